@@ -1,0 +1,1 @@
+//! S3 checksums and ETags, over streams and over parts.

@@ -1,0 +1,1 @@
+//! Writes and reads object bytes across chunk services.

@@ -1,0 +1,219 @@
+//! Files and directories. Every call blocks: call from a thread where that is allowed.
+
+use std::{
+    fs, io,
+    os::unix::fs::{FileExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+/// How to open a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OpenMode {
+    /// It must exist; no writes.
+    Read,
+    /// It must exist; reads and writes.
+    ReadWrite,
+    /// It must not exist; reads and writes; only the owner may read it.
+    CreateNew,
+}
+
+/// Space on a file system, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SpaceUsage {
+    /// Size of the file system.
+    pub total_bytes: u64,
+    /// Free for this process.
+    pub available_bytes: u64,
+}
+
+/// An open file. Positions are explicit, so one handle serves many threads.
+pub trait File: Send + Sync + 'static {
+    /// Fills `buffer` from `offset`; `UnexpectedEof` when the file is too short.
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()>;
+    /// Writes all of `buffer` at `offset`, growing the file. Not durable before [`File::sync_data`].
+    fn write_all_at(&self, buffer: &[u8], offset: u64) -> io::Result<()>;
+    /// Makes everything written so far, and the file's length, survive a power cut. After an error the file's
+    /// unsynced contents are unknown: never retry, give the file up.
+    fn sync_data(&self) -> io::Result<()>;
+    /// Length in bytes.
+    fn length(&self) -> io::Result<u64>;
+    /// Cuts or extends the file.
+    fn set_length(&self, length: u64) -> io::Result<()>;
+}
+
+/// Holds a directory against other processes until dropped.
+#[derive(Debug)]
+pub struct DirectoryLock {
+    _file: Option<fs::File>,
+}
+
+impl DirectoryLock {
+    /// A lock that holds nothing, for disks that only one process can see.
+    pub fn unshared() -> Self {
+        Self { _file: None }
+    }
+}
+
+/// File systems.
+pub trait Disk: Send + Sync + 'static {
+    /// Opens a file. A created file's name is durable only after [`Disk::sync_directory`] of its directory.
+    fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn File>>;
+    /// Makes a directory and those above it.
+    fn create_directory(&self, path: &Path) -> io::Result<()>;
+    /// Names in a directory, sorted.
+    fn list_directory(&self, path: &Path) -> io::Result<Vec<PathBuf>>;
+    /// Makes creations, renames and removals in a directory survive a power cut.
+    fn sync_directory(&self, path: &Path) -> io::Result<()>;
+    /// Renames a file, replacing the target in one step.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Removes a file.
+    fn remove(&self, path: &Path) -> io::Result<()>;
+    /// Whether there is a file or directory at `path`.
+    fn exists(&self, path: &Path) -> io::Result<bool>;
+    /// Space of the file system that holds `path`.
+    fn space(&self, path: &Path) -> io::Result<SpaceUsage>;
+    /// Takes the lock file `path`, or `WouldBlock` when another process holds it.
+    fn lock(&self, path: &Path) -> io::Result<DirectoryLock>;
+    /// The whole contents of a small file, at most `limit` bytes (`InvalidData` when it is longer).
+    fn read_small(&self, path: &Path, limit: usize) -> io::Result<Vec<u8>> {
+        let file = self.open(path, OpenMode::Read)?;
+        let length = usize::try_from(file.length()?).unwrap_or(usize::MAX);
+        if length > limit {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "the file is longer than it may be"));
+        }
+        let mut contents = vec![0; length];
+        file.read_exact_at(&mut contents, 0)?;
+        Ok(contents)
+    }
+    /// Replaces a small file in one durable step: a new file is written, synced and renamed over it, and the
+    /// directory is synced. Readable by the owner alone.
+    fn replace_small(&self, path: &Path, contents: &[u8]) -> io::Result<()> {
+        let directory = path.parent().unwrap_or(Path::new("."));
+        let mut name = path.file_name().unwrap_or_default().to_owned();
+        name.push(".new");
+        let temporary = directory.join(name);
+        if self.exists(&temporary)? {
+            self.remove(&temporary)?;
+        }
+        let file = self.open(&temporary, OpenMode::CreateNew)?;
+        file.write_all_at(contents, 0)?;
+        file.sync_data()?;
+        self.rename(&temporary, path)?;
+        self.sync_directory(directory)
+    }
+}
+
+/// The machine's file systems.
+#[derive(Debug, Clone, Copy)]
+pub struct RealDisk;
+
+impl File for fs::File {
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        FileExt::read_exact_at(self, buffer, offset)
+    }
+
+    fn write_all_at(&self, buffer: &[u8], offset: u64) -> io::Result<()> {
+        FileExt::write_all_at(self, buffer, offset)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        fs::File::sync_data(self)
+    }
+
+    fn length(&self) -> io::Result<u64> {
+        Ok(self.metadata()?.len())
+    }
+
+    fn set_length(&self, length: u64) -> io::Result<()> {
+        self.set_len(length)
+    }
+}
+
+impl Disk for RealDisk {
+    fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn File>> {
+        let mut options = fs::OpenOptions::new();
+        match mode {
+            OpenMode::Read => options.read(true),
+            OpenMode::ReadWrite => options.read(true).write(true),
+            OpenMode::CreateNew => options.read(true).write(true).create_new(true).mode(0o600),
+        };
+        Ok(Arc::new(options.open(path)?))
+    }
+
+    fn create_directory(&self, path: &Path) -> io::Result<()> {
+        fs::create_dir_all(path)
+    }
+
+    fn list_directory(&self, path: &Path) -> io::Result<Vec<PathBuf>> {
+        let mut names = fs::read_dir(path)?
+            .map(|entry| entry.map(|entry| PathBuf::from(entry.file_name())))
+            .collect::<io::Result<Vec<_>>>()?;
+        names.sort();
+        Ok(names)
+    }
+
+    fn sync_directory(&self, path: &Path) -> io::Result<()> {
+        fs::File::open(path)?.sync_all()
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        fs::remove_file(path)
+    }
+
+    fn exists(&self, path: &Path) -> io::Result<bool> {
+        fs::exists(path)
+    }
+
+    fn space(&self, path: &Path) -> io::Result<SpaceUsage> {
+        let stat = rustix::fs::statvfs(path)?;
+        let block = stat.f_frsize;
+        Ok(SpaceUsage {
+            total_bytes: stat.f_blocks.saturating_mul(block),
+            available_bytes: stat.f_bavail.saturating_mul(block),
+        })
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<DirectoryLock> {
+        let file = fs::OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
+        match file.try_lock() {
+            Ok(()) => Ok(DirectoryLock { _file: Some(file) }),
+            Err(fs::TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
+            Err(fs::TryLockError::Error(error)) => Err(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::{Disk, OpenMode, RealDisk};
+
+    #[test]
+    fn a_locked_directory_refuses_a_second_holder_until_released() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("lock");
+        let held = RealDisk.lock(&path).unwrap();
+        assert_eq!(RealDisk.lock(&path).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        drop(held);
+        RealDisk.lock(&path).unwrap();
+    }
+
+    #[test]
+    fn replacing_a_small_file_leaves_old_or_new_contents_and_no_residue() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("settings");
+        for contents in [b"one".as_slice(), b"two"] {
+            RealDisk.replace_small(&path, contents).unwrap();
+            assert_eq!(RealDisk.read_small(&path, 16).unwrap(), contents);
+        }
+        assert_eq!(RealDisk.list_directory(directory.path()).unwrap().len(), 1);
+        assert_eq!(RealDisk.read_small(&path, 2).unwrap_err().kind(), io::ErrorKind::InvalidData);
+        assert!(RealDisk.open(&path, OpenMode::CreateNew).is_err());
+    }
+}

@@ -1,0 +1,1 @@
+//! Encodes chunks into shards and rebuilds them.

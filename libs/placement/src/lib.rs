@@ -1,0 +1,1 @@
+//! Chooses disks for the placement groups of a storage class.

@@ -1,0 +1,1 @@
+//! S3 on the wire: operation parsing, XML bodies, error codes, aws-chunked framing.

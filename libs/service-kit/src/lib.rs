@@ -1,0 +1,1 @@
+//! What every service needs: settings, tracing, health, TLS, graceful stop.

@@ -1,0 +1,31 @@
+//! The vocabulary of Ashlar as types that cannot be wrong.
+//!
+//! Every type here is made by a checked constructor and valid ever after. The crate knows no wire format, no
+//! database, no async runtime; it depends on none of our other crates. Words of the S3 API keep S3's spelling; the
+//! inner world has three of its own: a *chunk* is a run of object bytes, a *shard* is one coded piece of a chunk, a
+//! *cell* is the unit in which a shard is written, checked and read.
+
+mod bucket;
+mod checksum;
+mod chunk;
+mod cluster;
+mod hexadecimal;
+mod key;
+mod multipart;
+mod object;
+mod range;
+mod timestamp;
+mod version;
+
+pub use bucket::{BucketId, BucketName, BucketNameError, Versioning};
+pub use checksum::{Checksum, ChecksumAlgorithm, ChecksumType, ChecksumValue, ETag, ParseETagError};
+pub use chunk::{
+    CELL_SIZE, CHUNK_SIZE_MAX, ChunkId, Coding, CodingError, Extent, LeaseId, Manifest, MissingShard, ShardId, ShardIndex,
+};
+pub use cluster::{DiskId, FailureDomain, FailureDomainError, GroupId, NodeId, StorageClassName, StorageClassNameError};
+pub use key::{KEY_LENGTH_MAX, KeyError, KeyPrefix, ObjectKey};
+pub use multipart::{PART_NUMBER_MAX, ParseUploadIdError, PartNumber, PartNumberError, UploadId};
+pub use object::{Attributes, Content, ObjectPart};
+pub use range::ByteRange;
+pub use timestamp::Timestamp;
+pub use version::{ParseVersionIdError, Sequence, VersionId};

@@ -1,0 +1,1 @@
+//! The chunk service: keeps erasure-coded shards on its media.

@@ -1,0 +1,1 @@
+//! The gateway: speaks the S3 API.

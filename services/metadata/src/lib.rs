@@ -1,0 +1,1 @@
+//! The metadata service: buckets, objects, versions and placement in Postgres or SQLite.
