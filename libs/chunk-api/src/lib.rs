@@ -1,1 +1,156 @@
-//! Contract of the chunk service.
+//! The contract of the chunk service: shards of chunks on disks, and nothing else.
+//!
+//! A chunk service knows no bucket and no key and never decides placement. Whoever calls it has coded the bytes into
+//! cells and checksummed each ([`Cell`]); the service keeps cells as they came, so that the checksum made at one end
+//! is checked at the other. [`ChunkService`] has an in-process implementation (`services/chunk`), a network client
+//! and server ([`client`], [`server`]) and an in-memory fake ([`fake`]); all pass the [`conformance`] suite.
+//!
+//! Invariant: a shard is never overwritten and its name never reused.
+//! Invariant: `put_shard` answers `Ok` only when the shard survives a power cut.
+
+mod cell;
+mod error;
+
+use std::pin::Pin;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::Stream;
+use types::{Coding, DiskId, ShardId};
+
+pub use cell::{Cell, cell_seed};
+pub use error::Error;
+
+/// Most bytes in [`ShardHeader::owner`].
+pub const OWNER_LENGTH_MAX: usize = 2048;
+
+/// Most cells in one [`ChunkService::read_cells`].
+pub const READ_CELLS_MAX: u32 = 64;
+
+/// Most shards in one [`ChunkService::delete_shards`] or page of [`ChunkService::list_shards`].
+pub const SHARDS_PER_CALL_MAX: usize = 1000;
+
+/// What a shard is, kept in front of its cells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShardHeader {
+    /// The shard's name.
+    pub shard: ShardId,
+    /// How its chunk is coded. With `chunk_length` this gives the number and length of the shard's cells.
+    pub coding: Coding,
+    /// Bytes in the whole chunk.
+    pub chunk_length: u64,
+    /// Opaque to the service: who wrote the chunk and for what, so that an orphan can be traced and metadata rebuilt
+    /// from shards in the worst case. At most [`OWNER_LENGTH_MAX`] bytes.
+    pub owner: Bytes,
+}
+
+impl ShardHeader {
+    /// Number of cells.
+    pub fn cells(&self) -> u64 {
+        self.coding.stripes(self.chunk_length)
+    }
+
+    /// Length in bytes of cell number `cell`.
+    pub fn cell_length(&self, cell: u64) -> usize {
+        self.coding.cell_length(self.chunk_length, self.shard.index, cell)
+    }
+
+    /// Bytes of data in the shard, without checksums.
+    pub fn length(&self) -> u64 {
+        self.coding.shard_length(self.chunk_length, self.shard.index)
+    }
+}
+
+/// A shard's cells in order, as they are produced. An error means that no more will come: the shard is abandoned.
+pub type CellStream = Pin<Box<dyn Stream<Item = Result<Cell, Error>> + Send>>;
+
+/// The cells of a shard that is being put.
+pub enum ShardBody {
+    /// All cells at once: small shards, which the service writes in one group.
+    Whole(Vec<Cell>),
+    /// Cells as they come: large shards, of which only a few cells are in memory at a time.
+    Stream(CellStream),
+}
+
+impl std::fmt::Debug for ShardBody {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Whole(cells) => write!(f, "Whole({} cells)", cells.len()),
+            Self::Stream(_) => f.write_str("Stream"),
+        }
+    }
+}
+
+/// A run of a shard's cells: `first..first + count`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CellRange {
+    /// The first cell's number.
+    pub first: u64,
+    /// How many, from 1 to [`READ_CELLS_MAX`].
+    pub count: u32,
+}
+
+/// One line of a listing of a disk's shards.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShardSummary {
+    /// The shard's header.
+    pub header: ShardHeader,
+}
+
+/// A disk's state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DiskStatus {
+    /// The disk.
+    pub disk: DiskId,
+    /// What the operator calls this kind of medium: `nvme`, `hdd`, `memory`, ...
+    pub medium: String,
+    /// Size of the medium in bytes.
+    pub capacity_bytes: u64,
+    /// Bytes that new shards may still take.
+    pub available_bytes: u64,
+    /// Number of shards kept.
+    pub shards: u64,
+    /// Whether the disk takes shards; a failed or full disk does not.
+    pub writable: bool,
+}
+
+/// Keeps shards on disks.
+///
+/// Every call may be repeated. A call that fails with [`Error::Unavailable`] did nothing; after [`Error::TimedOut`]
+/// the outcome is unknown and the call is repeated or its effect is undone with `delete_shards`.
+#[async_trait]
+pub trait ChunkService: Send + Sync + 'static {
+    /// Stores a shard and answers when it survives a power cut.
+    ///
+    /// Each cell's checksum is verified before it is written. When the body ends early, has a cell of the wrong
+    /// length or checksum, or yields an error, nothing is kept. Cells of length zero are sent too.
+    ///
+    /// Errors: `DiskNotFound`, `DiskFull`, `DiskFailed`, `ShardExists` (the name is taken, whoever took it),
+    /// `ShardDeleted` (the name was deleted before; a late packet), `ShardCorrupt`, `Interrupted`, `Malformed`,
+    /// `Unauthenticated`, `Unavailable`, `TimedOut`.
+    async fn put_shard(&self, disk: DiskId, header: ShardHeader, body: ShardBody) -> Result<(), Error>;
+
+    /// Reads cells, each verified against its checksum by the service; the caller verifies again with
+    /// [`Cell::verify`]. `cells.first + cells.count` must not exceed the shard's number of cells.
+    ///
+    /// Errors: `DiskNotFound`, `DiskFailed`, `ShardNotFound`, `ShardCorrupt`, `Malformed`, `Unauthenticated`,
+    /// `Unavailable`, `TimedOut`.
+    async fn read_cells(&self, disk: DiskId, shard: ShardId, cells: CellRange) -> Result<Vec<Cell>, Error>;
+
+    /// Deletes shards; those that are not there are deleted already. Durable on return: a deleted name can never be
+    /// put again. At most [`SHARDS_PER_CALL_MAX`].
+    ///
+    /// Errors: `DiskNotFound`, `DiskFailed`, `Malformed`, `Unauthenticated`, `Unavailable`, `TimedOut`.
+    async fn delete_shards(&self, disk: DiskId, shards: &[ShardId]) -> Result<(), Error>;
+
+    /// The disk's shards in the order of their ids, after `after`, at most `limit` (1 to [`SHARDS_PER_CALL_MAX`]).
+    /// Fewer than `limit` means that there are no more.
+    ///
+    /// Errors: as `delete_shards`.
+    async fn list_shards(&self, disk: DiskId, after: Option<ShardId>, limit: usize) -> Result<Vec<ShardSummary>, Error>;
+
+    /// The service's disks.
+    ///
+    /// Errors: `Unauthenticated`, `Unavailable`, `TimedOut`.
+    async fn disks(&self) -> Result<Vec<DiskStatus>, Error>;
+}

@@ -1,0 +1,75 @@
+//! What can go wrong in a chunk service.
+
+use types::{DiskId, ShardId};
+
+/// A failed call. [`ChunkService`](crate::ChunkService) says which call answers which.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The service has no such disk.
+    #[error("disk {disk} is not on this service")]
+    DiskNotFound {
+        /// The disk asked for.
+        disk: DiskId,
+    },
+    /// No room for new shards; reads and deletes work.
+    #[error("disk {disk} is full")]
+    DiskFull {
+        /// The full disk.
+        disk: DiskId,
+    },
+    /// The disk answered with an error; the service no longer trusts it with new shards.
+    #[error("disk {disk} failed: {reason}")]
+    DiskFailed {
+        /// The failed disk.
+        disk: DiskId,
+        /// The operating system's message.
+        reason: String,
+    },
+    /// The disk has no such shard.
+    #[error("shard {shard} is not on the disk")]
+    ShardNotFound {
+        /// The shard asked for.
+        shard: ShardId,
+    },
+    /// A cell does not match its checksum.
+    #[error("cell {cell} of shard {shard} is corrupt")]
+    ShardCorrupt {
+        /// The corrupt shard.
+        shard: ShardId,
+        /// The cell.
+        cell: u64,
+    },
+    /// The name is taken.
+    #[error("shard {shard} exists")]
+    ShardExists {
+        /// The shard.
+        shard: ShardId,
+    },
+    /// The name was taken and deleted.
+    #[error("shard {shard} was deleted")]
+    ShardDeleted {
+        /// The shard.
+        shard: ShardId,
+    },
+    /// The body ended before all cells had come.
+    #[error("the shard's body ended early")]
+    Interrupted,
+    /// The call breaks a bound or rule of the contract: a fault of the caller.
+    #[error("malformed call: {reason}")]
+    Malformed {
+        /// Which rule.
+        reason: String,
+    },
+    /// The caller did not prove to be of this cluster.
+    #[error("not authenticated")]
+    Unauthenticated,
+    /// The service could not be reached or refused to begin. Nothing happened.
+    #[error("the chunk service is unavailable: {reason}")]
+    Unavailable {
+        /// What stood in the way.
+        reason: String,
+    },
+    /// No answer in time. Whether anything happened is unknown.
+    #[error("the chunk service did not answer in time")]
+    TimedOut,
+}
