@@ -1,1 +1,147 @@
-//! Contract of the metadata service.
+//! The contract of the metadata service: buckets, keys, versions, uploads, leases and the cluster map.
+//!
+//! [`Metadata`] has an in-process implementation (`services/metadata`, on Postgres or SQLite), a network client and
+//! server ([`client`], [`server`]) and an in-memory fake ([`fake`]); all pass the [`conformance`] suite. No caller
+//! knows which one it talks to.
+//!
+//! Invariant: every mutation of a bucket has one number in that bucket's gapless commit order.
+//! Invariant: a call that answers `Ok` has been made durable; a call that fails has changed nothing, except after
+//! [`Error::TimedOut`], when the outcome is unknown.
+
+mod background;
+mod bucket;
+mod cluster;
+mod error;
+mod lease;
+mod listing;
+mod upload;
+mod version;
+
+use async_trait::async_trait;
+use types::{BucketName, LeaseId, UploadId, Versioning};
+
+pub use background::{GarbageId, GarbageItem};
+pub use bucket::{AccountId, Bucket, BucketPage, BucketUsage, CreateBucket, ListBuckets};
+pub use cluster::{
+    ClusterMap, DiskRegistration, MapDisk, MapNode, NodeRegistration, PlacementGroup, StorageClass, StorageClassDefinition,
+};
+pub use error::Error;
+pub use lease::{Lease, LeaseState};
+pub use listing::{
+    ListObjects, ListPosition, ListUploads, ListVersions, ObjectEntry, ObjectPage, ObjectSummary, UploadEntry, UploadPage,
+    UploadPosition, VersionEntry, VersionPage, VersionPosition, VersionSummary,
+};
+pub use upload::{
+    AbortUpload, CommitPart, CompleteUpload, CompletedPart, CreateUpload, ListParts, Part, PartPage, Upload, UploadChecksum,
+    part_size_min,
+};
+pub use version::{
+    CommitVersion, Committed, CopyAttributes, CopyVersion, DeleteCondition, DeleteVersion, DeleteVersions, DeletedVersion,
+    ETagCondition, FoundVersion, GetVersion, NewVersion, Version, VersionState, WriteCondition,
+};
+
+/// Most entries in one page of any listing and most keys in one [`DeleteVersions`].
+pub const PAGE_SIZE_MAX: usize = 1000;
+
+/// Owns buckets, objects, versions, uploads and placement.
+///
+/// Every call may fail with `Unauthenticated`, `Unavailable` (nothing happened, may be repeated at once), `TimedOut`
+/// (the outcome is unknown) and `Internal` (a fault of ours, logged where it happened); each call names what else it
+/// answers.
+#[async_trait]
+pub trait Metadata: Send + Sync + 'static {
+    /// Whether the service and its database can take calls.
+    async fn ready(&self) -> Result<(), Error>;
+
+    // Buckets.
+
+    /// Makes an empty, unversioned bucket. Errors: `BucketExists` (with its owner).
+    async fn create_bucket(&self, request: CreateBucket) -> Result<Bucket, Error>;
+    /// A bucket as it is now. Errors: `BucketNotFound`.
+    async fn get_bucket(&self, bucket: &BucketName) -> Result<Bucket, Error>;
+    /// Removes a bucket that holds no version and no delete marker; its open uploads are aborted.
+    /// Errors: `BucketNotFound`, `BucketNotEmpty`.
+    async fn delete_bucket(&self, bucket: &BucketName) -> Result<(), Error>;
+    /// An account's buckets in the order of their names.
+    async fn list_buckets(&self, request: ListBuckets) -> Result<BucketPage, Error>;
+    /// Enables or suspends versioning. Errors: `BucketNotFound`, `Malformed` (back to unversioned).
+    async fn set_versioning(&self, bucket: &BucketName, versioning: Versioning) -> Result<(), Error>;
+
+    // Versions.
+
+    /// Makes stored bytes visible as the key's new current version.
+    /// Errors: `BucketNotFound`, `PreconditionFailed`, `KeyNotFound` (`IfMatch` without a current version),
+    /// `LeaseRevoked`.
+    async fn commit_version(&self, request: CommitVersion) -> Result<Committed, Error>;
+    /// The current or a named version of a key. Errors: `BucketNotFound`, `KeyNotFound` (no current version and no
+    /// current delete marker), `VersionNotFound`.
+    async fn get_version(&self, request: GetVersion) -> Result<FoundVersion, Error>;
+    /// Deletes keys or versions, all in one commit; entry `i` of the answer is for entry `i` of the request. Deleting
+    /// what is not there succeeds.
+    /// Errors: `BucketNotFound`, `Malformed` (more than [`PAGE_SIZE_MAX`]). Per entry: `PreconditionFailed`,
+    /// `KeyNotFound` (a condition on a key without a current version).
+    async fn delete_versions(&self, request: DeleteVersions) -> Result<Vec<Result<DeletedVersion, Error>>, Error>;
+    /// Makes a new version that names the source version's chunks: rows only, no bytes. The source and the
+    /// destination may be in different buckets, and may be the same key.
+    /// Errors: `BucketNotFound` (either), `VersionNotFound` (the source is gone or is a delete marker),
+    /// `PreconditionFailed` (destination's condition, or the source's ETag is no longer the expected one),
+    /// `KeyNotFound` (as `commit_version`).
+    async fn copy_version(&self, request: CopyVersion) -> Result<Committed, Error>;
+    /// Current objects and common prefixes in key order. Errors: `BucketNotFound`.
+    async fn list_objects(&self, request: ListObjects) -> Result<ObjectPage, Error>;
+    /// All versions and delete markers, by key and newest first within a key. Errors: `BucketNotFound`.
+    async fn list_versions(&self, request: ListVersions) -> Result<VersionPage, Error>;
+
+    // Multipart uploads.
+
+    /// Opens an upload. Errors: `BucketNotFound`.
+    async fn create_upload(&self, request: CreateUpload) -> Result<Upload, Error>;
+    /// An open upload. Errors: `BucketNotFound`, `UploadNotFound`.
+    async fn get_upload(&self, bucket: &BucketName, key: &types::ObjectKey, upload: UploadId) -> Result<Upload, Error>;
+    /// Adds stored bytes to an open upload as a part, replacing one with the same number.
+    /// Errors: `BucketNotFound`, `UploadNotFound`, `LeaseRevoked`.
+    async fn commit_part(&self, request: CommitPart) -> Result<Part, Error>;
+    /// An upload's parts in the order of their numbers. Errors: `BucketNotFound`, `UploadNotFound`.
+    async fn list_parts(&self, request: ListParts) -> Result<PartPage, Error>;
+    /// Open uploads by key, then by id. Errors: `BucketNotFound`.
+    async fn list_uploads(&self, request: ListUploads) -> Result<UploadPage, Error>;
+    /// Makes the named parts, in order, the key's new current version and closes the upload; parts that are not
+    /// named are freed. The same request repeated within a day of its success gives the same answer.
+    /// Errors: `BucketNotFound`, `UploadNotFound`, `InvalidPart`, `InvalidPartOrder`, `PartTooSmall`,
+    /// `UploadSizeMismatch`, `UploadChecksumMismatch`, `PreconditionFailed`, `KeyNotFound` (as `commit_version`).
+    async fn complete_upload(&self, request: CompleteUpload) -> Result<Committed, Error>;
+    /// Closes an upload and frees its parts. Errors: `BucketNotFound`, `UploadNotFound`.
+    async fn abort_upload(&self, request: AbortUpload) -> Result<(), Error>;
+
+    // Leases.
+
+    /// A new lease for a gateway: the right to commit, and a range of chunk ids of its own.
+    async fn acquire_lease(&self, holder: &str) -> Result<Lease, Error>;
+    /// Shows that the holder lives. Errors: `LeaseRevoked`.
+    async fn renew_lease(&self, lease: LeaseId) -> Result<(), Error>;
+    /// Leases that are not revoked, each with the number of its renewals.
+    async fn list_leases(&self) -> Result<Vec<LeaseState>, Error>;
+    /// Revokes a lease unless it was renewed since `observed_renewals` was read: the fence after which none of its
+    /// commits can succeed. Answers whether the lease is revoked now.
+    async fn revoke_lease(&self, lease: LeaseId, observed_renewals: i64) -> Result<bool, Error>;
+
+    // The cluster.
+
+    /// Registers a chunk node and its disks; repeated every few seconds as its heartbeat.
+    /// Errors: `Malformed` (a disk belongs to another live node).
+    async fn register_node(&self, request: NodeRegistration) -> Result<(), Error>;
+    /// Defines a storage class if it is not there; its placement groups are mapped as soon as enough disks of its
+    /// medium are registered. Errors: `Malformed` (it is there with another coding).
+    async fn define_storage_class(&self, request: StorageClassDefinition) -> Result<(), Error>;
+    /// Nodes, disks, storage classes and placement groups, or `None` when the epoch is still `known_epoch`.
+    async fn cluster_map(&self, known_epoch: Option<i64>) -> Result<Option<ClusterMap>, Error>;
+
+    // Background work.
+
+    /// Takes garbage whose hold time has passed: content that no version, part or other row names, proved under the
+    /// rows' locks in the transaction that takes it, after which nothing can name it again. An item is given out
+    /// again (to anyone) until it is finished.
+    async fn take_garbage(&self, limit: usize) -> Result<Vec<GarbageItem>, Error>;
+    /// Forgets garbage whose shards have all been deleted.
+    async fn finish_garbage(&self, items: &[GarbageId]) -> Result<(), Error>;
+}

@@ -1,0 +1,78 @@
+//! Buckets.
+
+use std::fmt;
+
+use types::{BucketId, BucketName, Sequence, Timestamp, Versioning};
+
+/// An account: the owner of buckets. Its canonical user id in S3's words.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AccountId(pub String);
+
+impl fmt::Display for AccountId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A bucket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bucket {
+    /// Its number.
+    pub id: BucketId,
+    /// Its name.
+    pub name: BucketName,
+    /// Whose it is.
+    pub owner: AccountId,
+    /// When it was made.
+    pub created: Timestamp,
+    /// Its versioning state.
+    pub versioning: Versioning,
+    /// Its last commit.
+    pub commit_sequence: Sequence,
+    /// What it holds, exact as of `commit_sequence`.
+    pub usage: BucketUsage,
+}
+
+/// What a bucket holds, counted in its commits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct BucketUsage {
+    /// Keys whose current version is not a delete marker.
+    pub objects: u64,
+    /// Bytes of those current versions.
+    pub object_bytes: u64,
+    /// All versions and delete markers.
+    pub versions: u64,
+    /// Bytes of all versions.
+    pub version_bytes: u64,
+}
+
+/// Asks for a new bucket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CreateBucket {
+    /// Its name.
+    pub name: BucketName,
+    /// Whose it will be.
+    pub owner: AccountId,
+}
+
+/// Asks for a page of an account's buckets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListBuckets {
+    /// Whose buckets.
+    pub owner: AccountId,
+    /// Only names that begin with this.
+    pub prefix: String,
+    /// Only names after this one.
+    pub after: Option<String>,
+    /// At most this many, 1 to 10,000.
+    pub limit: usize,
+}
+
+/// A page of buckets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BucketPage {
+    /// The buckets, by name.
+    pub buckets: Vec<Bucket>,
+    /// Whether there are more after the last one.
+    pub truncated: bool,
+}

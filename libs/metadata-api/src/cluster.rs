@@ -1,0 +1,106 @@
+//! The cluster: nodes, disks, storage classes and placement groups.
+
+use types::{Coding, DiskId, FailureDomain, GroupId, NodeId, StorageClassName};
+
+/// A chunk node's heartbeat.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeRegistration {
+    /// The node.
+    pub node: NodeId,
+    /// Where it is reached, as `host:port`; empty for a node inside this process.
+    pub address: String,
+    /// Where it stands.
+    pub domain: FailureDomain,
+    /// Its disks.
+    pub disks: Vec<DiskRegistration>,
+}
+
+/// A disk as its node reports it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DiskRegistration {
+    /// The disk.
+    pub disk: DiskId,
+    /// The operator's name for its kind of medium.
+    pub medium: String,
+    /// Size in bytes.
+    pub capacity_bytes: u64,
+    /// Free bytes.
+    pub available_bytes: u64,
+    /// Whether it takes new shards.
+    pub writable: bool,
+}
+
+/// Defines a storage class.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StorageClassDefinition {
+    /// Its name.
+    pub name: StorageClassName,
+    /// How its chunks are coded.
+    pub coding: Coding,
+    /// Objects up to this many bytes are kept in their version's row.
+    pub inline_limit_bytes: u64,
+    /// Objects up to this many bytes are kept as m + 1 whole copies.
+    pub whole_limit_bytes: u64,
+    /// Number of placement groups, a power of two.
+    pub groups: u32,
+}
+
+/// A storage class with its placement groups.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StorageClass {
+    /// Its definition.
+    pub definition: StorageClassDefinition,
+    /// Its groups; empty until enough disks are registered.
+    pub groups: Vec<PlacementGroup>,
+}
+
+/// A placement group's disks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlacementGroup {
+    /// The group.
+    pub id: GroupId,
+    /// Its k + m disks: shard `i` of a chunk is on disk `i`.
+    pub disks: Vec<DiskId>,
+}
+
+/// A node in the map.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MapNode {
+    /// The node.
+    pub node: NodeId,
+    /// Where it is reached; empty for a node inside this process.
+    pub address: String,
+    /// Where it stands.
+    pub domain: FailureDomain,
+}
+
+/// A disk in the map.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MapDisk {
+    /// The disk.
+    pub disk: DiskId,
+    /// The node that has it.
+    pub node: NodeId,
+    /// The operator's name for its kind of medium.
+    pub medium: String,
+    /// Size in bytes.
+    pub capacity_bytes: u64,
+    /// Free bytes, as last reported.
+    pub available_bytes: u64,
+    /// Whether it takes new shards, as last reported.
+    pub writable: bool,
+}
+
+/// The cluster as one epoch sees it. The epoch grows with every change of membership, address, writability or
+/// placement; a change of free space alone does not raise it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ClusterMap {
+    /// The epoch.
+    pub epoch: i64,
+    /// Nodes.
+    pub nodes: Vec<MapNode>,
+    /// Disks.
+    pub disks: Vec<MapDisk>,
+    /// Storage classes.
+    pub classes: Vec<StorageClass>,
+}

@@ -1,0 +1,105 @@
+//! What can go wrong in the metadata service.
+
+use types::{BucketName, ETag, PartNumber};
+
+use crate::AccountId;
+
+/// A failed call. One enum serves every call, because the calls share most of their failures and because one table
+/// in the gateway turns them into S3 errors; [`Metadata`](crate::Metadata) says which call answers which.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// No such bucket.
+    #[error("bucket {bucket} does not exist")]
+    BucketNotFound {
+        /// The bucket asked for.
+        bucket: BucketName,
+    },
+    /// The name is taken.
+    #[error("bucket {bucket} exists")]
+    BucketExists {
+        /// The bucket.
+        bucket: BucketName,
+        /// Whose it is.
+        owner: AccountId,
+    },
+    /// The bucket holds versions or delete markers.
+    #[error("bucket {bucket} is not empty")]
+    BucketNotEmpty {
+        /// The bucket.
+        bucket: BucketName,
+    },
+    /// The key has no current version.
+    #[error("the key has no current version")]
+    KeyNotFound,
+    /// The key has no version with this id.
+    #[error("the key has no such version")]
+    VersionNotFound,
+    /// A condition of the request does not hold.
+    #[error("a condition of the request does not hold")]
+    PreconditionFailed {
+        /// The current version's entity tag, if there is one.
+        current: Option<ETag>,
+    },
+    /// No such open upload.
+    #[error("the upload does not exist")]
+    UploadNotFound,
+    /// A part named at completion was not uploaded, or with another entity tag or checksum.
+    #[error("part {number} was not uploaded or its entity tag or checksum differs")]
+    InvalidPart {
+        /// The part.
+        number: PartNumber,
+    },
+    /// Parts named at completion do not ascend.
+    #[error("the parts are not in ascending order")]
+    InvalidPartOrder,
+    /// A part other than the last is smaller than S3 allows.
+    #[error("part {number} has {size} bytes; all but the last need at least {minimum}")]
+    PartTooSmall {
+        /// The part.
+        number: PartNumber,
+        /// Its size in bytes.
+        size: u64,
+        /// The least size in bytes.
+        minimum: u64,
+        /// Its entity tag.
+        etag: ETag,
+    },
+    /// The parts do not add up to the size that the completion states.
+    #[error("the parts add up to {actual} bytes, not {stated}")]
+    UploadSizeMismatch {
+        /// What the request states.
+        stated: u64,
+        /// What the parts add up to.
+        actual: u64,
+    },
+    /// The object's checksum is not the one that the completion states, or is of another algorithm or type.
+    #[error("the object's checksum is not the one stated")]
+    UploadChecksumMismatch,
+    /// The lease is revoked or unknown: what was written under it must not be named.
+    #[error("the lease is revoked")]
+    LeaseRevoked,
+    /// The call breaks a bound or rule of the contract: a fault of the caller.
+    #[error("malformed call: {reason}")]
+    Malformed {
+        /// Which rule.
+        reason: String,
+    },
+    /// The caller did not prove to be of this cluster.
+    #[error("not authenticated")]
+    Unauthenticated,
+    /// The service or its database could not be reached or refused to begin. Nothing happened.
+    #[error("the metadata service is unavailable: {reason}")]
+    Unavailable {
+        /// What stood in the way.
+        reason: String,
+    },
+    /// No answer in time, or the answer to a commit was lost. Whether anything happened is unknown.
+    #[error("the metadata service did not answer in time")]
+    TimedOut,
+    /// A fault of ours, such as a row that cannot be decoded.
+    #[error("internal error: {reason}")]
+    Internal {
+        /// What was found.
+        reason: String,
+    },
+}

@@ -1,0 +1,27 @@
+//! Gateway leases: the fence that keeps what a dead gateway wrote from ever being named.
+
+use std::time::Duration;
+
+use types::LeaseId;
+
+/// A lease that was given out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lease {
+    /// Its number, which is also the range of chunk ids that its holder may mint.
+    pub id: LeaseId,
+    /// A holder that could not renew for this long, by its own monotonic clock, must stop using the lease; nobody
+    /// revokes it sooner.
+    pub time_to_live: Duration,
+}
+
+/// What is known of a lease.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeaseState {
+    /// Its number.
+    pub id: LeaseId,
+    /// Who holds it.
+    pub holder: String,
+    /// How often it was renewed. Whoever sees no change for longer than the time to live, by its own monotonic
+    /// clock, may revoke it: no two machines' clocks are compared.
+    pub renewals: i64,
+}

@@ -1,0 +1,214 @@
+//! Object versions: commit, read, delete, copy.
+
+use types::{
+    Attributes, BucketName, Checksum, Content, ETag, LeaseId, MissingShard, ObjectKey, ObjectPart, Sequence, StorageClassName, Timestamp,
+    VersionId, Versioning,
+};
+
+use crate::Bucket;
+
+/// What must hold of a key's current version for a write to go on. A current delete marker counts as absent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum WriteCondition {
+    /// Nothing.
+    #[default]
+    None,
+    /// `If-None-Match: *`: there is no current version.
+    IfAbsent,
+    /// `If-Match`: the current version has this entity tag; `KeyNotFound` when there is none.
+    IfMatch(ETag),
+    /// `If-Match: *`: there is a current version; `KeyNotFound` when there is none.
+    IfPresent,
+}
+
+/// What a new version is made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewVersion {
+    /// Its bytes, already stable. The size is the content's length.
+    pub content: Content,
+    /// Its entity tag.
+    pub etag: ETag,
+    /// Its checksum.
+    pub checksum: Option<Checksum>,
+    /// Headers and user metadata.
+    pub attributes: Attributes,
+    /// The class that the content was stored by.
+    pub storage_class: StorageClassName,
+}
+
+/// Makes stored bytes visible as a key's new current version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommitVersion {
+    /// The bucket.
+    pub bucket: BucketName,
+    /// The key.
+    pub key: ObjectKey,
+    /// The lease under which the content's chunks were minted; none for inline content.
+    pub lease: Option<LeaseId>,
+    /// The version.
+    pub version: NewVersion,
+    /// What must hold.
+    pub condition: WriteCondition,
+    /// Shards that are not stable yet, recorded for repair in the same commit.
+    pub missing: Vec<MissingShard>,
+}
+
+/// The outcome of a commit that made a version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Committed {
+    /// The bucket's versioning state in this commit; S3 shows `version_id` only when it is not unversioned.
+    pub versioning: Versioning,
+    /// The new version's id.
+    pub version_id: VersionId,
+    /// The commit's number.
+    pub sequence: Sequence,
+    /// When.
+    pub last_modified: Timestamp,
+    /// The new version's size in bytes.
+    pub size: u64,
+    /// The new version's entity tag.
+    pub etag: ETag,
+    /// The new version's checksum.
+    pub checksum: Option<Checksum>,
+}
+
+/// Asks for a version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GetVersion {
+    /// The bucket.
+    pub bucket: BucketName,
+    /// The key.
+    pub key: ObjectKey,
+    /// Which version; the current one when `None`.
+    pub version_id: Option<VersionId>,
+    /// Whether the answer carries the content (inline bytes or manifest); without it the content is an empty one.
+    pub with_content: bool,
+}
+
+/// A version that was found, at one commit of its bucket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundVersion {
+    /// The bucket.
+    pub bucket: Bucket,
+    /// The version's id.
+    pub version_id: VersionId,
+    /// Whether it is the key's current version.
+    pub is_current: bool,
+    /// When it was made.
+    pub last_modified: Timestamp,
+    /// What it is.
+    pub state: VersionState,
+}
+
+/// A version is an object or a delete marker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum VersionState {
+    /// An object.
+    Object(Box<Version>),
+    /// A delete marker.
+    DeleteMarker,
+}
+
+/// An object version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Version {
+    /// Bytes in the object.
+    pub size: u64,
+    /// Where they are.
+    pub content: Content,
+    /// Entity tag.
+    pub etag: ETag,
+    /// Checksum.
+    pub checksum: Option<Checksum>,
+    /// Headers and user metadata.
+    pub attributes: Attributes,
+    /// Storage class.
+    pub storage_class: StorageClassName,
+    /// The parts of a multipart object; empty for one written whole.
+    pub parts: Vec<ObjectPart>,
+}
+
+/// An `If-Match` value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ETagCondition {
+    /// `*`
+    Any,
+    /// An entity tag.
+    Is(ETag),
+}
+
+/// What must hold of the version that a delete is about: the named one, else the current one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct DeleteCondition {
+    /// Its entity tag.
+    pub etag: Option<ETagCondition>,
+    /// Its size in bytes.
+    pub size: Option<u64>,
+    /// Its modification time, compared in whole seconds.
+    pub last_modified: Option<Timestamp>,
+}
+
+/// One entry of a delete.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeleteVersion {
+    /// The key.
+    pub key: ObjectKey,
+    /// The version to remove for good; without it the key is deleted as its bucket's versioning state asks.
+    pub version_id: Option<VersionId>,
+    /// What must hold.
+    pub condition: DeleteCondition,
+}
+
+/// Deletes keys or versions of one bucket in one commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeleteVersions {
+    /// The bucket.
+    pub bucket: BucketName,
+    /// The entries, at most [`crate::PAGE_SIZE_MAX`].
+    pub entries: Vec<DeleteVersion>,
+}
+
+/// The outcome of one entry of a delete, as S3 reports it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeletedVersion {
+    /// The bucket's versioning state in this commit.
+    pub versioning: Versioning,
+    /// The id of the delete marker that was made, or of the version that was asked to be removed; `None` when an
+    /// unversioned key was deleted.
+    pub version_id: Option<VersionId>,
+    /// Whether that is a delete marker: one made, or one removed.
+    pub delete_marker: bool,
+}
+
+/// Which attributes a copy gets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CopyAttributes {
+    /// The source's.
+    Keep,
+    /// These.
+    Replace(Attributes),
+}
+
+/// Makes a new version of the source's chunks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CopyVersion {
+    /// The source's bucket.
+    pub source_bucket: BucketName,
+    /// The source's key.
+    pub source_key: ObjectKey,
+    /// The source version, as an earlier read resolved it. A `null` version may since have been replaced by another
+    /// of the same id, therefore also:
+    pub source_version_id: VersionId,
+    /// The entity tag that the earlier read saw; `PreconditionFailed` when the version now has another.
+    pub source_etag: ETag,
+    /// The destination's bucket.
+    pub bucket: BucketName,
+    /// The destination's key.
+    pub key: ObjectKey,
+    /// Attributes.
+    pub attributes: CopyAttributes,
+    /// A checksum to keep instead of the source's, when the caller computed another from the same bytes.
+    pub checksum: Option<Checksum>,
+    /// What must hold of the destination.
+    pub condition: WriteCondition,
+}
