@@ -40,6 +40,11 @@ pub trait File: Send + Sync + 'static {
     fn length(&self) -> io::Result<u64>;
     /// Cuts or extends the file.
     fn set_length(&self, length: u64) -> io::Result<()>;
+    /// Extends the file with zeros to `length` and reserves its space on the medium, so that writes below `length`
+    /// neither grow the file nor run out of space. A file system that cannot reserve only extends.
+    fn allocate(&self, length: u64) -> io::Result<()> {
+        if self.length()? < length { self.set_length(length) } else { Ok(()) }
+    }
 }
 
 /// Holds a directory against other processes until dropped.
@@ -127,6 +132,16 @@ impl File for fs::File {
 
     fn set_length(&self, length: u64) -> io::Result<()> {
         self.set_len(length)
+    }
+
+    fn allocate(&self, length: u64) -> io::Result<()> {
+        match rustix::fs::fallocate(self, rustix::fs::FallocateFlags::empty(), 0, length) {
+            Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) if File::length(self)? < length => {
+                self.set_len(length)
+            }
+            Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => Ok(()),
+            result => Ok(result?),
+        }
     }
 }
 

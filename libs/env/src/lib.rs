@@ -13,7 +13,7 @@ mod spawn;
 use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
 
 pub use clock::{Clock, Elapsed, Instant, RealClock};
-pub use disk::{Disk, DirectoryLock, File, OpenMode, RealDisk, SpaceUsage};
+pub use disk::{DirectoryLock, Disk, File, OpenMode, RealDisk, SpaceUsage};
 pub use network::{Connection, Listener, Network, RealNetwork};
 pub use random::{Random, RealRandom};
 pub use spawn::Task;

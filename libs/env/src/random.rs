@@ -12,6 +12,7 @@ pub struct RealRandom;
 
 impl Random for RealRandom {
     fn fill(&self, out: &mut [u8]) {
-        getrandom::fill(out).expect("the operating system's random source answers once the system has booted");
+        getrandom::fill(out)
+            .expect("the operating system's random source answers once the system has booted");
     }
 }

@@ -1,1 +1,18 @@
-//! What every service needs: settings, tracing, health, TLS, graceful stop.
+//! What every service needs and none should write twice: secrets, logs, TLS, an HTTP serving loop, health
+//! endpoints and an orderly stop.
+//!
+//! Knows nothing of objects, chunks or metadata.
+
+mod health;
+mod http;
+mod logs;
+mod secret;
+mod shutdown;
+mod tls;
+
+pub use health::{Readiness, health_response, serve_health};
+pub use http::{HttpLimits, HttpServer};
+pub use logs::{LogFormat, start_logs};
+pub use secret::{ClusterSecret, Secret, SecretError};
+pub use shutdown::{Shutdown, ShutdownTrigger, shutdown_channel, shutdown_on_signals};
+pub use tls::{TlsError, load_tls};

@@ -53,7 +53,9 @@ impl BucketName {
         if name.parse::<std::net::Ipv4Addr>().is_ok() {
             return Err(BucketNameError::IpAddress);
         }
-        if RESERVED_PREFIXES.iter().any(|p| name.starts_with(p)) || RESERVED_SUFFIXES.iter().any(|s| name.ends_with(s)) {
+        if RESERVED_PREFIXES.iter().any(|p| name.starts_with(p))
+            || RESERVED_SUFFIXES.iter().any(|s| name.ends_with(s))
+        {
             return Err(BucketNameError::Reserved);
         }
         Ok(Self(name.into()))

@@ -110,7 +110,11 @@ impl Coding {
     /// Checks the bounds: `1 <= k <= 32`, `m <= k`, or `m <= 7` for copies.
     pub fn new(data: u8, parity: u8) -> Result<Self, CodingError> {
         let parity_max = if data == 1 { 7 } else { data };
-        if (1..=32).contains(&data) && parity <= parity_max { Ok(Self { data, parity }) } else { Err(CodingError) }
+        if (1..=32).contains(&data) && parity <= parity_max {
+            Ok(Self { data, parity })
+        } else {
+            Err(CodingError)
+        }
     }
 
     /// `m + 1` whole copies: how small objects of a class with this parity are kept.
@@ -252,7 +256,9 @@ mod tests {
 
     #[test]
     fn the_write_quorum_leaves_a_spare() {
-        for (text, quorum) in [("1+0", 1), ("1+1", 2), ("2+1", 3), ("2+2", 3), ("4+2", 5), ("8+4", 10), ("1+2", 2)] {
+        for (text, quorum) in
+            [("1+0", 1), ("1+1", 2), ("2+1", 3), ("2+2", 3), ("4+2", 5), ("8+4", 10), ("1+2", 2)]
+        {
             assert_eq!(text.parse::<Coding>().map(Coding::write_quorum), Ok(quorum), "{text}");
         }
         for text in ["", "4", "0+1", "4+5", "33+1", "4+2+1", "1+8"] {
@@ -268,7 +274,8 @@ mod tests {
             let shard = |index: u8| coding.shard_length(length, ShardIndex(index));
             assert_eq!((0..4).map(shard).sum::<u64>(), length);
             assert_eq!(shard(4), shard(0));
-            let cells = (0..coding.stripes(length)).map(|s| coding.cell_length(length, ShardIndex(2), s) as u64);
+            let cells =
+                (0..coding.stripes(length)).map(|s| coding.cell_length(length, ShardIndex(2), s) as u64);
             assert_eq!(cells.sum::<u64>(), shard(2));
         }
     }

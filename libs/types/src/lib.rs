@@ -20,9 +20,12 @@ mod version;
 pub use bucket::{BucketId, BucketName, BucketNameError, Versioning};
 pub use checksum::{Checksum, ChecksumAlgorithm, ChecksumType, ChecksumValue, ETag, ParseETagError};
 pub use chunk::{
-    CELL_SIZE, CHUNK_SIZE_MAX, ChunkId, Coding, CodingError, Extent, LeaseId, Manifest, MissingShard, ShardId, ShardIndex,
+    CELL_SIZE, CHUNK_SIZE_MAX, ChunkId, Coding, CodingError, Extent, LeaseId, Manifest, MissingShard,
+    ShardId, ShardIndex,
 };
-pub use cluster::{DiskId, FailureDomain, FailureDomainError, GroupId, NodeId, StorageClassName, StorageClassNameError};
+pub use cluster::{
+    DiskId, FailureDomain, FailureDomainError, GroupId, NodeId, StorageClassName, StorageClassNameError,
+};
 pub use key::{KEY_LENGTH_MAX, KeyError, KeyPrefix, ObjectKey};
 pub use multipart::{PART_NUMBER_MAX, ParseUploadIdError, PartNumber, PartNumberError, UploadId};
 pub use object::{Attributes, Content, ObjectPart};

@@ -74,7 +74,15 @@ mod tests {
     #[test]
     fn other_text_is_no_version_id() {
         let upper = "000000000000004DFEED000000000001";
-        for text in ["", "NULL", "0", "zz", upper, "ffffffffffffffff0000000000000000", "00000000000000000000000000000000"] {
+        for text in [
+            "",
+            "NULL",
+            "0",
+            "zz",
+            upper,
+            "ffffffffffffffff0000000000000000",
+            "00000000000000000000000000000000",
+        ] {
             assert!(text.parse::<VersionId>().is_err(), "{text}");
         }
     }

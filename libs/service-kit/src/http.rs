@@ -1,0 +1,154 @@
+//! The HTTP/1.1 serving loop: connections with limits, optional TLS, an orderly stop.
+
+use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use env::{Connection, Env, Listener};
+use hyper::{
+    Request, Response,
+    body::{Body, Incoming},
+    server::conn::http1,
+    service::Service,
+};
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    server::graceful::GracefulShutdown,
+};
+use tokio::sync::Semaphore;
+use tokio_rustls::TlsAcceptor;
+
+use crate::Shutdown;
+
+/// Bounds of a listener.
+#[derive(Debug, Clone)]
+pub struct HttpLimits {
+    /// Most connections at a time; more wait to be accepted.
+    pub connections_max: usize,
+    /// Time in which a request's head must arrive, and TLS be agreed.
+    pub head_timeout: Duration,
+    /// Most bytes of a request's head.
+    pub head_bytes_max: usize,
+    /// Most headers of a request.
+    pub headers_max: usize,
+    /// Time that requests in flight have to finish when the service stops.
+    pub stop_grace: Duration,
+}
+
+impl Default for HttpLimits {
+    fn default() -> Self {
+        Self {
+            connections_max: 16_384,
+            head_timeout: Duration::from_secs(30),
+            head_bytes_max: 64 << 10,
+            headers_max: 200,
+            stop_grace: Duration::from_secs(30),
+        }
+    }
+}
+
+/// A bound listener and how to serve its connections.
+pub struct HttpServer {
+    /// Access to the machine.
+    pub env: Env,
+    /// Where connections come from.
+    pub listener: Box<dyn Listener>,
+    /// TLS, if the listener speaks it.
+    pub tls: Option<TlsAcceptor>,
+    /// Bounds.
+    pub limits: HttpLimits,
+}
+
+impl HttpServer {
+    /// Serves requests until the stop begins, then lets those in flight finish within the grace period.
+    ///
+    /// The peer's address is put into each request's extensions as a [`SocketAddr`].
+    pub async fn run<S, B>(self, service: S, shutdown: Shutdown)
+    where
+        S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
+        S::Future: Send + 'static,
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let permits = Arc::new(Semaphore::new(self.limits.connections_max));
+        let graceful = GracefulShutdown::new();
+        loop {
+            let permit = tokio::select! {
+                permit = permits.clone().acquire_owned() => permit,
+                () = shutdown.begun() => break,
+            };
+            let accepted = tokio::select! {
+                accepted = self.listener.accept() => accepted,
+                () = shutdown.begun() => break,
+            };
+            let (connection, peer) = match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    // Out of descriptors or memory: wait for connections to end rather than spin.
+                    tracing::warn!(%error, "cannot accept a connection");
+                    self.env.sleep(Duration::from_millis(50)).await;
+                    continue;
+                }
+            };
+            let service = WithPeer { service: service.clone(), peer };
+            let watcher = graceful.watcher();
+            let (env, tls, limits) = (self.env.clone(), self.tls.clone(), self.limits.clone());
+            self.env.spawn(async move {
+                let _permit = permit;
+                let mut builder = http1::Builder::new();
+                builder
+                    .timer(TokioTimer::new())
+                    .header_read_timeout(limits.head_timeout)
+                    .max_buf_size(limits.head_bytes_max.max(256 << 10))
+                    .max_headers(limits.headers_max);
+                let Some(connection) = secure(&env, connection, tls, limits.head_timeout).await else {
+                    return;
+                };
+                let serving = builder.serve_connection(TokioIo::new(connection), service);
+                if let Err(error) = watcher.watch(serving).await {
+                    tracing::debug!(%peer, %error, "connection ended");
+                }
+            });
+        }
+        drop(self.listener);
+        if self.env.timeout(self.limits.stop_grace, graceful.shutdown()).await.is_err() {
+            tracing::warn!("requests still in flight after the grace period were cut off");
+        }
+    }
+}
+
+async fn secure(
+    env: &Env,
+    connection: Box<dyn Connection>,
+    tls: Option<TlsAcceptor>,
+    timeout: Duration,
+) -> Option<Box<dyn Connection>> {
+    let Some(tls) = tls else { return Some(connection) };
+    match env.timeout(timeout, tls.accept(connection)).await {
+        Ok(Ok(stream)) => Some(Box::new(stream)),
+        Ok(Err(error)) => {
+            tracing::debug!(%error, "TLS was not agreed");
+            None
+        }
+        Err(_) => None,
+    }
+}
+
+#[derive(Clone)]
+struct WithPeer<S> {
+    service: S,
+    peer: SocketAddr,
+}
+
+impl<S, B> Service<Request<Incoming>> for WithPeer<S>
+where
+    S: Service<Request<Incoming>, Response = Response<B>>,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        request.extensions_mut().insert(self.peer);
+        self.service.call(request)
+    }
+}
