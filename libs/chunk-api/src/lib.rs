@@ -8,6 +8,7 @@
 //! Invariant: a shard is never overwritten and its name never reused.
 //! Invariant: `put_shard` answers `Ok` only when the shard survives a power cut.
 
+mod body;
 mod cell;
 mod error;
 
@@ -18,6 +19,7 @@ use bytes::Bytes;
 use futures_util::Stream;
 use types::{Coding, DiskId, ShardId};
 
+pub use body::{CheckedCells, validate_limit, validate_names};
 pub use cell::{Cell, cell_seed};
 pub use error::Error;
 
@@ -112,6 +114,8 @@ pub struct DiskStatus {
     pub shards: u64,
     /// Whether the disk takes shards; a failed or full disk does not.
     pub writable: bool,
+    /// Damaged records that the last start found and skipped: shards that were stable once and are lost here.
+    pub damaged_records: u64,
 }
 
 /// Keeps shards on disks.
@@ -147,7 +151,12 @@ pub trait ChunkService: Send + Sync + 'static {
     /// Fewer than `limit` means that there are no more.
     ///
     /// Errors: as `delete_shards`.
-    async fn list_shards(&self, disk: DiskId, after: Option<ShardId>, limit: usize) -> Result<Vec<ShardSummary>, Error>;
+    async fn list_shards(
+        &self,
+        disk: DiskId,
+        after: Option<ShardId>,
+        limit: usize,
+    ) -> Result<Vec<ShardSummary>, Error>;
 
     /// The service's disks.
     ///
