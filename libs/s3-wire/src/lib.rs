@@ -1,1 +1,20 @@
-//! S3 on the wire: operation parsing, XML bodies, error codes, aws-chunked framing.
+//! S3 on the wire: what a request asks for, and how an answer is spelled.
+//!
+//! The crate owns the mapping between HTTP as S3 uses it and types: addresses and queries, the table of operations,
+//! request headers, XML bodies in both directions, error codes, dates and aws-chunked framing. It does no I/O, knows
+//! no clock, no signature and no storage; every function is a pure one over bytes that came from a stranger, so each
+//! has a stated bound and none panics.
+//!
+//! Invariant: nothing is accepted that is not enforced. What is recognised but not built is refused by name
+//! (`operation::Kind::Refused`).
+
+pub mod address;
+pub mod date;
+pub mod error;
+pub mod operation;
+mod percent;
+pub mod query;
+pub mod xml;
+
+pub use error::{ErrorCode, S3Error};
+pub use operation::Operation;
