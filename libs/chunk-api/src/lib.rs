@@ -10,7 +10,9 @@
 
 mod body;
 mod cell;
+pub mod conformance;
 mod error;
+pub mod fake;
 
 use std::pin::Pin;
 

@@ -1,0 +1,184 @@
+//! A chunk service in memory, small enough to check by eye: the reference for tests of those who call the service.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Bound,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use async_trait::async_trait;
+use types::{DiskId, ShardId};
+
+use crate::{
+    Cell, CellRange, CheckedCells, ChunkService, DiskStatus, Error, ShardBody, ShardHeader, ShardSummary,
+    validate_limit, validate_names,
+};
+
+/// Disks in memory. Shards are lost with the process; there is no bound but the machine's memory.
+#[derive(Debug)]
+pub struct FakeChunkService {
+    disks: BTreeMap<DiskId, Mutex<FakeDisk>>,
+}
+
+#[derive(Debug, Default)]
+struct FakeDisk {
+    shards: BTreeMap<ShardId, (ShardHeader, Vec<Cell>)>,
+    pending: BTreeSet<ShardId>,
+    deleted: BTreeSet<ShardId>,
+}
+
+/// Size that a fake disk claims: 1 TiB.
+const CAPACITY_BYTES: u64 = 1 << 40;
+
+impl FakeChunkService {
+    /// A service with these disks, all empty.
+    pub fn new(disks: impl IntoIterator<Item = DiskId>) -> Self {
+        Self { disks: disks.into_iter().map(|disk| (disk, Mutex::default())).collect() }
+    }
+
+    /// Changes one bit of a kept cell without changing its checksum. Whether there was such a cell with any byte.
+    pub fn corrupt_cell(&self, disk: DiskId, shard: ShardId, number: usize) -> bool {
+        let Ok(mut disk) = self.disk(disk) else { return false };
+        let Some((_, cells)) = disk.shards.get_mut(&shard) else { return false };
+        let Some(cell) = cells.get_mut(number).filter(|cell| !cell.data.is_empty()) else { return false };
+        let mut data = cell.data.to_vec();
+        data[0] ^= 1;
+        cell.data = data.into();
+        true
+    }
+
+    fn disk(&self, disk: DiskId) -> Result<MutexGuard<'_, FakeDisk>, Error> {
+        let state = self.disks.get(&disk).ok_or(Error::DiskNotFound { disk })?;
+        Ok(state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// A name being put, freed when the put ends in any way.
+struct PendingName<'a> {
+    service: &'a FakeChunkService,
+    disk: DiskId,
+    shard: ShardId,
+}
+
+impl Drop for PendingName<'_> {
+    fn drop(&mut self) {
+        if let Ok(mut disk) = self.service.disk(self.disk) {
+            disk.pending.remove(&self.shard);
+        }
+    }
+}
+
+#[async_trait]
+impl ChunkService for FakeChunkService {
+    async fn put_shard(&self, disk: DiskId, header: ShardHeader, body: ShardBody) -> Result<(), Error> {
+        header.validate()?;
+        let shard = header.shard;
+        {
+            let mut state = self.disk(disk)?;
+            if state.deleted.contains(&shard) {
+                return Err(Error::ShardDeleted { shard });
+            }
+            if state.shards.contains_key(&shard) || !state.pending.insert(shard) {
+                return Err(Error::ShardExists { shard });
+            }
+        }
+        let _pending = PendingName { service: self, disk, shard };
+        let cells = CheckedCells::new(header.clone(), body).collect().await?;
+        let mut state = self.disk(disk)?;
+        if state.deleted.contains(&shard) {
+            return Err(Error::ShardDeleted { shard });
+        }
+        state.shards.insert(shard, (header, cells));
+        Ok(())
+    }
+
+    async fn read_cells(&self, disk: DiskId, shard: ShardId, cells: CellRange) -> Result<Vec<Cell>, Error> {
+        let state = self.disk(disk)?;
+        let (header, all) = state.shards.get(&shard).ok_or(Error::ShardNotFound { shard })?;
+        cells.validate(header.cells())?;
+        let wanted = (cells.first..).take(cells.count as usize);
+        let first = usize::try_from(cells.first).unwrap_or(usize::MAX);
+        let found: Vec<Cell> = all.iter().skip(first).take(cells.count as usize).cloned().collect();
+        for (number, cell) in wanted.zip(&found) {
+            cell.verify(shard, number)?;
+        }
+        Ok(found)
+    }
+
+    async fn delete_shards(&self, disk: DiskId, shards: &[ShardId]) -> Result<(), Error> {
+        let mut state = self.disk(disk)?;
+        validate_names(shards)?;
+        for shard in shards {
+            state.deleted.insert(*shard);
+            state.shards.remove(shard);
+        }
+        Ok(())
+    }
+
+    async fn list_shards(
+        &self,
+        disk: DiskId,
+        after: Option<ShardId>,
+        limit: usize,
+    ) -> Result<Vec<ShardSummary>, Error> {
+        let state = self.disk(disk)?;
+        validate_limit(limit)?;
+        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let page = state.shards.range((start, Bound::Unbounded)).take(limit);
+        Ok(page.map(|(_, (header, _))| ShardSummary { header: header.clone() }).collect())
+    }
+
+    async fn disks(&self) -> Result<Vec<DiskStatus>, Error> {
+        self.disks.keys().map(|disk| Ok(status(*disk, self.disk(*disk)?.shards.values()))).collect()
+    }
+}
+
+fn status<'a>(
+    disk: DiskId,
+    shards: impl ExactSizeIterator<Item = &'a (ShardHeader, Vec<Cell>)>,
+) -> DiskStatus {
+    let count = shards.len() as u64;
+    let used: u64 = shards.map(|(header, _)| header.length()).sum();
+    DiskStatus {
+        disk,
+        medium: "memory".to_owned(),
+        capacity_bytes: CAPACITY_BYTES,
+        available_bytes: CAPACITY_BYTES.saturating_sub(used),
+        shards: count,
+        writable: true,
+        damaged_records: 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use env::Env;
+    use types::DiskId;
+
+    use super::FakeChunkService;
+    use crate::{
+        CellRange, ChunkService, Error,
+        conformance::{self, Sample, Subject},
+    };
+
+    #[tokio::test]
+    async fn it_passes_the_conformance_suite() {
+        let disk = DiskId([7; 16]);
+        let service = Arc::new(FakeChunkService::new([DiskId([1; 16]), disk]));
+        conformance::run(&Subject { env: Env::real(), service, disk }).await;
+    }
+
+    #[tokio::test]
+    async fn a_corrupted_cell_is_never_read() {
+        let disk = DiskId([7; 16]);
+        let service = FakeChunkService::new([disk]);
+        let sample = Sample::single(1, 1, 100);
+        let shard = sample.shard();
+        service.put_shard(disk, sample.header.clone(), sample.whole()).await.unwrap();
+        assert!(service.corrupt_cell(disk, shard, 0));
+        let read = service.read_cells(disk, shard, CellRange { first: 0, count: 1 }).await;
+        assert_eq!(read, Err(Error::ShardCorrupt { shard, cell: 0 }));
+    }
+}
