@@ -1,0 +1,78 @@
+//! Proves a claim.
+
+use crate::{
+    canonical::{canonical_request, string_to_sign},
+    chunk::ChunkVerifier,
+    claim::{Claim, Mechanism},
+    error::{Error, SignatureMismatch},
+    key::SigningKey,
+    payload::Payload,
+    request::RequestView,
+};
+
+/// A request whose signature was proved. Made by [`verify`] alone.
+#[derive(Debug, Clone)]
+pub struct Verified {
+    claim: Claim,
+    key: SigningKey,
+}
+
+impl Verified {
+    /// Who signed.
+    pub fn access_key_id(&self) -> &str {
+        &self.claim.access_key_id
+    }
+
+    /// The token of temporary credentials; the signature covers it, its meaning is the caller's to check.
+    pub fn session_token(&self) -> Option<&str> {
+        self.claim.session_token()
+    }
+
+    /// How the body is protected. The caller must hold the body to it before anything becomes visible.
+    pub fn payload(&self) -> Payload {
+        self.claim.payload
+    }
+
+    /// All that was claimed and is now proved.
+    pub fn claim(&self) -> &Claim {
+        &self.claim
+    }
+
+    /// The verifier of the body's chunks, for the payload forms with signed chunks.
+    pub fn chunk_verifier(&self) -> Option<ChunkVerifier> {
+        let claim = &self.claim;
+        let with_trailer = match claim.payload {
+            Payload::SignedChunks => false,
+            Payload::SignedChunksWithTrailer => true,
+            Payload::Sha256(_) | Payload::Unsigned | Payload::UnsignedChunksWithTrailer => return None,
+        };
+        let key = self.key.clone();
+        Some(ChunkVerifier::new(key, claim.time, &claim.scope, claim.signature.clone(), with_trailer))
+    }
+}
+
+/// Proves a claim that [`crate::parse`] read from this same request.
+///
+/// `key` is derived from the claimant's secret for [`Claim::scope`]; `now_seconds` is our time since 1970; `region` is
+/// ours. Time and scope are checked first, then the signature in constant time.
+pub fn verify(
+    claim: Claim,
+    view: &RequestView<'_>,
+    key: &SigningKey,
+    now_seconds: i64,
+    region: &str,
+) -> Result<Verified, Error> {
+    claim.admit(now_seconds, region)?;
+    let presigned = matches!(claim.mechanism, Mechanism::Presigned { .. });
+    let request = canonical_request(view, presigned, &claim.signed_headers, &claim.payload_text);
+    let string_to_sign = string_to_sign(claim.time, &claim.scope, &request);
+    if key.verifies(&string_to_sign, &claim.signature) {
+        return Ok(Verified { claim, key: key.clone() });
+    }
+    Err(Error::SignatureDoesNotMatch(Box::new(SignatureMismatch {
+        access_key_id: claim.access_key_id,
+        signature_provided: claim.signature,
+        string_to_sign,
+        canonical_request: String::from_utf8_lossy(&request).into_owned(),
+    })))
+}
