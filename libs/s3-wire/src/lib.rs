@@ -6,11 +6,12 @@
 //! has a stated bound and none panics.
 //!
 //! Invariant: nothing is accepted that is not enforced. What is recognised but not built is refused by name
-//! (`operation::Kind::Refused`).
+//! ([`operation::Kind::Refused`], [`header::refuse_unsupported_headers`]).
 
 pub mod address;
 pub mod date;
 pub mod error;
+pub mod header;
 pub mod operation;
 mod percent;
 pub mod query;

@@ -1,0 +1,53 @@
+//! Request headers as types, with the errors that S3 gives for bad ones.
+//!
+//! Nothing here decides anything about stored objects: conditions and ranges are parsed first and evaluated against
+//! what was found later.
+
+mod attributes;
+mod checksum;
+mod conditions;
+mod copy_source;
+mod entity_tag;
+mod range;
+#[cfg(test)]
+mod tests;
+mod unsupported;
+mod write_conditions;
+
+use http::{HeaderMap, HeaderValue};
+
+pub use attributes::{MetadataDirective, USER_METADATA_MAX, attributes, metadata_directive, storage_class};
+pub use checksum::{
+    ObjectChecksum, RequestChecksum, checksum_mode_enabled, content_md5, decoded_content_length,
+    mp_object_size, multipart_checksum, object_checksum, request_checksum,
+};
+pub use conditions::{Outcome, ReadConditions};
+pub use copy_source::{CopySource, copy_source, copy_source_range};
+pub use range::{RangeSpec, range};
+pub use unsupported::{UNSUPPORTED_HEADERS, refuse_unsupported_headers};
+pub use write_conditions::{DeleteCondition, WriteCondition, delete_condition, write_condition};
+
+use crate::error::S3Error;
+
+/// The account id that the bucket must belong to: `x-amz-expected-bucket-owner`. The caller compares and answers
+/// `AccessDenied`.
+pub fn expected_bucket_owner(headers: &HeaderMap) -> Result<Option<&str>, S3Error> {
+    text(headers, "x-amz-expected-bucket-owner")
+}
+
+/// The same for the bucket of a copy's source: `x-amz-source-expected-bucket-owner`.
+pub fn expected_source_bucket_owner(headers: &HeaderMap) -> Result<Option<&str>, S3Error> {
+    text(headers, "x-amz-source-expected-bucket-owner")
+}
+
+/// A header's first value as text; `InvalidArgument` when it is not UTF-8.
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, S3Error> {
+    headers.get(name).map(|value| utf8(name, value)).transpose()
+}
+
+fn utf8<'a>(name: &str, value: &'a HeaderValue) -> Result<&'a str, S3Error> {
+    std::str::from_utf8(value.as_bytes()).map_err(|_| {
+        let shown = String::from_utf8_lossy(value.as_bytes());
+        S3Error::invalid_argument("A header's value is not UTF-8", name, &shown)
+    })
+}

@@ -1,0 +1,108 @@
+//! What an upload says of its object, to be given back to every reader byte for byte.
+
+use bytes::Bytes;
+use http::{HeaderMap, header};
+use types::{Attributes, StorageClassName};
+
+use super::{text, utf8};
+use crate::error::{ErrorCode, S3Error};
+
+/// Most bytes in the names (without `x-amz-meta-`) and values of an object's user metadata.
+/// Source: Amazon S3 User Guide, "Working with object metadata".
+pub const USER_METADATA_MAX: usize = 2048;
+
+const USER_PREFIX: &str = "x-amz-meta-";
+const WEBSITE_REDIRECT: &str = "x-amz-website-redirect-location";
+
+/// The attributes in the headers of PutObject, CreateMultipartUpload, or CopyObject with REPLACE.
+///
+/// `aws-chunked` is framing, not an encoding of the object, and is taken out of `Content-Encoding`. A header of user
+/// metadata that is sent more than once becomes one with commas. Errors: `MetadataTooLarge`, `InvalidArgument` for a
+/// standard header that is not UTF-8, `InvalidRedirectLocation`.
+pub fn attributes(headers: &HeaderMap) -> Result<Attributes, S3Error> {
+    let owned = |name: header::HeaderName| text(headers, name.as_str()).map(|value| value.map(str::to_owned));
+    Ok(Attributes {
+        content_type: owned(header::CONTENT_TYPE)?,
+        cache_control: owned(header::CACHE_CONTROL)?,
+        content_disposition: owned(header::CONTENT_DISPOSITION)?,
+        content_encoding: content_encoding(headers)?,
+        content_language: owned(header::CONTENT_LANGUAGE)?,
+        expires: owned(header::EXPIRES)?,
+        website_redirect_location: website_redirect_location(headers)?,
+        user_metadata: user_metadata(headers)?,
+    })
+}
+
+fn content_encoding(headers: &HeaderMap) -> Result<Option<String>, S3Error> {
+    let is_framing = |coding: &str| coding.trim().eq_ignore_ascii_case("aws-chunked");
+    let mut kept = String::new();
+    for value in headers.get_all(header::CONTENT_ENCODING) {
+        let value = utf8("content-encoding", value)?;
+        let whole = !value.split(',').any(is_framing);
+        let codings = value.split(',').filter(|coding| !is_framing(coding)).map(str::trim);
+        let codings = if whole { value.to_owned() } else { codings.collect::<Vec<_>>().join(",") };
+        if !kept.is_empty() && !codings.is_empty() {
+            kept.push(',');
+        }
+        kept.push_str(&codings);
+    }
+    Ok((!kept.is_empty()).then_some(kept))
+}
+
+fn website_redirect_location(headers: &HeaderMap) -> Result<Option<String>, S3Error> {
+    let Some(location) = text(headers, WEBSITE_REDIRECT)? else { return Ok(None) };
+    if ["/", "http://", "https://"].iter().any(|start| location.starts_with(start)) {
+        return Ok(Some(location.to_owned()));
+    }
+    Err(S3Error::new(ErrorCode::InvalidRedirectLocation))
+}
+
+fn user_metadata(headers: &HeaderMap) -> Result<Vec<(String, Bytes)>, S3Error> {
+    let (mut out, mut size) = (Vec::new(), 0);
+    for full_name in headers.keys() {
+        let Some(name) = full_name.as_str().strip_prefix(USER_PREFIX) else { continue };
+        let values: Vec<&[u8]> = headers.get_all(full_name).iter().map(http::HeaderValue::as_bytes).collect();
+        let value = if let [only] = values[..] {
+            Bytes::copy_from_slice(only)
+        } else {
+            values.join(&b","[..]).into()
+        };
+        size += name.len() + value.len();
+        out.push((name.to_owned(), value));
+    }
+    if size > USER_METADATA_MAX {
+        return Err(S3Error::new(ErrorCode::MetadataTooLarge)
+            .field("Size", size.to_string())
+            .field("MaxSizeAllowed", USER_METADATA_MAX.to_string()));
+    }
+    // One order, whatever the map's.
+    out.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+    Ok(out)
+}
+
+/// The storage class in `x-amz-storage-class`; `InvalidStorageClass` when it cannot be a name of one. Whether there
+/// is such a class is for the caller to find out.
+pub fn storage_class(headers: &HeaderMap) -> Result<Option<StorageClassName>, S3Error> {
+    let Some(name) = text(headers, "x-amz-storage-class")? else { return Ok(None) };
+    let invalid = || S3Error::new(ErrorCode::InvalidStorageClass).field("StorageClassRequested", name);
+    StorageClassName::new(name).map(Some).map_err(|_| invalid())
+}
+
+/// Where a copy's attributes come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MetadataDirective {
+    /// The source.
+    Copy,
+    /// The request.
+    Replace,
+}
+
+/// `x-amz-metadata-directive`, `COPY` when there is none; `InvalidArgument` for anything else.
+pub fn metadata_directive(headers: &HeaderMap) -> Result<MetadataDirective, S3Error> {
+    const HEADER: &str = "x-amz-metadata-directive";
+    match text(headers, HEADER)? {
+        None | Some("COPY") => Ok(MetadataDirective::Copy),
+        Some("REPLACE") => Ok(MetadataDirective::Replace),
+        Some(other) => Err(S3Error::invalid_argument("Unknown metadata directive.", HEADER, other)),
+    }
+}

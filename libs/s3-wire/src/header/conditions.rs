@@ -1,0 +1,112 @@
+//! Conditions of reads and of a copy's source.
+
+use http::HeaderMap;
+use types::{ETag, Timestamp};
+
+use super::entity_tag::TagList;
+use crate::{
+    date::parse_http_date,
+    error::{ErrorCode, S3Error},
+};
+
+/// The four conditions of a read. A date that cannot be read is no condition.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ReadConditions {
+    if_match: Option<TagList>,
+    if_none_match: Option<TagList>,
+    if_modified_since: Option<Timestamp>,
+    if_unmodified_since: Option<Timestamp>,
+    is_copy: bool,
+}
+
+/// What the conditions of a read come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Answer as if there were no conditions.
+    Proceed,
+    /// Answer 304 with `ETag` and `Last-Modified` and no body.
+    NotModified,
+    /// Answer `PreconditionFailed`; the condition that did not hold, by its header's name.
+    PreconditionFailed(&'static str),
+}
+
+impl Outcome {
+    /// The error of a condition that did not hold; a 304 has none.
+    pub fn error(self) -> Option<S3Error> {
+        match self {
+            Self::Proceed | Self::NotModified => None,
+            Self::PreconditionFailed(condition) => {
+                Some(S3Error::new(ErrorCode::PreconditionFailed).field("Condition", condition))
+            }
+        }
+    }
+}
+
+impl ReadConditions {
+    /// `If-Match`, `If-None-Match`, `If-Modified-Since`, `If-Unmodified-Since` of a GET or HEAD.
+    pub fn for_read(headers: &HeaderMap) -> Self {
+        Self::parse(headers, ["if-match", "if-none-match", "if-modified-since", "if-unmodified-since"], false)
+    }
+
+    /// The conditions of CopyObject and UploadPartCopy on their source: `x-amz-copy-source-if-...`.
+    pub fn for_copy_source(headers: &HeaderMap) -> Self {
+        let names = [
+            "x-amz-copy-source-if-match",
+            "x-amz-copy-source-if-none-match",
+            "x-amz-copy-source-if-modified-since",
+            "x-amz-copy-source-if-unmodified-since",
+        ];
+        Self::parse(headers, names, true)
+    }
+
+    fn parse(headers: &HeaderMap, names: [&str; 4], is_copy: bool) -> Self {
+        let date = |name| headers.get(name).and_then(|value| value.to_str().ok()).and_then(parse_http_date);
+        Self {
+            if_match: TagList::parse(headers, names[0]),
+            if_none_match: TagList::parse(headers, names[1]),
+            if_modified_since: date(names[2]),
+            if_unmodified_since: date(names[3]),
+            is_copy,
+        }
+    }
+
+    /// Whether there is no condition.
+    pub fn is_empty(&self) -> bool {
+        *self == Self { is_copy: self.is_copy, ..Self::default() }
+    }
+
+    /// Holds the conditions against what was found, in the order of RFC 9110, section 13.2.2: a tag condition decides
+    /// alone where there is one, and a date condition counts only beside no tag condition of its kind.
+    ///
+    /// A source of a copy has no 304: `PreconditionFailed` takes its place (API Reference, "CopyObject").
+    pub fn evaluate(&self, etag: &ETag, last_modified: Timestamp) -> Outcome {
+        let seconds = last_modified.seconds();
+        match (&self.if_match, self.if_unmodified_since) {
+            (Some(tags), _) if !tags.matches_strong(etag) => return self.failed("If-Match"),
+            (None, Some(date)) if seconds > date.seconds() => return self.failed("If-Unmodified-Since"),
+            _ => {}
+        }
+        match (&self.if_none_match, self.if_modified_since) {
+            (Some(tags), _) if tags.matches_weak(etag) => self.not_modified("If-None-Match"),
+            (None, Some(date)) if seconds <= date.seconds() => self.not_modified("If-Modified-Since"),
+            _ => Outcome::Proceed,
+        }
+    }
+
+    fn failed(&self, condition: &'static str) -> Outcome {
+        Outcome::PreconditionFailed(if self.is_copy { copy_name(condition) } else { condition })
+    }
+
+    fn not_modified(&self, condition: &'static str) -> Outcome {
+        if self.is_copy { self.failed(condition) } else { Outcome::NotModified }
+    }
+}
+
+fn copy_name(condition: &'static str) -> &'static str {
+    match condition {
+        "If-Match" => "x-amz-copy-source-If-Match",
+        "If-None-Match" => "x-amz-copy-source-If-None-Match",
+        "If-Modified-Since" => "x-amz-copy-source-If-Modified-Since",
+        _ => "x-amz-copy-source-If-Unmodified-Since",
+    }
+}

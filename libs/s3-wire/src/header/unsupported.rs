@@ -1,0 +1,92 @@
+//! Headers that ask for what is not built. Nothing is accepted that is not enforced, so they are refused by name,
+//! except with values that ask for what happens anyway.
+
+use http::HeaderMap;
+
+use crate::{error::S3Error, operation::Operation};
+
+/// A header that asks for something, or the beginning of several headers' names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UnsupportedHeader {
+    /// The name in lower case; with `*` at its end, the beginning of the names.
+    pub name: &'static str,
+    /// Values that change nothing and are let through.
+    pub harmless: &'static [&'static str],
+    /// Where the header has a meaning; elsewhere it is ignored, as AWS does.
+    pub scope: Scope,
+}
+
+/// The operations for which a header has a meaning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// Every operation.
+    Any,
+    /// Those that create a bucket, an object or an upload.
+    Create,
+    /// Those that write an object in one go.
+    Write,
+}
+
+impl Scope {
+    fn contains(self, operation: Operation) -> bool {
+        let writes = matches!(operation, Operation::PutObject | Operation::CopyObject);
+        match self {
+            Self::Any => true,
+            Self::Create => {
+                writes || matches!(operation, Operation::CreateBucket | Operation::CreateMultipartUpload)
+            }
+            Self::Write => writes,
+        }
+    }
+}
+
+const fn entry(name: &'static str, harmless: &'static [&'static str], scope: Scope) -> UnsupportedHeader {
+    UnsupportedHeader { name, harmless, scope }
+}
+
+/// Every such header. Ignored on purpose, as their effect is none here: `x-amz-request-payer` (nobody pays),
+/// `x-amz-mfa` (no bucket has MFA delete), `x-amz-bypass-governance-retention` (nothing is locked),
+/// `x-amz-optional-object-attributes` (nothing is archived).
+pub const UNSUPPORTED_HEADERS: &[UnsupportedHeader] = &[
+    entry("x-amz-server-side-encryption*", &[], Scope::Any),
+    entry("x-amz-copy-source-server-side-encryption*", &[], Scope::Any),
+    // Everything belongs to the bucket's owner, and to nobody else.
+    entry("x-amz-acl", &["private", "bucket-owner-full-control"], Scope::Create),
+    entry("x-amz-grant-*", &[], Scope::Create),
+    entry("x-amz-object-ownership", &["BucketOwnerEnforced"], Scope::Create),
+    entry("x-amz-bucket-object-lock-enabled", &["false"], Scope::Create),
+    entry("x-amz-bucket-namespace", &["global"], Scope::Create),
+    entry("x-amz-object-lock-legal-hold", &["OFF"], Scope::Create),
+    entry("x-amz-object-lock-mode", &[], Scope::Create),
+    entry("x-amz-object-lock-retain-until-date", &[], Scope::Create),
+    entry("x-amz-tagging", &[""], Scope::Create),
+    // There are no tags to copy or to replace.
+    entry("x-amz-tagging-directive", &["COPY", "REPLACE"], Scope::Create),
+    entry("x-amz-write-offset-bytes", &[], Scope::Write),
+    entry("x-amz-annotation-directive", &["COPY", "EXCLUDE"], Scope::Create),
+];
+
+/// Refuses a request whose headers ask for what is not built: `NotImplemented` with the header's name.
+pub fn refuse_unsupported_headers(operation: Operation, headers: &HeaderMap) -> Result<(), S3Error> {
+    for (name, value) in headers {
+        let name = name.as_str();
+        if !name.starts_with("x-amz-") {
+            continue;
+        }
+        let listed = UNSUPPORTED_HEADERS.iter().find(|entry| matches(entry.name, name));
+        let Some(entry) = listed.filter(|entry| entry.scope.contains(operation)) else { continue };
+        let harmless =
+            entry.harmless.iter().any(|harmless| value.as_bytes().eq_ignore_ascii_case(harmless.as_bytes()));
+        if !harmless {
+            return Err(S3Error::header_not_implemented(name));
+        }
+    }
+    Ok(())
+}
+
+fn matches(pattern: &str, name: &str) -> bool {
+    match pattern.strip_suffix('*') {
+        Some(start) => name.starts_with(start),
+        None => name == pattern,
+    }
+}

@@ -1,0 +1,93 @@
+//! Conditions of writes and deletes.
+
+use http::HeaderMap;
+use types::{ETag, Timestamp};
+
+use super::text;
+use crate::{
+    date::parse_http_date,
+    error::{ErrorCode, S3Error},
+};
+
+/// What must hold of a key for a PutObject, CopyObject (its destination) or CompleteMultipartUpload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum WriteCondition {
+    /// Nothing.
+    #[default]
+    None,
+    /// `If-None-Match: *`: there is no current version.
+    IfAbsent,
+    /// `If-Match` with an entity tag.
+    IfMatch(ETag),
+    /// `If-Match: *`: there is a current version.
+    IfPresent,
+}
+
+/// What must hold of a version for a DeleteObject, or for one object of a DeleteObjects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct DeleteCondition {
+    /// `If-Match: *`: there is a current version.
+    pub exists: bool,
+    /// `If-Match` with an entity tag.
+    pub etag: Option<ETag>,
+    /// `x-amz-if-match-last-modified-time`, compared by whole seconds.
+    pub last_modified: Option<Timestamp>,
+    /// `x-amz-if-match-size`, in bytes.
+    pub size: Option<u64>,
+}
+
+impl DeleteCondition {
+    /// Whether there is no condition.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// The condition of a write.
+///
+/// `NotImplemented` for an `If-None-Match` other than `*`, as AWS answers, and for both headers at once. An entity tag
+/// in a form that no object has becomes one that matches no object. Source: API Reference, "PutObject".
+pub fn write_condition(headers: &HeaderMap) -> Result<WriteCondition, S3Error> {
+    match (text(headers, "if-match")?, text(headers, "if-none-match")?) {
+        (None, None) => Ok(WriteCondition::None),
+        (None, Some(tag)) if tag.trim().trim_matches('"') == "*" => Ok(WriteCondition::IfAbsent),
+        (_, Some(_)) => Err(S3Error::header_not_implemented("If-None-Match")),
+        (Some(tag), None) if is_any(tag) => Ok(WriteCondition::IfPresent),
+        (Some(tag), None) => Ok(WriteCondition::IfMatch(entity_tag(tag))),
+    }
+}
+
+/// The conditions of a DeleteObject. Source: API Reference, "DeleteObject".
+///
+/// `InvalidArgument` for a time or size that cannot be read.
+pub fn delete_condition(headers: &HeaderMap) -> Result<DeleteCondition, S3Error> {
+    const TIME: &str = "x-amz-if-match-last-modified-time";
+    const SIZE: &str = "x-amz-if-match-size";
+    if headers.contains_key("if-none-match") {
+        return Err(S3Error::header_not_implemented("If-None-Match"));
+    }
+    let tag = text(headers, "if-match")?;
+    let invalid = |name, value| {
+        S3Error::with_message(ErrorCode::InvalidArgument, "Invalid condition")
+            .field("ArgumentName", name)
+            .field("ArgumentValue", value)
+    };
+    let last_modified =
+        text(headers, TIME)?.map(|value| parse_http_date(value).ok_or_else(|| invalid(TIME, value)));
+    let size = text(headers, SIZE)?.map(|value| value.parse().map_err(|_| invalid(SIZE, value)));
+    Ok(DeleteCondition {
+        exists: tag.is_some_and(is_any),
+        etag: tag.filter(|tag| !is_any(tag)).map(entity_tag),
+        last_modified: last_modified.transpose()?,
+        size: size.transpose()?,
+    })
+}
+
+pub(crate) fn is_any(tag: &str) -> bool {
+    tag.trim() == "*"
+}
+
+/// The entity tag, or for any other text one that no object has: of an upload of no parts.
+pub(crate) fn entity_tag(text: &str) -> ETag {
+    text.trim().parse().unwrap_or(ETag { digest: [0; 16], parts: Some(0) })
+}
