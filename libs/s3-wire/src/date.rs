@@ -60,7 +60,8 @@ pub fn http_date(time: Timestamp) -> DateText<29> {
     DateText(out)
 }
 
-/// A date such as `2006-02-03T16:45:09.000Z`, with the milliseconds of `time`.
+/// A date such as `2006-02-03T16:45:09.000Z`: whole seconds, rounded down, as AWS shows them, so that a listing and
+/// `Last-Modified` name the same moment.
 pub fn xml_date(time: Timestamp) -> DateText<24> {
     let civil = Civil::new(time.seconds());
     let mut out = *b"2006-02-03T16:45:09.000Z";
@@ -71,9 +72,6 @@ pub fn xml_date(time: Timestamp) -> DateText<24> {
     two_digits(&mut out[11..13], civil.hour);
     two_digits(&mut out[14..16], civil.minute);
     two_digits(&mut out[17..19], civil.second);
-    let milliseconds = time.0.rem_euclid(1000) as u32;
-    out[20] = digit(milliseconds / 100);
-    two_digits(&mut out[21..23], milliseconds % 100);
     DateText(out)
 }
 

@@ -27,6 +27,9 @@ pub use range::{RangeSpec, range};
 pub use unsupported::{UNSUPPORTED_HEADERS, refuse_unsupported_headers};
 pub use write_conditions::{DeleteCondition, WriteCondition, delete_condition, write_condition};
 
+pub(crate) use checksum::value as checksum_value;
+pub(crate) use write_conditions::{entity_tag, is_any};
+
 use crate::error::S3Error;
 
 /// The account id that the bucket must belong to: `x-amz-expected-bucket-owner`. The caller compares and answers

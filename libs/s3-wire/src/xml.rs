@@ -1,7 +1,39 @@
 //! XML bodies of S3: parsers for what clients send, writers for what they are answered.
+//!
+//! Parsers are strict about structure and generous about dress: namespaces, attributes, comments and the declaration
+//! are ignored, elements may come in any order; a document type, an unknown entity, an unknown or repeated element,
+//! or text where there is none is `MalformedXML`. Each has a limit on the size of its body, which callers use to bound
+//! what they read.
+//!
+//! Writers take borrowed rows and print into one buffer; a row costs no allocation.
 
+mod bucket;
+mod complete;
+mod delete;
+mod listing;
+mod object;
+mod read;
+mod rows;
 #[cfg(test)]
 pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
+mod uploads;
+mod versions;
 mod write;
 
+pub use bucket::{
+    BucketRow, CREATE_BUCKET_BODY_MAX, ListBuckets, VERSIONING_BODY_MAX, list_buckets, location_constraint,
+    parse_create_bucket, parse_versioning, versioning,
+};
+pub use complete::{COMPLETE_BODY_MAX, CompletedPart, PARTS_MAX, check_part_order, parse_complete};
+pub use delete::{DELETE_BODY_MAX, DELETE_OBJECTS_MAX, Delete, ObjectIdentifier, parse_delete};
+pub use listing::{ListObjects, ListObjectsV2, ObjectRow, list_objects, list_objects_v2};
+pub use object::{
+    CompleteMultipartUpload, CopyResult, DeleteRow, complete_multipart_upload, copy_object, copy_part,
+    delete_result, initiate_multipart_upload,
+};
+pub use rows::Owner;
+pub use uploads::{ListMultipartUploads, ListParts, PartRow, UploadRow, list_multipart_uploads, list_parts};
+pub use versions::{DeleteMarkerRow, ListObjectVersions, VersionEntry, VersionRow, list_object_versions};
 pub(crate) use write::Document;

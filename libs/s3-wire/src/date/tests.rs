@@ -22,8 +22,8 @@ fn all_three_formats_of_http_dates_are_read() {
 fn known_dates_are_written_as_they_are_known() {
     for (milliseconds, http, xml) in [
         (0, "Thu, 01 Jan 1970 00:00:00 GMT", "1970-01-01T00:00:00.000Z"),
-        (-1, "Wed, 31 Dec 1969 23:59:59 GMT", "1969-12-31T23:59:59.999Z"),
-        (1_138_985_109_007, "Fri, 03 Feb 2006 16:45:09 GMT", "2006-02-03T16:45:09.007Z"),
+        (-1, "Wed, 31 Dec 1969 23:59:59 GMT", "1969-12-31T23:59:59.000Z"),
+        (1_138_985_109_007, "Fri, 03 Feb 2006 16:45:09 GMT", "2006-02-03T16:45:09.000Z"),
         (951_782_400_000, "Tue, 29 Feb 2000 00:00:00 GMT", "2000-02-29T00:00:00.000Z"),
         (4_107_542_399_000, "Sun, 28 Feb 2100 23:59:59 GMT", "2100-02-28T23:59:59.000Z"),
     ] {
@@ -68,8 +68,9 @@ proptest! {
     #[test]
     fn dates_round_trip(milliseconds in -62_167_219_200_000_i64..253_402_300_800_000) {
         let time = Timestamp(milliseconds);
-        prop_assert_eq!(parse_iso_date(xml_date(time).as_str()), Some(time));
-        prop_assert_eq!(parse_http_date(http_date(time).as_str()), Some(Timestamp(time.seconds() * 1000)));
+        let whole = Timestamp(time.seconds() * 1000);
+        prop_assert_eq!(parse_iso_date(xml_date(time).as_str()), Some(whole));
+        prop_assert_eq!(parse_http_date(http_date(time).as_str()), Some(whole));
     }
 
     #[test]

@@ -62,10 +62,15 @@ impl Document {
         }
     }
 
+    /// Text inside the element that is open.
+    pub(crate) fn text(&mut self, value: &str) {
+        escape(value, Unprintable::Replace, &mut self.buffer);
+    }
+
     /// An element with text; characters that XML 1.0 cannot carry become U+FFFD.
     pub(crate) fn element(&mut self, name: &str, value: &str) {
         self.open(name);
-        escape(value, Unprintable::Replace, &mut self.buffer);
+        self.text(value);
         self.close(name);
     }
 
