@@ -11,7 +11,9 @@
 mod background;
 mod bucket;
 mod cluster;
+pub mod conformance;
 mod error;
+pub mod fake;
 mod lease;
 mod listing;
 mod upload;

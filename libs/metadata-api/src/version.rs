@@ -138,6 +138,8 @@ pub enum ETagCondition {
 }
 
 /// What must hold of the version that a delete is about: the named one, else the current one.
+///
+/// When any of it is stated and that version is not there, or is a delete marker, the answer is `KeyNotFound`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct DeleteCondition {
     /// Its entity tag.
@@ -159,7 +161,10 @@ pub struct DeleteVersion {
     pub condition: DeleteCondition,
 }
 
-/// Deletes keys or versions of one bucket in one commit.
+/// Deletes keys or versions of one bucket in one commit, which has a number if any entry changed anything.
+///
+/// Entries see what those before them did. Two entries that ask for a delete marker of the same key make one, which
+/// both are answered: a commit makes at most one version of a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeleteVersions {
     /// The bucket.

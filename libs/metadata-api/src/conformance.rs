@@ -1,0 +1,136 @@
+//! What every implementation of [`Metadata`] must do, as tests that it can be put to.
+//!
+//! Each case is a public function of one `&Arc<dyn Metadata>` and panics, saying what was wrong, when the contract is
+//! broken. [`conformance_tests!`](crate::conformance_tests) makes a test of each, [`run_all`] runs them one after the
+//! other.
+//!
+//! The store under test is made with a garbage hold of zero and S3's own 5 MiB for the least size of a part. Cases
+//! use buckets, keys, leases, nodes and classes with names of their own, so they may share a store, one after the
+//! other; at the same time only if no other than the garbage cases finish garbage and no other than the cluster
+//! cases register nodes. Tasks run on the calling tokio runtime, best one with several threads.
+
+pub mod buckets;
+pub mod commits;
+pub mod conditions;
+pub mod deletes;
+pub mod listing;
+pub mod support;
+pub mod version_listing;
+pub mod versions;
+
+use std::{any::Any, ops::AsyncFn, sync::Arc};
+
+use crate::Metadata;
+
+/// A store under test, and what must live as long as it, such as a temporary directory.
+pub struct Subject {
+    /// The store.
+    pub metadata: Arc<dyn Metadata>,
+    _guard: Box<dyn Any + Send>,
+}
+
+impl Subject {
+    /// A store and what must be dropped only after it.
+    pub fn holding(metadata: Arc<dyn Metadata>, guard: impl Any + Send) -> Self {
+        Self { metadata, _guard: Box::new(guard) }
+    }
+}
+
+impl From<Arc<dyn Metadata>> for Subject {
+    fn from(metadata: Arc<dyn Metadata>) -> Self {
+        Self::holding(metadata, ())
+    }
+}
+
+/// Runs every case, each on what `make` makes.
+pub async fn run_all<S: Into<Subject>>(make: impl AsyncFn() -> S) {
+    crate::conformance_cases!(@run make);
+}
+
+/// Makes one test of each case of the conformance suite.
+///
+/// `make` is called without arguments for each test and answers a future of `Arc<dyn Metadata>` or of
+/// [`Subject`](crate::conformance::Subject). The invoking crate needs tokio with macros and threads.
+///
+/// ```ignore
+/// async fn make() -> Arc<dyn Metadata> { Arc::new(Fake::new(Env::real())) }
+/// metadata_api::conformance_tests!(make);
+/// ```
+#[macro_export]
+macro_rules! conformance_tests {
+    ($make:expr) => {
+        $crate::conformance_cases!(@tests $make);
+    };
+}
+
+/// The one list of all cases.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! conformance_cases {
+    (@$mode:ident $make:expr) => {
+        $crate::conformance_each! { @$mode $make;
+            buckets::a_new_bucket_is_empty_and_unversioned;
+            buckets::a_taken_name_answers_its_owner;
+            buckets::a_missing_bucket_is_reported_by_every_call;
+            buckets::a_bucket_that_holds_anything_cannot_be_deleted;
+            buckets::a_bucket_made_again_is_another_bucket;
+            buckets::an_accounts_buckets_are_listed_in_pages;
+            buckets::versioning_cannot_be_taken_back;
+            versions::a_version_is_read_back_as_it_was_committed;
+            versions::content_is_sent_only_when_asked_for;
+            versions::unversioned_writes_replace_each_other;
+            versions::versioned_writes_add_versions;
+            versions::the_null_version_is_kept_and_replaced_across_versioning_states;
+            versions::a_delete_marker_hides_the_key_and_is_a_version;
+            versions::deletes_in_a_suspended_bucket_replace_the_null_version;
+            versions::removing_the_current_version_uncovers_the_older_one;
+            versions::keys_are_bytes_and_not_paths;
+            conditions::if_absent_needs_a_key_without_current_version;
+            conditions::if_match_needs_that_entity_tag;
+            conditions::if_present_needs_any_current_version;
+            conditions::a_failed_condition_changes_nothing;
+            conditions::of_racing_if_absent_writers_one_wins;
+            conditions::compare_and_swap_loses_no_update;
+            deletes::deleting_what_is_not_there_succeeds;
+            deletes::a_batch_answers_entry_by_entry;
+            deletes::a_batch_is_one_commit;
+            deletes::a_key_named_twice_is_deleted_once;
+            deletes::conditions_guard_deletes;
+            deletes::conditions_of_a_delete_concern_the_named_version;
+            deletes::too_long_a_batch_is_malformed;
+            commits::sequence_numbers_are_gapless_under_concurrency;
+            commits::usage_is_exact_under_concurrency;
+            commits::mixed_deletes_and_writes_leave_exact_counts;
+            listing::common_prefixes_roll_up;
+            listing::positions_before_inside_and_after_a_common_prefix;
+            listing::random_listings_agree_with_a_naive_model;
+            listing::chained_pages_give_everything_once;
+            listing::deleted_keys_are_invisible;
+            listing::bounds_of_listings_are_checked;
+            version_listing::versions_come_newest_first;
+            version_listing::a_listing_goes_on_inside_a_key;
+            version_listing::a_listing_goes_on_after_a_version_that_is_gone;
+            version_listing::random_version_listings_agree_with_a_naive_model;
+        }
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! conformance_each {
+    (@run $make:expr; $($module:ident::$case:ident;)*) => {
+        $({
+            let subject: Subject = $make().await.into();
+            $module::$case(&subject.metadata).await;
+        })*
+    };
+    (@tests $make:expr; $($module:ident::$case:ident;)*) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                let subject = $crate::conformance::Subject::from($make().await);
+                $crate::conformance::$module::$case(&subject.metadata).await;
+            }
+        )*
+    };
+}

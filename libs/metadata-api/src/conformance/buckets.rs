@@ -1,0 +1,189 @@
+//! Buckets.
+
+use types::{Sequence, UploadId, VersionId, Versioning};
+
+use super::support::{
+    Store, account, bucket, bucket_name, delete, entry, get, get_bucket, key, list, list_versions, prefix,
+    put, unique, versioned_bucket, violation, write,
+};
+use crate::{
+    AbortUpload, AccountId, BucketUsage, CompleteUpload, CopyAttributes, CopyVersion, CreateBucket,
+    DeleteVersions, Error, ListBuckets, ListParts, ListUploads, UploadPosition, WriteCondition,
+};
+
+/// A bucket begins empty, unversioned and without commits.
+pub async fn a_new_bucket_is_empty_and_unversioned(store: &Store) {
+    store.ready().await.expect("a store that takes calls is ready");
+    let name = bucket_name();
+    let made =
+        store.create_bucket(CreateBucket { name: name.clone(), owner: account() }).await.expect("a new name");
+    assert_eq!(made.name, name);
+    assert_eq!(made.owner, account());
+    assert_eq!(made.versioning, Versioning::Unversioned);
+    assert_eq!(made.commit_sequence, Sequence(0), "commits are numbered from 1");
+    assert_eq!(made.usage, BucketUsage::default());
+    assert_eq!(store.get_bucket(&name).await, Ok(made));
+    let page = store.list_objects(list(&name)).await.expect("a listing");
+    assert!(page.entries.is_empty() && !page.truncated, "a new bucket lists nothing");
+    assert_eq!(page.owner, account(), "a listing names the bucket's owner");
+}
+
+/// Creating a bucket that exists fails and names the owner, whoever asks.
+pub async fn a_taken_name_answers_its_owner(store: &Store) {
+    let name = bucket(store).await;
+    for owner in [account(), AccountId("somebody-else".to_owned())] {
+        let answer = store.create_bucket(CreateBucket { name: name.clone(), owner }).await;
+        assert_eq!(answer, Err(Error::BucketExists { bucket: name.clone(), owner: account() }));
+    }
+    assert_eq!(get_bucket(store, &name).await.owner, account(), "the bucket keeps its owner");
+}
+
+/// Every call that names a bucket answers `BucketNotFound` with that name when it is not there.
+pub async fn a_missing_bucket_is_reported_by_every_call(store: &Store) {
+    let (missing, k, upload) = (bucket_name(), key("k"), UploadId([7; 16]));
+    let not_found = Error::BucketNotFound { bucket: missing.clone() };
+    let check = |call: &str, error: Option<Error>| {
+        assert_eq!(error.as_ref(), Some(&not_found), "{call} on a bucket that is not there");
+    };
+    check("get_bucket", store.get_bucket(&missing).await.err());
+    check("delete_bucket", store.delete_bucket(&missing).await.err());
+    check("set_versioning", store.set_versioning(&missing, Versioning::Enabled).await.err());
+    check("commit_version", store.commit_version(write(&missing, &k, 1)).await.err());
+    check("get_version", get(store, &missing, &k, None).await.err());
+    let request = DeleteVersions { bucket: missing.clone(), entries: vec![entry(&k, None)] };
+    check("delete_versions", store.delete_versions(request).await.err());
+    check("list_objects", store.list_objects(list(&missing)).await.err());
+    check("list_versions", store.list_versions(list_versions(&missing)).await.err());
+    check("get_upload", store.get_upload(&missing, &k, upload).await.err());
+    let request = super::support::new_upload(&missing, &k);
+    check("create_upload", store.create_upload(request).await.err());
+    let request = super::support::inline_part(&missing, &k, upload, 1, "x");
+    check("commit_part", store.commit_part(request).await.err());
+    let request = ListParts { bucket: missing.clone(), key: k.clone(), upload, after: None, limit: 10 };
+    check("list_parts", store.list_parts(request).await.err());
+    let request = ListUploads {
+        bucket: missing.clone(),
+        prefix: prefix(""),
+        delimiter: None,
+        position: UploadPosition::Start,
+        limit: 10,
+    };
+    check("list_uploads", store.list_uploads(request).await.err());
+    let request =
+        CompleteUpload { bucket: missing.clone(), ..super::support::completion(&missing, &k, upload, &[1]) };
+    check("complete_upload", store.complete_upload(request).await.err());
+    let request = AbortUpload { bucket: missing.clone(), key: k.clone(), upload };
+    check("abort_upload", store.abort_upload(request).await.err());
+
+    let present = bucket(store).await;
+    let made = put(store, &present, &k, 1).await;
+    for (source, destination) in [(&missing, &present), (&present, &missing)] {
+        let request = CopyVersion {
+            source_bucket: source.clone(),
+            source_key: k.clone(),
+            source_version_id: VersionId::Null,
+            source_etag: made.etag,
+            bucket: destination.clone(),
+            key: key("copy"),
+            attributes: CopyAttributes::Keep,
+            checksum: None,
+            condition: WriteCondition::None,
+        };
+        check("copy_version", store.copy_version(request).await.err());
+    }
+}
+
+/// Versions and delete markers keep a bucket, objects or not.
+pub async fn a_bucket_that_holds_anything_cannot_be_deleted(store: &Store) {
+    let (name, k) = (versioned_bucket(store).await, key("k"));
+    let not_empty = Err(Error::BucketNotEmpty { bucket: name.clone() });
+    let version = put(store, &name, &k, 1).await.version_id;
+    assert_eq!(store.delete_bucket(&name).await, not_empty, "it holds an object");
+    let marker = delete(store, &name, &k, None).await.version_id;
+    assert_eq!(store.delete_bucket(&name).await, not_empty, "it holds an older version and a delete marker");
+    delete(store, &name, &k, Some(version)).await;
+    assert_eq!(store.delete_bucket(&name).await, not_empty, "it holds a delete marker");
+    delete(store, &name, &k, marker).await;
+    assert_eq!(store.delete_bucket(&name).await, Ok(()), "nothing is left in it");
+    assert_eq!(store.get_bucket(&name).await, Err(Error::BucketNotFound { bucket: name }));
+}
+
+/// A name can be taken again; nothing of the old bucket shows, and its number is not used again.
+pub async fn a_bucket_made_again_is_another_bucket(store: &Store) {
+    let (name, k) = (versioned_bucket(store).await, key("k"));
+    let first = get_bucket(store, &name).await;
+    let version = put(store, &name, &k, 1).await.version_id;
+    let upload = store.create_upload(super::support::new_upload(&name, &k)).await.expect("an upload").id;
+    delete(store, &name, &k, Some(version)).await;
+    store.delete_bucket(&name).await.expect("an open upload does not keep a bucket");
+
+    let owner = AccountId("next-owner".to_owned());
+    let second = store.create_bucket(CreateBucket { name: name.clone(), owner: owner.clone() }).await;
+    let second = second.unwrap_or_else(|error| violation(format_args!("the name is free again: {error}")));
+    assert_ne!(second.id, first.id, "bucket numbers are never reused");
+    assert_eq!((second.owner, second.versioning), (owner, Versioning::Unversioned));
+    assert_eq!((second.commit_sequence, second.usage), (Sequence(0), BucketUsage::default()));
+    assert_eq!(get(store, &name, &k, Some(version)).await.err(), Some(Error::VersionNotFound));
+    assert_eq!(get(store, &name, &k, None).await.err(), Some(Error::KeyNotFound));
+    assert_eq!(
+        store.get_upload(&name, &k, upload).await,
+        Err(Error::UploadNotFound),
+        "uploads end with their bucket"
+    );
+    assert_eq!(put(store, &name, &k, 2).await.sequence, Sequence(1), "commits are numbered per bucket");
+}
+
+/// An account sees its own buckets only, by name, filtered by prefix, in pages.
+pub async fn an_accounts_buckets_are_listed_in_pages(store: &Store) {
+    let (mark, owner) = (unique(), AccountId(unique()));
+    let name = |text: &str| types::BucketName::new(&format!("{text}-{mark}")).expect("a valid name");
+    for text in ["b-2", "a-1", "b-1", "c-1", "b.3"] {
+        let request = CreateBucket { name: name(text), owner: owner.clone() };
+        store.create_bucket(request).await.expect("a new bucket");
+    }
+    let other = CreateBucket { name: name("b-other"), owner: AccountId(unique()) };
+    store.create_bucket(other).await.expect("a new bucket");
+
+    let page = async |prefix: &str, after: Option<String>, limit: usize| {
+        let request = ListBuckets { owner: owner.clone(), prefix: prefix.to_owned(), after, limit };
+        let page = store.list_buckets(request).await.expect("a page of buckets");
+        let names: Vec<String> = page.buckets.iter().map(|bucket| bucket.name.as_str().to_owned()).collect();
+        (names, page.truncated)
+    };
+    let names = |texts: &[&str]| texts.iter().map(|text| name(text).as_str().to_owned()).collect::<Vec<_>>();
+    assert_eq!(page("", None, 1000).await, (names(&["a-1", "b-1", "b-2", "b.3", "c-1"]), false));
+    assert_eq!(
+        page("b", None, 1000).await,
+        (names(&["b-1", "b-2", "b.3"]), false),
+        "only names with the prefix"
+    );
+    assert_eq!(page("b", None, 2).await, (names(&["b-1", "b-2"]), true));
+    let after = Some(name("b-2").as_str().to_owned());
+    assert_eq!(page("b", after, 2).await, (names(&["b.3"]), false), "the page after a name begins after it");
+    assert!(!page("", None, 5).await.1, "a page that holds exactly the rest is not truncated");
+    assert_eq!(
+        page("", Some("b-15".to_owned()), 9).await.0,
+        names(&["b-2", "b.3", "c-1"]),
+        "no such name is needed"
+    );
+    assert_eq!(page("zz", None, 10).await, (Vec::new(), false));
+}
+
+/// Versioning is enabled and suspended, never taken back.
+pub async fn versioning_cannot_be_taken_back(store: &Store) {
+    let name = bucket(store).await;
+    for versioning in [Versioning::Suspended, Versioning::Enabled, Versioning::Enabled, Versioning::Suspended]
+    {
+        let before = get_bucket(store, &name).await.commit_sequence.0;
+        store.set_versioning(&name, versioning).await.expect("a state that can be set");
+        let after = get_bucket(store, &name).await;
+        assert_eq!(after.versioning, versioning);
+        assert!(
+            (before..=before + 1).contains(&after.commit_sequence.0),
+            "at most one commit for a change of state"
+        );
+        let answer = store.set_versioning(&name, Versioning::Unversioned).await;
+        assert!(matches!(answer, Err(Error::Malformed { .. })), "back to unversioned answered {answer:?}");
+        assert_eq!(get_bucket(store, &name).await.versioning, versioning, "a refused change changes nothing");
+    }
+}

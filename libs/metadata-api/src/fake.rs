@@ -1,0 +1,246 @@
+//! The metadata service in memory: the reference model, small enough to check by eye, for tests and simulation.
+//!
+//! Plain maps behind one mutex; every call is one step, so every history is linear. What the contract derives is
+//! derived here on demand (usage, current versions, what garbage still names) instead of being kept up to date, so
+//! that it cannot drift. Nothing is durable and everything is O(n). Given a deterministic [`Env`], it is
+//! deterministic.
+
+mod buckets;
+mod cluster;
+mod garbage;
+mod leases;
+mod listing;
+mod uploads;
+mod versions;
+
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use env::Env;
+use types::{BucketName, LeaseId, ObjectKey, Timestamp, UploadId, Versioning};
+
+use self::{buckets::BucketRow, cluster::Cluster, garbage::Garbage, leases::Leases};
+use crate::{
+    AbortUpload, Bucket, BucketPage, ClusterMap, CommitPart, CommitVersion, Committed, CompleteUpload,
+    CopyVersion, CreateBucket, CreateUpload, DeleteVersions, DeletedVersion, Error, FoundVersion, GarbageId,
+    GarbageItem, GetVersion, Lease, LeaseState, ListBuckets, ListObjects, ListParts, ListUploads,
+    ListVersions, Metadata, NodeRegistration, ObjectPage, PAGE_SIZE_MAX, Part, PartPage,
+    StorageClassDefinition, Upload, UploadPage, VersionPage, part_size_min,
+};
+
+/// What a deployment may choose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Options {
+    /// How long content that nothing names is kept. Zero by default, which is what the conformance suite needs.
+    pub garbage_hold: Duration,
+    /// A lease's time to live.
+    pub lease_time_to_live: Duration,
+    /// Least size in bytes of a part that is not the last.
+    pub part_size_min: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            garbage_hold: Duration::ZERO,
+            lease_time_to_live: Duration::from_secs(30),
+            part_size_min: part_size_min(),
+        }
+    }
+}
+
+/// The metadata service in memory.
+#[derive(Debug)]
+pub struct Fake {
+    state: Mutex<State>,
+}
+
+impl Fake {
+    /// An empty service with the default options.
+    pub fn new(env: Env) -> Self {
+        Self::with_options(env, Options::default())
+    }
+
+    /// An empty service.
+    pub fn with_options(env: Env, options: Options) -> Self {
+        let state = State {
+            env,
+            options,
+            buckets: BTreeMap::new(),
+            buckets_created: 0,
+            garbage: Garbage::default(),
+            leases: Leases::default(),
+            cluster: Cluster::default(),
+        };
+        Self { state: Mutex::new(state) }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // A call that panicked has changed at most its own rows; the next test assertion tells.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Everything there is. The files below this one add the calls, by noun.
+#[derive(Debug)]
+struct State {
+    env: Env,
+    options: Options,
+    buckets: BTreeMap<BucketName, BucketRow>,
+    buckets_created: i64,
+    garbage: Garbage,
+    leases: Leases,
+    cluster: Cluster,
+}
+
+impl State {
+    fn now(&self) -> Timestamp {
+        Timestamp(self.env.wall_clock_ms())
+    }
+}
+
+fn malformed(reason: &str) -> Error {
+    Error::Malformed { reason: reason.to_owned() }
+}
+
+fn check_limit(limit: usize, maximum: usize) -> Result<(), Error> {
+    if (1..=maximum).contains(&limit) { Ok(()) } else { Err(malformed("the limit is out of bounds")) }
+}
+
+#[async_trait]
+impl Metadata for Fake {
+    async fn ready(&self) -> Result<(), Error> {
+        Ok(())
+    }
+
+    async fn create_bucket(&self, request: CreateBucket) -> Result<Bucket, Error> {
+        self.state().create_bucket(request)
+    }
+
+    async fn get_bucket(&self, bucket: &BucketName) -> Result<Bucket, Error> {
+        Ok(self.state().bucket(bucket)?.bucket())
+    }
+
+    async fn delete_bucket(&self, bucket: &BucketName) -> Result<(), Error> {
+        self.state().delete_bucket(bucket)
+    }
+
+    async fn list_buckets(&self, request: ListBuckets) -> Result<BucketPage, Error> {
+        check_limit(request.limit, 10_000)?;
+        Ok(self.state().list_buckets(&request))
+    }
+
+    async fn set_versioning(&self, bucket: &BucketName, versioning: Versioning) -> Result<(), Error> {
+        self.state().set_versioning(bucket, versioning)
+    }
+
+    async fn commit_version(&self, request: CommitVersion) -> Result<Committed, Error> {
+        self.state().commit_version(request)
+    }
+
+    async fn get_version(&self, request: GetVersion) -> Result<FoundVersion, Error> {
+        self.state().get_version(&request)
+    }
+
+    async fn delete_versions(
+        &self,
+        request: DeleteVersions,
+    ) -> Result<Vec<Result<DeletedVersion, Error>>, Error> {
+        if request.entries.len() > PAGE_SIZE_MAX {
+            return Err(malformed("too many entries"));
+        }
+        self.state().delete_versions(&request)
+    }
+
+    async fn copy_version(&self, request: CopyVersion) -> Result<Committed, Error> {
+        self.state().copy_version(request)
+    }
+
+    async fn list_objects(&self, request: ListObjects) -> Result<ObjectPage, Error> {
+        self.state().list_objects(&request)
+    }
+
+    async fn list_versions(&self, request: ListVersions) -> Result<VersionPage, Error> {
+        self.state().list_versions(&request)
+    }
+
+    async fn create_upload(&self, request: CreateUpload) -> Result<Upload, Error> {
+        self.state().create_upload(request)
+    }
+
+    async fn get_upload(
+        &self,
+        bucket: &BucketName,
+        key: &ObjectKey,
+        upload: UploadId,
+    ) -> Result<Upload, Error> {
+        Ok(self.state().upload(bucket, key, upload)?.upload.clone())
+    }
+
+    async fn commit_part(&self, request: CommitPart) -> Result<Part, Error> {
+        self.state().commit_part(request)
+    }
+
+    async fn list_parts(&self, request: ListParts) -> Result<PartPage, Error> {
+        check_limit(request.limit, PAGE_SIZE_MAX)?;
+        self.state().list_parts(&request)
+    }
+
+    async fn list_uploads(&self, request: ListUploads) -> Result<UploadPage, Error> {
+        self.state().list_uploads(&request)
+    }
+
+    async fn complete_upload(&self, request: CompleteUpload) -> Result<Committed, Error> {
+        self.state().complete_upload(request)
+    }
+
+    async fn abort_upload(&self, request: AbortUpload) -> Result<(), Error> {
+        self.state().abort_upload(&request)
+    }
+
+    async fn acquire_lease(&self, holder: &str) -> Result<Lease, Error> {
+        let mut state = self.state();
+        let time_to_live = state.options.lease_time_to_live;
+        Ok(Lease { id: state.leases.acquire(holder), time_to_live })
+    }
+
+    async fn renew_lease(&self, lease: LeaseId) -> Result<(), Error> {
+        self.state().leases.renew(lease)
+    }
+
+    async fn list_leases(&self) -> Result<Vec<LeaseState>, Error> {
+        Ok(self.state().leases.list())
+    }
+
+    async fn revoke_lease(&self, lease: LeaseId, observed_renewals: i64) -> Result<bool, Error> {
+        Ok(self.state().leases.revoke(lease, observed_renewals))
+    }
+
+    async fn register_node(&self, request: NodeRegistration) -> Result<(), Error> {
+        self.state().cluster.register_node(request)
+    }
+
+    async fn define_storage_class(&self, request: StorageClassDefinition) -> Result<(), Error> {
+        self.state().cluster.define_storage_class(request)
+    }
+
+    async fn cluster_map(&self, known_epoch: Option<i64>) -> Result<Option<ClusterMap>, Error> {
+        Ok(self.state().cluster.map(known_epoch))
+    }
+
+    async fn take_garbage(&self, limit: usize) -> Result<Vec<GarbageItem>, Error> {
+        Ok(self.state().take_garbage(limit))
+    }
+
+    async fn finish_garbage(&self, items: &[GarbageId]) -> Result<(), Error> {
+        self.state().garbage.finish(items);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

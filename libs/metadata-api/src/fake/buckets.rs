@@ -1,0 +1,143 @@
+//! Buckets, and what one holds.
+
+use std::collections::BTreeMap;
+
+use types::{BucketId, BucketName, Content, ObjectKey, Sequence, Timestamp, UploadId, VersionId, Versioning};
+
+use super::{State, malformed, uploads::UploadRow};
+use crate::{
+    AccountId, Bucket, BucketPage, BucketUsage, Committed, CompleteUpload, CreateBucket, Error, ListBuckets,
+    VersionState,
+};
+
+#[derive(Debug)]
+pub(super) struct BucketRow {
+    pub(super) id: BucketId,
+    pub(super) name: BucketName,
+    pub(super) owner: AccountId,
+    created: Timestamp,
+    pub(super) versioning: Versioning,
+    pub(super) commit_sequence: Sequence,
+    /// Each key's versions and delete markers, oldest first; the last one is current. Never an empty list.
+    pub(super) versions: BTreeMap<ObjectKey, Vec<VersionRow>>,
+    pub(super) uploads: BTreeMap<(ObjectKey, UploadId), UploadRow>,
+    /// Completions, their answers and when they were given.
+    pub(super) completed: BTreeMap<UploadId, (CompleteUpload, Committed)>,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct VersionRow {
+    pub(super) id: VersionId,
+    /// The commit that made it, also for a null version.
+    pub(super) sequence: Sequence,
+    pub(super) last_modified: Timestamp,
+    pub(super) state: VersionState,
+}
+
+impl VersionRow {
+    pub(super) fn content(&self) -> Option<&Content> {
+        match &self.state {
+            VersionState::Object(version) => Some(&version.content),
+            VersionState::DeleteMarker => None,
+        }
+    }
+
+    fn size(&self) -> u64 {
+        self.content().map_or(0, Content::length)
+    }
+}
+
+impl BucketRow {
+    pub(super) fn bucket(&self) -> Bucket {
+        Bucket {
+            id: self.id,
+            name: self.name.clone(),
+            owner: self.owner.clone(),
+            created: self.created,
+            versioning: self.versioning,
+            commit_sequence: self.commit_sequence,
+            usage: self.usage(),
+        }
+    }
+
+    fn usage(&self) -> BucketUsage {
+        let mut usage = BucketUsage::default();
+        for rows in self.versions.values() {
+            usage.versions += rows.len() as u64;
+            usage.version_bytes += rows.iter().map(VersionRow::size).sum::<u64>();
+            if let Some(current) = rows.last().filter(|row| row.content().is_some()) {
+                usage.objects += 1;
+                usage.object_bytes += current.size();
+            }
+        }
+        usage
+    }
+}
+
+impl State {
+    pub(super) fn bucket(&self, name: &BucketName) -> Result<&BucketRow, Error> {
+        self.buckets.get(name).ok_or_else(|| Error::BucketNotFound { bucket: name.clone() })
+    }
+
+    pub(super) fn bucket_mut(&mut self, name: &BucketName) -> Result<&mut BucketRow, Error> {
+        self.buckets.get_mut(name).ok_or_else(|| Error::BucketNotFound { bucket: name.clone() })
+    }
+
+    pub(super) fn create_bucket(&mut self, request: CreateBucket) -> Result<Bucket, Error> {
+        if let Some(row) = self.buckets.get(&request.name) {
+            return Err(Error::BucketExists { bucket: request.name, owner: row.owner.clone() });
+        }
+        self.buckets_created += 1;
+        let row = BucketRow {
+            id: BucketId(self.buckets_created),
+            name: request.name.clone(),
+            owner: request.owner,
+            created: self.now(),
+            versioning: Versioning::Unversioned,
+            commit_sequence: Sequence(0),
+            versions: BTreeMap::new(),
+            uploads: BTreeMap::new(),
+            completed: BTreeMap::new(),
+        };
+        let bucket = row.bucket();
+        self.buckets.insert(request.name, row);
+        Ok(bucket)
+    }
+
+    pub(super) fn delete_bucket(&mut self, name: &BucketName) -> Result<(), Error> {
+        let row = self.bucket(name)?;
+        if !row.versions.is_empty() {
+            return Err(Error::BucketNotEmpty { bucket: name.clone() });
+        }
+        let id = row.id;
+        let row = self.buckets.remove(name);
+        for upload in row.into_iter().flat_map(|row| row.uploads.into_values()) {
+            for part in upload.parts.into_values() {
+                self.free(id, &part.content);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn list_buckets(&self, request: &ListBuckets) -> BucketPage {
+        let wanted = |row: &&BucketRow| {
+            let name = row.name.as_str();
+            row.owner == request.owner
+                && name.starts_with(&request.prefix)
+                && request.after.as_ref().is_none_or(|after| name > after.as_str())
+        };
+        let mut buckets: Vec<Bucket> = self.buckets.values().filter(wanted).map(BucketRow::bucket).collect();
+        let truncated = buckets.len() > request.limit;
+        buckets.truncate(request.limit);
+        BucketPage { buckets, truncated }
+    }
+
+    pub(super) fn set_versioning(&mut self, name: &BucketName, versioning: Versioning) -> Result<(), Error> {
+        let bucket = self.bucket_mut(name)?;
+        if versioning == Versioning::Unversioned {
+            return Err(malformed("versioning cannot be taken back"));
+        }
+        bucket.versioning = versioning;
+        Ok(())
+    }
+}

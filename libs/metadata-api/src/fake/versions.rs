@@ -1,0 +1,246 @@
+//! Commits, reads, deletes and copies of versions.
+
+use types::{BucketName, Content, ETag, ObjectKey, Sequence, VersionId, Versioning};
+
+use super::{
+    State,
+    buckets::{BucketRow, VersionRow},
+    malformed,
+};
+use crate::{
+    CommitVersion, Committed, CopyAttributes, CopyVersion, DeleteCondition, DeleteVersion, DeleteVersions,
+    DeletedVersion, ETagCondition, Error, FoundVersion, GetVersion, Version, VersionState, WriteCondition,
+};
+
+impl BucketRow {
+    /// The version that a read or a delete is about: the named one, else the current one.
+    fn find(&self, key: &ObjectKey, id: Option<VersionId>) -> Option<&VersionRow> {
+        let rows = self.versions.get(key)?;
+        match id {
+            None => rows.last(),
+            Some(id) => rows.iter().find(|row| row.id == id),
+        }
+    }
+
+    /// The object that a condition is about; a delete marker counts as absent.
+    fn find_object(&self, key: &ObjectKey, id: Option<VersionId>) -> Option<(&VersionRow, &Version)> {
+        let row = self.find(key, id)?;
+        match &row.state {
+            VersionState::Object(version) => Some((row, version)),
+            VersionState::DeleteMarker => None,
+        }
+    }
+
+    pub(super) fn check(&self, key: &ObjectKey, condition: WriteCondition) -> Result<(), Error> {
+        let current: Option<ETag> = self.find_object(key, None).map(|(_, version)| version.etag);
+        let holds = match condition {
+            WriteCondition::None => true,
+            WriteCondition::IfAbsent => current.is_none(),
+            WriteCondition::IfMatch(etag) => current.ok_or(Error::KeyNotFound)? == etag,
+            WriteCondition::IfPresent => current.map(|_| true).ok_or(Error::KeyNotFound)?,
+        };
+        if holds { Ok(()) } else { Err(Error::PreconditionFailed { current }) }
+    }
+
+    fn next_sequence(&self) -> Sequence {
+        Sequence(self.commit_sequence.0 + 1)
+    }
+
+    /// Takes one version out of view for good.
+    fn remove(&mut self, key: &ObjectKey, id: VersionId) -> Option<VersionRow> {
+        let rows = self.versions.get_mut(key)?;
+        let index = rows.iter().position(|row| row.id == id)?;
+        let removed = rows.remove(index);
+        if rows.is_empty() {
+            self.versions.remove(key);
+        }
+        Some(removed)
+    }
+}
+
+/// What one entry of a delete did.
+enum Change {
+    Nothing,
+    /// A row was made or removed; this content may have nobody to name it any more.
+    Made(Option<Content>),
+}
+
+impl State {
+    pub(super) fn commit_version(&mut self, request: CommitVersion) -> Result<Committed, Error> {
+        self.bucket(&request.bucket)?;
+        self.check_lease(request.lease, &request.version.content)?;
+        self.bucket(&request.bucket)?.check(&request.key, request.condition)?;
+        let version = Version {
+            size: request.version.content.length(),
+            content: request.version.content,
+            etag: request.version.etag,
+            checksum: request.version.checksum,
+            attributes: request.version.attributes,
+            storage_class: request.version.storage_class,
+            parts: Vec::new(),
+        };
+        self.commit(&request.bucket, request.key, version)
+    }
+
+    /// Makes a version the key's newest, in a commit of its own.
+    pub(super) fn commit(
+        &mut self,
+        bucket: &BucketName,
+        key: ObjectKey,
+        version: Version,
+    ) -> Result<Committed, Error> {
+        let (size, etag, checksum) = (version.size, version.etag, version.checksum);
+        let sequence = self.bucket(bucket)?.next_sequence();
+        let row = self.insert(bucket, key, VersionState::Object(Box::new(version)), sequence)?;
+        let bucket = self.bucket_mut(bucket)?;
+        bucket.commit_sequence = sequence;
+        Ok(Committed {
+            versioning: bucket.versioning,
+            version_id: row.id,
+            sequence,
+            last_modified: row.last_modified,
+            size,
+            etag,
+            checksum,
+        })
+    }
+
+    /// Puts a row on top of the key's versions; it replaces the null version unless versioning is enabled.
+    fn insert(
+        &mut self,
+        bucket: &BucketName,
+        key: ObjectKey,
+        state: VersionState,
+        sequence: Sequence,
+    ) -> Result<VersionRow, Error> {
+        let (last_modified, nonce) = (self.now(), self.env.random_u64());
+        let bucket = self.bucket_mut(bucket)?;
+        let (id, replaced) = match bucket.versioning {
+            Versioning::Enabled => (VersionId::Numbered { sequence, nonce }, None),
+            Versioning::Unversioned | Versioning::Suspended => {
+                (VersionId::Null, bucket.remove(&key, VersionId::Null))
+            }
+        };
+        let row = VersionRow { id, sequence, last_modified, state };
+        bucket.versions.entry(key).or_default().push(row.clone());
+        let bucket = bucket.id;
+        if let Some(content) = replaced.as_ref().and_then(VersionRow::content) {
+            self.free(bucket, content);
+        }
+        Ok(row)
+    }
+
+    pub(super) fn get_version(&self, request: &GetVersion) -> Result<FoundVersion, Error> {
+        let bucket = self.bucket(&request.bucket)?;
+        let missing = if request.version_id.is_some() { Error::VersionNotFound } else { Error::KeyNotFound };
+        let row = bucket.find(&request.key, request.version_id).ok_or(missing)?;
+        let mut state = row.state.clone();
+        if let VersionState::Object(version) = &mut state
+            && !request.with_content
+        {
+            version.content = Content::Inline(bytes::Bytes::new());
+        }
+        Ok(FoundVersion {
+            bucket: bucket.bucket(),
+            version_id: row.id,
+            is_current: bucket.find(&request.key, None).is_some_and(|current| current.id == row.id),
+            last_modified: row.last_modified,
+            state,
+        })
+    }
+
+    pub(super) fn delete_versions(
+        &mut self,
+        request: &DeleteVersions,
+    ) -> Result<Vec<Result<DeletedVersion, Error>>, Error> {
+        let sequence = self.bucket(&request.bucket)?.next_sequence();
+        let mut answers = Vec::with_capacity(request.entries.len());
+        for entry in &request.entries {
+            let answer = self.delete_version(&request.bucket, entry, sequence).map(|(deleted, change)| {
+                if let Change::Made(content) = change {
+                    if let Some(bucket) = self.buckets.get_mut(&request.bucket) {
+                        bucket.commit_sequence = sequence;
+                    }
+                    content.inspect(|content| self.free_in(&request.bucket, content));
+                }
+                deleted
+            });
+            answers.push(answer);
+        }
+        Ok(answers)
+    }
+
+    fn delete_version(
+        &mut self,
+        name: &BucketName,
+        entry: &DeleteVersion,
+        sequence: Sequence,
+    ) -> Result<(DeletedVersion, Change), Error> {
+        let bucket = self.bucket_mut(name)?;
+        check_delete(bucket, entry)?;
+        let versioning = bucket.versioning;
+        let deleted = |version_id, delete_marker| DeletedVersion { versioning, version_id, delete_marker };
+        if let Some(id) = entry.version_id {
+            let Some(removed) = bucket.remove(&entry.key, id) else {
+                return Ok((deleted(Some(id), false), Change::Nothing));
+            };
+            let answer = deleted(Some(id), removed.content().is_none());
+            return Ok((answer, Change::Made(removed.content().cloned())));
+        }
+        if versioning == Versioning::Unversioned {
+            let removed = bucket.remove(&entry.key, VersionId::Null);
+            let change = removed.map_or(Change::Nothing, |row| Change::Made(row.content().cloned()));
+            return Ok((deleted(None, false), change));
+        }
+        // One commit makes at most one delete marker of a key: a second entry finds the first one's.
+        if let Some(made) = bucket.find(&entry.key, None).filter(|row| row.sequence == sequence) {
+            return Ok((deleted(Some(made.id), true), Change::Nothing));
+        }
+        let row = self.insert(name, entry.key.clone(), VersionState::DeleteMarker, sequence)?;
+        Ok((deleted(Some(row.id), true), Change::Made(None)))
+    }
+
+    pub(super) fn copy_version(&mut self, request: CopyVersion) -> Result<Committed, Error> {
+        let source = self.bucket(&request.source_bucket)?;
+        let destination = self.bucket(&request.bucket)?;
+        let (_, version) = source
+            .find_object(&request.source_key, Some(request.source_version_id))
+            .ok_or(Error::VersionNotFound)?;
+        if version.etag != request.source_etag {
+            return Err(Error::PreconditionFailed { current: Some(version.etag) });
+        }
+        destination.check(&request.key, request.condition)?;
+        let mut version = version.clone();
+        if let CopyAttributes::Replace(attributes) = request.attributes {
+            version.attributes = attributes;
+        }
+        version.checksum = request.checksum.or(version.checksum);
+        self.commit(&request.bucket, request.key, version)
+    }
+
+    /// The fence: stored content is named only under a live lease.
+    pub(super) fn check_lease(&self, lease: Option<types::LeaseId>, content: &Content) -> Result<(), Error> {
+        match (lease, content) {
+            (Some(lease), _) => self.leases.check(lease),
+            (None, Content::Stored(manifest)) if !manifest.extents.is_empty() => {
+                Err(malformed("stored content without a lease"))
+            }
+            (None, _) => Ok(()),
+        }
+    }
+}
+
+fn check_delete(bucket: &BucketRow, entry: &DeleteVersion) -> Result<(), Error> {
+    let condition = entry.condition;
+    if condition == DeleteCondition::default() {
+        return Ok(());
+    }
+    let (row, version) = bucket.find_object(&entry.key, entry.version_id).ok_or(Error::KeyNotFound)?;
+    let etag = match condition.etag {
+        None | Some(ETagCondition::Any) => true,
+        Some(ETagCondition::Is(etag)) => etag == version.etag,
+    };
+    let size = condition.size.is_none_or(|size| size == version.size);
+    let time = condition.last_modified.is_none_or(|time| time.seconds() == row.last_modified.seconds());
+    if etag && size && time { Ok(()) } else { Err(Error::PreconditionFailed { current: Some(version.etag) }) }
+}
