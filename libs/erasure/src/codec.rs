@@ -67,6 +67,26 @@ impl Codec {
         Ok(())
     }
 
+    /// Adds data cell number `index` to the m parity cells of its stripe, which begin as zeros. After all k data cells
+    /// were added, in any order, they are what [`Codec::encode`] computes. For cells that come one by one.
+    ///
+    /// Errors: `CellCount` when there is no such data cell or there are not m parity cells, `CellLength` when the cell
+    /// is longer than a parity cell; nothing was added then.
+    pub fn add_cell<P: AsMut<[u8]>>(&self, index: usize, cell: &[u8], parity: &mut [P]) -> Result<(), Error> {
+        if index >= self.coding.data() {
+            return Err(Error::CellCount { given: index + 1, expected: self.coding.data() });
+        }
+        check_count(parity.len(), self.coding.parity())?;
+        for out in parity.iter_mut() {
+            check_length(cell.len(), out.as_mut().len())?;
+        }
+        for (row, out) in parity.iter_mut().enumerate() {
+            let coefficient = self.generator.row(self.coding.data() + row)[index];
+            self.kernel.multiply_add(coefficient, cell, out.as_mut());
+        }
+        Ok(())
+    }
+
     /// Rebuilds the `wanted` cells of a stripe from the cells that are present, writing each into the buffer given,
     /// whose length says how long that cell is.
     ///

@@ -61,6 +61,11 @@ proptest! {
         let cells = stripe(&simd, &bytes, cell);
         prop_assert_eq!(&cells, &stripe(&portable, &bytes, cell));
         for codec in [&simd, &portable] {
+            let mut parity = vec![vec![0; cells[0].len()]; coding.parity()];
+            for index in order.iter().filter(|index| **index < coding.data()) {
+                codec.add_cell(*index, &cells[*index], &mut parity).unwrap();
+            }
+            prop_assert_eq!(&parity, &cells[coding.data()..]);
             rebuild_all(codec, &cells, &order[..coding.parity()]).unwrap();
         }
     }
@@ -122,6 +127,8 @@ fn misshapen_stripes_are_refused() {
         codec.encode(&[[1_u8; 3], [1; 3]], &mut parity),
         Err(Error::CellLength { cell: 3, parity: 2 })
     );
+    assert_eq!(codec.add_cell(0, &[1; 3], &mut parity), Err(Error::CellLength { cell: 3, parity: 2 }));
+    assert_eq!(codec.add_cell(2, &[1; 2], &mut parity), Err(Error::CellCount { given: 3, expected: 2 }));
     let cells = [Some([1_u8; 2]), Some([1; 2]), None];
     let mut beyond = [(ShardIndex(3), [0_u8; 2])];
     assert_eq!(codec.reconstruct(&cells, &mut beyond), Err(Error::CellCount { given: 4, expected: 3 }));
