@@ -9,6 +9,7 @@
 //! ([`operation::Kind::Refused`], [`header::refuse_unsupported_headers`]).
 
 pub mod address;
+pub mod aws_chunked;
 pub mod date;
 pub mod error;
 pub mod header;
