@@ -21,10 +21,10 @@ pub use checksum::{
     ObjectChecksum, RequestChecksum, checksum_mode_enabled, content_md5, decoded_content_length,
     mp_object_size, multipart_checksum, object_checksum, request_checksum,
 };
-pub use conditions::{Outcome, ReadConditions};
+pub use conditions::{Outcome, ReadConditions, if_range};
 pub use copy_source::{CopySource, copy_source, copy_source_range};
 pub use range::{RangeSpec, range};
-pub use unsupported::{UNSUPPORTED_HEADERS, refuse_unsupported_headers};
+pub use unsupported::{Scope, UNSUPPORTED_HEADERS, UnsupportedHeader, refuse_unsupported_headers};
 pub use write_conditions::{DeleteCondition, WriteCondition, delete_condition, write_condition};
 
 pub(crate) use checksum::value as checksum_value;

@@ -102,6 +102,18 @@ impl ReadConditions {
     }
 }
 
+/// Whether `Range` counts: true without `If-Range`, or when its entity tag (by strong comparison) or date is that of
+/// what was found. Otherwise the whole object is the answer. Source: RFC 9110, section 13.1.5.
+pub fn if_range(headers: &HeaderMap, etag: &ETag, last_modified: Timestamp) -> bool {
+    let Some(value) = headers.get("if-range") else { return true };
+    match value.to_str().ok().and_then(parse_http_date) {
+        Some(date) => date.seconds() == last_modified.seconds(),
+        None => {
+            matches!(TagList::parse(headers, "if-range"), Some(tags @ TagList::Tags(_)) if tags.matches_strong(etag))
+        }
+    }
+}
+
 fn copy_name(condition: &'static str) -> &'static str {
     match condition {
         "If-Match" => "x-amz-copy-source-If-Match",

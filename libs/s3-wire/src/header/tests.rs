@@ -127,6 +127,24 @@ fn read_conditions_follow_the_order_of_the_rfc() {
 }
 
 #[test]
+fn a_range_counts_only_for_what_if_range_names() {
+    let weak = format!("W/\"{TAG}\"");
+    for (value, counts) in [
+        (TAG, true),
+        (OTHER, false),
+        (&weak, false),
+        ("*", false),
+        ("x", false),
+        (SAME, true),
+        (BEFORE, false),
+        (AFTER, false),
+    ] {
+        assert_eq!(if_range(&headers(&[("if-range", value)]), &tag(TAG), MODIFIED), counts, "{value}");
+    }
+    assert!(if_range(&HeaderMap::new(), &tag(TAG), MODIFIED));
+}
+
+#[test]
 fn a_copy_source_that_is_not_modified_fails() {
     for (pairs, failed) in [
         (vec![("x-amz-copy-source-if-none-match", TAG)], Some("x-amz-copy-source-If-None-Match")),
