@@ -1,1 +1,45 @@
 //! Keeps shards on a medium: one trait, one implementation per medium, one conformance suite.
+//!
+//! A medium is one disk's worth of shards. [`ShardStore`] says what the chunk service says of a disk
+//! ([`chunk_api::ChunkService`]), for one disk. [`DiskStore`] keeps shards in append-only segment files,
+//! [`MemoryStore`] keeps them for as long as the process lives; both pass [`conformance`].
+//!
+//! The crate knows no bucket, no key, no network and no placement.
+
+pub mod conformance;
+mod disk;
+mod memory;
+
+use async_trait::async_trait;
+use chunk_api::{Cell, CellRange, DiskStatus, Error, ShardBody, ShardHeader, ShardSummary};
+use types::{DiskId, ShardId};
+
+pub use disk::{ClusterId, DiskOptions, DiskStore, FORMAT_VERSION, OpenError, Reserve};
+pub use memory::MemoryStore;
+
+/// Keeps shards on one medium. Semantics and errors are those of [`chunk_api::ChunkService`]'s calls of the same
+/// meaning; after [`ShardStore::close`] every call answers `Unavailable`.
+#[async_trait]
+pub trait ShardStore: Send + Sync + 'static {
+    /// The disk's identity.
+    fn disk(&self) -> DiskId;
+
+    /// Stores a shard and answers when it survives what the medium survives (a power cut, for disks).
+    async fn put(&self, header: ShardHeader, body: ShardBody) -> Result<(), Error>;
+
+    /// Reads cells, each verified against its checksum.
+    async fn read_cells(&self, shard: ShardId, cells: CellRange) -> Result<Vec<Cell>, Error>;
+
+    /// Deletes shards for good: their names can never be put again. `DiskFull` when not even the few bytes that
+    /// record a deletion fit; whether any was deleted is unknown then.
+    async fn delete(&self, shards: &[ShardId]) -> Result<(), Error>;
+
+    /// Shards in the order of their ids, after `after`, at most `limit`.
+    async fn list(&self, after: Option<ShardId>, limit: usize) -> Result<Vec<ShardSummary>, Error>;
+
+    /// The medium's state.
+    async fn status(&self) -> DiskStatus;
+
+    /// Finishes what is under way and lets the medium go, so that it may be opened again. May be repeated.
+    async fn close(&self);
+}

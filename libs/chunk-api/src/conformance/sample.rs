@@ -88,10 +88,12 @@ pub(super) fn stream_of(items: Vec<Result<Cell, Error>>) -> ShardBody {
 
 /// `length` bytes that differ from cell to cell (a multiplicative generator after Steele and Vigna, 2022).
 fn made_up(shard: ShardId, number: u64, length: usize) -> Bytes {
-    let mut state = checksum::crc32c(&crate::cell_seed(shard, number)).into();
-    let words = std::iter::repeat_with(|| {
-        state = u64::wrapping_add(u64::wrapping_mul(state, 0xd134_2543_de82_ef95), 1);
-        state.to_be_bytes()
-    });
-    words.flatten().take(length).collect()
+    let mut state: u64 = checksum::crc32c(&crate::cell_seed(shard, number)).into();
+    let mut out = Vec::with_capacity(length + 8);
+    while out.len() < length {
+        state = state.wrapping_mul(0xd134_2543_de82_ef95).wrapping_add(1);
+        out.extend_from_slice(&state.to_be_bytes());
+    }
+    out.truncate(length);
+    out.into()
 }

@@ -1,0 +1,490 @@
+//! A medium that is a directory of a file system: append-only segments, an index in memory, one sync for many shards.
+//!
+//! `docs/shard-store-format.md` specifies the bytes. The parts: `format` the bytes of records, `segment` the files,
+//! `active` the end that grows, `writer` the one thread that commits, `stream` puts too large to gather, `index` where
+//! everything is, `scan` and `recovery` what happens at a start, `identity` whose disk it is.
+//!
+//! Invariant: a shard is visible only after its record is stable; it is out of view only after its tombstone is.
+//! Invariant: tombstones beat records, whichever came first.
+//! Invariant: after a failed sync nothing more is acknowledged; what is stable can still be read.
+
+mod active;
+mod format;
+mod identity;
+mod index;
+mod recovery;
+mod request;
+mod scan;
+mod segment;
+mod stream;
+mod writer;
+
+use std::{
+    io,
+    path::PathBuf,
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use chunk_api::{
+    Cell, CellRange, CheckedCells, DiskStatus, Error, ShardBody, ShardHeader, ShardSummary, validate_limit,
+    validate_names,
+};
+use env::{DirectoryLock, Env};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tracing::{error, info, warn};
+use types::{DiskId, ShardId};
+
+use self::{
+    active::NoRoom,
+    format::{HEADER_LENGTH, cell_offset, cell_span, open_sealed, sealed_length, take_cell},
+    index::{Index, Place},
+    request::{Request, SmallPut, TakenName},
+    segment::{Kind, SegmentFiles, SegmentName},
+    writer::Writer,
+};
+use crate::ShardStore;
+
+pub use format::FORMAT_VERSION;
+pub use identity::ClusterId;
+
+/// Most data bytes of a shard that is gathered and written with others; larger ones are streamed.
+const SMALL_LENGTH_MAX: u64 = 256 << 10;
+
+/// Most requests that wait for the writer.
+const QUEUE_LENGTH: usize = 1024;
+
+/// Most bytes of small shards that wait for the writer, in units of 1 KiB.
+const QUEUED_KIB_MAX: usize = 64 << 10;
+
+/// Most streamed puts at once; each holds about two mebibytes.
+const STREAMS_MAX: usize = 64;
+
+/// Most reads of one disk at once.
+const READS_MAX: usize = 64;
+
+/// Free bytes below which a disk says that it is not writable.
+const WRITABLE_BYTES_MIN: u64 = 1 << 20;
+
+/// How much of a file system shards leave free, for tombstones and for whoever else writes there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reserve {
+    /// At least this many bytes.
+    pub bytes: u64,
+    /// And at least this share of the file system.
+    pub percent: u8,
+}
+
+impl Default for Reserve {
+    /// 64 MiB and 2 %.
+    fn default() -> Self {
+        Self { bytes: 64 << 20, percent: 2 }
+    }
+}
+
+/// How to open a disk.
+#[derive(Debug, Clone)]
+pub struct DiskOptions {
+    /// The disk's directory. Made a new disk when it is missing or empty.
+    pub directory: PathBuf,
+    /// What the operator calls this kind of medium.
+    pub medium: String,
+    /// The cluster that the disk must belong to; not checked when it is not known. A disk without one is given it.
+    pub cluster: Option<ClusterId>,
+    /// Identity for a new disk; random when it is not given.
+    pub new_disk: Option<DiskId>,
+    /// Length at which a segment is full.
+    pub segment_bytes: u64,
+    /// What is left free.
+    pub reserve: Reserve,
+}
+
+impl DiskOptions {
+    /// The defaults for a directory: segments of 256 MiB, medium `disk`.
+    pub fn new(directory: impl Into<PathBuf>) -> Self {
+        Self {
+            directory: directory.into(),
+            medium: "disk".to_owned(),
+            cluster: None,
+            new_disk: None,
+            segment_bytes: 256 << 20,
+            reserve: Reserve::default(),
+        }
+    }
+}
+
+/// A disk cannot be opened. Nothing on it was changed, unless the error is `Io`.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Written by a newer release.
+    #[error("{directory} has disk format {version}; this release reads up to {FORMAT_VERSION}")]
+    Newer {
+        /// The disk's directory.
+        directory: PathBuf,
+        /// Its format version.
+        version: u16,
+    },
+    /// Another process has it open.
+    #[error("{directory} is in use by another process")]
+    Locked {
+        /// The disk's directory.
+        directory: PathBuf,
+    },
+    /// A disk of another cluster.
+    #[error("{directory} belongs to cluster {cluster}")]
+    OtherCluster {
+        /// The disk's directory.
+        directory: PathBuf,
+        /// The cluster it belongs to.
+        cluster: ClusterId,
+    },
+    /// Neither a disk nor empty.
+    #[error("{directory} is not a disk and not empty: it holds {file}")]
+    NotADisk {
+        /// The directory.
+        directory: PathBuf,
+        /// A file that stands in the way.
+        file: PathBuf,
+    },
+    /// `disk.json` cannot be understood.
+    #[error("disk.json in {directory} is damaged")]
+    MalformedIdentity {
+        /// The disk's directory.
+        directory: PathBuf,
+    },
+    /// The operating system refused.
+    #[error("{directory} cannot be opened")]
+    Io {
+        /// The disk's directory.
+        directory: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// What the store, its writer and the puts under way share.
+struct Shared {
+    env: Env,
+    disk: DiskId,
+    options: DiskOptions,
+    files: SegmentFiles,
+    index: Mutex<Index>,
+    failure: OnceLock<String>,
+    /// Bytes reserved at the end of the open segment and not used.
+    slack_bytes: AtomicU64,
+    damaged_records: u64,
+    lock: Mutex<Option<DirectoryLock>>,
+}
+
+impl Shared {
+    fn index(&self) -> MutexGuard<'_, Index> {
+        self.index.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives the disk up for writing, and says so in the log the first time.
+    fn fail(&self, reason: &io::Error) -> Error {
+        let reason = self.failure.get_or_init(|| {
+            error!(disk = %self.disk, directory = %self.options.directory.display(), error = %reason, "disk failed");
+            reason.to_string()
+        });
+        Error::DiskFailed { disk: self.disk, reason: reason.clone() }
+    }
+
+    fn check_failure(&self) -> Result<(), Error> {
+        match self.failure.get() {
+            Some(reason) => Err(Error::DiskFailed { disk: self.disk, reason: reason.clone() }),
+            None => Ok(()),
+        }
+    }
+
+    fn set_slack(&self, bytes: u64) {
+        self.slack_bytes.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Whether `bytes` more leave the reserve free. Tombstones may use it: deletions are what makes room.
+    fn check_reserve(&self, kind: Kind, bytes: u64) -> Result<(), NoRoom> {
+        match kind {
+            Kind::Tombstones => Ok(()),
+            Kind::Shards if self.space()?.1 >= bytes => Ok(()),
+            Kind::Shards => Err(NoRoom::Full),
+        }
+    }
+
+    /// Size of the file system, and what shards may still take of it.
+    fn space(&self) -> io::Result<(u64, u64)> {
+        let space = self.files.disk().space(self.files.directory())?;
+        let share = space.total_bytes / 100 * u64::from(self.options.reserve.percent);
+        let reserve = share.max(self.options.reserve.bytes);
+        Ok((space.total_bytes, space.available_bytes.saturating_sub(reserve)))
+    }
+}
+
+/// Keeps shards in segment files in one directory.
+///
+/// Memory: about 64 bytes for each shard and 40 for each tombstone, and the bounds stated at the constants here.
+pub struct DiskStore {
+    shared: Arc<Shared>,
+    queue: mpsc::Sender<Request>,
+    queued_kib: Arc<Semaphore>,
+    streams: Arc<Semaphore>,
+    reads: Arc<Semaphore>,
+    closing: watch::Sender<bool>,
+}
+
+impl DiskStore {
+    /// Opens the disk in a directory, or makes one there, and recovers its index.
+    ///
+    /// Time grows with the number of records: the ends of each are read.
+    pub async fn open(env: &Env, options: DiskOptions) -> Result<Self, OpenError> {
+        let directory = options.directory.clone();
+        let opening = {
+            let env = env.clone();
+            env.clone().spawn_blocking(move || Self::open_blocking(&env, options))
+        };
+        let gone = || OpenError::Io { directory, source: io::Error::other("opening was given up") };
+        opening.await.unwrap_or_else(|| Err(gone()))
+    }
+
+    fn open_blocking(env: &Env, options: DiskOptions) -> Result<Self, OpenError> {
+        let failed = |source| OpenError::Io { directory: options.directory.clone(), source };
+        let identity = identity::open_or_format(env.disk().as_ref(), &options, DiskId(env.random_bytes()))?;
+        let files = SegmentFiles::new(env.disk().clone(), options.directory.clone());
+        let mut recovered = recovery::recover(&files).map_err(failed)?;
+        let index = std::mem::take(&mut recovered.index);
+        info!(disk = %identity.disk, directory = %options.directory.display(), shards = index.shards(),
+            damaged = recovered.damaged, "disk opened");
+        let shared = Arc::new(Shared {
+            env: env.clone(),
+            disk: identity.disk,
+            files,
+            index: Mutex::new(index),
+            failure: OnceLock::new(),
+            slack_bytes: AtomicU64::new(0),
+            damaged_records: recovered.damaged,
+            lock: Mutex::new(Some(identity.lock)),
+            options: options.clone(),
+        });
+        let (queue, requests) = mpsc::channel(QUEUE_LENGTH);
+        let writer = Writer::new(shared.clone(), &mut recovered);
+        env.spawn_thread("shard-writer", move || writer.run(requests)).map_err(failed)?;
+        Ok(Self {
+            shared,
+            queue,
+            queued_kib: Arc::new(Semaphore::new(QUEUED_KIB_MAX)),
+            streams: Arc::new(Semaphore::new(STREAMS_MAX)),
+            reads: Arc::new(Semaphore::new(READS_MAX)),
+            closing: watch::Sender::new(false),
+        })
+    }
+
+    fn check_open(&self) -> Result<(), Error> {
+        if *self.closing.borrow() { Err(closed()) } else { Ok(()) }
+    }
+
+    /// Runs what may wait long for others, and gives it up when the disk is closed.
+    async fn until_closed<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        let mut closing = self.closing.subscribe();
+        tokio::select! {
+            biased;
+            result = work => result,
+            _ = closing.wait_for(|closing| *closing) => Err(closed()),
+        }
+    }
+
+    /// Sends the writer a request and waits for its answer.
+    async fn ask<T>(
+        &self,
+        request: impl FnOnce(oneshot::Sender<Result<T, Error>>) -> Request,
+    ) -> Result<T, Error> {
+        let (reply, answer) = oneshot::channel();
+        self.queue.send(request(reply)).await.map_err(|_| closed())?;
+        // The writer answers everything that it takes from the queue. What it left there was not done.
+        answer.await.unwrap_or_else(|_| Err(closed()))
+    }
+
+    async fn put_small(
+        &self,
+        header: ShardHeader,
+        cells: CheckedCells,
+        name: TakenName,
+    ) -> Result<(), Error> {
+        let cells = self.until_closed(cells.collect()).await?;
+        let kib = u32::try_from(header.length() / 1024 + 4).unwrap_or(u32::MAX);
+        let memory = self.queued_kib.clone().acquire_many_owned(kib).await.map_err(|_| closed())?;
+        self.ask(|reply| Request::Put(SmallPut { header, cells, name, _memory: memory, reply })).await
+    }
+
+    /// Runs a blocking read on a thread where that is allowed.
+    async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Shared) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let permit = self.reads.clone().acquire_owned().await.map_err(|_| closed())?;
+        let shared = self.shared.clone();
+        let task = self.shared.env.spawn_blocking(move || {
+            let result = work(&shared);
+            drop(permit);
+            result
+        });
+        task.await.unwrap_or_else(|| Err(Error::Unavailable { reason: "the read was given up".to_owned() }))
+    }
+}
+
+#[async_trait]
+impl ShardStore for DiskStore {
+    fn disk(&self) -> DiskId {
+        self.shared.disk
+    }
+
+    async fn put(&self, header: ShardHeader, body: ShardBody) -> Result<(), Error> {
+        header.validate()?;
+        self.check_open()?;
+        self.shared.check_failure()?;
+        let name = TakenName::take(&self.shared, header.shard)?;
+        let small = header.length() <= SMALL_LENGTH_MAX;
+        let cells = CheckedCells::new(header.clone(), body);
+        if small {
+            self.put_small(header, cells, name).await
+        } else {
+            self.put_stream(header, cells, name).await
+        }
+    }
+
+    async fn read_cells(&self, shard: ShardId, cells: CellRange) -> Result<Vec<Cell>, Error> {
+        self.check_open()?;
+        let (place, segment) = self.shared.index().find(shard)?;
+        cells.validate(place.header(shard).cells())?;
+        self.read(move |shared| shared.read_cells(shard, place, segment, cells)).await
+    }
+
+    async fn delete(&self, shards: &[ShardId]) -> Result<(), Error> {
+        validate_names(shards)?;
+        self.check_open()?;
+        if shards.is_empty() {
+            return Ok(());
+        }
+        let shards = shards.to_vec();
+        self.ask(|reply| Request::Delete { shards, reply }).await
+    }
+
+    async fn list(&self, after: Option<ShardId>, limit: usize) -> Result<Vec<ShardSummary>, Error> {
+        validate_limit(limit)?;
+        self.check_open()?;
+        let page = self.shared.index().page(after, limit);
+        self.read(move |shared| {
+            let summary =
+                |(shard, place, segment)| ShardSummary { header: shared.read_header(shard, place, segment) };
+            Ok(page.into_iter().map(summary).collect())
+        })
+        .await
+    }
+
+    async fn status(&self) -> DiskStatus {
+        let shared = self.shared.clone();
+        let space = self.shared.env.spawn_blocking(move || shared.space()).await;
+        let (capacity_bytes, free_bytes) = match space {
+            Some(Ok(space)) => space,
+            Some(Err(error)) => {
+                warn!(disk = %self.shared.disk, %error, "free space is not known");
+                (0, 0)
+            }
+            None => (0, 0),
+        };
+        let available_bytes = free_bytes + self.shared.slack_bytes.load(Ordering::Relaxed);
+        let usable = self.shared.failure.get().is_none() && !*self.closing.borrow();
+        DiskStatus {
+            disk: self.shared.disk,
+            medium: self.shared.options.medium.clone(),
+            capacity_bytes,
+            available_bytes: available_bytes.min(capacity_bytes),
+            shards: self.shared.index().shards(),
+            writable: usable && available_bytes >= WRITABLE_BYTES_MIN,
+            damaged_records: self.shared.damaged_records,
+        }
+    }
+
+    async fn close(&self) {
+        self.closing.send_replace(true);
+        // Streams give up when they see `closing`; their last write may still run and must not outlive the lock.
+        let all = u32::try_from(STREAMS_MAX).unwrap_or(u32::MAX);
+        if let Ok(streams) = self.streams.clone().acquire_many_owned(all).await {
+            let (reply, done) = oneshot::channel();
+            if self.queue.send(Request::Close { reply }).await.is_ok() {
+                // The writer has ended when this does, whichever way.
+                let _ = done.await;
+            }
+            self.streams.close();
+            drop(streams);
+        }
+        self.shared.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+}
+
+impl Shared {
+    fn read_cells(
+        &self,
+        shard: ShardId,
+        place: Place,
+        segment: SegmentName,
+        cells: CellRange,
+    ) -> Result<Vec<Cell>, Error> {
+        let header = place.header(shard);
+        let numbers = cells.first..cells.first + u64::from(cells.count);
+        let length = numbers.clone().map(|number| cell_span(header.cell_length(number))).sum();
+        let start = place.position() + cell_offset(place.owner_length(), cells.first);
+        let corrupt = |cell| Error::ShardCorrupt { shard, cell };
+        let mut bytes = self.read_bytes(segment, start, length).map_err(|error| {
+            if self.index().find(shard).is_err() {
+                return Error::ShardNotFound { shard };
+            }
+            warn!(%shard, disk = %self.disk, %error, "shard cannot be read");
+            corrupt(cells.first)
+        })?;
+        let mut read = Vec::with_capacity(cells.count as usize);
+        for number in numbers {
+            let cell = take_cell(&mut bytes, header.cell_length(number)).ok_or(corrupt(number))?;
+            cell.verify(shard, number)
+                .inspect_err(|_| warn!(%shard, number, disk = %self.disk, "cell is corrupt"))?;
+            read.push(cell);
+        }
+        Ok(read)
+    }
+
+    /// A shard's header with its owner, which is left empty when it cannot be read any more.
+    fn read_header(&self, shard: ShardId, place: Place, segment: SegmentName) -> ShardHeader {
+        let mut header = place.header(shard);
+        if place.owner_length() > 0 {
+            let start = place.position() + HEADER_LENGTH as u64;
+            let sealed = self.read_bytes(segment, start, sealed_length(place.owner_length()));
+            match sealed.as_ref().ok().and_then(|bytes| open_sealed(bytes)) {
+                Some(owner) => header.owner = Bytes::copy_from_slice(owner),
+                None => warn!(%shard, disk = %self.disk, "owner of a shard cannot be read"),
+            }
+        }
+        header
+    }
+
+    fn read_bytes(&self, segment: SegmentName, start: u64, length: usize) -> io::Result<Bytes> {
+        let mut bytes = vec![0; length];
+        self.files.open(segment)?.read_exact_at(&mut bytes, start)?;
+        Ok(bytes.into())
+    }
+}
+
+impl std::fmt::Debug for DiskStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "DiskStore({} at {})", self.shared.disk, self.shared.options.directory.display())
+    }
+}
+
+fn closed() -> Error {
+    Error::Unavailable { reason: "the disk is closed".to_owned() }
+}
+
+#[cfg(test)]
+mod tests;

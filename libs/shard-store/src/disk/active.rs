@@ -1,0 +1,191 @@
+//! The segment that records are appended to: makes it, extends it, and changes to the next when it is full.
+
+use std::{io, sync::Arc};
+
+use env::File;
+use tracing::warn;
+
+use super::{
+    Shared,
+    format::{GROUP_ALIGNMENT, SEGMENT_HEADER_LENGTH, Salt, segment_header},
+    recovery::Tail,
+    segment::{Kind, SegmentName},
+};
+
+/// Why there is no room for a record.
+#[derive(Debug)]
+pub(super) enum NoRoom {
+    /// The medium is full.
+    Full,
+    /// The medium failed.
+    Failed(io::Error),
+}
+
+impl From<io::Error> for NoRoom {
+    fn from(error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::StorageFull || error.kind() == io::ErrorKind::QuotaExceeded {
+            Self::Full
+        } else {
+            Self::Failed(error)
+        }
+    }
+}
+
+/// The end of one kind of segments.
+pub(super) struct Appender {
+    kind: Kind,
+    /// Bytes by which a segment's space is reserved ahead.
+    step: u64,
+    /// Length at which a segment is full. A record longer than this has a segment of its own.
+    full_length: u64,
+    active: Option<Active>,
+}
+
+/// A segment that takes records.
+#[derive(Clone)]
+pub(super) struct Active {
+    pub(super) number: u32,
+    pub(super) salt: Salt,
+    pub(super) file: Arc<dyn File>,
+    /// Where the next record goes.
+    position: u64,
+    /// Up to where space is reserved.
+    reserved: u64,
+}
+
+impl Appender {
+    pub(super) fn new(kind: Kind, step: u64, full_length: u64, tail: Option<Tail>) -> Self {
+        let active = tail.map(|tail| Active {
+            number: tail.name.number,
+            salt: tail.name.salt,
+            file: tail.file,
+            position: tail.position,
+            reserved: tail.position,
+        });
+        Self { kind, step, full_length, active }
+    }
+
+    /// Bytes reserved and not yet used.
+    pub(super) fn slack(&self) -> u64 {
+        self.active.as_ref().map_or(0, |active| active.reserved.saturating_sub(active.position))
+    }
+
+    /// Moves the end to where a group may begin.
+    pub(super) fn align(&mut self) {
+        if let Some(active) = &mut self.active {
+            active.position = active.position.next_multiple_of(GROUP_ALIGNMENT);
+        }
+    }
+
+    /// Whether a record of `length` bytes goes into the segment that is open now.
+    pub(super) fn fits(&self, length: u64) -> bool {
+        self.active.as_ref().is_some_and(|active| active.takes(length, self.full_length))
+    }
+
+    /// Takes `length` bytes at the end, in the segment and at the position returned, which are reserved on the medium.
+    /// A new segment's file and name are stable when this returns.
+    pub(super) fn append(
+        &mut self,
+        shared: &Shared,
+        next_number: &mut u32,
+        length: u64,
+    ) -> Result<(Active, u64), NoRoom> {
+        if !self.fits(length) {
+            self.change_segment(shared, next_number, length)?;
+        }
+        let Some(active) = &mut self.active else { return Err(NoRoom::Full) };
+        active.reserve(shared, self.kind, self.step, self.full_length, length)?;
+        let position = active.position;
+        active.position += length;
+        Ok((active.clone(), position))
+    }
+
+    /// Makes sure that at least half a step is reserved beyond the end, if the medium has room. For tombstones: they
+    /// must find room when nothing else does.
+    pub(super) fn keep_slack(&mut self, shared: &Shared, next_number: &mut u32) -> Result<(), NoRoom> {
+        if self.active.is_none() {
+            self.change_segment(shared, next_number, 0)?;
+        }
+        if self.slack() < self.step / 2
+            && let Some(active) = &mut self.active
+        {
+            active.reserve(shared, self.kind, self.step, self.full_length, self.step / 2)?;
+        }
+        Ok(())
+    }
+
+    fn change_segment(&mut self, shared: &Shared, next_number: &mut u32, length: u64) -> Result<(), NoRoom> {
+        let name = SegmentName { kind: self.kind, number: *next_number, salt: Salt(shared.env.random_u64()) };
+        let first = SEGMENT_HEADER_LENGTH + length;
+        shared.check_reserve(self.kind, first)?;
+        let file = shared.files.create(name)?;
+        // A number is used once, even when making its file fails.
+        *next_number += 1;
+        let made = (|| {
+            file.allocate(first)?;
+            file.write_all_at(&segment_header(shared.disk, name.number, name.salt), 0)?;
+            file.sync_data()?;
+            shared.files.sync_directory()
+        })();
+        if let Err(error) = made {
+            if let Err(error) = shared.files.remove(name) {
+                warn!(segment = name.file_name(), %error, "unused segment could not be removed");
+            }
+            return Err(error.into());
+        }
+        if self.kind == Kind::Shards {
+            shared.index().add_segment(name);
+        }
+        if let Some(full) = self.active.take() {
+            full.seal(shared, self.kind);
+        }
+        let position = SEGMENT_HEADER_LENGTH;
+        self.active = Some(Active { number: name.number, salt: name.salt, file, position, reserved: first });
+        Ok(())
+    }
+}
+
+impl Active {
+    fn takes(&self, length: u64, full_length: u64) -> bool {
+        let end = self.position.saturating_add(length);
+        end <= full_length || self.position <= SEGMENT_HEADER_LENGTH
+    }
+
+    /// Reserves space for `length` bytes more: by whole steps while there is room for them, else just enough.
+    fn reserve(
+        &mut self,
+        shared: &Shared,
+        kind: Kind,
+        step: u64,
+        full_length: u64,
+        length: u64,
+    ) -> Result<(), NoRoom> {
+        let end = self.position + length;
+        if end <= self.reserved {
+            return Ok(());
+        }
+        let enough = end.next_multiple_of(GROUP_ALIGNMENT);
+        let ahead = end.next_multiple_of(step).min(full_length).max(enough);
+        let reserved = match self.reserve_to(shared, kind, ahead) {
+            Err(NoRoom::Full) if ahead > enough => self.reserve_to(shared, kind, enough).map(|()| enough)?,
+            result => result.map(|()| ahead)?,
+        };
+        self.reserved = reserved;
+        Ok(())
+    }
+
+    fn reserve_to(&self, shared: &Shared, kind: Kind, length: u64) -> Result<(), NoRoom> {
+        shared.check_reserve(kind, length - self.reserved.min(length))?;
+        Ok(self.file.allocate(length)?)
+    }
+
+    fn seal(&self, shared: &Shared, kind: Kind) {
+        // Gives back what was reserved and not used; whether that succeeds changes nothing.
+        if let Err(error) = self.file.set_length(self.position) {
+            warn!(segment = self.number, %error, "unused end of a full segment could not be given back");
+        }
+        if kind == Kind::Shards {
+            shared.index().seal(self.number);
+        }
+    }
+}

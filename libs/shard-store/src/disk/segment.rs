@@ -1,0 +1,165 @@
+//! Segment files: their names, and a bounded number of open ones.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    io,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use env::{Disk, File, OpenMode};
+
+use super::format::Salt;
+
+/// Most segment files of one disk that are open for reading at once.
+const OPEN_FILES_MAX: usize = 128;
+
+/// What a segment holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Kind {
+    /// Shards. Removed when all of them are deleted.
+    Shards,
+    /// Names that were deleted. Never removed.
+    Tombstones,
+}
+
+/// A segment's identity: everything that recovery must know of it stands in its file name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct SegmentName {
+    pub(super) kind: Kind,
+    /// Ascending over the disk's life; never used twice.
+    pub(super) number: u32,
+    pub(super) salt: Salt,
+}
+
+impl SegmentName {
+    /// `shards-00000001-0123456789abcdef.segment`.
+    pub(super) fn file_name(&self) -> String {
+        let kind = match self.kind {
+            Kind::Shards => "shards",
+            Kind::Tombstones => "tombstones",
+        };
+        format!("{kind}-{:08x}-{:016x}.segment", self.number, self.salt.0)
+    }
+
+    /// The segment of a file name, if it is one.
+    pub(super) fn parse(file_name: &str) -> Option<Self> {
+        let mut parts = file_name.strip_suffix(".segment")?.split('-');
+        let kind = match parts.next()? {
+            "shards" => Kind::Shards,
+            "tombstones" => Kind::Tombstones,
+            _ => return None,
+        };
+        let number = u32::from_str_radix(parts.next()?, 16).ok()?;
+        let salt = Salt(u64::from_str_radix(parts.next()?, 16).ok()?);
+        let name = Self { kind, number, salt };
+        (name.file_name() == file_name).then_some(name)
+    }
+}
+
+/// The disk's directory and its open segments.
+pub(super) struct SegmentFiles {
+    disk: Arc<dyn Disk>,
+    directory: PathBuf,
+    open: Mutex<OpenFiles>,
+}
+
+#[derive(Default)]
+struct OpenFiles {
+    files: HashMap<u32, Arc<dyn File>>,
+    /// Numbers in the order of opening; the oldest is closed first.
+    order: VecDeque<u32>,
+}
+
+impl SegmentFiles {
+    pub(super) fn new(disk: Arc<dyn Disk>, directory: PathBuf) -> Self {
+        Self { disk, directory, open: Mutex::default() }
+    }
+
+    pub(super) fn disk(&self) -> &Arc<dyn Disk> {
+        &self.disk
+    }
+
+    pub(super) fn directory(&self) -> &PathBuf {
+        &self.directory
+    }
+
+    /// Every segment of the disk, in the order of kinds and numbers.
+    pub(super) fn list(&self) -> io::Result<Vec<SegmentName>> {
+        let names = self.disk.list_directory(&self.directory)?;
+        let mut segments: Vec<_> =
+            names.iter().filter_map(|name| SegmentName::parse(name.to_str()?)).collect();
+        segments.sort_by_key(|name| (name.kind, name.number));
+        Ok(segments)
+    }
+
+    /// The segment's file for reading and writing, opened if it is not open.
+    pub(super) fn open(&self, name: SegmentName) -> io::Result<Arc<dyn File>> {
+        if let Some(file) = self.lock().files.get(&name.number) {
+            return Ok(file.clone());
+        }
+        // Opened outside the lock; when two readers race, one of two equal handles is kept.
+        let file = self.disk.open(&self.directory.join(name.file_name()), OpenMode::ReadWrite)?;
+        self.keep(name.number, file.clone());
+        Ok(file)
+    }
+
+    /// Makes a new segment's file. Its name is durable only after [`SegmentFiles::sync_directory`].
+    pub(super) fn create(&self, name: SegmentName) -> io::Result<Arc<dyn File>> {
+        let file = self.disk.open(&self.directory.join(name.file_name()), OpenMode::CreateNew)?;
+        self.keep(name.number, file.clone());
+        Ok(file)
+    }
+
+    pub(super) fn sync_directory(&self) -> io::Result<()> {
+        self.disk.sync_directory(&self.directory)
+    }
+
+    /// Removes a segment's file. Readers that have it open read on.
+    pub(super) fn remove(&self, name: SegmentName) -> io::Result<()> {
+        {
+            let mut open = self.lock();
+            open.files.remove(&name.number);
+            open.order.retain(|number| *number != name.number);
+        }
+        self.disk.remove(&self.directory.join(name.file_name()))
+    }
+
+    fn keep(&self, number: u32, file: Arc<dyn File>) {
+        let mut open = self.lock();
+        if open.files.insert(number, file).is_none() {
+            open.order.push_back(number);
+        }
+        while open.order.len() > OPEN_FILES_MAX {
+            if let Some(oldest) = open.order.pop_front() {
+                open.files.remove(&oldest);
+            }
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, OpenFiles> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Kind, Salt, SegmentName};
+
+    #[test]
+    fn names_round_trip_and_nothing_else_is_one() {
+        for kind in [Kind::Shards, Kind::Tombstones] {
+            let name = SegmentName { kind, number: 0x1f, salt: Salt(0xfeed_0000_0000_0001) };
+            assert_eq!(SegmentName::parse(&name.file_name()), Some(name));
+        }
+        for text in [
+            "",
+            "disk.json",
+            "shards-1-2.segment",
+            "shards-00000001-0000000000000002.segment.new",
+            "lost+found",
+        ] {
+            assert_eq!(SegmentName::parse(text), None, "{text}");
+        }
+    }
+}

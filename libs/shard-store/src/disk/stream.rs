@@ -1,0 +1,100 @@
+//! Puts of large shards: cells go to their room as they come, in buffers of bounded size, and the writer commits.
+
+use std::{io, sync::Arc};
+
+use chunk_api::{CheckedCells, Error, ShardHeader};
+use env::Task;
+
+use super::{
+    DiskStore, Shared,
+    active::NoRoom,
+    format::{Chain, RecordHeader, push_cell, push_sealed},
+    request::{Request, Room, StreamedPut, TakenName},
+    writer::last_checksum,
+};
+
+/// Bytes gathered before they are written. A put holds two such buffers: one fills while the other is written.
+const BUFFER_LENGTH: usize = 512 << 10;
+
+/// Writes that follow each other in a room, one at a time.
+struct RoomWriter {
+    shared: Arc<Shared>,
+    room: Arc<Room>,
+    position: u64,
+    buffer: Vec<u8>,
+    under_way: Option<Task<io::Result<()>>>,
+}
+
+impl RoomWriter {
+    fn new(shared: Arc<Shared>, room: Arc<Room>) -> Self {
+        let position = room.position;
+        Self { shared, room, position, buffer: Vec::with_capacity(2 * BUFFER_LENGTH), under_way: None }
+    }
+
+    /// Writes what has been gathered, once the write before it is done.
+    async fn flush(&mut self) -> Result<(), Error> {
+        self.finish().await?;
+        let bytes = std::mem::replace(&mut self.buffer, Vec::with_capacity(2 * BUFFER_LENGTH));
+        let (room, position) = (self.room.clone(), self.position);
+        self.position += bytes.len() as u64;
+        // The task holds the room, so the disk is not let go before the last write has ended, awaited or not.
+        self.under_way =
+            Some(self.shared.env.spawn_blocking(move || room.file.write_all_at(&bytes, position)));
+        Ok(())
+    }
+
+    async fn finish(&mut self) -> Result<(), Error> {
+        let Some(task) = self.under_way.take() else { return Ok(()) };
+        match task.await {
+            Some(Ok(())) => Ok(()),
+            Some(Err(error)) => Err(match NoRoom::from(error) {
+                NoRoom::Full => Error::DiskFull { disk: self.shared.disk },
+                NoRoom::Failed(error) => self.shared.fail(&error),
+            }),
+            None => Err(Error::Unavailable { reason: "the write was given up".to_owned() }),
+        }
+    }
+}
+
+impl DiskStore {
+    /// Writes a large shard's record but for its footer, and asks the writer to commit it.
+    pub(super) async fn put_stream(
+        &self,
+        header: ShardHeader,
+        cells: CheckedCells,
+        name: TakenName,
+    ) -> Result<(), Error> {
+        let (room, chain) = self.until_closed(self.write_stream(&header, cells)).await?;
+        self.ask(|reply| Request::Commit(StreamedPut { header, room, chain, name, reply })).await
+    }
+
+    async fn write_stream(
+        &self,
+        header: &ShardHeader,
+        mut cells: CheckedCells,
+    ) -> Result<(Arc<Room>, Chain), Error> {
+        let record = RecordHeader::from(header);
+        let room = self.reserve(record.layout().length).await?;
+        let head = record.encode(room.salt, room.position);
+        let mut chain = Chain::new(&head);
+        let mut writer = RoomWriter::new(self.shared.clone(), room.clone());
+        writer.buffer.extend_from_slice(&head);
+        push_sealed(&mut writer.buffer, &header.owner);
+        chain.push(last_checksum(&writer.buffer));
+        while let Some(cell) = cells.next().await? {
+            push_cell(&mut writer.buffer, &cell);
+            chain.push(cell.checksum);
+            if writer.buffer.len() >= BUFFER_LENGTH {
+                writer.flush().await?;
+            }
+        }
+        writer.flush().await?;
+        writer.finish().await?;
+        Ok((room, chain))
+    }
+
+    async fn reserve(&self, length: u64) -> Result<Arc<Room>, Error> {
+        let permit = self.streams.clone().acquire_owned().await.map_err(|_| super::closed())?;
+        self.ask(|reply| Request::Reserve { length, permit, reply }).await
+    }
+}

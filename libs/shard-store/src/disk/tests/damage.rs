@@ -1,0 +1,180 @@
+//! Bytes that change on the medium.
+
+use std::path::{Path, PathBuf};
+
+use chunk_api::{CellRange, Error, conformance::Sample};
+use futures_util::future::join_all;
+use types::ShardId;
+
+use super::{
+    super::format::{FOOTER_LENGTH, RecordHeader},
+    DiskOptions, DiskStore, OpenError, options,
+    sim::{Rng, SimDisk},
+};
+use crate::ShardStore;
+
+async fn open(disk: &SimDisk) -> Result<DiskStore, OpenError> {
+    let options = DiskOptions { segment_bytes: 48 << 10, ..options(Path::new("/disk")) };
+    DiskStore::open(&disk.env(), options).await
+}
+
+/// A disk with shards in several groups and one deletion.
+async fn small_disk() -> (SimDisk, Vec<Sample>, ShardId) {
+    let disk = SimDisk::new(64 << 20);
+    let store = open(&disk).await.unwrap();
+    let samples: Vec<_> = (0..)
+        .zip([0, 1, 700, 3000, 100, 5000])
+        .map(|(name, length)| Sample::single(1, name, length))
+        .collect();
+    store.put(samples[0].header.clone(), samples[0].whole()).await.unwrap();
+    let rest =
+        join_all(samples[1..].iter().map(|sample| store.put(sample.header.clone(), sample.whole()))).await;
+    assert!(rest.iter().all(Result::is_ok));
+    let deleted = Sample::single(1, 99, 200);
+    store.put(deleted.header.clone(), deleted.whole()).await.unwrap();
+    store.delete(&[deleted.shard()]).await.unwrap();
+    store.close().await;
+    // The space reserved ahead only makes each copy slower.
+    for (path, _) in disk.files() {
+        let used = used_length(&disk, &path).next_multiple_of(4096);
+        if path.extension().is_some_and(|extension| extension == "segment") {
+            disk.tamper(&path, |data| data.truncate(used));
+        }
+    }
+    (disk, samples, deleted.shard())
+}
+
+fn segment(disk: &SimDisk, kind: &str) -> PathBuf {
+    let is_kind = |path: &Path| path.file_name().unwrap().to_str().unwrap().starts_with(kind);
+    disk.files().into_iter().map(|(path, _)| path).find(|path| is_kind(path)).unwrap()
+}
+
+/// What is wrong with the disk as its callers see it: shards that are gone or corrupt. Panics on wrong data.
+async fn lost(store: &DiskStore, samples: &[Sample]) -> usize {
+    let mut lost = 0;
+    let listed = store.list(None, 1000).await.unwrap();
+    for sample in samples {
+        let shard = sample.shard();
+        let line = listed.iter().find(|line| line.header.shard == shard);
+        let owner_lost = line.is_some_and(|line| line.header.owner != sample.header.owner);
+        if let Some(line) = line {
+            assert!(line.header.owner.is_empty() || !owner_lost, "a wrong owner");
+            assert_eq!(
+                (line.header.coding, line.header.chunk_length),
+                (sample.header.coding, sample.header.chunk_length)
+            );
+        }
+        let wrong = if sample.cells.is_empty() {
+            line.is_none()
+        } else {
+            match store.read_cells(shard, CellRange { first: 0, count: 1 }).await {
+                Ok(cells) => {
+                    assert_eq!(cells, sample.cells, "wrong data");
+                    false
+                }
+                Err(Error::ShardCorrupt { .. } | Error::ShardNotFound { .. }) => true,
+                Err(error) => panic!("{error}"),
+            }
+        };
+        lost += usize::from(wrong || owner_lost);
+    }
+    lost
+}
+
+#[tokio::test]
+async fn every_flipped_byte_of_shards_costs_at_most_its_own_shard() {
+    let (disk, samples, deleted) = small_disk().await;
+    let path = segment(&disk, "shards");
+    let used = used_length(&disk, &path);
+    let mut rng = Rng(1);
+    let mut noticed = 0;
+    for at in 0..used {
+        let flipped = disk.copy();
+        flipped.tamper(&path, |data| data[at] ^= 1 << rng.below(8));
+        let store = open(&flipped).await.unwrap();
+        let lost = lost(&store, &samples).await;
+        assert!(lost <= 1, "byte {at}: {lost} shards");
+        noticed += lost;
+        assert!(store.read_cells(deleted, CellRange { first: 0, count: 1 }).await.is_err());
+    }
+    // Every byte of a record costs its shard; padding and the segment's own header cost nothing.
+    let record = |sample: &Sample| RecordHeader::from(&sample.header).layout().footer + FOOTER_LENGTH as u64;
+    assert_eq!(noticed as u64, samples.iter().map(record).sum::<u64>());
+}
+
+#[tokio::test]
+async fn every_flipped_byte_of_tombstones_is_noticed_and_harms_no_shard() {
+    let (disk, samples, deleted) = small_disk().await;
+    let path = segment(&disk, "tombstones");
+    for at in 0..used_length(&disk, &path) {
+        let flipped = disk.copy();
+        flipped.tamper(&path, |data| data[at] ^= 0x10);
+        let store = open(&flipped).await.unwrap();
+        assert_eq!(lost(&store, &samples).await, 0);
+        if let Ok(cells) = store.read_cells(deleted, CellRange { first: 0, count: 1 }).await {
+            assert_eq!(cells, Sample::single(1, 99, 200).cells);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_flipped_byte_of_the_identity_is_noticed() {
+    let (disk, ..) = small_disk().await;
+    let path = Path::new("/disk/disk.json");
+    for at in 0..used_length(&disk, path) {
+        let flipped = disk.copy();
+        flipped.tamper(path, |data| data[at] ^= 1);
+        match open(&flipped).await {
+            Ok(store) => assert_eq!(store.disk(), super::DISK),
+            Err(OpenError::MalformedIdentity { .. } | OpenError::Newer { .. }) => {}
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_bad_record_is_counted_and_hides_no_good_one() {
+    let (disk, samples, _) = small_disk().await;
+    let path = segment(&disk, "shards");
+    // The second record's header: it begins where the second group does.
+    disk.tamper(&path, |data| data[8192..8192 + 64].fill(0xa5));
+    let store = open(&disk).await.unwrap();
+    assert_eq!(lost(&store, &samples).await, 1);
+    assert_eq!(store.status().await.damaged_records, 1);
+    // Writing goes on behind it, and the count stays.
+    let more = Sample::single(2, 1, 900);
+    store.put(more.header.clone(), more.whole()).await.unwrap();
+    store.close().await;
+    let store = open(&disk).await.unwrap();
+    assert_eq!(lost(&store, &samples).await, 1);
+    assert_eq!(lost(&store, &[more]).await, 0);
+    assert_eq!(store.status().await.damaged_records, 1);
+}
+
+#[tokio::test]
+async fn stored_bytes_that_look_like_records_are_not_taken_for_any() {
+    let (disk, samples, _) = small_disk().await;
+    let path = segment(&disk, "shards");
+    let mut segment_bytes = Vec::new();
+    disk.tamper(&path, |data| segment_bytes = data[..24 << 10].to_vec());
+    // A user stores a copy of a segment, and the record that holds it loses its header.
+    let store = open(&disk).await.unwrap();
+    let shard = Sample::single(7, 1, 24 << 10);
+    let cell = chunk_api::Cell::new(shard.shard(), 0, segment_bytes.into());
+    store.put(shard.header.clone(), chunk_api::ShardBody::Whole(vec![cell])).await.unwrap();
+    store.close().await;
+    let holder =
+        disk.files().into_iter().map(|(path, _)| path).filter(|path| path != &segment(&disk, "shards"));
+    let holder = holder.into_iter().find(|path| path.to_str().unwrap().contains("shards-")).unwrap();
+    disk.tamper(&holder, |data| data[4096..4096 + 64].fill(0));
+    let store = open(&disk).await.unwrap();
+    assert_eq!(lost(&store, &samples).await, 0);
+    assert_eq!(store.status().await.shards, samples.len() as u64);
+}
+
+/// Bytes up to the last one that is not zero.
+fn used_length(disk: &SimDisk, path: &Path) -> usize {
+    let mut used = 0;
+    disk.tamper(path, |data| used = data.iter().rposition(|byte| *byte != 0).unwrap_or(0) + 1);
+    used
+}

@@ -1,0 +1,110 @@
+//! Disks that are full or fail.
+
+use std::path::Path;
+
+use chunk_api::{CellRange, Error, conformance::Sample};
+
+use super::{DISK, open, options, sim::SimDisk};
+use crate::{DiskOptions, DiskStore, Reserve, ShardStore, conformance};
+
+#[tokio::test]
+async fn a_full_disk_refuses_puts_and_goes_on_reading_and_deleting() {
+    let disk = SimDisk::new(20 << 20);
+    let store = open(&disk.env(), Path::new("/disk")).await;
+    conformance::full_medium(&store).await;
+    assert!(!store.status().await.writable);
+    store.close().await;
+
+    // A restart of the full disk works as well.
+    let store = open(&disk.env(), Path::new("/disk")).await;
+    let listed = store.list(None, 1000).await.unwrap();
+    assert_eq!(listed.len() as u64, store.status().await.shards);
+    let names: Vec<_> = listed.iter().map(|line| line.header.shard).collect();
+    assert_eq!(store.delete(&names).await, Ok(()));
+    let sample = Sample::single(1, 1, 5 << 20);
+    assert_eq!(store.put(sample.header.clone(), sample.whole()).await, Ok(()), "deleted shards make room");
+}
+
+#[tokio::test]
+async fn the_reserve_stays_free() {
+    let disk = SimDisk::new(40 << 20);
+    let reserve = Reserve { bytes: 1 << 20, percent: 25 };
+    let options = DiskOptions { reserve, segment_bytes: 2 << 20, ..options(Path::new("/disk")) };
+    let store = DiskStore::open(&disk.env(), options).await.unwrap();
+    conformance::full_medium(&store).await;
+    let used: usize = disk.files().into_iter().map(|(_, length)| length).sum();
+    assert!((27 << 20..31 << 20).contains(&used), "{used}");
+}
+
+#[tokio::test]
+async fn a_failed_sync_is_never_acknowledged_nor_tried_again() {
+    let disk = SimDisk::new(1 << 30);
+    let store = open(&disk.env(), Path::new("/disk")).await;
+    let kept = Sample::single(1, 1, 3000);
+    let large = Sample::single(1, 2, 1 << 20);
+    for sample in [&kept, &large] {
+        store.put(sample.header.clone(), sample.whole()).await.unwrap();
+    }
+    disk.fail_syncs();
+    for (name, length) in [(3, 100), (4, 1 << 20), (5, 100)] {
+        let sample = Sample::single(1, name, length);
+        let put = store.put(sample.header.clone(), sample.whole()).await;
+        assert!(matches!(put, Err(Error::DiskFailed { disk: DISK, .. })), "{put:?}");
+        let read = store.read_cells(sample.shard(), CellRange { first: 0, count: 1 }).await;
+        assert_eq!(read, Err(Error::ShardNotFound { shard: sample.shard() }));
+    }
+    let deleted = store.delete(&[kept.shard()]).await;
+    assert!(matches!(deleted, Err(Error::DiskFailed { .. })), "{deleted:?}");
+    assert!(!store.status().await.writable);
+    for sample in [&kept, &large] {
+        let count = u32::try_from(sample.cells.len()).unwrap();
+        let read = store.read_cells(sample.shard(), CellRange { first: 0, count }).await;
+        assert_eq!(read.as_ref(), Ok(&sample.cells));
+    }
+}
+
+#[tokio::test]
+async fn segments_whose_shards_are_all_deleted_are_removed_and_their_names_stay_deleted() {
+    let disk = SimDisk::new(1 << 30);
+    let small_segments = DiskOptions { segment_bytes: 64 << 10, ..options(Path::new("/disk")) };
+    let store = DiskStore::open(&disk.env(), small_segments.clone()).await.unwrap();
+    let samples: Vec<_> = (0..40).map(|name| Sample::single(1, name, 20_000)).collect();
+    for sample in &samples {
+        store.put(sample.header.clone(), sample.whole()).await.unwrap();
+    }
+    let segments = |disk: &SimDisk| {
+        disk.files().into_iter().filter(|(path, _)| path.to_str().unwrap().contains("shards-")).count()
+    };
+    assert!(segments(&disk) > 10);
+    let names: Vec<_> = samples.iter().map(Sample::shard).collect();
+    store.delete(&names).await.unwrap();
+    store.close().await;
+    assert_eq!(segments(&disk), 1, "only the open segment is left");
+    let store = DiskStore::open(&disk.env(), small_segments).await.unwrap();
+    for sample in &samples {
+        let put = store.put(sample.header.clone(), sample.whole()).await;
+        assert_eq!(put, Err(Error::ShardDeleted { shard: sample.shard() }));
+    }
+}
+
+#[tokio::test]
+async fn a_disk_that_is_closed_during_streams_waits_for_their_last_write() {
+    use futures_util::StreamExt;
+
+    let disk = SimDisk::new(1 << 30);
+    let store = std::sync::Arc::new(open(&disk.env(), Path::new("/disk")).await);
+    let sample = Sample::single(1, 1, 4 << 20);
+    let cells = futures_util::stream::iter(sample.cells[..40].to_vec())
+        .map(Ok)
+        .chain(futures_util::stream::pending());
+    let put = store.put(sample.header.clone(), chunk_api::ShardBody::Stream(Box::pin(cells)));
+    let close = async {
+        tokio::task::yield_now().await;
+        store.close().await;
+    };
+    let (put, ()) = tokio::join!(put, close);
+    assert!(matches!(put, Err(Error::Unavailable { .. })), "{put:?}");
+    let store = open(&disk.env(), Path::new("/disk")).await;
+    assert_eq!(store.status().await.shards, 0);
+    assert_eq!(store.put(sample.header.clone(), sample.stream()).await, Ok(()));
+}
