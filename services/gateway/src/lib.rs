@@ -1,1 +1,80 @@
-//! The gateway: speaks the S3 API.
+//! The gateway: speaks the S3 API to clients and the contracts of the metadata and chunk services to the cluster.
+//!
+//! It owns nothing that outlives a request. One file per S3 operation is in `operation/`; who may do what is decided in
+//! `auth/` alone; `error.rs` is the one table from our errors to S3's.
+//!
+//! Invariant: no handler runs without a `Permit`, and only `auth::authorize` makes permits.
+//! Invariant: a body is proved (length, hashes, checksums, chunk signatures) before the commit that names it.
+
+mod auth;
+mod config;
+mod error;
+mod operation;
+mod output;
+mod payload;
+mod request;
+mod server;
+mod token;
+
+use std::sync::Arc;
+
+use data_pool::Pool;
+use env::Env;
+use metadata_api::{Error as MetadataError, Metadata};
+use types::{Content, StorageClassName};
+
+pub use auth::{CredentialError, Credentials};
+pub use config::{Config, FrontConfig};
+pub use server::{BindError, Server};
+
+/// Everything that requests are carried out with.
+pub struct Gateway {
+    env: Env,
+    credentials: Credentials,
+    region: String,
+    domains: Vec<String>,
+    host_id: String,
+    metadata: Arc<dyn Metadata>,
+    pool: Pool,
+}
+
+impl Gateway {
+    /// A gateway to the cluster behind `metadata` and `pool`.
+    pub fn new(
+        env: Env,
+        config: &FrontConfig,
+        credentials: Credentials,
+        metadata: Arc<dyn Metadata>,
+        pool: Pool,
+    ) -> Self {
+        let host_id = format!("{:016x}{:016x}", env.random_u64(), env.random_u64());
+        Self {
+            env,
+            credentials,
+            region: config.region.clone(),
+            domains: config.domain.clone(),
+            host_id,
+            metadata,
+            pool,
+        }
+    }
+
+    /// Frees what was stored for a commit that was refused. When the outcome is unknown nothing is freed: the content
+    /// may be named by now, and if it is not, it is reaped with the lease.
+    fn give_back(&self, content: &Content, error: &MetadataError) {
+        match error {
+            MetadataError::TimedOut | MetadataError::Internal { .. } => {}
+            _ => self.pool.discard(content),
+        }
+    }
+
+    /// Whether requests can be carried out now, or what stands in the way.
+    async fn ready(&self) -> Result<(), String> {
+        self.metadata.ready().await.map_err(|error| error.to_string())?;
+        if self.pool.takes_writes(&StorageClassName::standard()) {
+            Ok(())
+        } else {
+            Err("too few disks are registered to write objects".to_owned())
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! Who is calling: the signature of a request, checked before anything else is done with it.
+
+use metadata_api::AccountId;
+use s3_wire::{
+    ErrorCode, S3Error,
+    date::{http_date, xml_date},
+};
+use sigv4::{Authentication, Payload, RequestView, Verified};
+use types::Timestamp;
+
+use super::Credentials;
+
+/// A request's sender, as far as the request proves one. Made by [`authenticate`] alone.
+#[derive(Debug)]
+pub(crate) struct Authenticated {
+    account: Option<AccountId>,
+    payload: Payload,
+    verified: Option<Verified>,
+}
+
+impl Authenticated {
+    /// The sender's account; `None` for a request without credentials.
+    pub(crate) fn account(&self) -> Option<&AccountId> {
+        self.account.as_ref()
+    }
+
+    /// How the request says that its body is secured.
+    pub(crate) fn payload(&self) -> Payload {
+        self.payload
+    }
+
+    /// The verifier of the body's chunk signatures, for the payload forms that have them.
+    pub(crate) fn chunk_verifier(&self) -> Option<sigv4::ChunkVerifier> {
+        self.verified.as_ref().and_then(Verified::chunk_verifier)
+    }
+}
+
+/// Checks a request's signature. `now_ms` is the wall clock.
+pub(crate) fn authenticate(
+    credentials: &Credentials,
+    view: &RequestView<'_>,
+    now_ms: i64,
+    region: &str,
+) -> Result<Authenticated, S3Error> {
+    let now = Timestamp(now_ms).seconds();
+    let claim = match sigv4::parse(view).map_err(refusal)? {
+        Authentication::Anonymous { payload } => {
+            return Ok(Authenticated { account: None, payload, verified: None });
+        }
+        Authentication::Signed(claim) => claim,
+    };
+    // Time and scope first: only scopes that can be right are worth deriving a key for.
+    claim.admit(now, region).map_err(refusal)?;
+    let Some(account) = credentials.account(claim.access_key_id()) else {
+        return Err(
+            S3Error::new(ErrorCode::InvalidAccessKeyId).field("AWSAccessKeyId", claim.access_key_id())
+        );
+    };
+    if claim.session_token().is_some() {
+        return Err(S3Error::new(ErrorCode::InvalidToken));
+    }
+    let key = credentials.signing_key(claim.scope());
+    let verified = sigv4::verify(*claim, view, &key, now, region).map_err(refusal)?;
+    Ok(Authenticated { account: Some(account), payload: verified.payload(), verified: Some(verified) })
+}
+
+/// What clients see of each reason to refuse a signature.
+fn refusal(error: sigv4::Error) -> S3Error {
+    use sigv4::Error;
+    let date = |seconds: i64| xml_date(Timestamp(seconds.saturating_mul(1000))).as_str().to_owned();
+    match error {
+        Error::SeveralMechanisms => S3Error::invalid_argument(
+            "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature query string parameter or the Authorization header should be specified",
+            "Authorization",
+            "",
+        ),
+        Error::SignatureVersion2 => S3Error::invalid_request(
+            "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.",
+        ),
+        Error::UnsupportedMechanism => {
+            S3Error::invalid_argument("Unsupported Authorization Type", "Authorization", "")
+        }
+        Error::HeaderMalformed(problem) => {
+            let region = problem.expected_region().map(str::to_owned);
+            let error = S3Error::with_message(
+                ErrorCode::AuthorizationHeaderMalformed,
+                format!("The authorization header is malformed; {problem}"),
+            );
+            with_region(error, region)
+        }
+        Error::QueryParameter { parameter, problem } => {
+            let region = problem.expected_region().map(str::to_owned);
+            let error = S3Error::with_message(
+                ErrorCode::AuthorizationQueryParametersError,
+                format!("Error parsing the {parameter} parameter; {problem}"),
+            );
+            with_region(error, region)
+        }
+        Error::DateMissing => S3Error::with_message(
+            ErrorCode::AccessDenied,
+            "AWS authentication requires a valid Date or x-amz-date header",
+        ),
+        Error::HeadersNotSigned(names) => S3Error::with_message(
+            ErrorCode::AccessDenied,
+            "There were headers present in the request which were not signed",
+        )
+        .field("HeadersNotSigned", names.join(", ")),
+        Error::SignedHeaderAbsent(name) => S3Error::with_message(
+            ErrorCode::AccessDenied,
+            format!("The header {name} is named in SignedHeaders and is not present"),
+        ),
+        Error::RequestTimeTooSkewed { request_seconds, server_seconds } => {
+            S3Error::new(ErrorCode::RequestTimeTooSkewed)
+                .field("RequestTime", http_date(Timestamp(request_seconds.saturating_mul(1000))).as_str())
+                .field("ServerTime", date(server_seconds))
+                .field("MaxAllowedSkewMilliseconds", (sigv4::SKEW_MAX_SECONDS * 1000).to_string())
+        }
+        Error::RequestNotYetValid { request_seconds: _, server_seconds } => {
+            S3Error::with_message(ErrorCode::AccessDenied, "Request is not yet valid")
+                .field("ServerTime", date(server_seconds))
+        }
+        Error::RequestExpired { lifetime_seconds, expires_seconds, server_seconds } => {
+            S3Error::with_message(ErrorCode::AccessDenied, "Request has expired")
+                .field("X-Amz-Expires", lifetime_seconds.to_string())
+                .field("Expires", date(expires_seconds))
+                .field("ServerTime", date(server_seconds))
+        }
+        Error::ContentSha256Missing => {
+            S3Error::invalid_request("Missing required header for this request: x-amz-content-sha256")
+        }
+        Error::ContentSha256Invalid { value } => S3Error::invalid_argument(
+            "x-amz-content-sha256 must be UNSIGNED-PAYLOAD, STREAMING-UNSIGNED-PAYLOAD-TRAILER, STREAMING-AWS4-HMAC-SHA256-PAYLOAD, STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER or a valid sha256 value.",
+            "x-amz-content-sha256",
+            &value,
+        ),
+        Error::StreamingNotAllowed => S3Error::invalid_request(
+            "This form of x-amz-content-sha256 is not allowed with this kind of authentication",
+        ),
+        Error::SignatureDoesNotMatch(mismatch) => S3Error::new(ErrorCode::SignatureDoesNotMatch)
+            .field("AWSAccessKeyId", mismatch.access_key_id)
+            .field("StringToSign", mismatch.string_to_sign)
+            .field("SignatureProvided", mismatch.signature_provided)
+            .field("CanonicalRequest", mismatch.canonical_request),
+    }
+}
+
+fn with_region(error: S3Error, region: Option<String>) -> S3Error {
+    match region {
+        Some(region) => error.field("Region", region),
+        None => error,
+    }
+}

@@ -1,0 +1,9 @@
+//! Who is calling, and may they.
+
+mod authenticate;
+mod authorize;
+mod credentials;
+
+pub(crate) use authenticate::{Authenticated, authenticate};
+pub(crate) use authorize::{Permit, authorize};
+pub use credentials::{CredentialError, Credentials};

@@ -1,0 +1,52 @@
+//! The gateway's settings.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::Args;
+use service_kit::{ClusterSecret, Secret};
+
+/// Settings of a gateway that serves a cluster.
+#[derive(Debug, Clone, Args)]
+pub struct Config {
+    /// What clients connect to.
+    #[command(flatten)]
+    pub front: FrontConfig,
+    /// Addresses of the metadata services, `host:port`, separated by commas. Any of them will do; calls go on with
+    /// the next when one cannot be reached.
+    #[arg(long, env = "ASHLAR_METADATA", value_delimiter = ',', required = true, value_name = "HOST:PORT")]
+    pub metadata: Vec<String>,
+    /// What the services of this cluster share to know each other: at least 32 characters, the same everywhere. Make
+    /// one with `openssl rand -hex 32`.
+    #[arg(long, env = "ASHLAR_CLUSTER_SECRET", hide_env_values = true, value_name = "SECRET")]
+    pub cluster_secret: ClusterSecret,
+    /// The root user's access key id, 3 to 128 characters.
+    #[arg(long, env = "ASHLAR_ROOT_USER", value_name = "ACCESS_KEY_ID")]
+    pub root_user: String,
+    /// The root user's secret access key, 8 to 128 characters.
+    #[arg(long, env = "ASHLAR_ROOT_PASSWORD", hide_env_values = true, value_name = "SECRET_ACCESS_KEY")]
+    pub root_password: Secret,
+}
+
+/// Settings of what clients connect to; the same for a cluster's gateway and the all-in-one server.
+#[derive(Debug, Clone, Args)]
+pub struct FrontConfig {
+    /// Address to listen on for S3 requests. Listen on loopback unless TLS is on or a proxy in front speaks it.
+    #[arg(long, env = "ASHLAR_LISTEN", default_value = "127.0.0.1:9000", value_name = "ADDRESS:PORT")]
+    pub listen: SocketAddr,
+    /// The region that buckets are in and that signatures must name.
+    #[arg(long, env = "ASHLAR_REGION", default_value = "us-east-1", value_name = "REGION")]
+    pub region: String,
+    /// Domains under which buckets are reached as host names (`bucket.s3.example.com` for `s3.example.com`),
+    /// separated by commas. Without one, buckets are reached by path only.
+    #[arg(long, env = "ASHLAR_DOMAIN", value_delimiter = ',', value_name = "DOMAIN")]
+    pub domain: Vec<String>,
+    /// Certificate chain in PEM form. Together with `--tls-key` it makes the listener speak HTTPS.
+    #[arg(long, env = "ASHLAR_TLS_CERT", requires = "tls_key", value_name = "FILE")]
+    pub tls_cert: Option<PathBuf>,
+    /// Private key of the certificate in PEM form.
+    #[arg(long, env = "ASHLAR_TLS_KEY", requires = "tls_cert", value_name = "FILE")]
+    pub tls_key: Option<PathBuf>,
+    /// Most client connections at a time; more wait to be accepted.
+    #[arg(long, env = "ASHLAR_CONNECTIONS_MAX", default_value_t = 10_000, value_name = "NUMBER")]
+    pub connections_max: usize,
+}

@@ -1,0 +1,131 @@
+//! The one table from errors of our services to what S3 clients see.
+//!
+//! Every variant is matched by name, so that a new error does not compile until someone decides what clients see.
+
+use data_pool::{ReadError, WriteError};
+use http::{HeaderValue, header::RETRY_AFTER};
+use metadata_api::Error as MetadataError;
+use s3_wire::{ErrorCode, S3Error, address::Address};
+
+use crate::payload::BodyError;
+
+/// What a metadata error means to the client that asked for `address`.
+pub(crate) fn from_metadata(error: MetadataError, address: &Address) -> S3Error {
+    match error {
+        MetadataError::BucketNotFound { bucket } => S3Error::no_such_bucket(bucket.as_str()),
+        MetadataError::BucketExists { bucket, owner: _ } => {
+            S3Error::new(ErrorCode::BucketAlreadyExists).field("BucketName", bucket.as_str())
+        }
+        MetadataError::BucketNotEmpty { bucket } => {
+            S3Error::new(ErrorCode::BucketNotEmpty).field("BucketName", bucket.as_str())
+        }
+        MetadataError::KeyNotFound => S3Error::no_such_key(key_text(address)),
+        MetadataError::VersionNotFound => {
+            S3Error::new(ErrorCode::NoSuchVersion).field("Key", key_text(address))
+        }
+        MetadataError::PreconditionFailed { current: _ } => S3Error::new(ErrorCode::PreconditionFailed),
+        MetadataError::UploadNotFound => S3Error::new(ErrorCode::NoSuchUpload),
+        MetadataError::InvalidPart { number } => {
+            S3Error::new(ErrorCode::InvalidPart).field("PartNumber", number.to_string())
+        }
+        MetadataError::InvalidPartOrder => S3Error::new(ErrorCode::InvalidPartOrder),
+        MetadataError::PartTooSmall { number, size, minimum, etag } => {
+            S3Error::new(ErrorCode::EntityTooSmall)
+                .field("ProposedSize", size.to_string())
+                .field("MinSizeAllowed", minimum.to_string())
+                .field("PartNumber", number.to_string())
+                .field("ETag", etag.to_string())
+        }
+        MetadataError::UploadSizeMismatch { stated, actual } => S3Error::with_message(
+            ErrorCode::InvalidRequest,
+            format!(
+                "The provided 'x-amz-mp-object-size' header value {stated} does not match the size of the parts, {actual}."
+            ),
+        ),
+        MetadataError::UploadChecksumMismatch => S3Error::with_message(
+            ErrorCode::BadDigest,
+            "The checksum you specified did not match the checksum of the assembled object.",
+        ),
+        MetadataError::LeaseRevoked => {
+            tracing::warn!("a write was refused because this gateway's lease was revoked");
+            slow_down()
+        }
+        MetadataError::Malformed { reason } => {
+            tracing::error!(reason, "the metadata service refused a call as malformed");
+            S3Error::new(ErrorCode::InternalError)
+        }
+        MetadataError::Unauthenticated => {
+            tracing::error!("the metadata service does not accept this gateway's cluster secret");
+            S3Error::new(ErrorCode::InternalError)
+        }
+        MetadataError::Unavailable { reason } => {
+            tracing::warn!(reason, "the metadata service is unavailable");
+            unavailable()
+        }
+        MetadataError::TimedOut => {
+            tracing::warn!("the metadata service did not answer in time");
+            unavailable()
+        }
+        MetadataError::Internal { reason } => {
+            tracing::error!(reason, "internal error of the metadata service");
+            S3Error::new(ErrorCode::InternalError)
+        }
+    }
+}
+
+/// What a failed write of object bytes means to the client.
+pub(crate) fn from_write(error: WriteError<BodyError>) -> S3Error {
+    match error {
+        WriteError::Body(error) => from_body(error),
+        error => {
+            tracing::warn!(%error, "object bytes were not written");
+            slow_down()
+        }
+    }
+}
+
+/// What a failed read of object bytes means to the client, if it can still be told.
+pub(crate) fn from_read(error: &ReadError) -> S3Error {
+    tracing::error!(%error, "object bytes cannot be read");
+    slow_down()
+}
+
+/// What is wrong with a request's body.
+pub(crate) fn from_body(error: BodyError) -> S3Error {
+    match error {
+        BodyError::Incomplete { expected, received } => S3Error::new(ErrorCode::IncompleteBody)
+            .field("NumberBytesExpected", expected.to_string())
+            .field("NumberBytesProvided", received.to_string()),
+        BodyError::TooLong { expected } => S3Error::with_message(
+            ErrorCode::InvalidRequest,
+            format!("The body is longer than the {expected} bytes that were announced."),
+        ),
+        BodyError::Idle => S3Error::new(ErrorCode::RequestTimeout),
+        BodyError::Connection => S3Error::new(ErrorCode::IncompleteBody),
+        BodyError::PayloadHash { stated, computed } => S3Error::new(ErrorCode::XAmzContentSHA256Mismatch)
+            .field("ClientComputedContentSHA256", stated)
+            .field("S3ComputedContentSHA256", computed),
+        BodyError::ContentMd5 { stated, computed } => S3Error::new(ErrorCode::BadDigest)
+            .field("ExpectedDigest", stated)
+            .field("CalculatedDigest", computed),
+        BodyError::Checksum { algorithm } => S3Error::with_message(
+            ErrorCode::BadDigest,
+            format!("The {} you specified did not match the calculated checksum.", algorithm.name()),
+        ),
+        BodyError::Framing(error) | BodyError::Trailer(error) | BodyError::Signature(error) => *error,
+    }
+}
+
+/// 503 with a hint when to come back: there is not enough of the cluster to do this now.
+pub(crate) fn slow_down() -> S3Error {
+    S3Error::new(ErrorCode::SlowDown).header(RETRY_AFTER, HeaderValue::from_static("1"))
+}
+
+/// 503 with a hint when to come back: a service that is needed does not answer.
+pub(crate) fn unavailable() -> S3Error {
+    S3Error::new(ErrorCode::ServiceUnavailable).header(RETRY_AFTER, HeaderValue::from_static("1"))
+}
+
+fn key_text(address: &Address) -> &str {
+    address.key.as_ref().map_or("", |key| key.as_str())
+}

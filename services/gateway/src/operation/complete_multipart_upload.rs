@@ -1,0 +1,85 @@
+//! CompleteMultipartUpload: makes an object of an upload's parts. S3 API Reference, "CompleteMultipartUpload".
+
+use axum::body::Body;
+use http::header::HOST;
+use metadata_api::{CompleteUpload, CompletedPart};
+use s3_wire::{
+    S3Error,
+    header::{mp_object_size, object_checksum},
+    xml::{self, COMPLETE_BODY_MAX},
+};
+use types::ChecksumType;
+
+use super::{put_object::write_condition, upload_part::upload_id};
+use crate::{
+    Gateway,
+    auth::Permit,
+    output::{self, set_version_id},
+    payload::ObjectBody,
+    request::{Request, Response},
+};
+
+pub(super) async fn complete_multipart_upload(
+    gateway: &Gateway,
+    request: &Request,
+    body: &mut Body,
+    _permit: &Permit,
+) -> Result<Response, S3Error> {
+    // Parse. The checksum headers of this request are the object's, not the document's.
+    let upload = upload_id(&request.query()?)?;
+    let condition = write_condition(request)?;
+    let checksum = object_checksum(&request.headers)?;
+    let checksum_type = stated_type(request)?;
+    let object_size = mp_object_size(&request.headers)?;
+    let body = ObjectBody::open_document(&gateway.env, request, body, COMPLETE_BODY_MAX as u64)?;
+    if request.headers.contains_key("x-amz-expected-bucket-owner") {
+        request.existing_bucket(gateway).await?;
+    }
+    let parts = xml::parse_complete(&body.collect().await?)?;
+    xml::check_part_order(&parts)?;
+    if checksum.and_then(|checksum| checksum.parts).is_some_and(|stated| usize::from(stated) != parts.len()) {
+        return Err(S3Error::invalid_request(
+            "The number of parts behind the checksum is not that of the request.",
+        ));
+    }
+
+    // Act.
+    let complete = CompleteUpload {
+        bucket: request.bucket()?.clone(),
+        key: request.key()?.clone(),
+        upload,
+        parts: parts
+            .iter()
+            .map(|part| CompletedPart { number: part.number, etag: part.etag, checksum: part.checksum })
+            .collect(),
+        object_size,
+        checksum: checksum.map(|checksum| checksum.value),
+        checksum_type,
+        condition,
+    };
+    let committed =
+        gateway.metadata.complete_upload(complete).await.map_err(|e| request.metadata_error(e))?;
+
+    // Respond.
+    let host = request.header(&HOST).unwrap_or("");
+    let location = format!("http://{host}{}", request.uri.path());
+    let result = xml::CompleteMultipartUpload {
+        location: &location,
+        bucket: request.bucket()?.as_str(),
+        key: request.key()?.as_str(),
+        etag: committed.etag,
+        checksum: committed.checksum,
+    };
+    let mut response = output::xml(xml::complete_multipart_upload(&result));
+    set_version_id(response.headers_mut(), committed.versioning, committed.version_id);
+    Ok(response)
+}
+
+fn stated_type(request: &Request) -> Result<Option<ChecksumType>, S3Error> {
+    match request.headers.get("x-amz-checksum-type").map(http::HeaderValue::as_bytes) {
+        None => Ok(None),
+        Some(b"FULL_OBJECT") => Ok(Some(ChecksumType::FullObject)),
+        Some(b"COMPOSITE") => Ok(Some(ChecksumType::Composite)),
+        Some(_) => Err(S3Error::invalid_request("Value for x-amz-checksum-type header is invalid.")),
+    }
+}

@@ -1,0 +1,146 @@
+//! CopyObject: a new version that names the source's chunks. Rows only, no bytes, at any size. S3 API Reference,
+//! "CopyObject".
+
+use checksum::{AlgorithmSet, ObjectHasher, Wanted};
+use futures_util::TryStreamExt;
+use http::HeaderName;
+use metadata_api::{CopyAttributes, CopyVersion, FoundVersion, Version};
+use s3_wire::{
+    ErrorCode, S3Error,
+    header::{CopySource, MetadataDirective, attributes, copy_source, metadata_directive},
+    xml::{self, CopyResult},
+};
+use types::{ByteRange, Checksum, ChecksumAlgorithm, ChecksumType, Content};
+
+use super::{
+    copy_source::find_source,
+    put_object::{check_early, writable_class, write_condition},
+};
+use crate::{
+    Gateway,
+    auth::Permit,
+    error,
+    output::{self, set, set_version_id},
+    request::{Request, Response},
+};
+
+pub(super) async fn copy_object(
+    gateway: &Gateway,
+    request: &Request,
+    _permit: &Permit,
+) -> Result<Response, S3Error> {
+    // Parse.
+    let source = copy_source(&request.headers)?;
+    let directive = metadata_directive(&request.headers)?;
+    let condition = write_condition(request)?;
+    let class = writable_class(gateway, request)?;
+    let algorithm = checksum_algorithm(request)?;
+
+    // The source and the destination as they are now.
+    let (found, version) = find_source(gateway, request, &source, algorithm.is_some()).await?;
+    if class != version.storage_class {
+        // Chunks of another class lie elsewhere; moving them is background work that is not built yet.
+        return Err(S3Error::header_not_implemented("x-amz-storage-class"));
+    }
+    refuse_unchanged(request, &source, directive)?;
+    request.existing_bucket(gateway).await?;
+    check_early(gateway, request, condition).await?;
+
+    // Act.
+    let attributes = match directive {
+        MetadataDirective::Copy => CopyAttributes::Keep,
+        MetadataDirective::Replace => CopyAttributes::Replace(attributes(&request.headers)?),
+    };
+    let copy = CopyVersion {
+        source_bucket: source.bucket,
+        source_key: source.key,
+        source_version_id: found.version_id,
+        source_etag: version.etag,
+        bucket: request.bucket()?.clone(),
+        key: request.key()?.clone(),
+        attributes,
+        checksum: other_checksum(gateway, &version, algorithm).await?,
+        condition,
+    };
+    let committed = gateway.metadata.copy_version(copy).await.map_err(|e| request.metadata_error(e))?;
+
+    // Respond.
+    let result = CopyResult {
+        etag: committed.etag,
+        last_modified: committed.last_modified,
+        checksum: committed.checksum,
+    };
+    let mut response = output::xml(xml::copy_object(&result));
+    set_version_id(response.headers_mut(), committed.versioning, committed.version_id);
+    set_source_version(&mut response, &found);
+    Ok(response)
+}
+
+/// `x-amz-copy-source-version-id`, when the source's bucket has versioning.
+pub(super) fn set_source_version(response: &mut Response, found: &FoundVersion) {
+    if found.bucket.versioning != types::Versioning::Unversioned {
+        let name = HeaderName::from_static("x-amz-copy-source-version-id");
+        set(response.headers_mut(), name, &found.version_id.to_string());
+    }
+}
+
+/// A copy onto itself must change something, unless it brings an older version back.
+fn refuse_unchanged(
+    request: &Request,
+    source: &CopySource,
+    directive: MetadataDirective,
+) -> Result<(), S3Error> {
+    let itself = source.bucket == *request.bucket()? && source.key == *request.key()?;
+    let redirects = request.headers.contains_key("x-amz-website-redirect-location");
+    if itself && source.version_id.is_none() && directive == MetadataDirective::Copy && !redirects {
+        return Err(S3Error::invalid_request(
+            "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.",
+        ));
+    }
+    Ok(())
+}
+
+fn checksum_algorithm(request: &Request) -> Result<Option<ChecksumAlgorithm>, S3Error> {
+    let Some(name) = request.header(&HeaderName::from_static("x-amz-checksum-algorithm")) else {
+        return Ok(None);
+    };
+    ChecksumAlgorithm::from_name(name).map(Some).ok_or_else(|| {
+        S3Error::invalid_request(
+            "Checksum algorithm provided is unsupported. Please try again with any of the valid types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]",
+        )
+    })
+}
+
+/// The checksum that was asked for, when the source has another: the bytes are read, and still not copied.
+async fn other_checksum(
+    gateway: &Gateway,
+    source: &Version,
+    algorithm: Option<ChecksumAlgorithm>,
+) -> Result<Option<Checksum>, S3Error> {
+    let Some(algorithm) = algorithm else { return Ok(None) };
+    let has = |checksum: Checksum| {
+        checksum.value.algorithm() == algorithm && checksum.kind == ChecksumType::FullObject
+    };
+    if source.checksum.is_some_and(has) {
+        return Ok(None);
+    }
+    let wanted = Wanted { checksums: AlgorithmSet::from(algorithm), ..Wanted::default() };
+    let mut hasher = ObjectHasher::new(wanted);
+    hash(gateway, &source.content, source.size, &mut hasher).await?;
+    let value = hasher.finish().checksum(algorithm);
+    Ok(value.map(|value| Checksum { value, kind: ChecksumType::FullObject }))
+}
+
+async fn hash(
+    gateway: &Gateway,
+    content: &Content,
+    size: u64,
+    hasher: &mut ObjectHasher,
+) -> Result<(), S3Error> {
+    let whole = ByteRange::new(0, size).ok_or_else(|| S3Error::new(ErrorCode::InternalError))?;
+    let mut bytes = Box::pin(gateway.pool.read(content, whole));
+    while let Some(bytes) = bytes.try_next().await.map_err(|unreadable| error::from_read(&unreadable))? {
+        hasher.update(&bytes);
+    }
+    Ok(())
+}

@@ -1,0 +1,59 @@
+//! CreateBucket. S3 API Reference, "CreateBucket".
+
+use axum::body::Body;
+use http::{StatusCode, header};
+use metadata_api::{CreateBucket, Error as MetadataError};
+use s3_wire::{
+    ErrorCode, S3Error,
+    xml::{CREATE_BUCKET_BODY_MAX, parse_create_bucket},
+};
+
+use crate::{
+    Gateway,
+    auth::Permit,
+    output::{empty, set},
+    payload::ObjectBody,
+    request::{Request, Response},
+};
+
+/// The region in which making one's own bucket again succeeds, as on AWS.
+const CLASSIC_REGION: &str = "us-east-1";
+
+pub(super) async fn create_bucket(
+    gateway: &Gateway,
+    request: &Request,
+    body: &mut Body,
+    permit: &Permit,
+) -> Result<Response, S3Error> {
+    let name = request.bucket()?.clone();
+    let body = if request.headers.contains_key(header::CONTENT_LENGTH)
+        || request.headers.contains_key(header::TRANSFER_ENCODING)
+    {
+        ObjectBody::open(&gateway.env, request, body, None, CREATE_BUCKET_BODY_MAX as u64)?.collect().await?
+    } else {
+        bytes::Bytes::new()
+    };
+    if !body.is_empty()
+        && let Some(location) = parse_create_bucket(&body)?
+        && location != gateway.region
+    {
+        return Err(S3Error::new(ErrorCode::InvalidLocationConstraint).field("LocationConstraint", location));
+    }
+
+    let made = gateway.metadata.create_bucket(CreateBucket { name, owner: permit.account().clone() }).await;
+    match made {
+        Ok(_) => {}
+        Err(MetadataError::BucketExists { bucket, owner }) if owner == *permit.account() => {
+            if gateway.region != CLASSIC_REGION {
+                return Err(
+                    S3Error::new(ErrorCode::BucketAlreadyOwnedByYou).field("BucketName", bucket.as_str())
+                );
+            }
+        }
+        Err(error) => return Err(request.metadata_error(error)),
+    }
+
+    let mut response = empty(StatusCode::OK);
+    set(response.headers_mut(), header::LOCATION, &format!("/{}", request.bucket()?));
+    Ok(response)
+}

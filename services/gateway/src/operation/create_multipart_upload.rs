@@ -1,0 +1,50 @@
+//! CreateMultipartUpload: opens an upload. S3 API Reference, "CreateMultipartUpload".
+
+use http::HeaderName;
+use metadata_api::{CreateUpload, UploadChecksum};
+use s3_wire::{
+    S3Error,
+    header::{attributes, multipart_checksum},
+    xml,
+};
+use types::{ChecksumAlgorithm, ChecksumType};
+
+use super::put_object::writable_class;
+use crate::{
+    Gateway,
+    auth::Permit,
+    output::{self, set},
+    request::{Request, Response},
+};
+
+/// What an object gets whose upload names no checksum, as on AWS.
+const DEFAULT_CHECKSUM: (ChecksumAlgorithm, ChecksumType) =
+    (ChecksumAlgorithm::Crc64nvme, ChecksumType::FullObject);
+
+pub(super) async fn create_multipart_upload(
+    gateway: &Gateway,
+    request: &Request,
+    _permit: &Permit,
+) -> Result<Response, S3Error> {
+    let named = multipart_checksum(&request.headers)?;
+    let (algorithm, kind) = named.unwrap_or(DEFAULT_CHECKSUM);
+    let create = CreateUpload {
+        bucket: request.bucket()?.clone(),
+        key: request.key()?.clone(),
+        attributes: attributes(&request.headers)?,
+        storage_class: writable_class(gateway, request)?,
+        checksum: UploadChecksum { algorithm, kind },
+        checksum_named: named.is_some(),
+    };
+    request.existing_bucket(gateway).await?;
+    let upload = gateway.metadata.create_upload(create).await.map_err(|e| request.metadata_error(e))?;
+
+    let (bucket, key) = (request.bucket()?.as_str(), request.key()?.as_str());
+    let mut response = output::xml(xml::initiate_multipart_upload(bucket, key, upload.id));
+    if named.is_some() {
+        let headers = response.headers_mut();
+        set(headers, HeaderName::from_static("x-amz-checksum-algorithm"), algorithm.name());
+        set(headers, HeaderName::from_static("x-amz-checksum-type"), kind.name());
+    }
+    Ok(response)
+}

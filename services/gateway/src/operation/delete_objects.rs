@@ -1,0 +1,71 @@
+//! DeleteObjects: up to 1,000 keys or versions in one commit. S3 API Reference, "DeleteObjects".
+
+use axum::body::Body;
+use metadata_api::{DeleteVersion, DeleteVersions, DeletedVersion};
+use s3_wire::{
+    S3Error,
+    xml::{self, DELETE_BODY_MAX, DeleteRow, ObjectIdentifier},
+};
+
+use super::delete_object::condition;
+use crate::{
+    Gateway,
+    auth::Permit,
+    output,
+    payload::ObjectBody,
+    request::{Request, Response},
+};
+
+pub(super) async fn delete_objects(
+    gateway: &Gateway,
+    request: &Request,
+    body: &mut Body,
+    _permit: &Permit,
+) -> Result<Response, S3Error> {
+    let body = ObjectBody::open(&gateway.env, request, body, None, DELETE_BODY_MAX as u64)?;
+    let bucket = request.existing_bucket(gateway).await?.name;
+    let delete = xml::parse_delete(&body.collect().await?)?;
+
+    // Entries that cannot be are answered by themselves; the others are one commit.
+    let parsed: Vec<Result<DeleteVersion, S3Error>> = delete.objects.iter().map(entry).collect();
+    let entries = parsed.iter().filter_map(|entry| entry.as_ref().ok().cloned()).collect();
+    let outcomes = gateway
+        .metadata
+        .delete_versions(DeleteVersions { bucket, entries })
+        .await
+        .map_err(|e| request.metadata_error(e))?;
+    let mut outcomes = outcomes.into_iter();
+    let results: Vec<Result<DeletedVersion, S3Error>> = parsed
+        .into_iter()
+        .map(|entry| {
+            entry?;
+            let outcome = outcomes.next().unwrap_or(Err(metadata_api::Error::TimedOut));
+            outcome.map_err(|error| request.metadata_error(error))
+        })
+        .collect();
+
+    let rows = delete.objects.iter().zip(&results).filter_map(|(object, result)| match result {
+        Ok(_) if delete.quiet => None,
+        Ok(deleted) => Some(deleted_row(object, deleted)),
+        Err(error) => {
+            Some(DeleteRow::Error { key: &object.key, version_id: object.version_id.as_deref(), error })
+        }
+    });
+    Ok(output::xml(xml::delete_result(rows)))
+}
+
+fn entry(object: &ObjectIdentifier) -> Result<DeleteVersion, S3Error> {
+    Ok(DeleteVersion {
+        key: object.object_key()?,
+        version_id: object.version()?,
+        condition: condition(object.condition),
+    })
+}
+
+fn deleted_row<'a>(object: &'a ObjectIdentifier, deleted: &DeletedVersion) -> DeleteRow<'a> {
+    DeleteRow::Deleted {
+        key: &object.key,
+        version_id: object.version_id.as_deref(),
+        delete_marker: deleted.delete_marker.then_some(deleted.version_id).flatten(),
+    }
+}

@@ -1,0 +1,119 @@
+//! ListObjectVersions: every version and delete marker. S3 API Reference, "ListObjectVersions".
+
+use metadata_api::{ListVersions, VersionEntry, VersionPage, VersionPosition, VersionSummary};
+use s3_wire::{
+    S3Error,
+    query::Query,
+    xml::{self, DeleteMarkerRow, Owner, VersionRow},
+};
+use types::{ObjectKey, VersionId};
+
+use super::{
+    list_objects::{KeyListing, key_prefix},
+    object_read::version_id,
+};
+use crate::{
+    Gateway,
+    auth::Permit,
+    output::{self, owner},
+    request::{Request, Response},
+};
+
+pub(super) async fn list_object_versions(
+    gateway: &Gateway,
+    request: &Request,
+    _permit: &Permit,
+) -> Result<Response, S3Error> {
+    let query = request.query()?;
+    let listing = KeyListing::parse(&query, "max-keys")?;
+    let position = position(&query)?;
+    let bucket = request.existing_bucket(gateway).await?;
+    let page = if listing.limit == 0 {
+        VersionPage { entries: Vec::new(), truncated: false, owner: bucket.owner }
+    } else {
+        let wanted = ListVersions {
+            bucket: bucket.name,
+            prefix: listing.prefix.clone(),
+            delimiter: listing.delimiter.clone(),
+            position,
+            limit: listing.limit,
+        };
+        gateway.metadata.list_versions(wanted).await.map_err(|e| request.metadata_error(e))?
+    };
+
+    let (next_key, next_version) = next_place(&page);
+    let answer = xml::ListObjectVersions {
+        name: request.bucket()?.as_str(),
+        prefix: listing.prefix.as_str(),
+        key_marker: query.get("key-marker").unwrap_or(""),
+        version_id_marker: query.get("version-id-marker").unwrap_or(""),
+        next_key_marker: next_key,
+        next_version_id_marker: next_version,
+        max_keys: listing.limit_asked,
+        delimiter: listing.delimiter_text(),
+        url: listing.url,
+        is_truncated: page.truncated,
+    };
+    let owner = owner(&page.owner);
+    let rows = page.entries.iter().filter_map(|entry| match entry {
+        VersionEntry::Version(version) => Some(row(version, owner)),
+        VersionEntry::CommonPrefix(_) => None,
+    });
+    let prefixes = page.entries.iter().filter_map(|entry| match entry {
+        VersionEntry::Version(_) => None,
+        VersionEntry::CommonPrefix(prefix) => Some(prefix.as_str()),
+    });
+    Ok(output::xml(xml::list_object_versions(&answer, rows, prefixes)))
+}
+
+fn position(query: &Query<'_>) -> Result<VersionPosition, S3Error> {
+    let marker = query.get_nonempty("version-id-marker");
+    match (query.get_nonempty("key-marker"), marker) {
+        (None, None) => Ok(VersionPosition::Start),
+        (None, Some(marker)) => Err(S3Error::invalid_argument(
+            "A version-id marker cannot be specified without a key marker.",
+            "version-id-marker",
+            marker,
+        )),
+        (Some(key), None) => Ok(VersionPosition::AfterKey(key_prefix("key-marker", key)?)),
+        (Some(key), Some(marker)) => {
+            let Some(id) = version_id(Some(marker))? else { return Ok(VersionPosition::Start) };
+            let key = ObjectKey::new(key.to_owned())
+                .map_err(|error| S3Error::invalid_argument(error.to_string(), "key-marker", key))?;
+            Ok(VersionPosition::AfterVersion(key, id))
+        }
+    }
+}
+
+fn next_place(page: &VersionPage) -> (Option<&str>, Option<VersionId>) {
+    match page.entries.last().filter(|_| page.truncated) {
+        None => (None, None),
+        Some(VersionEntry::Version(version)) => (Some(version.key.as_str()), Some(version.version_id)),
+        Some(VersionEntry::CommonPrefix(prefix)) => (Some(prefix.as_str()), None),
+    }
+}
+
+fn row<'a>(version: &'a VersionSummary, owner: Owner<'a>) -> xml::VersionEntry<'a> {
+    let (key, version_id, is_latest) = (version.key.as_str(), version.version_id, version.is_latest);
+    let last_modified = version.last_modified;
+    match &version.object {
+        None => xml::VersionEntry::DeleteMarker(DeleteMarkerRow {
+            key,
+            version_id,
+            is_latest,
+            last_modified,
+            owner,
+        }),
+        Some(object) => xml::VersionEntry::Version(VersionRow {
+            key,
+            version_id,
+            is_latest,
+            last_modified,
+            etag: object.etag,
+            checksum: object.checksum,
+            size: object.size,
+            storage_class: object.storage_class.as_str(),
+            owner,
+        }),
+    }
+}

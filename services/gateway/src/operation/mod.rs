@@ -1,0 +1,91 @@
+//! The S3 operations: one file each, named as in the API.
+
+mod abort_multipart_upload;
+mod complete_multipart_upload;
+mod copy_object;
+mod copy_source;
+mod create_bucket;
+mod create_multipart_upload;
+mod delete_bucket;
+mod delete_object;
+mod delete_objects;
+mod get_bucket_location;
+mod get_bucket_versioning;
+mod get_object;
+mod head_bucket;
+mod head_object;
+mod list_buckets;
+mod list_multipart_uploads;
+mod list_object_versions;
+mod list_objects;
+mod list_objects_v2;
+mod list_parts;
+mod object_read;
+mod put_bucket_versioning;
+mod put_object;
+mod upload_part;
+mod upload_part_copy;
+
+use axum::body::Body;
+use s3_wire::{Operation, S3Error};
+
+use crate::{
+    Gateway,
+    auth::Permit,
+    request::{Request, Response},
+};
+
+/// Most bytes of an object that is written in one request, and of a part: 5 GiB. Source: Amazon S3 User Guide,
+/// "Uploading objects" and "Amazon S3 multipart upload limits".
+const UPLOAD_SIZE_MAX: u64 = 5 << 30;
+
+/// Carries a permitted request out.
+pub(crate) async fn dispatch(
+    gateway: &Gateway,
+    request: &Request,
+    body: &mut Body,
+    permit: Permit,
+) -> Result<Response, S3Error> {
+    match permit.operation() {
+        Operation::ListBuckets => list_buckets::list_buckets(gateway, request, &permit).await,
+        Operation::CreateBucket => create_bucket::create_bucket(gateway, request, body, &permit).await,
+        Operation::HeadBucket => head_bucket::head_bucket(gateway, request, &permit).await,
+        Operation::DeleteBucket => delete_bucket::delete_bucket(gateway, request, &permit).await,
+        Operation::GetBucketLocation => {
+            get_bucket_location::get_bucket_location(gateway, request, &permit).await
+        }
+        Operation::GetBucketVersioning => {
+            get_bucket_versioning::get_bucket_versioning(gateway, request, &permit).await
+        }
+        Operation::PutBucketVersioning => {
+            put_bucket_versioning::put_bucket_versioning(gateway, request, body, &permit).await
+        }
+        Operation::ListObjects => list_objects::list_objects(gateway, request, &permit).await,
+        Operation::ListObjectsV2 => list_objects_v2::list_objects_v2(gateway, request, &permit).await,
+        Operation::ListObjectVersions => {
+            list_object_versions::list_object_versions(gateway, request, &permit).await
+        }
+        Operation::ListMultipartUploads => {
+            list_multipart_uploads::list_multipart_uploads(gateway, request, &permit).await
+        }
+        Operation::DeleteObjects => delete_objects::delete_objects(gateway, request, body, &permit).await,
+        Operation::PutObject => put_object::put_object(gateway, request, body, &permit).await,
+        Operation::GetObject => get_object::get_object(gateway, request, &permit).await,
+        Operation::HeadObject => head_object::head_object(gateway, request, &permit).await,
+        Operation::DeleteObject => delete_object::delete_object(gateway, request, &permit).await,
+        Operation::CopyObject => copy_object::copy_object(gateway, request, &permit).await,
+        Operation::CreateMultipartUpload => {
+            create_multipart_upload::create_multipart_upload(gateway, request, &permit).await
+        }
+        Operation::UploadPart => upload_part::upload_part(gateway, request, body, &permit).await,
+        Operation::UploadPartCopy => upload_part_copy::upload_part_copy(gateway, request, &permit).await,
+        Operation::CompleteMultipartUpload => {
+            complete_multipart_upload::complete_multipart_upload(gateway, request, body, &permit).await
+        }
+        Operation::AbortMultipartUpload => {
+            abort_multipart_upload::abort_multipart_upload(gateway, request, &permit).await
+        }
+        Operation::ListParts => list_parts::list_parts(gateway, request, &permit).await,
+        refused => Err(S3Error::operation_not_implemented(refused)),
+    }
+}

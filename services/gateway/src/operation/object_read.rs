@@ -1,0 +1,206 @@
+//! What GetObject and HeadObject share: which version, whether its conditions hold, which bytes, which headers.
+
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use metadata_api::{Error as MetadataError, FoundVersion, GetVersion, Version, VersionState};
+use s3_wire::{
+    ErrorCode, S3Error,
+    date::http_date,
+    header::{Outcome, ReadConditions, checksum_mode_enabled, if_range, range},
+};
+use types::{ByteRange, Content, PartNumber, Timestamp, VersionId};
+
+use crate::{
+    Gateway,
+    output::{self, set, set_checksum, set_object, set_version_id},
+    request::{Request, Response},
+};
+
+/// `response-...` parameters and the headers that they override. Source: API Reference, "GetObject".
+const OVERRIDES: [(&str, HeaderName); 6] = [
+    ("response-content-type", header::CONTENT_TYPE),
+    ("response-content-language", header::CONTENT_LANGUAGE),
+    ("response-expires", header::EXPIRES),
+    ("response-cache-control", header::CACHE_CONTROL),
+    ("response-content-disposition", header::CONTENT_DISPOSITION),
+    ("response-content-encoding", header::CONTENT_ENCODING),
+];
+
+/// An object that is about to be answered with.
+pub(super) struct ObjectRead {
+    /// The answer without its body: status and headers.
+    pub(super) response: Response,
+    /// Where the bytes are.
+    pub(super) content: Content,
+    /// Which of them; `None` when the answer has no body (304).
+    pub(super) bytes: Option<ByteRange>,
+}
+
+/// Resolves a GET or HEAD up to its body.
+pub(super) async fn read(
+    gateway: &Gateway,
+    request: &Request,
+    with_content: bool,
+) -> Result<ObjectRead, S3Error> {
+    let query = request.query()?;
+    let version_id = version_id(query.get_nonempty("versionId"))?;
+    let part = query.get("partNumber").map(part_number).transpose()?;
+    if part.is_some() && request.headers.contains_key(header::RANGE) {
+        return Err(S3Error::invalid_request(
+            "Cannot specify both Range header and partNumber query parameter",
+        ));
+    }
+    let (found, mut version) = find(gateway, request, version_id, with_content).await?;
+
+    match ReadConditions::for_read(&request.headers).evaluate(&version.etag, found.last_modified) {
+        Outcome::Proceed => {}
+        Outcome::NotModified => return Ok(not_modified(&found, &version)),
+        failed @ Outcome::PreconditionFailed(_) => {
+            return Err(failed.error().unwrap_or_else(|| S3Error::new(ErrorCode::PreconditionFailed)));
+        }
+    }
+
+    let mut response = output::empty(StatusCode::OK);
+    let headers = response.headers_mut();
+    set_object(headers, &found, &version);
+    for (parameter, name) in OVERRIDES {
+        if let Some(value) = query.get(parameter) {
+            let value = HeaderValue::from_bytes(value.as_bytes())
+                .map_err(|_| S3Error::invalid_argument("Invalid header value", parameter, value))?;
+            headers.insert(name, value);
+        }
+    }
+    let (bytes, partial) = select(request, &found, &version, part, headers)?;
+    set(headers, header::CONTENT_LENGTH, &bytes.length().to_string());
+    if partial {
+        set_content_range(headers, bytes, version.size);
+        *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+    }
+    let content = std::mem::replace(&mut version.content, Content::Inline(bytes::Bytes::new()));
+    Ok(ObjectRead { response, content, bytes: Some(bytes) })
+}
+
+/// The version that a read is about; a delete marker is answered as S3 does.
+async fn find(
+    gateway: &Gateway,
+    request: &Request,
+    version_id: Option<VersionId>,
+    with_content: bool,
+) -> Result<(FoundVersion, Box<Version>), S3Error> {
+    let (bucket, key) = (request.bucket()?.clone(), request.key()?.clone());
+    let wanted = GetVersion { bucket, key, version_id, with_content };
+    let mut found =
+        gateway.metadata.get_version(wanted).await.map_err(|error| missing(request, version_id, error))?;
+    request.check_owner(&found.bucket, "x-amz-expected-bucket-owner")?;
+    match std::mem::replace(&mut found.state, VersionState::DeleteMarker) {
+        VersionState::Object(version) => Ok((found, version)),
+        VersionState::DeleteMarker => Err(delete_marker(request, &found, version_id.is_some())),
+    }
+}
+
+fn missing(request: &Request, version_id: Option<VersionId>, error: MetadataError) -> S3Error {
+    let error = request.metadata_error(error);
+    match version_id {
+        Some(version_id) if error.code == ErrorCode::NoSuchVersion => {
+            error.field("VersionId", version_id.to_string())
+        }
+        _ => error,
+    }
+}
+
+fn delete_marker(request: &Request, found: &FoundVersion, by_version: bool) -> S3Error {
+    let error = if by_version {
+        S3Error::method_not_allowed(&request.method, "DeleteMarker", "DELETE")
+            .header(header::LAST_MODIFIED, date_value(found.last_modified))
+    } else {
+        S3Error::no_such_key(request.address.key.as_ref().map_or("", |key| key.as_str()))
+    };
+    let mut headers = HeaderMap::new();
+    set_version_id(&mut headers, found.bucket.versioning, found.version_id);
+    let error =
+        error.header(HeaderName::from_static("x-amz-delete-marker"), HeaderValue::from_static("true"));
+    headers.into_iter().fold(error, |error, (name, value)| match name {
+        Some(name) => error.header(name, value),
+        None => error,
+    })
+}
+
+fn date_value(time: Timestamp) -> HeaderValue {
+    HeaderValue::from_bytes(http_date(time).as_bytes()).unwrap_or(HeaderValue::from_static(""))
+}
+
+fn not_modified(found: &FoundVersion, version: &Version) -> ObjectRead {
+    let mut response = output::empty(StatusCode::NOT_MODIFIED);
+    set_object(response.headers_mut(), found, version);
+    for name in [header::CONTENT_TYPE, header::CONTENT_ENCODING, header::CONTENT_LANGUAGE] {
+        response.headers_mut().remove(name);
+    }
+    ObjectRead { response, content: Content::Inline(bytes::Bytes::new()), bytes: None }
+}
+
+/// The bytes asked for, and whether they were asked for as a part; sets the headers that depend on the choice.
+fn select(
+    request: &Request,
+    found: &FoundVersion,
+    version: &Version,
+    part: Option<PartNumber>,
+    headers: &mut HeaderMap,
+) -> Result<(ByteRange, bool), S3Error> {
+    let whole = ByteRange::new(0, version.size).ok_or_else(|| S3Error::new(ErrorCode::InternalError))?;
+    if let Some(part) = part {
+        return Ok((select_part(version, part, headers)?, true));
+    }
+    let applies = if_range(&request.headers, &version.etag, found.last_modified);
+    let spec = range(&request.headers).filter(|_| applies);
+    if let Some(spec) = spec {
+        return Ok((spec.resolve(version.size)?, true));
+    }
+    // A checksum covers the whole object, so it is shown with the whole object only.
+    if checksum_mode_enabled(&request.headers)
+        && let Some(checksum) = &version.checksum
+    {
+        set_checksum(headers, checksum, &version.etag);
+    }
+    Ok((whole, false))
+}
+
+fn select_part(version: &Version, part: PartNumber, headers: &mut HeaderMap) -> Result<ByteRange, S3Error> {
+    let invalid = || S3Error::new(ErrorCode::InvalidPartNumber);
+    if version.parts.is_empty() {
+        let whole = ByteRange::new(0, version.size).filter(|_| part.get() == 1);
+        return whole.ok_or_else(invalid);
+    }
+    set(headers, HeaderName::from_static("x-amz-mp-parts-count"), &version.parts.len().to_string());
+    // Parts are addressed by their place in the object, which S3 numbers from 1.
+    let index = usize::from(part.get()) - 1;
+    let size = version.parts.get(index).ok_or_else(invalid)?.size;
+    let start: u64 = version.parts[..index].iter().map(|part| part.size).sum();
+    ByteRange::new(start, start + size).ok_or_else(invalid)
+}
+
+fn set_content_range(headers: &mut HeaderMap, bytes: ByteRange, size: u64) {
+    let text = if bytes.length() == 0 {
+        format!("bytes */{size}")
+    } else {
+        format!("bytes {}-{}/{size}", bytes.start(), bytes.end() - 1)
+    };
+    set(headers, header::CONTENT_RANGE, &text);
+}
+
+/// The `partNumber` parameter.
+pub(super) fn part_number(text: &str) -> Result<PartNumber, S3Error> {
+    text.parse().ok().and_then(|number| PartNumber::new(number).ok()).ok_or_else(|| {
+        S3Error::invalid_argument(
+            "Part number must be an integer between 1 and 10000, inclusive",
+            "partNumber",
+            text,
+        )
+    })
+}
+
+/// The `versionId` parameter. An id that no version can have is an invalid argument, as AWS answers.
+pub(super) fn version_id(text: Option<&str>) -> Result<Option<VersionId>, S3Error> {
+    let parse = |text: &str| {
+        text.parse().map_err(|_| S3Error::invalid_argument("Invalid version id specified", "versionId", text))
+    };
+    text.map(parse).transpose()
+}

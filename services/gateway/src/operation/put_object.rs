@@ -1,0 +1,122 @@
+//! PutObject: stores one object as a new current version. S3 API Reference, "PutObject".
+
+use axum::body::Body;
+use bytes::Bytes;
+use http::StatusCode;
+use metadata_api::{
+    CommitVersion, Error as MetadataError, GetVersion, NewVersion, VersionState, WriteCondition,
+};
+use s3_wire::{
+    ErrorCode, S3Error,
+    header::{self, attributes, storage_class},
+};
+use types::{BucketName, Checksum, ChecksumType, ObjectKey, StorageClassName};
+
+use super::UPLOAD_SIZE_MAX;
+use crate::{
+    Gateway,
+    auth::Permit,
+    error,
+    output::{empty, set_committed},
+    payload::ObjectBody,
+    request::{Request, Response},
+};
+
+pub(super) async fn put_object(
+    gateway: &Gateway,
+    request: &Request,
+    body: &mut Body,
+    _permit: &Permit,
+) -> Result<Response, S3Error> {
+    // Parse.
+    let (bucket, key) = (request.bucket()?.clone(), request.key()?.clone());
+    let attributes = attributes(&request.headers)?;
+    let storage_class = writable_class(gateway, request)?;
+    let condition = write_condition(request)?;
+    let mut body = ObjectBody::open(&gateway.env, request, body, None, UPLOAD_SIZE_MAX)?;
+
+    // What can be refused is refused before the body is read.
+    request.existing_bucket(gateway).await?;
+    check_early(gateway, request, condition).await?;
+
+    // Act. Bytes become stable first; one metadata commit then makes them visible.
+    let length = body.length();
+    let stored = gateway
+        .pool
+        .write(&storage_class, owner_tag(&bucket, &key), length, body.stream())
+        .await
+        .map_err(error::from_write)?;
+    let proved = body.proved()?;
+    let etag = proved.digests.etag().ok_or_else(|| S3Error::new(ErrorCode::InternalError))?;
+    let checksum = proved.checksum.map(|value| Checksum { value, kind: ChecksumType::FullObject });
+    let version = NewVersion { content: stored.content, etag, checksum, attributes, storage_class };
+    let commit =
+        CommitVersion { bucket, key, lease: stored.lease, version, condition, missing: stored.missing };
+    let content = commit.version.content.clone();
+    let committed = gateway.metadata.commit_version(commit).await.map_err(|error| {
+        gateway.give_back(&content, &error);
+        request.metadata_error(error)
+    })?;
+
+    // Respond.
+    let mut response = empty(StatusCode::OK);
+    set_committed(response.headers_mut(), &committed);
+    Ok(response)
+}
+
+/// The storage class that the request names, which must be one that this cluster has.
+pub(super) fn writable_class(gateway: &Gateway, request: &Request) -> Result<StorageClassName, S3Error> {
+    let class = storage_class(&request.headers)?.unwrap_or_else(StorageClassName::standard);
+    if class == StorageClassName::standard() || gateway.pool.has_class(&class) {
+        Ok(class)
+    } else {
+        Err(S3Error::new(ErrorCode::InvalidStorageClass).field("StorageClassRequested", class.as_str()))
+    }
+}
+
+/// The request's condition in the metadata contract's words.
+pub(super) fn write_condition(request: &Request) -> Result<WriteCondition, S3Error> {
+    Ok(match header::write_condition(&request.headers)? {
+        header::WriteCondition::None => WriteCondition::None,
+        header::WriteCondition::IfAbsent => WriteCondition::IfAbsent,
+        header::WriteCondition::IfMatch(etag) => WriteCondition::IfMatch(etag),
+        header::WriteCondition::IfPresent => WriteCondition::IfPresent,
+    })
+}
+
+/// Looks whether a condition fails already, to spare the body. The commit decides.
+pub(super) async fn check_early(
+    gateway: &Gateway,
+    request: &Request,
+    condition: WriteCondition,
+) -> Result<(), S3Error> {
+    if condition == WriteCondition::None {
+        return Ok(());
+    }
+    let (bucket, key) = (request.bucket()?.clone(), request.key()?.clone());
+    let wanted = GetVersion { bucket, key, version_id: None, with_content: false };
+    let current = match gateway.metadata.get_version(wanted).await {
+        Ok(found) => match found.state {
+            VersionState::Object(version) => Some(version.etag),
+            VersionState::DeleteMarker => None,
+        },
+        Err(MetadataError::KeyNotFound) => None,
+        Err(error) => return Err(request.metadata_error(error)),
+    };
+    let failed = match (condition, current) {
+        (WriteCondition::None, _)
+        | (WriteCondition::IfAbsent, None)
+        | (WriteCondition::IfPresent, Some(_)) => false,
+        (WriteCondition::IfMatch(_) | WriteCondition::IfPresent, None) => {
+            return Err(request.metadata_error(MetadataError::KeyNotFound));
+        }
+        (WriteCondition::IfAbsent, Some(_)) => true,
+        (WriteCondition::IfMatch(wanted), Some(current)) => wanted != current,
+    };
+    if failed { Err(request.metadata_error(MetadataError::PreconditionFailed { current })) } else { Ok(()) }
+}
+
+/// What shards carry to say whose they are: format 1, the bucket's name, a slash, the key.
+pub(super) fn owner_tag(bucket: &BucketName, key: &ObjectKey) -> Bytes {
+    [b"\x01", bucket.as_str().as_bytes(), b"/", key.as_bytes()].concat().into()
+}

@@ -1,0 +1,112 @@
+//! UploadPart: stores one part of an upload. S3 API Reference, "UploadPart".
+
+use axum::body::Body;
+use checksum::format_checksum;
+use http::{HeaderName, StatusCode};
+use metadata_api::{CommitPart, Part, Upload};
+use s3_wire::{ErrorCode, S3Error, header::request_checksum, query::Query};
+use types::{PartNumber, UploadId};
+
+use super::{UPLOAD_SIZE_MAX, object_read::part_number, put_object::owner_tag};
+use crate::{
+    Gateway,
+    auth::Permit,
+    error,
+    output::{empty, set, set_etag},
+    payload::ObjectBody,
+    request::{Request, Response},
+};
+
+/// The `uploadId` parameter. Text that can be no id names no upload.
+pub(super) fn upload_id(query: &Query<'_>) -> Result<UploadId, S3Error> {
+    let text = query.get("uploadId").unwrap_or("");
+    text.parse().map_err(|_| S3Error::new(ErrorCode::NoSuchUpload).field("UploadId", text))
+}
+
+/// The upload and the part that a request names.
+pub(super) async fn open_upload(
+    gateway: &Gateway,
+    request: &Request,
+) -> Result<(Upload, PartNumber), S3Error> {
+    let query = request.query()?;
+    let number = part_number(query.get("partNumber").unwrap_or(""))?;
+    let upload = upload_id(&query)?;
+    if request.headers.contains_key("x-amz-expected-bucket-owner") {
+        request.existing_bucket(gateway).await?;
+    }
+    let upload = gateway
+        .metadata
+        .get_upload(request.bucket()?, request.key()?, upload)
+        .await
+        .map_err(|e| request.metadata_error(e))?;
+    Ok((upload, number))
+}
+
+pub(super) async fn upload_part(
+    gateway: &Gateway,
+    request: &Request,
+    body: &mut Body,
+    _permit: &Permit,
+) -> Result<Response, S3Error> {
+    // Parse, and refuse what can be refused before the body is read.
+    let (upload, number) = open_upload(gateway, request).await?;
+    if let Some(sent) = request_checksum(&request.headers)?
+        && upload.checksum_named
+        && sent.algorithm() != upload.checksum.algorithm
+    {
+        return Err(S3Error::invalid_request(format!(
+            "Checksum Type mismatch occurred, expected checksum Type: {}, actual checksum Type: {}",
+            upload.checksum.algorithm.name().to_ascii_lowercase(),
+            sent.algorithm().name().to_ascii_lowercase()
+        )));
+    }
+    let algorithm = upload.checksum.algorithm;
+    let mut body = ObjectBody::open(&gateway.env, request, body, Some(algorithm), UPLOAD_SIZE_MAX)?;
+
+    // Act.
+    let (bucket, key) = (request.bucket()?.clone(), request.key()?.clone());
+    let length = body.length();
+    let owner = owner_tag(&bucket, &key);
+    let stored = gateway
+        .pool
+        .write(&upload.storage_class, owner, length, body.stream())
+        .await
+        .map_err(error::from_write)?;
+    let proved = body.proved()?;
+    let (Some(etag), Some(checksum)) = (proved.digests.etag(), proved.checksum) else {
+        return Err(S3Error::new(ErrorCode::InternalError));
+    };
+    let content = stored.content;
+    let commit = CommitPart {
+        bucket,
+        key,
+        upload: upload.id,
+        number,
+        lease: stored.lease,
+        content,
+        etag,
+        checksum,
+        missing: stored.missing,
+    };
+    let part = commit_part(gateway, request, commit).await?;
+
+    // Respond.
+    let mut response = empty(StatusCode::OK);
+    set_etag(response.headers_mut(), &part.etag);
+    let name = HeaderName::from_static(part.checksum.algorithm().header_name());
+    set(response.headers_mut(), name, &format_checksum(&part.checksum));
+    Ok(response)
+}
+
+/// Commits a part; what was stored for one that is refused is given back.
+pub(super) async fn commit_part(
+    gateway: &Gateway,
+    request: &Request,
+    commit: CommitPart,
+) -> Result<Part, S3Error> {
+    let content = commit.content.clone();
+    gateway.metadata.commit_part(commit).await.map_err(|error| {
+        gateway.give_back(&content, &error);
+        request.metadata_error(error)
+    })
+}

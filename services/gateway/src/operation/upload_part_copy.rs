@@ -1,0 +1,113 @@
+//! UploadPartCopy: a part whose bytes are read from an object. S3 API Reference, "UploadPartCopy".
+//!
+//! The bytes are read and written again: the part's entity tag is their MD5, so they have to be read in any case.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use checksum::{AlgorithmSet, ObjectHasher, Wanted};
+use data_pool::{ReadError, Stored, WriteError};
+use futures_util::{Stream, TryStreamExt};
+use metadata_api::CommitPart;
+use s3_wire::{
+    ErrorCode, S3Error,
+    header::{copy_source, copy_source_range},
+    xml::{self, CopyResult},
+};
+use types::{ByteRange, Checksum, ChecksumType, Content};
+
+use super::{
+    UPLOAD_SIZE_MAX,
+    copy_object::set_source_version,
+    copy_source::find_source,
+    put_object::owner_tag,
+    upload_part::{commit_part, open_upload},
+};
+use crate::{
+    Gateway,
+    auth::Permit,
+    error, output,
+    request::{Request, Response},
+};
+
+pub(super) async fn upload_part_copy(
+    gateway: &Gateway,
+    request: &Request,
+    _permit: &Permit,
+) -> Result<Response, S3Error> {
+    // Parse.
+    let source = copy_source(&request.headers)?;
+    let range = copy_source_range(&request.headers)?;
+    let (upload, number) = open_upload(gateway, request).await?;
+    let (found, version) = find_source(gateway, request, &source, true).await?;
+    let bytes = match range {
+        Some(range) => exact(range.resolve(version.size)?, version.size, range)?,
+        None => ByteRange::new(0, version.size).ok_or_else(|| S3Error::new(ErrorCode::InternalError))?,
+    };
+    if bytes.length() > UPLOAD_SIZE_MAX {
+        return Err(S3Error::new(ErrorCode::EntityTooLarge));
+    }
+
+    // Act.
+    let algorithm = upload.checksum.algorithm;
+    let hasher = ObjectHasher::new(Wanted {
+        md5: true,
+        payload_sha256: false,
+        checksums: AlgorithmSet::from(algorithm),
+    });
+    let hasher = Arc::new(Mutex::new(hasher));
+    let (bucket, key) = (request.bucket()?.clone(), request.key()?.clone());
+    let owner = owner_tag(&bucket, &key);
+    let body = hashed(gateway, &version.content, bytes, hasher.clone());
+    let stored = gateway.pool.write(&upload.storage_class, owner, bytes.length(), body).await;
+    let Stored { content, lease, missing, .. } = stored.map_err(failure)?;
+    let digests = hasher.lock().unwrap_or_else(PoisonError::into_inner).clone().finish();
+    let (Some(etag), Some(checksum)) = (digests.etag(), digests.checksum(algorithm)) else {
+        return Err(S3Error::new(ErrorCode::InternalError));
+    };
+    let commit =
+        CommitPart { bucket, key, upload: upload.id, number, lease, content, etag, checksum, missing };
+    let part = commit_part(gateway, request, commit).await?;
+
+    // Respond.
+    let value = Checksum { value: part.checksum, kind: ChecksumType::FullObject };
+    let checksum = upload.checksum_named.then_some(value);
+    let result = CopyResult { etag: part.etag, last_modified: part.last_modified, checksum };
+    let mut response = output::xml(xml::copy_part(&result));
+    set_source_version(&mut response, &found);
+    Ok(response)
+}
+
+/// A range of a copy must lie within its source; a read would be cut to what is there.
+fn exact(bytes: ByteRange, size: u64, asked: s3_wire::header::RangeSpec) -> Result<ByteRange, S3Error> {
+    match asked {
+        s3_wire::header::RangeSpec::Inclusive(_, last) if last >= size => Err(S3Error::invalid_argument(
+            format!("Range specified is not valid for source object of size: {size}"),
+            "x-amz-copy-source-range",
+            &format!("bytes={}-{last}", bytes.start()),
+        )),
+        _ => Ok(bytes),
+    }
+}
+
+/// The source's bytes, hashed on their way.
+fn hashed<'a>(
+    gateway: &'a Gateway,
+    content: &'a Content,
+    bytes: ByteRange,
+    hasher: Arc<Mutex<ObjectHasher>>,
+) -> impl Stream<Item = Result<Bytes, ReadError>> + Send + 'a {
+    gateway.pool.read(content, bytes).inspect_ok(move |bytes| {
+        hasher.lock().unwrap_or_else(PoisonError::into_inner).update(bytes);
+    })
+}
+
+fn failure(failed: WriteError<ReadError>) -> S3Error {
+    match failed {
+        WriteError::Body(unreadable) => error::from_read(&unreadable),
+        other => {
+            tracing::warn!(error = %other, "a copied part was not written");
+            error::slow_down()
+        }
+    }
+}

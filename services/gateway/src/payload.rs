@@ -1,0 +1,402 @@
+//! The body of an upload: taken out of its framing, hashed in one pass, and proved before it ends.
+//!
+//! The stream's last item is an error when the body is not what the request announced, so that whoever stores it
+//! abandons what it has.
+
+use std::{collections::VecDeque, time::Duration};
+
+use axum::body::Body;
+use bytes::Bytes;
+use checksum::{AlgorithmSet, ObjectDigests, ObjectHasher, Wanted, format_content_md5};
+use env::Env;
+use futures_util::{Stream, stream};
+use http::HeaderMap;
+use http_body_util::BodyExt;
+use s3_wire::{
+    ErrorCode, S3Error,
+    aws_chunked::{Decoder, Event, Framing, FramingError},
+    header::{RequestChecksum, content_md5, decoded_content_length, request_checksum},
+};
+use sigv4::{ChunkError, ChunkVerifier, Payload};
+use types::{ChecksumAlgorithm, ChecksumValue};
+
+use crate::{error::from_body, request::Request};
+
+/// A sender that is silent for longer is cut off.
+const IDLE_MAX: Duration = Duration::from_secs(30);
+
+/// What is wrong with a body.
+#[derive(Debug)]
+pub(crate) enum BodyError {
+    /// It ended too soon.
+    Incomplete {
+        /// Bytes announced.
+        expected: u64,
+        /// Bytes that came.
+        received: u64,
+    },
+    /// It goes on after its end.
+    TooLong {
+        /// Bytes announced.
+        expected: u64,
+    },
+    /// Nothing came for too long.
+    Idle,
+    /// The connection broke.
+    Connection,
+    /// It is not what `x-amz-content-sha256` says.
+    PayloadHash {
+        /// As stated, in hexadecimal.
+        stated: String,
+        /// As computed, in hexadecimal.
+        computed: String,
+    },
+    /// It is not what `Content-MD5` says.
+    ContentMd5 {
+        /// As stated, in base64.
+        stated: String,
+        /// As computed, in base64.
+        computed: String,
+    },
+    /// It is not what `x-amz-checksum-...` says, in the header or the trailer.
+    Checksum {
+        /// By this algorithm.
+        algorithm: ChecksumAlgorithm,
+    },
+    /// Its aws-chunked framing is broken.
+    Framing(Box<S3Error>),
+    /// Its trailer is not what was announced.
+    Trailer(Box<S3Error>),
+    /// A chunk's or the trailer's signature does not match.
+    Signature(Box<S3Error>),
+}
+
+/// What an upload's body must turn out to be.
+#[derive(Debug, Default)]
+struct Announced {
+    sha256: Option<[u8; 32]>,
+    md5: Option<[u8; 16]>,
+    checksum: Option<ChecksumValue>,
+    trailer: Option<ChecksumAlgorithm>,
+}
+
+/// What was learnt from a body that was proved.
+#[derive(Debug)]
+pub(crate) struct Proved {
+    /// Digests of the bytes.
+    pub(crate) digests: ObjectDigests,
+    /// The checksum that is kept with the object.
+    pub(crate) checksum: Option<ChecksumValue>,
+}
+
+/// An upload's body.
+pub(crate) struct ObjectBody<'a> {
+    env: Env,
+    body: &'a mut Body,
+    decoder: Option<Decoder>,
+    chunk_verifier: Option<ChunkVerifier>,
+    pending: VecDeque<Bytes>,
+    hasher: Option<ObjectHasher>,
+    length: u64,
+    received: u64,
+    announced: Announced,
+    kept: ChecksumAlgorithm,
+    proved: Option<Proved>,
+    failed: bool,
+}
+
+impl<'a> ObjectBody<'a> {
+    /// Reads what the headers announce of the body. `keep` is the checksum algorithm that the object will have if the
+    /// client names none. At most `length_max` bytes; `EntityTooLarge` otherwise.
+    pub(crate) fn open(
+        env: &Env,
+        request: &Request,
+        body: &'a mut Body,
+        keep: Option<ChecksumAlgorithm>,
+        length_max: u64,
+    ) -> Result<Self, S3Error> {
+        let checksum = request_checksum(&request.headers)?;
+        Self::open_with(env, request, body, checksum, keep, length_max)
+    }
+
+    /// A body that is an XML document whose request's checksum headers speak of something else.
+    pub(crate) fn open_document(
+        env: &Env,
+        request: &Request,
+        body: &'a mut Body,
+        length_max: u64,
+    ) -> Result<Self, S3Error> {
+        Self::open_with(env, request, body, None, None, length_max)
+    }
+
+    fn open_with(
+        env: &Env,
+        request: &Request,
+        body: &'a mut Body,
+        checksum: Option<RequestChecksum>,
+        keep: Option<ChecksumAlgorithm>,
+        length_max: u64,
+    ) -> Result<Self, S3Error> {
+        let payload = request.authenticated.payload();
+        let headers = &request.headers;
+        let length = if payload.is_streaming() {
+            decoded_content_length(headers)?.ok_or_else(|| S3Error::new(ErrorCode::MissingContentLength))?
+        } else {
+            content_length(headers).ok_or_else(|| S3Error::new(ErrorCode::MissingContentLength))?
+        };
+        if length > length_max {
+            return Err(S3Error::new(ErrorCode::EntityTooLarge)
+                .field("ProposedSize", length.to_string())
+                .field("MaxSizeAllowed", length_max.to_string()));
+        }
+        let mut announced = Announced { md5: content_md5(headers)?, ..Announced::default() };
+        match checksum {
+            Some(RequestChecksum::Header(value)) => announced.checksum = Some(value),
+            Some(RequestChecksum::Trailer(algorithm)) => announced.trailer = Some(algorithm),
+            Some(RequestChecksum::Named(_)) | None => {}
+        }
+        if announced.trailer.is_some() && !payload.is_streaming() {
+            return Err(S3Error::invalid_request(
+                "x-amz-trailer needs a streaming form of x-amz-content-sha256",
+            ));
+        }
+        if let Payload::Sha256(digest) = payload {
+            announced.sha256 = Some(digest);
+        }
+        let named = checksum.map(|checksum| checksum.algorithm());
+        let kept = keep.or(named).unwrap_or(ChecksumAlgorithm::Crc64nvme);
+        let checksums: AlgorithmSet = [Some(kept), named].into_iter().flatten().collect();
+        let hasher =
+            ObjectHasher::new(Wanted { md5: true, payload_sha256: announced.sha256.is_some(), checksums });
+        Ok(Self {
+            env: env.clone(),
+            decoder: framing(payload).map(Decoder::new),
+            chunk_verifier: request.authenticated.chunk_verifier(),
+            body,
+            pending: VecDeque::new(),
+            hasher: Some(hasher),
+            length,
+            received: 0,
+            announced,
+            kept,
+            proved: None,
+            failed: false,
+        })
+    }
+
+    /// Bytes of the object, as announced.
+    pub(crate) fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// The object's bytes. Ends without an error only when everything that was announced of the body holds.
+    pub(crate) fn stream(&mut self) -> impl Stream<Item = Result<Bytes, BodyError>> + Send {
+        stream::unfold(self, |body| async move { body.next().await.map(|item| (item, body)) })
+    }
+
+    /// What was learnt, once the stream has ended without an error.
+    pub(crate) fn proved(self) -> Result<Proved, S3Error> {
+        self.proved.ok_or_else(|| S3Error::new(ErrorCode::IncompleteBody))
+    }
+
+    /// The whole body in memory, for XML documents.
+    pub(crate) async fn collect(mut self) -> Result<Bytes, S3Error> {
+        let mut out = Vec::new();
+        while let Some(bytes) = self.next().await {
+            out.extend_from_slice(&bytes.map_err(from_body)?);
+        }
+        Ok(out.into())
+    }
+
+    async fn next(&mut self) -> Option<Result<Bytes, BodyError>> {
+        if self.failed || self.proved.is_some() {
+            return None;
+        }
+        let step = self.advance().await;
+        self.failed = step.is_err();
+        step.transpose()
+    }
+
+    /// The next bytes, hashed, or `None` when the body has ended and is proved.
+    async fn advance(&mut self) -> Result<Option<Bytes>, BodyError> {
+        loop {
+            if let Some(bytes) = self.pending.pop_front() {
+                self.received += bytes.len() as u64;
+                if self.received > self.length {
+                    return Err(BodyError::TooLong { expected: self.length });
+                }
+                if let Some(hasher) = &mut self.hasher {
+                    hasher.update(&bytes);
+                }
+                return Ok(Some(bytes));
+            }
+            match self.env.timeout(IDLE_MAX, self.body.frame()).await {
+                Err(_) => return Err(BodyError::Idle),
+                Ok(Some(Err(_))) => return Err(self.broken()),
+                Ok(Some(Ok(frame))) => {
+                    if let Ok(data) = frame.into_data() {
+                        self.unframe(data)?;
+                    }
+                }
+                Ok(None) => {
+                    self.prove()?;
+                    return Ok(None);
+                }
+            }
+        }
+    }
+
+    /// A connection that breaks in the middle of an announced length shows as an error of the body.
+    fn broken(&self) -> BodyError {
+        if self.received < self.length {
+            BodyError::Incomplete { expected: self.length, received: self.received }
+        } else {
+            BodyError::Connection
+        }
+    }
+
+    /// Takes object bytes out of what came over the wire and checks chunk signatures on the way.
+    fn unframe(&mut self, data: Bytes) -> Result<(), BodyError> {
+        let Some(decoder) = &mut self.decoder else {
+            if !data.is_empty() {
+                self.pending.push_back(data);
+            }
+            return Ok(());
+        };
+        let mut data = data;
+        while let Some(event) = decoder.decode(&mut data).map_err(framing_error)? {
+            match event {
+                Event::ChunkBegin { signature, size: _ } => {
+                    if let Some(verifier) = &mut self.chunk_verifier {
+                        let signature = signature.ok_or_else(missing_signature)?;
+                        verifier.begin(signature.as_str()).map_err(signature_error)?;
+                    }
+                }
+                Event::Data(bytes) => {
+                    if let Some(verifier) = &mut self.chunk_verifier {
+                        verifier.update(&bytes).map_err(signature_error)?;
+                    }
+                    self.pending.push_back(bytes);
+                }
+                Event::ChunkEnd => {
+                    if let Some(verifier) = &mut self.chunk_verifier {
+                        verifier.end().map_err(signature_error)?;
+                    }
+                }
+                Event::Trailer(trailer) => {
+                    if let Some(verifier) = &mut self.chunk_verifier {
+                        let signature = trailer.signature.ok_or_else(missing_signature)?;
+                        verifier.trailer(&trailer.canonical, signature.as_str()).map_err(signature_error)?;
+                    }
+                    take_trailer(&mut self.announced, &trailer.headers)?;
+                }
+                Event::End => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// The body has ended: holds it against everything that was announced.
+    fn prove(&mut self) -> Result<(), BodyError> {
+        if let Some(decoder) = &self.decoder {
+            decoder.finish().map_err(framing_error)?;
+        }
+        if let Some(verifier) = self.chunk_verifier.take() {
+            verifier.finish().map_err(signature_error)?;
+        }
+        if self.received != self.length {
+            return Err(BodyError::Incomplete { expected: self.length, received: self.received });
+        }
+        if let Some(algorithm) = self.announced.trailer
+            && self.announced.checksum.is_none()
+        {
+            let message = format!("The trailer {} was announced and did not come.", algorithm.header_name());
+            return Err(BodyError::Trailer(Box::new(S3Error::with_message(
+                ErrorCode::MalformedTrailerError,
+                message,
+            ))));
+        }
+        let Some(hasher) = self.hasher.take() else { return Err(BodyError::Connection) };
+        let digests = hasher.finish();
+        self.announced.compare(&digests)?;
+        let checksum = digests.checksum(self.kept);
+        self.proved = Some(Proved { digests, checksum });
+        Ok(())
+    }
+}
+
+impl Announced {
+    fn compare(&self, digests: &ObjectDigests) -> Result<(), BodyError> {
+        if let (Some(stated), Some(computed)) = (self.sha256, digests.payload_sha256())
+            && stated != computed
+        {
+            return Err(BodyError::PayloadHash {
+                stated: hex::encode(stated),
+                computed: hex::encode(computed),
+            });
+        }
+        if let (Some(stated), Some(computed)) = (self.md5, digests.md5())
+            && stated != computed
+        {
+            let (stated, computed) = (format_content_md5(&stated), format_content_md5(&computed));
+            return Err(BodyError::ContentMd5 { stated, computed });
+        }
+        match self.checksum {
+            Some(stated) if digests.checksum(stated.algorithm()) != Some(stated) => {
+                Err(BodyError::Checksum { algorithm: stated.algorithm() })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Takes the announced checksum out of a trailer; a trailer that was not announced is refused.
+fn take_trailer(announced: &mut Announced, headers: &[(String, String)]) -> Result<(), BodyError> {
+    let malformed = |message: String| {
+        BodyError::Trailer(Box::new(S3Error::with_message(ErrorCode::MalformedTrailerError, message)))
+    };
+    for (name, value) in headers {
+        let Some(algorithm) = announced.trailer.filter(|algorithm| algorithm.header_name() == name) else {
+            return Err(malformed(format!("The trailer {name} was not announced in x-amz-trailer.")));
+        };
+        let text = checksum::parse_checksum(algorithm, value)
+            .map_err(|_| malformed(format!("Value for {name} trailing header is invalid.")))?;
+        announced.checksum = Some(text.value);
+    }
+    Ok(())
+}
+
+/// `Content-Length`; the HTTP library has refused requests with a malformed or second one.
+fn content_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(http::header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// The framing of a payload form, if it has one.
+fn framing(payload: Payload) -> Option<Framing> {
+    match payload {
+        Payload::Sha256(_) | Payload::Unsigned => None,
+        Payload::SignedChunks => Some(Framing { signed: true, trailer: false }),
+        Payload::SignedChunksWithTrailer => Some(Framing { signed: true, trailer: true }),
+        Payload::UnsignedChunksWithTrailer => Some(Framing { signed: false, trailer: true }),
+    }
+}
+
+fn framing_error(error: FramingError) -> BodyError {
+    BodyError::Framing(Box::new(error.into()))
+}
+
+fn missing_signature() -> BodyError {
+    BodyError::Signature(Box::new(S3Error::invalid_request(
+        "A chunk or the trailer of the body has no signature.",
+    )))
+}
+
+fn signature_error(error: ChunkError) -> BodyError {
+    BodyError::Signature(Box::new(match error {
+        ChunkError::SignatureDoesNotMatch => S3Error::new(ErrorCode::SignatureDoesNotMatch),
+        ChunkError::OutOfOrder => {
+            S3Error::invalid_request("Chunks and trailer are not in the order of a signed body.")
+        }
+        ChunkError::Incomplete => S3Error::new(ErrorCode::IncompleteBody),
+    }))
+}

@@ -1,0 +1,218 @@
+//! The S3 listener: from an HTTP request to an operation and back.
+
+use std::{io, net::SocketAddr, sync::Arc};
+
+use axum::{Router, body::Body, extract::State};
+use env::{Env, Listener};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, request::Parts};
+use http_body_util::BodyExt;
+use hyper_util::service::TowerToHyperService;
+use s3_wire::{
+    ErrorCode, S3Error,
+    address::{self, Address},
+    date::http_date,
+    operation::{self, RouteInput},
+    query::Query,
+};
+use service_kit::{HttpLimits, HttpServer, Readiness, Shutdown, health_response, load_tls};
+use sigv4::RequestView;
+use types::Timestamp;
+
+use crate::{
+    FrontConfig, Gateway,
+    auth::{authenticate, authorize},
+    operation::dispatch,
+    request::{Request, RequestId, Response},
+};
+
+/// Body bytes that are read and thrown away after an early error, so that clients which send before they listen get
+/// the answer instead of a broken connection.
+const DRAIN_BYTES_MAX: usize = 4 << 20;
+
+/// A bound S3 listener.
+pub struct Server {
+    http: HttpServer,
+    gateway: Arc<Gateway>,
+    address: SocketAddr,
+    secure: bool,
+}
+
+/// The listener cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// Certificate or key are not usable.
+    #[error(transparent)]
+    Tls(#[from] service_kit::TlsError),
+}
+
+impl Server {
+    /// Loads TLS if it is asked for and binds the address. Requests are served from [`Server::run`] on.
+    pub async fn bind(env: Env, config: &FrontConfig, gateway: Arc<Gateway>) -> Result<Self, BindError> {
+        let tls = match (&config.tls_cert, &config.tls_key) {
+            (Some(certificate), Some(key)) => Some(load_tls(&env, certificate, key)?),
+            _ => None,
+        };
+        let failed = |source| BindError::Listen { address: config.listen, source };
+        let listener: Box<dyn Listener> = env.listen(config.listen).await.map_err(failed)?;
+        let address = listener.local_address().map_err(failed)?;
+        let secure = tls.is_some();
+        let limits = HttpLimits { connections_max: config.connections_max, ..HttpLimits::default() };
+        Ok(Self { http: HttpServer { env, listener, tls, limits }, gateway, address, secure })
+    }
+
+    /// The address that is bound.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// `http` or `https`.
+    pub fn scheme(&self) -> &'static str {
+        if self.secure { "https" } else { "http" }
+    }
+
+    /// Serves requests until the stop begins and those in flight are answered.
+    pub async fn run(self, shutdown: Shutdown) {
+        let router = Router::new().fallback(answer).with_state(self.gateway);
+        self.http.run(TowerToHyperService::new(router), shutdown).await;
+    }
+}
+
+/// Answers one request: always, and always with the request's id.
+async fn answer(State(gateway): State<Arc<Gateway>>, request: http::Request<Body>) -> Response {
+    let (parts, body) = request.into_parts();
+    if let Some(response) = health(&gateway, &parts).await {
+        return response;
+    }
+    let id = RequestId::new(&gateway.env);
+    let (head, resource) = (parts.method == Method::HEAD, parts.uri.path().to_owned());
+    let started = gateway.env.now();
+    let mut response = match serve(&gateway, parts, body).await {
+        Ok(response) => response,
+        Err(error) => error_response(&error, &resource, id, &gateway, head),
+    };
+    decorate(response.headers_mut(), &gateway, id);
+    let elapsed = gateway.env.now().since(started);
+    tracing::debug!(request_id = %id, status = response.status().as_u16(), path = resource, ?elapsed, "answered");
+    response
+}
+
+/// Authenticates, routes and authorises a request, in this order, and carries it out.
+async fn serve(gateway: &Gateway, parts: Parts, mut body: Body) -> Result<Response, S3Error> {
+    let expects_continue = parts.headers.contains_key(header::EXPECT);
+    match prepare(gateway, &parts) {
+        Ok((address, authenticated, operation)) => {
+            let permit = authorize(&authenticated, operation);
+            let (method, uri, headers) = (parts.method, parts.uri, parts.headers);
+            let request = Request { method, uri, headers, address, authenticated };
+            let result = match permit {
+                Ok(permit) => dispatch(gateway, &request, &mut body, permit).await,
+                Err(error) => Err(error),
+            };
+            if result.is_err() && !expects_continue {
+                drain(gateway, &mut body).await;
+            }
+            result
+        }
+        Err(error) => {
+            if !expects_continue {
+                drain(gateway, &mut body).await;
+            }
+            Err(error)
+        }
+    }
+}
+
+fn prepare(
+    gateway: &Gateway,
+    parts: &Parts,
+) -> Result<(Address, crate::auth::Authenticated, s3_wire::Operation), S3Error> {
+    let view = RequestView::from(parts);
+    let authenticated =
+        authenticate(&gateway.credentials, &view, gateway.env.wall_clock_ms(), &gateway.region)?;
+    let host = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let address = address::address(host, &gateway.domains, parts.uri.path())?;
+    let query = Query::parse(parts.uri.query().unwrap_or(""))?;
+    let operation = operation::route(&RouteInput {
+        method: &parts.method,
+        has_bucket: address.bucket.is_some(),
+        has_key: address.key.is_some(),
+        query: &query,
+        headers: &parts.headers,
+    })?;
+    s3_wire::header::refuse_unsupported_headers(operation, &parts.headers)?;
+    Ok((address, authenticated, operation))
+}
+
+/// Reads and throws away what is left of a body, within bounds of size and time.
+async fn drain(gateway: &Gateway, body: &mut Body) {
+    let reading = async {
+        let mut bytes = 0;
+        while let Some(Ok(frame)) = body.frame().await {
+            bytes += frame.data_ref().map_or(0, bytes::Bytes::len);
+            if bytes > DRAIN_BYTES_MAX {
+                break;
+            }
+        }
+    };
+    if gateway.env.timeout(std::time::Duration::from_secs(2), reading).await.is_err() {
+        tracing::debug!("a refused request's body was not sent in time");
+    }
+}
+
+/// The health paths, for requests that carry no credentials.
+async fn health(gateway: &Arc<Gateway>, request: &Parts) -> Option<Response> {
+    let anonymous = !request.headers.contains_key(header::AUTHORIZATION) && request.uri.query().is_none();
+    if !anonymous || !matches!(request.method, Method::GET | Method::HEAD) {
+        return None;
+    }
+    let gateway = gateway.clone();
+    let readiness: Readiness = Arc::new(move || {
+        let gateway = gateway.clone();
+        Box::pin(async move { gateway.ready().await })
+    });
+    Some(health_response(request.uri.path(), &readiness).await?.map(Body::new))
+}
+
+fn error_response(error: &S3Error, resource: &str, id: RequestId, gateway: &Gateway, head: bool) -> Response {
+    let mut response = http::Response::new(Body::empty());
+    *response.status_mut() = error.status();
+    for (name, value) in &error.headers {
+        response.headers_mut().insert(name, value.clone());
+    }
+    let bodiless = head || error.status() == StatusCode::NOT_MODIFIED;
+    if !bodiless {
+        let body = error.to_xml(resource, &id.to_string(), &gateway.host_id);
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/xml"));
+        *response.body_mut() = Body::from(body);
+    }
+    if error.code == ErrorCode::AuthorizationHeaderMalformed {
+        insert(response.headers_mut(), "x-amz-bucket-region", &gateway.region);
+    }
+    response
+}
+
+/// Headers of every answer.
+fn decorate(headers: &mut HeaderMap, gateway: &Gateway, id: RequestId) {
+    insert(headers, "x-amz-request-id", &id.to_string());
+    insert(headers, "x-amz-id-2", &gateway.host_id);
+    insert(headers, "server", "Ashlar");
+    let now = http_date(Timestamp(gateway.env.wall_clock_ms()));
+    if let Ok(value) = HeaderValue::from_bytes(now.as_bytes()) {
+        headers.insert(header::DATE, value);
+    }
+}
+
+fn insert(headers: &mut HeaderMap, name: &'static str, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        headers.insert(HeaderName::from_static(name), value);
+    }
+}

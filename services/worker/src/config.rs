@@ -1,0 +1,21 @@
+//! The worker's settings.
+
+use std::net::SocketAddr;
+
+use clap::Args;
+use service_kit::ClusterSecret;
+
+/// Settings of a worker.
+#[derive(Debug, Clone, Args)]
+pub struct Config {
+    /// Addresses of the metadata services, `host:port`, separated by commas.
+    #[arg(long, env = "ASHLAR_METADATA", value_delimiter = ',', required = true, value_name = "HOST:PORT")]
+    pub metadata: Vec<String>,
+    /// What the services of this cluster share to know each other: at least 32 characters, the same everywhere. Make
+    /// one with `openssl rand -hex 32`.
+    #[arg(long, env = "ASHLAR_CLUSTER_SECRET", hide_env_values = true, value_name = "SECRET")]
+    pub cluster_secret: ClusterSecret,
+    /// Address to answer health checks on.
+    #[arg(long, env = "ASHLAR_HEALTH_LISTEN", default_value = "127.0.0.1:9091", value_name = "ADDRESS:PORT")]
+    pub health_listen: SocketAddr,
+}

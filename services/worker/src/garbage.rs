@@ -1,0 +1,60 @@
+//! Frees chunks that nothing names any more.
+//!
+//! The metadata service proves that an item's chunks are unreferenced when it gives the item out; an item that was not
+//! finished is given out again, so dying at any point here loses nothing and leaks nothing.
+
+use std::{sync::Arc, time::Duration};
+
+use data_pool::Pool;
+use env::Env;
+use metadata_api::{GarbageId, GarbageItem, Metadata};
+use service_kit::Shutdown;
+
+/// Pause between looks at an empty queue.
+const PERIOD: Duration = Duration::from_secs(5);
+
+/// Items taken at a time.
+const BATCH: usize = 256;
+
+/// Collects garbage until the stop begins.
+pub(crate) async fn run(env: Env, metadata: Arc<dyn Metadata>, pool: Pool, shutdown: Shutdown) {
+    loop {
+        let more = match collect(&*metadata, &pool).await {
+            Ok(more) => more,
+            Err(error) => {
+                tracing::warn!(%error, "garbage was not collected");
+                false
+            }
+        };
+        if shutdown.has_begun() {
+            return;
+        }
+        if !more {
+            tokio::select! { () = env.sleep(PERIOD) => {}, () = shutdown.begun() => return }
+        }
+    }
+}
+
+/// One batch. Answers whether there may be more that can be freed now.
+async fn collect(metadata: &dyn Metadata, pool: &Pool) -> Result<bool, metadata_api::Error> {
+    let items = metadata.take_garbage(BATCH).await?;
+    let taken = items.len();
+    let finished = free(pool, items).await;
+    let freed = finished.len();
+    if freed > 0 {
+        metadata.finish_garbage(&finished).await?;
+        tracing::debug!(items = freed, "freed garbage");
+    }
+    // Items whose disks are away come back with the next batch; do not spin on them.
+    Ok(taken == BATCH && freed > 0)
+}
+
+/// Deletes the items' shards and answers the items of which none is left.
+async fn free(pool: &Pool, items: Vec<GarbageItem>) -> Vec<GarbageId> {
+    let extents: Vec<_> = items.iter().flat_map(|item| item.extents.iter().copied()).collect();
+    let unreached = pool.delete(&extents).await;
+    let kept = |item: &GarbageItem| {
+        item.extents.iter().any(|extent| unreached.iter().any(|left| left.shard.chunk == extent.chunk))
+    };
+    items.iter().filter(|item| !kept(item)).map(|item| item.id).collect()
+}
