@@ -10,11 +10,17 @@
 //! cases register nodes. Tasks run on the calling tokio runtime, best one with several threads.
 
 pub mod buckets;
+pub mod cluster;
 pub mod commits;
+pub mod completion;
 pub mod conditions;
+pub mod copies;
 pub mod deletes;
+pub mod garbage;
+pub mod leases;
 pub mod listing;
 pub mod support;
+pub mod uploads;
 pub mod version_listing;
 pub mod versions;
 
@@ -111,6 +117,39 @@ macro_rules! conformance_cases {
             version_listing::a_listing_goes_on_inside_a_key;
             version_listing::a_listing_goes_on_after_a_version_that_is_gone;
             version_listing::random_version_listings_agree_with_a_naive_model;
+            copies::a_copy_is_a_version_of_the_same_content;
+            copies::copying_an_older_version_restores_it;
+            copies::a_copy_needs_its_source_as_it_was_read;
+            copies::conditions_of_a_copy_concern_the_destination;
+            copies::copies_in_opposite_directions_do_not_block_each_other;
+            uploads::an_open_upload_is_found_as_it_was_opened;
+            uploads::an_unknown_upload_is_reported_by_every_call;
+            uploads::parts_are_listed_by_number_and_replaced;
+            uploads::an_aborted_upload_is_gone;
+            uploads::random_upload_listings_agree_with_a_naive_model;
+            completion::a_completed_upload_is_an_object_of_its_parts;
+            completion::an_upload_of_many_parts_completes;
+            completion::one_empty_part_makes_an_empty_object;
+            completion::wrong_parts_are_refused_and_the_upload_stays_open;
+            completion::stated_size_and_checksum_must_hold;
+            completion::conditions_hold_at_completion;
+            completion::a_repeated_completion_gives_the_same_answer;
+            completion::racing_completions_and_aborts_have_one_outcome;
+            garbage::replaced_and_removed_content_is_freed_once;
+            garbage::garbage_is_handed_out_until_it_is_finished;
+            garbage::chunks_of_copies_are_freed_with_the_last_of_them;
+            garbage::a_copy_onto_itself_keeps_its_content;
+            garbage::racing_copies_and_deletes_free_nothing_that_is_named;
+            garbage::parts_that_end_in_no_object_are_freed;
+            leases::leases_are_distinct_and_listed;
+            leases::a_lease_is_revoked_only_on_a_fresh_observation;
+            leases::nothing_is_committed_under_a_revoked_or_unknown_lease;
+            leases::no_commit_follows_a_revocation;
+            cluster::a_registered_node_is_in_the_map;
+            cluster::the_epoch_grows_with_every_change_but_free_space;
+            cluster::a_disk_belongs_to_one_node;
+            cluster::a_class_is_mapped_when_there_are_enough_disks;
+            cluster::a_class_keeps_its_coding;
         }
     };
 }

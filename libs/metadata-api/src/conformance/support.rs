@@ -11,10 +11,11 @@ use types::{
 };
 
 use crate::{
-    AccountId, Bucket, CommitPart, CommitVersion, Committed, CompleteUpload, CompletedPart, CreateBucket,
-    CreateUpload, DeleteCondition, DeleteVersion, DeleteVersions, DeletedVersion, Error, FoundVersion,
-    GetVersion, ListObjects, ListPosition, ListVersions, Metadata, NewVersion, ObjectEntry, ObjectPage,
-    UploadChecksum, Version, VersionEntry, VersionPosition, VersionState, VersionSummary, WriteCondition,
+    AccountId, Bucket, CommitPart, CommitVersion, Committed, CompleteUpload, CompletedPart, CopyAttributes,
+    CopyVersion, CreateBucket, CreateUpload, DeleteCondition, DeleteVersion, DeleteVersions, DeletedVersion,
+    Error, FoundVersion, GetVersion, ListObjects, ListPosition, ListVersions, Metadata, NewVersion,
+    ObjectEntry, ObjectPage, UploadChecksum, Version, VersionEntry, VersionPosition, VersionState,
+    VersionSummary, WriteCondition,
 };
 
 /// The store under test.
@@ -455,7 +456,7 @@ pub fn inline_part(
     }
 }
 
-/// Asks to complete with these parts, named by the entity tags that [`inline_part`] gives them.
+/// Asks to complete with these parts, named by the entity tags that [`inline_part`] and [`stored_part`] give them.
 pub fn completion(bucket: &BucketName, key: &ObjectKey, upload: UploadId, parts: &[u16]) -> CompleteUpload {
     let part = |number: &u16| CompletedPart {
         number: part_number(*number),
@@ -470,6 +471,41 @@ pub fn completion(bucket: &BucketName, key: &ObjectKey, upload: UploadId, parts:
         object_size: None,
         checksum: None,
         checksum_type: None,
+        condition: WriteCondition::None,
+    }
+}
+
+/// Asks to add a part of `size` bytes in a new chunk; its entity tag and checksum are made of its number.
+pub fn stored_part(
+    bucket: &BucketName,
+    key: &ObjectKey,
+    upload: UploadId,
+    number: u16,
+    minter: &mut Minter,
+    size: u64,
+) -> CommitPart {
+    CommitPart {
+        lease: Some(minter.lease),
+        content: minter.content(&[size]),
+        ..inline_part(bucket, key, upload, number, "")
+    }
+}
+
+/// Asks for a copy that keeps everything.
+pub fn copy(
+    (source_bucket, source_key, source_version_id): (&BucketName, &ObjectKey, VersionId),
+    source_etag: ETag,
+    (bucket, key): (&BucketName, &ObjectKey),
+) -> CopyVersion {
+    CopyVersion {
+        source_bucket: source_bucket.clone(),
+        source_key: source_key.clone(),
+        source_version_id,
+        source_etag,
+        bucket: bucket.clone(),
+        key: key.clone(),
+        attributes: CopyAttributes::Keep,
+        checksum: None,
         condition: WriteCondition::None,
     }
 }

@@ -64,14 +64,13 @@ impl State {
     /// Decides, once, which chunks an item frees: those that no row names and no other item will free. Nothing can
     /// name them again, because a copy starts from a row.
     fn take(&mut self, id: GarbageId) -> GarbageItem {
-        let named = self.named_beside(id);
+        let undecided = self.garbage.items.get(&id).is_some_and(|item| !item.taken);
+        let named = if undecided { self.named_beside(id) } else { BTreeSet::new() };
         let Some(item) = self.garbage.items.get_mut(&id) else {
             return GarbageItem { id, extents: Vec::new() };
         };
-        if !item.taken {
-            item.taken = true;
-            item.extents.retain(|extent| !named.contains(&extent.chunk));
-        }
+        item.taken = true;
+        item.extents.retain(|extent| !named.contains(&extent.chunk));
         GarbageItem { id, extents: item.extents.clone() }
     }
 
