@@ -1,1 +1,37 @@
 //! Writes and reads object bytes across chunk services.
+//!
+//! A [`Pool`] turns a body into content that a metadata commit can name (inline bytes, copies, or coded chunks), and
+//! content back into bytes. It knows shards, disks and leases; it knows no bucket, no key and no protocol. What it
+//! needs of the cluster it reads from a [`ClusterView`], and the names of its chunks come from a [`LeaseHolder`].
+//!
+//! Invariant: what [`Pool::write`] answers is stable on at least the coding's write quorum of disks.
+//! Invariant: a write that fails leaves nothing named; what it left on disks is deleted in the background, and what
+//! that misses is reaped with the lease.
+//! Invariant: no byte leaves [`Pool::read`] whose cell was not verified, and no whole chunk ends unverified.
+//! Invariant: memory per write and per read is bounded, whatever the object's length (`limits`).
+
+mod cleanup;
+mod cluster;
+mod delete;
+mod error;
+mod follow;
+mod health;
+mod lease;
+mod limits;
+mod pool;
+mod read;
+mod report;
+mod write;
+
+pub use cluster::ClusterView;
+pub use delete::{UnreachedReason, UnreachedShard};
+pub use error::{ReadError, WriteError};
+pub use follow::Follower;
+pub use lease::{LeaseHolder, LeaseNotHeld};
+pub use pool::Pool;
+pub use read::ByteStream;
+pub use report::{BadShard, BadShardReason, Reporter};
+pub use write::Stored;
+
+#[cfg(test)]
+mod tests;

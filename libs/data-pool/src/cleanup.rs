@@ -1,0 +1,79 @@
+//! Deletes in the background what writes left on disks without a name.
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+use tracing::{debug, info};
+use types::{ChunkId, Coding, GroupId};
+
+use crate::{
+    delete::{self, Doomed},
+    limits::CLEANUP_QUEUE,
+    pool::Shared,
+};
+
+/// Takes chunks to delete, without waiting.
+#[derive(Debug, Clone)]
+pub(crate) struct Cleanup {
+    queue: mpsc::Sender<Vec<Doomed>>,
+}
+
+/// The other end of the queue.
+#[derive(Debug)]
+pub(crate) struct CleanupQueue(mpsc::Receiver<Vec<Doomed>>);
+
+pub(crate) fn channel() -> (Cleanup, CleanupQueue) {
+    let (sender, receiver) = mpsc::channel(CLEANUP_QUEUE);
+    (Cleanup { queue: sender }, CleanupQueue(receiver))
+}
+
+impl Cleanup {
+    /// Deletes these chunks some time. Best effort: what is missed is reaped with the lease that named it.
+    pub(crate) fn delete(&self, chunks: Vec<Doomed>) {
+        let count = chunks.len();
+        if count > 0 && self.queue.try_send(chunks).is_err() {
+            info!(chunks = count, "abandoned chunks left to the lease's reaper");
+        }
+    }
+}
+
+/// Deletes what comes through the queue, until the pool is gone.
+pub(crate) async fn run(shared: Arc<Shared>, mut queue: CleanupQueue) {
+    while let Some(chunks) = queue.0.recv().await {
+        let unreached = delete::delete(&shared, &chunks).await;
+        if unreached.is_empty() {
+            debug!(chunks = chunks.len(), "deleted abandoned chunks");
+        } else {
+            info!(shards = unreached.len(), "shards of abandoned chunks left to the lease's reaper");
+        }
+    }
+}
+
+/// The chunks of a write until it succeeds; dropping it deletes them. A write that is given up half-way, because its
+/// client is gone, drops it too.
+#[derive(Debug)]
+pub(crate) struct Unnamed {
+    cleanup: Cleanup,
+    chunks: Vec<Doomed>,
+}
+
+impl Unnamed {
+    pub(crate) fn new(cleanup: Cleanup) -> Self {
+        Self { cleanup, chunks: Vec::new() }
+    }
+
+    pub(crate) fn add(&mut self, chunk: ChunkId, group: GroupId, coding: Coding) {
+        self.chunks.push(Doomed { chunk, group, coding });
+    }
+
+    /// The write succeeded: naming its chunks is now the caller's business.
+    pub(crate) fn keep(mut self) {
+        self.chunks.clear();
+    }
+}
+
+impl Drop for Unnamed {
+    fn drop(&mut self) {
+        self.cleanup.delete(std::mem::take(&mut self.chunks));
+    }
+}

@@ -1,0 +1,57 @@
+//! Every bound and wait of the pool in one place.
+
+use std::time::Duration;
+
+/// Longest content that is kept inline, whatever a storage class says: it is held in memory and in a row.
+pub(crate) const INLINE_LIMIT_MAX: u64 = 128 << 10;
+
+/// Cells that wait for one shard's service while a chunk streams. With the stripe in work this bounds the memory of a
+/// write to `(k + m) * (CHANNEL_CELLS + 1)` cells per chunk, and two chunks are at most in work.
+pub(crate) const CHANNEL_CELLS: usize = 4;
+
+/// Shards up to this length are handed over whole, so that their service can write many of them at once.
+pub(crate) const WHOLE_SHARD_MAX: u64 = 256 << 10;
+
+/// Bytes that may be hashed or coded before other tasks get a turn.
+pub(crate) const WORK_SLICE: usize = 256 << 10;
+
+/// How long a chunk service may leave a cell that is there for it untaken before its shard is given up.
+pub(crate) const SHARD_STALL_MAX: Duration = Duration::from_secs(5);
+
+/// How long a chunk service may take to make a shard stable once it has every cell.
+pub(crate) const SHARD_ANSWER_MAX: Duration = Duration::from_secs(10);
+
+/// The least time that shards are waited for once a write has its quorum; it grows with the time that the quorum
+/// itself took.
+pub(crate) const WRITE_HEDGE_MIN: Duration = Duration::from_millis(200);
+
+/// How long a read waits for a shard before it reads another in its place.
+pub(crate) const READ_HEDGE: Duration = Duration::from_millis(300);
+
+/// How long a read waits for any sufficient set of shards.
+pub(crate) const READ_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Object bytes fetched at a time; while they are consumed as many are fetched ahead.
+pub(crate) const READ_WINDOW: u64 = 1 << 20;
+
+/// How long a failed disk or node is avoided at first, and at most when it fails again and again.
+pub(crate) const AVOID_MIN: Duration = Duration::from_secs(1);
+/// See [`AVOID_MIN`].
+pub(crate) const AVOID_MAX: Duration = Duration::from_secs(30);
+
+/// How long one call that deletes shards may take.
+pub(crate) const DELETE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Disks that shards are deleted from at a time.
+pub(crate) const DELETE_DISKS_AT_ONCE: usize = 16;
+
+/// Abandoned writes that wait to be deleted in the background; more are left to the lease's reaper.
+pub(crate) const CLEANUP_QUEUE: usize = 1024;
+
+/// How often the lease is renewed, and the cluster map asked for.
+pub(crate) const RENEWAL_PERIOD: Duration = Duration::from_secs(2);
+/// See [`RENEWAL_PERIOD`].
+pub(crate) const MAP_PERIOD: Duration = Duration::from_secs(2);
+
+/// How long a call to the metadata service may take before it is given up and repeated.
+pub(crate) const METADATA_TIMEOUT: Duration = Duration::from_secs(5);

@@ -1,0 +1,106 @@
+//! The pool itself: what its writes, reads and deletes share.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use env::Env;
+use erasure::Codecs;
+use types::{Content, StorageClassName};
+
+use crate::{
+    BadShard, ClusterView, LeaseHolder, Reporter,
+    cleanup::{self, Cleanup},
+    delete::Doomed,
+    health::Health,
+};
+
+/// Writes and reads object bytes across chunk services. Cheap to clone.
+#[derive(Clone)]
+pub struct Pool {
+    shared: Arc<Shared>,
+    leases: Arc<LeaseHolder>,
+    cleanup: Cleanup,
+}
+
+/// What background tasks of the pool use too.
+pub(crate) struct Shared {
+    pub(crate) env: Env,
+    pub(crate) view: Arc<ClusterView>,
+    pub(crate) health: Health,
+    pub(crate) codecs: Codecs,
+    reporter: Reporter,
+    turn: AtomicUsize,
+}
+
+impl Pool {
+    /// A pool over the cluster of `view`, naming chunks under `leases`. `reporter` is called for each bad shard that
+    /// a read meets; it is logged in any case.
+    pub fn new(env: &Env, view: Arc<ClusterView>, leases: Arc<LeaseHolder>, reporter: Reporter) -> Self {
+        #[expect(clippy::cast_possible_truncation, reason = "any number will do")]
+        let turn = AtomicUsize::new(env.random_u64() as usize);
+        let health = Health::new(env.clone());
+        let shared =
+            Arc::new(Shared { env: env.clone(), view, health, codecs: Codecs::default(), reporter, turn });
+        let (cleanup, queue) = cleanup::channel();
+        env.spawn(cleanup::run(Arc::clone(&shared), queue));
+        Self { shared, leases, cleanup }
+    }
+
+    /// Deletes in the background, as far as possible, content that a write answered and that will never be named:
+    /// its commit was refused. Never call it when the outcome of the commit is unknown.
+    pub fn discard(&self, content: &Content) {
+        if let Content::Stored(manifest) = content {
+            let doomed = manifest.extents.iter();
+            let doomed = doomed.map(|extent| Doomed {
+                chunk: extent.chunk,
+                group: extent.group,
+                coding: extent.coding,
+            });
+            self.cleanup.delete(doomed.collect());
+        }
+    }
+
+    /// Whether the cluster has this storage class.
+    pub fn has_class(&self, class: &StorageClassName) -> bool {
+        self.shared.view.snapshot().class(class).is_some()
+    }
+
+    /// Whether objects of this storage class can be written now: it has placement groups, and a lease is held.
+    pub fn takes_writes(&self, class: &StorageClassName) -> bool {
+        let mapped = self.shared.view.snapshot().class(class).is_some_and(|class| !class.groups.is_empty());
+        mapped && self.leases.lease().is_some()
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    pub(crate) fn leases(&self) -> &LeaseHolder {
+        &self.leases
+    }
+
+    pub(crate) fn cleanup(&self) -> Cleanup {
+        self.cleanup.clone()
+    }
+}
+
+impl Shared {
+    /// The next number of a round robin that begins anywhere.
+    pub(crate) fn turn(&self) -> usize {
+        self.turn.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Tells of a bad shard.
+    pub(crate) fn report(&self, bad: BadShard) {
+        tracing::warn!(shard = %bad.shard, disk = %bad.disk, reason = ?bad.reason, "bad shard");
+        (self.reporter)(bad);
+    }
+}
+
+impl std::fmt::Debug for Pool {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Pool({:?})", self.shared.view)
+    }
+}

@@ -1,0 +1,9 @@
+//! The pool as a whole, over chunk services in memory that fail, hang and lie on demand.
+
+pub(crate) mod harness;
+
+mod bounds;
+mod deletes;
+mod reads;
+mod round_trips;
+mod writes;

@@ -1,0 +1,160 @@
+//! Writing: from a body to content that a commit can name.
+
+mod choose;
+mod chunk;
+mod input;
+mod shard;
+mod tally;
+
+use std::pin::pin;
+
+use bytes::Bytes;
+use chunk_api::OWNER_LENGTH_MAX;
+use futures_util::Stream;
+use types::{CHUNK_SIZE_MAX, Coding, Content, Extent, LeaseId, Manifest, MissingShard, StorageClassName};
+
+use crate::{
+    Pool, WriteError,
+    cleanup::Unnamed,
+    cluster::{Class, Group},
+    lease::Grant,
+    limits::INLINE_LIMIT_MAX,
+    write::{
+        chunk::{ChunkUpload, Ending},
+        input::Input,
+    },
+};
+
+/// What a write made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// Where the bytes are. Inline content is not stable before it is committed; chunks are.
+    pub content: Content,
+    /// The lease under which the chunks were named; none for inline content. The commit must check that it is live.
+    pub lease: Option<LeaseId>,
+    /// Shards that are not known to be stable, to be committed with the content and repaired.
+    pub missing: Vec<MissingShard>,
+    /// Epoch of the oldest cluster map that the write used.
+    pub map_epoch: i64,
+}
+
+impl Pool {
+    /// Stores a body of `length` bytes by a storage class.
+    ///
+    /// Up to the class's inline limit the bytes are answered as they are; up to its whole limit they become m + 1
+    /// copies; beyond that chunks in the class's coding. `owner`, at most [`OWNER_LENGTH_MAX`] bytes, is kept with
+    /// each shard, so that orphans can be traced. The body is read to its end, also when it is empty, before its last
+    /// byte is handed to any disk, so that a body which fails at its very end never was on enough disks to be read.
+    ///
+    /// On `Ok` every chunk is stable on at least the write quorum of disks. On an error, and when the future is
+    /// dropped, nothing is named and what is on disks is deleted in the background.
+    ///
+    /// Errors: those of [`WriteError`]. Nothing of the body is read before `OwnerTooLong`, `UnknownClass`,
+    /// `LeaseNotHeld`, and `NotEnoughShards` when the disks known to be down leave no group a quorum.
+    pub async fn write<E>(
+        &self,
+        class: &StorageClassName,
+        owner: Bytes,
+        length: u64,
+        body: impl Stream<Item = Result<Bytes, E>>,
+    ) -> Result<Stored, WriteError<E>> {
+        if owner.len() > OWNER_LENGTH_MAX {
+            return Err(WriteError::OwnerTooLong { length: owner.len(), maximum: OWNER_LENGTH_MAX });
+        }
+        let snapshot = self.shared().view.snapshot();
+        let Some(definition) = snapshot.class(class).map(|class| &class.definition) else {
+            return Err(WriteError::UnknownClass { class: class.clone() });
+        };
+        let body = pin!(body);
+        let mut input = Input::new(body, length);
+        if length <= definition.inline_limit_bytes.min(INLINE_LIMIT_MAX) {
+            let bytes = input.take(usize::try_from(length).unwrap_or(usize::MAX)).await?;
+            input.end().await?;
+            let content = Content::Inline(bytes);
+            return Ok(Stored { content, lease: None, missing: Vec::new(), map_epoch: snapshot.epoch });
+        }
+        let (coding, chunk_size) = if length <= definition.whole_limit_bytes.min(CHUNK_SIZE_MAX) {
+            (definition.coding.as_copies(), length)
+        } else {
+            (definition.coding, chunk_size(definition.coding))
+        };
+        let grant = self.leases().grant().map_err(|_| WriteError::LeaseNotHeld)?;
+        let write = ChunkedWrite { pool: self, class, owner, coding, chunk_size, grant: &grant };
+        write.run(&mut input).await
+    }
+}
+
+/// Object bytes in a full chunk: as many whole stripes as a chunk may have.
+fn chunk_size(coding: Coding) -> u64 {
+    CHUNK_SIZE_MAX / coding.stripe_size() * coding.stripe_size()
+}
+
+/// A write of one or more chunks.
+struct ChunkedWrite<'a> {
+    pool: &'a Pool,
+    class: &'a StorageClassName,
+    owner: Bytes,
+    coding: Coding,
+    chunk_size: u64,
+    grant: &'a Grant,
+}
+
+impl ChunkedWrite<'_> {
+    /// Writes chunk after chunk. While one chunk is filled the one before becomes stable.
+    async fn run<S, E>(&self, input: &mut Input<'_, S>) -> Result<Stored, WriteError<E>>
+    where
+        S: Stream<Item = Result<Bytes, E>>,
+    {
+        let mut unnamed = Unnamed::new(self.pool.cleanup());
+        let mut stored = Stored {
+            content: Content::Stored(Manifest::default()),
+            lease: Some(self.grant.id),
+            missing: vec![],
+            map_epoch: i64::MAX,
+        };
+        let mut extents = Vec::new();
+        let mut before: Option<Ending> = None;
+        while input.left() > 0 {
+            let length = input.left().min(self.chunk_size);
+            let (group, usable) = self.choose_group(&mut stored.map_epoch)?;
+            let now = self.pool.shared().env.now();
+            let chunk = self.grant.mint(now).map_err(|_| WriteError::LeaseNotHeld)?;
+            unnamed.add(chunk, group.id, self.coding);
+            let extent = Extent {
+                chunk,
+                group: group.id,
+                coding: self.coding,
+                chunk_length: length,
+                offset: 0,
+                length,
+                checksum: 0,
+            };
+            let mut upload = ChunkUpload::start(self.pool.shared(), extent, &group, &usable, &self.owner);
+            upload.fill(input, before.as_mut()).await?;
+            if let Some(ending) = before.replace(upload.end()) {
+                ending.settle(&mut extents, &mut stored.missing).await?;
+            }
+        }
+        if let Some(ending) = before {
+            ending.settle(&mut extents, &mut stored.missing).await?;
+        }
+        unnamed.keep();
+        stored.content = Content::Stored(Manifest { extents });
+        Ok(stored)
+    }
+
+    /// A group that can reach the quorum by the latest map, and which of its shards to write.
+    fn choose_group<E>(
+        &self,
+        oldest_epoch: &mut i64,
+    ) -> Result<(std::sync::Arc<Group>, Vec<bool>), WriteError<E>> {
+        let shared = self.pool.shared();
+        let snapshot = shared.view.snapshot();
+        *oldest_epoch = snapshot.epoch.min(*oldest_epoch);
+        let groups =
+            snapshot.class(self.class).map_or(&[][..], |class: &std::sync::Arc<Class>| &class.groups);
+        choose::choose_group(groups, self.coding, &shared.health, shared.turn()).map_err(|reachable| {
+            WriteError::NotEnoughShards { reachable, needed: self.coding.write_quorum() }
+        })
+    }
+}

@@ -1,0 +1,115 @@
+//! Counting which of a chunk's shards are stable.
+
+use chunk_api::Error;
+use types::Coding;
+
+/// What is known of a shard.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// On its way.
+    Pending,
+    /// It survives a power cut.
+    Stable,
+    /// It was not tried, because its disk is down.
+    Skipped,
+    /// It failed.
+    Failed(Error),
+}
+
+/// The outcomes of a chunk's shards.
+#[derive(Debug)]
+pub(crate) struct Tally {
+    coding: Coding,
+    outcomes: Vec<Outcome>,
+}
+
+impl Tally {
+    /// All shards pending but those that are not `tried`.
+    pub(crate) fn new(coding: Coding, tried: &[bool]) -> Self {
+        let outcome = |tried: &bool| if *tried { Outcome::Pending } else { Outcome::Skipped };
+        Self { coding, outcomes: tried.iter().map(outcome).collect() }
+    }
+
+    /// Takes a shard's result in.
+    pub(crate) fn record(&mut self, position: usize, result: Result<(), Error>) {
+        self.outcomes[position] = result.map_or_else(Outcome::Failed, |()| Outcome::Stable);
+    }
+
+    fn count(&self, which: impl Fn(&Outcome) -> bool) -> usize {
+        self.outcomes.iter().filter(|outcome| which(outcome)).count()
+    }
+
+    /// Shards that are stable or may yet be.
+    pub(crate) fn reachable(&self) -> usize {
+        self.count(|outcome| matches!(outcome, Outcome::Pending | Outcome::Stable))
+    }
+
+    /// Shards that are stable.
+    pub(crate) fn stable(&self) -> usize {
+        self.count(|outcome| *outcome == Outcome::Stable)
+    }
+
+    /// Whether the quorum can no longer be reached.
+    pub(crate) fn is_hopeless(&self) -> bool {
+        self.reachable() < self.coding.write_quorum()
+    }
+
+    /// Whether enough shards are stable.
+    pub(crate) fn has_quorum(&self) -> bool {
+        self.stable() >= self.coding.write_quorum()
+    }
+
+    /// Whether every shard's outcome is known.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.count(|outcome| *outcome == Outcome::Pending) == 0
+    }
+
+    /// Shards that are not known to be stable, with what is known.
+    pub(crate) fn missing(&self) -> impl Iterator<Item = (usize, &Outcome)> {
+        self.outcomes.iter().enumerate().filter(|(_, outcome)| **outcome != Outcome::Stable)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chunk_api::Error;
+    use types::Coding;
+
+    use super::Tally;
+
+    #[test]
+    fn the_quorum_table() {
+        // Coding, shards tried, stable and failed among them; then whether there is a quorum and whether hope is lost.
+        for (text, tried, stable, failed, quorum, hopeless) in [
+            ("1+0", 1, 0, 0, false, false),
+            ("1+0", 1, 1, 0, true, false),
+            ("1+0", 1, 0, 1, false, true),
+            ("1+1", 2, 1, 0, false, false),
+            ("1+1", 2, 1, 1, false, true),
+            ("1+2", 3, 2, 1, true, false),
+            ("1+2", 3, 1, 2, false, true),
+            ("2+1", 3, 2, 0, false, false),
+            ("2+1", 3, 3, 0, true, false),
+            ("2+1", 2, 2, 0, false, true),
+            ("4+2", 6, 4, 0, false, false),
+            ("4+2", 6, 4, 1, false, false),
+            ("4+2", 6, 5, 1, true, false),
+            ("4+2", 5, 4, 0, false, false),
+            ("4+2", 5, 5, 0, true, false),
+            ("4+2", 5, 4, 1, false, true),
+            ("8+4", 12, 9, 2, false, false),
+            ("8+4", 12, 10, 2, true, false),
+            ("8+4", 12, 9, 3, false, true),
+        ] {
+            let coding: Coding = text.parse().unwrap();
+            let mut tally = Tally::new(coding, &Vec::from_iter((0..coding.total()).map(|i| i < tried)));
+            (0..stable).for_each(|position| tally.record(position, Ok(())));
+            (stable..stable + failed).for_each(|position| tally.record(position, Err(Error::TimedOut)));
+            let case = format!("{text} {tried} {stable} {failed}");
+            assert_eq!(tally.has_quorum(), quorum, "{case}");
+            assert_eq!(tally.is_hopeless(), hopeless, "{case}");
+            assert_eq!(tally.is_complete(), stable + failed == tried, "{case}");
+            assert_eq!(tally.missing().count(), coding.total() - stable, "{case}");
+        }
+    }
+}
