@@ -2,7 +2,7 @@
 //!
 //! Each case is a public function of one `&Arc<dyn Metadata>` and panics, saying what was wrong, when the contract is
 //! broken. [`conformance_tests!`](crate::conformance_tests) makes a test of each, [`run_all`] runs them one after the
-//! other.
+//! other, [`compare`](compare::compare) plays random operations to a model and a subject.
 //!
 //! The store under test is made with a garbage hold of zero and S3's own 5 MiB for the least size of a part. Cases
 //! use buckets, keys, leases, nodes and classes with names of their own, so they may share a store, one after the
@@ -12,6 +12,7 @@
 pub mod buckets;
 pub mod cluster;
 pub mod commits;
+pub mod compare;
 pub mod completion;
 pub mod conditions;
 pub mod copies;
@@ -150,6 +151,7 @@ macro_rules! conformance_cases {
             cluster::a_disk_belongs_to_one_node;
             cluster::a_class_is_mapped_when_there_are_enough_disks;
             cluster::a_class_keeps_its_coding;
+            compare::random_operations_agree_with_the_model;
         }
     };
 }
