@@ -36,7 +36,7 @@ pub(crate) struct Shared {
 
 impl Pool {
     /// A pool over the cluster of `view`, naming chunks under `leases`. `reporter` is called for each bad shard that
-    /// a read meets; it is logged in any case.
+    /// a read meets, by the map that this process has; it is logged in any case. Call it within the runtime.
     pub fn new(env: &Env, view: Arc<ClusterView>, leases: Arc<LeaseHolder>, reporter: Reporter) -> Self {
         #[expect(clippy::cast_possible_truncation, reason = "any number will do")]
         let turn = AtomicUsize::new(env.random_u64() as usize);

@@ -3,6 +3,7 @@
 pub(crate) mod harness;
 
 mod bounds;
+mod cluster_views;
 mod deletes;
 mod reads;
 mod round_trips;

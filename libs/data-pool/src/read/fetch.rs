@@ -10,7 +10,7 @@ use types::ShardId;
 
 use crate::{
     BadShard, BadShardReason, ReadError,
-    cluster::{Group, shard_index},
+    cluster::{Group, Snapshot, shard_index},
     health::Use,
     limits::{READ_HEDGE, READ_TIMEOUT, WORK_SLICE},
     pool::Shared,
@@ -20,16 +20,29 @@ use crate::{
 /// The window's bytes in order, every cell verified.
 pub(crate) async fn fetch(shared: &Shared, window: &Window) -> Result<Vec<Bytes>, ReadError> {
     let snapshot = shared.view.snapshot();
+    let answer = fetch_by(shared, &snapshot, window).await;
+    match answer {
+        Err(ReadError::NotEnoughShards { .. } | ReadError::UnknownGroup { .. }) => {
+            // Shards may have moved meanwhile.
+            let newer = shared.view.snapshot();
+            if newer.epoch > snapshot.epoch { fetch_by(shared, &newer, window).await } else { answer }
+        }
+        answer => answer,
+    }
+}
+
+async fn fetch_by(shared: &Shared, snapshot: &Snapshot, window: &Window) -> Result<Vec<Bytes>, ReadError> {
     let Some(group) = snapshot.group(window.extent.group) else {
         return Err(ReadError::UnknownGroup { chunk: window.extent.chunk, group: window.extent.group });
     };
+    let deadline = shared.env.now().after(READ_TIMEOUT);
     let (first, end) = window.stripes();
-    match Fetch::new(shared, group, *window).run().await {
+    match Fetch::new(shared, group, *window, deadline).run().await {
         // Different stripes may have lost different shards; each may be whole enough by itself.
-        Err(ReadError::NotEnoughShards { .. }) if end - first > 1 => {
+        Err(ReadError::NotEnoughShards { .. }) if end - first > 1 && shared.env.now() < deadline => {
             let mut runs = Vec::new();
             for stripe in window.split() {
-                runs.extend(Fetch::new(shared, group, stripe).run().await?);
+                runs.extend(Fetch::new(shared, group, stripe, deadline).run().await?);
             }
             Ok(runs)
         }
@@ -56,6 +69,8 @@ struct Fetch<'a> {
     shared: &'a Shared,
     group: &'a Arc<Group>,
     window: Window,
+    /// When to stop waiting for any sufficient set of shards.
+    deadline: Instant,
     grid: Grid,
     standings: Vec<Standing>,
     /// What each shard was asked for and has not answered.
@@ -64,7 +79,7 @@ struct Fetch<'a> {
 }
 
 impl<'a> Fetch<'a> {
-    fn new(shared: &'a Shared, group: &'a Arc<Group>, window: Window) -> Self {
+    fn new(shared: &'a Shared, group: &'a Arc<Group>, window: Window, deadline: Instant) -> Self {
         let grid = Grid::new(window);
         let standing = |position| match group.place(position) {
             Some(place) if shared.health.avoids(place, Use::Read) => Standing::Avoided,
@@ -73,12 +88,11 @@ impl<'a> Fetch<'a> {
         };
         let standings = (0..grid.shards()).map(standing).collect();
         let asked = vec![Vec::new(); grid.shards()];
-        Self { shared, group, window, grid, standings, asked, answers: FuturesUnordered::new() }
+        Self { shared, group, window, deadline, grid, standings, asked, answers: FuturesUnordered::new() }
     }
 
     async fn run(mut self) -> Result<Vec<Bytes>, ReadError> {
-        let began = self.shared.env.now();
-        let mut hedge = began.after(READ_HEDGE);
+        let mut hedge = self.shared.env.now().after(READ_HEDGE);
         for shard in 0..self.window.extent.coding.data() {
             if let (Standing::Good, Some(stripes)) = (self.standings[shard], self.grid.wanted_stripes(shard))
             {
@@ -87,7 +101,7 @@ impl<'a> Fetch<'a> {
         }
         while let Some(lost) = self.unsolved() {
             let now = self.shared.env.now();
-            if now.since(began) >= READ_TIMEOUT {
+            if now >= self.deadline {
                 return Err(self.not_enough());
             }
             if now >= hedge {

@@ -104,6 +104,8 @@ pub(crate) enum Fault {
     Misplaced,
     /// Is full.
     Full,
+    /// Says that a shard is stable and keeps nothing of it.
+    Discard,
 }
 
 /// A chunk service with a fault that can be changed at any time, counting its calls.
@@ -165,6 +167,13 @@ impl ChunkService for Node {
                     }
                 });
                 self.kept.put_shard(disk, header, ShardBody::Stream(Box::pin(cells))).await
+            }
+            (Fault::Discard, ShardBody::Stream(mut cells)) => {
+                while let Some(cell) = cells.next().await {
+                    drop(cell?);
+                    self.env.sleep(Duration::from_millis(1)).await;
+                }
+                Ok(())
             }
             (Fault::NeverStable, body) => {
                 self.kept.put_shard(disk, header, body).await?;

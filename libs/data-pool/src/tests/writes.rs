@@ -14,7 +14,7 @@ use metadata_api::Metadata;
 use types::{Content, StorageClassName};
 
 use super::harness::{BodyError, Cluster, Fault, WHOLE, bytes, paused_env, pieces};
-use crate::{ClusterView, LeaseHolder, Pool, WriteError};
+use crate::{LeaseHolder, Pool, WriteError};
 
 const MIB: u64 = 1 << 20;
 
@@ -271,9 +271,11 @@ async fn groups_take_turns() {
     assert_eq!(used.len(), 8);
 }
 
-#[tokio::test]
-async fn an_unmapped_view_knows_no_class() {
-    let view = ClusterView::in_process(std::collections::HashMap::new());
-    assert_eq!(view.epoch(), 0);
-    assert!(view.snapshot().class(&StorageClassName::standard()).is_none());
+#[tokio::test(start_paused = true)]
+async fn writes_and_reads_may_move_between_threads() {
+    fn is_send(_: &impl Send) {}
+    let cluster = Cluster::new(3, "2+1", 1).await;
+    let original = bytes(MIB);
+    is_send(&cluster.write(&original));
+    is_send(&cluster.pool.delete(&[]));
 }

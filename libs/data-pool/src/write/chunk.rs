@@ -8,7 +8,7 @@ use chunk_api::{Cell, Error, ShardHeader};
 use erasure::Codec;
 use futures_util::Stream;
 use tokio::sync::mpsc::{self, error::TrySendError};
-use tracing::warn;
+use tracing::{debug, warn};
 use types::{Extent, MissingShard, ShardId};
 
 use crate::{
@@ -291,7 +291,11 @@ impl Ending {
     fn missing(&self, position: usize, outcome: &Outcome) -> MissingShard {
         let shard = ShardId { chunk: self.extent.chunk, index: shard_index(position) };
         let disk = self.group.disks.get(position).map(ToString::to_string);
-        warn!(%shard, disk, ?outcome, "shard left to repair");
+        match outcome {
+            // The disk was told of when it began to be avoided.
+            Outcome::Skipped => debug!(%shard, disk, "shard left to repair"),
+            outcome => warn!(%shard, disk, ?outcome, "shard left to repair"),
+        }
         MissingShard {
             shard,
             group: self.group.id,
