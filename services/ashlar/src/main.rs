@@ -1,2 +1,5 @@
-//! The one binary.
-fn main() {}
+//! The `ashlar` command.
+
+fn main() -> std::process::ExitCode {
+    ashlar::main()
+}

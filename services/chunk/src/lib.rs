@@ -1,1 +1,11 @@
-//! The chunk service: keeps erasure-coded shards on its media.
+//! The chunk service: keeps erasure-coded shards on its disks and serves them.
+//!
+//! It knows no bucket and no key and never decides placement; it tells the metadata service which disks it has.
+
+mod config;
+mod node;
+mod server;
+
+pub use config::Config;
+pub use node::ChunkNode;
+pub use server::{BindError, Server};

@@ -1,0 +1,51 @@
+//! `ashlar admin health`: a health check for images that have no curl.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use clap::Args;
+use env::Env;
+use http::{Request, StatusCode, Uri, header::HOST};
+use http_body_util::{BodyExt, Empty};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+
+use crate::Exit;
+
+const TIMEOUT: Duration = Duration::from_secs(3);
+
+/// The endpoint to ask.
+#[derive(Debug, Args)]
+pub(crate) struct Health {
+    /// An `http` URL, such as `http://127.0.0.1:9000/health/ready`.
+    url: Uri,
+}
+
+/// Asks, and fails with what was answered instead of 200.
+pub(crate) async fn run(env: &Env, health: &Health) -> Result<(), Exit> {
+    let failed = |reason: String| Exit::new(Exit::FAILED, format!("{}: {reason}", health.url));
+    match env.timeout(TIMEOUT, get(env, &health.url)).await {
+        Err(_) => Err(failed("no answer within 3 s".to_owned())),
+        Ok(Err(reason)) => Err(failed(reason)),
+        Ok(Ok((StatusCode::OK, _))) => Ok(()),
+        Ok(Ok((status, body))) => Err(failed(format!("{status} {}", body.trim()))),
+    }
+}
+
+async fn get(env: &Env, url: &Uri) -> Result<(StatusCode, String), String> {
+    let authority = url.authority().filter(|_| url.scheme_str() == Some("http")).ok_or("not an http URL")?;
+    let address = format!("{}:{}", authority.host(), authority.port_u16().unwrap_or(80));
+    let text = |error: &dyn std::error::Error| error.to_string();
+    let connection = env.connect(&address).await.map_err(|error| text(&error))?;
+    let (mut sender, driver) = http1::handshake(TokioIo::new(connection)).await.map_err(|error| text(&error))?;
+    env.spawn(driver);
+    let request = Request::get(url.path())
+        .header(HOST, authority.as_str())
+        .body(Empty::<Bytes>::new())
+        .map_err(|error| text(&error))?;
+    let response = sender.send_request(request).await.map_err(|error| text(&error))?;
+    let status = response.status();
+    let body = http_body_util::Limited::new(response.into_body(), 4096);
+    let body = body.collect().await.map_err(|error| error.to_string())?.to_bytes();
+    Ok((status, String::from_utf8_lossy(&body).into_owned()))
+}

@@ -1,0 +1,323 @@
+//! One connection to the server: HTTP/1.1 with keep-alive, each request signed.
+//!
+//! The connection is driven by the task that waits for the answer, not by one of its own: a request costs one wake-up
+//! of one task. It knows no S3 operation; those are in `s3.rs`.
+
+use std::{
+    fmt,
+    future::poll_fn,
+    pin::{Pin, pin},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use env::{Connection, Env};
+use http::{HeaderMap, Method, Request, StatusCode, Uri, header};
+use http_body_util::BodyExt;
+use hyper::{
+    body::{Body, Incoming},
+    client::conn::http1,
+};
+use hyper_util::rt::TokioIo;
+use rustls::pki_types::ServerName;
+use sigv4::{Credentials, Payload, Signer};
+use tokio_rustls::TlsConnector;
+
+use crate::bench::{
+    content::{Content, RequestBody},
+    endpoint::Endpoint,
+    xml,
+};
+
+/// Longest answer that is not an object: a page of a listing.
+const ANSWER_SIZE_MAX: usize = 16 << 20;
+/// Time to connect and agree on TLS.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Whom to talk to, and as whom. Shared by all connections of a run.
+pub(crate) struct Access {
+    pub(crate) env: Env,
+    pub(crate) endpoint: Endpoint,
+    pub(crate) tls: Option<(TlsConnector, ServerName<'static>)>,
+    pub(crate) credentials: Credentials,
+    pub(crate) region: String,
+    pub(crate) sign_payload: bool,
+}
+
+/// Why a request gave no good answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Failure {
+    /// The server answered with an error.
+    Status { status: StatusCode, code: String, message: String },
+    /// The connection could not be made, or broke.
+    Connection(String),
+    /// The answer took too long.
+    TimedOut,
+    /// The answer held other bytes than were stored.
+    Corrupt(String),
+    /// The answer is not what S3 answers.
+    Unexpected(String),
+}
+
+impl Failure {
+    /// The name under which it is counted: S3's error code where there is one.
+    pub(crate) fn code(&self) -> &str {
+        match self {
+            Self::Status { code, .. } => code,
+            Self::Connection(_) => "ConnectionFailed",
+            Self::TimedOut => "TimedOut",
+            Self::Corrupt(_) => "CorruptAnswer",
+            Self::Unexpected(_) => "UnexpectedAnswer",
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Status { status, code, message } if message.is_empty() => write!(f, "{code} ({status})"),
+            Self::Status { status, code, message } => write!(f, "{code}: {message} ({status})"),
+            Self::Connection(reason) => write!(f, "connection failed: {reason}"),
+            Self::TimedOut => f.write_str("no answer in the time allowed"),
+            Self::Corrupt(what) => write!(f, "corrupt answer: {what}"),
+            Self::Unexpected(what) => write!(f, "unexpected answer: {what}"),
+        }
+    }
+}
+
+/// A request, before it is signed.
+pub(crate) struct Call {
+    pub(crate) method: Method,
+    /// Path and query, percent-encoded.
+    pub(crate) target: String,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: RequestBody,
+}
+
+/// A good answer's head and, unless it was checked against a [`Content`], its body.
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+    /// From the first byte sent to the last byte received; hashing and signing come before.
+    pub(crate) latency: Duration,
+}
+
+/// One connection, made when it is first needed and again after it broke.
+pub(crate) struct Client<'a> {
+    access: &'a Access,
+    /// The signer of the present second; deriving its key costs more than using it.
+    signer: Option<(i64, Signer<'a>)>,
+    line: Option<Line>,
+}
+
+struct Line {
+    sender: http1::SendRequest<RequestBody>,
+    connection: Pin<Box<http1::Connection<TokioIo<Box<dyn Connection>>, RequestBody>>>,
+    ended: bool,
+}
+
+impl<'a> Client<'a> {
+    /// A client that has not connected yet.
+    pub(crate) fn new(access: &'a Access) -> Self {
+        Self { access, signer: None, line: None }
+    }
+
+    /// Connects, unless that was done before and the server has not hung up since.
+    pub(crate) async fn connect(&mut self) -> Result<(), Failure> {
+        self.line = self.open_line().await.map(Some)?;
+        Ok(())
+    }
+
+    async fn open_line(&mut self) -> Result<Line, Failure> {
+        if let Some(mut line) = self.line.take()
+            && !line.is_closed().await
+        {
+            return Ok(line);
+        }
+        self.access
+            .env
+            .timeout(CONNECT_TIMEOUT, Line::open(self.access))
+            .await
+            .map_err(|_| Failure::TimedOut)?
+    }
+
+    /// Sends a request and reads its answer. A body of a good answer is compared with `expected`, if given, and
+    /// dropped; else it is returned. Anything but 2xx is a failure. Not repeated: every failure counts.
+    pub(crate) async fn send(&mut self, call: Call, expected: Option<Content>) -> Result<Answer, Failure> {
+        let bytes = call.body.length() + expected.as_ref().map_or(0, Content::remaining);
+        let request = self.sign(call)?;
+        let mut line = self.open_line().await?;
+        let env = &self.access.env;
+        let begun = env.now();
+        let answer = env.timeout(time_allowed(bytes), line.exchange(request, expected)).await;
+        let mut answer = answer.map_err(|_| Failure::TimedOut)??;
+        answer.latency = env.now().since(begun);
+        // After a failure something may still be on its way; a new connection is cheaper than to find out.
+        self.line = Some(line);
+        Ok(answer)
+    }
+
+    fn sign(&mut self, call: Call) -> Result<Request<RequestBody>, Failure> {
+        let unsendable = |reason: &dyn fmt::Display| Failure::Unexpected(format!("cannot send: {reason}"));
+        let payload = if self.access.sign_payload { Payload::Sha256(sha256(&call.body)) } else { Payload::Unsigned };
+        let mut headers = call.headers;
+        headers.insert(header::HOST, self.access.endpoint.host_header().clone());
+        let (path, query) = match call.target.split_once('?') {
+            Some((path, query)) => (path, Some(query)),
+            None => (call.target.as_str(), None),
+        };
+        let signer = self.signer()?;
+        signer
+            .sign_headers(&call.method, path, query, &mut headers, payload)
+            .map_err(|error| unsendable(&error))?;
+        let uri: Uri = call.target.parse().map_err(|error| unsendable(&error))?;
+        let mut request = Request::new(call.body);
+        *request.method_mut() = call.method;
+        *request.uri_mut() = uri;
+        *request.headers_mut() = headers;
+        Ok(request)
+    }
+
+    fn signer(&mut self) -> Result<&Signer<'a>, Failure> {
+        let now_seconds = self.access.env.wall_clock_ms() / 1000;
+        if self.signer.as_ref().is_none_or(|(second, _)| *second != now_seconds) {
+            let signer = Signer::new(&self.access.credentials, &self.access.region, now_seconds)
+                .map_err(|error| Failure::Unexpected(format!("cannot sign: {error}")))?;
+            self.signer = Some((now_seconds, signer));
+        }
+        let (_, signer) = self.signer.as_ref().expect("it was set above");
+        Ok(signer)
+    }
+}
+
+impl Line {
+    async fn open(access: &Access) -> Result<Self, Failure> {
+        let failed = |error: &dyn std::error::Error| Failure::Connection(crate::exit::chain(error));
+        let stream = access.env.connect(&access.endpoint.address()).await.map_err(|error| failed(&error))?;
+        let stream: Box<dyn Connection> = match &access.tls {
+            Some((tls, name)) => {
+                Box::new(tls.connect(name.clone(), stream).await.map_err(|error| failed(&error))?)
+            }
+            None => stream,
+        };
+        let (sender, connection) =
+            http1::handshake(TokioIo::new(stream)).await.map_err(|error| failed(&error))?;
+        Ok(Self { sender, connection: Box::pin(connection), ended: false })
+    }
+
+    /// Whether the server has hung up, as far as the machine knows by now.
+    async fn is_closed(&mut self) -> bool {
+        let Self { sender, connection, ended } = self;
+        let mut driver = Driver { connection, ended };
+        poll_fn(|context| {
+            driver.advance(context);
+            Poll::Ready(*driver.ended || sender.is_closed())
+        })
+        .await
+    }
+
+    async fn exchange(
+        &mut self,
+        request: Request<RequestBody>,
+        expected: Option<Content>,
+    ) -> Result<Answer, Failure> {
+        let Self { sender, connection, ended } = self;
+        let mut driver = Driver { connection, ended };
+        driver.drive(sender.ready()).await.map_err(broken)?;
+        let response = driver.drive(sender.send_request(request)).await.map_err(broken)?;
+        let (head, mut body) = response.into_parts();
+        if !head.status.is_success() {
+            let text = collect(&mut driver, &mut body).await?;
+            return Err(xml::failure(head.status, &text));
+        }
+        let body = match expected {
+            Some(content) => compare(&mut driver, &mut body, content).await.map(|()| Bytes::new())?,
+            None => collect(&mut driver, &mut body).await?,
+        };
+        Ok(Answer { status: head.status, headers: head.headers, body, latency: Duration::ZERO })
+    }
+}
+
+/// Keeps a connection going while something is awaited on it.
+struct Driver<'a> {
+    connection: &'a mut Pin<Box<http1::Connection<TokioIo<Box<dyn Connection>>, RequestBody>>>,
+    ended: &'a mut bool,
+}
+
+impl Driver<'_> {
+    async fn drive<F: Future>(&mut self, future: F) -> F::Output {
+        let mut future = pin!(future);
+        poll_fn(|context| {
+            if let Poll::Ready(output) = future.as_mut().poll(context) {
+                return Poll::Ready(output);
+            }
+            self.advance(context);
+            future.as_mut().poll(context)
+        })
+        .await
+    }
+
+    /// Reads and writes as far as possible. An error reaches whoever awaits an answer by hyper's own ways.
+    fn advance(&mut self, context: &mut Context<'_>) {
+        if !*self.ended {
+            *self.ended = self.connection.as_mut().poll(context).is_ready();
+        }
+    }
+}
+
+async fn collect(driver: &mut Driver<'_>, body: &mut Incoming) -> Result<Bytes, Failure> {
+    let mut first = Bytes::new();
+    let mut rest: Vec<u8> = Vec::new();
+    while let Some(frame) = driver.drive(body.frame()).await {
+        let Ok(data) = frame.map_err(broken)?.into_data() else { continue };
+        if first.len() + rest.len() + data.len() > ANSWER_SIZE_MAX {
+            return Err(Failure::Unexpected(format!("it is longer than {ANSWER_SIZE_MAX} bytes")));
+        }
+        if first.is_empty() {
+            first = data;
+        } else {
+            rest.extend_from_slice(&data);
+        }
+    }
+    if rest.is_empty() { Ok(first) } else { Ok([&first[..], &rest[..]].concat().into()) }
+}
+
+async fn compare(driver: &mut Driver<'_>, body: &mut Incoming, mut expected: Content) -> Result<(), Failure> {
+    let length = expected.remaining();
+    if let Some(announced) = body.size_hint().exact().filter(|announced| *announced != length) {
+        return Err(Failure::Corrupt(format!("{announced} bytes instead of {length}")));
+    }
+    while let Some(frame) = driver.drive(body.frame()).await {
+        let Ok(data) = frame.map_err(broken)?.into_data() else { continue };
+        let offset = length - expected.remaining();
+        if !expected.matches(&data) {
+            return Err(Failure::Corrupt(format!("not what was stored, at byte {offset} or up to {} after", data.len())));
+        }
+    }
+    if expected.remaining() > 0 {
+        return Err(Failure::Corrupt(format!("{} bytes of {length} are missing", expected.remaining())));
+    }
+    Ok(())
+}
+
+/// Half a minute, and a second for each MiB: far slower than any server that works.
+fn time_allowed(bytes: u64) -> Duration {
+    Duration::from_secs(30 + (bytes >> 20))
+}
+
+fn broken(error: hyper::Error) -> Failure {
+    Failure::Connection(crate::exit::chain(&error))
+}
+
+fn sha256(body: &RequestBody) -> [u8; 32] {
+    use checksum::{ObjectHasher, Wanted};
+    let mut hasher = ObjectHasher::new(Wanted { payload_sha256: true, ..Wanted::default() });
+    match body {
+        RequestBody::Content(content) => content.clone().for_each(|piece| hasher.update(piece)),
+        RequestBody::Text(text) => hasher.update(text),
+    }
+    hasher.finish().payload_sha256().unwrap_or_default()
+}
+

@@ -1,0 +1,238 @@
+//! What objects hold: bytes that follow from an object's key and size, so that no copy of them has to be kept.
+//!
+//! One block of pseudo-random bytes is made once and shared. An object is that block read round and round from a
+//! place that a hash of key and size chooses. The block's length is a prime above 1 MiB, so two pieces of an object
+//! that start at different multiples of a power of two up to 1 MiB, such as two cells of a store, are equal only when
+//! they lie a terabyte or more apart: a piece in the wrong place is noticed, as is one of another object (but for one
+//! pair in a million). Sending is slicing and checking is comparing memory, both from the processor's cache, so that
+//! the load generator takes as little as possible of the machine it may share with the server.
+
+use std::{
+    convert::Infallible,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use hyper::body::{Body, Frame, SizeHint};
+
+/// Length after which the bytes of an object repeat: the first prime above 1 MiB.
+pub(crate) const PERIOD: usize = (1 << 20) + 7;
+/// Bytes handed to the connection at a time.
+const FRAME_SIZE: usize = 128 << 10;
+
+/// The bytes that all objects are cut from. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Pattern {
+    /// One period and the beginning of the next, so that every frame is one slice.
+    block: Bytes,
+}
+
+/// What one object holds, or a part or a range of it.
+#[derive(Debug, Clone)]
+pub(crate) struct Content {
+    block: Bytes,
+    /// Where in the period the next byte lies.
+    position: usize,
+    remaining: u64,
+}
+
+impl Pattern {
+    /// The same bytes every time.
+    pub(crate) fn new() -> Self {
+        let mut block: Vec<u8> = (0..PERIOD.div_ceil(8) as u64).flat_map(|n| mix(n).to_le_bytes()).collect();
+        block.truncate(PERIOD);
+        block.extend_from_within(..FRAME_SIZE);
+        Self { block: Bytes::from(block) }
+    }
+
+    /// The object `key` of `size` bytes.
+    pub(crate) fn object(&self, key: &str, size: u64) -> Content {
+        let hash = key.bytes().fold(mix(size), |hash, byte| mix(hash ^ u64::from(byte)));
+        Content { block: self.block.clone(), position: position(hash), remaining: size }
+    }
+}
+
+impl Content {
+    /// The `length` bytes from `offset`; both must lie within the content.
+    pub(crate) fn range(&self, offset: u64, length: u64) -> Self {
+        let position = position(self.position as u64 + offset % PERIOD as u64);
+        Self { block: self.block.clone(), position, remaining: length }
+    }
+
+    /// Bytes not yet taken.
+    pub(crate) fn remaining(&self) -> u64 {
+        self.remaining
+    }
+
+    /// Whether `received` is what comes next; moves past it if so.
+    pub(crate) fn matches(&mut self, mut received: &[u8]) -> bool {
+        if received.len() as u64 > self.remaining {
+            return false;
+        }
+        while !received.is_empty() {
+            let (start, end) = self.advance(received.len());
+            let (head, rest) = received.split_at(end - start);
+            if self.block.get(start..end) != Some(head) {
+                return false;
+            }
+            received = rest;
+        }
+        true
+    }
+
+    /// Gives every piece of the content to `take`, in order.
+    pub(crate) fn for_each(mut self, mut take: impl FnMut(&[u8])) {
+        while self.remaining > 0 {
+            let (start, end) = self.advance(FRAME_SIZE);
+            take(self.block.get(start..end).unwrap_or_default());
+        }
+    }
+
+    /// Takes up to `length` bytes, at least one if any remain, and says where in the block they lie.
+    fn advance(&mut self, length: usize) -> (usize, usize) {
+        let remaining = usize::try_from(self.remaining).unwrap_or(usize::MAX);
+        let length = length.min(FRAME_SIZE).min(remaining);
+        let start = self.position;
+        self.position = (start + length) % PERIOD;
+        self.remaining -= length as u64;
+        (start, start + length)
+    }
+}
+
+/// A request's body.
+#[derive(Debug, Clone)]
+pub(crate) enum RequestBody {
+    /// An object's bytes, or a part's.
+    Content(Content),
+    /// A short text, such as XML; empty for requests without a body.
+    Text(Bytes),
+}
+
+impl RequestBody {
+    /// No bytes.
+    pub(crate) fn empty() -> Self {
+        Self::Text(Bytes::new())
+    }
+
+    /// Length in bytes.
+    pub(crate) fn length(&self) -> u64 {
+        match self {
+            Self::Content(content) => content.remaining(),
+            Self::Text(text) => text.len() as u64,
+        }
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let data = match &mut *self {
+            _ if self.length() == 0 => return Poll::Ready(None),
+            Self::Content(content) => {
+                let (start, end) = content.advance(FRAME_SIZE);
+                content.block.slice(start..end)
+            }
+            Self::Text(text) => std::mem::take(text),
+        };
+        Poll::Ready(Some(Ok(Frame::data(data))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.length() == 0
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.length())
+    }
+}
+
+fn position(number: u64) -> usize {
+    usize::try_from(number % PERIOD as u64).unwrap_or_default()
+}
+
+/// A well-mixed function of `number`: the output step of SplitMix64 (Steele, Lea and Flood, "Fast Splittable
+/// Pseudorandom Number Generators", OOPSLA 2014).
+pub(crate) fn mix(number: u64) -> u64 {
+    let mut z = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Content, PERIOD, Pattern};
+
+    fn bytes_of(content: Content) -> Vec<u8> {
+        let mut out = Vec::new();
+        content.for_each(|piece| out.extend_from_slice(piece));
+        out
+    }
+
+    #[test]
+    fn the_period_is_a_prime() {
+        assert!((2..).take_while(|n| n * n <= PERIOD).all(|n| !PERIOD.is_multiple_of(n)));
+    }
+
+    #[test]
+    fn a_content_matches_itself_however_it_is_cut() {
+        let pattern = Pattern::new();
+        for size in [0, 1, 4096, PERIOD as u64 - 1, 3 * PERIOD as u64 + 17] {
+            let whole = bytes_of(pattern.object("a", size));
+            assert_eq!(whole.len() as u64, size);
+            for piece in [1_usize, 4095, 70_001, 1 << 20] {
+                if size > 1 << 20 && piece == 1 {
+                    continue;
+                }
+                let mut content = pattern.object("a", size);
+                assert!(whole.chunks(piece).all(|piece| content.matches(piece)), "{size} {piece}");
+                assert_eq!(content.remaining(), 0);
+            }
+        }
+    }
+
+    #[test]
+    fn one_changed_byte_a_shift_and_a_surplus_are_noticed() {
+        let pattern = Pattern::new();
+        let size = 2 * PERIOD as u64;
+        let mut whole = bytes_of(pattern.object("a", size));
+        assert!(!pattern.object("a", size).matches(&whole[1..]));
+        assert!(!pattern.object("a", size - 1).matches(&whole));
+        for place in [0, PERIOD - 1, PERIOD, whole.len() - 1] {
+            whole[place] ^= 1;
+            assert!(!pattern.object("a", size).matches(&whole), "{place}");
+            whole[place] ^= 1;
+        }
+        assert!(pattern.object("a", size).matches(&whole));
+    }
+
+    #[test]
+    fn keys_sizes_and_places_differ() {
+        let pattern = Pattern::new();
+        let first = bytes_of(pattern.object("a", 4096));
+        assert_ne!(first, bytes_of(pattern.object("b", 4096)));
+        assert_ne!(first, bytes_of(pattern.object("a", 8192).range(0, 4096)));
+        // Cells of 64 KiB within one object, over several periods.
+        let whole = bytes_of(pattern.object("a", 64 << 20));
+        let mut cells: Vec<&[u8]> = whole.chunks(64 << 10).collect();
+        cells.sort_unstable();
+        assert!(cells.windows(2).all(|pair| pair[0] != pair[1]));
+    }
+
+    #[test]
+    fn a_range_is_that_piece_of_the_whole() {
+        let pattern = Pattern::new();
+        let size = 3 * PERIOD as u64;
+        let whole = bytes_of(pattern.object("k", size));
+        for (offset, length) in [(0, 10), (PERIOD - 5, 10), (2 * PERIOD, PERIOD), (whole.len(), 0)] {
+            let range = pattern.object("k", size).range(offset as u64, length as u64);
+            assert_eq!(bytes_of(range), whole[offset..offset + length]);
+        }
+    }
+}

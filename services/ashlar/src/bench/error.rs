@@ -1,0 +1,131 @@
+//! Why a run could not be made or did not go well, and what to do about it.
+
+use std::{io, path::PathBuf};
+
+use crate::bench::{client::Failure, endpoint::EndpointError};
+
+/// A run that could not be made, or in which requests failed.
+#[derive(Debug, thiserror::Error)]
+pub enum BenchError {
+    /// Settings that do not go together or are out of bounds; the message says which and what is allowed.
+    #[error("{0}")]
+    Settings(String),
+    /// No endpoint was given. None is assumed: a load generator must not guess whom to load.
+    #[error("no endpoint: give --endpoint http://HOST:PORT, or set AWS_ENDPOINT_URL")]
+    EndpointMissing,
+    /// The endpoint is none.
+    #[error("the endpoint \"{text}\" {reason}")]
+    Endpoint {
+        /// What was given.
+        text: String,
+        /// What is wrong with it.
+        reason: EndpointError,
+    },
+    /// Keys are missing.
+    #[error(
+        "no credentials: give --access-key and --secret-key, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY \
+         (`ashlar server` prints both when it first starts)"
+    )]
+    CredentialsMissing,
+    /// The server does not answer.
+    #[error("cannot reach {endpoint}: {reason}; {advice}")]
+    Unreachable {
+        /// Where it should be.
+        endpoint: String,
+        /// What happened.
+        reason: Failure,
+        /// What to look at.
+        advice: &'static str,
+    },
+    /// The server refused the keys.
+    #[error("the server refused the credentials: {reason}; check --access-key, --secret-key, --region and this machine's clock")]
+    Refused {
+        /// What the server said.
+        reason: Failure,
+    },
+    /// The bucket could not be looked up, created or used.
+    #[error("cannot {action} bucket {bucket}: {reason}; name another one with --bucket")]
+    Bucket {
+        /// What was tried.
+        action: &'static str,
+        /// Its name.
+        bucket: String,
+        /// What the server said.
+        reason: Failure,
+    },
+    /// `--prepared` names a bucket that is not there.
+    #[error("there is no bucket {bucket}: store the objects first, by a run with --keep and without --prepared")]
+    NotPrepared {
+        /// Its name.
+        bucket: String,
+    },
+    /// Objects to read could not be stored, or are not there.
+    #[error("cannot prepare objects: {reason}")]
+    Prepare {
+        /// What the server said.
+        reason: String,
+    },
+    /// Some of what the run stored is still there.
+    #[error("could not clean up: {reason}; what is left is under {place}")]
+    Cleanup {
+        /// What the server said.
+        reason: Failure,
+        /// Bucket and prefix.
+        place: String,
+    },
+    /// The run ended, but requests failed; the table says which.
+    #[error("{failed} of {all} requests failed; the table above says how, and the server's log may say why")]
+    RequestsFailed {
+        /// How many failed.
+        failed: u64,
+        /// How many were made.
+        all: u64,
+    },
+    /// An object did not hold what was stored.
+    #[error("{count} answers held other bytes than were stored: this is data corruption, report it with the server's log")]
+    Corrupt {
+        /// How many.
+        count: u64,
+    },
+    /// The run ended before a single request was done.
+    #[error("interrupted before any request was done")]
+    Interrupted,
+    /// A watched process cannot be read.
+    #[error("cannot read process {pid} in /proc: {source}; --server-pid takes the id of a running process on this machine")]
+    Process {
+        /// Its id.
+        pid: u32,
+        /// Why.
+        source: io::Error,
+    },
+    /// Signals cannot be caught.
+    #[error("cannot catch Ctrl-C")]
+    Signals(#[source] io::Error),
+    /// The report could not be written.
+    #[error("cannot write the report")]
+    Output(#[source] io::Error),
+    /// A file of certificates cannot be read.
+    #[error("cannot read the certificates in {path}")]
+    ReadCertificates {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// A file of certificates has none.
+    #[error("{path} holds no certificate in PEM form; give --ca the authority that signed the server's certificate")]
+    NoCertificates {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The system's certificates were not found.
+    #[error("no certificates of trusted authorities found on this system; give --ca FILE, or --insecure for a test server")]
+    NoSystemCertificates,
+    /// TLS cannot be set up.
+    #[error("cannot set up TLS")]
+    Tls(#[source] rustls::Error),
+    /// The host is no name that a certificate could be for.
+    #[error("{0} is no host name that a certificate could name")]
+    TlsName(String),
+}

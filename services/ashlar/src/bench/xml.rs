@@ -1,0 +1,68 @@
+//! The little of S3's XML that a load generator reads. It looks for elements by name and builds no tree: the pages of
+//! a listing are long, and reading them must cost little beside making them.
+
+use http::StatusCode;
+
+use crate::bench::client::Failure;
+
+/// Longest error code and message that are kept.
+const TEXT_LENGTH_MAX: usize = 200;
+
+/// The text of the first element called `name`, as written: entities are not resolved.
+pub(crate) fn element<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    elements(text, name).next()
+}
+
+/// The texts of all elements called `name`, at any depth, in order.
+pub(crate) fn elements<'a>(text: &'a str, name: &str) -> impl Iterator<Item = &'a str> {
+    let open = format!("<{name}>");
+    let close = format!("</{name}>");
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let start = rest.find(&open)? + open.len();
+        let tail = rest.get(start..)?;
+        let end = tail.find(&close)?;
+        rest = tail.get(end + close.len()..)?;
+        tail.get(..end)
+    })
+}
+
+/// What an answer that is not 2xx says.
+pub(crate) fn failure(status: StatusCode, body: &[u8]) -> Failure {
+    let text = String::from_utf8_lossy(body);
+    let part = |name| element(&text, name).map(|found| found.chars().take(TEXT_LENGTH_MAX).collect::<String>());
+    // Answers to HEAD have no body.
+    let code = part("Code").unwrap_or_else(|| format!("HTTP{}", status.as_u16()));
+    Failure::Status { status, code, message: part("Message").unwrap_or_default() }
+}
+
+/// The failure that a 200 may still carry in its body, as CopyObject, CompleteMultipartUpload and DeleteObjects do.
+pub(crate) fn hidden_failure(status: StatusCode, body: &[u8]) -> Option<Failure> {
+    let text = String::from_utf8_lossy(body);
+    (text.contains("<Error>") || text.contains("<Error ")).then(|| failure(status, body))
+}
+
+#[cfg(test)]
+mod tests {
+    use http::StatusCode;
+
+    use super::{element, elements, failure, hidden_failure};
+
+    #[test]
+    fn elements_are_found_in_order_and_cut_off_ones_are_not() {
+        let text = "<a><Key>1</Key><x><Key>2</Key></x><Key></Key><Key>3";
+        assert_eq!(elements(text, "Key").collect::<Vec<_>>(), ["1", "2", ""]);
+        assert_eq!(element(text, "Nothing"), None);
+    }
+
+    #[test]
+    fn failures_are_named_by_code_or_by_status() {
+        let body = b"<Error><Code>SlowDown</Code><Message>Reduce your request rate.</Message></Error>";
+        let told = failure(StatusCode::SERVICE_UNAVAILABLE, body);
+        assert_eq!(told.code(), "SlowDown");
+        assert!(told.to_string().contains("Reduce your request rate"));
+        assert_eq!(failure(StatusCode::NOT_FOUND, b"").code(), "HTTP404");
+        assert_eq!(hidden_failure(StatusCode::OK, body).unwrap().code(), "SlowDown");
+        assert_eq!(hidden_failure(StatusCode::OK, b"<CopyObjectResult/>"), None);
+    }
+}

@@ -1,0 +1,78 @@
+//! Settings of the all-in-one server.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::Args;
+use gateway::FrontConfig;
+use service_kit::Secret;
+use types::Coding;
+
+/// Settings as the command line and the environment give them.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  ashlar server ./data
+  ashlar server --listen 0.0.0.0:9000 --tls-cert cert.pem --tls-key key.pem /data
+  ashlar server /disk1 /disk2 /disk3 /disk4")]
+pub(crate) struct Config {
+    /// Folders to keep data in; made if they are not there. One folder keeps single checksummed copies; with several,
+    /// best on disks of their own, objects are erasure coded across them.
+    #[arg(required = true, value_name = "DATA")]
+    data: Vec<PathBuf>,
+    #[command(flatten)]
+    front: FrontConfig,
+    /// The coding of objects, as data+parity, such as 4+2: any `parity` of the folders may be lost. Chosen from the
+    /// number of folders when it is not given; fixed at the first start.
+    #[arg(long, env = "ASHLAR_STANDARD_CODING", value_name = "K+M")]
+    coding: Option<Coding>,
+    /// Seconds that deleted and overwritten data is kept before its space is freed, so that reads in flight finish.
+    #[arg(long, env = "ASHLAR_GARBAGE_HOLD_SECONDS", default_value_t = 3600, value_name = "SECONDS")]
+    garbage_hold_seconds: u64,
+    /// The root user's access key id. Generated at the first start when it is not given. MINIO_ROOT_USER is understood
+    /// too.
+    #[arg(long, env = "ASHLAR_ROOT_USER", value_name = "ACCESS_KEY_ID", requires = "root_password")]
+    root_user: Option<String>,
+    /// The root user's secret access key. Generated at the first start when it is not given. MINIO_ROOT_PASSWORD is
+    /// understood too.
+    #[arg(
+        long,
+        env = "ASHLAR_ROOT_PASSWORD",
+        hide_env_values = true,
+        value_name = "SECRET_ACCESS_KEY",
+        requires = "root_user"
+    )]
+    root_password: Option<Secret>,
+}
+
+/// Settings, resolved.
+#[derive(Debug, Clone)]
+pub struct EmbeddedConfig {
+    /// Folders to keep data in.
+    pub data: Vec<PathBuf>,
+    /// What clients connect to.
+    pub front: FrontConfig,
+    /// The coding of objects; chosen from the number of folders when `None`.
+    pub coding: Option<Coding>,
+    /// How long garbage is kept.
+    pub garbage_hold: Duration,
+    /// The root user's name and secret, when they are given.
+    pub root: Option<(String, Secret)>,
+}
+
+impl Config {
+    /// Adds MinIO's names of the root user, so that a deployment can be switched by its image alone.
+    pub(crate) fn resolve(self) -> EmbeddedConfig {
+        let given = self.root_user.zip(self.root_password);
+        let minio = || {
+            let user = std::env::var("MINIO_ROOT_USER").ok()?;
+            Some((user, Secret::new(std::env::var("MINIO_ROOT_PASSWORD").ok()?)))
+        };
+        EmbeddedConfig {
+            data: self.data,
+            front: self.front,
+            coding: self.coding,
+            garbage_hold: Duration::from_secs(self.garbage_hold_seconds),
+            root: given.or_else(minio),
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! The data folders: which one is home, who holds them, and which version wrote them.
+//!
+//! The home folder is the first one at the first start. It holds
+//!
+//! ```text
+//! ashlar.json        format version and identity of the installation
+//! lock               held while a server runs
+//! credentials.json   the root user, when it was generated
+//! metadata.db        buckets, keys and versions
+//! shards/            the first disk
+//! ```
+//!
+//! Every other folder holds `shards/` alone.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+use env::{DirectoryLock, Env};
+use serde::{Deserialize, Serialize};
+
+/// The format of the home folder. A higher one was written by a newer version.
+const FORMAT: u32 = 1;
+
+const IDENTITY: &str = "ashlar.json";
+const IDENTITY_LENGTH_MAX: usize = 64 << 10;
+
+/// An opened installation; nobody else has it open.
+#[derive(Debug)]
+pub(crate) struct Installation {
+    home: PathBuf,
+    folders: Vec<PathBuf>,
+    cluster: [u8; 16],
+    _lock: DirectoryLock,
+}
+
+/// The folders cannot be used. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum InstallationError {
+    /// A file or folder cannot be read or written.
+    #[error("cannot use {path}; check that the folder is writable and its disk is not full")]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// Another process has it open.
+    #[error("{path} is in use by another ashlar process; stop that one first, or choose another folder")]
+    InUse {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A newer version wrote it.
+    #[error("{path} was written by a newer version of ashlar (format {found}, this one knows {FORMAT}); nothing was changed: upgrade ashlar")]
+    Newer {
+        /// The folder.
+        path: PathBuf,
+        /// Its format.
+        found: u32,
+    },
+    /// The identity file cannot be understood.
+    #[error("{path} is damaged; restore it from a backup")]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Two folders claim to be home.
+    #[error("{first} and {second} belong to two different installations; give the folders of one")]
+    TwoHomes {
+        /// One.
+        first: PathBuf,
+        /// The other.
+        second: PathBuf,
+    },
+    /// The same folder is given twice.
+    #[error("{path} is given twice")]
+    Repeated {
+        /// The folder.
+        path: PathBuf,
+    },
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Identity {
+    format: u32,
+    cluster: String,
+}
+
+impl Installation {
+    /// Makes what is not there, takes the lock and checks the format. Blocks.
+    pub(crate) fn open(env: &Env, folders: &[PathBuf]) -> Result<Self, InstallationError> {
+        let disk = env.disk();
+        for (at, folder) in folders.iter().enumerate() {
+            disk.create_directory(folder).map_err(failed(folder))?;
+            if folders[..at].contains(folder) {
+                return Err(InstallationError::Repeated { path: folder.clone() });
+            }
+        }
+        let home = find_home(env, folders)?;
+        let lock = disk.lock(&home.join("lock")).map_err(|source| match source.kind() {
+            io::ErrorKind::WouldBlock => InstallationError::InUse { path: home.clone() },
+            _ => InstallationError::Io { path: home.clone(), source },
+        })?;
+        let cluster = identity(env, &home.join(IDENTITY))?;
+        Ok(Self { home, folders: folders.to_vec(), cluster, _lock: lock })
+    }
+
+    /// The home folder.
+    pub(crate) fn home(&self) -> &Path {
+        &self.home
+    }
+
+    /// Where the root user's generated credentials are.
+    pub(crate) fn credentials(&self) -> PathBuf {
+        self.home.join("credentials.json")
+    }
+
+    /// Where the embedded database is.
+    pub(crate) fn database(&self) -> PathBuf {
+        self.home.join("metadata.db")
+    }
+
+    /// The folders of the disks.
+    pub(crate) fn disks(&self) -> Vec<PathBuf> {
+        self.folders.iter().map(|folder| folder.join("shards")).collect()
+    }
+
+    /// What this installation's disks are marked with.
+    pub(crate) fn cluster(&self) -> [u8; 16] {
+        self.cluster
+    }
+}
+
+fn failed(path: &Path) -> impl Fn(io::Error) -> InstallationError + '_ {
+    |source| InstallationError::Io { path: path.to_owned(), source }
+}
+
+/// The folder that has an identity, wherever it stands in the list; the first one when none has.
+fn find_home(env: &Env, folders: &[PathBuf]) -> Result<PathBuf, InstallationError> {
+    let mut home: Option<&PathBuf> = None;
+    for folder in folders {
+        let path = folder.join(IDENTITY);
+        if env.disk().exists(&path).map_err(failed(&path))? {
+            if let Some(first) = home {
+                return Err(InstallationError::TwoHomes { first: first.clone(), second: folder.clone() });
+            }
+            home = Some(folder);
+        }
+    }
+    Ok(home.unwrap_or(&folders[0]).clone())
+}
+
+/// Reads the identity, or makes one.
+fn identity(env: &Env, path: &Path) -> Result<[u8; 16], InstallationError> {
+    let damaged = || InstallationError::Damaged { path: path.to_owned() };
+    if env.disk().exists(path).map_err(failed(path))? {
+        let contents = env.disk().read_small(path, IDENTITY_LENGTH_MAX).map_err(failed(path))?;
+        let format = serde_json::from_slice::<serde_json::Value>(&contents).map_err(|_| damaged())?;
+        let found = format["format"].as_u64().and_then(|format| u32::try_from(format).ok()).ok_or_else(damaged)?;
+        if found > FORMAT {
+            let path = path.parent().unwrap_or(path).to_owned();
+            return Err(InstallationError::Newer { path, found });
+        }
+        let identity: Identity = serde_json::from_slice(&contents).map_err(|_| damaged())?;
+        let mut cluster = [0; 16];
+        hex::decode_to_slice(&identity.cluster, &mut cluster).map_err(|_| damaged())?;
+        return Ok(cluster);
+    }
+    let cluster = env.random_bytes();
+    let identity = Identity { format: FORMAT, cluster: hex::encode(cluster) };
+    let contents = serde_json::to_vec_pretty(&identity).map_err(|_| damaged())?;
+    env.disk().replace_small(path, &contents).map_err(failed(path))?;
+    Ok(cluster)
+}

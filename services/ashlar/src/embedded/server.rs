@@ -1,0 +1,271 @@
+//! The wiring of the all-in-one server: every contract by its in-process implementation.
+
+use std::{collections::HashMap, io, net::SocketAddr, sync::Arc, time::Duration};
+
+use chunk::ChunkNode;
+use chunk_api::ChunkService;
+use data_pool::{ClusterView, LeaseHolder, Pool};
+use env::{Env, Task};
+use gateway::{CredentialError, Credentials, Gateway};
+use metadata::{MetadataStore, StoreConfig};
+use metadata_api::{Metadata, StorageClass, StorageClassDefinition};
+use placement::default_coding;
+use service_kit::Shutdown;
+use shard_store::{ClusterId, DiskOptions, OpenError};
+use types::{Coding, FailureDomain, NodeId, StorageClassName};
+use worker::Worker;
+
+use super::{
+    EmbeddedConfig, RootCredentials, credentials,
+    installation::{Installation, InstallationError},
+};
+use crate::{Exit, exit::chain};
+
+/// How often the state of the disks is told to the metadata store.
+const HEARTBEAT: Duration = Duration::from_secs(5);
+
+/// Longest wait for the first lease at start.
+const LEASE_WAIT: Duration = Duration::from_secs(10);
+
+/// A started server; it serves from [`Embedded::run`] on.
+pub struct Embedded {
+    env: Env,
+    installation: Installation,
+    root: RootCredentials,
+    region: String,
+    class: StorageClass,
+    folders: usize,
+    server: gateway::Server,
+    worker: Worker,
+    node: Arc<ChunkNode>,
+    heartbeat: Task<()>,
+}
+
+/// The server cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The folders cannot be used.
+    #[error(transparent)]
+    Installation(#[from] InstallationError),
+    /// A disk cannot be opened.
+    #[error("cannot open a disk: {0}")]
+    Disk(String, u8),
+    /// The database cannot be used.
+    #[error("the embedded database in {path} cannot be used: {reason}")]
+    Metadata {
+        /// The home folder.
+        path: String,
+        /// Why.
+        reason: String,
+    },
+    /// The root user's name or secret is not usable.
+    #[error(transparent)]
+    Credentials(#[from] CredentialError),
+    /// The coding needs more folders.
+    #[error("coding {coding} needs {} folders and {folders} are given; give more folders or another --coding", coding.total())]
+    TooFewFolders {
+        /// The coding.
+        coding: Coding,
+        /// Folders given.
+        folders: usize,
+    },
+    /// The listener cannot be set up.
+    #[error(transparent)]
+    Bind(#[from] gateway::BindError),
+    /// No lease could be had in time.
+    #[error("the metadata store gave no lease within {} s", LEASE_WAIT.as_secs())]
+    NoLease,
+}
+
+impl StartError {
+    /// The exit that tells of it.
+    pub(crate) fn into_exit(self) -> Exit {
+        match &self {
+            Self::Installation(InstallationError::InUse { .. }) => Exit::because(Exit::IN_USE, &self),
+            Self::Installation(InstallationError::Newer { .. }) => Exit::because(Exit::NEWER, &self),
+            Self::Installation(_) | Self::Metadata { .. } => Exit::because(Exit::DATA, &self),
+            Self::Disk(_, code) => Exit::because(*code, &self),
+            Self::Bind(gateway::BindError::Listen { .. }) => {
+                Exit::new(Exit::ADDRESS, format!("{}; choose another with --listen", chain(&self)))
+            }
+            Self::Bind(_) | Self::Credentials(_) | Self::TooFewFolders { .. } | Self::NoLease => {
+                Exit::because(Exit::FAILED, &self)
+            }
+        }
+    }
+}
+
+impl Embedded {
+    /// Opens the data, wires the services and binds the listener.
+    pub async fn start(env: Env, config: EmbeddedConfig) -> Result<Self, StartError> {
+        let (installation, root) = open_installation(&env, &config).await?;
+        let credentials = Credentials::root(&root.user, root.password.clone())?;
+        let metadata: Arc<dyn Metadata> = Arc::new(open_metadata(&env, &installation, &config).await?);
+        let node = Arc::new(open_disks(&env, &installation).await?);
+
+        register(&*metadata, &node).await.map_err(|error| metadata_failed(&installation, &error))?;
+        let class = standard_class(&*metadata, &installation, &config).await?;
+
+        let services: HashMap<NodeId, Arc<dyn ChunkService>> =
+            HashMap::from([(node.node(), node.clone() as Arc<dyn ChunkService>)]);
+        let view = Arc::new(ClusterView::in_process(services));
+        view.refresh(&*metadata).await.map_err(|error| metadata_failed(&installation, &error))?;
+        let heartbeat = env.spawn(beat(env.clone(), metadata.clone(), node.clone(), view.clone()));
+        let leases = Arc::new(LeaseHolder::start(&env, metadata.clone(), "server"));
+        env.timeout(LEASE_WAIT, leases.held()).await.map_err(|_| StartError::NoLease)?;
+        let pool = Pool::new(&env, view, leases, Arc::new(|_| ()));
+
+        let gateway = Gateway::new(env.clone(), &config.front, credentials, metadata.clone(), pool.clone());
+        let server = gateway::Server::bind(env.clone(), &config.front, Arc::new(gateway)).await?;
+        let worker = Worker::new(env.clone(), metadata, pool);
+        let (region, folders) = (config.front.region.clone(), config.data.len());
+        Ok(Self { env, installation, root, region, class, folders, server, worker, node, heartbeat })
+    }
+
+    /// The address that is bound.
+    pub fn address(&self) -> SocketAddr {
+        self.server.address()
+    }
+
+    /// The URL that clients use.
+    pub fn endpoint(&self) -> String {
+        format!("{}://{}", self.server.scheme(), self.server.address())
+    }
+
+    /// The root user.
+    pub fn root(&self) -> &RootCredentials {
+        &self.root
+    }
+
+    /// The region.
+    pub(crate) fn region(&self) -> &str {
+        &self.region
+    }
+
+    /// How objects are kept, in words.
+    pub(crate) fn storage(&self) -> String {
+        let coding = self.class.definition.coding;
+        let folders = self.folders;
+        let unused = folders.saturating_sub(coding.total());
+        let kept = match (coding.data(), coding.parity()) {
+            (1, 0) => "single checksummed copies: a lost disk loses its objects".to_owned(),
+            (1, parity) => format!("{} copies: any {parity} of their folders may be lost", parity + 1),
+            (_, parity) => format!("coded {coding} across folders: any {parity} of them may be lost"),
+        };
+        if coding == Coding::SINGLE && unused > 0 {
+            return format!("{folders} folders, {kept}; the coding was chosen at the first start");
+        }
+        format!("{folders} folder{}, {kept}", if folders == 1 { "" } else { "s" })
+    }
+
+    /// Serves until the stop begins, then finishes what is under way and lets the data go.
+    pub async fn run(self, shutdown: Shutdown) {
+        let worker = self.env.spawn(self.worker.run(shutdown.clone()));
+        self.server.run(shutdown).await;
+        worker.await;
+        self.heartbeat.abort();
+        self.node.close().await;
+        drop(self.installation);
+    }
+}
+
+async fn open_installation(
+    env: &Env,
+    config: &EmbeddedConfig,
+) -> Result<(Installation, RootCredentials), InstallationError> {
+    let (own_env, data, given) = (env.clone(), config.data.clone(), config.root.clone());
+    let home = config.data.first().cloned().unwrap_or_default();
+    let opening = env.spawn_blocking(move || {
+        let installation = Installation::open(&own_env, &data)?;
+        let root = credentials::resolve(&own_env, &installation.credentials(), given)?;
+        Ok((installation, root))
+    });
+    let gone = || InstallationError::Io { path: home, source: io::Error::other("opening was given up") };
+    opening.await.unwrap_or_else(|| Err(gone()))
+}
+
+fn metadata_failed(installation: &Installation, error: &metadata_api::Error) -> StartError {
+    StartError::Metadata { path: installation.home().display().to_string(), reason: error.to_string() }
+}
+
+async fn open_metadata(
+    env: &Env,
+    installation: &Installation,
+    config: &EmbeddedConfig,
+) -> Result<MetadataStore, StartError> {
+    let url = format!("sqlite:{}", installation.database().display());
+    let store = StoreConfig { garbage_hold: config.garbage_hold, ..StoreConfig::new(url) };
+    MetadataStore::open(env.clone(), store).await.map_err(|error| metadata_failed(installation, &error))
+}
+
+async fn open_disks(env: &Env, installation: &Installation) -> Result<ChunkNode, StartError> {
+    let options = installation.disks().into_iter().map(|directory| DiskOptions {
+        cluster: Some(ClusterId(installation.cluster())),
+        ..DiskOptions::new(directory)
+    });
+    // One process is one node, whatever folders it is given.
+    let node = ChunkNode::open(env, NodeId(installation.cluster()), options.collect()).await;
+    for (_, error) in node.unopened() {
+        let code = match error {
+            OpenError::Newer { .. } => Exit::NEWER,
+            OpenError::Locked { .. } => Exit::IN_USE,
+            _ if node.is_empty() => Exit::DATA,
+            _ => continue,
+        };
+        return Err(StartError::Disk(chain(error), code));
+    }
+    Ok(node)
+}
+
+fn domain() -> FailureDomain {
+    "local/local/local/server".parse().expect("four plain names")
+}
+
+async fn register(metadata: &dyn Metadata, node: &ChunkNode) -> Result<(), metadata_api::Error> {
+    metadata.register_node(node.registration("", &domain()).await).await
+}
+
+/// Tells the metadata store of the disks and takes in what changed, again and again.
+async fn beat(env: Env, metadata: Arc<dyn Metadata>, node: Arc<ChunkNode>, view: Arc<ClusterView>) {
+    loop {
+        env.sleep(HEARTBEAT).await;
+        if let Err(error) = register(&*metadata, &node).await {
+            tracing::warn!(%error, "the disks' state was not recorded");
+        }
+        if let Err(error) = view.refresh(&*metadata).await {
+            tracing::warn!(%error, "the cluster map was not refreshed");
+        }
+    }
+}
+
+/// The class STANDARD: as it was defined at the first start, or defined now.
+async fn standard_class(
+    metadata: &dyn Metadata,
+    installation: &Installation,
+    config: &EmbeddedConfig,
+) -> Result<StorageClass, StartError> {
+    let failed = |error| metadata_failed(installation, &error);
+    if let Some(class) = find_standard(metadata).await.map_err(failed)? {
+        return Ok(class);
+    }
+    let folders = config.data.len();
+    let coding = config.coding.unwrap_or_else(|| default_coding(folders));
+    if coding.total() > folders {
+        return Err(StartError::TooFewFolders { coding, folders });
+    }
+    let definition = StorageClassDefinition {
+        name: StorageClassName::standard(),
+        coding,
+        inline_limit_bytes: 1 << 10,
+        whole_limit_bytes: 64 << 10,
+        groups: placement::GROUPS_DEFAULT,
+    };
+    metadata.define_storage_class(definition).await.map_err(failed)?;
+    let missing = || metadata_api::Error::Internal { reason: "the storage class was not defined".to_owned() };
+    find_standard(metadata).await.map_err(failed)?.ok_or_else(|| failed(missing()))
+}
+
+async fn find_standard(metadata: &dyn Metadata) -> Result<Option<StorageClass>, metadata_api::Error> {
+    let map = metadata.cluster_map(None).await?.unwrap_or_default();
+    Ok(map.classes.into_iter().find(|class| class.definition.name == StorageClassName::standard()))
+}

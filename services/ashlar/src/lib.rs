@@ -1,0 +1,14 @@
+//! The one binary's parts: the command line, the all-in-one server, the services as processes, the operator's tools.
+//!
+//! This is the only crate that knows every service. It wires contracts to implementations, in process or over the
+//! network, and holds no logic of storage itself.
+
+mod admin;
+mod cli;
+mod embedded;
+mod exit;
+mod roles;
+
+pub use cli::{command, main};
+pub use embedded::{Embedded, EmbeddedConfig, RootCredentials, StartError};
+pub use exit::Exit;

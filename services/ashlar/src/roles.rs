@@ -1,0 +1,105 @@
+//! The services of a cluster as processes of their own: contracts wired over the network.
+
+use std::sync::Arc;
+
+use chunk_api::{
+    ChunkService,
+    client::{Client, ClientOptions},
+};
+use data_pool::{ClusterView, Follower, LeaseHolder, Pool};
+use env::Env;
+use gateway::{Credentials, Gateway};
+use metadata_api::{Metadata, Token};
+use service_kit::{ClusterSecret, shutdown_on_signals};
+
+use crate::{Exit, exit::chain};
+
+/// The cluster as a gateway or worker reaches it, kept up to date in the background.
+struct Cluster {
+    metadata: Arc<dyn Metadata>,
+    pool: Pool,
+    _follower: Follower,
+}
+
+impl Cluster {
+    fn connect(env: &Env, metadata: &[String], secret: &ClusterSecret, holder: &str) -> Result<Self, Exit> {
+        let metadata = metadata_client(env, metadata, secret)?;
+        let token = secret.token("chunk");
+        let (own_env, connect_env) = (env.clone(), env.clone());
+        let view = Arc::new(ClusterView::networked(move |address| -> Arc<dyn ChunkService> {
+            let client = Client::new(connect_env.clone(), address, &token, ClientOptions::default());
+            Arc::new(client.expect("a derived token is hexadecimal"))
+        }));
+
+        let follower = Follower::start(env, metadata.clone(), view.clone());
+        let leases = Arc::new(LeaseHolder::start(env, metadata.clone(), holder));
+        let pool = Pool::new(&own_env, view, leases, Arc::new(|_| ()));
+        Ok(Self { metadata, pool, _follower: follower })
+    }
+}
+
+/// A client of the metadata services, which connects when it is first used.
+fn metadata_client(env: &Env, addresses: &[String], secret: &ClusterSecret) -> Result<Arc<dyn Metadata>, Exit> {
+    let token = Token::new(&secret.token("metadata")).map_err(|error| Exit::because(Exit::FAILED, &error))?;
+    let client = metadata_api::client::connect(env.clone(), addresses.to_vec(), token)
+        .map_err(|error| Exit::because(Exit::FAILED, &error))?;
+    Ok(Arc::new(client))
+}
+
+fn signals(env: &Env) -> Result<service_kit::Shutdown, Exit> {
+    shutdown_on_signals(env).map_err(|error| Exit::because(Exit::FAILED, &error))
+}
+
+fn bind_failed(error: &dyn std::error::Error) -> Exit {
+    Exit::new(Exit::ADDRESS, format!("{}; choose another with --listen", chain(error)))
+}
+
+/// Runs a gateway until it is told to stop.
+pub(crate) async fn gateway(env: Env, config: gateway::Config) -> Result<(), Exit> {
+    let shutdown = signals(&env)?;
+    let credentials = Credentials::root(&config.root_user, config.root_password)
+        .map_err(|error| Exit::because(Exit::FAILED, &error))?;
+    let holder = format!("gateway {:016x}", env.random_u64());
+    let cluster = Cluster::connect(&env, &config.metadata, &config.cluster_secret, &holder)?;
+    let gateway =
+        Gateway::new(env.clone(), &config.front, credentials, cluster.metadata.clone(), cluster.pool.clone());
+    let server = gateway::Server::bind(env, &config.front, Arc::new(gateway)).await;
+    let server = server.map_err(|error| bind_failed(&error))?;
+    tracing::info!(endpoint = format!("{}://{}", server.scheme(), server.address()), "gateway is listening");
+    server.run(shutdown).await;
+    Ok(())
+}
+
+/// Runs a metadata service until it is told to stop.
+pub(crate) async fn metadata(env: Env, config: metadata::Config) -> Result<(), Exit> {
+    let shutdown = signals(&env)?;
+    let server = metadata::Server::bind(env, config).await;
+    let server = server.map_err(|error| Exit::because(Exit::FAILED, &error))?;
+    tracing::info!(address = %server.address(), "metadata service is listening");
+    server.run(shutdown).await;
+    Ok(())
+}
+
+/// Runs a chunk service until it is told to stop.
+pub(crate) async fn chunk(env: Env, config: chunk::Config) -> Result<(), Exit> {
+    let shutdown = signals(&env)?;
+    let metadata = metadata_client(&env, &config.metadata, &config.cluster_secret)?;
+    let server = chunk::Server::bind(env, config, metadata).await;
+    let server = server.map_err(|error| Exit::because(Exit::DATA, &error))?;
+    tracing::info!(address = %server.address(), "chunk service is listening");
+    server.run(shutdown).await;
+    Ok(())
+}
+
+/// Runs a worker until it is told to stop.
+pub(crate) async fn worker(env: Env, config: worker::Config) -> Result<(), Exit> {
+    let shutdown = signals(&env)?;
+    let holder = format!("worker {:016x}", env.random_u64());
+    let cluster = Cluster::connect(&env, &config.metadata, &config.cluster_secret, &holder)?;
+    let worker = worker::Worker::new(env, cluster.metadata.clone(), cluster.pool.clone());
+    let server = worker::Server::bind(worker, config.health_listen).await;
+    let server = server.map_err(|error| Exit::new(Exit::ADDRESS, chain(&error)))?;
+    tracing::info!(health = %server.address(), "worker is running");
+    server.run(shutdown).await;
+    Ok(())
+}

@@ -1,0 +1,129 @@
+//! A chunk node: several disks behind one contract.
+
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use async_trait::async_trait;
+use chunk_api::{Cell, CellRange, ChunkService, DiskStatus, Error, ShardBody, ShardHeader, ShardSummary};
+use env::Env;
+use metadata_api::{DiskRegistration, NodeRegistration};
+use shard_store::{DiskOptions, DiskStore, OpenError, ShardStore};
+use types::{DiskId, FailureDomain, NodeId, ShardId};
+
+/// The chunk service's contract over the disks of this process. One bad disk does not take the others down.
+pub struct ChunkNode {
+    node: NodeId,
+    disks: HashMap<DiskId, Arc<dyn ShardStore>>,
+    unopened: Vec<(PathBuf, OpenError)>,
+}
+
+impl ChunkNode {
+    /// Opens the disks, one after the other. Those that cannot be opened are left out; see [`ChunkNode::unopened`].
+    pub async fn open(env: &Env, node: NodeId, disks: Vec<DiskOptions>) -> Self {
+        let mut opened: HashMap<DiskId, Arc<dyn ShardStore>> = HashMap::new();
+        let mut unopened = Vec::new();
+        for options in disks {
+            let directory = options.directory.clone();
+            match DiskStore::open(env, options).await {
+                Ok(store) => {
+                    opened.insert(store.disk(), Arc::new(store));
+                }
+                Err(error) => {
+                    tracing::error!(directory = %directory.display(), %error, "disk not opened");
+                    unopened.push((directory, error));
+                }
+            }
+        }
+        Self { node, disks: opened, unopened }
+    }
+
+    /// The node's identity.
+    pub fn node(&self) -> NodeId {
+        self.node
+    }
+
+    /// The directories that could not be opened, and why.
+    pub fn unopened(&self) -> impl Iterator<Item = (&Path, &OpenError)> {
+        self.unopened.iter().map(|(directory, error)| (directory.as_path(), error))
+    }
+
+    /// Number of disks that are open.
+    pub fn len(&self) -> usize {
+        self.disks.len()
+    }
+
+    /// Whether no disk is open.
+    pub fn is_empty(&self) -> bool {
+        self.disks.is_empty()
+    }
+
+    /// What the node tells the metadata service of itself now.
+    pub async fn registration(&self, address: &str, domain: &FailureDomain) -> NodeRegistration {
+        let mut disks = Vec::with_capacity(self.disks.len());
+        for store in self.disks.values() {
+            let status = store.status().await;
+            disks.push(DiskRegistration {
+                disk: status.disk,
+                medium: status.medium,
+                capacity_bytes: status.capacity_bytes,
+                available_bytes: status.available_bytes,
+                writable: status.writable,
+            });
+        }
+        disks.sort_by_key(|disk| disk.disk);
+        NodeRegistration { node: self.node, address: address.to_owned(), domain: domain.clone(), disks }
+    }
+
+    /// Finishes what is under way and lets the disks go.
+    pub async fn close(&self) {
+        for store in self.disks.values() {
+            store.close().await;
+        }
+    }
+
+    fn disk(&self, disk: DiskId) -> Result<&Arc<dyn ShardStore>, Error> {
+        self.disks.get(&disk).ok_or(Error::DiskNotFound { disk })
+    }
+}
+
+#[async_trait]
+impl ChunkService for ChunkNode {
+    async fn put_shard(&self, disk: DiskId, header: ShardHeader, body: ShardBody) -> Result<(), Error> {
+        self.disk(disk)?.put(header, body).await
+    }
+
+    async fn read_cells(&self, disk: DiskId, shard: ShardId, cells: CellRange) -> Result<Vec<Cell>, Error> {
+        self.disk(disk)?.read_cells(shard, cells).await
+    }
+
+    async fn delete_shards(&self, disk: DiskId, shards: &[ShardId]) -> Result<(), Error> {
+        self.disk(disk)?.delete(shards).await
+    }
+
+    async fn list_shards(
+        &self,
+        disk: DiskId,
+        after: Option<ShardId>,
+        limit: usize,
+    ) -> Result<Vec<ShardSummary>, Error> {
+        self.disk(disk)?.list(after, limit).await
+    }
+
+    async fn disks(&self) -> Result<Vec<DiskStatus>, Error> {
+        let mut statuses = Vec::with_capacity(self.disks.len());
+        for store in self.disks.values() {
+            statuses.push(store.status().await);
+        }
+        statuses.sort_by_key(|status| status.disk);
+        Ok(statuses)
+    }
+}
+
+impl std::fmt::Debug for ChunkNode {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ChunkNode({}, {} disks)", self.node, self.disks.len())
+    }
+}

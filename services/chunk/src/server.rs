@@ -1,0 +1,182 @@
+//! The chunk service as a process: its node over the network, its heartbeat, its health.
+
+use std::{
+    io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use chunk_api::server::ChunkServer;
+use env::{Env, Listener};
+use metadata_api::Metadata;
+use service_kit::{HttpLimits, HttpServer, Readiness, Shutdown, serve_health};
+use shard_store::DiskOptions;
+use types::{FailureDomain, NodeId};
+
+use crate::{ChunkNode, Config};
+
+/// How often the metadata service is told of this node.
+const HEARTBEAT: Duration = Duration::from_secs(3);
+
+/// The file in the first data folder that holds the node's identity, and its greatest length.
+const NODE_FILE: &str = "node-id";
+const NODE_FILE_LENGTH_MAX: usize = 64;
+
+/// A bound chunk service.
+pub struct Server {
+    http: HttpServer,
+    health: HttpServer,
+    address: SocketAddr,
+    token: String,
+    node: Arc<ChunkNode>,
+    heartbeat: Heartbeat,
+}
+
+/// The service cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// A folder cannot be read or written.
+    #[error("cannot use {path}; check that the folder is writable and its disk is not full")]
+    Folder {
+        /// The folder or file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// No disk could be opened; the log says why for each.
+    #[error("none of the {folders} data folders could be opened")]
+    NoDisk {
+        /// How many there are.
+        folders: usize,
+    },
+}
+
+impl Server {
+    /// Opens the disks and binds the addresses. Disks that cannot be opened are left out as long as one can.
+    pub async fn bind(env: Env, config: Config, metadata: Arc<dyn Metadata>) -> Result<Self, BindError> {
+        let listener = listen(&env, config.listen).await?;
+        let address = listener.local_address().map_err(|source| listen_failed(config.listen, source))?;
+        let health_listener = listen(&env, config.health_listen).await?;
+        let id = node_id(&env, &config.data).await?;
+        let disks = config.data.iter().map(|folder| DiskOptions {
+            medium: config.medium.clone(),
+            ..DiskOptions::new(folder.join("shards"))
+        });
+        let node = ChunkNode::open(&env, id, disks.collect()).await;
+        if node.is_empty() {
+            return Err(BindError::NoDisk { folders: config.data.len() });
+        }
+        let node = Arc::new(node);
+        let heartbeat = Heartbeat {
+            env: env.clone(),
+            metadata,
+            node: node.clone(),
+            advertise: config.advertise.unwrap_or_else(|| address.to_string()),
+            domain: config.failure_domain,
+        };
+        let health_limits = HttpLimits { connections_max: 64, ..HttpLimits::default() };
+        Ok(Self {
+            http: HttpServer { env: env.clone(), listener, tls: None, limits: HttpLimits::default() },
+            health: HttpServer { env, listener: health_listener, tls: None, limits: health_limits },
+            address,
+            token: config.cluster_secret.token("chunk"),
+            node,
+            heartbeat,
+        })
+    }
+
+    /// The address that gateways and workers call.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until the stop begins and calls under way have ended.
+    pub async fn run(self, shutdown: Shutdown) {
+        let env = self.http.env.clone();
+        let service = ChunkServer::new(env.clone(), self.node.clone(), &self.token);
+        // Ready means that gateways have been told of this node.
+        let (announced, is_announced) = tokio::sync::watch::channel(false);
+        let readiness: Readiness = Arc::new(move || {
+            let announced = *is_announced.borrow();
+            let waiting = || "not registered with the metadata service yet".to_owned();
+            Box::pin(async move { if announced { Ok(()) } else { Err(waiting()) } })
+        });
+        let heartbeat = env.spawn(self.heartbeat.run(announced, shutdown.clone()));
+        tokio::join!(self.http.run(service, shutdown.clone()), serve_health(self.health, readiness, shutdown));
+        heartbeat.await;
+        self.node.close().await;
+    }
+}
+
+/// Tells the metadata service of the node and its disks, again and again.
+struct Heartbeat {
+    env: Env,
+    metadata: Arc<dyn Metadata>,
+    node: Arc<ChunkNode>,
+    advertise: String,
+    domain: FailureDomain,
+}
+
+impl Heartbeat {
+    async fn run(self, announced: tokio::sync::watch::Sender<bool>, shutdown: Shutdown) {
+        while !shutdown.has_begun() {
+            let registration = self.node.registration(&self.advertise, &self.domain).await;
+            match self.metadata.register_node(registration).await {
+                Ok(()) => {
+                    announced.send_replace(true);
+                }
+                Err(error) => tracing::warn!(%error, "the metadata service was not told of this node"),
+            }
+            tokio::select! { () = self.env.sleep(HEARTBEAT) => {}, () = shutdown.begun() => {} }
+        }
+    }
+}
+
+fn listen_failed(address: SocketAddr, source: io::Error) -> BindError {
+    BindError::Listen { address, source }
+}
+
+async fn listen(env: &Env, address: SocketAddr) -> Result<Box<dyn Listener>, BindError> {
+    env.listen(address).await.map_err(|source| listen_failed(address, source))
+}
+
+/// The node's identity, made at the first start and kept in the first folder.
+async fn node_id(env: &Env, folders: &[PathBuf]) -> Result<NodeId, BindError> {
+    let (own_env, folders) = (env.clone(), folders.to_vec());
+    let first = folders.first().cloned().unwrap_or_default();
+    let reading = env.spawn_blocking(move || {
+        for folder in &folders {
+            own_env
+                .disk()
+                .create_directory(folder)
+                .map_err(|source| BindError::Folder { path: folder.clone(), source })?;
+        }
+        let path = folders.first().map(|folder| folder.join(NODE_FILE)).unwrap_or_default();
+        read_or_make(&own_env, &path).map_err(|source| BindError::Folder { path, source })
+    });
+    let gone = || BindError::Folder { path: first, source: io::Error::other("opening was given up") };
+    reading.await.unwrap_or_else(|| Err(gone()))
+}
+
+fn read_or_make(env: &Env, path: &Path) -> io::Result<NodeId> {
+    if env.disk().exists(path)? {
+        let text = env.disk().read_small(path, NODE_FILE_LENGTH_MAX)?;
+        let text = String::from_utf8_lossy(&text);
+        return text.trim().parse().map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error));
+    }
+    let id = NodeId(env.random_bytes());
+    env.disk().replace_small(path, format!("{id}\n").as_bytes())?;
+    Ok(id)
+}

@@ -1,0 +1,75 @@
+//! The service's settings.
+
+use std::time::Duration;
+
+use metadata_api::StorageClassDefinition;
+use service_kit::{ClusterSecret, Secret};
+use types::{Coding, StorageClassName};
+
+use crate::StoreConfig;
+
+/// Settings of the metadata service: defaults, then environment, then flags.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Config {
+    /// Database: `postgres://USER:PASSWORD@HOST:PORT/DATABASE` for a cluster, `sqlite:PATH` for a single process. No
+    /// default.
+    #[arg(long = "database-url", env = "ASHLAR_DATABASE_URL", value_name = "URL", hide_env_values = true)]
+    pub database: Secret,
+    /// Address that the service listens on, as `host:port`; port 0 chooses a free one.
+    #[arg(long, env = "ASHLAR_LISTEN", default_value = "127.0.0.1:9300", value_name = "ADDRESS:PORT")]
+    pub listen: std::net::SocketAddr,
+    /// Address to answer health checks on.
+    #[arg(long, env = "ASHLAR_HEALTH_LISTEN", default_value = "127.0.0.1:9090", value_name = "ADDRESS:PORT")]
+    pub health_listen: std::net::SocketAddr,
+    /// Secret that the services of one cluster share, at least 32 characters: make one with `openssl rand -hex 32`.
+    #[arg(long = "cluster-secret", env = "ASHLAR_CLUSTER_SECRET", value_name = "SECRET", hide_env_values = true)]
+    pub cluster_secret: ClusterSecret,
+    /// Most connections to Postgres from this process. Raise it when the database has cores to spare and calls wait
+    /// for connections; all replicas together must stay below the server's `max_connections`.
+    #[arg(long = "database-connections", env = "ASHLAR_DATABASE_CONNECTIONS", value_name = "NUMBER", default_value_t = 16)]
+    pub connections: u32,
+    /// Coding of the storage class STANDARD, as `k+m` (for example `4+2`), used when the class is defined for the
+    /// first time; a class that exists keeps its coding. Without it the class is not defined.
+    #[arg(long = "standard-coding", env = "ASHLAR_STANDARD_CODING", value_name = "K+M")]
+    pub standard_coding: Option<Coding>,
+    /// Placement groups of the storage class STANDARD, a power of two. More groups spread data more evenly over very
+    /// many disks; more sets of disks whose joint loss loses data come with them.
+    #[arg(long = "placement-groups", env = "ASHLAR_PLACEMENT_GROUPS", value_name = "NUMBER", default_value_t = placement::GROUPS_DEFAULT)]
+    pub groups: u32,
+    /// Objects of STANDARD up to this many bytes are kept in the database itself.
+    #[arg(long = "inline-limit", env = "ASHLAR_INLINE_LIMIT", value_name = "BYTES", default_value_t = 1024)]
+    pub inline_limit_bytes: u64,
+    /// Objects of STANDARD up to this many bytes are kept as whole copies instead of being cut into shards.
+    #[arg(long = "whole-limit", env = "ASHLAR_WHOLE_LIMIT", value_name = "BYTES", default_value_t = 64 << 10)]
+    pub whole_limit_bytes: u64,
+    /// Seconds for which the bytes of deleted and overwritten objects are kept. Reads that began before must end
+    /// within it; it also bounds how old a backup of the database may be that one can go back to.
+    #[arg(long = "garbage-hold-seconds", env = "ASHLAR_GARBAGE_HOLD_SECONDS", value_name = "SECONDS", default_value_t = 3600)]
+    pub garbage_hold_seconds: u64,
+    /// Seconds after which a gateway that does not renew its lease is taken for dead.
+    #[arg(long = "lease-ttl-seconds", env = "ASHLAR_LEASE_TTL_SECONDS", value_name = "SECONDS", default_value_t = 30)]
+    pub lease_time_to_live_seconds: u64,
+    /// Most writes of one bucket that wait for their commit; beyond it clients are told to slow down.
+    #[arg(long = "commit-queue", env = "ASHLAR_COMMIT_QUEUE", value_name = "NUMBER", default_value_t = 4096)]
+    pub commit_queue_max: usize,
+}
+
+impl Config {
+    /// The store's part of the settings.
+    pub fn store(&self) -> StoreConfig {
+        StoreConfig {
+            connections_max: self.connections,
+            garbage_hold: Duration::from_secs(self.garbage_hold_seconds),
+            lease_time_to_live: Duration::from_secs(self.lease_time_to_live_seconds),
+            commit_queue_max: self.commit_queue_max,
+            storage_class: self.standard_coding.map(|coding| StorageClassDefinition {
+                name: StorageClassName::standard(),
+                coding,
+                inline_limit_bytes: self.inline_limit_bytes,
+                whole_limit_bytes: self.whole_limit_bytes,
+                groups: self.groups,
+            }),
+            ..StoreConfig::new(self.database.expose())
+        }
+    }
+}

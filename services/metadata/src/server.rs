@@ -1,0 +1,84 @@
+//! The metadata service as a process: the contract's network form over the store, and a health listener.
+
+use std::{io, net::SocketAddr, sync::Arc};
+
+use env::{Env, Listener};
+use metadata_api::{Error, Metadata, Token, TokenError};
+use service_kit::{HttpLimits, HttpServer, Readiness, Shutdown, serve_health};
+
+use crate::{Config, MetadataStore};
+
+/// A bound metadata service.
+pub struct Server {
+    env: Env,
+    listener: Box<dyn Listener>,
+    address: SocketAddr,
+    health: HttpServer,
+    store: Arc<MetadataStore>,
+    token: Token,
+}
+
+/// The service cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The database cannot be used.
+    #[error("cannot open the database; check --database-url and that the database runs")]
+    Store(#[source] Error),
+    /// The cluster secret gives no token.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+}
+
+impl Server {
+    /// Opens the database, brings its schema up to date and binds both addresses.
+    pub async fn bind(env: Env, config: Config) -> Result<Self, BindError> {
+        let token = Token::new(&config.cluster_secret.token("metadata"))?;
+        let listener = listen(&env, config.listen).await?;
+        let address = listener.local_address().map_err(|source| listen_failed(config.listen, source))?;
+        let health = HttpServer {
+            env: env.clone(),
+            listener: listen(&env, config.health_listen).await?,
+            tls: None,
+            limits: HttpLimits { connections_max: 64, ..HttpLimits::default() },
+        };
+        let store = MetadataStore::open(env.clone(), config.store()).await.map_err(BindError::Store)?;
+        Ok(Self { env, listener, address, health, store: Arc::new(store), token })
+    }
+
+    /// The address that calls come in on.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Answers calls and health checks until the stop begins and calls under way have ended.
+    pub async fn run(self, shutdown: Shutdown) {
+        let Self { env, listener, address: _, health, store, token } = self;
+        let asked = store.clone();
+        let readiness: Readiness = Arc::new(move || {
+            let store = asked.clone();
+            Box::pin(async move { store.ready().await.map_err(|error| error.to_string()) })
+        });
+        let begun = shutdown.clone();
+        let serving = async move {
+            metadata_api::server::serve(env, listener, store, &token, async move { begun.begun().await }).await;
+        };
+        tokio::join!(serving, serve_health(health, readiness, shutdown));
+    }
+}
+
+fn listen_failed(address: SocketAddr, source: io::Error) -> BindError {
+    BindError::Listen { address, source }
+}
+
+async fn listen(env: &Env, address: SocketAddr) -> Result<Box<dyn Listener>, BindError> {
+    env.listen(address).await.map_err(|source| listen_failed(address, source))
+}
