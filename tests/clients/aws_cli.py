@@ -1,0 +1,104 @@
+"""aws-cli, the newest from PyPI: what the README shows, at full size."""
+
+from files import hash_file, hash_tree, make_tree, write_random
+from report import expect
+from sessions import VENV
+
+AWS = VENV / "aws"
+
+
+def run(session):
+    """All of it in one bucket, from `mb` to `rb`."""
+    bucket = session.bucket_name("awscli")
+    url = f"s3://{bucket}"
+
+    def aws(*words, **more):
+        return session.run(AWS, *words, **more)
+
+    with session.case("mb makes a bucket, and ls shows it"):
+        aws("s3", "mb", url)
+        assert bucket in aws("s3", "ls")
+
+    large = session.path("large")
+    size = session.options.large
+    wanted = write_random(large, size)
+    with session.case(f"cp of {size / 2**20:.0f} MiB up"):
+        aws("s3", "cp", "--no-progress", large, f"{url}/large.bin", seconds=1800)
+    with session.case("cp of it down: the hashes are equal"):
+        aws("s3", "cp", "--no-progress", f"{url}/large.bin", session.path("large.down"), seconds=1800)
+        expect(hash_file(session.path("large.down")), wanted, "SHA-256")
+    with session.case("ls shows its size"):
+        line = aws("s3", "ls", f"{url}/large.bin").split()
+        expect(line[2:], [str(size), "large.bin"])
+    for path in (large, session.path("large.down")):
+        path.unlink(missing_ok=True)
+
+    trees(session, aws, url)
+
+    with session.case("cp to and from a pipe"):
+        body = session.path("piped")
+        wanted = write_random(body, 9 * 2**20)
+        script = '"$1" s3 cp --no-progress - "$3" <"$2" && "$1" s3 cp --no-progress "$3" - | sha256sum'
+        printed = session.run("/bin/bash", "-c", script, "bash", AWS, body, f"{url}/piped")
+        expect(printed.split()[0], wanted, "SHA-256")
+
+    with session.case("mv moves"):
+        aws("s3", "mv", f"{url}/piped", f"{url}/moved")
+        keys = aws("s3", "ls", f"{url}/")
+        assert "moved" in keys and "piped" not in keys, keys
+
+    # PyPI's aws-cli signs URLs for us-east-1 with version 2 unless it is told otherwise; Debian's uses version 4.
+    for name, variables in (("as set up by default", {}), ("with signature version 4", signature_4(session))):
+        with session.case(f"presign {name}: curl opens it"):
+            signed = aws("s3", "presign", f"{url}/moved", "--expires-in", "60", **variables).strip()
+            session.curl(signed)
+            expect(hash_file(session.path("curl.body")), wanted, "SHA-256")
+
+    with session.case("s3api put-object and get-object with each checksum"):
+        small = session.path("small")
+        wanted = write_random(small, 100_000)
+        for algorithm in ("CRC32", "CRC32C", "CRC64NVME", "SHA1", "SHA256"):
+            key = f"checksums/{algorithm}"
+            aws("s3api", "put-object", "--bucket", bucket, "--key", key, "--body", small, "--checksum-algorithm", algorithm)
+            aws("s3api", "get-object", "--bucket", bucket, "--key", key, "--checksum-mode", "ENABLED", session.path("small.down"))
+            expect(hash_file(session.path("small.down")), wanted, f"SHA-256 after {algorithm}")
+
+    with session.case("rb refuses a bucket that is not empty"):
+        assert "BucketNotEmpty" in aws("s3", "rb", url, code=None)
+    with session.case("rm --recursive empties it"):
+        aws("s3", "rm", "--recursive", "--only-show-errors", url, seconds=600)
+        expect(aws("s3", "ls", "--recursive", url, code=None).strip(), "", "listing")
+    with session.case("rb removes it"):
+        aws("s3", "rb", url)
+        assert bucket not in aws("s3", "ls")
+
+
+def trees(session, aws, url):
+    """A tree of small files there and back, and the differences after a change."""
+    count = session.options.files
+    tree, back = session.path("tree"), session.path("back")
+    make_tree(tree, count)
+    with session.case(f"sync of {count} files up"):
+        aws("s3", "sync", "--only-show-errors", tree, f"{url}/tree", seconds=1200)
+    with session.case("sync of them down: names and hashes are equal"):
+        aws("s3", "sync", "--only-show-errors", f"{url}/tree", back, seconds=1200)
+        expect(hash_tree(back), hash_tree(tree), "tree")
+    with session.case("sync again transfers nothing"):
+        expect(aws("s3", "sync", tree, f"{url}/tree", seconds=300).strip(), "", "transfers")
+    with session.case("sync --delete carries over one change and one removal"):
+        changed, removed = sorted(path for path in tree.rglob("*.rs"))[:2]
+        changed.write_bytes(b"changed")
+        removed.unlink()
+        aws("s3", "sync", "--delete", "--only-show-errors", tree, f"{url}/tree", seconds=300)
+        aws("s3", "sync", "--delete", "--exact-timestamps", "--only-show-errors", f"{url}/tree", back, seconds=300)
+        expect(hash_tree(back), hash_tree(tree), "tree")
+    with session.case("ls --recursive --summarize counts them"):
+        summary = aws("s3", "ls", "--recursive", "--summarize", f"{url}/tree/")
+        assert f"Total Objects: {count - 1}" in summary, summary[-200:]
+
+
+def signature_4(session):
+    """Variables that make aws-cli sign URLs with version 4."""
+    config = session.path("aws-config")
+    config.write_text("[default]\ns3 =\n    signature_version = s3v4\n")
+    return {"AWS_CONFIG_FILE": str(config)}

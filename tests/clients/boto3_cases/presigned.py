@@ -1,0 +1,101 @@
+"""Presigned URLs, opened by curl."""
+
+import time
+import urllib.parse
+
+from boto3_cases.context import MIB, Cases, random_bytes
+from report import expect
+
+CASES = Cases()
+
+
+def sign(c, operation, client=None, seconds=60, **parameters):
+    """A presigned URL."""
+    return (client or c.s3).generate_presigned_url(operation, Params={"Bucket": c.bucket} | parameters, ExpiresIn=seconds)
+
+
+def fetch(c, url, *words):
+    """Status and body of a request."""
+    body = c.session.path("presigned.body")
+    body.unlink(missing_ok=True)
+    status = c.session.run("/usr/bin/curl", "-s", "-S", "--max-time", "60", "-o", body, "-w", "%{http_code}", *words, url)
+    return int(status), body.read_bytes() if body.exists() else b""
+
+
+@CASES.add
+def get(c):
+    body = random_bytes(2 * MIB)
+    expect(fetch(c, sign(c, "get_object", Key=c.put("with space + plus/ü", body))), (200, body))
+
+
+@CASES.add
+def get_as_boto3_signs_by_default(c):
+    # For us-east-1 that is signature version 2, as long as nobody chooses another.
+    body = random_bytes(1000)
+    default = c.client(signature_version=None)
+    expect(fetch(c, sign(c, "get_object", default, Key=c.put(body=body))), (200, body))
+
+
+@CASES.add
+def get_of_a_range(c):
+    body = random_bytes(100_000)
+    expect(fetch(c, sign(c, "get_object", Key=c.put(body=body)), "-r", "10-19"), (206, body[10:20]))
+
+
+@CASES.add
+def get_with_headers_of_the_callers_choice(c):
+    url = sign(c, "get_object", Key=c.put(), ResponseContentDisposition='attachment; filename="a b.txt"', ResponseContentType="text/x")
+    headers = c.session.run("/usr/bin/curl", "-s", "-S", "-o", "/dev/null", "-D", "-", url).lower()
+    assert 'content-disposition: attachment; filename="a b.txt"' in headers and "content-type: text/x" in headers, headers
+
+
+@CASES.add
+def put(c):
+    body = random_bytes(3 * MIB + 1)
+    path = c.session.path("presigned.put")
+    path.write_bytes(body)
+    key = c.key()
+    status, answer = fetch(c, sign(c, "put_object", Key=key), "-T", path)
+    expect(status, 200, f"status, with the answer {answer!r}")
+    c.expect_object(key, body)
+    url = sign(c, "put_object", Key=key, ContentType="text/signed")
+    expect(fetch(c, url, "-T", path, "-H", "Content-Type: text/other")[0], 403, "status with another type than was signed")
+    expect(fetch(c, url, "-T", path, "-H", "Content-Type: text/signed")[0], 200)
+    expect(c.head(key)["ContentType"], "text/signed")
+
+
+@CASES.add
+def head_and_delete(c):
+    key = c.put()
+    expect(fetch(c, sign(c, "head_object", Key=key), "-I")[0], 200)
+    expect(fetch(c, sign(c, "delete_object", Key=key), "-X", "DELETE")[0], 204)
+    assert not c.exists(key)
+
+
+@CASES.add
+def an_expired_url_is_refused(c):
+    url = sign(c, "get_object", Key=c.put(), seconds=1)
+    time.sleep(2.5)
+    status, body = fetch(c, url)
+    expect((status, b"<Code>AccessDenied</Code>" in body), (403, True), body.decode())
+
+
+@CASES.add
+def a_url_that_was_changed_is_refused(c):
+    key, other = c.put(), c.put()
+    url = sign(c, "get_object", Key=key)
+    parts = urllib.parse.urlsplit(url)
+    for changed in (url.replace(key, other), url.replace("X-Amz-Expires=60", "X-Amz-Expires=61"), url + "&versionId=null",
+                    url[:-1] + ("0" if url[-1] != "0" else "1")):
+        status, body = fetch(c, changed)
+        expect((status, b"<Code>SignatureDoesNotMatch</Code>" in body), (403, True), body.decode())
+    expect(fetch(c, url, "-X", "DELETE")[0], 403, "status of another method")
+    assert c.exists(key)
+    status, body = fetch(c, urllib.parse.urlunsplit(parts._replace(query="")))
+    expect((status, b"<Code>AccessDenied</Code>" in body), (403, True), body.decode())
+
+
+@CASES.add
+def a_missing_key_is_404(c):
+    status, body = fetch(c, sign(c, "get_object", Key="missing"))
+    expect((status, b"<Code>NoSuchKey</Code>" in body), (404, True), body.decode())

@@ -1,0 +1,157 @@
+"""Points S3 clients at a server and checks what they store and get back."""
+
+import argparse
+import importlib
+import os
+import pathlib
+import shutil
+import sys
+import tempfile
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "lib"))
+
+from files import parse_size  # noqa: E402
+from report import Report  # noqa: E402
+from sessions import REPOSITORY, Session  # noqa: E402
+from targets import Cluster, Embedded, ERASURE_PATHS, Other  # noqa: E402
+
+CLIENTS = {
+    "aws-cli": "aws_cli",
+    "aws-cli-debian": "aws_cli_debian",
+    "boto3": "boto3_sdk",
+    "rclone": "rclone",
+    "restic": "restic",
+    "aws-sdk-rust": "aws_sdk_rust",
+    "s3cmd": "s3cmd",
+    "s5cmd": "s5cmd",
+    "minio-py": "minio_py",
+}
+# The clients that take the most different ways through the server run in every combination.
+WIDE = ["aws-cli", "boto3", "rclone"]
+MATRIX = [
+    ("embedded", False, list(CLIENTS)),
+    ("embedded", True, [*WIDE, "aws-sdk-rust", "restic"]),
+    ("erasure", False, WIDE),
+    ("erasure", True, ["boto3"]),
+    ("cluster", False, [*WIDE, "restic", "aws-sdk-rust"]),
+    ("cluster", True, ["boto3", "rclone"]),
+]
+
+HELP_END = """examples:
+  tests/clients/run                                   every client as in the matrix of README.md
+  tests/clients/run --target cluster --tls boto3      one client, one server
+  tests/clients/run --large 3GiB --files 5000 aws-cli at full size
+  tests/clients/run --endpoint http://127.0.0.1:8333 boto3    another server, to compare (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY)
+"""
+
+
+def arguments():
+    """What was asked for."""
+    parser = argparse.ArgumentParser(prog="tests/clients/run", description=__doc__, epilog=HELP_END,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("clients", nargs="*", metavar="CLIENT", help="which clients: " + ", ".join(CLIENTS))
+    parser.add_argument("--target", choices=["embedded", "erasure", "cluster"],
+                        help="one data path, six data paths (4+2), or services in processes of their own over Postgres")
+    parser.add_argument("--tls", action="store_true", help="over HTTPS")
+    parser.add_argument("--endpoint", metavar="URL", help="a server that already runs, of any make")
+    parser.add_argument("--binary", type=pathlib.Path, default=REPOSITORY / "target/debug/ashlar", help="the program to test")
+    parser.add_argument("--large", type=parse_size, default="300MiB", metavar="SIZE", help="size of aws-cli's large file (300MiB)")
+    parser.add_argument("--files", type=int, default=1000, metavar="N", help="files in aws-cli's tree (1000)")
+    parser.add_argument("--keep", action="store_true", help="keep data and logs")
+    parser.add_argument("--list", action="store_true", help="print the matrix and end")
+    chosen = parser.parse_args()
+    for name in chosen.clients:
+        if name not in CLIENTS:
+            parser.error(f"no client {name!r}; there are {', '.join(CLIENTS)}")
+    return chosen
+
+
+def plan(chosen):
+    """Which clients run against which server: rows of target, TLS, clients."""
+    if chosen.endpoint:
+        return [("other", False, chosen.clients or list(CLIENTS))]
+    if chosen.target or chosen.tls:
+        return [(chosen.target or "embedded", chosen.tls, chosen.clients or list(CLIENTS))]
+    rows = [(target, tls, [name for name in names if not chosen.clients or name in chosen.clients]) for target, tls, names in MATRIX]
+    return [row for row in rows if row[2]]
+
+
+def make_target(name, tls, folder, chosen):
+    """The server of one row."""
+    if name == "other":
+        return Other(folder, chosen.endpoint)
+    if name == "cluster":
+        return Cluster(folder, tls, chosen.binary)
+    return Embedded(folder, tls, chosen.binary, ERASURE_PATHS if name == "erasure" else 1)
+
+
+def run_row(name, tls, clients, folder, report, chosen):
+    """Runs clients against one server, then stops it and reads its logs."""
+    where = f"{name}, {'HTTPS' if tls else 'HTTP'}"
+    report.section(where)
+    target = make_target(name, tls, folder / "target", chosen)
+    failed_before = len(report.failed)
+    started = False
+    with report.case("starts"):
+        target.__enter__()
+        started = True
+    if not started:
+        return
+    try:
+        for client in clients:
+            report.section(f"{where}: {client}")
+            began = time.monotonic()
+            module = importlib.import_module(CLIENTS[client])
+            session = Session(target, report, folder / client, chosen)
+            with report.case("runs to its end"):
+                module.run(session)
+            print(f"        {client} took {time.monotonic() - began:.1f} s", flush=True)
+        report.section(where)
+        if target.ours:
+            with report.case("stops when asked"):
+                target.stop()
+            with report.case("logged no error"):
+                bad = target.bad_log_lines()
+                assert not bad, "\n".join(bad[:20])
+    finally:
+        target.end()
+    if len(report.failed) > failed_before:
+        for server in target.servers:
+            print(server.log_tail(), flush=True)
+
+
+def main():
+    """Runs what was asked for."""
+    chosen = arguments()
+    rows = plan(chosen)
+    if chosen.list:
+        for target, tls, clients in rows:
+            print(f"{target:9} {'HTTPS' if tls else 'HTTP':6} {' '.join(clients)}")
+        return 0
+    chosen.binary = chosen.binary.resolve()
+    if not chosen.endpoint and not os.access(chosen.binary, os.X_OK):
+        print(f"{chosen.binary} is not there; build it with `cargo build -p ashlar`", file=sys.stderr)
+        return 2
+    report = Report()
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="ashlar-clients-"))
+    # Postgres runs as another user and must reach its folder.
+    folder.chmod(0o755)
+    try:
+        for number, (target, tls, clients) in enumerate(rows):
+            row = folder / f"{number}-{target}-{'https' if tls else 'http'}"
+            row.mkdir()
+            run_row(target, tls, clients, row, report, chosen)
+            if not chosen.keep:
+                shutil.rmtree(row, ignore_errors=True)
+    finally:
+        if chosen.keep:
+            print(f"kept {folder}")
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+    return report.close("clients")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

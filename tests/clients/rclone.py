@@ -1,0 +1,101 @@
+"""rclone: trees compared by MD5, server-side copies, multipart both ways, both listing versions."""
+
+import json
+
+from files import hash_file, hash_tree, make_tree, write_random
+from report import expect
+from sessions import VENV
+
+RCLONE = VENV / "rclone"
+FILES = 300
+
+
+def run(session):
+    """All of it in two buckets."""
+    one, two = session.bucket_name("rclone"), session.bucket_name("rclone")
+    target = session.target
+    remote = {
+        "RCLONE_CONFIG": str(session.path("no-such-config")),
+        "RCLONE_CONFIG_A_TYPE": "s3",
+        "RCLONE_CONFIG_A_PROVIDER": "Other",
+        "RCLONE_CONFIG_A_ENDPOINT": target.endpoint,
+        "RCLONE_CONFIG_A_ACCESS_KEY_ID": target.access_key,
+        "RCLONE_CONFIG_A_SECRET_ACCESS_KEY": target.secret_key,
+        "RCLONE_CONFIG_A_REGION": target.region,
+    }
+    trust = ["--ca-cert", target.ca] if target.ca else []
+
+    def rclone(*words, **more):
+        return session.run(RCLONE, *words, *trust, "--stats=0", "--retries=1", "--low-level-retries=1", **remote, **more)
+
+    tree = session.path("tree")
+    make_tree(tree, FILES, seed=3)
+    wanted = hash_tree(tree)
+
+    with session.case("mkdir"):
+        rclone("mkdir", f"A:{one}")
+        rclone("mkdir", f"A:{two}")
+    with session.case(f"sync of {FILES} files up"):
+        rclone("sync", "--checksum", tree, f"A:{one}/tree")
+    with session.case("check finds no difference by MD5"):
+        expect_equal(rclone, tree, f"A:{one}/tree", FILES, "--checksum")
+    for version in ("1", "2"):
+        with session.case(f"size counts them, listing version {version}"):
+            size = json.loads(rclone("size", "--json", f"A:{one}/tree", RCLONE_S3_LIST_VERSION=version))
+            expect((size["count"], size["bytes"]), (FILES, sum(path.stat().st_size for path in tree.rglob("*") if path.is_file())))
+    with session.case("lsf with listing pages of 7 keys finds every file"):
+        listed = rclone("lsf", "-R", "--files-only", f"A:{one}/tree", RCLONE_S3_LIST_CHUNK="7").splitlines()
+        expect(sorted(listed), sorted(wanted), "files")
+    with session.case("copy down: names and hashes are equal"):
+        rclone("copy", f"A:{one}/tree", session.path("back"))
+        expect(hash_tree(session.path("back")), wanted, "tree")
+    with session.case("modification times come back"):
+        sample = sorted(wanted)[5]
+        expect(round((session.path("back") / sample).stat().st_mtime, 3), round((tree / sample).stat().st_mtime, 3))
+    with session.case("server-side copy to another bucket, then check --download"):
+        rclone("copy", f"A:{one}/tree", f"A:{two}/copy")
+        expect_equal(rclone, tree, f"A:{two}/copy", FILES, "--download")
+    with session.case("server-side move"):
+        rclone("move", f"A:{two}/copy", f"A:{two}/moved")
+        expect_equal(rclone, tree, f"A:{two}/moved", FILES, "--checksum")
+        expect(json.loads(rclone("size", "--json", f"A:{two}/copy"))["count"], 0, "files left behind")
+    with session.case("sync carries over a change and a removal"):
+        first, second = sorted(path for path in tree.rglob("*.rs"))[:2]
+        first.write_bytes(b"changed")
+        second.unlink()
+        rclone("sync", "--checksum", tree, f"A:{one}/tree")
+        expect_equal(rclone, tree, f"A:{one}/tree", FILES - 1, "--checksum")
+    large_files(session, rclone, one, two)
+    with session.case("purge of both buckets"):
+        rclone("purge", f"A:{one}")
+        rclone("purge", f"A:{two}")
+        left = rclone("lsd", "A:")
+        assert one not in left and two not in left, left
+
+
+def expect_equal(rclone, tree, remote, files, how):
+    """Compares a tree with a remote one, file by file."""
+    compared = rclone("check", how, "--combined=-", tree, remote).splitlines()
+    expect([line for line in compared if not line.startswith("= ")], [], "differences")
+    expect(len(compared), files, "files compared")
+
+
+def large_files(session, rclone, one, two):
+    """Multipart upload, ranged download and server-side copy in parts."""
+    large = session.path("large")
+    wanted = write_random(large, 23 * 2**20 + 11)
+    pieces = {"RCLONE_S3_UPLOAD_CUTOFF": "5Mi", "RCLONE_S3_CHUNK_SIZE": "5Mi", "RCLONE_S3_COPY_CUTOFF": "6Mi"}
+    with session.case("copy of 23 MiB up in parts of 5 MiB"):
+        rclone("copyto", large, f"A:{one}/large", **pieces)
+    with session.case("down in four streams"):
+        rclone("copyto", "--multi-thread-streams=4", "--multi-thread-cutoff=1Mi", f"A:{one}/large", session.path("large.down"))
+        expect(hash_file(session.path("large.down")), wanted, "SHA-256")
+    with session.case("server-side copy in parts"):
+        rclone("copyto", f"A:{one}/large", f"A:{two}/large", **pieces)
+        rclone("copyto", f"A:{two}/large", session.path("large.copy"))
+        expect(hash_file(session.path("large.copy")), wanted, "SHA-256")
+    with session.case("cat of a range"):
+        lines = session.path("lines")
+        lines.write_text("".join(f"line {number:07}\n" for number in range(200_000)))
+        rclone("copyto", lines, f"A:{one}/lines")
+        expect(rclone("cat", "--offset=1300000", "--count=39", f"A:{one}/lines"), lines.read_text()[1300000:1300039])
