@@ -10,9 +10,14 @@
 
 mod body;
 mod cell;
+pub mod client;
 pub mod conformance;
 mod error;
 pub mod fake;
+mod incoming;
+mod outgoing;
+pub mod server;
+mod wire;
 
 use std::pin::Pin;
 

@@ -1,0 +1,328 @@
+//! The chunk service over the network: the contract's one client, with its pool, deadlines and retries.
+
+mod pool;
+mod progress;
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use bytes::{Bytes, BytesMut};
+use env::Env;
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use hyper::body::Incoming;
+use types::{CELL_SIZE, DiskId, ShardId};
+
+use self::{
+    pool::{Lease, Pool},
+    progress::Progress,
+};
+use crate::{
+    Cell, CellRange, CheckedCells, ChunkService, DiskStatus, Error, READ_CELLS_MAX, ShardBody, ShardHeader,
+    ShardSummary,
+    body::malformed,
+    incoming::BodyReader,
+    outgoing::OutgoingBody,
+    validate_limit, validate_names,
+    wire::{
+        CHECKSUM_LENGTH, HEAD_LENGTH, LISTING_MAX, PutHead, SMALL_ANSWER_MAX, WireDisk, WireError,
+        decode_listing, encode_names, put_length, split_cells,
+    },
+};
+
+/// Bounds of a client.
+#[derive(Debug, Clone, Copy)]
+pub struct ClientOptions {
+    /// Longest wait for a connection. Default 1 s.
+    pub connect_timeout: Duration,
+    /// Longest time in which the service neither takes nor sends anything that it owes, and longest wait for a
+    /// connection to become free. A stopped peer fails a call after this and a quarter more. Default 4 s.
+    pub stall_timeout: Duration,
+    /// Most connections; calls beyond wait. Default 64.
+    pub connections_max: usize,
+}
+
+impl Default for ClientOptions {
+    fn default() -> Self {
+        Self {
+            connect_timeout: Duration::from_secs(1),
+            stall_timeout: Duration::from_secs(4),
+            connections_max: 64,
+        }
+    }
+}
+
+/// The token has characters that cannot be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a token is printable ASCII")]
+pub struct TokenError;
+
+/// A chunk service on another machine. Cheap to share behind an `Arc`; keeps connections open between calls.
+///
+/// A call is repeated once when the connection it was put on turns out to be dead: always for calls that change
+/// nothing or may be repeated, and for `put_shard` only when none of it was sent.
+pub struct Client {
+    env: Env,
+    address: String,
+    authorization: HeaderValue,
+    options: ClientOptions,
+    pool: Pool,
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Client({})", self.address)
+    }
+}
+
+/// Why a call has no answer.
+enum Failure {
+    /// Nothing of the request was sent.
+    Unsent(Error),
+    /// The request was sent, at least in part; what became of it is unknown.
+    Lost {
+        reason: String,
+        /// Whether the connection had been kept open from an earlier call, and so may have been dead all along.
+        reused: bool,
+    },
+    /// The service did not move for too long.
+    Stalled,
+}
+
+/// An answer with its body.
+struct Answer {
+    status: StatusCode,
+    body: Bytes,
+}
+
+impl Client {
+    /// A client for the service at `address` (`host:port`). Connects when it is first called.
+    pub fn new(
+        env: Env,
+        address: impl Into<String>,
+        token: &str,
+        options: ClientOptions,
+    ) -> Result<Self, TokenError> {
+        let address = address.into();
+        let mut authorization = HeaderValue::try_from(format!("Bearer {token}")).map_err(|_| TokenError)?;
+        authorization.set_sensitive(true);
+        let pool = Pool::new(env.clone(), address.clone(), options.connect_timeout, options.connections_max);
+        Ok(Self { env, address, authorization, options, pool })
+    }
+
+    fn request(
+        &self,
+        method: Method,
+        path: &str,
+        body: OutgoingBody,
+    ) -> Result<Request<OutgoingBody>, Error> {
+        Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::HOST, &self.address)
+            .header(header::AUTHORIZATION, &self.authorization)
+            .body(body)
+            .map_err(|error| Error::Unavailable { reason: error.to_string() })
+    }
+
+    /// A call that may be repeated, with a short body. Its answer has at most `limit` bytes.
+    async fn call(&self, method: Method, path: &str, body: Bytes, limit: usize) -> Result<Answer, Error> {
+        let mut fresh = false;
+        loop {
+            let request = self.request(method.clone(), path, OutgoingBody::full(body.clone()))?;
+            let progress = Progress::new(self.env.clone());
+            match self.exchange(request, &progress, fresh).await {
+                Ok((lease, response)) => {
+                    let answer = self.finish(response, limit).await?;
+                    self.pool.give_back(lease);
+                    return Ok(answer);
+                }
+                Err(Failure::Lost { reused: true, .. }) if !fresh => fresh = true,
+                Err(Failure::Unsent(error)) => return Err(error),
+                Err(Failure::Lost { reason, .. }) if method == Method::GET => {
+                    return Err(Error::Unavailable { reason });
+                }
+                Err(Failure::Lost { .. } | Failure::Stalled) => return Err(Error::TimedOut),
+            }
+        }
+    }
+
+    /// Sends a request and waits for the head of its answer. A request of which nothing was sent, because the
+    /// connection had been closed meanwhile, is sent again on a new one.
+    async fn exchange(
+        &self,
+        mut request: Request<OutgoingBody>,
+        progress: &Progress,
+        mut fresh: bool,
+    ) -> Result<(Lease, Response<Incoming>), Failure> {
+        loop {
+            let leased = self.env.timeout(self.options.stall_timeout, self.pool.lease(fresh)).await;
+            let busy =
+                || Error::Unavailable { reason: "all connections to the service are in use".to_owned() };
+            let mut lease = leased.unwrap_or_else(|_| Err(busy())).map_err(Failure::Unsent)?;
+            progress.begin();
+            let sent =
+                progress.watch(self.options.stall_timeout, lease.sender.try_send_request(request)).await;
+            let mut error = match sent {
+                Ok(Ok(response)) => return Ok((lease, response)),
+                Ok(Err(error)) => error,
+                Err(_) => return Err(Failure::Stalled),
+            };
+            let reason = error.error().to_string();
+            match error.take_message() {
+                Some(unsent) if lease.reused => {
+                    request = unsent;
+                    fresh = true;
+                }
+                Some(_) => return Err(Failure::Unsent(Error::Unavailable { reason })),
+                None => return Err(Failure::Lost { reason, reused: lease.reused }),
+            }
+        }
+    }
+
+    /// Reads an answer's body; an answer that is an error becomes one.
+    async fn finish(&self, response: Response<Incoming>, limit: usize) -> Result<Answer, Error> {
+        let status = response.status();
+        if status == StatusCode::UNAUTHORIZED {
+            return Err(Error::Unauthenticated);
+        }
+        let limit = if status.is_success() { limit } else { SMALL_ANSWER_MAX };
+        let mut reader = BodyReader::new(self.env.clone(), response.into_body(), self.options.stall_timeout);
+        let body = reader.collect(limit).await.map_err(|_| Error::TimedOut)?;
+        Ok(Answer { status, body })
+    }
+
+    /// Sends a shard.
+    async fn put(&self, path: &str, header: &ShardHeader, body: PutBody) -> Result<(), Error> {
+        let progress = Arc::new(Progress::new(self.env.clone()));
+        let body = body.outgoing(header).watched_by(progress.clone());
+        let (lease, response) = self
+            .exchange(self.request(Method::PUT, path, body)?, &progress, false)
+            .await
+            .map_err(|failure| {
+                let error = match failure {
+                    Failure::Unsent(error) => error,
+                    Failure::Lost { .. } | Failure::Stalled => Error::TimedOut,
+                };
+                // When the cells ended with an error, the request broke for that reason and no other.
+                progress.error.take().unwrap_or(error)
+            })?;
+        let answer = self.finish(response, SMALL_ANSWER_MAX).await?;
+        if progress.has_ended() {
+            self.pool.give_back(lease);
+        }
+        outcome(answer).map(|_| ()).map_err(|error| error.unwrap_or(Error::TimedOut))
+    }
+}
+
+#[async_trait]
+impl ChunkService for Client {
+    async fn put_shard(&self, disk: DiskId, header: ShardHeader, body: ShardBody) -> Result<(), Error> {
+        header.validate()?;
+        let body = PutBody::new(&header, body).await?;
+        self.put(&format!("/v1/disks/{disk}/shards/{}", header.shard), &header, body).await
+    }
+
+    async fn read_cells(&self, disk: DiskId, shard: ShardId, cells: CellRange) -> Result<Vec<Cell>, Error> {
+        let CellRange { first, count } = cells;
+        let path = format!("/v1/disks/{disk}/shards/{shard}?first={first}&count={count}");
+        let limit = count.min(READ_CELLS_MAX) as usize * (CELL_SIZE + CHECKSUM_LENGTH);
+        let body = read_outcome(self.call(Method::GET, &path, Bytes::new(), limit).await?)?;
+        split_cells(body, count).ok_or_else(misunderstood)
+    }
+
+    async fn delete_shards(&self, disk: DiskId, shards: &[ShardId]) -> Result<(), Error> {
+        validate_names(shards)?;
+        let path = format!("/v1/disks/{disk}/delete");
+        let answer = self.call(Method::POST, &path, encode_names(shards), SMALL_ANSWER_MAX).await?;
+        outcome(answer).map(|_| ()).map_err(|error| error.unwrap_or(Error::TimedOut))
+    }
+
+    async fn list_shards(
+        &self,
+        disk: DiskId,
+        after: Option<ShardId>,
+        limit: usize,
+    ) -> Result<Vec<ShardSummary>, Error> {
+        validate_limit(limit)?;
+        let after = after.map(|shard| format!("&after={shard}")).unwrap_or_default();
+        let path = format!("/v1/disks/{disk}/shards?limit={limit}{after}");
+        let body = read_outcome(self.call(Method::GET, &path, Bytes::new(), LISTING_MAX).await?)?;
+        decode_listing(body).ok_or_else(misunderstood)
+    }
+
+    async fn disks(&self) -> Result<Vec<DiskStatus>, Error> {
+        let body = read_outcome(self.call(Method::GET, "/v1/disks", Bytes::new(), SMALL_ANSWER_MAX).await?)?;
+        let disks: Vec<WireDisk> = serde_json::from_slice(&body).map_err(|_| misunderstood())?;
+        disks.into_iter().map(|disk| disk.into_status().ok_or_else(misunderstood)).collect()
+    }
+}
+
+/// The bytes of an answer that is a success; else its error, or `None` when the service said nothing that can be
+/// understood.
+fn outcome(answer: Answer) -> Result<Bytes, Option<Error>> {
+    if answer.status.is_success() {
+        return Ok(answer.body);
+    }
+    Err(serde_json::from_slice::<WireError>(&answer.body).ok().and_then(WireError::decode))
+}
+
+/// As [`outcome`], of a call that changes nothing.
+fn read_outcome(answer: Answer) -> Result<Bytes, Error> {
+    let status = answer.status;
+    outcome(answer).map_err(|error| {
+        error.unwrap_or_else(|| Error::Unavailable {
+            reason: format!("the service answered with status {status}"),
+        })
+    })
+}
+
+fn misunderstood() -> Error {
+    Error::Unavailable { reason: "the service's answer cannot be understood".to_owned() }
+}
+
+/// A put's cells, checked before they are sent.
+enum PutBody {
+    Whole(Vec<Cell>),
+    Stream(CheckedCells),
+}
+
+impl PutBody {
+    async fn new(header: &ShardHeader, body: ShardBody) -> Result<Self, Error> {
+        let whole = matches!(body, ShardBody::Whole(_)) || header.cells() <= 1;
+        let cells = CheckedCells::new(header.clone(), body);
+        if whole { Ok(Self::Whole(cells.collect().await?)) } else { Ok(Self::Stream(cells)) }
+    }
+
+    fn outgoing(self, header: &ShardHeader) -> OutgoingBody {
+        let mut head = BytesMut::with_capacity(HEAD_LENGTH + header.owner.len());
+        PutHead::encode(header, &mut head);
+        head.extend_from_slice(&header.owner);
+        let head = head.freeze();
+        match self {
+            Self::Whole(cells) => OutgoingBody::whole(head, &cells),
+            Self::Stream(cells) => {
+                let cells = futures_util::stream::unfold(Some((cells, header.cells())), |state| async move {
+                    let (mut cells, left) = state?;
+                    match next_cell(&mut cells, left).await {
+                        Ok(cell) => Some((Ok(cell?), Some((cells, left - 1)))),
+                        Err(error) => Some((Err(error), None)),
+                    }
+                });
+                OutgoingBody::streamed(head, cells, put_length(header))
+            }
+        }
+    }
+}
+
+/// The next cell of `left`. The last one is given only when the body has ended well behind it: once it is sent, the
+/// service has the whole shard.
+async fn next_cell(cells: &mut CheckedCells, left: u64) -> Result<Option<Cell>, Error> {
+    let cell = cells.next().await?;
+    if left == 1 && cells.next().await?.is_some() {
+        return Err(malformed("the body has more cells than the shard"));
+    }
+    Ok(cell)
+}
+
+#[cfg(test)]
+mod tests;
