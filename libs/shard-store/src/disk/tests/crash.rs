@@ -42,7 +42,12 @@ async fn load(store: Arc<DiskStore>, told: &Mutex<Told>, rng: &mut Rng, life: u6
         async move {
             for turn in 0..8 {
                 let name = life * 10_000 + caller * 100 + turn;
-                let length = if rng.below(12) == 0 { 280_000 } else { rng.below(6000) };
+                // Records of one sector and of many: a group may lose some and keep others.
+                let length = match rng.below(12) {
+                    0 => 280_000,
+                    1..6 => rng.below(6000),
+                    _ => rng.below(300),
+                };
                 let sample = Sample::single(1, name, length);
                 told.lock().unwrap().put.insert(sample.shard(), sample.clone());
                 let body = if rng.below(2) == 0 { sample.stream() } else { sample.whole() };
