@@ -1,0 +1,29 @@
+//! What tests of the whole system share.
+//!
+//! [`Server`] runs the all-in-one server inside the test's process, on a port and a folder of its own. [`Client`] is a
+//! raw S3 client: it signs what a test describes and sends exactly those bytes over a plain TCP connection, right or
+//! deliberately wrong. Everything here blocks; nothing is retried; what is not as it should be panics, which fails the
+//! test.
+//!
+//! Invariant: every answer that passes through [`Client`] is held to what all of S3's answers have in common.
+
+mod bucket;
+mod client;
+mod content;
+mod framing;
+mod logs;
+mod request;
+mod response;
+mod server;
+mod wire;
+mod xml;
+
+pub use bucket::{Bucket, Upload};
+pub use client::{ACCESS_KEY, Client, REGION, SECRET_KEY};
+pub use content::{checksum_of, content, md5_base64, md5_hex, sha256_hex};
+pub use logs::{Logs, assert_no_complaints};
+pub use request::{Prepared, Request, now_seconds};
+pub use response::Response;
+pub use server::Server;
+pub use wire::Connection;
+pub use xml::Element;

@@ -1,0 +1,91 @@
+//! What servers log while tests run: a warning that no test expects fails the run.
+
+use std::{
+    fmt::Write as _,
+    sync::{Mutex, Once, PoisonError},
+};
+
+use tracing::{
+    Event, Level, Subscriber,
+    field::{Field, Visit},
+};
+use tracing_subscriber::{EnvFilter, Layer, layer::Context, prelude::*};
+
+/// Crates whose warnings count; those of libraries are printed and no more.
+const OURS: [&str; 10] = [
+    "ashlar",
+    "chunk",
+    "chunk_api",
+    "data_pool",
+    "gateway",
+    "metadata",
+    "metadata_api",
+    "service_kit",
+    "shard_store",
+    "worker",
+];
+
+/// Lines are kept until a test looks at them; no test has a use for more.
+const KEPT_MAX: usize = 1000;
+
+static KEPT: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+/// The warnings and errors of this process's servers. Tests that share a process share them too.
+#[derive(Debug, Clone, Copy)]
+pub struct Logs;
+
+impl Logs {
+    /// Begins to keep and to print logs. `RUST_LOG` says what is printed; warnings if it is not set. A second call does
+    /// nothing.
+    pub fn start() -> Self {
+        static STARTED: Once = Once::new();
+        STARTED.call_once(|| {
+            let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
+            let printed = tracing_subscriber::fmt::layer().with_test_writer().with_filter(filter);
+            let started = tracing_subscriber::registry().with(printed).with(Keep).try_init();
+            started.expect("nobody else has started logs in this process");
+        });
+        Self
+    }
+
+    /// Takes out the kept lines that hold `text`.
+    pub fn take(self, text: &str) -> Vec<String> {
+        let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+        let (taken, left) = kept.drain(..).partition(|line| line.contains(text));
+        *kept = left;
+        taken
+    }
+}
+
+/// Fails when a server of this process has warned of something that no test took out with [`Logs::take`].
+pub fn assert_no_complaints() {
+    let complaints = Logs.take("");
+    assert!(complaints.is_empty(), "unexpected in the logs:\n{}", complaints.join("\n"));
+}
+
+struct Keep;
+
+impl<S: Subscriber> Layer<S> for Keep {
+    fn on_event(&self, event: &Event<'_>, _context: Context<'_, S>) {
+        let metadata = event.metadata();
+        let origin = metadata.target().split("::").next().unwrap_or_default();
+        if *metadata.level() > Level::WARN || !OURS.contains(&origin) {
+            return;
+        }
+        let mut line = Line(format!("{} {}:", metadata.level(), metadata.target()));
+        event.record(&mut line);
+        let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() < KEPT_MAX {
+            kept.push(line.0);
+        }
+    }
+}
+
+struct Line(String);
+
+impl Visit for Line {
+    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+        // A string takes every character.
+        let _ = write!(self.0, " {}={value:?}", field.name());
+    }
+}

@@ -1,0 +1,134 @@
+//! The all-in-one server inside the test's process.
+
+use std::{
+    net::SocketAddr,
+    path::Path,
+    sync::mpsc,
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use ashlar::{Embedded, EmbeddedConfig};
+use env::Env;
+use gateway::FrontConfig;
+use service_kit::{Secret, ShutdownTrigger, shutdown_channel};
+use tempfile::TempDir;
+
+use crate::{ACCESS_KEY, Bucket, Client, Logs, REGION, SECRET_KEY, assert_no_complaints};
+
+/// A server that has not stopped by then never will.
+const STOP_MAX: Duration = Duration::from_secs(40);
+
+/// A server on a port and a folder of its own, with threads of its own. Dropping it stops it in order, removes the
+/// folder, and fails the test when the server has logged a warning that the test did not take out of [`Logs`].
+pub struct Server {
+    folder: TempDir,
+    config: EmbeddedConfig,
+    running: Option<Running>,
+    client: Client,
+}
+
+struct Running {
+    stop: ShutdownTrigger,
+    thread: JoinHandle<()>,
+}
+
+impl Server {
+    /// Starts `ashlar server` as it is with one data folder.
+    pub fn start() -> Self {
+        Self::start_with(1, |_| {})
+    }
+
+    /// Starts `ashlar server` with so many data folders, and with the settings that `change` leaves.
+    pub fn start_with(folders: usize, change: impl FnOnce(&mut EmbeddedConfig)) -> Self {
+        Logs::start();
+        let folder = TempDir::with_prefix("ashlar-test-").expect("a folder for temporary files");
+        let front = FrontConfig {
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            region: REGION.to_owned(),
+            domain: Vec::new(),
+            tls_cert: None,
+            tls_key: None,
+            connections_max: 1000,
+        };
+        let mut config = EmbeddedConfig {
+            data: (0..folders).map(|number| folder.path().join(number.to_string())).collect(),
+            front,
+            coding: None,
+            garbage_hold: Duration::from_secs(3600),
+            root: Some((ACCESS_KEY.to_owned(), Secret::new(SECRET_KEY))),
+        };
+        change(&mut config);
+        let (running, address) = run(config.clone());
+        let client = Client::new(address, &config.front.region);
+        Self { folder, config, running: Some(running), client }
+    }
+
+    /// A client of this server.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// A new bucket.
+    #[track_caller]
+    pub fn bucket(&self) -> Bucket {
+        self.client.bucket()
+    }
+
+    /// The folder that holds the data folders, named `0`, `1` and so on.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Stops the server in order and starts it again on the same data. Its address changes; take a new client.
+    pub fn restart(&mut self) {
+        self.stop();
+        let (running, address) = run(self.config.clone());
+        self.running = Some(running);
+        self.client = Client::new(address, &self.config.front.region);
+    }
+
+    fn stop(&mut self) {
+        let Some(Running { stop, thread }) = self.running.take() else { return };
+        stop.begin();
+        let begun = Instant::now();
+        while !thread.is_finished() {
+            assert!(begun.elapsed() < STOP_MAX, "the server does not stop");
+            thread::sleep(Duration::from_millis(2));
+        }
+        thread.join().expect("the server does not panic");
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // A test that has failed already says what is to be said.
+        if !thread::panicking() {
+            self.stop();
+            assert_no_complaints();
+        }
+    }
+}
+
+/// Starts a server on a thread of its own, and waits until it listens.
+fn run(config: EmbeddedConfig) -> (Running, SocketAddr) {
+    let (stop, shutdown) = shutdown_channel();
+    let (started, address) = mpsc::channel();
+    let thread = thread::spawn(move || {
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        let runtime = builder.worker_threads(2).enable_all().build().expect("threads");
+        runtime.block_on(async move {
+            let embedded = Embedded::start(Env::real(), config).await.expect("the server starts");
+            started.send(embedded.address()).expect("the test waits");
+            embedded.run(shutdown).await;
+        });
+    });
+    match address.recv() {
+        Ok(address) => (Running { stop, thread }, address),
+        Err(_) => panic!("the server did not start: {:?}", thread.join().err().map(message)),
+    }
+}
+
+fn message(panic: Box<dyn std::any::Any + Send>) -> String {
+    panic.downcast::<String>().map_or_else(|_| "it panicked".to_owned(), |message| *message)
+}

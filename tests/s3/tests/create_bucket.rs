@@ -1,0 +1,104 @@
+//! CreateBucket.
+
+use harness::Server;
+use http::Method;
+
+use crate::support::{assert_content, count, race};
+
+fn constraint(region: &str) -> String {
+    format!(
+        "<CreateBucketConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><LocationConstraint>{region}</LocationConstraint></CreateBucketConfiguration>"
+    )
+}
+
+#[test]
+fn a_bucket_is_made_empty() {
+    let server = Server::start();
+    let bucket = server.client().existing_bucket("new-bucket");
+    bucket.request(Method::HEAD).send().expect(404);
+    let made = bucket.request(Method::PUT).ok();
+    assert_eq!(made.get("location"), "/new-bucket");
+    assert!(made.body.is_empty());
+    bucket.request(Method::HEAD).ok();
+    assert!(bucket.keys().is_empty());
+}
+
+/// In us-east-1 S3 answers 200, for the sake of old clients; the bucket stays as it is.
+#[test]
+fn making_ones_own_bucket_again_keeps_it() {
+    let server = Server::start();
+    let bucket = server.bucket();
+    bucket.set_versioning("Enabled");
+    bucket.put("key", "content").ok();
+    bucket.request(Method::PUT).ok();
+    assert_content(&bucket, "key", b"content");
+    let state = bucket.request(Method::GET).raw_query("versioning").ok().xml();
+    assert_eq!(state.find("Status"), Some("Enabled"));
+}
+
+#[test]
+fn making_ones_own_bucket_again_is_an_error_in_other_regions() {
+    let server = Server::start_with(1, |config| config.front.region = "eu-west-1".to_owned());
+    let bucket = server.client().existing_bucket("mine");
+    bucket.request(Method::PUT).body(constraint("eu-west-1")).ok();
+    bucket.put("key", "content").ok();
+    let error =
+        bucket.request(Method::PUT).body(constraint("eu-west-1")).refused(409, "BucketAlreadyOwnedByYou");
+    assert_eq!(error.get("BucketName"), "mine");
+    assert_content(&bucket, "key", b"content");
+}
+
+#[test]
+fn one_of_many_racers_makes_the_bucket() {
+    let server = Server::start_with(1, |config| config.front.region = "eu-west-1".to_owned());
+    let bucket = server.client().existing_bucket("raced-for");
+    let answers = race(8, |_| bucket.request(Method::PUT).send());
+    assert_eq!((count(&answers, 200), count(&answers, 409)), (1, 7), "{answers:?}");
+    bucket.put("key", "content").ok();
+}
+
+#[test]
+fn the_location_must_be_the_servers() {
+    let server = Server::start();
+    let bucket = server.client().existing_bucket("far-away");
+    bucket.request(Method::PUT).body(constraint("eu-west-1")).refused(400, "InvalidLocationConstraint");
+    bucket.request(Method::HEAD).send().expect(404);
+    bucket.request(Method::PUT).body(constraint("us-east-1")).ok();
+}
+
+/// The SDKs send an empty document, or none, where the region is us-east-1.
+#[test]
+fn the_document_may_be_empty() {
+    let server = Server::start();
+    for (name, document) in [("no-document", ""), ("no-constraint", "<CreateBucketConfiguration/>")] {
+        server.client().existing_bucket(name).request(Method::PUT).body(document).ok();
+    }
+    let without_length =
+        server.client().existing_bucket("no-length").request(Method::PUT).no_content_length();
+    without_length.ok();
+}
+
+#[test]
+fn what_is_not_built_is_refused_and_makes_no_bucket() {
+    let server = Server::start();
+    let bucket = server.client().existing_bucket("refused");
+    for (name, value) in [
+        ("x-amz-acl", "public-read"),
+        ("x-amz-grant-read", "id=\"1\""),
+        ("x-amz-bucket-object-lock-enabled", "true"),
+        ("x-amz-object-ownership", "ObjectWriter"),
+    ] {
+        let error = bucket.request(Method::PUT).header(name, value).refused(501, "NotImplemented");
+        assert_eq!(error.get("Header"), name);
+    }
+    let tags = "<CreateBucketConfiguration><Tags><Tag><Key>k</Key><Value>v</Value></Tag></Tags></CreateBucketConfiguration>";
+    bucket.request(Method::PUT).body(tags).refused(501, "NotImplemented");
+    bucket.request(Method::HEAD).send().expect(404);
+
+    bucket
+        .request(Method::PUT)
+        .header("x-amz-acl", "private")
+        .header("x-amz-bucket-object-lock-enabled", "false")
+        .header("x-amz-object-ownership", "BucketOwnerEnforced")
+        .ok();
+}

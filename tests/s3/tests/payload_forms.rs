@@ -1,0 +1,184 @@
+//! The forms in which a body may be secured, and what becomes of checksums.
+//!
+//! Source: S3 API Reference, "Authenticating Requests (AWS Signature Version 4)"; User Guide, "Checking object
+//! integrity".
+
+use harness::{Request, Server, checksum_of, content, md5_base64, md5_hex};
+use types::ChecksumAlgorithm;
+
+use crate::support::{assert_absent, assert_content};
+
+/// The content whose checksums are published with every algorithm.
+const CHECK: &[u8] = b"123456789";
+
+/// Checksums of [`CHECK`]: of the CRCs by the catalogue of parametrised CRC algorithms, of the others by RFC 3174 and
+/// FIPS 180-4 tools.
+const CHECK_VALUES: [(ChecksumAlgorithm, &str); 5] = [
+    (ChecksumAlgorithm::Crc32, "y/Q5Jg=="),
+    (ChecksumAlgorithm::Crc32c, "4waSgw=="),
+    (ChecksumAlgorithm::Crc64nvme, "rosUhgp5mIg="),
+    (ChecksumAlgorithm::Sha1, "98O8HYCOBHMq32eZZczDTKeuNEE="),
+    (ChecksumAlgorithm::Sha256, "FeKw08M4keuw8e9gnsQZQgwg4yDOlMZfvIwzEkSOsiU="),
+];
+
+type Form = (&'static str, fn(Request, &[u8]) -> Request);
+
+/// Every form, with frames of several sizes where it has frames.
+const FORMS: &[Form] = &[
+    ("SHA-256", |request, _| request),
+    ("unsigned", |request, _| request.unsigned_payload()),
+    ("signed chunks of 8 KiB", |request, _| request.signed_chunks(8 << 10)),
+    ("signed chunks of 64 KiB", |request, _| request.signed_chunks(64 << 10)),
+    ("signed chunks of odd size", |request, _| request.signed_chunks(9_999)),
+    ("one signed chunk", |request, _| request.signed_chunks(16 << 20)),
+    ("signed trailer", |request, data| {
+        request.signed_trailer(64 << 10, "x-amz-checksum-crc32", &checksum_of(ChecksumAlgorithm::Crc32, data))
+    }),
+    ("unsigned trailer", |request, data| {
+        request.unsigned_trailer(
+            64 << 10,
+            "x-amz-checksum-crc32",
+            &checksum_of(ChecksumAlgorithm::Crc32, data),
+        )
+    }),
+    ("one unsigned chunk", |request, data| {
+        let checksum = checksum_of(ChecksumAlgorithm::Crc64nvme, data);
+        request.unsigned_trailer(16 << 20, "x-amz-checksum-crc64nvme", &checksum)
+    }),
+];
+
+#[test]
+fn every_form_stores_the_bytes_and_nothing_of_its_framing() {
+    let server = Server::start();
+    let bucket = server.bucket();
+    for length in [0, 1, 5, 9_999, 65_536, 200_001] {
+        let data = content(length, 7);
+        for (name, form) in FORMS {
+            let key = format!("{name} {length}");
+            let stored = form(bucket.put(&key, &data), &data).ok();
+            assert_eq!(stored.etag(), format!("\"{}\"", md5_hex(&data)), "{key}");
+            let read = bucket.get(&key).ok();
+            assert_eq!(read.body, data, "{key}");
+            assert_eq!(read.header("content-encoding"), None, "{key}");
+            assert_eq!(read.get("content-length"), length.to_string(), "{key}");
+        }
+    }
+}
+
+/// `aws-chunked` is framing; what else `Content-Encoding` says is the object's.
+#[test]
+fn only_aws_chunked_is_taken_out_of_the_content_encoding() {
+    let server = Server::start();
+    let bucket = server.bucket();
+    for (sent, kept) in [
+        ("aws-chunked", None),
+        ("aws-chunked,gzip", Some("gzip")),
+        ("gzip, aws-chunked", Some("gzip")),
+        ("gzip", Some("gzip")),
+    ] {
+        bucket.put("key", "content").header("content-encoding", sent).signed_chunks(8192).ok();
+        assert_eq!(bucket.get("key").ok().header("content-encoding"), kept, "{sent}");
+        assert_content(&bucket, "key", b"content");
+    }
+    bucket.put("key", "content").header("content-encoding", "aws-chunked,br").ok();
+    assert_eq!(bucket.get("key").ok().header("content-encoding"), Some("br"));
+}
+
+/// A body in transfer chunks has no length of its own; that of its content is announced all the same.
+#[test]
+fn framed_bodies_may_come_in_transfer_chunks() {
+    let server = Server::start();
+    let bucket = server.bucket();
+    let data = content(100_000, 1);
+    bucket.put("signed", &data).signed_chunks(65_536).transfer_chunked().ok();
+    assert_content(&bucket, "signed", &data);
+    let checksum = checksum_of(ChecksumAlgorithm::Crc32c, &data);
+    let put = bucket.put("unsigned", &data).unsigned_trailer(65_536, "x-amz-checksum-crc32c", &checksum);
+    put.transfer_chunked().ok();
+    assert_content(&bucket, "unsigned", &data);
+}
+
+#[test]
+fn presigned_uploads_carry_plain_bodies() {
+    let server = Server::start();
+    let bucket = server.bucket();
+    let data = content(10_000, 1);
+    bucket.put("key", &data).presigned(300).ok();
+    assert_content(&bucket, "key", &data);
+    assert_eq!(bucket.get("key").presigned(300).ok().body, data);
+    let framed = bucket.put("framed", &data).unsigned_trailer(8192, "x-amz-checksum-crc32", "AAAAAA==");
+    framed
+        .presigned(300)
+        .unsigned_header("x-amz-content-sha256", "STREAMING-UNSIGNED-PAYLOAD-TRAILER")
+        .refused(400, "InvalidRequest");
+    assert_absent(&bucket, "framed");
+}
+
+#[test]
+fn checksums_in_headers_and_trailers_are_kept_and_shown() {
+    let server = Server::start();
+    let bucket = server.bucket();
+    for (algorithm, value) in CHECK_VALUES {
+        let header = algorithm.header_name();
+        let ways = [
+            bucket.put("key", CHECK).header(header, value),
+            bucket.put("key", CHECK).signed_trailer(8192, header, value),
+            bucket.put("key", CHECK).unsigned_trailer(8192, header, value),
+            bucket.put("key", CHECK).unsigned_payload().header(header, value),
+            bucket
+                .put("key", CHECK)
+                .header(header, value)
+                .header("x-amz-sdk-checksum-algorithm", algorithm.name()),
+            // Named without a value: computed here.
+            bucket.put("key", CHECK).header("x-amz-sdk-checksum-algorithm", algorithm.name()),
+        ];
+        for put in ways {
+            let stored = put.ok();
+            assert_eq!((stored.get(header), stored.get("x-amz-checksum-type")), (value, "FULL_OBJECT"));
+            for read in [bucket.get("key"), bucket.head("key")] {
+                let read = read.header("x-amz-checksum-mode", "ENABLED").ok();
+                assert_eq!((read.get(header), read.get("x-amz-checksum-type")), (value, "FULL_OBJECT"));
+                let shown =
+                    read.headers.iter().filter(|(name, _)| name.starts_with("x-amz-checksum-")).count();
+                assert_eq!(shown, 2, "{read:?}");
+            }
+            // Only on demand.
+            assert_eq!(bucket.get("key").ok().header(header), None);
+        }
+        let listed = bucket.list().ok().xml();
+        assert_eq!(listed.get("Contents/ChecksumAlgorithm"), algorithm.name());
+        assert_eq!(listed.get("Contents/ChecksumType"), "FULL_OBJECT");
+    }
+}
+
+#[test]
+fn an_upload_without_a_checksum_gets_a_crc64() {
+    let server = Server::start();
+    let bucket = server.bucket();
+    let stored = bucket.put("key", CHECK).ok();
+    assert_eq!(stored.get("x-amz-checksum-crc64nvme"), "rosUhgp5mIg=");
+    let read = bucket.get("key").header("x-amz-checksum-mode", "ENABLED").ok();
+    assert_eq!(read.get("x-amz-checksum-crc64nvme"), "rosUhgp5mIg=");
+}
+
+/// Velero and others broke on servers that refuse algorithms they do not know.
+#[test]
+fn an_unknown_sdk_algorithm_is_ignored() {
+    let server = Server::start();
+    let bucket = server.bucket();
+    let stored = bucket.put("key", CHECK).header("x-amz-sdk-checksum-algorithm", "MD4").ok();
+    assert_eq!(stored.get("x-amz-checksum-crc64nvme"), "rosUhgp5mIg=");
+}
+
+#[test]
+fn content_md5_goes_with_every_form() {
+    let server = Server::start();
+    let bucket = server.bucket();
+    for (name, form) in FORMS {
+        let put = || form(bucket.put(name, CHECK), CHECK);
+        put().header("content-md5", md5_base64(b"other")).refused(400, "BadDigest");
+        assert_absent(&bucket, name);
+        put().header("content-md5", md5_base64(CHECK)).ok();
+        assert_content(&bucket, name, CHECK);
+    }
+}
