@@ -60,6 +60,6 @@ async fn step(
 pub async fn random_operations_agree_with_the_model(store: &Store) {
     for seed in 0..3 {
         let model: Arc<dyn Metadata> = Arc::new(Fake::new(Env::real()));
-        compare(&model, store, seed, 400).await;
+        compare(&model, store, seed, 500).await;
     }
 }

@@ -1,21 +1,25 @@
-//! What the cases share: names that nobody else uses, contents without bytes, short calls, a seeded generator.
+//! What the cases share: names that nobody else uses, short calls, requests, a seeded generator.
+
+mod generator;
+mod requests;
 
 use std::{sync::Arc, time::Duration};
 
-use bytes::Bytes;
 use env::Env;
-use types::{
-    Attributes, BucketName, Checksum, ChecksumAlgorithm, ChecksumType, ChecksumValue, ChunkId, Coding,
-    Content, ETag, Extent, GroupId, KeyPrefix, LeaseId, Manifest, ObjectKey, PartNumber, StorageClassName,
-    UploadId, VersionId, Versioning,
-};
+use types::{BucketName, ETag, ObjectKey, VersionId, Versioning};
 
+pub use self::{
+    generator::Generator,
+    requests::{
+        Minter, UPLOAD_CHECKSUM, chunks, completion, copy, crc32c, entry, etag, extent, inline, inline_part,
+        key, list, list_versions, new_upload, new_version, part_number, prefix, stored_part, write,
+        write_stored,
+    },
+};
 use crate::{
-    AccountId, Bucket, CommitPart, CommitVersion, Committed, CompleteUpload, CompletedPart, CopyAttributes,
-    CopyVersion, CreateBucket, CreateUpload, DeleteCondition, DeleteVersion, DeleteVersions, DeletedVersion,
-    Error, FoundVersion, GetVersion, ListObjects, ListPosition, ListVersions, Metadata, NewVersion,
-    ObjectEntry, ObjectPage, UploadChecksum, Version, VersionEntry, VersionPosition, VersionState,
-    VersionSummary, WriteCondition,
+    AccountId, Bucket, CommitVersion, Committed, CreateBucket, DeleteVersion, DeleteVersions, DeletedVersion,
+    Error, FoundVersion, GetVersion, Metadata, ObjectEntry, ObjectPage, Version, VersionEntry,
+    VersionPosition, VersionState, VersionSummary, WriteCondition,
 };
 
 /// The store under test.
@@ -71,122 +75,6 @@ pub async fn sequence(store: &Store, bucket: &BucketName) -> i64 {
     get_bucket(store, bucket).await.commit_sequence.0
 }
 
-/// A key.
-pub fn key(text: &str) -> ObjectKey {
-    ObjectKey::new(text.to_owned()).expect("a valid key")
-}
-
-/// A prefix.
-pub fn prefix(text: &str) -> KeyPrefix {
-    KeyPrefix::new(text.to_owned()).expect("a valid prefix")
-}
-
-/// An entity tag made of a number.
-pub fn etag(number: u64) -> ETag {
-    let mut digest = [0; 16];
-    digest[8..].copy_from_slice(&number.to_be_bytes());
-    ETag { digest, parts: None }
-}
-
-/// A CRC-32C made of a number, as the checksum of a whole object.
-pub fn crc32c(number: u32) -> Checksum {
-    let value = ChecksumValue::new(ChecksumAlgorithm::Crc32c, &number.to_be_bytes()).expect("four bytes");
-    Checksum { value, kind: ChecksumType::FullObject }
-}
-
-/// Inline content.
-pub fn inline(bytes: impl Into<Bytes>) -> Content {
-    Content::Inline(bytes.into())
-}
-
-/// One extent that is the whole of an invented chunk.
-pub fn extent(chunk: ChunkId, length: u64) -> Extent {
-    Extent {
-        chunk,
-        group: GroupId(1),
-        coding: Coding::SINGLE,
-        chunk_length: length,
-        offset: 0,
-        length,
-        checksum: chunk.counter.wrapping_mul(0x9e37_79b9_7f4a_7c15),
-    }
-}
-
-/// Mints chunk ids under a lease of its own.
-#[derive(Debug, Clone, Copy)]
-pub struct Minter {
-    /// The lease.
-    pub lease: LeaseId,
-    next: u64,
-}
-
-impl Minter {
-    /// A minter with a new lease.
-    pub async fn acquire(store: &Store) -> Self {
-        Self::under(store.acquire_lease("conformance").await.expect("a lease").id)
-    }
-
-    /// A minter under a lease.
-    pub fn under(lease: LeaseId) -> Self {
-        Self { lease, next: 0 }
-    }
-
-    /// The next chunk id.
-    pub fn chunk(&mut self) -> ChunkId {
-        self.next += 1;
-        ChunkId { lease: self.lease, counter: self.next }
-    }
-
-    /// Content in one new chunk for each length.
-    pub fn content(&mut self, lengths: &[u64]) -> Content {
-        Content::Stored(Manifest {
-            extents: lengths.iter().map(|length| extent(self.chunk(), *length)).collect(),
-        })
-    }
-}
-
-/// The chunks that content names.
-pub fn chunks(content: &Content) -> Vec<ChunkId> {
-    match content {
-        Content::Inline(_) => Vec::new(),
-        Content::Stored(manifest) => manifest.extents.iter().map(|extent| extent.chunk).collect(),
-    }
-}
-
-/// A plain version.
-pub fn new_version(content: Content, tag: u64) -> NewVersion {
-    NewVersion {
-        content,
-        etag: etag(tag),
-        checksum: None,
-        attributes: Attributes::default(),
-        storage_class: StorageClassName::standard(),
-    }
-}
-
-/// Asks to commit inline content `tag` with entity tag `tag`.
-pub fn write(bucket: &BucketName, key: &ObjectKey, tag: u64) -> CommitVersion {
-    CommitVersion {
-        bucket: bucket.clone(),
-        key: key.clone(),
-        lease: None,
-        version: new_version(inline(tag.to_string()), tag),
-        condition: WriteCondition::None,
-        missing: Vec::new(),
-    }
-}
-
-/// Asks to commit stored content.
-pub fn write_stored(
-    bucket: &BucketName,
-    key: &ObjectKey,
-    tag: u64,
-    lease: LeaseId,
-    content: Content,
-) -> CommitVersion {
-    CommitVersion { lease: Some(lease), version: new_version(content, tag), ..write(bucket, key, tag) }
-}
-
 /// Commits inline content `tag` with entity tag `tag`.
 pub async fn put(store: &Store, bucket: &BucketName, key: &ObjectKey, tag: u64) -> Committed {
     store.commit_version(write(bucket, key, tag)).await.expect("an unconditional commit")
@@ -232,11 +120,6 @@ pub async fn current_etag(store: &Store, bucket: &BucketName, key: &ObjectKey) -
     }
 }
 
-/// An unconditional entry of a delete.
-pub fn entry(key: &ObjectKey, version_id: Option<VersionId>) -> DeleteVersion {
-    DeleteVersion { key: key.clone(), version_id, condition: DeleteCondition::default() }
-}
-
 /// Deletes several entries.
 pub async fn delete_all(
     store: &Store,
@@ -267,28 +150,6 @@ pub async fn delete(
     version_id: Option<VersionId>,
 ) -> DeletedVersion {
     delete_entry(store, bucket, entry(key, version_id)).await.expect("an unconditional delete succeeds")
-}
-
-/// Asks for everything in one page.
-pub fn list(bucket: &BucketName) -> ListObjects {
-    ListObjects {
-        bucket: bucket.clone(),
-        prefix: KeyPrefix::default(),
-        delimiter: None,
-        position: ListPosition::Start,
-        limit: crate::PAGE_SIZE_MAX,
-    }
-}
-
-/// Asks for all versions in one page.
-pub fn list_versions(bucket: &BucketName) -> ListVersions {
-    ListVersions {
-        bucket: bucket.clone(),
-        prefix: KeyPrefix::default(),
-        delimiter: None,
-        position: VersionPosition::Start,
-        limit: crate::PAGE_SIZE_MAX,
-    }
 }
 
 /// The text of each entry of a page; a common prefix is followed by `*`.
@@ -353,159 +214,4 @@ pub async fn together<T: Send + 'static>(
         answers.push(answer.unwrap_or_else(|| violation("a concurrent task panicked; its message is above")));
     }
     answers
-}
-
-/// A seeded generator of numbers (SplitMix64: Steele, Lea and Flood, OOPSLA 2014), so that a case replays exactly.
-#[derive(Debug, Clone)]
-pub struct Generator(u64);
-
-impl Generator {
-    /// A generator that the seed determines.
-    pub fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    /// The next number.
-    pub fn number(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// A number below `end`.
-    pub fn below(&mut self, end: usize) -> usize {
-        usize::try_from(self.number() % end as u64).expect("below a usize")
-    }
-
-    /// True once in `times`.
-    pub fn one_in(&mut self, times: usize) -> bool {
-        self.below(times) == 0
-    }
-
-    /// One of several.
-    pub fn choose<'a, T>(&mut self, from: &'a [T]) -> &'a T {
-        &from[self.below(from.len())]
-    }
-
-    /// A short text whose pieces are the ones that listings get wrong: separators, dots, NUL, newline, percent signs,
-    /// characters of two to four bytes up to the highest.
-    pub fn text(&mut self, pieces_max: usize) -> String {
-        const PIECES: [&str; 16] = [
-            "a",
-            "b",
-            "/",
-            "/",
-            "//",
-            ".",
-            "..",
-            "-",
-            "\0",
-            "\n",
-            "%2F",
-            "é",
-            "€",
-            "😀",
-            "\u{10ffff}",
-            "\u{7f}",
-        ];
-        (0..self.below(pieces_max + 1)).map(|_| *self.choose(&PIECES)).collect()
-    }
-}
-
-/// The checksum algorithm of most uploads of the suite.
-pub const UPLOAD_CHECKSUM: UploadChecksum =
-    UploadChecksum { algorithm: ChecksumAlgorithm::Crc32c, kind: ChecksumType::Composite };
-
-/// Asks for a plain upload.
-pub fn new_upload(bucket: &BucketName, key: &ObjectKey) -> CreateUpload {
-    CreateUpload {
-        bucket: bucket.clone(),
-        key: key.clone(),
-        attributes: Attributes::default(),
-        storage_class: StorageClassName::standard(),
-        checksum: UPLOAD_CHECKSUM,
-        checksum_named: false,
-    }
-}
-
-/// A part's number.
-pub fn part_number(number: u16) -> PartNumber {
-    PartNumber::new(number).expect("a valid part number")
-}
-
-/// Asks to add an inline part; its entity tag and checksum are made of its number.
-pub fn inline_part(
-    bucket: &BucketName,
-    key: &ObjectKey,
-    upload: UploadId,
-    number: u16,
-    text: &str,
-) -> CommitPart {
-    CommitPart {
-        bucket: bucket.clone(),
-        key: key.clone(),
-        upload,
-        number: part_number(number),
-        lease: None,
-        content: inline(text.to_owned()),
-        etag: etag(u64::from(number)),
-        checksum: crc32c(u32::from(number)).value,
-        missing: Vec::new(),
-    }
-}
-
-/// Asks to complete with these parts, named by the entity tags that [`inline_part`] and [`stored_part`] give them.
-pub fn completion(bucket: &BucketName, key: &ObjectKey, upload: UploadId, parts: &[u16]) -> CompleteUpload {
-    let part = |number: &u16| CompletedPart {
-        number: part_number(*number),
-        etag: etag(u64::from(*number)),
-        checksum: None,
-    };
-    CompleteUpload {
-        bucket: bucket.clone(),
-        key: key.clone(),
-        upload,
-        parts: parts.iter().map(part).collect(),
-        object_size: None,
-        checksum: None,
-        checksum_type: None,
-        condition: WriteCondition::None,
-    }
-}
-
-/// Asks to add a part of `size` bytes in a new chunk; its entity tag and checksum are made of its number.
-pub fn stored_part(
-    bucket: &BucketName,
-    key: &ObjectKey,
-    upload: UploadId,
-    number: u16,
-    minter: &mut Minter,
-    size: u64,
-) -> CommitPart {
-    CommitPart {
-        lease: Some(minter.lease),
-        content: minter.content(&[size]),
-        ..inline_part(bucket, key, upload, number, "")
-    }
-}
-
-/// Asks for a copy that keeps everything.
-pub fn copy(
-    (source_bucket, source_key, source_version_id): (&BucketName, &ObjectKey, VersionId),
-    source_etag: ETag,
-    (bucket, key): (&BucketName, &ObjectKey),
-) -> CopyVersion {
-    CopyVersion {
-        source_bucket: source_bucket.clone(),
-        source_key: source_key.clone(),
-        source_version_id,
-        source_etag,
-        bucket: bucket.clone(),
-        key: key.clone(),
-        attributes: CopyAttributes::Keep,
-        checksum: None,
-        condition: WriteCondition::None,
-    }
 }

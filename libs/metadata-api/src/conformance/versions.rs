@@ -1,5 +1,7 @@
 //! Versions: what is committed is read, and the states of versioning.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use types::{
     Attributes, Content, MissingShard, Sequence, ShardId, ShardIndex, StorageClassName, VersionId, Versioning,
@@ -141,6 +143,8 @@ pub async fn versioned_writes_add_versions(store: &Store) {
     let current = get(store, &name, &k, None).await.expect("there is a current version");
     assert_eq!((current.version_id, current.is_current), (made[3].version_id, true));
     assert_eq!(get(store, &name, &k, Some(VersionId::Null)).await.err(), Some(Error::VersionNotFound));
+    let nonces: BTreeSet<u64> = made.iter().filter_map(|version| nonce(version.version_id)).collect();
+    assert_eq!(nonces.len(), made.len(), "ids hold random bits, so that they cannot be guessed");
     let VersionId::Numbered { sequence, nonce } = made[1].version_id else { return };
     let guessed = VersionId::Numbered { sequence, nonce: nonce ^ 1 };
     assert_eq!(
@@ -151,6 +155,13 @@ pub async fn versioned_writes_add_versions(store: &Store) {
     let other = get(store, &name, &key("other"), Some(made[1].version_id)).await;
     assert_eq!(other.err(), Some(Error::VersionNotFound), "an id belongs to its key");
     check_usage(store, &name).await;
+}
+
+fn nonce(id: VersionId) -> Option<u64> {
+    match id {
+        VersionId::Null => None,
+        VersionId::Numbered { nonce, .. } => Some(nonce),
+    }
 }
 
 /// Unversioned, enabled, suspended, enabled: the null version is kept by enabled writes, replaced by suspended ones.

@@ -225,8 +225,10 @@ impl Planner {
         }
     }
 
+    /// Mostly one of few keys, so that versions pile up.
     fn key(&mut self) -> ObjectKey {
-        key(self.generator.choose::<&str>(&KEYS))
+        let among = if self.generator.one_in(3) { &KEYS[..] } else { &KEYS[..4] };
+        key(self.generator.choose::<&str>(among))
     }
 
     fn prefix(&mut self) -> KeyPrefix {
@@ -282,6 +284,10 @@ impl Planner {
         let (bucket, key, version) = self.version(model);
         let mut entries = vec![(key, version, self.delete_condition())];
         for _ in 0..self.generator.below(4) {
+            if self.generator.one_in(2) {
+                let key = entries[0].0.clone();
+                entries.push((key, None, DeleteCondition::default()));
+            }
             let (other, key, version) = self.version(model);
             if other == bucket {
                 entries.push((key, version, self.delete_condition()));
