@@ -22,11 +22,21 @@ pub struct Config {
     #[arg(long, env = "ASHLAR_HEALTH_LISTEN", default_value = "127.0.0.1:9090", value_name = "ADDRESS:PORT")]
     pub health_listen: std::net::SocketAddr,
     /// Secret that the services of one cluster share, at least 32 characters: make one with `openssl rand -hex 32`.
-    #[arg(long = "cluster-secret", env = "ASHLAR_CLUSTER_SECRET", value_name = "SECRET", hide_env_values = true)]
+    #[arg(
+        long = "cluster-secret",
+        env = "ASHLAR_CLUSTER_SECRET",
+        value_name = "SECRET",
+        hide_env_values = true
+    )]
     pub cluster_secret: ClusterSecret,
     /// Most connections to Postgres from this process. Raise it when the database has cores to spare and calls wait
     /// for connections; all replicas together must stay below the server's `max_connections`.
-    #[arg(long = "database-connections", env = "ASHLAR_DATABASE_CONNECTIONS", value_name = "NUMBER", default_value_t = 16)]
+    #[arg(
+        long = "database-connections",
+        env = "ASHLAR_DATABASE_CONNECTIONS",
+        value_name = "NUMBER",
+        default_value_t = 16
+    )]
     pub connections: u32,
     /// Coding of the storage class STANDARD, as `k+m` (for example `4+2`), used when the class is defined for the
     /// first time; a class that exists keeps its coding. Without it the class is not defined.
@@ -44,10 +54,20 @@ pub struct Config {
     pub whole_limit_bytes: u64,
     /// Seconds for which the bytes of deleted and overwritten objects are kept. Reads that began before must end
     /// within it; it also bounds how old a backup of the database may be that one can go back to.
-    #[arg(long = "garbage-hold-seconds", env = "ASHLAR_GARBAGE_HOLD_SECONDS", value_name = "SECONDS", default_value_t = 3600)]
+    #[arg(
+        long = "garbage-hold-seconds",
+        env = "ASHLAR_GARBAGE_HOLD_SECONDS",
+        value_name = "SECONDS",
+        default_value_t = 3600
+    )]
     pub garbage_hold_seconds: u64,
     /// Seconds after which a gateway that does not renew its lease is taken for dead.
-    #[arg(long = "lease-ttl-seconds", env = "ASHLAR_LEASE_TTL_SECONDS", value_name = "SECONDS", default_value_t = 30)]
+    #[arg(
+        long = "lease-ttl-seconds",
+        env = "ASHLAR_LEASE_TTL_SECONDS",
+        value_name = "SECONDS",
+        default_value_t = 30
+    )]
     pub lease_time_to_live_seconds: u64,
     /// Most writes of one bucket that wait for their commit; beyond it clients are told to slow down.
     #[arg(long = "commit-queue", env = "ASHLAR_COMMIT_QUEUE", value_name = "NUMBER", default_value_t = 4096)]

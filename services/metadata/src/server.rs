@@ -69,7 +69,8 @@ impl Server {
         });
         let begun = shutdown.clone();
         let serving = async move {
-            metadata_api::server::serve(env, listener, store, &token, async move { begun.begun().await }).await;
+            metadata_api::server::serve(env, listener, store, &token, async move { begun.begun().await })
+                .await;
         };
         tokio::join!(serving, serve_health(health, readiness, shutdown));
     }

@@ -1,0 +1,364 @@
+//! The metadata store: the contract on Postgres or SQLite. All SQL is below this module, one file per noun.
+//!
+//! Every change runs to its end in a task of its own, so that a caller who goes away never leaves half a conversation
+//! with the database behind.
+
+mod buckets;
+mod cluster;
+mod codec;
+mod commit;
+mod copies;
+mod counters;
+mod engine;
+mod garbage;
+mod leases;
+mod listing;
+mod migrate;
+mod uploads;
+mod version_row;
+mod versions;
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use env::Env;
+use metadata_api::{
+    AbortUpload, Bucket, BucketPage, ClusterMap, CommitPart, CommitVersion, Committed, CompleteUpload,
+    CopyVersion, CreateBucket, CreateUpload, DeleteVersions, DeletedVersion, Error, FoundVersion, GarbageId,
+    GarbageItem, GetVersion, Lease, LeaseState, ListBuckets, ListObjects, ListParts, ListUploads,
+    ListVersions, Metadata, NodeRegistration, ObjectPage, PAGE_SIZE_MAX, Part, PartPage,
+    StorageClassDefinition, Upload, UploadPage, VersionPage, part_size_min,
+};
+use types::{BucketId, BucketName, LeaseId, ObjectKey, UploadId, Versioning};
+
+use self::{
+    commit::{Committers, Mutation, Outcome, Undecided},
+    engine::{Attempts, Engine, EngineOptions, Failure},
+    migrate::{MIGRATIONS, migrate},
+};
+
+/// Most buckets in one page.
+const BUCKETS_PAGE_MAX: usize = 10_000;
+
+/// How a store is opened and how it behaves.
+#[derive(Debug, Clone)]
+pub struct StoreConfig {
+    /// `postgres://USER:PASSWORD@HOST/DATABASE` or `sqlite:PATH`; a SQLite file is made if it is not there.
+    pub database_url: String,
+    /// Most connections to Postgres.
+    pub connections_max: u32,
+    /// Longest wait for a free connection, after which a call is `Unavailable`.
+    pub acquire_timeout: Duration,
+    /// Longest wait for the answer to one statement.
+    pub statement_timeout: Duration,
+    /// How long content that nothing names is kept. Readers that began before it was unnamed must have ended by then.
+    pub garbage_hold: Duration,
+    /// A lease's time to live.
+    pub lease_time_to_live: Duration,
+    /// Least size in bytes of a part that is not the last.
+    pub part_size_min: u64,
+    /// Most mutations of one bucket that wait for their commit, beyond which further ones are `Unavailable`.
+    pub commit_queue_max: usize,
+    /// A storage class that is defined at opening, unless it is there.
+    pub storage_class: Option<StorageClassDefinition>,
+}
+
+impl StoreConfig {
+    /// The defaults for a database.
+    pub fn new(database_url: impl Into<String>) -> Self {
+        Self {
+            database_url: database_url.into(),
+            connections_max: 16,
+            acquire_timeout: Duration::from_secs(5),
+            statement_timeout: Duration::from_secs(15),
+            garbage_hold: Duration::from_secs(60 * 60),
+            lease_time_to_live: Duration::from_secs(30),
+            part_size_min: part_size_min(),
+            commit_queue_max: 4096,
+            storage_class: None,
+        }
+    }
+}
+
+/// What the acts of the store go by.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    garbage_hold: Duration,
+    lease_time_to_live: Duration,
+    part_size_min: u64,
+    commit_queue_max: usize,
+}
+
+impl Settings {
+    fn garbage_hold_ms(&self) -> i64 {
+        i64::try_from(self.garbage_hold.as_millis()).unwrap_or(i64::MAX)
+    }
+}
+
+/// The metadata service in this process. Cheap to clone; clones share everything.
+#[derive(Clone)]
+pub struct MetadataStore {
+    env: Env,
+    engine: Engine,
+    settings: Arc<Settings>,
+    committers: Committers,
+    remembered: Arc<Mutex<HashMap<BucketName, BucketId>>>,
+}
+
+impl MetadataStore {
+    /// Opens the database, brings its schema up to date and defines the configured storage class.
+    ///
+    /// Errors: `Unavailable` (no connection), `Internal` (the schema is newer than this program, or a migration failed;
+    /// nothing was changed).
+    pub async fn open(env: Env, config: StoreConfig) -> Result<Self, Error> {
+        let options = EngineOptions {
+            url: config.database_url,
+            connections: config.connections_max.max(2),
+            acquire_timeout: config.acquire_timeout,
+            statement_timeout: config.statement_timeout,
+        };
+        let failed = |failure: Failure| failure.into_error("open");
+        let engine = Engine::open(env.clone(), &options).await.map_err(|error| failed(error.into()))?;
+        migrate(&engine, MIGRATIONS).await.map_err(|error| failed(error.into()))?;
+        let settings = Arc::new(Settings {
+            garbage_hold: config.garbage_hold,
+            lease_time_to_live: config.lease_time_to_live,
+            part_size_min: config.part_size_min,
+            commit_queue_max: config.commit_queue_max.max(1),
+        });
+        let committers = Committers::new(env.clone(), engine.clone(), settings.clone());
+        let store = Self { env, engine, settings, committers, remembered: Arc::default() };
+        if let Some(class) = config.storage_class {
+            match store.define_storage_class(class).await {
+                Err(Error::Malformed { reason }) => {
+                    tracing::info!(reason, "the storage class is kept as it was defined before");
+                }
+                result => result?,
+            }
+        }
+        Ok(store)
+    }
+
+    /// Closes the database. Calls that follow are `Unavailable`.
+    pub async fn close(&self) {
+        self.engine.close().await;
+    }
+
+    fn remembered(&self) -> MutexGuard<'_, HashMap<BucketName, BucketId>> {
+        self.remembered.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Commits a mutation of the bucket that has this name. Its remembered number may be of one that is gone, which
+    /// the commit finds out; then the name is looked up again.
+    async fn mutate(&self, bucket: &BucketName, mutation: impl Fn() -> Mutation) -> Result<Outcome, Error> {
+        for _ in 0..3 {
+            let id = self.bucket_id(bucket).await.map_err(|failure| failure.into_error("find_bucket"))?;
+            match self.committers.commit(id, mutation()).await {
+                Ok(outcome) => return Ok(outcome),
+                Err(Undecided::Failed(error)) => return Err(error),
+                Err(Undecided::BucketGone) => self.forget_bucket(bucket),
+            }
+        }
+        Err(Error::BucketNotFound { bucket: bucket.clone() })
+    }
+
+    async fn mutate_version(
+        &self,
+        bucket: &BucketName,
+        mutation: impl Fn() -> Mutation,
+    ) -> Result<Committed, Error> {
+        match self.mutate(bucket, mutation).await? {
+            Outcome::Committed(committed) => Ok(committed),
+            Outcome::Deleted(_) => {
+                Err(Error::Internal { reason: "the answer is to another question".to_owned() })
+            }
+        }
+    }
+}
+
+/// Runs an act in a transaction, again and again while it conflicts with others, in a task of its own.
+macro_rules! transact {
+    ($store:expr, $operation:literal, |$this:ident, $tx:ident| $act:expr) => {{
+        let $this = $store.clone();
+        let task = $store.env.spawn(async move {
+            let mut attempts = Attempts::new(&$this.env, $operation);
+            loop {
+                let mut tx = attempts.begin(&$this.engine).await?;
+                let result = {
+                    let $tx = &mut tx;
+                    $act.await
+                };
+                if let Some(answer) = attempts.settle(tx, result).await {
+                    return answer;
+                }
+            }
+        });
+        // A task without an answer broke off, nobody knows where.
+        task.await.unwrap_or(Err(Error::TimedOut))
+    }};
+}
+
+fn check_limit(limit: usize, maximum: usize) -> Result<(), Error> {
+    if (1..=maximum).contains(&limit) {
+        Ok(())
+    } else {
+        Err(Error::Malformed { reason: "the limit is out of bounds".to_owned() })
+    }
+}
+
+#[async_trait]
+impl Metadata for MetadataStore {
+    async fn ready(&self) -> Result<(), Error> {
+        let sql = "SELECT c.epoch, [pg_is_in_recovery()::INT|0] FROM cluster AS c WHERE c.singleton = 1";
+        let failed = |failure: Failure| failure.into_error("ready");
+        let row = self.engine.fetch_optional(sql, Vec::new()).await.map_err(|error| failed(error.into()))?;
+        let unavailable = |reason: &str| Error::Unavailable { reason: reason.to_owned() };
+        let mut row = row.ok_or_else(|| unavailable("the cluster's row is missing"))?;
+        row.skip(1).map_err(|error| failed(error.into()))?;
+        match row.bool().map_err(|error| failed(error.into()))? {
+            true => Err(unavailable("the database is a standby")),
+            false => Ok(()),
+        }
+    }
+
+    async fn create_bucket(&self, request: CreateBucket) -> Result<Bucket, Error> {
+        transact!(self, "create_bucket", |store, tx| store.create_bucket_in(tx, &request))
+    }
+
+    async fn get_bucket(&self, bucket: &BucketName) -> Result<Bucket, Error> {
+        self.find_bucket(bucket).await.map_err(|failure| failure.into_error("get_bucket"))
+    }
+
+    async fn delete_bucket(&self, bucket: &BucketName) -> Result<(), Error> {
+        let name = bucket.clone();
+        self.forget_bucket(bucket);
+        transact!(self, "delete_bucket", |store, tx| store.delete_bucket_in(tx, &name))
+    }
+
+    async fn list_buckets(&self, request: ListBuckets) -> Result<BucketPage, Error> {
+        check_limit(request.limit, BUCKETS_PAGE_MAX)?;
+        self.list_buckets_page(&request).await.map_err(|failure| failure.into_error("list_buckets"))
+    }
+
+    async fn set_versioning(&self, bucket: &BucketName, versioning: Versioning) -> Result<(), Error> {
+        let name = bucket.clone();
+        transact!(self, "set_versioning", |store, tx| store.set_versioning_in(tx, &name, versioning))
+    }
+
+    async fn commit_version(&self, request: CommitVersion) -> Result<Committed, Error> {
+        self.mutate_version(&request.bucket, || Mutation::Commit(request.clone())).await
+    }
+
+    async fn get_version(&self, request: GetVersion) -> Result<FoundVersion, Error> {
+        self.find_version(&request).await.map_err(|failure| failure.into_error("get_version"))
+    }
+
+    async fn delete_versions(
+        &self,
+        request: DeleteVersions,
+    ) -> Result<Vec<Result<DeletedVersion, Error>>, Error> {
+        if request.entries.len() > PAGE_SIZE_MAX {
+            return Err(Error::Malformed { reason: "too many entries".to_owned() });
+        }
+        match self.mutate(&request.bucket, || Mutation::Delete(request.clone())).await? {
+            Outcome::Deleted(answers) => Ok(answers),
+            Outcome::Committed(_) => {
+                Err(Error::Internal { reason: "the answer is to another question".to_owned() })
+            }
+        }
+    }
+
+    async fn copy_version(&self, request: CopyVersion) -> Result<Committed, Error> {
+        if request.source_bucket == request.bucket {
+            return self.mutate_version(&request.bucket, || Mutation::Copy(request.clone())).await;
+        }
+        transact!(self, "copy_version", |store, tx| store.copy_between_in(tx, &request))
+    }
+
+    async fn list_objects(&self, request: ListObjects) -> Result<ObjectPage, Error> {
+        self.list_objects_page(&request).await.map_err(|failure| failure.into_error("list_objects"))
+    }
+
+    async fn list_versions(&self, request: ListVersions) -> Result<VersionPage, Error> {
+        self.list_versions_page(&request).await.map_err(|failure| failure.into_error("list_versions"))
+    }
+
+    async fn create_upload(&self, request: CreateUpload) -> Result<Upload, Error> {
+        transact!(self, "create_upload", |store, tx| store.create_upload_in(tx, &request))
+    }
+
+    async fn get_upload(
+        &self,
+        bucket: &BucketName,
+        key: &ObjectKey,
+        upload: UploadId,
+    ) -> Result<Upload, Error> {
+        self.find_upload(bucket, key, upload).await.map_err(|failure| failure.into_error("get_upload"))
+    }
+
+    async fn commit_part(&self, request: CommitPart) -> Result<Part, Error> {
+        transact!(self, "commit_part", |store, tx| store.commit_part_in(tx, &request))
+    }
+
+    async fn list_parts(&self, request: ListParts) -> Result<PartPage, Error> {
+        check_limit(request.limit, PAGE_SIZE_MAX)?;
+        self.list_parts_page(&request).await.map_err(|failure| failure.into_error("list_parts"))
+    }
+
+    async fn list_uploads(&self, request: ListUploads) -> Result<UploadPage, Error> {
+        self.list_uploads_page(&request).await.map_err(|failure| failure.into_error("list_uploads"))
+    }
+
+    async fn complete_upload(&self, request: CompleteUpload) -> Result<Committed, Error> {
+        self.mutate_version(&request.bucket, || Mutation::Complete(request.clone())).await
+    }
+
+    async fn abort_upload(&self, request: AbortUpload) -> Result<(), Error> {
+        transact!(self, "abort_upload", |store, tx| store.abort_upload_in(tx, &request))
+    }
+
+    async fn acquire_lease(&self, holder: &str) -> Result<Lease, Error> {
+        let holder = holder.to_owned();
+        transact!(self, "acquire_lease", |store, tx| store.acquire_lease_in(tx, &holder))
+    }
+
+    async fn renew_lease(&self, lease: LeaseId) -> Result<(), Error> {
+        transact!(self, "renew_lease", |store, tx| store.renew_lease_in(tx, lease))
+    }
+
+    async fn list_leases(&self) -> Result<Vec<LeaseState>, Error> {
+        self.active_leases().await.map_err(|failure| failure.into_error("list_leases"))
+    }
+
+    async fn revoke_lease(&self, lease: LeaseId, observed_renewals: i64) -> Result<bool, Error> {
+        transact!(self, "revoke_lease", |store, tx| store.revoke_lease_in(tx, lease, observed_renewals))
+    }
+
+    async fn register_node(&self, request: NodeRegistration) -> Result<(), Error> {
+        transact!(self, "register_node", |store, tx| store.register_node_in(tx, &request))
+    }
+
+    async fn define_storage_class(&self, request: StorageClassDefinition) -> Result<(), Error> {
+        transact!(self, "define_storage_class", |store, tx| store.define_storage_class_in(tx, &request))
+    }
+
+    async fn cluster_map(&self, known_epoch: Option<i64>) -> Result<Option<ClusterMap>, Error> {
+        self.load_map(known_epoch).await.map_err(|failure| failure.into_error("cluster_map"))
+    }
+
+    async fn take_garbage(&self, limit: usize) -> Result<Vec<GarbageItem>, Error> {
+        transact!(self, "take_garbage", |store, tx| store.take_garbage_in(tx, limit))
+    }
+
+    async fn finish_garbage(&self, items: &[GarbageId]) -> Result<(), Error> {
+        let items = items.to_vec();
+        transact!(self, "finish_garbage", |store, tx| store.finish_garbage_in(tx, &items))
+    }
+}
+
+#[cfg(test)]
+mod tests;

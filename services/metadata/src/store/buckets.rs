@@ -1,0 +1,219 @@
+//! Buckets: the directory of names and the rows that commits advance.
+
+use metadata_api::{AccountId, Bucket, BucketPage, BucketUsage, CreateBucket, Error, ListBuckets};
+use types::{BucketId, BucketName, Sequence, Timestamp, UploadId, Versioning};
+
+use super::{
+    MetadataStore,
+    counters::next_number,
+    engine::{DatabaseError, Failure, Row, Tx},
+    garbage::queue_parts,
+};
+
+/// Columns of a bucket, for [`read_bucket`].
+pub(crate) const BUCKET: &str = "b.bucket_id, b.name, b.owner, b.created_ms, b.versioning, b.commit_seq, b.object_count, \
+     b.object_bytes, b.version_count, b.version_bytes";
+
+/// Most buckets whose numbers a process remembers. Past it the memory begins anew.
+const REMEMBERED_MAX: usize = 10_000;
+
+pub(crate) fn read_bucket(row: &mut Row) -> Result<Bucket, DatabaseError> {
+    let id = BucketId(row.i64()?);
+    let name = row.bytes()?;
+    let name = std::str::from_utf8(&name).ok().and_then(|name| BucketName::new(name).ok());
+    Ok(Bucket {
+        id,
+        name: name.ok_or_else(|| DatabaseError::corrupt("an invalid bucket name"))?,
+        owner: AccountId(row.text()?),
+        created: Timestamp(row.i64()?),
+        versioning: Versioning::from_number(row.number()?)
+            .ok_or_else(|| DatabaseError::corrupt("an unknown versioning state"))?,
+        commit_sequence: Sequence(row.i64()?),
+        usage: BucketUsage {
+            objects: row.number()?,
+            object_bytes: row.number()?,
+            versions: row.number()?,
+            version_bytes: row.number()?,
+        },
+    })
+}
+
+/// How strongly a bucket's row is locked. Only matters on Postgres.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BucketLock {
+    /// The bucket may not go away meanwhile; commits go on.
+    Stay,
+    /// Nobody else commits meanwhile.
+    Commit,
+    /// Nobody else uses the bucket at all.
+    Delete,
+}
+
+/// Locks a bucket's row and reads it as it is then. `None` when there is no such bucket (any more).
+pub(crate) async fn lock_bucket(
+    tx: &mut Tx,
+    id: BucketId,
+    lock: BucketLock,
+) -> Result<Option<Bucket>, DatabaseError> {
+    let clause = match lock {
+        BucketLock::Stay => "[FOR KEY SHARE]",
+        BucketLock::Commit => "[FOR NO KEY UPDATE]",
+        BucketLock::Delete => "[FOR UPDATE]",
+    };
+    let sql = format!("SELECT {BUCKET} FROM buckets AS b WHERE b.bucket_id = $1 {clause}");
+    match tx.fetch_optional(&sql, vec![id.0.into()]).await? {
+        Some(mut row) => read_bucket(&mut row).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// As [`lock_bucket`], by name.
+pub(crate) async fn lock_bucket_named(
+    tx: &mut Tx,
+    name: &BucketName,
+    lock: BucketLock,
+) -> Result<Bucket, Failure> {
+    let sql = "SELECT n.bucket_id FROM bucket_names AS n WHERE n.name = $1";
+    let Some(mut row) = tx.fetch_optional(sql, vec![name.as_str().as_bytes().into()]).await? else {
+        return Err(not_found(name).into());
+    };
+    // Between the two statements the bucket may go; its number never comes back.
+    lock_bucket(tx, BucketId(row.i64()?), lock).await?.ok_or_else(|| not_found(name).into())
+}
+
+pub(crate) fn not_found(name: &BucketName) -> Error {
+    Error::BucketNotFound { bucket: name.clone() }
+}
+
+impl MetadataStore {
+    /// Locks the counter, then writes both rows; the name's primary key decides between two creators.
+    pub(super) async fn create_bucket_in(
+        &self,
+        tx: &mut Tx,
+        request: &CreateBucket,
+    ) -> Result<Bucket, Failure> {
+        let name = request.name.as_str().as_bytes();
+        // The lock makes a second creator wait here, so that it reads what the first one wrote.
+        let id = next_number(tx, "bucket", 1).await?;
+        let sql = "SELECT n.owner FROM bucket_names AS n WHERE n.name = $1";
+        if let Some(mut row) = tx.fetch_optional(sql, vec![name.into()]).await? {
+            return Err(
+                Error::BucketExists { bucket: request.name.clone(), owner: AccountId(row.text()?) }.into()
+            );
+        }
+        let created = Timestamp(self.env.wall_clock_ms());
+        tx.execute(
+            "INSERT INTO bucket_names (name, bucket_id, owner) VALUES ($1, $2, $3)",
+            vec![name.into(), id.into(), request.owner.0.as_str().into()],
+        )
+        .await?;
+        tx.execute(
+            "INSERT INTO buckets (bucket_id, name, owner, created_ms, versioning, commit_seq, object_count, object_bytes, \
+             version_count, version_bytes) VALUES ($1, $2, $3, $4, 0, 0, 0, 0, 0, 0)",
+            vec![id.into(), name.into(), request.owner.0.as_str().into(), created.0.into()],
+        )
+        .await?;
+        Ok(Bucket {
+            id: BucketId(id),
+            name: request.name.clone(),
+            owner: request.owner.clone(),
+            created,
+            versioning: Versioning::Unversioned,
+            commit_sequence: Sequence(0),
+            usage: BucketUsage::default(),
+        })
+    }
+
+    pub(super) async fn find_bucket(&self, name: &BucketName) -> Result<Bucket, Failure> {
+        let sql = format!(
+            "SELECT {BUCKET} FROM bucket_names AS n JOIN buckets AS b ON b.bucket_id = n.bucket_id WHERE n.name = $1"
+        );
+        match self.engine.fetch_optional(&sql, vec![name.as_str().as_bytes().into()]).await? {
+            Some(mut row) => Ok(read_bucket(&mut row)?),
+            None => Err(not_found(name).into()),
+        }
+    }
+
+    /// Locks the bucket's row against everybody, so that no commit and no new upload can race with the emptiness that
+    /// it has checked. Closed version rows stay until their garbage is due: garbage outlives its bucket.
+    pub(super) async fn delete_bucket_in(&self, tx: &mut Tx, name: &BucketName) -> Result<(), Failure> {
+        let bucket = lock_bucket_named(tx, name, BucketLock::Delete).await?;
+        if bucket.usage.versions > 0 {
+            return Err(Error::BucketNotEmpty { bucket: name.clone() }.into());
+        }
+        let due_ms = tx.now_ms().await?.saturating_add(self.settings.garbage_hold_ms());
+        // Parts may still be on their way into its uploads; these locks wait for them.
+        let sql = "SELECT u.upload_id FROM uploads AS u WHERE u.bucket_id = $1 [FOR UPDATE]";
+        for mut row in tx.fetch_all(sql, vec![bucket.id.0.into()]).await? {
+            queue_parts(tx, &self.env, bucket.id, UploadId(row.array()?), due_ms).await?;
+        }
+        for sql in [
+            "DELETE FROM parts WHERE bucket_id = $1",
+            "DELETE FROM uploads WHERE bucket_id = $1",
+            "DELETE FROM completed_uploads WHERE bucket_id = $1",
+            "DELETE FROM buckets WHERE bucket_id = $1",
+        ] {
+            tx.execute(sql, vec![bucket.id.0.into()]).await?;
+        }
+        tx.execute("DELETE FROM bucket_names WHERE name = $1", vec![name.as_str().as_bytes().into()]).await?;
+        Ok(())
+    }
+
+    /// Walks the index by owner and name.
+    pub(super) async fn list_buckets_page(&self, request: &ListBuckets) -> Result<BucketPage, Failure> {
+        let sql = format!(
+            "SELECT {BUCKET} FROM bucket_names AS n JOIN buckets AS b ON b.bucket_id = n.bucket_id \
+             WHERE n.owner = $1 AND n.name >= $2 AND n.name < $3 ORDER BY n.owner, n.name LIMIT $4"
+        );
+        let prefix = request.prefix.as_bytes();
+        let after = request.after.as_ref().map(|after| [after.as_bytes(), &[0]].concat()).unwrap_or_default();
+        let start = if after.as_slice() > prefix { after } else { prefix.to_vec() };
+        // Names are ASCII, so that no name with the prefix is past this.
+        let end = [prefix, &[0xff]].concat();
+        let limit = i64::try_from(request.limit + 1).unwrap_or(i64::MAX);
+        let values = vec![request.owner.0.as_str().into(), start.into(), end.into(), limit.into()];
+        let mut rows = self.engine.fetch_all(&sql, values).await?;
+        let truncated = rows.len() > request.limit;
+        rows.truncate(request.limit);
+        let buckets = rows.iter_mut().map(read_bucket).collect::<Result<_, _>>()?;
+        Ok(BucketPage { buckets, truncated })
+    }
+
+    /// Locks the bucket's row as a commit does, so that every commit sees one state. It is no commit itself: nothing
+    /// that the bucket holds changes.
+    pub(super) async fn set_versioning_in(
+        &self,
+        tx: &mut Tx,
+        name: &BucketName,
+        versioning: Versioning,
+    ) -> Result<(), Failure> {
+        let bucket = lock_bucket_named(tx, name, BucketLock::Commit).await?;
+        if versioning == Versioning::Unversioned {
+            return Err(Error::Malformed { reason: "versioning cannot be taken back".to_owned() }.into());
+        }
+        let sql = "UPDATE buckets SET versioning = $2 WHERE bucket_id = $1";
+        tx.execute(sql, vec![bucket.id.0.into(), (versioning as i64).into()]).await?;
+        Ok(())
+    }
+
+    /// The number of a bucket, which may be of one that is gone: whoever uses it finds no row then, and asks again
+    /// after [`Self::forget_bucket`].
+    pub(super) async fn bucket_id(&self, name: &BucketName) -> Result<BucketId, Failure> {
+        if let Some(id) = self.remembered().get(name) {
+            return Ok(*id);
+        }
+        let sql = "SELECT n.bucket_id FROM bucket_names AS n WHERE n.name = $1";
+        let row = self.engine.fetch_optional(sql, vec![name.as_str().as_bytes().into()]).await?;
+        let id = BucketId(row.ok_or_else(|| not_found(name))?.i64()?);
+        let mut remembered = self.remembered();
+        if remembered.len() >= REMEMBERED_MAX {
+            remembered.clear();
+        }
+        remembered.insert(name.clone(), id);
+        Ok(id)
+    }
+
+    pub(super) fn forget_bucket(&self, name: &BucketName) {
+        self.remembered().remove(name);
+    }
+}

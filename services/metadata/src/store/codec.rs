@@ -1,0 +1,369 @@
+//! Structures that are kept as one column: attributes, manifests, parts of objects, answers to completions.
+//!
+//! Persisted: each begins with a byte that says its format version, so that a later format can live beside this one.
+//! Numbers are little-endian base-128 (LEB128), lists and texts have their length in front.
+//! Invariant: decoding never panics, whatever the bytes, and allocates no more than a small multiple of them.
+
+use bytes::Bytes;
+use metadata_api::Committed;
+use types::{
+    Attributes, Checksum, ChecksumAlgorithm, ChecksumType, ChecksumValue, ChunkId, Coding, ETag, Extent,
+    GroupId, LeaseId, Manifest, ObjectPart, PartNumber, Sequence, Timestamp, VersionId, Versioning,
+};
+
+use super::engine::DatabaseError;
+
+const FORMAT: u8 = 1;
+
+/// The bytes are not what they should be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a stored {0} cannot be decoded")]
+pub(crate) struct DecodeError(&'static str);
+
+impl From<DecodeError> for DatabaseError {
+    fn from(error: DecodeError) -> Self {
+        Self::Internal(error.to_string())
+    }
+}
+
+/// Encodes headers and user metadata.
+pub(crate) fn encode_attributes(attributes: &Attributes) -> Bytes {
+    let Attributes {
+        content_type,
+        cache_control,
+        content_disposition,
+        content_encoding,
+        content_language,
+        expires,
+        website_redirect_location,
+        user_metadata,
+    } = attributes;
+    let mut out = Writer::new();
+    for text in [
+        content_type,
+        cache_control,
+        content_disposition,
+        content_encoding,
+        content_language,
+        expires,
+        website_redirect_location,
+    ] {
+        out.optional(text.as_ref().map(String::as_bytes));
+    }
+    out.number(user_metadata.len() as u64);
+    for (name, value) in user_metadata {
+        out.bytes(name.as_bytes());
+        out.bytes(value);
+    }
+    out.finish()
+}
+
+/// Decodes headers and user metadata.
+pub(crate) fn decode_attributes(bytes: Bytes) -> Result<Attributes, DecodeError> {
+    let mut reader = Reader::new(bytes, "set of attributes")?;
+    let mut attributes = Attributes {
+        content_type: reader.optional_text()?,
+        cache_control: reader.optional_text()?,
+        content_disposition: reader.optional_text()?,
+        content_encoding: reader.optional_text()?,
+        content_language: reader.optional_text()?,
+        expires: reader.optional_text()?,
+        website_redirect_location: reader.optional_text()?,
+        user_metadata: Vec::new(),
+    };
+    for _ in 0..reader.count(2)? {
+        let entry = (reader.text()?, reader.bytes()?);
+        attributes.user_metadata.push(entry);
+    }
+    reader.end()?;
+    Ok(attributes)
+}
+
+/// Encodes extents.
+pub(crate) fn encode_manifest(extents: &[Extent]) -> Bytes {
+    let mut out = Writer::new();
+    out.number(extents.len() as u64);
+    for extent in extents {
+        out.signed(extent.chunk.lease.0);
+        out.number(extent.chunk.counter);
+        out.signed(i64::from(extent.group.0));
+        out.number(extent.coding.data() as u64);
+        out.number(extent.coding.parity() as u64);
+        out.number(extent.chunk_length);
+        out.number(extent.offset);
+        out.number(extent.length);
+        out.fixed(&extent.checksum.to_be_bytes());
+    }
+    out.finish()
+}
+
+/// Decodes extents.
+pub(crate) fn decode_manifest(bytes: Bytes) -> Result<Manifest, DecodeError> {
+    let mut reader = Reader::new(bytes, "manifest")?;
+    let count = reader.count(16)?;
+    let mut extents = Vec::with_capacity(count);
+    for _ in 0..count {
+        let chunk = ChunkId { lease: LeaseId(reader.signed()?), counter: reader.number()? };
+        let group = GroupId(reader.narrow_signed()?);
+        let coding = Coding::new(reader.narrow()?, reader.narrow()?).map_err(|_| reader.error())?;
+        extents.push(Extent {
+            chunk,
+            group,
+            coding,
+            chunk_length: reader.number()?,
+            offset: reader.number()?,
+            length: reader.number()?,
+            checksum: u64::from_be_bytes(reader.fixed()?),
+        });
+    }
+    reader.end()?;
+    Ok(Manifest { extents })
+}
+
+/// Encodes the parts of a multipart object.
+pub(crate) fn encode_parts(parts: &[ObjectPart]) -> Bytes {
+    let mut out = Writer::new();
+    out.number(parts.len() as u64);
+    for part in parts {
+        out.number(u64::from(part.number.get()));
+        out.number(part.size);
+        out.etag(part.etag);
+        out.checksum_value(part.checksum);
+    }
+    out.finish()
+}
+
+/// Decodes the parts of a multipart object.
+pub(crate) fn decode_parts(bytes: Bytes) -> Result<Vec<ObjectPart>, DecodeError> {
+    let mut reader = Reader::new(bytes, "list of parts")?;
+    let count = reader.count(20)?;
+    let mut parts = Vec::with_capacity(count);
+    for _ in 0..count {
+        parts.push(ObjectPart {
+            number: PartNumber::new(reader.narrow()?).map_err(|_| reader.error())?,
+            size: reader.number()?,
+            etag: reader.etag()?,
+            checksum: reader.checksum_value()?,
+        });
+    }
+    reader.end()?;
+    Ok(parts)
+}
+
+/// Encodes the answer to a completion.
+pub(crate) fn encode_committed(committed: &Committed) -> Bytes {
+    let mut out = Writer::new();
+    out.number(committed.versioning as u64);
+    match committed.version_id {
+        VersionId::Null => out.optional(None),
+        VersionId::Numbered { sequence, nonce } => {
+            let id = u128::from(sequence.0.unsigned_abs()) << 64 | u128::from(nonce);
+            out.optional(Some(&id.to_be_bytes()));
+        }
+    }
+    out.signed(committed.sequence.0);
+    out.signed(committed.last_modified.0);
+    out.number(committed.size);
+    out.etag(committed.etag);
+    out.checksum_value(committed.checksum.map(|checksum| checksum.value));
+    out.number(committed.checksum.map_or(0, |checksum| checksum.kind as u64));
+    out.finish()
+}
+
+/// Decodes the answer to a completion.
+pub(crate) fn decode_committed(bytes: Bytes) -> Result<Committed, DecodeError> {
+    let mut reader = Reader::new(bytes, "answer to a completion")?;
+    let versioning = Versioning::from_number(reader.narrow()?).ok_or(reader.error())?;
+    let version_id = match reader.optional()? {
+        None => VersionId::Null,
+        Some(id) => {
+            let number = u128::from_be_bytes(id.as_ref().try_into().map_err(|_| reader.error())?);
+            let sequence = i64::try_from(number >> 64).map_err(|_| reader.error())?;
+            #[expect(clippy::cast_possible_truncation, reason = "the low half is wanted")]
+            VersionId::Numbered { sequence: Sequence(sequence), nonce: number as u64 }
+        }
+    };
+    let sequence = Sequence(reader.signed()?);
+    let last_modified = Timestamp(reader.signed()?);
+    let size = reader.number()?;
+    let etag = reader.etag()?;
+    let value = reader.checksum_value()?;
+    let kind = reader.narrow()?;
+    let checksum = match value {
+        None => None,
+        Some(value) => Some(Checksum { value, kind: ChecksumType::from_number(kind).ok_or(reader.error())? }),
+    };
+    reader.end()?;
+    Ok(Committed { versioning, version_id, sequence, last_modified, size, etag, checksum })
+}
+
+struct Writer {
+    out: Vec<u8>,
+}
+
+impl Writer {
+    fn new() -> Self {
+        Self { out: vec![FORMAT] }
+    }
+
+    fn finish(self) -> Bytes {
+        self.out.into()
+    }
+
+    fn number(&mut self, mut number: u64) {
+        while number >= 0x80 {
+            self.out.push(number.to_le_bytes()[0] | 0x80);
+            number >>= 7;
+        }
+        self.out.push(number.to_le_bytes()[0]);
+    }
+
+    /// Zigzag, so that small negative numbers are short too.
+    fn signed(&mut self, number: i64) {
+        self.number(((number << 1) ^ (number >> 63)).cast_unsigned());
+    }
+
+    fn fixed(&mut self, bytes: &[u8]) {
+        self.out.extend_from_slice(bytes);
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) {
+        self.number(bytes.len() as u64);
+        self.fixed(bytes);
+    }
+
+    /// The length plus one, or zero.
+    fn optional(&mut self, bytes: Option<&[u8]>) {
+        match bytes {
+            None => self.number(0),
+            Some(bytes) => {
+                self.number(bytes.len() as u64 + 1);
+                self.fixed(bytes);
+            }
+        }
+    }
+
+    fn etag(&mut self, etag: ETag) {
+        self.fixed(&etag.digest);
+        self.number(etag.parts.map_or(0, |parts| u64::from(parts) + 1));
+    }
+
+    fn checksum_value(&mut self, value: Option<ChecksumValue>) {
+        self.number(value.map_or(0, |value| value.algorithm() as u64));
+        if let Some(value) = value {
+            self.fixed(value.as_bytes());
+        }
+    }
+}
+
+struct Reader {
+    rest: Bytes,
+    what: &'static str,
+}
+
+impl Reader {
+    fn new(bytes: Bytes, what: &'static str) -> Result<Self, DecodeError> {
+        let mut reader = Self { rest: bytes, what };
+        if reader.fixed::<1>()? == [FORMAT] { Ok(reader) } else { Err(reader.error()) }
+    }
+
+    fn error(&self) -> DecodeError {
+        DecodeError(self.what)
+    }
+
+    fn end(&self) -> Result<(), DecodeError> {
+        if self.rest.is_empty() { Ok(()) } else { Err(self.error()) }
+    }
+
+    fn take(&mut self, length: u64) -> Result<Bytes, DecodeError> {
+        let length = usize::try_from(length).map_err(|_| self.error())?;
+        if length > self.rest.len() { Err(self.error()) } else { Ok(self.rest.split_to(length)) }
+    }
+
+    fn fixed<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
+        let error = self.error();
+        self.take(N as u64)?.as_ref().try_into().map_err(|_| error)
+    }
+
+    fn number(&mut self) -> Result<u64, DecodeError> {
+        let mut number = 0_u64;
+        for shift in (0..64).step_by(7) {
+            let [byte] = self.fixed::<1>()?;
+            let bits = u64::from(byte & 0x7f);
+            if shift == 63 && bits > 1 {
+                break;
+            }
+            number |= bits << shift;
+            if byte < 0x80 {
+                return Ok(number);
+            }
+        }
+        Err(self.error())
+    }
+
+    fn signed(&mut self) -> Result<i64, DecodeError> {
+        let number = self.number()?;
+        Ok((number >> 1).cast_signed() ^ -((number & 1).cast_signed()))
+    }
+
+    fn narrow<T: TryFrom<u64>>(&mut self) -> Result<T, DecodeError> {
+        T::try_from(self.number()?).map_err(|_| self.error())
+    }
+
+    fn narrow_signed(&mut self) -> Result<i32, DecodeError> {
+        i32::try_from(self.signed()?).map_err(|_| self.error())
+    }
+
+    /// The length of a list whose items have at least `item_length` bytes: bounded by the bytes that are there.
+    fn count(&mut self, item_length: u64) -> Result<usize, DecodeError> {
+        let count = self.number()?;
+        if count > self.rest.len() as u64 / item_length {
+            return Err(self.error());
+        }
+        usize::try_from(count).map_err(|_| self.error())
+    }
+
+    fn bytes(&mut self) -> Result<Bytes, DecodeError> {
+        let length = self.number()?;
+        self.take(length)
+    }
+
+    fn text(&mut self) -> Result<String, DecodeError> {
+        let bytes = self.bytes()?;
+        String::from_utf8(bytes.to_vec()).map_err(|_| self.error())
+    }
+
+    fn optional(&mut self) -> Result<Option<Bytes>, DecodeError> {
+        match self.number()? {
+            0 => Ok(None),
+            length => self.take(length - 1).map(Some),
+        }
+    }
+
+    fn optional_text(&mut self) -> Result<Option<String>, DecodeError> {
+        let Some(bytes) = self.optional()? else { return Ok(None) };
+        String::from_utf8(bytes.to_vec()).map(Some).map_err(|_| self.error())
+    }
+
+    fn etag(&mut self) -> Result<ETag, DecodeError> {
+        let digest = self.fixed()?;
+        let parts = match self.number()? {
+            0 => None,
+            parts => Some(u16::try_from(parts - 1).map_err(|_| self.error())?),
+        };
+        Ok(ETag { digest, parts })
+    }
+
+    fn checksum_value(&mut self) -> Result<Option<ChecksumValue>, DecodeError> {
+        let number: u8 = self.narrow()?;
+        if number == 0 {
+            return Ok(None);
+        }
+        let algorithm = ChecksumAlgorithm::from_number(number).ok_or(self.error())?;
+        let value = self.take(algorithm.length() as u64)?;
+        ChecksumValue::new(algorithm, &value).map(Some).ok_or(self.error())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,120 @@
+use bytes::Bytes;
+use metadata_api::Committed;
+use proptest::{collection::vec, option, prelude::*};
+use types::{
+    Attributes, Checksum, ChecksumAlgorithm, ChecksumType, ChecksumValue, ChunkId, Coding, ETag, Extent,
+    GroupId, LeaseId, Manifest, ObjectPart, PartNumber, Sequence, Timestamp, VersionId, Versioning,
+};
+
+use super::{
+    decode_attributes, decode_committed, decode_manifest, decode_parts, encode_attributes, encode_committed,
+    encode_manifest, encode_parts,
+};
+
+fn text() -> impl Strategy<Value = Option<String>> {
+    option::of(".{0,40}")
+}
+
+fn bytes() -> impl Strategy<Value = Bytes> {
+    vec(any::<u8>(), 0..40).prop_map(Bytes::from)
+}
+
+prop_compose! {
+    fn attributes()(
+        texts in [text(), text(), text(), text(), text(), text(), text()],
+        user_metadata in vec((".{0,20}", bytes()), 0..8),
+    ) -> Attributes {
+        let [content_type, cache_control, content_disposition, content_encoding, content_language, expires, redirect] = texts;
+        Attributes {
+            content_type, cache_control, content_disposition, content_encoding, content_language, expires,
+            website_redirect_location: redirect, user_metadata,
+        }
+    }
+}
+
+prop_compose! {
+    fn extent()(
+        (lease, counter, group) in any::<(i64, u64, i32)>(),
+        data in 1..=32_u8, parity in 0..=32_u8,
+        (chunk_length, offset, length, checksum) in any::<(u64, u64, u64, u64)>(),
+    ) -> Extent {
+        let coding = Coding::new(data, parity.min(data)).expect("a valid coding");
+        let chunk = ChunkId { lease: LeaseId(lease), counter };
+        Extent { chunk, group: GroupId(group), coding, chunk_length, offset, length, checksum }
+    }
+}
+
+fn etag() -> impl Strategy<Value = ETag> {
+    any::<([u8; 16], Option<u16>)>().prop_map(|(digest, parts)| ETag { digest, parts })
+}
+
+fn checksum_value() -> impl Strategy<Value = ChecksumValue> {
+    (0..5_usize, any::<[u8; 32]>()).prop_map(|(index, bytes)| {
+        let algorithm = ChecksumAlgorithm::ALL[index];
+        ChecksumValue::new(algorithm, &bytes[..algorithm.length()]).expect("of the algorithm's length")
+    })
+}
+
+prop_compose! {
+    fn part()(number in 1..=10_000_u16, size in any::<u64>(), etag in etag(), checksum in option::of(checksum_value()))
+        -> ObjectPart {
+        ObjectPart { number: PartNumber::new(number).expect("a part number"), size, etag, checksum }
+    }
+}
+
+prop_compose! {
+    fn committed()(
+        versioning in 0..3_u8, id in option::of((0..i64::MAX, any::<u64>())),
+        (sequence, last_modified, size) in any::<(i64, i64, u64)>(),
+        etag in etag(), value in option::of((checksum_value(), 1..3_u8)),
+    ) -> Committed {
+        Committed {
+            versioning: Versioning::from_number(versioning).expect("a state"),
+            version_id: id.map_or(VersionId::Null, |(sequence, nonce)| {
+                VersionId::Numbered { sequence: Sequence(sequence), nonce }
+            }),
+            sequence: Sequence(sequence),
+            last_modified: Timestamp(last_modified),
+            size,
+            etag,
+            checksum: value.map(|(value, kind)| Checksum { value, kind: ChecksumType::from_number(kind).expect("a type") }),
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn everything_decodes_to_what_was_encoded(
+        attributes in attributes(),
+        extents in vec(extent(), 0..20),
+        parts in vec(part(), 0..20),
+        committed in committed(),
+    ) {
+        prop_assert_eq!(decode_attributes(encode_attributes(&attributes)), Ok(attributes));
+        prop_assert_eq!(decode_manifest(encode_manifest(&extents)), Ok(Manifest { extents }));
+        prop_assert_eq!(decode_parts(encode_parts(&parts)), Ok(parts));
+        prop_assert_eq!(decode_committed(encode_committed(&committed)), Ok(committed));
+    }
+
+    #[test]
+    fn any_bytes_are_decoded_or_refused(mut noise in vec(any::<u8>(), 0..300)) {
+        for format in [None, Some(1)] {
+            if let (Some(format), Some(first)) = (format, noise.first_mut()) {
+                *first = format;
+            }
+            let bytes = Bytes::from(noise.clone());
+            let _ = decode_attributes(bytes.clone());
+            let _ = decode_manifest(bytes.clone());
+            let _ = decode_parts(bytes.clone());
+            let _ = decode_committed(bytes);
+        }
+    }
+
+    /// A change of any byte of a manifest is refused or gives another manifest, never a panic.
+    #[test]
+    fn a_cut_manifest_is_refused(extents in vec(extent(), 1..10), cut in any::<prop::sample::Index>()) {
+        let whole = encode_manifest(&extents);
+        let length = cut.index(whole.len());
+        prop_assert!(decode_manifest(whole.slice(..length)).is_err());
+    }
+}

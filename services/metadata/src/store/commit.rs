@@ -1,0 +1,309 @@
+//! Group commit: the mutations of a bucket that come while one batch commits make up the next.
+//!
+//! A bucket has a committer only while it has something to commit, so there is nothing to drop when it is idle, and no
+//! timer: the first mutation starts a task, which goes on until it finds the queue empty. Callers may go away; the
+//! batch does not depend on them.
+//!
+//! Invariant: the batches of a bucket are made one after the other here, and one after the other in the database,
+//! which other processes use too, by the lock on the bucket's row.
+
+pub(crate) mod batch;
+pub(crate) mod changes;
+pub(crate) mod complete;
+pub(crate) mod copy;
+mod delete;
+pub(crate) mod keys;
+pub(crate) mod load;
+
+use std::{
+    collections::{BTreeSet, HashMap, VecDeque},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use env::Env;
+use metadata_api::{
+    CommitVersion, Committed, CompleteUpload, CopyVersion, DeleteVersions, DeletedVersion, Error,
+};
+use tokio::sync::oneshot;
+use types::{BucketId, ObjectKey, VersionId};
+
+use self::{batch::Batch, load::Wanted};
+use super::{
+    Settings,
+    buckets::{BucketLock, lock_bucket},
+    engine::{Attempts, DatabaseError, Engine, Failure, Tx},
+};
+
+/// Most mutations in one batch.
+const BATCH_MUTATIONS_MAX: usize = 256;
+
+/// Most rows, as [`Mutation::weight`] estimates them, that a batch begins another mutation with.
+const BATCH_WEIGHT_MAX: usize = 2000;
+
+/// A change of one bucket.
+#[derive(Debug)]
+pub(crate) enum Mutation {
+    Commit(CommitVersion),
+    Delete(DeleteVersions),
+    Complete(CompleteUpload),
+    /// Within the bucket.
+    Copy(CopyVersion),
+}
+
+/// The answer to a mutation.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    Committed(Committed),
+    Deleted(Vec<Result<DeletedVersion, Error>>),
+}
+
+/// Why a mutation was not decided here.
+#[derive(Debug, Clone)]
+pub(crate) enum Undecided {
+    /// The contract's answer.
+    Failed(Error),
+    /// There is no bucket with this number any more; its name may have another one.
+    BucketGone,
+}
+
+type Answer = Result<Outcome, Undecided>;
+
+impl Mutation {
+    /// About how many rows it touches.
+    fn weight(&self) -> usize {
+        match self {
+            Self::Commit(_) | Self::Copy(_) => 1,
+            Self::Delete(request) => request.entries.len(),
+            Self::Complete(request) => 1 + request.parts.len() / 8,
+        }
+    }
+
+    fn want(&self, wanted: &mut Wanted, leases: &mut BTreeSet<types::LeaseId>) {
+        match self {
+            Self::Commit(request) => {
+                wanted.keys.insert(request.key.clone());
+                leases.extend(request.lease);
+            }
+            Self::Complete(request) => {
+                wanted.keys.insert(request.key.clone());
+            }
+            Self::Copy(request) => {
+                wanted.keys.insert(request.key.clone());
+                wanted.version(&request.source_key, request.source_version_id);
+            }
+            Self::Delete(request) => {
+                for entry in &request.entries {
+                    match entry.version_id {
+                        Some(id) => wanted.version(&entry.key, id),
+                        None => {
+                            wanted.keys.insert(entry.key.clone());
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn source(&self) -> Option<(&ObjectKey, VersionId)> {
+        match self {
+            Self::Copy(request) => Some((&request.source_key, request.source_version_id)),
+            Self::Commit(_) | Self::Delete(_) | Self::Complete(_) => None,
+        }
+    }
+}
+
+struct Job {
+    mutation: Mutation,
+    answer: oneshot::Sender<Answer>,
+}
+
+/// The queues of the buckets that have a committer.
+type Queues = HashMap<BucketId, VecDeque<Job>>;
+
+/// Commits mutations in batches.
+#[derive(Clone)]
+pub(crate) struct Committers {
+    env: Env,
+    engine: Engine,
+    settings: Arc<Settings>,
+    queues: Arc<Mutex<Queues>>,
+}
+
+impl Committers {
+    pub(crate) fn new(env: Env, engine: Engine, settings: Arc<Settings>) -> Self {
+        Self { env, engine, settings, queues: Arc::default() }
+    }
+
+    /// Commits a mutation together with others of its bucket.
+    pub(crate) async fn commit(&self, bucket: BucketId, mutation: Mutation) -> Answer {
+        let (sender, receiver) = oneshot::channel();
+        self.enqueue(bucket, Job { mutation, answer: sender })?;
+        // The sender is dropped only when the committer broke off, which may have been in the middle of a commit.
+        receiver.await.unwrap_or(Err(Undecided::Failed(Error::TimedOut)))
+    }
+
+    fn queues(&self) -> MutexGuard<'_, Queues> {
+        self.queues.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn enqueue(&self, bucket: BucketId, job: Job) -> Result<(), Undecided> {
+        let mut queues = self.queues();
+        if let Some(queue) = queues.get_mut(&bucket) {
+            if queue.len() >= self.settings.commit_queue_max {
+                let reason = "too many commits of this bucket are waiting".to_owned();
+                return Err(Undecided::Failed(Error::Unavailable { reason }));
+            }
+            queue.push_back(job);
+            return Ok(());
+        }
+        queues.insert(bucket, VecDeque::from([job]));
+        drop(queues);
+        let committer = Committer { committers: self.clone(), bucket };
+        self.env.spawn(async move { committer.run().await });
+        Ok(())
+    }
+}
+
+/// The task that commits one bucket's batches.
+struct Committer {
+    committers: Committers,
+    bucket: BucketId,
+}
+
+impl Drop for Committer {
+    /// After a panic the queue must not stay behind without anybody who works on it.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.committers.queues().remove(&self.bucket);
+        }
+    }
+}
+
+impl Committer {
+    async fn run(self) {
+        while let Some(jobs) = self.next_batch() {
+            let (mutations, senders): (Vec<_>, Vec<_>) =
+                jobs.into_iter().map(|job| (job.mutation, job.answer)).unzip();
+            let answers = self.commit_all(&mutations).await;
+            for (sender, answer) in senders.into_iter().zip(answers) {
+                // A caller who went away does not want to know.
+                let _ = sender.send(answer);
+            }
+        }
+    }
+
+    /// What has gathered, or `None`, when the queue has been taken away because it was empty.
+    fn next_batch(&self) -> Option<Vec<Job>> {
+        let mut queues = self.committers.queues();
+        let queue = queues.get_mut(&self.bucket)?;
+        let mut weight = 0;
+        let mut jobs = Vec::new();
+        while jobs.len() < BATCH_MUTATIONS_MAX && weight < BATCH_WEIGHT_MAX {
+            let Some(job) = queue.pop_front() else { break };
+            weight += job.mutation.weight();
+            jobs.push(job);
+        }
+        if jobs.is_empty() {
+            queues.remove(&self.bucket);
+            return None;
+        }
+        Some(jobs)
+    }
+
+    /// Commits the mutations in one transaction. If the database refuses it, each half is tried alone, so that one
+    /// mutation that cannot be written does not take others with it.
+    async fn commit_all(&self, mutations: &[Mutation]) -> Vec<Answer> {
+        let mut answers = Vec::with_capacity(mutations.len());
+        let mut pieces = vec![mutations];
+        while let Some(piece) = pieces.pop() {
+            match self.commit_piece(piece).await {
+                Ok(decided) => answers.extend(decided),
+                Err(Failure::Database(DatabaseError::Refused(reason) | DatabaseError::Internal(reason)))
+                    if piece.len() > 1 =>
+                {
+                    tracing::warn!(
+                        bucket = self.bucket.0,
+                        mutations = piece.len(),
+                        reason,
+                        "a batch is split"
+                    );
+                    let (first, second) = piece.split_at(piece.len() / 2);
+                    pieces.extend([second, first]);
+                }
+                Err(failure) => {
+                    let error = Undecided::Failed(failure.into_error("commit"));
+                    answers.extend(piece.iter().map(|_| Err(error.clone())));
+                }
+            }
+        }
+        answers
+    }
+
+    async fn commit_piece(&self, mutations: &[Mutation]) -> Result<Vec<Answer>, Failure> {
+        let mut attempts = Attempts::new(&self.committers.env, "commit");
+        loop {
+            let mut tx = self.committers.engine.begin().await?;
+            let failure = match self.decide(&mut tx, mutations).await {
+                Ok(Decided { answers, changed: true }) => match tx.commit().await {
+                    Ok(()) => return Ok(answers),
+                    Err(error) => error.into(),
+                },
+                Ok(Decided { answers, changed: false }) => {
+                    tx.roll_back().await;
+                    return Ok(answers);
+                }
+                Err(failure) => {
+                    tx.roll_back().await;
+                    failure
+                }
+            };
+            if !attempts.again(&failure).await {
+                return Err(failure);
+            }
+        }
+    }
+
+    /// Locks the bucket, decides every mutation and writes what they change.
+    async fn decide(&self, tx: &mut Tx, mutations: &[Mutation]) -> Result<Decided, Failure> {
+        let Some(bucket) = lock_bucket(tx, self.bucket, BucketLock::Commit).await? else {
+            let answers = mutations.iter().map(|_| Err(Undecided::BucketGone)).collect();
+            return Ok(Decided { answers, changed: false });
+        };
+        let (mut wanted, mut leases) = (Wanted::default(), BTreeSet::new());
+        for mutation in mutations {
+            mutation.want(&mut wanted, &mut leases);
+        }
+        let (env, settings) = (&self.committers.env, &self.committers.settings);
+        let mut batch = Batch::load(tx, env, settings, bucket, leases, &wanted).await?;
+        let sources: Vec<_> = mutations.iter().filter_map(Mutation::source).collect();
+        batch.load_bodies(tx, &sources).await?;
+
+        let mut answers = Vec::with_capacity(mutations.len());
+        for mutation in mutations {
+            match decide_one(&mut batch, tx, mutation).await {
+                Ok(outcome) => answers.push(Ok(outcome)),
+                Err(Failure::Answer(error)) => answers.push(Err(Undecided::Failed(error))),
+                Err(failure @ Failure::Database(_)) => return Err(failure),
+            }
+        }
+        let changed = !batch.changes.is_empty();
+        if changed {
+            batch.apply(tx).await?;
+        }
+        Ok(Decided { answers, changed })
+    }
+}
+
+struct Decided {
+    answers: Vec<Answer>,
+    changed: bool,
+}
+
+async fn decide_one(batch: &mut Batch<'_>, tx: &mut Tx, mutation: &Mutation) -> Result<Outcome, Failure> {
+    match mutation {
+        Mutation::Commit(request) => batch.commit_version(tx, request).await.map(Outcome::Committed),
+        Mutation::Delete(request) => batch.delete_versions(tx, request).await.map(Outcome::Deleted),
+        Mutation::Complete(request) => batch.complete_upload(tx, request).await.map(Outcome::Committed),
+        Mutation::Copy(request) => batch.copy_within(tx, request).await.map(Outcome::Committed),
+    }
+}

@@ -1,0 +1,214 @@
+//! What a batch of mutations does to the rows, gathered first and applied in a few statements.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use env::Env;
+use types::{BucketId, ChunkId, MissingShard, ObjectKey};
+
+use crate::store::{
+    engine::{DatabaseError, Rows, Tx},
+    version_row::{Body, Head, VersionInserts},
+};
+
+/// A row that the batch makes.
+#[derive(Debug)]
+pub(crate) struct NewRow {
+    pub(crate) key: ObjectKey,
+    pub(crate) head: Head,
+    pub(crate) body: Option<Body>,
+    /// Set when a later mutation of the batch closes the row again.
+    pub(crate) seq_to: Option<i64>,
+    /// Made and closed by the same commit: it was never there.
+    pub(crate) is_void: bool,
+}
+
+/// What the feed says of a version. Persisted; see the table's definition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FeedKind {
+    VersionMade = 1,
+    MarkerMade = 2,
+    VersionRemoved = 3,
+    MarkerRemoved = 4,
+}
+
+/// A row of a version: bucket, key, `version_seq`, `seq_from`.
+pub(crate) type RowName = (BucketId, ObjectKey, i64, i64);
+
+/// The changes of one transaction to one bucket.
+#[derive(Debug, Default)]
+pub(crate) struct Changes {
+    pub(crate) inserts: Vec<NewRow>,
+    /// Rows of the database that are not current any more; with a commit, those that it closes.
+    pub(crate) retired: BTreeMap<(ObjectKey, i64, i64), Option<i64>>,
+    /// Keys whose current row has to be marked, because the batch removed the one above it.
+    pub(crate) promoted: BTreeSet<ObjectKey>,
+    /// Rows of the database whose chunks are shared from now on.
+    pub(crate) shared: BTreeSet<RowName>,
+    references: Rows,
+    feed: Rows,
+    garbage: Rows,
+    missing: Rows,
+    feed_ordinal: (i64, i64),
+}
+
+impl Changes {
+    /// One more line of the feed.
+    pub(crate) fn tell(&mut self, sequence: i64, kind: FeedKind, key: &ObjectKey, head: &Head) {
+        let ordinal = if self.feed_ordinal.0 == sequence { self.feed_ordinal.1 + 1 } else { 0 };
+        self.feed_ordinal = (sequence, ordinal);
+        self.feed.push([
+            sequence.into(),
+            ordinal.into(),
+            (kind as i64).into(),
+            key.to_bytes().into(),
+            head.version_seq.into(),
+            head.nonce.into(),
+            head.is_null.into(),
+        ]);
+    }
+
+    /// Queues a closed version row.
+    pub(crate) fn discard_version(&mut self, env: &Env, due_ms: i64, key: &ObjectKey, head: &Head) {
+        self.garbage.push([
+            garbage_number(env).into(),
+            due_ms.into(),
+            1_i64.into(),
+            Some(key.to_bytes()).into(),
+            Some(head.version_seq).into(),
+            Some(head.seq_from).into(),
+            None::<Bytes>.into(),
+        ]);
+    }
+
+    /// Queues the chunks of a part that goes away.
+    pub(crate) fn discard_manifest(&mut self, env: &Env, due_ms: i64, manifest: Bytes) {
+        self.garbage.push([
+            garbage_number(env).into(),
+            due_ms.into(),
+            2_i64.into(),
+            None::<Bytes>.into(),
+            None::<i64>.into(),
+            None::<i64>.into(),
+            Some(manifest).into(),
+        ]);
+    }
+
+    /// Names an owner of shared chunks.
+    pub(crate) fn refer(&mut self, owner: BucketId, version_seq: i64, chunks: &BTreeSet<ChunkId>) {
+        for chunk in chunks {
+            self.references.push([chunk.to_bytes().as_slice().into(), owner.0.into(), version_seq.into()]);
+        }
+    }
+
+    /// Queues shards for repair.
+    pub(crate) fn miss(&mut self, now_ms: i64, shards: &[MissingShard]) {
+        for missing in shards {
+            self.missing.push(missing_values(now_ms, missing));
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.inserts.is_empty() && self.retired.is_empty() && self.promoted.is_empty() && self.feed.is_empty()
+    }
+
+    /// Writes everything. Answers what became current of the keys in `promoted`: key, size, whether it is a marker.
+    ///
+    /// Old rows leave the unique indexes before new ones enter them.
+    pub(crate) async fn apply(
+        mut self,
+        tx: &mut Tx,
+        bucket: BucketId,
+    ) -> Result<Vec<(ObjectKey, u64, bool)>, DatabaseError> {
+        let fixed = [bucket.0.into()];
+        tx.execute_rows(RETIRE, &fixed, &self.retired_rows()).await?;
+        let mut inserts = VersionInserts::default();
+        for row in self.inserts.drain(..).filter(|row| !row.is_void) {
+            inserts.push(row.key.to_bytes(), &row.head, row.seq_to, row.body.as_ref());
+        }
+        inserts.execute(tx, bucket.0).await?;
+        let promoted = self.promote(tx, bucket).await?;
+        tx.execute_rows(SHARE, &[], &self.shared_rows()).await?;
+        tx.execute_rows(INSERT_REFERENCES, &[], &self.references).await?;
+        tx.execute_rows(INSERT_FEED, &fixed, &self.feed).await?;
+        tx.execute_rows(INSERT_GARBAGE, &fixed, &self.garbage).await?;
+        tx.execute_rows(INSERT_MISSING, &[], &self.missing).await?;
+        Ok(promoted)
+    }
+
+    fn retired_rows(&self) -> Rows {
+        let mut rows = Rows::default();
+        for ((key, version_seq, seq_from), seq_to) in &self.retired {
+            rows.push([key.to_bytes().into(), (*version_seq).into(), (*seq_from).into(), (*seq_to).into()]);
+        }
+        rows
+    }
+
+    fn shared_rows(&self) -> Rows {
+        let mut rows = Rows::default();
+        for (bucket, key, version_seq, seq_from) in &self.shared {
+            rows.push([bucket.0.into(), key.to_bytes().into(), (*version_seq).into(), (*seq_from).into()]);
+        }
+        rows
+    }
+
+    async fn promote(
+        &self,
+        tx: &mut Tx,
+        bucket: BucketId,
+    ) -> Result<Vec<(ObjectKey, u64, bool)>, DatabaseError> {
+        let mut rows = Rows::default();
+        for key in &self.promoted {
+            rows.push([key.to_bytes().into()]);
+        }
+        let mut promoted = Vec::new();
+        for mut row in tx.fetch_rows(PROMOTE, &[bucket.0.into()], &rows).await? {
+            let key = ObjectKey::new(row.bytes()?).map_err(|_| DatabaseError::corrupt("an invalid key"))?;
+            promoted.push((key, row.number()?, row.bool()?));
+        }
+        Ok(promoted)
+    }
+}
+
+/// A number for a garbage row: random, so that queueing needs no lock on a counter.
+pub(crate) fn garbage_number(env: &Env) -> i64 {
+    (env.random_u64() >> 1).cast_signed()
+}
+
+pub(crate) fn missing_values(now_ms: i64, missing: &MissingShard) -> [crate::store::engine::Value; 6] {
+    [
+        missing.shard.chunk.to_bytes().as_slice().into(),
+        i64::from(missing.shard.index.0).into(),
+        i64::from(missing.group.0).into(),
+        missing.coding.to_string().as_str().into(),
+        missing.chunk_length.cast_signed().into(),
+        now_ms.into(),
+    ]
+}
+
+const RETIRE: &str = "UPDATE versions SET seq_to = r.column4, is_current = 0 FROM {rows} AS r \
+     WHERE versions.bucket_id = $1 AND versions.key = r.column1 AND versions.version_seq = r.column2 \
+     AND versions.seq_from = r.column3";
+
+const PROMOTE: &str = "UPDATE versions SET is_current = 1 FROM {rows} AS r \
+     WHERE versions.bucket_id = $1 AND versions.key = r.column1 AND versions.seq_to IS NULL \
+     AND versions.version_seq = (SELECT max(o.version_seq) FROM versions AS o \
+     WHERE o.bucket_id = $1 AND o.key = r.column1 AND o.seq_to IS NULL) RETURNING key, size, is_delete_marker";
+
+const SHARE: &str = "UPDATE versions SET shared = 1 FROM {rows} AS r \
+     WHERE versions.bucket_id = r.column1 AND versions.key = r.column2 AND versions.version_seq = r.column3 \
+     AND versions.seq_from = r.column4";
+
+const INSERT_REFERENCES: &str = "INSERT INTO chunk_refs (chunk_id, bucket_id, version_seq) \
+     SELECT column1, column2, column3 FROM {rows} AS r WHERE column1 IS NOT NULL ON CONFLICT DO NOTHING";
+
+const INSERT_FEED: &str = "INSERT INTO feed (bucket_id, seq, ordinal, kind, key, version_seq, nonce, is_null) \
+     SELECT $1, column1, column2, column3, column4, column5, column6, column7 FROM {rows} AS r WHERE column1 IS NOT NULL";
+
+pub(crate) const INSERT_GARBAGE: &str = "INSERT INTO garbage (bucket_id, number, due_ms, kind, state, key, version_seq, \
+     seq_from, extents) SELECT $1, column1, column2, column3, 0, column4, column5, column6, column7 \
+     FROM {rows} AS r WHERE column1 IS NOT NULL";
+
+pub(crate) const INSERT_MISSING: &str = "INSERT INTO missing_shards (chunk_id, shard_index, group_id, coding, chunk_length, \
+     queued_ms) SELECT column1, column2, column3, column4, column5, column6 FROM {rows} AS r \
+     WHERE column1 IS NOT NULL ON CONFLICT DO NOTHING";

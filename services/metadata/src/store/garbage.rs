@@ -1,0 +1,227 @@
+//! Garbage: what nothing names any more waits here for its hold to pass, is handed to a worker, and is forgotten when
+//! the worker has deleted it.
+//!
+//! What is to be freed is decided once, under the row's lock, in the transaction that marks the item as being deleted;
+//! from then on it is final. That is safe because a copy starts only from a row that is there, under its bucket's
+//! lock: nothing can begin to name the chunks of a closed row, and whatever named them before has written its own row
+//! of `chunk_refs` by the time the closed row could be taken.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use env::Env;
+use metadata_api::{GarbageId, GarbageItem};
+use types::{BucketId, ChunkId, Extent, UploadId};
+
+use super::{
+    MetadataStore,
+    codec::{decode_manifest, encode_manifest},
+    commit::complete::COMPLETED_KEPT_MS,
+    engine::{DatabaseError, Failure, Row, Rows, Tx},
+    version_row::Pages,
+};
+
+/// Most items that are handed out at once.
+const TAKEN_MAX: usize = 1000;
+
+/// Queues the chunks of an upload's parts. The caller has locked the upload and deletes the parts.
+pub(crate) async fn queue_parts(
+    tx: &mut Tx,
+    env: &Env,
+    bucket: BucketId,
+    upload: UploadId,
+    due_ms: i64,
+) -> Result<(), DatabaseError> {
+    let sql = "INSERT INTO garbage (bucket_id, number, due_ms, kind, state, extents) \
+               SELECT p.bucket_id, $3 + p.part_number, $4, 2, 0, p.manifest FROM parts AS p \
+               WHERE p.bucket_id = $1 AND p.upload_id = $2 AND p.content_kind = 2";
+    let first = (env.random_u64() >> 2).cast_signed();
+    tx.execute(sql, vec![bucket.0.into(), upload.0.as_slice().into(), first.into(), due_ms.into()])
+        .await
+        .map(drop)
+}
+
+/// A row of the queue.
+struct Queued {
+    id: GarbageId,
+    /// Whether it has been handed out before; then `extents` is what to free.
+    is_taken: bool,
+    /// The closed version row: key, `version_seq`, `seq_from`.
+    version: Option<(Bytes, i64, i64)>,
+    extents: Option<Bytes>,
+}
+
+impl Queued {
+    fn read(row: &mut Row) -> Result<Self, DatabaseError> {
+        let id = GarbageId { bucket: BucketId(row.i64()?), number: row.i64()? };
+        let (kind, is_taken) = (row.i64()?, row.bool()?);
+        let (key, version_seq, seq_from) = (row.optional_bytes()?, row.optional_i64()?, row.optional_i64()?);
+        let version = match (kind, key, version_seq, seq_from) {
+            (1, Some(key), Some(version_seq), Some(seq_from)) => Some((key, version_seq, seq_from)),
+            (2, ..) => None,
+            _ => return Err(DatabaseError::corrupt("garbage of an unknown kind")),
+        };
+        Ok(Self { id, is_taken, version, extents: row.optional_bytes()? })
+    }
+}
+
+/// What a closed version row says of its chunks.
+struct Closed {
+    is_shared: bool,
+    /// Another row of the same version is there, which names the same content.
+    is_named_again: bool,
+    manifest: Option<Bytes>,
+}
+
+impl MetadataStore {
+    /// Locks the items; items that another transaction has locked are passed over. Takes the oldest first and puts
+    /// what it takes at the end of the queue, so that items that cannot be finished do not hold up others.
+    pub(super) async fn take_garbage_in(
+        &self,
+        tx: &mut Tx,
+        limit: usize,
+    ) -> Result<Vec<GarbageItem>, Failure> {
+        let now_ms = tx.now_ms().await?;
+        forget_completions(tx, now_ms).await?;
+        let sql = "SELECT g.bucket_id, g.number, g.kind, g.state, g.key, g.version_seq, g.seq_from, g.extents \
+                   FROM garbage AS g WHERE g.due_ms <= $1 ORDER BY g.due_ms LIMIT $2 [FOR UPDATE SKIP LOCKED]";
+        let limit = i64::try_from(limit.min(TAKEN_MAX)).unwrap_or(i64::MAX);
+        let mut rows = tx.fetch_all(sql, vec![now_ms.into(), limit.into()]).await?;
+        let queued = rows.iter_mut().map(Queued::read).collect::<Result<Vec<_>, _>>()?;
+
+        let closed = load_closed(tx, &queued).await?;
+        let mut items = Vec::with_capacity(queued.len());
+        let (mut again, mut taken) = (Rows::default(), Rows::default());
+        for item in queued {
+            let id = item.id;
+            if item.is_taken {
+                again.push([id.bucket.0.into(), id.number.into()]);
+                let extents =
+                    decode_manifest(item.extents.unwrap_or_default()).map_err(DatabaseError::from)?.extents;
+                items.push(GarbageItem { id, extents });
+                continue;
+            }
+            let extents = freed(tx, &item, closed.get(&id)).await?;
+            taken.push([id.bucket.0.into(), id.number.into(), encode_manifest(&extents).into()]);
+            items.push(GarbageItem { id, extents });
+        }
+        let sql = "UPDATE garbage SET due_ms = $1, state = 1, extents = r.column3 FROM {rows} AS r \
+                   WHERE garbage.bucket_id = r.column1 AND garbage.number = r.column2";
+        tx.execute_rows(sql, &[now_ms.into()], &taken).await?;
+        let sql = "UPDATE garbage SET due_ms = $1 FROM {rows} AS r \
+                   WHERE garbage.bucket_id = r.column1 AND garbage.number = r.column2";
+        tx.execute_rows(sql, &[now_ms.into()], &again).await?;
+        items.sort_unstable_by_key(|item| item.id);
+        Ok(items)
+    }
+
+    /// Only items that were handed out are forgotten, whatever is asked.
+    pub(super) async fn finish_garbage_in(&self, tx: &mut Tx, items: &[GarbageId]) -> Result<(), Failure> {
+        let mut rows = Rows::default();
+        for id in items {
+            rows.push([id.bucket.0.into(), id.number.into()]);
+        }
+        for sql in [
+            "DELETE FROM versions WHERE seq_to IS NOT NULL AND (bucket_id, key, version_seq, seq_from) IN \
+             (SELECT g.bucket_id, g.key, g.version_seq, g.seq_from FROM {rows} AS r CROSS JOIN garbage AS g \
+             WHERE g.bucket_id = r.column1 AND g.number = r.column2 AND g.state = 1 AND g.kind = 1)",
+            "DELETE FROM content_pages WHERE (bucket_id, version_seq) IN \
+             (SELECT g.bucket_id, g.version_seq FROM {rows} AS r CROSS JOIN garbage AS g \
+             WHERE g.bucket_id = r.column1 AND g.number = r.column2 AND g.state = 1 AND g.kind = 1 \
+             AND NOT EXISTS (SELECT 1 FROM versions AS v WHERE v.bucket_id = g.bucket_id AND v.key = g.key \
+             AND v.version_seq = g.version_seq))",
+            "DELETE FROM garbage WHERE state = 1 AND (bucket_id, number) IN \
+             (SELECT r.column1, r.column2 FROM {rows} AS r)",
+        ] {
+            tx.execute_rows(sql, &[], &rows).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Answers to completions are kept for a day.
+async fn forget_completions(tx: &mut Tx, now_ms: i64) -> Result<(), DatabaseError> {
+    let sql = "DELETE FROM completed_uploads WHERE completed_ms < $1";
+    tx.execute(sql, vec![now_ms.saturating_sub(COMPLETED_KEPT_MS).into()]).await.map(drop)
+}
+
+async fn load_closed(tx: &mut Tx, queued: &[Queued]) -> Result<BTreeMap<GarbageId, Closed>, DatabaseError> {
+    let mut rows = Rows::default();
+    for item in queued.iter().filter(|item| !item.is_taken) {
+        if let Some((key, version_seq, seq_from)) = &item.version {
+            let GarbageId { bucket, number } = item.id;
+            rows.push([
+                bucket.0.into(),
+                key.clone().into(),
+                (*version_seq).into(),
+                (*seq_from).into(),
+                number.into(),
+            ]);
+        }
+    }
+    let sql = "SELECT r.column1, r.column5, v.version_seq, v.shared, v.content_kind, v.manifest, \
+               CASE WHEN EXISTS (SELECT 1 FROM versions AS o WHERE o.bucket_id = v.bucket_id AND o.key = v.key \
+               AND o.version_seq = v.version_seq AND o.seq_from <> v.seq_from) THEN 1 ELSE 0 END \
+               FROM {rows} AS r CROSS JOIN versions AS v WHERE v.bucket_id = r.column1 AND v.key = r.column2 \
+               AND v.version_seq = r.column3 AND v.seq_from = r.column4 AND v.seq_to IS NOT NULL";
+    let mut closed = BTreeMap::new();
+    for mut row in tx.fetch_rows(sql, &[], &rows).await? {
+        let id = GarbageId { bucket: BucketId(row.i64()?), number: row.i64()? };
+        let (version_seq, is_shared, kind) = (row.i64()?, row.bool()?, row.i64()?);
+        let mut manifest = row.optional_bytes()?;
+        if kind == 3 {
+            manifest = Pages::fetch_in(tx, id.bucket.0, version_seq).await?.into_manifest();
+        }
+        closed.insert(id, Closed { is_shared, is_named_again: row.bool()?, manifest });
+    }
+    Ok(closed)
+}
+
+/// What an item that was never handed out frees: one extent for each chunk.
+async fn freed(tx: &mut Tx, item: &Queued, closed: Option<&Closed>) -> Result<Vec<Extent>, DatabaseError> {
+    let Some((_, version_seq, _)) = &item.version else {
+        return distinct(item.extents.clone());
+    };
+    let Some(closed) = closed.filter(|closed| !closed.is_named_again) else { return Ok(Vec::new()) };
+    let mut extents = distinct(closed.manifest.clone())?;
+    if closed.is_shared && !extents.is_empty() {
+        let named = release_references(tx, item.id.bucket, *version_seq, &extents).await?;
+        extents.retain(|extent| !named.contains(&extent.chunk));
+    }
+    Ok(extents)
+}
+
+/// Takes an owner's references away and answers which of the chunks others still name. All references of the chunks
+/// are locked first, so that of two owners that go at once the later one sees that the earlier one is gone.
+async fn release_references(
+    tx: &mut Tx,
+    bucket: BucketId,
+    version_seq: i64,
+    extents: &[Extent],
+) -> Result<BTreeSet<ChunkId>, DatabaseError> {
+    let mut rows = Rows::default();
+    for extent in extents {
+        rows.push([extent.chunk.to_bytes().as_slice().into()]);
+    }
+    let sql = "SELECT c.chunk_id, c.bucket_id, c.version_seq FROM {rows} AS r CROSS JOIN chunk_refs AS c \
+               WHERE c.chunk_id = r.column1 ORDER BY c.chunk_id, c.bucket_id, c.version_seq [FOR UPDATE OF c]";
+    let mut named = BTreeSet::new();
+    for mut row in tx.fetch_rows(sql, &[], &rows).await? {
+        let chunk = ChunkId::from_bytes(row.array()?);
+        if (row.i64()?, row.i64()?) != (bucket.0, version_seq) {
+            named.insert(chunk);
+        }
+    }
+    let sql = "DELETE FROM chunk_refs WHERE bucket_id = $1 AND version_seq = $2 AND chunk_id IN \
+               (SELECT r.column1 FROM {rows} AS r)";
+    tx.execute_rows(sql, &[bucket.0.into(), version_seq.into()], &rows).await?;
+    Ok(named)
+}
+
+fn distinct(manifest: Option<Bytes>) -> Result<Vec<Extent>, DatabaseError> {
+    let Some(manifest) = manifest else { return Ok(Vec::new()) };
+    let mut seen = BTreeSet::new();
+    let mut extents = decode_manifest(manifest)?.extents;
+    extents.retain(|extent| seen.insert(extent.chunk));
+    Ok(extents)
+}

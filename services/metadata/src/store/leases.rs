@@ -1,0 +1,80 @@
+//! Gateway leases: the fence between a gateway that died and the commits it may still have sent.
+//!
+//! A commit locks the key of its lease's row in share mode, renewing changes the row without touching its key, and
+//! revoking locks the whole row. So renewals never wait for commits nor commits for renewals, and revoking waits for
+//! the commits under way, after which every further one finds the lease revoked.
+
+use std::collections::HashSet;
+
+use metadata_api::{Error, Lease, LeaseState};
+use types::LeaseId;
+
+use super::{
+    MetadataStore,
+    counters::next_number,
+    engine::{DatabaseError, Failure, Rows, Tx},
+};
+
+/// Which of the leases are active; they stay so until the transaction ends.
+pub(crate) async fn lock_active_leases(
+    tx: &mut Tx,
+    leases: impl IntoIterator<Item = LeaseId>,
+) -> Result<HashSet<LeaseId>, DatabaseError> {
+    let distinct: HashSet<LeaseId> = leases.into_iter().collect();
+    let mut rows = Rows::default();
+    for lease in distinct {
+        rows.push([lease.0.into()]);
+    }
+    let sql = "SELECT l.lease_id FROM {rows} AS r CROSS JOIN gateway_leases AS l \
+               WHERE l.lease_id = r.column1 AND l.state = 0 [FOR KEY SHARE OF l]";
+    let mut active = HashSet::new();
+    for mut row in tx.fetch_rows(sql, &[], &rows).await? {
+        active.insert(LeaseId(row.i64()?));
+    }
+    Ok(active)
+}
+
+impl MetadataStore {
+    pub(super) async fn acquire_lease_in(&self, tx: &mut Tx, holder: &str) -> Result<Lease, Failure> {
+        let id = next_number(tx, "lease", 1).await?;
+        let sql = "INSERT INTO gateway_leases (lease_id, holder, renewals, state) VALUES ($1, $2, 0, 0)";
+        tx.execute(sql, vec![id.into(), holder.into()]).await?;
+        Ok(Lease { id: LeaseId(id), time_to_live: self.settings.lease_time_to_live })
+    }
+
+    pub(super) async fn renew_lease_in(&self, tx: &mut Tx, lease: LeaseId) -> Result<(), Failure> {
+        let sql = "UPDATE gateway_leases SET renewals = renewals + 1 WHERE lease_id = $1 AND state = 0";
+        match tx.execute(sql, vec![lease.0.into()]).await? {
+            0 => Err(Error::LeaseRevoked.into()),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) async fn active_leases(&self) -> Result<Vec<LeaseState>, Failure> {
+        let sql = "SELECT l.lease_id, l.holder, l.renewals FROM gateway_leases AS l WHERE l.state = 0 ORDER BY l.lease_id";
+        let mut leases = Vec::new();
+        for mut row in self.engine.fetch_all(sql, Vec::new()).await? {
+            leases.push(LeaseState { id: LeaseId(row.i64()?), holder: row.text()?, renewals: row.i64()? });
+        }
+        Ok(leases)
+    }
+
+    pub(super) async fn revoke_lease_in(
+        &self,
+        tx: &mut Tx,
+        lease: LeaseId,
+        observed: i64,
+    ) -> Result<bool, Failure> {
+        let sql = "SELECT l.renewals, l.state FROM gateway_leases AS l WHERE l.lease_id = $1 [FOR UPDATE]";
+        let Some(mut row) = tx.fetch_optional(sql, vec![lease.0.into()]).await? else {
+            return Ok(true);
+        };
+        let (renewals, state) = (row.i64()?, row.i64()?);
+        if state == 0 && renewals == observed {
+            let sql = "UPDATE gateway_leases SET state = 1 WHERE lease_id = $1";
+            tx.execute(sql, vec![lease.0.into()]).await?;
+            return Ok(true);
+        }
+        Ok(state != 0)
+    }
+}

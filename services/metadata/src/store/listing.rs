@@ -1,0 +1,191 @@
+//! Listings: pages of rows in byte order of their keys, with keys rolled up into common prefixes.
+//!
+//! A loose scan: rows are read in batches, and where a common prefix hides the rows that follow, the next batch begins
+//! past the prefix. Batches shrink while they mostly bring hidden rows and grow while they bring entries, so a page
+//! costs about as much as it shows, whatever lies behind its common prefixes. All of a page is read at one snapshot.
+
+mod objects;
+mod uploads;
+mod versions;
+
+use bytes::Bytes;
+use metadata_api::{AccountId, Error, PAGE_SIZE_MAX};
+use types::{BucketId, BucketName, KeyPrefix, ObjectKey};
+
+use super::{
+    buckets::not_found,
+    engine::{DatabaseError, Failure, Tx, Value},
+};
+
+/// Rows of the first batch when there is a delimiter: few, because a common prefix may hide them all.
+const FIRST_BATCH: usize = 64;
+
+/// Rows of the smallest batch: the one that is shown and one that tells whether more of them are hidden.
+const SMALLEST_BATCH: usize = 2;
+
+/// What all listings have in common.
+pub(crate) struct Shape<'a> {
+    pub(crate) prefix: &'a KeyPrefix,
+    pub(crate) delimiter: Option<&'a KeyPrefix>,
+    pub(crate) limit: usize,
+}
+
+/// Where a batch begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Start {
+    /// At this byte string, inclusive.
+    Key(Vec<u8>),
+    /// Among the rows of this key, after the one with this number or id.
+    Within(Bytes, Value),
+}
+
+/// An entry of a page.
+pub(crate) enum Entry<T> {
+    Row(T),
+    CommonPrefix(KeyPrefix),
+}
+
+/// Rows in the order of a listing.
+pub(crate) trait Source: Sync {
+    type Row: Send;
+
+    /// At most `limit` rows from `from` on with keys below `end`; of one key only, when `from` is within it.
+    fn fetch(
+        &self,
+        tx: &mut Tx,
+        from: &Start,
+        end: &[u8],
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<Self::Row>, DatabaseError>> + Send;
+
+    fn key(row: &Self::Row) -> &ObjectKey;
+
+    /// Where the listing goes on after this row.
+    fn after(row: &Self::Row) -> Start;
+}
+
+impl Shape<'_> {
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        let malformed = |reason: &str| Err(Error::Malformed { reason: reason.to_owned() });
+        if self.delimiter.is_some_and(KeyPrefix::is_empty) {
+            return malformed("the delimiter is empty");
+        }
+        if !(1..=PAGE_SIZE_MAX).contains(&self.limit) {
+            return malformed("the limit is out of bounds");
+        }
+        Ok(())
+    }
+
+    /// The common prefix that hides a key, if one does.
+    fn common_prefix(&self, key: &[u8]) -> Option<KeyPrefix> {
+        let delimiter = self.delimiter?.as_bytes();
+        let rest = key.strip_prefix(self.prefix.as_bytes())?;
+        let at = rest.windows(delimiter.len()).position(|window| window == delimiter)?;
+        let end = self.prefix.as_bytes().len() + at + delimiter.len();
+        // It ends with whole characters, because the delimiter does.
+        KeyPrefix::new(key[..end].to_vec()).ok()
+    }
+
+    /// The beginning of everything that the listing may show.
+    pub(crate) fn beginning(&self) -> Start {
+        Start::Key(self.prefix.as_bytes().to_vec())
+    }
+
+    /// After a text that need not be a key: past the common prefix that hides it, if one does.
+    pub(crate) fn after(&self, text: &[u8]) -> Start {
+        let next = match self.common_prefix(text) {
+            Some(prefix) => past(&prefix),
+            None => [text, &[0]].concat(),
+        };
+        Start::Key(next.max(self.prefix.as_bytes().to_vec()))
+    }
+
+    /// Whether rows of this key are shown themselves.
+    pub(crate) fn shows(&self, key: &[u8]) -> bool {
+        key.starts_with(self.prefix.as_bytes()) && self.common_prefix(key).is_none()
+    }
+
+    fn end(&self) -> Vec<u8> {
+        past(self.prefix)
+    }
+}
+
+/// The first byte string after all that begin with the prefix. Keys are UTF-8, which has no byte 0xff.
+fn past(prefix: &KeyPrefix) -> Vec<u8> {
+    prefix.successor().unwrap_or_else(|| vec![0xff])
+}
+
+/// Reads a page; the answer says whether there is more.
+pub(crate) async fn read_page<S: Source>(
+    tx: &mut Tx,
+    source: &S,
+    shape: &Shape<'_>,
+    mut from: Start,
+) -> Result<(Vec<Entry<S::Row>>, bool), DatabaseError> {
+    let end = shape.end();
+    let mut entries: Vec<Entry<S::Row>> = Vec::new();
+    let mut batch = if shape.delimiter.is_some() { FIRST_BATCH } else { shape.limit + 1 };
+    loop {
+        let rows = source.fetch(tx, &from, &end, batch).await?;
+        let (read, is_last) = (rows.len(), rows.len() < batch);
+        let before = entries.len();
+        let mut next = None;
+        for row in rows {
+            let key = S::key(&row).as_bytes();
+            if let Some(Entry::CommonPrefix(prefix)) = entries.last()
+                && key.starts_with(prefix.as_bytes())
+            {
+                continue;
+            }
+            if entries.len() == shape.limit {
+                return Ok((entries, true));
+            }
+            match shape.common_prefix(key) {
+                Some(prefix) => {
+                    next = Some(Start::Key(past(&prefix)));
+                    entries.push(Entry::CommonPrefix(prefix));
+                }
+                None => {
+                    next = Some(S::after(&row));
+                    entries.push(Entry::Row(row));
+                }
+            }
+        }
+        from = match (from, is_last, next) {
+            (Start::Within(key, _), true, _) => Start::Key([&key[..], &[0]].concat()),
+            (Start::Key(_), true, _) => return Ok((entries, false)),
+            (_, false, Some(next)) => next,
+            // A full batch whose rows are all hidden by an entry that the batch before has shown: cannot be, since
+            // every batch begins past it.
+            (_, false, None) => return Err(DatabaseError::corrupt("a listing does not advance")),
+        };
+        if shape.delimiter.is_some() {
+            batch = next_batch(batch, read, entries.len() - before, shape.limit);
+        }
+    }
+}
+
+/// Rows of the next batch, given how many entries the last one brought.
+fn next_batch(batch: usize, read: usize, shown: usize, limit: usize) -> usize {
+    if shown * 8 <= read {
+        (batch / 4).max(SMALLEST_BATCH)
+    } else if shown * 2 >= read {
+        (batch * 2).min(limit + 1).max(SMALLEST_BATCH)
+    } else {
+        batch
+    }
+}
+
+/// The bucket of a listing, as of the listing's snapshot.
+pub(crate) async fn find_listed(tx: &mut Tx, name: &BucketName) -> Result<(BucketId, AccountId), Failure> {
+    let sql = "SELECT b.bucket_id, b.owner FROM bucket_names AS n JOIN buckets AS b ON b.bucket_id = n.bucket_id \
+               WHERE n.name = $1";
+    let mut row = tx
+        .fetch_optional(sql, vec![name.as_str().as_bytes().into()])
+        .await?
+        .ok_or_else(|| not_found(name))?;
+    Ok((BucketId(row.i64()?), AccountId(row.text()?)))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,99 @@
+//! Listing current objects: walks the index of what is listed.
+
+use metadata_api::{ListObjects, ListPosition, ObjectEntry, ObjectPage, ObjectSummary};
+use types::{BucketId, ObjectKey, Timestamp};
+
+use super::{Entry, Shape, Source, Start, find_listed, read_page};
+use crate::store::{
+    MetadataStore,
+    commit::load::read_key,
+    engine::{DatabaseError, Failure, Row, Tx, Value},
+    version_row::{read_algorithm, read_checksum_type, read_etag, read_storage_class},
+};
+
+/// Columns of [`read_summary`].
+pub(crate) const SUMMARY: &str = "v.last_modified_ms, v.size, v.etag, v.etag_parts, v.storage_class, \
+     v.checksum_algorithm, v.checksum_type";
+
+pub(crate) fn read_summary(key: ObjectKey, row: &mut Row) -> Result<ObjectSummary, DatabaseError> {
+    let (last_modified, size) = (Timestamp(row.i64()?), row.number()?);
+    let etag = read_etag(row)?.ok_or_else(|| DatabaseError::corrupt("an object without an entity tag"))?;
+    let storage_class = read_storage_class(&row.text()?)?;
+    let checksum = match (row.optional_i64()?, row.optional_i64()?) {
+        (Some(algorithm), Some(kind)) => Some((read_algorithm(algorithm)?, read_checksum_type(kind)?)),
+        _ => None,
+    };
+    Ok(ObjectSummary { key, last_modified, etag, size, storage_class, checksum })
+}
+
+/// The statement for a batch.
+pub(crate) fn list_objects_sql() -> String {
+    format!(
+        "SELECT v.key, {SUMMARY} FROM versions AS v WHERE v.bucket_id = $1 AND v.key >= $2 AND v.key < $3 \
+         AND v.seq_to IS NULL AND v.is_current = 1 AND v.is_delete_marker = 0 ORDER BY v.key LIMIT $4"
+    )
+}
+
+struct Objects {
+    bucket: BucketId,
+}
+
+impl Source for Objects {
+    type Row = ObjectSummary;
+
+    async fn fetch(
+        &self,
+        tx: &mut Tx,
+        from: &Start,
+        end: &[u8],
+        limit: usize,
+    ) -> Result<Vec<Self::Row>, DatabaseError> {
+        let Start::Key(start) = from else { return Ok(Vec::new()) };
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let values: Vec<Value> = vec![self.bucket.0.into(), start.clone().into(), end.into(), limit.into()];
+        let mut rows = tx.fetch_all(&list_objects_sql(), values).await?;
+        rows.iter_mut()
+            .map(|row| {
+                let key = read_key(row)?;
+                read_summary(key, row)
+            })
+            .collect()
+    }
+
+    fn key(row: &Self::Row) -> &ObjectKey {
+        &row.key
+    }
+
+    fn after(row: &Self::Row) -> Start {
+        Start::Key([row.key.as_bytes(), &[0]].concat())
+    }
+}
+
+impl MetadataStore {
+    pub(in crate::store) async fn list_objects_page(
+        &self,
+        request: &ListObjects,
+    ) -> Result<ObjectPage, Failure> {
+        let mut tx = self.engine.snapshot().await?;
+        let page = list_objects(&mut tx, request).await;
+        tx.roll_back().await;
+        page
+    }
+}
+
+async fn list_objects(tx: &mut Tx, request: &ListObjects) -> Result<ObjectPage, Failure> {
+    let shape =
+        Shape { prefix: &request.prefix, delimiter: request.delimiter.as_ref(), limit: request.limit };
+    shape.check()?;
+    let (bucket, owner) = find_listed(tx, &request.bucket).await?;
+    let from = match &request.position {
+        ListPosition::Start => shape.beginning(),
+        ListPosition::After(text) => shape.after(text.as_bytes()),
+    };
+    let (entries, truncated) = read_page(tx, &Objects { bucket }, &shape, from).await?;
+    let entry = |entry| match entry {
+        Entry::Row(summary) => ObjectEntry::Object(summary),
+        Entry::CommonPrefix(prefix) => ObjectEntry::CommonPrefix(prefix),
+    };
+    Ok(ObjectPage { entries: entries.into_iter().map(entry).collect(), truncated, owner })
+}

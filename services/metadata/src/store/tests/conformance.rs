@@ -1,0 +1,20 @@
+//! The contract's conformance suite on both engines.
+
+mod sqlite {
+    use crate::store::tests::support::sqlite;
+
+    metadata_api::conformance_tests!(sqlite);
+}
+
+mod postgres {
+    use test_postgres::Cluster;
+
+    use crate::store::tests::support::postgres;
+
+    /// One test, so that a runner with a process for each test starts one server.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn the_store_on_postgres_conforms() {
+        let _cluster = tokio::task::spawn_blocking(Cluster::shared).await.expect("Postgres starts");
+        metadata_api::conformance::run_all(postgres).await;
+    }
+}

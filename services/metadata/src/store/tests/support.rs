@@ -1,0 +1,69 @@
+//! Stores for tests: a SQLite file or a Postgres database of their own.
+
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
+
+use env::Env;
+use metadata_api::conformance::Subject;
+use tempfile::TempDir;
+use test_postgres::Cluster;
+
+use crate::{MetadataStore, StoreConfig};
+
+/// What must outlive a store.
+pub(crate) enum Guard {
+    Directory(#[expect(dead_code, reason = "held until the store is gone")] TempDir),
+    Cluster(#[expect(dead_code, reason = "held until the store is gone")] Arc<Cluster>),
+}
+
+/// A store and its place.
+pub(crate) struct TestStore {
+    pub(crate) store: MetadataStore,
+    pub(crate) config: StoreConfig,
+    pub(crate) guard: Guard,
+}
+
+impl From<TestStore> for Subject {
+    fn from(test: TestStore) -> Self {
+        Subject::holding(Arc::new(test.store), test.guard)
+    }
+}
+
+/// The defaults, without a hold for garbage.
+pub(crate) fn config(url: String) -> StoreConfig {
+    StoreConfig { garbage_hold: Duration::ZERO, connections_max: 8, ..StoreConfig::new(url) }
+}
+
+/// A store on a new SQLite file.
+pub(crate) async fn sqlite() -> TestStore {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let config = config(format!("sqlite:{}", directory.path().join("metadata.db").display()));
+    let store = MetadataStore::open(Env::real(), config.clone()).await.expect("a new database opens");
+    TestStore { store, config, guard: Guard::Directory(directory) }
+}
+
+/// The migrated database of the shared cluster that others are copied from.
+static TEMPLATE: tokio::sync::Mutex<Option<(Weak<Cluster>, String)>> = tokio::sync::Mutex::const_new(None);
+
+/// A store on a new Postgres database of the process's cluster.
+pub(crate) async fn postgres() -> TestStore {
+    let mut template = TEMPLATE.lock().await;
+    let cluster = tokio::task::spawn_blocking(Cluster::shared).await.expect("Postgres starts");
+    let name = match &*template {
+        Some((of, name)) if of.ptr_eq(&Arc::downgrade(&cluster)) => name.clone(),
+        _ => {
+            let name = cluster.create_database(None);
+            let store =
+                MetadataStore::open(Env::real(), config(cluster.url(&name))).await.expect("it migrates");
+            store.close().await;
+            *template = Some((Arc::downgrade(&cluster), name.clone()));
+            name
+        }
+    };
+    let config = config(cluster.url(&cluster.create_database(Some(&name))));
+    drop(template);
+    let store = MetadataStore::open(Env::real(), config.clone()).await.expect("a copied database opens");
+    TestStore { store, config, guard: Guard::Cluster(cluster) }
+}

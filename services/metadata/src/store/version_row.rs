@@ -1,0 +1,366 @@
+//! Rows of `versions`: their columns, and what they mean.
+
+use bytes::Bytes;
+use metadata_api::{Version, VersionState};
+use types::{
+    Checksum, ChecksumAlgorithm, ChecksumType, ChecksumValue, Content, ETag, Sequence, StorageClassName,
+    Timestamp, VersionId,
+};
+
+use super::{
+    codec::{decode_attributes, decode_manifest, decode_parts},
+    engine::{DatabaseError, Engine, Row, Rows, Tx, Value},
+};
+
+/// Columns of [`Head`].
+pub(crate) const HEAD: &str = "v.version_seq, v.seq_from, v.nonce, v.is_null, v.is_current, v.is_delete_marker, \
+     v.last_modified_ms, v.size, v.etag, v.etag_parts";
+
+/// Columns of [`Body`].
+pub(crate) const BODY: &str = "v.checksum_algorithm, v.checksum_type, v.checksum_value, v.storage_class, v.attributes, \
+     v.content_kind, v.inline_data, v.manifest, v.parts_kind, v.parts, v.shared";
+
+/// Columns of [`Body`] without the content.
+pub(crate) const BODY_WITHOUT_CONTENT: &str = "v.checksum_algorithm, v.checksum_type, v.checksum_value, v.storage_class, \
+     v.attributes, 0, NULL, NULL, v.parts_kind, v.parts, v.shared";
+
+/// Longest manifest or list of parts in the row itself, in encoded bytes; longer ones are cut into pages of this size,
+/// so that reading a version for its attributes stays cheap.
+const PAGE_SIZE: usize = 16 << 10;
+
+const PAGES_OF_MANIFEST: i64 = 1;
+const PAGES_OF_PARTS: i64 = 2;
+
+/// What deciding about a version needs to know of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Head {
+    /// The commit that made the version.
+    pub(crate) version_seq: i64,
+    /// The commit that made this row of it.
+    pub(crate) seq_from: i64,
+    pub(crate) nonce: i64,
+    pub(crate) is_null: bool,
+    pub(crate) is_current: bool,
+    pub(crate) is_delete_marker: bool,
+    pub(crate) last_modified: Timestamp,
+    pub(crate) size: u64,
+    /// `None` for a delete marker.
+    pub(crate) etag: Option<ETag>,
+}
+
+impl Head {
+    pub(crate) fn read(row: &mut Row) -> Result<Self, DatabaseError> {
+        Ok(Self {
+            version_seq: row.i64()?,
+            seq_from: row.i64()?,
+            nonce: row.i64()?,
+            is_null: row.bool()?,
+            is_current: row.bool()?,
+            is_delete_marker: row.bool()?,
+            last_modified: Timestamp(row.i64()?),
+            size: row.number()?,
+            etag: read_etag(row)?,
+        })
+    }
+
+    pub(crate) fn version_id(&self) -> VersionId {
+        if self.is_null {
+            VersionId::Null
+        } else {
+            VersionId::Numbered { sequence: Sequence(self.version_seq), nonce: self.nonce.cast_unsigned() }
+        }
+    }
+
+    /// The entity tag, unless this is a delete marker.
+    pub(crate) fn object(&self) -> Option<ETag> {
+        self.etag.filter(|_| !self.is_delete_marker)
+    }
+}
+
+/// Two columns: digest and number of parts.
+pub(crate) fn read_etag(row: &mut Row) -> Result<Option<ETag>, DatabaseError> {
+    let digest = row.optional_bytes()?;
+    let parts = row.optional_i64()?;
+    let Some(digest) = digest else { return Ok(None) };
+    let digest =
+        digest.as_ref().try_into().map_err(|_| DatabaseError::corrupt("an entity tag has another length"))?;
+    let parts = match parts {
+        None => None,
+        Some(parts) => Some(
+            u16::try_from(parts).map_err(|_| DatabaseError::corrupt("an entity tag has too many parts"))?,
+        ),
+    };
+    Ok(Some(ETag { digest, parts }))
+}
+
+/// The two columns of an entity tag.
+pub(crate) fn etag_values(etag: Option<ETag>) -> [Value; 2] {
+    let digest = etag.map(|etag| Bytes::copy_from_slice(&etag.digest));
+    [digest.into(), etag.and_then(|etag| etag.parts).map(i64::from).into()]
+}
+
+pub(crate) fn read_algorithm(number: i64) -> Result<ChecksumAlgorithm, DatabaseError> {
+    u8::try_from(number)
+        .ok()
+        .and_then(ChecksumAlgorithm::from_number)
+        .ok_or_else(|| DatabaseError::corrupt("an unknown checksum algorithm"))
+}
+
+pub(crate) fn read_checksum_type(number: i64) -> Result<ChecksumType, DatabaseError> {
+    u8::try_from(number)
+        .ok()
+        .and_then(ChecksumType::from_number)
+        .ok_or_else(|| DatabaseError::corrupt("an unknown checksum type"))
+}
+
+pub(crate) fn read_checksum_value(
+    algorithm: ChecksumAlgorithm,
+    value: &[u8],
+) -> Result<ChecksumValue, DatabaseError> {
+    ChecksumValue::new(algorithm, value)
+        .ok_or_else(|| DatabaseError::corrupt("a checksum has another length"))
+}
+
+pub(crate) fn read_storage_class(name: &str) -> Result<StorageClassName, DatabaseError> {
+    StorageClassName::new(name).map_err(|_| DatabaseError::corrupt("an invalid storage class"))
+}
+
+/// What a version is made of, encoded as its row keeps it. A delete marker has none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Body {
+    pub(crate) checksum: Option<Checksum>,
+    pub(crate) storage_class: StorageClassName,
+    pub(crate) attributes: Bytes,
+    pub(crate) content: BodyContent,
+    pub(crate) parts: Paged,
+    /// Whether `chunk_refs` has rows for the content's chunks.
+    pub(crate) shared: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum BodyContent {
+    /// A delete marker's, or left out on purpose.
+    Absent,
+    Inline(Bytes),
+    Manifest(Paged),
+}
+
+/// Bytes that may be in pages.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Paged {
+    None,
+    Here(Bytes),
+    InPages,
+}
+
+impl Body {
+    pub(crate) fn read(row: &mut Row) -> Result<Self, DatabaseError> {
+        let algorithm = row.optional_i64()?;
+        let kind = row.optional_i64()?;
+        let value = row.optional_bytes()?;
+        let checksum = match (algorithm, kind, value) {
+            (Some(algorithm), Some(kind), Some(value)) => Some(Checksum {
+                value: read_checksum_value(read_algorithm(algorithm)?, &value)?,
+                kind: read_checksum_type(kind)?,
+            }),
+            (None, None, None) => None,
+            _ => return Err(DatabaseError::corrupt("half a checksum")),
+        };
+        let storage_class = read_storage_class(&row.text()?)?;
+        let attributes = row.bytes()?;
+        let (kind, inline, manifest) = (row.i64()?, row.optional_bytes()?, row.optional_bytes()?);
+        let content = match (kind, inline, manifest) {
+            (0, _, _) => BodyContent::Absent,
+            (1, Some(inline), _) => BodyContent::Inline(inline),
+            (2, _, Some(manifest)) => BodyContent::Manifest(Paged::Here(manifest)),
+            (3, _, _) => BodyContent::Manifest(Paged::InPages),
+            _ => return Err(DatabaseError::corrupt("content of an unknown kind")),
+        };
+        let parts = match (row.i64()?, row.optional_bytes()?) {
+            (0, _) => Paged::None,
+            (1, Some(parts)) => Paged::Here(parts),
+            (2, _) => Paged::InPages,
+            _ => return Err(DatabaseError::corrupt("parts of an unknown kind")),
+        };
+        Ok(Self { checksum, storage_class, attributes, content, parts, shared: row.bool()? })
+    }
+
+    /// Whether something has to be read from pages before the body can be used.
+    pub(crate) fn is_paged(&self) -> bool {
+        self.content == BodyContent::Manifest(Paged::InPages) || self.parts == Paged::InPages
+    }
+
+    /// Puts pages in their place.
+    pub(crate) fn fill(&mut self, pages: Pages) -> Result<(), DatabaseError> {
+        if self.content == BodyContent::Manifest(Paged::InPages) {
+            self.content = BodyContent::Manifest(Paged::Here(pages.manifest.ok_or_else(missing_pages)?));
+        }
+        if self.parts == Paged::InPages {
+            self.parts = Paged::Here(pages.parts.ok_or_else(missing_pages)?);
+        }
+        Ok(())
+    }
+
+    /// The contract's form. Without its content the version has an empty one.
+    pub(crate) fn into_version(self, size: u64, etag: ETag) -> Result<Version, DatabaseError> {
+        let content = match self.content {
+            BodyContent::Absent => Content::Inline(Bytes::new()),
+            BodyContent::Inline(bytes) => Content::Inline(bytes),
+            BodyContent::Manifest(Paged::Here(manifest)) => Content::Stored(decode_manifest(manifest)?),
+            BodyContent::Manifest(Paged::None | Paged::InPages) => return Err(missing_pages()),
+        };
+        let parts = match self.parts {
+            Paged::None => Vec::new(),
+            Paged::Here(parts) => decode_parts(parts)?,
+            Paged::InPages => return Err(missing_pages()),
+        };
+        let attributes = decode_attributes(self.attributes)?;
+        Ok(Version {
+            size,
+            content,
+            etag,
+            checksum: self.checksum,
+            attributes,
+            storage_class: self.storage_class,
+            parts,
+        })
+    }
+}
+
+fn missing_pages() -> DatabaseError {
+    DatabaseError::corrupt("pages of a version are missing")
+}
+
+/// The state of a row that was found.
+pub(crate) fn version_state(head: &Head, body: Option<Body>) -> Result<VersionState, DatabaseError> {
+    match (head.object(), body) {
+        (Some(etag), Some(body)) => Ok(VersionState::Object(Box::new(body.into_version(head.size, etag)?))),
+        _ if head.is_delete_marker => Ok(VersionState::DeleteMarker),
+        _ => Err(DatabaseError::corrupt("an object without an entity tag")),
+    }
+}
+
+/// What `content_pages` has of one version.
+#[derive(Debug, Default)]
+pub(crate) struct Pages {
+    manifest: Option<Bytes>,
+    parts: Option<Bytes>,
+}
+
+const SELECT_PAGES: &str = "SELECT p.kind, p.data FROM content_pages AS p \
+     WHERE p.bucket_id = $1 AND p.version_seq = $2 ORDER BY p.kind, p.page";
+
+impl Pages {
+    pub(crate) async fn fetch(
+        engine: &Engine,
+        bucket_id: i64,
+        version_seq: i64,
+    ) -> Result<Self, DatabaseError> {
+        Self::join(engine.fetch_all(SELECT_PAGES, vec![bucket_id.into(), version_seq.into()]).await?)
+    }
+
+    pub(crate) async fn fetch_in(
+        tx: &mut Tx,
+        bucket_id: i64,
+        version_seq: i64,
+    ) -> Result<Self, DatabaseError> {
+        Self::join(tx.fetch_all(SELECT_PAGES, vec![bucket_id.into(), version_seq.into()]).await?)
+    }
+
+    pub(crate) fn into_manifest(self) -> Option<Bytes> {
+        self.manifest
+    }
+
+    fn join(rows: Vec<Row>) -> Result<Self, DatabaseError> {
+        let (mut manifest, mut parts) = (Vec::new(), Vec::new());
+        for mut row in rows {
+            let kind = row.i64()?;
+            let data = row.bytes()?;
+            let whole = if kind == PAGES_OF_MANIFEST { &mut manifest } else { &mut parts };
+            whole.extend_from_slice(&data);
+        }
+        let some = |bytes: Vec<u8>| (!bytes.is_empty()).then(|| Bytes::from(bytes));
+        Ok(Self { manifest: some(manifest), parts: some(parts) })
+    }
+}
+
+/// Prepares rows of `versions` for insertion, and the pages that go with them.
+#[derive(Debug, Default)]
+pub(crate) struct VersionInserts {
+    rows: Rows,
+    pages: Rows,
+}
+
+const INSERT_VERSIONS: &str = "INSERT INTO versions (bucket_id, key, version_seq, seq_from, seq_to, nonce, is_null, \
+     is_current, is_delete_marker, last_modified_ms, size, etag, etag_parts, checksum_algorithm, checksum_type, \
+     checksum_value, storage_class, attributes, content_kind, inline_data, manifest, parts_kind, parts, shared) \
+     SELECT $1, column1, column2, column3, column4, column5, column6, column7, column8, column9, column10, column11, \
+     column12, column13, column14, column15, column16, column17, column18, column19, column20, column21, column22, \
+     column23 FROM {rows} AS r WHERE column1 IS NOT NULL";
+
+const INSERT_PAGES: &str = "INSERT INTO content_pages (bucket_id, version_seq, kind, page, data) \
+     SELECT $1, column1, column2, column3, column4 FROM {rows} AS r WHERE column1 IS NOT NULL";
+
+impl VersionInserts {
+    pub(crate) fn push(&mut self, key: Bytes, head: &Head, seq_to: Option<i64>, body: Option<&Body>) {
+        let checksum = body.and_then(|body| body.checksum);
+        let (content_kind, inline, manifest) = match body.map(|body| &body.content) {
+            None | Some(BodyContent::Absent) => (0_i64, None, None),
+            Some(BodyContent::Inline(bytes)) => (1, Some(bytes.clone()), None),
+            Some(BodyContent::Manifest(Paged::Here(bytes))) if bytes.len() <= PAGE_SIZE => {
+                (2, None, Some(bytes.clone()))
+            }
+            Some(BodyContent::Manifest(paged)) => {
+                self.push_pages(head.version_seq, PAGES_OF_MANIFEST, paged);
+                (3, None, None)
+            }
+        };
+        let (parts_kind, parts) = match body.map(|body| &body.parts) {
+            None | Some(Paged::None) => (0_i64, None),
+            Some(Paged::Here(bytes)) if bytes.len() <= PAGE_SIZE => (1, Some(bytes.clone())),
+            Some(paged) => {
+                self.push_pages(head.version_seq, PAGES_OF_PARTS, paged);
+                (2, None)
+            }
+        };
+        let [etag, etag_parts] = etag_values(head.etag);
+        self.rows.push([
+            key.into(),
+            head.version_seq.into(),
+            head.seq_from.into(),
+            seq_to.into(),
+            head.nonce.into(),
+            head.is_null.into(),
+            head.is_current.into(),
+            head.is_delete_marker.into(),
+            head.last_modified.0.into(),
+            head.size.cast_signed().into(),
+            etag,
+            etag_parts,
+            checksum.map(|checksum| checksum.value.algorithm() as i64).into(),
+            checksum.map(|checksum| checksum.kind as i64).into(),
+            checksum.map(|checksum| Bytes::copy_from_slice(checksum.value.as_bytes())).into(),
+            body.map(|body| body.storage_class.as_str().to_owned()).into(),
+            body.map(|body| body.attributes.clone()).into(),
+            content_kind.into(),
+            inline.into(),
+            manifest.into(),
+            parts_kind.into(),
+            parts.into(),
+            body.is_some_and(|body| body.shared).into(),
+        ]);
+    }
+
+    fn push_pages(&mut self, version_seq: i64, kind: i64, paged: &Paged) {
+        let Paged::Here(bytes) = paged else { return };
+        for (page, data) in bytes.chunks(PAGE_SIZE).enumerate() {
+            let page = i64::try_from(page).unwrap_or(i64::MAX);
+            self.pages.push([version_seq.into(), kind.into(), page.into(), data.into()]);
+        }
+    }
+
+    pub(crate) async fn execute(&self, tx: &mut Tx, bucket_id: i64) -> Result<(), DatabaseError> {
+        tx.execute_rows(INSERT_VERSIONS, &[bucket_id.into()], &self.rows).await?;
+        tx.execute_rows(INSERT_PAGES, &[bucket_id.into()], &self.pages).await
+    }
+}

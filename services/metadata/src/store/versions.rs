@@ -1,0 +1,82 @@
+//! Reading versions.
+
+use metadata_api::{Error, FoundVersion, GetVersion};
+use types::VersionId;
+
+use super::{
+    MetadataStore,
+    buckets::{BUCKET, not_found, read_bucket},
+    engine::{Failure, Row, Value},
+    version_row::{BODY, BODY_WITHOUT_CONTENT, Body, HEAD, Head, Pages, version_state},
+};
+
+/// The newest row of a key: the first entry of the index of existing versions.
+const NEWEST: &str = "(SELECT max(o.version_seq) FROM versions AS o \
+     WHERE o.bucket_id = b.bucket_id AND o.key = $2 AND o.seq_to IS NULL)";
+
+/// The null version that newer ones lie upon.
+const BURIED_NULL: &str = "(SELECT o.version_seq FROM versions AS o \
+     WHERE o.bucket_id = b.bucket_id AND o.key = $2 AND o.seq_to IS NULL AND o.is_null = 1 AND o.is_current = 0)";
+
+/// The statement that finds a bucket and a version of it at one commit.
+pub(crate) fn find_version_sql(version_id: Option<VersionId>, with_content: bool) -> String {
+    let which = match version_id {
+        None => format!("v.version_seq = {NEWEST}"),
+        Some(VersionId::Null) => {
+            format!("v.version_seq = COALESCE({BURIED_NULL}, {NEWEST}) AND v.is_null = 1")
+        }
+        Some(VersionId::Numbered { .. }) => "v.version_seq = $3 AND v.is_null = 0".to_owned(),
+    };
+    let body = if with_content { BODY } else { BODY_WITHOUT_CONTENT };
+    format!(
+        "SELECT {BUCKET}, v.bucket_id, {HEAD}, {body} \
+         FROM bucket_names AS n JOIN buckets AS b ON b.bucket_id = n.bucket_id \
+         LEFT JOIN versions AS v ON v.bucket_id = b.bucket_id AND v.key = $2 AND v.seq_to IS NULL AND {which} \
+         WHERE n.name = $1"
+    )
+}
+
+pub(crate) fn find_version_values(request: &GetVersion) -> Vec<Value> {
+    let mut values = vec![request.bucket.as_str().as_bytes().into(), request.key.to_bytes().into()];
+    if let Some(VersionId::Numbered { sequence, .. }) = request.version_id {
+        values.push(sequence.0.into());
+    }
+    values
+}
+
+impl MetadataStore {
+    /// One statement, one more for content or parts that are in pages.
+    pub(super) async fn find_version(&self, request: &GetVersion) -> Result<FoundVersion, Failure> {
+        let sql = find_version_sql(request.version_id, request.with_content);
+        let row = self.engine.fetch_optional(&sql, find_version_values(request)).await?;
+        self.read_version(request, row.ok_or_else(|| not_found(&request.bucket))?).await
+    }
+
+    async fn read_version(&self, request: &GetVersion, mut row: Row) -> Result<FoundVersion, Failure> {
+        let bucket = read_bucket(&mut row)?;
+        let missing = if request.version_id.is_some() { Error::VersionNotFound } else { Error::KeyNotFound };
+        if row.optional_i64()?.is_none() {
+            return Err(missing.into());
+        }
+        let head = Head::read(&mut row)?;
+        if request.version_id.is_some_and(|id| id != head.version_id()) {
+            return Err(missing.into());
+        }
+        let mut body = None;
+        if !head.is_delete_marker {
+            let mut read = Body::read(&mut row)?;
+            if read.is_paged() {
+                // Pages never change, and go only with their row, after the garbage's hold.
+                read.fill(Pages::fetch(&self.engine, bucket.id.0, head.version_seq).await?)?;
+            }
+            body = Some(read);
+        }
+        Ok(FoundVersion {
+            version_id: head.version_id(),
+            is_current: head.is_current,
+            last_modified: head.last_modified,
+            state: version_state(&head, body)?,
+            bucket,
+        })
+    }
+}
