@@ -150,6 +150,14 @@ pub enum OpenError {
         /// A file that stands in the way.
         file: PathBuf,
     },
+    /// Another folder holds the same disk: one is a copy of the other.
+    #[error("{directory} holds disk {disk}, which another folder holds too")]
+    Repeated {
+        /// The disk's directory.
+        directory: PathBuf,
+        /// The disk.
+        disk: DiskId,
+    },
     /// `disk.json` cannot be understood.
     #[error("disk.json in {directory} is damaged")]
     MalformedIdentity {

@@ -30,7 +30,12 @@ pub struct Config {
     pub cluster_secret: ClusterSecret,
     /// Where this service stands, as region/zone/rack/host. A chunk's shards are kept apart by it, so that what shares
     /// a part of it may fail together.
-    #[arg(long, env = "ASHLAR_FAILURE_DOMAIN", default_value = "local/local/local/local", value_name = "DOMAIN")]
+    #[arg(
+        long,
+        env = "ASHLAR_FAILURE_DOMAIN",
+        default_value = "local/local/local/local",
+        value_name = "DOMAIN"
+    )]
     pub failure_domain: FailureDomain,
     /// What the disks are called, such as `nvme` or `hdd`.
     #[arg(long, env = "ASHLAR_MEDIUM", default_value = "disk", value_name = "LABEL")]

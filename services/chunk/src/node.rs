@@ -9,6 +9,7 @@ use std::{
 use async_trait::async_trait;
 use chunk_api::{Cell, CellRange, ChunkService, DiskStatus, Error, ShardBody, ShardHeader, ShardSummary};
 use env::Env;
+use futures_util::future::join_all;
 use metadata_api::{DiskRegistration, NodeRegistration};
 use shard_store::{DiskOptions, DiskStore, OpenError, ShardStore};
 use types::{DiskId, FailureDomain, NodeId, ShardId};
@@ -21,18 +22,28 @@ pub struct ChunkNode {
 }
 
 impl ChunkNode {
-    /// Opens the disks, one after the other. Those that cannot be opened are left out; see [`ChunkNode::unopened`].
+    /// Opens the disks, all at once. Those that cannot be opened are left out; see [`ChunkNode::unopened`].
     pub async fn open(env: &Env, node: NodeId, disks: Vec<DiskOptions>) -> Self {
+        let directories: Vec<PathBuf> = disks.iter().map(|options| options.directory.clone()).collect();
+        let results = join_all(disks.into_iter().map(|options| DiskStore::open(env, options))).await;
         let mut opened: HashMap<DiskId, Arc<dyn ShardStore>> = HashMap::new();
         let mut unopened = Vec::new();
-        for options in disks {
-            let directory = options.directory.clone();
-            match DiskStore::open(env, options).await {
+        for (directory, result) in directories.into_iter().zip(results) {
+            let result = match result {
+                // A copied disk: which of the two has the newer shards is not for a program to guess.
+                Ok(store) if opened.contains_key(&store.disk()) => {
+                    let disk = store.disk();
+                    store.close().await;
+                    Err(OpenError::Repeated { directory: directory.clone(), disk })
+                }
+                result => result,
+            };
+            match result {
                 Ok(store) => {
                     opened.insert(store.disk(), Arc::new(store));
                 }
                 Err(error) => {
-                    tracing::error!(directory = %directory.display(), %error, "disk not opened");
+                    tracing::error!(directory = %directory.display(), error = chain(&error), "disk not opened");
                     unopened.push((directory, error));
                 }
             }
@@ -122,8 +133,17 @@ impl ChunkService for ChunkNode {
     }
 }
 
+/// An error and what caused it, in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    std::iter::successors(error.source(), |error| error.source())
+        .fold(error.to_string(), |text, source| format!("{text}: {source}"))
+}
+
 impl std::fmt::Debug for ChunkNode {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "ChunkNode({}, {} disks)", self.node, self.disks.len())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,6 +13,7 @@ use env::{Env, Listener};
 use metadata_api::Metadata;
 use service_kit::{HttpLimits, HttpServer, Readiness, Shutdown, serve_health};
 use shard_store::DiskOptions;
+use tracing::warn;
 use types::{FailureDomain, NodeId};
 
 use crate::{ChunkNode, Config};
@@ -20,7 +21,7 @@ use crate::{ChunkNode, Config};
 /// How often the metadata service is told of this node.
 const HEARTBEAT: Duration = Duration::from_secs(3);
 
-/// The file in the first data folder that holds the node's identity, and its greatest length.
+/// The file in each data folder that holds the node's identity, and its greatest length.
 const NODE_FILE: &str = "node-id";
 const NODE_FILE_LENGTH_MAX: usize = 64;
 
@@ -114,7 +115,10 @@ impl Server {
             Box::pin(async move { if announced { Ok(()) } else { Err(waiting()) } })
         });
         let heartbeat = env.spawn(self.heartbeat.run(announced, shutdown.clone()));
-        tokio::join!(self.http.run(service, shutdown.clone()), serve_health(self.health, readiness, shutdown));
+        tokio::join!(
+            self.http.run(service, shutdown.clone()),
+            serve_health(self.health, readiness, shutdown)
+        );
         heartbeat.await;
         self.node.close().await;
     }
@@ -137,7 +141,7 @@ impl Heartbeat {
                 Ok(()) => {
                     announced.send_replace(true);
                 }
-                Err(error) => tracing::warn!(%error, "the metadata service was not told of this node"),
+                Err(error) => warn!(%error, "the metadata service was not told of this node"),
             }
             tokio::select! { () = self.env.sleep(HEARTBEAT) => {}, () = shutdown.begun() => {} }
         }
@@ -152,31 +156,59 @@ async fn listen(env: &Env, address: SocketAddr) -> Result<Box<dyn Listener>, Bin
     env.listen(address).await.map_err(|source| listen_failed(address, source))
 }
 
-/// The node's identity, made at the first start and kept in the first folder.
+/// The node's identity: made at the first start, and kept in every folder that can be written, so that it outlives any
+/// one disk.
 async fn node_id(env: &Env, folders: &[PathBuf]) -> Result<NodeId, BindError> {
     let (own_env, folders) = (env.clone(), folders.to_vec());
-    let first = folders.first().cloned().unwrap_or_default();
-    let reading = env.spawn_blocking(move || {
-        for folder in &folders {
-            own_env
-                .disk()
-                .create_directory(folder)
-                .map_err(|source| BindError::Folder { path: folder.clone(), source })?;
-        }
-        let path = folders.first().map(|folder| folder.join(NODE_FILE)).unwrap_or_default();
-        read_or_make(&own_env, &path).map_err(|source| BindError::Folder { path, source })
-    });
-    let gone = || BindError::Folder { path: first, source: io::Error::other("opening was given up") };
+    let folder = folders.first().cloned().unwrap_or_default();
+    let reading = env.spawn_blocking(move || read_or_make(&own_env, &folders));
+    let gone = || BindError::Folder { path: folder, source: io::Error::other("opening was given up") };
     reading.await.unwrap_or_else(|| Err(gone()))
 }
 
-fn read_or_make(env: &Env, path: &Path) -> io::Result<NodeId> {
-    if env.disk().exists(path)? {
-        let text = env.disk().read_small(path, NODE_FILE_LENGTH_MAX)?;
-        let text = String::from_utf8_lossy(&text);
-        return text.trim().parse().map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error));
+fn read_or_make(env: &Env, folders: &[PathBuf]) -> Result<NodeId, BindError> {
+    let mut known: Option<NodeId> = None;
+    let mut unmarked = Vec::new();
+    let mut failure = None;
+    for folder in folders {
+        match read(env, folder) {
+            Ok(Some(id)) if known.is_none_or(|known| known == id) => known = Some(id),
+            Ok(Some(id)) => warn!(folder = %folder.display(), node = %id, "folder comes from another node"),
+            Ok(None) => unmarked.push(folder),
+            Err(error) => {
+                warn!(folder = %folder.display(), %error, "folder cannot be read or made");
+                failure.get_or_insert(BindError::Folder { path: folder.clone(), source: error });
+            }
+        }
     }
-    let id = NodeId(env.random_bytes());
-    env.disk().replace_small(path, format!("{id}\n").as_bytes())?;
-    Ok(id)
+    let id = known.unwrap_or_else(|| NodeId(env.random_bytes()));
+    let mut kept = known.is_some();
+    for folder in unmarked {
+        match env.disk().replace_small(&folder.join(NODE_FILE), format!("{id}\n").as_bytes()) {
+            Ok(()) => kept = true,
+            Err(error) => {
+                warn!(folder = %folder.display(), %error, "the node's identity cannot be written");
+                failure.get_or_insert(BindError::Folder { path: folder.clone(), source: error });
+            }
+        }
+    }
+    match failure {
+        Some(failure) if !kept => Err(failure),
+        _ => Ok(id),
+    }
 }
+
+/// The identity in a folder, which is made when it is not there.
+fn read(env: &Env, folder: &Path) -> io::Result<Option<NodeId>> {
+    env.disk().create_directory(folder)?;
+    let path = folder.join(NODE_FILE);
+    if !env.disk().exists(&path)? {
+        return Ok(None);
+    }
+    let text = env.disk().read_small(&path, NODE_FILE_LENGTH_MAX)?;
+    let id = String::from_utf8_lossy(&text).trim().parse();
+    id.map(Some).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,68 @@
+use std::{path::Path, sync::Arc};
+
+use chunk_api::{
+    CellRange, ChunkService, Error,
+    conformance::{self, Sample, Subject},
+};
+use env::Env;
+use shard_store::{DiskOptions, OpenError, Reserve};
+use types::{DiskId, NodeId};
+
+use super::ChunkNode;
+
+const NODE: NodeId = NodeId([3; 16]);
+
+fn options(directory: &Path, disk: u8) -> DiskOptions {
+    DiskOptions {
+        new_disk: Some(DiskId([disk; 16])),
+        segment_bytes: 16 << 20,
+        reserve: Reserve { bytes: 1 << 20, percent: 0 },
+        ..DiskOptions::new(directory)
+    }
+}
+
+#[tokio::test]
+async fn it_passes_the_conformance_suite() {
+    let env = Env::real();
+    let home = tempfile::tempdir().unwrap();
+    let disks = (1..=2).map(|n| options(&home.path().join(n.to_string()), n)).collect();
+    let node = ChunkNode::open(&env, NODE, disks).await;
+    let subject = Subject { env, service: Arc::new(node), disk: DiskId([2; 16]) };
+    conformance::run(&subject).await;
+}
+
+#[tokio::test]
+async fn a_disk_that_cannot_be_opened_does_not_take_the_others_down() {
+    let env = Env::real();
+    let home = tempfile::tempdir().unwrap();
+    let newer = home.path().join("newer");
+    env.disk().create_directory(&newer).unwrap();
+    env.disk().replace_small(&newer.join("disk.json"), br#"{"format_version": 99}"#).unwrap();
+    env.disk().replace_small(&home.path().join("file"), b"not a folder").unwrap();
+    let disks =
+        ["newer", "file", "good"].into_iter().zip(1..).map(|(name, n)| options(&home.path().join(name), n));
+    let node = ChunkNode::open(&env, NODE, disks.collect()).await;
+    let unopened: Vec<_> =
+        node.unopened().map(|(path, _)| path.file_name().unwrap().to_str().unwrap()).collect();
+    assert_eq!(unopened, ["newer", "file"]);
+    assert_eq!(node.len(), 1);
+
+    let sample = Sample::single(1, 1, 100);
+    let good = DiskId([3; 16]);
+    assert_eq!(node.put_shard(good, sample.header.clone(), sample.whole()).await, Ok(()));
+    sample.expect_kept(&node, good).await;
+    let bad = DiskId([1; 16]);
+    let read = node.read_cells(bad, sample.shard(), CellRange { first: 0, count: 1 }).await;
+    assert_eq!(read, Err(Error::DiskNotFound { disk: bad }));
+}
+
+#[tokio::test]
+async fn a_copied_disk_is_opened_once() {
+    let env = Env::real();
+    let home = tempfile::tempdir().unwrap();
+    let disks = ["one", "copy"].map(|name| options(&home.path().join(name), 1));
+    let node = ChunkNode::open(&env, NODE, disks.into()).await;
+    assert_eq!(node.len(), 1);
+    let (path, error) = node.unopened().next().unwrap();
+    assert!(path.ends_with("copy") && matches!(error, OpenError::Repeated { .. }), "{error}");
+}
