@@ -34,7 +34,6 @@ pub struct Server {
     http: HttpServer,
     gateway: Arc<Gateway>,
     address: SocketAddr,
-    secure: bool,
 }
 
 /// The listener cannot be set up.
@@ -64,9 +63,8 @@ impl Server {
         let failed = |source| BindError::Listen { address: config.listen, source };
         let listener: Box<dyn Listener> = env.listen(config.listen).await.map_err(failed)?;
         let address = listener.local_address().map_err(failed)?;
-        let secure = tls.is_some();
         let limits = HttpLimits { connections_max: config.connections_max, ..HttpLimits::default() };
-        Ok(Self { http: HttpServer { env, listener, tls, limits }, gateway, address, secure })
+        Ok(Self { http: HttpServer { env, listener, tls, limits }, gateway, address })
     }
 
     /// The address that is bound.
@@ -76,7 +74,7 @@ impl Server {
 
     /// `http` or `https`.
     pub fn scheme(&self) -> &'static str {
-        if self.secure { "https" } else { "http" }
+        self.gateway.scheme
     }
 
     /// Serves requests until the stop begins and those in flight are answered.

@@ -62,7 +62,7 @@ pub(super) async fn complete_multipart_upload(
 
     // Respond.
     let host = request.header(&HOST).unwrap_or("");
-    let location = format!("http://{host}{}", request.uri.path());
+    let location = format!("{}://{host}{}", gateway.scheme, request.uri.path());
     let result = xml::CompleteMultipartUpload {
         location: &location,
         bucket: request.bucket()?.as_str(),
