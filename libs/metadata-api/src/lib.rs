@@ -10,14 +10,19 @@
 
 mod background;
 mod bucket;
+pub mod client;
 mod cluster;
 pub mod conformance;
 mod error;
 pub mod fake;
 mod lease;
 mod listing;
+pub mod server;
+mod token;
+mod transport;
 mod upload;
 mod version;
+mod wire;
 
 use async_trait::async_trait;
 use types::{BucketName, LeaseId, UploadId, Versioning};
@@ -25,21 +30,24 @@ use types::{BucketName, LeaseId, UploadId, Versioning};
 pub use background::{GarbageId, GarbageItem};
 pub use bucket::{AccountId, Bucket, BucketPage, BucketUsage, CreateBucket, ListBuckets};
 pub use cluster::{
-    ClusterMap, DiskRegistration, MapDisk, MapNode, NodeRegistration, PlacementGroup, StorageClass, StorageClassDefinition,
+    ClusterMap, DiskRegistration, MapDisk, MapNode, NodeRegistration, PlacementGroup, StorageClass,
+    StorageClassDefinition,
 };
 pub use error::Error;
 pub use lease::{Lease, LeaseState};
 pub use listing::{
-    ListObjects, ListPosition, ListUploads, ListVersions, ObjectEntry, ObjectPage, ObjectSummary, UploadEntry, UploadPage,
-    UploadPosition, VersionEntry, VersionPage, VersionPosition, VersionSummary,
+    ListObjects, ListPosition, ListUploads, ListVersions, ObjectEntry, ObjectPage, ObjectSummary,
+    UploadEntry, UploadPage, UploadPosition, VersionEntry, VersionPage, VersionPosition, VersionSummary,
 };
+pub use token::{Token, TokenError};
 pub use upload::{
-    AbortUpload, CommitPart, CompleteUpload, CompletedPart, CreateUpload, ListParts, Part, PartPage, Upload, UploadChecksum,
-    part_size_min,
+    AbortUpload, CommitPart, CompleteUpload, CompletedPart, CreateUpload, ListParts, Part, PartPage, Upload,
+    UploadChecksum, part_size_min,
 };
 pub use version::{
-    CommitVersion, Committed, CopyAttributes, CopyVersion, DeleteCondition, DeleteVersion, DeleteVersions, DeletedVersion,
-    ETagCondition, FoundVersion, GetVersion, NewVersion, Version, VersionState, WriteCondition,
+    CommitVersion, Committed, CopyAttributes, CopyVersion, DeleteCondition, DeleteVersion, DeleteVersions,
+    DeletedVersion, ETagCondition, FoundVersion, GetVersion, NewVersion, Version, VersionState,
+    WriteCondition,
 };
 
 /// Most entries in one page of any listing and most keys in one [`DeleteVersions`].
@@ -82,7 +90,10 @@ pub trait Metadata: Send + Sync + 'static {
     /// what is not there succeeds.
     /// Errors: `BucketNotFound`, `Malformed` (more than [`PAGE_SIZE_MAX`]). Per entry: `PreconditionFailed`,
     /// `KeyNotFound` (a condition on a key without a current version).
-    async fn delete_versions(&self, request: DeleteVersions) -> Result<Vec<Result<DeletedVersion, Error>>, Error>;
+    async fn delete_versions(
+        &self,
+        request: DeleteVersions,
+    ) -> Result<Vec<Result<DeletedVersion, Error>>, Error>;
     /// Makes a new version that names the source version's chunks: rows only, no bytes. The source and the
     /// destination may be in different buckets, and may be the same key.
     /// Errors: `BucketNotFound` (either), `VersionNotFound` (the source is gone or is a delete marker),
@@ -99,7 +110,12 @@ pub trait Metadata: Send + Sync + 'static {
     /// Opens an upload. Errors: `BucketNotFound`.
     async fn create_upload(&self, request: CreateUpload) -> Result<Upload, Error>;
     /// An open upload. Errors: `BucketNotFound`, `UploadNotFound`.
-    async fn get_upload(&self, bucket: &BucketName, key: &types::ObjectKey, upload: UploadId) -> Result<Upload, Error>;
+    async fn get_upload(
+        &self,
+        bucket: &BucketName,
+        key: &types::ObjectKey,
+        upload: UploadId,
+    ) -> Result<Upload, Error>;
     /// Adds stored bytes to an open upload as a part, replacing one with the same number.
     /// Errors: `BucketNotFound`, `UploadNotFound`, `LeaseRevoked`.
     async fn commit_part(&self, request: CommitPart) -> Result<Part, Error>;

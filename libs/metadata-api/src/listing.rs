@@ -4,7 +4,8 @@
 //! what it returns, never with what hides behind a common prefix.
 
 use types::{
-    BucketName, ChecksumAlgorithm, ChecksumType, ETag, KeyPrefix, ObjectKey, StorageClassName, Timestamp, UploadId, VersionId,
+    BucketName, ChecksumAlgorithm, ChecksumType, ETag, KeyPrefix, ObjectKey, StorageClassName, Timestamp,
+    UploadId, VersionId,
 };
 
 use crate::{AccountId, Upload};

@@ -1,8 +1,8 @@
 //! Multipart uploads.
 
 use types::{
-    Attributes, BucketName, ChecksumAlgorithm, ChecksumType, ChecksumValue, Content, ETag, LeaseId, MissingShard, ObjectKey,
-    PartNumber, StorageClassName, Timestamp, UploadId,
+    Attributes, BucketName, ChecksumAlgorithm, ChecksumType, ChecksumValue, Content, ETag, LeaseId,
+    MissingShard, ObjectKey, PartNumber, StorageClassName, Timestamp, UploadId,
 };
 
 use crate::WriteCondition;

@@ -1,8 +1,8 @@
 //! Object versions: commit, read, delete, copy.
 
 use types::{
-    Attributes, BucketName, Checksum, Content, ETag, LeaseId, MissingShard, ObjectKey, ObjectPart, Sequence, StorageClassName, Timestamp,
-    VersionId, Versioning,
+    Attributes, BucketName, Checksum, Content, ETag, LeaseId, MissingShard, ObjectKey, ObjectPart, Sequence,
+    StorageClassName, Timestamp, VersionId, Versioning,
 };
 
 use crate::Bucket;

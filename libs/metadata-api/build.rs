@@ -1,0 +1,13 @@
+//! Compiles the contract's `.proto` files. Pure Rust: no protoc needs to be installed.
+
+use std::error::Error;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    const NOUNS: [&str; 9] =
+        ["common", "failure", "buckets", "versions", "listings", "uploads", "leases", "cluster", "garbage"];
+    println!("cargo:rerun-if-changed=proto");
+    let files = NOUNS.map(|noun| format!("ashlar/metadata/v1/{noun}.proto"));
+    let descriptors = protox::compile(files, ["proto"])?;
+    tonic_prost_build::configure().build_transport(false).bytes(".").compile_fds(descriptors)?;
+    Ok(())
+}

@@ -1,0 +1,27 @@
+//! Who may call: whoever has the cluster's token.
+
+use tonic::{Request, Status, service::Interceptor};
+
+use crate::{Error, Token, wire::status_of};
+
+/// Refuses calls without the token, before any of their body is read. What a call carries beside its request, such as
+/// the context of a trace, is to be read here, too.
+#[derive(Debug, Clone)]
+pub struct Authenticate {
+    token: Token,
+}
+
+impl Authenticate {
+    pub(crate) fn new(token: Token) -> Self {
+        Self { token }
+    }
+}
+
+impl Interceptor for Authenticate {
+    fn call(&mut self, request: Request<()>) -> Result<Request<()>, Status> {
+        match request.metadata().get("authorization") {
+            Some(sent) if self.token.is(sent) => Ok(request),
+            _ => Err(status_of(Error::Unauthenticated)),
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! Buckets.
+
+use tonic::{Request, Response, Status, async_trait};
+
+use super::{Calls, answer, checked, decoded};
+use crate::wire::{bucket_name, proto, versioning};
+
+#[async_trait]
+impl proto::buckets_server::Buckets for Calls {
+    async fn create_bucket(
+        &self,
+        request: Request<proto::CreateBucketRequest>,
+    ) -> Result<Response<proto::Bucket>, Status> {
+        answer(self.metadata.create_bucket(decoded(request)?).await)
+    }
+
+    async fn get_bucket(
+        &self,
+        request: Request<proto::GetBucketRequest>,
+    ) -> Result<Response<proto::Bucket>, Status> {
+        let bucket = checked(bucket_name(&request.get_ref().bucket, "bucket"))?;
+        answer(self.metadata.get_bucket(&bucket).await)
+    }
+
+    async fn delete_bucket(
+        &self,
+        request: Request<proto::DeleteBucketRequest>,
+    ) -> Result<Response<proto::DeleteBucketResponse>, Status> {
+        let bucket = checked(bucket_name(&request.get_ref().bucket, "bucket"))?;
+        let done = self.metadata.delete_bucket(&bucket).await;
+        answer(done.map(|()| proto::DeleteBucketResponse {}))
+    }
+
+    async fn list_buckets(
+        &self,
+        request: Request<proto::ListBucketsRequest>,
+    ) -> Result<Response<proto::BucketPage>, Status> {
+        answer(self.metadata.list_buckets(decoded(request)?).await)
+    }
+
+    async fn set_versioning(
+        &self,
+        request: Request<proto::SetVersioningRequest>,
+    ) -> Result<Response<proto::SetVersioningResponse>, Status> {
+        let request = request.into_inner();
+        let bucket = checked(bucket_name(&request.bucket, "bucket"))?;
+        let versioning = checked(versioning(request.versioning))?;
+        let done = self.metadata.set_versioning(&bucket, versioning).await;
+        answer(done.map(|()| proto::SetVersioningResponse {}))
+    }
+}

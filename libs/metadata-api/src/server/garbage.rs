@@ -1,0 +1,27 @@
+//! Garbage.
+
+use tonic::{Request, Response, Status, async_trait};
+
+use super::{Calls, answer};
+use crate::wire::{fitting, proto};
+
+#[async_trait]
+impl proto::garbage_server::Garbage for Calls {
+    async fn take_garbage(
+        &self,
+        request: Request<proto::TakeGarbageRequest>,
+    ) -> Result<Response<proto::TakeGarbageResponse>, Status> {
+        let limit = usize::try_from(request.get_ref().limit).unwrap_or(usize::MAX);
+        let items = self.metadata.take_garbage(limit).await;
+        answer(items.map(|items| proto::TakeGarbageResponse { items: fitting(items) }))
+    }
+
+    async fn finish_garbage(
+        &self,
+        request: Request<proto::FinishGarbageRequest>,
+    ) -> Result<Response<proto::FinishGarbageResponse>, Status> {
+        let items: Vec<_> = request.into_inner().items.into_iter().map(Into::into).collect();
+        let done = self.metadata.finish_garbage(&items).await;
+        answer(done.map(|()| proto::FinishGarbageResponse {}))
+    }
+}

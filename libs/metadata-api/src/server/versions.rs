@@ -1,0 +1,38 @@
+//! Versions.
+
+use tonic::{Request, Response, Status, async_trait};
+
+use super::{Calls, answer, decoded};
+use crate::wire::{messages, proto};
+
+#[async_trait]
+impl proto::versions_server::Versions for Calls {
+    async fn commit_version(
+        &self,
+        request: Request<proto::CommitVersionRequest>,
+    ) -> Result<Response<proto::Committed>, Status> {
+        answer(self.metadata.commit_version(decoded(request)?).await)
+    }
+
+    async fn get_version(
+        &self,
+        request: Request<proto::GetVersionRequest>,
+    ) -> Result<Response<proto::FoundVersion>, Status> {
+        answer(self.metadata.get_version(decoded(request)?).await)
+    }
+
+    async fn delete_versions(
+        &self,
+        request: Request<proto::DeleteVersionsRequest>,
+    ) -> Result<Response<proto::DeleteVersionsResponse>, Status> {
+        let outcomes = self.metadata.delete_versions(decoded(request)?).await;
+        answer(outcomes.map(|outcomes| proto::DeleteVersionsResponse { outcomes: messages(outcomes) }))
+    }
+
+    async fn copy_version(
+        &self,
+        request: Request<proto::CopyVersionRequest>,
+    ) -> Result<Response<proto::Committed>, Status> {
+        answer(self.metadata.copy_version(decoded(request)?).await)
+    }
+}

@@ -1,0 +1,40 @@
+//! Leases.
+
+use std::time::Duration;
+
+use types::LeaseId;
+
+use super::{WireError, proto, text};
+use crate::{Lease, LeaseState};
+
+impl From<Lease> for proto::Lease {
+    fn from(lease: Lease) -> Self {
+        // A time to live of more than 584 years is shortened to that.
+        let time_to_live_ns = u64::try_from(lease.time_to_live.as_nanos()).unwrap_or(u64::MAX);
+        Self { id: lease.id.0, time_to_live_ns }
+    }
+}
+
+impl From<proto::Lease> for Lease {
+    fn from(message: proto::Lease) -> Self {
+        Self { id: LeaseId(message.id), time_to_live: Duration::from_nanos(message.time_to_live_ns) }
+    }
+}
+
+impl From<LeaseState> for proto::LeaseState {
+    fn from(state: LeaseState) -> Self {
+        Self { id: state.id.0, holder: state.holder, renewals: state.renewals }
+    }
+}
+
+impl TryFrom<proto::LeaseState> for LeaseState {
+    type Error = WireError;
+
+    fn try_from(message: proto::LeaseState) -> Result<Self, WireError> {
+        Ok(Self {
+            id: LeaseId(message.id),
+            holder: text(message.holder, "holder")?,
+            renewals: message.renewals,
+        })
+    }
+}
