@@ -34,14 +34,14 @@ mod xml;
 use env::Env;
 use service_kit::shutdown_on_signals;
 
-pub use args::Args;
-pub use error::BenchError;
+pub(crate) use args::Args;
+pub(crate) use error::BenchError;
 
 /// Runs the load that the command line describes and prints what it found on standard output.
 ///
 /// Fails when the run cannot be made, and, after the report, when any request failed or any answer was corrupt.
 /// Stops at the first Ctrl-C with what it has; the second one ends the process.
-pub async fn run(env: Env, args: Args) -> Result<(), BenchError> {
+pub(crate) async fn run(env: Env, args: Args) -> Result<(), BenchError> {
     let settings = args.check()?;
     let shutdown = shutdown_on_signals(&env).map_err(BenchError::Signals)?;
     run::run(&env, settings, shutdown, &mut std::io::stdout()).await

@@ -6,15 +6,20 @@ use clap::{Args, Parser, Subcommand};
 use env::Env;
 use service_kit::{LogFormat, start_logs};
 
-use crate::{Exit, admin, embedded, roles};
+use crate::{Exit, admin, bench, embedded, roles};
 
 /// An S3-compatible object store made of cooperating services.
 #[derive(Debug, Parser)]
-#[command(name = "ashlar", version, arg_required_else_help = true, after_help = "\
+#[command(
+    name = "ashlar",
+    version,
+    arg_required_else_help = true,
+    after_help = "\
 Examples:
   ashlar server ./data                     everything in one process, on one folder
   ashlar server /disk1 /disk2 /disk3 /disk4  erasure coded across four disks
-  ashlar gateway --help                    the settings of one service of a cluster")]
+  ashlar gateway --help                    the settings of one service of a cluster"
+)]
 struct Cli {
     #[command(flatten)]
     logs: Logs,
@@ -46,6 +51,8 @@ enum Command {
     Worker(worker::Config),
     /// Tools for operators.
     Admin(admin::Admin),
+    /// Loads an S3 server with requests and measures it.
+    Bench(Box<bench::Args>),
 }
 
 /// Runs the command that the process was started with.
@@ -76,6 +83,9 @@ async fn run(env: Env, command: Command) -> Result<(), Exit> {
         Command::Chunk(config) => roles::chunk(env, config).await,
         Command::Worker(config) => roles::worker(env, config).await,
         Command::Admin(admin) => admin::run(env, admin).await,
+        Command::Bench(args) => {
+            bench::run(env, *args).await.map_err(|error| Exit::because(Exit::FAILED, &error))
+        }
     }
 }
 

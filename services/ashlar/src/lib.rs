@@ -4,6 +4,7 @@
 //! network, and holds no logic of storage itself.
 
 mod admin;
+mod bench;
 mod cli;
 mod embedded;
 mod exit;

@@ -24,11 +24,13 @@ const PARTS_MAX: u64 = 10_000;
 const DURATION_MAX: Duration = Duration::from_hours(24);
 const DURATION_DEFAULT: Duration = Duration::from_secs(10);
 
+const REGION_DEFAULT: &str = "us-east-1";
+
 const EXAMPLES: &str = "\
 Examples:
   export AWS_ENDPOINT_URL=http://127.0.0.1:9000 AWS_ACCESS_KEY_ID=... AWS_SECRET_ACCESS_KEY=...
   ashlar bench --op put --size 4KiB --concurrency 16
-  ashlar bench --op get --size 64MiB --concurrency 4 --duration 30s --server-pid $(pidof ashlar)
+  ashlar bench --op get --size 64MiB --concurrency 4 --duration 30s --server-pid $(pgrep -f 'ashlar server')
   ashlar bench --op range --size 64MiB --range-size 64KiB --concurrency 16
   ashlar bench --op multipart --size 80MiB --part-size 16MiB --concurrency 2
   ashlar bench --op list --objects 20000 --concurrency 2            pages of 1,000 keys
@@ -44,7 +46,7 @@ a GET answers is compared. Objects are stored under a prefix of the run's own an
 /// Loads an S3 server with requests and measures it.
 #[derive(Debug, Clone, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub struct Args {
+pub(crate) struct Args {
     /// What to do: one kind of request, or `mixed`.
     #[arg(long = "op", value_enum)]
     operation: Operation,
@@ -62,10 +64,10 @@ pub struct Args {
     requests: Option<u64>,
 
     /// Where the server is, such as http://127.0.0.1:9000. There is no default.
-    #[arg(long, env = "AWS_ENDPOINT_URL", value_name = "URL")]
+    #[arg(long, env = "AWS_ENDPOINT_URL", hide_env_values = true, value_name = "URL")]
     endpoint: Option<String>,
     /// Access key id.
-    #[arg(long, env = "AWS_ACCESS_KEY_ID")]
+    #[arg(long, env = "AWS_ACCESS_KEY_ID", hide_env_values = true)]
     access_key: Option<String>,
     /// Secret access key. The environment is the safer place: a command line can be seen by other users.
     #[arg(long, env = "AWS_SECRET_ACCESS_KEY", hide_env_values = true)]
@@ -74,10 +76,10 @@ pub struct Args {
     #[arg(long, env = "AWS_SESSION_TOKEN", hide_env_values = true)]
     session_token: Option<String>,
     /// Region to sign for.
-    #[arg(long, env = "AWS_REGION", default_value = "us-east-1")]
+    #[arg(long, env = "AWS_REGION", hide_env_values = true, default_value = REGION_DEFAULT)]
     region: String,
     /// File of certificates (PEM) of the authorities to trust for HTTPS [default: the system's].
-    #[arg(long, env = "AWS_CA_BUNDLE", value_name = "FILE")]
+    #[arg(long, env = "AWS_CA_BUNDLE", hide_env_values = true, value_name = "FILE")]
     ca: Option<PathBuf>,
     /// Accept any certificate. For test servers.
     #[arg(long)]
@@ -248,9 +250,10 @@ pub(crate) struct Settings {
 impl Args {
     /// Checks everything that can be checked without the server.
     pub(crate) fn check(self) -> Result<Settings, BenchError> {
-        let text = self.endpoint.as_deref().filter(|text| !text.is_empty()).ok_or(BenchError::EndpointMissing)?;
-        let endpoint = Endpoint::parse(text)
-            .map_err(|reason| BenchError::Endpoint { text: text.to_owned(), reason })?;
+        let text =
+            self.endpoint.as_deref().filter(|text| !text.is_empty()).ok_or(BenchError::EndpointMissing)?;
+        let endpoint =
+            Endpoint::parse(text).map_err(|reason| BenchError::Endpoint { text: text.to_owned(), reason })?;
         within("--concurrency", self.concurrency, CONCURRENCY)?;
         self.requests.map_or(Ok(()), |requests| within("--requests", requests, REQUESTS))?;
         self.objects.map_or(Ok(()), |objects| within("--objects", objects, OBJECTS))?;
@@ -267,12 +270,18 @@ impl Args {
         };
         let trust = match self.ca {
             _ if self.insecure => Trust::Anyone,
-            Some(file) => Trust::File(file),
-            None => Trust::System,
+            Some(file) if !file.as_os_str().is_empty() => Trust::File(file),
+            Some(_) | None => Trust::System,
         };
         let credentials = Credentials {
-            access_key_id: self.access_key.filter(|key| !key.is_empty()).ok_or(BenchError::CredentialsMissing)?,
-            secret_access_key: self.secret_key.filter(|key| !key.is_empty()).ok_or(BenchError::CredentialsMissing)?,
+            access_key_id: self
+                .access_key
+                .filter(|key| !key.is_empty())
+                .ok_or(BenchError::CredentialsMissing)?,
+            secret_access_key: self
+                .secret_key
+                .filter(|key| !key.is_empty())
+                .ok_or(BenchError::CredentialsMissing)?,
             session_token: self.session_token.filter(|token| !token.is_empty()),
         };
         let objects =
@@ -285,7 +294,8 @@ impl Args {
             requests: self.requests,
             endpoint,
             credentials,
-            region: self.region,
+            // A variable that is set to nothing counts as not set.
+            region: if self.region.is_empty() { REGION_DEFAULT.to_owned() } else { self.region },
             trust,
             signed_payload: self.signed_payload,
             bucket: self.bucket,
@@ -320,9 +330,12 @@ impl Args {
             }
             _ => within("--size", self.size, 0..=PUT_SIZE_MAX)?,
         }
-        let prefixes_without_list = self.prefixes.is_some() && !matches!(self.operation, Operation::List | Operation::Put);
+        let prefixes_without_list =
+            self.prefixes.is_some() && !matches!(self.operation, Operation::List | Operation::Put);
         if prefixes_without_list {
-            return Err(BenchError::Settings("--prefixes goes with --op list, or --op put to store for it".to_owned()));
+            return Err(BenchError::Settings(
+                "--prefixes goes with --op list, or --op put to store for it".to_owned(),
+            ));
         }
         Ok(())
     }

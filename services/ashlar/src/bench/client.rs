@@ -112,9 +112,12 @@ pub(crate) struct Client<'a> {
     line: Option<Line>,
 }
 
+/// hyper's half of a connection: it reads and writes when it is polled.
+type Transport = http1::Connection<TokioIo<Box<dyn Connection>>, RequestBody>;
+
 struct Line {
     sender: http1::SendRequest<RequestBody>,
-    connection: Pin<Box<http1::Connection<TokioIo<Box<dyn Connection>>, RequestBody>>>,
+    connection: Pin<Box<Transport>>,
     ended: bool,
 }
 
@@ -161,7 +164,8 @@ impl<'a> Client<'a> {
 
     fn sign(&mut self, call: Call) -> Result<Request<RequestBody>, Failure> {
         let unsendable = |reason: &dyn fmt::Display| Failure::Unexpected(format!("cannot send: {reason}"));
-        let payload = if self.access.sign_payload { Payload::Sha256(sha256(&call.body)) } else { Payload::Unsigned };
+        let payload =
+            if self.access.sign_payload { Payload::Sha256(sha256(&call.body)) } else { Payload::Unsigned };
         let mut headers = call.headers;
         headers.insert(header::HOST, self.access.endpoint.host_header().clone());
         let (path, query) = match call.target.split_once('?') {
@@ -242,7 +246,7 @@ impl Line {
 
 /// Keeps a connection going while something is awaited on it.
 struct Driver<'a> {
-    connection: &'a mut Pin<Box<http1::Connection<TokioIo<Box<dyn Connection>>, RequestBody>>>,
+    connection: &'a mut Pin<Box<Transport>>,
     ended: &'a mut bool,
 }
 
@@ -293,7 +297,10 @@ async fn compare(driver: &mut Driver<'_>, body: &mut Incoming, mut expected: Con
         let Ok(data) = frame.map_err(broken)?.into_data() else { continue };
         let offset = length - expected.remaining();
         if !expected.matches(&data) {
-            return Err(Failure::Corrupt(format!("not what was stored, at byte {offset} or up to {} after", data.len())));
+            return Err(Failure::Corrupt(format!(
+                "not what was stored, at byte {offset} or up to {} after",
+                data.len()
+            )));
         }
     }
     if expected.remaining() > 0 {
@@ -320,4 +327,3 @@ fn sha256(body: &RequestBody) -> [u8; 32] {
     }
     hasher.finish().payload_sha256().unwrap_or_default()
 }
-

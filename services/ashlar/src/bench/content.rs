@@ -132,8 +132,10 @@ impl Body for RequestBody {
         mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        if self.length() == 0 {
+            return Poll::Ready(None);
+        }
         let data = match &mut *self {
-            _ if self.length() == 0 => return Poll::Ready(None),
             Self::Content(content) => {
                 let (start, end) = content.advance(FRAME_SIZE);
                 content.block.slice(start..end)

@@ -25,7 +25,9 @@ pub(crate) enum EndpointError {
     #[error("must begin with http:// or https://")]
     Scheme,
     /// There is a path, a query or a user in it.
-    #[error("may hold a host and a port only; the bucket goes to --bucket and the keys to --access-key and --secret-key")]
+    #[error(
+        "may hold a host and a port only; the bucket goes to --bucket and the keys to --access-key and --secret-key"
+    )]
     Surplus,
 }
 
@@ -42,7 +44,8 @@ impl Endpoint {
         }
         let uri: Uri = text.parse().map_err(|_| EndpointError::Url)?;
         let authority = uri.authority().ok_or(EndpointError::HostMissing)?;
-        let surplus = authority.as_str().contains('@') || !matches!(uri.path(), "" | "/") || uri.query().is_some();
+        let surplus =
+            authority.as_str().contains('@') || !matches!(uri.path(), "" | "/") || uri.query().is_some();
         if surplus {
             return Err(EndpointError::Surplus);
         }
@@ -50,10 +53,21 @@ impl Endpoint {
             return Err(EndpointError::HostMissing);
         }
         let secure = uri.scheme() == Some(&Scheme::HTTPS);
+        // A port that is no number is none to `Uri`.
+        let port = match authority.as_str().strip_prefix(authority.host()) {
+            Some("") => {
+                if secure {
+                    443
+                } else {
+                    80
+                }
+            }
+            _ => authority.port_u16().ok_or(EndpointError::Url)?,
+        };
         Ok(Self {
             secure,
             host: authority.host().to_owned(),
-            port: authority.port_u16().unwrap_or(if secure { 443 } else { 80 }),
+            port,
             host_header: HeaderValue::from_str(authority.as_str()).map_err(|_| EndpointError::Url)?,
         })
     }

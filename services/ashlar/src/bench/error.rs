@@ -6,7 +6,7 @@ use crate::bench::{client::Failure, endpoint::EndpointError};
 
 /// A run that could not be made, or in which requests failed.
 #[derive(Debug, thiserror::Error)]
-pub enum BenchError {
+pub(crate) enum BenchError {
     /// Settings that do not go together or are out of bounds; the message says which and what is allowed.
     #[error("{0}")]
     Settings(String),
@@ -38,7 +38,9 @@ pub enum BenchError {
         advice: &'static str,
     },
     /// The server refused the keys.
-    #[error("the server refused the credentials: {reason}; check --access-key, --secret-key, --region and this machine's clock")]
+    #[error(
+        "the server refused the credentials: {reason}; check --access-key, --secret-key, --region and this machine's clock"
+    )]
     Refused {
         /// What the server said.
         reason: Failure,
@@ -54,7 +56,9 @@ pub enum BenchError {
         reason: Failure,
     },
     /// `--prepared` names a bucket that is not there.
-    #[error("there is no bucket {bucket}: store the objects first, by a run with --keep and without --prepared")]
+    #[error(
+        "there is no bucket {bucket}: store the objects first, by a run with --keep and without --prepared"
+    )]
     NotPrepared {
         /// Its name.
         bucket: String,
@@ -82,7 +86,9 @@ pub enum BenchError {
         all: u64,
     },
     /// An object did not hold what was stored.
-    #[error("{count} answers held other bytes than were stored: this is data corruption, report it with the server's log")]
+    #[error(
+        "{count} answers held other bytes than were stored: this is data corruption, report it with the server's log"
+    )]
     Corrupt {
         /// How many.
         count: u64,
@@ -91,7 +97,9 @@ pub enum BenchError {
     #[error("interrupted before any request was done")]
     Interrupted,
     /// A watched process cannot be read.
-    #[error("cannot read process {pid} in /proc: {source}; --server-pid takes the id of a running process on this machine")]
+    #[error(
+        "cannot read process {pid} in /proc: {source}; --server-pid takes the id of a running process on this machine"
+    )]
     Process {
         /// Its id.
         pid: u32,
@@ -114,13 +122,17 @@ pub enum BenchError {
         source: io::Error,
     },
     /// A file of certificates has none.
-    #[error("{path} holds no certificate in PEM form; give --ca the authority that signed the server's certificate")]
+    #[error(
+        "{path} holds no certificate in PEM form; give --ca the authority that signed the server's certificate"
+    )]
     NoCertificates {
         /// The file.
         path: PathBuf,
     },
     /// The system's certificates were not found.
-    #[error("no certificates of trusted authorities found on this system; give --ca FILE, or --insecure for a test server")]
+    #[error(
+        "no certificates of trusted authorities found on this system; give --ca FILE, or --insecure for a test server"
+    )]
     NoSystemCertificates,
     /// TLS cannot be set up.
     #[error("cannot set up TLS")]

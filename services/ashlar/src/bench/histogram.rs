@@ -123,7 +123,12 @@ mod tests {
             ("uniform", (0..50_000).map(|i| mix(i) % 5_000_000).collect()),
             ("tail", (0..50_000).map(|i| 1_000_000_000_000 / (1 + mix(i) % 1_000_000)).collect()),
             ("constant", vec![123_456_789; 1000]),
-            ("humps", (0..10_001).map(|i| if mix(i) % 10 == 0 { 40_000_000 } else { 150_000 + i }).collect()),
+            (
+                "humps",
+                (0..10_001)
+                    .map(|i| if mix(i).is_multiple_of(10) { 40_000_000 } else { 150_000 + i })
+                    .collect(),
+            ),
             ("single", vec![7]),
         ];
         for (name, mut values) in distributions {

@@ -45,7 +45,8 @@ impl Cursor {
         self.pages += 1;
         if self.pages < PAGES_IN_A_ROW && self.next + PAGE <= objects {
             let token = xml::element(text, "NextContinuationToken");
-            self.token = Some(unescape(token.ok_or_else(|| corrupt("a page is not the last and has no token"))?));
+            self.token =
+                Some(unescape(token.ok_or_else(|| corrupt("a page is not the last and has no token"))?));
         }
         Ok(Done { latency: answer.latency, bytes: answer.body.len() as u64 })
     }
@@ -62,7 +63,12 @@ impl Cursor {
     }
 
     /// Lists the folders and compares every name. They fit on one page.
-    pub(crate) async fn folders(&mut self, s3: &mut S3<'_>, keys: &Keys, folders: u64) -> Result<Done, Failure> {
+    pub(crate) async fn folders(
+        &mut self,
+        s3: &mut S3<'_>,
+        keys: &Keys,
+        folders: u64,
+    ) -> Result<Done, Failure> {
         let answer = s3.list(keys.prefix(), "&delimiter=%2F").await?;
         let text = text_of(&answer)?;
         let found = xml::elements(text, "CommonPrefixes").filter_map(|group| xml::element(group, "Prefix"));

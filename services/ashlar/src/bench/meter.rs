@@ -45,7 +45,8 @@ impl Meter {
         let before = read_all(env, &pids).await?;
         let resident = before.iter().map(|usage| usage.resident_bytes).sum();
         let resident_peak = Arc::new(AtomicU64::new(resident));
-        let sampler = (!pids.is_empty()).then(|| env.spawn(sample(env.clone(), pids.clone(), resident_peak.clone())));
+        let sampler =
+            (!pids.is_empty()).then(|| env.spawn(sample(env.clone(), pids.clone(), resident_peak.clone())));
         Ok(Self { env: env.clone(), pids, before, resident_peak, sampler })
     }
 
@@ -54,7 +55,8 @@ impl Meter {
         let after = read_all(&self.env, &self.pids).await?;
         let resident: u64 = after.iter().map(|usage| usage.resident_bytes).sum();
         let written = |usages: &[Usage]| usages.iter().map(|usage| usage.written_bytes).sum::<Option<u64>>();
-        let written_bytes = written(&after).zip(written(&self.before)).map(|(after, before)| after.saturating_sub(before));
+        let written_bytes =
+            written(&after).zip(written(&self.before)).map(|(after, before)| after.saturating_sub(before));
         let cpu = |usages: &[Usage]| usages.iter().map(|usage| usage.cpu_seconds).sum::<f64>();
         Ok(Used {
             cpu_seconds: cpu(&after) - cpu(&self.before),

@@ -118,7 +118,9 @@ impl Phase {
         // Nothing is sent: the channel closes when the last worker has dropped its end.
         let (connected, mut all_connected) = mpsc::channel::<()>(1);
         let tasks = (0..workers)
-            .map(|index| env.spawn(run_worker(shared.clone(), index, workers, connected.clone(), gate.clone())))
+            .map(|index| {
+                env.spawn(run_worker(shared.clone(), index, workers, connected.clone(), gate.clone()))
+            })
             .collect();
         drop(connected);
         let _ = all_connected.recv().await;
@@ -132,7 +134,8 @@ impl Ready {
         let env = &self.shared.phase.access.env;
         let begun = *self.shared.begun.get_or_init(|| env.now());
         self.go.send_replace(true);
-        let mut outcome = Outcome { tally: Tally::default(), elapsed: Duration::ZERO, ended: Ended::Requests };
+        let mut outcome =
+            Outcome { tally: Tally::default(), elapsed: Duration::ZERO, ended: Ended::Requests };
         for task in self.tasks {
             // A worker that panicked has nothing to tell; the panic itself is on standard error.
             let Some(end) = task.await else { continue };

@@ -110,7 +110,9 @@ fn explain(failure: Failure, action: &'static str, bucket: String, endpoint: Str
             };
             BenchError::Unreachable { endpoint, reason: failure, advice }
         }
-        Failure::Status { code, .. } if REFUSALS.contains(&code.as_str()) => BenchError::Refused { reason: failure },
+        Failure::Status { code, .. } if REFUSALS.contains(&code.as_str()) => {
+            BenchError::Refused { reason: failure }
+        }
         Failure::Status { .. } | Failure::Corrupt(_) | Failure::Unexpected(_) => {
             BenchError::Bucket { action, bucket, reason: failure }
         }

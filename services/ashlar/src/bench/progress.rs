@@ -30,7 +30,8 @@ impl Progress {
         wanted: bool,
     ) -> Self {
         let terminal = stderr().is_terminal();
-        let task = (terminal || wanted).then(|| env.spawn(tell(env.clone(), title, counters, goal, terminal)));
+        let task =
+            (terminal || wanted).then(|| env.spawn(tell(env.clone(), title, counters, goal, terminal)));
         Self { task, terminal }
     }
 }
@@ -65,10 +66,6 @@ async fn tell(env: Env, title: &'static str, counters: Arc<Counters>, goal: Opti
         );
         (operations_before, bytes_before) = (operations, bytes);
         // A closed standard error is no reason to stop.
-        let _ = if terminal {
-            write!(stderr(), "\r\x1b[K{line}")
-        } else {
-            writeln!(stderr(), "{line}")
-        };
+        let _ = if terminal { write!(stderr(), "\r\x1b[K{line}") } else { writeln!(stderr(), "{line}") };
     }
 }

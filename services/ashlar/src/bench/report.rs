@@ -30,7 +30,8 @@ impl Report<'_> {
     /// Lines for people.
     pub(crate) fn table(&self) -> String {
         let mut out = format!("{}\n\n", self.title());
-        let heads = ["", "done", "failed", "per s", "MB/s", "p50", "p90", "p99", "p99.9", "max"].map(str::to_owned);
+        let heads =
+            ["", "done", "failed", "per s", "MB/s", "p50", "p90", "p99", "p99.9", "max"].map(str::to_owned);
         let mut rows = vec![heads];
         let kinds = &self.outcome.tally.kinds;
         rows.extend(kinds.iter().map(|(kind, tally)| self.row(kind.name(), tally)));
@@ -41,7 +42,12 @@ impl Report<'_> {
         out.push('\n');
         self.push_costs(&mut out);
         for (code, failure) in &self.outcome.tally.failures {
-            let _ = writeln!(out, "failed   {} x {code}, such as: {}", show_count(failure.count), failure.example);
+            let _ = writeln!(
+                out,
+                "failed   {} x {code}, such as: {}",
+                show_count(failure.count),
+                failure.example
+            );
         }
         out
     }
@@ -99,7 +105,11 @@ impl Report<'_> {
         for (name, used) in [("server", &self.server), ("client", &self.client)] {
             let Some(used) = used else { continue };
             let each = per(used.cpu_seconds, total.succeeded() as f64).map_or("-".to_owned(), show_seconds);
-            let _ = write!(out, "{name}   {each} of CPU per operation ({} in all", show_seconds(used.cpu_seconds));
+            let _ = write!(
+                out,
+                "{name}   {each} of CPU per operation ({} in all",
+                show_seconds(used.cpu_seconds)
+            );
             // Below this, what requests cost beside their bytes hides the figure.
             if total.bytes >= 1 << 30
                 && let Some(per_gb) = per(used.cpu_seconds, total.bytes as f64 / 1e9)
@@ -122,14 +132,21 @@ impl Report<'_> {
     pub(crate) fn json(&self) -> Value {
         let settings = self.settings;
         let total = self.outcome.tally.total();
-        let kinds: Map<String, Value> =
-            self.outcome.tally.kinds.iter().map(|(kind, tally)| (kind.name().to_owned(), self.kind_json(tally))).collect();
+        let kinds: Map<String, Value> = self
+            .outcome
+            .tally
+            .kinds
+            .iter()
+            .map(|(kind, tally)| (kind.name().to_owned(), self.kind_json(tally)))
+            .collect();
         let failures: Map<String, Value> = self
             .outcome
             .tally
             .failures
             .iter()
-            .map(|(code, failure)| (code.clone(), json!({"count": failure.count, "example": failure.example})))
+            .map(|(code, failure)| {
+                (code.clone(), json!({"count": failure.count, "example": failure.example}))
+            })
             .collect();
         let mut out = json!({
             "version": env!("CARGO_PKG_VERSION"),
@@ -152,7 +169,9 @@ impl Report<'_> {
         if let Value::Object(fields) = &mut out {
             match settings.operation {
                 Operation::Range => drop(fields.insert("range_bytes".to_owned(), settings.range_size.into())),
-                Operation::Multipart => drop(fields.insert("part_bytes".to_owned(), settings.part_size.into())),
+                Operation::Multipart => {
+                    drop(fields.insert("part_bytes".to_owned(), settings.part_size.into()))
+                }
                 Operation::List => drop(fields.insert("prefixes".to_owned(), settings.prefixes.into())),
                 _ => {}
             }

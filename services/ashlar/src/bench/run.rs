@@ -192,7 +192,10 @@ fn verdict(outcome: &Outcome) -> Result<(), BenchError> {
         return Err(BenchError::Corrupt { count: outcome.tally.corrupt });
     }
     if total.failed > 0 {
-        return Err(BenchError::RequestsFailed { failed: total.failed, all: total.failed + total.succeeded() });
+        return Err(BenchError::RequestsFailed {
+            failed: total.failed,
+            all: total.failed + total.succeeded(),
+        });
     }
     Ok(())
 }

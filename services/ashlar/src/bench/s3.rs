@@ -86,7 +86,13 @@ impl<'a> S3<'a> {
     }
 
     /// GetObject of `length` bytes, at least one, from `offset`; every byte is compared.
-    pub(crate) async fn range(&mut self, key: &str, content: Content, offset: u64, length: u64) -> Result<Done, Failure> {
+    pub(crate) async fn range(
+        &mut self,
+        key: &str,
+        content: Content,
+        offset: u64,
+        length: u64,
+    ) -> Result<Done, Failure> {
         let mut call = self.call(Method::GET, self.target(key, ""), RequestBody::empty());
         let last = offset + length - 1;
         call.headers.insert(header::RANGE, plain(&format!("bytes={offset}-{last}"))?);
@@ -98,7 +104,8 @@ impl<'a> S3<'a> {
     /// HeadObject; the length is compared.
     pub(crate) async fn head(&mut self, key: &str, size: u64) -> Result<Done, Failure> {
         let answer = self.send(Method::HEAD, self.target(key, ""), RequestBody::empty()).await?;
-        let length = answer.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+        let length =
+            answer.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
         if length != Some(size) {
             return Err(Failure::Corrupt(format!("HEAD told {length:?} bytes instead of {size}")));
         }
@@ -123,7 +130,12 @@ impl<'a> S3<'a> {
     }
 
     /// One object in parts, one after the other; what was begun and failed is aborted.
-    pub(crate) async fn multipart(&mut self, key: &str, content: Content, part_size: u64) -> Result<Done, Failure> {
+    pub(crate) async fn multipart(
+        &mut self,
+        key: &str,
+        content: Content,
+        part_size: u64,
+    ) -> Result<Done, Failure> {
         let bytes = content.remaining();
         let answer = self.send(Method::POST, self.target(key, "?uploads"), RequestBody::empty()).await?;
         let upload = encode_component(expect_element(&answer, "UploadId")?.as_bytes());
@@ -148,7 +160,8 @@ impl<'a> S3<'a> {
         let size = whole.remaining();
         let mut latency = Duration::ZERO;
         let mut list = String::from("<CompleteMultipartUpload>");
-        for (index, offset) in (0..size).step_by(usize::try_from(part_size).unwrap_or(usize::MAX)).enumerate() {
+        for (index, offset) in (0..size).step_by(usize::try_from(part_size).unwrap_or(usize::MAX)).enumerate()
+        {
             let number = index + 1;
             let part = whole.range(offset, part_size.min(size - offset));
             let target = self.target(key, &format!("?partNumber={number}&uploadId={upload}"));
@@ -159,7 +172,8 @@ impl<'a> S3<'a> {
             latency += answer.latency;
         }
         list += "</CompleteMultipartUpload>";
-        let answer = self.send(Method::POST, self.target(key, &format!("?uploadId={upload}")), text(list)).await?;
+        let answer =
+            self.send(Method::POST, self.target(key, &format!("?uploadId={upload}")), text(list)).await?;
         expect_element(&answer, "ETag")?;
         Ok(latency + answer.latency)
     }

@@ -62,7 +62,8 @@ fn scaled(number: &str, factor: u64) -> Option<u64> {
         return None;
     }
     let thousandths: u64 = format!("{fraction:0<3}").parse().ok()?;
-    let product = whole.parse::<u64>().ok()?.checked_mul(1_000)?.checked_add(thousandths)?.checked_mul(factor)?;
+    let product =
+        whole.parse::<u64>().ok()?.checked_mul(1_000)?.checked_add(thousandths)?.checked_mul(factor)?;
     product.is_multiple_of(1_000).then_some(product / 1_000)
 }
 

@@ -38,7 +38,10 @@ pub(crate) fn resident_bytes_of(pid: u32) -> u64 {
     read(pid, "status").ok().and_then(|status| kibibytes(&status, "VmRSS:")).unwrap_or(0)
 }
 
-#[expect(clippy::disallowed_methods, reason = "/proc is no disk: its files have no length, and a simulation has none")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "/proc is no disk: its files have no length, and a simulation has none"
+)]
 fn read(pid: u32, file: &str) -> io::Result<String> {
     std::fs::read_to_string(format!("/proc/{pid}/{file}"))
 }

@@ -49,7 +49,9 @@ impl<'a> Worker<'a> {
     /// Worker `index` of `workers`.
     pub(crate) fn new(work: &'a Work, pattern: &'a Pattern, s3: S3<'a>, index: u64, workers: u64) -> Self {
         let live: Vec<u64> = match work.operation {
-            Operation::Mixed => (index..work.objects).step_by(usize::try_from(workers).unwrap_or(usize::MAX)).collect(),
+            Operation::Mixed => {
+                (index..work.objects).step_by(usize::try_from(workers).unwrap_or(usize::MAX)).collect()
+            }
             _ => Vec::new(),
         };
         let live_min = (live.len() / 2).max(1);
@@ -90,11 +92,17 @@ impl<'a> Worker<'a> {
             Operation::Range => {
                 let key = work.keys.name(self.below(work.objects));
                 let offset = self.below(work.size - work.range_size + 1);
-                (Kind::Range, self.s3.range(&key, self.pattern.object(&key, work.size), offset, work.range_size).await)
+                (
+                    Kind::Range,
+                    self.s3.range(&key, self.pattern.object(&key, work.size), offset, work.range_size).await,
+                )
             }
             Operation::Multipart => {
                 let key = work.keys.name(work.next.fetch_add(1, Ordering::Relaxed));
-                (Kind::Multipart, self.s3.multipart(&key, self.pattern.object(&key, work.size), work.part_size).await)
+                (
+                    Kind::Multipart,
+                    self.s3.multipart(&key, self.pattern.object(&key, work.size), work.part_size).await,
+                )
             }
             Operation::Mixed => self.mixed().await,
         };

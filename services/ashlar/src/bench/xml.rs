@@ -30,7 +30,8 @@ pub(crate) fn elements<'a>(text: &'a str, name: &str) -> impl Iterator<Item = &'
 /// What an answer that is not 2xx says.
 pub(crate) fn failure(status: StatusCode, body: &[u8]) -> Failure {
     let text = String::from_utf8_lossy(body);
-    let part = |name| element(&text, name).map(|found| found.chars().take(TEXT_LENGTH_MAX).collect::<String>());
+    let part =
+        |name| element(&text, name).map(|found| found.chars().take(TEXT_LENGTH_MAX).collect::<String>());
     // Answers to HEAD have no body.
     let code = part("Code").unwrap_or_else(|| format!("HTTP{}", status.as_u16()));
     Failure::Status { status, code, message: part("Message").unwrap_or_default() }
