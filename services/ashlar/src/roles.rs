@@ -39,7 +39,11 @@ impl Cluster {
 }
 
 /// A client of the metadata services, which connects when it is first used.
-fn metadata_client(env: &Env, addresses: &[String], secret: &ClusterSecret) -> Result<Arc<dyn Metadata>, Exit> {
+fn metadata_client(
+    env: &Env,
+    addresses: &[String],
+    secret: &ClusterSecret,
+) -> Result<Arc<dyn Metadata>, Exit> {
     let token = Token::new(&secret.token("metadata")).map_err(|error| Exit::because(Exit::FAILED, &error))?;
     let client = metadata_api::client::connect(env.clone(), addresses.to_vec(), token)
         .map_err(|error| Exit::because(Exit::FAILED, &error))?;

@@ -23,9 +23,11 @@ fn describe(argument: &Arg, out: &mut String) {
         None => argument.get_value_names().map_or_else(String::new, |names| names[0].to_string()),
     };
     let variable = argument.get_env().map_or(String::new(), |name| format!("`{}`", name.to_string_lossy()));
-    let defaults: Vec<_> = argument.get_default_values().iter().map(|value| value.to_string_lossy()).collect();
+    let defaults: Vec<_> =
+        argument.get_default_values().iter().map(|value| value.to_string_lossy()).collect();
     let default = if defaults.is_empty() { String::new() } else { format!("`{}`", defaults.join(",")) };
-    let help = argument.get_long_help().or(argument.get_help()).map_or(String::new(), |help| help.to_string());
+    let help =
+        argument.get_long_help().or(argument.get_help()).map_or(String::new(), |help| help.to_string());
     let required = if argument.is_required_set() { " Required." } else { "" };
     let help = help.replace('\n', " ").replace('|', "\\|");
     writeln!(out, "| `{name}` | {variable} | {default} | {}.{required} |", help.trim_end_matches('.'))
@@ -34,8 +36,12 @@ fn describe(argument: &Arg, out: &mut String) {
 
 fn describe_command(command: &Command, out: &mut String) {
     let about = command.get_about().map_or(String::new(), ToString::to_string);
-    write!(out, "\n## ashlar {}\n\n{about}\n\n| setting | variable | default | meaning |\n|---|---|---|---|\n", command.get_name())
-        .expect("a string takes it");
+    write!(
+        out,
+        "\n## ashlar {}\n\n{about}\n\n| setting | variable | default | meaning |\n|---|---|---|---|\n",
+        command.get_name()
+    )
+    .expect("a string takes it");
     command.get_arguments().filter(|a| a.get_id() != "help").for_each(|argument| describe(argument, out));
 }
 
@@ -44,7 +50,10 @@ fn the_configuration_reference_is_up_to_date() {
     let mut root = ashlar::command();
     root.build();
     let mut text = HEAD.to_owned();
-    for command in root.get_subcommands().filter(|c| ["server", "gateway", "metadata", "chunk", "worker"].contains(&c.get_name())) {
+    for command in root
+        .get_subcommands()
+        .filter(|c| ["server", "gateway", "metadata", "chunk", "worker"].contains(&c.get_name()))
+    {
         describe_command(command, &mut text);
     }
     #[expect(clippy::disallowed_methods, reason = "a test writes and reads the document directly")]

@@ -37,7 +37,8 @@ async fn get(env: &Env, url: &Uri) -> Result<(StatusCode, String), String> {
     let address = format!("{}:{}", authority.host(), authority.port_u16().unwrap_or(80));
     let text = |error: &dyn std::error::Error| error.to_string();
     let connection = env.connect(&address).await.map_err(|error| text(&error))?;
-    let (mut sender, driver) = http1::handshake(TokioIo::new(connection)).await.map_err(|error| text(&error))?;
+    let (mut sender, driver) =
+        http1::handshake(TokioIo::new(connection)).await.map_err(|error| text(&error))?;
     env.spawn(driver);
     let request = Request::get(url.path())
         .header(HOST, authority.as_str())

@@ -6,11 +6,16 @@ use super::Embedded;
 pub(crate) fn print(embedded: &Embedded) {
     let endpoint = embedded.endpoint();
     let root = embedded.root();
-    let mut text = format!("Ashlar is running.\n\n  Endpoint    {endpoint}\n  Region      {}\n", embedded.region());
+    let mut text =
+        format!("Ashlar is running.\n\n  Endpoint    {endpoint}\n  Region      {}\n", embedded.region());
     text += &format!("  Access key  {}\n", root.user);
     text += &match (&root.file, root.generated) {
         (Some(file), true) => {
-            format!("  Secret key  {}\n              (kept in {}; not shown again)\n", root.password.expose(), file.display())
+            format!(
+                "  Secret key  {}\n              (kept in {}; not shown again)\n",
+                root.password.expose(),
+                file.display()
+            )
         }
         (Some(file), false) => format!("  Secret key  in {}\n", file.display()),
         (None, _) => "  Secret key  as given\n".to_owned(),

@@ -54,7 +54,9 @@ pub enum InstallationError {
         path: PathBuf,
     },
     /// A newer version wrote it.
-    #[error("{path} was written by a newer version of ashlar (format {found}, this one knows {FORMAT}); nothing was changed: upgrade ashlar")]
+    #[error(
+        "{path} was written by a newer version of ashlar (format {found}, this one knows {FORMAT}); nothing was changed: upgrade ashlar"
+    )]
     Newer {
         /// The folder.
         path: PathBuf,
@@ -159,7 +161,8 @@ fn identity(env: &Env, path: &Path) -> Result<[u8; 16], InstallationError> {
     if env.disk().exists(path).map_err(failed(path))? {
         let contents = env.disk().read_small(path, IDENTITY_LENGTH_MAX).map_err(failed(path))?;
         let format = serde_json::from_slice::<serde_json::Value>(&contents).map_err(|_| damaged())?;
-        let found = format["format"].as_u64().and_then(|format| u32::try_from(format).ok()).ok_or_else(damaged)?;
+        let found =
+            format["format"].as_u64().and_then(|format| u32::try_from(format).ok()).ok_or_else(damaged)?;
         if found > FORMAT {
             let path = path.parent().unwrap_or(path).to_owned();
             return Err(InstallationError::Newer { path, found });
