@@ -28,6 +28,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("ashlar", 5),
     ("harness", 6),
     ("layers", 6),
+    ("transport", 6),
 ];
 
 /// External crates that only some of ours may name, as a normal dependency.
