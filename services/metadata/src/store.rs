@@ -36,7 +36,7 @@ use metadata_api::{
 use types::{BucketId, BucketName, LeaseId, ObjectKey, UploadId, Versioning};
 
 use self::{
-    commit::{Committers, Mutation, Outcome, Undecided},
+    commit::{Committers, Mutation, Outcome, Undecided, batch::check_content},
     engine::{Attempts, Engine, EngineOptions, Failure},
     migrate::{MIGRATIONS, migrate},
 };
@@ -250,6 +250,7 @@ impl Metadata for MetadataStore {
     }
 
     async fn commit_version(&self, request: CommitVersion) -> Result<Committed, Error> {
+        check_content(&request.version.content)?;
         self.mutate_version(&request.bucket, || Mutation::Commit(request.clone())).await
     }
 
@@ -301,6 +302,7 @@ impl Metadata for MetadataStore {
     }
 
     async fn commit_part(&self, request: CommitPart) -> Result<Part, Error> {
+        check_content(&request.content)?;
         transact!(self, "commit_part", |store, tx| store.commit_part_in(tx, &request))
     }
 

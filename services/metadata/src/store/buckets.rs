@@ -6,7 +6,7 @@ use types::{BucketId, BucketName, Sequence, Timestamp, UploadId, Versioning};
 use super::{
     MetadataStore,
     counters::next_number,
-    engine::{DatabaseError, Failure, Row, Tx},
+    engine::{DatabaseError, Failure, NOW_MS, Row, Tx},
     garbage::queue_parts,
 };
 
@@ -49,22 +49,29 @@ pub(crate) enum BucketLock {
     Delete,
 }
 
+/// A bucket whose row is locked.
+pub(crate) struct LockedBucket {
+    pub(crate) bucket: Bucket,
+    /// The database's clock, see [`Tx::now_ms`].
+    pub(crate) now_ms: i64,
+}
+
 /// Locks a bucket's row and reads it as it is then. `None` when there is no such bucket (any more).
 pub(crate) async fn lock_bucket(
     tx: &mut Tx,
     id: BucketId,
     lock: BucketLock,
-) -> Result<Option<Bucket>, DatabaseError> {
+) -> Result<Option<LockedBucket>, DatabaseError> {
     let clause = match lock {
         BucketLock::Stay => "[FOR KEY SHARE]",
         BucketLock::Commit => "[FOR NO KEY UPDATE]",
         BucketLock::Delete => "[FOR UPDATE]",
     };
-    let sql = format!("SELECT {BUCKET} FROM buckets AS b WHERE b.bucket_id = $1 {clause}");
-    match tx.fetch_optional(&sql, vec![id.0.into()]).await? {
-        Some(mut row) => read_bucket(&mut row).map(Some),
-        None => Ok(None),
-    }
+    let sql = format!("SELECT {BUCKET}, {NOW_MS} FROM buckets AS b WHERE b.bucket_id = $1 {clause}");
+    let Some(mut row) = tx.fetch_optional(&sql, vec![id.0.into()]).await? else { return Ok(None) };
+    let bucket = read_bucket(&mut row)?;
+    let now_ms = row.optional_i64()?.unwrap_or_else(|| tx.env().wall_clock_ms());
+    Ok(Some(LockedBucket { bucket, now_ms }))
 }
 
 /// As [`lock_bucket`], by name.
@@ -72,7 +79,7 @@ pub(crate) async fn lock_bucket_named(
     tx: &mut Tx,
     name: &BucketName,
     lock: BucketLock,
-) -> Result<Bucket, Failure> {
+) -> Result<LockedBucket, Failure> {
     let sql = "SELECT n.bucket_id FROM bucket_names AS n WHERE n.name = $1";
     let Some(mut row) = tx.fetch_optional(sql, vec![name.as_str().as_bytes().into()]).await? else {
         return Err(not_found(name).into());
@@ -137,11 +144,11 @@ impl MetadataStore {
     /// Locks the bucket's row against everybody, so that no commit and no new upload can race with the emptiness that
     /// it has checked. Closed version rows stay until their garbage is due: garbage outlives its bucket.
     pub(super) async fn delete_bucket_in(&self, tx: &mut Tx, name: &BucketName) -> Result<(), Failure> {
-        let bucket = lock_bucket_named(tx, name, BucketLock::Delete).await?;
+        let LockedBucket { bucket, now_ms } = lock_bucket_named(tx, name, BucketLock::Delete).await?;
         if bucket.usage.versions > 0 {
             return Err(Error::BucketNotEmpty { bucket: name.clone() }.into());
         }
-        let due_ms = tx.now_ms().await?.saturating_add(self.settings.garbage_hold_ms());
+        let due_ms = now_ms.saturating_add(self.settings.garbage_hold_ms());
         // Parts may still be on their way into its uploads; these locks wait for them.
         let sql = "SELECT u.upload_id FROM uploads AS u WHERE u.bucket_id = $1 [FOR UPDATE]";
         for mut row in tx.fetch_all(sql, vec![bucket.id.0.into()]).await? {
@@ -187,7 +194,7 @@ impl MetadataStore {
         name: &BucketName,
         versioning: Versioning,
     ) -> Result<(), Failure> {
-        let bucket = lock_bucket_named(tx, name, BucketLock::Commit).await?;
+        let bucket = lock_bucket_named(tx, name, BucketLock::Commit).await?.bucket;
         if versioning == Versioning::Unversioned {
             return Err(Error::Malformed { reason: "versioning cannot be taken back".to_owned() }.into());
         }

@@ -37,7 +37,7 @@ impl MetadataStore {
         let source = source.ok_or_else(|| not_found(&request.source_bucket))?;
         let destination = destination.ok_or_else(|| not_found(&request.bucket))?;
 
-        let source = load_source(tx, &source, request).await?;
+        let source = load_source(tx, &source.bucket, request).await?;
         let wanted = Wanted { keys: BTreeSet::from([request.key.clone()]), ..Wanted::default() };
         let (env, settings) = (&self.env, &self.settings);
         let mut batch = Batch::load(tx, env, settings, destination, BTreeSet::new(), &wanted).await?;

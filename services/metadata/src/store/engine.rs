@@ -39,6 +39,9 @@ const STATEMENTS_KEPT: usize = 400;
 /// Connections that read a SQLite database beside its one writer.
 const SQLITE_READERS: u32 = 4;
 
+/// The database's clock as a column; NULL on SQLite, which has no clock but this process's.
+pub(crate) const NOW_MS: &str = "[(EXTRACT(EPOCH FROM clock_timestamp()) * 1000)::BIGINT|NULL]";
+
 /// How an engine is reached.
 #[derive(Debug, Clone)]
 pub(crate) struct EngineOptions {
@@ -87,6 +90,7 @@ impl Engine {
         Ok(Self { pools, env, statement_timeout: options.statement_timeout })
     }
 
+    #[cfg(test)]
     pub(crate) fn is_postgres(&self) -> bool {
         matches!(self.pools, Pools::Postgres(_))
     }
@@ -116,23 +120,26 @@ impl Engine {
         self.start(Purpose::Snapshot).await
     }
 
-    /// Reads with one statement.
+    /// Reads with one statement. Reading again is harmless, so a broken connection costs an attempt, no more.
     pub(crate) async fn fetch_all(&self, sql: &str, values: Vec<Value>) -> Result<Vec<Row>, DatabaseError> {
-        let mut tx = self.start(Purpose::Statements).await?;
-        match tx.fetch_all(sql, values.clone()).await {
-            // A pooled connection may have been closed by the server meanwhile; reading again is harmless.
-            Err(DatabaseError::Unavailable(_)) => {
-                drop(tx);
-                tx = self.start(Purpose::Statements).await?;
-                let rows = tx.fetch_all(sql, values).await?;
-                tx.release();
-                Ok(rows)
+        let mut attempts = self.attempts();
+        loop {
+            let mut tx = self.start(Purpose::Statements).await?;
+            match tx.fetch_all(sql, values.clone()).await {
+                Err(DatabaseError::Broken(_)) if attempts > 0 => attempts -= 1,
+                result => {
+                    tx.release();
+                    return result;
+                }
             }
-            Ok(rows) => {
-                tx.release();
-                Ok(rows)
-            }
-            Err(error) => Err(error),
+        }
+    }
+
+    /// Broken connections that may be met before a good one: all of them, when the server was restarted.
+    fn attempts(&self) -> u32 {
+        match &self.pools {
+            Pools::Postgres(pool) => pool.size(),
+            Pools::Sqlite { .. } => 1,
         }
     }
 
@@ -153,22 +160,16 @@ impl Engine {
             (Pools::Sqlite { .. }, Purpose::Changes) => "BEGIN IMMEDIATE",
             (Pools::Sqlite { .. }, Purpose::Snapshot) => "BEGIN DEFERRED",
         };
-        // Connections may have died in the pool, for example all at once when the server restarted; each costs one
-        // attempt, and nothing has happened yet.
-        let attempts = match &self.pools {
-            Pools::Postgres(pool) => pool.size() + 1,
-            Pools::Sqlite { .. } => 1,
-        };
-        let mut last = DatabaseError::Unavailable("no connection".to_owned());
-        for _ in 0..attempts.max(1) {
+        // Nothing has happened yet, so a broken connection costs an attempt, no more.
+        let mut attempts = self.attempts();
+        loop {
             let mut tx = self.tx(self.lend(purpose).await?, purpose);
             match tx.control(begin).await {
                 Ok(()) => return Ok(tx),
-                Err(error @ DatabaseError::Unavailable(_)) => last = error,
+                Err(DatabaseError::Broken(_)) if attempts > 0 => attempts -= 1,
                 Err(error) => return Err(error),
             }
         }
-        Err(last)
     }
 
     fn tx(&self, lent: Lent, purpose: Purpose) -> Tx {
@@ -217,6 +218,13 @@ async fn open_postgres(options: &EngineOptions) -> Result<Pools, DatabaseError> 
         .max_connections(options.connections)
         .acquire_timeout(options.acquire_timeout)
         .test_before_acquire(false)
+        .after_connect(|connection, _| {
+            // A commit that the server has not flushed is not durable, whatever the server's default is. Settings
+            // that wait for more than the flush are left alone.
+            let sql = "SELECT set_config('synchronous_commit', 'on', false) \
+                       WHERE current_setting('synchronous_commit') = 'off'";
+            Box::pin(async move { connection.execute(sqlx::raw_sql(sql)).await.map(drop) })
+        })
         .connect_with(connect)
         .await
         .map_err(classify)?;
@@ -334,17 +342,16 @@ impl Tx {
         Ok(())
     }
 
+    pub(crate) fn env(&self) -> &Env {
+        &self.env
+    }
+
     /// The database's clock: one clock for all the processes that use it, so that what one process wrote may be
     /// compared with what another reads.
     pub(crate) async fn now_ms(&mut self) -> Result<i64, DatabaseError> {
-        match self.lent {
-            Some(Lent::Postgres(_)) => {
-                let sql = "SELECT (EXTRACT(EPOCH FROM clock_timestamp()) * 1000)::BIGINT";
-                let row = self.fetch_optional(sql, Vec::new()).await?;
-                row.ok_or_else(|| DatabaseError::corrupt("no clock"))?.i64()
-            }
-            _ => Ok(self.env.wall_clock_ms()),
-        }
+        let row = self.fetch_optional(&format!("SELECT {NOW_MS}"), Vec::new()).await?;
+        let now_ms = row.ok_or_else(|| DatabaseError::corrupt("no clock"))?.optional_i64()?;
+        Ok(now_ms.unwrap_or_else(|| self.env.wall_clock_ms()))
     }
 
     /// Makes the changes durable.
@@ -383,7 +390,7 @@ impl Tx {
         execute: bool,
     ) -> Result<(Vec<Row>, u64), DatabaseError> {
         if self.in_doubt {
-            return Err(DatabaseError::Unavailable("the connection failed before".to_owned()));
+            return Err(DatabaseError::Broken("the connection failed before".to_owned()));
         }
         let Some(lent) = self.lent.as_mut() else {
             return Err(DatabaseError::Internal("the transaction has ended".to_owned()));
@@ -450,7 +457,11 @@ impl Tx {
     ) -> Result<T, DatabaseError> {
         let result = answer
             .unwrap_or_else(|_| Err(DatabaseError::Unavailable("the database does not answer".to_owned())));
-        self.in_doubt = matches!(&result, Err(error @ DatabaseError::Unavailable(_)) if !is_full(error));
+        self.in_doubt = match &result {
+            Err(error @ DatabaseError::Unavailable(_)) => !is_full(error),
+            Err(DatabaseError::Broken(_)) => true,
+            _ => false,
+        };
         result
     }
 }
@@ -540,13 +551,12 @@ fn classify(error: sqlx::Error) -> DatabaseError {
     let reason = error.to_string();
     let Some(database) = error.as_database_error() else {
         return match error {
-            sqlx::Error::Io(_)
-            | sqlx::Error::Tls(_)
-            | sqlx::Error::Protocol(_)
-            | sqlx::Error::PoolTimedOut
-            | sqlx::Error::PoolClosed
-            | sqlx::Error::WorkerCrashed
-            | sqlx::Error::BeginFailed => DatabaseError::Unavailable(reason),
+            sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => {
+                DatabaseError::Broken(reason)
+            }
+            sqlx::Error::Tls(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => {
+                DatabaseError::Unavailable(reason)
+            }
             _ => DatabaseError::Internal(reason),
         };
     };
@@ -565,7 +575,9 @@ fn classify_postgres(code: &str, reason: String) -> DatabaseError {
         // Serialisation failure, deadlock, lock not available; a plan or a statement that is not valid any more.
         "40001" | "40P01" | "55P03" | "0A000" | "26000" => DatabaseError::Conflict(reason),
         "53100" => DatabaseError::Unavailable(format!("{FULL}: {reason}")),
-        // Cancelled by a timeout; in recovery or read-only, as a standby is; too many connections.
+        // The server shuts down or crashed, or closed a session that was idle for too long.
+        "57P01" | "57P02" | "57P03" | "25P03" | "57P05" => DatabaseError::Broken(reason),
+        // Cancelled by a timeout; read-only, as a standby is; no such database.
         "57014" | "25006" | "3D000" => DatabaseError::Unavailable(reason),
         _ => match &code[..2] {
             "08" | "53" | "57" | "58" | "28" => DatabaseError::Unavailable(reason),

@@ -24,6 +24,10 @@ use super::{
 /// Most items that are handed out at once.
 const TAKEN_MAX: usize = 1000;
 
+/// The statement that takes what is due.
+pub(crate) const TAKE_DUE: &str = "SELECT g.bucket_id, g.number, g.kind, g.state, g.key, g.version_seq, g.seq_from, \
+     g.extents FROM garbage AS g WHERE g.due_ms <= $1 ORDER BY g.due_ms LIMIT $2 [FOR UPDATE SKIP LOCKED]";
+
 /// Queues the chunks of an upload's parts. The caller has locked the upload and deletes the parts.
 pub(crate) async fn queue_parts(
     tx: &mut Tx,
@@ -83,10 +87,8 @@ impl MetadataStore {
     ) -> Result<Vec<GarbageItem>, Failure> {
         let now_ms = tx.now_ms().await?;
         forget_completions(tx, now_ms).await?;
-        let sql = "SELECT g.bucket_id, g.number, g.kind, g.state, g.key, g.version_seq, g.seq_from, g.extents \
-                   FROM garbage AS g WHERE g.due_ms <= $1 ORDER BY g.due_ms LIMIT $2 [FOR UPDATE SKIP LOCKED]";
         let limit = i64::try_from(limit.min(TAKEN_MAX)).unwrap_or(i64::MAX);
-        let mut rows = tx.fetch_all(sql, vec![now_ms.into(), limit.into()]).await?;
+        let mut rows = tx.fetch_all(TAKE_DUE, vec![now_ms.into(), limit.into()]).await?;
         let queued = rows.iter_mut().map(Queued::read).collect::<Result<Vec<_>, _>>()?;
 
         let closed = load_closed(tx, &queued).await?;

@@ -4,9 +4,9 @@
 //! past the prefix. Batches shrink while they mostly bring hidden rows and grow while they bring entries, so a page
 //! costs about as much as it shows, whatever lies behind its common prefixes. All of a page is read at one snapshot.
 
-mod objects;
-mod uploads;
-mod versions;
+pub(crate) mod objects;
+pub(crate) mod uploads;
+pub(crate) mod versions;
 
 use bytes::Bytes;
 use metadata_api::{AccountId, Error, PAGE_SIZE_MAX};

@@ -11,7 +11,7 @@ use types::{BucketId, BucketName, ObjectKey, PartNumber, Timestamp, UploadId};
 
 use super::{
     MetadataStore,
-    buckets::{BucketLock, lock_bucket_named, not_found},
+    buckets::{BucketLock, LockedBucket, lock_bucket_named, not_found},
     codec::{decode_attributes, encode_attributes},
     commit::{
         batch::{check_lease, encode_content},
@@ -121,9 +121,9 @@ impl MetadataStore {
         tx: &mut Tx,
         request: &CreateUpload,
     ) -> Result<Upload, Failure> {
-        let bucket = lock_bucket_named(tx, &request.bucket, BucketLock::Stay).await?;
+        let bucket = lock_bucket_named(tx, &request.bucket, BucketLock::Stay).await?.bucket;
         let upload = Upload {
-            id: UploadId(self.env.random_bytes()),
+            id: UploadId::new(Timestamp(self.env.wall_clock_ms()), self.env.random_bytes()),
             key: request.key.clone(),
             initiated: Timestamp(self.env.wall_clock_ms()),
             attributes: request.attributes.clone(),
@@ -266,10 +266,12 @@ impl MetadataStore {
     }
 
     pub(super) async fn abort_upload_in(&self, tx: &mut Tx, request: &AbortUpload) -> Result<(), Failure> {
-        let bucket = lock_bucket_named(tx, &request.bucket, BucketLock::Stay).await?.id;
+        let LockedBucket { bucket, now_ms } =
+            lock_bucket_named(tx, &request.bucket, BucketLock::Stay).await?;
+        let bucket = bucket.id;
         let upload = lock_upload(tx, bucket, &request.key, request.upload, UploadLock::Close).await?;
         upload.ok_or(Error::UploadNotFound)?;
-        let due_ms = tx.now_ms().await?.saturating_add(self.settings.garbage_hold_ms());
+        let due_ms = now_ms.saturating_add(self.settings.garbage_hold_ms());
         queue_parts(tx, &self.env, bucket, request.upload, due_ms).await?;
         let id = request.upload.0.as_slice();
         let sql = "DELETE FROM parts WHERE bucket_id = $1 AND upload_id = $2";

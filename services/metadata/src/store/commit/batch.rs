@@ -14,6 +14,7 @@ use super::{
 };
 use crate::store::{
     Settings,
+    buckets::LockedBucket,
     codec::{encode_attributes, encode_manifest},
     engine::{DatabaseError, Failure, Tx},
     leases::lock_active_leases,
@@ -50,14 +51,15 @@ impl<'a> Batch<'a> {
         tx: &mut Tx,
         env: &'a Env,
         settings: &'a Settings,
-        bucket: Bucket,
+        locked: LockedBucket,
         leases: BTreeSet<LeaseId>,
         wanted: &Wanted,
     ) -> Result<Self, DatabaseError> {
+        let LockedBucket { bucket, now_ms } = locked;
         let active_leases = lock_active_leases(tx, leases).await?;
         let keys = load_keys(tx, &bucket, wanted).await?;
         let now = Timestamp(env.wall_clock_ms());
-        let due_ms = tx.now_ms().await?.saturating_add(settings.garbage_hold_ms());
+        let due_ms = now_ms.saturating_add(settings.garbage_hold_ms());
         let (bodies, changes) = (BTreeMap::new(), Changes::default());
         Ok(Self { env, settings, bucket, now, due_ms, keys, bodies, changes, active_leases })
     }
@@ -300,6 +302,17 @@ async fn advance_bucket(tx: &mut Tx, bucket: &Bucket) -> Result<(), DatabaseErro
     match tx.execute(sql, values).await? {
         1 => Ok(()),
         _ => Err(DatabaseError::corrupt("a locked bucket is gone")),
+    }
+}
+
+/// Refuses content whose lengths cannot be, before anything adds them up.
+pub(crate) fn check_content(content: &Content) -> Result<(), Error> {
+    let Content::Stored(manifest) = content else { return Ok(()) };
+    let total = manifest.extents.iter().try_fold(0_u64, |total, extent| total.checked_add(extent.length));
+    if total.is_some_and(|total| i64::try_from(total).is_ok()) {
+        Ok(())
+    } else {
+        Err(Error::Malformed { reason: "the content is longer than can be counted".to_owned() })
     }
 }
 

@@ -186,16 +186,16 @@ pub(crate) fn missing_values(now_ms: i64, missing: &MissingShard) -> [crate::sto
     ]
 }
 
-const RETIRE: &str = "UPDATE versions SET seq_to = r.column4, is_current = 0 FROM {rows} AS r \
+pub(crate) const RETIRE: &str = "UPDATE versions SET seq_to = r.column4, is_current = 0 FROM {rows} AS r \
      WHERE versions.bucket_id = $1 AND versions.key = r.column1 AND versions.version_seq = r.column2 \
      AND versions.seq_from = r.column3";
 
-const PROMOTE: &str = "UPDATE versions SET is_current = 1 FROM {rows} AS r \
+pub(crate) const PROMOTE: &str = "UPDATE versions SET is_current = 1 FROM {rows} AS r \
      WHERE versions.bucket_id = $1 AND versions.key = r.column1 AND versions.seq_to IS NULL \
      AND versions.version_seq = (SELECT max(o.version_seq) FROM versions AS o \
      WHERE o.bucket_id = $1 AND o.key = r.column1 AND o.seq_to IS NULL) RETURNING key, size, is_delete_marker";
 
-const SHARE: &str = "UPDATE versions SET shared = 1 FROM {rows} AS r \
+pub(crate) const SHARE: &str = "UPDATE versions SET shared = 1 FROM {rows} AS r \
      WHERE versions.bucket_id = r.column1 AND versions.key = r.column2 AND versions.version_seq = r.column3 \
      AND versions.seq_from = r.column4";
 

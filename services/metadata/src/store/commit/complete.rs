@@ -110,7 +110,9 @@ fn assemble(
         let (number, size, etag) = (row.part.number, row.part.size, row.part.etag);
         return Err(Error::PartTooSmall { number, size, minimum: part_size_min, etag }.into());
     }
-    let size = parts.iter().map(|row| row.part.size).sum();
+    let size = parts.iter().try_fold(0_u64, |size, row| size.checked_add(row.part.size));
+    let size = size.filter(|size| i64::try_from(*size).is_ok());
+    let size = size.ok_or_else(|| malformed("the object is longer than can be counted"))?;
     if let Some(stated) = request.object_size.filter(|stated| *stated != size) {
         return Err(Error::UploadSizeMismatch { stated, actual: size }.into());
     }

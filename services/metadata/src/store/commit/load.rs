@@ -38,18 +38,18 @@ impl Wanted {
 }
 
 /// The row of the subquery is the newest that is there: one step into the index of existing versions for each key.
-const LOAD_CURRENT: &str = "SELECT v.key, {head} FROM {rows} AS r CROSS JOIN versions AS v \
+pub(crate) const LOAD_CURRENT: &str = "SELECT v.key, {head} FROM {rows} AS r CROSS JOIN versions AS v \
      WHERE v.bucket_id = $1 AND v.key = r.column1 AND v.seq_to IS NULL \
      AND v.version_seq = (SELECT max(o.version_seq) FROM versions AS o \
      WHERE o.bucket_id = $1 AND o.key = r.column1 AND o.seq_to IS NULL)";
 
-const LOAD_BURIED_NULL: &str = "SELECT v.key, {head} FROM {rows} AS r CROSS JOIN versions AS v \
+pub(crate) const LOAD_BURIED_NULL: &str = "SELECT v.key, {head} FROM {rows} AS r CROSS JOIN versions AS v \
      WHERE v.bucket_id = $1 AND v.key = r.column1 AND v.seq_to IS NULL AND v.is_null = 1 AND v.is_current = 0";
 
-const LOAD_NAMED: &str = "SELECT v.key, {head} FROM {rows} AS r CROSS JOIN versions AS v \
+pub(crate) const LOAD_NAMED: &str = "SELECT v.key, {head} FROM {rows} AS r CROSS JOIN versions AS v \
      WHERE v.bucket_id = $1 AND v.key = r.column1 AND v.seq_to IS NULL AND v.version_seq = r.column2";
 
-const LOAD_BODIES: &str = "SELECT v.key, v.version_seq, {body} FROM {rows} AS r CROSS JOIN versions AS v \
+pub(crate) const LOAD_BODIES: &str = "SELECT v.key, v.version_seq, {body} FROM {rows} AS r CROSS JOIN versions AS v \
      WHERE v.bucket_id = $1 AND v.key = r.column1 AND v.seq_to IS NULL AND v.version_seq = r.column2";
 
 /// Loads what is wanted. The caller holds the bucket's lock, so it stays true.

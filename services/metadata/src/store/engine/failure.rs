@@ -13,6 +13,9 @@ pub(crate) enum DatabaseError {
     /// It did not happen: no connection, a full disk, no answer before COMMIT was sent.
     #[error("{0}")]
     Unavailable(String),
+    /// It did not happen, because the connection is broken; another one may be good.
+    #[error("{0}")]
+    Broken(String),
     /// COMMIT was sent and its answer is not known.
     #[error("the answer to a commit was lost: {0}")]
     Unknown(String),
@@ -59,7 +62,11 @@ impl Failure {
     pub(crate) fn into_error(self, operation: &'static str) -> Error {
         match self {
             Self::Answer(error) => error,
-            Self::Database(DatabaseError::Unavailable(reason) | DatabaseError::Conflict(reason)) => {
+            Self::Database(
+                DatabaseError::Unavailable(reason)
+                | DatabaseError::Broken(reason)
+                | DatabaseError::Conflict(reason),
+            ) => {
                 tracing::debug!(operation, reason, "the database is unavailable");
                 Error::Unavailable { reason }
             }

@@ -34,8 +34,9 @@ pub(crate) fn list_objects_sql() -> String {
     )
 }
 
-struct Objects {
-    bucket: BucketId,
+/// A bucket's current objects.
+pub(crate) struct Objects {
+    pub(crate) bucket: BucketId,
 }
 
 impl Source for Objects {

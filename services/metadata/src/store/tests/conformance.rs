@@ -14,7 +14,7 @@ mod postgres {
     /// One test, so that a runner with a process for each test starts one server.
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn the_store_on_postgres_conforms() {
-        let _cluster = tokio::task::spawn_blocking(Cluster::shared).await.expect("Postgres starts");
+        let _cluster = env::Env::real().spawn_blocking(Cluster::shared).await.expect("Postgres starts");
         metadata_api::conformance::run_all(postgres).await;
     }
 }

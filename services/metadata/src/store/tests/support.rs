@@ -36,6 +36,15 @@ pub(crate) fn config(url: String) -> StoreConfig {
     StoreConfig { garbage_hold: Duration::ZERO, connections_max: 8, ..StoreConfig::new(url) }
 }
 
+/// Runs a task beside the test.
+pub(crate) fn spawn<F>(future: F) -> env::Task<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    Env::real().spawn(future)
+}
+
 /// A store on a new SQLite file.
 pub(crate) async fn sqlite() -> TestStore {
     let directory = tempfile::tempdir().expect("a temporary directory");
@@ -50,7 +59,7 @@ static TEMPLATE: tokio::sync::Mutex<Option<(Weak<Cluster>, String)>> = tokio::sy
 /// A store on a new Postgres database of the process's cluster.
 pub(crate) async fn postgres() -> TestStore {
     let mut template = TEMPLATE.lock().await;
-    let cluster = tokio::task::spawn_blocking(Cluster::shared).await.expect("Postgres starts");
+    let cluster = Env::real().spawn_blocking(Cluster::shared).await.expect("Postgres starts");
     let name = match &*template {
         Some((of, name)) if of.ptr_eq(&Arc::downgrade(&cluster)) => name.clone(),
         _ => {

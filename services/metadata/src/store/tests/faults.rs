@@ -1,0 +1,198 @@
+//! What callers hear when the database fails, and what is there afterwards.
+
+use std::{sync::Arc, time::Duration};
+
+use env::Env;
+use metadata_api::{
+    Error, Metadata,
+    conformance::support::{bucket, key, put, write},
+};
+use test_postgres::Cluster;
+
+use super::{
+    audit::audit,
+    on_both_engines,
+    support::{TestStore, config, spawn, sqlite},
+};
+use crate::{MetadataStore, store::engine::DatabaseError};
+
+on_both_engines!(
+    a_transaction_that_is_dropped_changes_nothing,
+    a_conflict_is_tried_again_a_bounded_number_of_times
+);
+
+async fn a_transaction_that_is_dropped_changes_nothing(test: TestStore) {
+    let engine = &test.store.engine;
+    let mut tx = engine.begin().await.expect("a transaction");
+    tx.execute("UPDATE cluster SET epoch = 77 WHERE singleton = 1", Vec::new()).await.expect("an update");
+    drop(tx);
+    let sql = "SELECT c.epoch FROM cluster AS c WHERE c.singleton = 1";
+    let mut row = engine.fetch_optional(sql, Vec::new()).await.expect("a query").expect("a row");
+    assert_eq!(row.i64(), Ok(0));
+    // The connection was closed; the pool makes another one.
+    test.store.acquire_lease("after").await.expect("the store goes on");
+}
+
+async fn a_conflict_is_tried_again_a_bounded_number_of_times(test: TestStore) {
+    let env = Env::real();
+    let mut attempts = crate::store::engine::Attempts::new(&env, "test");
+    let conflict = DatabaseError::Conflict("deadlock".to_owned()).into();
+    let mut made = 1;
+    while attempts.again(&conflict).await {
+        made += 1;
+        assert!(made < 100, "there is an end to it");
+    }
+    assert!(made > 2, "{made}");
+    let refused = DatabaseError::Refused("no".to_owned()).into();
+    assert!(!crate::store::engine::Attempts::new(&env, "test").again(&refused).await);
+    test.store.ready().await.expect("the database is there");
+}
+
+/// A disk without room is a clean refusal: reads go on, and writes do so when there is room again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_disk_refuses_writes_and_nothing_else() {
+    let test = sqlite().await;
+    let store: Arc<dyn Metadata> = Arc::new(test.store.clone());
+    let name = bucket(&store).await;
+    put(&store, &name, &key("before"), 1).await;
+    // The limit is the connection's; the store has one that writes.
+    let limit = async |pages: &str| {
+        let mut tx = test.store.engine.begin().await.expect("a transaction");
+        let row = tx.fetch_optional(&format!("PRAGMA max_page_count = {pages}"), Vec::new()).await;
+        assert!(row.expect("a pragma").is_some());
+        tx.commit().await.expect("a commit");
+    };
+    limit("1").await;
+    let mut refused = None;
+    for number in 0..2000_u64 {
+        if let Err(error) =
+            store.commit_version(write(&name, &key(&format!("k{number:0>900}")), number)).await
+        {
+            refused = Some(error);
+            break;
+        }
+    }
+    let Some(Error::Unavailable { reason }) = refused else { panic!("{refused:?}") };
+    assert!(reason.contains("full"), "{reason}");
+    store.get_bucket(&name).await.expect("reads go on");
+    audit(&test.store).await;
+    limit("1000000").await;
+    put(&store, &name, &key("after"), 1).await;
+    audit(&test.store).await;
+}
+
+/// The server dies under load and comes back: what was acknowledged is there, and the same store goes on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn acknowledged_commits_survive_a_crash_of_the_server() {
+    let cluster = Env::real().spawn_blocking(|| Cluster::start(&[])).await.expect("Postgres starts");
+    let cluster = Arc::new(cluster);
+    let opened = MetadataStore::open(Env::real(), config(cluster.url("postgres"))).await.expect("it opens");
+    let store: Arc<dyn Metadata> = Arc::new(opened.clone());
+    let name = bucket(&store).await;
+    for round in 0..2_u64 {
+        let writers = (0..8_u64).map(|writer| {
+            let (store, name) = (store.clone(), name.clone());
+            spawn(async move {
+                let mut acknowledged = Vec::new();
+                for number in 0..100_000_u64 {
+                    let k = key(&format!("{round}-{writer}-{number}"));
+                    match store.commit_version(write(&name, &k, number)).await {
+                        Ok(_) => acknowledged.push(k),
+                        Err(Error::Unavailable { .. } | Error::TimedOut) => break,
+                        Err(error) => panic!("{error}"),
+                    }
+                }
+                acknowledged
+            })
+        });
+        let writers: Vec<_> = writers.collect();
+        Env::real().sleep(Duration::from_millis(400)).await;
+        let crashed = cluster.clone();
+        Env::real().spawn_blocking(move || crashed.crash()).await.expect("it is killed");
+        let mut acknowledged = Vec::new();
+        for writer in writers {
+            acknowledged.extend(writer.await.expect("a writer ends"));
+        }
+        assert!(!acknowledged.is_empty());
+        let down = store.get_bucket(&name).await;
+        assert!(matches!(down, Err(Error::Unavailable { .. })), "{down:?}");
+        let launched = cluster.clone();
+        Env::real().spawn_blocking(move || launched.launch()).await.expect("it starts");
+        for k in &acknowledged {
+            metadata_api::conformance::support::get(&store, &name, k, None)
+                .await
+                .expect("what was acknowledged");
+        }
+        audit(&opened).await;
+    }
+    opened.close().await;
+}
+
+/// The process's tasks end wherever they are: what was acknowledged is in the file, and nothing is half there.
+#[test]
+fn acknowledged_commits_survive_the_end_of_the_process() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let config = config(format!("sqlite:{}", directory.path().join("metadata.db").display()));
+    let acknowledged = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let runtime = || {
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime")
+    };
+
+    let first = runtime();
+    let name = first.block_on(async {
+        let store = MetadataStore::open(Env::real(), config.clone()).await.expect("it opens");
+        let store: Arc<dyn Metadata> = Arc::new(store);
+        let name = bucket(&store).await;
+        for writer in 0..8_u64 {
+            let (store, name, acknowledged) = (store.clone(), name.clone(), acknowledged.clone());
+            spawn(async move {
+                for number in 0.. {
+                    let k = key(&format!("{writer}-{number}"));
+                    if store.commit_version(write(&name, &k, number)).await.is_err() {
+                        break;
+                    }
+                    acknowledged.lock().expect("no panic").push(k);
+                }
+            });
+        }
+        Env::real().sleep(Duration::from_millis(300)).await;
+        name
+    });
+    first.shutdown_background();
+
+    let acknowledged = acknowledged.lock().expect("no panic").clone();
+    assert!(!acknowledged.is_empty());
+    runtime().block_on(async {
+        let reopened = MetadataStore::open(Env::real(), config).await.expect("it opens again");
+        let store: Arc<dyn Metadata> = Arc::new(reopened.clone());
+        for k in &acknowledged {
+            metadata_api::conformance::support::get(&store, &name, k, None)
+                .await
+                .expect("what was acknowledged");
+        }
+        put(&store, &name, &key("after"), 1).await;
+        audit(&reopened).await;
+    });
+}
+
+/// A server whose default is to answer before the flush is not taken at its word.
+#[tokio::test]
+async fn commits_are_flushed_whatever_the_servers_default_is() {
+    let cluster = Env::real().spawn_blocking(|| Cluster::start(&[("synchronous_commit", "off")])).await;
+    let cluster = cluster.expect("Postgres starts");
+    let store = MetadataStore::open(Env::real(), config(cluster.url("postgres"))).await.expect("it opens");
+    let sql = "SELECT current_setting('synchronous_commit')";
+    let mut row = store.engine.fetch_optional(sql, Vec::new()).await.expect("a query").expect("a row");
+    assert_eq!(row.text(), Ok("on".to_owned()));
+    store.close().await;
+}
+
+/// Nothing listens there: nothing happened, and the reason is told.
+#[tokio::test]
+async fn a_database_out_of_reach_is_unavailable() {
+    let opened =
+        MetadataStore::open(Env::real(), config("postgres://nobody@127.0.0.1:1/none".to_owned())).await;
+    assert!(matches!(opened.map(drop), Err(Error::Unavailable { .. })));
+    let opened = MetadataStore::open(Env::real(), config("sqlite:/nonexistent/metadata.db".to_owned())).await;
+    assert!(matches!(opened.map(drop), Err(Error::Unavailable { .. })));
+}

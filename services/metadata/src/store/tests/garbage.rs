@@ -1,0 +1,80 @@
+//! The queue of garbage: its hold, and what is left of it.
+
+use std::{sync::Arc, time::Duration};
+
+use env::Env;
+use metadata_api::{
+    GarbageId, Metadata,
+    conformance::{
+        garbage::expect_freed,
+        support::{Minter, bucket, chunks, delete, key, write_stored},
+    },
+};
+
+use super::{audit::audit, on_both_engines, support::TestStore};
+use crate::{MetadataStore, StoreConfig};
+
+on_both_engines!(
+    nothing_is_handed_out_before_its_hold_has_passed,
+    only_what_was_handed_out_can_be_finished,
+    nothing_is_left_of_what_was_finished,
+);
+
+async fn count(store: &MetadataStore, table: &str) -> i64 {
+    let rows = store.engine.fetch_all(&format!("SELECT COUNT(*) FROM {table}"), Vec::new()).await;
+    rows.expect("a query")[0].i64().expect("a count")
+}
+
+async fn nothing_is_handed_out_before_its_hold_has_passed(test: TestStore) {
+    let config = StoreConfig { garbage_hold: Duration::from_secs(3600), ..test.config.clone() };
+    let held = MetadataStore::open(Env::real(), config).await.expect("it opens");
+    let store: Arc<dyn Metadata> = Arc::new(held.clone());
+    let (name, mut minter) = (bucket(&store).await, Minter::acquire(&store).await);
+    let content = minter.content(&[1]);
+    store.commit_version(write_stored(&name, &key("k"), 1, minter.lease, content)).await.expect("a commit");
+    delete(&store, &name, &key("k"), None).await;
+    assert_eq!(count(&held, "garbage").await, 1);
+    assert_eq!(store.take_garbage(10).await, Ok(Vec::new()));
+    held.close().await;
+}
+
+async fn only_what_was_handed_out_can_be_finished(test: TestStore) {
+    let store: Arc<dyn Metadata> = Arc::new(test.store.clone());
+    let (name, mut minter) = (bucket(&store).await, Minter::acquire(&store).await);
+    let content = minter.content(&[1]);
+    store
+        .commit_version(write_stored(&name, &key("k"), 1, minter.lease, content.clone()))
+        .await
+        .expect("a commit");
+    delete(&store, &name, &key("k"), None).await;
+    let sql = "SELECT g.bucket_id, g.number FROM garbage AS g";
+    let mut row = test.store.engine.fetch_optional(sql, Vec::new()).await.expect("a query").expect("a row");
+    let id = GarbageId {
+        bucket: types::BucketId(row.i64().expect("an id")),
+        number: row.i64().expect("a number"),
+    };
+    store.finish_garbage(&[id]).await.expect("a call that does nothing");
+    expect_freed(&store, minter.lease, &chunks(&content)).await;
+}
+
+/// Also of a bucket that is gone: garbage outlives it.
+async fn nothing_is_left_of_what_was_finished(test: TestStore) {
+    let store: Arc<dyn Metadata> = Arc::new(test.store.clone());
+    let (name, mut minter) = (bucket(&store).await, Minter::acquire(&store).await);
+    let mut written = Vec::new();
+    for number in 0..5 {
+        let content = minter.content(&[7, 8]);
+        written.extend(chunks(&content));
+        store
+            .commit_version(write_stored(&name, &key("k"), number, minter.lease, content))
+            .await
+            .expect("a commit");
+    }
+    delete(&store, &name, &key("k"), None).await;
+    audit(&test.store).await;
+    store.delete_bucket(&name).await.expect("an empty bucket goes");
+    expect_freed(&store, minter.lease, &written).await;
+    for table in ["garbage", "versions", "content_pages", "chunk_refs", "buckets", "bucket_names"] {
+        assert_eq!(count(&test.store, table).await, 0, "{table}");
+    }
+}

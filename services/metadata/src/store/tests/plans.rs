@@ -1,0 +1,177 @@
+//! Every hot statement walks an index: EXPLAIN on both engines, on tables with rows in them.
+
+use std::sync::Arc;
+
+use metadata_api::{
+    Metadata,
+    conformance::support::{bucket, delete, key, put, versioned_bucket},
+};
+use types::{Sequence, VersionId, Versioning};
+
+use super::{
+    on_both_engines,
+    support::{TestStore, spawn},
+};
+use crate::store::{
+    commit::{
+        changes::{PROMOTE, RETIRE, SHARE},
+        load::{LOAD_BODIES, LOAD_BURIED_NULL, LOAD_CURRENT, LOAD_NAMED},
+    },
+    engine::{Rows, Value},
+    garbage::TAKE_DUE,
+    listing::{
+        objects::list_objects_sql,
+        uploads::{list_later_uploads_sql, list_uploads_sql},
+        versions::{list_older_versions_sql, list_versions_sql},
+    },
+    version_row::{BODY, HEAD},
+    versions::find_version_sql,
+};
+
+on_both_engines!(hot_statements_walk_an_index);
+
+/// A statement, its fixed parameters, its list, and what its walk is limited by on the big table.
+struct Hot {
+    name: &'static str,
+    sql: String,
+    values: Vec<Value>,
+    rows: Rows,
+}
+
+fn hot(name: &'static str, sql: impl Into<String>, values: Vec<Value>) -> Hot {
+    Hot { name, sql: sql.into(), values, rows: Rows::default() }
+}
+
+fn hot_rows<const N: usize>(name: &'static str, sql: &str, values: Vec<Value>, row: &[Value; N]) -> Hot {
+    let mut rows = Rows::default();
+    for _ in 0..3 {
+        rows.push(row.clone());
+    }
+    let sql = sql.replace("{head}", HEAD).replace("{body}", BODY);
+    Hot { name, sql, values, rows }
+}
+
+fn hot_statements(bucket: i64, name: &str) -> Vec<Hot> {
+    let numbered = VersionId::Numbered { sequence: Sequence(5), nonce: 0 };
+    let (n, b): (Value, Value) = (name.as_bytes().into(), bucket.into());
+    let k = || Value::from(b"k0100".as_slice());
+    let range = || vec![b.clone(), k(), b"k0200".as_slice().into(), 100_i64.into()];
+    let row = |row: &[Value; 4]| row.clone();
+    vec![
+        hot("get current", find_version_sql(None, true), vec![n.clone(), k()]),
+        hot("get null", find_version_sql(Some(VersionId::Null), true), vec![n.clone(), k()]),
+        hot("get by version", find_version_sql(Some(numbered), true), vec![n, k(), 5_i64.into()]),
+        hot("list page", list_objects_sql(), range()),
+        hot("list prefix jump", list_objects_sql(), vec![b.clone(), k(), vec![0xff].into(), 2_i64.into()]),
+        hot("versions page", list_versions_sql(), range()),
+        hot("older versions", list_older_versions_sql(), vec![b.clone(), k(), 99_i64.into(), 100_i64.into()]),
+        hot("uploads page", list_uploads_sql(), range()),
+        hot(
+            "later uploads",
+            list_later_uploads_sql(),
+            vec![b.clone(), k(), vec![0_u8; 16].into(), 100_i64.into()],
+        ),
+        hot("take garbage", TAKE_DUE, vec![i64::MAX.into(), 10_i64.into()]),
+        hot_rows("load current", LOAD_CURRENT, vec![b.clone()], &[k()]),
+        hot_rows("load buried null", LOAD_BURIED_NULL, vec![b.clone()], &[k()]),
+        hot_rows("load named", LOAD_NAMED, vec![b.clone()], &[k(), 5_i64.into()]),
+        hot_rows("load bodies", LOAD_BODIES, vec![b.clone()], &[k(), 5_i64.into()]),
+        hot_rows(
+            "retire",
+            RETIRE,
+            vec![b.clone()],
+            &row(&[k(), 5_i64.into(), 5_i64.into(), Some(6_i64).into()]),
+        ),
+        hot_rows("promote", PROMOTE, vec![b.clone()], &[k()]),
+        hot_rows("share", SHARE, Vec::new(), &row(&[b, k(), 5_i64.into(), 5_i64.into()])),
+    ]
+}
+
+/// 400 keys of 3 versions each, some of them null versions and delete markers, in one of many buckets.
+async fn fill(store: &Arc<dyn Metadata>) -> (i64, types::BucketName) {
+    for _ in 0..50 {
+        bucket(store).await;
+    }
+    let name = versioned_bucket(store).await;
+    for round in 0..3 {
+        if round == 1 {
+            store.set_versioning(&name, Versioning::Suspended).await.expect("versioning is suspended");
+        }
+        let writers = (0..20_u64).map(|writer| {
+            let (store, name) = (store.clone(), name.clone());
+            spawn(async move {
+                for number in 0..20 {
+                    let k = key(&format!("k{:04}", writer * 20 + number));
+                    if round == 2 && number == 7 {
+                        delete(&store, &name, &k, None).await;
+                    } else {
+                        put(&store, &name, &k, number).await;
+                    }
+                }
+            })
+        });
+        for writer in writers.collect::<Vec<_>>() {
+            writer.await.expect("a writer ends");
+        }
+        if round == 1 {
+            store.set_versioning(&name, Versioning::Enabled).await.expect("versioning is enabled");
+        }
+    }
+    (store.get_bucket(&name).await.expect("the bucket").id.0, name)
+}
+
+async fn hot_statements_walk_an_index(test: TestStore) {
+    let store: Arc<dyn Metadata> = Arc::new(test.store.clone());
+    let (bucket, name) = fill(&store).await;
+    let mut tx = test.store.engine.begin().await.expect("a transaction");
+    tx.execute_script("ANALYZE").await.expect("statistics are gathered");
+    tx.commit().await.expect("a commit");
+    let mut complaints = Vec::new();
+    for statement in hot_statements(bucket, name.as_str()) {
+        let mut tx = test.store.engine.begin().await.expect("a transaction");
+        let sql = format!(
+            "[EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF)|EXPLAIN QUERY PLAN] {}",
+            statement.sql
+        );
+        let rows = if statement.rows.is_empty() {
+            tx.fetch_all(&sql, statement.values).await
+        } else {
+            tx.fetch_rows(&sql, &statement.values, &statement.rows).await
+        };
+        let mut plan = Vec::new();
+        for mut row in rows.unwrap_or_else(|error| panic!("{}: {error}", statement.name)) {
+            if !test.store.engine.is_postgres() {
+                row.skip(3).expect("id, parent and a number that says nothing");
+            }
+            plan.push(row.text().expect("a line of the plan"));
+        }
+        tx.roll_back().await;
+        let bad = if test.store.engine.is_postgres() { bad_in_postgres(&plan) } else { bad_in_sqlite(&plan) };
+        if let Some(bad) = bad {
+            complaints.push(format!("{}: {bad}\n{}", statement.name, plan.join("\n")));
+        }
+    }
+    assert!(complaints.is_empty(), "{}", complaints.join("\n\n"));
+}
+
+/// A table scan, a sort of more than was asked for, or an index walked for rows that are then thrown away.
+fn bad_in_postgres(plan: &[String]) -> Option<String> {
+    plan.iter().find_map(|line| {
+        let removed = line
+            .trim()
+            .strip_prefix("Rows Removed by ")
+            .and_then(|rest| rest.rsplit(' ').next()?.parse().ok());
+        let scans = line.contains("Seq Scan") || line.contains("Sort") || line.contains("Bitmap");
+        (scans || removed.is_some_and(|rows: u64| rows > 4)).then(|| line.clone())
+    })
+}
+
+/// A scan of a table; a search by the bucket alone; a sort.
+fn bad_in_sqlite(plan: &[String]) -> Option<String> {
+    let is_list = |line: &str| line.contains("VALUES CLAUSE") || line == "SCAN r";
+    plan.iter().find_map(|line| {
+        let scans = line.starts_with("SCAN") && !is_list(line) && !line.contains("garbage_by_due");
+        let broad = line.contains("(bucket_id=?)") && !line.contains("SEARCH b ");
+        (scans || broad || line.contains("TEMP B-TREE")).then(|| line.clone())
+    })
+}
