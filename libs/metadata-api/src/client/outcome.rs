@@ -17,6 +17,9 @@ pub(super) enum SendError {
     /// The peer has not acted on the request and will not.
     #[error("the request was not begun")]
     NotBegun(#[source] hyper::Error),
+    /// The connection was given for one request and has had it.
+    #[error("the connection was for one request")]
+    Spent,
     /// The peer may have acted on it.
     #[error("the connection was lost")]
     Lost(#[source] hyper::Error),
@@ -90,8 +93,10 @@ impl Failed {
             _ => {}
         }
         let source = status.source().and_then(|source| source.downcast_ref::<SendError>());
-        if let Some(SendError::NotBegun(error)) = source {
-            return Self::not_begun(format!("the request was not begun: {error}"));
+        match source {
+            Some(SendError::NotBegun(error)) => return Self::not_begun(format!("not begun: {error}")),
+            Some(SendError::Spent) => return Self::not_begun("not begun"),
+            Some(SendError::Lost(_)) | None => {}
         }
         let lost = Error::Unavailable { reason: format!("no answer: {}", status.message()) };
         Self {

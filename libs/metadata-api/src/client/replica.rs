@@ -8,7 +8,7 @@ use std::{
 use env::{Env, Instant};
 use futures_util::{
     FutureExt,
-    future::{BoxFuture, Shared},
+    future::{BoxFuture, Shared, ready},
 };
 use http::{Request, Response, Uri};
 use hyper::{
@@ -28,13 +28,15 @@ pub(super) struct Replica {
     address: String,
     origin: Uri,
     timing: Timing,
-    state: Mutex<State>,
+    state: Arc<Mutex<State>>,
 }
 
 #[derive(Debug, Default)]
 struct State {
     /// The connection, made or being made; all that want one wait for the same.
     connecting: Option<Connecting>,
+    /// How many connections were begun: the number of the one above.
+    begun: u64,
     /// Until when the replica is passed over.
     avoided_until: Option<Instant>,
 }
@@ -44,15 +46,23 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// A connection or why there is none.
 type Connecting = Shared<BoxFuture<'static, Result<Connection, Arc<str>>>>;
 
-/// A connection on which requests can be sent. Cheap to clone.
+/// A connection on which one request can be sent. Cheap to clone before that.
 #[derive(Debug, Clone)]
 pub(super) struct Connection {
-    sender: SendRequest<Body>,
+    /// Gone once the request is on its way. A request that is handed over just when the connection ends can be left
+    /// in the queue between them, which gives it back when nobody can add to the queue any more.
+    sender: Option<SendRequest<Body>>,
+}
+
+impl Connection {
+    fn is_closed(&self) -> bool {
+        self.sender.as_ref().is_none_or(SendRequest::is_closed)
+    }
 }
 
 impl Replica {
     pub(super) fn new(env: Env, origin: Uri, address: String, timing: Timing) -> Self {
-        Self { env, address, origin, timing, state: Mutex::default() }
+        Self { env, address, origin, timing, state: Arc::default() }
     }
 
     /// What requests name as their destination.
@@ -86,14 +96,16 @@ impl Replica {
         if let Some(connecting) = &state.connecting {
             let usable = match connecting.peek() {
                 None => true,
-                Some(Ok(connection)) => !connection.sender.is_closed(),
+                Some(Ok(connection)) => !connection.is_closed(),
                 Some(Err(_)) => false,
             };
             if usable {
                 return connecting.clone();
             }
         }
-        let task = self.env.spawn(open(self.env.clone(), self.address.clone(), self.timing));
+        state.begun += 1;
+        let end = End { state: Arc::clone(&self.state), number: state.begun };
+        let task = self.env.spawn(open(self.env.clone(), self.address.clone(), self.timing, end));
         let connecting = task.map(|end| end.unwrap_or_else(|| Err("connecting was aborted".into())));
         let connecting = connecting.boxed().shared();
         state.connecting = Some(connecting.clone());
@@ -101,21 +113,41 @@ impl Replica {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // No code panics while it holds the lock; the state would be whole if it did.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
+    }
+}
+
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    // No code panics while it holds the lock; the state would be whole if it did.
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Makes the replica let go of a connection that has ended.
+struct End {
+    state: Arc<Mutex<State>>,
+    number: u64,
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        let mut state = lock(&self.state);
+        let ended = if state.begun == self.number { state.connecting.take() } else { None };
+        // What is dropped wakes others, who may want the lock.
+        drop(state);
+        drop(ended);
     }
 }
 
 /// Opens a connection within the time allowed and keeps it going in the background until it ends.
-async fn open(env: Env, address: String, timing: Timing) -> Result<Connection, Arc<str>> {
-    match env.timeout(timing.connect, greeted(&env, &address, timing)).await {
+async fn open(env: Env, address: String, timing: Timing, end: End) -> Result<Connection, Arc<str>> {
+    match env.timeout(timing.connect, greeted(&env, &address, timing, end)).await {
         Ok(Ok(connection)) => Ok(connection),
         Ok(Err(error)) => Err(error.to_string().into()),
         Err(_) => Err("no connection within the time allowed".into()),
     }
 }
 
-async fn greeted(env: &Env, address: &str, timing: Timing) -> Result<Connection, BoxError> {
+async fn greeted(env: &Env, address: &str, timing: Timing, end: End) -> Result<Connection, BoxError> {
     let (stream, greeting) = Greeted::new(env.connect(address).await?);
     let (sender, connection) = Builder::new(Executor(env.clone()))
         .timer(timer())
@@ -129,12 +161,13 @@ async fn greeted(env: &Env, address: &str, timing: Timing) -> Result<Connection,
         .await?;
     let address = address.to_owned();
     drop(env.spawn(async move {
+        let _end = end;
         if let Err(error) = connection.await {
             tracing::debug!(%address, %error, "connection to the metadata service ended");
         }
     }));
     greeting.await.map_err(|_| "the connection was closed before it was used")?;
-    Ok(Connection { sender })
+    Ok(Connection { sender: Some(sender) })
 }
 
 impl Service<Request<Body>> for Connection {
@@ -148,6 +181,9 @@ impl Service<Request<Body>> for Connection {
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        self.sender.try_send_request(request).map(|answer| answer.map_err(SendError::from)).boxed()
+        let Some(mut sender) = self.sender.take() else {
+            return ready(Err(SendError::Spent)).boxed();
+        };
+        sender.try_send_request(request).map(|answer| answer.map_err(SendError::from)).boxed()
     }
 }
