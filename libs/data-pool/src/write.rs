@@ -58,6 +58,28 @@ impl Pool {
         length: u64,
         body: impl Stream<Item = Result<Bytes, E>>,
     ) -> Result<Stored, WriteError<E>> {
+        self.write_with(class, owner, length, body, Some(INLINE_LIMIT_MAX)).await
+    }
+
+    /// As [`Pool::write`], but never inline: for the parts of an upload, which become one object by their chunks.
+    pub async fn write_part<E>(
+        &self,
+        class: &StorageClassName,
+        owner: Bytes,
+        length: u64,
+        body: impl Stream<Item = Result<Bytes, E>>,
+    ) -> Result<Stored, WriteError<E>> {
+        self.write_with(class, owner, length, body, None).await
+    }
+
+    async fn write_with<E>(
+        &self,
+        class: &StorageClassName,
+        owner: Bytes,
+        length: u64,
+        body: impl Stream<Item = Result<Bytes, E>>,
+        inline_limit_max: Option<u64>,
+    ) -> Result<Stored, WriteError<E>> {
         if owner.len() > OWNER_LENGTH_MAX {
             return Err(WriteError::OwnerTooLong { length: owner.len(), maximum: OWNER_LENGTH_MAX });
         }
@@ -67,7 +89,7 @@ impl Pool {
         };
         let body = pin!(body);
         let mut input = Input::new(body, length);
-        if length <= definition.inline_limit_bytes.min(INLINE_LIMIT_MAX) {
+        if inline_limit_max.is_some_and(|maximum| length <= definition.inline_limit_bytes.min(maximum)) {
             let bytes = input.take(usize::try_from(length).unwrap_or(usize::MAX)).await?;
             input.end().await?;
             let content = Content::Inline(bytes);

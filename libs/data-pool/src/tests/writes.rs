@@ -279,3 +279,19 @@ async fn writes_and_reads_may_move_between_threads() {
     is_send(&cluster.write(&original));
     is_send(&cluster.pool.delete(&[]));
 }
+
+/// Parts are joined by their chunks, so not even the smallest may be inline.
+#[tokio::test(start_paused = true)]
+async fn parts_are_never_inline() {
+    let cluster = Cluster::new(6, "4+2", 1).await;
+    for length in [0, 1, 100] {
+        let content = bytes(length);
+        let body = stream::iter([Ok::<_, BodyError>(content.clone())]);
+        let owner = Bytes::from_static(b"owner");
+        let stored =
+            cluster.pool.write_part(&StorageClassName::standard(), owner, length, body).await.unwrap();
+        let Content::Stored(manifest) = &stored.content else { panic!("not inline") };
+        assert_eq!(manifest.length(), length);
+        assert_eq!(cluster.read(&stored.content, 0, length).await.unwrap(), content);
+    }
+}

@@ -69,7 +69,7 @@ pub(super) async fn upload_part(
     let owner = owner_tag(&bucket, &key);
     let stored = gateway
         .pool
-        .write(&upload.storage_class, owner, length, body.stream())
+        .write_part(&upload.storage_class, owner, length, body.stream())
         .await
         .map_err(error::from_write)?;
     let proved = body.proved()?;

@@ -59,7 +59,7 @@ pub(super) async fn upload_part_copy(
     let (bucket, key) = (request.bucket()?.clone(), request.key()?.clone());
     let owner = owner_tag(&bucket, &key);
     let body = hashed(gateway, &version.content, bytes, hasher.clone());
-    let stored = gateway.pool.write(&upload.storage_class, owner, bytes.length(), body).await;
+    let stored = gateway.pool.write_part(&upload.storage_class, owner, bytes.length(), body).await;
     let Stored { content, lease, missing, .. } = stored.map_err(failure)?;
     let digests = hasher.lock().unwrap_or_else(PoisonError::into_inner).clone().finish();
     let (Some(etag), Some(checksum)) = (digests.etag(), digests.checksum(algorithm)) else {
