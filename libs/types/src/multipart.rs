@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use crate::hexadecimal;
+use crate::{Timestamp, hexadecimal};
 
 /// Highest part number. Source: Amazon S3 User Guide, "Amazon S3 multipart upload limits".
 pub const PART_NUMBER_MAX: u16 = 10_000;
@@ -34,9 +34,22 @@ impl fmt::Display for PartNumber {
     }
 }
 
-/// A multipart upload's id: 128 random bits, written as 32 hexadecimal digits.
+/// A multipart upload's id, written as 32 hexadecimal digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UploadId(pub [u8; 16]);
+
+impl UploadId {
+    /// A new upload's id: 48 bits of the milliseconds since 1970 at which it was opened, then random bits.
+    ///
+    /// A listing shows a key's uploads in the order in which they were opened (API Reference, "ListMultipartUploads"),
+    /// which is so the order of their ids.
+    pub fn new(opened: Timestamp, random: [u8; 10]) -> Self {
+        let mut bytes = [0; 16];
+        bytes[..6].copy_from_slice(&opened.0.to_be_bytes()[2..]);
+        bytes[6..].copy_from_slice(&random);
+        Self(bytes)
+    }
+}
 
 /// The text is not an upload id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -57,5 +70,19 @@ impl FromStr for UploadId {
 impl fmt::Display for UploadId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         hexadecimal::write(&self.0, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::UploadId;
+    use crate::Timestamp;
+
+    #[test]
+    fn upload_ids_sort_by_age() {
+        let times = [0, 1, 255, 256, 1_795_000_000_000, 1_795_000_000_001, (1 << 48) - 1];
+        let ids = times.map(|time| UploadId::new(Timestamp(time), [0xff; 10]));
+        assert!(ids.is_sorted_by(|a, b| a < b && a.to_string() < b.to_string()));
+        assert_ne!(UploadId::new(Timestamp(1), [0; 10]), UploadId::new(Timestamp(1), [1; 10]));
     }
 }

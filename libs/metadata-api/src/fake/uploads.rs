@@ -40,7 +40,7 @@ impl State {
 
     pub(super) fn create_upload(&mut self, request: CreateUpload) -> Result<Upload, Error> {
         let upload = Upload {
-            id: UploadId(self.env.random_bytes()),
+            id: UploadId::new(self.now(), self.env.random_bytes()),
             key: request.key.clone(),
             initiated: self.now(),
             attributes: request.attributes,
