@@ -65,11 +65,10 @@ class Writer(threading.Thread):
                 history = self.histories.setdefault(operation.key, History(operation.key))
                 while not self.attempt(operation, history):
                     self.look(history)
-        except BaseException as error:
+        except Exception as error:
             with self.progress.changed:
-                self.progress.broken = error
+                self.progress.broken = f"{type(error).__name__}: {error}"
                 self.progress.changed.notify_all()
-            raise
 
     def look(self, history):
         """Reads a key whose last operation was not answered, as soon as the server is back: it happened whole or not at all."""
@@ -78,7 +77,7 @@ class Writer(threading.Thread):
             try:
                 found = read(self.s3, history.key)
             except botocore.exceptions.ClientError as error:
-                if error.response["ResponseMetadata"]["HTTPStatusCode"] < 500:
+                if error.response["ResponseMetadata"]["HTTPStatusCode"] != 503:
                     raise
             except (botocore.exceptions.BotoCoreError, OSError):
                 pass
@@ -100,12 +99,12 @@ class Writer(threading.Thread):
         try:
             self.send(operation, body)
         except botocore.exceptions.ClientError as error:
-            # While it starts or stops a server may refuse; anything but a 5xx is a fault of this test or of the server.
+            # While it starts a server may ask to be tried again; any other refusal is a fault of it or of this test.
             status = error.response["ResponseMetadata"]["HTTPStatusCode"]
             code = error.response["Error"]["Code"]
             with self.progress.changed:
                 self.progress.refused[f"{status} {code}"] += 1
-            if status < 500:
+            if status != 503:
                 raise
             return False
         except (botocore.exceptions.BotoCoreError, OSError):
