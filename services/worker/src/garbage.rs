@@ -3,7 +3,7 @@
 //! The metadata service proves that an item's chunks are unreferenced when it gives the item out; an item that was not
 //! finished is given out again, so dying at any point here loses nothing and leaks nothing.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use data_pool::Pool;
 use env::Env;
@@ -52,9 +52,8 @@ async fn collect(metadata: &dyn Metadata, pool: &Pool) -> Result<bool, metadata_
 /// Deletes the items' shards and answers the items of which none is left.
 async fn free(pool: &Pool, items: Vec<GarbageItem>) -> Vec<GarbageId> {
     let extents: Vec<_> = items.iter().flat_map(|item| item.extents.iter().copied()).collect();
-    let unreached = pool.delete(&extents).await;
-    let kept = |item: &GarbageItem| {
-        item.extents.iter().any(|extent| unreached.iter().any(|left| left.shard.chunk == extent.chunk))
-    };
+    // A set, because one item may be a thousand chunks and more, of which each may have a shard on a disk that is away.
+    let left: HashSet<_> = pool.delete(&extents).await.into_iter().map(|shard| shard.shard.chunk).collect();
+    let kept = |item: &GarbageItem| item.extents.iter().any(|extent| left.contains(&extent.chunk));
     items.iter().filter(|item| !kept(item)).map(|item| item.id).collect()
 }
