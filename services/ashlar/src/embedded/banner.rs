@@ -1,5 +1,7 @@
 //! What a person who starts the server is told.
 
+use std::io::Write;
+
 use super::Embedded;
 
 /// Prints how to reach the server and how data is kept, on standard output.
@@ -30,5 +32,6 @@ pub(crate) fn print(embedded: &Embedded) {
         embedded.region(),
         root.user,
     );
-    println!("{text}");
+    // A server goes on when nobody reads what it prints.
+    let _ = writeln!(std::io::stdout(), "{text}");
 }
