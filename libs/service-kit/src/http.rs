@@ -98,6 +98,7 @@ impl HttpServer {
                 builder
                     .timer(TokioTimer::new())
                     .header_read_timeout(limits.head_timeout)
+                    .max_header_size(limits.head_bytes_max)
                     .max_buf_size(limits.head_bytes_max.max(256 << 10))
                     .max_headers(limits.headers_max);
                 let Some(connection) = secure(&env, connection, tls, limits.head_timeout).await else {
