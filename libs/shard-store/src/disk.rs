@@ -1,7 +1,8 @@
 //! A medium that is a directory of a file system: append-only segments, an index in memory, one sync for many shards.
 //!
 //! `docs/shard-store-format.md` specifies the bytes. The parts: `format` the bytes of records, `segment` the files,
-//! `active` the end that grows, `writer` the one thread that commits, `stream` puts too large to gather, `index` where
+//! `active` the end that grows, `writer` the one thread that commits, `group` what it
+//! commits together, `read` the way back, `stream` puts too large to gather, `index` where
 //! everything is, `scan` and `recovery` what happens at a start, `identity` whose disk it is.
 //!
 //! Invariant: a shard is visible only after its record is stable; it is out of view only after its tombstone is.
@@ -10,8 +11,11 @@
 
 mod active;
 mod format;
+mod group;
 mod identity;
 mod index;
+mod options;
+mod read;
 mod recovery;
 mod request;
 mod scan;
@@ -21,7 +25,6 @@ mod writer;
 
 use std::{
     io,
-    path::PathBuf,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -29,7 +32,6 @@ use std::{
 };
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use chunk_api::{
     Cell, CellRange, CheckedCells, DiskStatus, Error, ShardBody, ShardHeader, ShardSummary, validate_limit,
     validate_names,
@@ -41,16 +43,16 @@ use types::{DiskId, ShardId};
 
 use self::{
     active::NoRoom,
-    format::{HEADER_LENGTH, cell_offset, cell_span, open_sealed, sealed_length, take_cell},
-    index::{Index, Place},
+    index::Index,
     request::{Request, SmallPut, TakenName},
-    segment::{Kind, SegmentFiles, SegmentName},
+    segment::{Kind, SegmentFiles},
     writer::Writer,
 };
 use crate::ShardStore;
 
 pub use format::FORMAT_VERSION;
 pub use identity::ClusterId;
+pub use options::{DiskOptions, OpenError, Reserve};
 
 /// Most data bytes of a shard that is gathered and written with others; larger ones are streamed.
 const SMALL_LENGTH_MAX: u64 = 256 << 10;
@@ -69,111 +71,6 @@ const READS_MAX: usize = 64;
 
 /// Free bytes below which a disk says that it is not writable.
 const WRITABLE_BYTES_MIN: u64 = 1 << 20;
-
-/// How much of a file system shards leave free, for tombstones and for whoever else writes there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Reserve {
-    /// At least this many bytes.
-    pub bytes: u64,
-    /// And at least this share of the file system.
-    pub percent: u8,
-}
-
-impl Default for Reserve {
-    /// 64 MiB and 2 %.
-    fn default() -> Self {
-        Self { bytes: 64 << 20, percent: 2 }
-    }
-}
-
-/// How to open a disk.
-#[derive(Debug, Clone)]
-pub struct DiskOptions {
-    /// The disk's directory. Made a new disk when it is missing or empty.
-    pub directory: PathBuf,
-    /// What the operator calls this kind of medium.
-    pub medium: String,
-    /// The cluster that the disk must belong to; not checked when it is not known. A disk without one is given it.
-    pub cluster: Option<ClusterId>,
-    /// Identity for a new disk; random when it is not given.
-    pub new_disk: Option<DiskId>,
-    /// Length at which a segment is full.
-    pub segment_bytes: u64,
-    /// What is left free.
-    pub reserve: Reserve,
-}
-
-impl DiskOptions {
-    /// The defaults for a directory: segments of 256 MiB, medium `disk`.
-    pub fn new(directory: impl Into<PathBuf>) -> Self {
-        Self {
-            directory: directory.into(),
-            medium: "disk".to_owned(),
-            cluster: None,
-            new_disk: None,
-            segment_bytes: 256 << 20,
-            reserve: Reserve::default(),
-        }
-    }
-}
-
-/// A disk cannot be opened. Nothing on it was changed, unless the error is `Io`.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// Written by a newer release.
-    #[error("{directory} has disk format {version}; this release reads up to {FORMAT_VERSION}")]
-    Newer {
-        /// The disk's directory.
-        directory: PathBuf,
-        /// Its format version.
-        version: u16,
-    },
-    /// Another process has it open.
-    #[error("{directory} is in use by another process")]
-    Locked {
-        /// The disk's directory.
-        directory: PathBuf,
-    },
-    /// A disk of another cluster.
-    #[error("{directory} belongs to cluster {cluster}")]
-    OtherCluster {
-        /// The disk's directory.
-        directory: PathBuf,
-        /// The cluster it belongs to.
-        cluster: ClusterId,
-    },
-    /// Neither a disk nor empty.
-    #[error("{directory} is not a disk and not empty: it holds {file}")]
-    NotADisk {
-        /// The directory.
-        directory: PathBuf,
-        /// A file that stands in the way.
-        file: PathBuf,
-    },
-    /// Another folder holds the same disk: one is a copy of the other.
-    #[error("{directory} holds disk {disk}, which another folder holds too")]
-    Repeated {
-        /// The disk's directory.
-        directory: PathBuf,
-        /// The disk.
-        disk: DiskId,
-    },
-    /// `disk.json` cannot be understood.
-    #[error("disk.json in {directory} is damaged")]
-    MalformedIdentity {
-        /// The disk's directory.
-        directory: PathBuf,
-    },
-    /// The operating system refused.
-    #[error("{directory} cannot be opened")]
-    Io {
-        /// The disk's directory.
-        directory: PathBuf,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
-}
 
 /// What the store, its writer and the puts under way share.
 struct Shared {
@@ -430,57 +327,6 @@ impl ShardStore for DiskStore {
             drop(streams);
         }
         self.shared.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
-    }
-}
-
-impl Shared {
-    fn read_cells(
-        &self,
-        shard: ShardId,
-        place: Place,
-        segment: SegmentName,
-        cells: CellRange,
-    ) -> Result<Vec<Cell>, Error> {
-        let header = place.header(shard);
-        let numbers = cells.first..cells.first + u64::from(cells.count);
-        let length = numbers.clone().map(|number| cell_span(header.cell_length(number))).sum();
-        let start = place.position() + cell_offset(place.owner_length(), cells.first);
-        let corrupt = |cell| Error::ShardCorrupt { shard, cell };
-        let mut bytes = self.read_bytes(segment, start, length).map_err(|error| {
-            if self.index().find(shard).is_err() {
-                return Error::ShardNotFound { shard };
-            }
-            warn!(%shard, disk = %self.disk, %error, "shard cannot be read");
-            corrupt(cells.first)
-        })?;
-        let mut read = Vec::with_capacity(cells.count as usize);
-        for number in numbers {
-            let cell = take_cell(&mut bytes, header.cell_length(number)).ok_or(corrupt(number))?;
-            cell.verify(shard, number)
-                .inspect_err(|_| warn!(%shard, number, disk = %self.disk, "cell is corrupt"))?;
-            read.push(cell);
-        }
-        Ok(read)
-    }
-
-    /// A shard's header with its owner, which is left empty when it cannot be read any more.
-    fn read_header(&self, shard: ShardId, place: Place, segment: SegmentName) -> ShardHeader {
-        let mut header = place.header(shard);
-        if place.owner_length() > 0 {
-            let start = place.position() + HEADER_LENGTH as u64;
-            let sealed = self.read_bytes(segment, start, sealed_length(place.owner_length()));
-            match sealed.as_ref().ok().and_then(|bytes| open_sealed(bytes)) {
-                Some(owner) => header.owner = Bytes::copy_from_slice(owner),
-                None => warn!(%shard, disk = %self.disk, "owner of a shard cannot be read"),
-            }
-        }
-        header
-    }
-
-    fn read_bytes(&self, segment: SegmentName, start: u64, length: usize) -> io::Result<Bytes> {
-        let mut bytes = vec![0; length];
-        self.files.open(segment)?.read_exact_at(&mut bytes, start)?;
-        Ok(bytes.into())
     }
 }
 

@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, io, sync::Arc};
 
 use chunk_api::Error;
 use env::File;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tracing::{error, warn};
 use types::ShardId;
 
@@ -17,17 +17,12 @@ use super::{
         Chain, GROUP_ALIGNMENT, Group, NAME_LENGTH, NAMES_PER_RECORD_MAX, RecordHeader, encode_name,
         push_cell, push_sealed,
     },
+    group::{Batch, Progress, Run, Written},
     index::Place,
     recovery::Recovered,
     request::{Reply, Request, Room, SmallPut, StreamedPut},
     segment::Kind,
 };
-
-/// Most requests in one group.
-const GROUP_REQUESTS_MAX: usize = 1024;
-
-/// Most bytes of small shards in one group, and so in one write.
-const GROUP_BYTES_MAX: u64 = 8 << 20;
 
 /// Bytes by which a segment of shards is reserved ahead.
 const SHARDS_STEP: u64 = 16 << 20;
@@ -43,73 +38,6 @@ pub(super) struct Writer {
     next_segment: u32,
     shards: Appender,
     tombstones: Appender,
-}
-
-/// Requests that are worked off together.
-#[derive(Default)]
-struct Batch {
-    requests: usize,
-    bytes: u64,
-    reserves: Vec<(u64, tokio::sync::OwnedSemaphorePermit, Reply<Arc<Room>>)>,
-    deletes: Vec<(Vec<ShardId>, Reply<()>)>,
-    puts: Vec<SmallPut>,
-    commits: Vec<StreamedPut>,
-    closes: Vec<oneshot::Sender<()>>,
-}
-
-impl Batch {
-    fn push(&mut self, request: Request) {
-        self.requests += 1;
-        match request {
-            Request::Put(put) => {
-                self.bytes += RecordHeader::from(&put.header).layout().length;
-                self.puts.push(put);
-            }
-            Request::Reserve { length, permit, reply } => self.reserves.push((length, permit, reply)),
-            Request::Commit(commit) => self.commits.push(commit),
-            Request::Delete { shards, reply } => self.deletes.push((shards, reply)),
-            Request::Close { reply } => self.closes.push(reply),
-        }
-    }
-
-    fn has_room(&self) -> bool {
-        self.requests < GROUP_REQUESTS_MAX && self.bytes < GROUP_BYTES_MAX && self.closes.is_empty()
-    }
-}
-
-/// A record of the group being written.
-struct Written {
-    shard: ShardId,
-    place: Place,
-    reply: Reply<()>,
-    /// Held until the shard is published.
-    _name: super::request::TakenName,
-    /// Of a streamed put: keeps its segment.
-    _room: Option<Arc<Room>>,
-}
-
-/// Records of the group that lie one behind the other in one segment.
-struct Run {
-    active: Active,
-    start: u64,
-    bytes: Vec<u8>,
-    written: Vec<Written>,
-}
-
-/// What a group has done so far.
-#[derive(Default)]
-struct Progress {
-    written: Vec<Written>,
-    /// Files to sync, by segment number.
-    dirty: Vec<(u32, Arc<dyn File>)>,
-}
-
-impl Progress {
-    fn touch(&mut self, segment: u32, file: &Arc<dyn File>) {
-        if self.dirty.iter().all(|(number, _)| *number != segment) {
-            self.dirty.push((segment, file.clone()));
-        }
-    }
 }
 
 impl Writer {
@@ -167,11 +95,7 @@ impl Writer {
         self.remove_empty_segments();
     }
 
-    fn reserve(
-        &mut self,
-        length: u64,
-        permit: tokio::sync::OwnedSemaphorePermit,
-    ) -> Result<Arc<Room>, Error> {
+    fn reserve(&mut self, length: u64, permit: OwnedSemaphorePermit) -> Result<Arc<Room>, Error> {
         self.shared.check_failure()?;
         self.shards.align();
         let length = length.next_multiple_of(GROUP_ALIGNMENT);

@@ -1,0 +1,87 @@
+//! What one group of the writer gathers, and what it has written.
+
+use std::sync::Arc;
+
+use env::File;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use types::ShardId;
+
+use super::{
+    active::Active,
+    format::RecordHeader,
+    index::Place,
+    request::{Reply, Request, Room, SmallPut, StreamedPut, TakenName},
+};
+
+/// Most requests in one group.
+const GROUP_REQUESTS_MAX: usize = 1024;
+
+/// Most bytes of small shards in one group, and so in one write.
+const GROUP_BYTES_MAX: u64 = 8 << 20;
+
+/// Requests that are worked off together.
+#[derive(Default)]
+pub(super) struct Batch {
+    pub(super) requests: usize,
+    pub(super) bytes: u64,
+    pub(super) reserves: Vec<(u64, OwnedSemaphorePermit, Reply<Arc<Room>>)>,
+    pub(super) deletes: Vec<(Vec<ShardId>, Reply<()>)>,
+    pub(super) puts: Vec<SmallPut>,
+    pub(super) commits: Vec<StreamedPut>,
+    pub(super) closes: Vec<oneshot::Sender<()>>,
+}
+
+impl Batch {
+    pub(super) fn push(&mut self, request: Request) {
+        self.requests += 1;
+        match request {
+            Request::Put(put) => {
+                self.bytes += RecordHeader::from(&put.header).layout().length;
+                self.puts.push(put);
+            }
+            Request::Reserve { length, permit, reply } => self.reserves.push((length, permit, reply)),
+            Request::Commit(commit) => self.commits.push(commit),
+            Request::Delete { shards, reply } => self.deletes.push((shards, reply)),
+            Request::Close { reply } => self.closes.push(reply),
+        }
+    }
+
+    pub(super) fn has_room(&self) -> bool {
+        self.requests < GROUP_REQUESTS_MAX && self.bytes < GROUP_BYTES_MAX && self.closes.is_empty()
+    }
+}
+
+/// A record of the group being written.
+pub(super) struct Written {
+    pub(super) shard: ShardId,
+    pub(super) place: Place,
+    pub(super) reply: Reply<()>,
+    /// Held until the shard is published.
+    pub(super) _name: TakenName,
+    /// Of a streamed put: keeps its segment.
+    pub(super) _room: Option<Arc<Room>>,
+}
+
+/// Records of the group that lie one behind the other in one segment.
+pub(super) struct Run {
+    pub(super) active: Active,
+    pub(super) start: u64,
+    pub(super) bytes: Vec<u8>,
+    pub(super) written: Vec<Written>,
+}
+
+/// What a group has done so far.
+#[derive(Default)]
+pub(super) struct Progress {
+    pub(super) written: Vec<Written>,
+    /// Files to sync, by segment number.
+    pub(super) dirty: Vec<(u32, Arc<dyn File>)>,
+}
+
+impl Progress {
+    pub(super) fn touch(&mut self, segment: u32, file: &Arc<dyn File>) {
+        if self.dirty.iter().all(|(number, _)| *number != segment) {
+            self.dirty.push((segment, file.clone()));
+        }
+    }
+}

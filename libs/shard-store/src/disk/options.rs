@@ -1,0 +1,112 @@
+//! How to open a disk, and why it cannot be opened.
+
+use std::{io, path::PathBuf};
+
+use types::DiskId;
+
+use super::{format::FORMAT_VERSION, identity::ClusterId};
+
+/// How much of a file system shards leave free, for tombstones and for whoever else writes there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reserve {
+    /// At least this many bytes.
+    pub bytes: u64,
+    /// And at least this share of the file system.
+    pub percent: u8,
+}
+
+impl Default for Reserve {
+    /// 64 MiB and 2 %.
+    fn default() -> Self {
+        Self { bytes: 64 << 20, percent: 2 }
+    }
+}
+
+/// How to open a disk.
+#[derive(Debug, Clone)]
+pub struct DiskOptions {
+    /// The disk's directory. Made a new disk when it is missing or empty.
+    pub directory: PathBuf,
+    /// What the operator calls this kind of medium.
+    pub medium: String,
+    /// The cluster that the disk must belong to; not checked when it is not known. A disk without one is given it.
+    pub cluster: Option<ClusterId>,
+    /// Identity for a new disk; random when it is not given.
+    pub new_disk: Option<DiskId>,
+    /// Length at which a segment is full.
+    pub segment_bytes: u64,
+    /// What is left free.
+    pub reserve: Reserve,
+}
+
+impl DiskOptions {
+    /// The defaults for a directory: segments of 256 MiB, medium `disk`.
+    pub fn new(directory: impl Into<PathBuf>) -> Self {
+        Self {
+            directory: directory.into(),
+            medium: "disk".to_owned(),
+            cluster: None,
+            new_disk: None,
+            segment_bytes: 256 << 20,
+            reserve: Reserve::default(),
+        }
+    }
+}
+
+/// A disk cannot be opened. Nothing on it was changed, unless the error is `Io`.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Written by a newer release.
+    #[error("{directory} has disk format {version}; this release reads up to {FORMAT_VERSION}")]
+    Newer {
+        /// The disk's directory.
+        directory: PathBuf,
+        /// Its format version.
+        version: u16,
+    },
+    /// Another process has it open.
+    #[error("{directory} is in use by another process")]
+    Locked {
+        /// The disk's directory.
+        directory: PathBuf,
+    },
+    /// A disk of another cluster.
+    #[error("{directory} belongs to cluster {cluster}")]
+    OtherCluster {
+        /// The disk's directory.
+        directory: PathBuf,
+        /// The cluster it belongs to.
+        cluster: ClusterId,
+    },
+    /// Neither a disk nor empty.
+    #[error("{directory} is not a disk and not empty: it holds {file}")]
+    NotADisk {
+        /// The directory.
+        directory: PathBuf,
+        /// A file that stands in the way.
+        file: PathBuf,
+    },
+    /// Another folder holds the same disk: one is a copy of the other.
+    #[error("{directory} holds disk {disk}, which another folder holds too")]
+    Repeated {
+        /// The disk's directory.
+        directory: PathBuf,
+        /// The disk.
+        disk: DiskId,
+    },
+    /// `disk.json` cannot be understood.
+    #[error("disk.json in {directory} is damaged")]
+    MalformedIdentity {
+        /// The disk's directory.
+        directory: PathBuf,
+    },
+    /// The operating system refused.
+    #[error("{directory} cannot be opened")]
+    Io {
+        /// The disk's directory.
+        directory: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+}
