@@ -26,6 +26,9 @@ const FORMAT: u32 = 1;
 const IDENTITY: &str = "ashlar.json";
 const IDENTITY_LENGTH_MAX: usize = 64 << 10;
 
+/// A disk within a folder.
+const SHARDS: &str = "shards";
+
 /// An opened installation; nobody else has it open.
 #[derive(Debug)]
 pub(crate) struct Installation {
@@ -77,6 +80,14 @@ pub enum InstallationError {
         /// The other.
         second: PathBuf,
     },
+    /// The folder with the database is not among them.
+    #[error(
+        "{path} holds data, but no folder given holds its database; give the folder that was first at the first start too"
+    )]
+    HomeMissing {
+        /// The folder with data.
+        path: PathBuf,
+    },
     /// The same folder is given twice.
     #[error("{path} is given twice")]
     Repeated {
@@ -127,7 +138,7 @@ impl Installation {
 
     /// The folders of the disks.
     pub(crate) fn disks(&self) -> Vec<PathBuf> {
-        self.folders.iter().map(|folder| folder.join("shards")).collect()
+        self.folders.iter().map(|folder| folder.join(SHARDS)).collect()
     }
 
     /// What this installation's disks are marked with.
@@ -140,7 +151,9 @@ fn failed(path: &Path) -> impl Fn(io::Error) -> InstallationError + '_ {
     |source| InstallationError::Io { path: path.to_owned(), source }
 }
 
-/// The folder that has an identity, wherever it stands in the list; the first one when none has.
+/// The folder that has an identity, wherever it stands in the list; the first one when none has. An identity is made
+/// before any disk, so a disk without one means that home is not mounted or not given: starting afresh beside it would
+/// look like the loss of everything.
 fn find_home(env: &Env, folders: &[PathBuf]) -> Result<PathBuf, InstallationError> {
     let mut home: Option<&PathBuf> = None;
     for folder in folders {
@@ -152,7 +165,16 @@ fn find_home(env: &Env, folders: &[PathBuf]) -> Result<PathBuf, InstallationErro
             home = Some(folder);
         }
     }
-    Ok(home.unwrap_or(&folders[0]).clone())
+    if let Some(home) = home {
+        return Ok(home.clone());
+    }
+    for folder in folders {
+        let shards = folder.join(SHARDS);
+        if env.disk().exists(&shards).map_err(failed(&shards))? {
+            return Err(InstallationError::HomeMissing { path: folder.clone() });
+        }
+    }
+    Ok(folders[0].clone())
 }
 
 /// Reads the identity, or makes one.
