@@ -69,6 +69,16 @@ pub enum StartError {
         /// Folders given.
         folders: usize,
     },
+    /// Another coding is asked for than objects have.
+    #[error(
+        "objects are coded {found} since the first start, which --coding {asked} cannot change; leave it out"
+    )]
+    OtherCoding {
+        /// The coding of the installation.
+        found: Coding,
+        /// The coding given.
+        asked: Coding,
+    },
     /// The listener cannot be set up.
     #[error(transparent)]
     Bind(#[from] gateway::BindError),
@@ -88,9 +98,11 @@ impl StartError {
             Self::Bind(gateway::BindError::Listen { .. }) => {
                 Exit::new(Exit::ADDRESS, format!("{}; choose another with --listen", chain(&self)))
             }
-            Self::Bind(_) | Self::Credentials(_) | Self::TooFewFolders { .. } | Self::NoLease => {
-                Exit::because(Exit::FAILED, &self)
-            }
+            Self::Bind(_)
+            | Self::Credentials(_)
+            | Self::TooFewFolders { .. }
+            | Self::OtherCoding { .. }
+            | Self::NoLease => Exit::because(Exit::FAILED, &self),
         }
     }
 }
@@ -246,7 +258,11 @@ async fn standard_class(
 ) -> Result<StorageClass, StartError> {
     let failed = |error| metadata_failed(installation, &error);
     if let Some(class) = find_standard(metadata).await.map_err(failed)? {
-        return Ok(class);
+        let found = class.definition.coding;
+        return match config.coding {
+            Some(asked) if asked != found => Err(StartError::OtherCoding { found, asked }),
+            _ => Ok(class),
+        };
     }
     let folders = config.data.len();
     let coding = config.coding.unwrap_or_else(|| default_coding(folders));
