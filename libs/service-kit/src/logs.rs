@@ -1,5 +1,7 @@
 //! Logs to standard error.
 
+use std::io::IsTerminal;
+
 use clap::ValueEnum;
 use tracing_subscriber::EnvFilter;
 
@@ -12,11 +14,14 @@ pub enum LogFormat {
     Json,
 }
 
-/// Starts logging. `filter` is in the syntax of `tracing`'s `EnvFilter`, such as `info` or `gateway=debug`; one that
+/// Starts logging, in colours only on a terminal and where `NO_COLOR` is not set. `filter` is in the syntax of `tracing`'s `EnvFilter`, such as `info` or `gateway=debug`; one that
 /// does not parse counts as `info`. A second call in one process does nothing.
 pub fn start_logs(format: LogFormat, filter: &str) {
     let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let mut builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    if !std::io::stderr().is_terminal() {
+        builder = builder.with_ansi(false);
+    }
     let started = match format {
         LogFormat::Text => builder.with_target(false).try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
