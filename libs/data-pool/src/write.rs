@@ -136,6 +136,9 @@ impl ChunkedWrite<'_> {
         };
         let mut extents = Vec::new();
         let mut before: Option<Ending> = None;
+        if input.left() == 0 {
+            input.end().await?;
+        }
         while input.left() > 0 {
             let length = input.left().min(self.chunk_size);
             let (group, usable) = self.choose_group(&mut stored.map_epoch)?;

@@ -286,10 +286,16 @@ async fn parts_are_never_inline() {
     let cluster = Cluster::new(6, "4+2", 1).await;
     for length in [0, 1, 100] {
         let content = bytes(length);
-        let body = stream::iter([Ok::<_, BodyError>(content.clone())]);
+        let ended = AtomicUsize::new(0);
+        let end = stream::iter([()]).filter_map(async |()| {
+            ended.fetch_add(1, Ordering::Relaxed);
+            None::<Result<Bytes, BodyError>>
+        });
+        let body = pieces(&content).map(Ok).chain(end);
         let owner = Bytes::from_static(b"owner");
         let stored =
             cluster.pool.write_part(&StorageClassName::standard(), owner, length, body).await.unwrap();
+        assert_eq!(ended.into_inner(), 1, "the body is read to its end");
         let Content::Stored(manifest) = &stored.content else { panic!("not inline") };
         assert_eq!(manifest.length(), length);
         assert_eq!(cluster.read(&stored.content, 0, length).await.unwrap(), content);
