@@ -4,7 +4,7 @@
 use checksum::{AlgorithmSet, ObjectHasher, Wanted};
 use futures_util::TryStreamExt;
 use http::HeaderName;
-use metadata_api::{CopyAttributes, CopyVersion, FoundVersion, Version};
+use metadata_api::{CopyAttributes, CopyVersion, Error as MetadataError, FoundVersion, Version};
 use s3_wire::{
     ErrorCode, S3Error,
     header::{CopySource, MetadataDirective, attributes, copy_source, metadata_directive},
@@ -24,6 +24,9 @@ use crate::{
     request::{Request, Response},
 };
 
+/// Times that a copy is begun whose source is replaced or removed each time between being found and being copied.
+const ATTEMPTS_MAX: u32 = 4;
+
 pub(super) async fn copy_object(
     gateway: &Gateway,
     request: &Request,
@@ -36,33 +39,45 @@ pub(super) async fn copy_object(
     let class = writable_class(gateway, request)?;
     let algorithm = checksum_algorithm(request)?;
 
-    // The source and the destination as they are now.
-    let (found, version) = find_source(gateway, request, &source, algorithm.is_some()).await?;
-    if class != version.storage_class {
-        // Chunks of another class lie elsewhere; moving them is background work that is not built yet.
-        return Err(S3Error::header_not_implemented("x-amz-storage-class"));
-    }
-    refuse_unchanged(request, &source, directive)?;
-    request.existing_bucket(gateway).await?;
-    check_early(gateway, request, condition).await?;
+    let mut attempt = 1;
+    let (found, committed) = loop {
+        // The source and the destination as they are now.
+        let (found, version) = find_source(gateway, request, &source, algorithm.is_some()).await?;
+        if class != version.storage_class {
+            // Chunks of another class lie elsewhere; moving them is background work that is not built yet.
+            return Err(S3Error::header_not_implemented("x-amz-storage-class"));
+        }
+        refuse_unchanged(request, &source, directive)?;
+        request.existing_bucket(gateway).await?;
+        check_early(gateway, request, condition).await?;
 
-    // Act.
-    let attributes = match directive {
-        MetadataDirective::Copy => CopyAttributes::Keep,
-        MetadataDirective::Replace => CopyAttributes::Replace(attributes(&request.headers)?),
+        // Act.
+        let attributes = match directive {
+            MetadataDirective::Copy => CopyAttributes::Keep,
+            MetadataDirective::Replace => CopyAttributes::Replace(attributes(&request.headers)?),
+        };
+        let copy = CopyVersion {
+            source_bucket: source.bucket.clone(),
+            source_key: source.key.clone(),
+            source_version_id: found.version_id,
+            source_etag: version.etag,
+            bucket: request.bucket()?.clone(),
+            key: request.key()?.clone(),
+            attributes,
+            checksum: other_checksum(gateway, &version, algorithm).await?,
+            condition,
+        };
+        match gateway.metadata.copy_version(copy).await {
+            Ok(committed) => break (found, committed),
+            // The source or the destination has changed meanwhile; looking again tells which, and whether it matters.
+            Err(MetadataError::PreconditionFailed { .. } | MetadataError::VersionNotFound)
+                if attempt < ATTEMPTS_MAX =>
+            {
+                attempt += 1;
+            }
+            Err(error) => return Err(request.metadata_error(error)),
+        }
     };
-    let copy = CopyVersion {
-        source_bucket: source.bucket,
-        source_key: source.key,
-        source_version_id: found.version_id,
-        source_etag: version.etag,
-        bucket: request.bucket()?.clone(),
-        key: request.key()?.clone(),
-        attributes,
-        checksum: other_checksum(gateway, &version, algorithm).await?,
-        condition,
-    };
-    let committed = gateway.metadata.copy_version(copy).await.map_err(|e| request.metadata_error(e))?;
 
     // Respond.
     let result = CopyResult {
