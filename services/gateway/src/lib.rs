@@ -9,6 +9,7 @@
 mod auth;
 mod config;
 mod error;
+mod hoisted;
 mod operation;
 mod output;
 mod payload;

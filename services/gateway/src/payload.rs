@@ -355,12 +355,13 @@ fn take_trailer(announced: &mut Announced, headers: &[(String, String)]) -> Resu
     let malformed = |message: String| {
         BodyError::Trailer(Box::new(S3Error::with_message(ErrorCode::MalformedTrailerError, message)))
     };
+    let invalid = |message: String| BodyError::Trailer(Box::new(S3Error::invalid_request(message)));
     for (name, value) in headers {
         let Some(algorithm) = announced.trailer.filter(|algorithm| algorithm.header_name() == name) else {
             return Err(malformed(format!("The trailer {name} was not announced in x-amz-trailer.")));
         };
         let text = checksum::parse_checksum(algorithm, value)
-            .map_err(|_| malformed(format!("Value for {name} trailing header is invalid.")))?;
+            .map_err(|_| invalid(format!("Value for {name} trailing header is invalid.")))?;
         announced.checksum = Some(text.value);
     }
     Ok(())

@@ -2,7 +2,11 @@
 
 use std::{io, net::SocketAddr, sync::Arc};
 
-use axum::{Router, body::Body, extract::State};
+use axum::{
+    Router,
+    body::{Body, HttpBody as _},
+    extract::State,
+};
 use env::{Env, Listener};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, request::Parts};
 use http_body_util::BodyExt;
@@ -20,7 +24,8 @@ use types::Timestamp;
 
 use crate::{
     FrontConfig, Gateway,
-    auth::{authenticate, authorize},
+    auth::{Authenticated, Permit, authenticate, authorize},
+    hoisted,
     operation::dispatch,
     request::{Request, RequestId, Response},
 };
@@ -93,61 +98,63 @@ async fn answer(State(gateway): State<Arc<Gateway>>, request: http::Request<Body
     let id = RequestId::new(&gateway.env);
     let (head, resource) = (parts.method == Method::HEAD, parts.uri.path().to_owned());
     let started = gateway.env.now();
-    let mut response = match serve(&gateway, parts, body).await {
+    let (result, close) = serve(&gateway, parts, body).await;
+    let mut response = match result {
         Ok(response) => response,
         Err(error) => error_response(&error, &resource, id, &gateway, head),
     };
     decorate(response.headers_mut(), &gateway, id);
+    if close {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     let elapsed = gateway.env.now().since(started);
     tracing::debug!(request_id = %id, status = response.status().as_u16(), path = resource, ?elapsed, "answered");
     response
 }
 
-/// Authenticates, routes and authorises a request, in this order, and carries it out.
-async fn serve(gateway: &Gateway, parts: Parts, mut body: Body) -> Result<Response, S3Error> {
+/// Authenticates, routes and authorises a request, in this order, and carries it out. Tells too whether the client must
+/// not send another request on this connection.
+async fn serve(gateway: &Gateway, mut parts: Parts, mut body: Body) -> (Result<Response, S3Error>, bool) {
     let expects_continue = parts.headers.contains_key(header::EXPECT);
-    match prepare(gateway, &parts) {
-        Ok((address, authenticated, operation)) => {
-            let permit = authorize(&authenticated, operation);
+    let empty = body.is_end_stream();
+    let result = match prepare(gateway, &mut parts) {
+        Ok((address, authenticated, permit)) => {
             let (method, uri, headers) = (parts.method, parts.uri, parts.headers);
             let request = Request { method, uri, headers, address, authenticated };
-            let result = match permit {
-                Ok(permit) => dispatch(gateway, &request, &mut body, permit).await,
-                Err(error) => Err(error),
-            };
-            if result.is_err() && !expects_continue {
-                drain(gateway, &mut body).await;
-            }
-            result
+            dispatch(gateway, &request, &mut body, permit).await
         }
-        Err(error) => {
-            if !expects_continue {
-                drain(gateway, &mut body).await;
-            }
-            Err(error)
-        }
+        Err(error) => Err(error),
+    };
+    if result.is_err() && !expects_continue {
+        drain(gateway, &mut body).await;
     }
+    // A body that is not read ends the connection, so the answer must say so: the client would send its next request on
+    // it. And a client that waits for 100 Continue and gets the answer instead, as for an empty body, may be confused
+    // about the next answer on the same connection: botocore takes the old status line for it.
+    let unread = result.is_err() && !body.is_end_stream();
+    (result, unread || (expects_continue && empty))
 }
 
-fn prepare(
-    gateway: &Gateway,
-    parts: &Parts,
-) -> Result<(Address, crate::auth::Authenticated, s3_wire::Operation), S3Error> {
-    let view = RequestView::from(parts);
+/// Who may not ask for an operation does not learn whether it is built.
+fn prepare(gateway: &Gateway, parts: &mut Parts) -> Result<(Address, Authenticated, Permit), S3Error> {
+    let view = RequestView::from(&*parts);
     let authenticated =
         authenticate(&gateway.credentials, &view, gateway.env.wall_clock_ms(), &gateway.region)?;
     let host = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
     let address = address::address(host, &gateway.domains, parts.uri.path())?;
     let query = Query::parse(parts.uri.query().unwrap_or(""))?;
-    let operation = operation::route(&RouteInput {
+    hoisted::restore(&mut parts.headers, &query);
+    let input = RouteInput {
         method: &parts.method,
         has_bucket: address.bucket.is_some(),
         has_key: address.key.is_some(),
         query: &query,
         headers: &parts.headers,
-    })?;
+    };
+    let permit = authorize(&authenticated, operation::recognise(&input)?)?;
+    let operation = operation::route(&input)?;
     s3_wire::header::refuse_unsupported_headers(operation, &parts.headers)?;
-    Ok((address, authenticated, operation))
+    Ok((address, authenticated, permit))
 }
 
 /// Reads and throws away what is left of a body, within bounds of size and time.
