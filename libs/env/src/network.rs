@@ -8,6 +8,10 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
+/// How long an accepted peer may leave sent bytes unacknowledged, or its window closed, before the connection is broken:
+/// without a bound, a client that stops reading would hold its connection and its buffers for ever.
+const PEER_SILENCE_MS: u32 = 60_000;
+
 /// A byte stream to a peer.
 pub trait Connection: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
 
@@ -54,6 +58,7 @@ impl Listener for TcpListener {
     async fn accept(&self) -> io::Result<(Box<dyn Connection>, SocketAddr)> {
         let (stream, peer) = TcpListener::accept(self).await?;
         stream.set_nodelay(true)?;
+        rustix::net::sockopt::set_tcp_user_timeout(&stream, PEER_SILENCE_MS)?;
         Ok((Box::new(stream), peer))
     }
 
