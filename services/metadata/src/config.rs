@@ -67,7 +67,7 @@ pub struct Config {
         env = "ASHLAR_LEASE_TTL_SECONDS",
         value_name = "SECONDS",
         default_value_t = 30
-    )]
+    , value_parser = clap::value_parser!(u64).range(5..=45))]
     pub lease_time_to_live_seconds: u64,
     /// Most writes of one bucket that wait for their commit; beyond it clients are told to slow down.
     #[arg(long = "commit-queue", env = "ASHLAR_COMMIT_QUEUE", value_name = "NUMBER", default_value_t = 4096)]

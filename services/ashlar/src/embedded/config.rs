@@ -7,6 +7,8 @@ use gateway::FrontConfig;
 use service_kit::Secret;
 use types::Coding;
 
+use crate::Exit;
+
 /// Settings as the command line and the environment give them.
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -61,18 +63,23 @@ pub struct EmbeddedConfig {
 
 impl Config {
     /// Adds MinIO's names of the root user, so that a deployment can be switched by its image alone.
-    pub(crate) fn resolve(self) -> EmbeddedConfig {
+    pub(crate) fn resolve(self) -> Result<EmbeddedConfig, Exit> {
         let given = self.root_user.zip(self.root_password);
-        let minio = || {
-            let user = std::env::var("MINIO_ROOT_USER").ok()?;
-            Some((user, Secret::new(std::env::var("MINIO_ROOT_PASSWORD").ok()?)))
+        let minio = match (std::env::var("MINIO_ROOT_USER"), std::env::var("MINIO_ROOT_PASSWORD")) {
+            (Ok(user), Ok(password)) => Some((user, Secret::new(password))),
+            (Err(_), Err(_)) => None,
+            _ if given.is_some() => None,
+            _ => {
+                let message = "MINIO_ROOT_USER and MINIO_ROOT_PASSWORD go together; set both or neither";
+                return Err(Exit::new(Exit::FAILED, message));
+            }
         };
-        EmbeddedConfig {
+        Ok(EmbeddedConfig {
             data: self.data,
             front: self.front,
             coding: self.coding,
             garbage_hold: Duration::from_secs(self.garbage_hold_seconds),
-            root: given.or_else(minio),
-        }
+            root: given.or(minio),
+        })
     }
 }

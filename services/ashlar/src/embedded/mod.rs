@@ -19,7 +19,7 @@ use crate::Exit;
 /// Starts, says how to use it, and serves until it is told to stop.
 pub(crate) async fn run(env: Env, config: Config) -> Result<(), Exit> {
     let shutdown = shutdown_on_signals(&env).map_err(|error| Exit::because(Exit::FAILED, &error))?;
-    let embedded = Embedded::start(env, config.resolve()).await.map_err(StartError::into_exit)?;
+    let embedded = Embedded::start(env, config.resolve()?).await.map_err(StartError::into_exit)?;
     banner::print(&embedded);
     embedded.run(shutdown).await;
     Ok(())
