@@ -14,7 +14,7 @@ use types::{DiskId, FailureDomain, GroupId, NodeId, StorageClassName};
 use super::{
     MetadataStore,
     counters::next_number,
-    engine::{DatabaseError, Failure, Row, Rows, Tx},
+    engine::{DatabaseError, Failure, Row, Rows, Tx, find_each},
     version_row::read_storage_class,
 };
 
@@ -109,6 +109,7 @@ impl MetadataStore {
         for disk in &request.disks {
             rows.push([disk.disk.0.as_slice().into(), disk.available_bytes.cast_signed().into()]);
         }
+        // Not by the row's place, because heartbeats take no lock; there are few disks.
         let sql =
             "UPDATE disks SET available_bytes = r.column2 FROM {rows} AS r WHERE disks.disk_id = r.column1";
         tx.execute_rows(sql, &[], &rows).await?;
@@ -121,9 +122,9 @@ impl MetadataStore {
         for disk in &request.disks {
             rows.push([disk.disk.0.as_slice().into()]);
         }
-        let sql = "SELECT d.disk_id, d.node_id FROM {rows} AS r CROSS JOIN disks AS d \
-                   WHERE d.disk_id = r.column1 AND d.attached = 1";
-        for mut row in tx.fetch_rows(sql, &[], &rows).await? {
+        let found = find_each("disks", "t.disk_id = r.column1 AND t.attached = 1", "");
+        let sql = format!("SELECT t.disk_id, t.node_id FROM {found}");
+        for mut row in tx.fetch_rows(&sql, &[], &rows).await? {
             let (disk, node) = (DiskId(row.array()?), NodeId(row.array()?));
             if node != request.node {
                 return Err(malformed(format!("disk {disk} belongs to node {node}")));

@@ -29,7 +29,7 @@ use sqlx::{
 use self::statement::text_for;
 pub(crate) use self::{
     failure::{Attempts, DatabaseError, Failure},
-    statement::Rows,
+    statement::{Rows, delete_each, find_each, update_each},
     value::{Row, Value},
 };
 
@@ -276,6 +276,10 @@ pub(crate) struct Tx {
 }
 
 impl Tx {
+    fn is_postgres(&self) -> bool {
+        matches!(self.lent, Some(Lent::Postgres(_)))
+    }
+
     /// The number of rows that a statement changed.
     pub(crate) async fn execute(&mut self, sql: &str, values: Vec<Value>) -> Result<u64, DatabaseError> {
         self.run(sql, values, true).await.map(|(_, changed)| changed)
@@ -306,7 +310,7 @@ impl Tx {
         fixed: &[Value],
         rows: &Rows,
     ) -> Result<(), DatabaseError> {
-        for (text, values) in rows.pieces(sql, fixed) {
+        for (text, values) in rows.pieces(sql, fixed, self.is_postgres()) {
             self.execute(&text, values).await?;
         }
         Ok(())
@@ -320,7 +324,7 @@ impl Tx {
         rows: &Rows,
     ) -> Result<Vec<Row>, DatabaseError> {
         let mut found = Vec::new();
-        for (text, values) in rows.pieces(sql, fixed) {
+        for (text, values) in rows.pieces(sql, fixed, self.is_postgres()) {
             found.extend(self.fetch_all(&text, values).await?);
         }
         Ok(found)
@@ -328,14 +332,14 @@ impl Tx {
 
     /// Runs several statements without parameters, as a migration has them.
     pub(crate) async fn execute_script(&mut self, script: &str) -> Result<(), DatabaseError> {
-        let text = text_for(script, matches!(self.lent, Some(Lent::Postgres(_))));
+        let text = text_for(script, self.is_postgres());
         self.control(&text).await
     }
 
     /// Waits until no other process holds this lock, and keeps it until the transaction ends. On SQLite the
     /// transaction itself is that lock.
     pub(crate) async fn lock_exclusively(&mut self, lock: i64) -> Result<(), DatabaseError> {
-        if let Some(Lent::Postgres(_)) = self.lent {
+        if self.is_postgres() {
             self.fetch_all("SELECT 1 FROM (SELECT pg_advisory_xact_lock($1)) AS held", vec![lock.into()])
                 .await?;
         }
@@ -483,6 +487,12 @@ fn postgres_arguments(values: Vec<Value>) -> Result<PgArguments, DatabaseError> 
             Value::Number(number) => arguments.add(number),
             Value::Bytes(bytes) => arguments.add(bytes.as_deref()),
             Value::Text(text) => arguments.add(text),
+            Value::Numbers(numbers) => arguments.add(numbers),
+            Value::ByteStrings(list) => {
+                let list: Vec<Option<&[u8]>> = list.iter().map(Option::as_deref).collect();
+                arguments.add(list)
+            }
+            Value::Texts(texts) => arguments.add(texts),
         }
         .map_err(|error| DatabaseError::Internal(error.to_string()))?;
     }
@@ -496,6 +506,7 @@ fn sqlite_arguments(values: Vec<Value>) -> Result<SqliteArguments, DatabaseError
             Value::Number(number) => arguments.add(number),
             Value::Bytes(bytes) => arguments.add(bytes.map(Vec::from)),
             Value::Text(text) => arguments.add(text),
+            Value::Numbers(_) | Value::ByteStrings(_) | Value::Texts(_) => Err("SQLite has no arrays".into()),
         }
         .map_err(|error| DatabaseError::Internal(error.to_string()))?;
     }

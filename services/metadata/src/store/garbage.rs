@@ -17,9 +17,16 @@ use super::{
     MetadataStore,
     codec::{decode_manifest, encode_manifest},
     commit::complete::COMPLETED_KEPT_MS,
-    engine::{DatabaseError, Failure, Row, Rows, Tx},
+    engine::{DatabaseError, Failure, Row, Rows, Tx, delete_each, find_each, update_each},
     version_row::Pages,
 };
+
+/// An item of the queue, by a list's first two columns.
+const ITEM: &str = "t.bucket_id = r.column1 AND t.number = r.column2";
+
+/// A row of a version, by a list's first four columns.
+const VERSION: &str =
+    "t.bucket_id = r.column1 AND t.key = r.column2 AND t.version_seq = r.column3 AND t.seq_from = r.column4";
 
 /// Most items that are handed out at once.
 const TAKEN_MAX: usize = 1000;
@@ -107,36 +114,39 @@ impl MetadataStore {
             taken.push([id.bucket.0.into(), id.number.into(), encode_manifest(&extents).into()]);
             items.push(GarbageItem { id, extents });
         }
-        let sql = "UPDATE garbage SET due_ms = $1, state = 1, extents = r.column3 FROM {rows} AS r \
-                   WHERE garbage.bucket_id = r.column1 AND garbage.number = r.column2";
-        tx.execute_rows(sql, &[now_ms.into()], &taken).await?;
-        let sql = "UPDATE garbage SET due_ms = $1 FROM {rows} AS r \
-                   WHERE garbage.bucket_id = r.column1 AND garbage.number = r.column2";
-        tx.execute_rows(sql, &[now_ms.into()], &again).await?;
+        let sql = update_each("garbage", "due_ms = $1, state = 1, extents = r.column3", ITEM);
+        tx.execute_rows(&sql, &[now_ms.into()], &taken).await?;
+        let sql = update_each("garbage", "due_ms = $1", ITEM);
+        tx.execute_rows(&sql, &[now_ms.into()], &again).await?;
         items.sort_unstable_by_key(|item| item.id);
         Ok(items)
     }
 
-    /// Only items that were handed out are forgotten, whatever is asked.
+    /// Locks the items. Only those that were handed out are forgotten, whatever is asked.
     pub(super) async fn finish_garbage_in(&self, tx: &mut Tx, items: &[GarbageId]) -> Result<(), Failure> {
-        let mut rows = Rows::default();
+        let mut asked = Rows::default();
         for id in items {
-            rows.push([id.bucket.0.into(), id.number.into()]);
+            asked.push([id.bucket.0.into(), id.number.into()]);
         }
-        for sql in [
-            "DELETE FROM versions WHERE seq_to IS NOT NULL AND (bucket_id, key, version_seq, seq_from) IN \
-             (SELECT g.bucket_id, g.key, g.version_seq, g.seq_from FROM {rows} AS r CROSS JOIN garbage AS g \
-             WHERE g.bucket_id = r.column1 AND g.number = r.column2 AND g.state = 1 AND g.kind = 1)",
-            "DELETE FROM content_pages WHERE (bucket_id, version_seq) IN \
-             (SELECT g.bucket_id, g.version_seq FROM {rows} AS r CROSS JOIN garbage AS g \
-             WHERE g.bucket_id = r.column1 AND g.number = r.column2 AND g.state = 1 AND g.kind = 1 \
-             AND NOT EXISTS (SELECT 1 FROM versions AS v WHERE v.bucket_id = g.bucket_id AND v.key = g.key \
-             AND v.version_seq = g.version_seq))",
-            "DELETE FROM garbage WHERE state = 1 AND (bucket_id, number) IN \
-             (SELECT r.column1, r.column2 FROM {rows} AS r)",
-        ] {
-            tx.execute_rows(sql, &[], &rows).await?;
+        let found = find_each("garbage", &format!("{ITEM} AND t.state = 1"), "FOR UPDATE");
+        let sql = format!("SELECT t.bucket_id, t.number, t.key, t.version_seq, t.seq_from FROM {found}");
+        let (mut finished, mut versions) = (Rows::default(), Rows::default());
+        for mut row in tx.fetch_rows(&sql, &[], &asked).await? {
+            let (bucket, number) = (row.i64()?, row.i64()?);
+            finished.push([bucket.into(), number.into()]);
+            if let Some(key) = row.optional_bytes()? {
+                versions.push([bucket.into(), key.into(), row.i64()?.into(), row.i64()?.into()]);
+            }
         }
+        let closed = delete_each("versions", &format!("{VERSION} AND t.seq_to IS NOT NULL"));
+        tx.execute_rows(&closed, &[], &versions).await?;
+        let pages = delete_each(
+            "content_pages",
+            "t.bucket_id = r.column1 AND t.version_seq = r.column3 AND NOT EXISTS (SELECT 1 FROM versions AS v \
+             WHERE v.bucket_id = r.column1 AND v.key = r.column2 AND v.version_seq = r.column3)",
+        );
+        tx.execute_rows(&pages, &[], &versions).await?;
+        tx.execute_rows(&delete_each("garbage", ITEM), &[], &finished).await?;
         Ok(())
     }
 }
@@ -161,13 +171,14 @@ async fn load_closed(tx: &mut Tx, queued: &[Queued]) -> Result<BTreeMap<GarbageI
             ]);
         }
     }
-    let sql = "SELECT r.column1, r.column5, v.version_seq, v.shared, v.content_kind, v.manifest, \
-               CASE WHEN EXISTS (SELECT 1 FROM versions AS o WHERE o.bucket_id = v.bucket_id AND o.key = v.key \
-               AND o.version_seq = v.version_seq AND o.seq_from <> v.seq_from) THEN 1 ELSE 0 END \
-               FROM {rows} AS r CROSS JOIN versions AS v WHERE v.bucket_id = r.column1 AND v.key = r.column2 \
-               AND v.version_seq = r.column3 AND v.seq_from = r.column4 AND v.seq_to IS NOT NULL";
+    let sql = format!(
+        "SELECT r.column1, r.column5, t.version_seq, t.shared, t.content_kind, t.manifest, \
+         CASE WHEN EXISTS (SELECT 1 FROM versions AS o WHERE o.bucket_id = t.bucket_id AND o.key = t.key \
+         AND o.version_seq = t.version_seq AND o.seq_from <> t.seq_from) THEN 1 ELSE 0 END FROM {}",
+        find_each("versions", &format!("{VERSION} AND t.seq_to IS NOT NULL"), "")
+    );
     let mut closed = BTreeMap::new();
-    for mut row in tx.fetch_rows(sql, &[], &rows).await? {
+    for mut row in tx.fetch_rows(&sql, &[], &rows).await? {
         let id = GarbageId { bucket: BucketId(row.i64()?), number: row.i64()? };
         let (version_seq, is_shared, kind) = (row.i64()?, row.bool()?, row.i64()?);
         let mut manifest = row.optional_bytes()?;
@@ -201,22 +212,23 @@ async fn release_references(
     version_seq: i64,
     extents: &[Extent],
 ) -> Result<BTreeSet<ChunkId>, DatabaseError> {
+    // In one order, so that two that release the same chunks wait for each other instead of both.
+    let chunks: BTreeSet<ChunkId> = extents.iter().map(|extent| extent.chunk).collect();
     let mut rows = Rows::default();
-    for extent in extents {
-        rows.push([extent.chunk.to_bytes().as_slice().into()]);
+    for chunk in chunks {
+        rows.push([chunk.to_bytes().as_slice().into()]);
     }
-    let sql = "SELECT c.chunk_id, c.bucket_id, c.version_seq FROM {rows} AS r CROSS JOIN chunk_refs AS c \
-               WHERE c.chunk_id = r.column1 ORDER BY c.chunk_id, c.bucket_id, c.version_seq [FOR UPDATE OF c]";
+    let found = find_each("chunk_refs", "t.chunk_id = r.column1", "FOR UPDATE");
+    let sql = format!("SELECT t.chunk_id, t.bucket_id, t.version_seq FROM {found}");
     let mut named = BTreeSet::new();
-    for mut row in tx.fetch_rows(sql, &[], &rows).await? {
+    for mut row in tx.fetch_rows(&sql, &[], &rows).await? {
         let chunk = ChunkId::from_bytes(row.array()?);
         if (row.i64()?, row.i64()?) != (bucket.0, version_seq) {
             named.insert(chunk);
         }
     }
-    let sql = "DELETE FROM chunk_refs WHERE bucket_id = $1 AND version_seq = $2 AND chunk_id IN \
-               (SELECT r.column1 FROM {rows} AS r)";
-    tx.execute_rows(sql, &[bucket.0.into(), version_seq.into()], &rows).await?;
+    let sql = delete_each("chunk_refs", "t.chunk_id = r.column1 AND t.bucket_id = $1 AND t.version_seq = $2");
+    tx.execute_rows(&sql, &[bucket.0.into(), version_seq.into()], &rows).await?;
     Ok(named)
 }
 

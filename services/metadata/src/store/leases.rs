@@ -12,7 +12,7 @@ use types::LeaseId;
 use super::{
     MetadataStore,
     counters::next_number,
-    engine::{DatabaseError, Failure, Rows, Tx},
+    engine::{DatabaseError, Failure, Rows, Tx, find_each},
 };
 
 /// Which of the leases are active; they stay so until the transaction ends.
@@ -25,10 +25,10 @@ pub(crate) async fn lock_active_leases(
     for lease in distinct {
         rows.push([lease.0.into()]);
     }
-    let sql = "SELECT l.lease_id FROM {rows} AS r CROSS JOIN gateway_leases AS l \
-               WHERE l.lease_id = r.column1 AND l.state = 0 [FOR KEY SHARE OF l]";
+    let found = find_each("gateway_leases", "t.lease_id = r.column1 AND t.state = 0", "FOR KEY SHARE");
+    let sql = format!("SELECT t.lease_id FROM {found}");
     let mut active = HashSet::new();
-    for mut row in tx.fetch_rows(sql, &[], &rows).await? {
+    for mut row in tx.fetch_rows(&sql, &[], &rows).await? {
         active.insert(LeaseId(row.i64()?));
     }
     Ok(active)

@@ -7,7 +7,7 @@ use env::Env;
 use types::{BucketId, ChunkId, MissingShard, ObjectKey};
 
 use crate::store::{
-    engine::{DatabaseError, Rows, Tx},
+    engine::{DatabaseError, Rows, Tx, update_each},
     version_row::{Body, Head, VersionInserts},
 };
 
@@ -121,14 +121,14 @@ impl Changes {
         bucket: BucketId,
     ) -> Result<Vec<(ObjectKey, u64, bool)>, DatabaseError> {
         let fixed = [bucket.0.into()];
-        tx.execute_rows(RETIRE, &fixed, &self.retired_rows()).await?;
+        tx.execute_rows(&retire_sql(), &fixed, &self.retired_rows()).await?;
         let mut inserts = VersionInserts::default();
         for row in self.inserts.drain(..).filter(|row| !row.is_void) {
             inserts.push(row.key.to_bytes(), &row.head, row.seq_to, row.body.as_ref());
         }
         inserts.execute(tx, bucket.0).await?;
         let promoted = self.promote(tx, bucket).await?;
-        tx.execute_rows(SHARE, &[], &self.shared_rows()).await?;
+        tx.execute_rows(&share_sql(), &[], &self.shared_rows()).await?;
         tx.execute_rows(INSERT_REFERENCES, &[], &self.references).await?;
         tx.execute_rows(INSERT_FEED, &fixed, &self.feed).await?;
         tx.execute_rows(INSERT_GARBAGE, &fixed, &self.garbage).await?;
@@ -162,7 +162,7 @@ impl Changes {
             rows.push([key.to_bytes().into()]);
         }
         let mut promoted = Vec::new();
-        for mut row in tx.fetch_rows(PROMOTE, &[bucket.0.into()], &rows).await? {
+        for mut row in tx.fetch_rows(&promote_sql(), &[bucket.0.into()], &rows).await? {
             let key = ObjectKey::new(row.bytes()?).map_err(|_| DatabaseError::corrupt("an invalid key"))?;
             promoted.push((key, row.number()?, row.bool()?));
         }
@@ -186,18 +186,34 @@ pub(crate) fn missing_values(now_ms: i64, missing: &MissingShard) -> [crate::sto
     ]
 }
 
-pub(crate) const RETIRE: &str = "UPDATE versions SET seq_to = r.column4, is_current = 0 FROM {rows} AS r \
-     WHERE versions.bucket_id = $1 AND versions.key = r.column1 AND versions.version_seq = r.column2 \
-     AND versions.seq_from = r.column3";
+/// Takes rows out of view: key, `version_seq`, `seq_from` and the commit that closes them.
+pub(crate) fn retire_sql() -> String {
+    update_each(
+        "versions",
+        "seq_to = r.column4, is_current = 0",
+        "t.bucket_id = $1 AND t.key = r.column1 AND t.version_seq = r.column2 AND t.seq_from = r.column3",
+    )
+}
 
-pub(crate) const PROMOTE: &str = "UPDATE versions SET is_current = 1 FROM {rows} AS r \
-     WHERE versions.bucket_id = $1 AND versions.key = r.column1 AND versions.seq_to IS NULL \
-     AND versions.version_seq = (SELECT max(o.version_seq) FROM versions AS o \
-     WHERE o.bucket_id = $1 AND o.key = r.column1 AND o.seq_to IS NULL) RETURNING key, size, is_delete_marker";
+/// Marks the newest rows of keys as current.
+pub(crate) fn promote_sql() -> String {
+    let update = update_each(
+        "versions",
+        "is_current = 1",
+        "t.bucket_id = $1 AND t.key = r.column1 AND t.seq_to IS NULL AND t.version_seq = (SELECT max(o.version_seq) \
+         FROM versions AS o WHERE o.bucket_id = $1 AND o.key = r.column1 AND o.seq_to IS NULL)",
+    );
+    format!("{update} RETURNING key, size, is_delete_marker")
+}
 
-pub(crate) const SHARE: &str = "UPDATE versions SET shared = 1 FROM {rows} AS r \
-     WHERE versions.bucket_id = r.column1 AND versions.key = r.column2 AND versions.version_seq = r.column3 \
-     AND versions.seq_from = r.column4";
+/// Marks rows as shared: bucket, key, `version_seq`, `seq_from`.
+pub(crate) fn share_sql() -> String {
+    update_each(
+        "versions",
+        "shared = 1",
+        "t.bucket_id = r.column1 AND t.key = r.column2 AND t.version_seq = r.column3 AND t.seq_from = r.column4",
+    )
+}
 
 const INSERT_REFERENCES: &str = "INSERT INTO chunk_refs (chunk_id, bucket_id, version_seq) \
      SELECT column1, column2, column3 FROM {rows} AS r WHERE column1 IS NOT NULL ON CONFLICT DO NOTHING";

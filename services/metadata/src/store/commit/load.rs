@@ -7,7 +7,7 @@ use types::{BucketId, ObjectKey, VersionId, Versioning};
 
 use super::keys::{Current, Key, Keys, Known};
 use crate::store::{
-    engine::{DatabaseError, Row, Rows, Tx},
+    engine::{DatabaseError, Row, Rows, Tx, find_each},
     version_row::{BODY, Body, HEAD, Head, Pages},
 };
 
@@ -37,25 +37,44 @@ impl Wanted {
     }
 }
 
-/// The row of the subquery is the newest that is there: one step into the index of existing versions for each key.
-pub(crate) const LOAD_CURRENT: &str = "SELECT v.key, {head} FROM {rows} AS r CROSS JOIN versions AS v \
-     WHERE v.bucket_id = $1 AND v.key = r.column1 AND v.seq_to IS NULL \
-     AND v.version_seq = (SELECT max(o.version_seq) FROM versions AS o \
-     WHERE o.bucket_id = $1 AND o.key = r.column1 AND o.seq_to IS NULL)";
+/// The newest row that is there, of each key.
+pub(crate) fn load_current_sql() -> String {
+    heads_sql(
+        "t.bucket_id = $1 AND t.key = r.column1 AND t.seq_to IS NULL AND t.version_seq = (SELECT max(o.version_seq) \
+         FROM versions AS o WHERE o.bucket_id = $1 AND o.key = r.column1 AND o.seq_to IS NULL)",
+    )
+}
 
-pub(crate) const LOAD_BURIED_NULL: &str = "SELECT v.key, {head} FROM {rows} AS r CROSS JOIN versions AS v \
-     WHERE v.bucket_id = $1 AND v.key = r.column1 AND v.seq_to IS NULL AND v.is_null = 1 AND v.is_current = 0";
+/// The null version that newer ones lie upon, of each key.
+pub(crate) fn load_buried_null_sql() -> String {
+    heads_sql(
+        "t.bucket_id = $1 AND t.key = r.column1 AND t.seq_to IS NULL AND t.is_null = 1 AND t.is_current = 0",
+    )
+}
 
-pub(crate) const LOAD_NAMED: &str = "SELECT v.key, {head} FROM {rows} AS r CROSS JOIN versions AS v \
-     WHERE v.bucket_id = $1 AND v.key = r.column1 AND v.seq_to IS NULL AND v.version_seq = r.column2";
+const NAMED: &str =
+    "t.bucket_id = $1 AND t.key = r.column1 AND t.seq_to IS NULL AND t.version_seq = r.column2";
 
-pub(crate) const LOAD_BODIES: &str = "SELECT v.key, v.version_seq, {body} FROM {rows} AS r CROSS JOIN versions AS v \
-     WHERE v.bucket_id = $1 AND v.key = r.column1 AND v.seq_to IS NULL AND v.version_seq = r.column2";
+/// Versions by key and `version_seq`.
+pub(crate) fn load_named_sql() -> String {
+    heads_sql(NAMED)
+}
+
+/// What versions are made of, by key and `version_seq`.
+pub(crate) fn load_bodies_sql() -> String {
+    let body = BODY.replace("v.", "t.");
+    format!("SELECT t.key, t.version_seq, {body} FROM {}", find_each("versions", NAMED, ""))
+}
+
+fn heads_sql(condition: &str) -> String {
+    let head = HEAD.replace("v.", "t.");
+    format!("SELECT t.key, {head} FROM {}", find_each("versions", condition, ""))
+}
 
 /// Loads what is wanted. The caller holds the bucket's lock, so it stays true.
 pub(crate) async fn load_keys(tx: &mut Tx, bucket: &Bucket, wanted: &Wanted) -> Result<Keys, DatabaseError> {
     let mut keys: Keys = wanted.keys.iter().map(|key| (key.clone(), Key::default())).collect();
-    for (key, head) in load_heads(tx, bucket.id, LOAD_CURRENT, &key_rows(&wanted.keys)).await? {
+    for (key, head) in load_heads(tx, bucket.id, &load_current_sql(), &key_rows(&wanted.keys)).await? {
         let entry = keys.entry(key).or_default();
         entry.current = Current::Known(Some(head.version_seq));
         if head.is_null {
@@ -72,7 +91,7 @@ pub(crate) async fn load_keys(tx: &mut Tx, bucket: &Bucket, wanted: &Wanted) -> 
         Versioning::Enabled => wanted.nulls.iter().filter(|key| is_buried(key)).cloned().collect(),
         Versioning::Suspended => wanted.keys.iter().filter(|key| is_buried(key)).cloned().collect(),
     };
-    for (key, head) in load_heads(tx, bucket.id, LOAD_BURIED_NULL, &key_rows(&nulls)).await? {
+    for (key, head) in load_heads(tx, bucket.id, &load_buried_null_sql(), &key_rows(&nulls)).await? {
         let entry = keys.entry(key).or_default();
         entry.null = Some(head.version_seq);
         entry.rows.insert(head.version_seq, Known { head, made: None });
@@ -84,7 +103,7 @@ pub(crate) async fn load_keys(tx: &mut Tx, bucket: &Bucket, wanted: &Wanted) -> 
             rows.push([key.to_bytes().into(), (*version_seq).into()]);
         }
     }
-    for (key, head) in load_heads(tx, bucket.id, LOAD_NAMED, &rows).await? {
+    for (key, head) in load_heads(tx, bucket.id, &load_named_sql(), &rows).await? {
         keys.entry(key).or_default().rows.insert(head.version_seq, Known { head, made: None });
     }
     Ok(keys)
@@ -100,9 +119,8 @@ pub(crate) async fn load_bodies(
     for (key, version_seq) in versions {
         rows.push([key.to_bytes().into(), (*version_seq).into()]);
     }
-    let sql = LOAD_BODIES.replace("{body}", BODY);
     let mut bodies = BTreeMap::new();
-    for mut row in tx.fetch_rows(&sql, &[bucket.0.into()], &rows).await? {
+    for mut row in tx.fetch_rows(&load_bodies_sql(), &[bucket.0.into()], &rows).await? {
         let (key, version_seq) = (read_key(&mut row)?, row.i64()?);
         let mut body = Body::read(&mut row)?;
         if body.is_paged() {
@@ -150,9 +168,8 @@ async fn load_heads(
     sql: &str,
     rows: &Rows,
 ) -> Result<Vec<(ObjectKey, Head)>, DatabaseError> {
-    let sql = sql.replace("{head}", HEAD);
     let mut heads = Vec::new();
-    for mut row in tx.fetch_rows(&sql, &[bucket.0.into()], rows).await? {
+    for mut row in tx.fetch_rows(sql, &[bucket.0.into()], rows).await? {
         heads.push((read_key(&mut row)?, Head::read(&mut row)?));
     }
     Ok(heads)

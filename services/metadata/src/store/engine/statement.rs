@@ -2,8 +2,11 @@
 
 use super::Value;
 
-/// Most rows of a list in one statement. With 25 columns, far below SQLite's 32,766 parameters.
-const ROWS_MAX: usize = 64;
+/// Most rows of a list in one statement of SQLite. With 25 columns, far below its 32,766 parameters.
+const SQLITE_ROWS_MAX: usize = 64;
+
+/// Most rows of a list in one statement of Postgres.
+const POSTGRES_ROWS_MAX: usize = 1024;
 
 /// The text for one engine.
 ///
@@ -23,11 +26,49 @@ pub(super) fn text_for(sql: &str, postgres: bool) -> String {
     text
 }
 
-/// A list of rows for one statement: `{rows}` in its text becomes `(VALUES ($n, ...), ...)` with the columns
-/// `column1`, `column2` and so on.
+/// Updates the rows of `table` that `condition` finds for each row `r` of a list: one walk down an index for each. In
+/// the condition `t` is the table.
 ///
-/// Lists are cut into pieces of at most [`ROWS_MAX`] and padded with rows of NULLs to a power of two, so that few
-/// distinct texts have to be prepared. The first column of a real row is never NULL.
+/// Postgres would be free to walk all of a bucket's rows and compare each with the list, and does so while it has no
+/// statistics of a table or wrong ones. A lateral subquery that it may not dissolve leaves it no choice. It finds rows
+/// by their place, so the caller has to hold locks that keep them where they are.
+pub(crate) fn update_each(table: &str, set: &str, condition: &str) -> String {
+    let places = places(table, condition);
+    format!(
+        "[UPDATE {table} SET {set} FROM {places} WHERE {table}.ctid = p.place|\
+         UPDATE {table} AS t SET {set} FROM {{rows}} AS r WHERE {condition}]"
+    )
+}
+
+/// Deletes the rows of `table` that `condition` finds for each row `r` of a list; otherwise as [`update_each`].
+pub(crate) fn delete_each(table: &str, condition: &str) -> String {
+    let places = places(table, condition);
+    format!(
+        "[DELETE FROM {table} USING {places} WHERE {table}.ctid = p.place|DELETE FROM {table} WHERE rowid IN \
+         (SELECT t.rowid FROM {{rows}} AS r CROSS JOIN {table} AS t WHERE {condition})]"
+    )
+}
+
+fn places(table: &str, condition: &str) -> String {
+    format!(
+        "{{rows}} AS r CROSS JOIN LATERAL (SELECT t.ctid AS place FROM {table} AS t WHERE {condition} OFFSET 0) AS p"
+    )
+}
+
+/// The rows `t` of `table` that `condition` finds for each row `r` of a list, for the FROM clause of a SELECT, where
+/// nothing follows. `lock` is a locking clause. Otherwise as [`update_each`].
+pub(crate) fn find_each(table: &str, condition: &str, lock: &str) -> String {
+    format!(
+        "{{rows}} AS r CROSS JOIN [LATERAL (SELECT * FROM ]{table} AS t WHERE {condition}[ OFFSET 0 {lock}) AS t]"
+    )
+}
+
+/// A list of rows for one statement: `{rows}` in its text becomes a table with the columns `column1`, `column2` and so
+/// on. The first column of a real row is never NULL.
+///
+/// Postgres gets one array for each column, so that a statement has one text whatever the length of the list. SQLite
+/// has no arrays and gets `VALUES`, in pieces that are padded with rows of NULLs to a power of two, so that few
+/// distinct texts have to be prepared.
 #[derive(Debug, Default)]
 pub(crate) struct Rows {
     columns: usize,
@@ -50,17 +91,34 @@ impl Rows {
         &'a self,
         sql: &'a str,
         fixed: &'a [Value],
+        postgres: bool,
     ) -> impl Iterator<Item = (String, Vec<Value>)> + Send + 'a {
-        self.values.chunks(self.columns.max(1) * ROWS_MAX).map(move |piece| {
-            let rows = (piece.len() / self.columns).next_power_of_two();
-            let mut values = Vec::with_capacity(fixed.len() + rows * self.columns);
-            values.extend_from_slice(fixed);
-            values.extend_from_slice(piece);
-            let padding = piece[..self.columns].iter().map(Value::null_of).cycle();
-            values.extend(padding.take(rows * self.columns - piece.len()));
-            (sql.replace("{rows}", &placeholders(fixed.len(), rows, self.columns)), values)
+        let rows_max = if postgres { POSTGRES_ROWS_MAX } else { SQLITE_ROWS_MAX };
+        self.values.chunks(self.columns.max(1) * rows_max).map(move |piece| {
+            let mut values = fixed.to_vec();
+            let table = if postgres {
+                values.extend((0..self.columns).map(|column| {
+                    let cells = piece.iter().skip(column).step_by(self.columns);
+                    Value::array_of(cells)
+                }));
+                arrays(fixed.len(), self.columns)
+            } else {
+                let rows = (piece.len() / self.columns).next_power_of_two();
+                values.extend_from_slice(piece);
+                let padding = piece[..self.columns].iter().map(Value::null_of).cycle();
+                values.extend(padding.take(rows * self.columns - piece.len()));
+                placeholders(fixed.len(), rows, self.columns)
+            };
+            (sql.replace("{rows}", &table), values)
         })
     }
+}
+
+/// The driver declares the arrays' types, so the text need not.
+fn arrays(fixed: usize, columns: usize) -> String {
+    let parameters: Vec<String> = (1..=columns).map(|column| format!("${}", fixed + column)).collect();
+    let names: Vec<String> = (1..=columns).map(|column| format!("column{column}")).collect();
+    format!("(SELECT * FROM unnest({}) AS u({}))", parameters.join(", "), names.join(", "))
 }
 
 fn placeholders(fixed: usize, rows: usize, columns: usize) -> String {
@@ -94,14 +152,20 @@ mod tests {
     }
 
     #[test]
-    fn lists_are_padded_to_few_sizes() {
+    fn lists_have_few_texts() {
         let mut rows = Rows::default();
         for number in 0..67_i64 {
             rows.push([Value::from(number), Value::from("x")]);
         }
-        let pieces: Vec<_> = rows.pieces("{rows}", &[Value::from(9)]).collect();
+        let pieces: Vec<_> = rows.pieces("{rows}", &[Value::from(9)], false).collect();
         assert_eq!(pieces.iter().map(|(_, values)| values.len()).collect::<Vec<_>>(), [1 + 128, 1 + 8]);
         assert_eq!(pieces[1].0, "(VALUES ($2, $3), ($4, $5), ($6, $7), ($8, $9))");
         assert_eq!(pieces[1].1[7..], [Value::Number(None), Value::Text(None)]);
+
+        let pieces: Vec<_> = rows.pieces("{rows}", &[Value::from(9)], true).collect();
+        assert_eq!(pieces.len(), 1);
+        assert_eq!(pieces[0].0, "(SELECT * FROM unnest($2, $3) AS u(column1, column2))");
+        assert_eq!(pieces[0].1[1], Value::Numbers((0..67).map(Some).collect()));
+        assert_eq!(pieces[0].1[2], Value::Texts(vec![Some("x".to_owned()); 67]));
     }
 }

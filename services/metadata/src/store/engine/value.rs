@@ -10,16 +10,45 @@ pub(crate) enum Value {
     Number(Option<i64>),
     Bytes(Option<Bytes>),
     Text(Option<String>),
+    /// A column of a list of rows, on Postgres.
+    Numbers(Vec<Option<i64>>),
+    ByteStrings(Vec<Option<Bytes>>),
+    Texts(Vec<Option<String>>),
 }
 
 impl Value {
     /// NULL of the same type.
     pub(super) fn null_of(&self) -> Self {
         match self {
-            Self::Number(_) => Self::Number(None),
-            Self::Bytes(_) => Self::Bytes(None),
-            Self::Text(_) => Self::Text(None),
+            Self::Number(_) | Self::Numbers(_) => Self::Number(None),
+            Self::Bytes(_) | Self::ByteStrings(_) => Self::Bytes(None),
+            Self::Text(_) | Self::Texts(_) => Self::Text(None),
         }
+    }
+
+    /// The cells of a column as one value; they have one type.
+    pub(super) fn array_of<'a>(cells: impl Iterator<Item = &'a Self>) -> Self {
+        let mut cells = cells.peekable();
+        match cells.peek() {
+            Some(Self::Bytes(_)) => Self::ByteStrings(cells.map(Self::as_bytes).collect()),
+            Some(Self::Text(_)) => Self::Texts(cells.map(Self::as_text).collect()),
+            _ => Self::Numbers(cells.map(Self::as_number).collect()),
+        }
+    }
+
+    fn as_number(&self) -> Option<i64> {
+        debug_assert!(matches!(self, Self::Number(_)), "the cells of a column have one type");
+        if let Self::Number(number) = self { *number } else { None }
+    }
+
+    fn as_bytes(&self) -> Option<Bytes> {
+        debug_assert!(matches!(self, Self::Bytes(_)), "the cells of a column have one type");
+        if let Self::Bytes(bytes) = self { bytes.clone() } else { None }
+    }
+
+    fn as_text(&self) -> Option<String> {
+        debug_assert!(matches!(self, Self::Text(_)), "the cells of a column have one type");
+        if let Self::Text(text) = self { text.clone() } else { None }
     }
 }
 
@@ -101,7 +130,7 @@ impl Row {
         match self.next()? {
             Value::Number(number) => Ok(number),
             Value::Bytes(None) | Value::Text(None) => Ok(None),
-            Value::Bytes(_) | Value::Text(_) => Err(DatabaseError::corrupt("a column is not a number")),
+            _ => Err(DatabaseError::corrupt("a column is not a number")),
         }
     }
 
@@ -122,7 +151,7 @@ impl Row {
         match self.next()? {
             Value::Bytes(bytes) => Ok(bytes),
             Value::Number(None) | Value::Text(None) => Ok(None),
-            Value::Number(_) | Value::Text(_) => Err(DatabaseError::corrupt("a column is not bytes")),
+            _ => Err(DatabaseError::corrupt("a column is not bytes")),
         }
     }
 
@@ -142,7 +171,7 @@ impl Row {
         match self.next()? {
             Value::Text(text) => Ok(text),
             Value::Number(None) | Value::Bytes(None) => Ok(None),
-            Value::Number(_) | Value::Bytes(_) => Err(DatabaseError::corrupt("a column is not text")),
+            _ => Err(DatabaseError::corrupt("a column is not text")),
         }
     }
 
