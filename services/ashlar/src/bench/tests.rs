@@ -2,12 +2,12 @@
 
 mod fake_s3;
 
-use std::time::Duration;
+use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use clap::Parser;
-use env::Env;
+use env::{Clock, Env, Instant, RealClock, RealDisk, RealNetwork, RealRandom};
 use serde_json::Value;
-use service_kit::{ShutdownTrigger, shutdown_channel};
+use service_kit::{Shutdown, ShutdownTrigger, shutdown_channel};
 
 use self::fake_s3::{FakeS3, Fault};
 use crate::bench::{Args, BenchError, run};
@@ -25,19 +25,42 @@ fn args(words: &str) -> Args {
 /// Makes a run and returns its report beside how it ended.
 async fn bench(server: &FakeS3, words: &str) -> (Value, Result<(), BenchError>) {
     let (_trigger, shutdown) = shutdown_channel();
-    bench_until(server, words, shutdown).await
+    bench_until(&hasty(), server, words, shutdown).await
 }
 
 async fn bench_until(
+    env: &Env,
     server: &FakeS3,
     words: &str,
-    shutdown: service_kit::Shutdown,
+    shutdown: Shutdown,
 ) -> (Value, Result<(), BenchError>) {
     let common = format!("--endpoint http://{} --access-key k --secret-key s --json", server.address);
     let settings = args(&format!("{common} {words}")).check().unwrap();
     let mut out = Vec::new();
-    let result = run::run(&Env::real(), settings, shutdown, &mut out).await;
+    let result = run::run(env, settings, shutdown, &mut out).await;
     (serde_json::from_slice(&out).unwrap_or(Value::Null), result)
+}
+
+/// A clock whose short waits, those after failures, are a hundredth as long; deadlines stay what they are.
+struct Hasty(RealClock);
+
+impl Clock for Hasty {
+    fn now(&self) -> Instant {
+        self.0.now()
+    }
+
+    fn wall_clock_ms(&self) -> i64 {
+        self.0.wall_clock_ms()
+    }
+
+    fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        self.0.sleep(if duration <= Duration::from_secs(1) { duration / 100 } else { duration })
+    }
+}
+
+fn hasty() -> Env {
+    let clock = Arc::new(Hasty(RealClock::new()));
+    Env::new(clock, Arc::new(RealRandom), Arc::new(RealNetwork), Arc::new(RealDisk))
 }
 
 fn nothing_is_left(server: &FakeS3) {
@@ -154,7 +177,6 @@ async fn failures_are_counted_by_code_and_fail_the_run() {
 #[tokio::test]
 async fn nothing_but_failures_ends_the_run_early() {
     let server = FakeS3::start(Fault::Broken).await;
-    // Time stands still but for the waits between failures.
     let (report, result) = bench(&server, "--op get --objects 1 --requests 100000 --concurrency 1").await;
     assert!(result.is_err());
     assert_eq!(report["ended_by"], "gave-up");
@@ -203,7 +225,8 @@ async fn time_ends_a_run() {
 async fn an_interrupted_run_reports_what_it_has_and_cleans_up() {
     let server = FakeS3::start(Fault::Slow(Duration::from_millis(50))).await;
     let (trigger, shutdown) = shutdown_channel();
-    let running = bench_until(&server, "--op put --size 10 --duration 1h --concurrency 2", shutdown);
+    let env = Env::real();
+    let running = bench_until(&env, &server, "--op put --size 10 --duration 1h --concurrency 2", shutdown);
     let stopping = interrupt_when_something_is_stored(&server, trigger);
     let ((report, result), ()) = tokio::join!(running, stopping);
     result.unwrap();
