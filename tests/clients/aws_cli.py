@@ -47,12 +47,11 @@ def run(session):
         keys = aws("s3", "ls", f"{url}/")
         assert "moved" in keys and "piped" not in keys, keys
 
-    # PyPI's aws-cli signs URLs for us-east-1 with version 2 unless it is told otherwise; Debian's uses version 4.
-    for name, variables in (("as set up by default", {}), ("with signature version 4", signature_4(session))):
-        with session.case(f"presign {name}: curl opens it"):
-            signed = aws("s3", "presign", f"{url}/moved", "--expires-in", "60", **variables).strip()
-            session.curl(signed)
-            expect(hash_file(session.path("curl.body")), wanted, "SHA-256")
+    with session.case("presign: curl opens it"):
+        # PyPI's aws-cli signs URLs for us-east-1 with version 2 unless it is told otherwise; version 2 of aws-cli does not.
+        signed = aws("s3", "presign", f"{url}/moved", "--expires-in", "60", **signature_4(session)).strip()
+        session.curl(signed)
+        expect(hash_file(session.path("curl.body")), wanted, "SHA-256")
 
     with session.case("s3api put-object and get-object with each checksum"):
         small = session.path("small")
