@@ -95,7 +95,10 @@ fn some_external_crates_have_only_the_users_they_should() {
             continue;
         }
         for (external, users) in RESTRICTED {
-            assert!(!edges.contains(*external) || users.contains(&name.as_str()), "{name} must not use {external}");
+            assert!(
+                !edges.contains(*external) || users.contains(&name.as_str()),
+                "{name} must not use {external}"
+            );
         }
     }
 }
