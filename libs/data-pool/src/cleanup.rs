@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, info};
 use types::{ChunkId, Coding, GroupId};
 
@@ -12,15 +12,24 @@ use crate::{
     pool::Shared,
 };
 
+/// What is in the queue.
+#[derive(Debug)]
+enum Entry {
+    /// Chunks to delete.
+    Delete(Vec<Doomed>),
+    /// Somebody who waits until all before it is done.
+    Tell(oneshot::Sender<()>),
+}
+
 /// Takes chunks to delete, without waiting.
 #[derive(Debug, Clone)]
 pub(crate) struct Cleanup {
-    queue: mpsc::Sender<Vec<Doomed>>,
+    queue: mpsc::Sender<Entry>,
 }
 
 /// The other end of the queue.
 #[derive(Debug)]
-pub(crate) struct CleanupQueue(mpsc::Receiver<Vec<Doomed>>);
+pub(crate) struct CleanupQueue(mpsc::Receiver<Entry>);
 
 pub(crate) fn channel() -> (Cleanup, CleanupQueue) {
     let (sender, receiver) = mpsc::channel(CLEANUP_QUEUE);
@@ -31,15 +40,31 @@ impl Cleanup {
     /// Deletes these chunks some time. Best effort: what is missed is reaped with the lease that named it.
     pub(crate) fn delete(&self, chunks: Vec<Doomed>) {
         let count = chunks.len();
-        if count > 0 && self.queue.try_send(chunks).is_err() {
+        if count > 0 && self.queue.try_send(Entry::Delete(chunks)).is_err() {
             info!(chunks = count, "abandoned chunks left to the lease's reaper");
+        }
+    }
+
+    /// Waits until everything that was given before has been tried.
+    pub(crate) async fn settle(&self) {
+        let (tell, told) = oneshot::channel();
+        if self.queue.send(Entry::Tell(tell)).await.is_ok() {
+            // An error means that the queue is gone, and all in it.
+            let _ = told.await;
         }
     }
 }
 
 /// Deletes what comes through the queue, until the pool is gone.
 pub(crate) async fn run(shared: Arc<Shared>, mut queue: CleanupQueue) {
-    while let Some(chunks) = queue.0.recv().await {
+    while let Some(entry) = queue.0.recv().await {
+        let chunks = match entry {
+            Entry::Delete(chunks) => chunks,
+            Entry::Tell(waiting) => {
+                let _ = waiting.send(());
+                continue;
+            }
+        };
         let unreached = delete::delete(&shared, &chunks).await;
         if unreached.is_empty() {
             debug!(chunks = chunks.len(), "deleted abandoned chunks");

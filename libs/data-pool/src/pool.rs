@@ -62,6 +62,12 @@ impl Pool {
         }
     }
 
+    /// Waits until the content that was discarded, and what given up writes left, has been deleted as far as possible:
+    /// before the disks are closed in an orderly stop. Slow disks make it slow; give it a limit.
+    pub async fn settle(&self) {
+        self.cleanup.settle().await;
+    }
+
     /// Whether the cluster has this storage class.
     pub fn has_class(&self, class: &StorageClassName) -> bool {
         self.shared.view.snapshot().class(class).is_some()

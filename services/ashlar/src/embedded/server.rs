@@ -27,6 +27,10 @@ const HEARTBEAT: Duration = Duration::from_secs(5);
 /// Longest wait for the first lease at start.
 const LEASE_WAIT: Duration = Duration::from_secs(10);
 
+/// Longest wait at the stop for what refused and broken off writes left on the disks to be deleted. What is left then is
+/// reaped with the lease.
+const SETTLE_WAIT: Duration = Duration::from_secs(5);
+
 /// A started server; it serves from [`Embedded::run`] on.
 pub struct Embedded {
     env: Env,
@@ -37,6 +41,7 @@ pub struct Embedded {
     folders: usize,
     server: gateway::Server,
     worker: Worker,
+    pool: Pool,
     node: Arc<ChunkNode>,
     heartbeat: Task<()>,
 }
@@ -129,9 +134,9 @@ impl Embedded {
 
         let gateway = Gateway::new(env.clone(), &config.front, credentials, metadata.clone(), pool.clone());
         let server = gateway::Server::bind(env.clone(), &config.front, Arc::new(gateway)).await?;
-        let worker = Worker::new(env.clone(), metadata, pool);
+        let worker = Worker::new(env.clone(), metadata, pool.clone());
         let (region, folders) = (config.front.region.clone(), config.data.len());
-        Ok(Self { env, installation, root, region, class, folders, server, worker, node, heartbeat })
+        Ok(Self { env, installation, root, region, class, folders, server, worker, pool, node, heartbeat })
     }
 
     /// The address that is bound.
@@ -175,6 +180,9 @@ impl Embedded {
         let worker = self.env.spawn(self.worker.run(shutdown.clone()));
         self.server.run(shutdown).await;
         worker.await;
+        if self.env.timeout(SETTLE_WAIT, self.pool.settle()).await.is_err() {
+            tracing::info!("abandoned chunks left to the lease's reaper");
+        }
         self.heartbeat.abort();
         self.node.close().await;
         drop(self.installation);
