@@ -8,7 +8,7 @@ use std::{
 use http::Method;
 use sigv4::{Credentials, encode_path};
 
-use crate::{Bucket, Connection, Request};
+use crate::{Bucket, Connection, Request, tls::Trust};
 
 /// The access key id of every server that the harness starts.
 pub const ACCESS_KEY: &str = "AKIDHARNESS";
@@ -23,6 +23,7 @@ pub struct Client {
     address: SocketAddr,
     credentials: Credentials,
     region: String,
+    trust: Option<Trust>,
 }
 
 impl Client {
@@ -33,7 +34,7 @@ impl Client {
             secret_access_key: SECRET_KEY.to_owned(),
             session_token: None,
         };
-        Self { address, credentials, region: region.to_owned() }
+        Self { address, credentials, region: region.to_owned(), trust: None }
     }
 
     /// The same client with other credentials.
@@ -54,6 +55,12 @@ impl Client {
         Self { credentials, ..self.clone() }
     }
 
+    /// The same client speaking TLS.
+    #[must_use]
+    pub fn with_tls(&self, trust: Trust) -> Self {
+        Self { trust: Some(trust), ..self.clone() }
+    }
+
     /// The same client signing for another region.
     #[must_use]
     pub fn with_region(&self, region: &str) -> Self {
@@ -72,7 +79,10 @@ impl Client {
 
     /// A new connection to the server.
     pub fn connect(&self) -> Connection {
-        Connection::open(self.address)
+        match &self.trust {
+            Some(trust) => Connection::open_tls(self.address, trust),
+            None => Connection::open(self.address),
+        }
     }
 
     /// A request with a path that is sent exactly so.

@@ -45,3 +45,8 @@ pub fn checksum_of(algorithm: ChecksumAlgorithm, data: &[u8]) -> String {
     let value = hasher.finish().checksum(algorithm).expect("it was wanted");
     format_checksum(&value)
 }
+
+/// The bytes of a checksum as `x-amz-checksum-...` has it.
+pub fn base64_bytes(text: &str) -> Vec<u8> {
+    STANDARD.decode(text).expect("base64")
+}

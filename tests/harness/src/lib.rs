@@ -15,15 +15,17 @@ mod logs;
 mod request;
 mod response;
 mod server;
+mod tls;
 mod wire;
 mod xml;
 
 pub use bucket::{Bucket, Upload};
 pub use client::{ACCESS_KEY, Client, REGION, SECRET_KEY};
-pub use content::{checksum_of, content, md5_base64, md5_hex, sha256_hex};
+pub use content::{base64_bytes, checksum_of, content, md5_base64, md5_hex, sha256_hex};
 pub use logs::{Logs, assert_no_complaints};
 pub use request::{Prepared, Request, now_seconds};
 pub use response::Response;
 pub use server::Server;
+pub use tls::{Certificate, Trust};
 pub use wire::Connection;
 pub use xml::Element;

@@ -53,7 +53,7 @@ pub struct Request {
     unsigned_headers: Vec<(String, Vec<u8>)>,
     data: Vec<u8>,
     body: Body,
-    decoded_length: Option<u64>,
+    decoded_length: Length,
     length: Length,
     authentication: Authentication,
     time_seconds: i64,
@@ -72,7 +72,7 @@ impl Request {
             unsigned_headers: Vec::new(),
             data: Vec::new(),
             body: Body::Sha256,
-            decoded_length: None,
+            decoded_length: Length::True,
             length: Length::True,
             authentication: Authentication::Header,
             time_seconds: now_seconds(),
@@ -155,7 +155,13 @@ impl Request {
 
     /// Announces another `x-amz-decoded-content-length` than the true one.
     pub fn decoded_length(mut self, length: u64) -> Self {
-        self.decoded_length = Some(length);
+        self.decoded_length = Length::Stated(length);
+        self
+    }
+
+    /// Announces no `x-amz-decoded-content-length`.
+    pub fn no_decoded_length(mut self) -> Self {
+        self.decoded_length = Length::None;
         self
     }
 
@@ -265,8 +271,14 @@ impl Request {
             headers.append(name, HeaderValue::from_bytes(value).expect("a header value"));
         }
         if let Body::Framed(_) = &self.body {
-            let length = self.decoded_length.unwrap_or(self.data.len() as u64);
-            headers.insert("x-amz-decoded-content-length", HeaderValue::from(length));
+            let length = match self.decoded_length {
+                Length::True | Length::Chunked => Some(self.data.len() as u64),
+                Length::Stated(length) => Some(length),
+                Length::None => None,
+            };
+            headers.extend(length.map(|length| {
+                (HeaderName::from_static("x-amz-decoded-content-length"), HeaderValue::from(length))
+            }));
             headers.entry("content-encoding").or_insert(HeaderValue::from_static("aws-chunked"));
         }
         headers
@@ -337,6 +349,32 @@ impl Prepared {
         let [at] = found[..] else { panic!("{from:?} is there {} times", found.len()) };
         self.body[at..at + to.len()].copy_from_slice(to);
         self
+    }
+
+    /// The value of a header that is there.
+    pub fn header(&self, name: &str) -> String {
+        let found = self.headers.iter().find(|(each, _)| each == name);
+        let (_, value) = found.unwrap_or_else(|| panic!("no {name} among the headers"));
+        String::from_utf8(value.clone()).expect("it is text")
+    }
+
+    /// Another path and query.
+    pub fn with_target(self, target: impl Into<String>) -> Self {
+        Self { target: target.into(), ..self }
+    }
+
+    /// Takes a header away.
+    pub fn without_header(mut self, name: &str) -> Self {
+        let before = self.headers.len();
+        self.headers.retain(|(each, _)| each != name);
+        assert!(self.headers.len() < before, "no {name} among the headers");
+        self
+    }
+
+    /// Another body of its true length.
+    pub fn with_body(self, body: impl Into<Vec<u8>>) -> Self {
+        let body = body.into();
+        Self { body: body.clone(), ..self }.set_header("content-length", &body.len().to_string())
     }
 
     /// The head as bytes, with the empty line behind it.

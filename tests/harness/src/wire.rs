@@ -7,15 +7,22 @@ use std::{
 };
 
 use http::Method;
+use rustls::{ClientConnection, StreamOwned, pki_types::ServerName};
 
-use crate::Response;
+use crate::{Response, tls::Trust};
 
 /// No answer in this time is no answer.
 const PATIENCE: Duration = Duration::from_secs(40);
 
-/// A connection over plain TCP.
+/// Bytes in both directions.
+trait Stream: Read + Write {}
+
+impl<T: Read + Write> Stream for T {}
+
+/// A connection over TCP, or over TLS.
 pub struct Connection {
-    stream: TcpStream,
+    stream: Box<dyn Stream>,
+    tcp: TcpStream,
     /// What was read and not yet used.
     buffer: Vec<u8>,
     ended: bool,
@@ -27,16 +34,23 @@ type Head = (u16, Vec<(String, Vec<u8>)>);
 impl Connection {
     /// Connects.
     pub fn open(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).expect("the server listens");
-        stream.set_nodelay(true).expect("an open socket");
-        stream.set_read_timeout(Some(PATIENCE)).expect("an open socket");
-        stream.set_write_timeout(Some(PATIENCE)).expect("an open socket");
-        Self { stream, buffer: Vec::new(), ended: false }
+        let tcp = connect(address);
+        let stream = tcp.try_clone().expect("an open socket");
+        Self { stream: Box::new(stream), tcp, buffer: Vec::new(), ended: false }
+    }
+
+    /// Connects and agrees on TLS with a server that proves to have a certificate that is trusted.
+    pub fn open_tls(address: SocketAddr, trust: &Trust) -> Self {
+        let tcp = connect(address);
+        let stream = tcp.try_clone().expect("an open socket");
+        let name = ServerName::from(address.ip());
+        let session = ClientConnection::new(trust.config(), name).expect("settings that fit");
+        Self { stream: Box::new(StreamOwned::new(session, stream)), tcp, buffer: Vec::new(), ended: false }
     }
 
     /// Sends bytes. A server that has closed the connection has answered before; that answer is then what counts.
     pub fn send(&mut self, bytes: &[u8]) {
-        match self.stream.write_all(bytes) {
+        match self.stream.write_all(bytes).and_then(|()| self.stream.flush()) {
             Err(error) if !matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) => {
                 panic!("cannot send: {error}")
             }
@@ -47,7 +61,7 @@ impl Connection {
     /// Tells the server that nothing more will be sent.
     pub fn finish_sending(&mut self) {
         // The server may have closed it already.
-        let _ = self.stream.shutdown(Shutdown::Write);
+        let _ = self.tcp.shutdown(Shutdown::Write);
     }
 
     /// The next interim answer's status; a final answer is a failure.
@@ -84,6 +98,19 @@ impl Connection {
         response
     }
 
+    /// Waits until the answer has begun to arrive.
+    pub fn wait(&mut self) {
+        while self.buffer.is_empty() {
+            assert!(self.read_more(), "the connection ended without an answer");
+        }
+    }
+
+    /// The next final answer, or `None` when the server closes the connection without one.
+    pub fn receive_if_any(&mut self, method: &Method) -> Option<Response> {
+        while self.buffer.is_empty() && self.read_more() {}
+        if self.buffer.is_empty() { None } else { Some(self.receive(method)) }
+    }
+
     /// Waits until the server closes the connection, and fails if it sends anything before.
     pub fn expect_end(&mut self) {
         while self.buffer.is_empty() && self.read_more() {}
@@ -92,6 +119,12 @@ impl Connection {
             "bytes after the answer: {:?}",
             String::from_utf8_lossy(&self.buffer)
         );
+    }
+
+    /// Waits until the server closes the connection, and fails if what it sends before is HTTP.
+    pub fn expect_no_http(&mut self) {
+        while self.read_more() {}
+        assert!(!self.buffer.starts_with(b"HTTP/"), "{:?}", String::from_utf8_lossy(&self.buffer));
     }
 
     fn receive_head(&mut self) -> Head {
@@ -114,8 +147,7 @@ impl Connection {
     }
 
     fn receive_chunks(&mut self, response: &mut Response) {
-        loop {
-            let Some(line) = self.line() else { break };
+        while let Some(line) = self.line() {
             let length = usize::from_str_radix(&line, 16).expect("a chunk's length is hexadecimal");
             if !self.fill(length + 2) {
                 break;
@@ -160,9 +192,20 @@ impl Connection {
         match self.stream.read(&mut piece) {
             Ok(0) => self.ended = true,
             Ok(length) => self.buffer.extend_from_slice(&piece[..length]),
-            Err(error) if error.kind() == ErrorKind::ConnectionReset => self.ended = true,
+            // TLS that ends without saying so ends all the same: the length tells whether all came.
+            Err(error) if matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::UnexpectedEof) => {
+                self.ended = true;
+            }
             Err(error) => panic!("no answer within {PATIENCE:?}: {error}"),
         }
         !self.ended
     }
+}
+
+fn connect(address: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(address).expect("the server listens");
+    stream.set_nodelay(true).expect("an open socket");
+    stream.set_read_timeout(Some(PATIENCE)).expect("an open socket");
+    stream.set_write_timeout(Some(PATIENCE)).expect("an open socket");
+    stream
 }

@@ -36,8 +36,8 @@ fn objects_of_every_size_come_back() {
 fn objects_of_every_size_come_back_from_coded_storage() {
     let server = Server::start_with(6, |_| {});
     let bucket = server.bucket();
-    for (seed, size) in (0..).zip(SIZES) {
-        let (key, data) = (format!("size-{size}"), content(size, seed));
+    for (seed, size) in (0..).zip(&SIZES[..15]) {
+        let (key, data) = (format!("size-{size}"), content(*size, seed));
         bucket.put(&key, &data).unsigned_payload().ok();
         assert_same(&bucket.get(&key).ok().body, &data);
     }

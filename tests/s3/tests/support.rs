@@ -1,6 +1,6 @@
 //! Data that several tests use.
 
-use std::{sync::Barrier, thread};
+use std::{collections::BTreeSet, sync::Barrier, thread};
 
 use harness::{Bucket, Response};
 
@@ -106,4 +106,18 @@ pub fn escape(text: &str) -> String {
         }
     }
     out
+}
+
+/// What a listing of these keys has to show: keys and common prefixes greater than `after`, each in byte order.
+pub fn list_by_hand(keys: &[&str], prefix: &str, delimiter: &str, after: &str) -> (Vec<String>, Vec<String>) {
+    let (mut shown, mut prefixes) = (BTreeSet::new(), BTreeSet::new());
+    for key in keys {
+        let Some(rest) = key.strip_prefix(prefix) else { continue };
+        match rest.find(delimiter).filter(|_| !delimiter.is_empty()) {
+            Some(at) => prefixes.insert(key[..prefix.len() + at + delimiter.len()].to_owned()),
+            None => shown.insert((*key).to_owned()),
+        };
+    }
+    let later = |texts: BTreeSet<String>| texts.into_iter().filter(|text| text.as_str() > after).collect();
+    (later(shown), later(prefixes))
 }

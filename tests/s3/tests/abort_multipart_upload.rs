@@ -1,0 +1,48 @@
+//! AbortMultipartUpload.
+
+use harness::{Server, Upload};
+
+use crate::support::assert_content;
+
+#[test]
+fn an_aborted_upload_is_gone_and_the_object_stays() {
+    let server = Server::start();
+    let bucket = server.bucket();
+    bucket.put("key", "old").ok();
+    let (upload, other) = (bucket.upload("key"), bucket.upload("key"));
+    let etag = upload.put(1, "new");
+    let answer = upload.abort().send().expect(204);
+    assert!(answer.body.is_empty());
+    upload.list().refused(404, "NoSuchUpload");
+    upload.part(2, "more").refused(404, "NoSuchUpload");
+    upload.complete(&[(1, &etag)]).refused(404, "NoSuchUpload");
+    upload.abort().refused(404, "NoSuchUpload");
+    assert_content(&bucket, "key", b"old");
+    assert_eq!(bucket.list_uploads().ok().xml().all("Upload/UploadId"), [other.id.as_str()]);
+}
+
+#[test]
+fn uploads_that_are_not_there_cannot_be_aborted() {
+    let server = Server::start();
+    let bucket = server.bucket();
+    let upload = bucket.upload("key");
+    for id in ["0123456789abcdef0123456789abcdef", "nonsense", ""] {
+        Upload { id: id.to_owned(), ..upload.clone() }.abort().refused(404, "NoSuchUpload");
+    }
+    Upload { key: "other".to_owned(), ..upload.clone() }.abort().refused(404, "NoSuchUpload");
+    let missing = server.client().existing_bucket("missing");
+    Upload { bucket: missing, ..upload.clone() }.abort().refused(404, "NoSuchBucket");
+    upload.abort().header("x-amz-expected-bucket-owner", "1").refused(403, "AccessDenied");
+    upload.list().ok();
+}
+
+#[test]
+fn a_completed_upload_cannot_be_aborted() {
+    let server = Server::start();
+    let bucket = server.bucket();
+    let upload = bucket.upload("key");
+    let etag = upload.put(1, "content");
+    upload.complete(&[(1, &etag)]).ok();
+    upload.abort().refused(404, "NoSuchUpload");
+    assert_content(&bucket, "key", b"content");
+}

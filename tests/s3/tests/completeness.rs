@@ -1,0 +1,122 @@
+//! Tests that walk the table of operations and fail when one has been forgotten.
+
+use std::{collections::HashSet, fs};
+
+use harness::{Bucket, Request, Server};
+use http::Method;
+use s3_wire::{
+    Operation,
+    operation::{Kind, ROUTES, Resource, Route, Signal},
+};
+
+/// `PutObject` as `put_object`; a digit begins no word (`list_objects_v2`).
+fn snake_case(name: &str) -> String {
+    let mut out = String::new();
+    for character in name.chars() {
+        if character.is_ascii_uppercase() && !out.is_empty() {
+            out.push('_');
+        }
+        out.push(character.to_ascii_lowercase());
+    }
+    out
+}
+
+/// A request that asks for the operation of a route and for nothing more.
+fn request(bucket: &Bucket, route: &Route) -> Request {
+    let request = match route.operation.resource() {
+        Resource::Service => bucket.client().request(route.method.clone(), "/"),
+        Resource::Bucket => bucket.request(route.method.clone()),
+        Resource::Object => bucket.object(route.method.clone(), "key"),
+    };
+    let request = route.subresource.into_iter().fold(request, Request::raw_query);
+    let copy_source = format!("{}/key", bucket.name);
+    match route.signal {
+        Signal::None => request,
+        Signal::Parameter(name) => request.query(name, 1),
+        Signal::Value(name, value) => request.query(name, value),
+        Signal::CopySource => request.header("x-amz-copy-source", copy_source),
+        Signal::ParameterAndCopySource(name) => {
+            request.query(name, 1).header("x-amz-copy-source", copy_source)
+        }
+        Signal::Form => request.header("content-type", "multipart/form-data; boundary=x"),
+    }
+}
+
+#[test]
+fn every_supported_operation_has_a_file_of_tests() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests");
+    let modules = fs::read_to_string(format!("{folder}/main.rs")).expect("the list of modules");
+    for operation in Operation::ALL.iter().filter(|operation| operation.kind() == Kind::Supported) {
+        let name = snake_case(operation.name());
+        assert!(modules.contains(&format!("\nmod {name};\n")), "main.rs does not take in {name}");
+        let file = fs::read_to_string(format!("{folder}/{name}.rs")).expect("a file of that name");
+        assert!(file.matches("#[test]").count() >= 2, "{name}.rs has hardly a test");
+        assert!(file.contains(operation.name()), "{name}.rs does not say what it tests");
+    }
+}
+
+#[test]
+fn every_operation_can_be_asked_for() {
+    let routed: HashSet<Operation> = ROUTES.iter().map(|route| route.operation).collect();
+    for operation in Operation::ALL {
+        // The one operation with a path of its own.
+        let elsewhere = *operation == Operation::WriteGetObjectResponse;
+        assert!(routed.contains(operation) != elsewhere, "{}", operation.name());
+    }
+}
+
+/// Never a silent listing, and never the object itself, for a sub-resource that is not built.
+#[test]
+fn operations_that_are_not_built_say_so_and_do_nothing() {
+    let server = Server::start();
+    let bucket = server.bucket();
+    bucket.put("key", "content").ok();
+    let refused: Vec<&Route> =
+        ROUTES.iter().filter(|route| route.operation.kind() == Kind::Refused).collect();
+    assert!(refused.len() > 70);
+    for route in refused {
+        let error = request(&bucket, route).refused(501, "NotImplemented");
+        let name = route.operation.name();
+        assert_eq!(error.get("Operation"), name);
+        assert!(error.get("Message").contains(name), "{error:?}");
+    }
+    let error =
+        server.client().request(Method::POST, "/WriteGetObjectResponse").refused(501, "NotImplemented");
+    assert_eq!(error.get("Operation"), "WriteGetObjectResponse");
+    assert_eq!(bucket.get("key").ok().body, b"content");
+    assert_eq!(bucket.list_versions().ok().xml().all("Version/Key"), ["key"]);
+    assert_eq!(bucket.request(Method::GET).raw_query("versioning").ok().xml().find("Status"), None);
+}
+
+/// Nobody learns without credentials what there is, nor what is built.
+#[test]
+fn anonymous_requests_are_denied_every_operation() {
+    let server = Server::start();
+    let bucket = server.bucket();
+    bucket.put("key", "content").ok();
+    for bucket in [&bucket, &server.client().existing_bucket("missing")] {
+        for route in ROUTES {
+            let answer = request(bucket, route).anonymous().send();
+            assert_eq!(answer.status, 403, "{route:?}: {answer:?}");
+            if route.method != Method::HEAD {
+                answer.expect_error(403, "AccessDenied");
+            }
+        }
+    }
+    assert_eq!(bucket.get("key").ok().body, b"content");
+    server.client().existing_bucket("missing").request(Method::HEAD).send().expect(404);
+}
+
+/// Routes that are supported are answered by their own operation, not with a refusal.
+#[test]
+fn supported_operations_are_built() {
+    let server = Server::start();
+    let bucket = server.bucket();
+    for route in ROUTES.iter().filter(|route| route.operation.kind() == Kind::Supported) {
+        // A new one each time: some operations delete it.
+        let bucket =
+            if route.operation == Operation::DeleteBucket { server.bucket() } else { bucket.clone() };
+        let answer = request(&bucket, route).send();
+        assert!(answer.status < 500, "{route:?}: {answer:?}");
+    }
+}
