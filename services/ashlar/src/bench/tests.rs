@@ -2,7 +2,15 @@
 
 mod fake_s3;
 
-use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
+use std::{
+    ffi::OsStr,
+    future::Future,
+    path::{Path, PathBuf},
+    pin::Pin,
+    process::Command,
+    sync::Arc,
+    time::Duration,
+};
 
 use clap::Parser;
 use env::{Clock, Env, Instant, RealClock, RealDisk, RealNetwork, RealRandom};
@@ -102,7 +110,7 @@ async fn every_operation_makes_its_requests_checks_them_and_cleans_up() {
 async fn listings_are_walked_and_compared() {
     for words in [
         "--op list --size 0 --objects 2500 --requests 40 --concurrency 3",
-        "--op list --size 0 --objects 12000 --requests 40 --concurrency 2",
+        "--op list --size 0 --objects 5000 --requests 40 --concurrency 2",
         "--op list --size 0 --objects 10 --requests 40 --concurrency 3",
         "--op list --size 0 --objects 300 --prefixes 20 --requests 40 --concurrency 3",
         "--op list --size 0 --objects 5 --prefixes 20 --requests 40 --concurrency 3",
@@ -274,6 +282,57 @@ async fn what_stops_a_run_before_it_begins_says_what_to_do() {
     let unreachable =
         run::run(&Env::real(), settings, shutdown, &mut Vec::new()).await.unwrap_err().to_string();
     assert!(unreachable.contains("is the server running"), "{unreachable}");
+}
+
+/// Files of a certificate for 127.0.0.1 and of its key, made with `openssl`.
+fn certificate(folder: &Path, name: &str) -> (PathBuf, PathBuf) {
+    let (certificate, key) = (folder.join(format!("{name}.pem")), folder.join(format!("{name}-key.pem")));
+    let made = Command::new("openssl")
+        .args([
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+            "-days",
+            "2",
+        ])
+        .args(["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"])
+        .args(["-addext", "basicConstraints=critical,CA:FALSE"])
+        .args([OsStr::new("-keyout"), key.as_os_str(), OsStr::new("-out"), certificate.as_os_str()])
+        .output()
+        .expect("openssl is installed");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    (certificate, key)
+}
+
+#[tokio::test]
+async fn over_https_only_a_trusted_certificate_will_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let (certificate, key) = certificate(folder.path(), "ours");
+    let (other, _) = self::certificate(folder.path(), "other");
+    let tls = service_kit::load_tls(&Env::real(), &certificate, &key).unwrap();
+    let server = FakeS3::start_with(Fault::None, Some(tls)).await;
+
+    let load = "--op get --size 200000 --objects 3 --requests 20 --concurrency 2";
+    for (trust, trusted) in [
+        (format!("--ca {}", certificate.display()), true),
+        ("--insecure".to_owned(), true),
+        (format!("--ca {}", other.display()), false),
+    ] {
+        let words =
+            format!("--endpoint https://{} --access-key k --secret-key s {load} {trust}", server.address);
+        let (_trigger, shutdown) = shutdown_channel();
+        let settings = args(&words).check().unwrap();
+        let result = run::run(&hasty(), settings, shutdown, &mut Vec::new()).await;
+        match result {
+            Ok(()) => assert!(trusted, "{trust}"),
+            Err(error) => assert!(!trusted && error.to_string().contains("--ca"), "{trust}: {error}"),
+        }
+    }
+    nothing_is_left(&server);
 }
 
 #[test]

@@ -15,6 +15,7 @@ use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full};
 use hyper::{body::Incoming, service::service_fn};
 use service_kit::{HttpLimits, HttpServer, ShutdownTrigger, shutdown_channel};
+use tokio_rustls::TlsAcceptor;
 
 /// How the server misbehaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,12 +56,16 @@ pub(super) struct FakeS3 {
 
 impl FakeS3 {
     pub(super) async fn start(fault: Fault) -> Self {
+        Self::start_with(fault, None).await
+    }
+
+    pub(super) async fn start_with(fault: Fault, tls: Option<TlsAcceptor>) -> Self {
         let env = Env::real();
         let listener = env.listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let address = listener.local_address().unwrap();
         let state = Arc::new(Mutex::new(State::default()));
         let (stop, shutdown) = shutdown_channel();
-        let server = HttpServer { env: env.clone(), listener, tls: None, limits: HttpLimits::default() };
+        let server = HttpServer { env: env.clone(), listener, tls, limits: HttpLimits::default() };
         let (own, own_env) = (state.clone(), env.clone());
         let service = service_fn(move |request: Request<Incoming>| {
             let (state, env) = (own.clone(), own_env.clone());
@@ -153,7 +158,13 @@ impl State {
         let after = value("continuation-token").or_else(|| value("start-after"));
         let after = after.map(|key| format!("{bucket}/{key}")).unwrap_or_default();
         let listed = |key: &&String| !matches!(fault, Fault::Unlisted(part) if key.contains(part));
-        let keys = self.objects.keys().filter(|key| key.starts_with(&start) && **key > after).filter(listed);
+        let keys = self
+            .objects
+            .range(start.clone().max(after.clone())..)
+            .map(|(key, _)| key)
+            .take_while(|key| key.starts_with(&start))
+            .filter(|key| **key > after)
+            .filter(listed);
         let key_of = |key: &String| key.split_once('/').unwrap().1.to_owned();
         if value("delimiter").is_some() {
             let folders: BTreeSet<&str> =
