@@ -1,0 +1,48 @@
+"""The images that the cluster runs on."""
+
+import shutil
+import subprocess
+
+from engine import REPOSITORY
+
+HERE = REPOSITORY / "tests" / "compose"
+CONTAINER_BINARY = REPOSITORY / "target" / "container" / "ashlar"
+
+
+def ensure_base_images(docker):
+    """Makes debian:bookworm-slim and postgres:15 here if they are not there; an image that was pulled is used as it is."""
+    if not docker.succeeds("image", "inspect", "debian:bookworm-slim"):
+        print("making the image debian:bookworm-slim, about a minute", flush=True)
+        subprocess.run([HERE / "debian-image"], env=docker.environment | {"LC_ALL": "C.UTF-8"}, cwd=REPOSITORY, stdin=subprocess.DEVNULL,
+                       timeout=600, check=True)
+    if not docker.succeeds("image", "inspect", "postgres:15"):
+        print("making the image postgres:15, about a minute", flush=True)
+        docker.run("build", "--tag", "postgres:15", HERE / "postgres", seconds=600)
+
+
+class Image:
+    """The image of the program under test, built by docker-compose.yml's own rule."""
+
+    def __init__(self, docker, cluster, binary):
+        self.docker = docker
+        self.cluster = cluster
+        self.binary = binary
+        self.cached = set()
+
+    def build(self):
+        """Builds it with the target `prebuilt`, which takes the program from target/container."""
+        CONTAINER_BINARY.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(self.binary, CONTAINER_BINARY)
+        before = self._build_cache()
+        self.cluster.compose("build", "--quiet", seconds=300)
+        self.cached = self._build_cache() - before
+
+    def remove(self):
+        """Removes it, and what building it added to the build cache: each run would leave a program there. What others keep
+        in the cache is left alone."""
+        self.docker.succeeds("image", "rm", self.cluster.image)
+        for entry in self.cached:
+            self.docker.succeeds("builder", "prune", "--force", "--filter", f"id={entry}")
+
+    def _build_cache(self):
+        return set(self.docker.run("system", "df", "--verbose", "--format", "{{range .BuildCache}}{{println .ID}}{{end}}").split())
