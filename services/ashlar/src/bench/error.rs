@@ -98,7 +98,7 @@ pub(crate) enum BenchError {
     Interrupted,
     /// A watched process cannot be read.
     #[error(
-        "cannot read process {pid} in /proc: {source}; --server-pid takes the id of a running process on this machine"
+        "cannot read process {pid} in /proc; --server-pid takes the id of a process that runs on this machine all the while"
     )]
     Process {
         /// Its id.
