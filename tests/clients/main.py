@@ -12,6 +12,9 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "lib"))
 
+# What the machine's user has configured for AWS is none of the tests' business.
+os.environ.update(AWS_CONFIG_FILE=os.devnull, AWS_SHARED_CREDENTIALS_FILE=os.devnull)
+
 from files import parse_size  # noqa: E402
 from report import Report  # noqa: E402
 from sessions import REPOSITORY, Session  # noqa: E402
