@@ -10,7 +10,8 @@ pub const CHUNK_SIZE_MAX: u64 = 64 << 20;
 /// Bytes of data in a full cell: 64 KiB, which encodes in the second-level cache (`docs/decisions/`).
 pub const CELL_SIZE: usize = 64 << 10;
 
-/// A gateway's lease. The number is also the range of chunk ids that the gateway may mint.
+/// A gateway's lease. The number is also the range of chunk ids that the gateway may mint; it is positive, random, and
+/// never given out twice, whatever becomes of the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LeaseId(pub i64);
 

@@ -16,7 +16,7 @@ CREATE TABLE counters (
     name TEXT NOT NULL PRIMARY KEY,
     value BIGINT NOT NULL
 );
-INSERT INTO counters (name, value) VALUES ('bucket', 0), ('lease', 0), ('group', 0);
+INSERT INTO counters (name, value) VALUES ('bucket', 0), ('group', 0);
 
 -- The directory of buckets: global, because a name is.
 CREATE TABLE bucket_names (
@@ -140,7 +140,7 @@ CREATE TABLE completed_uploads (
 );
 CREATE INDEX completed_uploads_by_age ON completed_uploads (completed_ms);
 
--- Gateways' leases. state: 0 active, 1 revoked. Commits share-lock the row's key; revoking locks it exclusively.
+-- Gateways' leases. Their numbers are random, so that no other database of the same disks has given them out. state: 0 active, 1 revoked. Commits share-lock the row's key; revoking locks it exclusively.
 CREATE TABLE gateway_leases (
     lease_id BIGINT NOT NULL PRIMARY KEY,
     holder TEXT NOT NULL,

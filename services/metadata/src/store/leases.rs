@@ -11,7 +11,6 @@ use types::LeaseId;
 
 use super::{
     MetadataStore,
-    counters::next_number,
     engine::{DatabaseError, Failure, Rows, Tx, find_each},
 };
 
@@ -36,7 +35,9 @@ pub(crate) async fn lock_active_leases(
 
 impl MetadataStore {
     pub(super) async fn acquire_lease_in(&self, tx: &mut Tx, holder: &str) -> Result<Lease, Failure> {
-        let id = next_number(tx, "lease", 1).await?;
+        // Random, not counted: shards carry the ids of their leases, and a database that was lost or restored from a
+        // backup would count over numbers that disks know already. The primary key refuses the same number twice.
+        let id = (self.env.random_u64() >> 1).cast_signed();
         let sql = "INSERT INTO gateway_leases (lease_id, holder, renewals, state) VALUES ($1, $2, 0, 0)";
         tx.execute(sql, vec![id.into(), holder.into()]).await?;
         Ok(Lease { id: LeaseId(id), time_to_live: self.settings.lease_time_to_live })

@@ -5,6 +5,7 @@ mod commits;
 mod conformance;
 mod faults;
 mod garbage;
+mod leases;
 mod listing;
 mod migrations;
 mod plans;
