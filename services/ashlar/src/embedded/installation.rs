@@ -24,6 +24,7 @@ use serde::{Deserialize, Serialize};
 const FORMAT: u32 = 1;
 
 const IDENTITY: &str = "ashlar.json";
+const DATABASE: &str = "metadata.db";
 const IDENTITY_LENGTH_MAX: usize = 64 << 10;
 
 /// A disk within a folder.
@@ -88,6 +89,14 @@ pub enum InstallationError {
         /// The folder with data.
         path: PathBuf,
     },
+    /// The home folder has shards and no database.
+    #[error(
+        "{path} is missing while its shards are there; restore the database from a backup, or give an empty folder to start afresh"
+    )]
+    DatabaseMissing {
+        /// Where the database should be.
+        path: PathBuf,
+    },
     /// The same folder is given twice.
     #[error("{path} is given twice")]
     Repeated {
@@ -118,6 +127,7 @@ impl Installation {
             _ => InstallationError::Io { path: home.clone(), source },
         })?;
         let cluster = identity(env, &home.join(IDENTITY))?;
+        refuse_lost_database(env, &home)?;
         Ok(Self { home, folders: folders.to_vec(), cluster, _lock: lock })
     }
 
@@ -133,7 +143,7 @@ impl Installation {
 
     /// Where the embedded database is.
     pub(crate) fn database(&self) -> PathBuf {
-        self.home.join("metadata.db")
+        self.home.join(DATABASE)
     }
 
     /// The folders of the disks.
@@ -177,6 +187,17 @@ fn find_home(env: &Env, folders: &[PathBuf]) -> Result<PathBuf, InstallationErro
     Ok(folders[0].clone())
 }
 
+/// The database is made before the first disk, so shards without one mean that it was lost. An empty one in its place
+/// would show no object and look like a fresh start.
+fn refuse_lost_database(env: &Env, home: &Path) -> Result<(), InstallationError> {
+    let (database, shards) = (home.join(DATABASE), home.join(SHARDS));
+    let there = |path: &Path| env.disk().exists(path).map_err(failed(path));
+    if there(&shards)? && !there(&database)? {
+        return Err(InstallationError::DatabaseMissing { path: database });
+    }
+    Ok(())
+}
+
 /// Reads the identity, or makes one.
 fn identity(env: &Env, path: &Path) -> Result<[u8; 16], InstallationError> {
     let damaged = || InstallationError::Damaged { path: path.to_owned() };
@@ -199,4 +220,26 @@ fn identity(env: &Env, path: &Path) -> Result<[u8; 16], InstallationError> {
     let contents = serde_json::to_vec_pretty(&identity).map_err(|_| damaged())?;
     env.disk().replace_small(path, &contents).map_err(failed(path))?;
     Ok(cluster)
+}
+
+#[cfg(test)]
+mod tests {
+    use env::Env;
+
+    use super::{DATABASE, Installation, InstallationError, SHARDS};
+
+    #[test]
+    fn shards_without_their_database_are_refused() {
+        let (env, folder) = (Env::real(), tempfile::tempdir().unwrap());
+        let folders = [folder.path().to_owned()];
+        // A start that ended before it made a database is no loss.
+        drop(Installation::open(&env, &folders).unwrap());
+        let database = folder.path().join(DATABASE);
+        env.disk().replace_small(&database, b"").unwrap();
+        env.disk().create_directory(&folder.path().join(SHARDS)).unwrap();
+        drop(Installation::open(&env, &folders).unwrap());
+        env.disk().remove(&database).unwrap();
+        let refused = Installation::open(&env, &folders);
+        assert!(matches!(refused, Err(InstallationError::DatabaseMissing { path }) if path == database));
+    }
 }
