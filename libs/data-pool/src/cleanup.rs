@@ -37,11 +37,11 @@ pub(crate) fn channel() -> (Cleanup, CleanupQueue) {
 }
 
 impl Cleanup {
-    /// Deletes these chunks some time. Best effort: what is missed is reaped with the lease that named it.
+    /// Deletes these chunks some time. Best effort: what is missed stays on its disks, named by nobody.
     pub(crate) fn delete(&self, chunks: Vec<Doomed>) {
         let count = chunks.len();
         if count > 0 && self.queue.try_send(Entry::Delete(chunks)).is_err() {
-            info!(chunks = count, "abandoned chunks left to the lease's reaper");
+            info!(chunks = count, "abandoned chunks are left on their disks");
         }
     }
 
@@ -69,7 +69,7 @@ pub(crate) async fn run(shared: Arc<Shared>, mut queue: CleanupQueue) {
         if unreached.is_empty() {
             debug!(chunks = chunks.len(), "deleted abandoned chunks");
         } else {
-            info!(shards = unreached.len(), "shards of abandoned chunks left to the lease's reaper");
+            info!(shards = unreached.len(), "shards of abandoned chunks are left on their disks");
         }
     }
 }

@@ -6,7 +6,7 @@
 //!
 //! Invariant: what [`Pool::write`] answers is stable on at least the coding's write quorum of disks.
 //! Invariant: a write that fails leaves nothing named; what it left on disks is deleted in the background, and what
-//! that misses is reaped with the lease.
+//! that misses stays on its disks, named by nobody.
 //! Invariant: no byte leaves [`Pool::read`] whose cell was not verified, and no whole chunk ends unverified.
 //! Invariant: memory per write and per read is bounded, whatever the object's length (`limits`).
 

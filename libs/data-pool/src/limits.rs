@@ -45,7 +45,7 @@ pub(crate) const DELETE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Disks that shards are deleted from at a time.
 pub(crate) const DELETE_DISKS_AT_ONCE: usize = 16;
 
-/// Abandoned writes that wait to be deleted in the background; more are left to the lease's reaper.
+/// Abandoned writes that wait to be deleted in the background; more are left on their disks.
 pub(crate) const CLEANUP_QUEUE: usize = 1024;
 
 /// How often the lease is renewed, and the cluster map asked for.

@@ -63,7 +63,7 @@ impl Gateway {
     }
 
     /// Frees what was stored for a commit that was refused. When the outcome is unknown nothing is freed: the content
-    /// may be named by now, and if it is not, it is reaped with the lease.
+    /// may be named by now.
     fn give_back(&self, content: &Content, error: &MetadataError) {
         match error {
             MetadataError::TimedOut | MetadataError::Internal { .. } => {}

@@ -27,8 +27,8 @@ const HEARTBEAT: Duration = Duration::from_secs(5);
 /// Longest wait for the first lease at start.
 const LEASE_WAIT: Duration = Duration::from_secs(10);
 
-/// Longest wait at the stop for what refused and broken off writes left on the disks to be deleted. What is left then is
-/// reaped with the lease.
+/// Longest wait at the stop for what refused and broken off writes left on the disks to be deleted. What is left then
+/// stays there, named by nobody.
 const SETTLE_WAIT: Duration = Duration::from_secs(5);
 
 /// A started server; it serves from [`Embedded::run`] on.
@@ -181,7 +181,7 @@ impl Embedded {
         self.server.run(shutdown).await;
         worker.await;
         if self.env.timeout(SETTLE_WAIT, self.pool.settle()).await.is_err() {
-            tracing::info!("abandoned chunks left to the lease's reaper");
+            tracing::info!("abandoned chunks are left on their disks");
         }
         self.heartbeat.abort();
         self.node.close().await;
