@@ -5,6 +5,7 @@ import os
 import pathlib
 import random
 import re
+import time
 
 _UNITS = {"": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 
@@ -42,9 +43,15 @@ def hash_tree(root):
     return {str(path.relative_to(root)): hash_file(path) for path in sorted(root.rglob("*")) if path.is_file()}
 
 
+# How old the files of a tree are. S3 dates objects by whole seconds, rounded down, so that a file which is stored in the
+# second of its last change looks newer than its object, and `aws s3 sync` stores it again.
+TREE_AGE_SECONDS = 3600
+
+
 def make_tree(root, files, seed=1):
     """Makes `files` files below `root`, like a source tree: nested folders, mostly a few KiB, some empty, some large, some
-    with names that need escaping. The same seed makes the same tree."""
+    with names that need escaping, all of them an hour old. The same seed makes the same tree."""
+    changed = time.time() - TREE_AGE_SECONDS
     chance = random.Random(seed)
     odd = ["with space.txt", "plus+plus.txt", "percent%41.txt", "ünïcode-ß.txt", "emoji-🦀.txt", "a&b=c.txt", "quote'\".txt",
            "semi;colon,comma.txt", "hash#tag.txt", "question?.txt", "(paren)[bracket].txt", "tilde~star.txt"]
@@ -61,3 +68,4 @@ def make_tree(root, files, seed=1):
         else:
             size = chance.randrange(100_000, 700_000)
         (folder / name).write_bytes(chance.randbytes(size))
+        os.utime(folder / name, (changed, changed))
