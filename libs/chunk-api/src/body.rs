@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, task::Poll};
 
 use futures_util::StreamExt;
-use types::{CHUNK_SIZE_MAX, ShardId};
+use types::{CHUNK_SIZE_MAX, LeaseId, ShardId};
 
 use crate::{
     Cell, CellRange, CellStream, Error, OWNER_LENGTH_MAX, READ_CELLS_MAX, SHARDS_PER_CALL_MAX, ShardBody,
@@ -43,6 +43,11 @@ impl CellRange {
 /// Checks the number of names in one `delete_shards`. `Malformed` when there are too many.
 pub fn validate_names(shards: &[ShardId]) -> Result<(), Error> {
     if shards.len() > SHARDS_PER_CALL_MAX { Err(malformed("too many shards in one call")) } else { Ok(()) }
+}
+
+/// Checks the number of leases in a call. `Malformed` beyond [`SHARDS_PER_CALL_MAX`].
+pub fn validate_leases(leases: &[LeaseId]) -> Result<(), Error> {
+    if leases.len() > SHARDS_PER_CALL_MAX { Err(malformed("too many leases in one call")) } else { Ok(()) }
 }
 
 /// Checks the length of a page of `list_shards`. `Malformed` when it is zero or too long.
@@ -127,7 +132,14 @@ mod tests {
     fn header() -> ShardHeader {
         let chunk = ChunkId { lease: LeaseId(1), counter: 2 };
         let shard = ShardId { chunk, index: ShardIndex(1) };
-        ShardHeader { shard, coding: Coding::new(2, 1).unwrap(), chunk_length: 1 << 20, owner: Bytes::new() }
+        ShardHeader {
+            shard,
+            coding: Coding::new(2, 1).unwrap(),
+            chunk_length: 1 << 20,
+            group: types::GroupId(1),
+            epoch: 1,
+            owner: Bytes::new(),
+        }
     }
 
     #[test]

@@ -10,22 +10,22 @@ use bytes::{Bytes, BytesMut};
 use env::Env;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
-use types::{CELL_SIZE, DiskId, ShardId};
+use types::{CELL_SIZE, DiskId, LeaseId, ShardId};
 
 use self::{
     pool::{Lease, Pool},
     progress::Progress,
 };
 use crate::{
-    Cell, CellRange, CheckedCells, ChunkService, DiskStatus, Error, READ_CELLS_MAX, ShardBody, ShardHeader,
-    ShardSummary,
+    Cell, CellRange, CheckedCells, ChunkService, DiskStatus, Error, ListShards, Purpose, READ_CELLS_MAX,
+    ShardBody, ShardHeader, ShardSummary,
     body::malformed,
     incoming::BodyReader,
     outgoing::OutgoingBody,
-    validate_limit, validate_names,
+    validate_leases, validate_limit, validate_names,
     wire::{
         CHECKSUM_LENGTH, HEAD_LENGTH, LISTING_MAX, PutHead, SMALL_ANSWER_MAX, WireDisk, WireError,
-        decode_listing, encode_names, put_length, split_cells,
+        WireVerdict, decode_listing, encode_leases, encode_names, put_length, split_cells,
     },
 };
 
@@ -191,6 +191,12 @@ impl Client {
         Ok(Answer { status, body })
     }
 
+    /// A call that changes names and answers nothing.
+    async fn change(&self, path: &str, names: Bytes) -> Result<(), Error> {
+        let answer = self.call(Method::POST, path, names, SMALL_ANSWER_MAX).await?;
+        outcome(answer).map(|_| ()).map_err(|error| error.unwrap_or(Error::TimedOut))
+    }
+
     /// Sends a shard.
     async fn put(&self, path: &str, header: &ShardHeader, body: PutBody) -> Result<(), Error> {
         let progress = Arc::new(Progress::new(self.env.clone()));
@@ -216,10 +222,20 @@ impl Client {
 
 #[async_trait]
 impl ChunkService for Client {
-    async fn put_shard(&self, disk: DiskId, header: ShardHeader, body: ShardBody) -> Result<(), Error> {
+    async fn put_shard(
+        &self,
+        disk: DiskId,
+        header: ShardHeader,
+        body: ShardBody,
+        purpose: Purpose,
+    ) -> Result<(), Error> {
         header.validate()?;
         let body = PutBody::new(&header, body).await?;
-        self.put(&format!("/v1/disks/{disk}/shards/{}", header.shard), &header, body).await
+        let purpose = match purpose {
+            Purpose::Write => "",
+            Purpose::Repair => "?purpose=repair",
+        };
+        self.put(&format!("/v1/disks/{disk}/shards/{}{purpose}", header.shard), &header, body).await
     }
 
     async fn read_cells(&self, disk: DiskId, shard: ShardId, cells: CellRange) -> Result<Vec<Cell>, Error> {
@@ -232,20 +248,35 @@ impl ChunkService for Client {
 
     async fn delete_shards(&self, disk: DiskId, shards: &[ShardId]) -> Result<(), Error> {
         validate_names(shards)?;
-        let path = format!("/v1/disks/{disk}/delete");
-        let answer = self.call(Method::POST, &path, encode_names(shards), SMALL_ANSWER_MAX).await?;
-        outcome(answer).map(|_| ()).map_err(|error| error.unwrap_or(Error::TimedOut))
+        self.change(&format!("/v1/disks/{disk}/delete"), encode_names(shards)).await
     }
 
-    async fn list_shards(
-        &self,
-        disk: DiskId,
-        after: Option<ShardId>,
-        limit: usize,
-    ) -> Result<Vec<ShardSummary>, Error> {
+    async fn evict_shards(&self, disk: DiskId, shards: &[ShardId], epoch: i64) -> Result<(), Error> {
+        validate_names(shards)?;
+        self.change(&format!("/v1/disks/{disk}/evict?epoch={epoch}"), encode_names(shards)).await
+    }
+
+    async fn fence_leases(&self, disk: DiskId, leases: &[LeaseId]) -> Result<(), Error> {
+        validate_leases(leases)?;
+        self.change(&format!("/v1/disks/{disk}/fence"), encode_leases(leases)).await
+    }
+
+    async fn verify_shards(&self, disk: DiskId, shards: &[ShardId]) -> Result<Vec<Result<(), Error>>, Error> {
+        validate_names(shards)?;
+        let path = format!("/v1/disks/{disk}/verify");
+        let body =
+            read_outcome(self.call(Method::POST, &path, encode_names(shards), SMALL_ANSWER_MAX).await?)?;
+        let verdicts: Vec<WireVerdict> = serde_json::from_slice(&body).map_err(|_| misunderstood())?;
+        let verdicts: Option<Vec<_>> = verdicts.into_iter().map(WireVerdict::decode).collect();
+        verdicts.filter(|verdicts| verdicts.len() == shards.len()).ok_or_else(misunderstood)
+    }
+
+    async fn list_shards(&self, disk: DiskId, request: ListShards) -> Result<Vec<ShardSummary>, Error> {
+        let ListShards { after, limit, group } = request;
         validate_limit(limit)?;
         let after = after.map(|shard| format!("&after={shard}")).unwrap_or_default();
-        let path = format!("/v1/disks/{disk}/shards?limit={limit}{after}");
+        let group = group.map(|group| format!("&group={}", group.0)).unwrap_or_default();
+        let path = format!("/v1/disks/{disk}/shards?limit={limit}{after}{group}");
         let body = read_outcome(self.call(Method::GET, &path, Bytes::new(), LISTING_MAX).await?)?;
         decode_listing(body).ok_or_else(misunderstood)
     }

@@ -1,6 +1,6 @@
 //! What can go wrong in a chunk service.
 
-use types::{DiskId, ShardId};
+use types::{DiskId, LeaseId, ShardId};
 
 /// A failed call. [`ChunkService`](crate::ChunkService) says which call answers which.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -45,11 +45,17 @@ pub enum Error {
         /// The shard.
         shard: ShardId,
     },
-    /// The name was taken and deleted.
+    /// The name was taken and deleted, or evicted at the put's epoch or later.
     #[error("shard {shard} was deleted")]
     ShardDeleted {
         /// The shard.
         shard: ShardId,
+    },
+    /// The chunk's lease was revoked and fenced: what is written under it can never be named.
+    #[error("the lease {lease:?} is fenced")]
+    LeaseFenced {
+        /// The lease.
+        lease: LeaseId,
     },
     /// The body ended before all cells had come.
     #[error("the shard's body ended early")]

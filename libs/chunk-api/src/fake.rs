@@ -7,11 +7,11 @@ use std::{
 };
 
 use async_trait::async_trait;
-use types::{DiskId, ShardId};
+use types::{DiskId, LeaseId, ShardId};
 
 use crate::{
-    Cell, CellRange, CheckedCells, ChunkService, DiskStatus, Error, ShardBody, ShardHeader, ShardSummary,
-    validate_limit, validate_names,
+    Cell, CellRange, CheckedCells, ChunkService, DiskStatus, Error, ListShards, Purpose, ScrubStatus,
+    ShardBody, ShardHeader, ShardSummary, validate_leases, validate_limit, validate_names,
 };
 
 /// Disks in memory. Shards are lost with the process; there is no bound but the machine's memory.
@@ -25,6 +25,33 @@ struct FakeDisk {
     shards: BTreeMap<ShardId, (ShardHeader, Vec<Cell>)>,
     pending: BTreeSet<ShardId>,
     deleted: BTreeSet<ShardId>,
+    /// The latest eviction's epoch of each name that was evicted.
+    evicted: BTreeMap<ShardId, i64>,
+    fenced: BTreeSet<LeaseId>,
+}
+
+impl FakeDisk {
+    /// Whether a put of this header may be published. Names in progress are not looked at.
+    fn admit(&self, header: &ShardHeader, purpose: Purpose) -> Result<(), Error> {
+        let shard = header.shard;
+        let lease = shard.chunk.lease;
+        if self.deleted.contains(&shard) || self.evicted.get(&shard).is_some_and(|end| header.epoch <= *end) {
+            return Err(Error::ShardDeleted { shard });
+        }
+        if purpose == Purpose::Write && self.fenced.contains(&lease) {
+            return Err(Error::LeaseFenced { lease });
+        }
+        match self.shards.get(&shard) {
+            Some((_, cells)) if purpose == Purpose::Write || is_whole(shard, cells) => {
+                Err(Error::ShardExists { shard })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn is_whole(shard: ShardId, cells: &[Cell]) -> bool {
+    (0..).zip(cells).all(|(number, cell)| cell.verify(shard, number).is_ok())
 }
 
 /// Size that a fake disk claims: 1 TiB.
@@ -70,24 +97,26 @@ impl Drop for PendingName<'_> {
 
 #[async_trait]
 impl ChunkService for FakeChunkService {
-    async fn put_shard(&self, disk: DiskId, header: ShardHeader, body: ShardBody) -> Result<(), Error> {
+    async fn put_shard(
+        &self,
+        disk: DiskId,
+        header: ShardHeader,
+        body: ShardBody,
+        purpose: Purpose,
+    ) -> Result<(), Error> {
         header.validate()?;
         let shard = header.shard;
         {
             let mut state = self.disk(disk)?;
-            if state.deleted.contains(&shard) {
-                return Err(Error::ShardDeleted { shard });
-            }
-            if state.shards.contains_key(&shard) || !state.pending.insert(shard) {
+            state.admit(&header, purpose)?;
+            if !state.pending.insert(shard) {
                 return Err(Error::ShardExists { shard });
             }
         }
         let _pending = PendingName { service: self, disk, shard };
         let cells = CheckedCells::new(header.clone(), body).collect().await?;
         let mut state = self.disk(disk)?;
-        if state.deleted.contains(&shard) {
-            return Err(Error::ShardDeleted { shard });
-        }
+        state.admit(&header, purpose)?;
         state.shards.insert(shard, (header, cells));
         Ok(())
     }
@@ -115,17 +144,43 @@ impl ChunkService for FakeChunkService {
         Ok(())
     }
 
-    async fn list_shards(
-        &self,
-        disk: DiskId,
-        after: Option<ShardId>,
-        limit: usize,
-    ) -> Result<Vec<ShardSummary>, Error> {
+    async fn evict_shards(&self, disk: DiskId, shards: &[ShardId], epoch: i64) -> Result<(), Error> {
+        let mut state = self.disk(disk)?;
+        validate_names(shards)?;
+        for shard in shards {
+            let end = state.evicted.entry(*shard).or_insert(epoch);
+            *end = epoch.max(*end);
+            if state.shards.get(shard).is_some_and(|(header, _)| header.epoch <= epoch) {
+                state.shards.remove(shard);
+            }
+        }
+        Ok(())
+    }
+
+    async fn fence_leases(&self, disk: DiskId, leases: &[LeaseId]) -> Result<(), Error> {
+        let mut state = self.disk(disk)?;
+        validate_leases(leases)?;
+        state.fenced.extend(leases);
+        Ok(())
+    }
+
+    async fn verify_shards(&self, disk: DiskId, shards: &[ShardId]) -> Result<Vec<Result<(), Error>>, Error> {
         let state = self.disk(disk)?;
-        validate_limit(limit)?;
-        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
-        let page = state.shards.range((start, Bound::Unbounded)).take(limit);
-        Ok(page.map(|(_, (header, _))| ShardSummary { header: header.clone() }).collect())
+        validate_names(shards)?;
+        let verify = |shard: &ShardId| {
+            let (_, cells) = state.shards.get(shard).ok_or(Error::ShardNotFound { shard: *shard })?;
+            (0..).zip(cells).try_for_each(|(number, cell)| cell.verify(*shard, number))
+        };
+        Ok(shards.iter().map(verify).collect())
+    }
+
+    async fn list_shards(&self, disk: DiskId, request: ListShards) -> Result<Vec<ShardSummary>, Error> {
+        let state = self.disk(disk)?;
+        validate_limit(request.limit)?;
+        let start = request.after.map_or(Bound::Unbounded, Bound::Excluded);
+        let headers = state.shards.range((start, Bound::Unbounded)).map(|(_, (header, _))| header);
+        let wanted = headers.filter(|header| request.group.is_none_or(|group| group == header.group));
+        Ok(wanted.take(request.limit).map(|header| ShardSummary { header: header.clone() }).collect())
     }
 
     async fn disks(&self) -> Result<Vec<DiskStatus>, Error> {
@@ -147,6 +202,10 @@ fn status<'a>(
         shards: count,
         writable: true,
         damaged_records: 0,
+        live_bytes: used,
+        dead_bytes: 0,
+        quarantined_records: 0,
+        scrub: ScrubStatus::default(),
     }
 }
 
@@ -159,7 +218,7 @@ mod tests {
 
     use super::FakeChunkService;
     use crate::{
-        CellRange, ChunkService, Error,
+        CellRange, ChunkService, Error, Purpose,
         conformance::{self, Sample, Subject},
     };
 
@@ -176,7 +235,7 @@ mod tests {
         let service = FakeChunkService::new([disk]);
         let sample = Sample::single(1, 1, 100);
         let shard = sample.shard();
-        service.put_shard(disk, sample.header.clone(), sample.whole()).await.unwrap();
+        service.put_shard(disk, sample.header.clone(), sample.whole(), Purpose::Write).await.unwrap();
         assert!(service.corrupt_cell(disk, shard, 0));
         let read = service.read_cells(disk, shard, CellRange { first: 0, count: 1 }).await;
         assert_eq!(read, Err(Error::ShardCorrupt { shard, cell: 0 }));

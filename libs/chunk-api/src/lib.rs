@@ -24,9 +24,9 @@ use std::pin::Pin;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::Stream;
-use types::{Coding, DiskId, ShardId};
+use types::{Coding, DiskId, GroupId, LeaseId, ShardId};
 
-pub use body::{CheckedCells, validate_limit, validate_names};
+pub use body::{CheckedCells, validate_leases, validate_limit, validate_names};
 pub use cell::{Cell, cell_seed};
 pub use error::Error;
 
@@ -48,6 +48,10 @@ pub struct ShardHeader {
     pub coding: Coding,
     /// Bytes in the whole chunk.
     pub chunk_length: u64,
+    /// The placement group of the chunk, so that a group's shards can be listed. The service does not know what it means.
+    pub group: GroupId,
+    /// Epoch of the cluster map by which the shard was placed here. An eviction ends the shards of its epoch and before.
+    pub epoch: i64,
     /// Opaque to the service: who wrote the chunk and for what, so that an orphan can be traced and metadata rebuilt
     /// from shards in the worst case. At most [`OWNER_LENGTH_MAX`] bytes.
     pub owner: Bytes,
@@ -90,6 +94,47 @@ impl std::fmt::Debug for ShardBody {
     }
 }
 
+/// What a put is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// A new chunk on its way from a client. Refused when the chunk's lease is fenced.
+    Write,
+    /// A shard of a chunk that is there already, rebuilt or copied from another disk. Fences do not concern it, and it
+    /// replaces a damaged shard of the same name.
+    Repair,
+}
+
+/// Asks for a page of a disk's shards.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ListShards {
+    /// The page begins behind this name.
+    pub after: Option<ShardId>,
+    /// Most shards in the page, from 1 to [`SHARDS_PER_CALL_MAX`].
+    pub limit: usize,
+    /// Shards of this placement group alone.
+    pub group: Option<GroupId>,
+}
+
+impl ListShards {
+    /// A page of shards of every group.
+    pub fn all(after: Option<ShardId>, limit: usize) -> Self {
+        Self { after, limit, group: None }
+    }
+}
+
+/// How far the disk's scrub is: the reading of every byte that looks for damage before a client does.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct ScrubStatus {
+    /// Passes over the whole disk that were completed since the service started.
+    pub passes: u64,
+    /// Bytes verified since the service started.
+    pub verified_bytes: u64,
+    /// Damaged shards found since the service started.
+    pub bad_shards: u64,
+    /// Share of the pass under way that is done, from 0 to 1.
+    pub progress: f32,
+}
+
 /// A run of a shard's cells: `first..first + count`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CellRange {
@@ -107,7 +152,7 @@ pub struct ShardSummary {
 }
 
 /// A disk's state.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct DiskStatus {
     /// The disk.
     pub disk: DiskId,
@@ -123,6 +168,14 @@ pub struct DiskStatus {
     pub writable: bool,
     /// Damaged records that the last start found and skipped: shards that were stable once and are lost here.
     pub damaged_records: u64,
+    /// Bytes of shards that are kept.
+    pub live_bytes: u64,
+    /// Bytes that deleted and evicted shards still take until compaction frees them.
+    pub dead_bytes: u64,
+    /// Damaged records that are set aside for inspection.
+    pub quarantined_records: u64,
+    /// The scrub.
+    pub scrub: ScrubStatus,
 }
 
 /// Keeps shards on disks.
@@ -137,9 +190,16 @@ pub trait ChunkService: Send + Sync + 'static {
     /// length or checksum, or yields an error, nothing is kept. Cells of length zero are sent too.
     ///
     /// Errors: `DiskNotFound`, `DiskFull`, `DiskFailed`, `ShardExists` (the name is taken, whoever took it),
-    /// `ShardDeleted` (the name was deleted before; a late packet), `ShardCorrupt`, `Interrupted`, `Malformed`,
-    /// `Unauthenticated`, `Unavailable`, `TimedOut`.
-    async fn put_shard(&self, disk: DiskId, header: ShardHeader, body: ShardBody) -> Result<(), Error>;
+    /// `ShardDeleted` (the name was deleted before, or evicted at the header's epoch or later; a late packet),
+    /// `LeaseFenced` (a write under a fenced lease), `ShardCorrupt`, `Interrupted`, `Malformed`, `Unauthenticated`,
+    /// `Unavailable`, `TimedOut`.
+    async fn put_shard(
+        &self,
+        disk: DiskId,
+        header: ShardHeader,
+        body: ShardBody,
+        purpose: Purpose,
+    ) -> Result<(), Error>;
 
     /// Reads cells, each verified against its checksum by the service; the caller verifies again with
     /// [`Cell::verify`]. `cells.first + cells.count` must not exceed the shard's number of cells.
@@ -154,16 +214,29 @@ pub trait ChunkService: Send + Sync + 'static {
     /// Errors: `DiskNotFound`, `DiskFailed`, `Malformed`, `Unauthenticated`, `Unavailable`, `TimedOut`.
     async fn delete_shards(&self, disk: DiskId, shards: &[ShardId]) -> Result<(), Error>;
 
-    /// The disk's shards in the order of their ids, after `after`, at most `limit` (1 to [`SHARDS_PER_CALL_MAX`]).
-    /// Fewer than `limit` means that there are no more.
+    /// Removes shards that were put at `epoch` or before: they have moved to another disk. Durable on return: puts
+    /// of these names at `epoch` or before are refused from now on, puts at a later one are taken. At most
+    /// [`SHARDS_PER_CALL_MAX`].
     ///
     /// Errors: as `delete_shards`.
-    async fn list_shards(
-        &self,
-        disk: DiskId,
-        after: Option<ShardId>,
-        limit: usize,
-    ) -> Result<Vec<ShardSummary>, Error>;
+    async fn evict_shards(&self, disk: DiskId, shards: &[ShardId], epoch: i64) -> Result<(), Error>;
+
+    /// Refuses writes under these leases for ever. Durable on return; a put under one of them that was in progress
+    /// has either been completed, and is listed, or fails with `LeaseFenced`. At most [`SHARDS_PER_CALL_MAX`].
+    ///
+    /// Errors: as `delete_shards`.
+    async fn fence_leases(&self, disk: DiskId, leases: &[LeaseId]) -> Result<(), Error>;
+
+    /// Reads every byte of these shards and says of each whether it is whole: `ShardNotFound` or `ShardCorrupt` when
+    /// not. At most [`SHARDS_PER_CALL_MAX`].
+    ///
+    /// Errors: as `delete_shards`.
+    async fn verify_shards(&self, disk: DiskId, shards: &[ShardId]) -> Result<Vec<Result<(), Error>>, Error>;
+
+    /// A page of the disk's shards in the order of their ids. Fewer than `limit` means that there are no more.
+    ///
+    /// Errors: as `delete_shards`.
+    async fn list_shards(&self, disk: DiskId, request: ListShards) -> Result<Vec<ShardSummary>, Error>;
 
     /// The service's disks.
     ///

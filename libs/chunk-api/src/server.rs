@@ -11,7 +11,7 @@ use subtle::ConstantTimeEq;
 use tracing::{debug, warn};
 
 use crate::{
-    ChunkService, Error,
+    ChunkService, Error, Purpose,
     body::malformed,
     incoming::BodyReader,
     outgoing::OutgoingBody,
@@ -107,6 +107,9 @@ impl Inner {
             (&Method::GET, ["disks"]) => self.disks().await,
             (&Method::GET, ["disks", id, "shards"]) => self.list(disk(id)?, &query).await,
             (&Method::POST, ["disks", id, "delete"]) => self.delete(disk(id)?, body).await,
+            (&Method::POST, ["disks", id, "evict"]) => self.evict(disk(id)?, &query, body).await,
+            (&Method::POST, ["disks", id, "fence"]) => self.fence(disk(id)?, body).await,
+            (&Method::POST, ["disks", id, "verify"]) => self.verify(disk(id)?, body).await,
             (&Method::GET, ["disks", id, "shards", shard]) => {
                 self.read(disk(id)?, parse_shard(shard)?, &query).await
             }
@@ -115,7 +118,12 @@ impl Inner {
                     .headers
                     .get(header::CONTENT_LENGTH)
                     .and_then(|value| value.to_str().ok()?.parse().ok());
-                self.put(disk(id)?, parse_shard(shard)?, length, body).await
+                let purpose = match query.get("purpose") {
+                    None => Purpose::Write,
+                    Some("repair") => Purpose::Repair,
+                    Some(_) => return Err(malformed("not a purpose of a put")),
+                };
+                self.put(disk(id)?, parse_shard(shard)?, length, purpose, body).await
             }
             _ => Err(no_such_call()),
         }

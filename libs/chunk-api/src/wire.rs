@@ -3,10 +3,13 @@
 //!
 //! | call | request | answer |
 //! |---|---|---|
-//! | `put_shard` | `PUT /v1/disks/D/shards/S`, [`PutHead`], owner, cells | 204 |
+//! | `put_shard` | `PUT /v1/disks/D/shards/S[?purpose=repair]`, [`PutHead`], owner, cells | 204 |
 //! | `read_cells` | `GET /v1/disks/D/shards/S?first=N&count=N` | 200, cells |
 //! | `delete_shards` | `POST /v1/disks/D/delete`, names | 204 |
-//! | `list_shards` | `GET /v1/disks/D/shards?after=S&limit=N` | 200, names with [`PutHead`] and owner |
+//! | `evict_shards` | `POST /v1/disks/D/evict?epoch=N`, names | 204 |
+//! | `fence_leases` | `POST /v1/disks/D/fence`, leases, eight bytes each, big-endian | 204 |
+//! | `verify_shards` | `POST /v1/disks/D/verify`, names | 200, JSON |
+//! | `list_shards` | `GET /v1/disks/D/shards?after=S&limit=N&group=N` | 200, names with [`PutHead`] and owner |
 //! | `disks` | `GET /v1/disks` | 200, JSON |
 //!
 //! A cell is its bytes, then its CRC-32C in four bytes, little-endian. Every cell of a shard but the last is full, so
@@ -15,9 +18,11 @@
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
-use types::{CELL_SIZE, ChunkId, Coding, DiskId, ShardId, ShardIndex};
+use types::{CELL_SIZE, ChunkId, Coding, DiskId, GroupId, LeaseId, ShardId, ShardIndex};
 
-use crate::{Cell, DiskStatus, Error, OWNER_LENGTH_MAX, ShardHeader, ShardSummary, body::malformed};
+use crate::{
+    Cell, DiskStatus, Error, OWNER_LENGTH_MAX, ScrubStatus, ShardHeader, ShardSummary, body::malformed,
+};
 
 /// Bytes of a shard's name: the chunk's id and the shard's index.
 pub(crate) const NAME_LENGTH: usize = 17;
@@ -26,7 +31,10 @@ pub(crate) const NAME_LENGTH: usize = 17;
 pub(crate) const CHECKSUM_LENGTH: usize = 4;
 
 /// Bytes of a [`PutHead`].
-pub(crate) const HEAD_LENGTH: usize = 12;
+pub(crate) const HEAD_LENGTH: usize = 24;
+
+/// Bytes of a lease's number.
+pub(crate) const LEASE_LENGTH: usize = 8;
 
 /// Most bytes of an answer that is neither cells nor a listing.
 pub(crate) const SMALL_ANSWER_MAX: usize = 1 << 20;
@@ -36,11 +44,13 @@ pub(crate) const LISTING_MAX: usize =
     crate::SHARDS_PER_CALL_MAX * (NAME_LENGTH + HEAD_LENGTH + OWNER_LENGTH_MAX);
 
 /// A shard's header without its name: data and parity shards, one byte each; length of the owner, two bytes; length of
-/// the chunk, eight bytes; little-endian.
+/// the chunk, eight bytes; placement group, four bytes; epoch, eight bytes; little-endian.
 pub(crate) struct PutHead {
     pub(crate) coding: Coding,
     pub(crate) owner_length: usize,
     pub(crate) chunk_length: u64,
+    pub(crate) group: GroupId,
+    pub(crate) epoch: i64,
 }
 
 impl PutHead {
@@ -50,6 +60,13 @@ impl PutHead {
         out.put_u8(u8::try_from(header.coding.parity()).unwrap_or_default());
         out.put_u16_le(u16::try_from(header.owner.len()).unwrap_or(u16::MAX));
         out.put_u64_le(header.chunk_length);
+        out.put_i32_le(header.group.0);
+        out.put_i64_le(header.epoch);
+    }
+
+    pub(crate) fn header(&self, shard: ShardId, owner: Bytes) -> ShardHeader {
+        let Self { coding, chunk_length, group, epoch, .. } = *self;
+        ShardHeader { shard, coding, chunk_length, group, epoch, owner }
     }
 
     pub(crate) fn decode(mut bytes: &[u8]) -> Result<Self, Error> {
@@ -62,7 +79,9 @@ impl PutHead {
         if owner_length > OWNER_LENGTH_MAX {
             return Err(malformed("the owner is longer than it may be"));
         }
-        Ok(Self { coding, owner_length, chunk_length: bytes.get_u64_le() })
+        let (chunk_length, group, epoch) =
+            (bytes.get_u64_le(), GroupId(bytes.get_i32_le()), bytes.get_i64_le());
+        Ok(Self { coding, owner_length, chunk_length, group, epoch })
     }
 }
 
@@ -99,6 +118,18 @@ pub(crate) fn decode_names(body: &[u8]) -> Result<Vec<ShardId>, Error> {
     if rest.is_empty() { Ok(names.iter().map(name).collect()) } else { Err(malformed("a name is cut off")) }
 }
 
+pub(crate) fn encode_leases(leases: &[LeaseId]) -> Bytes {
+    let mut out = BytesMut::with_capacity(leases.len() * LEASE_LENGTH);
+    leases.iter().for_each(|lease| out.put_i64(lease.0));
+    out.freeze()
+}
+
+pub(crate) fn decode_leases(body: &[u8]) -> Result<Vec<LeaseId>, Error> {
+    let (leases, rest) = body.as_chunks::<LEASE_LENGTH>();
+    let leases = leases.iter().map(|bytes| LeaseId(i64::from_be_bytes(*bytes))).collect();
+    if rest.is_empty() { Ok(leases) } else { Err(malformed("a lease is cut off")) }
+}
+
 fn put_name(shard: ShardId, out: &mut BytesMut) {
     out.put_slice(&shard.chunk.to_bytes());
     out.put_u8(shard.index.0);
@@ -131,7 +162,7 @@ pub(crate) fn decode_listing(mut body: Bytes) -> Option<Vec<ShardSummary>> {
             return None;
         }
         let owner = body.split_to(head.owner_length);
-        let header = ShardHeader { shard, coding: head.coding, chunk_length: head.chunk_length, owner };
+        let header = head.header(shard, owner);
         header.validate().ok()?;
         page.push(ShardSummary { header });
     }
@@ -158,6 +189,20 @@ pub(crate) struct WireDisk {
     writable: bool,
     #[serde(default)]
     damaged_records: u64,
+    #[serde(default)]
+    live_bytes: u64,
+    #[serde(default)]
+    dead_bytes: u64,
+    #[serde(default)]
+    quarantined_records: u64,
+    #[serde(default)]
+    scrub_passes: u64,
+    #[serde(default)]
+    scrub_verified_bytes: u64,
+    #[serde(default)]
+    scrub_bad_shards: u64,
+    #[serde(default)]
+    scrub_progress: f32,
 }
 
 impl From<DiskStatus> for WireDisk {
@@ -170,6 +215,13 @@ impl From<DiskStatus> for WireDisk {
             shards: status.shards,
             writable: status.writable,
             damaged_records: status.damaged_records,
+            live_bytes: status.live_bytes,
+            dead_bytes: status.dead_bytes,
+            quarantined_records: status.quarantined_records,
+            scrub_passes: status.scrub.passes,
+            scrub_verified_bytes: status.scrub.verified_bytes,
+            scrub_bad_shards: status.scrub.bad_shards,
+            scrub_progress: status.scrub.progress,
         }
     }
 }
@@ -184,6 +236,15 @@ impl WireDisk {
             shards: self.shards,
             writable: self.writable,
             damaged_records: self.damaged_records,
+            live_bytes: self.live_bytes,
+            dead_bytes: self.dead_bytes,
+            quarantined_records: self.quarantined_records,
+            scrub: ScrubStatus {
+                passes: self.scrub_passes,
+                verified_bytes: self.scrub_verified_bytes,
+                bad_shards: self.scrub_bad_shards,
+                progress: self.scrub_progress,
+            },
         })
     }
 }
@@ -198,6 +259,8 @@ pub(crate) struct WireError {
     shard: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     cell: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lease: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
 }
@@ -223,6 +286,9 @@ impl WireError {
             }
             Error::ShardExists { shard } => (StatusCode::CONFLICT, of_shard("shard_exists", shard)),
             Error::ShardDeleted { shard } => (StatusCode::GONE, of_shard("shard_deleted", shard)),
+            Error::LeaseFenced { lease } => {
+                (StatusCode::GONE, Self { lease: Some(lease.0), ..code("lease_fenced") })
+            }
             Error::Interrupted => (StatusCode::BAD_REQUEST, code("interrupted")),
             Error::Malformed { reason } => (StatusCode::BAD_REQUEST, because("malformed", reason)),
             Error::Unauthenticated => (StatusCode::UNAUTHORIZED, code("unauthenticated")),
@@ -245,6 +311,7 @@ impl WireError {
             "shard_corrupt" => Error::ShardCorrupt { shard: shard(self.shard)?, cell: self.cell? },
             "shard_exists" => Error::ShardExists { shard: shard(self.shard)? },
             "shard_deleted" => Error::ShardDeleted { shard: shard(self.shard)? },
+            "lease_fenced" => Error::LeaseFenced { lease: LeaseId(self.lease?) },
             "interrupted" => Error::Interrupted,
             "malformed" => Error::Malformed { reason: self.reason? },
             "unauthenticated" => Error::Unauthenticated,
@@ -255,10 +322,31 @@ impl WireError {
     }
 }
 
+/// What a verification found of one shard: nothing when it is whole.
+#[derive(Default, Serialize, Deserialize)]
+pub(crate) struct WireVerdict {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<WireError>,
+}
+
+impl WireVerdict {
+    pub(crate) fn new(verdict: &Result<(), Error>) -> Self {
+        Self { error: verdict.as_ref().err().map(|error| WireError::encode(error).1) }
+    }
+
+    /// The verdict; `None` for an error that is not understood.
+    pub(crate) fn decode(self) -> Option<Result<(), Error>> {
+        match self.error {
+            None => Some(Ok(())),
+            Some(error) => error.decode().map(Err),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use bytes::{Bytes, BytesMut};
-    use types::{CELL_SIZE, DiskId};
+    use types::{CELL_SIZE, DiskId, LeaseId};
 
     use super::{
         WireError, decode_listing, decode_names, encode_listing, encode_names, parse_shard, split_cells,
@@ -277,6 +365,7 @@ mod tests {
             Error::ShardCorrupt { shard, cell: 9 },
             Error::ShardExists { shard },
             Error::ShardDeleted { shard },
+            Error::LeaseFenced { lease: LeaseId(77) },
             Error::Interrupted,
             Error::Malformed { reason: reason() },
             Error::Unauthenticated,

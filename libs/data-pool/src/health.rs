@@ -107,6 +107,7 @@ impl Health {
             | Error::ShardCorrupt { .. }
             | Error::ShardExists { .. }
             | Error::ShardDeleted { .. }
+            | Error::LeaseFenced { .. }
             | Error::Interrupted
             | Error::Malformed { .. } => {}
         }

@@ -141,7 +141,8 @@ impl ChunkedWrite<'_> {
         }
         while input.left() > 0 {
             let length = input.left().min(self.chunk_size);
-            let (group, usable) = self.choose_group(&mut stored.map_epoch)?;
+            let (epoch, group, usable) = self.choose_group()?;
+            stored.map_epoch = epoch.min(stored.map_epoch);
             let now = self.pool.shared().env.now();
             let chunk = self.grant.mint(now).map_err(|_| WriteError::LeaseNotHeld)?;
             unnamed.add(chunk, group.id, self.coding);
@@ -154,7 +155,8 @@ impl ChunkedWrite<'_> {
                 length,
                 checksum: 0,
             };
-            let mut upload = ChunkUpload::start(self.pool.shared(), extent, &group, &usable, &self.owner);
+            let mut upload =
+                ChunkUpload::start(self.pool.shared(), extent, &group, &usable, epoch, &self.owner);
             upload.fill(input, before.as_mut()).await?;
             if let Some(ending) = before.replace(upload.end()) {
                 ending.settle(&mut extents, &mut stored.missing).await?;
@@ -168,18 +170,16 @@ impl ChunkedWrite<'_> {
         Ok(stored)
     }
 
-    /// A group that can reach the quorum by the latest map, and which of its shards to write.
-    fn choose_group<E>(
-        &self,
-        oldest_epoch: &mut i64,
-    ) -> Result<(std::sync::Arc<Group>, Vec<bool>), WriteError<E>> {
+    /// A group that can reach the quorum by the latest map, with the map's epoch and which of its shards to write.
+    fn choose_group<E>(&self) -> Result<(i64, std::sync::Arc<Group>, Vec<bool>), WriteError<E>> {
         let shared = self.pool.shared();
         let snapshot = shared.view.snapshot();
-        *oldest_epoch = snapshot.epoch.min(*oldest_epoch);
         let groups =
             snapshot.class(self.class).map_or(&[][..], |class: &std::sync::Arc<Class>| &class.groups);
-        choose::choose_group(groups, self.coding, &shared.health, shared.turn()).map_err(|reachable| {
-            WriteError::NotEnoughShards { reachable, needed: self.coding.write_quorum() }
-        })
+        let (group, usable) =
+            choose::choose_group(groups, self.coding, &shared.health, shared.turn()).map_err(
+                |reachable| WriteError::NotEnoughShards { reachable, needed: self.coding.write_quorum() },
+            )?;
+        Ok((snapshot.epoch, group, usable))
     }
 }

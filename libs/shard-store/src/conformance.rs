@@ -4,11 +4,12 @@ use std::{future::Future, sync::Arc};
 
 use async_trait::async_trait;
 use chunk_api::{
-    Cell, CellRange, ChunkService, DiskStatus, Error, ShardBody, ShardHeader, ShardSummary,
+    Cell, CellRange, ChunkService, DiskStatus, Error, ListShards, Purpose, ShardBody, ShardHeader,
+    ShardSummary,
     conformance::{self, Sample, Subject},
 };
 use env::Env;
-use types::{DiskId, ShardId};
+use types::{DiskId, LeaseId, ShardId};
 
 use crate::ShardStore;
 
@@ -33,12 +34,17 @@ async fn a_closed_medium_is_unavailable(store: &dyn ShardStore) {
     store.close().await;
     let unavailable = |error: &Error| matches!(error, Error::Unavailable { .. });
     for body in [sample.whole(), sample.stream()] {
-        assert!(store.put(sample.header.clone(), body).await.is_err_and(|error| unavailable(&error)));
+        assert!(
+            store
+                .put(sample.header.clone(), body, Purpose::Write)
+                .await
+                .is_err_and(|error| unavailable(&error))
+        );
     }
     let range = CellRange { first: 0, count: 1 };
     assert!(store.read_cells(sample.shard(), range).await.is_err_and(|error| unavailable(&error)));
     assert!(store.delete(&[sample.shard()]).await.is_err_and(|error| unavailable(&error)));
-    assert!(store.list(None, 1).await.is_err_and(|error| unavailable(&error)));
+    assert!(store.list(ListShards::all(None, 1)).await.is_err_and(|error| unavailable(&error)));
     assert!(!store.status().await.writable);
 }
 
@@ -51,7 +57,7 @@ pub async fn full_medium(store: &dyn ShardStore) {
         // Small and large shards in turn, so that both ways of putting meet the end of the medium.
         let length = if counter % 8 == 7 { 1 << 20 } else { 30 << 10 };
         let sample = Sample::single(9002, counter, length);
-        match store.put(sample.header.clone(), sample.whole()).await {
+        match store.put(sample.header.clone(), sample.whole(), Purpose::Write).await {
             Ok(()) => kept.push(sample),
             Err(Error::DiskFull { disk }) => {
                 assert_eq!(disk, store.disk());
@@ -69,7 +75,7 @@ pub async fn full_medium(store: &dyn ShardStore) {
         while room {
             turn += 1;
             let sample = Sample::single(9003, counter * 1000 + turn, length);
-            let put = store.put(sample.header.clone(), sample.whole()).await;
+            let put = store.put(sample.header.clone(), sample.whole(), Purpose::Write).await;
             room = put.is_ok();
             assert!(room || put == Err(Error::DiskFull { disk: store.disk() }), "{put:?}");
             if room {
@@ -109,8 +115,14 @@ impl SingleDisk {
 
 #[async_trait]
 impl ChunkService for SingleDisk {
-    async fn put_shard(&self, disk: DiskId, header: ShardHeader, body: ShardBody) -> Result<(), Error> {
-        self.store(disk)?.put(header, body).await
+    async fn put_shard(
+        &self,
+        disk: DiskId,
+        header: ShardHeader,
+        body: ShardBody,
+        purpose: Purpose,
+    ) -> Result<(), Error> {
+        self.store(disk)?.put(header, body, purpose).await
     }
 
     async fn read_cells(&self, disk: DiskId, shard: ShardId, cells: CellRange) -> Result<Vec<Cell>, Error> {
@@ -121,13 +133,20 @@ impl ChunkService for SingleDisk {
         self.store(disk)?.delete(shards).await
     }
 
-    async fn list_shards(
-        &self,
-        disk: DiskId,
-        after: Option<ShardId>,
-        limit: usize,
-    ) -> Result<Vec<ShardSummary>, Error> {
-        self.store(disk)?.list(after, limit).await
+    async fn evict_shards(&self, disk: DiskId, shards: &[ShardId], epoch: i64) -> Result<(), Error> {
+        self.store(disk)?.evict(shards, epoch).await
+    }
+
+    async fn fence_leases(&self, disk: DiskId, leases: &[LeaseId]) -> Result<(), Error> {
+        self.store(disk)?.fence(leases).await
+    }
+
+    async fn verify_shards(&self, disk: DiskId, shards: &[ShardId]) -> Result<Vec<Result<(), Error>>, Error> {
+        self.store(disk)?.verify(shards).await
+    }
+
+    async fn list_shards(&self, disk: DiskId, request: ListShards) -> Result<Vec<ShardSummary>, Error> {
+        self.store(disk)?.list(request).await
     }
 
     async fn disks(&self) -> Result<Vec<DiskStatus>, Error> {

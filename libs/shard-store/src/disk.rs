@@ -33,13 +33,13 @@ use std::{
 
 use async_trait::async_trait;
 use chunk_api::{
-    Cell, CellRange, CheckedCells, DiskStatus, Error, ShardBody, ShardHeader, ShardSummary, validate_limit,
-    validate_names,
+    Cell, CellRange, CheckedCells, DiskStatus, Error, ListShards, Purpose, ShardBody, ShardHeader,
+    ShardSummary, validate_limit, validate_names,
 };
 use env::{DirectoryLock, Env};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tracing::{error, info, warn};
-use types::{DiskId, ShardId};
+use types::{DiskId, LeaseId, ShardId};
 
 use self::{
     active::NoRoom,
@@ -246,7 +246,7 @@ impl ShardStore for DiskStore {
         self.shared.disk
     }
 
-    async fn put(&self, header: ShardHeader, body: ShardBody) -> Result<(), Error> {
+    async fn put(&self, header: ShardHeader, body: ShardBody, _purpose: Purpose) -> Result<(), Error> {
         header.validate()?;
         self.check_open()?;
         self.shared.check_failure()?;
@@ -277,7 +277,20 @@ impl ShardStore for DiskStore {
         self.ask(|reply| Request::Delete { shards, reply }).await
     }
 
-    async fn list(&self, after: Option<ShardId>, limit: usize) -> Result<Vec<ShardSummary>, Error> {
+    async fn evict(&self, _: &[ShardId], _: i64) -> Result<(), Error> {
+        Err(Error::Unavailable { reason: "evictions are not kept by this disk".to_owned() })
+    }
+
+    async fn fence(&self, _: &[LeaseId]) -> Result<(), Error> {
+        Err(Error::Unavailable { reason: "fences are not kept by this disk".to_owned() })
+    }
+
+    async fn verify(&self, _: &[ShardId]) -> Result<Vec<Result<(), Error>>, Error> {
+        Err(Error::Unavailable { reason: "shards are not verified by this disk".to_owned() })
+    }
+
+    async fn list(&self, request: ListShards) -> Result<Vec<ShardSummary>, Error> {
+        let ListShards { after, limit, group: _ } = request;
         validate_limit(limit)?;
         self.check_open()?;
         let page = self.shared.index().page(after, limit);
@@ -310,6 +323,10 @@ impl ShardStore for DiskStore {
             shards: self.shared.index().shards(),
             writable: usable && available_bytes >= WRITABLE_BYTES_MIN,
             damaged_records: self.shared.damaged_records,
+            live_bytes: 0,
+            dead_bytes: 0,
+            quarantined_records: 0,
+            scrub: chunk_api::ScrubStatus::default(),
         }
     }
 

@@ -11,8 +11,10 @@ mod disk;
 mod memory;
 
 use async_trait::async_trait;
-use chunk_api::{Cell, CellRange, DiskStatus, Error, ShardBody, ShardHeader, ShardSummary};
-use types::{DiskId, ShardId};
+use chunk_api::{
+    Cell, CellRange, DiskStatus, Error, ListShards, Purpose, ShardBody, ShardHeader, ShardSummary,
+};
+use types::{DiskId, LeaseId, ShardId};
 
 pub use disk::{ClusterId, DiskOptions, DiskStore, FORMAT_VERSION, OpenError, Reserve};
 pub use memory::MemoryStore;
@@ -25,7 +27,7 @@ pub trait ShardStore: Send + Sync + 'static {
     fn disk(&self) -> DiskId;
 
     /// Stores a shard and answers when it survives what the medium survives (a power cut, for disks).
-    async fn put(&self, header: ShardHeader, body: ShardBody) -> Result<(), Error>;
+    async fn put(&self, header: ShardHeader, body: ShardBody, purpose: Purpose) -> Result<(), Error>;
 
     /// Reads cells, each verified against its checksum.
     async fn read_cells(&self, shard: ShardId, cells: CellRange) -> Result<Vec<Cell>, Error>;
@@ -34,8 +36,17 @@ pub trait ShardStore: Send + Sync + 'static {
     /// record a deletion fit; whether any was deleted is unknown then.
     async fn delete(&self, shards: &[ShardId]) -> Result<(), Error>;
 
-    /// Shards in the order of their ids, after `after`, at most `limit`.
-    async fn list(&self, after: Option<ShardId>, limit: usize) -> Result<Vec<ShardSummary>, Error>;
+    /// Removes shards that were put at `epoch` or before.
+    async fn evict(&self, shards: &[ShardId], epoch: i64) -> Result<(), Error>;
+
+    /// Refuses writes under these leases for ever.
+    async fn fence(&self, leases: &[LeaseId]) -> Result<(), Error>;
+
+    /// Reads every byte of these shards and says of each whether it is whole.
+    async fn verify(&self, shards: &[ShardId]) -> Result<Vec<Result<(), Error>>, Error>;
+
+    /// A page of shards in the order of their ids.
+    async fn list(&self, request: ListShards) -> Result<Vec<ShardSummary>, Error>;
 
     /// The medium's state.
     async fn status(&self) -> DiskStatus;

@@ -8,10 +8,10 @@ use std::{
 
 use async_trait::async_trait;
 use chunk_api::{
-    Cell, CellRange, CheckedCells, DiskStatus, Error, ShardBody, ShardHeader, ShardSummary, validate_limit,
-    validate_names,
+    Cell, CellRange, CheckedCells, DiskStatus, Error, ListShards, Purpose, ScrubStatus, ShardBody,
+    ShardHeader, ShardSummary, validate_leases, validate_limit, validate_names,
 };
-use types::{DiskId, ShardId};
+use types::{DiskId, LeaseId, ShardId};
 
 use crate::ShardStore;
 
@@ -28,9 +28,34 @@ struct State {
     shards: BTreeMap<ShardId, (ShardHeader, Vec<Cell>)>,
     pending: BTreeSet<ShardId>,
     deleted: BTreeSet<ShardId>,
+    /// The latest eviction's epoch of each name that was evicted.
+    evicted: BTreeMap<ShardId, i64>,
+    fenced: BTreeSet<LeaseId>,
     /// Bytes of shards kept and of shards being put.
     used_bytes: u64,
     closed: bool,
+}
+
+impl State {
+    /// Whether a put of this header may be published. Names in progress are not looked at.
+    fn admit(&self, header: &ShardHeader, purpose: Purpose) -> Result<(), Error> {
+        let shard = header.shard;
+        let lease = shard.chunk.lease;
+        if self.deleted.contains(&shard) || self.evicted.get(&shard).is_some_and(|end| header.epoch <= *end) {
+            return Err(Error::ShardDeleted { shard });
+        }
+        if purpose == Purpose::Write && self.fenced.contains(&lease) {
+            return Err(Error::LeaseFenced { lease });
+        }
+        // Memory does not rot, so that there is no damaged shard to be replaced.
+        if self.shards.contains_key(&shard) { Err(Error::ShardExists { shard }) } else { Ok(()) }
+    }
+
+    fn remove(&mut self, shard: ShardId) {
+        if let Some((header, _)) = self.shards.remove(&shard) {
+            self.used_bytes -= header.length();
+        }
+    }
 }
 
 impl MemoryStore {
@@ -52,13 +77,11 @@ impl MemoryStore {
         }
     }
 
-    fn reserve(&self, header: &ShardHeader) -> Result<Reservation<'_>, Error> {
+    fn reserve(&self, header: &ShardHeader, purpose: Purpose) -> Result<Reservation<'_>, Error> {
         let shard = header.shard;
         let mut state = self.open_state()?;
-        if state.deleted.contains(&shard) {
-            return Err(Error::ShardDeleted { shard });
-        }
-        if state.shards.contains_key(&shard) || state.pending.contains(&shard) {
+        state.admit(header, purpose)?;
+        if state.pending.contains(&shard) {
             return Err(Error::ShardExists { shard });
         }
         if self.capacity_bytes.saturating_sub(state.used_bytes) < header.length() {
@@ -94,15 +117,15 @@ impl ShardStore for MemoryStore {
         self.disk
     }
 
-    async fn put(&self, header: ShardHeader, body: ShardBody) -> Result<(), Error> {
+    async fn put(&self, header: ShardHeader, body: ShardBody, purpose: Purpose) -> Result<(), Error> {
         header.validate()?;
         let shard = header.shard;
-        let mut reservation = self.reserve(&header)?;
+        let mut reservation = self.reserve(&header, purpose)?;
         let cells = CheckedCells::new(header.clone(), body).collect().await?;
         let mut state = self.open_state()?;
-        if state.deleted.contains(&shard) {
+        if let Err(refused) = state.admit(&header, purpose) {
             drop(state);
-            return Err(Error::ShardDeleted { shard });
+            return Err(refused);
         }
         state.shards.insert(shard, (header, cells));
         reservation.kept = true;
@@ -129,19 +152,47 @@ impl ShardStore for MemoryStore {
         let mut state = self.open_state()?;
         for shard in shards {
             state.deleted.insert(*shard);
-            if let Some((header, _)) = state.shards.remove(shard) {
-                state.used_bytes -= header.length();
+            state.remove(*shard);
+        }
+        Ok(())
+    }
+
+    async fn evict(&self, shards: &[ShardId], epoch: i64) -> Result<(), Error> {
+        validate_names(shards)?;
+        let mut state = self.open_state()?;
+        for shard in shards {
+            let end = state.evicted.entry(*shard).or_insert(epoch);
+            *end = epoch.max(*end);
+            if state.shards.get(shard).is_some_and(|(header, _)| header.epoch <= epoch) {
+                state.remove(*shard);
             }
         }
         Ok(())
     }
 
-    async fn list(&self, after: Option<ShardId>, limit: usize) -> Result<Vec<ShardSummary>, Error> {
-        validate_limit(limit)?;
-        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+    async fn fence(&self, leases: &[LeaseId]) -> Result<(), Error> {
+        validate_leases(leases)?;
+        self.open_state()?.fenced.extend(leases);
+        Ok(())
+    }
+
+    async fn verify(&self, shards: &[ShardId]) -> Result<Vec<Result<(), Error>>, Error> {
+        validate_names(shards)?;
         let state = self.open_state()?;
-        let page = state.shards.range((start, Bound::Unbounded)).take(limit);
-        Ok(page.map(|(_, (header, _))| ShardSummary { header: header.clone() }).collect())
+        let verify = |shard: &ShardId| {
+            let (_, cells) = state.shards.get(shard).ok_or(Error::ShardNotFound { shard: *shard })?;
+            (0..).zip(cells).try_for_each(|(number, cell)| cell.verify(*shard, number))
+        };
+        Ok(shards.iter().map(verify).collect())
+    }
+
+    async fn list(&self, request: ListShards) -> Result<Vec<ShardSummary>, Error> {
+        validate_limit(request.limit)?;
+        let start = request.after.map_or(Bound::Unbounded, Bound::Excluded);
+        let state = self.open_state()?;
+        let headers = state.shards.range((start, Bound::Unbounded)).map(|(_, (header, _))| header);
+        let wanted = headers.filter(|header| request.group.is_none_or(|group| group == header.group));
+        Ok(wanted.take(request.limit).map(|header| ShardSummary { header: header.clone() }).collect())
     }
 
     async fn status(&self) -> DiskStatus {
@@ -155,6 +206,10 @@ impl ShardStore for MemoryStore {
             shards: state.shards.len() as u64,
             writable: available_bytes > 0 && !state.closed,
             damaged_records: 0,
+            live_bytes: state.shards.values().map(|(header, _)| header.length()).sum(),
+            dead_bytes: 0,
+            quarantined_records: 0,
+            scrub: ScrubStatus::default(),
         }
     }
 

@@ -7,12 +7,15 @@ use std::{
 };
 
 use async_trait::async_trait;
-use chunk_api::{Cell, CellRange, ChunkService, DiskStatus, Error, ShardBody, ShardHeader, ShardSummary};
+use chunk_api::{
+    Cell, CellRange, ChunkService, DiskStatus, Error, ListShards, Purpose, ShardBody, ShardHeader,
+    ShardSummary,
+};
 use env::Env;
 use futures_util::future::join_all;
 use metadata_api::{DiskRegistration, NodeRegistration};
 use shard_store::{DiskOptions, DiskStore, OpenError, ShardStore};
-use types::{DiskId, FailureDomain, NodeId, ShardId};
+use types::{DiskId, FailureDomain, LeaseId, NodeId, ShardId};
 
 /// The chunk service's contract over the disks of this process. One bad disk does not take the others down.
 pub struct ChunkNode {
@@ -102,8 +105,14 @@ impl ChunkNode {
 
 #[async_trait]
 impl ChunkService for ChunkNode {
-    async fn put_shard(&self, disk: DiskId, header: ShardHeader, body: ShardBody) -> Result<(), Error> {
-        self.disk(disk)?.put(header, body).await
+    async fn put_shard(
+        &self,
+        disk: DiskId,
+        header: ShardHeader,
+        body: ShardBody,
+        purpose: Purpose,
+    ) -> Result<(), Error> {
+        self.disk(disk)?.put(header, body, purpose).await
     }
 
     async fn read_cells(&self, disk: DiskId, shard: ShardId, cells: CellRange) -> Result<Vec<Cell>, Error> {
@@ -114,13 +123,20 @@ impl ChunkService for ChunkNode {
         self.disk(disk)?.delete(shards).await
     }
 
-    async fn list_shards(
-        &self,
-        disk: DiskId,
-        after: Option<ShardId>,
-        limit: usize,
-    ) -> Result<Vec<ShardSummary>, Error> {
-        self.disk(disk)?.list(after, limit).await
+    async fn evict_shards(&self, disk: DiskId, shards: &[ShardId], epoch: i64) -> Result<(), Error> {
+        self.disk(disk)?.evict(shards, epoch).await
+    }
+
+    async fn fence_leases(&self, disk: DiskId, leases: &[LeaseId]) -> Result<(), Error> {
+        self.disk(disk)?.fence(leases).await
+    }
+
+    async fn verify_shards(&self, disk: DiskId, shards: &[ShardId]) -> Result<Vec<Result<(), Error>>, Error> {
+        self.disk(disk)?.verify(shards).await
+    }
+
+    async fn list_shards(&self, disk: DiskId, request: ListShards) -> Result<Vec<ShardSummary>, Error> {
+        self.disk(disk)?.list(request).await
     }
 
     async fn disks(&self) -> Result<Vec<DiskStatus>, Error> {

@@ -8,14 +8,15 @@ use std::{
 
 use async_trait::async_trait;
 use chunk_api::{
-    Cell, CellRange, CellStream, ChunkService, DiskStatus, Error, ShardBody, ShardHeader, ShardSummary,
+    Cell, CellRange, CellStream, ChunkService, DiskStatus, Error, ListShards, Purpose, ShardBody,
+    ShardHeader, ShardSummary,
 };
 use futures_util::{Stream, StreamExt};
 use tonic::{
     Request, Response, Status, Streaming,
     transport::{Channel, Endpoint, Server, server::TcpIncoming},
 };
-use types::{ChunkId, Coding, DiskId, ShardId, ShardIndex};
+use types::{ChunkId, Coding, DiskId, GroupId, LeaseId, ShardId, ShardIndex};
 
 use self::wire::{shards_client::ShardsClient, shards_server};
 
@@ -35,9 +36,11 @@ impl Service {
             shard: name(&shard.chunk, shard.index),
             coding: Coding::SINGLE,
             chunk_length: shard.chunk_length,
+            group: GroupId(0),
+            epoch: 0,
             owner: shard.owner,
         };
-        self.0.put_shard(disk(&shard.disk), header, body).await.map_err(status)?;
+        self.0.put_shard(disk(&shard.disk), header, body, Purpose::Write).await.map_err(status)?;
         Ok(Response::new(wire::Done {}))
     }
 
@@ -116,7 +119,13 @@ pub(crate) async fn start(service: Arc<dyn ChunkService>) -> Client {
 
 #[async_trait]
 impl ChunkService for Client {
-    async fn put_shard(&self, disk: DiskId, header: ShardHeader, body: ShardBody) -> Result<(), Error> {
+    async fn put_shard(
+        &self,
+        disk: DiskId,
+        header: ShardHeader,
+        body: ShardBody,
+        _: Purpose,
+    ) -> Result<(), Error> {
         let shard = wire::Shard {
             disk: disk.0.to_vec().into(),
             chunk: header.shard.chunk.to_bytes().to_vec().into(),
@@ -158,7 +167,19 @@ impl ChunkService for Client {
         Ok(())
     }
 
-    async fn list_shards(&self, _: DiskId, _: Option<ShardId>, _: usize) -> Result<Vec<ShardSummary>, Error> {
+    async fn evict_shards(&self, _: DiskId, _: &[ShardId], _: i64) -> Result<(), Error> {
+        Err(crate::stub::not_measured())
+    }
+
+    async fn fence_leases(&self, _: DiskId, _: &[LeaseId]) -> Result<(), Error> {
+        Err(crate::stub::not_measured())
+    }
+
+    async fn verify_shards(&self, _: DiskId, _: &[ShardId]) -> Result<Vec<Result<(), Error>>, Error> {
+        Err(crate::stub::not_measured())
+    }
+
+    async fn list_shards(&self, _: DiskId, _: ListShards) -> Result<Vec<ShardSummary>, Error> {
         Ok(Vec::new())
     }
 

@@ -17,7 +17,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use chunk_api::{CellRange, ChunkService, conformance::Sample};
+use chunk_api::{CellRange, ChunkService, Purpose, conformance::Sample};
 use env::Env;
 use futures_util::future::join_all;
 use rustix::time::{ClockId, clock_gettime};
@@ -88,7 +88,7 @@ async fn one(client: &dyn ChunkService, sample: &Sample, operation: Operation) {
     match operation {
         Operation::Put => {
             let body = if sample.cells.len() > 4 { sample.stream() } else { sample.whole() };
-            client.put_shard(DISK, sample.header.clone(), body).await.unwrap();
+            client.put_shard(DISK, sample.header.clone(), body, Purpose::Write).await.unwrap();
         }
         Operation::Get => {
             let count = u32::try_from(sample.cells.len()).unwrap();

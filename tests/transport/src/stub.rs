@@ -4,10 +4,10 @@ use std::collections::HashMap;
 
 use async_trait::async_trait;
 use chunk_api::{
-    Cell, CellRange, CheckedCells, ChunkService, DiskStatus, Error, ShardBody, ShardHeader, ShardSummary,
-    conformance::Sample,
+    Cell, CellRange, CheckedCells, ChunkService, DiskStatus, Error, ListShards, Purpose, ShardBody,
+    ShardHeader, ShardSummary, conformance::Sample,
 };
-use types::{DiskId, ShardId};
+use types::{DiskId, LeaseId, ShardId};
 
 pub(crate) const DISK: DiskId = DiskId([7; 16]);
 
@@ -24,7 +24,13 @@ impl Stub {
 
 #[async_trait]
 impl ChunkService for Stub {
-    async fn put_shard(&self, _: DiskId, header: ShardHeader, body: ShardBody) -> Result<(), Error> {
+    async fn put_shard(
+        &self,
+        _: DiskId,
+        header: ShardHeader,
+        body: ShardBody,
+        _: Purpose,
+    ) -> Result<(), Error> {
         let mut cells = CheckedCells::new(header, body);
         while cells.next().await?.is_some() {}
         Ok(())
@@ -40,11 +46,27 @@ impl ChunkService for Stub {
         Ok(())
     }
 
-    async fn list_shards(&self, _: DiskId, _: Option<ShardId>, _: usize) -> Result<Vec<ShardSummary>, Error> {
+    async fn evict_shards(&self, _: DiskId, _: &[ShardId], _: i64) -> Result<(), Error> {
+        Err(not_measured())
+    }
+
+    async fn fence_leases(&self, _: DiskId, _: &[LeaseId]) -> Result<(), Error> {
+        Err(not_measured())
+    }
+
+    async fn verify_shards(&self, _: DiskId, _: &[ShardId]) -> Result<Vec<Result<(), Error>>, Error> {
+        Err(not_measured())
+    }
+
+    async fn list_shards(&self, _: DiskId, _: ListShards) -> Result<Vec<ShardSummary>, Error> {
         Ok(Vec::new())
     }
 
     async fn disks(&self) -> Result<Vec<DiskStatus>, Error> {
         Ok(Vec::new())
     }
+}
+
+pub(crate) fn not_measured() -> Error {
+    Error::Unavailable { reason: "this call is not measured".to_owned() }
 }

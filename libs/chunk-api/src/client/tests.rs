@@ -17,7 +17,7 @@ use types::{CELL_SIZE, DiskId};
 
 use super::{Client, ClientOptions};
 use crate::{
-    CellRange, ChunkService, Error, ShardBody,
+    CellRange, ChunkService, Error, ListShards, Purpose, ShardBody,
     conformance::{self, Sample, Subject},
     fake::FakeChunkService,
     server::ChunkServer,
@@ -85,14 +85,14 @@ async fn a_wrong_token_is_unauthenticated_and_learns_nothing() {
             Client::new(env.clone(), served.address.to_string(), token, ClientOptions::default()).unwrap();
         let sample = Sample::single(1, 1, 10 * CELL_SIZE as u64);
         assert_eq!(client.disks().await, Err(Error::Unauthenticated));
-        assert_eq!(client.list_shards(DISK, None, 1).await, Err(Error::Unauthenticated));
+        assert_eq!(client.list_shards(DISK, ListShards::all(None, 1)).await, Err(Error::Unauthenticated));
         assert_eq!(client.delete_shards(DISK, &[sample.shard()]).await, Err(Error::Unauthenticated));
         assert_eq!(
             client.read_cells(DISK, sample.shard(), CellRange { first: 0, count: 1 }).await,
             Err(Error::Unauthenticated)
         );
         let small = Sample::single(1, 2, 10);
-        let put = client.put_shard(DISK, small.header.clone(), small.whole()).await;
+        let put = client.put_shard(DISK, small.header.clone(), small.whole(), Purpose::Write).await;
         assert_eq!(put, Err(Error::Unauthenticated));
     }
     // Whatever the path, the answer is the same and empty.
@@ -106,7 +106,7 @@ async fn a_wrong_token_is_unauthenticated_and_learns_nothing() {
         assert!(!answer.to_lowercase().contains("server:"), "{answer}");
     }
     let good = client(&env, served.address);
-    assert_eq!(good.list_shards(DISK, None, 1).await, Ok(Vec::new()));
+    assert_eq!(good.list_shards(DISK, ListShards::all(None, 1)).await, Ok(Vec::new()));
 }
 
 #[tokio::test]
@@ -116,7 +116,7 @@ async fn a_service_that_is_not_there_is_unavailable() {
     let client = client(&env, address);
     let sample = Sample::single(1, 1, 10);
     for body in [sample.whole(), sample.stream()] {
-        let put = client.put_shard(DISK, sample.header.clone(), body).await;
+        let put = client.put_shard(DISK, sample.header.clone(), body, Purpose::Write).await;
         assert!(matches!(put, Err(Error::Unavailable { .. })), "{put:?}");
     }
     let disks = client.disks().await;
@@ -134,13 +134,15 @@ async fn a_service_that_accepts_and_then_hangs_fails_every_call_in_time() {
     let small = Sample::single(1, 1, 10);
     let large = Sample::single(1, 2, 20 << 20);
     let range = CellRange { first: 0, count: 1 };
-    let put = |sample: &Sample, body: ShardBody| client.put_shard(DISK, sample.header.clone(), body);
+    let put = |sample: &Sample, body: ShardBody| {
+        client.put_shard(DISK, sample.header.clone(), body, Purpose::Write)
+    };
     let (whole, streamed, read, deleted, listed, disks) = tokio::join!(
         put(&small, small.whole()),
         put(&large, large.stream()),
         client.read_cells(DISK, small.shard(), range),
         client.delete_shards(DISK, &[]),
-        client.list_shards(DISK, None, 1),
+        client.list_shards(DISK, ListShards::all(None, 1)),
         client.disks(),
     );
     assert_eq!(whole, Err(Error::TimedOut));
@@ -168,7 +170,9 @@ async fn a_slow_producer_is_not_a_hung_service() {
             cells.next().map(|cell| (Ok(cell), cells))
         }
     });
-    let put = client.put_shard(DISK, sample.header.clone(), ShardBody::Stream(Box::pin(cells))).await;
+    let put = client
+        .put_shard(DISK, sample.header.clone(), ShardBody::Stream(Box::pin(cells)), Purpose::Write)
+        .await;
     assert_eq!(put, Ok(()));
     sample.expect_kept(&client, DISK).await;
 }
@@ -194,7 +198,10 @@ async fn connections_closed_while_idle_are_replaced_unnoticed() {
     let client = client(&env, address);
     for counter in 0..5 {
         let sample = Sample::single(1, counter, 1000);
-        assert_eq!(client.put_shard(DISK, sample.header.clone(), sample.whole()).await, Ok(()));
+        assert_eq!(
+            client.put_shard(DISK, sample.header.clone(), sample.whole(), Purpose::Write).await,
+            Ok(())
+        );
         env.sleep(Duration::from_millis(60)).await;
         sample.expect_kept(&client, DISK).await;
         env.sleep(Duration::from_millis(60)).await;
@@ -209,7 +216,9 @@ async fn calls_wait_for_a_connection_and_no_more_are_made_than_allowed() {
     let options = ClientOptions { connections_max: 3, ..ClientOptions::default() };
     let client = Client::new(env.clone(), served.address.to_string(), TOKEN, options).unwrap();
     let samples: Vec<_> = (0..40).map(|counter| Sample::single(1, counter, 5000)).collect();
-    let puts = samples.iter().map(|sample| client.put_shard(DISK, sample.header.clone(), sample.whole()));
+    let puts = samples
+        .iter()
+        .map(|sample| client.put_shard(DISK, sample.header.clone(), sample.whole(), Purpose::Write));
     for put in futures_util::future::join_all(puts).await {
         assert_eq!(put, Ok(()));
     }

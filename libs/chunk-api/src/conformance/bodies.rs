@@ -7,7 +7,7 @@ use futures_util::StreamExt;
 use types::{CELL_SIZE, CHUNK_SIZE_MAX, ShardIndex};
 
 use super::{Sample, Subject, sample::stream_of};
-use crate::{Cell, Error, OWNER_LENGTH_MAX, ShardBody, ShardHeader};
+use crate::{Cell, Error, OWNER_LENGTH_MAX, Purpose, ShardBody, ShardHeader};
 
 const CELL: u64 = CELL_SIZE as u64;
 
@@ -84,7 +84,10 @@ pub(super) async fn malformed_headers_are_refused(subject: &Subject) {
     let owner = ShardHeader { owner: vec![0; OWNER_LENGTH_MAX + 1].into(), ..good.clone() };
     let long = ShardHeader { chunk_length: CHUNK_SIZE_MAX + 1, ..good.clone() };
     for header in [index, owner, long] {
-        let put = subject.service.put_shard(subject.disk, header, ShardBody::Whole(Vec::new())).await;
+        let put = subject
+            .service
+            .put_shard(subject.disk, header, ShardBody::Whole(Vec::new()), Purpose::Write)
+            .await;
         assert!(matches!(put, Err(Error::Malformed { .. })), "{put:?}");
     }
     Sample::with_header(good).expect_absent(subject).await;

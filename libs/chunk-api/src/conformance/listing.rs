@@ -3,7 +3,9 @@
 use types::{ChunkId, DiskId, LeaseId, ShardId, ShardIndex};
 
 use super::{Sample, Subject};
-use crate::{CellRange, DiskStatus, Error, SHARDS_PER_CALL_MAX, ShardBody, ShardSummary};
+use crate::{
+    CellRange, DiskStatus, Error, ListShards, Purpose, SHARDS_PER_CALL_MAX, ShardBody, ShardSummary,
+};
 
 /// Pages of any length add up to the shards that were put, in order, without those that were deleted.
 pub(super) async fn pages_are_in_order_and_complete(subject: &Subject) {
@@ -28,7 +30,7 @@ pub(super) async fn pages_are_in_order_and_complete(subject: &Subject) {
         loop {
             let page = subject
                 .service
-                .list_shards(subject.disk, after, limit)
+                .list_shards(subject.disk, ListShards::all(after, limit))
                 .await
                 .expect("the disk lists its shards");
             assert!(page.len() <= limit);
@@ -42,7 +44,7 @@ pub(super) async fn pages_are_in_order_and_complete(subject: &Subject) {
         assert_eq!(found, wanted, "pages of {limit}");
     }
     for limit in [0, SHARDS_PER_CALL_MAX + 1, usize::MAX] {
-        let page = subject.service.list_shards(subject.disk, None, limit).await;
+        let page = subject.service.list_shards(subject.disk, ListShards::all(None, limit)).await;
         assert!(matches!(page, Err(Error::Malformed { .. })), "{limit}: {page:?}");
     }
 }
@@ -77,13 +79,16 @@ pub(super) async fn an_unknown_disk_is_refused_by_every_call(subject: &Subject) 
     let service = subject.service.as_ref();
     let not_found = Error::DiskNotFound { disk: DiskId(unknown.0) };
     let body = ShardBody::Whole(sample.cells.clone());
-    assert_eq!(service.put_shard(unknown, sample.header.clone(), body).await, Err(not_found.clone()));
     assert_eq!(
-        service.put_shard(unknown, sample.header.clone(), sample.stream()).await,
+        service.put_shard(unknown, sample.header.clone(), body, Purpose::Write).await,
+        Err(not_found.clone())
+    );
+    assert_eq!(
+        service.put_shard(unknown, sample.header.clone(), sample.stream(), Purpose::Write).await,
         Err(not_found.clone())
     );
     let range = CellRange { first: 0, count: 1 };
     assert_eq!(service.read_cells(unknown, sample.shard(), range).await, Err(not_found.clone()));
     assert_eq!(service.delete_shards(unknown, &[sample.shard()]).await, Err(not_found.clone()));
-    assert_eq!(service.list_shards(unknown, None, 1).await, Err(not_found));
+    assert_eq!(service.list_shards(unknown, ListShards::all(None, 1)).await, Err(not_found));
 }

@@ -1,9 +1,9 @@
 //! Shards made up for checks: the same arguments give the same bytes.
 
 use bytes::Bytes;
-use types::{ChunkId, Coding, LeaseId, ShardId, ShardIndex};
+use types::{ChunkId, Coding, GroupId, LeaseId, ShardId, ShardIndex};
 
-use crate::{Cell, CellRange, ChunkService, Error, ShardBody, ShardHeader, conformance::Subject};
+use crate::{Cell, CellRange, ChunkService, Error, Purpose, ShardBody, ShardHeader, conformance::Subject};
 
 /// A shard with its cells.
 #[derive(Debug, Clone)]
@@ -20,7 +20,7 @@ impl Sample {
         let shard = ShardId { chunk: ChunkId { lease: LeaseId(lease), counter }, index: ShardIndex(index) };
         let coding: Coding = coding.parse().expect("checks name valid codings");
         let owner = Bytes::from(format!("owner of {shard}"));
-        Self::with_header(ShardHeader { shard, coding, chunk_length, owner })
+        Self::with_header(ShardHeader { shard, coding, chunk_length, group: GroupId(5), epoch: 9, owner })
     }
 
     /// A single copy of `length` bytes.
@@ -55,11 +55,11 @@ impl Sample {
     }
 
     pub(super) async fn put(&self, subject: &Subject) -> Result<(), Error> {
-        subject.service.put_shard(subject.disk, self.header.clone(), self.whole()).await
+        subject.service.put_shard(subject.disk, self.header.clone(), self.whole(), Purpose::Write).await
     }
 
     pub(super) async fn put_body(&self, subject: &Subject, body: ShardBody) -> Result<(), Error> {
-        subject.service.put_shard(subject.disk, self.header.clone(), body).await
+        subject.service.put_shard(subject.disk, self.header.clone(), body, Purpose::Write).await
     }
 
     /// Reads every cell, in calls of at most 64, and compares.

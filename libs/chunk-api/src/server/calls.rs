@@ -5,22 +5,26 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{Response, StatusCode};
 use tokio::sync::mpsc;
-use types::{DiskId, ShardId};
+use types::{DiskId, GroupId, ShardId};
 
 use super::{Inner, Query, status};
 use crate::{
-    Cell, CellRange, Error, READ_CELLS_MAX, SHARDS_PER_CALL_MAX, ShardBody, ShardHeader,
+    Cell, CellRange, Error, ListShards, Purpose, READ_CELLS_MAX, SHARDS_PER_CALL_MAX, ShardBody, ShardHeader,
     body::malformed,
     incoming::BodyReader,
     outgoing::OutgoingBody,
     validate_limit,
     wire::{
-        HEAD_LENGTH, NAME_LENGTH, PutHead, WireDisk, decode_names, encode_listing, parse_shard, put_length,
+        HEAD_LENGTH, LEASE_LENGTH, NAME_LENGTH, PutHead, WireDisk, WireVerdict, decode_leases, decode_names,
+        encode_listing, parse_shard, put_length,
     },
 };
 
 /// Shards of at most this many bytes are handed over whole.
 const WHOLE_MAX: u64 = 256 << 10;
+
+/// Bytes of the names in a call: one name more than allowed, so that the service's own answer to too many is reached.
+const NAMES_MAX: usize = (SHARDS_PER_CALL_MAX + 1) * NAME_LENGTH;
 
 /// Cells that wait between the connection and the service.
 const CELLS_WAITING: usize = 4;
@@ -31,11 +35,12 @@ impl Inner {
         disk: DiskId,
         shard: ShardId,
         length: Option<u64>,
+        purpose: Purpose,
         body: &mut BodyReader,
     ) -> Result<Response<OutgoingBody>, Error> {
         let head = PutHead::decode(&body.take(HEAD_LENGTH).await?)?;
         let owner = body.take(head.owner_length).await?;
-        let header = ShardHeader { shard, coding: head.coding, chunk_length: head.chunk_length, owner };
+        let header = head.header(shard, owner);
         header.validate()?;
         if length != Some(put_length(&header)) {
             return Err(malformed("the body's length is not the shard's"));
@@ -45,9 +50,9 @@ impl Inner {
             for number in 0..header.cells() {
                 cells.push(body.cell(&header, number).await?);
             }
-            self.service.put_shard(disk, header, ShardBody::Whole(cells)).await?;
+            self.service.put_shard(disk, header, ShardBody::Whole(cells), purpose).await?;
         } else {
-            self.put_streamed(disk, header, body).await?;
+            self.put_streamed(disk, header, purpose, body).await?;
         }
         Ok(status(StatusCode::NO_CONTENT))
     }
@@ -57,6 +62,7 @@ impl Inner {
         &self,
         disk: DiskId,
         header: ShardHeader,
+        purpose: Purpose,
         body: &mut BodyReader,
     ) -> Result<(), Error> {
         let (sender, receiver) = mpsc::channel::<Result<Cell, Error>>(CELLS_WAITING);
@@ -73,7 +79,7 @@ impl Inner {
             }
             drop(sender);
         };
-        let put = self.service.put_shard(disk, header.clone(), ShardBody::Stream(Box::pin(cells)));
+        let put = self.service.put_shard(disk, header.clone(), ShardBody::Stream(Box::pin(cells)), purpose);
         tokio::pin!(feed, put);
         tokio::select! {
             biased;
@@ -101,10 +107,41 @@ impl Inner {
         disk: DiskId,
         body: &mut BodyReader,
     ) -> Result<Response<OutgoingBody>, Error> {
-        // One name more, so that the service's own answer to too many is reached.
-        let names = decode_names(&body.collect((SHARDS_PER_CALL_MAX + 1) * NAME_LENGTH).await?)?;
+        let names = decode_names(&body.collect(NAMES_MAX).await?)?;
         self.service.delete_shards(disk, &names).await?;
         Ok(status(StatusCode::NO_CONTENT))
+    }
+
+    pub(super) async fn evict(
+        &self,
+        disk: DiskId,
+        query: &Query<'_>,
+        body: &mut BodyReader,
+    ) -> Result<Response<OutgoingBody>, Error> {
+        let epoch = query.number("epoch")?;
+        let names = decode_names(&body.collect(NAMES_MAX).await?)?;
+        self.service.evict_shards(disk, &names, epoch).await?;
+        Ok(status(StatusCode::NO_CONTENT))
+    }
+
+    pub(super) async fn fence(
+        &self,
+        disk: DiskId,
+        body: &mut BodyReader,
+    ) -> Result<Response<OutgoingBody>, Error> {
+        let leases = decode_leases(&body.collect((SHARDS_PER_CALL_MAX + 1) * LEASE_LENGTH).await?)?;
+        self.service.fence_leases(disk, &leases).await?;
+        Ok(status(StatusCode::NO_CONTENT))
+    }
+
+    pub(super) async fn verify(
+        &self,
+        disk: DiskId,
+        body: &mut BodyReader,
+    ) -> Result<Response<OutgoingBody>, Error> {
+        let names = decode_names(&body.collect(NAMES_MAX).await?)?;
+        let verdicts = self.service.verify_shards(disk, &names).await?;
+        json(&verdicts.iter().map(WireVerdict::new).collect::<Vec<_>>())
     }
 
     pub(super) async fn list(
@@ -115,14 +152,19 @@ impl Inner {
         let limit = query.number("limit")?;
         validate_limit(limit)?;
         let after = query.get("after").map(parse_shard).transpose()?;
-        let page = self.service.list_shards(disk, after, limit).await?;
+        let group = query.get("group").map(|_| query.number("group").map(GroupId)).transpose()?;
+        let page = self.service.list_shards(disk, ListShards { after, limit, group }).await?;
         Ok(Response::new(OutgoingBody::full(encode_listing(&page))))
     }
 
     pub(super) async fn disks(self: &Arc<Self>) -> Result<Response<OutgoingBody>, Error> {
         let disks: Vec<WireDisk> = self.service.disks().await?.into_iter().map(WireDisk::from).collect();
-        let text =
-            serde_json::to_vec(&disks).map_err(|error| Error::Unavailable { reason: error.to_string() })?;
-        Ok(Response::new(OutgoingBody::full(text.into())))
+        json(&disks)
     }
+}
+
+fn json(answer: &impl serde::Serialize) -> Result<Response<OutgoingBody>, Error> {
+    let text =
+        serde_json::to_vec(answer).map_err(|error| Error::Unavailable { reason: error.to_string() })?;
+    Ok(Response::new(OutgoingBody::full(text.into())))
 }

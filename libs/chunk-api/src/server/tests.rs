@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use types::DiskId;
 
 use super::ChunkServer;
-use crate::{ChunkService, conformance::Sample, fake::FakeChunkService};
+use crate::{ChunkService, ListShards, conformance::Sample, fake::FakeChunkService};
 
 const DISK: DiskId = DiskId([7; 16]);
 
@@ -79,5 +79,5 @@ async fn malformed_calls_are_refused_and_keep_nothing() {
             String::from_utf8_lossy(&sent)
         );
     }
-    assert_eq!(service.list_shards(DISK, None, 1).await, Ok(Vec::new()));
+    assert_eq!(service.list_shards(DISK, ListShards::all(None, 1)).await, Ok(Vec::new()));
 }

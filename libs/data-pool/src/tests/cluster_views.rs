@@ -104,8 +104,17 @@ async fn a_read_that_meets_moved_shards_tries_again_by_the_newer_map() {
             types::ShardId { chunk: manifest.extents[0].chunk, index: types::ShardIndex(index as u8) };
         let cells = chunk_api::CellRange { first: 0, count: 1 };
         let cells = from.kept.read_cells(from.disk, shard, cells).await.unwrap();
-        let header = from.kept.list_shards(from.disk, None, 1).await.unwrap().remove(0).header;
-        to.kept.put_shard(to.disk, header, chunk_api::ShardBody::Whole(cells)).await.unwrap();
+        let header = from
+            .kept
+            .list_shards(from.disk, chunk_api::ListShards::all(None, 1))
+            .await
+            .unwrap()
+            .remove(0)
+            .header;
+        to.kept
+            .put_shard(to.disk, header, chunk_api::ShardBody::Whole(cells), chunk_api::Purpose::Repair)
+            .await
+            .unwrap();
         from.kept.delete_shards(from.disk, &[shard]).await.unwrap();
         cluster.set_fault(index, Fault::Slow(Duration::from_secs(1)));
         map.classes[0].groups[0].disks[index] = to.disk;

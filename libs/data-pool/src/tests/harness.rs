@@ -13,15 +13,15 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use chunk_api::{
-    Cell, CellRange, ChunkService, DiskStatus, Error, SHARDS_PER_CALL_MAX, ShardBody, ShardHeader,
-    ShardSummary, fake::FakeChunkService,
+    Cell, CellRange, ChunkService, DiskStatus, Error, ListShards, Purpose, SHARDS_PER_CALL_MAX, ShardBody,
+    ShardHeader, ShardSummary, fake::FakeChunkService,
 };
 use env::{Clock, Env, Instant, Random, RealDisk, RealNetwork};
 use futures_util::{Stream, StreamExt, TryStreamExt, stream};
 use metadata_api::{
     ClusterMap, DiskRegistration, Metadata, NodeRegistration, StorageClassDefinition, fake::Fake,
 };
-use types::{ByteRange, Content, DiskId, NodeId, ShardId, StorageClassName};
+use types::{ByteRange, Content, DiskId, LeaseId, NodeId, ShardId, StorageClassName};
 
 use crate::{BadShard, ClusterView, LeaseHolder, Pool, ReadError, Stored, WriteError};
 
@@ -138,14 +138,20 @@ impl Node {
 
     /// The names of all shards on the disk.
     pub(crate) async fn shards(&self) -> Vec<ShardId> {
-        let all = self.kept.list_shards(self.disk, None, SHARDS_PER_CALL_MAX).await.unwrap();
+        let all = self.kept.list_shards(self.disk, ListShards::all(None, SHARDS_PER_CALL_MAX)).await.unwrap();
         all.into_iter().map(|summary| summary.header.shard).collect()
     }
 }
 
 #[async_trait]
 impl ChunkService for Node {
-    async fn put_shard(&self, disk: DiskId, header: ShardHeader, body: ShardBody) -> Result<(), Error> {
+    async fn put_shard(
+        &self,
+        disk: DiskId,
+        header: ShardHeader,
+        body: ShardBody,
+        purpose: Purpose,
+    ) -> Result<(), Error> {
         self.puts.fetch_add(1, Ordering::Relaxed);
         self.enter().await?;
         let fault = self.fault();
@@ -166,7 +172,7 @@ impl ChunkService for Node {
                         cell
                     }
                 });
-                self.kept.put_shard(disk, header, ShardBody::Stream(Box::pin(cells))).await
+                self.kept.put_shard(disk, header, ShardBody::Stream(Box::pin(cells)), purpose).await
             }
             (Fault::Discard, ShardBody::Stream(mut cells)) => {
                 while let Some(cell) = cells.next().await {
@@ -176,10 +182,10 @@ impl ChunkService for Node {
                 Ok(())
             }
             (Fault::NeverStable, body) => {
-                self.kept.put_shard(disk, header, body).await?;
+                self.kept.put_shard(disk, header, body, purpose).await?;
                 std::future::pending().await
             }
-            (_, body) => self.kept.put_shard(disk, header, body).await,
+            (_, body) => self.kept.put_shard(disk, header, body, purpose).await,
         }
     }
 
@@ -220,13 +226,23 @@ impl ChunkService for Node {
         self.kept.delete_shards(disk, shards).await
     }
 
-    async fn list_shards(
-        &self,
-        disk: DiskId,
-        after: Option<ShardId>,
-        limit: usize,
-    ) -> Result<Vec<ShardSummary>, Error> {
-        self.kept.list_shards(disk, after, limit).await
+    async fn evict_shards(&self, disk: DiskId, shards: &[ShardId], epoch: i64) -> Result<(), Error> {
+        self.enter().await?;
+        self.kept.evict_shards(disk, shards, epoch).await
+    }
+
+    async fn fence_leases(&self, disk: DiskId, leases: &[LeaseId]) -> Result<(), Error> {
+        self.enter().await?;
+        self.kept.fence_leases(disk, leases).await
+    }
+
+    async fn verify_shards(&self, disk: DiskId, shards: &[ShardId]) -> Result<Vec<Result<(), Error>>, Error> {
+        self.enter().await?;
+        self.kept.verify_shards(disk, shards).await
+    }
+
+    async fn list_shards(&self, disk: DiskId, request: ListShards) -> Result<Vec<ShardSummary>, Error> {
+        self.kept.list_shards(disk, request).await
     }
 
     async fn disks(&self) -> Result<Vec<DiskStatus>, Error> {

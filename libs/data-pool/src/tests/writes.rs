@@ -254,7 +254,10 @@ async fn shards_carry_their_owner_and_land_on_the_disks_of_the_group() {
         let node = cluster.nodes.iter().find(|node| node.disk == *disk).unwrap();
         let [shard] = node.shards().await[..] else { panic!("one shard") };
         assert_eq!((shard.chunk, usize::from(shard.index.0)), (extent.chunk, index));
-        let summary = chunk_api::ChunkService::list_shards(&**node, *disk, None, 10).await.unwrap();
+        let summary =
+            chunk_api::ChunkService::list_shards(&**node, *disk, chunk_api::ListShards::all(None, 10))
+                .await
+                .unwrap();
         assert_eq!(summary[0].header.owner, Bytes::from_static(b"owner"));
     }
 }

@@ -30,6 +30,7 @@ pub(crate) struct ChunkUpload {
     codec: Arc<Codec>,
     extent: Extent,
     group: Arc<Group>,
+    epoch: i64,
     owner: Bytes,
     crc: Crc64,
     lanes: Vec<Lane>,
@@ -61,6 +62,7 @@ impl ChunkUpload {
         extent: Extent,
         group: &Arc<Group>,
         usable: &[bool],
+        epoch: i64,
         owner: &Bytes,
     ) -> Self {
         let coding = extent.coding;
@@ -72,6 +74,7 @@ impl ChunkUpload {
             codec: shared.codecs.get(coding),
             extent,
             group: Arc::clone(group),
+            epoch,
             owner: owner.clone(),
             crc: Crc64::new(),
             lanes: Vec::with_capacity(coding.total()),
@@ -103,6 +106,8 @@ impl ChunkUpload {
             shard: ShardId { chunk: self.extent.chunk, index: shard_index(position) },
             coding: self.extent.coding,
             chunk_length: self.extent.chunk_length,
+            group: self.group.id,
+            epoch: self.epoch,
             owner: self.owner.clone(),
         };
         let (shared, answers) = (Arc::clone(&self.shared), self.answers.clone());

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use chunk_api::{Cell, Error, ShardBody, ShardHeader};
+use chunk_api::{Cell, Error, Purpose, ShardBody, ShardHeader};
 use env::{Env, Instant};
 use futures_util::Stream;
 use tokio::sync::mpsc;
@@ -20,7 +20,7 @@ use crate::{
 /// Puts a shard and answers when it is stable, or when its service does nothing for too long (`TimedOut`).
 pub(crate) async fn put(env: &Env, place: &Place, header: ShardHeader, source: Source) -> Result<(), Error> {
     let Source { body, progress } = source;
-    let put = place.service.put_shard(place.disk, header, body);
+    let put = place.service.put_shard(place.disk, header, body, Purpose::Write);
     tokio::select! {
         biased;
         result = put => result,

@@ -58,6 +58,8 @@ impl Place {
             shard,
             coding: self.coding,
             chunk_length: self.chunk_length.into(),
+            group: types::GroupId(0),
+            epoch: 0,
             owner: bytes::Bytes::new(),
         }
     }

@@ -140,6 +140,8 @@ fn check(record: &Record, salt: Salt, bytes: &[u8]) -> Option<bool> {
                 shard: *shard,
                 coding: *coding,
                 chunk_length: *chunk_length,
+                group: types::GroupId(0),
+                epoch: 0,
                 owner: Bytes::new(),
             };
             let mut cells = Bytes::copy_from_slice(rest);

@@ -1,7 +1,7 @@
 use std::{path::Path, sync::Arc};
 
 use chunk_api::{
-    CellRange, ChunkService, Error,
+    CellRange, ChunkService, Error, Purpose,
     conformance::{self, Sample, Subject},
 };
 use env::Env;
@@ -49,7 +49,7 @@ async fn a_disk_that_cannot_be_opened_does_not_take_the_others_down() {
 
     let sample = Sample::single(1, 1, 100);
     let good = DiskId([3; 16]);
-    assert_eq!(node.put_shard(good, sample.header.clone(), sample.whole()).await, Ok(()));
+    assert_eq!(node.put_shard(good, sample.header.clone(), sample.whole(), Purpose::Write).await, Ok(()));
     sample.expect_kept(&node, good).await;
     let bad = DiskId([1; 16]);
     let read = node.read_cells(bad, sample.shard(), CellRange { first: 0, count: 1 }).await;

@@ -1,7 +1,7 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use chunk_api::{
-    ChunkService,
+    ChunkService, Purpose,
     client::{Client, ClientOptions},
     conformance::{self, Sample, Subject},
 };
@@ -127,7 +127,11 @@ async fn shards_and_identities_outlive_a_restart_and_the_loss_of_a_folder() {
     let samples: Vec<_> = (0..).zip([100, 400_000]).map(|(n, length)| Sample::single(1, n, length)).collect();
     for disk in &disks {
         for sample in &samples {
-            running.client(&env).put_shard(*disk, sample.header.clone(), sample.stream()).await.unwrap();
+            running
+                .client(&env)
+                .put_shard(*disk, sample.header.clone(), sample.stream(), Purpose::Write)
+                .await
+                .unwrap();
         }
     }
     running.stop().await;

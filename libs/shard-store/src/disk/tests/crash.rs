@@ -9,7 +9,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use chunk_api::{CellRange, Error, conformance::Sample};
+use chunk_api::{CellRange, Error, ListShards, Purpose, conformance::Sample};
 use futures_util::future::join_all;
 use types::ShardId;
 
@@ -51,7 +51,7 @@ async fn load(store: Arc<DiskStore>, told: &Mutex<Told>, rng: &mut Rng, life: u6
                 let sample = Sample::single(1, name, length);
                 told.lock().unwrap().put.insert(sample.shard(), sample.clone());
                 let body = if rng.below(2) == 0 { sample.stream() } else { sample.whole() };
-                if store.put(sample.header.clone(), body).await.is_ok() {
+                if store.put(sample.header.clone(), body, Purpose::Write).await.is_ok() {
                     told.lock().unwrap().acknowledged.insert(sample.shard());
                 }
                 if rng.below(4) == 0 {
@@ -79,7 +79,7 @@ async fn check(store: &DiskStore, told: &Told, seed: u64) {
             assert_eq!(read.as_ref(), Ok(&sample.cells), "seed {seed}: acknowledged shard {shard}");
         }
     }
-    let listed = store.list(None, 1000).await.unwrap();
+    let listed = store.list(ListShards::all(None, 1000)).await.unwrap();
     for line in listed {
         let shard = line.header.shard;
         let sample = told.put.get(&shard).unwrap_or_else(|| panic!("seed {seed}: {shard} was never put"));
@@ -93,7 +93,7 @@ async fn check(store: &DiskStore, told: &Told, seed: u64) {
     }
     for shard in &told.deleted {
         let sample = Sample::single(shard.chunk.lease.0, shard.chunk.counter, 0);
-        let put = store.put(sample.header.clone(), sample.whole()).await;
+        let put = store.put(sample.header.clone(), sample.whole(), Purpose::Write).await;
         assert_eq!(put, Err(Error::ShardDeleted { shard: *shard }), "seed {seed}");
     }
 }

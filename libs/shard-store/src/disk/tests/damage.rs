@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use chunk_api::{CellRange, Error, conformance::Sample};
+use chunk_api::{CellRange, Error, ListShards, Purpose, conformance::Sample};
 use futures_util::future::join_all;
 use types::ShardId;
 
@@ -26,12 +26,14 @@ async fn small_disk() -> (SimDisk, Vec<Sample>, ShardId) {
         .zip([0, 1, 700, 3000, 100, 5000])
         .map(|(name, length)| Sample::single(1, name, length))
         .collect();
-    store.put(samples[0].header.clone(), samples[0].whole()).await.unwrap();
-    let rest =
-        join_all(samples[1..].iter().map(|sample| store.put(sample.header.clone(), sample.whole()))).await;
+    store.put(samples[0].header.clone(), samples[0].whole(), Purpose::Write).await.unwrap();
+    let rest = join_all(
+        samples[1..].iter().map(|sample| store.put(sample.header.clone(), sample.whole(), Purpose::Write)),
+    )
+    .await;
     assert!(rest.iter().all(Result::is_ok));
     let deleted = Sample::single(1, 99, 200);
-    store.put(deleted.header.clone(), deleted.whole()).await.unwrap();
+    store.put(deleted.header.clone(), deleted.whole(), Purpose::Write).await.unwrap();
     store.delete(&[deleted.shard()]).await.unwrap();
     store.close().await;
     // The space reserved ahead only makes each copy slower.
@@ -52,7 +54,7 @@ fn segment(disk: &SimDisk, kind: &str) -> PathBuf {
 /// What is wrong with the disk as its callers see it: shards that are gone or corrupt. Panics on wrong data.
 async fn lost(store: &DiskStore, samples: &[Sample]) -> usize {
     let mut lost = 0;
-    let listed = store.list(None, 1000).await.unwrap();
+    let listed = store.list(ListShards::all(None, 1000)).await.unwrap();
     for sample in samples {
         let shard = sample.shard();
         let line = listed.iter().find(|line| line.header.shard == shard);
@@ -143,7 +145,7 @@ async fn a_bad_record_is_counted_and_hides_no_good_one() {
     assert_eq!(store.status().await.damaged_records, 1);
     // Writing goes on behind it, and the count stays.
     let more = Sample::single(2, 1, 900);
-    store.put(more.header.clone(), more.whole()).await.unwrap();
+    store.put(more.header.clone(), more.whole(), Purpose::Write).await.unwrap();
     store.close().await;
     let store = open(&disk).await.unwrap();
     assert_eq!(lost(&store, &samples).await, 1);
@@ -161,7 +163,7 @@ async fn stored_bytes_that_look_like_records_are_not_taken_for_any() {
     let store = open(&disk).await.unwrap();
     let shard = Sample::single(7, 1, 24 << 10);
     let cell = chunk_api::Cell::new(shard.shard(), 0, segment_bytes.into());
-    store.put(shard.header.clone(), chunk_api::ShardBody::Whole(vec![cell])).await.unwrap();
+    store.put(shard.header.clone(), chunk_api::ShardBody::Whole(vec![cell]), Purpose::Write).await.unwrap();
     store.close().await;
     let holder =
         disk.files().into_iter().map(|(path, _)| path).filter(|path| path != &segment(&disk, "shards"));

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use chunk_api::{CellRange, Error, conformance::Sample};
+use chunk_api::{CellRange, Error, ListShards, Purpose, conformance::Sample};
 
 use super::{DISK, open, options, sim::SimDisk};
 use crate::{DiskOptions, DiskStore, Reserve, ShardStore, conformance};
@@ -17,12 +17,16 @@ async fn a_full_disk_refuses_puts_and_goes_on_reading_and_deleting() {
 
     // A restart of the full disk works as well.
     let store = open(&disk.env(), Path::new("/disk")).await;
-    let listed = store.list(None, 1000).await.unwrap();
+    let listed = store.list(ListShards::all(None, 1000)).await.unwrap();
     assert_eq!(listed.len() as u64, store.status().await.shards);
     let names: Vec<_> = listed.iter().map(|line| line.header.shard).collect();
     assert_eq!(store.delete(&names).await, Ok(()));
     let sample = Sample::single(1, 1, 5 << 20);
-    assert_eq!(store.put(sample.header.clone(), sample.whole()).await, Ok(()), "deleted shards make room");
+    assert_eq!(
+        store.put(sample.header.clone(), sample.whole(), Purpose::Write).await,
+        Ok(()),
+        "deleted shards make room"
+    );
 }
 
 #[tokio::test]
@@ -43,12 +47,12 @@ async fn a_failed_sync_is_never_acknowledged_nor_tried_again() {
     let kept = Sample::single(1, 1, 3000);
     let large = Sample::single(1, 2, 1 << 20);
     for sample in [&kept, &large] {
-        store.put(sample.header.clone(), sample.whole()).await.unwrap();
+        store.put(sample.header.clone(), sample.whole(), Purpose::Write).await.unwrap();
     }
     disk.fail_syncs();
     for (name, length) in [(3, 100), (4, 1 << 20), (5, 100)] {
         let sample = Sample::single(1, name, length);
-        let put = store.put(sample.header.clone(), sample.whole()).await;
+        let put = store.put(sample.header.clone(), sample.whole(), Purpose::Write).await;
         assert!(matches!(put, Err(Error::DiskFailed { disk: DISK, .. })), "{put:?}");
         let read = store.read_cells(sample.shard(), CellRange { first: 0, count: 1 }).await;
         assert_eq!(read, Err(Error::ShardNotFound { shard: sample.shard() }));
@@ -70,7 +74,7 @@ async fn segments_whose_shards_are_all_deleted_are_removed_and_their_names_stay_
     let store = DiskStore::open(&disk.env(), small_segments.clone()).await.unwrap();
     let samples: Vec<_> = (0..40).map(|name| Sample::single(1, name, 20_000)).collect();
     for sample in &samples {
-        store.put(sample.header.clone(), sample.whole()).await.unwrap();
+        store.put(sample.header.clone(), sample.whole(), Purpose::Write).await.unwrap();
     }
     let segments = |disk: &SimDisk| {
         disk.files().into_iter().filter(|(path, _)| path.to_str().unwrap().contains("shards-")).count()
@@ -82,7 +86,7 @@ async fn segments_whose_shards_are_all_deleted_are_removed_and_their_names_stay_
     assert_eq!(segments(&disk), 1, "only the open segment is left");
     let store = DiskStore::open(&disk.env(), small_segments).await.unwrap();
     for sample in &samples {
-        let put = store.put(sample.header.clone(), sample.whole()).await;
+        let put = store.put(sample.header.clone(), sample.whole(), Purpose::Write).await;
         assert_eq!(put, Err(Error::ShardDeleted { shard: sample.shard() }));
     }
 }
@@ -97,7 +101,7 @@ async fn a_disk_that_is_closed_during_streams_waits_for_their_last_write() {
     let cells = futures_util::stream::iter(sample.cells[..40].to_vec())
         .map(Ok)
         .chain(futures_util::stream::pending());
-    let put = store.put(sample.header.clone(), chunk_api::ShardBody::Stream(Box::pin(cells)));
+    let put = store.put(sample.header.clone(), chunk_api::ShardBody::Stream(Box::pin(cells)), Purpose::Write);
     let close = async {
         tokio::task::yield_now().await;
         store.close().await;
@@ -106,5 +110,5 @@ async fn a_disk_that_is_closed_during_streams_waits_for_their_last_write() {
     assert!(matches!(put, Err(Error::Unavailable { .. })), "{put:?}");
     let store = open(&disk.env(), Path::new("/disk")).await;
     assert_eq!(store.status().await.shards, 0);
-    assert_eq!(store.put(sample.header.clone(), sample.stream()).await, Ok(()));
+    assert_eq!(store.put(sample.header.clone(), sample.stream(), Purpose::Write).await, Ok(()));
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use chunk_api::{CellRange, Error, ShardSummary, conformance::Sample};
+use chunk_api::{CellRange, Error, ListShards, Purpose, ShardSummary, conformance::Sample};
 use proptest::prelude::*;
 use types::ShardId;
 
@@ -78,7 +78,7 @@ async fn run(calls: Vec<Call>) {
 async fn put(store: &DiskStore, model: &mut Model, name: u64, length: u64, streamed: bool) {
     let sample = Sample::single(1, name, length);
     let body = if streamed { sample.stream() } else { sample.whole() };
-    let put = store.put(sample.header.clone(), body).await;
+    let put = store.put(sample.header.clone(), body, Purpose::Write).await;
     match model.get(&sample.shard()) {
         Some(Some(_)) => assert_eq!(put, Err(Error::ShardExists { shard: sample.shard() })),
         Some(None) => assert_eq!(put, Err(Error::ShardDeleted { shard: sample.shard() })),
@@ -112,7 +112,7 @@ async fn list(store: &DiskStore, model: &Model, after: Option<u64>, limit: usize
     let kept = model.values().flatten().filter(|sample| after.is_none_or(|after| sample.shard() > after));
     let wanted: Vec<_> =
         kept.take(limit).map(|sample| ShardSummary { header: sample.header.clone() }).collect();
-    assert_eq!(store.list(after, limit).await, Ok(wanted));
+    assert_eq!(store.list(ListShards::all(after, limit)).await, Ok(wanted));
 }
 
 proptest! {
