@@ -128,7 +128,7 @@ impl LeaseService for Arc<dyn Metadata> {
     }
 
     async fn renew(&self, lease: LeaseId) -> Result<(), Error> {
-        self.renew_lease(lease).await
+        self.renew_lease(lease, 0).await
     }
 }
 

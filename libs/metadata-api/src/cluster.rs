@@ -1,6 +1,8 @@
 //! The cluster: nodes, disks, storage classes and placement groups.
 
-use types::{Coding, DiskId, FailureDomain, GroupId, NodeId, StorageClassName};
+use types::{Coding, DiskId, FailureDomain, GroupId, NodeId, ShardIndex, StorageClassName};
+
+use crate::{DiskState, Intent, NodeState, ShardMove};
 
 /// A chunk node's heartbeat.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +45,8 @@ pub struct StorageClassDefinition {
     pub whole_limit_bytes: u64,
     /// Number of placement groups, a power of two.
     pub groups: u32,
+    /// The medium of its disks; `None` takes the first that has enough.
+    pub medium: Option<String>,
 }
 
 /// A storage class with its placement groups.
@@ -61,6 +65,17 @@ pub struct PlacementGroup {
     pub id: GroupId,
     /// Its k + m disks: shard `i` of a chunk is on disk `i`.
     pub disks: Vec<DiskId>,
+    /// Shard indexes that are on their way to other disks; at most one move for each.
+    pub moves: Vec<ShardMove>,
+    /// Epoch of the last change of `disks` or `moves`.
+    pub changed_epoch: i64,
+}
+
+impl PlacementGroup {
+    /// The move of a shard index, if it is on its way.
+    pub fn move_of(&self, index: ShardIndex) -> Option<&ShardMove> {
+        self.moves.iter().find(|pending| pending.index == index)
+    }
 }
 
 /// A node in the map.
@@ -72,6 +87,12 @@ pub struct MapNode {
     pub address: String,
     /// Where it stands.
     pub domain: FailureDomain,
+    /// Whether it is heard of.
+    pub state: NodeState,
+    /// What its operator wants of it.
+    pub intent: Intent,
+    /// How many heartbeats were counted when the map was read. A heartbeat alone does not raise the epoch.
+    pub heartbeats: i64,
 }
 
 /// A disk in the map.
@@ -89,6 +110,10 @@ pub struct MapDisk {
     pub available_bytes: u64,
     /// Whether it takes new shards, as last reported.
     pub writable: bool,
+    /// Whether it can be used.
+    pub state: DiskState,
+    /// What its operator wants of it; that of its node counts too.
+    pub intent: Intent,
 }
 
 /// The cluster as one epoch sees it. The epoch grows with every change of membership, address, writability or

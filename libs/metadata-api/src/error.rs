@@ -1,6 +1,6 @@
 //! What can go wrong in the metadata service.
 
-use types::{BucketName, ETag, PartNumber};
+use types::{BucketName, DiskId, ETag, NodeId, PartNumber};
 
 use crate::AccountId;
 
@@ -78,6 +78,30 @@ pub enum Error {
     /// The lease is revoked or unknown: what was written under it must not be named.
     #[error("the lease is revoked")]
     LeaseRevoked,
+    /// The cluster map has changed since the epoch that the caller acted by.
+    #[error("the cluster map is at epoch {epoch}")]
+    StaleMap {
+        /// The epoch now.
+        epoch: i64,
+    },
+    /// No such node.
+    #[error("node {node} is not known")]
+    NodeNotFound {
+        /// The node asked for.
+        node: NodeId,
+    },
+    /// No such disk.
+    #[error("disk {disk} is not known")]
+    DiskNotFound {
+        /// The disk asked for.
+        disk: DiskId,
+    },
+    /// The move is not there any more, or is another by now.
+    #[error("the move is not there")]
+    MoveNotFound,
+    /// Another worker has taken the job over.
+    #[error("the job was taken over")]
+    JobLost,
     /// The call breaks a bound or rule of the contract: a fault of the caller.
     #[error("malformed call: {reason}")]
     Malformed {

@@ -208,8 +208,8 @@ impl Metadata for Fake {
         Ok(Lease { id: state.leases.acquire(holder), time_to_live })
     }
 
-    async fn renew_lease(&self, lease: LeaseId) -> Result<(), Error> {
-        self.state().leases.renew(lease)
+    async fn renew_lease(&self, lease: LeaseId, oldest_epoch: i64) -> Result<(), Error> {
+        self.state().leases.renew(lease, oldest_epoch)
     }
 
     async fn list_leases(&self) -> Result<Vec<LeaseState>, Error> {
@@ -236,9 +236,8 @@ impl Metadata for Fake {
         Ok(self.state().take_garbage(limit))
     }
 
-    async fn finish_garbage(&self, items: &[GarbageId]) -> Result<(), Error> {
-        self.state().garbage.finish(items);
-        Ok(())
+    async fn finish_garbage(&self, items: &[GarbageId], _epoch: i64) -> Result<usize, Error> {
+        Ok(self.state().garbage.finish(items))
     }
 }
 

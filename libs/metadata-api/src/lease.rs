@@ -24,4 +24,8 @@ pub struct LeaseState {
     /// How often it was renewed. Whoever sees no change for longer than the time to live, by its own monotonic
     /// clock, may revoke it: no two machines' clocks are compared.
     pub renewals: i64,
+    /// Epoch of the oldest cluster map that its holder may still write by, as of the last renewal.
+    pub oldest_epoch: i64,
+    /// Whether it is revoked; what was written under it and is named by nothing waits to be reaped.
+    pub revoked: bool,
 }

@@ -13,10 +13,13 @@ mod bucket;
 pub mod client;
 mod cluster;
 pub mod conformance;
+mod contents;
 mod error;
 pub mod fake;
+mod job;
 mod lease;
 mod listing;
+mod moves;
 pub mod server;
 mod token;
 mod transport;
@@ -25,7 +28,10 @@ mod version;
 mod wire;
 
 use async_trait::async_trait;
-use types::{BucketName, LeaseId, UploadId, Versioning};
+use types::{
+    BucketName, ChunkId, ChunkOwner, DiskId, GroupId, LeaseId, MissingShard, NodeId, ShardId, ShardIndex,
+    UploadId, Versioning,
+};
 
 pub use background::{GarbageId, GarbageItem};
 pub use bucket::{AccountId, Bucket, BucketPage, BucketUsage, CreateBucket, ListBuckets};
@@ -33,12 +39,15 @@ pub use cluster::{
     ClusterMap, DiskRegistration, MapDisk, MapNode, NodeRegistration, PlacementGroup, StorageClass,
     StorageClassDefinition,
 };
+pub use contents::{ContentKind, ContentPage, ContentPosition, ContentRow};
 pub use error::Error;
+pub use job::{JobName, JobProgress, JobState};
 pub use lease::{Lease, LeaseState};
 pub use listing::{
     ListObjects, ListPosition, ListUploads, ListVersions, ObjectEntry, ObjectPage, ObjectSummary,
     UploadEntry, UploadPage, UploadPosition, VersionEntry, VersionPage, VersionPosition, VersionSummary,
 };
+pub use moves::{DiskState, Eviction, Intent, NewMove, NodeState, ObservedNode, ShardMove};
 pub use token::{Token, TokenError};
 pub use upload::{
     AbortUpload, CommitPart, CompleteUpload, CompletedPart, CreateUpload, ListParts, Part, PartPage, Upload,
@@ -135,13 +144,37 @@ pub trait Metadata: Send + Sync + 'static {
 
     /// A new lease for a gateway: the right to commit, and a range of chunk ids of its own.
     async fn acquire_lease(&self, holder: &str) -> Result<Lease, Error>;
-    /// Shows that the holder lives. Errors: `LeaseRevoked`.
-    async fn renew_lease(&self, lease: LeaseId) -> Result<(), Error>;
-    /// Leases that are not revoked, each with the number of its renewals.
+    /// Shows that the holder lives. `oldest_epoch` is that of the oldest cluster map by which it may still write.
+    /// Errors: `LeaseRevoked`.
+    async fn renew_lease(&self, lease: LeaseId, oldest_epoch: i64) -> Result<(), Error>;
+    /// Revokes a lease of the caller's own that nothing uses any more: nothing will be committed under it.
+    async fn release_lease(&self, lease: LeaseId) -> Result<(), Error> {
+        let _ = lease;
+        Err(unbuilt())
+    }
+    /// Leases that are not reaped, each with the number of its renewals.
     async fn list_leases(&self) -> Result<Vec<LeaseState>, Error>;
     /// Revokes a lease unless it was renewed since `observed_renewals` was read: the fence after which none of its
     /// commits can succeed. Answers whether the lease is revoked now.
     async fn revoke_lease(&self, lease: LeaseId, observed_renewals: i64) -> Result<bool, Error>;
+    /// Which of these chunks of a revoked lease nothing names: no version that is there or waits to be freed, no part,
+    /// no reference. Final, because nothing can name a chunk of a revoked lease that is not named. A chunk is looked
+    /// for where its owner's tag says. At most [`PAGE_SIZE_MAX`].
+    /// Errors: `Malformed` (the lease is not revoked, a chunk is not of it, or too many).
+    async fn unnamed_chunks(
+        &self,
+        lease: LeaseId,
+        chunks: &[(ChunkId, ChunkOwner)],
+    ) -> Result<Vec<ChunkId>, Error> {
+        let _ = (lease, chunks);
+        Err(unbuilt())
+    }
+    /// Forgets a revoked lease, of which by the map of `epoch` no disk has an unnamed shard left.
+    /// Errors: `StaleMap` (a disk was added or a move began since), `Malformed` (the lease is not revoked).
+    async fn finish_lease(&self, lease: LeaseId, epoch: i64) -> Result<(), Error> {
+        let _ = (lease, epoch);
+        Err(unbuilt())
+    }
 
     // The cluster.
 
@@ -154,12 +187,123 @@ pub trait Metadata: Send + Sync + 'static {
     /// Nodes, disks, storage classes and placement groups, or `None` when the epoch is still `known_epoch`.
     async fn cluster_map(&self, known_epoch: Option<i64>) -> Result<Option<ClusterMap>, Error>;
 
+    /// Says that a node fell silent, unless a heartbeat came since it was observed. Answers whether it is in that state
+    /// now. A heartbeat makes it `Up` again. Errors: `NodeNotFound`.
+    async fn mark_node(&self, observed: ObservedNode, state: NodeState) -> Result<bool, Error> {
+        let _ = (observed, state);
+        Err(unbuilt())
+    }
+    /// Says what the operator wants of a node. Errors: `NodeNotFound`.
+    async fn set_node_intent(&self, node: NodeId, intent: Intent) -> Result<(), Error> {
+        let _ = (node, intent);
+        Err(unbuilt())
+    }
+    /// Says what the operator wants of a disk. Errors: `DiskNotFound`, `Malformed` (it is gone).
+    async fn set_disk_intent(&self, disk: DiskId, intent: Intent) -> Result<(), Error> {
+        let _ = (disk, intent);
+        Err(unbuilt())
+    }
+
+    // Moves.
+
+    /// Begins moves, all or none, by the map of `expected_epoch`, and answers the epoch of the map that has them.
+    /// Errors: `StaleMap`, `Malformed` (an index is on its way already, or a group would have two shards on a disk).
+    async fn begin_moves(&self, expected_epoch: i64, moves: &[NewMove]) -> Result<i64, Error> {
+        let _ = (expected_epoch, moves);
+        Err(unbuilt())
+    }
+    /// Finishes a move: every chunk of the group has its shard at the new disk. What is left on the old one becomes an
+    /// eviction, unless that disk is gone. Errors: `MoveNotFound`.
+    async fn finish_move(&self, group: GroupId, index: ShardIndex, since: i64) -> Result<(), Error> {
+        let _ = (group, index, since);
+        Err(unbuilt())
+    }
+    /// Turns a move round: the new disk becomes the group's and its shards move to the old one. Answers the new
+    /// epoch. There is no other way to give a move up, because shards were written to the new disk alone.
+    /// Errors: `MoveNotFound`.
+    async fn reverse_move(&self, group: GroupId, index: ShardIndex, since: i64) -> Result<i64, Error> {
+        let _ = (group, index, since);
+        Err(unbuilt())
+    }
+    /// Evictions that are not carried out, at most [`PAGE_SIZE_MAX`].
+    async fn list_evictions(&self) -> Result<Vec<Eviction>, Error> {
+        Err(unbuilt())
+    }
+    /// Forgets an eviction that was carried out.
+    async fn finish_eviction(&self, eviction: Eviction) -> Result<(), Error> {
+        let _ = eviction;
+        Err(unbuilt())
+    }
+
+    // Repair.
+
+    /// Queues shards that are missing or damaged to be rebuilt; those in the queue stay there. At most
+    /// [`PAGE_SIZE_MAX`]. Errors: `Malformed`.
+    async fn report_missing(&self, shards: &[MissingShard]) -> Result<(), Error> {
+        let _ = shards;
+        Err(unbuilt())
+    }
+    /// Queued shards in the order of their names, after `after`, at most `limit` (1 to [`PAGE_SIZE_MAX`]).
+    async fn list_missing(&self, after: Option<ShardId>, limit: usize) -> Result<Vec<MissingShard>, Error> {
+        let _ = (after, limit);
+        Err(unbuilt())
+    }
+    /// Takes shards that are whole, or whose chunk was freed, out of the queue.
+    async fn finish_missing(&self, shards: &[ShardId]) -> Result<(), Error> {
+        let _ = shards;
+        Err(unbuilt())
+    }
+    /// Every row that names chunks, a page at a time, in an order of its own; rows that come and go while the pages
+    /// are read may or may not be among them. `limit` rows at most, from 1 to [`PAGE_SIZE_MAX`].
+    async fn list_contents(
+        &self,
+        after: Option<ContentPosition>,
+        limit: usize,
+    ) -> Result<ContentPage, Error> {
+        let _ = (after, limit);
+        Err(unbuilt())
+    }
+
+    // Jobs.
+
+    /// Takes a job that nobody has, or whose holder has not renewed it since `observed_renewals` was read. Answers the
+    /// token of the new holder, or `None` when another has it.
+    async fn acquire_job(
+        &self,
+        job: JobName,
+        holder: &str,
+        observed_renewals: Option<i64>,
+    ) -> Result<Option<i64>, Error> {
+        let _ = (job, holder, observed_renewals);
+        Err(unbuilt())
+    }
+    /// Shows that a job's holder lives, and how far it is. Errors: `JobLost`.
+    async fn renew_job(&self, job: JobName, token: i64, progress: JobProgress) -> Result<(), Error> {
+        let _ = (job, token, progress);
+        Err(unbuilt())
+    }
+    /// Gives a job up, so that another takes it at once. Errors: `JobLost`.
+    async fn release_job(&self, job: JobName, token: i64) -> Result<(), Error> {
+        let _ = (job, token);
+        Err(unbuilt())
+    }
+    /// Jobs that somebody has.
+    async fn list_jobs(&self) -> Result<Vec<JobState>, Error> {
+        Err(unbuilt())
+    }
+
     // Background work.
 
     /// Takes garbage whose hold time has passed: content that no version, part or other row names, proved under the
     /// rows' locks in the transaction that takes it, after which nothing can name it again. An item is given out
     /// again (to anyone) until it is finished.
     async fn take_garbage(&self, limit: usize) -> Result<Vec<GarbageItem>, Error>;
-    /// Forgets garbage whose shards have all been deleted.
-    async fn finish_garbage(&self, items: &[GarbageId]) -> Result<(), Error>;
+    /// Forgets garbage whose shards have all been deleted by the map of `epoch`. Items of groups that have changed
+    /// since stay, and are given out again. Answers how many were forgotten.
+    async fn finish_garbage(&self, items: &[GarbageId], epoch: i64) -> Result<usize, Error>;
+}
+
+/// Of a call that an implementation does not have.
+fn unbuilt() -> Error {
+    Error::Unavailable { reason: "this call is not built".to_owned() }
 }

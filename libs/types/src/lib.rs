@@ -13,6 +13,7 @@ mod hexadecimal;
 mod key;
 mod multipart;
 mod object;
+mod owner;
 mod range;
 mod timestamp;
 mod version;
@@ -29,6 +30,7 @@ pub use cluster::{
 pub use key::{KEY_LENGTH_MAX, KeyError, KeyPrefix, ObjectKey};
 pub use multipart::{PART_NUMBER_MAX, ParseUploadIdError, PartNumber, PartNumberError, UploadId};
 pub use object::{Attributes, Content, ObjectPart};
+pub use owner::{ChunkOwner, ChunkOwnerError};
 pub use range::ByteRange;
 pub use timestamp::Timestamp;
 pub use version::{ParseVersionIdError, Sequence, VersionId};

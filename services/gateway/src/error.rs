@@ -58,6 +58,15 @@ pub(crate) fn from_metadata(error: MetadataError, address: &Address) -> S3Error 
             tracing::error!("the metadata service does not accept this gateway's cluster secret");
             S3Error::new(ErrorCode::InternalError)
         }
+        // Only workers and operators ask for what answers these.
+        error @ (MetadataError::StaleMap { .. }
+        | MetadataError::NodeNotFound { .. }
+        | MetadataError::DiskNotFound { .. }
+        | MetadataError::MoveNotFound
+        | MetadataError::JobLost) => {
+            tracing::error!(%error, "the metadata service answered what was not asked");
+            S3Error::new(ErrorCode::InternalError)
+        }
         MetadataError::Unavailable { reason } => {
             tracing::warn!(reason, "the metadata service is unavailable");
             unavailable()

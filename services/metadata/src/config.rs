@@ -88,6 +88,7 @@ impl Config {
                 inline_limit_bytes: self.inline_limit_bytes,
                 whole_limit_bytes: self.whole_limit_bytes,
                 groups: self.groups,
+                medium: None,
             }),
             ..StoreConfig::new(self.database.expose())
         }

@@ -328,7 +328,7 @@ impl Metadata for MetadataStore {
         transact!(self, "acquire_lease", |store, tx| store.acquire_lease_in(tx, &holder))
     }
 
-    async fn renew_lease(&self, lease: LeaseId) -> Result<(), Error> {
+    async fn renew_lease(&self, lease: LeaseId, _oldest_epoch: i64) -> Result<(), Error> {
         transact!(self, "renew_lease", |store, tx| store.renew_lease_in(tx, lease))
     }
 
@@ -356,9 +356,10 @@ impl Metadata for MetadataStore {
         transact!(self, "take_garbage", |store, tx| store.take_garbage_in(tx, limit))
     }
 
-    async fn finish_garbage(&self, items: &[GarbageId]) -> Result<(), Error> {
+    async fn finish_garbage(&self, items: &[GarbageId], _epoch: i64) -> Result<usize, Error> {
+        let count = items.len();
         let items = items.to_vec();
-        transact!(self, "finish_garbage", |store, tx| store.finish_garbage_in(tx, &items))
+        transact!(self, "finish_garbage", |store, tx| store.finish_garbage_in(tx, &items)).map(|()| count)
     }
 }
 

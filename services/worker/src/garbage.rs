@@ -42,7 +42,7 @@ async fn collect(metadata: &dyn Metadata, pool: &Pool) -> Result<bool, metadata_
     let finished = free(pool, items).await;
     let freed = finished.len();
     if freed > 0 {
-        metadata.finish_garbage(&finished).await?;
+        metadata.finish_garbage(&finished, i64::MAX).await?;
         tracing::debug!(items = freed, "freed garbage");
     }
     // Items whose disks are away come back with the next batch; do not spin on them.

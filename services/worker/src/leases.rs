@@ -76,7 +76,7 @@ mod tests {
     use super::Seen;
 
     fn lease(renewals: i64) -> [LeaseState; 1] {
-        [LeaseState { id: LeaseId(1), holder: "g".to_owned(), renewals }]
+        [LeaseState { id: LeaseId(1), holder: "g".to_owned(), renewals, oldest_epoch: 0, revoked: false }]
     }
 
     #[test]

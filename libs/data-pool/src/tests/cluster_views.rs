@@ -32,6 +32,7 @@ fn definition(coding: &str) -> StorageClassDefinition {
         inline_limit_bytes: 1,
         whole_limit_bytes: 2,
         groups: 1,
+        medium: None,
     }
 }
 

@@ -301,6 +301,7 @@ impl Cluster {
             inline_limit_bytes: INLINE,
             whole_limit_bytes: WHOLE,
             groups,
+            medium: None,
         };
         metadata.define_storage_class(definition).await.unwrap();
         let view = Arc::new(ClusterView::in_process(services));

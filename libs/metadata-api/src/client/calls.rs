@@ -151,7 +151,7 @@ impl Metadata for Client {
         self.call(Mutation, request, send!(leases.acquire_lease)).await
     }
 
-    async fn renew_lease(&self, lease: LeaseId) -> Result<(), Error> {
+    async fn renew_lease(&self, lease: LeaseId, _oldest_epoch: i64) -> Result<(), Error> {
         let request = proto::RenewLeaseRequest { lease: lease.0 };
         let Done = self.call(Mutation, request, send!(leases.renew_lease)).await?;
         Ok(())
@@ -193,10 +193,11 @@ impl Metadata for Client {
         Ok(items)
     }
 
-    async fn finish_garbage(&self, items: &[GarbageId]) -> Result<(), Error> {
+    async fn finish_garbage(&self, items: &[GarbageId], _epoch: i64) -> Result<usize, Error> {
+        let count = items.len();
         let items = items.iter().copied().map(Into::into).collect();
         let request = proto::FinishGarbageRequest { items };
         let Done = self.call(Mutation, request, send!(garbage.finish_garbage)).await?;
-        Ok(())
+        Ok(count)
     }
 }

@@ -110,6 +110,7 @@ fn definition(coding: Coding) -> StorageClassDefinition {
         inline_limit_bytes: 100,
         whole_limit_bytes: 1000,
         groups: 8,
+        medium: None,
     }
 }
 

@@ -28,7 +28,7 @@ pub async fn leases_are_distinct_and_listed(store: &Store) {
     assert_eq!(state(store, first.id).await.map(|state| state.holder), Some(holder));
     let before = renewals(store, first.id).await;
     for count in 1..=3 {
-        store.renew_lease(first.id).await.expect("a live lease");
+        store.renew_lease(first.id, 0).await.expect("a live lease");
         assert_eq!(renewals(store, first.id).await, before + count);
     }
 }
@@ -37,12 +37,12 @@ pub async fn leases_are_distinct_and_listed(store: &Store) {
 pub async fn a_lease_is_revoked_only_on_a_fresh_observation(store: &Store) {
     let lease = store.acquire_lease("holder").await.expect("a lease").id;
     let observed = renewals(store, lease).await;
-    store.renew_lease(lease).await.expect("a live lease");
+    store.renew_lease(lease, 0).await.expect("a live lease");
     assert_eq!(store.revoke_lease(lease, observed).await, Ok(false), "it was renewed since");
-    store.renew_lease(lease).await.expect("the lease is still live");
+    store.renew_lease(lease, 0).await.expect("the lease is still live");
     let observed = renewals(store, lease).await;
     assert_eq!(store.revoke_lease(lease, observed).await, Ok(true));
-    assert_eq!(store.renew_lease(lease).await, Err(Error::LeaseRevoked));
+    assert_eq!(store.renew_lease(lease, 0).await, Err(Error::LeaseRevoked));
     assert_eq!(state(store, lease).await, None, "a revoked lease is not listed");
     assert_eq!(store.revoke_lease(lease, observed).await, Ok(true), "it is revoked now");
     let next = store.acquire_lease("holder").await.expect("a lease").id;
@@ -58,7 +58,7 @@ pub async fn nothing_is_committed_under_a_revoked_or_unknown_lease(store: &Store
     assert_eq!(store.revoke_lease(revoked, observed).await, Ok(true));
     let before = get_bucket(store, &name).await;
     for lease in [revoked, LeaseId(i64::MAX - 7)] {
-        assert_eq!(store.renew_lease(lease).await, Err(Error::LeaseRevoked));
+        assert_eq!(store.renew_lease(lease, 0).await, Err(Error::LeaseRevoked));
         let mut minter = Minter::under(lease);
         let request = write_stored(&name, &k, 1, lease, minter.content(&[9]));
         assert_eq!(store.commit_version(request).await, Err(Error::LeaseRevoked));

@@ -6,8 +6,8 @@ use types::{DiskId, GroupId, NodeId, StorageClassName};
 
 use super::malformed;
 use crate::{
-    ClusterMap, DiskRegistration, Error, MapDisk, MapNode, NodeRegistration, PlacementGroup, StorageClass,
-    StorageClassDefinition,
+    ClusterMap, DiskRegistration, DiskState, Error, Intent, MapDisk, MapNode, NodeRegistration, NodeState,
+    PlacementGroup, StorageClass, StorageClassDefinition,
 };
 
 #[derive(Debug, Default)]
@@ -66,7 +66,12 @@ impl Cluster {
             for group in 0..class.definition.groups as usize {
                 self.groups += 1;
                 let disks = disks.iter().cycle().skip(group % disks.len()).take(total).copied().collect();
-                class.groups.push(PlacementGroup { id: GroupId(self.groups), disks });
+                class.groups.push(PlacementGroup {
+                    id: GroupId(self.groups),
+                    disks,
+                    moves: Vec::new(),
+                    changed_epoch: self.epoch,
+                });
             }
             self.epoch += 1;
         }
@@ -80,6 +85,9 @@ impl Cluster {
             node: node.node,
             address: node.address.clone(),
             domain: node.domain.clone(),
+            state: NodeState::Up,
+            intent: Intent::Serve,
+            heartbeats: 0,
         };
         let disk = |(node, disk): &(NodeId, DiskRegistration)| MapDisk {
             disk: disk.disk,
@@ -88,6 +96,8 @@ impl Cluster {
             capacity_bytes: disk.capacity_bytes,
             available_bytes: disk.available_bytes,
             writable: disk.writable,
+            state: DiskState::Up,
+            intent: Intent::Serve,
         };
         Some(ClusterMap {
             epoch: self.epoch,

@@ -22,10 +22,8 @@ struct Item {
 }
 
 impl Garbage {
-    pub(super) fn finish(&mut self, items: &[GarbageId]) {
-        for id in items {
-            self.items.remove(id);
-        }
+    pub(super) fn finish(&mut self, items: &[GarbageId]) -> usize {
+        items.iter().filter(|id| self.items.remove(id).is_some()).count()
     }
 }
 

@@ -17,7 +17,10 @@ impl Leases {
     pub(super) fn acquire(&mut self, holder: &str) -> LeaseId {
         self.granted += 1;
         let id = LeaseId(self.granted);
-        self.active.insert(id, LeaseState { id, holder: holder.to_owned(), renewals: 0 });
+        self.active.insert(
+            id,
+            LeaseState { id, holder: holder.to_owned(), renewals: 0, oldest_epoch: 0, revoked: false },
+        );
         id
     }
 
@@ -25,8 +28,10 @@ impl Leases {
         if self.active.contains_key(&id) { Ok(()) } else { Err(Error::LeaseRevoked) }
     }
 
-    pub(super) fn renew(&mut self, id: LeaseId) -> Result<(), Error> {
-        self.active.get_mut(&id).ok_or(Error::LeaseRevoked)?.renewals += 1;
+    pub(super) fn renew(&mut self, id: LeaseId, oldest_epoch: i64) -> Result<(), Error> {
+        let lease = self.active.get_mut(&id).ok_or(Error::LeaseRevoked)?;
+        lease.renewals += 1;
+        lease.oldest_epoch = oldest_epoch;
         Ok(())
     }
 

@@ -21,7 +21,7 @@ impl proto::garbage_server::Garbage for Calls {
         request: Request<proto::FinishGarbageRequest>,
     ) -> Result<Response<proto::FinishGarbageResponse>, Status> {
         let items: Vec<_> = request.into_inner().items.into_iter().map(Into::into).collect();
-        let done = self.metadata.finish_garbage(&items).await;
-        answer(done.map(|()| proto::FinishGarbageResponse {}))
+        let done = self.metadata.finish_garbage(&items, i64::MAX).await;
+        answer(done.map(|_| proto::FinishGarbageResponse {}))
     }
 }

@@ -20,7 +20,7 @@ impl proto::leases_server::Leases for Calls {
         &self,
         request: Request<proto::RenewLeaseRequest>,
     ) -> Result<Response<proto::RenewLeaseResponse>, Status> {
-        let done = self.metadata.renew_lease(LeaseId(request.get_ref().lease)).await;
+        let done = self.metadata.renew_lease(LeaseId(request.get_ref().lease), 0).await;
         answer(done.map(|()| proto::RenewLeaseResponse {}))
     }
 

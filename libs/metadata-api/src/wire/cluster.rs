@@ -8,8 +8,8 @@ use super::{
     each, list, messages, proto, required, text,
 };
 use crate::{
-    ClusterMap, DiskRegistration, MapDisk, MapNode, NodeRegistration, PlacementGroup, StorageClass,
-    StorageClassDefinition,
+    ClusterMap, DiskRegistration, DiskState, Intent, MapDisk, MapNode, NodeRegistration, NodeState,
+    PlacementGroup, StorageClass, StorageClassDefinition,
 };
 
 /// Most disks of one node.
@@ -95,6 +95,7 @@ impl TryFrom<proto::StorageClassDefinition> for StorageClassDefinition {
             inline_limit_bytes: message.inline_limit_bytes,
             whole_limit_bytes: message.whole_limit_bytes,
             groups: message.groups,
+            medium: None,
         })
     }
 }
@@ -137,6 +138,9 @@ impl TryFrom<proto::MapNode> for MapNode {
             node: NodeId(id(&message.node, "node")?),
             address: text(message.address, "address")?,
             domain: failure_domain(&message.domain)?,
+            state: NodeState::Up,
+            intent: Intent::Serve,
+            heartbeats: 0,
         })
     }
 }
@@ -165,6 +169,8 @@ impl TryFrom<proto::MapDisk> for MapDisk {
             capacity_bytes: message.capacity_bytes,
             available_bytes: message.available_bytes,
             writable: message.writable,
+            state: DiskState::Up,
+            intent: Intent::Serve,
         })
     }
 }
@@ -195,6 +201,6 @@ impl TryFrom<proto::PlacementGroup> for PlacementGroup {
 
     fn try_from(message: proto::PlacementGroup) -> Result<Self, WireError> {
         let disks: Result<_, _> = message.disks.iter().map(|disk| id(disk, "disks").map(DiskId)).collect();
-        Ok(Self { id: GroupId(message.id), disks: disks? })
+        Ok(Self { id: GroupId(message.id), disks: disks?, moves: Vec::new(), changed_epoch: 0 })
     }
 }

@@ -103,6 +103,11 @@ impl From<Error> for proto::Failure {
             }
             Error::UploadChecksumMismatch => Wire::UploadChecksumMismatch(nothing),
             Error::LeaseRevoked => Wire::LeaseRevoked(nothing),
+            error @ (Error::StaleMap { .. }
+            | Error::NodeNotFound { .. }
+            | Error::DiskNotFound { .. }
+            | Error::MoveNotFound
+            | Error::JobLost) => Wire::Malformed(reason_to_wire(error.to_string())),
             Error::Malformed { reason } => Wire::Malformed(reason_to_wire(reason)),
             Error::Unauthenticated => Wire::Unauthenticated(nothing),
             Error::Unavailable { reason } => Wire::Unavailable(reason_to_wire(reason)),

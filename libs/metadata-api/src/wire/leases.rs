@@ -35,6 +35,8 @@ impl TryFrom<proto::LeaseState> for LeaseState {
             id: LeaseId(message.id),
             holder: text(message.holder, "holder")?,
             renewals: message.renewals,
+            oldest_epoch: 0,
+            revoked: false,
         })
     }
 }

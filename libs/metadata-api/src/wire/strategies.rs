@@ -553,6 +553,8 @@ pub(crate) fn lease_state() -> impl Strategy<Value = LeaseState> {
         id: LeaseId(id),
         holder,
         renewals,
+        oldest_epoch: 0,
+        revoked: false,
     })
 }
 
@@ -590,6 +592,7 @@ pub(crate) fn storage_class_definition() -> impl Strategy<Value = StorageClassDe
             inline_limit_bytes,
             whole_limit_bytes,
             groups: 1 << power,
+            medium: None,
         },
     )
 }
@@ -599,6 +602,9 @@ pub(crate) fn cluster_map() -> impl Strategy<Value = ClusterMap> {
         node,
         address,
         domain,
+        state: crate::NodeState::Up,
+        intent: crate::Intent::Serve,
+        heartbeats: 0,
     });
     let map_disk = (disk(), node(), "[a-z]{0,8}", any::<u64>(), any::<u64>(), any::<bool>()).prop_map(
         |(disk, node, medium, capacity_bytes, available_bytes, writable)| MapDisk {
@@ -608,10 +614,16 @@ pub(crate) fn cluster_map() -> impl Strategy<Value = ClusterMap> {
             capacity_bytes,
             available_bytes,
             writable,
+            state: crate::DiskState::Up,
+            intent: crate::Intent::Serve,
         },
     );
-    let group =
-        (any::<i32>(), vec(disk(), 0..6)).prop_map(|(id, disks)| PlacementGroup { id: GroupId(id), disks });
+    let group = (any::<i32>(), vec(disk(), 0..6)).prop_map(|(id, disks)| PlacementGroup {
+        id: GroupId(id),
+        disks,
+        moves: Vec::new(),
+        changed_epoch: 0,
+    });
     let class = (storage_class_definition(), vec(group, 0..4))
         .prop_map(|(definition, groups)| StorageClass { definition, groups });
     (any::<i64>(), vec(map_node, 0..3), vec(map_disk, 0..3), vec(class, 0..3))

@@ -283,6 +283,7 @@ async fn standard_class(
         inline_limit_bytes: 1 << 10,
         whole_limit_bytes: 64 << 10,
         groups: placement::GROUPS_DEFAULT,
+        medium: None,
     };
     metadata.define_storage_class(definition).await.map_err(failed)?;
     let missing = || metadata_api::Error::Internal { reason: "the storage class was not defined".to_owned() };

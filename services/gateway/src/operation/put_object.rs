@@ -10,7 +10,7 @@ use s3_wire::{
     ErrorCode, S3Error,
     header::{self, attributes, storage_class},
 };
-use types::{BucketName, Checksum, ChecksumType, ObjectKey, StorageClassName};
+use types::{BucketName, Checksum, ChecksumType, ChunkOwner, ObjectKey, StorageClassName};
 
 use super::UPLOAD_SIZE_MAX;
 use crate::{
@@ -116,7 +116,7 @@ pub(super) async fn check_early(
     if failed { Err(request.metadata_error(MetadataError::PreconditionFailed { current })) } else { Ok(()) }
 }
 
-/// What shards carry to say whose they are: format 1, the bucket's name, a slash, the key.
+/// What shards carry to say whose they are.
 pub(super) fn owner_tag(bucket: &BucketName, key: &ObjectKey) -> Bytes {
-    [b"\x01", bucket.as_str().as_bytes(), b"/", key.as_bytes()].concat().into()
+    ChunkOwner { bucket: bucket.clone(), key: key.clone() }.to_bytes().into()
 }

@@ -5,8 +5,8 @@
 use std::collections::BTreeMap;
 
 use metadata_api::{
-    ClusterMap, DiskRegistration, Error, MapDisk, MapNode, NodeRegistration, PlacementGroup, StorageClass,
-    StorageClassDefinition,
+    ClusterMap, DiskRegistration, DiskState, Error, Intent, MapDisk, MapNode, NodeRegistration, NodeState,
+    PlacementGroup, StorageClass, StorageClassDefinition,
 };
 use placement::{DiskInfo, map_groups};
 use types::{DiskId, FailureDomain, GroupId, NodeId, StorageClassName};
@@ -31,6 +31,9 @@ fn read_node(row: &mut Row) -> Result<MapNode, DatabaseError> {
         node: NodeId(row.array()?),
         address: row.text()?,
         domain: row.text()?.parse().map_err(|_| DatabaseError::corrupt("an invalid failure domain"))?,
+        state: NodeState::Up,
+        intent: Intent::Serve,
+        heartbeats: 0,
     })
 }
 
@@ -42,6 +45,8 @@ fn read_disk(row: &mut Row) -> Result<MapDisk, DatabaseError> {
         capacity_bytes: row.number()?,
         available_bytes: row.number()?,
         writable: row.bool()?,
+        state: DiskState::Up,
+        intent: Intent::Serve,
     })
 }
 
@@ -52,6 +57,7 @@ fn read_class(row: &mut Row) -> Result<StorageClassDefinition, DatabaseError> {
         inline_limit_bytes: row.number()?,
         whole_limit_bytes: row.number()?,
         groups: row.number()?,
+        medium: None,
     })
 }
 
@@ -250,10 +256,12 @@ async fn load_groups(tx: &mut Tx) -> Result<BTreeMap<StorageClassName, Vec<Place
         if !rest.is_empty() {
             return Err(DatabaseError::corrupt("a placement group's disks are cut off"));
         }
-        groups
-            .entry(class)
-            .or_default()
-            .push(PlacementGroup { id, disks: disks.iter().copied().map(DiskId).collect() });
+        groups.entry(class).or_default().push(PlacementGroup {
+            id,
+            disks: disks.iter().copied().map(DiskId).collect(),
+            moves: Vec::new(),
+            changed_epoch: 0,
+        });
     }
     Ok(groups)
 }

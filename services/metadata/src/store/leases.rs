@@ -55,7 +55,13 @@ impl MetadataStore {
         let sql = "SELECT l.lease_id, l.holder, l.renewals FROM gateway_leases AS l WHERE l.state = 0 ORDER BY l.lease_id";
         let mut leases = Vec::new();
         for mut row in self.engine.fetch_all(sql, Vec::new()).await? {
-            leases.push(LeaseState { id: LeaseId(row.i64()?), holder: row.text()?, renewals: row.i64()? });
+            leases.push(LeaseState {
+                id: LeaseId(row.i64()?),
+                holder: row.text()?,
+                renewals: row.i64()?,
+                oldest_epoch: 0,
+                revoked: false,
+            });
         }
         Ok(leases)
     }

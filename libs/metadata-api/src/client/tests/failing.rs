@@ -183,7 +183,7 @@ async fn a_status_without_details_promises_nothing_to_a_mutation() {
     let request = crate::ListBuckets { owner, prefix: String::new(), after: None, limit: 1 };
     unavailable(client.list_buckets(request).await);
     // A call of a service that is not there is not carried out.
-    assert!(matches!(client.renew_lease(types::LeaseId(1)).await, Err(Error::Internal { .. })));
+    assert!(matches!(client.renew_lease(types::LeaseId(1), 0).await, Err(Error::Internal { .. })));
 }
 
 #[tokio::test]

@@ -1,0 +1,84 @@
+//! Moves of placement groups between disks, and what they leave to be done. Repair of lost disks, drain, rebalance and
+//! replacement are all moves.
+
+use types::{DiskId, GroupId, NodeId, ShardIndex};
+
+/// A shard index of a group on its way to another disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ShardMove {
+    /// The index: shard `index` of every chunk of the group moves.
+    pub index: ShardIndex,
+    /// Where it moves to. The disk it leaves is the group's disk of this index until the move is finished.
+    pub to: DiskId,
+    /// Epoch of the first map with this move: writers that have it put the shard to `to` alone.
+    pub since: i64,
+}
+
+/// Asks for a move.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NewMove {
+    /// The group.
+    pub group: GroupId,
+    /// The shard index.
+    pub index: ShardIndex,
+    /// Where it shall move to: a disk that none of the group's shards is on or moves to.
+    pub to: DiskId,
+}
+
+/// Shards that a finished move left on the disk that it came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Eviction {
+    /// The disk.
+    pub disk: DiskId,
+    /// The group whose shards are to go.
+    pub group: GroupId,
+    /// Their index.
+    pub index: ShardIndex,
+    /// Shards that were placed there at this epoch or before are to go.
+    pub epoch: i64,
+}
+
+/// What an operator wants of a node or a disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Intent {
+    /// It serves.
+    #[default]
+    Serve,
+    /// Its shards move elsewhere; it serves reads meanwhile, and stays.
+    Drain,
+    /// As `Drain`; once no group names it, it is gone for good.
+    Remove,
+}
+
+/// Whether a node is heard of. A worker that watches heartbeats by its own monotonic clock decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum NodeState {
+    /// It sends heartbeats.
+    #[default]
+    Up,
+    /// Its heartbeats are late: writes avoid it.
+    Suspect,
+    /// It is taken for lost: its shards are rebuilt elsewhere.
+    Down,
+}
+
+/// Whether a disk can be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum DiskState {
+    /// Its node reports it and takes it for good.
+    #[default]
+    Up,
+    /// Its node is down, or no longer reports it, or reports that it failed.
+    Down,
+    /// It was removed. It is never used again under this identity.
+    Gone,
+}
+
+/// Names a node's heartbeats at one moment, so that a decision about silence cannot overtake a heartbeat.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ObservedNode {
+    /// The node.
+    pub node: NodeId,
+    /// How many heartbeats had been counted.
+    pub heartbeats: i64,
+}
