@@ -1,6 +1,6 @@
 //! From disks to placement groups.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use types::{Coding, DiskId, FailureDomain};
 
@@ -118,8 +118,8 @@ struct Dealer<'a> {
     seed: u64,
     /// How often each disk has been dealt.
     dealt: Vec<f64>,
-    /// The distinct sets dealt so far, each sorted.
-    sets: BTreeSet<Vec<usize>>,
+    /// The distinct sets dealt so far, each sorted, and how often.
+    sets: BTreeMap<Vec<usize>, usize>,
     /// Sets that give every disk its scatter width.
     sets_wanted: usize,
 }
@@ -129,7 +129,7 @@ impl<'a> Dealer<'a> {
         let permutations = SCATTER_WIDTH.div_ceil(size.saturating_sub(1).max(1));
         let sets_wanted = (permutations * shares.len()).div_ceil(size);
         let dealt = vec![0.0; shares.len()];
-        Self { tree, caps, shares, size, seed, dealt, sets: BTreeSet::new(), sets_wanted }
+        Self { tree, caps, shares, size, seed, dealt, sets: BTreeMap::new(), sets_wanted }
     }
 
     fn next_members(&mut self, group: usize) -> Vec<usize> {
@@ -138,7 +138,7 @@ impl<'a> Dealer<'a> {
         for disk in &members {
             self.dealt[*disk] += 1.0;
         }
-        self.sets.insert(members.clone());
+        *self.sets.entry(members.clone()).or_default() += 1;
         members
     }
 
@@ -149,17 +149,20 @@ impl<'a> Dealer<'a> {
         self.shares[disk] * rounds - self.dealt[disk]
     }
 
-    /// The set in use whose disks are most due, if it has the disk most due of all and none that has had more than
-    /// its share.
+    /// The set used least that has the disk most due of all and none that has had more than its share; of several, the
+    /// one whose disks are most due.
     fn used_set(&self, group: usize) -> Option<Vec<usize>> {
         let due: Vec<f64> = (0..self.shares.len()).map(|disk| self.due(group, disk)).collect();
         let total = |set: &[usize]| set.iter().map(|disk| due[*disk]).sum::<f64>();
         let most = due.iter().copied().fold(f64::MIN, f64::max);
-        let fair = |set: &&Vec<usize>| {
+        let fair = |set: &Vec<usize>| {
             set.iter().all(|disk| due[*disk] > -REUSE_SLACK)
                 && set.iter().any(|disk| due[*disk] > most - REUSE_SLACK)
         };
-        self.sets.iter().filter(fair).max_by(|a, b| total(a).total_cmp(&total(b))).cloned()
+        let fair = self.sets.iter().filter(|(set, _)| fair(set));
+        let best =
+            fair.min_by(|(a, a_uses), (b, b_uses)| a_uses.cmp(b_uses).then(total(b).total_cmp(&total(a))));
+        best.map(|(set, _)| set.clone())
     }
 
     /// The disks most due, within the caps.

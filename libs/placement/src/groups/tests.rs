@@ -85,6 +85,20 @@ fn few_sets_of_disks_are_in_use_and_each_disk_has_many_helpers() {
     }
 }
 
+/// A set that is hardly used adds a way to lose data and nobody who helps to rebuild a disk.
+#[test]
+fn sets_of_equal_disks_are_used_about_equally_often() {
+    for (hosts, text, groups) in [(30, "4+2", 64), (30, "4+2", 512), (24, "8+4", 512), (13, "8+4", 512)] {
+        let map = map_groups(&cluster(hosts, 1), coding(text), groups, 1).unwrap();
+        let mut uses: BTreeMap<BTreeSet<DiskId>, usize> = BTreeMap::new();
+        for group in &map.groups {
+            *uses.entry(group.iter().copied().collect()).or_default() += 1;
+        }
+        let (most, fewest) = (uses.values().max().unwrap(), uses.values().min().unwrap());
+        assert!(most - fewest <= 2, "{hosts} hosts, {text}: a set is used {fewest} to {most} times");
+    }
+}
+
 #[test]
 fn disks_are_used_in_proportion_to_their_weights() {
     let disks: Vec<DiskInfo> = (0..24)
