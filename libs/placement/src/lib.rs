@@ -8,6 +8,7 @@
 
 mod caps;
 mod coding;
+pub mod durability;
 mod groups;
 mod order;
 mod seeded;
