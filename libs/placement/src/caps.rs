@@ -1,20 +1,18 @@
 //! How many shards of a chunk one failure domain of each level may hold.
 
-use types::Coding;
-
 use crate::tree::{LEVELS, Tree};
 
-/// The caps for groups of this coding, for region, zone, rack and host; the group fits the tree under them.
+/// The caps for groups of `size` shards of which `parity` may be lost, for region, zone, rack and host; the group fits
+/// the tree under them.
 ///
-/// First come the losses that the coding can survive: a cap of m at the host, then the rack, the zone and the region,
+/// First come the losses that a group can survive: a cap of m at the host, then the rack, the zone and the region,
 /// each when the domains suffice for it along with those before, because hosts fail more often than racks and racks
 /// more often than zones. Then each cap is lowered, in the same order, as far as the domains allow, so that shards
 /// are spread as evenly as possible.
-pub(crate) fn choose(tree: &Tree, coding: Coding) -> [usize; LEVELS] {
-    let size = coding.total();
+pub(crate) fn choose(tree: &Tree, size: usize, parity: usize) -> [usize; LEVELS] {
     let mut caps = [size; LEVELS];
     for level in (0..LEVELS).rev() {
-        let survivable = with_cap(caps, level, coding.parity().max(1));
+        let survivable = with_cap(caps, level, parity.max(1));
         if tree.group_size_max(&survivable) >= size {
             caps = survivable;
         }

@@ -19,7 +19,7 @@ pub const GROUPS_MAX: u32 = 4096;
 
 /// Other disks that should share groups with a disk, so that many of them help to rebuild it. More than that only adds
 /// sets of disks whose joint loss loses data (Cidon et al., "Copysets", USENIX ATC 2013).
-const SCATTER_WIDTH: usize = 20;
+pub(crate) const SCATTER_WIDTH: usize = 20;
 
 /// How far beyond its share, in groups, a disk may be taken for the sake of a set of disks that is in use already.
 const REUSE_SLACK: f64 = 0.25;
@@ -93,7 +93,7 @@ pub fn map_groups(disks: &[DiskInfo], coding: Coding, groups: u32, seed: u64) ->
     }
 
     let tree = Tree::new(&disks);
-    let caps = caps::choose(&tree, coding);
+    let caps = caps::choose(&tree, coding.total(), coding.parity());
     let weights: Vec<u64> = disks.iter().map(|disk| disk.weight).collect();
     let shares = share::shares(&tree, &weights, &caps, coding.total());
     let mut dealer = Dealer::new(&tree, caps, &shares, coding.total(), seed);
@@ -104,6 +104,12 @@ pub fn map_groups(disks: &[DiskInfo], coding: Coding, groups: u32, seed: u64) ->
     let survives = Survives::of(&tree, coding, &groups);
     let names = |group: &Vec<usize>| group.iter().map(|disk| disks[*disk].id).collect();
     Ok(GroupMap { groups: groups.iter().map(names).collect(), survives })
+}
+
+/// Sets of `size` disks that give each of `disks` its scatter width.
+pub(crate) fn sets_wanted(disks: usize, size: usize) -> usize {
+    let permutations = SCATTER_WIDTH.div_ceil(size.saturating_sub(1).max(1));
+    (permutations * disks).div_ceil(size.max(1))
 }
 
 /// Deals disks to one group after the other.
@@ -126,8 +132,7 @@ struct Dealer<'a> {
 
 impl<'a> Dealer<'a> {
     fn new(tree: &'a Tree, caps: [usize; LEVELS], shares: &'a [f64], size: usize, seed: u64) -> Self {
-        let permutations = SCATTER_WIDTH.div_ceil(size.saturating_sub(1).max(1));
-        let sets_wanted = (permutations * shares.len()).div_ceil(size);
+        let sets_wanted = sets_wanted(shares.len(), size);
         let dealt = vec![0.0; shares.len()];
         Self { tree, caps, shares, size, seed, dealt, sets: BTreeMap::new(), sets_wanted }
     }

@@ -1,16 +1,21 @@
-//! Chooses a coding for a number of disks and the disks of each placement group of a storage class.
+//! Chooses a coding for a number of disks and the disks of each placement group of a storage class, finds the moves that
+//! follow a change of the disks, and says how likely data is lost.
 //!
-//! Pure and deterministic: the same disks, coding, number of groups and seed give the same groups, in whatever order
-//! the disks come. The crate does not know what is on the disks, nor which of them answer at the moment; moving data
-//! to a new map is the mover's work.
+//! Pure and deterministic: the same inputs give the same groups and moves, in whatever order the disks come. The crate
+//! does not know what is on the disks, nor which of them answer at the moment; beginning and carrying out moves is
+//! others' work.
 //!
-//! Invariant: the disks of a group are distinct and as far apart as [`map_groups`] promises.
+//! Invariant: the disks of a group are distinct and as far apart as [`map_groups`] promises, and [`remap`] keeps them so.
+//!
+//! Invariant: the moves of a [`Remap`] may be done in any order, in part or not at all, and at no time does a disk hold
+//! two slots of a group.
 
 mod caps;
 mod coding;
 pub mod durability;
 mod groups;
 mod order;
+mod remap;
 mod seeded;
 mod share;
 mod survives;
@@ -18,4 +23,7 @@ mod tree;
 
 pub use coding::{default_coding, failure_units};
 pub use groups::{DiskInfo, Error, GROUPS_DEFAULT, GROUPS_MAX, GroupMap, map_groups};
+pub use remap::{
+    CurrentGroup, DiskState, PendingMove, Reason, Remap, RemapDisk, RemapError, SlotMove, remap,
+};
 pub use survives::Survives;

@@ -7,10 +7,17 @@ use crate::{
     tree::{LEVELS, Tree},
 };
 
-/// Orders groups so that every disk is as often in front as its share asks for.
-///
-/// Three fronts matter: the first disk (the first copy of small objects is read from it), the first m + 1 (they hold
-/// the copies) and the first k (a healthy read touches them alone).
+/// Lengths of the fronts of a group that matter, the longest first: the first disk (the first copy of small objects is
+/// read from it), the first m + 1 (they hold the copies) and the first k (a healthy read touches them alone).
+pub(crate) fn front_lengths(coding: Coding) -> Vec<usize> {
+    let mut lengths = vec![coding.data(), coding.parity() + 1, 1];
+    lengths.retain(|length| *length < coding.total());
+    lengths.sort_unstable_by(|a, b| b.cmp(a));
+    lengths.dedup();
+    lengths
+}
+
+/// Orders groups so that every disk is as often in each front as its share asks for.
 pub(crate) struct Orderer<'a> {
     tree: &'a Tree,
     /// For each disk the fraction of groups it is in.
@@ -29,12 +36,8 @@ struct Front {
 impl<'a> Orderer<'a> {
     pub(crate) fn new(tree: &'a Tree, shares: &'a [f64], coding: Coding, seed: u64) -> Self {
         let size = coding.total();
-        let mut lengths = vec![coding.data(), coding.parity() + 1, 1];
-        lengths.retain(|length| *length < size);
-        lengths.sort_unstable_by(|a, b| b.cmp(a));
-        lengths.dedup();
         let front = |length| Front { length, counts: vec![0.0; shares.len()] };
-        Self { tree, shares, size, seed, fronts: lengths.into_iter().map(front).collect() }
+        Self { tree, shares, size, seed, fronts: front_lengths(coding).into_iter().map(front).collect() }
     }
 
     /// Orders the members of group number `group`; groups come in order of their numbers.

@@ -15,3 +15,8 @@ pub(crate) fn fraction(seed: u64, round: usize, disk: usize) -> f64 {
     let fraction = (hash >> 11) as f64 / (1_u64 << 53) as f64;
     fraction
 }
+
+/// A number that stands for a disk, such that the exclusive or of several stands for the set of them.
+pub(crate) fn key(disk: usize) -> u64 {
+    mix(disk as u64)
+}

@@ -17,18 +17,25 @@ pub struct Survives {
     pub racks: usize,
     /// Whole hosts.
     pub hosts: usize,
-    /// Single disks: always m.
+    /// Single disks: m, unless a group lacks shards already.
     pub disks: usize,
 }
 
 impl Survives {
+    /// `groups` are the disks that each group has; those of fewer than k + m count their missing shards as lost.
     pub(crate) fn of(tree: &Tree, coding: Coding, groups: &[Vec<usize>]) -> Self {
         let least = |level: usize| {
             let each = groups.iter().map(|group| domains_survived(tree, coding, group, level));
             each.min().unwrap_or(0)
         };
-        Self { regions: least(0), zones: least(1), racks: least(2), hosts: least(3), disks: coding.parity() }
+        let disks = groups.iter().map(|group| spare(coding, group)).min().unwrap_or(coding.parity());
+        Self { regions: least(0), zones: least(1), racks: least(2), hosts: least(3), disks }
     }
+}
+
+/// Shards that a group on these disks may lose.
+fn spare(coding: Coding, group: &[usize]) -> usize {
+    group.len().saturating_sub(coding.data())
 }
 
 fn domains_survived(tree: &Tree, coding: Coding, group: &[usize], level: usize) -> usize {
@@ -42,7 +49,7 @@ fn domains_survived(tree: &Tree, coding: Coding, group: &[usize], level: usize) 
     held.iter()
         .take_while(|shards| {
             lost += **shards;
-            lost <= coding.parity()
+            lost <= spare(coding, group)
         })
         .count()
 }
