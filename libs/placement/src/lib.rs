@@ -20,6 +20,7 @@ mod seeded;
 mod share;
 mod survives;
 mod tree;
+mod urgency;
 
 pub use coding::{default_coding, failure_units};
 pub use groups::{DiskInfo, Error, GROUPS_DEFAULT, GROUPS_MAX, GroupMap, map_groups};
@@ -27,3 +28,4 @@ pub use remap::{
     CurrentGroup, DiskState, PendingMove, Reason, Remap, RemapDisk, RemapError, SlotMove, remap,
 };
 pub use survives::Survives;
+pub use urgency::{most_urgent_first, spare_shards};
