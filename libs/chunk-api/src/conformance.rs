@@ -4,7 +4,9 @@
 //! other, on a disk that keeps other shards too.
 
 mod bodies;
+mod leases;
 mod listing;
+mod moves;
 mod names;
 mod reading;
 mod sample;
@@ -49,6 +51,15 @@ pub async fn run(subject: &Subject) {
     names::a_deleted_name_is_never_put_again(subject).await;
     names::a_delete_beats_a_put_under_way(subject).await;
     names::many_puts_at_once_are_all_kept(subject).await;
+    leases::a_fence_refuses_writes_under_its_lease(subject).await;
+    leases::a_fence_beats_a_write_under_way(subject).await;
+    leases::what_is_listed_after_a_fence_is_final(subject).await;
+    leases::a_fence_does_not_wait_for_bodies(subject).await;
+    moves::an_eviction_ends_the_shards_of_its_epoch_and_before(subject).await;
+    moves::an_eviction_beats_an_earlier_put_under_way(subject).await;
+    moves::a_repair_leaves_a_whole_shard(subject).await;
+    moves::verification_answers_for_each_shard(subject).await;
+    moves::a_group_is_listed_alone(subject).await;
     listing::pages_are_in_order_and_complete(subject).await;
     listing::status_counts_shards(subject).await;
     listing::an_unknown_disk_is_refused_by_every_call(subject).await;

@@ -110,13 +110,20 @@ impl ChunkService for FakeChunkService {
             let mut state = self.disk(disk)?;
             state.admit(&header, purpose)?;
             if !state.pending.insert(shard) {
-                return Err(Error::ShardExists { shard });
+                return Err(match purpose {
+                    Purpose::Write => Error::ShardExists { shard },
+                    Purpose::Repair => Error::Unavailable { reason: "the shard is being put".to_owned() },
+                });
             }
         }
         let _pending = PendingName { service: self, disk, shard };
         let cells = CheckedCells::new(header.clone(), body).collect().await?;
         let mut state = self.disk(disk)?;
         state.admit(&header, purpose)?;
+        let mut header = header;
+        if let Some((replaced, _)) = state.shards.get(&shard) {
+            header.epoch = header.epoch.max(replaced.epoch);
+        }
         state.shards.insert(shard, (header, cells));
         Ok(())
     }
@@ -218,7 +225,7 @@ mod tests {
 
     use super::FakeChunkService;
     use crate::{
-        CellRange, ChunkService, Error, Purpose,
+        CellRange, ChunkService, Error, ListShards, Purpose,
         conformance::{self, Sample, Subject},
     };
 
@@ -237,7 +244,19 @@ mod tests {
         let shard = sample.shard();
         service.put_shard(disk, sample.header.clone(), sample.whole(), Purpose::Write).await.unwrap();
         assert!(service.corrupt_cell(disk, shard, 0));
-        let read = service.read_cells(disk, shard, CellRange { first: 0, count: 1 }).await;
+        let range = CellRange { first: 0, count: 1 };
+        let read = service.read_cells(disk, shard, range).await;
         assert_eq!(read, Err(Error::ShardCorrupt { shard, cell: 0 }));
+        let verified = service.verify_shards(disk, &[shard]).await;
+        assert_eq!(verified, Ok(vec![Err(Error::ShardCorrupt { shard, cell: 0 })]));
+
+        let put = service.put_shard(disk, sample.header.clone(), sample.whole(), Purpose::Write).await;
+        assert_eq!(put, Err(Error::ShardExists { shard }));
+        let mut repaired = sample.header.clone();
+        repaired.epoch -= 1;
+        assert_eq!(service.put_shard(disk, repaired, sample.whole(), Purpose::Repair).await, Ok(()));
+        assert_eq!(service.read_cells(disk, shard, range).await.as_ref(), Ok(&sample.cells));
+        let listed = service.list_shards(disk, ListShards::all(None, 1)).await.unwrap();
+        assert_eq!(listed[0].header, sample.header, "the greater epoch stays");
     }
 }

@@ -99,8 +99,10 @@ impl std::fmt::Debug for ShardBody {
 pub enum Purpose {
     /// A new chunk on its way from a client. Refused when the chunk's lease is fenced.
     Write,
-    /// A shard of a chunk that is there already, rebuilt or copied from another disk. Fences do not concern it, and it
-    /// replaces a damaged shard of the same name.
+    /// A shard of a chunk that is there already, rebuilt or copied from another disk. Fences do not concern it. The
+    /// shard that has its name is verified first: `ShardExists` when it is whole, otherwise it is replaced, and the new
+    /// one keeps the greater of both epochs. `Unavailable` while another put of the name is under way: what comes of
+    /// that is not known yet.
     Repair,
 }
 

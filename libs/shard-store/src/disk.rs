@@ -21,6 +21,7 @@ mod request;
 mod scan;
 mod segment;
 mod stream;
+mod verify;
 mod writer;
 
 use std::{
@@ -34,7 +35,7 @@ use std::{
 use async_trait::async_trait;
 use chunk_api::{
     Cell, CellRange, CheckedCells, DiskStatus, Error, ListShards, Purpose, ShardBody, ShardHeader,
-    ShardSummary, validate_limit, validate_names,
+    ShardSummary, validate_leases, validate_limit, validate_names,
 };
 use env::{DirectoryLock, Env};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
@@ -43,7 +44,8 @@ use types::{DiskId, LeaseId, ShardId};
 
 use self::{
     active::NoRoom,
-    index::Index,
+    format::{Marks, ShardRecord},
+    index::{Claim, Index},
     request::{Request, SmallPut, TakenName},
     segment::{Kind, SegmentFiles},
     writer::Writer,
@@ -111,10 +113,10 @@ impl Shared {
         self.slack_bytes.store(bytes, Ordering::Relaxed);
     }
 
-    /// Whether `bytes` more leave the reserve free. Tombstones may use it: deletions are what makes room.
+    /// Whether `bytes` more leave the reserve free. Marks may use it: deletions are what makes room.
     fn check_reserve(&self, kind: Kind, bytes: u64) -> Result<(), NoRoom> {
         match kind {
-            Kind::Tombstones => Ok(()),
+            Kind::Marks => Ok(()),
             Kind::Shards if self.space()?.1 >= bytes => Ok(()),
             Kind::Shards => Err(NoRoom::Full),
         }
@@ -212,16 +214,31 @@ impl DiskStore {
         answer.await.unwrap_or_else(|_| Err(closed()))
     }
 
+    /// Succeeds when the shard is damaged; `ShardExists` when it is whole.
+    async fn expect_damage(&self, shard: ShardId) -> Result<(), Error> {
+        match self.until_closed(self.read(move |shared| shared.verify(shard))).await {
+            Ok(()) => Err(Error::ShardExists { shard }),
+            // Evicted since the name was taken: then it is free, or about to be refused.
+            Err(Error::ShardCorrupt { .. } | Error::ShardNotFound { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn mark(&self, marks: Marks) -> Result<(), Error> {
+        self.ask(|reply| Request::Mark { marks, reply }).await
+    }
+
     async fn put_small(
         &self,
         header: ShardHeader,
         cells: CheckedCells,
+        claim: Claim,
         name: TakenName,
     ) -> Result<(), Error> {
         let cells = self.until_closed(cells.collect()).await?;
         let kib = u32::try_from(header.length() / 1024 + 4).unwrap_or(u32::MAX);
         let memory = self.queued_kib.clone().acquire_many_owned(kib).await.map_err(|_| closed())?;
-        self.ask(|reply| Request::Put(SmallPut { header, cells, name, _memory: memory, reply })).await
+        self.ask(|reply| Request::Put(SmallPut { header, claim, cells, name, _memory: memory, reply })).await
     }
 
     /// Runs a blocking read on a thread where that is allowed.
@@ -246,60 +263,71 @@ impl ShardStore for DiskStore {
         self.shared.disk
     }
 
-    async fn put(&self, header: ShardHeader, body: ShardBody, _purpose: Purpose) -> Result<(), Error> {
+    async fn put(&self, mut header: ShardHeader, body: ShardBody, purpose: Purpose) -> Result<(), Error> {
         header.validate()?;
         self.check_open()?;
         self.shared.check_failure()?;
-        let name = TakenName::take(&self.shared, header.shard)?;
+        let (name, old) = TakenName::take(&self.shared, &ShardRecord::from(&header), purpose)?;
+        let claim = match old {
+            None => Claim::New(purpose),
+            Some(old) => {
+                self.expect_damage(header.shard).await?;
+                // What follows a shard at its place is there by the same epoch at least: an eviction that would not
+                // have ended the one does not end the other.
+                header.epoch = header.epoch.max(old.record.epoch);
+                Claim::Replace(old)
+            }
+        };
         let small = header.length() <= SMALL_LENGTH_MAX;
         let cells = CheckedCells::new(header.clone(), body);
         if small {
-            self.put_small(header, cells, name).await
+            self.put_small(header, cells, claim, name).await
         } else {
-            self.put_stream(header, cells, name).await
+            self.put_stream(header, cells, claim, name).await
         }
     }
 
     async fn read_cells(&self, shard: ShardId, cells: CellRange) -> Result<Vec<Cell>, Error> {
         self.check_open()?;
-        let (place, segment) = self.shared.index().find(shard)?;
-        cells.validate(place.header(shard).cells())?;
-        self.read(move |shared| shared.read_cells(shard, place, segment, cells)).await
+        let (place, _) = self.shared.index().find(shard)?;
+        cells.validate(place.record.cells())?;
+        self.read(move |shared| shared.read_cells(shard, cells)).await
     }
 
     async fn delete(&self, shards: &[ShardId]) -> Result<(), Error> {
         validate_names(shards)?;
         self.check_open()?;
-        if shards.is_empty() {
-            return Ok(());
+        self.mark(Marks::Deleted(shards.to_vec())).await
+    }
+
+    async fn evict(&self, shards: &[ShardId], epoch: i64) -> Result<(), Error> {
+        validate_names(shards)?;
+        self.check_open()?;
+        self.mark(Marks::Evicted { epoch, shards: shards.to_vec() }).await
+    }
+
+    async fn fence(&self, leases: &[LeaseId]) -> Result<(), Error> {
+        validate_leases(leases)?;
+        self.check_open()?;
+        self.mark(Marks::Fenced(leases.to_vec())).await
+    }
+
+    async fn verify(&self, shards: &[ShardId]) -> Result<Vec<Result<(), Error>>, Error> {
+        validate_names(shards)?;
+        self.check_open()?;
+        let mut results = Vec::with_capacity(shards.len());
+        for shard in shards.iter().copied() {
+            let verified = async { Ok(self.read(move |shared| shared.verify(shard)).await) };
+            results.push(self.until_closed(verified).await?);
         }
-        let shards = shards.to_vec();
-        self.ask(|reply| Request::Delete { shards, reply }).await
-    }
-
-    async fn evict(&self, _: &[ShardId], _: i64) -> Result<(), Error> {
-        Err(Error::Unavailable { reason: "evictions are not kept by this disk".to_owned() })
-    }
-
-    async fn fence(&self, _: &[LeaseId]) -> Result<(), Error> {
-        Err(Error::Unavailable { reason: "fences are not kept by this disk".to_owned() })
-    }
-
-    async fn verify(&self, _: &[ShardId]) -> Result<Vec<Result<(), Error>>, Error> {
-        Err(Error::Unavailable { reason: "shards are not verified by this disk".to_owned() })
+        Ok(results)
     }
 
     async fn list(&self, request: ListShards) -> Result<Vec<ShardSummary>, Error> {
-        let ListShards { after, limit, group: _ } = request;
+        let ListShards { after, limit, group } = request;
         validate_limit(limit)?;
         self.check_open()?;
-        let page = self.shared.index().page(after, limit);
-        self.read(move |shared| {
-            let summary =
-                |(shard, place, segment)| ShardSummary { header: shared.read_header(shard, place, segment) };
-            Ok(page.into_iter().map(summary).collect())
-        })
-        .await
+        self.read(move |shared| Ok(shared.list(after, limit, group))).await
     }
 
     async fn status(&self) -> DiskStatus {

@@ -82,7 +82,10 @@ impl MemoryStore {
         let mut state = self.open_state()?;
         state.admit(header, purpose)?;
         if state.pending.contains(&shard) {
-            return Err(Error::ShardExists { shard });
+            return Err(match purpose {
+                Purpose::Write => Error::ShardExists { shard },
+                Purpose::Repair => Error::Unavailable { reason: "the shard is being put".to_owned() },
+            });
         }
         if self.capacity_bytes.saturating_sub(state.used_bytes) < header.length() {
             return Err(Error::DiskFull { disk: self.disk });

@@ -90,5 +90,8 @@ pub(super) async fn an_unknown_disk_is_refused_by_every_call(subject: &Subject) 
     let range = CellRange { first: 0, count: 1 };
     assert_eq!(service.read_cells(unknown, sample.shard(), range).await, Err(not_found.clone()));
     assert_eq!(service.delete_shards(unknown, &[sample.shard()]).await, Err(not_found.clone()));
+    assert_eq!(service.evict_shards(unknown, &[sample.shard()], 1).await, Err(not_found.clone()));
+    assert_eq!(service.fence_leases(unknown, &[LeaseId(403)]).await, Err(not_found.clone()));
+    assert_eq!(service.verify_shards(unknown, &[sample.shard()]).await, Err(not_found.clone()));
     assert_eq!(service.list_shards(unknown, ListShards::all(None, 1)).await, Err(not_found));
 }

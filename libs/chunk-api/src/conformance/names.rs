@@ -1,10 +1,10 @@
 //! Names: taken once, gone for good.
 
-use futures_util::{StreamExt, future::join_all};
+use futures_util::future::join_all;
 use types::CELL_SIZE;
 
-use super::{Sample, Subject};
-use crate::{Error, SHARDS_PER_CALL_MAX, ShardBody};
+use super::{Sample, Subject, sample::paused_body};
+use crate::{Error, SHARDS_PER_CALL_MAX};
 
 const CELL: u64 = CELL_SIZE as u64;
 
@@ -75,16 +75,8 @@ pub(super) async fn a_deleted_name_is_never_put_again(subject: &Subject) {
 pub(super) async fn a_delete_beats_a_put_under_way(subject: &Subject) {
     for (counter, length) in [(1, 4 * CELL), (2, 40 * CELL)] {
         let sample = Sample::single(304, counter, length);
-        let half = sample.cells.len() / 2;
-        let (resume, resumed) = tokio::sync::oneshot::channel::<()>();
-        let first = futures_util::stream::iter(sample.cells[..half].to_vec());
-        let second = futures_util::stream::iter(sample.cells[half..].to_vec());
-        let pause = futures_util::stream::once(async {
-            // Ends when the sender is used or dropped: either way the body goes on.
-            let _ = resumed.await;
-        });
-        let body = first.chain(pause.flat_map(move |()| second.clone())).map(Ok);
-        let put = sample.put_body(subject, ShardBody::Stream(Box::pin(body)));
+        let (body, resume) = paused_body(&sample);
+        let put = sample.put_body(subject, body);
         let delete = async {
             let deleted = subject.service.delete_shards(subject.disk, &[sample.shard()]).await;
             drop(resume);

@@ -1,6 +1,7 @@
 //! Shards made up for checks: the same arguments give the same bytes.
 
 use bytes::Bytes;
+use futures_util::StreamExt;
 use types::{ChunkId, Coding, GroupId, LeaseId, ShardId, ShardIndex};
 
 use crate::{Cell, CellRange, ChunkService, Error, Purpose, ShardBody, ShardHeader, conformance::Subject};
@@ -79,6 +80,20 @@ impl Sample {
             subject.service.read_cells(subject.disk, self.shard(), CellRange { first: 0, count: 1 }).await;
         assert_eq!(read, Err(Error::ShardNotFound { shard: self.shard() }));
     }
+}
+
+/// A body that stops in the middle until the sender is used or dropped.
+pub(super) fn paused_body(sample: &Sample) -> (ShardBody, tokio::sync::oneshot::Sender<()>) {
+    let half = sample.cells.len() / 2;
+    let (resume, resumed) = tokio::sync::oneshot::channel::<()>();
+    let first = futures_util::stream::iter(sample.cells[..half].to_vec());
+    let second = futures_util::stream::iter(sample.cells[half..].to_vec());
+    let pause = futures_util::stream::once(async {
+        // Ends when the sender is used or dropped: either way the body goes on.
+        let _ = resumed.await;
+    });
+    let body = first.chain(pause.flat_map(move |()| second.clone())).map(Ok);
+    (ShardBody::Stream(Box::pin(body)), resume)
 }
 
 /// A streamed body of these items.

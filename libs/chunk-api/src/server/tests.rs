@@ -38,9 +38,10 @@ async fn malformed_calls_are_refused_and_keep_nothing() {
     let server = ChunkServer::new(env.clone(), service.clone(), "token");
     let shard = Sample::single(1, 1, 10).shard();
     let path = format!("/v1/disks/{DISK}/shards/{shard}");
-    let head = |bytes: &[u8]| bytes.to_vec();
+    // Group and epoch may be anything.
+    let head = |bytes: [u8; 12]| [bytes, [7; 12]].concat();
     // One data shard, no parity, no owner, ten bytes.
-    let good_head = head(&[1, 0, 0, 0, 10, 0, 0, 0, 0, 0, 0, 0]);
+    let good_head = head([1, 0, 0, 0, 10, 0, 0, 0, 0, 0, 0, 0]);
     let put = |length: usize, body: &[u8]| {
         let mut sent = format!(
             "PUT {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer token\r\ncontent-length: {length}\r\n\r\n"
@@ -54,13 +55,14 @@ async fn malformed_calls_are_refused_and_keep_nothing() {
     };
     let cases: Vec<(Vec<u8>, &str)> = vec![
         (put(5, b"short"), "interrupted"),
-        (put(12, &[0; 12]), "malformed"),
-        (put(12, &[1, 0, 0xff, 0xff, 0, 0, 0, 0, 0, 0, 0, 0]), "malformed"),
-        (put(12, &[4, 2, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]), "malformed"),
-        (put(12, &good_head), "malformed"),
-        (put(26, &good_head), "interrupted"),
-        (put(26, &[good_head.clone(), vec![0; 14]].concat()), "shard_corrupt"),
-        (put(500, &[good_head.clone(), vec![0; 488]].concat()), "malformed"),
+        (put(23, &good_head[..23]), "interrupted"),
+        (put(24, &head([0; 12])), "malformed"),
+        (put(24, &head([1, 0, 0xff, 0xff, 0, 0, 0, 0, 0, 0, 0, 0])), "malformed"),
+        (put(24, &head([4, 2, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff])), "malformed"),
+        (put(24, &good_head), "malformed"),
+        (put(38, &good_head), "interrupted"),
+        (put(38, &[good_head.clone(), vec![0; 14]].concat()), "shard_corrupt"),
+        (put(500, &[good_head.clone(), vec![0; 476]].concat()), "malformed"),
         (plain("GET /v1/disks/77/shards?limit=1"), "malformed"),
         (plain(&format!("GET {path}?first=0&count=1")), "shard_not_found"),
         (plain(&format!("GET {path}?first=-1&count=1")), "malformed"),

@@ -5,7 +5,11 @@
 use bytes::Bytes;
 use checksum::crc32c;
 use chunk_api::{Cell, OWNER_LENGTH_MAX, ShardHeader};
-use types::{CELL_SIZE, CHUNK_SIZE_MAX, ChunkId, Coding, DiskId, ShardId, ShardIndex};
+use types::{CELL_SIZE, CHUNK_SIZE_MAX, ChunkId, Coding, DiskId, GroupId, ShardId, ShardIndex};
+
+mod marks;
+
+pub(super) use marks::{MARKS_PER_RECORD_MAX, MarkKind, Marks, MarksRecord};
 
 /// Version of the disk format that this code writes, and the newest that it reads.
 pub const FORMAT_VERSION: u16 = 1;
@@ -20,17 +24,17 @@ pub(super) const GROUP_ALIGNMENT: u64 = 4096;
 pub(super) const SEGMENT_HEADER_LENGTH: u64 = 4096;
 
 /// Bytes of a record's header.
-pub(super) const HEADER_LENGTH: usize = 64;
+pub(super) const HEADER_LENGTH: usize = 80;
 
 /// Bytes of a record's footer.
 pub(super) const FOOTER_LENGTH: usize = 32;
 
-/// Bytes of one name in a tombstone record.
+/// Bytes of a shard's name.
 pub(super) const NAME_LENGTH: usize = 17;
 
 const SEGMENT_MAGIC: [u8; 8] = *b"ASHLARSG";
 const SHARD_MAGIC: [u8; 4] = *b"ASHR";
-const TOMBSTONES_MAGIC: [u8; 4] = *b"ASHT";
+const MARKS_MAGIC: [u8; 4] = *b"ASHM";
 const FOOTER_MAGIC: [u8; 4] = *b"ASHF";
 const CRC_LENGTH: usize = 4;
 
@@ -63,9 +67,68 @@ pub(super) fn segment_header(disk: DiskId, number: u32, salt: Salt) -> Vec<u8> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum RecordHeader {
     /// A shard. Its owner is read apart.
-    Shard { shard: ShardId, coding: Coding, chunk_length: u64, owner_length: usize },
-    /// Names that were deleted.
-    Tombstones { count: usize },
+    Shard(ShardRecord),
+    /// Facts about names or leases.
+    Marks(MarksRecord),
+}
+
+/// What a record of a shard says of it, but for its owner's bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct ShardRecord {
+    pub(super) shard: ShardId,
+    pub(super) coding: Coding,
+    pub(super) chunk_length: u64,
+    pub(super) group: GroupId,
+    pub(super) epoch: i64,
+    pub(super) owner_length: usize,
+}
+
+impl ShardRecord {
+    /// Number of cells.
+    pub(super) fn cells(&self) -> u64 {
+        self.coding.stripes(self.chunk_length)
+    }
+
+    /// Length in bytes of cell number `cell`.
+    pub(super) fn cell_length(&self, cell: u64) -> usize {
+        self.coding.cell_length(self.chunk_length, self.shard.index, cell)
+    }
+
+    /// Bytes of data in the shard, without checksums.
+    pub(super) fn data_length(&self) -> u64 {
+        self.coding.shard_length(self.chunk_length, self.shard.index)
+    }
+
+    /// Where the parts of the record lie.
+    pub(super) fn layout(&self) -> Layout {
+        let checksums = (self.cells() + 1) * CRC_LENGTH as u64;
+        Layout::of_body(self.owner_length as u64 + self.data_length() + checksums)
+    }
+
+    /// The shard's header with this owner.
+    pub(super) fn with_owner(&self, owner: Bytes) -> ShardHeader {
+        ShardHeader {
+            shard: self.shard,
+            coding: self.coding,
+            chunk_length: self.chunk_length,
+            group: self.group,
+            epoch: self.epoch,
+            owner,
+        }
+    }
+}
+
+impl From<&ShardHeader> for ShardRecord {
+    fn from(header: &ShardHeader) -> Self {
+        Self {
+            shard: header.shard,
+            coding: header.coding,
+            chunk_length: header.chunk_length,
+            group: header.group,
+            epoch: header.epoch,
+            owner_length: header.owner.len(),
+        }
+    }
 }
 
 impl RecordHeader {
@@ -76,24 +139,30 @@ impl RecordHeader {
         out[8..16].copy_from_slice(&salt.0.to_le_bytes());
         out[16..24].copy_from_slice(&position.to_le_bytes());
         match self {
-            Self::Shard { shard, coding, chunk_length, owner_length } => {
+            Self::Shard(record) => {
                 out[..4].copy_from_slice(&SHARD_MAGIC);
-                out[24..41].copy_from_slice(&encode_name(*shard));
+                out[24..41].copy_from_slice(&encode_name(record.shard));
                 // Checked constructors bound both to 32.
-                out[41] = u8::try_from(coding.data()).unwrap_or_default();
-                out[42] = u8::try_from(coding.parity()).unwrap_or_default();
-                out[44..48].copy_from_slice(&u32::try_from(*owner_length).unwrap_or_default().to_le_bytes());
-                out[48..56].copy_from_slice(&chunk_length.to_le_bytes());
-                let data_length = coding.shard_length(*chunk_length, shard.index);
-                out[56..60].copy_from_slice(&u32::try_from(data_length).unwrap_or_default().to_le_bytes());
+                out[41] = u8::try_from(record.coding.data()).unwrap_or_default();
+                out[42] = u8::try_from(record.coding.parity()).unwrap_or_default();
+                let owner_length = u32::try_from(record.owner_length).unwrap_or_default();
+                out[44..48].copy_from_slice(&owner_length.to_le_bytes());
+                out[48..56].copy_from_slice(&record.chunk_length.to_le_bytes());
+                let data_length = u32::try_from(record.data_length()).unwrap_or_default();
+                out[56..60].copy_from_slice(&data_length.to_le_bytes());
+                out[60..64].copy_from_slice(&record.group.0.to_le_bytes());
+                out[64..72].copy_from_slice(&record.epoch.to_le_bytes());
             }
-            Self::Tombstones { count } => {
-                out[..4].copy_from_slice(&TOMBSTONES_MAGIC);
-                out[44..48].copy_from_slice(&u32::try_from(*count).unwrap_or_default().to_le_bytes());
+            Self::Marks(record) => {
+                out[..4].copy_from_slice(&MARKS_MAGIC);
+                out[24] = record.kind.code();
+                let count = u32::try_from(record.count).unwrap_or_default();
+                out[44..48].copy_from_slice(&count.to_le_bytes());
+                out[64..72].copy_from_slice(&record.epoch.to_le_bytes());
             }
         }
-        let crc = crc32c(&out[..60]);
-        out[60..].copy_from_slice(&crc.to_le_bytes());
+        let crc = crc32c(&out[..HEADER_LENGTH - CRC_LENGTH]);
+        out[HEADER_LENGTH - CRC_LENGTH..].copy_from_slice(&crc.to_le_bytes());
         out
     }
 
@@ -102,11 +171,12 @@ impl RecordHeader {
         let bound =
             field::<8>(bytes, 8) == salt.0.to_le_bytes() && field::<8>(bytes, 16) == position.to_le_bytes();
         let version = u16::from_le_bytes(field(bytes, 4));
-        if !bound || version != FORMAT_VERSION || u32::from_le_bytes(field(bytes, 60)) != crc32c(&bytes[..60])
-        {
+        let crc = u32::from_le_bytes(field(bytes, HEADER_LENGTH - CRC_LENGTH));
+        if !bound || version != FORMAT_VERSION || crc != crc32c(&bytes[..HEADER_LENGTH - CRC_LENGTH]) {
             return None;
         }
         let length = usize::try_from(u32::from_le_bytes(field(bytes, 44))).ok()?;
+        let epoch = i64::from_le_bytes(field(bytes, 64));
         match field::<4>(bytes, 0) {
             SHARD_MAGIC => {
                 let shard = decode_name(&field::<NAME_LENGTH>(bytes, 24));
@@ -115,41 +185,25 @@ impl RecordHeader {
                 let in_bounds = usize::from(shard.index.0) < coding.total()
                     && chunk_length <= CHUNK_SIZE_MAX
                     && length <= OWNER_LENGTH_MAX;
-                in_bounds.then_some(Self::Shard { shard, coding, chunk_length, owner_length: length })
+                let group = GroupId(i32::from_le_bytes(field(bytes, 60)));
+                let record = ShardRecord { shard, coding, chunk_length, group, epoch, owner_length: length };
+                in_bounds.then_some(Self::Shard(record))
             }
-            TOMBSTONES_MAGIC if length <= NAMES_PER_RECORD_MAX => Some(Self::Tombstones { count: length }),
+            MARKS_MAGIC if length <= MARKS_PER_RECORD_MAX => {
+                Some(Self::Marks(MarksRecord { kind: MarkKind::of_code(bytes[24])?, count: length, epoch }))
+            }
             _ => None,
         }
     }
 
     /// Where the parts of the record lie.
     pub(super) fn layout(&self) -> Layout {
-        let body = match self {
-            Self::Shard { shard, coding, chunk_length, owner_length } => {
-                let cells = coding.stripes(*chunk_length);
-                let data = coding.shard_length(*chunk_length, shard.index);
-                (owner_length + CRC_LENGTH) as u64 + data + cells * CRC_LENGTH as u64
-            }
-            Self::Tombstones { count } => (count * NAME_LENGTH + CRC_LENGTH) as u64,
-        };
-        let footer = HEADER_LENGTH as u64 + body;
-        Layout { footer, length: (footer + FOOTER_LENGTH as u64).next_multiple_of(RECORD_ALIGNMENT) }
-    }
-}
-
-impl From<&ShardHeader> for RecordHeader {
-    fn from(header: &ShardHeader) -> Self {
-        Self::Shard {
-            shard: header.shard,
-            coding: header.coding,
-            chunk_length: header.chunk_length,
-            owner_length: header.owner.len(),
+        match self {
+            Self::Shard(record) => record.layout(),
+            Self::Marks(record) => Layout::of_body((record.count * record.kind.length() + CRC_LENGTH) as u64),
         }
     }
 }
-
-/// Most names in one tombstone record.
-pub(super) const NAMES_PER_RECORD_MAX: usize = 4096;
 
 /// Offsets within a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -158,6 +212,13 @@ pub(super) struct Layout {
     pub(super) footer: u64,
     /// Bytes from this record's beginning to where the next may begin.
     pub(super) length: u64,
+}
+
+impl Layout {
+    fn of_body(length: u64) -> Self {
+        let footer = HEADER_LENGTH as u64 + length;
+        Self { footer, length: (footer + FOOTER_LENGTH as u64).next_multiple_of(RECORD_ALIGNMENT) }
+    }
 }
 
 /// Where cell `number` of a shard's record begins, relative to the record. Cells before it are all full, as only the
@@ -187,7 +248,7 @@ pub(super) fn take_cell(bytes: &mut Bytes, length: usize) -> Option<Cell> {
     Some(Cell { data, checksum })
 }
 
-/// Appends an owner, or the names of a tombstone record, and their checksum.
+/// Appends an owner, or the names of a record of marks, and their checksum.
 pub(super) fn push_sealed(out: &mut Vec<u8>, bytes: &[u8]) {
     out.extend_from_slice(bytes);
     out.extend_from_slice(&crc32c(bytes).to_le_bytes());
@@ -204,7 +265,7 @@ pub(super) fn sealed_length(length: usize) -> usize {
     length + CRC_LENGTH
 }
 
-/// A name in a tombstone record.
+/// A name as it is kept.
 pub(super) fn encode_name(shard: ShardId) -> [u8; NAME_LENGTH] {
     let mut out = [0; NAME_LENGTH];
     out[..16].copy_from_slice(&shard.chunk.to_bytes());

@@ -4,12 +4,11 @@ use std::sync::Arc;
 
 use env::File;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
-use types::ShardId;
 
 use super::{
     active::Active,
-    format::RecordHeader,
-    index::Place,
+    format::{Marks, ShardRecord},
+    index::{Claim, Place},
     request::{Reply, Request, Room, SmallPut, StreamedPut, TakenName},
 };
 
@@ -25,7 +24,7 @@ pub(super) struct Batch {
     pub(super) requests: usize,
     pub(super) bytes: u64,
     pub(super) reserves: Vec<(u64, OwnedSemaphorePermit, Reply<Arc<Room>>)>,
-    pub(super) deletes: Vec<(Vec<ShardId>, Reply<()>)>,
+    pub(super) marks: Vec<(Marks, Reply<()>)>,
     pub(super) puts: Vec<SmallPut>,
     pub(super) commits: Vec<StreamedPut>,
     pub(super) closes: Vec<oneshot::Sender<()>>,
@@ -36,12 +35,12 @@ impl Batch {
         self.requests += 1;
         match request {
             Request::Put(put) => {
-                self.bytes += RecordHeader::from(&put.header).layout().length;
+                self.bytes += ShardRecord::from(&put.header).layout().length;
                 self.puts.push(put);
             }
             Request::Reserve { length, permit, reply } => self.reserves.push((length, permit, reply)),
             Request::Commit(commit) => self.commits.push(commit),
-            Request::Delete { shards, reply } => self.deletes.push((shards, reply)),
+            Request::Mark { marks, reply } => self.marks.push((marks, reply)),
             Request::Close { reply } => self.closes.push(reply),
         }
     }
@@ -53,11 +52,11 @@ impl Batch {
 
 /// A record of the group being written.
 pub(super) struct Written {
-    pub(super) shard: ShardId,
     pub(super) place: Place,
+    pub(super) claim: Claim,
     pub(super) reply: Reply<()>,
     /// Held until the shard is published.
-    pub(super) _name: TakenName,
+    pub(super) name: TakenName,
     /// Of a streamed put: keeps its segment.
     pub(super) _room: Option<Arc<Room>>,
 }

@@ -1,75 +1,68 @@
 //! Where each shard is. In memory; made anew from the segments at every start.
-//!
-//! A shard costs 40 bytes of key and place, a tombstone 24, both about half as much again for the tree around them.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     ops::Bound,
 };
 
-use chunk_api::{Error, ShardHeader};
-use types::{Coding, ShardId};
+use chunk_api::{Error, Purpose};
+use types::{GroupId, LeaseId, ShardId};
 
-use super::{format::RECORD_ALIGNMENT, segment::SegmentName};
+use super::{
+    format::{Marks, RECORD_ALIGNMENT, ShardRecord},
+    segment::SegmentName,
+};
 
-/// Where a shard's record begins, and what is needed to find a cell in it.
+/// Where a shard's record begins, and what it says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Place {
     segment: u32,
     /// The record's position in units of [`RECORD_ALIGNMENT`].
     block: u32,
-    chunk_length: u32,
-    owner_length: u16,
-    coding: Coding,
+    pub(super) record: ShardRecord,
 }
 
 impl Place {
-    /// The place of a shard whose header was validated, at `position` of a segment.
-    pub(super) fn new(segment: u32, position: u64, header: &ShardHeader) -> Self {
-        Self::of(segment, position, header.coding, header.chunk_length, header.owner.len())
+    /// The place of a shard's record at `position` of a segment.
+    pub(super) fn new(segment: u32, position: u64, record: ShardRecord) -> Self {
+        // Segments end before 2 TiB.
+        let block = u32::try_from(position / RECORD_ALIGNMENT).unwrap_or(u32::MAX);
+        Self { segment, block, record }
     }
 
-    /// As [`Place::new`], of the header's parts.
-    pub(super) fn of(
-        segment: u32,
-        position: u64,
-        coding: Coding,
-        chunk_length: u64,
-        owner_length: usize,
-    ) -> Self {
-        // Segments end before 2 TiB, chunks at 64 MiB and owners at 2 KiB.
-        let block = u32::try_from(position / RECORD_ALIGNMENT).unwrap_or(u32::MAX);
-        let chunk_length = u32::try_from(chunk_length).unwrap_or(u32::MAX);
-        let owner_length = u16::try_from(owner_length).unwrap_or(u16::MAX);
-        Self { segment, block, chunk_length, owner_length, coding }
+    pub(super) fn segment(&self) -> u32 {
+        self.segment
     }
 
     pub(super) fn position(&self) -> u64 {
         u64::from(self.block) * RECORD_ALIGNMENT
     }
+}
 
-    pub(super) fn owner_length(&self) -> usize {
-        usize::from(self.owner_length)
-    }
+/// On what ground a record takes its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Claim {
+    /// The name is free.
+    New(Purpose),
+    /// The record at this place is damaged, or is to be given up: the new one takes its name over.
+    Replace(Place),
+}
 
-    /// The shard's header, with its owner left empty.
-    pub(super) fn header(&self, shard: ShardId) -> ShardHeader {
-        ShardHeader {
-            shard,
-            coding: self.coding,
-            chunk_length: self.chunk_length.into(),
-            group: types::GroupId(0),
-            epoch: 0,
-            owner: bytes::Bytes::new(),
-        }
-    }
+/// Part of a page.
+#[derive(Debug)]
+pub(super) struct Page {
+    pub(super) found: Vec<(Place, SegmentName)>,
+    /// The last shard that was looked at.
+    pub(super) after: Option<ShardId>,
+    /// Whether there are no more shards.
+    pub(super) complete: bool,
 }
 
 /// What the index knows of a segment of shards.
 #[derive(Debug, Clone, Copy)]
 struct Segment {
     name: SegmentName,
-    /// Shards in it that are not deleted.
+    /// Shards in it that are kept.
     live: u32,
     /// Streamed puts that have room in it.
     busy: u32,
@@ -77,11 +70,14 @@ struct Segment {
     sealed: bool,
 }
 
-/// The shards, the tombstones and the names being put of one disk.
+/// The shards, the marks and the names being put of one disk.
 #[derive(Debug, Default)]
 pub(super) struct Index {
     shards: BTreeMap<ShardId, Place>,
     deleted: BTreeSet<ShardId>,
+    /// The latest eviction of each name that was evicted and not deleted.
+    evicted: BTreeMap<ShardId, i64>,
+    fenced: BTreeSet<LeaseId>,
     pending: BTreeSet<ShardId>,
     segments: BTreeMap<u32, Segment>,
     /// Whether a segment may have become empty since [`Index::take_empty`] looked.
@@ -99,10 +95,22 @@ impl Index {
         self.shards.len() as u64
     }
 
-    /// Takes a free name for a put.
-    pub(super) fn begin(&mut self, shard: ShardId) -> Result<(), Error> {
-        self.refuse(shard)?;
-        if self.pending.insert(shard) { Ok(()) } else { Err(Error::ShardExists { shard }) }
+    /// Takes a name for a put. The place of the record that has it, when the put is to repair that.
+    pub(super) fn begin(&mut self, record: &ShardRecord, purpose: Purpose) -> Result<Option<Place>, Error> {
+        let shard = record.shard;
+        self.check_marks(record, purpose)?;
+        let found = self.shards.get(&shard).copied();
+        if purpose == Purpose::Write && found.is_some() {
+            return Err(Error::ShardExists { shard });
+        }
+        if self.pending.insert(shard) {
+            return Ok(found);
+        }
+        match purpose {
+            Purpose::Write => Err(Error::ShardExists { shard }),
+            // Whether what is being put will do is not known yet, and a repair that is told `ShardExists` ends.
+            Purpose::Repair => Err(Error::Unavailable { reason: "the shard is being put".to_owned() }),
+        }
     }
 
     /// Gives up a name taken by [`Index::begin`], after its put was published or has failed.
@@ -110,32 +118,57 @@ impl Index {
         self.pending.remove(&shard);
     }
 
-    /// Whether the name is deleted or a shard's, as the error of a put.
-    pub(super) fn refuse(&self, shard: ShardId) -> Result<(), Error> {
-        if self.deleted.contains(&shard) {
+    /// Whether a record may take its name now, as the error of its put.
+    pub(super) fn check(&self, record: &ShardRecord, claim: Claim) -> Result<(), Error> {
+        let shard = record.shard;
+        let found = self.shards.get(&shard);
+        match claim {
+            Claim::New(purpose) => {
+                self.check_marks(record, purpose)?;
+                if found.is_some() { Err(Error::ShardExists { shard }) } else { Ok(()) }
+            }
+            Claim::Replace(old) => {
+                self.check_marks(record, Purpose::Repair)?;
+                if found.is_some_and(|found| *found != old) {
+                    Err(Error::ShardExists { shard })
+                } else {
+                    Ok(())
+                }
+            }
+        }
+    }
+
+    fn check_marks(&self, record: &ShardRecord, purpose: Purpose) -> Result<(), Error> {
+        let (shard, lease) = (record.shard, record.shard.chunk.lease);
+        if self.deleted.contains(&shard) || self.evicted.get(&shard).is_some_and(|end| record.epoch <= *end) {
             Err(Error::ShardDeleted { shard })
-        } else if self.shards.contains_key(&shard) {
-            Err(Error::ShardExists { shard })
+        } else if purpose == Purpose::Write && self.fenced.contains(&lease) {
+            Err(Error::LeaseFenced { lease })
         } else {
             Ok(())
         }
     }
 
-    /// Makes a stable shard visible. `false`, and nothing done, when its name is taken or deleted.
-    pub(super) fn publish(&mut self, shard: ShardId, place: Place) -> bool {
-        if self.refuse(shard).is_err() {
-            return false;
+    /// Makes a stable record visible, instead of the one it replaces. `false`, and nothing done, when it may not
+    /// take its name.
+    pub(super) fn publish(&mut self, place: Place, claim: Claim) -> bool {
+        let allowed = self.check(&place.record, claim).is_ok();
+        if allowed {
+            self.set(place);
         }
-        self.shards.insert(shard, place);
+        allowed
+    }
+
+    /// Makes a record that a start has found the one of its name, whether or not it is marked.
+    pub(super) fn set(&mut self, place: Place) {
+        self.remove(place.record.shard);
+        self.shards.insert(place.record.shard, place);
         if let Some(segment) = self.segments.get_mut(&place.segment) {
             segment.live += 1;
         }
-        true
     }
 
-    /// Takes a name out of use for good.
-    pub(super) fn delete(&mut self, shard: ShardId) {
-        self.deleted.insert(shard);
+    fn remove(&mut self, shard: ShardId) {
         if let Some(place) = self.shards.remove(&shard)
             && let Some(segment) = self.segments.get_mut(&place.segment)
         {
@@ -144,8 +177,41 @@ impl Index {
         }
     }
 
-    pub(super) fn is_deleted(&self, shard: ShardId) -> bool {
-        self.deleted.contains(&shard)
+    /// Leaves of these marks those that say something new.
+    pub(super) fn retain_new(&self, marks: &mut Marks) {
+        match marks {
+            Marks::Deleted(shards) => shards.retain(|shard| !self.deleted.contains(shard)),
+            Marks::Evicted { epoch, shards } => shards.retain(|shard| {
+                !self.deleted.contains(shard) && self.evicted.get(shard).is_none_or(|end| end < epoch)
+            }),
+            Marks::Fenced(leases) => leases.retain(|lease| !self.fenced.contains(lease)),
+        }
+    }
+
+    /// Takes in marks that are stable, and takes the shards that they end out of view.
+    pub(super) fn mark(&mut self, marks: &Marks) {
+        match marks {
+            Marks::Deleted(shards) => {
+                for shard in shards {
+                    self.deleted.insert(*shard);
+                    self.evicted.remove(shard);
+                    self.remove(*shard);
+                }
+            }
+            Marks::Evicted { epoch, shards } => {
+                for shard in shards {
+                    if self.deleted.contains(shard) {
+                        continue;
+                    }
+                    let end = self.evicted.entry(*shard).or_insert(*epoch);
+                    *end = (*end).max(*epoch);
+                    if self.shards.get(shard).is_some_and(|place| place.record.epoch <= *epoch) {
+                        self.remove(*shard);
+                    }
+                }
+            }
+            Marks::Fenced(leases) => self.fenced.extend(leases),
+        }
     }
 
     /// The shard's place and its segment.
@@ -155,13 +221,29 @@ impl Index {
         Ok((*place, segment.name))
     }
 
-    /// At most `limit` shards after `after`, in order.
-    pub(super) fn page(&self, after: Option<ShardId>, limit: usize) -> Vec<(ShardId, Place, SegmentName)> {
+    /// At most `limit` shards after `after`, of one group or of all, in order. Looks at no more than `examined`.
+    pub(super) fn page(
+        &self,
+        after: Option<ShardId>,
+        limit: usize,
+        group: Option<GroupId>,
+        examined: usize,
+    ) -> Page {
         let start = after.map_or(Bound::Unbounded, Bound::Excluded);
-        let shards = self.shards.range((start, Bound::Unbounded)).take(limit);
-        shards
-            .filter_map(|(shard, place)| Some((*shard, *place, self.segments.get(&place.segment)?.name)))
-            .collect()
+        let mut page = Page { found: Vec::new(), after, complete: true };
+        for (number, (shard, place)) in self.shards.range((start, Bound::Unbounded)).enumerate() {
+            if page.found.len() == limit || number == examined {
+                page.complete = false;
+                break;
+            }
+            page.after = Some(*shard);
+            if group.is_none_or(|group| group == place.record.group)
+                && let Some(segment) = self.segments.get(&place.segment)
+            {
+                page.found.push((*place, segment.name));
+            }
+        }
+        page
     }
 
     pub(super) fn add_segment(&mut self, name: SegmentName) {

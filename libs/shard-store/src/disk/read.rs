@@ -1,11 +1,11 @@
-//! Reads cells and headers from their segments. Everything here blocks.
+//! Reads cells and owners from their segments. Everything here blocks.
 
 use std::io;
 
 use bytes::Bytes;
-use chunk_api::{Cell, CellRange, Error, ShardHeader};
+use chunk_api::{Cell, CellRange, Error, ShardHeader, ShardSummary};
 use tracing::warn;
-use types::ShardId;
+use types::{GroupId, ShardId};
 
 use super::{
     Shared,
@@ -14,29 +14,42 @@ use super::{
     segment::SegmentName,
 };
 
+/// Most shards that are looked at while nobody else sees the index: well below a millisecond.
+const EXAMINED_MAX: usize = 16 << 10;
+
 impl Shared {
-    pub(super) fn read_cells(
+    /// Reads cells of a shard, wherever it is now.
+    pub(super) fn read_cells(&self, shard: ShardId, cells: CellRange) -> Result<Vec<Cell>, Error> {
+        loop {
+            let (place, segment) = self.index().find(shard)?;
+            cells.validate(place.record.cells())?;
+            match self.read_cells_at(&place, segment, cells) {
+                // Moved, replaced or deleted meanwhile.
+                Err(_) if self.index().find(shard).map(|(now, _)| now) != Ok(place) => {}
+                result => return result,
+            }
+        }
+    }
+
+    fn read_cells_at(
         &self,
-        shard: ShardId,
-        place: Place,
+        place: &Place,
         segment: SegmentName,
         cells: CellRange,
     ) -> Result<Vec<Cell>, Error> {
-        let header = place.header(shard);
+        let record = &place.record;
+        let shard = record.shard;
         let numbers = cells.first..cells.first + u64::from(cells.count);
-        let length = numbers.clone().map(|number| cell_span(header.cell_length(number))).sum();
-        let start = place.position() + cell_offset(place.owner_length(), cells.first);
+        let length = numbers.clone().map(|number| cell_span(record.cell_length(number))).sum();
+        let start = place.position() + cell_offset(record.owner_length, cells.first);
         let corrupt = |cell| Error::ShardCorrupt { shard, cell };
         let mut bytes = self.read_bytes(segment, start, length).map_err(|error| {
-            if self.index().find(shard).is_err() {
-                return Error::ShardNotFound { shard };
-            }
             warn!(%shard, disk = %self.disk, %error, "shard cannot be read");
             corrupt(cells.first)
         })?;
         let mut read = Vec::with_capacity(cells.count as usize);
         for number in numbers {
-            let cell = take_cell(&mut bytes, header.cell_length(number)).ok_or(corrupt(number))?;
+            let cell = take_cell(&mut bytes, record.cell_length(number)).ok_or(corrupt(number))?;
             cell.verify(shard, number)
                 .inspect_err(|_| warn!(%shard, number, disk = %self.disk, "cell is corrupt"))?;
             read.push(cell);
@@ -44,18 +57,38 @@ impl Shared {
         Ok(read)
     }
 
+    /// A page of shards. The index is let go from time to time, so that a group that is rare does not stop the disk.
+    pub(super) fn list(
+        &self,
+        mut after: Option<ShardId>,
+        limit: usize,
+        group: Option<GroupId>,
+    ) -> Vec<ShardSummary> {
+        let mut found = Vec::new();
+        loop {
+            let page = self.index().page(after, limit - found.len(), group, EXAMINED_MAX);
+            let headers = page.found.iter().map(|(place, segment)| self.read_header(place, *segment));
+            found.extend(headers.map(|header| ShardSummary { header }));
+            if page.complete || found.len() == limit {
+                return found;
+            }
+            after = page.after;
+        }
+    }
+
     /// A shard's header with its owner, which is left empty when it cannot be read any more.
-    pub(super) fn read_header(&self, shard: ShardId, place: Place, segment: SegmentName) -> ShardHeader {
-        let mut header = place.header(shard);
-        if place.owner_length() > 0 {
+    pub(super) fn read_header(&self, place: &Place, segment: SegmentName) -> ShardHeader {
+        let record = &place.record;
+        let mut owner = Bytes::new();
+        if record.owner_length > 0 {
             let start = place.position() + HEADER_LENGTH as u64;
-            let sealed = self.read_bytes(segment, start, sealed_length(place.owner_length()));
+            let sealed = self.read_bytes(segment, start, sealed_length(record.owner_length));
             match sealed.as_ref().ok().and_then(|bytes| open_sealed(bytes)) {
-                Some(owner) => header.owner = Bytes::copy_from_slice(owner),
-                None => warn!(%shard, disk = %self.disk, "owner of a shard cannot be read"),
+                Some(bytes) => owner = Bytes::copy_from_slice(bytes),
+                None => warn!(shard = %record.shard, disk = %self.disk, "owner of a shard cannot be read"),
             }
         }
-        header
+        record.with_owner(owner)
     }
 
     fn read_bytes(&self, segment: SegmentName, start: u64, length: usize) -> io::Result<Bytes> {

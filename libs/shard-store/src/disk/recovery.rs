@@ -1,24 +1,23 @@
 //! Makes the index from the segments, and the segments fit to go on.
 //!
-//! The state of a disk is the set of its shard records less the set of its tombstones: the order in which they are
-//! found does not matter, and repeating a recovery that was cut short gives the same state.
+//! The state of a disk is the set of its shard records, the newest of each name, less those that its marks end: the
+//! order in which they are found does not matter, and repeating a recovery that was cut short gives the same state.
 //!
 //! A record of group `n` proves that all of group `n - 1` was stable, since a group is written only after the sync of
 //! the one before it. So only records of the newest group can be torn, and only those are read whole here; the cells of
 //! all others are verified when they are read.
 
-use std::{io, sync::Arc};
+use std::{collections::BTreeMap, io, sync::Arc};
 
 use bytes::Bytes;
-use chunk_api::ShardHeader;
 use env::File;
 use tracing::{info, warn};
 use types::ShardId;
 
 use super::{
     format::{
-        Chain, FOOTER_LENGTH, Footer, GROUP_ALIGNMENT, Group, HEADER_LENGTH, NAME_LENGTH, RecordHeader, Salt,
-        decode_name, open_sealed, sealed_length, take_cell,
+        Chain, FOOTER_LENGTH, Footer, GROUP_ALIGNMENT, Group, HEADER_LENGTH, Marks, RecordHeader, Salt,
+        open_sealed, sealed_length, take_cell,
     },
     index::{Index, Place},
     scan::{Record, Scan, scan},
@@ -42,7 +41,7 @@ pub(super) struct Recovered {
     pub(super) last_segment: u32,
     /// The newest segment of each kind.
     pub(super) shards: Option<Tail>,
-    pub(super) tombstones: Option<Tail>,
+    pub(super) marks: Option<Tail>,
     /// Damaged records that were skipped.
     pub(super) damaged: u64,
 }
@@ -77,10 +76,10 @@ pub(super) fn recover(files: &SegmentFiles) -> io::Result<Recovered> {
         }
     }
     let last_segment = segments.iter().map(|segment| segment.name.number).max().unwrap_or(0);
-    let tombstones = cut_tail(&segments, Kind::Tombstones)?;
+    let marks = cut_tail(&segments, Kind::Marks)?;
     let shards = cut_tail(&segments, Kind::Shards)?;
     let (index, lost) = fill_index(&segments)?;
-    Ok(Recovered { index, group, last_segment, shards, tombstones, damaged: damaged + lost })
+    Ok(Recovered { index, group, last_segment, shards, marks, damaged: damaged + lost })
 }
 
 /// Reads every record of the newest group whole. Good ones are written again and synced, so that they are stable
@@ -127,27 +126,19 @@ fn check(record: &Record, salt: Salt, bytes: &[u8]) -> Option<bool> {
     let mut chain = Chain::new(header);
     let mut rest = bytes.get(HEADER_LENGTH..bytes.len() - FOOTER_LENGTH)?;
     match &record.header {
-        RecordHeader::Tombstones { .. } => {
+        RecordHeader::Marks(_) => {
             open_sealed(rest)?;
             chain.push(u32::from_le_bytes(*rest.last_chunk()?));
         }
-        RecordHeader::Shard { shard, coding, chunk_length, owner_length } => {
-            let (owner, cells) = rest.split_at_checked(sealed_length(*owner_length))?;
+        RecordHeader::Shard(record) => {
+            let (owner, cells) = rest.split_at_checked(sealed_length(record.owner_length))?;
             open_sealed(owner)?;
             chain.push(u32::from_le_bytes(*owner.last_chunk()?));
             rest = cells;
-            let header = ShardHeader {
-                shard: *shard,
-                coding: *coding,
-                chunk_length: *chunk_length,
-                group: types::GroupId(0),
-                epoch: 0,
-                owner: Bytes::new(),
-            };
             let mut cells = Bytes::copy_from_slice(rest);
-            for number in 0..header.cells() {
-                let cell = take_cell(&mut cells, header.cell_length(number))?;
-                cell.verify(*shard, number).ok()?;
+            for number in 0..record.cells() {
+                let cell = take_cell(&mut cells, record.cell_length(number))?;
+                cell.verify(record.shard, number).ok()?;
                 chain.push(cell.checksum);
             }
         }
@@ -176,33 +167,31 @@ fn cut_tail(segments: &[Scanned], kind: Kind) -> io::Result<Option<Tail>> {
     Ok(Some(Tail { name: newest.name, file: newest.file.clone(), position }))
 }
 
-/// The index of all records, and the number of tombstone records that could not be read.
+/// The index of all records, and the number of records of marks that could not be read.
 fn fill_index(segments: &[Scanned]) -> io::Result<(Index, u64)> {
     let mut index = Index::default();
     let mut lost = 0;
     let newest =
         segments.iter().rfind(|segment| segment.name.kind == Kind::Shards).map(|segment| segment.name.number);
-    for segment in segments {
-        match segment.name.kind {
-            Kind::Shards => {
-                index.add_segment(segment.name);
-                add_shards(&mut index, segment);
-                if Some(segment.name.number) != newest {
-                    index.seal(segment.name.number);
-                }
-            }
-            Kind::Tombstones => {}
+    let of_kind = |kind| segments.iter().filter(move |segment| segment.name.kind == kind);
+    // Of records of one name the one that was written last counts. They are few, so only their groups are kept.
+    let mut groups = BTreeMap::new();
+    for segment in of_kind(Kind::Shards) {
+        index.add_segment(segment.name);
+        add_shards(&mut index, segment, segments, &mut groups);
+        if Some(segment.name.number) != newest {
+            index.seal(segment.name.number);
         }
     }
-    for segment in segments.iter().filter(|segment| segment.name.kind == Kind::Tombstones) {
+    for segment in of_kind(Kind::Marks) {
         for record in &segment.scan.records {
-            match read_names(segment, record) {
-                Some(names) => names.into_iter().for_each(|shard| index.delete(shard)),
+            match read_marks(segment, record) {
+                Some(marks) => index.mark(&marks),
                 None => {
                     warn!(
                         segment = segment.name.file_name(),
                         position = record.position,
-                        "tombstones are damaged"
+                        "marks are damaged"
                     );
                     lost += 1;
                 }
@@ -212,23 +201,36 @@ fn fill_index(segments: &[Scanned]) -> io::Result<(Index, u64)> {
     Ok((index, lost))
 }
 
-fn add_shards(index: &mut Index, segment: &Scanned) {
-    for record in &segment.scan.records {
-        if let RecordHeader::Shard { shard, coding, chunk_length, owner_length } = &record.header {
-            let place =
-                Place::of(segment.name.number, record.position, *coding, *chunk_length, *owner_length);
-            if !index.publish(*shard, place) {
-                // The bytes of a name never differ, so either record will do.
-                warn!(%shard, segment = segment.name.file_name(), "shard found twice");
+fn add_shards(
+    index: &mut Index,
+    segment: &Scanned,
+    segments: &[Scanned],
+    groups: &mut BTreeMap<ShardId, Group>,
+) {
+    for found in &segment.scan.records {
+        let RecordHeader::Shard(record) = found.header else { continue };
+        if let Ok((other, _)) = index.find(record.shard) {
+            let group = *groups.entry(record.shard).or_insert_with(|| group_of(segments, &other));
+            if group > found.group {
+                continue;
             }
+            groups.insert(record.shard, found.group);
         }
+        index.set(Place::new(segment.name.number, found.position, record));
     }
 }
 
-fn read_names(segment: &Scanned, record: &Record) -> Option<Vec<ShardId>> {
-    let RecordHeader::Tombstones { count } = record.header else { return Some(Vec::new()) };
-    let mut bytes = vec![0; sealed_length(count * NAME_LENGTH)];
+/// The group of the record at a place.
+fn group_of(segments: &[Scanned], place: &Place) -> Group {
+    let scanned = segments.iter().find(|segment| segment.name.number == place.segment());
+    let records = scanned.map_or(&[][..], |segment| &segment.scan.records);
+    let at = records.binary_search_by_key(&place.position(), |record| record.position);
+    at.ok().and_then(|at| records.get(at)).map_or(Group(0), |record| record.group)
+}
+
+fn read_marks(segment: &Scanned, record: &Record) -> Option<Marks> {
+    let RecordHeader::Marks(header) = record.header else { return None };
+    let mut bytes = vec![0; sealed_length(header.count * header.kind.length())];
     segment.file.read_exact_at(&mut bytes, record.position + HEADER_LENGTH as u64).ok()?;
-    let names = open_sealed(&bytes)?;
-    Some(names.as_chunks::<NAME_LENGTH>().0.iter().map(decode_name).collect())
+    Some(Marks::decode(&header, open_sealed(&bytes)?))
 }

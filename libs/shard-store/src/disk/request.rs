@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use chunk_api::{Cell, Error, ShardHeader};
+use chunk_api::{Cell, Error, Purpose, ShardHeader};
 use env::File;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use types::ShardId;
 
 use super::{
     Shared,
-    format::{Chain, Salt},
+    format::{Chain, Marks, Salt, ShardRecord},
+    index::{Claim, Place},
 };
 
 /// One piece of work for the writer. It answers every request, unless it panics.
@@ -17,7 +18,7 @@ pub(super) enum Request {
     Put(SmallPut),
     Reserve { length: u64, permit: OwnedSemaphorePermit, reply: Reply<Arc<Room>> },
     Commit(StreamedPut),
-    Delete { shards: Vec<ShardId>, reply: Reply<()> },
+    Mark { marks: Marks, reply: Reply<()> },
     Close { reply: oneshot::Sender<()> },
 }
 
@@ -26,6 +27,7 @@ pub(super) type Reply<T> = oneshot::Sender<Result<T, Error>>;
 /// A shard whose cells are all there.
 pub(super) struct SmallPut {
     pub(super) header: ShardHeader,
+    pub(super) claim: Claim,
     pub(super) cells: Vec<Cell>,
     pub(super) name: TakenName,
     /// The cells' share of the memory that waiting puts may take.
@@ -35,7 +37,8 @@ pub(super) struct SmallPut {
 
 /// A shard whose cells have been written to its room.
 pub(super) struct StreamedPut {
-    pub(super) header: ShardHeader,
+    pub(super) record: ShardRecord,
+    pub(super) claim: Claim,
     pub(super) room: Arc<Room>,
     pub(super) chain: Chain,
     pub(super) name: TakenName,
@@ -45,13 +48,18 @@ pub(super) struct StreamedPut {
 /// A name that a put has taken, given back when the put ends in any way.
 pub(super) struct TakenName {
     shared: Arc<Shared>,
-    pub(super) shard: ShardId,
+    shard: ShardId,
 }
 
 impl TakenName {
-    pub(super) fn take(shared: &Arc<Shared>, shard: ShardId) -> Result<Self, Error> {
-        shared.index().begin(shard)?;
-        Ok(Self { shared: shared.clone(), shard })
+    /// Takes the name; with it the place of the record that has it, when the put is to repair that.
+    pub(super) fn take(
+        shared: &Arc<Shared>,
+        record: &ShardRecord,
+        purpose: Purpose,
+    ) -> Result<(Self, Option<Place>), Error> {
+        let found = shared.index().begin(record, purpose)?;
+        Ok((Self { shared: shared.clone(), shard: record.shard }, found))
     }
 }
 

@@ -17,10 +17,10 @@ const OPEN_FILES_MAX: usize = 128;
 /// What a segment holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Kind {
-    /// Shards. Removed when all of them are deleted.
+    /// Shards. Removed when none of them is kept any more.
     Shards,
-    /// Names that were deleted. Never removed.
-    Tombstones,
+    /// Names that were deleted or evicted, leases that were fenced.
+    Marks,
 }
 
 /// A segment's identity: everything that recovery must know of it stands in its file name.
@@ -37,7 +37,7 @@ impl SegmentName {
     pub(super) fn file_name(&self) -> String {
         let kind = match self.kind {
             Kind::Shards => "shards",
-            Kind::Tombstones => "tombstones",
+            Kind::Marks => "marks",
         };
         format!("{kind}-{:08x}-{:016x}.segment", self.number, self.salt.0)
     }
@@ -47,7 +47,7 @@ impl SegmentName {
         let mut parts = file_name.strip_suffix(".segment")?.split('-');
         let kind = match parts.next()? {
             "shards" => Kind::Shards,
-            "tombstones" => Kind::Tombstones,
+            "marks" => Kind::Marks,
             _ => return None,
         };
         let number = u32::from_str_radix(parts.next()?, 16).ok()?;
@@ -148,7 +148,7 @@ mod tests {
 
     #[test]
     fn names_round_trip_and_nothing_else_is_one() {
-        for kind in [Kind::Shards, Kind::Tombstones] {
+        for kind in [Kind::Shards, Kind::Marks] {
             let name = SegmentName { kind, number: 0x1f, salt: Salt(0xfeed_0000_0000_0001) };
             assert_eq!(SegmentName::parse(&name.file_name()), Some(name));
         }

@@ -8,7 +8,8 @@ use env::Task;
 use super::{
     DiskStore, Shared,
     active::NoRoom,
-    format::{Chain, RecordHeader, push_cell, push_sealed},
+    format::{Chain, RecordHeader, ShardRecord, push_cell, push_sealed},
+    index::Claim,
     request::{Request, Room, StreamedPut, TakenName},
     writer::last_checksum,
 };
@@ -62,10 +63,12 @@ impl DiskStore {
         &self,
         header: ShardHeader,
         cells: CheckedCells,
+        claim: Claim,
         name: TakenName,
     ) -> Result<(), Error> {
         let (room, chain) = self.until_closed(self.write_stream(&header, cells)).await?;
-        self.ask(|reply| Request::Commit(StreamedPut { header, room, chain, name, reply })).await
+        let record = ShardRecord::from(&header);
+        self.ask(|reply| Request::Commit(StreamedPut { record, claim, room, chain, name, reply })).await
     }
 
     async fn write_stream(
@@ -73,9 +76,9 @@ impl DiskStore {
         header: &ShardHeader,
         mut cells: CheckedCells,
     ) -> Result<(Arc<Room>, Chain), Error> {
-        let record = RecordHeader::from(header);
+        let record = ShardRecord::from(header);
         let room = self.reserve(record.layout().length).await?;
-        let head = record.encode(room.salt, room.position);
+        let head = RecordHeader::Shard(record).encode(room.salt, room.position);
         let mut chain = Chain::new(&head);
         let mut writer = RoomWriter::new(self.shared.clone(), room.clone());
         writer.buffer.extend_from_slice(&head);

@@ -2,7 +2,7 @@
 //!
 //! While one group is being synced the next gathers in the queue; nothing waits for a timer.
 
-use std::{collections::BTreeSet, io, sync::Arc};
+use std::{collections::BTreeMap, io, sync::Arc};
 
 use chunk_api::Error;
 use env::File;
@@ -14,22 +14,22 @@ use super::{
     Shared,
     active::{Active, Appender, NoRoom},
     format::{
-        Chain, GROUP_ALIGNMENT, Group, NAME_LENGTH, NAMES_PER_RECORD_MAX, RecordHeader, encode_name,
+        Chain, GROUP_ALIGNMENT, Group, HEADER_LENGTH, MARKS_PER_RECORD_MAX, Marks, RecordHeader, ShardRecord,
         push_cell, push_sealed,
     },
     group::{Batch, Progress, Run, Written},
     index::Place,
     recovery::Recovered,
-    request::{Reply, Request, Room, SmallPut, StreamedPut},
+    request::{Reply, Request, Room, SmallPut, StreamedPut, TakenName},
     segment::Kind,
 };
 
 /// Bytes by which a segment of shards is reserved ahead.
 const SHARDS_STEP: u64 = 16 << 20;
 
-/// Bytes by which a segment of tombstones is reserved ahead, and length of a full one.
-const TOMBSTONES_STEP: u64 = 1 << 20;
-const TOMBSTONES_LENGTH: u64 = 16 << 20;
+/// Bytes by which a segment of marks is reserved ahead, and length of a full one.
+const MARKS_STEP: u64 = 1 << 20;
+const MARKS_LENGTH: u64 = 16 << 20;
 
 /// Everything that only the writer's thread touches.
 pub(super) struct Writer {
@@ -37,7 +37,7 @@ pub(super) struct Writer {
     group: Group,
     next_segment: u32,
     shards: Appender,
-    tombstones: Appender,
+    marks: Appender,
 }
 
 impl Writer {
@@ -47,12 +47,7 @@ impl Writer {
             group: recovered.group,
             next_segment: recovered.last_segment + 1,
             shards: Appender::new(Kind::Shards, SHARDS_STEP, full_length, recovered.shards.take()),
-            tombstones: Appender::new(
-                Kind::Tombstones,
-                TOMBSTONES_STEP,
-                TOMBSTONES_LENGTH,
-                recovered.tombstones.take(),
-            ),
+            marks: Appender::new(Kind::Marks, MARKS_STEP, MARKS_LENGTH, recovered.marks.take()),
             shared,
         }
     }
@@ -60,7 +55,7 @@ impl Writer {
     /// Works until the queue ends or a `Close` comes.
     pub(super) fn run(mut self, mut queue: mpsc::Receiver<Request>) {
         self.remove_empty_segments();
-        self.keep_room_for_tombstones();
+        self.keep_room_for_marks();
         while let Some(first) = queue.blocking_recv() {
             let mut batch = Batch::default();
             batch.push(first);
@@ -85,8 +80,8 @@ impl Writer {
         for (length, permit, reply) in batch.reserves {
             let _ = reply.send(self.reserve(length, permit));
         }
-        if !batch.deletes.is_empty() {
-            self.delete(batch.deletes);
+        if !batch.marks.is_empty() {
+            self.mark(batch.marks);
         }
         if !batch.puts.is_empty() || !batch.commits.is_empty() {
             self.put(batch.puts, batch.commits);
@@ -114,9 +109,9 @@ impl Writer {
     /// Writes small shards and the footers of streamed ones, syncs, publishes, answers.
     fn put(&mut self, puts: Vec<SmallPut>, commits: Vec<StreamedPut>) {
         if let Err(error) = self.shared.check_failure() {
-            let replies =
-                puts.into_iter().map(|put| put.reply).chain(commits.into_iter().map(|commit| commit.reply));
-            return answer(replies, &error);
+            puts.into_iter().for_each(|put| finish(put.reply, put.name, Err(error.clone())));
+            commits.into_iter().for_each(|commit| finish(commit.reply, commit.name, Err(error.clone())));
+            return;
         }
         self.group.0 += 1;
         self.shards.align();
@@ -132,37 +127,34 @@ impl Writer {
         match self.sync(&progress.dirty) {
             Ok(()) => {
                 for written in progress.written {
-                    let published = self.shared.index().publish(written.shard, written.place);
+                    let published = self.shared.index().publish(written.place, written.claim);
                     debug_assert!(
                         published,
-                        "names were checked when the group began and only this thread deletes"
+                        "names were checked when the group began and only this thread marks"
                     );
-                    let _ = written.reply.send(Ok(()));
+                    finish(written.reply, written.name, Ok(()));
                 }
             }
-            Err(error) => answer(progress.written.into_iter().map(|written| written.reply), &error),
+            Err(error) => give_up(progress.written, &error),
         }
     }
 
     /// Encodes a small shard behind the run, or behind a new one when the segment changes.
     fn add(&mut self, put: SmallPut, run: &mut Option<Run>, progress: &mut Progress) {
-        let shard = put.header.shard;
+        let record = ShardRecord::from(&put.header);
         // The guard must be gone before `put` is dropped, which takes the lock again.
-        let refused = self.shared.index().refuse(shard);
-        if let Err(error) = refused {
-            let _ = put.reply.send(Err(error));
-            return;
+        let allowed = self.shared.index().check(&record, put.claim);
+        if let Err(error) = allowed {
+            return finish(put.reply, put.name, Err(error));
         }
-        let header = RecordHeader::from(&put.header);
-        let length = header.layout().length;
+        let length = record.layout().length;
         if !self.shards.fits(length) {
             self.write_run(run.take(), progress);
         }
         let (active, position) = match self.shards.append(&self.shared, &mut self.next_segment, length) {
             Ok(found) => found,
             Err(reason) => {
-                let _ = put.reply.send(Err(self.refusal(reason)));
-                return;
+                return finish(put.reply, put.name, Err(self.refusal(reason)));
             }
         };
         let run = run.get_or_insert_with(|| Run {
@@ -174,8 +166,9 @@ impl Writer {
         encode(&mut run.bytes, &put, &active, position, self.group);
         let end = usize::try_from(position - run.start + length).unwrap_or(usize::MAX);
         run.bytes.resize(end, 0);
-        let place = Place::new(active.number, position, &put.header);
-        run.written.push(Written { shard, place, reply: put.reply, _name: put.name, _room: None });
+        let place = Place::new(active.number, position, record);
+        let (claim, reply, name) = (put.claim, put.reply, put.name);
+        run.written.push(Written { place, claim, reply, name, _room: None });
     }
 
     fn write_run(&mut self, run: Option<Run>, progress: &mut Progress) {
@@ -186,76 +179,76 @@ impl Writer {
             Err(error) => {
                 // What was written of it is not to be found at the next start.
                 for written in &run.written {
-                    let _ = run.active.file.write_all_at(&[0; 64], written.place.position());
+                    let _ = run.active.file.write_all_at(&[0; HEADER_LENGTH], written.place.position());
                 }
                 let error = self.refusal(error.into());
-                answer(run.written.into_iter().map(|written| written.reply), &error);
+                give_up(run.written, &error);
             }
         }
     }
 
     fn write_footer(&mut self, commit: StreamedPut, progress: &mut Progress) {
-        let shard = commit.header.shard;
-        let refused = self.shared.index().refuse(shard);
-        if let Err(error) = refused {
-            let _ = commit.reply.send(Err(error));
-            return;
+        let record = commit.record;
+        let allowed = self.shared.index().check(&record, commit.claim);
+        if let Err(error) = allowed {
+            return finish(commit.reply, commit.name, Err(error));
         }
         let room = commit.room;
         let footer = commit.chain.footer(room.salt, self.group);
-        let position = room.position + RecordHeader::from(&commit.header).layout().footer;
+        let position = room.position + record.layout().footer;
         progress.touch(room.segment, &room.file);
         match room.file.write_all_at(&footer, position) {
             Ok(()) => {
-                let place = Place::new(room.segment, room.position, &commit.header);
-                let (reply, _name, _room) = (commit.reply, commit.name, Some(room));
-                progress.written.push(Written { shard, place, reply, _name, _room });
+                let place = Place::new(room.segment, room.position, record);
+                let (claim, reply, name, _room) = (commit.claim, commit.reply, commit.name, Some(room));
+                progress.written.push(Written { place, claim, reply, name, _room });
             }
             Err(error) => {
-                let _ = commit.reply.send(Err(self.refusal(error.into())));
+                finish(commit.reply, commit.name, Err(self.refusal(error.into())));
             }
         }
     }
 
-    /// Makes tombstones stable, then takes the shards out of view.
-    fn delete(&mut self, deletes: Vec<(Vec<ShardId>, Reply<()>)>) {
-        let result = self.bury(deletes.iter().flat_map(|(shards, _)| shards.iter().copied()).collect());
-        for (_, reply) in deletes {
+    /// Makes marks stable, then takes what they end out of view.
+    fn mark(&mut self, requests: Vec<(Marks, Reply<()>)>) {
+        let (marks, replies): (Vec<_>, Vec<_>) = requests.into_iter().unzip();
+        let result = self.keep_marks(merge(marks));
+        for reply in replies {
             let _ = reply.send(result.clone());
         }
     }
 
-    fn bury(&mut self, mut shards: BTreeSet<ShardId>) -> Result<(), Error> {
+    fn keep_marks(&mut self, mut marks: Vec<Marks>) -> Result<(), Error> {
         self.shared.check_failure()?;
         {
             let index = self.shared.index();
-            shards.retain(|shard| !index.is_deleted(*shard));
+            marks.iter_mut().for_each(|marks| index.retain_new(marks));
         }
-        if shards.is_empty() {
+        marks.retain(|marks| marks.record().count > 0);
+        if marks.is_empty() {
             return Ok(());
         }
         self.group.0 += 1;
-        self.tombstones.align();
-        let names: Vec<ShardId> = shards.into_iter().collect();
+        self.marks.align();
         let mut progress = Progress::default();
-        for names in names.chunks(NAMES_PER_RECORD_MAX) {
-            self.write_tombstones(names, &mut progress).map_err(|reason| self.refusal(reason))?;
+        for marks in &marks {
+            self.write_marks(marks, &mut progress).map_err(|reason| self.refusal(reason))?;
         }
         self.sync(&progress.dirty)?;
         {
             let mut index = self.shared.index();
-            names.into_iter().for_each(|shard| index.delete(shard));
+            marks.iter().for_each(|marks| index.mark(marks));
         }
-        self.keep_room_for_tombstones();
+        self.keep_room_for_marks();
         Ok(())
     }
 
-    fn write_tombstones(&mut self, names: &[ShardId], progress: &mut Progress) -> Result<(), NoRoom> {
-        let header = RecordHeader::Tombstones { count: names.len() };
+    fn write_marks(&mut self, marks: &Marks, progress: &mut Progress) -> Result<(), NoRoom> {
+        let header = RecordHeader::Marks(marks.record());
         let length = header.layout().length;
-        let (active, position) = self.tombstones.append(&self.shared, &mut self.next_segment, length)?;
-        let mut sealed = Vec::with_capacity(names.len() * NAME_LENGTH + 4);
-        push_sealed(&mut sealed, &names.iter().flat_map(|name| encode_name(*name)).collect::<Vec<u8>>());
+        let (active, position) = self.marks.append(&self.shared, &mut self.next_segment, length)?;
+        let mut sealed = Vec::new();
+        push_sealed(&mut sealed, &marks.encode());
         let header = header.encode(active.salt, position);
         let mut chain = Chain::new(&header);
         chain.push(last_checksum(&sealed));
@@ -283,11 +276,11 @@ impl Writer {
         }
     }
 
-    fn keep_room_for_tombstones(&mut self) {
-        match self.tombstones.keep_slack(&self.shared, &mut self.next_segment) {
+    fn keep_room_for_marks(&mut self) {
+        match self.marks.keep_slack(&self.shared, &mut self.next_segment) {
             Ok(()) => {}
             Err(NoRoom::Full) => {
-                warn!(disk = %self.shared.disk, "no room ahead for deletions: the disk is full")
+                warn!(disk = %self.shared.disk, "no room ahead for marks: the disk is full")
             }
             Err(NoRoom::Failed(error)) => {
                 self.shared.fail(&error);
@@ -298,7 +291,7 @@ impl Writer {
     fn remove_empty_segments(&self) {
         let names = self.shared.index().take_empty();
         for name in names {
-            // A removal that a crash undoes is done again at the next start: tombstones are stable by now.
+            // A removal that a crash undoes is done again at the next start: marks are stable by now.
             match self.shared.files.remove(name) {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -310,9 +303,41 @@ impl Writer {
     }
 }
 
+/// Marks of many requests in as few records as may be.
+fn merge(marks: Vec<Marks>) -> Vec<Marks> {
+    let (mut deleted, mut evicted, mut fenced) = (Vec::new(), BTreeMap::<i64, Vec<_>>::new(), Vec::new());
+    for marks in marks {
+        match marks {
+            Marks::Deleted(shards) => deleted.extend(shards),
+            Marks::Evicted { epoch, shards } => evicted.entry(epoch).or_default().extend(shards),
+            Marks::Fenced(leases) => fenced.extend(leases),
+        }
+    }
+    fenced.sort_unstable();
+    fenced.dedup();
+    let mut merged = Vec::new();
+    merged.extend(pieces(deleted).map(Marks::Deleted));
+    for (epoch, shards) in evicted {
+        merged.extend(pieces(shards).map(|shards| Marks::Evicted { epoch, shards }));
+    }
+    merged.extend(fenced.chunks(MARKS_PER_RECORD_MAX).map(|leases| Marks::Fenced(leases.to_vec())));
+    merged
+}
+
+/// Names in order, each once, as many together as a record holds.
+fn pieces(mut shards: Vec<ShardId>) -> impl Iterator<Item = Vec<ShardId>> {
+    shards.sort_unstable();
+    shards.dedup();
+    let mut shards = shards.into_iter().peekable();
+    std::iter::from_fn(move || {
+        shards.peek()?;
+        Some(shards.by_ref().take(MARKS_PER_RECORD_MAX).collect())
+    })
+}
+
 /// Appends a small shard's record.
 fn encode(out: &mut Vec<u8>, put: &SmallPut, active: &Active, position: u64, group: Group) {
-    let header = RecordHeader::from(&put.header).encode(active.salt, position);
+    let header = RecordHeader::Shard(ShardRecord::from(&put.header)).encode(active.salt, position);
     out.extend_from_slice(&header);
     let mut chain = Chain::new(&header);
     push_sealed(out, &put.header.owner);
@@ -329,8 +354,13 @@ pub(super) fn last_checksum(bytes: &[u8]) -> u32 {
     bytes.last_chunk().map_or(0, |crc| u32::from_le_bytes(*crc))
 }
 
-fn answer(replies: impl Iterator<Item = Reply<()>>, error: &Error) {
-    for reply in replies {
-        let _ = reply.send(Err(error.clone()));
-    }
+/// Answers a put. Its name is free, or taken for good, before its caller goes on.
+fn finish(reply: Reply<()>, name: TakenName, result: Result<(), Error>) {
+    drop(name);
+    // Whoever went away is not told.
+    let _ = reply.send(result);
+}
+
+fn give_up(written: Vec<Written>, error: &Error) {
+    written.into_iter().for_each(|written| finish(written.reply, written.name, Err(error.clone())));
 }

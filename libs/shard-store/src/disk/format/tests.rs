@@ -1,18 +1,37 @@
 use chunk_api::conformance::Sample;
 
-use super::{Chain, Footer, Group, HEADER_LENGTH, RecordHeader, Salt, cell_offset, cell_span};
+use super::{
+    Chain, Footer, Group, HEADER_LENGTH, MarkKind, Marks, MarksRecord, RecordHeader, Salt, ShardRecord,
+    cell_offset, cell_span,
+};
 
 fn header() -> RecordHeader {
-    RecordHeader::from(&Sample::new(3, 9, 1, "4+2", 300_000).header)
+    RecordHeader::Shard(ShardRecord::from(&Sample::new(3, 9, 1, "4+2", 300_000).header))
 }
 
 #[test]
 fn headers_round_trip_at_their_own_place_only() {
-    for header in [header(), RecordHeader::Tombstones { count: 17 }] {
+    let marks = MarksRecord { kind: MarkKind::Evicted, count: 17, epoch: -4 };
+    for header in [header(), RecordHeader::Marks(marks)] {
         let bytes = header.encode(Salt(5), 4096);
         assert_eq!(RecordHeader::decode(&bytes, Salt(5), 4096), Some(header));
         assert_eq!(RecordHeader::decode(&bytes, Salt(6), 4096), None);
         assert_eq!(RecordHeader::decode(&bytes, Salt(5), 8192), None);
+    }
+}
+
+#[test]
+fn marks_round_trip() {
+    let shards: Vec<_> = (0..5).map(|index| Sample::new(3, 9 << index, index, "4+2", 1).shard()).collect();
+    for marks in [
+        Marks::Deleted(shards.clone()),
+        Marks::Evicted { epoch: i64::MIN, shards },
+        Marks::Fenced(vec![types::LeaseId(-7), types::LeaseId(i64::MAX)]),
+        Marks::Deleted(Vec::new()),
+    ] {
+        let (record, body) = (marks.record(), marks.encode());
+        assert_eq!(body.len(), record.count * record.kind.length());
+        assert_eq!(Marks::decode(&record, &body), marks);
     }
 }
 
@@ -65,7 +84,8 @@ fn the_footer_follows_the_last_cell() {
         let shard = Sample::new(3, 9, index, "4+2", length).header;
         let last = shard.cells() - 1;
         let end = cell_offset(shard.owner.len(), last) + cell_span(shard.cell_length(last)) as u64;
-        assert_eq!(RecordHeader::from(&shard).layout().footer, end);
+        assert_eq!(ShardRecord::from(&shard).layout().footer, end);
     }
-    assert_eq!(RecordHeader::Tombstones { count: 1 }.layout().length, 512);
+    let marks = MarksRecord { kind: MarkKind::Deleted, count: 1, epoch: 0 };
+    assert_eq!(RecordHeader::Marks(marks).layout().length, 512);
 }

@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use types::ShardId;
 
 use super::{
-    super::format::{FOOTER_LENGTH, RecordHeader},
+    super::format::{FOOTER_LENGTH, ShardRecord},
     DiskOptions, DiskStore, OpenError, options,
     sim::{Rng, SimDisk},
 };
@@ -100,14 +100,14 @@ async fn every_flipped_byte_of_shards_costs_at_most_its_own_shard() {
         assert!(store.read_cells(deleted, CellRange { first: 0, count: 1 }).await.is_err());
     }
     // Every byte of a record costs its shard; padding and the segment's own header cost nothing.
-    let record = |sample: &Sample| RecordHeader::from(&sample.header).layout().footer + FOOTER_LENGTH as u64;
+    let record = |sample: &Sample| ShardRecord::from(&sample.header).layout().footer + FOOTER_LENGTH as u64;
     assert_eq!(noticed as u64, samples.iter().map(record).sum::<u64>());
 }
 
 #[tokio::test]
-async fn every_flipped_byte_of_tombstones_is_noticed_and_harms_no_shard() {
+async fn every_flipped_byte_of_marks_is_noticed_and_harms_no_shard() {
     let (disk, samples, deleted) = small_disk().await;
-    let path = segment(&disk, "tombstones");
+    let path = segment(&disk, "marks");
     for at in 0..used_length(&disk, &path) {
         let flipped = disk.copy();
         flipped.tamper(&path, |data| data[at] ^= 0x10);
@@ -139,7 +139,7 @@ async fn a_bad_record_is_counted_and_hides_no_good_one() {
     let (disk, samples, _) = small_disk().await;
     let path = segment(&disk, "shards");
     // The second record's header: it begins where the second group does.
-    disk.tamper(&path, |data| data[8192..8192 + 64].fill(0xa5));
+    disk.tamper(&path, |data| data[8192..8192 + 80].fill(0xa5));
     let store = open(&disk).await.unwrap();
     assert_eq!(lost(&store, &samples).await, 1);
     assert_eq!(store.status().await.damaged_records, 1);
@@ -168,7 +168,7 @@ async fn stored_bytes_that_look_like_records_are_not_taken_for_any() {
     let holder =
         disk.files().into_iter().map(|(path, _)| path).filter(|path| path != &segment(&disk, "shards"));
     let holder = holder.into_iter().find(|path| path.to_str().unwrap().contains("shards-")).unwrap();
-    disk.tamper(&holder, |data| data[4096..4096 + 64].fill(0));
+    disk.tamper(&holder, |data| data[4096..4096 + 80].fill(0));
     let store = open(&disk).await.unwrap();
     assert_eq!(lost(&store, &samples).await, 0);
     assert_eq!(store.status().await.shards, samples.len() as u64);
