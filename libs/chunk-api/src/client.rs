@@ -10,7 +10,7 @@ use bytes::{Bytes, BytesMut};
 use env::Env;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
-use types::{CELL_SIZE, DiskId, LeaseId, ShardId};
+use types::{CELL_SIZE, DiskId, GroupId, LeaseId, ShardId, ShardIndex};
 
 use self::{
     pool::{Lease, Pool},
@@ -251,9 +251,16 @@ impl ChunkService for Client {
         self.change(&format!("/v1/disks/{disk}/delete"), encode_names(shards)).await
     }
 
-    async fn evict_shards(&self, disk: DiskId, shards: &[ShardId], epoch: i64) -> Result<(), Error> {
-        validate_names(shards)?;
-        self.change(&format!("/v1/disks/{disk}/evict?epoch={epoch}"), encode_names(shards)).await
+    async fn evict_group(
+        &self,
+        disk: DiskId,
+        group: GroupId,
+        index: ShardIndex,
+        epoch: i64,
+    ) -> Result<(), Error> {
+        let (group, index) = (group.0, index.0);
+        let path = format!("/v1/disks/{disk}/evict?group={group}&index={index}&epoch={epoch}");
+        self.change(&path, Bytes::new()).await
     }
 
     async fn fence_leases(&self, disk: DiskId, leases: &[LeaseId]) -> Result<(), Error> {

@@ -45,7 +45,7 @@ pub enum Error {
         /// The shard.
         shard: ShardId,
     },
-    /// The name was taken and deleted, or evicted at the put's epoch or later.
+    /// The name was deleted, or its group and index evicted at the put's epoch or later.
     #[error("shard {shard} was deleted")]
     ShardDeleted {
         /// The shard.

@@ -7,7 +7,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use types::{DiskId, LeaseId, ShardId};
+use types::{DiskId, GroupId, LeaseId, ShardId, ShardIndex};
 
 use crate::{
     Cell, CellRange, CheckedCells, ChunkService, DiskStatus, Error, ListShards, Purpose, ScrubStatus,
@@ -25,17 +25,21 @@ struct FakeDisk {
     shards: BTreeMap<ShardId, (ShardHeader, Vec<Cell>)>,
     pending: BTreeSet<ShardId>,
     deleted: BTreeSet<ShardId>,
-    /// The latest eviction's epoch of each name that was evicted.
-    evicted: BTreeMap<ShardId, i64>,
+    /// The latest eviction's epoch of each group and index that was evicted.
+    evicted: BTreeMap<(GroupId, ShardIndex), i64>,
     fenced: BTreeSet<LeaseId>,
 }
 
 impl FakeDisk {
+    fn is_evicted(&self, header: &ShardHeader) -> bool {
+        self.evicted.get(&(header.group, header.shard.index)).is_some_and(|end| header.epoch <= *end)
+    }
+
     /// Whether a put of this header may be published. Names in progress are not looked at.
     fn admit(&self, header: &ShardHeader, purpose: Purpose) -> Result<(), Error> {
         let shard = header.shard;
         let lease = shard.chunk.lease;
-        if self.deleted.contains(&shard) || self.evicted.get(&shard).is_some_and(|end| header.epoch <= *end) {
+        if self.deleted.contains(&shard) || self.is_evicted(header) {
             return Err(Error::ShardDeleted { shard });
         }
         if purpose == Purpose::Write && self.fenced.contains(&lease) {
@@ -151,16 +155,21 @@ impl ChunkService for FakeChunkService {
         Ok(())
     }
 
-    async fn evict_shards(&self, disk: DiskId, shards: &[ShardId], epoch: i64) -> Result<(), Error> {
-        let mut state = self.disk(disk)?;
-        validate_names(shards)?;
-        for shard in shards {
-            let end = state.evicted.entry(*shard).or_insert(epoch);
-            *end = epoch.max(*end);
-            if state.shards.get(shard).is_some_and(|(header, _)| header.epoch <= epoch) {
-                state.shards.remove(shard);
-            }
-        }
+    async fn evict_group(
+        &self,
+        disk: DiskId,
+        group: GroupId,
+        index: ShardIndex,
+        epoch: i64,
+    ) -> Result<(), Error> {
+        let mut disk = self.disk(disk)?;
+        let state = &mut *disk;
+        let end = state.evicted.entry((group, index)).or_insert(epoch);
+        *end = epoch.max(*end);
+        let end = *end;
+        state
+            .shards
+            .retain(|shard, (header, _)| (header.group, shard.index) != (group, index) || header.epoch > end);
         Ok(())
     }
 

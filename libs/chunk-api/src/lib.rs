@@ -24,7 +24,7 @@ use std::pin::Pin;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::Stream;
-use types::{Coding, DiskId, GroupId, LeaseId, ShardId};
+use types::{Coding, DiskId, GroupId, LeaseId, ShardId, ShardIndex};
 
 pub use body::{CheckedCells, validate_leases, validate_limit, validate_names};
 pub use cell::{Cell, cell_seed};
@@ -192,7 +192,7 @@ pub trait ChunkService: Send + Sync + 'static {
     /// length or checksum, or yields an error, nothing is kept. Cells of length zero are sent too.
     ///
     /// Errors: `DiskNotFound`, `DiskFull`, `DiskFailed`, `ShardExists` (the name is taken, whoever took it),
-    /// `ShardDeleted` (the name was deleted before, or evicted at the header's epoch or later; a late packet),
+    /// `ShardDeleted` (the name was deleted before, or its group evicted at the header's epoch or later; a late packet),
     /// `LeaseFenced` (a write under a fenced lease), `ShardCorrupt`, `Interrupted`, `Malformed`, `Unauthenticated`,
     /// `Unavailable`, `TimedOut`.
     async fn put_shard(
@@ -216,12 +216,18 @@ pub trait ChunkService: Send + Sync + 'static {
     /// Errors: `DiskNotFound`, `DiskFailed`, `Malformed`, `Unauthenticated`, `Unavailable`, `TimedOut`.
     async fn delete_shards(&self, disk: DiskId, shards: &[ShardId]) -> Result<(), Error>;
 
-    /// Removes shards that were put at `epoch` or before: they have moved to another disk. Durable on return: puts
-    /// of these names at `epoch` or before are refused from now on, puts at a later one are taken. At most
-    /// [`SHARDS_PER_CALL_MAX`].
+    /// Ends a placement group's shards of one index that were put at `epoch` or before: they have moved to another
+    /// disk. Durable on return: puts of that group and index at `epoch` or before are refused from now on, whether or
+    /// not their names were known here; puts at a later one are taken.
     ///
     /// Errors: as `delete_shards`.
-    async fn evict_shards(&self, disk: DiskId, shards: &[ShardId], epoch: i64) -> Result<(), Error>;
+    async fn evict_group(
+        &self,
+        disk: DiskId,
+        group: GroupId,
+        index: ShardIndex,
+        epoch: i64,
+    ) -> Result<(), Error>;
 
     /// Refuses writes under these leases for ever. Durable on return; a put under one of them that was in progress
     /// has either been completed, and is listed, or fails with `LeaseFenced`. At most [`SHARDS_PER_CALL_MAX`].

@@ -107,7 +107,7 @@ impl Inner {
             (&Method::GET, ["disks"]) => self.disks().await,
             (&Method::GET, ["disks", id, "shards"]) => self.list(disk(id)?, &query).await,
             (&Method::POST, ["disks", id, "delete"]) => self.delete(disk(id)?, body).await,
-            (&Method::POST, ["disks", id, "evict"]) => self.evict(disk(id)?, &query, body).await,
+            (&Method::POST, ["disks", id, "evict"]) => self.evict(disk(id)?, &query).await,
             (&Method::POST, ["disks", id, "fence"]) => self.fence(disk(id)?, body).await,
             (&Method::POST, ["disks", id, "verify"]) => self.verify(disk(id)?, body).await,
             (&Method::GET, ["disks", id, "shards", shard]) => {

@@ -6,7 +6,7 @@
 //! | `put_shard` | `PUT /v1/disks/D/shards/S[?purpose=repair]`, [`PutHead`], owner, cells | 204 |
 //! | `read_cells` | `GET /v1/disks/D/shards/S?first=N&count=N` | 200, cells |
 //! | `delete_shards` | `POST /v1/disks/D/delete`, names | 204 |
-//! | `evict_shards` | `POST /v1/disks/D/evict?epoch=N`, names | 204 |
+//! | `evict_group` | `POST /v1/disks/D/evict?group=G&index=I&epoch=N` | 204 |
 //! | `fence_leases` | `POST /v1/disks/D/fence`, leases, eight bytes each, big-endian | 204 |
 //! | `verify_shards` | `POST /v1/disks/D/verify`, names | 200, JSON |
 //! | `list_shards` | `GET /v1/disks/D/shards?after=S&limit=N&group=N` | 200, names with [`PutHead`] and owner |

@@ -9,7 +9,7 @@ use chunk_api::{
     conformance::{self, Sample, Subject},
 };
 use env::Env;
-use types::{DiskId, LeaseId, ShardId};
+use types::{DiskId, GroupId, LeaseId, ShardId, ShardIndex};
 
 use crate::ShardStore;
 
@@ -133,8 +133,14 @@ impl ChunkService for SingleDisk {
         self.store(disk)?.delete(shards).await
     }
 
-    async fn evict_shards(&self, disk: DiskId, shards: &[ShardId], epoch: i64) -> Result<(), Error> {
-        self.store(disk)?.evict(shards, epoch).await
+    async fn evict_group(
+        &self,
+        disk: DiskId,
+        group: GroupId,
+        index: ShardIndex,
+        epoch: i64,
+    ) -> Result<(), Error> {
+        self.store(disk)?.evict_group(group, index, epoch).await
     }
 
     async fn fence_leases(&self, disk: DiskId, leases: &[LeaseId]) -> Result<(), Error> {

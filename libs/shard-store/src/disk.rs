@@ -40,11 +40,11 @@ use chunk_api::{
 use env::{DirectoryLock, Env};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tracing::{error, info, warn};
-use types::{DiskId, LeaseId, ShardId};
+use types::{DiskId, GroupId, LeaseId, ShardId, ShardIndex};
 
 use self::{
     active::NoRoom,
-    format::{Marks, ShardRecord},
+    format::{Eviction, Marks, ShardRecord},
     index::{Claim, Index},
     request::{Request, SmallPut, TakenName},
     segment::{Kind, SegmentFiles},
@@ -300,10 +300,9 @@ impl ShardStore for DiskStore {
         self.mark(Marks::Deleted(shards.to_vec())).await
     }
 
-    async fn evict(&self, shards: &[ShardId], epoch: i64) -> Result<(), Error> {
-        validate_names(shards)?;
+    async fn evict_group(&self, group: GroupId, index: ShardIndex, epoch: i64) -> Result<(), Error> {
         self.check_open()?;
-        self.mark(Marks::Evicted { epoch, shards: shards.to_vec() }).await
+        self.mark(Marks::Evicted(vec![Eviction { group, index, epoch }])).await
     }
 
     async fn fence(&self, leases: &[LeaseId]) -> Result<(), Error> {

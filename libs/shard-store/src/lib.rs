@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use chunk_api::{
     Cell, CellRange, DiskStatus, Error, ListShards, Purpose, ShardBody, ShardHeader, ShardSummary,
 };
-use types::{DiskId, LeaseId, ShardId};
+use types::{DiskId, GroupId, LeaseId, ShardId, ShardIndex};
 
 pub use disk::{ClusterId, DiskOptions, DiskStore, FORMAT_VERSION, OpenError, Reserve};
 pub use memory::MemoryStore;
@@ -36,8 +36,8 @@ pub trait ShardStore: Send + Sync + 'static {
     /// record a deletion fit; whether any was deleted is unknown then.
     async fn delete(&self, shards: &[ShardId]) -> Result<(), Error>;
 
-    /// Removes shards that were put at `epoch` or before.
-    async fn evict(&self, shards: &[ShardId], epoch: i64) -> Result<(), Error>;
+    /// Ends a group's shards of one index that were put at `epoch` or before.
+    async fn evict_group(&self, group: GroupId, index: ShardIndex, epoch: i64) -> Result<(), Error>;
 
     /// Refuses writes under these leases for ever.
     async fn fence(&self, leases: &[LeaseId]) -> Result<(), Error>;

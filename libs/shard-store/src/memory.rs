@@ -11,7 +11,7 @@ use chunk_api::{
     Cell, CellRange, CheckedCells, DiskStatus, Error, ListShards, Purpose, ScrubStatus, ShardBody,
     ShardHeader, ShardSummary, validate_leases, validate_limit, validate_names,
 };
-use types::{DiskId, LeaseId, ShardId};
+use types::{DiskId, GroupId, LeaseId, ShardId, ShardIndex};
 
 use crate::ShardStore;
 
@@ -28,8 +28,8 @@ struct State {
     shards: BTreeMap<ShardId, (ShardHeader, Vec<Cell>)>,
     pending: BTreeSet<ShardId>,
     deleted: BTreeSet<ShardId>,
-    /// The latest eviction's epoch of each name that was evicted.
-    evicted: BTreeMap<ShardId, i64>,
+    /// The latest eviction's epoch of each group and index that was evicted.
+    evicted: BTreeMap<(GroupId, ShardIndex), i64>,
     fenced: BTreeSet<LeaseId>,
     /// Bytes of shards kept and of shards being put.
     used_bytes: u64,
@@ -37,11 +37,15 @@ struct State {
 }
 
 impl State {
+    fn is_evicted(&self, header: &ShardHeader) -> bool {
+        self.evicted.get(&(header.group, header.shard.index)).is_some_and(|end| header.epoch <= *end)
+    }
+
     /// Whether a put of this header may be published. Names in progress are not looked at.
     fn admit(&self, header: &ShardHeader, purpose: Purpose) -> Result<(), Error> {
         let shard = header.shard;
         let lease = shard.chunk.lease;
-        if self.deleted.contains(&shard) || self.evicted.get(&shard).is_some_and(|end| header.epoch <= *end) {
+        if self.deleted.contains(&shard) || self.is_evicted(header) {
             return Err(Error::ShardDeleted { shard });
         }
         if purpose == Purpose::Write && self.fenced.contains(&lease) {
@@ -160,16 +164,14 @@ impl ShardStore for MemoryStore {
         Ok(())
     }
 
-    async fn evict(&self, shards: &[ShardId], epoch: i64) -> Result<(), Error> {
-        validate_names(shards)?;
+    async fn evict_group(&self, group: GroupId, index: ShardIndex, epoch: i64) -> Result<(), Error> {
         let mut state = self.open_state()?;
-        for shard in shards {
-            let end = state.evicted.entry(*shard).or_insert(epoch);
-            *end = epoch.max(*end);
-            if state.shards.get(shard).is_some_and(|(header, _)| header.epoch <= epoch) {
-                state.remove(*shard);
-            }
-        }
+        let end = state.evicted.entry((group, index)).or_insert(epoch);
+        *end = epoch.max(*end);
+        let headers = state.shards.values().map(|(header, _)| header);
+        let ended = headers.filter(|header| header.group == group && state.is_evicted(header));
+        let ended: Vec<_> = ended.map(|header| header.shard).filter(|shard| shard.index == index).collect();
+        ended.into_iter().for_each(|shard| state.remove(shard));
         Ok(())
     }
 

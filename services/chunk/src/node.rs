@@ -15,7 +15,7 @@ use env::Env;
 use futures_util::future::join_all;
 use metadata_api::{DiskRegistration, NodeRegistration};
 use shard_store::{DiskOptions, DiskStore, OpenError, ShardStore};
-use types::{DiskId, FailureDomain, LeaseId, NodeId, ShardId};
+use types::{DiskId, FailureDomain, GroupId, LeaseId, NodeId, ShardId, ShardIndex};
 
 /// The chunk service's contract over the disks of this process. One bad disk does not take the others down.
 pub struct ChunkNode {
@@ -123,8 +123,14 @@ impl ChunkService for ChunkNode {
         self.disk(disk)?.delete(shards).await
     }
 
-    async fn evict_shards(&self, disk: DiskId, shards: &[ShardId], epoch: i64) -> Result<(), Error> {
-        self.disk(disk)?.evict(shards, epoch).await
+    async fn evict_group(
+        &self,
+        disk: DiskId,
+        group: GroupId,
+        index: ShardIndex,
+        epoch: i64,
+    ) -> Result<(), Error> {
+        self.disk(disk)?.evict_group(group, index, epoch).await
     }
 
     async fn fence_leases(&self, disk: DiskId, leases: &[LeaseId]) -> Result<(), Error> {

@@ -167,7 +167,7 @@ impl ChunkService for Client {
         Ok(())
     }
 
-    async fn evict_shards(&self, _: DiskId, _: &[ShardId], _: i64) -> Result<(), Error> {
+    async fn evict_group(&self, _: DiskId, _: GroupId, _: ShardIndex, _: i64) -> Result<(), Error> {
         Err(crate::stub::not_measured())
     }
 

@@ -7,7 +7,7 @@ use chunk_api::{
     Cell, CellRange, CheckedCells, ChunkService, DiskStatus, Error, ListShards, Purpose, ShardBody,
     ShardHeader, ShardSummary, conformance::Sample,
 };
-use types::{DiskId, LeaseId, ShardId};
+use types::{DiskId, GroupId, LeaseId, ShardId, ShardIndex};
 
 pub(crate) const DISK: DiskId = DiskId([7; 16]);
 
@@ -46,7 +46,7 @@ impl ChunkService for Stub {
         Ok(())
     }
 
-    async fn evict_shards(&self, _: DiskId, _: &[ShardId], _: i64) -> Result<(), Error> {
+    async fn evict_group(&self, _: DiskId, _: GroupId, _: ShardIndex, _: i64) -> Result<(), Error> {
         Err(not_measured())
     }
 

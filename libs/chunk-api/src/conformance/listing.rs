@@ -1,6 +1,6 @@
 //! Listings, status, and disks that are not there.
 
-use types::{ChunkId, DiskId, LeaseId, ShardId, ShardIndex};
+use types::{ChunkId, DiskId, GroupId, LeaseId, ShardId, ShardIndex};
 
 use super::{Sample, Subject};
 use crate::{
@@ -90,7 +90,7 @@ pub(super) async fn an_unknown_disk_is_refused_by_every_call(subject: &Subject) 
     let range = CellRange { first: 0, count: 1 };
     assert_eq!(service.read_cells(unknown, sample.shard(), range).await, Err(not_found.clone()));
     assert_eq!(service.delete_shards(unknown, &[sample.shard()]).await, Err(not_found.clone()));
-    assert_eq!(service.evict_shards(unknown, &[sample.shard()], 1).await, Err(not_found.clone()));
+    assert_eq!(service.evict_group(unknown, GroupId(1), ShardIndex(0), 1).await, Err(not_found.clone()));
     assert_eq!(service.fence_leases(unknown, &[LeaseId(403)]).await, Err(not_found.clone()));
     assert_eq!(service.verify_shards(unknown, &[sample.shard()]).await, Err(not_found.clone()));
     assert_eq!(service.list_shards(unknown, ListShards::all(None, 1)).await, Err(not_found));

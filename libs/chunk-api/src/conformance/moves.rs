@@ -1,6 +1,6 @@
 //! Shards that move: evictions by epoch, repairs, verification, the listing of a group.
 
-use types::{CELL_SIZE, GroupId, ShardId};
+use types::{CELL_SIZE, GroupId, ShardId, ShardIndex};
 
 use super::{Sample, Subject, sample::paused_body};
 use crate::{Error, ListShards, Purpose, SHARDS_PER_CALL_MAX};
@@ -8,9 +8,19 @@ use crate::{Error, ListShards, Purpose, SHARDS_PER_CALL_MAX};
 const CELL: u64 = CELL_SIZE as u64;
 
 fn of_epoch(lease: i64, counter: u64, length: u64, epoch: i64) -> Sample {
+    of_group(lease, counter, length, i32::try_from(lease).unwrap_or(0), epoch)
+}
+
+fn of_group(lease: i64, counter: u64, length: u64, group: i32, epoch: i64) -> Sample {
     let mut sample = Sample::single(lease, counter, length);
+    sample.header.group = GroupId(group);
     sample.header.epoch = epoch;
     sample
+}
+
+async fn evict(subject: &Subject, group: i32, index: u8, epoch: i64) {
+    let (group, index) = (GroupId(group), ShardIndex(index));
+    assert_eq!(subject.service.evict_group(subject.disk, group, index, epoch).await, Ok(()));
 }
 
 async fn repair(subject: &Subject, sample: &Sample) -> Result<(), Error> {
@@ -18,70 +28,67 @@ async fn repair(subject: &Subject, sample: &Sample) -> Result<(), Error> {
     subject.service.put_shard(subject.disk, sample.header.clone(), body, Purpose::Repair).await
 }
 
-/// An eviction removes what was put at its epoch and before, refuses that for ever, and concerns nothing later.
+/// An eviction ends what a group put at its epoch and before under one index, refuses that for ever whether the name
+/// was known or not, and concerns nothing else.
 pub(super) async fn an_eviction_ends_the_shards_of_its_epoch_and_before(subject: &Subject) {
     const LEASE: i64 = 601;
+    const GROUP: i32 = 601;
     let (service, disk) = (subject.service.as_ref(), subject.disk);
     let earlier = of_epoch(LEASE, 1, 900, 6);
     let same = of_epoch(LEASE, 2, 20 * CELL, 7);
     let later = of_epoch(LEASE, 3, 900, 8);
     let never = of_epoch(LEASE, 4, 900, 7);
-    let other = of_epoch(LEASE, 5, 900, 7);
-    for sample in [&earlier, &same, &later, &other] {
+    let other_group = of_group(LEASE, 5, 900, GROUP + 1, 7);
+    let mut other_index = Sample::new(LEASE, 6, 1, "1+1", 900);
+    (other_index.header.group, other_index.header.epoch) = (GroupId(GROUP), 7);
+    for sample in [&earlier, &same, &later, &other_group, &other_index] {
         assert_eq!(sample.put(subject).await, Ok(()));
     }
-    let names = [earlier.shard(), same.shard(), later.shard(), never.shard()];
     // Repeated, and followed by an earlier one that changes nothing.
     for epoch in [7, 7, 3] {
-        assert_eq!(service.evict_shards(disk, &names, epoch).await, Ok(()));
+        evict(subject, GROUP, 0, epoch).await;
         for sample in [&earlier, &same, &never] {
             sample.expect_absent(subject).await;
             let refused = Err(Error::ShardDeleted { shard: sample.shard() });
             assert_eq!(sample.put(subject).await, refused);
             assert_eq!(repair(subject, sample).await, refused);
         }
-        for sample in [&later, &other] {
+        for sample in [&later, &other_group, &other_index] {
             sample.expect_kept(service, disk).await;
         }
+        let left = list(subject, GroupId(GROUP), 10).await;
+        assert_eq!(left, [later.header.clone(), other_index.header.clone()]);
     }
-    // It may come back by a later map.
+    // They may come back by a later map.
     let back = of_epoch(LEASE, 2, 20 * CELL, 8);
     assert_eq!(repair(subject, &back).await, Ok(()));
     back.expect_kept(service, disk).await;
-    let back = of_epoch(LEASE, 4, 900, 9);
-    assert_eq!(back.put(subject).await, Ok(()));
-    assert_eq!(service.evict_shards(disk, &[back.shard()], 8).await, Ok(()));
-    back.expect_kept(service, disk).await;
-    assert_eq!(service.evict_shards(disk, &[back.shard()], 9).await, Ok(()));
+    let new = of_epoch(LEASE, 4, 900, 9);
+    assert_eq!(new.put(subject).await, Ok(()));
+    evict(subject, GROUP, 0, 8).await;
     back.expect_absent(subject).await;
+    later.expect_absent(subject).await;
+    new.expect_kept(service, disk).await;
     // A deletion is for good, whatever the epoch.
-    assert_eq!(service.delete_shards(disk, &[back.shard()]).await, Ok(()));
-    let refused = Err(Error::ShardDeleted { shard: back.shard() });
+    assert_eq!(service.delete_shards(disk, &[new.shard()]).await, Ok(()));
+    let refused = Err(Error::ShardDeleted { shard: new.shard() });
     assert_eq!(of_epoch(LEASE, 4, 900, i64::MAX).put(subject).await, refused);
-    assert_eq!(service.evict_shards(disk, &[back.shard()], 20).await, Ok(()));
-    assert_eq!(of_epoch(LEASE, 4, 900, 21).put(subject).await, refused);
-
-    assert_eq!(service.evict_shards(disk, &[], 9).await, Ok(()));
-    let many = vec![earlier.shard(); SHARDS_PER_CALL_MAX + 1];
-    let evicted = service.evict_shards(disk, &many, 9).await;
-    assert!(matches!(evicted, Err(Error::Malformed { .. })), "{evicted:?}");
 }
 
-/// A put that is under way when its name is evicted fails when it is of that epoch, and succeeds when it is later.
+/// A put that is under way when its group is evicted fails when it is of that epoch, and succeeds when it is later.
 pub(super) async fn an_eviction_beats_an_earlier_put_under_way(subject: &Subject) {
-    for (counter, length) in [(1, 4 * CELL), (2, 40 * CELL)] {
+    for (turn, length) in [(1, 4 * CELL), (2, 40 * CELL)] {
         for (epoch, refused) in [(4, true), (5, true), (6, false)] {
-            let counter = counter * 10 + u64::try_from(epoch).unwrap_or(0);
-            let sample = of_epoch(602, counter, length, epoch);
+            let group = 10_000 + turn * 10 + i32::try_from(epoch).unwrap_or(0);
+            let counter = u64::try_from(group).unwrap_or(0);
+            let sample = of_group(602, counter, length, group, epoch);
             let (body, resume) = paused_body(&sample);
             let put = sample.put_body(subject, body);
             let evict = async {
-                let evicted = subject.service.evict_shards(subject.disk, &[sample.shard()], 5).await;
+                evict(subject, group, 0, 5).await;
                 drop(resume);
-                evicted
             };
-            let (put, evicted) = tokio::join!(put, evict);
-            assert_eq!(evicted, Ok(()));
+            let (put, ()) = tokio::join!(put, evict);
             if refused {
                 assert_eq!(put, Err(Error::ShardDeleted { shard: sample.shard() }));
                 sample.expect_absent(subject).await;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{Response, StatusCode};
 use tokio::sync::mpsc;
-use types::{DiskId, GroupId, ShardId};
+use types::{DiskId, GroupId, ShardId, ShardIndex};
 
 use super::{Inner, Query, status};
 use crate::{
@@ -116,11 +116,9 @@ impl Inner {
         &self,
         disk: DiskId,
         query: &Query<'_>,
-        body: &mut BodyReader,
     ) -> Result<Response<OutgoingBody>, Error> {
-        let epoch = query.number("epoch")?;
-        let names = decode_names(&body.collect(NAMES_MAX).await?)?;
-        self.service.evict_shards(disk, &names, epoch).await?;
+        let (group, index) = (GroupId(query.number("group")?), ShardIndex(query.number("index")?));
+        self.service.evict_group(disk, group, index, query.number("epoch")?).await?;
         Ok(status(StatusCode::NO_CONTENT))
     }
 

@@ -21,7 +21,7 @@ use futures_util::{Stream, StreamExt, TryStreamExt, stream};
 use metadata_api::{
     ClusterMap, DiskRegistration, Metadata, NodeRegistration, StorageClassDefinition, fake::Fake,
 };
-use types::{ByteRange, Content, DiskId, LeaseId, NodeId, ShardId, StorageClassName};
+use types::{ByteRange, Content, DiskId, GroupId, LeaseId, NodeId, ShardId, ShardIndex, StorageClassName};
 
 use crate::{BadShard, ClusterView, LeaseHolder, Pool, ReadError, Stored, WriteError};
 
@@ -226,9 +226,15 @@ impl ChunkService for Node {
         self.kept.delete_shards(disk, shards).await
     }
 
-    async fn evict_shards(&self, disk: DiskId, shards: &[ShardId], epoch: i64) -> Result<(), Error> {
+    async fn evict_group(
+        &self,
+        disk: DiskId,
+        group: GroupId,
+        index: ShardIndex,
+        epoch: i64,
+    ) -> Result<(), Error> {
         self.enter().await?;
-        self.kept.evict_shards(disk, shards, epoch).await
+        self.kept.evict_group(disk, group, index, epoch).await
     }
 
     async fn fence_leases(&self, disk: DiskId, leases: &[LeaseId]) -> Result<(), Error> {

@@ -9,7 +9,7 @@ use types::{CELL_SIZE, CHUNK_SIZE_MAX, ChunkId, Coding, DiskId, GroupId, ShardId
 
 mod marks;
 
-pub(super) use marks::{MARKS_PER_RECORD_MAX, MarkKind, Marks, MarksRecord};
+pub(super) use marks::{Eviction, MARKS_PER_RECORD_MAX, MarkKind, Marks, MarksRecord};
 
 /// Version of the disk format that this code writes, and the newest that it reads.
 pub const FORMAT_VERSION: u16 = 1;
@@ -68,7 +68,7 @@ pub(super) fn segment_header(disk: DiskId, number: u32, salt: Salt) -> Vec<u8> {
 pub(super) enum RecordHeader {
     /// A shard. Its owner is read apart.
     Shard(ShardRecord),
-    /// Facts about names or leases.
+    /// Facts about names, groups or leases.
     Marks(MarksRecord),
 }
 
@@ -158,7 +158,6 @@ impl RecordHeader {
                 out[24] = record.kind.code();
                 let count = u32::try_from(record.count).unwrap_or_default();
                 out[44..48].copy_from_slice(&count.to_le_bytes());
-                out[64..72].copy_from_slice(&record.epoch.to_le_bytes());
             }
         }
         let crc = crc32c(&out[..HEADER_LENGTH - CRC_LENGTH]);
@@ -176,7 +175,6 @@ impl RecordHeader {
             return None;
         }
         let length = usize::try_from(u32::from_le_bytes(field(bytes, 44))).ok()?;
-        let epoch = i64::from_le_bytes(field(bytes, 64));
         match field::<4>(bytes, 0) {
             SHARD_MAGIC => {
                 let shard = decode_name(&field::<NAME_LENGTH>(bytes, 24));
@@ -186,11 +184,12 @@ impl RecordHeader {
                     && chunk_length <= CHUNK_SIZE_MAX
                     && length <= OWNER_LENGTH_MAX;
                 let group = GroupId(i32::from_le_bytes(field(bytes, 60)));
+                let epoch = i64::from_le_bytes(field(bytes, 64));
                 let record = ShardRecord { shard, coding, chunk_length, group, epoch, owner_length: length };
                 in_bounds.then_some(Self::Shard(record))
             }
             MARKS_MAGIC if length <= MARKS_PER_RECORD_MAX => {
-                Some(Self::Marks(MarksRecord { kind: MarkKind::of_code(bytes[24])?, count: length, epoch }))
+                Some(Self::Marks(MarksRecord { kind: MarkKind::of_code(bytes[24])?, count: length }))
             }
             _ => None,
         }

@@ -6,10 +6,10 @@ use std::{
 };
 
 use chunk_api::{Error, Purpose};
-use types::{GroupId, LeaseId, ShardId};
+use types::{GroupId, LeaseId, ShardId, ShardIndex};
 
 use super::{
-    format::{Marks, RECORD_ALIGNMENT, ShardRecord},
+    format::{Eviction, Marks, RECORD_ALIGNMENT, ShardRecord},
     segment::SegmentName,
 };
 
@@ -75,8 +75,8 @@ struct Segment {
 pub(super) struct Index {
     shards: BTreeMap<ShardId, Place>,
     deleted: BTreeSet<ShardId>,
-    /// The latest eviction of each name that was evicted and not deleted.
-    evicted: BTreeMap<ShardId, i64>,
+    /// The latest eviction of each group and index that was evicted.
+    evicted: BTreeMap<(GroupId, ShardIndex), i64>,
     fenced: BTreeSet<LeaseId>,
     pending: BTreeSet<ShardId>,
     segments: BTreeMap<u32, Segment>,
@@ -138,9 +138,38 @@ impl Index {
         }
     }
 
+    fn is_evicted(&self, record: &ShardRecord) -> bool {
+        let end = self.evicted.get(&(record.group, record.shard.index));
+        end.is_some_and(|end| record.epoch <= *end)
+    }
+
+    /// Takes evicted shards after `after` out of view. Looks at no more than `examined`; the last one that was looked
+    /// at, or `None` when there are no more.
+    pub(super) fn sweep(&mut self, after: Option<ShardId>, examined: usize) -> Option<ShardId> {
+        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let (mut ended, mut last, mut count) = (Vec::new(), None, 0);
+        for place in self.shards.range((start, Bound::Unbounded)).map(|(_, place)| place).take(examined) {
+            count += 1;
+            last = Some(place.record.shard);
+            if self.is_evicted(&place.record) {
+                ended.push(place.record.shard);
+            }
+        }
+        ended.into_iter().for_each(|shard| self.remove(shard));
+        last.filter(|_| count == examined)
+    }
+
+    /// Takes all evicted shards out of view.
+    pub(super) fn sweep_all(&mut self) {
+        let mut after = None;
+        while let Some(last) = self.sweep(after, usize::MAX) {
+            after = Some(last);
+        }
+    }
+
     fn check_marks(&self, record: &ShardRecord, purpose: Purpose) -> Result<(), Error> {
         let (shard, lease) = (record.shard, record.shard.chunk.lease);
-        if self.deleted.contains(&shard) || self.evicted.get(&shard).is_some_and(|end| record.epoch <= *end) {
+        if self.deleted.contains(&shard) || self.is_evicted(record) {
             Err(Error::ShardDeleted { shard })
         } else if purpose == Purpose::Write && self.fenced.contains(&lease) {
             Err(Error::LeaseFenced { lease })
@@ -181,33 +210,28 @@ impl Index {
     pub(super) fn retain_new(&self, marks: &mut Marks) {
         match marks {
             Marks::Deleted(shards) => shards.retain(|shard| !self.deleted.contains(shard)),
-            Marks::Evicted { epoch, shards } => shards.retain(|shard| {
-                !self.deleted.contains(shard) && self.evicted.get(shard).is_none_or(|end| end < epoch)
+            Marks::Evicted(evictions) => evictions.retain(|eviction| {
+                let known = self.evicted.get(&(eviction.group, eviction.index));
+                known.is_none_or(|end| *end < eviction.epoch)
             }),
             Marks::Fenced(leases) => leases.retain(|lease| !self.fenced.contains(lease)),
         }
     }
 
-    /// Takes in marks that are stable, and takes the shards that they end out of view.
+    /// Takes in marks that are stable: what they end is refused from now on. Deleted shards are out of view, evicted
+    /// ones after a [`Index::sweep`].
     pub(super) fn mark(&mut self, marks: &Marks) {
         match marks {
             Marks::Deleted(shards) => {
                 for shard in shards {
                     self.deleted.insert(*shard);
-                    self.evicted.remove(shard);
                     self.remove(*shard);
                 }
             }
-            Marks::Evicted { epoch, shards } => {
-                for shard in shards {
-                    if self.deleted.contains(shard) {
-                        continue;
-                    }
-                    let end = self.evicted.entry(*shard).or_insert(*epoch);
+            Marks::Evicted(evictions) => {
+                for Eviction { group, index, epoch } in evictions {
+                    let end = self.evicted.entry((*group, *index)).or_insert(*epoch);
                     *end = (*end).max(*epoch);
-                    if self.shards.get(shard).is_some_and(|place| place.record.epoch <= *epoch) {
-                        self.remove(*shard);
-                    }
                 }
             }
             Marks::Fenced(leases) => self.fenced.extend(leases),

@@ -15,7 +15,7 @@ use super::{
 };
 
 /// Most shards that are looked at while nobody else sees the index: well below a millisecond.
-const EXAMINED_MAX: usize = 16 << 10;
+pub(super) const EXAMINED_MAX: usize = 16 << 10;
 
 impl Shared {
     /// Reads cells of a shard, wherever it is now.

@@ -198,6 +198,7 @@ fn fill_index(segments: &[Scanned]) -> io::Result<(Index, u64)> {
             }
         }
     }
+    index.sweep_all();
     Ok((index, lost))
 }
 
@@ -232,5 +233,5 @@ fn read_marks(segment: &Scanned, record: &Record) -> Option<Marks> {
     let RecordHeader::Marks(header) = record.header else { return None };
     let mut bytes = vec![0; sealed_length(header.count * header.kind.length())];
     segment.file.read_exact_at(&mut bytes, record.position + HEADER_LENGTH as u64).ok()?;
-    Some(Marks::decode(&header, open_sealed(&bytes)?))
+    Some(Marks::decode(header.kind, open_sealed(&bytes)?))
 }

@@ -19,7 +19,7 @@ const OPEN_FILES_MAX: usize = 128;
 pub(super) enum Kind {
     /// Shards. Removed when none of them is kept any more.
     Shards,
-    /// Names that were deleted or evicted, leases that were fenced.
+    /// Names that were deleted, groups that were evicted, leases that were fenced.
     Marks,
 }
 

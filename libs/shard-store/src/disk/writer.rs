@@ -8,17 +8,17 @@ use chunk_api::Error;
 use env::File;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tracing::{error, warn};
-use types::ShardId;
 
 use super::{
     Shared,
     active::{Active, Appender, NoRoom},
     format::{
-        Chain, GROUP_ALIGNMENT, Group, HEADER_LENGTH, MARKS_PER_RECORD_MAX, Marks, RecordHeader, ShardRecord,
-        push_cell, push_sealed,
+        Chain, Eviction, GROUP_ALIGNMENT, Group, HEADER_LENGTH, MARKS_PER_RECORD_MAX, Marks, RecordHeader,
+        ShardRecord, push_cell, push_sealed,
     },
     group::{Batch, Progress, Run, Written},
     index::Place,
+    read::EXAMINED_MAX,
     recovery::Recovered,
     request::{Reply, Request, Room, SmallPut, StreamedPut, TakenName},
     segment::Kind,
@@ -239,8 +239,22 @@ impl Writer {
             let mut index = self.shared.index();
             marks.iter().for_each(|marks| index.mark(marks));
         }
+        if marks.iter().any(|marks| matches!(marks, Marks::Evicted(_))) {
+            self.sweep();
+        }
         self.keep_room_for_marks();
         Ok(())
+    }
+
+    /// Takes evicted shards out of view. The index is let go in between.
+    fn sweep(&self) {
+        let mut after = None;
+        loop {
+            after = self.shared.index().sweep(after, EXAMINED_MAX);
+            if after.is_none() {
+                return;
+            }
+        }
     }
 
     fn write_marks(&mut self, marks: &Marks, progress: &mut Progress) -> Result<(), NoRoom> {
@@ -305,34 +319,30 @@ impl Writer {
 
 /// Marks of many requests in as few records as may be.
 fn merge(marks: Vec<Marks>) -> Vec<Marks> {
-    let (mut deleted, mut evicted, mut fenced) = (Vec::new(), BTreeMap::<i64, Vec<_>>::new(), Vec::new());
+    let (mut deleted, mut evicted, mut fenced) = (Vec::new(), BTreeMap::new(), Vec::new());
     for marks in marks {
         match marks {
             Marks::Deleted(shards) => deleted.extend(shards),
-            Marks::Evicted { epoch, shards } => evicted.entry(epoch).or_default().extend(shards),
+            Marks::Evicted(evictions) => {
+                for eviction in evictions {
+                    let epoch = evicted.entry((eviction.group, eviction.index)).or_insert(eviction.epoch);
+                    *epoch = eviction.epoch.max(*epoch);
+                }
+            }
             Marks::Fenced(leases) => fenced.extend(leases),
         }
     }
     fenced.sort_unstable();
     fenced.dedup();
     let mut merged = Vec::new();
-    merged.extend(pieces(deleted).map(Marks::Deleted));
-    for (epoch, shards) in evicted {
-        merged.extend(pieces(shards).map(|shards| Marks::Evicted { epoch, shards }));
-    }
+    deleted.sort_unstable();
+    deleted.dedup();
+    merged.extend(deleted.chunks(MARKS_PER_RECORD_MAX).map(|shards| Marks::Deleted(shards.to_vec())));
+    let evicted: Vec<_> =
+        evicted.into_iter().map(|((group, index), epoch)| Eviction { group, index, epoch }).collect();
+    merged.extend(evicted.chunks(MARKS_PER_RECORD_MAX).map(|evictions| Marks::Evicted(evictions.to_vec())));
     merged.extend(fenced.chunks(MARKS_PER_RECORD_MAX).map(|leases| Marks::Fenced(leases.to_vec())));
     merged
-}
-
-/// Names in order, each once, as many together as a record holds.
-fn pieces(mut shards: Vec<ShardId>) -> impl Iterator<Item = Vec<ShardId>> {
-    shards.sort_unstable();
-    shards.dedup();
-    let mut shards = shards.into_iter().peekable();
-    std::iter::from_fn(move || {
-        shards.peek()?;
-        Some(shards.by_ref().take(MARKS_PER_RECORD_MAX).collect())
-    })
 }
 
 /// Appends a small shard's record.

@@ -1,8 +1,9 @@
 use chunk_api::conformance::Sample;
+use types::{GroupId, ShardIndex};
 
 use super::{
-    Chain, Footer, Group, HEADER_LENGTH, MarkKind, Marks, MarksRecord, RecordHeader, Salt, ShardRecord,
-    cell_offset, cell_span,
+    Chain, Eviction, Footer, Group, HEADER_LENGTH, MarkKind, Marks, MarksRecord, RecordHeader, Salt,
+    ShardRecord, cell_offset, cell_span,
 };
 
 fn header() -> RecordHeader {
@@ -11,7 +12,7 @@ fn header() -> RecordHeader {
 
 #[test]
 fn headers_round_trip_at_their_own_place_only() {
-    let marks = MarksRecord { kind: MarkKind::Evicted, count: 17, epoch: -4 };
+    let marks = MarksRecord { kind: MarkKind::Evicted, count: 17 };
     for header in [header(), RecordHeader::Marks(marks)] {
         let bytes = header.encode(Salt(5), 4096);
         assert_eq!(RecordHeader::decode(&bytes, Salt(5), 4096), Some(header));
@@ -24,14 +25,17 @@ fn headers_round_trip_at_their_own_place_only() {
 fn marks_round_trip() {
     let shards: Vec<_> = (0..5).map(|index| Sample::new(3, 9 << index, index, "4+2", 1).shard()).collect();
     for marks in [
-        Marks::Deleted(shards.clone()),
-        Marks::Evicted { epoch: i64::MIN, shards },
+        Marks::Deleted(shards),
+        Marks::Evicted(vec![
+            Eviction { group: GroupId(-3), index: ShardIndex(5), epoch: i64::MIN },
+            Eviction { group: GroupId(i32::MAX), index: ShardIndex(255), epoch: 7 },
+        ]),
         Marks::Fenced(vec![types::LeaseId(-7), types::LeaseId(i64::MAX)]),
         Marks::Deleted(Vec::new()),
     ] {
         let (record, body) = (marks.record(), marks.encode());
         assert_eq!(body.len(), record.count * record.kind.length());
-        assert_eq!(Marks::decode(&record, &body), marks);
+        assert_eq!(Marks::decode(record.kind, &body), marks);
     }
 }
 
@@ -86,6 +90,6 @@ fn the_footer_follows_the_last_cell() {
         let end = cell_offset(shard.owner.len(), last) + cell_span(shard.cell_length(last)) as u64;
         assert_eq!(ShardRecord::from(&shard).layout().footer, end);
     }
-    let marks = MarksRecord { kind: MarkKind::Deleted, count: 1, epoch: 0 };
+    let marks = MarksRecord { kind: MarkKind::Deleted, count: 1 };
     assert_eq!(RecordHeader::Marks(marks).layout().length, 512);
 }
