@@ -15,11 +15,17 @@ pub mod commits;
 pub mod compare;
 pub mod completion;
 pub mod conditions;
+pub mod contents;
 pub mod copies;
 pub mod deletes;
 pub mod garbage;
+pub mod jobs;
 pub mod leases;
 pub mod listing;
+pub mod membership;
+pub mod moves;
+pub mod reaping;
+pub mod repair;
 pub mod support;
 pub mod uploads;
 pub mod version_listing;
@@ -52,6 +58,12 @@ impl From<Arc<dyn Metadata>> for Subject {
 /// Runs every case, each on what `make` makes.
 pub async fn run_all<S: Into<Subject>>(make: impl AsyncFn() -> S) {
     crate::conformance_cases!(@run make);
+}
+
+/// Runs the cases that the store does not pass yet.
+#[doc(hidden)]
+pub async fn run_ahead<S: Into<Subject>>(make: impl AsyncFn() -> S) {
+    crate::conformance_cases_ahead!(@run make);
 }
 
 /// Makes one test of each case of the conformance suite.
@@ -143,7 +155,6 @@ macro_rules! conformance_cases {
             garbage::racing_copies_and_deletes_free_nothing_that_is_named;
             garbage::parts_that_end_in_no_object_are_freed;
             leases::leases_are_distinct_and_listed;
-            leases::a_lease_is_revoked_only_on_a_fresh_observation;
             leases::nothing_is_committed_under_a_revoked_or_unknown_lease;
             leases::no_commit_follows_a_revocation;
             cluster::a_registered_node_is_in_the_map;
@@ -152,6 +163,48 @@ macro_rules! conformance_cases {
             cluster::a_class_is_mapped_when_there_are_enough_disks;
             cluster::a_class_keeps_its_coding;
             compare::random_operations_agree_with_the_model;
+        }
+    };
+}
+
+/// Makes a test of each case that the store does not pass yet.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! conformance_cases_ahead {
+    (@$mode:ident $make:expr) => {
+        $crate::conformance_each! { @$mode $make;
+            garbage::garbage_is_finished_by_a_map_that_has_every_place;
+            cluster::a_class_keeps_to_its_medium;
+            membership::heartbeats_are_counted;
+            membership::a_node_falls_silent_on_a_fresh_observation;
+            membership::a_disk_is_down_without_its_node;
+            membership::intents_are_kept;
+            membership::a_removed_disk_is_gone_once_no_group_names_it;
+            membership::new_groups_are_on_disks_that_serve;
+            moves::a_move_begins_by_the_current_map;
+            moves::a_move_that_breaks_a_rule_is_refused;
+            moves::a_finished_move_leaves_an_eviction;
+            moves::a_disk_takes_nothing_back_before_it_was_evicted;
+            moves::evictions_wait_for_their_disk;
+            moves::a_move_can_be_turned_round;
+            moves::of_racing_movers_one_begins;
+            reaping::a_lease_shows_its_oldest_map;
+            reaping::a_released_lease_is_revoked;
+            reaping::unnamed_chunks_are_told_of_revoked_leases_only;
+            reaping::versions_name_their_chunks_until_they_are_freed;
+            reaping::copies_name_the_chunks_of_their_source;
+            reaping::parts_name_their_chunks;
+            reaping::a_bucket_made_again_names_nothing_of_the_old_one;
+            reaping::a_lease_is_finished_by_a_map_that_has_every_place;
+            repair::missing_shards_wait_until_they_are_finished;
+            repair::missing_shards_are_queued_with_their_commit;
+            repair::bounds_of_the_repair_queue_are_checked;
+            contents::every_row_that_names_chunks_is_listed;
+            contents::a_long_manifest_is_listed_whole;
+            contents::bounds_of_the_contents_are_checked;
+            jobs::a_job_has_one_holder;
+            jobs::of_racing_workers_one_gets_the_job;
+            leases::a_lease_is_revoked_only_on_a_fresh_observation;
         }
     };
 }

@@ -2,6 +2,9 @@
 
 use types::{BucketId, Extent, ObjectKey};
 
+/// A page of contents ends with the row that brings its extents to this many, whatever its limit.
+pub const CONTENT_EXTENTS_MAX: usize = 50_000;
+
 /// What kind of row names chunks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ContentKind {

@@ -7,28 +7,38 @@
 
 mod buckets;
 mod cluster;
+mod contents;
 mod garbage;
+mod jobs;
 mod leases;
 mod listing;
+mod missing;
+mod moves;
 mod uploads;
 mod versions;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use async_trait::async_trait;
 use env::Env;
-use types::{BucketName, LeaseId, ObjectKey, Timestamp, UploadId, Versioning};
+use types::{
+    BucketName, ChunkId, ChunkOwner, DiskId, GroupId, LeaseId, MissingShard, NodeId, ObjectKey, ShardId,
+    ShardIndex, Timestamp, UploadId, Versioning,
+};
 
-use self::{buckets::BucketRow, cluster::Cluster, garbage::Garbage, leases::Leases};
+use self::{
+    buckets::BucketRow, cluster::Cluster, garbage::Garbage, jobs::Jobs, leases::Leases, missing::Missing,
+};
 use crate::{
     AbortUpload, Bucket, BucketPage, ClusterMap, CommitPart, CommitVersion, Committed, CompleteUpload,
-    CopyVersion, CreateBucket, CreateUpload, DeleteVersions, DeletedVersion, Error, FoundVersion, GarbageId,
-    GarbageItem, GetVersion, Lease, LeaseState, ListBuckets, ListObjects, ListParts, ListUploads,
-    ListVersions, Metadata, NodeRegistration, ObjectPage, PAGE_SIZE_MAX, Part, PartPage,
+    ContentPage, ContentPosition, CopyVersion, CreateBucket, CreateUpload, DeleteVersions, DeletedVersion,
+    Error, Eviction, FoundVersion, GarbageId, GarbageItem, GetVersion, Intent, JobName, JobProgress,
+    JobState, Lease, LeaseState, ListBuckets, ListObjects, ListParts, ListUploads, ListVersions, Metadata,
+    NewMove, NodeRegistration, NodeState, ObjectPage, ObservedNode, PAGE_SIZE_MAX, Part, PartPage,
     StorageClassDefinition, Upload, UploadPage, VersionPage, part_size_min,
 };
 
@@ -75,6 +85,9 @@ impl Fake {
             garbage: Garbage::default(),
             leases: Leases::default(),
             cluster: Cluster::default(),
+            missing: Missing::default(),
+            shared: BTreeSet::new(),
+            jobs: Jobs::default(),
         };
         Self { state: Mutex::new(state) }
     }
@@ -95,6 +108,10 @@ struct State {
     garbage: Garbage,
     leases: Leases,
     cluster: Cluster,
+    missing: Missing,
+    /// Chunks that were ever copied.
+    shared: BTreeSet<ChunkId>,
+    jobs: Jobs,
 }
 
 impl State {
@@ -109,6 +126,10 @@ fn malformed(reason: &str) -> Error {
 
 fn check_limit(limit: usize, maximum: usize) -> Result<(), Error> {
     if (1..=maximum).contains(&limit) { Ok(()) } else { Err(malformed("the limit is out of bounds")) }
+}
+
+fn check_count(count: usize) -> Result<(), Error> {
+    if count <= PAGE_SIZE_MAX { Ok(()) } else { Err(malformed("too many at once")) }
 }
 
 #[async_trait]
@@ -212,12 +233,29 @@ impl Metadata for Fake {
         self.state().leases.renew(lease, oldest_epoch)
     }
 
+    async fn release_lease(&self, lease: LeaseId) -> Result<(), Error> {
+        self.state().leases.release(lease);
+        Ok(())
+    }
+
     async fn list_leases(&self) -> Result<Vec<LeaseState>, Error> {
         Ok(self.state().leases.list())
     }
 
     async fn revoke_lease(&self, lease: LeaseId, observed_renewals: i64) -> Result<bool, Error> {
         Ok(self.state().leases.revoke(lease, observed_renewals))
+    }
+
+    async fn unnamed_chunks(
+        &self,
+        lease: LeaseId,
+        chunks: &[(ChunkId, ChunkOwner)],
+    ) -> Result<Vec<ChunkId>, Error> {
+        self.state().unnamed_chunks(lease, chunks)
+    }
+
+    async fn finish_lease(&self, lease: LeaseId, epoch: i64) -> Result<(), Error> {
+        self.state().finish_lease(lease, epoch)
     }
 
     async fn register_node(&self, request: NodeRegistration) -> Result<(), Error> {
@@ -232,12 +270,86 @@ impl Metadata for Fake {
         Ok(self.state().cluster.map(known_epoch))
     }
 
+    async fn mark_node(&self, observed: ObservedNode, state: NodeState) -> Result<bool, Error> {
+        self.state().cluster.mark_node(observed, state)
+    }
+
+    async fn set_node_intent(&self, node: NodeId, intent: Intent) -> Result<(), Error> {
+        self.state().cluster.set_node_intent(node, intent)
+    }
+
+    async fn set_disk_intent(&self, disk: DiskId, intent: Intent) -> Result<(), Error> {
+        self.state().cluster.set_disk_intent(disk, intent)
+    }
+
+    async fn begin_moves(&self, expected_epoch: i64, moves: &[NewMove]) -> Result<i64, Error> {
+        self.state().cluster.begin_moves(expected_epoch, moves)
+    }
+
+    async fn finish_move(&self, group: GroupId, index: ShardIndex, since: i64) -> Result<(), Error> {
+        self.state().cluster.finish_move(group, index, since)
+    }
+
+    async fn reverse_move(&self, group: GroupId, index: ShardIndex, since: i64) -> Result<i64, Error> {
+        self.state().cluster.reverse_move(group, index, since)
+    }
+
+    async fn list_evictions(&self) -> Result<Vec<Eviction>, Error> {
+        Ok(self.state().cluster.list_evictions())
+    }
+
+    async fn finish_eviction(&self, eviction: Eviction) -> Result<(), Error> {
+        self.state().cluster.evictions.remove(&eviction);
+        Ok(())
+    }
+
+    async fn report_missing(&self, shards: &[MissingShard]) -> Result<(), Error> {
+        self.state().missing.report(shards)
+    }
+
+    async fn list_missing(&self, after: Option<ShardId>, limit: usize) -> Result<Vec<MissingShard>, Error> {
+        self.state().missing.list(after, limit)
+    }
+
+    async fn finish_missing(&self, shards: &[ShardId]) -> Result<(), Error> {
+        self.state().missing.finish(shards)
+    }
+
+    async fn list_contents(
+        &self,
+        after: Option<ContentPosition>,
+        limit: usize,
+    ) -> Result<ContentPage, Error> {
+        self.state().list_contents(after.as_ref(), limit)
+    }
+
+    async fn acquire_job(
+        &self,
+        job: JobName,
+        holder: &str,
+        observed_renewals: Option<i64>,
+    ) -> Result<Option<i64>, Error> {
+        Ok(self.state().jobs.acquire(job, holder, observed_renewals))
+    }
+
+    async fn renew_job(&self, job: JobName, token: i64, progress: JobProgress) -> Result<(), Error> {
+        self.state().jobs.renew(job, token, progress)
+    }
+
+    async fn release_job(&self, job: JobName, token: i64) -> Result<(), Error> {
+        self.state().jobs.release(job, token)
+    }
+
+    async fn list_jobs(&self) -> Result<Vec<JobState>, Error> {
+        Ok(self.state().jobs.list())
+    }
+
     async fn take_garbage(&self, limit: usize) -> Result<Vec<GarbageItem>, Error> {
         Ok(self.state().take_garbage(limit))
     }
 
-    async fn finish_garbage(&self, items: &[GarbageId], _epoch: i64) -> Result<usize, Error> {
-        Ok(self.state().garbage.finish(items))
+    async fn finish_garbage(&self, items: &[GarbageId], epoch: i64) -> Result<usize, Error> {
+        Ok(self.state().finish_garbage(items, epoch))
     }
 }
 

@@ -4,13 +4,23 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum JobName {
     /// Plans moves of placement groups.
-    Plan,
+    Plan = 1,
     /// Carries moves out.
-    Move,
+    Move = 2,
     /// Rebuilds shards that are missing or damaged.
-    Repair,
+    Repair = 3,
     /// Frees what revoked leases left unnamed.
-    Reap,
+    Reap = 4,
+}
+
+impl JobName {
+    /// Every job.
+    pub const ALL: [Self; 4] = [Self::Plan, Self::Move, Self::Repair, Self::Reap];
+
+    /// The job of a persistent number.
+    pub fn from_number(number: i64) -> Option<Self> {
+        Self::ALL.into_iter().find(|job| *job as i64 == number)
+    }
 }
 
 /// How far a job is. Units are the job's own: bytes for moves, shards for repairs.

@@ -39,7 +39,7 @@ pub use cluster::{
     ClusterMap, DiskRegistration, MapDisk, MapNode, NodeRegistration, PlacementGroup, StorageClass,
     StorageClassDefinition,
 };
-pub use contents::{ContentKind, ContentPage, ContentPosition, ContentRow};
+pub use contents::{CONTENT_EXTENTS_MAX, ContentKind, ContentPage, ContentPosition, ContentRow};
 pub use error::Error;
 pub use job::{JobName, JobProgress, JobState};
 pub use lease::{Lease, LeaseState};
@@ -144,10 +144,12 @@ pub trait Metadata: Send + Sync + 'static {
 
     /// A new lease for a gateway: the right to commit, and a range of chunk ids of its own.
     async fn acquire_lease(&self, holder: &str) -> Result<Lease, Error>;
-    /// Shows that the holder lives. `oldest_epoch` is that of the oldest cluster map by which it may still write.
+    /// Shows that the holder lives. `oldest_epoch` is that of the oldest cluster map by which it may still write; until
+    /// the first renewal that may be any.
     /// Errors: `LeaseRevoked`.
     async fn renew_lease(&self, lease: LeaseId, oldest_epoch: i64) -> Result<(), Error>;
-    /// Revokes a lease of the caller's own that nothing uses any more: nothing will be committed under it.
+    /// Revokes a lease of the caller's own that nothing uses any more: nothing will be committed under it. Succeeds when
+    /// it is revoked already.
     async fn release_lease(&self, lease: LeaseId) -> Result<(), Error> {
         let _ = lease;
         Err(unbuilt())
@@ -157,10 +159,10 @@ pub trait Metadata: Send + Sync + 'static {
     /// Revokes a lease unless it was renewed since `observed_renewals` was read: the fence after which none of its
     /// commits can succeed. Answers whether the lease is revoked now.
     async fn revoke_lease(&self, lease: LeaseId, observed_renewals: i64) -> Result<bool, Error>;
-    /// Which of these chunks of a revoked lease nothing names: no version that is there or waits to be freed, no part,
-    /// no reference. Final, because nothing can name a chunk of a revoked lease that is not named. A chunk is looked
-    /// for where its owner's tag says. At most [`PAGE_SIZE_MAX`].
-    /// Errors: `Malformed` (the lease is not revoked, a chunk is not of it, or too many).
+    /// Which of these chunks of a lease that is not active, revoked or reaped, nothing names: no version that is there or
+    /// waits to be freed, no part, no reference. Final, because nothing can name a chunk of such a lease that is not
+    /// named. A chunk is looked for where its owner's tag says. At most [`PAGE_SIZE_MAX`].
+    /// Errors: `Malformed` (the lease is active, a chunk is not of it, or too many).
     async fn unnamed_chunks(
         &self,
         lease: LeaseId,
@@ -169,8 +171,8 @@ pub trait Metadata: Send + Sync + 'static {
         let _ = (lease, chunks);
         Err(unbuilt())
     }
-    /// Forgets a revoked lease, of which by the map of `epoch` no disk has an unnamed shard left.
-    /// Errors: `StaleMap` (a disk was added or a move began since), `Malformed` (the lease is not revoked).
+    /// Forgets a revoked lease, of which by the map of `epoch` no disk has an unnamed shard left. Succeeds when it is
+    /// forgotten already. Errors: `StaleMap` (a disk was added or a move began since), `Malformed` (the lease is active).
     async fn finish_lease(&self, lease: LeaseId, epoch: i64) -> Result<(), Error> {
         let _ = (lease, epoch);
         Err(unbuilt())
@@ -188,7 +190,7 @@ pub trait Metadata: Send + Sync + 'static {
     async fn cluster_map(&self, known_epoch: Option<i64>) -> Result<Option<ClusterMap>, Error>;
 
     /// Says that a node fell silent, unless a heartbeat came since it was observed. Answers whether it is in that state
-    /// now. A heartbeat makes it `Up` again. Errors: `NodeNotFound`.
+    /// now. Errors: `NodeNotFound`, `Malformed` (`Up`: only a heartbeat makes a node that).
     async fn mark_node(&self, observed: ObservedNode, state: NodeState) -> Result<bool, Error> {
         let _ = (observed, state);
         Err(unbuilt())
@@ -198,7 +200,8 @@ pub trait Metadata: Send + Sync + 'static {
         let _ = (node, intent);
         Err(unbuilt())
     }
-    /// Says what the operator wants of a disk. Errors: `DiskNotFound`, `Malformed` (it is gone).
+    /// Says what the operator wants of a disk. Errors: `DiskNotFound`, `Malformed` (it is gone, and shall be anything but
+    /// removed).
     async fn set_disk_intent(&self, disk: DiskId, intent: Intent) -> Result<(), Error> {
         let _ = (disk, intent);
         Err(unbuilt())
@@ -206,8 +209,10 @@ pub trait Metadata: Send + Sync + 'static {
 
     // Moves.
 
-    /// Begins moves, all or none, by the map of `expected_epoch`, and answers the epoch of the map that has them.
-    /// Errors: `StaleMap`, `Malformed` (an index is on its way already, or a group would have two shards on a disk).
+    /// Begins moves, all or none, by the map of `expected_epoch`, and answers the epoch of the map that has them. At most
+    /// [`PAGE_SIZE_MAX`]; none change nothing.
+    /// Errors: `StaleMap`, `Malformed` (an index is on its way already, a group would have two shards on a disk, or a disk
+    /// does not serve, is not of the class's medium, or still has to evict what would move to it).
     async fn begin_moves(&self, expected_epoch: i64, moves: &[NewMove]) -> Result<i64, Error> {
         let _ = (expected_epoch, moves);
         Err(unbuilt())
@@ -225,7 +230,8 @@ pub trait Metadata: Send + Sync + 'static {
         let _ = (group, index, since);
         Err(unbuilt())
     }
-    /// Evictions that are not carried out, at most [`PAGE_SIZE_MAX`].
+    /// Evictions that can be carried out, at most [`PAGE_SIZE_MAX`]: those of disks that are up. Those of other disks wait;
+    /// a disk that is gone loses its own.
     async fn list_evictions(&self) -> Result<Vec<Eviction>, Error> {
         Err(unbuilt())
     }
@@ -248,13 +254,15 @@ pub trait Metadata: Send + Sync + 'static {
         let _ = (after, limit);
         Err(unbuilt())
     }
-    /// Takes shards that are whole, or whose chunk was freed, out of the queue.
+    /// Takes shards that are whole, or whose chunk was freed, out of the queue. At most [`PAGE_SIZE_MAX`].
+    /// Errors: `Malformed`.
     async fn finish_missing(&self, shards: &[ShardId]) -> Result<(), Error> {
         let _ = shards;
         Err(unbuilt())
     }
     /// Every row that names chunks, a page at a time, in an order of its own; rows that come and go while the pages
-    /// are read may or may not be among them. `limit` rows at most, from 1 to [`PAGE_SIZE_MAX`].
+    /// are read may or may not be among them. `limit` rows at most, from 1 to [`PAGE_SIZE_MAX`], and fewer once they have
+    /// [`CONTENT_EXTENTS_MAX`] extents. Errors: `Malformed` (also when the position is none).
     async fn list_contents(
         &self,
         after: Option<ContentPosition>,
@@ -267,7 +275,7 @@ pub trait Metadata: Send + Sync + 'static {
     // Jobs.
 
     /// Takes a job that nobody has, or whose holder has not renewed it since `observed_renewals` was read. Answers the
-    /// token of the new holder, or `None` when another has it.
+    /// token of the new holder, or `None` when another has it. Renewals count on from holder to holder.
     async fn acquire_job(
         &self,
         job: JobName,

@@ -38,28 +38,42 @@ pub struct Eviction {
     pub epoch: i64,
 }
 
-/// What an operator wants of a node or a disk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// What an operator wants of a node or a disk. Numbers persist.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub enum Intent {
     /// It serves.
     #[default]
-    Serve,
+    Serve = 0,
     /// Its shards move elsewhere; it serves reads meanwhile, and stays.
-    Drain,
+    Drain = 1,
     /// As `Drain`; once no group names it, it is gone for good.
-    Remove,
+    Remove = 2,
 }
 
-/// Whether a node is heard of. A worker that watches heartbeats by its own monotonic clock decides.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+impl Intent {
+    /// The intent of a persistent number.
+    pub fn from_number(number: i64) -> Option<Self> {
+        [Self::Serve, Self::Drain, Self::Remove].into_iter().find(|intent| *intent as i64 == number)
+    }
+}
+
+/// Whether a node is heard of. A worker that watches heartbeats by its own monotonic clock decides. Numbers persist.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub enum NodeState {
     /// It sends heartbeats.
     #[default]
-    Up,
+    Up = 0,
     /// Its heartbeats are late: writes avoid it.
-    Suspect,
+    Suspect = 1,
     /// It is taken for lost: its shards are rebuilt elsewhere.
-    Down,
+    Down = 2,
+}
+
+impl NodeState {
+    /// The state of a persistent number.
+    pub fn from_number(number: i64) -> Option<Self> {
+        [Self::Up, Self::Suspect, Self::Down].into_iter().find(|state| *state as i64 == number)
+    }
 }
 
 /// Whether a disk can be used.
@@ -68,7 +82,7 @@ pub enum DiskState {
     /// Its node reports it and takes it for good.
     #[default]
     Up,
-    /// Its node is down, or no longer reports it, or reports that it failed.
+    /// Its node is down or no longer reports it, as it does with one that failed.
     Down,
     /// It was removed. It is never used again under this identity.
     Gone,

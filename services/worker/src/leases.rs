@@ -53,7 +53,7 @@ impl Seen {
     fn silent(&mut self, leases: &[LeaseState], now: Instant) -> Vec<LeaseState> {
         self.moved.retain(|id, _| leases.iter().any(|lease| lease.id == *id));
         let mut silent = Vec::new();
-        for lease in leases {
+        for lease in leases.iter().filter(|lease| !lease.revoked) {
             let entry = self.moved.entry(lease.id).or_insert((lease.renewals, now));
             if entry.0 != lease.renewals {
                 *entry = (lease.renewals, now);

@@ -2,38 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use env::Env;
-use types::{Coding, DiskId, NodeId, StorageClassName};
+use types::{Coding, DiskId};
 
-use super::support::{Store, unique, violation};
-use crate::{ClusterMap, DiskRegistration, Error, NodeRegistration, StorageClass, StorageClassDefinition};
-
-/// A node with one disk, on a host of its own.
-fn node(medium: &str) -> NodeRegistration {
-    let env = Env::real();
-    let disk = DiskRegistration {
-        disk: DiskId(env.random_bytes()),
-        medium: medium.to_owned(),
-        capacity_bytes: 1 << 40,
-        available_bytes: 1 << 39,
-        writable: true,
-    };
-    NodeRegistration {
-        node: NodeId(env.random_bytes()),
-        address: "127.0.0.1:7001".to_owned(),
-        domain: format!("eu/a/r1/{}", unique()).parse().expect("a valid domain"),
-        disks: vec![disk],
-    }
-}
-
-async fn register(store: &Store, node: &NodeRegistration) {
-    store.register_node(node.clone()).await.expect("a registration");
-}
-
-async fn map(store: &Store) -> ClusterMap {
-    let map = store.cluster_map(None).await.expect("the cluster's map");
-    map.unwrap_or_else(|| violation("a caller who knows no epoch is given the map"))
-}
+use super::support::{Store, definition, map, node, register, unique, violation};
+use crate::{Error, NodeRegistration, StorageClass, StorageClassDefinition};
 
 /// A heartbeat puts the node and its disks into the map.
 pub async fn a_registered_node_is_in_the_map(store: &Store) {
@@ -77,7 +49,7 @@ pub async fn the_epoch_grows_with_every_change_but_free_space(store: &Store) {
         |node| node.address = "127.0.0.1:7002".to_owned(),
         |node| node.disks[0].writable = false,
         |node| node.disks[0].writable = true,
-        |node| node.disks.extend(self::node("conformance").disks),
+        |node| node.disks.extend(super::support::node("conformance").disks),
     ];
     for (number, change) in changes.into_iter().enumerate() {
         change(&mut registered);
@@ -101,17 +73,6 @@ pub async fn a_disk_belongs_to_one_node(store: &Store) {
     let map = map(store).await;
     let disk = map.disks.iter().find(|disk| disk.disk == first.disks[0].disk);
     assert_eq!(disk.map(|disk| disk.node), Some(first.node), "the disk stays with its node");
-}
-
-fn definition(coding: Coding) -> StorageClassDefinition {
-    StorageClassDefinition {
-        name: StorageClassName::new(&format!("C_{}", unique().to_uppercase())).expect("a valid name"),
-        coding,
-        inline_limit_bytes: 100,
-        whole_limit_bytes: 1000,
-        groups: 8,
-        medium: None,
-    }
 }
 
 async fn class(store: &Store, definition: &StorageClassDefinition) -> StorageClass {
@@ -148,7 +109,7 @@ pub async fn a_class_is_mapped_when_there_are_enough_disks(store: &Store) {
         "a group's number is unique in the cluster"
     );
 
-    let later = self::definition(Coding::new(1, 1).expect("a valid coding"));
+    let later = super::support::definition(Coding::new(1, 1).expect("a valid coding"));
     store.define_storage_class(later.clone()).await.expect("a new class");
     assert_eq!(class(store, &later).await.groups.len(), 8, "a class defined later is mapped at once");
     assert!(
@@ -156,6 +117,27 @@ pub async fn a_class_is_mapped_when_there_are_enough_disks(store: &Store) {
         "a new class raises the epoch"
     );
     assert_eq!(class(store, &definition).await, mapped, "mapped groups stay as they are");
+}
+
+/// A class that names a medium is on disks of that medium alone, and waits for them.
+pub async fn a_class_keeps_to_its_medium(store: &Store) {
+    let (medium, other) = (unique(), unique());
+    let coding = Coding::new(1, 1).expect("a valid coding");
+    let definition = StorageClassDefinition { medium: Some(medium.clone()), ..definition(coding) };
+    store.define_storage_class(definition.clone()).await.expect("a new class");
+    for medium in [&other, &other, &medium] {
+        register(store, &node(medium)).await;
+        let class = class(store, &definition).await;
+        assert_eq!(class.definition, definition, "the medium is kept");
+        assert_eq!(class.groups, [], "two disks of the medium are wanted");
+    }
+    register(store, &node(&medium)).await;
+    let (class, map) = (class(store, &definition).await, map(store).await);
+    assert_eq!(class.groups.len(), 8);
+    for id in class.groups.iter().flat_map(|group| &group.disks) {
+        let disk = map.disks.iter().find(|disk| disk.disk == *id);
+        assert_eq!(disk.map(|disk| &disk.medium), Some(&medium));
+    }
 }
 
 /// Defining a class again is harmless; with another coding it is refused.

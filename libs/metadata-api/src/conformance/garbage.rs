@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 
 use env::Env;
-use types::{ChunkId, Content, LeaseId, Manifest, VersionId};
+use types::{ChunkId, Content, LeaseId, Manifest, ShardIndex, VersionId};
 
 use super::support::{
-    Minter, PATIENCE, Store, all_versions, bucket, chunks, completion, copy, delete, entry, etag, extent,
-    get, key, new_upload, stored_part, together, versioned_bucket, violation, write_stored,
+    Minter, PATIENCE, Pool, Store, all_versions, bucket, chunks, completion, copy, delete, entry, epoch,
+    etag, extent, get, key, new_upload, stored_part, together, versioned_bucket, violation, write_stored,
 };
-use crate::{AbortUpload, DeleteVersions, VersionState};
+use crate::{AbortUpload, DeleteVersions, GarbageId, VersionState};
 
 /// Takes and finishes all garbage that names chunks of `lease`, and answers those chunks in order. Items that free
 /// nothing are finished as well, whoever made them; what others are to free is left alone.
@@ -248,4 +248,47 @@ pub async fn parts_that_end_in_no_object_are_freed(store: &Store) {
         }
         expect_freed(store, minter.lease, &named).await;
     }
+}
+
+/// Items of a group that changed after the map by which their shards were deleted stay, and are handed out again:
+/// one more place may have them. Items that were not handed out are not finished.
+pub async fn garbage_is_finished_by_a_map_that_has_every_place(store: &Store) {
+    let pool = Pool::with_groups(store, "1+1", 3, 2).await;
+    let groups = pool.groups(store).await;
+    let (mut minter, name) = (Minter::acquire(store).await, bucket(store).await);
+    for (number, group) in groups.iter().enumerate() {
+        let extent = types::Extent { group: group.id, ..extent(minter.chunk(), 9) };
+        let (content, k) = (Content::Stored(Manifest { extents: vec![extent] }), key(&number.to_string()));
+        store.commit_version(write_stored(&name, &k, 1, minter.lease, content)).await.expect("a commit");
+        delete(store, &name, &k, None).await;
+    }
+    let mine = async || {
+        let mut items = store.take_garbage(1000).await.expect("garbage");
+        items.retain(|item| item.extents.iter().any(|extent| extent.chunk.lease == minter.lease));
+        items.sort_unstable_by_key(|item| item.extents[0].chunk);
+        items
+    };
+    let (env, start) = (Env::real(), Env::real().now());
+    let mut items = mine().await;
+    while items.len() < 2 && env.now().since(start) < PATIENCE {
+        env.sleep(PATIENCE / 500).await;
+        items = mine().await;
+    }
+    let ids: Vec<GarbageId> = items.iter().map(|item| item.id).collect();
+    assert_eq!(ids.len(), 2);
+    let before = epoch(store).await;
+    let moved = pool.begin(store, 0).await;
+    assert_eq!(store.finish_garbage(&ids, before).await, Ok(1), "one group is as it was");
+    assert_eq!(mine().await, items[..1], "the other's item is handed out again");
+    let id = [ids[0]];
+    store.finish_move(groups[0].id, ShardIndex(0), moved.since).await.expect("a pending move");
+    assert_eq!(store.finish_garbage(&id, moved.since).await, Ok(0), "it changed again");
+    assert_eq!(store.finish_garbage(&id, epoch(store).await).await, Ok(1));
+    assert_eq!(store.finish_garbage(&ids, i64::MAX).await, Ok(0), "they are finished");
+
+    let (name, k) = (bucket(store).await, key("k"));
+    let content = minter.content(&[3]);
+    store.commit_version(write_stored(&name, &k, 1, minter.lease, content.clone())).await.expect("a commit");
+    delete(store, &name, &k, None).await;
+    expect_freed(store, minter.lease, &chunks(&content)).await;
 }

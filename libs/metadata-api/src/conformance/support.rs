@@ -1,5 +1,6 @@
 //! What the cases share: names that nobody else uses, short calls, requests, a seeded generator.
 
+mod cluster;
 mod generator;
 mod requests;
 
@@ -9,6 +10,7 @@ use env::Env;
 use types::{BucketName, ETag, ObjectKey, VersionId, Versioning};
 
 pub use self::{
+    cluster::{Pool, definition, epoch, map, map_disk, map_node, node, register},
     generator::Generator,
     requests::{
         Minter, UPLOAD_CHECKSUM, chunks, completion, copy, crc32c, entry, etag, extent, inline, inline_part,

@@ -113,7 +113,7 @@ impl State {
         let row = self.buckets.remove(name);
         for upload in row.into_iter().flat_map(|row| row.uploads.into_values()) {
             for part in upload.parts.into_values() {
-                self.free(id, &part.content);
+                self.free(id, None, &part.content);
             }
         }
         Ok(())

@@ -1,43 +1,186 @@
 //! Nodes, disks, storage classes and placement groups.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use types::{DiskId, GroupId, NodeId, StorageClassName};
 
 use super::malformed;
 use crate::{
-    ClusterMap, DiskRegistration, DiskState, Error, Intent, MapDisk, MapNode, NodeRegistration, NodeState,
-    PlacementGroup, StorageClass, StorageClassDefinition,
+    ClusterMap, DiskRegistration, DiskState, Error, Eviction, Intent, MapDisk, MapNode, NodeRegistration,
+    NodeState, ObservedNode, PlacementGroup, StorageClass, StorageClassDefinition,
 };
 
 #[derive(Debug, Default)]
 pub(super) struct Cluster {
-    epoch: i64,
-    nodes: BTreeMap<NodeId, NodeRegistration>,
-    /// Every disk ever reported, with the node that reported it last.
-    disks: BTreeMap<DiskId, (NodeId, DiskRegistration)>,
-    classes: BTreeMap<StorageClassName, StorageClass>,
+    pub(super) epoch: i64,
+    /// Epoch of the last change that gave shards a place more: a disk was added, or a move began.
+    pub(super) places_epoch: i64,
+    nodes: BTreeMap<NodeId, Node>,
+    /// Every disk ever reported.
+    disks: BTreeMap<DiskId, Disk>,
+    pub(super) classes: BTreeMap<StorageClassName, StorageClass>,
     groups: i32,
+    pub(super) evictions: BTreeSet<Eviction>,
+}
+
+#[derive(Debug)]
+struct Node {
+    /// The last report.
+    report: NodeRegistration,
+    state: NodeState,
+    intent: Intent,
+    heartbeats: i64,
+}
+
+#[derive(Debug)]
+pub(super) struct Disk {
+    /// The node that reported it last.
+    node: NodeId,
+    pub(super) report: DiskRegistration,
+    intent: Intent,
+    gone: bool,
 }
 
 impl Cluster {
     pub(super) fn register_node(&mut self, request: NodeRegistration) -> Result<(), Error> {
         for disk in &request.disks {
-            let reported_by =
-                |node: &&NodeRegistration| node.disks.iter().any(|other| other.disk == disk.disk);
-            if self.nodes.values().filter(reported_by).any(|node| node.node != request.node) {
+            let other = |node: &&Node| {
+                node.report.node != request.node
+                    && node.state != NodeState::Down
+                    && node.report.disks.iter().any(|other| other.disk == disk.disk)
+            };
+            if self.nodes.values().any(|node| other(&node)) {
                 return Err(malformed("a disk belongs to another node"));
             }
         }
-        if self.nodes.get(&request.node).map(without_free_space) != Some(without_free_space(&request)) {
+        let known = self.nodes.get(&request.node);
+        let same = |node: &Node| {
+            node.state == NodeState::Up
+                && without_free_space(&node.report) == without_free_space(&request)
+                && request.disks.iter().all(|disk| self.disks[&disk.disk].node == request.node)
+        };
+        let changed = !known.is_some_and(same);
+        let (intent, heartbeats) = known.map_or((Intent::Serve, 0), |node| (node.intent, node.heartbeats));
+        if changed {
             self.epoch += 1;
         }
-        for disk in &request.disks {
-            self.disks.insert(disk.disk, (request.node, disk.clone()));
+        for report in &request.disks {
+            if !self.disks.contains_key(&report.disk) {
+                self.places_epoch = self.epoch;
+            }
+            let known = self.disks.get(&report.disk);
+            let (intent, gone) = known.map_or((Intent::Serve, false), |disk| (disk.intent, disk.gone));
+            let disk = Disk { node: request.node, report: report.clone(), intent, gone };
+            self.disks.insert(report.disk, disk);
         }
-        self.nodes.insert(request.node, request);
-        self.map_classes();
+        let node = Node { state: NodeState::Up, intent, heartbeats: heartbeats + 1, report: request };
+        self.nodes.insert(node.report.node, node);
+        if changed {
+            self.settle_removed();
+            self.map_classes();
+        }
         Ok(())
+    }
+
+    pub(super) fn mark_node(&mut self, observed: ObservedNode, state: NodeState) -> Result<bool, Error> {
+        if state == NodeState::Up {
+            return Err(malformed("only a heartbeat says that a node is up"));
+        }
+        let node = self.nodes.get_mut(&observed.node).ok_or(Error::NodeNotFound { node: observed.node })?;
+        if node.heartbeats == observed.heartbeats && node.state != state {
+            node.state = state;
+            self.epoch += 1;
+        }
+        Ok(node.state == state)
+    }
+
+    pub(super) fn set_node_intent(&mut self, id: NodeId, intent: Intent) -> Result<(), Error> {
+        let node = self.nodes.get_mut(&id).ok_or(Error::NodeNotFound { node: id })?;
+        if node.intent != intent {
+            node.intent = intent;
+            self.epoch += 1;
+            self.settle_removed();
+            self.map_classes();
+        }
+        Ok(())
+    }
+
+    pub(super) fn set_disk_intent(&mut self, id: DiskId, intent: Intent) -> Result<(), Error> {
+        let disk = self.disks.get_mut(&id).ok_or(Error::DiskNotFound { disk: id })?;
+        if disk.gone && intent != Intent::Remove {
+            return Err(malformed("the disk is gone"));
+        }
+        if disk.intent != intent {
+            disk.intent = intent;
+            self.epoch += 1;
+            self.settle_removed();
+            self.map_classes();
+        }
+        Ok(())
+    }
+
+    /// Declares disks gone that are to be removed and that no group names any more; they lose their evictions.
+    pub(super) fn settle_removed(&mut self) {
+        let named: BTreeSet<DiskId> = self.groups().flat_map(disks_of).collect();
+        let removed: BTreeSet<DiskId> = self
+            .disks
+            .iter()
+            .filter(|(id, disk)| self.intent(disk) == Intent::Remove && !named.contains(id))
+            .map(|(id, _)| *id)
+            .collect();
+        for (_, disk) in self.disks.iter_mut().filter(|(id, _)| removed.contains(id)) {
+            disk.gone = true;
+        }
+        self.evictions.retain(|eviction| !removed.contains(&eviction.disk));
+    }
+
+    fn groups(&self) -> impl Iterator<Item = &PlacementGroup> {
+        self.classes.values().flat_map(|class| &class.groups)
+    }
+
+    pub(super) fn group(&mut self, id: GroupId) -> Option<&mut PlacementGroup> {
+        self.classes.values_mut().flat_map(|class| &mut class.groups).find(|group| group.id == id)
+    }
+
+    /// Whether the group is the same as it was at `epoch`. One that is not in the map has never changed.
+    pub(super) fn is_unchanged(&self, id: GroupId, epoch: i64) -> bool {
+        self.groups().filter(|group| group.id == id).all(|group| group.changed_epoch <= epoch)
+    }
+
+    pub(super) fn disk(&self, id: DiskId) -> Option<&Disk> {
+        self.disks.get(&id)
+    }
+
+    /// What is wanted of a disk, by its own intent and its node's.
+    fn intent(&self, disk: &Disk) -> Intent {
+        disk.intent.max(self.nodes[&disk.node].intent)
+    }
+
+    /// Whether new groups and moves may use the disk.
+    pub(super) fn is_used(&self, disk: &Disk) -> bool {
+        !disk.gone && self.intent(disk) == Intent::Serve
+    }
+
+    /// Whether the disk is of the medium that the group's class asks for.
+    pub(super) fn is_medium_of(&self, disk: &Disk, group: GroupId) -> bool {
+        let mut classes = self.classes.values();
+        let class = classes.find(|class| class.groups.iter().any(|other| other.id == group));
+        let medium = class.and_then(|class| class.definition.medium.as_ref());
+        medium.is_none_or(|medium| *medium == disk.report.medium)
+    }
+
+    fn is_attached(&self, disk: &Disk) -> bool {
+        self.nodes[&disk.node].report.disks.iter().any(|other| other.disk == disk.report.disk)
+    }
+
+    pub(super) fn state(&self, disk: &Disk) -> DiskState {
+        if disk.gone {
+            DiskState::Gone
+        } else if self.is_attached(disk) && self.nodes[&disk.node].state != NodeState::Down {
+            DiskState::Up
+        } else {
+            DiskState::Down
+        }
     }
 
     pub(super) fn define_storage_class(&mut self, definition: StorageClassDefinition) -> Result<(), Error> {
@@ -54,15 +197,20 @@ impl Cluster {
         Ok(())
     }
 
-    /// Maps classes that have no groups yet, round robin over the disks of the first medium that has enough.
+    /// Maps classes that have no groups yet, round robin over the disks of their medium, or of the first that has
+    /// enough. A disk that is down may be up again: it counts.
     fn map_classes(&mut self) {
-        let mut media: BTreeMap<&str, Vec<DiskId>> = BTreeMap::new();
-        for (id, (_, disk)) in &self.disks {
-            media.entry(&disk.medium).or_default().push(*id);
+        let mut media: BTreeMap<String, Vec<DiskId>> = BTreeMap::new();
+        for (id, disk) in self.disks.iter().filter(|(_, disk)| self.is_used(disk) && self.is_attached(disk)) {
+            media.entry(disk.report.medium.clone()).or_default().push(*id);
         }
         for class in self.classes.values_mut().filter(|class| class.groups.is_empty()) {
-            let total = class.definition.coding.total();
-            let Some(disks) = media.values().find(|disks| disks.len() >= total) else { continue };
+            let (total, medium) = (class.definition.coding.total(), &class.definition.medium);
+            let fits = |(name, disks): &(&String, &Vec<DiskId>)| {
+                disks.len() >= total && medium.as_ref().is_none_or(|medium| medium == *name)
+            };
+            let Some((_, disks)) = media.iter().find(fits) else { continue };
+            self.epoch += 1;
             for group in 0..class.definition.groups as usize {
                 self.groups += 1;
                 let disks = disks.iter().cycle().skip(group % disks.len()).take(total).copied().collect();
@@ -73,7 +221,6 @@ impl Cluster {
                     changed_epoch: self.epoch,
                 });
             }
-            self.epoch += 1;
         }
     }
 
@@ -81,23 +228,23 @@ impl Cluster {
         if known_epoch == Some(self.epoch) {
             return None;
         }
-        let node = |node: &NodeRegistration| MapNode {
-            node: node.node,
-            address: node.address.clone(),
-            domain: node.domain.clone(),
-            state: NodeState::Up,
-            intent: Intent::Serve,
-            heartbeats: 0,
+        let node = |node: &Node| MapNode {
+            node: node.report.node,
+            address: node.report.address.clone(),
+            domain: node.report.domain.clone(),
+            state: node.state,
+            intent: node.intent,
+            heartbeats: node.heartbeats,
         };
-        let disk = |(node, disk): &(NodeId, DiskRegistration)| MapDisk {
-            disk: disk.disk,
-            node: *node,
-            medium: disk.medium.clone(),
-            capacity_bytes: disk.capacity_bytes,
-            available_bytes: disk.available_bytes,
-            writable: disk.writable,
-            state: DiskState::Up,
-            intent: Intent::Serve,
+        let disk = |disk: &Disk| MapDisk {
+            disk: disk.report.disk,
+            node: disk.node,
+            medium: disk.report.medium.clone(),
+            capacity_bytes: disk.report.capacity_bytes,
+            available_bytes: disk.report.available_bytes,
+            writable: disk.report.writable,
+            state: self.state(disk),
+            intent: disk.intent,
         };
         Some(ClusterMap {
             epoch: self.epoch,
@@ -106,6 +253,11 @@ impl Cluster {
             classes: self.classes.values().cloned().collect(),
         })
     }
+}
+
+/// The disks that a group names: those that it is on and those that its shards move to.
+pub(super) fn disks_of(group: &PlacementGroup) -> impl Iterator<Item = DiskId> {
+    group.disks.iter().copied().chain(group.moves.iter().map(|pending| pending.to))
 }
 
 /// What raises the epoch when it changes.

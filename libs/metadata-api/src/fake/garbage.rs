@@ -2,47 +2,66 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use types::{BucketId, BucketName, ChunkId, Content, Extent};
+use types::{BucketId, BucketName, ChunkId, Content, Extent, ObjectKey};
 
 use super::State;
 use crate::{GarbageId, GarbageItem};
 
 #[derive(Debug, Default)]
 pub(super) struct Garbage {
-    items: BTreeMap<GarbageId, Item>,
+    pub(super) items: BTreeMap<GarbageId, Item>,
     queued: i64,
 }
 
 #[derive(Debug)]
-struct Item {
+pub(super) struct Item {
     due_ms: i64,
-    /// What the row named that was removed, or once `taken` what is to be freed.
-    extents: Vec<Extent>,
-    taken: bool,
+    /// The key of the version that was removed; none of a part.
+    pub(super) key: Option<ObjectKey>,
+    /// What the row named that was removed.
+    pub(super) named: Vec<Extent>,
+    /// What is to be freed, once that is decided.
+    freed: Option<Vec<Extent>>,
+}
+
+impl Item {
+    /// What nobody else may free.
+    pub(super) fn extents(&self) -> &[Extent] {
+        self.freed.as_ref().unwrap_or(&self.named)
+    }
 }
 
 impl Garbage {
-    pub(super) fn finish(&mut self, items: &[GarbageId]) -> usize {
-        items.iter().filter(|id| self.items.remove(id).is_some()).count()
+    /// Whether a version that was removed names the chunk: one of this key, until it is forgotten, or any, until it
+    /// is handed out.
+    pub(super) fn names(&self, chunk: ChunkId, of: Option<(BucketId, &ObjectKey)>) -> bool {
+        self.items.iter().any(|(id, item)| {
+            let counts = match of {
+                Some((bucket, key)) => id.bucket == bucket && item.key.as_ref() == Some(key),
+                None => item.key.is_some() && item.freed.is_none(),
+            };
+            counts && item.named.iter().any(|extent| extent.chunk == chunk)
+        })
     }
 }
 
 impl State {
-    /// Queues what a removed row named.
-    pub(super) fn free(&mut self, bucket: BucketId, content: &Content) {
+    /// Queues what a removed version of a key, or a removed part, named.
+    pub(super) fn free(&mut self, bucket: BucketId, key: Option<&ObjectKey>, content: &Content) {
         let Content::Stored(manifest) = content else { return };
         let mut seen = BTreeSet::new();
-        let extents = manifest.extents.iter().filter(|extent| seen.insert(extent.chunk)).copied().collect();
+        let named = manifest.extents.iter().filter(|extent| seen.insert(extent.chunk)).copied().collect();
         let hold_ms = i64::try_from(self.options.garbage_hold.as_millis()).unwrap_or(i64::MAX);
         let due_ms = self.env.wall_clock_ms().saturating_add(hold_ms);
         self.garbage.queued += 1;
         let id = GarbageId { bucket, number: self.garbage.queued };
-        self.garbage.items.insert(id, Item { due_ms, extents, taken: false });
+        let item = Item { due_ms, key: key.cloned(), named, freed: None };
+        self.garbage.items.insert(id, item);
     }
 
-    pub(super) fn free_in(&mut self, bucket: &BucketName, content: &Content) {
+    pub(super) fn free_in(&mut self, bucket: &BucketName, key: Option<&ObjectKey>, content: &Content) {
         if let Some(id) = self.buckets.get(bucket).map(|bucket| bucket.id) {
-            self.free(id, content);
+            self.free(id, key, content);
         }
     }
 
@@ -62,14 +81,28 @@ impl State {
     /// Decides, once, which chunks an item frees: those that no row names and no other item will free. Nothing can
     /// name them again, because a copy starts from a row.
     fn take(&mut self, id: GarbageId) -> GarbageItem {
-        let undecided = self.garbage.items.get(&id).is_some_and(|item| !item.taken);
+        let undecided = self.garbage.items.get(&id).is_some_and(|item| item.freed.is_none());
         let named = if undecided { self.named_beside(id) } else { BTreeSet::new() };
         let Some(item) = self.garbage.items.get_mut(&id) else {
             return GarbageItem { id, extents: Vec::new() };
         };
-        item.taken = true;
-        item.extents.retain(|extent| !named.contains(&extent.chunk));
-        GarbageItem { id, extents: item.extents.clone() }
+        let extents = item.freed.get_or_insert_with(|| {
+            item.named.iter().filter(|extent| !named.contains(&extent.chunk)).copied().collect()
+        });
+        GarbageItem { id, extents: extents.clone() }
+    }
+
+    /// Only items that were handed out are forgotten, and only those whose groups are as they were at `epoch`.
+    pub(super) fn finish_garbage(&mut self, items: &[GarbageId], epoch: i64) -> usize {
+        let is_finished = |id: &&GarbageId| {
+            let freed = self.garbage.items.get(id).and_then(|item| item.freed.as_ref());
+            freed.is_some_and(|extents| {
+                extents.iter().all(|extent| self.cluster.is_unchanged(extent.group, epoch))
+            })
+        };
+        let finished: BTreeSet<GarbageId> = items.iter().filter(is_finished).copied().collect();
+        self.garbage.items.retain(|id, _| !finished.contains(id));
+        finished.len()
     }
 
     fn named_beside(&self, id: GarbageId) -> BTreeSet<ChunkId> {
@@ -84,7 +117,7 @@ impl State {
             Content::Inline(_) => None,
         });
         let others = self.garbage.items.iter().filter(|(other, _)| **other != id);
-        let queued = others.flat_map(|(_, item)| item.extents.iter());
+        let queued = others.flat_map(|(_, item)| item.extents());
         stored.flatten().chain(queued).map(|extent| extent.chunk).collect()
     }
 }

@@ -64,10 +64,11 @@ impl State {
             last_modified: self.now(),
         };
         let row = PartRow { part: part.clone(), content: request.content };
+        self.missing.add(&request.missing);
         let bucket = self.bucket_mut(&request.bucket)?;
         let upload = bucket.uploads.get_mut(&(request.key, request.upload)).ok_or(Error::UploadNotFound)?;
         if let Some(replaced) = upload.parts.insert(request.number, row) {
-            self.free_in(&request.bucket, &replaced.content);
+            self.free_in(&request.bucket, None, &replaced.content);
         }
         Ok(part)
     }
@@ -84,7 +85,7 @@ impl State {
     pub(super) fn abort_upload(&mut self, request: &AbortUpload) -> Result<(), Error> {
         let row = self.take_upload(&request.bucket, &request.key, request.upload)?;
         for part in row.parts.into_values() {
-            self.free_in(&request.bucket, &part.content);
+            self.free_in(&request.bucket, None, &part.content);
         }
         Ok(())
     }
@@ -104,7 +105,7 @@ impl State {
 
         let row = self.take_upload(&request.bucket, &request.key, request.upload)?;
         for part in row.parts.values().filter(|row| !names(&request, row.part.number)) {
-            self.free_in(&request.bucket, &part.content);
+            self.free_in(&request.bucket, None, &part.content);
         }
         let committed = self.commit(&request.bucket, request.key.clone(), version)?;
         let answer = (request, committed.clone());

@@ -79,6 +79,7 @@ impl State {
             storage_class: request.version.storage_class,
             parts: Vec::new(),
         };
+        self.missing.add(&request.missing);
         self.commit(&request.bucket, request.key, version)
     }
 
@@ -122,10 +123,10 @@ impl State {
             }
         };
         let row = VersionRow { id, sequence, last_modified, state };
-        bucket.versions.entry(key).or_default().push(row.clone());
+        bucket.versions.entry(key.clone()).or_default().push(row.clone());
         let bucket = bucket.id;
         if let Some(content) = replaced.as_ref().and_then(VersionRow::content) {
-            self.free(bucket, content);
+            self.free(bucket, Some(&key), content);
         }
         Ok(row)
     }
@@ -161,7 +162,7 @@ impl State {
                     if let Some(bucket) = self.buckets.get_mut(&request.bucket) {
                         bucket.commit_sequence = sequence;
                     }
-                    content.inspect(|content| self.free_in(&request.bucket, content));
+                    content.inspect(|content| self.free_in(&request.bucket, Some(&entry.key), content));
                 }
                 deleted
             });
@@ -215,6 +216,9 @@ impl State {
             version.attributes = attributes;
         }
         version.checksum = request.checksum.or(version.checksum);
+        if let Content::Stored(manifest) = &version.content {
+            self.shared.extend(manifest.extents.iter().map(|extent| extent.chunk));
+        }
         self.commit(&request.bucket, request.key, version)
     }
 

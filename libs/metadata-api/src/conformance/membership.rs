@@ -1,0 +1,191 @@
+//! Who is there: heartbeats, silence, intents, disks that come and go.
+
+use types::{DiskId, NodeId, ShardIndex};
+
+use super::support::{Pool, Store, epoch, map, map_disk, map_node, node, register, unique};
+use crate::{DiskState, Error, Intent, NewMove, NodeState, ObservedNode};
+
+async fn observe(store: &Store, node: NodeId) -> ObservedNode {
+    ObservedNode { node, heartbeats: map_node(store, node).await.heartbeats }
+}
+
+async fn disk_state(store: &Store, disk: DiskId) -> DiskState {
+    map_disk(store, disk).await.state
+}
+
+/// Every heartbeat is counted, and none alone raises the epoch.
+pub async fn heartbeats_are_counted(store: &Store) {
+    let registered = node("conformance");
+    register(store, &registered).await;
+    let (before, at) = (observe(store, registered.node).await, epoch(store).await);
+    for count in 1..=3 {
+        register(store, &registered).await;
+        assert_eq!(observe(store, registered.node).await.heartbeats, before.heartbeats + count);
+    }
+    assert_eq!(epoch(store).await, at);
+}
+
+/// A node is taken for silent only on a fresh observation; a heartbeat makes it up again; both raise the epoch.
+pub async fn a_node_falls_silent_on_a_fresh_observation(store: &Store) {
+    let registered = node("conformance");
+    register(store, &registered).await;
+    let (id, disk) = (registered.node, registered.disks[0].disk);
+    let stale = observe(store, id).await;
+    register(store, &registered).await;
+    let before = epoch(store).await;
+    assert_eq!(store.mark_node(stale, NodeState::Down).await, Ok(false), "a heartbeat came since");
+    assert_eq!((map_node(store, id).await.state, epoch(store).await), (NodeState::Up, before));
+
+    let mut at = before;
+    for (state, disk_is) in [(NodeState::Suspect, DiskState::Up), (NodeState::Down, DiskState::Down)] {
+        let observed = observe(store, id).await;
+        assert_eq!(store.mark_node(observed, state).await, Ok(true));
+        assert_eq!(map_node(store, id).await.state, state);
+        assert_eq!(disk_state(store, disk).await, disk_is);
+        let now = epoch(store).await;
+        assert!(now > at, "a change of state raises the epoch");
+        assert_eq!(store.mark_node(observed, state).await, Ok(true), "it is in that state already");
+        assert_eq!(epoch(store).await, now, "nothing has changed");
+        at = now;
+    }
+    assert_eq!(store.mark_node(stale, NodeState::Down).await, Ok(true), "it is down, whoever saw it");
+    register(store, &registered).await;
+    assert_eq!(map_node(store, id).await.state, NodeState::Up);
+    assert_eq!(disk_state(store, disk).await, DiskState::Up);
+    assert!(epoch(store).await > at);
+
+    let observed = observe(store, id).await;
+    let answer = store.mark_node(observed, NodeState::Up).await;
+    assert!(matches!(answer, Err(Error::Malformed { .. })), "only a heartbeat makes a node up: {answer:?}");
+    let unknown = node("conformance").node;
+    let answer = store.mark_node(ObservedNode { node: unknown, heartbeats: 0 }, NodeState::Down).await;
+    assert_eq!(answer, Err(Error::NodeNotFound { node: unknown }));
+}
+
+/// A disk that its node no longer reports is down; one of a node that is down may turn up at another.
+pub async fn a_disk_is_down_without_its_node(store: &Store) {
+    let mut registered = node("conformance");
+    let kept = node("conformance").disks[0].clone();
+    registered.disks.push(kept.clone());
+    register(store, &registered).await;
+    let lost = registered.disks.remove(0);
+    let before = epoch(store).await;
+    register(store, &registered).await;
+    assert!(epoch(store).await > before, "a disk that is away raises the epoch");
+    assert_eq!(disk_state(store, lost.disk).await, DiskState::Down);
+    assert_eq!(disk_state(store, kept.disk).await, DiskState::Up);
+
+    let mut other = node("conformance");
+    other.disks = vec![lost.clone(), kept.clone()];
+    let answer = store.register_node(other.clone()).await;
+    assert!(matches!(answer, Err(Error::Malformed { .. })), "a live node has one of them: {answer:?}");
+    let observed = observe(store, registered.node).await;
+    assert_eq!(store.mark_node(observed, NodeState::Down).await, Ok(true));
+    register(store, &other).await;
+    for disk in [lost.disk, kept.disk] {
+        let found = map_disk(store, disk).await;
+        assert_eq!((found.node, found.state), (other.node, DiskState::Up));
+    }
+    let answer = store.register_node(registered).await;
+    assert!(matches!(answer, Err(Error::Malformed { .. })), "the disk has another node now: {answer:?}");
+}
+
+/// Intents are kept and shown, raise the epoch when they change, and survive heartbeats.
+pub async fn intents_are_kept(store: &Store) {
+    let pool = Pool::new(store, "1+1", 2).await;
+    let registered = &pool.nodes[0];
+    let (id, disk) = (registered.node, registered.disks[0].disk);
+    for intent in [Intent::Drain, Intent::Remove, Intent::Serve] {
+        let before = epoch(store).await;
+        store.set_node_intent(id, intent).await.expect("a known node");
+        assert!(epoch(store).await > before);
+        store.set_disk_intent(disk, intent).await.expect("a known disk");
+        let at = epoch(store).await;
+        store.set_node_intent(id, intent).await.expect("a known node");
+        store.set_disk_intent(disk, intent).await.expect("a known disk");
+        register(store, registered).await;
+        assert_eq!(epoch(store).await, at, "nothing has changed");
+        assert_eq!(map_node(store, id).await.intent, intent);
+        let found = map_disk(store, disk).await;
+        assert_eq!((found.intent, found.state), (intent, DiskState::Up), "a group names the disk");
+    }
+    let unknown = node("conformance");
+    let answer = store.set_node_intent(unknown.node, Intent::Drain).await;
+    assert_eq!(answer, Err(Error::NodeNotFound { node: unknown.node }));
+    let disk = unknown.disks[0].disk;
+    assert_eq!(store.set_disk_intent(disk, Intent::Drain).await, Err(Error::DiskNotFound { disk }));
+}
+
+/// A disk to be removed is gone with the change after which no group names it, for good, and loses its evictions.
+pub async fn a_removed_disk_is_gone_once_no_group_names_it(store: &Store) {
+    let pool = Pool::new(store, "2+1", 5).await;
+    let group = pool.group(store).await;
+    let spares = pool.spares(&group);
+    store.set_disk_intent(spares[1], Intent::Remove).await.expect("a known disk");
+    assert_eq!(disk_state(store, spares[1]).await, DiskState::Gone, "no group names it");
+
+    let (by_disk, by_node) = (group.disks[0], group.disks[1]);
+    store.set_disk_intent(by_disk, Intent::Remove).await.expect("a known disk");
+    assert_eq!(disk_state(store, by_disk).await, DiskState::Up, "a group names it");
+    let pending = pool.begin(store, 0).await;
+    assert_eq!(disk_state(store, by_disk).await, DiskState::Up, "its shards are still on their way");
+    store.finish_move(group.id, pending.index, pending.since).await.expect("a pending move");
+    assert_eq!(disk_state(store, by_disk).await, DiskState::Gone);
+    let evictions = store.list_evictions().await.expect("evictions");
+    assert!(evictions.iter().all(|eviction| eviction.disk != by_disk), "nothing is left to evict there");
+
+    let owner = pool.node_of(by_node);
+    store.set_node_intent(owner.node, Intent::Remove).await.expect("a known node");
+    let fresh = node(pool.class.medium.as_deref().unwrap_or_default());
+    register(store, &fresh).await;
+    let new = NewMove { group: group.id, index: ShardIndex(1), to: fresh.disks[0].disk };
+    let since = store.begin_moves(epoch(store).await, &[new]).await.expect("a move");
+    store.finish_move(group.id, new.index, since).await.expect("a pending move");
+    assert_eq!(disk_state(store, by_node).await, DiskState::Gone, "its node was to be removed");
+
+    for (disk, intent) in [(by_disk, Intent::Serve), (by_node, Intent::Drain)] {
+        let at = epoch(store).await;
+        let answer = store.set_disk_intent(disk, intent).await;
+        assert!(matches!(answer, Err(Error::Malformed { .. })), "{answer:?}");
+        assert_eq!(epoch(store).await, at);
+    }
+    store.set_disk_intent(by_disk, Intent::Remove).await.expect("that is what it is");
+    store.set_node_intent(owner.node, Intent::Serve).await.expect("a known node");
+    let observed = observe(store, pool.node_of(by_disk).node).await;
+    assert_eq!(store.mark_node(observed, NodeState::Down).await, Ok(true));
+    for disk in [by_disk, by_node] {
+        register(store, pool.node_of(disk)).await;
+        assert_eq!(disk_state(store, disk).await, DiskState::Gone, "it reports again and stays gone");
+        let new = NewMove { group: group.id, index: ShardIndex(2), to: disk };
+        let answer = store.begin_moves(epoch(store).await, &[new]).await;
+        assert!(matches!(answer, Err(Error::Malformed { .. })), "a gone disk is not used: {answer:?}");
+    }
+}
+
+/// New groups go to disks that serve: none that is gone, is drained, or is away. One of a node that is down may.
+pub async fn new_groups_are_on_disks_that_serve(store: &Store) {
+    let medium = unique();
+    let nodes: Vec<_> = (0..4).map(|_| node(&medium)).collect();
+    for node in &nodes {
+        register(store, node).await;
+    }
+    store.set_disk_intent(nodes[0].disks[0].disk, Intent::Remove).await.expect("a known disk");
+    store.set_node_intent(nodes[1].node, Intent::Drain).await.expect("a known node");
+    let observed = observe(store, nodes[2].node).await;
+    assert_eq!(store.mark_node(observed, NodeState::Down).await, Ok(true));
+    let definition = crate::StorageClassDefinition {
+        medium: Some(medium),
+        ..super::support::definition("1+1".parse().expect("a valid coding"))
+    };
+    store.define_storage_class(definition.clone()).await.expect("a new class");
+    let classes = map(store).await.classes;
+    let class = classes.iter().find(|class| class.definition == definition).expect("it is defined");
+    assert_eq!(class.groups.len(), 8, "two disks are left");
+    for group in &class.groups {
+        let mut disks = group.disks.clone();
+        disks.sort_unstable();
+        let mut expected = vec![nodes[2].disks[0].disk, nodes[3].disks[0].disk];
+        expected.sort_unstable();
+        assert_eq!(disks, expected);
+    }
+}

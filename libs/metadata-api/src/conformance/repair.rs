@@ -1,0 +1,95 @@
+//! The queue of missing shards.
+
+use types::{Coding, GroupId, LeaseId, MissingShard, ShardId, ShardIndex};
+
+use super::support::{Minter, Store, bucket, key, new_upload, stored_part, write_stored};
+use crate::{CommitPart, CommitVersion, Error, PAGE_SIZE_MAX};
+
+fn missing(minter: &mut Minter, index: u8) -> MissingShard {
+    MissingShard {
+        shard: ShardId { chunk: minter.chunk(), index: ShardIndex(index) },
+        group: GroupId(3),
+        coding: Coding::new(2, 1).expect("a valid coding"),
+        chunk_length: 77,
+    }
+}
+
+/// All that are queued of a lease, page by page.
+async fn queued(store: &Store, lease: LeaseId) -> Vec<MissingShard> {
+    let (mut after, mut all) = (None, Vec::new());
+    loop {
+        let page = store.list_missing(after, 2).await.expect("a page of the queue");
+        assert!(page.len() <= 2, "a limit is a limit");
+        let Some(last) = page.last() else { return all };
+        assert!(
+            page.iter().all(|shard| after.is_none_or(|after| shard.shard > after)),
+            "after the last page"
+        );
+        assert!(page.is_sorted_by(|a, b| a.shard < b.shard), "in the order of their names");
+        after = Some(last.shard);
+        all.extend(page.into_iter().filter(|shard| shard.shard.chunk.lease == lease));
+    }
+}
+
+/// Reported shards wait in the order of their names until they are finished; reporting one twice is no harm.
+pub async fn missing_shards_wait_until_they_are_finished(store: &Store) {
+    let mut minter = Minter::acquire(store).await;
+    let mut shards: Vec<_> = [0, 1, 2, 2, 1].iter().map(|index| missing(&mut minter, *index)).collect();
+    shards.push(MissingShard { shard: ShardId { index: ShardIndex(2), ..shards[0].shard }, ..shards[0] });
+    store.report_missing(&shards[2..]).await.expect("a report");
+    store.report_missing(&shards).await.expect("a report");
+    shards.sort_unstable_by_key(|shard| shard.shard);
+    assert_eq!(queued(store, minter.lease).await, shards);
+    let again = MissingShard { chunk_length: 78, ..shards[0] };
+    store.report_missing(&[again]).await.expect("a report");
+    assert_eq!(queued(store, minter.lease).await, shards, "what is in the queue stays as it is");
+
+    let unknown = ShardId { chunk: minter.chunk(), index: ShardIndex(0) };
+    store.finish_missing(&[shards[1].shard, unknown]).await.expect("finished");
+    shards.remove(1);
+    assert_eq!(queued(store, minter.lease).await, shards);
+    let all: Vec<_> = shards.iter().map(|shard| shard.shard).collect();
+    store.finish_missing(&all).await.expect("finished");
+    assert_eq!(queued(store, minter.lease).await, []);
+    store.finish_missing(&all).await.expect("twice is no harm");
+}
+
+/// What a commit or a part says is missing is queued with it, and not when it is refused.
+pub async fn missing_shards_are_queued_with_their_commit(store: &Store) {
+    let (name, k) = (bucket(store).await, key("k"));
+    let mut minter = Minter::acquire(store).await;
+    let shards = vec![missing(&mut minter, 1), missing(&mut minter, 0)];
+    let content = minter.content(&[9]);
+    let write = write_stored(&name, &k, 1, minter.lease, content);
+    store.commit_version(CommitVersion { missing: vec![shards[0]], ..write }).await.expect("a commit");
+    let upload = store.create_upload(new_upload(&name, &k)).await.expect("an upload").id;
+    let part = stored_part(&name, &k, upload, 1, &mut minter, 9);
+    store.commit_part(CommitPart { missing: vec![shards[1]], ..part }).await.expect("a part");
+    assert_eq!(queued(store, minter.lease).await, shards);
+
+    store.release_lease(minter.lease).await.expect("a lease");
+    let content = minter.content(&[9]);
+    let write = write_stored(&name, &k, 1, minter.lease, content);
+    let refused = CommitVersion { missing: vec![missing(&mut minter, 1)], ..write };
+    assert_eq!(store.commit_version(refused).await, Err(Error::LeaseRevoked));
+    assert_eq!(queued(store, minter.lease).await, shards);
+}
+
+/// Bounds of the queue's calls.
+pub async fn bounds_of_the_repair_queue_are_checked(store: &Store) {
+    let mut minter = Minter::acquire(store).await;
+    for limit in [0, PAGE_SIZE_MAX + 1] {
+        let answer = store.list_missing(None, limit).await;
+        assert!(matches!(answer, Err(Error::Malformed { .. })), "{limit}: {answer:?}");
+    }
+    let beyond = missing(&mut minter, 3);
+    let answer = store.report_missing(&[beyond]).await;
+    assert!(matches!(answer, Err(Error::Malformed { .. })), "2+1 has no shard 3: {answer:?}");
+    let many: Vec<_> = (0..=PAGE_SIZE_MAX).map(|_| missing(&mut minter, 0)).collect();
+    let answer = store.report_missing(&many).await;
+    assert!(matches!(answer, Err(Error::Malformed { .. })), "too many: {answer:?}");
+    let ids: Vec<_> = many.iter().map(|shard| shard.shard).collect();
+    let answer = store.finish_missing(&ids).await;
+    assert!(matches!(answer, Err(Error::Malformed { .. })), "too many: {answer:?}");
+    assert_eq!(queued(store, minter.lease).await, []);
+}
