@@ -3,8 +3,10 @@
 use std::error::Error;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    const NOUNS: [&str; 9] =
-        ["common", "failure", "buckets", "versions", "listings", "uploads", "leases", "cluster", "garbage"];
+    const NOUNS: [&str; 12] = [
+        "common", "failure", "buckets", "versions", "listings", "uploads", "leases", "cluster", "moves",
+        "repair", "jobs", "garbage",
+    ];
     println!("cargo:rerun-if-changed=proto");
     let files = NOUNS.map(|noun| format!("ashlar/metadata/v1/{noun}.proto"));
     let descriptors = protox::compile(files, ["proto"])?;

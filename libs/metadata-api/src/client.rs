@@ -104,6 +104,8 @@ impl Default for Timing {
 enum Kind {
     /// Changes nothing.
     Read,
+    /// Changes nothing and looks at much: has more time.
+    LongRead,
     /// Changes something.
     Mutation,
     /// Changes much: has more time.
@@ -112,7 +114,8 @@ enum Kind {
 
 /// Makes a client of the replicas at `addresses` (each `host:port`). Nothing is connected yet.
 ///
-/// Each call takes at most 5 s, `complete_upload` and `delete_versions` 30 s.
+/// Each call takes at most 5 s; those that look at or change many rows, such as `complete_upload`, `delete_versions` and
+/// `unnamed_chunks`, 30 s.
 pub fn connect(env: Env, addresses: Vec<String>, token: Token) -> Result<Client, AddressError> {
     Client::new(env, addresses, token, Timing::default())
 }
@@ -218,7 +221,7 @@ impl Client {
     fn time_for(&self, kind: Kind) -> Duration {
         match kind {
             Kind::Read | Kind::Mutation => self.timing.call,
-            Kind::LongMutation => self.timing.long_call,
+            Kind::LongRead | Kind::LongMutation => self.timing.long_call,
         }
     }
 

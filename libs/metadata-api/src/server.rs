@@ -8,9 +8,12 @@ mod buckets;
 mod cluster;
 mod connection;
 mod garbage;
+mod jobs;
 mod leases;
 mod linger;
 mod listings;
+mod moves;
+mod repair;
 mod uploads;
 mod versions;
 
@@ -68,6 +71,9 @@ pub fn service(implementation: Arc<dyn Metadata>, token: &Token) -> MetadataServ
         proto::uploads_server::UploadsServer<Calls>
         proto::leases_server::LeasesServer<Calls>
         proto::cluster_server::ClusterServer<Calls>
+        proto::moves_server::MovesServer<Calls>
+        proto::repair_server::RepairServer<Calls>
+        proto::jobs_server::JobsServer<Calls>
         proto::garbage_server::GarbageServer<Calls>
     }
     InterceptedService::new(routes.routes().prepare(), Authenticate::new(token.clone()))

@@ -9,8 +9,11 @@ mod cluster;
 mod common;
 mod failure;
 mod garbage;
+mod jobs;
 mod leases;
 mod listings;
+mod moves;
+mod repair;
 #[cfg(test)]
 mod strategies;
 #[cfg(test)]
@@ -21,9 +24,14 @@ mod versions;
 
 use std::convert::Infallible;
 
-pub(crate) use common::{bucket_name, object_key, upload_id, versioning};
+pub(crate) use cluster::{disk_id, intent, node_id, node_state};
+pub(crate) use common::{bucket_name, id_to_wire, object_key, upload_id, versioning};
 pub(crate) use failure::{failure_of, status_of};
 pub(crate) use garbage::fitting;
+pub(crate) use jobs::job_name;
+pub(crate) use leases::OwnedChunk;
+pub(crate) use moves::shard_index;
+pub(crate) use repair::{content_position, list_limit};
 pub(crate) use uploads::get_upload_request;
 
 /// Most bytes in one message, either way: a manifest of 80,000 extents has about 4 MiB.
@@ -122,7 +130,7 @@ where
 }
 
 /// A list of at most `maximum` entries.
-fn list<W, D>(values: Vec<W>, maximum: usize, field: &'static str) -> Result<Vec<D>, WireError>
+pub(crate) fn list<W, D>(values: Vec<W>, maximum: usize, field: &'static str) -> Result<Vec<D>, WireError>
 where
     D: TryFrom<W>,
     WireError: From<D::Error>,
@@ -139,7 +147,7 @@ pub(crate) fn messages<D, W: From<D>>(values: Vec<D>) -> Vec<W> {
 }
 
 /// A page's limit into the wire. One that is too large for the wire is too large for the contract and stays so.
-fn limit_to_wire(limit: usize) -> u32 {
+pub(crate) fn limit_to_wire(limit: usize) -> u32 {
     u32::try_from(limit).unwrap_or(u32::MAX)
 }
 

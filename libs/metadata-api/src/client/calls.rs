@@ -1,21 +1,27 @@
 //! Each call of the contract: its kind, its request, its place in the `.proto` files.
 
 use async_trait::async_trait;
-use types::{BucketName, LeaseId, ObjectKey, UploadId, Versioning};
+use types::{
+    BucketName, ChunkId, ChunkOwner, DiskId, GroupId, LeaseId, MissingShard, NodeId, ObjectKey, ShardId,
+    ShardIndex, UploadId, Versioning,
+};
 
 use super::{
     Client,
-    Kind::{LongMutation, Mutation, Read},
+    Kind::{LongMutation, LongRead, Mutation, Read},
 };
 use crate::{
     AbortUpload, Bucket, BucketPage, ClusterMap, CommitPart, CommitVersion, Committed, CompleteUpload,
-    CopyVersion, CreateBucket, CreateUpload, DeleteVersions, DeletedVersion, Error, FoundVersion, GarbageId,
-    GarbageItem, GetVersion, Lease, LeaseState, ListBuckets, ListObjects, ListParts, ListUploads,
-    ListVersions, Metadata, NodeRegistration, ObjectPage, Part, PartPage, StorageClassDefinition, Upload,
-    UploadPage, VersionPage,
+    ContentPage, ContentPosition, CopyVersion, CreateBucket, CreateUpload, DeleteVersions, DeletedVersion,
+    Error, Eviction, FoundVersion, GarbageId, GarbageItem, GetVersion, Intent, JobName, JobProgress,
+    JobState, Lease, LeaseState, ListBuckets, ListObjects, ListParts, ListUploads, ListVersions, Metadata,
+    NewMove, NodeRegistration, NodeState, ObjectPage, ObservedNode, Part, PartPage, StorageClassDefinition,
+    Upload, UploadPage, VersionPage,
     wire::{
         self, proto,
-        unwrapped::{Done, GarbageItems, Leases, MaybeMap, Outcomes, Revoked},
+        unwrapped::{
+            Chunks, Done, Evictions, GarbageItems, Jobs, Leases, MaybeMap, MissingShards, Outcomes, Value,
+        },
     },
 };
 
@@ -151,9 +157,15 @@ impl Metadata for Client {
         self.call(Mutation, request, send!(leases.acquire_lease)).await
     }
 
-    async fn renew_lease(&self, lease: LeaseId, _oldest_epoch: i64) -> Result<(), Error> {
-        let request = proto::RenewLeaseRequest { lease: lease.0 };
+    async fn renew_lease(&self, lease: LeaseId, oldest_epoch: i64) -> Result<(), Error> {
+        let request = proto::RenewLeaseRequest { lease: lease.0, oldest_epoch };
         let Done = self.call(Mutation, request, send!(leases.renew_lease)).await?;
+        Ok(())
+    }
+
+    async fn release_lease(&self, lease: LeaseId) -> Result<(), Error> {
+        let request = proto::ReleaseLeaseRequest { lease: lease.0 };
+        let Done = self.call(Mutation, request, send!(leases.release_lease)).await?;
         Ok(())
     }
 
@@ -165,8 +177,25 @@ impl Metadata for Client {
 
     async fn revoke_lease(&self, lease: LeaseId, observed_renewals: i64) -> Result<bool, Error> {
         let request = proto::RevokeLeaseRequest { lease: lease.0, observed_renewals };
-        let Revoked(revoked) = self.call(Mutation, request, send!(leases.revoke_lease)).await?;
+        let Value(revoked) = self.call(Mutation, request, send!(leases.revoke_lease)).await?;
         Ok(revoked)
+    }
+
+    async fn unnamed_chunks(
+        &self,
+        lease: LeaseId,
+        chunks: &[(ChunkId, ChunkOwner)],
+    ) -> Result<Vec<ChunkId>, Error> {
+        let owned = chunks.iter().map(|(chunk, owner)| wire::OwnedChunk(*chunk, owner.clone()).into());
+        let request = proto::ListUnnamedChunksRequest { lease: lease.0, chunks: owned.collect() };
+        let Chunks(unnamed) = self.call(LongRead, request, send!(leases.list_unnamed_chunks)).await?;
+        Ok(unnamed)
+    }
+
+    async fn finish_lease(&self, lease: LeaseId, epoch: i64) -> Result<(), Error> {
+        let request = proto::FinishLeaseRequest { lease: lease.0, epoch };
+        let Done = self.call(Mutation, request, send!(leases.finish_lease)).await?;
+        Ok(())
     }
 
     async fn register_node(&self, request: NodeRegistration) -> Result<(), Error> {
@@ -187,17 +216,129 @@ impl Metadata for Client {
         Ok(map)
     }
 
+    async fn mark_node(&self, observed: ObservedNode, state: NodeState) -> Result<bool, Error> {
+        let request = proto::MarkNodeRequest {
+            node: wire::id_to_wire(observed.node.0),
+            observed_heartbeats: observed.heartbeats,
+            state: proto::NodeState::from(state).into(),
+        };
+        let Value(marked) = self.call(Mutation, request, send!(cluster.mark_node)).await?;
+        Ok(marked)
+    }
+
+    async fn set_node_intent(&self, node: NodeId, intent: Intent) -> Result<(), Error> {
+        let intent = proto::Intent::from(intent).into();
+        let request = proto::SetNodeIntentRequest { node: wire::id_to_wire(node.0), intent };
+        let Done = self.call(Mutation, request, send!(cluster.set_node_intent)).await?;
+        Ok(())
+    }
+
+    async fn set_disk_intent(&self, disk: DiskId, intent: Intent) -> Result<(), Error> {
+        let intent = proto::Intent::from(intent).into();
+        let request = proto::SetDiskIntentRequest { disk: wire::id_to_wire(disk.0), intent };
+        let Done = self.call(Mutation, request, send!(cluster.set_disk_intent)).await?;
+        Ok(())
+    }
+
+    async fn begin_moves(&self, expected_epoch: i64, moves: &[NewMove]) -> Result<i64, Error> {
+        let request = proto::BeginMovesRequest { expected_epoch, moves: wire::messages(moves.to_vec()) };
+        let Value(epoch) = self.call(Mutation, request, send!(moves.begin_moves)).await?;
+        Ok(epoch)
+    }
+
+    async fn finish_move(&self, group: GroupId, index: ShardIndex, since: i64) -> Result<(), Error> {
+        let request = proto::PendingMove { group: group.0, index: u32::from(index.0), since };
+        let Done = self.call(Mutation, request, send!(moves.finish_move)).await?;
+        Ok(())
+    }
+
+    async fn reverse_move(&self, group: GroupId, index: ShardIndex, since: i64) -> Result<i64, Error> {
+        let request = proto::PendingMove { group: group.0, index: u32::from(index.0), since };
+        let Value(epoch) = self.call(Mutation, request, send!(moves.reverse_move)).await?;
+        Ok(epoch)
+    }
+
+    async fn list_evictions(&self) -> Result<Vec<Eviction>, Error> {
+        let request = proto::ListEvictionsRequest {};
+        let Evictions(evictions) = self.call(Read, request, send!(moves.list_evictions)).await?;
+        Ok(evictions)
+    }
+
+    async fn finish_eviction(&self, eviction: Eviction) -> Result<(), Error> {
+        let request = proto::Eviction::from(eviction);
+        let Done = self.call(Mutation, request, send!(moves.finish_eviction)).await?;
+        Ok(())
+    }
+
+    async fn report_missing(&self, shards: &[MissingShard]) -> Result<(), Error> {
+        let request = proto::ReportMissingRequest { shards: wire::messages(shards.to_vec()) };
+        let Done = self.call(Mutation, request, send!(repair.report_missing)).await?;
+        Ok(())
+    }
+
+    async fn list_missing(&self, after: Option<ShardId>, limit: usize) -> Result<Vec<MissingShard>, Error> {
+        let request =
+            proto::ListMissingRequest { after: after.map(Into::into), limit: wire::limit_to_wire(limit) };
+        let MissingShards(shards) = self.call(Read, request, send!(repair.list_missing)).await?;
+        Ok(shards)
+    }
+
+    async fn finish_missing(&self, shards: &[ShardId]) -> Result<(), Error> {
+        let request = proto::FinishMissingRequest { shards: wire::messages(shards.to_vec()) };
+        let Done = self.call(Mutation, request, send!(repair.finish_missing)).await?;
+        Ok(())
+    }
+
+    async fn list_contents(
+        &self,
+        after: Option<ContentPosition>,
+        limit: usize,
+    ) -> Result<ContentPage, Error> {
+        let (after, limit) = (after.map(|after| after.0.into()), wire::limit_to_wire(limit));
+        let request = proto::ListContentsRequest { after, limit };
+        self.call(LongRead, request, send!(repair.list_contents)).await
+    }
+
+    async fn acquire_job(
+        &self,
+        job: JobName,
+        holder: &str,
+        observed_renewals: Option<i64>,
+    ) -> Result<Option<i64>, Error> {
+        let (job, holder) = (proto::JobName::from(job).into(), holder.to_owned());
+        let request = proto::AcquireJobRequest { job, holder, observed_renewals };
+        let Value(token) = self.call(Mutation, request, send!(jobs.acquire_job)).await?;
+        Ok(token)
+    }
+
+    async fn renew_job(&self, job: JobName, token: i64, progress: JobProgress) -> Result<(), Error> {
+        let (job, progress) = (proto::JobName::from(job).into(), Some(progress.into()));
+        let request = proto::RenewJobRequest { job, token, progress };
+        let Done = self.call(Mutation, request, send!(jobs.renew_job)).await?;
+        Ok(())
+    }
+
+    async fn release_job(&self, job: JobName, token: i64) -> Result<(), Error> {
+        let request = proto::ReleaseJobRequest { job: proto::JobName::from(job).into(), token };
+        let Done = self.call(Mutation, request, send!(jobs.release_job)).await?;
+        Ok(())
+    }
+
+    async fn list_jobs(&self) -> Result<Vec<JobState>, Error> {
+        let request = proto::ListJobsRequest {};
+        let Jobs(jobs) = self.call(Read, request, send!(jobs.list_jobs)).await?;
+        Ok(jobs)
+    }
+
     async fn take_garbage(&self, limit: usize) -> Result<Vec<GarbageItem>, Error> {
         let request = proto::TakeGarbageRequest { limit: u32::try_from(limit).unwrap_or(u32::MAX) };
         let GarbageItems(items) = self.call(Mutation, request, send!(garbage.take_garbage)).await?;
         Ok(items)
     }
 
-    async fn finish_garbage(&self, items: &[GarbageId], _epoch: i64) -> Result<usize, Error> {
-        let count = items.len();
-        let items = items.iter().copied().map(Into::into).collect();
-        let request = proto::FinishGarbageRequest { items };
-        let Done = self.call(Mutation, request, send!(garbage.finish_garbage)).await?;
-        Ok(count)
+    async fn finish_garbage(&self, items: &[GarbageId], epoch: i64) -> Result<usize, Error> {
+        let request = proto::FinishGarbageRequest { items: wire::messages(items.to_vec()), epoch };
+        let Value::<u64>(finished) = self.call(Mutation, request, send!(garbage.finish_garbage)).await?;
+        Ok(usize::try_from(finished).unwrap_or(usize::MAX))
     }
 }

@@ -101,7 +101,7 @@ impl Failed {
         let lost = Error::Unavailable { reason: format!("no answer: {}", status.message()) };
         Self {
             error: unless_it_may_have_happened(kind, lost),
-            repeatable: kind == Kind::Read,
+            repeatable: matches!(kind, Kind::Read | Kind::LongRead),
             by_replica: true,
         }
     }
@@ -121,7 +121,7 @@ impl Failed {
 /// `error`, which promises that nothing happened, for a read; for a mutation that may have happened, no promise.
 fn unless_it_may_have_happened(kind: Kind, error: Error) -> Error {
     match kind {
-        Kind::Read => error,
+        Kind::Read | Kind::LongRead => error,
         Kind::Mutation | Kind::LongMutation => Error::TimedOut,
     }
 }

@@ -56,6 +56,9 @@ clients! {
     uploads: proto::uploads_client::UploadsClient<Channel>;
     leases: proto::leases_client::LeasesClient<Channel>;
     cluster: proto::cluster_client::ClusterClient<Channel>;
+    moves: proto::moves_client::MovesClient<Channel>;
+    repair: proto::repair_client::RepairClient<Channel>;
+    jobs: proto::jobs_client::JobsClient<Channel>;
     garbage: proto::garbage_client::GarbageClient<Channel>;
 }
 

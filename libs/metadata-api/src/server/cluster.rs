@@ -2,8 +2,11 @@
 
 use tonic::{Request, Response, Status, async_trait};
 
-use super::{Calls, answer, decoded};
-use crate::wire::proto;
+use super::{Calls, answer, checked, decoded};
+use crate::{
+    ObservedNode,
+    wire::{disk_id, intent, node_id, node_state, proto},
+};
 
 #[async_trait]
 impl proto::cluster_server::Cluster for Calls {
@@ -37,5 +40,35 @@ impl proto::cluster_server::Cluster for Calls {
     ) -> Result<Response<proto::GetClusterMapResponse>, Status> {
         let map = self.metadata.cluster_map(request.get_ref().known_epoch).await;
         answer(map.map(|map| proto::GetClusterMapResponse { map: map.map(Into::into) }))
+    }
+    async fn mark_node(
+        &self,
+        request: Request<proto::MarkNodeRequest>,
+    ) -> Result<Response<proto::MarkNodeResponse>, Status> {
+        let request = request.into_inner();
+        let (node, state) = (checked(node_id(&request.node))?, checked(node_state(request.state))?);
+        let observed = ObservedNode { node, heartbeats: request.observed_heartbeats };
+        let marked = self.metadata.mark_node(observed, state).await;
+        answer(marked.map(|marked| proto::MarkNodeResponse { marked }))
+    }
+
+    async fn set_node_intent(
+        &self,
+        request: Request<proto::SetNodeIntentRequest>,
+    ) -> Result<Response<proto::SetNodeIntentResponse>, Status> {
+        let request = request.into_inner();
+        let (node, intent) = (checked(node_id(&request.node))?, checked(intent(request.intent))?);
+        let done = self.metadata.set_node_intent(node, intent).await;
+        answer(done.map(|()| proto::SetNodeIntentResponse {}))
+    }
+
+    async fn set_disk_intent(
+        &self,
+        request: Request<proto::SetDiskIntentRequest>,
+    ) -> Result<Response<proto::SetDiskIntentResponse>, Status> {
+        let request = request.into_inner();
+        let (disk, intent) = (checked(disk_id(&request.disk))?, checked(intent(request.intent))?);
+        let done = self.metadata.set_disk_intent(disk, intent).await;
+        answer(done.map(|()| proto::SetDiskIntentResponse {}))
     }
 }

@@ -20,8 +20,9 @@ impl proto::garbage_server::Garbage for Calls {
         &self,
         request: Request<proto::FinishGarbageRequest>,
     ) -> Result<Response<proto::FinishGarbageResponse>, Status> {
-        let items: Vec<_> = request.into_inner().items.into_iter().map(Into::into).collect();
-        let done = self.metadata.finish_garbage(&items, i64::MAX).await;
-        answer(done.map(|_| proto::FinishGarbageResponse {}))
+        let request = request.into_inner();
+        let items: Vec<_> = request.items.into_iter().map(Into::into).collect();
+        let finished = self.metadata.finish_garbage(&items, request.epoch).await;
+        answer(finished.map(|finished| proto::FinishGarbageResponse { finished: finished as u64 }))
     }
 }

@@ -4,7 +4,10 @@ use tonic::{Request, Response, Status, async_trait};
 use types::LeaseId;
 
 use super::{Calls, answer, checked};
-use crate::wire::{messages, proto, text};
+use crate::{
+    PAGE_SIZE_MAX,
+    wire::{OwnedChunk, list, messages, proto, text},
+};
 
 #[async_trait]
 impl proto::leases_server::Leases for Calls {
@@ -20,7 +23,8 @@ impl proto::leases_server::Leases for Calls {
         &self,
         request: Request<proto::RenewLeaseRequest>,
     ) -> Result<Response<proto::RenewLeaseResponse>, Status> {
-        let done = self.metadata.renew_lease(LeaseId(request.get_ref().lease), 0).await;
+        let request = request.into_inner();
+        let done = self.metadata.renew_lease(LeaseId(request.lease), request.oldest_epoch).await;
         answer(done.map(|()| proto::RenewLeaseResponse {}))
     }
 
@@ -39,5 +43,32 @@ impl proto::leases_server::Leases for Calls {
         let request = request.into_inner();
         let revoked = self.metadata.revoke_lease(LeaseId(request.lease), request.observed_renewals).await;
         answer(revoked.map(|revoked| proto::RevokeLeaseResponse { revoked }))
+    }
+    async fn release_lease(
+        &self,
+        request: Request<proto::ReleaseLeaseRequest>,
+    ) -> Result<Response<proto::ReleaseLeaseResponse>, Status> {
+        let done = self.metadata.release_lease(LeaseId(request.get_ref().lease)).await;
+        answer(done.map(|()| proto::ReleaseLeaseResponse {}))
+    }
+
+    async fn list_unnamed_chunks(
+        &self,
+        request: Request<proto::ListUnnamedChunksRequest>,
+    ) -> Result<Response<proto::ListUnnamedChunksResponse>, Status> {
+        let request = request.into_inner();
+        let chunks: Vec<OwnedChunk> = checked(list(request.chunks, PAGE_SIZE_MAX, "chunks"))?;
+        let chunks: Vec<_> = chunks.into_iter().map(|OwnedChunk(chunk, owner)| (chunk, owner)).collect();
+        let unnamed = self.metadata.unnamed_chunks(LeaseId(request.lease), &chunks).await;
+        answer(unnamed.map(|chunks| proto::ListUnnamedChunksResponse { chunks: messages(chunks) }))
+    }
+
+    async fn finish_lease(
+        &self,
+        request: Request<proto::FinishLeaseRequest>,
+    ) -> Result<Response<proto::FinishLeaseResponse>, Status> {
+        let request = request.into_inner();
+        let done = self.metadata.finish_lease(LeaseId(request.lease), request.epoch).await;
+        answer(done.map(|()| proto::FinishLeaseResponse {}))
     }
 }

@@ -5,15 +5,82 @@ use types::{DiskId, FailureDomain, GroupId, NodeId};
 use super::{
     WireError,
     common::{id, id_to_wire, storage_class},
-    each, list, messages, proto, required, text,
+    each, list, messages, proto, required, shard_index, text,
 };
 use crate::{
     ClusterMap, DiskRegistration, DiskState, Intent, MapDisk, MapNode, NodeRegistration, NodeState,
-    PlacementGroup, StorageClass, StorageClassDefinition,
+    PlacementGroup, ShardMove, StorageClass, StorageClassDefinition,
 };
 
 /// Most disks of one node.
 const DISKS_MAX: usize = 4096;
+
+pub(crate) fn node_id(bytes: &[u8]) -> Result<NodeId, WireError> {
+    id(bytes, "node").map(NodeId)
+}
+
+pub(crate) fn disk_id(bytes: &[u8]) -> Result<DiskId, WireError> {
+    id(bytes, "disk").map(DiskId)
+}
+
+/// A node's state from the number of its enum.
+pub(crate) fn node_state(value: i32) -> Result<NodeState, WireError> {
+    match proto::NodeState::try_from(value) {
+        Ok(proto::NodeState::Up) => Ok(NodeState::Up),
+        Ok(proto::NodeState::Suspect) => Ok(NodeState::Suspect),
+        Ok(proto::NodeState::Down) => Ok(NodeState::Down),
+        Ok(proto::NodeState::Unspecified) | Err(_) => Err(WireError::UnknownValue { field: "state", value }),
+    }
+}
+
+impl From<NodeState> for proto::NodeState {
+    fn from(state: NodeState) -> Self {
+        match state {
+            NodeState::Up => Self::Up,
+            NodeState::Suspect => Self::Suspect,
+            NodeState::Down => Self::Down,
+        }
+    }
+}
+
+fn disk_state(value: i32) -> Result<DiskState, WireError> {
+    match proto::DiskState::try_from(value) {
+        Ok(proto::DiskState::Up) => Ok(DiskState::Up),
+        Ok(proto::DiskState::Down) => Ok(DiskState::Down),
+        Ok(proto::DiskState::Gone) => Ok(DiskState::Gone),
+        Ok(proto::DiskState::Unspecified) | Err(_) => Err(WireError::UnknownValue { field: "state", value }),
+    }
+}
+
+impl From<DiskState> for proto::DiskState {
+    fn from(state: DiskState) -> Self {
+        match state {
+            DiskState::Up => Self::Up,
+            DiskState::Down => Self::Down,
+            DiskState::Gone => Self::Gone,
+        }
+    }
+}
+
+/// An intent from the number of its enum.
+pub(crate) fn intent(value: i32) -> Result<Intent, WireError> {
+    match proto::Intent::try_from(value) {
+        Ok(proto::Intent::Serve) => Ok(Intent::Serve),
+        Ok(proto::Intent::Drain) => Ok(Intent::Drain),
+        Ok(proto::Intent::Remove) => Ok(Intent::Remove),
+        Ok(proto::Intent::Unspecified) | Err(_) => Err(WireError::UnknownValue { field: "intent", value }),
+    }
+}
+
+impl From<Intent> for proto::Intent {
+    fn from(intent: Intent) -> Self {
+        match intent {
+            Intent::Serve => Self::Serve,
+            Intent::Drain => Self::Drain,
+            Intent::Remove => Self::Remove,
+        }
+    }
+}
 
 fn failure_domain(domain: &str) -> Result<FailureDomain, WireError> {
     domain.parse().map_err(|error| WireError::invalid("domain", error))
@@ -77,6 +144,7 @@ impl From<StorageClassDefinition> for proto::StorageClassDefinition {
             inline_limit_bytes: definition.inline_limit_bytes,
             whole_limit_bytes: definition.whole_limit_bytes,
             groups: definition.groups,
+            medium: definition.medium,
         }
     }
 }
@@ -95,7 +163,7 @@ impl TryFrom<proto::StorageClassDefinition> for StorageClassDefinition {
             inline_limit_bytes: message.inline_limit_bytes,
             whole_limit_bytes: message.whole_limit_bytes,
             groups: message.groups,
-            medium: None,
+            medium: message.medium.map(|medium| text(medium, "medium")).transpose()?,
         })
     }
 }
@@ -126,7 +194,14 @@ impl TryFrom<proto::ClusterMap> for ClusterMap {
 
 impl From<MapNode> for proto::MapNode {
     fn from(node: MapNode) -> Self {
-        Self { node: id_to_wire(node.node.0), address: node.address, domain: node.domain.to_string() }
+        Self {
+            node: id_to_wire(node.node.0),
+            address: node.address,
+            domain: node.domain.to_string(),
+            state: proto::NodeState::from(node.state).into(),
+            intent: proto::Intent::from(node.intent).into(),
+            heartbeats: node.heartbeats,
+        }
     }
 }
 
@@ -138,9 +213,9 @@ impl TryFrom<proto::MapNode> for MapNode {
             node: NodeId(id(&message.node, "node")?),
             address: text(message.address, "address")?,
             domain: failure_domain(&message.domain)?,
-            state: NodeState::Up,
-            intent: Intent::Serve,
-            heartbeats: 0,
+            state: node_state(message.state)?,
+            intent: intent(message.intent)?,
+            heartbeats: message.heartbeats,
         })
     }
 }
@@ -154,6 +229,8 @@ impl From<MapDisk> for proto::MapDisk {
             capacity_bytes: disk.capacity_bytes,
             available_bytes: disk.available_bytes,
             writable: disk.writable,
+            state: proto::DiskState::from(disk.state).into(),
+            intent: proto::Intent::from(disk.intent).into(),
         }
     }
 }
@@ -169,8 +246,8 @@ impl TryFrom<proto::MapDisk> for MapDisk {
             capacity_bytes: message.capacity_bytes,
             available_bytes: message.available_bytes,
             writable: message.writable,
-            state: DiskState::Up,
-            intent: Intent::Serve,
+            state: disk_state(message.state)?,
+            intent: intent(message.intent)?,
         })
     }
 }
@@ -192,7 +269,7 @@ impl TryFrom<proto::StorageClass> for StorageClass {
 impl From<PlacementGroup> for proto::PlacementGroup {
     fn from(group: PlacementGroup) -> Self {
         let disks = group.disks.into_iter().map(|disk| id_to_wire(disk.0)).collect();
-        Self { id: group.id.0, disks }
+        Self { id: group.id.0, disks, moves: messages(group.moves), changed_epoch: group.changed_epoch }
     }
 }
 
@@ -201,6 +278,26 @@ impl TryFrom<proto::PlacementGroup> for PlacementGroup {
 
     fn try_from(message: proto::PlacementGroup) -> Result<Self, WireError> {
         let disks: Result<_, _> = message.disks.iter().map(|disk| id(disk, "disks").map(DiskId)).collect();
-        Ok(Self { id: GroupId(message.id), disks: disks?, moves: Vec::new(), changed_epoch: 0 })
+        Ok(Self {
+            id: GroupId(message.id),
+            disks: disks?,
+            moves: each(message.moves)?,
+            changed_epoch: message.changed_epoch,
+        })
+    }
+}
+
+impl From<ShardMove> for proto::ShardMove {
+    fn from(pending: ShardMove) -> Self {
+        Self { index: u32::from(pending.index.0), to: id_to_wire(pending.to.0), since: pending.since }
+    }
+}
+
+impl TryFrom<proto::ShardMove> for ShardMove {
+    type Error = WireError;
+
+    fn try_from(message: proto::ShardMove) -> Result<Self, WireError> {
+        let to = DiskId(id(&message.to, "to")?);
+        Ok(Self { index: shard_index(message.index)?, to, since: message.since })
     }
 }

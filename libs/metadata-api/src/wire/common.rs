@@ -39,7 +39,7 @@ pub(crate) fn upload_id(bytes: &[u8]) -> Result<UploadId, WireError> {
     id(bytes, "upload").map(UploadId)
 }
 
-pub(super) fn id_to_wire(id: [u8; 16]) -> Bytes {
+pub(crate) fn id_to_wire(id: [u8; 16]) -> Bytes {
     Bytes::copy_from_slice(&id)
 }
 

@@ -6,8 +6,8 @@ use tonic::{Code, Status};
 
 use super::{
     WireError,
-    common::{account, bucket_name, part_number},
-    optional,
+    common::{account, bucket_name, id_to_wire, part_number},
+    disk_id, node_id, optional,
     proto::{self, failure::Failure as Wire},
     required,
 };
@@ -41,11 +41,16 @@ fn code(failure: &proto::Failure) -> Code {
         Wire::BucketNotFound(_)
         | Wire::KeyNotFound(_)
         | Wire::VersionNotFound(_)
-        | Wire::UploadNotFound(_) => Code::NotFound,
+        | Wire::UploadNotFound(_)
+        | Wire::NodeNotFound(_)
+        | Wire::DiskNotFound(_)
+        | Wire::MoveNotFound(_) => Code::NotFound,
         Wire::BucketExists(_) => Code::AlreadyExists,
-        Wire::BucketNotEmpty(_) | Wire::PreconditionFailed(_) | Wire::LeaseRevoked(_) => {
-            Code::FailedPrecondition
-        }
+        Wire::BucketNotEmpty(_)
+        | Wire::PreconditionFailed(_)
+        | Wire::LeaseRevoked(_)
+        | Wire::StaleMap(_)
+        | Wire::JobLost(_) => Code::FailedPrecondition,
         Wire::InvalidPart(_)
         | Wire::InvalidPartOrder(_)
         | Wire::PartTooSmall(_)
@@ -103,11 +108,15 @@ impl From<Error> for proto::Failure {
             }
             Error::UploadChecksumMismatch => Wire::UploadChecksumMismatch(nothing),
             Error::LeaseRevoked => Wire::LeaseRevoked(nothing),
-            error @ (Error::StaleMap { .. }
-            | Error::NodeNotFound { .. }
-            | Error::DiskNotFound { .. }
-            | Error::MoveNotFound
-            | Error::JobLost) => Wire::Malformed(reason_to_wire(error.to_string())),
+            Error::StaleMap { epoch } => Wire::StaleMap(proto::StaleMap { epoch }),
+            Error::NodeNotFound { node } => {
+                Wire::NodeNotFound(proto::NodeNotFound { node: id_to_wire(node.0) })
+            }
+            Error::DiskNotFound { disk } => {
+                Wire::DiskNotFound(proto::DiskNotFound { disk: id_to_wire(disk.0) })
+            }
+            Error::MoveNotFound => Wire::MoveNotFound(nothing),
+            Error::JobLost => Wire::JobLost(nothing),
             Error::Malformed { reason } => Wire::Malformed(reason_to_wire(reason)),
             Error::Unauthenticated => Wire::Unauthenticated(nothing),
             Error::Unavailable { reason } => Wire::Unavailable(reason_to_wire(reason)),
@@ -150,6 +159,11 @@ impl TryFrom<proto::Failure> for Error {
             }
             Wire::UploadChecksumMismatch(_) => Self::UploadChecksumMismatch,
             Wire::LeaseRevoked(_) => Self::LeaseRevoked,
+            Wire::StaleMap(facts) => Self::StaleMap { epoch: facts.epoch },
+            Wire::NodeNotFound(facts) => Self::NodeNotFound { node: node_id(&facts.node)? },
+            Wire::DiskNotFound(facts) => Self::DiskNotFound { disk: disk_id(&facts.disk)? },
+            Wire::MoveNotFound(_) => Self::MoveNotFound,
+            Wire::JobLost(_) => Self::JobLost,
             Wire::Malformed(facts) => Self::Malformed { reason: facts.reason },
             Wire::Unauthenticated(_) => Self::Unauthenticated,
             Wire::Unavailable(facts) => Self::Unavailable { reason: facts.reason },

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use types::LeaseId;
+use types::{ChunkId, ChunkOwner, LeaseId};
 
-use super::{WireError, proto, text};
+use super::{WireError, bucket_name, object_key, proto, required, text};
 use crate::{Lease, LeaseState};
 
 impl From<Lease> for proto::Lease {
@@ -23,7 +23,13 @@ impl From<proto::Lease> for Lease {
 
 impl From<LeaseState> for proto::LeaseState {
     fn from(state: LeaseState) -> Self {
-        Self { id: state.id.0, holder: state.holder, renewals: state.renewals }
+        Self {
+            id: state.id.0,
+            holder: state.holder,
+            renewals: state.renewals,
+            oldest_epoch: state.oldest_epoch,
+            revoked: state.revoked,
+        }
     }
 }
 
@@ -35,8 +41,30 @@ impl TryFrom<proto::LeaseState> for LeaseState {
             id: LeaseId(message.id),
             holder: text(message.holder, "holder")?,
             renewals: message.renewals,
-            oldest_epoch: 0,
-            revoked: false,
+            oldest_epoch: message.oldest_epoch,
+            revoked: message.revoked,
         })
+    }
+}
+
+/// A chunk and for whom it was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct OwnedChunk(pub(crate) ChunkId, pub(crate) ChunkOwner);
+
+impl From<OwnedChunk> for proto::OwnedChunk {
+    fn from(OwnedChunk(chunk, owner): OwnedChunk) -> Self {
+        Self { chunk: Some(chunk.into()), bucket: owner.bucket.to_string(), key: owner.key.to_bytes() }
+    }
+}
+
+impl TryFrom<proto::OwnedChunk> for OwnedChunk {
+    type Error = WireError;
+
+    fn try_from(message: proto::OwnedChunk) -> Result<Self, WireError> {
+        let owner = ChunkOwner {
+            bucket: bucket_name(&message.bucket, "bucket")?,
+            key: object_key(message.key, "key")?,
+        };
+        Ok(Self(required(message.chunk, "chunk")?, owner))
     }
 }

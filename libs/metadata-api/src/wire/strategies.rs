@@ -6,20 +6,23 @@ use bytes::Bytes;
 use proptest::{collection::vec, option, prelude::*};
 use types::{
     Attributes, BucketId, BucketName, CHUNK_SIZE_MAX, Checksum, ChecksumAlgorithm, ChecksumType,
-    ChecksumValue, ChunkId, Coding, Content, DiskId, ETag, Extent, FailureDomain, GroupId, KeyPrefix,
-    LeaseId, Manifest, MissingShard, NodeId, ObjectKey, ObjectPart, PartNumber, Sequence, ShardId,
+    ChecksumValue, ChunkId, ChunkOwner, Coding, Content, DiskId, ETag, Extent, FailureDomain, GroupId,
+    KeyPrefix, LeaseId, Manifest, MissingShard, NodeId, ObjectKey, ObjectPart, PartNumber, Sequence, ShardId,
     ShardIndex, StorageClassName, Timestamp, UploadId, VersionId, Versioning,
 };
 
+use super::OwnedChunk;
 use crate::{
     AbortUpload, AccountId, Bucket, BucketPage, BucketUsage, ClusterMap, CommitPart, CommitVersion,
-    Committed, CompleteUpload, CompletedPart, CopyAttributes, CopyVersion, CreateBucket, CreateUpload,
-    DeleteCondition, DeleteVersion, DeleteVersions, DeletedVersion, DiskRegistration, ETagCondition, Error,
-    FoundVersion, GarbageId, GarbageItem, GetVersion, Lease, LeaseState, ListBuckets, ListObjects, ListParts,
-    ListPosition, ListUploads, ListVersions, MapDisk, MapNode, NewVersion, NodeRegistration, ObjectEntry,
-    ObjectPage, ObjectSummary, Part, PartPage, PlacementGroup, StorageClass, StorageClassDefinition, Upload,
-    UploadChecksum, UploadEntry, UploadPage, UploadPosition, Version, VersionEntry, VersionPage,
-    VersionPosition, VersionState, VersionSummary, WriteCondition,
+    Committed, CompleteUpload, CompletedPart, ContentKind, ContentPage, ContentPosition, ContentRow,
+    CopyAttributes, CopyVersion, CreateBucket, CreateUpload, DeleteCondition, DeleteVersion, DeleteVersions,
+    DeletedVersion, DiskRegistration, DiskState, ETagCondition, Error, Eviction, FoundVersion, GarbageId,
+    GarbageItem, GetVersion, Intent, JobName, JobProgress, JobState, Lease, LeaseState, ListBuckets,
+    ListObjects, ListParts, ListPosition, ListUploads, ListVersions, MapDisk, MapNode, NewMove, NewVersion,
+    NodeRegistration, NodeState, ObjectEntry, ObjectPage, ObjectSummary, Part, PartPage, PlacementGroup,
+    ShardMove, StorageClass, StorageClassDefinition, Upload, UploadChecksum, UploadEntry, UploadPage,
+    UploadPosition, Version, VersionEntry, VersionPage, VersionPosition, VersionState, VersionSummary,
+    WriteCondition,
 };
 
 pub(crate) fn bucket_name() -> impl Strategy<Value = BucketName> + Clone {
@@ -149,7 +152,7 @@ fn content() -> impl Strategy<Value = Content> {
     prop_oneof![bytes().prop_map(Content::Inline), manifest().prop_map(Content::Stored)]
 }
 
-fn missing_shard() -> impl Strategy<Value = MissingShard> {
+pub(crate) fn missing_shard() -> impl Strategy<Value = MissingShard> {
     (chunk_id(), any::<u8>(), any::<i32>(), coding(), 0..=CHUNK_SIZE_MAX).prop_filter_map(
         "at most 64 shards",
         |(chunk, index, group, coding, chunk_length)| {
@@ -191,6 +194,11 @@ pub(crate) fn error() -> impl Strategy<Value = Error> {
         any::<(u64, u64)>().prop_map(|(stated, actual)| Error::UploadSizeMismatch { stated, actual }),
         Just(Error::UploadChecksumMismatch),
         Just(Error::LeaseRevoked),
+        any::<i64>().prop_map(|epoch| Error::StaleMap { epoch }),
+        node().prop_map(|node| Error::NodeNotFound { node }),
+        disk().prop_map(|disk| Error::DiskNotFound { disk }),
+        Just(Error::MoveNotFound),
+        Just(Error::JobLost),
         reason().prop_map(|reason| Error::Malformed { reason }),
         Just(Error::Unauthenticated),
         reason().prop_map(|reason| Error::Unavailable { reason }),
@@ -549,12 +557,75 @@ pub(crate) fn lease() -> impl Strategy<Value = Lease> {
 }
 
 pub(crate) fn lease_state() -> impl Strategy<Value = LeaseState> {
-    (any::<i64>(), "\\PC{0,32}", any::<i64>()).prop_map(|(id, holder, renewals)| LeaseState {
-        id: LeaseId(id),
+    (any::<i64>(), "\\PC{0,32}", any::<i64>(), any::<i64>(), any::<bool>()).prop_map(
+        |(id, holder, renewals, oldest_epoch, revoked)| LeaseState {
+            id: LeaseId(id),
+            holder,
+            renewals,
+            oldest_epoch,
+            revoked,
+        },
+    )
+}
+
+pub(crate) fn owned_chunk() -> impl Strategy<Value = OwnedChunk> {
+    (chunk_id(), bucket_name(), object_key())
+        .prop_map(|(chunk, bucket, key)| OwnedChunk(chunk, ChunkOwner { bucket, key }))
+}
+
+fn node_state() -> impl Strategy<Value = NodeState> {
+    prop_oneof![Just(NodeState::Up), Just(NodeState::Suspect), Just(NodeState::Down)]
+}
+
+fn disk_state() -> impl Strategy<Value = DiskState> {
+    prop_oneof![Just(DiskState::Up), Just(DiskState::Down), Just(DiskState::Gone)]
+}
+
+fn intent() -> impl Strategy<Value = Intent> {
+    prop_oneof![Just(Intent::Serve), Just(Intent::Drain), Just(Intent::Remove)]
+}
+
+fn shard_index() -> impl Strategy<Value = ShardIndex> {
+    any::<u8>().prop_map(ShardIndex)
+}
+
+pub(crate) fn new_move() -> impl Strategy<Value = NewMove> {
+    (any::<i32>(), shard_index(), disk()).prop_map(|(group, index, to)| NewMove {
+        group: GroupId(group),
+        index,
+        to,
+    })
+}
+
+pub(crate) fn eviction() -> impl Strategy<Value = Eviction> {
+    (disk(), any::<i32>(), shard_index(), any::<i64>()).prop_map(|(disk, group, index, epoch)| Eviction {
+        disk,
+        group: GroupId(group),
+        index,
+        epoch,
+    })
+}
+
+pub(crate) fn shard_id() -> impl Strategy<Value = ShardId> {
+    (chunk_id(), shard_index()).prop_map(|(chunk, index)| ShardId { chunk, index })
+}
+
+pub(crate) fn content_page() -> impl Strategy<Value = ContentPage> {
+    let kind = prop_oneof![Just(ContentKind::Version), Just(ContentKind::Part), Just(ContentKind::Garbage)];
+    let row = (kind, any::<i64>(), option::of(object_key()), vec(extent(), 0..3))
+        .prop_map(|(kind, bucket, key, extents)| ContentRow { kind, bucket: BucketId(bucket), key, extents });
+    let next = option::of(vec(any::<u8>(), 0..40).prop_map(ContentPosition));
+    (vec(row, 0..3), next).prop_map(|(rows, next)| ContentPage { rows, next })
+}
+
+pub(crate) fn job_state() -> impl Strategy<Value = JobState> {
+    let job = prop::sample::select(JobName::ALL.to_vec());
+    let progress = any::<(u64, u64)>().prop_map(|(done, total)| JobProgress { done, total });
+    (job, "\\PC{0,32}", any::<i64>(), progress).prop_map(|(job, holder, renewals, progress)| JobState {
+        job,
         holder,
         renewals,
-        oldest_epoch: 0,
-        revoked: false,
+        progress,
     })
 }
 
@@ -585,45 +656,48 @@ pub(crate) fn node_registration() -> impl Strategy<Value = NodeRegistration> {
 }
 
 pub(crate) fn storage_class_definition() -> impl Strategy<Value = StorageClassDefinition> {
-    (storage_class(), coding(), any::<u64>(), any::<u64>(), 0..32u32).prop_map(
-        |(name, coding, inline_limit_bytes, whole_limit_bytes, power)| StorageClassDefinition {
+    let limits = any::<(u64, u64)>();
+    (storage_class(), coding(), limits, 0..32u32, option::of("[a-z]{0,8}")).prop_map(
+        |(name, coding, (inline_limit_bytes, whole_limit_bytes), power, medium)| StorageClassDefinition {
             name,
             coding,
             inline_limit_bytes,
             whole_limit_bytes,
             groups: 1 << power,
-            medium: None,
+            medium,
         },
     )
 }
 
 pub(crate) fn cluster_map() -> impl Strategy<Value = ClusterMap> {
-    let map_node = (node(), "[a-z:0-9]{0,20}", domain()).prop_map(|(node, address, domain)| MapNode {
-        node,
-        address,
-        domain,
-        state: crate::NodeState::Up,
-        intent: crate::Intent::Serve,
-        heartbeats: 0,
-    });
-    let map_disk = (disk(), node(), "[a-z]{0,8}", any::<u64>(), any::<u64>(), any::<bool>()).prop_map(
-        |(disk, node, medium, capacity_bytes, available_bytes, writable)| MapDisk {
+    let map_node = (node(), "[a-z:0-9]{0,20}", domain(), node_state(), intent(), any::<i64>()).prop_map(
+        |(node, address, domain, state, intent, heartbeats)| MapNode {
+            node,
+            address,
+            domain,
+            state,
+            intent,
+            heartbeats,
+        },
+    );
+    let reported = (any::<u64>(), any::<u64>(), any::<bool>());
+    let map_disk = (disk(), node(), "[a-z]{0,8}", reported, disk_state(), intent()).prop_map(
+        |(disk, node, medium, (capacity_bytes, available_bytes, writable), state, intent)| MapDisk {
             disk,
             node,
             medium,
             capacity_bytes,
             available_bytes,
             writable,
-            state: crate::DiskState::Up,
-            intent: crate::Intent::Serve,
+            state,
+            intent,
         },
     );
-    let group = (any::<i32>(), vec(disk(), 0..6)).prop_map(|(id, disks)| PlacementGroup {
-        id: GroupId(id),
-        disks,
-        moves: Vec::new(),
-        changed_epoch: 0,
-    });
+    let shard_move =
+        (shard_index(), disk(), any::<i64>()).prop_map(|(index, to, since)| ShardMove { index, to, since });
+    let group = (any::<i32>(), vec(disk(), 0..6), vec(shard_move, 0..3), any::<i64>()).prop_map(
+        |(id, disks, moves, changed_epoch)| PlacementGroup { id: GroupId(id), disks, moves, changed_epoch },
+    );
     let class = (storage_class_definition(), vec(group, 0..4))
         .prop_map(|(definition, groups)| StorageClass { definition, groups });
     (any::<i64>(), vec(map_node, 0..3), vec(map_disk, 0..3), vec(class, 0..3))

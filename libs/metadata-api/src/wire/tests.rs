@@ -8,10 +8,11 @@ use prost::Message;
 use tonic::Code;
 use types::{ChunkId, Coding, Content, ETag, Extent, GroupId, KeyPrefix, LeaseId, Manifest, PartNumber};
 
-use super::{MESSAGE_SIZE_MAX, WireError, failure_of, fitting, proto, status_of, strategies};
+use super::{MESSAGE_SIZE_MAX, OwnedChunk, WireError, failure_of, fitting, proto, status_of, strategies};
 use crate::{
-    AccountId, CommitPart, CommitVersion, CompleteUpload, CopyVersion, DeleteVersions, Error, GarbageId,
-    GarbageItem, ListBuckets, ListObjects, NodeRegistration, ObjectEntry, ObjectPage, StorageClassDefinition,
+    AccountId, CommitPart, CommitVersion, CompleteUpload, ContentPage, CopyVersion, DeleteVersions, Error,
+    Eviction, GarbageId, GarbageItem, JobState, ListBuckets, ListObjects, NewMove, NodeRegistration,
+    ObjectEntry, ObjectPage, StorageClassDefinition,
 };
 
 fn config() -> ProptestConfig {
@@ -65,16 +66,19 @@ mod every_message_survives_the_wire {
         commit_version: CommitVersionRequest;
         committed: Committed;
         complete_upload: CompleteUploadRequest;
+        content_page: ListContentsResponse;
         copy_version: CopyVersionRequest;
         create_bucket: CreateBucketRequest;
         create_upload: CreateUploadRequest;
         delete_outcome: DeleteOutcome;
         delete_versions: DeleteVersionsRequest;
         error: Failure;
+        eviction: Eviction;
         found_version: FoundVersion;
         garbage_id: GarbageId;
         garbage_item: GarbageItem;
         get_version: GetVersionRequest;
+        job_state: JobState;
         lease: Lease;
         lease_state: LeaseState;
         list_buckets: ListBucketsRequest;
@@ -82,10 +86,14 @@ mod every_message_survives_the_wire {
         list_parts: ListPartsRequest;
         list_uploads: ListUploadsRequest;
         list_versions: ListVersionsRequest;
+        missing_shard: MissingShard;
+        new_move: NewMove;
         node_registration: NodeRegistration;
         object_page: ObjectPage;
+        owned_chunk: OwnedChunk;
         part: Part;
         part_page: PartPage;
+        shard_id: ShardId;
         storage_class_definition: StorageClassDefinition;
         upload: Upload;
         upload_page: UploadPage;
@@ -124,6 +132,11 @@ fn every_failure_has_its_code() {
         (Error::UploadSizeMismatch { stated: 1, actual: 2 }, Code::InvalidArgument),
         (Error::UploadChecksumMismatch, Code::InvalidArgument),
         (Error::LeaseRevoked, Code::FailedPrecondition),
+        (Error::StaleMap { epoch: 7 }, Code::FailedPrecondition),
+        (Error::NodeNotFound { node: types::NodeId([1; 16]) }, Code::NotFound),
+        (Error::DiskNotFound { disk: types::DiskId([1; 16]) }, Code::NotFound),
+        (Error::MoveNotFound, Code::NotFound),
+        (Error::JobLost, Code::FailedPrecondition),
         (Error::Malformed { reason: reason() }, Code::InvalidArgument),
         (Error::Unauthenticated, Code::Unauthenticated),
         (Error::Unavailable { reason: reason() }, Code::Unavailable),
@@ -245,6 +258,31 @@ fn a_request_that_breaks_a_bound_is_refused() {
         "groups": |m| m.groups = 3;
         "coding": |m| m.coding = Some(proto::Coding { data: 4, parity: 5 });
         "coding": |m| m.coding = Some(proto::Coding { data: 260, parity: 2 });
+        "medium": |m| m.medium = Some("x".repeat(1025));
+    }
+    refused! { NewMove, proto::NewMove, strategies::new_move(),
+        "index": |m| m.index = 256;
+        "to": |m| m.to = Bytes::from_static(&[1; 15]);
+    }
+    refused! { Eviction, proto::Eviction, strategies::eviction(),
+        "index": |m| m.index = 256;
+        "disk": |m| m.disk = Bytes::new();
+    }
+    refused! { OwnedChunk, proto::OwnedChunk, strategies::owned_chunk(),
+        "chunk": |m| m.chunk = None;
+        "bucket": |m| m.bucket = "B".to_owned();
+        "key": |m| m.key = Bytes::new();
+    }
+    refused! { JobState, proto::JobState, strategies::job_state(),
+        "job": |m| m.job = 0;
+        "job": |m| m.job = 5;
+        "holder": |m| m.holder = "x".repeat(1025);
+        "progress": |m| m.progress = None;
+    }
+    refused! { ContentPage, proto::ListContentsResponse, strategies::content_page(),
+        "next": |m| m.next = Some(Bytes::from(vec![1; 4097]));
+        "kind": |m| m.rows = vec![proto::ContentRow::default()];
+        "key": |m| m.rows = vec![proto::ContentRow { kind: 1, key: Some(Bytes::new()), ..Default::default() }];
     }
 }
 

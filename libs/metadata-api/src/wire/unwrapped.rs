@@ -1,7 +1,9 @@
 //! Answers that are one value in a message of their own, taken out of it.
 
+use types::{ChunkId, MissingShard};
+
 use super::{WireError, each, list, optional, proto};
-use crate::{ClusterMap, DeletedVersion, Error, GarbageItem, LeaseState, PAGE_SIZE_MAX};
+use crate::{ClusterMap, DeletedVersion, Error, Eviction, GarbageItem, JobState, LeaseState, PAGE_SIZE_MAX};
 
 /// An answer that says nothing but that it was done.
 pub(crate) struct Done;
@@ -17,8 +19,32 @@ macro_rules! done {
 }
 
 done! {
-    AbortUploadResponse DefineStorageClassResponse DeleteBucketResponse FinishGarbageResponse ReadyResponse
-    RegisterNodeResponse RenewLeaseResponse SetVersioningResponse
+    AbortUploadResponse DefineStorageClassResponse DeleteBucketResponse FinishEvictionResponse FinishLeaseResponse
+    FinishMissingResponse FinishMoveResponse ReadyResponse RegisterNodeResponse ReleaseJobResponse
+    ReleaseLeaseResponse RenewJobResponse RenewLeaseResponse ReportMissingResponse SetDiskIntentResponse
+    SetNodeIntentResponse SetVersioningResponse
+}
+
+/// An answer that is one value of a field that is always there.
+pub(crate) struct Value<T>(pub(crate) T);
+
+macro_rules! value {
+    ($($message:ident.$field:ident: $kind:ty;)*) => {
+        $(impl From<proto::$message> for Value<$kind> {
+            fn from(message: proto::$message) -> Self {
+                Self(message.$field)
+            }
+        })*
+    };
+}
+
+value! {
+    AcquireJobResponse.token: Option<i64>;
+    BeginMovesResponse.epoch: i64;
+    FinishGarbageResponse.finished: u64;
+    MarkNodeResponse.marked: bool;
+    ReverseMoveResponse.epoch: i64;
+    RevokeLeaseResponse.revoked: bool;
 }
 
 /// The outcomes of a delete.
@@ -32,7 +58,7 @@ impl TryFrom<proto::DeleteVersionsResponse> for Outcomes {
     }
 }
 
-/// The leases that are not revoked.
+/// The leases that are not reaped.
 pub(crate) struct Leases(pub(crate) Vec<LeaseState>);
 
 impl TryFrom<proto::ListLeasesResponse> for Leases {
@@ -43,12 +69,47 @@ impl TryFrom<proto::ListLeasesResponse> for Leases {
     }
 }
 
-/// Whether a lease is revoked now.
-pub(crate) struct Revoked(pub(crate) bool);
+/// Chunks that nothing names.
+pub(crate) struct Chunks(pub(crate) Vec<ChunkId>);
 
-impl From<proto::RevokeLeaseResponse> for Revoked {
-    fn from(message: proto::RevokeLeaseResponse) -> Self {
-        Self(message.revoked)
+impl TryFrom<proto::ListUnnamedChunksResponse> for Chunks {
+    type Error = WireError;
+
+    fn try_from(message: proto::ListUnnamedChunksResponse) -> Result<Self, WireError> {
+        list(message.chunks, PAGE_SIZE_MAX, "chunks").map(Self)
+    }
+}
+
+/// Evictions to be carried out.
+pub(crate) struct Evictions(pub(crate) Vec<Eviction>);
+
+impl TryFrom<proto::ListEvictionsResponse> for Evictions {
+    type Error = WireError;
+
+    fn try_from(message: proto::ListEvictionsResponse) -> Result<Self, WireError> {
+        list(message.evictions, PAGE_SIZE_MAX, "evictions").map(Self)
+    }
+}
+
+/// Shards that are missing.
+pub(crate) struct MissingShards(pub(crate) Vec<MissingShard>);
+
+impl TryFrom<proto::ListMissingResponse> for MissingShards {
+    type Error = WireError;
+
+    fn try_from(message: proto::ListMissingResponse) -> Result<Self, WireError> {
+        list(message.shards, PAGE_SIZE_MAX, "shards").map(Self)
+    }
+}
+
+/// Jobs that somebody has.
+pub(crate) struct Jobs(pub(crate) Vec<JobState>);
+
+impl TryFrom<proto::ListJobsResponse> for Jobs {
+    type Error = WireError;
+
+    fn try_from(message: proto::ListJobsResponse) -> Result<Self, WireError> {
+        each(message.jobs).map(Self)
     }
 }
 

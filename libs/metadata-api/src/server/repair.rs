@@ -1,0 +1,51 @@
+//! The repair queue and the listing of contents.
+
+use tonic::{Request, Response, Status, async_trait};
+use types::{MissingShard, ShardId};
+
+use super::{Calls, answer, checked};
+use crate::{
+    PAGE_SIZE_MAX,
+    wire::{content_position, list, list_limit, messages, proto},
+};
+
+#[async_trait]
+impl proto::repair_server::Repair for Calls {
+    async fn report_missing(
+        &self,
+        request: Request<proto::ReportMissingRequest>,
+    ) -> Result<Response<proto::ReportMissingResponse>, Status> {
+        let shards: Vec<MissingShard> = checked(list(request.into_inner().shards, PAGE_SIZE_MAX, "shards"))?;
+        let done = self.metadata.report_missing(&shards).await;
+        answer(done.map(|()| proto::ReportMissingResponse {}))
+    }
+
+    async fn list_missing(
+        &self,
+        request: Request<proto::ListMissingRequest>,
+    ) -> Result<Response<proto::ListMissingResponse>, Status> {
+        let request = request.into_inner();
+        let after = checked(request.after.map(ShardId::try_from).transpose())?;
+        let shards = self.metadata.list_missing(after, checked(list_limit(request.limit))?).await;
+        answer(shards.map(|shards| proto::ListMissingResponse { shards: messages(shards) }))
+    }
+
+    async fn finish_missing(
+        &self,
+        request: Request<proto::FinishMissingRequest>,
+    ) -> Result<Response<proto::FinishMissingResponse>, Status> {
+        let shards: Vec<ShardId> = checked(list(request.into_inner().shards, PAGE_SIZE_MAX, "shards"))?;
+        let done = self.metadata.finish_missing(&shards).await;
+        answer(done.map(|()| proto::FinishMissingResponse {}))
+    }
+
+    async fn list_contents(
+        &self,
+        request: Request<proto::ListContentsRequest>,
+    ) -> Result<Response<proto::ListContentsResponse>, Status> {
+        let request = request.into_inner();
+        let after = request.after.map(|after| content_position(after, "after"));
+        let limit = checked(list_limit(request.limit))?;
+        answer(self.metadata.list_contents(checked(after.transpose())?, limit).await)
+    }
+}

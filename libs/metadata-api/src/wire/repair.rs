@@ -1,0 +1,98 @@
+//! The repair queue and the listing of contents.
+
+use bytes::Bytes;
+use types::{BucketId, ShardId};
+
+use super::{WireError, each, limit_from_wire, messages, object_key, proto, required, shard_index};
+use crate::{ContentKind, ContentPage, ContentPosition, ContentRow, PAGE_SIZE_MAX};
+
+/// Most bytes of a position: room for a key and what goes with it.
+const POSITION_LENGTH_MAX: usize = 4096;
+
+/// A page's limit.
+pub(crate) fn list_limit(limit: u32) -> Result<usize, WireError> {
+    limit_from_wire(limit, PAGE_SIZE_MAX)
+}
+
+/// Where a page of contents begins.
+pub(crate) fn content_position(bytes: Bytes, field: &'static str) -> Result<ContentPosition, WireError> {
+    if bytes.len() > POSITION_LENGTH_MAX {
+        return Err(WireError::invalid(
+            field,
+            format!("{} bytes; at most {POSITION_LENGTH_MAX}", bytes.len()),
+        ));
+    }
+    Ok(ContentPosition(bytes.into()))
+}
+
+impl From<ShardId> for proto::ShardId {
+    fn from(shard: ShardId) -> Self {
+        Self { chunk: Some(shard.chunk.into()), index: u32::from(shard.index.0) }
+    }
+}
+
+impl TryFrom<proto::ShardId> for ShardId {
+    type Error = WireError;
+
+    fn try_from(message: proto::ShardId) -> Result<Self, WireError> {
+        Ok(Self { chunk: required(message.chunk, "chunk")?, index: shard_index(message.index)? })
+    }
+}
+
+fn content_kind(value: i32) -> Result<ContentKind, WireError> {
+    match proto::ContentKind::try_from(value) {
+        Ok(proto::ContentKind::Version) => Ok(ContentKind::Version),
+        Ok(proto::ContentKind::Part) => Ok(ContentKind::Part),
+        Ok(proto::ContentKind::Garbage) => Ok(ContentKind::Garbage),
+        Ok(proto::ContentKind::Unspecified) | Err(_) => Err(WireError::UnknownValue { field: "kind", value }),
+    }
+}
+
+impl From<ContentKind> for proto::ContentKind {
+    fn from(kind: ContentKind) -> Self {
+        match kind {
+            ContentKind::Version => Self::Version,
+            ContentKind::Part => Self::Part,
+            ContentKind::Garbage => Self::Garbage,
+        }
+    }
+}
+
+impl From<ContentRow> for proto::ContentRow {
+    fn from(row: ContentRow) -> Self {
+        Self {
+            kind: proto::ContentKind::from(row.kind).into(),
+            bucket: row.bucket.0,
+            key: row.key.map(|key| key.to_bytes()),
+            extents: messages(row.extents),
+        }
+    }
+}
+
+impl TryFrom<proto::ContentRow> for ContentRow {
+    type Error = WireError;
+
+    fn try_from(message: proto::ContentRow) -> Result<Self, WireError> {
+        Ok(Self {
+            kind: content_kind(message.kind)?,
+            bucket: BucketId(message.bucket),
+            key: message.key.map(|key| object_key(key, "key")).transpose()?,
+            extents: each(message.extents)?,
+        })
+    }
+}
+
+impl From<ContentPage> for proto::ListContentsResponse {
+    fn from(page: ContentPage) -> Self {
+        Self { rows: messages(page.rows), next: page.next.map(|next| next.0.into()) }
+    }
+}
+
+impl TryFrom<proto::ListContentsResponse> for ContentPage {
+    type Error = WireError;
+
+    fn try_from(message: proto::ListContentsResponse) -> Result<Self, WireError> {
+        let next = message.next.map(|next| content_position(next, "next")).transpose()?;
+        Ok(Self { rows: each(message.rows)?, next })
+    }
+}
