@@ -65,7 +65,7 @@ pub(crate) async fn run(shared: Arc<Shared>, mut queue: CleanupQueue) {
                 continue;
             }
         };
-        let unreached = delete::delete(&shared, &chunks).await;
+        let unreached = delete::delete(&shared, &chunks).await.unreached;
         if unreached.is_empty() {
             debug!(chunks = chunks.len(), "deleted abandoned chunks");
         } else {

@@ -1,19 +1,22 @@
-//! The cluster as the pool sees it: which disks a group is on and how each is reached.
+//! The cluster as the pool sees it: the latest map, and which older ones are still written by.
 
 use std::{
-    collections::HashMap,
-    sync::{Arc, PoisonError, RwLock},
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
 };
 
 use chunk_api::ChunkService;
-use metadata_api::{ClusterMap, StorageClassDefinition};
-use types::{DiskId, GroupId, NodeId, ShardIndex, StorageClassName};
+use metadata_api::ClusterMap;
+use types::NodeId;
+
+use crate::snapshot::Snapshot;
 
 /// The latest cluster map, with a chunk service for every node that can be reached.
 pub struct ClusterView {
     in_process: HashMap<NodeId, Arc<dyn ChunkService>>,
     connect: Option<Box<Connect>>,
     current: RwLock<Arc<Snapshot>>,
+    held: Arc<Held>,
 }
 
 type Connect = dyn Fn(&str) -> Arc<dyn ChunkService> + Send + Sync;
@@ -21,13 +24,13 @@ type Connect = dyn Fn(&str) -> Arc<dyn ChunkService> + Send + Sync;
 impl ClusterView {
     /// A view of nodes inside this process; other nodes are not reached.
     pub fn in_process(services: HashMap<NodeId, Arc<dyn ChunkService>>) -> Self {
-        Self { in_process: services, connect: None, current: RwLock::default() }
+        Self { in_process: services, connect: None, current: RwLock::default(), held: Arc::default() }
     }
 
     /// A view of nodes over the network: `connect` makes the client of an address, once per node and address. It
     /// must not block; a client connects when it is first used.
     pub fn networked(connect: impl Fn(&str) -> Arc<dyn ChunkService> + Send + Sync + 'static) -> Self {
-        Self { in_process: HashMap::new(), connect: Some(Box::new(connect)), current: RwLock::default() }
+        Self { connect: Some(Box::new(connect)), ..Self::in_process(HashMap::new()) }
     }
 
     /// The same view with some nodes inside this process.
@@ -52,6 +55,27 @@ impl ClusterView {
         self.snapshot().epoch
     }
 
+    /// Epoch of the oldest map by which this process may still put or delete a shard: the one in use, or an older one
+    /// by which a chunk was begun, or a clean-up, that has not ended. Whoever moves shards waits until this has passed
+    /// the move's beginning. Reads do not count.
+    pub fn oldest_epoch_in_use(&self) -> i64 {
+        // Under the lock no map is taken for a write, so none is between being chosen and being counted.
+        let epochs = self.held.epochs();
+        let current = self.epoch();
+        epochs.first_key_value().map_or(current, |(oldest, _)| current.min(*oldest))
+    }
+
+    /// The map in use, for something that puts or deletes shards by it: it counts for
+    /// [`ClusterView::oldest_epoch_in_use`] until it is dropped.
+    pub(crate) fn hold(&self) -> HeldSnapshot {
+        let mut epochs = self.held.epochs();
+        let snapshot = self.snapshot();
+        *epochs.entry(snapshot.epoch).or_default() += 1;
+        drop(epochs);
+        HeldSnapshot { snapshot, held: Arc::clone(&self.held) }
+    }
+
+    /// The map in use, for reading by it.
     pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
         Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
     }
@@ -60,10 +84,10 @@ impl ClusterView {
         if let Some(service) = self.in_process.get(&node) {
             return Some(Arc::clone(service));
         }
-        match previous.nodes.get(&node) {
-            Some(known) if known.address == address => Some(Arc::clone(&known.service)),
-            _ if address.is_empty() => None,
-            _ => self.connect.as_ref().map(|connect| connect(address)),
+        match previous.service_at(node, address) {
+            Some(service) => Some(Arc::clone(service)),
+            None if address.is_empty() => None,
+            None => self.connect.as_ref().map(|connect| connect(address)),
         }
     }
 }
@@ -74,98 +98,38 @@ impl std::fmt::Debug for ClusterView {
     }
 }
 
-/// One epoch of the map, resolved.
-#[derive(Default)]
-pub(crate) struct Snapshot {
-    pub(crate) epoch: i64,
-    nodes: HashMap<NodeId, Node>,
-    classes: HashMap<StorageClassName, Arc<Class>>,
-    groups: HashMap<GroupId, Arc<Group>>,
-}
+/// How many writers use each epoch's map. Whoever takes the lock of the view's current map too takes it second.
+#[derive(Debug, Default)]
+struct Held(Mutex<BTreeMap<i64, usize>>);
 
-struct Node {
-    address: String,
-    service: Arc<dyn ChunkService>,
-}
-
-/// A storage class and its groups.
-pub(crate) struct Class {
-    pub(crate) definition: StorageClassDefinition,
-    pub(crate) groups: Vec<Arc<Group>>,
-}
-
-/// A placement group.
-pub(crate) struct Group {
-    pub(crate) id: GroupId,
-    /// For each shard index, the disk.
-    pub(crate) disks: Vec<DiskId>,
-    /// For each shard index, how its disk is reached; `None` when the map does not know the disk or its node.
-    places: Vec<Option<Place>>,
-}
-
-/// A disk that can be reached.
-#[derive(Clone)]
-pub(crate) struct Place {
-    pub(crate) disk: DiskId,
-    pub(crate) node: NodeId,
-    /// Whether the disk takes new shards, by its node's last word.
-    pub(crate) writable: bool,
-    pub(crate) service: Arc<dyn ChunkService>,
-}
-
-impl Group {
-    /// Where a shard is.
-    pub(crate) fn place(&self, index: usize) -> Option<&Place> {
-        self.places.get(index)?.as_ref()
+impl Held {
+    fn epochs(&self) -> MutexGuard<'_, BTreeMap<i64, usize>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The shard with this position in its coding, of which there are at most 64.
-pub(crate) fn shard_index(position: usize) -> ShardIndex {
-    ShardIndex(u8::try_from(position).unwrap_or(u8::MAX))
+/// A map that is written by.
+pub(crate) struct HeldSnapshot {
+    snapshot: Arc<Snapshot>,
+    held: Arc<Held>,
 }
 
-impl Snapshot {
-    fn new(map: &ClusterMap, reach: impl Fn(NodeId, &str) -> Option<Arc<dyn ChunkService>>) -> Self {
-        let nodes: HashMap<NodeId, Node> = map
-            .nodes
-            .iter()
-            .filter_map(|node| {
-                let service = reach(node.node, &node.address)?;
-                Some((node.node, Node { address: node.address.clone(), service }))
-            })
-            .collect();
-        let places: HashMap<DiskId, Place> = map
-            .disks
-            .iter()
-            .filter_map(|disk| {
-                let service = Arc::clone(&nodes.get(&disk.node)?.service);
-                let place = Place { disk: disk.disk, node: disk.node, writable: disk.writable, service };
-                Some((disk.disk, place))
-            })
-            .collect();
-        let mut snapshot = Self { epoch: map.epoch, nodes, ..Self::default() };
-        for class in &map.classes {
-            let groups: Vec<Arc<Group>> = class
-                .groups
-                .iter()
-                .map(|group| {
-                    let places = group.disks.iter().map(|disk| places.get(disk).cloned()).collect();
-                    Arc::new(Group { id: group.id, disks: group.disks.clone(), places })
-                })
-                .collect();
-            snapshot.groups.extend(groups.iter().map(|group| (group.id, Arc::clone(group))));
-            let definition = class.definition.clone();
-            snapshot.classes.insert(definition.name.clone(), Arc::new(Class { definition, groups }));
+impl std::ops::Deref for HeldSnapshot {
+    type Target = Snapshot;
+
+    fn deref(&self) -> &Snapshot {
+        &self.snapshot
+    }
+}
+
+impl Drop for HeldSnapshot {
+    fn drop(&mut self) {
+        let mut epochs = self.held.epochs();
+        if let Some(count) = epochs.get_mut(&self.snapshot.epoch) {
+            *count -= 1;
+            if *count == 0 {
+                epochs.remove(&self.snapshot.epoch);
+            }
         }
-        snapshot
-    }
-
-    pub(crate) fn class(&self, name: &StorageClassName) -> Option<&Arc<Class>> {
-        self.classes.get(name)
-    }
-
-    pub(crate) fn group(&self, id: GroupId) -> Option<&Arc<Group>> {
-        self.groups.get(&id)
     }
 }

@@ -10,21 +10,31 @@ use futures_util::{StreamExt, stream};
 use types::{ChunkId, Coding, DiskId, Extent, GroupId, ShardId};
 
 use crate::{
-    Pool,
-    cluster::{Place, shard_index},
+    ListedChunk, Pool,
+    cluster::HeldSnapshot,
     health::Use,
     limits::{DELETE_DISKS_AT_ONCE, DELETE_TIMEOUT},
     pool::Shared,
+    snapshot::{Home, Place, Snapshot, shard_index},
 };
 
-/// A shard that was not deleted, or of which it is not known.
+/// What became of shards that were to be deleted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Deletion {
+    /// Epoch of the cluster map that said where the shards may be. What has moved since may be elsewhere too.
+    pub epoch: i64,
+    /// Shards that were not deleted at some place; all others are deleted everywhere and for good.
+    pub unreached: Vec<UnreachedShard>,
+}
+
+/// A shard that was not deleted at a place where it may be, or of which it is not known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnreachedShard {
     /// The shard.
     pub shard: ShardId,
     /// The placement group of its chunk.
     pub group: GroupId,
-    /// Where it should be, when the map says so.
+    /// The place, when the map knows it.
     pub disk: Option<DiskId>,
     /// What stood in the way.
     pub reason: UnreachedReason,
@@ -48,9 +58,10 @@ pub(crate) struct Doomed {
 }
 
 impl Pool {
-    /// Deletes every shard of the chunks that these extents are part of. The caller has proved that nothing names
-    /// them. Durable for every shard that the answer does not list; those it lists may be tried again at any time.
-    pub async fn delete(&self, extents: &[Extent]) -> Vec<UnreachedShard> {
+    /// Deletes every shard of the chunks that these extents are part of, on every disk where one may be: its group's,
+    /// and those that the group's shards are on their way to. The caller has proved that nothing names the chunks.
+    /// Durable for every shard that the answer does not list; those it lists may be tried again at any time.
+    pub async fn delete(&self, extents: &[Extent]) -> Deletion {
         let doomed = extents.iter().map(|extent| Doomed {
             chunk: extent.chunk,
             group: extent.group,
@@ -61,52 +72,98 @@ impl Pool {
     }
 }
 
+impl Pool {
+    /// Deletes chunks that a listing found and that nothing names: every shard on every disk where it may be, and on
+    /// those where it was found. As [`Pool::delete`] otherwise.
+    pub async fn delete_everywhere(&self, chunks: &[ListedChunk]) -> Deletion {
+        let doomed = |listed: &ListedChunk| {
+            let header = listed.shards.first().map(|shard| &shard.header)?;
+            Some(Doomed { chunk: listed.chunk, group: header.group, coding: header.coding })
+        };
+        let doomed: Vec<Doomed> = chunks.iter().filter_map(doomed).collect();
+        let shared = self.shared();
+        let map = shared.view.hold();
+        let mut plan = plan(&map, &doomed);
+        for found in chunks.iter().flat_map(|listed| &listed.shards) {
+            let (shard, group) = (found.header.shard, found.header.group);
+            match map.home(found.disk) {
+                Some(home) => plan.add(home, shard, group),
+                None => plan.unreached.push(unmapped(shard, group, Some(found.disk))),
+            }
+        }
+        carry_out(shared, &map, plan).await
+    }
+}
+
 /// The shards to delete from one disk, each with its group.
 struct Batch {
     place: Place,
     shards: Vec<(ShardId, GroupId)>,
 }
 
-pub(crate) async fn delete(shared: &Arc<Shared>, chunks: &[Doomed]) -> Vec<UnreachedShard> {
-    let (batches, mut unreached) = plan(shared, chunks);
-    let calls = batches.into_iter().map(|batch| delete_batch(shared, batch));
+/// What is to be deleted where.
+#[derive(Default)]
+struct Plan {
+    batches: HashMap<DiskId, Batch>,
+    unreached: Vec<UnreachedShard>,
+}
+
+impl Plan {
+    /// What was on a disk that is gone is gone with it.
+    fn add(&mut self, home: &Home, shard: ShardId, group: GroupId) {
+        match &home.place {
+            _ if home.is_gone() => {}
+            None => self.unreached.push(unmapped(shard, group, Some(home.disk))),
+            Some(place) => {
+                let batch = || Batch { place: place.clone(), shards: Vec::new() };
+                self.batches.entry(place.disk).or_insert_with(batch).shards.push((shard, group));
+            }
+        }
+    }
+}
+
+fn unmapped(shard: ShardId, group: GroupId, disk: Option<DiskId>) -> UnreachedShard {
+    UnreachedShard { shard, group, disk, reason: UnreachedReason::NotInMap }
+}
+
+pub(crate) async fn delete(shared: &Arc<Shared>, chunks: &[Doomed]) -> Deletion {
+    // Held to the end: a mover must not take what is deleted here for something that nobody deletes any more.
+    let map = shared.view.hold();
+    let plan = plan(&map, chunks);
+    carry_out(shared, &map, plan).await
+}
+
+/// Sorts shards by disk; those without a disk are unreached.
+fn plan(map: &Snapshot, chunks: &[Doomed]) -> Plan {
+    let mut plan = Plan::default();
+    for doomed in chunks {
+        let group = map.group(doomed.group);
+        for position in 0..doomed.coding.total() {
+            let shard = ShardId { chunk: doomed.chunk, index: shard_index(position) };
+            match group.filter(|group| position < group.width()) {
+                Some(group) => group.homes(position).for_each(|home| plan.add(home, shard, doomed.group)),
+                None => plan.unreached.push(unmapped(shard, doomed.group, None)),
+            }
+        }
+    }
+    plan
+}
+
+async fn carry_out(shared: &Arc<Shared>, map: &HeldSnapshot, plan: Plan) -> Deletion {
+    let Plan { batches, mut unreached } = plan;
+    let calls = batches.into_values().map(|batch| delete_batch(shared, batch));
     let mut calls = stream::iter(calls).buffer_unordered(DELETE_DISKS_AT_ONCE);
     while let Some(failed) = calls.next().await {
         unreached.extend(failed);
     }
-    unreached
-}
-
-/// Sorts shards by disk; those without a disk are unreached.
-fn plan(shared: &Shared, chunks: &[Doomed]) -> (Vec<Batch>, Vec<UnreachedShard>) {
-    let snapshot = shared.view.snapshot();
-    let mut batches: HashMap<DiskId, Batch> = HashMap::new();
-    let mut unreached = Vec::new();
-    for doomed in chunks {
-        let group = snapshot.group(doomed.group);
-        for position in 0..doomed.coding.total() {
-            let shard = ShardId { chunk: doomed.chunk, index: shard_index(position) };
-            match group.and_then(|group| group.place(position)) {
-                Some(place) => batches
-                    .entry(place.disk)
-                    .or_insert_with(|| Batch { place: place.clone(), shards: Vec::new() })
-                    .shards
-                    .push((shard, doomed.group)),
-                None => unreached.push(UnreachedShard {
-                    shard,
-                    group: doomed.group,
-                    disk: group.and_then(|group| group.disks.get(position)).copied(),
-                    reason: UnreachedReason::NotInMap,
-                }),
-            }
-        }
-    }
-    (batches.into_values().collect(), unreached)
+    Deletion { epoch: map.epoch, unreached }
 }
 
 /// Deletes one disk's shards, giving the disk up at the first failure.
 async fn delete_batch(shared: &Arc<Shared>, batch: Batch) -> Vec<UnreachedShard> {
-    let Batch { place, shards } = batch;
+    let Batch { place, mut shards } = batch;
+    shards.sort_unstable();
+    shards.dedup();
     for (call, page) in shards.chunks(SHARDS_PER_CALL_MAX).enumerate() {
         let names: Vec<ShardId> = page.iter().map(|(shard, _)| *shard).collect();
         let answer =

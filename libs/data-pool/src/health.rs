@@ -15,8 +15,8 @@ use tracing::warn;
 use types::{DiskId, NodeId};
 
 use crate::{
-    cluster::Place,
     limits::{AVOID_MAX, AVOID_MIN},
+    snapshot::Place,
 };
 
 /// What a use of a disk is for.

@@ -13,24 +13,31 @@
 mod cleanup;
 mod cluster;
 mod delete;
+mod disks;
 mod error;
 mod follow;
 mod health;
 mod lease;
 mod limits;
+mod listing;
 mod pool;
 mod read;
 mod report;
+mod restore;
+mod snapshot;
 mod write;
 
 pub use cluster::ClusterView;
-pub use delete::{UnreachedReason, UnreachedShard};
+pub use delete::{Deletion, UnreachedReason, UnreachedShard};
+pub use disks::{Fence, PoolDisk, ShardHome, UnreachedDisk};
 pub use error::{ReadError, WriteError};
 pub use follow::Follower;
 pub use lease::{LeaseHolder, LeaseNotHeld};
+pub use listing::{ChunkList, ListedChunk, ListedShard};
 pub use pool::Pool;
 pub use read::ByteStream;
 pub use report::{BadShard, BadShardReason, Reporter};
+pub use restore::{Restore, Restored};
 pub use write::Stored;
 
 #[cfg(test)]

@@ -45,6 +45,18 @@ pub(crate) const DELETE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Disks that shards are deleted from at a time.
 pub(crate) const DELETE_DISKS_AT_ONCE: usize = 16;
 
+/// How long one call that reads every byte of shards may take.
+pub(crate) const VERIFY_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How long one page of a disk's listing may take.
+pub(crate) const LIST_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Disks that are listed at a time.
+pub(crate) const LIST_DISKS_AT_ONCE: usize = 16;
+
+/// Headers that a merged listing holds at a time, over all its disks; each disk gets 16 in any case.
+pub(crate) const LIST_SHARDS_MAX: usize = 4096;
+
 /// Abandoned writes that wait to be deleted in the background; more are left on their disks.
 pub(crate) const CLEANUP_QUEUE: usize = 1024;
 

@@ -1,8 +1,8 @@
 //! Reading: from content back to bytes.
 
-mod fetch;
+pub(crate) mod fetch;
 mod grid;
-mod windows;
+pub(crate) mod windows;
 
 use std::{collections::VecDeque, pin::Pin, sync::Arc};
 

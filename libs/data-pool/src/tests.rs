@@ -5,6 +5,7 @@ pub(crate) mod harness;
 mod bounds;
 mod cluster_views;
 mod deletes;
+mod moves;
 mod reads;
 mod round_trips;
 mod writes;

@@ -3,10 +3,10 @@
 mod choose;
 mod chunk;
 mod input;
-mod shard;
+pub(crate) mod shard;
 mod tally;
 
-use std::pin::pin;
+use std::{pin::pin, sync::Arc};
 
 use bytes::Bytes;
 use chunk_api::OWNER_LENGTH_MAX;
@@ -16,9 +16,10 @@ use types::{CHUNK_SIZE_MAX, Coding, Content, Extent, LeaseId, Manifest, MissingS
 use crate::{
     Pool, WriteError,
     cleanup::Unnamed,
-    cluster::{Class, Group},
+    cluster::HeldSnapshot,
     lease::Grant,
     limits::INLINE_LIMIT_MAX,
+    snapshot::{Class, Group},
     write::{
         chunk::{ChunkUpload, Ending},
         input::Input,
@@ -141,8 +142,8 @@ impl ChunkedWrite<'_> {
         }
         while input.left() > 0 {
             let length = input.left().min(self.chunk_size);
-            let (epoch, group, usable) = self.choose_group()?;
-            stored.map_epoch = epoch.min(stored.map_epoch);
+            let (map, group, usable) = self.choose_group()?;
+            stored.map_epoch = map.epoch.min(stored.map_epoch);
             let now = self.pool.shared().env.now();
             let chunk = self.grant.mint(now).map_err(|_| WriteError::LeaseNotHeld)?;
             unnamed.add(chunk, group.id, self.coding);
@@ -156,7 +157,7 @@ impl ChunkedWrite<'_> {
                 checksum: 0,
             };
             let mut upload =
-                ChunkUpload::start(self.pool.shared(), extent, &group, &usable, epoch, &self.owner);
+                ChunkUpload::start(self.pool.shared(), extent, &group, &usable, &map, &self.owner);
             upload.fill(input, before.as_mut()).await?;
             if let Some(ending) = before.replace(upload.end()) {
                 ending.settle(&mut extents, &mut stored.missing).await?;
@@ -170,16 +171,16 @@ impl ChunkedWrite<'_> {
         Ok(stored)
     }
 
-    /// A group that can reach the quorum by the latest map, with the map's epoch and which of its shards to write.
-    fn choose_group<E>(&self) -> Result<(i64, std::sync::Arc<Group>, Vec<bool>), WriteError<E>> {
+    /// A group that can reach the quorum by the latest map, with that map and which of the group's shards to write.
+    #[expect(clippy::type_complexity, reason = "three things that are used at once")]
+    fn choose_group<E>(&self) -> Result<(Arc<HeldSnapshot>, Arc<Group>, Vec<bool>), WriteError<E>> {
         let shared = self.pool.shared();
-        let snapshot = shared.view.snapshot();
-        let groups =
-            snapshot.class(self.class).map_or(&[][..], |class: &std::sync::Arc<Class>| &class.groups);
+        let map = Arc::new(shared.view.hold());
+        let groups = map.class(self.class).map_or(&[][..], |class: &Arc<Class>| &class.groups);
         let (group, usable) =
             choose::choose_group(groups, self.coding, &shared.health, shared.turn()).map_err(
                 |reachable| WriteError::NotEnoughShards { reachable, needed: self.coding.write_quorum() },
             )?;
-        Ok((snapshot.epoch, group, usable))
+        Ok((map, group, usable))
     }
 }

@@ -39,21 +39,22 @@ pub(crate) async fn run(env: Env, metadata: Arc<dyn Metadata>, pool: Pool, shutd
 async fn collect(metadata: &dyn Metadata, pool: &Pool) -> Result<bool, metadata_api::Error> {
     let items = metadata.take_garbage(BATCH).await?;
     let taken = items.len();
-    let finished = free(pool, items).await;
+    let (epoch, finished) = free(pool, items).await;
     let freed = finished.len();
     if freed > 0 {
-        metadata.finish_garbage(&finished, i64::MAX).await?;
+        metadata.finish_garbage(&finished, epoch).await?;
         tracing::debug!(items = freed, "freed garbage");
     }
     // Items whose disks are away come back with the next batch; do not spin on them.
     Ok(taken == BATCH && freed > 0)
 }
 
-/// Deletes the items' shards and answers the items of which none is left.
-async fn free(pool: &Pool, items: Vec<GarbageItem>) -> Vec<GarbageId> {
+/// Deletes the items' shards and answers the items of which none is left by the map of the epoch that it answers too.
+async fn free(pool: &Pool, items: Vec<GarbageItem>) -> (i64, Vec<GarbageId>) {
     let extents: Vec<_> = items.iter().flat_map(|item| item.extents.iter().copied()).collect();
     // A set, because one item may be a thousand chunks and more, of which each may have a shard on a disk that is away.
-    let left: HashSet<_> = pool.delete(&extents).await.into_iter().map(|shard| shard.shard.chunk).collect();
+    let deletion = pool.delete(&extents).await;
+    let left: HashSet<_> = deletion.unreached.into_iter().map(|shard| shard.shard.chunk).collect();
     let kept = |item: &GarbageItem| item.extents.iter().any(|extent| left.contains(&extent.chunk));
-    items.iter().filter(|item| !kept(item)).map(|item| item.id).collect()
+    (deletion.epoch, items.iter().filter(|item| !kept(item)).map(|item| item.id).collect())
 }

@@ -4,11 +4,15 @@ use chunk_api::{Error, fake::FakeChunkService};
 use types::{DiskId, NodeId};
 
 use super::{Health, Use};
-use crate::{cluster::Place, tests::harness::paused_env};
+use crate::{
+    snapshot::{Place, Standing},
+    tests::harness::paused_env,
+};
 
 fn place(node: u8, disk: u8) -> Place {
     let service = Arc::new(FakeChunkService::new([]));
-    Place { disk: DiskId([disk; 16]), node: NodeId([node; 16]), writable: true, service }
+    let (disk, node) = (DiskId([disk; 16]), NodeId([node; 16]));
+    Place { disk, node, standing: Standing::Up, writable: true, draining: false, service }
 }
 
 fn unavailable() -> Error {

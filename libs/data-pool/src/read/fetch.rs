@@ -10,11 +10,11 @@ use types::ShardId;
 
 use crate::{
     BadShard, BadShardReason, ReadError,
-    cluster::{Group, Snapshot, shard_index},
     health::Use,
     limits::{READ_HEDGE, READ_TIMEOUT, WORK_SLICE},
     pool::Shared,
     read::{grid::Grid, windows::Window},
+    snapshot::{Group, Place, Snapshot, Standing as MapStanding, shard_index},
 };
 
 /// The window's bytes in order, every cell verified.
@@ -37,12 +37,12 @@ async fn fetch_by(shared: &Shared, snapshot: &Snapshot, window: &Window) -> Resu
     };
     let deadline = shared.env.now().after(READ_TIMEOUT);
     let (first, end) = window.stripes();
-    match Fetch::new(shared, group, *window, deadline).run().await {
+    match Fetch::new(shared, group, *window, deadline).bytes().await {
         // Different stripes may have lost different shards; each may be whole enough by itself.
         Err(ReadError::NotEnoughShards { .. }) if end - first > 1 && shared.env.now() < deadline => {
             let mut runs = Vec::new();
             for stripe in window.split() {
-                runs.extend(Fetch::new(shared, group, stripe, deadline).run().await?);
+                runs.extend(Fetch::new(shared, group, stripe, deadline).bytes().await?);
             }
             Ok(runs)
         }
@@ -50,20 +50,56 @@ async fn fetch_by(shared: &Shared, snapshot: &Snapshot, window: &Window) -> Resu
     }
 }
 
+/// Cells of a window of whole stripes, enough to rebuild the cells of the shard at `position`, which is not asked for.
+pub(crate) async fn fetch_others(
+    shared: &Shared,
+    group: &Arc<Group>,
+    window: Window,
+    position: usize,
+) -> Result<Grid, ReadError> {
+    let deadline = shared.env.now().after(READ_TIMEOUT);
+    let mut fetch = Fetch::new(shared, group, window, deadline);
+    if let Some(source) = fetch.sources.get_mut(position) {
+        source.standing = Standing::Failed;
+    }
+    fetch.solve().await?;
+    Ok(fetch.grid)
+}
+
 /// What is thought of a shard during a fetch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Standing {
-    /// Worth asking.
+    /// Worth asking for.
     Good,
-    /// Its disk failed lately or is not writable: asked when the good ones do not suffice.
+    /// Its disk failed lately or is in doubt by the map: asked for when the good ones do not suffice.
     Avoided,
-    /// Asked, and did not answer in time. Its answer is still welcome.
+    /// Asked for, and did not come in time. It is still welcome.
     Late,
     /// Out of the question.
     Failed,
 }
 
-type Answer = (usize, Range<usize>, Result<Vec<Cell>, Error>);
+/// A shard, and where it may be.
+struct Source {
+    standing: Standing,
+    /// In the order in which they are asked.
+    places: Vec<Place>,
+    /// Which of them is asked now.
+    at: usize,
+    /// What it was asked for and has not answered.
+    asked: Vec<Range<usize>>,
+    /// What was found wrong with the shard itself, at places where something was.
+    found: Vec<BadShardReason>,
+}
+
+impl Source {
+    fn place(&self) -> Option<&Place> {
+        self.places.get(self.at)
+    }
+}
+
+/// From which shard and place, for which stripes, and what came.
+type Answer = (usize, usize, Range<usize>, Result<Vec<Cell>, Error>);
 
 struct Fetch<'a> {
     shared: &'a Shared,
@@ -72,29 +108,39 @@ struct Fetch<'a> {
     /// When to stop waiting for any sufficient set of shards.
     deadline: Instant,
     grid: Grid,
-    standings: Vec<Standing>,
-    /// What each shard was asked for and has not answered.
-    asked: Vec<Vec<Range<usize>>>,
+    sources: Vec<Source>,
     answers: FuturesUnordered<Pin<Box<dyn Future<Output = Answer> + Send>>>,
 }
 
 impl<'a> Fetch<'a> {
     fn new(shared: &'a Shared, group: &'a Arc<Group>, window: Window, deadline: Instant) -> Self {
         let grid = Grid::new(window);
-        let standing = |position| match group.place(position) {
-            Some(place) if shared.health.avoids(place, Use::Read) => Standing::Avoided,
-            Some(_) => Standing::Good,
-            None => Standing::Failed,
+        let source = |position| {
+            let avoided = |place: &Place| shared.health.avoids(place, Use::Read);
+            let places = group.read_places(position, avoided);
+            let standing = match places.first() {
+                Some(place) if place.standing != MapStanding::Up || avoided(place) => Standing::Avoided,
+                Some(_) => Standing::Good,
+                None => Standing::Failed,
+            };
+            Source { standing, places, at: 0, asked: Vec::new(), found: Vec::new() }
         };
-        let standings = (0..grid.shards()).map(standing).collect();
-        let asked = vec![Vec::new(); grid.shards()];
-        Self { shared, group, window, deadline, grid, standings, asked, answers: FuturesUnordered::new() }
+        let sources = (0..grid.shards()).map(source).collect();
+        Self { shared, group, window, deadline, grid, sources, answers: FuturesUnordered::new() }
     }
 
-    async fn run(mut self) -> Result<Vec<Bytes>, ReadError> {
+    /// The window's bytes.
+    async fn bytes(mut self) -> Result<Vec<Bytes>, ReadError> {
+        self.solve().await?;
+        self.finish().await
+    }
+
+    /// Gathers cells until those that are wanted have come or can be decoded.
+    async fn solve(&mut self) -> Result<(), ReadError> {
         let mut hedge = self.shared.env.now().after(READ_HEDGE);
         for shard in 0..self.window.extent.coding.data() {
-            if let (Standing::Good, Some(stripes)) = (self.standings[shard], self.grid.wanted_stripes(shard))
+            if let (Standing::Good, Some(stripes)) =
+                (self.sources[shard].standing, self.grid.wanted_stripes(shard))
             {
                 self.ask(shard, stripes);
             }
@@ -116,20 +162,23 @@ impl<'a> Fetch<'a> {
             }
             self.wait_until(hedge).await;
         }
-        self.finish().await
+        self.report_late();
+        Ok(())
     }
 
     /// Asks a shard for its cells of these stripes.
     fn ask(&mut self, shard: usize, stripes: Range<usize>) {
-        let Some(place) = self.group.place(shard).cloned() else { return };
+        let source = &mut self.sources[shard];
+        let at = source.at;
+        let Some(place) = source.place().cloned() else { return };
         self.shared.health.attempt(&place, Use::Read);
-        self.asked[shard].push(stripes.clone());
+        source.asked.push(stripes.clone());
         let name = self.name(shard);
         let first = self.grid.cell_number(stripes.start);
         let cells = CellRange { first, count: u32::try_from(stripes.len()).unwrap_or(u32::MAX) };
         self.answers.push(Box::pin(async move {
             let answer = place.service.read_cells(place.disk, name, cells).await;
-            (shard, stripes, answer)
+            (shard, at, stripes, answer)
         }));
     }
 
@@ -146,9 +195,10 @@ impl<'a> Fetch<'a> {
 
     /// Whether a shard has a stripe's cell, or is expected to bring it in time.
     fn will_have(&self, shard: usize, stripe: usize) -> bool {
-        let expected = self.standings[shard] == Standing::Good;
+        let source = &self.sources[shard];
         self.grid.has(shard, stripe)
-            || (expected && self.asked[shard].iter().any(|stripes| stripes.contains(&stripe)))
+            || (source.standing == Standing::Good
+                && source.asked.iter().any(|stripes| stripes.contains(&stripe)))
     }
 
     /// Asks as many more shards as it takes to decode stripes that lost a wanted cell. Whether any was asked.
@@ -169,8 +219,8 @@ impl<'a> Fetch<'a> {
                 if sources >= data {
                     return asked;
                 }
-                if self.standings[shard] == standing && !covers(self, shard) {
-                    self.standings[shard] = Standing::Good;
+                if self.sources[shard].standing == standing && !covers(self, shard) {
+                    self.sources[shard].standing = Standing::Good;
                     self.ask(shard, lost.clone());
                     sources += 1;
                     asked = true;
@@ -182,9 +232,9 @@ impl<'a> Fetch<'a> {
 
     /// Shards that have not answered by now are late.
     fn mark_late(&mut self) {
-        for (standing, asked) in self.standings.iter_mut().zip(&self.asked) {
-            if *standing == Standing::Good && !asked.is_empty() {
-                *standing = Standing::Late;
+        for source in &mut self.sources {
+            if source.standing == Standing::Good && !source.asked.is_empty() {
+                source.standing = Standing::Late;
             }
         }
     }
@@ -192,26 +242,29 @@ impl<'a> Fetch<'a> {
     /// Takes the next answer in, or waits until `deadline`.
     async fn wait_until(&mut self, deadline: Instant) {
         let wait = deadline.since(self.shared.env.now());
-        let Ok(Some((shard, stripes, answer))) = self.shared.env.timeout(wait, self.answers.next()).await
+        let Ok(Some((shard, at, stripes, answer))) = self.shared.env.timeout(wait, self.answers.next()).await
         else {
             return;
         };
-        self.asked[shard].retain(|asked| *asked != stripes);
-        if self.standings[shard] == Standing::Late {
-            self.standings[shard] = Standing::Good;
+        let source = &mut self.sources[shard];
+        if let Some(asked) = source.asked.iter().position(|asked| *asked == stripes) {
+            source.asked.swap_remove(asked);
+        }
+        if source.standing == Standing::Late {
+            source.standing = Standing::Good;
         }
         match answer {
-            Ok(cells) => self.take_in(shard, stripes, cells).await,
-            Err(error) => self.fail(shard, &error),
+            Ok(cells) => self.take_in(shard, at, stripes, cells).await,
+            Err(error) => self.fail(shard, at, stripes, &error),
         }
     }
 
     /// Verifies a shard's cells and keeps the good ones.
-    async fn take_in(&mut self, shard: usize, stripes: Range<usize>, cells: Vec<Cell>) {
+    async fn take_in(&mut self, shard: usize, at: usize, stripes: Range<usize>, cells: Vec<Cell>) {
         let name = self.name(shard);
         let mut good = cells.len() == stripes.len();
         let mut worked = 0;
-        for (stripe, cell) in stripes.zip(cells) {
+        for (stripe, cell) in stripes.clone().zip(cells) {
             let number = self.grid.cell_number(stripe);
             let right_length = cell.data.len() == self.grid.cell_length(shard, stripe);
             if right_length && cell.verify(name, number).is_ok() {
@@ -226,50 +279,75 @@ impl<'a> Fetch<'a> {
             }
         }
         if good {
-            if let Some(place) = self.group.place(shard) {
+            if let Some(place) = self.sources[shard].places.get(at) {
                 self.shared.health.succeeded(place, Use::Read);
             }
         } else {
-            self.standings[shard] = Standing::Failed;
-            self.report(shard, BadShardReason::Corrupt);
+            self.turn_to_next_place(shard, at, stripes, Some(BadShardReason::Corrupt));
         }
     }
 
-    fn fail(&mut self, shard: usize, error: &Error) {
-        self.standings[shard] = Standing::Failed;
-        let Some(place) = self.group.place(shard) else { return };
-        match error {
-            Error::ShardNotFound { .. } | Error::ShardDeleted { .. } => {
-                self.report(shard, BadShardReason::Missing);
-            }
+    fn fail(&mut self, shard: usize, at: usize, stripes: Range<usize>, error: &Error) {
+        let found = match error {
+            Error::ShardNotFound { .. } | Error::ShardDeleted { .. } => Some(BadShardReason::Missing),
             // A range beyond the shard's end means that what is there is not this shard.
-            Error::ShardCorrupt { .. } | Error::Malformed { .. } => {
-                self.report(shard, BadShardReason::Corrupt)
-            }
-            _ => {
-                tracing::warn!(shard = %self.name(shard), disk = %place.disk, %error, "shard not read");
-                self.shared.health.failed(place, error);
-            }
+            Error::ShardCorrupt { .. } | Error::Malformed { .. } => Some(BadShardReason::Corrupt),
+            _ => None,
+        };
+        if let (None, Some(place)) = (found, self.sources[shard].places.get(at)) {
+            tracing::warn!(shard = %self.name(shard), disk = %place.disk, %error, "shard not read");
+            self.shared.health.failed(place, error);
+        }
+        self.turn_to_next_place(shard, at, stripes, found);
+    }
+
+    /// A place did not have a shard's cells: asks the next one. After the last the shard is out of the question, and
+    /// bad if every place that may have it was looked at.
+    fn turn_to_next_place(
+        &mut self,
+        shard: usize,
+        at: usize,
+        stripes: Range<usize>,
+        found: Option<BadShardReason>,
+    ) {
+        let source = &mut self.sources[shard];
+        // Of several calls that are under way to one place the first to fail counts.
+        if source.at == at {
+            source.found.extend(found);
+            source.at += 1;
+        }
+        if source.place().is_some() {
+            self.ask(shard, stripes);
+            return;
+        }
+        if source.standing == Standing::Failed {
+            return;
+        }
+        source.standing = Standing::Failed;
+        let homes = self.group.homes(shard).filter(|home| !home.is_gone()).count();
+        if source.found.len() == homes {
+            let corrupt = source.found.contains(&BadShardReason::Corrupt);
+            self.report(shard, if corrupt { BadShardReason::Corrupt } else { BadShardReason::Missing });
         }
     }
 
     fn report(&self, shard: usize, reason: BadShardReason) {
-        let Some(disk) = self.group.disks.get(shard).copied() else { return };
+        let Some(home) = self.group.target(shard) else { return };
         let extent = self.window.extent;
         self.shared.report(BadShard {
             shard: self.name(shard),
             group: extent.group,
             coding: extent.coding,
             chunk_length: extent.chunk_length,
-            disk,
+            disk: home.disk,
             reason,
         });
     }
 
     /// Tells of shards that others had to be read in place of because they were late.
     fn report_late(&self) {
-        let late = (0..self.grid.shards()).filter(|shard| self.standings[*shard] == Standing::Late);
-        for place in late.filter_map(|shard| self.group.place(shard)) {
+        let late = self.sources.iter().filter(|source| source.standing == Standing::Late);
+        for place in late.filter_map(Source::place) {
             self.shared.health.failed(place, &Error::TimedOut);
         }
     }
@@ -284,7 +362,6 @@ impl<'a> Fetch<'a> {
 
     /// Decodes what has to be decoded and lays the bytes out.
     async fn finish(mut self) -> Result<Vec<Bytes>, ReadError> {
-        self.report_late();
         let codec = self.shared.codecs.get(self.window.extent.coding);
         for stripe in 0..self.grid.stripes() {
             let wanted = (0..self.window.extent.coding.data())

@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 use erasure::Codec;
 use types::{CELL_SIZE, Coding, ShardIndex};
 
-use crate::{cluster::shard_index, read::windows::Window};
+use crate::{read::windows::Window, snapshot::shard_index};
 
 /// Good cells of a window, by shard and stripe. Stripes are counted from the window's first.
 pub(crate) struct Grid {
@@ -105,6 +105,37 @@ impl Grid {
             self.put(shard, stripe, cell.freeze());
         }
         Ok(())
+    }
+
+    /// Any cell of a stripe, data or parity, from the others that have come. The stripe is solved for a window of whole
+    /// stripes.
+    pub(crate) fn rebuild(
+        &mut self,
+        codec: &Codec,
+        shard: usize,
+        stripe: usize,
+    ) -> Result<Bytes, erasure::Error> {
+        if let Some(cell) = self.cells.get(shard).and_then(|cells| cells[stripe].clone()) {
+            return Ok(cell);
+        }
+        let length = self.cell_length(shard, stripe);
+        if self.coding.data() == 1 {
+            let copy = self.cells.iter().find_map(|cells| cells[stripe].clone());
+            return copy.ok_or(erasure::Error::TooFewCells { present: 0, needed: 1 });
+        }
+        let empty = Bytes::new();
+        let cells: Vec<Option<&Bytes>> = (0..self.shards())
+            .map(|other| match &self.cells[other][stripe] {
+                Some(cell) => Some(cell),
+                // The end of a chunk leaves data cells empty, which need not come to be known.
+                None if self.cell_length(other, stripe) == 0 => Some(&empty),
+                None => None,
+            })
+            .collect();
+        let mut rebuilt = [(shard_index(shard), BytesMut::zeroed(length))];
+        codec.reconstruct(&cells, &mut rebuilt)?;
+        let [(_, cell)] = rebuilt;
+        Ok(cell.freeze())
     }
 
     /// The window's bytes in order, or `None` when a wanted cell is not there.

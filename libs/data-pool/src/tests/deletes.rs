@@ -19,9 +19,10 @@ async fn deleted_chunks_leave_no_shard() {
     assert_eq!(cluster.shard_count().await, 3 + 6 + 6);
     // Two extents of one chunk are one chunk.
     extents.push(extents[1]);
-    assert_eq!(cluster.pool.delete(&extents).await, []);
+    assert_eq!(cluster.pool.delete(&extents).await.unreached, []);
     assert_eq!(cluster.shard_count().await, 0);
-    assert_eq!(cluster.pool.delete(&extents).await, [], "may be repeated");
+    let deletion = cluster.pool.delete(&extents).await;
+    assert_eq!((deletion.epoch, deletion.unreached), (cluster.view.epoch(), vec![]), "may be repeated");
 }
 
 #[tokio::test(start_paused = true)]
@@ -32,7 +33,7 @@ async fn shards_that_cannot_be_reached_are_listed() {
     };
     cluster.set_fault(1, Fault::Refuse);
     cluster.set_fault(4, Fault::Hang);
-    let mut unreached = cluster.pool.delete(&manifest.extents).await;
+    let mut unreached = cluster.pool.delete(&manifest.extents).await.unreached;
     unreached.sort_by_key(|unreached| unreached.shard);
     let found: Vec<_> = unreached.iter().map(|shard| (shard.shard.index.0, shard.reason.clone())).collect();
     let refused = UnreachedReason::Failed(Error::Unavailable { reason: "refused".to_owned() });
@@ -42,7 +43,7 @@ async fn shards_that_cannot_be_reached_are_listed() {
 
     let mut elsewhere = manifest.extents[0];
     elsewhere.group = GroupId(77);
-    let unreached = cluster.pool.delete(&[elsewhere]).await;
+    let unreached = cluster.pool.delete(&[elsewhere]).await.unreached;
     assert_eq!(unreached.len(), 6);
     assert!(unreached.iter().all(|shard| shard.reason == UnreachedReason::NotInMap && shard.disk.is_none()));
 }

@@ -19,7 +19,7 @@ use chunk_api::{
 use env::{Clock, Env, Instant, Random, RealDisk, RealNetwork};
 use futures_util::{Stream, StreamExt, TryStreamExt, stream};
 use metadata_api::{
-    ClusterMap, DiskRegistration, Metadata, NodeRegistration, StorageClassDefinition, fake::Fake,
+    ClusterMap, DiskRegistration, Metadata, NodeRegistration, ShardMove, StorageClassDefinition, fake::Fake,
 };
 use types::{ByteRange, Content, DiskId, GroupId, LeaseId, NodeId, ShardId, ShardIndex, StorageClassName};
 
@@ -248,6 +248,7 @@ impl ChunkService for Node {
     }
 
     async fn list_shards(&self, disk: DiskId, request: ListShards) -> Result<Vec<ShardSummary>, Error> {
+        self.enter().await?;
         self.kept.list_shards(disk, request).await
     }
 
@@ -331,6 +332,23 @@ impl Cluster {
 
     pub(crate) async fn map(&self) -> ClusterMap {
         self.metadata.cluster_map(None).await.unwrap().unwrap()
+    }
+
+    /// Has the pool take in a map that differs from the service's in this way, at the next epoch.
+    pub(crate) async fn change_map(&self, change: impl FnOnce(&mut ClusterMap)) -> i64 {
+        let mut map = self.map().await;
+        change(&mut map);
+        map.epoch = self.view.epoch() + 1;
+        self.view.update(&map);
+        map.epoch
+    }
+
+    /// Has shards of an index of the first group move to a node's disk by the pool's map.
+    pub(crate) async fn begin_move(&self, index: u8, to: usize) -> i64 {
+        let to = self.nodes[to].disk;
+        let since = self.view.epoch() + 1;
+        let pending = ShardMove { index: ShardIndex(index), to, since };
+        self.change_map(|map| map.classes[0].groups[0].moves.push(pending)).await
     }
 
     /// Writes `bytes` in pieces of uneven sizes.

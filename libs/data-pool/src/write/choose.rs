@@ -5,37 +5,89 @@ use std::sync::Arc;
 use types::Coding;
 
 use crate::{
-    cluster::Group,
     health::{Health, Use},
+    snapshot::{Group, Standing},
 };
 
-/// The first group from number `turn` on whose disks are all up, or else the one with most disks up. Answers the group
-/// and, for each shard, whether its disk is up; or the most disks that any group has up when none has a quorum.
+/// How well a disk would take a shard now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Fitness {
+    /// It would not.
+    Unfit,
+    /// The map takes it for lost or about to be, and this process knows nothing against it.
+    Doubtful,
+    /// It would, but another is better: its shards are to move elsewhere.
+    Reluctant,
+    /// Well.
+    Fit,
+}
+
+/// A group and the fitness of each of its disks.
+struct Candidate<'a> {
+    group: &'a Arc<Group>,
+    fitness: Vec<Fitness>,
+}
+
+impl Candidate<'_> {
+    /// How many disks are at least so fit.
+    fn count(&self, least: Fitness) -> usize {
+        self.fitness.iter().filter(|fitness| **fitness >= least).count()
+    }
+}
+
+/// The first group from number `turn` on whose disks are all fit, or else the one with most disks up. Answers the group
+/// and, for each shard, whether to write it; or the most disks that any group has up when none has a quorum. Disks
+/// that the map alone doubts are used when there is no quorum without them.
 pub(crate) fn choose_group(
     groups: &[Arc<Group>],
     coding: Coding,
     health: &Health,
     turn: usize,
 ) -> Result<(Arc<Group>, Vec<bool>), usize> {
-    let mut best: Option<(usize, &Arc<Group>, Vec<bool>)> = None;
-    for step in 0..groups.len() {
-        let group = &groups[turn.wrapping_add(step) % groups.len()];
-        let usable: Vec<bool> =
-            (0..coding.total()).map(|position| is_usable(group, position, health)).collect();
-        let count = usable.iter().filter(|usable| **usable).count();
-        if best.as_ref().is_none_or(|(most, _, _)| count > *most) {
-            best = Some((count, group, usable));
-        }
-        if count == coding.total() {
-            break;
+    let mut most = 0;
+    for least in [Fitness::Reluctant, Fitness::Doubtful] {
+        let Some(best) = best_group(groups, coding, health, turn, least) else { break };
+        most = best.count(least);
+        if most >= coding.write_quorum() {
+            let usable = best.fitness.iter().map(|fitness| *fitness >= least).collect();
+            return Ok((Arc::clone(best.group), usable));
         }
     }
-    match best {
-        Some((count, group, usable)) if count >= coding.write_quorum() => Ok((Arc::clone(group), usable)),
-        best => Err(best.map_or(0, |(count, _, _)| count)),
-    }
+    Err(most)
 }
 
-fn is_usable(group: &Group, position: usize, health: &Health) -> bool {
-    group.place(position).is_some_and(|place| place.writable && !health.avoids(place, Use::Write))
+/// The group with most disks that are at least so fit. Among equals the one with more fit disks is better, and then the
+/// first from number `turn` on.
+fn best_group<'a>(
+    groups: &'a [Arc<Group>],
+    coding: Coding,
+    health: &Health,
+    turn: usize,
+    least: Fitness,
+) -> Option<Candidate<'a>> {
+    let mut best: Option<Candidate<'a>> = None;
+    for step in 0..groups.len() {
+        let group = &groups[turn.wrapping_add(step) % groups.len()];
+        let fitness = (0..coding.total()).map(|position| fitness(group, position, health)).collect();
+        let next = Candidate { group, fitness };
+        let score = |candidate: &Candidate<'_>| (candidate.count(least), candidate.count(Fitness::Fit));
+        if best.as_ref().is_none_or(|best| score(&next) > score(best)) {
+            let perfect = next.count(Fitness::Fit) == coding.total();
+            best = Some(next);
+            if perfect {
+                break;
+            }
+        }
+    }
+    best
+}
+
+fn fitness(group: &Group, position: usize, health: &Health) -> Fitness {
+    match group.write_place(position) {
+        None => Fitness::Unfit,
+        Some(place) if !place.writable || health.avoids(place, Use::Write) => Fitness::Unfit,
+        Some(place) if place.standing != Standing::Up => Fitness::Doubtful,
+        Some(place) if place.draining => Fitness::Reluctant,
+        Some(_) => Fitness::Fit,
+    }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use checksum::Crc64;
-use chunk_api::{Cell, Error, ShardHeader};
+use chunk_api::{Cell, Error, Purpose, ShardHeader};
 use erasure::Codec;
 use futures_util::Stream;
 use tokio::sync::mpsc::{self, error::TrySendError};
@@ -13,10 +13,11 @@ use types::{Extent, MissingShard, ShardId};
 
 use crate::{
     WriteError,
-    cluster::{Group, Place, shard_index},
+    cluster::HeldSnapshot,
     health::Use,
     limits::{WHOLE_SHARD_MAX, WORK_SLICE, WRITE_HEDGE_MIN},
     pool::Shared,
+    snapshot::{Group, Place, shard_index},
     write::{
         input::Input,
         shard::{self, Source},
@@ -30,7 +31,8 @@ pub(crate) struct ChunkUpload {
     codec: Arc<Codec>,
     extent: Extent,
     group: Arc<Group>,
-    epoch: i64,
+    /// The map by which the chunk is placed, held until the last of its shards has ended in any way.
+    map: Arc<HeldSnapshot>,
     owner: Bytes,
     crc: Crc64,
     lanes: Vec<Lane>,
@@ -62,7 +64,7 @@ impl ChunkUpload {
         extent: Extent,
         group: &Arc<Group>,
         usable: &[bool],
-        epoch: i64,
+        map: &Arc<HeldSnapshot>,
         owner: &Bytes,
     ) -> Self {
         let coding = extent.coding;
@@ -74,7 +76,7 @@ impl ChunkUpload {
             codec: shared.codecs.get(coding),
             extent,
             group: Arc::clone(group),
-            epoch,
+            map: Arc::clone(map),
             owner: owner.clone(),
             crc: Crc64::new(),
             lanes: Vec::with_capacity(coding.total()),
@@ -83,7 +85,7 @@ impl ChunkUpload {
         };
         let whole = coding.shard_length(extent.chunk_length, shard_index(0)) <= WHOLE_SHARD_MAX;
         for (position, usable) in usable.iter().enumerate() {
-            let lane = match group.place(position) {
+            let lane = match group.write_place(position) {
                 Some(place) if *usable && whole => {
                     upload.shared.health.attempt(place, Use::Write);
                     Lane::Whole(Vec::new())
@@ -107,12 +109,14 @@ impl ChunkUpload {
             coding: self.extent.coding,
             chunk_length: self.extent.chunk_length,
             group: self.group.id,
-            epoch: self.epoch,
+            epoch: self.map.epoch,
             owner: self.owner.clone(),
         };
         let (shared, answers) = (Arc::clone(&self.shared), self.answers.clone());
+        let map = Arc::clone(&self.map);
         self.shared.env.spawn(async move {
-            let result = shard::put(&shared.env, &place, header, source).await;
+            let result = shard::put(&shared.env, &place, header, source, Purpose::Write).await;
+            drop(map);
             match &result {
                 Ok(()) => shared.health.succeeded(&place, Use::Write),
                 Err(error) => shared.health.failed(&place, error),
@@ -219,7 +223,7 @@ impl ChunkUpload {
     /// The chunk is full: what was gathered is put, and what remains is to wait.
     pub(crate) fn end(mut self) -> Ending {
         for (position, lane) in std::mem::take(&mut self.lanes).into_iter().enumerate() {
-            if let (Lane::Whole(cells), Some(place)) = (lane, self.group.place(position)) {
+            if let (Lane::Whole(cells), Some(place)) = (lane, self.group.write_place(position)) {
                 self.spawn_put(position, place.clone(), Source::whole(&self.shared.env, cells));
             }
         }
@@ -295,7 +299,7 @@ impl Ending {
 
     fn missing(&self, position: usize, outcome: &Outcome) -> MissingShard {
         let shard = ShardId { chunk: self.extent.chunk, index: shard_index(position) };
-        let disk = self.group.disks.get(position).map(ToString::to_string);
+        let disk = self.group.target(position).map(|home| home.disk.to_string());
         match outcome {
             // The disk was told of when it began to be avoided.
             Outcome::Skipped => debug!(%shard, disk, "shard left to repair"),

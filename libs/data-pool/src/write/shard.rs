@@ -13,14 +13,20 @@ use futures_util::Stream;
 use tokio::sync::mpsc;
 
 use crate::{
-    cluster::Place,
     limits::{CHANNEL_CELLS, SHARD_ANSWER_MAX, SHARD_STALL_MAX},
+    snapshot::Place,
 };
 
 /// Puts a shard and answers when it is stable, or when its service does nothing for too long (`TimedOut`).
-pub(crate) async fn put(env: &Env, place: &Place, header: ShardHeader, source: Source) -> Result<(), Error> {
+pub(crate) async fn put(
+    env: &Env,
+    place: &Place,
+    header: ShardHeader,
+    source: Source,
+    purpose: Purpose,
+) -> Result<(), Error> {
     let Source { body, progress } = source;
-    let put = place.service.put_shard(place.disk, header, body, Purpose::Write);
+    let put = place.service.put_shard(place.disk, header, body, purpose);
     tokio::select! {
         biased;
         result = put => result,

@@ -1,0 +1,256 @@
+//! Which chunks are there: the listings of many disks, merged.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use chunk_api::{Error, ListShards, SHARDS_PER_CALL_MAX, ShardHeader};
+use futures_util::{StreamExt, stream};
+use types::{ChunkId, DiskId, GroupId, LeaseId, ShardId, ShardIndex};
+
+use crate::{
+    Pool, UnreachedDisk, UnreachedReason,
+    disks::reachable,
+    health::Use,
+    limits::{LIST_DISKS_AT_ONCE, LIST_SHARDS_MAX, LIST_TIMEOUT},
+    pool::Shared,
+    snapshot::{Home, Place, Standing},
+};
+
+/// A chunk of which some disk has a shard.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedChunk {
+    /// The chunk.
+    pub chunk: ChunkId,
+    /// Its shards that were found, in the order of their indexes. One that is on its way may be there twice.
+    pub shards: Vec<ListedShard>,
+}
+
+/// A shard that a disk has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedShard {
+    /// The disk.
+    pub disk: DiskId,
+    /// The shard's header.
+    pub header: ShardHeader,
+}
+
+impl ListedChunk {
+    /// The shard of this index on this disk, if it is there.
+    pub fn on(&self, index: ShardIndex, disk: DiskId) -> Option<&ListedShard> {
+        self.shards.iter().find(|shard| shard.disk == disk && shard.header.shard.index == index)
+    }
+}
+
+/// Chunks in the order of their ids, as they are asked for. It holds one page of each disk, and a few thousand headers
+/// in all.
+pub struct ChunkList {
+    shared: Arc<Shared>,
+    epoch: i64,
+    asked: usize,
+    disks: Vec<DiskList>,
+    unreached: Vec<UnreachedDisk>,
+}
+
+impl Pool {
+    /// The chunks of a placement group, by what is on every disk where one of its shards may be. Disks that are down
+    /// are not asked. `None` when the cluster map in use has no such group.
+    pub fn list_group(&self, group: GroupId) -> Option<ChunkList> {
+        let snapshot = self.shared().view.snapshot();
+        let mapped = snapshot.group(group)?;
+        let homes = (0..mapped.width()).flat_map(|position| mapped.homes(position));
+        Some(ChunkList::new(self.shared(), snapshot.epoch, homes, Wanted { group: Some(group), lease: None }))
+    }
+
+    /// The chunks that were named under a lease, by what is on every disk that is not gone.
+    pub fn list_lease(&self, lease: LeaseId) -> ChunkList {
+        let snapshot = self.shared().view.snapshot();
+        let wanted = Wanted { group: None, lease: Some(lease) };
+        ChunkList::new(self.shared(), snapshot.epoch, snapshot.homes(), wanted)
+    }
+
+    /// Every chunk on every disk that is not gone.
+    pub fn list_all(&self) -> ChunkList {
+        let snapshot = self.shared().view.snapshot();
+        let wanted = Wanted { group: None, lease: None };
+        ChunkList::new(self.shared(), snapshot.epoch, snapshot.homes(), wanted)
+    }
+
+    /// One chunk of a group, by what is on every disk where one of its shards may be and that answers; without shards
+    /// when none has one. `None` when the cluster map in use has no such group.
+    pub async fn find_chunk(&self, group: GroupId, chunk: ChunkId) -> Option<ListedChunk> {
+        let mut list = self.list_group(group)?;
+        for disk in &mut list.disks {
+            disk.start_at(chunk);
+        }
+        let found = list.next().await.filter(|found| found.chunk == chunk);
+        Some(found.unwrap_or(ListedChunk { chunk, shards: Vec::new() }))
+    }
+}
+
+/// What is listed.
+#[derive(Debug, Clone, Copy)]
+struct Wanted {
+    group: Option<GroupId>,
+    lease: Option<LeaseId>,
+}
+
+impl ChunkList {
+    fn new<'a>(
+        shared: &Arc<Shared>,
+        epoch: i64,
+        homes: impl Iterator<Item = &'a Home>,
+        wanted: Wanted,
+    ) -> Self {
+        let (mut places, mut unreached) = reachable(homes);
+        // A group may come back to a disk that another of its indexes leaves.
+        places.sort_by_key(|place| place.disk);
+        places.dedup_by_key(|place| place.disk);
+        let asked = places.len();
+        let down = |place: &Place| place.standing == Standing::Down;
+        unreached.extend(places.iter().filter(|place| down(place)).map(|place| {
+            let reason = Error::Unavailable { reason: "the disk is down".to_owned() };
+            UnreachedDisk { disk: place.disk, reason: UnreachedReason::Failed(reason) }
+        }));
+        places.retain(|place| !down(place));
+        let limit = (LIST_SHARDS_MAX / places.len().max(1)).clamp(16, SHARDS_PER_CALL_MAX);
+        let disks = places.into_iter().map(|place| DiskList::new(place, limit, wanted)).collect();
+        Self { shared: Arc::clone(shared), epoch, asked, disks, unreached }
+    }
+
+    /// Epoch of the cluster map that says which disks are listed.
+    pub fn epoch(&self) -> i64 {
+        self.epoch
+    }
+
+    /// How many disks there are to list.
+    pub fn asked(&self) -> usize {
+        self.asked
+    }
+
+    /// Disks that could not be listed to their end: shards that only they have may not have been answered. Complete once
+    /// the list has ended.
+    pub fn unreached(&self) -> &[UnreachedDisk] {
+        &self.unreached
+    }
+
+    /// The next chunk; `None` after the last.
+    pub async fn next(&mut self) -> Option<ListedChunk> {
+        self.refill().await;
+        let chunk = self.disks.iter().filter_map(DiskList::chunk).min()?;
+        let mut shards = Vec::new();
+        loop {
+            for disk in &mut self.disks {
+                while disk.chunk() == Some(chunk) {
+                    let header = disk.page.pop_front();
+                    shards.extend(header.map(|header| ListedShard { disk: disk.place.disk, header }));
+                }
+            }
+            // A page may end between two shards of a chunk.
+            if !self.disks.iter().any(DiskList::is_hungry) {
+                break;
+            }
+            self.refill().await;
+        }
+        shards.sort_by_key(|shard| (shard.header.shard.index, shard.disk));
+        Some(ListedChunk { chunk, shards })
+    }
+
+    /// Asks each disk whose page is used up for the next.
+    async fn refill(&mut self) {
+        if !self.disks.iter().any(DiskList::is_hungry) {
+            return;
+        }
+        let shared = &self.shared;
+        let hungry = self.disks.iter_mut().filter(|disk| disk.is_hungry());
+        let calls = hungry.map(|disk| disk.refill(shared));
+        let failed =
+            stream::iter(calls).buffer_unordered(LIST_DISKS_AT_ONCE).filter_map(async |failed| failed);
+        let failed: Vec<UnreachedDisk> = failed.collect().await;
+        self.unreached.extend(failed);
+    }
+}
+
+impl std::fmt::Debug for ChunkList {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ChunkList({} disks at epoch {})", self.asked, self.epoch)
+    }
+}
+
+/// The listing of one disk.
+struct DiskList {
+    place: Place,
+    request: ListShards,
+    lease: Option<LeaseId>,
+    page: VecDeque<ShardHeader>,
+    ended: bool,
+}
+
+impl DiskList {
+    fn new(place: Place, limit: usize, wanted: Wanted) -> Self {
+        let request = ListShards { after: None, limit, group: wanted.group };
+        let mut list = Self { place, request, lease: wanted.lease, page: VecDeque::new(), ended: false };
+        if let Some(lease) = wanted.lease {
+            list.start_at(ChunkId { lease, counter: 0 });
+        }
+        list
+    }
+
+    fn start_at(&mut self, chunk: ChunkId) {
+        self.request.after = last_before(chunk);
+    }
+
+    fn chunk(&self) -> Option<ChunkId> {
+        self.page.front().map(|header| header.shard.chunk)
+    }
+
+    fn is_hungry(&self) -> bool {
+        self.page.is_empty() && !self.ended
+    }
+
+    /// Takes the next page in; after a failure the disk is listed no further.
+    async fn refill(&mut self, shared: &Shared) -> Option<UnreachedDisk> {
+        let answer = self.place.service.list_shards(self.place.disk, self.request);
+        let answer = shared.env.timeout(LIST_TIMEOUT, answer).await.unwrap_or(Err(Error::TimedOut));
+        let page: Result<Vec<ShardHeader>, Error> = answer.and_then(|page| {
+            let page: Vec<ShardHeader> = page.into_iter().map(|summary| summary.header).collect();
+            self.check(&page).map(|()| page)
+        });
+        match page {
+            Ok(page) => {
+                shared.health.succeeded(&self.place, Use::Read);
+                self.request.after = page.last().map(|header| header.shard).or(self.request.after);
+                let beyond =
+                    |header: &ShardHeader| self.lease.is_some_and(|lease| header.shard.chunk.lease > lease);
+                self.ended = page.len() < self.request.limit || page.last().is_some_and(beyond);
+                self.page = page.into_iter().filter(|header| !beyond(header)).collect();
+                None
+            }
+            Err(error) => {
+                self.ended = true;
+                shared.health.failed(&self.place, &error);
+                Some(UnreachedDisk { disk: self.place.disk, reason: UnreachedReason::Failed(error) })
+            }
+        }
+    }
+
+    /// A page that is not in order could make a listing go on for ever.
+    fn check(&self, page: &[ShardHeader]) -> Result<(), Error> {
+        let names = self.request.after.into_iter().chain(page.iter().map(|header| header.shard));
+        if page.len() <= self.request.limit && names.is_sorted_by(|before, after| before < after) {
+            Ok(())
+        } else {
+            Err(Error::Malformed { reason: "the page is too long or not in order".to_owned() })
+        }
+    }
+}
+
+/// The last name that a shard before those of this chunk can have.
+fn last_before(chunk: ChunkId) -> Option<ShardId> {
+    let before = match chunk.counter.checked_sub(1) {
+        Some(counter) => ChunkId { counter, ..chunk },
+        None => ChunkId { lease: LeaseId(chunk.lease.0.checked_sub(1)?), counter: u64::MAX },
+    };
+    Some(ShardId { chunk: before, index: ShardIndex(u8::MAX) })
+}
+
+#[cfg(test)]
+mod tests;
