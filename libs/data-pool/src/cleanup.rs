@@ -1,24 +1,59 @@
 //! Deletes in the background what writes left on disks without a name.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, info};
-use types::{ChunkId, Coding, GroupId};
+use types::ChunkId;
 
 use crate::{
-    delete::{self, Doomed},
-    limits::CLEANUP_QUEUE,
+    cluster::HeldSnapshot,
+    delete::{self, Doomed, UnreachedShard},
+    lease::Grant,
+    limits::{CLEANUP_AT_ONCE, CLEANUP_QUEUE},
     pool::Shared,
 };
+
+/// A chunk that a write gave up.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Abandoned {
+    pub(crate) doomed: Doomed,
+    /// Epoch of the map by which it was placed.
+    pub(crate) epoch: i64,
+    /// One bit for each shard: whether the write never tried to put it.
+    pub(crate) untried: u64,
+}
+
+impl Abandoned {
+    pub(crate) fn new(doomed: Doomed, epoch: i64, tried: &[bool]) -> Self {
+        let bit = |(position, tried): (usize, &bool)| u64::from(!tried) << position;
+        Self { doomed, epoch, untried: tried.iter().take(64).enumerate().map(bit).sum() }
+    }
+
+    /// Whether an unreached place matters. Where nothing was put, and to which nothing can have moved since, there is
+    /// nothing.
+    fn is_left_at(&self, unreached: &UnreachedShard, changed_epoch: i64) -> bool {
+        let tried = self.untried.checked_shr(u32::from(unreached.shard.index.0)).unwrap_or(0) & 1 == 0;
+        tried || changed_epoch > self.epoch
+    }
+}
 
 /// What is in the queue.
 #[derive(Debug)]
 enum Entry {
-    /// Chunks to delete.
-    Delete(Vec<Doomed>),
+    /// Chunks to delete, named under this grant; the map by which they were placed counts as in use until they are.
+    Delete(Vec<Abandoned>, Arc<Grant>, Option<Arc<HeldSnapshot>>),
     /// Somebody who waits until all before it is done.
     Tell(oneshot::Sender<()>),
+}
+
+impl Entry {
+    fn chunks(&self) -> &[Abandoned] {
+        match self {
+            Self::Delete(chunks, ..) => chunks,
+            Self::Tell(_) => &[],
+        }
+    }
 }
 
 /// Takes chunks to delete, without waiting.
@@ -37,11 +72,12 @@ pub(crate) fn channel() -> (Cleanup, CleanupQueue) {
 }
 
 impl Cleanup {
-    /// Deletes these chunks some time. Best effort: what is missed stays on its disks, named by nobody.
-    pub(crate) fn delete(&self, chunks: Vec<Doomed>) {
+    /// Deletes these chunks some time. What is missed is found by whoever reaps the lease, which is marked for it.
+    pub(crate) fn delete(&self, chunks: Vec<Abandoned>, grant: &Arc<Grant>, map: Option<Arc<HeldSnapshot>>) {
         let count = chunks.len();
-        if count > 0 && self.queue.try_send(Entry::Delete(chunks)).is_err() {
+        if count > 0 && self.queue.try_send(Entry::Delete(chunks, Arc::clone(grant), map)).is_err() {
             info!(chunks = count, "abandoned chunks are left on their disks");
+            grant.mark_dirty();
         }
     }
 
@@ -57,48 +93,40 @@ impl Cleanup {
 
 /// Deletes what comes through the queue, until the pool is gone.
 pub(crate) async fn run(shared: Arc<Shared>, mut queue: CleanupQueue) {
-    while let Some(entry) = queue.0.recv().await {
-        let chunks = match entry {
-            Entry::Delete(chunks) => chunks,
-            Entry::Tell(waiting) => {
-                let _ = waiting.send(());
-                continue;
+    let mut entries = Vec::new();
+    while queue.0.recv_many(&mut entries, CLEANUP_AT_ONCE).await > 0 {
+        let doomed: Vec<Doomed> = entries.iter().flat_map(Entry::chunks).map(|chunk| chunk.doomed).collect();
+        let unreached = delete::abandon(&shared, &doomed).await.unreached;
+        for entry in entries.drain(..) {
+            match entry {
+                Entry::Delete(chunks, grant, map) => {
+                    drop(map);
+                    let left = left_behind(&shared, &chunks, &unreached);
+                    if left == 0 {
+                        debug!(chunks = chunks.len(), "deleted abandoned chunks");
+                    } else {
+                        info!(shards = left, "shards of abandoned chunks are left on their disks");
+                        grant.mark_dirty();
+                    }
+                }
+                Entry::Tell(waiting) => {
+                    // Nobody may be waiting any more.
+                    let _ = waiting.send(());
+                }
             }
-        };
-        let unreached = delete::delete(&shared, &chunks).await.unreached;
-        if unreached.is_empty() {
-            debug!(chunks = chunks.len(), "deleted abandoned chunks");
-        } else {
-            info!(shards = unreached.len(), "shards of abandoned chunks are left on their disks");
         }
     }
 }
 
-/// The chunks of a write until it succeeds; dropping it deletes them. A write that is given up half-way, because its
-/// client is gone, drops it too.
-#[derive(Debug)]
-pub(crate) struct Unnamed {
-    cleanup: Cleanup,
-    chunks: Vec<Doomed>,
-}
-
-impl Unnamed {
-    pub(crate) fn new(cleanup: Cleanup) -> Self {
-        Self { cleanup, chunks: Vec::new() }
-    }
-
-    pub(crate) fn add(&mut self, chunk: ChunkId, group: GroupId, coding: Coding) {
-        self.chunks.push(Doomed { chunk, group, coding });
-    }
-
-    /// The write succeeded: naming its chunks is now the caller's business.
-    pub(crate) fn keep(mut self) {
-        self.chunks.clear();
-    }
-}
-
-impl Drop for Unnamed {
-    fn drop(&mut self) {
-        self.cleanup.delete(std::mem::take(&mut self.chunks));
-    }
+/// How many of the unreached shards may be there.
+fn left_behind(shared: &Shared, chunks: &[Abandoned], unreached: &[UnreachedShard]) -> usize {
+    let map = shared.view.snapshot();
+    let chunks: HashMap<ChunkId, &Abandoned> =
+        chunks.iter().map(|chunk| (chunk.doomed.chunk, chunk)).collect();
+    let is_left = |shard: &&UnreachedShard| {
+        // A group that is not in the map may be anywhere.
+        let changed = map.group(shard.group).map_or(i64::MAX, |group| group.changed_epoch);
+        chunks.get(&shard.shard.chunk).is_some_and(|chunk| chunk.is_left_at(shard, changed))
+    };
+    unreached.iter().filter(is_left).count()
 }

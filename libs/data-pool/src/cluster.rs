@@ -9,7 +9,7 @@ use chunk_api::ChunkService;
 use metadata_api::ClusterMap;
 use types::NodeId;
 
-use crate::snapshot::Snapshot;
+use crate::{follow::Refreshes, snapshot::Snapshot};
 
 /// The latest cluster map, with a chunk service for every node that can be reached.
 pub struct ClusterView {
@@ -17,6 +17,7 @@ pub struct ClusterView {
     connect: Option<Box<Connect>>,
     current: RwLock<Arc<Snapshot>>,
     held: Arc<Held>,
+    pub(crate) refreshes: Refreshes,
 }
 
 type Connect = dyn Fn(&str) -> Arc<dyn ChunkService> + Send + Sync;
@@ -24,7 +25,13 @@ type Connect = dyn Fn(&str) -> Arc<dyn ChunkService> + Send + Sync;
 impl ClusterView {
     /// A view of nodes inside this process; other nodes are not reached.
     pub fn in_process(services: HashMap<NodeId, Arc<dyn ChunkService>>) -> Self {
-        Self { in_process: services, connect: None, current: RwLock::default(), held: Arc::default() }
+        Self {
+            in_process: services,
+            connect: None,
+            current: RwLock::default(),
+            held: Arc::default(),
+            refreshes: Refreshes::default(),
+        }
     }
 
     /// A view of nodes over the network: `connect` makes the client of an address, once per node and address. It
@@ -119,6 +126,12 @@ impl std::ops::Deref for HeldSnapshot {
 
     fn deref(&self) -> &Snapshot {
         &self.snapshot
+    }
+}
+
+impl std::fmt::Debug for HeldSnapshot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "HeldSnapshot(epoch {})", self.snapshot.epoch)
     }
 }
 

@@ -101,6 +101,25 @@ struct Batch {
     shards: Vec<(ShardId, GroupId)>,
 }
 
+/// As [`delete`], without asking disks that are known not to answer.
+pub(crate) async fn abandon(shared: &Arc<Shared>, chunks: &[Doomed]) -> Deletion {
+    let map = shared.view.hold();
+    let mut plan = plan(&map, chunks);
+    let avoided = |batch: &mut Batch| shared.health.avoids(&batch.place, Use::Read);
+    for batch in plan.batches.extract_if(|_, batch| avoided(batch)).map(|(_, batch)| batch) {
+        let error = Error::Unavailable { reason: "the disk failed lately".to_owned() };
+        plan.unreached.extend(batch.shards.iter().map(|shard| batch.unreached(shard, &error)));
+    }
+    carry_out(shared, &map, plan).await
+}
+
+impl Batch {
+    fn unreached(&self, (shard, group): &(ShardId, GroupId), error: &Error) -> UnreachedShard {
+        let (disk, reason) = (Some(self.place.disk), UnreachedReason::Failed(error.clone()));
+        UnreachedShard { shard: *shard, group: *group, disk, reason }
+    }
+}
+
 /// What is to be deleted where.
 #[derive(Default)]
 struct Plan {
@@ -160,25 +179,20 @@ async fn carry_out(shared: &Arc<Shared>, map: &HeldSnapshot, plan: Plan) -> Dele
 }
 
 /// Deletes one disk's shards, giving the disk up at the first failure.
-async fn delete_batch(shared: &Arc<Shared>, batch: Batch) -> Vec<UnreachedShard> {
-    let Batch { place, mut shards } = batch;
-    shards.sort_unstable();
-    shards.dedup();
+async fn delete_batch(shared: &Arc<Shared>, mut batch: Batch) -> Vec<UnreachedShard> {
+    batch.shards.sort_unstable();
+    batch.shards.dedup();
+    let Batch { place, shards } = &batch;
     for (call, page) in shards.chunks(SHARDS_PER_CALL_MAX).enumerate() {
         let names: Vec<ShardId> = page.iter().map(|(shard, _)| *shard).collect();
         let answer =
             shared.env.timeout(DELETE_TIMEOUT, place.service.delete_shards(place.disk, &names)).await;
         match answer.unwrap_or(Err(Error::TimedOut)) {
-            Ok(()) => shared.health.succeeded(&place, Use::Read),
+            Ok(()) => shared.health.succeeded(place, Use::Read),
             Err(error) => {
-                shared.health.failed(&place, &error);
-                let unreached = |(shard, group): &(ShardId, GroupId)| UnreachedShard {
-                    shard: *shard,
-                    group: *group,
-                    disk: Some(place.disk),
-                    reason: UnreachedReason::Failed(error.clone()),
-                };
-                return shards[call * SHARDS_PER_CALL_MAX..].iter().map(unreached).collect();
+                shared.health.failed(place, &error);
+                let left = &shards[call * SHARDS_PER_CALL_MAX..];
+                return left.iter().map(|shard| batch.unreached(shard, &error)).collect();
             }
         }
     }

@@ -5,11 +5,12 @@
 //! needs of the cluster it reads from a [`ClusterView`], and the names of its chunks come from a [`LeaseHolder`].
 //!
 //! Invariant: what [`Pool::write`] answers is stable on at least the coding's write quorum of disks.
-//! Invariant: a write that fails leaves nothing named; what it left on disks is deleted in the background, and what
-//! that misses stays on its disks, named by nobody.
+//! Invariant: a write that fails leaves nothing named; what it left on disks is deleted in the background, and when that
+//! misses anything the write's lease is given back, so that a worker finds the rest.
 //! Invariant: no byte leaves [`Pool::read`] whose cell was not verified, and no whole chunk ends unverified.
 //! Invariant: memory per write and per read is bounded, whatever the object's length (`limits`).
 
+mod claim;
 mod cleanup;
 mod cluster;
 mod delete;
@@ -27,6 +28,7 @@ mod restore;
 mod snapshot;
 mod write;
 
+pub use claim::Claim;
 pub use cluster::ClusterView;
 pub use delete::{Deletion, UnreachedReason, UnreachedShard};
 pub use disks::{Fence, PoolDisk, ShardHome, UnreachedDisk};
@@ -36,7 +38,7 @@ pub use lease::{LeaseHolder, LeaseNotHeld};
 pub use listing::{ChunkList, ListedChunk, ListedShard};
 pub use pool::Pool;
 pub use read::ByteStream;
-pub use report::{BadShard, BadShardReason, Reporter};
+pub use report::{BadShard, BadShardReason, Reporter, report_to};
 pub use restore::{Restore, Restored};
 pub use write::Stored;
 

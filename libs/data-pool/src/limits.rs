@@ -60,10 +60,45 @@ pub(crate) const LIST_SHARDS_MAX: usize = 4096;
 /// Abandoned writes that wait to be deleted in the background; more are left on their disks.
 pub(crate) const CLEANUP_QUEUE: usize = 1024;
 
+/// Abandoned writes whose shards are deleted together.
+pub(crate) const CLEANUP_AT_ONCE: usize = 64;
+
 /// How often the lease is renewed, and the cluster map asked for.
 pub(crate) const RENEWAL_PERIOD: Duration = Duration::from_secs(2);
 /// See [`RENEWAL_PERIOD`].
 pub(crate) const MAP_PERIOD: Duration = Duration::from_secs(2);
+
+/// How long a read that found too few shards waits for a newer map.
+pub(crate) const REFRESH_WAIT: Duration = Duration::from_secs(1);
+
+/// The least time between two requests for the map, however many reads want one.
+pub(crate) const REFRESH_GAP: Duration = Duration::from_millis(100);
+
+/// The least time between two leases that are given up for what was left behind under them.
+pub(crate) const RETIREMENT_PERIOD: Duration = Duration::from_secs(10);
+
+/// Leases that are kept for writes that use them still, while new writes use another.
+pub(crate) const RETIRED_LEASES_MAX: usize = 8;
+
+/// Times that a lease is given back before it is left to be revoked.
+pub(crate) const RELEASE_ATTEMPTS_MAX: u32 = 10;
+
+/// How often it is looked, in an orderly stop, whether writes have let go of their leases.
+pub(crate) const CLOSE_PERIOD: Duration = Duration::from_millis(200);
+
+/// Bad shards that wait to be reported; more are left to be met again.
+pub(crate) const REPORT_QUEUE: usize = 4096;
+
+/// How long bad shards are gathered before the next are reported.
+pub(crate) const REPORT_PERIOD: Duration = Duration::from_millis(200);
+
+/// How long a bad shard that was reported is not reported again, and how many are remembered for it.
+pub(crate) const REPORT_REPEAT_PERIOD: Duration = Duration::from_secs(60);
+/// See [`REPORT_REPEAT_PERIOD`].
+pub(crate) const REPORTED_SHARDS_KEPT: usize = 65_536;
+
+/// Times that a batch of bad shards is reported before it is dropped.
+pub(crate) const REPORT_ATTEMPTS_MAX: u32 = 5;
 
 /// How long a call to the metadata service may take before it is given up and repeated.
 pub(crate) const METADATA_TIMEOUT: Duration = Duration::from_secs(5);

@@ -7,12 +7,11 @@ use std::sync::{
 
 use env::Env;
 use erasure::Codecs;
-use types::{Content, StorageClassName};
+use types::StorageClassName;
 
 use crate::{
     BadShard, ClusterView, LeaseHolder, Reporter,
     cleanup::{self, Cleanup},
-    delete::Doomed,
     health::Health,
 };
 
@@ -48,24 +47,17 @@ impl Pool {
         Self { shared, leases, cleanup }
     }
 
-    /// Deletes in the background, as far as possible, content that a write answered and that will never be named:
-    /// its commit was refused. Never call it when the outcome of the commit is unknown.
-    pub fn discard(&self, content: &Content) {
-        if let Content::Stored(manifest) = content {
-            let doomed = manifest.extents.iter();
-            let doomed = doomed.map(|extent| Doomed {
-                chunk: extent.chunk,
-                group: extent.group,
-                coding: extent.coding,
-            });
-            self.cleanup.delete(doomed.collect());
-        }
-    }
-
-    /// Waits until the content that was discarded, and what given up writes left, has been deleted as far as possible:
-    /// before the disks are closed in an orderly stop. Slow disks make it slow; give it a limit.
+    /// Waits until what refused commits and given up writes left has been deleted as far as possible: before the disks
+    /// are closed in an orderly stop. Slow disks make it slow; give it a limit.
     pub async fn settle(&self) {
         self.cleanup.settle().await;
+    }
+
+    /// Ends writing, for an orderly stop: deletes what is left as [`Pool::settle`] does, and then gives the lease back, so
+    /// that what could not be deleted is found at once. Give it a limit: it waits for writes that are not over.
+    pub async fn close(&self) {
+        self.settle().await;
+        self.leases.close().await;
     }
 
     /// Whether the cluster has this storage class.

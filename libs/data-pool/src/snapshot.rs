@@ -76,6 +76,8 @@ pub(crate) enum Standing {
 /// A placement group.
 pub(crate) struct Group {
     pub(crate) id: GroupId,
+    /// Epoch of the last change of its places.
+    pub(crate) changed_epoch: i64,
     slots: Vec<Slot>,
 }
 
@@ -98,7 +100,7 @@ impl Group {
             Slot { from: home(*disk), to }
         };
         let slots = group.disks.iter().enumerate().map(slot).collect();
-        Self { id: group.id, slots }
+        Self { id: group.id, changed_epoch: group.changed_epoch, slots }
     }
 
     /// How many shards a chunk of the group can have.

@@ -3,6 +3,7 @@
 pub(crate) mod harness;
 
 mod bounds;
+mod claims;
 mod cluster_views;
 mod deletes;
 mod moves;

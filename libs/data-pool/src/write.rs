@@ -14,9 +14,11 @@ use futures_util::Stream;
 use types::{CHUNK_SIZE_MAX, Coding, Content, Extent, LeaseId, Manifest, MissingShard, StorageClassName};
 
 use crate::{
-    Pool, WriteError,
-    cleanup::Unnamed,
+    Claim, Pool, WriteError,
+    claim::Unnamed,
+    cleanup::Abandoned,
     cluster::HeldSnapshot,
+    delete::Doomed,
     lease::Grant,
     limits::INLINE_LIMIT_MAX,
     snapshot::{Class, Group},
@@ -27,7 +29,7 @@ use crate::{
 };
 
 /// What a write made.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Stored {
     /// Where the bytes are. Inline content is not stable before it is committed; chunks are.
     pub content: Content,
@@ -37,6 +39,8 @@ pub struct Stored {
     pub missing: Vec<MissingShard>,
     /// Epoch of the oldest cluster map that the write used.
     pub map_epoch: i64,
+    /// To be told what became of the commit. While it is there the lease is not given back.
+    pub claim: Claim,
 }
 
 impl Pool {
@@ -47,7 +51,8 @@ impl Pool {
     /// each shard, so that orphans can be traced. The body is read to its end, also when it is empty, before its last
     /// byte is handed to any disk, so that a body which fails at its very end never was on enough disks to be read.
     ///
-    /// On `Ok` every chunk is stable on at least the write quorum of disks. On an error, and when the future is
+    /// On `Ok` every chunk is stable on at least the write quorum of disks, and [`Stored::claim`] is to be told what
+    /// becomes of the commit. On an error, and when the future is
     /// dropped, nothing is named and what is on disks is deleted in the background.
     ///
     /// Errors: those of [`WriteError`]. Nothing of the body is read before `OwnerTooLong`, `UnknownClass`,
@@ -94,7 +99,14 @@ impl Pool {
             let bytes = input.take(usize::try_from(length).unwrap_or(usize::MAX)).await?;
             input.end().await?;
             let content = Content::Inline(bytes);
-            return Ok(Stored { content, lease: None, missing: Vec::new(), map_epoch: snapshot.epoch });
+            let map_epoch = snapshot.epoch;
+            return Ok(Stored {
+                content,
+                lease: None,
+                missing: Vec::new(),
+                map_epoch,
+                claim: Claim::default(),
+            });
         }
         let (coding, chunk_size) = if length <= definition.whole_limit_bytes.min(CHUNK_SIZE_MAX) {
             (definition.coding.as_copies(), length)
@@ -119,7 +131,7 @@ struct ChunkedWrite<'a> {
     owner: Bytes,
     coding: Coding,
     chunk_size: u64,
-    grant: &'a Grant,
+    grant: &'a Arc<Grant>,
 }
 
 impl ChunkedWrite<'_> {
@@ -128,12 +140,13 @@ impl ChunkedWrite<'_> {
     where
         S: Stream<Item = Result<Bytes, E>>,
     {
-        let mut unnamed = Unnamed::new(self.pool.cleanup());
+        let mut unnamed = Unnamed::new(self.pool.cleanup(), self.grant);
         let mut stored = Stored {
             content: Content::Stored(Manifest::default()),
             lease: Some(self.grant.id),
             missing: vec![],
             map_epoch: i64::MAX,
+            claim: Claim::default(),
         };
         let mut extents = Vec::new();
         let mut before: Option<Ending> = None;
@@ -146,7 +159,8 @@ impl ChunkedWrite<'_> {
             stored.map_epoch = map.epoch.min(stored.map_epoch);
             let now = self.pool.shared().env.now();
             let chunk = self.grant.mint(now).map_err(|_| WriteError::LeaseNotHeld)?;
-            unnamed.add(chunk, group.id, self.coding);
+            let doomed = Doomed { chunk, group: group.id, coding: self.coding };
+            unnamed.add(Abandoned::new(doomed, map.epoch, &usable), &map);
             let extent = Extent {
                 chunk,
                 group: group.id,
@@ -166,7 +180,7 @@ impl ChunkedWrite<'_> {
         if let Some(ending) = before {
             ending.settle(&mut extents, &mut stored.missing).await?;
         }
-        unnamed.keep();
+        stored.claim = unnamed.into_claim();
         stored.content = Content::Stored(Manifest { extents });
         Ok(stored)
     }

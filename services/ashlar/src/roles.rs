@@ -1,18 +1,21 @@
 //! The services of a cluster as processes of their own: contracts wired over the network.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use chunk_api::{
     ChunkService,
     client::{Client, ClientOptions},
 };
-use data_pool::{ClusterView, Follower, LeaseHolder, Pool};
+use data_pool::{ClusterView, Follower, LeaseHolder, Pool, report_to};
 use env::Env;
 use gateway::{Credentials, Gateway};
 use metadata_api::{Metadata, Token};
 use service_kit::{ClusterSecret, shutdown_on_signals};
 
 use crate::{Exit, exit::chain};
+
+/// Longest wait at the stop for what writes left to be deleted and the lease to be given back.
+const CLOSE_WAIT: Duration = Duration::from_secs(5);
 
 /// The cluster as a gateway or worker reaches it, kept up to date in the background.
 struct Cluster {
@@ -32,9 +35,16 @@ impl Cluster {
         }));
 
         let follower = Follower::start(env, metadata.clone(), view.clone());
-        let leases = Arc::new(LeaseHolder::start(env, metadata.clone(), holder));
-        let pool = Pool::new(&own_env, view, leases, Arc::new(|_| ()));
+        let leases = Arc::new(LeaseHolder::start(env, metadata.clone(), &view, holder));
+        let pool = Pool::new(&own_env, view, leases, report_to(env, metadata.clone()));
         Ok(Self { metadata, pool, _follower: follower })
+    }
+
+    /// Cleans up what writes left and gives the lease back, as far as that goes in a short time.
+    async fn close(self, env: &Env) {
+        if env.timeout(CLOSE_WAIT, self.pool.close()).await.is_err() {
+            tracing::info!("the lease was not given back; it will be revoked");
+        }
     }
 }
 
@@ -67,10 +77,11 @@ pub(crate) async fn gateway(env: Env, config: gateway::Config) -> Result<(), Exi
     let cluster = Cluster::connect(&env, &config.metadata, &config.cluster_secret, &holder)?;
     let gateway =
         Gateway::new(env.clone(), &config.front, credentials, cluster.metadata.clone(), cluster.pool.clone());
-    let server = gateway::Server::bind(env, &config.front, Arc::new(gateway)).await;
+    let server = gateway::Server::bind(env.clone(), &config.front, Arc::new(gateway)).await;
     let server = server.map_err(|error| bind_failed(&error))?;
     tracing::info!(endpoint = format!("{}://{}", server.scheme(), server.address()), "gateway is listening");
     server.run(shutdown).await;
+    cluster.close(&env).await;
     Ok(())
 }
 
@@ -100,10 +111,11 @@ pub(crate) async fn worker(env: Env, config: worker::Config) -> Result<(), Exit>
     let shutdown = signals(&env)?;
     let holder = format!("worker {:016x}", env.random_u64());
     let cluster = Cluster::connect(&env, &config.metadata, &config.cluster_secret, &holder)?;
-    let worker = worker::Worker::new(env, cluster.metadata.clone(), cluster.pool.clone());
+    let worker = worker::Worker::new(env.clone(), cluster.metadata.clone(), cluster.pool.clone());
     let server = worker::Server::bind(worker, config.health_listen).await;
     let server = server.map_err(|error| Exit::new(Exit::ADDRESS, chain(&error)))?;
     tracing::info!(health = %server.address(), "worker is running");
     server.run(shutdown).await;
+    cluster.close(&env).await;
     Ok(())
 }

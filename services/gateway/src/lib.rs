@@ -19,10 +19,10 @@ mod token;
 
 use std::sync::Arc;
 
-use data_pool::Pool;
+use data_pool::{Claim, Pool};
 use env::Env;
 use metadata_api::{Error as MetadataError, Metadata};
-use types::{Content, StorageClassName};
+use types::StorageClassName;
 
 pub use auth::{CredentialError, Credentials};
 pub use config::{Config, FrontConfig};
@@ -62,15 +62,6 @@ impl Gateway {
         }
     }
 
-    /// Frees what was stored for a commit that was refused. When the outcome is unknown nothing is freed: the content
-    /// may be named by now.
-    fn give_back(&self, content: &Content, error: &MetadataError) {
-        match error {
-            MetadataError::TimedOut | MetadataError::Internal { .. } => {}
-            _ => self.pool.discard(content),
-        }
-    }
-
     /// Whether requests can be carried out now, or what stands in the way.
     async fn ready(&self) -> Result<(), String> {
         self.metadata.ready().await.map_err(|error| error.to_string())?;
@@ -79,5 +70,15 @@ impl Gateway {
         } else {
             Err("too few disks are registered to write objects".to_owned())
         }
+    }
+}
+
+/// Tells the pool what became of a commit: what was stored for one that was refused is freed. When the outcome is
+/// unknown the content may be named by now; a worker finds out once the lease of the write has been given back.
+fn settle<T>(claim: Claim, outcome: &Result<T, MetadataError>) {
+    match outcome {
+        Ok(_) => claim.named(),
+        Err(MetadataError::TimedOut | MetadataError::Internal { .. }) => drop(claim),
+        Err(_) => claim.refused(),
     }
 }

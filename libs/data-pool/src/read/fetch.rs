@@ -23,9 +23,11 @@ pub(crate) async fn fetch(shared: &Shared, window: &Window) -> Result<Vec<Bytes>
     let answer = fetch_by(shared, &snapshot, window).await;
     match answer {
         Err(ReadError::NotEnoughShards { .. } | ReadError::UnknownGroup { .. }) => {
-            // Shards may have moved meanwhile.
-            let newer = shared.view.snapshot();
-            if newer.epoch > snapshot.epoch { fetch_by(shared, &newer, window).await } else { answer }
+            // Shards may have moved meanwhile, and what was left at their old places been removed.
+            match shared.view.newer_than(&shared.env, snapshot.epoch).await {
+                Some(newer) => fetch_by(shared, &newer, window).await,
+                None => answer,
+            }
         }
         answer => answer,
     }

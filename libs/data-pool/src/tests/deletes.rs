@@ -47,14 +47,3 @@ async fn shards_that_cannot_be_reached_are_listed() {
     assert_eq!(unreached.len(), 6);
     assert!(unreached.iter().all(|shard| shard.reason == UnreachedReason::NotInMap && shard.disk.is_none()));
 }
-
-#[tokio::test(start_paused = true)]
-async fn what_was_discarded_is_gone_once_the_pool_has_settled() {
-    let cluster = Cluster::new(6, "4+2", 4).await;
-    for _ in 0..5 {
-        let stored = cluster.write(&bytes(1 << 20)).await.unwrap();
-        cluster.pool.discard(&stored.content);
-    }
-    cluster.pool.settle().await;
-    assert_eq!(cluster.shard_count().await, 0);
-}

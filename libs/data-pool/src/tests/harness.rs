@@ -313,7 +313,8 @@ impl Cluster {
         metadata.define_storage_class(definition).await.unwrap();
         let view = Arc::new(ClusterView::in_process(services));
         view.refresh(&*metadata).await.unwrap();
-        let leases = Arc::new(LeaseHolder::start(&env, Arc::clone(&metadata) as Arc<dyn Metadata>, "test"));
+        let leases =
+            Arc::new(LeaseHolder::start(&env, Arc::clone(&metadata) as Arc<dyn Metadata>, &view, "test"));
         leases.held().await;
         let bad = Arc::new(Mutex::new(Vec::new()));
         let reported = Arc::clone(&bad);
@@ -351,12 +352,22 @@ impl Cluster {
         self.change_map(|map| map.classes[0].groups[0].moves.push(pending)).await
     }
 
-    /// Writes `bytes` in pieces of uneven sizes.
+    /// Writes `bytes` in pieces of uneven sizes, and takes what was written for named.
     pub(crate) async fn write(&self, bytes: &Bytes) -> Result<Stored, WriteError<BodyError>> {
         self.write_body(bytes.len() as u64, pieces(bytes).map(Ok)).await
     }
 
     pub(crate) async fn write_body(
+        &self,
+        length: u64,
+        body: impl Stream<Item = Result<Bytes, BodyError>>,
+    ) -> Result<Stored, WriteError<BodyError>> {
+        let mut stored = self.write_unnamed(length, body).await?;
+        std::mem::take(&mut stored.claim).named();
+        Ok(stored)
+    }
+
+    pub(crate) async fn write_unnamed(
         &self,
         length: u64,
         body: impl Stream<Item = Result<Bytes, BodyError>>,

@@ -192,6 +192,18 @@ async fn an_old_map_is_in_use_as_long_as_a_chunk_is_written_by_it() {
     assert_eq!(cluster.view.oldest_epoch_in_use(), cluster.view.epoch());
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_old_map_is_in_use_until_the_outcome_of_a_commit_is_known() {
+    let cluster = Cluster::new(7, "4+2", 1).await;
+    let old = cluster.view.epoch();
+    let stored = cluster.write_unnamed(MIB, stream::iter([Ok(bytes(MIB))])).await.unwrap();
+    let new = cluster.begin_move(2, 6).await;
+    cluster.env.sleep(Duration::from_secs(60)).await;
+    assert_eq!(cluster.view.oldest_epoch_in_use(), old);
+    stored.claim.named();
+    assert_eq!(cluster.view.oldest_epoch_in_use(), new);
+}
+
 /// The write has its quorum and is over; a shard of it is still on its way.
 #[tokio::test(start_paused = true)]
 async fn an_old_map_is_in_use_until_the_last_shard_of_a_chunk_has_ended() {
@@ -208,10 +220,11 @@ async fn an_old_map_is_in_use_until_the_last_shard_of_a_chunk_has_ended() {
 #[tokio::test(start_paused = true)]
 async fn an_old_map_is_in_use_as_long_as_something_is_deleted_by_it() {
     let cluster = Cluster::new(7, "4+2", 1).await;
-    let stored = cluster.write(&bytes(MIB)).await.unwrap();
+    let body = stream::iter([Ok(bytes(MIB))]);
+    let stored = cluster.write_unnamed(MIB, body).await.unwrap();
     let old = cluster.view.epoch();
     cluster.set_fault(1, Fault::Slow(Duration::from_secs(3)));
-    cluster.pool.discard(&stored.content);
+    stored.claim.refused();
     cluster.env.sleep(Duration::from_secs(1)).await;
     let new = cluster.begin_move(2, 6).await;
     assert_eq!(cluster.view.oldest_epoch_in_use(), old);

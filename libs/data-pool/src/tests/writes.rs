@@ -208,8 +208,12 @@ async fn a_slow_node_slows_a_write_down_and_no_more() {
 async fn nothing_can_be_written_without_a_lease() {
     let cluster = Cluster::new(3, "2+1", 1).await;
     let never = paused_env();
-    let revoked =
-        Arc::new(LeaseHolder::start(&never, Arc::clone(&cluster.metadata) as Arc<dyn Metadata>, "none"));
+    let revoked = Arc::new(LeaseHolder::start(
+        &never,
+        Arc::clone(&cluster.metadata) as Arc<dyn Metadata>,
+        &cluster.view,
+        "none",
+    ));
     // Its background task has not run yet.
     let pool = Pool::new(&never, Arc::clone(&cluster.view), Arc::clone(&revoked), Arc::new(|_| {}));
     let (asked, body) = counted(&bytes(MIB));

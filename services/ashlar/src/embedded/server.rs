@@ -4,7 +4,7 @@ use std::{collections::HashMap, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use chunk::ChunkNode;
 use chunk_api::ChunkService;
-use data_pool::{ClusterView, LeaseHolder, Pool};
+use data_pool::{ClusterView, Follower, LeaseHolder, Pool, report_to};
 use env::{Env, Task};
 use gateway::{CredentialError, Credentials, Gateway};
 use metadata::{MetadataStore, StoreConfig};
@@ -27,9 +27,9 @@ const HEARTBEAT: Duration = Duration::from_secs(5);
 /// Longest wait for the first lease at start.
 const LEASE_WAIT: Duration = Duration::from_secs(10);
 
-/// Longest wait at the stop for what refused and broken off writes left on the disks to be deleted. What is left then
-/// stays there, named by nobody.
-const SETTLE_WAIT: Duration = Duration::from_secs(5);
+/// Longest wait at the stop for what refused and broken off writes left on the disks to be deleted, and the lease to be
+/// given back.
+const CLOSE_WAIT: Duration = Duration::from_secs(5);
 
 /// A started server; it serves from [`Embedded::run`] on.
 pub struct Embedded {
@@ -44,6 +44,7 @@ pub struct Embedded {
     pool: Pool,
     node: Arc<ChunkNode>,
     heartbeat: Task<()>,
+    follower: Follower,
 }
 
 /// The server cannot start.
@@ -127,16 +128,30 @@ impl Embedded {
             HashMap::from([(node.node(), node.clone() as Arc<dyn ChunkService>)]);
         let view = Arc::new(ClusterView::in_process(services));
         view.refresh(&*metadata).await.map_err(|error| metadata_failed(&installation, &error))?;
-        let heartbeat = env.spawn(beat(env.clone(), metadata.clone(), node.clone(), view.clone()));
-        let leases = Arc::new(LeaseHolder::start(&env, metadata.clone(), "server"));
+        let heartbeat = env.spawn(beat(env.clone(), metadata.clone(), node.clone()));
+        let leases = Arc::new(LeaseHolder::start(&env, metadata.clone(), &view, "server"));
         env.timeout(LEASE_WAIT, leases.held()).await.map_err(|_| StartError::NoLease)?;
-        let pool = Pool::new(&env, view, leases, Arc::new(|_| ()));
+        let follower = Follower::start(&env, metadata.clone(), view.clone());
+        let pool = Pool::new(&env, view, leases, report_to(&env, metadata.clone()));
 
         let gateway = Gateway::new(env.clone(), &config.front, credentials, metadata.clone(), pool.clone());
         let server = gateway::Server::bind(env.clone(), &config.front, Arc::new(gateway)).await?;
         let worker = Worker::new(env.clone(), metadata, pool.clone());
         let (region, folders) = (config.front.region.clone(), config.data.len());
-        Ok(Self { env, installation, root, region, class, folders, server, worker, pool, node, heartbeat })
+        Ok(Self {
+            env,
+            installation,
+            root,
+            region,
+            class,
+            folders,
+            server,
+            worker,
+            pool,
+            node,
+            heartbeat,
+            follower,
+        })
     }
 
     /// The address that is bound.
@@ -180,9 +195,10 @@ impl Embedded {
         let worker = self.env.spawn(self.worker.run(shutdown.clone()));
         self.server.run(shutdown).await;
         worker.await;
-        if self.env.timeout(SETTLE_WAIT, self.pool.settle()).await.is_err() {
-            tracing::info!("abandoned chunks are left on their disks");
+        if self.env.timeout(CLOSE_WAIT, self.pool.close()).await.is_err() {
+            tracing::info!("the lease was not given back; it will be revoked");
         }
+        drop(self.follower);
         self.heartbeat.abort();
         self.node.close().await;
         drop(self.installation);
@@ -245,15 +261,12 @@ async fn register(metadata: &dyn Metadata, node: &ChunkNode) -> Result<(), metad
     metadata.register_node(node.registration("", &domain()).await).await
 }
 
-/// Tells the metadata store of the disks and takes in what changed, again and again.
-async fn beat(env: Env, metadata: Arc<dyn Metadata>, node: Arc<ChunkNode>, view: Arc<ClusterView>) {
+/// Tells the metadata store of the disks, again and again.
+async fn beat(env: Env, metadata: Arc<dyn Metadata>, node: Arc<ChunkNode>) {
     loop {
         env.sleep(HEARTBEAT).await;
         if let Err(error) = register(&*metadata, &node).await {
             tracing::warn!(%error, "the disks' state was not recorded");
-        }
-        if let Err(error) = view.refresh(&*metadata).await {
-            tracing::warn!(%error, "the cluster map was not refreshed");
         }
     }
 }

@@ -20,6 +20,7 @@ use crate::{
     output::{empty, set_committed},
     payload::ObjectBody,
     request::{Request, Response},
+    settle,
 };
 
 pub(super) async fn put_object(
@@ -52,11 +53,9 @@ pub(super) async fn put_object(
     let version = NewVersion { content: stored.content, etag, checksum, attributes, storage_class };
     let commit =
         CommitVersion { bucket, key, lease: stored.lease, version, condition, missing: stored.missing };
-    let content = commit.version.content.clone();
-    let committed = gateway.metadata.commit_version(commit).await.map_err(|error| {
-        gateway.give_back(&content, &error);
-        request.metadata_error(error)
-    })?;
+    let outcome = gateway.metadata.commit_version(commit).await;
+    settle(stored.claim, &outcome);
+    let committed = outcome.map_err(|error| request.metadata_error(error))?;
 
     // Respond.
     let mut response = empty(StatusCode::OK);

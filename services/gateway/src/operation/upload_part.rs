@@ -2,6 +2,7 @@
 
 use axum::body::Body;
 use checksum::format_checksum;
+use data_pool::Claim;
 use http::{HeaderName, StatusCode};
 use metadata_api::{CommitPart, Part, Upload};
 use s3_wire::{ErrorCode, S3Error, header::request_checksum, query::Query};
@@ -15,6 +16,7 @@ use crate::{
     output::{empty, set, set_etag},
     payload::ObjectBody,
     request::{Request, Response},
+    settle,
 };
 
 /// The `uploadId` parameter. Text that can be no id names no upload.
@@ -88,7 +90,7 @@ pub(super) async fn upload_part(
         checksum,
         missing: stored.missing,
     };
-    let part = commit_part(gateway, request, commit).await?;
+    let part = commit_part(gateway, request, commit, stored.claim).await?;
 
     // Respond.
     let mut response = empty(StatusCode::OK);
@@ -98,15 +100,14 @@ pub(super) async fn upload_part(
     Ok(response)
 }
 
-/// Commits a part; what was stored for one that is refused is given back.
+/// Commits a part, and tells the pool what became of it.
 pub(super) async fn commit_part(
     gateway: &Gateway,
     request: &Request,
     commit: CommitPart,
+    claim: Claim,
 ) -> Result<Part, S3Error> {
-    let content = commit.content.clone();
-    gateway.metadata.commit_part(commit).await.map_err(|error| {
-        gateway.give_back(&content, &error);
-        request.metadata_error(error)
-    })
+    let outcome = gateway.metadata.commit_part(commit).await;
+    settle(claim, &outcome);
+    outcome.map_err(|error| request.metadata_error(error))
 }

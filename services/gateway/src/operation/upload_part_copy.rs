@@ -60,14 +60,14 @@ pub(super) async fn upload_part_copy(
     let owner = owner_tag(&bucket, &key);
     let body = hashed(gateway, &version.content, bytes, hasher.clone());
     let stored = gateway.pool.write_part(&upload.storage_class, owner, bytes.length(), body).await;
-    let Stored { content, lease, missing, .. } = stored.map_err(failure)?;
+    let Stored { content, lease, missing, claim, .. } = stored.map_err(failure)?;
     let digests = hasher.lock().unwrap_or_else(PoisonError::into_inner).clone().finish();
     let (Some(etag), Some(checksum)) = (digests.etag(), digests.checksum(algorithm)) else {
         return Err(S3Error::new(ErrorCode::InternalError));
     };
     let commit =
         CommitPart { bucket, key, upload: upload.id, number, lease, content, etag, checksum, missing };
-    let part = commit_part(gateway, request, commit).await?;
+    let part = commit_part(gateway, request, commit, claim).await?;
 
     // Respond.
     let value = Checksum { value: part.checksum, kind: ChecksumType::FullObject };
