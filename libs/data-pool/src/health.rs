@@ -1,9 +1,9 @@
-//! Remembers for a short while what failed, so that not every call waits for the same timeout.
+//! Remembers for a short while what failed or was late, so that not every call waits for the same timeout.
 
 use std::{
     collections::HashMap,
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -15,12 +15,14 @@ use tracing::warn;
 use types::{DiskId, NodeId};
 
 use crate::{
-    limits::{AVOID_MAX, AVOID_MIN},
+    latency::Latency,
+    limits::{AVOID_MAX, AVOID_MIN, LATE_DECAY, LATE_MAX, LATE_MEMORY},
+    load::Load,
     snapshot::Place,
 };
 
 /// What a use of a disk is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Use {
     Read,
     Write,
@@ -47,14 +49,31 @@ struct Mark {
 #[derive(Debug)]
 pub(crate) struct Health {
     env: Env,
-    marks: Mutex<HashMap<Subject, Mark>>,
+    marks: Mutex<Marks>,
     /// Whether there is any mark, so that the healthy path takes no lock.
     any: AtomicBool,
+    /// How long reads take.
+    pub(crate) latency: Latency,
+    /// What is in progress.
+    pub(crate) load: Arc<Load>,
+}
+
+#[derive(Debug, Default)]
+struct Marks {
+    failed: HashMap<Subject, Mark>,
+    /// How often disks were late of late, and when they were last.
+    late: HashMap<DiskId, (f32, Instant)>,
 }
 
 impl Health {
     pub(crate) fn new(env: Env) -> Self {
-        Self { env, marks: Mutex::default(), any: AtomicBool::new(false) }
+        Self {
+            env,
+            marks: Mutex::default(),
+            any: AtomicBool::new(false),
+            latency: Latency::default(),
+            load: Arc::default(),
+        }
     }
 
     /// Whether the place is better avoided now.
@@ -64,7 +83,8 @@ impl Health {
         }
         let now = self.env.now();
         let marks = self.marks();
-        subjects(place, what_for).any(|subject| marks.get(&subject).is_some_and(|mark| now < mark.until))
+        subjects(place, what_for)
+            .any(|subject| marks.failed.get(&subject).is_some_and(|mark| now < mark.until))
     }
 
     /// Says that the place is about to be used. When its mark has run out this is the one attempt that finds out
@@ -76,11 +96,20 @@ impl Health {
         let now = self.env.now();
         let mut marks = self.marks();
         for subject in subjects(place, what_for) {
-            if let Some(mark) = marks.get_mut(&subject) {
+            if let Some(mark) = marks.failed.get_mut(&subject) {
                 mark.until = now.after(mark.wait);
                 mark.tried = true;
             }
         }
+    }
+
+    /// Whether the place was late lately. It is no reason not to use it where nothing else will do.
+    pub(crate) fn was_late(&self, place: &Place) -> bool {
+        if !self.any.load(Ordering::Relaxed) {
+            return false;
+        }
+        let now = self.env.now();
+        self.marks().late.get(&place.disk).is_some_and(|(_, last)| now.since(*last) < LATE_MEMORY)
     }
 
     /// The place answered as it should.
@@ -90,9 +119,37 @@ impl Health {
         }
         let mut marks = self.marks();
         for subject in subjects(place, what_for) {
-            marks.remove(&subject);
+            marks.failed.remove(&subject);
         }
-        self.any.store(!marks.is_empty(), Ordering::Relaxed);
+        if let Some((late, _)) = marks.late.get_mut(&place.disk) {
+            *late *= LATE_DECAY;
+            if *late < 0.1 {
+                marks.late.remove(&place.disk);
+            }
+        }
+        self.any.store(!marks.failed.is_empty() || !marks.late.is_empty(), Ordering::Relaxed);
+    }
+
+    /// The place has not answered a call that others answered long ago, and is not waited for any more. A few times in
+    /// a row, or once when it was being tried after a failure, count as a failure.
+    pub(crate) fn late(&self, place: &Place) {
+        let now = self.env.now();
+        let mut marks = self.marks();
+        let is_tried = marks.failed.get(&Subject::Disk(place.disk)).is_some_and(|mark| mark.tried);
+        let (late, last) = marks.late.entry(place.disk).or_insert((0.0, now));
+        if now.since(*last) >= LATE_MEMORY {
+            *late = 0.0;
+        }
+        (*late, *last) = (*late + 1.0, now);
+        let has_failed = is_tried || *late >= LATE_MAX;
+        if has_failed {
+            marks.late.remove(&place.disk);
+        }
+        drop(marks);
+        self.any.store(true, Ordering::Relaxed);
+        if has_failed {
+            self.failed(place, &Error::TimedOut);
+        }
     }
 
     /// The place failed; errors that concern one shard alone do not count against it.
@@ -116,13 +173,13 @@ impl Health {
     fn mark(&self, subject: Subject, error: &Error) {
         let now = self.env.now();
         let mut marks = self.marks();
-        let wait = match marks.get(&subject) {
+        let wait = match marks.failed.get(&subject) {
             // Failures that were under way when the mark was set say nothing new.
             Some(mark) if now < mark.until && !mark.tried => mark.wait,
             Some(mark) => mark.wait.saturating_mul(2).min(AVOID_MAX),
             None => AVOID_MIN,
         };
-        let before = marks.insert(subject, Mark { until: now.after(wait), wait, tried: false });
+        let before = marks.failed.insert(subject, Mark { until: now.after(wait), wait, tried: false });
         self.any.store(true, Ordering::Relaxed);
         drop(marks);
         if before.is_none() {
@@ -130,7 +187,7 @@ impl Health {
         }
     }
 
-    fn marks(&self) -> MutexGuard<'_, HashMap<Subject, Mark>> {
+    fn marks(&self) -> MutexGuard<'_, Marks> {
         self.marks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

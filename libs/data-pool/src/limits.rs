@@ -25,11 +25,37 @@ pub(crate) const SHARD_ANSWER_MAX: Duration = Duration::from_secs(10);
 /// itself took.
 pub(crate) const WRITE_HEDGE_MIN: Duration = Duration::from_millis(200);
 
-/// How long a read waits for a shard before it reads another in its place.
-pub(crate) const READ_HEDGE: Duration = Duration::from_millis(300);
+/// How long a shard of which others of its chunk can do without may hold up a write that has a cell for it.
+pub(crate) const WRITE_LAG_MAX: Duration = Duration::from_secs(1);
 
-/// How long a read waits for any sufficient set of shards.
+/// Bounds of how long a read waits for a shard before it reads another in its place: in between it is as long as
+/// nineteen in twenty reads of this process take. A disk that exceeds the upper one is taken to have failed.
+pub(crate) const READ_HEDGE_MIN: Duration = Duration::from_millis(10);
+/// See [`READ_HEDGE_MIN`].
+pub(crate) const READ_HEDGE_MAX: Duration = Duration::from_millis(300);
+
+/// How long a read waits for any sufficient set of shards, and how long while no shard comes at all.
 pub(crate) const READ_TIMEOUT: Duration = Duration::from_secs(10);
+/// See [`READ_TIMEOUT`].
+pub(crate) const READ_PATIENCE: Duration = Duration::from_secs(4);
+
+/// The least time that is left to read a window stripe by stripe.
+pub(crate) const READ_STRIPES_MIN: Duration = Duration::from_secs(1);
+
+/// How often a disk may be late with nothing on time in between before it is avoided.
+pub(crate) const LATE_MAX: f32 = 2.5;
+
+/// What remains of a disk's latenesses after an answer on time.
+pub(crate) const LATE_DECAY: f32 = 0.75;
+
+/// How long it is remembered that a disk was late.
+pub(crate) const LATE_MEMORY: Duration = Duration::from_secs(10);
+
+/// Calls in progress for one disk. With so many reads others are asked first, and with twice as many it is not read;
+/// with so many writes it is given none.
+pub(crate) const READS_PER_DISK_MAX: usize = 256;
+/// See [`READS_PER_DISK_MAX`].
+pub(crate) const WRITES_PER_DISK_MAX: usize = 1024;
 
 /// Object bytes fetched at a time; while they are consumed as many are fetched ahead.
 pub(crate) const READ_WINDOW: u64 = 1 << 20;

@@ -9,4 +9,5 @@ mod deletes;
 mod moves;
 mod reads;
 mod round_trips;
+mod slow;
 mod writes;

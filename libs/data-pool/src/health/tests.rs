@@ -62,3 +62,36 @@ async fn a_full_disk_is_avoided_for_writes_alone_and_a_bad_shard_not_at_all() {
     health.failed(&disk, &Error::DiskFull { disk: disk.disk });
     assert!(health.avoids(&disk, Use::Write) && !health.avoids(&disk, Use::Read));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_disk_that_is_late_a_few_times_in_a_row_is_avoided_and_tried_once_at_a_time() {
+    let env = paused_env();
+    let health = Health::new(env.clone());
+    let disk = place(1, 1);
+    for _ in 0..2 {
+        health.late(&disk);
+        assert!(health.was_late(&disk) && !health.avoids(&disk, Use::Read));
+    }
+    health.late(&disk);
+    assert!(health.avoids(&disk, Use::Read));
+    env.sleep(Duration::from_millis(1001)).await;
+    health.attempt(&disk, Use::Read);
+    health.late(&disk);
+    env.sleep(Duration::from_millis(1999)).await;
+    assert!(health.avoids(&disk, Use::Read), "once more is enough, and it is avoided for longer");
+    env.sleep(Duration::from_millis(2)).await;
+    health.attempt(&disk, Use::Read);
+    health.succeeded(&disk, Use::Read);
+    assert!(!health.avoids(&disk, Use::Read) && !health.was_late(&disk));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_disk_that_is_late_now_and_then_is_not_avoided() {
+    let health = Health::new(paused_env());
+    let disk = place(1, 1);
+    for _ in 0..100 {
+        health.late(&disk);
+        assert!(!health.avoids(&disk, Use::Read));
+        (0..9).for_each(|_| health.succeeded(&disk, Use::Read));
+    }
+}

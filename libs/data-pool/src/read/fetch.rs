@@ -11,7 +11,7 @@ use types::ShardId;
 use crate::{
     BadShard, BadShardReason, ReadError,
     health::Use,
-    limits::{READ_HEDGE, READ_TIMEOUT, WORK_SLICE},
+    limits::{READ_HEDGE_MAX, READ_PATIENCE, READ_STRIPES_MIN, READ_TIMEOUT, READS_PER_DISK_MAX, WORK_SLICE},
     pool::Shared,
     read::{grid::Grid, windows::Window},
     snapshot::{Group, Place, Snapshot, Standing as MapStanding, shard_index},
@@ -37,11 +37,15 @@ async fn fetch_by(shared: &Shared, snapshot: &Snapshot, window: &Window) -> Resu
     let Some(group) = snapshot.group(window.extent.group) else {
         return Err(ReadError::UnknownGroup { chunk: window.extent.chunk, group: window.extent.group });
     };
-    let deadline = shared.env.now().after(READ_TIMEOUT);
+    let began = shared.env.now();
     let (first, end) = window.stripes();
-    match Fetch::new(shared, group, *window, deadline).bytes().await {
-        // Different stripes may have lost different shards; each may be whole enough by itself.
-        Err(ReadError::NotEnoughShards { .. }) if end - first > 1 && shared.env.now() < deadline => {
+    match Fetch::new(shared, group, *window, began.after(READ_TIMEOUT)).bytes().await {
+        // Different stripes may have lost different shards; each may be whole enough by itself, unless shards were
+        // waited for in vain.
+        Err(ReadError::NotEnoughShards { .. })
+            if end - first > 1 && shared.env.now().since(began) < READ_PATIENCE =>
+        {
+            let deadline = began.after(READ_PATIENCE).max(shared.env.now().after(READ_STRIPES_MIN));
             let mut runs = Vec::new();
             for stripe in window.split() {
                 runs.extend(Fetch::new(shared, group, stripe, deadline).bytes().await?);
@@ -88,8 +92,8 @@ struct Source {
     places: Vec<Place>,
     /// Which of them is asked now.
     at: usize,
-    /// What it was asked for and has not answered.
-    asked: Vec<Range<usize>>,
+    /// What it was asked for and when, and has not answered.
+    asked: Vec<(Range<usize>, Instant)>,
     /// What was found wrong with the shard itself, at places where something was.
     found: Vec<BadShardReason>,
 }
@@ -109,6 +113,8 @@ struct Fetch<'a> {
     window: Window,
     /// When to stop waiting for any sufficient set of shards.
     deadline: Instant,
+    /// When a shard came last.
+    progress: Instant,
     grid: Grid,
     sources: Vec<Source>,
     answers: FuturesUnordered<Pin<Box<dyn Future<Output = Answer> + Send>>>,
@@ -120,7 +126,10 @@ impl<'a> Fetch<'a> {
         let source = |position| {
             let avoided = |place: &Place| shared.health.avoids(place, Use::Read);
             let places = group.read_places(position, avoided);
+            let load = |place: &Place| shared.health.load.of(place.disk, Use::Read);
             let standing = match places.first() {
+                Some(place) if load(place) >= 2 * READS_PER_DISK_MAX => Standing::Failed,
+                Some(place) if load(place) >= READS_PER_DISK_MAX => Standing::Avoided,
                 Some(place) if place.standing != MapStanding::Up || avoided(place) => Standing::Avoided,
                 Some(_) => Standing::Good,
                 None => Standing::Failed,
@@ -128,7 +137,8 @@ impl<'a> Fetch<'a> {
             Source { standing, places, at: 0, asked: Vec::new(), found: Vec::new() }
         };
         let sources = (0..grid.shards()).map(source).collect();
-        Self { shared, group, window, deadline, grid, sources, answers: FuturesUnordered::new() }
+        let progress = shared.env.now();
+        Self { shared, group, window, deadline, progress, grid, sources, answers: FuturesUnordered::new() }
     }
 
     /// The window's bytes.
@@ -139,7 +149,9 @@ impl<'a> Fetch<'a> {
 
     /// Gathers cells until those that are wanted have come or can be decoded.
     async fn solve(&mut self) -> Result<(), ReadError> {
-        let mut hedge = self.shared.env.now().after(READ_HEDGE);
+        let latency = &self.shared.health.latency;
+        let began = self.shared.env.now();
+        let (mut hedge, mut failing) = (began.after(latency.hedge()), began.after(READ_HEDGE_MAX));
         for shard in 0..self.window.extent.coding.data() {
             if let (Standing::Good, Some(stripes)) =
                 (self.sources[shard].standing, self.grid.wanted_stripes(shard))
@@ -147,17 +159,23 @@ impl<'a> Fetch<'a> {
                 self.ask(shard, stripes);
             }
         }
+        latency.began(self.answers.len());
         while let Some(lost) = self.unsolved() {
             let now = self.shared.env.now();
-            if now >= self.deadline {
+            if now >= self.deadline.min(self.progress.after(READ_PATIENCE)) {
                 return Err(self.not_enough());
             }
             if now >= hedge {
-                self.mark_late();
-                hedge = now.after(READ_HEDGE);
+                // Reads that are merely slower than most are doubled as far as that stays rare.
+                if now >= failing || latency.may_read_extra(self.pending()) {
+                    self.mark_late();
+                    (hedge, failing) = (now.after(latency.hedge()), now.after(READ_HEDGE_MAX));
+                } else {
+                    hedge = failing;
+                }
             }
             if self.ask_in_place_of_lost(&lost) {
-                hedge = now.after(READ_HEDGE);
+                (hedge, failing) = (now.after(latency.hedge()), now.after(READ_HEDGE_MAX));
             }
             if self.answers.is_empty() {
                 return Err(self.not_enough());
@@ -174,12 +192,15 @@ impl<'a> Fetch<'a> {
         let at = source.at;
         let Some(place) = source.place().cloned() else { return };
         self.shared.health.attempt(&place, Use::Read);
-        source.asked.push(stripes.clone());
+        let began = self.shared.env.now();
+        source.asked.push((stripes.clone(), began));
+        let call = self.shared.health.load.begin(place.disk, Use::Read);
         let name = self.name(shard);
         let first = self.grid.cell_number(stripes.start);
         let cells = CellRange { first, count: u32::try_from(stripes.len()).unwrap_or(u32::MAX) };
         self.answers.push(Box::pin(async move {
             let answer = place.service.read_cells(place.disk, name, cells).await;
+            drop(call);
             (shard, at, stripes, answer)
         }));
     }
@@ -200,7 +221,7 @@ impl<'a> Fetch<'a> {
         let source = &self.sources[shard];
         self.grid.has(shard, stripe)
             || (source.standing == Standing::Good
-                && source.asked.iter().any(|stripes| stripes.contains(&stripe)))
+                && source.asked.iter().any(|(stripes, _)| stripes.contains(&stripe)))
     }
 
     /// Asks as many more shards as it takes to decode stripes that lost a wanted cell. Whether any was asked.
@@ -232,6 +253,12 @@ impl<'a> Fetch<'a> {
         asked
     }
 
+    /// How many shards are waited for.
+    fn pending(&self) -> usize {
+        let is_pending = |source: &&Source| source.standing == Standing::Good && !source.asked.is_empty();
+        self.sources.iter().filter(is_pending).count()
+    }
+
     /// Shards that have not answered by now are late.
     fn mark_late(&mut self) {
         for source in &mut self.sources {
@@ -248,9 +275,13 @@ impl<'a> Fetch<'a> {
         else {
             return;
         };
+        self.progress = self.shared.env.now();
         let source = &mut self.sources[shard];
-        if let Some(asked) = source.asked.iter().position(|asked| *asked == stripes) {
-            source.asked.swap_remove(asked);
+        if let Some(asked) = source.asked.iter().position(|(asked, _)| *asked == stripes) {
+            let (_, began) = source.asked.swap_remove(asked);
+            if answer.is_ok() {
+                self.shared.health.latency.answered(self.progress.since(began));
+            }
         }
         if source.standing == Standing::Late {
             source.standing = Standing::Good;
@@ -348,9 +379,16 @@ impl<'a> Fetch<'a> {
 
     /// Tells of shards that others had to be read in place of because they were late.
     fn report_late(&self) {
-        let late = self.sources.iter().filter(|source| source.standing == Standing::Late);
-        for place in late.filter_map(Source::place) {
-            self.shared.health.failed(place, &Error::TimedOut);
+        let (health, now) = (&self.shared.health, self.shared.env.now());
+        for source in self.sources.iter().filter(|source| source.standing == Standing::Late) {
+            let waited = source.asked.iter().map(|(_, began)| now.since(*began)).max();
+            let (Some(place), Some(waited)) = (source.place(), waited) else { continue };
+            if waited >= READ_HEDGE_MAX {
+                health.failed(place, &Error::TimedOut);
+            } else {
+                health.latency.given_up(waited);
+                health.late(place);
+            }
         }
     }
 

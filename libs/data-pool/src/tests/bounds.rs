@@ -77,7 +77,7 @@ async fn a_write_that_is_held_up_does_not_gather_its_body() {
     cluster.set_fault(1, Fault::HangAfterCells(1));
     let alive = Arc::new(Alive::default());
     let write = cluster.write_body((512 * CELL_SIZE) as u64, body(512, &alive));
-    assert!(cluster.env.timeout(Duration::from_secs(4), write).await.is_err());
+    assert!(cluster.env.timeout(Duration::from_millis(900), write).await.is_err());
     let peak = alive.peak.load(Ordering::Relaxed) / CELL_SIZE;
     assert!((CHANNEL_CELLS..=CELLS_MAX).contains(&peak), "{peak} cells");
 }

@@ -6,6 +6,7 @@ use types::Coding;
 
 use crate::{
     health::{Health, Use},
+    limits::WRITES_PER_DISK_MAX,
     snapshot::{Group, Standing},
 };
 
@@ -16,7 +17,7 @@ enum Fitness {
     Unfit,
     /// The map takes it for lost or about to be, and this process knows nothing against it.
     Doubtful,
-    /// It would, but another is better: its shards are to move elsewhere.
+    /// It would, but another is better: its shards are to move elsewhere, or it was late of late.
     Reluctant,
     /// Well.
     Fit,
@@ -86,8 +87,9 @@ fn fitness(group: &Group, position: usize, health: &Health) -> Fitness {
     match group.write_place(position) {
         None => Fitness::Unfit,
         Some(place) if !place.writable || health.avoids(place, Use::Write) => Fitness::Unfit,
+        Some(place) if health.load.of(place.disk, Use::Write) >= WRITES_PER_DISK_MAX => Fitness::Unfit,
         Some(place) if place.standing != Standing::Up => Fitness::Doubtful,
-        Some(place) if place.draining => Fitness::Reluctant,
+        Some(place) if place.draining || health.was_late(place) => Fitness::Reluctant,
         Some(_) => Fitness::Fit,
     }
 }

@@ -15,7 +15,7 @@ use crate::{
     WriteError,
     cluster::HeldSnapshot,
     health::Use,
-    limits::{WHOLE_SHARD_MAX, WORK_SLICE, WRITE_HEDGE_MIN},
+    limits::{WHOLE_SHARD_MAX, WORK_SLICE, WRITE_HEDGE_MIN, WRITE_LAG_MAX},
     pool::Shared,
     snapshot::{Group, Place, shard_index},
     write::{
@@ -114,9 +114,10 @@ impl ChunkUpload {
         };
         let (shared, answers) = (Arc::clone(&self.shared), self.answers.clone());
         let map = Arc::clone(&self.map);
+        let call = self.shared.health.load.begin(place.disk, Use::Write);
         self.shared.env.spawn(async move {
             let result = shard::put(&shared.env, &place, header, source, Purpose::Write).await;
-            drop(map);
+            drop((map, call));
             match &result {
                 Ok(()) => shared.health.succeeded(&place, Use::Write),
                 Err(error) => shared.health.failed(&place, error),
@@ -208,13 +209,23 @@ impl ChunkUpload {
                     return Ok(());
                 }
             };
-            // The receiver of a service that hangs may live on, so the shard's answer ends the wait as well.
+            // The receiver of a service that hangs may live on, so the shard's answer ends the wait as well. So does
+            // patience, when the chunk can do without the shard.
+            let is_spare = self.results.tally.can_spare_one();
+            let lag = self.shared.env.sleep(WRITE_LAG_MAX);
             tokio::select! {
                 biased;
                 _ = async { sender.reserve().await.is_ok() } => {}
                 Some((failed, result)) = self.results.receiver.recv() => {
                     self.lanes[failed] = Lane::Closed;
                     self.results.record(failed, result)?;
+                }
+                () = lag, if is_spare => {
+                    self.lanes[position] = Lane::Closed;
+                    if let Some(place) = self.group.write_place(position) {
+                        self.shared.health.failed(place, &Error::TimedOut);
+                    }
+                    self.results.record(position, Err(Error::TimedOut))?;
                 }
             }
         }
@@ -290,6 +301,9 @@ impl Ending {
             self.results.record(position, result)?;
         }
         for (position, outcome) in self.results.tally.missing() {
+            if let (Outcome::Pending, Some(place)) = (outcome, self.group.write_place(position)) {
+                self.shared.health.late(place);
+            }
             let missing_shard = self.missing(position, outcome);
             missing.push(missing_shard);
         }

@@ -54,6 +54,11 @@ impl Tally {
         self.reachable() < self.coding.write_quorum()
     }
 
+    /// Whether the quorum can be reached with one shard less.
+    pub(crate) fn can_spare_one(&self) -> bool {
+        self.reachable() > self.coding.write_quorum()
+    }
+
     /// Whether enough shards are stable.
     pub(crate) fn has_quorum(&self) -> bool {
         self.stable() >= self.coding.write_quorum()

@@ -1,0 +1,97 @@
+//! One disk is slow or hangs: the others go on as if it were not there.
+
+use std::{sync::atomic::Ordering, time::Duration};
+
+use types::Content;
+
+use super::harness::{Cluster, Fault, bytes};
+use crate::ReadError;
+
+const MIB: u64 = 1 << 20;
+const MILLISECOND: Duration = Duration::from_millis(1);
+
+/// Reads content so many times and answers how long each took.
+async fn read(cluster: &Cluster, content: &Content, times: usize) -> Vec<Duration> {
+    let mut took = Vec::new();
+    for _ in 0..times {
+        let began = cluster.env.now();
+        cluster.read_all(content).await.unwrap();
+        took.push(cluster.env.now().since(began));
+    }
+    took
+}
+
+fn cells_read(cluster: &Cluster) -> usize {
+    cluster.nodes.iter().map(|node| node.cells_read.swap(0, Ordering::Relaxed)).sum()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stalled_disk_does_not_slow_reads_down_twofold_nor_cost_many_extra_reads() {
+    for stall in [Fault::Hang, Fault::Slow(200 * MILLISECOND)] {
+        let cluster = Cluster::new(6, "4+2", 1).await;
+        let content = cluster.write(&bytes(MIB / 4)).await.unwrap().content;
+        (0..6).for_each(|node| cluster.set_fault(node, Fault::Slow(20 * MILLISECOND)));
+        let healthy = read(&cluster, &content, 50).await;
+        assert_eq!(healthy.iter().max(), Some(&(20 * MILLISECOND)));
+        assert_eq!(cells_read(&cluster), 50 * 4);
+
+        cluster.set_fault(1, stall.clone());
+        let mut took = read(&cluster, &content, 1000).await;
+        took.sort_unstable();
+        assert!(took[990] <= 21 * MILLISECOND, "{stall:?} {:?}", took[990]);
+        assert!(took[999] <= 50 * MILLISECOND, "{stall:?} {:?}", took[999]);
+        let cells = cells_read(&cluster);
+        assert!(cells <= 1000 * 4 * 11 / 10, "{stall:?} {cells}");
+        assert!(cluster.bad.lock().unwrap().is_empty());
+
+        // Once it is well again it is read again.
+        cluster.set_fault(1, Fault::Slow(20 * MILLISECOND));
+        cluster.env.sleep(Duration::from_secs(31)).await;
+        read(&cluster, &content, 2).await;
+        cluster.nodes[1].reads.store(0, Ordering::Relaxed);
+        read(&cluster, &content, 10).await;
+        assert_eq!(cluster.nodes[1].reads.load(Ordering::Relaxed), 10, "{stall:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_disk_that_never_finishes_writes_costs_a_few_hedges_and_then_nothing() {
+    let cluster = Cluster::new(6, "4+2", 1).await;
+    cluster.set_fault(3, Fault::NeverStable);
+    let mut waited = Vec::new();
+    for _ in 0..20 {
+        let began = cluster.env.now();
+        assert_eq!(cluster.write(&bytes(300_000)).await.unwrap().missing.len(), 1);
+        waited.push(cluster.env.now().since(began));
+    }
+    assert!(waited.iter().all(|waited| *waited <= 250 * MILLISECOND), "{waited:?}");
+    assert_eq!(waited.iter().filter(|waited| !waited.is_zero()).count(), 3, "{waited:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn groups_without_a_disk_that_was_late_are_preferred() {
+    let cluster = Cluster::new(12, "4+2", 16).await;
+    cluster.set_fault(3, Fault::NeverStable);
+    while cluster.write(&bytes(300_000)).await.unwrap().missing.is_empty() {}
+    let puts = cluster.nodes[3].puts.load(Ordering::Relaxed);
+    let began = cluster.env.now();
+    for _ in 0..32 {
+        assert_eq!(cluster.write(&bytes(300_000)).await.unwrap().missing, []);
+    }
+    assert_eq!(cluster.env.now().since(began), Duration::ZERO);
+    assert_eq!(cluster.nodes[3].puts.load(Ordering::Relaxed), puts);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_read_that_too_few_disks_answer_fails_within_five_seconds() {
+    for length in [5000, MIB] {
+        let cluster = Cluster::new(6, "4+2", 1).await;
+        let content = cluster.write(&bytes(length)).await.unwrap().content;
+        (0..3).for_each(|node| cluster.set_fault(node, Fault::Hang));
+        let began = cluster.env.now();
+        let answer = cluster.read_all(&content).await;
+        assert!(matches!(answer, Err(ReadError::NotEnoughShards { .. })), "{answer:?}");
+        let took = cluster.env.now().since(began);
+        assert!(took <= Duration::from_secs(5), "{took:?}");
+    }
+}
