@@ -8,9 +8,6 @@
 //! It knows nothing of our own services: it is a client like any other.
 
 mod args;
-mod client;
-mod content;
-mod endpoint;
 mod error;
 mod histogram;
 mod keys;
@@ -25,11 +22,8 @@ mod s3;
 mod tally;
 #[cfg(test)]
 mod tests;
-mod tls;
-mod units;
 mod usage;
 mod worker;
-mod xml;
 
 use env::Env;
 use service_kit::shutdown_on_signals;

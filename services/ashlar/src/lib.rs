@@ -9,6 +9,7 @@ mod cli;
 mod embedded;
 mod exit;
 mod roles;
+mod s3_client;
 
 pub use cli::{command, main};
 pub use embedded::{Embedded, EmbeddedConfig, RootCredentials, StartError};

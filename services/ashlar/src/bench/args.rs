@@ -1,15 +1,12 @@
 //! The command line, and the settings that follow from it once it has been checked.
 
-use std::{ops::RangeInclusive, path::PathBuf, time::Duration};
+use std::{ops::RangeInclusive, time::Duration};
 
 use clap::ValueEnum;
-use sigv4::Credentials;
 
-use crate::bench::{
-    BenchError,
-    endpoint::Endpoint,
-    tls::Trust,
-    units::{parse_duration, parse_size},
+use crate::{
+    bench::BenchError,
+    s3_client::{self, Connect, ConnectArgs, Endpoint, parse_duration, parse_size},
 };
 
 const CONCURRENCY: RangeInclusive<u64> = 1..=10_000;
@@ -23,8 +20,6 @@ const OBJECT_SIZE_MAX: u64 = 5 << 40;
 const PARTS_MAX: u64 = 10_000;
 const DURATION_MAX: Duration = Duration::from_hours(24);
 const DURATION_DEFAULT: Duration = Duration::from_secs(10);
-
-const REGION_DEFAULT: &str = "us-east-1";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -66,27 +61,8 @@ pub(crate) struct Args {
     /// Where the server is, such as http://127.0.0.1:9000. There is no default.
     #[arg(long, env = "AWS_ENDPOINT_URL", hide_env_values = true, value_name = "URL")]
     endpoint: Option<String>,
-    /// Access key id.
-    #[arg(long, env = "AWS_ACCESS_KEY_ID", hide_env_values = true)]
-    access_key: Option<String>,
-    /// Secret access key. The environment is the safer place: a command line can be seen by other users.
-    #[arg(long, env = "AWS_SECRET_ACCESS_KEY", hide_env_values = true)]
-    secret_key: Option<String>,
-    /// Token that goes with temporary credentials.
-    #[arg(long, env = "AWS_SESSION_TOKEN", hide_env_values = true)]
-    session_token: Option<String>,
-    /// Region to sign for.
-    #[arg(long, env = "AWS_REGION", hide_env_values = true, default_value = REGION_DEFAULT)]
-    region: String,
-    /// File of certificates (PEM) of the authorities to trust for HTTPS [default: the system's].
-    #[arg(long, env = "AWS_CA_BUNDLE", hide_env_values = true, value_name = "FILE")]
-    ca: Option<PathBuf>,
-    /// Accept any certificate. For test servers.
-    #[arg(long)]
-    insecure: bool,
-    /// Sign the SHA-256 of each body instead of UNSIGNED-PAYLOAD.
-    #[arg(long)]
-    signed_payload: bool,
+    #[command(flatten)]
+    connect: ConnectArgs,
 
     /// Bucket to use; created, and removed in the end, if it does not exist [default: a new one].
     #[arg(long)]
@@ -228,10 +204,7 @@ pub(crate) struct Settings {
     pub(crate) duration: Option<Duration>,
     pub(crate) requests: Option<u64>,
     pub(crate) endpoint: Endpoint,
-    pub(crate) credentials: Credentials,
-    pub(crate) region: String,
-    pub(crate) trust: Trust,
-    pub(crate) signed_payload: bool,
+    pub(crate) connect: Connect,
     pub(crate) bucket: Option<String>,
     pub(crate) prefix: Option<String>,
     /// Objects that are there before the run; for `put`, how many keys are used in turn (0: each once).
@@ -250,10 +223,7 @@ pub(crate) struct Settings {
 impl Args {
     /// Checks everything that can be checked without the server.
     pub(crate) fn check(self) -> Result<Settings, BenchError> {
-        let text =
-            self.endpoint.as_deref().filter(|text| !text.is_empty()).ok_or(BenchError::EndpointMissing)?;
-        let endpoint =
-            Endpoint::parse(text).map_err(|reason| BenchError::Endpoint { text: text.to_owned(), reason })?;
+        let endpoint = s3_client::endpoint(self.endpoint.as_deref())?;
         within("--concurrency", self.concurrency, CONCURRENCY)?;
         self.requests.map_or(Ok(()), |requests| within("--requests", requests, REQUESTS))?;
         self.objects.map_or(Ok(()), |objects| within("--objects", objects, OBJECTS))?;
@@ -268,22 +238,7 @@ impl Args {
             (None, Some(_)) => None,
             (None, None) => Some(DURATION_DEFAULT),
         };
-        let trust = match self.ca {
-            _ if self.insecure => Trust::Anyone,
-            Some(file) if !file.as_os_str().is_empty() => Trust::File(file),
-            Some(_) | None => Trust::System,
-        };
-        let credentials = Credentials {
-            access_key_id: self
-                .access_key
-                .filter(|key| !key.is_empty())
-                .ok_or(BenchError::CredentialsMissing)?,
-            secret_access_key: self
-                .secret_key
-                .filter(|key| !key.is_empty())
-                .ok_or(BenchError::CredentialsMissing)?,
-            session_token: self.session_token.filter(|token| !token.is_empty()),
-        };
+        let connect = self.connect.check()?;
         let objects =
             self.objects.unwrap_or_else(|| self.operation.objects_default(self.size, self.requests));
         Ok(Settings {
@@ -293,11 +248,7 @@ impl Args {
             duration,
             requests: self.requests,
             endpoint,
-            credentials,
-            // A variable that is set to nothing counts as not set.
-            region: if self.region.is_empty() { REGION_DEFAULT.to_owned() } else { self.region },
-            trust,
-            signed_payload: self.signed_payload,
+            connect,
             bucket: self.bucket,
             prefix: self.prefix,
             objects,

@@ -1,8 +1,8 @@
 //! Why a run could not be made or did not go well, and what to do about it.
 
-use std::{io, path::PathBuf};
+use std::io;
 
-use crate::bench::{client::Failure, endpoint::EndpointError};
+use crate::s3_client::{ConnectError, Failure};
 
 /// A run that could not be made, or in which requests failed.
 #[derive(Debug, thiserror::Error)]
@@ -10,23 +10,9 @@ pub(crate) enum BenchError {
     /// Settings that do not go together or are out of bounds; the message says which and what is allowed.
     #[error("{0}")]
     Settings(String),
-    /// No endpoint was given. None is assumed: a load generator must not guess whom to load.
-    #[error("no endpoint: give --endpoint http://HOST:PORT, or set AWS_ENDPOINT_URL")]
-    EndpointMissing,
-    /// The endpoint is none.
-    #[error("the endpoint \"{text}\" {reason}")]
-    Endpoint {
-        /// What was given.
-        text: String,
-        /// What is wrong with it.
-        reason: EndpointError,
-    },
-    /// Keys are missing.
-    #[error(
-        "no credentials: give --access-key and --secret-key, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY \
-         (`ashlar server` prints both when it first starts)"
-    )]
-    CredentialsMissing,
+    /// Nobody can be spoken to.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
     /// The server does not answer.
     #[error("cannot reach {endpoint}: {reason}; {advice}")]
     Unreachable {
@@ -112,32 +98,4 @@ pub(crate) enum BenchError {
     /// The report could not be written.
     #[error("cannot write the report")]
     Output(#[source] io::Error),
-    /// A file of certificates cannot be read.
-    #[error("cannot read the certificates in {path}")]
-    ReadCertificates {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
-    /// A file of certificates has none.
-    #[error(
-        "{path} holds no certificate in PEM form; give --ca the authority that signed the server's certificate"
-    )]
-    NoCertificates {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The system's certificates were not found.
-    #[error(
-        "no certificates of trusted authorities found on this system; give --ca FILE, or --insecure for a test server"
-    )]
-    NoSystemCertificates,
-    /// TLS cannot be set up.
-    #[error("cannot set up TLS")]
-    Tls(#[source] rustls::Error),
-    /// The host is no name that a certificate could be for.
-    #[error("{0} is no host name that a certificate could name")]
-    TlsName(String),
 }

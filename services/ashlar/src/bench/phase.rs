@@ -13,12 +13,13 @@ use env::{Instant, Task};
 use service_kit::Shutdown;
 use tokio::sync::{mpsc, watch};
 
-use crate::bench::{
-    client::Access,
-    content::{Pattern, mix},
-    s3::S3,
-    tally::Tally,
-    worker::{Work, Worker},
+use crate::{
+    bench::{
+        s3::S3,
+        tally::Tally,
+        worker::{Work, Worker},
+    },
+    s3_client::{Access, Pattern, mix},
 };
 
 /// How long requests in flight may go on after Ctrl-C.

@@ -5,12 +5,14 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use crate::bench::{
-    BenchError,
-    args::Settings,
-    client::{Access, Failure},
-    keys::Keys,
-    s3::{PAGE, S3},
+use crate::{
+    bench::{
+        BenchError,
+        args::Settings,
+        keys::Keys,
+        s3::{PAGE, S3},
+    },
+    s3_client::{Access, Failure},
 };
 
 /// Requests of DeleteObjects at a time.

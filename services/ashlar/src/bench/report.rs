@@ -4,12 +4,14 @@ use std::{fmt::Write, time::Duration};
 
 use serde_json::{Map, Value, json};
 
-use crate::bench::{
-    args::{Operation, Settings},
-    meter::Used,
-    phase::Outcome,
-    tally::KindTally,
-    units::{show_count, show_seconds, show_size},
+use crate::{
+    bench::{
+        args::{Operation, Settings},
+        meter::Used,
+        phase::Outcome,
+        tally::KindTally,
+    },
+    s3_client::{show_count, show_seconds, show_size},
 };
 
 /// Quantiles that are told, in thousandths, with their names.
@@ -68,7 +70,7 @@ impl Report<'_> {
             }
             operation => format!("{} {}", operation.name(), show_size(settings.size)),
         };
-        let payload = if settings.signed_payload { ", signed payload" } else { "" };
+        let payload = if settings.connect.signed_payload { ", signed payload" } else { "" };
         format!(
             "{what}, {} at a time{payload}, {:.1} s (ended by {}), {} bucket {}",
             settings.concurrency,
@@ -155,7 +157,7 @@ impl Report<'_> {
             "operation": settings.operation.name(),
             "size_bytes": settings.size,
             "concurrency": settings.concurrency,
-            "signed_payload": settings.signed_payload,
+            "signed_payload": settings.connect.signed_payload,
             "objects": settings.objects,
             "elapsed_seconds": self.outcome.elapsed.as_secs_f64(),
             "ended_by": self.outcome.ended.name(),

@@ -9,21 +9,20 @@ use std::{
 };
 
 use env::Env;
-use rustls::pki_types::ServerName;
 use service_kit::Shutdown;
 
-use crate::bench::{
-    BenchError,
-    args::{Operation, Settings},
-    client::Access,
-    content::Pattern,
-    meter::Meter,
-    phase::{Counters, Ended, Outcome, Phase},
-    place::Place,
-    progress::Progress,
-    report::Report,
-    tls,
-    worker::Work,
+use crate::{
+    bench::{
+        BenchError,
+        args::{Operation, Settings},
+        meter::Meter,
+        phase::{Counters, Ended, Outcome, Phase},
+        place::Place,
+        progress::Progress,
+        report::Report,
+        worker::Work,
+    },
+    s3_client::{Access, Pattern},
 };
 
 /// Requests at a time while objects are prepared, where the run itself makes fewer.
@@ -40,34 +39,13 @@ pub(crate) async fn run(
 ) -> Result<(), BenchError> {
     // Fails early when a process cannot be watched: nothing has been stored yet.
     drop(Meter::begin(env, settings.server_pids.clone()).await?);
-    let access = Arc::new(access(env, &settings).await?);
+    let access = Arc::new(settings.connect.access(env, settings.endpoint.clone()).await?);
     let place = Place::open(&access, &settings).await?;
     let next = Arc::new(AtomicU64::new(if settings.prepared { settings.objects } else { 0 }));
     let run = Run { env: env.clone(), settings, shutdown, access, place, pattern: Pattern::new(), next };
     let result = run.prepare_and_load(out).await;
     let cleaned = run.clean_up().await;
     result.and(cleaned)
-}
-
-async fn access(env: &Env, settings: &Settings) -> Result<Access, BenchError> {
-    let tls = if settings.endpoint.is_secure() {
-        let name = settings.endpoint.host_name().to_owned();
-        let name = ServerName::try_from(name.clone()).map_err(|_| BenchError::TlsName(name))?;
-        let (own_env, trust) = (env.clone(), settings.trust.clone());
-        let loading = env.spawn_blocking(move || tls::connector(&own_env, &trust));
-        let connector = loading.await.unwrap_or(Err(BenchError::NoSystemCertificates))?;
-        Some((connector, name))
-    } else {
-        None
-    };
-    Ok(Access {
-        env: env.clone(),
-        endpoint: settings.endpoint.clone(),
-        tls,
-        credentials: settings.credentials.clone(),
-        region: settings.region.clone(),
-        sign_payload: settings.signed_payload,
-    })
 }
 
 struct Run {

@@ -7,11 +7,7 @@ use checksum::{ObjectHasher, Wanted, format_content_md5};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use sigv4::{encode_component, encode_path};
 
-use crate::bench::{
-    client::{Access, Answer, Call, Client, Failure},
-    content::{Content, RequestBody},
-    xml,
-};
+use crate::s3_client::{Access, Answer, Call, Client, Content, Failure, RequestBody, xml};
 
 /// Keys of one page of a listing, and of one DeleteObjects. S3's limit for both.
 pub(crate) const PAGE: u64 = 1_000;

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::bench::{client::Failure, histogram::Histogram, s3::Done};
+use crate::{
+    bench::{histogram::Histogram, s3::Done},
+    s3_client::Failure,
+};
 
 /// Codes come from the server; more different ones than this are counted together.
 const CODES_MAX: usize = 50;
@@ -135,13 +138,14 @@ mod tests {
     use std::time::Duration;
 
     use super::{CODES_MAX, Kind, Tally};
-    use crate::bench::{client::Failure, s3::Done};
+    use crate::{bench::s3::Done, s3_client::Failure};
 
     #[test]
     fn failures_are_counted_by_code_and_codes_are_bounded() {
         let mut tally = Tally::default();
         for number in 0..CODES_MAX + 7 {
             let failure = Failure::Status {
+                headers: Box::default(),
                 status: http::StatusCode::BAD_REQUEST,
                 code: format!("Code{number}"),
                 message: String::new(),

@@ -14,7 +14,7 @@ use rustls::{
 };
 use tokio_rustls::TlsConnector;
 
-use crate::bench::BenchError;
+use crate::s3_client::ConnectError;
 
 /// Files of certificates are smaller than this.
 const PEM_LENGTH_MAX: usize = 4 << 20;
@@ -35,11 +35,11 @@ pub(crate) enum Trust {
 }
 
 /// A connector that offers HTTP/1.1. Blocks.
-pub(crate) fn connector(env: &Env, trust: &Trust) -> Result<TlsConnector, BenchError> {
+pub(crate) fn connector(env: &Env, trust: &Trust) -> Result<TlsConnector, ConnectError> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let builder = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
-        .map_err(BenchError::Tls)?;
+        .map_err(ConnectError::Tls)?;
     let builder = match trust {
         Trust::Anyone => {
             builder.dangerous().with_custom_certificate_verifier(Arc::new(Credulous { provider }))
@@ -52,22 +52,22 @@ pub(crate) fn connector(env: &Env, trust: &Trust) -> Result<TlsConnector, BenchE
     Ok(TlsConnector::from(Arc::new(config)))
 }
 
-fn system_file(env: &Env) -> Result<PathBuf, BenchError> {
+fn system_file(env: &Env) -> Result<PathBuf, ConnectError> {
     let mut candidates = SYSTEM_CERTIFICATES.iter().map(Path::new);
     let found = candidates.find(|path| env.disk().exists(path).unwrap_or(false));
-    found.map(Path::to_owned).ok_or(BenchError::NoSystemCertificates)
+    found.map(Path::to_owned).ok_or(ConnectError::NoSystemCertificates)
 }
 
-fn roots(env: &Env, path: &Path) -> Result<RootCertStore, BenchError> {
+fn roots(env: &Env, path: &Path) -> Result<RootCertStore, ConnectError> {
     let pem = env
         .disk()
         .read_small(path, PEM_LENGTH_MAX)
-        .map_err(|source| BenchError::ReadCertificates { path: path.to_owned(), source })?;
+        .map_err(|source| ConnectError::ReadCertificates { path: path.to_owned(), source })?;
     let mut store = RootCertStore::empty();
     let certificates = CertificateDer::pem_slice_iter(&pem).filter_map(Result::ok);
     let (added, _) = store.add_parsable_certificates(certificates);
     if added == 0 {
-        return Err(BenchError::NoCertificates { path: path.to_owned() });
+        return Err(ConnectError::NoCertificates { path: path.to_owned() });
     }
     Ok(store)
 }

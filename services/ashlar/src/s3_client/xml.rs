@@ -1,9 +1,9 @@
 //! The little of S3's XML that a load generator reads. It looks for elements by name and builds no tree: the pages of
 //! a listing are long, and reading them must cost little beside making them.
 
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 
-use crate::bench::client::Failure;
+use crate::s3_client::Failure;
 
 /// Longest error code and message that are kept.
 const TEXT_LENGTH_MAX: usize = 200;
@@ -28,26 +28,33 @@ pub(crate) fn elements<'a>(text: &'a str, name: &str) -> impl Iterator<Item = &'
 }
 
 /// What an answer that is not 2xx says.
-pub(crate) fn failure(status: StatusCode, body: &[u8]) -> Failure {
+pub(crate) fn failure(status: StatusCode, headers: HeaderMap, body: &[u8]) -> Failure {
     let text = String::from_utf8_lossy(body);
     let part =
         |name| element(&text, name).map(|found| found.chars().take(TEXT_LENGTH_MAX).collect::<String>());
     // Answers to HEAD have no body.
     let code = part("Code").unwrap_or_else(|| format!("HTTP{}", status.as_u16()));
-    Failure::Status { status, code, message: part("Message").unwrap_or_default() }
+    let message = part("Message").unwrap_or_default();
+    Failure::Status { status, headers: Box::new(headers), code, message }
 }
 
 /// The failure that a 200 may still carry in its body, as CopyObject, CompleteMultipartUpload and DeleteObjects do.
 pub(crate) fn hidden_failure(status: StatusCode, body: &[u8]) -> Option<Failure> {
     let text = String::from_utf8_lossy(body);
-    (text.contains("<Error>") || text.contains("<Error ")).then(|| failure(status, body))
+    (text.contains("<Error>") || text.contains("<Error ")).then(|| failure(status, HeaderMap::new(), body))
+}
+
+/// Resolves the entities that a text may be written with.
+pub(crate) fn unescape(text: &str) -> String {
+    let plain = text.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&#34;", "\"");
+    plain.replace("&#39;", "'").replace("&apos;", "'").replace("&amp;", "&")
 }
 
 #[cfg(test)]
 mod tests {
-    use http::StatusCode;
+    use http::{HeaderMap, StatusCode};
 
-    use super::{element, elements, failure, hidden_failure};
+    use super::{element, elements, failure, hidden_failure, unescape};
 
     #[test]
     fn elements_are_found_in_order_and_cut_off_ones_are_not() {
@@ -59,11 +66,16 @@ mod tests {
     #[test]
     fn failures_are_named_by_code_or_by_status() {
         let body = b"<Error><Code>SlowDown</Code><Message>Reduce your request rate.</Message></Error>";
-        let told = failure(StatusCode::SERVICE_UNAVAILABLE, body);
+        let told = failure(StatusCode::SERVICE_UNAVAILABLE, HeaderMap::new(), body);
         assert_eq!(told.code(), "SlowDown");
         assert!(told.to_string().contains("Reduce your request rate"));
-        assert_eq!(failure(StatusCode::NOT_FOUND, b"").code(), "HTTP404");
+        assert_eq!(failure(StatusCode::NOT_FOUND, HeaderMap::new(), b"").code(), "HTTP404");
         assert_eq!(hidden_failure(StatusCode::OK, body).unwrap().code(), "SlowDown");
         assert_eq!(hidden_failure(StatusCode::OK, b"<CopyObjectResult/>"), None);
+    }
+
+    #[test]
+    fn texts_are_unescaped_once() {
+        assert_eq!(unescape("a&amp;lt;b&lt;&#34;="), "a&lt;b<\"=");
     }
 }

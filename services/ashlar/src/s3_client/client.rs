@@ -24,11 +24,7 @@ use rustls::pki_types::ServerName;
 use sigv4::{Credentials, Payload, Signer};
 use tokio_rustls::TlsConnector;
 
-use crate::bench::{
-    content::{Content, RequestBody},
-    endpoint::Endpoint,
-    xml,
-};
+use crate::s3_client::{Content, Endpoint, RequestBody, xml};
 
 /// Longest answer that is not an object: a page of a listing.
 const ANSWER_SIZE_MAX: usize = 16 << 20;
@@ -43,13 +39,21 @@ pub(crate) struct Access {
     pub(crate) credentials: Credentials,
     pub(crate) region: String,
     pub(crate) sign_payload: bool,
+    /// Time for an answer, beside a second for each MiB that it or the request holds.
+    pub(crate) answer_timeout: Duration,
+}
+
+impl Access {
+    fn time_allowed(&self, bytes: u64) -> Duration {
+        self.answer_timeout + Duration::from_secs(bytes >> 20)
+    }
 }
 
 /// Why a request gave no good answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Failure {
     /// The server answered with an error.
-    Status { status: StatusCode, code: String, message: String },
+    Status { status: StatusCode, headers: Box<HeaderMap>, code: String, message: String },
     /// The connection could not be made, or broke.
     Connection(String),
     /// The answer took too long.
@@ -76,8 +80,10 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Status { status, code, message } if message.is_empty() => write!(f, "{code} ({status})"),
-            Self::Status { status, code, message } => write!(f, "{code}: {message} ({status})"),
+            Self::Status { status, code, message, .. } if message.is_empty() => {
+                write!(f, "{code} ({status})")
+            }
+            Self::Status { status, code, message, .. } => write!(f, "{code}: {message} ({status})"),
             Self::Connection(reason) => write!(f, "connection failed: {reason}"),
             Self::TimedOut => f.write_str("no answer in the time allowed"),
             Self::Corrupt(what) => write!(f, "corrupt answer: {what}"),
@@ -149,12 +155,23 @@ impl<'a> Client<'a> {
     /// Sends a request and reads its answer. A body of a good answer is compared with `expected`, if given, and
     /// dropped; else it is returned. Anything but 2xx is a failure. Not repeated: every failure counts.
     pub(crate) async fn send(&mut self, call: Call, expected: Option<Content>) -> Result<Answer, Failure> {
-        let bytes = call.body.length() + expected.as_ref().map_or(0, Content::remaining);
+        let bytes = expected.as_ref().map_or(0, Content::remaining);
+        self.send_judged(call, bytes, |_| Ok(expected)).await
+    }
+
+    /// The same when only the head of the answer tells what its body, of `bytes` or so, must hold: `judge` says it.
+    pub(crate) async fn send_judged(
+        &mut self,
+        call: Call,
+        bytes: u64,
+        judge: impl FnOnce(&HeaderMap) -> Result<Option<Content>, Failure>,
+    ) -> Result<Answer, Failure> {
+        let bytes = call.body.length() + bytes;
         let request = self.sign(call)?;
         let mut line = self.open_line().await?;
         let env = &self.access.env;
         let begun = env.now();
-        let answer = env.timeout(time_allowed(bytes), line.exchange(request, expected)).await;
+        let answer = env.timeout(self.access.time_allowed(bytes), line.exchange(request, judge)).await;
         let mut answer = answer.map_err(|_| Failure::TimedOut)??;
         answer.latency = env.now().since(begun);
         // After a failure something may still be on its way; a new connection is cheaper than to find out.
@@ -225,7 +242,7 @@ impl Line {
     async fn exchange(
         &mut self,
         request: Request<RequestBody>,
-        expected: Option<Content>,
+        judge: impl FnOnce(&HeaderMap) -> Result<Option<Content>, Failure>,
     ) -> Result<Answer, Failure> {
         let Self { sender, connection, ended } = self;
         let mut driver = Driver { connection, ended };
@@ -234,9 +251,9 @@ impl Line {
         let (head, mut body) = response.into_parts();
         if !head.status.is_success() {
             let text = collect(&mut driver, &mut body).await?;
-            return Err(xml::failure(head.status, &text));
+            return Err(xml::failure(head.status, head.headers, &text));
         }
-        let body = match expected {
+        let body = match judge(&head.headers)? {
             Some(content) => compare(&mut driver, &mut body, content).await.map(|()| Bytes::new())?,
             None => collect(&mut driver, &mut body).await?,
         };
@@ -307,11 +324,6 @@ async fn compare(driver: &mut Driver<'_>, body: &mut Incoming, mut expected: Con
         return Err(Failure::Corrupt(format!("{} bytes of {length} are missing", expected.remaining())));
     }
     Ok(())
-}
-
-/// Half a minute, and a second for each MiB: far slower than any server that works.
-fn time_allowed(bytes: u64) -> Duration {
-    Duration::from_secs(30 + (bytes >> 20))
 }
 
 fn broken(error: hyper::Error) -> Failure {
