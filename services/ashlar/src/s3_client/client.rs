@@ -13,7 +13,7 @@ use std::{
 
 use bytes::Bytes;
 use env::{Connection, Env};
-use http::{HeaderMap, Method, Request, StatusCode, Uri, header};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, header};
 use http_body_util::BodyExt;
 use hyper::{
     body::{Body, Incoming},
@@ -193,6 +193,10 @@ impl<'a> Client<'a> {
         signer
             .sign_headers(&call.method, path, query, &mut headers, payload)
             .map_err(|error| unsendable(&error))?;
+        if call.body.length() == 0 && matches!(call.method, Method::PUT | Method::POST) {
+            // hyper announces no length for a body that has ended before it began; S3 wants one.
+            headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
         let uri: Uri = call.target.parse().map_err(|error| unsendable(&error))?;
         let mut request = Request::new(call.body);
         *request.method_mut() = call.method;

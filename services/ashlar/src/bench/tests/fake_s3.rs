@@ -112,6 +112,9 @@ impl State {
             Some((bucket, _)) if !self.buckets.contains(bucket) => {
                 error(StatusCode::NOT_FOUND, "NoSuchBucket")
             }
+            Some(_) if head.method == Method::PUT && !announces_length(&head.headers) => {
+                error(StatusCode::LENGTH_REQUIRED, "MissingContentLength")
+            }
             Some(_) => self.object(head, path, query, body, fault),
         }
     }
@@ -267,4 +270,9 @@ fn error(status: StatusCode, code: &str) -> Response<Bytes> {
     let mut response = ok(&format!("<Error><Code>{code}</Code><Message>because</Message></Error>"));
     *response.status_mut() = status;
     response
+}
+
+/// S3 wants to know how long a body is, even when there is none; a copy has none by nature.
+fn announces_length(headers: &http::HeaderMap) -> bool {
+    headers.contains_key("content-length") || headers.contains_key("x-amz-copy-source")
 }
