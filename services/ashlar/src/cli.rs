@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 use env::Env;
 use service_kit::{LogFormat, start_logs};
 
-use crate::{Exit, admin, bench, embedded, roles};
+use crate::{Exit, admin, bench, embedded, roles, torture};
 
 /// An S3-compatible object store made of cooperating services.
 #[derive(Debug, Parser)]
@@ -53,6 +53,8 @@ enum Command {
     Admin(admin::Admin),
     /// Loads an S3 server with requests and measures it.
     Bench(Box<bench::Args>),
+    /// Loads an S3 server while faults strike, and checks that it loses nothing.
+    Torture(Box<torture::Args>),
 }
 
 /// Runs the command that the process was started with.
@@ -85,6 +87,9 @@ async fn run(env: Env, command: Command) -> Result<(), Exit> {
         Command::Admin(admin) => admin::run(env, admin).await,
         Command::Bench(args) => {
             bench::run(env, *args).await.map_err(|error| Exit::because(Exit::FAILED, &error))
+        }
+        Command::Torture(args) => {
+            torture::run(env, *args).await.map_err(|error| Exit::because(Exit::FAILED, &error))
         }
     }
 }

@@ -10,6 +10,7 @@ mod embedded;
 mod exit;
 mod roles;
 mod s3_client;
+mod torture;
 
 pub use cli::{command, main};
 pub use embedded::{Embedded, EmbeddedConfig, RootCredentials, StartError};

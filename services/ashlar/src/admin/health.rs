@@ -32,6 +32,11 @@ pub(crate) async fn run(env: &Env, health: &Health) -> Result<(), Exit> {
     }
 }
 
+/// Whether a service answers 200 within three seconds.
+pub(crate) async fn is_healthy(env: &Env, url: &Uri) -> bool {
+    matches!(env.timeout(TIMEOUT, get(env, url)).await, Ok(Ok((StatusCode::OK, _))))
+}
+
 async fn get(env: &Env, url: &Uri) -> Result<(StatusCode, String), String> {
     let authority = url.authority().filter(|_| url.scheme_str() == Some("http")).ok_or("not an http URL")?;
     let address = format!("{}:{}", authority.host(), authority.port_u16().unwrap_or(80));

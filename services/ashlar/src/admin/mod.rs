@@ -2,6 +2,8 @@
 
 mod health;
 
+pub(crate) use health::is_healthy;
+
 use clap::{Parser, Subcommand};
 use env::Env;
 
