@@ -1,22 +1,27 @@
 """A private Postgres server for one test run."""
 
+import contextlib
 import os
 import pathlib
 import pwd
+import signal
 import subprocess
+import time
 
 from processes import free_port
 
-# Only for tests of function: a crash of the machine would lose the data, and nothing here crashes it.
+# Only for tests of function: a crash of the machine would lose the data, and nothing crashes it there.
 FAST = "-c fsync=off -c synchronous_commit=off -c full_page_writes=off -c max_connections=200"
 
 
 class Postgres:
     """A cluster in a folder of its own, listening on a free loopback port."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, durable=False):
         self.folder = pathlib.Path(folder)
         self.port = free_port()
+        #: Whether what it acknowledges survives a power cut, as it does outside of tests.
+        self.durable = durable
         # initdb refuses root; Debian's package made the user.
         self.user = "postgres" if os.geteuid() == 0 else None
 
@@ -31,10 +36,32 @@ class Postgres:
         if self.user:
             account = pwd.getpwnam(self.user)
             os.chown(self.folder, account.pw_uid, account.pw_gid)
-        self._run("initdb", "-D", self.folder / "data", "-A", "trust", "-U", "postgres", "--no-sync")
-        options = f"-p {self.port} -k {self.folder} -c listen_addresses=127.0.0.1 {FAST}"
-        self._run("pg_ctl", "-D", self.folder / "data", "-w", "-l", self.folder / "log", "-o", options, "start")
+        no_sync = [] if self.durable else ["--no-sync"]
+        self._run("initdb", "-D", self.folder / "data", "-A", "trust", "-U", "postgres", *no_sync)
+        self.start_again()
         self._run("createdb", "-h", "127.0.0.1", "-p", self.port, "-U", "postgres", "ashlar")
+
+    def start_again(self):
+        """Starts it on the data that it has."""
+        options = f"-p {self.port} -k {self.folder} -c listen_addresses=127.0.0.1 "
+        options += "-c max_connections=200" if self.durable else FAST
+        self._run("pg_ctl", "-D", self.folder / "data", "-w", "-l", self.folder / "log", "-o", options, "start")
+
+    def processes(self):
+        """Its process ids, its sessions' included."""
+        first = int((self.folder / "data" / "postmaster.pid").read_text().split()[0])
+        return [first, *map(int, pathlib.Path(f"/proc/{first}/task/{first}/children").read_text().split())]
+
+    def kill(self, pids):
+        """Ends these processes of it at once, and waits until they are gone."""
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        deadline = time.monotonic() + 30
+        while any(is_alive(pid) for pid in pids):
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"Postgres does not end: {pids}")
+            time.sleep(0.005)
 
     def stop(self):
         """Stops it; does nothing when it was never started."""
@@ -53,6 +80,15 @@ class Postgres:
                                   stderr=subprocess.STDOUT, timeout=60, check=False)
         if done.returncode != 0:
             raise RuntimeError(f"{program} failed: {log.read_text()}")
+
+
+def is_alive(pid):
+    """Whether a process runs; one that only waits to be collected by its parent does not."""
+    try:
+        state = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state not in "ZX"
 
 
 def newest_bin():
