@@ -242,6 +242,8 @@ impl RunArgs {
 impl LocalArgs {
     /// Checks everything that can be checked without the cluster.
     pub(crate) fn check(self, env: &Env) -> Result<(Settings, Layout), TortureError> {
+        // A variable that is set to nothing counts as not set.
+        let database = self.database.filter(|url| !url.is_empty());
         let counts = Counts {
             kills: number("--kills", self.kills, FAULTS)?,
             stops: number("--stops", self.stops, FAULTS)?,
@@ -250,7 +252,7 @@ impl LocalArgs {
             power_cuts: number("--power-cuts", self.power_cuts, FAULTS)?,
             commands: 0,
         };
-        if self.database.is_none() && counts.partitions + counts.delays > 0 {
+        if database.is_none() && counts.partitions + counts.delays > 0 {
             let message = "--partitions and --delays are for links between services: give a --database";
             return Err(TortureError::Settings(message.to_owned()));
         }
@@ -259,9 +261,9 @@ impl LocalArgs {
         let data = if self.data.is_empty() { own_data.collect() } else { self.data };
         let power = self.cut_command.zip(self.restore_command);
         let layout = Layout {
-            coding: self.coding.or(self.database.is_some().then(|| placement::default_coding(data.len()))),
+            coding: self.coding.or(database.is_some().then(|| placement::default_coding(data.len()))),
             folder: self.folder,
-            database: self.database.filter(|url| !url.is_empty()),
+            database,
             data,
             metadata: number("--metadata", self.metadata, SERVICES)?,
             gateways: number("--gateways", self.gateways, SERVICES)?,

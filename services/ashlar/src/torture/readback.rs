@@ -1,6 +1,7 @@
 //! Reading everything back when the faults are over: every key, every listing, every version that was acknowledged.
 
 use std::{
+    fmt,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -32,6 +33,16 @@ enum Item {
     Folder(Folder),
     /// A version that was acknowledged in the bucket with versioning, whether it is still the current one or not.
     Version(Key, ValueId, String),
+}
+
+impl fmt::Display for Item {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Key(key) => write!(f, "{key}"),
+            Self::Folder(folder) => write!(f, "{:?}: the listing of {}", folder.bucket, folder.prefix()),
+            Self::Version(key, _, version) => write!(f, "{key}: version {version}"),
+        }
+    }
 }
 
 /// Reads everything back; what cannot be read within `patience`, counted from now for all of it, is lost.
@@ -81,7 +92,7 @@ impl Player<'_> {
                 return;
             }
             if self.stage.env.now() > deadline {
-                let text = format!("{item:?} cannot be read, long after the faults are over");
+                let text = format!("{item} cannot be read, long after the faults are over");
                 self.stage.find(Finding::new(Kind::Lost, text));
                 return;
             }

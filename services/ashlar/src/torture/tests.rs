@@ -19,6 +19,7 @@ use super::{
     findings::{Finding, Kind},
     judge::judge,
     keys::{Bucket, Key, Use},
+    local::{Cluster, LocalError},
     plan::{Plan, Step},
     player::Player,
     readback::read_back,
@@ -235,4 +236,18 @@ async fn what_comes_back_behind_its_back_is_stale_or_resurrected() {
         assert_eq!(kinds(&stage), [wanted]);
         requests.delete(&place).await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn a_folder_with_something_in_it_is_not_used() {
+    let folder = TempDir::with_prefix("ashlar-torture-").unwrap();
+    let path = folder.path().display().to_string();
+    let args = Args::try_parse_from(["torture", "local", &path]).unwrap();
+    let Command::Local(args) = args.command else { panic!("it is local") };
+    let env = Env::real();
+    let (_, layout) = args.check(&env).unwrap();
+    env.disk().replace_small(&folder.path().join("precious"), b"data").unwrap();
+    let connect = Connect::new(Cluster::credentials(&env));
+    let refused = Cluster::start(&env, layout, connect).await.map(drop);
+    assert!(matches!(refused, Err(LocalError::NotEmpty(_))), "{refused:?}");
 }

@@ -106,10 +106,18 @@ impl Cluster {
         let (disk, layout) = (self.env.disk().clone(), self.layout.clone());
         let made = self.env.spawn_blocking(move || {
             disk.create_directory(&layout.folder)?;
-            layout.data.iter().try_for_each(|path| disk.create_directory(path))
+            if !disk.list_directory(&layout.folder)?.is_empty() {
+                return Ok(false);
+            }
+            layout.data.iter().try_for_each(|path| disk.create_directory(path))?;
+            Ok(true)
         });
         let made = made.await.unwrap_or_else(|| Err(std::io::ErrorKind::Interrupted.into()));
-        made.map_err(|source| LocalError::Start { what: "the folders for data".to_owned(), source })
+        match made {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(LocalError::NotEmpty(self.layout.folder.clone())),
+            Err(source) => Err(LocalError::Start { what: "the folders for data".to_owned(), source }),
+        }
     }
 
     async fn plan_server(&mut self) -> Result<(), LocalError> {

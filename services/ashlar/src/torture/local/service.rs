@@ -34,6 +34,9 @@ pub(crate) enum LocalError {
         #[source]
         source: io::Error,
     },
+    /// The folder for logs and data holds something.
+    #[error("{} is not empty; give another folder, or remove what is in it", .0.display())]
+    NotEmpty(PathBuf),
     /// It ended although nobody killed it.
     #[error("{name} ended by itself, with {status}; {log} tells more", log = log.display())]
     Died {
