@@ -133,7 +133,7 @@ impl Shared {
 
 /// Keeps shards in segment files in one directory.
 ///
-/// Memory: about 64 bytes for each shard and 40 for each tombstone, and the bounds stated at the constants here.
+/// Memory: at most 48 bytes for each shard and 16 for each tombstone, and the bounds stated at the constants here.
 pub struct DiskStore {
     shared: Arc<Shared>,
     queue: mpsc::Sender<Request>,

@@ -1,13 +1,24 @@
 //! Where each shard is. In memory; made anew from the segments at every start.
+//!
+//! A shard takes 27 bytes and its share of an array that is not full: 28 to 30 bytes when counters ascend, as gateways
+//! mint them, and at most 48 in any order. A tombstone takes 9 bytes, at most 16. Evictions and fences are few: one for a
+//! group's index that was ever moved away, one for a lease.
+//!
+//! Tombstones are never dropped. A fence makes those of its lease redundant for writes, but not for repairs: a copy that
+//! was read before the chunk was freed may arrive at any time after, and no fence concerns it.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    ops::Bound,
-};
+mod name_map;
+mod shards;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use chunk_api::{Error, Purpose};
 use types::{GroupId, LeaseId, ShardId, ShardIndex};
 
+use self::{
+    name_map::{KEY_LENGTH, NameMap, entry},
+    shards::Shards,
+};
 use super::{
     format::{Eviction, Marks, RECORD_ALIGNMENT, ShardRecord},
     segment::SegmentName,
@@ -73,8 +84,8 @@ struct Segment {
 /// The shards, the marks and the names being put of one disk.
 #[derive(Debug, Default)]
 pub(super) struct Index {
-    shards: BTreeMap<ShardId, Place>,
-    deleted: BTreeSet<ShardId>,
+    shards: Shards,
+    deleted: NameMap<KEY_LENGTH>,
     /// The latest eviction of each group and index that was evicted.
     evicted: BTreeMap<(GroupId, ShardIndex), i64>,
     fenced: BTreeSet<LeaseId>,
@@ -99,7 +110,7 @@ impl Index {
     pub(super) fn begin(&mut self, record: &ShardRecord, purpose: Purpose) -> Result<Option<Place>, Error> {
         let shard = record.shard;
         self.check_marks(record, purpose)?;
-        let found = self.shards.get(&shard).copied();
+        let found = self.shards.get(shard);
         if purpose == Purpose::Write && found.is_some() {
             return Err(Error::ShardExists { shard });
         }
@@ -121,7 +132,7 @@ impl Index {
     /// Whether a record may take its name now, as the error of its put.
     pub(super) fn check(&self, record: &ShardRecord, claim: Claim) -> Result<(), Error> {
         let shard = record.shard;
-        let found = self.shards.get(&shard);
+        let found = self.shards.get(shard);
         match claim {
             Claim::New(purpose) => {
                 self.check_marks(record, purpose)?;
@@ -129,13 +140,17 @@ impl Index {
             }
             Claim::Replace(old) => {
                 self.check_marks(record, Purpose::Repair)?;
-                if found.is_some_and(|found| *found != old) {
+                if found.is_some_and(|found| found != old) {
                     Err(Error::ShardExists { shard })
                 } else {
                     Ok(())
                 }
             }
         }
+    }
+
+    fn is_deleted(&self, shard: ShardId) -> bool {
+        self.deleted.get(shard).is_some()
     }
 
     fn is_evicted(&self, record: &ShardRecord) -> bool {
@@ -146,9 +161,8 @@ impl Index {
     /// Takes evicted shards after `after` out of view. Looks at no more than `examined`; the last one that was looked
     /// at, or `None` when there are no more.
     pub(super) fn sweep(&mut self, after: Option<ShardId>, examined: usize) -> Option<ShardId> {
-        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
         let (mut ended, mut last, mut count) = (Vec::new(), None, 0);
-        for place in self.shards.range((start, Bound::Unbounded)).map(|(_, place)| place).take(examined) {
+        for place in self.shards.after(after).take(examined) {
             count += 1;
             last = Some(place.record.shard);
             if self.is_evicted(&place.record) {
@@ -169,7 +183,7 @@ impl Index {
 
     fn check_marks(&self, record: &ShardRecord, purpose: Purpose) -> Result<(), Error> {
         let (shard, lease) = (record.shard, record.shard.chunk.lease);
-        if self.deleted.contains(&shard) || self.is_evicted(record) {
+        if self.is_deleted(shard) || self.is_evicted(record) {
             Err(Error::ShardDeleted { shard })
         } else if purpose == Purpose::Write && self.fenced.contains(&lease) {
             Err(Error::LeaseFenced { lease })
@@ -191,14 +205,14 @@ impl Index {
     /// Makes a record that a start has found the one of its name, whether or not it is marked.
     pub(super) fn set(&mut self, place: Place) {
         self.remove(place.record.shard);
-        self.shards.insert(place.record.shard, place);
+        self.shards.insert(place);
         if let Some(segment) = self.segments.get_mut(&place.segment) {
             segment.live += 1;
         }
     }
 
     fn remove(&mut self, shard: ShardId) {
-        if let Some(place) = self.shards.remove(&shard)
+        if let Some(place) = self.shards.remove(shard)
             && let Some(segment) = self.segments.get_mut(&place.segment)
         {
             segment.live -= 1;
@@ -209,7 +223,7 @@ impl Index {
     /// Leaves of these marks those that say something new.
     pub(super) fn retain_new(&self, marks: &mut Marks) {
         match marks {
-            Marks::Deleted(shards) => shards.retain(|shard| !self.deleted.contains(shard)),
+            Marks::Deleted(shards) => shards.retain(|shard| !self.is_deleted(*shard)),
             Marks::Evicted(evictions) => evictions.retain(|eviction| {
                 let known = self.evicted.get(&(eviction.group, eviction.index));
                 known.is_none_or(|end| *end < eviction.epoch)
@@ -224,7 +238,7 @@ impl Index {
         match marks {
             Marks::Deleted(shards) => {
                 for shard in shards {
-                    self.deleted.insert(*shard);
+                    self.deleted.insert(*shard, entry(*shard));
                     self.remove(*shard);
                 }
             }
@@ -240,9 +254,9 @@ impl Index {
 
     /// The shard's place and its segment.
     pub(super) fn find(&self, shard: ShardId) -> Result<(Place, SegmentName), Error> {
-        let place = self.shards.get(&shard).ok_or(Error::ShardNotFound { shard })?;
+        let place = self.shards.get(shard).ok_or(Error::ShardNotFound { shard })?;
         let segment = self.segments.get(&place.segment).ok_or(Error::ShardNotFound { shard })?;
-        Ok((*place, segment.name))
+        Ok((place, segment.name))
     }
 
     /// At most `limit` shards after `after`, of one group or of all, in order. Looks at no more than `examined`.
@@ -253,18 +267,17 @@ impl Index {
         group: Option<GroupId>,
         examined: usize,
     ) -> Page {
-        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
         let mut page = Page { found: Vec::new(), after, complete: true };
-        for (number, (shard, place)) in self.shards.range((start, Bound::Unbounded)).enumerate() {
+        for (number, place) in self.shards.after(after).enumerate() {
             if page.found.len() == limit || number == examined {
                 page.complete = false;
                 break;
             }
-            page.after = Some(*shard);
+            page.after = Some(place.record.shard);
             if group.is_none_or(|group| group == place.record.group)
                 && let Some(segment) = self.segments.get(&place.segment)
             {
-                page.found.push((*place, segment.name));
+                page.found.push((place, segment.name));
             }
         }
         page
