@@ -10,6 +10,7 @@
 //! Invariant: after a failed sync nothing more is acknowledged; what is stable can still be read.
 
 mod active;
+mod compact;
 mod format;
 mod group;
 mod identity;
@@ -43,11 +44,11 @@ use tracing::{error, info, warn};
 use types::{DiskId, GroupId, LeaseId, ShardId, ShardIndex};
 
 use self::{
-    active::NoRoom,
+    active::{NoRoom, Share},
     format::{Eviction, Marks, ShardRecord},
     index::{Claim, Index},
     request::{Request, SmallPut, TakenName},
-    segment::{Kind, SegmentFiles},
+    segment::SegmentFiles,
     writer::Writer,
 };
 use crate::ShardStore;
@@ -113,21 +114,27 @@ impl Shared {
         self.slack_bytes.store(bytes, Ordering::Relaxed);
     }
 
-    /// Whether `bytes` more leave the reserve free. Marks may use it: deletions are what makes room.
-    fn check_reserve(&self, kind: Kind, bytes: u64) -> Result<(), NoRoom> {
-        match kind {
-            Kind::Marks => Ok(()),
-            Kind::Shards if self.space()?.1 >= bytes => Ok(()),
-            Kind::Shards => Err(NoRoom::Full),
-        }
+    /// Whether `bytes` more leave free what this share must. Marks may use it: deletions are what makes room.
+    fn check_reserve(&self, share: Share, bytes: u64) -> Result<(), NoRoom> {
+        let free = match share {
+            Share::Marks => return Ok(()),
+            Share::Moves => self.space_beyond(4)?.1,
+            Share::Puts => self.space()?.1,
+        };
+        if free >= bytes { Ok(()) } else { Err(NoRoom::Full) }
     }
 
     /// Size of the file system, and what shards may still take of it.
     fn space(&self) -> io::Result<(u64, u64)> {
+        self.space_beyond(1)
+    }
+
+    /// Size of the file system, and what is free beyond a part of the reserve.
+    fn space_beyond(&self, part: u64) -> io::Result<(u64, u64)> {
         let space = self.files.disk().space(self.files.directory())?;
         let share = space.total_bytes / 100 * u64::from(self.options.reserve.percent);
         let reserve = share.max(self.options.reserve.bytes);
-        Ok((space.total_bytes, space.available_bytes.saturating_sub(reserve)))
+        Ok((space.total_bytes, space.available_bytes.saturating_sub(reserve / part)))
     }
 }
 
@@ -135,12 +142,19 @@ impl Shared {
 ///
 /// Memory: at most 48 bytes for each shard and 16 for each tombstone, and the bounds stated at the constants here.
 pub struct DiskStore {
+    handle: Handle,
+    closing: watch::Sender<bool>,
+}
+
+/// What a disk's calls and its background work share.
+#[derive(Clone)]
+struct Handle {
     shared: Arc<Shared>,
     queue: mpsc::Sender<Request>,
     queued_kib: Arc<Semaphore>,
     streams: Arc<Semaphore>,
     reads: Arc<Semaphore>,
-    closing: watch::Sender<bool>,
+    closing: watch::Receiver<bool>,
 }
 
 impl DiskStore {
@@ -154,7 +168,10 @@ impl DiskStore {
             env.clone().spawn_blocking(move || Self::open_blocking(&env, options))
         };
         let gone = || OpenError::Io { directory, source: io::Error::other("opening was given up") };
-        opening.await.unwrap_or_else(|| Err(gone()))
+        let store = opening.await.unwrap_or_else(|| Err(gone()))?;
+        // It ends when the store is closed or dropped.
+        env.spawn(compact::run(store.handle.clone(), store.closing.subscribe()));
+        Ok(store)
     }
 
     fn open_blocking(env: &Env, options: DiskOptions) -> Result<Self, OpenError> {
@@ -179,23 +196,27 @@ impl DiskStore {
         let (queue, requests) = mpsc::channel(QUEUE_LENGTH);
         let writer = Writer::new(shared.clone(), &mut recovered);
         env.spawn_thread("shard-writer", move || writer.run(requests)).map_err(failed)?;
-        Ok(Self {
+        let (closing, is_closing) = watch::channel(false);
+        let handle = Handle {
             shared,
             queue,
             queued_kib: Arc::new(Semaphore::new(QUEUED_KIB_MAX)),
             streams: Arc::new(Semaphore::new(STREAMS_MAX)),
             reads: Arc::new(Semaphore::new(READS_MAX)),
-            closing: watch::Sender::new(false),
-        })
+            closing: is_closing,
+        };
+        Ok(Self { handle, closing })
     }
+}
 
+impl Handle {
     fn check_open(&self) -> Result<(), Error> {
         if *self.closing.borrow() { Err(closed()) } else { Ok(()) }
     }
 
     /// Runs what may wait long for others, and gives it up when the disk is closed.
     async fn until_closed<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-        let mut closing = self.closing.subscribe();
+        let mut closing = self.closing.clone();
         tokio::select! {
             biased;
             result = work => result,
@@ -260,18 +281,18 @@ impl DiskStore {
 #[async_trait]
 impl ShardStore for DiskStore {
     fn disk(&self) -> DiskId {
-        self.shared.disk
+        self.handle.shared.disk
     }
 
     async fn put(&self, mut header: ShardHeader, body: ShardBody, purpose: Purpose) -> Result<(), Error> {
         header.validate()?;
-        self.check_open()?;
-        self.shared.check_failure()?;
-        let (name, old) = TakenName::take(&self.shared, &ShardRecord::from(&header), purpose)?;
+        self.handle.check_open()?;
+        self.handle.shared.check_failure()?;
+        let (name, old) = TakenName::take(&self.handle.shared, &ShardRecord::from(&header), purpose)?;
         let claim = match old {
             None => Claim::New(purpose),
             Some(old) => {
-                self.expect_damage(header.shard).await?;
+                self.handle.expect_damage(header.shard).await?;
                 // What follows a shard at its place is there by the same epoch at least: an eviction that would not
                 // have ended the one does not end the other.
                 header.epoch = header.epoch.max(old.record.epoch);
@@ -281,43 +302,43 @@ impl ShardStore for DiskStore {
         let small = header.length() <= SMALL_LENGTH_MAX;
         let cells = CheckedCells::new(header.clone(), body);
         if small {
-            self.put_small(header, cells, claim, name).await
+            self.handle.put_small(header, cells, claim, name).await
         } else {
-            self.put_stream(header, cells, claim, name).await
+            self.handle.put_stream(header, cells, claim, name).await
         }
     }
 
     async fn read_cells(&self, shard: ShardId, cells: CellRange) -> Result<Vec<Cell>, Error> {
-        self.check_open()?;
-        let (place, _) = self.shared.index().find(shard)?;
+        self.handle.check_open()?;
+        let (place, _) = self.handle.shared.index().find(shard)?;
         cells.validate(place.record.cells())?;
-        self.read(move |shared| shared.read_cells(shard, cells)).await
+        self.handle.read(move |shared| shared.read_cells(shard, cells)).await
     }
 
     async fn delete(&self, shards: &[ShardId]) -> Result<(), Error> {
         validate_names(shards)?;
-        self.check_open()?;
-        self.mark(Marks::Deleted(shards.to_vec())).await
+        self.handle.check_open()?;
+        self.handle.mark(Marks::Deleted(shards.to_vec())).await
     }
 
     async fn evict_group(&self, group: GroupId, index: ShardIndex, epoch: i64) -> Result<(), Error> {
-        self.check_open()?;
-        self.mark(Marks::Evicted(vec![Eviction { group, index, epoch }])).await
+        self.handle.check_open()?;
+        self.handle.mark(Marks::Evicted(vec![Eviction { group, index, epoch }])).await
     }
 
     async fn fence(&self, leases: &[LeaseId]) -> Result<(), Error> {
         validate_leases(leases)?;
-        self.check_open()?;
-        self.mark(Marks::Fenced(leases.to_vec())).await
+        self.handle.check_open()?;
+        self.handle.mark(Marks::Fenced(leases.to_vec())).await
     }
 
     async fn verify(&self, shards: &[ShardId]) -> Result<Vec<Result<(), Error>>, Error> {
         validate_names(shards)?;
-        self.check_open()?;
+        self.handle.check_open()?;
         let mut results = Vec::with_capacity(shards.len());
         for shard in shards.iter().copied() {
-            let verified = async { Ok(self.read(move |shared| shared.verify(shard)).await) };
-            results.push(self.until_closed(verified).await?);
+            let verified = async { Ok(self.handle.read(move |shared| shared.verify(shard)).await) };
+            results.push(self.handle.until_closed(verified).await?);
         }
         Ok(results)
     }
@@ -325,33 +346,34 @@ impl ShardStore for DiskStore {
     async fn list(&self, request: ListShards) -> Result<Vec<ShardSummary>, Error> {
         let ListShards { after, limit, group } = request;
         validate_limit(limit)?;
-        self.check_open()?;
-        self.read(move |shared| Ok(shared.list(after, limit, group))).await
+        self.handle.check_open()?;
+        self.handle.read(move |shared| Ok(shared.list(after, limit, group))).await
     }
 
     async fn status(&self) -> DiskStatus {
-        let shared = self.shared.clone();
-        let space = self.shared.env.spawn_blocking(move || shared.space()).await;
+        let shared = self.handle.shared.clone();
+        let space = self.handle.shared.env.spawn_blocking(move || shared.space()).await;
         let (capacity_bytes, free_bytes) = match space {
             Some(Ok(space)) => space,
             Some(Err(error)) => {
-                warn!(disk = %self.shared.disk, %error, "free space is not known");
+                warn!(disk = %self.handle.shared.disk, %error, "free space is not known");
                 (0, 0)
             }
             None => (0, 0),
         };
-        let available_bytes = free_bytes + self.shared.slack_bytes.load(Ordering::Relaxed);
-        let usable = self.shared.failure.get().is_none() && !*self.closing.borrow();
+        let available_bytes = free_bytes + self.handle.shared.slack_bytes.load(Ordering::Relaxed);
+        let (live_bytes, dead_bytes) = self.handle.shared.index().live_and_dead_bytes();
+        let usable = self.handle.shared.failure.get().is_none() && !*self.closing.borrow();
         DiskStatus {
-            disk: self.shared.disk,
-            medium: self.shared.options.medium.clone(),
+            disk: self.handle.shared.disk,
+            medium: self.handle.shared.options.medium.clone(),
             capacity_bytes,
             available_bytes: available_bytes.min(capacity_bytes),
-            shards: self.shared.index().shards(),
+            shards: self.handle.shared.index().shards(),
             writable: usable && available_bytes >= WRITABLE_BYTES_MIN,
-            damaged_records: self.shared.damaged_records,
-            live_bytes: 0,
-            dead_bytes: 0,
+            damaged_records: self.handle.shared.damaged_records,
+            live_bytes,
+            dead_bytes,
             quarantined_records: 0,
             scrub: chunk_api::ScrubStatus::default(),
         }
@@ -361,22 +383,27 @@ impl ShardStore for DiskStore {
         self.closing.send_replace(true);
         // Streams give up when they see `closing`; their last write may still run and must not outlive the lock.
         let all = u32::try_from(STREAMS_MAX).unwrap_or(u32::MAX);
-        if let Ok(streams) = self.streams.clone().acquire_many_owned(all).await {
+        if let Ok(streams) = self.handle.streams.clone().acquire_many_owned(all).await {
             let (reply, done) = oneshot::channel();
-            if self.queue.send(Request::Close { reply }).await.is_ok() {
+            if self.handle.queue.send(Request::Close { reply }).await.is_ok() {
                 // The writer has ended when this does, whichever way.
                 let _ = done.await;
             }
-            self.streams.close();
+            self.handle.streams.close();
             drop(streams);
         }
-        self.shared.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.handle.shared.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 }
 
 impl std::fmt::Debug for DiskStore {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "DiskStore({} at {})", self.shared.disk, self.shared.options.directory.display())
+        write!(
+            f,
+            "DiskStore({} at {})",
+            self.handle.shared.disk,
+            self.handle.shared.options.directory.display()
+        )
     }
 }
 

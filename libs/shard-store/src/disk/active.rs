@@ -8,6 +8,7 @@ use tracing::warn;
 use super::{
     Shared,
     format::{GROUP_ALIGNMENT, SEGMENT_HEADER_LENGTH, Salt, segment_header},
+    index::Claim,
     recovery::Tail,
     segment::{Kind, SegmentName},
 };
@@ -27,6 +28,27 @@ impl From<io::Error> for NoRoom {
             Self::Full
         } else {
             Self::Failed(error)
+        }
+    }
+}
+
+/// Who takes space, from the first that is refused to the last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Share {
+    /// New shards: they leave the reserve alone.
+    Puts,
+    /// Copies of shards whose segment is rewritten: they leave a quarter of the reserve, and free more than they take.
+    Moves,
+    /// Marks.
+    Marks,
+}
+
+impl Claim {
+    /// The share of a put on this ground.
+    pub(super) fn share(&self) -> Share {
+        match self {
+            Self::New(_) | Self::Replace(_) => Share::Puts,
+            Self::Move(_) => Share::Moves,
         }
     }
 }
@@ -70,6 +92,11 @@ impl Appender {
         self.active.as_ref().map_or(0, |active| active.reserved.saturating_sub(active.position))
     }
 
+    /// The open segment and where it ends.
+    pub(super) fn end(&self) -> Option<(u32, u64)> {
+        self.active.as_ref().map(|active| (active.number, active.position))
+    }
+
     /// Moves the end to where a group may begin.
     pub(super) fn align(&mut self) {
         if let Some(active) = &mut self.active {
@@ -89,12 +116,13 @@ impl Appender {
         shared: &Shared,
         next_number: &mut u32,
         length: u64,
+        share: Share,
     ) -> Result<(Active, u64), NoRoom> {
         if !self.fits(length) {
-            self.change_segment(shared, next_number, length)?;
+            self.change_segment(shared, next_number, length, share)?;
         }
         let Some(active) = &mut self.active else { return Err(NoRoom::Full) };
-        active.reserve(shared, self.kind, self.step, self.full_length, length)?;
+        active.reserve(shared, share, self.step, self.full_length, length)?;
         let position = active.position;
         active.position += length;
         Ok((active.clone(), position))
@@ -104,20 +132,26 @@ impl Appender {
     /// must find room when nothing else does.
     pub(super) fn keep_slack(&mut self, shared: &Shared, next_number: &mut u32) -> Result<(), NoRoom> {
         if self.active.is_none() {
-            self.change_segment(shared, next_number, 0)?;
+            self.change_segment(shared, next_number, 0, Share::Marks)?;
         }
         if self.slack() < self.step / 2
             && let Some(active) = &mut self.active
         {
-            active.reserve(shared, self.kind, self.step, self.full_length, self.step / 2)?;
+            active.reserve(shared, Share::Marks, self.step, self.full_length, self.step / 2)?;
         }
         Ok(())
     }
 
-    fn change_segment(&mut self, shared: &Shared, next_number: &mut u32, length: u64) -> Result<(), NoRoom> {
+    fn change_segment(
+        &mut self,
+        shared: &Shared,
+        next_number: &mut u32,
+        length: u64,
+        share: Share,
+    ) -> Result<(), NoRoom> {
         let name = SegmentName { kind: self.kind, number: *next_number, salt: Salt(shared.env.random_u64()) };
         let first = SEGMENT_HEADER_LENGTH + length;
-        shared.check_reserve(self.kind, first)?;
+        shared.check_reserve(share, first)?;
         let file = shared.files.create(name)?;
         // A number is used once, even when making its file fails.
         *next_number += 1;
@@ -155,7 +189,7 @@ impl Active {
     fn reserve(
         &mut self,
         shared: &Shared,
-        kind: Kind,
+        share: Share,
         step: u64,
         full_length: u64,
         length: u64,
@@ -166,16 +200,16 @@ impl Active {
         }
         let enough = end.next_multiple_of(GROUP_ALIGNMENT);
         let ahead = end.next_multiple_of(step).min(full_length).max(enough);
-        let reserved = match self.reserve_to(shared, kind, ahead) {
-            Err(NoRoom::Full) if ahead > enough => self.reserve_to(shared, kind, enough).map(|()| enough)?,
+        let reserved = match self.reserve_to(shared, share, ahead) {
+            Err(NoRoom::Full) if ahead > enough => self.reserve_to(shared, share, enough).map(|()| enough)?,
             result => result.map(|()| ahead)?,
         };
         self.reserved = reserved;
         Ok(())
     }
 
-    fn reserve_to(&self, shared: &Shared, kind: Kind, length: u64) -> Result<(), NoRoom> {
-        shared.check_reserve(kind, length - self.reserved.min(length))?;
+    fn reserve_to(&self, shared: &Shared, share: Share, length: u64) -> Result<(), NoRoom> {
+        shared.check_reserve(share, length - self.reserved.min(length))?;
         Ok(self.file.allocate(length)?)
     }
 
@@ -185,7 +219,9 @@ impl Active {
             warn!(segment = self.number, %error, "unused end of a full segment could not be given back");
         }
         if kind == Kind::Shards {
-            shared.index().seal(self.number);
+            let mut index = shared.index();
+            index.set_end(self.number, self.position);
+            index.seal(self.number);
         }
     }
 }

@@ -6,7 +6,7 @@ use env::File;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::{
-    active::Active,
+    active::{Active, Share},
     format::{Marks, ShardRecord},
     index::{Claim, Place},
     request::{Reply, Request, Room, SmallPut, StreamedPut, TakenName},
@@ -23,7 +23,7 @@ const GROUP_BYTES_MAX: u64 = 8 << 20;
 pub(super) struct Batch {
     pub(super) requests: usize,
     pub(super) bytes: u64,
-    pub(super) reserves: Vec<(u64, OwnedSemaphorePermit, Reply<Arc<Room>>)>,
+    pub(super) reserves: Vec<(u64, Share, OwnedSemaphorePermit, Reply<Arc<Room>>)>,
     pub(super) marks: Vec<(Marks, Reply<()>)>,
     pub(super) puts: Vec<SmallPut>,
     pub(super) commits: Vec<StreamedPut>,
@@ -34,15 +34,20 @@ impl Batch {
     pub(super) fn push(&mut self, request: Request) {
         self.requests += 1;
         match request {
-            Request::Put(put) => {
-                self.bytes += ShardRecord::from(&put.header).layout().length;
-                self.puts.push(put);
+            Request::Put(put) => self.push_put(put),
+            Request::PutAll(puts) => puts.into_iter().for_each(|put| self.push_put(put)),
+            Request::Reserve { length, share, permit, reply } => {
+                self.reserves.push((length, share, permit, reply));
             }
-            Request::Reserve { length, permit, reply } => self.reserves.push((length, permit, reply)),
             Request::Commit(commit) => self.commits.push(commit),
             Request::Mark { marks, reply } => self.marks.push((marks, reply)),
             Request::Close { reply } => self.closes.push(reply),
         }
+    }
+
+    fn push_put(&mut self, put: SmallPut) {
+        self.bytes += ShardRecord::from(&put.header).layout().length;
+        self.puts.push(put);
     }
 
     pub(super) fn has_room(&self) -> bool {

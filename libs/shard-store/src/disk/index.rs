@@ -20,7 +20,7 @@ use self::{
     shards::Shards,
 };
 use super::{
-    format::{Eviction, Marks, RECORD_ALIGNMENT, ShardRecord},
+    format::{Eviction, Marks, RECORD_ALIGNMENT, SEGMENT_HEADER_LENGTH, ShardRecord},
     segment::SegmentName,
 };
 
@@ -55,8 +55,10 @@ impl Place {
 pub(super) enum Claim {
     /// The name is free.
     New(Purpose),
-    /// The record at this place is damaged, or is to be given up: the new one takes its name over.
+    /// The record at this place is damaged: the new one takes its name over.
     Replace(Place),
+    /// The record at this place is to be given up: the new one is its copy.
+    Move(Place),
 }
 
 /// Part of a page.
@@ -75,6 +77,12 @@ struct Segment {
     name: SegmentName,
     /// Shards in it that are kept.
     live: u32,
+    /// Bytes of their records.
+    live_bytes: u64,
+    /// Bytes that are taken up to its end, without its own header.
+    length: u64,
+    /// Whether it was rewritten in vain: what is left in it is damaged.
+    stuck: bool,
     /// Streamed puts that have room in it.
     busy: u32,
     /// Whether it takes no more records.
@@ -96,6 +104,10 @@ pub(super) struct Index {
 }
 
 impl Segment {
+    fn dead_bytes(&self) -> u64 {
+        self.length.saturating_sub(self.live_bytes)
+    }
+
     fn is_empty(&self) -> bool {
         self.sealed && self.live == 0 && self.busy == 0
     }
@@ -146,6 +158,67 @@ impl Index {
                     Ok(())
                 }
             }
+            Claim::Move(old) => {
+                self.check_marks(record, Purpose::Repair)?;
+                if found == Some(old) { Ok(()) } else { Err(Error::ShardExists { shard }) }
+            }
+        }
+    }
+
+    /// Takes the name of a record that is to be moved, if it is still there and nobody else works on it.
+    pub(super) fn begin_move(&mut self, place: Place) -> bool {
+        let shard = place.record.shard;
+        self.shards.get(shard) == Some(place) && self.pending.insert(shard)
+    }
+
+    /// The sealed segment with most dead bytes to its live ones, which must be no more than `per_dead` to each, and how
+    /// many are dead.
+    pub(super) fn sparsest(&self, per_dead: u64) -> Option<(SegmentName, u64)> {
+        let usable =
+            |segment: &&Segment| segment.sealed && segment.busy == 0 && segment.live > 0 && !segment.stuck;
+        let segments = self.segments.values().filter(usable);
+        let sparse = segments.filter(|segment| segment.live_bytes <= segment.dead_bytes() * per_dead);
+        // In thousandths: exact enough to choose by.
+        let best = sparse.max_by_key(|segment| segment.dead_bytes() * 1000 / segment.length.max(1))?;
+        Some((best.name, best.dead_bytes()))
+    }
+
+    /// Shards of one segment behind a name, of the next `examined`; the last one that was looked at, or `None` when there
+    /// are no more.
+    pub(super) fn places_in(
+        &self,
+        segment: u32,
+        after: Option<ShardId>,
+        examined: usize,
+    ) -> (Vec<Place>, Option<ShardId>) {
+        let (mut places, mut last, mut count) = (Vec::new(), None, 0);
+        for place in self.shards.after(after).take(examined) {
+            count += 1;
+            last = Some(place.record.shard);
+            if place.segment == segment {
+                places.push(place);
+            }
+        }
+        (places, last.filter(|_| count == examined))
+    }
+
+    /// A segment was rewritten. If shards are left in it, they cannot be moved: it is not tried again before one goes.
+    pub(super) fn rewritten(&mut self, number: u32) {
+        if let Some(segment) = self.segments.get_mut(&number) {
+            segment.stuck = segment.live > 0;
+        }
+    }
+
+    /// Bytes of records that are kept, and of the rest of the segments.
+    pub(super) fn live_and_dead_bytes(&self) -> (u64, u64) {
+        let live = self.segments.values().map(|segment| segment.live_bytes).sum();
+        (live, self.segments.values().map(Segment::dead_bytes).sum())
+    }
+
+    /// Says up to where a segment's bytes are taken.
+    pub(super) fn set_end(&mut self, number: u32, end: u64) {
+        if let Some(segment) = self.segments.get_mut(&number) {
+            segment.length = end.saturating_sub(SEGMENT_HEADER_LENGTH);
         }
     }
 
@@ -208,6 +281,7 @@ impl Index {
         self.shards.insert(place);
         if let Some(segment) = self.segments.get_mut(&place.segment) {
             segment.live += 1;
+            segment.live_bytes += place.record.layout().length;
         }
     }
 
@@ -216,6 +290,9 @@ impl Index {
             && let Some(segment) = self.segments.get_mut(&place.segment)
         {
             segment.live -= 1;
+            segment.live_bytes -= place.record.layout().length;
+            // A repaired shard may have been what held the segment up.
+            segment.stuck = false;
             self.emptied |= segment.is_empty();
         }
     }
@@ -284,7 +361,10 @@ impl Index {
     }
 
     pub(super) fn add_segment(&mut self, name: SegmentName) {
-        self.segments.insert(name.number, Segment { name, live: 0, busy: 0, sealed: false });
+        self.segments.insert(
+            name.number,
+            Segment { name, live: 0, live_bytes: 0, length: 0, stuck: false, busy: 0, sealed: false },
+        );
     }
 
     pub(super) fn seal(&mut self, number: u32) {

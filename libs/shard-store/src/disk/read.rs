@@ -31,7 +31,7 @@ impl Shared {
         }
     }
 
-    fn read_cells_at(
+    pub(super) fn read_cells_at(
         &self,
         place: &Place,
         segment: SegmentName,

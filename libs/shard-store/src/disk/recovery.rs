@@ -178,6 +178,7 @@ fn fill_index(segments: &[Scanned]) -> io::Result<(Index, u64)> {
     let mut groups = BTreeMap::new();
     for segment in of_kind(Kind::Shards) {
         index.add_segment(segment.name);
+        index.set_end(segment.name.number, segment.scan.end());
         add_shards(&mut index, segment, segments, &mut groups);
         if Some(segment.name.number) != newest {
             index.seal(segment.name.number);

@@ -9,6 +9,7 @@ use types::ShardId;
 
 use super::{
     Shared,
+    active::Share,
     format::{Chain, Marks, Salt, ShardRecord},
     index::{Claim, Place},
 };
@@ -16,10 +17,22 @@ use super::{
 /// One piece of work for the writer. It answers every request, unless it panics.
 pub(super) enum Request {
     Put(SmallPut),
-    Reserve { length: u64, permit: OwnedSemaphorePermit, reply: Reply<Arc<Room>> },
+    /// Puts that go into one group.
+    PutAll(Vec<SmallPut>),
+    Reserve {
+        length: u64,
+        share: Share,
+        permit: OwnedSemaphorePermit,
+        reply: Reply<Arc<Room>>,
+    },
     Commit(StreamedPut),
-    Mark { marks: Marks, reply: Reply<()> },
-    Close { reply: oneshot::Sender<()> },
+    Mark {
+        marks: Marks,
+        reply: Reply<()>,
+    },
+    Close {
+        reply: oneshot::Sender<()>,
+    },
 }
 
 pub(super) type Reply<T> = oneshot::Sender<Result<T, Error>>;
@@ -60,6 +73,13 @@ impl TakenName {
     ) -> Result<(Self, Option<Place>), Error> {
         let found = shared.index().begin(record, purpose)?;
         Ok((Self { shared: shared.clone(), shard: record.shard }, found))
+    }
+
+    /// Takes the name of a record that is to be moved, if it is there and nobody else works on it.
+    pub(super) fn take_to_move(shared: &Arc<Shared>, place: Place) -> Option<Self> {
+        let shard = place.record.shard;
+        let taken = shared.index().begin_move(place);
+        taken.then(|| Self { shared: shared.clone(), shard })
     }
 }
 

@@ -6,8 +6,8 @@ use chunk_api::{CheckedCells, Error, ShardHeader};
 use env::Task;
 
 use super::{
-    DiskStore, Shared,
-    active::NoRoom,
+    Handle, Shared,
+    active::{NoRoom, Share},
     format::{Chain, RecordHeader, ShardRecord, push_cell, push_sealed},
     index::Claim,
     request::{Request, Room, StreamedPut, TakenName},
@@ -57,7 +57,7 @@ impl RoomWriter {
     }
 }
 
-impl DiskStore {
+impl Handle {
     /// Writes a large shard's record but for its footer, and asks the writer to commit it.
     pub(super) async fn put_stream(
         &self,
@@ -66,7 +66,7 @@ impl DiskStore {
         claim: Claim,
         name: TakenName,
     ) -> Result<(), Error> {
-        let (room, chain) = self.until_closed(self.write_stream(&header, cells)).await?;
+        let (room, chain) = self.until_closed(self.write_stream(&header, claim.share(), cells)).await?;
         let record = ShardRecord::from(&header);
         self.ask(|reply| Request::Commit(StreamedPut { record, claim, room, chain, name, reply })).await
     }
@@ -74,10 +74,11 @@ impl DiskStore {
     async fn write_stream(
         &self,
         header: &ShardHeader,
+        share: Share,
         mut cells: CheckedCells,
     ) -> Result<(Arc<Room>, Chain), Error> {
         let record = ShardRecord::from(header);
-        let room = self.reserve(record.layout().length).await?;
+        let room = self.reserve(record.layout().length, share).await?;
         let head = RecordHeader::Shard(record).encode(room.salt, room.position);
         let mut chain = Chain::new(&head);
         let mut writer = RoomWriter::new(self.shared.clone(), room.clone());
@@ -96,8 +97,8 @@ impl DiskStore {
         Ok((room, chain))
     }
 
-    async fn reserve(&self, length: u64) -> Result<Arc<Room>, Error> {
+    async fn reserve(&self, length: u64, share: Share) -> Result<Arc<Room>, Error> {
         let permit = self.streams.clone().acquire_owned().await.map_err(|_| super::closed())?;
-        self.ask(|reply| Request::Reserve { length, permit, reply }).await
+        self.ask(|reply| Request::Reserve { length, share, permit, reply }).await
     }
 }

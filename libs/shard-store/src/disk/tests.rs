@@ -1,5 +1,6 @@
 //! The disk store on real and simulated file systems.
 
+mod compaction;
 mod crash;
 mod damage;
 mod faults;

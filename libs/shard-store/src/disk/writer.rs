@@ -11,7 +11,7 @@ use tracing::{error, warn};
 
 use super::{
     Shared,
-    active::{Active, Appender, NoRoom},
+    active::{Active, Appender, NoRoom, Share},
     format::{
         Chain, Eviction, GROUP_ALIGNMENT, Group, HEADER_LENGTH, MARKS_PER_RECORD_MAX, Marks, RecordHeader,
         ShardRecord, push_cell, push_sealed,
@@ -77,8 +77,8 @@ impl Writer {
     }
 
     fn work_off(&mut self, batch: Batch) {
-        for (length, permit, reply) in batch.reserves {
-            let _ = reply.send(self.reserve(length, permit));
+        for (length, share, permit, reply) in batch.reserves {
+            let _ = reply.send(self.reserve(length, share, permit));
         }
         if !batch.marks.is_empty() {
             self.mark(batch.marks);
@@ -87,14 +87,22 @@ impl Writer {
             self.put(batch.puts, batch.commits);
         }
         self.shared.set_slack(self.shards.slack());
+        if let Some((number, end)) = self.shards.end() {
+            self.shared.index().set_end(number, end);
+        }
         self.remove_empty_segments();
     }
 
-    fn reserve(&mut self, length: u64, permit: OwnedSemaphorePermit) -> Result<Arc<Room>, Error> {
+    fn reserve(
+        &mut self,
+        length: u64,
+        share: Share,
+        permit: OwnedSemaphorePermit,
+    ) -> Result<Arc<Room>, Error> {
         self.shared.check_failure()?;
         self.shards.align();
         let length = length.next_multiple_of(GROUP_ALIGNMENT);
-        let room = self.shards.append(&self.shared, &mut self.next_segment, length);
+        let room = self.shards.append(&self.shared, &mut self.next_segment, length, share);
         let (active, position) = room.map_err(|reason| self.refusal(reason))?;
         Ok(Arc::new(Room::new(
             self.shared.clone(),
@@ -151,7 +159,9 @@ impl Writer {
         if !self.shards.fits(length) {
             self.write_run(run.take(), progress);
         }
-        let (active, position) = match self.shards.append(&self.shared, &mut self.next_segment, length) {
+        let share = put.claim.share();
+        let appended = self.shards.append(&self.shared, &mut self.next_segment, length, share);
+        let (active, position) = match appended {
             Ok(found) => found,
             Err(reason) => {
                 return finish(put.reply, put.name, Err(self.refusal(reason)));
@@ -260,7 +270,8 @@ impl Writer {
     fn write_marks(&mut self, marks: &Marks, progress: &mut Progress) -> Result<(), NoRoom> {
         let header = RecordHeader::Marks(marks.record());
         let length = header.layout().length;
-        let (active, position) = self.marks.append(&self.shared, &mut self.next_segment, length)?;
+        let (active, position) =
+            self.marks.append(&self.shared, &mut self.next_segment, length, Share::Marks)?;
         let mut sealed = Vec::new();
         push_sealed(&mut sealed, &marks.encode());
         let header = header.encode(active.salt, position);

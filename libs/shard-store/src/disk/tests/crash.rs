@@ -67,7 +67,16 @@ async fn load(store: Arc<DiskStore>, told: &Mutex<Told>, rng: &mut Rng, life: u6
             }
         }
     });
-    join_all(callers).await;
+    let rewriting = async {
+        // Sparse segments are rewritten meanwhile, until the power goes.
+        for _ in 0..12 {
+            if store.handle.rewrite_sparsest(true, false).await.is_err() {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::join!(join_all(callers), rewriting);
 }
 
 async fn check(store: &DiskStore, told: &Told, seed: u64) {
