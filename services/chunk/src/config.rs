@@ -40,4 +40,8 @@ pub struct Config {
     /// What the disks are called, such as `nvme` or `hdd`.
     #[arg(long, env = "ASHLAR_MEDIUM", default_value = "disk", value_name = "LABEL")]
     pub medium: String,
+    /// Days within which every byte of every disk is read and verified, from 1 to 365. Fewer find damage sooner and take
+    /// more of the disks.
+    #[arg(long, env = "ASHLAR_SCRUB_DAYS", default_value_t = 14, value_parser = clap::value_parser!(u32).range(1..=365), value_name = "DAYS")]
+    pub scrub_days: u32,
 }

@@ -4,8 +4,10 @@
 
 mod config;
 mod node;
+mod scrub;
 mod server;
 
 pub use config::Config;
 pub use node::ChunkNode;
+pub use scrub::BadShards;
 pub use server::{BindError, Server};

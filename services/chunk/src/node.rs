@@ -4,6 +4,7 @@ use std::{
     collections::HashMap,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -14,13 +15,17 @@ use chunk_api::{
 use env::Env;
 use futures_util::future::join_all;
 use metadata_api::{DiskRegistration, NodeRegistration};
+use service_kit::Shutdown;
 use shard_store::{DiskOptions, DiskStore, OpenError, ShardStore};
 use types::{DiskId, FailureDomain, GroupId, LeaseId, NodeId, ShardId, ShardIndex};
+
+use crate::scrub::{BadShards, Progress, Scrub};
 
 /// The chunk service's contract over the disks of this process. One bad disk does not take the others down.
 pub struct ChunkNode {
     node: NodeId,
     disks: HashMap<DiskId, Arc<dyn ShardStore>>,
+    scrubs: HashMap<DiskId, Arc<Progress>>,
     unopened: Vec<(PathBuf, OpenError)>,
 }
 
@@ -51,7 +56,8 @@ impl ChunkNode {
                 }
             }
         }
-        Self { node, disks: opened, unopened }
+        let scrubs = opened.keys().map(|disk| (*disk, Arc::default())).collect();
+        Self { node, disks: opened, scrubs, unopened }
     }
 
     /// The node's identity.
@@ -89,6 +95,16 @@ impl ChunkNode {
         }
         disks.sort_by_key(|disk| disk.disk);
         NodeRegistration { node: self.node, address: address.to_owned(), domain: domain.clone(), disks }
+    }
+
+    /// Reads every byte of the disks within each `period` and reports what is damaged, until the stop begins.
+    pub async fn scrub(&self, env: &Env, period: Duration, bad: Arc<dyn BadShards>, shutdown: Shutdown) {
+        let scrubs = self.disks.values().map(|store| {
+            let progress = self.scrubs.get(&store.disk()).cloned().unwrap_or_default();
+            let scrub = Scrub { env: env.clone(), store: store.clone(), progress, period, bad: bad.clone() };
+            scrub.run(shutdown.clone())
+        });
+        join_all(scrubs).await;
     }
 
     /// Finishes what is under way and lets the disks go.
@@ -148,7 +164,11 @@ impl ChunkService for ChunkNode {
     async fn disks(&self) -> Result<Vec<DiskStatus>, Error> {
         let mut statuses = Vec::with_capacity(self.disks.len());
         for store in self.disks.values() {
-            statuses.push(store.status().await);
+            let mut status = store.status().await;
+            if let Some(progress) = self.scrubs.get(&status.disk) {
+                status.scrub = progress.status();
+            }
+            statuses.push(status);
         }
         statuses.sort_by_key(|status| status.disk);
         Ok(statuses)

@@ -8,15 +8,16 @@ use std::{
     time::Duration,
 };
 
+use async_trait::async_trait;
 use chunk_api::server::ChunkServer;
 use env::{Env, Listener};
 use metadata_api::Metadata;
 use service_kit::{HttpLimits, HttpServer, Readiness, Shutdown, serve_health};
 use shard_store::DiskOptions;
-use tracing::warn;
-use types::{FailureDomain, NodeId};
+use tracing::{error, warn};
+use types::{FailureDomain, MissingShard, NodeId};
 
-use crate::{ChunkNode, Config};
+use crate::{BadShards, ChunkNode, Config};
 
 /// How often the metadata service is told of this node.
 const HEARTBEAT: Duration = Duration::from_secs(3);
@@ -33,6 +34,7 @@ pub struct Server {
     token: String,
     node: Arc<ChunkNode>,
     heartbeat: Heartbeat,
+    scrub_period: Duration,
 }
 
 /// The service cannot start.
@@ -95,6 +97,7 @@ impl Server {
             token: config.cluster_secret.token("chunk"),
             node,
             heartbeat,
+            scrub_period: Duration::from_secs(24 * 60 * 60) * config.scrub_days,
         })
     }
 
@@ -115,12 +118,31 @@ impl Server {
             Box::pin(async move { if announced { Ok(()) } else { Err(waiting()) } })
         });
         let heartbeat = env.spawn(self.heartbeat.run(announced, shutdown.clone()));
+        let scrub = {
+            let (node, own, shutdown) = (self.node.clone(), env.clone(), shutdown.clone());
+            let period = self.scrub_period;
+            env.spawn(async move { node.scrub(&own, period, Arc::new(LoggedBadShards), shutdown).await })
+        };
         tokio::join!(
             self.http.run(service, shutdown.clone()),
             serve_health(self.health, readiness, shutdown)
         );
         heartbeat.await;
+        scrub.await;
         self.node.close().await;
+    }
+}
+
+/// Damaged shards are in the log alone: the metadata service cannot be told yet.
+struct LoggedBadShards;
+
+#[async_trait]
+impl BadShards for LoggedBadShards {
+    async fn report(&self, shards: Vec<MissingShard>) -> Result<(), metadata_api::Error> {
+        for bad in shards {
+            error!(shard = %bad.shard, group = bad.group.0, "a damaged shard waits for its repair");
+        }
+        Ok(())
     }
 }
 

@@ -26,6 +26,7 @@ fn config(data: Vec<PathBuf>) -> Config {
         cluster_secret: SECRET.parse().unwrap(),
         failure_domain: "eu/a/r1/h7".parse().unwrap(),
         medium: "nvme".to_owned(),
+        scrub_days: 14,
     }
 }
 

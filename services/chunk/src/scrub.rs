@@ -1,0 +1,179 @@
+//! Reads every byte of a disk within a period and reports what is damaged, before a client meets it.
+//!
+//! Shards are read one at a time, in the order of their names, as slowly as the period allows. A pass begins at a random
+//! name, so that a service that is restarted often does not read the same part again and again.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use chunk_api::{Error, ListShards, ScrubStatus, ShardHeader};
+use env::Env;
+use service_kit::Shutdown;
+use shard_store::ShardStore;
+use tracing::{info, warn};
+use types::{ChunkId, LeaseId, MissingShard, ShardId, ShardIndex};
+
+/// Shards in a page of the listing.
+const PAGE: usize = 100;
+
+/// Pauses shorter than this are put together.
+const PAUSE_MIN: Duration = Duration::from_millis(100);
+
+/// Longest pause between two looks at a disk that is empty or cannot be read.
+const IDLE_MAX: Duration = Duration::from_secs(600);
+
+/// Pause before a report that was not taken is made again.
+const REPORT_AGAIN: Duration = Duration::from_secs(10);
+
+/// Takes reports of damaged shards, so that they are rebuilt.
+#[async_trait]
+pub trait BadShards: Send + Sync + 'static {
+    /// Takes note of shards that must be rebuilt, durably. May be repeated. After an error the same report is made
+    /// again, and the scrub waits meanwhile.
+    async fn report(&self, shards: Vec<MissingShard>) -> Result<(), metadata_api::Error>;
+}
+
+/// How far the scrub of a disk is, shared with whoever shows it.
+#[derive(Debug, Default)]
+pub(crate) struct Progress {
+    status: Mutex<ScrubStatus>,
+}
+
+impl Progress {
+    pub(crate) fn status(&self) -> ScrubStatus {
+        *self.lock()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, ScrubStatus> {
+        self.status.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The scrub of one disk.
+pub(crate) struct Scrub {
+    pub(crate) env: Env,
+    pub(crate) store: Arc<dyn ShardStore>,
+    pub(crate) progress: Arc<Progress>,
+    /// Time for a pass over the whole disk.
+    pub(crate) period: Duration,
+    pub(crate) bad: Arc<dyn BadShards>,
+}
+
+/// The pass under way.
+#[derive(Default)]
+struct Pass {
+    verified_bytes: u64,
+    /// Bytes of shards on the disk, as last seen.
+    live_bytes: u64,
+    /// Pause that is owed.
+    owed: Duration,
+}
+
+impl Scrub {
+    /// Passes over the disk again and again until the stop begins.
+    pub(crate) async fn run(self, shutdown: Shutdown) {
+        tokio::select! {
+            () = self.passes() => {}
+            () = shutdown.begun() => {}
+        }
+    }
+
+    async fn passes(&self) {
+        loop {
+            let chunk = ChunkId { lease: LeaseId(self.env.random_u64().cast_signed()), counter: 0 };
+            let start = ShardId { chunk, index: ShardIndex(0) };
+            let mut pass = Pass { live_bytes: self.store.status().await.live_bytes, ..Pass::default() };
+            let read = match self.read(Some(start), None, &mut pass).await {
+                Ok(()) => self.read(None, Some(start), &mut pass).await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = read {
+                warn!(disk = %self.store.disk(), %error, "scrub was broken off");
+                self.env.sleep(self.period.min(IDLE_MAX)).await;
+                continue;
+            }
+            {
+                let mut status = self.progress.lock();
+                status.passes += 1;
+                status.progress = 0.0;
+            }
+            info!(disk = %self.store.disk(), bytes = pass.verified_bytes, "scrub passed over the disk");
+            if pass.verified_bytes == 0 {
+                self.env.sleep(self.period.min(IDLE_MAX)).await;
+            }
+            self.env.sleep(pass.owed).await;
+        }
+    }
+
+    /// Verifies the shards behind `after`, up to and with `until`.
+    async fn read(
+        &self,
+        mut after: Option<ShardId>,
+        until: Option<ShardId>,
+        pass: &mut Pass,
+    ) -> Result<(), Error> {
+        loop {
+            let page = self.store.list(ListShards::all(after, PAGE)).await?;
+            let last = page.len() < PAGE;
+            for header in page.into_iter().map(|line| line.header) {
+                if until.is_some_and(|until| header.shard > until) {
+                    return Ok(());
+                }
+                after = Some(header.shard);
+                self.verify(header, pass).await?;
+            }
+            if last {
+                return Ok(());
+            }
+            pass.live_bytes = self.store.status().await.live_bytes;
+        }
+    }
+
+    async fn verify(&self, header: ShardHeader, pass: &mut Pass) -> Result<(), Error> {
+        let verdicts = self.store.verify(&[header.shard]).await?;
+        let bytes = header.length().max(1);
+        pass.verified_bytes += bytes;
+        {
+            let mut status = self.progress.lock();
+            status.verified_bytes += bytes;
+            status.progress = share(pass.verified_bytes, pass.live_bytes);
+        }
+        match verdicts.into_iter().next() {
+            Some(Err(Error::ShardCorrupt { shard, .. })) => {
+                warn!(%shard, disk = %self.store.disk(), "scrub found a damaged shard");
+                self.progress.lock().bad_shards += 1;
+                self.report(header).await;
+            }
+            // Deleted or evicted since it was listed.
+            Some(Err(Error::ShardNotFound { .. })) | Some(Ok(())) | None => {}
+            Some(Err(error)) => return Err(error),
+        }
+        pass.owed += self.period.mul_f32(share(bytes, pass.live_bytes));
+        if pass.owed >= PAUSE_MIN {
+            self.env.sleep(std::mem::take(&mut pass.owed)).await;
+        }
+        Ok(())
+    }
+
+    /// Reports a shard until the report is taken.
+    async fn report(&self, header: ShardHeader) {
+        let ShardHeader { shard, group, coding, chunk_length, .. } = header;
+        let bad = MissingShard { shard, group, coding, chunk_length };
+        while let Err(error) = self.bad.report(vec![bad]).await {
+            warn!(%shard, %error, "damaged shard was not reported; it will be");
+            self.env.sleep(REPORT_AGAIN).await;
+        }
+    }
+}
+
+/// A part of a whole, from 0 to 1.
+fn share(part: u64, whole: u64) -> f32 {
+    // Shown, and used for pauses: exactness is not needed.
+    if whole == 0 { 1.0 } else { (part as f32 / whole as f32).min(1.0) }
+}
+
+#[cfg(test)]
+mod tests;

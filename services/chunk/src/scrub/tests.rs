@@ -1,0 +1,133 @@
+use std::{path::Path, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use chunk_api::{ChunkService, Purpose, conformance::Sample};
+use env::{Env, OpenMode};
+use service_kit::shutdown_channel;
+use shard_store::{DiskOptions, Reserve};
+use tokio::sync::mpsc;
+use types::{DiskId, MissingShard, NodeId};
+
+use super::BadShards;
+use crate::ChunkNode;
+
+const DISK: DiskId = DiskId([1; 16]);
+
+/// Hands reports on; the first is refused.
+struct Reports {
+    refuse: std::sync::atomic::AtomicBool,
+    taken: mpsc::UnboundedSender<Vec<MissingShard>>,
+}
+
+#[async_trait]
+impl BadShards for Reports {
+    async fn report(&self, shards: Vec<MissingShard>) -> Result<(), metadata_api::Error> {
+        if self.refuse.swap(false, std::sync::atomic::Ordering::SeqCst) {
+            return Err(metadata_api::Error::TimedOut);
+        }
+        self.taken.send(shards).unwrap();
+        Ok(())
+    }
+}
+
+async fn node(env: &Env, directory: &Path) -> Arc<ChunkNode> {
+    let options = DiskOptions {
+        new_disk: Some(DISK),
+        reserve: Reserve { bytes: 1 << 20, percent: 0 },
+        ..DiskOptions::new(directory)
+    };
+    Arc::new(ChunkNode::open(env, NodeId([3; 16]), vec![options]).await)
+}
+
+/// Changes a byte in the middle of the first shard's record.
+fn damage(env: &Env, directory: &Path) {
+    let names = env.disk().list_directory(directory).unwrap();
+    let name = names.into_iter().find(|name| name.to_str().unwrap().starts_with("shards-")).unwrap();
+    let file = env.disk().open(&directory.join(name), OpenMode::ReadWrite).unwrap();
+    let mut byte = [0];
+    file.read_exact_at(&mut byte, 4096 + 300).unwrap();
+    file.write_all_at(&[byte[0] ^ 1], 4096 + 300).unwrap();
+}
+
+#[tokio::test]
+async fn damage_is_reported_until_the_report_is_taken_and_again_while_it_lasts() {
+    let env = Env::real();
+    let home = tempfile::tempdir().unwrap();
+    let node = node(&env, home.path()).await;
+    let bad = Sample::new(1, 1, 0, "4+2", 3000);
+    let good = Sample::new(1, 2, 0, "4+2", 3000);
+    let large = Sample::single(2, 1, 1 << 20);
+    for sample in [&bad, &good, &large] {
+        node.put_shard(DISK, sample.header.clone(), sample.whole(), Purpose::Write).await.unwrap();
+    }
+    damage(&env, home.path());
+    let (taken, mut reports) = mpsc::unbounded_channel();
+    let receiver = Arc::new(Reports { refuse: true.into(), taken });
+    let (trigger, shutdown) = shutdown_channel();
+    let scrub = {
+        let (node, own) = (node.clone(), env.clone());
+        env.spawn(async move { node.scrub(&own, Duration::from_millis(1), receiver, shutdown).await })
+    };
+    let wanted = MissingShard {
+        shard: bad.shard(),
+        group: bad.header.group,
+        coding: bad.header.coding,
+        chunk_length: 3000,
+    };
+    for _ in 0..3 {
+        let report = env.timeout(Duration::from_secs(30), reports.recv()).await.unwrap();
+        assert_eq!(report, Some(vec![wanted]));
+    }
+    let status = node.disks().await.unwrap().remove(0).scrub;
+    assert!(status.passes >= 1 && status.bad_shards >= 3, "{status:?}");
+    assert!(status.verified_bytes >= 1 << 20 && (0.0..=1.0).contains(&status.progress), "{status:?}");
+
+    // Once it is repaired, whole passes report nothing.
+    let repaired = node.put_shard(DISK, bad.header.clone(), bad.whole(), Purpose::Repair).await;
+    assert_eq!(repaired, Ok(()));
+    wait_for_passes(&env, &node, 2).await;
+    while reports.try_recv().is_ok() {}
+    wait_for_passes(&env, &node, 3).await;
+    assert!(reports.try_recv().is_err());
+    trigger.begin();
+    assert!(env.timeout(Duration::from_secs(10), scrub).await.unwrap().is_some());
+    node.close().await;
+}
+
+/// Waits until the scrub has begun and ended this many more passes.
+async fn wait_for_passes(env: &Env, node: &ChunkNode, more: u64) {
+    let passes = async || node.disks().await.unwrap().remove(0).scrub.passes;
+    let before = passes().await;
+    for _ in 0..3000 {
+        if passes().await >= before + more {
+            return;
+        }
+        env.sleep(Duration::from_millis(10)).await;
+    }
+    panic!("the scrub does not go on");
+}
+
+#[tokio::test]
+async fn a_pass_takes_the_period_and_the_stop_does_not_wait_for_it() {
+    let env = Env::real();
+    let home = tempfile::tempdir().unwrap();
+    let node = node(&env, home.path()).await;
+    for counter in 0..8 {
+        let sample = Sample::single(1, counter, 40_000);
+        node.put_shard(DISK, sample.header.clone(), sample.whole(), Purpose::Write).await.unwrap();
+    }
+    let (taken, _reports) = mpsc::unbounded_channel();
+    let receiver = Arc::new(Reports { refuse: false.into(), taken });
+    let (trigger, shutdown) = shutdown_channel();
+    let began = env.now();
+    let scrub = {
+        let (node, own) = (node.clone(), env.clone());
+        env.spawn(async move { node.scrub(&own, Duration::from_secs(2), receiver, shutdown).await })
+    };
+    wait_for_passes(&env, &node, 1).await;
+    let took = env.now().since(began);
+    assert!(took >= Duration::from_millis(1500), "{took:?}");
+    trigger.begin();
+    assert!(env.timeout(Duration::from_secs(10), scrub).await.unwrap().is_some());
+    node.close().await;
+}
