@@ -1,6 +1,6 @@
 //! What can go wrong in the metadata service.
 
-use types::{BucketName, DiskId, ETag, NodeId, PartNumber};
+use types::{BucketName, DiskId, ETag, LeaseId, NodeId, PartNumber};
 
 use crate::AccountId;
 
@@ -78,6 +78,12 @@ pub enum Error {
     /// The lease is revoked or unknown: what was written under it must not be named.
     #[error("the lease is revoked")]
     LeaseRevoked,
+    /// The lease is active: what was written under it may be named yet.
+    #[error("the lease {lease:?} is active")]
+    LeaseActive {
+        /// The lease.
+        lease: LeaseId,
+    },
     /// The cluster map has changed since the epoch that the caller acted by.
     #[error("the cluster map is at epoch {epoch}")]
     StaleMap {

@@ -254,6 +254,10 @@ impl Metadata for Fake {
         self.state().unnamed_chunks(lease, chunks)
     }
 
+    async fn named_chunks(&self, chunks: &[(ChunkId, ChunkOwner)]) -> Result<Vec<ChunkId>, Error> {
+        self.state().named_chunks(chunks)
+    }
+
     async fn finish_lease(&self, lease: LeaseId, epoch: i64) -> Result<(), Error> {
         self.state().finish_lease(lease, epoch)
     }
@@ -294,6 +298,16 @@ impl Metadata for Fake {
         self.state().cluster.reverse_move(group, index, since)
     }
 
+    async fn redirect_move(
+        &self,
+        group: GroupId,
+        index: ShardIndex,
+        since: i64,
+        to: DiskId,
+    ) -> Result<i64, Error> {
+        self.state().cluster.redirect_move(group, index, since, to)
+    }
+
     async fn list_evictions(&self) -> Result<Vec<Eviction>, Error> {
         Ok(self.state().cluster.list_evictions())
     }
@@ -307,12 +321,18 @@ impl Metadata for Fake {
         self.state().missing.report(shards)
     }
 
-    async fn list_missing(&self, after: Option<ShardId>, limit: usize) -> Result<Vec<MissingShard>, Error> {
-        self.state().missing.list(after, limit)
+    async fn list_missing(
+        &self,
+        group: Option<GroupId>,
+        after: Option<ShardId>,
+        limit: usize,
+    ) -> Result<Vec<MissingShard>, Error> {
+        self.state().missing.list(group, after, limit)
     }
 
-    async fn finish_missing(&self, shards: &[ShardId]) -> Result<(), Error> {
-        self.state().missing.finish(shards)
+    async fn finish_missing(&self, shards: &[ShardId], epoch: i64) -> Result<usize, Error> {
+        let State { missing, cluster, .. } = &mut *self.state();
+        missing.finish(shards, |group| cluster.is_unchanged(group, epoch))
     }
 
     async fn list_contents(

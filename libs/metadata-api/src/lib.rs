@@ -162,13 +162,20 @@ pub trait Metadata: Send + Sync + 'static {
     /// Which of these chunks of a lease that is not active, revoked or reaped, nothing names: no version that is there or
     /// waits to be freed, no part, no reference. Final, because nothing can name a chunk of such a lease that is not
     /// named. A chunk is looked for where its owner's tag says. At most [`PAGE_SIZE_MAX`].
-    /// Errors: `Malformed` (the lease is active, a chunk is not of it, or too many).
+    /// Errors: `LeaseActive`, `Malformed` (a chunk is not of the lease, or too many).
     async fn unnamed_chunks(
         &self,
         lease: LeaseId,
         chunks: &[(ChunkId, ChunkOwner)],
     ) -> Result<Vec<ChunkId>, Error> {
         let _ = (lease, chunks);
+        Err(unbuilt())
+    }
+    /// Which of these chunks, of any leases, something names now: a version that is there or waits to be freed, a part, a
+    /// reference. A chunk that is named is freed through the garbage queue alone. At most [`PAGE_SIZE_MAX`].
+    /// Errors: `Malformed`.
+    async fn named_chunks(&self, chunks: &[(ChunkId, ChunkOwner)]) -> Result<Vec<ChunkId>, Error> {
+        let _ = chunks;
         Err(unbuilt())
     }
     /// Forgets a revoked lease, of which by the map of `epoch` no disk has an unnamed shard left. Succeeds when it is
@@ -230,6 +237,19 @@ pub trait Metadata: Send + Sync + 'static {
         let _ = (group, index, since);
         Err(unbuilt())
     }
+    /// Sends a move elsewhere whose target was lost, and answers the new epoch. What was put to the lost target becomes an
+    /// eviction, which is not to be carried out before the move is finished; shards that were written there alone are
+    /// rebuilt from others. Errors: `MoveNotFound`, `Malformed` (as `begin_moves`).
+    async fn redirect_move(
+        &self,
+        group: GroupId,
+        index: ShardIndex,
+        since: i64,
+        to: DiskId,
+    ) -> Result<i64, Error> {
+        let _ = (group, index, since, to);
+        Err(unbuilt())
+    }
     /// Evictions that can be carried out, at most [`PAGE_SIZE_MAX`]: those of disks that are up. Those of other disks wait;
     /// a disk that is gone loses its own.
     async fn list_evictions(&self) -> Result<Vec<Eviction>, Error> {
@@ -249,15 +269,21 @@ pub trait Metadata: Send + Sync + 'static {
         let _ = shards;
         Err(unbuilt())
     }
-    /// Queued shards in the order of their names, after `after`, at most `limit` (1 to [`PAGE_SIZE_MAX`]).
-    async fn list_missing(&self, after: Option<ShardId>, limit: usize) -> Result<Vec<MissingShard>, Error> {
-        let _ = (after, limit);
+    /// Queued shards, of one group or of all, in the order of their names, after `after`, at most `limit` (1 to
+    /// [`PAGE_SIZE_MAX`]).
+    async fn list_missing(
+        &self,
+        group: Option<GroupId>,
+        after: Option<ShardId>,
+        limit: usize,
+    ) -> Result<Vec<MissingShard>, Error> {
+        let _ = (group, after, limit);
         Err(unbuilt())
     }
-    /// Takes shards that are whole, or whose chunk was freed, out of the queue. At most [`PAGE_SIZE_MAX`].
-    /// Errors: `Malformed`.
-    async fn finish_missing(&self, shards: &[ShardId]) -> Result<(), Error> {
-        let _ = shards;
+    /// Takes shards out of the queue that are whole by the map of `epoch`, or whose chunk was freed. Those of groups that
+    /// have changed since stay. Answers how many went. At most [`PAGE_SIZE_MAX`]. Errors: `Malformed`.
+    async fn finish_missing(&self, shards: &[ShardId], epoch: i64) -> Result<usize, Error> {
+        let _ = (shards, epoch);
         Err(unbuilt())
     }
     /// Every row that names chunks, a page at a time, in an order of its own; rows that come and go while the pages

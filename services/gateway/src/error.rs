@@ -60,6 +60,7 @@ pub(crate) fn from_metadata(error: MetadataError, address: &Address) -> S3Error 
         }
         // Only workers and operators ask for what answers these.
         error @ (MetadataError::StaleMap { .. }
+        | MetadataError::LeaseActive { .. }
         | MetadataError::NodeNotFound { .. }
         | MetadataError::DiskNotFound { .. }
         | MetadataError::MoveNotFound

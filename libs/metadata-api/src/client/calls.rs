@@ -192,6 +192,13 @@ impl Metadata for Client {
         Ok(unnamed)
     }
 
+    async fn named_chunks(&self, chunks: &[(ChunkId, ChunkOwner)]) -> Result<Vec<ChunkId>, Error> {
+        let owned = chunks.iter().map(|(chunk, owner)| wire::OwnedChunk(*chunk, owner.clone()).into());
+        let request = proto::ListNamedChunksRequest { chunks: owned.collect() };
+        let Chunks(named) = self.call(LongRead, request, send!(leases.list_named_chunks)).await?;
+        Ok(named)
+    }
+
     async fn finish_lease(&self, lease: LeaseId, epoch: i64) -> Result<(), Error> {
         let request = proto::FinishLeaseRequest { lease: lease.0, epoch };
         let Done = self.call(Mutation, request, send!(leases.finish_lease)).await?;
@@ -258,6 +265,19 @@ impl Metadata for Client {
         Ok(epoch)
     }
 
+    async fn redirect_move(
+        &self,
+        group: GroupId,
+        index: ShardIndex,
+        since: i64,
+        to: DiskId,
+    ) -> Result<i64, Error> {
+        let (index, to) = (u32::from(index.0), to.0.to_vec().into());
+        let request = proto::RedirectMoveRequest { group: group.0, index, since, to };
+        let Value(epoch) = self.call(Mutation, request, send!(moves.redirect_move)).await?;
+        Ok(epoch)
+    }
+
     async fn list_evictions(&self) -> Result<Vec<Eviction>, Error> {
         let request = proto::ListEvictionsRequest {};
         let Evictions(evictions) = self.call(Read, request, send!(moves.list_evictions)).await?;
@@ -276,17 +296,22 @@ impl Metadata for Client {
         Ok(())
     }
 
-    async fn list_missing(&self, after: Option<ShardId>, limit: usize) -> Result<Vec<MissingShard>, Error> {
-        let request =
-            proto::ListMissingRequest { after: after.map(Into::into), limit: wire::limit_to_wire(limit) };
+    async fn list_missing(
+        &self,
+        group: Option<GroupId>,
+        after: Option<ShardId>,
+        limit: usize,
+    ) -> Result<Vec<MissingShard>, Error> {
+        let (group, after) = (group.map(|group| group.0), after.map(Into::into));
+        let request = proto::ListMissingRequest { after, limit: wire::limit_to_wire(limit), group };
         let MissingShards(shards) = self.call(Read, request, send!(repair.list_missing)).await?;
         Ok(shards)
     }
 
-    async fn finish_missing(&self, shards: &[ShardId]) -> Result<(), Error> {
-        let request = proto::FinishMissingRequest { shards: wire::messages(shards.to_vec()) };
-        let Done = self.call(Mutation, request, send!(repair.finish_missing)).await?;
-        Ok(())
+    async fn finish_missing(&self, shards: &[ShardId], epoch: i64) -> Result<usize, Error> {
+        let request = proto::FinishMissingRequest { shards: wire::messages(shards.to_vec()), epoch };
+        let Value(finished) = self.call(Mutation, request, send!(repair.finish_missing)).await?;
+        Ok(usize::try_from(finished).unwrap_or(usize::MAX))
     }
 
     async fn list_contents(

@@ -69,7 +69,7 @@ pub async fn unnamed_chunks_are_told_of_revoked_leases_only(store: &Store) {
     let owner = ChunkOwner { bucket: name.clone(), key: k.clone() };
     let asked = vec![(minter.chunk(), owner.clone())];
     let answer = store.unnamed_chunks(minter.lease, &asked).await;
-    assert!(matches!(answer, Err(Error::Malformed { .. })), "the lease is active: {answer:?}");
+    assert!(matches!(answer, Err(Error::LeaseActive { .. })), "the lease is active: {answer:?}");
     for lease in [minter.lease, other.lease] {
         store.release_lease(lease).await.expect("a lease");
     }

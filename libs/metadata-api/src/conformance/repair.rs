@@ -18,7 +18,7 @@ fn missing(minter: &mut Minter, index: u8) -> MissingShard {
 async fn queued(store: &Store, lease: LeaseId) -> Vec<MissingShard> {
     let (mut after, mut all) = (None, Vec::new());
     loop {
-        let page = store.list_missing(after, 2).await.expect("a page of the queue");
+        let page = store.list_missing(None, after, 2).await.expect("a page of the queue");
         assert!(page.len() <= 2, "a limit is a limit");
         let Some(last) = page.last() else { return all };
         assert!(
@@ -45,13 +45,13 @@ pub async fn missing_shards_wait_until_they_are_finished(store: &Store) {
     assert_eq!(queued(store, minter.lease).await, shards, "what is in the queue stays as it is");
 
     let unknown = ShardId { chunk: minter.chunk(), index: ShardIndex(0) };
-    store.finish_missing(&[shards[1].shard, unknown]).await.expect("finished");
+    store.finish_missing(&[shards[1].shard, unknown], i64::MAX).await.expect("finished");
     shards.remove(1);
     assert_eq!(queued(store, minter.lease).await, shards);
     let all: Vec<_> = shards.iter().map(|shard| shard.shard).collect();
-    store.finish_missing(&all).await.expect("finished");
+    store.finish_missing(&all, i64::MAX).await.expect("finished");
     assert_eq!(queued(store, minter.lease).await, []);
-    store.finish_missing(&all).await.expect("twice is no harm");
+    store.finish_missing(&all, i64::MAX).await.expect("twice is no harm");
 }
 
 /// What a commit or a part says is missing is queued with it, and not when it is refused.
@@ -79,7 +79,7 @@ pub async fn missing_shards_are_queued_with_their_commit(store: &Store) {
 pub async fn bounds_of_the_repair_queue_are_checked(store: &Store) {
     let mut minter = Minter::acquire(store).await;
     for limit in [0, PAGE_SIZE_MAX + 1] {
-        let answer = store.list_missing(None, limit).await;
+        let answer = store.list_missing(None, None, limit).await;
         assert!(matches!(answer, Err(Error::Malformed { .. })), "{limit}: {answer:?}");
     }
     let beyond = missing(&mut minter, 3);
@@ -89,7 +89,7 @@ pub async fn bounds_of_the_repair_queue_are_checked(store: &Store) {
     let answer = store.report_missing(&many).await;
     assert!(matches!(answer, Err(Error::Malformed { .. })), "too many: {answer:?}");
     let ids: Vec<_> = many.iter().map(|shard| shard.shard).collect();
-    let answer = store.finish_missing(&ids).await;
+    let answer = store.finish_missing(&ids, i64::MAX).await;
     assert!(matches!(answer, Err(Error::Malformed { .. })), "too many: {answer:?}");
     assert_eq!(queued(store, minter.lease).await, []);
 }

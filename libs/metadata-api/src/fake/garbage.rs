@@ -101,6 +101,10 @@ impl State {
             })
         };
         let finished: BTreeSet<GarbageId> = items.iter().filter(is_finished).copied().collect();
+        let items = self.garbage.items.iter().filter(|(id, _)| finished.contains(id));
+        let extents = items.flat_map(|(_, item)| item.freed.iter().flatten());
+        let freed: BTreeSet<ChunkId> = extents.map(|extent| extent.chunk).collect();
+        self.missing.forget(&freed);
         self.garbage.items.retain(|id, _| !finished.contains(id));
         finished.len()
     }

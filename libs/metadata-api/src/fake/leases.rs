@@ -80,13 +80,19 @@ impl State {
     ) -> Result<Vec<ChunkId>, Error> {
         check_count(chunks.len())?;
         if self.leases.is_active(lease) {
-            return Err(malformed("the lease is not revoked"));
+            return Err(Error::LeaseActive { lease });
         }
         if chunks.iter().any(|(chunk, _)| chunk.lease != lease) {
             return Err(malformed("a chunk of another lease"));
         }
         let unnamed = chunks.iter().filter(|(chunk, owner)| !self.is_named(*chunk, owner));
         Ok(unnamed.map(|(chunk, _)| *chunk).collect::<BTreeSet<_>>().into_iter().collect())
+    }
+
+    pub(super) fn named_chunks(&self, chunks: &[(ChunkId, ChunkOwner)]) -> Result<Vec<ChunkId>, Error> {
+        check_count(chunks.len())?;
+        let named = chunks.iter().filter(|(chunk, owner)| self.is_named(*chunk, owner));
+        Ok(named.map(|(chunk, _)| *chunk).collect::<BTreeSet<_>>().into_iter().collect())
     }
 
     /// Whether a version of the owner's key or a part of one of its uploads names the chunk; a version counts until it

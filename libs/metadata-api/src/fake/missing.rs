@@ -1,8 +1,8 @@
 //! Shards that are missing or damaged: the repair queue.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use types::{MissingShard, ShardId};
+use types::{ChunkId, GroupId, MissingShard, ShardId};
 
 use super::{check_count, check_limit, malformed};
 use crate::{Error, PAGE_SIZE_MAX};
@@ -27,15 +27,32 @@ impl Missing {
         Ok(())
     }
 
-    pub(super) fn list(&self, after: Option<ShardId>, limit: usize) -> Result<Vec<MissingShard>, Error> {
+    pub(super) fn list(
+        &self,
+        group: Option<GroupId>,
+        after: Option<ShardId>,
+        limit: usize,
+    ) -> Result<Vec<MissingShard>, Error> {
         check_limit(limit, PAGE_SIZE_MAX)?;
         let later = self.0.iter().filter(|(id, _)| after.is_none_or(|after| **id > after));
-        Ok(later.map(|(_, shard)| *shard).take(limit).collect())
+        let wanted = later.filter(|(_, shard)| group.is_none_or(|group| group == shard.group));
+        Ok(wanted.map(|(_, shard)| *shard).take(limit).collect())
     }
 
-    pub(super) fn finish(&mut self, shards: &[ShardId]) -> Result<(), Error> {
+    /// Shards of groups that are not `unchanged` stay.
+    pub(super) fn finish(
+        &mut self,
+        shards: &[ShardId],
+        unchanged: impl Fn(GroupId) -> bool,
+    ) -> Result<usize, Error> {
         check_count(shards.len())?;
-        self.0.retain(|id, _| !shards.contains(id));
-        Ok(())
+        let before = self.0.len();
+        self.0.retain(|id, shard| !shards.contains(id) || !unchanged(shard.group));
+        Ok(before - self.0.len())
+    }
+
+    /// Forgets the shards of chunks that were freed.
+    pub(super) fn forget(&mut self, freed: &BTreeSet<ChunkId>) {
+        self.0.retain(|id, _| !freed.contains(&id.chunk));
     }
 }

@@ -100,6 +100,28 @@ impl Cluster {
         Ok(epoch)
     }
 
+    pub(super) fn redirect_move(
+        &mut self,
+        id: GroupId,
+        index: ShardIndex,
+        since: i64,
+        to: DiskId,
+    ) -> Result<i64, Error> {
+        let epoch = self.epoch + 1;
+        let (group, place, _) = self.pending(id, index, since)?;
+        let lost = group.moves.remove(place);
+        if let Err(error) = self.begin_move(&NewMove { group: id, index, to }, epoch) {
+            let group = self.group(id).ok_or(Error::MoveNotFound)?;
+            group.moves.insert(place, lost);
+            return Err(error);
+        }
+        self.epoch = epoch;
+        self.places_epoch = epoch;
+        self.evictions.insert(Eviction { disk: lost.to, group: id, index, epoch });
+        self.settle_removed();
+        Ok(epoch)
+    }
+
     /// A disk that is away keeps its evictions waiting, without holding up those of others.
     pub(super) fn list_evictions(&self) -> Vec<Eviction> {
         let is_up = |eviction: &&Eviction| {

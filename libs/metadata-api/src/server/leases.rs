@@ -63,6 +63,17 @@ impl proto::leases_server::Leases for Calls {
         answer(unnamed.map(|chunks| proto::ListUnnamedChunksResponse { chunks: messages(chunks) }))
     }
 
+    async fn list_named_chunks(
+        &self,
+        request: Request<proto::ListNamedChunksRequest>,
+    ) -> Result<Response<proto::ListNamedChunksResponse>, Status> {
+        let chunks = request.into_inner().chunks;
+        let chunks: Vec<OwnedChunk> = checked(list(chunks, PAGE_SIZE_MAX, "chunks"))?;
+        let chunks: Vec<_> = chunks.into_iter().map(|OwnedChunk(chunk, owner)| (chunk, owner)).collect();
+        let named = self.metadata.named_chunks(&chunks).await;
+        answer(named.map(|chunks| proto::ListNamedChunksResponse { chunks: messages(chunks) }))
+    }
+
     async fn finish_lease(
         &self,
         request: Request<proto::FinishLeaseRequest>,

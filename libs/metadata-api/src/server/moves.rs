@@ -6,7 +6,7 @@ use types::{GroupId, ShardIndex};
 use super::{Calls, answer, checked, decoded};
 use crate::{
     NewMove, PAGE_SIZE_MAX,
-    wire::{list, messages, proto, shard_index},
+    wire::{disk_id, list, messages, proto, shard_index},
 };
 
 fn pending(request: Request<proto::PendingMove>) -> Result<(GroupId, ShardIndex, i64), Status> {
@@ -42,6 +42,17 @@ impl proto::moves_server::Moves for Calls {
         let (group, index, since) = pending(request)?;
         let epoch = self.metadata.reverse_move(group, index, since).await;
         answer(epoch.map(|epoch| proto::ReverseMoveResponse { epoch }))
+    }
+
+    async fn redirect_move(
+        &self,
+        request: Request<proto::RedirectMoveRequest>,
+    ) -> Result<Response<proto::RedirectMoveResponse>, Status> {
+        let request = request.into_inner();
+        let (group, index) = (GroupId(request.group), checked(shard_index(request.index))?);
+        let to = checked(disk_id(&request.to))?;
+        let epoch = self.metadata.redirect_move(group, index, request.since, to).await;
+        answer(epoch.map(|epoch| proto::RedirectMoveResponse { epoch }))
     }
 
     async fn list_evictions(

@@ -1,7 +1,7 @@
 //! The repair queue and the listing of contents.
 
 use tonic::{Request, Response, Status, async_trait};
-use types::{MissingShard, ShardId};
+use types::{GroupId, MissingShard, ShardId};
 
 use super::{Calls, answer, checked};
 use crate::{
@@ -26,7 +26,8 @@ impl proto::repair_server::Repair for Calls {
     ) -> Result<Response<proto::ListMissingResponse>, Status> {
         let request = request.into_inner();
         let after = checked(request.after.map(ShardId::try_from).transpose())?;
-        let shards = self.metadata.list_missing(after, checked(list_limit(request.limit))?).await;
+        let (group, limit) = (request.group.map(GroupId), checked(list_limit(request.limit))?);
+        let shards = self.metadata.list_missing(group, after, limit).await;
         answer(shards.map(|shards| proto::ListMissingResponse { shards: messages(shards) }))
     }
 
@@ -34,9 +35,10 @@ impl proto::repair_server::Repair for Calls {
         &self,
         request: Request<proto::FinishMissingRequest>,
     ) -> Result<Response<proto::FinishMissingResponse>, Status> {
-        let shards: Vec<ShardId> = checked(list(request.into_inner().shards, PAGE_SIZE_MAX, "shards"))?;
-        let done = self.metadata.finish_missing(&shards).await;
-        answer(done.map(|()| proto::FinishMissingResponse {}))
+        let request = request.into_inner();
+        let shards: Vec<ShardId> = checked(list(request.shards, PAGE_SIZE_MAX, "shards"))?;
+        let finished = self.metadata.finish_missing(&shards, request.epoch).await;
+        answer(finished.map(|finished| proto::FinishMissingResponse { finished: finished as u64 }))
     }
 
     async fn list_contents(

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use prost::Message;
 use tonic::{Code, Status};
+use types::LeaseId;
 
 use super::{
     WireError,
@@ -50,6 +51,7 @@ fn code(failure: &proto::Failure) -> Code {
         | Wire::PreconditionFailed(_)
         | Wire::LeaseRevoked(_)
         | Wire::StaleMap(_)
+        | Wire::LeaseActive(_)
         | Wire::JobLost(_) => Code::FailedPrecondition,
         Wire::InvalidPart(_)
         | Wire::InvalidPartOrder(_)
@@ -108,6 +110,7 @@ impl From<Error> for proto::Failure {
             }
             Error::UploadChecksumMismatch => Wire::UploadChecksumMismatch(nothing),
             Error::LeaseRevoked => Wire::LeaseRevoked(nothing),
+            Error::LeaseActive { lease } => Wire::LeaseActive(proto::LeaseActive { lease: lease.0 }),
             Error::StaleMap { epoch } => Wire::StaleMap(proto::StaleMap { epoch }),
             Error::NodeNotFound { node } => {
                 Wire::NodeNotFound(proto::NodeNotFound { node: id_to_wire(node.0) })
@@ -159,6 +162,7 @@ impl TryFrom<proto::Failure> for Error {
             }
             Wire::UploadChecksumMismatch(_) => Self::UploadChecksumMismatch,
             Wire::LeaseRevoked(_) => Self::LeaseRevoked,
+            Wire::LeaseActive(facts) => Self::LeaseActive { lease: LeaseId(facts.lease) },
             Wire::StaleMap(facts) => Self::StaleMap { epoch: facts.epoch },
             Wire::NodeNotFound(facts) => Self::NodeNotFound { node: node_id(&facts.node)? },
             Wire::DiskNotFound(facts) => Self::DiskNotFound { disk: disk_id(&facts.disk)? },

@@ -194,6 +194,7 @@ pub(crate) fn error() -> impl Strategy<Value = Error> {
         any::<(u64, u64)>().prop_map(|(stated, actual)| Error::UploadSizeMismatch { stated, actual }),
         Just(Error::UploadChecksumMismatch),
         Just(Error::LeaseRevoked),
+        any::<i64>().prop_map(|lease| Error::LeaseActive { lease: types::LeaseId(lease) }),
         any::<i64>().prop_map(|epoch| Error::StaleMap { epoch }),
         node().prop_map(|node| Error::NodeNotFound { node }),
         disk().prop_map(|disk| Error::DiskNotFound { disk }),

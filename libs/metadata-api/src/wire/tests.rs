@@ -132,6 +132,7 @@ fn every_failure_has_its_code() {
         (Error::UploadSizeMismatch { stated: 1, actual: 2 }, Code::InvalidArgument),
         (Error::UploadChecksumMismatch, Code::InvalidArgument),
         (Error::LeaseRevoked, Code::FailedPrecondition),
+        (Error::LeaseActive { lease: types::LeaseId(7) }, Code::FailedPrecondition),
         (Error::StaleMap { epoch: 7 }, Code::FailedPrecondition),
         (Error::NodeNotFound { node: types::NodeId([1; 16]) }, Code::NotFound),
         (Error::DiskNotFound { disk: types::DiskId([1; 16]) }, Code::NotFound),

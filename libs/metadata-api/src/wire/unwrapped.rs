@@ -20,7 +20,7 @@ macro_rules! done {
 
 done! {
     AbortUploadResponse DefineStorageClassResponse DeleteBucketResponse FinishEvictionResponse FinishLeaseResponse
-    FinishMissingResponse FinishMoveResponse ReadyResponse RegisterNodeResponse ReleaseJobResponse
+    FinishMoveResponse ReadyResponse RegisterNodeResponse ReleaseJobResponse
     ReleaseLeaseResponse RenewJobResponse RenewLeaseResponse ReportMissingResponse SetDiskIntentResponse
     SetNodeIntentResponse SetVersioningResponse
 }
@@ -42,7 +42,9 @@ value! {
     AcquireJobResponse.token: Option<i64>;
     BeginMovesResponse.epoch: i64;
     FinishGarbageResponse.finished: u64;
+    FinishMissingResponse.finished: u64;
     MarkNodeResponse.marked: bool;
+    RedirectMoveResponse.epoch: i64;
     ReverseMoveResponse.epoch: i64;
     RevokeLeaseResponse.revoked: bool;
 }
@@ -76,6 +78,14 @@ impl TryFrom<proto::ListUnnamedChunksResponse> for Chunks {
     type Error = WireError;
 
     fn try_from(message: proto::ListUnnamedChunksResponse) -> Result<Self, WireError> {
+        list(message.chunks, PAGE_SIZE_MAX, "chunks").map(Self)
+    }
+}
+
+impl TryFrom<proto::ListNamedChunksResponse> for Chunks {
+    type Error = WireError;
+
+    fn try_from(message: proto::ListNamedChunksResponse) -> Result<Self, WireError> {
         list(message.chunks, PAGE_SIZE_MAX, "chunks").map(Self)
     }
 }
