@@ -2,13 +2,13 @@
 
 use chunk_api::{Error, SHARDS_PER_CALL_MAX};
 use futures_util::{StreamExt, stream};
-use metadata_api::DiskState;
+use metadata_api::{DiskState, Eviction};
 use types::{DiskId, GroupId, LeaseId, NodeId, ShardId, ShardIndex};
 
 use crate::{
     Pool, UnreachedReason,
     health::Use,
-    limits::{DELETE_DISKS_AT_ONCE, DELETE_TIMEOUT, VERIFY_TIMEOUT},
+    limits::{DELETE_DISKS_AT_ONCE, DELETE_TIMEOUT, EVICT_TIMEOUT, VERIFY_TIMEOUT},
     snapshot::{Home, Place},
 };
 
@@ -130,6 +130,19 @@ impl Pool {
             self.noted(place, answer.unwrap_or(Err(Error::TimedOut)))?;
         }
         Ok(())
+    }
+
+    /// Removes the shards that a finished move left on the disk that it came from, and has the disk refuse those that come
+    /// too late for the move. Durable on return; may be repeated.
+    ///
+    /// Errors: those of [`chunk_api::ChunkService::evict_group`]; `Unavailable` when the cluster map does not say how to
+    /// reach the disk.
+    pub async fn evict(&self, eviction: &Eviction) -> Result<(), Error> {
+        let Eviction { disk, group, index, epoch } = *eviction;
+        let place = self.place(disk)?;
+        let answer = place.service.evict_group(disk, group, index, epoch);
+        let answer = self.shared().env.timeout(EVICT_TIMEOUT, answer).await;
+        self.noted(&place, answer.unwrap_or(Err(Error::TimedOut)))
     }
 
     /// How a disk is reached.

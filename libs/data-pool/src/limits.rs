@@ -74,6 +74,9 @@ pub(crate) const DELETE_DISKS_AT_ONCE: usize = 16;
 /// How long one call that reads every byte of shards may take.
 pub(crate) const VERIFY_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// How long a disk may take to remove all shards of one index of a group.
+pub(crate) const EVICT_TIMEOUT: Duration = Duration::from_secs(60);
+
 /// How long one page of a disk's listing may take.
 pub(crate) const LIST_TIMEOUT: Duration = Duration::from_secs(10);
 

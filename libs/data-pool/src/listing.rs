@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, sync::Arc};
 
 use chunk_api::{Error, ListShards, SHARDS_PER_CALL_MAX, ShardHeader};
-use futures_util::{StreamExt, stream};
+use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream};
 use types::{ChunkId, DiskId, GroupId, LeaseId, ShardId, ShardIndex};
 
 use crate::{
@@ -161,11 +161,12 @@ impl ChunkList {
         }
         let shared = &self.shared;
         let hungry = self.disks.iter_mut().filter(|disk| disk.is_hungry());
-        let calls = hungry.map(|disk| disk.refill(shared));
-        let failed =
-            stream::iter(calls).buffer_unordered(LIST_DISKS_AT_ONCE).filter_map(async |failed| failed);
-        let failed: Vec<UnreachedDisk> = failed.collect().await;
-        self.unreached.extend(failed);
+        // Boxed, because the compiler does not see otherwise that a task which awaits this may be spawned.
+        let calls: Vec<BoxFuture<'_, Option<UnreachedDisk>>> =
+            hungry.map(|disk| disk.refill(shared).boxed()).collect();
+        let failed: Vec<Option<UnreachedDisk>> =
+            stream::iter(calls).buffer_unordered(LIST_DISKS_AT_ONCE).collect().await;
+        self.unreached.extend(failed.into_iter().flatten());
     }
 }
 
