@@ -20,6 +20,7 @@ const CLOSE_WAIT: Duration = Duration::from_secs(5);
 /// The cluster as a gateway or worker reaches it, kept up to date in the background.
 struct Cluster {
     metadata: Arc<dyn Metadata>,
+    view: Arc<ClusterView>,
     pool: Pool,
     _follower: Follower,
 }
@@ -36,8 +37,8 @@ impl Cluster {
 
         let follower = Follower::start(env, metadata.clone(), view.clone());
         let leases = Arc::new(LeaseHolder::start(env, metadata.clone(), &view, holder));
-        let pool = Pool::new(&own_env, view, leases, report_to(env, metadata.clone()));
-        Ok(Self { metadata, pool, _follower: follower })
+        let pool = Pool::new(&own_env, view.clone(), leases, report_to(env, metadata.clone()));
+        Ok(Self { metadata, view, pool, _follower: follower })
     }
 
     /// Cleans up what writes left and gives the lease back, as far as that goes in a short time.
@@ -111,7 +112,8 @@ pub(crate) async fn worker(env: Env, config: worker::Config) -> Result<(), Exit>
     let shutdown = signals(&env)?;
     let holder = format!("worker {:016x}", env.random_u64());
     let cluster = Cluster::connect(&env, &config.metadata, &config.cluster_secret, &holder)?;
-    let worker = worker::Worker::new(env.clone(), cluster.metadata.clone(), cluster.pool.clone());
+    let (metadata, view, pool) = (cluster.metadata.clone(), cluster.view.clone(), cluster.pool.clone());
+    let worker = worker::Worker::new(env.clone(), metadata, view, pool, config.options);
     let server = worker::Server::bind(worker, config.health_listen).await;
     let server = server.map_err(|error| Exit::new(Exit::ADDRESS, chain(&error)))?;
     tracing::info!(health = %server.address(), "worker is running");

@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use clap::Args;
 use service_kit::ClusterSecret;
 
+use crate::Options;
+
 /// Settings of a worker.
 #[derive(Debug, Clone, Args)]
 pub struct Config {
@@ -18,4 +20,7 @@ pub struct Config {
     /// Address to answer health checks on.
     #[arg(long, env = "ASHLAR_HEALTH_LISTEN", default_value = "127.0.0.1:9091", value_name = "ADDRESS:PORT")]
     pub health_listen: SocketAddr,
+    /// How the loops work.
+    #[command(flatten)]
+    pub options: Options,
 }

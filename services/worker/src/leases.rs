@@ -3,12 +3,13 @@
 //! A lease whose count of renewals has not moved for well over its time to live, by this worker's own monotonic clock, is
 //! revoked: from then on nothing that its holder wrote can be named. No two machines' clocks are compared.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, time::Duration};
 
-use env::{Env, Instant};
+use env::Instant;
 use metadata_api::{LeaseState, Metadata};
-use service_kit::Shutdown;
 use types::LeaseId;
+
+use crate::context::Context;
 
 /// Pause between looks.
 const PERIOD: Duration = Duration::from_secs(5);
@@ -17,18 +18,18 @@ const PERIOD: Duration = Duration::from_secs(5);
 const SILENCE: Duration = Duration::from_secs(60);
 
 /// Watches leases until the stop begins.
-pub(crate) async fn run(env: Env, metadata: Arc<dyn Metadata>, shutdown: Shutdown) {
+pub(crate) async fn run(context: Context) {
     let mut seen = Seen::default();
-    while !shutdown.has_begun() {
-        match metadata.list_leases().await {
+    while !context.shutdown.has_begun() {
+        match context.metadata.list_leases().await {
             Ok(leases) => {
-                for lease in seen.silent(&leases, env.now()) {
-                    revoke(&*metadata, &lease).await;
+                for lease in seen.silent(&leases, context.env.now()) {
+                    revoke(&*context.metadata, &lease).await;
                 }
             }
             Err(error) => tracing::warn!(%error, "leases were not looked at"),
         }
-        tokio::select! { () = env.sleep(PERIOD) => {}, () = shutdown.begun() => {} }
+        context.pause(PERIOD).await;
     }
 }
 
@@ -42,7 +43,7 @@ async fn revoke(metadata: &dyn Metadata, lease: &LeaseState) {
     }
 }
 
-/// When each lease's count of renewals last moved.
+/// When each active lease's count of renewals last moved.
 #[derive(Debug, Default)]
 struct Seen {
     moved: HashMap<LeaseId, (i64, Instant)>,
@@ -51,9 +52,10 @@ struct Seen {
 impl Seen {
     /// Takes a look in and answers the leases that have stood still for too long.
     fn silent(&mut self, leases: &[LeaseState], now: Instant) -> Vec<LeaseState> {
-        self.moved.retain(|id, _| leases.iter().any(|lease| lease.id == *id));
+        let active = || leases.iter().filter(|lease| !lease.revoked);
+        self.moved.retain(|id, _| active().any(|lease| lease.id == *id));
         let mut silent = Vec::new();
-        for lease in leases.iter().filter(|lease| !lease.revoked) {
+        for lease in active() {
             let entry = self.moved.entry(lease.id).or_insert((lease.renewals, now));
             if entry.0 != lease.renewals {
                 *entry = (lease.renewals, now);
@@ -92,10 +94,16 @@ mod tests {
     }
 
     #[test]
-    fn leases_that_are_gone_are_forgotten() {
+    fn leases_that_are_gone_or_revoked_are_forgotten() {
+        let at = |seconds| Instant::from_start(Duration::from_secs(seconds));
         let mut seen = Seen::default();
-        seen.silent(&lease(1), Instant::from_start(Duration::ZERO));
-        seen.silent(&[], Instant::from_start(Duration::from_secs(1)));
+        seen.silent(&lease(1), at(0));
+        seen.silent(&[], at(1));
+        assert!(seen.moved.is_empty());
+
+        let revoked = lease(1).map(|lease| LeaseState { revoked: true, ..lease });
+        seen.silent(&lease(1), at(2));
+        assert!(seen.silent(&revoked, at(100)).is_empty());
         assert!(seen.moved.is_empty());
     }
 }

@@ -1,12 +1,28 @@
 //! The worker: background data management, as the metadata service leases it out.
 //!
-//! It keeps nothing: a worker that dies is replaced by any other. One loop per kind of work, each in a file of its own:
-//! `garbage` frees chunks that nothing names any more, `leases` revokes the leases of gateways that are gone.
+//! It keeps nothing: a worker that dies is replaced by any other. One loop per kind of work, each in a file of its own.
+//! Every worker runs these:
+//!
+//! - `garbage` frees chunks that nothing names any more,
+//! - `leases` revokes the leases of gateways that are gone,
+//! - `nodes` marks chunk services that are silent,
+//! - `evictions` clears disks of what finished moves left on them.
+//!
+//! Invariant: everything a loop does may be repeated, by it or by another worker at the same time.
+//! Invariant: no loop deletes what a listing alone says is unused; the metadata service decides.
 
 mod config;
+mod context;
+mod evictions;
 mod garbage;
 mod leases;
+mod nodes;
+mod options;
 mod server;
 
 pub use config::Config;
+pub use options::Options;
 pub use server::{BindError, Server, Worker};
+
+#[cfg(test)]
+mod tests;

@@ -2,33 +2,57 @@
 
 use std::{io, net::SocketAddr, sync::Arc};
 
-use data_pool::Pool;
-use env::Env;
+use data_pool::{ClusterView, Pool};
+use env::{Env, Task};
 use metadata_api::Metadata;
 use service_kit::{HttpLimits, HttpServer, Readiness, Shutdown, serve_health};
 
-use crate::{garbage, leases};
+use crate::{Options, context::Context, evictions, garbage, leases, nodes};
 
 /// The worker's loops, without a listener.
 pub struct Worker {
     env: Env,
     metadata: Arc<dyn Metadata>,
+    view: Arc<ClusterView>,
     pool: Pool,
+    options: Options,
 }
 
 impl Worker {
-    /// A worker for the cluster behind `metadata` and `pool`.
-    pub fn new(env: Env, metadata: Arc<dyn Metadata>, pool: Pool) -> Self {
-        Self { env, metadata, pool }
+    /// A worker for the cluster behind `metadata` and `pool`, which acts by the map in `view`.
+    pub fn new(
+        env: Env,
+        metadata: Arc<dyn Metadata>,
+        view: Arc<ClusterView>,
+        pool: Pool,
+        options: Options,
+    ) -> Self {
+        Self { env, metadata, view, pool, options }
     }
 
-    /// Works until the stop begins; work in hand is finished or left for another worker.
+    /// Works until the stop begins; work in hand is finished or left for another worker. Dropping the future ends the
+    /// work at once, and another worker takes the jobs over when they have stood still for a while.
     pub async fn run(self, shutdown: Shutdown) {
-        let Self { env, metadata, pool } = self;
-        let garbage = env.spawn(garbage::run(env.clone(), metadata.clone(), pool, shutdown.clone()));
-        let leases = env.spawn(leases::run(env.clone(), metadata, shutdown));
-        garbage.await;
-        leases.await;
+        let Self { env, metadata, view, pool, options } = self;
+        let context = Context::new(env.clone(), metadata, view, pool, options, shutdown);
+        let mut loops = Loops(vec![
+            env.spawn(garbage::run(context.clone())),
+            env.spawn(leases::run(context.clone())),
+            env.spawn(nodes::run(context.clone())),
+            env.spawn(evictions::run(context.clone())),
+        ]);
+        for ended in &mut loops.0 {
+            ended.await;
+        }
+    }
+}
+
+/// Running loops; dropping them ends them.
+struct Loops(Vec<Task<()>>);
+
+impl Drop for Loops {
+    fn drop(&mut self) {
+        self.0.iter().for_each(Task::abort);
     }
 }
 

@@ -13,7 +13,7 @@ use placement::default_coding;
 use service_kit::Shutdown;
 use shard_store::{ClusterId, DiskOptions, OpenError};
 use types::{Coding, FailureDomain, NodeId, StorageClassName};
-use worker::Worker;
+use worker::{Options, Worker};
 
 use super::{
     EmbeddedConfig, RootCredentials, credentials,
@@ -132,11 +132,11 @@ impl Embedded {
         let leases = Arc::new(LeaseHolder::start(&env, metadata.clone(), &view, "server"));
         env.timeout(LEASE_WAIT, leases.held()).await.map_err(|_| StartError::NoLease)?;
         let follower = Follower::start(&env, metadata.clone(), view.clone());
-        let pool = Pool::new(&env, view, leases, report_to(&env, metadata.clone()));
+        let pool = Pool::new(&env, view.clone(), leases, report_to(&env, metadata.clone()));
 
         let gateway = Gateway::new(env.clone(), &config.front, credentials, metadata.clone(), pool.clone());
         let server = gateway::Server::bind(env.clone(), &config.front, Arc::new(gateway)).await?;
-        let worker = Worker::new(env.clone(), metadata, pool.clone());
+        let worker = Worker::new(env.clone(), metadata, view, pool.clone(), Options::default());
         let (region, folders) = (config.front.region.clone(), config.data.len());
         Ok(Self {
             env,

@@ -1,0 +1,94 @@
+//! How the worker works: what an operator may turn.
+
+use std::time::Duration;
+
+use clap::Args;
+
+/// When nodes are taken for lost, and how fast shards are rebuilt and moved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Args)]
+pub struct Options {
+    /// Seconds without a heartbeat after which a chunk service is suspect: nothing is moved to it. A service sends a
+    /// heartbeat every two seconds.
+    #[arg(
+        long = "suspect-after",
+        env = "ASHLAR_SUSPECT_AFTER",
+        value_name = "SECONDS",
+        default_value_t = 10,
+        value_parser = clap::value_parser!(u64).range(5..=3600)
+    )]
+    pub suspect_after_seconds: u64,
+    /// Seconds without a heartbeat after which a chunk service, or a disk that its service no longer reports, is taken
+    /// for lost, and its shards are rebuilt on other disks. Longer spares the network when services come back after a
+    /// while; shorter lowers the risk that more are lost meanwhile. Set it to an hour or more before long maintenance.
+    #[arg(
+        long = "down-after",
+        env = "ASHLAR_DOWN_AFTER",
+        value_name = "SECONDS",
+        default_value_t = 30,
+        value_parser = clap::value_parser!(u64).range(10..=604_800)
+    )]
+    pub down_after_seconds: u64,
+    /// Most shards of placement groups that are on their way to another disk at a time.
+    #[arg(
+        long = "moves-pending",
+        env = "ASHLAR_MOVES_PENDING",
+        value_name = "NUMBER",
+        default_value_t = 32,
+        value_parser = clap::value_parser!(u32).range(1..=4096)
+    )]
+    pub moves_pending: u32,
+    /// Bytes per second at which shards are moved to other disks, all disks together. 0 means as fast as the disks
+    /// go, at the cost of what clients do meanwhile.
+    #[arg(
+        long = "move-rate",
+        env = "ASHLAR_MOVE_RATE",
+        value_name = "BYTES",
+        default_value_t = 256 << 20
+    )]
+    pub move_rate_bytes: u64,
+    /// Bytes per second at which single missing and damaged shards are rebuilt. 0 means as fast as the disks go.
+    #[arg(
+        long = "repair-rate",
+        env = "ASHLAR_REPAIR_RATE",
+        value_name = "BYTES",
+        default_value_t = 256 << 20
+    )]
+    pub repair_rate_bytes: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            suspect_after_seconds: 10,
+            down_after_seconds: 30,
+            moves_pending: 32,
+            move_rate_bytes: 256 << 20,
+            repair_rate_bytes: 256 << 20,
+        }
+    }
+}
+
+impl Options {
+    /// Silence after which a node is suspect.
+    pub(crate) fn suspect_after(&self) -> Duration {
+        Duration::from_secs(self.suspect_after_seconds)
+    }
+
+    /// Silence after which a node or a disk is taken for lost; never sooner than it is suspect.
+    pub(crate) fn down_after(&self) -> Duration {
+        Duration::from_secs(self.down_after_seconds.max(self.suspect_after_seconds))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{Args, Command, FromArgMatches};
+
+    use super::Options;
+
+    #[test]
+    fn the_defaults_are_those_of_the_command_line() {
+        let matches = Options::augment_args(Command::new("worker")).get_matches_from(["worker"]);
+        assert_eq!(Options::from_arg_matches(&matches).unwrap(), Options::default());
+    }
+}

@@ -1,0 +1,3 @@
+//! What the tests of the loops share.
+
+pub(crate) mod maps;
