@@ -19,6 +19,8 @@ pub(crate) struct Context {
     pub(crate) metadata: Arc<dyn Metadata>,
     pub(crate) pool: Pool,
     pub(crate) options: Options,
+    /// Who this worker is, for showing to operators.
+    pub(crate) name: Arc<str>,
     pub(crate) shutdown: Shutdown,
     view: Arc<ClusterView>,
     /// The latest map that a loop has asked for.
@@ -34,7 +36,8 @@ impl Context {
         options: Options,
         shutdown: Shutdown,
     ) -> Self {
-        Self { env, metadata, pool, options, shutdown, view, map: Arc::default() }
+        let name = format!("worker {:016x}", env.random_u64()).into();
+        Self { env, metadata, pool, options, name, shutdown, view, map: Arc::default() }
     }
 
     /// The cluster map as it is now; the pool acts by it, or a later one, from then on.

@@ -8,6 +8,10 @@
 //! - `nodes` marks chunk services that are silent,
 //! - `evictions` clears disks of what finished moves left on them.
 //!
+//! These are jobs, which one worker at a time has (`jobs`):
+//!
+//! - `reaper` frees what gateways that are gone wrote and never committed.
+//!
 //! Invariant: everything a loop does may be repeated, by it or by another worker at the same time.
 //! Invariant: no loop deletes what a listing alone says is unused; the metadata service decides.
 
@@ -15,10 +19,13 @@ mod config;
 mod context;
 mod evictions;
 mod garbage;
+mod jobs;
 mod leases;
 mod nodes;
 mod options;
+mod reaper;
 mod server;
+mod standing;
 
 pub use config::Config;
 pub use options::Options;

@@ -4,10 +4,10 @@ use std::{io, net::SocketAddr, sync::Arc};
 
 use data_pool::{ClusterView, Pool};
 use env::{Env, Task};
-use metadata_api::Metadata;
+use metadata_api::{JobName, Metadata};
 use service_kit::{HttpLimits, HttpServer, Readiness, Shutdown, serve_health};
 
-use crate::{Options, context::Context, evictions, garbage, leases, nodes};
+use crate::{Options, context::Context, evictions, garbage, jobs, leases, nodes, reaper};
 
 /// The worker's loops, without a listener.
 pub struct Worker {
@@ -40,6 +40,7 @@ impl Worker {
             env.spawn(leases::run(context.clone())),
             env.spawn(nodes::run(context.clone())),
             env.spawn(evictions::run(context.clone())),
+            env.spawn(jobs::run(context, JobName::Reap, reaper::work)),
         ]);
         for ended in &mut loops.0 {
             ended.await;

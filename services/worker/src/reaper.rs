@@ -1,0 +1,216 @@
+//! Frees what gateways that are gone wrote and never committed.
+//!
+//! Once a lease is revoked nothing new is named under it, and once it is fenced on a disk no late packet appears there;
+//! so what a listing of every disk finds and nothing names is garbage for ever. Everything here may be repeated, and
+//! nothing is forgotten before every disk has answered.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    time::Duration,
+};
+
+use data_pool::{Fence, ListedChunk};
+use env::Instant;
+use metadata_api::{Error, PAGE_SIZE_MAX};
+use types::{ChunkId, ChunkOwner, DiskId, LeaseId};
+
+use crate::{context::Context, jobs::Progress, standing::owner};
+
+/// Pause between looks.
+const PERIOD: Duration = Duration::from_secs(5);
+
+/// Chunks that are looked at together: what is in memory of a lease at a time.
+const BATCH: usize = 500;
+
+/// Wait before a lease that could not be finished is tried again.
+const RETRY: Duration = Duration::from_secs(30);
+
+/// Wait before a lease with chunks whose owner cannot be read is tried again.
+const UNREADABLE_RETRY: Duration = Duration::from_secs(3600);
+
+/// Reaps revoked leases as long as this worker has the job.
+pub(crate) async fn work(context: Context, progress: Progress) {
+    let mut waiting = HashMap::new();
+    loop {
+        if let Err(error) = look(&context, &progress, &mut waiting).await {
+            tracing::warn!(%error, "revoked leases were not reaped");
+        }
+        context.pause(PERIOD).await;
+    }
+}
+
+/// A lease that could not be finished.
+#[derive(Debug)]
+struct Waiting {
+    until: Instant,
+    /// All other disks have been cleared of it: there is nothing to do before one of these answers.
+    away: BTreeSet<DiskId>,
+}
+
+/// How a lease was left.
+#[derive(Debug, PartialEq, Eq)]
+enum Left {
+    /// It is forgotten.
+    Finished,
+    /// Disks were added or moves began meanwhile.
+    Stale,
+    /// Disks are away; the others are clear of it.
+    DisksAway(BTreeSet<DiskId>),
+    /// Some shards could not be deleted or listed.
+    Incomplete,
+    /// It has chunks whose owner cannot be read.
+    Unreadable,
+}
+
+async fn look(
+    context: &Context,
+    progress: &Progress,
+    waiting: &mut HashMap<LeaseId, Waiting>,
+) -> Result<(), Error> {
+    let mut revoked = context.metadata.list_leases().await?;
+    revoked.retain(|lease| lease.revoked);
+    waiting.retain(|id, _| revoked.iter().any(|lease| lease.id == *id));
+    progress.set_left(revoked.len() as u64);
+    let now = context.env.now();
+    let due = revoked.iter().map(|lease| lease.id);
+    let due: Vec<LeaseId> =
+        due.filter(|id| waiting.get(id).is_none_or(|waiting| waiting.until <= now)).collect();
+    if due.is_empty() {
+        return Ok(());
+    }
+    // By the newest map there is, so that as little as possible has changed when the leases are finished.
+    context.map().await?;
+    for leases in due.chunks(PAGE_SIZE_MAX) {
+        let fence = context.pool.fence(leases).await;
+        for lease in leases {
+            let before = waiting.remove(lease);
+            let left = reap(context, *lease, &fence, before.as_ref()).await?;
+            if left == Left::Finished {
+                progress.add(1);
+            } else {
+                let retry = wait(context, *lease, left, before.is_some());
+                waiting.insert(*lease, retry);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// When to try a lease again. Told once in a while only, because disks may be away for days.
+fn wait(context: &Context, lease: LeaseId, left: Left, is_known: bool) -> Waiting {
+    let lease = lease.0;
+    let (after, away) = match left {
+        Left::Finished | Left::Stale => (Duration::ZERO, BTreeSet::new()),
+        Left::DisksAway(away) => {
+            if !is_known {
+                tracing::info!(
+                    lease,
+                    disks = away.len(),
+                    "a lease stays until disks that are away were cleared of it"
+                );
+            }
+            (RETRY, away)
+        }
+        Left::Incomplete => {
+            tracing::info!(lease, "not every shard of a revoked lease could be cleared; it is tried again");
+            (RETRY, BTreeSet::new())
+        }
+        Left::Unreadable => (UNREADABLE_RETRY, BTreeSet::new()),
+    };
+    Waiting { until: context.env.now().after(after), away }
+}
+
+async fn reap(
+    context: &Context,
+    lease: LeaseId,
+    fence: &Fence,
+    before: Option<&Waiting>,
+) -> Result<Left, Error> {
+    let away: BTreeSet<DiskId> = fence.unreached.iter().map(|unreached| unreached.disk).collect();
+    if !away.is_empty() && before.is_some_and(|before| before.away == away) {
+        return Ok(Left::DisksAway(away));
+    }
+    let mut list = context.pool.list_lease(lease);
+    let mut sweep = Sweep::default();
+    loop {
+        let mut batch = Vec::with_capacity(BATCH);
+        while batch.len() < BATCH {
+            let Some(chunk) = list.next().await else { break };
+            batch.push(chunk);
+        }
+        if batch.is_empty() {
+            break;
+        }
+        sweep.clear(context, lease, batch).await?;
+    }
+    let unlisted: BTreeSet<DiskId> = list.unreached().iter().map(|unreached| unreached.disk).collect();
+    if sweep.freed > 0 {
+        tracing::info!(lease = lease.0, chunks = sweep.freed, "freed chunks that were never committed");
+    }
+    if sweep.unreadable > 0 {
+        tracing::error!(
+            lease = lease.0,
+            chunks = sweep.unreadable,
+            "chunks whose owner cannot be read are kept, and their lease with them"
+        );
+        return Ok(Left::Unreadable);
+    }
+    if !unlisted.is_subset(&away) || !sweep.undeleted.is_subset(&away) || sweep.lost_track {
+        return Ok(Left::Incomplete);
+    }
+    if !away.is_empty() {
+        return Ok(Left::DisksAway(away));
+    }
+    match context.metadata.finish_lease(lease, fence.epoch).await {
+        Ok(()) => {
+            tracing::debug!(lease = lease.0, "reaped a lease");
+            Ok(Left::Finished)
+        }
+        Err(Error::StaleMap { .. }) => Ok(Left::Stale),
+        Err(error) => Err(error),
+    }
+}
+
+/// What has become of a lease's chunks so far.
+#[derive(Debug, Default)]
+struct Sweep {
+    freed: usize,
+    unreadable: usize,
+    /// Disks on which shards could not be deleted.
+    undeleted: BTreeSet<DiskId>,
+    /// Shards could not be deleted, and the map does not say where they are.
+    lost_track: bool,
+}
+
+impl Sweep {
+    /// Deletes those of the chunks that nothing names.
+    async fn clear(
+        &mut self,
+        context: &Context,
+        lease: LeaseId,
+        batch: Vec<ListedChunk>,
+    ) -> Result<(), Error> {
+        let mut owned: Vec<(ChunkId, ChunkOwner)> = Vec::with_capacity(batch.len());
+        for chunk in &batch {
+            match owner(chunk) {
+                Some(owner) => owned.push((chunk.chunk, owner)),
+                None => self.unreadable += 1,
+            }
+        }
+        let unnamed = context.metadata.unnamed_chunks(lease, &owned).await?;
+        let unnamed: BTreeSet<ChunkId> = unnamed.into_iter().collect();
+        let doomed: Vec<ListedChunk> =
+            batch.into_iter().filter(|chunk| unnamed.contains(&chunk.chunk)).collect();
+        if doomed.is_empty() {
+            return Ok(());
+        }
+        self.freed += doomed.len();
+        for unreached in context.pool.delete_everywhere(&doomed).await.unreached {
+            match unreached.disk {
+                Some(disk) => drop(self.undeleted.insert(disk)),
+                None => self.lost_track = true,
+            }
+        }
+        Ok(())
+    }
+}
