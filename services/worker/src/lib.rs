@@ -10,6 +10,7 @@
 //!
 //! These are jobs, which one worker at a time has (`jobs`):
 //!
+//! - `planner` decides which shards of which placement groups move where,
 //! - `reaper` frees what gateways that are gone wrote and never committed.
 //!
 //! Invariant: everything a loop does may be repeated, by it or by another worker at the same time.
@@ -23,6 +24,7 @@ mod jobs;
 mod leases;
 mod nodes;
 mod options;
+mod planner;
 mod reaper;
 mod server;
 mod standing;

@@ -1,0 +1,283 @@
+//! Decides which shards of which placement groups move where, when disks come, go, fill up or are to be emptied.
+//!
+//! Where every group should be is `placement`'s business; this loop says which disks are lost, which are to be emptied
+//! and which take more, begins a bounded number of the moves, the most urgent first, and sends moves elsewhere whose
+//! target was lost.
+
+mod disks;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use metadata_api::{ClusterMap, Error, NewMove, StorageClass};
+use placement::{CurrentGroup, DiskState, PendingMove, Reason, Remap, RemapDisk, SlotMove};
+use types::{Coding, DiskId, GroupId, ShardIndex};
+
+use self::disks::{Condition, Watch};
+use crate::{context::Context, jobs::Progress};
+
+/// Pause between looks.
+const PERIOD: Duration = Duration::from_secs(3);
+
+/// Pause before a look by a newer map.
+const STALE_PAUSE: Duration = Duration::from_millis(200);
+
+/// Plans as long as this worker has the job.
+pub(crate) async fn work(context: Context, progress: Progress) {
+    let mut planner = Planner { watch: Watch::new(context.options.down_after()), settled: None };
+    loop {
+        match planner.look(&context, &progress).await {
+            // The map has changed meanwhile.
+            Err(Error::StaleMap { .. }) => context.pause(STALE_PAUSE).await,
+            Err(error) => {
+                tracing::warn!(%error, "moves were not planned");
+                context.pause(PERIOD).await;
+            }
+            Ok(()) => context.pause(PERIOD).await,
+        }
+    }
+}
+
+struct Planner {
+    watch: Watch,
+    /// What was planned for last, with nothing left to begin.
+    settled: Option<(i64, BTreeMap<DiskId, Condition>)>,
+}
+
+impl Planner {
+    async fn look(&mut self, context: &Context, progress: &Progress) -> Result<(), Error> {
+        let map = context.map().await?;
+        let conditions = self.watch.look(&map, context.env.now());
+        if self.settled.as_ref().is_some_and(|(epoch, before)| *epoch == map.epoch && *before == conditions) {
+            return Ok(());
+        }
+        let evictions = context.metadata.list_evictions().await?;
+        let evicted =
+            evictions.iter().map(|eviction| (eviction.disk, eviction.group, eviction.index)).collect();
+        let mut wishes = Vec::new();
+        for class in map.classes.iter().filter(|class| !class.groups.is_empty()) {
+            wishes.extend(remap(context, class, &map, &conditions).await?);
+        }
+        // Stable: the order within each class stays.
+        wishes.sort_by_key(|wish| wish.reason);
+        let plan = Plan::new(&map, &conditions, &evicted, wishes, context.options.moves_pending);
+        progress.set_left(plan.left as u64);
+        if plan.is_empty() {
+            if plan.left == 0 {
+                self.settled = Some((map.epoch, conditions));
+            }
+            return Ok(());
+        }
+        self.settled = None;
+        for change in &plan.changes {
+            change_target(context, change).await;
+        }
+        // Whoever changed a target has made the map newer; the rest is planned by that.
+        if plan.changes.is_empty() {
+            let begun = begin(context, map.epoch, &plan.begin).await?;
+            progress.add(begun as u64);
+        }
+        Ok(())
+    }
+}
+
+/// Sends a move elsewhere whose target was lost.
+async fn change_target(context: &Context, change: &TargetChange) {
+    let TargetChange { group, index, since, to, is_reversal } = *change;
+    let changed = if is_reversal {
+        context.metadata.reverse_move(group, index, since).await
+    } else {
+        context.metadata.redirect_move(group, index, since, to).await
+    };
+    match changed {
+        Ok(epoch) => {
+            tracing::info!(group = group.0, index = index.0, %to, epoch, "a move whose target was lost goes elsewhere");
+        }
+        // It was finished or changed meanwhile.
+        Err(Error::MoveNotFound) => {}
+        Err(error) => {
+            tracing::warn!(%error, group = group.0, index = index.0, %to, "a move whose target was lost was not changed");
+        }
+    }
+}
+
+/// Begins moves by the map of `epoch`, together if that is possible, and answers how many.
+async fn begin(context: &Context, epoch: i64, moves: &[NewMove]) -> Result<usize, Error> {
+    match context.metadata.begin_moves(epoch, moves).await {
+        Ok(epoch) => {
+            tracing::info!(moves = moves.len(), epoch, "began to move shards");
+            Ok(moves.len())
+        }
+        // One that cannot begin must not hold up the others.
+        Err(Error::Malformed { .. }) if moves.len() > 1 => {
+            let mut begun = 0;
+            let mut by = epoch;
+            for one in moves {
+                match context.metadata.begin_moves(by, std::slice::from_ref(one)).await {
+                    Ok(epoch) => (by, begun) = (epoch, begun + 1),
+                    Err(error @ Error::Malformed { .. }) => {
+                        tracing::warn!(%error, ?one, "a move could not begin")
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+            tracing::info!(moves = begun, epoch = by, "began to move shards");
+            Ok(begun)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// A slot that should be elsewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Wish {
+    group: GroupId,
+    index: ShardIndex,
+    from: DiskId,
+    to: DiskId,
+    reason: Reason,
+}
+
+/// Which slots of a class should be elsewhere, the most urgent first.
+async fn remap(
+    context: &Context,
+    class: &StorageClass,
+    map: &ClusterMap,
+    conditions: &BTreeMap<DiskId, Condition>,
+) -> Result<Vec<Wish>, Error> {
+    let disks = disks::of_class(class, map, conditions);
+    let current: Vec<CurrentGroup> = class
+        .groups
+        .iter()
+        .map(|group| CurrentGroup {
+            disks: group.disks.clone(),
+            moves: group
+                .moves
+                .iter()
+                .map(|pending| PendingMove { index: usize::from(pending.index.0), to: pending.to })
+                .collect(),
+        })
+        .collect();
+    let up: BTreeSet<DiskId> =
+        conditions.iter().filter(|(_, condition)| condition.is_up).map(|(disk, _)| *disk).collect();
+    let coding = class.definition.coding;
+    // With thousands of groups it takes seconds.
+    let computing = context.env.spawn_blocking(move || urgent_moves(&current, &disks, coding, &up));
+    let failed = |reason: String| Error::Internal { reason };
+    let found = computing.await.ok_or_else(|| failed("planning was broken off".to_owned()))?;
+    let (remap, moves) = found.map_err(|error| failed(error.to_string()))?;
+    if remap.homeless > 0 {
+        tracing::warn!(
+            class = class.definition.name.as_str(),
+            shards = remap.homeless,
+            "placement groups lack disks: add some"
+        );
+    }
+    let wish = |slot: SlotMove| {
+        let group = class.groups.get(slot.group)?.id;
+        let index = ShardIndex(u8::try_from(slot.index).ok()?);
+        Some(Wish { group, index, from: slot.from, to: slot.to, reason: slot.reason })
+    };
+    Ok(moves.into_iter().filter_map(wish).collect())
+}
+
+fn urgent_moves(
+    current: &[CurrentGroup],
+    disks: &[RemapDisk],
+    coding: Coding,
+    up: &BTreeSet<DiskId>,
+) -> Result<(Remap, Vec<SlotMove>), placement::RemapError> {
+    // The same seed as when the groups were first mapped.
+    let mut remap = placement::remap(current, disks, coding, 0)?;
+    let moves = std::mem::take(&mut remap.moves);
+    let moves = placement::most_urgent_first(moves, current, coding, |disk| up.contains(&disk));
+    Ok((remap, moves))
+}
+
+/// A pending move whose target was lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct TargetChange {
+    group: GroupId,
+    index: ShardIndex,
+    since: i64,
+    to: DiskId,
+    /// Whether it goes back to the disk that it leaves.
+    is_reversal: bool,
+}
+
+/// What to do now.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Plan {
+    changes: Vec<TargetChange>,
+    begin: Vec<NewMove>,
+    /// Moves that are wanted and not to be begun now, and those to be begun.
+    left: usize,
+}
+
+impl Plan {
+    fn new(
+        map: &ClusterMap,
+        conditions: &BTreeMap<DiskId, Condition>,
+        evicted: &BTreeSet<(DiskId, GroupId, ShardIndex)>,
+        wishes: Vec<Wish>,
+        pending_max: u32,
+    ) -> Self {
+        let is_lost = |disk: &DiskId| conditions.get(disk).is_none_or(|it| it.state == DiskState::Lost);
+        let takes = |disk: &DiskId| conditions.get(disk).is_some_and(|it| it.takes);
+        let groups: BTreeMap<GroupId, _> =
+            map.classes.iter().flat_map(|class| &class.groups).map(|group| (group.id, group)).collect();
+        let pending = groups.values().flat_map(|group| group.moves.iter().map(|it| (*group, it)));
+        let (mut of_lost, mut all) = (0, 0);
+        for (group, pending) in pending {
+            all += 1;
+            of_lost += usize::from(group.disks.get(usize::from(pending.index.0)).is_none_or(is_lost));
+        }
+        // Half is kept free for what is urgent, and what is not urgent never stands in its way.
+        let pending_max = usize::try_from(pending_max).unwrap_or(usize::MAX);
+        let mut room_for_lost = pending_max.saturating_sub(of_lost);
+        let mut room_for_others = pending_max.div_ceil(2).saturating_sub(all);
+
+        let mut plan = Self::default();
+        for Wish { group: id, index, to, reason, from } in wishes {
+            let Some(group) = groups.get(&id) else { continue };
+            if evicted.contains(&(to, id, index)) {
+                plan.left += 1;
+                continue;
+            }
+            if let Some(pending) = group.move_of(index) {
+                let is_reversal = group.disks.get(usize::from(index.0)) == Some(&to);
+                // A target that is only to be emptied is moved on from when the move is finished.
+                if is_lost(&pending.to) && takes(&to) && pending.to == from {
+                    plan.changes.push(TargetChange {
+                        group: id,
+                        index,
+                        since: pending.since,
+                        to,
+                        is_reversal,
+                    });
+                }
+                plan.left += 1;
+                continue;
+            }
+            plan.left += 1;
+            let room = if reason == Reason::Lost { &mut room_for_lost } else { &mut room_for_others };
+            if *room > 0 && takes(&to) {
+                *room -= 1;
+                if reason == Reason::Lost {
+                    room_for_others = room_for_others.saturating_sub(1);
+                }
+                plan.begin.push(NewMove { group: id, index, to });
+            }
+        }
+        plan
+    }
+
+    fn is_empty(&self) -> bool {
+        self.changes.is_empty() && self.begin.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests;
