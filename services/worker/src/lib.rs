@@ -11,6 +11,7 @@
 //! These are jobs, which one worker at a time has (`jobs`):
 //!
 //! - `planner` decides which shards of which placement groups move where,
+//! - `mover` carries these moves out,
 //! - `reaper` frees what gateways that are gone wrote and never committed.
 //!
 //! Invariant: everything a loop does may be repeated, by it or by another worker at the same time.
@@ -22,12 +23,16 @@ mod evictions;
 mod garbage;
 mod jobs;
 mod leases;
+mod mover;
 mod nodes;
 mod options;
 mod planner;
+mod presence;
 mod reaper;
+mod restore;
 mod server;
 mod standing;
+mod throttle;
 
 pub use config::Config;
 pub use options::Options;

@@ -7,7 +7,7 @@ use env::{Env, Task};
 use metadata_api::{JobName, Metadata};
 use service_kit::{HttpLimits, HttpServer, Readiness, Shutdown, serve_health};
 
-use crate::{Options, context::Context, evictions, garbage, jobs, leases, nodes, planner, reaper};
+use crate::{Options, context::Context, evictions, garbage, jobs, leases, mover, nodes, planner, reaper};
 
 /// The worker's loops, without a listener.
 pub struct Worker {
@@ -41,6 +41,7 @@ impl Worker {
             env.spawn(nodes::run(context.clone())),
             env.spawn(evictions::run(context.clone())),
             env.spawn(jobs::run(context.clone(), JobName::Plan, planner::work)),
+            env.spawn(jobs::run(context.clone(), JobName::Move, mover::work)),
             env.spawn(jobs::run(context, JobName::Reap, reaper::work)),
         ]);
         for ended in &mut loops.0 {

@@ -1,0 +1,267 @@
+//! Carries moves out: brings the shards of one index of a placement group to another disk.
+//!
+//! Nothing is remembered: a worker that takes over lists the group again and finds what is left to do. A move is
+//! finished when every chunk of the group that is known has its shard at the new disk; a chunk that cannot be rebuilt
+//! holds it up, because finishing it clears the old disk of what may be the chunk's last shards.
+
+mod pass;
+
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
+
+use env::Instant;
+use futures_util::{StreamExt, stream::FuturesUnordered};
+use metadata_api::{ClusterMap, DiskState, Error, MapDisk, NodeState, PlacementGroup};
+use placement::{CurrentGroup, PendingMove, spare_shards};
+use types::{Coding, DiskId, GroupId, ShardIndex};
+
+use self::pass::{Pass, pass};
+use crate::{context::Context, jobs::Progress, throttle::Throttle};
+
+/// Pause between looks for moves.
+const PERIOD: Duration = Duration::from_secs(1);
+
+/// Moves that are carried out at a time.
+const AT_ONCE: usize = 8;
+
+/// Passes over a group before others get a turn.
+const PASSES_MAX: usize = 8;
+
+/// How often, and after which pause, it is looked whether writers have taken a move in, before others get a turn.
+const WRITERS_LOOKS: usize = 10;
+const WRITERS_PAUSE: Duration = Duration::from_secs(1);
+
+/// Wait before a move that could not be finished is tried again.
+const RETRY: Duration = Duration::from_secs(10);
+
+/// A move as the map has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Move {
+    pub(crate) group: PlacementGroup,
+    pub(crate) coding: Coding,
+    pub(crate) index: ShardIndex,
+    pub(crate) to: DiskId,
+    pub(crate) since: i64,
+}
+
+/// Names a move; a move that was sent elsewhere has another name.
+type Key = (GroupId, ShardIndex, i64);
+
+impl Move {
+    fn key(&self) -> Key {
+        (self.group.id, self.index, self.since)
+    }
+}
+
+/// How a move was left.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Left {
+    /// It is finished.
+    Finished { bytes: u64 },
+    /// It is not there any more, or is another by now.
+    Gone,
+    /// It cannot be finished now.
+    Unfinished { reason: String },
+}
+
+/// Carries moves out as long as this worker has the job.
+pub(crate) async fn work(context: Context, progress: Progress) {
+    let throttle = Throttle::new(context.env.clone(), context.options.move_rate_bytes);
+    let mut running = FuturesUnordered::new();
+    let mut waiting = Waiting::default();
+    let mut active: HashSet<Key> = HashSet::new();
+    loop {
+        match ready_moves(&context, &progress).await {
+            Ok(moves) => {
+                waiting.keep(&moves);
+                let now = context.env.now();
+                for ready in moves {
+                    if running.len() < AT_ONCE
+                        && waiting.is_over(&ready.key(), now)
+                        && active.insert(ready.key())
+                    {
+                        running.push(carry_out(&context, &throttle, &progress, ready));
+                    }
+                }
+            }
+            Err(error) => tracing::warn!(%error, "moves were not looked at"),
+        }
+        tokio::select! {
+            Some((ended, left)) = running.next(), if !running.is_empty() => {
+                active.remove(&ended.key());
+                waiting.take_in(&ended, left, context.env.now());
+            }
+            () = context.pause(PERIOD) => {}
+        }
+    }
+}
+
+/// Moves that can be carried out now because their target answers. The most urgent come first.
+async fn ready_moves(context: &Context, progress: &Progress) -> Result<Vec<Move>, Error> {
+    let map = context.map().await?;
+    let mut moves = moves(&map);
+    progress.set_left(moves.iter().map(|pending| estimate(&map, pending)).sum());
+    moves.retain(|pending| is_up(&map, pending.to));
+    moves.sort_by_cached_key(|pending| spare(&map, pending));
+    Ok(moves)
+}
+
+fn moves(map: &ClusterMap) -> Vec<Move> {
+    let mut moves = Vec::new();
+    for class in &map.classes {
+        let coding = class.definition.coding;
+        for group in &class.groups {
+            moves.extend(group.moves.iter().map(|pending| Move {
+                group: group.clone(),
+                coding,
+                index: pending.index,
+                to: pending.to,
+                since: pending.since,
+            }));
+        }
+    }
+    moves
+}
+
+fn is_up(map: &ClusterMap, disk: DiskId) -> bool {
+    let up = |found: &&MapDisk| {
+        let mut nodes = map.nodes.iter();
+        found.state == DiskState::Up
+            && nodes.any(|node| node.node == found.node && node.state != NodeState::Down)
+    };
+    map.disks.iter().find(|found| found.disk == disk).as_ref().is_some_and(up)
+}
+
+fn spare(map: &ClusterMap, pending: &Move) -> isize {
+    let moves = pending.group.moves.iter();
+    let moves = moves.map(|it| PendingMove { index: usize::from(it.index.0), to: it.to }).collect();
+    let current = CurrentGroup { disks: pending.group.disks.clone(), moves };
+    spare_shards(&current, pending.coding, |disk| is_up(map, disk))
+}
+
+/// About how many bytes a move has: what an index of a group has on average on the group's disks.
+fn estimate(map: &ClusterMap, pending: &Move) -> u64 {
+    let mut slots: HashMap<DiskId, u64> = HashMap::new();
+    for disk in map.classes.iter().flat_map(|class| &class.groups).flat_map(|group| &group.disks) {
+        *slots.entry(*disk).or_default() += 1;
+    }
+    let disks = map.disks.iter().filter(|disk| pending.group.disks.contains(&disk.disk));
+    let shares = disks.map(|disk| {
+        let used = disk.capacity_bytes.saturating_sub(disk.available_bytes);
+        used / slots.get(&disk.disk).copied().unwrap_or(1).max(1)
+    });
+    let (count, sum) = shares.fold((0, 0_u64), |(count, sum), share| (count + 1, sum.saturating_add(share)));
+    sum.checked_div(count).unwrap_or(0)
+}
+
+/// Whether the map still has this very move.
+pub(crate) async fn is_pending(context: &Context, pending: &Move) -> Result<bool, Error> {
+    let map = context.map().await?;
+    let mut groups = map.classes.iter().flat_map(|class| &class.groups);
+    let group = groups.find(|group| group.id == pending.group.id);
+    let found = group.and_then(|group| group.move_of(pending.index));
+    Ok(found.is_some_and(|found| found.since == pending.since))
+}
+
+async fn carry_out(
+    context: &Context,
+    throttle: &Throttle,
+    progress: &Progress,
+    pending: Move,
+) -> (Move, Left) {
+    let left = match bring_over(context, throttle, progress, &pending).await {
+        Ok(left) => left,
+        Err(Error::MoveNotFound) => Left::Gone,
+        Err(error) => Left::Unfinished { reason: error.to_string() },
+    };
+    (pending, left)
+}
+
+/// Goes over the group until a pass finds nothing left to bring over that began when no writer put shards to the old disk
+/// any more, and finishes the move.
+async fn bring_over(
+    context: &Context,
+    throttle: &Throttle,
+    progress: &Progress,
+    pending: &Move,
+) -> Result<Left, Error> {
+    let mut all_bytes = 0;
+    for _ in 0..PASSES_MAX {
+        let is_known = is_known_to_writers(context, pending.since).await?;
+        match pass(context, throttle, progress, pending).await? {
+            Pass::Gone => return Ok(Left::Gone),
+            Pass::Incomplete { reason } => return Ok(Left::Unfinished { reason }),
+            Pass::Complete { brought, bytes } => {
+                all_bytes += bytes;
+                if brought == 0 && is_known {
+                    context.metadata.finish_move(pending.group.id, pending.index, pending.since).await?;
+                    return Ok(Left::Finished { bytes: all_bytes });
+                }
+                if !is_known && !wait_for_writers(context, pending.since).await? {
+                    return Ok(Left::Unfinished {
+                        reason: "writers still go by an older cluster map".to_owned(),
+                    });
+                }
+            }
+        }
+    }
+    Ok(Left::Unfinished { reason: "there was something to bring over in every pass".to_owned() })
+}
+
+/// Whether every writer goes by a map that has the moves of `since`.
+async fn is_known_to_writers(context: &Context, since: i64) -> Result<bool, Error> {
+    let leases = context.metadata.list_leases().await?;
+    Ok(leases.iter().filter(|lease| !lease.revoked).all(|lease| lease.oldest_epoch >= since))
+}
+
+async fn wait_for_writers(context: &Context, since: i64) -> Result<bool, Error> {
+    for _ in 0..WRITERS_LOOKS {
+        if is_known_to_writers(context, since).await? {
+            return Ok(true);
+        }
+        context.env.sleep(WRITERS_PAUSE).await;
+    }
+    Ok(false)
+}
+
+/// Moves that could not be finished, and why.
+#[derive(Debug, Default)]
+struct Waiting {
+    moves: HashMap<Key, (Instant, String)>,
+}
+
+impl Waiting {
+    /// Forgets moves that are not there any more.
+    fn keep(&mut self, moves: &[Move]) {
+        let keys: HashSet<Key> = moves.iter().map(Move::key).collect();
+        self.moves.retain(|key, _| keys.contains(key));
+    }
+
+    fn is_over(&self, key: &Key, now: Instant) -> bool {
+        self.moves.get(key).is_none_or(|(until, _)| *until <= now)
+    }
+
+    fn take_in(&mut self, ended: &Move, left: Left, now: Instant) {
+        let Move { group, index, to, since, .. } = ended;
+        let (group, index) = (group.id.0, index.0);
+        match left {
+            Left::Finished { bytes } => {
+                tracing::info!(group, index, %to, since, bytes, "finished a move");
+                self.moves.remove(&ended.key());
+            }
+            Left::Gone => drop(self.moves.remove(&ended.key())),
+            Left::Unfinished { reason } => {
+                let before = self.moves.insert(ended.key(), (now.after(RETRY), reason.clone()));
+                // Told when it changes, not every time.
+                if before.is_none_or(|(_, before)| before != reason) {
+                    tracing::warn!(group, index, %to, reason, "a move cannot be finished now");
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,337 @@
+//! One pass over a group: every chunk that is known gets its shard at the new disk.
+
+use std::{
+    collections::{BTreeSet, HashSet},
+    time::Duration,
+};
+
+use chunk_api::Error as ChunkError;
+use data_pool::{ChunkList, ListedChunk, UnreachedDisk};
+use futures_util::{StreamExt, stream};
+use metadata_api::{Error, PAGE_SIZE_MAX};
+use types::{ChunkId, Coding, DiskId, ShardIndex};
+
+use super::{Move, is_pending};
+use crate::{
+    context::Context,
+    jobs::Progress,
+    presence,
+    restore::{Outcome, Target, restore},
+    standing,
+    throttle::Throttle,
+};
+
+/// Chunks that are looked at together.
+const BATCH: usize = 128;
+
+/// Chunks of a move that are brought over at a time.
+const CHUNKS_AT_ONCE: usize = 4;
+
+/// Most chunks with missing shards that a pass takes up; those beyond them come with the next one.
+const MISSING_MAX: usize = 200_000;
+
+/// Most chunks that a pass leaves open before it gives up.
+const OPEN_MAX: usize = 1000;
+
+/// How often, and after which pause, a pass looks again at chunks that it left open.
+const LOOKS: usize = 4;
+const LOOK_PAUSE: Duration = Duration::from_secs(1);
+
+/// What a pass found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Pass {
+    /// The move is not there any more, or is another.
+    Gone,
+    /// Every named chunk that is known has its shard at the new disk now; `brought` of them had to be brought over and
+    /// had been written before the move.
+    Complete { brought: usize, bytes: u64 },
+    /// Some chunks' shards could not be brought over, or it is not known which chunks there are.
+    Incomplete { reason: String },
+}
+
+/// What is known of a group when it was gone over.
+struct Tally<'a> {
+    context: &'a Context,
+    throttle: &'a Throttle,
+    progress: &'a Progress,
+    pending: &'a Move,
+    brought: usize,
+    bytes: u64,
+    open: Vec<(ListedChunk, String)>,
+}
+
+/// Goes over the group once.
+pub(super) async fn pass(
+    context: &Context,
+    throttle: &Throttle,
+    progress: &Progress,
+    pending: &Move,
+) -> Result<Pass, Error> {
+    // Before the disks are listed: a shard that is missing now and is on its disk by the time that is listed is found
+    // one way or the other.
+    let (mut missing, has_more) = missing_chunks(context, pending).await?;
+    let Some(mut list) = context.pool.list_group(pending.group.id) else {
+        return Ok(incomplete("the cluster map does not have the group"));
+    };
+    if list.epoch() < pending.since {
+        return Ok(incomplete("the cluster map is older than the move"));
+    }
+    let mut tally = Tally { context, throttle, progress, pending, brought: 0, bytes: 0, open: Vec::new() };
+    loop {
+        let batch = next_batch(&mut list).await;
+        if batch.is_empty() {
+            break;
+        }
+        for chunk in &batch {
+            missing.remove(&chunk.chunk);
+        }
+        if !is_pending(context, pending).await? {
+            return Ok(Pass::Gone);
+        }
+        tally.go_over(batch).await?;
+        if tally.open.len() > OPEN_MAX {
+            return Ok(tally.given_up());
+        }
+    }
+    if let Some(reason) = unknown_chunks(pending, list.unreached()) {
+        return Ok(Pass::Incomplete { reason });
+    }
+    // Chunks of which no disk that answers has a shard.
+    for chunk in missing {
+        let found = context.pool.find_chunk(pending.group.id, chunk).await;
+        let found = found.unwrap_or(ListedChunk { chunk, shards: Vec::new() });
+        tally.open.push((found, "no disk that answers has a shard of it".to_owned()));
+        if tally.open.len() > OPEN_MAX {
+            return Ok(tally.given_up());
+        }
+    }
+    tally.look_again().await?;
+    if !tally.open.is_empty() {
+        return Ok(tally.given_up());
+    }
+    let brought = tally.brought + usize::from(has_more);
+    Ok(Pass::Complete { brought, bytes: tally.bytes })
+}
+
+fn incomplete(reason: &str) -> Pass {
+    Pass::Incomplete { reason: reason.to_owned() }
+}
+
+/// Chunks of the group with shards in the queue of missing ones, and whether there are more.
+async fn missing_chunks(context: &Context, pending: &Move) -> Result<(BTreeSet<ChunkId>, bool), Error> {
+    let mut chunks = BTreeSet::new();
+    let mut after = None;
+    loop {
+        let page = context.metadata.list_missing(Some(pending.group.id), after, PAGE_SIZE_MAX).await?;
+        let is_last = page.len() < PAGE_SIZE_MAX;
+        after = page.last().map(|missing| missing.shard);
+        let concerned = page.iter().filter(|missing| has_index(missing.coding, pending.index));
+        chunks.extend(concerned.map(|missing| missing.shard.chunk));
+        if is_last || chunks.len() >= MISSING_MAX {
+            return Ok((chunks, !is_last));
+        }
+    }
+}
+
+fn has_index(coding: Coding, index: ShardIndex) -> bool {
+    usize::from(index.0) < coding.total()
+}
+
+async fn next_batch(list: &mut ChunkList) -> Vec<ListedChunk> {
+    let mut batch = Vec::with_capacity(BATCH);
+    while batch.len() < BATCH {
+        let Some(chunk) = list.next().await else { break };
+        batch.push(chunk);
+    }
+    batch
+}
+
+/// Why it is not known which chunks there are, if so.
+///
+/// A committed chunk has each of its shards at a place of it or in the queue of missing ones, so one index whose places
+/// were all listed shows every chunk that has it. Whole copies have the first m + 1 indexes alone.
+fn unknown_chunks(pending: &Move, unreached: &[UnreachedDisk]) -> Option<String> {
+    let away: HashSet<DiskId> = unreached.iter().map(|unreached| unreached.disk).collect();
+    let copies = pending.coding.as_copies().total();
+    let indexes = if usize::from(pending.index.0) < copies { copies } else { pending.coding.total() };
+    let is_listed = |(position, disk): (usize, &DiskId)| {
+        let mut targets = pending.group.moves.iter().filter(|it| usize::from(it.index.0) == position);
+        !away.contains(disk) && !targets.any(|it| away.contains(&it.to))
+    };
+    let known = pending.group.disks.iter().enumerate().take(indexes).any(is_listed);
+    (!known)
+        .then(|| format!("{} disks cannot be listed, so it is not known which chunks there are", away.len()))
+}
+
+impl Tally<'_> {
+    fn given_up(&self) -> Pass {
+        let example = self.open.first().map_or("", |(_, reason)| reason.as_str());
+        Pass::Incomplete {
+            reason: format!(
+                "{} chunks could not be brought over, one of them because {example}",
+                self.open.len()
+            ),
+        }
+    }
+
+    /// Brings over what of these chunks is not at the new disk.
+    async fn go_over(&mut self, batch: Vec<ListedChunk>) -> Result<(), Error> {
+        let Move { index, to, since, .. } = *self.pending;
+        let mut unsure = Vec::new();
+        let mut absent = Vec::new();
+        for chunk in batch {
+            let Some(first) = chunk.shards.first() else { continue };
+            if !has_index(first.header.coding, index) {
+                continue;
+            }
+            match chunk.on(index, to) {
+                // Put there for this move, or by a writer that knows of it: proved when it was put.
+                Some(shard) if shard.header.epoch >= since => {}
+                Some(_) => unsure.push(chunk),
+                None => absent.push(chunk),
+            }
+        }
+        for (chunk, whole) in self.verify(unsure).await {
+            match whole {
+                Ok(()) => {}
+                Err(
+                    ChunkError::ShardNotFound { .. }
+                    | ChunkError::ShardCorrupt { .. }
+                    | ChunkError::ShardDeleted { .. },
+                ) => absent.push(chunk),
+                Err(error) => self.open.push((chunk, error.to_string())),
+            }
+        }
+        self.bring(absent).await
+    }
+
+    /// Reads every byte of what lay at the new disk before the move.
+    async fn verify(&self, chunks: Vec<ListedChunk>) -> Vec<(ListedChunk, Result<(), ChunkError>)> {
+        let index = self.pending.index;
+        let named = chunks.iter().filter_map(|chunk| {
+            let header = &chunk.on(index, self.pending.to)?.header;
+            Some((header.shard, header.length()))
+        });
+        let results = presence::verify(&self.context.pool, self.pending.to, &named.collect::<Vec<_>>()).await;
+        chunks.into_iter().zip(results).collect()
+    }
+
+    /// Brings over those of the chunks that something names; what cannot be brought over now is left open. What nothing
+    /// names yet is being written by a writer that knows of the move, or the pass is not the last one.
+    async fn bring(&mut self, mut chunks: Vec<ListedChunk>) -> Result<(), Error> {
+        let named = standing::named(&*self.context.metadata, &chunks).await?;
+        chunks.retain(|chunk| named.contains(&chunk.chunk));
+        let (context, throttle, pending) = (self.context, self.throttle, self.pending);
+        let target = Target { index: pending.index, disk: pending.to, epoch: pending.since };
+        let restoring = chunks.into_iter().map(|chunk| async move {
+            let outcome = restore(context, &chunk, target).await;
+            if let Outcome::Whole { bytes } = outcome {
+                throttle.spent(bytes).await;
+            }
+            (chunk, outcome)
+        });
+        let mut restoring = stream::iter(restoring).buffer_unordered(CHUNKS_AT_ONCE);
+        while let Some((chunk, outcome)) = restoring.next().await {
+            match outcome {
+                Outcome::Whole { bytes } => {
+                    self.bytes += bytes;
+                    self.progress.add(bytes);
+                    self.brought += usize::from(!is_of_move(&chunk, pending.since));
+                }
+                Outcome::Freed => {}
+                Outcome::Open { reason } => self.open.push((chunk, reason)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks again at chunks that were left open, for a while.
+    async fn look_again(&mut self) -> Result<(), Error> {
+        for _ in 0..LOOKS {
+            if self.open.is_empty() {
+                return Ok(());
+            }
+            self.context.env.sleep(LOOK_PAUSE).await;
+            let mut due = Vec::new();
+            for (chunk, reason) in std::mem::take(&mut self.open) {
+                match self.find(&chunk).await {
+                    Found::There | Found::Nowhere => {}
+                    Found::Elsewhere(found) => due.push(found),
+                    Found::Unknown => self.open.push((chunk, reason)),
+                }
+            }
+            self.bring(due).await?;
+        }
+        Ok(())
+    }
+
+    async fn find(&self, chunk: &ListedChunk) -> Found {
+        let Move { index, to, since, .. } = *self.pending;
+        match self.context.pool.find_chunk(self.pending.group.id, chunk.chunk).await {
+            Some(found) if found.on(index, to).is_some_and(|shard| shard.header.epoch >= since) => {
+                Found::There
+            }
+            Some(found) if !found.shards.is_empty() => Found::Elsewhere(found),
+            _ if presence::is_nowhere(&self.context.pool, &self.pending.group, chunk.chunk).await => {
+                Found::Nowhere
+            }
+            _ => Found::Unknown,
+        }
+    }
+}
+
+/// Whether every shard that was found was put by a map that has the move: by a writer that knows of it, as a rule.
+fn is_of_move(chunk: &ListedChunk, since: i64) -> bool {
+    chunk.shards.iter().all(|shard| shard.header.epoch >= since)
+}
+
+/// What became of a chunk that was left open.
+enum Found {
+    /// Its shard is at the new disk.
+    There,
+    /// Other shards of it are found.
+    Elsewhere(ListedChunk),
+    /// Every place of it says that it has no shard: it was freed.
+    Nowhere,
+    /// No place that answers has a shard of it.
+    Unknown,
+}
+
+#[cfg(test)]
+mod tests {
+    use data_pool::{UnreachedDisk, UnreachedReason};
+    use metadata_api::ShardMove;
+    use types::ShardIndex;
+
+    use super::unknown_chunks;
+    use crate::{
+        mover::moves,
+        tests::maps::{disk, map},
+    };
+
+    #[test]
+    fn one_index_that_was_listed_shows_every_chunk() {
+        // 2+2: whole copies are on the first three.
+        let mut map = map(6, &[[0, 1, 2, 3]]);
+        map.classes[0].groups[0].moves = vec![
+            ShardMove { index: ShardIndex(0), to: disk(4), since: 2 },
+            ShardMove { index: ShardIndex(3), to: disk(5), since: 2 },
+        ];
+        let moves = moves(&map);
+        let unknown = |number: usize, away: &[u8]| {
+            let away: Vec<UnreachedDisk> = away
+                .iter()
+                .map(|away| UnreachedDisk { disk: disk(*away), reason: UnreachedReason::NotInMap })
+                .collect();
+            unknown_chunks(&moves[number], &away).is_some()
+        };
+        assert!(!unknown(0, &[]));
+        assert!(!unknown(0, &[0, 1]));
+        // Not the disk alone: shards may be at either place of a shard that moves.
+        assert!(unknown(0, &[1, 2, 4]));
+        assert!(unknown(0, &[0, 1, 2]));
+        // Copies have no shard 3, so that every other shows what has one.
+        assert!(!unknown(1, &[0, 1, 3]));
+        assert!(unknown(1, &[0, 1, 2, 3]));
+    }
+}

@@ -1,0 +1,78 @@
+//! What is on which disk: whether shards are whole, and whether a chunk is anywhere at all.
+
+use chunk_api::Error;
+use data_pool::Pool;
+use metadata_api::PlacementGroup;
+use types::{ChunkId, DiskId, ShardId, ShardIndex};
+
+/// Most bytes that one call verifies, so that it ends in time on a slow disk; a single shard may be longer.
+const VERIFY_BYTES: u64 = 64 << 20;
+
+/// Most shards that one call verifies.
+const VERIFY_SHARDS: usize = 256;
+
+/// Reads every byte of shards on a disk, each given with its length in bytes. After a failure of the disk the rest is not
+/// tried.
+pub(crate) async fn verify(pool: &Pool, disk: DiskId, shards: &[(ShardId, u64)]) -> Vec<Result<(), Error>> {
+    let mut results = Vec::with_capacity(shards.len());
+    while results.len() < shards.len() {
+        let left = &shards[results.len()..];
+        let names: Vec<ShardId> = left[..call_length(left)].iter().map(|(shard, _)| *shard).collect();
+        match pool.verify_shards(disk, &names).await {
+            Ok(some) if some.len() == names.len() => results.extend(some),
+            Ok(_) => {
+                let error = Error::Malformed { reason: "the answer is of other shards".to_owned() };
+                results.resize(shards.len(), Err(error));
+            }
+            Err(error) => results.resize(shards.len(), Err(error)),
+        }
+    }
+    results
+}
+
+/// How many of the shards the next call takes: at least one of them.
+fn call_length(shards: &[(ShardId, u64)]) -> usize {
+    let mut bytes = 0;
+    let fits = shards.iter().take(VERIFY_SHARDS).take_while(|(_, length)| {
+        bytes += length;
+        bytes <= VERIFY_BYTES
+    });
+    fits.count().max(1)
+}
+
+/// Whether every place of the chunk answers that it does not have its shard: then the chunk was freed, or is lost, and
+/// nothing is to be rebuilt.
+pub(crate) async fn is_nowhere(pool: &Pool, group: &PlacementGroup, chunk: ChunkId) -> bool {
+    for (disk, index) in places(group) {
+        match pool.verify_shard(disk, ShardId { chunk, index }).await {
+            Err(Error::ShardNotFound { .. } | Error::ShardDeleted { .. }) => {}
+            Ok(()) | Err(_) => return false,
+        }
+    }
+    true
+}
+
+/// Every disk where a shard of the group may be, with its index.
+fn places(group: &PlacementGroup) -> impl Iterator<Item = (DiskId, ShardIndex)> {
+    let homes = (0..=u8::MAX).zip(&group.disks).map(|(index, disk)| (*disk, ShardIndex(index)));
+    homes.chain(group.moves.iter().map(|pending| (pending.to, pending.index)))
+}
+
+#[cfg(test)]
+mod tests {
+    use types::{ChunkId, LeaseId, ShardId, ShardIndex};
+
+    use super::{VERIFY_BYTES, VERIFY_SHARDS, call_length};
+
+    #[test]
+    fn a_call_verifies_a_bounded_number_of_bytes_and_shards() {
+        let chunk = ChunkId { lease: LeaseId(1), counter: 1 };
+        let shards = |lengths: &[u64]| -> Vec<(ShardId, u64)> {
+            lengths.iter().map(|length| (ShardId { chunk, index: ShardIndex(0) }, *length)).collect()
+        };
+        assert_eq!(call_length(&shards(&[1, 2, 3])), 3);
+        assert_eq!(call_length(&shards(&[VERIFY_BYTES - 1, 1, 1])), 2);
+        assert_eq!(call_length(&shards(&[VERIFY_BYTES + 1, 1])), 1);
+        assert_eq!(call_length(&shards(&[1; VERIFY_SHARDS + 1])), VERIFY_SHARDS);
+    }
+}
