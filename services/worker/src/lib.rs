@@ -12,6 +12,7 @@
 //!
 //! - `planner` decides which shards of which placement groups move where,
 //! - `mover` carries these moves out,
+//! - `repair` rebuilds single shards that are missing or damaged,
 //! - `reaper` frees what gateways that are gone wrote and never committed.
 //!
 //! Invariant: everything a loop does may be repeated, by it or by another worker at the same time.
@@ -29,6 +30,7 @@ mod options;
 mod planner;
 mod presence;
 mod reaper;
+mod repair;
 mod restore;
 mod server;
 mod standing;

@@ -7,7 +7,9 @@ use env::{Env, Task};
 use metadata_api::{JobName, Metadata};
 use service_kit::{HttpLimits, HttpServer, Readiness, Shutdown, serve_health};
 
-use crate::{Options, context::Context, evictions, garbage, jobs, leases, mover, nodes, planner, reaper};
+use crate::{
+    Options, context::Context, evictions, garbage, jobs, leases, mover, nodes, planner, reaper, repair,
+};
 
 /// The worker's loops, without a listener.
 pub struct Worker {
@@ -42,6 +44,7 @@ impl Worker {
             env.spawn(evictions::run(context.clone())),
             env.spawn(jobs::run(context.clone(), JobName::Plan, planner::work)),
             env.spawn(jobs::run(context.clone(), JobName::Move, mover::work)),
+            env.spawn(jobs::run(context.clone(), JobName::Repair, repair::work)),
             env.spawn(jobs::run(context, JobName::Reap, reaper::work)),
         ]);
         for ended in &mut loops.0 {
