@@ -1,0 +1,245 @@
+//! Disks that are lost, emptied and added.
+
+use std::{sync::Arc, time::Duration};
+
+use metadata_api::{DiskState, Intent, Metadata};
+
+use crate::{gateway::Gateway, harness::Cluster};
+
+/// Writes objects until told to stop, and answers them.
+struct Writer {
+    task: env::Task<Vec<(String, usize)>>,
+    stop: tokio::sync::watch::Sender<bool>,
+}
+
+impl Writer {
+    fn start(cluster: &Cluster, gateway: &Arc<Gateway>) -> Self {
+        let (stop, stopped) = tokio::sync::watch::channel(false);
+        let (env, gateway) = (cluster.env.clone(), gateway.clone());
+        let task = cluster.env.spawn(async move {
+            let mut written = Vec::new();
+            while !*stopped.borrow() {
+                let number = written.len();
+                let (name, length) = (format!("later-{number}"), 150 + number * 997 % 90_000);
+                assert!(gateway.put(&name, length).await, "{name} was not written");
+                written.push((name, length));
+                env.sleep(Duration::from_millis(300)).await;
+            }
+            written
+        });
+        Self { task, stop }
+    }
+
+    async fn stop(self) -> Vec<(String, usize)> {
+        self.stop.send_replace(true);
+        self.task.await.expect("the writer wrote everything")
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_disk_is_rebuilt_elsewhere_while_clients_write() {
+    let cluster = Cluster::new(5, "2+2", 8).await;
+    let gateway = Arc::new(cluster.gateway().await);
+    let mut objects = cluster.fill(&gateway, 36).await;
+    let _workers = [cluster.worker(), cluster.worker()];
+    let writer = Writer::start(&cluster, &gateway);
+
+    let lost = cluster.nodes[2].clone();
+    lost.set_away(true);
+    cluster
+        .until("no group is on the lost disk", async || {
+            cluster.moves().await == 0 && !cluster.named_disks().await.contains(&lost.disk)
+        })
+        .await;
+    objects.extend(writer.stop().await);
+    let audit = cluster.until_clean().await;
+    assert!(audit.shards > 300, "{audit:?}");
+
+    // As good as new: any two others may go.
+    for first in [0, 1, 3, 4] {
+        for second in [0, 1, 3, 4].into_iter().filter(|second| *second > first) {
+            let pair = [first, second].map(|number: usize| cluster.nodes[number].clone());
+            pair.iter().for_each(|node| node.set_away(true));
+            cluster.check(&gateway, &objects).await;
+            pair.iter().for_each(|node| node.set_away(false));
+        }
+    }
+
+    // When it comes back it is cleared of what it had.
+    lost.set_away(false);
+    cluster.until_clean().await;
+    cluster.check(&gateway, &objects).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_disk_that_is_drained_ends_up_empty() {
+    let cluster = Cluster::new(5, "2+2", 8).await;
+    let gateway = Arc::new(cluster.gateway().await);
+    let mut objects = cluster.fill(&gateway, 24).await;
+    let worker = cluster.worker();
+    let writer = Writer::start(&cluster, &gateway);
+
+    let drained = cluster.nodes[1].clone();
+    cluster.metadata.set_disk_intent(drained.disk, Intent::Remove).await.unwrap();
+    cluster
+        .until("the disk is gone", async || {
+            let map = cluster.map().await;
+            map.disks.iter().any(|disk| disk.disk == drained.disk && disk.state == DiskState::Gone)
+        })
+        .await;
+    objects.extend(writer.stop().await);
+    drained.set_away(true);
+    cluster.until_clean().await;
+    cluster.check(&gateway, &objects).await;
+    worker.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drained_disk_that_stays_is_cleared() {
+    let cluster = Cluster::new(5, "2+2", 8).await;
+    let gateway = cluster.gateway().await;
+    let objects = cluster.fill(&gateway, 24).await;
+    let worker = cluster.worker();
+    cluster.metadata.set_node_intent(cluster.nodes[0].id(), Intent::Drain).await.unwrap();
+    cluster
+        .until("the disk is not used", async || {
+            cluster.moves().await == 0 && !cluster.named_disks().await.contains(&cluster.nodes[0].disk)
+        })
+        .await;
+    cluster.until_clean().await;
+
+    // And takes its share again.
+    cluster.metadata.set_node_intent(cluster.nodes[0].id(), Intent::Serve).await.unwrap();
+    cluster
+        .until("the disk is used again", async || {
+            cluster.named_disks().await.contains(&cluster.nodes[0].disk)
+        })
+        .await;
+    cluster.until_clean().await;
+    cluster.check(&gateway, &objects).await;
+    worker.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn new_disks_take_their_share() {
+    let mut cluster = Cluster::new(4, "2+2", 16).await;
+    let gateway = Arc::new(cluster.gateway().await);
+    let mut objects = cluster.fill(&gateway, 24).await;
+    let worker = cluster.worker();
+    let writer = Writer::start(&cluster, &gateway);
+    cluster.add_node().await;
+    cluster.add_node().await;
+    // 64 slots on 6 disks.
+    cluster
+        .until("the new disks have their share", async || {
+            let groups = cluster.groups().await;
+            let on = |number: usize| {
+                let disk = cluster.nodes[number].disk;
+                groups.iter().filter(|group| group.disks.contains(&disk)).count()
+            };
+            on(4) >= 9 && on(5) >= 9
+        })
+        .await;
+    objects.extend(writer.stop().await);
+    cluster.until_clean().await;
+    cluster.check(&gateway, &objects).await;
+    worker.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_that_is_killed_half_way_is_replaced() {
+    let cluster = Cluster::new(5, "2+2", 4).await;
+    let gateway = cluster.gateway().await;
+    let objects = cluster.fill(&gateway, 36).await;
+    cluster.nodes.iter().for_each(|node| node.slow_repairs(Duration::from_secs(2)));
+    let first = cluster.worker();
+    cluster.nodes[3].set_away(true);
+    cluster.until("a move is half done", async || cluster.repairs() >= 8 && cluster.moves().await > 0).await;
+    first.kill();
+    // What was on its way may arrive.
+    cluster.env.sleep(Duration::from_secs(10)).await;
+    let arrived = cluster.repairs();
+    cluster.env.sleep(Duration::from_secs(60)).await;
+    assert_eq!(cluster.repairs(), arrived, "nobody works");
+    assert!(cluster.moves().await > 0);
+
+    let second = cluster.worker();
+    cluster.until("the moves are finished", async || cluster.moves().await == 0).await;
+    cluster.until_clean().await;
+    cluster.check(&gateway, &objects).await;
+    second.stop().await;
+    assert!(cluster.metadata.list_jobs().await.unwrap().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_move_whose_target_is_lost_goes_elsewhere() {
+    let cluster = Cluster::new(7, "2+2", 4).await;
+    let gateway = Arc::new(cluster.gateway().await);
+    let mut objects = cluster.fill(&gateway, 24).await;
+    cluster.nodes.iter().for_each(|node| node.slow_repairs(Duration::from_secs(6)));
+    let worker = cluster.worker();
+    let writer = Writer::start(&cluster, &gateway);
+    cluster.nodes[3].set_away(true);
+    cluster.until("moves have begun", async || cluster.moves().await > 0).await;
+    let groups = cluster.groups().await;
+    let target = groups.iter().flat_map(|group| &group.moves).next().unwrap().to;
+    let target = cluster.nodes.iter().find(|node| node.disk == target).unwrap();
+    target.set_away(true);
+    cluster.nodes.iter().for_each(|node| node.slow_repairs(Duration::ZERO));
+    cluster
+        .until("no group is on either lost disk", async || {
+            let named = cluster.named_disks().await;
+            !named.contains(&target.disk) && !named.contains(&cluster.nodes[3].disk)
+        })
+        .await;
+    objects.extend(writer.stop().await);
+    cluster.until_clean().await;
+    target.set_away(false);
+    cluster.nodes[3].set_away(false);
+    cluster.until_clean().await;
+    cluster.check(&gateway, &objects).await;
+    worker.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn deletes_during_a_move_leave_nothing() {
+    let cluster = Cluster::new(5, "2+2", 4).await;
+    let gateway = cluster.gateway().await;
+    let objects = cluster.fill(&gateway, 36).await;
+    cluster.nodes.iter().for_each(|node| node.slow_repairs(Duration::from_secs(5)));
+    let worker = cluster.worker();
+    cluster.metadata.set_disk_intent(cluster.nodes[0].disk, Intent::Drain).await.unwrap();
+    cluster.until("a move is half done", async || cluster.repairs() >= 4).await;
+    let (deleted, kept): (Vec<_>, Vec<_>) =
+        objects.into_iter().enumerate().partition(|(number, _)| number % 4 < 3);
+    for (_, (name, _)) in &deleted {
+        gateway.delete(name).await;
+        cluster.env.sleep(Duration::from_millis(100)).await;
+    }
+    assert!(cluster.moves().await > 0, "the moves went on while objects were deleted");
+    let kept: Vec<_> = kept.into_iter().map(|(_, object)| object).collect();
+    cluster.until_clean().await;
+    cluster.check(&gateway, &kept).await;
+    worker.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_writer_with_an_old_map_holds_a_move_up_and_loses_nothing() {
+    let cluster = Cluster::new(5, "2+2", 4).await;
+    let mut gateway = cluster.gateway().await;
+    let mut objects = cluster.fill(&gateway, 12).await;
+    gateway.stop_following();
+    let worker = cluster.worker();
+    cluster.metadata.set_disk_intent(cluster.nodes[0].disk, Intent::Drain).await.unwrap();
+    cluster.until("moves have begun", async || cluster.moves().await > 0).await;
+    cluster.env.sleep(Duration::from_secs(120)).await;
+    assert!(cluster.named_disks().await.contains(&cluster.nodes[0].disk));
+    // By a map that knows nothing of the moves.
+    assert!(gateway.put("old-map", 50_000).await);
+    objects.push(("old-map".to_owned(), 50_000));
+    gateway.view.refresh(&*cluster.metadata).await.unwrap();
+    cluster.until_clean().await;
+    assert!(!cluster.named_disks().await.contains(&cluster.nodes[0].disk));
+    cluster.check(&gateway, &objects).await;
+    worker.stop().await;
+}

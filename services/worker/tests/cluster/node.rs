@@ -1,0 +1,157 @@
+//! A chunk service with one disk in memory, which can be cut off.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use chunk_api::{
+    Cell, CellRange, ChunkService, DiskStatus, Error, ListShards, Purpose, ShardBody, ShardHeader,
+    ShardSummary, fake::FakeChunkService,
+};
+use env::Env;
+use metadata_api::{DiskRegistration, Metadata, NodeRegistration};
+use types::{DiskId, GroupId, LeaseId, NodeId, ShardId, ShardIndex};
+
+/// Size that each disk claims.
+const CAPACITY: u64 = 1 << 40;
+
+pub(crate) struct Node {
+    env: Env,
+    pub(crate) number: u8,
+    pub(crate) disk: DiskId,
+    pub(crate) kept: FakeChunkService,
+    away: AtomicBool,
+    /// Milliseconds that a repair takes to be put.
+    repair_delay_ms: AtomicU64,
+    pub(crate) repairs: AtomicU64,
+}
+
+impl Node {
+    pub(crate) fn new(env: &Env, number: u8) -> Self {
+        let disk = DiskId([number; 16]);
+        Self {
+            env: env.clone(),
+            number,
+            disk,
+            kept: FakeChunkService::new([disk]),
+            away: AtomicBool::new(false),
+            repair_delay_ms: AtomicU64::new(0),
+            repairs: AtomicU64::new(0),
+        }
+    }
+
+    pub(crate) fn id(&self) -> NodeId {
+        NodeId([self.number; 16])
+    }
+
+    /// Cuts the node off from everybody, or brings it back.
+    pub(crate) fn set_away(&self, away: bool) {
+        self.away.store(away, Ordering::SeqCst);
+    }
+
+    pub(crate) fn is_away(&self) -> bool {
+        self.away.load(Ordering::SeqCst)
+    }
+
+    /// Makes every repair take this long.
+    pub(crate) fn slow_repairs(&self, delay: Duration) {
+        self.repair_delay_ms.store(delay.as_millis() as u64, Ordering::SeqCst);
+    }
+
+    fn enter(&self) -> Result<(), Error> {
+        match self.away.load(Ordering::SeqCst) {
+            true => Err(Error::Unavailable { reason: "cut off".to_owned() }),
+            false => Ok(()),
+        }
+    }
+
+    pub(crate) fn registration(&self) -> NodeRegistration {
+        let disk = DiskRegistration {
+            disk: self.disk,
+            medium: "memory".to_owned(),
+            capacity_bytes: CAPACITY,
+            available_bytes: CAPACITY,
+            writable: true,
+        };
+        let domain = format!("r/z/k/h{}", self.number).parse().unwrap();
+        // An address, because a node without one is taken to be part of a process.
+        let address = format!("node-{}:1", self.number);
+        NodeRegistration { node: self.id(), address, domain, disks: vec![disk] }
+    }
+
+    /// Sends heartbeats while the node is not cut off.
+    pub(crate) async fn beat(self: Arc<Self>, metadata: Arc<dyn Metadata>) {
+        loop {
+            if self.enter().is_ok() {
+                metadata.register_node(self.registration()).await.unwrap();
+            }
+            self.env.sleep(Duration::from_secs(2)).await;
+        }
+    }
+}
+
+#[async_trait]
+impl ChunkService for Node {
+    async fn put_shard(
+        &self,
+        disk: DiskId,
+        header: ShardHeader,
+        body: ShardBody,
+        purpose: Purpose,
+    ) -> Result<(), Error> {
+        self.enter()?;
+        if purpose == Purpose::Repair {
+            self.env.sleep(Duration::from_millis(self.repair_delay_ms.load(Ordering::SeqCst))).await;
+            self.repairs.fetch_add(1, Ordering::SeqCst);
+        }
+        self.kept.put_shard(disk, header, body, purpose).await?;
+        // Cut off meanwhile: it is there, and nobody hears of it.
+        self.enter().map_err(|_| Error::TimedOut)
+    }
+
+    async fn read_cells(&self, disk: DiskId, shard: ShardId, cells: CellRange) -> Result<Vec<Cell>, Error> {
+        self.enter()?;
+        self.kept.read_cells(disk, shard, cells).await
+    }
+
+    async fn delete_shards(&self, disk: DiskId, shards: &[ShardId]) -> Result<(), Error> {
+        self.enter()?;
+        self.kept.delete_shards(disk, shards).await
+    }
+
+    async fn evict_group(
+        &self,
+        disk: DiskId,
+        group: GroupId,
+        index: ShardIndex,
+        epoch: i64,
+    ) -> Result<(), Error> {
+        self.enter()?;
+        self.kept.evict_group(disk, group, index, epoch).await
+    }
+
+    async fn fence_leases(&self, disk: DiskId, leases: &[LeaseId]) -> Result<(), Error> {
+        self.enter()?;
+        self.kept.fence_leases(disk, leases).await
+    }
+
+    async fn verify_shards(&self, disk: DiskId, shards: &[ShardId]) -> Result<Vec<Result<(), Error>>, Error> {
+        self.enter()?;
+        self.kept.verify_shards(disk, shards).await
+    }
+
+    async fn list_shards(&self, disk: DiskId, request: ListShards) -> Result<Vec<ShardSummary>, Error> {
+        self.enter()?;
+        self.kept.list_shards(disk, request).await
+    }
+
+    async fn disks(&self) -> Result<Vec<DiskStatus>, Error> {
+        self.enter()?;
+        self.kept.disks().await
+    }
+}

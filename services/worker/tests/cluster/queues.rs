@@ -1,0 +1,64 @@
+//! Single shards that are missing or damaged.
+
+use std::time::Duration;
+
+use metadata_api::Metadata;
+use types::{MissingShard, ShardId, ShardIndex};
+
+use crate::harness::Cluster;
+
+#[tokio::test(start_paused = true)]
+async fn shards_that_a_write_could_not_place_are_rebuilt_when_the_disk_is_back() {
+    let cluster = Cluster::new(4, "2+2", 4).await;
+    let gateway = cluster.gateway().await;
+    cluster.nodes[1].set_away(true);
+    let objects = cluster.fill(&gateway, 24).await;
+    assert!(!cluster.metadata.list_missing(None, None, 1000).await.unwrap().is_empty());
+    let worker = cluster.worker();
+    cluster.env.sleep(Duration::from_secs(15)).await;
+    cluster.nodes[1].set_away(false);
+    cluster.until_clean().await;
+    cluster.check(&gateway, &objects).await;
+    worker.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_damaged_shard_that_was_reported_is_replaced() {
+    let cluster = Cluster::new(4, "2+2", 4).await;
+    let gateway = cluster.gateway().await;
+    let objects = cluster.fill(&gateway, 12).await;
+    let page = cluster.metadata.list_contents(None, 1000).await.unwrap();
+    let mut damaged = Vec::new();
+    for extent in page.rows.iter().flat_map(|row| &row.extents) {
+        let shard = ShardId { chunk: extent.chunk, index: ShardIndex(1) };
+        let groups = cluster.groups().await;
+        let group = groups.iter().find(|group| group.id == extent.group).unwrap();
+        let node = cluster.nodes.iter().find(|node| node.disk == group.disks[1]).unwrap();
+        if node.kept.corrupt_cell(node.disk, shard, 0) {
+            let (coding, chunk_length) = (extent.coding, extent.chunk_length);
+            damaged.push(MissingShard { shard, group: extent.group, coding, chunk_length });
+        }
+    }
+    assert!(damaged.len() >= 8);
+    cluster.metadata.report_missing(&damaged).await.unwrap();
+    let worker = cluster.worker();
+    cluster.until_clean().await;
+    cluster.check(&gateway, &objects).await;
+    worker.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn missing_shards_of_deleted_objects_leave_the_queue() {
+    let cluster = Cluster::new(4, "2+2", 4).await;
+    let gateway = cluster.gateway().await;
+    cluster.nodes[1].set_away(true);
+    let objects = cluster.fill(&gateway, 12).await;
+    let worker = cluster.worker();
+    for (name, _) in &objects {
+        gateway.delete(name).await;
+    }
+    cluster.env.sleep(Duration::from_secs(10)).await;
+    cluster.nodes[1].set_away(false);
+    assert_eq!(cluster.until_clean().await.shards, 0);
+    worker.stop().await;
+}
