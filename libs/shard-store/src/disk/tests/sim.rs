@@ -32,62 +32,97 @@ impl Rng {
     }
 }
 
+/// A file's contents. Sectors of zeros take no memory: most of a file is room that was allocated ahead.
 #[derive(Clone, Default)]
 struct Inode {
-    data: Vec<u8>,
+    sectors: BTreeMap<usize, [u8; SECTOR]>,
+    length: usize,
     /// For each sector changed since the last sync, what it held then.
     undo: BTreeMap<usize, [u8; SECTOR]>,
     synced_length: usize,
 }
 
 impl Inode {
-    fn write(&mut self, bytes: &[u8], at: usize) {
-        if self.data.len() < at + bytes.len() {
-            self.data.resize(at + bytes.len(), 0);
+    fn sector(&self, number: usize) -> [u8; SECTOR] {
+        self.sectors.get(&number).copied().unwrap_or([0; SECTOR])
+    }
+
+    fn set_sector(&mut self, number: usize, contents: [u8; SECTOR]) {
+        if contents == [0; SECTOR] {
+            self.sectors.remove(&number);
+        } else {
+            self.sectors.insert(number, contents);
         }
-        self.remember(at, at + bytes.len());
-        self.data[at..at + bytes.len()].copy_from_slice(bytes);
+    }
+
+    fn read(&self, out: &mut [u8], at: usize) {
+        let mut done = 0;
+        while done < out.len() {
+            let (number, offset) = ((at + done) / SECTOR, (at + done) % SECTOR);
+            let count = (SECTOR - offset).min(out.len() - done);
+            match self.sectors.get(&number) {
+                Some(sector) => out[done..done + count].copy_from_slice(&sector[offset..offset + count]),
+                None => out[done..done + count].fill(0),
+            }
+            done += count;
+        }
+    }
+
+    fn write(&mut self, bytes: &[u8], at: usize) {
+        let mut done = 0;
+        while done < bytes.len() {
+            let (number, offset) = ((at + done) / SECTOR, (at + done) % SECTOR);
+            let count = (SECTOR - offset).min(bytes.len() - done);
+            let mut sector = self.sector(number);
+            self.undo.entry(number).or_insert(sector);
+            sector[offset..offset + count].copy_from_slice(&bytes[done..done + count]);
+            self.set_sector(number, sector);
+            done += count;
+        }
+        self.length = self.length.max(at + bytes.len());
     }
 
     fn set_length(&mut self, length: usize) {
-        let old = self.data.len();
-        if length < old {
-            self.remember(length, old);
+        if length < self.length {
+            let zeros = vec![0; length.next_multiple_of(SECTOR) - length];
+            if !zeros.is_empty() {
+                self.write(&zeros, length);
+            }
+            let cut = self.sectors.split_off(&length.div_ceil(SECTOR));
+            for (number, contents) in cut {
+                self.undo.entry(number).or_insert(contents);
+            }
         }
-        self.data.resize(length, 0);
+        self.length = length;
     }
 
-    fn remember(&mut self, start: usize, end: usize) {
-        for sector in start / SECTOR..end.div_ceil(SECTOR) {
-            let mut old = [0; SECTOR];
-            let from = sector * SECTOR;
-            let to = (from + SECTOR).min(self.data.len());
-            if from < to {
-                old[..to - from].copy_from_slice(&self.data[from..to]);
-            }
-            self.undo.entry(sector).or_insert(old);
-        }
+    fn sync(&mut self) {
+        self.undo.clear();
+        self.synced_length = self.length;
     }
 
     fn lose_power(&mut self, rng: &mut Rng) {
         // All, none, or a random half of what was not synced.
         let mode = rng.below(4);
-        let lengths = [self.data.len(), self.synced_length];
-        let length = lengths[usize::try_from(rng.below(2)).unwrap()];
-        let full = self.data.len().max(self.synced_length).next_multiple_of(SECTOR);
-        self.data.resize(full, 0);
-        for (sector, old) in std::mem::take(&mut self.undo) {
+        let length = [self.length, self.synced_length][usize::try_from(rng.below(2)).unwrap()];
+        for (number, old) in std::mem::take(&mut self.undo) {
             let lost = match mode {
                 0 => true,
                 1 => false,
                 _ => rng.below(2) == 0,
             };
-            if lost && (sector + 1) * SECTOR <= full {
-                self.data[sector * SECTOR..(sector + 1) * SECTOR].copy_from_slice(&old);
+            if lost {
+                self.set_sector(number, old);
             }
         }
-        self.data.resize(length, 0);
-        self.synced_length = length;
+        self.set_length(length);
+        self.sync();
+    }
+
+    fn contents(&self) -> Vec<u8> {
+        let mut data = vec![0; self.length];
+        self.read(&mut data, 0);
+        data
     }
 }
 
@@ -108,6 +143,8 @@ struct State {
     calls_left: Option<u64>,
     off: bool,
     fail_syncs: bool,
+    ignore_syncs: bool,
+    ignore_directory_syncs: bool,
 }
 
 impl State {
@@ -120,11 +157,7 @@ impl State {
     }
 
     fn used(&self) -> u64 {
-        self.names
-            .values()
-            .filter_map(|inode| self.inodes.get(inode))
-            .map(|inode| inode.data.len() as u64)
-            .sum()
+        self.names.values().filter_map(|inode| self.inodes.get(inode)).map(|inode| inode.length as u64).sum()
     }
 }
 
@@ -161,6 +194,16 @@ impl SimDisk {
         self.state().fail_syncs = true;
     }
 
+    /// From now on syncs of files do nothing, but say that they did.
+    pub(super) fn ignore_syncs(&self) {
+        self.state().ignore_syncs = true;
+    }
+
+    /// From now on syncs of directories do nothing, but say that they did.
+    pub(super) fn ignore_directory_syncs(&self) {
+        self.state().ignore_directory_syncs = true;
+    }
+
     /// What is left after the power is gone, as a new file system with power. A running one loses it now.
     pub(super) fn after_power_cut(&self, rng: &mut Rng) -> Self {
         let mut state = self.state();
@@ -191,14 +234,31 @@ impl SimDisk {
     /// Every file's path and length.
     pub(super) fn files(&self) -> Vec<(PathBuf, usize)> {
         let state = self.state();
-        state.names.iter().map(|(path, inode)| (path.clone(), state.inodes[inode].data.len())).collect()
+        state.names.iter().map(|(path, inode)| (path.clone(), state.inodes[inode].length)).collect()
     }
 
     /// Changes a file behind everybody's back.
     pub(super) fn tamper(&self, path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
         let mut state = self.state();
         let inode = state.names[path];
-        change(&mut state.inodes.get_mut(&inode).unwrap().data);
+        let inode = state.inodes.get_mut(&inode).unwrap();
+        let (old, mut data) = (inode.contents(), inode.contents());
+        change(&mut data);
+        // What is tampered with is on the medium: neither synced nor unsynced bytes of others change.
+        let undo = inode.undo.clone();
+        for number in 0..data.len().max(old.len()).div_ceil(SECTOR) {
+            let of = |bytes: &[u8]| {
+                let mut sector = [0; SECTOR];
+                let found = bytes.get(number * SECTOR..).unwrap_or(&[]);
+                let count = found.len().min(SECTOR);
+                sector[..count].copy_from_slice(&found[..count]);
+                sector
+            };
+            if of(&old) != of(&data) {
+                inode.set_sector(number, of(&data));
+            }
+        }
+        (inode.length, inode.undo) = (data.len(), undo);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -231,7 +291,7 @@ struct SimFile {
 
 impl SimFile {
     fn grow(&self, state: &State, length: u64) -> io::Result<()> {
-        let now = state.inodes[&self.inode].data.len() as u64;
+        let now = state.inodes[&self.inode].length as u64;
         if length > now && state.used() + (length - now) > self.disk.capacity {
             return Err(io::ErrorKind::StorageFull.into());
         }
@@ -242,10 +302,12 @@ impl SimFile {
 impl File for SimFile {
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
         let state = self.disk.reading()?;
-        let data = &state.inodes[&self.inode].data;
+        let inode = &state.inodes[&self.inode];
         let start = usize::try_from(offset).unwrap();
-        let found = data.get(start..start + buffer.len()).ok_or(io::ErrorKind::UnexpectedEof)?;
-        buffer.copy_from_slice(found);
+        if start + buffer.len() > inode.length {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        inode.read(buffer, start);
         Ok(())
     }
 
@@ -262,14 +324,14 @@ impl File for SimFile {
         if state.fail_syncs {
             return Err(io::Error::other("sync failed"));
         }
-        let inode = state.inodes.get_mut(&self.inode).unwrap();
-        inode.undo.clear();
-        inode.synced_length = inode.data.len();
+        if !state.ignore_syncs {
+            state.inodes.get_mut(&self.inode).unwrap().sync();
+        }
         Ok(())
     }
 
     fn length(&self) -> io::Result<u64> {
-        Ok(self.disk.reading()?.inodes[&self.inode].data.len() as u64)
+        Ok(self.disk.reading()?.inodes[&self.inode].length as u64)
     }
 
     fn set_length(&self, length: u64) -> io::Result<()> {
@@ -310,8 +372,10 @@ impl Disk for SimDisk {
 
     fn sync_directory(&self, _path: &Path) -> io::Result<()> {
         let mut state = self.changing()?;
-        state.synced_names = state.names.clone();
-        state.changes.clear();
+        if !state.ignore_directory_syncs {
+            state.synced_names = state.names.clone();
+            state.changes.clear();
+        }
         Ok(())
     }
 
