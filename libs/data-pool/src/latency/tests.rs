@@ -43,7 +43,7 @@ fn the_hedge_is_what_nineteen_in_twenty_reads_take() {
 #[test]
 fn the_hedge_does_not_shrink_by_being_used() {
     let latency = Latency::default();
-    let time = |number: u64| if number % 25 == 0 { 200 * MILLISECOND } else { 20 * MILLISECOND };
+    let time = |number: u64| if number.is_multiple_of(25) { 200 * MILLISECOND } else { 20 * MILLISECOND };
     (0..4000).for_each(|number| latency.answered(time(number)));
     let before = latency.hedge();
     for number in 0..40_000 {

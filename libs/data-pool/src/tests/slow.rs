@@ -36,12 +36,13 @@ async fn a_stalled_disk_does_not_slow_reads_down_twofold_nor_cost_many_extra_rea
         assert_eq!(cells_read(&cluster), 50 * 4);
 
         cluster.set_fault(1, stall.clone());
-        let mut took = read(&cluster, &content, 1000).await;
+        let mut took = read(&cluster, &content, 300).await;
         took.sort_unstable();
-        assert!(took[990] <= 21 * MILLISECOND, "{stall:?} {:?}", took[990]);
-        assert!(took[999] <= 50 * MILLISECOND, "{stall:?} {:?}", took[999]);
+        // Most do not notice it; those that find out about it take as long as twice and a little.
+        assert!(took[290] <= 21 * MILLISECOND, "{stall:?} {:?}", took[290]);
+        assert!(took[299] <= 45 * MILLISECOND, "{stall:?} {:?}", took[299]);
         let cells = cells_read(&cluster);
-        assert!(cells <= 1000 * 4 * 11 / 10, "{stall:?} {cells}");
+        assert!(cells <= 300 * 4 * 11 / 10, "{stall:?} {cells}");
         assert!(cluster.bad.lock().unwrap().is_empty());
 
         // Once it is well again it is read again.
