@@ -60,12 +60,6 @@ pub async fn run_all<S: Into<Subject>>(make: impl AsyncFn() -> S) {
     crate::conformance_cases!(@run make);
 }
 
-/// Runs the cases that the store does not pass yet.
-#[doc(hidden)]
-pub async fn run_ahead<S: Into<Subject>>(make: impl AsyncFn() -> S) {
-    crate::conformance_cases_ahead!(@run make);
-}
-
 /// Makes one test of each case of the conformance suite.
 ///
 /// `make` is called without arguments for each test and answers a future of `Arc<dyn Metadata>` or of
@@ -162,17 +156,6 @@ macro_rules! conformance_cases {
             cluster::a_disk_belongs_to_one_node;
             cluster::a_class_is_mapped_when_there_are_enough_disks;
             cluster::a_class_keeps_its_coding;
-            compare::random_operations_agree_with_the_model;
-        }
-    };
-}
-
-/// Makes a test of each case that the store does not pass yet.
-#[doc(hidden)]
-#[macro_export]
-macro_rules! conformance_cases_ahead {
-    (@$mode:ident $make:expr) => {
-        $crate::conformance_each! { @$mode $make;
             garbage::garbage_is_finished_by_a_map_that_has_every_place;
             cluster::a_class_keeps_to_its_medium;
             membership::heartbeats_are_counted;
@@ -187,10 +170,12 @@ macro_rules! conformance_cases_ahead {
             moves::a_disk_takes_nothing_back_before_it_was_evicted;
             moves::evictions_wait_for_their_disk;
             moves::a_move_can_be_turned_round;
+            moves::a_move_can_be_sent_elsewhere;
             moves::of_racing_movers_one_begins;
             reaping::a_lease_shows_its_oldest_map;
             reaping::a_released_lease_is_revoked;
             reaping::unnamed_chunks_are_told_of_revoked_leases_only;
+            reaping::chunks_of_live_leases_can_be_asked_for;
             reaping::versions_name_their_chunks_until_they_are_freed;
             reaping::copies_name_the_chunks_of_their_source;
             reaping::parts_name_their_chunks;
@@ -198,6 +183,8 @@ macro_rules! conformance_cases_ahead {
             reaping::a_lease_is_finished_by_a_map_that_has_every_place;
             repair::missing_shards_wait_until_they_are_finished;
             repair::missing_shards_are_queued_with_their_commit;
+            repair::missing_shards_are_finished_by_a_map_that_is_new_enough;
+            repair::missing_shards_of_freed_chunks_are_forgotten;
             repair::bounds_of_the_repair_queue_are_checked;
             contents::every_row_that_names_chunks_is_listed;
             contents::a_long_manifest_is_listed_whole;
@@ -205,6 +192,7 @@ macro_rules! conformance_cases_ahead {
             jobs::a_job_has_one_holder;
             jobs::of_racing_workers_one_gets_the_job;
             leases::a_lease_is_revoked_only_on_a_fresh_observation;
+            compare::random_operations_agree_with_the_model;
         }
     };
 }

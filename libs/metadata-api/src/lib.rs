@@ -150,10 +150,7 @@ pub trait Metadata: Send + Sync + 'static {
     async fn renew_lease(&self, lease: LeaseId, oldest_epoch: i64) -> Result<(), Error>;
     /// Revokes a lease of the caller's own that nothing uses any more: nothing will be committed under it. Succeeds when
     /// it is revoked already.
-    async fn release_lease(&self, lease: LeaseId) -> Result<(), Error> {
-        let _ = lease;
-        Err(unbuilt())
-    }
+    async fn release_lease(&self, lease: LeaseId) -> Result<(), Error>;
     /// Leases that are not reaped, each with the number of its renewals.
     async fn list_leases(&self) -> Result<Vec<LeaseState>, Error>;
     /// Revokes a lease unless it was renewed since `observed_renewals` was read: the fence after which none of its
@@ -167,23 +164,14 @@ pub trait Metadata: Send + Sync + 'static {
         &self,
         lease: LeaseId,
         chunks: &[(ChunkId, ChunkOwner)],
-    ) -> Result<Vec<ChunkId>, Error> {
-        let _ = (lease, chunks);
-        Err(unbuilt())
-    }
+    ) -> Result<Vec<ChunkId>, Error>;
     /// Which of these chunks, of any leases, something names now: a version that is there or waits to be freed, a part, a
     /// reference. A chunk that is named is freed through the garbage queue alone. At most [`PAGE_SIZE_MAX`].
     /// Errors: `Malformed`.
-    async fn named_chunks(&self, chunks: &[(ChunkId, ChunkOwner)]) -> Result<Vec<ChunkId>, Error> {
-        let _ = chunks;
-        Err(unbuilt())
-    }
+    async fn named_chunks(&self, chunks: &[(ChunkId, ChunkOwner)]) -> Result<Vec<ChunkId>, Error>;
     /// Forgets a revoked lease, of which by the map of `epoch` no disk has an unnamed shard left. Succeeds when it is
     /// forgotten already. Errors: `StaleMap` (a disk was added or a move began since), `Malformed` (the lease is active).
-    async fn finish_lease(&self, lease: LeaseId, epoch: i64) -> Result<(), Error> {
-        let _ = (lease, epoch);
-        Err(unbuilt())
-    }
+    async fn finish_lease(&self, lease: LeaseId, epoch: i64) -> Result<(), Error>;
 
     // The cluster.
 
@@ -198,21 +186,12 @@ pub trait Metadata: Send + Sync + 'static {
 
     /// Says that a node fell silent, unless a heartbeat came since it was observed. Answers whether it is in that state
     /// now. Errors: `NodeNotFound`, `Malformed` (`Up`: only a heartbeat makes a node that).
-    async fn mark_node(&self, observed: ObservedNode, state: NodeState) -> Result<bool, Error> {
-        let _ = (observed, state);
-        Err(unbuilt())
-    }
+    async fn mark_node(&self, observed: ObservedNode, state: NodeState) -> Result<bool, Error>;
     /// Says what the operator wants of a node. Errors: `NodeNotFound`.
-    async fn set_node_intent(&self, node: NodeId, intent: Intent) -> Result<(), Error> {
-        let _ = (node, intent);
-        Err(unbuilt())
-    }
+    async fn set_node_intent(&self, node: NodeId, intent: Intent) -> Result<(), Error>;
     /// Says what the operator wants of a disk. Errors: `DiskNotFound`, `Malformed` (it is gone, and shall be anything but
     /// removed).
-    async fn set_disk_intent(&self, disk: DiskId, intent: Intent) -> Result<(), Error> {
-        let _ = (disk, intent);
-        Err(unbuilt())
-    }
+    async fn set_disk_intent(&self, disk: DiskId, intent: Intent) -> Result<(), Error>;
 
     // Moves.
 
@@ -220,23 +199,14 @@ pub trait Metadata: Send + Sync + 'static {
     /// [`PAGE_SIZE_MAX`]; none change nothing.
     /// Errors: `StaleMap`, `Malformed` (an index is on its way already, a group would have two shards on a disk, or a disk
     /// does not serve, is not of the class's medium, or still has to evict what would move to it).
-    async fn begin_moves(&self, expected_epoch: i64, moves: &[NewMove]) -> Result<i64, Error> {
-        let _ = (expected_epoch, moves);
-        Err(unbuilt())
-    }
+    async fn begin_moves(&self, expected_epoch: i64, moves: &[NewMove]) -> Result<i64, Error>;
     /// Finishes a move: every chunk of the group has its shard at the new disk. What is left on the old one becomes an
     /// eviction, unless that disk is gone. Errors: `MoveNotFound`.
-    async fn finish_move(&self, group: GroupId, index: ShardIndex, since: i64) -> Result<(), Error> {
-        let _ = (group, index, since);
-        Err(unbuilt())
-    }
+    async fn finish_move(&self, group: GroupId, index: ShardIndex, since: i64) -> Result<(), Error>;
     /// Turns a move round: the new disk becomes the group's and its shards move to the old one. Answers the new
     /// epoch. There is no other way to give a move up, because shards were written to the new disk alone.
     /// Errors: `MoveNotFound`.
-    async fn reverse_move(&self, group: GroupId, index: ShardIndex, since: i64) -> Result<i64, Error> {
-        let _ = (group, index, since);
-        Err(unbuilt())
-    }
+    async fn reverse_move(&self, group: GroupId, index: ShardIndex, since: i64) -> Result<i64, Error>;
     /// Sends a move elsewhere whose target was lost, and answers the new epoch. What was put to the lost target becomes an
     /// eviction, which is not to be carried out before the move is finished; shards that were written there alone are
     /// rebuilt from others. Errors: `MoveNotFound`, `Malformed` (as `begin_moves`).
@@ -246,29 +216,18 @@ pub trait Metadata: Send + Sync + 'static {
         index: ShardIndex,
         since: i64,
         to: DiskId,
-    ) -> Result<i64, Error> {
-        let _ = (group, index, since, to);
-        Err(unbuilt())
-    }
+    ) -> Result<i64, Error>;
     /// Evictions that can be carried out, at most [`PAGE_SIZE_MAX`]: those of disks that are up. Those of other disks wait;
     /// a disk that is gone loses its own.
-    async fn list_evictions(&self) -> Result<Vec<Eviction>, Error> {
-        Err(unbuilt())
-    }
+    async fn list_evictions(&self) -> Result<Vec<Eviction>, Error>;
     /// Forgets an eviction that was carried out.
-    async fn finish_eviction(&self, eviction: Eviction) -> Result<(), Error> {
-        let _ = eviction;
-        Err(unbuilt())
-    }
+    async fn finish_eviction(&self, eviction: Eviction) -> Result<(), Error>;
 
     // Repair.
 
     /// Queues shards that are missing or damaged to be rebuilt; those in the queue stay there. At most
     /// [`PAGE_SIZE_MAX`]. Errors: `Malformed`.
-    async fn report_missing(&self, shards: &[MissingShard]) -> Result<(), Error> {
-        let _ = shards;
-        Err(unbuilt())
-    }
+    async fn report_missing(&self, shards: &[MissingShard]) -> Result<(), Error>;
     /// Queued shards, of one group or of all, in the order of their names, after `after`, at most `limit` (1 to
     /// [`PAGE_SIZE_MAX`]).
     async fn list_missing(
@@ -276,27 +235,15 @@ pub trait Metadata: Send + Sync + 'static {
         group: Option<GroupId>,
         after: Option<ShardId>,
         limit: usize,
-    ) -> Result<Vec<MissingShard>, Error> {
-        let _ = (group, after, limit);
-        Err(unbuilt())
-    }
+    ) -> Result<Vec<MissingShard>, Error>;
     /// Takes shards out of the queue that are whole by the map of `epoch`, or whose chunk was freed. Those of groups that
     /// have changed since stay. Answers how many went. At most [`PAGE_SIZE_MAX`]. Errors: `Malformed`.
-    async fn finish_missing(&self, shards: &[ShardId], epoch: i64) -> Result<usize, Error> {
-        let _ = (shards, epoch);
-        Err(unbuilt())
-    }
+    async fn finish_missing(&self, shards: &[ShardId], epoch: i64) -> Result<usize, Error>;
     /// Every row that names chunks, a page at a time, in an order of its own; rows that come and go while the pages
     /// are read may or may not be among them. `limit` rows at most, from 1 to [`PAGE_SIZE_MAX`], and fewer once they have
     /// [`CONTENT_EXTENTS_MAX`] extents. Errors: `Malformed` (also when the position is none).
-    async fn list_contents(
-        &self,
-        after: Option<ContentPosition>,
-        limit: usize,
-    ) -> Result<ContentPage, Error> {
-        let _ = (after, limit);
-        Err(unbuilt())
-    }
+    async fn list_contents(&self, after: Option<ContentPosition>, limit: usize)
+    -> Result<ContentPage, Error>;
 
     // Jobs.
 
@@ -307,24 +254,13 @@ pub trait Metadata: Send + Sync + 'static {
         job: JobName,
         holder: &str,
         observed_renewals: Option<i64>,
-    ) -> Result<Option<i64>, Error> {
-        let _ = (job, holder, observed_renewals);
-        Err(unbuilt())
-    }
+    ) -> Result<Option<i64>, Error>;
     /// Shows that a job's holder lives, and how far it is. Errors: `JobLost`.
-    async fn renew_job(&self, job: JobName, token: i64, progress: JobProgress) -> Result<(), Error> {
-        let _ = (job, token, progress);
-        Err(unbuilt())
-    }
+    async fn renew_job(&self, job: JobName, token: i64, progress: JobProgress) -> Result<(), Error>;
     /// Gives a job up, so that another takes it at once. Errors: `JobLost`.
-    async fn release_job(&self, job: JobName, token: i64) -> Result<(), Error> {
-        let _ = (job, token);
-        Err(unbuilt())
-    }
+    async fn release_job(&self, job: JobName, token: i64) -> Result<(), Error>;
     /// Jobs that somebody has.
-    async fn list_jobs(&self) -> Result<Vec<JobState>, Error> {
-        Err(unbuilt())
-    }
+    async fn list_jobs(&self) -> Result<Vec<JobState>, Error>;
 
     // Background work.
 
@@ -335,9 +271,4 @@ pub trait Metadata: Send + Sync + 'static {
     /// Forgets garbage whose shards have all been deleted by the map of `epoch`. Items of groups that have changed
     /// since stay, and are given out again. Answers how many were forgotten.
     async fn finish_garbage(&self, items: &[GarbageId], epoch: i64) -> Result<usize, Error>;
-}
-
-/// Of a call that an implementation does not have.
-fn unbuilt() -> Error {
-    Error::Unavailable { reason: "this call is not built".to_owned() }
 }

@@ -4,12 +4,15 @@
 -- Tables that belong to a bucket lead with bucket_id in every primary key, unique index and foreign key, so that they
 -- can be distributed by it. Columns of times end in _ms: milliseconds since 1970-01-01T00:00:00Z.
 
--- One row: the cluster. The epoch grows with every change of membership, address, writability or placement.
+-- One row: the cluster. The epoch grows with every change of membership, address, writability, state, intent or
+-- placement; places_epoch is the epoch of the last change that gave shards a place more: a disk was added, or a move
+-- began.
 CREATE TABLE cluster (
     singleton SMALLINT NOT NULL PRIMARY KEY CHECK (singleton = 1),
-    epoch BIGINT NOT NULL
+    epoch BIGINT NOT NULL,
+    places_epoch BIGINT NOT NULL
 );
-INSERT INTO cluster (singleton, epoch) VALUES (1, 0);
+INSERT INTO cluster (singleton, epoch, places_epoch) VALUES (1, 0, 0);
 
 -- The last number that was given out of each series that spans buckets. Numbers are never reused.
 CREATE TABLE counters (
@@ -140,19 +143,26 @@ CREATE TABLE completed_uploads (
 );
 CREATE INDEX completed_uploads_by_age ON completed_uploads (completed_ms);
 
--- Gateways' leases. Their numbers are random, so that no other database of the same disks has given them out. state: 0 active, 1 revoked. Commits share-lock the row's key; revoking locks it exclusively.
+-- Gateways' leases. Their numbers are random, so that no other database of the same disks has given them out. state: 0
+-- active, 1 revoked and not reaped. oldest_epoch: of the oldest map that its holder may write by, as of its last renewal.
+-- Commits share-lock the row's key; revoking locks it exclusively.
 CREATE TABLE gateway_leases (
     lease_id BIGINT NOT NULL PRIMARY KEY,
     holder TEXT NOT NULL,
     renewals BIGINT NOT NULL,
+    oldest_epoch BIGINT NOT NULL,
     state SMALLINT NOT NULL
 );
 
--- Chunk nodes, their disks, and where placement groups are. attached: the disk was in its node's last report.
+-- Chunk nodes, their disks, and where placement groups are. state: 0 up, 1 suspect, 2 down. intent: 0 serve, 1 drain,
+-- 2 remove. attached: the disk was in its node's last report. gone: it was removed, for good.
 CREATE TABLE nodes (
     node_id BYTEA NOT NULL PRIMARY KEY,
     address TEXT NOT NULL,
-    domain TEXT NOT NULL
+    domain TEXT NOT NULL,
+    state SMALLINT NOT NULL,
+    intent SMALLINT NOT NULL,
+    heartbeats BIGINT NOT NULL
 );
 CREATE TABLE disks (
     disk_id BYTEA NOT NULL PRIMARY KEY,
@@ -161,22 +171,55 @@ CREATE TABLE disks (
     capacity_bytes BIGINT NOT NULL,
     available_bytes BIGINT NOT NULL,
     writable SMALLINT NOT NULL,
-    attached SMALLINT NOT NULL
+    attached SMALLINT NOT NULL,
+    intent SMALLINT NOT NULL,
+    gone SMALLINT NOT NULL
 );
+CREATE INDEX disks_by_node ON disks (node_id, disk_id);
 CREATE TABLE storage_classes (
     name TEXT NOT NULL PRIMARY KEY,
     coding TEXT NOT NULL,
     inline_limit_bytes BIGINT NOT NULL,
     whole_limit_bytes BIGINT NOT NULL,
-    group_count BIGINT NOT NULL
+    group_count BIGINT NOT NULL,
+    medium TEXT
 );
--- disks: the group's disk ids, 16 bytes each, in the order of their shards.
+-- disks: the group's disk ids, 16 bytes each, in the order of their shards. changed_epoch: of the last change of these or
+-- of the group's moves.
 CREATE TABLE placement_groups (
     group_id BIGINT NOT NULL PRIMARY KEY,
     storage_class TEXT NOT NULL,
-    disks BYTEA NOT NULL
+    disks BYTEA NOT NULL,
+    changed_epoch BIGINT NOT NULL
 );
 CREATE INDEX placement_groups_by_class ON placement_groups (storage_class, group_id);
+-- Shard indexes of groups on their way to other disks, since the map of an epoch.
+CREATE TABLE shard_moves (
+    group_id BIGINT NOT NULL,
+    shard_index SMALLINT NOT NULL,
+    to_disk BYTEA NOT NULL,
+    since BIGINT NOT NULL,
+    PRIMARY KEY (group_id, shard_index)
+);
+-- What finished moves left on the disks that they came from: shards placed there up to an epoch.
+CREATE TABLE evictions (
+    disk_id BYTEA NOT NULL,
+    group_id BIGINT NOT NULL,
+    shard_index SMALLINT NOT NULL,
+    epoch BIGINT NOT NULL,
+    PRIMARY KEY (disk_id, group_id, shard_index)
+);
+
+-- Work that one worker at a time does. job: 1 plan, 2 move, 3 repair, 4 reap. holder: NULL while nobody has it. token:
+-- how often it was taken. renewals goes on from holder to holder.
+CREATE TABLE jobs (
+    job SMALLINT NOT NULL PRIMARY KEY,
+    holder TEXT,
+    token BIGINT NOT NULL,
+    renewals BIGINT NOT NULL,
+    done BIGINT NOT NULL,
+    total BIGINT NOT NULL
+);
 
 -- The change feed: what each commit did, written by the commit. kind: 1 version made, 2 delete marker made, 3 version
 -- removed, 4 delete marker removed.
@@ -209,7 +252,7 @@ CREATE TABLE garbage (
 );
 CREATE INDEX garbage_by_due ON garbage (due_ms);
 
--- Shards that were not stable when their write was acknowledged: the repair queue.
+-- Shards that are missing or damaged, or were not stable when their write was acknowledged: the repair queue.
 CREATE TABLE missing_shards (
     chunk_id BYTEA NOT NULL,
     shard_index SMALLINT NOT NULL,
@@ -219,3 +262,4 @@ CREATE TABLE missing_shards (
     queued_ms BIGINT NOT NULL,
     PRIMARY KEY (chunk_id, shard_index)
 );
+CREATE INDEX missing_shards_by_group ON missing_shards (group_id, chunk_id, shard_index);

@@ -7,13 +7,19 @@ mod buckets;
 mod cluster;
 mod codec;
 mod commit;
+mod contents;
 mod copies;
 mod counters;
 mod engine;
 mod garbage;
+mod jobs;
 mod leases;
 mod listing;
 mod migrate;
+mod missing;
+mod moves;
+mod nodes;
+mod reaping;
 mod uploads;
 mod version_row;
 mod versions;
@@ -28,12 +34,16 @@ use async_trait::async_trait;
 use env::Env;
 use metadata_api::{
     AbortUpload, Bucket, BucketPage, ClusterMap, CommitPart, CommitVersion, Committed, CompleteUpload,
-    CopyVersion, CreateBucket, CreateUpload, DeleteVersions, DeletedVersion, Error, FoundVersion, GarbageId,
-    GarbageItem, GetVersion, Lease, LeaseState, ListBuckets, ListObjects, ListParts, ListUploads,
-    ListVersions, Metadata, NodeRegistration, ObjectPage, PAGE_SIZE_MAX, Part, PartPage,
+    ContentPage, ContentPosition, CopyVersion, CreateBucket, CreateUpload, DeleteVersions, DeletedVersion,
+    Error, Eviction, FoundVersion, GarbageId, GarbageItem, GetVersion, Intent, JobName, JobProgress,
+    JobState, Lease, LeaseState, ListBuckets, ListObjects, ListParts, ListUploads, ListVersions, Metadata,
+    NewMove, NodeRegistration, NodeState, ObjectPage, ObservedNode, PAGE_SIZE_MAX, Part, PartPage,
     StorageClassDefinition, Upload, UploadPage, VersionPage, part_size_min,
 };
-use types::{BucketId, BucketName, LeaseId, ObjectKey, UploadId, Versioning};
+use types::{
+    BucketId, BucketName, ChunkId, ChunkOwner, DiskId, GroupId, LeaseId, MissingShard, NodeId, ObjectKey,
+    ShardId, ShardIndex, UploadId, Versioning,
+};
 
 use self::{
     commit::{Committers, Mutation, Outcome, Undecided, batch::check_content},
@@ -210,6 +220,14 @@ fn check_limit(limit: usize, maximum: usize) -> Result<(), Error> {
     }
 }
 
+fn check_count(count: usize) -> Result<(), Error> {
+    if count <= PAGE_SIZE_MAX {
+        Ok(())
+    } else {
+        Err(Error::Malformed { reason: "too many at once".to_owned() })
+    }
+}
+
 #[async_trait]
 impl Metadata for MetadataStore {
     async fn ready(&self) -> Result<(), Error> {
@@ -328,16 +346,38 @@ impl Metadata for MetadataStore {
         transact!(self, "acquire_lease", |store, tx| store.acquire_lease_in(tx, &holder))
     }
 
-    async fn renew_lease(&self, lease: LeaseId, _oldest_epoch: i64) -> Result<(), Error> {
-        transact!(self, "renew_lease", |store, tx| store.renew_lease_in(tx, lease))
+    async fn renew_lease(&self, lease: LeaseId, oldest_epoch: i64) -> Result<(), Error> {
+        transact!(self, "renew_lease", |store, tx| store.renew_lease_in(tx, lease, oldest_epoch))
+    }
+
+    async fn release_lease(&self, lease: LeaseId) -> Result<(), Error> {
+        transact!(self, "release_lease", |store, tx| store.release_lease_in(tx, lease))
     }
 
     async fn list_leases(&self) -> Result<Vec<LeaseState>, Error> {
-        self.active_leases().await.map_err(|failure| failure.into_error("list_leases"))
+        self.known_leases().await.map_err(|failure| failure.into_error("list_leases"))
     }
 
     async fn revoke_lease(&self, lease: LeaseId, observed_renewals: i64) -> Result<bool, Error> {
         transact!(self, "revoke_lease", |store, tx| store.revoke_lease_in(tx, lease, observed_renewals))
+    }
+
+    async fn unnamed_chunks(
+        &self,
+        lease: LeaseId,
+        chunks: &[(ChunkId, ChunkOwner)],
+    ) -> Result<Vec<ChunkId>, Error> {
+        check_count(chunks.len())?;
+        self.find_unnamed(lease, chunks).await.map_err(|failure| failure.into_error("unnamed_chunks"))
+    }
+
+    async fn named_chunks(&self, chunks: &[(ChunkId, ChunkOwner)]) -> Result<Vec<ChunkId>, Error> {
+        check_count(chunks.len())?;
+        self.find_named(chunks).await.map_err(|failure| failure.into_error("named_chunks"))
+    }
+
+    async fn finish_lease(&self, lease: LeaseId, epoch: i64) -> Result<(), Error> {
+        transact!(self, "finish_lease", |store, tx| store.finish_lease_in(tx, lease, epoch))
     }
 
     async fn register_node(&self, request: NodeRegistration) -> Result<(), Error> {
@@ -352,14 +392,115 @@ impl Metadata for MetadataStore {
         self.load_map(known_epoch).await.map_err(|failure| failure.into_error("cluster_map"))
     }
 
+    async fn mark_node(&self, observed: ObservedNode, state: NodeState) -> Result<bool, Error> {
+        transact!(self, "mark_node", |store, tx| store.mark_node_in(tx, observed, state))
+    }
+
+    async fn set_node_intent(&self, node: NodeId, intent: Intent) -> Result<(), Error> {
+        transact!(self, "set_node_intent", |store, tx| store.set_node_intent_in(tx, node, intent))
+    }
+
+    async fn set_disk_intent(&self, disk: DiskId, intent: Intent) -> Result<(), Error> {
+        transact!(self, "set_disk_intent", |store, tx| store.set_disk_intent_in(tx, disk, intent))
+    }
+
+    async fn begin_moves(&self, expected_epoch: i64, moves: &[NewMove]) -> Result<i64, Error> {
+        check_count(moves.len())?;
+        let moves = moves.to_vec();
+        transact!(self, "begin_moves", |store, tx| store.begin_moves_in(tx, expected_epoch, &moves))
+    }
+
+    async fn finish_move(&self, group: GroupId, index: ShardIndex, since: i64) -> Result<(), Error> {
+        transact!(self, "finish_move", |store, tx| store.finish_move_in(tx, (group, index, since)))
+    }
+
+    async fn reverse_move(&self, group: GroupId, index: ShardIndex, since: i64) -> Result<i64, Error> {
+        transact!(self, "reverse_move", |store, tx| store.reverse_move_in(tx, (group, index, since)))
+    }
+
+    async fn redirect_move(
+        &self,
+        group: GroupId,
+        index: ShardIndex,
+        since: i64,
+        to: DiskId,
+    ) -> Result<i64, Error> {
+        transact!(self, "redirect_move", |store, tx| store.redirect_move_in(tx, (group, index, since), to))
+    }
+
+    async fn list_evictions(&self) -> Result<Vec<Eviction>, Error> {
+        self.list_evictions_page().await.map_err(|failure| failure.into_error("list_evictions"))
+    }
+
+    async fn finish_eviction(&self, eviction: Eviction) -> Result<(), Error> {
+        transact!(self, "finish_eviction", |store, tx| store.finish_eviction_in(tx, eviction))
+    }
+
+    async fn report_missing(&self, shards: &[MissingShard]) -> Result<(), Error> {
+        check_count(shards.len())?;
+        let shards = shards.to_vec();
+        transact!(self, "report_missing", |store, tx| store.report_missing_in(tx, &shards))
+    }
+
+    async fn list_missing(
+        &self,
+        group: Option<GroupId>,
+        after: Option<ShardId>,
+        limit: usize,
+    ) -> Result<Vec<MissingShard>, Error> {
+        check_limit(limit, PAGE_SIZE_MAX)?;
+        self.list_missing_page(group, after, limit)
+            .await
+            .map_err(|failure| failure.into_error("list_missing"))
+    }
+
+    async fn finish_missing(&self, shards: &[ShardId], epoch: i64) -> Result<usize, Error> {
+        check_count(shards.len())?;
+        let shards = shards.to_vec();
+        transact!(self, "finish_missing", |store, tx| store.finish_missing_in(tx, &shards, epoch))
+    }
+
+    async fn list_contents(
+        &self,
+        after: Option<ContentPosition>,
+        limit: usize,
+    ) -> Result<ContentPage, Error> {
+        check_limit(limit, PAGE_SIZE_MAX)?;
+        let page = self.list_contents_page(after.as_ref(), limit).await;
+        page.map_err(|failure| failure.into_error("list_contents"))
+    }
+
+    async fn acquire_job(
+        &self,
+        job: JobName,
+        holder: &str,
+        observed_renewals: Option<i64>,
+    ) -> Result<Option<i64>, Error> {
+        let holder = holder.to_owned();
+        transact!(self, "acquire_job", |store, tx| {
+            store.acquire_job_in(tx, job, &holder, observed_renewals)
+        })
+    }
+
+    async fn renew_job(&self, job: JobName, token: i64, progress: JobProgress) -> Result<(), Error> {
+        transact!(self, "renew_job", |store, tx| store.renew_job_in(tx, job, token, progress))
+    }
+
+    async fn release_job(&self, job: JobName, token: i64) -> Result<(), Error> {
+        transact!(self, "release_job", |store, tx| store.release_job_in(tx, job, token))
+    }
+
+    async fn list_jobs(&self) -> Result<Vec<JobState>, Error> {
+        self.held_jobs().await.map_err(|failure| failure.into_error("list_jobs"))
+    }
+
     async fn take_garbage(&self, limit: usize) -> Result<Vec<GarbageItem>, Error> {
         transact!(self, "take_garbage", |store, tx| store.take_garbage_in(tx, limit))
     }
 
-    async fn finish_garbage(&self, items: &[GarbageId], _epoch: i64) -> Result<usize, Error> {
-        let count = items.len();
+    async fn finish_garbage(&self, items: &[GarbageId], epoch: i64) -> Result<usize, Error> {
         let items = items.to_vec();
-        transact!(self, "finish_garbage", |store, tx| store.finish_garbage_in(tx, &items)).map(|()| count)
+        transact!(self, "finish_garbage", |store, tx| store.finish_garbage_in(tx, &items, epoch))
     }
 }
 

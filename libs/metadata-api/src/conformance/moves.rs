@@ -179,6 +179,34 @@ pub async fn a_move_can_be_turned_round(store: &Store) {
     assert_eq!(evictions(store, before.id).await, [left]);
 }
 
+/// A move whose target is lost goes elsewhere, and leaves an eviction for the lost disk.
+pub async fn a_move_can_be_sent_elsewhere(store: &Store) {
+    let pool = Pool::new(store, "2+1", 5).await;
+    let before = pool.group(store).await;
+    let first = pool.begin(store, 1).await;
+    let to = pool.spares(&pool.group(store).await)[0];
+    let redirect =
+        async |since: i64, to: DiskId| store.redirect_move(before.id, first.index, since, to).await;
+    assert_eq!(redirect(first.since - 1, to).await, Err(Error::MoveNotFound));
+    for (what, to) in [("where it goes already", first.to), ("a disk of the group", before.disks[0])] {
+        let answer = redirect(first.since, to).await;
+        assert!(matches!(answer, Err(Error::Malformed { .. })), "{what}: {answer:?}");
+    }
+    assert_eq!(epoch(store).await, first.since, "what was refused changes nothing");
+
+    let since = redirect(first.since, to).await.expect("a pending move");
+    assert!(since > first.since);
+    let now = pool.group(store).await;
+    assert_eq!(epoch(store).await, since);
+    assert_eq!((&now.disks, now.changed_epoch), (&before.disks, since));
+    assert_eq!(now.moves, [ShardMove { index: first.index, to, since }]);
+    let left = Eviction { disk: first.to, group: before.id, index: first.index, epoch: since };
+    assert_eq!(evictions(store, before.id).await, [left]);
+    assert_eq!(redirect(first.since, to).await, Err(Error::MoveNotFound), "that move is another by now");
+    let back = redirect(since, first.to).await;
+    assert!(matches!(back, Err(Error::Malformed { .. })), "it still has to evict: {back:?}");
+}
+
 /// Of movers that begin the same move at once one does, and the others are told of its map.
 pub async fn of_racing_movers_one_begins(store: &Store) {
     let pool = Pool::new(store, "1+1", 3).await;

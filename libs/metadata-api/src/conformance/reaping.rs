@@ -24,7 +24,25 @@ async fn unnamed(store: &Store, bucket: &BucketName, key: &ObjectKey, chunks: &[
     let lease = chunks[0].lease;
     let mut unnamed = store.unnamed_chunks(lease, &asked).await.expect("a revoked lease");
     unnamed.sort_unstable();
+    // What is not unnamed is named, whatever has become of the lease.
+    let named: BTreeSet<ChunkId> = store.named_chunks(&asked).await.expect("an answer").into_iter().collect();
+    let others = chunks.iter().filter(|chunk| !unnamed.contains(chunk)).copied();
+    assert_eq!(named, others.collect());
     unnamed
+}
+
+/// A live lease's chunks are named as soon as they are committed.
+pub async fn chunks_of_live_leases_can_be_asked_for(store: &Store) {
+    let (name, k) = (bucket(store).await, key("k"));
+    let (mut minter, mut other) = (Minter::acquire(store).await, Minter::acquire(store).await);
+    let named =
+        [commit(store, &name, &k, &mut minter).await, commit(store, &name, &k, &mut other).await].concat();
+    let owner = ChunkOwner { bucket: name.clone(), key: k.clone() };
+    let asked: Vec<_> =
+        named.iter().copied().chain([minter.chunk()]).map(|chunk| (chunk, owner.clone())).collect();
+    let answer: BTreeSet<ChunkId> =
+        store.named_chunks(&asked).await.expect("an answer").into_iter().collect();
+    assert_eq!(answer, named.into_iter().collect());
 }
 
 async fn commit(store: &Store, bucket: &BucketName, key: &ObjectKey, minter: &mut Minter) -> Vec<ChunkId> {
@@ -77,6 +95,8 @@ pub async fn unnamed_chunks_are_told_of_revoked_leases_only(store: &Store) {
     assert!(matches!(answer, Err(Error::Malformed { .. })), "a chunk of another lease: {answer:?}");
     let many = vec![asked[0].clone(); crate::PAGE_SIZE_MAX + 1];
     let answer = store.unnamed_chunks(minter.lease, &many).await;
+    assert!(matches!(answer, Err(Error::Malformed { .. })), "too many: {answer:?}");
+    let answer = store.named_chunks(&many).await;
     assert!(matches!(answer, Err(Error::Malformed { .. })), "too many: {answer:?}");
     assert_eq!(store.unnamed_chunks(minter.lease, &[]).await, Ok(Vec::new()));
     let twice = [asked[0].clone(), asked[0].clone()];

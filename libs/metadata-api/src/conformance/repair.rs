@@ -2,7 +2,10 @@
 
 use types::{Coding, GroupId, LeaseId, MissingShard, ShardId, ShardIndex};
 
-use super::support::{Minter, Store, bucket, key, new_upload, stored_part, write_stored};
+use super::{
+    garbage::collect,
+    support::{Minter, Pool, Store, bucket, chunks, delete, key, new_upload, stored_part, write_stored},
+};
 use crate::{CommitPart, CommitVersion, Error, PAGE_SIZE_MAX};
 
 fn missing(minter: &mut Minter, index: u8) -> MissingShard {
@@ -73,6 +76,40 @@ pub async fn missing_shards_are_queued_with_their_commit(store: &Store) {
     let refused = CommitVersion { missing: vec![missing(&mut minter, 1)], ..write };
     assert_eq!(store.commit_version(refused).await, Err(Error::LeaseRevoked));
     assert_eq!(queued(store, minter.lease).await, shards);
+}
+
+/// A page may be of one group; what was repaired by a map that is too old for the group stays queued.
+pub async fn missing_shards_are_finished_by_a_map_that_is_new_enough(store: &Store) {
+    let pool = Pool::new(store, "2+1", 4).await;
+    let mut minter = Minter::acquire(store).await;
+    let group = pool.group(store).await.id;
+    let shard = MissingShard { group, ..missing(&mut minter, 1) };
+    let other = missing(&mut minter, 1);
+    store.report_missing(&[shard, other]).await.expect("a report");
+    let of_group = async || store.list_missing(Some(group), None, 10).await;
+    assert_eq!(of_group().await, Ok(vec![shard]));
+
+    let since = pool.begin(store, 0).await.since;
+    assert_eq!(store.finish_missing(&[shard.shard], since - 1).await, Ok(0));
+    assert_eq!(of_group().await, Ok(vec![shard]));
+    assert_eq!(store.finish_missing(&[shard.shard, other.shard], since).await, Ok(2));
+    assert_eq!(queued(store, minter.lease).await, []);
+}
+
+/// Freed chunks are missing no shard any more.
+pub async fn missing_shards_of_freed_chunks_are_forgotten(store: &Store) {
+    let (name, k) = (bucket(store).await, key("k"));
+    let mut minter = Minter::acquire(store).await;
+    let content = minter.content(&[9]);
+    let chunk = chunks(&content)[0];
+    let shard = ShardId { chunk, index: ShardIndex(1) };
+    let lacking = MissingShard { shard, ..missing(&mut minter, 1) };
+    let write = write_stored(&name, &k, 1, minter.lease, content);
+    store.commit_version(CommitVersion { missing: vec![lacking], ..write }).await.expect("a commit");
+    assert_eq!(queued(store, minter.lease).await, [lacking]);
+    delete(store, &name, &k, None).await;
+    assert_eq!(collect(store, minter.lease).await, [chunk]);
+    assert_eq!(queued(store, minter.lease).await, []);
 }
 
 /// Bounds of the queue's calls.

@@ -10,11 +10,9 @@ async fn make() -> Arc<dyn Metadata> {
 }
 
 crate::conformance_tests!(make);
-crate::conformance_cases_ahead!(@tests make);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_store_passes_every_case_in_turn() {
     let store = make().await;
     crate::conformance::run_all(async || store.clone()).await;
-    crate::conformance::run_ahead(async || store.clone()).await;
 }

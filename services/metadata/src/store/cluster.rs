@@ -1,28 +1,30 @@
-//! Nodes, disks, storage classes and placement groups.
+//! The cluster map: reading it, and storage classes with the mapping of their placement groups.
 //!
-//! Whoever changes the map locks the cluster's row; heartbeats that change nothing but free space do not.
+//! Whoever changes the map locks the cluster's row, before any row of a node, a disk or a group; heartbeats that change
+//! nothing but free space do not.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use metadata_api::{
-    ClusterMap, DiskRegistration, DiskState, Error, Intent, MapDisk, MapNode, NodeRegistration, NodeState,
-    PlacementGroup, StorageClass, StorageClassDefinition,
+    ClusterMap, DiskState, Error, Intent, MapDisk, MapNode, NodeState, PlacementGroup, ShardMove,
+    StorageClass, StorageClassDefinition,
 };
 use placement::{DiskInfo, map_groups};
-use types::{DiskId, FailureDomain, GroupId, NodeId, StorageClassName};
+use types::{DiskId, FailureDomain, GroupId, NodeId, ShardIndex, StorageClassName};
 
 use super::{
     MetadataStore,
     counters::next_number,
-    engine::{DatabaseError, Failure, Row, Rows, Tx, find_each},
+    engine::{DatabaseError, Failure, Row, Rows, Tx},
     version_row::read_storage_class,
 };
 
-const NODE: &str = "n.node_id, n.address, n.domain";
-const DISK: &str = "d.disk_id, d.node_id, d.medium, d.capacity_bytes, d.available_bytes, d.writable";
-const CLASS: &str = "s.name, s.coding, s.inline_limit_bytes, s.whole_limit_bytes, s.group_count";
+const NODE: &str = "n.node_id, n.address, n.domain, n.state, n.intent, n.heartbeats";
+const DISK: &str = "d.disk_id, d.node_id, d.medium, d.capacity_bytes, d.available_bytes, d.writable, d.intent, d.gone, \
+     d.attached, n.state";
+const CLASS: &str = "s.name, s.coding, s.inline_limit_bytes, s.whole_limit_bytes, s.group_count, s.medium";
 
-fn malformed(reason: String) -> Failure {
+pub(crate) fn malformed(reason: String) -> Failure {
     Failure::Answer(Error::Malformed { reason })
 }
 
@@ -31,10 +33,27 @@ fn read_node(row: &mut Row) -> Result<MapNode, DatabaseError> {
         node: NodeId(row.array()?),
         address: row.text()?,
         domain: row.text()?.parse().map_err(|_| DatabaseError::corrupt("an invalid failure domain"))?,
-        state: NodeState::Up,
-        intent: Intent::Serve,
-        heartbeats: 0,
+        state: read_state(row)?,
+        intent: read_intent(row)?,
+        heartbeats: row.i64()?,
     })
+}
+
+pub(crate) fn read_state(row: &mut Row) -> Result<NodeState, DatabaseError> {
+    NodeState::from_number(row.i64()?).ok_or_else(|| DatabaseError::corrupt("a node's state is unknown"))
+}
+
+pub(crate) fn read_intent(row: &mut Row) -> Result<Intent, DatabaseError> {
+    Intent::from_number(row.i64()?).ok_or_else(|| DatabaseError::corrupt("an unknown intent"))
+}
+
+/// A disk's state by the columns that say whether it is gone and attached, and its node's state.
+fn disk_state(is_gone: bool, is_attached: bool, node: NodeState) -> DiskState {
+    match (is_gone, is_attached, node) {
+        (true, ..) => DiskState::Gone,
+        (false, true, NodeState::Up | NodeState::Suspect) => DiskState::Up,
+        (false, false, _) | (false, true, NodeState::Down) => DiskState::Down,
+    }
 }
 
 fn read_disk(row: &mut Row) -> Result<MapDisk, DatabaseError> {
@@ -45,8 +64,8 @@ fn read_disk(row: &mut Row) -> Result<MapDisk, DatabaseError> {
         capacity_bytes: row.number()?,
         available_bytes: row.number()?,
         writable: row.bool()?,
-        state: DiskState::Up,
-        intent: Intent::Serve,
+        intent: read_intent(row)?,
+        state: disk_state(row.bool()?, row.bool()?, read_state(row)?),
     })
 }
 
@@ -57,113 +76,45 @@ fn read_class(row: &mut Row) -> Result<StorageClassDefinition, DatabaseError> {
         inline_limit_bytes: row.number()?,
         whole_limit_bytes: row.number()?,
         groups: row.number()?,
-        medium: None,
+        medium: row.optional_text()?,
     })
 }
 
+/// Epochs of the map as its lock's holder finds it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Epochs {
+    /// Of the map.
+    pub(crate) now: i64,
+    /// Of the last change that gave shards a place more.
+    pub(crate) places: i64,
+}
+
 /// Waits for its turn to change the map.
-async fn lock_cluster(tx: &mut Tx) -> Result<(), DatabaseError> {
-    tx.fetch_all("SELECT c.epoch FROM cluster AS c WHERE c.singleton = 1 [FOR UPDATE]", Vec::new())
-        .await
-        .map(drop)
+pub(crate) async fn lock_cluster(tx: &mut Tx) -> Result<Epochs, DatabaseError> {
+    let sql = "SELECT c.epoch, c.places_epoch FROM cluster AS c WHERE c.singleton = 1 [FOR UPDATE]";
+    let row = tx.fetch_optional(sql, Vec::new()).await?;
+    let mut row = row.ok_or_else(|| DatabaseError::corrupt("the cluster's row is missing"))?;
+    Ok(Epochs { now: row.i64()?, places: row.i64()? })
 }
 
-async fn raise_epoch(tx: &mut Tx) -> Result<(), DatabaseError> {
-    tx.execute("UPDATE cluster SET epoch = epoch + 1 WHERE singleton = 1", Vec::new()).await.map(drop)
+/// The next epoch, which the caller's change is in; it holds the cluster's lock.
+pub(crate) async fn raise_epoch(tx: &mut Tx) -> Result<i64, DatabaseError> {
+    raise(tx, "UPDATE cluster SET epoch = epoch + 1 WHERE singleton = 1 RETURNING epoch").await
 }
 
-/// A node and its attached disks as its last report left them.
-async fn load_registration(tx: &mut Tx, node: NodeId) -> Result<Option<NodeRegistration>, DatabaseError> {
-    let sql = format!("SELECT {NODE} FROM nodes AS n WHERE n.node_id = $1");
-    let Some(mut row) = tx.fetch_optional(&sql, vec![node.0.as_slice().into()]).await? else {
-        return Ok(None);
-    };
-    let known = read_node(&mut row)?;
+/// As [`raise_epoch`], for a change that gives shards a place more.
+pub(crate) async fn raise_places_epoch(tx: &mut Tx) -> Result<i64, DatabaseError> {
     let sql =
-        format!("SELECT {DISK} FROM disks AS d WHERE d.node_id = $1 AND d.attached = 1 ORDER BY d.disk_id");
-    let mut disks = Vec::new();
-    for mut row in tx.fetch_all(&sql, vec![node.0.as_slice().into()]).await? {
-        let MapDisk { disk, medium, capacity_bytes, available_bytes, writable, .. } = read_disk(&mut row)?;
-        disks.push(DiskRegistration { disk, medium, capacity_bytes, available_bytes, writable });
-    }
-    Ok(Some(NodeRegistration { node, address: known.address, domain: known.domain, disks }))
+        "UPDATE cluster SET epoch = epoch + 1, places_epoch = epoch + 1 WHERE singleton = 1 RETURNING epoch";
+    raise(tx, sql).await
 }
 
-/// What raises the epoch when it changes.
-fn without_free_space(registration: &NodeRegistration) -> NodeRegistration {
-    let mut registration = registration.clone();
-    registration.disks.iter_mut().for_each(|disk| disk.available_bytes = 0);
-    registration.disks.sort_by_key(|disk| disk.disk);
-    registration
+async fn raise(tx: &mut Tx, sql: &str) -> Result<i64, DatabaseError> {
+    let row = tx.fetch_optional(sql, Vec::new()).await?;
+    row.ok_or_else(|| DatabaseError::corrupt("the cluster's row is missing"))?.i64()
 }
 
 impl MetadataStore {
-    pub(super) async fn register_node_in(
-        &self,
-        tx: &mut Tx,
-        request: &NodeRegistration,
-    ) -> Result<(), Failure> {
-        let known = load_registration(tx, request.node).await?;
-        if known.as_ref().map(without_free_space) != Some(without_free_space(request)) {
-            lock_cluster(tx).await?;
-            self.change_registration(tx, request).await?;
-            raise_epoch(tx).await?;
-            map_classes(tx).await?;
-            return Ok(());
-        }
-        let mut rows = Rows::default();
-        for disk in &request.disks {
-            rows.push([disk.disk.0.as_slice().into(), disk.available_bytes.cast_signed().into()]);
-        }
-        // Not by the row's place, because heartbeats take no lock; there are few disks.
-        let sql =
-            "UPDATE disks SET available_bytes = r.column2 FROM {rows} AS r WHERE disks.disk_id = r.column1";
-        tx.execute_rows(sql, &[], &rows).await?;
-        Ok(())
-    }
-
-    /// A disk may move to another node once its old node reports without it.
-    async fn change_registration(&self, tx: &mut Tx, request: &NodeRegistration) -> Result<(), Failure> {
-        let mut rows = Rows::default();
-        for disk in &request.disks {
-            rows.push([disk.disk.0.as_slice().into()]);
-        }
-        let found = find_each("disks", "t.disk_id = r.column1 AND t.attached = 1", "");
-        let sql = format!("SELECT t.disk_id, t.node_id FROM {found}");
-        for mut row in tx.fetch_rows(&sql, &[], &rows).await? {
-            let (disk, node) = (DiskId(row.array()?), NodeId(row.array()?));
-            if node != request.node {
-                return Err(malformed(format!("disk {disk} belongs to node {node}")));
-            }
-        }
-        let node = request.node.0.as_slice();
-        tx.execute(
-            "INSERT INTO nodes (node_id, address, domain) VALUES ($1, $2, $3) \
-             ON CONFLICT (node_id) DO UPDATE SET address = excluded.address, domain = excluded.domain",
-            vec![node.into(), request.address.as_str().into(), request.domain.as_str().into()],
-        )
-        .await?;
-        tx.execute("UPDATE disks SET attached = 0 WHERE node_id = $1", vec![node.into()]).await?;
-        for disk in &request.disks {
-            tx.execute(
-                "INSERT INTO disks (disk_id, node_id, medium, capacity_bytes, available_bytes, writable, attached) \
-                 VALUES ($1, $2, $3, $4, $5, $6, 1) ON CONFLICT (disk_id) DO UPDATE SET node_id = excluded.node_id, \
-                 medium = excluded.medium, capacity_bytes = excluded.capacity_bytes, \
-                 available_bytes = excluded.available_bytes, writable = excluded.writable, attached = 1",
-                vec![
-                    disk.disk.0.as_slice().into(),
-                    node.into(),
-                    disk.medium.as_str().into(),
-                    disk.capacity_bytes.cast_signed().into(),
-                    disk.available_bytes.cast_signed().into(),
-                    disk.writable.into(),
-                ],
-            )
-            .await?;
-        }
-        Ok(())
-    }
-
     pub(super) async fn define_storage_class_in(
         &self,
         tx: &mut Tx,
@@ -187,14 +138,15 @@ impl MetadataStore {
             )));
         }
         tx.execute(
-            "INSERT INTO storage_classes (name, coding, inline_limit_bytes, whole_limit_bytes, group_count) \
-             VALUES ($1, $2, $3, $4, $5)",
+            "INSERT INTO storage_classes (name, coding, inline_limit_bytes, whole_limit_bytes, group_count, medium) \
+             VALUES ($1, $2, $3, $4, $5, $6)",
             vec![
                 request.name.as_str().into(),
                 request.coding.to_string().as_str().into(),
                 request.inline_limit_bytes.cast_signed().into(),
                 request.whole_limit_bytes.cast_signed().into(),
                 i64::from(request.groups).into(),
+                request.medium.clone().into(),
             ],
         )
         .await?;
@@ -212,7 +164,10 @@ impl MetadataStore {
     }
 }
 
-async fn load_map_in(tx: &mut Tx, known_epoch: Option<i64>) -> Result<Option<ClusterMap>, DatabaseError> {
+pub(crate) async fn load_map_in(
+    tx: &mut Tx,
+    known_epoch: Option<i64>,
+) -> Result<Option<ClusterMap>, DatabaseError> {
     let sql = "SELECT c.epoch FROM cluster AS c WHERE c.singleton = 1";
     let row = tx.fetch_optional(sql, Vec::new()).await?;
     let epoch = row.ok_or_else(|| DatabaseError::corrupt("the cluster's row is missing"))?.i64()?;
@@ -233,9 +188,9 @@ async fn load_map_in(tx: &mut Tx, known_epoch: Option<i64>) -> Result<Option<Clu
 }
 
 async fn load_disks(tx: &mut Tx) -> Result<Vec<MapDisk>, DatabaseError> {
-    let mut rows =
-        tx.fetch_all(&format!("SELECT {DISK} FROM disks AS d ORDER BY d.disk_id"), Vec::new()).await?;
-    rows.iter_mut().map(read_disk).collect()
+    let sql =
+        format!("SELECT {DISK} FROM disks AS d JOIN nodes AS n ON n.node_id = d.node_id ORDER BY d.disk_id");
+    tx.fetch_all(&sql, Vec::new()).await?.iter_mut().map(read_disk).collect()
 }
 
 async fn load_classes(tx: &mut Tx) -> Result<Vec<StorageClassDefinition>, DatabaseError> {
@@ -246,57 +201,93 @@ async fn load_classes(tx: &mut Tx) -> Result<Vec<StorageClassDefinition>, Databa
 }
 
 async fn load_groups(tx: &mut Tx) -> Result<BTreeMap<StorageClassName, Vec<PlacementGroup>>, DatabaseError> {
-    let sql = "SELECT g.storage_class, g.group_id, g.disks FROM placement_groups AS g ORDER BY g.group_id";
+    let mut moves = load_moves(tx).await?;
+    let sql = "SELECT g.storage_class, g.group_id, g.disks, g.changed_epoch FROM placement_groups AS g \
+               ORDER BY g.group_id";
     let mut groups: BTreeMap<_, Vec<PlacementGroup>> = BTreeMap::new();
     for mut row in tx.fetch_all(sql, Vec::new()).await? {
         let class = read_storage_class(&row.text()?)?;
         let id = GroupId(row.number()?);
-        let bytes = row.bytes()?;
-        let (disks, rest) = bytes.as_chunks::<16>();
-        if !rest.is_empty() {
-            return Err(DatabaseError::corrupt("a placement group's disks are cut off"));
-        }
-        groups.entry(class).or_default().push(PlacementGroup {
-            id,
-            disks: disks.iter().copied().map(DiskId).collect(),
-            moves: Vec::new(),
-            changed_epoch: 0,
-        });
+        let (disks, changed_epoch) = (read_group_disks(&mut row)?, row.i64()?);
+        let moves = moves.remove(&id).unwrap_or_default();
+        groups.entry(class).or_default().push(PlacementGroup { id, disks, moves, changed_epoch });
     }
     Ok(groups)
 }
 
-/// Maps classes that have no groups yet, over the disks of the first medium that has enough of them. The caller has
-/// locked the cluster's row.
-async fn map_classes(tx: &mut Tx) -> Result<(), DatabaseError> {
+/// A group's disks, in the order of their shards.
+pub(crate) fn read_group_disks(row: &mut Row) -> Result<Vec<DiskId>, DatabaseError> {
+    let bytes = row.bytes()?;
+    let (disks, rest) = bytes.as_chunks::<16>();
+    if !rest.is_empty() {
+        return Err(DatabaseError::corrupt("a placement group's disks are cut off"));
+    }
+    Ok(disks.iter().copied().map(DiskId).collect())
+}
+
+/// The column of a group's disks.
+pub(crate) fn group_disks(disks: &[DiskId]) -> Vec<u8> {
+    disks.iter().flat_map(|disk| disk.0).collect()
+}
+
+async fn load_moves(tx: &mut Tx) -> Result<BTreeMap<GroupId, Vec<ShardMove>>, DatabaseError> {
+    let sql = "SELECT m.group_id, m.shard_index, m.to_disk, m.since FROM shard_moves AS m \
+               ORDER BY m.group_id, m.shard_index";
+    let mut moves: BTreeMap<_, Vec<ShardMove>> = BTreeMap::new();
+    for mut row in tx.fetch_all(sql, Vec::new()).await? {
+        let group = GroupId(row.number()?);
+        let (index, to) = (ShardIndex(row.number()?), DiskId(row.array()?));
+        moves.entry(group).or_default().push(ShardMove { index, to, since: row.i64()? });
+    }
+    Ok(moves)
+}
+
+/// The disks that groups name: those that they are on and those that their shards move to.
+pub(crate) async fn load_named_disks(tx: &mut Tx) -> Result<BTreeSet<DiskId>, DatabaseError> {
     let groups = load_groups(tx).await?;
-    let mut unmapped = load_classes(tx).await?;
-    unmapped.retain(|class| !groups.contains_key(&class.name));
+    let groups = groups.values().flatten();
+    Ok(groups
+        .flat_map(|group| group.disks.iter().copied().chain(group.moves.iter().map(|pending| pending.to)))
+        .collect())
+}
+
+/// Maps classes that have no groups yet, over the disks of their medium, or of the first that has enough of them. The
+/// caller has locked the cluster's row.
+pub(crate) async fn map_classes(tx: &mut Tx) -> Result<(), DatabaseError> {
+    let sql = format!(
+        "SELECT {CLASS} FROM storage_classes AS s WHERE NOT EXISTS (SELECT 1 FROM placement_groups AS g \
+         WHERE g.storage_class = s.name)"
+    );
+    let mut rows = tx.fetch_all(&sql, Vec::new()).await?;
+    let mut unmapped = rows.iter_mut().map(read_class).collect::<Result<Vec<_>, _>>()?;
     if unmapped.is_empty() {
         return Ok(());
     }
+    unmapped.sort_by(|a, b| a.name.cmp(&b.name));
     let media = load_media(tx).await?;
     for class in unmapped {
-        let mapped = media.values().find_map(|disks| map_groups(disks, class.coding, class.groups, 0).ok());
+        let mut media =
+            media.iter().filter(|(name, _)| class.medium.as_ref().is_none_or(|medium| medium == *name));
+        let mapped = media.find_map(|(_, disks)| map_groups(disks, class.coding, class.groups, 0).ok());
         let Some(mapped) = mapped else { continue };
+        let epoch = raise_epoch(tx).await?;
         let first = next_number(tx, "group", i64::from(class.groups)).await?;
         let mut rows = Rows::default();
         for (id, disks) in (first..).zip(mapped.groups) {
-            let disks: Vec<u8> = disks.iter().flat_map(|disk| disk.0).collect();
-            rows.push([id.into(), class.name.as_str().into(), disks.into()]);
+            rows.push([id.into(), class.name.as_str().into(), group_disks(&disks).into()]);
         }
-        let sql = "INSERT INTO placement_groups (group_id, storage_class, disks) \
-                   SELECT column1, column2, column3 FROM {rows} AS r WHERE column1 IS NOT NULL";
-        tx.execute_rows(sql, &[], &rows).await?;
-        raise_epoch(tx).await?;
+        let sql = "INSERT INTO placement_groups (group_id, storage_class, disks, changed_epoch) \
+                   SELECT column1, column2, column3, $1 FROM {rows} AS r WHERE column1 IS NOT NULL";
+        tx.execute_rows(sql, &[epoch.into()], &rows).await?;
     }
     Ok(())
 }
 
-/// Disks that are there, by medium. A disk that is not writable now may be so again: it counts.
+/// Disks that serve and are there, by medium. One that is not writable now, or whose node is down, may be so again: it
+/// counts.
 async fn load_media(tx: &mut Tx) -> Result<BTreeMap<String, Vec<DiskInfo>>, DatabaseError> {
     let sql = "SELECT d.medium, d.disk_id, n.domain, d.capacity_bytes FROM disks AS d JOIN nodes AS n \
-               ON n.node_id = d.node_id WHERE d.attached = 1";
+               ON n.node_id = d.node_id WHERE d.attached = 1 AND d.gone = 0 AND d.intent = 0 AND n.intent = 0";
     let mut media: BTreeMap<String, Vec<DiskInfo>> = BTreeMap::new();
     for mut row in tx.fetch_all(sql, Vec::new()).await? {
         let (medium, id) = (row.text()?, DiskId(row.array()?));

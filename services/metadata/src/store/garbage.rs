@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use env::Env;
 use metadata_api::{GarbageId, GarbageItem};
-use types::{BucketId, ChunkId, Extent, UploadId};
+use types::{BucketId, ChunkId, Extent, GroupId, UploadId};
 
 use super::{
     MetadataStore,
@@ -122,17 +122,36 @@ impl MetadataStore {
         Ok(items)
     }
 
-    /// Locks the items. Only those that were handed out are forgotten, whatever is asked.
-    pub(super) async fn finish_garbage_in(&self, tx: &mut Tx, items: &[GarbageId]) -> Result<(), Failure> {
+    /// Locks the items. Only those that were handed out are forgotten, and only those whose groups have not changed since
+    /// `epoch`: one more place may have their shards by now. No lock on the groups is needed: a move that begins later
+    /// reads the old places after the deletion. Answers how many were forgotten.
+    pub(super) async fn finish_garbage_in(
+        &self,
+        tx: &mut Tx,
+        items: &[GarbageId],
+        epoch: i64,
+    ) -> Result<usize, Failure> {
         let mut asked = Rows::default();
         for id in items {
             asked.push([id.bucket.0.into(), id.number.into()]);
         }
         let found = find_each("garbage", &format!("{ITEM} AND t.state = 1"), "FOR UPDATE");
-        let sql = format!("SELECT t.bucket_id, t.number, t.key, t.version_seq, t.seq_from FROM {found}");
-        let (mut finished, mut versions) = (Rows::default(), Rows::default());
+        let sql =
+            format!("SELECT t.bucket_id, t.number, t.extents, t.key, t.version_seq, t.seq_from FROM {found}");
+        let mut found = Vec::new();
         for mut row in tx.fetch_rows(&sql, &[], &asked).await? {
             let (bucket, number) = (row.i64()?, row.i64()?);
+            let (groups, chunks) = freed_by(row.optional_bytes()?)?;
+            found.push((bucket, number, groups, chunks, row));
+        }
+        let named = found.iter().flat_map(|(_, _, groups, ..)| groups).copied().collect();
+        let changed = changed_groups(tx, named, epoch).await?;
+        found.retain(|(_, _, groups, ..)| groups.is_disjoint(&changed));
+
+        let count = found.len();
+        forget_missing(tx, found.iter().flat_map(|(_, _, _, chunks, _)| chunks)).await?;
+        let (mut finished, mut versions) = (Rows::default(), Rows::default());
+        for (bucket, number, _, _, mut row) in found {
             finished.push([bucket.into(), number.into()]);
             if let Some(key) = row.optional_bytes()? {
                 versions.push([bucket.into(), key.into(), row.i64()?.into(), row.i64()?.into()]);
@@ -147,8 +166,44 @@ impl MetadataStore {
         );
         tx.execute_rows(&pages, &[], &versions).await?;
         tx.execute_rows(&delete_each("garbage", ITEM), &[], &finished).await?;
-        Ok(())
+        Ok(count)
     }
+}
+
+/// The groups and the chunks of what an item frees.
+fn freed_by(extents: Option<Bytes>) -> Result<(BTreeSet<GroupId>, BTreeSet<ChunkId>), DatabaseError> {
+    let Some(extents) = extents else { return Ok(Default::default()) };
+    let extents = decode_manifest(extents)?.extents;
+    let groups = extents.iter().map(|extent| extent.group).collect();
+    Ok((groups, extents.iter().map(|extent| extent.chunk).collect()))
+}
+
+/// Takes what freed chunks lacked out of the repair queue.
+async fn forget_missing(tx: &mut Tx, chunks: impl Iterator<Item = &ChunkId>) -> Result<(), DatabaseError> {
+    let mut rows = Rows::default();
+    for chunk in chunks.collect::<BTreeSet<_>>() {
+        rows.push([chunk.to_bytes().as_slice().into()]);
+    }
+    tx.execute_rows(&delete_each("missing_shards", "t.chunk_id = r.column1"), &[], &rows).await
+}
+
+/// Which of the groups changed after `epoch`. One that is not in the map has never changed.
+pub(super) async fn changed_groups(
+    tx: &mut Tx,
+    groups: BTreeSet<GroupId>,
+    epoch: i64,
+) -> Result<BTreeSet<GroupId>, DatabaseError> {
+    let mut rows = Rows::default();
+    for group in groups {
+        rows.push([i64::from(group.0).into()]);
+    }
+    let found = find_each("placement_groups", "t.group_id = r.column1 AND t.changed_epoch > $1", "");
+    let sql = format!("SELECT t.group_id FROM {found}");
+    let mut changed = BTreeSet::new();
+    for mut row in tx.fetch_rows(&sql, &[epoch.into()], &rows).await? {
+        changed.insert(GroupId(row.number()?));
+    }
+    Ok(changed)
 }
 
 /// Answers to completions are kept for a day.

@@ -14,6 +14,10 @@ use super::{
     engine::{DatabaseError, Failure, Rows, Tx, find_each},
 };
 
+/// Renews a lease that is active.
+pub(crate) const RENEW: &str = "UPDATE gateway_leases SET renewals = renewals + 1, oldest_epoch = $2 \
+     WHERE lease_id = $1 AND state = 0";
+
 /// Which of the leases are active; they stay so until the transaction ends.
 pub(crate) async fn lock_active_leases(
     tx: &mut Tx,
@@ -38,29 +42,34 @@ impl MetadataStore {
         // Random, not counted: shards carry the ids of their leases, and a database that was lost or restored from a
         // backup would count over numbers that disks know already. The primary key refuses the same number twice.
         let id = (self.env.random_u64() >> 1).cast_signed();
-        let sql = "INSERT INTO gateway_leases (lease_id, holder, renewals, state) VALUES ($1, $2, 0, 0)";
+        let sql = "INSERT INTO gateway_leases (lease_id, holder, renewals, oldest_epoch, state) VALUES ($1, $2, 0, 0, 0)";
         tx.execute(sql, vec![id.into(), holder.into()]).await?;
         Ok(Lease { id: LeaseId(id), time_to_live: self.settings.lease_time_to_live })
     }
 
-    pub(super) async fn renew_lease_in(&self, tx: &mut Tx, lease: LeaseId) -> Result<(), Failure> {
-        let sql = "UPDATE gateway_leases SET renewals = renewals + 1 WHERE lease_id = $1 AND state = 0";
-        match tx.execute(sql, vec![lease.0.into()]).await? {
+    pub(super) async fn renew_lease_in(
+        &self,
+        tx: &mut Tx,
+        lease: LeaseId,
+        oldest_epoch: i64,
+    ) -> Result<(), Failure> {
+        match tx.execute(RENEW, vec![lease.0.into(), oldest_epoch.into()]).await? {
             0 => Err(Error::LeaseRevoked.into()),
             _ => Ok(()),
         }
     }
 
-    pub(super) async fn active_leases(&self) -> Result<Vec<LeaseState>, Failure> {
-        let sql = "SELECT l.lease_id, l.holder, l.renewals FROM gateway_leases AS l WHERE l.state = 0 ORDER BY l.lease_id";
+    pub(super) async fn known_leases(&self) -> Result<Vec<LeaseState>, Failure> {
+        let sql = "SELECT l.lease_id, l.holder, l.renewals, l.oldest_epoch, l.state FROM gateway_leases AS l \
+                   ORDER BY l.lease_id";
         let mut leases = Vec::new();
         for mut row in self.engine.fetch_all(sql, Vec::new()).await? {
             leases.push(LeaseState {
                 id: LeaseId(row.i64()?),
                 holder: row.text()?,
                 renewals: row.i64()?,
-                oldest_epoch: 0,
-                revoked: false,
+                oldest_epoch: row.i64()?,
+                revoked: row.bool()?,
             });
         }
         Ok(leases)
@@ -72,12 +81,27 @@ impl MetadataStore {
         lease: LeaseId,
         observed: i64,
     ) -> Result<bool, Failure> {
+        self.revoke_in(tx, lease, |renewals| renewals == observed).await
+    }
+
+    /// Revokes a lease whoever renewed it: its holder asks.
+    pub(super) async fn release_lease_in(&self, tx: &mut Tx, lease: LeaseId) -> Result<(), Failure> {
+        self.revoke_in(tx, lease, |_| true).await.map(drop)
+    }
+
+    /// Locks the lease's row against the commits that share it.
+    async fn revoke_in(
+        &self,
+        tx: &mut Tx,
+        lease: LeaseId,
+        may: impl Fn(i64) -> bool + Send,
+    ) -> Result<bool, Failure> {
         let sql = "SELECT l.renewals, l.state FROM gateway_leases AS l WHERE l.lease_id = $1 [FOR UPDATE]";
         let Some(mut row) = tx.fetch_optional(sql, vec![lease.0.into()]).await? else {
             return Ok(true);
         };
         let (renewals, state) = (row.i64()?, row.i64()?);
-        if state == 0 && renewals == observed {
+        if state == 0 && may(renewals) {
             let sql = "UPDATE gateway_leases SET state = 1 WHERE lease_id = $1";
             tx.execute(sql, vec![lease.0.into()]).await?;
             return Ok(true);

@@ -14,4 +14,3 @@ async fn fake_over_the_network() -> Subject {
 }
 
 crate::conformance_tests!(fake_over_the_network);
-crate::conformance_cases_ahead!(@tests fake_over_the_network);

@@ -19,13 +19,18 @@ use crate::{
             changes::{promote_sql, retire_sql, share_sql},
             load::{load_bodies_sql, load_buried_null_sql, load_current_sql, load_named_sql},
         },
+        contents,
         engine::{Rows, Value},
         garbage::TAKE_DUE,
+        leases::RENEW,
         listing::{
             objects::list_objects_sql,
             uploads::{list_later_uploads_sql, list_uploads_sql},
             versions::{list_older_versions_sql, list_versions_sql},
         },
+        missing::{LIST_MISSING, LIST_MISSING_OF_GROUP},
+        nodes::{COUNT_HEARTBEAT, NODE_DISKS},
+        reaping::{HISTORY, PARTS, REFERENCED, UPLOADS},
         versions::find_version_sql,
     },
 };
@@ -58,6 +63,7 @@ fn hot_statements(bucket: i64, name: &str) -> Vec<Hot> {
     let k = || Value::from(b"k0100".as_slice());
     let range = || vec![b.clone(), k(), b"k0200".as_slice().into(), 100_i64.into()];
     let row = |row: &[Value; 4]| row.clone();
+    let id = || Value::from(vec![7_u8; 16]);
     vec![
         hot("get current", find_version_sql(None, true), vec![n.clone(), k()]),
         hot("get null", find_version_sql(Some(VersionId::Null), true), vec![n.clone(), k()]),
@@ -73,6 +79,27 @@ fn hot_statements(bucket: i64, name: &str) -> Vec<Hot> {
             vec![b.clone(), k(), vec![0_u8; 16].into(), 100_i64.into()],
         ),
         hot("take garbage", TAKE_DUE, vec![i64::MAX.into(), 10_i64.into()]),
+        hot("renew lease", RENEW, vec![7_i64.into(), 1_i64.into()]),
+        hot("count heartbeat", COUNT_HEARTBEAT, vec![id()]),
+        hot("a node's disks", NODE_DISKS, vec![id()]),
+        hot("missing shards", LIST_MISSING, vec![id(), 1_i64.into(), 10_i64.into()]),
+        hot(
+            "missing shards of a group",
+            LIST_MISSING_OF_GROUP,
+            vec![id(), 1_i64.into(), 10_i64.into(), 3_i64.into()],
+        ),
+        hot_rows("referenced chunks", REFERENCED.to_owned(), Vec::new(), &[id()]),
+        hot("a key's history", HISTORY, vec![b.clone(), k(), 0_i64.into(), 0_i64.into(), 10_i64.into()]),
+        hot("a key's uploads", UPLOADS, vec![b.clone(), k(), id(), 10_i64.into()]),
+        hot("an upload's parts", PARTS, vec![b.clone(), id(), 0_i64.into(), 10_i64.into()]),
+        hot(
+            "contents of versions",
+            contents::VERSIONS,
+            vec![b.clone(), k(), 0_i64.into(), 0_i64.into(), 10_i64.into()],
+        ),
+        hot("contents of uploads", contents::UPLOADS, vec![b.clone(), k(), id(), 10_i64.into()]),
+        hot("contents of parts", contents::PARTS, vec![b.clone(), id(), 0_i64.into(), 10_i64.into()]),
+        hot("contents of garbage", contents::GARBAGE, vec![b.clone(), 5_i64.into(), 10_i64.into()]),
         hot_rows("load current", load_current_sql(), vec![b.clone()], &[k()]),
         hot_rows("load buried null", load_buried_null_sql(), vec![b.clone()], &[k()]),
         hot_rows("load named", load_named_sql(), vec![b.clone()], &[k(), 5_i64.into()]),

@@ -13,11 +13,14 @@ const GLOBAL: &[&str] = &[
     "cluster",
     "counters",
     "disks",
+    "evictions",
     "gateway_leases",
+    "jobs",
     "missing_shards",
     "nodes",
     "placement_groups",
     "schema_version",
+    "shard_moves",
     "storage_classes",
 ];
 
