@@ -18,11 +18,18 @@ const AT_ONCE: usize = 8;
 
 /// Carries evictions out until the stop begins.
 pub(crate) async fn run(context: Context) {
+    let mut reached = true;
     while !context.shutdown.has_begun() {
         tokio::select! {
-            outcome = carry_out(&context) => if let Err(error) = outcome {
-                tracing::warn!(%error, "evictions were not looked at");
-            },
+            outcome = carry_out(&context) => {
+                // Worth one line, not one every period.
+                if let Err(error) = &outcome
+                    && reached
+                {
+                    tracing::warn!(%error, "evictions were not looked at");
+                }
+                reached = outcome.is_ok();
+            }
             () = context.shutdown.begun() => return,
         }
         context.pause(PERIOD).await;

@@ -63,23 +63,28 @@ where
     F: Future<Output = ()>,
 {
     let mut watch = Watch::default();
+    let mut reached = true;
     while !context.shutdown.has_begun() {
         let asked = context.env.now();
-        match acquire(&context, job, &mut watch).await {
-            Ok(Some(token)) => {
-                tracing::info!(?job, "took a job");
-                let progress = Progress::default();
-                tokio::select! {
-                    biased;
-                    () = context.shutdown.begun() => release(&context, job, token).await,
-                    () = renew(&context, job, token, &progress, asked) => {
-                        tracing::warn!(?job, "lost a job to another worker, or could not renew it");
-                    }
-                    () = work(context.clone(), progress.clone()) => release(&context, job, token).await,
+        let answer = acquire(&context, job, &mut watch).await;
+        // Worth one line, not one every period.
+        if let Err(error) = &answer
+            && reached
+        {
+            tracing::warn!(%error, ?job, "a job was not asked for");
+        }
+        reached = answer.is_ok();
+        if let Ok(Some(token)) = answer {
+            tracing::info!(?job, "took a job");
+            let progress = Progress::default();
+            tokio::select! {
+                biased;
+                () = context.shutdown.begun() => release(&context, job, token).await,
+                () = renew(&context, job, token, &progress, asked) => {
+                    tracing::warn!(?job, "lost a job to another worker, or could not renew it");
                 }
+                () = work(context.clone(), progress.clone()) => release(&context, job, token).await,
             }
-            Ok(None) => {}
-            Err(error) => tracing::warn!(%error, ?job, "a job was not asked for"),
         }
         context.pause(PERIOD).await;
     }
