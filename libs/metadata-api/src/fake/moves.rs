@@ -109,6 +109,9 @@ impl Cluster {
     ) -> Result<i64, Error> {
         let epoch = self.epoch + 1;
         let (group, place, _) = self.pending(id, index, since)?;
+        if group.moves[place].to == to {
+            return Err(malformed("the index moves there already"));
+        }
         let lost = group.moves.remove(place);
         if let Err(error) = self.begin_move(&NewMove { group: id, index, to }, epoch) {
             let group = self.group(id).ok_or(Error::MoveNotFound)?;

@@ -134,6 +134,8 @@ async fn a_damaged_shard_stays_where_it_is_until_it_is_repaired() {
     );
     let repaired = store.put(samples[0].header.clone(), samples[0].whole(), Purpose::Repair).await;
     assert_eq!(repaired, Ok(()));
+    // Files are removed after the answer, and before the next request is looked at.
+    assert_eq!(store.delete(&gone).await, Ok(()));
     assert!(paths().all(|path| path != first), "nothing is left in it");
     let left = samples.into_iter().enumerate().filter(|(turn, _)| !(1..4).contains(turn));
     let left: Vec<_> = left.map(|(_, sample)| sample).collect();
