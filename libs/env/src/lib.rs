@@ -1,8 +1,8 @@
 //! Time, randomness, network, disk and task spawning behind one value.
 //!
 //! Every service is given an [`Env`] and reaches the machine only through it; `clippy.toml` forbids the direct ways
-//! everywhere else. [`Env::real`] is the machine. A simulation supplies its own [`Clock`], [`Random`], [`Network`]
-//! and [`Disk`] and so owns everything that is not a pure function of the inputs.
+//! everywhere else. [`Env::real`] is the machine. A simulation supplies its own [`Clock`], [`Random`], [`Network`],
+//! [`Disk`] and [`Spawner`] and so owns everything that is not a pure function of the inputs.
 
 mod clock;
 mod disk;
@@ -16,7 +16,9 @@ pub use clock::{Clock, Elapsed, Instant, RealClock};
 pub use disk::{DirectoryLock, Disk, File, OpenMode, RealDisk, SpaceUsage};
 pub use network::{Connection, Listener, Network, RealNetwork};
 pub use random::{Random, RealRandom};
-pub use spawn::Task;
+pub use spawn::{Spawner, Task};
+
+use spawn::Spawning;
 
 /// A service's whole access to the machine. Cheap to clone.
 #[derive(Clone)]
@@ -25,6 +27,7 @@ pub struct Env {
     random: Arc<dyn Random>,
     network: Arc<dyn Network>,
     disk: Arc<dyn Disk>,
+    spawning: Spawning,
 }
 
 impl Env {
@@ -40,7 +43,14 @@ impl Env {
         network: Arc<dyn Network>,
         disk: Arc<dyn Disk>,
     ) -> Self {
-        Self { clock, random, network, disk }
+        Self { clock, random, network, disk, spawning: Spawning::Real }
+    }
+
+    /// The same environment with all work on the runtime's one thread, as `spawner` lets it: for simulations, whose
+    /// runtime has a single thread.
+    #[must_use]
+    pub fn simulated(self, spawner: Arc<dyn Spawner>) -> Self {
+        Self { spawning: Spawning::Simulated(spawner), ..self }
     }
 
     /// Monotonic time. Comparable only within one process.
@@ -87,7 +97,7 @@ impl Env {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        spawn::spawn(future)
+        self.spawning.spawn(future)
     }
 
     /// Runs blocking work on a thread where blocking is allowed.
@@ -96,15 +106,16 @@ impl Env {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        spawn::spawn_blocking(work)
+        self.spawning.spawn_blocking(work)
     }
 
-    /// Starts a named thread of the service's own, for loops that block for as long as the service lives.
-    pub fn spawn_thread<F>(&self, name: &str, work: F) -> io::Result<std::thread::JoinHandle<()>>
+    /// Starts a named thread of the service's own, for loops that block for as long as the service lives. The future
+    /// has the thread to itself: it may block between its awaits.
+    pub fn spawn_thread<F>(&self, name: &str, work: F) -> io::Result<()>
     where
-        F: FnOnce() + Send + 'static,
+        F: Future<Output = ()> + Send + 'static,
     {
-        std::thread::Builder::new().name(name.to_owned()).spawn(work)
+        self.spawning.spawn_thread(name, work)
     }
 
     /// Listens for connections on `address`; port 0 chooses a free one.

@@ -195,7 +195,7 @@ impl DiskStore {
         });
         let (queue, requests) = mpsc::channel(QUEUE_LENGTH);
         let writer = Writer::new(shared.clone(), &mut recovered);
-        env.spawn_thread("shard-writer", move || writer.run(requests)).map_err(failed)?;
+        env.spawn_thread("shard-writer", writer.run(requests)).map_err(failed)?;
         let (closing, is_closing) = watch::channel(false);
         let handle = Handle {
             shared,

@@ -52,11 +52,11 @@ impl Writer {
         }
     }
 
-    /// Works until the queue ends or a `Close` comes.
-    pub(super) fn run(mut self, mut queue: mpsc::Receiver<Request>) {
+    /// Works until the queue ends or a `Close` comes. Blocks between its awaits: for a thread of its own.
+    pub(super) async fn run(mut self, mut queue: mpsc::Receiver<Request>) {
         self.remove_empty_segments();
         self.keep_room_for_marks();
-        while let Some(first) = queue.blocking_recv() {
+        while let Some(first) = queue.recv().await {
             let mut batch = Batch::default();
             batch.push(first);
             while batch.has_room() {
