@@ -1,0 +1,147 @@
+//! What the processes run: the services themselves, wired as the `ashlar` binary wires them.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use chunk_api::{
+    ChunkService,
+    client::{Client, ClientOptions},
+};
+use clap::Parser;
+use data_pool::{ClusterView, Follower, LeaseHolder, Pool};
+use env::Env;
+use gateway::{Credentials, Gateway};
+use metadata_api::Metadata;
+use service_kit::{Secret, Shutdown};
+
+use crate::{
+    calls::Calls,
+    process::Process,
+    rng::SharedRng,
+    site::{PORT, SECRET, Site},
+};
+
+/// The one user's keys.
+pub(crate) const ACCESS_KEY: &str = "simulated-user";
+/// See [`ACCESS_KEY`].
+pub(crate) const SECRET_KEY: &str = "simulated-password";
+/// The region of signatures.
+pub(crate) const REGION: &str = "us-east-1";
+
+/// A kind of process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    Metadata,
+    Chunk,
+    Gateway,
+    Worker,
+}
+
+/// A service's settings as they are given on the command line, so that what is not given has its default.
+#[derive(Parser)]
+struct Settings<C: clap::Args> {
+    #[command(flatten)]
+    config: C,
+}
+
+fn settings<C: clap::Args>(arguments: &[&str]) -> C {
+    let arguments = ["simulated"].iter().chain(arguments);
+    Settings::try_parse_from(arguments).expect("the settings are good").config
+}
+
+/// Runs a process until it is told to stop or cannot go on.
+pub(crate) async fn run(process: Arc<Process>, site: Arc<Site>, env: Env, shutdown: Shutdown) {
+    match process.role {
+        Role::Metadata => metadata(&process, &site, env, shutdown).await,
+        Role::Chunk => chunk(&process, &site, env, shutdown).await,
+        Role::Gateway => gateway(&process, &site, env, shutdown).await,
+        Role::Worker => worker(&process, &site, env, shutdown).await,
+    }
+}
+
+fn address(process: &Process, port: u16) -> SocketAddr {
+    SocketAddr::new(process.machine.address(), port)
+}
+
+/// A client of the metadata services.
+pub(crate) fn metadata_client(site: &Site, env: &Env) -> Arc<dyn Metadata> {
+    let client = metadata_api::client::connect(env.clone(), site.metadata.clone(), Site::metadata_token());
+    Arc::new(client.expect("the addresses are good"))
+}
+
+/// A client of a chunk service.
+pub(crate) fn chunk_client(env: &Env, address: &str) -> Arc<dyn ChunkService> {
+    let token = Site::secret().token("chunk");
+    let client = Client::new(env.clone(), address, &token, ClientOptions::default());
+    Arc::new(client.expect("a derived token is hexadecimal"))
+}
+
+/// The real gRPC server in front of the database.
+async fn metadata(process: &Process, site: &Site, env: Env, shutdown: Shutdown) {
+    let listener = match env.listen(address(process, PORT)).await {
+        Ok(listener) => listener,
+        Err(error) => return tracing::warn!(%error, process = %process.name, "not started"),
+    };
+    let token = Site::metadata_token();
+    metadata_api::server::serve(env, listener, site.database.clone(), &token, shutdown.begun()).await;
+}
+
+async fn chunk(process: &Process, site: &Site, env: Env, shutdown: Shutdown) {
+    let [listen, health] = [PORT, PORT + 1].map(|port| address(process, port).to_string());
+    let domain = format!("region/zone/rack/{}", process.machine.0);
+    let metadata = site.metadata.join(",");
+    let config: chunk::Config = settings(&[
+        "--data=/data",
+        &format!("--listen={listen}"),
+        &format!("--health-listen={health}"),
+        &format!("--metadata={metadata}"),
+        &format!("--cluster-secret={SECRET}"),
+        &format!("--failure-domain={domain}"),
+    ]);
+    let metadata = metadata_client(site, &env);
+    match chunk::Server::bind(env, config, metadata).await {
+        Ok(server) => server.run(shutdown).await,
+        Err(error) => tracing::warn!(%error, process = %process.name, "not started"),
+    }
+}
+
+/// The cluster as a gateway or worker reaches it.
+struct Cluster {
+    metadata: Arc<dyn Metadata>,
+    view: Arc<ClusterView>,
+    pool: Pool,
+    _follower: Follower,
+}
+
+fn connect(process: &Process, site: &Site, env: &Env) -> Cluster {
+    let metadata = metadata_client(site, env);
+    let own_env = env.clone();
+    let rng = SharedRng::new(process.rng.with(|rng| rng.fork("calls")));
+    let sabotage = site.sabotage;
+    let repeat_once_in = if site.calm { u64::MAX } else { 20 };
+    let view = Arc::new(ClusterView::networked(move |address| -> Arc<dyn ChunkService> {
+        let service = chunk_client(&own_env, address);
+        Arc::new(Calls { env: own_env.clone(), rng: rng.clone(), service, repeat_once_in, sabotage })
+    }));
+    let follower = Follower::start(env, metadata.clone(), view.clone());
+    let leases = Arc::new(LeaseHolder::start(env, metadata.clone(), &view, &process.name));
+    let pool = Pool::new(env, view.clone(), leases, Arc::new(|_| ()));
+    Cluster { metadata, view, pool, _follower: follower }
+}
+
+async fn gateway(process: &Process, site: &Site, env: Env, shutdown: Shutdown) {
+    let listen = address(process, PORT).to_string();
+    let front: gateway::FrontConfig =
+        settings(&[&format!("--listen={listen}"), &format!("--region={REGION}")]);
+    let credentials = Credentials::root(ACCESS_KEY, Secret::new(SECRET_KEY)).expect("good credentials");
+    let Cluster { metadata, pool, _follower, .. } = connect(process, site, &env);
+    let gateway = Gateway::new(env.clone(), &front, credentials, metadata, pool);
+    match gateway::Server::bind(env, &front, Arc::new(gateway)).await {
+        Ok(server) => server.run(shutdown).await,
+        Err(error) => tracing::warn!(%error, process = %process.name, "not started"),
+    }
+}
+
+async fn worker(process: &Process, site: &Site, env: Env, shutdown: Shutdown) {
+    let Cluster { metadata, view, pool, _follower } = connect(process, site, &env);
+    worker::Worker::new(env, metadata, view, pool, worker::Options::default()).run(shutdown).await;
+}

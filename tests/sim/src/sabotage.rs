@@ -1,0 +1,14 @@
+//! Defects that are put in on purpose, to see that a world finds them.
+
+use clap::ValueEnum;
+
+/// A defect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Sabotage {
+    /// Gateways take a shard for stable before its chunk service has answered.
+    EarlyAck,
+    /// Disks answer syncs and do nothing.
+    IgnoredSyncs,
+    /// Deletions answer and leave the shards where they are.
+    ForgottenDeletes,
+}

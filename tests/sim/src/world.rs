@@ -1,0 +1,274 @@
+//! A world: a cluster, its clients, what goes wrong in it, and what is checked.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use env::Env;
+use http::Method;
+use metadata_api::{
+    Metadata, StorageClassDefinition,
+    fake::{Fake, Options},
+};
+use types::StorageClassName;
+
+use crate::{
+    audit::{EverNamed, audit},
+    client::{BUCKET, Client},
+    disk::SimDisk,
+    history::{Counts, History},
+    life::Life,
+    linear::is_linearizable,
+    nemesis::{DISK_BYTES, Nemesis},
+    network::{Machine, Net},
+    process::{Process, onlooker},
+    rng::{Rng, SharedRng},
+    role::Role,
+    s3::{Call, S3},
+    sabotage::Sabotage,
+    site::{PORT, Site},
+    time::{self, SimClock},
+    trace::Trace,
+};
+
+/// How long things go wrong.
+const RAGE: Duration = Duration::from_secs(30);
+
+/// How long a cluster without faults may take to be ready, to answer every read, and to come to rest.
+const REPAIR_LIMIT: Duration = Duration::from_secs(180);
+
+/// Requests of each client: so few that two hundred worlds take about a minute, unoptimised.
+const REQUESTS: u32 = 24;
+
+/// What a world is to be like.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Plan {
+    pub(crate) seed: u64,
+    /// Nothing goes wrong.
+    pub(crate) calm: bool,
+    pub(crate) sabotage: Option<Sabotage>,
+}
+
+/// What became of it.
+pub(crate) struct Report {
+    pub(crate) counts: Counts,
+    pub(crate) good_shards: u64,
+    pub(crate) unclaimed: usize,
+    pub(crate) time: Duration,
+}
+
+impl std::fmt::Display for Report {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { counts: Counts { acknowledged, read, unknown, refused }, good_shards, unclaimed, time } =
+            self;
+        write!(f, "acknowledged: {acknowledged}, read: {read}, unknown: {unknown}, refused: {refused}, ")?;
+        write!(f, "good shards: {good_shards}, unclaimed shards: {unclaimed}, virtual time: {time:?}")
+    }
+}
+
+/// Runs a world from its beginning to the last check. An error says what was found.
+pub(crate) async fn run(plan: Plan, trace: Trace) -> Result<Report, String> {
+    let mut rng = Rng::new(plan.seed);
+    let world = World::new(plan, &mut rng, trace).await;
+    world.start().await?;
+    world.live(&mut rng).await;
+    world.come_to_rest().await
+}
+
+struct World {
+    plan: Plan,
+    site: Arc<Site>,
+    processes: Vec<Arc<Process>>,
+    history: History,
+    ever: EverNamed,
+    keys: Vec<String>,
+    auditor: Env,
+    database_clock: SimClock,
+}
+
+impl World {
+    async fn new(plan: Plan, rng: &mut Rng, trace: Trace) -> Self {
+        let coding = *rng.pick(&["2+1", "2+1", "1+2", "2+2", "2+2", "3+2"]);
+        let coding: types::Coding = coding.parse().expect("a coding");
+        let net = Net::new(rng.fork("network"), trace.clone());
+        let metadata_machines: Vec<Machine> = (1..=rng.between(1, 2)).map(machine).collect();
+        let database_clock = SimClock::default();
+        let site = Site {
+            rng: rng.clone(),
+            trace: trace.clone(),
+            net: net.clone(),
+            database: Arc::new(database(&net, &trace, rng, &database_clock)),
+            metadata: metadata_machines
+                .iter()
+                .map(|machine| format!("{}:{PORT}", machine.address()))
+                .collect(),
+            sabotage: plan.sabotage,
+            calm: plan.calm,
+        };
+        let definition = StorageClassDefinition {
+            name: StorageClassName::standard(),
+            coding,
+            inline_limit_bytes: 100,
+            whole_limit_bytes: 4000,
+            groups: 4,
+            medium: None,
+        };
+        site.database.define_storage_class(definition).await.expect("the class is good");
+        let nodes = coding.total() as u64 + rng.below(2);
+        let gateways = rng.between(1, 2);
+        let roles = metadata_machines
+            .iter()
+            .map(|machine| (Role::Metadata, *machine))
+            .chain((11..11 + nodes).map(|number| (Role::Chunk, machine(number))))
+            .chain((41..41 + gateways).map(|number| (Role::Gateway, machine(number))))
+            .chain([(Role::Worker, machine(51))]);
+        let ignores_syncs = plan.sabotage == Some(Sabotage::IgnoredSyncs);
+        let processes = roles.map(|(role, machine)| {
+            let own = rng.fork(&format!("machine {}", machine.0));
+            let name = format!("disk {}", machine.0);
+            let disk = SimDisk::new(&name, own.fork("disk"), trace.clone(), DISK_BYTES, ignores_syncs);
+            Process::new(role, machine, disk, SharedRng::new(own))
+        });
+        let processes = processes.collect();
+        let auditor = onlooker(&site, machine(70));
+        let keys = (0..5).map(|number| format!("key-{number}")).collect();
+        let (history, ever) = (History::default(), EverNamed::default());
+        Self { plan, site: Arc::new(site), processes, history, ever, keys, auditor, database_clock }
+    }
+
+    fn client(&self, number: u64) -> Client {
+        let name = format!("client {number}");
+        Client {
+            s3: S3::new(onlooker(&self.site, machine(60 + number))),
+            rng: self.site.rng.fork(&name),
+            name: name.into(),
+            history: self.history.clone(),
+            site: self.site.clone(),
+            ever: self.ever.clone(),
+            gateways: self
+                .processes
+                .iter()
+                .filter(|process| process.role == Role::Gateway)
+                .cloned()
+                .collect(),
+            keys: self.keys.clone(),
+        }
+    }
+
+    /// Starts every process and waits until the cluster takes writes.
+    async fn start(&self) -> Result<(), String> {
+        for process in &self.processes {
+            drop(tokio::spawn(process.clone().keep_running(self.site.clone())));
+        }
+        let mut client = self.client(9);
+        for gateway in client.gateways.clone() {
+            for target in [format!("/{BUCKET}"), format!("/{BUCKET}/first")] {
+                let body = if target.ends_with("first") { Bytes::from(vec![7; 1000]) } else { Bytes::new() };
+                until("each gateway takes writes", async || {
+                    let call = Call::new(Method::PUT, target.clone(), body.clone());
+                    let answer = client.s3.send(&gateway, call).await;
+                    answer.is_ok_and(|answer| answer.status.is_success() || answer.status.as_u16() == 409)
+                })
+                .await?;
+            }
+        }
+        let gateway = client.gateways[0].clone();
+        until("what was written can be deleted", async || {
+            let target = format!("/{BUCKET}/first");
+            let answer = client.s3.send(&gateway, Call::new(Method::DELETE, target, Bytes::new())).await;
+            answer.is_ok_and(|answer| answer.status.is_success())
+        })
+        .await
+    }
+
+    /// Lets clients work while things go wrong.
+    async fn live(&self, rng: &mut Rng) {
+        let mut parts = tokio::task::JoinSet::new();
+        if !self.plan.calm {
+            let nemesis = Nemesis {
+                site: self.site.clone(),
+                rng: rng.fork("nemesis"),
+                processes: self.processes.clone(),
+                onlookers: (61..=63).map(machine).collect(),
+                database_clock: self.database_clock.clone(),
+            };
+            parts.spawn(nemesis.rage(RAGE));
+        }
+        for number in 1..=3 {
+            let mut client = self.client(number);
+            parts.spawn(async move { client.work(REQUESTS).await });
+        }
+        while let Some(ended) = parts.join_next().await {
+            ended.expect("no part of the world panics");
+        }
+    }
+
+    /// With everything repaired: reads every key, waits until nothing is left to be done, and checks.
+    async fn come_to_rest(&self) -> Result<Report, String> {
+        let mut client = self.client(8);
+        for key in &self.keys {
+            until(&format!("{key} can be read"), async || client.get(key).await).await?;
+        }
+        until("the bucket can be listed", async || client.list().await).await?;
+        let audited = self.audit_until_good().await;
+        // Once more: nothing may have come or gone since.
+        for key in &self.keys {
+            until(&format!("{key} can be read again"), async || client.get(key).await).await?;
+        }
+        for (key, operations) in self.history.keys() {
+            if !is_linearizable(&operations) {
+                return Err(format!("the history of {key} is not linearizable: {operations:#?}"));
+            }
+        }
+        let (good_shards, unclaimed) = audited?;
+        Ok(Report { counts: self.history.counts(), good_shards, unclaimed, time: time::now() })
+    }
+
+    /// Until the worker has freed what is to be freed.
+    async fn audit_until_good(&self) -> Result<(u64, usize), String> {
+        let limit = time::now() + REPAIR_LIMIT;
+        loop {
+            let found = match audit(&self.site, &self.auditor, &self.ever).await {
+                Ok(findings) => {
+                    // Until shards of failed writes are reaped and missing ones are repaired, they are there after faults.
+                    let defects = findings.defects(self.plan.calm);
+                    if defects.is_empty() {
+                        return Ok((findings.good_shards, findings.unclaimed.len()));
+                    }
+                    defects.join("; ")
+                }
+                Err(reason) => format!("the audit did not come through: {reason}"),
+            };
+            if time::now() > limit {
+                return Err(found);
+            }
+            time::sleep_ms(5000).await;
+        }
+    }
+}
+
+fn machine(number: u64) -> Machine {
+    Machine(u8::try_from(number).expect("few machines"))
+}
+
+fn database(net: &Net, trace: &Trace, rng: &Rng, clock: &SimClock) -> Fake {
+    let rng = rng.fork("database");
+    let life = Life::new(rng.clone(), u64::MAX);
+    let disk = SimDisk::new("database", rng.clone(), trace.clone(), 0, false).of(life.clone());
+    let network = net.of(machine(200), life.clone());
+    let env =
+        Env::new(Arc::new(clock.clone()), Arc::new(SharedRng::new(rng)), Arc::new(network), Arc::new(disk));
+    let options = Options { garbage_hold: Duration::from_secs(2), ..Options::default() };
+    Fake::with_options(env.simulated(life), options)
+}
+
+/// Waits until something is so.
+async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) -> Result<(), String> {
+    let limit = time::now() + REPAIR_LIMIT;
+    while !is_so().await {
+        if time::now() > limit {
+            return Err(format!("{what}: not within {REPAIR_LIMIT:?}"));
+        }
+        time::sleep_ms(200).await;
+    }
+    Ok(())
+}
