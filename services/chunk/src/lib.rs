@@ -9,5 +9,5 @@ mod server;
 
 pub use config::Config;
 pub use node::ChunkNode;
-pub use scrub::BadShards;
+pub use scrub::{BadShards, RepairQueue};
 pub use server::{BindError, Server};

@@ -11,6 +11,7 @@ use std::{
 use async_trait::async_trait;
 use chunk_api::{Error, ListShards, ScrubStatus, ShardHeader};
 use env::Env;
+use metadata_api::Metadata;
 use service_kit::Shutdown;
 use shard_store::ShardStore;
 use tracing::{info, warn};
@@ -34,6 +35,16 @@ pub trait BadShards: Send + Sync + 'static {
     /// Takes note of shards that must be rebuilt, durably. May be repeated. After an error the same report is made
     /// again, and the scrub waits meanwhile.
     async fn report(&self, shards: Vec<MissingShard>) -> Result<(), metadata_api::Error>;
+}
+
+/// Puts them into the metadata service's queue of shards to be rebuilt.
+pub struct RepairQueue(pub Arc<dyn Metadata>);
+
+#[async_trait]
+impl BadShards for RepairQueue {
+    async fn report(&self, shards: Vec<MissingShard>) -> Result<(), metadata_api::Error> {
+        self.0.report_missing(&shards).await
+    }
 }
 
 /// How far the scrub of a disk is, shared with whoever shows it.

@@ -8,16 +8,15 @@ use std::{
     time::Duration,
 };
 
-use async_trait::async_trait;
 use chunk_api::server::ChunkServer;
 use env::{Env, Listener};
 use metadata_api::Metadata;
 use service_kit::{HttpLimits, HttpServer, Readiness, Shutdown, serve_health};
 use shard_store::DiskOptions;
-use tracing::{error, warn};
-use types::{FailureDomain, MissingShard, NodeId};
+use tracing::warn;
+use types::{FailureDomain, NodeId};
 
-use crate::{BadShards, ChunkNode, Config};
+use crate::{ChunkNode, Config, RepairQueue};
 
 /// How often the metadata service is told of this node.
 const HEARTBEAT: Duration = Duration::from_secs(3);
@@ -117,11 +116,12 @@ impl Server {
             let waiting = || "not registered with the metadata service yet".to_owned();
             Box::pin(async move { if announced { Ok(()) } else { Err(waiting()) } })
         });
+        let bad = Arc::new(RepairQueue(self.heartbeat.metadata.clone()));
         let heartbeat = env.spawn(self.heartbeat.run(announced, shutdown.clone()));
         let scrub = {
             let (node, own, shutdown) = (self.node.clone(), env.clone(), shutdown.clone());
             let period = self.scrub_period;
-            env.spawn(async move { node.scrub(&own, period, Arc::new(LoggedBadShards), shutdown).await })
+            env.spawn(async move { node.scrub(&own, period, bad, shutdown).await })
         };
         tokio::join!(
             self.http.run(service, shutdown.clone()),
@@ -130,19 +130,6 @@ impl Server {
         heartbeat.await;
         scrub.await;
         self.node.close().await;
-    }
-}
-
-/// Damaged shards are in the log alone: the metadata service cannot be told yet.
-struct LoggedBadShards;
-
-#[async_trait]
-impl BadShards for LoggedBadShards {
-    async fn report(&self, shards: Vec<MissingShard>) -> Result<(), metadata_api::Error> {
-        for bad in shards {
-            error!(shard = %bad.shard, group = bad.group.0, "a damaged shard waits for its repair");
-        }
-        Ok(())
     }
 }
 
