@@ -61,6 +61,13 @@ impl LeaseHolder {
         Self::start_from(env, ClusterLeases { metadata, view: Arc::clone(view) }, holder)
     }
 
+    /// Never holds a lease: for programs that read and write nothing of their own, such as an operator's tools.
+    pub fn none(env: &Env) -> Self {
+        let (_, current) = watch::channel(None);
+        let renewal = env.spawn(std::future::pending());
+        Self { env: env.clone(), current, orders: Arc::default(), renewal }
+    }
+
     fn start_from(env: &Env, service: impl LeaseService, holder: &str) -> Self {
         let (sender, current) = watch::channel(None);
         let orders = Arc::new(Orders::default());

@@ -50,7 +50,7 @@ impl Cluster {
 }
 
 /// A client of the metadata services, which connects when it is first used.
-fn metadata_client(
+pub(crate) fn metadata_client(
     env: &Env,
     addresses: &[String],
     secret: &ClusterSecret,

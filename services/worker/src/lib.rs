@@ -15,9 +15,12 @@
 //! - `repair` rebuilds single shards that are missing or damaged,
 //! - `reaper` frees what gateways that are gone wrote and never committed.
 //!
+//! Beside them is `audit`, which compares every shard with every row and changes nothing; operators ask for it.
+//!
 //! Invariant: everything a loop does may be repeated, by it or by another worker at the same time.
 //! Invariant: no loop deletes what a listing alone says is unused; the metadata service decides.
 
+mod audit;
 mod config;
 mod context;
 mod evictions;
@@ -36,6 +39,7 @@ mod server;
 mod standing;
 mod throttle;
 
+pub use audit::{AuditError, AuditOptions, AuditProgress, AuditReport, Finding, audit};
 pub use config::Config;
 pub use options::Options;
 pub use server::{BindError, Server, Worker};

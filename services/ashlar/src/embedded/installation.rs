@@ -6,6 +6,7 @@
 //! ashlar.json        format version and identity of the installation
 //! lock               held while a server runs
 //! credentials.json   the root user, when it was generated
+//! admin.json         where a running server answers `ashlar admin`
 //! metadata.db        buckets, keys and versions
 //! shards/            the first disk
 //! ```

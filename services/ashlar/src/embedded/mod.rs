@@ -1,5 +1,6 @@
 //! `ashlar server`: every service in one process, on an embedded database and local folders.
 
+mod admin;
 mod banner;
 mod config;
 mod credentials;
@@ -9,6 +10,7 @@ mod server;
 use env::Env;
 use service_kit::shutdown_on_signals;
 
+pub(crate) use admin::AdminFile;
 pub(crate) use config::Config;
 pub use config::EmbeddedConfig;
 pub use credentials::RootCredentials;

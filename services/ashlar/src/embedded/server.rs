@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, io, net::SocketAddr, sync::Arc, time::Duration};
 
-use chunk::ChunkNode;
+use chunk::{ChunkNode, RepairQueue};
 use chunk_api::ChunkService;
 use data_pool::{ClusterView, Follower, LeaseHolder, Pool, report_to};
 use env::{Env, Task};
@@ -16,13 +16,18 @@ use types::{Coding, FailureDomain, NodeId, StorageClassName};
 use worker::{Options, Worker};
 
 use super::{
-    EmbeddedConfig, RootCredentials, credentials,
+    EmbeddedConfig, RootCredentials,
+    admin::AdminServer,
+    credentials,
     installation::{Installation, InstallationError},
 };
 use crate::{Exit, exit::chain};
 
 /// How often the state of the disks is told to the metadata store.
 const HEARTBEAT: Duration = Duration::from_secs(5);
+
+/// Time for a scrub to read every byte of every disk.
+const SCRUB_PERIOD: Duration = Duration::from_secs(14 * 24 * 3600);
 
 /// Longest wait for the first lease at start.
 const LEASE_WAIT: Duration = Duration::from_secs(10);
@@ -39,7 +44,9 @@ pub struct Embedded {
     region: String,
     class: StorageClass,
     folders: usize,
+    metadata: Arc<dyn Metadata>,
     server: gateway::Server,
+    admin: AdminServer,
     worker: Worker,
     pool: Pool,
     node: Arc<ChunkNode>,
@@ -88,6 +95,9 @@ pub enum StartError {
     /// The listener cannot be set up.
     #[error(transparent)]
     Bind(#[from] gateway::BindError),
+    /// The listeners for the operator's commands cannot be set up.
+    #[error("cannot listen on loopback for `ashlar admin`")]
+    Admin(#[source] io::Error),
     /// No lease could be had in time.
     #[error("the metadata store gave no lease within {} s", LEASE_WAIT.as_secs())]
     NoLease,
@@ -108,6 +118,7 @@ impl StartError {
             | Self::Credentials(_)
             | Self::TooFewFolders { .. }
             | Self::OtherCoding { .. }
+            | Self::Admin(_)
             | Self::NoLease => Exit::because(Exit::FAILED, &self),
         }
     }
@@ -136,7 +147,9 @@ impl Embedded {
 
         let gateway = Gateway::new(env.clone(), &config.front, credentials, metadata.clone(), pool.clone());
         let server = gateway::Server::bind(env.clone(), &config.front, Arc::new(gateway)).await?;
-        let worker = Worker::new(env.clone(), metadata, view, pool.clone(), Options::default());
+        let admin = AdminServer::bind(&env, &installation, metadata.clone(), node.clone()).await;
+        let admin = admin.map_err(StartError::Admin)?;
+        let worker = Worker::new(env.clone(), metadata.clone(), view, pool.clone(), Options::default());
         let (region, folders) = (config.front.region.clone(), config.data.len());
         Ok(Self {
             env,
@@ -145,7 +158,9 @@ impl Embedded {
             region,
             class,
             folders,
+            metadata: metadata.clone(),
             server,
+            admin,
             worker,
             pool,
             node,
@@ -193,8 +208,16 @@ impl Embedded {
     /// Serves until the stop begins, then finishes what is under way and lets the data go.
     pub async fn run(self, shutdown: Shutdown) {
         let worker = self.env.spawn(self.worker.run(shutdown.clone()));
+        let admin = self.env.spawn(self.admin.run(shutdown.clone()));
+        let scrub = {
+            let (env, node, bad, shutdown) =
+                (self.env.clone(), self.node.clone(), RepairQueue(self.metadata), shutdown.clone());
+            self.env.spawn(async move { node.scrub(&env, SCRUB_PERIOD, Arc::new(bad), shutdown).await })
+        };
         self.server.run(shutdown).await;
         worker.await;
+        admin.await;
+        scrub.await;
         if self.env.timeout(CLOSE_WAIT, self.pool.close()).await.is_err() {
             tracing::info!("the lease was not given back; it will be revoked");
         }

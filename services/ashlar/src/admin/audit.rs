@@ -1,0 +1,132 @@
+//! `ashlar admin audit`: every shard against every manifest.
+
+use clap::Args;
+use env::Env;
+use serde_json::json;
+use worker::{AuditOptions, AuditProgress, AuditReport, Finding, audit};
+
+use super::{
+    connect::{Connect, failed},
+    table::{bytes, short},
+};
+use crate::Exit;
+
+/// How to audit.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  ashlar admin audit --data ./data\n  ashlar admin audit --deep --json --metadata meta1:9400\n\n\
+    The exit status is 0 only when nothing is missing, corrupt, orphaned or misplaced and every disk was looked at."
+)]
+pub(crate) struct Audit {
+    #[command(flatten)]
+    connect: Connect,
+    /// Reads and verifies every byte of every shard, and every chunk against its manifest's checksum.
+    #[arg(long)]
+    deep: bool,
+    /// Shows the result as JSON, for programs.
+    #[arg(long)]
+    json: bool,
+    /// Queues what is missing or corrupt to be rebuilt by the workers, up to a thousand shards; audit again afterwards.
+    #[arg(long)]
+    repair: bool,
+    /// Fails also when work is left to be done in the background: writes under way, deletions, evictions.
+    #[arg(long)]
+    quiet_cluster: bool,
+    /// Most chunks compared in one pass; one takes about 100 bytes of memory.
+    #[arg(long, default_value_t = AuditOptions::default().chunks_max, value_name = "NUMBER")]
+    chunks_max: usize,
+}
+
+pub(crate) async fn run(env: &Env, args: &Audit) -> Result<(), Exit> {
+    let reached = args.connect.reach(env).await?;
+    let pool = reached.pool().await?;
+    let options = AuditOptions { deep: args.deep, chunks_max: args.chunks_max };
+    let mut shown = env.now();
+    let own_env = env.clone();
+    let mut progress = move |progress: AuditProgress| {
+        if own_env.now().since(shown).as_millis() >= 500 {
+            shown = own_env.now();
+            eprint!(
+                "\r{} rows, {} shards, {} verified ",
+                progress.rows,
+                progress.shards,
+                bytes(progress.verified_bytes)
+            );
+        }
+    };
+    let report = audit(&*reached.metadata, &pool, options, &mut progress).await;
+    let report = report.map_err(|error| Exit::because(Exit::FAILED, &error))?;
+    eprint!("\r");
+    if args.repair && !report.repairable.is_empty() {
+        reached.metadata.report_missing(&report.repairable).await.map_err(failed)?;
+        eprintln!("queued {} shards to be rebuilt", report.repairable.len());
+    }
+    let text = if args.json { format!("{:#}\n", as_json(&report)) } else { as_text(&report, args.deep) };
+    super::print(&text);
+    let good = if args.quiet_cluster { report.is_quiet() } else { report.is_clean() };
+    if good { Ok(()) } else { Err(Exit::new(Exit::FAILED, "the audit is not clean".to_owned())) }
+}
+
+fn as_text(report: &AuditReport, deep: bool) -> String {
+    let mut out = format!("{} chunks, {} shards, {}\n", report.chunks, report.shards, bytes(report.bytes));
+    let mut line = |name: &str, count: u64, more: &str| out += &format!("{name:>18} {count}{more}\n");
+    line("missing", report.missing, "");
+    if deep {
+        line("corrupt", report.corrupt, "");
+        line("unreadable", report.unreadable, "");
+    }
+    let orphaned =
+        if report.orphaned > 0 { format!(" ({})", bytes(report.orphaned_bytes)) } else { String::new() };
+    line("orphaned", report.orphaned, &orphaned);
+    line("misplaced", report.misplaced, "");
+    line("unseen", report.unseen, "");
+    line("in flight", report.in_flight, "");
+    line("awaiting reaping", report.awaiting_reaping, "");
+    line("awaiting deletion", report.awaiting_deletion, "");
+    line("awaiting eviction", report.awaiting_eviction, "");
+    for disk in &report.unreached {
+        out += &format!("disk {disk} could not be looked at\n");
+    }
+    for finding in &report.findings {
+        out += &format!("{}\n", in_words(finding));
+    }
+    out
+}
+
+fn in_words(finding: &Finding) -> String {
+    match finding {
+        Finding::Missing { shard, disks } => {
+            let disks: Vec<String> = disks.iter().map(short).collect();
+            format!("missing    {shard} (belongs on {})", disks.join(" or "))
+        }
+        Finding::Corrupt { shard, disk } => format!("corrupt    {shard} on {disk}"),
+        Finding::Unreadable { chunk, reason } => format!("unreadable {chunk}: {reason}"),
+        Finding::Orphaned { chunk, shards, owner } => {
+            format!("orphaned   {chunk}, {shards} shards, of {owner}")
+        }
+        Finding::Misplaced { shard, disk } => format!("misplaced  {shard} on {disk}"),
+    }
+}
+
+fn as_json(report: &AuditReport) -> serde_json::Value {
+    json!({
+        "clean": report.is_clean(),
+        "quiet": report.is_quiet(),
+        "chunks": report.chunks,
+        "shards": report.shards,
+        "bytes": report.bytes,
+        "missing": report.missing,
+        "corrupt": report.corrupt,
+        "unreadable": report.unreadable,
+        "orphaned": report.orphaned,
+        "orphaned_bytes": report.orphaned_bytes,
+        "misplaced": report.misplaced,
+        "unseen": report.unseen,
+        "in_flight": report.in_flight,
+        "awaiting_reaping": report.awaiting_reaping,
+        "awaiting_deletion": report.awaiting_deletion,
+        "awaiting_eviction": report.awaiting_eviction,
+        "unreached_disks": report.unreached.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "findings": report.findings.iter().map(in_words).collect::<Vec<_>>(),
+    })
+}

@@ -1,0 +1,148 @@
+//! How an operator's command reaches a cluster: a cluster of services by their secret, an all-in-one server by its data
+//! folder.
+
+use std::{collections::HashMap, path::PathBuf, sync::Arc};
+
+use chunk_api::{
+    ChunkService,
+    client::{Client, ClientOptions},
+};
+use clap::Args;
+use data_pool::{ClusterView, LeaseHolder, Pool};
+use env::Env;
+use metadata_api::{ClusterMap, Metadata};
+use service_kit::ClusterSecret;
+use types::{DiskId, NodeId};
+
+use crate::{Exit, embedded::AdminFile, roles::metadata_client};
+
+/// Which cluster.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Connect {
+    /// The first data folder of an `ashlar server` that runs on this machine.
+    #[arg(long, value_name = "FOLDER", conflicts_with = "metadata")]
+    data: Option<PathBuf>,
+    /// Addresses of a cluster's metadata services, `host:port`, separated by commas.
+    #[arg(long, env = "ASHLAR_METADATA", value_delimiter = ',', value_name = "HOST:PORT")]
+    metadata: Vec<String>,
+    /// What the services of the cluster share to know each other.
+    #[arg(long, env = "ASHLAR_CLUSTER_SECRET", hide_env_values = true, value_name = "SECRET")]
+    cluster_secret: Option<ClusterSecret>,
+}
+
+/// A cluster within reach.
+pub(crate) struct Reached {
+    pub(crate) metadata: Arc<dyn Metadata>,
+    env: Env,
+    secret: ClusterSecret,
+    /// The node inside an all-in-one server, and where it is reached.
+    embedded: Option<(NodeId, String)>,
+}
+
+impl Connect {
+    /// Finds the cluster. Nothing is asked of it yet.
+    pub(crate) async fn reach(&self, env: &Env) -> Result<Reached, Exit> {
+        if let Some(folder) = &self.data {
+            let (own_env, folder) = (env.clone(), folder.clone());
+            let reading = env.spawn_blocking(move || AdminFile::read(&own_env, &folder));
+            let file = reading.await.unwrap_or_else(|| Err("reading was given up".to_owned()));
+            let file = file.map_err(|reason| Exit::new(Exit::FAILED, reason))?;
+            let metadata = metadata_client(env, std::slice::from_ref(&file.metadata), &file.secret)?;
+            let embedded = Some((file.node, file.chunk));
+            return Ok(Reached { metadata, env: env.clone(), secret: file.secret, embedded });
+        }
+        let Some(secret) = self.cluster_secret.clone().filter(|_| !self.metadata.is_empty()) else {
+            return Err(Exit::new(
+                Exit::FAILED,
+                "which cluster? Give --data FOLDER for an `ashlar server` on this machine, or --metadata HOST:PORT \
+                 and ASHLAR_CLUSTER_SECRET for a cluster"
+                    .to_owned(),
+            ));
+        };
+        let metadata = metadata_client(env, &self.metadata, &secret)?;
+        Ok(Reached { metadata, env: env.clone(), secret, embedded: None })
+    }
+}
+
+impl Reached {
+    /// The cluster's map as it is now.
+    pub(crate) async fn map(&self) -> Result<ClusterMap, Exit> {
+        let map = self.metadata.cluster_map(None).await.map_err(failed)?;
+        map.ok_or_else(|| Exit::new(Exit::FAILED, "the metadata service gave no cluster map".to_owned()))
+    }
+
+    /// A pool for reading; it holds no lease and can write nothing.
+    pub(crate) async fn pool(&self) -> Result<Pool, Exit> {
+        let token = self.secret.token("chunk");
+        let client = |env: &Env, address: &str| -> Arc<dyn ChunkService> {
+            let client = Client::new(env.clone(), address, &token, ClientOptions::default());
+            Arc::new(client.expect("a derived token is hexadecimal"))
+        };
+        let inside: HashMap<NodeId, Arc<dyn ChunkService>> =
+            self.embedded.iter().map(|(node, address)| (*node, client(&self.env, address))).collect();
+        let (env, token) = (self.env.clone(), token.clone());
+        let connect = move |address: &str| -> Arc<dyn ChunkService> {
+            let client = Client::new(env.clone(), address, &token, ClientOptions::default());
+            Arc::new(client.expect("a derived token is hexadecimal"))
+        };
+        let view = Arc::new(ClusterView::networked(connect).with_in_process(inside));
+        view.refresh(&*self.metadata).await.map_err(failed)?;
+        let leases = Arc::new(LeaseHolder::none(&self.env));
+        Ok(Pool::new(&self.env, view, leases, Arc::new(|_| ())))
+    }
+
+    /// The node whose id begins with `text`.
+    pub(crate) async fn node(&self, text: &str) -> Result<NodeId, Exit> {
+        let map = self.map().await?;
+        one_of("node", text, map.nodes.iter().map(|node| node.node))
+    }
+
+    /// The disk whose id begins with `text`.
+    pub(crate) async fn disk(&self, text: &str) -> Result<DiskId, Exit> {
+        let map = self.map().await?;
+        one_of("disk", text, map.disks.iter().map(|disk| disk.disk))
+    }
+}
+
+/// The one identifier that begins with `text`.
+fn one_of<T: ToString + Copy>(what: &str, text: &str, all: impl Iterator<Item = T>) -> Result<T, Exit> {
+    let found: Vec<T> = all.filter(|id| id.to_string().starts_with(&text.to_lowercase())).collect();
+    match found[..] {
+        [one] => Ok(one),
+        [] => Err(Exit::new(
+            Exit::FAILED,
+            format!("no {what} begins with {text:?}; `ashlar admin {what} list` shows them"),
+        )),
+        _ => Err(Exit::new(
+            Exit::FAILED,
+            format!("more than one {what} begins with {text:?}; give more digits"),
+        )),
+    }
+}
+
+/// What an operator reads of a failed call.
+pub(crate) fn failed(error: metadata_api::Error) -> Exit {
+    let hint = match &error {
+        metadata_api::Error::Unavailable { .. } | metadata_api::Error::TimedOut => {
+            "; check that the metadata services run and that the address is right"
+        }
+        metadata_api::Error::Unauthenticated => "; check ASHLAR_CLUSTER_SECRET",
+        _ => "",
+    };
+    Exit::new(Exit::FAILED, format!("{error}{hint}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use types::NodeId;
+
+    use super::one_of;
+
+    #[test]
+    fn identifiers_are_named_by_as_few_digits_as_tell_them_apart() {
+        let nodes = [NodeId([0xab; 16]), NodeId([0xac; 16])];
+        assert_eq!(one_of("node", "AB", nodes.into_iter()).ok(), Some(nodes[0]));
+        assert!(one_of("node", "a", nodes.into_iter()).is_err());
+        assert!(one_of("node", "f", nodes.into_iter()).is_err());
+    }
+}

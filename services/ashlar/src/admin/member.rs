@@ -1,0 +1,146 @@
+//! `ashlar admin node` and `ashlar admin disk`: who belongs to the cluster, and who is to leave.
+
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use env::Env;
+use metadata_api::{ClusterMap, DiskState, Intent};
+use types::DiskId;
+
+use super::{
+    connect::{Connect, Reached, failed},
+    status,
+};
+use crate::Exit;
+
+/// How often a drain's progress is looked at.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// Nodes.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  ashlar admin node drain 3f9a --wait --metadata meta1:9400")]
+pub(crate) struct Node {
+    #[command(subcommand)]
+    action: Action,
+}
+
+/// Disks.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  ashlar admin disk remove 07c1 --wait --data ./data")]
+pub(crate) struct Disk {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Shows them.
+    List(List),
+    /// Moves all shards elsewhere; reads are served meanwhile.
+    Drain(Change),
+    /// Takes a drain or a removal back.
+    Serve(Change),
+    /// Moves all shards elsewhere, rebuilding those of lost disks, and then forgets the disks for good.
+    Remove(Change),
+}
+
+#[derive(Debug, Args)]
+struct List {
+    #[command(flatten)]
+    connect: Connect,
+}
+
+#[derive(Debug, Args)]
+struct Change {
+    /// Its id, or as many of its first digits as tell it from the others.
+    id: String,
+    /// Waits until no shard is left on it, showing how far it is.
+    #[arg(long)]
+    wait: bool,
+    #[command(flatten)]
+    connect: Connect,
+}
+
+pub(crate) async fn run_node(env: &Env, node: &Node) -> Result<(), Exit> {
+    let (change, intent) = match &node.action {
+        Action::List(list) => {
+            super::print(&status::nodes(&list.connect.reach(env).await?.map().await?));
+            return Ok(());
+        }
+        Action::Drain(change) => (change, Intent::Drain),
+        Action::Serve(change) => (change, Intent::Serve),
+        Action::Remove(change) => (change, Intent::Remove),
+    };
+    let reached = change.connect.reach(env).await?;
+    let id = reached.node(&change.id).await?;
+    reached.metadata.set_node_intent(id, intent).await.map_err(failed)?;
+    let of_node = |map: &ClusterMap| {
+        map.disks
+            .iter()
+            .filter(|disk| disk.node == id && disk.state != DiskState::Gone)
+            .map(|disk| disk.disk)
+            .collect()
+    };
+    finish(env, &reached, change, intent, of_node).await
+}
+
+pub(crate) async fn run_disk(env: &Env, disk: &Disk) -> Result<(), Exit> {
+    let (change, intent) = match &disk.action {
+        Action::List(list) => {
+            super::print(&status::disks(&list.connect.reach(env).await?.map().await?));
+            return Ok(());
+        }
+        Action::Drain(change) => (change, Intent::Drain),
+        Action::Serve(change) => (change, Intent::Serve),
+        Action::Remove(change) => (change, Intent::Remove),
+    };
+    let reached = change.connect.reach(env).await?;
+    let id = reached.disk(&change.id).await?;
+    reached.metadata.set_disk_intent(id, intent).await.map_err(failed)?;
+    finish(env, &reached, change, intent, |_| vec![id]).await
+}
+
+/// Says what was done and, when asked to, waits until it is complete.
+async fn finish(
+    env: &Env,
+    reached: &Reached,
+    change: &Change,
+    intent: Intent,
+    disks_of: impl Fn(&ClusterMap) -> Vec<DiskId>,
+) -> Result<(), Exit> {
+    if intent == Intent::Serve {
+        super::print("it serves\n");
+        return Ok(());
+    }
+    if !change.wait {
+        super::print(
+            "noted; workers move its shards from now on (`ashlar admin status` shows how far they are)\n",
+        );
+        return Ok(());
+    }
+    let mut most = 0;
+    loop {
+        let map = reached.map().await?;
+        let disks = disks_of(&map);
+        let left = slots_on(&map, &disks);
+        most = most.max(left);
+        eprint!("\r{} of {most} group slots moved ", most - left);
+        if left == 0 {
+            eprintln!();
+            super::print("no shard is left on it\n");
+            return Ok(());
+        }
+        env.sleep(LOOK).await;
+    }
+}
+
+/// How many shard indexes of groups these disks still hold or receive.
+fn slots_on(map: &ClusterMap, disks: &[DiskId]) -> usize {
+    let groups = map.classes.iter().flat_map(|class| &class.groups);
+    groups
+        .map(|group| {
+            let held = group.disks.iter().filter(|disk| disks.contains(disk)).count();
+            held + group.moves.iter().filter(|pending| disks.contains(&pending.to)).count()
+        })
+        .sum()
+}

@@ -1,0 +1,158 @@
+//! The audit: every shard on every disk against every row that names chunks.
+//!
+//! It changes nothing and may run while the cluster works: what looks wrong at first is looked at again, because rows and
+//! shards come and go meanwhile. Memory is bounded by [`AuditOptions::chunks_max`]: of more chunks than that a part at a
+//! time is compared, each in a pass of its own over rows and disks.
+
+mod compare;
+mod deep;
+mod names;
+mod recheck;
+mod report;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use data_pool::{ListedChunk, Pool};
+use metadata_api::{ClusterMap, DiskState, Eviction, Metadata, PlacementGroup};
+use types::{DiskId, GroupId};
+
+use self::{compare::Compare, deep::Deep, names::Part, recheck::Suspects};
+
+pub use report::{AuditProgress, AuditReport, Finding};
+
+/// How to audit.
+#[derive(Debug, Clone, Copy)]
+pub struct AuditOptions {
+    /// Whether every byte of every shard is read and verified, and every chunk against the checksum in its manifest.
+    pub deep: bool,
+    /// Most chunks that are compared in one pass. One takes about 100 bytes of memory.
+    pub chunks_max: usize,
+}
+
+impl Default for AuditOptions {
+    fn default() -> Self {
+        Self { deep: false, chunks_max: 1 << 20 }
+    }
+}
+
+/// The audit came to no result.
+#[derive(Debug, thiserror::Error)]
+#[error("the audit was given up: {0}")]
+pub struct AuditError(#[from] metadata_api::Error);
+
+/// Compares everything with everything, telling `progress` how far it is.
+///
+/// Errors: those of the metadata service. Disks that cannot be reached are part of the report.
+pub async fn audit(
+    metadata: &dyn Metadata,
+    pool: &Pool,
+    options: AuditOptions,
+    progress: &mut (dyn FnMut(AuditProgress) + Send),
+) -> Result<AuditReport, AuditError> {
+    let mut run =
+        Run { metadata, pool, options, report: AuditReport::default(), told: AuditProgress::default() };
+    let mut parts = vec![Part::whole()];
+    while let Some(part) = parts.pop() {
+        parts.extend(run.part(part, progress).await?);
+    }
+    Ok(run.report)
+}
+
+/// An audit under way.
+struct Run<'a> {
+    metadata: &'a dyn Metadata,
+    pool: &'a Pool,
+    options: AuditOptions,
+    report: AuditReport,
+    told: AuditProgress,
+}
+
+impl Run<'_> {
+    /// One pass over the rows and the disks. Answers the parts that it left to other passes.
+    async fn part(
+        &mut self,
+        part: Part,
+        progress: &mut (dyn FnMut(AuditProgress) + Send),
+    ) -> Result<Vec<Part>, AuditError> {
+        let (names, rest) =
+            names::collect(self.metadata, part, self.options.chunks_max, &mut self.told, progress).await?;
+        // The narrowest part that was collected; the others are in `rest`.
+        let part = rest.last().map_or(part, |sibling| sibling.sibling());
+        let mut layout = Layout::load(self.metadata).await?;
+        let mut suspects = Suspects::default();
+        let mut deep = self.options.deep.then(Deep::default);
+        let mut list = self.pool.list_all();
+        let mut compare = Compare { names, report: &mut self.report, suspects: &mut suspects };
+        while let Some(chunk) = list.next().await {
+            self.told.shards += chunk.shards.len() as u64;
+            progress(self.told);
+            if !part.contains(chunk.chunk) {
+                continue;
+            }
+            let named = compare.chunk(&layout, &chunk);
+            if let (Some(deep), Some(named)) = (&mut deep, named) {
+                deep.add(self.pool, compare.report, &chunk, &named).await;
+                self.told.verified_bytes = deep.verified_bytes();
+            }
+        }
+        layout.unreached.extend(list.unreached().iter().map(|unreached| unreached.disk));
+        compare.rest(&layout);
+        if let Some(deep) = &mut deep {
+            deep.finish(self.pool, &mut self.report).await;
+        }
+        self.report.unreached.extend(layout.unreached.iter().copied());
+        recheck::recheck(self.metadata, self.pool, &layout, suspects, &mut self.report).await?;
+        Ok(rest)
+    }
+}
+
+/// Where shards belong.
+struct Layout {
+    groups: HashMap<GroupId, PlacementGroup>,
+    evictions: BTreeMap<(DiskId, GroupId, u8), Eviction>,
+    /// Disks that cannot be looked at now.
+    unreached: BTreeSet<DiskId>,
+    gone: BTreeSet<DiskId>,
+}
+
+impl Layout {
+    async fn load(metadata: &dyn Metadata) -> Result<Self, AuditError> {
+        let map: ClusterMap = metadata.cluster_map(None).await?.unwrap_or_default();
+        let evictions = metadata.list_evictions().await?;
+        let of_state = |state| map.disks.iter().filter(move |disk| disk.state == state).map(|disk| disk.disk);
+        let (unreached, gone) = (of_state(DiskState::Down).collect(), of_state(DiskState::Gone).collect());
+        let groups = map.classes.into_iter().flat_map(|class| class.groups);
+        Ok(Self {
+            groups: groups.map(|group| (group.id, group)).collect(),
+            evictions: evictions
+                .into_iter()
+                .map(|eviction| ((eviction.disk, eviction.group, eviction.index.0), eviction))
+                .collect(),
+            unreached,
+            gone,
+        })
+    }
+
+    /// The disks where shard `index` of the group's chunks may be.
+    fn places(&self, group: GroupId, index: u8) -> Vec<DiskId> {
+        let Some(group) = self.groups.get(&group) else { return Vec::new() };
+        let at = group.disks.get(usize::from(index)).copied();
+        at.into_iter().chain(group.move_of(types::ShardIndex(index)).map(|pending| pending.to)).collect()
+    }
+
+    /// Whether an eviction that is waiting will remove this shard.
+    fn is_leaving(&self, disk: DiskId, shard: &chunk_api::ShardHeader) -> bool {
+        let eviction = self.evictions.get(&(disk, shard.group, shard.shard.index.0));
+        eviction.is_some_and(|eviction| shard.epoch <= eviction.epoch)
+    }
+
+    /// Whether a shard that is not found may be on a disk that cannot be looked at.
+    fn may_be_unseen(&self, places: &[DiskId]) -> bool {
+        places.iter().any(|disk| self.unreached.contains(disk) && !self.gone.contains(disk))
+    }
+}
+
+/// Bytes of a listed chunk's shards.
+fn bytes_of(chunk: &ListedChunk) -> u64 {
+    chunk.shards.iter().map(|shard| shard.header.length()).sum()
+}

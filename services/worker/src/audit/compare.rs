@@ -1,0 +1,89 @@
+//! What is listed against what is named. What does not fit is suspect, and is looked at again later.
+
+use std::collections::HashMap;
+
+use data_pool::ListedChunk;
+use types::{ChunkId, ShardId, ShardIndex};
+
+use super::{
+    AuditReport, Layout, bytes_of,
+    names::Named,
+    recheck::{Lone, Stray, Suspects},
+};
+
+/// The comparison of one part.
+pub(super) struct Compare<'a> {
+    pub(super) names: HashMap<ChunkId, Named>,
+    pub(super) report: &'a mut AuditReport,
+    pub(super) suspects: &'a mut Suspects,
+}
+
+impl Compare<'_> {
+    /// Takes a listed chunk in. Answers what rows say of it, when its bytes should be whole.
+    pub(super) fn chunk(&mut self, layout: &Layout, chunk: &ListedChunk) -> Option<Named> {
+        let Some(named) = self.names.remove(&chunk.chunk) else {
+            let owner = chunk.shards.iter().map(|shard| &shard.header.owner).find(|owner| !owner.is_empty());
+            self.suspects.unnamed(Lone {
+                chunk: chunk.chunk,
+                owner: owner.cloned().unwrap_or_default(),
+                shards: chunk.shards.len(),
+                bytes: bytes_of(chunk),
+            });
+            return None;
+        };
+        if named.is_garbage {
+            self.report.awaiting_deletion += 1;
+            return None;
+        }
+        self.report.chunks += 1;
+        for index in 0..named.coding.total() {
+            let index = ShardIndex(u8::try_from(index).unwrap_or(u8::MAX));
+            let places = layout.places(named.group, index.0);
+            match places.iter().find_map(|disk| chunk.on(index, *disk)) {
+                Some(shard) => {
+                    self.report.shards += 1;
+                    self.report.bytes += shard.header.length();
+                }
+                None => self.absent(layout, chunk.chunk, named, index),
+            }
+        }
+        for shard in &chunk.shards {
+            let index = shard.header.shard.index;
+            if layout.places(named.group, index.0).contains(&shard.disk) {
+                continue;
+            }
+            if layout.is_leaving(shard.disk, &shard.header) {
+                self.report.awaiting_eviction += 1;
+            } else {
+                self.suspects.misplaced(Stray {
+                    shard: shard.header.shard,
+                    disk: shard.disk,
+                    group: named.group,
+                    epoch: shard.header.epoch,
+                });
+            }
+        }
+        Some(named)
+    }
+
+    /// The chunks that are named and were not listed at all.
+    pub(super) fn rest(&mut self, layout: &Layout) {
+        for (chunk, named) in std::mem::take(&mut self.names) {
+            if named.is_garbage {
+                continue;
+            }
+            self.report.chunks += 1;
+            for index in 0..named.coding.total() {
+                self.absent(layout, chunk, named, ShardIndex(u8::try_from(index).unwrap_or(u8::MAX)));
+            }
+        }
+    }
+
+    fn absent(&mut self, layout: &Layout, chunk: ChunkId, named: Named, index: ShardIndex) {
+        if layout.may_be_unseen(&layout.places(named.group, index.0)) {
+            self.report.unseen += 1;
+        } else {
+            self.suspects.missing(ShardId { chunk, index }, named);
+        }
+    }
+}

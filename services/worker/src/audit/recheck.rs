@@ -1,0 +1,189 @@
+//! A second look at what did not fit: the cluster goes on while it is audited.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use bytes::Bytes;
+use data_pool::Pool;
+use metadata_api::{ContentKind, Error, Metadata, PAGE_SIZE_MAX};
+use types::{ChunkId, ChunkOwner, DiskId, GroupId, LeaseId, MissingShard, ShardId};
+
+use super::{AuditError, AuditReport, Finding, Layout, names::Named};
+
+/// Chunk that nothing names as far as rows were read.
+pub(super) struct Lone {
+    pub(super) chunk: ChunkId,
+    pub(super) owner: Bytes,
+    pub(super) shards: usize,
+    pub(super) bytes: u64,
+}
+
+/// A shard of a named chunk where it does not belong.
+pub(super) struct Stray {
+    pub(super) shard: ShardId,
+    pub(super) disk: DiskId,
+    pub(super) group: GroupId,
+    pub(super) epoch: i64,
+}
+
+/// What did not fit.
+#[derive(Default)]
+pub(super) struct Suspects {
+    unnamed: BTreeMap<LeaseId, Vec<Lone>>,
+    missing: BTreeMap<ChunkId, (Named, BTreeSet<u8>)>,
+    misplaced: Vec<Stray>,
+}
+
+impl Suspects {
+    pub(super) fn unnamed(&mut self, lone: Lone) {
+        self.unnamed.entry(lone.chunk.lease).or_default().push(lone);
+    }
+
+    pub(super) fn missing(&mut self, shard: ShardId, named: Named) {
+        let entry = self.missing.entry(shard.chunk).or_insert_with(|| (named, BTreeSet::new()));
+        entry.1.insert(shard.index.0);
+    }
+
+    pub(super) fn misplaced(&mut self, stray: Stray) {
+        self.misplaced.push(stray);
+    }
+}
+
+/// Looks again, and counts what is still wrong.
+pub(super) async fn recheck(
+    metadata: &dyn Metadata,
+    pool: &Pool,
+    layout: &Layout,
+    suspects: Suspects,
+    report: &mut AuditReport,
+) -> Result<(), AuditError> {
+    unnamed(metadata, suspects.unnamed, report).await?;
+    missing(metadata, pool, layout, suspects.missing, report).await?;
+    misplaced(metadata, pool, suspects.misplaced, report).await
+}
+
+/// Chunks of a live lease are on their way; of others the metadata service says for good whether anything names them.
+async fn unnamed(
+    metadata: &dyn Metadata,
+    suspects: BTreeMap<LeaseId, Vec<Lone>>,
+    report: &mut AuditReport,
+) -> Result<(), AuditError> {
+    if suspects.is_empty() {
+        return Ok(());
+    }
+    for (lease, lones) in suspects {
+        for page in lones.chunks(PAGE_SIZE_MAX) {
+            let owned: Vec<(ChunkId, ChunkOwner)> = page
+                .iter()
+                .filter_map(|lone| Some((lone.chunk, ChunkOwner::from_bytes(&lone.owner).ok()?)))
+                .collect();
+            let unnamed: HashSet<ChunkId> = match metadata.unnamed_chunks(lease, &owned).await {
+                Ok(unnamed) => unnamed.into_iter().collect(),
+                Err(Error::LeaseActive { .. }) => {
+                    report.in_flight += page.len() as u64;
+                    continue;
+                }
+                Err(error) => return Err(error.into()),
+            };
+            // Asked after the names: a lease that was reaped meanwhile is not waiting any more.
+            let reaping =
+                metadata.list_leases().await?.iter().any(|state| state.id == lease && state.revoked);
+            for lone in page {
+                let readable = ChunkOwner::from_bytes(&lone.owner);
+                if readable.is_ok() && !unnamed.contains(&lone.chunk) {
+                    continue;
+                }
+                if reaping && readable.is_ok() {
+                    report.awaiting_reaping += 1;
+                    continue;
+                }
+                report.orphaned_bytes += lone.bytes;
+                let owner = readable.map_or_else(
+                    |_| "unreadable".to_owned(),
+                    |owner| format!("{}/{}", owner.bucket, owner.key.as_bytes().escape_ascii()),
+                );
+                report.found(Finding::Orphaned { chunk: lone.chunk, shards: lone.shards, owner });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A shard is missing when its chunk is still named and it is still at none of its places.
+async fn missing(
+    metadata: &dyn Metadata,
+    pool: &Pool,
+    layout: &Layout,
+    mut suspects: BTreeMap<ChunkId, (Named, BTreeSet<u8>)>,
+    report: &mut AuditReport,
+) -> Result<(), AuditError> {
+    if suspects.is_empty() {
+        return Ok(());
+    }
+    let named = still_named(metadata, &suspects.keys().copied().collect()).await?;
+    suspects.retain(|chunk, _| named.contains(chunk));
+    for (chunk, (Named { group, coding, length, .. }, indexes)) in suspects {
+        let found = pool.find_chunk(group, chunk).await;
+        for index in indexes {
+            let there = found
+                .as_ref()
+                .is_some_and(|found| found.shards.iter().any(|shard| shard.header.shard.index.0 == index));
+            if there {
+                report.shards += 1;
+                continue;
+            }
+            let shard = ShardId { chunk, index: types::ShardIndex(index) };
+            report.found(Finding::Missing { shard, disks: layout.places(group, index) });
+            report.can_repair(MissingShard { shard, group, coding, chunk_length: length });
+        }
+    }
+    Ok(())
+}
+
+/// Which of these chunks a row names that is there to stay.
+async fn still_named(
+    metadata: &dyn Metadata,
+    chunks: &HashSet<ChunkId>,
+) -> Result<HashSet<ChunkId>, AuditError> {
+    let mut named = HashSet::new();
+    let mut after = None;
+    loop {
+        let page = metadata.list_contents(after, PAGE_SIZE_MAX).await?;
+        let rows = page.rows.iter().filter(|row| row.kind != ContentKind::Garbage);
+        let extents = rows.flat_map(|row| &row.extents).map(|extent| extent.chunk);
+        named.extend(extents.filter(|chunk| chunks.contains(chunk)));
+        after = page.next;
+        if after.is_none() {
+            return Ok(named);
+        }
+    }
+}
+
+/// A shard is misplaced when by the map of now it belongs elsewhere and no eviction will remove it.
+async fn misplaced(
+    metadata: &dyn Metadata,
+    pool: &Pool,
+    suspects: Vec<Stray>,
+    report: &mut AuditReport,
+) -> Result<(), AuditError> {
+    if suspects.is_empty() {
+        return Ok(());
+    }
+    let layout = Layout::load(metadata).await?;
+    for stray in suspects {
+        let index = stray.shard.index;
+        if layout.places(stray.group, index.0).contains(&stray.disk) {
+            continue;
+        }
+        let found = pool.verify_shard(stray.disk, stray.shard).await;
+        if let Err(chunk_api::Error::ShardNotFound { .. }) = found {
+            continue;
+        }
+        let eviction = layout.evictions.get(&(stray.disk, stray.group, index.0));
+        if eviction.is_some_and(|eviction| stray.epoch <= eviction.epoch) {
+            report.awaiting_eviction += 1;
+        } else {
+            report.found(Finding::Misplaced { shard: stray.shard, disk: stray.disk });
+        }
+    }
+    Ok(())
+}
