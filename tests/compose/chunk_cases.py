@@ -6,8 +6,8 @@ from objects import (BUCKET, CHUNK, CUT_SIZES, MIB, STRIPE, UNCUT_SIZES, Objects
                      until_served)
 from report import expect
 
-# A gateway passes over a disk that failed again and again for up to half a minute.
-RECOVERY_SECONDS = 45
+# A gateway asks services that failed every second whether they are back.
+RECOVERY_SECONDS = 10
 DOWNLOAD = f"size-{CHUNK + STRIPE + 7}"
 
 

@@ -1,7 +1,9 @@
 //! Remembers for a short while what failed or was late, so that not every call waits for the same timeout.
 
+pub(crate) mod probe;
+
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -9,9 +11,10 @@ use std::{
     time::Duration,
 };
 
-use chunk_api::Error;
+use chunk_api::{DiskStatus, Error};
 use env::{Env, Instant};
-use tracing::warn;
+use tokio::sync::watch;
+use tracing::{info, warn};
 use types::{DiskId, NodeId};
 
 use crate::{
@@ -37,12 +40,46 @@ enum Subject {
     WritesTo(DiskId),
 }
 
+/// How well a place would serve now, by what this process knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Condition {
+    /// It does not answer, or has failed.
+    Failed,
+    /// It took too long, while its service answers: it is better than nothing.
+    Slow,
+    /// Nothing is known against it.
+    Well,
+}
+
 #[derive(Debug, Clone, Copy)]
 struct Mark {
+    node: NodeId,
+    /// When it failed last.
+    failed: Instant,
     until: Instant,
     wait: Duration,
     /// Whether someone is finding out if the subject is well again.
     tried: bool,
+    /// Whether it failed by taking too long.
+    timed_out: bool,
+    /// What the node's service did when it was asked how it is; `None` before it was.
+    service: Option<Service>,
+}
+
+/// What a chunk service does when it is asked how it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Service {
+    Silent,
+    Answers,
+}
+
+impl Mark {
+    fn condition(&self) -> Condition {
+        match (self.timed_out, self.service) {
+            (true, Some(Service::Answers)) => Condition::Slow,
+            _ => Condition::Failed,
+        }
+    }
 }
 
 /// Marks on disks and nodes. There are never more than the cluster has of them.
@@ -52,6 +89,8 @@ pub(crate) struct Health {
     marks: Mutex<Marks>,
     /// Whether there is any mark, so that the healthy path takes no lock.
     any: AtomicBool,
+    /// Told of each new mark.
+    news: watch::Sender<()>,
     /// How long reads take.
     pub(crate) latency: Latency,
     /// What is in progress.
@@ -71,6 +110,7 @@ impl Health {
             env,
             marks: Mutex::default(),
             any: AtomicBool::new(false),
+            news: watch::Sender::default(),
             latency: Latency::default(),
             load: Arc::default(),
         }
@@ -78,13 +118,22 @@ impl Health {
 
     /// Whether the place is better avoided now.
     pub(crate) fn avoids(&self, place: &Place, what_for: Use) -> bool {
+        self.condition(place, what_for) != Condition::Well
+    }
+
+    /// How well the place would serve now.
+    pub(crate) fn condition(&self, place: &Place, what_for: Use) -> Condition {
         if !self.any.load(Ordering::Relaxed) {
-            return false;
+            return Condition::Well;
         }
         let now = self.env.now();
         let marks = self.marks();
         subjects(place, what_for)
-            .any(|subject| marks.failed.get(&subject).is_some_and(|mark| now < mark.until))
+            .filter_map(|subject| marks.failed.get(&subject))
+            .filter(|mark| now < mark.until)
+            .map(Mark::condition)
+            .min()
+            .unwrap_or(Condition::Well)
     }
 
     /// Says that the place is about to be used. When its mark has run out this is the one attempt that finds out
@@ -155,11 +204,13 @@ impl Health {
     /// The place failed; errors that concern one shard alone do not count against it.
     pub(crate) fn failed(&self, place: &Place, error: &Error) {
         match error {
-            Error::Unavailable { .. } | Error::Unauthenticated => self.mark(Subject::Node(place.node), error),
-            Error::DiskNotFound { .. } | Error::DiskFailed { .. } | Error::TimedOut => {
-                self.mark(Subject::Disk(place.disk), error);
+            Error::Unavailable { .. } | Error::Unauthenticated => {
+                self.mark(Subject::Node(place.node), place, error);
             }
-            Error::DiskFull { .. } => self.mark(Subject::WritesTo(place.disk), error),
+            Error::DiskNotFound { .. } | Error::DiskFailed { .. } | Error::TimedOut => {
+                self.mark(Subject::Disk(place.disk), place, error);
+            }
+            Error::DiskFull { .. } => self.mark(Subject::WritesTo(place.disk), place, error),
             Error::ShardNotFound { .. }
             | Error::ShardCorrupt { .. }
             | Error::ShardExists { .. }
@@ -170,21 +221,80 @@ impl Health {
         }
     }
 
-    fn mark(&self, subject: Subject, error: &Error) {
+    fn mark(&self, subject: Subject, place: &Place, error: &Error) {
         let now = self.env.now();
         let mut marks = self.marks();
-        let wait = match marks.failed.get(&subject) {
+        let before = marks.failed.get(&subject);
+        let wait = match before {
             // Failures that were under way when the mark was set say nothing new.
             Some(mark) if now < mark.until && !mark.tried => mark.wait,
             Some(mark) => mark.wait.saturating_mul(2).min(AVOID_MAX),
             None => AVOID_MIN,
         };
-        let before = marks.failed.insert(subject, Mark { until: now.after(wait), wait, tried: false });
+        let mark = Mark {
+            node: place.node,
+            failed: now,
+            until: now.after(wait),
+            wait,
+            tried: false,
+            timed_out: *error == Error::TimedOut,
+            service: before.and_then(|mark| mark.service),
+        };
+        let is_new = marks.failed.insert(subject, mark).is_none();
         self.any.store(true, Ordering::Relaxed);
         drop(marks);
-        if before.is_none() {
+        if is_new {
             warn!(?subject, %error, "avoided for a while");
+            self.news.send_replace(());
         }
+    }
+
+    /// Told of each new mark, until this is gone.
+    fn subscribe(&self) -> watch::Receiver<()> {
+        self.news.subscribe()
+    }
+
+    /// The nodes that have failed or have a disk that did.
+    fn failed_nodes(&self) -> BTreeSet<NodeId> {
+        self.marks().failed.values().map(|mark| mark.node).collect()
+    }
+
+    /// A node's service, asked at `asked` how it is, has answered with its disks. What failed for want of an answer is
+    /// well again; a disk that is late while its service answers, and one that is full, are not: they are tried from
+    /// time to time.
+    fn node_answered(&self, node: NodeId, asked: Instant, disks: &[DiskStatus]) {
+        let takes_shards = |disk: DiskId| disks.iter().any(|status| status.disk == disk && status.writable);
+        let mut marks = self.marks();
+        marks.failed.retain(|subject, mark| {
+            // A failure since then is not answered by it.
+            if mark.node != node || mark.failed > asked {
+                return true;
+            }
+            let was_silent = mark.service == Some(Service::Silent);
+            let is_well = match subject {
+                Subject::Node(_) => true,
+                Subject::Disk(disk) => takes_shards(*disk) && (was_silent || !mark.timed_out),
+                Subject::WritesTo(_) => false,
+            };
+            if is_well {
+                info!(?subject, "answers again");
+            }
+            mark.service = Some(Service::Answers);
+            !is_well
+        });
+        self.any.store(!marks.failed.is_empty() || !marks.late.is_empty(), Ordering::Relaxed);
+    }
+
+    /// A node's service does not answer when it is asked how it is.
+    fn node_silent(&self, node: NodeId) {
+        for mark in self.marks().failed.values_mut().filter(|mark| mark.node == node) {
+            mark.service = Some(Service::Silent);
+        }
+    }
+
+    /// A node is not in the map any more.
+    fn node_gone(&self, node: NodeId) {
+        self.marks().failed.retain(|_, mark| mark.node != node);
     }
 
     fn marks(&self) -> MutexGuard<'_, Marks> {

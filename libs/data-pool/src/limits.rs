@@ -65,6 +65,15 @@ pub(crate) const AVOID_MIN: Duration = Duration::from_secs(1);
 /// See [`AVOID_MIN`].
 pub(crate) const AVOID_MAX: Duration = Duration::from_secs(30);
 
+/// How often a service is asked how it is while it, or a disk of it, is avoided, and how long it may take to answer. It
+/// bounds how long a service goes unused after it has come back.
+pub(crate) const PROBE_PERIOD: Duration = Duration::from_secs(1);
+/// See [`PROBE_PERIOD`].
+pub(crate) const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Services that are asked at a time.
+pub(crate) const PROBES_AT_ONCE: usize = 16;
+
 /// How long one call that deletes shards may take.
 pub(crate) const DELETE_TIMEOUT: Duration = Duration::from_secs(10);
 

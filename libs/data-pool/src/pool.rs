@@ -12,7 +12,7 @@ use types::StorageClassName;
 use crate::{
     BadShard, ClusterView, LeaseHolder, Reporter,
     cleanup::{self, Cleanup},
-    health::Health,
+    health::{Health, probe},
 };
 
 /// Writes and reads object bytes across chunk services. Cheap to clone.
@@ -42,6 +42,7 @@ impl Pool {
         let health = Health::new(env.clone());
         let shared =
             Arc::new(Shared { env: env.clone(), view, health, codecs: Codecs::default(), reporter, turn });
+        probe::start(&shared);
         let (cleanup, queue) = cleanup::channel();
         env.spawn(cleanup::run(Arc::clone(&shared), queue));
         Self { shared, leases, cleanup }

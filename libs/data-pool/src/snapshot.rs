@@ -197,6 +197,11 @@ impl Snapshot {
         self.homes.get(&disk)
     }
 
+    /// The chunk service of a node.
+    pub(crate) fn service(&self, node: NodeId) -> Option<&Arc<dyn ChunkService>> {
+        self.nodes.get(&node).map(|known| &known.service)
+    }
+
     /// The chunk service of a node, when it is reached at this address.
     pub(crate) fn service_at(&self, node: NodeId, address: &str) -> Option<&Arc<dyn ChunkService>> {
         let known = self.nodes.get(&node)?;

@@ -253,6 +253,7 @@ impl ChunkService for Node {
     }
 
     async fn disks(&self) -> Result<Vec<DiskStatus>, Error> {
+        self.enter().await?;
         self.kept.disks().await
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use types::Coding;
 
 use crate::{
-    health::{Health, Use},
+    health::{Condition, Health, Use},
     limits::WRITES_PER_DISK_MAX,
     snapshot::{Group, Standing},
 };
@@ -15,6 +15,8 @@ use crate::{
 enum Fitness {
     /// It would not.
     Unfit,
+    /// It took too long of late, though its service answers.
+    Slow,
     /// The map takes it for lost or about to be, and this process knows nothing against it.
     Doubtful,
     /// It would, but another is better: its shards are to move elsewhere, or it was late of late.
@@ -38,7 +40,8 @@ impl Candidate<'_> {
 
 /// The first group from number `turn` on whose disks are all fit, or else the one with most disks up. Answers the group
 /// and, for each shard, whether to write it; or the most disks that any group has up when none has a quorum. Disks
-/// that the map alone doubts are used when there is no quorum without them.
+/// that the map alone doubts are used when there is no quorum without them, and then those that are slow: a write that
+/// takes long is better than none.
 pub(crate) fn choose_group(
     groups: &[Arc<Group>],
     coding: Coding,
@@ -46,7 +49,7 @@ pub(crate) fn choose_group(
     turn: usize,
 ) -> Result<(Arc<Group>, Vec<bool>), usize> {
     let mut most = 0;
-    for least in [Fitness::Reluctant, Fitness::Doubtful] {
+    for least in [Fitness::Reluctant, Fitness::Doubtful, Fitness::Slow] {
         let Some(best) = best_group(groups, coding, health, turn, least) else { break };
         most = best.count(least);
         if most >= coding.write_quorum() {
@@ -84,12 +87,17 @@ fn best_group<'a>(
 }
 
 fn fitness(group: &Group, position: usize, health: &Health) -> Fitness {
-    match group.write_place(position) {
-        None => Fitness::Unfit,
-        Some(place) if !place.writable || health.avoids(place, Use::Write) => Fitness::Unfit,
-        Some(place) if health.load.of(place.disk, Use::Write) >= WRITES_PER_DISK_MAX => Fitness::Unfit,
-        Some(place) if place.standing != Standing::Up => Fitness::Doubtful,
-        Some(place) if place.draining || health.was_late(place) => Fitness::Reluctant,
-        Some(_) => Fitness::Fit,
+    let Some(place) = group.write_place(position).filter(|place| place.writable) else {
+        return Fitness::Unfit;
+    };
+    if health.load.of(place.disk, Use::Write) >= WRITES_PER_DISK_MAX {
+        return Fitness::Unfit;
+    }
+    match health.condition(place, Use::Write) {
+        Condition::Failed => Fitness::Unfit,
+        Condition::Slow => Fitness::Slow,
+        Condition::Well if place.standing != Standing::Up => Fitness::Doubtful,
+        Condition::Well if place.draining || health.was_late(place) => Fitness::Reluctant,
+        Condition::Well => Fitness::Fit,
     }
 }
