@@ -195,13 +195,14 @@ impl Stage {
     }
 }
 
-/// What a failure says of the change that was asked for. A 4xx or 503 promises that nothing happened.
+/// What a failure says of the change that was asked for. A 4xx, and the code `SlowDown`, promise that nothing happened. The
+/// code `ServiceUnavailable` does not: what was to make the change may have died after it had.
 pub(crate) fn outcome_of(failure: &Failure) -> Outcome {
     match failure {
-        Failure::Status { status, code, .. } => match status.as_u16() {
-            400..=499 | 501 | 503 => Outcome::Refused,
+        Failure::Status { status, code, .. } => match (status.as_u16(), code.as_str()) {
+            (_, "SlowDown") | (400..=499 | 501, _) => Outcome::Refused,
             // An error in a 200's body goes by its code.
-            200..=299 if code != "InternalError" => Outcome::Refused,
+            (200..=299, code) if code != "InternalError" && code != "ServiceUnavailable" => Outcome::Refused,
             _ => Outcome::Unknown,
         },
         Failure::Connection(_) | Failure::TimedOut | Failure::Corrupt(_) | Failure::Unexpected(_) => {
@@ -212,4 +213,36 @@ pub(crate) fn outcome_of(failure: &Failure) -> Outcome {
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use http::StatusCode;
+
+    use super::{Failure, Outcome, outcome_of};
+
+    #[test]
+    fn only_an_answer_that_promises_it_counts_as_nothing_done() {
+        for (status, code, outcome) in [
+            (404, "NoSuchKey", Outcome::Refused),
+            (412, "PreconditionFailed", Outcome::Refused),
+            (501, "NotImplemented", Outcome::Refused),
+            (503, "SlowDown", Outcome::Refused),
+            (200, "EntityTooSmall", Outcome::Refused),
+            (500, "InternalError", Outcome::Unknown),
+            (503, "ServiceUnavailable", Outcome::Unknown),
+            (200, "InternalError", Outcome::Unknown),
+            (200, "ServiceUnavailable", Outcome::Unknown),
+            (504, "", Outcome::Unknown),
+        ] {
+            let failure = Failure::Status {
+                status: StatusCode::from_u16(status).unwrap(),
+                headers: Box::default(),
+                code: code.to_owned(),
+                message: String::new(),
+            };
+            assert_eq!(outcome_of(&failure), outcome, "{status} {code}");
+        }
+        assert_eq!(outcome_of(&Failure::TimedOut), Outcome::Unknown);
+    }
 }
