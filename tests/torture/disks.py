@@ -131,8 +131,9 @@ def main():
     elif action == "restore":
         restore(mounts, honesty == "honest")
         if everything:
-            # What stands in it is of before the cut.
-            (postgres.folder / "data" / "postmaster.pid").unlink(missing_ok=True)
+            # What stands in them is of before the cut; its process may still wait to be collected by its parent.
+            for lock in (postgres.folder / "data" / "postmaster.pid", postgres.folder / f".s.PGSQL.{postgres.port}.lock"):
+                lock.unlink(missing_ok=True)
             postgres.start_again()
     else:
         raise SystemExit(f"no such action: {action}")
