@@ -176,7 +176,7 @@ impl Health {
                 marks.late.remove(&place.disk);
             }
         }
-        self.any.store(!marks.failed.is_empty() || !marks.late.is_empty(), Ordering::Relaxed);
+        self.note_whether_any(&marks);
     }
 
     /// The place has not answered a call that others answered long ago, and is not waited for any more. A few times in
@@ -282,7 +282,7 @@ impl Health {
             mark.service = Some(Service::Answers);
             !is_well
         });
-        self.any.store(!marks.failed.is_empty() || !marks.late.is_empty(), Ordering::Relaxed);
+        self.note_whether_any(&marks);
     }
 
     /// A node's service does not answer when it is asked how it is.
@@ -294,7 +294,14 @@ impl Health {
 
     /// A node is not in the map any more.
     fn node_gone(&self, node: NodeId) {
-        self.marks().failed.retain(|_, mark| mark.node != node);
+        let mut marks = self.marks();
+        marks.failed.retain(|_, mark| mark.node != node);
+        self.note_whether_any(&marks);
+    }
+
+    /// To be called when marks may have gone, while they are locked.
+    fn note_whether_any(&self, marks: &Marks) {
+        self.any.store(!marks.failed.is_empty() || !marks.late.is_empty(), Ordering::Relaxed);
     }
 
     fn marks(&self) -> MutexGuard<'_, Marks> {

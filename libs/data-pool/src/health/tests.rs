@@ -95,3 +95,14 @@ async fn a_disk_that_is_late_now_and_then_is_not_avoided() {
         (0..9).for_each(|_| health.succeeded(&disk, Use::Read));
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_left_the_map_leaves_no_mark() {
+    let health = Health::new(paused_env());
+    let (gone, other) = (place(1, 1), place(2, 2));
+    health.failed(&gone, &unavailable());
+    health.failed(&other, &unavailable());
+    health.node_gone(gone.node);
+    assert!(!health.avoids(&gone, Use::Read) && health.avoids(&other, Use::Read));
+    assert_eq!(Vec::from_iter(health.failed_nodes()), [other.node]);
+}
