@@ -168,13 +168,14 @@ pub struct DiskStatus {
     pub shards: u64,
     /// Whether the disk takes shards; a failed or full disk does not.
     pub writable: bool,
-    /// Damaged records that the last start found and skipped: shards that were stable once and are lost here.
+    /// Damage that the last start found: shards that answer `ShardCorrupt` until they are repaired, what is quarantined, and
+    /// ends of segments that were torn, as a power cut leaves them.
     pub damaged_records: u64,
     /// Bytes of shards that are kept.
     pub live_bytes: u64,
     /// Bytes that deleted and evicted shards still take until compaction frees them.
     pub dead_bytes: u64,
-    /// Damaged records that are set aside for inspection.
+    /// Of these, runs of bytes that were stable once and whose shards cannot be named: they are kept for inspection.
     pub quarantined_records: u64,
     /// The scrub.
     pub scrub: ScrubStatus,

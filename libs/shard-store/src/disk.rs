@@ -3,7 +3,7 @@
 //! `docs/shard-store-format.md` specifies the bytes. The parts: `format` the bytes of records, `segment` the files,
 //! `active` the end that grows, `writer` the one thread that commits, `group` what it
 //! commits together, `read` the way back, `stream` puts too large to gather, `index` where
-//! everything is, `scan` and `recovery` what happens at a start, `identity` whose disk it is.
+//! everything is, `scan` and `recovery` what happens at a start, `stable` what they know, `identity` whose disk it is.
 //!
 //! Invariant: a shard is visible only after its record is stable; it is out of view only after its tombstone is.
 //! Invariant: tombstones beat records, whichever came first.
@@ -21,6 +21,7 @@ mod recovery;
 mod request;
 mod scan;
 mod segment;
+mod stable;
 mod stream;
 mod verify;
 mod writer;
@@ -47,7 +48,7 @@ use self::{
     active::{NoRoom, Share},
     format::{Eviction, Marks, ShardRecord},
     index::{Claim, Index},
-    request::{Request, SmallPut, TakenName},
+    request::{Abandoned, Request, SmallPut, TakenName},
     segment::SegmentFiles,
     writer::Writer,
 };
@@ -86,12 +87,19 @@ struct Shared {
     /// Bytes reserved at the end of the open segment and not used.
     slack_bytes: AtomicU64,
     damaged_records: u64,
+    quarantined_records: u64,
+    /// Room of streamed puts that were given up, to be voided.
+    abandoned: Mutex<Vec<Abandoned>>,
     lock: Mutex<Option<DirectoryLock>>,
 }
 
 impl Shared {
     fn index(&self) -> MutexGuard<'_, Index> {
         self.index.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn abandoned(&self) -> MutexGuard<'_, Vec<Abandoned>> {
+        self.abandoned.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Gives the disk up for writing, and says so in the log the first time.
@@ -178,10 +186,11 @@ impl DiskStore {
         let failed = |source| OpenError::Io { directory: options.directory.clone(), source };
         let identity = identity::open_or_format(env.disk().as_ref(), &options, DiskId(env.random_bytes()))?;
         let files = SegmentFiles::new(env.disk().clone(), options.directory.clone());
-        let mut recovered = recovery::recover(&files).map_err(failed)?;
+        let noted = stable::read(env.disk().as_ref(), &options.directory, identity.disk);
+        let mut recovered = recovery::recover(&files, noted).map_err(failed)?;
         let index = std::mem::take(&mut recovered.index);
         info!(disk = %identity.disk, directory = %options.directory.display(), shards = index.shards(),
-            damaged = recovered.damaged, "disk opened");
+            damaged = recovered.damaged, quarantined = recovered.quarantined, "disk opened");
         let shared = Arc::new(Shared {
             env: env.clone(),
             disk: identity.disk,
@@ -190,6 +199,8 @@ impl DiskStore {
             failure: OnceLock::new(),
             slack_bytes: AtomicU64::new(0),
             damaged_records: recovered.damaged,
+            quarantined_records: recovered.quarantined,
+            abandoned: Mutex::default(),
             lock: Mutex::new(Some(identity.lock)),
             options: options.clone(),
         });
@@ -350,6 +361,12 @@ impl ShardStore for DiskStore {
         self.handle.read(move |shared| Ok(shared.list(after, limit, group))).await
     }
 
+    async fn list_damaged(&self) -> Result<Vec<ShardHeader>, Error> {
+        self.handle.check_open()?;
+        let suspects = self.handle.shared.index().suspects();
+        Ok(suspects.iter().map(|record| record.with_owner(bytes::Bytes::new())).collect())
+    }
+
     async fn status(&self) -> DiskStatus {
         let shared = self.handle.shared.clone();
         let space = self.handle.shared.env.spawn_blocking(move || shared.space()).await;
@@ -374,7 +391,7 @@ impl ShardStore for DiskStore {
             damaged_records: self.handle.shared.damaged_records,
             live_bytes,
             dead_bytes,
-            quarantined_records: 0,
+            quarantined_records: self.handle.shared.quarantined_records,
             scrub: chunk_api::ScrubStatus::default(),
         }
     }

@@ -48,6 +48,10 @@ pub trait ShardStore: Send + Sync + 'static {
     /// A page of shards in the order of their ids.
     async fn list(&self, request: ListShards) -> Result<Vec<ShardSummary>, Error>;
 
+    /// The shards that the last start found damaged and that are still there, in the order of their ids and without
+    /// their owners: they answer `ShardCorrupt` until a repair replaces them.
+    async fn list_damaged(&self) -> Result<Vec<ShardHeader>, Error>;
+
     /// The medium's state.
     async fn status(&self) -> DiskStatus;
 

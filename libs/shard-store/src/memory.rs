@@ -200,6 +200,10 @@ impl ShardStore for MemoryStore {
         Ok(wanted.take(request.limit).map(|header| ShardSummary { header: header.clone() }).collect())
     }
 
+    async fn list_damaged(&self) -> Result<Vec<ShardHeader>, Error> {
+        self.open_state().map(|_| Vec::new())
+    }
+
     async fn status(&self) -> DiskStatus {
         let state = self.state();
         let available_bytes = self.capacity_bytes.saturating_sub(state.used_bytes);

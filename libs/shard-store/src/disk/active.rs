@@ -7,7 +7,7 @@ use tracing::warn;
 
 use super::{
     Shared,
-    format::{GROUP_ALIGNMENT, SEGMENT_HEADER_LENGTH, Salt, segment_header},
+    format::{GROUP_ALIGNMENT, RECORD_ALIGNMENT, SEGMENT_HEADER_LENGTH, Salt, encode_void, segment_header},
     index::Claim,
     recovery::Tail,
     segment::{Kind, SegmentName},
@@ -97,6 +97,13 @@ impl Appender {
         self.active.as_ref().map(|active| (active.number, active.position))
     }
 
+    /// Moves the end back to where something was appended that could not be written.
+    pub(super) fn take_back(&mut self, segment: u32, position: u64) {
+        if let Some(active) = self.active.as_mut().filter(|active| active.number == segment) {
+            active.position = active.position.min(position);
+        }
+    }
+
     /// Moves the end to where a group may begin.
     pub(super) fn align(&mut self) {
         if let Some(active) = &mut self.active {
@@ -152,6 +159,9 @@ impl Appender {
         let name = SegmentName { kind: self.kind, number: *next_number, salt: Salt(shared.env.random_u64()) };
         let first = SEGMENT_HEADER_LENGTH + length;
         shared.check_reserve(share, first)?;
+        if let Some(full) = &self.active {
+            full.finish()?;
+        }
         let file = shared.files.create(name)?;
         // A number is used once, even when making its file fails.
         *next_number += 1;
@@ -213,9 +223,20 @@ impl Active {
         Ok(self.file.allocate(length)?)
     }
 
+    /// Ends a full segment with a void and makes all of it stable, the headers of records that are still to come too:
+    /// what is in it and cannot be read at a start has rotted. May be repeated.
+    fn finish(&self) -> io::Result<()> {
+        let void = encode_void(self.salt, self.position, RECORD_ALIGNMENT);
+        // Where there is no room for it a start only knows less.
+        if let Err(error) = self.file.write_all_at(&void, self.position) {
+            warn!(segment = self.number, %error, "a full segment's end could not be marked");
+        }
+        self.file.sync_data()
+    }
+
     fn seal(&self, shared: &Shared, kind: Kind) {
         // Gives back what was reserved and not used; whether that succeeds changes nothing.
-        if let Err(error) = self.file.set_length(self.position) {
+        if let Err(error) = self.file.set_length(self.position + RECORD_ALIGNMENT) {
             warn!(segment = self.number, %error, "unused end of a full segment could not be given back");
         }
         if kind == Kind::Shards {

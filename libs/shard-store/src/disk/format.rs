@@ -8,8 +8,10 @@ use chunk_api::{Cell, OWNER_LENGTH_MAX, ShardHeader};
 use types::{CELL_SIZE, CHUNK_SIZE_MAX, ChunkId, Coding, DiskId, GroupId, ShardId, ShardIndex};
 
 mod marks;
+mod void;
 
 pub(super) use marks::{Eviction, MARKS_PER_RECORD_MAX, MarkKind, Marks, MarksRecord};
+pub(super) use void::{decode_void, encode_void};
 
 /// Version of the disk format that this code writes, and the newest that it reads.
 pub const FORMAT_VERSION: u16 = 1;
@@ -340,7 +342,7 @@ impl Footer {
 }
 
 /// `N` bytes at `offset`, zeros where there are none.
-fn field<const N: usize>(bytes: &[u8], offset: usize) -> [u8; N] {
+pub(super) fn field<const N: usize>(bytes: &[u8], offset: usize) -> [u8; N] {
     let mut out = [0; N];
     if let Some(found) = bytes.get(offset..offset + N) {
         out.copy_from_slice(found);

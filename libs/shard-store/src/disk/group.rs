@@ -23,7 +23,7 @@ const GROUP_BYTES_MAX: u64 = 8 << 20;
 pub(super) struct Batch {
     pub(super) requests: usize,
     pub(super) bytes: u64,
-    pub(super) reserves: Vec<(u64, Share, OwnedSemaphorePermit, Reply<Arc<Room>>)>,
+    pub(super) reserves: Vec<(ShardRecord, Share, OwnedSemaphorePermit, Reply<Arc<Room>>)>,
     pub(super) marks: Vec<(Marks, Reply<()>)>,
     pub(super) puts: Vec<SmallPut>,
     pub(super) commits: Vec<StreamedPut>,
@@ -36,8 +36,8 @@ impl Batch {
         match request {
             Request::Put(put) => self.push_put(put),
             Request::PutAll(puts) => puts.into_iter().for_each(|put| self.push_put(put)),
-            Request::Reserve { length, share, permit, reply } => {
-                self.reserves.push((length, share, permit, reply));
+            Request::Reserve { record, share, permit, reply } => {
+                self.reserves.push((record, share, permit, reply));
             }
             Request::Commit(commit) => self.commits.push(commit),
             Request::Mark { marks, reply } => self.marks.push((marks, reply)),

@@ -87,6 +87,8 @@ struct Segment {
     busy: u32,
     /// Whether it takes no more records.
     sealed: bool,
+    /// Whether it holds bytes that are kept for inspection: then it is neither rewritten nor removed.
+    quarantined: bool,
 }
 
 /// The shards, the marks and the names being put of one disk.
@@ -98,6 +100,8 @@ pub(super) struct Index {
     evicted: BTreeMap<(GroupId, ShardIndex), i64>,
     fenced: BTreeSet<LeaseId>,
     pending: BTreeSet<ShardId>,
+    /// Shards of which a start found the header alone whole. They are in `shards` too.
+    suspects: BTreeSet<ShardId>,
     segments: BTreeMap<u32, Segment>,
     /// Whether a segment may have become empty since [`Index::take_empty`] looked.
     emptied: bool,
@@ -109,7 +113,7 @@ impl Segment {
     }
 
     fn is_empty(&self) -> bool {
-        self.sealed && self.live == 0 && self.busy == 0
+        self.sealed && self.live == 0 && self.busy == 0 && !self.quarantined
     }
 }
 
@@ -174,8 +178,10 @@ impl Index {
     /// The sealed segment with most dead bytes to its live ones, which must be no more than `per_dead` to each, and how
     /// many are dead.
     pub(super) fn sparsest(&self, per_dead: u64) -> Option<(SegmentName, u64)> {
-        let usable =
-            |segment: &&Segment| segment.sealed && segment.busy == 0 && segment.live > 0 && !segment.stuck;
+        let usable = |segment: &&Segment| {
+            let held = segment.busy > 0 || segment.stuck || segment.quarantined;
+            segment.sealed && segment.live > 0 && !held
+        };
         let segments = self.segments.values().filter(usable);
         let sparse = segments.filter(|segment| segment.live_bytes <= segment.dead_bytes() * per_dead);
         // In thousandths: exact enough to choose by.
@@ -226,6 +232,11 @@ impl Index {
         self.deleted.get(shard).is_some()
     }
 
+    /// Whether marks end a record.
+    pub(super) fn is_ended(&self, record: &ShardRecord) -> bool {
+        self.is_deleted(record.shard) || self.is_evicted(record)
+    }
+
     fn is_evicted(&self, record: &ShardRecord) -> bool {
         let end = self.evicted.get(&(record.group, record.shard.index));
         end.is_some_and(|end| record.epoch <= *end)
@@ -246,17 +257,9 @@ impl Index {
         last.filter(|_| count == examined)
     }
 
-    /// Takes all evicted shards out of view.
-    pub(super) fn sweep_all(&mut self) {
-        let mut after = None;
-        while let Some(last) = self.sweep(after, usize::MAX) {
-            after = Some(last);
-        }
-    }
-
     fn check_marks(&self, record: &ShardRecord, purpose: Purpose) -> Result<(), Error> {
         let (shard, lease) = (record.shard, record.shard.chunk.lease);
-        if self.is_deleted(shard) || self.is_evicted(record) {
+        if self.is_ended(record) {
             Err(Error::ShardDeleted { shard })
         } else if purpose == Purpose::Write && self.fenced.contains(&lease) {
             Err(Error::LeaseFenced { lease })
@@ -285,7 +288,30 @@ impl Index {
         }
     }
 
+    /// As [`Index::set`], of a record whose header alone is whole.
+    pub(super) fn set_suspect(&mut self, place: Place) {
+        self.set(place);
+        self.suspects.insert(place.record.shard);
+    }
+
+    pub(super) fn is_suspect(&self, shard: ShardId) -> bool {
+        self.suspects.contains(&shard)
+    }
+
+    /// The shards that the start found damaged and that are still there.
+    pub(super) fn suspects(&self) -> Vec<ShardRecord> {
+        self.suspects.iter().filter_map(|shard| Some(self.shards.get(*shard)?.record)).collect()
+    }
+
+    /// Keeps a segment for inspection.
+    pub(super) fn quarantine(&mut self, number: u32) {
+        if let Some(segment) = self.segments.get_mut(&number) {
+            segment.quarantined = true;
+        }
+    }
+
     fn remove(&mut self, shard: ShardId) {
+        self.suspects.remove(&shard);
         if let Some(place) = self.shards.remove(shard)
             && let Some(segment) = self.segments.get_mut(&place.segment)
         {
@@ -363,7 +389,16 @@ impl Index {
     pub(super) fn add_segment(&mut self, name: SegmentName) {
         self.segments.insert(
             name.number,
-            Segment { name, live: 0, live_bytes: 0, length: 0, stuck: false, busy: 0, sealed: false },
+            Segment {
+                name,
+                live: 0,
+                live_bytes: 0,
+                length: 0,
+                stuck: false,
+                busy: 0,
+                sealed: false,
+                quarantined: false,
+            },
         );
     }
 

@@ -21,8 +21,15 @@ impl Shared {
     /// Reads cells of a shard, wherever it is now.
     pub(super) fn read_cells(&self, shard: ShardId, cells: CellRange) -> Result<Vec<Cell>, Error> {
         loop {
-            let (place, segment) = self.index().find(shard)?;
+            let (place, segment, suspect) = {
+                let index = self.index();
+                let (place, segment) = index.find(shard)?;
+                (place, segment, index.is_suspect(shard))
+            };
             cells.validate(place.record.cells())?;
+            if suspect {
+                return Err(Error::ShardCorrupt { shard, cell: cells.first });
+            }
             match self.read_cells_at(&place, segment, cells) {
                 // Moved, replaced or deleted meanwhile.
                 Err(_) if self.index().find(shard).map(|(now, _)| now) != Ok(place) => {}

@@ -4,24 +4,28 @@
 //! order in which they are found does not matter, and repeating a recovery that was cut short gives the same state.
 //!
 //! A record of group `n` proves that all of group `n - 1` was stable, since a group is written only after the sync of
-//! the one before it. So only records of the newest group can be torn, and only those are read whole here; the cells of
-//! all others are verified when they are read.
+//! the one before it, and `stable` may prove more. What lies behind the proven end may be torn and is read whole here;
+//! before it, whatever is not whole has rotted. The cells of all other records are verified when they are read.
+//!
+//! Invariant: what may have been acknowledged is never dropped unseen. Where a header is whole the shard is kept as
+//! *suspect*: it answers `ShardCorrupt` and is reported. What has no name is counted, and kept if it was stable once.
 
 use std::{collections::BTreeMap, io, sync::Arc};
 
 use bytes::Bytes;
 use env::File;
-use tracing::{info, warn};
+use tracing::warn;
 use types::ShardId;
 
 use super::{
     format::{
         Chain, FOOTER_LENGTH, Footer, GROUP_ALIGNMENT, Group, HEADER_LENGTH, Marks, RecordHeader, Salt,
-        open_sealed, sealed_length, take_cell,
+        encode_void, open_sealed, sealed_length, take_cell,
     },
     index::{Index, Place},
-    scan::{Record, Scan, scan},
+    scan::{Broken, Record, Scan, Stray, scan},
     segment::{Kind, SegmentFiles, SegmentName},
+    stable::{End, StablePoint},
 };
 
 /// A segment to go on with.
@@ -35,15 +39,17 @@ pub(super) struct Tail {
 /// What recovery yields.
 pub(super) struct Recovered {
     pub(super) index: Index,
-    /// The newest group on the disk.
-    pub(super) group: Group,
-    /// The highest segment number in use, 0 when there is none.
+    /// What is stable now: at least all that was found.
+    pub(super) stable: StablePoint,
+    /// The highest segment number that was ever used, as far as is known; 0 when there is none.
     pub(super) last_segment: u32,
     /// The newest segment of each kind.
     pub(super) shards: Option<Tail>,
     pub(super) marks: Option<Tail>,
-    /// Damaged records that were skipped.
+    /// Damage found: suspect shards, quarantined bytes, and torn ends that no name can be told of.
     pub(super) damaged: u64,
+    /// Runs of bytes, stable once, that no name can be told of.
+    pub(super) quarantined: u64,
 }
 
 /// A segment with what its scan found.
@@ -51,68 +57,149 @@ struct Scanned {
     name: SegmentName,
     file: Arc<dyn File>,
     scan: Scan,
+    /// Runs of bytes in it, stable once, that no name can be told of.
+    quarantined: u64,
 }
 
-/// Recovers a disk. Blocks for as long as reading the ends of all records takes.
-pub(super) fn recover(files: &SegmentFiles) -> io::Result<Recovered> {
+impl Scanned {
+    fn at(&self, position: u64) -> End {
+        End { segment: self.name.number, position }
+    }
+}
+
+/// Recovers a disk of which `stable` is known to be stable. Blocks for as long as reading the ends of all records takes.
+pub(super) fn recover(files: &SegmentFiles, noted: StablePoint) -> io::Result<Recovered> {
     // A killed process may have made a segment without having synced its name.
     files.sync_directory()?;
     let mut segments = Vec::new();
     for name in files.list()? {
         let file = files.open(name)?;
         let scan = scan(&file, name.salt)?;
-        segments.push(Scanned { name, file, scan });
+        segments.push(Scanned { name, file, scan, quarantined: 0 });
     }
-    let groups = segments.iter().flat_map(|segment| &segment.scan.records).map(|record| record.group);
-    let group = groups.max().unwrap_or(Group(0));
+    let stable = proven(&segments, noted);
+    let mut torn = 0;
+    let newest = |kind| segments.iter().rfind(|segment| segment.name.kind == kind).map(|found| found.name);
+    let newest = [newest(Kind::Shards), newest(Kind::Marks)];
     for segment in &mut segments {
-        settle_newest_group(segment, group)?;
+        let is_newest = newest.contains(&Some(segment.name));
+        torn += settle(segment, is_newest, &stable)?;
     }
-    let mut damaged = 0;
-    for segment in &segments {
-        damaged += segment.scan.damaged;
-        if segment.scan.damaged > 0 {
-            warn!(segment = segment.name.file_name(), runs = segment.scan.damaged, "damaged records skipped");
-        }
-    }
-    let last_segment = segments.iter().map(|segment| segment.name.number).max().unwrap_or(0);
-    let marks = cut_tail(&segments, Kind::Marks)?;
-    let shards = cut_tail(&segments, Kind::Shards)?;
-    let (index, lost) = fill_index(&segments)?;
-    Ok(Recovered { index, group, last_segment, shards, marks, damaged: damaged + lost })
+    let vanished =
+        [Kind::Shards, Kind::Marks].into_iter().filter(|kind| has_vanished(&segments, *kind, &noted));
+    let vanished = vanished.count() as u64;
+    let last_noted = noted.shards.segment.max(noted.marks.segment);
+    let last_segment = segments.iter().map(|segment| segment.name.number).fold(last_noted, u32::max);
+    let marks = cut_tail(&segments, Kind::Marks, &stable)?;
+    let shards = cut_tail(&segments, Kind::Shards, &stable)?;
+    let index = fill_index(&mut segments);
+    let quarantined = vanished + segments.iter().map(|segment| segment.quarantined).sum::<u64>();
+    let damaged = torn + quarantined + index.suspects().len() as u64;
+    let records = segments.iter().flat_map(|segment| &segment.scan.records);
+    let group = records.map(|record| record.group).fold(stable.group, Group::max);
+    let stable = StablePoint { group, ..stable };
+    Ok(Recovered { index, stable, last_segment, shards, marks, damaged, quarantined })
 }
 
-/// Reads every record of the newest group whole. Good ones are written again and synced, so that they are stable
-/// whatever became of the sync they waited for; of torn ones the footer is wiped, so that no later start, for which
-/// they are no longer of the newest group, trusts them.
-fn settle_newest_group(segment: &mut Scanned, newest: Group) -> io::Result<()> {
-    if segment.scan.records.iter().all(|record| record.group != newest) {
-        return Ok(());
+/// What was stable when the disk was let go: what was noted, and all groups but the newest that is found.
+fn proven(segments: &[Scanned], noted: StablePoint) -> StablePoint {
+    let records = || {
+        segments.iter().flat_map(|segment| segment.scan.records.iter().map(move |record| (segment, record)))
+    };
+    let newest = records().map(|(_, record)| record.group.0).max().unwrap_or(0);
+    let group = noted.group.max(Group(newest.saturating_sub(1)));
+    let mut stable = StablePoint { group, ..noted };
+    for (segment, record) in records().filter(|(_, record)| record.group <= group) {
+        let end = stable.end(segment.name.kind).max(segment.at(record.end()));
+        stable.set_end(segment.name.kind, end);
     }
-    let (file, salt) = (&segment.file, segment.name.salt);
-    let mut kept = Vec::with_capacity(segment.scan.records.len());
-    for record in std::mem::take(&mut segment.scan.records) {
-        if record.group != newest {
-            kept.push(record);
-            continue;
-        }
-        let mut bytes =
-            vec![0; usize::try_from(record.header.layout().footer).unwrap_or_default() + FOOTER_LENGTH];
-        let whole = file.read_exact_at(&mut bytes, record.position).is_ok();
-        if whole && is_intact(&record, salt, &bytes) {
-            file.write_all_at(&bytes, record.position)?;
-            kept.push(record);
+    stable
+}
+
+/// Whether the segment that was written last is gone: it, or one after it, is there for as long as the disk is whole.
+fn has_vanished(segments: &[Scanned], kind: Kind, noted: &StablePoint) -> bool {
+    let wanted = noted.end(kind).segment;
+    let there = segments.iter().any(|segment| segment.name.kind == kind && segment.name.number >= wanted);
+    let vanished = wanted > 0 && !there;
+    if vanished {
+        warn!(?kind, segment = wanted, "the newest segment is gone");
+    }
+    vanished
+}
+
+/// Tells what may be torn from what has rotted; the number of torn ends.
+///
+/// Whole records that are not known to be stable are written again and synced, so that they are, whatever became of the
+/// sync they waited for. Of torn ones the footer is wiped, so that no later start takes them for more. Other bytes behind
+/// the stable end are voided, so that no later start takes them for rot.
+fn settle(segment: &mut Scanned, is_newest: bool, stable: &StablePoint) -> io::Result<u64> {
+    let end = stable.end(segment.name.kind);
+    let mut dirty = settle_records(segment, stable)?;
+    if segment.name.number == end.segment && segment.scan.end.next_multiple_of(GROUP_ALIGNMENT) < end.position
+    {
+        let tail = segment.scan.strays.pop_if(|stray| stray.end > segment.scan.end);
+        let until = tail.map_or(end.position, |stray| stray.end.max(end.position));
+        segment.scan.strays.push(Stray { start: segment.scan.end, end: until });
+    }
+    let mut torn = 0;
+    for stray in &segment.scan.strays {
+        let (name, Stray { start, end: until }) = (segment.name.file_name(), *stray);
+        if segment.at(start) < end {
+            warn!(segment = name, position = start, until, "rotted or lost bytes are quarantined");
+            segment.quarantined += 1;
         } else {
-            info!(
-                segment = segment.name.file_name(),
-                position = record.position,
-                "record was never stable: dropped"
-            );
-            file.write_all_at(&[0; FOOTER_LENGTH], record.position + record.header.layout().footer)?;
+            warn!(segment = name, position = start, until, "torn: what was written last was not stable");
+            torn += 1;
+            // The tail of a newest segment is cut at the next block, so that a void may reach no further.
+            let is_cut = is_newest && start == segment.scan.end;
+            let until = if is_cut { start.next_multiple_of(GROUP_ALIGNMENT) } else { until };
+            if until > start {
+                segment.file.write_all_at(&encode_void(segment.name.salt, start, until - start), start)?;
+                dirty = true;
+            }
         }
     }
+    let (marks, shards): (Vec<_>, Vec<_>) =
+        segment.scan.broken.drain(..).partition(|broken| matches!(broken.header, RecordHeader::Marks(_)));
+    segment.scan.broken = shards;
+    for Broken { position, header } in marks {
+        warn!(segment = segment.name.file_name(), position, "marks are damaged");
+        if segment.at(position) < end {
+            segment.quarantined += 1;
+        } else {
+            torn += 1;
+            let void = encode_void(segment.name.salt, position, header.layout().length);
+            segment.file.write_all_at(&void, position)?;
+            dirty = true;
+        }
+    }
+    if dirty {
+        segment.file.sync_data()?;
+    }
+    Ok(torn)
+}
+
+/// Reads the records that are not known to be stable. Whether anything was written.
+fn settle_records(segment: &mut Scanned, stable: &StablePoint) -> io::Result<bool> {
+    let (file, salt) = (&segment.file, segment.name.salt);
+    let (kept, unproven): (Vec<_>, Vec<_>) =
+        segment.scan.records.drain(..).partition(|record| record.group <= stable.group);
     segment.scan.records = kept;
-    file.sync_data()
+    let dirty = !unproven.is_empty();
+    for record in unproven {
+        let footer = record.header.layout().footer;
+        let mut bytes = vec![0; usize::try_from(footer).unwrap_or_default() + FOOTER_LENGTH];
+        let read = file.read_exact_at(&mut bytes, record.position).is_ok();
+        if read && is_intact(&record, salt, &bytes) {
+            file.write_all_at(&bytes, record.position)?;
+            segment.scan.records.push(record);
+        } else {
+            file.write_all_at(&[0; FOOTER_LENGTH], record.position + footer)?;
+            segment.scan.broken.push(Broken { position: record.position, header: record.header });
+        }
+    }
+    segment.scan.records.sort_unstable_by_key(|record| record.position);
+    Ok(dirty)
 }
 
 /// Whether every checksum of a record holds.
@@ -146,61 +233,57 @@ fn check(record: &Record, salt: Salt, bytes: &[u8]) -> Option<bool> {
     Some(chain.matches(&footer))
 }
 
-/// Cuts what follows the last record of the newest segment of a kind, so that it can be gone on with.
-fn cut_tail(segments: &[Scanned], kind: Kind) -> io::Result<Option<Tail>> {
+/// Cuts what follows the last record of the newest segment of a kind, so that it can be gone on with. What was stable
+/// once is not cut, whatever it is.
+fn cut_tail(segments: &[Scanned], kind: Kind, stable: &StablePoint) -> io::Result<Option<Tail>> {
     let Some(newest) = segments.iter().rfind(|segment| segment.name.kind == kind) else { return Ok(None) };
-    let position = newest.scan.end().next_multiple_of(GROUP_ALIGNMENT);
-    let length = newest.file.length()?;
-    if newest.scan.damaged_tail {
-        info!(
-            segment = newest.name.file_name(),
-            position,
-            bytes = length.saturating_sub(position),
-            "torn tail cut"
-        );
-    }
+    let end = stable.end(kind);
+    let rotted = newest.scan.strays.iter().filter(|stray| newest.at(stray.start) < end);
+    let position = rotted.map(|stray| stray.end).fold(newest.scan.end, u64::max);
+    let position = position.next_multiple_of(GROUP_ALIGNMENT);
     // Even an untorn tail is cut: room that was reserved ahead is reserved again when it is needed.
-    if length > position {
+    if newest.file.length()? > position {
         newest.file.set_length(position)?;
         newest.file.sync_data()?;
     }
     Ok(Some(Tail { name: newest.name, file: newest.file.clone(), position }))
 }
 
-/// The index of all records, and the number of records of marks that could not be read.
-fn fill_index(segments: &[Scanned]) -> io::Result<(Index, u64)> {
+/// The index of all records. Marks that cannot be read are quarantined.
+fn fill_index(segments: &mut [Scanned]) -> Index {
     let mut index = Index::default();
-    let mut lost = 0;
-    let newest =
-        segments.iter().rfind(|segment| segment.name.kind == Kind::Shards).map(|segment| segment.name.number);
-    let of_kind = |kind| segments.iter().filter(move |segment| segment.name.kind == kind);
-    // Of records of one name the one that was written last counts. They are few, so only their groups are kept.
-    let mut groups = BTreeMap::new();
-    for segment in of_kind(Kind::Shards) {
-        index.add_segment(segment.name);
-        index.set_end(segment.name.number, segment.scan.end());
-        add_shards(&mut index, segment, segments, &mut groups);
-        if Some(segment.name.number) != newest {
-            index.seal(segment.name.number);
-        }
-    }
-    for segment in of_kind(Kind::Marks) {
+    for segment in segments.iter_mut().filter(|segment| segment.name.kind == Kind::Marks) {
         for record in &segment.scan.records {
             match read_marks(segment, record) {
                 Some(marks) => index.mark(&marks),
                 None => {
-                    warn!(
-                        segment = segment.name.file_name(),
-                        position = record.position,
-                        "marks are damaged"
-                    );
-                    lost += 1;
+                    let position = record.position;
+                    warn!(segment = segment.name.file_name(), position, "marks are damaged");
+                    segment.quarantined += 1;
                 }
             }
         }
     }
-    index.sweep_all();
-    Ok((index, lost))
+    let of_shards = || segments.iter().filter(|segment| segment.name.kind == Kind::Shards);
+    let newest = of_shards().map(|segment| segment.name.number).max();
+    // Of records of one name the one that was written last counts. They are few, so only their groups are kept.
+    let mut groups = BTreeMap::new();
+    for segment in of_shards() {
+        let number = segment.name.number;
+        index.add_segment(segment.name);
+        index.set_end(number, segment.scan.end);
+        add_shards(&mut index, segment, segments, &mut groups);
+        if segment.quarantined > 0 {
+            index.quarantine(number);
+        }
+        if Some(number) != newest {
+            index.seal(number);
+        }
+    }
+    for segment in of_shards() {
+        add_suspects(&mut index, segment);
+    }
+    index
 }
 
 fn add_shards(
@@ -211,6 +294,9 @@ fn add_shards(
 ) {
     for found in &segment.scan.records {
         let RecordHeader::Shard(record) = found.header else { continue };
+        if index.is_ended(&record) {
+            continue;
+        }
         if let Ok((other, _)) = index.find(record.shard) {
             let group = *groups.entry(record.shard).or_insert_with(|| group_of(segments, &other));
             if group > found.group {
@@ -219,6 +305,18 @@ fn add_shards(
             groups.insert(record.shard, found.group);
         }
         index.set(Place::new(segment.name.number, found.position, record));
+    }
+}
+
+/// Keeps the records whose header alone is whole, unless a whole record has their name or it is ended.
+fn add_suspects(index: &mut Index, segment: &Scanned) {
+    for Broken { position, header } in &segment.scan.broken {
+        let RecordHeader::Shard(record) = *header else { continue };
+        let superseded = index.find(record.shard).is_ok() && !index.is_suspect(record.shard);
+        if !superseded && !index.is_ended(&record) {
+            warn!(segment = segment.name.file_name(), position, shard = %record.shard, "shard is damaged");
+            index.set_suspect(Place::new(segment.name.number, *position, record));
+        }
     }
 }
 

@@ -1,6 +1,12 @@
 //! What the store asks of its writer, and the guards that give back what an abandoned put had taken.
 
-use std::sync::Arc;
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use chunk_api::{Cell, Error, Purpose, ShardHeader};
 use env::File;
@@ -9,8 +15,8 @@ use types::ShardId;
 
 use super::{
     Shared,
-    active::Share,
-    format::{Chain, Marks, Salt, ShardRecord},
+    active::{Active, Share},
+    format::{Chain, Marks, Salt, ShardRecord, encode_void},
     index::{Claim, Place},
 };
 
@@ -20,7 +26,7 @@ pub(super) enum Request {
     /// Puts that go into one group.
     PutAll(Vec<SmallPut>),
     Reserve {
-        length: u64,
+        record: ShardRecord,
         share: Share,
         permit: OwnedSemaphorePermit,
         reply: Reply<Arc<Room>>,
@@ -97,25 +103,56 @@ pub(super) struct Room {
     pub(super) salt: Salt,
     pub(super) file: Arc<dyn File>,
     pub(super) position: u64,
+    length: u64,
+    /// Whether the record was committed.
+    committed: AtomicBool,
     _permit: OwnedSemaphorePermit,
 }
 
+/// Room that was given up: the writer voids it.
+pub(super) struct Abandoned {
+    file: Arc<dyn File>,
+    salt: Salt,
+    position: u64,
+    length: u64,
+}
+
+impl Abandoned {
+    /// Says in the segment that nothing is here. Not synced: until it is stable a start keeps the record as suspect.
+    pub(super) fn void(&self) -> io::Result<()> {
+        self.file.write_all_at(&encode_void(self.salt, self.position, self.length), self.position)
+    }
+}
+
 impl Room {
+    /// Room of `length` bytes at `position` of a segment.
     pub(super) fn new(
         shared: Arc<Shared>,
-        segment: u32,
-        salt: Salt,
-        file: Arc<dyn File>,
+        active: Active,
         position: u64,
+        length: u64,
         permit: OwnedSemaphorePermit,
     ) -> Self {
+        let Active { number: segment, salt, file, .. } = active;
         shared.index().enter(segment);
-        Self { shared, segment, salt, file, position, _permit: permit }
+        let committed = AtomicBool::new(false);
+        Self { shared, segment, salt, file, position, length, committed, _permit: permit }
+    }
+
+    /// The record in it has its footer.
+    pub(super) fn commit(&self) {
+        self.committed.store(true, Ordering::Relaxed);
     }
 }
 
 impl Drop for Room {
     fn drop(&mut self) {
+        if !*self.committed.get_mut() {
+            let Self { file, salt, position, length, .. } = self;
+            let abandoned =
+                Abandoned { file: file.clone(), salt: *salt, position: *position, length: *length };
+            self.shared.abandoned().push(abandoned);
+        }
         self.shared.index().leave(self.segment);
     }
 }

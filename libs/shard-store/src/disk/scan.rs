@@ -1,13 +1,16 @@
 //! Reads a segment from its beginning to its end and finds its records.
 //!
-//! Every aligned position behind a bad record is looked at, so a bad record never hides a good one.
+//! Every aligned position behind a bad record is looked at, so a bad record never hides a good one. Nothing between two
+//! records is passed over: a record begins where the one before it ends, or at the next block, and whatever else lies
+//! between them is a [`Stray`], zeros too.
 
 use std::{io, sync::Arc};
 
 use env::File;
 
 use super::format::{
-    FOOTER_LENGTH, Footer, Group, HEADER_LENGTH, RECORD_ALIGNMENT, RecordHeader, SEGMENT_HEADER_LENGTH, Salt,
+    FOOTER_LENGTH, Footer, GROUP_ALIGNMENT, Group, HEADER_LENGTH, RECORD_ALIGNMENT, RecordHeader,
+    SEGMENT_HEADER_LENGTH, Salt, decode_void,
 };
 
 /// Bytes read ahead. Small records share a read; of large ones only the ends are read.
@@ -31,28 +34,36 @@ impl Record {
     }
 }
 
+/// A record of which the header is whole and the rest is not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Broken {
+    pub(super) position: u64,
+    pub(super) header: RecordHeader,
+}
+
+/// Bytes that nothing explains.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Stray {
+    pub(super) start: u64,
+    pub(super) end: u64,
+}
+
 /// What a scan found.
 #[derive(Debug, Default)]
 pub(super) struct Scan {
     pub(super) records: Vec<Record>,
-    /// Runs of bytes before the last record that are neither records nor room that was never committed.
-    pub(super) damaged: u64,
-    /// Whether such bytes also follow the last record.
-    pub(super) damaged_tail: bool,
-}
-
-impl Scan {
-    /// Where the last record ends.
-    pub(super) fn end(&self) -> u64 {
-        self.records.last().map_or(SEGMENT_HEADER_LENGTH, Record::end)
-    }
+    pub(super) broken: Vec<Broken>,
+    /// In the order of their positions. One behind all records ends with its last byte that is not zero.
+    pub(super) strays: Vec<Stray>,
+    /// Where the last record, whole or broken, or the last void ends.
+    pub(super) end: u64,
 }
 
 /// What stands at an aligned position.
 enum Found {
     Record(Record),
-    /// A header whose footer was never written, up to the given position: a put that did not come to its end.
-    Unfinished(u64),
+    Broken(Broken),
+    Void(u64),
     /// Zeros.
     Nothing,
     Damage,
@@ -62,43 +73,66 @@ enum Found {
 /// Finds the records of a segment.
 pub(super) fn scan(file: &Arc<dyn File>, salt: Salt) -> io::Result<Scan> {
     let mut reader = Reader { file: file.clone(), length: file.length()?, start: 0, window: Vec::new() };
-    let mut scan = Scan::default();
+    let mut scan = Scan { end: SEGMENT_HEADER_LENGTH, ..Scan::default() };
+    let mut damaged_until = 0;
     let mut position = SEGMENT_HEADER_LENGTH;
-    // Damage within an unfinished record is none.
-    let mut unfinished_until = 0;
     while position + HEADER_LENGTH as u64 <= reader.length {
         let mut step = RECORD_ALIGNMENT;
         match look(&mut reader, salt, position) {
             Found::Record(record) => {
-                scan.damaged += u64::from(std::mem::take(&mut scan.damaged_tail));
                 step = record.header.layout().length;
+                scan.reach(position, step, &mut damaged_until);
                 scan.records.push(record);
             }
-            Found::Unfinished(end) => unfinished_until = unfinished_until.max(end),
+            Found::Void(length) => {
+                step = length;
+                scan.reach(position, length, &mut damaged_until);
+            }
+            // Its body is looked through: its room may have been used again.
+            Found::Broken(broken) => {
+                scan.reach(position, broken.header.layout().length, &mut damaged_until);
+                scan.broken.push(broken);
+            }
             Found::Nothing => {}
-            Found::Damage => scan.damaged_tail |= position >= unfinished_until,
+            Found::Damage => damaged_until = position + step,
             Found::Unreadable => {
-                scan.damaged_tail |= position >= unfinished_until;
                 step = UNREADABLE_STEP;
+                damaged_until = position + step;
             }
         }
         position += step;
     }
+    if damaged_until > scan.end {
+        scan.strays.push(Stray { start: scan.end, end: damaged_until });
+    }
     Ok(scan)
+}
+
+impl Scan {
+    /// Goes on to something known, `length` bytes at `position`.
+    fn reach(&mut self, position: u64, length: u64, damaged_until: &mut u64) {
+        let follows = position == self.end || position == self.end.next_multiple_of(GROUP_ALIGNMENT);
+        if position > self.end && (*damaged_until > self.end || !follows) {
+            self.strays.push(Stray { start: self.end, end: position });
+        }
+        self.end = self.end.max(position + length);
+        *damaged_until = 0;
+    }
 }
 
 fn look(reader: &mut Reader, salt: Salt, position: u64) -> Found {
     let Ok(bytes) = reader.read::<HEADER_LENGTH>(position) else { return Found::Unreadable };
     let Some(header) = RecordHeader::decode(&bytes, salt, position) else {
-        return if bytes.iter().all(|byte| *byte == 0) { Found::Nothing } else { Found::Damage };
+        return match decode_void(&bytes, salt, position) {
+            Some(length) => Found::Void(length),
+            None if bytes.iter().all(|byte| *byte == 0) => Found::Nothing,
+            None => Found::Damage,
+        };
     };
-    let layout = header.layout();
-    let end = position + layout.length;
-    let Ok(footer) = reader.read::<FOOTER_LENGTH>(position + layout.footer) else { return Found::Damage };
-    match Footer::decode(&footer, salt, &bytes) {
+    let footer = reader.read::<FOOTER_LENGTH>(position + header.layout().footer);
+    match footer.ok().and_then(|footer| Footer::decode(&footer, salt, &bytes)) {
         Some(footer) => Found::Record(Record { position, header, group: footer.group }),
-        None if footer.iter().all(|byte| *byte == 0) => Found::Unfinished(end),
-        None => Found::Damage,
+        None => Found::Broken(Broken { position, header }),
     }
 }
 

@@ -78,7 +78,7 @@ impl Handle {
         mut cells: CheckedCells,
     ) -> Result<(Arc<Room>, Chain), Error> {
         let record = ShardRecord::from(header);
-        let room = self.reserve(record.layout().length, share).await?;
+        let room = self.reserve(record, share).await?;
         let head = RecordHeader::Shard(record).encode(room.salt, room.position);
         let mut chain = Chain::new(&head);
         let mut writer = RoomWriter::new(self.shared.clone(), room.clone());
@@ -97,8 +97,8 @@ impl Handle {
         Ok((room, chain))
     }
 
-    async fn reserve(&self, length: u64, share: Share) -> Result<Arc<Room>, Error> {
+    async fn reserve(&self, record: ShardRecord, share: Share) -> Result<Arc<Room>, Error> {
         let permit = self.streams.clone().acquire_owned().await.map_err(|_| super::closed())?;
-        self.ask(|reply| Request::Reserve { length, share, permit, reply }).await
+        self.ask(|reply| Request::Reserve { record, share, permit, reply }).await
     }
 }

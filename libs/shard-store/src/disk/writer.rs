@@ -22,6 +22,7 @@ use super::{
     recovery::Recovered,
     request::{Reply, Request, Room, SmallPut, StreamedPut, TakenName},
     segment::Kind,
+    stable::{End, StableFile, StablePoint},
 };
 
 /// Bytes by which a segment of shards is reserved ahead.
@@ -38,13 +39,19 @@ pub(super) struct Writer {
     next_segment: u32,
     shards: Appender,
     marks: Appender,
+    /// What is stable, and where that is noted.
+    stable: StablePoint,
+    note: StableFile,
 }
 
 impl Writer {
     pub(super) fn new(shared: Arc<Shared>, recovered: &mut Recovered) -> Self {
+        let note = StableFile::open(shared.files.disk().as_ref(), shared.files.directory(), shared.disk);
         let full_length = shared.options.segment_bytes;
         Self {
-            group: recovered.group,
+            group: recovered.stable.group,
+            stable: recovered.stable,
+            note,
             next_segment: recovered.last_segment + 1,
             shards: Appender::new(Kind::Shards, SHARDS_STEP, full_length, recovered.shards.take()),
             marks: Appender::new(Kind::Marks, MARKS_STEP, MARKS_LENGTH, recovered.marks.take()),
@@ -67,6 +74,8 @@ impl Writer {
             self.work_off(batch);
             if !closes.is_empty() {
                 queue.close();
+                self.void_abandoned();
+                self.note.sync();
                 for reply in closes {
                     // Nobody waits any more: nothing to tell.
                     let _ = reply.send(());
@@ -77,8 +86,9 @@ impl Writer {
     }
 
     fn work_off(&mut self, batch: Batch) {
-        for (length, share, permit, reply) in batch.reserves {
-            let _ = reply.send(self.reserve(length, share, permit));
+        self.void_abandoned();
+        for (record, share, permit, reply) in batch.reserves {
+            let _ = reply.send(self.reserve(record, share, permit));
         }
         if !batch.marks.is_empty() {
             self.mark(batch.marks);
@@ -93,25 +103,34 @@ impl Writer {
         self.remove_empty_segments();
     }
 
+    /// Finds room for a record and writes its header, so that whatever becomes stable behind it shows what is there.
     fn reserve(
         &mut self,
-        length: u64,
+        record: ShardRecord,
         share: Share,
         permit: OwnedSemaphorePermit,
     ) -> Result<Arc<Room>, Error> {
         self.shared.check_failure()?;
         self.shards.align();
-        let length = length.next_multiple_of(GROUP_ALIGNMENT);
+        let length = record.layout().length.next_multiple_of(GROUP_ALIGNMENT);
         let room = self.shards.append(&self.shared, &mut self.next_segment, length, share);
         let (active, position) = room.map_err(|reason| self.refusal(reason))?;
-        Ok(Arc::new(Room::new(
-            self.shared.clone(),
-            active.number,
-            active.salt,
-            active.file,
-            position,
-            permit,
-        )))
+        let header = RecordHeader::Shard(record).encode(active.salt, position);
+        if let Err(error) = active.file.write_all_at(&header, position) {
+            self.shards.take_back(active.number, position);
+            return Err(self.refusal(error.into()));
+        }
+        Ok(Arc::new(Room::new(self.shared.clone(), active, position, length, permit)))
+    }
+
+    /// Says in the segments that streamed puts which were given up left nothing.
+    fn void_abandoned(&self) {
+        let abandoned = std::mem::take(&mut *self.shared.abandoned());
+        for room in abandoned {
+            if let Err(error) = room.void() {
+                warn!(disk = %self.shared.disk, %error, "room of a put that was given up could not be voided");
+            }
+        }
     }
 
     /// Writes small shards and the footers of streamed ones, syncs, publishes, answers.
@@ -191,6 +210,7 @@ impl Writer {
                 for written in &run.written {
                     let _ = run.active.file.write_all_at(&[0; HEADER_LENGTH], written.place.position());
                 }
+                self.shards.take_back(run.active.number, run.start);
                 let error = self.refusal(error.into());
                 give_up(run.written, &error);
             }
@@ -209,6 +229,7 @@ impl Writer {
         progress.touch(room.segment, &room.file);
         match room.file.write_all_at(&footer, position) {
             Ok(()) => {
+                room.commit();
                 let place = Place::new(room.segment, room.position, record);
                 let (claim, reply, name, _room) = (commit.claim, commit.reply, commit.name, Some(room));
                 progress.written.push(Written { place, claim, reply, name, _room });
@@ -281,15 +302,29 @@ impl Writer {
         record.extend_from_slice(&sealed);
         record.extend_from_slice(&chain.footer(active.salt, self.group));
         progress.touch(active.number, &active.file);
-        Ok(active.file.write_all_at(&record, position)?)
+        Ok(active
+            .file
+            .write_all_at(&record, position)
+            .inspect_err(|_| self.marks.take_back(active.number, position))?)
     }
 
-    fn sync(&self, files: &[(u32, Arc<dyn File>)]) -> Result<(), Error> {
+    /// Makes the group stable, and notes that it is.
+    fn sync(&mut self, files: &[(u32, Arc<dyn File>)]) -> Result<(), Error> {
         self.shared.check_failure()?;
         for (_, file) in files {
             // Never tried again: after a failed sync the system may have dropped what it could not write.
             file.sync_data().map_err(|error| self.shared.fail(&error))?;
         }
+        self.stable.group = self.group;
+        for (kind, end) in [(Kind::Shards, self.shards.end()), (Kind::Marks, self.marks.end())] {
+            // Room that was reserved in a file that was not synced now is not stable yet.
+            if let Some((segment, position)) =
+                end.filter(|(segment, _)| files.iter().any(|(file, _)| file == segment))
+            {
+                self.stable.set_end(kind, End { segment, position });
+            }
+        }
+        self.note.note(&self.stable);
         Ok(())
     }
 

@@ -55,6 +55,8 @@ fn segment(disk: &SimDisk, kind: &str) -> PathBuf {
 async fn lost(store: &DiskStore, samples: &[Sample]) -> usize {
     let mut lost = 0;
     let listed = store.list(ListShards::all(None, 1000)).await.unwrap();
+    let suspects = store.list_damaged().await.unwrap();
+    let damaged = store.status().await.damaged_records;
     for sample in samples {
         let shard = sample.shard();
         let line = listed.iter().find(|line| line.header.shard == shard);
@@ -66,10 +68,12 @@ async fn lost(store: &DiskStore, samples: &[Sample]) -> usize {
                 (sample.header.coding, sample.header.chunk_length)
             );
         }
+        assert!(line.is_some() || damaged > 0, "a shard is gone and nothing is counted");
         let wrong = if sample.cells.is_empty() {
-            line.is_none()
+            line.is_none() || suspects.iter().any(|header| header.shard == shard)
         } else {
-            match store.read_cells(shard, CellRange { first: 0, count: 1 }).await {
+            let count = u32::try_from(sample.cells.len()).unwrap();
+            match store.read_cells(shard, CellRange { first: 0, count }).await {
                 Ok(cells) => {
                     assert_eq!(cells, sample.cells, "wrong data");
                     false
@@ -151,6 +155,95 @@ async fn a_bad_record_is_counted_and_hides_no_good_one() {
     assert_eq!(lost(&store, &samples).await, 1);
     assert_eq!(lost(&store, &[more]).await, 0);
     assert_eq!(store.status().await.damaged_records, 1);
+}
+
+/// A disk whose only shard is of its newest group. Where its record begins is 4096.
+async fn disk_of_one(length: u64, closed: bool) -> (SimDisk, PathBuf, Sample) {
+    let disk = SimDisk::new(64 << 20);
+    let store = open(&disk).await.unwrap();
+    let sample = Sample::single(1, 1, length);
+    store.put(sample.header.clone(), sample.whole(), Purpose::Write).await.unwrap();
+    let disk = if closed {
+        store.close().await;
+        disk
+    } else {
+        disk.copy()
+    };
+    let path = segment(&disk, "shards");
+    (disk, path, sample)
+}
+
+#[tokio::test]
+async fn rot_of_the_newest_group_is_told_from_a_torn_end() {
+    for (length, closed) in [(3000, true), (3000, false), (400_000, true), (400_000, false)] {
+        let (disk, path, sample) = disk_of_one(length, closed).await;
+        let shard = sample.shard();
+        let layout = ShardRecord::from(&sample.header).layout();
+        let footer = 4096 + usize::try_from(layout.footer).unwrap();
+        // The header is whole, so that the shard is known by name, kept, and repaired.
+        let rotted = disk.copy();
+        rotted.tamper(&path, |data| data[footer..footer + FOOTER_LENGTH].fill(0));
+        let store = open(&rotted).await.unwrap();
+        let suspects = store.list_damaged().await.unwrap();
+        assert_eq!(suspects.iter().map(|header| header.shard).collect::<Vec<_>>(), [shard]);
+        let read = store.read_cells(shard, CellRange { first: 0, count: 1 }).await;
+        assert_eq!(read, Err(Error::ShardCorrupt { shard, cell: 0 }));
+        let written = store.put(sample.header.clone(), sample.whole(), Purpose::Write).await;
+        assert_eq!(written, Err(Error::ShardExists { shard }));
+        let repaired = store.put(sample.header.clone(), sample.whole(), Purpose::Repair).await;
+        assert_eq!(repaired, Ok(()));
+        assert_eq!(store.list_damaged().await, Ok(Vec::new()));
+        store.close().await;
+        let store = open(&rotted).await.unwrap();
+        assert_eq!(
+            (lost(&store, std::slice::from_ref(&sample)).await, store.status().await.damaged_records),
+            (0, 0)
+        );
+        // The header is gone, or the whole record: nothing can be named, so that the bytes are kept and counted.
+        for length in [80, usize::try_from(layout.length).unwrap()] {
+            let rotted = disk.copy();
+            rotted.tamper(&path, |data| data[4096..4096 + length].fill(0));
+            for name in 0..2 {
+                let store = open(&rotted).await.unwrap();
+                let status = store.status().await;
+                assert_eq!((status.quarantined_records, status.damaged_records), (1, 1), "{length}");
+                let more = Sample::single(2, name, 900);
+                store.put(more.header.clone(), more.whole(), Purpose::Write).await.unwrap();
+                assert_eq!(lost(&store, &[more]).await, 0);
+                store.close().await;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_segment_with_bytes_that_nothing_explains_is_kept() {
+    let (disk, samples, _) = small_disk().await;
+    let path = segment(&disk, "shards");
+    disk.tamper(&path, |data| data[8192..8192 + 80].fill(0xa5));
+    let store = open(&disk).await.unwrap();
+    // The segment fills up and is left behind, and nothing in it is kept.
+    let more: Vec<_> = (0..4).map(|name| Sample::single(3, name, 20_000)).collect();
+    for sample in &more {
+        store.put(sample.header.clone(), sample.whole(), Purpose::Write).await.unwrap();
+    }
+    let all = samples.iter().chain(&more[..3]);
+    store.delete(&all.map(Sample::shard).collect::<Vec<_>>()).await.unwrap();
+    while store.handle.rewrite_sparsest(true, false).await.unwrap().is_some() {}
+    store.close().await;
+    let store = open(&disk).await.unwrap();
+    assert_eq!(store.status().await.quarantined_records, 1);
+    assert!(disk.files().iter().any(|(file, _)| *file == path), "its segment stays");
+}
+
+#[tokio::test]
+async fn a_newest_segment_that_is_gone_is_noticed() {
+    for kind in ["shards", "marks"] {
+        let (disk, ..) = small_disk().await;
+        let path = segment(&disk, kind);
+        env::Disk::remove(&disk, &path).unwrap();
+        assert_eq!(open(&disk).await.unwrap().status().await.quarantined_records, 1, "{kind}");
+    }
 }
 
 #[tokio::test]
