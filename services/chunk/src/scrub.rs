@@ -92,7 +92,21 @@ impl Scrub {
         }
     }
 
+    /// Reports what the start found, which no pass need find again before it is rebuilt.
+    async fn report_found_at_start(&self) {
+        match self.store.list_damaged().await {
+            Ok(damaged) => {
+                for header in damaged {
+                    self.progress.lock().bad_shards += 1;
+                    self.report(header).await;
+                }
+            }
+            Err(error) => warn!(disk = %self.store.disk(), %error, "damaged shards cannot be listed"),
+        }
+    }
+
     async fn passes(&self) {
+        self.report_found_at_start().await;
         loop {
             let chunk = ChunkId { lease: LeaseId(self.env.random_u64().cast_signed()), counter: 0 };
             let start = ShardId { chunk, index: ShardIndex(0) };

@@ -94,6 +94,43 @@ async fn damage_is_reported_until_the_report_is_taken_and_again_while_it_lasts()
     node.close().await;
 }
 
+#[tokio::test]
+async fn what_a_start_finds_damaged_is_reported_at_once() {
+    let env = Env::real();
+    let home = tempfile::tempdir().unwrap();
+    let before = node(&env, home.path()).await;
+    let bad = Sample::new(1, 1, 0, "4+2", 3000);
+    before.put_shard(DISK, bad.header.clone(), bad.whole(), Purpose::Write).await.unwrap();
+    before.close().await;
+    let names = env.disk().list_directory(home.path()).unwrap();
+    let name = names.into_iter().find(|name| name.to_str().unwrap().starts_with("shards-")).unwrap();
+    let file = env.disk().open(&home.path().join(name), OpenMode::ReadWrite).unwrap();
+    // All but the header.
+    file.write_all_at(&[0; 3900], 4096 + 80).unwrap();
+    let after = node(&env, home.path()).await;
+    let (taken, mut reports) = mpsc::unbounded_channel();
+    let receiver = Arc::new(Reports { refuse: false.into(), taken });
+    let (trigger, shutdown) = shutdown_channel();
+    let scrub = {
+        let (node, own) = (after.clone(), env.clone());
+        let month = Duration::from_secs(30 * 24 * 60 * 60);
+        env.spawn(async move { node.scrub(&own, month, receiver, shutdown).await })
+    };
+    let report = env.timeout(Duration::from_secs(30), reports.recv()).await.unwrap();
+    let wanted = MissingShard {
+        shard: bad.shard(),
+        group: bad.header.group,
+        coding: bad.header.coding,
+        chunk_length: 3000,
+    };
+    assert_eq!(report, Some(vec![wanted]));
+    let status = after.disks().await.unwrap().remove(0);
+    assert_eq!((status.damaged_records, status.quarantined_records), (1, 0));
+    trigger.begin();
+    assert!(env.timeout(Duration::from_secs(10), scrub).await.unwrap().is_some());
+    after.close().await;
+}
+
 /// Waits until the scrub has begun and ended this many more passes.
 async fn wait_for_passes(env: &Env, node: &ChunkNode, more: u64) {
     let passes = async || node.disks().await.unwrap().remove(0).scrub.passes;
