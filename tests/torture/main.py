@@ -8,6 +8,7 @@ import os
 import pathlib
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -39,6 +40,8 @@ SABOTAGE = {"operations": 400, "power-cuts": 5}
 SABOTAGE_SEED = 4
 #: Small objects only, so that the short form is short.
 SHORT_SIZE_MAX = "1MiB"
+#: The run ends when all garbage is gone.
+SHORT_HOLD = "3s"
 
 
 def arguments():
@@ -71,11 +74,16 @@ def torture(chosen, counts, seed, folder, more):
     words += [word for name, count in counts.items() for word in (f"--{name}", count)]
     if not chosen.long:
         words += ["--size-max", SHORT_SIZE_MAX]
-    limit = 6 * 3600 if chosen.long else 300
+        words += ["--garbage-hold", SHORT_HOLD]
+    limit = 6 * 3600 if chosen.long else 600
     # Not killed but asked to stop when it takes too long, so that it takes its services along.
     with subprocess.Popen([str(word) for word in words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             printed, said = process.communicate(timeout=limit)
+        except SystemExit:
+            process.terminate()
+            process.communicate(timeout=120)
+            raise
         except subprocess.TimeoutExpired:
             process.terminate()
             printed, said = process.communicate(timeout=120)
@@ -91,8 +99,9 @@ def expect_good(counts, code, line, said):
     for name, count in counts.items():
         key = {"operations": "acked"}.get(name, name.replace("-", "_"))
         assert told[key] >= count, f"{key} is {told[key]}, wanted {count}"
-    for name in ("lost", "wrong", "stale", "resurrected"):
+    for name in ("lost", "wrong", "stale", "resurrected", "leaked_bytes"):
         assert told[name] == 0, f"{name} is {told[name]}, and the program did not fail"
+    assert told["audit"]["quiet"], f"the audit is not quiet, and the program did not fail: {told['audit']}"
 
 
 def expect_loss(code, line, said):
@@ -137,6 +146,7 @@ def run(chosen, target, seed, folder, report):
             raise NotRun("only root can mount disks")
         with surroundings(target, folder, honest=not chosen.sabotage) as more:
             code, line, said = torture(chosen, counts, seed, folder, more)
+            (folder / "said.txt").write_text(said)
         if chosen.sabotage:
             expect_loss(code, line, said)
         else:
@@ -152,6 +162,8 @@ def run(chosen, target, seed, folder, report):
 def main():
     """Runs what was asked for."""
     chosen = arguments()
+    # Mounts and Postgres are taken down also when somebody ends it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     chosen.binary = chosen.binary.resolve()
     if not os.access(chosen.binary, os.X_OK):
         print(f"{chosen.binary} is not there; build it with `cargo build -p ashlar`", file=sys.stderr)

@@ -2,7 +2,7 @@
 //!
 //! A run has four phases: clients go through plans that follow from a seed, while faults strike at points of their
 //! progress; every answer is logged with the moments between which it was given; when the faults are over everything is
-//! read back; the log is checked, key by key and page by page. What is checked is S3's own promise: each key is a
+//! read back; the log is checked, key by key and page by page, and every shard against every manifest. What is checked is S3's own promise: each key is a
 //! linearizable register, listings are complete, conditions are granted to one.
 //!
 //! `ashlar torture local` starts a server or a cluster of its own, so that it may kill and stop its services, disturb
@@ -62,7 +62,7 @@ pub(crate) async fn run(env: Env, args: Args) -> Result<(), TortureError> {
 }
 
 async fn foreign(env: Env, args: RunArgs) -> Result<(), TortureError> {
-    let clear = !args.keep();
+    let (clear, audited) = (!args.keep(), args.audited());
     let (settings, endpoints, connect, commands) = args.check(&env)?;
     let mut accesses = Vec::with_capacity(endpoints.len());
     for endpoint in endpoints {
@@ -70,7 +70,7 @@ async fn foreign(env: Env, args: RunArgs) -> Result<(), TortureError> {
     }
     let shutdown = shutdown_on_signals(&env).map_err(TortureError::Signals)?;
     let target = Target::Foreign(commands);
-    let drive = Drive { env, scenario: "run", settings, accesses, target, clear };
+    let drive = Drive { env, scenario: "run", settings, accesses, target, audited, clear };
     drive.run(&shutdown, &mut std::io::stdout()).await
 }
 
@@ -82,6 +82,6 @@ async fn own(env: Env, args: LocalArgs) -> Result<(), TortureError> {
     let cluster = Box::new(Cluster::start(&env, layout, connect).await?);
     let accesses = cluster.accesses().await?;
     let target = Target::Local(cluster);
-    let drive = Drive { env, scenario, settings, accesses, target, clear: false };
+    let drive = Drive { env, scenario, settings, accesses, target, audited: None, clear: false };
     drive.run(&shutdown, &mut std::io::stdout()).await
 }

@@ -93,7 +93,8 @@ fn as_text(report: &AuditReport, deep: bool) -> String {
     out
 }
 
-fn in_words(finding: &Finding) -> String {
+/// One line for people.
+pub(crate) fn in_words(finding: &Finding) -> String {
     match finding {
         Finding::Missing { shard, disks } => {
             let disks: Vec<String> = disks.iter().map(short).collect();
@@ -108,7 +109,8 @@ fn in_words(finding: &Finding) -> String {
     }
 }
 
-fn as_json(report: &AuditReport) -> serde_json::Value {
+/// For programs.
+pub(crate) fn as_json(report: &AuditReport) -> serde_json::Value {
     json!({
         "clean": report.is_clean(),
         "quiet": report.is_quiet(),

@@ -1,7 +1,11 @@
 //! How an operator's command reaches a cluster: a cluster of services by their secret, an all-in-one server by its data
 //! folder.
 
-use std::{collections::HashMap, path::PathBuf, sync::Arc};
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use chunk_api::{
     ChunkService,
@@ -43,13 +47,7 @@ impl Connect {
     /// Finds the cluster. Nothing is asked of it yet.
     pub(crate) async fn reach(&self, env: &Env) -> Result<Reached, Exit> {
         if let Some(folder) = &self.data {
-            let (own_env, folder) = (env.clone(), folder.clone());
-            let reading = env.spawn_blocking(move || AdminFile::read(&own_env, &folder));
-            let file = reading.await.unwrap_or_else(|| Err("reading was given up".to_owned()));
-            let file = file.map_err(|reason| Exit::new(Exit::FAILED, reason))?;
-            let metadata = metadata_client(env, std::slice::from_ref(&file.metadata), &file.secret)?;
-            let embedded = Some((file.node, file.chunk));
-            return Ok(Reached { metadata, env: env.clone(), secret: file.secret, embedded });
+            return Reached::server(env, folder).await;
         }
         let Some(secret) = self.cluster_secret.clone().filter(|_| !self.metadata.is_empty()) else {
             return Err(Exit::new(
@@ -59,12 +57,33 @@ impl Connect {
                     .to_owned(),
             ));
         };
-        let metadata = metadata_client(env, &self.metadata, &secret)?;
-        Ok(Reached { metadata, env: env.clone(), secret, embedded: None })
+        Reached::cluster(env, &self.metadata, secret)
+    }
+
+    /// Whether a cluster was named.
+    pub(crate) fn is_given(&self) -> bool {
+        self.data.is_some() || !self.metadata.is_empty()
     }
 }
 
 impl Reached {
+    /// An all-in-one server that runs on this machine, by the first of its folders.
+    pub(crate) async fn server(env: &Env, folder: &Path) -> Result<Self, Exit> {
+        let (own_env, folder) = (env.clone(), folder.to_owned());
+        let reading = env.spawn_blocking(move || AdminFile::read(&own_env, &folder));
+        let file = reading.await.unwrap_or_else(|| Err("reading was given up".to_owned()));
+        let file = file.map_err(|reason| Exit::new(Exit::FAILED, reason))?;
+        let metadata = metadata_client(env, std::slice::from_ref(&file.metadata), &file.secret)?;
+        let embedded = Some((file.node, file.chunk));
+        Ok(Self { metadata, env: env.clone(), secret: file.secret, embedded })
+    }
+
+    /// A cluster, by the addresses of its metadata services. Nothing is asked of it yet.
+    pub(crate) fn cluster(env: &Env, metadata: &[String], secret: ClusterSecret) -> Result<Self, Exit> {
+        let metadata = metadata_client(env, metadata, &secret)?;
+        Ok(Self { metadata, env: env.clone(), secret, embedded: None })
+    }
+
     /// The cluster's map as it is now.
     pub(crate) async fn map(&self) -> Result<ClusterMap, Exit> {
         let map = self.metadata.cluster_map(None).await.map_err(failed)?;

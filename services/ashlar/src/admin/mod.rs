@@ -11,6 +11,8 @@ mod table;
 
 use std::io::Write;
 
+pub(crate) use audit::{as_json as audit_as_json, in_words as finding_in_words};
+pub(crate) use connect::{Connect, Reached};
 pub(crate) use health::is_healthy;
 
 use clap::{Parser, Subcommand};

@@ -139,6 +139,7 @@ impl Embedded {
             HashMap::from([(node.node(), node.clone() as Arc<dyn ChunkService>)]);
         let view = Arc::new(ClusterView::in_process(services));
         view.refresh(&*metadata).await.map_err(|error| metadata_failed(&installation, &error))?;
+        revoke_leases(&*metadata).await.map_err(|error| metadata_failed(&installation, &error))?;
         let heartbeat = env.spawn(beat(env.clone(), metadata.clone(), node.clone()));
         let leases = Arc::new(LeaseHolder::start(&env, metadata.clone(), &view, "server"));
         env.timeout(LEASE_WAIT, leases.held()).await.map_err(|_| StartError::NoLease)?;
@@ -278,6 +279,17 @@ async fn open_disks(env: &Env, installation: &Installation) -> Result<ChunkNode,
 
 fn domain() -> FailureDomain {
     "local/local/local/server".parse().expect("four plain names")
+}
+
+/// Revokes the leases of this server's earlier lives: the folder is held, so that nobody can be using them, and what a
+/// killed server left on the disks is reaped at once.
+async fn revoke_leases(metadata: &dyn Metadata) -> Result<(), metadata_api::Error> {
+    for lease in metadata.list_leases().await? {
+        if !lease.revoked {
+            metadata.revoke_lease(lease.id, lease.renewals).await?;
+        }
+    }
+    Ok(())
 }
 
 async fn register(metadata: &dyn Metadata, node: &ChunkNode) -> Result<(), metadata_api::Error> {

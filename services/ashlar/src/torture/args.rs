@@ -10,6 +10,7 @@ use env::Env;
 use types::Coding;
 
 use crate::{
+    admin,
     s3_client::{Connect, ConnectArgs, Endpoint, endpoint, parse_duration, parse_size},
     torture::{
         TortureError,
@@ -40,7 +41,9 @@ Examples:
 
 Clients write, copy, delete, read and list, many at a time on the same keys, while faults strike. Every answer is logged;
 in the end everything is read back and the log is checked: nothing acknowledged may be lost, no byte wrong, no old state
-answered again, no delete undone, no listing incomplete, no condition granted twice. The last line on standard output is
+answered again, no delete undone, no listing incomplete, no condition granted twice. Then every shard on every disk is
+compared with every manifest: nothing may be missing, damaged or leaked (`run` does it when it is told the metadata services
+or the data folder). The last line on standard output is
 one JSON object. The status is 0 only when nothing is wrong.";
 
 /// Loads an S3 server while faults strike, and checks that it loses nothing.
@@ -104,6 +107,8 @@ pub(crate) struct RunArgs {
     connect: ConnectArgs,
     #[command(flatten)]
     workload: WorkloadArgs,
+    #[command(flatten)]
+    audit: admin::Connect,
     /// Leave the buckets and what is in them behind.
     #[arg(long)]
     keep: bool,
@@ -211,6 +216,11 @@ impl RunArgs {
     /// Whether what was stored stays.
     pub(crate) fn keep(&self) -> bool {
         self.keep
+    }
+
+    /// The cluster to audit in the end, if it was named.
+    pub(crate) fn audited(&self) -> Option<admin::Connect> {
+        self.audit.is_given().then(|| self.audit.clone())
     }
 
     /// Checks everything that can be checked without the server.

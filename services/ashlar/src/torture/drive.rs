@@ -9,8 +9,10 @@ use std::{
 
 use env::Env;
 use service_kit::Shutdown;
+use worker::AuditReport;
 
 use crate::{
+    admin,
     s3_client::Access,
     torture::{
         TortureError,
@@ -36,11 +38,29 @@ pub(crate) struct Drive {
     pub(crate) settings: Settings,
     pub(crate) accesses: Vec<Access>,
     pub(crate) target: Target,
+    /// The cluster to audit, when it is not our own.
+    pub(crate) audited: Option<admin::Connect>,
     /// Whether what was stored is removed in the end.
     pub(crate) clear: bool,
 }
 
 impl Drive {
+    /// Compares every shard with every manifest, when the cluster is within reach.
+    async fn audit(&self, shutdown: &Shutdown) -> Result<Option<AuditReport>, TortureError> {
+        let reached = match (&self.target, &self.audited) {
+            (Target::Local(cluster), _) => cluster.reach().await,
+            (Target::Foreign(_), Some(connect)) => connect.reach(&self.env).await,
+            (Target::Foreign(_), None) => return Ok(None),
+        };
+        let reached = reached.map_err(|exit| TortureError::Audit(exit.to_string()))?;
+        audit::audit(&self.env, &reached, self.until_quiet(), shutdown).await.map(Some)
+    }
+
+    /// Whether work in the background must end: in somebody else's cluster others may be writing.
+    fn until_quiet(&self) -> bool {
+        matches!(self.target, Target::Local(_))
+    }
+
     /// Makes the run, writes its line to `out`, and fails when anything is wrong.
     pub(crate) async fn run(
         mut self,
@@ -49,7 +69,7 @@ impl Drive {
     ) -> Result<(), TortureError> {
         let begun = self.env.now();
         let run = self.env.random_bytes::<4>().map(|byte| format!("{byte:02x}")).concat();
-        let stage = Arc::new(Stage::new(&self.env, self.accesses, &run));
+        let stage = Arc::new(Stage::new(&self.env, std::mem::take(&mut self.accesses), &run));
         let (settings, workload) = (&self.settings, &self.settings.workload);
         let seed = workload.plan.seed;
         // A closed standard error is no reason to stop.
@@ -78,22 +98,32 @@ impl Drive {
         }
         let mut findings = stage.findings();
         findings.extend(judge(&stage.log.records()));
-        let leaked_bytes = audit::leaked_bytes();
+        let mut audit = None;
+        if ended == Ended::Goal && result.is_ok() {
+            match self.audit(shutdown).await {
+                Ok(report) => audit = report,
+                Err(error) => result = Err(error),
+            }
+        }
+        findings.extend(audit.iter().flat_map(|report| audit::findings(report, self.until_quiet())));
         let report = Report {
             scenario: self.scenario,
             settings,
             stage: &stage,
             ended: if result.is_err() && ended == Ended::Goal { Ended::Broken } else { ended },
             findings: &findings,
-            leaked_bytes,
+            audit: audit.as_ref(),
             struck: &struck.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             duration: self.env.now().since(begun),
         };
         let _ = stderr().write_all(report.findings().as_bytes());
         writeln!(out, "{}", report.json()).and_then(|()| out.flush()).map_err(TortureError::Output)?;
 
-        let bad = !findings.is_empty() || leaked_bytes.is_some_and(|bytes| bytes > 0);
-        let verdict = if bad { Err(TortureError::Found { count: findings.len(), seed }) } else { Ok(()) };
+        let verdict = if !findings.is_empty() {
+            Err(TortureError::Found { count: findings.len(), seed })
+        } else {
+            Ok(())
+        };
         // What was stored is kept for whoever looks into it when something is wrong.
         let result = verdict.and(result);
         match self.target {

@@ -47,6 +47,9 @@ pub(crate) enum TortureError {
     /// Signals cannot be caught.
     #[error("cannot catch Ctrl-C")]
     Signals(#[source] io::Error),
+    /// The audit came to no result.
+    #[error("no audit in the end: {0}")]
+    Audit(String),
     /// The report could not be written.
     #[error("cannot write the report")]
     Output(#[source] io::Error),

@@ -13,6 +13,10 @@ pub(crate) enum Kind {
     Stale,
     /// Something that was deleted, or never became whole, is there.
     Resurrected,
+    /// A shard that is not as its manifest says: less is left to survive the next loss of a disk.
+    Unsound,
+    /// Room on disks that nothing uses, or work in the background that does not end.
+    Leaked,
 }
 
 /// One thing that is wrong.
@@ -36,6 +40,8 @@ impl fmt::Display for Finding {
             Kind::Wrong => "wrong",
             Kind::Stale => "stale",
             Kind::Resurrected => "resurrected",
+            Kind::Unsound => "unsound",
+            Kind::Leaked => "leaked",
         };
         write!(f, "{kind}: {}", self.text)
     }

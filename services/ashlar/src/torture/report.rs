@@ -3,13 +3,17 @@
 use std::{collections::BTreeMap, sync::atomic::Ordering, time::Duration};
 
 use serde_json::json;
+use worker::AuditReport;
 
-use crate::torture::{
-    args::Settings,
-    faults::Fault,
-    findings::{Finding, Kind, count},
-    stage::Stage,
-    workload::Ended,
+use crate::{
+    admin::audit_as_json,
+    torture::{
+        args::Settings,
+        faults::Fault,
+        findings::{Finding, Kind, count},
+        stage::Stage,
+        workload::Ended,
+    },
 };
 
 /// Findings that are told one by one.
@@ -22,7 +26,8 @@ pub(crate) struct Report<'a> {
     pub(crate) stage: &'a Stage,
     pub(crate) ended: Ended,
     pub(crate) findings: &'a [Finding],
-    pub(crate) leaked_bytes: Option<u64>,
+    /// What the audit in the end found; `None` when none was made.
+    pub(crate) audit: Option<&'a AuditReport>,
     /// How often each kind of fault struck.
     pub(crate) struck: &'a BTreeMap<Fault, u32>,
     pub(crate) duration: Duration,
@@ -41,7 +46,8 @@ impl Report<'_> {
             "wrong": count(self.findings, Kind::Wrong),
             "stale": count(self.findings, Kind::Stale),
             "resurrected": count(self.findings, Kind::Resurrected),
-            "leaked_bytes": self.leaked_bytes,
+            "leaked_bytes": self.audit.map(|audit| audit.orphaned_bytes),
+            "audit": self.audit.map(audit_as_json),
             "unavailable_p100": seconds(stage.longest_silence()),
             "commit": self.settings.commit,
             "reads": stage.reads.load(Ordering::Relaxed),

@@ -93,11 +93,11 @@ async fn torture(address: SocketAddr, words: &[&str]) -> (Value, Result<(), Tort
     let common = common.into_iter().chain(["--secret-key", "password-of-tests", "--seed", "5"]);
     let args = Args::try_parse_from(common.chain(words.iter().copied())).unwrap();
     let Command::Run(args) = args.command else { panic!("it is a run") };
-    let (env, clear) = (Env::real(), !args.keep());
+    let (env, clear, audited) = (Env::real(), !args.keep(), args.audited());
     let (settings, endpoints, connect, commands) = args.check(&env).unwrap();
     let accesses = vec![connect.access(&env, endpoints[0].clone()).await.unwrap()];
     let target = Target::Foreign(commands);
-    let drive = Drive { env, scenario: "run", settings, accesses, target, clear };
+    let drive = Drive { env, scenario: "run", settings, accesses, target, audited, clear };
     let (_trigger, shutdown) = shutdown_channel();
     let mut out = Vec::new();
     let result = drive.run(&shutdown, &mut out).await;

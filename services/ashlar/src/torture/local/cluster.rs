@@ -6,6 +6,8 @@ use env::Env;
 use sigv4::Credentials;
 
 use crate::{
+    Exit,
+    admin::Reached,
     s3_client::{Access, Connect, Endpoint},
     torture::local::{
         Layout, LocalError,
@@ -29,6 +31,7 @@ pub(crate) struct Cluster {
     pub(super) services: Vec<Service>,
     pub(super) links: Vec<Link>,
     gateways: Vec<SocketAddr>,
+    metadata: Vec<SocketAddr>,
 }
 
 impl Cluster {
@@ -43,6 +46,7 @@ impl Cluster {
             services: Vec::new(),
             links: Vec::new(),
             gateways: Vec::new(),
+            metadata: Vec::new(),
         };
         new.make_folders().await?;
         if new.layout.database.is_some() {
@@ -71,6 +75,18 @@ impl Cluster {
             accesses.push(self.access(*address).await?);
         }
         Ok(accesses)
+    }
+
+    /// What an operator's tools need to reach it, past its proxies.
+    pub(crate) async fn reach(&self) -> Result<Reached, Exit> {
+        match self.layout.data.first() {
+            Some(home) if self.metadata.is_empty() => Reached::server(&self.env, home).await,
+            _ => {
+                let secret = self.secret.parse().map_err(|error| Exit::because(Exit::FAILED, &error))?;
+                let addresses: Vec<String> = self.metadata.iter().map(ToString::to_string).collect();
+                Reached::cluster(&self.env, &addresses, secret)
+            }
+        }
     }
 
     /// Starts everything, each service when those that it needs are ready.
@@ -176,6 +192,7 @@ impl Cluster {
             let variables = self.member(&name, &metadata, health).await?;
             self.add(name, "worker", variables, health)?;
         }
+        self.metadata = metadata;
         Ok(())
     }
 
