@@ -17,19 +17,16 @@ use crate::{
     },
 };
 
-/// How long work in the background may take: leases of killed gateways are revoked a minute after their last renewal,
-/// then what they left is reaped, and garbage is held for a while.
-const PATIENCE: Duration = Duration::from_secs(300);
-
 /// Pause between two looks.
 const PERIOD: Duration = Duration::from_secs(5);
 
 /// Compares everything with everything, again and again until nothing is wrong, with `until_quiet` also until nothing is
-/// left to be done in the background, or until patience ends. Every byte is read once more in the end. The last report.
+/// left to be done in the background, or until `patience` ends. Every byte is read once more in the end. The last report.
 pub(crate) async fn audit(
     env: &Env,
     reached: &Reached,
     until_quiet: bool,
+    patience: Duration,
     shutdown: &Shutdown,
 ) -> Result<AuditReport, TortureError> {
     let pool = reached.pool().await.map_err(|exit| TortureError::Audit(exit.to_string()))?;
@@ -43,9 +40,9 @@ pub(crate) async fn audit(
     loop {
         let waited = env.now().since(begun);
         let mut report = look(false).await?;
-        if good(&report) || waited > PATIENCE {
+        if good(&report) || waited >= patience {
             report = look(true).await?;
-            if good(&report) || waited > PATIENCE {
+            if good(&report) || waited >= patience {
                 return Ok(report);
             }
         }

@@ -31,6 +31,10 @@ use crate::{
 /// How long everything may take to be readable when the faults are over, beside what the reading itself takes.
 const READ_BACK_PATIENCE: Duration = Duration::from_secs(120);
 
+/// How long work in the background may take afterwards: leases of killed gateways are revoked a minute after their last
+/// renewal, then what they left is reaped, and garbage is held for a while.
+const AUDIT_PATIENCE: Duration = Duration::from_secs(300);
+
 /// A run that is ready to begin.
 pub(crate) struct Drive {
     pub(crate) env: Env,
@@ -46,14 +50,18 @@ pub(crate) struct Drive {
 
 impl Drive {
     /// Compares every shard with every manifest, when the cluster is within reach.
-    async fn audit(&self, shutdown: &Shutdown) -> Result<Option<AuditReport>, TortureError> {
+    async fn audit(
+        &self,
+        patience: Duration,
+        shutdown: &Shutdown,
+    ) -> Result<Option<AuditReport>, TortureError> {
         let reached = match (&self.target, &self.audited) {
             (Target::Local(cluster), _) => cluster.reach().await,
             (Target::Foreign(_), Some(connect)) => connect.reach(&self.env).await,
             (Target::Foreign(_), None) => return Ok(None),
         };
         let reached = reached.map_err(|exit| TortureError::Audit(exit.to_string()))?;
-        audit::audit(&self.env, &reached, self.until_quiet(), shutdown).await.map(Some)
+        audit::audit(&self.env, &reached, self.until_quiet(), patience, shutdown).await.map(Some)
     }
 
     /// Whether work in the background must end: in somebody else's cluster others may be writing.
@@ -100,7 +108,9 @@ impl Drive {
         findings.extend(judge(&stage.log.records()));
         let mut audit = None;
         if ended == Ended::Goal && result.is_ok() {
-            match self.audit(shutdown).await {
+            // What is lost already will not come back.
+            let patience = if findings.is_empty() { AUDIT_PATIENCE } else { Duration::ZERO };
+            match self.audit(patience, shutdown).await {
                 Ok(report) => audit = report,
                 Err(error) => result = Err(error),
             }
