@@ -78,6 +78,18 @@ impl FakeChunkService {
         true
     }
 
+    /// Forgets a kept shard, as a disk does that lost it. Whether it was there.
+    pub fn lose_shard(&self, disk: DiskId, shard: ShardId) -> bool {
+        self.disk(disk).is_ok_and(|mut disk| disk.shards.remove(&shard).is_some())
+    }
+
+    /// Makes the owner of a kept shard unreadable. Whether it was there.
+    pub fn lose_owner(&self, disk: DiskId, shard: ShardId) -> bool {
+        let Ok(mut disk) = self.disk(disk) else { return false };
+        let kept = disk.shards.get_mut(&shard);
+        kept.map(|(header, _)| header.owner = bytes::Bytes::new()).is_some()
+    }
+
     fn disk(&self, disk: DiskId) -> Result<MutexGuard<'_, FakeDisk>, Error> {
         let state = self.disks.get(&disk).ok_or(Error::DiskNotFound { disk })?;
         Ok(state.lock().unwrap_or_else(PoisonError::into_inner))

@@ -14,7 +14,11 @@ use env::Instant;
 use metadata_api::{Error, PAGE_SIZE_MAX};
 use types::{ChunkId, ChunkOwner, DiskId, LeaseId};
 
-use crate::{context::Context, jobs::Progress, standing::owner};
+use crate::{
+    context::Context,
+    jobs::Progress,
+    standing::{owner, unnamed_anywhere},
+};
 
 /// Pause between looks.
 const PERIOD: Duration = Duration::from_secs(5);
@@ -25,8 +29,8 @@ const BATCH: usize = 500;
 /// Wait before a lease that could not be finished is tried again.
 const RETRY: Duration = Duration::from_secs(30);
 
-/// Wait before a lease with chunks whose owner cannot be read is tried again.
-const UNREADABLE_RETRY: Duration = Duration::from_secs(3600);
+/// Chunks without a readable owner that are looked for in all rows at a time; more take another pass.
+const OWNERLESS_MAX: usize = 10_000;
 
 /// Reaps revoked leases as long as this worker has the job.
 pub(crate) async fn work(context: Context, progress: Progress) {
@@ -58,8 +62,6 @@ enum Left {
     DisksAway(BTreeSet<DiskId>),
     /// Some shards could not be deleted or listed.
     Incomplete,
-    /// It has chunks whose owner cannot be read.
-    Unreadable,
 }
 
 async fn look(
@@ -115,7 +117,6 @@ fn wait(context: &Context, lease: LeaseId, left: Left, is_known: bool) -> Waitin
             tracing::info!(lease, "not every shard of a revoked lease could be cleared; it is tried again");
             (RETRY, BTreeSet::new())
         }
-        Left::Unreadable => (UNREADABLE_RETRY, BTreeSet::new()),
     };
     Waiting { until: context.env.now().after(after), away }
 }
@@ -144,18 +145,11 @@ async fn reap(
         sweep.clear(context, lease, batch).await?;
     }
     let unlisted: BTreeSet<DiskId> = list.unreached().iter().map(|unreached| unreached.disk).collect();
+    let all_known = sweep.clear_ownerless(context, lease).await?;
     if sweep.freed > 0 {
         tracing::info!(lease = lease.0, chunks = sweep.freed, "freed chunks that were never committed");
     }
-    if sweep.unreadable > 0 {
-        tracing::error!(
-            lease = lease.0,
-            chunks = sweep.unreadable,
-            "chunks whose owner cannot be read are kept, and their lease with them"
-        );
-        return Ok(Left::Unreadable);
-    }
-    if !unlisted.is_subset(&away) || !sweep.undeleted.is_subset(&away) || sweep.lost_track {
+    if !all_known || !unlisted.is_subset(&away) || !sweep.undeleted.is_subset(&away) || sweep.lost_track {
         return Ok(Left::Incomplete);
     }
     if !away.is_empty() {
@@ -175,7 +169,10 @@ async fn reap(
 #[derive(Debug, Default)]
 struct Sweep {
     freed: usize,
-    unreadable: usize,
+    /// Chunks whose owner no disk that answers can tell, such as those that a power cut tore.
+    ownerless: Vec<ListedChunk>,
+    /// There are more of them than are kept.
+    has_more: bool,
     /// Disks on which shards could not be deleted.
     undeleted: BTreeSet<DiskId>,
     /// Shards could not be deleted, and the map does not say where they are.
@@ -194,15 +191,38 @@ impl Sweep {
         for chunk in &batch {
             match owner(chunk) {
                 Some(owner) => owned.push((chunk.chunk, owner)),
-                None => self.unreadable += 1,
+                None if self.ownerless.len() < OWNERLESS_MAX => self.ownerless.push(chunk.clone()),
+                None => self.has_more = true,
             }
         }
         let unnamed = context.metadata.unnamed_chunks(lease, &owned).await?;
         let unnamed: BTreeSet<ChunkId> = unnamed.into_iter().collect();
-        let doomed: Vec<ListedChunk> =
-            batch.into_iter().filter(|chunk| unnamed.contains(&chunk.chunk)).collect();
+        self.delete(context, batch.into_iter().filter(|chunk| unnamed.contains(&chunk.chunk)).collect())
+            .await;
+        Ok(())
+    }
+
+    /// Deletes those without a readable owner that nothing names, by looking through everything. Whether that were all.
+    async fn clear_ownerless(&mut self, context: &Context, lease: LeaseId) -> Result<bool, Error> {
+        let ownerless = std::mem::take(&mut self.ownerless);
+        if ownerless.is_empty() {
+            return Ok(true);
+        }
+        let chunks: BTreeSet<ChunkId> = ownerless.iter().map(|chunk| chunk.chunk).collect();
+        tracing::warn!(
+            lease = lease.0,
+            chunks = chunks.len(),
+            "looking through all objects for chunks whose owner cannot be read"
+        );
+        let unnamed = unnamed_anywhere(&*context.metadata, lease, chunks).await?;
+        self.delete(context, ownerless.into_iter().filter(|chunk| unnamed.contains(&chunk.chunk)).collect())
+            .await;
+        Ok(!self.has_more)
+    }
+
+    async fn delete(&mut self, context: &Context, doomed: Vec<ListedChunk>) {
         if doomed.is_empty() {
-            return Ok(());
+            return;
         }
         self.freed += doomed.len();
         for unreached in context.pool.delete_everywhere(&doomed).await.unreached {
@@ -211,6 +231,5 @@ impl Sweep {
                 None => self.lost_track = true,
             }
         }
-        Ok(())
     }
 }

@@ -4,11 +4,11 @@
 //! named chunk is freed through the garbage queue alone, which leaves tombstones at every place, so that its shards may
 //! be put at any time. What is not named yet is its writer's business.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use data_pool::ListedChunk;
 use metadata_api::{Error, Metadata, PAGE_SIZE_MAX};
-use types::{ChunkId, ChunkOwner};
+use types::{ChunkId, ChunkOwner, LeaseId};
 
 /// The owner of a chunk by the tag of one of its shards.
 pub(crate) fn owner(chunk: &ListedChunk) -> Option<ChunkOwner> {
@@ -32,4 +32,46 @@ pub(crate) async fn named<'a>(
         named.extend(metadata.named_chunks(page).await?);
     }
     Ok(named)
+}
+
+/// Those chunks of a revoked lease that nothing names, when no disk can tell for which key they were written.
+///
+/// Every row is read, twice: from the first reading to the second a row that names a chunk can have moved behind the
+/// reader only once, when an upload was completed. A chunk that no row named any more when it was looked at can still be
+/// named by a copy made before, which then has a reference; those are asked for last. Nothing new is named, because the
+/// lease is revoked.
+pub(crate) async fn unnamed_anywhere(
+    metadata: &dyn Metadata,
+    lease: LeaseId,
+    mut chunks: BTreeSet<ChunkId>,
+) -> Result<BTreeSet<ChunkId>, Error> {
+    let mut any_owner = None;
+    for _ in 0..2 {
+        let mut after = None;
+        loop {
+            let page = metadata.list_contents(after, PAGE_SIZE_MAX).await?;
+            for row in page.rows {
+                for extent in &row.extents {
+                    chunks.remove(&extent.chunk);
+                }
+                if let (None, Some(bucket), Some(key)) = (&any_owner, row.bucket_name, row.key) {
+                    any_owner = Some(ChunkOwner { bucket, key });
+                }
+            }
+            after = page.next;
+            if after.is_none() || chunks.is_empty() {
+                break;
+            }
+        }
+    }
+    // Without a row that names anything there is no reference either. Which owner is given does not matter: it is one
+    // more place to look at.
+    let Some(owner) = any_owner else { return Ok(chunks) };
+    let mut unnamed = BTreeSet::new();
+    let chunks: Vec<ChunkId> = chunks.into_iter().collect();
+    for page in chunks.chunks(PAGE_SIZE_MAX) {
+        let asked: Vec<(ChunkId, ChunkOwner)> = page.iter().map(|chunk| (*chunk, owner.clone())).collect();
+        unnamed.extend(metadata.unnamed_chunks(lease, &asked).await?);
+    }
+    Ok(unnamed)
 }

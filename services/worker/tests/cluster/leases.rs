@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use chunk_api::{ChunkService, ListShards};
 use metadata_api::Metadata;
 
 use crate::harness::Cluster;
@@ -60,5 +61,33 @@ async fn a_lease_stays_until_every_disk_was_cleared_of_it() {
         })
         .await;
     assert_eq!(cluster.until_clean().await.shards, 0);
+    worker.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn chunks_whose_owner_no_disk_can_tell_are_reaped_unless_something_names_them() {
+    let cluster = Cluster::new(5, "2+2", 8).await;
+    let dying = cluster.gateway().await;
+    let lease = dying.leases.lease().unwrap();
+    let objects = cluster.fill(&dying, 12).await;
+    let mut abandoned = Vec::new();
+    for number in 0..4 {
+        abandoned.push(dying.store(&format!("dying-{number}"), 50_000).await.unwrap());
+    }
+    for node in &cluster.nodes {
+        let request = ListShards::all(None, 1000);
+        for header in node.kept.list_shards(node.disk, request).await.unwrap() {
+            assert!(node.kept.lose_owner(node.disk, header.header.shard));
+        }
+    }
+    drop(dying);
+    let worker = cluster.worker();
+    cluster
+        .until("the lease is reaped", async || {
+            cluster.metadata.list_leases().await.unwrap().iter().all(|state| state.id != lease)
+        })
+        .await;
+    assert!(cluster.until_clean().await.shards > 0);
+    cluster.check(&cluster.gateway().await, &objects).await;
     worker.stop().await;
 }
