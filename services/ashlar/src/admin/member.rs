@@ -9,6 +9,7 @@ use types::DiskId;
 
 use super::{
     connect::{Connect, Reached, failed},
+    pace::Pace,
     status,
 };
 use crate::Exit;
@@ -118,13 +119,13 @@ async fn finish(
         );
         return Ok(());
     }
-    let mut most = 0;
+    let mut pace = Pace::new(env.now());
     loop {
         let map = reached.map().await?;
         let disks = disks_of(&map);
         let left = slots_on(&map, &disks);
-        most = most.max(left);
-        eprint!("\r{} of {most} group slots moved ", most - left);
+        pace.look(left as u64);
+        eprint!("\r\x1b[K{}", pace.text("group slots moved", env.now()));
         if left == 0 {
             eprintln!();
             super::print("no shard is left on it\n");

@@ -6,6 +6,8 @@ mod connect;
 mod durability;
 mod health;
 mod member;
+mod pace;
+mod repair;
 mod status;
 mod table;
 
@@ -42,6 +44,8 @@ enum Command {
     Disk(member::Disk),
     /// Shows and defines storage classes.
     Class(class::Class),
+    /// Shows what waits to be rebuilt.
+    Repair(repair::Repair),
     /// Compares every shard on every disk with every manifest.
     Audit(audit::Audit),
     /// Says how likely data is lost, from the coding, the disks and the time a repair takes.
@@ -56,6 +60,7 @@ pub(crate) async fn run(env: Env, admin: Admin) -> Result<(), Exit> {
         Command::Node(node) => member::run_node(&env, &node).await,
         Command::Disk(disk) => member::run_disk(&env, &disk).await,
         Command::Class(class) => class::run(&env, &class).await,
+        Command::Repair(repair) => repair::run(&env, &repair).await,
         Command::Audit(audit) => audit::run(&env, &audit).await,
         Command::Durability(durability) => durability::run(&env, &durability).await,
     }
