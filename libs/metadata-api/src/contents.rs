@@ -1,6 +1,6 @@
 //! Every row that names chunks, for audits.
 
-use types::{BucketId, Extent, ObjectKey};
+use types::{BucketId, BucketName, Extent, ObjectKey};
 
 /// A page of contents ends with the row that brings its extents to this many, whatever its limit.
 pub const CONTENT_EXTENTS_MAX: usize = 50_000;
@@ -23,6 +23,8 @@ pub struct ContentRow {
     pub kind: ContentKind,
     /// The bucket.
     pub bucket: BucketId,
+    /// The bucket's name, while it is there.
+    pub bucket_name: Option<BucketName>,
     /// The key, where the row has one.
     pub key: Option<ObjectKey>,
     /// What it names; inline content is left out.

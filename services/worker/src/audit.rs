@@ -18,7 +18,7 @@ use types::{DiskId, GroupId};
 
 use self::{compare::Compare, deep::Deep, names::Part, recheck::Suspects};
 
-pub use report::{AuditProgress, AuditReport, Finding};
+pub use report::{AuditProgress, AuditReport, Finding, LostContent};
 
 /// How to audit.
 #[derive(Debug, Clone, Copy)]
@@ -55,6 +55,7 @@ pub async fn audit(
     while let Some(part) = parts.pop() {
         parts.extend(run.part(part, progress).await?);
     }
+    recheck::name_lost(metadata, &mut run.report).await?;
     Ok(run.report)
 }
 

@@ -39,7 +39,7 @@ mod server;
 mod standing;
 mod throttle;
 
-pub use audit::{AuditError, AuditOptions, AuditProgress, AuditReport, Finding, audit};
+pub use audit::{AuditError, AuditOptions, AuditProgress, AuditReport, Finding, LostContent, audit};
 pub use config::Config;
 pub use options::Options;
 pub use server::{BindError, Server, Worker};

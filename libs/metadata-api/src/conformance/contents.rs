@@ -24,6 +24,11 @@ pub async fn contents(store: &Store, lease: LeaseId, limit: usize) -> Vec<Named>
         assert!(page.rows.len() <= limit, "a limit is a limit");
         for row in page.rows {
             assert!(!row.extents.is_empty(), "a row that names nothing is not listed");
+            if let Some(name) = &row.bucket_name {
+                let bucket = store.get_bucket(name).await;
+                // It may have been deleted since, by another test.
+                assert!(bucket.is_err() || bucket.is_ok_and(|bucket| bucket.id == row.bucket), "{name}");
+            }
             let named = row.extents.iter().map(|extent| extent.chunk);
             let named: Vec<ChunkId> = named.filter(|chunk| chunk.lease == lease).collect();
             if !named.is_empty() {

@@ -1,8 +1,8 @@
 //! Every row that names chunks.
 
-use types::{BucketId, Content, ObjectKey};
+use types::{Content, ObjectKey};
 
-use super::{State, check_limit, malformed};
+use super::{State, buckets::BucketRow, check_limit, malformed};
 use crate::{
     CONTENT_EXTENTS_MAX, ContentKind, ContentPage, ContentPosition, ContentRow, Error, PAGE_SIZE_MAX,
 };
@@ -36,28 +36,32 @@ impl State {
     }
 
     fn contents(&self) -> Vec<ContentRow> {
-        let stored = |kind, bucket: BucketId, key: &ObjectKey, content: &Content| match content {
-            Content::Stored(manifest) if !manifest.extents.is_empty() => {
-                Some(ContentRow { kind, bucket, key: Some(key.clone()), extents: manifest.extents.clone() })
-            }
+        let stored = |kind, bucket: &BucketRow, key: &ObjectKey, content: &Content| match content {
+            Content::Stored(manifest) if !manifest.extents.is_empty() => Some(ContentRow {
+                kind,
+                bucket: bucket.id,
+                bucket_name: Some(bucket.name.clone()),
+                key: Some(key.clone()),
+                extents: manifest.extents.clone(),
+            }),
             _ => None,
         };
         let mut all = Vec::new();
         for bucket in self.buckets.values() {
             for (key, rows) in &bucket.versions {
                 let contents = rows.iter().filter_map(|row| row.content());
-                all.extend(
-                    contents.filter_map(|content| stored(ContentKind::Version, bucket.id, key, content)),
-                );
+                all.extend(contents.filter_map(|content| stored(ContentKind::Version, bucket, key, content)));
             }
             for ((key, _), upload) in &bucket.uploads {
                 let contents = upload.parts.values().map(|part| &part.content);
-                all.extend(contents.filter_map(|content| stored(ContentKind::Part, bucket.id, key, content)));
+                all.extend(contents.filter_map(|content| stored(ContentKind::Part, bucket, key, content)));
             }
         }
         for (id, item) in self.garbage.items.iter().filter(|(_, item)| !item.named.is_empty()) {
             let (kind, key, extents) = (ContentKind::Garbage, item.key.clone(), item.named.clone());
-            all.push(ContentRow { kind, bucket: id.bucket, key, extents });
+            let bucket_name = self.buckets.values().find(|bucket| bucket.id == id.bucket);
+            let bucket_name = bucket_name.map(|bucket| bucket.name.clone());
+            all.push(ContentRow { kind, bucket: id.bucket, bucket_name, key, extents });
         }
         all
     }

@@ -3,7 +3,9 @@
 use bytes::Bytes;
 use types::{BucketId, ShardId};
 
-use super::{WireError, each, limit_from_wire, messages, object_key, proto, required, shard_index};
+use super::{
+    WireError, bucket_name, each, limit_from_wire, messages, object_key, proto, required, shard_index,
+};
 use crate::{ContentKind, ContentPage, ContentPosition, ContentRow, PAGE_SIZE_MAX};
 
 /// Most bytes of a position: room for a key and what goes with it.
@@ -63,6 +65,7 @@ impl From<ContentRow> for proto::ContentRow {
         Self {
             kind: proto::ContentKind::from(row.kind).into(),
             bucket: row.bucket.0,
+            bucket_name: row.bucket_name.map(|name| name.to_string()),
             key: row.key.map(|key| key.to_bytes()),
             extents: messages(row.extents),
         }
@@ -76,6 +79,7 @@ impl TryFrom<proto::ContentRow> for ContentRow {
         Ok(Self {
             kind: content_kind(message.kind)?,
             bucket: BucketId(message.bucket),
+            bucket_name: message.bucket_name.map(|name| bucket_name(&name, "bucket_name")).transpose()?,
             key: message.key.map(|key| object_key(key, "key")).transpose()?,
             extents: each(message.extents)?,
         })

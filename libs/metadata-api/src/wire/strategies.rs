@@ -613,8 +613,10 @@ pub(crate) fn shard_id() -> impl Strategy<Value = ShardId> {
 
 pub(crate) fn content_page() -> impl Strategy<Value = ContentPage> {
     let kind = prop_oneof![Just(ContentKind::Version), Just(ContentKind::Part), Just(ContentKind::Garbage)];
-    let row = (kind, any::<i64>(), option::of(object_key()), vec(extent(), 0..3))
-        .prop_map(|(kind, bucket, key, extents)| ContentRow { kind, bucket: BucketId(bucket), key, extents });
+    let bucket = (any::<i64>().prop_map(BucketId), option::of(bucket_name()));
+    let row = (kind, bucket, option::of(object_key()), vec(extent(), 0..3)).prop_map(
+        |(kind, (bucket, bucket_name), key, extents)| ContentRow { kind, bucket, bucket_name, key, extents },
+    );
     let next = option::of(vec(any::<u8>(), 0..40).prop_map(ContentPosition));
     (vec(row, 0..3), next).prop_map(|(rows, next)| ContentPage { rows, next })
 }

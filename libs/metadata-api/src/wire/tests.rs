@@ -284,6 +284,9 @@ fn a_request_that_breaks_a_bound_is_refused() {
         "next": |m| m.next = Some(Bytes::from(vec![1; 4097]));
         "kind": |m| m.rows = vec![proto::ContentRow::default()];
         "key": |m| m.rows = vec![proto::ContentRow { kind: 1, key: Some(Bytes::new()), ..Default::default() }];
+        "bucket_name": |m| {
+            m.rows = vec![proto::ContentRow { kind: 1, bucket_name: Some("A".to_owned()), ..Default::default() }];
+        };
     }
 }
 

@@ -2,8 +2,9 @@
 
 use clap::Args;
 use env::Env;
+use metadata_api::ContentKind;
 use serde_json::json;
-use worker::{AuditOptions, AuditProgress, AuditReport, Finding, audit};
+use worker::{AuditOptions, AuditProgress, AuditReport, Finding, LostContent, audit};
 
 use super::{
     connect::{Connect, failed},
@@ -71,6 +72,7 @@ fn as_text(report: &AuditReport, deep: bool) -> String {
     let mut out = format!("{} chunks, {} shards, {}\n", report.chunks, report.shards, bytes(report.bytes));
     let mut line = |name: &str, count: u64, more: &str| out += &format!("{name:>18} {count}{more}\n");
     line("missing", report.missing, "");
+    line("lost chunks", report.lost, "");
     if deep {
         line("corrupt", report.corrupt, "");
         line("unreadable", report.unreadable, "");
@@ -90,7 +92,23 @@ fn as_text(report: &AuditReport, deep: bool) -> String {
     for finding in &report.findings {
         out += &format!("{}\n", in_words(finding));
     }
+    for content in &report.lost_contents {
+        out += &format!("lost       {}\n", lost_in_words(content));
+    }
+    if !report.lost_contents.is_empty() {
+        out += "What is lost cannot be rebuilt unless a disk with its shards comes back. Restore these objects from a copy \
+                elsewhere, or delete them; the workers stop looking for a deleted object's shards.\n";
+    }
     out
+}
+
+/// Which object lost bytes.
+fn lost_in_words(content: &LostContent) -> String {
+    let bucket = content.bucket_name.as_ref();
+    let bucket = bucket.map_or_else(|| format!("bucket number {}", content.bucket.0), ToString::to_string);
+    let key = content.key.as_ref().map(|key| key.as_bytes().escape_ascii().to_string());
+    let part = if content.kind == ContentKind::Part { " (a part of an upload)" } else { "" };
+    format!("{bucket}/{}{part}, chunk {}", key.unwrap_or_default(), content.chunk)
 }
 
 /// One line for people.
@@ -118,6 +136,8 @@ pub(crate) fn as_json(report: &AuditReport) -> serde_json::Value {
         "shards": report.shards,
         "bytes": report.bytes,
         "missing": report.missing,
+        "lost_chunks": report.lost,
+        "lost_contents": report.lost_contents.iter().map(lost_in_words).collect::<Vec<_>>(),
         "corrupt": report.corrupt,
         "unreadable": report.unreadable,
         "orphaned": report.orphaned,

@@ -18,12 +18,9 @@ pub(crate) const BUCKET: &str = "b.bucket_id, b.name, b.owner, b.created_ms, b.v
 const REMEMBERED_MAX: usize = 10_000;
 
 pub(crate) fn read_bucket(row: &mut Row) -> Result<Bucket, DatabaseError> {
-    let id = BucketId(row.i64()?);
-    let name = row.bytes()?;
-    let name = std::str::from_utf8(&name).ok().and_then(|name| BucketName::new(name).ok());
     Ok(Bucket {
-        id,
-        name: name.ok_or_else(|| DatabaseError::corrupt("an invalid bucket name"))?,
+        id: BucketId(row.i64()?),
+        name: read_name(row)?,
         owner: AccountId(row.text()?),
         created: Timestamp(row.i64()?),
         versioning: Versioning::from_number(row.number()?)
@@ -36,6 +33,13 @@ pub(crate) fn read_bucket(row: &mut Row) -> Result<Bucket, DatabaseError> {
             version_bytes: row.number()?,
         },
     })
+}
+
+/// Reads a bucket's name.
+pub(crate) fn read_name(row: &mut Row) -> Result<BucketName, DatabaseError> {
+    let name = row.bytes()?;
+    let name = std::str::from_utf8(&name).ok().and_then(|name| BucketName::new(name).ok());
+    name.ok_or_else(|| DatabaseError::corrupt("an invalid bucket name"))
 }
 
 /// How strongly a bucket's row is locked. Only matters on Postgres.

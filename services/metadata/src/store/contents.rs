@@ -1,14 +1,17 @@
 //! Every row that names chunks: versions, then parts of open uploads, then what removed parts left in the garbage queue.
 //! A removed version is told by its own row, which stays until its garbage is finished. Pages go by the primary keys.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use metadata_api::{
     CONTENT_EXTENTS_MAX, ContentKind, ContentPage, ContentPosition, ContentRow, PAGE_SIZE_MAX,
 };
-use types::{BucketId, ObjectKey};
+use types::{BucketId, BucketName, ObjectKey};
 
 use super::{
     MetadataStore,
+    buckets::read_name,
     cluster::malformed,
     codec::decode_manifest,
     engine::{DatabaseError, Failure, Tx},
@@ -32,6 +35,9 @@ pub(crate) const PARTS: &str = "SELECT p.part_number, p.manifest FROM parts AS p
 pub(crate) const GARBAGE: &str = "SELECT g.bucket_id, g.number, g.kind, \
      CASE WHEN g.kind = 2 THEN g.extents END FROM garbage AS g \
      WHERE (g.bucket_id, g.number) > ($1, $2) ORDER BY g.bucket_id, g.number LIMIT $3";
+
+/// The name of a bucket.
+pub(crate) const BUCKET_NAME: &str = "SELECT b.name FROM buckets AS b WHERE b.bucket_id = $1";
 
 /// Where a page goes on. Its bytes begin with a format's number and one that tells the table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -127,7 +133,21 @@ impl Filling {
         let key = key.map(|key| ObjectKey::new(key.clone())).transpose();
         let key = key.map_err(|_| DatabaseError::corrupt("an invalid key"))?;
         self.extents += extents.len();
-        self.rows.push(ContentRow { kind, bucket: BucketId(bucket), key, extents });
+        self.rows.push(ContentRow { kind, bucket: BucketId(bucket), bucket_name: None, key, extents });
+        Ok(())
+    }
+
+    /// Looks the names of the rows' buckets up.
+    async fn name_buckets(&mut self, tx: &mut Tx) -> Result<(), DatabaseError> {
+        let mut names: BTreeMap<BucketId, Option<BucketName>> = BTreeMap::new();
+        for row in &mut self.rows {
+            if !names.contains_key(&row.bucket) {
+                let found = tx.fetch_optional(BUCKET_NAME, vec![row.bucket.0.into()]).await?;
+                let name = found.map(|mut row| read_name(&mut row)).transpose()?;
+                names.insert(row.bucket, name);
+            }
+            row.bucket_name = names.get(&row.bucket).cloned().flatten();
+        }
         Ok(())
     }
 }
@@ -155,7 +175,9 @@ impl MetadataStore {
             }
             Position::Garbage(bucket, number) => list_garbage(&mut tx, &mut page, (bucket, number)).await,
         };
+        let named = page.name_buckets(&mut tx).await;
         tx.roll_back().await;
+        named?;
         let next = next?.map(|next| ContentPosition(next.to_bytes()));
         Ok(ContentPage { rows: page.rows, next })
     }

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use bytes::Bytes;
 use data_pool::Pool;
-use metadata_api::{ContentKind, Error, Metadata, PAGE_SIZE_MAX};
+use metadata_api::{ContentKind, ContentRow, Error, Metadata, PAGE_SIZE_MAX};
 use types::{ChunkId, ChunkOwner, DiskId, GroupId, LeaseId, MissingShard, ShardId};
 
-use super::{AuditError, AuditReport, Finding, Layout, names::Named};
+use super::{AuditError, AuditReport, Finding, Layout, LostContent, names::Named};
 
 /// Chunk that nothing names as far as rows were read.
 pub(super) struct Lone {
@@ -92,7 +92,7 @@ async fn unnamed(
                 if readable.is_ok() && !unnamed.contains(&lone.chunk) {
                     continue;
                 }
-                if reaping && readable.is_ok() {
+                if reaping {
                     report.awaiting_reaping += 1;
                     continue;
                 }
@@ -123,11 +123,16 @@ async fn missing(
     suspects.retain(|chunk, _| named.contains(chunk));
     for (chunk, (Named { group, coding, length, .. }, indexes)) in suspects {
         let found = pool.find_chunk(group, chunk).await;
+        let on_disks: BTreeSet<u8> =
+            found.iter().flat_map(|found| &found.shards).map(|shard| shard.header.shard.index.0).collect();
+        let may_be_left = (0..=u8::MAX)
+            .take(coding.total())
+            .filter(|index| on_disks.contains(index) || layout.may_be_unseen(&layout.places(group, *index)));
+        if may_be_left.count() < coding.data() {
+            report.lost(chunk);
+        }
         for index in indexes {
-            let there = found
-                .as_ref()
-                .is_some_and(|found| found.shards.iter().any(|shard| shard.header.shard.index.0 == index));
-            if there {
+            if on_disks.contains(&index) {
                 report.shards += 1;
                 continue;
             }
@@ -156,6 +161,27 @@ async fn still_named(
             return Ok(named);
         }
     }
+}
+
+/// Finds out which versions and parts name chunks that are lost or cannot be read.
+pub(super) async fn name_lost(metadata: &dyn Metadata, report: &mut AuditReport) -> Result<(), AuditError> {
+    let mut after = None;
+    while !report.lost_chunks.is_empty() && report.has_room_for_lost_contents() {
+        let page = metadata.list_contents(after, PAGE_SIZE_MAX).await?;
+        for row in page.rows.into_iter().filter(|row| row.kind != ContentKind::Garbage) {
+            let mut chunks = row.extents.iter().map(|extent| extent.chunk);
+            let lost = chunks.find(|chunk| report.lost_chunks.contains(chunk));
+            if let Some(chunk) = lost.filter(|_| report.has_room_for_lost_contents()) {
+                let ContentRow { kind, bucket, bucket_name, key, .. } = row;
+                report.lost_contents.push(LostContent { kind, bucket, bucket_name, key, chunk });
+            }
+        }
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// A shard is misplaced when by the map of now it belongs elsewhere and no eviction will remove it.

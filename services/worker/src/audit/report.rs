@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use types::{ChunkId, DiskId, MissingShard, ShardId};
+use metadata_api::ContentKind;
+use types::{BucketId, BucketName, ChunkId, DiskId, MissingShard, ObjectKey, ShardId};
 
 /// Findings that are kept to be shown; all are counted.
 const FINDINGS_MAX: usize = 1000;
@@ -49,6 +50,21 @@ pub enum Finding {
     },
 }
 
+/// A version or part that lost bytes: fewer shards of one of its chunks are left than it takes to read it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LostContent {
+    /// Version or part.
+    pub kind: ContentKind,
+    /// Its bucket.
+    pub bucket: BucketId,
+    /// The bucket's name, while it is there.
+    pub bucket_name: Option<BucketName>,
+    /// Its key.
+    pub key: Option<ObjectKey>,
+    /// The first of its chunks that is lost.
+    pub chunk: ChunkId,
+}
+
 /// How far an audit is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct AuditProgress {
@@ -71,6 +87,8 @@ pub struct AuditReport {
     pub bytes: u64,
     /// Shards of named chunks that are nowhere.
     pub missing: u64,
+    /// Chunks of which fewer shards are left than it takes to read them, on disks that were all looked at.
+    pub lost: u64,
     /// Shards with damaged bytes; known after a deep audit only.
     pub corrupt: u64,
     /// Chunks whose bytes are not those of their manifests; known after a deep audit only.
@@ -96,6 +114,10 @@ pub struct AuditReport {
     pub unreached: BTreeSet<DiskId>,
     /// The first findings.
     pub findings: Vec<Finding>,
+    /// The first versions and parts that name a lost or unreadable chunk.
+    pub lost_contents: Vec<LostContent>,
+    /// Lost and unreadable chunks, the first of them.
+    pub(super) lost_chunks: BTreeSet<ChunkId>,
     /// Shards among them that can be queued to be rebuilt: what is missing or corrupt.
     pub repairable: Vec<MissingShard>,
 }
@@ -122,12 +144,32 @@ impl AuditReport {
         }
     }
 
+    /// Counts a chunk that cannot be read any more.
+    pub(super) fn lost(&mut self, chunk: ChunkId) {
+        self.lost += 1;
+        self.remember_lost(chunk);
+    }
+
+    fn remember_lost(&mut self, chunk: ChunkId) {
+        if self.lost_chunks.len() < FINDINGS_MAX {
+            self.lost_chunks.insert(chunk);
+        }
+    }
+
+    /// Whether there is room for one more of the contents that name lost chunks.
+    pub(super) fn has_room_for_lost_contents(&self) -> bool {
+        self.lost_contents.len() < FINDINGS_MAX
+    }
+
     /// Counts a finding and keeps it while there is room.
     pub(super) fn found(&mut self, finding: Finding) {
         match &finding {
             Finding::Missing { .. } => self.missing += 1,
             Finding::Corrupt { .. } => self.corrupt += 1,
-            Finding::Unreadable { .. } => self.unreadable += 1,
+            Finding::Unreadable { chunk, .. } => {
+                self.unreadable += 1;
+                self.remember_lost(*chunk);
+            }
             Finding::Orphaned { .. } => self.orphaned += 1,
             Finding::Misplaced { .. } => self.misplaced += 1,
         }

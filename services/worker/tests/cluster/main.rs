@@ -13,6 +13,8 @@ mod harness;
 #[cfg(test)]
 mod leases;
 #[cfg(test)]
+mod lost;
+#[cfg(test)]
 mod moves;
 #[cfg(test)]
 mod node;

@@ -97,6 +97,7 @@ fn hot_statements(bucket: i64, name: &str) -> Vec<Hot> {
             contents::VERSIONS,
             vec![b.clone(), k(), 0_i64.into(), 0_i64.into(), 10_i64.into()],
         ),
+        hot("a bucket's name", contents::BUCKET_NAME, vec![b.clone()]),
         hot("contents of uploads", contents::UPLOADS, vec![b.clone(), k(), id(), 10_i64.into()]),
         hot("contents of parts", contents::PARTS, vec![b.clone(), id(), 0_i64.into(), 10_i64.into()]),
         hot("contents of garbage", contents::GARBAGE, vec![b.clone(), 5_i64.into(), 10_i64.into()]),

@@ -1,0 +1,76 @@
+//! Chunks of which too little is left.
+
+use std::collections::BTreeSet;
+
+use metadata_api::{ContentKind, Metadata};
+use types::{ShardId, ShardIndex};
+use worker::{AuditOptions, AuditReport, audit};
+
+use crate::{
+    gateway::{Gateway, bucket, key},
+    harness::Cluster,
+};
+
+async fn audited(cluster: &Cluster, gateway: &Gateway) -> AuditReport {
+    gateway.view.refresh(&*cluster.metadata).await.unwrap();
+    audit(&*cluster.metadata, &gateway.pool, AuditOptions::default(), &mut |_| ()).await.unwrap()
+}
+
+/// Takes the shards of these indexes of one group off their disks, as disks do that lose what they were given.
+async fn lose(cluster: &Cluster, indexes: &[u8]) {
+    let group = cluster.groups().await.swap_remove(0);
+    let page = cluster.metadata.list_contents(None, 1000).await.unwrap();
+    for extent in page.rows.iter().flat_map(|row| &row.extents).filter(|extent| extent.group == group.id) {
+        for index in indexes.iter().filter(|index| usize::from(**index) < extent.coding.total()) {
+            let disk = group.disks[usize::from(*index)];
+            let node = cluster.nodes.iter().find(|node| node.disk == disk).unwrap();
+            node.kept.lose_shard(disk, ShardId { chunk: extent.chunk, index: ShardIndex(*index) });
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn objects_that_are_lost_are_named_and_leave_nothing_when_they_are_deleted() {
+    let cluster = Cluster::new(4, "2+2", 2).await;
+    let gateway = cluster.gateway().await;
+    let objects = cluster.fill(&gateway, 24).await;
+    let group = cluster.groups().await[0].id;
+    let page = cluster.metadata.list_contents(None, 1000).await.unwrap();
+    let of_group = |erasure_coded: bool| -> BTreeSet<Vec<u8>> {
+        let rows = page.rows.iter().filter(|row| {
+            let mut extents = row.extents.iter();
+            extents.any(|extent| extent.group == group && (extent.coding.data() > 1) == erasure_coded)
+        });
+        rows.map(|row| row.key.as_ref().unwrap().as_bytes().to_vec()).collect()
+    };
+    assert!(!of_group(true).is_empty() && !of_group(false).is_empty());
+
+    lose(&cluster, &[0]).await;
+    let report = audited(&cluster, &gateway).await;
+    assert!(report.missing > 0);
+    assert_eq!((report.lost, report.lost_contents.len()), (0, 0), "one shard less can be borne");
+
+    // Whole copies have three places, of which one is left.
+    lose(&cluster, &[1, 3]).await;
+    let report = audited(&cluster, &gateway).await;
+    let named: BTreeSet<Vec<u8>> =
+        report.lost_contents.iter().map(|lost| lost.key.as_ref().unwrap().as_bytes().to_vec()).collect();
+    assert_eq!(named, of_group(true));
+    assert!(report.lost as usize >= named.len());
+    for lost in &report.lost_contents {
+        assert_eq!((lost.kind, lost.bucket_name.as_ref()), (ContentKind::Version, Some(&bucket())));
+    }
+    cluster.metadata.report_missing(&report.repairable).await.unwrap();
+    let worker = cluster.worker();
+    cluster.env.sleep(std::time::Duration::from_secs(30)).await;
+
+    let (gone, left): (Vec<_>, Vec<_>) =
+        objects.into_iter().partition(|(name, _)| named.contains(key(name).as_bytes()));
+    for (name, _) in &gone {
+        assert!(gateway.get(name).await.is_err(), "{name}");
+        gateway.delete(name).await;
+    }
+    cluster.until_clean().await;
+    cluster.check(&gateway, &left).await;
+    worker.stop().await;
+}
