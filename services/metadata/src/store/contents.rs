@@ -1,7 +1,7 @@
 //! Every row that names chunks: versions, then parts of open uploads, then what removed parts left in the garbage queue.
 //! A removed version is told by its own row, which stays until its garbage is finished. Pages go by the primary keys.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map::Entry};
 
 use bytes::Bytes;
 use metadata_api::{
@@ -141,12 +141,14 @@ impl Filling {
     async fn name_buckets(&mut self, tx: &mut Tx) -> Result<(), DatabaseError> {
         let mut names: BTreeMap<BucketId, Option<BucketName>> = BTreeMap::new();
         for row in &mut self.rows {
-            if !names.contains_key(&row.bucket) {
-                let found = tx.fetch_optional(BUCKET_NAME, vec![row.bucket.0.into()]).await?;
-                let name = found.map(|mut row| read_name(&mut row)).transpose()?;
-                names.insert(row.bucket, name);
-            }
-            row.bucket_name = names.get(&row.bucket).cloned().flatten();
+            let entry = match names.entry(row.bucket) {
+                Entry::Occupied(entry) => entry.into_mut(),
+                Entry::Vacant(entry) => {
+                    let found = tx.fetch_optional(BUCKET_NAME, vec![row.bucket.0.into()]).await?;
+                    entry.insert(found.map(|mut row| read_name(&mut row)).transpose()?)
+                }
+            };
+            row.bucket_name = entry.clone();
         }
         Ok(())
     }
