@@ -136,9 +136,11 @@ class Embedded(Target):
 class Cluster(Target):
     """Each service in processes of its own, over a private Postgres."""
 
-    def __init__(self, folder, tls, binary):
+    def __init__(self, folder, tls, binary, chunks=CHUNK_SERVICES, coding="4+2"):
         super().__init__(folder, tls)
         self.binary = binary
+        self.chunks = chunks
+        self.coding = coding
         self.postgres = Postgres(self.folder / "postgres")
         self.cluster_secret = secrets.token_hex(32)
         self.metadata_ports = [free_port() for _ in range(METADATA_SERVICES)]
@@ -147,7 +149,7 @@ class Cluster(Target):
         self.postgres.start()
         metadata = [self.metadata(number, port) for number, port in enumerate(self.metadata_ports, 1)]
         wait_all(metadata)
-        chunks = [self.chunk(number) for number in range(1, CHUNK_SERVICES + 1)]
+        chunks = [self.chunk(number) for number in range(1, self.chunks + 1)]
         wait_all(chunks)
         wait_all([self.gateway(number) for number in range(1, GATEWAYS + 1)] + [self.worker()])
 
@@ -163,7 +165,7 @@ class Cluster(Target):
             "ASHLAR_CLUSTER_SECRET": self.cluster_secret,
             "ASHLAR_LISTEN": f"127.0.0.1:{port}",
             "ASHLAR_HEALTH_LISTEN": f"127.0.0.1:{health}",
-            "ASHLAR_STANDARD_CODING": "4+2",
+            "ASHLAR_STANDARD_CODING": self.coding,
         }, f"http://127.0.0.1:{health}/health/ready")
 
     def chunk(self, number):
