@@ -229,6 +229,7 @@ fn status<'a>(
         available_bytes: CAPACITY_BYTES.saturating_sub(used),
         shards: count,
         writable: true,
+        failed: false,
         damaged_records: 0,
         live_bytes: used,
         dead_bytes: 0,

@@ -188,6 +188,8 @@ pub(crate) struct WireDisk {
     shards: u64,
     writable: bool,
     #[serde(default)]
+    failed: bool,
+    #[serde(default)]
     damaged_records: u64,
     #[serde(default)]
     live_bytes: u64,
@@ -214,6 +216,7 @@ impl From<DiskStatus> for WireDisk {
             available_bytes: status.available_bytes,
             shards: status.shards,
             writable: status.writable,
+            failed: status.failed,
             damaged_records: status.damaged_records,
             live_bytes: status.live_bytes,
             dead_bytes: status.dead_bytes,
@@ -235,6 +238,7 @@ impl WireDisk {
             available_bytes: self.available_bytes,
             shards: self.shards,
             writable: self.writable,
+            failed: self.failed,
             damaged_records: self.damaged_records,
             live_bytes: self.live_bytes,
             dead_bytes: self.dead_bytes,

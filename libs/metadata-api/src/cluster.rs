@@ -30,6 +30,8 @@ pub struct DiskRegistration {
     pub available_bytes: u64,
     /// Whether it takes new shards.
     pub writable: bool,
+    /// Whether it has failed for good: it takes neither shards nor deletions, and what it keeps is to be rebuilt elsewhere.
+    pub failed: bool,
 }
 
 /// Defines a storage class.
@@ -110,6 +112,8 @@ pub struct MapDisk {
     pub available_bytes: u64,
     /// Whether it takes new shards, as last reported.
     pub writable: bool,
+    /// Whether it has failed for good, as last reported. It may still answer reads.
+    pub failed: bool,
     /// Whether it can be used.
     pub state: DiskState,
     /// What its operator wants of it; that of its node counts too.

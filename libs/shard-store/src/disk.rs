@@ -380,7 +380,8 @@ impl ShardStore for DiskStore {
         };
         let available_bytes = free_bytes + self.handle.shared.slack_bytes.load(Ordering::Relaxed);
         let (live_bytes, dead_bytes) = self.handle.shared.index().live_and_dead_bytes();
-        let usable = self.handle.shared.failure.get().is_none() && !*self.closing.borrow();
+        let failed = self.handle.shared.failure.get().is_some();
+        let usable = !failed && !*self.closing.borrow();
         DiskStatus {
             disk: self.handle.shared.disk,
             medium: self.handle.shared.options.medium.clone(),
@@ -388,6 +389,7 @@ impl ShardStore for DiskStore {
             available_bytes: available_bytes.min(capacity_bytes),
             shards: self.handle.shared.index().shards(),
             writable: usable && available_bytes >= WRITABLE_BYTES_MIN,
+            failed,
             damaged_records: self.handle.shared.damaged_records,
             live_bytes,
             dead_bytes,

@@ -214,6 +214,7 @@ impl ShardStore for MemoryStore {
             available_bytes,
             shards: state.shards.len() as u64,
             writable: available_bytes > 0 && !state.closed,
+            failed: false,
             damaged_records: 0,
             live_bytes: state.shards.values().map(|(header, _)| header.length()).sum(),
             dead_bytes: 0,

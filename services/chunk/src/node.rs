@@ -91,6 +91,7 @@ impl ChunkNode {
                 capacity_bytes: status.capacity_bytes,
                 available_bytes: status.available_bytes,
                 writable: status.writable,
+                failed: status.failed,
             });
         }
         disks.sort_by_key(|disk| disk.disk);

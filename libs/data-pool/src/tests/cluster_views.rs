@@ -20,6 +20,7 @@ fn registration(number: u8, address: &str) -> NodeRegistration {
         capacity_bytes: 1,
         available_bytes: 1,
         writable: true,
+        failed: false,
     };
     let domain = format!("r/z/k/h{number}").parse().unwrap();
     NodeRegistration { node: NodeId([number; 16]), address: address.to_owned(), domain, disks: vec![disk] }

@@ -296,6 +296,7 @@ impl Cluster {
                 capacity_bytes: 1 << 40,
                 available_bytes: 1 << 40,
                 writable: true,
+                failed: false,
             }];
             let domain = format!("r/z/k/h{number}").parse().unwrap();
             let registration = NodeRegistration { node, address: String::new(), domain, disks };

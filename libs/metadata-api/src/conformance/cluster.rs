@@ -12,6 +12,7 @@ pub async fn a_registered_node_is_in_the_map(store: &Store) {
     let mut registered = node("conformance");
     registered.disks.extend(node("other").disks);
     registered.disks[1].writable = false;
+    registered.disks[1].failed = true;
     register(store, &registered).await;
     let map = map(store).await;
     let found = map.nodes.iter().find(|node| node.node == registered.node);
@@ -25,7 +26,7 @@ pub async fn a_registered_node_is_in_the_map(store: &Store) {
             (found.capacity_bytes, found.available_bytes),
             (disk.capacity_bytes, disk.available_bytes)
         );
-        assert_eq!(found.writable, disk.writable);
+        assert_eq!((found.writable, found.failed), (disk.writable, disk.failed));
     }
     assert_eq!(store.cluster_map(Some(map.epoch)).await, Ok(None), "nothing new since that epoch");
 }
@@ -45,10 +46,12 @@ pub async fn the_epoch_grows_with_every_change_but_free_space(store: &Store) {
     assert_eq!(disk.map(|disk| disk.available_bytes), Some((1 << 39) - 4096), "the last report is shown");
 
     let mut epoch = before;
-    let changes: [fn(&mut NodeRegistration); 4] = [
+    let changes: [fn(&mut NodeRegistration); 6] = [
         |node| node.address = "127.0.0.1:7002".to_owned(),
         |node| node.disks[0].writable = false,
         |node| node.disks[0].writable = true,
+        |node| node.disks[0].failed = true,
+        |node| node.disks[0].failed = false,
         |node| node.disks.extend(super::support::node("conformance").disks),
     ];
     for (number, change) in changes.into_iter().enumerate() {

@@ -137,7 +137,7 @@ pub async fn a_disk_takes_nothing_back_before_it_was_evicted(store: &Store) {
     store.begin_moves(epoch(store).await, &[back]).await.expect("that disk has no shard of this index");
 }
 
-/// Evictions of a disk that is away wait, and are not handed out.
+/// Evictions of a disk that is away or has failed wait, and are not handed out.
 pub async fn evictions_wait_for_their_disk(store: &Store) {
     let pool = Pool::new(store, "1+1", 3).await;
     let before = pool.group(store).await;
@@ -148,6 +148,12 @@ pub async fn evictions_wait_for_their_disk(store: &Store) {
     let heartbeats = map_node(store, owner.node).await.heartbeats;
     let observed = ObservedNode { node: owner.node, heartbeats };
     assert_eq!(store.mark_node(observed, NodeState::Down).await, Ok(true));
+    assert_eq!(evictions(store, before.id).await, []);
+    register(store, owner).await;
+    assert_eq!(evictions(store, before.id).await, left);
+    let mut failing = owner.clone();
+    failing.disks.iter_mut().for_each(|disk| disk.failed = true);
+    register(store, &failing).await;
     assert_eq!(evictions(store, before.id).await, []);
     register(store, owner).await;
     assert_eq!(evictions(store, before.id).await, left);

@@ -243,6 +243,7 @@ impl Cluster {
             capacity_bytes: disk.report.capacity_bytes,
             available_bytes: disk.report.available_bytes,
             writable: disk.report.writable,
+            failed: disk.report.failed,
             state: self.state(disk),
             intent: disk.intent,
         };

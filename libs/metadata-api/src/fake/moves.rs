@@ -125,10 +125,11 @@ impl Cluster {
         Ok(epoch)
     }
 
-    /// A disk that is away keeps its evictions waiting, without holding up those of others.
+    /// A disk that is away or has failed keeps its evictions waiting, without holding up those of others.
     pub(super) fn list_evictions(&self) -> Vec<Eviction> {
         let is_up = |eviction: &&Eviction| {
-            self.disk(eviction.disk).is_some_and(|disk| self.state(disk) == DiskState::Up)
+            self.disk(eviction.disk)
+                .is_some_and(|disk| self.state(disk) == DiskState::Up && !disk.report.failed)
         };
         self.evictions.iter().filter(is_up).take(PAGE_SIZE_MAX).copied().collect()
     }

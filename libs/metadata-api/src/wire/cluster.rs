@@ -118,6 +118,7 @@ impl From<DiskRegistration> for proto::DiskRegistration {
             capacity_bytes: disk.capacity_bytes,
             available_bytes: disk.available_bytes,
             writable: disk.writable,
+            failed: disk.failed,
         }
     }
 }
@@ -132,6 +133,7 @@ impl TryFrom<proto::DiskRegistration> for DiskRegistration {
             capacity_bytes: message.capacity_bytes,
             available_bytes: message.available_bytes,
             writable: message.writable,
+            failed: message.failed,
         })
     }
 }
@@ -229,6 +231,7 @@ impl From<MapDisk> for proto::MapDisk {
             capacity_bytes: disk.capacity_bytes,
             available_bytes: disk.available_bytes,
             writable: disk.writable,
+            failed: disk.failed,
             state: proto::DiskState::from(disk.state).into(),
             intent: proto::Intent::from(disk.intent).into(),
         }
@@ -246,6 +249,7 @@ impl TryFrom<proto::MapDisk> for MapDisk {
             capacity_bytes: message.capacity_bytes,
             available_bytes: message.available_bytes,
             writable: message.writable,
+            failed: message.failed,
             state: disk_state(message.state)?,
             intent: intent(message.intent)?,
         })

@@ -645,13 +645,15 @@ fn domain() -> impl Strategy<Value = FailureDomain> {
 }
 
 pub(crate) fn node_registration() -> impl Strategy<Value = NodeRegistration> {
-    let disk = (disk(), "[a-z]{0,8}", any::<u64>(), any::<u64>(), any::<bool>()).prop_map(
-        |(disk, medium, capacity_bytes, available_bytes, writable)| DiskRegistration {
+    let reported = any::<(u64, u64, bool, bool)>();
+    let disk = (disk(), "[a-z]{0,8}", reported).prop_map(
+        |(disk, medium, (capacity_bytes, available_bytes, writable, failed))| DiskRegistration {
             disk,
             medium,
             capacity_bytes,
             available_bytes,
             writable,
+            failed,
         },
     );
     (node(), "[a-z.]{0,20}:[0-9]{1,5}|", domain(), vec(disk, 0..4))
@@ -683,15 +685,16 @@ pub(crate) fn cluster_map() -> impl Strategy<Value = ClusterMap> {
             heartbeats,
         },
     );
-    let reported = (any::<u64>(), any::<u64>(), any::<bool>());
+    let reported = any::<(u64, u64, bool, bool)>();
     let map_disk = (disk(), node(), "[a-z]{0,8}", reported, disk_state(), intent()).prop_map(
-        |(disk, node, medium, (capacity_bytes, available_bytes, writable), state, intent)| MapDisk {
+        |(disk, node, medium, (capacity_bytes, available_bytes, writable, failed), state, intent)| MapDisk {
             disk,
             node,
             medium,
             capacity_bytes,
             available_bytes,
             writable,
+            failed,
             state,
             intent,
         },

@@ -98,7 +98,7 @@ impl Facts {
         let disks = self.map.disks.iter().map(|disk| {
             json!({ "disk": disk.disk.to_string(), "node": disk.node.to_string(), "medium": disk.medium,
                     "capacity_bytes": disk.capacity_bytes, "available_bytes": disk.available_bytes,
-                    "writable": disk.writable, "state": disk_state(disk.state), "intent": intent(disk.intent) })
+                    "writable": disk.writable, "failed": disk.failed, "state": disk_state(disk.state), "intent": intent(disk.intent) })
         });
         let classes = self.map.classes.iter().map(|class| {
             json!({ "name": class.definition.name.as_str(), "coding": class.definition.coding.to_string(),
@@ -169,7 +169,8 @@ pub(crate) fn disks(map: &ClusterMap) -> String {
             .filter(|(group, pending)| group.disks.get(usize::from(pending.index.0)) == Some(&disk.disk))
             .count();
         let state = match disk.state {
-            DiskState::Up if !disk.writable => "full or failed",
+            DiskState::Up if disk.failed => "failed",
+            DiskState::Up if !disk.writable => "full",
             state => disk_state(state),
         };
         table.line([

@@ -20,7 +20,7 @@ use super::{
 };
 
 const NODE: &str = "n.node_id, n.address, n.domain, n.state, n.intent, n.heartbeats";
-const DISK: &str = "d.disk_id, d.node_id, d.medium, d.capacity_bytes, d.available_bytes, d.writable, d.intent, d.gone, \
+const DISK: &str = "d.disk_id, d.node_id, d.medium, d.capacity_bytes, d.available_bytes, d.writable, d.failed, d.intent, d.gone, \
      d.attached, n.state";
 const CLASS: &str = "s.name, s.coding, s.inline_limit_bytes, s.whole_limit_bytes, s.group_count, s.medium";
 
@@ -64,6 +64,7 @@ fn read_disk(row: &mut Row) -> Result<MapDisk, DatabaseError> {
         capacity_bytes: row.number()?,
         available_bytes: row.number()?,
         writable: row.bool()?,
+        failed: row.bool()?,
         intent: read_intent(row)?,
         state: disk_state(row.bool()?, row.bool()?, read_state(row)?),
     })

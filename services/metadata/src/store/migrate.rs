@@ -8,8 +8,10 @@ use checksum::crc64;
 use super::engine::{DatabaseError, Engine, Failure, Tx};
 
 /// Every migration, oldest first: its name and its text. The version of a schema is the number of migrations in it.
-pub(crate) const MIGRATIONS: &[(&str, &str)] =
-    &[("create_tables", include_str!("../../migrations/0001_create_tables.sql"))];
+pub(crate) const MIGRATIONS: &[(&str, &str)] = &[
+    ("create_tables", include_str!("../../migrations/0001_create_tables.sql")),
+    ("failed_disks", include_str!("../../migrations/0002_failed_disks.sql")),
+];
 
 /// The lock that one process holds while it migrates: a number that nobody else has a reason to choose.
 const MIGRATION_LOCK: i64 = 0x6173_686c_6172_0001;

@@ -130,7 +130,7 @@ impl MetadataStore {
         let limit = i64::try_from(PAGE_SIZE_MAX).unwrap_or(i64::MAX);
         let sql = "SELECT e.disk_id, e.group_id, e.shard_index, e.epoch FROM evictions AS e \
                    JOIN disks AS d ON d.disk_id = e.disk_id JOIN nodes AS n ON n.node_id = d.node_id \
-                   WHERE d.gone = 0 AND d.attached = 1 AND n.state <> 2 \
+                   WHERE d.gone = 0 AND d.attached = 1 AND d.failed = 0 AND n.state <> 2 \
                    ORDER BY e.disk_id, e.group_id, e.shard_index LIMIT $1";
         let mut evictions = Vec::new();
         for mut row in self.engine.fetch_all(sql, vec![limit.into()]).await? {

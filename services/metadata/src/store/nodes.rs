@@ -35,8 +35,8 @@ async fn load_registration(tx: &mut Tx, node: NodeId) -> Result<Option<NodeRegis
 }
 
 /// A node's disks as it reported them last.
-pub(crate) const NODE_DISKS: &str = "SELECT d.disk_id, d.medium, d.capacity_bytes, d.available_bytes, d.writable \
-     FROM disks AS d WHERE d.node_id = $1 AND d.attached = 1 ORDER BY d.disk_id";
+pub(crate) const NODE_DISKS: &str = "SELECT d.disk_id, d.medium, d.capacity_bytes, d.available_bytes, d.writable, \
+     d.failed FROM disks AS d WHERE d.node_id = $1 AND d.attached = 1 ORDER BY d.disk_id";
 
 fn read_registration(row: &mut Row) -> Result<DiskRegistration, DatabaseError> {
     Ok(DiskRegistration {
@@ -45,6 +45,7 @@ fn read_registration(row: &mut Row) -> Result<DiskRegistration, DatabaseError> {
         capacity_bytes: row.number()?,
         available_bytes: row.number()?,
         writable: row.bool()?,
+        failed: row.bool()?,
     })
 }
 
@@ -112,10 +113,11 @@ impl MetadataStore {
         tx.execute("UPDATE disks SET attached = 0 WHERE node_id = $1", vec![node.into()]).await?;
         for disk in &request.disks {
             tx.execute(
-                "INSERT INTO disks (disk_id, node_id, medium, capacity_bytes, available_bytes, writable, attached, \
-                 intent, gone) VALUES ($1, $2, $3, $4, $5, $6, 1, 0, 0) ON CONFLICT (disk_id) DO UPDATE SET \
+                "INSERT INTO disks (disk_id, node_id, medium, capacity_bytes, available_bytes, writable, failed, \
+                 attached, intent, gone) VALUES ($1, $2, $3, $4, $5, $6, $7, 1, 0, 0) ON CONFLICT (disk_id) DO UPDATE SET \
                  node_id = excluded.node_id, medium = excluded.medium, capacity_bytes = excluded.capacity_bytes, \
-                 available_bytes = excluded.available_bytes, writable = excluded.writable, attached = 1",
+                 available_bytes = excluded.available_bytes, writable = excluded.writable, \
+                 failed = excluded.failed, attached = 1",
                 vec![
                     disk.disk.0.as_slice().into(),
                     node.into(),
@@ -123,6 +125,7 @@ impl MetadataStore {
                     disk.capacity_bytes.cast_signed().into(),
                     disk.available_bytes.cast_signed().into(),
                     disk.writable.into(),
+                    disk.failed.into(),
                 ],
             )
             .await?;

@@ -69,11 +69,13 @@ fn judge(map: &ClusterMap, disk: &MapDisk, is_lost: bool) -> Condition {
     let has_room = disk.available_bytes >= disk.capacity_bytes / FULL_BELOW;
     let state = match node.map(|node| node.state) {
         None | Some(NodeState::Down) => DiskState::Lost,
+        // It may still be read from, but nobody knows for how long.
+        Some(NodeState::Up | NodeState::Suspect) if disk.failed => DiskState::Lost,
         Some(NodeState::Up | NodeState::Suspect) if is_lost => DiskState::Lost,
         Some(NodeState::Up | NodeState::Suspect) if serves => DiskState::Usable,
         Some(NodeState::Up | NodeState::Suspect) => DiskState::Draining,
     };
-    Condition { state, is_up, takes: is_up && serves && has_room && disk.writable }
+    Condition { state, is_up, takes: is_up && serves && has_room && disk.writable && !disk.failed }
 }
 
 /// The disks that a class may use, and those that its groups are on.
@@ -140,12 +142,13 @@ mod tests {
     fn what_may_be_done_with_a_disk() {
         use DiskState::{Draining, Lost, Usable};
         type Change = fn(&mut ClusterMap);
-        let cases: [(Change, DiskState, bool, bool); 9] = [
+        let cases: [(Change, DiskState, bool, bool); 10] = [
             (|_| (), Usable, true, true),
             (|map| map.nodes[0].state = NodeState::Suspect, Usable, false, false),
             (|map| map.nodes[0].state = NodeState::Down, Lost, false, false),
             (|map| map.disks[0].state = MapState::Down, Usable, false, false),
             (|map| map.disks[0].writable = false, Usable, true, false),
+            (|map| map.disks[0].failed = true, Lost, true, false),
             (|map| map.disks[0].available_bytes = 1, Usable, true, false),
             (|map| map.disks[0].intent = Intent::Drain, Draining, true, false),
             (|map| map.nodes[0].intent = Intent::Remove, Draining, true, false),

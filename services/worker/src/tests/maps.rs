@@ -27,6 +27,7 @@ pub(crate) fn map(disks: u8, groups: &[[u8; 4]]) -> ClusterMap {
         capacity_bytes: 1 << 40,
         available_bytes: 1 << 40,
         writable: true,
+        failed: false,
         state: DiskState::Up,
         intent: Intent::Serve,
     };

@@ -37,6 +37,41 @@ impl Writer {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_failed_disk_is_rebuilt_elsewhere_at_once_and_then_taken_away() {
+    let cluster = Cluster::new(5, "2+2", 8).await;
+    let gateway = Arc::new(cluster.gateway().await);
+    let mut objects = cluster.fill(&gateway, 24).await;
+    let worker = cluster.worker();
+    let writer = Writer::start(&cluster, &gateway);
+    let failed = cluster.nodes[2].clone();
+    failed.fail();
+    let begun = cluster.env.now();
+    cluster.until("moves begin", async || cluster.moves().await > 0).await;
+    // A node that is silent is given half a minute.
+    assert!(cluster.env.now().since(begun) < Duration::from_secs(10));
+    cluster
+        .until("no group is on the failed disk", async || {
+            cluster.moves().await == 0 && !cluster.named_disks().await.contains(&failed.disk)
+        })
+        .await;
+    objects.extend(writer.stop().await);
+    // What it still has cannot be evicted, and nobody is asked to.
+    assert_eq!(cluster.metadata.list_evictions().await.unwrap(), []);
+
+    cluster.metadata.set_disk_intent(failed.disk, Intent::Remove).await.unwrap();
+    cluster
+        .until("it is gone", async || {
+            let map = cluster.map().await;
+            map.disks.iter().any(|disk| disk.disk == failed.disk && disk.state == DiskState::Gone)
+        })
+        .await;
+    failed.set_away(true);
+    cluster.until_clean().await;
+    cluster.check(&gateway, &objects).await;
+    worker.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_lost_disk_is_rebuilt_elsewhere_while_clients_write() {
     let cluster = Cluster::new(5, "2+2", 8).await;
     let gateway = Arc::new(cluster.gateway().await);

@@ -26,6 +26,7 @@ pub(crate) struct Node {
     pub(crate) disk: DiskId,
     pub(crate) kept: FakeChunkService,
     away: AtomicBool,
+    failed: AtomicBool,
     /// Milliseconds that a repair takes to be put.
     repair_delay_ms: AtomicU64,
     pub(crate) repairs: AtomicU64,
@@ -40,6 +41,7 @@ impl Node {
             disk,
             kept: FakeChunkService::new([disk]),
             away: AtomicBool::new(false),
+            failed: AtomicBool::new(false),
             repair_delay_ms: AtomicU64::new(0),
             repairs: AtomicU64::new(0),
         }
@@ -58,6 +60,15 @@ impl Node {
         self.away.load(Ordering::SeqCst)
     }
 
+    /// Lets the disk fail: from now on it takes nothing, and is read from only.
+    pub(crate) fn fail(&self) {
+        self.failed.store(true, Ordering::SeqCst);
+    }
+
+    fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::SeqCst)
+    }
+
     /// Makes every repair take this long.
     pub(crate) fn slow_repairs(&self, delay: Duration) {
         self.repair_delay_ms.store(delay.as_millis() as u64, Ordering::SeqCst);
@@ -70,13 +81,23 @@ impl Node {
         }
     }
 
+    fn enter_to_write(&self) -> Result<(), Error> {
+        self.enter()?;
+        if self.has_failed() {
+            Err(Error::DiskFailed { disk: self.disk, reason: "Input/output error".to_owned() })
+        } else {
+            Ok(())
+        }
+    }
+
     pub(crate) fn registration(&self) -> NodeRegistration {
         let disk = DiskRegistration {
             disk: self.disk,
             medium: "memory".to_owned(),
             capacity_bytes: CAPACITY,
             available_bytes: CAPACITY,
-            writable: true,
+            writable: !self.has_failed(),
+            failed: self.has_failed(),
         };
         let domain = format!("r/z/k/h{}", self.number).parse().unwrap();
         // An address, because a node without one is taken to be part of a process.
@@ -104,7 +125,7 @@ impl ChunkService for Node {
         body: ShardBody,
         purpose: Purpose,
     ) -> Result<(), Error> {
-        self.enter()?;
+        self.enter_to_write()?;
         if purpose == Purpose::Repair {
             self.env.sleep(Duration::from_millis(self.repair_delay_ms.load(Ordering::SeqCst))).await;
             self.repairs.fetch_add(1, Ordering::SeqCst);
@@ -120,7 +141,7 @@ impl ChunkService for Node {
     }
 
     async fn delete_shards(&self, disk: DiskId, shards: &[ShardId]) -> Result<(), Error> {
-        self.enter()?;
+        self.enter_to_write()?;
         self.kept.delete_shards(disk, shards).await
     }
 
@@ -131,12 +152,12 @@ impl ChunkService for Node {
         index: ShardIndex,
         epoch: i64,
     ) -> Result<(), Error> {
-        self.enter()?;
+        self.enter_to_write()?;
         self.kept.evict_group(disk, group, index, epoch).await
     }
 
     async fn fence_leases(&self, disk: DiskId, leases: &[LeaseId]) -> Result<(), Error> {
-        self.enter()?;
+        self.enter_to_write()?;
         self.kept.fence_leases(disk, leases).await
     }
 

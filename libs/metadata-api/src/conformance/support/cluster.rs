@@ -18,6 +18,7 @@ pub fn node(medium: &str) -> NodeRegistration {
         capacity_bytes: 1 << 40,
         available_bytes: 1 << 39,
         writable: true,
+        failed: false,
     };
     NodeRegistration {
         node: NodeId(env.random_bytes()),

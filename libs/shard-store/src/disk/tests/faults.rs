@@ -12,7 +12,8 @@ async fn a_full_disk_refuses_puts_and_goes_on_reading_and_deleting() {
     let disk = SimDisk::new(20 << 20);
     let store = open(&disk.env(), Path::new("/disk")).await;
     conformance::full_medium(&store).await;
-    assert!(!store.status().await.writable);
+    let status = store.status().await;
+    assert!(!status.writable && !status.failed);
     store.close().await;
 
     // A restart of the full disk works as well.
@@ -59,7 +60,8 @@ async fn a_failed_sync_is_never_acknowledged_nor_tried_again() {
     }
     let deleted = store.delete(&[kept.shard()]).await;
     assert!(matches!(deleted, Err(Error::DiskFailed { .. })), "{deleted:?}");
-    assert!(!store.status().await.writable);
+    let status = store.status().await;
+    assert!(status.failed && !status.writable);
     for sample in [&kept, &large] {
         let count = u32::try_from(sample.cells.len()).unwrap();
         let read = store.read_cells(sample.shard(), CellRange { first: 0, count }).await;
