@@ -224,13 +224,9 @@ impl Active {
     }
 
     /// Ends a full segment with a void and makes all of it stable, the headers of records that are still to come too:
-    /// what is in it and cannot be read at a start has rotted. May be repeated.
+    /// what is in it and cannot be read at a start has rotted, and where the void is missing the end is. May be repeated.
     fn finish(&self) -> io::Result<()> {
-        let void = encode_void(self.salt, self.position, RECORD_ALIGNMENT);
-        // Where there is no room for it a start only knows less.
-        if let Err(error) = self.file.write_all_at(&void, self.position) {
-            warn!(segment = self.number, %error, "a full segment's end could not be marked");
-        }
+        self.file.write_all_at(&encode_void(self.salt, self.position, RECORD_ALIGNMENT), self.position)?;
         self.file.sync_data()
     }
 

@@ -141,6 +141,15 @@ fn settle(segment: &mut Scanned, is_newest: bool, stable: &StablePoint) -> io::R
         let until = tail.map_or(end.position, |stray| stray.end.max(end.position));
         segment.scan.strays.push(Stray { start: segment.scan.end, end: until });
     }
+    // All of a full segment was stable before the next one was made.
+    if !is_newest && !segment.scan.is_finished {
+        warn!(
+            segment = segment.name.file_name(),
+            position = segment.scan.end,
+            "the end of a full segment is lost"
+        );
+        segment.quarantined += 1;
+    }
     let mut torn = 0;
     for stray in &segment.scan.strays {
         let (name, Stray { start, end: until }) = (segment.name.file_name(), *stray);

@@ -57,6 +57,8 @@ pub(super) struct Scan {
     pub(super) strays: Vec<Stray>,
     /// Where the last record, whole or broken, or the last void ends.
     pub(super) end: u64,
+    /// Whether that is a void as a full segment ends with.
+    pub(super) is_finished: bool,
 }
 
 /// What stands at an aligned position.
@@ -87,6 +89,7 @@ pub(super) fn scan(file: &Arc<dyn File>, salt: Salt) -> io::Result<Scan> {
             Found::Void(length) => {
                 step = length;
                 scan.reach(position, length, &mut damaged_until);
+                scan.is_finished = length == RECORD_ALIGNMENT && scan.end == position + length;
             }
             // Its body is looked through: its room may have been used again.
             Found::Broken(broken) => {
@@ -116,6 +119,7 @@ impl Scan {
             self.strays.push(Stray { start: self.end, end: position });
         }
         self.end = self.end.max(position + length);
+        self.is_finished = false;
         *damaged_until = 0;
     }
 }

@@ -247,6 +247,28 @@ async fn a_newest_segment_that_is_gone_is_noticed() {
 }
 
 #[tokio::test]
+async fn a_full_segment_that_has_lost_its_end_is_noticed() {
+    let disk = SimDisk::new(64 << 20);
+    let store = open(&disk).await.unwrap();
+    let samples: Vec<_> = (0..4).map(|name| Sample::single(1, name, 20_000)).collect();
+    for sample in &samples {
+        store.put(sample.header.clone(), sample.whole(), Purpose::Write).await.unwrap();
+    }
+    store.close().await;
+    // The end alone, and the last record with it.
+    for (lost_bytes, lost_shards) in [(512, 0), (512 + 20_480, 1)] {
+        let damaged = disk.copy();
+        damaged.tamper(&segment(&disk, "shards"), |data| {
+            let from = data.len() - lost_bytes;
+            data[from..].fill(0);
+        });
+        let store = open(&damaged).await.unwrap();
+        assert_eq!(store.status().await.quarantined_records, 1);
+        assert_eq!(lost(&store, &samples).await, lost_shards);
+    }
+}
+
+#[tokio::test]
 async fn stored_bytes_that_look_like_records_are_not_taken_for_any() {
     let (disk, samples, _) = small_disk().await;
     let path = segment(&disk, "shards");

@@ -1,16 +1,21 @@
-//! A file system in memory that can lose power.
+//! A file system in memory that can lose power, and whose medium can lie.
 //!
 //! What was not synced when the power goes is kept or lost sector by sector, as a seed decides; file names that were
-//! not synced are kept up to some point of their history. After the cut every call fails.
+//! not synced are kept up to some point of their history. After the cut every call fails. A medium that lies loses
+//! writes that it has acknowledged, or puts them elsewhere; one that rots changes bits.
+
+mod inode;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard},
 };
 
 use env::{DirectoryLock, Disk, Env, File, OpenMode, Random, RealClock, RealNetwork, SpaceUsage};
+
+use self::inode::Inode;
 
 const SECTOR: usize = 512;
 
@@ -32,98 +37,13 @@ impl Rng {
     }
 }
 
-/// A file's contents. Sectors of zeros take no memory: most of a file is room that was allocated ahead.
-#[derive(Clone, Default)]
-struct Inode {
-    sectors: BTreeMap<usize, [u8; SECTOR]>,
-    length: usize,
-    /// For each sector changed since the last sync, what it held then.
-    undo: BTreeMap<usize, [u8; SECTOR]>,
-    synced_length: usize,
-}
-
-impl Inode {
-    fn sector(&self, number: usize) -> [u8; SECTOR] {
-        self.sectors.get(&number).copied().unwrap_or([0; SECTOR])
-    }
-
-    fn set_sector(&mut self, number: usize, contents: [u8; SECTOR]) {
-        if contents == [0; SECTOR] {
-            self.sectors.remove(&number);
-        } else {
-            self.sectors.insert(number, contents);
-        }
-    }
-
-    fn read(&self, out: &mut [u8], at: usize) {
-        let mut done = 0;
-        while done < out.len() {
-            let (number, offset) = ((at + done) / SECTOR, (at + done) % SECTOR);
-            let count = (SECTOR - offset).min(out.len() - done);
-            match self.sectors.get(&number) {
-                Some(sector) => out[done..done + count].copy_from_slice(&sector[offset..offset + count]),
-                None => out[done..done + count].fill(0),
-            }
-            done += count;
-        }
-    }
-
-    fn write(&mut self, bytes: &[u8], at: usize) {
-        let mut done = 0;
-        while done < bytes.len() {
-            let (number, offset) = ((at + done) / SECTOR, (at + done) % SECTOR);
-            let count = (SECTOR - offset).min(bytes.len() - done);
-            let mut sector = self.sector(number);
-            self.undo.entry(number).or_insert(sector);
-            sector[offset..offset + count].copy_from_slice(&bytes[done..done + count]);
-            self.set_sector(number, sector);
-            done += count;
-        }
-        self.length = self.length.max(at + bytes.len());
-    }
-
-    fn set_length(&mut self, length: usize) {
-        if length < self.length {
-            let zeros = vec![0; length.next_multiple_of(SECTOR) - length];
-            if !zeros.is_empty() {
-                self.write(&zeros, length);
-            }
-            let cut = self.sectors.split_off(&length.div_ceil(SECTOR));
-            for (number, contents) in cut {
-                self.undo.entry(number).or_insert(contents);
-            }
-        }
-        self.length = length;
-    }
-
-    fn sync(&mut self) {
-        self.undo.clear();
-        self.synced_length = self.length;
-    }
-
-    fn lose_power(&mut self, rng: &mut Rng) {
-        // All, none, or a random half of what was not synced.
-        let mode = rng.below(4);
-        let length = [self.length, self.synced_length][usize::try_from(rng.below(2)).unwrap()];
-        for (number, old) in std::mem::take(&mut self.undo) {
-            let lost = match mode {
-                0 => true,
-                1 => false,
-                _ => rng.below(2) == 0,
-            };
-            if lost {
-                self.set_sector(number, old);
-            }
-        }
-        self.set_length(length);
-        self.sync();
-    }
-
-    fn contents(&self) -> Vec<u8> {
-        let mut data = vec![0; self.length];
-        self.read(&mut data, 0);
-        data
-    }
+/// What the medium does to a write that it acknowledges.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lie {
+    /// Nothing: the old contents stay.
+    Lost,
+    /// It lands elsewhere, at a multiple of 512, in any file.
+    Misdirected,
 }
 
 #[derive(Clone)]
@@ -143,6 +63,14 @@ struct State {
     calls_left: Option<u64>,
     off: bool,
     fail_syncs: bool,
+    /// Syncs until one fails, and no later one.
+    syncs_until_failure: Option<u64>,
+    /// Runs of sectors written to the medium until this is done to one.
+    lie: Option<(u64, Lie)>,
+    /// The file and the last sector that the medium lied about, and whether it wrote behind them in files of the kind.
+    lied: Option<(u64, usize, bool)>,
+    /// Whether the medium lied about the last block of what it was given, and not about what is before it.
+    lied_about_a_tail: bool,
     ignore_syncs: bool,
     ignore_directory_syncs: bool,
 }
@@ -154,6 +82,75 @@ impl State {
             NameChange::Remove(path) => self.names.remove(path),
         };
         self.changes.push(change);
+    }
+
+    /// Writes a file's contents to the medium, as far as it is honest.
+    fn sync(&mut self, number: u64, rng: &mut Rng) -> io::Result<()> {
+        let failing = match &mut self.syncs_until_failure {
+            Some(0) => self.syncs_until_failure.take().is_some(),
+            Some(left) => {
+                *left -= 1;
+                false
+            }
+            None => false,
+        };
+        let inode = self.inodes.get_mut(&number).unwrap();
+        if failing {
+            inode.fail_sync(rng);
+            return Err(io::Error::other("sync failed"));
+        }
+        if let Some((left, lie)) = &mut self.lie {
+            let runs = inode.unsynced_runs();
+            let count = runs.len() as u64;
+            if count <= *left {
+                *left -= count;
+            } else {
+                let (chosen, lie) = (usize::try_from(*left).unwrap(), *lie);
+                self.lie = None;
+                let group = runs.into_iter().nth(chosen).unwrap();
+                let (first, last) = (group.first(), group.last());
+                let run = group.some(rng);
+                self.lied_about_a_tail |= run.last() == last && run.first() > first;
+                self.lied = Some((number, run.last(), false));
+                inode.lose(&run, rng.below(2) == 0);
+                inode.sync();
+                if lie == Lie::Misdirected {
+                    let chosen = rng.below(self.inodes.len() as u64) as usize;
+                    let other = self.inodes.values_mut().nth(chosen).unwrap();
+                    let sectors = other.used_sectors().last().unwrap_or(0) + 16;
+                    other.overwrite(&run, rng.below(sectors as u64) as usize);
+                }
+                return Ok(());
+            }
+        }
+        let last = inode.last_unsynced();
+        inode.sync();
+        if let (Some((lied, sector, false)), Some(last)) = (self.lied, last)
+            && self.kind(lied) == self.kind(number)
+            && (number, last) > (lied, sector)
+        {
+            self.lied = Some((lied, sector, true));
+        }
+        Ok(())
+    }
+
+    /// How a file's name begins.
+    fn kind(&self, number: u64) -> Option<&str> {
+        let path = self.names.iter().find(|(_, inode)| **inode == number)?.0;
+        path.file_name()?.to_str()?.split('-').next()
+    }
+
+    /// Another process finds the medium. Files that have no name are gone.
+    fn begin_anew(&mut self) {
+        (self.off, self.calls_left) = (false, None);
+        (self.syncs_until_failure, self.lie, self.lied) = (None, None, None);
+        let changes = self.changes.iter().filter_map(|change| match change {
+            NameChange::Set(_, inode) => Some(*inode),
+            NameChange::Remove(_) => None,
+        });
+        let named = self.names.values().chain(self.synced_names.values()).copied();
+        let named: BTreeSet<_> = named.chain(changes).collect();
+        self.inodes.retain(|inode, _| named.contains(inode));
     }
 
     fn used(&self) -> u64 {
@@ -171,7 +168,12 @@ pub(super) struct SimDisk {
 
 impl SimDisk {
     pub(super) fn new(capacity: u64) -> Self {
-        Self { state: Arc::default(), capacity, rng: Arc::new(Mutex::new(Rng(capacity))) }
+        Self::of_seed(capacity, capacity)
+    }
+
+    /// A disk whose random numbers follow from a seed.
+    pub(super) fn of_seed(capacity: u64, seed: u64) -> Self {
+        Self { state: Arc::default(), capacity, rng: Arc::new(Mutex::new(Rng(seed))) }
     }
 
     /// An environment with this disk and the machine's clock.
@@ -192,6 +194,22 @@ impl SimDisk {
     /// From now on every sync fails.
     pub(super) fn fail_syncs(&self) {
         self.state().fail_syncs = true;
+    }
+
+    /// After so many syncs of files one fails; what it was to write is there or not, and later ones know nothing of it.
+    pub(super) fn fail_one_sync_after(&self, syncs: u64) {
+        self.state().syncs_until_failure = Some(syncs);
+    }
+
+    /// After so many runs of sectors the medium lies about one.
+    pub(super) fn lie_after(&self, runs: u64, lie: Lie) {
+        self.state().lie = Some((runs, lie));
+    }
+
+    /// Whether the medium lied about what stands last in a kind of files, or in what was written at once.
+    pub(super) fn lied_at_the_end(&self) -> bool {
+        let state = self.state();
+        state.lied_about_a_tail || state.lied.is_some_and(|(.., went_on)| !went_on)
     }
 
     /// From now on syncs of files do nothing, but say that they did.
@@ -217,12 +235,20 @@ impl SimDisk {
         }
         left.changes.clear();
         left.synced_names = left.names.clone();
+        left.begin_anew();
         for inode in left.inodes.values_mut() {
             inode.lose_power(rng);
         }
-        left.off = false;
-        left.calls_left = None;
         Self { state: Arc::new(Mutex::new(left)), capacity: self.capacity, rng: self.rng.clone() }
+    }
+
+    /// What the next process finds when this one is killed. It keeps its calls that are under way to itself.
+    pub(super) fn after_kill(&self) -> Self {
+        let copy = self.copy();
+        let mut state = copy.state();
+        state.begin_anew();
+        drop(state);
+        copy
     }
 
     /// An independent copy.
@@ -241,24 +267,22 @@ impl SimDisk {
     pub(super) fn tamper(&self, path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
         let mut state = self.state();
         let inode = state.names[path];
-        let inode = state.inodes.get_mut(&inode).unwrap();
-        let (old, mut data) = (inode.contents(), inode.contents());
-        change(&mut data);
-        // What is tampered with is on the medium: neither synced nor unsynced bytes of others change.
-        let undo = inode.undo.clone();
-        for number in 0..data.len().max(old.len()).div_ceil(SECTOR) {
-            let of = |bytes: &[u8]| {
-                let mut sector = [0; SECTOR];
-                let found = bytes.get(number * SECTOR..).unwrap_or(&[]);
-                let count = found.len().min(SECTOR);
-                sector[..count].copy_from_slice(&found[..count]);
-                sector
-            };
-            if of(&old) != of(&data) {
-                inode.set_sector(number, of(&data));
-            }
+        state.inodes.get_mut(&inode).unwrap().tamper(change);
+    }
+
+    /// Flips a bit somewhere.
+    pub(super) fn rot(&self, rng: &mut Rng) {
+        let mut state = self.state();
+        let linked: Vec<_> = state.names.values().copied().collect();
+        let used = |inode: &u64| {
+            state.inodes[inode].used_sectors().map(|number| (*inode, number)).collect::<Vec<_>>()
+        };
+        let sectors: Vec<_> = linked.iter().flat_map(used).collect();
+        if sectors.is_empty() {
+            return;
         }
-        (inode.length, inode.undo) = (data.len(), undo);
+        let (inode, number) = sectors[rng.below(sectors.len() as u64) as usize];
+        state.inodes.get_mut(&inode).unwrap().flip(number, rng.below(8 * SECTOR as u64) as usize);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -324,10 +348,10 @@ impl File for SimFile {
         if state.fail_syncs {
             return Err(io::Error::other("sync failed"));
         }
-        if !state.ignore_syncs {
-            state.inodes.get_mut(&self.inode).unwrap().sync();
+        if state.ignore_syncs {
+            return Ok(());
         }
-        Ok(())
+        state.sync(self.inode, &mut self.disk.rng.lock().unwrap())
     }
 
     fn length(&self) -> io::Result<u64> {
