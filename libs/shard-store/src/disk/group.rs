@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use env::File;
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::oneshot;
 
 use super::{
-    active::{Active, Share},
+    active::Active,
     format::{Marks, ShardRecord},
     index::{Claim, Place},
-    request::{Reply, Request, Room, SmallPut, StreamedPut, TakenName},
+    request::{Reply, Request, Reserve, Room, SmallPut, StreamedPut, TakenName},
 };
 
 /// Most requests in one group.
@@ -23,7 +23,7 @@ const GROUP_BYTES_MAX: u64 = 8 << 20;
 pub(super) struct Batch {
     pub(super) requests: usize,
     pub(super) bytes: u64,
-    pub(super) reserves: Vec<(ShardRecord, Share, OwnedSemaphorePermit, Reply<Arc<Room>>)>,
+    pub(super) reserves: Vec<Reserve>,
     pub(super) marks: Vec<(Marks, Reply<()>)>,
     pub(super) puts: Vec<SmallPut>,
     pub(super) commits: Vec<StreamedPut>,
@@ -36,9 +36,7 @@ impl Batch {
         match request {
             Request::Put(put) => self.push_put(put),
             Request::PutAll(puts) => puts.into_iter().for_each(|put| self.push_put(put)),
-            Request::Reserve { record, share, permit, reply } => {
-                self.reserves.push((record, share, permit, reply));
-            }
+            Request::Reserve(reserve) => self.reserves.push(reserve),
             Request::Commit(commit) => self.commits.push(commit),
             Request::Mark { marks, reply } => self.marks.push((marks, reply)),
             Request::Close { reply } => self.closes.push(reply),

@@ -8,6 +8,7 @@ use std::{
     },
 };
 
+use bytes::Bytes;
 use chunk_api::{Cell, Error, Purpose, ShardHeader};
 use env::File;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
@@ -25,12 +26,7 @@ pub(super) enum Request {
     Put(SmallPut),
     /// Puts that go into one group.
     PutAll(Vec<SmallPut>),
-    Reserve {
-        record: ShardRecord,
-        share: Share,
-        permit: OwnedSemaphorePermit,
-        reply: Reply<Arc<Room>>,
-    },
+    Reserve(Reserve),
     Commit(StreamedPut),
     Mark {
         marks: Marks,
@@ -62,6 +58,15 @@ pub(super) struct StreamedPut {
     pub(super) chain: Chain,
     pub(super) name: TakenName,
     pub(super) reply: Reply<()>,
+}
+
+/// Asks for room for a large shard, whose header and owner are written there at once.
+pub(super) struct Reserve {
+    pub(super) record: ShardRecord,
+    pub(super) owner: Bytes,
+    pub(super) share: Share,
+    pub(super) permit: OwnedSemaphorePermit,
+    pub(super) reply: Reply<Arc<Room>>,
 }
 
 /// A name that a put has taken, given back when the put ends in any way.

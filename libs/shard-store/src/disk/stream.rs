@@ -2,6 +2,7 @@
 
 use std::{io, sync::Arc};
 
+use bytes::Bytes;
 use chunk_api::{CheckedCells, Error, ShardHeader};
 use env::Task;
 
@@ -10,7 +11,7 @@ use super::{
     active::{NoRoom, Share},
     format::{Chain, RecordHeader, ShardRecord, push_cell, push_sealed},
     index::Claim,
-    request::{Request, Room, StreamedPut, TakenName},
+    request::{Request, Reserve, Room, StreamedPut, TakenName},
     writer::last_checksum,
 };
 
@@ -78,7 +79,7 @@ impl Handle {
         mut cells: CheckedCells,
     ) -> Result<(Arc<Room>, Chain), Error> {
         let record = ShardRecord::from(header);
-        let room = self.reserve(record, share).await?;
+        let room = self.reserve(record, header.owner.clone(), share).await?;
         let head = RecordHeader::Shard(record).encode(room.salt, room.position);
         let mut chain = Chain::new(&head);
         let mut writer = RoomWriter::new(self.shared.clone(), room.clone());
@@ -97,8 +98,8 @@ impl Handle {
         Ok((room, chain))
     }
 
-    async fn reserve(&self, record: ShardRecord, share: Share) -> Result<Arc<Room>, Error> {
+    async fn reserve(&self, record: ShardRecord, owner: Bytes, share: Share) -> Result<Arc<Room>, Error> {
         let permit = self.streams.clone().acquire_owned().await.map_err(|_| super::closed())?;
-        self.ask(|reply| Request::Reserve { record, share, permit, reply }).await
+        self.ask(|reply| Request::Reserve(Reserve { record, owner, share, permit, reply })).await
     }
 }

@@ -20,7 +20,7 @@ use super::{
     index::Place,
     read::EXAMINED_MAX,
     recovery::Recovered,
-    request::{Reply, Request, Room, SmallPut, StreamedPut, TakenName},
+    request::{Reply, Request, Reserve, Room, SmallPut, StreamedPut, TakenName},
     segment::Kind,
     stable::{End, StableFile, StablePoint},
 };
@@ -87,8 +87,8 @@ impl Writer {
 
     fn work_off(&mut self, batch: Batch) {
         self.void_abandoned();
-        for (record, share, permit, reply) in batch.reserves {
-            let _ = reply.send(self.reserve(record, share, permit));
+        for Reserve { record, owner, share, permit, reply } in batch.reserves {
+            let _ = reply.send(self.reserve(record, &owner, share, permit));
         }
         if !batch.marks.is_empty() {
             self.mark(batch.marks);
@@ -107,6 +107,7 @@ impl Writer {
     fn reserve(
         &mut self,
         record: ShardRecord,
+        owner: &[u8],
         share: Share,
         permit: OwnedSemaphorePermit,
     ) -> Result<Arc<Room>, Error> {
@@ -115,8 +116,11 @@ impl Writer {
         let length = record.layout().length.next_multiple_of(GROUP_ALIGNMENT);
         let room = self.shards.append(&self.shared, &mut self.next_segment, length, share);
         let (active, position) = room.map_err(|reason| self.refusal(reason))?;
-        let header = RecordHeader::Shard(record).encode(active.salt, position);
-        if let Err(error) = active.file.write_all_at(&header, position) {
+        // With the owner, so that a process that is killed before the first cells come leaves nothing of which nobody can
+        // tell for which key it was written.
+        let mut head = RecordHeader::Shard(record).encode(active.salt, position).to_vec();
+        push_sealed(&mut head, owner);
+        if let Err(error) = active.file.write_all_at(&head, position) {
             self.shards.take_back(active.number, position);
             return Err(self.refusal(error.into()));
         }

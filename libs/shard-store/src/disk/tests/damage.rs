@@ -174,6 +174,30 @@ async fn disk_of_one(length: u64, closed: bool) -> (SimDisk, PathBuf, Sample) {
 }
 
 #[tokio::test]
+async fn a_kill_before_the_first_cells_are_written_leaves_the_owner() {
+    let disk = SimDisk::new(64 << 20);
+    let store = open(&disk).await.unwrap();
+    let sample = Sample::single(1, 1, 400_000);
+    assert!(!sample.header.owner.is_empty());
+    let body = chunk_api::ShardBody::Stream(Box::pin(futures_util::stream::pending()));
+    let mut put = Box::pin(store.put(sample.header.clone(), body, Purpose::Write));
+    let killed = loop {
+        assert!(futures_util::poll!(&mut put).is_pending());
+        let copy = disk.after_kill();
+        let store = open(&copy).await.unwrap();
+        if store.status().await.shards > 0 {
+            break store;
+        }
+        store.close().await;
+        tokio::task::yield_now().await;
+    };
+    let listed = killed.list(ListShards::all(None, 10)).await.unwrap();
+    assert_eq!(listed.iter().map(|found| &found.header).collect::<Vec<_>>(), [&sample.header]);
+    let read = killed.read_cells(sample.shard(), CellRange { first: 0, count: 1 }).await;
+    assert!(matches!(read, Err(Error::ShardCorrupt { .. })), "{read:?}");
+}
+
+#[tokio::test]
 async fn rot_of_the_newest_group_is_told_from_a_torn_end() {
     for (length, closed) in [(3000, true), (3000, false), (400_000, true), (400_000, false)] {
         let (disk, path, sample) = disk_of_one(length, closed).await;
