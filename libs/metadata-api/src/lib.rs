@@ -217,8 +217,8 @@ pub trait Metadata: Send + Sync + 'static {
         since: i64,
         to: DiskId,
     ) -> Result<i64, Error>;
-    /// Evictions that can be carried out, at most [`PAGE_SIZE_MAX`]: those of disks that are up and have not failed. Those of other disks wait;
-    /// a disk that is gone loses its own.
+    /// Evictions that can be carried out, at most [`PAGE_SIZE_MAX`]: those of disks that are up and have not failed. Those
+    /// of other disks wait; a disk that is gone loses its own.
     async fn list_evictions(&self) -> Result<Vec<Eviction>, Error>;
     /// Forgets an eviction that was carried out.
     async fn finish_eviction(&self, eviction: Eviction) -> Result<(), Error>;
