@@ -2,8 +2,8 @@
 //!
 //! A run has four phases: clients go through plans that follow from a seed, while faults strike at points of their
 //! progress; every answer is logged with the moments between which it was given; when the faults are over everything is
-//! read back; the log is checked, key by key and page by page, and every shard against every manifest. What is checked is S3's own promise: each key is a
-//! linearizable register, listings are complete, conditions are granted to one.
+//! read back; the log is checked, key by key and page by page, and every shard against every manifest. What is checked
+//! is S3's own promise: each key is a linearizable register, listings are complete, conditions are granted to one.
 //!
 //! `ashlar torture local` starts a server or a cluster of its own, so that it may kill and stop its services, disturb
 //! the links between them and cut their disks off. `ashlar torture run` uses any cluster; it is a client like any

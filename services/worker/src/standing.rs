@@ -15,7 +15,9 @@ pub(crate) fn owner(chunk: &ListedChunk) -> Option<ChunkOwner> {
     chunk.shards.iter().find_map(|shard| ChunkOwner::from_bytes(&shard.header.owner).ok())
 }
 
-/// Those of the chunks that something names now. One whose owner cannot be read counts as named, because nobody frees it.
+/// Those of the chunks that something names now. One whose owner cannot be read counts as named: to leave a named one out
+/// would lose data, and to look through all rows each time would be slow. Should the reaper free it meanwhile, a shard put
+/// to a place that its tombstones do not reach is left, and an audit finds it.
 pub(crate) async fn named<'a>(
     metadata: &dyn Metadata,
     chunks: impl IntoIterator<Item = &'a ListedChunk>,

@@ -66,7 +66,7 @@ pub(super) struct Reserve {
     pub(super) owner: Bytes,
     pub(super) share: Share,
     pub(super) permit: OwnedSemaphorePermit,
-    pub(super) reply: Reply<Arc<Room>>,
+    pub(super) reply: Reply<(Arc<Room>, Chain)>,
 }
 
 /// A name that a put has taken, given back when the put ends in any way.

@@ -2,17 +2,15 @@
 
 use std::{io, sync::Arc};
 
-use bytes::Bytes;
 use chunk_api::{CheckedCells, Error, ShardHeader};
 use env::Task;
 
 use super::{
     Handle, Shared,
     active::{NoRoom, Share},
-    format::{Chain, RecordHeader, ShardRecord, push_cell, push_sealed},
+    format::{Chain, ShardRecord, cell_offset, push_cell},
     index::Claim,
     request::{Request, Reserve, Room, StreamedPut, TakenName},
-    writer::last_checksum,
 };
 
 /// Bytes gathered before they are written. A put holds two such buffers: one fills while the other is written.
@@ -28,8 +26,7 @@ struct RoomWriter {
 }
 
 impl RoomWriter {
-    fn new(shared: Arc<Shared>, room: Arc<Room>) -> Self {
-        let position = room.position;
+    fn new(shared: Arc<Shared>, room: Arc<Room>, position: u64) -> Self {
         Self { shared, room, position, buffer: Vec::with_capacity(2 * BUFFER_LENGTH), under_way: None }
     }
 
@@ -78,14 +75,9 @@ impl Handle {
         share: Share,
         mut cells: CheckedCells,
     ) -> Result<(Arc<Room>, Chain), Error> {
-        let record = ShardRecord::from(header);
-        let room = self.reserve(record, header.owner.clone(), share).await?;
-        let head = RecordHeader::Shard(record).encode(room.salt, room.position);
-        let mut chain = Chain::new(&head);
-        let mut writer = RoomWriter::new(self.shared.clone(), room.clone());
-        writer.buffer.extend_from_slice(&head);
-        push_sealed(&mut writer.buffer, &header.owner);
-        chain.push(last_checksum(&writer.buffer));
+        let (room, mut chain) = self.reserve(header, share).await?;
+        let position = room.position + cell_offset(ShardRecord::from(header).owner_length, 0);
+        let mut writer = RoomWriter::new(self.shared.clone(), room.clone(), position);
         while let Some(cell) = cells.next().await? {
             push_cell(&mut writer.buffer, &cell);
             chain.push(cell.checksum);
@@ -98,7 +90,8 @@ impl Handle {
         Ok((room, chain))
     }
 
-    async fn reserve(&self, record: ShardRecord, owner: Bytes, share: Share) -> Result<Arc<Room>, Error> {
+    async fn reserve(&self, header: &ShardHeader, share: Share) -> Result<(Arc<Room>, Chain), Error> {
+        let (record, owner) = (ShardRecord::from(header), header.owner.clone());
         let permit = self.streams.clone().acquire_owned().await.map_err(|_| super::closed())?;
         self.ask(|reply| Request::Reserve(Reserve { record, owner, share, permit, reply })).await
     }

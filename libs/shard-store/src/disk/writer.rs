@@ -103,14 +103,15 @@ impl Writer {
         self.remove_empty_segments();
     }
 
-    /// Finds room for a record and writes its header, so that whatever becomes stable behind it shows what is there.
+    /// Finds room for a record and writes its header and owner there, so that whatever becomes stable behind it shows what is
+    /// there. Answers with the chain as far as that.
     fn reserve(
         &mut self,
         record: ShardRecord,
         owner: &[u8],
         share: Share,
         permit: OwnedSemaphorePermit,
-    ) -> Result<Arc<Room>, Error> {
+    ) -> Result<(Arc<Room>, Chain), Error> {
         self.shared.check_failure()?;
         self.shards.align();
         let length = record.layout().length.next_multiple_of(GROUP_ALIGNMENT);
@@ -118,13 +119,16 @@ impl Writer {
         let (active, position) = room.map_err(|reason| self.refusal(reason))?;
         // With the owner, so that a process that is killed before the first cells come leaves nothing of which nobody can
         // tell for which key it was written.
-        let mut head = RecordHeader::Shard(record).encode(active.salt, position).to_vec();
+        let header = RecordHeader::Shard(record).encode(active.salt, position);
+        let mut head = header.to_vec();
         push_sealed(&mut head, owner);
+        let mut chain = Chain::new(&header);
+        chain.push(last_checksum(&head));
         if let Err(error) = active.file.write_all_at(&head, position) {
             self.shards.take_back(active.number, position);
             return Err(self.refusal(error.into()));
         }
-        Ok(Arc::new(Room::new(self.shared.clone(), active, position, length, permit)))
+        Ok((Arc::new(Room::new(self.shared.clone(), active, position, length, permit)), chain))
     }
 
     /// Says in the segments that streamed puts which were given up left nothing.
@@ -410,7 +414,7 @@ fn encode(out: &mut Vec<u8>, put: &SmallPut, active: &Active, position: u64, gro
 }
 
 /// The checksum that `push_sealed` has just appended.
-pub(super) fn last_checksum(bytes: &[u8]) -> u32 {
+fn last_checksum(bytes: &[u8]) -> u32 {
     bytes.last_chunk().map_or(0, |crc| u32::from_le_bytes(*crc))
 }
 

@@ -70,22 +70,18 @@ pub(crate) async fn run(env: &Env, args: &Audit) -> Result<(), Exit> {
 
 fn as_text(report: &AuditReport, deep: bool) -> String {
     let mut out = format!("{} chunks, {} shards, {}\n", report.chunks, report.shards, bytes(report.bytes));
-    let mut line = |name: &str, count: u64, more: &str| out += &format!("{name:>18} {count}{more}\n");
-    line("missing", report.missing, "");
-    line("lost chunks", report.lost, "");
-    if deep {
-        line("corrupt", report.corrupt, "");
-        line("unreadable", report.unreadable, "");
+    for (name, count) in report.counts() {
+        // Known only when every byte was read.
+        let is_told = deep || !matches!(name, "corrupt" | "unreadable");
+        let more = if name == "orphaned" && count > 0 {
+            format!(" ({})", bytes(report.orphaned_bytes))
+        } else {
+            String::new()
+        };
+        if is_told {
+            out += &format!("{name:>18} {count}{more}\n");
+        }
     }
-    let orphaned =
-        if report.orphaned > 0 { format!(" ({})", bytes(report.orphaned_bytes)) } else { String::new() };
-    line("orphaned", report.orphaned, &orphaned);
-    line("misplaced", report.misplaced, "");
-    line("unseen", report.unseen, "");
-    line("in flight", report.in_flight, "");
-    line("awaiting reaping", report.awaiting_reaping, "");
-    line("awaiting deletion", report.awaiting_deletion, "");
-    line("awaiting eviction", report.awaiting_eviction, "");
     for disk in &report.unreached {
         out += &format!("disk {disk} could not be looked at\n");
     }

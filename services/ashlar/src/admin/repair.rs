@@ -18,6 +18,9 @@ use crate::Exit;
 /// How often progress is looked at.
 const LOOK: Duration = Duration::from_secs(2);
 
+/// How long nothing gets done until the operator is told where to look.
+const STUCK: Duration = Duration::from_secs(60);
+
 /// Repairs.
 #[derive(Debug, Args)]
 #[command(
@@ -67,7 +70,7 @@ pub(crate) async fn run(env: &Env, repair: &Repair) -> Result<(), Exit> {
 }
 
 /// What waits to be done.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Waiting {
     /// Single shards whose disk is there.
     due: u64,
@@ -116,13 +119,23 @@ async fn show_status(env: &Env, status: &Status) -> Result<(), Exit> {
     let reached = status.connect.reach(env).await?;
     let mut waiting = Waiting::count(&reached).await?;
     let (mut shards, mut moves) = (Pace::new(env.now()), Pace::new(env.now()));
+    let mut changed = Some(env.now());
     while status.wait && waiting.total() > 0 {
         shards.look(waiting.due + waiting.away);
         moves.look(waiting.moves);
         let now = env.now();
         eprint!("\r\x1b[K{}; {}", shards.text("shards", now), moves.text("moves", now));
+        if changed.is_some_and(|changed| now.since(changed) >= STUCK) {
+            eprintln!(
+                "\nnothing was done for a while; `ashlar admin audit` names what cannot be rebuilt, `ashlar admin repair list` what waits for a disk"
+            );
+            changed = None;
+        }
         env.sleep(LOOK).await;
-        waiting = Waiting::count(&reached).await?;
+        let before = std::mem::replace(&mut waiting, Waiting::count(&reached).await?);
+        if before != waiting {
+            changed = Some(env.now());
+        }
     }
     if status.wait {
         eprintln!();

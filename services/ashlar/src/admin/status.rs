@@ -98,7 +98,8 @@ impl Facts {
         let disks = self.map.disks.iter().map(|disk| {
             json!({ "disk": disk.disk.to_string(), "node": disk.node.to_string(), "medium": disk.medium,
                     "capacity_bytes": disk.capacity_bytes, "available_bytes": disk.available_bytes,
-                    "writable": disk.writable, "failed": disk.failed, "state": disk_state(disk.state), "intent": intent(disk.intent) })
+                    "writable": disk.writable, "failed": disk.failed, "state": disk_state(disk.state),
+                    "intent": intent(disk.intent) })
         });
         let classes = self.map.classes.iter().map(|class| {
             json!({ "name": class.definition.name.as_str(), "coding": class.definition.coding.to_string(),

@@ -60,23 +60,8 @@ fn tell(waited: Duration, report: &AuditReport) {
 }
 
 fn summary(report: &AuditReport) -> String {
-    let counts = [
-        ("missing", report.missing),
-        ("corrupt", report.corrupt),
-        ("unreadable", report.unreadable),
-        ("orphaned", report.orphaned),
-        ("misplaced", report.misplaced),
-        ("unseen", report.unseen),
-        ("in flight", report.in_flight),
-        ("awaiting reaping", report.awaiting_reaping),
-        ("awaiting deletion", report.awaiting_deletion),
-        ("awaiting eviction", report.awaiting_eviction),
-    ];
-    let told: Vec<String> = counts
-        .iter()
-        .filter(|(_, count)| *count > 0)
-        .map(|(name, count)| format!("{count} {name}"))
-        .collect();
+    let counts = report.counts().into_iter().filter(|(_, count)| *count > 0);
+    let told: Vec<String> = counts.map(|(name, count)| format!("{count} {name}")).collect();
     if told.is_empty() { "nothing to be told".to_owned() } else { told.join(", ") }
 }
 

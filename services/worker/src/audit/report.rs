@@ -123,6 +123,23 @@ pub struct AuditReport {
 }
 
 impl AuditReport {
+    /// What was counted that is wrong or waits, each with its name for people.
+    pub fn counts(&self) -> [(&'static str, u64); 11] {
+        [
+            ("missing", self.missing),
+            ("lost chunks", self.lost),
+            ("corrupt", self.corrupt),
+            ("unreadable", self.unreadable),
+            ("orphaned", self.orphaned),
+            ("misplaced", self.misplaced),
+            ("unseen", self.unseen),
+            ("in flight", self.in_flight),
+            ("awaiting reaping", self.awaiting_reaping),
+            ("awaiting deletion", self.awaiting_deletion),
+            ("awaiting eviction", self.awaiting_eviction),
+        ]
+    }
+
     /// Whether nothing is wrong. Disks that were not reached make no audit clean.
     pub fn is_clean(&self) -> bool {
         let wrong =

@@ -1,0 +1,238 @@
+//! Buckets, versions and listings.
+
+use proptest::{collection::vec, option, prelude::*};
+use types::{BucketId, LeaseId, Sequence};
+
+use super::{
+    account, algorithm, attributes, bucket_name, checksum, checksum_type, content, delimiter, error, etag,
+    key_prefix, limit, missing_shard, object_key, object_part, storage_class, timestamp, version_id,
+    versioning, write_condition,
+};
+use crate::{
+    Bucket, BucketPage, BucketUsage, CommitVersion, Committed, CopyAttributes, CopyVersion, CreateBucket,
+    DeleteCondition, DeleteVersion, DeleteVersions, DeletedVersion, ETagCondition, Error, FoundVersion,
+    GetVersion, ListBuckets, ListObjects, ListPosition, ListVersions, NewVersion, ObjectEntry, ObjectPage,
+    ObjectSummary, Version, VersionEntry, VersionPage, VersionPosition, VersionState, VersionSummary,
+};
+
+pub(crate) fn bucket() -> impl Strategy<Value = Bucket> {
+    let usage = any::<(u64, u64, u64, u64)>().prop_map(|counts| BucketUsage {
+        objects: counts.0,
+        object_bytes: counts.1,
+        versions: counts.2,
+        version_bytes: counts.3,
+    });
+    (any::<i64>(), bucket_name(), account(), timestamp(), versioning(), any::<i64>(), usage).prop_map(
+        |(id, name, owner, created, versioning, sequence, usage)| Bucket {
+            id: BucketId(id),
+            name,
+            owner,
+            created,
+            versioning,
+            commit_sequence: Sequence(sequence),
+            usage,
+        },
+    )
+}
+
+pub(crate) fn create_bucket() -> impl Strategy<Value = CreateBucket> {
+    (bucket_name(), account()).prop_map(|(name, owner)| CreateBucket { name, owner })
+}
+
+pub(crate) fn list_buckets() -> impl Strategy<Value = ListBuckets> {
+    (account(), "\\PC{0,8}", option::of("\\PC{0,8}"), 1..=10_000usize)
+        .prop_map(|(owner, prefix, after, limit)| ListBuckets { owner, prefix, after, limit })
+}
+
+pub(crate) fn bucket_page() -> impl Strategy<Value = BucketPage> {
+    (vec(bucket(), 0..3), any::<bool>()).prop_map(|(buckets, truncated)| BucketPage { buckets, truncated })
+}
+
+fn new_version() -> impl Strategy<Value = NewVersion> {
+    (content(), etag(), option::of(checksum()), attributes(), storage_class()).prop_map(
+        |(content, etag, checksum, attributes, storage_class)| NewVersion {
+            content,
+            etag,
+            checksum,
+            attributes,
+            storage_class,
+        },
+    )
+}
+
+pub(crate) fn commit_version() -> impl Strategy<Value = CommitVersion> {
+    let lease = any::<Option<i64>>().prop_map(|lease| lease.map(LeaseId));
+    let missing = vec(missing_shard(), 0..3);
+    (bucket_name(), object_key(), lease, new_version(), write_condition(), missing).prop_map(
+        |(bucket, key, lease, version, condition, missing)| CommitVersion {
+            bucket,
+            key,
+            lease,
+            version,
+            condition,
+            missing,
+        },
+    )
+}
+
+pub(crate) fn committed() -> impl Strategy<Value = Committed> {
+    let facts = (any::<u64>(), etag(), option::of(checksum()));
+    (versioning(), version_id(), any::<i64>(), timestamp(), facts).prop_map(
+        |(versioning, version_id, sequence, last_modified, (size, etag, checksum))| Committed {
+            versioning,
+            version_id,
+            sequence: Sequence(sequence),
+            last_modified,
+            size,
+            etag,
+            checksum,
+        },
+    )
+}
+
+pub(crate) fn get_version() -> impl Strategy<Value = GetVersion> {
+    (bucket_name(), object_key(), option::of(version_id()), any::<bool>()).prop_map(
+        |(bucket, key, version_id, with_content)| GetVersion { bucket, key, version_id, with_content },
+    )
+}
+
+fn version() -> impl Strategy<Value = Version> {
+    let parts = vec(object_part(), 0..4);
+    (any::<u64>(), content(), etag(), option::of(checksum()), attributes(), storage_class(), parts).prop_map(
+        |(size, content, etag, checksum, attributes, storage_class, parts)| Version {
+            size,
+            content,
+            etag,
+            checksum,
+            attributes,
+            storage_class,
+            parts,
+        },
+    )
+}
+
+pub(crate) fn found_version() -> impl Strategy<Value = FoundVersion> {
+    let state = prop_oneof![
+        4 => version().prop_map(|version| VersionState::Object(Box::new(version))),
+        1 => Just(VersionState::DeleteMarker),
+    ];
+    (bucket(), version_id(), any::<bool>(), timestamp(), state).prop_map(
+        |(bucket, version_id, is_current, last_modified, state)| FoundVersion {
+            bucket,
+            version_id,
+            is_current,
+            last_modified,
+            state,
+        },
+    )
+}
+
+pub(crate) fn delete_versions() -> impl Strategy<Value = DeleteVersions> {
+    let etag = prop_oneof![Just(ETagCondition::Any), etag().prop_map(ETagCondition::Is)];
+    let condition = (option::of(etag), any::<Option<u64>>(), option::of(timestamp()))
+        .prop_map(|(etag, size, last_modified)| DeleteCondition { etag, size, last_modified });
+    let entry = (object_key(), option::of(version_id()), condition)
+        .prop_map(|(key, version_id, condition)| DeleteVersion { key, version_id, condition });
+    (bucket_name(), vec(entry, 0..4)).prop_map(|(bucket, entries)| DeleteVersions { bucket, entries })
+}
+
+pub(crate) fn delete_outcome() -> impl Strategy<Value = Result<DeletedVersion, Error>> {
+    let deleted = (versioning(), option::of(version_id()), any::<bool>()).prop_map(
+        |(versioning, version_id, delete_marker)| DeletedVersion { versioning, version_id, delete_marker },
+    );
+    prop_oneof![deleted.prop_map(Ok), error().prop_map(Err)]
+}
+
+pub(crate) fn copy_version() -> impl Strategy<Value = CopyVersion> {
+    let attributes = prop_oneof![Just(CopyAttributes::Keep), attributes().prop_map(CopyAttributes::Replace)];
+    let source = (bucket_name(), object_key(), version_id(), etag());
+    (source, bucket_name(), object_key(), attributes, option::of(checksum()), write_condition()).prop_map(
+        |(source, bucket, key, attributes, checksum, condition)| CopyVersion {
+            source_bucket: source.0,
+            source_key: source.1,
+            source_version_id: source.2,
+            source_etag: source.3,
+            bucket,
+            key,
+            attributes,
+            checksum,
+            condition,
+        },
+    )
+}
+
+pub(crate) fn list_objects() -> impl Strategy<Value = ListObjects> {
+    let position = prop_oneof![Just(ListPosition::Start), key_prefix().prop_map(ListPosition::After)];
+    (bucket_name(), key_prefix(), delimiter(), position, limit()).prop_map(
+        |(bucket, prefix, delimiter, position, limit)| ListObjects {
+            bucket,
+            prefix,
+            delimiter,
+            position,
+            limit,
+        },
+    )
+}
+
+fn object_summary() -> impl Strategy<Value = ObjectSummary> {
+    let checksum = option::of((algorithm(), checksum_type()));
+    (object_key(), timestamp(), etag(), any::<u64>(), storage_class(), checksum).prop_map(
+        |(key, last_modified, etag, size, storage_class, checksum)| ObjectSummary {
+            key,
+            last_modified,
+            etag,
+            size,
+            storage_class,
+            checksum,
+        },
+    )
+}
+
+pub(crate) fn object_page() -> impl Strategy<Value = ObjectPage> {
+    let entry = prop_oneof![
+        object_summary().prop_map(ObjectEntry::Object),
+        key_prefix().prop_map(ObjectEntry::CommonPrefix),
+    ];
+    (vec(entry, 0..4), any::<bool>(), account()).prop_map(|(entries, truncated, owner)| ObjectPage {
+        entries,
+        truncated,
+        owner,
+    })
+}
+
+pub(crate) fn list_versions() -> impl Strategy<Value = ListVersions> {
+    let position = prop_oneof![
+        Just(VersionPosition::Start),
+        key_prefix().prop_map(VersionPosition::AfterKey),
+        (object_key(), version_id()).prop_map(|(key, id)| VersionPosition::AfterVersion(key, id)),
+    ];
+    (bucket_name(), key_prefix(), delimiter(), position, limit()).prop_map(
+        |(bucket, prefix, delimiter, position, limit)| ListVersions {
+            bucket,
+            prefix,
+            delimiter,
+            position,
+            limit,
+        },
+    )
+}
+
+pub(crate) fn version_page() -> impl Strategy<Value = VersionPage> {
+    let summary = (object_key(), version_id(), any::<bool>(), timestamp(), option::of(object_summary()))
+        .prop_map(|(key, version_id, is_latest, last_modified, object)| VersionSummary {
+            key,
+            version_id,
+            is_latest,
+            last_modified,
+            object,
+        });
+    let entry = prop_oneof![
+        summary.prop_map(VersionEntry::Version),
+        key_prefix().prop_map(VersionEntry::CommonPrefix),
+    ];
+    (vec(entry, 0..4), any::<bool>(), account()).prop_map(|(entries, truncated, owner)| VersionPage {
+        entries,
+        truncated,
+        owner,
+    })
+}
