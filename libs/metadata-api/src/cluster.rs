@@ -1,5 +1,10 @@
 //! The cluster: nodes, disks, storage classes and placement groups.
 
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+
 use types::{Coding, DiskId, FailureDomain, GroupId, NodeId, ShardIndex, StorageClassName};
 
 use crate::{DiskState, Intent, NodeState, ShardMove};
@@ -132,4 +137,39 @@ pub struct ClusterMap {
     pub disks: Vec<MapDisk>,
     /// Storage classes.
     pub classes: Vec<StorageClass>,
+}
+
+/// More disks are silent than fail by chance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MassLoss {
+    /// Disks that are silent though nobody said that they would be.
+    pub silent: usize,
+    /// All disks that are not gone, less those whose node or themselves are to be removed.
+    pub disks: usize,
+}
+
+impl ClusterMap {
+    /// Whether more than a third of the disks fell silent, and more than one node or disk of a node. Then a network or
+    /// power supply has more likely failed than so many disks; to rebuild their shards on the rest would fill it for
+    /// nothing. Disks that said themselves that they failed do not count, nor do those that are to be removed.
+    pub fn mass_loss(&self) -> Option<MassLoss> {
+        let nodes: BTreeMap<NodeId, &MapNode> = self.nodes.iter().map(|node| (node.node, node)).collect();
+        let (mut disks, mut silent) = (0, 0);
+        let (mut silent_nodes, mut missed_disks) = (BTreeSet::new(), 0);
+        for disk in self.disks.iter().filter(|disk| disk.state != DiskState::Gone) {
+            let node = nodes.get(&disk.node);
+            if disk.intent == Intent::Remove || node.is_some_and(|node| node.intent == Intent::Remove) {
+                continue;
+            }
+            disks += 1;
+            if node.is_none_or(|node| node.state == NodeState::Down) {
+                silent += 1;
+                silent_nodes.insert(disk.node);
+            } else if disk.state == DiskState::Down {
+                silent += 1;
+                missed_disks += 1;
+            }
+        }
+        (silent_nodes.len() + missed_disks > 1 && silent * 3 > disks).then_some(MassLoss { silent, disks })
+    }
 }

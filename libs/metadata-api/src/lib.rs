@@ -36,7 +36,7 @@ use types::{
 pub use background::{GarbageId, GarbageItem};
 pub use bucket::{AccountId, Bucket, BucketPage, BucketUsage, CreateBucket, ListBuckets};
 pub use cluster::{
-    ClusterMap, DiskRegistration, MapDisk, MapNode, NodeRegistration, PlacementGroup, StorageClass,
+    ClusterMap, DiskRegistration, MapDisk, MapNode, MassLoss, NodeRegistration, PlacementGroup, StorageClass,
     StorageClassDefinition,
 };
 pub use contents::{CONTENT_EXTENTS_MAX, ContentKind, ContentPage, ContentPosition, ContentRow};

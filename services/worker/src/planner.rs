@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use metadata_api::{ClusterMap, Error, NewMove, StorageClass};
+use metadata_api::{ClusterMap, Error, MassLoss, NewMove, StorageClass};
 use placement::{CurrentGroup, DiskState, PendingMove, Reason, Remap, RemapDisk, SlotMove};
 use types::{Coding, DiskId, GroupId, ShardIndex};
 
@@ -26,7 +26,8 @@ const STALE_PAUSE: Duration = Duration::from_millis(200);
 
 /// Plans as long as this worker has the job.
 pub(crate) async fn work(context: Context, progress: Progress) {
-    let mut planner = Planner { watch: Watch::new(context.options.down_after()), settled: None };
+    let mut planner =
+        Planner { watch: Watch::new(context.options.down_after()), settled: None, mass_loss: None };
     loop {
         match planner.look(&context, &progress).await {
             // The map has changed meanwhile.
@@ -44,12 +45,15 @@ struct Planner {
     watch: Watch,
     /// What was planned for last, with nothing left to begin.
     settled: Option<(i64, BTreeMap<DiskId, Condition>)>,
+    /// Whether so many disks are silent that nothing of them is rebuilt.
+    mass_loss: Option<MassLoss>,
 }
 
 impl Planner {
     async fn look(&mut self, context: &Context, progress: &Progress) -> Result<(), Error> {
         let map = context.map().await?;
         let conditions = self.watch.look(&map, context.env.now());
+        self.tell_mass_loss(map.mass_loss());
         if self.settled.as_ref().is_some_and(|(epoch, before)| *epoch == map.epoch && *before == conditions) {
             return Ok(());
         }
@@ -80,6 +84,21 @@ impl Planner {
             progress.add(begun as u64);
         }
         Ok(())
+    }
+}
+
+impl Planner {
+    fn tell_mass_loss(&mut self, now: Option<MassLoss>) {
+        match (self.mass_loss, now) {
+            (None, Some(MassLoss { silent, disks })) => tracing::warn!(
+                silent,
+                disks,
+                "too many disks are silent at once: their shards are not rebuilt until some return, or are to be removed"
+            ),
+            (Some(_), None) => tracing::info!("what is silent is rebuilt elsewhere again"),
+            _ => {}
+        }
+        self.mass_loss = now;
     }
 }
 

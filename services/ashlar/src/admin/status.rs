@@ -3,7 +3,7 @@
 use clap::Args;
 use env::Env;
 use metadata_api::{
-    ClusterMap, DiskState, Intent, JobName, JobState, NodeState, PAGE_SIZE_MAX, StorageClass,
+    ClusterMap, DiskState, Intent, JobName, JobState, MassLoss, NodeState, PAGE_SIZE_MAX, StorageClass,
 };
 use serde_json::json;
 
@@ -82,6 +82,13 @@ impl Facts {
             self.active_leases,
             self.revoked_leases
         );
+        if let Some(MassLoss { silent, disks }) = self.map.mass_loss() {
+            out += &format!(
+                "\n{silent} of {disks} disks are silent, too many to be a failure of disks: nothing of them is rebuilt \
+                 elsewhere until some return.\nIf they are lost for good, say so: ashlar admin node remove NODE, or \
+                 ashlar admin disk remove DISK.\n"
+            );
+        }
         let jobs = jobs(&self.jobs);
         if !jobs.is_empty() {
             out += "\n";
@@ -117,6 +124,7 @@ impl Facts {
             "shards_to_repair": self.missing,
             "shards_to_repair_is_complete": self.missing < PAGE_SIZE_MAX,
             "evictions": self.evictions,
+            "rebuilding_is_held_back": self.map.mass_loss().is_some(),
             "leases": { "live": self.active_leases, "to_be_reaped": self.revoked_leases },
         })
     }

@@ -48,6 +48,7 @@ impl Watch {
         let away = |disk: &&MapDisk| disk.state == MapState::Down;
         let ids: BTreeSet<DiskId> = map.disks.iter().filter(away).map(|disk| disk.disk).collect();
         self.away.retain(|id, _| ids.contains(id));
+        let is_mass_loss = map.mass_loss().is_some();
         let mut conditions = BTreeMap::new();
         for disk in &map.disks {
             let since = match disk.state {
@@ -56,18 +57,21 @@ impl Watch {
                 MapState::Up => None,
             };
             let is_lost = since.is_some_and(|since| now.since(since) >= self.down_after);
-            conditions.insert(disk.disk, judge(map, disk, is_lost));
+            conditions.insert(disk.disk, judge(map, disk, is_lost, is_mass_loss));
         }
         conditions
     }
 }
 
-fn judge(map: &ClusterMap, disk: &MapDisk, is_lost: bool) -> Condition {
+fn judge(map: &ClusterMap, disk: &MapDisk, is_lost: bool, is_mass_loss: bool) -> Condition {
     let node = map.nodes.iter().find(|node| node.node == disk.node);
     let is_up = disk.state == MapState::Up && node.is_some_and(|node| node.state == NodeState::Up);
     let serves = disk.intent == Intent::Serve && node.is_some_and(|node| node.intent == Intent::Serve);
     let has_room = disk.available_bytes >= disk.capacity_bytes / FULL_BELOW;
+    // Whoever is to be removed is known not to come back.
+    let may_return = disk.intent != Intent::Remove && node.is_none_or(|node| node.intent != Intent::Remove);
     let state = match node.map(|node| node.state) {
+        _ if is_mass_loss && may_return && !is_up && !disk.failed => DiskState::Usable,
         None | Some(NodeState::Down) => DiskState::Lost,
         // It may still be read from, but nobody knows for how long.
         Some(NodeState::Up | NodeState::Suspect) if disk.failed => DiskState::Lost,
@@ -177,6 +181,27 @@ mod tests {
         assert_eq!(state(&away, 32), DiskState::Usable);
         // Nobody could report it while nobody looked.
         assert_eq!(state(&away, 90), DiskState::Usable);
+    }
+
+    #[test]
+    fn when_too_many_fall_silent_none_is_given_up_but_what_is_known_to_be_lost() {
+        let mut silent = map(6, &[[0, 1, 2, 3]]);
+        for node in &mut silent.nodes[..3] {
+            node.state = NodeState::Down;
+        }
+        let states = |map: &ClusterMap| {
+            let conditions = Watch::new(Duration::from_secs(30)).look(map, at(0));
+            [0, 1, 2].map(|number| (conditions[&disk(number)].state, conditions[&disk(number)].takes))
+        };
+        assert_eq!(states(&silent), [(DiskState::Usable, false); 3]);
+        silent.disks[1].failed = true;
+        assert_eq!(states(&silent)[1], (DiskState::Lost, false));
+        silent.nodes[0].intent = Intent::Remove;
+        let [removed, failed, other] = states(&silent);
+        assert_eq!((removed, failed), ((DiskState::Lost, false), (DiskState::Lost, false)));
+        assert_eq!(other, (DiskState::Usable, false), "two of five are still more than a third");
+        silent.nodes[1].state = NodeState::Up;
+        assert_eq!(states(&silent)[2], (DiskState::Lost, false));
     }
 
     #[test]
