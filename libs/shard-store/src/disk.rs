@@ -27,7 +27,9 @@ mod verify;
 mod writer;
 
 use std::{
+    collections::BTreeSet,
     io,
+    path::PathBuf,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -180,6 +182,17 @@ impl DiskStore {
         // It ends when the store is closed or dropped.
         env.spawn(compact::run(store.handle.clone(), store.closing.subscribe()));
         Ok(store)
+    }
+
+    /// Those of the directories in which [`DiskStore::open`] would make a new disk, if it makes one at all.
+    pub async fn without_disk(env: &Env, directories: Vec<PathBuf>) -> BTreeSet<PathBuf> {
+        let disk = env.disk().clone();
+        let looking = env.spawn_blocking(move || {
+            let is_new =
+                |directory: &PathBuf| matches!(identity::is_there(disk.as_ref(), directory), Ok(false));
+            directories.into_iter().filter(is_new).collect()
+        });
+        looking.await.unwrap_or_default()
     }
 
     fn open_blocking(env: &Env, options: DiskOptions) -> Result<Self, OpenError> {

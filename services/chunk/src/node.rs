@@ -14,7 +14,7 @@ use chunk_api::{
 };
 use env::Env;
 use futures_util::future::join_all;
-use metadata_api::{DiskRegistration, NodeRegistration};
+use metadata_api::{DiskRegistration, DiskState, Intent, MapDisk, Metadata, NodeRegistration};
 use service_kit::Shutdown;
 use shard_store::{DiskOptions, DiskStore, OpenError, ShardStore};
 use types::{DiskId, FailureDomain, GroupId, LeaseId, NodeId, ShardId, ShardIndex};
@@ -32,14 +32,51 @@ pub struct ChunkNode {
 impl ChunkNode {
     /// Opens the disks, all at once. Those that cannot be opened are left out; see [`ChunkNode::unopened`].
     pub async fn open(env: &Env, node: NodeId, disks: Vec<DiskOptions>) -> Self {
+        let mut opened = Self { node, disks: HashMap::new(), scrubs: HashMap::new(), unopened: Vec::new() };
+        opened.add(env, disks).await;
+        opened
+    }
+
+    /// Opens the disks as [`ChunkNode::open`] does, but makes no new disk while one is missing that the node is known to
+    /// have: an empty folder is then more likely a file system that is not mounted, and a disk made there would take the
+    /// missing one's place on whatever is below. A disk that its operator removed, or is removing, is not missed.
+    ///
+    /// Errors: those of reading the cluster map, which is done only when a folder has no disk.
+    pub async fn open_known(
+        env: &Env,
+        node: NodeId,
+        disks: Vec<DiskOptions>,
+        metadata: &dyn Metadata,
+    ) -> Result<Self, metadata_api::Error> {
+        let directories = disks.iter().map(|options| options.directory.clone()).collect();
+        let empty = DiskStore::without_disk(env, directories).await;
+        let (new, old): (Vec<_>, Vec<_>) =
+            disks.into_iter().partition(|options| empty.contains(&options.directory));
+        let known = if new.is_empty() { Vec::new() } else { known_disks(metadata, node).await? };
+        let mut opened = Self::open(env, node, old).await;
+        let missing: Vec<DiskId> =
+            known.into_iter().filter(|disk| !opened.disks.contains_key(disk)).collect();
+        match missing.first() {
+            // One that is there and cannot be opened may be the missing one.
+            Some(missing_disk) if missing.len() > opened.unopened.len() => {
+                for DiskOptions { directory, .. } in new {
+                    let error =
+                        OpenError::NotMounted { directory: directory.clone(), missing: *missing_disk };
+                    opened.leave_out(directory, error);
+                }
+            }
+            _ => opened.add(env, new).await,
+        }
+        Ok(opened)
+    }
+
+    async fn add(&mut self, env: &Env, disks: Vec<DiskOptions>) {
         let directories: Vec<PathBuf> = disks.iter().map(|options| options.directory.clone()).collect();
         let results = join_all(disks.into_iter().map(|options| DiskStore::open(env, options))).await;
-        let mut opened: HashMap<DiskId, Arc<dyn ShardStore>> = HashMap::new();
-        let mut unopened = Vec::new();
         for (directory, result) in directories.into_iter().zip(results) {
             let result = match result {
                 // A copied disk: which of the two has the newer shards is not for a program to guess.
-                Ok(store) if opened.contains_key(&store.disk()) => {
+                Ok(store) if self.disks.contains_key(&store.disk()) => {
                     let disk = store.disk();
                     store.close().await;
                     Err(OpenError::Repeated { directory: directory.clone(), disk })
@@ -48,16 +85,17 @@ impl ChunkNode {
             };
             match result {
                 Ok(store) => {
-                    opened.insert(store.disk(), Arc::new(store));
+                    self.scrubs.insert(store.disk(), Arc::default());
+                    self.disks.insert(store.disk(), Arc::new(store));
                 }
-                Err(error) => {
-                    tracing::error!(directory = %directory.display(), error = chain(&error), "disk not opened");
-                    unopened.push((directory, error));
-                }
+                Err(error) => self.leave_out(directory, error),
             }
         }
-        let scrubs = opened.keys().map(|disk| (*disk, Arc::default())).collect();
-        Self { node, disks: opened, scrubs, unopened }
+    }
+
+    fn leave_out(&mut self, directory: PathBuf, error: OpenError) {
+        tracing::error!(directory = %directory.display(), error = chain(&error), "disk not opened");
+        self.unopened.push((directory, error));
     }
 
     /// The node's identity.
@@ -118,6 +156,17 @@ impl ChunkNode {
     fn disk(&self, disk: DiskId) -> Result<&Arc<dyn ShardStore>, Error> {
         self.disks.get(&disk).ok_or(Error::DiskNotFound { disk })
     }
+}
+
+/// The disks that a node is to have, as far as the metadata service knows.
+async fn known_disks(metadata: &dyn Metadata, node: NodeId) -> Result<Vec<DiskId>, metadata_api::Error> {
+    let map = metadata.cluster_map(None).await?.unwrap_or_default();
+    if map.nodes.iter().any(|known| known.node == node && known.intent == Intent::Remove) {
+        return Ok(Vec::new());
+    }
+    let stays =
+        |disk: &&MapDisk| disk.node == node && disk.state != DiskState::Gone && disk.intent != Intent::Remove;
+    Ok(map.disks.iter().filter(stays).map(|disk| disk.disk).collect())
 }
 
 #[async_trait]

@@ -57,6 +57,11 @@ pub enum BindError {
         #[source]
         source: io::Error,
     },
+    /// A folder has no disk, and the metadata service does not say whether one is to be made.
+    #[error(
+        "a data folder has no disk yet, and the metadata service cannot be asked whether one may be made there"
+    )]
+    Metadata(#[from] metadata_api::Error),
     /// No disk could be opened; the log says why for each.
     #[error("none of the {folders} data folders could be opened")]
     NoDisk {
@@ -76,7 +81,7 @@ impl Server {
             medium: config.medium.clone(),
             ..DiskOptions::new(folder.join("shards"))
         });
-        let node = ChunkNode::open(&env, id, disks.collect()).await;
+        let node = ChunkNode::open_known(&env, id, disks.collect(), &*metadata).await?;
         if node.is_empty() {
             return Err(BindError::NoDisk { folders: config.data.len() });
         }

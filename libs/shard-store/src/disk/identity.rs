@@ -63,6 +63,11 @@ pub(super) struct Identity {
     pub(super) lock: DirectoryLock,
 }
 
+/// Whether the directory has an identity, readable or not.
+pub(super) fn is_there(disk: &dyn Disk, directory: &Path) -> io::Result<bool> {
+    disk.exists(&directory.join(FILE_NAME))
+}
+
 /// Opens the directory, or makes it a new disk when there is nothing in it.
 ///
 /// A directory of a newer format version, of another cluster, or with files that are not ours is left untouched.

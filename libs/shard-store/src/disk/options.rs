@@ -94,6 +94,17 @@ pub enum OpenError {
         /// The disk.
         disk: DiskId,
     },
+    /// The directory is empty, and a disk that was there before is not: a file system is not mounted, it seems.
+    #[error(
+        "{directory} is empty, and disk {missing} of this node is in none of its folders: mount its file system and start \
+         again; if the disk is lost for good, say so first: ashlar admin disk remove {missing}"
+    )]
+    NotMounted {
+        /// The directory that was not made a new disk.
+        directory: PathBuf,
+        /// A disk that the node had.
+        missing: DiskId,
+    },
     /// `disk.json` cannot be understood.
     #[error("disk.json in {directory} is damaged")]
     MalformedIdentity {

@@ -130,7 +130,7 @@ impl Embedded {
         let (installation, root) = open_installation(&env, &config).await?;
         let credentials = Credentials::root(&root.user, root.password.clone())?;
         let metadata: Arc<dyn Metadata> = Arc::new(open_metadata(&env, &installation, &config).await?);
-        let node = Arc::new(open_disks(&env, &installation).await?);
+        let node = Arc::new(open_disks(&env, &installation, &*metadata).await?);
 
         register(&*metadata, &node).await.map_err(|error| metadata_failed(&installation, &error))?;
         let class = standard_class(&*metadata, &installation, &config).await?;
@@ -258,13 +258,19 @@ async fn open_metadata(
     MetadataStore::open(env.clone(), store).await.map_err(|error| metadata_failed(installation, &error))
 }
 
-async fn open_disks(env: &Env, installation: &Installation) -> Result<ChunkNode, StartError> {
+async fn open_disks(
+    env: &Env,
+    installation: &Installation,
+    metadata: &dyn Metadata,
+) -> Result<ChunkNode, StartError> {
     let options = installation.disks().into_iter().map(|directory| DiskOptions {
         cluster: Some(ClusterId(installation.cluster())),
         ..DiskOptions::new(directory)
     });
     // One process is one node, whatever folders it is given.
-    let node = ChunkNode::open(env, NodeId(installation.cluster()), options.collect()).await;
+    let node = ChunkNode::open_known(env, NodeId(installation.cluster()), options.collect(), metadata)
+        .await
+        .map_err(|error| metadata_failed(installation, &error))?;
     for (_, error) in node.unopened() {
         let code = match error {
             OpenError::Newer { .. } => Exit::NEWER,

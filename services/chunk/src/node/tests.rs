@@ -5,6 +5,7 @@ use chunk_api::{
     conformance::{self, Sample, Subject},
 };
 use env::Env;
+use metadata_api::{Intent, Metadata, fake::Fake};
 use shard_store::{DiskOptions, OpenError, Reserve};
 use types::{DiskId, NodeId};
 
@@ -65,4 +66,53 @@ async fn a_copied_disk_is_opened_once() {
     assert_eq!(node.len(), 1);
     let (path, error) = node.unopened().next().unwrap();
     assert!(path.ends_with("copy") && matches!(error, OpenError::Repeated { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn an_empty_folder_is_not_made_a_disk_while_one_of_the_node_is_missing() {
+    let env = Env::real();
+    let home = tempfile::tempdir().unwrap();
+    let metadata = Fake::new(env.clone());
+    let open = |names: &'static [(&str, u8)]| {
+        let disks = names.iter().map(|(name, disk)| options(&home.path().join(name), *disk)).collect();
+        ChunkNode::open_known(&env, NODE, disks, &metadata)
+    };
+    let domain = "eu/a/r1/h7".parse().unwrap();
+    let names = |node: &ChunkNode| {
+        node.unopened().map(|(path, _)| path.file_name().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+
+    let first = open(&[("a", 1), ("b", 2)]).await.unwrap();
+    assert_eq!(first.len(), 2);
+    metadata.register_node(first.registration("h7:1", &domain).await).await.unwrap();
+    first.close().await;
+    // A third comes: nothing is missing.
+    let third = open(&[("a", 1), ("b", 2), ("c", 3)]).await.unwrap();
+    assert_eq!(third.len(), 3);
+    metadata.register_node(third.registration("h7:1", &domain).await).await.unwrap();
+    third.close().await;
+
+    // The second disk's file system is not mounted.
+    std::fs::rename(home.path().join("b"), home.path().join("elsewhere")).unwrap();
+    std::fs::create_dir(home.path().join("b")).unwrap();
+    let unmounted = open(&[("a", 1), ("b", 4), ("c", 3)]).await.unwrap();
+    assert_eq!((unmounted.len(), names(&unmounted)), (2, vec!["b".into()]));
+    let reasons: Vec<_> = unmounted.unopened().collect();
+    let missing = DiskId([2; 16]);
+    assert!(matches!(reasons[0].1, OpenError::NotMounted { missing: found, .. } if *found == missing));
+    unmounted.close().await;
+    assert_eq!(std::fs::read_dir(home.path().join("b")).unwrap().count(), 0);
+
+    // A disk that is there but damaged accounts for the missing one.
+    std::fs::create_dir(home.path().join("d")).unwrap();
+    std::fs::write(home.path().join("b/disk.json"), "{").unwrap();
+    let damaged = open(&[("a", 1), ("b", 4), ("c", 3), ("d", 5)]).await.unwrap();
+    assert_eq!((damaged.len(), names(&damaged)), (3, vec!["b".into()]));
+    damaged.close().await;
+    std::fs::remove_file(home.path().join("b/disk.json")).unwrap();
+
+    // Its operator says that it is lost.
+    metadata.set_disk_intent(missing, Intent::Remove).await.unwrap();
+    let replaced = open(&[("a", 1), ("b", 4), ("c", 3), ("d", 5)]).await.unwrap();
+    assert_eq!(replaced.len(), 4);
 }
