@@ -76,3 +76,26 @@ pub struct BucketPage {
     /// Whether there are more after the last one.
     pub truncated: bool,
 }
+
+/// Longest document of a sub-resource, in bytes.
+pub const SUBRESOURCE_LENGTH_MAX: usize = 512 << 10;
+
+/// What a bucket can have beside its objects: one document of each kind, in the form that the gateway gave it. The numbers
+/// are persistent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Subresource {
+    /// Its tags.
+    Tagging = 1,
+    /// Its rules for scripts of other origins.
+    Cors = 2,
+}
+
+impl Subresource {
+    /// Every kind.
+    pub const ALL: [Self; 2] = [Self::Tagging, Self::Cors];
+
+    /// The kind of a persistent number.
+    pub fn from_number(number: i64) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| *kind as i64 == number)
+    }
+}

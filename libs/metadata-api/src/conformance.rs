@@ -89,6 +89,7 @@ macro_rules! conformance_cases {
             buckets::a_bucket_made_again_is_another_bucket;
             buckets::an_accounts_buckets_are_listed_in_pages;
             buckets::versioning_cannot_be_taken_back;
+            buckets::subresources_are_kept_apart_and_go_with_their_bucket;
             versions::a_version_is_read_back_as_it_was_committed;
             versions::content_is_sent_only_when_asked_for;
             versions::unversioned_writes_replace_each_other;
@@ -98,6 +99,7 @@ macro_rules! conformance_cases {
             versions::deletes_in_a_suspended_bucket_replace_the_null_version;
             versions::removing_the_current_version_uncovers_the_older_one;
             versions::keys_are_bytes_and_not_paths;
+            versions::tags_are_changed_version_by_version;
             conditions::if_absent_needs_a_key_without_current_version;
             conditions::if_match_needs_that_entity_tag;
             conditions::if_present_needs_any_current_version;

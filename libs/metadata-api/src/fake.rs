@@ -24,6 +24,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use env::Env;
 use types::{
     BucketName, ChunkId, ChunkOwner, DiskId, GroupId, LeaseId, MissingShard, NodeId, ObjectKey, ShardId,
@@ -38,8 +39,8 @@ use crate::{
     ContentPage, ContentPosition, CopyVersion, CreateBucket, CreateUpload, DeleteVersions, DeletedVersion,
     Error, Eviction, FoundVersion, GarbageId, GarbageItem, GetVersion, Intent, JobName, JobProgress,
     JobState, Lease, LeaseState, ListBuckets, ListObjects, ListParts, ListUploads, ListVersions, Metadata,
-    NewMove, NodeRegistration, NodeState, ObjectPage, ObservedNode, PAGE_SIZE_MAX, Part, PartPage,
-    StorageClassDefinition, Upload, UploadPage, VersionPage, part_size_min,
+    NewMove, NodeRegistration, NodeState, ObjectPage, ObservedNode, PAGE_SIZE_MAX, Part, PartPage, SetTags,
+    StorageClassDefinition, Subresource, Tagged, Upload, UploadPage, VersionPage, part_size_min,
 };
 
 /// What a deployment may choose.
@@ -159,8 +160,29 @@ impl Metadata for Fake {
         self.state().set_versioning(bucket, versioning)
     }
 
+    async fn set_subresource(
+        &self,
+        bucket: &BucketName,
+        subresource: Subresource,
+        document: Option<Bytes>,
+    ) -> Result<(), Error> {
+        self.state().set_subresource(bucket, subresource, document)
+    }
+
+    async fn get_subresource(
+        &self,
+        bucket: &BucketName,
+        subresource: Subresource,
+    ) -> Result<Option<Bytes>, Error> {
+        Ok(self.state().bucket(bucket)?.subresources.get(&subresource).cloned())
+    }
+
     async fn commit_version(&self, request: CommitVersion) -> Result<Committed, Error> {
         self.state().commit_version(request)
+    }
+
+    async fn set_tags(&self, request: SetTags) -> Result<Tagged, Error> {
+        self.state().set_tags(request)
     }
 
     async fn get_version(&self, request: GetVersion) -> Result<FoundVersion, Error> {

@@ -28,13 +28,17 @@ mod version;
 mod wire;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use types::{
     BucketName, ChunkId, ChunkOwner, DiskId, GroupId, LeaseId, MissingShard, NodeId, ShardId, ShardIndex,
     UploadId, Versioning,
 };
 
 pub use background::{GarbageId, GarbageItem};
-pub use bucket::{AccountId, Bucket, BucketPage, BucketUsage, CreateBucket, ListBuckets};
+pub use bucket::{
+    AccountId, Bucket, BucketPage, BucketUsage, CreateBucket, ListBuckets, SUBRESOURCE_LENGTH_MAX,
+    Subresource,
+};
 pub use cluster::{
     ClusterMap, DiskRegistration, MapDisk, MapNode, MassLoss, NodeRegistration, PlacementGroup, StorageClass,
     StorageClassDefinition,
@@ -55,8 +59,8 @@ pub use upload::{
 };
 pub use version::{
     CommitVersion, Committed, CopyAttributes, CopyVersion, DeleteCondition, DeleteVersion, DeleteVersions,
-    DeletedVersion, ETagCondition, FoundVersion, GetVersion, NewVersion, Version, VersionState,
-    WriteCondition,
+    DeletedVersion, ETagCondition, FoundVersion, GetVersion, NewVersion, SetTags, Tagged, Version,
+    VersionState, WriteCondition,
 };
 
 /// Most entries in one page of any listing and most keys in one [`DeleteVersions`].
@@ -85,6 +89,20 @@ pub trait Metadata: Send + Sync + 'static {
     async fn list_buckets(&self, request: ListBuckets) -> Result<BucketPage, Error>;
     /// Enables or suspends versioning. Errors: `BucketNotFound`, `Malformed` (back to unversioned).
     async fn set_versioning(&self, bucket: &BucketName, versioning: Versioning) -> Result<(), Error>;
+    /// Stores a sub-resource in place of the one that was there, or removes it. It goes with its bucket.
+    /// Errors: `BucketNotFound`, `Malformed` (longer than [`SUBRESOURCE_LENGTH_MAX`]).
+    async fn set_subresource(
+        &self,
+        bucket: &BucketName,
+        subresource: Subresource,
+        document: Option<Bytes>,
+    ) -> Result<(), Error>;
+    /// A sub-resource as it is now, or `None`. Errors: `BucketNotFound`.
+    async fn get_subresource(
+        &self,
+        bucket: &BucketName,
+        subresource: Subresource,
+    ) -> Result<Option<Bytes>, Error>;
 
     // Versions.
 
@@ -103,6 +121,9 @@ pub trait Metadata: Send + Sync + 'static {
         &self,
         request: DeleteVersions,
     ) -> Result<Vec<Result<DeletedVersion, Error>>, Error>;
+    /// Gives a version other tags. It is no commit: no listing shows tags, and the version stays the same.
+    /// Errors: `BucketNotFound`, `KeyNotFound` and `VersionNotFound` as `get_version`, and when it is a delete marker.
+    async fn set_tags(&self, request: SetTags) -> Result<Tagged, Error>;
     /// Makes a new version that names the source version's chunks: rows only, no bytes. The source and the
     /// destination may be in different buckets, and may be the same key.
     /// Errors: `BucketNotFound` (either), `VersionNotFound` (the source is gone or is a delete marker),

@@ -194,6 +194,28 @@ pub enum CopyAttributes {
     Replace(Attributes),
 }
 
+/// Gives a version other tags in place of those it has. Everything else stays, also when it was last modified.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SetTags {
+    /// The bucket.
+    pub bucket: BucketName,
+    /// The key.
+    pub key: ObjectKey,
+    /// Which version; the current one when `None`.
+    pub version_id: Option<VersionId>,
+    /// The tags, each key once.
+    pub tags: Vec<(String, String)>,
+}
+
+/// The version that was given other tags.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tagged {
+    /// The bucket's versioning state then.
+    pub versioning: Versioning,
+    /// The version's id.
+    pub version_id: VersionId,
+}
+
 /// Makes a new version of the source's chunks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CopyVersion {

@@ -25,6 +25,9 @@ pub struct Attributes {
     pub website_redirect_location: Option<String>,
     /// User metadata: name without `x-amz-meta-`, in lower case, and raw value bytes.
     pub user_metadata: Vec<(String, Bytes)>,
+    /// Tags: keys and values, in the order in which they were given, each key once. The only attribute that a version can
+    /// change.
+    pub tags: Vec<(String, String)>,
 }
 
 /// Where a version's bytes are.

@@ -31,14 +31,15 @@ use std::{
 };
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use env::Env;
 use metadata_api::{
     AbortUpload, Bucket, BucketPage, ClusterMap, CommitPart, CommitVersion, Committed, CompleteUpload,
     ContentPage, ContentPosition, CopyVersion, CreateBucket, CreateUpload, DeleteVersions, DeletedVersion,
     Error, Eviction, FoundVersion, GarbageId, GarbageItem, GetVersion, Intent, JobName, JobProgress,
     JobState, Lease, LeaseState, ListBuckets, ListObjects, ListParts, ListUploads, ListVersions, Metadata,
-    NewMove, NodeRegistration, NodeState, ObjectPage, ObservedNode, PAGE_SIZE_MAX, Part, PartPage,
-    StorageClassDefinition, Upload, UploadPage, VersionPage, part_size_min,
+    NewMove, NodeRegistration, NodeState, ObjectPage, ObservedNode, PAGE_SIZE_MAX, Part, PartPage, SetTags,
+    StorageClassDefinition, Subresource, Tagged, Upload, UploadPage, VersionPage, part_size_min,
 };
 use types::{
     BucketId, BucketName, ChunkId, ChunkOwner, DiskId, GroupId, LeaseId, MissingShard, NodeId, ObjectKey,
@@ -267,9 +268,37 @@ impl Metadata for MetadataStore {
         transact!(self, "set_versioning", |store, tx| store.set_versioning_in(tx, &name, versioning))
     }
 
+    async fn set_subresource(
+        &self,
+        bucket: &BucketName,
+        subresource: Subresource,
+        document: Option<Bytes>,
+    ) -> Result<(), Error> {
+        let name = bucket.clone();
+        transact!(self, "set_subresource", |store, tx| store.set_subresource_in(
+            tx,
+            &name,
+            subresource,
+            document.as_ref()
+        ))
+    }
+
+    async fn get_subresource(
+        &self,
+        bucket: &BucketName,
+        subresource: Subresource,
+    ) -> Result<Option<Bytes>, Error> {
+        let found = self.find_subresource(bucket, subresource).await;
+        found.map_err(|failure| failure.into_error("get_subresource"))
+    }
+
     async fn commit_version(&self, request: CommitVersion) -> Result<Committed, Error> {
         check_content(&request.version.content)?;
         self.mutate_version(&request.bucket, || Mutation::Commit(request.clone())).await
+    }
+
+    async fn set_tags(&self, request: SetTags) -> Result<Tagged, Error> {
+        transact!(self, "set_tags", |store, tx| store.set_tags_in(tx, &request))
     }
 
     async fn get_version(&self, request: GetVersion) -> Result<FoundVersion, Error> {

@@ -1,6 +1,7 @@
 //! Each call of the contract: its kind, its request, its place in the `.proto` files.
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use types::{
     BucketName, ChunkId, ChunkOwner, DiskId, GroupId, LeaseId, MissingShard, NodeId, ObjectKey, ShardId,
     ShardIndex, UploadId, Versioning,
@@ -15,8 +16,8 @@ use crate::{
     ContentPage, ContentPosition, CopyVersion, CreateBucket, CreateUpload, DeleteVersions, DeletedVersion,
     Error, Eviction, FoundVersion, GarbageId, GarbageItem, GetVersion, Intent, JobName, JobProgress,
     JobState, Lease, LeaseState, ListBuckets, ListObjects, ListParts, ListUploads, ListVersions, Metadata,
-    NewMove, NodeRegistration, NodeState, ObjectPage, ObservedNode, Part, PartPage, StorageClassDefinition,
-    Upload, UploadPage, VersionPage,
+    NewMove, NodeRegistration, NodeState, ObjectPage, ObservedNode, Part, PartPage, SetTags,
+    StorageClassDefinition, Subresource, Tagged, Upload, UploadPage, VersionPage,
     wire::{
         self, proto,
         unwrapped::{
@@ -68,9 +69,37 @@ impl Metadata for Client {
         Ok(())
     }
 
+    async fn set_subresource(
+        &self,
+        bucket: &BucketName,
+        subresource: Subresource,
+        document: Option<Bytes>,
+    ) -> Result<(), Error> {
+        let subresource = proto::Subresource::from(subresource).into();
+        let request = proto::SetSubresourceRequest { bucket: bucket.to_string(), subresource, document };
+        let Done = self.call(Mutation, request, send!(buckets.set_subresource)).await?;
+        Ok(())
+    }
+
+    async fn get_subresource(
+        &self,
+        bucket: &BucketName,
+        subresource: Subresource,
+    ) -> Result<Option<Bytes>, Error> {
+        let subresource = proto::Subresource::from(subresource).into();
+        let request = proto::GetSubresourceRequest { bucket: bucket.to_string(), subresource };
+        let Value(document) = self.call(Read, request, send!(buckets.get_subresource)).await?;
+        Ok(document)
+    }
+
     async fn commit_version(&self, request: CommitVersion) -> Result<Committed, Error> {
         let request = proto::CommitVersionRequest::from(request);
         self.call(Mutation, request, send!(versions.commit_version)).await
+    }
+
+    async fn set_tags(&self, request: SetTags) -> Result<Tagged, Error> {
+        let request = proto::SetTagsRequest::from(request);
+        self.call(Mutation, request, send!(versions.set_tags)).await
     }
 
     async fn get_version(&self, request: GetVersion) -> Result<FoundVersion, Error> {

@@ -1,5 +1,6 @@
 //! Buckets.
 
+use bytes::Bytes;
 use types::{Sequence, UploadId, VersionId, Versioning};
 
 use super::support::{
@@ -8,7 +9,8 @@ use super::support::{
 };
 use crate::{
     AbortUpload, AccountId, BucketUsage, CompleteUpload, CopyAttributes, CopyVersion, CreateBucket,
-    DeleteVersions, Error, ListBuckets, ListParts, ListUploads, UploadPosition, WriteCondition,
+    DeleteVersions, Error, ListBuckets, ListParts, ListUploads, SUBRESOURCE_LENGTH_MAX, SetTags, Subresource,
+    UploadPosition, WriteCondition,
 };
 
 /// A bucket begins empty, unversioned and without commits.
@@ -48,9 +50,15 @@ pub async fn a_missing_bucket_is_reported_by_every_call(store: &Store) {
     check("get_bucket", store.get_bucket(&missing).await.err());
     check("delete_bucket", store.delete_bucket(&missing).await.err());
     check("set_versioning", store.set_versioning(&missing, Versioning::Enabled).await.err());
+    let set = |document| store.set_subresource(&missing, Subresource::Tagging, document);
+    check("set_subresource", set(Some(Bytes::from_static(b"t"))).await.err());
+    check("set_subresource", set(None).await.err());
+    check("get_subresource", store.get_subresource(&missing, Subresource::Tagging).await.err());
     check("commit_version", store.commit_version(write(&missing, &k, 1)).await.err());
     check("get_version", get(store, &missing, &k, None).await.err());
     let request = DeleteVersions { bucket: missing.clone(), entries: vec![entry(&k, None)] };
+    let set = SetTags { bucket: missing.clone(), key: k.clone(), version_id: None, tags: vec![] };
+    check("set_tags", store.set_tags(set).await.err());
     check("delete_versions", store.delete_versions(request).await.err());
     check("list_objects", store.list_objects(list(&missing)).await.err());
     check("list_versions", store.list_versions(list_versions(&missing)).await.err());
@@ -186,4 +194,41 @@ pub async fn versioning_cannot_be_taken_back(store: &Store) {
         assert!(matches!(answer, Err(Error::Malformed { .. })), "back to unversioned answered {answer:?}");
         assert_eq!(get_bucket(store, &name).await.versioning, versioning, "a refused change changes nothing");
     }
+}
+
+/// Each kind of sub-resource is one document, which is replaced, removed, and gone with its bucket.
+pub async fn subresources_are_kept_apart_and_go_with_their_bucket(store: &Store) {
+    let (name, other) = (bucket(store).await, bucket(store).await);
+    let get =
+        |name, kind| async move { store.get_subresource(name, kind).await.expect("the bucket is there") };
+    let set = |name, kind, document: Option<Bytes>| async move {
+        store.set_subresource(name, kind, document).await.expect("a document that can be stored");
+    };
+    let before = get_bucket(store, &name).await;
+    for (number, kind) in (0_u8..).zip(Subresource::ALL) {
+        assert_eq!(get(&name, kind).await, None, "a new bucket has none");
+        set(&name, kind, None).await;
+        for document in [vec![number; 3], vec![], vec![number; SUBRESOURCE_LENGTH_MAX], vec![number]] {
+            let document = Bytes::from(document);
+            set(&name, kind, Some(document.clone())).await;
+            assert!(get(&name, kind).await == Some(document), "{kind:?} is what was stored last");
+        }
+    }
+    for (number, kind) in (0_u8..).zip(Subresource::ALL) {
+        assert_eq!(get(&name, kind).await, Some(Bytes::from(vec![number])), "{kind:?} is of no other kind");
+        assert_eq!(get(&other, kind).await, None, "{kind:?} is of no other bucket");
+        let long = Some(Bytes::from(vec![number; SUBRESOURCE_LENGTH_MAX + 1]));
+        let answer = store.set_subresource(&name, kind, long).await;
+        assert!(matches!(answer, Err(Error::Malformed { .. })), "one byte too many answered {answer:?}");
+    }
+    assert_eq!(get_bucket(store, &name).await, before, "what the bucket holds did not change");
+
+    let first = Subresource::ALL[0];
+    set(&name, first, None).await;
+    assert_eq!(get(&name, first).await, None);
+    let last = Subresource::ALL[Subresource::ALL.len() - 1];
+    assert!(get(&name, last).await.is_some(), "the others stay");
+    store.delete_bucket(&name).await.expect("an empty bucket");
+    store.create_bucket(CreateBucket { name: name.clone(), owner: account() }).await.expect("a free name");
+    assert_eq!(get(&name, last).await, None, "a bucket of the same name is another");
 }

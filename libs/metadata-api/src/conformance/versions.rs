@@ -11,7 +11,10 @@ use super::support::{
     Minter, Store, all_versions, bucket, check_usage, chunks, crc32c, current_etag, delete, etag, get,
     get_bucket, inline, key, object, put, unique, versioned_bucket, write, write_stored,
 };
-use crate::{DeletedVersion, Error, GetVersion, NewVersion, VersionState};
+use crate::{
+    CopyAttributes, CopyVersion, DeletedVersion, Error, GetVersion, NewVersion, SetTags, Tagged,
+    VersionState, WriteCondition,
+};
 
 fn attributes() -> Attributes {
     Attributes {
@@ -27,6 +30,7 @@ fn attributes() -> Attributes {
             ("raw".to_owned(), Bytes::from_static(&[0xff, 0x00, 0xe9])),
             ("empty".to_owned(), Bytes::new()),
         ],
+        tags: vec![("é".to_owned(), String::new()), ("a".to_owned(), "b c".to_owned())],
     }
 }
 
@@ -339,4 +343,64 @@ pub async fn keys_are_bytes_and_not_paths(store: &Store) {
     }
     assert_eq!(get_bucket(store, &name).await.usage.objects, texts.len() as u64);
     assert_eq!(current_etag(store, &name, &key(&unique())).await, None);
+}
+
+/// Tags are a version's own, can be changed, and go along with copies; nothing else of the version changes.
+pub async fn tags_are_changed_version_by_version(store: &Store) {
+    let name = versioned_bucket(store).await;
+    let k = key("k");
+    let tags = |text: &str| vec![(format!("key {text}"), text.to_owned()), ("é".to_owned(), String::new())];
+    let mut first = write(&name, &k, 1);
+    first.version.attributes.tags = tags("at first");
+    let first = store.commit_version(first).await.expect("a commit").version_id;
+    let second = put(store, &name, &k, 2).await.version_id;
+    let set = |version_id, tags: Vec<(String, String)>| {
+        store.set_tags(SetTags { bucket: name.clone(), key: k.clone(), version_id, tags })
+    };
+    let (bucket, of) = (&name, &k);
+    let found = |version_id| async move {
+        let found = get(store, bucket, of, version_id).await.expect("it is there");
+        let VersionState::Object(version) = found.state.clone() else { panic!("it is an object") };
+        (version.attributes.tags.clone(), found)
+    };
+    let (before, untouched) = found(None).await;
+    assert_eq!((before, found(Some(first)).await.0), (vec![], tags("at first")));
+
+    let tagged = set(None, tags("current")).await.expect("a current version");
+    assert_eq!(tagged, Tagged { versioning: Versioning::Enabled, version_id: second });
+    assert_eq!(found(None).await.0, tags("current"));
+    assert_eq!(found(Some(first)).await.0, tags("at first"), "the older version keeps its tags");
+    assert_eq!(set(Some(first), vec![]).await.expect("a version").version_id, first);
+    assert_eq!(found(Some(first)).await.0, vec![]);
+    set(None, vec![]).await.expect("a current version");
+    assert_eq!(found(None).await.1, untouched, "nothing but the tags changed");
+
+    set(None, tags("copied")).await.expect("a current version");
+    let VersionState::Object(version) = &untouched.state else { panic!("it is an object") };
+    let copy = CopyVersion {
+        source_bucket: name.clone(),
+        source_key: k.clone(),
+        source_version_id: second,
+        source_etag: version.etag,
+        bucket: name.clone(),
+        key: key("copy"),
+        attributes: CopyAttributes::Keep,
+        checksum: None,
+        condition: WriteCondition::None,
+    };
+    store.copy_version(copy).await.expect("a copy");
+    let copied = get(store, &name, &key("copy"), None).await.expect("the copy").state;
+    let VersionState::Object(copied) = copied else { panic!("it is an object") };
+    assert_eq!(copied.attributes.tags, tags("copied"));
+
+    delete(store, &name, &k, None).await;
+    assert_eq!(set(None, vec![]).await, Err(Error::KeyNotFound), "a delete marker has no tags");
+    let marker = get(store, &name, &k, None).await.expect("a delete marker").version_id;
+    assert_eq!(set(Some(marker), vec![]).await, Err(Error::VersionNotFound));
+    let missing = SetTags { bucket: name.clone(), key: key("missing"), version_id: None, tags: vec![] };
+    assert_eq!(store.set_tags(missing.clone()).await, Err(Error::KeyNotFound));
+    assert_eq!(
+        store.set_tags(SetTags { version_id: Some(first), ..missing }).await,
+        Err(Error::VersionNotFound)
+    );
 }

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use types::{BucketId, BucketName, Content, ObjectKey, Sequence, Timestamp, UploadId, VersionId, Versioning};
 
 use super::{State, malformed, uploads::UploadRow};
 use crate::{
     AccountId, Bucket, BucketPage, BucketUsage, Committed, CompleteUpload, CreateBucket, Error, ListBuckets,
-    VersionState,
+    SUBRESOURCE_LENGTH_MAX, Subresource, VersionState,
 };
 
 #[derive(Debug)]
@@ -21,6 +22,7 @@ pub(super) struct BucketRow {
     /// Each key's versions and delete markers, oldest first; the last one is current. Never an empty list.
     pub(super) versions: BTreeMap<ObjectKey, Vec<VersionRow>>,
     pub(super) uploads: BTreeMap<(ObjectKey, UploadId), UploadRow>,
+    pub(super) subresources: BTreeMap<Subresource, Bytes>,
     /// Completions, their answers and when they were given.
     pub(super) completed: BTreeMap<UploadId, (CompleteUpload, Committed)>,
 }
@@ -97,6 +99,7 @@ impl State {
             commit_sequence: Sequence(0),
             versions: BTreeMap::new(),
             uploads: BTreeMap::new(),
+            subresources: BTreeMap::new(),
             completed: BTreeMap::new(),
         };
         let bucket = row.bucket();
@@ -138,6 +141,23 @@ impl State {
             return Err(malformed("versioning cannot be taken back"));
         }
         bucket.versioning = versioning;
+        Ok(())
+    }
+
+    pub(super) fn set_subresource(
+        &mut self,
+        name: &BucketName,
+        subresource: Subresource,
+        document: Option<Bytes>,
+    ) -> Result<(), Error> {
+        let bucket = self.bucket_mut(name)?;
+        match document {
+            Some(document) if document.len() > SUBRESOURCE_LENGTH_MAX => {
+                return Err(malformed("a sub-resource is too long"));
+            }
+            Some(document) => bucket.subresources.insert(subresource, document),
+            None => bucket.subresources.remove(&subresource),
+        };
         Ok(())
     }
 }

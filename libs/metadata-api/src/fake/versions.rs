@@ -9,7 +9,8 @@ use super::{
 };
 use crate::{
     CommitVersion, Committed, CopyAttributes, CopyVersion, DeleteCondition, DeleteVersion, DeleteVersions,
-    DeletedVersion, ETagCondition, Error, FoundVersion, GetVersion, Version, VersionState, WriteCondition,
+    DeletedVersion, ETagCondition, Error, FoundVersion, GetVersion, SetTags, Tagged, Version, VersionState,
+    WriteCondition,
 };
 
 impl BucketRow {
@@ -129,6 +130,20 @@ impl State {
             self.free(bucket, Some(&key), content);
         }
         Ok(row)
+    }
+
+    pub(super) fn set_tags(&mut self, request: SetTags) -> Result<Tagged, Error> {
+        let bucket = self.bucket_mut(&request.bucket)?;
+        let missing = if request.version_id.is_some() { Error::VersionNotFound } else { Error::KeyNotFound };
+        let Some(id) = bucket.find(&request.key, request.version_id).map(|row| row.id) else {
+            return Err(missing);
+        };
+        let rows = bucket.versions.get_mut(&request.key);
+        match rows.into_iter().flatten().find(|row| row.id == id).map(|row| &mut row.state) {
+            Some(VersionState::Object(version)) => version.attributes.tags = request.tags,
+            Some(VersionState::DeleteMarker) | None => return Err(missing),
+        }
+        Ok(Tagged { versioning: bucket.versioning, version_id: id })
     }
 
     pub(super) fn get_version(&self, request: &GetVersion) -> Result<FoundVersion, Error> {

@@ -3,7 +3,7 @@
 use tonic::{Request, Response, Status, async_trait};
 
 use super::{Calls, answer, checked, decoded};
-use crate::wire::{bucket_name, proto, versioning};
+use crate::wire::{bucket_name, proto, subresource, versioning};
 
 #[async_trait]
 impl proto::buckets_server::Buckets for Calls {
@@ -47,5 +47,27 @@ impl proto::buckets_server::Buckets for Calls {
         let versioning = checked(versioning(request.versioning))?;
         let done = self.metadata.set_versioning(&bucket, versioning).await;
         answer(done.map(|()| proto::SetVersioningResponse {}))
+    }
+
+    async fn set_subresource(
+        &self,
+        request: Request<proto::SetSubresourceRequest>,
+    ) -> Result<Response<proto::SetSubresourceResponse>, Status> {
+        let request = request.into_inner();
+        let bucket = checked(bucket_name(&request.bucket, "bucket"))?;
+        let subresource = checked(subresource(request.subresource))?;
+        let done = self.metadata.set_subresource(&bucket, subresource, request.document).await;
+        answer(done.map(|()| proto::SetSubresourceResponse {}))
+    }
+
+    async fn get_subresource(
+        &self,
+        request: Request<proto::GetSubresourceRequest>,
+    ) -> Result<Response<proto::GetSubresourceResponse>, Status> {
+        let request = request.into_inner();
+        let bucket = checked(bucket_name(&request.bucket, "bucket"))?;
+        let subresource = checked(subresource(request.subresource))?;
+        let found = self.metadata.get_subresource(&bucket, subresource).await;
+        answer(found.map(|document| proto::GetSubresourceResponse { document }))
     }
 }

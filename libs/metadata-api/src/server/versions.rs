@@ -29,6 +29,13 @@ impl proto::versions_server::Versions for Calls {
         answer(outcomes.map(|outcomes| proto::DeleteVersionsResponse { outcomes: messages(outcomes) }))
     }
 
+    async fn set_tags(
+        &self,
+        request: Request<proto::SetTagsRequest>,
+    ) -> Result<Response<proto::SetTagsResponse>, Status> {
+        answer(self.metadata.set_tags(decoded(request)?).await)
+    }
+
     async fn copy_version(
         &self,
         request: Request<proto::CopyVersionRequest>,

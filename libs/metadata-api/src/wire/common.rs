@@ -8,7 +8,7 @@ use types::{
 };
 
 use super::{WireError, each, messages, optional, proto, required};
-use crate::{AccountId, UploadChecksum, WriteCondition};
+use crate::{AccountId, Subresource, UploadChecksum, WriteCondition};
 
 pub(crate) fn bucket_name(name: &str, field: &'static str) -> Result<BucketName, WireError> {
     BucketName::new(name).map_err(|error| WireError::invalid(field, error))
@@ -66,6 +66,21 @@ impl From<Versioning> for proto::Versioning {
             Versioning::Unversioned => Self::Unversioned,
             Versioning::Enabled => Self::Enabled,
             Versioning::Suspended => Self::Suspended,
+        }
+    }
+}
+
+/// A kind of sub-resource from the number of its enum.
+pub(crate) fn subresource(value: i32) -> Result<Subresource, WireError> {
+    let unknown = WireError::UnknownValue { field: "subresource", value };
+    Subresource::from_number(value.into()).ok_or(unknown)
+}
+
+impl From<Subresource> for proto::Subresource {
+    fn from(subresource: Subresource) -> Self {
+        match subresource {
+            Subresource::Tagging => Self::Tagging,
+            Subresource::Cors => Self::Cors,
         }
     }
 }
@@ -212,6 +227,14 @@ impl TryFrom<proto::VersionId> for VersionId {
     }
 }
 
+pub(crate) fn tags_to_wire(tags: Vec<(String, String)>) -> Vec<proto::Tag> {
+    tags.into_iter().map(|(key, value)| proto::Tag { key, value }).collect()
+}
+
+pub(crate) fn tags_from_wire(tags: Vec<proto::Tag>) -> Vec<(String, String)> {
+    tags.into_iter().map(|tag| (tag.key, tag.value)).collect()
+}
+
 impl From<Attributes> for proto::Attributes {
     fn from(attributes: Attributes) -> Self {
         let entry = |(name, value)| proto::UserMetadata { name, value };
@@ -224,6 +247,7 @@ impl From<Attributes> for proto::Attributes {
             expires: attributes.expires,
             website_redirect_location: attributes.website_redirect_location,
             user_metadata: attributes.user_metadata.into_iter().map(entry).collect(),
+            tags: tags_to_wire(attributes.tags),
         }
     }
 }
@@ -240,6 +264,7 @@ impl From<proto::Attributes> for Attributes {
             expires: message.expires,
             website_redirect_location: message.website_redirect_location,
             user_metadata: message.user_metadata.into_iter().map(entry).collect(),
+            tags: tags_from_wire(message.tags),
         }
     }
 }

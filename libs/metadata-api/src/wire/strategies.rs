@@ -21,7 +21,7 @@ pub(crate) use cluster::{
 pub(crate) use objects::{
     bucket, bucket_page, commit_version, committed, copy_version, create_bucket, delete_outcome,
     delete_versions, found_version, get_version, list_buckets, list_objects, list_versions, object_page,
-    version_page,
+    set_tags, tagged, version_page,
 };
 pub(crate) use uploads::{
     abort_upload, commit_part, complete_upload, create_upload, list_parts, list_uploads, part, part_page,
@@ -109,15 +109,19 @@ fn bytes() -> impl Strategy<Value = Bytes> {
 fn attributes() -> impl Strategy<Value = Attributes> {
     let header = || option::of("\\PC{0,12}");
     let headers = (header(), header(), header(), header(), header(), header(), header());
-    (headers, vec(("[a-z0-9-]{1,8}", bytes()), 0..4)).prop_map(|(headers, user_metadata)| Attributes {
-        content_type: headers.0,
-        cache_control: headers.1,
-        content_disposition: headers.2,
-        content_encoding: headers.3,
-        content_language: headers.4,
-        expires: headers.5,
-        website_redirect_location: headers.6,
-        user_metadata,
+    let tags = || vec(("\\PC{1,8}", "\\PC{0,8}"), 0..4);
+    (headers, vec(("[a-z0-9-]{1,8}", bytes()), 0..4), tags()).prop_map(|(headers, user_metadata, tags)| {
+        Attributes {
+            content_type: headers.0,
+            cache_control: headers.1,
+            content_disposition: headers.2,
+            content_encoding: headers.3,
+            content_language: headers.4,
+            expires: headers.5,
+            website_redirect_location: headers.6,
+            user_metadata,
+            tags,
+        }
     })
 }
 

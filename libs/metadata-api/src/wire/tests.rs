@@ -93,8 +93,10 @@ mod every_message_survives_the_wire {
         owned_chunk: OwnedChunk;
         part: Part;
         part_page: PartPage;
+        set_tags: SetTagsRequest;
         shard_id: ShardId;
         storage_class_definition: StorageClassDefinition;
+        tagged: SetTagsResponse;
         upload: Upload;
         upload_page: UploadPage;
         version_page: VersionPage;

@@ -1,5 +1,6 @@
 //! Answers that are one value in a message of their own, taken out of it.
 
+use bytes::Bytes;
 use types::{ChunkId, MissingShard};
 
 use super::{WireError, each, list, optional, proto};
@@ -22,7 +23,7 @@ done! {
     AbortUploadResponse DefineStorageClassResponse DeleteBucketResponse FinishEvictionResponse FinishLeaseResponse
     FinishMoveResponse ReadyResponse RegisterNodeResponse ReleaseJobResponse
     ReleaseLeaseResponse RenewJobResponse RenewLeaseResponse ReportMissingResponse SetDiskIntentResponse
-    SetNodeIntentResponse SetVersioningResponse
+    SetNodeIntentResponse SetSubresourceResponse SetVersioningResponse
 }
 
 /// An answer that is one value of a field that is always there.
@@ -43,6 +44,7 @@ value! {
     BeginMovesResponse.epoch: i64;
     FinishGarbageResponse.finished: u64;
     FinishMissingResponse.finished: u64;
+    GetSubresourceResponse.document: Option<Bytes>;
     MarkNodeResponse.marked: bool;
     RedirectMoveResponse.epoch: i64;
     ReverseMoveResponse.epoch: i64;

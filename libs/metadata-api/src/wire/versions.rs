@@ -4,13 +4,16 @@ use types::{LeaseId, PART_NUMBER_MAX, Sequence, Timestamp};
 
 use super::{
     WireError,
-    common::{bucket_name, object_key, storage_class, versioning, write_condition, write_condition_to_wire},
+    common::{
+        bucket_name, object_key, storage_class, tags_from_wire, tags_to_wire, versioning, write_condition,
+        write_condition_to_wire,
+    },
     each, list, messages, optional, proto, required,
 };
 use crate::{
     CommitVersion, Committed, CopyAttributes, CopyVersion, DeleteCondition, DeleteVersion, DeleteVersions,
-    DeletedVersion, ETagCondition, Error, FoundVersion, GetVersion, NewVersion, PAGE_SIZE_MAX, Version,
-    VersionState,
+    DeletedVersion, ETagCondition, Error, FoundVersion, GetVersion, NewVersion, PAGE_SIZE_MAX, SetTags,
+    Tagged, Version, VersionState,
 };
 
 impl From<CommitVersion> for proto::CommitVersionRequest {
@@ -117,6 +120,50 @@ impl TryFrom<proto::GetVersionRequest> for GetVersion {
             key: object_key(message.key, "key")?,
             version_id: optional(message.version_id)?,
             with_content: message.with_content,
+        })
+    }
+}
+
+impl From<SetTags> for proto::SetTagsRequest {
+    fn from(request: SetTags) -> Self {
+        Self {
+            bucket: request.bucket.to_string(),
+            key: request.key.to_bytes(),
+            version_id: request.version_id.map(Into::into),
+            tags: tags_to_wire(request.tags),
+        }
+    }
+}
+
+impl TryFrom<proto::SetTagsRequest> for SetTags {
+    type Error = WireError;
+
+    fn try_from(message: proto::SetTagsRequest) -> Result<Self, WireError> {
+        Ok(Self {
+            bucket: bucket_name(&message.bucket, "bucket")?,
+            key: object_key(message.key, "key")?,
+            version_id: optional(message.version_id)?,
+            tags: tags_from_wire(message.tags),
+        })
+    }
+}
+
+impl From<Tagged> for proto::SetTagsResponse {
+    fn from(tagged: Tagged) -> Self {
+        Self {
+            versioning: proto::Versioning::from(tagged.versioning).into(),
+            version_id: Some(tagged.version_id.into()),
+        }
+    }
+}
+
+impl TryFrom<proto::SetTagsResponse> for Tagged {
+    type Error = WireError;
+
+    fn try_from(message: proto::SetTagsResponse) -> Result<Self, WireError> {
+        Ok(Self {
+            versioning: versioning(message.versioning)?,
+            version_id: required(message.version_id, "version_id")?,
         })
     }
 }

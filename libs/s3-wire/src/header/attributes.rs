@@ -30,6 +30,7 @@ pub fn attributes(headers: &HeaderMap) -> Result<Attributes, S3Error> {
         expires: owned(header::EXPIRES)?,
         website_redirect_location: website_redirect_location(headers)?,
         user_metadata: user_metadata(headers)?,
+        tags: Vec::new(),
     })
 }
 

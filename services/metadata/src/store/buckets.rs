@@ -1,6 +1,10 @@
 //! Buckets: the directory of names and the rows that commits advance.
 
-use metadata_api::{AccountId, Bucket, BucketPage, BucketUsage, CreateBucket, Error, ListBuckets};
+use bytes::Bytes;
+use metadata_api::{
+    AccountId, Bucket, BucketPage, BucketUsage, CreateBucket, Error, ListBuckets, SUBRESOURCE_LENGTH_MAX,
+    Subresource,
+};
 use types::{BucketId, BucketName, Sequence, Timestamp, UploadId, Versioning};
 
 use super::{
@@ -162,6 +166,7 @@ impl MetadataStore {
             "DELETE FROM parts WHERE bucket_id = $1",
             "DELETE FROM uploads WHERE bucket_id = $1",
             "DELETE FROM completed_uploads WHERE bucket_id = $1",
+            "DELETE FROM bucket_subresources WHERE bucket_id = $1",
             "DELETE FROM buckets WHERE bucket_id = $1",
         ] {
             tx.execute(sql, vec![bucket.id.0.into()]).await?;
@@ -205,6 +210,47 @@ impl MetadataStore {
         let sql = "UPDATE buckets SET versioning = $2 WHERE bucket_id = $1";
         tx.execute(sql, vec![bucket.id.0.into(), (versioning as i64).into()]).await?;
         Ok(())
+    }
+
+    /// Keeps the bucket from going meanwhile. It is no commit: nothing that the bucket holds changes.
+    pub(super) async fn set_subresource_in(
+        &self,
+        tx: &mut Tx,
+        name: &BucketName,
+        subresource: Subresource,
+        document: Option<&Bytes>,
+    ) -> Result<(), Failure> {
+        let bucket = lock_bucket_named(tx, name, BucketLock::Stay).await?.bucket;
+        let (id, kind) = (bucket.id.0.into(), (subresource as i64).into());
+        match document {
+            Some(document) if document.len() > SUBRESOURCE_LENGTH_MAX => {
+                return Err(Error::Malformed { reason: "a sub-resource is too long".to_owned() }.into());
+            }
+            Some(document) => {
+                let sql = "INSERT INTO bucket_subresources (bucket_id, kind, document) VALUES ($1, $2, $3) \
+                           ON CONFLICT (bucket_id, kind) DO UPDATE SET document = excluded.document";
+                tx.execute(sql, vec![id, kind, document.clone().into()]).await?;
+            }
+            None => {
+                let sql = "DELETE FROM bucket_subresources WHERE bucket_id = $1 AND kind = $2";
+                tx.execute(sql, vec![id, kind]).await?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) async fn find_subresource(
+        &self,
+        name: &BucketName,
+        subresource: Subresource,
+    ) -> Result<Option<Bytes>, Failure> {
+        let sql = "SELECT s.document FROM bucket_names AS n LEFT JOIN bucket_subresources AS s \
+                   ON s.bucket_id = n.bucket_id AND s.kind = $2 WHERE n.name = $1";
+        let values = vec![name.as_str().as_bytes().into(), (subresource as i64).into()];
+        match self.engine.fetch_optional(sql, values).await? {
+            Some(mut row) => Ok(row.optional_bytes()?),
+            None => Err(not_found(name).into()),
+        }
     }
 
     /// The number of a bucket, which may be of one that is gone: whoever uses it finds no row then, and asks again

@@ -37,6 +37,7 @@ pub(crate) fn encode_attributes(attributes: &Attributes) -> Bytes {
         expires,
         website_redirect_location,
         user_metadata,
+        tags,
     } = attributes;
     let mut out = Writer::new();
     for text in [
@@ -55,6 +56,14 @@ pub(crate) fn encode_attributes(attributes: &Attributes) -> Bytes {
         out.bytes(name.as_bytes());
         out.bytes(value);
     }
+    // Versions without tags are as they were before there were any.
+    if !tags.is_empty() {
+        out.number(tags.len() as u64);
+        for (key, value) in tags {
+            out.bytes(key.as_bytes());
+            out.bytes(value.as_bytes());
+        }
+    }
     out.finish()
 }
 
@@ -70,10 +79,17 @@ pub(crate) fn decode_attributes(bytes: Bytes) -> Result<Attributes, DecodeError>
         expires: reader.optional_text()?,
         website_redirect_location: reader.optional_text()?,
         user_metadata: Vec::new(),
+        tags: Vec::new(),
     };
     for _ in 0..reader.count(2)? {
         let entry = (reader.text()?, reader.bytes()?);
         attributes.user_metadata.push(entry);
+    }
+    if !reader.is_at_end() {
+        for _ in 0..reader.count(2)? {
+            let tag = (reader.text()?, reader.text()?);
+            attributes.tags.push(tag);
+        }
     }
     reader.end()?;
     Ok(attributes)
@@ -269,6 +285,10 @@ impl Reader {
 
     fn error(&self) -> DecodeError {
         DecodeError(self.what)
+    }
+
+    fn is_at_end(&self) -> bool {
+        self.rest.is_empty()
     }
 
     fn end(&self) -> Result<(), DecodeError> {

@@ -101,6 +101,20 @@ impl proto::buckets_server::Buckets for Slow {
     ) -> Result<Response<proto::SetVersioningResponse>, Status> {
         Err(Status::unavailable("from something between"))
     }
+
+    async fn set_subresource(
+        &self,
+        _: Request<proto::SetSubresourceRequest>,
+    ) -> Result<Response<proto::SetSubresourceResponse>, Status> {
+        Err(Status::unimplemented("not asked for here"))
+    }
+
+    async fn get_subresource(
+        &self,
+        _: Request<proto::GetSubresourceRequest>,
+    ) -> Result<Response<proto::GetSubresourceResponse>, Status> {
+        Err(Status::unimplemented("not asked for here"))
+    }
 }
 
 const NEVER: Duration = Duration::ZERO;

@@ -12,7 +12,8 @@ use crate::{
     Bucket, BucketPage, BucketUsage, CommitVersion, Committed, CopyAttributes, CopyVersion, CreateBucket,
     DeleteCondition, DeleteVersion, DeleteVersions, DeletedVersion, ETagCondition, Error, FoundVersion,
     GetVersion, ListBuckets, ListObjects, ListPosition, ListVersions, NewVersion, ObjectEntry, ObjectPage,
-    ObjectSummary, Version, VersionEntry, VersionPage, VersionPosition, VersionState, VersionSummary,
+    ObjectSummary, SetTags, Tagged, Version, VersionEntry, VersionPage, VersionPosition, VersionState,
+    VersionSummary,
 };
 
 pub(crate) fn bucket() -> impl Strategy<Value = Bucket> {
@@ -94,6 +95,16 @@ pub(crate) fn get_version() -> impl Strategy<Value = GetVersion> {
     (bucket_name(), object_key(), option::of(version_id()), any::<bool>()).prop_map(
         |(bucket, key, version_id, with_content)| GetVersion { bucket, key, version_id, with_content },
     )
+}
+
+pub(crate) fn set_tags() -> impl Strategy<Value = SetTags> {
+    let tags = vec(("\\PC{1,8}", "\\PC{0,8}"), 0..4);
+    (bucket_name(), object_key(), option::of(version_id()), tags)
+        .prop_map(|(bucket, key, version_id, tags)| SetTags { bucket, key, version_id, tags })
+}
+
+pub(crate) fn tagged() -> impl Strategy<Value = Tagged> {
+    (versioning(), version_id()).prop_map(|(versioning, version_id)| Tagged { versioning, version_id })
 }
 
 fn version() -> impl Strategy<Value = Version> {

@@ -23,11 +23,12 @@ prop_compose! {
     fn attributes()(
         texts in [text(), text(), text(), text(), text(), text(), text()],
         user_metadata in vec((".{0,20}", bytes()), 0..8),
+        tags in vec((".{0,20}", ".{0,20}"), 0..8),
     ) -> Attributes {
         let [content_type, cache_control, content_disposition, content_encoding, content_language, expires, redirect] = texts;
         Attributes {
             content_type, cache_control, content_disposition, content_encoding, content_language, expires,
-            website_redirect_location: redirect, user_metadata,
+            website_redirect_location: redirect, user_metadata, tags,
         }
     }
 }
