@@ -88,11 +88,13 @@ pub enum Subresource {
     Tagging = 1,
     /// Its rules for scripts of other origins.
     Cors = 2,
+    /// What of public access it shuts out.
+    PublicAccessBlock = 3,
 }
 
 impl Subresource {
     /// Every kind.
-    pub const ALL: [Self; 2] = [Self::Tagging, Self::Cors];
+    pub const ALL: [Self; 3] = [Self::Tagging, Self::Cors, Self::PublicAccessBlock];
 
     /// The kind of a persistent number.
     pub fn from_number(number: i64) -> Option<Self> {

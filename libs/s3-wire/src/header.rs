@@ -16,7 +16,9 @@ mod write_conditions;
 
 use http::{HeaderMap, HeaderValue};
 
-pub use attributes::{MetadataDirective, USER_METADATA_MAX, attributes, metadata_directive, storage_class};
+pub use attributes::{
+    Directive, USER_METADATA_MAX, attributes, metadata_directive, storage_class, tagging_directive, tags,
+};
 pub use checksum::{
     ObjectChecksum, RequestChecksum, checksum_mode_enabled, content_md5, decoded_content_length,
     mp_object_size, multipart_checksum, object_checksum, request_checksum,

@@ -10,12 +10,14 @@
 
 pub mod address;
 pub mod aws_chunked;
+pub mod cors;
 pub mod date;
 pub mod error;
 pub mod header;
 pub mod operation;
 mod percent;
 pub mod query;
+pub mod tags;
 pub mod xml;
 
 pub use error::{ErrorCode, S3Error};

@@ -7,13 +7,18 @@
 //!
 //! Writers take borrowed rows and print into one buffer; a row costs no allocation.
 
+mod access;
+mod attributes;
 mod bucket;
 mod complete;
+mod cors;
+mod defaults;
 mod delete;
 mod listing;
 mod object;
 mod read;
 mod rows;
+mod tagging;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
@@ -22,11 +27,18 @@ mod uploads;
 mod versions;
 mod write;
 
+pub use access::{
+    ACCESS_BODY_MAX, PublicAccessBlock, owners_acl, ownership, parse_ownership, parse_public_access_block,
+    public_access_block,
+};
+pub use attributes::{AttributeParts, ObjectAttributes, object_attributes};
 pub use bucket::{
     BucketRow, CREATE_BUCKET_BODY_MAX, ListBuckets, VERSIONING_BODY_MAX, list_buckets, location_constraint,
     parse_create_bucket, parse_versioning, versioning,
 };
 pub use complete::{COMPLETE_BODY_MAX, CompletedPart, PARTS_MAX, check_part_order, parse_complete};
+pub use cors::{CORS_BODY_MAX, cors, parse_cors};
+pub use defaults::{empty, no_configurations, request_payment};
 pub use delete::{DELETE_BODY_MAX, DELETE_OBJECTS_MAX, Delete, ObjectIdentifier, parse_delete};
 pub use listing::{ListObjects, ListObjectsV2, ObjectRow, list_objects, list_objects_v2};
 pub use object::{
@@ -34,6 +46,7 @@ pub use object::{
     delete_result, initiate_multipart_upload,
 };
 pub use rows::Owner;
+pub use tagging::{TAGGING_BODY_MAX, parse_tagging, tagging};
 pub use uploads::{ListMultipartUploads, ListParts, PartRow, UploadRow, list_multipart_uploads, list_parts};
 pub use versions::{DeleteMarkerRow, ListObjectVersions, VersionEntry, VersionRow, list_object_versions};
 pub(crate) use write::Document;

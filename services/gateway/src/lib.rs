@@ -8,6 +8,7 @@
 
 mod auth;
 mod config;
+mod cross_origin;
 mod error;
 mod hoisted;
 mod operation;

@@ -78,6 +78,10 @@ pub(crate) fn set_object(headers: &mut HeaderMap, found: &FoundVersion, version:
         set(headers, HeaderName::from_static("x-amz-storage-class"), version.storage_class.as_str());
     }
     set_attributes(headers, &version.attributes);
+    if !version.attributes.tags.is_empty() {
+        let count = version.attributes.tags.len().to_string();
+        set(headers, HeaderName::from_static("x-amz-tagging-count"), &count);
+    }
 }
 
 fn set_attributes(headers: &mut HeaderMap, attributes: &Attributes) {

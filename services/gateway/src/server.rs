@@ -25,6 +25,7 @@ use types::Timestamp;
 use crate::{
     FrontConfig, Gateway,
     auth::{Authenticated, Permit, authenticate, authorize},
+    cross_origin::{CrossOrigin, preflight},
     hoisted,
     operation::dispatch,
     request::{Request, RequestId, Response},
@@ -98,11 +99,15 @@ async fn answer(State(gateway): State<Arc<Gateway>>, request: http::Request<Body
     let id = RequestId::new(&gateway.env);
     let (head, resource) = (parts.method == Method::HEAD, parts.uri.path().to_owned());
     let started = gateway.env.now();
+    let cross_origin = CrossOrigin::of(&gateway, &parts);
     let (result, close) = serve(&gateway, parts, body).await;
     let mut response = match result {
         Ok(response) => response,
         Err(error) => error_response(&error, &resource, id, &gateway, head),
     };
+    if let Some(cross_origin) = cross_origin {
+        cross_origin.allow(&gateway, &mut response).await;
+    }
     decorate(response.headers_mut(), &gateway, id);
     if close {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
@@ -117,6 +122,9 @@ async fn answer(State(gateway): State<Arc<Gateway>>, request: http::Request<Body
 async fn serve(gateway: &Gateway, mut parts: Parts, mut body: Body) -> (Result<Response, S3Error>, bool) {
     let expects_continue = parts.headers.contains_key(header::EXPECT);
     let empty = body.is_end_stream();
+    if parts.method == Method::OPTIONS {
+        return (preflight(gateway, &parts).await, !empty);
+    }
     let result = match prepare(gateway, &mut parts) {
         Ok((address, authenticated, permit)) => {
             let (method, uri, headers) = (parts.method, parts.uri, parts.headers);

@@ -88,7 +88,6 @@ fn what_is_not_built_is_refused() {
     for (name, value) in [
         ("x-amz-acl", "public-read"),
         ("x-amz-server-side-encryption", "aws:kms"),
-        ("x-amz-tagging", "a=b"),
         ("x-amz-object-lock-mode", "COMPLIANCE"),
     ] {
         let error = bucket.create_upload("key").header(name, value).refused(501, "NotImplemented");

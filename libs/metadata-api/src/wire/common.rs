@@ -81,6 +81,7 @@ impl From<Subresource> for proto::Subresource {
         match subresource {
             Subresource::Tagging => Self::Tagging,
             Subresource::Cors => Self::Cors,
+            Subresource::PublicAccessBlock => Self::PublicAccessBlock,
         }
     }
 }

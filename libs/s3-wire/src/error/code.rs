@@ -40,6 +40,7 @@ macro_rules! error_codes {
 }
 
 error_codes! {
+    AccessControlListNotSupported 400 "The bucket does not allow ACLs",
     AccessDenied 403 "Access Denied",
     AccessForbidden 403 "The request is forbidden.",
     AuthorizationHeaderMalformed 400 "The authorization header that you provided is not valid.",
@@ -92,6 +93,7 @@ error_codes! {
     MissingRequestBodyError 400 "Request Body is empty",
     MissingSecurityHeader 400 "Your request is missing a required header",
     NoSuchBucket 404 "The specified bucket does not exist",
+    NoSuchConfiguration 404 "The specified configuration does not exist.",
     NoSuchBucketPolicy 404 "The bucket policy does not exist",
     NoSuchCORSConfiguration 404 "The CORS configuration does not exist",
     NoSuchKey 404 "The specified key does not exist.",

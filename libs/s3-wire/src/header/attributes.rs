@@ -5,7 +5,10 @@ use http::{HeaderMap, header};
 use types::{Attributes, StorageClassName};
 
 use super::{text, utf8};
-use crate::error::{ErrorCode, S3Error};
+use crate::{
+    error::{ErrorCode, S3Error},
+    tags::parse_header,
+};
 
 /// Most bytes in the names (without `x-amz-meta-`) and values of an object's user metadata.
 /// Source: Amazon S3 User Guide, "Working with object metadata".
@@ -89,9 +92,14 @@ pub fn storage_class(headers: &HeaderMap) -> Result<Option<StorageClassName>, S3
     StorageClassName::new(name).map(Some).map_err(|_| invalid())
 }
 
-/// Where a copy's attributes come from.
+/// The tags in `x-amz-tagging`; none without it. Errors: those of [`crate::tags::parse_header`].
+pub fn tags(headers: &HeaderMap) -> Result<Vec<(String, String)>, S3Error> {
+    text(headers, "x-amz-tagging")?.map_or(Ok(Vec::new()), parse_header)
+}
+
+/// Where a copy's attributes or tags come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum MetadataDirective {
+pub enum Directive {
     /// The source.
     Copy,
     /// The request.
@@ -99,11 +107,19 @@ pub enum MetadataDirective {
 }
 
 /// `x-amz-metadata-directive`, `COPY` when there is none; `InvalidArgument` for anything else.
-pub fn metadata_directive(headers: &HeaderMap) -> Result<MetadataDirective, S3Error> {
-    const HEADER: &str = "x-amz-metadata-directive";
-    match text(headers, HEADER)? {
-        None | Some("COPY") => Ok(MetadataDirective::Copy),
-        Some("REPLACE") => Ok(MetadataDirective::Replace),
-        Some(other) => Err(S3Error::invalid_argument("Unknown metadata directive.", HEADER, other)),
+pub fn metadata_directive(headers: &HeaderMap) -> Result<Directive, S3Error> {
+    directive(headers, "x-amz-metadata-directive", "Unknown metadata directive.")
+}
+
+/// `x-amz-tagging-directive`, `COPY` when there is none; `InvalidArgument` for anything else.
+pub fn tagging_directive(headers: &HeaderMap) -> Result<Directive, S3Error> {
+    directive(headers, "x-amz-tagging-directive", "Unknown tagging directive.")
+}
+
+fn directive(headers: &HeaderMap, header: &str, unknown: &'static str) -> Result<Directive, S3Error> {
+    match text(headers, header)? {
+        None | Some("COPY") => Ok(Directive::Copy),
+        Some("REPLACE") => Ok(Directive::Replace),
+        Some(other) => Err(S3Error::invalid_argument(unknown, header, other)),
     }
 }

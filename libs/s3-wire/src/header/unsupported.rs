@@ -59,9 +59,6 @@ pub const UNSUPPORTED_HEADERS: &[UnsupportedHeader] = &[
     entry("x-amz-object-lock-legal-hold", &["OFF"], Scope::Create),
     entry("x-amz-object-lock-mode", &[], Scope::Create),
     entry("x-amz-object-lock-retain-until-date", &[], Scope::Create),
-    entry("x-amz-tagging", &[""], Scope::Create),
-    // There are no tags to copy or to replace.
-    entry("x-amz-tagging-directive", &["COPY", "REPLACE"], Scope::Create),
     entry("x-amz-write-offset-bytes", &[], Scope::Write),
     entry("x-amz-annotation-directive", &["COPY", "EXCLUDE"], Scope::Create),
 ];

@@ -197,8 +197,8 @@ pub static ROUTES: &[Route] = &[
 /// The operation of a request, if it is built; `NotImplemented` naming it if it is not.
 ///
 /// Other errors: `MethodNotAllowed`; `InvalidArgument` for two sub-resources at once, for one that its resource does
-/// not have, and for half of `partNumber` and `uploadId`; `AccessForbidden` for a CORS preflight, since no bucket can
-/// have a CORS configuration yet; `PreconditionFailed` for a POST to a bucket that is no form.
+/// not have, and for half of `partNumber` and `uploadId`; `AccessForbidden` for a CORS preflight, which is no operation;
+/// `PreconditionFailed` for a POST to a bucket that is no form.
 pub fn route(input: &RouteInput<'_>) -> Result<Operation, S3Error> {
     let operation = recognise(input)?;
     match operation.kind() {
@@ -210,7 +210,7 @@ pub fn route(input: &RouteInput<'_>) -> Result<Operation, S3Error> {
         {
             Err(S3Error::header_not_implemented("x-amz-write-offset-bytes"))
         }
-        Kind::Supported => Ok(operation),
+        Kind::Supported | Kind::Default => Ok(operation),
     }
 }
 

@@ -82,6 +82,15 @@ impl<'a> XmlReader<'a> {
         Ok(self.text()?.trim().to_owned())
     }
 
+    /// `true` or `false`, in any case.
+    pub(super) fn boolean(&mut self) -> Result<bool, S3Error> {
+        match self.word()?.to_ascii_lowercase().as_str() {
+            "true" => Ok(true),
+            "false" => Ok(false),
+            _ => Err(S3Error::malformed_xml()),
+        }
+    }
+
     /// Checks that nothing follows the root.
     pub(super) fn finish(mut self) -> Result<(), S3Error> {
         loop {

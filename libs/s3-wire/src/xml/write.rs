@@ -56,6 +56,13 @@ impl Document {
         }
     }
 
+    /// An element with attributes, which are ours as names are.
+    pub(crate) fn open_with(&mut self, name: &str, attributes: &str) {
+        for part in [b"<", name.as_bytes(), b" ", attributes.as_bytes(), b">"] {
+            self.buffer.extend_from_slice(part);
+        }
+    }
+
     pub(crate) fn close(&mut self, name: &str) {
         for part in [b"</", name.as_bytes(), b">"] {
             self.buffer.extend_from_slice(part);

@@ -7,10 +7,10 @@ use http::HeaderName;
 use metadata_api::{CopyAttributes, CopyVersion, Error as MetadataError, FoundVersion, Version};
 use s3_wire::{
     ErrorCode, S3Error,
-    header::{CopySource, MetadataDirective, attributes, copy_source, metadata_directive},
+    header::{CopySource, Directive, attributes, copy_source, metadata_directive, tagging_directive, tags},
     xml::{self, CopyResult},
 };
-use types::{ByteRange, Checksum, ChecksumAlgorithm, ChecksumType, Content};
+use types::{Attributes, ByteRange, Checksum, ChecksumAlgorithm, ChecksumType, Content};
 
 use super::{
     copy_source::find_source,
@@ -35,6 +35,7 @@ pub(super) async fn copy_object(
     // Parse.
     let source = copy_source(&request.headers)?;
     let directive = metadata_directive(&request.headers)?;
+    let of_tags = tagging_directive(&request.headers)?;
     let condition = write_condition(request)?;
     let class = writable_class(gateway, request)?;
     let algorithm = checksum_algorithm(request)?;
@@ -52,10 +53,7 @@ pub(super) async fn copy_object(
         check_early(gateway, request, condition).await?;
 
         // Act.
-        let attributes = match directive {
-            MetadataDirective::Copy => CopyAttributes::Keep,
-            MetadataDirective::Replace => CopyAttributes::Replace(attributes(&request.headers)?),
-        };
+        let attributes = copied_attributes(request, &version, directive, of_tags)?;
         let copy = CopyVersion {
             source_bucket: source.bucket.clone(),
             source_key: source.key.clone(),
@@ -99,15 +97,31 @@ pub(super) fn set_source_version(response: &mut Response, found: &FoundVersion) 
     }
 }
 
-/// A copy onto itself must change something, unless it brings an older version back.
-fn refuse_unchanged(
+/// The attributes of the copy: metadata and tags come from the source or from the request, each for itself.
+fn copied_attributes(
     request: &Request,
-    source: &CopySource,
-    directive: MetadataDirective,
-) -> Result<(), S3Error> {
+    source: &Version,
+    metadata: Directive,
+    of_tags: Directive,
+) -> Result<CopyAttributes, S3Error> {
+    let headers = &request.headers;
+    let base = match metadata {
+        Directive::Copy if of_tags == Directive::Copy => return Ok(CopyAttributes::Keep),
+        Directive::Copy => source.attributes.clone(),
+        Directive::Replace => attributes(headers)?,
+    };
+    let tags = match of_tags {
+        Directive::Copy => source.attributes.tags.clone(),
+        Directive::Replace => tags(headers)?,
+    };
+    Ok(CopyAttributes::Replace(Attributes { tags, ..base }))
+}
+
+/// A copy onto itself must change something, unless it brings an older version back.
+fn refuse_unchanged(request: &Request, source: &CopySource, directive: Directive) -> Result<(), S3Error> {
     let itself = source.bucket == *request.bucket()? && source.key == *request.key()?;
     let redirects = request.headers.contains_key("x-amz-website-redirect-location");
-    if itself && source.version_id.is_none() && directive == MetadataDirective::Copy && !redirects {
+    if itself && source.version_id.is_none() && directive == Directive::Copy && !redirects {
         return Err(S3Error::invalid_request(
             "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.",
         ));

@@ -4,10 +4,10 @@ use http::HeaderName;
 use metadata_api::{CreateUpload, UploadChecksum};
 use s3_wire::{
     S3Error,
-    header::{attributes, multipart_checksum},
+    header::{attributes, multipart_checksum, tags},
     xml,
 };
-use types::{ChecksumAlgorithm, ChecksumType};
+use types::{Attributes, ChecksumAlgorithm, ChecksumType};
 
 use super::put_object::writable_class;
 use crate::{
@@ -31,7 +31,7 @@ pub(super) async fn create_multipart_upload(
     let create = CreateUpload {
         bucket: request.bucket()?.clone(),
         key: request.key()?.clone(),
-        attributes: attributes(&request.headers)?,
+        attributes: Attributes { tags: tags(&request.headers)?, ..attributes(&request.headers)? },
         storage_class: writable_class(gateway, request)?,
         checksum: UploadChecksum { algorithm, kind },
         checksum_named: named.is_some(),

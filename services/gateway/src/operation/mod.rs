@@ -1,17 +1,22 @@
-//! The S3 operations: one file each, named as in the API.
+//! The S3 operations: one file each, named as in the API. Those of one sub-resource share a file, which is named as it is.
 
 mod abort_multipart_upload;
+mod access_control;
+mod bucket_cors;
+mod bucket_tagging;
 mod complete_multipart_upload;
 mod copy_object;
 mod copy_source;
 mod create_bucket;
 mod create_multipart_upload;
+mod defaults;
 mod delete_bucket;
 mod delete_object;
 mod delete_objects;
 mod get_bucket_location;
 mod get_bucket_versioning;
 mod get_object;
+mod get_object_attributes;
 mod head_bucket;
 mod head_object;
 mod list_buckets;
@@ -21,8 +26,11 @@ mod list_objects;
 mod list_objects_v2;
 mod list_parts;
 mod object_read;
+mod object_tagging;
+mod public_access_block;
 mod put_bucket_versioning;
 mod put_object;
+mod subresource;
 mod upload_part;
 mod upload_part_copy;
 
@@ -86,6 +94,46 @@ pub(crate) async fn dispatch(
             abort_multipart_upload::abort_multipart_upload(gateway, request, &permit).await
         }
         Operation::ListParts => list_parts::list_parts(gateway, request, &permit).await,
-        refused => Err(S3Error::operation_not_implemented(refused)),
+        Operation::GetBucketAcl => access_control::get_bucket_acl(gateway, request, &permit).await,
+        Operation::PutBucketAcl => access_control::put_bucket_acl(gateway, request, &permit).await,
+        Operation::GetObjectAcl => access_control::get_object_acl(gateway, request, &permit).await,
+        Operation::PutObjectAcl => access_control::put_object_acl(gateway, request, &permit).await,
+        Operation::GetBucketOwnershipControls => {
+            access_control::get_bucket_ownership_controls(gateway, request, &permit).await
+        }
+        Operation::PutBucketOwnershipControls => {
+            access_control::put_bucket_ownership_controls(gateway, request, body, &permit).await
+        }
+        Operation::GetPublicAccessBlock => {
+            public_access_block::get_public_access_block(gateway, request, &permit).await
+        }
+        Operation::PutPublicAccessBlock => {
+            public_access_block::put_public_access_block(gateway, request, body, &permit).await
+        }
+        Operation::DeletePublicAccessBlock => {
+            public_access_block::delete_public_access_block(gateway, request, &permit).await
+        }
+        Operation::GetBucketCors => bucket_cors::get_bucket_cors(gateway, request, &permit).await,
+        Operation::PutBucketCors => bucket_cors::put_bucket_cors(gateway, request, body, &permit).await,
+        Operation::DeleteBucketCors => bucket_cors::delete_bucket_cors(gateway, request, &permit).await,
+        Operation::GetBucketTagging => bucket_tagging::get_bucket_tagging(gateway, request, &permit).await,
+        Operation::PutBucketTagging => {
+            bucket_tagging::put_bucket_tagging(gateway, request, body, &permit).await
+        }
+        Operation::DeleteBucketTagging => {
+            bucket_tagging::delete_bucket_tagging(gateway, request, &permit).await
+        }
+        Operation::GetObjectTagging => object_tagging::get_object_tagging(gateway, request, &permit).await,
+        Operation::PutObjectTagging => {
+            object_tagging::put_object_tagging(gateway, request, body, &permit).await
+        }
+        Operation::DeleteObjectTagging => {
+            object_tagging::delete_object_tagging(gateway, request, &permit).await
+        }
+        Operation::GetObjectAttributes => {
+            get_object_attributes::get_object_attributes(gateway, request, &permit).await
+        }
+        // Those that are refused too.
+        _ => defaults::default(gateway, request, &permit).await,
     }
 }

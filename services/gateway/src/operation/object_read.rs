@@ -79,6 +79,15 @@ pub(super) async fn read(
     Ok(ObjectRead { response, content, bytes: Some(bytes) })
 }
 
+/// The version that the request names, or the current one, without its content.
+pub(super) async fn find_asked_for(
+    gateway: &Gateway,
+    request: &Request,
+) -> Result<(FoundVersion, Box<Version>), S3Error> {
+    let version_id = version_id(request.query()?.get_nonempty("versionId"))?;
+    find(gateway, request, version_id, false).await
+}
+
 /// The version that a read is about; a delete marker is answered as S3 does.
 async fn find(
     gateway: &Gateway,

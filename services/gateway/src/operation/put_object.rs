@@ -8,9 +8,9 @@ use metadata_api::{
 };
 use s3_wire::{
     ErrorCode, S3Error,
-    header::{self, attributes, storage_class},
+    header::{self, attributes, storage_class, tags},
 };
-use types::{BucketName, Checksum, ChecksumType, ChunkOwner, ObjectKey, StorageClassName};
+use types::{Attributes, BucketName, Checksum, ChecksumType, ChunkOwner, ObjectKey, StorageClassName};
 
 use super::UPLOAD_SIZE_MAX;
 use crate::{
@@ -31,7 +31,7 @@ pub(super) async fn put_object(
 ) -> Result<Response, S3Error> {
     // Parse.
     let (bucket, key) = (request.bucket()?.clone(), request.key()?.clone());
-    let attributes = attributes(&request.headers)?;
+    let attributes = Attributes { tags: tags(&request.headers)?, ..attributes(&request.headers)? };
     let storage_class = writable_class(gateway, request)?;
     let condition = write_condition(request)?;
     let mut body = ObjectBody::open(&gateway.env, request, body, None, UPLOAD_SIZE_MAX)?;

@@ -1,0 +1,163 @@
+//! Bodies about who may do what: access control lists, ownership, the block of public access.
+
+use bytes::Bytes;
+
+use super::{
+    Document, Owner,
+    read::{XmlReader, set},
+};
+use crate::error::S3Error;
+
+/// Largest body of an operation about access in bytes.
+pub const ACCESS_BODY_MAX: usize = 64 << 10;
+
+/// The body of GetBucketAcl and GetObjectAcl where the owner alone has every right.
+pub fn owners_acl(owner: Owner<'_>) -> Bytes {
+    let mut document = Document::new("AccessControlPolicy", 768);
+    owner.write("Owner", &mut document);
+    document.open("AccessControlList");
+    document.open("Grant");
+    document.open_with(
+        "Grantee",
+        "xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" xsi:type=\"CanonicalUser\"",
+    );
+    document.element("ID", owner.id);
+    document.optional("DisplayName", owner.display_name);
+    document.close("Grantee");
+    document.element("Permission", "FULL_CONTROL");
+    document.close("Grant");
+    document.close("AccessControlList");
+    document.finish("AccessControlPolicy")
+}
+
+/// Reads a body of PutBucketOwnershipControls: the one rule's ownership. `MalformedXML` for anything else.
+/// Source: API Reference, "PutBucketOwnershipControls".
+pub fn parse_ownership(body: &[u8]) -> Result<String, S3Error> {
+    let mut reader = XmlReader::open(body, ACCESS_BODY_MAX, "OwnershipControls")?;
+    let mut ownership = None;
+    while let Some(name) = reader.next_child()? {
+        if name != "Rule" {
+            return Err(S3Error::malformed_xml());
+        }
+        let mut of_rule = None;
+        while let Some(name) = reader.next_child()? {
+            if name != "ObjectOwnership" {
+                return Err(S3Error::malformed_xml());
+            }
+            set(&mut of_rule, reader.word()?)?;
+        }
+        set(&mut ownership, of_rule.ok_or_else(S3Error::malformed_xml)?)?;
+    }
+    reader.finish()?;
+    let known = ["BucketOwnerEnforced", "BucketOwnerPreferred", "ObjectWriter"];
+    ownership.filter(|text| known.contains(&text.as_str())).ok_or_else(S3Error::malformed_xml)
+}
+
+/// The body of GetBucketOwnershipControls.
+pub fn ownership(ownership: &str) -> Bytes {
+    let mut document = Document::new("OwnershipControls", 256);
+    document.open("Rule");
+    document.element("ObjectOwnership", ownership);
+    document.close("Rule");
+    document.finish("OwnershipControls")
+}
+
+/// What a bucket shuts out of public access, each false where a body does not name it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PublicAccessBlock {
+    /// New public ACLs.
+    pub block_public_acls: bool,
+    /// What public ACLs grant.
+    pub ignore_public_acls: bool,
+    /// New public policies.
+    pub block_public_policy: bool,
+    /// What public policies grant to others.
+    pub restrict_public_buckets: bool,
+}
+
+/// Reads a body of PutPublicAccessBlock. Source: API Reference, "PutPublicAccessBlock".
+pub fn parse_public_access_block(body: &[u8]) -> Result<PublicAccessBlock, S3Error> {
+    let mut reader = XmlReader::open(body, ACCESS_BODY_MAX, "PublicAccessBlockConfiguration")?;
+    let (mut acls, mut ignore, mut policy, mut restrict) = (None, None, None, None);
+    while let Some(name) = reader.next_child()? {
+        let value = reader.boolean()?;
+        match name.as_str() {
+            "BlockPublicAcls" => set(&mut acls, value)?,
+            "IgnorePublicAcls" => set(&mut ignore, value)?,
+            "BlockPublicPolicy" => set(&mut policy, value)?,
+            "RestrictPublicBuckets" => set(&mut restrict, value)?,
+            _ => return Err(S3Error::malformed_xml()),
+        }
+    }
+    reader.finish()?;
+    Ok(PublicAccessBlock {
+        block_public_acls: acls.unwrap_or(false),
+        ignore_public_acls: ignore.unwrap_or(false),
+        block_public_policy: policy.unwrap_or(false),
+        restrict_public_buckets: restrict.unwrap_or(false),
+    })
+}
+
+/// The body of GetPublicAccessBlock.
+pub fn public_access_block(block: PublicAccessBlock) -> Bytes {
+    let mut document = Document::new("PublicAccessBlockConfiguration", 512);
+    document.boolean("BlockPublicAcls", block.block_public_acls);
+    document.boolean("IgnorePublicAcls", block.ignore_public_acls);
+    document.boolean("BlockPublicPolicy", block.block_public_policy);
+    document.boolean("RestrictPublicBuckets", block.restrict_public_buckets);
+    document.finish("PublicAccessBlockConfiguration")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        PublicAccessBlock, owners_acl, ownership, parse_ownership, parse_public_access_block,
+        public_access_block,
+    };
+    use crate::xml::Owner;
+
+    #[test]
+    fn the_owners_acl_names_the_owner_twice() {
+        let body = owners_acl(Owner { id: "id&", display_name: Some("name") });
+        let text = std::str::from_utf8(&body).unwrap();
+        assert_eq!(text.matches("<ID>id&amp;</ID>").count(), 2, "{text}");
+        assert!(text.contains("xsi:type=\"CanonicalUser\"><ID>"), "{text}");
+        assert!(text.contains("<Permission>FULL_CONTROL</Permission>"), "{text}");
+    }
+
+    #[test]
+    fn ownership_is_one_rule_of_a_known_kind() {
+        for known in ["BucketOwnerEnforced", "BucketOwnerPreferred", "ObjectWriter"] {
+            assert_eq!(parse_ownership(&ownership(known)), Ok(known.to_owned()));
+        }
+        let rule = "<Rule><ObjectOwnership>ObjectWriter</ObjectOwnership></Rule>";
+        for bad in [
+            String::new(),
+            "<OwnershipControls/>".to_owned(),
+            "<OwnershipControls><Rule/></OwnershipControls>".to_owned(),
+            "<OwnershipControls><Rule><ObjectOwnership>Mine</ObjectOwnership></Rule></OwnershipControls>"
+                .to_owned(),
+            format!("<OwnershipControls>{rule}{rule}</OwnershipControls>"),
+        ] {
+            assert!(parse_ownership(bad.as_bytes()).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_block_is_read_as_written_and_false_where_it_says_nothing() {
+        let block = PublicAccessBlock {
+            block_public_acls: true,
+            restrict_public_buckets: true,
+            ..PublicAccessBlock::default()
+        };
+        assert_eq!(parse_public_access_block(&public_access_block(block)), Ok(block));
+        let wrap =
+            |inner: &str| format!("<PublicAccessBlockConfiguration>{inner}</PublicAccessBlockConfiguration>");
+        assert_eq!(parse_public_access_block(wrap("").as_bytes()), Ok(PublicAccessBlock::default()));
+        let upper = parse_public_access_block(wrap("<BlockPublicAcls>TRUE</BlockPublicAcls>").as_bytes());
+        assert_eq!(upper.map(|block| block.block_public_acls), Ok(true));
+        for bad in ["<BlockPublicAcls>1</BlockPublicAcls>", "<Other>true</Other>", "<BlockPublicAcls/>"] {
+            assert!(parse_public_access_block(wrap(bad).as_bytes()).is_err(), "{bad}");
+        }
+    }
+}

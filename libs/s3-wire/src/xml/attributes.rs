@@ -1,0 +1,81 @@
+//! The body of GetObjectAttributes.
+
+use bytes::Bytes;
+use types::{Checksum, ChecksumType, ETag, ObjectPart};
+
+use super::{Document, rows::write_checksum};
+
+/// What GetObjectAttributes answers: that which was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ObjectAttributes<'a> {
+    /// Its entity tag.
+    pub etag: Option<&'a ETag>,
+    /// Its checksum, with the number of parts that a composite one was made of.
+    pub checksum: Option<(&'a Checksum, Option<u16>)>,
+    /// Its parts.
+    pub parts: Option<AttributeParts<'a>>,
+    /// Its storage class.
+    pub storage_class: Option<&'a str>,
+    /// Its size in bytes.
+    pub size: Option<u64>,
+}
+
+/// A page of an object's parts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AttributeParts<'a> {
+    /// How many parts there are.
+    pub count: usize,
+    /// After which number the page begins.
+    pub marker: u32,
+    /// How many parts it may have.
+    pub limit: u32,
+    /// Whether there are more.
+    pub truncated: bool,
+    /// The parts; S3 shows none of an object whose parts have no checksums.
+    pub page: &'a [ObjectPart],
+    /// The number of the page's last part, also where parts are not shown.
+    pub last: u32,
+}
+
+/// The body of GetObjectAttributes. Source: API Reference, "GetObjectAttributes".
+pub fn object_attributes(answer: &ObjectAttributes<'_>) -> Bytes {
+    let parts = answer.parts.map_or(0, |parts| parts.page.len());
+    let mut document = Document::new("GetObjectAttributesResponse", 512 + 160 * parts);
+    if let Some(etag) = answer.etag {
+        document.plain("ETag", etag);
+    }
+    if let Some((checksum, parts)) = answer.checksum {
+        document.open("Checksum");
+        let parts = parts.filter(|_| checksum.kind == ChecksumType::Composite);
+        write_checksum(&checksum.value, parts, &mut document);
+        document.element("ChecksumType", checksum.kind.name());
+        document.close("Checksum");
+    }
+    if let Some(parts) = answer.parts {
+        write_parts(&parts, &mut document);
+    }
+    document.optional("StorageClass", answer.storage_class);
+    if let Some(size) = answer.size {
+        document.plain("ObjectSize", size);
+    }
+    document.finish("GetObjectAttributesResponse")
+}
+
+fn write_parts(parts: &AttributeParts<'_>, document: &mut Document) {
+    document.open("ObjectParts");
+    document.plain("PartsCount", parts.count);
+    document.plain("PartNumberMarker", parts.marker);
+    document.plain("NextPartNumberMarker", parts.last);
+    document.plain("MaxParts", parts.limit);
+    document.boolean("IsTruncated", parts.truncated);
+    for part in parts.page {
+        document.open("Part");
+        document.plain("PartNumber", part.number.get());
+        document.plain("Size", part.size);
+        if let Some(checksum) = &part.checksum {
+            write_checksum(checksum, None, document);
+        }
+        document.close("Part");
+    }
+    document.close("ObjectParts");
+}

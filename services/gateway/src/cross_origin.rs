@@ -1,0 +1,124 @@
+//! Lets scripts of other origins in by a bucket's CORS rules: answers preflights, which carry no credentials, and says in
+//! every other answer whether a browser may show it to the script. S3 API Reference, "OPTIONS object"; the Fetch standard.
+
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, request::Parts};
+use metadata_api::Subresource;
+use s3_wire::{
+    ErrorCode, S3Error,
+    address::{self, Address},
+    cors::{CorsRule, METHODS, allowing, is_for_everyone},
+    xml::parse_cors,
+};
+
+use crate::{
+    Gateway, error,
+    output::{empty, set},
+    request::Response,
+};
+
+/// On what an answer depends, so that caches keep answers to several origins apart.
+const VARY: &str = "Origin, Access-Control-Request-Headers, Access-Control-Request-Method";
+
+/// Who asks from where for what, kept while the request is answered.
+pub(crate) struct CrossOrigin {
+    origin: String,
+    method: Method,
+    address: Address,
+}
+
+impl CrossOrigin {
+    /// `None` for requests that no script of another origin has sent, and for those with a malformed address.
+    pub(crate) fn of(gateway: &Gateway, parts: &Parts) -> Option<Self> {
+        let origin = parts.headers.get(header::ORIGIN)?.to_str().ok()?.to_owned();
+        let address = address_of(gateway, parts)?;
+        Some(Self { origin, method: parts.method.clone(), address })
+    }
+
+    /// Lets the script read the answer, if a rule of the bucket allows it.
+    pub(crate) async fn allow(&self, gateway: &Gateway, response: &mut Response) {
+        let rules = match rules(gateway, &self.address).await {
+            Ok(rules) => rules,
+            // Without an answer the script is kept out.
+            Err(error) => {
+                tracing::debug!(%error, "the rules for other origins were not read");
+                return;
+            }
+        };
+        if let Some(rule) = allowing(&rules, &self.origin, self.method.as_str(), &[]) {
+            set_allowed(response.headers_mut(), rule, &self.origin);
+        }
+    }
+}
+
+/// Answers a preflight. Errors: `BadRequest` when it does not say what it asks for, `AccessForbidden` when no rule allows
+/// it, `NoSuchBucket`.
+pub(crate) async fn preflight(gateway: &Gateway, parts: &Parts) -> Result<Response, S3Error> {
+    let bad = |message: String| S3Error::with_message(ErrorCode::BadRequest, message);
+    let text = |name: HeaderName| parts.headers.get(name).and_then(|value| value.to_str().ok());
+    let origin = text(header::ORIGIN)
+        .ok_or_else(|| bad("Insufficient information. Origin request header needed.".to_owned()))?;
+    let method = text(header::ACCESS_CONTROL_REQUEST_METHOD);
+    let method = method
+        .filter(|method| METHODS.contains(method))
+        .ok_or_else(|| bad(format!("Invalid Access-Control-Request-Method: {}", method.unwrap_or("null"))))?;
+    let headers: Vec<&str> = text(header::ACCESS_CONTROL_REQUEST_HEADERS)
+        .unwrap_or_default()
+        .split(',')
+        .map(str::trim)
+        .filter(|header| !header.is_empty())
+        .collect();
+    let forbidden = |message: &'static str| {
+        S3Error::with_message(ErrorCode::AccessForbidden, message)
+            .field("Method", method)
+            .field("ResourceType", "OBJECT")
+    };
+    let disabled = || forbidden("CORSResponse: CORS is not enabled for this bucket.");
+    let address = address_of(gateway, parts).ok_or_else(disabled)?;
+    let rules = rules(gateway, &address).await?;
+    if rules.is_empty() {
+        return Err(disabled());
+    }
+    let rule = allowing(&rules, origin, method, &headers).ok_or_else(|| {
+        forbidden(
+            "CORSResponse: This CORS request is not allowed. This is usually because the evalution of Origin, request method / Access-Control-Request-Method or Access-Control-Request-Headers are not whitelisted by the resource's CORS spec.",
+        )
+    })?;
+    let mut response = empty(StatusCode::OK);
+    let answer = response.headers_mut();
+    set_allowed(answer, rule, origin);
+    if !headers.is_empty() {
+        set(answer, header::ACCESS_CONTROL_ALLOW_HEADERS, &headers.join(", ").to_ascii_lowercase());
+    }
+    if let Some(age) = rule.max_age_seconds {
+        set(answer, header::ACCESS_CONTROL_MAX_AGE, &age.to_string());
+    }
+    Ok(response)
+}
+
+fn address_of(gateway: &Gateway, parts: &Parts) -> Option<Address> {
+    let host = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    address::address(host, &gateway.domains, parts.uri.path()).ok()
+}
+
+async fn rules(gateway: &Gateway, address: &Address) -> Result<Vec<CorsRule>, S3Error> {
+    let Some(bucket) = &address.bucket else { return Ok(Vec::new()) };
+    let found = gateway.metadata.get_subresource(bucket, Subresource::Cors).await;
+    match found.map_err(|failure| error::from_metadata(failure, address))? {
+        Some(document) => parse_cors(&document),
+        None => Ok(Vec::new()),
+    }
+}
+
+fn set_allowed(headers: &mut HeaderMap, rule: &CorsRule, origin: &str) {
+    if is_for_everyone(rule) {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    } else {
+        set(headers, header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+    }
+    set(headers, header::ACCESS_CONTROL_ALLOW_METHODS, &rule.allowed_methods.join(", "));
+    if !rule.expose_headers.is_empty() {
+        set(headers, header::ACCESS_CONTROL_EXPOSE_HEADERS, &rule.expose_headers.join(", "));
+    }
+    headers.insert(header::VARY, HeaderValue::from_static(VARY));
+}

@@ -1,0 +1,110 @@
+//! Sub-resources that cannot be configured: answered as S3 answers where nothing is, once the bucket or object is known to
+//! be there. SDKs and Terraform ask for all of them. S3 API Reference, the page of each operation.
+
+use http::StatusCode;
+use s3_wire::{ErrorCode, Operation, S3Error, xml};
+
+use super::object_read;
+use crate::{
+    Gateway,
+    auth::Permit,
+    output,
+    request::{Request, Response},
+};
+
+/// What is answered where nothing is configured.
+enum Answer {
+    /// There is none.
+    Missing(ErrorCode),
+    /// There is nothing to delete.
+    Deleted,
+    /// A document without content.
+    Empty(&'static str),
+    /// A list without entries.
+    NoConfigurations(&'static str),
+    /// The bucket's owner pays.
+    OwnerPays,
+    /// The bucket has no object lock.
+    NoObjectLock,
+}
+
+fn answer(operation: Operation) -> Option<Answer> {
+    use Answer::{Deleted, Empty, Missing, NoConfigurations, NoObjectLock, OwnerPays};
+    Some(match operation {
+        Operation::GetBucketPolicy | Operation::GetBucketPolicyStatus => {
+            Missing(ErrorCode::NoSuchBucketPolicy)
+        }
+        Operation::GetBucketLifecycleConfiguration => Missing(ErrorCode::NoSuchLifecycleConfiguration),
+        Operation::GetBucketReplication => Missing(ErrorCode::ReplicationConfigurationNotFoundError),
+        Operation::GetBucketEncryption => Missing(ErrorCode::ServerSideEncryptionConfigurationNotFoundError),
+        Operation::GetBucketWebsite => Missing(ErrorCode::NoSuchWebsiteConfiguration),
+        Operation::GetObjectLockConfiguration => Missing(ErrorCode::ObjectLockConfigurationNotFoundError),
+        Operation::GetBucketInventoryConfiguration
+        | Operation::DeleteBucketInventoryConfiguration
+        | Operation::GetBucketAnalyticsConfiguration
+        | Operation::DeleteBucketAnalyticsConfiguration
+        | Operation::GetBucketMetricsConfiguration
+        | Operation::DeleteBucketMetricsConfiguration
+        | Operation::GetBucketIntelligentTieringConfiguration
+        | Operation::DeleteBucketIntelligentTieringConfiguration => Missing(ErrorCode::NoSuchConfiguration),
+        Operation::DeleteBucketPolicy
+        | Operation::DeleteBucketLifecycle
+        | Operation::DeleteBucketReplication
+        | Operation::DeleteBucketEncryption
+        | Operation::DeleteBucketWebsite => Deleted,
+        Operation::GetBucketNotificationConfiguration => Empty("NotificationConfiguration"),
+        Operation::GetBucketLogging => Empty("BucketLoggingStatus"),
+        Operation::GetBucketAccelerateConfiguration => Empty("AccelerateConfiguration"),
+        Operation::ListBucketInventoryConfigurations => NoConfigurations("ListInventoryConfigurationsResult"),
+        Operation::ListBucketAnalyticsConfigurations => {
+            NoConfigurations("ListBucketAnalyticsConfigurationResult")
+        }
+        Operation::ListBucketMetricsConfigurations => NoConfigurations("ListMetricsConfigurationsResult"),
+        Operation::ListBucketIntelligentTieringConfigurations => {
+            NoConfigurations("ListBucketIntelligentTieringConfigurationsOutput")
+        }
+        Operation::GetBucketRequestPayment => OwnerPays,
+        Operation::GetObjectRetention | Operation::GetObjectLegalHold => NoObjectLock,
+        _ => return None,
+    })
+}
+
+/// Answers an operation of kind [`s3_wire::operation::Kind::Default`]; any other is refused as not implemented.
+pub(super) async fn default(
+    gateway: &Gateway,
+    request: &Request,
+    permit: &Permit,
+) -> Result<Response, S3Error> {
+    let answer = answer(permit.operation());
+    let answer = answer.ok_or_else(|| S3Error::operation_not_implemented(permit.operation()))?;
+    match answer {
+        Answer::NoObjectLock => drop(object_read::find_asked_for(gateway, request).await?),
+        _ => drop(request.existing_bucket(gateway).await?),
+    }
+    Ok(match answer {
+        Answer::Missing(code) => {
+            return Err(S3Error::new(code).field("BucketName", request.bucket()?.as_str()));
+        }
+        Answer::NoObjectLock => {
+            return Err(S3Error::invalid_request("Bucket is missing Object Lock Configuration"));
+        }
+        Answer::Deleted => output::empty(StatusCode::NO_CONTENT),
+        Answer::Empty(root) => output::xml(xml::empty(root)),
+        Answer::NoConfigurations(root) => output::xml(xml::no_configurations(root)),
+        Answer::OwnerPays => output::xml(xml::request_payment()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use s3_wire::{Operation, operation::Kind};
+
+    use super::answer;
+
+    #[test]
+    fn every_operation_that_is_answered_by_default_has_an_answer() {
+        for operation in Operation::ALL {
+            assert_eq!(answer(*operation).is_some(), operation.kind() == Kind::Default, "{operation:?}");
+        }
+    }
+}

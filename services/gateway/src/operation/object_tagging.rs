@@ -1,0 +1,70 @@
+//! GetObjectTagging, PutObjectTagging, DeleteObjectTagging: the tags of one version. S3 API Reference, the page of each.
+
+use axum::body::Body;
+use http::StatusCode;
+use metadata_api::{SetTags, Tagged as TaggedVersion};
+use s3_wire::{
+    S3Error,
+    tags::Tagged,
+    xml::{self, TAGGING_BODY_MAX, parse_tagging},
+};
+
+use super::object_read;
+use crate::{
+    Gateway,
+    auth::Permit,
+    output::{self, empty, set_version_id},
+    payload::ObjectBody,
+    request::{Request, Response},
+};
+
+pub(super) async fn get_object_tagging(
+    gateway: &Gateway,
+    request: &Request,
+    _permit: &Permit,
+) -> Result<Response, S3Error> {
+    let (found, version) = object_read::find_asked_for(gateway, request).await?;
+    let mut response = output::xml(xml::tagging(&version.attributes.tags));
+    set_version_id(response.headers_mut(), found.bucket.versioning, found.version_id);
+    Ok(response)
+}
+
+pub(super) async fn put_object_tagging(
+    gateway: &Gateway,
+    request: &Request,
+    body: &mut Body,
+    _permit: &Permit,
+) -> Result<Response, S3Error> {
+    let body = ObjectBody::open(&gateway.env, request, body, None, TAGGING_BODY_MAX as u64)?;
+    object_read::find_asked_for(gateway, request).await?;
+    let tags = parse_tagging(&body.collect().await?, Tagged::Object)?;
+    let tagged = set_tags(gateway, request, tags).await?;
+    Ok(answer(StatusCode::OK, tagged))
+}
+
+pub(super) async fn delete_object_tagging(
+    gateway: &Gateway,
+    request: &Request,
+    _permit: &Permit,
+) -> Result<Response, S3Error> {
+    object_read::find_asked_for(gateway, request).await?;
+    let tagged = set_tags(gateway, request, Vec::new()).await?;
+    Ok(answer(StatusCode::NO_CONTENT, tagged))
+}
+
+async fn set_tags(
+    gateway: &Gateway,
+    request: &Request,
+    tags: Vec<(String, String)>,
+) -> Result<TaggedVersion, S3Error> {
+    let version_id = object_read::version_id(request.query()?.get_nonempty("versionId"))?;
+    let (bucket, key) = (request.bucket()?.clone(), request.key()?.clone());
+    let tagged = gateway.metadata.set_tags(SetTags { bucket, key, version_id, tags }).await;
+    tagged.map_err(|error| request.metadata_error(error))
+}
+
+fn answer(status: StatusCode, tagged: TaggedVersion) -> Response {
+    let mut response = empty(status);
+    set_version_id(response.headers_mut(), tagged.versioning, tagged.version_id);
+    response
+}

@@ -1,0 +1,59 @@
+//! What operations on a bucket's sub-resources share: the body, and the document in the metadata service.
+
+use axum::body::Body;
+use bytes::Bytes;
+use http::StatusCode;
+use metadata_api::Subresource;
+use s3_wire::S3Error;
+
+use crate::{
+    Gateway,
+    output::empty,
+    payload::ObjectBody,
+    request::{Request, Response},
+};
+
+/// The body of a PUT, proved, of at most `limit` bytes; only of a bucket that is there and has the expected owner.
+pub(super) async fn body(
+    gateway: &Gateway,
+    request: &Request,
+    body: &mut Body,
+    limit: usize,
+) -> Result<Bytes, S3Error> {
+    let body = ObjectBody::open(&gateway.env, request, body, None, limit as u64)?;
+    request.existing_bucket(gateway).await?;
+    body.collect().await
+}
+
+/// The document, if the bucket has one.
+pub(super) async fn get(
+    gateway: &Gateway,
+    request: &Request,
+    subresource: Subresource,
+) -> Result<Option<Bytes>, S3Error> {
+    request.existing_bucket(gateway).await?;
+    let found = gateway.metadata.get_subresource(request.bucket()?, subresource).await;
+    found.map_err(|error| request.metadata_error(error))
+}
+
+/// Puts a document in place of the one that was there.
+pub(super) async fn set(
+    gateway: &Gateway,
+    request: &Request,
+    subresource: Subresource,
+    document: Option<Bytes>,
+) -> Result<(), S3Error> {
+    let done = gateway.metadata.set_subresource(request.bucket()?, subresource, document).await;
+    done.map_err(|error| request.metadata_error(error))
+}
+
+/// Answers a DELETE, which succeeds also when there is nothing.
+pub(super) async fn delete(
+    gateway: &Gateway,
+    request: &Request,
+    subresource: Subresource,
+) -> Result<Response, S3Error> {
+    request.existing_bucket(gateway).await?;
+    set(gateway, request, subresource, None).await?;
+    Ok(empty(StatusCode::NO_CONTENT))
+}

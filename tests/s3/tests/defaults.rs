@@ -1,0 +1,76 @@
+//! Sub-resources that cannot be configured answer as S3 does where nothing is: SDKs and Terraform ask for all of them.
+
+use harness::Server;
+use http::Method;
+use s3_wire::{
+    Operation,
+    operation::{Kind, ROUTES, Resource},
+};
+
+/// Sub-resource, method, status, and the code of the error or the root's content.
+const ANSWERS: &[(&str, Method, u16, &str)] = &[
+    ("policy", Method::GET, 404, "NoSuchBucketPolicy"),
+    ("policy", Method::DELETE, 204, ""),
+    ("policyStatus", Method::GET, 404, "NoSuchBucketPolicy"),
+    ("object-lock", Method::GET, 404, "ObjectLockConfigurationNotFoundError"),
+    ("lifecycle", Method::GET, 404, "NoSuchLifecycleConfiguration"),
+    ("lifecycle", Method::DELETE, 204, ""),
+    ("replication", Method::GET, 404, "ReplicationConfigurationNotFoundError"),
+    ("replication", Method::DELETE, 204, ""),
+    ("encryption", Method::GET, 404, "ServerSideEncryptionConfigurationNotFoundError"),
+    ("encryption", Method::DELETE, 204, ""),
+    ("website", Method::GET, 404, "NoSuchWebsiteConfiguration"),
+    ("website", Method::DELETE, 204, ""),
+    ("notification", Method::GET, 200, "<NotificationConfiguration"),
+    ("logging", Method::GET, 200, "<BucketLoggingStatus"),
+    ("accelerate", Method::GET, 200, "<AccelerateConfiguration"),
+    ("requestPayment", Method::GET, 200, "<Payer>BucketOwner</Payer>"),
+    ("inventory", Method::GET, 200, "<IsTruncated>false</IsTruncated>"),
+    ("inventory&id=1", Method::GET, 404, "NoSuchConfiguration"),
+    ("inventory&id=1", Method::DELETE, 404, "NoSuchConfiguration"),
+    ("analytics", Method::GET, 200, "<IsTruncated>false</IsTruncated>"),
+    ("analytics&id=1", Method::GET, 404, "NoSuchConfiguration"),
+    ("analytics&id=1", Method::DELETE, 404, "NoSuchConfiguration"),
+    ("metrics", Method::GET, 200, "<IsTruncated>false</IsTruncated>"),
+    ("metrics&id=1", Method::GET, 404, "NoSuchConfiguration"),
+    ("metrics&id=1", Method::DELETE, 404, "NoSuchConfiguration"),
+    ("intelligent-tiering", Method::GET, 200, "<IsTruncated>false</IsTruncated>"),
+    ("intelligent-tiering&id=1", Method::GET, 404, "NoSuchConfiguration"),
+    ("intelligent-tiering&id=1", Method::DELETE, 404, "NoSuchConfiguration"),
+];
+
+#[test]
+fn what_is_not_configured_is_answered_as_s3_does() {
+    let server = Server::start();
+    let bucket = server.bucket();
+    let missing = server.client().existing_bucket("missing");
+    for (query, method, status, content) in ANSWERS {
+        let answer = bucket.request(method.clone()).raw_query(query).send();
+        assert_eq!(answer.status, *status, "{method} {query}: {answer:?}");
+        assert!(String::from_utf8_lossy(&answer.body).contains(content), "{method} {query}: {answer:?}");
+        missing.request(method.clone()).raw_query(query).refused(404, "NoSuchBucket");
+    }
+    let of_buckets = Operation::ALL
+        .iter()
+        .filter(|operation| operation.kind() == Kind::Default && operation.resource() == Resource::Bucket);
+    assert_eq!(of_buckets.count(), ANSWERS.len(), "every such operation is asked for");
+}
+
+#[test]
+fn objects_have_no_lock() {
+    let server = Server::start();
+    let bucket = server.bucket();
+    bucket.put("key", "content").ok();
+    let routes: Vec<_> = ROUTES
+        .iter()
+        .filter(|route| {
+            route.operation.kind() == Kind::Default && route.operation.resource() == Resource::Object
+        })
+        .collect();
+    assert_eq!(routes.len(), 2);
+    for route in routes {
+        let subresource = route.subresource.expect("a sub-resource");
+        bucket.object(route.method.clone(), "key").raw_query(subresource).refused(400, "InvalidRequest");
+        bucket.object(route.method.clone(), "missing").raw_query(subresource).refused(404, "NoSuchKey");
+    }
+}

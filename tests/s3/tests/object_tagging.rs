@@ -1,0 +1,126 @@
+//! GetObjectTagging, PutObjectTagging, DeleteObjectTagging, and the tags that objects are written and copied with.
+
+use harness::{Bucket, Request, Server};
+use http::Method;
+
+fn tagging(bucket: &Bucket, method: Method, key: &str) -> Request {
+    bucket.object(method, key).raw_query("tagging")
+}
+
+fn document(tags: &[(&str, &str)]) -> String {
+    let tags: String = tags
+        .iter()
+        .map(|(key, value)| format!("<Tag><Key>{key}</Key><Value>{value}</Value></Tag>"))
+        .collect();
+    format!("<Tagging><TagSet>{tags}</TagSet></Tagging>")
+}
+
+/// `a=1&b=2` for each tag of a key.
+#[track_caller]
+fn tags(request: Request) -> String {
+    let found = request.ok().xml();
+    let (keys, values) = (found.all("TagSet/Tag/Key"), found.all("TagSet/Tag/Value"));
+    let pairs: Vec<String> =
+        keys.into_iter().zip(values).map(|(key, value)| format!("{key}={value}")).collect();
+    pairs.join("&")
+}
+
+#[test]
+fn tags_come_with_a_write_and_go_with_the_next() {
+    let server = Server::start();
+    let bucket = server.bucket();
+    bucket.put("key", "1").header("x-amz-tagging", "a=1&b%20c=%C3%A9").ok();
+    assert_eq!(tags(tagging(&bucket, Method::GET, "key")), "a=1&b c=é");
+    assert_eq!(bucket.get("key").ok().get("x-amz-tagging-count"), "2");
+    assert_eq!(bucket.head("key").ok().get("x-amz-tagging-count"), "2");
+    bucket.put("key", "2").ok();
+    assert_eq!(tags(tagging(&bucket, Method::GET, "key")), "");
+    assert_eq!(bucket.head("key").ok().header("x-amz-tagging-count"), None);
+    for bad in ["a=1&a=2", "aws:a=1", "a=%ff", "a%3C=1"] {
+        let answer = bucket.put("bad", "3").header("x-amz-tagging", bad).send();
+        assert_eq!(answer.status, 400, "{bad}: {answer:?}");
+    }
+    bucket.get("bad").refused(404, "NoSuchKey");
+
+    let upload =
+        bucket.upload_with("large", bucket.create_upload("large").header("x-amz-tagging", "up=load"));
+    let etag = upload.put(1, "content");
+    upload.complete(&[(1, &etag)]).ok();
+    assert_eq!(tags(tagging(&bucket, Method::GET, "large")), "up=load");
+}
+
+#[test]
+fn tags_of_each_version_are_changed_and_deleted_alone() {
+    let server = Server::start();
+    let bucket = server.bucket();
+    bucket.set_versioning("Enabled");
+    let first = bucket.put_version("key", "1");
+    let second = bucket.put_version("key", "2");
+    let before = bucket.head("key").ok();
+    let put = tagging(&bucket, Method::PUT, "key").body(document(&[("now", "2")])).ok();
+    assert_eq!(put.get("x-amz-version-id"), second);
+    let put =
+        tagging(&bucket, Method::PUT, "key").query("versionId", &first).body(document(&[("then", "1")]));
+    assert_eq!(put.ok().get("x-amz-version-id"), first);
+    let got = tagging(&bucket, Method::GET, "key").query("versionId", &first).ok();
+    assert_eq!(got.get("x-amz-version-id"), first);
+    assert_eq!(tags(tagging(&bucket, Method::GET, "key").query("versionId", &first)), "then=1");
+    assert_eq!(tags(tagging(&bucket, Method::GET, "key")), "now=2");
+    let after = bucket.head("key").ok();
+    for name in ["etag", "last-modified", "x-amz-version-id"] {
+        assert_eq!(after.get(name), before.get(name), "{name}");
+    }
+
+    tagging(&bucket, Method::DELETE, "key").send().expect(204);
+    assert_eq!(tags(tagging(&bucket, Method::GET, "key")), "");
+    assert_eq!(tags(tagging(&bucket, Method::GET, "key").query("versionId", &first)), "then=1");
+
+    let marker = bucket.put_marker("key");
+    tagging(&bucket, Method::GET, "key").refused(404, "NoSuchKey");
+    tagging(&bucket, Method::PUT, "key").body(document(&[])).refused(404, "NoSuchKey");
+    tagging(&bucket, Method::DELETE, "key").query("versionId", &marker).refused(405, "MethodNotAllowed");
+    tagging(&bucket, Method::GET, "missing").refused(404, "NoSuchKey");
+}
+
+#[test]
+fn copies_take_the_sources_tags_or_others() {
+    let server = Server::start();
+    let bucket = server.bucket();
+    let written = bucket.put("source", "content").header("x-amz-tagging", "of=source");
+    written.header("x-amz-meta-m", "source").ok();
+    let source = format!("{}/source", bucket.name);
+    let copy = |key: &str| bucket.copy(&source, key);
+    copy("kept").ok();
+    copy("meta").header("x-amz-metadata-directive", "REPLACE").header("x-amz-meta-m", "other").ok();
+    copy("tags").header("x-amz-tagging-directive", "REPLACE").header("x-amz-tagging", "of=copy").ok();
+    copy("none").header("x-amz-tagging-directive", "REPLACE").ok();
+    for (key, expected, metadata) in [
+        ("kept", "of=source", "source"),
+        ("meta", "of=source", "other"),
+        ("tags", "of=copy", "source"),
+        ("none", "", "source"),
+    ] {
+        assert_eq!(tags(tagging(&bucket, Method::GET, key)), expected, "{key}");
+        assert_eq!(bucket.head(key).ok().get("x-amz-meta-m"), metadata, "{key}");
+    }
+    copy("bad").header("x-amz-tagging-directive", "KEEP").refused(400, "InvalidArgument");
+    bucket.get("bad").refused(404, "NoSuchKey");
+}
+
+#[test]
+fn what_is_no_tag_set_changes_nothing() {
+    let server = Server::start();
+    let bucket = server.bucket();
+    bucket.put("key", "1").header("x-amz-tagging", "kept=yes").ok();
+    let names: Vec<String> = (0..11).map(|number| number.to_string()).collect();
+    let many: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "")).collect();
+    for (body, code) in [
+        ("<Tagging/>".to_owned(), "MalformedXML"),
+        (document(&[("aws:a", "b")]), "InvalidTag"),
+        (document(&[(&"k".repeat(129), "b")]), "InvalidTag"),
+        (document(&many), "BadRequest"),
+    ] {
+        tagging(&bucket, Method::PUT, "key").body(&body).refused(400, code);
+    }
+    assert_eq!(tags(tagging(&bucket, Method::GET, "key")), "kept=yes");
+}
