@@ -90,11 +90,13 @@ pub enum Subresource {
     Cors = 2,
     /// What of public access it shuts out.
     PublicAccessBlock = 3,
+    /// When what is in it expires.
+    Lifecycle = 4,
 }
 
 impl Subresource {
     /// Every kind.
-    pub const ALL: [Self; 3] = [Self::Tagging, Self::Cors, Self::PublicAccessBlock];
+    pub const ALL: [Self; 4] = [Self::Tagging, Self::Cors, Self::PublicAccessBlock, Self::Lifecycle];
 
     /// The kind of a persistent number.
     pub fn from_number(number: i64) -> Option<Self> {

@@ -110,6 +110,7 @@ macro_rules! conformance_cases {
             deletes::a_batch_answers_entry_by_entry;
             deletes::a_batch_is_one_commit;
             deletes::a_key_named_twice_is_deleted_once;
+            deletes::a_delete_can_be_meant_for_a_marker_alone;
             deletes::conditions_guard_deletes;
             deletes::conditions_of_a_delete_concern_the_named_version;
             deletes::too_long_a_batch_is_malformed;

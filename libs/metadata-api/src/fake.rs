@@ -177,6 +177,20 @@ impl Metadata for Fake {
         Ok(self.state().bucket(bucket)?.subresources.get(&subresource).cloned())
     }
 
+    async fn list_buckets_with(
+        &self,
+        subresource: Subresource,
+        after: Option<&BucketName>,
+        limit: usize,
+    ) -> Result<Vec<BucketName>, Error> {
+        check_limit(limit, PAGE_SIZE_MAX)?;
+        let state = self.state();
+        let wanted = state.buckets.values().filter(|row| {
+            row.subresources.contains_key(&subresource) && after.is_none_or(|after| row.name > *after)
+        });
+        Ok(wanted.take(limit).map(|row| row.name.clone()).collect())
+    }
+
     async fn commit_version(&self, request: CommitVersion) -> Result<Committed, Error> {
         self.state().commit_version(request)
     }

@@ -11,11 +11,13 @@ pub enum JobName {
     Repair = 3,
     /// Frees what revoked leases left unnamed.
     Reap = 4,
+    /// Carries out the lifecycle rules of buckets.
+    Lifecycle = 6,
 }
 
 impl JobName {
     /// Every job.
-    pub const ALL: [Self; 4] = [Self::Plan, Self::Move, Self::Repair, Self::Reap];
+    pub const ALL: [Self; 5] = [Self::Plan, Self::Move, Self::Repair, Self::Reap, Self::Lifecycle];
 
     /// The job of a persistent number.
     pub fn from_number(number: i64) -> Option<Self> {
@@ -23,7 +25,7 @@ impl JobName {
     }
 }
 
-/// How far a job is. Units are the job's own: bytes for moves, shards for repairs.
+/// How far a job is. Units are the job's own: bytes for moves, shards for repairs, buckets for lifecycles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct JobProgress {
     /// Done since the job last had nothing to do.

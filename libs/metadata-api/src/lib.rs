@@ -103,6 +103,14 @@ pub trait Metadata: Send + Sync + 'static {
         bucket: &BucketName,
         subresource: Subresource,
     ) -> Result<Option<Bytes>, Error>;
+    /// The names of the buckets, of all accounts, that have a sub-resource, in their order and after `after`; fewer than
+    /// `limit`, 1 to [`PAGE_SIZE_MAX`], when there are no more.
+    async fn list_buckets_with(
+        &self,
+        subresource: Subresource,
+        after: Option<&BucketName>,
+        limit: usize,
+    ) -> Result<Vec<BucketName>, Error>;
 
     // Versions.
 

@@ -139,7 +139,8 @@ pub enum ETagCondition {
 
 /// What must hold of the version that a delete is about: the named one, else the current one.
 ///
-/// When any of it is stated and that version is not there, or is a delete marker, the answer is `KeyNotFound`.
+/// When any of it is stated and that version is not there, or is a delete marker, the answer is `KeyNotFound`; with
+/// `marker`, when it is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct DeleteCondition {
     /// Its entity tag.
@@ -148,6 +149,8 @@ pub struct DeleteCondition {
     pub size: Option<u64>,
     /// Its modification time, compared in whole seconds.
     pub last_modified: Option<Timestamp>,
+    /// It is a delete marker. Nothing else is asked of it then.
+    pub marker: bool,
 }
 
 /// One entry of a delete.

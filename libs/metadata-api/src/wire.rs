@@ -152,7 +152,7 @@ pub(crate) fn limit_to_wire(limit: usize) -> u32 {
 }
 
 /// A page's limit: 1 to `maximum`.
-fn limit_from_wire(limit: u32, maximum: usize) -> Result<usize, WireError> {
+pub(crate) fn limit_from_wire(limit: u32, maximum: usize) -> Result<usize, WireError> {
     match usize::try_from(limit) {
         Ok(limit) if (1..=maximum).contains(&limit) => Ok(limit),
         _ => Err(WireError::invalid("limit", format!("{limit} is not between 1 and {maximum}"))),

@@ -14,6 +14,7 @@ pub mod cors;
 pub mod date;
 pub mod error;
 pub mod header;
+pub mod lifecycle;
 pub mod operation;
 mod percent;
 pub mod query;

@@ -292,6 +292,17 @@ impl Metadata for MetadataStore {
         found.map_err(|failure| failure.into_error("get_subresource"))
     }
 
+    async fn list_buckets_with(
+        &self,
+        subresource: Subresource,
+        after: Option<&BucketName>,
+        limit: usize,
+    ) -> Result<Vec<BucketName>, Error> {
+        check_limit(limit, PAGE_SIZE_MAX)?;
+        let found = self.buckets_with(subresource, after, limit).await;
+        found.map_err(|failure| failure.into_error("list_buckets_with"))
+    }
+
     async fn commit_version(&self, request: CommitVersion) -> Result<Committed, Error> {
         check_content(&request.version.content)?;
         self.mutate_version(&request.bucket, || Mutation::Commit(request.clone())).await

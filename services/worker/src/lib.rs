@@ -13,7 +13,8 @@
 //! - `planner` decides which shards of which placement groups move where,
 //! - `mover` carries these moves out,
 //! - `repair` rebuilds single shards that are missing or damaged,
-//! - `reaper` frees what gateways that are gone wrote and never committed.
+//! - `reaper` frees what gateways that are gone wrote and never committed,
+//! - `lifecycle` deletes what has expired by the rules of its bucket.
 //!
 //! Beside them is `audit`, which compares every shard with every row and changes nothing; operators ask for it.
 //!
@@ -27,6 +28,7 @@ mod evictions;
 mod garbage;
 mod jobs;
 mod leases;
+mod lifecycle;
 mod mover;
 mod nodes;
 mod options;
@@ -41,7 +43,7 @@ mod throttle;
 
 pub use audit::{AuditError, AuditOptions, AuditProgress, AuditReport, Finding, LostContent, audit};
 pub use config::Config;
-pub use options::Options;
+pub use options::{LifecycleOptions, Options};
 pub use server::{BindError, Server, Worker};
 
 #[cfg(test)]

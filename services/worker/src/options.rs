@@ -54,6 +54,37 @@ pub struct Options {
         default_value_t = 256 << 20
     )]
     pub repair_rate_bytes: u64,
+    /// When what is in buckets expires.
+    #[command(flatten)]
+    pub lifecycle: LifecycleOptions,
+}
+
+/// When what is in buckets expires.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Args)]
+pub struct LifecycleOptions {
+    /// Seconds that lifecycle rules count as a day. Anything but a day is for trying rules out: objects are deleted that
+    /// much sooner.
+    #[arg(
+        long = "lifecycle-day",
+        env = "ASHLAR_LIFECYCLE_DAY",
+        value_name = "SECONDS",
+        default_value_t = 86_400,
+        value_parser = clap::value_parser!(u64).range(1..=86_400)
+    )]
+    pub lifecycle_day_seconds: u64,
+}
+
+impl LifecycleOptions {
+    /// How long a day is.
+    pub(crate) fn day(&self) -> Duration {
+        Duration::from_secs(self.lifecycle_day_seconds)
+    }
+}
+
+impl Default for LifecycleOptions {
+    fn default() -> Self {
+        Self { lifecycle_day_seconds: 86_400 }
+    }
 }
 
 impl Default for Options {
@@ -64,6 +95,7 @@ impl Default for Options {
             moves_pending: 32,
             move_rate_bytes: 256 << 20,
             repair_rate_bytes: 256 << 20,
+            lifecycle: LifecycleOptions::default(),
         }
     }
 }

@@ -8,7 +8,8 @@ use metadata_api::{JobName, Metadata};
 use service_kit::{HttpLimits, HttpServer, Readiness, Shutdown, serve_health};
 
 use crate::{
-    Options, context::Context, evictions, garbage, jobs, leases, mover, nodes, planner, reaper, repair,
+    Options, context::Context, evictions, garbage, jobs, leases, lifecycle, mover, nodes, planner, reaper,
+    repair,
 };
 
 /// The worker's loops, without a listener.
@@ -45,7 +46,8 @@ impl Worker {
             env.spawn(jobs::run(context.clone(), JobName::Plan, planner::work)),
             env.spawn(jobs::run(context.clone(), JobName::Move, mover::work)),
             env.spawn(jobs::run(context.clone(), JobName::Repair, repair::work)),
-            env.spawn(jobs::run(context, JobName::Reap, reaper::work)),
+            env.spawn(jobs::run(context.clone(), JobName::Reap, reaper::work)),
+            env.spawn(jobs::run(context, JobName::Lifecycle, lifecycle::work)),
         ]);
         for ended in &mut loops.0 {
             ended.await;

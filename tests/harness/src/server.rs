@@ -57,6 +57,7 @@ impl Server {
             coding: None,
             garbage_hold: Duration::from_secs(3600),
             root: Some((ACCESS_KEY.to_owned(), Secret::new(SECRET_KEY))),
+            lifecycle: Default::default(),
         };
         change(&mut config);
         let (running, address) = run(config.clone());

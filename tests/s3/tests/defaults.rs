@@ -13,8 +13,6 @@ const ANSWERS: &[(&str, Method, u16, &str)] = &[
     ("policy", Method::DELETE, 204, ""),
     ("policyStatus", Method::GET, 404, "NoSuchBucketPolicy"),
     ("object-lock", Method::GET, 404, "ObjectLockConfigurationNotFoundError"),
-    ("lifecycle", Method::GET, 404, "NoSuchLifecycleConfiguration"),
-    ("lifecycle", Method::DELETE, 204, ""),
     ("replication", Method::GET, 404, "ReplicationConfigurationNotFoundError"),
     ("replication", Method::DELETE, 204, ""),
     ("encryption", Method::GET, 404, "ServerSideEncryptionConfigurationNotFoundError"),

@@ -8,6 +8,7 @@ mod support;
 mod abort_multipart_upload;
 mod access_control;
 mod bucket_cors;
+mod bucket_lifecycle;
 mod bucket_tagging;
 mod complete_multipart_upload;
 mod copy_object;

@@ -21,7 +21,8 @@ use crate::{
     wire::{
         self, proto,
         unwrapped::{
-            Chunks, Done, Evictions, GarbageItems, Jobs, Leases, MaybeMap, MissingShards, Outcomes, Value,
+            BucketNames, Chunks, Done, Evictions, GarbageItems, Jobs, Leases, MaybeMap, MissingShards,
+            Outcomes, Value,
         },
     },
 };
@@ -90,6 +91,21 @@ impl Metadata for Client {
         let request = proto::GetSubresourceRequest { bucket: bucket.to_string(), subresource };
         let Value(document) = self.call(Read, request, send!(buckets.get_subresource)).await?;
         Ok(document)
+    }
+
+    async fn list_buckets_with(
+        &self,
+        subresource: Subresource,
+        after: Option<&BucketName>,
+        limit: usize,
+    ) -> Result<Vec<BucketName>, Error> {
+        let request = proto::ListBucketsWithRequest {
+            subresource: proto::Subresource::from(subresource).into(),
+            after: after.map(ToString::to_string),
+            limit: wire::limit_to_wire(limit),
+        };
+        let BucketNames(names) = self.call(Read, request, send!(buckets.list_buckets_with)).await?;
+        Ok(names)
     }
 
     async fn commit_version(&self, request: CommitVersion) -> Result<Committed, Error> {

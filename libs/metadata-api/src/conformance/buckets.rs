@@ -9,8 +9,8 @@ use super::support::{
 };
 use crate::{
     AbortUpload, AccountId, BucketUsage, CompleteUpload, CopyAttributes, CopyVersion, CreateBucket,
-    DeleteVersions, Error, ListBuckets, ListParts, ListUploads, SUBRESOURCE_LENGTH_MAX, SetTags, Subresource,
-    UploadPosition, WriteCondition,
+    DeleteVersions, Error, ListBuckets, ListParts, ListUploads, PAGE_SIZE_MAX, SUBRESOURCE_LENGTH_MAX,
+    SetTags, Subresource, UploadPosition, WriteCondition,
 };
 
 /// A bucket begins empty, unversioned and without commits.
@@ -222,6 +222,22 @@ pub async fn subresources_are_kept_apart_and_go_with_their_bucket(store: &Store)
         assert!(matches!(answer, Err(Error::Malformed { .. })), "one byte too many answered {answer:?}");
     }
     assert_eq!(get_bucket(store, &name).await, before, "what the bucket holds did not change");
+
+    for kind in Subresource::ALL {
+        assert!(store.list_buckets_with(kind, None, PAGE_SIZE_MAX).await.expect("names").contains(&name));
+        let next = store.list_buckets_with(kind, Some(&name), PAGE_SIZE_MAX).await.expect("names");
+        assert!(
+            next.iter().all(|next| *next > name && *next != other),
+            "those that have one, after the name"
+        );
+    }
+    set(&other, Subresource::ALL[0], Some(Bytes::new())).await;
+    let (least, greatest) = (name.clone().min(other.clone()), name.clone().max(other.clone()));
+    let one = store.list_buckets_with(Subresource::ALL[0], Some(&least), 1).await.expect("names");
+    assert!(
+        one.len() == 1 && one[0] <= greatest && one[0] > least,
+        "the next in the order of names: {one:?}"
+    );
 
     let first = Subresource::ALL[0];
     set(&name, first, None).await;

@@ -147,6 +147,7 @@ pub async fn conditions_guard_deletes(store: &Store) {
             etag: Some(ETagCondition::Is(made.etag)),
             size: Some(made.size),
             last_modified: Some(whole_second),
+            marker: false,
         };
         let answer = delete_entry(store, &name, guarded(holds)).await;
         assert!(
@@ -193,4 +194,19 @@ pub async fn too_long_a_batch_is_malformed(store: &Store) {
     assert_eq!(current_etag(store, &name, &k).await, Some(etag(1)), "a refused batch deletes nothing");
     let answers = delete_all(store, &name, vec![entry(&k, None); PAGE_SIZE_MAX]).await;
     assert!(answers.iter().all(Result::is_ok));
+}
+
+/// A delete that is meant for a delete marker leaves everything else alone.
+pub async fn a_delete_can_be_meant_for_a_marker_alone(store: &Store) {
+    let name = versioned_bucket(store).await;
+    let k = key("k");
+    let condition = DeleteCondition { marker: true, ..DeleteCondition::default() };
+    let of = |version_id| DeleteVersion { condition, ..entry(&k, version_id) };
+    assert_eq!(delete_entry(store, &name, of(None)).await.err(), Some(Error::KeyNotFound));
+    let object = put(store, &name, &k, 1).await.version_id;
+    assert_eq!(delete_entry(store, &name, of(Some(object))).await.err(), Some(Error::KeyNotFound));
+    let marker = delete(store, &name, &k, None).await.version_id.expect("a delete marker");
+    let removed = delete_entry(store, &name, of(Some(marker))).await.expect("it is a delete marker");
+    assert!(removed.delete_marker);
+    assert_eq!(current_etag(store, &name, &k).await, Some(etag(1)), "the object is there again");
 }

@@ -254,6 +254,11 @@ fn check_delete(bucket: &BucketRow, entry: &DeleteVersion) -> Result<(), Error> 
     if condition == DeleteCondition::default() {
         return Ok(());
     }
+    if condition.marker {
+        let row = bucket.find(&entry.key, entry.version_id);
+        let is_marker = row.is_some_and(|row| matches!(row.state, VersionState::DeleteMarker));
+        return if is_marker { Ok(()) } else { Err(Error::KeyNotFound) };
+    }
     let (row, version) = bucket.find_object(&entry.key, entry.version_id).ok_or(Error::KeyNotFound)?;
     let etag = match condition.etag {
         None | Some(ETagCondition::Any) => true,

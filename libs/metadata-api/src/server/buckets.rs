@@ -3,7 +3,12 @@
 use tonic::{Request, Response, Status, async_trait};
 
 use super::{Calls, answer, checked, decoded};
-use crate::wire::{bucket_name, proto, subresource, versioning};
+use types::BucketName;
+
+use crate::{
+    PAGE_SIZE_MAX,
+    wire::{bucket_name, limit_from_wire, proto, subresource, versioning},
+};
 
 #[async_trait]
 impl proto::buckets_server::Buckets for Calls {
@@ -69,5 +74,18 @@ impl proto::buckets_server::Buckets for Calls {
         let subresource = checked(subresource(request.subresource))?;
         let found = self.metadata.get_subresource(&bucket, subresource).await;
         answer(found.map(|document| proto::GetSubresourceResponse { document }))
+    }
+
+    async fn list_buckets_with(
+        &self,
+        request: Request<proto::ListBucketsWithRequest>,
+    ) -> Result<Response<proto::ListBucketsWithResponse>, Status> {
+        let request = request.into_inner();
+        let subresource = checked(subresource(request.subresource))?;
+        let after = request.after.map(|after| checked(bucket_name(&after, "after"))).transpose()?;
+        let limit = checked(limit_from_wire(request.limit, PAGE_SIZE_MAX))?;
+        let found = self.metadata.list_buckets_with(subresource, after.as_ref(), limit).await;
+        let to_wire = |names: Vec<BucketName>| names.iter().map(ToString::to_string).collect();
+        answer(found.map(|names| proto::ListBucketsWithResponse { names: to_wire(names) }))
     }
 }

@@ -82,6 +82,7 @@ impl From<Subresource> for proto::Subresource {
             Subresource::Tagging => Self::Tagging,
             Subresource::Cors => Self::Cors,
             Subresource::PublicAccessBlock => Self::PublicAccessBlock,
+            Subresource::Lifecycle => Self::Lifecycle,
         }
     }
 }

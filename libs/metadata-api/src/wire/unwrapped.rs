@@ -1,9 +1,9 @@
 //! Answers that are one value in a message of their own, taken out of it.
 
 use bytes::Bytes;
-use types::{ChunkId, MissingShard};
+use types::{BucketName, ChunkId, MissingShard};
 
-use super::{WireError, each, list, optional, proto};
+use super::{WireError, common::bucket_name, each, list, optional, proto};
 use crate::{ClusterMap, DeletedVersion, Error, Eviction, GarbageItem, JobState, LeaseState, PAGE_SIZE_MAX};
 
 /// An answer that says nothing but that it was done.
@@ -59,6 +59,24 @@ impl TryFrom<proto::DeleteVersionsResponse> for Outcomes {
 
     fn try_from(message: proto::DeleteVersionsResponse) -> Result<Self, WireError> {
         list(message.outcomes, PAGE_SIZE_MAX, "outcomes").map(Self)
+    }
+}
+
+/// Names of buckets.
+pub(crate) struct BucketNames(pub(crate) Vec<BucketName>);
+
+impl TryFrom<proto::ListBucketsWithResponse> for BucketNames {
+    type Error = WireError;
+
+    fn try_from(message: proto::ListBucketsWithResponse) -> Result<Self, WireError> {
+        if message.names.len() > PAGE_SIZE_MAX {
+            return Err(WireError::TooMany {
+                field: "names",
+                length: message.names.len(),
+                maximum: PAGE_SIZE_MAX,
+            });
+        }
+        message.names.iter().map(|name| bucket_name(name, "names")).collect::<Result<_, _>>().map(Self)
     }
 }
 

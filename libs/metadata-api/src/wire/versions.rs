@@ -281,6 +281,7 @@ impl From<DeleteCondition> for proto::DeleteCondition {
             etag: etag.map(|condition| proto::ETagCondition { condition: Some(condition) }),
             size: condition.size,
             last_modified_ms: condition.last_modified.map(|time| time.0),
+            marker: condition.marker,
         }
     }
 }
@@ -293,6 +294,7 @@ impl TryFrom<proto::DeleteCondition> for DeleteCondition {
             etag: optional(message.etag)?,
             size: message.size,
             last_modified: message.last_modified_ms.map(Timestamp),
+            marker: message.marker,
         })
     }
 }

@@ -241,5 +241,6 @@ fn job_name(job: JobName) -> &'static str {
         JobName::Move => "move",
         JobName::Repair => "repair",
         JobName::Reap => "reap",
+        JobName::Lifecycle => "lifecycle",
     }
 }

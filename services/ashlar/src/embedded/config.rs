@@ -6,6 +6,7 @@ use clap::Args;
 use gateway::FrontConfig;
 use service_kit::Secret;
 use types::Coding;
+use worker::LifecycleOptions;
 
 use crate::Exit;
 
@@ -44,6 +45,8 @@ pub(crate) struct Config {
         requires = "root_user"
     )]
     root_password: Option<Secret>,
+    #[command(flatten)]
+    lifecycle: LifecycleOptions,
 }
 
 /// Settings, resolved.
@@ -59,6 +62,8 @@ pub struct EmbeddedConfig {
     pub garbage_hold: Duration,
     /// The root user's name and secret, when they are given.
     pub root: Option<(String, Secret)>,
+    /// When what is in buckets expires.
+    pub lifecycle: LifecycleOptions,
 }
 
 impl Config {
@@ -80,6 +85,7 @@ impl Config {
             coding: self.coding,
             garbage_hold: Duration::from_secs(self.garbage_hold_seconds),
             root: given.or(minio),
+            lifecycle: self.lifecycle,
         })
     }
 }

@@ -150,7 +150,8 @@ impl Embedded {
         let server = gateway::Server::bind(env.clone(), &config.front, Arc::new(gateway)).await?;
         let admin = AdminServer::bind(&env, &installation, metadata.clone(), node.clone()).await;
         let admin = admin.map_err(StartError::Admin)?;
-        let worker = Worker::new(env.clone(), metadata.clone(), view, pool.clone(), Options::default());
+        let options = Options { lifecycle: config.lifecycle, ..Options::default() };
+        let worker = Worker::new(env.clone(), metadata.clone(), view, pool.clone(), options);
         let (region, folders) = (config.front.region.clone(), config.data.len());
         Ok(Self {
             env,

@@ -58,6 +58,7 @@ impl Server {
             coding: None,
             garbage_hold: Duration::from_secs(5),
             root: Some(("tester".to_owned(), Secret::new("password-of-tests"))),
+            lifecycle: Default::default(),
         };
         let env = Env::real();
         let embedded = Embedded::start(env.clone(), config).await.unwrap();

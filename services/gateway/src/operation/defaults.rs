@@ -34,7 +34,6 @@ fn answer(operation: Operation) -> Option<Answer> {
         Operation::GetBucketPolicy | Operation::GetBucketPolicyStatus => {
             Missing(ErrorCode::NoSuchBucketPolicy)
         }
-        Operation::GetBucketLifecycleConfiguration => Missing(ErrorCode::NoSuchLifecycleConfiguration),
         Operation::GetBucketReplication => Missing(ErrorCode::ReplicationConfigurationNotFoundError),
         Operation::GetBucketEncryption => Missing(ErrorCode::ServerSideEncryptionConfigurationNotFoundError),
         Operation::GetBucketWebsite => Missing(ErrorCode::NoSuchWebsiteConfiguration),
@@ -48,7 +47,6 @@ fn answer(operation: Operation) -> Option<Answer> {
         | Operation::GetBucketIntelligentTieringConfiguration
         | Operation::DeleteBucketIntelligentTieringConfiguration => Missing(ErrorCode::NoSuchConfiguration),
         Operation::DeleteBucketPolicy
-        | Operation::DeleteBucketLifecycle
         | Operation::DeleteBucketReplication
         | Operation::DeleteBucketEncryption
         | Operation::DeleteBucketWebsite => Deleted,

@@ -49,5 +49,6 @@ pub(super) fn condition(condition: header::DeleteCondition) -> DeleteCondition {
         etag: condition.etag.map(ETagCondition::Is).or(any),
         size: condition.size,
         last_modified: condition.last_modified,
+        marker: false,
     }
 }

@@ -3,6 +3,7 @@
 mod abort_multipart_upload;
 mod access_control;
 mod bucket_cors;
+mod bucket_lifecycle;
 mod bucket_tagging;
 mod complete_multipart_upload;
 mod copy_object;
@@ -116,6 +117,15 @@ pub(crate) async fn dispatch(
         Operation::GetBucketCors => bucket_cors::get_bucket_cors(gateway, request, &permit).await,
         Operation::PutBucketCors => bucket_cors::put_bucket_cors(gateway, request, body, &permit).await,
         Operation::DeleteBucketCors => bucket_cors::delete_bucket_cors(gateway, request, &permit).await,
+        Operation::GetBucketLifecycleConfiguration => {
+            bucket_lifecycle::get_bucket_lifecycle_configuration(gateway, request, &permit).await
+        }
+        Operation::PutBucketLifecycleConfiguration => {
+            bucket_lifecycle::put_bucket_lifecycle_configuration(gateway, request, body, &permit).await
+        }
+        Operation::DeleteBucketLifecycle => {
+            bucket_lifecycle::delete_bucket_lifecycle(gateway, request, &permit).await
+        }
         Operation::GetBucketTagging => bucket_tagging::get_bucket_tagging(gateway, request, &permit).await,
         Operation::PutBucketTagging => {
             bucket_tagging::put_bucket_tagging(gateway, request, body, &permit).await

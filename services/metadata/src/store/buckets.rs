@@ -253,6 +253,22 @@ impl MetadataStore {
         }
     }
 
+    /// Walks the directory, so that it costs as much as there are buckets.
+    pub(super) async fn buckets_with(
+        &self,
+        subresource: Subresource,
+        after: Option<&BucketName>,
+        limit: usize,
+    ) -> Result<Vec<BucketName>, Failure> {
+        let sql = "SELECT n.name FROM bucket_names AS n JOIN bucket_subresources AS s \
+                   ON s.bucket_id = n.bucket_id AND s.kind = $1 WHERE n.name > $2 ORDER BY n.name LIMIT $3";
+        let after = after.map(|after| after.as_str().as_bytes()).unwrap_or_default();
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let values = vec![(subresource as i64).into(), after.into(), limit.into()];
+        let rows = self.engine.fetch_all(sql, values).await?;
+        rows.into_iter().map(|mut row| Ok(read_name(&mut row)?)).collect()
+    }
+
     /// The number of a bucket, which may be of one that is gone: whoever uses it finds no row then, and asks again
     /// after [`Self::forget_bucket`].
     pub(super) async fn bucket_id(&self, name: &BucketName) -> Result<BucketId, Failure> {

@@ -109,6 +109,13 @@ impl proto::buckets_server::Buckets for Slow {
         Err(Status::unimplemented("not asked for here"))
     }
 
+    async fn list_buckets_with(
+        &self,
+        _: Request<proto::ListBucketsWithRequest>,
+    ) -> Result<Response<proto::ListBucketsWithResponse>, Status> {
+        Err(Status::unimplemented("not asked for here"))
+    }
+
     async fn get_subresource(
         &self,
         _: Request<proto::GetSubresourceRequest>,

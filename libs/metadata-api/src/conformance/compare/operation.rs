@@ -304,6 +304,7 @@ impl Planner {
                 ..DeleteCondition::default()
             },
             2 => DeleteCondition { size: Some(self.tag()), ..DeleteCondition::default() },
+            3 => DeleteCondition { marker: true, ..DeleteCondition::default() },
             _ => DeleteCondition::default(),
         }
     }

@@ -140,8 +140,10 @@ pub(crate) fn found_version() -> impl Strategy<Value = FoundVersion> {
 
 pub(crate) fn delete_versions() -> impl Strategy<Value = DeleteVersions> {
     let etag = prop_oneof![Just(ETagCondition::Any), etag().prop_map(ETagCondition::Is)];
-    let condition = (option::of(etag), any::<Option<u64>>(), option::of(timestamp()))
-        .prop_map(|(etag, size, last_modified)| DeleteCondition { etag, size, last_modified });
+    let condition =
+        (option::of(etag), any::<Option<u64>>(), option::of(timestamp()), any::<bool>()).prop_map(
+            |(etag, size, last_modified, marker)| DeleteCondition { etag, size, last_modified, marker },
+        );
     let entry = (object_key(), option::of(version_id()), condition)
         .prop_map(|(key, version_id, condition)| DeleteVersion { key, version_id, condition });
     (bucket_name(), vec(entry, 0..4)).prop_map(|(bucket, entries)| DeleteVersions { bucket, entries })

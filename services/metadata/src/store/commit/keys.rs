@@ -95,6 +95,10 @@ pub(crate) fn check_delete(condition: DeleteCondition, target: Option<&Head>) ->
     if condition == DeleteCondition::default() {
         return Ok(());
     }
+    if condition.marker {
+        let is_marker = target.is_some_and(|head| head.is_delete_marker);
+        return if is_marker { Ok(()) } else { Err(Error::KeyNotFound) };
+    }
     let (head, etag) = target.and_then(|head| Some((head, head.object()?))).ok_or(Error::KeyNotFound)?;
     let same_etag = match condition.etag {
         None | Some(ETagCondition::Any) => true,

@@ -1,0 +1,127 @@
+//! GetBucketLifecycleConfiguration, PutBucketLifecycleConfiguration, DeleteBucketLifecycle, and that what has expired goes.
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use harness::{Bucket, Request, Server};
+use http::Method;
+
+fn lifecycle(bucket: &Bucket, method: Method) -> Request {
+    bucket.request(method).raw_query("lifecycle")
+}
+
+fn rules(rules: &[&str]) -> String {
+    let rules: String =
+        rules.iter().map(|rule| format!("<Rule><Status>Enabled</Status>{rule}</Rule>")).collect();
+    format!("<LifecycleConfiguration>{rules}</LifecycleConfiguration>")
+}
+
+const DAYS: &str = "<Filter/><Expiration><Days>1</Days></Expiration>";
+
+/// A server for which a day has a second.
+fn fast() -> Server {
+    Server::start_with(1, |config| config.lifecycle.lifecycle_day_seconds = 1)
+}
+
+#[track_caller]
+fn wait_until(what: &str, is_so: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "not within a minute: {what}");
+        thread::sleep(Duration::from_millis(100));
+    }
+}
+
+#[test]
+fn rules_are_kept_replaced_and_deleted() {
+    let server = Server::start();
+    let bucket = server.bucket();
+    lifecycle(&bucket, Method::GET).refused(404, "NoSuchLifecycleConfiguration");
+    lifecycle(&bucket, Method::PUT).body(rules(&[&format!("<ID>one</ID>{DAYS}"), DAYS])).ok();
+    let found = lifecycle(&bucket, Method::GET).ok().xml();
+    let ids = found.all("Rule/ID");
+    assert_eq!((ids[0], ids.len(), ids[1].is_empty()), ("one", 2, false));
+    assert_eq!(found.all("Rule/Expiration/Days"), ["1", "1"]);
+    let again = lifecycle(&bucket, Method::GET).ok().xml();
+    assert_eq!(again.all("Rule/ID"), ids, "a name that was given stays");
+
+    for (body, status, code) in [
+        (rules(&[]), 400, "MalformedXML"),
+        (rules(&["<Filter/>"]), 400, "InvalidRequest"),
+        (rules(&["<Filter/><Expiration><Days>0</Days></Expiration>"]), 400, "InvalidArgument"),
+        (
+            rules(&["<Filter/><Transition><Days>1</Days><StorageClass>GLACIER</StorageClass></Transition>"]),
+            501,
+            "NotImplemented",
+        ),
+    ] {
+        lifecycle(&bucket, Method::PUT).body(&body).refused(status, code);
+    }
+    assert_eq!(lifecycle(&bucket, Method::GET).ok().xml().all("Rule/ID"), ids);
+    for _ in 0..2 {
+        lifecycle(&bucket, Method::DELETE).send().expect(204);
+        lifecycle(&bucket, Method::GET).refused(404, "NoSuchLifecycleConfiguration");
+    }
+    lifecycle(&server.client().existing_bucket("missing"), Method::PUT)
+        .body(rules(&[DAYS]))
+        .refused(404, "NoSuchBucket");
+}
+
+#[test]
+fn objects_expire_that_a_rule_is_about_and_others_stay() {
+    let server = fast();
+    let (bucket, other) = (server.bucket(), server.bucket());
+    bucket.put("tmp/small", "1").ok();
+    bucket.put("tmp/large", "0123456789").ok();
+    bucket.put("kept/small", "1").ok();
+    bucket.put("tagged", "1").header("x-amz-tagging", "keep=no&more=x").ok();
+    bucket.put("tagged otherwise", "1").header("x-amz-tagging", "keep=yes").ok();
+    other.put("tmp/small", "1").ok();
+    let document = rules(&[
+        "<Filter><And><Prefix>tmp/</Prefix><ObjectSizeLessThan>5</ObjectSizeLessThan></And></Filter>\
+         <Expiration><Days>1</Days></Expiration>",
+        "<Filter><Tag><Key>keep</Key><Value>no</Value></Tag></Filter><Expiration><Days>1</Days></Expiration>",
+    ]);
+    lifecycle(&bucket, Method::PUT).body(document).ok();
+    wait_until("both have gone", || bucket.keys() == ["kept/small", "tagged otherwise", "tmp/large"]);
+    // Rules for others' ages: nothing goes that is not of age, however often one looks.
+    let late = rules(&["<Filter/><Expiration><Days>3650</Days></Expiration>"]);
+    lifecycle(&bucket, Method::PUT).body(late).ok();
+    thread::sleep(Duration::from_secs(3));
+    assert_eq!(bucket.keys().len(), 3);
+    assert_eq!(other.keys(), ["tmp/small"]);
+}
+
+#[test]
+fn versions_and_markers_expire() {
+    let server = fast();
+    let bucket = server.bucket();
+    bucket.set_versioning("Enabled");
+    bucket.put_version("key", "1");
+    bucket.put_version("key", "2");
+    let document = rules(&["<Filter/><Expiration><Days>1</Days></Expiration>\
+         <NoncurrentVersionExpiration><NoncurrentDays>4</NoncurrentDays></NoncurrentVersionExpiration>"]);
+    lifecycle(&bucket, Method::PUT).body(document).ok();
+    wait_until("the key has expired", || bucket.keys().is_empty());
+    // A delete marker takes its place; what is below it goes later, and it goes last.
+    wait_until("nothing is left", || {
+        let versions = bucket.list_versions().ok().xml();
+        versions.elements("Version").is_empty() && versions.elements("DeleteMarker").is_empty()
+    });
+}
+
+#[test]
+fn uploads_that_nobody_completes_are_aborted() {
+    let server = fast();
+    let bucket = server.bucket();
+    let old = bucket.upload("tmp/old");
+    old.put(1, "content");
+    bucket.upload("kept/old");
+    let document = rules(&["<Filter><Prefix>tmp/</Prefix></Filter>\
+         <AbortIncompleteMultipartUpload><DaysAfterInitiation>1</DaysAfterInitiation></AbortIncompleteMultipartUpload>"]);
+    lifecycle(&bucket, Method::PUT).body(document).ok();
+    wait_until("it is aborted", || bucket.list_uploads().ok().xml().all("Upload/Key") == ["kept/old"]);
+    old.part(2, "content").refused(404, "NoSuchUpload");
+}
