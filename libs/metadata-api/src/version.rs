@@ -194,7 +194,7 @@ pub enum CopyAttributes {
     /// The source's.
     Keep,
     /// These.
-    Replace(Attributes),
+    Replace(Box<Attributes>),
 }
 
 /// Gives a version other tags in place of those it has. Everything else stays, also when it was last modified.

@@ -49,7 +49,7 @@ pub async fn a_copy_is_a_version_of_the_same_content(store: &Store) {
             let checksum: Option<Checksum> = replaced.then(|| crc32c(6));
             let request = CopyVersion {
                 attributes: if replaced {
-                    CopyAttributes::Replace(kept.clone())
+                    CopyAttributes::Replace(Box::new(kept.clone()))
                 } else {
                     CopyAttributes::Keep
                 },

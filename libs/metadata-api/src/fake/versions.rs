@@ -228,7 +228,7 @@ impl State {
         destination.check(&request.key, request.condition)?;
         let mut version = version.clone();
         if let CopyAttributes::Replace(attributes) = request.attributes {
-            version.attributes = attributes;
+            version.attributes = *attributes;
         }
         version.checksum = request.checksum.or(version.checksum);
         if let Content::Stored(manifest) = &version.content {

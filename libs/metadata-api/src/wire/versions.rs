@@ -360,7 +360,7 @@ impl From<CopyVersion> for proto::CopyVersionRequest {
     fn from(request: CopyVersion) -> Self {
         let replace_attributes = match request.attributes {
             CopyAttributes::Keep => None,
-            CopyAttributes::Replace(attributes) => Some(attributes.into()),
+            CopyAttributes::Replace(attributes) => Some((*attributes).into()),
         };
         Self {
             source_bucket: request.source_bucket.to_string(),
@@ -389,7 +389,7 @@ impl TryFrom<proto::CopyVersionRequest> for CopyVersion {
             key: object_key(message.key, "key")?,
             attributes: match message.replace_attributes {
                 None => CopyAttributes::Keep,
-                Some(attributes) => CopyAttributes::Replace(attributes.into()),
+                Some(attributes) => CopyAttributes::Replace(Box::new(attributes.into())),
             },
             checksum: optional(message.checksum)?,
             condition: write_condition(message.condition)?,

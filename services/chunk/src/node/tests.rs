@@ -93,23 +93,24 @@ async fn an_empty_folder_is_not_made_a_disk_while_one_of_the_node_is_missing() {
     third.close().await;
 
     // The second disk's file system is not mounted.
-    std::fs::rename(home.path().join("b"), home.path().join("elsewhere")).unwrap();
-    std::fs::create_dir(home.path().join("b")).unwrap();
+    let (disk, b) = (env.disk(), home.path().join("b"));
+    disk.rename(&b, &home.path().join("elsewhere")).unwrap();
+    disk.create_directory(&b).unwrap();
     let unmounted = open(&[("a", 1), ("b", 4), ("c", 3)]).await.unwrap();
     assert_eq!((unmounted.len(), names(&unmounted)), (2, vec!["b".into()]));
     let reasons: Vec<_> = unmounted.unopened().collect();
     let missing = DiskId([2; 16]);
     assert!(matches!(reasons[0].1, OpenError::NotMounted { missing: found, .. } if *found == missing));
     unmounted.close().await;
-    assert_eq!(std::fs::read_dir(home.path().join("b")).unwrap().count(), 0);
+    assert_eq!(disk.list_directory(&b).unwrap().len(), 0);
 
     // A disk that is there but damaged accounts for the missing one.
-    std::fs::create_dir(home.path().join("d")).unwrap();
-    std::fs::write(home.path().join("b/disk.json"), "{").unwrap();
+    disk.create_directory(&home.path().join("d")).unwrap();
+    disk.replace_small(&b.join("disk.json"), b"{").unwrap();
     let damaged = open(&[("a", 1), ("b", 4), ("c", 3), ("d", 5)]).await.unwrap();
     assert_eq!((damaged.len(), names(&damaged)), (3, vec!["b".into()]));
     damaged.close().await;
-    std::fs::remove_file(home.path().join("b/disk.json")).unwrap();
+    disk.remove(&b.join("disk.json")).unwrap();
 
     // Its operator says that it is lost.
     metadata.set_disk_intent(missing, Intent::Remove).await.unwrap();

@@ -114,7 +114,7 @@ fn copied_attributes(
         Directive::Copy => source.attributes.tags.clone(),
         Directive::Replace => tags(headers)?,
     };
-    Ok(CopyAttributes::Replace(Attributes { tags, ..base }))
+    Ok(CopyAttributes::Replace(Box::new(Attributes { tags, ..base })))
 }
 
 /// A copy onto itself must change something, unless it brings an older version back.

@@ -217,7 +217,7 @@ impl Side {
         let mut request = copy((&from_name, &from_key, id), tag, (&to_name, &to_key));
         if replace {
             let attributes = Attributes { content_type: Some("copied".to_owned()), ..Attributes::default() };
-            request.attributes = CopyAttributes::Replace(attributes);
+            request.attributes = CopyAttributes::Replace(Box::new(attributes));
         }
         let made = self.store.copy_version(CopyVersion { condition, ..request }).await;
         answer(made.map(|made| self.committed(to, &to_key, made)).map_err(without_tag))

@@ -157,7 +157,10 @@ pub(crate) fn delete_outcome() -> impl Strategy<Value = Result<DeletedVersion, E
 }
 
 pub(crate) fn copy_version() -> impl Strategy<Value = CopyVersion> {
-    let attributes = prop_oneof![Just(CopyAttributes::Keep), attributes().prop_map(CopyAttributes::Replace)];
+    let attributes = prop_oneof![
+        Just(CopyAttributes::Keep),
+        attributes().prop_map(|attributes| CopyAttributes::Replace(Box::new(attributes)))
+    ];
     let source = (bucket_name(), object_key(), version_id(), etag());
     (source, bucket_name(), object_key(), attributes, option::of(checksum()), write_condition()).prop_map(
         |(source, bucket, key, attributes, checksum, condition)| CopyVersion {
