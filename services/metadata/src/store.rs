@@ -305,7 +305,7 @@ impl Metadata for MetadataStore {
 
     async fn commit_version(&self, request: CommitVersion) -> Result<Committed, Error> {
         check_content(&request.version.content)?;
-        self.mutate_version(&request.bucket, || Mutation::Commit(request.clone())).await
+        self.mutate_version(&request.bucket, || Mutation::Commit(Box::new(request.clone()))).await
     }
 
     async fn set_tags(&self, request: SetTags) -> Result<Tagged, Error> {

@@ -43,7 +43,7 @@ const BATCH_WEIGHT_MAX: usize = 2000;
 /// A change of one bucket.
 #[derive(Debug)]
 pub(crate) enum Mutation {
-    Commit(CommitVersion),
+    Commit(Box<CommitVersion>),
     Delete(DeleteVersions),
     Complete(CompleteUpload),
     /// Within the bucket.
