@@ -29,8 +29,8 @@ mod versions;
 mod write;
 
 pub use access::{
-    ACCESS_BODY_MAX, PublicAccessBlock, owners_acl, ownership, parse_ownership, parse_public_access_block,
-    public_access_block,
+    ACCESS_BODY_MAX, PublicAccessBlock, is_owners_acl, owners_acl, ownership, parse_ownership,
+    parse_public_access_block, public_access_block,
 };
 pub use attributes::{AttributeParts, ObjectAttributes, object_attributes};
 pub use bucket::{

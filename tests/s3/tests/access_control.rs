@@ -41,13 +41,19 @@ fn lists_that_say_so_are_taken_and_others_refused() {
         of_bucket().header("x-amz-acl", "public-read"),
         of_bucket().header("x-amz-acl", "private").header("x-amz-grant-read", "id=\"1\""),
         of_bucket().header("x-amz-grant-read", "id=\"1\""),
-        of_bucket().body("<AccessControlPolicy/>"),
         of_bucket(),
         of_object().header("x-amz-acl", "authenticated-read"),
         of_object().header("x-amz-grant-full-control", "id=\"1\""),
     ] {
         request.refused(400, "AccessControlListNotSupported");
     }
+    // Clients that keep the list of what they copy put back what they were given.
+    let given = bucket.object(Method::GET, "key").raw_query("acl").ok().body;
+    of_object().body(&given).ok();
+    of_bucket().body(&given).ok();
+    let other = String::from_utf8(given).expect("text").replace("FULL_CONTROL", "READ");
+    of_object().body(&other).refused(400, "AccessControlListNotSupported");
+    of_bucket().body("<AccessControlPolicy/>").refused(400, "MalformedACLError");
     bucket
         .object(Method::PUT, "missing")
         .raw_query("acl")

@@ -6,7 +6,7 @@ use super::{
     Document, Owner,
     read::{XmlReader, set},
 };
-use crate::error::S3Error;
+use crate::error::{ErrorCode, S3Error};
 
 /// Largest body of an operation about access in bytes.
 pub const ACCESS_BODY_MAX: usize = 64 << 10;
@@ -28,6 +28,68 @@ pub fn owners_acl(owner: Owner<'_>) -> Bytes {
     document.close("Grant");
     document.close("AccessControlList");
     document.finish("AccessControlPolicy")
+}
+
+/// Whether a body of PutBucketAcl or PutObjectAcl says what [`owners_acl`] says of this owner: that the owner alone has
+/// every right. `MalformedACLError` for what is no access control policy. Source: API Reference, "PutObjectAcl".
+pub fn is_owners_acl(body: &[u8], owner: &str) -> Result<bool, S3Error> {
+    read_is_owners(body, owner).map_err(|_| S3Error::new(ErrorCode::MalformedACLError))
+}
+
+fn read_is_owners(body: &[u8], owner: &str) -> Result<bool, S3Error> {
+    let mut reader = XmlReader::open(body, ACCESS_BODY_MAX, "AccessControlPolicy")?;
+    let (mut is_owners, mut grants, mut lists) = (true, 0, None);
+    while let Some(name) = reader.next_child()? {
+        match name.as_str() {
+            "Owner" => is_owners &= read_id(&mut reader)?.is_none_or(|id| id == owner),
+            "AccessControlList" => {
+                set(&mut lists, ())?;
+                while let Some(name) = reader.next_child()? {
+                    if name != "Grant" {
+                        return Err(S3Error::malformed_xml());
+                    }
+                    grants += 1;
+                    is_owners &= read_grant(&mut reader, owner)?;
+                }
+            }
+            _ => return Err(S3Error::malformed_xml()),
+        }
+    }
+    reader.finish()?;
+    lists.ok_or_else(S3Error::malformed_xml)?;
+    Ok(is_owners && grants == 1)
+}
+
+/// Whether the grant that is open gives the owner every right.
+fn read_grant(reader: &mut XmlReader<'_>, owner: &str) -> Result<bool, S3Error> {
+    let (mut grantee, mut permission) = (None, None);
+    while let Some(name) = reader.next_child()? {
+        match name.as_str() {
+            "Grantee" => set(&mut grantee, read_id(reader)?)?,
+            "Permission" => set(&mut permission, reader.word()?)?,
+            _ => return Err(S3Error::malformed_xml()),
+        }
+    }
+    match (grantee, permission) {
+        (Some(grantee), Some(permission)) => {
+            Ok(grantee.as_deref() == Some(owner) && permission == "FULL_CONTROL")
+        }
+        _ => Err(S3Error::malformed_xml()),
+    }
+}
+
+/// The canonical id in the element that is open, if it names one.
+fn read_id(reader: &mut XmlReader<'_>) -> Result<Option<String>, S3Error> {
+    let mut id = None;
+    while let Some(name) = reader.next_child()? {
+        let word = reader.word()?;
+        match name.as_str() {
+            "ID" => set(&mut id, word)?,
+            "DisplayName" | "URI" | "EmailAddress" | "Type" => {}
+            _ => return Err(S3Error::malformed_xml()),
+        }
+    }
+    Ok(id)
 }
 
 /// Reads a body of PutBucketOwnershipControls: the one rule's ownership. `MalformedXML` for anything else.
@@ -111,10 +173,10 @@ pub fn public_access_block(block: PublicAccessBlock) -> Bytes {
 #[cfg(test)]
 mod tests {
     use super::{
-        PublicAccessBlock, owners_acl, ownership, parse_ownership, parse_public_access_block,
+        PublicAccessBlock, is_owners_acl, owners_acl, ownership, parse_ownership, parse_public_access_block,
         public_access_block,
     };
-    use crate::xml::Owner;
+    use crate::{error::ErrorCode, xml::Owner};
 
     #[test]
     fn the_owners_acl_names_the_owner_twice() {
@@ -123,6 +185,42 @@ mod tests {
         assert_eq!(text.matches("<ID>id&amp;</ID>").count(), 2, "{text}");
         assert!(text.contains("xsi:type=\"CanonicalUser\"><ID>"), "{text}");
         assert!(text.contains("<Permission>FULL_CONTROL</Permission>"), "{text}");
+    }
+
+    #[test]
+    fn a_list_is_the_owners_when_it_gives_the_owner_alone_every_right() {
+        let list = |grants: &str| {
+            format!(
+                "<AccessControlPolicy><Owner><ID>me</ID></Owner><AccessControlList>{grants}</AccessControlList></AccessControlPolicy>"
+            )
+        };
+        let grant = |id: &str, permission: &str| {
+            format!("<Grant><Grantee><ID>{id}</ID></Grantee><Permission>{permission}</Permission></Grant>")
+        };
+        let own = owners_acl(Owner { id: "me", display_name: Some("name") });
+        assert_eq!(is_owners_acl(&own, "me"), Ok(true));
+        assert_eq!(is_owners_acl(&own, "other"), Ok(false));
+        assert_eq!(is_owners_acl(list(&grant("me", "FULL_CONTROL")).as_bytes(), "me"), Ok(true));
+        for other in [
+            String::new(),
+            grant("me", "READ"),
+            grant("other", "FULL_CONTROL"),
+            grant("me", "FULL_CONTROL") + &grant("other", "READ"),
+            "<Grant><Grantee><URI>all</URI></Grantee><Permission>FULL_CONTROL</Permission></Grant>"
+                .to_owned(),
+        ] {
+            assert_eq!(is_owners_acl(list(&other).as_bytes(), "me"), Ok(false), "{other}");
+        }
+        for bad in [
+            String::new(),
+            "<AccessControlPolicy/>".to_owned(),
+            list("<Grant/>"),
+            list("<Other/>"),
+            list("<Grant><Grantee><ID>me</ID></Grantee></Grant>"),
+        ] {
+            let refused = is_owners_acl(bad.as_bytes(), "me").map_err(|error| error.code);
+            assert_eq!(refused, Err(ErrorCode::MalformedACLError), "{bad}");
+        }
     }
 
     #[test]

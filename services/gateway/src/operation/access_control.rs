@@ -4,9 +4,10 @@
 
 use axum::body::Body;
 use http::StatusCode;
+use metadata_api::AccountId;
 use s3_wire::{
     ErrorCode, S3Error,
-    xml::{self, ACCESS_BODY_MAX, parse_ownership},
+    xml::{self, ACCESS_BODY_MAX, is_owners_acl, parse_ownership},
 };
 
 use super::{object_read, subresource};
@@ -14,6 +15,7 @@ use crate::{
     Gateway,
     auth::Permit,
     output::{self, empty, owner},
+    payload::ObjectBody,
     request::{Request, Response},
 };
 
@@ -41,10 +43,12 @@ pub(super) async fn get_object_acl(
 pub(super) async fn put_bucket_acl(
     gateway: &Gateway,
     request: &Request,
+    body: &mut Body,
     _permit: &Permit,
 ) -> Result<Response, S3Error> {
-    request.existing_bucket(gateway).await?;
-    refuse_other_than(request, &["private"])?;
+    let body = ObjectBody::open(&gateway.env, request, body, None, ACCESS_BODY_MAX as u64)?;
+    let bucket = request.existing_bucket(gateway).await?;
+    refuse_other_than(request, &["private"], &body.collect().await?, &bucket.owner)?;
     Ok(empty(StatusCode::OK))
 }
 
@@ -52,21 +56,31 @@ pub(super) async fn put_bucket_acl(
 pub(super) async fn put_object_acl(
     gateway: &Gateway,
     request: &Request,
+    body: &mut Body,
     _permit: &Permit,
 ) -> Result<Response, S3Error> {
-    object_read::find_asked_for(gateway, request).await?;
-    refuse_other_than(request, &["private", "bucket-owner-full-control"])?;
+    let body = ObjectBody::open(&gateway.env, request, body, None, ACCESS_BODY_MAX as u64)?;
+    let (found, _) = object_read::find_asked_for(gateway, request).await?;
+    let (harmless, owner) = (&["private", "bucket-owner-full-control"], &found.bucket.owner);
+    refuse_other_than(request, harmless, &body.collect().await?, owner)?;
     Ok(empty(StatusCode::OK))
 }
 
-/// Grants in headers or in a body, and other canned lists, are refused.
-fn refuse_other_than(request: &Request, harmless: &[&str]) -> Result<(), S3Error> {
+/// Grants in headers, other canned lists, and a body with any but the owner's list are refused.
+fn refuse_other_than(
+    request: &Request,
+    harmless: &[&str],
+    body: &[u8],
+    owner: &AccountId,
+) -> Result<(), S3Error> {
     let canned = request.headers.get("x-amz-acl").and_then(|acl| acl.to_str().ok());
     let grants = request.headers.keys().any(|name| name.as_str().starts_with("x-amz-grant-"));
-    match canned {
-        Some(canned) if harmless.contains(&canned) && !grants => Ok(()),
-        _ => Err(S3Error::new(ErrorCode::AccessControlListNotSupported)),
-    }
+    let is_so_anyway = match canned {
+        _ if grants => false,
+        Some(canned) => harmless.contains(&canned),
+        None => !body.is_empty() && is_owners_acl(body, &owner.0)?,
+    };
+    if is_so_anyway { Ok(()) } else { Err(S3Error::new(ErrorCode::AccessControlListNotSupported)) }
 }
 
 pub(super) async fn get_bucket_ownership_controls(

@@ -96,9 +96,9 @@ pub(crate) async fn dispatch(
         }
         Operation::ListParts => list_parts::list_parts(gateway, request, &permit).await,
         Operation::GetBucketAcl => access_control::get_bucket_acl(gateway, request, &permit).await,
-        Operation::PutBucketAcl => access_control::put_bucket_acl(gateway, request, &permit).await,
+        Operation::PutBucketAcl => access_control::put_bucket_acl(gateway, request, body, &permit).await,
         Operation::GetObjectAcl => access_control::get_object_acl(gateway, request, &permit).await,
-        Operation::PutObjectAcl => access_control::put_object_acl(gateway, request, &permit).await,
+        Operation::PutObjectAcl => access_control::put_object_acl(gateway, request, body, &permit).await,
         Operation::GetBucketOwnershipControls => {
             access_control::get_bucket_ownership_controls(gateway, request, &permit).await
         }
