@@ -59,7 +59,7 @@ pub enum BindError {
     },
     /// A folder has no disk, and the metadata service does not say whether one is to be made.
     #[error(
-        "a data folder has no disk yet, and the metadata service cannot be asked whether one may be made there"
+        "a data folder has no disk yet, and the metadata service cannot be asked whether one may be made there; start it, or check --metadata, and start this service again"
     )]
     Metadata(#[from] metadata_api::Error),
     /// No disk could be opened; the log says why for each.
@@ -76,12 +76,17 @@ impl Server {
         let listener = listen(&env, config.listen).await?;
         let address = listener.local_address().map_err(|source| listen_failed(config.listen, source))?;
         let health_listener = listen(&env, config.health_listen).await?;
-        let id = node_id(&env, &config.data).await?;
+        let (id, is_new) = node_id(&env, &config.data).await?;
         let disks = config.data.iter().map(|folder| DiskOptions {
             medium: config.medium.clone(),
             ..DiskOptions::new(folder.join("shards"))
         });
-        let node = ChunkNode::open_known(&env, id, disks.collect(), &*metadata).await?;
+        // A new node misses no disk, so that it can start before the metadata service does.
+        let node = if is_new {
+            ChunkNode::open(&env, id, disks.collect()).await
+        } else {
+            ChunkNode::open_known(&env, id, disks.collect(), &*metadata).await?
+        };
         if node.is_empty() {
             return Err(BindError::NoDisk { folders: config.data.len() });
         }
@@ -171,8 +176,8 @@ async fn listen(env: &Env, address: SocketAddr) -> Result<Box<dyn Listener>, Bin
 }
 
 /// The node's identity: made at the first start, and kept in every folder that can be written, so that it outlives any
-/// one disk.
-async fn node_id(env: &Env, folders: &[PathBuf]) -> Result<NodeId, BindError> {
+/// one disk. Whether it was made now.
+async fn node_id(env: &Env, folders: &[PathBuf]) -> Result<(NodeId, bool), BindError> {
     let (own_env, folders) = (env.clone(), folders.to_vec());
     let folder = folders.first().cloned().unwrap_or_default();
     let reading = env.spawn_blocking(move || read_or_make(&own_env, &folders));
@@ -180,7 +185,7 @@ async fn node_id(env: &Env, folders: &[PathBuf]) -> Result<NodeId, BindError> {
     reading.await.unwrap_or_else(|| Err(gone()))
 }
 
-fn read_or_make(env: &Env, folders: &[PathBuf]) -> Result<NodeId, BindError> {
+fn read_or_make(env: &Env, folders: &[PathBuf]) -> Result<(NodeId, bool), BindError> {
     let mut known: Option<NodeId> = None;
     let mut unmarked = Vec::new();
     let mut failure = None;
@@ -208,7 +213,7 @@ fn read_or_make(env: &Env, folders: &[PathBuf]) -> Result<NodeId, BindError> {
     }
     match failure {
         Some(failure) if !kept => Err(failure),
-        _ => Ok(id),
+        _ => Ok((id, known.is_none())),
     }
 }
 

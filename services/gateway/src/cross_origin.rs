@@ -27,8 +27,12 @@ pub(crate) struct CrossOrigin {
 }
 
 impl CrossOrigin {
-    /// `None` for requests that no script of another origin has sent, and for those with a malformed address.
+    /// `None` for requests that no script of another origin has sent, for those with a malformed address, and for
+    /// preflights, which are answered by [`preflight`] alone.
     pub(crate) fn of(gateway: &Gateway, parts: &Parts) -> Option<Self> {
+        if parts.method == Method::OPTIONS {
+            return None;
+        }
         let origin = parts.headers.get(header::ORIGIN)?.to_str().ok()?.to_owned();
         let address = address_of(gateway, parts)?;
         Some(Self { origin, method: parts.method.clone(), address })

@@ -1,4 +1,5 @@
--- What a bucket has beside its objects, one document of each kind. kind: 1 tags, 2 rules for other origins.
+-- What a bucket has beside its objects, one document of each kind. kind: a persistent number of
+-- metadata_api::Subresource.
 CREATE TABLE bucket_subresources (
     bucket_id BIGINT NOT NULL,
     kind SMALLINT NOT NULL,

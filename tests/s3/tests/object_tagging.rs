@@ -3,16 +3,10 @@
 use harness::{Bucket, Request, Server};
 use http::Method;
 
+use crate::support::tagging_document;
+
 fn tagging(bucket: &Bucket, method: Method, key: &str) -> Request {
     bucket.object(method, key).raw_query("tagging")
-}
-
-fn document(tags: &[(&str, &str)]) -> String {
-    let tags: String = tags
-        .iter()
-        .map(|(key, value)| format!("<Tag><Key>{key}</Key><Value>{value}</Value></Tag>"))
-        .collect();
-    format!("<Tagging><TagSet>{tags}</TagSet></Tagging>")
 }
 
 /// `a=1&b=2` for each tag of a key.
@@ -57,10 +51,11 @@ fn tags_of_each_version_are_changed_and_deleted_alone() {
     let first = bucket.put_version("key", "1");
     let second = bucket.put_version("key", "2");
     let before = bucket.head("key").ok();
-    let put = tagging(&bucket, Method::PUT, "key").body(document(&[("now", "2")])).ok();
+    let put = tagging(&bucket, Method::PUT, "key").body(tagging_document(&[("now", "2")])).ok();
     assert_eq!(put.get("x-amz-version-id"), second);
-    let put =
-        tagging(&bucket, Method::PUT, "key").query("versionId", &first).body(document(&[("then", "1")]));
+    let put = tagging(&bucket, Method::PUT, "key")
+        .query("versionId", &first)
+        .body(tagging_document(&[("then", "1")]));
     assert_eq!(put.ok().get("x-amz-version-id"), first);
     let got = tagging(&bucket, Method::GET, "key").query("versionId", &first).ok();
     assert_eq!(got.get("x-amz-version-id"), first);
@@ -77,7 +72,7 @@ fn tags_of_each_version_are_changed_and_deleted_alone() {
 
     let marker = bucket.put_marker("key");
     tagging(&bucket, Method::GET, "key").refused(404, "NoSuchKey");
-    tagging(&bucket, Method::PUT, "key").body(document(&[])).refused(404, "NoSuchKey");
+    tagging(&bucket, Method::PUT, "key").body(tagging_document(&[])).refused(404, "NoSuchKey");
     tagging(&bucket, Method::DELETE, "key").query("versionId", &marker).refused(405, "MethodNotAllowed");
     tagging(&bucket, Method::GET, "missing").refused(404, "NoSuchKey");
 }
@@ -116,9 +111,9 @@ fn what_is_no_tag_set_changes_nothing() {
     let many: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "")).collect();
     for (body, code) in [
         ("<Tagging/>".to_owned(), "MalformedXML"),
-        (document(&[("aws:a", "b")]), "InvalidTag"),
-        (document(&[(&"k".repeat(129), "b")]), "InvalidTag"),
-        (document(&many), "BadRequest"),
+        (tagging_document(&[("aws:a", "b")]), "InvalidTag"),
+        (tagging_document(&[(&"k".repeat(129), "b")]), "InvalidTag"),
+        (tagging_document(&many), "BadRequest"),
     ] {
         tagging(&bucket, Method::PUT, "key").body(&body).refused(400, code);
     }

@@ -121,3 +121,12 @@ pub fn list_by_hand(keys: &[&str], prefix: &str, delimiter: &str, after: &str) -
     let later = |texts: BTreeSet<String>| texts.into_iter().filter(|text| text.as_str() > after).collect();
     (later(shown), later(prefixes))
 }
+
+/// The document of PutBucketTagging and PutObjectTagging.
+pub fn tagging_document(tags: &[(&str, &str)]) -> String {
+    let tags: String = tags
+        .iter()
+        .map(|(key, value)| format!("<Tag><Key>{key}</Key><Value>{value}</Value></Tag>"))
+        .collect();
+    format!("<Tagging><TagSet>{tags}</TagSet></Tagging>")
+}

@@ -6,7 +6,7 @@ use chunk_api::{
     conformance::{self, Sample, Subject},
 };
 use env::{Env, Task};
-use metadata_api::{MapNode, Metadata, fake::Fake};
+use metadata_api::{MapNode, Metadata, Token, client::connect, fake::Fake};
 use service_kit::{ShutdownTrigger, shutdown_channel};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use types::DiskId;
@@ -149,6 +149,26 @@ async fn shards_and_identities_outlive_a_restart_and_the_loss_of_a_folder() {
         sample.expect_kept(&running.client(&env), left[0]).await;
     }
     running.stop().await;
+}
+
+#[tokio::test]
+async fn a_new_node_starts_before_metadata_does_and_a_new_folder_of_a_known_one_does_not() {
+    let env = Env::real();
+    let home = tempfile::tempdir().unwrap();
+    let secret: service_kit::ClusterSecret = SECRET.parse().unwrap();
+    let token = Token::new(&secret.token("metadata")).unwrap();
+    // Nobody listens there.
+    let away = || {
+        let client = connect(env.clone(), vec!["127.0.0.1:9".to_owned()], token.clone()).unwrap();
+        Arc::new(client) as Arc<dyn Metadata>
+    };
+    let folders: Vec<_> = ["d1", "d2"].iter().map(|name| home.path().join(name)).collect();
+    let first = Server::bind(env.clone(), config(folders[..1].to_vec()), away()).await.unwrap();
+    first.node.close().await;
+    let again = Server::bind(env.clone(), config(folders[..1].to_vec()), away()).await.unwrap();
+    again.node.close().await;
+    let added = Server::bind(env.clone(), config(folders), away()).await;
+    assert!(matches!(added, Err(BindError::Metadata(_))));
 }
 
 #[tokio::test]

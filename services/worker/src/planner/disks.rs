@@ -71,7 +71,6 @@ fn judge(map: &ClusterMap, disk: &MapDisk, is_lost: bool, is_mass_loss: bool) ->
     // Whoever is to be removed is known not to come back.
     let may_return = disk.intent != Intent::Remove && node.is_none_or(|node| node.intent != Intent::Remove);
     let state = match node.map(|node| node.state) {
-        _ if is_mass_loss && may_return && !is_up && !disk.failed => DiskState::Usable,
         None | Some(NodeState::Down) => DiskState::Lost,
         // It may still be read from, but nobody knows for how long.
         Some(NodeState::Up | NodeState::Suspect) if disk.failed => DiskState::Lost,
@@ -79,6 +78,8 @@ fn judge(map: &ClusterMap, disk: &MapDisk, is_lost: bool, is_mass_loss: bool) ->
         Some(NodeState::Up | NodeState::Suspect) if serves => DiskState::Usable,
         Some(NodeState::Up | NodeState::Suspect) => DiskState::Draining,
     };
+    let is_held_back = state == DiskState::Lost && is_mass_loss && may_return && !disk.failed;
+    let state = if is_held_back { DiskState::Usable } else { state };
     Condition { state, is_up, takes: is_up && serves && has_room && disk.writable && !disk.failed }
 }
 
@@ -194,6 +195,12 @@ mod tests {
             [0, 1, 2].map(|number| (conditions[&disk(number)].state, conditions[&disk(number)].takes))
         };
         assert_eq!(states(&silent), [(DiskState::Usable, false); 3]);
+        // One that is merely slow to answer goes on being emptied.
+        let mut draining = silent.clone();
+        draining.nodes[3].state = NodeState::Suspect;
+        draining.disks[3].intent = Intent::Drain;
+        let conditions = Watch::new(Duration::from_secs(30)).look(&draining, at(0));
+        assert_eq!(conditions[&disk(3)].state, DiskState::Draining);
         silent.disks[1].failed = true;
         assert_eq!(states(&silent)[1], (DiskState::Lost, false));
         silent.nodes[0].intent = Intent::Remove;
