@@ -172,9 +172,10 @@ impl Appender {
             shared.files.sync_directory()
         })();
         if let Err(error) = made {
-            if let Err(error) = shared.files.remove(name) {
-                warn!(segment = name.file_name(), %error, "unused segment could not be removed");
-            }
+            // Records go on over the void that ends the segment before it. Without that void it must be the newest, so
+            // that this one's name must be gone for good.
+            shared.files.remove(name)?;
+            shared.files.sync_directory()?;
             return Err(error.into());
         }
         if self.kind == Kind::Shards {

@@ -176,6 +176,10 @@ impl Writer {
 
     /// Encodes a small shard behind the run, or behind a new one when the segment changes.
     fn add(&mut self, put: SmallPut, run: &mut Option<Run>, progress: &mut Progress) {
+        // The medium may have failed earlier in this group: nothing more is written then.
+        if let Err(error) = self.shared.check_failure() {
+            return finish(put.reply, put.name, Err(error));
+        }
         let record = ShardRecord::from(&put.header);
         // The guard must be gone before `put` is dropped, which takes the lock again.
         let allowed = self.shared.index().check(&record, put.claim);
