@@ -3,7 +3,8 @@
 //! `docs/shard-store-format.md` specifies the bytes. The parts: `format` the bytes of records, `segment` the files,
 //! `active` the end that grows, `writer` the one thread that commits, `group` what it
 //! commits together, `read` the way back, `stream` puts too large to gather, `index` where
-//! everything is, `scan` and `recovery` what happens at a start, `stable` what they know, `identity` whose disk it is.
+//! everything is, `scan` and `recovery` what happens at a start, `stable` and `index_file`
+//! what they know, `identity` whose disk it is.
 //!
 //! Invariant: a shard is visible only after its record is stable; it is out of view only after its tombstone is.
 //! Invariant: tombstones beat records, whichever came first.
@@ -15,6 +16,7 @@ mod format;
 mod group;
 mod identity;
 mod index;
+mod index_file;
 mod options;
 mod read;
 mod recovery;
@@ -170,7 +172,8 @@ struct Handle {
 impl DiskStore {
     /// Opens the disk in a directory, or makes one there, and recovers its index.
     ///
-    /// Time grows with the number of records: the ends of each are read.
+    /// Reads the index files of full segments, and of segments that have none the ends of all records, so that time grows
+    /// with the number of records.
     pub async fn open(env: &Env, options: DiskOptions) -> Result<Self, OpenError> {
         let directory = options.directory.clone();
         let opening = {
@@ -179,8 +182,9 @@ impl DiskStore {
         };
         let gone = || OpenError::Io { directory, source: io::Error::other("opening was given up") };
         let store = opening.await.unwrap_or_else(|| Err(gone()))?;
-        // It ends when the store is closed or dropped.
+        // They end when the store is closed or dropped.
         env.spawn(compact::run(store.handle.clone(), store.closing.subscribe()));
+        env.spawn(index_file::run(store.handle.clone(), store.closing.subscribe()));
         Ok(store)
     }
 
@@ -203,7 +207,7 @@ impl DiskStore {
         let mut recovered = recovery::recover(&files, noted).map_err(failed)?;
         let index = std::mem::take(&mut recovered.index);
         info!(disk = %identity.disk, directory = %options.directory.display(), shards = index.shards(),
-            damaged = recovered.damaged, quarantined = recovered.quarantined, "disk opened");
+            index_files = index.index_files(), damaged = recovered.damaged, quarantined = recovered.quarantined, "disk opened");
         let shared = Arc::new(Shared {
             env: env.clone(),
             disk: identity.disk,

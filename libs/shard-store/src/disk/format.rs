@@ -7,9 +7,11 @@ use checksum::crc32c;
 use chunk_api::{Cell, OWNER_LENGTH_MAX, ShardHeader};
 use types::{CELL_SIZE, CHUNK_SIZE_MAX, ChunkId, Coding, DiskId, GroupId, ShardId, ShardIndex};
 
+mod index_file;
 mod marks;
 mod void;
 
+pub(super) use index_file::{IndexEntry, IndexFile};
 pub(super) use marks::{Eviction, MARKS_PER_RECORD_MAX, MarkKind, Marks, MarksRecord};
 pub(super) use void::{decode_void, encode_void};
 
@@ -101,6 +103,13 @@ impl ShardRecord {
         self.coding.shard_length(self.chunk_length, self.shard.index)
     }
 
+    /// Whether there can be such a shard.
+    fn is_in_bounds(&self) -> bool {
+        usize::from(self.shard.index.0) < self.coding.total()
+            && self.chunk_length <= CHUNK_SIZE_MAX
+            && self.owner_length <= OWNER_LENGTH_MAX
+    }
+
     /// Where the parts of the record lie.
     pub(super) fn layout(&self) -> Layout {
         let checksums = (self.cells() + 1) * CRC_LENGTH as u64;
@@ -182,13 +191,10 @@ impl RecordHeader {
                 let shard = decode_name(&field::<NAME_LENGTH>(bytes, 24));
                 let coding = Coding::new(bytes[41], bytes[42]).ok()?;
                 let chunk_length = u64::from_le_bytes(field(bytes, 48));
-                let in_bounds = usize::from(shard.index.0) < coding.total()
-                    && chunk_length <= CHUNK_SIZE_MAX
-                    && length <= OWNER_LENGTH_MAX;
                 let group = GroupId(i32::from_le_bytes(field(bytes, 60)));
                 let epoch = i64::from_le_bytes(field(bytes, 64));
                 let record = ShardRecord { shard, coding, chunk_length, group, epoch, owner_length: length };
-                in_bounds.then_some(Self::Shard(record))
+                record.is_in_bounds().then_some(Self::Shard(record))
             }
             MARKS_MAGIC if length <= MARKS_PER_RECORD_MAX => {
                 Some(Self::Marks(MarksRecord { kind: MarkKind::of_code(bytes[24])?, count: length }))

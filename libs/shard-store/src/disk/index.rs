@@ -7,6 +7,7 @@
 //! Tombstones are never dropped. A fence makes those of its lease redundant for writes, but not for repairs: a copy that
 //! was read before the chunk was freed may arrive at any time after, and no fence concerns it.
 
+mod index_files;
 mod name_map;
 mod shards;
 
@@ -16,6 +17,7 @@ use chunk_api::{Error, Purpose};
 use types::{GroupId, LeaseId, ShardId, ShardIndex};
 
 use self::{
+    index_files::IndexFileState,
     name_map::{KEY_LENGTH, NameMap, entry},
     shards::Shards,
 };
@@ -89,6 +91,7 @@ struct Segment {
     sealed: bool,
     /// Whether it holds bytes that are kept for inspection: then it is neither rewritten nor removed.
     quarantined: bool,
+    index_file: IndexFileState,
 }
 
 /// The shards, the marks and the names being put of one disk.
@@ -398,6 +401,7 @@ impl Index {
                 busy: 0,
                 sealed: false,
                 quarantined: false,
+                index_file: IndexFileState::default(),
             },
         );
     }

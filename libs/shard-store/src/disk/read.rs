@@ -9,7 +9,7 @@ use types::{GroupId, ShardId};
 
 use super::{
     Shared,
-    format::{HEADER_LENGTH, cell_offset, cell_span, open_sealed, sealed_length, take_cell},
+    format::{HEADER_LENGTH, RecordHeader, cell_offset, cell_span, open_sealed, sealed_length, take_cell},
     index::Place,
     segment::SegmentName,
 };
@@ -88,14 +88,22 @@ impl Shared {
         let record = &place.record;
         let mut owner = Bytes::new();
         if record.owner_length > 0 {
-            let start = place.position() + HEADER_LENGTH as u64;
-            let sealed = self.read_bytes(segment, start, sealed_length(record.owner_length));
-            match sealed.as_ref().ok().and_then(|bytes| open_sealed(bytes)) {
-                Some(bytes) => owner = Bytes::copy_from_slice(bytes),
+            match self.read_owner(place, segment) {
+                Some(found) => owner = found,
                 None => warn!(shard = %record.shard, disk = %self.disk, "owner of a shard cannot be read"),
             }
         }
         record.with_owner(owner)
+    }
+
+    /// A shard's owner, when it stands behind the shard's own header: its checksum alone does not say whose it is.
+    fn read_owner(&self, place: &Place, segment: SegmentName) -> Option<Bytes> {
+        let length = HEADER_LENGTH + sealed_length(place.record.owner_length);
+        let bytes = self.read_bytes(segment, place.position(), length).ok()?;
+        let header = RecordHeader::decode(bytes.first_chunk()?, segment.salt, place.position());
+        let is_its_own = header == Some(RecordHeader::Shard(place.record));
+        let owner = is_its_own.then(|| open_sealed(&bytes[HEADER_LENGTH..]))??;
+        Some(Bytes::copy_from_slice(owner))
     }
 
     fn read_bytes(&self, segment: SegmentName, start: u64, length: usize) -> io::Result<Bytes> {

@@ -7,6 +7,9 @@
 //! the one before it, and `stable` may prove more. What lies behind the proven end may be torn and is read whole here;
 //! before it, whatever is not whole has rotted. The cells of all other records are verified when they are read.
 //!
+//! The index file of a full segment says what a scan once found. It takes the scan's place when every record in it is
+//! known to be stable; what has rotted since is found when it is read or verified.
+//!
 //! Invariant: what may have been acknowledged is never dropped unseen. Where a header is whole the shard is kept as
 //! *suspect*: it answers `ShardCorrupt` and is reported. What has no name is counted, and kept if it was stable once.
 
@@ -19,10 +22,11 @@ use types::ShardId;
 
 use super::{
     format::{
-        Chain, FOOTER_LENGTH, Footer, GROUP_ALIGNMENT, Group, HEADER_LENGTH, Marks, RecordHeader, Salt,
-        encode_void, open_sealed, sealed_length, take_cell,
+        Chain, FOOTER_LENGTH, Footer, GROUP_ALIGNMENT, Group, HEADER_LENGTH, Marks, RECORD_ALIGNMENT,
+        RecordHeader, Salt, encode_void, open_sealed, sealed_length, take_cell,
     },
     index::{Index, Place},
+    index_file,
     scan::{Broken, Record, Scan, Stray, scan},
     segment::{Kind, SegmentFiles, SegmentName},
     stable::{End, StablePoint},
@@ -59,28 +63,57 @@ struct Scanned {
     scan: Scan,
     /// Runs of bytes in it, stable once, that no name can be told of.
     quarantined: u64,
+    /// Whether its index file was read in place of a scan.
+    has_index_file: bool,
 }
 
 impl Scanned {
+    /// Finds the segment's records. One that may be gone on with is always looked at itself.
+    fn new(files: &SegmentFiles, name: SegmentName, is_newest: bool) -> io::Result<Self> {
+        let file = files.open(name)?;
+        let is_full = name.kind == Kind::Shards && !is_newest;
+        let indexed = if is_full { index_file::load(files, name, file.as_ref())? } else { None };
+        let has_index_file = indexed.is_some();
+        let scan = match indexed {
+            Some(found) => found,
+            None => scan(&file, name.salt)?,
+        };
+        Ok(Self { name, file, scan, quarantined: 0, has_index_file })
+    }
+
+    /// Scans the segment instead, if its index file names a record that is not known to be stable.
+    fn look_again_if_unproven(&mut self, stable: &StablePoint) -> io::Result<()> {
+        if self.has_index_file && self.scan.records.iter().any(|record| record.group > stable.group) {
+            self.has_index_file = false;
+            self.scan = scan(&self.file, self.name.salt)?;
+        }
+        Ok(())
+    }
+
     fn at(&self, position: u64) -> End {
         End { segment: self.name.number, position }
     }
 }
 
-/// Recovers a disk of which `stable` is known to be stable. Blocks for as long as reading the ends of all records takes.
+/// Recovers a disk of which `stable` is known to be stable. Blocks for as long as reading the index
+/// files, and the ends of all records that are in none, takes.
 pub(super) fn recover(files: &SegmentFiles, noted: StablePoint) -> io::Result<Recovered> {
     // A killed process may have made a segment without having synced its name.
     files.sync_directory()?;
+    let names = files.list()?;
+    let newest = |kind| names.iter().rfind(|name| name.kind == kind).copied();
+    let newest = [newest(Kind::Shards), newest(Kind::Marks)];
     let mut segments = Vec::new();
-    for name in files.list()? {
-        let file = files.open(name)?;
-        let scan = scan(&file, name.salt)?;
-        segments.push(Scanned { name, file, scan, quarantined: 0 });
+    for name in names {
+        segments.push(Scanned::new(files, name, newest.contains(&Some(name)))?);
     }
     let stable = proven(&segments, noted);
+    for segment in &mut segments {
+        segment.look_again_if_unproven(&stable)?;
+    }
+    let used = segments.iter().filter(|segment| segment.has_index_file).map(|segment| segment.name);
+    index_file::remove_unused(files, &used.map(|name| (name.number, name)).collect())?;
     let mut torn = 0;
-    let newest = |kind| segments.iter().rfind(|segment| segment.name.kind == kind).map(|found| found.name);
-    let newest = [newest(Kind::Shards), newest(Kind::Marks)];
     for segment in &mut segments {
         let is_newest = newest.contains(&Some(segment.name));
         torn += settle(segment, is_newest, &stable)?;
@@ -135,6 +168,7 @@ fn has_vanished(segments: &[Scanned], kind: Kind, noted: &StablePoint) -> bool {
 fn settle(segment: &mut Scanned, is_newest: bool, stable: &StablePoint) -> io::Result<u64> {
     let end = stable.end(segment.name.kind);
     let mut dirty = settle_records(segment, stable)?;
+    dirty |= settle_heads(segment, end)?;
     if segment.name.number == end.segment && segment.scan.end.next_multiple_of(GROUP_ALIGNMENT) < end.position
     {
         let tail = segment.scan.strays.pop_if(|stray| stray.end > segment.scan.end);
@@ -211,6 +245,26 @@ fn settle_records(segment: &mut Scanned, stable: &StablePoint) -> io::Result<boo
     Ok(dirty)
 }
 
+/// Writes again what explains bytes behind the stable end and belongs to no whole record: headers alone, and the void of
+/// a full segment. After a sync that failed they may be there for readers and not on the medium, and what comes to stand
+/// behind them would make rot of the hole. Whether anything was written.
+fn settle_heads(segment: &Scanned, end: End) -> io::Result<bool> {
+    let (file, salt) = (&segment.file, segment.name.salt);
+    let mut dirty = false;
+    for Broken { position, header } in &segment.scan.broken {
+        if segment.at(*position) >= end {
+            file.write_all_at(&header.encode(salt, *position), *position)?;
+            dirty = true;
+        }
+    }
+    let void = segment.scan.end.saturating_sub(RECORD_ALIGNMENT);
+    if segment.scan.is_finished && segment.at(void) >= end {
+        file.write_all_at(&encode_void(salt, void, RECORD_ALIGNMENT), void)?;
+        dirty = true;
+    }
+    Ok(dirty)
+}
+
 /// Whether every checksum of a record holds.
 fn is_intact(record: &Record, salt: Salt, bytes: &[u8]) -> bool {
     check(record, salt, bytes).unwrap_or(false)
@@ -284,6 +338,9 @@ fn fill_index(segments: &mut [Scanned]) -> Index {
         add_shards(&mut index, segment, segments, &mut groups);
         if segment.quarantined > 0 {
             index.quarantine(number);
+        }
+        if segment.has_index_file {
+            index.has_index_file(number);
         }
         if Some(number) != newest {
             index.seal(number);

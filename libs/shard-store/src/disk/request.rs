@@ -123,6 +123,11 @@ pub(super) struct Abandoned {
 }
 
 impl Abandoned {
+    /// Whether it is in the segment of this salt.
+    pub(super) fn is_in(&self, salt: Salt) -> bool {
+        self.salt == salt
+    }
+
     /// Says in the segment that nothing is here. Not synced: until it is stable a start keeps the record as suspect.
     pub(super) fn void(&self) -> io::Result<()> {
         self.file.write_all_at(&encode_void(self.salt, self.position, self.length), self.position)

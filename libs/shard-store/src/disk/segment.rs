@@ -1,8 +1,8 @@
-//! Segment files: their names, and a bounded number of open ones.
+//! Segment files and their index files: their names, and a bounded number of open ones.
 
 use std::{
     collections::{HashMap, VecDeque},
-    io,
+    fmt, io,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -35,16 +35,26 @@ pub(super) struct SegmentName {
 impl SegmentName {
     /// `shards-00000001-0123456789abcdef.segment`.
     pub(super) fn file_name(&self) -> String {
-        let kind = match self.kind {
-            Kind::Shards => "shards",
-            Kind::Marks => "marks",
-        };
-        format!("{kind}-{:08x}-{:016x}.segment", self.number, self.salt.0)
+        format!("{self}.segment")
+    }
+
+    /// `shards-00000001-0123456789abcdef.index`.
+    pub(super) fn index_file_name(&self) -> String {
+        format!("{self}.index")
     }
 
     /// The segment of a file name, if it is one.
     pub(super) fn parse(file_name: &str) -> Option<Self> {
-        let mut parts = file_name.strip_suffix(".segment")?.split('-');
+        Self::parse_stem(file_name.strip_suffix(".segment")?)
+    }
+
+    /// The segment whose index file has this name, if it is one.
+    pub(super) fn parse_index_file(file_name: &str) -> Option<Self> {
+        Self::parse_stem(file_name.strip_suffix(".index")?)
+    }
+
+    fn parse_stem(stem: &str) -> Option<Self> {
+        let mut parts = stem.split('-');
         let kind = match parts.next()? {
             "shards" => Kind::Shards,
             "marks" => Kind::Marks,
@@ -53,7 +63,17 @@ impl SegmentName {
         let number = u32::from_str_radix(parts.next()?, 16).ok()?;
         let salt = Salt(u64::from_str_radix(parts.next()?, 16).ok()?);
         let name = Self { kind, number, salt };
-        (name.file_name() == file_name).then_some(name)
+        (name.to_string() == stem).then_some(name)
+    }
+}
+
+impl fmt::Display for SegmentName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = match self.kind {
+            Kind::Shards => "shards",
+            Kind::Marks => "marks",
+        };
+        write!(f, "{kind}-{:08x}-{:016x}", self.number, self.salt.0)
     }
 }
 
@@ -86,11 +106,19 @@ impl SegmentFiles {
 
     /// Every segment of the disk, in the order of kinds and numbers.
     pub(super) fn list(&self) -> io::Result<Vec<SegmentName>> {
-        let names = self.disk.list_directory(&self.directory)?;
-        let mut segments: Vec<_> =
-            names.iter().filter_map(|name| SegmentName::parse(name.to_str()?)).collect();
+        let mut segments = self.list_names(SegmentName::parse)?;
         segments.sort_by_key(|name| (name.kind, name.number));
         Ok(segments)
+    }
+
+    /// The segments of all index files, in any order. They may be gone.
+    pub(super) fn list_index_files(&self) -> io::Result<Vec<SegmentName>> {
+        self.list_names(SegmentName::parse_index_file)
+    }
+
+    fn list_names(&self, parse: impl Fn(&str) -> Option<SegmentName>) -> io::Result<Vec<SegmentName>> {
+        let names = self.disk.list_directory(&self.directory)?;
+        Ok(names.iter().filter_map(|name| parse(name.to_str()?)).collect())
     }
 
     /// The segment's file for reading and writing, opened if it is not open.
@@ -125,6 +153,33 @@ impl SegmentFiles {
         self.disk.remove(&self.directory.join(name.file_name()))
     }
 
+    /// The bytes of a segment's index file: `InvalidData` when they are more than `limit`.
+    pub(super) fn read_index_file(&self, name: SegmentName, limit: u64) -> io::Result<Vec<u8>> {
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        self.disk.read_small(&self.directory.join(name.index_file_name()), limit)
+    }
+
+    /// Makes a segment's index file, in place of one that may be there. Neither it nor its name is durable.
+    pub(super) fn write_index_file(&self, name: SegmentName, bytes: &[u8]) -> io::Result<()> {
+        let path = self.directory.join(name.index_file_name());
+        let made = self.disk.open(&path, OpenMode::CreateNew).or_else(|error| {
+            if error.kind() != io::ErrorKind::AlreadyExists {
+                return Err(error);
+            }
+            self.disk.remove(&path)?;
+            self.disk.open(&path, OpenMode::CreateNew)
+        });
+        made?.write_all_at(bytes, 0)
+    }
+
+    /// Removes a segment's index file, if there is one.
+    pub(super) fn remove_index_file(&self, name: SegmentName) -> io::Result<()> {
+        match self.disk.remove(&self.directory.join(name.index_file_name())) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
     fn keep(&self, number: u32, file: Arc<dyn File>) {
         let mut open = self.lock();
         if open.files.insert(number, file).is_none() {
@@ -151,6 +206,9 @@ mod tests {
         for kind in [Kind::Shards, Kind::Marks] {
             let name = SegmentName { kind, number: 0x1f, salt: Salt(0xfeed_0000_0000_0001) };
             assert_eq!(SegmentName::parse(&name.file_name()), Some(name));
+            assert_eq!(SegmentName::parse_index_file(&name.index_file_name()), Some(name));
+            assert_eq!(SegmentName::parse(&name.index_file_name()), None);
+            assert_eq!(SegmentName::parse_index_file(&name.file_name()), None);
         }
         for text in [
             "",
@@ -160,6 +218,7 @@ mod tests {
             "lost+found",
         ] {
             assert_eq!(SegmentName::parse(text), None, "{text}");
+            assert_eq!(SegmentName::parse_index_file(text), None, "{text}");
         }
     }
 }

@@ -4,6 +4,7 @@ mod compaction;
 mod crash;
 mod damage;
 mod faults;
+mod index_files;
 mod marks;
 mod model;
 mod sim;

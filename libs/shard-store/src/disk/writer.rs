@@ -363,13 +363,17 @@ impl Writer {
     fn remove_empty_segments(&self) {
         let names = self.shared.index().take_empty();
         for name in names {
-            // A removal that a crash undoes is done again at the next start: marks are stable by now.
+            // A removal that a crash undoes is done again at the next start: marks are stable by now. The index file goes
+            // after its segment, so that nothing is scanned only to be removed; one that stays is removed at a start.
             match self.shared.files.remove(name) {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => {
                     error!(segment = name.file_name(), %error, "empty segment could not be removed")
                 }
+            }
+            if let Err(error) = self.shared.files.remove_index_file(name) {
+                warn!(index = name.index_file_name(), %error, "unused index file could not be removed");
             }
         }
     }

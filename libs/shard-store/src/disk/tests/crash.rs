@@ -3,6 +3,7 @@
 //! Shown for each seed of an honest medium: an acknowledged shard is there, whole; acknowledged deletes, evictions and
 //! fences hold; nothing else is visible but shards that someone put, whole or known to be damaged; nothing torn passes
 //! for rot; recovery never fails or panics, however often it is cut short. Full disks and syncs that fail are honest.
+//! Index files are made meanwhile, are torn, lost, hit and rot as any other file, and change nothing of this.
 //!
 //! Shown for each seed of a medium that loses, misdirects or rots what it has acknowledged: nothing wrong is ever served,
 //! nothing panics, the disk opens or says why not, and what is lost is reported, but for what stands last of its kind:
@@ -110,6 +111,9 @@ struct World {
     process: Arc<OneThread>,
     told: Told,
     cuts_recoveries: bool,
+    segment_bytes: u64,
+    /// Index files that starts have found and relied on.
+    index_files: usize,
 }
 
 impl World {
@@ -118,13 +122,16 @@ impl World {
         let process = Arc::new(OneThread::new(seed));
         let disk = SimDisk::of_seed(capacity, seed);
         let cuts_recoveries = medium.is_honest() || (seed / TESTS / 10).is_multiple_of(2);
-        Self { rng: Rng(seed), medium, disk, process, told: Told::default(), cuts_recoveries }
+        // Of half the seeds most segments are full, so that they have index files.
+        let segment_bytes = if (seed / TESTS / 20).is_multiple_of(2) { 96 << 10 } else { 16 << 10 };
+        let (rng, told) = (Rng(seed), Told::default());
+        Self { rng, medium, disk, process, told, cuts_recoveries, segment_bytes, index_files: 0 }
     }
 
     async fn open(&mut self) -> Result<DiskStore, OpenError> {
         self.process = Arc::new(OneThread::new(self.rng.next()));
         let options = DiskOptions {
-            segment_bytes: 96 << 10,
+            segment_bytes: self.segment_bytes,
             reserve: Reserve { bytes: 64 << 10, percent: 0 },
             ..options(Path::new("/disk"))
         };
@@ -159,7 +166,10 @@ impl World {
             self.end();
         }
         match self.open().await {
-            Ok(store) => Ok(Some(store)),
+            Ok(store) => {
+                self.index_files += store.handle.shared.index().index_files();
+                Ok(Some(store))
+            }
             Err(OpenError::MalformedIdentity { .. } | OpenError::Newer { .. })
                 if !self.medium.is_honest() =>
             {
@@ -179,10 +189,16 @@ impl World {
         }
     }
 
-    async fn run(mut self, sabotage: impl Fn(&SimDisk)) -> Result<(), Wrong> {
+    /// The index files that its starts have relied on.
+    async fn run(mut self, sabotage: impl Fn(&SimDisk)) -> Result<usize, Wrong> {
         for life in 0..2 {
-            let Some(store) = self.recover().await? else { return Ok(()) };
+            let Some(store) = self.recover().await? else { return Ok(self.index_files) };
             self.told.check(&store, self.medium.is_honest()).await?;
+            if self.rng.below(2) == 0 {
+                // The process has been up for a while.
+                let _ = store.handle.write_index_files(false).await;
+                self.disk.write_back();
+            }
             sabotage(&self.disk);
             if self.rng.below(2) == 0 {
                 self.told.spoil_one(&store, &self.disk, &mut self.rng);
@@ -191,11 +207,11 @@ impl World {
             load::run(store, &mut self.told, &mut self.rng, life).await?;
             self.end();
         }
-        let Some(store) = self.recover().await? else { return Ok(()) };
+        let Some(store) = self.recover().await? else { return Ok(self.index_files) };
         self.told.check(&store, self.medium.is_honest()).await?;
         drop(store);
         self.process.kill();
-        Ok(())
+        Ok(self.index_files)
     }
 }
 
@@ -236,6 +252,15 @@ macro_rules! tests {
 
 tests! {
     seeds_0 0 seeds_1 1 seeds_2 2 seeds_3 3 seeds_4 4 seeds_5 5 seeds_6 6 seeds_7 7 seeds_8 8 seeds_9 9
+}
+
+#[test]
+fn starts_rely_on_index_files() {
+    let runtime = runtime();
+    let run = |seed| runtime.block_on(World::new(seed, Medium::of_seed(seed)).run(|_| {})).unwrap();
+    let used: Vec<_> = (0..400).map(run).collect();
+    let starts_with_some = used.iter().filter(|count| **count > 0).count();
+    assert!(starts_with_some > 50, "{starts_with_some} of 400 seeds");
 }
 
 /// Whether one of a few hundred seeds loses a shard: what a check that finds loss must say of syncs that do nothing.

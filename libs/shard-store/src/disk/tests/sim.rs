@@ -73,6 +73,9 @@ struct State {
     lied_about_a_tail: bool,
     ignore_syncs: bool,
     ignore_directory_syncs: bool,
+    refuse_new_files: bool,
+    /// Bytes that were read of all files.
+    read_bytes: u64,
 }
 
 impl State {
@@ -222,6 +225,24 @@ impl SimDisk {
         self.state().ignore_directory_syncs = true;
     }
 
+    /// From now on no file can be made.
+    pub(super) fn refuse_new_files(&self) {
+        self.state().refuse_new_files = true;
+    }
+
+    /// The system has written everything to the medium by itself.
+    pub(super) fn write_back(&self) {
+        let mut state = self.state();
+        state.inodes.values_mut().for_each(Inode::sync);
+        state.synced_names = state.names.clone();
+        state.changes.clear();
+    }
+
+    /// Bytes that were read of all files so far.
+    pub(super) fn read_bytes(&self) -> u64 {
+        self.state().read_bytes
+    }
+
     /// What is left after the power is gone, as a new file system with power. A running one loses it now.
     pub(super) fn after_power_cut(&self, rng: &mut Rng) -> Self {
         let mut state = self.state();
@@ -325,7 +346,8 @@ impl SimFile {
 
 impl File for SimFile {
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
-        let state = self.disk.reading()?;
+        let mut state = self.disk.reading()?;
+        state.read_bytes += buffer.len() as u64;
         let inode = &state.inodes[&self.inode];
         let start = usize::try_from(offset).unwrap();
         if start + buffer.len() > inode.length {
@@ -372,6 +394,9 @@ impl Disk for SimDisk {
         let inode = match (state.names.get(path).copied(), mode) {
             (Some(_), OpenMode::CreateNew) => return Err(io::ErrorKind::AlreadyExists.into()),
             (Some(inode), _) => inode,
+            (None, OpenMode::CreateNew) if state.refuse_new_files => {
+                return Err(io::Error::other("no new files"));
+            }
             (None, OpenMode::CreateNew) => {
                 state.next_inode += 1;
                 let inode = state.next_inode;

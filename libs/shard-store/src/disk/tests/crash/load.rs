@@ -1,9 +1,9 @@
 //! Callers that put, repair, delete, evict and fence until they are done or the power goes.
 
-use std::sync::Mutex;
+use std::{pin::pin, sync::Mutex};
 
 use chunk_api::Purpose;
-use futures_util::future::join_all;
+use futures_util::future::{Either, join, join_all, select};
 use types::{GroupId, LeaseId, ShardId, ShardIndex};
 
 use super::{
@@ -15,7 +15,7 @@ use crate::ShardStore;
 const CALLERS: u64 = 4;
 const TURNS: u64 = 5;
 
-/// Four callers at once, and sparse segments are rewritten meanwhile.
+/// Four callers at once, and sparse segments are rewritten and index files made meanwhile.
 pub(super) async fn run(store: DiskStore, told: &mut Told, rng: &mut Rng, life: u64) -> Result<(), Wrong> {
     let told = Mutex::new(told);
     let callers = (0..CALLERS).map(|number| {
@@ -35,7 +35,17 @@ pub(super) async fn run(store: DiskStore, told: &mut Told, rng: &mut Rng, life: 
             tokio::task::yield_now().await;
         }
     };
-    let (results, ()) = tokio::join!(join_all(callers), rewriting);
+    let indexing = async {
+        while store.handle.write_index_files(false).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+    };
+    let mut work = pin!(join(join_all(callers), rewriting));
+    // For as long as there is other work.
+    let (results, ()) = match select(work.as_mut(), pin!(indexing)).await {
+        Either::Left((results, _)) => results,
+        Either::Right(((), _)) => work.await,
+    };
     results.into_iter().collect()
 }
 

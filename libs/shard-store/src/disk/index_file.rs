@@ -1,0 +1,192 @@
+//! Index files: what a scan of a full segment finds, kept beside the segment, so that a start need not scan it.
+//!
+//! They are a cache and never synced. One that is missing, torn, of another release or of another segment counts as none:
+//! the segment is scanned, and its file is made anew in the background.
+//!
+//! An index file is made by a scan, when nothing writes to its segment any more, and holds all that the scan found:
+//! records that marks end and records that newer ones replace too. So a start comes to the same state with it or
+//! without it, whatever the order of records. A segment in which anything is suspect or unexplained has none.
+//!
+//! Invariant: a segment that has an index file is not written to again. Should it be, by a start that finds it the newest
+//! because those after it are gone, it grows: a file that names another length than the segment has counts as none.
+
+use std::{collections::BTreeMap, io, sync::Arc, time::Duration};
+
+use chunk_api::Error;
+use env::File;
+use tokio::sync::watch;
+use tracing::{debug, info, warn};
+
+use super::{
+    Handle, Shared, closed,
+    format::{HEADER_LENGTH, IndexEntry, IndexFile, RECORD_ALIGNMENT, RecordHeader, decode_void},
+    scan::{Record, Scan, scan},
+    segment::{SegmentFiles, SegmentName},
+};
+
+/// How often segments without an index file are looked for.
+const PERIOD: Duration = Duration::from_secs(10);
+
+/// Bytes of segments that are scanned in a second, so that scans do not take the disk from others. What was written last
+/// comes first: mostly the system still holds it in memory.
+const BYTES_PER_SECOND: u64 = 128 << 20;
+
+/// What the index file of a full segment says that a scan would find; `None` when there is none that can be relied on.
+pub(super) fn load(files: &SegmentFiles, name: SegmentName, file: &dyn File) -> io::Result<Option<Scan>> {
+    let length = file.length()?;
+    let bytes = match files.read_index_file(name, IndexFile::length_max(length)) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => {
+            info!(index = name.index_file_name(), %error, "index file cannot be read: its segment is scanned");
+            return Ok(None);
+        }
+    };
+    let found = IndexFile::decode(&bytes, name.number, name.salt);
+    let found = found.filter(|found| found.end == length && ends_there(file, name, length));
+    if found.is_none() {
+        info!(
+            index = name.index_file_name(),
+            "index file is not whole or not up to date: its segment is scanned"
+        );
+    }
+    Ok(found.map(|IndexFile { end, entries }| {
+        let record = |IndexEntry { position, group, record }| Record {
+            position,
+            header: RecordHeader::Shard(record),
+            group,
+        };
+        let records = entries.into_iter().map(record).collect();
+        Scan { records, end, is_finished: true, ..Scan::default() }
+    }))
+}
+
+/// Whether a full segment ends with its void at `end`. Where the void is missing the segment has lost its end.
+fn ends_there(file: &dyn File, name: SegmentName, end: u64) -> bool {
+    let Some(start) = end.checked_sub(RECORD_ALIGNMENT) else { return false };
+    let mut void = [0; HEADER_LENGTH];
+    file.read_exact_at(&mut void, start).is_ok()
+        && decode_void(&void, name.salt, start) == Some(RECORD_ALIGNMENT)
+}
+
+/// Removes index files that no segment uses: of segments that are gone, and such as could not be relied on.
+pub(super) fn remove_unused(files: &SegmentFiles, used: &BTreeMap<u32, SegmentName>) -> io::Result<()> {
+    let is_unused = |name: &SegmentName| used.get(&name.number) != Some(name);
+    for name in files.list_index_files()?.into_iter().filter(is_unused) {
+        // It would count as none again.
+        if let Err(error) = files.remove_index_file(name) {
+            warn!(index = name.index_file_name(), %error, "unused index file could not be removed");
+        }
+    }
+    Ok(())
+}
+
+/// Makes missing index files until the disk is closed or dropped.
+pub(super) async fn run(handle: Handle, mut closing: watch::Receiver<bool>) {
+    loop {
+        tokio::select! {
+            () = handle.shared.env.sleep(PERIOD) => {}
+            _ = closing.changed() => return,
+        }
+        tokio::select! {
+            written = handle.write_index_files(true) => if written.is_err() { return },
+            _ = closing.changed() => return,
+        }
+    }
+}
+
+impl Handle {
+    /// Makes an index file for each segment that is to have one and has none. Fails when the disk is closed or has failed.
+    pub(super) async fn write_index_files(&self, throttled: bool) -> Result<(), Error> {
+        let segments = self.shared.index().without_index_file();
+        for (segment, length) in segments {
+            self.check_open()?;
+            self.shared.check_failure()?;
+            let found = self.read(move |shared| Ok(shared.index_file_of(segment, length))).await?;
+            if let Some(bytes) = found {
+                self.write_index_file(segment, bytes).await?;
+            }
+            if throttled {
+                self.shared.env.sleep(Duration::from_millis(length * 1000 / BYTES_PER_SECOND)).await;
+            }
+        }
+        Ok(())
+    }
+
+    async fn write_index_file(&self, segment: SegmentName, bytes: Vec<u8>) -> Result<(), Error> {
+        // As streams do: what writes holds one, so that a disk that is closed is not let go before the write has ended.
+        let permit = self.streams.clone().acquire_owned().await.map_err(|_| closed())?;
+        self.check_open()?;
+        // After a failed sync what was scanned may not be what the medium has.
+        self.shared.check_failure()?;
+        let shared = self.shared.clone();
+        let task = self.shared.env.spawn_blocking(move || {
+            shared.keep_index_file(segment, &bytes);
+            drop(permit);
+        });
+        task.await.ok_or_else(closed)
+    }
+}
+
+impl Shared {
+    /// Scans a full segment and makes its index file's bytes. `None`, and it is not tried again before the next start, when
+    /// anything in it is not as it should be; `None` too, for now, when there may be no room.
+    fn index_file_of(&self, segment: SegmentName, length: u64) -> Option<Vec<u8>> {
+        // It must not eat into the reserve. Looked at before the scan, so that a full disk is not scanned in vain.
+        let room = self.space().is_ok_and(|(_, free)| free >= IndexFile::length_max(length));
+        // Room that was given up looks like damage until it is voided, which the writer does before its next work.
+        let to_be_voided = self.abandoned().iter().any(|room| room.is_in(segment.salt));
+        if !room || to_be_voided {
+            return None;
+        }
+        let scanned = self.files.open(segment).and_then(|file| Ok((scan(&file, segment.salt)?, file)));
+        let found = match scanned {
+            Ok((scan, file)) => self.settled(segment, scan, &file),
+            Err(error) => Err(error),
+        };
+        match found {
+            Ok(found) => Some(found.encode(segment.number, segment.salt)),
+            // A segment whose last shard went meanwhile is gone, which is no error.
+            Err(error) => {
+                debug!(segment = segment.file_name(), %error, "segment gets no index file");
+                self.index().refuse_index_file(segment.number);
+                None
+            }
+        }
+    }
+
+    /// What a scan has found, if that is all there is, and makes the segment as long as it then says.
+    fn settled(&self, segment: SegmentName, scan: Scan, file: &Arc<dyn File>) -> io::Result<IndexFile> {
+        if !scan.is_finished || !scan.broken.is_empty() || !scan.strays.is_empty() {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "something in it is damaged"));
+        }
+        if file.length()? != scan.end {
+            // What was reserved and not used was not given back, or a power cut undid that.
+            file.set_length(scan.end)?;
+        }
+        let entry = |Record { position, header, group }| match header {
+            RecordHeader::Shard(record) => Ok(IndexEntry { position, group, record }),
+            RecordHeader::Marks(_) => Err(io::Error::new(io::ErrorKind::InvalidData, "it holds marks")),
+        };
+        let entries = scan.records.into_iter().map(entry).collect::<io::Result<_>>()?;
+        debug!(segment = segment.file_name(), "segment scanned for its index file");
+        Ok(IndexFile { end: scan.end, entries })
+    }
+
+    /// Writes an index file. A failure is not the disk's: nothing is lost.
+    fn keep_index_file(&self, segment: SegmentName, bytes: &[u8]) {
+        let written = self.files.write_index_file(segment, bytes);
+        let is_there = match &written {
+            Ok(()) => self.index().has_index_file(segment.number),
+            Err(error) => {
+                warn!(index = segment.index_file_name(), %error, "index file could not be written");
+                self.index().refuse_index_file(segment.number);
+                false
+            }
+        };
+        // The segment may have been removed meanwhile, and its index file was not there yet.
+        if !is_there && let Err(error) = self.files.remove_index_file(segment) {
+            warn!(index = segment.index_file_name(), %error, "unused index file could not be removed");
+        }
+    }
+}
