@@ -6,6 +6,7 @@ mod damage;
 mod faults;
 mod index_files;
 mod marks;
+mod measure;
 mod model;
 mod sim;
 

@@ -181,6 +181,8 @@ impl Inode {
             }
         }
         self.set_length(length);
+        // What a cut file had behind its end does not come back when it grows.
+        self.sectors.truncate(length.div_ceil(SECTOR));
         self.sync();
     }
 
