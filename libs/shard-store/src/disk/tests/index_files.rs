@@ -411,6 +411,8 @@ async fn a_segment_gets_its_index_file_when_nothing_in_it_is_open_or_given_up() 
     assert!(!index_files(&disk).is_empty() && !disk.exists(&streaming).unwrap());
     sender.send(()).unwrap();
     assert_eq!(streamed.await, Ok(()));
+    // Its room is given back after the answer, and before the next request is looked at.
+    put_all(&store, &[Sample::single(1, 98, 10)]).await;
     store.handle.write_index_files(false).await.unwrap();
     assert!(disk.exists(&streaming).unwrap());
     drop(abandoned);
