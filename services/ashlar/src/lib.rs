@@ -9,7 +9,6 @@ mod cli;
 mod embedded;
 mod exit;
 mod roles;
-mod s3_client;
 mod torture;
 
 pub use cli::{command, main};

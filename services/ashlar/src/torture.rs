@@ -49,7 +49,7 @@ use self::{
     faults::Target,
     local::Cluster,
 };
-use crate::s3_client::Connect;
+use s3_client::Connect;
 
 /// Makes the run that the command line describes and prints what it found on standard output.
 ///

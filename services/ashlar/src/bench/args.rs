@@ -4,10 +4,8 @@ use std::{ops::RangeInclusive, time::Duration};
 
 use clap::ValueEnum;
 
-use crate::{
-    bench::BenchError,
-    s3_client::{self, Connect, ConnectArgs, Endpoint, parse_duration, parse_size},
-};
+use crate::bench::BenchError;
+use s3_client::{Connect, ConnectArgs, Endpoint, parse_duration, parse_size};
 
 const CONCURRENCY: RangeInclusive<u64> = 1..=10_000;
 const REQUESTS: RangeInclusive<u64> = 1..=1_000_000_000;

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::s3_client::{ConnectError, Failure};
+use s3_client::{ConnectError, Failure};
 
 /// A run that could not be made, or in which requests failed.
 #[derive(Debug, thiserror::Error)]

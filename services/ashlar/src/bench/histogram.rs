@@ -102,7 +102,7 @@ mod tests {
     use std::time::Duration;
 
     use super::{BUCKETS, Histogram, NANOSECONDS_MAX, bucket_of, last_of};
-    use crate::s3_client::mix;
+    use s3_client::mix;
 
     #[test]
     fn buckets_meet_without_gap_or_overlap() {

@@ -2,13 +2,11 @@
 
 use http::StatusCode;
 
-use crate::{
-    bench::{
-        keys::Keys,
-        s3::{Done, PAGE, S3},
-    },
-    s3_client::{Answer, Failure, xml},
+use crate::bench::{
+    keys::Keys,
+    s3::{Done, PAGE, S3},
 };
+use s3_client::{Answer, Failure, xml};
 
 /// Pages that are read one after the other by continuation token before the next place is chosen.
 const PAGES_IN_A_ROW: u64 = 8;

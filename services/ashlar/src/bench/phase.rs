@@ -13,14 +13,12 @@ use env::{Instant, Task};
 use service_kit::Shutdown;
 use tokio::sync::{mpsc, watch};
 
-use crate::{
-    bench::{
-        s3::S3,
-        tally::Tally,
-        worker::{Work, Worker},
-    },
-    s3_client::{Access, Pattern, mix},
+use crate::bench::{
+    s3::S3,
+    tally::Tally,
+    worker::{Work, Worker},
 };
+use s3_client::{Access, Pattern, mix};
 
 /// How long requests in flight may go on after Ctrl-C.
 const STOP_GRACE: Duration = Duration::from_secs(2);

@@ -5,15 +5,13 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use crate::{
-    bench::{
-        BenchError,
-        args::Settings,
-        keys::Keys,
-        s3::{PAGE, S3},
-    },
-    s3_client::{Access, Failure},
+use crate::bench::{
+    BenchError,
+    args::Settings,
+    keys::Keys,
+    s3::{PAGE, S3},
 };
+use s3_client::{Access, Failure};
 
 /// Requests of DeleteObjects at a time.
 const CLEANUP_CONCURRENCY: usize = 4;
@@ -103,7 +101,7 @@ impl Place {
 
 fn explain(failure: Failure, action: &'static str, bucket: String, endpoint: String) -> BenchError {
     match &failure {
-        Failure::Connection(_) | Failure::TimedOut => {
+        Failure::Unreachable(_) | Failure::Connection(_) | Failure::TimedOut => {
             let advice = if endpoint.starts_with("https:") {
                 "is the server running there, and is its certificate signed by an authority in --ca? \
                  (--insecure accepts any)"

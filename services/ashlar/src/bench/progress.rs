@@ -8,10 +8,8 @@ use std::{
 
 use env::{Env, Task};
 
-use crate::{
-    bench::phase::Counters,
-    s3_client::{show_count, show_size},
-};
+use crate::bench::phase::Counters;
+use s3_client::{show_count, show_size};
 
 /// Tells the progress until it is dropped, on standard error.
 pub(crate) struct Progress {

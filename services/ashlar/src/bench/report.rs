@@ -4,15 +4,13 @@ use std::{fmt::Write, time::Duration};
 
 use serde_json::{Map, Value, json};
 
-use crate::{
-    bench::{
-        args::{Operation, Settings},
-        meter::Used,
-        phase::Outcome,
-        tally::KindTally,
-    },
-    s3_client::{show_count, show_seconds, show_size},
+use crate::bench::{
+    args::{Operation, Settings},
+    meter::Used,
+    phase::Outcome,
+    tally::KindTally,
 };
+use s3_client::{show_count, show_seconds, show_size};
 
 /// Quantiles that are told, in thousandths, with their names.
 const QUANTILES: [(u64, &str); 4] = [(500, "p50"), (900, "p90"), (990, "p99"), (999, "p99.9")];

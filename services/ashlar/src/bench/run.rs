@@ -11,19 +11,17 @@ use std::{
 use env::Env;
 use service_kit::Shutdown;
 
-use crate::{
-    bench::{
-        BenchError,
-        args::{Operation, Settings},
-        meter::Meter,
-        phase::{Counters, Ended, Outcome, Phase},
-        place::Place,
-        progress::Progress,
-        report::Report,
-        worker::Work,
-    },
-    s3_client::{Access, Pattern},
+use crate::bench::{
+    BenchError,
+    args::{Operation, Settings},
+    meter::Meter,
+    phase::{Counters, Ended, Outcome, Phase},
+    place::Place,
+    progress::Progress,
+    report::Report,
+    worker::Work,
 };
+use s3_client::{Access, Pattern};
 
 /// Requests at a time while objects are prepared, where the run itself makes fewer.
 const PREPARE_CONCURRENCY: u64 = 16;

@@ -7,7 +7,7 @@ use checksum::{ObjectHasher, Wanted, format_content_md5};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use sigv4::{encode_component, encode_path};
 
-use crate::s3_client::{Access, Answer, Call, Client, Content, Failure, RequestBody, xml};
+use s3_client::{Access, Answer, Call, Client, Content, Failure, RequestBody, xml};
 
 /// Keys of one page of a listing, and of one DeleteObjects. S3's limit for both.
 pub(crate) const PAGE: u64 = 1_000;
@@ -234,7 +234,7 @@ fn expect_element(answer: &Answer, name: &str) -> Result<String, Failure> {
 }
 
 fn text(text: String) -> RequestBody {
-    RequestBody::Text(Bytes::from(text))
+    RequestBody::Bytes(Bytes::from(text))
 }
 
 fn plain(text: &str) -> Result<HeaderValue, Failure> {

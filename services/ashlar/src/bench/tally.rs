@@ -2,10 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::{
-    bench::{histogram::Histogram, s3::Done},
-    s3_client::Failure,
-};
+use crate::bench::{histogram::Histogram, s3::Done};
+use s3_client::Failure;
 
 /// Codes come from the server; more different ones than this are counted together.
 const CODES_MAX: usize = 50;
@@ -138,7 +136,8 @@ mod tests {
     use std::time::Duration;
 
     use super::{CODES_MAX, Kind, Tally};
-    use crate::{bench::s3::Done, s3_client::Failure};
+    use crate::bench::s3::Done;
+    use s3_client::Failure;
 
     #[test]
     fn failures_are_counted_by_code_and_codes_are_bounded() {

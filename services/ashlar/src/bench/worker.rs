@@ -5,16 +5,14 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use crate::{
-    bench::{
-        args::{Mix, Operation},
-        keys::Keys,
-        list::Cursor,
-        s3::{Done, S3},
-        tally::Kind,
-    },
-    s3_client::{Failure, Pattern, mix},
+use crate::bench::{
+    args::{Mix, Operation},
+    keys::Keys,
+    list::Cursor,
+    s3::{Done, S3},
+    tally::Kind,
 };
+use s3_client::{Failure, Pattern, mix};
 
 /// What all workers of a phase do. Objects are known by number; see [`Keys`].
 #[derive(Debug)]

@@ -11,7 +11,6 @@ use types::Coding;
 
 use crate::{
     admin,
-    s3_client::{Connect, ConnectArgs, Endpoint, endpoint, parse_duration, parse_size},
     torture::{
         TortureError,
         faults::{Commands, Counts},
@@ -20,6 +19,7 @@ use crate::{
         workload::Workload,
     },
 };
+use s3_client::{Connect, ConnectArgs, Endpoint, endpoint, parse_duration, parse_size};
 
 const OPERATIONS: RangeInclusive<u64> = 1..=10_000_000;
 const CLIENTS: RangeInclusive<u64> = 1..=1_000;

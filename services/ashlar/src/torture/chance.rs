@@ -1,6 +1,6 @@
 //! Choices that follow from a seed, so that a run can be made again.
 
-use crate::s3_client::mix;
+use s3_client::mix;
 
 /// A stream of choices. Streams with other names are independent of each other.
 #[derive(Debug, Clone)]

@@ -13,7 +13,6 @@ use worker::AuditReport;
 
 use crate::{
     admin,
-    s3_client::Access,
     torture::{
         TortureError,
         args::Settings,
@@ -27,6 +26,7 @@ use crate::{
         workload::{Ended, make_buckets},
     },
 };
+use s3_client::Access;
 
 /// How long everything may take to be readable when the faults are over, beside what the reading itself takes.
 const READ_BACK_PATIENCE: Duration = Duration::from_secs(120);

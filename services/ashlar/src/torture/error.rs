@@ -2,10 +2,8 @@
 
 use std::{io, time::Duration};
 
-use crate::{
-    s3_client::{ConnectError, Failure},
-    torture::local::LocalError,
-};
+use crate::torture::local::LocalError;
+use s3_client::{ConnectError, Failure};
 
 /// A run that could not be made, or that found something wrong.
 #[derive(Debug, thiserror::Error)]

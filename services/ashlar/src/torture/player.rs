@@ -6,20 +6,18 @@ mod writes;
 
 use std::time::Duration;
 
-use crate::{
-    s3_client::Failure,
-    torture::{
-        chance::Chance,
-        findings::{Finding, Kind},
-        history::{Condition, Outcome, Span, Write},
-        keys::Key,
-        plan::{Plan, Step},
-        requests::{Place, Requests, Written},
-        stage::{Stage, outcome_of},
-        values::ValueId,
-        zones::Time,
-    },
+use crate::torture::{
+    chance::Chance,
+    findings::{Finding, Kind},
+    history::{Condition, Outcome, Span, Write},
+    keys::Key,
+    plan::{Plan, Step},
+    requests::{Place, Requests, Written},
+    stage::{Stage, outcome_of},
+    values::ValueId,
+    zones::Time,
 };
+use s3_client::Failure;
 
 /// Pause after a first failure, doubled after each further one in a row.
 const PAUSE: Duration = Duration::from_millis(10);
@@ -151,7 +149,7 @@ impl<'a> Player<'a> {
             Failure::Status { status, .. } if !status.is_client_error() => {}
             // A server may give up on a request that was held up, or ask for fewer.
             Failure::Status { status, code, .. } if status.as_u16() == 429 || code == "RequestTimeout" => {}
-            Failure::Connection(_) | Failure::TimedOut => {}
+            Failure::Unreachable(_) | Failure::Connection(_) | Failure::TimedOut => {}
             Failure::Status { .. } | Failure::Corrupt(_) | Failure::Unexpected(_) => {
                 self.stage.find(Finding::new(Kind::Wrong, format!("{key}: {what}: {failure}")));
                 return Ok(());

@@ -8,10 +8,8 @@ use std::{
 
 use env::Task;
 
-use crate::{
-    s3_client::show_count,
-    torture::{args::Settings, stage::Stage},
-};
+use crate::torture::{args::Settings, stage::Stage};
+use s3_client::show_count;
 
 /// Tells the progress until it is dropped, on standard error.
 pub(crate) struct Progress {

@@ -11,17 +11,15 @@ use std::{
 
 use env::Instant;
 
-use crate::{
-    s3_client::Failure,
-    torture::{
-        findings::{Finding, Kind},
-        history::Records,
-        keys::{Bucket, Folder, Key},
-        player::{Failed, Player},
-        stage::Stage,
-        values::ValueId,
-    },
+use crate::torture::{
+    findings::{Finding, Kind},
+    history::Records,
+    keys::{Bucket, Folder, Key},
+    player::{Failed, Player},
+    stage::Stage,
+    values::ValueId,
 };
+use s3_client::Failure;
 
 /// Keys of a page: a folder fits.
 const PAGE: u64 = 1_000;

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use sigv4::{encode_component, encode_path};
 
-use crate::s3_client::{Access, Answer, Call, Client, Content, Failure, RequestBody, xml};
+use s3_client::{Access, Answer, Call, Client, Content, Failure, RequestBody, xml};
 
 const VALUE: HeaderName = HeaderName::from_static("x-amz-meta-torture-value");
 const VERSION_ID: HeaderName = HeaderName::from_static("x-amz-version-id");
@@ -387,7 +387,7 @@ fn headers<const N: usize>(pairs: [(HeaderName, &str); N]) -> Result<HeaderMap, 
 }
 
 fn text(text: String) -> RequestBody {
-    RequestBody::Text(Bytes::from(text))
+    RequestBody::Bytes(Bytes::from(text))
 }
 
 fn plain(text: &str) -> Result<HeaderValue, Failure> {

@@ -12,16 +12,14 @@ use std::{
 use env::{Env, Instant};
 use tokio::sync::watch;
 
-use crate::{
-    s3_client::{Access, Failure},
-    torture::{
-        findings::Finding,
-        history::{Log, Outcome},
-        keys::Bucket,
-        values::Values,
-        zones::Time,
-    },
+use crate::torture::{
+    findings::Finding,
+    history::{Log, Outcome},
+    keys::Bucket,
+    values::Values,
+    zones::Time,
 };
+use s3_client::{Access, Failure};
 
 /// Findings that are kept; more are only counted by those that are.
 const FINDINGS_MAX: usize = 10_000;
@@ -205,9 +203,11 @@ pub(crate) fn outcome_of(failure: &Failure) -> Outcome {
             (200..=299, code) if code != "InternalError" && code != "ServiceUnavailable" => Outcome::Refused,
             _ => Outcome::Unknown,
         },
-        Failure::Connection(_) | Failure::TimedOut | Failure::Corrupt(_) | Failure::Unexpected(_) => {
-            Outcome::Unknown
-        }
+        Failure::Unreachable(_)
+        | Failure::Connection(_)
+        | Failure::TimedOut
+        | Failure::Corrupt(_)
+        | Failure::Unexpected(_) => Outcome::Unknown,
     }
 }
 

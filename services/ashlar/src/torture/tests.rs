@@ -28,10 +28,8 @@ use super::{
     values::ValueId,
     workload::{Ended, Workload, make_buckets},
 };
-use crate::{
-    embedded::{Embedded, EmbeddedConfig},
-    s3_client::{Connect, Endpoint},
-};
+use crate::embedded::{Embedded, EmbeddedConfig};
+use s3_client::{Connect, Endpoint};
 
 const PLAN: Plan = Plan { seed: 11, keys: 8, size_max: 1 << 20 };
 

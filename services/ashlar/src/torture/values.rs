@@ -6,10 +6,8 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use crate::{
-    s3_client::{Content, Pattern},
-    torture::keys::Key,
-};
+use crate::torture::keys::Key;
+use s3_client::{Content, Pattern};
 
 /// A value's number: the client's in the upper half, that of its step in the lower one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

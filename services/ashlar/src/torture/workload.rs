@@ -4,17 +4,15 @@ use std::{future::Future, sync::Arc, time::Duration};
 
 use service_kit::Shutdown;
 
-use crate::{
-    s3_client::Failure,
-    torture::{
-        TortureError,
-        findings::{Finding, Kind},
-        plan::Plan,
-        player::Player,
-        requests::Requests,
-        stage::Stage,
-    },
+use crate::torture::{
+    TortureError,
+    findings::{Finding, Kind},
+    plan::Plan,
+    player::Player,
+    requests::Requests,
+    stage::Stage,
 };
+use s3_client::Failure;
 
 /// How long a cluster may take until it makes the buckets.
 const BUCKETS_TIMEOUT: Duration = Duration::from_secs(60);
@@ -81,7 +79,7 @@ pub(crate) async fn make_buckets(stage: &Stage) -> Result<(), TortureError> {
 fn may_pass(failure: &Failure) -> bool {
     match failure {
         Failure::Status { status, .. } => status.is_server_error(),
-        Failure::Connection(_) | Failure::TimedOut => true,
+        Failure::Unreachable(_) | Failure::Connection(_) | Failure::TimedOut => true,
         Failure::Corrupt(_) | Failure::Unexpected(_) => false,
     }
 }

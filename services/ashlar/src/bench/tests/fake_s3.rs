@@ -136,7 +136,7 @@ impl State {
             ("GET", _) => self.list(name, query, fault),
             ("POST", _) => {
                 let text = std::str::from_utf8(body).unwrap();
-                for key in crate::s3_client::xml::elements(text, "Key") {
+                for key in s3_client::xml::elements(text, "Key") {
                     self.objects.remove(&format!("{name}/{key}"));
                 }
                 ok("<DeleteResult/>")

@@ -8,13 +8,13 @@ use sigv4::Credentials;
 use crate::{
     Exit,
     admin::Reached,
-    s3_client::{Access, Connect, Endpoint},
     torture::local::{
         Layout, LocalError,
         link::{Link, Mode},
         service::Service,
     },
 };
+use s3_client::{Access, Connect, Endpoint};
 
 /// Ports are taken from here: outside of what systems use for outgoing connections, so that a service that was
 /// killed finds its port free again.

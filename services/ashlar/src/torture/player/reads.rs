@@ -1,18 +1,16 @@
 //! Reads and listings.
 
-use crate::{
-    s3_client::Failure,
-    torture::{
-        findings::{Finding, Kind},
-        history::{Entry, Page, Read, Seen},
-        keys::{Folder, Key},
-        player::{Failed, Player, writes::Absent},
-        requests::{ByteRange, Found},
-        stage::Stage,
-        values::{Value, ValueId},
-        zones::Time,
-    },
+use crate::torture::{
+    findings::{Finding, Kind},
+    history::{Entry, Page, Read, Seen},
+    keys::{Folder, Key},
+    player::{Failed, Player, writes::Absent},
+    requests::{ByteRange, Found},
+    stage::Stage,
+    values::{Value, ValueId},
+    zones::Time,
 };
+use s3_client::Failure;
 
 /// Pages of a listing that are read by their tokens.
 const PAGES_MAX: usize = 8;

@@ -1,18 +1,16 @@
 //! Multipart uploads: parts uploaded twice, uploads aborted, completes repeated when their answer was lost.
 
-use crate::{
-    s3_client::Content,
-    torture::{
-        findings::{Finding, Kind},
-        history::{Condition, Outcome},
-        keys::Key,
-        plan::Upload,
-        player::{Attempt, Failed, Player},
-        requests::Part,
-        stage::outcome_of,
-        values::ValueId,
-    },
+use crate::torture::{
+    findings::{Finding, Kind},
+    history::{Condition, Outcome},
+    keys::Key,
+    plan::Upload,
+    player::{Attempt, Failed, Player},
+    requests::Part,
+    stage::outcome_of,
+    values::ValueId,
 };
+use s3_client::Content;
 
 /// Tries of one part, and of one complete.
 const TRIES: u32 = 3;

@@ -1,16 +1,14 @@
 //! Writes, deletes and copies.
 
-use crate::{
-    s3_client::Failure,
-    torture::{
-        history::{Condition, Delete, Outcome},
-        keys::Key,
-        player::{Attempt, Failed, Player},
-        requests::{OnlyIf, marker_of},
-        stage::outcome_of,
-        values::ValueId,
-    },
+use crate::torture::{
+    history::{Condition, Delete, Outcome},
+    keys::Key,
+    player::{Attempt, Failed, Player},
+    requests::{OnlyIf, marker_of},
+    stage::outcome_of,
+    values::ValueId,
 };
+use s3_client::Failure;
 
 /// Objects below this size may have the same bytes, so their ETag does not tell them apart.
 const DISTINCT_SIZE: u64 = 64;

@@ -2,11 +2,11 @@
 
 use std::{io, path::PathBuf};
 
-use crate::s3_client::endpoint::EndpointError;
+use crate::endpoint::EndpointError;
 
 /// Settings of a connection that are missing, wrong or not to be had.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum ConnectError {
+pub enum ConnectError {
     /// No endpoint was given. None is assumed: a load generator must not guess whom to load.
     #[error("no endpoint: give --endpoint http://HOST:PORT, or set AWS_ENDPOINT_URL")]
     EndpointMissing,

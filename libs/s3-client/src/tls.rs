@@ -14,7 +14,7 @@ use rustls::{
 };
 use tokio_rustls::TlsConnector;
 
-use crate::s3_client::ConnectError;
+use crate::ConnectError;
 
 /// Files of certificates are smaller than this.
 const PEM_LENGTH_MAX: usize = 4 << 20;
@@ -25,7 +25,7 @@ const SYSTEM_CERTIFICATES: [&str; 3] =
 
 /// Whose certificates are believed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Trust {
+pub enum Trust {
     /// Everybody's.
     Anyone,
     /// Those signed by an authority in this file.

@@ -1,7 +1,7 @@
 //! One connection to the server: HTTP/1.1 with keep-alive, each request signed.
 //!
 //! The connection is driven by the task that waits for the answer, not by one of its own: a request costs one wake-up
-//! of one task. It knows no S3 operation; those are in `s3.rs`.
+//! of one task. It knows no S3 operation.
 
 use std::{
     fmt,
@@ -24,7 +24,7 @@ use rustls::pki_types::ServerName;
 use sigv4::{Credentials, Payload, Signer};
 use tokio_rustls::TlsConnector;
 
-use crate::s3_client::{Content, Endpoint, RequestBody, xml};
+use crate::{Content, Endpoint, RequestBody, xml};
 
 /// Longest answer that is not an object: a page of a listing.
 const ANSWER_SIZE_MAX: usize = 16 << 20;
@@ -32,15 +32,21 @@ const ANSWER_SIZE_MAX: usize = 16 << 20;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Whom to talk to, and as whom. Shared by all connections of a run.
-pub(crate) struct Access {
-    pub(crate) env: Env,
-    pub(crate) endpoint: Endpoint,
-    pub(crate) tls: Option<(TlsConnector, ServerName<'static>)>,
-    pub(crate) credentials: Credentials,
-    pub(crate) region: String,
-    pub(crate) sign_payload: bool,
+pub struct Access {
+    /// Network and time.
+    pub env: Env,
+    /// The server.
+    pub endpoint: Endpoint,
+    /// How to agree on TLS, and the name that the certificate must have. Plain HTTP without it.
+    pub tls: Option<(TlsConnector, ServerName<'static>)>,
+    /// As whom to speak.
+    pub credentials: Credentials,
+    /// The region to sign for.
+    pub region: String,
+    /// Whether the SHA-256 of bodies is signed, rather than UNSIGNED-PAYLOAD.
+    pub sign_payload: bool,
     /// Time for an answer, beside a second for each MiB that it or the request holds.
-    pub(crate) answer_timeout: Duration,
+    pub answer_timeout: Duration,
 }
 
 impl Access {
@@ -51,10 +57,21 @@ impl Access {
 
 /// Why a request gave no good answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Failure {
+pub enum Failure {
     /// The server answered with an error.
-    Status { status: StatusCode, headers: Box<HeaderMap>, code: String, message: String },
-    /// The connection could not be made, or broke.
+    Status {
+        /// The status.
+        status: StatusCode,
+        /// The answer's headers.
+        headers: Box<HeaderMap>,
+        /// S3's error code, or `HTTP` and the status where there is none.
+        code: String,
+        /// What the server says of it, or nothing.
+        message: String,
+    },
+    /// The connection could not be made: the request was not sent.
+    Unreachable(String),
+    /// The connection broke: the request may have been carried out.
     Connection(String),
     /// The answer took too long.
     TimedOut,
@@ -66,10 +83,10 @@ pub(crate) enum Failure {
 
 impl Failure {
     /// The name under which it is counted: S3's error code where there is one.
-    pub(crate) fn code(&self) -> &str {
+    pub fn code(&self) -> &str {
         match self {
             Self::Status { code, .. } => code,
-            Self::Connection(_) => "ConnectionFailed",
+            Self::Unreachable(_) | Self::Connection(_) => "ConnectionFailed",
             Self::TimedOut => "TimedOut",
             Self::Corrupt(_) => "CorruptAnswer",
             Self::Unexpected(_) => "UnexpectedAnswer",
@@ -84,7 +101,7 @@ impl fmt::Display for Failure {
                 write!(f, "{code} ({status})")
             }
             Self::Status { status, code, message, .. } => write!(f, "{code}: {message} ({status})"),
-            Self::Connection(reason) => write!(f, "connection failed: {reason}"),
+            Self::Unreachable(reason) | Self::Connection(reason) => write!(f, "connection failed: {reason}"),
             Self::TimedOut => f.write_str("no answer in the time allowed"),
             Self::Corrupt(what) => write!(f, "corrupt answer: {what}"),
             Self::Unexpected(what) => write!(f, "unexpected answer: {what}"),
@@ -93,25 +110,31 @@ impl fmt::Display for Failure {
 }
 
 /// A request, before it is signed.
-pub(crate) struct Call {
-    pub(crate) method: Method,
+pub struct Call {
+    /// The method.
+    pub method: Method,
     /// Path and query, percent-encoded.
-    pub(crate) target: String,
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: RequestBody,
+    pub target: String,
+    /// Headers beside `Host` and those of the signature.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: RequestBody,
 }
 
 /// A good answer's head and, unless it was checked against a [`Content`], its body.
-pub(crate) struct Answer {
-    pub(crate) status: StatusCode,
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: Bytes,
+pub struct Answer {
+    /// A status of success.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body, unless it was checked.
+    pub body: Bytes,
     /// From the first byte sent to the last byte received; hashing and signing come before.
-    pub(crate) latency: Duration,
+    pub latency: Duration,
 }
 
 /// One connection, made when it is first needed and again after it broke.
-pub(crate) struct Client<'a> {
+pub struct Client<'a> {
     access: &'a Access,
     /// The signer of the present second; deriving its key costs more than using it.
     signer: Option<(i64, Signer<'a>)>,
@@ -121,7 +144,8 @@ pub(crate) struct Client<'a> {
 /// hyper's half of a connection: it reads and writes when it is polled.
 type Transport = http1::Connection<TokioIo<Box<dyn Connection>>, RequestBody>;
 
-struct Line {
+/// An open connection.
+pub(crate) struct Line {
     sender: http1::SendRequest<RequestBody>,
     connection: Pin<Box<Transport>>,
     ended: bool,
@@ -129,12 +153,22 @@ struct Line {
 
 impl<'a> Client<'a> {
     /// A client that has not connected yet.
-    pub(crate) fn new(access: &'a Access) -> Self {
-        Self { access, signer: None, line: None }
+    pub fn new(access: &'a Access) -> Self {
+        Self::resume(access, None)
+    }
+
+    /// A client that goes on with a connection of another one, if there is one.
+    pub(crate) fn resume(access: &'a Access, line: Option<Line>) -> Self {
+        Self { access, signer: None, line }
+    }
+
+    /// The connection, if it is fit for another request.
+    pub(crate) fn into_line(self) -> Option<Line> {
+        self.line
     }
 
     /// Connects, unless that was done before and the server has not hung up since.
-    pub(crate) async fn connect(&mut self) -> Result<(), Failure> {
+    pub async fn connect(&mut self) -> Result<(), Failure> {
         self.line = self.open_line().await.map(Some)?;
         Ok(())
     }
@@ -149,18 +183,18 @@ impl<'a> Client<'a> {
             .env
             .timeout(CONNECT_TIMEOUT, Line::open(self.access))
             .await
-            .map_err(|_| Failure::TimedOut)?
+            .map_err(|_| Failure::Unreachable("no connection in the time allowed".to_owned()))?
     }
 
     /// Sends a request and reads its answer. A body of a good answer is compared with `expected`, if given, and
     /// dropped; else it is returned. Anything but 2xx is a failure. Not repeated: every failure counts.
-    pub(crate) async fn send(&mut self, call: Call, expected: Option<Content>) -> Result<Answer, Failure> {
+    pub async fn send(&mut self, call: Call, expected: Option<Content>) -> Result<Answer, Failure> {
         let bytes = expected.as_ref().map_or(0, Content::remaining);
         self.send_judged(call, bytes, |_| Ok(expected)).await
     }
 
     /// The same when only the head of the answer tells what its body, of `bytes` or so, must hold: `judge` says it.
-    pub(crate) async fn send_judged(
+    pub async fn send_judged(
         &mut self,
         call: Call,
         bytes: u64,
@@ -219,7 +253,7 @@ impl<'a> Client<'a> {
 
 impl Line {
     async fn open(access: &Access) -> Result<Self, Failure> {
-        let failed = |error: &dyn std::error::Error| Failure::Connection(crate::exit::chain(error));
+        let failed = |error: &dyn std::error::Error| Failure::Unreachable(chain(error));
         let stream = access.env.connect(&access.endpoint.address()).await.map_err(|error| failed(&error))?;
         let stream: Box<dyn Connection> = match &access.tls {
             Some((tls, name)) => {
@@ -331,7 +365,7 @@ async fn compare(driver: &mut Driver<'_>, body: &mut Incoming, mut expected: Con
 }
 
 fn broken(error: hyper::Error) -> Failure {
-    Failure::Connection(crate::exit::chain(&error))
+    Failure::Connection(chain(&error))
 }
 
 fn sha256(body: &RequestBody) -> [u8; 32] {
@@ -339,7 +373,13 @@ fn sha256(body: &RequestBody) -> [u8; 32] {
     let mut hasher = ObjectHasher::new(Wanted { payload_sha256: true, ..Wanted::default() });
     match body {
         RequestBody::Content(content) => content.clone().for_each(|piece| hasher.update(piece)),
-        RequestBody::Text(text) => hasher.update(text),
+        RequestBody::Bytes(bytes) => hasher.update(bytes),
     }
     hasher.finish().payload_sha256().unwrap_or_default()
+}
+
+/// An error and its causes, one after the other.
+fn chain(error: &dyn std::error::Error) -> String {
+    std::iter::successors(error.source(), |error| error.source())
+        .fold(error.to_string(), |text, source| format!("{text}: {source}"))
 }

@@ -3,18 +3,18 @@
 
 use http::{HeaderMap, StatusCode};
 
-use crate::s3_client::Failure;
+use crate::Failure;
 
 /// Longest error code and message that are kept.
 const TEXT_LENGTH_MAX: usize = 200;
 
 /// The text of the first element called `name`, as written: entities are not resolved.
-pub(crate) fn element<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+pub fn element<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     elements(text, name).next()
 }
 
 /// The texts of all elements called `name`, at any depth, in order.
-pub(crate) fn elements<'a>(text: &'a str, name: &str) -> impl Iterator<Item = &'a str> {
+pub fn elements<'a>(text: &'a str, name: &str) -> impl Iterator<Item = &'a str> {
     let open = format!("<{name}>");
     let close = format!("</{name}>");
     let mut rest = text;
@@ -28,7 +28,7 @@ pub(crate) fn elements<'a>(text: &'a str, name: &str) -> impl Iterator<Item = &'
 }
 
 /// What an answer that is not 2xx says.
-pub(crate) fn failure(status: StatusCode, headers: HeaderMap, body: &[u8]) -> Failure {
+pub fn failure(status: StatusCode, headers: HeaderMap, body: &[u8]) -> Failure {
     let text = String::from_utf8_lossy(body);
     let part =
         |name| element(&text, name).map(|found| found.chars().take(TEXT_LENGTH_MAX).collect::<String>());
@@ -39,15 +39,20 @@ pub(crate) fn failure(status: StatusCode, headers: HeaderMap, body: &[u8]) -> Fa
 }
 
 /// The failure that a 200 may still carry in its body, as CopyObject, CompleteMultipartUpload and DeleteObjects do.
-pub(crate) fn hidden_failure(status: StatusCode, body: &[u8]) -> Option<Failure> {
+pub fn hidden_failure(status: StatusCode, body: &[u8]) -> Option<Failure> {
     let text = String::from_utf8_lossy(body);
     (text.contains("<Error>") || text.contains("<Error ")).then(|| failure(status, HeaderMap::new(), body))
 }
 
 /// Resolves the entities that a text may be written with.
-pub(crate) fn unescape(text: &str) -> String {
+pub fn unescape(text: &str) -> String {
     let plain = text.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&#34;", "\"");
     plain.replace("&#39;", "'").replace("&apos;", "'").replace("&amp;", "&")
+}
+
+/// A text as it is written between tags.
+pub fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use env::Env;
 use rustls::pki_types::ServerName;
 use sigv4::Credentials;
 
-use crate::s3_client::{Access, ConnectError, Endpoint, tls, tls::Trust};
+use crate::{Access, ConnectError, Endpoint, tls, tls::Trust};
 
 const REGION_DEFAULT: &str = "us-east-1";
 /// Time for an answer, beside a second for each MiB: far slower than any server that works.
@@ -14,7 +14,7 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Credentials, region and trust, as the command line and the environment give them.
 #[derive(Debug, Clone, clap::Args)]
-pub(crate) struct ConnectArgs {
+pub struct ConnectArgs {
     /// Access key id.
     #[arg(long, env = "AWS_ACCESS_KEY_ID", hide_env_values = true)]
     access_key: Option<String>,
@@ -40,17 +40,22 @@ pub(crate) struct ConnectArgs {
 
 /// [`ConnectArgs`] once they have been checked.
 #[derive(Debug, Clone)]
-pub(crate) struct Connect {
-    pub(crate) credentials: Credentials,
-    pub(crate) region: String,
-    pub(crate) trust: Trust,
-    pub(crate) signed_payload: bool,
-    pub(crate) answer_timeout: Duration,
+pub struct Connect {
+    /// As whom to speak.
+    pub credentials: Credentials,
+    /// The region to sign for.
+    pub region: String,
+    /// Whose certificates are believed.
+    pub trust: Trust,
+    /// Whether the SHA-256 of bodies is signed.
+    pub signed_payload: bool,
+    /// Time for an answer, beside a second for each MiB.
+    pub answer_timeout: Duration,
 }
 
 impl ConnectArgs {
     /// Checks everything that can be checked without the server.
-    pub(crate) fn check(self) -> Result<Connect, ConnectError> {
+    pub fn check(self) -> Result<Connect, ConnectError> {
         let given = |key: Option<String>| key.filter(|key| !key.is_empty());
         let credentials = Credentials {
             access_key_id: given(self.access_key).ok_or(ConnectError::CredentialsMissing)?,
@@ -74,7 +79,7 @@ impl ConnectArgs {
 
 impl Connect {
     /// These credentials and defaults for the rest.
-    pub(crate) fn new(credentials: Credentials) -> Self {
+    pub fn new(credentials: Credentials) -> Self {
         Self {
             credentials,
             region: REGION_DEFAULT.to_owned(),
@@ -85,7 +90,7 @@ impl Connect {
     }
 
     /// What clients of `endpoint` need.
-    pub(crate) async fn access(&self, env: &Env, endpoint: Endpoint) -> Result<Access, ConnectError> {
+    pub async fn access(&self, env: &Env, endpoint: Endpoint) -> Result<Access, ConnectError> {
         let tls = if endpoint.is_secure() {
             let name = endpoint.host_name().to_owned();
             let name = ServerName::try_from(name.clone()).map_err(|_| ConnectError::TlsName(name))?;
@@ -109,7 +114,7 @@ impl Connect {
 }
 
 /// The endpoint that was given.
-pub(crate) fn endpoint(text: Option<&str>) -> Result<Endpoint, ConnectError> {
+pub fn endpoint(text: Option<&str>) -> Result<Endpoint, ConnectError> {
     let text = text.filter(|text| !text.is_empty()).ok_or(ConnectError::EndpointMissing)?;
     Endpoint::parse(text).map_err(|reason| ConnectError::Endpoint { text: text.to_owned(), reason })
 }

@@ -27,10 +27,10 @@ const DURATION_UNITS: [(&str, u64); 4] = [("ms", 1), ("s", 1_000), ("m", 60_000)
 /// Text that is no size or no duration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("expecting {0}")]
-pub(crate) struct UnitError(&'static str);
+pub struct UnitError(&'static str);
 
 /// Reads `4096`, `4KiB`, `64 MiB`, `1.5GiB`, `5GB` as a number of bytes. `K`, `M` and `G` alone are binary.
-pub(crate) fn parse_size(text: &str) -> Result<u64, UnitError> {
+pub fn parse_size(text: &str) -> Result<u64, UnitError> {
     const WANTED: UnitError = UnitError("a size such as 4096, 4KiB, 64MiB or 5GB");
     let (number, unit) = split_unit(text).ok_or(WANTED)?;
     let factor = match unit {
@@ -41,7 +41,7 @@ pub(crate) fn parse_size(text: &str) -> Result<u64, UnitError> {
 }
 
 /// Reads `500ms`, `10s`, `5m`, `1h`.
-pub(crate) fn parse_duration(text: &str) -> Result<Duration, UnitError> {
+pub fn parse_duration(text: &str) -> Result<Duration, UnitError> {
     const WANTED: UnitError = UnitError("a duration such as 500ms, 10s, 5m or 1h");
     let (number, unit) = split_unit(text).ok_or(WANTED)?;
     let factor = DURATION_UNITS.iter().find(|(name, _)| *name == unit).ok_or(WANTED)?.1;
@@ -68,7 +68,7 @@ fn scaled(number: &str, factor: u64) -> Option<u64> {
 }
 
 /// `4 KiB`, `1.5 GiB`: a size for people.
-pub(crate) fn show_size(bytes: u64) -> String {
+pub fn show_size(bytes: u64) -> String {
     let units = [("GiB", 30), ("MiB", 20), ("KiB", 10)];
     let Some((name, shift)) = units.into_iter().find(|(_, shift)| bytes >= 1 << shift) else {
         return format!("{bytes} B");
@@ -78,7 +78,7 @@ pub(crate) fn show_size(bytes: u64) -> String {
 }
 
 /// `870 ns`, `12.3 µs`, `1.25 ms`, `12.5 s`: a time for people, three digits.
-pub(crate) fn show_seconds(seconds: f64) -> String {
+pub fn show_seconds(seconds: f64) -> String {
     let (value, unit) = match seconds {
         s if s >= 1.0 => (s, "s"),
         s if s >= 1e-3 => (s * 1e3, "ms"),
@@ -93,7 +93,7 @@ pub(crate) fn show_seconds(seconds: f64) -> String {
 }
 
 /// `1,234,567`: a count for people.
-pub(crate) fn show_count(count: u64) -> String {
+pub fn show_count(count: u64) -> String {
     let digits = count.to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);
     for (index, digit) in digits.chars().enumerate() {

@@ -23,23 +23,29 @@ const FRAME_SIZE: usize = 128 << 10;
 
 /// The bytes that all objects are cut from. Cheap to clone.
 #[derive(Debug, Clone)]
-pub(crate) struct Pattern {
+pub struct Pattern {
     /// One period and the beginning of the next, so that every frame is one slice.
     block: Bytes,
 }
 
 /// What one object holds, or a part or a range of it.
 #[derive(Debug, Clone)]
-pub(crate) struct Content {
+pub struct Content {
     block: Bytes,
     /// Where in the period the next byte lies.
     position: usize,
     remaining: u64,
 }
 
+impl Default for Pattern {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Pattern {
     /// The same bytes every time.
-    pub(crate) fn new() -> Self {
+    pub fn new() -> Self {
         let mut block: Vec<u8> = (0..PERIOD.div_ceil(8) as u64).flat_map(|n| mix(n).to_le_bytes()).collect();
         block.truncate(PERIOD);
         block.extend_from_within(..FRAME_SIZE);
@@ -47,7 +53,7 @@ impl Pattern {
     }
 
     /// The object `key` of `size` bytes.
-    pub(crate) fn object(&self, key: &str, size: u64) -> Content {
+    pub fn object(&self, key: &str, size: u64) -> Content {
         let hash = key.bytes().fold(mix(size), |hash, byte| mix(hash ^ u64::from(byte)));
         Content { block: self.block.clone(), position: position(hash), remaining: size }
     }
@@ -55,18 +61,18 @@ impl Pattern {
 
 impl Content {
     /// The `length` bytes from `offset`; both must lie within the content.
-    pub(crate) fn range(&self, offset: u64, length: u64) -> Self {
+    pub fn range(&self, offset: u64, length: u64) -> Self {
         let position = position(self.position as u64 + offset % PERIOD as u64);
         Self { block: self.block.clone(), position, remaining: length }
     }
 
     /// Bytes not yet taken.
-    pub(crate) fn remaining(&self) -> u64 {
+    pub fn remaining(&self) -> u64 {
         self.remaining
     }
 
     /// Whether `received` is what comes next; moves past it if so.
-    pub(crate) fn matches(&mut self, mut received: &[u8]) -> bool {
+    pub fn matches(&mut self, mut received: &[u8]) -> bool {
         if received.len() as u64 > self.remaining {
             return false;
         }
@@ -82,7 +88,7 @@ impl Content {
     }
 
     /// Gives every piece of the content to `take`, in order.
-    pub(crate) fn for_each(mut self, mut take: impl FnMut(&[u8])) {
+    pub fn for_each(mut self, mut take: impl FnMut(&[u8])) {
         while self.remaining > 0 {
             let (start, end) = self.advance(FRAME_SIZE);
             take(self.block.get(start..end).unwrap_or_default());
@@ -102,24 +108,24 @@ impl Content {
 
 /// A request's body.
 #[derive(Debug, Clone)]
-pub(crate) enum RequestBody {
+pub enum RequestBody {
     /// An object's bytes, or a part's.
     Content(Content),
-    /// A short text, such as XML; empty for requests without a body.
-    Text(Bytes),
+    /// These bytes; none for requests without a body.
+    Bytes(Bytes),
 }
 
 impl RequestBody {
     /// No bytes.
-    pub(crate) fn empty() -> Self {
-        Self::Text(Bytes::new())
+    pub fn empty() -> Self {
+        Self::Bytes(Bytes::new())
     }
 
     /// Length in bytes.
-    pub(crate) fn length(&self) -> u64 {
+    pub fn length(&self) -> u64 {
         match self {
             Self::Content(content) => content.remaining(),
-            Self::Text(text) => text.len() as u64,
+            Self::Bytes(bytes) => bytes.len() as u64,
         }
     }
 }
@@ -140,7 +146,7 @@ impl Body for RequestBody {
                 let (start, end) = content.advance(FRAME_SIZE);
                 content.block.slice(start..end)
             }
-            Self::Text(text) => std::mem::take(text),
+            Self::Bytes(bytes) => std::mem::take(bytes),
         };
         Poll::Ready(Some(Ok(Frame::data(data))))
     }
@@ -160,7 +166,7 @@ fn position(number: u64) -> usize {
 
 /// A well-mixed function of `number`: the output step of SplitMix64 (Steele, Lea and Flood, "Fast Splittable
 /// Pseudorandom Number Generators", OOPSLA 2014).
-pub(crate) fn mix(number: u64) -> u64 {
+pub fn mix(number: u64) -> u64 {
     let mut z = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

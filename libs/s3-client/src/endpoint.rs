@@ -4,7 +4,7 @@ use http::{HeaderValue, Uri, uri::Scheme};
 
 /// An S3 endpoint: scheme, host and port, nothing else. Buckets are addressed in the path.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Endpoint {
+pub struct Endpoint {
     secure: bool,
     host: String,
     port: u16,
@@ -14,7 +14,7 @@ pub(crate) struct Endpoint {
 
 /// A text that is no endpoint.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum EndpointError {
+pub enum EndpointError {
     /// It is no URL.
     #[error("is not a URL; write it as http://HOST:PORT or https://HOST:PORT")]
     Url,
@@ -33,7 +33,7 @@ pub(crate) enum EndpointError {
 
 impl Endpoint {
     /// Reads `http://host:port` or `https://host:port`.
-    pub(crate) fn parse(text: &str) -> Result<Self, EndpointError> {
+    pub fn parse(text: &str) -> Result<Self, EndpointError> {
         let Some((scheme, rest)) = text.split_once("://") else { return Err(EndpointError::Scheme) };
         if !scheme.eq_ignore_ascii_case("http") && !scheme.eq_ignore_ascii_case("https") {
             return Err(EndpointError::Scheme);
@@ -73,22 +73,22 @@ impl Endpoint {
     }
 
     /// Whether it speaks HTTPS.
-    pub(crate) fn is_secure(&self) -> bool {
+    pub fn is_secure(&self) -> bool {
         self.secure
     }
 
     /// The host's name or address, IPv6 addresses without brackets.
-    pub(crate) fn host_name(&self) -> &str {
+    pub fn host_name(&self) -> &str {
         self.host.trim_start_matches('[').trim_end_matches(']')
     }
 
     /// `host:port`, to connect to.
-    pub(crate) fn address(&self) -> String {
+    pub fn address(&self) -> String {
         format!("{}:{}", self.host, self.port)
     }
 
     /// The value of the `Host` header.
-    pub(crate) fn host_header(&self) -> &HeaderValue {
+    pub fn host_header(&self) -> &HeaderValue {
         &self.host_header
     }
 }
