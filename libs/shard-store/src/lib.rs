@@ -2,7 +2,8 @@
 //!
 //! A medium is one disk's worth of shards. [`ShardStore`] says what the chunk service says of a disk
 //! ([`chunk_api::ChunkService`]), for one disk. [`DiskStore`] keeps shards in append-only segment files,
-//! [`MemoryStore`] keeps them for as long as the process lives; both pass [`conformance`].
+//! [`MemoryStore`] keeps them for as long as the process lives; both pass [`conformance`], as does the medium `s3`, which is
+//! the crate `shard-store-s3`.
 //!
 //! The crate knows no bucket, no key, no network and no placement.
 

@@ -12,7 +12,7 @@ use tracing::{
 use tracing_subscriber::{EnvFilter, Layer, layer::Context, prelude::*};
 
 /// Crates whose warnings count; those of libraries are printed and no more.
-const OURS: [&str; 10] = [
+const OURS: [&str; 11] = [
     "ashlar",
     "chunk",
     "chunk_api",
@@ -22,6 +22,7 @@ const OURS: [&str; 10] = [
     "metadata_api",
     "service_kit",
     "shard_store",
+    "shard_store_s3",
     "worker",
 ];
 

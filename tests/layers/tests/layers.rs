@@ -22,6 +22,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("service-kit", 2),
     ("data-pool", 3),
     ("shard-store", 3),
+    ("shard-store-s3", 3),
     ("chunk", 4),
     ("gateway", 4),
     ("metadata", 4),
@@ -32,6 +33,9 @@ const LAYERS: &[(&str, u8)] = &[
     ("model", 6),
     ("transport", 6),
 ];
+
+/// Edges within a layer: a medium that needs more than its trait's crate may is a crate of its own.
+const BESIDE: &[(&str, &str)] = &[("shard-store-s3", "shard-store")];
 
 /// External crates that only some of ours may name, as a normal dependency.
 const RESTRICTED: &[(&str, &[&str])] = &[
@@ -97,7 +101,11 @@ fn every_edge_between_our_crates_goes_down() {
         };
         for edge in &edges {
             if let Some(below) = layer(edge) {
-                assert!(below < own || own == 6, "{name} (layer {own}) must not use {edge} (layer {below})");
+                let beside = BESIDE.contains(&(name.as_str(), edge.as_str()));
+                assert!(
+                    below < own || own == 6 || beside,
+                    "{name} (layer {own}) must not use {edge} (layer {below})"
+                );
             }
         }
     }

@@ -1,0 +1,265 @@
+//! Opens a prefix: takes the claim, reads the marks, lists the shards.
+
+use std::{
+    collections::btree_map::Entry,
+    sync::{Arc, Mutex, atomic::AtomicU64},
+    time::Duration,
+};
+
+use env::Env;
+use s3_client::{Bucket, Connect, ConnectError, Failure, Listed, Trust};
+use tokio::sync::{Notify, Semaphore, watch};
+use tracing::{info, warn};
+
+use crate::{
+    Credentials, CredentialsError, Location, S3Store,
+    claim::{self, Held},
+    index::{Index, Place},
+    keeper::Keeper,
+    marks::{MARKS_LENGTH_MAX, MARKS_MAX, decode},
+    name::ObjectName,
+    shared::{BUFFER_UNITS, Shared, Stop},
+    tail::Tail,
+};
+
+/// Time for one answer of the remote server, beside a second for each MiB.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+/// Most listings of the marks, which a former holder may be replacing.
+const MARKS_READ_MAX: u32 = 4;
+
+/// How to open a remote bucket.
+#[derive(Debug, Clone)]
+pub struct S3Options {
+    /// Where it is.
+    pub location: Location,
+    /// As whom to speak, unless the location names a file.
+    pub credentials: Credentials,
+    /// How long things take.
+    pub timings: Timings,
+}
+
+/// How long things take. Shorter in tests.
+#[derive(Debug, Clone, Copy)]
+pub struct Timings {
+    /// A claim that is not renewed for so long may be taken over.
+    pub claim: Duration,
+    /// A request that was given up has had its effect by then, or will have none.
+    pub late: Duration,
+    /// How long a fence waits for uploads under way.
+    pub fence: Duration,
+}
+
+impl Default for Timings {
+    fn default() -> Self {
+        Self {
+            claim: Duration::from_secs(60),
+            late: Duration::from_secs(15 * 60),
+            fence: Duration::from_secs(20),
+        }
+    }
+}
+
+/// A remote bucket cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Credentials are missing.
+    #[error(transparent)]
+    Credentials(#[from] CredentialsError),
+    /// The server cannot be spoken to.
+    #[error("cannot speak to the remote server")]
+    Connect(#[from] ConnectError),
+    /// The server answered with an error, or not.
+    #[error("the remote bucket cannot be used: {0}")]
+    Remote(Failure),
+    /// Another process uses the prefix.
+    #[error("another process uses this bucket and prefix")]
+    InUse,
+    /// There are objects and no claim.
+    #[error(
+        "there are objects under the prefix, but no claim that says whose they are; choose an empty prefix"
+    )]
+    NotEmpty,
+    /// The claim cannot be read.
+    #[error("the claim under the prefix is damaged")]
+    ClaimDamaged,
+    /// A later release has used the prefix.
+    #[error("the prefix has format version {version}, which this release does not know")]
+    Newer {
+        /// Its version.
+        version: u32,
+    },
+}
+
+impl From<Failure> for OpenError {
+    fn from(failure: Failure) -> Self {
+        Self::Remote(failure)
+    }
+}
+
+impl S3Store {
+    /// Opens a prefix of a remote bucket; an empty one becomes a new disk. A prefix that was not let go, because its last
+    /// user was killed, is watched for one whole expiry of the claim first.
+    pub async fn open(env: &Env, options: S3Options) -> Result<Self, OpenError> {
+        let S3Options { location, credentials, timings } = options;
+        let credentials = credentials.resolve(env, location.credentials.as_deref()).await?;
+        let connect = Connect {
+            region: location.region.clone(),
+            trust: location.ca.clone().map_or(Trust::System, Trust::File),
+            answer_timeout: ANSWER_TIMEOUT,
+            ..Connect::new(credentials)
+        };
+        let bucket = Bucket::new(connect.access(env, location.endpoint.clone()).await?, &location.bucket);
+        let prefix = if location.prefix.is_empty() { String::new() } else { format!("{}/", location.prefix) };
+        let key = format!("{prefix}claim");
+        let Held { claim, disk, etag, settled, sent } =
+            claim::acquire(env, &bucket, &prefix, &key, timings.claim).await?;
+        info!(%location, %disk, generation = claim.generation, settled, "opening a remote bucket");
+        let shared = Arc::new(Shared {
+            env: env.clone(),
+            bucket,
+            prefix,
+            disk,
+            generation: claim.generation,
+            capacity_bytes: location.capacity_bytes,
+            timings,
+            index: Mutex::new(Index::new(settled)),
+            held_until: Mutex::new(None),
+            counter: AtomicU64::new(1),
+            tail: tokio::sync::Mutex::default(),
+            buffers: Arc::new(Semaphore::new(BUFFER_UNITS)),
+            upload_ended: Notify::new(),
+            sweep: Notify::new(),
+        });
+        shared.hold_from(sent);
+        let (stop, stopped) = watch::channel(Stop::No);
+        let keeper = Keeper { shared: shared.clone(), claim, etag };
+        let keeper = env.spawn(keeper.run(stopped.clone()));
+        let store = Self::new(shared.clone(), stop, keeper);
+        let loaded = async {
+            shared.read_marks().await?;
+            shared.list_shards().await
+        };
+        if let Err(error) = loaded.await {
+            shard_store::ShardStore::close(&store).await;
+            return Err(error);
+        }
+        env.spawn(shared.clone().sweep_until(stopped.clone()));
+        if !settled {
+            env.spawn(shared.settle(stopped));
+        }
+        Ok(store)
+    }
+}
+
+impl Shared {
+    async fn read_marks(&self) -> Result<(), OpenError> {
+        let mut damaged = 0;
+        'again: for _ in 0..MARKS_READ_MAX {
+            damaged = 0;
+            let mut last = Tail::default();
+            let mut after = None;
+            loop {
+                let page = self.bucket.list(&self.marks_prefix(), after.as_deref()).await?;
+                for Listed { key, .. } in page.objects {
+                    let marks = match self.bucket.get(&key, MARKS_LENGTH_MAX).await {
+                        // Its successor has come since the listing.
+                        Ok(None) => continue 'again,
+                        Ok(Some((bytes, _))) => decode(&bytes),
+                        Err(Failure::Corrupt(_)) => None,
+                        Err(failure) => return Err(failure.into()),
+                    };
+                    let Some(marks) = marks else {
+                        damaged += 1;
+                        warn!(disk = %self.disk, key, "an object of marks is damaged; what it ended may come back");
+                        continue;
+                    };
+                    let now = self.env.now();
+                    {
+                        let mut index = self.index();
+                        marks.iter().for_each(|mark| index.apply(mark, now));
+                    }
+                    if marks.len() < MARKS_MAX {
+                        last = Tail { marks, keys: vec![key] };
+                    }
+                }
+                after = page.next;
+                if after.is_none() {
+                    break;
+                }
+            }
+            *self.tail.lock().await = last;
+            self.index().damaged_records += damaged;
+            return Ok(());
+        }
+        self.index().damaged_records += damaged;
+        Err(OpenError::InUse)
+    }
+
+    async fn list_shards(&self) -> Result<(), OpenError> {
+        let mut strangers = 0_u64;
+        let mut after: Option<String> = None;
+        loop {
+            let (page, next) = self.shards_page(after.as_deref()).await?;
+            for (name, size) in page {
+                match name {
+                    Some(name) => self.found(name, size),
+                    None => strangers += 1,
+                }
+            }
+            after = next;
+            if after.is_none() {
+                break;
+            }
+        }
+        if strangers > 0 {
+            warn!(disk = %self.disk, objects = strangers, "objects under the prefix are no shards; they are let be");
+        }
+        Ok(())
+    }
+
+    /// A page of the shards' objects: their names and sizes, and where the next page begins.
+    pub(crate) async fn shards_page(
+        &self,
+        after: Option<&str>,
+    ) -> Result<(Vec<(Option<ObjectName>, u64)>, Option<String>), Failure> {
+        let prefix = self.shards_prefix();
+        let page = self.bucket.list(&prefix, after).await?;
+        if page.next.as_deref().is_some_and(|next| after.is_some_and(|after| next <= after)) {
+            return Err(Failure::Unexpected("a listing that does not go on".to_owned()));
+        }
+        let read =
+            |listed: Listed| (listed.key.strip_prefix(&prefix).and_then(ObjectName::parse), listed.size);
+        Ok((page.objects.into_iter().map(read).collect(), page.next))
+    }
+
+    /// Takes an object of the first listing into the index, or has it removed.
+    fn found(&self, name: ObjectName, size: u64) {
+        let now = self.env.now();
+        let mut index = self.index();
+        if index.is_ended(&name) {
+            return index.bury(name, now, size);
+        }
+        let place = Place { name, damaged: size != name.size() };
+        // Of two whole objects of a name the later one counts; it was put because the other one was damaged.
+        let rank = |place: &Place| (!place.damaged, place.name.turn);
+        let dead = match index.shards.entry(name.shard) {
+            Entry::Vacant(entry) => {
+                entry.insert(place);
+                None
+            }
+            Entry::Occupied(mut entry) if rank(entry.get()) < rank(&place) => Some(entry.insert(place)),
+            Entry::Occupied(_) => Some(place),
+        };
+        let Some(dead) = dead else {
+            index.used_bytes += name.size();
+            index.live_bytes += name.data_length();
+            index.damaged_records += u64::from(place.damaged);
+            return;
+        };
+        if dead != place {
+            index.used_bytes = index.used_bytes - dead.name.size() + name.size();
+            index.live_bytes = index.live_bytes - dead.name.data_length() + name.data_length();
+        }
+        index.bury(dead.name, now, dead.name.size());
+    }
+}
