@@ -1,17 +1,29 @@
 //! The chunk service's settings.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::net::SocketAddr;
 
 use clap::Args;
 use service_kit::ClusterSecret;
+use shard_store_s3::Credentials;
 use types::FailureDomain;
+
+use crate::Data;
 
 /// Settings of a chunk service.
 #[derive(Debug, Clone, Args)]
+#[command(after_help = "Examples:\n  ashlar chunk --data /mnt/disk1,/mnt/disk2 --metadata meta1:9300\n  \
+    AWS_ACCESS_KEY_ID=... AWS_SECRET_ACCESS_KEY=... ashlar chunk --metadata meta1:9300 \\\n    \
+    --data 's3://cold/site1?endpoint=https://s3.example.com&region=eu-1&capacity=10TiB'")]
 pub struct Config {
-    /// Folders to keep shards in, separated by commas: one for each disk. Made if they are not there.
-    #[arg(long, env = "ASHLAR_DATA", value_delimiter = ',', required = true, value_name = "FOLDER")]
-    pub data: Vec<PathBuf>,
+    /// Where to keep shards, separated by commas: one disk each. A folder, which is made if it is not there, or a remote
+    /// bucket: `s3://BUCKET/PREFIX?endpoint=URL&region=REGION&capacity=SIZE`, where the bucket must be there, and
+    /// `credentials=FILE` and `ca=FILE` may name files of its keys and of the authorities to trust. A remote bucket's medium
+    /// is `s3`.
+    #[arg(long, env = "ASHLAR_DATA", value_delimiter = ',', required = true, value_name = "FOLDER|URL")]
+    pub data: Vec<Data>,
+    /// Keys for remote buckets.
+    #[command(flatten)]
+    pub remote: RemoteKeys,
     /// Address to listen on for gateways and workers; never open it to clients.
     #[arg(long, env = "ASHLAR_LISTEN", default_value = "127.0.0.1:9200", value_name = "ADDRESS:PORT")]
     pub listen: SocketAddr,
@@ -37,11 +49,51 @@ pub struct Config {
         value_name = "DOMAIN"
     )]
     pub failure_domain: FailureDomain,
-    /// What the disks are called, such as `nvme` or `hdd`.
+    /// What the disks in folders are called, such as `nvme` or `hdd`.
     #[arg(long, env = "ASHLAR_MEDIUM", default_value = "disk", value_name = "LABEL")]
     pub medium: String,
     /// Days within which every byte of every disk is read and verified, from 1 to 365. Fewer find damage sooner and take
     /// more of the disks.
     #[arg(long, env = "ASHLAR_SCRUB_DAYS", default_value_t = 14, value_parser = clap::value_parser!(u32).range(1..=365), value_name = "DAYS")]
     pub scrub_days: u32,
+}
+
+/// Keys for remote buckets whose location names no file of them.
+#[derive(Clone, Default, Args)]
+pub struct RemoteKeys {
+    /// Access key id for remote buckets.
+    #[arg(long = "s3-access-key", env = "AWS_ACCESS_KEY_ID", hide_env_values = true, value_name = "KEY")]
+    access_key: Option<String>,
+    /// Secret access key for remote buckets. Give it in the environment: a command line can be seen by other users.
+    #[arg(
+        long = "s3-secret-key",
+        env = "AWS_SECRET_ACCESS_KEY",
+        hide_env_values = true,
+        value_name = "SECRET"
+    )]
+    secret_key: Option<String>,
+    /// Token that goes with temporary credentials for remote buckets.
+    #[arg(
+        long = "s3-session-token",
+        env = "AWS_SESSION_TOKEN",
+        hide_env_values = true,
+        value_name = "TOKEN"
+    )]
+    session_token: Option<String>,
+}
+
+impl RemoteKeys {
+    pub(crate) fn credentials(&self) -> Credentials {
+        Credentials {
+            access_key_id: self.access_key.clone(),
+            secret_access_key: self.secret_key.clone(),
+            session_token: self.session_token.clone(),
+        }
+    }
+}
+
+impl std::fmt::Debug for RemoteKeys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("RemoteKeys(..)")
+    }
 }

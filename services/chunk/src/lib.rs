@@ -1,13 +1,15 @@
-//! The chunk service: keeps erasure-coded shards on its disks and serves them.
+//! The chunk service: keeps erasure-coded shards on its disks, folders or remote buckets, and serves them.
 //!
 //! It knows no bucket and no key and never decides placement; it tells the metadata service which disks it has.
 
 mod config;
+mod data;
 mod node;
 mod scrub;
 mod server;
 
-pub use config::Config;
-pub use node::ChunkNode;
+pub use config::{Config, RemoteKeys};
+pub use data::Data;
+pub use node::{Buckets, ChunkNode};
 pub use scrub::{BadShards, RepairQueue};
 pub use server::{BindError, Server};

@@ -17,9 +17,44 @@ use futures_util::future::join_all;
 use metadata_api::{DiskRegistration, DiskState, Intent, MapDisk, Metadata, NodeRegistration};
 use service_kit::Shutdown;
 use shard_store::{DiskOptions, DiskStore, OpenError, ShardStore};
+use shard_store_s3::{S3Options, S3Store};
 use types::{DiskId, FailureDomain, GroupId, LeaseId, NodeId, ShardId, ShardIndex};
 
 use crate::scrub::{BadShards, Progress, Scrub};
+
+/// Remote buckets of a node, which have been opened or not.
+#[derive(Default)]
+pub struct Buckets {
+    opened: Vec<S3Store>,
+    /// How many could not be opened. The log says why.
+    unopened: usize,
+}
+
+impl Buckets {
+    /// Opens remote buckets, all at once. Those that cannot be opened are left out.
+    pub async fn open(env: &Env, buckets: Vec<S3Options>) -> Self {
+        let opening = buckets.into_iter().map(|options| async {
+            let location = options.location.to_string();
+            S3Store::open(env, options).await.map_err(|error| (location, error))
+        });
+        let mut all = Self::default();
+        for result in join_all(opening).await {
+            match result {
+                Ok(store) => all.opened.push(store),
+                Err((location, error)) => {
+                    tracing::error!(location, error = chain(&error), "remote bucket not opened");
+                    all.unopened += 1;
+                }
+            }
+        }
+        all
+    }
+
+    /// An identity for a node that has no folder to keep one in: that of its first remote bucket.
+    pub fn identity(&self) -> Option<NodeId> {
+        self.opened.first().map(|store| NodeId(store.disk().0))
+    }
+}
 
 /// The chunk service's contract over the disks of this process. One bad disk does not take the others down.
 pub struct ChunkNode {
@@ -39,13 +74,15 @@ impl ChunkNode {
 
     /// Opens the disks as [`ChunkNode::open`] does, but makes no new disk while one is missing that the node is known to
     /// have: an empty folder is then more likely a file system that is not mounted, and a disk made there would take the
-    /// missing one's place on whatever is below. A disk that its operator removed, or is removing, is not missed.
+    /// missing one's place on whatever is below. A disk that its operator removed, or is removing, is not missed. Remote
+    /// buckets have been opened by then.
     ///
     /// Errors: those of reading the cluster map, which is done only when a folder has no disk.
     pub async fn open_known(
         env: &Env,
         node: NodeId,
         disks: Vec<DiskOptions>,
+        buckets: Buckets,
         metadata: &dyn Metadata,
     ) -> Result<Self, metadata_api::Error> {
         let directories = disks.iter().map(|options| options.directory.clone()).collect();
@@ -54,11 +91,13 @@ impl ChunkNode {
             disks.into_iter().partition(|options| empty.contains(&options.directory));
         let known = if new.is_empty() { Vec::new() } else { known_disks(metadata, node).await? };
         let mut opened = Self::open(env, node, old).await;
+        let unopened_buckets = buckets.unopened;
+        opened.attach(buckets);
         let missing: Vec<DiskId> =
             known.into_iter().filter(|disk| !opened.disks.contains_key(disk)).collect();
         match missing.first() {
             // One that is there and cannot be opened may be the missing one.
-            Some(missing_disk) if missing.len() > opened.unopened.len() => {
+            Some(missing_disk) if missing.len() > opened.unopened.len() + unopened_buckets => {
                 for DiskOptions { directory, .. } in new {
                     let error =
                         OpenError::NotMounted { directory: directory.clone(), missing: *missing_disk };
@@ -68,6 +107,14 @@ impl ChunkNode {
             _ => opened.add(env, new).await,
         }
         Ok(opened)
+    }
+
+    /// Adds remote buckets to the node's disks.
+    pub fn attach(&mut self, buckets: Buckets) {
+        for store in buckets.opened {
+            self.scrubs.insert(store.disk(), Arc::default());
+            self.disks.insert(store.disk(), Arc::new(store));
+        }
     }
 
     async fn add(&mut self, env: &Env, disks: Vec<DiskOptions>) {

@@ -13,10 +13,11 @@ use env::{Env, Listener};
 use metadata_api::Metadata;
 use service_kit::{HttpLimits, HttpServer, Readiness, Shutdown, serve_health};
 use shard_store::DiskOptions;
+use shard_store_s3::{S3Options, Timings};
 use tracing::warn;
 use types::{FailureDomain, NodeId};
 
-use crate::{ChunkNode, Config, RepairQueue};
+use crate::{Buckets, ChunkNode, Config, Data, RepairQueue};
 
 /// How often the metadata service is told of this node.
 const HEARTBEAT: Duration = Duration::from_secs(3);
@@ -63,10 +64,10 @@ pub enum BindError {
     )]
     Metadata(#[from] metadata_api::Error),
     /// No disk could be opened; the log says why for each.
-    #[error("none of the {folders} data folders could be opened")]
+    #[error("none of the {places} data folders and remote buckets could be opened")]
     NoDisk {
         /// How many there are.
-        folders: usize,
+        places: usize,
     },
 }
 
@@ -76,19 +77,28 @@ impl Server {
         let listener = listen(&env, config.listen).await?;
         let address = listener.local_address().map_err(|source| listen_failed(config.listen, source))?;
         let health_listener = listen(&env, config.health_listen).await?;
-        let (id, is_new) = node_id(&env, &config.data).await?;
-        let disks = config.data.iter().map(|folder| DiskOptions {
+        let (folders, buckets) = places(&config);
+        let buckets = Buckets::open(&env, buckets).await;
+        let no_disk = BindError::NoDisk { places: config.data.len() };
+        let (id, is_new) = if folders.is_empty() {
+            (buckets.identity().ok_or(no_disk)?, false)
+        } else {
+            node_id(&env, &folders).await?
+        };
+        let disks = folders.iter().map(|folder| DiskOptions {
             medium: config.medium.clone(),
             ..DiskOptions::new(folder.join("shards"))
         });
         // A new node misses no disk, so that it can start before the metadata service does.
         let node = if is_new {
-            ChunkNode::open(&env, id, disks.collect()).await
+            let mut node = ChunkNode::open(&env, id, disks.collect()).await;
+            node.attach(buckets);
+            node
         } else {
-            ChunkNode::open_known(&env, id, disks.collect(), &*metadata).await?
+            ChunkNode::open_known(&env, id, disks.collect(), buckets, &*metadata).await?
         };
         if node.is_empty() {
-            return Err(BindError::NoDisk { folders: config.data.len() });
+            return Err(BindError::NoDisk { places: config.data.len() });
         }
         let node = Arc::new(node);
         let heartbeat = Heartbeat {
@@ -165,6 +175,22 @@ impl Heartbeat {
             tokio::select! { () = self.env.sleep(HEARTBEAT) => {}, () = shutdown.begun() => {} }
         }
     }
+}
+
+/// The folders and remote buckets to keep shards in.
+fn places(config: &Config) -> (Vec<PathBuf>, Vec<S3Options>) {
+    let (mut folders, mut buckets) = (Vec::new(), Vec::new());
+    for data in &config.data {
+        match data {
+            Data::Folder(folder) => folders.push(folder.clone()),
+            Data::Bucket(location) => buckets.push(S3Options {
+                location: (**location).clone(),
+                credentials: config.remote.credentials(),
+                timings: Timings::default(),
+            }),
+        }
+    }
+    (folders, buckets)
 }
 
 fn listen_failed(address: SocketAddr, source: io::Error) -> BindError {

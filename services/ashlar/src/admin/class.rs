@@ -15,7 +15,8 @@ use crate::Exit;
 /// Storage classes.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  ashlar admin class list --data ./data\n  \
-    ashlar admin class define REDUCED_REDUNDANCY --coding 2+1 --metadata meta1:9400")]
+    ashlar admin class define REDUCED_REDUNDANCY --coding 2+1 --metadata meta1:9400\n  \
+    ashlar admin class define GLACIER_IR --coding 1+1 --medium s3 --metadata meta1:9400")]
 pub(crate) struct Class {
     #[command(subcommand)]
     action: Action,

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, io, net::SocketAddr, sync::Arc, time::Duration};
 
-use chunk::{ChunkNode, RepairQueue};
+use chunk::{Buckets, ChunkNode, RepairQueue};
 use chunk_api::ChunkService;
 use data_pool::{ClusterView, Follower, LeaseHolder, Pool, report_to};
 use env::{Env, Task};
@@ -269,7 +269,8 @@ async fn open_disks(
         ..DiskOptions::new(directory)
     });
     // One process is one node, whatever folders it is given.
-    let node = ChunkNode::open_known(env, NodeId(installation.cluster()), options.collect(), metadata)
+    let id = NodeId(installation.cluster());
+    let node = ChunkNode::open_known(env, id, options.collect(), Buckets::default(), metadata)
         .await
         .map_err(|error| metadata_failed(installation, &error))?;
     for (_, error) in node.unopened() {

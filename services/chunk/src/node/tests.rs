@@ -9,7 +9,7 @@ use metadata_api::{Intent, Metadata, fake::Fake};
 use shard_store::{DiskOptions, OpenError, Reserve};
 use types::{DiskId, NodeId};
 
-use super::ChunkNode;
+use super::{Buckets, ChunkNode};
 
 const NODE: NodeId = NodeId([3; 16]);
 
@@ -75,7 +75,7 @@ async fn an_empty_folder_is_not_made_a_disk_while_one_of_the_node_is_missing() {
     let metadata = Fake::new(env.clone());
     let open = |names: &'static [(&str, u8)]| {
         let disks = names.iter().map(|(name, disk)| options(&home.path().join(name), *disk)).collect();
-        ChunkNode::open_known(&env, NODE, disks, &metadata)
+        ChunkNode::open_known(&env, NODE, disks, Buckets::default(), &metadata)
     };
     let domain = "eu/a/r1/h7".parse().unwrap();
     let names = |node: &ChunkNode| {

@@ -12,13 +12,14 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use types::DiskId;
 
 use super::{BindError, Server};
-use crate::Config;
+use crate::{Config, Data, RemoteKeys};
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
 fn config(data: Vec<PathBuf>) -> Config {
     Config {
-        data,
+        data: data.into_iter().map(Data::from).collect(),
+        remote: RemoteKeys::default(),
         listen: "127.0.0.1:0".parse().unwrap(),
         advertise: None,
         health_listen: "127.0.0.1:0".parse().unwrap(),
