@@ -156,7 +156,9 @@ impl Protocol {
     /// The chunk that the request stores.
     fn chunk(&self, state: &State, number: usize) -> usize {
         match self.request(state, number) {
-            Request::Put { chunk, .. } | Request::Part { chunk, .. } => chunk.into(),
+            Request::Put { chunk, .. } | Request::Part { chunk, .. } | Request::Recode { to: chunk, .. } => {
+                chunk.into()
+            }
             _ => unreachable!("only writes store chunks"),
         }
     }
@@ -259,7 +261,8 @@ impl Protocol {
         let request = self.request(state, number);
         let rows = &mut state.rows;
         match request {
-            Request::Put { chunk, .. } | Request::Part { chunk, .. } => {
+            Request::Recode { key, from, .. } if rows.versions[usize::from(key)] & 1 << from == 0 => {}
+            Request::Put { chunk, .. } | Request::Part { chunk, .. } | Request::Recode { to: chunk, .. } => {
                 let gateway = &mut state.gateways[number];
                 gateway.held = gateway.view;
                 gateway.phase = Phase::Writing;
@@ -315,6 +318,9 @@ impl Protocol {
                 (chunk, true)
             }
             Request::Part { part, chunk } if is_live => (chunk, state.rows.commit_part(part, chunk)),
+            Request::Recode { key, from, to } if is_live => {
+                (to, state.rows.replace_chunk(key, from, to, &self.scenario))
+            }
             _ => (0, false),
         };
         if !is_committed {

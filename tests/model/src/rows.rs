@@ -53,6 +53,24 @@ impl Rows {
         self.queued |= old;
     }
 
+    /// Names a chunk in the place of another one that the key's version names; that becomes garbage. Answers whether the
+    /// version does name it.
+    pub(crate) fn replace_chunk(&mut self, key: u8, from: u8, to: u8, scenario: &Scenario) -> bool {
+        let version = &mut self.versions[usize::from(key)];
+        if scenario.is(Sabotage::RecodeUnconditionally) {
+            *version = 1 << to;
+        } else if *version & 1 << from == 0 {
+            return false;
+        }
+        *version = *version & !(1 << from) | 1 << to;
+        if scenario.is(Sabotage::RecodeIgnoresReferences) {
+            self.taken |= 1 << from;
+        } else {
+            self.queued |= 1 << from;
+        }
+        true
+    }
+
     /// Records shards that a commit could not store.
     pub(crate) fn record_missing(&mut self, chunk: u8, shards: u8) {
         for shard in (0..SHARDS).filter(|shard| shards & 1 << shard != 0) {

@@ -83,4 +83,8 @@ sabotages! {
     CommitForgetsMissing in "move" breaks ACCOUNTED;
     /// A reader does not look at the map again when it finds nothing.
     ReaderKeepsItsMap in "read" breaks READER;
+    /// A chunk that was written anew is freed without a look at what else names it.
+    RecodeIgnoresReferences in "recode, copy" breaks ACCOUNTED;
+    /// A chunk is put in the place of another although the version does not name that any more.
+    RecodeUnconditionally in "recode" breaks NOTHING_LEFT;
 }

@@ -22,6 +22,8 @@ pub(crate) enum Request {
     Complete { key: u8 },
     /// Drops the upload.
     Abort,
+    /// A worker's: if a key names a chunk, stores the same bytes as another one and names that in its place.
+    Recode { key: u8, from: u8, to: u8 },
 }
 
 /// What is checked.
@@ -104,5 +106,8 @@ impl Scenario {
 
 /// Whether a client's requests store chunks, for which its gateway needs a lease.
 pub(crate) fn needs_lease(program: &[Request]) -> bool {
-    program.iter().any(|request| matches!(request, Request::Put { .. } | Request::Part { .. }))
+    let stores = |request: &Request| {
+        matches!(request, Request::Put { .. } | Request::Part { .. } | Request::Recode { .. })
+    };
+    program.iter().any(stores)
 }

@@ -1,7 +1,7 @@
 //! The scenarios that are checked: several small ones, each of which lets a few parts of the protocol meet.
 
 use crate::scenario::{
-    Request::{Abort, Complete, Copy, Delete, Get, Part, Put},
+    Request::{Abort, Complete, Copy, Delete, Get, Part, Put, Recode},
     Scenario,
 };
 
@@ -14,6 +14,9 @@ pub const QUICK: &[(&str, usize)] = &[
     ("complete", 1_500),
     ("multipart", 50_000),
     ("overwrite", 6_000),
+    ("recode", 300_000),
+    ("recode, copy", 400_000),
+    ("recode, read", 15_000),
     ("move", 1_000),
     ("first lease", 1_000),
     ("two moves", 10_000),
@@ -38,6 +41,7 @@ pub const DEEP: &[(&str, usize)] = &[
     ("put and copy", 400_000),
     ("put and copy, two collectors", 1_000_000),
     ("parts and reaper", 1_000_000),
+    ("recode, reaped", 1_000_000),
     ("read, two moves", 500_000),
     ("abandon, fences one by one", 500_000),
     ("abandon, back", 700_000),
@@ -48,6 +52,9 @@ pub const DEEP: &[(&str, usize)] = &[
 
 /// One object is written.
 const PUT: &[crate::scenario::Request] = &[Put { key: 0, chunk: 0 }];
+
+/// The chunk of [`PUT`] is written anew.
+const RECODE: crate::scenario::Request = Recode { key: 0, from: 0, to: 1 };
 
 /// A scenario by its name.
 pub(crate) fn named(name: &str) -> Scenario {
@@ -111,6 +118,31 @@ fn commits(name: &str) -> Option<Scenario> {
             reaps: true,
             collectors: 1,
             ..quiet
+        },
+        "recode" => Scenario {
+            programs: [&[Put { key: 0, chunk: 0 }, Put { key: 0, chunk: 2 }], &[RECODE], &[]],
+            minted_by: [0, 1, 0],
+            collectors: 1,
+            ..quiet
+        },
+        "recode, copy" => Scenario {
+            programs: [
+                &[Put { key: 0, chunk: 0 }, Delete { key: 0 }],
+                &[RECODE],
+                &[Copy { from: 0, to: 1 }, Delete { key: 1 }],
+            ],
+            collectors: 2,
+            ..named("recode")
+        },
+        "recode, read" => Scenario {
+            programs: [&[Put { key: 0, chunk: 0 }], &[RECODE], &[Get { key: 0 }]],
+            ..named("recode")
+        },
+        "recode, reaped" => Scenario {
+            programs: [&[Put { key: 0, chunk: 0 }], &[RECODE], &[Copy { from: 0, to: 1 }]],
+            reaps: true,
+            abandons: true,
+            ..named("recode")
         },
         _ => return None,
     })

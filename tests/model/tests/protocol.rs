@@ -29,6 +29,7 @@ macro_rules! holds {
 
 holds! {
     commits_and_garbage: &["copy", "abort", "complete", "overwrite", "multipart"];
+    recoding: &["recode", "recode, copy", "recode, read"];
     reaper: &["reap"];
     reaper_when_a_disk_joins: &["join"];
     moves: &["move", "first lease", "two moves"];
