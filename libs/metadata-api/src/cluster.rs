@@ -63,6 +63,16 @@ pub struct StorageClass {
     pub definition: StorageClassDefinition,
     /// Its groups; empty until enough disks are registered.
     pub groups: Vec<PlacementGroup>,
+    /// Whether this is a coding that the class had before: no write begins to use these groups, and what is in them
+    /// stays readable until it is re-encoded. Of the entries with one name, exactly one is not former.
+    pub is_former: bool,
+}
+
+impl StorageClass {
+    /// A class that is not mapped yet.
+    pub fn new(definition: StorageClassDefinition) -> Self {
+        Self { definition, groups: Vec::new(), is_former: false }
+    }
 }
 
 /// A placement group's disks.
@@ -149,6 +159,11 @@ pub struct MassLoss {
 }
 
 impl ClusterMap {
+    /// The class of this name, by its present coding.
+    pub fn class(&self, name: &StorageClassName) -> Option<&StorageClass> {
+        self.classes.iter().find(|class| class.definition.name == *name && !class.is_former)
+    }
+
     /// Whether more than a third of the disks fell silent, and more than one node or disk of a node. Then a network or
     /// power supply has more likely failed than so many disks; to rebuild their shards on the rest would fill it for
     /// nothing. Disks that said themselves that they failed do not count, nor do those that are to be removed.

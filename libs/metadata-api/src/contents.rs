@@ -1,6 +1,12 @@
-//! Every row that names chunks, for audits.
+//! Every row that names chunks, for audits and for what re-encodes, and the putting of other chunks in their place.
 
-use types::{BucketId, BucketName, Extent, ObjectKey};
+use std::collections::{BTreeMap, BTreeSet};
+
+use types::{
+    BucketId, BucketName, ChunkId, Extent, LeaseId, MissingShard, ObjectKey, PartNumber, Sequence, UploadId,
+};
+
+use crate::{Error, PAGE_SIZE_MAX};
 
 /// A page of contents ends with the row that brings its extents to this many, whatever its limit.
 pub const CONTENT_EXTENTS_MAX: usize = 50_000;
@@ -27,6 +33,8 @@ pub struct ContentRow {
     pub bucket_name: Option<BucketName>,
     /// The key, where the row has one.
     pub key: Option<ObjectKey>,
+    /// Which of the key's versions or parts it is; none of garbage.
+    pub owner: Option<ContentOwner>,
     /// What it names; inline content is left out.
     pub extents: Vec<Extent>,
 }
@@ -42,4 +50,89 @@ pub struct ContentPage {
     pub rows: Vec<ContentRow>,
     /// Where the next page begins; `None` after the last. A page may be empty and not be the last.
     pub next: Option<ContentPosition>,
+}
+
+/// Names a version that is there or a part of an open upload, together with its key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ContentOwner {
+    /// The version that this commit made.
+    Version(Sequence),
+    /// A part.
+    Part {
+        /// Its upload.
+        upload: UploadId,
+        /// Its number.
+        number: PartNumber,
+    },
+}
+
+/// Puts other chunks with the same bytes in the place of chunks that a version or a part names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReplaceChunks {
+    /// The bucket.
+    pub bucket: BucketName,
+    /// The key.
+    pub key: ObjectKey,
+    /// Which of the key's versions or parts.
+    pub owner: ContentOwner,
+    /// The lease under which the new chunks were written.
+    pub lease: LeaseId,
+    /// What is replaced, each chunk once, 1 to [`PAGE_SIZE_MAX`].
+    pub chunks: Vec<Replacement>,
+    /// Shards of the new chunks that are not known to be stable.
+    pub missing: Vec<MissingShard>,
+}
+
+/// A chunk and what comes in its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Replacement {
+    /// The chunk that is named.
+    pub chunk: ChunkId,
+    /// The whole of the new chunk: as many bytes, with the same checksum.
+    pub by: Extent,
+}
+
+/// Content with other chunks in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replaced {
+    /// What is named from now on.
+    pub extents: Vec<Extent>,
+    /// What is not named any more: one extent of each chunk, in the order of the chunks.
+    pub given_up: Vec<Extent>,
+}
+
+impl ReplaceChunks {
+    /// Refuses what can never be right. Errors: `Malformed`.
+    pub fn check(&self) -> Result<(), Error> {
+        let malformed = |reason: &str| Err(Error::Malformed { reason: reason.to_owned() });
+        let replaced: BTreeSet<ChunkId> = self.chunks.iter().map(|replacement| replacement.chunk).collect();
+        let new: BTreeSet<ChunkId> = self.chunks.iter().map(|replacement| replacement.by.chunk).collect();
+        let count = self.chunks.len();
+        if count == 0 || count > PAGE_SIZE_MAX || replaced.len() != count || new.len() != count {
+            return malformed("no chunks to replace, too many, or one of them twice");
+        }
+        let is_whole = |by: &Extent| by.offset == 0 && by.length == by.chunk_length;
+        if self.chunks.iter().any(|Replacement { by, .. }| by.chunk.lease != self.lease || !is_whole(by)) {
+            return malformed("a new chunk is not whole, or not of the lease");
+        }
+        Ok(())
+    }
+
+    /// The same content with the new chunks in it; `None` unless all of the replaced chunks are in it and have as many
+    /// bytes, with the same checksum, as what comes in their place.
+    pub fn apply(&self, extents: &[Extent]) -> Option<Replaced> {
+        let by: BTreeMap<ChunkId, Extent> =
+            self.chunks.iter().map(|replacement| (replacement.chunk, replacement.by)).collect();
+        let (mut given_up, mut extents) = (BTreeMap::new(), extents.to_vec());
+        for extent in &mut extents {
+            let Some(by) = by.get(&extent.chunk) else { continue };
+            if (by.chunk_length, by.checksum) != (extent.chunk_length, extent.checksum) {
+                return None;
+            }
+            given_up.insert(extent.chunk, *extent);
+            *extent = Extent { offset: extent.offset, length: extent.length, ..*by };
+        }
+        let is_complete = given_up.len() == by.len();
+        is_complete.then(|| Replaced { extents, given_up: given_up.into_values().collect() })
+    }
 }

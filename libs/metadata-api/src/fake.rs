@@ -14,6 +14,7 @@ mod leases;
 mod listing;
 mod missing;
 mod moves;
+mod recoding;
 mod uploads;
 mod versions;
 
@@ -27,8 +28,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use env::Env;
 use types::{
-    BucketName, ChunkId, ChunkOwner, DiskId, GroupId, LeaseId, MissingShard, NodeId, ObjectKey, ShardId,
-    ShardIndex, Timestamp, UploadId, Versioning,
+    BucketName, ChunkId, ChunkOwner, Coding, DiskId, GroupId, LeaseId, MissingShard, NodeId, ObjectKey,
+    ShardId, ShardIndex, StorageClassName, Timestamp, UploadId, Versioning,
 };
 
 use self::{
@@ -39,8 +40,9 @@ use crate::{
     ContentPage, ContentPosition, CopyVersion, CreateBucket, CreateUpload, DeleteVersions, DeletedVersion,
     Error, Eviction, FoundVersion, GarbageId, GarbageItem, GetVersion, Intent, JobName, JobProgress,
     JobState, Lease, LeaseState, ListBuckets, ListObjects, ListParts, ListUploads, ListVersions, Metadata,
-    NewMove, NodeRegistration, NodeState, ObjectPage, ObservedNode, PAGE_SIZE_MAX, Part, PartPage, SetTags,
-    StorageClassDefinition, Subresource, Tagged, Upload, UploadPage, VersionPage, part_size_min,
+    NewMove, NodeRegistration, NodeState, ObjectPage, ObservedNode, PAGE_SIZE_MAX, Part, PartPage,
+    ReplaceChunks, SetTags, StorageClassDefinition, Subresource, Tagged, Upload, UploadPage, VersionPage,
+    part_size_min,
 };
 
 /// What a deployment may choose.
@@ -306,6 +308,15 @@ impl Metadata for Fake {
         self.state().cluster.define_storage_class(request)
     }
 
+    async fn set_storage_class_coding(&self, name: &StorageClassName, coding: Coding) -> Result<(), Error> {
+        self.state().cluster.set_storage_class_coding(name, coding)
+    }
+
+    async fn remove_former_groups(&self, groups: &[GroupId], epoch: i64) -> Result<bool, Error> {
+        check_count(groups.len())?;
+        self.state().remove_former_groups(groups, epoch)
+    }
+
     async fn cluster_map(&self, known_epoch: Option<i64>) -> Result<Option<ClusterMap>, Error> {
         Ok(self.state().cluster.map(known_epoch))
     }
@@ -377,6 +388,10 @@ impl Metadata for Fake {
         limit: usize,
     ) -> Result<ContentPage, Error> {
         self.state().list_contents(after.as_ref(), limit)
+    }
+
+    async fn replace_chunks(&self, request: ReplaceChunks) -> Result<bool, Error> {
+        self.state().replace_chunks(&request)
     }
 
     async fn acquire_job(

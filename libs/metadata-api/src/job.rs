@@ -11,13 +11,16 @@ pub enum JobName {
     Repair = 3,
     /// Frees what revoked leases left unnamed.
     Reap = 4,
+    /// Re-encodes what has a coding that its storage class had before.
+    Recode = 5,
     /// Carries out the lifecycle rules of buckets.
     Lifecycle = 6,
 }
 
 impl JobName {
     /// Every job.
-    pub const ALL: [Self; 5] = [Self::Plan, Self::Move, Self::Repair, Self::Reap, Self::Lifecycle];
+    pub const ALL: [Self; 6] =
+        [Self::Plan, Self::Move, Self::Repair, Self::Reap, Self::Recode, Self::Lifecycle];
 
     /// The job of a persistent number.
     pub fn from_number(number: i64) -> Option<Self> {
@@ -25,7 +28,7 @@ impl JobName {
     }
 }
 
-/// How far a job is. Units are the job's own: bytes for moves, shards for repairs, buckets for lifecycles.
+/// How far a job is. Units are the job's own: bytes for moves and re-encoding, shards for repairs, buckets for lifecycles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct JobProgress {
     /// Done since the job last had nothing to do.

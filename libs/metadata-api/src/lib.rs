@@ -30,8 +30,8 @@ mod wire;
 use async_trait::async_trait;
 use bytes::Bytes;
 use types::{
-    BucketName, ChunkId, ChunkOwner, DiskId, GroupId, LeaseId, MissingShard, NodeId, ShardId, ShardIndex,
-    UploadId, Versioning,
+    BucketName, ChunkId, ChunkOwner, Coding, DiskId, GroupId, LeaseId, MissingShard, NodeId, ShardId,
+    ShardIndex, StorageClassName, UploadId, Versioning,
 };
 
 pub use background::{GarbageId, GarbageItem};
@@ -43,7 +43,10 @@ pub use cluster::{
     ClusterMap, DiskRegistration, MapDisk, MapNode, MassLoss, NodeRegistration, PlacementGroup, StorageClass,
     StorageClassDefinition,
 };
-pub use contents::{CONTENT_EXTENTS_MAX, ContentKind, ContentPage, ContentPosition, ContentRow};
+pub use contents::{
+    CONTENT_EXTENTS_MAX, ContentKind, ContentOwner, ContentPage, ContentPosition, ContentRow, ReplaceChunks,
+    Replaced, Replacement,
+};
 pub use error::Error;
 pub use job::{JobName, JobProgress, JobState};
 pub use lease::{Lease, LeaseState};
@@ -210,6 +213,17 @@ pub trait Metadata: Send + Sync + 'static {
     /// Defines a storage class if it is not there; its placement groups are mapped as soon as enough disks of its
     /// medium are registered. Errors: `Malformed` (it is there with another coding).
     async fn define_storage_class(&self, request: StorageClassDefinition) -> Result<(), Error>;
+    /// Changes the coding of a storage class: what is written from then on has it, in placement groups of its own. The
+    /// groups of the coding before stay, as a former class of the map; a class that is given back a former coding has the
+    /// groups of that again. Succeeds when the class has that coding.
+    /// Errors: `Malformed` (there is no such class, or there are not enough disks of its medium).
+    async fn set_storage_class_coding(&self, name: &StorageClassName, coding: Coding) -> Result<(), Error>;
+    /// Takes groups of former codings out of the map, of which by the map of `epoch` no disk had a shard and then no row
+    /// named a chunk. Answers whether they are gone, all or none: not while one of them may still be written to by a
+    /// lease's oldest map, has a revoked lease that is not reaped, moves, has shards in the repair queue, or has changed
+    /// since. Those that are gone already count as gone. At most [`PAGE_SIZE_MAX`].
+    /// Errors: `Malformed` (a group is of a class's present coding, or too many).
+    async fn remove_former_groups(&self, groups: &[GroupId], epoch: i64) -> Result<bool, Error>;
     /// Nodes, disks, storage classes and placement groups, or `None` when the epoch is still `known_epoch`.
     async fn cluster_map(&self, known_epoch: Option<i64>) -> Result<Option<ClusterMap>, Error>;
 
@@ -273,6 +287,12 @@ pub trait Metadata: Send + Sync + 'static {
     /// [`CONTENT_EXTENTS_MAX`] extents. Errors: `Malformed` (also when the position is none).
     async fn list_contents(&self, after: Option<ContentPosition>, limit: usize)
     -> Result<ContentPage, Error>;
+    /// Puts other chunks in the place of some that a version or a part names, all or none, in one transaction that checks
+    /// the lease as a commit does. Nothing that clients see changes, and it is no commit of the bucket's. The hold on the
+    /// old chunks passes to an item of garbage, so that they stay readable for the hold time and are freed when nothing
+    /// else names them. Answers whether it was done: not when the version or part is gone, or does not name all of the
+    /// chunks. Errors: `LeaseRevoked`, `Malformed`.
+    async fn replace_chunks(&self, request: ReplaceChunks) -> Result<bool, Error>;
 
     // Jobs.
 

@@ -25,7 +25,9 @@ mod versions;
 use std::convert::Infallible;
 
 pub(crate) use cluster::{disk_id, intent, node_id, node_state};
-pub(crate) use common::{bucket_name, id_to_wire, object_key, subresource, upload_id, versioning};
+pub(crate) use common::{
+    bucket_name, id_to_wire, object_key, storage_class, subresource, upload_id, versioning,
+};
 pub(crate) use failure::{failure_of, status_of};
 pub(crate) use garbage::fitting;
 pub(crate) use jobs::job_name;

@@ -6,6 +6,7 @@
 mod buckets;
 mod cluster;
 mod codec;
+mod codings;
 mod commit;
 mod contents;
 mod copies;
@@ -20,6 +21,7 @@ mod missing;
 mod moves;
 mod nodes;
 mod reaping;
+mod replacing;
 mod uploads;
 mod version_row;
 mod versions;
@@ -38,12 +40,13 @@ use metadata_api::{
     ContentPage, ContentPosition, CopyVersion, CreateBucket, CreateUpload, DeleteVersions, DeletedVersion,
     Error, Eviction, FoundVersion, GarbageId, GarbageItem, GetVersion, Intent, JobName, JobProgress,
     JobState, Lease, LeaseState, ListBuckets, ListObjects, ListParts, ListUploads, ListVersions, Metadata,
-    NewMove, NodeRegistration, NodeState, ObjectPage, ObservedNode, PAGE_SIZE_MAX, Part, PartPage, SetTags,
-    StorageClassDefinition, Subresource, Tagged, Upload, UploadPage, VersionPage, part_size_min,
+    NewMove, NodeRegistration, NodeState, ObjectPage, ObservedNode, PAGE_SIZE_MAX, Part, PartPage,
+    ReplaceChunks, SetTags, StorageClassDefinition, Subresource, Tagged, Upload, UploadPage, VersionPage,
+    part_size_min,
 };
 use types::{
-    BucketId, BucketName, ChunkId, ChunkOwner, DiskId, GroupId, LeaseId, MissingShard, NodeId, ObjectKey,
-    ShardId, ShardIndex, UploadId, Versioning,
+    BucketId, BucketName, ChunkId, ChunkOwner, Coding, DiskId, GroupId, LeaseId, MissingShard, NodeId,
+    ObjectKey, ShardId, ShardIndex, StorageClassName, UploadId, Versioning,
 };
 
 use self::{
@@ -428,6 +431,21 @@ impl Metadata for MetadataStore {
         transact!(self, "define_storage_class", |store, tx| store.define_storage_class_in(tx, &request))
     }
 
+    async fn set_storage_class_coding(&self, name: &StorageClassName, coding: Coding) -> Result<(), Error> {
+        let name = name.clone();
+        transact!(self, "set_storage_class_coding", |store, tx| {
+            store.set_storage_class_coding_in(tx, &name, coding)
+        })
+    }
+
+    async fn remove_former_groups(&self, groups: &[GroupId], epoch: i64) -> Result<bool, Error> {
+        check_count(groups.len())?;
+        let groups = groups.to_vec();
+        transact!(self, "remove_former_groups", |store, tx| {
+            store.remove_former_groups_in(tx, &groups, epoch)
+        })
+    }
+
     async fn cluster_map(&self, known_epoch: Option<i64>) -> Result<Option<ClusterMap>, Error> {
         self.load_map(known_epoch).await.map_err(|failure| failure.into_error("cluster_map"))
     }
@@ -508,6 +526,11 @@ impl Metadata for MetadataStore {
         check_limit(limit, PAGE_SIZE_MAX)?;
         let page = self.list_contents_page(after.as_ref(), limit).await;
         page.map_err(|failure| failure.into_error("list_contents"))
+    }
+
+    async fn replace_chunks(&self, request: ReplaceChunks) -> Result<bool, Error> {
+        request.check()?;
+        transact!(self, "replace_chunks", |store, tx| store.replace_chunks_in(tx, &request))
     }
 
     async fn acquire_job(

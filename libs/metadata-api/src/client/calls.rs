@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use types::{
-    BucketName, ChunkId, ChunkOwner, DiskId, GroupId, LeaseId, MissingShard, NodeId, ObjectKey, ShardId,
-    ShardIndex, UploadId, Versioning,
+    BucketName, ChunkId, ChunkOwner, Coding, DiskId, GroupId, LeaseId, MissingShard, NodeId, ObjectKey,
+    ShardId, ShardIndex, StorageClassName, UploadId, Versioning,
 };
 
 use super::{
@@ -16,7 +16,7 @@ use crate::{
     ContentPage, ContentPosition, CopyVersion, CreateBucket, CreateUpload, DeleteVersions, DeletedVersion,
     Error, Eviction, FoundVersion, GarbageId, GarbageItem, GetVersion, Intent, JobName, JobProgress,
     JobState, Lease, LeaseState, ListBuckets, ListObjects, ListParts, ListUploads, ListVersions, Metadata,
-    NewMove, NodeRegistration, NodeState, ObjectPage, ObservedNode, Part, PartPage, SetTags,
+    NewMove, NodeRegistration, NodeState, ObjectPage, ObservedNode, Part, PartPage, ReplaceChunks, SetTags,
     StorageClassDefinition, Subresource, Tagged, Upload, UploadPage, VersionPage,
     wire::{
         self, proto,
@@ -262,6 +262,20 @@ impl Metadata for Client {
         Ok(())
     }
 
+    async fn set_storage_class_coding(&self, name: &StorageClassName, coding: Coding) -> Result<(), Error> {
+        let request =
+            proto::SetStorageClassCodingRequest { name: name.to_string(), coding: Some(coding.into()) };
+        let Done = self.call(Mutation, request, send!(cluster.set_storage_class_coding)).await?;
+        Ok(())
+    }
+
+    async fn remove_former_groups(&self, groups: &[GroupId], epoch: i64) -> Result<bool, Error> {
+        let groups = groups.iter().map(|group| group.0).collect();
+        let request = proto::RemoveFormerGroupsRequest { groups, epoch };
+        let Value(removed) = self.call(Mutation, request, send!(cluster.remove_former_groups)).await?;
+        Ok(removed)
+    }
+
     async fn cluster_map(&self, known_epoch: Option<i64>) -> Result<Option<ClusterMap>, Error> {
         let request = proto::GetClusterMapRequest { known_epoch };
         let MaybeMap(map) = self.call(Read, request, send!(cluster.get_cluster_map)).await?;
@@ -367,6 +381,12 @@ impl Metadata for Client {
         let (after, limit) = (after.map(|after| after.0.into()), wire::limit_to_wire(limit));
         let request = proto::ListContentsRequest { after, limit };
         self.call(LongRead, request, send!(repair.list_contents)).await
+    }
+
+    async fn replace_chunks(&self, request: ReplaceChunks) -> Result<bool, Error> {
+        let request = proto::ReplaceChunksRequest::from(request);
+        let Value(replaced) = self.call(Mutation, request, send!(repair.replace_chunks)).await?;
+        Ok(replaced)
     }
 
     async fn acquire_job(

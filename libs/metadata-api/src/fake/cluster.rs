@@ -19,6 +19,8 @@ pub(super) struct Cluster {
     /// Every disk ever reported.
     disks: BTreeMap<DiskId, Disk>,
     pub(super) classes: BTreeMap<StorageClassName, StorageClass>,
+    /// Codings that classes had before.
+    pub(super) former: Vec<StorageClass>,
     groups: i32,
     pub(super) evictions: BTreeSet<Eviction>,
 }
@@ -134,12 +136,17 @@ impl Cluster {
         self.evictions.retain(|eviction| !removed.contains(&eviction.disk));
     }
 
+    fn every_class(&self) -> impl Iterator<Item = &StorageClass> {
+        self.classes.values().chain(&self.former)
+    }
+
     fn groups(&self) -> impl Iterator<Item = &PlacementGroup> {
-        self.classes.values().flat_map(|class| &class.groups)
+        self.every_class().flat_map(|class| &class.groups)
     }
 
     pub(super) fn group(&mut self, id: GroupId) -> Option<&mut PlacementGroup> {
-        self.classes.values_mut().flat_map(|class| &mut class.groups).find(|group| group.id == id)
+        let classes = self.classes.values_mut().chain(&mut self.former);
+        classes.flat_map(|class| &mut class.groups).find(|group| group.id == id)
     }
 
     /// Whether the group is the same as it was at `epoch`. One that is not in the map has never changed.
@@ -163,8 +170,7 @@ impl Cluster {
 
     /// Whether the disk is of the medium that the group's class asks for.
     pub(super) fn is_medium_of(&self, disk: &Disk, group: GroupId) -> bool {
-        let mut classes = self.classes.values();
-        let class = classes.find(|class| class.groups.iter().any(|other| other.id == group));
+        let class = self.every_class().find(|class| class.groups.iter().any(|other| other.id == group));
         let medium = class.and_then(|class| class.definition.medium.as_ref());
         medium.is_none_or(|medium| *medium == disk.report.medium)
     }
@@ -192,14 +198,14 @@ impl Cluster {
             return Err(malformed("the number of placement groups is no power of two"));
         }
         self.epoch += 1;
-        self.classes.insert(definition.name.clone(), StorageClass { definition, groups: Vec::new() });
+        self.classes.insert(definition.name.clone(), StorageClass::new(definition));
         self.map_classes();
         Ok(())
     }
 
     /// Maps classes that have no groups yet, round robin over the disks of their medium, or of the first that has
     /// enough. A disk that is down may be up again: it counts.
-    fn map_classes(&mut self) {
+    pub(super) fn map_classes(&mut self) {
         let mut media: BTreeMap<String, Vec<DiskId>> = BTreeMap::new();
         for (id, disk) in self.disks.iter().filter(|(_, disk)| self.is_used(disk) && self.is_attached(disk)) {
             media.entry(disk.report.medium.clone()).or_default().push(*id);
@@ -251,7 +257,7 @@ impl Cluster {
             epoch: self.epoch,
             nodes: self.nodes.values().map(node).collect(),
             disks: self.disks.values().map(disk).collect(),
-            classes: self.classes.values().cloned().collect(),
+            classes: self.every_class().cloned().collect(),
         })
     }
 }

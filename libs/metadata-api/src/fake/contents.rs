@@ -4,7 +4,8 @@ use types::{Content, ObjectKey};
 
 use super::{State, buckets::BucketRow, check_limit, malformed};
 use crate::{
-    CONTENT_EXTENTS_MAX, ContentKind, ContentPage, ContentPosition, ContentRow, Error, PAGE_SIZE_MAX,
+    CONTENT_EXTENTS_MAX, ContentKind, ContentOwner, ContentPage, ContentPosition, ContentRow, Error,
+    PAGE_SIZE_MAX,
 };
 
 impl State {
@@ -36,32 +37,42 @@ impl State {
     }
 
     fn contents(&self) -> Vec<ContentRow> {
-        let stored = |kind, bucket: &BucketRow, key: &ObjectKey, content: &Content| match content {
+        let stored = |kind, bucket: &BucketRow, key: &ObjectKey, owner, content: &Content| match content {
             Content::Stored(manifest) if !manifest.extents.is_empty() => Some(ContentRow {
                 kind,
                 bucket: bucket.id,
                 bucket_name: Some(bucket.name.clone()),
                 key: Some(key.clone()),
+                owner: Some(owner),
                 extents: manifest.extents.clone(),
             }),
             _ => None,
         };
         let mut all = Vec::new();
         for bucket in self.buckets.values() {
-            for (key, rows) in &bucket.versions {
-                let contents = rows.iter().filter_map(|row| row.content());
-                all.extend(contents.filter_map(|content| stored(ContentKind::Version, bucket, key, content)));
+            for (key, row) in
+                bucket.versions.iter().flat_map(|(key, rows)| rows.iter().map(move |row| (key, row)))
+            {
+                let owner = ContentOwner::Version(row.sequence);
+                let content = row.content();
+                all.extend(content.and_then(|it| stored(ContentKind::Version, bucket, key, owner, it)));
             }
-            for ((key, _), upload) in &bucket.uploads {
-                let contents = upload.parts.values().map(|part| &part.content);
-                all.extend(contents.filter_map(|content| stored(ContentKind::Part, bucket, key, content)));
+            for ((key, upload), row) in &bucket.uploads {
+                for (number, part) in &row.parts {
+                    let owner = ContentOwner::Part { upload: *upload, number: *number };
+                    all.extend(stored(ContentKind::Part, bucket, key, owner, &part.content));
+                }
             }
         }
-        for (id, item) in self.garbage.items.iter().filter(|(_, item)| !item.named.is_empty()) {
-            let (kind, key, extents) = (ContentKind::Garbage, item.key.clone(), item.named.clone());
+        for (id, item) in &self.garbage.items {
+            let named = if item.is_holder { item.extents() } else { &item.named };
+            if named.is_empty() {
+                continue;
+            }
+            let (kind, key, extents) = (ContentKind::Garbage, item.key.clone(), named.to_vec());
             let bucket_name = self.buckets.values().find(|bucket| bucket.id == id.bucket);
             let bucket_name = bucket_name.map(|bucket| bucket.name.clone());
-            all.push(ContentRow { kind, bucket: id.bucket, bucket_name, key, extents });
+            all.push(ContentRow { kind, bucket: id.bucket, bucket_name, key, owner: None, extents });
         }
         all
     }

@@ -18,6 +18,8 @@ pub(super) struct Item {
     due_ms: i64,
     /// The key of the version that was removed; none of a part.
     pub(super) key: Option<ObjectKey>,
+    /// Whether it holds its chunks by references of its own: they were replaced in a row that stays.
+    pub(super) is_holder: bool,
     /// What the row named that was removed.
     pub(super) named: Vec<Extent>,
     /// What is to be freed, once that is decided.
@@ -38,7 +40,7 @@ impl Garbage {
         self.items.iter().any(|(id, item)| {
             let counts = match of {
                 Some((bucket, key)) => id.bucket == bucket && item.key.as_ref() == Some(key),
-                None => item.key.is_some() && item.freed.is_none(),
+                None => (item.key.is_some() || item.is_holder) && item.freed.is_none(),
             };
             counts && item.named.iter().any(|extent| extent.chunk == chunk)
         })
@@ -48,6 +50,15 @@ impl Garbage {
 impl State {
     /// Queues what a removed version of a key, or a removed part, named.
     pub(super) fn free(&mut self, bucket: BucketId, key: Option<&ObjectKey>, content: &Content) {
+        self.queue(bucket, key, content, false);
+    }
+
+    /// Queues chunks that were replaced.
+    pub(super) fn hold(&mut self, bucket: BucketId, content: &Content) {
+        self.queue(bucket, None, content, true);
+    }
+
+    fn queue(&mut self, bucket: BucketId, key: Option<&ObjectKey>, content: &Content, is_holder: bool) {
         let Content::Stored(manifest) = content else { return };
         let mut seen = BTreeSet::new();
         let named = manifest.extents.iter().filter(|extent| seen.insert(extent.chunk)).copied().collect();
@@ -55,7 +66,7 @@ impl State {
         let due_ms = self.env.wall_clock_ms().saturating_add(hold_ms);
         self.garbage.queued += 1;
         let id = GarbageId { bucket, number: self.garbage.queued };
-        let item = Item { due_ms, key: key.cloned(), named, freed: None };
+        let item = Item { due_ms, key: key.cloned(), is_holder, named, freed: None };
         self.garbage.items.insert(id, item);
     }
 

@@ -39,6 +39,11 @@ impl Missing {
         Ok(wanted.map(|(_, shard)| *shard).take(limit).collect())
     }
 
+    /// Whether a shard of the group is in the queue.
+    pub(super) fn concerns(&self, group: GroupId) -> bool {
+        self.0.values().any(|shard| shard.group == group)
+    }
+
     /// Shards of groups that are not `unchanged` stay.
     pub(super) fn finish(
         &mut self,

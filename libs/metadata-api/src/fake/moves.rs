@@ -20,11 +20,11 @@ impl Cluster {
             return Ok(self.epoch);
         }
         // All or none: what is refused half-way leaves the classes as they were.
-        let before = self.classes.clone();
+        let before = (self.classes.clone(), self.former.clone());
         let since = self.epoch + 1;
         for new in moves {
             if let Err(error) = self.begin_move(new, since) {
-                self.classes = before;
+                (self.classes, self.former) = before;
                 return Err(error);
             }
         }

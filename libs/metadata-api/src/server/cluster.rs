@@ -1,11 +1,12 @@
 //! The cluster.
 
 use tonic::{Request, Response, Status, async_trait};
+use types::GroupId;
 
 use super::{Calls, answer, checked, decoded};
 use crate::{
     ObservedNode,
-    wire::{disk_id, intent, node_id, node_state, proto},
+    wire::{disk_id, intent, node_id, node_state, proto, required, storage_class},
 };
 
 #[async_trait]
@@ -32,6 +33,27 @@ impl proto::cluster_server::Cluster for Calls {
     ) -> Result<Response<proto::DefineStorageClassResponse>, Status> {
         let done = self.metadata.define_storage_class(decoded(request)?).await;
         answer(done.map(|()| proto::DefineStorageClassResponse {}))
+    }
+
+    async fn set_storage_class_coding(
+        &self,
+        request: Request<proto::SetStorageClassCodingRequest>,
+    ) -> Result<Response<proto::SetStorageClassCodingResponse>, Status> {
+        let request = request.into_inner();
+        let name = checked(storage_class(&request.name))?;
+        let coding = checked(required(request.coding, "coding"))?;
+        let done = self.metadata.set_storage_class_coding(&name, coding).await;
+        answer(done.map(|()| proto::SetStorageClassCodingResponse {}))
+    }
+
+    async fn remove_former_groups(
+        &self,
+        request: Request<proto::RemoveFormerGroupsRequest>,
+    ) -> Result<Response<proto::RemoveFormerGroupsResponse>, Status> {
+        let request = request.into_inner();
+        let groups: Vec<GroupId> = request.groups.into_iter().map(GroupId).collect();
+        let removed = self.metadata.remove_former_groups(&groups, request.epoch).await;
+        answer(removed.map(|removed| proto::RemoveFormerGroupsResponse { removed }))
     }
 
     async fn get_cluster_map(

@@ -3,7 +3,7 @@
 use tonic::{Request, Response, Status, async_trait};
 use types::{GroupId, MissingShard, ShardId};
 
-use super::{Calls, answer, checked};
+use super::{Calls, answer, checked, decoded};
 use crate::{
     PAGE_SIZE_MAX,
     wire::{content_position, list, list_limit, messages, proto},
@@ -49,5 +49,13 @@ impl proto::repair_server::Repair for Calls {
         let after = request.after.map(|after| content_position(after, "after"));
         let limit = checked(list_limit(request.limit))?;
         answer(self.metadata.list_contents(checked(after.transpose())?, limit).await)
+    }
+
+    async fn replace_chunks(
+        &self,
+        request: Request<proto::ReplaceChunksRequest>,
+    ) -> Result<Response<proto::ReplaceChunksResponse>, Status> {
+        let replaced = self.metadata.replace_chunks(decoded(request)?).await;
+        answer(replaced.map(|replaced| proto::ReplaceChunksResponse { replaced }))
     }
 }

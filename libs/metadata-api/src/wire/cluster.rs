@@ -258,7 +258,11 @@ impl TryFrom<proto::MapDisk> for MapDisk {
 
 impl From<StorageClass> for proto::StorageClass {
     fn from(class: StorageClass) -> Self {
-        Self { definition: Some(class.definition.into()), groups: messages(class.groups) }
+        Self {
+            definition: Some(class.definition.into()),
+            groups: messages(class.groups),
+            is_former: class.is_former,
+        }
     }
 }
 
@@ -266,7 +270,11 @@ impl TryFrom<proto::StorageClass> for StorageClass {
     type Error = WireError;
 
     fn try_from(message: proto::StorageClass) -> Result<Self, WireError> {
-        Ok(Self { definition: required(message.definition, "definition")?, groups: each(message.groups)? })
+        Ok(Self {
+            definition: required(message.definition, "definition")?,
+            groups: each(message.groups)?,
+            is_former: message.is_former,
+        })
     }
 }
 

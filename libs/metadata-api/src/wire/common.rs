@@ -26,7 +26,7 @@ pub(super) fn account(account: String, field: &'static str) -> Result<AccountId,
     super::text(account, field).map(AccountId)
 }
 
-pub(super) fn storage_class(name: &str) -> Result<StorageClassName, WireError> {
+pub(crate) fn storage_class(name: &str) -> Result<StorageClassName, WireError> {
     StorageClassName::new(name).map_err(|error| WireError::invalid("storage_class", error))
 }
 

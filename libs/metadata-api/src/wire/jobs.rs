@@ -10,6 +10,7 @@ pub(crate) fn job_name(value: i32) -> Result<JobName, WireError> {
         Ok(proto::JobName::Move) => Ok(JobName::Move),
         Ok(proto::JobName::Repair) => Ok(JobName::Repair),
         Ok(proto::JobName::Reap) => Ok(JobName::Reap),
+        Ok(proto::JobName::Recode) => Ok(JobName::Recode),
         Ok(proto::JobName::Lifecycle) => Ok(JobName::Lifecycle),
         Ok(proto::JobName::Unspecified) | Err(_) => Err(WireError::UnknownValue { field: "job", value }),
     }
@@ -22,6 +23,7 @@ impl From<JobName> for proto::JobName {
             JobName::Move => Self::Move,
             JobName::Repair => Self::Repair,
             JobName::Reap => Self::Reap,
+            JobName::Recode => Self::Recode,
             JobName::Lifecycle => Self::Lifecycle,
         }
     }

@@ -1,12 +1,17 @@
 //! The repair queue and the listing of contents.
 
 use bytes::Bytes;
-use types::{BucketId, ShardId};
+use types::{BucketId, LeaseId, Sequence, ShardId};
 
 use super::{
-    WireError, bucket_name, each, limit_from_wire, messages, object_key, proto, required, shard_index,
+    WireError, bucket_name,
+    common::{id_to_wire, part_number, upload_id},
+    each, limit_from_wire, list, messages, object_key, optional, proto, required, shard_index,
 };
-use crate::{ContentKind, ContentPage, ContentPosition, ContentRow, PAGE_SIZE_MAX};
+use crate::{
+    ContentKind, ContentOwner, ContentPage, ContentPosition, ContentRow, PAGE_SIZE_MAX, ReplaceChunks,
+    Replacement,
+};
 
 /// Most bytes of a position: room for a key and what goes with it.
 const POSITION_LENGTH_MAX: usize = 4096;
@@ -67,6 +72,7 @@ impl From<ContentRow> for proto::ContentRow {
             bucket: row.bucket.0,
             bucket_name: row.bucket_name.map(|name| name.to_string()),
             key: row.key.map(|key| key.to_bytes()),
+            owner: row.owner.map(Into::into),
             extents: messages(row.extents),
         }
     }
@@ -81,6 +87,7 @@ impl TryFrom<proto::ContentRow> for ContentRow {
             bucket: BucketId(message.bucket),
             bucket_name: message.bucket_name.map(|name| bucket_name(&name, "bucket_name")).transpose()?,
             key: message.key.map(|key| object_key(key, "key")).transpose()?,
+            owner: optional(message.owner)?,
             extents: each(message.extents)?,
         })
     }
@@ -98,5 +105,74 @@ impl TryFrom<proto::ListContentsResponse> for ContentPage {
     fn try_from(message: proto::ListContentsResponse) -> Result<Self, WireError> {
         let next = message.next.map(|next| content_position(next, "next")).transpose()?;
         Ok(Self { rows: each(message.rows)?, next })
+    }
+}
+
+impl From<ContentOwner> for proto::ContentOwner {
+    fn from(owner: ContentOwner) -> Self {
+        use proto::content_owner::Owner;
+        let owner = match owner {
+            ContentOwner::Version(sequence) => Owner::Sequence(sequence.0),
+            ContentOwner::Part { upload, number } => {
+                Owner::Part(proto::UploadPart { upload: id_to_wire(upload.0), number: number.get().into() })
+            }
+        };
+        Self { owner: Some(owner) }
+    }
+}
+
+impl TryFrom<proto::ContentOwner> for ContentOwner {
+    type Error = WireError;
+
+    fn try_from(message: proto::ContentOwner) -> Result<Self, WireError> {
+        use proto::content_owner::Owner;
+        match message.owner.ok_or(WireError::Missing { field: "owner" })? {
+            Owner::Sequence(sequence) => Ok(Self::Version(Sequence(sequence))),
+            Owner::Part(part) => {
+                Ok(Self::Part { upload: upload_id(&part.upload)?, number: part_number(part.number)? })
+            }
+        }
+    }
+}
+
+impl From<Replacement> for proto::Replacement {
+    fn from(replacement: Replacement) -> Self {
+        Self { chunk: Some(replacement.chunk.into()), by: Some(replacement.by.into()) }
+    }
+}
+
+impl TryFrom<proto::Replacement> for Replacement {
+    type Error = WireError;
+
+    fn try_from(message: proto::Replacement) -> Result<Self, WireError> {
+        Ok(Self { chunk: required(message.chunk, "chunk")?, by: required(message.by, "by")? })
+    }
+}
+
+impl From<ReplaceChunks> for proto::ReplaceChunksRequest {
+    fn from(request: ReplaceChunks) -> Self {
+        Self {
+            bucket: request.bucket.to_string(),
+            key: request.key.to_bytes(),
+            owner: Some(request.owner.into()),
+            lease: request.lease.0,
+            chunks: messages(request.chunks),
+            missing: messages(request.missing),
+        }
+    }
+}
+
+impl TryFrom<proto::ReplaceChunksRequest> for ReplaceChunks {
+    type Error = WireError;
+
+    fn try_from(message: proto::ReplaceChunksRequest) -> Result<Self, WireError> {
+        Ok(Self {
+            bucket: bucket_name(&message.bucket, "bucket")?,
+            key: object_key(message.key, "key")?,
+            owner: required(message.owner, "owner")?,
+            lease: LeaseId(message.lease),
+            chunks: list(message.chunks, PAGE_SIZE_MAX, "chunks")?,
+            missing: each(message.missing)?,
+        })
     }
 }

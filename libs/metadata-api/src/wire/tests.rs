@@ -12,7 +12,7 @@ use super::{MESSAGE_SIZE_MAX, OwnedChunk, WireError, failure_of, fitting, proto,
 use crate::{
     AccountId, CommitPart, CommitVersion, CompleteUpload, ContentPage, CopyVersion, DeleteVersions, Error,
     Eviction, GarbageId, GarbageItem, JobState, ListBuckets, ListObjects, NewMove, NodeRegistration,
-    ObjectEntry, ObjectPage, StorageClassDefinition,
+    ObjectEntry, ObjectPage, ReplaceChunks, StorageClassDefinition,
 };
 
 fn config() -> ProptestConfig {
@@ -93,6 +93,7 @@ mod every_message_survives_the_wire {
         owned_chunk: OwnedChunk;
         part: Part;
         part_page: PartPage;
+        replace_chunks: ReplaceChunksRequest;
         set_tags: SetTagsRequest;
         shard_id: ShardId;
         storage_class_definition: StorageClassDefinition;
@@ -192,6 +193,11 @@ macro_rules! refused {
     };
 }
 
+fn part(upload: &[u8], number: u32) -> proto::ContentOwner {
+    let part = proto::UploadPart { upload: Bytes::copy_from_slice(upload), number };
+    proto::ContentOwner { owner: Some(proto::content_owner::Owner::Part(part)) }
+}
+
 #[test]
 fn a_request_that_breaks_a_bound_is_refused() {
     refused! { ListBuckets, proto::ListBucketsRequest, strategies::list_buckets(),
@@ -276,9 +282,18 @@ fn a_request_that_breaks_a_bound_is_refused() {
         "bucket": |m| m.bucket = "B".to_owned();
         "key": |m| m.key = Bytes::new();
     }
+    refused! { ReplaceChunks, proto::ReplaceChunksRequest, strategies::replace_chunks(),
+        "bucket": |m| m.bucket = "B".to_owned();
+        "key": |m| m.key = Bytes::new();
+        "owner": |m| m.owner = None;
+        "owner": |m| m.owner = Some(proto::ContentOwner { owner: None });
+        "number": |m| m.owner = Some(part(&[7; 16], 10_001));
+        "upload": |m| m.owner = Some(part(&[7; 15], 1));
+        "chunks": |m| m.chunks = vec![proto::Replacement::default(); 1001];
+    }
     refused! { JobState, proto::JobState, strategies::job_state(),
         "job": |m| m.job = 0;
-        "job": |m| m.job = 5;
+        "job": |m| m.job = 6;
         "holder": |m| m.holder = "x".repeat(1025);
         "progress": |m| m.progress = None;
     }

@@ -23,7 +23,7 @@ done! {
     AbortUploadResponse DefineStorageClassResponse DeleteBucketResponse FinishEvictionResponse FinishLeaseResponse
     FinishMoveResponse ReadyResponse RegisterNodeResponse ReleaseJobResponse
     ReleaseLeaseResponse RenewJobResponse RenewLeaseResponse ReportMissingResponse SetDiskIntentResponse
-    SetNodeIntentResponse SetSubresourceResponse SetVersioningResponse
+    SetNodeIntentResponse SetStorageClassCodingResponse SetSubresourceResponse SetVersioningResponse
 }
 
 /// An answer that is one value of a field that is always there.
@@ -48,6 +48,8 @@ value! {
     MarkNodeResponse.marked: bool;
     RedirectMoveResponse.epoch: i64;
     ReverseMoveResponse.epoch: i64;
+    RemoveFormerGroupsResponse.removed: bool;
+    ReplaceChunksResponse.replaced: bool;
     RevokeLeaseResponse.revoked: bool;
 }
 

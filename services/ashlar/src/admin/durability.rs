@@ -9,6 +9,7 @@ use placement::durability::FailureModel;
 
 use super::{
     connect::Connect,
+    status::class_name,
     table::{Table, bytes},
 };
 use crate::Exit;
@@ -42,11 +43,12 @@ pub(crate) async fn run(env: &Env, args: &Durability) -> Result<(), Exit> {
     let model = FailureModel::new(args.annual_failure_rate, repair)
         .map_err(|error| Exit::because(Exit::FAILED, &error))?;
     let mut table = Table::new(["CLASS", "CODING", "GROUPS", "NINES A GROUP", "NINES ALL", "FRESH LOSS"]);
-    for StorageClass { definition, groups } in &map.classes {
+    for class in &map.classes {
+        let StorageClass { definition, groups, .. } = class;
         let count = u32::try_from(groups.len()).unwrap_or(u32::MAX);
         let odds = model.durability(definition.coding, count);
         table.line([
-            definition.name.to_string(),
+            class_name(class),
             definition.coding.to_string(),
             count.to_string(),
             format!("{:.1}", odds.group_nines),

@@ -110,7 +110,7 @@ impl Facts {
         });
         let classes = self.map.classes.iter().map(|class| {
             json!({ "name": class.definition.name.as_str(), "coding": class.definition.coding.to_string(),
-                    "groups": class.groups.len(), "moves": moves(class) })
+                    "groups": class.groups.len(), "moves": moves(class), "former": class.is_former })
         });
         let jobs = self.jobs.iter().map(|job| {
             json!({ "job": job_name(job.job), "holder": job.holder, "done": job.progress.done, "total": job.progress.total })
@@ -134,11 +134,17 @@ fn moves(class: &StorageClass) -> usize {
     class.groups.iter().map(|group| group.moves.len()).sum()
 }
 
+/// A class's name, and whether the entry is one of a coding that it had before.
+pub(crate) fn class_name(class: &StorageClass) -> String {
+    let name = &class.definition.name;
+    if class.is_former { format!("{name} (former)") } else { name.to_string() }
+}
+
 pub(crate) fn classes(classes: &[StorageClass]) -> String {
     let mut table = Table::new(["CLASS", "CODING", "MEDIUM", "GROUPS", "MOVES"]);
     for class in classes {
         table.line([
-            class.definition.name.to_string(),
+            class_name(class),
             class.definition.coding.to_string(),
             class.definition.medium.clone().unwrap_or_else(|| "any".to_owned()),
             class.groups.len().to_string(),
@@ -241,6 +247,7 @@ fn job_name(job: JobName) -> &'static str {
         JobName::Move => "move",
         JobName::Repair => "repair",
         JobName::Reap => "reap",
+        JobName::Recode => "recode",
         JobName::Lifecycle => "lifecycle",
     }
 }

@@ -84,7 +84,7 @@ pub enum StartError {
     },
     /// Another coding is asked for than objects have.
     #[error(
-        "objects are coded {found} since the first start, which --coding {asked} cannot change; leave it out"
+        "objects are coded {found}, which --coding {asked} cannot change; leave it out (`ashlar admin class recode` changes it)"
     )]
     OtherCoding {
         /// The coding of the installation.
@@ -348,5 +348,5 @@ async fn standard_class(
 
 async fn find_standard(metadata: &dyn Metadata) -> Result<Option<StorageClass>, metadata_api::Error> {
     let map = metadata.cluster_map(None).await?.unwrap_or_default();
-    Ok(map.classes.into_iter().find(|class| class.definition.name == StorageClassName::standard()))
+    Ok(map.class(&StorageClassName::standard()).cloned())
 }

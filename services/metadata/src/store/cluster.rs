@@ -10,7 +10,7 @@ use metadata_api::{
     StorageClass, StorageClassDefinition,
 };
 use placement::{DiskInfo, map_groups};
-use types::{DiskId, FailureDomain, GroupId, NodeId, ShardIndex, StorageClassName};
+use types::{Coding, DiskId, FailureDomain, GroupId, NodeId, ShardIndex, StorageClassName};
 
 use super::{
     MetadataStore,
@@ -22,7 +22,8 @@ use super::{
 const NODE: &str = "n.node_id, n.address, n.domain, n.state, n.intent, n.heartbeats";
 const DISK: &str = "d.disk_id, d.node_id, d.medium, d.capacity_bytes, d.available_bytes, d.writable, d.failed, d.intent, d.gone, \
      d.attached, n.state";
-const CLASS: &str = "s.name, s.coding, s.inline_limit_bytes, s.whole_limit_bytes, s.group_count, s.medium";
+pub(crate) const CLASS: &str =
+    "s.name, s.coding, s.inline_limit_bytes, s.whole_limit_bytes, s.group_count, s.medium";
 
 pub(crate) fn malformed(reason: String) -> Failure {
     Failure::Answer(Error::Malformed { reason })
@@ -70,7 +71,7 @@ fn read_disk(row: &mut Row) -> Result<MapDisk, DatabaseError> {
     })
 }
 
-fn read_class(row: &mut Row) -> Result<StorageClassDefinition, DatabaseError> {
+pub(crate) fn read_class(row: &mut Row) -> Result<StorageClassDefinition, DatabaseError> {
     Ok(StorageClassDefinition {
         name: read_storage_class(&row.text()?)?,
         coding: row.text()?.parse().map_err(|_| DatabaseError::corrupt("an invalid coding"))?,
@@ -179,13 +180,28 @@ pub(crate) async fn load_map_in(
         tx.fetch_all(&format!("SELECT {NODE} FROM nodes AS n ORDER BY n.node_id"), Vec::new()).await?;
     let nodes = rows.iter_mut().map(read_node).collect::<Result<_, _>>()?;
     let disks = load_disks(tx).await?;
-    let mut groups = load_groups(tx).await?;
-    let mut classes = Vec::new();
-    for definition in load_classes(tx).await? {
-        let groups = groups.remove(&definition.name).unwrap_or_default();
-        classes.push(StorageClass { definition, groups });
-    }
+    let classes = join_groups(load_classes(tx).await?, load_groups(tx).await?);
     Ok(Some(ClusterMap { epoch, nodes, disks, classes }))
+}
+
+/// Gives each class the groups of its coding, and makes an entry for each of its former ones; these come last.
+fn join_groups(definitions: Vec<StorageClassDefinition>, groups: Vec<GroupRow>) -> Vec<StorageClass> {
+    let mut classes: Vec<StorageClass> = definitions.into_iter().map(StorageClass::new).collect();
+    let mut former: BTreeMap<(StorageClassName, Coding), StorageClass> = BTreeMap::new();
+    for GroupRow { class: name, coding, group } in groups {
+        let Ok(index) = classes.binary_search_by(|class| class.definition.name.cmp(&name)) else { continue };
+        let class = &mut classes[index];
+        match coding.filter(|coding| *coding != class.definition.coding) {
+            None => class.groups.push(group),
+            Some(coding) => {
+                let definition = StorageClassDefinition { coding, ..class.definition.clone() };
+                let entry = StorageClass { is_former: true, ..StorageClass::new(definition) };
+                former.entry((name, coding)).or_insert(entry).groups.push(group);
+            }
+        }
+    }
+    classes.extend(former.into_values());
+    classes
 }
 
 async fn load_disks(tx: &mut Tx) -> Result<Vec<MapDisk>, DatabaseError> {
@@ -201,17 +217,26 @@ async fn load_classes(tx: &mut Tx) -> Result<Vec<StorageClassDefinition>, Databa
     Ok(classes)
 }
 
-async fn load_groups(tx: &mut Tx) -> Result<BTreeMap<StorageClassName, Vec<PlacementGroup>>, DatabaseError> {
+/// A placement group, the class that it belongs to and its coding, unless that is the class's in any case.
+struct GroupRow {
+    class: StorageClassName,
+    coding: Option<Coding>,
+    group: PlacementGroup,
+}
+
+async fn load_groups(tx: &mut Tx) -> Result<Vec<GroupRow>, DatabaseError> {
     let mut moves = load_moves(tx).await?;
-    let sql = "SELECT g.storage_class, g.group_id, g.disks, g.changed_epoch FROM placement_groups AS g \
+    let sql = "SELECT g.storage_class, g.coding, g.group_id, g.disks, g.changed_epoch FROM placement_groups AS g \
                ORDER BY g.group_id";
-    let mut groups: BTreeMap<_, Vec<PlacementGroup>> = BTreeMap::new();
+    let mut groups = Vec::new();
     for mut row in tx.fetch_all(sql, Vec::new()).await? {
         let class = read_storage_class(&row.text()?)?;
+        let coding = row.optional_text()?.map(|coding| coding.parse()).transpose();
+        let coding = coding.map_err(|_| DatabaseError::corrupt("an invalid coding"))?;
         let id = GroupId(row.number()?);
         let (disks, changed_epoch) = (read_group_disks(&mut row)?, row.i64()?);
         let moves = moves.remove(&id).unwrap_or_default();
-        groups.entry(class).or_default().push(PlacementGroup { id, disks, moves, changed_epoch });
+        groups.push(GroupRow { class, coding, group: PlacementGroup { id, disks, moves, changed_epoch } });
     }
     Ok(groups)
 }
@@ -246,18 +271,18 @@ async fn load_moves(tx: &mut Tx) -> Result<BTreeMap<GroupId, Vec<ShardMove>>, Da
 /// The disks that groups name: those that they are on and those that their shards move to.
 pub(crate) async fn load_named_disks(tx: &mut Tx) -> Result<BTreeSet<DiskId>, DatabaseError> {
     let groups = load_groups(tx).await?;
-    let groups = groups.values().flatten();
-    Ok(groups
-        .flat_map(|group| group.disks.iter().copied().chain(group.moves.iter().map(|pending| pending.to)))
-        .collect())
+    let disks = groups.iter().flat_map(|GroupRow { group, .. }| {
+        group.disks.iter().copied().chain(group.moves.iter().map(|pending| pending.to))
+    });
+    Ok(disks.collect())
 }
 
-/// Maps classes that have no groups yet, over the disks of their medium, or of the first that has enough of them. The
+/// Maps classes that have no groups of their coding yet, over the disks of their medium, or of the first that has enough of them. The
 /// caller has locked the cluster's row.
 pub(crate) async fn map_classes(tx: &mut Tx) -> Result<(), DatabaseError> {
     let sql = format!(
         "SELECT {CLASS} FROM storage_classes AS s WHERE NOT EXISTS (SELECT 1 FROM placement_groups AS g \
-         WHERE g.storage_class = s.name)"
+         WHERE g.storage_class = s.name AND (g.coding IS NULL OR g.coding = s.coding))"
     );
     let mut rows = tx.fetch_all(&sql, Vec::new()).await?;
     let mut unmapped = rows.iter_mut().map(read_class).collect::<Result<Vec<_>, _>>()?;
@@ -275,10 +300,11 @@ pub(crate) async fn map_classes(tx: &mut Tx) -> Result<(), DatabaseError> {
         let first = next_number(tx, "group", i64::from(class.groups)).await?;
         let mut rows = Rows::default();
         for (id, disks) in (first..).zip(mapped.groups) {
-            rows.push([id.into(), class.name.as_str().into(), group_disks(&disks).into()]);
+            let (name, coding) = (class.name.as_str().into(), class.coding.to_string().as_str().into());
+            rows.push([id.into(), name, coding, group_disks(&disks).into()]);
         }
-        let sql = "INSERT INTO placement_groups (group_id, storage_class, disks, changed_epoch) \
-                   SELECT column1, column2, column3, $1 FROM {rows} AS r WHERE column1 IS NOT NULL";
+        let sql = "INSERT INTO placement_groups (group_id, storage_class, coding, disks, changed_epoch) \
+                   SELECT column1, column2, column3, column4, $1 FROM {rows} AS r WHERE column1 IS NOT NULL";
         tx.execute_rows(sql, &[epoch.into()], &rows).await?;
     }
     Ok(())

@@ -1,13 +1,14 @@
-//! Every row that names chunks: versions, then parts of open uploads, then what removed parts left in the garbage queue.
+//! Every row that names chunks: versions, then parts of open uploads, then what removed parts
+//! and replaced chunks left in the garbage queue.
 //! A removed version is told by its own row, which stays until its garbage is finished. Pages go by the primary keys.
 
 use std::collections::{BTreeMap, btree_map::Entry};
 
 use bytes::Bytes;
 use metadata_api::{
-    CONTENT_EXTENTS_MAX, ContentKind, ContentPage, ContentPosition, ContentRow, PAGE_SIZE_MAX,
+    CONTENT_EXTENTS_MAX, ContentKind, ContentOwner, ContentPage, ContentPosition, ContentRow, PAGE_SIZE_MAX,
 };
-use types::{BucketId, BucketName, ObjectKey};
+use types::{BucketId, BucketName, ObjectKey, PartNumber, Sequence, UploadId};
 
 use super::{
     MetadataStore,
@@ -33,7 +34,7 @@ pub(crate) const PARTS: &str = "SELECT p.part_number, p.manifest FROM parts AS p
 
 /// A batch of the garbage queue.
 pub(crate) const GARBAGE: &str = "SELECT g.bucket_id, g.number, g.kind, \
-     CASE WHEN g.kind = 2 THEN g.extents END FROM garbage AS g \
+     CASE WHEN g.kind >= 2 THEN g.extents END FROM garbage AS g \
      WHERE (g.bucket_id, g.number) > ($1, $2) ORDER BY g.bucket_id, g.number LIMIT $3";
 
 /// The name of a bucket.
@@ -123,6 +124,7 @@ impl Filling {
         kind: ContentKind,
         bucket: i64,
         key: Option<&Bytes>,
+        owner: Option<ContentOwner>,
         manifest: Option<Bytes>,
     ) -> Result<(), DatabaseError> {
         let Some(manifest) = manifest else { return Ok(()) };
@@ -133,7 +135,7 @@ impl Filling {
         let key = key.map(|key| ObjectKey::new(key.clone())).transpose();
         let key = key.map_err(|_| DatabaseError::corrupt("an invalid key"))?;
         self.extents += extents.len();
-        self.rows.push(ContentRow { kind, bucket: BucketId(bucket), bucket_name: None, key, extents });
+        self.rows.push(ContentRow { kind, bucket: BucketId(bucket), bucket_name: None, key, owner, extents });
         Ok(())
     }
 
@@ -203,13 +205,16 @@ async fn list_versions(
             return Ok(after);
         }
         let (bucket, key, version_seq, seq_from) = (row.i64()?, row.bytes()?, row.i64()?, row.i64()?);
-        let kind = if row.optional_i64()?.is_none() { ContentKind::Version } else { ContentKind::Garbage };
+        let (kind, owner) = match row.optional_i64()? {
+            None => (ContentKind::Version, Some(ContentOwner::Version(Sequence(version_seq)))),
+            Some(_) => (ContentKind::Garbage, None),
+        };
         let manifest = match row.i64()? {
             2 => row.optional_bytes()?,
             3 => Pages::fetch_in(tx, bucket, version_seq).await?.into_manifest(),
             _ => None,
         };
-        page.push(kind, bucket, Some(&key), manifest)?;
+        page.push(kind, bucket, Some(&key), owner, manifest)?;
         after = Some(Position::Version(bucket, key, version_seq, seq_from));
     }
     Ok(if is_last { Some(Position::FIRST_PART) } else { after })
@@ -242,7 +247,10 @@ async fn list_parts(
                     break;
                 }
                 after = row.i64()?;
-                page.push(ContentKind::Part, in_bucket, Some(&of_key), row.optional_bytes()?)?;
+                let number = u16::try_from(after).ok().and_then(|number| PartNumber::new(number).ok());
+                let number = number.ok_or_else(|| DatabaseError::corrupt("an invalid part number"))?;
+                let owner = Some(ContentOwner::Part { upload: UploadId(id), number });
+                page.push(ContentKind::Part, in_bucket, Some(&of_key), owner, row.optional_bytes()?)?;
             }
         }
         last = Position::Part(in_bucket, of_key, id, i64::MAX);
@@ -263,8 +271,8 @@ async fn list_garbage(
             return Ok(after);
         }
         let (bucket, number, kind) = (row.i64()?, row.i64()?, row.i64()?);
-        if kind == 2 {
-            page.push(ContentKind::Garbage, bucket, None, row.optional_bytes()?)?;
+        if kind >= 2 {
+            page.push(ContentKind::Garbage, bucket, None, None, row.optional_bytes()?)?;
         }
         after = Some(Position::Garbage(bucket, number));
     }

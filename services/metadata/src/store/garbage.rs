@@ -59,7 +59,15 @@ struct Queued {
     is_taken: bool,
     /// The closed version row: key, `version_seq`, `seq_from`.
     version: Option<(Bytes, i64, i64)>,
+    /// Whether it owns references to its chunks, under the name that [`holder`] gives it.
+    is_holder: bool,
     extents: Option<Bytes>,
+}
+
+/// What an item that holds chunks by references is called as their owner, where versions are called by their
+/// `version_seq`: always negative, because an item's number never is.
+pub(crate) fn holder(number: i64) -> i64 {
+    !number
 }
 
 impl Queued {
@@ -69,10 +77,10 @@ impl Queued {
         let (key, version_seq, seq_from) = (row.optional_bytes()?, row.optional_i64()?, row.optional_i64()?);
         let version = match (kind, key, version_seq, seq_from) {
             (1, Some(key), Some(version_seq), Some(seq_from)) => Some((key, version_seq, seq_from)),
-            (2, ..) => None,
+            (2 | 3, ..) => None,
             _ => return Err(DatabaseError::corrupt("garbage of an unknown kind")),
         };
-        Ok(Self { id, is_taken, version, extents: row.optional_bytes()? })
+        Ok(Self { id, is_taken, version, is_holder: kind == 3, extents: row.optional_bytes()? })
     }
 }
 
@@ -248,7 +256,13 @@ async fn load_closed(tx: &mut Tx, queued: &[Queued]) -> Result<BTreeMap<GarbageI
 /// What an item that was never handed out frees: one extent for each chunk.
 async fn freed(tx: &mut Tx, item: &Queued, closed: Option<&Closed>) -> Result<Vec<Extent>, DatabaseError> {
     let Some((_, version_seq, _)) = &item.version else {
-        return distinct(item.extents.clone());
+        let mut extents = distinct(item.extents.clone())?;
+        if item.is_holder {
+            let owner = holder(item.id.number);
+            let named = release_references(tx, item.id.bucket, owner, &extents).await?;
+            extents.retain(|extent| !named.contains(&extent.chunk));
+        }
+        return Ok(extents);
     };
     let Some(closed) = closed.filter(|closed| !closed.is_named_again) else { return Ok(Vec::new()) };
     let mut extents = distinct(closed.manifest.clone())?;

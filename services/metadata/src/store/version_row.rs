@@ -364,3 +364,27 @@ impl VersionInserts {
         tx.execute_rows(INSERT_PAGES, &[bucket_id.into()], &self.pages).await
     }
 }
+
+/// Puts another manifest in the place of that of a version that is there. The caller has locked the bucket. A manifest
+/// that was in pages stays in pages, because whoever has read the row before reads them now.
+pub(crate) async fn update_manifest(
+    tx: &mut Tx,
+    (bucket_id, key, version_seq): (i64, Bytes, i64),
+    was_paged: bool,
+    manifest: Bytes,
+) -> Result<(), DatabaseError> {
+    let mut inserts = VersionInserts::default();
+    let (kind, manifest) = if was_paged || manifest.len() > PAGE_SIZE {
+        let sql = "DELETE FROM content_pages WHERE bucket_id = $1 AND version_seq = $2 AND kind = $3";
+        tx.execute(sql, vec![bucket_id.into(), version_seq.into(), PAGES_OF_MANIFEST.into()]).await?;
+        inserts.push_pages(version_seq, PAGES_OF_MANIFEST, &Paged::Here(manifest));
+        (3_i64, None)
+    } else {
+        (2, Some(manifest))
+    };
+    let sql = "UPDATE versions SET content_kind = $4, manifest = $5 \
+               WHERE bucket_id = $1 AND key = $2 AND version_seq = $3 AND seq_to IS NULL";
+    let values = vec![bucket_id.into(), key.into(), version_seq.into(), kind.into(), manifest.into()];
+    tx.execute(sql, values).await?;
+    inserts.execute(tx, bucket_id).await
+}

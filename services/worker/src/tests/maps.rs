@@ -49,6 +49,9 @@ pub(crate) fn map(disks: u8, groups: &[[u8; 4]]) -> ClusterMap {
         epoch: 1,
         nodes: (0..disks).map(node).collect(),
         disks: (0..disks).map(map_disk).collect(),
-        classes: vec![StorageClass { definition, groups: (1..).zip(groups).map(group).collect() }],
+        classes: vec![StorageClass {
+            groups: (1..).zip(groups).map(group).collect(),
+            ..StorageClass::new(definition)
+        }],
     }
 }

@@ -74,6 +74,11 @@ impl Minter {
         Self { lease, next: 0 }
     }
 
+    /// The same lease, with chunk ids from another number on, for a task of its own.
+    pub fn at(self, next: u64) -> Self {
+        Self { next, ..self }
+    }
+
     /// The next chunk id.
     pub fn chunk(&mut self) -> ChunkId {
         self.next += 1;

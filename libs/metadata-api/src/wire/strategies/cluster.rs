@@ -3,14 +3,18 @@
 use std::time::Duration;
 
 use proptest::{collection::vec, option, prelude::*};
-use types::{BucketId, ChunkOwner, FailureDomain, GroupId, LeaseId, ShardId, ShardIndex};
+use types::{BucketId, ChunkOwner, FailureDomain, GroupId, LeaseId, Sequence, ShardId, ShardIndex};
 
-use super::{bucket_name, chunk_id, coding, disk, extent, node, object_key, storage_class};
+use super::{
+    bucket_name, chunk_id, coding, disk, extent, missing_shard, node, object_key, part_number, storage_class,
+    upload_id,
+};
 use crate::wire::OwnedChunk;
 use crate::{
-    ClusterMap, ContentKind, ContentPage, ContentPosition, ContentRow, DiskRegistration, DiskState, Eviction,
-    GarbageId, GarbageItem, Intent, JobName, JobProgress, JobState, Lease, LeaseState, MapDisk, MapNode,
-    NewMove, NodeRegistration, NodeState, PlacementGroup, ShardMove, StorageClass, StorageClassDefinition,
+    ClusterMap, ContentKind, ContentOwner, ContentPage, ContentPosition, ContentRow, DiskRegistration,
+    DiskState, Eviction, GarbageId, GarbageItem, Intent, JobName, JobProgress, JobState, Lease, LeaseState,
+    MapDisk, MapNode, NewMove, NodeRegistration, NodeState, PlacementGroup, ReplaceChunks, Replacement,
+    ShardMove, StorageClass, StorageClassDefinition,
 };
 
 pub(crate) fn lease() -> impl Strategy<Value = Lease> {
@@ -71,12 +75,40 @@ pub(crate) fn shard_id() -> impl Strategy<Value = ShardId> {
     (chunk_id(), shard_index()).prop_map(|(chunk, index)| ShardId { chunk, index })
 }
 
+fn content_owner() -> impl Strategy<Value = ContentOwner> {
+    prop_oneof![
+        any::<i64>().prop_map(|sequence| ContentOwner::Version(Sequence(sequence))),
+        (upload_id(), part_number()).prop_map(|(upload, number)| ContentOwner::Part { upload, number }),
+    ]
+}
+
+pub(crate) fn replace_chunks() -> impl Strategy<Value = ReplaceChunks> {
+    let replacement = (chunk_id(), extent()).prop_map(|(chunk, by)| Replacement { chunk, by });
+    let lists = (vec(replacement, 0..3), vec(missing_shard(), 0..3));
+    (bucket_name(), object_key(), content_owner(), any::<i64>(), lists).prop_map(
+        |(bucket, key, owner, lease, (chunks, missing))| ReplaceChunks {
+            bucket,
+            key,
+            owner,
+            lease: LeaseId(lease),
+            chunks,
+            missing,
+        },
+    )
+}
+
 pub(crate) fn content_page() -> impl Strategy<Value = ContentPage> {
     let kind = prop_oneof![Just(ContentKind::Version), Just(ContentKind::Part), Just(ContentKind::Garbage)];
     let bucket = (any::<i64>().prop_map(BucketId), option::of(bucket_name()));
-    let row = (kind, bucket, option::of(object_key()), vec(extent(), 0..3)).prop_map(
-        |(kind, (bucket, bucket_name), key, extents)| ContentRow { kind, bucket, bucket_name, key, extents },
-    );
+    let row = (kind, bucket, (option::of(object_key()), option::of(content_owner())), vec(extent(), 0..3))
+        .prop_map(|(kind, (bucket, bucket_name), (key, owner), extents)| ContentRow {
+            kind,
+            bucket,
+            bucket_name,
+            key,
+            owner,
+            extents,
+        });
     let next = option::of(vec(any::<u8>(), 0..40).prop_map(ContentPosition));
     (vec(row, 0..3), next).prop_map(|(rows, next)| ContentPage { rows, next })
 }
@@ -156,8 +188,8 @@ pub(crate) fn cluster_map() -> impl Strategy<Value = ClusterMap> {
     let group = (any::<i32>(), vec(disk(), 0..6), vec(shard_move, 0..3), any::<i64>()).prop_map(
         |(id, disks, moves, changed_epoch)| PlacementGroup { id: GroupId(id), disks, moves, changed_epoch },
     );
-    let class = (storage_class_definition(), vec(group, 0..4))
-        .prop_map(|(definition, groups)| StorageClass { definition, groups });
+    let class = (storage_class_definition(), vec(group, 0..4), any::<bool>())
+        .prop_map(|(definition, groups, is_former)| StorageClass { definition, groups, is_former });
     (any::<i64>(), vec(map_node, 0..3), vec(map_disk, 0..3), vec(class, 0..3))
         .prop_map(|(epoch, nodes, disks, classes)| ClusterMap { epoch, nodes, disks, classes })
 }

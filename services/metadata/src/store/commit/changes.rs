@@ -215,7 +215,7 @@ pub(crate) fn share_sql() -> String {
     )
 }
 
-const INSERT_REFERENCES: &str = "INSERT INTO chunk_refs (chunk_id, bucket_id, version_seq) \
+pub(crate) const INSERT_REFERENCES: &str = "INSERT INTO chunk_refs (chunk_id, bucket_id, version_seq) \
      SELECT column1, column2, column3 FROM {rows} AS r WHERE column1 IS NOT NULL ON CONFLICT DO NOTHING";
 
 const INSERT_FEED: &str = "INSERT INTO feed (bucket_id, seq, ordinal, kind, key, version_seq, nonce, is_null) \

@@ -64,9 +64,10 @@ pub(crate) async fn audit(store: &MetadataStore) {
     .await;
     expect_none(
         store,
-        "references belong to shared versions",
+        "references belong to shared versions and to garbage that holds chunks",
         "SELECT 1 FROM chunk_refs AS c WHERE NOT EXISTS (SELECT 1 FROM versions AS v WHERE v.bucket_id = c.bucket_id \
-         AND v.version_seq = c.version_seq AND v.shared = 1)",
+         AND v.version_seq = c.version_seq AND v.shared = 1) AND NOT EXISTS (SELECT 1 FROM garbage AS g \
+         WHERE g.bucket_id = c.bucket_id AND g.number = -1 - c.version_seq AND g.kind = 3 AND g.state = 0)",
     )
     .await;
     expect_none(

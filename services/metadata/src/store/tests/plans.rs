@@ -31,6 +31,7 @@ use crate::{
         missing::{LIST_MISSING, LIST_MISSING_OF_GROUP},
         nodes::{COUNT_HEARTBEAT, NODE_DISKS},
         reaping::{HISTORY, PARTS, REFERENCED, UPLOADS},
+        replacing::{self, pass_on_sql},
         versions::find_version_sql,
     },
 };
@@ -112,6 +113,13 @@ fn hot_statements(bucket: i64, name: &str) -> Vec<Hot> {
             &row(&[k(), 5_i64.into(), 5_i64.into(), Some(6_i64).into()]),
         ),
         hot_rows("promote", promote_sql(), vec![b.clone()], &[k()]),
+        hot("content to replace", replacing::CONTENT, vec![b.clone(), k(), 5_i64.into()]),
+        hot_rows(
+            "pass references on",
+            pass_on_sql(),
+            vec![b.clone(), 5_i64.into(), (-5_i64).into()],
+            &[id()],
+        ),
         hot_rows("share", share_sql(), Vec::new(), &row(&[b, k(), 5_i64.into(), 5_i64.into()])),
     ]
 }

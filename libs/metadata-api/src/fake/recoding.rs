@@ -1,0 +1,100 @@
+//! Changes of a storage class's coding, and the replacement of chunks that follows.
+
+use types::{Coding, Content, GroupId, Manifest, StorageClassName};
+
+use super::{State, cluster::Cluster, malformed};
+use crate::{ContentOwner, Error, ReplaceChunks, StorageClass, VersionState};
+
+impl Cluster {
+    pub(super) fn set_storage_class_coding(
+        &mut self,
+        name: &StorageClassName,
+        coding: Coding,
+    ) -> Result<(), Error> {
+        let present = self.classes.get(name).ok_or_else(|| malformed("there is no such storage class"))?;
+        if present.definition.coding == coding {
+            return Ok(());
+        }
+        let is_again =
+            |class: &StorageClass| (&class.definition.name, class.definition.coding) == (name, coding);
+        let mut next = present.clone();
+        (next.definition.coding, next.groups) = (coding, Vec::new());
+        let again = self.former.iter().position(is_again).map(|index| self.former.remove(index));
+        next.groups = again.map_or_else(Vec::new, |class| class.groups);
+        let Some(mut before) = self.classes.insert(name.clone(), next) else { return Ok(()) };
+        let epoch = self.epoch;
+        self.map_classes();
+        if self.classes[name].groups.is_empty() {
+            self.epoch = epoch;
+            self.classes.insert(name.clone(), before);
+            return Err(malformed("there are not enough disks"));
+        }
+        self.epoch += 1;
+        before.is_former = true;
+        before.groups.iter_mut().for_each(|group| group.changed_epoch = self.epoch);
+        self.former.push(before);
+        Ok(())
+    }
+}
+
+impl State {
+    pub(super) fn remove_former_groups(&mut self, groups: &[GroupId], epoch: i64) -> Result<bool, Error> {
+        let is_asked = |id: &GroupId| groups.contains(id);
+        let mut present = self.cluster.classes.values().flat_map(|class| &class.groups);
+        if present.any(|group| is_asked(&group.id)) {
+            return Err(malformed("a group is of a class's present coding"));
+        }
+        let former = self.cluster.former.iter().flat_map(|class| &class.groups);
+        let leases = self.leases.list();
+        let oldest = leases.iter().map(|lease| lease.oldest_epoch).min().unwrap_or(i64::MAX);
+        let stays = former.filter(|group| is_asked(&group.id)).any(|group| {
+            group.changed_epoch > epoch
+                || group.changed_epoch > oldest
+                || !group.moves.is_empty()
+                || self.missing.concerns(group.id)
+        });
+        if stays || leases.iter().any(|lease| lease.revoked) {
+            return Ok(false);
+        }
+        let before = self.cluster.former.len();
+        let mut removed = 0;
+        for class in &mut self.cluster.former {
+            removed += class.groups.extract_if(.., |group| is_asked(&group.id)).count();
+        }
+        self.cluster.former.retain(|class| !class.groups.is_empty());
+        if removed > 0 || self.cluster.former.len() < before {
+            self.cluster.epoch += 1;
+            self.cluster.settle_removed();
+        }
+        Ok(true)
+    }
+
+    pub(super) fn replace_chunks(&mut self, request: &ReplaceChunks) -> Result<bool, Error> {
+        request.check()?;
+        let Some(bucket) = self.buckets.get_mut(&request.bucket) else { return Ok(false) };
+        self.leases.check(request.lease)?;
+        let content = match request.owner {
+            ContentOwner::Version(sequence) => {
+                let rows = bucket.versions.get_mut(&request.key).into_iter().flatten();
+                let mut named = rows.filter(|row| row.sequence == sequence);
+                named.find_map(|row| match &mut row.state {
+                    VersionState::Object(version) => Some(&mut version.content),
+                    VersionState::DeleteMarker => None,
+                })
+            }
+            ContentOwner::Part { upload, number } => bucket
+                .uploads
+                .get_mut(&(request.key.clone(), upload))
+                .and_then(|row| row.parts.get_mut(&number))
+                .map(|part| &mut part.content),
+        };
+        let Some(Content::Stored(manifest)) = content else { return Ok(false) };
+        let Some(replaced) = request.apply(&manifest.extents) else { return Ok(false) };
+        manifest.extents = replaced.extents;
+        let bucket = bucket.id;
+        self.missing.add(&request.missing);
+        self.shared.extend(replaced.given_up.iter().map(|extent| extent.chunk));
+        self.hold(bucket, &Content::Stored(Manifest { extents: replaced.given_up }));
+        Ok(true)
+    }
+}

@@ -1,0 +1,105 @@
+//! Changes of a storage class's coding. The groups of the coding before stay until nothing is in them any more.
+
+use std::collections::BTreeSet;
+
+use metadata_api::StorageClassDefinition;
+use types::{Coding, GroupId, StorageClassName};
+
+use super::{
+    MetadataStore,
+    cluster::{CLASS, lock_cluster, malformed, map_classes, raise_epoch, read_class},
+    engine::{DatabaseError, Failure, Rows, Tx, delete_each, find_each},
+    nodes::settle_removed,
+};
+
+impl MetadataStore {
+    /// Locks the cluster. The groups of the coding before count as changed, so that every lease that may still be written
+    /// under by an older map can be told by its oldest epoch.
+    pub(super) async fn set_storage_class_coding_in(
+        &self,
+        tx: &mut Tx,
+        name: &StorageClassName,
+        coding: Coding,
+    ) -> Result<(), Failure> {
+        lock_cluster(tx).await?;
+        let sql = format!("SELECT {CLASS} FROM storage_classes AS s WHERE s.name = $1");
+        let row = tx.fetch_optional(&sql, vec![name.as_str().into()]).await?;
+        let mut row = row.ok_or_else(|| malformed(format!("there is no storage class {name}")))?;
+        let StorageClassDefinition { coding: before, medium, .. } = read_class(&mut row)?;
+        if before == coding {
+            return Ok(());
+        }
+        let (class, before, now) = (name.as_str(), before.to_string(), coding.to_string());
+        let sql = "UPDATE placement_groups SET coding = $2 WHERE storage_class = $1 AND coding IS NULL";
+        tx.execute(sql, vec![class.into(), before.as_str().into()]).await?;
+        let sql = "UPDATE storage_classes SET coding = $2 WHERE name = $1";
+        tx.execute(sql, vec![class.into(), now.as_str().into()]).await?;
+        map_classes(tx).await?;
+        let sql = "SELECT 1 FROM placement_groups AS g WHERE g.storage_class = $1 AND g.coding = $2 LIMIT 1";
+        if tx.fetch_optional(sql, vec![class.into(), now.as_str().into()]).await?.is_none() {
+            let medium = medium.map_or_else(|| "one medium".to_owned(), |medium| format!("medium {medium}"));
+            let wanted = coding.total();
+            return Err(malformed(format!(
+                "{now} takes {wanted} disks of {medium}, and there are not enough"
+            )));
+        }
+        let epoch = raise_epoch(tx).await?;
+        let sql = "UPDATE placement_groups SET changed_epoch = $3 WHERE storage_class = $1 AND coding = $2";
+        tx.execute(sql, vec![class.into(), before.as_str().into(), epoch.into()]).await?;
+        Ok(())
+    }
+
+    /// Locks the cluster, so that no group becomes another's meanwhile.
+    pub(super) async fn remove_former_groups_in(
+        &self,
+        tx: &mut Tx,
+        groups: &[GroupId],
+        epoch: i64,
+    ) -> Result<bool, Failure> {
+        lock_cluster(tx).await?;
+        let mut rows = Rows::default();
+        for group in groups.iter().collect::<BTreeSet<_>>() {
+            rows.push([i64::from(group.0).into()]);
+        }
+        let sql = format!(
+            "SELECT t.changed_epoch, CASE WHEN t.coding IS NULL OR t.coding = (SELECT s.coding FROM storage_classes AS s \
+             WHERE s.name = t.storage_class) THEN 1 ELSE 0 END FROM {}",
+            find_each("placement_groups", "t.group_id = r.column1", "")
+        );
+        let (mut changed, mut count) = (0, 0);
+        for mut row in tx.fetch_rows(&sql, &[], &rows).await? {
+            changed = row.i64()?.max(changed);
+            count += 1;
+            if row.bool()? {
+                return Err(malformed("a group is of a class's present coding".to_owned()));
+            }
+        }
+        if count == 0 {
+            return Ok(true);
+        }
+        if changed > epoch || is_written_by_older_maps(tx, changed).await? || are_busy(tx, &rows).await? {
+            return Ok(false);
+        }
+        tx.execute_rows(&delete_each("placement_groups", "t.group_id = r.column1"), &[], &rows).await?;
+        raise_epoch(tx).await?;
+        settle_removed(tx).await?;
+        Ok(true)
+    }
+}
+
+/// Whether something may still arrive on disks that was written by a map older than `epoch`.
+async fn is_written_by_older_maps(tx: &mut Tx, epoch: i64) -> Result<bool, DatabaseError> {
+    let sql = "SELECT 1 FROM gateway_leases AS l WHERE l.state <> 0 OR l.oldest_epoch < $1 LIMIT 1";
+    Ok(tx.fetch_optional(sql, vec![epoch.into()]).await?.is_some())
+}
+
+/// Whether one of the groups moves or has shards in the repair queue.
+async fn are_busy(tx: &mut Tx, groups: &Rows) -> Result<bool, DatabaseError> {
+    for table in ["shard_moves", "missing_shards"] {
+        let sql = format!("SELECT t.group_id FROM {}", find_each(table, "t.group_id = r.column1", ""));
+        if !tx.fetch_rows(&sql, &[], groups).await?.is_empty() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}

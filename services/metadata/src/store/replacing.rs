@@ -1,0 +1,176 @@
+//! Replacing chunks of versions and parts by others with the same bytes.
+//!
+//! Whoever has read a row before it changes goes on by the chunks that it named, for as long as the hold time. So these are
+//! kept as those of removed versions are: an item of the queue of garbage holds them by a reference of its own, and frees
+//! them when no other reference is left. That reference is the version's, passed on by a change of the row that whoever
+//! releases the same chunk locks, or a new one where the version was the only owner and needed none.
+
+use bytes::Bytes;
+use metadata_api::{ContentOwner, Error, ReplaceChunks, Replaced};
+use types::{BucketId, PartNumber, UploadId};
+
+use super::{
+    MetadataStore,
+    buckets::{BucketLock, lock_bucket_named},
+    codec::{decode_manifest, encode_manifest},
+    commit::changes::{INSERT_GARBAGE, INSERT_MISSING, INSERT_REFERENCES, garbage_number, missing_values},
+    engine::{DatabaseError, Failure, Rows, Tx, update_each},
+    garbage::holder,
+    leases::lock_active_leases,
+    uploads::{UploadLock, lock_upload},
+    version_row::{Pages, update_manifest},
+};
+
+/// What a version that is there says of its content, by the index of existing versions.
+pub(crate) const CONTENT: &str = "SELECT v.content_kind, v.manifest, v.shared FROM versions AS v \
+     WHERE v.bucket_id = $1 AND v.key = $2 AND v.version_seq = $3 AND v.seq_to IS NULL";
+
+/// Passes an owner's references on to another owner in the same bucket.
+pub(crate) fn pass_on_sql() -> String {
+    update_each(
+        "chunk_refs",
+        "version_seq = $3",
+        "t.chunk_id = r.column1 AND t.bucket_id = $1 AND t.version_seq = $2",
+    )
+}
+
+/// Who names chunks that were given up.
+#[derive(Debug, Clone, Copy)]
+enum Owners {
+    /// This owner alone, which has no reference.
+    One,
+    /// Others perhaps: this version has a reference.
+    Shared { version_seq: i64 },
+}
+
+impl MetadataStore {
+    /// Locks the bucket as a commit does, so that no copy of the version is made meanwhile; then the lease; then, of an
+    /// upload, its row and the part.
+    pub(super) async fn replace_chunks_in(
+        &self,
+        tx: &mut Tx,
+        request: &ReplaceChunks,
+    ) -> Result<bool, Failure> {
+        let locked = match lock_bucket_named(tx, &request.bucket, BucketLock::Commit).await {
+            Err(Failure::Answer(Error::BucketNotFound { .. })) => return Ok(false),
+            locked => locked?,
+        };
+        let bucket = locked.bucket.id;
+        if !lock_active_leases(tx, [request.lease]).await?.contains(&request.lease) {
+            return Err(Error::LeaseRevoked.into());
+        }
+        let done = match request.owner {
+            ContentOwner::Version(sequence) => replace_in_version(tx, bucket, request, sequence.0).await?,
+            ContentOwner::Part { upload, number } => {
+                replace_in_part(tx, bucket, request, upload, number).await?
+            }
+        };
+        let Some((replaced, owners)) = done else { return Ok(false) };
+        let due_ms = locked.now_ms.saturating_add(self.settings.garbage_hold_ms());
+        let number = garbage_number(&self.env);
+        hold(tx, bucket, number, due_ms, &replaced, owners).await?;
+        let (mut missing, now_ms) = (Rows::default(), self.env.wall_clock_ms());
+        for shard in &request.missing {
+            missing.push(missing_values(now_ms, shard));
+        }
+        tx.execute_rows(INSERT_MISSING, &[], &missing).await?;
+        Ok(true)
+    }
+}
+
+type Done = Option<(Replaced, Owners)>;
+
+async fn replace_in_version(
+    tx: &mut Tx,
+    bucket: BucketId,
+    request: &ReplaceChunks,
+    version_seq: i64,
+) -> Result<Done, DatabaseError> {
+    let key = request.key.to_bytes();
+    let values = vec![bucket.0.into(), key.clone().into(), version_seq.into()];
+    let Some(mut row) = tx.fetch_optional(CONTENT, values).await? else { return Ok(None) };
+    let (kind, mut manifest, is_shared) = (row.i64()?, row.optional_bytes()?, row.bool()?);
+    if kind == 3 {
+        manifest = Pages::fetch_in(tx, bucket.0, version_seq).await?.into_manifest();
+    }
+    let Some(replaced) = apply(request, manifest)? else { return Ok(None) };
+    let manifest = encode_manifest(&replaced.extents);
+    update_manifest(tx, (bucket.0, key, version_seq), kind == 3, manifest).await?;
+    if !is_shared {
+        return Ok(Some((replaced, Owners::One)));
+    }
+    // A shared version has a reference to each of its chunks.
+    let mut references = Rows::default();
+    for new in &request.chunks {
+        let chunk = new.by.chunk.to_bytes();
+        references.push([chunk.as_slice().into(), bucket.0.into(), version_seq.into()]);
+    }
+    tx.execute_rows(INSERT_REFERENCES, &[], &references).await?;
+    Ok(Some((replaced, Owners::Shared { version_seq })))
+}
+
+async fn replace_in_part(
+    tx: &mut Tx,
+    bucket: BucketId,
+    request: &ReplaceChunks,
+    upload: UploadId,
+    number: PartNumber,
+) -> Result<Done, DatabaseError> {
+    if lock_upload(tx, bucket, &request.key, upload, UploadLock::Add).await?.is_none() {
+        return Ok(None);
+    }
+    let mut values = vec![bucket.0.into(), upload.0.as_slice().into(), i64::from(number.get()).into()];
+    let sql = "SELECT p.manifest FROM parts AS p WHERE p.bucket_id = $1 AND p.upload_id = $2 AND p.part_number = $3 \
+               [FOR UPDATE]";
+    let Some(mut row) = tx.fetch_optional(sql, values.clone()).await? else { return Ok(None) };
+    let Some(replaced) = apply(request, row.optional_bytes()?)? else { return Ok(None) };
+    values.push(encode_manifest(&replaced.extents).into());
+    let sql = "UPDATE parts SET manifest = $4 WHERE bucket_id = $1 AND upload_id = $2 AND part_number = $3";
+    tx.execute(sql, values).await?;
+    Ok(Some((replaced, Owners::One)))
+}
+
+fn apply(request: &ReplaceChunks, manifest: Option<Bytes>) -> Result<Option<Replaced>, DatabaseError> {
+    let Some(manifest) = manifest else { return Ok(None) };
+    Ok(request.apply(&decode_manifest(manifest)?.extents))
+}
+
+/// Queues what was given up, with the references that keep it.
+async fn hold(
+    tx: &mut Tx,
+    bucket: BucketId,
+    number: i64,
+    due_ms: i64,
+    replaced: &Replaced,
+    owners: Owners,
+) -> Result<(), DatabaseError> {
+    let mut garbage = Rows::default();
+    garbage.push([
+        number.into(),
+        due_ms.into(),
+        3_i64.into(),
+        None::<Bytes>.into(),
+        None::<i64>.into(),
+        None::<i64>.into(),
+        Some(encode_manifest(&replaced.given_up)).into(),
+    ]);
+    tx.execute_rows(INSERT_GARBAGE, &[bucket.0.into()], &garbage).await?;
+    // In the order of the chunks, as whoever releases references locks them.
+    let chunks = replaced.given_up.iter().map(|extent| extent.chunk.to_bytes());
+    let mut rows = Rows::default();
+    match owners {
+        Owners::One => {
+            for chunk in chunks {
+                rows.push([chunk.as_slice().into(), bucket.0.into(), holder(number).into()]);
+            }
+            tx.execute_rows(INSERT_REFERENCES, &[], &rows).await
+        }
+        Owners::Shared { version_seq } => {
+            for chunk in chunks {
+                rows.push([chunk.as_slice().into()]);
+            }
+            let fixed = [bucket.0.into(), version_seq.into(), holder(number).into()];
+            tx.execute_rows(&pass_on_sql(), &fixed, &rows).await
+        }
+    }
+}
