@@ -75,19 +75,19 @@ impl Eq for Claim {}
 pub(crate) struct Unnamed {
     cleanup: Cleanup,
     grant: Arc<Grant>,
-    /// The map of the first chunk, which is the oldest.
+    /// The map that the write began by, which is the oldest.
     map: Option<Arc<HeldSnapshot>>,
     chunks: Vec<Abandoned>,
 }
 
 impl Unnamed {
-    pub(crate) fn new(cleanup: Cleanup, grant: &Arc<Grant>) -> Self {
-        Self { cleanup, grant: Arc::clone(grant), map: None, chunks: Vec::new() }
+    /// Of a write that begins by this map.
+    pub(crate) fn new(cleanup: Cleanup, grant: &Arc<Grant>, map: &Arc<HeldSnapshot>) -> Self {
+        Self { cleanup, grant: Arc::clone(grant), map: Some(Arc::clone(map)), chunks: Vec::new() }
     }
 
-    /// Adds a chunk that is about to be placed by this map.
-    pub(crate) fn add(&mut self, chunk: Abandoned, map: &Arc<HeldSnapshot>) {
-        self.map.get_or_insert_with(|| Arc::clone(map));
+    /// Adds a chunk that is about to be placed.
+    pub(crate) fn add(&mut self, chunk: Abandoned) {
         self.chunks.push(chunk);
     }
 

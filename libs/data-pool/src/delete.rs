@@ -83,7 +83,10 @@ impl Pool {
         let doomed: Vec<Doomed> = chunks.iter().filter_map(doomed).collect();
         let shared = self.shared();
         let map = shared.view.hold();
-        let mut plan = plan(&map, &doomed);
+        // Where they were found is enough for those of groups that are gone: nothing moves them any more.
+        let mapped: Vec<Doomed> =
+            doomed.into_iter().filter(|doomed| map.group(doomed.group).is_some()).collect();
+        let mut plan = plan(&map, &mapped);
         for found in chunks.iter().flat_map(|listed| &listed.shards) {
             let (shard, group) = (found.header.shard, found.header.group);
             match map.home(found.disk) {

@@ -9,7 +9,7 @@ use chunk_api::ChunkService;
 use metadata_api::{
     ClusterMap, DiskState, Intent, MapDisk, MapNode, NodeState, PlacementGroup, StorageClassDefinition,
 };
-use types::{DiskId, GroupId, NodeId, ShardIndex, StorageClassName};
+use types::{Coding, DiskId, GroupId, NodeId, ShardIndex, StorageClassName};
 
 /// One epoch of the map, resolved.
 #[derive(Default)]
@@ -17,7 +17,10 @@ pub(crate) struct Snapshot {
     pub(crate) epoch: i64,
     nodes: HashMap<NodeId, Node>,
     homes: BTreeMap<DiskId, Home>,
+    /// By their present codings.
     classes: HashMap<StorageClassName, Arc<Class>>,
+    /// By codings that they had before.
+    former: HashMap<(StorageClassName, Coding), Arc<Class>>,
     groups: HashMap<GroupId, Arc<Group>>,
 }
 
@@ -173,14 +176,27 @@ impl Snapshot {
                 class.groups.iter().map(|group| Arc::new(Group::new(group, &homes))).collect();
             snapshot.groups.extend(groups.iter().map(|group| (group.id, Arc::clone(group))));
             let definition = class.definition.clone();
-            snapshot.classes.insert(definition.name.clone(), Arc::new(Class { definition, groups }));
+            let (name, coding) = (definition.name.clone(), definition.coding);
+            let resolved = Arc::new(Class { definition, groups });
+            if class.is_former {
+                snapshot.former.insert((name, coding), resolved);
+            } else {
+                snapshot.classes.insert(name, resolved);
+            }
         }
         (snapshot.nodes, snapshot.homes) = (nodes, homes);
         snapshot
     }
 
+    /// A class by its present coding.
     pub(crate) fn class(&self, name: &StorageClassName) -> Option<&Arc<Class>> {
         self.classes.get(name)
+    }
+
+    /// A class by this coding, also when it had that before: for a write that began by it.
+    pub(crate) fn class_with(&self, name: &StorageClassName, coding: Coding) -> Option<&Arc<Class>> {
+        let present = self.class(name).filter(|class| class.definition.coding == coding);
+        present.or_else(|| self.former.get(&(name.clone(), coding)))
     }
 
     pub(crate) fn group(&self, id: GroupId) -> Option<&Arc<Group>> {

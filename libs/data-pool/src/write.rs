@@ -64,7 +64,7 @@ impl Pool {
         length: u64,
         body: impl Stream<Item = Result<Bytes, E>>,
     ) -> Result<Stored, WriteError<E>> {
-        self.write_with(class, owner, length, body, Some(INLINE_LIMIT_MAX)).await
+        self.write_with(class, owner, length, body, Form::Object).await
     }
 
     /// As [`Pool::write`], but never inline: for the parts of an upload, which become one object by their chunks.
@@ -75,7 +75,19 @@ impl Pool {
         length: u64,
         body: impl Stream<Item = Result<Bytes, E>>,
     ) -> Result<Stored, WriteError<E>> {
-        self.write_with(class, owner, length, body, None).await
+        self.write_with(class, owner, length, body, Form::Part).await
+    }
+
+    /// As [`Pool::write_part`], but in one chunk, so that it can come in the place of another chunk: at most
+    /// [`CHUNK_SIZE_MAX`] bytes, and at least one.
+    pub async fn write_chunk<E>(
+        &self,
+        class: &StorageClassName,
+        owner: Bytes,
+        length: u64,
+        body: impl Stream<Item = Result<Bytes, E>>,
+    ) -> Result<Stored, WriteError<E>> {
+        self.write_with(class, owner, length, body, Form::Chunk).await
     }
 
     async fn write_with<E>(
@@ -84,18 +96,19 @@ impl Pool {
         owner: Bytes,
         length: u64,
         body: impl Stream<Item = Result<Bytes, E>>,
-        inline_limit_max: Option<u64>,
+        form: Form,
     ) -> Result<Stored, WriteError<E>> {
         if owner.len() > OWNER_LENGTH_MAX {
             return Err(WriteError::OwnerTooLong { length: owner.len(), maximum: OWNER_LENGTH_MAX });
         }
-        let snapshot = self.shared().view.snapshot();
+        // Held to the end: while a write goes on by a coding that the class had before, that coding's groups are kept.
+        let snapshot = Arc::new(self.shared().view.hold());
         let Some(definition) = snapshot.class(class).map(|class| &class.definition) else {
             return Err(WriteError::UnknownClass { class: class.clone() });
         };
         let body = pin!(body);
         let mut input = Input::new(body, length);
-        if inline_limit_max.is_some_and(|maximum| length <= definition.inline_limit_bytes.min(maximum)) {
+        if form == Form::Object && length <= definition.inline_limit_bytes.min(INLINE_LIMIT_MAX) {
             let bytes = input.take(usize::try_from(length).unwrap_or(usize::MAX)).await?;
             input.end().await?;
             let content = Content::Inline(bytes);
@@ -108,15 +121,38 @@ impl Pool {
                 claim: Claim::default(),
             });
         }
+        let class_coding = definition.coding;
         let (coding, chunk_size) = if length <= definition.whole_limit_bytes.min(CHUNK_SIZE_MAX) {
-            (definition.coding.as_copies(), length)
+            (class_coding.as_copies(), length)
+        } else if form == Form::Chunk {
+            (class_coding, CHUNK_SIZE_MAX)
         } else {
-            (definition.coding, chunk_size(definition.coding))
+            (class_coding, chunk_size(class_coding))
         };
         let grant = self.leases().grant().map_err(|_| WriteError::LeaseNotHeld)?;
-        let write = ChunkedWrite { pool: self, class, owner, coding, chunk_size, grant: &grant };
+        let write = ChunkedWrite {
+            pool: self,
+            map: snapshot,
+            class,
+            class_coding,
+            owner,
+            coding,
+            chunk_size,
+            grant: &grant,
+        };
         write.run(&mut input).await
     }
+}
+
+/// What a body becomes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// An object, which may be inline.
+    Object,
+    /// Part of an object by its chunks.
+    Part,
+    /// One chunk.
+    Chunk,
 }
 
 /// Object bytes in a full chunk: as many whole stripes as a chunk may have.
@@ -127,8 +163,13 @@ fn chunk_size(coding: Coding) -> u64 {
 /// A write of one or more chunks.
 struct ChunkedWrite<'a> {
     pool: &'a Pool,
+    /// The map that it began by.
+    map: Arc<HeldSnapshot>,
     class: &'a StorageClassName,
+    /// The class's coding in that map.
+    class_coding: Coding,
     owner: Bytes,
+    /// That of its chunks.
     coding: Coding,
     chunk_size: u64,
     grant: &'a Arc<Grant>,
@@ -140,7 +181,7 @@ impl ChunkedWrite<'_> {
     where
         S: Stream<Item = Result<Bytes, E>>,
     {
-        let mut unnamed = Unnamed::new(self.pool.cleanup(), self.grant);
+        let mut unnamed = Unnamed::new(self.pool.cleanup(), self.grant, &self.map);
         let mut stored = Stored {
             content: Content::Stored(Manifest::default()),
             lease: Some(self.grant.id),
@@ -160,7 +201,7 @@ impl ChunkedWrite<'_> {
             let now = self.pool.shared().env.now();
             let chunk = self.grant.mint(now).map_err(|_| WriteError::LeaseNotHeld)?;
             let doomed = Doomed { chunk, group: group.id, coding: self.coding };
-            unnamed.add(Abandoned::new(doomed, map.epoch, &usable), &map);
+            unnamed.add(Abandoned::new(doomed, map.epoch, &usable));
             let extent = Extent {
                 chunk,
                 group: group.id,
@@ -185,12 +226,13 @@ impl ChunkedWrite<'_> {
         Ok(stored)
     }
 
-    /// A group that can reach the quorum by the latest map, with that map and which of the group's shards to write.
+    /// A group of the coding that the write began by that can reach the quorum by the latest map, with that map and which of the group's shards to write.
     #[expect(clippy::type_complexity, reason = "three things that are used at once")]
     fn choose_group<E>(&self) -> Result<(Arc<HeldSnapshot>, Arc<Group>, Vec<bool>), WriteError<E>> {
         let shared = self.pool.shared();
         let map = Arc::new(shared.view.hold());
-        let groups = map.class(self.class).map_or(&[][..], |class: &Arc<Class>| &class.groups);
+        let groups =
+            map.class_with(self.class, self.class_coding).map_or(&[][..], |class: &Arc<Class>| &class.groups);
         let (group, usable) =
             choose::choose_group(groups, self.coding, &shared.health, shared.turn()).map_err(
                 |reachable| WriteError::NotEnoughShards { reachable, needed: self.coding.write_quorum() },
