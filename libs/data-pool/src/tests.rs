@@ -8,6 +8,7 @@ mod cluster_views;
 mod deletes;
 mod moves;
 mod reads;
+mod recoding;
 mod recovery;
 mod round_trips;
 mod slow;

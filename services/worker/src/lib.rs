@@ -14,6 +14,7 @@
 //! - `mover` carries these moves out,
 //! - `repair` rebuilds single shards that are missing or damaged,
 //! - `reaper` frees what gateways that are gone wrote and never committed,
+//! - `recode` re-encodes what has a coding that its storage class had before,
 //! - `lifecycle` deletes what has expired by the rules of its bucket.
 //!
 //! Beside them is `audit`, which compares every shard with every row and changes nothing; operators ask for it.
@@ -35,6 +36,7 @@ mod options;
 mod planner;
 mod presence;
 mod reaper;
+mod recode;
 mod repair;
 mod restore;
 mod server;

@@ -54,6 +54,15 @@ pub struct Options {
         default_value_t = 256 << 20
     )]
     pub repair_rate_bytes: u64,
+    /// Bytes of objects per second that are re-encoded after the coding of a storage class was changed. 0 means as fast
+    /// as the disks go, at the cost of what clients do meanwhile.
+    #[arg(
+        long = "recode-rate",
+        env = "ASHLAR_RECODE_RATE",
+        value_name = "BYTES",
+        default_value_t = 128 << 20
+    )]
+    pub recode_rate_bytes: u64,
     /// When what is in buckets expires.
     #[command(flatten)]
     pub lifecycle: LifecycleOptions,
@@ -95,6 +104,7 @@ impl Default for Options {
             moves_pending: 32,
             move_rate_bytes: 256 << 20,
             repair_rate_bytes: 256 << 20,
+            recode_rate_bytes: 128 << 20,
             lifecycle: LifecycleOptions::default(),
         }
     }

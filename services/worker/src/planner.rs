@@ -199,7 +199,12 @@ async fn remap(
         let index = ShardIndex(u8::try_from(slot.index).ok()?);
         Some(Wish { group, index, from: slot.from, to: slot.to, reason: slot.reason })
     };
-    Ok(moves.into_iter().filter_map(wish).collect())
+    Ok(moves.into_iter().filter_map(wish).filter(|wish| is_worth_it(class, wish)).collect())
+}
+
+/// What is in the groups of a former coding is to be re-encoded: it is kept safe, and not moved for the sake of balance.
+fn is_worth_it(class: &StorageClass, wish: &Wish) -> bool {
+    !class.is_former || wish.reason != Reason::Balance
 }
 
 fn urgent_moves(

@@ -9,7 +9,7 @@ use service_kit::{HttpLimits, HttpServer, Readiness, Shutdown, serve_health};
 
 use crate::{
     Options, context::Context, evictions, garbage, jobs, leases, lifecycle, mover, nodes, planner, reaper,
-    repair,
+    recode, repair,
 };
 
 /// The worker's loops, without a listener.
@@ -47,6 +47,7 @@ impl Worker {
             env.spawn(jobs::run(context.clone(), JobName::Move, mover::work)),
             env.spawn(jobs::run(context.clone(), JobName::Repair, repair::work)),
             env.spawn(jobs::run(context.clone(), JobName::Reap, reaper::work)),
+            env.spawn(jobs::run(context.clone(), JobName::Recode, recode::work)),
             env.spawn(jobs::run(context, JobName::Lifecycle, lifecycle::work)),
         ]);
         for ended in &mut loops.0 {

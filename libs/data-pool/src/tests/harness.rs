@@ -369,6 +369,15 @@ impl Cluster {
         Ok(stored)
     }
 
+    /// Writes `bytes` as a part of an upload, and takes it for named.
+    pub(crate) async fn write_part(&self, bytes: &Bytes) -> Stored {
+        let body = pieces(bytes).map(Ok::<_, BodyError>);
+        let (class, owner) = (StorageClassName::standard(), Bytes::from_static(b"owner"));
+        let mut stored = self.pool.write_part(&class, owner, bytes.len() as u64, body).await.unwrap();
+        std::mem::take(&mut stored.claim).named();
+        stored
+    }
+
     pub(crate) async fn write_unnamed(
         &self,
         length: u64,

@@ -1,22 +1,29 @@
 //! `ashlar admin class`: storage classes, each with a coding and a medium of its own.
 
+use std::{collections::HashSet, time::Duration};
+
 use clap::{Args, Subcommand};
 use env::Env;
-use metadata_api::StorageClassDefinition;
+use metadata_api::{ContentKind, PAGE_SIZE_MAX, StorageClass, StorageClassDefinition};
 use placement::GROUPS_DEFAULT;
-use types::{Coding, StorageClassName};
+use types::{Coding, GroupId, StorageClassName};
 
 use super::{
-    connect::{Connect, failed},
+    connect::{Connect, Reached, failed},
+    pace::Pace,
     status,
 };
 use crate::Exit;
+
+/// How often the progress of re-encoding is looked at, at most.
+const LOOK: Duration = Duration::from_secs(2);
 
 /// Storage classes.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  ashlar admin class list --data ./data\n  \
     ashlar admin class define REDUCED_REDUNDANCY --coding 2+1 --metadata meta1:9400\n  \
-    ashlar admin class define GLACIER_IR --coding 1+1 --medium s3 --metadata meta1:9400")]
+    ashlar admin class define GLACIER_IR --coding 1+1 --medium s3 --metadata meta1:9400\n  \
+    ashlar admin class recode STANDARD --coding 8+3 --wait --metadata meta1:9400")]
 pub(crate) struct Class {
     #[command(subcommand)]
     action: Action,
@@ -28,6 +35,8 @@ enum Action {
     List(List),
     /// Defines a class; clients name it in `x-amz-storage-class` from then on.
     Define(Define),
+    /// Changes the coding of a class; what is stored in it is re-encoded in the background.
+    Recode(Recode),
 }
 
 #[derive(Debug, Args)]
@@ -59,6 +68,28 @@ struct Define {
     connect: Connect,
 }
 
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  ashlar admin class recode STANDARD --coding 8+3 --wait --metadata meta1:9400\n\n\
+    New objects have the new coding at once. Workers read what is stored, verify it, write it again and switch each version over, \
+    at the rate of their --recode-rate; clients go on reading and writing, and see no change. `ashlar admin class list` shows the \
+    former coding until the last chunk of it is freed, after the hold time of garbage (--garbage-hold-seconds, an hour by default); \
+    disks need room for both until then. Copies of an object, which shared their bytes, have bytes of their own afterwards. All services must \
+    be of this release. Giving a class its former coding again takes the change back."
+)]
+struct Recode {
+    /// The class.
+    name: String,
+    /// How its chunks are to be coded: data and parity shards, such as 8+3; 1+2 means three copies.
+    #[arg(long, value_name = "K+M")]
+    coding: Coding,
+    /// Waits until everything in it is re-encoded, showing how far it is.
+    #[arg(long)]
+    wait: bool,
+    #[command(flatten)]
+    connect: Connect,
+}
+
 pub(crate) async fn run(env: &Env, class: &Class) -> Result<(), Exit> {
     match &class.action {
         Action::List(list) => {
@@ -66,8 +97,7 @@ pub(crate) async fn run(env: &Env, class: &Class) -> Result<(), Exit> {
             Ok(())
         }
         Action::Define(define) => {
-            let name = StorageClassName::new(&define.name)
-                .map_err(|error| Exit::new(Exit::FAILED, format!("{:?}: {error}", define.name)))?;
+            let name = class_name(&define.name)?;
             let reached = define.connect.reach(env).await?;
             let definition = StorageClassDefinition {
                 name: name.clone(),
@@ -79,14 +109,71 @@ pub(crate) async fn run(env: &Env, class: &Class) -> Result<(), Exit> {
             };
             reached.metadata.define_storage_class(definition).await.map_err(failed)?;
             let map = reached.map().await?;
-            let mapped =
-                map.classes.iter().any(|class| class.definition.name == name && !class.groups.is_empty());
+            let mapped = map.class(&name).is_some_and(|class| !class.groups.is_empty());
             super::print(if mapped {
                 "defined; objects can be stored by it\n"
             } else {
                 "defined; it takes objects as soon as enough disks of its medium are registered\n"
             });
             Ok(())
+        }
+        Action::Recode(recode) => run_recode(env, recode).await,
+    }
+}
+
+fn class_name(name: &str) -> Result<StorageClassName, Exit> {
+    StorageClassName::new(name).map_err(|error| Exit::new(Exit::FAILED, format!("{name:?}: {error}")))
+}
+
+async fn run_recode(env: &Env, recode: &Recode) -> Result<(), Exit> {
+    let name = class_name(&recode.name)?;
+    let reached = recode.connect.reach(env).await?;
+    reached.metadata.set_storage_class_coding(&name, recode.coding).await.map_err(failed)?;
+    if !recode.wait {
+        super::print(
+            "noted; new objects have this coding, and workers re-encode the others (`ashlar admin status` shows how far they are)\n",
+        );
+        return Ok(());
+    }
+    let mut pace = Pace::new(env.now());
+    loop {
+        let begun = env.now();
+        let left = bytes_to_recode(&reached, &name).await?;
+        pace.look(left.div_ceil(1 << 20));
+        eprint!("\r\x1b[K{}", pace.text("MiB re-encoded", env.now()));
+        if left == 0 {
+            break;
+        }
+        // Counting reads every row: most of the time belongs to others.
+        env.sleep(LOOK.max(env.now().since(begun) * 10)).await;
+    }
+    eprintln!();
+    let is_former = |class: &StorageClass| class.is_former && class.definition.name == name;
+    super::print(if reached.map().await?.classes.iter().any(is_former) {
+        "everything is re-encoded; what it was before is freed when the hold time of garbage has passed\n"
+    } else {
+        "everything is re-encoded\n"
+    });
+    Ok(())
+}
+
+/// Bytes of chunks that versions and parts name in groups of codings that the class had before.
+async fn bytes_to_recode(reached: &Reached, name: &StorageClassName) -> Result<u64, Exit> {
+    let map = reached.map().await?;
+    let former = map.classes.iter().filter(|class| class.is_former && class.definition.name == *name);
+    let groups: HashSet<GroupId> = former.flat_map(|class| &class.groups).map(|group| group.id).collect();
+    let (mut after, mut bytes) = (None, 0);
+    if groups.is_empty() {
+        return Ok(0);
+    }
+    loop {
+        let page = reached.metadata.list_contents(after, PAGE_SIZE_MAX).await.map_err(failed)?;
+        let live = page.rows.iter().filter(|row| row.kind != ContentKind::Garbage);
+        let extents = live.flat_map(|row| &row.extents).filter(|extent| groups.contains(&extent.group));
+        bytes += extents.map(|extent| extent.length).sum::<u64>();
+        after = page.next;
+        if after.is_none() {
+            return Ok(bytes);
         }
     }
 }

@@ -11,6 +11,7 @@ use types::{DiskId, GroupId, ShardIndex};
 use super::{
     Plan, TargetChange, Wish,
     disks::{Condition, Watch},
+    is_worth_it,
 };
 use crate::tests::maps::{disk, map};
 
@@ -101,4 +102,16 @@ fn a_move_goes_elsewhere_only_when_its_target_is_lost() {
     // Neither way is open.
     map.nodes[0].state = NodeState::Suspect;
     assert_eq!(plan(&map, vec![wish(1, 0, 4, 0, Reason::Lost)], 8).changes, []);
+}
+
+#[test]
+fn groups_of_a_former_coding_are_kept_safe_and_not_balanced() {
+    let mut class = two_groups().classes.remove(0);
+    for (is_former, balanced) in [(false, true), (true, false)] {
+        class.is_former = is_former;
+        assert_eq!(is_worth_it(&class, &wish(1, 0, 0, 4, Reason::Balance)), balanced);
+        for reason in [Reason::Lost, Reason::Spread, Reason::Draining] {
+            assert!(is_worth_it(&class, &wish(1, 0, 0, 4, reason)));
+        }
+    }
 }

@@ -45,6 +45,10 @@ impl Gateway {
         Self { metadata, view, pool, leases, follower }
     }
 
+    pub(crate) fn metadata(&self) -> &dyn Metadata {
+        &*self.metadata
+    }
+
     /// Stops following the cluster map: its writes go by the one that it has.
     pub(crate) fn stop_following(&mut self) {
         self.follower = None;

@@ -116,7 +116,7 @@ impl Cluster {
     }
 
     pub(crate) async fn groups(&self) -> Vec<PlacementGroup> {
-        self.map().await.classes.remove(0).groups
+        self.map().await.classes.into_iter().flat_map(|class| class.groups).collect()
     }
 
     /// Disks that a group is on or moves to.

@@ -20,3 +20,5 @@ mod moves;
 mod node;
 #[cfg(test)]
 mod queues;
+#[cfg(test)]
+mod recode;
