@@ -97,13 +97,18 @@ async fn repair_page(
         return Ok(0);
     }
     let map = context.map().await?;
+    let gone = of_removed_groups(&page, &map);
+    let mut forgotten = 0;
+    if !gone.is_empty() {
+        forgotten = context.metadata.finish_missing(&gone, map.epoch).await?;
+    }
     let up = disks_up(context);
     let homes: HashMap<ShardId, ShardHome> = page
         .iter()
         .filter_map(|missing| Some((missing.shard, context.pool.home(missing.group, missing.shard.index)?)))
         .filter(|(_, home)| up.contains(&home.disk))
         .collect();
-    let mut repair = Repair { context, throttle, progress, map: &map, homes, repaired: 0 };
+    let mut repair = Repair { context, throttle, progress, map: &map, homes, repaired: forgotten };
     let mut bad = Vec::new();
     for (disk, shards) in by_disk(&page, &repair.homes) {
         let (whole, damaged) = verify(context, disk, shards).await;
@@ -115,6 +120,14 @@ async fn repair_page(
         repair.go_over(batch).await?;
     }
     Ok(repair.repaired)
+}
+
+/// Shards of groups that are not in the map, which is younger than the page: the groups were removed with all that was in
+/// them, and whoever missed the shards had begun to read before.
+fn of_removed_groups(page: &[MissingShard], map: &ClusterMap) -> Vec<ShardId> {
+    let groups: HashSet<GroupId> =
+        map.classes.iter().flat_map(|class| &class.groups).map(|group| group.id).collect();
+    page.iter().filter(|missing| !groups.contains(&missing.group)).map(|missing| missing.shard).collect()
 }
 
 fn disks_up(context: &Context) -> HashSet<DiskId> {

@@ -159,3 +159,16 @@ async fn chunks_are_deleted_where_they_were_found_too() {
     assert_eq!(deletion.unreached, []);
     assert_eq!(cluster.shard_count().await, 0);
 }
+
+/// A late packet of a write that was given up, which arrived when its group had been removed.
+#[tokio::test(start_paused = true)]
+async fn chunks_of_a_group_that_is_gone_are_deleted_where_they_were_found() {
+    let cluster = Cluster::new(6, "4+2", 1).await;
+    let lease = cluster.pool.leases().lease().unwrap();
+    put(&cluster.nodes[3], ChunkId { lease, counter: 70 }, 4, GroupId(99)).await;
+    let found = all(&mut cluster.pool.list_lease(lease)).await;
+    assert_eq!(found.len(), 1);
+    let deletion = cluster.pool.delete_everywhere(&found).await;
+    assert_eq!(deletion.unreached, []);
+    assert_eq!(cluster.shard_count().await, 0);
+}

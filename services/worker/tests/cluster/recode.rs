@@ -13,8 +13,8 @@ use metadata_api::{
     Metadata, UploadChecksum, WriteCondition,
 };
 use types::{
-    Attributes, ChecksumAlgorithm, ChecksumType, ChecksumValue, ChunkOwner, Coding, ETag, PartNumber,
-    StorageClassName, UploadId, VersionId,
+    Attributes, ChecksumAlgorithm, ChecksumType, ChecksumValue, ChunkId, ChunkOwner, Coding, ETag, LeaseId,
+    MissingShard, PartNumber, ShardId, ShardIndex, StorageClassName, UploadId, VersionId,
 };
 
 use crate::{
@@ -185,6 +185,7 @@ async fn everything_is_re_encoded_while_clients_work() {
     let gateway = Arc::new(cluster.gateway().await);
     let filled = cluster.fill(&gateway, 36).await;
     let (open, done) = (gateway.part("open", 200_000).await, gateway.part("done", 70_000).await);
+    let before = cluster.groups().await[0].id;
     let (stop, stopped) = tokio::sync::watch::channel(false);
     let client = cluster.env.spawn(work(cluster.env.clone(), gateway.clone(), filled, stopped));
     let _workers = [cluster.worker(), cluster.worker()];
@@ -200,6 +201,15 @@ async fn everything_is_re_encoded_while_clients_work() {
     let audit = cluster.until_clean().await;
     assert!(audit.shards > 50, "{audit:?}");
     check(&gateway, &objects).await;
+    // A reader that began long ago misses what is gone; there is nothing to repair.
+    let old = MissingShard {
+        shard: ShardId { chunk: ChunkId { lease: LeaseId(1), counter: 0 }, index: ShardIndex(0) },
+        group: before,
+        coding: coding("2+1"),
+        chunk_length: 1,
+    };
+    cluster.metadata.report_missing(&[old]).await.unwrap();
+    cluster.until_clean().await;
     assert!(cluster.codings().await.keys().all(|found| [coding("4+2"), coding("1+2")].contains(found)));
 
     // Any two of the disks may go, where it was one.
