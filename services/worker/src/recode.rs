@@ -19,6 +19,7 @@ use std::{
     time::Duration,
 };
 
+use env::Instant;
 use futures_util::{StreamExt, stream};
 use metadata_api::{ClusterMap, ContentKind, ContentRow, Error, PAGE_SIZE_MAX};
 use types::{ChunkId, Extent, GroupId, StorageClassName};
@@ -32,6 +33,10 @@ const PERIOD: Duration = Duration::from_secs(10);
 /// Pause between passes while there is something to re-encode.
 const BUSY_PERIOD: Duration = Duration::from_secs(2);
 
+/// After a pass that re-encoded nothing the next one comes after so many times the time that it took, unless it may
+/// be the last: reading every row is no small thing.
+const REST: u32 = 10;
+
 /// Rows that are re-encoded at a time.
 const AT_ONCE: usize = 8;
 
@@ -41,7 +46,8 @@ const PAGE: usize = 250;
 /// Re-encodes as long as this worker has the job.
 pub(crate) async fn work(context: Context, progress: Progress) {
     let throttle = Throttle::new(context.env.clone(), context.options.recode_rate_bytes);
-    let mut recode = Recode { context: &context, throttle, progress, counted: BTreeSet::new(), clean: false };
+    let (counted, due) = (BTreeSet::new(), context.env.now());
+    let mut recode = Recode { context: &context, throttle, progress, counted, clean: false, due };
     loop {
         let period = match recode.look().await {
             Ok(period) => period,
@@ -105,6 +111,8 @@ struct Recode<'a> {
     counted: BTreeSet<GroupId>,
     /// Whether the last pass found nothing, garbage apart.
     clean: bool,
+    /// When the next pass is due, unless it may be the last.
+    due: Instant,
 }
 
 impl Recode<'_> {
@@ -122,10 +130,17 @@ impl Recode<'_> {
             let left = self.count(&former).await?;
             tracing::info!(groups = groups.len(), bytes = left, "re-encodes what has a former coding");
             self.progress.set_left(left);
-            (self.counted, self.clean) = (groups, false);
+            (self.counted, self.clean, self.due) = (groups, false, self.context.env.now());
         }
         let is_empty = self.clean && self.is_empty(&former).await?;
+        let begun = self.context.env.now();
+        if !is_empty && begun < self.due {
+            return Ok(PERIOD);
+        }
         let pass = self.pass(&former).await?;
+        let ended = self.context.env.now();
+        let rest = if pass.done == 0 { ended.since(begun) * REST } else { Duration::ZERO };
+        self.due = ended.after(rest);
         let left = pass.found.saturating_sub(pass.done);
         self.progress.set_left(left);
         if pass.found > 0 {

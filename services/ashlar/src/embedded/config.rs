@@ -25,7 +25,7 @@ pub(crate) struct Config {
     #[command(flatten)]
     front: FrontConfig,
     /// The coding of objects, as data+parity, such as 4+2: any `parity` of the folders may be lost. Chosen from the
-    /// number of folders when it is not given; fixed at the first start.
+    /// number of folders when it is not given; after the first start `ashlar admin class recode` changes it.
     #[arg(long, env = "ASHLAR_STANDARD_CODING", value_name = "K+M")]
     coding: Option<Coding>,
     /// Seconds that deleted and overwritten data is kept before its space is freed, so that reads in flight finish.

@@ -202,7 +202,7 @@ impl Embedded {
             (_, parity) => format!("coded {coding} across folders: any {parity} of them may be lost"),
         };
         if coding == Coding::SINGLE && unused > 0 {
-            return format!("{folders} folders, {kept}; the coding was chosen at the first start");
+            return format!("{folders} folders, {kept} (`ashlar admin class recode` changes that)");
         }
         format!("{folders} folder{}, {kept}", if folders == 1 { "" } else { "s" })
     }
