@@ -220,8 +220,8 @@ pub trait Metadata: Send + Sync + 'static {
     async fn set_storage_class_coding(&self, name: &StorageClassName, coding: Coding) -> Result<(), Error>;
     /// Takes groups of former codings out of the map, of which by the map of `epoch` no disk had a shard and then no row
     /// named a chunk. Answers whether they are gone, all or none: not while one of them may still be written to by a
-    /// lease's oldest map, has a revoked lease that is not reaped, moves, has shards in the repair queue, or has changed
-    /// since. Those that are gone already count as gone. At most [`PAGE_SIZE_MAX`].
+    /// lease's oldest map, moves, or has changed since, nor while a revoked lease is not reaped. Their shards in the repair
+    /// queue, which are of chunks that nothing names, go with them. Those that are gone already count as gone. At most [`PAGE_SIZE_MAX`].
     /// Errors: `Malformed` (a group is of a class's present coding, or too many).
     async fn remove_former_groups(&self, groups: &[GroupId], epoch: i64) -> Result<bool, Error>;
     /// Nodes, disks, storage classes and placement groups, or `None` when the epoch is still `known_epoch`.

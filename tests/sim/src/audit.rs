@@ -51,17 +51,21 @@ pub(crate) struct Findings {
     pub(crate) endangered: Vec<String>,
     /// Chunks that an object names and that have fewer shards than they should.
     pub(crate) incomplete: Vec<String>,
+    /// Codings that a class had before and in whose groups something may still be.
+    pub(crate) former: Vec<String>,
 }
 
 impl Findings {
     /// What must never be there once everything has been repaired and has come to rest.
     pub(crate) fn defects(&self, everything: bool) -> Vec<String> {
-        let Self { good_shards: _, unclaimed, freed, misplaced, corrupt, endangered, incomplete } = self;
+        let Self { good_shards: _, unclaimed, freed, misplaced, corrupt, endangered, incomplete, former } =
+            self;
         let mut kinds = vec![
             ("freed and still there", freed),
             ("misplaced", misplaced),
             ("corrupt", corrupt),
             ("endangered", endangered),
+            ("not re-encoded", former),
         ];
         if everything {
             kinds.extend([("unclaimed", unclaimed), ("incomplete", incomplete)]);
@@ -78,7 +82,11 @@ pub(crate) async fn audit(site: &Site, env: &Env, ever: &EverNamed) -> Result<Fi
     let map = site.database.cluster_map(None).await.map_err(|error| error.to_string())?;
     let map = map.ok_or("the database has no map")?;
     let places = places(&map);
-    let mut findings = Findings::default();
+    let former = map.classes.iter().filter(|class| class.is_former);
+    let mut findings = Findings {
+        former: former.map(|class| class.definition.coding.to_string()).collect(),
+        ..Findings::default()
+    };
     let mut good: BTreeMap<ChunkId, BTreeSet<ShardIndex>> = BTreeMap::new();
     for node in &map.nodes {
         let service = chunk_client(env, &node.address);

@@ -20,6 +20,7 @@ mod life;
 mod linear;
 mod nemesis;
 mod network;
+mod operator;
 mod process;
 mod rng;
 mod role;

@@ -20,6 +20,7 @@ use crate::{
     linear::is_linearizable,
     nemesis::{DISK_BYTES, Nemesis},
     network::{Machine, Net},
+    operator::operate,
     process::{Process, onlooker},
     rng::{Rng, SharedRng},
     role::Role,
@@ -193,6 +194,8 @@ impl World {
             };
             parts.spawn(nemesis.rage(RAGE));
         }
+        let nodes = self.processes.iter().filter(|process| process.role == Role::Chunk).count();
+        parts.spawn(operate(self.site.clone(), rng.fork("operator"), nodes));
         for number in 1..=3 {
             let mut client = self.client(number);
             parts.spawn(async move { client.work(REQUESTS).await });

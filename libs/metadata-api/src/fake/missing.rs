@@ -39,9 +39,9 @@ impl Missing {
         Ok(wanted.map(|(_, shard)| *shard).take(limit).collect())
     }
 
-    /// Whether a shard of the group is in the queue.
-    pub(super) fn concerns(&self, group: GroupId) -> bool {
-        self.0.values().any(|shard| shard.group == group)
+    /// Forgets the shards of groups that are removed.
+    pub(super) fn forget_groups(&mut self, groups: &[GroupId]) {
+        self.0.retain(|_, shard| !groups.contains(&shard.group));
     }
 
     /// Shards of groups that are not `unchanged` stay.

@@ -48,14 +48,12 @@ impl State {
         let leases = self.leases.list();
         let oldest = leases.iter().map(|lease| lease.oldest_epoch).min().unwrap_or(i64::MAX);
         let stays = former.filter(|group| is_asked(&group.id)).any(|group| {
-            group.changed_epoch > epoch
-                || group.changed_epoch > oldest
-                || !group.moves.is_empty()
-                || self.missing.concerns(group.id)
+            group.changed_epoch > epoch || group.changed_epoch > oldest || !group.moves.is_empty()
         });
         if stays || leases.iter().any(|lease| lease.revoked) {
             return Ok(false);
         }
+        self.missing.forget_groups(groups);
         let before = self.cluster.former.len();
         let mut removed = 0;
         for class in &mut self.cluster.former {

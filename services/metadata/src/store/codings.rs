@@ -77,10 +77,12 @@ impl MetadataStore {
         if count == 0 {
             return Ok(true);
         }
-        if changed > epoch || is_written_by_older_maps(tx, changed).await? || are_busy(tx, &rows).await? {
+        if changed > epoch || is_written_by_older_maps(tx, changed).await? || is_moving(tx, &rows).await? {
             return Ok(false);
         }
-        tx.execute_rows(&delete_each("placement_groups", "t.group_id = r.column1"), &[], &rows).await?;
+        for table in ["missing_shards", "placement_groups"] {
+            tx.execute_rows(&delete_each(table, "t.group_id = r.column1"), &[], &rows).await?;
+        }
         raise_epoch(tx).await?;
         settle_removed(tx).await?;
         Ok(true)
@@ -93,13 +95,8 @@ async fn is_written_by_older_maps(tx: &mut Tx, epoch: i64) -> Result<bool, Datab
     Ok(tx.fetch_optional(sql, vec![epoch.into()]).await?.is_some())
 }
 
-/// Whether one of the groups moves or has shards in the repair queue.
-async fn are_busy(tx: &mut Tx, groups: &Rows) -> Result<bool, DatabaseError> {
-    for table in ["shard_moves", "missing_shards"] {
-        let sql = format!("SELECT t.group_id FROM {}", find_each(table, "t.group_id = r.column1", ""));
-        if !tx.fetch_rows(&sql, &[], groups).await?.is_empty() {
-            return Ok(true);
-        }
-    }
-    Ok(false)
+/// Whether one of the groups moves.
+async fn is_moving(tx: &mut Tx, groups: &Rows) -> Result<bool, DatabaseError> {
+    let sql = format!("SELECT t.group_id FROM {}", find_each("shard_moves", "t.group_id = r.column1", ""));
+    Ok(!tx.fetch_rows(&sql, &[], groups).await?.is_empty())
 }
