@@ -293,7 +293,7 @@ fn a_request_that_breaks_a_bound_is_refused() {
     }
     refused! { JobState, proto::JobState, strategies::job_state(),
         "job": |m| m.job = 0;
-        "job": |m| m.job = 6;
+        "job": |m| m.job = 7;
         "holder": |m| m.holder = "x".repeat(1025);
         "progress": |m| m.progress = None;
     }
