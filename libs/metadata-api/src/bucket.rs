@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use types::{BucketId, BucketName, Sequence, Timestamp, Versioning};
+use types::{BucketId, BucketName, ObjectLockConfiguration, Sequence, Timestamp, Versioning};
 
 /// An account: the owner of buckets. Its canonical user id in S3's words.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -31,6 +31,8 @@ pub struct Bucket {
     pub commit_sequence: Sequence,
     /// What it holds, exact as of `commit_sequence`.
     pub usage: BucketUsage,
+    /// Its object lock; with one, versioning stays enabled.
+    pub object_lock: Option<ObjectLockConfiguration>,
 }
 
 /// What a bucket holds, counted in its commits.
@@ -53,6 +55,8 @@ pub struct CreateBucket {
     pub name: BucketName,
     /// Whose it will be.
     pub owner: AccountId,
+    /// Whether it begins with versioning enabled and an object lock.
+    pub object_lock: bool,
 }
 
 /// Asks for a page of an account's buckets.

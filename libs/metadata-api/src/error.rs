@@ -108,6 +108,18 @@ pub enum Error {
     /// Another worker has taken the job over.
     #[error("the job was taken over")]
     JobLost,
+    /// The bucket is in a state that does not allow it.
+    #[error("the bucket's state does not allow it: {reason}")]
+    InvalidBucketState {
+        /// What of its state.
+        reason: String,
+    },
+    /// The bucket has no object lock.
+    #[error("the bucket has no object lock")]
+    NoObjectLock,
+    /// The version's lock forbids it.
+    #[error("the version is locked")]
+    VersionLocked,
     /// The call breaks a bound or rule of the contract: a fault of the caller.
     #[error("malformed call: {reason}")]
     Malformed {

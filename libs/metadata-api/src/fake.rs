@@ -29,7 +29,7 @@ use bytes::Bytes;
 use env::Env;
 use types::{
     BucketName, ChunkId, ChunkOwner, Coding, DiskId, GroupId, LeaseId, MissingShard, NodeId, ObjectKey,
-    ShardId, ShardIndex, StorageClassName, Timestamp, UploadId, Versioning,
+    ObjectLockConfiguration, ShardId, ShardIndex, StorageClassName, Timestamp, UploadId, Versioning,
 };
 
 use self::{
@@ -41,8 +41,8 @@ use crate::{
     Error, Eviction, FoundVersion, GarbageId, GarbageItem, GetVersion, Intent, JobName, JobProgress,
     JobState, Lease, LeaseState, ListBuckets, ListObjects, ListParts, ListUploads, ListVersions, Metadata,
     NewMove, NodeRegistration, NodeState, ObjectPage, ObservedNode, PAGE_SIZE_MAX, Part, PartPage,
-    ReplaceChunks, SetTags, StorageClassDefinition, Subresource, Tagged, Upload, UploadPage, VersionPage,
-    part_size_min,
+    ReplaceChunks, SetLock, SetTags, StorageClassDefinition, Subresource, Tagged, Upload, UploadPage,
+    VersionPage, part_size_min,
 };
 
 /// What a deployment may choose.
@@ -162,6 +162,14 @@ impl Metadata for Fake {
         self.state().set_versioning(bucket, versioning)
     }
 
+    async fn set_object_lock(
+        &self,
+        bucket: &BucketName,
+        configuration: ObjectLockConfiguration,
+    ) -> Result<(), Error> {
+        self.state().set_object_lock(bucket, configuration)
+    }
+
     async fn set_subresource(
         &self,
         bucket: &BucketName,
@@ -199,6 +207,10 @@ impl Metadata for Fake {
 
     async fn set_tags(&self, request: SetTags) -> Result<Tagged, Error> {
         self.state().set_tags(request)
+    }
+
+    async fn set_lock(&self, request: SetLock) -> Result<Tagged, Error> {
+        self.state().set_lock(&request)
     }
 
     async fn get_version(&self, request: GetVersion) -> Result<FoundVersion, Error> {

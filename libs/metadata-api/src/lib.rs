@@ -30,8 +30,8 @@ mod wire;
 use async_trait::async_trait;
 use bytes::Bytes;
 use types::{
-    BucketName, ChunkId, ChunkOwner, Coding, DiskId, GroupId, LeaseId, MissingShard, NodeId, ShardId,
-    ShardIndex, StorageClassName, UploadId, Versioning,
+    BucketName, ChunkId, ChunkOwner, Coding, DiskId, GroupId, LeaseId, MissingShard, NodeId,
+    ObjectLockConfiguration, ShardId, ShardIndex, StorageClassName, UploadId, Versioning,
 };
 
 pub use background::{GarbageId, GarbageItem};
@@ -62,8 +62,8 @@ pub use upload::{
 };
 pub use version::{
     CommitVersion, Committed, CopyAttributes, CopyVersion, DeleteCondition, DeleteVersion, DeleteVersions,
-    DeletedVersion, ETagCondition, FoundVersion, GetVersion, NewVersion, SetTags, Tagged, Version,
-    VersionState, WriteCondition,
+    DeletedVersion, ETagCondition, FoundVersion, GetVersion, LockChange, NewVersion, SetLock, SetTags,
+    Tagged, Version, VersionState, WriteCondition,
 };
 
 /// Most entries in one page of any listing and most keys in one [`DeleteVersions`].
@@ -90,8 +90,16 @@ pub trait Metadata: Send + Sync + 'static {
     async fn delete_bucket(&self, bucket: &BucketName) -> Result<(), Error>;
     /// An account's buckets in the order of their names.
     async fn list_buckets(&self, request: ListBuckets) -> Result<BucketPage, Error>;
-    /// Enables or suspends versioning. Errors: `BucketNotFound`, `Malformed` (back to unversioned).
+    /// Enables or suspends versioning. Errors: `BucketNotFound`, `Malformed` (back to unversioned), `InvalidBucketState`
+    /// (suspended, with object lock).
     async fn set_versioning(&self, bucket: &BucketName, versioning: Versioning) -> Result<(), Error>;
+    /// Gives a bucket an object lock, or other settings of it; it cannot be taken back. Versions that are there keep what
+    /// they have. Errors: `BucketNotFound`, `InvalidBucketState` (versioning is not enabled).
+    async fn set_object_lock(
+        &self,
+        bucket: &BucketName,
+        configuration: ObjectLockConfiguration,
+    ) -> Result<(), Error>;
     /// Stores a sub-resource in place of the one that was there, or removes it. It goes with its bucket.
     /// Errors: `BucketNotFound`, `Malformed` (longer than [`SUBRESOURCE_LENGTH_MAX`]).
     async fn set_subresource(
@@ -119,7 +127,7 @@ pub trait Metadata: Send + Sync + 'static {
 
     /// Makes stored bytes visible as the key's new current version.
     /// Errors: `BucketNotFound`, `PreconditionFailed`, `KeyNotFound` (`IfMatch` without a current version),
-    /// `LeaseRevoked`.
+    /// `LeaseRevoked`, `NoObjectLock` (the version is to be locked).
     async fn commit_version(&self, request: CommitVersion) -> Result<Committed, Error>;
     /// The current or a named version of a key. Errors: `BucketNotFound`, `KeyNotFound` (no current version and no
     /// current delete marker), `VersionNotFound`.
@@ -127,7 +135,7 @@ pub trait Metadata: Send + Sync + 'static {
     /// Deletes keys or versions, all in one commit; entry `i` of the answer is for entry `i` of the request. Deleting
     /// what is not there succeeds.
     /// Errors: `BucketNotFound`, `Malformed` (more than [`PAGE_SIZE_MAX`]). Per entry: `PreconditionFailed`,
-    /// `KeyNotFound` (a condition on a key without a current version).
+    /// `KeyNotFound` (a condition on a key without a current version), `VersionLocked`.
     async fn delete_versions(
         &self,
         request: DeleteVersions,
@@ -135,11 +143,14 @@ pub trait Metadata: Send + Sync + 'static {
     /// Gives a version other tags. It is no commit: no listing shows tags, and the version stays the same.
     /// Errors: `BucketNotFound`, `KeyNotFound` and `VersionNotFound` as `get_version`, and when it is a delete marker.
     async fn set_tags(&self, request: SetTags) -> Result<Tagged, Error>;
+    /// Changes what keeps a version from being removed. It is no commit, as [`Metadata::set_tags`] is none.
+    /// Errors: as `set_tags`, `NoObjectLock`, `VersionLocked` (its retention may not be changed so).
+    async fn set_lock(&self, request: SetLock) -> Result<Tagged, Error>;
     /// Makes a new version that names the source version's chunks: rows only, no bytes. The source and the
     /// destination may be in different buckets, and may be the same key.
     /// Errors: `BucketNotFound` (either), `VersionNotFound` (the source is gone or is a delete marker),
     /// `PreconditionFailed` (destination's condition, or the source's ETag is no longer the expected one),
-    /// `KeyNotFound` (as `commit_version`).
+    /// `KeyNotFound` and `NoObjectLock` (as `commit_version`).
     async fn copy_version(&self, request: CopyVersion) -> Result<Committed, Error>;
     /// Current objects and common prefixes in key order. Errors: `BucketNotFound`.
     async fn list_objects(&self, request: ListObjects) -> Result<ObjectPage, Error>;
@@ -148,7 +159,7 @@ pub trait Metadata: Send + Sync + 'static {
 
     // Multipart uploads.
 
-    /// Opens an upload. Errors: `BucketNotFound`.
+    /// Opens an upload. Errors: `BucketNotFound`, `NoObjectLock` (the version is to be locked).
     async fn create_upload(&self, request: CreateUpload) -> Result<Upload, Error>;
     /// An open upload. Errors: `BucketNotFound`, `UploadNotFound`.
     async fn get_upload(

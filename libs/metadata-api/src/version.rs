@@ -1,11 +1,11 @@
 //! Object versions: commit, read, delete, copy.
 
 use types::{
-    Attributes, BucketName, Checksum, Content, ETag, LeaseId, MissingShard, ObjectKey, ObjectPart, Sequence,
-    StorageClassName, Timestamp, VersionId, Versioning,
+    Attributes, BucketName, Checksum, Content, ETag, LeaseId, MissingShard, ObjectKey, ObjectPart, Retention,
+    Sequence, StorageClassName, Timestamp, VersionId, VersionLock, Versioning,
 };
 
-use crate::Bucket;
+use crate::{Bucket, Error};
 
 /// What must hold of a key's current version for a write to go on. A current delete marker counts as absent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -162,6 +162,8 @@ pub struct DeleteVersion {
     pub version_id: Option<VersionId>,
     /// What must hold.
     pub condition: DeleteCondition,
+    /// Whether a retention in governance mode is no hindrance.
+    pub bypasses_governance: bool,
 }
 
 /// Deletes keys or versions of one bucket in one commit, which has a number if any entry changed anything.
@@ -191,7 +193,7 @@ pub struct DeletedVersion {
 /// Which attributes a copy gets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CopyAttributes {
-    /// The source's.
+    /// The source's, without its lock.
     Keep,
     /// These.
     Replace(Box<Attributes>),
@@ -210,7 +212,53 @@ pub struct SetTags {
     pub tags: Vec<(String, String)>,
 }
 
-/// The version that was given other tags.
+/// Changes what keeps a version from being removed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SetLock {
+    /// The bucket.
+    pub bucket: BucketName,
+    /// The key.
+    pub key: ObjectKey,
+    /// Which version; the current one when `None`.
+    pub version_id: Option<VersionId>,
+    /// What to change.
+    pub change: LockChange,
+    /// Whether a retention in governance mode is no hindrance.
+    pub bypasses_governance: bool,
+}
+
+/// A change of a version's lock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LockChange {
+    /// Its retention becomes this, or none.
+    Retention(Option<Retention>),
+    /// Whether it is held.
+    LegalHold(bool),
+}
+
+impl LockChange {
+    /// Makes the change, if the lock allows it at this time. Errors: `VersionLocked`.
+    pub fn apply(
+        self,
+        lock: &mut VersionLock,
+        now: Timestamp,
+        bypasses_governance: bool,
+    ) -> Result<(), Error> {
+        match self {
+            Self::Retention(retention) => {
+                let yields = |current: Retention| current.yields_to(retention, now, bypasses_governance);
+                if !lock.retention.is_none_or(yields) {
+                    return Err(Error::VersionLocked);
+                }
+                lock.retention = retention;
+            }
+            Self::LegalHold(held) => lock.legal_hold = Some(held),
+        }
+        Ok(())
+    }
+}
+
+/// The version whose tags or lock were changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tagged {
     /// The bucket's versioning state then.

@@ -12,6 +12,7 @@ mod garbage;
 mod jobs;
 mod leases;
 mod listings;
+mod locks;
 mod moves;
 mod repair;
 #[cfg(test)]
@@ -32,6 +33,7 @@ pub(crate) use failure::{failure_of, status_of};
 pub(crate) use garbage::fitting;
 pub(crate) use jobs::job_name;
 pub(crate) use leases::OwnedChunk;
+pub(crate) use locks::set_object_lock_request;
 pub(crate) use moves::shard_index;
 pub(crate) use repair::{content_position, list_limit};
 pub(crate) use uploads::get_upload_request;

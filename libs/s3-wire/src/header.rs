@@ -8,6 +8,7 @@ mod checksum;
 mod conditions;
 mod copy_source;
 mod entity_tag;
+mod object_lock;
 mod range;
 #[cfg(test)]
 mod tests;
@@ -25,6 +26,7 @@ pub use checksum::{
 };
 pub use conditions::{Outcome, ReadConditions, if_range};
 pub use copy_source::{CopySource, copy_source, copy_source_range};
+pub use object_lock::{bucket_object_lock, bypasses_governance, object_lock};
 pub use range::{RangeSpec, range};
 pub use unsupported::{Scope, UNSUPPORTED_HEADERS, UnsupportedHeader, refuse_unsupported_headers};
 pub use write_conditions::{DeleteCondition, WriteCondition, delete_condition, write_condition};

@@ -17,6 +17,7 @@ mod delete;
 mod lifecycle;
 mod listing;
 mod object;
+mod object_lock;
 mod read;
 mod rows;
 mod tagging;
@@ -46,6 +47,10 @@ pub use listing::{ListObjects, ListObjectsV2, ObjectRow, list_objects, list_obje
 pub use object::{
     CompleteMultipartUpload, CopyResult, DeleteRow, complete_multipart_upload, copy_object, copy_part,
     delete_result, initiate_multipart_upload,
+};
+pub use object_lock::{
+    OBJECT_LOCK_BODY_MAX, legal_hold, object_lock, parse_legal_hold, parse_object_lock, parse_retention,
+    retention,
 };
 pub use rows::Owner;
 pub use tagging::{TAGGING_BODY_MAX, parse_tagging, tagging};

@@ -13,6 +13,7 @@ mod hexadecimal;
 mod key;
 mod multipart;
 mod object;
+mod object_lock;
 mod owner;
 mod range;
 mod timestamp;
@@ -30,6 +31,9 @@ pub use cluster::{
 pub use key::{KEY_LENGTH_MAX, KeyError, KeyPrefix, ObjectKey};
 pub use multipart::{PART_NUMBER_MAX, ParseUploadIdError, PartNumber, PartNumberError, UploadId};
 pub use object::{Attributes, Content, ObjectPart};
+pub use object_lock::{
+    DefaultRetention, ObjectLockConfiguration, Retention, RetentionMode, RetentionPeriod, VersionLock,
+};
 pub use owner::{ChunkOwner, ChunkOwnerError};
 pub use range::ByteRange;
 pub use timestamp::Timestamp;

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::{ChecksumValue, ETag, Manifest};
+use crate::{ChecksumValue, ETag, Manifest, VersionLock};
 
 /// Headers and user metadata that a version keeps for its readers, byte for byte as they were sent.
 ///
@@ -25,9 +25,11 @@ pub struct Attributes {
     pub website_redirect_location: Option<String>,
     /// User metadata: name without `x-amz-meta-`, in lower case, and raw value bytes.
     pub user_metadata: Vec<(String, Bytes)>,
-    /// Tags: keys and values, in the order in which they were given, each key once. The only attribute that a version can
-    /// change.
+    /// Tags: keys and values, in the order in which they were given, each key once. A version can change them, and its lock;
+    /// nothing else.
     pub tags: Vec<(String, String)>,
+    /// What keeps the version from being removed.
+    pub lock: VersionLock,
 }
 
 /// Where a version's bytes are.

@@ -46,6 +46,17 @@ pub(crate) fn from_metadata(error: MetadataError, address: &Address) -> S3Error 
             ErrorCode::BadDigest,
             "The checksum you specified did not match the checksum of the assembled object.",
         ),
+        MetadataError::InvalidBucketState { reason: _ } => S3Error::with_message(
+            ErrorCode::InvalidBucketState,
+            "Object Lock needs enabled versioning: it cannot be set up without, nor can versioning be suspended with it.",
+        ),
+        MetadataError::NoObjectLock => {
+            S3Error::invalid_request("Bucket is missing Object Lock Configuration")
+        }
+        MetadataError::VersionLocked => S3Error::with_message(
+            ErrorCode::AccessDenied,
+            "Access Denied because object protected by object lock.",
+        ),
         MetadataError::LeaseRevoked => {
             tracing::warn!("a write was refused because this gateway's lease was revoked");
             slow_down()

@@ -6,8 +6,13 @@ use bytes::Bytes;
 use checksum::{format_checksum, format_composite};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use metadata_api::{AccountId, Committed, FoundVersion, Version};
-use s3_wire::{date::http_date, xml::Owner};
-use types::{Attributes, Checksum, ChecksumType, ETag, StorageClassName, VersionId, Versioning};
+use s3_wire::{
+    date::{http_date, xml_date},
+    xml::Owner,
+};
+use types::{
+    Attributes, Checksum, ChecksumType, ETag, Retention, StorageClassName, VersionId, VersionLock, Versioning,
+};
 
 use crate::request::Response;
 
@@ -81,6 +86,19 @@ pub(crate) fn set_object(headers: &mut HeaderMap, found: &FoundVersion, version:
     if !version.attributes.tags.is_empty() {
         let count = version.attributes.tags.len().to_string();
         set(headers, HeaderName::from_static("x-amz-tagging-count"), &count);
+    }
+    set_lock(headers, &version.attributes.lock);
+}
+
+fn set_lock(headers: &mut HeaderMap, lock: &VersionLock) {
+    if let Some(Retention { mode, until }) = lock.retention {
+        set(headers, HeaderName::from_static("x-amz-object-lock-mode"), mode.name());
+        let name = HeaderName::from_static("x-amz-object-lock-retain-until-date");
+        set(headers, name, xml_date(until).as_str());
+    }
+    if let Some(held) = lock.legal_hold {
+        let status = if held { "ON" } else { "OFF" };
+        set(headers, HeaderName::from_static("x-amz-object-lock-legal-hold"), status);
     }
 }
 

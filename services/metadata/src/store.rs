@@ -41,12 +41,12 @@ use metadata_api::{
     Error, Eviction, FoundVersion, GarbageId, GarbageItem, GetVersion, Intent, JobName, JobProgress,
     JobState, Lease, LeaseState, ListBuckets, ListObjects, ListParts, ListUploads, ListVersions, Metadata,
     NewMove, NodeRegistration, NodeState, ObjectPage, ObservedNode, PAGE_SIZE_MAX, Part, PartPage,
-    ReplaceChunks, SetTags, StorageClassDefinition, Subresource, Tagged, Upload, UploadPage, VersionPage,
-    part_size_min,
+    ReplaceChunks, SetLock, SetTags, StorageClassDefinition, Subresource, Tagged, Upload, UploadPage,
+    VersionPage, part_size_min,
 };
 use types::{
     BucketId, BucketName, ChunkId, ChunkOwner, Coding, DiskId, GroupId, LeaseId, MissingShard, NodeId,
-    ObjectKey, ShardId, ShardIndex, StorageClassName, UploadId, Versioning,
+    ObjectKey, ObjectLockConfiguration, ShardId, ShardIndex, StorageClassName, UploadId, Versioning,
 };
 
 use self::{
@@ -271,6 +271,15 @@ impl Metadata for MetadataStore {
         transact!(self, "set_versioning", |store, tx| store.set_versioning_in(tx, &name, versioning))
     }
 
+    async fn set_object_lock(
+        &self,
+        bucket: &BucketName,
+        configuration: ObjectLockConfiguration,
+    ) -> Result<(), Error> {
+        let name = bucket.clone();
+        transact!(self, "set_object_lock", |store, tx| store.set_object_lock_in(tx, &name, configuration))
+    }
+
     async fn set_subresource(
         &self,
         bucket: &BucketName,
@@ -313,6 +322,10 @@ impl Metadata for MetadataStore {
 
     async fn set_tags(&self, request: SetTags) -> Result<Tagged, Error> {
         transact!(self, "set_tags", |store, tx| store.set_tags_in(tx, &request))
+    }
+
+    async fn set_lock(&self, request: SetLock) -> Result<Tagged, Error> {
+        transact!(self, "set_lock", |store, tx| store.set_lock_in(tx, &request))
     }
 
     async fn get_version(&self, request: GetVersion) -> Result<FoundVersion, Error> {

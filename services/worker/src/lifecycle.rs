@@ -152,8 +152,8 @@ async fn delete(context: &Context, bucket: &BucketName, expiries: Vec<Expiry>) -
         for outcome in context.metadata.delete_versions(request).await? {
             match outcome {
                 Ok(_) => deleted += 1,
-                // It was replaced or deleted meanwhile.
-                Err(Error::PreconditionFailed { .. } | Error::KeyNotFound) => {}
+                // It was replaced or deleted meanwhile, or is kept by its lock.
+                Err(Error::PreconditionFailed { .. } | Error::KeyNotFound | Error::VersionLocked) => {}
                 Err(error) => tracing::warn!(%error, %bucket, "what had expired was not deleted"),
             }
         }

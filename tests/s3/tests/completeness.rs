@@ -35,6 +35,9 @@ fn file_name(operation: Operation) -> String {
         | Op::PutBucketLifecycleConfiguration
         | Op::DeleteBucketLifecycle => "bucket_lifecycle",
         Op::GetBucketTagging | Op::PutBucketTagging | Op::DeleteBucketTagging => "bucket_tagging",
+        Op::GetObjectLockConfiguration | Op::PutObjectLockConfiguration => "object_lock_configuration",
+        Op::GetObjectRetention | Op::PutObjectRetention => "object_retention",
+        Op::GetObjectLegalHold | Op::PutObjectLegalHold => "object_legal_hold",
         Op::GetObjectTagging | Op::PutObjectTagging | Op::DeleteObjectTagging => "object_tagging",
         _ => return snake_case(operation.name()),
     };

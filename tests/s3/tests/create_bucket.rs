@@ -85,7 +85,6 @@ fn what_is_not_built_is_refused_and_makes_no_bucket() {
     for (name, value) in [
         ("x-amz-acl", "public-read"),
         ("x-amz-grant-read", "id=\"1\""),
-        ("x-amz-bucket-object-lock-enabled", "true"),
         ("x-amz-object-ownership", "ObjectWriter"),
     ] {
         let error = bucket.request(Method::PUT).header(name, value).refused(501, "NotImplemented");

@@ -194,9 +194,6 @@ fn headers_that_ask_for_what_is_not_built_are_refused() {
         ("x-amz-grant-full-control", "id=\"1\""),
         ("x-amz-server-side-encryption", "AES256"),
         ("x-amz-server-side-encryption-customer-algorithm", "AES256"),
-        ("x-amz-object-lock-mode", "GOVERNANCE"),
-        ("x-amz-object-lock-legal-hold", "ON"),
-        ("x-amz-object-lock-retain-until-date", "2050-01-01T00:00:00Z"),
         ("x-amz-write-offset-bytes", "0"),
     ] {
         let error = bucket.put("key", "content").header(name, value).refused(501, "NotImplemented");

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use types::{
     BucketName, ChunkId, ChunkOwner, Coding, DiskId, GroupId, LeaseId, MissingShard, NodeId, ObjectKey,
-    ShardId, ShardIndex, StorageClassName, UploadId, Versioning,
+    ObjectLockConfiguration, ShardId, ShardIndex, StorageClassName, UploadId, Versioning,
 };
 
 use super::{
@@ -16,8 +16,8 @@ use crate::{
     ContentPage, ContentPosition, CopyVersion, CreateBucket, CreateUpload, DeleteVersions, DeletedVersion,
     Error, Eviction, FoundVersion, GarbageId, GarbageItem, GetVersion, Intent, JobName, JobProgress,
     JobState, Lease, LeaseState, ListBuckets, ListObjects, ListParts, ListUploads, ListVersions, Metadata,
-    NewMove, NodeRegistration, NodeState, ObjectPage, ObservedNode, Part, PartPage, ReplaceChunks, SetTags,
-    StorageClassDefinition, Subresource, Tagged, Upload, UploadPage, VersionPage,
+    NewMove, NodeRegistration, NodeState, ObjectPage, ObservedNode, Part, PartPage, ReplaceChunks, SetLock,
+    SetTags, StorageClassDefinition, Subresource, Tagged, Upload, UploadPage, VersionPage,
     wire::{
         self, proto,
         unwrapped::{
@@ -70,6 +70,16 @@ impl Metadata for Client {
         Ok(())
     }
 
+    async fn set_object_lock(
+        &self,
+        bucket: &BucketName,
+        configuration: ObjectLockConfiguration,
+    ) -> Result<(), Error> {
+        let request = wire::set_object_lock_request(bucket, configuration);
+        let Done = self.call(Mutation, request, send!(buckets.set_object_lock)).await?;
+        Ok(())
+    }
+
     async fn set_subresource(
         &self,
         bucket: &BucketName,
@@ -116,6 +126,11 @@ impl Metadata for Client {
     async fn set_tags(&self, request: SetTags) -> Result<Tagged, Error> {
         let request = proto::SetTagsRequest::from(request);
         self.call(Mutation, request, send!(versions.set_tags)).await
+    }
+
+    async fn set_lock(&self, request: SetLock) -> Result<Tagged, Error> {
+        let request = proto::SetLockRequest::from(request);
+        self.call(Mutation, request, send!(versions.set_lock)).await
     }
 
     async fn get_version(&self, request: GetVersion) -> Result<FoundVersion, Error> {

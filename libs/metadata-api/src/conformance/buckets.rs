@@ -17,8 +17,10 @@ use crate::{
 pub async fn a_new_bucket_is_empty_and_unversioned(store: &Store) {
     store.ready().await.expect("a store that takes calls is ready");
     let name = bucket_name();
-    let made =
-        store.create_bucket(CreateBucket { name: name.clone(), owner: account() }).await.expect("a new name");
+    let made = store
+        .create_bucket(CreateBucket { name: name.clone(), owner: account(), object_lock: false })
+        .await
+        .expect("a new name");
     assert_eq!(made.name, name);
     assert_eq!(made.owner, account());
     assert_eq!(made.versioning, Versioning::Unversioned);
@@ -34,7 +36,8 @@ pub async fn a_new_bucket_is_empty_and_unversioned(store: &Store) {
 pub async fn a_taken_name_answers_its_owner(store: &Store) {
     let name = bucket(store).await;
     for owner in [account(), AccountId("somebody-else".to_owned())] {
-        let answer = store.create_bucket(CreateBucket { name: name.clone(), owner }).await;
+        let answer =
+            store.create_bucket(CreateBucket { name: name.clone(), owner, object_lock: false }).await;
         assert_eq!(answer, Err(Error::BucketExists { bucket: name.clone(), owner: account() }));
     }
     assert_eq!(get_bucket(store, &name).await.owner, account(), "the bucket keeps its owner");
@@ -126,7 +129,9 @@ pub async fn a_bucket_made_again_is_another_bucket(store: &Store) {
     store.delete_bucket(&name).await.expect("an open upload does not keep a bucket");
 
     let owner = AccountId("next-owner".to_owned());
-    let second = store.create_bucket(CreateBucket { name: name.clone(), owner: owner.clone() }).await;
+    let second = store
+        .create_bucket(CreateBucket { name: name.clone(), owner: owner.clone(), object_lock: false })
+        .await;
     let second = second.unwrap_or_else(|error| violation(format_args!("the name is free again: {error}")));
     assert_ne!(second.id, first.id, "bucket numbers are never reused");
     assert_eq!((second.owner, second.versioning), (owner, Versioning::Unversioned));
@@ -146,10 +151,10 @@ pub async fn an_accounts_buckets_are_listed_in_pages(store: &Store) {
     let (mark, owner) = (unique(), AccountId(unique()));
     let name = |text: &str| types::BucketName::new(&format!("{text}-{mark}")).expect("a valid name");
     for text in ["b-2", "a-1", "b-1", "c-1", "b.3"] {
-        let request = CreateBucket { name: name(text), owner: owner.clone() };
+        let request = CreateBucket { name: name(text), owner: owner.clone(), object_lock: false };
         store.create_bucket(request).await.expect("a new bucket");
     }
-    let other = CreateBucket { name: name("b-other"), owner: AccountId(unique()) };
+    let other = CreateBucket { name: name("b-other"), owner: AccountId(unique()), object_lock: false };
     store.create_bucket(other).await.expect("a new bucket");
 
     let page = async |prefix: &str, after: Option<String>, limit: usize| {
@@ -245,6 +250,9 @@ pub async fn subresources_are_kept_apart_and_go_with_their_bucket(store: &Store)
     let last = Subresource::ALL[Subresource::ALL.len() - 1];
     assert!(get(&name, last).await.is_some(), "the others stay");
     store.delete_bucket(&name).await.expect("an empty bucket");
-    store.create_bucket(CreateBucket { name: name.clone(), owner: account() }).await.expect("a free name");
+    store
+        .create_bucket(CreateBucket { name: name.clone(), owner: account(), object_lock: false })
+        .await
+        .expect("a free name");
     assert_eq!(get(&name, last).await, None, "a bucket of the same name is another");
 }

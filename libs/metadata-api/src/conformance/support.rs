@@ -56,7 +56,10 @@ pub fn account() -> AccountId {
 /// A fresh unversioned bucket.
 pub async fn bucket(store: &Store) -> BucketName {
     let name = bucket_name();
-    store.create_bucket(CreateBucket { name: name.clone(), owner: account() }).await.expect("a new bucket");
+    store
+        .create_bucket(CreateBucket { name: name.clone(), owner: account(), object_lock: false })
+        .await
+        .expect("a new bucket");
     name
 }
 

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use types::{
-    Attributes, Content, MissingShard, Sequence, ShardId, ShardIndex, StorageClassName, VersionId, Versioning,
+    Attributes, Content, MissingShard, Sequence, ShardId, ShardIndex, StorageClassName, VersionId,
+    VersionLock, Versioning,
 };
 
 use super::support::{
@@ -31,6 +32,7 @@ fn attributes() -> Attributes {
             ("empty".to_owned(), Bytes::new()),
         ],
         tags: vec![("é".to_owned(), String::new()), ("a".to_owned(), "b c".to_owned())],
+        lock: VersionLock::default(),
     }
 }
 

@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use types::{BucketId, BucketName, Content, ObjectKey, Sequence, Timestamp, UploadId, VersionId, Versioning};
+use types::{
+    BucketId, BucketName, Content, ObjectKey, ObjectLockConfiguration, Sequence, Timestamp, UploadId,
+    VersionId, VersionLock, Versioning,
+};
 
 use super::{State, malformed, uploads::UploadRow};
 use crate::{
@@ -18,6 +21,7 @@ pub(super) struct BucketRow {
     pub(super) owner: AccountId,
     created: Timestamp,
     pub(super) versioning: Versioning,
+    pub(super) object_lock: Option<ObjectLockConfiguration>,
     pub(super) commit_sequence: Sequence,
     /// Each key's versions and delete markers, oldest first; the last one is current. Never an empty list.
     pub(super) versions: BTreeMap<ObjectKey, Vec<VersionRow>>,
@@ -50,6 +54,14 @@ impl VersionRow {
 }
 
 impl BucketRow {
+    /// Whether versions can be locked, when one is to be. Errors: `NoObjectLock`.
+    pub(super) fn check_lock(&self, lock: &VersionLock) -> Result<(), Error> {
+        if self.object_lock.is_none() && *lock != VersionLock::default() {
+            return Err(Error::NoObjectLock);
+        }
+        Ok(())
+    }
+
     pub(super) fn bucket(&self) -> Bucket {
         Bucket {
             id: self.id,
@@ -59,6 +71,7 @@ impl BucketRow {
             versioning: self.versioning,
             commit_sequence: self.commit_sequence,
             usage: self.usage(),
+            object_lock: self.object_lock,
         }
     }
 
@@ -95,7 +108,8 @@ impl State {
             name: request.name.clone(),
             owner: request.owner,
             created: self.now(),
-            versioning: Versioning::Unversioned,
+            versioning: if request.object_lock { Versioning::Enabled } else { Versioning::Unversioned },
+            object_lock: request.object_lock.then(ObjectLockConfiguration::default),
             commit_sequence: Sequence(0),
             versions: BTreeMap::new(),
             uploads: BTreeMap::new(),
@@ -140,7 +154,23 @@ impl State {
         if versioning == Versioning::Unversioned {
             return Err(malformed("versioning cannot be taken back"));
         }
+        if versioning == Versioning::Suspended && bucket.object_lock.is_some() {
+            return Err(Error::InvalidBucketState { reason: "it has an object lock".to_owned() });
+        }
         bucket.versioning = versioning;
+        Ok(())
+    }
+
+    pub(super) fn set_object_lock(
+        &mut self,
+        name: &BucketName,
+        configuration: ObjectLockConfiguration,
+    ) -> Result<(), Error> {
+        let bucket = self.bucket_mut(name)?;
+        if bucket.versioning != Versioning::Enabled {
+            return Err(Error::InvalidBucketState { reason: "its versioning is not enabled".to_owned() });
+        }
+        bucket.object_lock = Some(configuration);
         Ok(())
     }
 

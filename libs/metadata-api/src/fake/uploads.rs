@@ -39,6 +39,7 @@ impl State {
     }
 
     pub(super) fn create_upload(&mut self, request: CreateUpload) -> Result<Upload, Error> {
+        self.bucket(&request.bucket)?.check_lock(&request.attributes.lock)?;
         let upload = Upload {
             id: UploadId::new(self.now(), self.env.random_bytes()),
             key: request.key.clone(),

@@ -1,6 +1,6 @@
 //! Commits, reads, deletes and copies of versions.
 
-use types::{BucketName, Content, ETag, ObjectKey, Sequence, VersionId, Versioning};
+use types::{Attributes, BucketName, Content, ETag, ObjectKey, Sequence, VersionId, VersionLock, Versioning};
 
 use super::{
     State,
@@ -9,8 +9,8 @@ use super::{
 };
 use crate::{
     CommitVersion, Committed, CopyAttributes, CopyVersion, DeleteCondition, DeleteVersion, DeleteVersions,
-    DeletedVersion, ETagCondition, Error, FoundVersion, GetVersion, SetTags, Tagged, Version, VersionState,
-    WriteCondition,
+    DeletedVersion, ETagCondition, Error, FoundVersion, GetVersion, SetLock, SetTags, Tagged, Version,
+    VersionState, WriteCondition,
 };
 
 impl BucketRow {
@@ -71,6 +71,7 @@ impl State {
         self.bucket(&request.bucket)?;
         self.check_lease(request.lease, &request.version.content)?;
         self.bucket(&request.bucket)?.check(&request.key, request.condition)?;
+        self.bucket(&request.bucket)?.check_lock(&request.version.attributes.lock)?;
         let version = Version {
             size: request.version.content.length(),
             content: request.version.content,
@@ -89,8 +90,12 @@ impl State {
         &mut self,
         bucket: &BucketName,
         key: ObjectKey,
-        version: Version,
+        mut version: Version,
     ) -> Result<Committed, Error> {
+        let default = self.bucket(bucket)?.object_lock.and_then(|lock| lock.default_retention);
+        if let (None, Some(default)) = (version.attributes.lock.retention, default) {
+            version.attributes.lock.retention = Some(default.of(self.now()));
+        }
         let (size, etag, checksum) = (version.size, version.etag, version.checksum);
         let sequence = self.bucket(bucket)?.next_sequence();
         let row = self.insert(bucket, key, VersionState::Object(Box::new(version)), sequence)?;
@@ -133,14 +138,39 @@ impl State {
     }
 
     pub(super) fn set_tags(&mut self, request: SetTags) -> Result<Tagged, Error> {
-        let bucket = self.bucket_mut(&request.bucket)?;
-        let missing = if request.version_id.is_some() { Error::VersionNotFound } else { Error::KeyNotFound };
-        let Some(id) = bucket.find(&request.key, request.version_id).map(|row| row.id) else {
+        let SetTags { bucket, key, version_id, tags } = request;
+        self.amend(&bucket, &key, version_id, |attributes| {
+            attributes.tags = tags;
+            Ok(())
+        })
+    }
+
+    pub(super) fn set_lock(&mut self, request: &SetLock) -> Result<Tagged, Error> {
+        if self.bucket(&request.bucket)?.object_lock.is_none() {
+            return Err(Error::NoObjectLock);
+        }
+        let now = self.now();
+        self.amend(&request.bucket, &request.key, request.version_id, |attributes| {
+            request.change.apply(&mut attributes.lock, now, request.bypasses_governance)
+        })
+    }
+
+    /// Changes the attributes of a version.
+    fn amend(
+        &mut self,
+        bucket: &BucketName,
+        key: &ObjectKey,
+        version_id: Option<VersionId>,
+        change: impl FnOnce(&mut Attributes) -> Result<(), Error>,
+    ) -> Result<Tagged, Error> {
+        let bucket = self.bucket_mut(bucket)?;
+        let missing = if version_id.is_some() { Error::VersionNotFound } else { Error::KeyNotFound };
+        let Some(id) = bucket.find(key, version_id).map(|row| row.id) else {
             return Err(missing);
         };
-        let rows = bucket.versions.get_mut(&request.key);
+        let rows = bucket.versions.get_mut(key);
         match rows.into_iter().flatten().find(|row| row.id == id).map(|row| &mut row.state) {
-            Some(VersionState::Object(version)) => version.attributes.tags = request.tags,
+            Some(VersionState::Object(version)) => change(&mut version.attributes)?,
             Some(VersionState::DeleteMarker) | None => return Err(missing),
         }
         Ok(Tagged { versioning: bucket.versioning, version_id: id })
@@ -192,8 +222,15 @@ impl State {
         entry: &DeleteVersion,
         sequence: Sequence,
     ) -> Result<(DeletedVersion, Change), Error> {
+        let now = self.now();
         let bucket = self.bucket_mut(name)?;
         check_delete(bucket, entry)?;
+        if entry.version_id.is_some()
+            && let Some((_, version)) = bucket.find_object(&entry.key, entry.version_id)
+            && version.attributes.lock.protects(now, entry.bypasses_governance)
+        {
+            return Err(Error::VersionLocked);
+        }
         let versioning = bucket.versioning;
         let deleted = |version_id, delete_marker| DeletedVersion { versioning, version_id, delete_marker };
         if let Some(id) = entry.version_id {
@@ -227,9 +264,11 @@ impl State {
         }
         destination.check(&request.key, request.condition)?;
         let mut version = version.clone();
-        if let CopyAttributes::Replace(attributes) = request.attributes {
-            version.attributes = *attributes;
+        match request.attributes {
+            CopyAttributes::Keep => version.attributes.lock = VersionLock::default(),
+            CopyAttributes::Replace(attributes) => version.attributes = *attributes,
         }
+        destination.check_lock(&version.attributes.lock)?;
         version.checksum = request.checksum.or(version.checksum);
         if let Content::Stored(manifest) = &version.content {
             self.shared.extend(manifest.extents.iter().map(|extent| extent.chunk));

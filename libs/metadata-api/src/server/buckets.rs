@@ -7,7 +7,7 @@ use types::BucketName;
 
 use crate::{
     PAGE_SIZE_MAX,
-    wire::{bucket_name, limit_from_wire, proto, subresource, versioning},
+    wire::{bucket_name, limit_from_wire, proto, required, subresource, versioning},
 };
 
 #[async_trait]
@@ -52,6 +52,17 @@ impl proto::buckets_server::Buckets for Calls {
         let versioning = checked(versioning(request.versioning))?;
         let done = self.metadata.set_versioning(&bucket, versioning).await;
         answer(done.map(|()| proto::SetVersioningResponse {}))
+    }
+
+    async fn set_object_lock(
+        &self,
+        request: Request<proto::SetObjectLockRequest>,
+    ) -> Result<Response<proto::SetObjectLockResponse>, Status> {
+        let request = request.into_inner();
+        let bucket = checked(bucket_name(&request.bucket, "bucket"))?;
+        let configuration = checked(required(request.configuration, "configuration"))?;
+        let done = self.metadata.set_object_lock(&bucket, configuration).await;
+        answer(done.map(|()| proto::SetObjectLockResponse {}))
     }
 
     async fn set_subresource(

@@ -36,6 +36,13 @@ impl proto::versions_server::Versions for Calls {
         answer(self.metadata.set_tags(decoded(request)?).await)
     }
 
+    async fn set_lock(
+        &self,
+        request: Request<proto::SetLockRequest>,
+    ) -> Result<Response<proto::SetLockResponse>, Status> {
+        answer(self.metadata.set_lock(decoded(request)?).await)
+    }
+
     async fn copy_version(
         &self,
         request: Request<proto::CopyVersionRequest>,

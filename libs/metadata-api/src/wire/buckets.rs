@@ -5,7 +5,7 @@ use types::{BucketId, Sequence, Timestamp};
 use super::{
     WireError,
     common::{account, bucket_name, versioning},
-    limit_from_wire, limit_to_wire, list, messages, proto, required, text,
+    limit_from_wire, limit_to_wire, list, messages, optional, proto, required, text,
 };
 use crate::{Bucket, BucketPage, BucketUsage, CreateBucket, ListBuckets};
 
@@ -22,6 +22,7 @@ impl From<Bucket> for proto::Bucket {
             versioning: proto::Versioning::from(bucket.versioning).into(),
             commit_sequence: bucket.commit_sequence.0,
             usage: Some(bucket.usage.into()),
+            object_lock: bucket.object_lock.map(Into::into),
         }
     }
 }
@@ -38,6 +39,7 @@ impl TryFrom<proto::Bucket> for Bucket {
             versioning: versioning(message.versioning)?,
             commit_sequence: Sequence(message.commit_sequence),
             usage: required(message.usage, "usage")?,
+            object_lock: optional(message.object_lock)?,
         })
     }
 }
@@ -66,7 +68,7 @@ impl From<proto::BucketUsage> for BucketUsage {
 
 impl From<CreateBucket> for proto::CreateBucketRequest {
     fn from(request: CreateBucket) -> Self {
-        Self { name: request.name.to_string(), owner: request.owner.0 }
+        Self { name: request.name.to_string(), owner: request.owner.0, object_lock: request.object_lock }
     }
 }
 
@@ -74,7 +76,11 @@ impl TryFrom<proto::CreateBucketRequest> for CreateBucket {
     type Error = WireError;
 
     fn try_from(message: proto::CreateBucketRequest) -> Result<Self, WireError> {
-        Ok(Self { name: bucket_name(&message.name, "name")?, owner: account(message.owner, "owner")? })
+        Ok(Self {
+            name: bucket_name(&message.name, "name")?,
+            owner: account(message.owner, "owner")?,
+            object_lock: message.object_lock,
+        })
     }
 }
 

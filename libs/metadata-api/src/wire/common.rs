@@ -4,7 +4,8 @@ use bytes::Bytes;
 use types::{
     Attributes, BucketName, CHUNK_SIZE_MAX, Checksum, ChecksumAlgorithm, ChecksumType, ChecksumValue,
     ChunkId, Coding, Content, ETag, Extent, GroupId, KeyPrefix, LeaseId, Manifest, MissingShard, ObjectKey,
-    ObjectPart, PartNumber, Sequence, ShardId, ShardIndex, StorageClassName, UploadId, VersionId, Versioning,
+    ObjectPart, PartNumber, Sequence, ShardId, ShardIndex, StorageClassName, UploadId, VersionId,
+    VersionLock, Versioning,
 };
 
 use super::{WireError, each, messages, optional, proto, required};
@@ -250,14 +251,17 @@ impl From<Attributes> for proto::Attributes {
             website_redirect_location: attributes.website_redirect_location,
             user_metadata: attributes.user_metadata.into_iter().map(entry).collect(),
             tags: tags_to_wire(attributes.tags),
+            lock: (attributes.lock != VersionLock::default()).then(|| attributes.lock.into()),
         }
     }
 }
 
-impl From<proto::Attributes> for Attributes {
-    fn from(message: proto::Attributes) -> Self {
+impl TryFrom<proto::Attributes> for Attributes {
+    type Error = WireError;
+
+    fn try_from(message: proto::Attributes) -> Result<Self, WireError> {
         let entry = |entry: proto::UserMetadata| (entry.name, entry.value);
-        Self {
+        Ok(Self {
             content_type: message.content_type,
             cache_control: message.cache_control,
             content_disposition: message.content_disposition,
@@ -267,7 +271,8 @@ impl From<proto::Attributes> for Attributes {
             website_redirect_location: message.website_redirect_location,
             user_metadata: message.user_metadata.into_iter().map(entry).collect(),
             tags: tags_from_wire(message.tags),
-        }
+            lock: optional(message.lock)?.unwrap_or_default(),
+        })
     }
 }
 

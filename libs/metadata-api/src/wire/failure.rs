@@ -52,7 +52,10 @@ fn code(failure: &proto::Failure) -> Code {
         | Wire::LeaseRevoked(_)
         | Wire::StaleMap(_)
         | Wire::LeaseActive(_)
-        | Wire::JobLost(_) => Code::FailedPrecondition,
+        | Wire::JobLost(_)
+        | Wire::InvalidBucketState(_)
+        | Wire::NoObjectLock(_)
+        | Wire::VersionLocked(_) => Code::FailedPrecondition,
         Wire::InvalidPart(_)
         | Wire::InvalidPartOrder(_)
         | Wire::PartTooSmall(_)
@@ -120,6 +123,9 @@ impl From<Error> for proto::Failure {
             }
             Error::MoveNotFound => Wire::MoveNotFound(nothing),
             Error::JobLost => Wire::JobLost(nothing),
+            Error::InvalidBucketState { reason } => Wire::InvalidBucketState(reason_to_wire(reason)),
+            Error::NoObjectLock => Wire::NoObjectLock(nothing),
+            Error::VersionLocked => Wire::VersionLocked(nothing),
             Error::Malformed { reason } => Wire::Malformed(reason_to_wire(reason)),
             Error::Unauthenticated => Wire::Unauthenticated(nothing),
             Error::Unavailable { reason } => Wire::Unavailable(reason_to_wire(reason)),
@@ -168,6 +174,9 @@ impl TryFrom<proto::Failure> for Error {
             Wire::DiskNotFound(facts) => Self::DiskNotFound { disk: disk_id(&facts.disk)? },
             Wire::MoveNotFound(_) => Self::MoveNotFound,
             Wire::JobLost(_) => Self::JobLost,
+            Wire::InvalidBucketState(facts) => Self::InvalidBucketState { reason: facts.reason },
+            Wire::NoObjectLock(_) => Self::NoObjectLock,
+            Wire::VersionLocked(_) => Self::VersionLocked,
             Wire::Malformed(facts) => Self::Malformed { reason: facts.reason },
             Wire::Unauthenticated(_) => Self::Unauthenticated,
             Wire::Unavailable(facts) => Self::Unavailable { reason: facts.reason },

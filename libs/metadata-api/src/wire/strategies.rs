@@ -9,8 +9,8 @@ use proptest::{collection::vec, option, prelude::*};
 use types::{
     Attributes, BucketName, CHUNK_SIZE_MAX, Checksum, ChecksumAlgorithm, ChecksumType, ChecksumValue,
     ChunkId, Coding, Content, DiskId, ETag, Extent, GroupId, KeyPrefix, LeaseId, Manifest, MissingShard,
-    NodeId, ObjectKey, ObjectPart, PartNumber, Sequence, ShardId, ShardIndex, StorageClassName, Timestamp,
-    UploadId, VersionId, Versioning,
+    NodeId, ObjectKey, ObjectPart, PartNumber, Retention, RetentionMode, Sequence, ShardId, ShardIndex,
+    StorageClassName, Timestamp, UploadId, VersionId, VersionLock, Versioning,
 };
 
 use crate::{AccountId, Error, UploadChecksum, WriteCondition};
@@ -21,7 +21,7 @@ pub(crate) use cluster::{
 pub(crate) use objects::{
     bucket, bucket_page, commit_version, committed, copy_version, create_bucket, delete_outcome,
     delete_versions, found_version, get_version, list_buckets, list_objects, list_versions, object_page,
-    set_tags, tagged, version_page,
+    set_lock, set_tags, tagged, version_page,
 };
 pub(crate) use uploads::{
     abort_upload, commit_part, complete_upload, create_upload, list_parts, list_uploads, part, part_page,
@@ -110,7 +110,8 @@ fn attributes() -> impl Strategy<Value = Attributes> {
     let header = || option::of("\\PC{0,12}");
     let headers = (header(), header(), header(), header(), header(), header(), header());
     let tags = || vec(("\\PC{1,8}", "\\PC{0,8}"), 0..4);
-    (headers, vec(("[a-z0-9-]{1,8}", bytes()), 0..4), tags()).prop_map(|(headers, user_metadata, tags)| {
+    let user_metadata = vec(("[a-z0-9-]{1,8}", bytes()), 0..4);
+    (headers, user_metadata, tags(), version_lock()).prop_map(|(headers, user_metadata, tags, lock)| {
         Attributes {
             content_type: headers.0,
             cache_control: headers.1,
@@ -121,8 +122,22 @@ fn attributes() -> impl Strategy<Value = Attributes> {
             website_redirect_location: headers.6,
             user_metadata,
             tags,
+            lock,
         }
     })
+}
+
+fn retention_mode() -> impl Strategy<Value = RetentionMode> {
+    prop_oneof![Just(RetentionMode::Governance), Just(RetentionMode::Compliance)]
+}
+
+fn retention() -> impl Strategy<Value = Retention> {
+    (retention_mode(), timestamp()).prop_map(|(mode, until)| Retention { mode, until })
+}
+
+fn version_lock() -> impl Strategy<Value = VersionLock> {
+    (option::of(retention()), any::<Option<bool>>())
+        .prop_map(|(retention, legal_hold)| VersionLock { retention, legal_hold })
 }
 
 fn coding() -> impl Strategy<Value = Coding> {

@@ -94,6 +94,7 @@ mod every_message_survives_the_wire {
         part: Part;
         part_page: PartPage;
         replace_chunks: ReplaceChunksRequest;
+        set_lock: SetLockRequest;
         set_tags: SetTagsRequest;
         shard_id: ShardId;
         storage_class_definition: StorageClassDefinition;
@@ -245,6 +246,7 @@ fn a_request_that_breaks_a_bound_is_refused() {
     refused! { DeleteVersions, proto::DeleteVersionsRequest, strategies::delete_versions(),
         "entries": |m| m.entries = vec![proto::DeleteVersion { key: "k".into(), ..Default::default() }; 1001];
         "version_id": |m| m.entries = vec![proto::DeleteVersion {
+            bypasses_governance: false,
             key: "k".into(),
             version_id: Some(proto::VersionId { id: None }),
             condition: None,

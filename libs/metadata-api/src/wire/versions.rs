@@ -168,6 +168,22 @@ impl TryFrom<proto::SetTagsResponse> for Tagged {
     }
 }
 
+impl From<Tagged> for proto::SetLockResponse {
+    fn from(tagged: Tagged) -> Self {
+        let proto::SetTagsResponse { versioning, version_id } = tagged.into();
+        Self { versioning, version_id }
+    }
+}
+
+impl TryFrom<proto::SetLockResponse> for Tagged {
+    type Error = WireError;
+
+    fn try_from(message: proto::SetLockResponse) -> Result<Self, WireError> {
+        let proto::SetLockResponse { versioning, version_id } = message;
+        proto::SetTagsResponse { versioning, version_id }.try_into()
+    }
+}
+
 impl From<FoundVersion> for proto::FoundVersion {
     fn from(found: FoundVersion) -> Self {
         use proto::found_version::State;
@@ -254,7 +270,12 @@ impl TryFrom<proto::DeleteVersionsRequest> for DeleteVersions {
 impl From<DeleteVersion> for proto::DeleteVersion {
     fn from(entry: DeleteVersion) -> Self {
         let condition = (entry.condition != DeleteCondition::default()).then(|| entry.condition.into());
-        Self { key: entry.key.to_bytes(), version_id: entry.version_id.map(Into::into), condition }
+        Self {
+            key: entry.key.to_bytes(),
+            version_id: entry.version_id.map(Into::into),
+            condition,
+            bypasses_governance: entry.bypasses_governance,
+        }
     }
 }
 
@@ -266,6 +287,7 @@ impl TryFrom<proto::DeleteVersion> for DeleteVersion {
             key: object_key(message.key, "key")?,
             version_id: optional(message.version_id)?,
             condition: optional(message.condition)?.unwrap_or_default(),
+            bypasses_governance: message.bypasses_governance,
         })
     }
 }
@@ -389,7 +411,7 @@ impl TryFrom<proto::CopyVersionRequest> for CopyVersion {
             key: object_key(message.key, "key")?,
             attributes: match message.replace_attributes {
                 None => CopyAttributes::Keep,
-                Some(attributes) => CopyAttributes::Replace(Box::new(attributes.into())),
+                Some(attributes) => CopyAttributes::Replace(Box::new(attributes.try_into()?)),
             },
             checksum: optional(message.checksum)?,
             condition: write_condition(message.condition)?,

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::{HeaderMap, header};
 use types::{Attributes, StorageClassName};
 
-use super::{text, utf8};
+use super::{object_lock, text, utf8};
 use crate::{
     error::{ErrorCode, S3Error},
     tags::parse_header,
@@ -21,7 +21,7 @@ const WEBSITE_REDIRECT: &str = "x-amz-website-redirect-location";
 ///
 /// `aws-chunked` is framing, not an encoding of the object, and is taken out of `Content-Encoding`. A header of user
 /// metadata that is sent more than once becomes one with commas. Errors: `MetadataTooLarge`, `InvalidArgument` for a
-/// standard header that is not UTF-8, `InvalidRedirectLocation`.
+/// standard header that is not UTF-8 and for half an object lock, `InvalidRedirectLocation`.
 pub fn attributes(headers: &HeaderMap) -> Result<Attributes, S3Error> {
     let owned = |name: header::HeaderName| text(headers, name.as_str()).map(|value| value.map(str::to_owned));
     Ok(Attributes {
@@ -34,6 +34,7 @@ pub fn attributes(headers: &HeaderMap) -> Result<Attributes, S3Error> {
         website_redirect_location: website_redirect_location(headers)?,
         user_metadata: user_metadata(headers)?,
         tags: Vec::new(),
+        lock: object_lock(headers)?,
     })
 }
 

@@ -45,8 +45,7 @@ const fn entry(name: &'static str, harmless: &'static [&'static str], scope: Sco
 }
 
 /// Every such header. Ignored on purpose, as their effect is none here: `x-amz-request-payer` (nobody pays),
-/// `x-amz-mfa` (no bucket has MFA delete), `x-amz-bypass-governance-retention` (nothing is locked),
-/// `x-amz-optional-object-attributes` (nothing is archived).
+/// `x-amz-mfa` (no bucket has MFA delete), `x-amz-optional-object-attributes` (nothing is archived).
 pub const UNSUPPORTED_HEADERS: &[UnsupportedHeader] = &[
     entry("x-amz-server-side-encryption*", &[], Scope::Any),
     entry("x-amz-copy-source-server-side-encryption*", &[], Scope::Any),
@@ -54,11 +53,7 @@ pub const UNSUPPORTED_HEADERS: &[UnsupportedHeader] = &[
     entry("x-amz-acl", &["private", "bucket-owner-full-control"], Scope::Create),
     entry("x-amz-grant-*", &[], Scope::Create),
     entry("x-amz-object-ownership", &["BucketOwnerEnforced"], Scope::Create),
-    entry("x-amz-bucket-object-lock-enabled", &["false"], Scope::Create),
     entry("x-amz-bucket-namespace", &["global"], Scope::Create),
-    entry("x-amz-object-lock-legal-hold", &["OFF"], Scope::Create),
-    entry("x-amz-object-lock-mode", &[], Scope::Create),
-    entry("x-amz-object-lock-retain-until-date", &[], Scope::Create),
     entry("x-amz-write-offset-bytes", &[], Scope::Write),
     entry("x-amz-annotation-directive", &["COPY", "EXCLUDE"], Scope::Create),
 ];

@@ -7,13 +7,17 @@ use http::HeaderName;
 use metadata_api::{CopyAttributes, CopyVersion, Error as MetadataError, FoundVersion, Version};
 use s3_wire::{
     ErrorCode, S3Error,
-    header::{CopySource, Directive, attributes, copy_source, metadata_directive, tagging_directive, tags},
+    header::{
+        CopySource, Directive, attributes, copy_source, metadata_directive, object_lock, tagging_directive,
+        tags,
+    },
     xml::{self, CopyResult},
 };
-use types::{Attributes, ByteRange, Checksum, ChecksumAlgorithm, ChecksumType, Content};
+use types::{Attributes, ByteRange, Checksum, ChecksumAlgorithm, ChecksumType, Content, VersionLock};
 
 use super::{
     copy_source::find_source,
+    object_retention::check_lock,
     put_object::{check_early, writable_class, write_condition},
 };
 use crate::{
@@ -36,6 +40,7 @@ pub(super) async fn copy_object(
     let source = copy_source(&request.headers)?;
     let directive = metadata_directive(&request.headers)?;
     let of_tags = tagging_directive(&request.headers)?;
+    let lock = object_lock(&request.headers)?;
     let condition = write_condition(request)?;
     let class = writable_class(gateway, request)?;
     let algorithm = checksum_algorithm(request)?;
@@ -49,11 +54,12 @@ pub(super) async fn copy_object(
             return Err(S3Error::header_not_implemented("x-amz-storage-class"));
         }
         refuse_unchanged(request, &source, directive)?;
-        request.existing_bucket(gateway).await?;
+        let target = request.existing_bucket(gateway).await?;
+        check_lock(gateway, &target, &lock)?;
         check_early(gateway, request, condition).await?;
 
         // Act.
-        let attributes = copied_attributes(request, &version, directive, of_tags)?;
+        let attributes = copied_attributes(request, &version, directive, of_tags, lock)?;
         let copy = CopyVersion {
             source_bucket: source.bucket.clone(),
             source_key: source.key.clone(),
@@ -97,16 +103,20 @@ pub(super) fn set_source_version(response: &mut Response, found: &FoundVersion) 
     }
 }
 
-/// The attributes of the copy: metadata and tags come from the source or from the request, each for itself.
+/// The attributes of the copy: metadata and tags come from the source or from the request, each for itself, and the
+/// lock from the request alone.
 fn copied_attributes(
     request: &Request,
     source: &Version,
     metadata: Directive,
     of_tags: Directive,
+    lock: VersionLock,
 ) -> Result<CopyAttributes, S3Error> {
     let headers = &request.headers;
     let base = match metadata {
-        Directive::Copy if of_tags == Directive::Copy => return Ok(CopyAttributes::Keep),
+        Directive::Copy if of_tags == Directive::Copy && lock == VersionLock::default() => {
+            return Ok(CopyAttributes::Keep);
+        }
         Directive::Copy => source.attributes.clone(),
         Directive::Replace => attributes(headers)?,
     };
@@ -114,7 +124,7 @@ fn copied_attributes(
         Directive::Copy => source.attributes.tags.clone(),
         Directive::Replace => tags(headers)?,
     };
-    Ok(CopyAttributes::Replace(Box::new(Attributes { tags, ..base })))
+    Ok(CopyAttributes::Replace(Box::new(Attributes { tags, lock, ..base })))
 }
 
 /// A copy onto itself must change something, unless it brings an older version back.

@@ -5,6 +5,7 @@ use http::{StatusCode, header};
 use metadata_api::{CreateBucket, Error as MetadataError};
 use s3_wire::{
     ErrorCode, S3Error,
+    header::bucket_object_lock,
     xml::{CREATE_BUCKET_BODY_MAX, parse_create_bucket},
 };
 
@@ -26,6 +27,7 @@ pub(super) async fn create_bucket(
     permit: &Permit,
 ) -> Result<Response, S3Error> {
     let name = request.bucket()?.clone();
+    let object_lock = bucket_object_lock(&request.headers)?;
     let body = if request.headers.contains_key(header::CONTENT_LENGTH)
         || request.headers.contains_key(header::TRANSFER_ENCODING)
     {
@@ -40,7 +42,10 @@ pub(super) async fn create_bucket(
         return Err(S3Error::new(ErrorCode::InvalidLocationConstraint).field("LocationConstraint", location));
     }
 
-    let made = gateway.metadata.create_bucket(CreateBucket { name, owner: permit.account().clone() }).await;
+    let made = gateway
+        .metadata
+        .create_bucket(CreateBucket { name, owner: permit.account().clone(), object_lock })
+        .await;
     match made {
         Ok(_) => {}
         Err(MetadataError::BucketExists { bucket, owner }) if owner == *permit.account() => {

@@ -9,7 +9,7 @@ use s3_wire::{
 };
 use types::{Attributes, ChecksumAlgorithm, ChecksumType};
 
-use super::put_object::writable_class;
+use super::{object_retention::check_lock, put_object::writable_class};
 use crate::{
     Gateway,
     auth::Permit,
@@ -36,7 +36,8 @@ pub(super) async fn create_multipart_upload(
         checksum: UploadChecksum { algorithm, kind },
         checksum_named: named.is_some(),
     };
-    request.existing_bucket(gateway).await?;
+    let target = request.existing_bucket(gateway).await?;
+    check_lock(gateway, &target, &create.attributes.lock)?;
     let upload = gateway.metadata.create_upload(create).await.map_err(|e| request.metadata_error(e))?;
 
     let (bucket, key) = (request.bucket()?.as_str(), request.key()?.as_str());

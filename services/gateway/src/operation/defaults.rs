@@ -1,10 +1,9 @@
-//! Sub-resources that cannot be configured: answered as S3 answers where nothing is, once the bucket or object is known to
-//! be there. SDKs and Terraform ask for all of them. S3 API Reference, the page of each operation.
+//! Sub-resources that cannot be configured: answered as S3 answers where nothing is, once the bucket is known to be
+//! there. SDKs and Terraform ask for all of them. S3 API Reference, the page of each operation.
 
 use http::StatusCode;
 use s3_wire::{ErrorCode, Operation, S3Error, xml};
 
-use super::object_read;
 use crate::{
     Gateway,
     auth::Permit,
@@ -24,12 +23,10 @@ enum Answer {
     NoConfigurations(&'static str),
     /// The bucket's owner pays.
     OwnerPays,
-    /// The bucket has no object lock.
-    NoObjectLock,
 }
 
 fn answer(operation: Operation) -> Option<Answer> {
-    use Answer::{Deleted, Empty, Missing, NoConfigurations, NoObjectLock, OwnerPays};
+    use Answer::{Deleted, Empty, Missing, NoConfigurations, OwnerPays};
     Some(match operation {
         Operation::GetBucketPolicy | Operation::GetBucketPolicyStatus => {
             Missing(ErrorCode::NoSuchBucketPolicy)
@@ -37,7 +34,6 @@ fn answer(operation: Operation) -> Option<Answer> {
         Operation::GetBucketReplication => Missing(ErrorCode::ReplicationConfigurationNotFoundError),
         Operation::GetBucketEncryption => Missing(ErrorCode::ServerSideEncryptionConfigurationNotFoundError),
         Operation::GetBucketWebsite => Missing(ErrorCode::NoSuchWebsiteConfiguration),
-        Operation::GetObjectLockConfiguration => Missing(ErrorCode::ObjectLockConfigurationNotFoundError),
         Operation::GetBucketInventoryConfiguration
         | Operation::DeleteBucketInventoryConfiguration
         | Operation::GetBucketAnalyticsConfiguration
@@ -62,7 +58,6 @@ fn answer(operation: Operation) -> Option<Answer> {
             NoConfigurations("ListBucketIntelligentTieringConfigurationsOutput")
         }
         Operation::GetBucketRequestPayment => OwnerPays,
-        Operation::GetObjectRetention | Operation::GetObjectLegalHold => NoObjectLock,
         _ => return None,
     })
 }
@@ -75,16 +70,10 @@ pub(super) async fn default(
 ) -> Result<Response, S3Error> {
     let answer = answer(permit.operation());
     let answer = answer.ok_or_else(|| S3Error::operation_not_implemented(permit.operation()))?;
-    match answer {
-        Answer::NoObjectLock => drop(object_read::find_asked_for(gateway, request).await?),
-        _ => drop(request.existing_bucket(gateway).await?),
-    }
+    request.existing_bucket(gateway).await?;
     Ok(match answer {
         Answer::Missing(code) => {
             return Err(S3Error::new(code).field("BucketName", request.bucket()?.as_str()));
-        }
-        Answer::NoObjectLock => {
-            return Err(S3Error::invalid_request("Bucket is missing Object Lock Configuration"));
         }
         Answer::Deleted => output::empty(StatusCode::NO_CONTENT),
         Answer::Empty(root) => output::xml(xml::empty(root)),

@@ -22,7 +22,8 @@ pub(super) async fn delete_object(
     if request.headers.contains_key("x-amz-expected-bucket-owner") {
         request.existing_bucket(gateway).await?;
     }
-    let entry = DeleteVersion { key: request.key()?.clone(), version_id, condition };
+    let bypasses_governance = header::bypasses_governance(&request.headers)?;
+    let entry = DeleteVersion { key: request.key()?.clone(), version_id, condition, bypasses_governance };
     let batch = DeleteVersions { bucket: request.bucket()?.clone(), entries: vec![entry] };
     let mut outcomes =
         gateway.metadata.delete_versions(batch).await.map_err(|e| request.metadata_error(e))?;

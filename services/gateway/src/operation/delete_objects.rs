@@ -4,6 +4,7 @@ use axum::body::Body;
 use metadata_api::{DeleteVersion, DeleteVersions, DeletedVersion};
 use s3_wire::{
     S3Error,
+    header::bypasses_governance,
     xml::{self, DELETE_BODY_MAX, DeleteRow, ObjectIdentifier},
 };
 
@@ -22,12 +23,14 @@ pub(super) async fn delete_objects(
     body: &mut Body,
     _permit: &Permit,
 ) -> Result<Response, S3Error> {
+    let bypasses_governance = bypasses_governance(&request.headers)?;
     let body = ObjectBody::open(&gateway.env, request, body, None, DELETE_BODY_MAX as u64)?;
     let bucket = request.existing_bucket(gateway).await?.name;
     let delete = xml::parse_delete(&body.collect().await?)?;
 
     // Entries that cannot be are answered by themselves; the others are one commit.
-    let parsed: Vec<Result<DeleteVersion, S3Error>> = delete.objects.iter().map(entry).collect();
+    let parsed: Vec<Result<DeleteVersion, S3Error>> =
+        delete.objects.iter().map(|object| entry(object, bypasses_governance)).collect();
     let entries = parsed.iter().filter_map(|entry| entry.as_ref().ok().cloned()).collect();
     let outcomes = gateway
         .metadata
@@ -54,11 +57,12 @@ pub(super) async fn delete_objects(
     Ok(output::xml(xml::delete_result(rows)))
 }
 
-fn entry(object: &ObjectIdentifier) -> Result<DeleteVersion, S3Error> {
+fn entry(object: &ObjectIdentifier, bypasses_governance: bool) -> Result<DeleteVersion, S3Error> {
     Ok(DeleteVersion {
         key: object.object_key()?,
         version_id: object.version()?,
         condition: condition(object.condition),
+        bypasses_governance,
     })
 }
 

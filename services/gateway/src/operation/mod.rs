@@ -26,7 +26,10 @@ mod list_object_versions;
 mod list_objects;
 mod list_objects_v2;
 mod list_parts;
+mod object_legal_hold;
+mod object_lock_configuration;
 mod object_read;
+mod object_retention;
 mod object_tagging;
 mod public_access_block;
 mod put_bucket_versioning;
@@ -139,6 +142,24 @@ pub(crate) async fn dispatch(
         }
         Operation::DeleteObjectTagging => {
             object_tagging::delete_object_tagging(gateway, request, &permit).await
+        }
+        Operation::GetObjectLockConfiguration => {
+            object_lock_configuration::get_object_lock_configuration(gateway, request, &permit).await
+        }
+        Operation::PutObjectLockConfiguration => {
+            object_lock_configuration::put_object_lock_configuration(gateway, request, body, &permit).await
+        }
+        Operation::GetObjectRetention => {
+            object_retention::get_object_retention(gateway, request, &permit).await
+        }
+        Operation::PutObjectRetention => {
+            object_retention::put_object_retention(gateway, request, body, &permit).await
+        }
+        Operation::GetObjectLegalHold => {
+            object_legal_hold::get_object_legal_hold(gateway, request, &permit).await
+        }
+        Operation::PutObjectLegalHold => {
+            object_legal_hold::put_object_legal_hold(gateway, request, body, &permit).await
         }
         Operation::GetObjectAttributes => {
             get_object_attributes::get_object_attributes(gateway, request, &permit).await

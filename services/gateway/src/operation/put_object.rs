@@ -4,15 +4,17 @@ use axum::body::Body;
 use bytes::Bytes;
 use http::StatusCode;
 use metadata_api::{
-    CommitVersion, Error as MetadataError, GetVersion, NewVersion, VersionState, WriteCondition,
+    Bucket, CommitVersion, Error as MetadataError, GetVersion, NewVersion, VersionState, WriteCondition,
 };
 use s3_wire::{
     ErrorCode, S3Error,
-    header::{self, attributes, storage_class, tags},
+    header::{self, attributes, content_md5, request_checksum, storage_class, tags},
 };
-use types::{Attributes, BucketName, Checksum, ChecksumType, ChunkOwner, ObjectKey, StorageClassName};
+use types::{
+    Attributes, BucketName, Checksum, ChecksumType, ChunkOwner, ObjectKey, StorageClassName, VersionLock,
+};
 
-use super::UPLOAD_SIZE_MAX;
+use super::{UPLOAD_SIZE_MAX, object_retention::check_lock};
 use crate::{
     Gateway,
     auth::Permit,
@@ -37,7 +39,9 @@ pub(super) async fn put_object(
     let mut body = ObjectBody::open(&gateway.env, request, body, None, UPLOAD_SIZE_MAX)?;
 
     // What can be refused is refused before the body is read.
-    request.existing_bucket(gateway).await?;
+    let target = request.existing_bucket(gateway).await?;
+    check_lock(gateway, &target, &attributes.lock)?;
+    require_checksum(request, &target, &attributes.lock)?;
     check_early(gateway, request, condition).await?;
 
     // Act. Bytes become stable first; one metadata commit then makes them visible.
@@ -61,6 +65,21 @@ pub(super) async fn put_object(
     let mut response = empty(StatusCode::OK);
     set_committed(response.headers_mut(), &committed);
     Ok(response)
+}
+
+/// Whoever has an object retained has to say what it is. Source: API Reference, "PutObject", "Content-MD5".
+fn require_checksum(request: &Request, target: &Bucket, lock: &VersionLock) -> Result<(), S3Error> {
+    let default = target.object_lock.is_some_and(|configuration| configuration.default_retention.is_some());
+    let headers = &request.headers;
+    if (default || lock.retention.is_some())
+        && content_md5(headers)?.is_none()
+        && request_checksum(headers)?.is_none()
+    {
+        return Err(S3Error::invalid_request(
+            "Content-MD5 OR x-amz-checksum- HTTP header is required for Put Object requests with Object Lock parameters",
+        ));
+    }
+    Ok(())
 }
 
 /// The storage class that the request names, which must be one that this cluster has.

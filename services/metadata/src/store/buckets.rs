@@ -5,7 +5,10 @@ use metadata_api::{
     AccountId, Bucket, BucketPage, BucketUsage, CreateBucket, Error, ListBuckets, SUBRESOURCE_LENGTH_MAX,
     Subresource,
 };
-use types::{BucketId, BucketName, Sequence, Timestamp, UploadId, Versioning};
+use types::{
+    BucketId, BucketName, DefaultRetention, ObjectLockConfiguration, RetentionMode, RetentionPeriod,
+    Sequence, Timestamp, UploadId, Versioning,
+};
 
 use super::{
     MetadataStore,
@@ -16,7 +19,8 @@ use super::{
 
 /// Columns of a bucket, for [`read_bucket`].
 pub(crate) const BUCKET: &str = "b.bucket_id, b.name, b.owner, b.created_ms, b.versioning, b.commit_seq, b.object_count, \
-     b.object_bytes, b.version_count, b.version_bytes";
+     b.object_bytes, b.version_count, b.version_bytes, b.object_lock, b.default_retention_mode, \
+     b.default_retention_days, b.default_retention_years";
 
 /// Most buckets whose numbers a process remembers. Past it the memory begins anew.
 const REMEMBERED_MAX: usize = 10_000;
@@ -36,7 +40,28 @@ pub(crate) fn read_bucket(row: &mut Row) -> Result<Bucket, DatabaseError> {
             versions: row.number()?,
             version_bytes: row.number()?,
         },
+        object_lock: read_object_lock(row)?,
     })
+}
+
+fn read_object_lock(row: &mut Row) -> Result<Option<ObjectLockConfiguration>, DatabaseError> {
+    let (locks, mode) = (row.optional_i64()?, row.optional_i64()?);
+    let (days, years) = (row.optional_i64()?, row.optional_i64()?);
+    if locks.is_none_or(|locks| locks == 0) {
+        return Ok(None);
+    }
+    let Some(mode) = mode else { return Ok(Some(ObjectLockConfiguration::default())) };
+    let narrow = |number: i64| u32::try_from(number).ok();
+    let mode = u64::try_from(mode).ok().and_then(RetentionMode::from_number);
+    let period = match (days, years) {
+        (Some(days), None) => narrow(days).and_then(RetentionPeriod::from_days),
+        (None, Some(years)) => narrow(years).and_then(RetentionPeriod::from_years),
+        _ => None,
+    };
+    let default_retention = mode.zip(period).map(|(mode, period)| DefaultRetention { mode, period });
+    let default_retention =
+        default_retention.ok_or_else(|| DatabaseError::corrupt("an unknown retention"))?;
+    Ok(Some(ObjectLockConfiguration { default_retention: Some(default_retention) }))
 }
 
 /// Reads a bucket's name.
@@ -117,6 +142,7 @@ impl MetadataStore {
             );
         }
         let created = Timestamp(self.env.wall_clock_ms());
+        let versioning = if request.object_lock { Versioning::Enabled } else { Versioning::Unversioned };
         tx.execute(
             "INSERT INTO bucket_names (name, bucket_id, owner) VALUES ($1, $2, $3)",
             vec![name.into(), id.into(), request.owner.0.as_str().into()],
@@ -124,8 +150,15 @@ impl MetadataStore {
         .await?;
         tx.execute(
             "INSERT INTO buckets (bucket_id, name, owner, created_ms, versioning, commit_seq, object_count, object_bytes, \
-             version_count, version_bytes) VALUES ($1, $2, $3, $4, 0, 0, 0, 0, 0, 0)",
-            vec![id.into(), name.into(), request.owner.0.as_str().into(), created.0.into()],
+             version_count, version_bytes, object_lock) VALUES ($1, $2, $3, $4, $5, 0, 0, 0, 0, 0, $6)",
+            vec![
+                id.into(),
+                name.into(),
+                request.owner.0.as_str().into(),
+                created.0.into(),
+                (versioning as i64).into(),
+                request.object_lock.then_some(1_i64).into(),
+            ],
         )
         .await?;
         Ok(Bucket {
@@ -133,9 +166,10 @@ impl MetadataStore {
             name: request.name.clone(),
             owner: request.owner.clone(),
             created,
-            versioning: Versioning::Unversioned,
+            versioning,
             commit_sequence: Sequence(0),
             usage: BucketUsage::default(),
+            object_lock: request.object_lock.then(ObjectLockConfiguration::default),
         })
     }
 
@@ -207,8 +241,37 @@ impl MetadataStore {
         if versioning == Versioning::Unversioned {
             return Err(Error::Malformed { reason: "versioning cannot be taken back".to_owned() }.into());
         }
+        if versioning == Versioning::Suspended && bucket.object_lock.is_some() {
+            return Err(Error::InvalidBucketState { reason: "it has an object lock".to_owned() }.into());
+        }
         let sql = "UPDATE buckets SET versioning = $2 WHERE bucket_id = $1";
         tx.execute(sql, vec![bucket.id.0.into(), (versioning as i64).into()]).await?;
+        Ok(())
+    }
+
+    /// Locks the bucket's row as a commit does, so that every commit sees one default retention.
+    pub(super) async fn set_object_lock_in(
+        &self,
+        tx: &mut Tx,
+        name: &BucketName,
+        configuration: ObjectLockConfiguration,
+    ) -> Result<(), Failure> {
+        let bucket = lock_bucket_named(tx, name, BucketLock::Commit).await?.bucket;
+        if bucket.versioning != Versioning::Enabled {
+            return Err(
+                Error::InvalidBucketState { reason: "its versioning is not enabled".to_owned() }.into()
+            );
+        }
+        let default = configuration.default_retention;
+        let (days, years) = match default.map(|default| default.period) {
+            None => (None, None),
+            Some(RetentionPeriod::Days(days)) => (Some(i64::from(days)), None),
+            Some(RetentionPeriod::Years(years)) => (None, Some(i64::from(years))),
+        };
+        let sql = "UPDATE buckets SET object_lock = 1, default_retention_mode = $2, default_retention_days = $3, \
+                   default_retention_years = $4 WHERE bucket_id = $1";
+        let mode = default.map(|default| default.mode as i64);
+        tx.execute(sql, vec![bucket.id.0.into(), mode.into(), days.into(), years.into()]).await?;
         Ok(())
     }
 

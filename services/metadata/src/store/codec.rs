@@ -8,7 +8,8 @@ use bytes::Bytes;
 use metadata_api::Committed;
 use types::{
     Attributes, Checksum, ChecksumAlgorithm, ChecksumType, ChecksumValue, ChunkId, Coding, ETag, Extent,
-    GroupId, LeaseId, Manifest, ObjectPart, PartNumber, Sequence, Timestamp, VersionId, Versioning,
+    GroupId, LeaseId, Manifest, ObjectPart, PartNumber, Retention, RetentionMode, Sequence, Timestamp,
+    VersionId, VersionLock, Versioning,
 };
 
 use super::engine::DatabaseError;
@@ -38,6 +39,7 @@ pub(crate) fn encode_attributes(attributes: &Attributes) -> Bytes {
         website_redirect_location,
         user_metadata,
         tags,
+        lock,
     } = attributes;
     let mut out = Writer::new();
     for text in [
@@ -56,13 +58,21 @@ pub(crate) fn encode_attributes(attributes: &Attributes) -> Bytes {
         out.bytes(name.as_bytes());
         out.bytes(value);
     }
-    // Versions without tags are as they were before there were any.
-    if !tags.is_empty() {
+    // Versions without tags or lock are as they were before there were any.
+    let is_locked = *lock != VersionLock::default();
+    if !tags.is_empty() || is_locked {
         out.number(tags.len() as u64);
         for (key, value) in tags {
             out.bytes(key.as_bytes());
             out.bytes(value.as_bytes());
         }
+    }
+    if is_locked {
+        out.number(lock.retention.map_or(0, |retention| retention.mode as u64));
+        if let Some(retention) = lock.retention {
+            out.signed(retention.until.0);
+        }
+        out.number(lock.legal_hold.map_or(0, |held| 1 + u64::from(held)));
     }
     out.finish()
 }
@@ -80,6 +90,7 @@ pub(crate) fn decode_attributes(bytes: Bytes) -> Result<Attributes, DecodeError>
         website_redirect_location: reader.optional_text()?,
         user_metadata: Vec::new(),
         tags: Vec::new(),
+        lock: VersionLock::default(),
     };
     for _ in 0..reader.count(2)? {
         let entry = (reader.text()?, reader.bytes()?);
@@ -91,8 +102,28 @@ pub(crate) fn decode_attributes(bytes: Bytes) -> Result<Attributes, DecodeError>
             attributes.tags.push(tag);
         }
     }
+    if !reader.is_at_end() {
+        attributes.lock = version_lock(&mut reader)?;
+    }
     reader.end()?;
     Ok(attributes)
+}
+
+fn version_lock(reader: &mut Reader) -> Result<VersionLock, DecodeError> {
+    let retention = match reader.number()? {
+        0 => None,
+        mode => {
+            let mode = RetentionMode::from_number(mode).ok_or_else(|| reader.error())?;
+            Some(Retention { mode, until: Timestamp(reader.signed()?) })
+        }
+    };
+    let legal_hold = match reader.number()? {
+        0 => None,
+        1 => Some(false),
+        2 => Some(true),
+        _ => return Err(reader.error()),
+    };
+    Ok(VersionLock { retention, legal_hold })
 }
 
 /// Encodes extents.

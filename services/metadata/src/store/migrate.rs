@@ -13,6 +13,7 @@ pub(crate) const MIGRATIONS: &[(&str, &str)] = &[
     ("failed_disks", include_str!("../../migrations/0002_failed_disks.sql")),
     ("bucket_subresources", include_str!("../../migrations/0003_bucket_subresources.sql")),
     ("former_codings", include_str!("../../migrations/0004_former_codings.sql")),
+    ("object_lock", include_str!("../../migrations/0005_object_lock.sql")),
 ];
 
 /// The lock that one process holds while it migrates: a number that nobody else has a reason to choose.

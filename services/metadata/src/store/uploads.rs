@@ -7,7 +7,7 @@ use bytes::Bytes;
 use metadata_api::{
     AbortUpload, CommitPart, CreateUpload, Error, ListParts, Part, PartPage, Upload, UploadChecksum,
 };
-use types::{BucketId, BucketName, ObjectKey, PartNumber, Timestamp, UploadId};
+use types::{BucketId, BucketName, ObjectKey, PartNumber, Timestamp, UploadId, VersionLock};
 
 use super::{
     MetadataStore,
@@ -122,6 +122,9 @@ impl MetadataStore {
         request: &CreateUpload,
     ) -> Result<Upload, Failure> {
         let bucket = lock_bucket_named(tx, &request.bucket, BucketLock::Stay).await?.bucket;
+        if bucket.object_lock.is_none() && request.attributes.lock != VersionLock::default() {
+            return Err(Error::NoObjectLock.into());
+        }
         let upload = Upload {
             id: UploadId::new(Timestamp(self.env.wall_clock_ms()), self.env.random_bytes()),
             key: request.key.clone(),

@@ -1,11 +1,11 @@
 //! Reading versions.
 
-use metadata_api::{Error, FoundVersion, GetVersion, SetTags, Tagged};
-use types::VersionId;
+use metadata_api::{Error, FoundVersion, GetVersion, SetLock, SetTags, Tagged};
+use types::{Attributes, Timestamp, VersionId};
 
 use super::{
     MetadataStore,
-    buckets::{BUCKET, BucketLock, lock_bucket_named, not_found, read_bucket},
+    buckets::{BUCKET, BucketLock, LockedBucket, lock_bucket_named, not_found, read_bucket},
     codec::{decode_attributes, encode_attributes},
     engine::{DatabaseError, Failure, Row, Tx, Value},
     version_row::{BODY, BODY_WITHOUT_CONTENT, Body, HEAD, Head, Pages, version_state},
@@ -53,37 +53,62 @@ impl MetadataStore {
         self.read_version(request, row.ok_or_else(|| not_found(&request.bucket))?).await
     }
 
-    /// Locks the bucket's row as a commit does, so that no commit copies the version meanwhile.
     pub(super) async fn set_tags_in(&self, tx: &mut Tx, request: &SetTags) -> Result<Tagged, Failure> {
-        lock_bucket_named(tx, &request.bucket, BucketLock::Commit).await?;
-        let wanted = GetVersion {
-            bucket: request.bucket.clone(),
-            key: request.key.clone(),
-            version_id: request.version_id,
-            with_content: false,
-        };
+        let locked = lock_bucket_named(tx, &request.bucket, BucketLock::Commit).await?;
+        let (bucket, key) = (request.bucket.clone(), request.key.clone());
+        let wanted = GetVersion { bucket, key, version_id: request.version_id, with_content: false };
+        self.amend(tx, locked, wanted, |attributes| {
+            attributes.tags.clone_from(&request.tags);
+            Ok(())
+        })
+        .await
+    }
+
+    pub(super) async fn set_lock_in(&self, tx: &mut Tx, request: &SetLock) -> Result<Tagged, Failure> {
+        let locked = lock_bucket_named(tx, &request.bucket, BucketLock::Commit).await?;
+        if locked.bucket.object_lock.is_none() {
+            return Err(Error::NoObjectLock.into());
+        }
+        let now = Timestamp(locked.now_ms);
+        let (bucket, key) = (request.bucket.clone(), request.key.clone());
+        let wanted = GetVersion { bucket, key, version_id: request.version_id, with_content: false };
+        self.amend(tx, locked, wanted, |attributes| {
+            request.change.apply(&mut attributes.lock, now, request.bypasses_governance)
+        })
+        .await
+    }
+
+    /// Changes the attributes of a version. The bucket's row is locked as by a commit, so that no commit copies or removes
+    /// the version meanwhile.
+    async fn amend(
+        &self,
+        tx: &mut Tx,
+        LockedBucket { bucket, .. }: LockedBucket,
+        wanted: GetVersion,
+        change: impl FnOnce(&mut Attributes) -> Result<(), Error>,
+    ) -> Result<Tagged, Failure> {
         let row = tx
             .fetch_optional(&find_version_sql(wanted.version_id, false), find_version_values(&wanted))
             .await?;
-        let mut row = row.ok_or_else(|| not_found(&request.bucket))?;
-        let bucket = read_bucket(&mut row)?;
-        let missing = if request.version_id.is_some() { Error::VersionNotFound } else { Error::KeyNotFound };
+        let mut row = row.ok_or_else(|| not_found(&wanted.bucket))?;
+        read_bucket(&mut row)?;
+        let missing = if wanted.version_id.is_some() { Error::VersionNotFound } else { Error::KeyNotFound };
         if row.optional_i64()?.is_none() {
             return Err(missing.into());
         }
         let head = Head::read(&mut row)?;
         let version_id = head.version_id();
-        if head.is_delete_marker || request.version_id.is_some_and(|id| id != version_id) {
+        if head.is_delete_marker || wanted.version_id.is_some_and(|id| id != version_id) {
             return Err(missing.into());
         }
         let attributes = Body::read(&mut row)?.attributes;
         let mut attributes = decode_attributes(attributes).map_err(DatabaseError::from)?;
-        attributes.tags.clone_from(&request.tags);
+        change(&mut attributes)?;
         let sql = "UPDATE versions SET attributes = $5 \
                    WHERE bucket_id = $1 AND key = $2 AND version_seq = $3 AND seq_from = $4";
         let values = vec![
             bucket.id.0.into(),
-            request.key.to_bytes().into(),
+            wanted.key.to_bytes().into(),
             head.version_seq.into(),
             head.seq_from.into(),
             encode_attributes(&attributes).into(),

@@ -80,6 +80,7 @@ impl<'a> Due<'a> {
                 key: marker.key.clone(),
                 version_id: Some(marker.version_id),
                 condition: DeleteCondition { marker: true, ..DeleteCondition::default() },
+                bypasses_governance: false,
             },
             version_id: marker.version_id,
             wanted_tags: Vec::new(),
@@ -97,6 +98,7 @@ impl<'a> Due<'a> {
             key: version.key.clone(),
             version_id: None,
             condition: as_listed(version, object),
+            bypasses_governance: false,
         };
         Some(Expiry { entry, version_id: version.version_id, wanted_tags })
     }
@@ -114,8 +116,12 @@ impl<'a> Due<'a> {
             Some(object) => as_listed(version, object),
             None => DeleteCondition { marker: true, ..DeleteCondition::default() },
         };
-        let entry =
-            DeleteVersion { key: version.key.clone(), version_id: Some(version.version_id), condition };
+        let entry = DeleteVersion {
+            key: version.key.clone(),
+            version_id: Some(version.version_id),
+            condition,
+            bypasses_governance: false,
+        };
         Some(Expiry { entry, version_id: version.version_id, wanted_tags })
     }
 

@@ -105,7 +105,12 @@ impl Gateway {
     }
 
     pub(crate) async fn delete(&self, name: &str) {
-        let entry = DeleteVersion { key: key(name), version_id: None, condition: DeleteCondition::default() };
+        let entry = DeleteVersion {
+            key: key(name),
+            version_id: None,
+            condition: DeleteCondition::default(),
+            bypasses_governance: false,
+        };
         let request = DeleteVersions { bucket: bucket(), entries: vec![entry] };
         for deleted in self.metadata.delete_versions(request).await.unwrap() {
             deleted.unwrap();

@@ -73,7 +73,8 @@ impl Cluster {
             medium: None,
         };
         cluster.metadata.define_storage_class(definition).await.unwrap();
-        let request = CreateBucket { name: bucket(), owner: AccountId("owner".to_owned()) };
+        let request =
+            CreateBucket { name: bucket(), owner: AccountId("owner".to_owned()), object_lock: false };
         cluster.metadata.create_bucket(request).await.unwrap();
         cluster
     }

@@ -104,6 +104,7 @@ async fn a_call_that_breaks_a_bound_is_malformed() {
         key: ObjectKey::new("k").expect("a valid key"),
         version_id: None,
         condition: DeleteCondition::default(),
+        bypasses_governance: false,
     };
     let request = DeleteVersions { bucket: bucket_name(1), entries: vec![entry; 1001] };
     let error = client.delete_versions(request).await.expect_err("too many entries");

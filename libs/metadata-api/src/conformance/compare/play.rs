@@ -184,6 +184,7 @@ impl Side {
             key: key.clone(),
             version_id: version.map(|version| self.id(version)),
             condition: *condition,
+            bypasses_governance: false,
         });
         let request = DeleteVersions { bucket: self.name(bucket), entries: deletes.collect() };
         let answers = self.store.delete_versions(request).await.map(|answers| {

@@ -53,7 +53,9 @@ impl Side {
 
     pub(super) async fn create_bucket(&mut self, bucket: usize) -> Result<Bucket, Error> {
         self.skipped[bucket] = 0;
-        self.store.create_bucket(CreateBucket { name: self.name(bucket), owner: account() }).await
+        self.store
+            .create_bucket(CreateBucket { name: self.name(bucket), owner: account(), object_lock: false })
+            .await
     }
 
     pub(super) fn name(&self, bucket: usize) -> BucketName {

@@ -137,7 +137,8 @@ pub fn write_stored(
 
 /// An unconditional entry of a delete.
 pub fn entry(key: &ObjectKey, version_id: Option<VersionId>) -> DeleteVersion {
-    DeleteVersion { key: key.clone(), version_id, condition: DeleteCondition::default() }
+    let condition = DeleteCondition::default();
+    DeleteVersion { key: key.clone(), version_id, condition, bypasses_governance: false }
 }
 
 /// Asks for everything in one page.

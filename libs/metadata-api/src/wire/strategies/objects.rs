@@ -1,19 +1,19 @@
 //! Buckets, versions and listings.
 
 use proptest::{collection::vec, option, prelude::*};
-use types::{BucketId, LeaseId, Sequence};
+use types::{BucketId, DefaultRetention, LeaseId, ObjectLockConfiguration, RetentionPeriod, Sequence};
 
 use super::{
     account, algorithm, attributes, bucket_name, checksum, checksum_type, content, delimiter, error, etag,
-    key_prefix, limit, missing_shard, object_key, object_part, storage_class, timestamp, version_id,
-    versioning, write_condition,
+    key_prefix, limit, missing_shard, object_key, object_part, retention, retention_mode, storage_class,
+    timestamp, version_id, versioning, write_condition,
 };
 use crate::{
     Bucket, BucketPage, BucketUsage, CommitVersion, Committed, CopyAttributes, CopyVersion, CreateBucket,
     DeleteCondition, DeleteVersion, DeleteVersions, DeletedVersion, ETagCondition, Error, FoundVersion,
-    GetVersion, ListBuckets, ListObjects, ListPosition, ListVersions, NewVersion, ObjectEntry, ObjectPage,
-    ObjectSummary, SetTags, Tagged, Version, VersionEntry, VersionPage, VersionPosition, VersionState,
-    VersionSummary,
+    GetVersion, ListBuckets, ListObjects, ListPosition, ListVersions, LockChange, NewVersion, ObjectEntry,
+    ObjectPage, ObjectSummary, SetLock, SetTags, Tagged, Version, VersionEntry, VersionPage, VersionPosition,
+    VersionState, VersionSummary,
 };
 
 pub(crate) fn bucket() -> impl Strategy<Value = Bucket> {
@@ -23,8 +23,9 @@ pub(crate) fn bucket() -> impl Strategy<Value = Bucket> {
         versions: counts.2,
         version_bytes: counts.3,
     });
-    (any::<i64>(), bucket_name(), account(), timestamp(), versioning(), any::<i64>(), usage).prop_map(
-        |(id, name, owner, created, versioning, sequence, usage)| Bucket {
+    let made = (any::<i64>(), bucket_name(), account(), timestamp());
+    (made, versioning(), any::<i64>(), usage, option::of(object_lock())).prop_map(
+        |((id, name, owner, created), versioning, sequence, usage, object_lock)| Bucket {
             id: BucketId(id),
             name,
             owner,
@@ -32,12 +33,17 @@ pub(crate) fn bucket() -> impl Strategy<Value = Bucket> {
             versioning,
             commit_sequence: Sequence(sequence),
             usage,
+            object_lock,
         },
     )
 }
 
 pub(crate) fn create_bucket() -> impl Strategy<Value = CreateBucket> {
-    (bucket_name(), account()).prop_map(|(name, owner)| CreateBucket { name, owner })
+    (bucket_name(), account(), any::<bool>()).prop_map(|(name, owner, object_lock)| CreateBucket {
+        name,
+        owner,
+        object_lock,
+    })
 }
 
 pub(crate) fn list_buckets() -> impl Strategy<Value = ListBuckets> {
@@ -97,6 +103,32 @@ pub(crate) fn get_version() -> impl Strategy<Value = GetVersion> {
     )
 }
 
+pub(crate) fn object_lock() -> impl Strategy<Value = ObjectLockConfiguration> {
+    let period = prop_oneof![
+        (1..=RetentionPeriod::DAYS_MAX).prop_map(RetentionPeriod::Days),
+        (1..=RetentionPeriod::YEARS_MAX).prop_map(RetentionPeriod::Years),
+    ];
+    option::of((retention_mode(), period)).prop_map(|default| ObjectLockConfiguration {
+        default_retention: default.map(|(mode, period)| DefaultRetention { mode, period }),
+    })
+}
+
+pub(crate) fn set_lock() -> impl Strategy<Value = SetLock> {
+    let change = prop_oneof![
+        option::of(retention()).prop_map(LockChange::Retention),
+        any::<bool>().prop_map(LockChange::LegalHold),
+    ];
+    (bucket_name(), object_key(), option::of(version_id()), change, any::<bool>()).prop_map(
+        |(bucket, key, version_id, change, bypasses_governance)| SetLock {
+            bucket,
+            key,
+            version_id,
+            change,
+            bypasses_governance,
+        },
+    )
+}
+
 pub(crate) fn set_tags() -> impl Strategy<Value = SetTags> {
     let tags = vec(("\\PC{1,8}", "\\PC{0,8}"), 0..4);
     (bucket_name(), object_key(), option::of(version_id()), tags)
@@ -144,8 +176,14 @@ pub(crate) fn delete_versions() -> impl Strategy<Value = DeleteVersions> {
         (option::of(etag), any::<Option<u64>>(), option::of(timestamp()), any::<bool>()).prop_map(
             |(etag, size, last_modified, marker)| DeleteCondition { etag, size, last_modified, marker },
         );
-    let entry = (object_key(), option::of(version_id()), condition)
-        .prop_map(|(key, version_id, condition)| DeleteVersion { key, version_id, condition });
+    let entry = (object_key(), option::of(version_id()), condition, any::<bool>()).prop_map(
+        |(key, version_id, condition, bypasses_governance)| DeleteVersion {
+            key,
+            version_id,
+            condition,
+            bypasses_governance,
+        },
+    );
     (bucket_name(), vec(entry, 0..4)).prop_map(|(bucket, entries)| DeleteVersions { bucket, entries })
 }
 

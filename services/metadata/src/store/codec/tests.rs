@@ -3,7 +3,8 @@ use metadata_api::Committed;
 use proptest::{collection::vec, option, prelude::*};
 use types::{
     Attributes, Checksum, ChecksumAlgorithm, ChecksumType, ChecksumValue, ChunkId, Coding, ETag, Extent,
-    GroupId, LeaseId, Manifest, ObjectPart, PartNumber, Sequence, Timestamp, VersionId, Versioning,
+    GroupId, LeaseId, Manifest, ObjectPart, PartNumber, Retention, RetentionMode, Sequence, Timestamp,
+    VersionId, VersionLock, Versioning,
 };
 
 use super::{
@@ -19,16 +20,26 @@ fn bytes() -> impl Strategy<Value = Bytes> {
     vec(any::<u8>(), 0..40).prop_map(Bytes::from)
 }
 
+fn version_lock() -> impl Strategy<Value = VersionLock> {
+    let mode = prop_oneof![Just(RetentionMode::Governance), Just(RetentionMode::Compliance)];
+    let retention = option::of((mode, any::<i64>().prop_map(Timestamp)));
+    (retention, any::<Option<bool>>()).prop_map(|(retention, legal_hold)| VersionLock {
+        retention: retention.map(|(mode, until)| Retention { mode, until }),
+        legal_hold,
+    })
+}
+
 prop_compose! {
     fn attributes()(
         texts in [text(), text(), text(), text(), text(), text(), text()],
         user_metadata in vec((".{0,20}", bytes()), 0..8),
         tags in vec((".{0,20}", ".{0,20}"), 0..8),
+        lock in version_lock(),
     ) -> Attributes {
         let [content_type, cache_control, content_disposition, content_encoding, content_language, expires, redirect] = texts;
         Attributes {
             content_type, cache_control, content_disposition, content_encoding, content_language, expires,
-            website_redirect_location: redirect, user_metadata, tags,
+            website_redirect_location: redirect, user_metadata, tags, lock,
         }
     }
 }

@@ -3,9 +3,13 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
+use bytes::Bytes;
 use env::Env;
 use metadata_api::{Bucket, CommitVersion, Committed, Error};
-use types::{Content, LeaseId, ObjectKey, Sequence, Timestamp, VersionId, Versioning};
+use types::{
+    Attributes, Content, LeaseId, ObjectKey, ObjectLockConfiguration, Sequence, Timestamp, VersionId,
+    VersionLock, Versioning,
+};
 
 use super::{
     changes::{Changes, FeedKind, NewRow},
@@ -28,6 +32,8 @@ pub(crate) struct Batch<'a> {
     /// The bucket as of the mutations so far.
     pub(crate) bucket: Bucket,
     pub(crate) now: Timestamp,
+    /// The same by the database's clock, which all metadata services share.
+    pub(crate) database_now: Timestamp,
     /// When garbage that is made now may be freed, by the database's clock.
     pub(crate) due_ms: i64,
     pub(crate) keys: Keys,
@@ -58,10 +64,10 @@ impl<'a> Batch<'a> {
         let LockedBucket { bucket, now_ms } = locked;
         let active_leases = lock_active_leases(tx, leases).await?;
         let keys = load_keys(tx, &bucket, wanted).await?;
-        let now = Timestamp(env.wall_clock_ms());
+        let (now, database_now) = (Timestamp(env.wall_clock_ms()), Timestamp(now_ms));
         let due_ms = now_ms.saturating_add(settings.garbage_hold_ms());
         let (bodies, changes) = (BTreeMap::new(), Changes::default());
-        Ok(Self { env, settings, bucket, now, due_ms, keys, bodies, changes, active_leases })
+        Ok(Self { env, settings, bucket, now, database_now, due_ms, keys, bodies, changes, active_leases })
     }
 
     /// Loads the bodies of versions that will be copied within the bucket.
@@ -100,13 +106,28 @@ impl<'a> Batch<'a> {
         let body = Body {
             checksum: version.checksum,
             storage_class: version.storage_class.clone(),
-            attributes: encode_attributes(&version.attributes),
+            attributes: self.encode_attributes(&version.attributes)?,
             content: encode_content(&version.content),
             parts: Paged::None,
             shared: false,
         };
         self.changes.miss(self.now.0, &request.missing);
         Ok(self.put(&request.key, NewBody { body, size: version.content.length(), etag: version.etag }))
+    }
+
+    /// The attributes of a version that is made now, with the bucket's default retention if they name none.
+    pub(crate) fn encode_attributes(&self, attributes: &Attributes) -> Result<Bytes, Error> {
+        match self.bucket.object_lock {
+            None if attributes.lock != VersionLock::default() => Err(Error::NoObjectLock),
+            Some(ObjectLockConfiguration { default_retention: Some(default) })
+                if attributes.lock.retention.is_none() =>
+            {
+                let mut attributes = attributes.clone();
+                attributes.lock.retention = Some(default.of(self.now));
+                Ok(encode_attributes(&attributes))
+            }
+            None | Some(_) => Ok(encode_attributes(attributes)),
+        }
     }
 
     /// The fence: content in chunks is named only under a live lease.

@@ -10,9 +10,7 @@ use super::{
     keys::check_write,
 };
 use crate::store::{
-    codec::{
-        decode_committed, decode_manifest, encode_attributes, encode_committed, encode_manifest, encode_parts,
-    },
+    codec::{decode_committed, decode_manifest, encode_committed, encode_manifest, encode_parts},
     engine::{DatabaseError, Failure, Tx},
     uploads::{PartRow, UploadLock, load_parts, lock_upload},
     version_row::{Body, BodyContent, Paged},
@@ -38,7 +36,8 @@ impl Batch<'_> {
             return self.completed_before(tx, request).await;
         };
         let rows = load_parts(tx, bucket, request.upload).await?;
-        let new = assemble(&upload, request, &rows, self.settings.part_size_min)?;
+        let attributes = self.encode_attributes(&upload.attributes)?;
+        let new = assemble(&upload, request, &rows, attributes, self.settings.part_size_min)?;
         let current = self.current_object(tx, &request.key).await?;
         check_write(request.condition, current)?;
 
@@ -97,6 +96,7 @@ fn assemble(
     upload: &Upload,
     request: &CompleteUpload,
     rows: &[PartRow],
+    attributes: Bytes,
     part_size_min: u64,
 ) -> Result<NewBody, Failure> {
     if request.parts.is_empty() {
@@ -136,7 +136,7 @@ fn assemble(
     let body = Body {
         checksum: Some(checksum),
         storage_class: upload.storage_class.clone(),
-        attributes: encode_attributes(&upload.attributes),
+        attributes,
         content: join(&parts)?,
         parts: Paged::Here(encode_parts(&object_parts)),
         shared: false,

@@ -7,14 +7,14 @@
 use std::collections::BTreeSet;
 
 use metadata_api::{Committed, CopyAttributes, CopyVersion, Error};
-use types::{BucketId, ChunkId, ObjectKey};
+use types::{Attributes, BucketId, ChunkId, ObjectKey, VersionLock};
 
 use super::{
     batch::{Batch, NewBody},
     keys::check_write,
 };
 use crate::store::{
-    codec::{decode_manifest, encode_attributes},
+    codec::{decode_attributes, decode_manifest},
     engine::{DatabaseError, Failure, Tx},
     version_row::{Body, BodyContent, Head, Paged},
 };
@@ -76,9 +76,13 @@ impl Batch<'_> {
         let size = source.head.size;
         let mut body = source.body.clone();
         body.checksum = request.checksum.or(body.checksum);
-        if let CopyAttributes::Replace(attributes) = &request.attributes {
-            body.attributes = encode_attributes(attributes);
-        }
+        body.attributes = match &request.attributes {
+            CopyAttributes::Keep => {
+                let attributes = decode_attributes(body.attributes).map_err(DatabaseError::from)?;
+                self.encode_attributes(&Attributes { lock: VersionLock::default(), ..attributes })?
+            }
+            CopyAttributes::Replace(attributes) => self.encode_attributes(attributes)?,
+        };
         body.shared = self.share(source)?;
         Ok(self.put(&request.key, NewBody { body, size, etag }))
     }

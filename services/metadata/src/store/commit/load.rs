@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use bytes::Bytes;
 use metadata_api::Bucket;
 use types::{BucketId, ObjectKey, VersionId, Versioning};
 
@@ -64,6 +65,11 @@ pub(crate) fn load_named_sql() -> String {
 pub(crate) fn load_bodies_sql() -> String {
     let body = BODY.replace("v.", "t.");
     format!("SELECT t.key, t.version_seq, {body} FROM {}", find_each("versions", NAMED, ""))
+}
+
+/// The attributes of versions, by key and `version_seq`.
+pub(crate) fn load_attributes_sql() -> String {
+    format!("SELECT t.key, t.version_seq, t.attributes FROM {}", find_each("versions", NAMED, ""))
 }
 
 fn heads_sql(condition: &str) -> String {
@@ -129,6 +135,23 @@ pub(crate) async fn load_bodies(
         bodies.insert((key, version_seq), body);
     }
     Ok(bodies)
+}
+
+/// Loads the encoded attributes of versions.
+pub(crate) async fn load_attributes(
+    tx: &mut Tx,
+    bucket: BucketId,
+    versions: &BTreeSet<(ObjectKey, i64)>,
+) -> Result<Vec<((ObjectKey, i64), Bytes)>, DatabaseError> {
+    let mut rows = Rows::default();
+    for (key, version_seq) in versions {
+        rows.push([key.to_bytes().into(), (*version_seq).into()]);
+    }
+    let mut attributes = Vec::new();
+    for mut row in tx.fetch_rows(&load_attributes_sql(), &[bucket.0.into()], &rows).await? {
+        attributes.push(((read_key(&mut row)?, row.i64()?), row.bytes()?));
+    }
+    Ok(attributes)
 }
 
 /// The newest row older than `older_than` that the batch has not closed: walks down the index of existing versions.

@@ -17,7 +17,9 @@ use crate::{
     store::{
         commit::{
             changes::{promote_sql, retire_sql, share_sql},
-            load::{load_bodies_sql, load_buried_null_sql, load_current_sql, load_named_sql},
+            load::{
+                load_attributes_sql, load_bodies_sql, load_buried_null_sql, load_current_sql, load_named_sql,
+            },
         },
         contents,
         engine::{Rows, Value},
@@ -106,6 +108,7 @@ fn hot_statements(bucket: i64, name: &str) -> Vec<Hot> {
         hot_rows("load buried null", load_buried_null_sql(), vec![b.clone()], &[k()]),
         hot_rows("load named", load_named_sql(), vec![b.clone()], &[k(), 5_i64.into()]),
         hot_rows("load bodies", load_bodies_sql(), vec![b.clone()], &[k(), 5_i64.into()]),
+        hot_rows("load attributes", load_attributes_sql(), vec![b.clone()], &[k(), 5_i64.into()]),
         hot_rows(
             "retire",
             retire_sql(),
