@@ -3,7 +3,10 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use types::{Coding, DiskId, FailureDomain, GroupId, NodeId, ShardIndex, StorageClassName};
 
@@ -133,6 +136,23 @@ pub struct MapDisk {
     pub state: DiskState,
     /// What its operator wants of it; that of its node counts too.
     pub intent: Intent,
+}
+
+/// What the cluster has seen of its disks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct DiskHistory {
+    /// Disks that it ever had.
+    pub disks: u64,
+    /// How long it had them, added up: each since it was first registered, until it was lost or removed.
+    pub observed: Duration,
+    /// How often a disk was lost, so that its shards were rebuilt elsewhere. One that came back before all were is none.
+    pub losses: u64,
+    /// Of these, how many are over: no group names the disk any more.
+    pub rebuilt: u64,
+    /// How long these took, added up.
+    pub rebuilding: Duration,
+    /// How long the longest of them took.
+    pub longest_rebuild: Duration,
 }
 
 /// The cluster as one epoch sees it. The epoch grows with every change of membership, address, writability or

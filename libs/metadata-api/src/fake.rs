@@ -12,6 +12,7 @@ mod garbage;
 mod jobs;
 mod leases;
 mod listing;
+mod losses;
 mod missing;
 mod moves;
 mod recoding;
@@ -38,9 +39,9 @@ use self::{
 use crate::{
     AbortUpload, Bucket, BucketPage, ClusterMap, CommitPart, CommitVersion, Committed, CompleteUpload,
     ContentPage, ContentPosition, CopyVersion, CreateBucket, CreateUpload, DeleteVersions, DeletedVersion,
-    Error, Eviction, FoundVersion, GarbageId, GarbageItem, GetVersion, Intent, JobName, JobProgress,
-    JobState, Lease, LeaseState, ListBuckets, ListObjects, ListParts, ListUploads, ListVersions, Metadata,
-    NewMove, NodeRegistration, NodeState, ObjectPage, ObservedNode, PAGE_SIZE_MAX, Part, PartPage,
+    DiskHistory, Error, Eviction, FoundVersion, GarbageId, GarbageItem, GetVersion, Intent, JobName,
+    JobProgress, JobState, Lease, LeaseState, ListBuckets, ListObjects, ListParts, ListUploads, ListVersions,
+    Metadata, NewMove, NodeRegistration, NodeState, ObjectPage, ObservedNode, PAGE_SIZE_MAX, Part, PartPage,
     ReplaceChunks, SetLock, SetTags, StorageClassDefinition, Subresource, Tagged, Upload, UploadPage,
     VersionPage, part_size_min,
 };
@@ -97,7 +98,9 @@ impl Fake {
 
     fn state(&self) -> MutexGuard<'_, State> {
         // A call that panicked has changed at most its own rows; the next test assertion tells.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.cluster.now = state.now();
+        state
     }
 }
 
@@ -331,6 +334,10 @@ impl Metadata for Fake {
 
     async fn cluster_map(&self, known_epoch: Option<i64>) -> Result<Option<ClusterMap>, Error> {
         Ok(self.state().cluster.map(known_epoch))
+    }
+
+    async fn disk_history(&self) -> Result<DiskHistory, Error> {
+        Ok(self.state().cluster.disk_history())
     }
 
     async fn mark_node(&self, observed: ObservedNode, state: NodeState) -> Result<bool, Error> {

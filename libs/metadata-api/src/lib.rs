@@ -40,8 +40,8 @@ pub use bucket::{
     Subresource,
 };
 pub use cluster::{
-    ClusterMap, DiskRegistration, MapDisk, MapNode, MassLoss, NodeRegistration, PlacementGroup, StorageClass,
-    StorageClassDefinition,
+    ClusterMap, DiskHistory, DiskRegistration, MapDisk, MapNode, MassLoss, NodeRegistration, PlacementGroup,
+    StorageClass, StorageClassDefinition,
 };
 pub use contents::{
     CONTENT_EXTENTS_MAX, ContentKind, ContentOwner, ContentPage, ContentPosition, ContentRow, ReplaceChunks,
@@ -237,6 +237,8 @@ pub trait Metadata: Send + Sync + 'static {
     async fn remove_former_groups(&self, groups: &[GroupId], epoch: i64) -> Result<bool, Error>;
     /// Nodes, disks, storage classes and placement groups, or `None` when the epoch is still `known_epoch`.
     async fn cluster_map(&self, known_epoch: Option<i64>) -> Result<Option<ClusterMap>, Error>;
+    /// What the cluster has seen of its disks.
+    async fn disk_history(&self) -> Result<DiskHistory, Error>;
 
     /// Says that a node fell silent, unless a heartbeat came since it was observed. Answers whether it is in that state
     /// now. Errors: `NodeNotFound`, `Malformed` (`Up`: only a heartbeat makes a node that).

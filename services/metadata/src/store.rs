@@ -16,6 +16,7 @@ mod garbage;
 mod jobs;
 mod leases;
 mod listing;
+mod losses;
 mod migrate;
 mod missing;
 mod moves;
@@ -38,9 +39,9 @@ use env::Env;
 use metadata_api::{
     AbortUpload, Bucket, BucketPage, ClusterMap, CommitPart, CommitVersion, Committed, CompleteUpload,
     ContentPage, ContentPosition, CopyVersion, CreateBucket, CreateUpload, DeleteVersions, DeletedVersion,
-    Error, Eviction, FoundVersion, GarbageId, GarbageItem, GetVersion, Intent, JobName, JobProgress,
-    JobState, Lease, LeaseState, ListBuckets, ListObjects, ListParts, ListUploads, ListVersions, Metadata,
-    NewMove, NodeRegistration, NodeState, ObjectPage, ObservedNode, PAGE_SIZE_MAX, Part, PartPage,
+    DiskHistory, Error, Eviction, FoundVersion, GarbageId, GarbageItem, GetVersion, Intent, JobName,
+    JobProgress, JobState, Lease, LeaseState, ListBuckets, ListObjects, ListParts, ListUploads, ListVersions,
+    Metadata, NewMove, NodeRegistration, NodeState, ObjectPage, ObservedNode, PAGE_SIZE_MAX, Part, PartPage,
     ReplaceChunks, SetLock, SetTags, StorageClassDefinition, Subresource, Tagged, Upload, UploadPage,
     VersionPage, part_size_min,
 };
@@ -461,6 +462,10 @@ impl Metadata for MetadataStore {
 
     async fn cluster_map(&self, known_epoch: Option<i64>) -> Result<Option<ClusterMap>, Error> {
         self.load_map(known_epoch).await.map_err(|failure| failure.into_error("cluster_map"))
+    }
+
+    async fn disk_history(&self) -> Result<DiskHistory, Error> {
+        transact!(self, "disk_history", |store, tx| store.read_disk_history(tx))
     }
 
     async fn mark_node(&self, observed: ObservedNode, state: NodeState) -> Result<bool, Error> {

@@ -14,10 +14,10 @@ use super::{
 use crate::{
     AbortUpload, Bucket, BucketPage, ClusterMap, CommitPart, CommitVersion, Committed, CompleteUpload,
     ContentPage, ContentPosition, CopyVersion, CreateBucket, CreateUpload, DeleteVersions, DeletedVersion,
-    Error, Eviction, FoundVersion, GarbageId, GarbageItem, GetVersion, Intent, JobName, JobProgress,
-    JobState, Lease, LeaseState, ListBuckets, ListObjects, ListParts, ListUploads, ListVersions, Metadata,
-    NewMove, NodeRegistration, NodeState, ObjectPage, ObservedNode, Part, PartPage, ReplaceChunks, SetLock,
-    SetTags, StorageClassDefinition, Subresource, Tagged, Upload, UploadPage, VersionPage,
+    DiskHistory, Error, Eviction, FoundVersion, GarbageId, GarbageItem, GetVersion, Intent, JobName,
+    JobProgress, JobState, Lease, LeaseState, ListBuckets, ListObjects, ListParts, ListUploads, ListVersions,
+    Metadata, NewMove, NodeRegistration, NodeState, ObjectPage, ObservedNode, Part, PartPage, ReplaceChunks,
+    SetLock, SetTags, StorageClassDefinition, Subresource, Tagged, Upload, UploadPage, VersionPage,
     wire::{
         self, proto,
         unwrapped::{
@@ -295,6 +295,10 @@ impl Metadata for Client {
         let request = proto::GetClusterMapRequest { known_epoch };
         let MaybeMap(map) = self.call(Read, request, send!(cluster.get_cluster_map)).await?;
         Ok(map)
+    }
+
+    async fn disk_history(&self) -> Result<DiskHistory, Error> {
+        self.call(Read, proto::GetDiskHistoryRequest {}, send!(cluster.get_disk_history)).await
     }
 
     async fn mark_node(&self, observed: ObservedNode, state: NodeState) -> Result<bool, Error> {

@@ -3,7 +3,7 @@
 use types::{DiskId, NodeId, ShardIndex};
 
 use super::support::{Pool, Store, epoch, map, map_disk, map_node, node, register, unique};
-use crate::{DiskState, Error, Intent, NewMove, NodeState, ObservedNode};
+use crate::{DiskHistory, DiskState, Error, Intent, NewMove, NodeState, ObservedNode};
 
 async fn observe(store: &Store, node: NodeId) -> ObservedNode {
     ObservedNode { node, heartbeats: map_node(store, node).await.heartbeats }
@@ -188,4 +188,43 @@ pub async fn new_groups_are_on_disks_that_serve(store: &Store) {
         expected.sort_unstable();
         assert_eq!(disks, expected);
     }
+}
+
+/// A disk counts as lost once its shards begin to be rebuilt elsewhere, and as rebuilt when no group names it; not when it
+/// comes back before.
+pub async fn lost_disks_are_remembered(store: &Store) {
+    let pool = Pool::new(store, "1+1", 4).await;
+    let before = history(store).await;
+    let lose = async |index: u8| {
+        let disk = pool.group(store).await.disks[usize::from(index)];
+        let node = pool.node_of(disk).clone();
+        let observed = observe(store, node.node).await;
+        assert_eq!(store.mark_node(observed, NodeState::Down).await, Ok(true));
+        node
+    };
+
+    let spared = lose(0).await;
+    assert_eq!(history(store).await.losses, before.losses, "nothing is rebuilt yet");
+    let begun = pool.begin(store, 0).await;
+    assert_eq!(history(store).await.losses, before.losses + 1);
+    register(store, &spared).await;
+    assert_eq!(history(store).await.losses, before.losses, "it is back before its shards were rebuilt");
+    let group = pool.group(store).await.id;
+    store.finish_move(group, begun.index, begun.since).await.expect("the end of the move");
+    assert_eq!(history(store).await.rebuilt, before.rebuilt);
+
+    let lost = lose(1).await;
+    let begun = pool.begin(store, 1).await;
+    store.finish_move(group, begun.index, begun.since).await.expect("the end of the move");
+    let after = history(store).await;
+    assert_eq!((after.losses, after.rebuilt), (before.losses + 1, before.rebuilt + 1));
+    assert!(after.rebuilding >= before.rebuilding && after.longest_rebuild <= after.rebuilding);
+    assert!(after.disks >= 4 && after.observed >= before.observed);
+    register(store, &lost).await;
+    let later = history(store).await;
+    assert_eq!((later.losses, later.rebuilt), (after.losses, after.rebuilt), "it was lost all the same");
+}
+
+async fn history(store: &Store) -> DiskHistory {
+    store.disk_history().await.expect("the history of the disks")
 }

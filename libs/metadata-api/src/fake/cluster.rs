@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use types::{DiskId, GroupId, NodeId, StorageClassName};
+use types::{DiskId, GroupId, NodeId, StorageClassName, Timestamp};
 
-use super::malformed;
+use super::{losses::Loss, malformed};
 use crate::{
     ClusterMap, DiskRegistration, DiskState, Error, Eviction, Intent, MapDisk, MapNode, NodeRegistration,
     NodeState, ObservedNode, PlacementGroup, StorageClass, StorageClassDefinition,
@@ -12,6 +12,9 @@ use crate::{
 
 #[derive(Debug, Default)]
 pub(super) struct Cluster {
+    /// When the call under way began.
+    pub(super) now: Timestamp,
+    pub(super) losses: Vec<Loss>,
     pub(super) epoch: i64,
     /// Epoch of the last change that gave shards a place more: a disk was added, or a move began.
     pub(super) places_epoch: i64,
@@ -41,6 +44,8 @@ pub(super) struct Disk {
     pub(super) report: DiskRegistration,
     intent: Intent,
     gone: bool,
+    pub(super) first: Timestamp,
+    pub(super) gone_at: Option<Timestamp>,
 }
 
 impl Cluster {
@@ -72,12 +77,15 @@ impl Cluster {
             }
             let known = self.disks.get(&report.disk);
             let (intent, gone) = known.map_or((Intent::Serve, false), |disk| (disk.intent, disk.gone));
-            let disk = Disk { node: request.node, report: report.clone(), intent, gone };
+            let first = known.map_or(self.now, |disk| disk.first);
+            let gone_at = known.and_then(|disk| disk.gone_at);
+            let disk = Disk { node: request.node, report: report.clone(), intent, gone, first, gone_at };
             self.disks.insert(report.disk, disk);
         }
         let node = Node { state: NodeState::Up, intent, heartbeats: heartbeats + 1, report: request };
         self.nodes.insert(node.report.node, node);
         if changed {
+            self.forget_losses();
             self.settle_removed();
             self.map_classes();
         }
@@ -132,6 +140,7 @@ impl Cluster {
             .collect();
         for (_, disk) in self.disks.iter_mut().filter(|(id, _)| removed.contains(id)) {
             disk.gone = true;
+            disk.gone_at.get_or_insert(self.now);
         }
         self.evictions.retain(|eviction| !removed.contains(&eviction.disk));
     }
@@ -140,7 +149,11 @@ impl Cluster {
         self.classes.values().chain(&self.former)
     }
 
-    fn groups(&self) -> impl Iterator<Item = &PlacementGroup> {
+    pub(super) fn all_disks(&self) -> impl Iterator<Item = (DiskId, &Disk)> {
+        self.disks.iter().map(|(id, disk)| (*id, disk))
+    }
+
+    pub(super) fn groups(&self) -> impl Iterator<Item = &PlacementGroup> {
         self.every_class().flat_map(|class| &class.groups)
     }
 

@@ -22,9 +22,12 @@ impl Cluster {
         // All or none: what is refused half-way leaves the classes as they were.
         let before = (self.classes.clone(), self.former.clone());
         let since = self.epoch + 1;
+        let losses = self.losses.len();
+        self.begin_losses(moves);
         for new in moves {
             if let Err(error) = self.begin_move(new, since) {
                 (self.classes, self.former) = before;
+                self.losses.truncate(losses);
                 return Err(error);
             }
         }
@@ -85,6 +88,7 @@ impl Cluster {
         group.changed_epoch = epoch;
         self.epoch = epoch;
         self.evictions.insert(Eviction { disk: from, group: id, index, epoch });
+        self.finish_losses();
         self.settle_removed();
         Ok(())
     }

@@ -62,6 +62,7 @@ impl State {
         self.cluster.former.retain(|class| !class.groups.is_empty());
         if removed > 0 || self.cluster.former.len() < before {
             self.cluster.epoch += 1;
+            self.cluster.finish_losses();
             self.cluster.settle_removed();
         }
         Ok(true)

@@ -56,6 +56,13 @@ impl proto::cluster_server::Cluster for Calls {
         answer(removed.map(|removed| proto::RemoveFormerGroupsResponse { removed }))
     }
 
+    async fn get_disk_history(
+        &self,
+        _request: Request<proto::GetDiskHistoryRequest>,
+    ) -> Result<Response<proto::DiskHistory>, Status> {
+        answer(self.metadata.disk_history().await)
+    }
+
     async fn get_cluster_map(
         &self,
         request: Request<proto::GetClusterMapRequest>,

@@ -1,5 +1,7 @@
 //! The cluster map.
 
+use std::time::Duration;
+
 use types::{DiskId, FailureDomain, GroupId, NodeId};
 
 use super::{
@@ -8,8 +10,8 @@ use super::{
     each, list, messages, proto, required, shard_index, text,
 };
 use crate::{
-    ClusterMap, DiskRegistration, DiskState, Intent, MapDisk, MapNode, NodeRegistration, NodeState,
-    PlacementGroup, ShardMove, StorageClass, StorageClassDefinition,
+    ClusterMap, DiskHistory, DiskRegistration, DiskState, Intent, MapDisk, MapNode, NodeRegistration,
+    NodeState, PlacementGroup, ShardMove, StorageClass, StorageClassDefinition,
 };
 
 /// Most disks of one node.
@@ -312,4 +314,34 @@ impl TryFrom<proto::ShardMove> for ShardMove {
         let to = DiskId(id(&message.to, "to")?);
         Ok(Self { index: shard_index(message.index)?, to, since: message.since })
     }
+}
+
+impl From<DiskHistory> for proto::DiskHistory {
+    fn from(history: DiskHistory) -> Self {
+        Self {
+            disks: history.disks,
+            observed_ms: to_milliseconds(history.observed),
+            losses: history.losses,
+            rebuilt: history.rebuilt,
+            rebuilding_ms: to_milliseconds(history.rebuilding),
+            longest_rebuild_ms: to_milliseconds(history.longest_rebuild),
+        }
+    }
+}
+
+impl From<proto::DiskHistory> for DiskHistory {
+    fn from(message: proto::DiskHistory) -> Self {
+        Self {
+            disks: message.disks,
+            observed: Duration::from_millis(message.observed_ms),
+            losses: message.losses,
+            rebuilt: message.rebuilt,
+            rebuilding: Duration::from_millis(message.rebuilding_ms),
+            longest_rebuild: Duration::from_millis(message.longest_rebuild_ms),
+        }
+    }
+}
+
+fn to_milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

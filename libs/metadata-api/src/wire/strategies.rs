@@ -15,8 +15,9 @@ use types::{
 
 use crate::{AccountId, Error, UploadChecksum, WriteCondition};
 pub(crate) use cluster::{
-    cluster_map, content_page, eviction, garbage_id, garbage_item, job_state, lease, lease_state, new_move,
-    node_registration, owned_chunk, replace_chunks, shard_id, storage_class_definition,
+    cluster_map, content_page, disk_history, eviction, garbage_id, garbage_item, job_state, lease,
+    lease_state, new_move, node_registration, owned_chunk, replace_chunks, shard_id,
+    storage_class_definition,
 };
 pub(crate) use objects::{
     bucket, bucket_page, commit_version, committed, copy_version, create_bucket, delete_outcome,

@@ -70,6 +70,7 @@ mod every_message_survives_the_wire {
         copy_version: CopyVersionRequest;
         create_bucket: CreateBucketRequest;
         create_upload: CreateUploadRequest;
+        disk_history: DiskHistory;
         delete_outcome: DeleteOutcome;
         delete_versions: DeleteVersionsRequest;
         error: Failure;

@@ -14,7 +14,7 @@ use chunk_api::{
 use clap::Args;
 use data_pool::{ClusterView, LeaseHolder, Pool};
 use env::Env;
-use metadata_api::{ClusterMap, Metadata};
+use metadata_api::{ClusterMap, DiskHistory, Metadata};
 use service_kit::ClusterSecret;
 use types::{DiskId, NodeId};
 
@@ -88,6 +88,11 @@ impl Reached {
     pub(crate) async fn map(&self) -> Result<ClusterMap, Exit> {
         let map = self.metadata.cluster_map(None).await.map_err(failed)?;
         map.ok_or_else(|| Exit::new(Exit::FAILED, "the metadata service gave no cluster map".to_owned()))
+    }
+
+    /// What the cluster has seen of its disks.
+    pub(crate) async fn disk_history(&self) -> Result<DiskHistory, Exit> {
+        self.metadata.disk_history().await.map_err(failed)
     }
 
     /// A pool for reading; it holds no lease and can write nothing.

@@ -9,6 +9,7 @@ use super::{
     MetadataStore,
     cluster::{CLASS, lock_cluster, malformed, map_classes, raise_epoch, read_class},
     engine::{DatabaseError, Failure, Rows, Tx, delete_each, find_each},
+    losses::finish_losses,
     nodes::settle_removed,
 };
 
@@ -84,6 +85,7 @@ impl MetadataStore {
             tx.execute_rows(&delete_each(table, "t.group_id = r.column1"), &[], &rows).await?;
         }
         raise_epoch(tx).await?;
+        finish_losses(tx).await?;
         settle_removed(tx).await?;
         Ok(true)
     }

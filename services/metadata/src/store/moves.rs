@@ -14,6 +14,7 @@ use super::{
         group_disks, load_map_in, lock_cluster, malformed, raise_epoch, raise_places_epoch, read_group_disks,
     },
     engine::{DatabaseError, Failure, Rows, Tx, find_each},
+    losses::{begin_losses, finish_losses, lost_sources},
     nodes::settle_removed,
 };
 
@@ -40,6 +41,7 @@ impl MetadataStore {
         }
         check_evicted(tx, moves).await?;
         let map = load_map_in(tx, None).await?.ok_or_else(|| DatabaseError::corrupt("there is no map"))?;
+        begin_losses(tx, &lost_sources(&map, moves)).await?;
         check_moves(map, moves)?;
 
         let since = raise_places_epoch(tx).await?;
@@ -72,6 +74,7 @@ impl MetadataStore {
         tx.execute(sql, vec![id.into(), number.into()]).await?;
         update_group(tx, group, &disks, epoch).await?;
         insert_eviction(tx, Eviction { disk: from, group, index, epoch }).await?;
+        finish_losses(tx).await?;
         // Takes the eviction away again when that was the last group that named a disk to be removed.
         Ok(settle_removed(tx).await?)
     }

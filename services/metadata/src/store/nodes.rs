@@ -15,6 +15,7 @@ use super::{
         read_state,
     },
     engine::{DatabaseError, Failure, Row, Rows, Tx, delete_each, find_each},
+    losses::forget_losses,
 };
 
 /// Counts the heartbeat of a node that is up.
@@ -111,10 +112,12 @@ impl MetadataStore {
         )
         .await?;
         tx.execute("UPDATE disks SET attached = 0 WHERE node_id = $1", vec![node.into()]).await?;
+        let now_ms = tx.now_ms().await?;
         for disk in &request.disks {
             tx.execute(
                 "INSERT INTO disks (disk_id, node_id, medium, capacity_bytes, available_bytes, writable, failed, \
-                 attached, intent, gone) VALUES ($1, $2, $3, $4, $5, $6, $7, 1, 0, 0) ON CONFLICT (disk_id) DO UPDATE SET \
+                 attached, intent, gone, first_ms) VALUES ($1, $2, $3, $4, $5, $6, $7, 1, 0, 0, $8) \
+                 ON CONFLICT (disk_id) DO UPDATE SET first_ms = COALESCE(disks.first_ms, excluded.first_ms), \
                  node_id = excluded.node_id, medium = excluded.medium, capacity_bytes = excluded.capacity_bytes, \
                  available_bytes = excluded.available_bytes, writable = excluded.writable, \
                  failed = excluded.failed, attached = 1",
@@ -126,10 +129,13 @@ impl MetadataStore {
                     disk.available_bytes.cast_signed().into(),
                     disk.writable.into(),
                     disk.failed.into(),
+                    now_ms.into(),
                 ],
             )
             .await?;
         }
+        let back = request.disks.iter().filter(|disk| !disk.failed).map(|disk| disk.disk).collect();
+        forget_losses(tx, &back).await?;
         Ok(request.disks.iter().any(|disk| !known.contains(&disk.disk)))
     }
 
@@ -233,7 +239,8 @@ pub(crate) async fn settle_removed(tx: &mut Tx) -> Result<(), DatabaseError> {
     for disk in removed.difference(&named) {
         rows.push([disk.0.as_slice().into()]);
     }
-    let sql = "UPDATE disks SET gone = 1 FROM {rows} AS r WHERE disks.disk_id = r.column1";
-    tx.execute_rows(sql, &[], &rows).await?;
+    let now_ms = tx.now_ms().await?;
+    let sql = "UPDATE disks SET gone = 1, gone_ms = $1 FROM {rows} AS r WHERE disks.disk_id = r.column1";
+    tx.execute_rows(sql, &[now_ms.into()], &rows).await?;
     tx.execute_rows(&delete_each("evictions", "t.disk_id = r.column1"), &[], &rows).await
 }

@@ -11,10 +11,10 @@ use super::{
 };
 use crate::wire::OwnedChunk;
 use crate::{
-    ClusterMap, ContentKind, ContentOwner, ContentPage, ContentPosition, ContentRow, DiskRegistration,
-    DiskState, Eviction, GarbageId, GarbageItem, Intent, JobName, JobProgress, JobState, Lease, LeaseState,
-    MapDisk, MapNode, NewMove, NodeRegistration, NodeState, PlacementGroup, ReplaceChunks, Replacement,
-    ShardMove, StorageClass, StorageClassDefinition,
+    ClusterMap, ContentKind, ContentOwner, ContentPage, ContentPosition, ContentRow, DiskHistory,
+    DiskRegistration, DiskState, Eviction, GarbageId, GarbageItem, Intent, JobName, JobProgress, JobState,
+    Lease, LeaseState, MapDisk, MapNode, NewMove, NodeRegistration, NodeState, PlacementGroup, ReplaceChunks,
+    Replacement, ShardMove, StorageClass, StorageClassDefinition,
 };
 
 pub(crate) fn lease() -> impl Strategy<Value = Lease> {
@@ -200,4 +200,15 @@ pub(crate) fn garbage_id() -> impl Strategy<Value = GarbageId> {
 
 pub(crate) fn garbage_item() -> impl Strategy<Value = GarbageItem> {
     (garbage_id(), vec(extent(), 0..4)).prop_map(|(id, extents)| GarbageItem { id, extents })
+}
+
+pub(crate) fn disk_history() -> impl Strategy<Value = DiskHistory> {
+    any::<(u64, u64, u64, u64, u64, u64)>().prop_map(|numbers| DiskHistory {
+        disks: numbers.0,
+        observed: Duration::from_millis(numbers.1),
+        losses: numbers.2,
+        rebuilt: numbers.3,
+        rebuilding: Duration::from_millis(numbers.4),
+        longest_rebuild: Duration::from_millis(numbers.5),
+    })
 }

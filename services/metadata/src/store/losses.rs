@@ -1,0 +1,119 @@
+//! What the cluster has seen of its disks: since when it has them, how many it lost, how long their shards took to be
+//! rebuilt elsewhere. Written under the cluster's lock, together with what it is about.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use metadata_api::{ClusterMap, DiskHistory, DiskState, NewMove};
+use types::{DiskId, GroupId};
+
+use super::{
+    MetadataStore,
+    cluster::load_named_disks,
+    engine::{DatabaseError, Failure, Rows, Tx, delete_each},
+};
+
+/// Disks whose shards are being rebuilt elsewhere, and since when.
+async fn load_open(tx: &mut Tx) -> Result<BTreeMap<DiskId, i64>, DatabaseError> {
+    let sql = "SELECT l.disk_id, l.lost_ms FROM disk_losses AS l WHERE l.rebuilt_ms IS NULL";
+    let mut open = BTreeMap::new();
+    for mut row in tx.fetch_all(sql, Vec::new()).await? {
+        open.insert(DiskId(row.array()?), row.i64()?);
+    }
+    Ok(open)
+}
+
+/// The disks that these moves leave because they are lost.
+pub(crate) fn lost_sources(map: &ClusterMap, moves: &[NewMove]) -> BTreeSet<DiskId> {
+    let groups: BTreeMap<GroupId, _> =
+        map.classes.iter().flat_map(|class| &class.groups).map(|group| (group.id, group)).collect();
+    let is_lost = |disk: &DiskId| {
+        let disk = map.disks.iter().find(|known| known.disk == *disk);
+        disk.is_some_and(|disk| {
+            disk.state == DiskState::Down || (disk.failed && disk.state != DiskState::Gone)
+        })
+    };
+    let from = |new: &NewMove| groups.get(&new.group)?.disks.get(usize::from(new.index.0)).copied();
+    moves.iter().filter_map(from).filter(is_lost).collect()
+}
+
+/// Writes down that the shards of lost disks begin to be rebuilt, unless they are being so already.
+pub(crate) async fn begin_losses(tx: &mut Tx, lost: &BTreeSet<DiskId>) -> Result<(), DatabaseError> {
+    if lost.is_empty() {
+        return Ok(());
+    }
+    let (open, now_ms) = (load_open(tx).await?, tx.now_ms().await?);
+    let mut rows = Rows::default();
+    for disk in lost.iter().filter(|disk| !open.contains_key(disk)) {
+        rows.push([disk.0.as_slice().into()]);
+    }
+    let sql = "INSERT INTO disk_losses (disk_id, lost_ms) SELECT column1, $1 FROM {rows} AS r \
+               WHERE column1 IS NOT NULL ON CONFLICT DO NOTHING";
+    tx.execute_rows(sql, &[now_ms.into()], &rows).await
+}
+
+/// Writes down which lost disks no group names any more.
+pub(crate) async fn finish_losses(tx: &mut Tx) -> Result<(), DatabaseError> {
+    let open = load_open(tx).await?;
+    if open.is_empty() {
+        return Ok(());
+    }
+    let (named, now_ms) = (load_named_disks(tx).await?, tx.now_ms().await?);
+    let mut rows = Rows::default();
+    for (disk, lost_ms) in open.iter().filter(|(disk, _)| !named.contains(disk)) {
+        rows.push([disk.0.as_slice().into(), (*lost_ms).into()]);
+    }
+    let sql = "UPDATE disk_losses SET rebuilt_ms = $1 FROM {rows} AS r \
+               WHERE disk_losses.disk_id = r.column1 AND disk_losses.lost_ms = r.column2";
+    tx.execute_rows(sql, &[now_ms.into()], &rows).await
+}
+
+/// Forgets the losses of disks that are back before their shards were rebuilt.
+pub(crate) async fn forget_losses(tx: &mut Tx, back: &BTreeSet<DiskId>) -> Result<(), DatabaseError> {
+    let open = load_open(tx).await?;
+    let mut rows = Rows::default();
+    for (disk, lost_ms) in open.iter().filter(|(disk, _)| back.contains(disk)) {
+        rows.push([disk.0.as_slice().into(), (*lost_ms).into()]);
+    }
+    let condition = "t.disk_id = r.column1 AND t.lost_ms = r.column2";
+    tx.execute_rows(&delete_each("disk_losses", condition), &[], &rows).await
+}
+
+impl MetadataStore {
+    /// Reads the disks and the losses one after the other; what happens between is in one of them only.
+    pub(super) async fn read_disk_history(&self, tx: &mut Tx) -> Result<DiskHistory, Failure> {
+        let now_ms = tx.now_ms().await?;
+        let mut history = DiskHistory::default();
+        let mut last_losses: BTreeMap<DiskId, i64> = BTreeMap::new();
+        let sql = "SELECT l.disk_id, l.lost_ms, l.rebuilt_ms FROM disk_losses AS l ORDER BY l.lost_ms";
+        for mut row in tx.fetch_all(sql, Vec::new()).await? {
+            let (disk, lost_ms, rebuilt_ms) = (DiskId(row.array()?), row.i64()?, row.optional_i64()?);
+            history.losses += 1;
+            if let Some(rebuilt_ms) = rebuilt_ms {
+                let took = milliseconds(rebuilt_ms - lost_ms);
+                history.rebuilt += 1;
+                history.rebuilding += took;
+                history.longest_rebuild = history.longest_rebuild.max(took);
+            }
+            last_losses.insert(disk, lost_ms);
+        }
+        let sql = "SELECT d.disk_id, d.first_ms, d.gone_ms, CASE WHEN d.gone = 0 AND d.attached = 1 AND d.failed = 0 \
+                   AND n.state <> 2 THEN 1 ELSE 0 END FROM disks AS d JOIN nodes AS n ON n.node_id = d.node_id \
+                   WHERE d.first_ms IS NOT NULL";
+        for mut row in tx.fetch_all(sql, Vec::new()).await? {
+            let (disk, first_ms) = (DiskId(row.array()?), row.i64()?);
+            let (gone_ms, is_up) = (row.optional_i64()?, row.bool()?);
+            let lost_ms = last_losses.get(&disk).copied().filter(|_| !is_up);
+            let last_ms = [lost_ms, gone_ms, Some(now_ms)].into_iter().flatten().min().unwrap_or(now_ms);
+            history.disks += 1;
+            history.observed += milliseconds(last_ms - first_ms);
+        }
+        Ok(history)
+    }
+}
+
+fn milliseconds(count: i64) -> Duration {
+    Duration::from_millis(u64::try_from(count).unwrap_or(0))
+}
