@@ -7,6 +7,7 @@ use std::sync::{
 
 use env::Env;
 use erasure::Codecs;
+use metadata_api::ClusterMap;
 use types::StorageClassName;
 
 use crate::{
@@ -70,6 +71,11 @@ impl Pool {
     pub fn takes_writes(&self, class: &StorageClassName) -> bool {
         let mapped = self.shared.view.snapshot().class(class).is_some_and(|class| !class.groups.is_empty());
         mapped && self.leases.lease().is_some()
+    }
+
+    /// Takes a cluster map in: from now on the pool acts by this one, or a later one.
+    pub fn take_in(&self, map: &ClusterMap) {
+        self.shared.view.update(map);
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {

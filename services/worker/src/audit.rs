@@ -79,7 +79,8 @@ impl Run<'_> {
             names::collect(self.metadata, part, self.options.chunks_max, &mut self.told, progress).await?;
         // The narrowest part that was collected; the others are in `rest`.
         let part = rest.last().map_or(part, |sibling| sibling.sibling());
-        let mut layout = Layout::load(self.metadata).await?;
+        // After the names: the pool is to know every group that a name tells of, also of a coding that came meanwhile.
+        let mut layout = Layout::load(self.metadata, self.pool).await?;
         let mut suspects = Suspects::default();
         let mut deep = self.options.deep.then(Deep::default);
         let mut list = self.pool.list_all();
@@ -92,7 +93,7 @@ impl Run<'_> {
             }
             let named = compare.chunk(&layout, &chunk);
             if let (Some(deep), Some(named)) = (&mut deep, named) {
-                deep.add(self.pool, compare.report, &chunk, &named).await;
+                deep.add(self.pool, compare.report, compare.suspects, &chunk, &named).await;
                 self.told.verified_bytes = deep.verified_bytes();
             }
         }
@@ -117,8 +118,10 @@ struct Layout {
 }
 
 impl Layout {
-    async fn load(metadata: &dyn Metadata) -> Result<Self, AuditError> {
+    /// By the map as it is now, which the pool acts by from now on.
+    async fn load(metadata: &dyn Metadata, pool: &Pool) -> Result<Self, AuditError> {
         let map: ClusterMap = metadata.cluster_map(None).await?.unwrap_or_default();
+        pool.take_in(&map);
         let evictions = metadata.list_evictions().await?;
         let of_state = |state| map.disks.iter().filter(move |disk| disk.state == state).map(|disk| disk.disk);
         let (unreached, gone) = (of_state(DiskState::Down).collect(), of_state(DiskState::Gone).collect());

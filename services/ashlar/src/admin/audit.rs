@@ -40,7 +40,7 @@ pub(crate) struct Audit {
 
 pub(crate) async fn run(env: &Env, args: &Audit) -> Result<(), Exit> {
     let reached = args.connect.reach(env).await?;
-    let pool = reached.pool().await?;
+    let (pool, _follower) = reached.pool().await?;
     let options = AuditOptions { deep: args.deep, chunks_max: args.chunks_max };
     let mut shown = env.now();
     let own_env = env.clone();

@@ -12,7 +12,7 @@ use chunk_api::{
     client::{Client, ClientOptions},
 };
 use clap::Args;
-use data_pool::{ClusterView, LeaseHolder, Pool};
+use data_pool::{ClusterView, Follower, LeaseHolder, Pool};
 use env::Env;
 use metadata_api::{ClusterMap, DiskHistory, Metadata};
 use service_kit::ClusterSecret;
@@ -95,8 +95,9 @@ impl Reached {
         self.metadata.disk_history().await.map_err(failed)
     }
 
-    /// A pool for reading; it holds no lease and can write nothing.
-    pub(crate) async fn pool(&self) -> Result<Pool, Exit> {
+    /// A pool for reading; it holds no lease and can write nothing. It knows of changes of the cluster map while the follower
+    /// is there.
+    pub(crate) async fn pool(&self) -> Result<(Pool, Follower), Exit> {
         let token = self.secret.token("chunk");
         let client = |env: &Env, address: &str| -> Arc<dyn ChunkService> {
             let client = Client::new(env.clone(), address, &token, ClientOptions::default());
@@ -111,8 +112,9 @@ impl Reached {
         };
         let view = Arc::new(ClusterView::networked(connect).with_in_process(inside));
         view.refresh(&*self.metadata).await.map_err(failed)?;
+        let follower = Follower::start(&self.env, Arc::clone(&self.metadata), Arc::clone(&view));
         let leases = Arc::new(LeaseHolder::none(&self.env));
-        Ok(Pool::new(&self.env, view, leases, Arc::new(|_| ())))
+        Ok((Pool::new(&self.env, view, leases, Arc::new(|_| ())), follower))
     }
 
     /// The node whose id begins with `text`.

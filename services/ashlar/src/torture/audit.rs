@@ -29,7 +29,7 @@ pub(crate) async fn audit(
     patience: Duration,
     shutdown: &Shutdown,
 ) -> Result<AuditReport, TortureError> {
-    let pool = reached.pool().await.map_err(|exit| TortureError::Audit(exit.to_string()))?;
+    let (pool, _follower) = reached.pool().await.map_err(|exit| TortureError::Audit(exit.to_string()))?;
     let look = async |deep| {
         let options = AuditOptions { deep, ..AuditOptions::default() };
         let report = compare(&*reached.metadata, &pool, options, &mut |_| ()).await;

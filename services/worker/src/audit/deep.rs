@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use chunk_api::{SHARDS_PER_CALL_MAX, ShardHeader};
-use data_pool::{ListedChunk, Pool};
+use data_pool::{ListedChunk, Pool, ReadError};
 use futures_util::StreamExt;
-use types::{ByteRange, Content, DiskId, Manifest, MissingShard, ShardId};
+use types::{ByteRange, ChunkId, Content, DiskId, Manifest, MissingShard, ShardId};
 
-use super::{AuditReport, Finding, names::Named};
+use super::{AuditReport, Finding, names::Named, recheck::Suspects};
 
 /// Bytes of shards that a disk is asked to verify in one call: a second's work or so.
 const BATCH_BYTES_MAX: u64 = 64 << 20;
@@ -30,22 +30,14 @@ impl Deep {
         &mut self,
         pool: &Pool,
         report: &mut AuditReport,
+        suspects: &mut Suspects,
         chunk: &ListedChunk,
         named: &Named,
     ) {
-        let extent = named.extent(chunk.chunk);
-        let content = Content::Stored(Manifest { extents: vec![extent] });
-        if let Some(range) = ByteRange::new(0, named.length) {
-            let mut bytes = pool.read(&content, range);
-            while let Some(run) = bytes.next().await {
-                match run {
-                    Ok(run) => self.verified_bytes += run.len() as u64,
-                    Err(error) => {
-                        report.found(Finding::Unreadable { chunk: chunk.chunk, reason: error.to_string() });
-                        break;
-                    }
-                }
-            }
+        match read(pool, chunk.chunk, named).await {
+            Ok(bytes) => self.verified_bytes += bytes,
+            // It may have been freed since it was listed.
+            Err(_) => suspects.unreadable(chunk.chunk, *named),
         }
         for shard in &chunk.shards {
             let (shards, bytes) = self.waiting.entry(shard.disk).or_default();
@@ -67,6 +59,19 @@ impl Deep {
             verify(pool, report, disk, &shards).await;
         }
     }
+}
+
+/// Reads a chunk against the checksum in its manifest. Answers how many bytes it has.
+pub(super) async fn read(pool: &Pool, chunk: ChunkId, named: &Named) -> Result<u64, ReadError> {
+    let content = Content::Stored(Manifest { extents: vec![named.extent(chunk)] });
+    let mut read = 0;
+    if let Some(range) = ByteRange::new(0, named.length) {
+        let mut bytes = pool.read(&content, range);
+        while let Some(run) = bytes.next().await {
+            read += run?.len() as u64;
+        }
+    }
+    Ok(read)
 }
 
 async fn verify(pool: &Pool, report: &mut AuditReport, disk: DiskId, shards: &[MissingShard]) {

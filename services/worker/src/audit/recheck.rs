@@ -7,7 +7,7 @@ use data_pool::Pool;
 use metadata_api::{ContentKind, ContentRow, Error, Metadata, PAGE_SIZE_MAX};
 use types::{ChunkId, ChunkOwner, DiskId, GroupId, LeaseId, MissingShard, ShardId};
 
-use super::{AuditError, AuditReport, Finding, Layout, LostContent, names::Named};
+use super::{AuditError, AuditReport, Finding, Layout, LostContent, deep, names::Named};
 
 /// Chunk that nothing names as far as rows were read.
 pub(super) struct Lone {
@@ -30,6 +30,7 @@ pub(super) struct Stray {
 pub(super) struct Suspects {
     unnamed: BTreeMap<LeaseId, Vec<Lone>>,
     missing: BTreeMap<ChunkId, (Named, BTreeSet<u8>)>,
+    unreadable: BTreeMap<ChunkId, Named>,
     misplaced: Vec<Stray>,
 }
 
@@ -41,6 +42,10 @@ impl Suspects {
     pub(super) fn missing(&mut self, shard: ShardId, named: Named) {
         let entry = self.missing.entry(shard.chunk).or_insert_with(|| (named, BTreeSet::new()));
         entry.1.insert(shard.index.0);
+    }
+
+    pub(super) fn unreadable(&mut self, chunk: ChunkId, named: Named) {
+        self.unreadable.insert(chunk, named);
     }
 
     pub(super) fn misplaced(&mut self, stray: Stray) {
@@ -58,6 +63,7 @@ pub(super) async fn recheck(
 ) -> Result<(), AuditError> {
     unnamed(metadata, suspects.unnamed, report).await?;
     missing(metadata, pool, layout, suspects.missing, report).await?;
+    unreadable(metadata, pool, suspects.unreadable, report).await?;
     misplaced(metadata, pool, suspects.misplaced, report).await
 }
 
@@ -121,10 +127,13 @@ async fn missing(
     }
     let named = still_named(metadata, &suspects.keys().copied().collect()).await?;
     suspects.retain(|chunk, _| named.contains(chunk));
+    let mut unmapped = BTreeMap::new();
     for (chunk, (Named { group, coding, length, .. }, indexes)) in suspects {
-        let found = pool.find_chunk(group, chunk).await;
-        let on_disks: BTreeSet<u8> =
-            found.iter().flat_map(|found| &found.shards).map(|shard| shard.header.shard.index.0).collect();
+        let Some(found) = pool.find_chunk(group, chunk).await else {
+            unmapped.insert(chunk, indexes);
+            continue;
+        };
+        let on_disks: BTreeSet<u8> = found.shards.iter().map(|shard| shard.header.shard.index.0).collect();
         let may_be_left = (0..=u8::MAX)
             .take(coding.total())
             .filter(|index| on_disks.contains(index) || layout.may_be_unseen(&layout.places(group, *index)));
@@ -140,6 +149,42 @@ async fn missing(
             report.found(Finding::Missing { shard, disks: layout.places(group, index) });
             report.can_repair(MissingShard { shard, group, coding, chunk_length: length });
         }
+    }
+    if unmapped.is_empty() {
+        return Ok(());
+    }
+    // A group goes when nothing names a chunk of it. What still does is not lost, as far as can be known: nobody has looked.
+    let named = still_named(metadata, &unmapped.keys().copied().collect()).await?;
+    unmapped.retain(|chunk, _| named.contains(chunk));
+    for (chunk, indexes) in unmapped {
+        for index in indexes {
+            let shard = ShardId { chunk, index: types::ShardIndex(index) };
+            report.found(Finding::Missing { shard, disks: Vec::new() });
+        }
+    }
+    Ok(())
+}
+
+/// A chunk is unreadable when it still is and is still named afterwards.
+async fn unreadable(
+    metadata: &dyn Metadata,
+    pool: &Pool,
+    suspects: BTreeMap<ChunkId, Named>,
+    report: &mut AuditReport,
+) -> Result<(), AuditError> {
+    let mut again = BTreeMap::new();
+    for (chunk, named) in suspects {
+        if let Err(error) = deep::read(pool, chunk, &named).await {
+            again.insert(chunk, error.to_string());
+        }
+    }
+    if again.is_empty() {
+        return Ok(());
+    }
+    let named = still_named(metadata, &again.keys().copied().collect()).await?;
+    again.retain(|chunk, _| named.contains(chunk));
+    for (chunk, reason) in again {
+        report.found(Finding::Unreadable { chunk, reason });
     }
     Ok(())
 }
@@ -194,7 +239,7 @@ async fn misplaced(
     if suspects.is_empty() {
         return Ok(());
     }
-    let layout = Layout::load(metadata).await?;
+    let layout = Layout::load(metadata, pool).await?;
     for stray in suspects {
         let index = stray.shard.index;
         if layout.places(stray.group, index.0).contains(&stray.disk) {

@@ -16,6 +16,7 @@ use types::{
     Attributes, ChecksumAlgorithm, ChecksumType, ChecksumValue, ChunkId, ChunkOwner, Coding, ETag, LeaseId,
     MissingShard, PartNumber, ShardId, ShardIndex, StorageClassName, UploadId, VersionId,
 };
+use worker::{AuditOptions, audit};
 
 use crate::{
     gateway::{Gateway, bucket, content, key},
@@ -272,5 +273,37 @@ async fn a_former_coding_stays_while_a_gateway_may_write_by_it() {
     stale.leases.close().await;
     cluster.until_recoded(&["2+2", "1+2"]).await;
     cluster.until_clean().await;
+    cluster.check(&gateway, &objects).await;
+}
+
+/// An audit learns of the groups of a coding that came after it began, and takes nothing for lost that it does not know of.
+#[tokio::test(start_paused = true)]
+async fn an_audit_spans_a_change_of_coding() {
+    let cluster = Cluster::new(5, "2+1", 4).await;
+    let gateway = cluster.gateway().await;
+    let mut auditors = [cluster.gateway().await, cluster.gateway().await];
+    let objects = cluster.fill(&gateway, 24).await;
+    auditors.iter_mut().for_each(Gateway::stop_following);
+    cluster.set_coding("2+2").await;
+    let worker = cluster.worker();
+    let recoded = async || !cluster.codings().await.contains_key(&coding("2+1"));
+    cluster.until("everything is re-encoded", recoded).await;
+    worker.stop().await;
+    // A shard that a quorum could do without, and that waits to be repaired.
+    let group = cluster.map().await.class(&StorageClassName::standard()).unwrap().groups[0].clone();
+    let page = cluster.metadata.list_contents(None, 1000).await.unwrap();
+    let node = cluster.nodes.iter().find(|node| node.disk == group.disks[1]).unwrap();
+    let mut lacking = 0;
+    for extent in page.rows.iter().flat_map(|row| &row.extents).filter(|extent| extent.group == group.id) {
+        node.kept.lose_shard(node.disk, ShardId { chunk: extent.chunk, index: ShardIndex(1) });
+        lacking += 1;
+    }
+    assert!(lacking > 0);
+    for (auditor, deep) in auditors.iter().zip([false, true]) {
+        let options = AuditOptions { deep, ..AuditOptions::default() };
+        let report = audit(&*cluster.metadata, &auditor.pool, options, &mut |_| ()).await.unwrap();
+        assert_eq!((report.lost, report.unreadable, report.lost_contents.len()), (0, 0, 0), "{report:#?}");
+        assert_eq!((report.missing, report.corrupt, report.unreached.len()), (lacking, 0, 0), "{report:#?}");
+    }
     cluster.check(&gateway, &objects).await;
 }
