@@ -8,10 +8,13 @@ use prost::Message;
 use tonic::Code;
 use types::{ChunkId, Coding, Content, ETag, Extent, GroupId, KeyPrefix, LeaseId, Manifest, PartNumber};
 
-use super::{MESSAGE_SIZE_MAX, OwnedChunk, WireError, failure_of, fitting, proto, status_of, strategies};
+use super::{
+    MESSAGE_SIZE_MAX, OwnedChunk, WireError, failure_of, fitting, proto, status_of, strategies,
+    unwrapped::Jobs,
+};
 use crate::{
     AccountId, CommitPart, CommitVersion, CompleteUpload, ContentPage, CopyVersion, DeleteVersions, Error,
-    Eviction, GarbageId, GarbageItem, JobState, ListBuckets, ListObjects, NewMove, NodeRegistration,
+    Eviction, GarbageId, GarbageItem, JobName, JobState, ListBuckets, ListObjects, NewMove, NodeRegistration,
     ObjectEntry, ObjectPage, ReplaceChunks, StorageClassDefinition,
 };
 
@@ -380,4 +383,21 @@ fn garbage_that_does_not_fit_is_left_for_later() {
     // One that is too large for its half still goes, or the queue would stand still.
     let huge = GarbageItem { extents: (0..800_000).map(extent).collect(), ..item(1) };
     assert_eq!(fitting(vec![huge, item(2)]).len(), 1);
+}
+
+/// Services of two releases work together while one is put in the place of the other.
+#[test]
+fn jobs_of_a_later_release_are_passed_over() {
+    let state = |job| proto::JobState {
+        job,
+        holder: "worker".to_owned(),
+        renewals: 1,
+        progress: Some(proto::JobProgress::default()),
+    };
+    let jobs =
+        Jobs::try_from(proto::ListJobsResponse { jobs: vec![state(1), state(99), state(2), state(0)] });
+    let jobs: Vec<JobName> = jobs.expect("a list").0.into_iter().map(|state| state.job).collect();
+    assert_eq!(jobs, [JobName::Plan, JobName::Move]);
+    let malformed = proto::JobState { progress: None, ..state(1) };
+    assert!(Jobs::try_from(proto::ListJobsResponse { jobs: vec![malformed] }).is_err());
 }

@@ -4,7 +4,7 @@ use metadata_api::{Error, JobName, JobProgress, JobState};
 
 use super::{
     MetadataStore,
-    engine::{DatabaseError, Failure, Tx},
+    engine::{Failure, Tx},
 };
 
 impl MetadataStore {
@@ -45,14 +45,15 @@ impl MetadataStore {
         held(tx.execute(sql, vec![(job as i64).into(), token.into()]).await?)
     }
 
+    /// Passes over jobs of a later release, which its workers may have while services are replaced one by one.
     pub(super) async fn held_jobs(&self) -> Result<Vec<JobState>, Failure> {
         let sql = "SELECT j.job, j.holder, j.renewals, j.done, j.total FROM jobs AS j WHERE j.holder IS NOT NULL \
                    ORDER BY j.job";
         let mut jobs = Vec::new();
         for mut row in self.engine.fetch_all(sql, Vec::new()).await? {
-            let job = JobName::from_number(row.i64()?);
+            let Some(job) = JobName::from_number(row.i64()?) else { continue };
             jobs.push(JobState {
-                job: job.ok_or_else(|| DatabaseError::corrupt("an unknown job"))?,
+                job,
                 holder: row.text()?,
                 renewals: row.i64()?,
                 progress: JobProgress { done: row.i64()?.cast_unsigned(), total: row.i64()?.cast_unsigned() },
