@@ -96,6 +96,19 @@ impl PlacementGroup {
     pub fn move_of(&self, index: ShardIndex) -> Option<&ShardMove> {
         self.moves.iter().find(|pending| pending.index == index)
     }
+
+    /// The disks that it is on and those that its shards move to.
+    pub fn named_disks(&self) -> impl Iterator<Item = DiskId> {
+        self.disks.iter().copied().chain(self.moves.iter().map(|pending| pending.to))
+    }
+
+    /// The disks that its shards are written to: those that they move to in place of those that they are on.
+    pub fn written_disks(&self) -> impl Iterator<Item = DiskId> {
+        self.disks
+            .iter()
+            .zip(0..=u8::MAX)
+            .map(|(disk, index)| self.move_of(ShardIndex(index)).map_or(*disk, |pending| pending.to))
+    }
 }
 
 /// A node in the map.
@@ -136,6 +149,16 @@ pub struct MapDisk {
     pub state: DiskState,
     /// What its operator wants of it; that of its node counts too.
     pub intent: Intent,
+}
+
+/// A disk with less than a twentieth of its space left is as good as full: the rest is for what clients write.
+const FULL_BELOW: u64 = 20;
+
+impl MapDisk {
+    /// Whether it has room for what is brought to it in the background, as last reported.
+    pub fn has_room(&self) -> bool {
+        self.available_bytes >= self.capacity_bytes / FULL_BELOW
+    }
 }
 
 /// What the cluster has seen of its disks.
@@ -182,6 +205,20 @@ impl ClusterMap {
     /// The class of this name, by its present coding.
     pub fn class(&self, name: &StorageClassName) -> Option<&StorageClass> {
         self.classes.iter().find(|class| class.definition.name == *name && !class.is_former)
+    }
+
+    /// The medium of a class: that of its definition, or the one that most of the disks have that its groups are on or move
+    /// to. `None` while it has neither.
+    pub fn medium_of<'a>(&'a self, class: &'a StorageClass) -> Option<&'a str> {
+        if let Some(medium) = &class.definition.medium {
+            return Some(medium);
+        }
+        let used: BTreeSet<DiskId> = class.groups.iter().flat_map(PlacementGroup::named_disks).collect();
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        for disk in self.disks.iter().filter(|disk| used.contains(&disk.disk)) {
+            *counts.entry(&disk.medium).or_default() += 1;
+        }
+        counts.into_iter().max_by_key(|(_, count)| *count).map(|(medium, _)| medium)
     }
 
     /// Whether more than a third of the disks fell silent, and more than one node or disk of a node. Then a network or

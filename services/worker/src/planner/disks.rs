@@ -6,12 +6,11 @@ use std::{
 };
 
 use env::Instant;
-use metadata_api::{ClusterMap, DiskState as MapState, Intent, MapDisk, NodeState, StorageClass};
+use metadata_api::{
+    ClusterMap, DiskState as MapState, Intent, MapDisk, NodeState, PlacementGroup, StorageClass,
+};
 use placement::{DiskInfo, DiskState, RemapDisk};
 use types::DiskId;
-
-/// A disk with less than a twentieth of its space left takes no more groups.
-const FULL_BELOW: u64 = 20;
 
 /// Longest time between two looks that still count as watching.
 const GAP_MAX: Duration = Duration::from_secs(20);
@@ -67,7 +66,6 @@ fn judge(map: &ClusterMap, disk: &MapDisk, is_lost: bool, is_mass_loss: bool) ->
     let node = map.nodes.iter().find(|node| node.node == disk.node);
     let is_up = disk.state == MapState::Up && node.is_some_and(|node| node.state == NodeState::Up);
     let serves = disk.intent == Intent::Serve && node.is_some_and(|node| node.intent == Intent::Serve);
-    let has_room = disk.available_bytes >= disk.capacity_bytes / FULL_BELOW;
     // Whoever is to be removed is known not to come back.
     let may_return = disk.intent != Intent::Remove && node.is_none_or(|node| node.intent != Intent::Remove);
     let state = match node.map(|node| node.state) {
@@ -80,7 +78,7 @@ fn judge(map: &ClusterMap, disk: &MapDisk, is_lost: bool, is_mass_loss: bool) ->
     };
     let is_held_back = state == DiskState::Lost && is_mass_loss && may_return && !disk.failed;
     let state = if is_held_back { DiskState::Usable } else { state };
-    Condition { state, is_up, takes: is_up && serves && has_room && disk.writable && !disk.failed }
+    Condition { state, is_up, takes: is_up && serves && disk.has_room() && disk.writable && !disk.failed }
 }
 
 /// The disks that a class may use, and those that its groups are on.
@@ -89,12 +87,8 @@ pub(super) fn of_class(
     map: &ClusterMap,
     conditions: &BTreeMap<DiskId, Condition>,
 ) -> Vec<RemapDisk> {
-    let used: BTreeSet<DiskId> = class
-        .groups
-        .iter()
-        .flat_map(|group| group.disks.iter().copied().chain(group.moves.iter().map(|pending| pending.to)))
-        .collect();
-    let medium = medium(class, map, &used);
+    let used: BTreeSet<DiskId> = class.groups.iter().flat_map(PlacementGroup::named_disks).collect();
+    let medium = map.medium_of(class);
     let domain = |disk: &MapDisk| {
         let node = map.nodes.iter().find(|node| node.node == disk.node)?;
         Some(node.domain.clone())
@@ -110,18 +104,6 @@ pub(super) fn of_class(
         (is_of_class || used.contains(&disk.disk)).then_some(RemapDisk { info, state })
     };
     map.disks.iter().filter_map(of_disk).collect()
-}
-
-/// The medium of a class: that of its definition, or the one that most of the disks have that its groups are on.
-fn medium<'a>(class: &'a StorageClass, map: &'a ClusterMap, used: &BTreeSet<DiskId>) -> Option<&'a str> {
-    if let Some(medium) = &class.definition.medium {
-        return Some(medium);
-    }
-    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-    for disk in map.disks.iter().filter(|disk| used.contains(&disk.disk)) {
-        *counts.entry(&disk.medium).or_default() += 1;
-    }
-    counts.into_iter().max_by_key(|(_, count)| *count).map(|(medium, _)| medium)
 }
 
 #[cfg(test)]
