@@ -204,6 +204,7 @@ macro_rules! conformance_cases {
             repair::missing_shards_of_freed_chunks_are_forgotten;
             repair::bounds_of_the_repair_queue_are_checked;
             recoding::a_classes_coding_can_be_changed;
+            recoding::a_classes_medium_stays_when_its_coding_changes;
             recoding::former_groups_go_when_nothing_is_in_them;
             recoding::replaced_chunks_are_freed_and_nothing_else_changes;
             recoding::only_named_chunks_are_replaced;

@@ -1,21 +1,23 @@
 //! Changes of a class's coding, and chunks that are put in the place of others.
 
+use std::collections::BTreeSet;
+
 use types::{
-    BucketName, ChunkId, ChunkOwner, Coding, Content, Extent, LeaseId, Manifest, MissingShard, ObjectKey,
-    ShardId, ShardIndex, StorageClassName, VersionId,
+    BucketName, ChunkId, ChunkOwner, Coding, Content, DiskId, Extent, LeaseId, Manifest, MissingShard,
+    ObjectKey, ShardId, ShardIndex, StorageClassName, VersionId,
 };
 
 use super::{
     garbage::{collect, expect_freed},
     support::{
-        Minter, Pool, Store, all_versions, bucket, bucket_name, chunks, completion, copy, delete, epoch,
-        etag, extent, get, get_bucket, key, map, new_upload, stored_part, together, versioned_bucket,
-        violation, write_stored,
+        Minter, Pool, Store, all_versions, bucket, bucket_name, chunks, completion, copy, definition, delete,
+        epoch, etag, extent, get, get_bucket, key, map, new_upload, node, register, stored_part, together,
+        unique, versioned_bucket, violation, write_stored,
     },
 };
 use crate::{
     AbortUpload, ContentKind, ContentOwner, Error, PAGE_SIZE_MAX, ReplaceChunks, Replacement, StorageClass,
-    VersionState,
+    StorageClassDefinition, VersionState,
 };
 
 fn coding(text: &str) -> Coding {
@@ -64,6 +66,40 @@ pub async fn a_classes_coding_can_be_changed(store: &Store) {
     let ids = |class: &StorageClass| class.groups.iter().map(|group| group.id).collect::<Vec<_>>();
     assert_eq!(ids(&again), ids(&before), "its groups are there again");
     assert_eq!(former.iter().map(ids).collect::<Vec<_>>(), [ids(&present)]);
+}
+
+/// A class that names no medium stays on the one that it is on, whichever others have enough disks.
+pub async fn a_classes_medium_stays_when_its_coding_changes(store: &Store) {
+    let of_class = async |class: &StorageClassDefinition| {
+        let map = map(store).await;
+        let groups =
+            &map.class(&class.name).unwrap_or_else(|| violation("a defined class is in the map")).groups;
+        let used: BTreeSet<DiskId> = groups.iter().flat_map(|group| group.disks.iter().copied()).collect();
+        let disks = map.disks.into_iter().filter(|disk| used.contains(&disk.disk));
+        disks.map(|disk| disk.medium).collect::<BTreeSet<String>>()
+    };
+    let class = definition(coding("1+1"));
+    let medium = format!("!{}", unique());
+    for _ in 0..3 {
+        register(store, &node(&medium)).await;
+    }
+    store.define_storage_class(class.clone()).await.expect("a new class");
+    let before = of_class(&class).await;
+    let Some(medium) = before.first().filter(|_| before.len() == 1) else {
+        violation("one medium has enough disks")
+    };
+    let earlier = format!("!{medium}");
+    let count = map(store).await.disks.iter().filter(|disk| disk.medium == *medium).count();
+    for _ in 0..=count {
+        register(store, &node(&earlier)).await;
+    }
+    store.set_storage_class_coding(&class.name, coding("1+2")).await.expect("there are enough disks");
+    assert_eq!(of_class(&class).await, before);
+    // And it is not moved to where there are enough.
+    let old = epoch(store).await;
+    let answer = store.set_storage_class_coding(&class.name, coding(&format!("1+{count}"))).await;
+    assert!(matches!(answer, Err(Error::Malformed { .. })), "{answer:?}");
+    assert_eq!((epoch(store).await, of_class(&class).await), (old, before));
 }
 
 /// Groups of a former coding stay as long as anything may still be written to them, or be left of them.

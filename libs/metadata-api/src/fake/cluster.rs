@@ -216,30 +216,39 @@ impl Cluster {
         Ok(())
     }
 
-    /// Maps classes that have no groups yet, round robin over the disks of their medium, or of the first that has
-    /// enough. A disk that is down may be up again: it counts.
+    /// Maps classes that have no groups yet.
     pub(super) fn map_classes(&mut self) {
+        let unmapped = self.classes.values().filter(|class| class.groups.is_empty());
+        let unmapped: Vec<_> =
+            unmapped.map(|class| (class.definition.name.clone(), class.definition.medium.clone())).collect();
+        for (name, medium) in unmapped {
+            self.map_class(&name, medium.as_deref());
+        }
+    }
+
+    /// Maps a class round robin over the disks of the medium, or of the first that has enough. A disk that is down may
+    /// be up again: it counts.
+    pub(super) fn map_class(&mut self, name: &StorageClassName, medium: Option<&str>) {
         let mut media: BTreeMap<String, Vec<DiskId>> = BTreeMap::new();
         for (id, disk) in self.disks.iter().filter(|(_, disk)| self.is_used(disk) && self.is_attached(disk)) {
             media.entry(disk.report.medium.clone()).or_default().push(*id);
         }
-        for class in self.classes.values_mut().filter(|class| class.groups.is_empty()) {
-            let (total, medium) = (class.definition.coding.total(), &class.definition.medium);
-            let fits = |(name, disks): &(&String, &Vec<DiskId>)| {
-                disks.len() >= total && medium.as_ref().is_none_or(|medium| medium == *name)
-            };
-            let Some((_, disks)) = media.iter().find(fits) else { continue };
-            self.epoch += 1;
-            for group in 0..class.definition.groups as usize {
-                self.groups += 1;
-                let disks = disks.iter().cycle().skip(group % disks.len()).take(total).copied().collect();
-                class.groups.push(PlacementGroup {
-                    id: GroupId(self.groups),
-                    disks,
-                    moves: Vec::new(),
-                    changed_epoch: self.epoch,
-                });
-            }
+        let Some(class) = self.classes.get_mut(name) else { return };
+        let total = class.definition.coding.total();
+        let fits = |(name, disks): &(&String, &Vec<DiskId>)| {
+            disks.len() >= total && medium.is_none_or(|medium| medium == *name)
+        };
+        let Some((_, disks)) = media.iter().find(fits) else { return };
+        self.epoch += 1;
+        for group in 0..class.definition.groups as usize {
+            self.groups += 1;
+            let disks = disks.iter().cycle().skip(group % disks.len()).take(total).copied().collect();
+            class.groups.push(PlacementGroup {
+                id: GroupId(self.groups),
+                disks,
+                moves: Vec::new(),
+                changed_epoch: self.epoch,
+            });
         }
     }
 

@@ -15,6 +15,8 @@ impl Cluster {
         if present.definition.coding == coding {
             return Ok(());
         }
+        let map = self.map(None).unwrap_or_default();
+        let medium = map.medium_of(present).map(str::to_owned);
         let is_again =
             |class: &StorageClass| (&class.definition.name, class.definition.coding) == (name, coding);
         let mut next = present.clone();
@@ -23,7 +25,9 @@ impl Cluster {
         next.groups = again.map_or_else(Vec::new, |class| class.groups);
         let Some(mut before) = self.classes.insert(name.clone(), next) else { return Ok(()) };
         let epoch = self.epoch;
-        self.map_classes();
+        if self.classes[name].groups.is_empty() {
+            self.map_class(name, medium.as_deref());
+        }
         if self.classes[name].groups.is_empty() {
             self.epoch = epoch;
             self.classes.insert(name.clone(), before);

@@ -292,30 +292,44 @@ pub(crate) async fn map_classes(tx: &mut Tx) -> Result<(), DatabaseError> {
     unmapped.sort_by(|a, b| a.name.cmp(&b.name));
     let media = load_media(tx).await?;
     for class in unmapped {
-        let mut media =
-            media.iter().filter(|(name, _)| class.medium.as_ref().is_none_or(|medium| medium == *name));
-        let mapped = media.find_map(|(_, disks)| map_groups(disks, class.coding, class.groups, 0).ok());
-        let Some(mapped) = mapped else { continue };
-        let epoch = raise_epoch(tx).await?;
-        let first = next_number(tx, "group", i64::from(class.groups)).await?;
-        let mut rows = Rows::default();
-        for (id, disks) in (first..).zip(mapped.groups) {
-            let (name, coding) = (class.name.as_str().into(), class.coding.to_string().as_str().into());
-            rows.push([id.into(), name, coding, group_disks(&disks).into()]);
-        }
-        let sql = "INSERT INTO placement_groups (group_id, storage_class, coding, disks, changed_epoch) \
-                   SELECT column1, column2, column3, column4, $1 FROM {rows} AS r WHERE column1 IS NOT NULL";
-        tx.execute_rows(sql, &[epoch.into()], &rows).await?;
+        map_class(tx, &class, &media).await?;
     }
     Ok(())
 }
 
+/// Maps groups of a class's coding over the disks of its medium, or of the first that has enough of them. Whether there are
+/// enough. The caller has locked the cluster's row.
+pub(crate) async fn map_class(
+    tx: &mut Tx,
+    class: &StorageClassDefinition,
+    media: &Media,
+) -> Result<bool, DatabaseError> {
+    let mut media =
+        media.iter().filter(|(name, _)| class.medium.as_ref().is_none_or(|medium| medium == *name));
+    let mapped = media.find_map(|(_, disks)| map_groups(disks, class.coding, class.groups, 0).ok());
+    let Some(mapped) = mapped else { return Ok(false) };
+    let epoch = raise_epoch(tx).await?;
+    let first = next_number(tx, "group", i64::from(class.groups)).await?;
+    let mut rows = Rows::default();
+    for (id, disks) in (first..).zip(mapped.groups) {
+        let (name, coding) = (class.name.as_str().into(), class.coding.to_string().as_str().into());
+        rows.push([id.into(), name, coding, group_disks(&disks).into()]);
+    }
+    let sql = "INSERT INTO placement_groups (group_id, storage_class, coding, disks, changed_epoch) \
+               SELECT column1, column2, column3, column4, $1 FROM {rows} AS r WHERE column1 IS NOT NULL";
+    tx.execute_rows(sql, &[epoch.into()], &rows).await?;
+    Ok(true)
+}
+
+/// Disks by medium.
+pub(crate) type Media = BTreeMap<String, Vec<DiskInfo>>;
+
 /// Disks that serve and are there, by medium. One that is not writable now, or whose node is down, may be so again: it
 /// counts.
-async fn load_media(tx: &mut Tx) -> Result<BTreeMap<String, Vec<DiskInfo>>, DatabaseError> {
+pub(crate) async fn load_media(tx: &mut Tx) -> Result<Media, DatabaseError> {
     let sql = "SELECT d.medium, d.disk_id, n.domain, d.capacity_bytes FROM disks AS d JOIN nodes AS n \
                ON n.node_id = d.node_id WHERE d.attached = 1 AND d.gone = 0 AND d.intent = 0 AND n.intent = 0";
-    let mut media: BTreeMap<String, Vec<DiskInfo>> = BTreeMap::new();
+    let mut media = Media::new();
     for mut row in tx.fetch_all(sql, Vec::new()).await? {
         let (medium, id) = (row.text()?, DiskId(row.array()?));
         let domain: Result<FailureDomain, _> = row.text()?.parse();

@@ -7,7 +7,7 @@ use types::{Coding, GroupId, StorageClassName};
 
 use super::{
     MetadataStore,
-    cluster::{CLASS, lock_cluster, malformed, map_classes, raise_epoch, read_class},
+    cluster::{CLASS, load_map_in, load_media, lock_cluster, malformed, map_class, raise_epoch, read_class},
     engine::{DatabaseError, Failure, Rows, Tx, delete_each, find_each},
     losses::finish_losses,
     nodes::settle_removed,
@@ -26,23 +26,31 @@ impl MetadataStore {
         let sql = format!("SELECT {CLASS} FROM storage_classes AS s WHERE s.name = $1");
         let row = tx.fetch_optional(&sql, vec![name.as_str().into()]).await?;
         let mut row = row.ok_or_else(|| malformed(format!("there is no storage class {name}")))?;
-        let StorageClassDefinition { coding: before, medium, .. } = read_class(&mut row)?;
-        if before == coding {
+        let present = read_class(&mut row)?;
+        if present.coding == coding {
             return Ok(());
         }
-        let (class, before, now) = (name.as_str(), before.to_string(), coding.to_string());
+        // What a class without a medium is on is where its planner keeps it; a change of coding is no move elsewhere.
+        let map = load_map_in(tx, None).await?.unwrap_or_default();
+        let medium = map.class(name).and_then(|class| map.medium_of(class)).map(str::to_owned);
+        let (class, before, now) = (name.as_str(), present.coding.to_string(), coding.to_string());
         let sql = "UPDATE placement_groups SET coding = $2 WHERE storage_class = $1 AND coding IS NULL";
         tx.execute(sql, vec![class.into(), before.as_str().into()]).await?;
         let sql = "UPDATE storage_classes SET coding = $2 WHERE name = $1";
         tx.execute(sql, vec![class.into(), now.as_str().into()]).await?;
-        map_classes(tx).await?;
         let sql = "SELECT 1 FROM placement_groups AS g WHERE g.storage_class = $1 AND g.coding = $2 LIMIT 1";
         if tx.fetch_optional(sql, vec![class.into(), now.as_str().into()]).await?.is_none() {
-            let medium = medium.map_or_else(|| "one medium".to_owned(), |medium| format!("medium {medium}"));
-            let wanted = coding.total();
-            return Err(malformed(format!(
-                "{now} takes {wanted} disks of {medium}, and there are not enough"
-            )));
+            let wanted = StorageClassDefinition { coding, medium, ..present };
+            let media = load_media(tx).await?;
+            if !map_class(tx, &wanted, &media).await? {
+                let medium = wanted
+                    .medium
+                    .map_or_else(|| "one medium".to_owned(), |medium| format!("medium {medium}"));
+                let count = coding.total();
+                return Err(malformed(format!(
+                    "{now} takes {count} disks of {medium}, and there are not enough"
+                )));
+            }
         }
         let epoch = raise_epoch(tx).await?;
         let sql = "UPDATE placement_groups SET changed_epoch = $3 WHERE storage_class = $1 AND coding = $2";
