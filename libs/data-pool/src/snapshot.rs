@@ -62,6 +62,8 @@ pub(crate) struct Place {
     pub(crate) writable: bool,
     /// Whether its shards are to move elsewhere.
     pub(crate) draining: bool,
+    /// Whether its room is for what clients write, as last reported.
+    pub(crate) full: bool,
     pub(crate) service: Arc<dyn ChunkService>,
 }
 
@@ -164,6 +166,7 @@ impl Snapshot {
                 node: disk.node,
                 standing: standing(disk, node),
                 writable: disk.writable,
+                full: !disk.has_room(),
                 draining: disk.intent != Intent::Serve || node.intent != Intent::Serve,
                 service: Arc::clone(&reached.service),
             });

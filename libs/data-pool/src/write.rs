@@ -79,7 +79,8 @@ impl Pool {
     }
 
     /// As [`Pool::write_part`], but in one chunk, so that it can come in the place of another chunk: at most
-    /// [`CHUNK_SIZE_MAX`] bytes, and at least one.
+    /// [`CHUNK_SIZE_MAX`] bytes, and at least one. Nobody waits for it: it goes to disks that are as good as full only when
+    /// no group is without one.
     pub async fn write_chunk<E>(
         &self,
         class: &StorageClassName,
@@ -139,6 +140,7 @@ impl Pool {
             coding,
             chunk_size,
             grant: &grant,
+            in_background: form == Form::Chunk,
         };
         write.run(&mut input).await
     }
@@ -173,6 +175,8 @@ struct ChunkedWrite<'a> {
     coding: Coding,
     chunk_size: u64,
     grant: &'a Arc<Grant>,
+    /// Whether no client waits for it.
+    in_background: bool,
 }
 
 impl ChunkedWrite<'_> {
@@ -234,9 +238,11 @@ impl ChunkedWrite<'_> {
         let groups =
             map.class_with(self.class, self.class_coding).map_or(&[][..], |class: &Arc<Class>| &class.groups);
         let (group, usable) =
-            choose::choose_group(groups, self.coding, &shared.health, shared.turn()).map_err(
-                |reachable| WriteError::NotEnoughShards { reachable, needed: self.coding.write_quorum() },
-            )?;
+            choose::choose_group(groups, self.coding, &shared.health, shared.turn(), self.in_background)
+                .map_err(|reachable| WriteError::NotEnoughShards {
+                    reachable,
+                    needed: self.coding.write_quorum(),
+                })?;
         Ok((map, group, usable))
     }
 }

@@ -12,7 +12,7 @@ use crate::{
 fn place(node: u8, disk: u8) -> Place {
     let service = Arc::new(FakeChunkService::new([]));
     let (disk, node) = (DiskId([disk; 16]), NodeId([node; 16]));
-    Place { disk, node, standing: Standing::Up, writable: true, draining: false, service }
+    Place { disk, node, standing: Standing::Up, writable: true, draining: false, full: false, service }
 }
 
 fn unavailable() -> Error {

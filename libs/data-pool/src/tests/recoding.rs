@@ -1,6 +1,6 @@
 //! A class is given another coding while the pool writes.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
@@ -92,4 +92,44 @@ async fn a_chunk_is_written_anew_as_one_chunk() {
     cluster.pool.write_chunk(&class, Bytes::new(), 140_000, body).await.unwrap_err();
     cluster.pool.settle().await;
     assert_eq!(cluster.shard_count().await, 0);
+}
+
+/// Nobody waits for a chunk that is written anew: what room full disks have left is for clients.
+#[tokio::test(start_paused = true)]
+async fn a_chunk_keeps_off_full_disks_while_it_can() {
+    let cluster = Cluster::new(6, "2+1", 8).await;
+    let mut map = cluster.metadata.cluster_map(None).await.unwrap().unwrap();
+    let full = map.classes[0].groups[0].disks[0];
+    let on_full: BTreeSet<_> = map.classes[0]
+        .groups
+        .iter()
+        .filter(|group| group.disks.contains(&full))
+        .map(|group| group.id)
+        .collect();
+    assert!(on_full.len() < 8, "some groups are without it");
+    for disk in &mut map.disks {
+        disk.capacity_bytes = 100;
+        disk.available_bytes = if disk.disk == full { 4 } else { 5 };
+    }
+    cluster.view.update(&map);
+    let length = WHOLE + 1;
+    let (mut by_client, mut anew) = (BTreeSet::new(), BTreeSet::new());
+    for _ in 0..16 {
+        let stored = cluster.write_part(&bytes(length)).await;
+        by_client.extend(extents(&stored.content).iter().map(|extent| extent.group));
+        stored.claim.named();
+        let body = stream::iter([Ok::<_, BodyError>(bytes(length))]);
+        let class = StorageClassName::standard();
+        let stored = cluster.pool.write_chunk(&class, Bytes::new(), length, body).await.unwrap();
+        anew.extend(extents(&stored.content).iter().map(|extent| extent.group));
+        stored.claim.named();
+    }
+    assert!(by_client.intersection(&on_full).next().is_some());
+    assert_eq!(anew.intersection(&on_full).count(), 0);
+    // When there is no other group it is as good as any.
+    map.disks.iter_mut().for_each(|disk| disk.available_bytes = 4);
+    cluster.view.update(&map);
+    let body = stream::iter([Ok::<_, BodyError>(bytes(length))]);
+    let class = StorageClassName::standard();
+    cluster.pool.write_chunk(&class, Bytes::new(), length, body).await.unwrap().claim.named();
 }

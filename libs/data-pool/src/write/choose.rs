@@ -19,7 +19,7 @@ enum Fitness {
     Slow,
     /// The map takes it for lost or about to be, and this process knows nothing against it.
     Doubtful,
-    /// It would, but another is better: its shards are to move elsewhere, or it was late of late.
+    /// It would, but another is better: its shards are to move elsewhere, it was late of late, or its room is for others.
     Reluctant,
     /// Well.
     Fit,
@@ -41,16 +41,17 @@ impl Candidate<'_> {
 /// The first group from number `turn` on whose disks are all fit, or else the one with most disks up. Answers the group
 /// and, for each shard, whether to write it; or the most disks that any group has up when none has a quorum. Disks
 /// that the map alone doubts are used when there is no quorum without them, and then those that are slow: a write that
-/// takes long is better than none.
+/// takes long is better than none. Writes in the background keep off disks that are as good as full while they can.
 pub(crate) fn choose_group(
     groups: &[Arc<Group>],
     coding: Coding,
     health: &Health,
     turn: usize,
+    in_background: bool,
 ) -> Result<(Arc<Group>, Vec<bool>), usize> {
     let mut most = 0;
     for least in [Fitness::Reluctant, Fitness::Doubtful, Fitness::Slow] {
-        let Some(best) = best_group(groups, coding, health, turn, least) else { break };
+        let Some(best) = best_group(groups, coding, health, turn, least, in_background) else { break };
         most = best.count(least);
         if most >= coding.write_quorum() {
             let usable = best.fitness.iter().map(|fitness| *fitness >= least).collect();
@@ -68,11 +69,13 @@ fn best_group<'a>(
     health: &Health,
     turn: usize,
     least: Fitness,
+    in_background: bool,
 ) -> Option<Candidate<'a>> {
     let mut best: Option<Candidate<'a>> = None;
     for step in 0..groups.len() {
         let group = &groups[turn.wrapping_add(step) % groups.len()];
-        let fitness = (0..coding.total()).map(|position| fitness(group, position, health)).collect();
+        let fit = |position| fitness(group, position, health, in_background);
+        let fitness = (0..coding.total()).map(fit).collect();
         let next = Candidate { group, fitness };
         let score = |candidate: &Candidate<'_>| (candidate.count(least), candidate.count(Fitness::Fit));
         if best.as_ref().is_none_or(|best| score(&next) > score(best)) {
@@ -86,7 +89,7 @@ fn best_group<'a>(
     best
 }
 
-fn fitness(group: &Group, position: usize, health: &Health) -> Fitness {
+fn fitness(group: &Group, position: usize, health: &Health, in_background: bool) -> Fitness {
     let Some(place) = group.write_place(position).filter(|place| place.writable) else {
         return Fitness::Unfit;
     };
@@ -97,6 +100,7 @@ fn fitness(group: &Group, position: usize, health: &Health) -> Fitness {
         Condition::Failed => Fitness::Unfit,
         Condition::Slow => Fitness::Slow,
         Condition::Well if place.standing != Standing::Up => Fitness::Doubtful,
+        Condition::Well if in_background && place.full => Fitness::Reluctant,
         Condition::Well if place.draining || health.was_late(place) => Fitness::Reluctant,
         Condition::Well => Fitness::Fit,
     }
