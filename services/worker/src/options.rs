@@ -54,8 +54,8 @@ pub struct Options {
         default_value_t = 256 << 20
     )]
     pub repair_rate_bytes: u64,
-    /// Bytes of objects per second that are re-encoded after the coding of a storage class was changed. 0 means as fast
-    /// as the disks go, at the cost of what clients do meanwhile.
+    /// Bytes of objects per second that are re-encoded after the coding of a storage class was changed; a small object
+    /// counts as a mebibyte. 0 means as fast as the disks go, at the cost of what clients do meanwhile.
     #[arg(
         long = "recode-rate",
         env = "ASHLAR_RECODE_RATE",

@@ -6,25 +6,32 @@
 //! freed as any garbage is, after the hold time. Nothing is kept of a pass: a worker that dies is followed by one that
 //! goes through the rows again and finds fewer.
 //!
+//! A pass may take days. Before each chunk it looks whether the class has its coding again, and whether there is room
+//! (`standing`).
+//!
 //! Each version is re-encoded by itself: copies, which shared their chunks, have chunks of their own afterwards.
 //!
-//! Former groups are empty when, in this order, no live lease may write by a map from before the change, no disk has a
-//! shard of them, and a whole pass finds no row that names a chunk of them. Shards come before rows, so that what no disk has no
-//! row will name; and what waits in the queue of garbage only becomes less.
+//! The groups of a former coding are empty when, in this order, no live lease may write by a map from before the change, no
+//! disk has a shard of them, and a whole pass finds no row that names a chunk of them. Shards come before rows, so that what no
+//! disk has no row will name; and what waits in the queue of garbage only becomes less. Each coding of each class goes by itself: a
+//! chunk that cannot be read keeps its own alone.
 
+mod former;
 mod rewrite;
+mod standing;
 
-use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
-    time::Duration,
-};
+use std::{collections::BTreeSet, time::Duration};
 
 use env::Instant;
 use futures_util::{StreamExt, stream};
-use metadata_api::{ClusterMap, ContentKind, ContentRow, Error, PAGE_SIZE_MAX};
-use types::{ChunkId, Extent, GroupId, StorageClassName};
+use metadata_api::{ContentKind, ContentRow, Error, LeaseState, PAGE_SIZE_MAX};
+use types::GroupId;
 
-use self::rewrite::rewrite;
+use self::{
+    former::{Entry, EntryName, Former},
+    rewrite::Rewriter,
+    standing::Watch,
+};
 use crate::{context::Context, jobs::Progress, throttle::Throttle};
 
 /// Pause between looks while no class has a former coding, and while all that is left is garbage.
@@ -46,8 +53,10 @@ const PAGE: usize = 250;
 /// Re-encodes as long as this worker has the job.
 pub(crate) async fn work(context: Context, progress: Progress) {
     let throttle = Throttle::new(context.env.clone(), context.options.recode_rate_bytes);
-    let (counted, due) = (BTreeSet::new(), context.env.now());
-    let mut recode = Recode { context: &context, throttle, progress, counted, clean: false, due };
+    let watch = Watch::new(&context);
+    let rewriter = Rewriter { context: &context, watch, throttle, progress };
+    let (counted, clean, due) = (BTreeSet::new(), BTreeSet::new(), context.env.now());
+    let mut recode = Recode { context: &context, rewriter, counted, clean, due };
     loop {
         let period = match recode.look().await {
             Ok(period) => period,
@@ -60,58 +69,37 @@ pub(crate) async fn work(context: Context, progress: Progress) {
     }
 }
 
-/// The groups of former codings, each with the class that it belongs to.
-#[derive(Debug, Default)]
-struct Former {
-    groups: HashMap<GroupId, StorageClassName>,
-    /// Epoch of their last change: later maps are from after the class's change.
-    changed_epoch: i64,
-}
-
-impl Former {
-    fn of(map: &ClusterMap) -> Self {
-        let mut former = Self::default();
-        for class in map.classes.iter().filter(|class| class.is_former) {
-            for group in &class.groups {
-                former.groups.insert(group.id, class.definition.name.clone());
-                former.changed_epoch = former.changed_epoch.max(group.changed_epoch);
-            }
-        }
-        former
-    }
-
-    /// One extent of each chunk of these groups that the row names, with its class.
-    fn named_by<'a>(&'a self, row: &'a ContentRow) -> Vec<(&'a StorageClassName, Extent)> {
-        let mut chunks: BTreeMap<ChunkId, (&StorageClassName, Extent)> = BTreeMap::new();
-        for extent in &row.extents {
-            if let Some(class) = self.groups.get(&extent.group) {
-                chunks.entry(extent.chunk).or_insert((class, *extent));
-            }
-        }
-        chunks.into_values().collect()
-    }
-}
-
 /// What a pass met.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Default)]
 struct Pass {
     /// Bytes of chunks that rows named when they were looked at, other than garbage.
     found: u64,
-    /// Of these, bytes that are re-encoded, or not named any more.
+    /// Of these, bytes that are re-encoded, or need not be any more.
     done: u64,
-    /// Chunks that wait to be freed.
-    garbage: u64,
+    /// Former groups of chunks that rows name, other than garbage.
+    live: BTreeSet<GroupId>,
+    /// Former groups of chunks that wait to be freed.
+    garbage: BTreeSet<GroupId>,
+}
+
+impl Pass {
+    fn has_live(&self, entry: &Entry) -> bool {
+        entry.groups.iter().any(|group| self.live.contains(group))
+    }
+
+    fn has_any(&self, entry: &Entry) -> bool {
+        self.has_live(entry) || entry.groups.iter().any(|group| self.garbage.contains(group))
+    }
 }
 
 struct Recode<'a> {
     context: &'a Context,
-    throttle: Throttle,
-    progress: Progress,
+    rewriter: Rewriter<'a>,
     /// The former groups of which the bytes to re-encode have been counted.
     counted: BTreeSet<GroupId>,
-    /// Whether the last pass found nothing, garbage apart.
-    clean: bool,
-    /// When the next pass is due, unless it may be the last.
+    /// The former codings of which the last pass found nothing, garbage apart.
+    clean: BTreeSet<EntryName>,
+    /// When the next pass is due, unless it may be the last of a coding.
     due: Instant,
 }
 
@@ -120,21 +108,24 @@ impl Recode<'_> {
     async fn look(&mut self) -> Result<Duration, Error> {
         let map = self.context.map().await?;
         let former = Former::of(&map);
-        let groups: BTreeSet<GroupId> = former.groups.keys().copied().collect();
+        let groups = former.groups();
+        let progress = self.rewriter.progress.clone();
         if groups.is_empty() {
             self.counted.clear();
-            self.progress.set_left(0);
+            progress.set_left(0);
             return Ok(PERIOD);
         }
-        if self.counted != groups {
+        if !groups.is_subset(&self.counted) {
             let left = self.count(&former).await?;
             tracing::info!(groups = groups.len(), bytes = left, "re-encodes what has a former coding");
-            self.progress.set_left(left);
-            (self.counted, self.clean, self.due) = (groups, false, self.context.env.now());
+            progress.set_left(left);
+            self.clean.clear();
+            self.due = self.context.env.now();
         }
-        let is_empty = self.clean && self.is_empty(&former).await?;
+        self.counted = groups;
+        let empty = self.empty(&former).await?;
         let begun = self.context.env.now();
-        if !is_empty && begun < self.due {
+        if empty.is_empty() && begun < self.due {
             return Ok(PERIOD);
         }
         let pass = self.pass(&former).await?;
@@ -142,13 +133,14 @@ impl Recode<'_> {
         let rest = if pass.done == 0 { ended.since(begun) * REST } else { Duration::ZERO };
         self.due = ended.after(rest);
         let left = pass.found.saturating_sub(pass.done);
-        self.progress.set_left(left);
+        progress.set_left(left);
         if pass.found > 0 {
             tracing::info!(bytes = pass.done, left, "re-encoded chunks of former codings");
         }
-        self.clean = pass.found == 0;
-        if is_empty && pass == Pass::default() {
-            self.remove(&former, map.epoch).await?;
+        let clean = former.entries.iter().filter(|(_, entry)| !pass.has_live(entry));
+        self.clean = clean.map(|(name, _)| name.clone()).collect();
+        for (name, entry) in empty.into_iter().filter(|(_, entry)| !pass.has_any(entry)) {
+            self.remove(name, entry, map.epoch).await?;
         }
         Ok(if pass.done > 0 { BUSY_PERIOD } else { PERIOD })
     }
@@ -178,7 +170,8 @@ impl Recode<'_> {
             while let Some(row) = rows.next().await {
                 pass.found += row.found;
                 pass.done += row.done;
-                pass.garbage += row.garbage;
+                pass.live.extend(row.live);
+                pass.garbage.extend(row.garbage);
             }
             after = page.next;
             if after.is_none() {
@@ -189,46 +182,61 @@ impl Recode<'_> {
 
     async fn row(&self, former: &Former, row: &ContentRow) -> Pass {
         let chunks = former.named_by(row);
+        let groups = chunks.iter().map(|(_, extent)| extent.group).collect();
         if row.kind == ContentKind::Garbage {
-            return Pass { garbage: chunks.len() as u64, ..Pass::default() };
+            return Pass { garbage: groups, ..Pass::default() };
         }
         if chunks.is_empty() {
             return Pass::default();
         }
         let found = chunks.iter().map(|(_, extent)| extent.chunk_length).sum();
-        let done = rewrite(self.context, &self.throttle, &self.progress, row, &chunks).await;
-        Pass { found, done, garbage: 0 }
+        let done = self.rewriter.row(row, &chunks).await;
+        Pass { found, done, live: groups, ..Pass::default() }
     }
 
-    /// Whether no lease may write to the groups any more and no disk has a shard of them.
-    async fn is_empty(&self, former: &Former) -> Result<bool, Error> {
-        let leases = self.context.metadata.list_leases().await?;
-        if leases.iter().any(|lease| lease.revoked || lease.oldest_epoch < former.changed_epoch) {
-            return Ok(false);
-        }
-        for group in former.groups.keys() {
-            let Some(mut list) = self.context.pool.list_group(*group) else { return Ok(false) };
-            if list.next().await.is_some() || !list.unreached().is_empty() {
-                return Ok(false);
+    /// Of the codings of which the last pass found nothing, those to whose groups no lease may write any more and of which no
+    /// disk has a shard.
+    async fn empty<'a>(&self, former: &'a Former) -> Result<Vec<(&'a EntryName, &'a Entry)>, Error> {
+        let mut empty = Vec::new();
+        let clean = former.entries.iter().filter(|(name, _)| self.clean.contains(*name));
+        for (name, entry) in clean {
+            let leases = self.context.metadata.list_leases().await?;
+            let may_write = |lease: &LeaseState| lease.revoked || lease.oldest_epoch < entry.changed_epoch;
+            if !leases.iter().any(may_write) && self.has_no_shard(entry).await {
+                empty.push((name, entry));
             }
         }
-        Ok(true)
+        Ok(empty)
     }
 
-    async fn remove(&mut self, former: &Former, epoch: i64) -> Result<(), Error> {
-        let groups: Vec<GroupId> = former.groups.keys().copied().collect();
-        for page in groups.chunks(PAGE_SIZE_MAX) {
+    /// Whether every disk of the groups answers and has no shard of them.
+    async fn has_no_shard(&self, entry: &Entry) -> bool {
+        for group in &entry.groups {
+            let Some(mut list) = self.context.pool.list_group(*group) else { return false };
+            if list.next().await.is_some() || !list.unreached().is_empty() {
+                return false;
+            }
+        }
+        true
+    }
+
+    async fn remove(&self, name: &EntryName, entry: &Entry, epoch: i64) -> Result<(), Error> {
+        let (class, coding) = (name.0.as_str(), name.1);
+        if !Former::of(&*self.context.map().await?).entries.contains_key(name) {
+            return Ok(());
+        }
+        for page in entry.groups.chunks(PAGE_SIZE_MAX) {
             if !self.context.metadata.remove_former_groups(page, epoch).await? {
                 tracing::info!(
-                    "groups of former codings stay: one of them changes, or a lease is to be reaped"
+                    class,
+                    %coding,
+                    "groups of a former coding stay: one of them changes, or a lease is to be reaped"
                 );
                 return Ok(());
             }
         }
-        tracing::info!(
-            groups = groups.len(),
-            "everything is re-encoded; the groups of former codings are gone"
-        );
+        let groups = entry.groups.len();
+        tracing::info!(class, %coding, groups, "everything is re-encoded; the groups of a former coding are gone");
         Ok(())
     }
 }

@@ -100,6 +100,10 @@ impl Cluster {
     }
 
     pub(crate) fn worker(&self) -> RunningWorker {
+        self.worker_with(Options::default())
+    }
+
+    pub(crate) fn worker_with(&self, options: Options) -> RunningWorker {
         let (trigger, shutdown) = shutdown_channel();
         let (env, metadata, view) =
             (self.env.clone(), self.metadata.clone() as Arc<dyn Metadata>, self.view());
@@ -107,7 +111,7 @@ impl Cluster {
             let _follower = Follower::start(&env, metadata.clone(), view.clone());
             let leases = Arc::new(LeaseHolder::start(&env, metadata.clone(), &view, "worker"));
             let pool = Pool::new(&env, view.clone(), leases, Arc::new(|_| ()));
-            Worker::new(env, metadata, view, pool, Options::default()).run(shutdown).await;
+            Worker::new(env, metadata, view, pool, options).run(shutdown).await;
         });
         RunningWorker { task, trigger }
     }

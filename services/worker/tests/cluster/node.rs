@@ -27,6 +27,7 @@ pub(crate) struct Node {
     pub(crate) kept: FakeChunkService,
     away: AtomicBool,
     failed: AtomicBool,
+    available: AtomicU64,
     /// Milliseconds that a repair takes to be put.
     repair_delay_ms: AtomicU64,
     pub(crate) repairs: AtomicU64,
@@ -42,6 +43,7 @@ impl Node {
             kept: FakeChunkService::new([disk]),
             away: AtomicBool::new(false),
             failed: AtomicBool::new(false),
+            available: AtomicU64::new(CAPACITY),
             repair_delay_ms: AtomicU64::new(0),
             repairs: AtomicU64::new(0),
         }
@@ -67,6 +69,11 @@ impl Node {
 
     fn has_failed(&self) -> bool {
         self.failed.load(Ordering::SeqCst)
+    }
+
+    /// Lets the disk report so much free space, in hundredths of its size.
+    pub(crate) fn set_available_percent(&self, percent: u64) {
+        self.available.store(CAPACITY / 100 * percent, Ordering::SeqCst);
     }
 
     /// Makes every repair take this long.
@@ -95,7 +102,7 @@ impl Node {
             disk: self.disk,
             medium: "memory".to_owned(),
             capacity_bytes: CAPACITY,
-            available_bytes: CAPACITY,
+            available_bytes: self.available.load(Ordering::SeqCst),
             writable: !self.has_failed(),
             failed: self.has_failed(),
         };
