@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::process::ExitCode;
+use std::{ffi::OsString, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
 use env::Env;
@@ -75,6 +75,15 @@ pub fn main() -> ExitCode {
             exit.into()
         }
     }
+}
+
+/// Runs the command of these words, of which the first is the program's name, in the caller's runtime and with its logs.
+pub async fn run_words<T: Into<OsString> + Clone>(
+    env: Env,
+    words: impl IntoIterator<Item = T>,
+) -> Result<(), Exit> {
+    let cli = Cli::try_parse_from(words).map_err(|error| Exit::new(Exit::FAILED, error.to_string()))?;
+    run(env, cli.command).await
 }
 
 async fn run(env: Env, command: Command) -> Result<(), Exit> {

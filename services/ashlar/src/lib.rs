@@ -11,6 +11,6 @@ mod exit;
 mod roles;
 mod torture;
 
-pub use cli::{command, main};
+pub use cli::{command, main, run_words};
 pub use embedded::{Embedded, EmbeddedConfig, RootCredentials, StartError};
 pub use exit::Exit;

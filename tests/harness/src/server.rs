@@ -81,6 +81,22 @@ impl Server {
         self.folder.path()
     }
 
+    /// Runs a command of `ashlar admin` on this server, and says whether it succeeded.
+    pub fn admin(&self, words: &[&str]) -> bool {
+        let data = self.config.data[0].display().to_string();
+        let words = ["ashlar", "admin"].iter().chain(words).copied().chain(["--data", &data]);
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        let runtime = builder.enable_all().build().expect("a runtime");
+        runtime.block_on(ashlar::run_words(Env::real(), words)).is_ok()
+    }
+
+    /// Changes the settings, stops the server in order and starts it again on the same data. Its address changes; take a new
+    /// client.
+    pub fn restart_with(&mut self, change: impl FnOnce(&mut EmbeddedConfig)) {
+        change(&mut self.config);
+        self.restart();
+    }
+
     /// Stops the server in order and starts it again on the same data. Its address changes; take a new client.
     pub fn restart(&mut self) {
         self.stop();

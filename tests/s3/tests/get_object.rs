@@ -1,6 +1,11 @@
 //! GetObject.
 
-use harness::{Bucket, Server, content};
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use harness::{Bucket, Logs, Server, content};
 use http::Method;
 
 use crate::support::{PART_SIZE_MIN, assert_content, assert_same};
@@ -330,6 +335,35 @@ fn a_read_in_flight_survives_overwrite_and_delete() {
     for (get, connection) in [(get, &mut connection), (other_get, &mut other)] {
         let read = get.receive(connection).expect(200);
         assert_same(&read.body, &data);
+    }
+}
+
+/// The same bytes are elsewhere when a read gets to them, and where they were is free.
+#[test]
+fn a_read_in_flight_survives_a_change_of_coding() {
+    let server = Server::start_with(4, |config| {
+        config.coding = Some("2+1".parse().expect("a coding"));
+        config.garbage_hold = Duration::from_secs(1);
+    });
+    let bucket = server.bucket();
+    let data = content(48 << 20, 1);
+    bucket.put("key", &data).unsigned_payload().ok();
+    let get = bucket.get("key").prepare();
+    let mut connection = bucket.client().connect();
+    // The answer fills the buffers on its way and then waits for its reader.
+    connection.send(&get.head());
+    connection.wait();
+    assert!(server.admin(&["class", "recode", "STANDARD", "--coding", "3+1", "--wait"]));
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !server.admin(&["audit", "--quiet-cluster"]) {
+        assert!(Instant::now() < deadline, "what is replaced is never freed");
+        thread::sleep(Duration::from_millis(200));
+    }
+    let read = get.receive(&mut connection).expect(200);
+    assert!(read.complete, "it is broken off");
+    assert_same(&read.body, &data);
+    for expected in ["shard not read", "bad shard", "window not read"] {
+        Logs::start().take(expected);
     }
 }
 

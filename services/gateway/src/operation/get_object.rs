@@ -1,10 +1,16 @@
 //! GetObject: an object's bytes, or a range or part of them. S3 API Reference, "GetObject".
 
-use axum::body::Body;
-use futures_util::TryStreamExt;
-use s3_wire::S3Error;
+use std::sync::Arc;
 
-use super::object_read;
+use axum::body::Body;
+use bytes::Bytes;
+use data_pool::{ByteStream, Pool, ReadError};
+use futures_util::{Stream, StreamExt, TryStreamExt, stream};
+use metadata_api::{Metadata, VersionState};
+use s3_wire::S3Error;
+use types::{ByteRange, Content};
+
+use super::object_read::{self, ReadVersion};
 use crate::{
     Gateway,
     auth::Permit,
@@ -27,13 +33,23 @@ pub(super) async fn get_object(
     loop {
         let Some(bytes) = read.bytes.filter(|bytes| bytes.length() > 0) else { return Ok(read.response) };
         // The first bytes decide whether there is an answer at all: an unreadable object is an error, not a 200.
-        let mut stream = Box::pin(gateway.pool.read(&read.content, bytes));
+        let mut stream = gateway.pool.read(&read.content, bytes);
         let unreadable = match stream.try_next().await {
             Ok(first) => {
-                let first = futures_util::stream::iter(first.map(Ok));
-                let rest = stream.inspect_err(|error| tracing::error!(%error, "an answer was broken off"));
+                let sent = first.as_ref().map_or(0, |first| first.len() as u64);
+                let rest = Rest {
+                    metadata: Arc::clone(&gateway.metadata),
+                    pool: gateway.pool.clone(),
+                    version: read.version,
+                    content: read.content,
+                    stream,
+                    next: bytes.start() + sent,
+                    end: bytes.end(),
+                    attempts: 0,
+                };
+                let first = stream::iter(first.map(Ok));
                 let mut response = read.response;
-                *response.body_mut() = Body::from_stream(futures_util::StreamExt::chain(first, rest));
+                *response.body_mut() = Body::from_stream(first.chain(rest.into_stream()));
                 return Ok(response);
             }
             Err(unreadable) => unreadable,
@@ -45,5 +61,61 @@ pub(super) async fn get_object(
         }
         attempt += 1;
         read = now;
+    }
+}
+
+/// An answer's bytes after the first.
+struct Rest {
+    metadata: Arc<dyn Metadata>,
+    pool: Pool,
+    version: ReadVersion,
+    content: Content,
+    stream: ByteStream,
+    /// The next byte, counted from the object's first.
+    next: u64,
+    end: u64,
+    /// How often the version was looked up again since the last byte.
+    attempts: u32,
+}
+
+impl Rest {
+    fn into_stream(self) -> impl Stream<Item = Result<Bytes, ReadError>> + Send {
+        stream::try_unfold(self, |mut rest| async move {
+            loop {
+                match rest.stream.try_next().await {
+                    Ok(Some(bytes)) => {
+                        rest.next += bytes.len() as u64;
+                        rest.attempts = 0;
+                        return Ok(Some((bytes, rest)));
+                    }
+                    Ok(None) => return Ok(None),
+                    Err(_) if rest.goes_on_elsewhere().await => {}
+                    Err(error) => {
+                        tracing::error!(%error, "an answer was broken off");
+                        return Err(error);
+                    }
+                }
+            }
+        })
+    }
+
+    /// Whether the version has the same bytes elsewhere by now, as it has when it was re-encoded and its former chunks were
+    /// freed; then it goes on by these.
+    async fn goes_on_elsewhere(&mut self) -> bool {
+        if self.attempts == ATTEMPTS_MAX {
+            return false;
+        }
+        self.attempts += 1;
+        let Ok(found) = self.metadata.get_version(self.version.wanted.clone()).await else { return false };
+        let VersionState::Object(version) = found.state else { return false };
+        let is_same = version.etag == self.version.etag && version.size == self.version.size;
+        let Some(left) = ByteRange::new(self.next, self.end) else { return false };
+        if !is_same || version.content == self.content {
+            return false;
+        }
+        tracing::debug!(next = self.next, "an answer goes on by what its version names now");
+        self.stream = self.pool.read(&version.content, left);
+        self.content = version.content;
+        true
     }
 }

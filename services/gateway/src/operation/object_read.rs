@@ -7,7 +7,7 @@ use s3_wire::{
     date::http_date,
     header::{Outcome, ReadConditions, checksum_mode_enabled, if_range, range},
 };
-use types::{ByteRange, Content, PartNumber, Timestamp, VersionId};
+use types::{ByteRange, Content, ETag, PartNumber, Timestamp, VersionId};
 
 use crate::{
     Gateway,
@@ -33,6 +33,23 @@ pub(super) struct ObjectRead {
     pub(super) content: Content,
     /// Which of them; `None` when the answer has no body (304).
     pub(super) bytes: Option<ByteRange>,
+    /// The version that they are of.
+    pub(super) version: ReadVersion,
+}
+
+/// A version that is read, to be found again.
+pub(super) struct ReadVersion {
+    pub(super) wanted: GetVersion,
+    pub(super) etag: ETag,
+    pub(super) size: u64,
+}
+
+impl ReadVersion {
+    fn new(request: &Request, found: &FoundVersion, version: &Version) -> Result<Self, S3Error> {
+        let (bucket, key) = (request.bucket()?.clone(), request.key()?.clone());
+        let wanted = GetVersion { bucket, key, version_id: Some(found.version_id), with_content: true };
+        Ok(Self { wanted, etag: version.etag, size: version.size })
+    }
 }
 
 /// Resolves a GET or HEAD up to its body.
@@ -53,7 +70,7 @@ pub(super) async fn read(
 
     match ReadConditions::for_read(&request.headers).evaluate(&version.etag, found.last_modified) {
         Outcome::Proceed => {}
-        Outcome::NotModified => return Ok(not_modified(&found, &version)),
+        Outcome::NotModified => return not_modified(request, &found, &version),
         failed @ Outcome::PreconditionFailed(_) => {
             return Err(failed.error().unwrap_or_else(|| S3Error::new(ErrorCode::PreconditionFailed)));
         }
@@ -76,7 +93,8 @@ pub(super) async fn read(
         *response.status_mut() = StatusCode::PARTIAL_CONTENT;
     }
     let content = std::mem::replace(&mut version.content, Content::Inline(bytes::Bytes::new()));
-    Ok(ObjectRead { response, content, bytes: Some(bytes) })
+    let version = ReadVersion::new(request, &found, &version)?;
+    Ok(ObjectRead { response, content, bytes: Some(bytes), version })
 }
 
 /// The version that the request names, or the current one, without its content.
@@ -137,13 +155,14 @@ fn date_value(time: Timestamp) -> HeaderValue {
     HeaderValue::from_bytes(http_date(time).as_bytes()).unwrap_or(HeaderValue::from_static(""))
 }
 
-fn not_modified(found: &FoundVersion, version: &Version) -> ObjectRead {
+fn not_modified(request: &Request, found: &FoundVersion, version: &Version) -> Result<ObjectRead, S3Error> {
     let mut response = output::empty(StatusCode::NOT_MODIFIED);
     set_object(response.headers_mut(), found, version);
     for name in [header::CONTENT_TYPE, header::CONTENT_ENCODING, header::CONTENT_LANGUAGE] {
         response.headers_mut().remove(name);
     }
-    ObjectRead { response, content: Content::Inline(bytes::Bytes::new()), bytes: None }
+    let version = ReadVersion::new(request, found, version)?;
+    Ok(ObjectRead { response, content: Content::Inline(bytes::Bytes::new()), bytes: None, version })
 }
 
 /// The bytes asked for, and whether they were asked for as a part; sets the headers that depend on the choice.
