@@ -1,6 +1,6 @@
 //! What was acknowledged is there after a restart.
 
-use harness::{Server, content};
+use harness::{Logs, Server, content};
 
 use crate::support::{PART_SIZE_MIN, assert_absent, assert_content, assert_same};
 
@@ -52,4 +52,19 @@ fn everything_is_there_after_a_restart() {
         bucket.put("0", "overwritten").ok();
         assert_content(&bucket, "0", b"overwritten");
     }
+}
+
+/// The setting says how a server begins; an operator may have changed the coding since.
+#[test]
+fn a_server_starts_with_the_setting_of_a_coding_that_was_changed() {
+    let mut server = Server::start_with(4, |config| config.coding = Some("1+1".parse().expect("a coding")));
+    let bucket = server.bucket();
+    let data = content(100_000, 1);
+    bucket.put("key", &data).unsigned_payload().ok();
+    assert!(server.admin(&["class", "recode", "STANDARD", "--coding", "2+1"]));
+    server.restart();
+    assert_content(&bucket.through(server.client()), "key", &data);
+    assert_eq!(Logs::start().take("objects keep their coding").len(), 1);
+    server.restart_with(|config| config.coding = None);
+    assert_content(&bucket.through(server.client()), "key", &data);
 }

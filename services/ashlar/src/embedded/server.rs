@@ -82,16 +82,6 @@ pub enum StartError {
         /// Folders given.
         folders: usize,
     },
-    /// Another coding is asked for than objects have.
-    #[error(
-        "objects are coded {found}, which --coding {asked} cannot change; leave it out (`ashlar admin class recode` changes it)"
-    )]
-    OtherCoding {
-        /// The coding of the installation.
-        found: Coding,
-        /// The coding given.
-        asked: Coding,
-    },
     /// The listener cannot be set up.
     #[error(transparent)]
     Bind(#[from] gateway::BindError),
@@ -117,7 +107,6 @@ impl StartError {
             Self::Bind(_)
             | Self::Credentials(_)
             | Self::TooFewFolders { .. }
-            | Self::OtherCoding { .. }
             | Self::Admin(_)
             | Self::NoLease => Exit::because(Exit::FAILED, &self),
         }
@@ -323,10 +312,14 @@ async fn standard_class(
     let failed = |error| metadata_failed(installation, &error);
     if let Some(class) = find_standard(metadata).await.map_err(failed)? {
         let found = class.definition.coding;
-        return match config.coding {
-            Some(asked) if asked != found => Err(StartError::OtherCoding { found, asked }),
-            _ => Ok(class),
-        };
+        if let Some(asked) = config.coding.filter(|asked| *asked != found) {
+            tracing::warn!(
+                %found,
+                %asked,
+                "objects keep their coding: --coding counts at the first start only, and `ashlar admin class recode` changes it"
+            );
+        }
+        return Ok(class);
     }
     let folders = config.data.len();
     let coding = config.coding.unwrap_or_else(|| default_coding(folders));
