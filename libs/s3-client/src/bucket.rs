@@ -78,7 +78,11 @@ impl Bucket {
 
     /// Puts an object, whole or not at all, and answers its ETag. The server checks the bytes against a CRC-32C.
     /// A condition that does not hold is a failure of status 412. A repeated attempt may meet what an earlier one left:
-    /// when the object holds exactly these bytes, the put was carried out.
+    /// when the object holds exactly these bytes, the put was carried out. Whoever puts must see to it that nobody, nor an
+    /// earlier call, puts the same bytes under the key.
+    ///
+    /// Once an attempt left open whether it was carried out, it may still be, whatever a later one is told: a refusal
+    /// then counts only when the condition did not hold and other bytes were read.
     pub async fn put(&self, key: &str, body: Bytes, condition: PutCondition<'_>) -> Result<String, Failure> {
         let mut headers = HeaderMap::new();
         if let Some(checksum) = ChecksumValue::new(ChecksumAlgorithm::Crc32c, &crc32c(&body).to_be_bytes()) {
@@ -99,18 +103,20 @@ impl Bucket {
                     Err(_) => Err(doubt),
                 }
             }
-            (Err(failure), _) => Err(failure),
+            (Err(_), Some(doubt)) => Err(doubt),
+            (Err(failure), None) => Err(failure),
         }
     }
 
-    /// The ETag of an object that holds exactly these bytes; `None` when there is none or it holds others.
+    /// The ETag of an object that holds exactly these bytes; `None` when it holds others.
     async fn holds(&self, key: &str, bytes: &Bytes) -> Result<Option<String>, Failure> {
         let mut seen: Option<String> = None;
         let mut offset = 0;
         while offset < bytes.len() {
             let piece = &bytes[offset..bytes.len().min(offset + COMPARED_AT_ONCE)];
             let part = self.range(key, offset as u64, piece.len() as u64).await;
-            let Some(part) = part? else { return Ok(None) };
+            let gone = || Failure::Unexpected("the object is gone".to_owned());
+            let part = part?.ok_or_else(gone)?;
             let etag = etag_of(&part)?;
             let same = total_length(&part) == Some(bytes.len() as u64) && part.body[..] == *piece;
             if !same || seen.as_ref().is_some_and(|seen| *seen != etag) {
@@ -202,7 +208,8 @@ impl Bucket {
         self.send_doubting(call, bytes).await.0
     }
 
-    /// The same, and the last failure before the answer that left open whether the call had been carried out.
+    /// The same, and the last failure before the answer or the last attempt that left open whether the call had been
+    /// carried out.
     async fn send_doubting(
         &self,
         call: impl Fn() -> Call,
@@ -223,12 +230,7 @@ impl Bucket {
             self.access.env.sleep(Duration::from_millis(self.access.env.random_u64() % range)).await;
             wait *= 2;
         }
-        match self.send_once(call(), bytes).await {
-            Err(failure) if failure.may_pass() && failure.promises_nothing_happened() => {
-                (Err(doubt.clone().unwrap_or(failure)), doubt)
-            }
-            settled => (settled, doubt),
-        }
+        (self.send_once(call(), bytes).await, doubt)
     }
 
     async fn send_once(&self, call: Call, bytes: u64) -> Result<Answer, Failure> {
@@ -259,6 +261,7 @@ impl Failure {
                 status.is_server_error()
                     || *status == StatusCode::TOO_MANY_REQUESTS
                     || code == "ConditionalRequestConflict"
+                    || is_timeout(*status, code)
             }
             Self::Unreachable(_) | Self::Connection(_) | Self::TimedOut => true,
             Self::Corrupt(_) | Self::Unexpected(_) => false,
@@ -266,10 +269,12 @@ impl Failure {
     }
 
     /// Whether the call was certainly not carried out. A refusal and `SlowDown` say so; an internal error, another 503,
-    /// which a proxy may answer for a server that it lost, and a broken connection do not.
+    /// which a proxy may answer for a server that it lost, a request that took too long, and a broken connection do not.
     pub fn promises_nothing_happened(&self) -> bool {
         match self {
-            Self::Status { status, code, .. } => status.is_client_error() || code == "SlowDown",
+            Self::Status { status, code, .. } => {
+                (status.is_client_error() && !is_timeout(*status, code)) || code == "SlowDown"
+            }
             Self::Unreachable(_) => true,
             Self::Connection(_) | Self::TimedOut | Self::Corrupt(_) | Self::Unexpected(_) => false,
         }
@@ -282,6 +287,11 @@ impl Failure {
             _ => None,
         }
     }
+}
+
+/// Whether a server or a proxy gave a request up that it did not get in time. S3 answers 400 with this code.
+fn is_timeout(status: StatusCode, code: &str) -> bool {
+    status == StatusCode::REQUEST_TIMEOUT || code == "RequestTimeout"
 }
 
 fn found(answer: Result<Answer, Failure>) -> Result<Option<Answer>, Failure> {

@@ -144,6 +144,27 @@ async fn attempts_are_bounded_and_one_doubtful_attempt_makes_the_outcome_doubtfu
     }
 }
 
+/// The first attempt may still land, whatever the second is told.
+#[tokio::test]
+async fn a_refusal_after_a_doubtful_attempt_promises_nothing() {
+    const DENIED: Step = Step::Answer(403, "<Error><Code>AccessDenied</Code></Error>");
+    const MISSING: Step = Step::Answer(404, "<Error><Code>NoSuchKey</Code></Error>");
+    const LATE: Step = Step::Answer(400, "<Error><Code>RequestTimeout</Code></Error>");
+    for steps in [
+        vec![Step::Silence, DENIED],
+        vec![BROKEN, MISSING],
+        vec![BROKEN, COLLIDED, MISSING],
+        vec![Step::Silence, LATE],
+        vec![LATE, DENIED],
+        vec![Step::Answer(408, ""), DENIED],
+    ] {
+        let server = Scripted::start(steps.clone()).await;
+        let put = server.bucket.put("k", Bytes::from_static(b"abc"), PutCondition::Absent).await;
+        let failure = put.unwrap_err();
+        assert!(!failure.promises_nothing_happened(), "{steps:?}: {failure}");
+    }
+}
+
 #[tokio::test]
 async fn a_repeated_put_that_meets_its_own_first_attempt_was_carried_out() {
     let put = async |steps: Vec<Step>| {
