@@ -14,11 +14,15 @@ use crate::{
 /// The claim that is being kept.
 pub(crate) struct Keeper {
     pub(crate) shared: Arc<Shared>,
+    /// What was sent last. Its bytes are never sent again, so that a call that meets what an earlier one left does not take
+    /// that for its own, whose time begins later.
     pub(crate) claim: Claim,
+    /// ETag of what is there, as far as is known.
     pub(crate) etag: String,
 }
 
-enum Renewed {
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Renewed {
     Yes,
     NotNow,
     Lost,
@@ -49,13 +53,12 @@ impl Keeper {
         }
     }
 
-    async fn renew(&mut self) -> Renewed {
+    pub(crate) async fn renew(&mut self) -> Renewed {
         let sent = self.shared.env.now();
-        let next = self.claim.renewed();
+        self.claim = self.claim.renewed();
         let condition = PutCondition::Matches(&self.etag);
-        match self.shared.bucket.put(&self.shared.claim_key(), next.encode(), condition).await {
+        match self.shared.bucket.put(&self.shared.claim_key(), self.claim.encode(), condition).await {
             Ok(etag) => {
-                self.claim = next;
                 self.etag = etag;
                 self.shared.hold_from(sent);
                 Renewed::Yes
@@ -65,11 +68,11 @@ impl Keeper {
         }
     }
 
-    /// Somebody has put a claim: this process, late, or another one.
+    /// Somebody has put a claim: this process, late, or another one. It says nothing of how long it has been there, so that
+    /// it does not make the claim hold.
     async fn look(&mut self) -> Renewed {
         match claim::read(&self.shared.bucket, &self.shared.claim_key()).await {
             Ok(Some((found, _, etag))) if found.is_of(&self.claim) => {
-                self.claim = found;
                 self.etag = etag;
                 Renewed::NotNow
             }
