@@ -160,8 +160,9 @@ impl Bucket {
         found(self.send(call, length).await)
     }
 
-    /// Deletes objects, at most [`KEYS_MAX`]; those that are not there are deleted already.
-    pub async fn delete(&self, keys: &[String]) -> Result<(), Failure> {
+    /// Deletes objects, at most [`KEYS_MAX`]; those that are not there are deleted already. Answers the keys that were
+    /// refused, each with its failure; the others are deleted.
+    pub async fn delete(&self, keys: &[String]) -> Result<Vec<(String, Failure)>, Failure> {
         let mut text = String::from("<Delete><Quiet>true</Quiet>");
         for key in keys {
             text.push_str("<Object><Key>");
@@ -174,10 +175,23 @@ impl Bucket {
         let body = Bytes::from(text);
         let call = || self.call(Method::POST, format!("/{}?delete", self.name), &headers, body.clone());
         let answer = self.send(call, 0).await?;
-        xml::hidden_failure(answer.status, &answer.body).map_or(Ok(()), Err)
+        let Some(failure) = xml::hidden_failure(answer.status, &answer.body) else { return Ok(Vec::new()) };
+        let text = String::from_utf8_lossy(&answer.body);
+        let refused: Option<Vec<_>> = xml::elements(&text, "Error")
+            .map(|error| {
+                let key = xml::unescape(xml::element(error, "Key")?);
+                Some((key, xml::failure(answer.status, HeaderMap::new(), error.as_bytes())))
+            })
+            .collect();
+        match refused {
+            Some(refused) if !refused.is_empty() => Ok(refused),
+            _ => Err(failure),
+        }
     }
 
-    /// A page of the objects whose keys begin with `prefix` and lie behind `after`.
+    /// A page of the objects whose keys begin with `prefix` and lie behind `after`. A listing in any other order than that
+    /// of the keys' bytes, one that repeats a key or one that does not begin behind `after` is a failure: where it goes on
+    /// could not be told.
     pub async fn list(&self, prefix: &str, after: Option<&str>) -> Result<Page, Failure> {
         let mut target = format!(
             "/{}?list-type=2&max-keys={KEYS_MAX}&prefix={}",
@@ -192,7 +206,16 @@ impl Bucket {
         let call = || self.call(Method::GET, target.clone(), &headers, Bytes::new());
         let answer = self.send(call, 0).await?;
         let text = String::from_utf8_lossy(&answer.body);
-        page(&text).ok_or_else(|| Failure::Unexpected("a listing that cannot be read".to_owned()))
+        let page =
+            page(&text).ok_or_else(|| Failure::Unexpected("a listing that cannot be read".to_owned()))?;
+        let mut last = after;
+        for Listed { key, .. } in &page.objects {
+            if !key.starts_with(prefix) || last.is_some_and(|last| key.as_str() <= last) {
+                return Err(Failure::Unexpected("a listing that is not in the order of its keys".to_owned()));
+            }
+            last = Some(key);
+        }
+        Ok(page)
     }
 
     fn target(&self, key: &str) -> String {

@@ -44,10 +44,44 @@ pub fn hidden_failure(status: StatusCode, body: &[u8]) -> Option<Failure> {
     (text.contains("<Error>") || text.contains("<Error ")).then(|| failure(status, HeaderMap::new(), body))
 }
 
-/// Resolves the entities that a text may be written with.
+/// Resolves the entities that a text may be written with: the five of XML, and characters by number.
 pub fn unescape(text: &str) -> String {
-    let plain = text.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&#34;", "\"");
-    plain.replace("&#39;", "'").replace("&apos;", "'").replace("&amp;", "&")
+    let mut plain = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('&') {
+        let (before, entity) = rest.split_at(at);
+        plain.push_str(before);
+        match entity[1..].split_once(';').and_then(|(name, after)| Some((character(name)?, after))) {
+            Some((character, after)) => {
+                plain.push(character);
+                rest = after;
+            }
+            None => {
+                plain.push('&');
+                rest = &entity[1..];
+            }
+        }
+    }
+    plain.push_str(rest);
+    plain
+}
+
+fn character(entity: &str) -> Option<char> {
+    match entity {
+        "lt" => Some('<'),
+        "gt" => Some('>'),
+        "quot" => Some('"'),
+        "apos" => Some('\''),
+        "amp" => Some('&'),
+        _ => {
+            let number = entity.strip_prefix('#')?;
+            let number = match number.strip_prefix('x') {
+                Some(digits) => u32::from_str_radix(digits, 16),
+                None => number.parse(),
+            };
+            char::from_u32(number.ok()?)
+        }
+    }
 }
 
 /// A text as it is written between tags.
@@ -81,6 +115,6 @@ mod tests {
 
     #[test]
     fn texts_are_unescaped_once() {
-        assert_eq!(unescape("a&amp;lt;b&lt;&#34;="), "a&lt;b<\"=");
+        assert_eq!(unescape("a&amp;lt;b&lt;&#34;=&#x9;&&no;"), "a&lt;b<\"=\t&&no;");
     }
 }

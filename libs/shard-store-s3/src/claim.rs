@@ -19,6 +19,8 @@ const FORMAT_VERSION: u32 = 1;
 const LENGTH_MAX: u64 = 4096;
 /// Looks at a claim during one expiry.
 const LOOKS: u32 = 12;
+/// No object's ETag: that of an object is as long as this only if it is an MD5, and no MD5 of zeros is known.
+const OTHER_ETAG: &str = "\"00000000000000000000000000000000\"";
 /// Longest expiry that is believed.
 const EXPIRY_MAX: Duration = Duration::from_secs(3600);
 
@@ -133,7 +135,7 @@ pub(crate) async fn acquire(
     key: &str,
     expiry: Duration,
 ) -> Result<Held, OpenError> {
-    let Some((claim, disk, etag)) = read(bucket, key).await? else {
+    let Some((mut claim, disk, mut etag)) = read(bucket, key).await? else {
         if !bucket.list(prefix, None).await?.objects.is_empty() {
             return Err(OpenError::NotEmpty);
         }
@@ -143,8 +145,10 @@ pub(crate) async fn acquire(
         let etag = take(bucket, key, &claim, PutCondition::Absent).await?;
         return Ok(Held { claim, disk, etag, settled: true, sent });
     };
-    if !claim.released {
-        watch(env, bucket, key, &claim, &etag).await?;
+    if !claim.released
+        && let Some(released) = watch(env, bucket, key, &claim, &etag).await?
+    {
+        (claim, etag) = released;
     }
     let generation = claim.generation.checked_add(1).ok_or(OpenError::ClaimDamaged)?;
     let settled = claim.released && claim.settled;
@@ -154,8 +158,14 @@ pub(crate) async fn acquire(
     Ok(Held { claim, disk, etag, settled, sent })
 }
 
-/// Watches a claim that stays as it is for one whole expiry.
-async fn watch(env: &Env, bucket: &Bucket, key: &str, claim: &Claim, etag: &str) -> Result<(), OpenError> {
+/// Watches a claim until it has stayed as it is for one whole expiry or was let go; answers the one that was let go.
+async fn watch(
+    env: &Env,
+    bucket: &Bucket,
+    key: &str,
+    claim: &Claim,
+    etag: &str,
+) -> Result<Option<(Claim, String)>, OpenError> {
     let expiry = Duration::from_millis(claim.expiry_ms).min(EXPIRY_MAX);
     tracing::info!(
         bucket = bucket.name(),
@@ -168,7 +178,28 @@ async fn watch(env: &Env, bucket: &Bucket, key: &str, claim: &Claim, etag: &str)
         env.sleep(expiry / LOOKS).await;
         match read(bucket, key).await? {
             Some((_, _, now)) if now == etag => {}
+            Some((claim, _, now)) if claim.released => return Ok(Some((claim, now))),
             _ => return Err(OpenError::InUse),
+        }
+    }
+    Ok(None)
+}
+
+/// Proves that the server honours conditions, without which two processes could use a prefix at once, by two puts that
+/// must not be carried out. Carried out, they would be renewals of this claim.
+pub(crate) async fn prove_conditions(bucket: &Bucket, key: &str, held: &mut Held) -> Result<(), OpenError> {
+    for condition in [PutCondition::Absent, PutCondition::Matches(OTHER_ETAG)] {
+        held.claim = held.claim.renewed();
+        match bucket.put(key, held.claim.encode(), condition).await {
+            Err(failure) if is_collision(&failure) => {}
+            Ok(etag) => {
+                held.etag = etag;
+                return Err(OpenError::NoConditions);
+            }
+            Err(failure) if failure.status().is_some_and(|status| matches!(status.as_u16(), 400 | 501)) => {
+                return Err(OpenError::NoConditions);
+            }
+            Err(failure) => return Err(failure.into()),
         }
     }
     Ok(())

@@ -13,7 +13,7 @@ use crate::{
     name::{ObjectName, Turn},
 };
 
-/// Most dead objects that are remembered to be removed; the others are found by the next listing.
+/// Most dead objects that are remembered to be removed; the others are found by a listing.
 const GRAVES_MAX: usize = 100_000;
 
 /// A shard that is kept.
@@ -33,7 +33,7 @@ pub(crate) struct Grave {
     pub(crate) counted_bytes: u64,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Index {
     pub(crate) shards: BTreeMap<ShardId, Place>,
     /// Names that are being put.
@@ -45,6 +45,11 @@ pub(crate) struct Index {
     /// Objects whose put had no known outcome and that are not void yet.
     pub(crate) doubtful: Vec<ObjectName>,
     pub(crate) graves: Vec<Grave>,
+    pub(crate) graves_max: usize,
+    /// Bytes of dead objects that are in no grave, for want of room there; `None` when all are.
+    forgotten_bytes: Option<u64>,
+    /// Whether there are marks in force that may not be stored. Nothing is removed meanwhile, for they may be why it is dead.
+    pub(crate) marks_unstored: bool,
     deleted: HashSet<ShardId>,
     evicted: BTreeMap<(GroupId, ShardIndex), i64>,
     fenced: HashSet<LeaseId>,
@@ -64,23 +69,54 @@ pub(crate) struct Index {
 
 impl Index {
     pub(crate) fn new(settled: bool) -> Self {
-        Self { settled, ..Self::default() }
+        Self {
+            shards: BTreeMap::new(),
+            pending: BTreeSet::new(),
+            uploading: HashMap::new(),
+            uploads: 0,
+            doubtful: Vec::new(),
+            graves: Vec::new(),
+            graves_max: GRAVES_MAX,
+            forgotten_bytes: None,
+            marks_unstored: false,
+            deleted: HashSet::new(),
+            evicted: BTreeMap::new(),
+            fenced: HashSet::new(),
+            void: HashSet::new(),
+            used_bytes: 0,
+            live_bytes: 0,
+            dead_bytes: 0,
+            damaged_records: 0,
+            settled,
+            closed: false,
+        }
     }
 
-    pub(crate) fn is_deleted(&self, shard: ShardId) -> bool {
-        self.deleted.contains(&shard)
+    fn is_evicted(&self, group: GroupId, index: ShardIndex, epoch: i64) -> bool {
+        self.evicted.get(&(group, index)).is_some_and(|end| epoch <= *end)
     }
 
-    pub(crate) fn is_void(&self, turn: Turn) -> bool {
-        self.void.contains(&turn)
+    /// Whether a mark is in force, or one that says as much.
+    pub(crate) fn is_in_force(&self, mark: &Mark) -> bool {
+        match mark {
+            Mark::Deleted(shard) => self.deleted.contains(shard),
+            Mark::Evicted(group, index, epoch) => self.is_evicted(*group, *index, *epoch),
+            Mark::Fenced(lease) => self.fenced.contains(lease),
+            Mark::Void(turn) => self.void.contains(turn),
+        }
     }
 
     /// Whether a mark ends this object.
     pub(crate) fn is_ended(&self, name: &ObjectName) -> bool {
-        let evicted = self.evicted.get(&(name.group, name.shard.index));
-        self.is_deleted(name.shard)
-            || self.is_void(name.turn)
-            || evicted.is_some_and(|end| name.epoch <= *end)
+        self.deleted.contains(&name.shard)
+            || self.void.contains(&name.turn)
+            || self.is_evicted(name.group, name.shard.index, name.epoch)
+    }
+
+    /// Whether an object is dead for good: a mark ends it, or a whole one of its name was put later.
+    pub(crate) fn is_dead(&self, name: &ObjectName) -> bool {
+        let later = |place: &Place| !place.damaged && place.name.turn > name.turn;
+        self.is_ended(name) || self.shards.get(&name.shard).is_some_and(later)
     }
 
     /// Whether a put of this header may go on. `replaced` is the damaged shard that it replaces. Names that are being put
@@ -93,8 +129,8 @@ impl Index {
     ) -> Result<(), Error> {
         let shard = header.shard;
         let lease = shard.chunk.lease;
-        let evicted = self.evicted.get(&(header.group, shard.index));
-        if self.is_deleted(shard) || evicted.is_some_and(|end| header.epoch <= *end) {
+        let is_evicted = self.is_evicted(header.group, shard.index, header.epoch);
+        if self.deleted.contains(&shard) || is_evicted {
             return Err(Error::ShardDeleted { shard });
         }
         if purpose == Purpose::Write && self.fenced.contains(&lease) {
@@ -123,9 +159,27 @@ impl Index {
     /// Has an object removed, which takes `bytes` until then.
     pub(crate) fn bury(&mut self, name: ObjectName, due: Instant, bytes: u64) {
         self.dead_bytes += bytes;
-        if self.graves.len() < GRAVES_MAX {
+        if self.graves.len() < self.graves_max {
             self.graves.push(Grave { name, due, counted_bytes: bytes });
+        } else {
+            *self.forgotten_bytes.get_or_insert(0) += bytes;
         }
+    }
+
+    /// Whether a listing must find dead objects that are in no grave, and there is room for them.
+    pub(crate) fn wants_listing(&self) -> bool {
+        self.forgotten_bytes.is_some() && self.graves.len() <= self.graves_max / 2
+    }
+
+    /// Begins such a listing, which counts anew what it finds. Answers the objects that are in graves already.
+    pub(crate) fn begin_listing(&mut self) -> HashSet<Turn> {
+        self.dead_bytes -= self.forgotten_bytes.take().unwrap_or_default();
+        self.graves.iter().map(|grave| grave.name.turn).collect()
+    }
+
+    /// Such a listing failed and must be made again.
+    pub(crate) fn break_listing_off(&mut self) {
+        self.forgotten_bytes.get_or_insert(0);
     }
 
     /// Brings a mark into force.

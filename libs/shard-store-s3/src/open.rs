@@ -7,7 +7,7 @@ use std::{
 };
 
 use env::Env;
-use s3_client::{Bucket, Connect, ConnectError, Failure, Listed, Trust};
+use s3_client::{Bucket, Connect, ConnectError, Failure, Listed, PutCondition, Trust};
 use tokio::sync::{Notify, Semaphore, watch};
 use tracing::{info, warn};
 
@@ -16,7 +16,7 @@ use crate::{
     claim::{self, Held},
     index::{Index, Place},
     keeper::Keeper,
-    marks::{MARKS_LENGTH_MAX, MARKS_MAX, decode},
+    marks::{MARKS_LENGTH_MAX, decode},
     name::ObjectName,
     shared::{BUFFER_UNITS, Shared, Stop},
     tail::Tail,
@@ -24,7 +24,7 @@ use crate::{
 
 /// Time for one answer of the remote server, beside a second for each MiB.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
-/// Most listings of the marks, which a former holder may be replacing.
+/// Most readings of the marks, which puts of a former holder may be changing.
 const MARKS_READ_MAX: u32 = 4;
 
 /// How to open a remote bucket.
@@ -71,6 +71,11 @@ pub enum OpenError {
     /// The server answered with an error, or not.
     #[error("the remote bucket cannot be used: {0}")]
     Remote(Failure),
+    /// The server carries out puts whose condition does not hold.
+    #[error(
+        "the remote server does not honour If-None-Match and If-Match on PUT, without which two processes could use the bucket at once and lose data; use a server or a release of it that does"
+    )]
+    NoConditions,
     /// Another process uses the prefix.
     #[error("another process uses this bucket and prefix")]
     InUse,
@@ -111,8 +116,14 @@ impl S3Store {
         let bucket = Bucket::new(connect.access(env, location.endpoint.clone()).await?, &location.bucket);
         let prefix = if location.prefix.is_empty() { String::new() } else { format!("{}/", location.prefix) };
         let key = format!("{prefix}claim");
-        let Held { claim, disk, etag, settled, sent } =
-            claim::acquire(env, &bucket, &prefix, &key, timings.claim).await?;
+        let mut held = claim::acquire(env, &bucket, &prefix, &key, timings.claim).await?;
+        if let Err(error) = claim::prove_conditions(&bucket, &key, &mut held).await {
+            // If that fails too, the next opener waits until the claim has expired.
+            let released = held.claim.released(held.settled).encode();
+            let _ = bucket.put(&key, released, PutCondition::Matches(&held.etag)).await;
+            return Err(error);
+        }
+        let Held { claim, disk, etag, settled, sent } = held;
         info!(%location, %disk, generation = claim.generation, settled, "opening a remote bucket");
         let shared = Arc::new(Shared {
             env: env.clone(),
@@ -124,6 +135,7 @@ impl S3Store {
             timings,
             index: Mutex::new(Index::new(settled)),
             held_until: Mutex::new(None),
+            lost: watch::Sender::new(false),
             counter: AtomicU64::new(1),
             tail: tokio::sync::Mutex::default(),
             buffers: Arc::new(Semaphore::new(BUFFER_UNITS)),
@@ -132,11 +144,12 @@ impl S3Store {
         });
         shared.hold_from(sent);
         let (stop, stopped) = watch::channel(Stop::No);
+        let abandoned = Abandoned(Some(stop.clone()));
         let keeper = Keeper { shared: shared.clone(), claim, etag };
         let keeper = env.spawn(keeper.run(stopped.clone()));
         let store = Self::new(shared.clone(), stop, keeper);
         let loaded = async {
-            shared.read_marks().await?;
+            shared.read_all_marks(settled).await?;
             shared.list_shards().await
         };
         if let Err(error) = loaded.await {
@@ -147,52 +160,77 @@ impl S3Store {
         if !settled {
             env.spawn(shared.settle(stopped));
         }
+        abandoned.forget();
         Ok(store)
     }
 }
 
+/// Lets the claim go when opening is given up after it was taken, so that the next opener need not wait.
+struct Abandoned(Option<watch::Sender<Stop>>);
+
+impl Abandoned {
+    fn forget(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Abandoned {
+    fn drop(&mut self) {
+        if let Some(stop) = &self.0 {
+            stop.send_replace(Stop::Release);
+        }
+    }
+}
+
 impl Shared {
-    async fn read_marks(&self) -> Result<(), OpenError> {
+    /// Reads all marks. When a former holder may still be putting some, none of its puts lands any more afterwards.
+    async fn read_all_marks(&self, settled: bool) -> Result<(), OpenError> {
+        for _ in 0..MARKS_READ_MAX {
+            if self.read_marks().await? && (settled || self.seal().await?) {
+                return Ok(());
+            }
+        }
+        Err(OpenError::InUse)
+    }
+
+    /// Reads the marks; whether all that were listed are still there.
+    async fn read_marks(&self) -> Result<bool, OpenError> {
         let mut damaged = 0;
-        'again: for _ in 0..MARKS_READ_MAX {
-            damaged = 0;
-            let mut last = Tail::default();
-            let mut after = None;
-            loop {
-                let page = self.bucket.list(&self.marks_prefix(), after.as_deref()).await?;
-                for Listed { key, .. } in page.objects {
-                    let marks = match self.bucket.get(&key, MARKS_LENGTH_MAX).await {
-                        // Its successor has come since the listing.
-                        Ok(None) => continue 'again,
-                        Ok(Some((bytes, _))) => decode(&bytes),
-                        Err(Failure::Corrupt(_)) => None,
-                        Err(failure) => return Err(failure.into()),
-                    };
-                    let Some(marks) = marks else {
-                        damaged += 1;
-                        warn!(disk = %self.disk, key, "an object of marks is damaged; what it ended may come back");
-                        continue;
-                    };
-                    let now = self.env.now();
-                    {
-                        let mut index = self.index();
-                        marks.iter().for_each(|mark| index.apply(mark, now));
-                    }
-                    if marks.len() < MARKS_MAX {
-                        last = Tail { marks, keys: vec![key] };
-                    }
+        let mut last = Tail::default();
+        let mut after = None;
+        loop {
+            let page = self.bucket.list(&self.marks_prefix(), after.as_deref()).await?;
+            for Listed { key, .. } in page.objects {
+                let read = match self.bucket.get(&key, MARKS_LENGTH_MAX).await {
+                    Ok(None) => return Ok(false),
+                    Ok(Some((bytes, etag))) => decode(&bytes).map(|marks| (marks, etag)),
+                    Err(Failure::Corrupt(_)) => None,
+                    Err(failure) => return Err(failure.into()),
+                };
+                let number = self.marks_number(&key);
+                let Some((marks, etag)) = read else {
+                    damaged += 1;
+                    warn!(disk = %self.disk, key, "an object of marks is damaged; what it ended may come back");
+                    last = number.map_or(last, Tail::after);
+                    continue;
+                };
+                let now = self.env.now();
+                {
+                    let mut index = self.index();
+                    marks.iter().for_each(|mark| index.apply(mark, now));
                 }
-                after = page.next;
-                if after.is_none() {
-                    break;
+                if let Some(number) = number {
+                    last = Tail { number, etag: Some(etag), marks };
                 }
             }
-            *self.tail.lock().await = last;
-            self.index().damaged_records += damaged;
-            return Ok(());
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
         }
-        self.index().damaged_records += damaged;
-        Err(OpenError::InUse)
+        *self.tail.lock().await = last;
+        self.index().damaged_records = damaged;
+        Ok(true)
     }
 
     async fn list_shards(&self) -> Result<(), OpenError> {
@@ -224,9 +262,6 @@ impl Shared {
     ) -> Result<(Vec<(Option<ObjectName>, u64)>, Option<String>), Failure> {
         let prefix = self.shards_prefix();
         let page = self.bucket.list(&prefix, after).await?;
-        if page.next.as_deref().is_some_and(|next| after.is_some_and(|after| next <= after)) {
-            return Err(Failure::Unexpected("a listing that does not go on".to_owned()));
-        }
         let read =
             |listed: Listed| (listed.key.strip_prefix(&prefix).and_then(ObjectName::parse), listed.size);
         Ok((page.objects.into_iter().map(read).collect(), page.next))
@@ -247,6 +282,8 @@ impl Shared {
                 entry.insert(place);
                 None
             }
+            // It is listed twice, and is as alive as before.
+            Entry::Occupied(entry) if entry.get().name == name => return,
             Entry::Occupied(mut entry) if rank(entry.get()) < rank(&place) => Some(entry.insert(place)),
             Entry::Occupied(_) => Some(place),
         };

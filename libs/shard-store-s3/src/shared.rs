@@ -8,7 +8,7 @@ use std::sync::{
 use chunk_api::Error;
 use env::{Env, Instant};
 use s3_client::Bucket;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::{Notify, Semaphore, watch};
 use types::DiskId;
 
 use crate::{
@@ -41,6 +41,7 @@ pub(crate) struct Shared {
     pub(crate) index: Mutex<Index>,
     /// Until when the claim holds by this process's clock; `None` when it was lost.
     pub(crate) held_until: Mutex<Option<Instant>>,
+    pub(crate) lost: watch::Sender<bool>,
     pub(crate) counter: AtomicU64,
     pub(crate) tail: tokio::sync::Mutex<Tail>,
     pub(crate) buffers: Arc<Semaphore>,
@@ -83,16 +84,17 @@ impl Shared {
     /// The claim is lost for good.
     pub(crate) fn lose(&self) {
         *self.held_until() = None;
+        self.lost.send_replace(true);
     }
 
-    fn held_until(&self) -> MutexGuard<'_, Option<Instant>> {
+    pub(crate) fn held_until(&self) -> MutexGuard<'_, Option<Instant>> {
         self.held_until.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether nothing that was put can still appear unmarked.
+    /// Whether nothing that was put can still appear unmarked, and no marks can.
     pub(crate) fn is_settled(&self) -> bool {
         let index = self.index();
-        index.settled && index.uploads == 0 && index.doubtful.is_empty()
+        index.settled && index.uploads == 0 && index.doubtful.is_empty() && !index.marks_unstored
     }
 
     pub(crate) fn next_turn(&self) -> Turn {

@@ -35,7 +35,7 @@ const CLOSE_MAX: Duration = Duration::from_secs(60);
 /// Keeps shards in a remote bucket. One that is dropped without [`ShardStore::close`] does not let its prefix go: the next
 /// user must wait until the claim has expired.
 pub struct S3Store {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     stop: watch::Sender<Stop>,
     keeper: Mutex<Option<Task<()>>>,
 }
@@ -43,6 +43,13 @@ pub struct S3Store {
 impl S3Store {
     pub(crate) fn new(shared: Arc<Shared>, stop: watch::Sender<Stop>, keeper: Task<()>) -> Self {
         Self { shared, stop, keeper: Mutex::new(Some(keeper)) }
+    }
+
+    /// Waits until another process has taken the prefix over. From then on every call answers `Unavailable`.
+    pub async fn lost(&self) {
+        let mut lost = self.shared.lost.subscribe();
+        // The sender lives as long as the store.
+        let _ = lost.wait_for(|lost| *lost).await;
     }
 
     /// Waits until the uploads that `are_left` counts have ended; whether they have.
@@ -79,12 +86,7 @@ impl ShardStore for S3Store {
 
     async fn delete(&self, shards: &[ShardId]) -> Result<(), Error> {
         validate_names(shards)?;
-        let marks = {
-            let index = self.shared.open_index()?;
-            let new = shards.iter().filter(|shard| !index.is_deleted(**shard));
-            new.map(|shard| Mark::Deleted(*shard)).collect::<Vec<_>>()
-        };
-        self.shared.store_marks(marks).await
+        self.shared.store_marks(shards.iter().map(|shard| Mark::Deleted(*shard)).collect()).await
     }
 
     async fn evict_group(&self, group: GroupId, index: ShardIndex, epoch: i64) -> Result<(), Error> {
@@ -93,7 +95,6 @@ impl ShardStore for S3Store {
 
     async fn fence(&self, leases: &[LeaseId]) -> Result<(), Error> {
         validate_leases(leases)?;
-        drop(self.shared.open_index()?);
         // Once the marks are in force nothing begins to be uploaded under the leases; what has begun is waited for.
         self.shared.store_marks(leases.iter().map(|lease| Mark::Fenced(*lease)).collect()).await?;
         let left = |shared: &Shared| {

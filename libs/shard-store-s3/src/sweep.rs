@@ -1,10 +1,10 @@
 //! What follows behind: objects of puts without a known outcome are made void, dead objects are removed, and what a former
 //! holder's late puts left is found by a second listing.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use chunk_api::Error;
-use s3_client::KEYS_MAX;
+use s3_client::{Failure, KEYS_MAX};
 use tokio::sync::watch;
 use tracing::{info, warn};
 
@@ -44,7 +44,43 @@ impl Shared {
         if let Err(error) = self.void_doubtful().await {
             warn!(disk = %self.disk, %error, "puts without a known outcome were not made void; it is tried again");
         }
+        // The read ends with this statement: no lock is held while the marks are stored.
+        let marks_unstored = self.index().marks_unstored;
+        if marks_unstored && let Err(error) = self.store_marks(Vec::new()).await {
+            warn!(disk = %self.disk, %error, "marks were not stored; it is tried again");
+        }
         while self.remove_some().await {}
+        let wants_listing = self.index().wants_listing();
+        if wants_listing && let Err(failure) = self.find_dead().await {
+            warn!(disk = %self.disk, %failure, "dead objects were not listed; it is tried again");
+            self.index().break_listing_off();
+        }
+    }
+
+    /// Lists what is dead and in no grave.
+    async fn find_dead(&self) -> Result<(), Failure> {
+        let buried = self.index().begin_listing();
+        let mut after: Option<String> = None;
+        loop {
+            let (page, next) = self.shards_page(after.as_deref()).await?;
+            {
+                let now = self.env.now();
+                let mut index = self.index();
+                for (name, size) in page {
+                    if let Some(name) = name
+                        && !buried.contains(&name.turn)
+                        && index.is_dead(&name)
+                    {
+                        index.bury(name, now, size);
+                    }
+                }
+            }
+            after = next;
+            if after.is_none() {
+                self.sweep.notify_one();
+                return Ok(());
+            }
+        }
     }
 
     /// Makes the objects void whose put had no known outcome: whenever they appear, they are no shards.
@@ -69,31 +105,44 @@ impl Shared {
     async fn remove_some(&self) -> bool {
         let now = self.env.now();
         let mut due: Vec<Grave> = Vec::new();
-        self.index().graves.retain(|grave| {
-            let take = grave.due <= now && due.len() < KEYS_MAX;
-            if take {
-                due.push(grave.clone());
+        {
+            let mut index = self.index();
+            if index.marks_unstored {
+                return false;
             }
-            !take
-        });
+            index.graves.retain(|grave| {
+                let take = grave.due <= now && due.len() < KEYS_MAX;
+                if take {
+                    due.push(grave.clone());
+                }
+                !take
+            });
+        }
         if due.is_empty() {
             return false;
         }
         let keys: Vec<String> = due.iter().map(|grave| self.shard_key(&grave.name)).collect();
-        let removed = self.bucket.delete(&keys).await;
-        let mut index = self.index();
-        match removed {
-            Ok(()) => {
-                index.dead_bytes -= due.iter().map(|grave| grave.counted_bytes).sum::<u64>();
-                true
+        let (left, failure) = match self.bucket.delete(&keys).await {
+            Ok(refused) => {
+                let failure = refused.first().map(|(_, failure)| failure.clone());
+                (refused.into_iter().map(|(key, _)| key).collect(), failure)
             }
-            Err(failure) => {
-                warn!(disk = %self.disk, %failure, objects = due.len(), "dead objects were not removed; it is tried again");
-                let again = self.env.now().after(AGAIN);
-                index.graves.extend(due.into_iter().map(|grave| Grave { due: again, ..grave }));
-                false
+            Err(failure) => (keys.iter().cloned().collect::<HashSet<_>>(), Some(failure)),
+        };
+        if let Some(failure) = &failure {
+            warn!(disk = %self.disk, %failure, objects = left.len(), "dead objects were not removed; it is tried again");
+        }
+        let again = self.env.now().after(AGAIN);
+        let mut index = self.index();
+        for (key, grave) in keys.into_iter().zip(due) {
+            if left.contains(&key) {
+                index.graves.push(Grave { due: again, ..grave });
+            } else {
+                index.dead_bytes -= grave.counted_bytes;
             }
         }
+        // A call that failed is not followed by another one at once.
+        failure.is_none()
     }
 
     /// Waits until no put of a former holder can be on its way any more, and makes void what came late.

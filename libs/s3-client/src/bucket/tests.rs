@@ -254,13 +254,41 @@ async fn listings_are_read_page_by_page() {
 async fn deletes_are_sent_together_and_an_error_inside_the_answer_is_found() {
     let keys = ["a&b".to_owned(), "c".to_owned()];
     let server = Scripted::start([Step::Answer(200, "<DeleteResult/>")]).await;
-    assert_eq!(server.bucket.delete(&keys).await, Ok(()));
+    assert_eq!(server.bucket.delete(&keys).await, Ok(Vec::new()));
     let seen = std::mem::take(&mut *server.seen.lock().unwrap());
     assert_eq!((seen[0].method.as_str(), seen[0].target.as_str()), ("POST", "/b?delete"));
     assert!(seen[0].headers.contains_key("content-md5"));
     let text = "<Delete><Quiet>true</Quiet><Object><Key>a&amp;b</Key></Object><Object><Key>c</Key></Object></Delete>";
     assert_eq!(seen[0].body, text);
-    let hidden = "<DeleteResult><Error><Key>c</Key><Code>AccessDenied</Code></Error></DeleteResult>";
+    // One key is refused, the other is deleted.
+    let hidden = "<DeleteResult><Error><Key>a&amp;b</Key><Code>AccessDenied</Code></Error></DeleteResult>";
     let server = Scripted::start([Step::Answer(200, hidden)]).await;
-    assert_eq!(server.bucket.delete(&keys).await.unwrap_err().code(), "AccessDenied");
+    let refused = server.bucket.delete(&keys).await.unwrap();
+    let refused: Vec<_> = refused.iter().map(|(key, failure)| (key.as_str(), failure.code())).collect();
+    assert_eq!(refused, [("a&b", "AccessDenied")]);
+    // The whole call failed after all.
+    let server = Scripted::start([Step::Answer(200, "<Error><Code>InternalError</Code></Error>")]).await;
+    assert_eq!(server.bucket.delete(&keys).await.unwrap_err().code(), "InternalError");
+}
+
+#[tokio::test]
+async fn a_listing_out_of_order_is_refused() {
+    let list = async |keys: &[&str], after: Option<&str>| {
+        let entry = |key: &&str| format!("<Contents><Key>{key}</Key><Size>1</Size></Contents>");
+        let entries: String = keys.iter().map(entry).collect();
+        let text = format!("<R><IsTruncated>false</IsTruncated>{entries}</R>");
+        let server = Scripted::start([Step::Answer(200, text.leak())]).await;
+        server.bucket.list("p/", after).await
+    };
+    assert!(list(&["p/a", "p/b"], Some("p/")).await.is_ok());
+    for (keys, after) in [
+        (["p/a", "p/a"], None),
+        (["p/b", "p/a"], None),
+        (["p/b", "p/c"], Some("p/b")),
+        (["p/b", "p/c"], Some("p/x")),
+        (["o/a", "p/a"], None),
+    ] {
+        let page = list(&keys, after).await;
+        assert!(matches!(page, Err(Failure::Unexpected(_))), "{keys:?} behind {after:?}: {page:?}");
+    }
 }

@@ -1,7 +1,7 @@
 //! What damage in the bucket, and a server that does not answer, cost.
 
 use super::{
-    Bytes, Duration, Error, OpenError, Purpose, PutCondition, Remote, S3Store, Sample, ShardStore,
+    Bytes, Duration, Env, Error, OpenError, Purpose, PutCondition, Remote, S3Store, Sample, ShardStore,
     gate::Gate, gate::Mode, gone, put, read,
 };
 
@@ -37,7 +37,7 @@ async fn lost_torn_and_changed_objects_are_corrupt_shards_until_they_are_repaire
     for damage in damages {
         let keys = remote.keys("p/shards/").await;
         match damage(&content(&remote, &keys[0]).await) {
-            None => remote.raw().await.delete(&keys).await.unwrap(),
+            None => assert_eq!(remote.raw().await.delete(&keys).await, Ok(Vec::new())),
             Some(bytes) => overwrite(&remote, &keys[0], bytes).await,
         }
         assert!(matches!(read(&store, &sample).await, Err(Error::ShardCorrupt { .. })));
@@ -131,4 +131,69 @@ async fn a_server_that_refuses_did_nothing_and_one_that_is_gone_ends_the_use() {
     assert_eq!(read(&store, &sample).await, Ok(()));
     store.close().await;
     harness::Logs.take("");
+}
+
+/// A server that carries out every PUT, whatever its condition, and knows nothing else.
+async fn unconditional(env: &Env) -> String {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    const MISSING: &str = "<Error><Code>NoSuchKey</Code></Error>";
+    const EMPTY: &str = "<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>";
+    let listener = env.listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let address = listener.local_address().unwrap().to_string();
+    let own_env = env.clone();
+    env.spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            own_env.spawn(async move {
+                let mut request = Vec::new();
+                let text = loop {
+                    let mut piece = [0; 4096];
+                    let Ok(length @ 1..) = client.read(&mut piece).await else { return };
+                    request.extend_from_slice(&piece[..length]);
+                    let text = String::from_utf8_lossy(&request).into_owned();
+                    // A claim is a document in braces.
+                    if text.contains("\r\n\r\n") && (!text.starts_with("PUT ") || text.ends_with('}')) {
+                        break text;
+                    }
+                };
+                let (status, body) = match &text {
+                    text if text.starts_with("PUT ") => (200, ""),
+                    text if text.contains("list-type") => (200, EMPTY),
+                    _ => (404, MISSING),
+                };
+                let head = format!("HTTP/1.1 {status} X\r\netag: \"e\"\r\nconnection: close");
+                let answer = format!("{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+                let _ = client.write_all(answer.as_bytes()).await;
+            });
+        }
+    });
+    address
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_ignores_conditions_is_refused() {
+    let remote = Remote::start().await;
+    let address = unconditional(&remote.env).await;
+    let opened = S3Store::open(&remote.env, remote.options_at(&address, "p")).await;
+    assert!(matches!(opened, Err(OpenError::NoConditions)), "{opened:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn dead_objects_that_are_too_many_to_remember_are_listed_again() {
+    let remote = Remote::start().await;
+    let store = remote.open("p").await;
+    store.shared.index().graves_max = 2;
+    let samples: Vec<_> = (0..12).map(|counter| Sample::single(1, counter, 1000)).collect();
+    for sample in &samples {
+        assert_eq!(put(&store, sample).await, Ok(()));
+    }
+    let dead: Vec<_> = samples[2..].iter().map(Sample::shard).collect();
+    assert_eq!(store.delete(&dead).await, Ok(()));
+    remote.wait_for_keys("p/shards/", 2).await;
+    assert_eq!(read(&store, &samples[0]).await, Ok(()));
+    let deadline = remote.env.now().after(Duration::from_secs(20));
+    while store.status().await.dead_bytes > 0 {
+        assert!(remote.env.now() < deadline, "bytes of objects that are gone are still counted");
+        remote.env.sleep(Duration::from_millis(25)).await;
+    }
+    store.close().await;
 }

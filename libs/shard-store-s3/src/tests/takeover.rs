@@ -1,6 +1,13 @@
 //! One process at a time uses a prefix.
 
-use super::{Duration, Error, OpenError, Remote, S3Store, Sample, ShardStore, put, read};
+use super::{
+    Bytes, Duration, Error, OpenError, PutCondition, Remote, S3Store, Sample, ShardStore, gate::Gate, put,
+    read,
+};
+use crate::{
+    claim,
+    keeper::{Keeper, Renewed},
+};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_prefix_in_use_is_refused() {
@@ -36,4 +43,57 @@ async fn a_prefix_that_was_not_let_go_is_taken_over_after_one_expiry() {
         remote.env.sleep(Duration::from_millis(100)).await;
     }
     store.close().await;
+}
+
+/// The second call must not take the first one's claim, which a standby may have been watching since, for its own.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_renewal_of_which_nobody_heard_does_not_make_the_claim_hold_later() {
+    let remote = Remote::start().await;
+    let gate = Gate::start(&remote.env, &remote.address).await;
+    let mut options = remote.options_at(&gate.address, "p");
+    // The store's own keeper does nothing for half a minute.
+    options.timings.claim = Duration::from_secs(120);
+    let store = S3Store::open(&remote.env, options).await.unwrap();
+    let shared = store.shared.clone();
+    let (claim, _, etag) = claim::read(&shared.bucket, &shared.claim_key()).await.unwrap().unwrap();
+    let mut keeper = Keeper { shared: shared.clone(), claim, etag };
+    let before = *shared.held_until();
+    gate.lose_answers(4);
+    assert_eq!(keeper.renew().await, Renewed::NotNow);
+    gate.lose_answers(1);
+    assert_eq!(keeper.renew().await, Renewed::NotNow);
+    assert_eq!(*shared.held_until(), before);
+    // One that is answered does.
+    assert_eq!(keeper.renew().await, Renewed::Yes);
+    assert!(*shared.held_until() > before);
+    drop(store);
+    harness::Logs.take("");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_prefix_that_is_let_go_while_it_is_watched_is_taken_at_once() {
+    let remote = Remote::start().await;
+    let mut options = remote.options("p");
+    options.timings.claim = Duration::from_secs(120);
+    let store = S3Store::open(&remote.env, options.clone()).await.unwrap();
+    let (env, begun) = (remote.env.clone(), remote.env.now());
+    let next = remote.env.spawn(async move { S3Store::open(&env, options).await });
+    remote.env.sleep(Duration::from_millis(500)).await;
+    store.close().await;
+    next.await.unwrap().unwrap().close().await;
+    assert!(remote.env.now().since(begun) < Duration::from_secs(60));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_tells_when_another_process_has_its_prefix() {
+    let remote = Remote::start().await;
+    let store = remote.open("p").await;
+    let raw = remote.raw().await;
+    let (_, etag) = raw.get("p/claim", 4096).await.unwrap().unwrap();
+    let overwritten = raw.put("p/claim", Bytes::from_static(b"{}"), PutCondition::Matches(&etag)).await;
+    assert!(overwritten.is_ok(), "{overwritten:?}");
+    remote.env.timeout(Duration::from_secs(20), store.lost()).await.unwrap();
+    assert!(matches!(put(&store, &Sample::single(1, 1, 10)).await, Err(Error::Unavailable { .. })));
+    store.close().await;
+    harness::Logs.take("");
 }
