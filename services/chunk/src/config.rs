@@ -17,13 +17,14 @@ use crate::Data;
 pub struct Config {
     /// Where to keep shards, separated by commas: one disk each. A folder, which is made if it is not there, or a remote
     /// bucket: `s3://BUCKET/PREFIX?endpoint=URL&region=REGION&capacity=SIZE`, where the bucket must be there, and
-    /// `credentials=FILE` and `ca=FILE` may name files of its keys and of the authorities to trust. A remote bucket's medium
-    /// is `s3`.
+    /// `credentials=FILE` and `ca=FILE` may name files of its keys and of the authorities to trust. Without a file of keys
+    /// those in AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN are used. A remote bucket's medium is `s3`.
+    /// A service without a folder is known to the cluster by its first remote bucket, which must stay the first.
     #[arg(long, env = "ASHLAR_DATA", value_delimiter = ',', required = true, value_name = "FOLDER|URL")]
     pub data: Vec<Data>,
-    /// Keys for remote buckets.
-    #[command(flatten)]
-    pub remote: RemoteKeys,
+    /// Keys for remote buckets, from the environment.
+    #[arg(skip = environment())]
+    pub remote: Credentials,
     /// Address to listen on for gateways and workers; never open it to clients.
     #[arg(long, env = "ASHLAR_LISTEN", default_value = "127.0.0.1:9200", value_name = "ADDRESS:PORT")]
     pub listen: SocketAddr,
@@ -49,8 +50,14 @@ pub struct Config {
         value_name = "DOMAIN"
     )]
     pub failure_domain: FailureDomain,
-    /// What the disks in folders are called, such as `nvme` or `hdd`.
-    #[arg(long, env = "ASHLAR_MEDIUM", default_value = "disk", value_name = "LABEL")]
+    /// What the disks in folders are called, such as `nvme` or `hdd`; not `s3`.
+    #[arg(
+        long,
+        env = "ASHLAR_MEDIUM",
+        default_value = "disk",
+        value_parser = folder_medium,
+        value_name = "LABEL"
+    )]
     pub medium: String,
     /// Days within which every byte of every disk is read and verified, from 1 to 365. Fewer find damage sooner and take
     /// more of the disks.
@@ -58,42 +65,21 @@ pub struct Config {
     pub scrub_days: u32,
 }
 
-/// Keys for remote buckets whose location names no file of them.
-#[derive(Clone, Default, Args)]
-pub struct RemoteKeys {
-    /// Access key id for remote buckets.
-    #[arg(long = "s3-access-key", env = "AWS_ACCESS_KEY_ID", hide_env_values = true, value_name = "KEY")]
-    access_key: Option<String>,
-    /// Secret access key for remote buckets. Give it in the environment: a command line can be seen by other users.
-    #[arg(
-        long = "s3-secret-key",
-        env = "AWS_SECRET_ACCESS_KEY",
-        hide_env_values = true,
-        value_name = "SECRET"
-    )]
-    secret_key: Option<String>,
-    /// Token that goes with temporary credentials for remote buckets.
-    #[arg(
-        long = "s3-session-token",
-        env = "AWS_SESSION_TOKEN",
-        hide_env_values = true,
-        value_name = "TOKEN"
-    )]
-    session_token: Option<String>,
-}
-
-impl RemoteKeys {
-    pub(crate) fn credentials(&self) -> Credentials {
-        Credentials {
-            access_key_id: self.access_key.clone(),
-            secret_access_key: self.secret_key.clone(),
-            session_token: self.session_token.clone(),
-        }
+/// The keys for remote buckets whose location names no file of them. They have no flags: a command line can be seen by other
+/// users.
+fn environment() -> Credentials {
+    let variable = |name| std::env::var(name).ok();
+    Credentials {
+        access_key_id: variable("AWS_ACCESS_KEY_ID"),
+        secret_access_key: variable("AWS_SECRET_ACCESS_KEY"),
+        session_token: variable("AWS_SESSION_TOKEN"),
     }
 }
 
-impl std::fmt::Debug for RemoteKeys {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("RemoteKeys(..)")
+/// What disks in folders may be called: not as remote buckets are.
+fn folder_medium(text: &str) -> Result<String, &'static str> {
+    if text == shard_store_s3::MEDIUM {
+        return Err("is what remote buckets are called");
     }
+    Ok(text.to_owned())
 }

@@ -2,14 +2,15 @@
 //!
 //! It knows no bucket and no key and never decides placement; it tells the metadata service which disks it has.
 
+mod bucket;
 mod config;
 mod data;
 mod node;
 mod scrub;
 mod server;
 
-pub use config::{Config, RemoteKeys};
+pub use config::Config;
 pub use data::Data;
-pub use node::{Buckets, ChunkNode};
+pub use node::ChunkNode;
 pub use scrub::{BadShards, RepairQueue};
 pub use server::{BindError, Server};

@@ -1,9 +1,9 @@
 //! A chunk node: several disks behind one contract.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, btree_map::Entry},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
     time::Duration,
 };
 
@@ -13,76 +13,47 @@ use chunk_api::{
     ShardSummary,
 };
 use env::Env;
-use futures_util::future::join_all;
+use futures_util::{FutureExt, future::join_all};
 use metadata_api::{DiskRegistration, DiskState, Intent, MapDisk, Metadata, NodeRegistration};
 use service_kit::Shutdown;
 use shard_store::{DiskOptions, DiskStore, OpenError, ShardStore};
-use shard_store_s3::{S3Options, S3Store};
 use types::{DiskId, FailureDomain, GroupId, LeaseId, NodeId, ShardId, ShardIndex};
 
 use crate::scrub::{BadShards, Progress, Scrub};
 
-/// Remote buckets of a node, which have been opened or not.
-#[derive(Default)]
-pub struct Buckets {
-    opened: Vec<S3Store>,
-    /// How many could not be opened. The log says why.
-    unopened: usize,
-}
-
-impl Buckets {
-    /// Opens remote buckets, all at once. Those that cannot be opened are left out.
-    pub async fn open(env: &Env, buckets: Vec<S3Options>) -> Self {
-        let opening = buckets.into_iter().map(|options| async {
-            let location = options.location.to_string();
-            S3Store::open(env, options).await.map_err(|error| (location, error))
-        });
-        let mut all = Self::default();
-        for result in join_all(opening).await {
-            match result {
-                Ok(store) => all.opened.push(store),
-                Err((location, error)) => {
-                    tracing::error!(location, error = chain(&error), "remote bucket not opened");
-                    all.unopened += 1;
-                }
-            }
-        }
-        all
-    }
-
-    /// An identity for a node that has no folder to keep one in: that of its first remote bucket.
-    pub fn identity(&self) -> Option<NodeId> {
-        self.opened.first().map(|store| NodeId(store.disk().0))
-    }
-}
-
 /// The chunk service's contract over the disks of this process. One bad disk does not take the others down.
+#[derive(Default)]
 pub struct ChunkNode {
-    node: NodeId,
-    disks: HashMap<DiskId, Arc<dyn ShardStore>>,
-    scrubs: HashMap<DiskId, Arc<Progress>>,
+    /// Those that are open. The lock is held for no longer than it takes to look one up.
+    disks: RwLock<BTreeMap<DiskId, Disk>>,
     unopened: Vec<(PathBuf, OpenError)>,
+}
+
+/// A disk that is open.
+#[derive(Clone)]
+struct Disk {
+    store: Arc<dyn ShardStore>,
+    scrub: Arc<Progress>,
 }
 
 impl ChunkNode {
     /// Opens the disks, all at once. Those that cannot be opened are left out; see [`ChunkNode::unopened`].
-    pub async fn open(env: &Env, node: NodeId, disks: Vec<DiskOptions>) -> Self {
-        let mut opened = Self { node, disks: HashMap::new(), scrubs: HashMap::new(), unopened: Vec::new() };
+    pub async fn open(env: &Env, disks: Vec<DiskOptions>) -> Self {
+        let mut opened = Self::default();
         opened.add(env, disks).await;
         opened
     }
 
     /// Opens the disks as [`ChunkNode::open`] does, but makes no new disk while one is missing that the node is known to
     /// have: an empty folder is then more likely a file system that is not mounted, and a disk made there would take the
-    /// missing one's place on whatever is below. A disk that its operator removed, or is removing, is not missed. Remote
-    /// buckets have been opened by then.
+    /// missing one's place on whatever is below. A disk that its operator removed, or is removing, is not missed, nor is one
+    /// in a remote bucket, which is no file system.
     ///
     /// Errors: those of reading the cluster map, which is done only when a folder has no disk.
     pub async fn open_known(
         env: &Env,
         node: NodeId,
         disks: Vec<DiskOptions>,
-        buckets: Buckets,
         metadata: &dyn Metadata,
     ) -> Result<Self, metadata_api::Error> {
         let directories = disks.iter().map(|options| options.directory.clone()).collect();
@@ -90,14 +61,14 @@ impl ChunkNode {
         let (new, old): (Vec<_>, Vec<_>) =
             disks.into_iter().partition(|options| empty.contains(&options.directory));
         let known = if new.is_empty() { Vec::new() } else { known_disks(metadata, node).await? };
-        let mut opened = Self::open(env, node, old).await;
-        let unopened_buckets = buckets.unopened;
-        opened.attach(buckets);
-        let missing: Vec<DiskId> =
-            known.into_iter().filter(|disk| !opened.disks.contains_key(disk)).collect();
+        let mut opened = Self::open(env, old).await;
+        let missing: Vec<DiskId> = {
+            let disks = opened.disks();
+            known.into_iter().filter(|disk| !disks.contains_key(disk)).collect()
+        };
         match missing.first() {
             // One that is there and cannot be opened may be the missing one.
-            Some(missing_disk) if missing.len() > opened.unopened.len() + unopened_buckets => {
+            Some(missing_disk) if missing.len() > opened.unopened.len() => {
                 for DiskOptions { directory, .. } in new {
                     let error =
                         OpenError::NotMounted { directory: directory.clone(), missing: *missing_disk };
@@ -109,45 +80,45 @@ impl ChunkNode {
         Ok(opened)
     }
 
-    /// Adds remote buckets to the node's disks.
-    pub fn attach(&mut self, buckets: Buckets) {
-        for store in buckets.opened {
-            self.scrubs.insert(store.disk(), Arc::default());
-            self.disks.insert(store.disk(), Arc::new(store));
+    /// Adds a disk that is open; whether there was none of its identity.
+    pub(crate) fn attach(&self, store: Arc<dyn ShardStore>) -> bool {
+        match self.disks_mut().entry(store.disk()) {
+            Entry::Vacant(entry) => {
+                entry.insert(Disk { store, scrub: Arc::default() });
+                true
+            }
+            Entry::Occupied(_) => false,
         }
+    }
+
+    /// Takes a disk out: calls that name it answer `DiskNotFound` from now on.
+    pub(crate) fn detach(&self, disk: DiskId) {
+        self.disks_mut().remove(&disk);
     }
 
     async fn add(&mut self, env: &Env, disks: Vec<DiskOptions>) {
         let directories: Vec<PathBuf> = disks.iter().map(|options| options.directory.clone()).collect();
         let results = join_all(disks.into_iter().map(|options| DiskStore::open(env, options))).await;
         for (directory, result) in directories.into_iter().zip(results) {
-            let result = match result {
+            let error = match result {
                 // A copied disk: which of the two has the newer shards is not for a program to guess.
-                Ok(store) if self.disks.contains_key(&store.disk()) => {
-                    let disk = store.disk();
-                    store.close().await;
-                    Err(OpenError::Repeated { directory: directory.clone(), disk })
-                }
-                result => result,
-            };
-            match result {
                 Ok(store) => {
-                    self.scrubs.insert(store.disk(), Arc::default());
-                    self.disks.insert(store.disk(), Arc::new(store));
+                    let store = Arc::new(store);
+                    if self.attach(store.clone()) {
+                        continue;
+                    }
+                    store.close().await;
+                    OpenError::Repeated { directory: directory.clone(), disk: store.disk() }
                 }
-                Err(error) => self.leave_out(directory, error),
-            }
+                Err(error) => error,
+            };
+            self.leave_out(directory, error);
         }
     }
 
     fn leave_out(&mut self, directory: PathBuf, error: OpenError) {
         tracing::error!(directory = %directory.display(), error = chain(&error), "disk not opened");
         self.unopened.push((directory, error));
-    }
-
-    /// The node's identity.
-    pub fn node(&self) -> NodeId {
-        self.node
     }
 
     /// The directories that could not be opened, and why.
@@ -157,19 +128,24 @@ impl ChunkNode {
 
     /// Number of disks that are open.
     pub fn len(&self) -> usize {
-        self.disks.len()
+        self.disks().len()
     }
 
     /// Whether no disk is open.
     pub fn is_empty(&self) -> bool {
-        self.disks.is_empty()
+        self.disks().is_empty()
     }
 
-    /// What the node tells the metadata service of itself now.
-    pub async fn registration(&self, address: &str, domain: &FailureDomain) -> NodeRegistration {
-        let mut disks = Vec::with_capacity(self.disks.len());
-        for store in self.disks.values() {
-            let status = store.status().await;
+    /// What the node tells the metadata service of itself now, by which identity.
+    pub async fn registration(
+        &self,
+        node: NodeId,
+        address: &str,
+        domain: &FailureDomain,
+    ) -> NodeRegistration {
+        let mut disks = Vec::new();
+        for disk in self.all() {
+            let status = disk.store.status().await;
             disks.push(DiskRegistration {
                 disk: status.disk,
                 medium: status.medium,
@@ -179,40 +155,75 @@ impl ChunkNode {
                 failed: status.failed,
             });
         }
-        disks.sort_by_key(|disk| disk.disk);
-        NodeRegistration { node: self.node, address: address.to_owned(), domain: domain.clone(), disks }
+        NodeRegistration { node, address: address.to_owned(), domain: domain.clone(), disks }
     }
 
-    /// Reads every byte of the disks within each `period` and reports what is damaged, until the stop begins.
-    pub async fn scrub(&self, env: &Env, period: Duration, bad: Arc<dyn BadShards>, shutdown: Shutdown) {
-        let scrubs = self.disks.values().map(|store| {
-            let progress = self.scrubs.get(&store.disk()).cloned().unwrap_or_default();
-            let scrub = Scrub { env: env.clone(), store: store.clone(), progress, period, bad: bad.clone() };
+    /// Reads every byte of the disks that are open now within each `period` and reports what is damaged, until the stop
+    /// begins.
+    pub fn scrub(
+        &self,
+        env: &Env,
+        period: Duration,
+        bad: Arc<dyn BadShards>,
+        shutdown: Shutdown,
+    ) -> impl Future<Output = ()> + Send + use<> {
+        let scrubs = self.all().into_iter().map(|Disk { store, scrub: progress }| {
+            let scrub = Scrub { env: env.clone(), store, progress, period, bad: bad.clone() };
             scrub.run(shutdown.clone())
         });
-        join_all(scrubs).await;
+        join_all(scrubs).map(drop)
+    }
+
+    /// The same for one disk.
+    pub(crate) async fn scrub_disk(
+        &self,
+        disk: DiskId,
+        env: &Env,
+        period: Duration,
+        bad: Arc<dyn BadShards>,
+        shutdown: Shutdown,
+    ) {
+        let found = self.disks().get(&disk).cloned();
+        if let Some(Disk { store, scrub: progress }) = found {
+            Scrub { env: env.clone(), store, progress, period, bad }.run(shutdown).await;
+        }
     }
 
     /// Finishes what is under way and lets the disks go.
     pub async fn close(&self) {
-        for store in self.disks.values() {
-            store.close().await;
-        }
+        join_all(self.all().iter().map(|disk| disk.store.close())).await;
     }
 
-    fn disk(&self, disk: DiskId) -> Result<&Arc<dyn ShardStore>, Error> {
-        self.disks.get(&disk).ok_or(Error::DiskNotFound { disk })
+    fn disk(&self, disk: DiskId) -> Result<Arc<dyn ShardStore>, Error> {
+        self.disks().get(&disk).map(|found| found.store.clone()).ok_or(Error::DiskNotFound { disk })
+    }
+
+    /// The disks that are open, in the order of their identities.
+    fn all(&self) -> Vec<Disk> {
+        self.disks().values().cloned().collect()
+    }
+
+    fn disks(&self) -> RwLockReadGuard<'_, BTreeMap<DiskId, Disk>> {
+        self.disks.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn disks_mut(&self) -> RwLockWriteGuard<'_, BTreeMap<DiskId, Disk>> {
+        self.disks.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The disks that a node is to have, as far as the metadata service knows.
+/// The disks that a node is to have in folders, as far as the metadata service knows.
 async fn known_disks(metadata: &dyn Metadata, node: NodeId) -> Result<Vec<DiskId>, metadata_api::Error> {
     let map = metadata.cluster_map(None).await?.unwrap_or_default();
     if map.nodes.iter().any(|known| known.node == node && known.intent == Intent::Remove) {
         return Ok(Vec::new());
     }
-    let stays =
-        |disk: &&MapDisk| disk.node == node && disk.state != DiskState::Gone && disk.intent != Intent::Remove;
+    let stays = |disk: &&MapDisk| {
+        disk.node == node
+            && disk.state != DiskState::Gone
+            && disk.intent != Intent::Remove
+            && disk.medium != shard_store_s3::MEDIUM
+    };
     Ok(map.disks.iter().filter(stays).map(|disk| disk.disk).collect())
 }
 
@@ -259,28 +270,23 @@ impl ChunkService for ChunkNode {
     }
 
     async fn disks(&self) -> Result<Vec<DiskStatus>, Error> {
-        let mut statuses = Vec::with_capacity(self.disks.len());
-        for store in self.disks.values() {
-            let mut status = store.status().await;
-            if let Some(progress) = self.scrubs.get(&status.disk) {
-                status.scrub = progress.status();
-            }
-            statuses.push(status);
+        let mut statuses = Vec::new();
+        for disk in self.all() {
+            statuses.push(DiskStatus { scrub: disk.scrub.status(), ..disk.store.status().await });
         }
-        statuses.sort_by_key(|status| status.disk);
         Ok(statuses)
     }
 }
 
 /// An error and what caused it, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     std::iter::successors(error.source(), |error| error.source())
         .fold(error.to_string(), |text, source| format!("{text}: {source}"))
 }
 
 impl std::fmt::Debug for ChunkNode {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "ChunkNode({}, {} disks)", self.node, self.disks.len())
+        write!(f, "ChunkNode({} disks)", self.len())
     }
 }
 

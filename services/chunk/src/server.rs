@@ -10,17 +10,22 @@ use std::{
 
 use chunk_api::server::ChunkServer;
 use env::{Env, Listener};
+use futures_util::future::join_all;
 use metadata_api::Metadata;
 use service_kit::{HttpLimits, HttpServer, Readiness, Shutdown, serve_health};
 use shard_store::DiskOptions;
 use shard_store_s3::{S3Options, Timings};
+use tokio::sync::watch;
 use tracing::warn;
 use types::{FailureDomain, NodeId};
 
-use crate::{Buckets, ChunkNode, Config, Data, RepairQueue};
+use crate::{BadShards, ChunkNode, Config, Data, RepairQueue, bucket::BucketTask};
 
 /// How often the metadata service is told of this node.
 const HEARTBEAT: Duration = Duration::from_secs(3);
+
+/// How often to look whether the first disk is there.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// The file in each data folder that holds the node's identity, and its greatest length.
 const NODE_FILE: &str = "node-id";
@@ -33,6 +38,7 @@ pub struct Server {
     address: SocketAddr,
     token: String,
     node: Arc<ChunkNode>,
+    buckets: Vec<S3Options>,
     heartbeat: Heartbeat,
     scrub_period: Duration,
 }
@@ -64,47 +70,45 @@ pub enum BindError {
     )]
     Metadata(#[from] metadata_api::Error),
     /// No disk could be opened; the log says why for each.
-    #[error("none of the {places} data folders and remote buckets could be opened")]
+    #[error("none of the {folders} data folders could be opened")]
     NoDisk {
         /// How many there are.
-        places: usize,
+        folders: usize,
     },
 }
 
 impl Server {
-    /// Opens the disks and binds the addresses. Disks that cannot be opened are left out as long as one can.
+    /// Opens the disks in folders and binds the addresses. Disks that cannot be opened are left out as long as one can.
+    /// Remote buckets are opened while the service runs.
     pub async fn bind(env: Env, config: Config, metadata: Arc<dyn Metadata>) -> Result<Self, BindError> {
         let listener = listen(&env, config.listen).await?;
         let address = listener.local_address().map_err(|source| listen_failed(config.listen, source))?;
         let health_listener = listen(&env, config.health_listen).await?;
         let (folders, buckets) = places(&config);
-        let buckets = Buckets::open(&env, buckets).await;
-        let no_disk = BindError::NoDisk { places: config.data.len() };
-        let (id, is_new) = if folders.is_empty() {
-            (buckets.identity().ok_or(no_disk)?, false)
-        } else {
-            node_id(&env, &folders).await?
-        };
         let disks = folders.iter().map(|folder| DiskOptions {
             medium: config.medium.clone(),
             ..DiskOptions::new(folder.join("shards"))
         });
-        // A new node misses no disk, so that it can start before the metadata service does.
-        let node = if is_new {
-            let mut node = ChunkNode::open(&env, id, disks.collect()).await;
-            node.attach(buckets);
-            node
+        let (node, identity) = if folders.is_empty() {
+            (ChunkNode::default(), None)
         } else {
-            ChunkNode::open_known(&env, id, disks.collect(), buckets, &*metadata).await?
+            match node_id(&env, &folders).await? {
+                // A new node misses no disk, so that it can start before the metadata service does.
+                (id, true) => (ChunkNode::open(&env, disks.collect()).await, Some(id)),
+                (id, false) => {
+                    (ChunkNode::open_known(&env, id, disks.collect(), &*metadata).await?, Some(id))
+                }
+            }
         };
-        if node.is_empty() {
-            return Err(BindError::NoDisk { places: config.data.len() });
+        if node.is_empty() && buckets.is_empty() {
+            return Err(BindError::NoDisk { folders: folders.len() });
         }
         let node = Arc::new(node);
         let heartbeat = Heartbeat {
             env: env.clone(),
             metadata,
             node: node.clone(),
+            identity: watch::Sender::new(identity),
             advertise: config.advertise.unwrap_or_else(|| address.to_string()),
             domain: config.failure_domain,
         };
@@ -115,6 +119,7 @@ impl Server {
             address,
             token: config.cluster_secret.token("chunk"),
             node,
+            buckets,
             heartbeat,
             scrub_period: Duration::from_secs(24 * 60 * 60) * config.scrub_days,
         })
@@ -130,25 +135,41 @@ impl Server {
         let env = self.http.env.clone();
         let service = ChunkServer::new(env.clone(), self.node.clone(), &self.token);
         // Ready means that gateways have been told of this node.
-        let (announced, is_announced) = tokio::sync::watch::channel(false);
+        let (announced, is_announced) = watch::channel(false);
         let readiness: Readiness = Arc::new(move || {
             let announced = *is_announced.borrow();
             let waiting = || "not registered with the metadata service yet".to_owned();
             Box::pin(async move { if announced { Ok(()) } else { Err(waiting()) } })
         });
-        let bad = Arc::new(RepairQueue(self.heartbeat.metadata.clone()));
+        let bad: Arc<dyn BadShards> = Arc::new(RepairQueue(self.heartbeat.metadata.clone()));
+        // The node's identity is that of its first remote bucket only when it has no folder to keep one in.
+        let identity = &self.heartbeat.identity;
+        let mut naming = identity.borrow().is_none().then(|| identity.clone());
+        // The disks in folders, for no other one is there yet.
+        let scrub = env.spawn(self.node.scrub(&env, self.scrub_period, bad.clone(), shutdown.clone()));
+        let buckets: Vec<_> = self
+            .buckets
+            .into_iter()
+            .map(|options| {
+                let task = BucketTask {
+                    env: env.clone(),
+                    options,
+                    node: self.node.clone(),
+                    identity: naming.take(),
+                    scrub_period: self.scrub_period,
+                    bad: bad.clone(),
+                };
+                env.spawn(task.run(shutdown.clone()))
+            })
+            .collect();
         let heartbeat = env.spawn(self.heartbeat.run(announced, shutdown.clone()));
-        let scrub = {
-            let (node, own, shutdown) = (self.node.clone(), env.clone(), shutdown.clone());
-            let period = self.scrub_period;
-            env.spawn(async move { node.scrub(&own, period, bad, shutdown).await })
-        };
         tokio::join!(
             self.http.run(service, shutdown.clone()),
             serve_health(self.health, readiness, shutdown)
         );
         heartbeat.await;
         scrub.await;
+        join_all(buckets).await;
         self.node.close().await;
     }
 }
@@ -158,14 +179,17 @@ struct Heartbeat {
     env: Env,
     metadata: Arc<dyn Metadata>,
     node: Arc<ChunkNode>,
+    /// The node's identity; none until it is known.
+    identity: watch::Sender<Option<NodeId>>,
     advertise: String,
     domain: FailureDomain,
 }
 
 impl Heartbeat {
-    async fn run(self, announced: tokio::sync::watch::Sender<bool>, shutdown: Shutdown) {
+    async fn run(self, announced: watch::Sender<bool>, shutdown: Shutdown) {
+        let Some(id) = self.identity(&shutdown).await else { return };
         while !shutdown.has_begun() {
-            let registration = self.node.registration(&self.advertise, &self.domain).await;
+            let registration = self.node.registration(id, &self.advertise, &self.domain).await;
             match self.metadata.register_node(registration).await {
                 Ok(()) => {
                     announced.send_replace(true);
@@ -174,6 +198,19 @@ impl Heartbeat {
             }
             tokio::select! { () = self.env.sleep(HEARTBEAT) => {}, () = shutdown.begun() => {} }
         }
+    }
+
+    /// The node's identity once it has a disk; none when the stop begins before.
+    async fn identity(&self, shutdown: &Shutdown) -> Option<NodeId> {
+        let mut identity = self.identity.subscribe();
+        let known = async {
+            while self.node.is_empty() {
+                self.env.sleep(LOOK).await;
+            }
+            // The sender lives as long as this.
+            identity.wait_for(Option::is_some).await.ok().and_then(|id| *id)
+        };
+        tokio::select! { id = known => id, () = shutdown.begun() => None }
     }
 }
 
@@ -185,7 +222,7 @@ fn places(config: &Config) -> (Vec<PathBuf>, Vec<S3Options>) {
             Data::Folder(folder) => folders.push(folder.clone()),
             Data::Bucket(location) => buckets.push(S3Options {
                 location: (**location).clone(),
-                credentials: config.remote.credentials(),
+                credentials: config.remote.clone(),
                 timings: Timings::default(),
             }),
         }

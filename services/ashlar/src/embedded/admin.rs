@@ -90,7 +90,7 @@ impl AdminServer {
         let stored = Stored {
             metadata: metadata_listener.local_address()?.to_string(),
             chunk: listener.local_address()?.to_string(),
-            node: node.node().to_string(),
+            node: NodeId(installation.cluster()).to_string(),
             secret,
         };
         let secret: ClusterSecret = stored.secret.parse().map_err(io::Error::other)?;

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, io, net::SocketAddr, sync::Arc, time::Duration};
 
-use chunk::{Buckets, ChunkNode, RepairQueue};
+use chunk::{ChunkNode, RepairQueue};
 use chunk_api::ChunkService;
 use data_pool::{ClusterView, Follower, LeaseHolder, Pool, report_to};
 use env::{Env, Task};
@@ -121,15 +121,17 @@ impl Embedded {
         let metadata: Arc<dyn Metadata> = Arc::new(open_metadata(&env, &installation, &config).await?);
         let node = Arc::new(open_disks(&env, &installation, &*metadata).await?);
 
-        register(&*metadata, &node).await.map_err(|error| metadata_failed(&installation, &error))?;
+        // One process is one node, whatever folders it is given.
+        let id = NodeId(installation.cluster());
+        register(&*metadata, id, &node).await.map_err(|error| metadata_failed(&installation, &error))?;
         let class = standard_class(&*metadata, &installation, &config).await?;
 
         let services: HashMap<NodeId, Arc<dyn ChunkService>> =
-            HashMap::from([(node.node(), node.clone() as Arc<dyn ChunkService>)]);
+            HashMap::from([(id, node.clone() as Arc<dyn ChunkService>)]);
         let view = Arc::new(ClusterView::in_process(services));
         view.refresh(&*metadata).await.map_err(|error| metadata_failed(&installation, &error))?;
         revoke_leases(&*metadata).await.map_err(|error| metadata_failed(&installation, &error))?;
-        let heartbeat = env.spawn(beat(env.clone(), metadata.clone(), node.clone()));
+        let heartbeat = env.spawn(beat(env.clone(), metadata.clone(), id, node.clone()));
         let leases = Arc::new(LeaseHolder::start(&env, metadata.clone(), &view, "server"));
         env.timeout(LEASE_WAIT, leases.held()).await.map_err(|_| StartError::NoLease)?;
         let follower = Follower::start(&env, metadata.clone(), view.clone());
@@ -201,9 +203,8 @@ impl Embedded {
         let worker = self.env.spawn(self.worker.run(shutdown.clone()));
         let admin = self.env.spawn(self.admin.run(shutdown.clone()));
         let scrub = {
-            let (env, node, bad, shutdown) =
-                (self.env.clone(), self.node.clone(), RepairQueue(self.metadata), shutdown.clone());
-            self.env.spawn(async move { node.scrub(&env, SCRUB_PERIOD, Arc::new(bad), shutdown).await })
+            let bad = Arc::new(RepairQueue(self.metadata));
+            self.env.spawn(self.node.scrub(&self.env, SCRUB_PERIOD, bad, shutdown.clone()))
         };
         self.server.run(shutdown).await;
         worker.await;
@@ -257,9 +258,8 @@ async fn open_disks(
         cluster: Some(ClusterId(installation.cluster())),
         ..DiskOptions::new(directory)
     });
-    // One process is one node, whatever folders it is given.
     let id = NodeId(installation.cluster());
-    let node = ChunkNode::open_known(env, id, options.collect(), Buckets::default(), metadata)
+    let node = ChunkNode::open_known(env, id, options.collect(), metadata)
         .await
         .map_err(|error| metadata_failed(installation, &error))?;
     for (_, error) in node.unopened() {
@@ -289,15 +289,15 @@ async fn revoke_leases(metadata: &dyn Metadata) -> Result<(), metadata_api::Erro
     Ok(())
 }
 
-async fn register(metadata: &dyn Metadata, node: &ChunkNode) -> Result<(), metadata_api::Error> {
-    metadata.register_node(node.registration("", &domain()).await).await
+async fn register(metadata: &dyn Metadata, id: NodeId, node: &ChunkNode) -> Result<(), metadata_api::Error> {
+    metadata.register_node(node.registration(id, "", &domain()).await).await
 }
 
 /// Tells the metadata store of the disks, again and again.
-async fn beat(env: Env, metadata: Arc<dyn Metadata>, node: Arc<ChunkNode>) {
+async fn beat(env: Env, metadata: Arc<dyn Metadata>, id: NodeId, node: Arc<ChunkNode>) {
     loop {
         env.sleep(HEARTBEAT).await;
-        if let Err(error) = register(&*metadata, &node).await {
+        if let Err(error) = register(&*metadata, id, &node).await {
             tracing::warn!(%error, "the disks' state was not recorded");
         }
     }

@@ -5,11 +5,11 @@ use chunk_api::{
     conformance::{self, Sample, Subject},
 };
 use env::Env;
-use metadata_api::{Intent, Metadata, fake::Fake};
+use metadata_api::{DiskRegistration, Intent, Metadata, fake::Fake};
 use shard_store::{DiskOptions, OpenError, Reserve};
 use types::{DiskId, NodeId};
 
-use super::{Buckets, ChunkNode};
+use super::ChunkNode;
 
 const NODE: NodeId = NodeId([3; 16]);
 
@@ -27,7 +27,7 @@ async fn it_passes_the_conformance_suite() {
     let env = Env::real();
     let home = tempfile::tempdir().unwrap();
     let disks = (1..=2).map(|n| options(&home.path().join(n.to_string()), n)).collect();
-    let node = ChunkNode::open(&env, NODE, disks).await;
+    let node = ChunkNode::open(&env, disks).await;
     let subject = Subject { env, service: Arc::new(node), disk: DiskId([2; 16]) };
     conformance::run(&subject).await;
 }
@@ -42,7 +42,7 @@ async fn a_disk_that_cannot_be_opened_does_not_take_the_others_down() {
     env.disk().replace_small(&home.path().join("file"), b"not a folder").unwrap();
     let disks =
         ["newer", "file", "good"].into_iter().zip(1..).map(|(name, n)| options(&home.path().join(name), n));
-    let node = ChunkNode::open(&env, NODE, disks.collect()).await;
+    let node = ChunkNode::open(&env, disks.collect()).await;
     let unopened: Vec<_> =
         node.unopened().map(|(path, _)| path.file_name().unwrap().to_str().unwrap()).collect();
     assert_eq!(unopened, ["newer", "file"]);
@@ -62,7 +62,7 @@ async fn a_copied_disk_is_opened_once() {
     let env = Env::real();
     let home = tempfile::tempdir().unwrap();
     let disks = ["one", "copy"].map(|name| options(&home.path().join(name), 1));
-    let node = ChunkNode::open(&env, NODE, disks.into()).await;
+    let node = ChunkNode::open(&env, disks.into()).await;
     assert_eq!(node.len(), 1);
     let (path, error) = node.unopened().next().unwrap();
     assert!(path.ends_with("copy") && matches!(error, OpenError::Repeated { .. }), "{error}");
@@ -75,7 +75,7 @@ async fn an_empty_folder_is_not_made_a_disk_while_one_of_the_node_is_missing() {
     let metadata = Fake::new(env.clone());
     let open = |names: &'static [(&str, u8)]| {
         let disks = names.iter().map(|(name, disk)| options(&home.path().join(name), *disk)).collect();
-        ChunkNode::open_known(&env, NODE, disks, Buckets::default(), &metadata)
+        ChunkNode::open_known(&env, NODE, disks, &metadata)
     };
     let domain = "eu/a/r1/h7".parse().unwrap();
     let names = |node: &ChunkNode| {
@@ -84,12 +84,12 @@ async fn an_empty_folder_is_not_made_a_disk_while_one_of_the_node_is_missing() {
 
     let first = open(&[("a", 1), ("b", 2)]).await.unwrap();
     assert_eq!(first.len(), 2);
-    metadata.register_node(first.registration("h7:1", &domain).await).await.unwrap();
+    metadata.register_node(first.registration(NODE, "h7:1", &domain).await).await.unwrap();
     first.close().await;
     // A third comes: nothing is missing.
     let third = open(&[("a", 1), ("b", 2), ("c", 3)]).await.unwrap();
     assert_eq!(third.len(), 3);
-    metadata.register_node(third.registration("h7:1", &domain).await).await.unwrap();
+    metadata.register_node(third.registration(NODE, "h7:1", &domain).await).await.unwrap();
     third.close().await;
 
     // The second disk's file system is not mounted.
@@ -116,4 +116,35 @@ async fn an_empty_folder_is_not_made_a_disk_while_one_of_the_node_is_missing() {
     metadata.set_disk_intent(missing, Intent::Remove).await.unwrap();
     let replaced = open(&[("a", 1), ("b", 4), ("c", 3), ("d", 5)]).await.unwrap();
     assert_eq!(replaced.len(), 4);
+}
+
+/// Remote buckets are opened later; neither one that is missed nor one that is new says anything of a folder.
+#[tokio::test]
+async fn remote_buckets_are_not_mistaken_for_missing_folders() {
+    let env = Env::real();
+    let home = tempfile::tempdir().unwrap();
+    let metadata = Fake::new(env.clone());
+    let open = |names: &'static [(&str, u8)]| {
+        let disks = names.iter().map(|(name, disk)| options(&home.path().join(name), *disk)).collect();
+        ChunkNode::open_known(&env, NODE, disks, &metadata)
+    };
+    let first = open(&[("a", 1)]).await.unwrap();
+    let mut registration = first.registration(NODE, "h7:1", &"eu/a/r1/h7".parse().unwrap()).await;
+    let bucket = DiskRegistration {
+        disk: DiskId([9; 16]),
+        medium: shard_store_s3::MEDIUM.to_owned(),
+        ..registration.disks[0].clone()
+    };
+    registration.disks.push(bucket);
+    metadata.register_node(registration).await.unwrap();
+    first.close().await;
+
+    let added = open(&[("a", 1), ("b", 2)]).await.unwrap();
+    assert_eq!(added.len(), 2);
+    added.close().await;
+    // The first folder's file system is not mounted.
+    env.disk().rename(&home.path().join("a"), &home.path().join("elsewhere")).unwrap();
+    let unmounted = open(&[("a", 3)]).await.unwrap();
+    assert_eq!(unmounted.len(), 0);
+    assert!(matches!(unmounted.unopened().next().unwrap().1, OpenError::NotMounted { .. }));
 }

@@ -6,7 +6,7 @@ use env::{Env, OpenMode};
 use service_kit::shutdown_channel;
 use shard_store::{DiskOptions, Reserve};
 use tokio::sync::mpsc;
-use types::{DiskId, MissingShard, NodeId};
+use types::{DiskId, MissingShard};
 
 use super::BadShards;
 use crate::ChunkNode;
@@ -36,7 +36,7 @@ async fn node(env: &Env, directory: &Path) -> Arc<ChunkNode> {
         reserve: Reserve { bytes: 1 << 20, percent: 0 },
         ..DiskOptions::new(directory)
     };
-    Arc::new(ChunkNode::open(env, NodeId([3; 16]), vec![options]).await)
+    Arc::new(ChunkNode::open(env, vec![options]).await)
 }
 
 /// Changes a byte in the middle of the first shard's record.

@@ -6,20 +6,28 @@ use chunk_api::{
     conformance::{self, Sample, Subject},
 };
 use env::{Env, Task};
+use harness::{ACCESS_KEY, SECRET_KEY};
 use metadata_api::{MapNode, Metadata, Token, client::connect, fake::Fake};
+use s3_client::{Bucket, Connect, Endpoint, PutCondition};
 use service_kit::{ShutdownTrigger, shutdown_channel};
+use shard_store::ShardStore;
+use shard_store_s3::{Credentials, S3Store};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use types::DiskId;
 
 use super::{BindError, Server};
-use crate::{Config, Data, RemoteKeys};
+use crate::{Config, Data};
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
 fn config(data: Vec<PathBuf>) -> Config {
     Config {
         data: data.into_iter().map(Data::from).collect(),
-        remote: RemoteKeys::default(),
+        remote: Credentials {
+            access_key_id: Some(ACCESS_KEY.to_owned()),
+            secret_access_key: Some(SECRET_KEY.to_owned()),
+            session_token: None,
+        },
         listen: "127.0.0.1:0".parse().unwrap(),
         advertise: None,
         health_listen: "127.0.0.1:0".parse().unwrap(),
@@ -74,6 +82,56 @@ async fn registered(env: &Env, metadata: &Fake) -> (MapNode, Vec<DiskId>) {
     panic!("the node was not registered");
 }
 
+/// What a health path answers: the status line and all after it.
+async fn health(env: &Env, running: &Running, path: &str) -> String {
+    let mut connection = env.connect(&running.health).await.unwrap();
+    let request = format!("GET /health/{path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+    connection.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).await.unwrap();
+    answer
+}
+
+async fn wait_until_ready(env: &Env, running: &Running) {
+    for _ in 0..3000 {
+        if health(env, running, "ready").await.starts_with("HTTP/1.1 200 ") {
+            return;
+        }
+        env.sleep(Duration::from_millis(10)).await;
+    }
+    panic!("the service did not become ready");
+}
+
+/// Waits until the service serves so many disks.
+async fn wait_for_disks(env: &Env, running: &Running, count: usize) -> Vec<DiskId> {
+    let client = running.client(env);
+    for _ in 0..3000 {
+        let disks = client.disks().await.unwrap();
+        if disks.len() == count {
+            return disks.into_iter().map(|status| status.disk).collect();
+        }
+        env.sleep(Duration::from_millis(10)).await;
+    }
+    panic!("the service does not come to {count} disks");
+}
+
+fn bucket(address: &str, bucket: &str, prefix: &str) -> Data {
+    format!("s3://{bucket}/{prefix}?endpoint=http://{address}&capacity=1GiB").parse().unwrap()
+}
+
+/// Accepts connections and never answers.
+async fn black_hole(env: &Env) -> String {
+    let listener = env.listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let address = listener.local_address().unwrap().to_string();
+    env.spawn(async move {
+        let mut held = Vec::new();
+        while let Ok((connection, _)) = listener.accept().await {
+            held.push(connection);
+        }
+    });
+    address
+}
+
 #[tokio::test]
 async fn a_served_node_passes_the_conformance_suite() {
     let env = Env::real();
@@ -101,21 +159,8 @@ async fn it_tells_metadata_of_its_disks_and_then_is_ready() {
     let known: Vec<_> =
         running.client(&env).disks().await.unwrap().into_iter().map(|status| status.disk).collect();
     assert_eq!(disks, known);
-    for _ in 0..1000 {
-        let mut connection = env.connect(&running.health).await.unwrap();
-        connection
-            .write_all(b"GET /health/ready HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
-            .await
-            .unwrap();
-        let mut answer = String::new();
-        connection.read_to_string(&mut answer).await.unwrap();
-        if answer.starts_with("HTTP/1.1 200 ") {
-            running.stop().await;
-            return;
-        }
-        env.sleep(Duration::from_millis(10)).await;
-    }
-    panic!("the service did not become ready");
+    wait_until_ready(&env, &running).await;
+    running.stop().await;
 }
 
 #[tokio::test]
@@ -180,4 +225,95 @@ async fn without_a_usable_folder_it_does_not_start() {
     env.disk().replace_small(&file, b"").unwrap();
     let bound = Server::bind(env.clone(), config(vec![file]), Arc::new(Fake::new(env))).await;
     assert!(matches!(bound, Err(BindError::Folder { .. })));
+}
+
+#[tokio::test]
+async fn a_remote_bucket_that_does_not_answer_keeps_no_folder_waiting() {
+    let env = Env::real();
+    let home = tempfile::tempdir().unwrap();
+    let metadata = Arc::new(Fake::new(env.clone()));
+    let mut config = config(vec![home.path().join("d1")]);
+    config.data.insert(0, bucket(&black_hole(&env).await, "b", "p"));
+    let starting = Running::start(&env, config, metadata.clone());
+    let running = env.timeout(Duration::from_secs(8), starting).await.unwrap();
+    assert_eq!(registered(&env, &metadata).await.1.len(), 1);
+    wait_until_ready(&env, &running).await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_node_of_remote_buckets_lives_at_once_and_is_ready_when_the_first_is_open() {
+    let env = Env::real();
+    let metadata = Arc::new(Fake::new(env.clone()));
+    let (server, name) = remote().await;
+    let address = server.client().host();
+    // Only the second of its buckets can be opened: it is served, and the node has no identity yet.
+    let mut config = config(Vec::new());
+    config.data = vec![bucket(&black_hole(&env).await, &name, "one"), bucket(&address, &name, "two")];
+    let running = Running::start(&env, config.clone(), metadata.clone()).await;
+    assert!(health(&env, &running, "live").await.starts_with("HTTP/1.1 200 "));
+    let two = wait_for_disks(&env, &running, 1).await;
+    assert!(health(&env, &running, "ready").await.starts_with("HTTP/1.1 503 "));
+    assert_eq!(metadata.cluster_map(None).await.unwrap().unwrap_or_default().nodes, []);
+    running.stop().await;
+
+    config.data[0] = bucket(&address, &name, "one");
+    let running = Running::start(&env, config, metadata.clone()).await;
+    let disks = wait_for_disks(&env, &running, 2).await;
+    wait_until_ready(&env, &running).await;
+    let one = disks.into_iter().find(|disk| *disk != two[0]).unwrap();
+    assert_eq!(registered(&env, &metadata).await.0.node.0, one.0);
+    running.stop().await;
+    stop(server).await;
+}
+
+#[tokio::test]
+async fn a_remote_bucket_that_another_process_has_is_served_and_reported_no_more() {
+    let env = Env::real();
+    let home = tempfile::tempdir().unwrap();
+    let metadata = Arc::new(Fake::new(env.clone()));
+    let (server, name) = remote().await;
+    let address = server.client().host();
+    let mut config = config(vec![home.path().join("d1")]);
+    config.data.push(bucket(&address, &name, "p"));
+    let connect = Connect::new(sigv4::Credentials {
+        access_key_id: ACCESS_KEY.to_owned(),
+        secret_access_key: SECRET_KEY.to_owned(),
+        session_token: None,
+    });
+    let endpoint = Endpoint::parse(&format!("http://{address}")).unwrap();
+    let raw = Bucket::new(connect.access(&env, endpoint).await.unwrap(), name);
+    // A claim that was let go, for later.
+    let options = super::places(&config).1.remove(0);
+    S3Store::open(&env, options).await.unwrap().close().await;
+    let (released, _) = raw.get("p/claim", 4096).await.unwrap().unwrap();
+
+    let running = Running::start(&env, config, metadata.clone()).await;
+    wait_for_disks(&env, &running, 2).await;
+    let (_, etag) = raw.get("p/claim", 4096).await.unwrap().unwrap();
+    // Not a claim that can be read, but surely not this process's.
+    raw.put("p/claim", "{}".into(), PutCondition::Matches(&etag)).await.unwrap();
+    wait_for_disks(&env, &running, 1).await;
+    // Once it can be had again it is.
+    let (_, etag) = raw.get("p/claim", 4096).await.unwrap().unwrap();
+    raw.put("p/claim", released, PutCondition::Matches(&etag)).await.unwrap();
+    wait_for_disks(&env, &running, 2).await;
+    running.stop().await;
+    harness::Logs.take("");
+    stop(server).await;
+}
+
+/// A remote server and the name of its bucket.
+async fn remote() -> (harness::Server, String) {
+    let starting = Env::real().spawn_blocking(|| {
+        let server = harness::Server::start();
+        let name = server.bucket().name;
+        (server, name)
+    });
+    starting.await.unwrap()
+}
+
+/// Stops a server outside of the test's own threads.
+async fn stop(server: harness::Server) {
+    Env::real().spawn_blocking(move || drop(server)).await.unwrap();
 }
