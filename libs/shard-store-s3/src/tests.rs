@@ -62,7 +62,11 @@ impl Remote {
     }
 
     async fn open(&self, prefix: &str) -> S3Store {
-        S3Store::open(&self.env, self.options(prefix)).await.unwrap()
+        match S3Store::open(&self.env, self.options(prefix)).await {
+            // A renewal of a store that was dropped was on its way; it was the last one.
+            Err(OpenError::InUse) => S3Store::open(&self.env, self.options(prefix)).await.unwrap(),
+            opened => opened.unwrap(),
+        }
     }
 
     /// The bucket, past the store.
