@@ -130,8 +130,8 @@ impl Shared {
     fn check_reserve(&self, share: Share, bytes: u64) -> Result<(), NoRoom> {
         let free = match share {
             Share::Marks => return Ok(()),
-            Share::Moves => self.space_beyond(4)?.1,
-            Share::Puts => self.space()?.1,
+            Share::Moves => self.space_beyond(4).map_err(NoRoom::Failed)?.1,
+            Share::Puts => self.space().map_err(NoRoom::Failed)?.1,
         };
         if free >= bytes { Ok(()) } else { Err(NoRoom::Full) }
     }

@@ -22,8 +22,11 @@ pub(super) enum NoRoom {
     Failed(io::Error),
 }
 
-impl From<io::Error> for NoRoom {
-    fn from(error: io::Error) -> Self {
+impl NoRoom {
+    /// Why a file could not be made, or space not reserved: these alone may say that the medium is full and nothing is
+    /// lost. A sync that says so has dropped what was written before. A write to a file that holds records already may be
+    /// how a file system tells of an earlier write that it dropped, and then the next sync does not tell of it (NFS).
+    fn of_reserving(error: io::Error) -> Self {
         if error.kind() == io::ErrorKind::StorageFull || error.kind() == io::ErrorKind::QuotaExceeded {
             Self::Full
         } else {
@@ -97,13 +100,6 @@ impl Appender {
         self.active.as_ref().map(|active| (active.number, active.position))
     }
 
-    /// Moves the end back to where something was appended that could not be written.
-    pub(super) fn take_back(&mut self, segment: u32, position: u64) {
-        if let Some(active) = self.active.as_mut().filter(|active| active.number == segment) {
-            active.position = active.position.min(position);
-        }
-    }
-
     /// Moves the end to where a group may begin.
     pub(super) fn align(&mut self) {
         if let Some(active) = &mut self.active {
@@ -162,21 +158,22 @@ impl Appender {
         if let Some(full) = &self.active {
             full.finish()?;
         }
-        let file = shared.files.create(name)?;
+        let file = shared.files.create(name).map_err(NoRoom::of_reserving)?;
         // A number is used once, even when making its file fails.
         *next_number += 1;
         let made = (|| {
-            file.allocate(first)?;
-            file.write_all_at(&segment_header(shared.disk, name.number, name.salt), 0)?;
-            file.sync_data()?;
-            shared.files.sync_directory()
+            file.allocate(first).map_err(NoRoom::of_reserving)?;
+            let header = segment_header(shared.disk, name.number, name.salt);
+            // The file holds nothing yet that could have been dropped.
+            file.write_all_at(&header, 0).map_err(NoRoom::of_reserving)?;
+            file.sync_data().map_err(NoRoom::Failed)?;
+            shared.files.sync_directory().map_err(NoRoom::Failed)
         })();
-        if let Err(error) = made {
+        if let Err(reason) = made {
             // Records go on over the void that ends the segment before it. Without that void it must be the newest, so
             // that this one's name must be gone for good.
-            shared.files.remove(name)?;
-            shared.files.sync_directory()?;
-            return Err(error.into());
+            let removed = shared.files.remove(name).and_then(|()| shared.files.sync_directory());
+            return Err(removed.map_or_else(NoRoom::Failed, |()| reason));
         }
         if self.kind == Kind::Shards {
             shared.index().add_segment(name);
@@ -221,14 +218,16 @@ impl Active {
 
     fn reserve_to(&self, shared: &Shared, share: Share, length: u64) -> Result<(), NoRoom> {
         shared.check_reserve(share, length - self.reserved.min(length))?;
-        Ok(self.file.allocate(length)?)
+        self.file.allocate(length).map_err(NoRoom::of_reserving)
     }
 
     /// Ends a full segment with a void and makes all of it stable, the headers of records that are still to come too:
     /// what is in it and cannot be read at a start has rotted, and where the void is missing the end is. May be repeated.
-    fn finish(&self) -> io::Result<()> {
-        self.file.write_all_at(&encode_void(self.salt, self.position, RECORD_ALIGNMENT), self.position)?;
-        self.file.sync_data()
+    fn finish(&self) -> Result<(), NoRoom> {
+        let void = encode_void(self.salt, self.position, RECORD_ALIGNMENT);
+        self.file.allocate(self.position + RECORD_ALIGNMENT).map_err(NoRoom::of_reserving)?;
+        let written = self.file.write_all_at(&void, self.position);
+        written.and_then(|()| self.file.sync_data()).map_err(NoRoom::Failed)
     }
 
     fn seal(&self, shared: &Shared, kind: Kind) {

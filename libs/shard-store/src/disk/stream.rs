@@ -1,13 +1,13 @@
 //! Puts of large shards: cells go to their room as they come, in buffers of bounded size, and the writer commits.
 
-use std::{io, sync::Arc};
+use std::sync::Arc;
 
 use chunk_api::{CheckedCells, Error, ShardHeader};
 use env::Task;
 
 use super::{
     Handle, Shared,
-    active::{NoRoom, Share},
+    active::Share,
     format::{Chain, ShardRecord, cell_offset, push_cell},
     index::Claim,
     request::{Request, Reserve, Room, StreamedPut, TakenName},
@@ -22,7 +22,7 @@ struct RoomWriter {
     room: Arc<Room>,
     position: u64,
     buffer: Vec<u8>,
-    under_way: Option<Task<io::Result<()>>>,
+    under_way: Option<Task<Result<(), Error>>>,
 }
 
 impl RoomWriter {
@@ -34,24 +34,20 @@ impl RoomWriter {
     async fn flush(&mut self) -> Result<(), Error> {
         self.finish().await?;
         let bytes = std::mem::replace(&mut self.buffer, Vec::with_capacity(2 * BUFFER_LENGTH));
-        let (room, position) = (self.room.clone(), self.position);
+        let (shared, room, position) = (self.shared.clone(), self.room.clone(), self.position);
         self.position += bytes.len() as u64;
-        // The task holds the room, so the disk is not let go before the last write has ended, awaited or not.
-        self.under_way =
-            Some(self.shared.env.spawn_blocking(move || room.file.write_all_at(&bytes, position)));
+        // The task holds the room, so the disk is not let go before the last write has ended, awaited or not. Nor is a
+        // failure overlooked when nobody waits.
+        self.under_way = Some(self.shared.env.spawn_blocking(move || {
+            room.file.write_all_at(&bytes, position).map_err(|error| shared.fail(&error))
+        }));
         Ok(())
     }
 
     async fn finish(&mut self) -> Result<(), Error> {
         let Some(task) = self.under_way.take() else { return Ok(()) };
-        match task.await {
-            Some(Ok(())) => Ok(()),
-            Some(Err(error)) => Err(match NoRoom::from(error) {
-                NoRoom::Full => Error::DiskFull { disk: self.shared.disk },
-                NoRoom::Failed(error) => self.shared.fail(&error),
-            }),
-            None => Err(Error::Unavailable { reason: "the write was given up".to_owned() }),
-        }
+        let given_up = || Err(Error::Unavailable { reason: "the write was given up".to_owned() });
+        task.await.unwrap_or_else(given_up)
     }
 }
 

@@ -124,10 +124,7 @@ impl Writer {
         push_sealed(&mut head, owner);
         let mut chain = Chain::new(&header);
         chain.push(last_checksum(&head));
-        if let Err(error) = active.file.write_all_at(&head, position) {
-            self.shards.take_back(active.number, position);
-            return Err(self.refusal(error.into()));
-        }
+        active.file.write_all_at(&head, position).map_err(|error| self.shared.fail(&error))?;
         Ok((Arc::new(Room::new(self.shared.clone(), active, position, length, permit)), chain))
     }
 
@@ -222,9 +219,7 @@ impl Writer {
                 for written in &run.written {
                     let _ = run.active.file.write_all_at(&[0; HEADER_LENGTH], written.place.position());
                 }
-                self.shards.take_back(run.active.number, run.start);
-                let error = self.refusal(error.into());
-                give_up(run.written, &error);
+                give_up(run.written, &self.shared.fail(&error));
             }
         }
     }
@@ -247,7 +242,7 @@ impl Writer {
                 progress.written.push(Written { place, claim, reply, name, _room });
             }
             Err(error) => {
-                finish(commit.reply, commit.name, Err(self.refusal(error.into())));
+                finish(commit.reply, commit.name, Err(self.shared.fail(&error)));
             }
         }
     }
@@ -314,10 +309,7 @@ impl Writer {
         record.extend_from_slice(&sealed);
         record.extend_from_slice(&chain.footer(active.salt, self.group));
         progress.touch(active.number, &active.file);
-        Ok(active
-            .file
-            .write_all_at(&record, position)
-            .inspect_err(|_| self.marks.take_back(active.number, position))?)
+        active.file.write_all_at(&record, position).map_err(NoRoom::Failed)
     }
 
     /// Makes the group stable, and notes that it is.

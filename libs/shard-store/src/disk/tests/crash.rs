@@ -17,6 +17,7 @@ mod load;
 mod told;
 
 use std::{
+    io::ErrorKind,
     path::Path,
     pin::Pin,
     sync::{Arc, Mutex},
@@ -183,7 +184,11 @@ impl World {
     fn arm(&mut self) {
         self.disk.cut_power_after(self.rng.below(70));
         match self.medium {
-            Medium::FailingSyncs => self.disk.fail_one_sync_after(self.rng.below(12)),
+            Medium::FailingSyncs => {
+                let kinds = [ErrorKind::Other, ErrorKind::StorageFull];
+                let kind = kinds[self.rng.below(2) as usize];
+                self.disk.fail_one_sync_after(self.rng.below(12), kind);
+            }
             Medium::Lying(lie) => self.disk.lie_after(self.rng.below(40), lie),
             Medium::Honest | Medium::Small | Medium::Rotting => {}
         }

@@ -1,6 +1,6 @@
 //! Disks that are full or fail.
 
-use std::path::Path;
+use std::{io::ErrorKind, path::Path};
 
 use chunk_api::{CellRange, Error, ListShards, Purpose, conformance::Sample};
 
@@ -72,6 +72,75 @@ async fn a_failed_sync_is_never_acknowledged_nor_tried_again() {
     }
 }
 
+/// A file system that reserves no space, or whose own medium is full, says so when it is to make things stable: what was
+/// written before is lost then, and the next sync knows nothing of it.
+#[tokio::test]
+async fn a_sync_that_finds_the_medium_full_is_a_failed_one() {
+    for seed in 0..8 {
+        let disk = SimDisk::of_seed(64 << 20, seed);
+        let small_segments = DiskOptions { segment_bytes: 16 << 10, ..options(Path::new("/disk")) };
+        let store = DiskStore::open(&disk.env(), small_segments.clone()).await.unwrap();
+        let samples: Vec<_> = (0..3).map(|name| Sample::single(1, name, 3800)).collect();
+        let put = |sample: &Sample| store.put(sample.header.clone(), sample.whole(), Purpose::Write);
+        assert_eq!(put(&samples[0]).await, Ok(()));
+        // One group, of which the last does not fit into the segment: the first sync is that which ends the segment.
+        disk.fail_one_sync_after(0, ErrorKind::StorageFull);
+        let longer = Sample::single(1, 9, 5000);
+        let (first, second, third) = tokio::join!(put(&samples[1]), put(&samples[2]), put(&longer));
+        let acknowledged: Vec<_> = [(&samples[1], first), (&samples[2], second), (&longer, third)]
+            .into_iter()
+            .filter_map(|(sample, answer)| match answer {
+                Ok(()) => Some(sample.shard()),
+                Err(Error::DiskFailed { .. }) => None,
+                Err(error) => panic!("{error:?}"),
+            })
+            .collect();
+        assert!(store.status().await.failed);
+        let disk = disk.after_power_cut(&mut Rng(seed));
+        let store = DiskStore::open(&disk.env(), small_segments).await.unwrap();
+        for shard in acknowledged {
+            assert_eq!(store.verify(&[shard]).await, Ok(vec![Ok(())]), "seed {seed}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_write_that_finds_no_room_in_what_was_reserved_fails_the_disk() {
+    let disk = SimDisk::new(64 << 20);
+    let store = open(&disk.env(), Path::new("/disk")).await;
+    let sample = Sample::single(1, 1, 300);
+    assert_eq!(store.put(sample.header.clone(), sample.whole(), Purpose::Write).await, Ok(()));
+    disk.fail_writes(ErrorKind::StorageFull);
+    let sample = Sample::single(1, 2, 300);
+    let put = store.put(sample.header.clone(), sample.whole(), Purpose::Write).await;
+    assert!(matches!(put, Err(Error::DiskFailed { .. })), "{put:?}");
+    assert!(store.status().await.failed);
+}
+
+/// A segment whose name may come back must not stay behind one that is gone on with.
+#[tokio::test]
+async fn a_name_that_is_not_made_stable_or_not_removed_for_lack_of_room_fails_the_disk() {
+    for kind in [ErrorKind::StorageFull, ErrorKind::QuotaExceeded] {
+        let disk = SimDisk::new(64 << 20);
+        let store = open(&disk.env(), Path::new("/disk")).await;
+        disk.fail_directory_syncs(kind);
+        let sample = Sample::single(1, 1, 300);
+        let put = store.put(sample.header.clone(), sample.whole(), Purpose::Write).await;
+        assert!(matches!(put, Err(Error::DiskFailed { .. })), "{put:?}");
+
+        // Too little room for a segment of marks, which is made and removed again.
+        for (fails, is_failed) in [(false, false), (true, true)] {
+            let disk = SimDisk::new(3000);
+            if fails {
+                disk.fail_removals(kind);
+            }
+            let store = open(&disk.env(), Path::new("/disk")).await;
+            store.close().await;
+            assert_eq!(store.status().await.failed, is_failed);
+        }
+    }
+}
+
 /// The void at the end of a full segment is seen after a kill, and the medium may not have it: the sync failed.
 #[tokio::test]
 async fn an_end_that_a_failed_sync_left_in_memory_is_written_again() {
@@ -87,7 +156,7 @@ async fn an_end_that_a_failed_sync_left_in_memory_is_written_again() {
         for sample in &samples[..3] {
             assert_eq!(put(&store, sample).await, Ok(()));
         }
-        disk.fail_one_sync_after(0);
+        disk.fail_one_sync_after(0, ErrorKind::Other);
         assert!(matches!(put(&store, &samples[3]).await, Err(Error::DiskFailed { .. })));
         let disk = disk.after_kill();
         let store = DiskStore::open(&disk.env(), full(16)).await.unwrap();

@@ -63,8 +63,14 @@ struct State {
     calls_left: Option<u64>,
     off: bool,
     fail_syncs: bool,
-    /// Syncs until one fails, and no later one.
-    syncs_until_failure: Option<u64>,
+    /// Syncs until one fails, and no later one; and with what.
+    sync_failure: Option<(u64, io::ErrorKind)>,
+    /// What syncs of directories fail with.
+    directory_sync_failure: Option<io::ErrorKind>,
+    /// What removals fail with.
+    removal_failure: Option<io::ErrorKind>,
+    /// What writes fail with.
+    write_failure: Option<io::ErrorKind>,
     /// Runs of sectors written to the medium until this is done to one.
     lie: Option<(u64, Lie)>,
     /// The file and the last sector that the medium lied about, and whether it wrote behind them in files of the kind.
@@ -89,18 +95,16 @@ impl State {
 
     /// Writes a file's contents to the medium, as far as it is honest.
     fn sync(&mut self, number: u64, rng: &mut Rng) -> io::Result<()> {
-        let failing = match &mut self.syncs_until_failure {
-            Some(0) => self.syncs_until_failure.take().is_some(),
-            Some(left) => {
-                *left -= 1;
-                false
-            }
-            None => false,
-        };
         let inode = self.inodes.get_mut(&number).unwrap();
-        if failing {
-            inode.fail_sync(rng);
-            return Err(io::Error::other("sync failed"));
+        match &mut self.sync_failure {
+            Some((0, kind)) => {
+                let kind = *kind;
+                self.sync_failure = None;
+                inode.fail_sync(rng);
+                return Err(kind.into());
+            }
+            Some((left, _)) => *left -= 1,
+            None => {}
         }
         if let Some((left, lie)) = &mut self.lie {
             let runs = inode.unsynced_runs();
@@ -146,7 +150,7 @@ impl State {
     /// Another process finds the medium. Files that have no name are gone.
     fn begin_anew(&mut self) {
         (self.off, self.calls_left) = (false, None);
-        (self.syncs_until_failure, self.lie, self.lied) = (None, None, None);
+        (self.sync_failure, self.lie, self.lied) = (None, None, None);
         let changes = self.changes.iter().filter_map(|change| match change {
             NameChange::Set(_, inode) => Some(*inode),
             NameChange::Remove(_) => None,
@@ -161,12 +165,23 @@ impl State {
     }
 }
 
+/// A call that changes a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Change {
+    Write,
+    SetLength,
+}
+
+/// What is done before the next change of a kind.
+type Hook = Option<(Change, Box<dyn FnOnce() + Send>)>;
+
 /// The file system. Clones share it.
 #[derive(Clone)]
 pub(super) struct SimDisk {
     state: Arc<Mutex<State>>,
     capacity: u64,
     rng: Arc<Mutex<Rng>>,
+    hook: Arc<Mutex<Hook>>,
 }
 
 impl SimDisk {
@@ -176,7 +191,7 @@ impl SimDisk {
 
     /// A disk whose random numbers follow from a seed.
     pub(super) fn of_seed(capacity: u64, seed: u64) -> Self {
-        Self { state: Arc::default(), capacity, rng: Arc::new(Mutex::new(Rng(seed))) }
+        Self { state: Arc::default(), capacity, rng: Arc::new(Mutex::new(Rng(seed))), hook: Arc::default() }
     }
 
     /// An environment with this disk and the machine's clock.
@@ -200,8 +215,23 @@ impl SimDisk {
     }
 
     /// After so many syncs of files one fails; what it was to write is there or not, and later ones know nothing of it.
-    pub(super) fn fail_one_sync_after(&self, syncs: u64) {
-        self.state().syncs_until_failure = Some(syncs);
+    pub(super) fn fail_one_sync_after(&self, syncs: u64, kind: io::ErrorKind) {
+        self.state().sync_failure = Some((syncs, kind));
+    }
+
+    /// From now on every sync of a directory fails.
+    pub(super) fn fail_directory_syncs(&self, kind: io::ErrorKind) {
+        self.state().directory_sync_failure = Some(kind);
+    }
+
+    /// From now on no file can be removed.
+    pub(super) fn fail_removals(&self, kind: io::ErrorKind) {
+        self.state().removal_failure = Some(kind);
+    }
+
+    /// From now on every write fails.
+    pub(super) fn fail_writes(&self, kind: io::ErrorKind) {
+        self.state().write_failure = Some(kind);
     }
 
     /// After so many runs of sectors the medium lies about one.
@@ -260,7 +290,7 @@ impl SimDisk {
         for inode in left.inodes.values_mut() {
             inode.lose_power(rng);
         }
-        Self { state: Arc::new(Mutex::new(left)), capacity: self.capacity, rng: self.rng.clone() }
+        self.with(left)
     }
 
     /// What the next process finds when this one is killed. It keeps its calls that are under way to itself.
@@ -275,7 +305,24 @@ impl SimDisk {
     /// An independent copy.
     pub(super) fn copy(&self) -> Self {
         let state = self.state().clone();
-        Self { state: Arc::new(Mutex::new(state)), capacity: self.capacity, rng: self.rng.clone() }
+        self.with(state)
+    }
+
+    fn with(&self, state: State) -> Self {
+        let (state, hook) = (Arc::new(Mutex::new(state)), Arc::default());
+        Self { state, capacity: self.capacity, rng: self.rng.clone(), hook }
+    }
+
+    /// Does something on the thread of the next change of a kind, before that.
+    pub(super) fn before_next(&self, change: Change, work: impl FnOnce() + Send + 'static) {
+        *self.hook.lock().unwrap() = Some((change, Box::new(work)));
+    }
+
+    fn before(&self, change: Change) {
+        let hook = self.hook.lock().unwrap().take_if(|(wanted, _)| *wanted == change);
+        if let Some((_, work)) = hook {
+            work();
+        }
     }
 
     /// Every file's path and length.
@@ -329,6 +376,10 @@ impl SimDisk {
     }
 }
 
+fn failing(kind: Option<io::ErrorKind>) -> io::Result<()> {
+    kind.map_or(Ok(()), |kind| Err(kind.into()))
+}
+
 struct SimFile {
     disk: SimDisk,
     inode: u64,
@@ -358,7 +409,9 @@ impl File for SimFile {
     }
 
     fn write_all_at(&self, buffer: &[u8], offset: u64) -> io::Result<()> {
+        self.disk.before(Change::Write);
         let mut state = self.disk.changing()?;
+        failing(state.write_failure)?;
         self.grow(&state, offset + buffer.len() as u64)?;
         let start = usize::try_from(offset).unwrap();
         state.inodes.get_mut(&self.inode).unwrap().write(buffer, start);
@@ -381,6 +434,7 @@ impl File for SimFile {
     }
 
     fn set_length(&self, length: u64) -> io::Result<()> {
+        self.disk.before(Change::SetLength);
         let mut state = self.disk.changing()?;
         self.grow(&state, length)?;
         state.inodes.get_mut(&self.inode).unwrap().set_length(usize::try_from(length).unwrap());
@@ -421,6 +475,7 @@ impl Disk for SimDisk {
 
     fn sync_directory(&self, _path: &Path) -> io::Result<()> {
         let mut state = self.changing()?;
+        failing(state.directory_sync_failure)?;
         if !state.ignore_directory_syncs {
             state.synced_names = state.names.clone();
             state.changes.clear();
@@ -439,6 +494,7 @@ impl Disk for SimDisk {
 
     fn remove(&self, path: &Path) -> io::Result<()> {
         let mut state = self.changing()?;
+        failing(state.removal_failure)?;
         if !state.names.contains_key(path) {
             return Err(io::ErrorKind::NotFound.into());
         }
