@@ -20,7 +20,7 @@ use tracing::{debug, info, warn};
 use super::{
     Handle, Shared, closed,
     format::{HEADER_LENGTH, IndexEntry, IndexFile, RECORD_ALIGNMENT, RecordHeader, decode_void},
-    scan::{Record, Scan, scan},
+    scan::{Broken, Record, Scan, Stray, Void, scan},
     segment::{SegmentFiles, SegmentName},
 };
 
@@ -57,7 +57,8 @@ pub(super) fn load(files: &SegmentFiles, name: SegmentName, file: &dyn File) -> 
             group,
         };
         let records = entries.into_iter().map(record).collect();
-        Scan { records, end, is_finished: true, ..Scan::default() }
+        let last = Void { position: end - RECORD_ALIGNMENT, length: RECORD_ALIGNMENT };
+        Scan { records, voids: vec![last], end, is_finished: true, ..Scan::default() }
     }))
 }
 

@@ -22,12 +22,12 @@ use types::ShardId;
 
 use super::{
     format::{
-        Chain, FOOTER_LENGTH, Footer, GROUP_ALIGNMENT, Group, HEADER_LENGTH, Marks, RECORD_ALIGNMENT,
-        RecordHeader, Salt, encode_void, open_sealed, sealed_length, take_cell,
+        Chain, FOOTER_LENGTH, Footer, GROUP_ALIGNMENT, Group, HEADER_LENGTH, Marks, RecordHeader, Salt,
+        encode_void, open_sealed, sealed_length, take_cell,
     },
     index::{Index, Place},
     index_file,
-    scan::{Broken, Record, Scan, Stray, scan},
+    scan::{Broken, Record, Scan, Stray, Void, scan},
     segment::{Kind, SegmentFiles, SegmentName},
     stable::{End, StablePoint},
 };
@@ -245,9 +245,9 @@ fn settle_records(segment: &mut Scanned, stable: &StablePoint) -> io::Result<boo
     Ok(dirty)
 }
 
-/// Writes again what explains bytes behind the stable end and belongs to no whole record: headers alone, and the void of
-/// a full segment. After a sync that failed they may be there for readers and not on the medium, and what comes to stand
-/// behind them would make rot of the hole. Whether anything was written.
+/// Writes again what explains bytes behind the stable end and belongs to no whole record: headers alone, and voids. After a
+/// sync that failed they may be there for readers and not on the medium, and what comes to stand behind them would make
+/// rot of the hole. Whether anything was written.
 fn settle_heads(segment: &Scanned, end: End) -> io::Result<bool> {
     let (file, salt) = (&segment.file, segment.name.salt);
     let mut dirty = false;
@@ -256,13 +256,31 @@ fn settle_heads(segment: &Scanned, end: End) -> io::Result<bool> {
             file.write_all_at(&header.encode(salt, *position), *position)?;
             dirty = true;
         }
+        // Room that was reserved before the end may have been committed behind it.
+        let layout = header.layout();
+        if segment.at(*position) >= end || segment.scan.is_alone(*position, layout.length) {
+            dirty |= settle_missing_footer(file.as_ref(), position + layout.footer)?;
+        }
     }
-    let void = segment.scan.end.saturating_sub(RECORD_ALIGNMENT);
-    if segment.scan.is_finished && segment.at(void) >= end {
-        file.write_all_at(&encode_void(salt, void, RECORD_ALIGNMENT), void)?;
-        dirty = true;
+    for Void { position, length } in &segment.scan.voids {
+        if segment.at(*position) >= end {
+            file.write_all_at(&encode_void(salt, *position, *length), *position)?;
+            dirty = true;
+        }
     }
     Ok(dirty)
+}
+
+/// Writes again what stands in the place of a footer that is none, so that the medium has no footer there either: a start
+/// that wiped a torn record's may have failed to make that stable. Whether anything was written.
+fn settle_missing_footer(file: &dyn File, position: u64) -> io::Result<bool> {
+    let mut bytes = [0; FOOTER_LENGTH];
+    // Behind the end of the file, or not readable: then it will be no footer.
+    if file.read_exact_at(&mut bytes, position).is_err() {
+        return Ok(false);
+    }
+    file.write_all_at(&bytes, position)?;
+    Ok(true)
 }
 
 /// Whether every checksum of a record holds.

@@ -48,11 +48,19 @@ pub(super) struct Stray {
     pub(super) end: u64,
 }
 
+/// Room that holds nothing and never will.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Void {
+    pub(super) position: u64,
+    pub(super) length: u64,
+}
+
 /// What a scan found.
 #[derive(Debug, Default)]
 pub(super) struct Scan {
     pub(super) records: Vec<Record>,
     pub(super) broken: Vec<Broken>,
+    pub(super) voids: Vec<Void>,
     /// In the order of their positions. One behind all records ends with its last byte that is not zero.
     pub(super) strays: Vec<Stray>,
     /// Where the last record, whole or broken, or the last void ends.
@@ -90,6 +98,7 @@ pub(super) fn scan(file: &Arc<dyn File>, salt: Salt) -> io::Result<Scan> {
                 step = length;
                 scan.reach(position, length, &mut damaged_until);
                 scan.is_finished = length == RECORD_ALIGNMENT && scan.end == position + length;
+                scan.voids.push(Void { position, length });
             }
             // Its body is looked through: its room may have been used again.
             Found::Broken(broken) => {
@@ -112,6 +121,16 @@ pub(super) fn scan(file: &Arc<dyn File>, salt: Salt) -> io::Result<Scan> {
 }
 
 impl Scan {
+    /// Whether the blocks of something, `length` bytes at `position`, hold nothing else that is known.
+    pub(super) fn is_alone(&self, position: u64, length: u64) -> bool {
+        let end = (position + length).next_multiple_of(GROUP_ALIGNMENT);
+        let next = self.records.partition_point(|record| record.position <= position);
+        let records = self.records.get(next).map(|record| record.position).into_iter();
+        let broken = self.broken.iter().map(|broken| broken.position);
+        let mut others = records.chain(broken).chain(self.voids.iter().map(|void| void.position));
+        position.is_multiple_of(GROUP_ALIGNMENT) && !others.any(|other| position < other && other < end)
+    }
+
     /// Goes on to something known, `length` bytes at `position`.
     fn reach(&mut self, position: u64, length: u64, damaged_until: &mut u64) {
         let follows = position == self.end || position == self.end.next_multiple_of(GROUP_ALIGNMENT);

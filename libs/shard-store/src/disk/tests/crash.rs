@@ -155,6 +155,15 @@ impl World {
 
     /// Recovers the disk; the power goes during some recoveries. `None` when the disk is refused for good.
     async fn recover(&mut self) -> Result<Option<DiskStore>, Wrong> {
+        if self.medium == Medium::FailingSyncs && self.rng.below(2) == 0 {
+            // What it was to make stable may be there for the next start alone.
+            self.disk.fail_one_sync_after(self.rng.below(4), ErrorKind::Other);
+            if let Ok(store) = self.open().await {
+                self.told.note_report(&store).await;
+            }
+            self.process.kill();
+            self.disk = self.disk.after_kill();
+        }
         let cuts = if self.cuts_recoveries { self.rng.below(4) } else { 0 };
         for _ in 0..cuts {
             self.disk.cut_power_after(self.rng.below(12));

@@ -170,6 +170,78 @@ async fn an_end_that_a_failed_sync_left_in_memory_is_written_again() {
     }
 }
 
+/// So is a void between two records: what comes to stand behind it would make rot of the hole.
+#[tokio::test]
+async fn a_void_that_a_failed_sync_left_in_memory_is_written_again() {
+    use futures_util::StreamExt;
+
+    for seed in 0..16 {
+        let disk = SimDisk::of_seed(64 << 20, seed);
+        let store = open(&disk.env(), Path::new("/disk")).await;
+        let put = async |store: &DiskStore, name: u64| {
+            let sample = Sample::single(1, name, 300);
+            store.put(sample.header.clone(), sample.whole(), Purpose::Write).await
+        };
+        assert_eq!(put(&store, 1).await, Ok(()));
+        let large = Sample::single(1, 2, 400_000);
+        let cells = futures_util::stream::iter(large.cells[..1].to_vec()).map(Ok);
+        let body = chunk_api::ShardBody::Stream(Box::pin(cells.chain(futures_util::stream::pending())));
+        let mut given_up = store.put(large.header.clone(), body, Purpose::Write);
+        let is_shards = |path: &Path| path.to_str().unwrap().contains("shards-");
+        let path = disk.files().into_iter().map(|(path, _)| path).find(|path| is_shards(path)).unwrap();
+        let is_there = || {
+            let bytes = env::Disk::read_small(&disk, &path, 64 << 20).unwrap();
+            bytes.chunks(512).filter(|sector| sector.starts_with(b"ASHR")).count() == 2
+        };
+        while !is_there() {
+            assert!(futures_util::poll!(&mut given_up).is_pending());
+            tokio::task::yield_now().await;
+        }
+        drop(given_up);
+        // Its group voids the room.
+        disk.fail_one_sync_after(0, ErrorKind::Other);
+        assert!(matches!(put(&store, 3).await, Err(Error::DiskFailed { .. })));
+        let disk = disk.after_kill();
+        let store = open(&disk.env(), Path::new("/disk")).await;
+        assert_eq!(put(&store, 4).await, Ok(()));
+        let disk = disk.after_power_cut(&mut Rng(seed));
+        let status = open(&disk.env(), Path::new("/disk")).await.status().await;
+        assert_eq!((status.shards, status.damaged_records), (3, 0), "seed {seed}");
+    }
+}
+
+/// And a footer that was wiped: the torn record would pass for whole.
+#[tokio::test]
+async fn a_wiped_footer_that_a_failed_sync_left_in_memory_is_wiped_again() {
+    for seed in 0..8 {
+        let disk = SimDisk::of_seed(64 << 20, seed);
+        let store = open(&disk.env(), Path::new("/disk")).await;
+        let put = async |store: &DiskStore, sample: &Sample| {
+            store.put(sample.header.clone(), sample.whole(), Purpose::Write).await
+        };
+        let samples: Vec<_> = (0..3).map(|name| Sample::single(1, name, 3000)).collect();
+        for sample in &samples[..2] {
+            assert_eq!(put(&store, sample).await, Ok(()));
+        }
+        let torn = samples[1].shard();
+        let (place, segment) = store.handle.shared.index().find(torn).unwrap();
+        store.close().await;
+        // As if its group had never become stable, and its cells had not.
+        env::Disk::remove(&disk, Path::new("/disk/stable")).unwrap();
+        let at = usize::try_from(place.position()).unwrap() + 1000;
+        disk.tamper(&Path::new("/disk").join(segment.file_name()), |data| data[at] ^= 1);
+        disk.fail_one_sync_after(0, ErrorKind::Other);
+        assert!(DiskStore::open(&disk.env(), options(Path::new("/disk"))).await.is_err());
+        let disk = disk.after_kill();
+        let store = open(&disk.env(), Path::new("/disk")).await;
+        assert_eq!(put(&store, &samples[2]).await, Ok(()));
+        let disk = disk.after_power_cut(&mut Rng(seed));
+        let store = open(&disk.env(), Path::new("/disk")).await;
+        let damaged: Vec<_> = store.list_damaged().await.unwrap().iter().map(|header| header.shard).collect();
+        assert_eq!(damaged, [torn], "seed {seed}");
+    }
+}
+
 #[tokio::test]
 async fn segments_whose_shards_are_all_deleted_are_removed_and_their_names_stay_deleted() {
     let disk = SimDisk::new(1 << 30);

@@ -1,4 +1,4 @@
-//! Callers that put, repair, delete, evict and fence until they are done or the power goes.
+//! Callers that put, repair, delete, evict and fence until they are done or the power goes. Some give up what they put.
 
 use std::{pin::pin, sync::Mutex};
 
@@ -49,6 +49,12 @@ pub(super) async fn run(store: DiskStore, told: &mut Told, rng: &mut Rng, life: 
     results.into_iter().collect()
 }
 
+async fn turns(count: u64) {
+    for _ in 0..count {
+        tokio::task::yield_now().await;
+    }
+}
+
 struct Caller<'a> {
     store: &'a DiskStore,
     told: &'a Mutex<&'a mut Told>,
@@ -92,7 +98,11 @@ impl Caller<'_> {
             told.fenced.contains(&lease)
         };
         let body = if self.rng.below(2) == 0 { sample.stream() } else { sample.whole() };
-        match self.store.put(sample.header.clone(), body, purpose).await {
+        // Some callers go away before they are answered.
+        let patience = if self.rng.below(6) == 0 { self.rng.below(40) } else { u64::MAX };
+        let put = pin!(self.store.put(sample.header.clone(), body, purpose));
+        let Either::Left((answer, _)) = select(put, pin!(turns(patience))).await else { return Ok(()) };
+        match answer {
             Ok(()) if was_fenced && purpose == Purpose::Write => {
                 Err(Wrong::Other(format!("{name} was written under a fenced lease")))
             }
