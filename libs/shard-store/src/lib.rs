@@ -17,7 +17,7 @@ use chunk_api::{
 };
 use types::{DiskId, GroupId, LeaseId, ShardId, ShardIndex};
 
-pub use disk::{ClusterId, DiskOptions, DiskStore, FORMAT_VERSION, OpenError, Reserve};
+pub use disk::{ClusterId, DiskOptions, DiskStore, FORMAT_VERSION, OpenError, Reserve, ScanTurns};
 pub use memory::MemoryStore;
 
 /// Keeps shards on one medium. Semantics and errors are those of [`chunk_api::ChunkService`]'s calls of the same

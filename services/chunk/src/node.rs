@@ -16,7 +16,7 @@ use env::Env;
 use futures_util::{FutureExt, future::join_all};
 use metadata_api::{DiskRegistration, DiskState, Intent, MapDisk, Metadata, NodeRegistration};
 use service_kit::Shutdown;
-use shard_store::{DiskOptions, DiskStore, OpenError, ShardStore};
+use shard_store::{DiskOptions, DiskStore, OpenError, ScanTurns, ShardStore};
 use types::{DiskId, FailureDomain, GroupId, LeaseId, NodeId, ShardId, ShardIndex};
 
 use crate::scrub::{BadShards, Progress, Scrub};
@@ -27,6 +27,7 @@ pub struct ChunkNode {
     /// Those that are open. The lock is held for no longer than it takes to look one up.
     disks: RwLock<BTreeMap<DiskId, Disk>>,
     unopened: Vec<(PathBuf, OpenError)>,
+    scan_turns: ScanTurns,
 }
 
 /// A disk that is open.
@@ -98,7 +99,11 @@ impl ChunkNode {
 
     async fn add(&mut self, env: &Env, disks: Vec<DiskOptions>) {
         let directories: Vec<PathBuf> = disks.iter().map(|options| options.directory.clone()).collect();
-        let results = join_all(disks.into_iter().map(|options| DiskStore::open(env, options))).await;
+        let opening = disks.into_iter().map(|options| {
+            let options = DiskOptions { scan_turns: self.scan_turns.clone(), ..options };
+            DiskStore::open(env, options)
+        });
+        let results = join_all(opening).await;
         for (directory, result) in directories.into_iter().zip(results) {
             let error = match result {
                 // A copied disk: which of the two has the newer shards is not for a program to guess.

@@ -10,7 +10,11 @@
 //! Invariant: a segment that has an index file is not written to again. Should it be, by a start that finds it the newest
 //! because those after it are gone, it grows: a file that names another length than the segment has counts as none.
 
-use std::{collections::BTreeMap, io, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+    time::Duration,
+};
 
 use chunk_api::Error;
 use env::File;
@@ -96,89 +100,91 @@ pub(super) async fn run(handle: Handle, mut closing: watch::Receiver<bool>) {
     }
 }
 
+/// What came of making one index file.
+pub(super) enum Outcome {
+    /// Its segment was scanned.
+    Scanned,
+    /// Its segment cannot be scanned yet.
+    PutOff,
+    /// There may be no room for it.
+    NoRoom,
+}
+
 impl Handle {
-    /// Makes an index file for each segment that is to have one and has none. Fails when the disk is closed or has failed.
+    /// Makes an index file for each segment that is to have one and has none, the newest first. Fails when the disk is
+    /// closed or has failed.
     pub(super) async fn write_index_files(&self, throttled: bool) -> Result<(), Error> {
-        let segments = self.shared.index().without_index_file();
-        for (segment, length) in segments {
+        let mut put_off = BTreeSet::new();
+        loop {
             self.check_open()?;
-            self.shared.check_failure()?;
-            let found = self.read(move |shared| Ok(shared.index_file_of(segment, length))).await?;
-            if let Some(bytes) = found {
-                self.write_index_file(segment, bytes).await?;
+            if self.shared.index().newest_without_index_file(&put_off).is_none() {
+                return Ok(());
             }
-            if throttled {
-                self.shared.env.sleep(Duration::from_millis(length * 1000 / BYTES_PER_SECOND)).await;
+            // As streams do: what writes holds one, so that a disk that is closed is not let go before the write has ended.
+            let permit = self.streams.clone().acquire_owned().await.map_err(|_| closed())?;
+            let turn = self.until_closed(async { Ok(self.shared.options.scan_turns.take().await) }).await?;
+            self.check_open()?;
+            // Chosen now: while others were scanned, which may take hours, a newer one may have become full.
+            let next = self.shared.index().newest_without_index_file(&put_off);
+            let Some((segment, length)) = next else { return Ok(()) };
+            // After a failed sync what a scan finds may not be what the medium has. Such a sync is noted before the puts that
+            // waited for it leave the segment.
+            self.shared.check_failure()?;
+            let shared = self.shared.clone();
+            let task = self.shared.env.spawn_blocking(move || {
+                let outcome = shared.make_index_file(segment, length);
+                drop((permit, turn));
+                outcome
+            });
+            match task.await.ok_or_else(closed)? {
+                Outcome::Scanned if throttled => {
+                    let pause = Duration::from_millis(length * 1000 / BYTES_PER_SECOND);
+                    self.shared.env.sleep(pause).await;
+                }
+                Outcome::Scanned => {}
+                Outcome::PutOff => {
+                    put_off.insert(segment.number);
+                }
+                Outcome::NoRoom => return Ok(()),
             }
         }
-        Ok(())
-    }
-
-    async fn write_index_file(&self, segment: SegmentName, bytes: Vec<u8>) -> Result<(), Error> {
-        // As streams do: what writes holds one, so that a disk that is closed is not let go before the write has ended.
-        let permit = self.streams.clone().acquire_owned().await.map_err(|_| closed())?;
-        self.check_open()?;
-        // After a failed sync what was scanned may not be what the medium has.
-        self.shared.check_failure()?;
-        let shared = self.shared.clone();
-        let task = self.shared.env.spawn_blocking(move || {
-            shared.keep_index_file(segment, &bytes);
-            drop(permit);
-        });
-        task.await.ok_or_else(closed)
     }
 }
 
 impl Shared {
-    /// Scans a full segment and makes its index file's bytes. `None`, and it is not tried again before the next start, when
-    /// anything in it is not as it should be; `None` too, for now, when there may be no room.
-    fn index_file_of(&self, segment: SegmentName, length: u64) -> Option<Vec<u8>> {
+    /// Scans a full segment and makes its index file. When anything in it is not as it should be it gets none before the
+    /// next start.
+    pub(super) fn make_index_file(&self, segment: SegmentName, length: u64) -> Outcome {
         // It must not eat into the reserve. Looked at before the scan, so that a full disk is not scanned in vain.
-        let room = self.space().is_ok_and(|(_, free)| free >= IndexFile::length_max(length));
+        if !self.space().is_ok_and(|(_, free)| free >= IndexFile::length_max(length)) {
+            return Outcome::NoRoom;
+        }
         // Room that was given up looks like damage until it is voided, which the writer does before its next work.
-        let to_be_voided = self.abandoned().iter().any(|room| room.is_in(segment.salt));
-        if !room || to_be_voided {
-            return None;
+        if self.abandoned().iter().any(|room| room.is_in(segment.salt)) {
+            return Outcome::PutOff;
         }
         let scanned = self.files.open(segment).and_then(|file| Ok((scan(&file, segment.salt)?, file)));
-        let found = match scanned {
-            Ok((scan, file)) => self.settled(segment, scan, &file),
-            Err(error) => Err(error),
-        };
-        match found {
-            Ok(found) => Some(found.encode(segment.number, segment.salt)),
-            // A segment whose last shard went meanwhile is gone, which is no error.
+        match scanned.and_then(|(scan, file)| finish_scan(segment, scan, file.as_ref())) {
+            Ok(Some(found)) => self.keep_index_file(segment, &found.encode(segment.number, segment.salt)),
+            Ok(None) => self.index().refuse_index_file(segment.number),
             Err(error) => {
-                debug!(segment = segment.file_name(), %error, "segment gets no index file");
+                // A segment whose last shard went meanwhile is gone, which is no error.
+                if error.kind() == io::ErrorKind::NotFound {
+                    debug!(segment = segment.file_name(), "segment is gone and gets no index file");
+                } else {
+                    warn!(segment = segment.file_name(), %error, "segment could not be scanned for its index file");
+                }
                 self.index().refuse_index_file(segment.number);
-                None
             }
         }
-    }
-
-    /// What a scan has found, if that is all there is, and makes the segment as long as it then says.
-    fn settled(&self, segment: SegmentName, scan: Scan, file: &Arc<dyn File>) -> io::Result<IndexFile> {
-        if !scan.is_finished || !scan.broken.is_empty() || !scan.strays.is_empty() {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "something in it is damaged"));
-        }
-        if file.length()? != scan.end {
-            // What was reserved and not used was not given back, or a power cut undid that.
-            file.set_length(scan.end)?;
-        }
-        let entry = |Record { position, header, group }| match header {
-            RecordHeader::Shard(record) => Ok(IndexEntry { position, group, record }),
-            RecordHeader::Marks(_) => Err(io::Error::new(io::ErrorKind::InvalidData, "it holds marks")),
-        };
-        let entries = scan.records.into_iter().map(entry).collect::<io::Result<_>>()?;
-        debug!(segment = segment.file_name(), "segment scanned for its index file");
-        Ok(IndexFile { end: scan.end, entries })
+        Outcome::Scanned
     }
 
     /// Writes an index file. A failure is not the disk's: nothing is lost.
     fn keep_index_file(&self, segment: SegmentName, bytes: &[u8]) {
         let written = self.files.write_index_file(segment, bytes);
         let is_there = match &written {
-            Ok(()) => self.index().has_index_file(segment.number),
+            Ok(()) => self.index().note_index_file(segment.number),
             Err(error) => {
                 warn!(index = segment.index_file_name(), %error, "index file could not be written");
                 self.index().refuse_index_file(segment.number);
@@ -190,4 +196,32 @@ impl Shared {
             warn!(index = segment.index_file_name(), %error, "unused index file could not be removed");
         }
     }
+}
+
+/// What a scan has found, and the segment is made as long as that says. `None` when that is not all there is.
+fn finish_scan(segment: SegmentName, scan: Scan, file: &dyn File) -> io::Result<Option<IndexFile>> {
+    let name = segment.file_name();
+    for Broken { position, .. } in &scan.broken {
+        warn!(segment = name, position, "a record in a full segment has lost its footer");
+    }
+    for Stray { start, end } in &scan.strays {
+        warn!(segment = name, position = start, until = end, "bytes in a full segment are rotted or lost");
+    }
+    if !scan.is_finished {
+        warn!(segment = name, position = scan.end, "the end of a full segment is lost");
+    }
+    if !scan.is_finished || !scan.broken.is_empty() || !scan.strays.is_empty() {
+        return Ok(None);
+    }
+    let entry = |Record { position, header, group }| match header {
+        RecordHeader::Shard(record) => Ok(IndexEntry { position, group, record }),
+        RecordHeader::Marks(_) => Err(io::Error::new(io::ErrorKind::InvalidData, "it holds marks")),
+    };
+    let entries = scan.records.into_iter().map(entry).collect::<io::Result<_>>()?;
+    if file.length()? != scan.end {
+        // What was reserved and not used was not given back, or a power cut undid that.
+        file.set_length(scan.end)?;
+    }
+    debug!(segment = name, "segment scanned for its index file");
+    Ok(Some(IndexFile { end: scan.end, entries }))
 }

@@ -1,7 +1,8 @@
 //! How to open a disk, and why it cannot be opened.
 
-use std::{io, path::PathBuf};
+use std::{io, path::PathBuf, sync::Arc};
 
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use types::DiskId;
 
 use super::{format::FORMAT_VERSION, identity::ClusterId};
@@ -22,6 +23,24 @@ impl Default for Reserve {
     }
 }
 
+/// Lets one disk at a time scan a segment in the background, as such a scan holds all that it finds. Clones share it.
+#[derive(Debug, Clone)]
+pub struct ScanTurns(Arc<Semaphore>);
+
+impl Default for ScanTurns {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(1)))
+    }
+}
+
+impl ScanTurns {
+    /// Waits for a turn, which lasts until what is returned is dropped.
+    pub(super) async fn take(&self) -> Option<OwnedSemaphorePermit> {
+        // Never closed.
+        self.0.clone().acquire_owned().await.ok()
+    }
+}
+
 /// How to open a disk.
 #[derive(Debug, Clone)]
 pub struct DiskOptions {
@@ -37,6 +56,8 @@ pub struct DiskOptions {
     pub segment_bytes: u64,
     /// What is left free.
     pub reserve: Reserve,
+    /// Shared by the disks of a process.
+    pub scan_turns: ScanTurns,
 }
 
 impl DiskOptions {
@@ -49,6 +70,7 @@ impl DiskOptions {
             new_disk: None,
             segment_bytes: 256 << 20,
             reserve: Reserve::default(),
+            scan_turns: ScanTurns::default(),
         }
     }
 }

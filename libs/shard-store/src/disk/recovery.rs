@@ -358,7 +358,7 @@ fn fill_index(segments: &mut [Scanned]) -> Index {
             index.quarantine(number);
         }
         if segment.has_index_file {
-            index.has_index_file(number);
+            index.note_index_file(number);
         }
         if Some(number) != newest {
             index.seal(number);

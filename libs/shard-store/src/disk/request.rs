@@ -115,6 +115,7 @@ pub(super) struct Room {
 }
 
 /// Room that was given up: the writer voids it.
+#[derive(Clone)]
 pub(super) struct Abandoned {
     file: Arc<dyn File>,
     salt: Salt,

@@ -130,12 +130,14 @@ impl Writer {
 
     /// Says in the segments that streamed puts which were given up left nothing.
     fn void_abandoned(&self) {
-        let abandoned = std::mem::take(&mut *self.shared.abandoned());
-        for room in abandoned {
+        // They stay in the list until it is said: whoever scans their segment meanwhile must not take them for damage.
+        let abandoned = self.shared.abandoned().clone();
+        for room in &abandoned {
             if let Err(error) = room.void() {
-                warn!(disk = %self.shared.disk, %error, "room of a put that was given up could not be voided");
+                self.shared.fail(&error);
             }
         }
+        self.shared.abandoned().drain(..abandoned.len());
     }
 
     /// Writes small shards and the footers of streamed ones, syncs, publishes, answers.

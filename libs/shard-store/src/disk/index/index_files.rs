@@ -1,5 +1,7 @@
 //! Which segments have an index file, and which are to be given one.
 
+use std::collections::BTreeSet;
+
 use super::{Index, Segment};
 use crate::disk::segment::SegmentName;
 
@@ -22,15 +24,15 @@ impl Segment {
 }
 
 impl Index {
-    /// Segments that are full, have no index file and are to be given one, the newest first, and their lengths in bytes.
-    pub(in super::super) fn without_index_file(&self) -> Vec<(SegmentName, u64)> {
-        let suspect = |number| {
-            let mut places = self.suspects.iter().filter_map(|shard| self.shards.get(*shard));
-            places.any(|place| place.segment == number)
-        };
-        let needing = self.segments.values().rev().filter(|segment| segment.needs_index_file());
-        let settled = needing.filter(|segment| !suspect(segment.name.number));
-        settled.map(|segment| (segment.name, segment.length)).collect()
+    /// The newest segment that is full, has no index file and is to be given one, of all but some, and its length in bytes.
+    pub(in super::super) fn newest_without_index_file(
+        &self,
+        but: &BTreeSet<u32>,
+    ) -> Option<(SegmentName, u64)> {
+        let mut newest_first = self.segments.values().rev();
+        let found =
+            newest_first.find(|segment| segment.needs_index_file() && !but.contains(&segment.name.number));
+        found.map(|segment| (segment.name, segment.length))
     }
 
     /// How many segments have an index file.
@@ -40,7 +42,7 @@ impl Index {
     }
 
     /// Notes that a segment's index file is there. `false` when the segment is not there any more.
-    pub(in super::super) fn has_index_file(&mut self, number: u32) -> bool {
+    pub(in super::super) fn note_index_file(&mut self, number: u32) -> bool {
         self.set_index_file(number, IndexFileState::Written)
     }
 

@@ -1,10 +1,17 @@
 //! Index files: a start comes to the same state with them and without, reads little, and none is relied on that may not be.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use chunk_api::{CellRange, Error, ListShards, Purpose, ShardBody, ShardHeader, conformance::Sample};
 use env::{Disk, OpenMode};
-use futures_util::future::join_all;
+use futures_util::{
+    StreamExt,
+    future::{BoxFuture, join_all},
+    stream,
+};
 use types::{GroupId, ShardId, ShardIndex};
 
 use super::{
@@ -13,7 +20,7 @@ use super::{
         segment::SegmentName,
     },
     DiskOptions, DiskStore, Reserve, options,
-    sim::{Rng, SimDisk},
+    sim::{Change, Rng, SimDisk},
 };
 use crate::ShardStore;
 
@@ -23,6 +30,11 @@ fn small_segments() -> DiskOptions {
 
 async fn open(disk: &SimDisk) -> DiskStore {
     DiskStore::open(&disk.env(), small_segments()).await.unwrap()
+}
+
+/// The newest segment that is to be given an index file.
+fn missing(store: &DiskStore) -> Option<SegmentName> {
+    Some(store.handle.shared.index().newest_without_index_file(&BTreeSet::new())?.0)
 }
 
 async fn put(store: &DiskStore, sample: &Sample, purpose: Purpose) -> Result<(), Error> {
@@ -310,10 +322,20 @@ async fn an_index_file_leaves_the_reserve_alone_and_its_failure_is_not_the_disks
     let status = store.status().await;
     assert!(status.writable && !status.failed);
     assert_eq!(store.delete(&[samples[0].shard()]).await, Ok(()));
-    assert!(store.handle.shared.index().without_index_file().is_empty(), "it is not tried again and again");
+    assert_eq!(missing(&store), None, "it is not tried again and again");
+    store.close().await;
+}
+
+#[tokio::test]
+async fn a_closed_disk_makes_no_index_files() {
+    let (disk, _) = indexed_disk().await;
+    let disk = without_index_files(&disk);
+    let store = open(&disk).await;
+    assert_ne!(missing(&store), None);
     store.close().await;
     let closed = store.handle.write_index_files(false).await;
-    assert!(closed.is_ok() || matches!(closed, Err(Error::Unavailable { .. })), "{closed:?}");
+    assert!(matches!(closed, Err(Error::Unavailable { .. })), "{closed:?}");
+    assert_eq!(index_files(&disk), Vec::<PathBuf>::new());
 }
 
 #[tokio::test]
@@ -378,7 +400,7 @@ async fn rot_behind_an_index_file_is_found_by_verification_and_repaired() {
 }
 
 #[tokio::test]
-async fn a_segment_gets_its_index_file_when_nothing_in_it_is_open_or_given_up() {
+async fn a_segment_gets_its_index_file_when_nothing_in_it_is_open() {
     let disk = SimDisk::new(64 << 20);
     let store = open(&disk).await;
     let large = Sample::single(1, 1, 400_000);
@@ -390,7 +412,6 @@ async fn a_segment_gets_its_index_file_when_nothing_in_it_is_open_or_given_up() 
         receiver.await.unwrap();
         futures_util::stream::iter(rest).map(Ok)
     });
-    use futures_util::StreamExt;
     let body = ShardBody::Stream(Box::pin(first.chain(later.flatten())));
     let mut streamed = Box::pin(store.put(large.header.clone(), body, Purpose::Write));
     let given_up = Sample::single(1, 2, 400_000);
@@ -416,9 +437,172 @@ async fn a_segment_gets_its_index_file_when_nothing_in_it_is_open_or_given_up() 
     store.handle.write_index_files(false).await.unwrap();
     assert!(disk.exists(&streaming).unwrap());
     drop(abandoned);
-    put_all(&store, &[Sample::single(1, 99, 10)]).await;
     store.close().await;
     let store = open(&disk).await;
     assert_eq!(store.status().await.damaged_records, 0);
     assert_eq!(store.verify(&[large.shard()]).await, Ok(vec![Ok(())]));
+}
+
+/// A put that gets a part of its cells and waits for more.
+fn stuck_put<'a>(store: &'a DiskStore, sample: &Sample) -> BoxFuture<'a, Result<(), Error>> {
+    let some = stream::iter(sample.cells[..1].to_vec()).map(Ok);
+    let body = ShardBody::Stream(Box::pin(some.chain(stream::pending())));
+    store.put(sample.header.clone(), body, Purpose::Write)
+}
+
+/// How many headers of shards there are in a segment.
+fn headers(disk: &SimDisk, segment: &Path) -> usize {
+    let bytes = disk.read_small(segment, 64 << 20).unwrap();
+    bytes.chunks(512).filter(|sector| sector.starts_with(b"ASHR")).count()
+}
+
+fn large_segments() -> DiskOptions {
+    DiskOptions { segment_bytes: 1 << 20, ..small_segments() }
+}
+
+/// The first segment of a disk, which is full: in it are shards that are kept, and the room of a put that is stuck.
+async fn segment_of_stuck_put<'a>(
+    disk: &SimDisk,
+    store: &'a DiskStore,
+) -> (PathBuf, BoxFuture<'a, Result<(), Error>>) {
+    put_all(store, &[Sample::single(1, 1, 5000)]).await;
+    let segment = segments(disk).remove(0);
+    let mut stuck = stuck_put(store, &Sample::single(1, 2, 400_000));
+    while headers(disk, &segment) < 2 {
+        assert!(futures_util::poll!(&mut stuck).is_pending());
+        tokio::task::yield_now().await;
+    }
+    for name in (10..).take_while(|_| segments(disk).len() == 1) {
+        put_all(store, &[Sample::single(1, name, 200_000)]).await;
+    }
+    (segment, stuck)
+}
+
+#[tokio::test]
+async fn room_that_was_given_up_holds_an_index_file_up_until_it_is_voided() {
+    let disk = SimDisk::new(64 << 20);
+    let store = DiskStore::open(&disk.env(), large_segments()).await.unwrap();
+    let (segment, stuck) = segment_of_stuck_put(&disk, &store).await;
+    let index_file = segment.with_extension("index");
+    store.handle.write_index_files(false).await.unwrap();
+    assert!(!disk.exists(&index_file).unwrap(), "a put has room in it");
+    drop(stuck);
+    store.handle.write_index_files(false).await.unwrap();
+    assert!(!disk.exists(&index_file).unwrap(), "the room is not voided yet");
+    // Even while it is being voided.
+    let (name, shared) = (missing(&store).unwrap(), store.handle.shared.clone());
+    disk.before_next(Change::Write, move || drop(shared.make_index_file(name, 1 << 20)));
+    put_all(&store, &[Sample::single(1, 98, 10)]).await;
+    assert!(!disk.exists(&index_file).unwrap());
+    store.handle.write_index_files(false).await.unwrap();
+    assert!(disk.exists(&index_file).unwrap());
+    store.close().await;
+    let store = DiskStore::open(&disk.env(), large_segments()).await.unwrap();
+    assert_eq!(store.handle.shared.index().index_files(), 1);
+    assert_eq!(store.status().await.damaged_records, 0);
+}
+
+/// A put that a kill cut short leaves a header alone, whose shard is known as damaged until it is deleted.
+#[tokio::test]
+async fn a_segment_gets_its_index_file_once_what_a_kill_left_in_it_has_ended() {
+    let disk = SimDisk::new(64 << 20);
+    let store = DiskStore::open(&disk.env(), large_segments()).await.unwrap();
+    let (segment, stuck) = segment_of_stuck_put(&disk, &store).await;
+    let index_file = segment.with_extension("index");
+    let killed = disk.after_kill();
+    drop(stuck);
+    let disk = killed;
+    let mut damaged = Vec::new();
+    for _ in 0..2 {
+        let store = DiskStore::open(&disk.env(), large_segments()).await.unwrap();
+        damaged = store.list_damaged().await.unwrap();
+        assert_eq!(damaged.len(), 1);
+        assert_eq!(missing(&store), None, "it is not scanned in vain");
+        store.close().await;
+    }
+    let store = DiskStore::open(&disk.env(), large_segments()).await.unwrap();
+    assert_eq!(store.delete(&[damaged[0].shard]).await, Ok(()));
+    store.close().await;
+    let store = DiskStore::open(&disk.env(), large_segments()).await.unwrap();
+    store.handle.write_index_files(false).await.unwrap();
+    assert!(disk.exists(&index_file).unwrap());
+    store.close().await;
+    let scanned = without_index_files(&disk);
+    let samples = [Sample::single(1, 1, 5000), Sample::single(1, 2, 400_000)];
+    let indexed = DiskStore::open(&disk.env(), large_segments()).await.unwrap();
+    assert_eq!(indexed.handle.shared.index().index_files(), 1);
+    let scanned = DiskStore::open(&scanned.env(), large_segments()).await.unwrap();
+    assert_eq!(state(&indexed, &samples).await, state(&scanned, &samples).await);
+    assert_eq!(indexed.status().await.damaged_records, 0);
+}
+
+/// Whoever opens a disk after it was closed has it alone.
+#[tokio::test]
+async fn a_disk_that_is_closed_during_a_scan_waits_for_its_end() {
+    let (disk, _) = indexed_disk().await;
+    let disk = without_index_files(&disk);
+    // A power cut has undone that the newest full one was cut to its end.
+    let full = segments(&disk).into_iter().rev().nth(1).unwrap();
+    disk.tamper(&full, |data| data.resize(data.len() + 8192, 0));
+    let store = open(&disk).await;
+    assert_eq!(missing(&store), Some(name_of(&full.with_extension("index"))));
+    let (cuts, is_cutting) = tokio::sync::oneshot::channel();
+    let (closed, is_closed) = std::sync::mpsc::channel::<()>();
+    disk.before_next(Change::SetLength, move || {
+        cuts.send(()).unwrap();
+        let waited = is_closed.recv_timeout(std::time::Duration::from_millis(300));
+        assert!(waited.is_err(), "closed while a segment is being cut");
+    });
+    let close = async {
+        is_cutting.await.unwrap();
+        store.close().await;
+        // Whoever would have heard it is gone, when all is well.
+        let _ = closed.send(());
+    };
+    let (written, ()) = tokio::join!(store.handle.write_index_files(false), close);
+    assert!(matches!(written, Err(Error::Unavailable { .. })), "{written:?}");
+    assert_eq!(index_files(&disk).len(), 1);
+}
+
+#[tokio::test]
+async fn disks_take_turns_and_the_newest_segment_comes_first_whenever_one_is_free() {
+    let disk = SimDisk::new(64 << 20);
+    let options = small_segments();
+    let turns = options.scan_turns.clone();
+    let store = DiskStore::open(&disk.env(), options).await.unwrap();
+    let fill = async |first: u64| {
+        let before = segments(&disk).len();
+        for name in (first..).take_while(|_| segments(&disk).len() < before + 3) {
+            put_all(&store, &[Sample::single(1, name, 5000)]).await;
+        }
+    };
+    fill(0).await;
+    let mut turn = turns.take().await;
+    let mut pass = Box::pin(store.handle.write_index_files(true));
+    for filled in 0..2 {
+        for _ in 0..20 {
+            assert!(futures_util::poll!(&mut pass).is_pending());
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(index_files(&disk).len(), filled, "it is another disk's turn");
+        fill(100 * (1 + filled as u64)).await;
+        // The pass has waited for longer and goes first.
+        let next = turns.take();
+        drop(turn);
+        let (_, taken) = tokio::join!(
+            async {
+                while index_files(&disk).len() == filled {
+                    assert!(futures_util::poll!(&mut pass).is_pending());
+                    tokio::task::yield_now().await;
+                }
+            },
+            next
+        );
+        turn = taken;
+        let newest_full = segments(&disk).into_iter().rev().nth(1).unwrap();
+        assert!(index_files(&disk).contains(&newest_full.with_extension("index")));
+    }
+    drop(turn);
+    assert_eq!(pass.await, Ok(()));
+    assert_eq!(index_files(&disk).len() + 1, segments(&disk).len());
 }
