@@ -125,7 +125,11 @@ pub(super) fn recover(files: &SegmentFiles, noted: StablePoint) -> io::Result<Re
     let last_segment = segments.iter().map(|segment| segment.name.number).fold(last_noted, u32::max);
     let marks = cut_tail(&segments, Kind::Marks, &stable)?;
     let shards = cut_tail(&segments, Kind::Shards, &stable)?;
-    let index = fill_index(&mut segments);
+    let mut index = fill_index(&mut segments);
+    void_ended(&mut segments, &index);
+    for segment in segments.iter().filter(|segment| !segment.scan.broken.is_empty()) {
+        index.refuse_index_file(segment.name.number);
+    }
     let quarantined = vanished + segments.iter().map(|segment| segment.quarantined).sum::<u64>();
     let damaged = torn + quarantined + index.suspects().len() as u64;
     let records = segments.iter().flat_map(|segment| &segment.scan.records);
@@ -400,6 +404,32 @@ fn add_suspects(index: &mut Index, segment: &Scanned) {
         if !superseded && !index.is_ended(&record) {
             warn!(segment = segment.name.file_name(), position, shard = %record.shard, "shard is damaged");
             index.set_suspect(Place::new(segment.name.number, *position, record));
+        }
+    }
+}
+
+/// Says that nothing is where a header stands alone and its shard has ended, so that its segment can be given an index
+/// file. Only where its blocks hold nothing else: those of acknowledged records are not written again.
+fn void_ended(segments: &mut [Scanned], index: &Index) {
+    for segment in segments {
+        let scan = &segment.scan;
+        let (ended, kept): (Vec<_>, Vec<_>) = scan.broken.iter().cloned().partition(|broken| {
+            let RecordHeader::Shard(record) = broken.header else { return false };
+            index.is_ended(&record) && scan.is_alone(broken.position, record.layout().length)
+        });
+        if ended.is_empty() {
+            continue;
+        }
+        let voided = ended.iter().try_for_each(|Broken { position, header }| {
+            let void = encode_void(segment.name.salt, *position, header.layout().length);
+            segment.file.write_all_at(&void, *position)
+        });
+        match voided.and_then(|()| segment.file.sync_data()) {
+            Ok(()) => segment.scan.broken = kept,
+            // Nothing depends on it, and the next start tries again.
+            Err(error) => {
+                warn!(segment = segment.name.file_name(), %error, "what is left of ended shards could not be voided");
+            }
         }
     }
 }

@@ -12,7 +12,7 @@ pub(super) enum IndexFileState {
     #[default]
     Missing,
     Written,
-    /// None is made before the next start: it could not be.
+    /// None is made before the next start: it could not be, or something in the segment is not whole.
     Refused,
 }
 
