@@ -123,7 +123,7 @@ async fn a_name_that_is_not_made_stable_or_not_removed_for_lack_of_room_fails_th
     for kind in [ErrorKind::StorageFull, ErrorKind::QuotaExceeded] {
         let disk = SimDisk::new(64 << 20);
         let store = open(&disk.env(), Path::new("/disk")).await;
-        disk.fail_directory_syncs(kind);
+        disk.fail_one_directory_sync(kind);
         let sample = Sample::single(1, 1, 300);
         let put = store.put(sample.header.clone(), sample.whole(), Purpose::Write).await;
         assert!(matches!(put, Err(Error::DiskFailed { .. })), "{put:?}");

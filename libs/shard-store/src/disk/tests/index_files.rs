@@ -8,7 +8,7 @@ use std::{
 use chunk_api::{CellRange, Error, ListShards, Purpose, ShardBody, ShardHeader, conformance::Sample};
 use env::{Disk, OpenMode};
 use futures_util::{
-    StreamExt,
+    FutureExt, StreamExt,
     future::{BoxFuture, join_all},
     stream,
 };
@@ -602,6 +602,9 @@ async fn disks_take_turns_and_the_newest_segment_comes_first_whenever_one_is_fre
         let newest_full = segments(&disk).into_iter().rev().nth(1).unwrap();
         assert!(index_files(&disk).contains(&newest_full.with_extension("index")));
     }
+    disk.before_next(Change::Write, move || {
+        assert!(turns.take().now_or_never().is_none(), "it has its turn as long as it holds what it found");
+    });
     drop(turn);
     assert_eq!(pass.await, Ok(()));
     assert_eq!(index_files(&disk).len() + 1, segments(&disk).len());

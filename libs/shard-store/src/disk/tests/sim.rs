@@ -65,7 +65,7 @@ struct State {
     fail_syncs: bool,
     /// Syncs until one fails, and no later one; and with what.
     sync_failure: Option<(u64, io::ErrorKind)>,
-    /// What syncs of directories fail with.
+    /// What the next sync of a directory fails with.
     directory_sync_failure: Option<io::ErrorKind>,
     /// What removals fail with.
     removal_failure: Option<io::ErrorKind>,
@@ -219,8 +219,8 @@ impl SimDisk {
         self.state().sync_failure = Some((syncs, kind));
     }
 
-    /// From now on every sync of a directory fails.
-    pub(super) fn fail_directory_syncs(&self, kind: io::ErrorKind) {
+    /// The next sync of a directory fails.
+    pub(super) fn fail_one_directory_sync(&self, kind: io::ErrorKind) {
         self.state().directory_sync_failure = Some(kind);
     }
 
@@ -475,7 +475,7 @@ impl Disk for SimDisk {
 
     fn sync_directory(&self, _path: &Path) -> io::Result<()> {
         let mut state = self.changing()?;
-        failing(state.directory_sync_failure)?;
+        failing(state.directory_sync_failure.take())?;
         if !state.ignore_directory_syncs {
             state.synced_names = state.names.clone();
             state.changes.clear();
