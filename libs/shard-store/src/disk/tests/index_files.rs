@@ -491,7 +491,9 @@ async fn room_that_was_given_up_holds_an_index_file_up_until_it_is_voided() {
     assert!(!disk.exists(&index_file).unwrap(), "the room is not voided yet");
     // Even while it is being voided.
     let (name, shared) = (missing(&store).unwrap(), store.handle.shared.clone());
-    disk.before_next(Change::Write, move || drop(shared.make_index_file(name, 1 << 20)));
+    disk.before_next(Change::Write, move || {
+        shared.make_index_file(name, 1 << 20);
+    });
     put_all(&store, &[Sample::single(1, 98, 10)]).await;
     assert!(!disk.exists(&index_file).unwrap());
     store.handle.write_index_files(false).await.unwrap();
@@ -577,33 +579,20 @@ async fn disks_take_turns_and_the_newest_segment_comes_first_whenever_one_is_fre
         }
     };
     fill(0).await;
-    let mut turn = turns.take().await;
-    let mut pass = Box::pin(store.handle.write_index_files(true));
-    for filled in 0..2 {
-        for _ in 0..20 {
-            assert!(futures_util::poll!(&mut pass).is_pending());
-            tokio::task::yield_now().await;
-        }
-        assert_eq!(index_files(&disk).len(), filled, "it is another disk's turn");
-        fill(100 * (1 + filled as u64)).await;
-        // The pass has waited for longer and goes first.
-        let next = turns.take();
-        drop(turn);
-        let (_, taken) = tokio::join!(
-            async {
-                while index_files(&disk).len() == filled {
-                    assert!(futures_util::poll!(&mut pass).is_pending());
-                    tokio::task::yield_now().await;
-                }
-            },
-            next
-        );
-        turn = taken;
-        let newest_full = segments(&disk).into_iter().rev().nth(1).unwrap();
-        assert!(index_files(&disk).contains(&newest_full.with_extension("index")));
+    let turn = turns.take().await;
+    let mut pass = Box::pin(store.handle.write_index_files(false));
+    for _ in 0..20 {
+        assert!(futures_util::poll!(&mut pass).is_pending());
+        tokio::task::yield_now().await;
     }
+    assert_eq!(index_files(&disk).len(), 0, "it is another disk's turn");
+    fill(100).await;
+    let newest_full = segments(&disk).into_iter().rev().nth(1).unwrap().with_extension("index");
+    let seen = disk.clone();
+    // The first write of the pass. Should this panic, the pass fails.
     disk.before_next(Change::Write, move || {
-        assert!(turns.take().now_or_never().is_none(), "it has its turn as long as it holds what it found");
+        assert_eq!(index_files(&seen), [newest_full]);
+        assert!(turns.take().now_or_never().is_none(), "a turn lasts as long as what was found is held");
     });
     drop(turn);
     assert_eq!(pass.await, Ok(()));
