@@ -104,9 +104,18 @@ pub fn parse_http_date(text: &str) -> Option<Timestamp> {
     Some(Timestamp(seconds * 1000))
 }
 
-/// Reads `2006-02-03T16:45:09Z`, with or without a fraction of a second, of which milliseconds are kept.
+/// Reads `2006-02-03T16:45:09Z` or `2006-02-03T16:45:09+01:00`, with or without a fraction of a second, of which
+/// milliseconds are kept.
 pub fn parse_iso_date(text: &str) -> Option<Timestamp> {
-    let (date, time) = text.trim().strip_suffix('Z')?.split_once('T')?;
+    let (date, time) = text.trim().split_once('T')?;
+    let (time, offset) = match time.strip_suffix('Z') {
+        Some(time) => (time, 0),
+        None => {
+            let at = time.rfind(['+', '-'])?;
+            let (time, offset) = time.split_at_checked(at)?;
+            (time, offset_seconds(offset)?)
+        }
+    };
     let mut parts = date.split('-');
     let (year, month, day) = (parts.next()?, parts.next()?, parts.next()?);
     if parts.next().is_some() {
@@ -118,7 +127,21 @@ pub fn parse_iso_date(text: &str) -> Option<Timestamp> {
     }
     let milliseconds: i64 = format!("{fraction:0<3}").get(..3)?.parse().ok()?;
     let seconds = seconds(year_number(year, 4)?, number(month, 2)?, number(day, 2)?, time)?;
-    Some(Timestamp(seconds * 1000 + milliseconds))
+    Some(Timestamp((seconds - offset) * 1000 + milliseconds))
+}
+
+/// How far east of Greenwich `+01:00` is.
+fn offset_seconds(text: &str) -> Option<i64> {
+    let (sign, text) = match text.strip_prefix('-') {
+        Some(text) => (-1, text),
+        None => (1, text.strip_prefix('+')?),
+    };
+    let (hours, minutes) = text.split_once(':')?;
+    if hours.len() != 2 || minutes.len() != 2 {
+        return None;
+    }
+    let (hours, minutes) = (number(hours, 2)?, number(minutes, 2)?);
+    (hours <= 23 && minutes <= 59).then(|| sign * i64::from(hours * 3600 + minutes * 60))
 }
 
 fn seconds(year: u32, month: u32, day: u32, time: &str) -> Option<i64> {

@@ -44,6 +44,12 @@ pub struct Retention {
 }
 
 impl Retention {
+    /// A retention until a time, rounded up to the whole second that S3 shows, so that what is shown can be asked for again.
+    pub fn new(mode: RetentionMode, until: Timestamp) -> Self {
+        let seconds = until.0.div_euclid(1000) + i64::from(until.0.rem_euclid(1000) != 0);
+        Self { mode, until: Timestamp(seconds.saturating_mul(1000)) }
+    }
+
     /// Whether it can be replaced by another, or by none, at this time. It can be prolonged by anybody who may set one;
     /// one that is over can be replaced by any.
     pub fn yields_to(self, other: Option<Self>, now: Timestamp, bypasses_governance: bool) -> bool {
@@ -91,7 +97,7 @@ impl DefaultRetention {
     /// The retention of a version that is made at this time.
     pub fn of(self, made: Timestamp) -> Retention {
         let until = made.0.saturating_add(i64::from(self.period.days()).saturating_mul(DAY_MS));
-        Retention { mode: self.mode, until: Timestamp(until) }
+        Retention::new(self.mode, Timestamp(until))
     }
 }
 
@@ -192,7 +198,10 @@ mod tests {
             (RetentionPeriod::Years(100), 36_500),
         ] {
             let default = DefaultRetention { mode: RetentionMode::Compliance, period };
-            assert_eq!(default.of(Timestamp(7)).until, Timestamp(7 + days * 86_400_000), "{period:?}");
+            let end = days * 86_400_000;
+            for (made, until) in [(7, end + 1000), (0, end), (-999, end)] {
+                assert_eq!(default.of(Timestamp(made)).until, Timestamp(until), "{period:?}");
+            }
         }
     }
 }

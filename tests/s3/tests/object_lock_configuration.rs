@@ -36,6 +36,9 @@ fn a_bucket_made_with_object_lock_has_versioning_for_good() {
     let suspend = bucket.request(Method::PUT).raw_query("versioning").body(suspended);
     suspend.refused(409, "InvalidBucketState");
     bucket.set_versioning("Enabled");
+    bucket.request(Method::PUT).header("x-amz-bucket-object-lock-enabled", "true").ok();
+    let plain = server.bucket().request(Method::PUT).header("x-amz-bucket-object-lock-enabled", "true");
+    plain.refused(409, "BucketAlreadyOwnedByYou");
     let bad = server.client().existing_bucket("bad-header").request(Method::PUT);
     bad.header("x-amz-bucket-object-lock-enabled", "yes").refused(400, "InvalidArgument");
     server.client().existing_bucket("bad-header").request(Method::HEAD).send().expect(404);
@@ -92,6 +95,8 @@ fn what_is_written_without_a_retention_gets_the_default() {
     bucket.put("before", "content").ok();
     lock(&bucket, Method::PUT).body(default_retention("<Mode>GOVERNANCE</Mode><Days>1</Days>")).ok();
     bucket.put("key", "content").refused(400, "InvalidRequest");
+    let only_named = bucket.put("key", "content").header("x-amz-sdk-checksum-algorithm", "CRC32");
+    only_named.refused(400, "InvalidRequest");
     let version =
         bucket.put("key", "content").header("content-md5", md5_base64(b"content")).ok().version_id();
     bucket.put("trailer", "").unsigned_trailer(1024, "x-amz-checksum-crc32", "AAAAAA==").ok();

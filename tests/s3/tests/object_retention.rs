@@ -38,6 +38,9 @@ fn a_retention_is_prolonged_and_shortened_only_by_bypassing_governance() {
     assert_eq!(found.get("Mode"), "GOVERNANCE");
     assert_eq!(found.get("RetainUntilDate").get(..16), in_days(2).get(..16));
 
+    // What is shown can be asked for again.
+    let shown = document("GOVERNANCE", found.get("RetainUntilDate"));
+    retention(&bucket, Method::PUT, "key").body(shown).ok();
     put("GOVERNANCE", 3).ok();
     put("GOVERNANCE", 1).refused(403, "AccessDenied");
     retention(&bucket, Method::PUT, "key").body("<Retention/>").refused(403, "AccessDenied");

@@ -62,6 +62,14 @@ fn what_is_no_date_is_refused() {
     ] {
         assert_eq!(parse_iso_date(text), None, "{text}");
     }
+    for text in ["09:49:37+01:00", "07:49:37-01:00", "14:19:37.000+05:30", "08:49:37-00:00"] {
+        assert_eq!(parse_iso_date(&format!("1994-11-06T{text}")), Some(MOMENT), "{text}");
+    }
+    for text in
+        ["08:49:37", "08:49:37+1:00", "08:49:37+0100", "08:49:37+24:00", "08:49:37+00:60", "08:49:37Z+00:00"]
+    {
+        assert_eq!(parse_iso_date(&format!("1994-11-06T{text}")), None, "{text}");
+    }
 }
 
 proptest! {

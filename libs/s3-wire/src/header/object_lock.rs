@@ -26,10 +26,8 @@ pub fn object_lock(headers: &HeaderMap) -> Result<VersionLock, S3Error> {
                     until,
                 )
             };
-            Some(Retention {
-                mode: RetentionMode::from_name(mode).ok_or_else(unknown)?,
-                until: parse_iso_date(until).ok_or_else(no_date)?,
-            })
+            let mode = RetentionMode::from_name(mode).ok_or_else(unknown)?;
+            Some(Retention::new(mode, parse_iso_date(until).ok_or_else(no_date)?))
         }
         (mode, until) => {
             let message =
@@ -95,7 +93,7 @@ mod tests {
             ("x-amz-object-lock-retain-until-date", "1970-01-02T00:00:00.5Z"),
             ("x-amz-object-lock-legal-hold", "OFF"),
         ];
-        let retention = Retention { mode: RetentionMode::Compliance, until: Timestamp(86_400_500) };
+        let retention = Retention { mode: RetentionMode::Compliance, until: Timestamp(86_401_000) };
         let lock = VersionLock { retention: Some(retention), legal_hold: Some(false) };
         assert_eq!(object_lock(&headers(&asked)).expect("a lock"), lock);
     }

@@ -116,7 +116,7 @@ pub fn parse_retention(body: &[u8]) -> Result<Option<Retention>, S3Error> {
     reader.finish()?;
     match (mode, until) {
         (None, None) => Ok(None),
-        (Some(mode), Some(until)) => Ok(Some(Retention { mode, until })),
+        (Some(mode), Some(until)) => Ok(Some(Retention::new(mode, until))),
         _ => Err(S3Error::malformed_xml()),
     }
 }

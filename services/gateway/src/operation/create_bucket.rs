@@ -47,9 +47,15 @@ pub(super) async fn create_bucket(
         .create_bucket(CreateBucket { name, owner: permit.account().clone(), object_lock })
         .await;
     match made {
+        Ok(made) if made.object_lock.is_some() != object_lock => {
+            tracing::error!(bucket = %made.name, "the metadata service made a bucket without the object lock that was asked for");
+            return Err(S3Error::new(ErrorCode::InternalError));
+        }
         Ok(_) => {}
         Err(MetadataError::BucketExists { bucket, owner }) if owner == *permit.account() => {
-            if gateway.region != CLASSIC_REGION {
+            // Whoever asks for an object lock must not take one for there that is not.
+            let lacks_lock = object_lock && request.existing_bucket(gateway).await?.object_lock.is_none();
+            if gateway.region != CLASSIC_REGION || lacks_lock {
                 return Err(
                     S3Error::new(ErrorCode::BucketAlreadyOwnedByYou).field("BucketName", bucket.as_str())
                 );

@@ -8,7 +8,7 @@ use metadata_api::{
 };
 use s3_wire::{
     ErrorCode, S3Error,
-    header::{self, attributes, content_md5, request_checksum, storage_class, tags},
+    header::{self, RequestChecksum, attributes, content_md5, request_checksum, storage_class, tags},
 };
 use types::{
     Attributes, BucketName, Checksum, ChecksumType, ChunkOwner, ObjectKey, StorageClassName, VersionLock,
@@ -73,7 +73,7 @@ fn require_checksum(request: &Request, target: &Bucket, lock: &VersionLock) -> R
     let headers = &request.headers;
     if (default || lock.retention.is_some())
         && content_md5(headers)?.is_none()
-        && request_checksum(headers)?.is_none()
+        && matches!(request_checksum(headers)?, None | Some(RequestChecksum::Named(_)))
     {
         return Err(S3Error::invalid_request(
             "Content-MD5 OR x-amz-checksum- HTTP header is required for Put Object requests with Object Lock parameters",

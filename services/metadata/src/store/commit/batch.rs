@@ -123,7 +123,7 @@ impl<'a> Batch<'a> {
                 if attributes.lock.retention.is_none() =>
             {
                 let mut attributes = attributes.clone();
-                attributes.lock.retention = Some(default.of(self.now));
+                attributes.lock.retention = Some(default.of(self.database_now));
                 Ok(encode_attributes(&attributes))
             }
             None | Some(_) => Ok(encode_attributes(attributes)),
