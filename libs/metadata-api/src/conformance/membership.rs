@@ -1,5 +1,6 @@
 //! Who is there: heartbeats, silence, intents, disks that come and go.
 
+use env::Env;
 use types::{DiskId, NodeId, ShardIndex};
 
 use super::support::{Pool, Store, epoch, map, map_disk, map_node, node, register, unique};
@@ -215,15 +216,28 @@ pub async fn lost_disks_are_remembered(store: &Store) {
 
     let lost = lose(1).await;
     let begun = pool.begin(store, 1).await;
+    Env::real().sleep(PASSES).await;
     store.finish_move(group, begun.index, begun.since).await.expect("the end of the move");
     let after = history(store).await;
     assert_eq!((after.losses, after.rebuilt), (before.losses + 1, before.rebuilt + 1));
-    assert!(after.rebuilding >= before.rebuilding && after.longest_rebuild <= after.rebuilding);
-    assert!(after.disks >= 4 && after.observed >= before.observed);
+    assert!(after.rebuilding >= before.rebuilding + PASSES / 2, "{before:?}, then {after:?}");
+    assert!((PASSES / 2..=after.rebuilding).contains(&after.longest_rebuild), "{after:?}");
+    let others = u32::try_from(after.disks - 1).expect("a few disks");
+    assert!(after.disks >= 4 && after.observed >= before.observed + others.min(3) * PASSES / 2);
     register(store, &lost).await;
-    let later = history(store).await;
-    assert_eq!((later.losses, later.rebuilt), (after.losses, after.rebuilt), "it was lost all the same");
+    let back = history(store).await;
+    assert_eq!((back.losses, back.rebuilt), (after.losses, after.rebuilt), "it was lost all the same");
+
+    // A disk that is gone is observed no longer, and what it was before is not forgotten.
+    store.set_node_intent(lost.node, Intent::Remove).await.expect("a removal");
+    assert_eq!(disk_state(store, lost.disks[0].disk).await, DiskState::Gone);
+    let gone = history(store).await;
+    assert_eq!(gone.disks, back.disks);
+    assert!(gone.observed >= back.observed, "{back:?}, then {gone:?}");
 }
+
+/// A time that every clock sees pass.
+const PASSES: std::time::Duration = std::time::Duration::from_millis(60);
 
 async fn history(store: &Store) -> DiskHistory {
     store.disk_history().await.expect("the history of the disks")

@@ -1,10 +1,16 @@
 //! Nodes, disks, storage classes and placement groups.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use types::{DiskId, GroupId, NodeId, StorageClassName, Timestamp};
 
-use super::{losses::Loss, malformed};
+use super::{
+    losses::{Loss, between},
+    malformed,
+};
 use crate::{
     ClusterMap, DiskRegistration, DiskState, Error, Eviction, Intent, MapDisk, MapNode, NodeRegistration,
     NodeState, ObservedNode, PlacementGroup, StorageClass, StorageClassDefinition,
@@ -44,8 +50,19 @@ pub(super) struct Disk {
     pub(super) report: DiskRegistration,
     intent: Intent,
     gone: bool,
-    pub(super) first: Timestamp,
-    pub(super) gone_at: Option<Timestamp>,
+    /// Since when it has been there; `None` when it is lost or gone.
+    pub(super) there_since: Option<Timestamp>,
+    /// How long it was there before.
+    pub(super) was_there: Duration,
+}
+
+impl Disk {
+    /// It is lost or gone.
+    pub(super) fn stop_observing(&mut self, now: Timestamp) {
+        if let Some(since) = self.there_since.take() {
+            self.was_there += between(since, now);
+        }
+    }
 }
 
 impl Cluster {
@@ -77,9 +94,10 @@ impl Cluster {
             }
             let known = self.disks.get(&report.disk);
             let (intent, gone) = known.map_or((Intent::Serve, false), |disk| (disk.intent, disk.gone));
-            let first = known.map_or(self.now, |disk| disk.first);
-            let gone_at = known.and_then(|disk| disk.gone_at);
-            let disk = Disk { node: request.node, report: report.clone(), intent, gone, first, gone_at };
+            let there_since = known.and_then(|disk| disk.there_since).or(Some(self.now));
+            let was_there = known.map_or(Duration::ZERO, |disk| disk.was_there);
+            let disk =
+                Disk { node: request.node, report: report.clone(), intent, gone, there_since, was_there };
             self.disks.insert(report.disk, disk);
         }
         let node = Node { state: NodeState::Up, intent, heartbeats: heartbeats + 1, report: request };
@@ -140,7 +158,7 @@ impl Cluster {
             .collect();
         for (_, disk) in self.disks.iter_mut().filter(|(id, _)| removed.contains(id)) {
             disk.gone = true;
-            disk.gone_at.get_or_insert(self.now);
+            disk.stop_observing(self.now);
         }
         self.evictions.retain(|eviction| !removed.contains(&eviction.disk));
     }
@@ -149,8 +167,12 @@ impl Cluster {
         self.classes.values().chain(&self.former)
     }
 
-    pub(super) fn all_disks(&self) -> impl Iterator<Item = (DiskId, &Disk)> {
-        self.disks.iter().map(|(id, disk)| (*id, disk))
+    pub(super) fn all_disks(&self) -> impl Iterator<Item = &Disk> {
+        self.disks.values()
+    }
+
+    pub(super) fn disk_mut(&mut self, id: DiskId) -> Option<&mut Disk> {
+        self.disks.get_mut(&id)
     }
 
     pub(super) fn groups(&self) -> impl Iterator<Item = &PlacementGroup> {

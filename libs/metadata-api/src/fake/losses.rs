@@ -31,9 +31,18 @@ impl Cluster {
             .filter_map(|new| self.group(new.group)?.disks.get(usize::from(new.index.0)).copied())
             .collect();
         for disk in from {
-            let is_open = self.losses.iter().any(|loss| loss.disk == disk && loss.rebuilt.is_none());
-            if self.is_lost(disk) && !is_open {
-                self.losses.push(Loss { disk, lost: self.now, rebuilt: None });
+            self.begin_loss(disk);
+        }
+    }
+
+    /// Writes down that the shards of a disk begin to be rebuilt, if it is lost.
+    pub(super) fn begin_loss(&mut self, disk: DiskId) {
+        let is_open = self.losses.iter().any(|loss| loss.disk == disk && loss.rebuilt.is_none());
+        if self.is_lost(disk) && !is_open {
+            let now = self.now;
+            self.losses.push(Loss { disk, lost: now, rebuilt: None });
+            if let Some(disk) = self.disk_mut(disk) {
+                disk.stop_observing(now);
             }
         }
     }
@@ -64,16 +73,16 @@ impl Cluster {
                 history.longest_rebuild = history.longest_rebuild.max(took);
             }
         }
-        for (id, disk) in self.all_disks() {
-            let last = self.losses.iter().rev().find(|loss| loss.disk == id && self.is_lost(id));
-            let end = [last.map(|loss| loss.lost), disk.gone_at].into_iter().flatten().min();
+        for disk in self.all_disks() {
             history.disks += 1;
-            history.observed += between(disk.first, end.unwrap_or(self.now));
+            history.observed += disk.was_there;
+            history.observed += disk.there_since.map_or(Duration::ZERO, |since| between(since, self.now));
         }
         history
     }
 }
 
-fn between(from: Timestamp, to: Timestamp) -> Duration {
+/// The time from one moment to a later one.
+pub(super) fn between(from: Timestamp, to: Timestamp) -> Duration {
     Duration::from_millis(u64::try_from(to.0 - from.0).unwrap_or(0))
 }

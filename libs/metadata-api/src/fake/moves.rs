@@ -22,15 +22,13 @@ impl Cluster {
         // All or none: what is refused half-way leaves the classes as they were.
         let before = (self.classes.clone(), self.former.clone());
         let since = self.epoch + 1;
-        let losses = self.losses.len();
-        self.begin_losses(moves);
         for new in moves {
             if let Err(error) = self.begin_move(new, since) {
                 (self.classes, self.former) = before;
-                self.losses.truncate(losses);
                 return Err(error);
             }
         }
+        self.begin_losses(moves);
         self.epoch = since;
         self.places_epoch = since;
         Ok(since)
@@ -125,6 +123,8 @@ impl Cluster {
         self.epoch = epoch;
         self.places_epoch = epoch;
         self.evictions.insert(Eviction { disk: lost.to, group: id, index, epoch });
+        self.begin_loss(lost.to);
+        self.finish_losses();
         self.settle_removed();
         Ok(epoch)
     }

@@ -25,18 +25,18 @@ async fn load_open(tx: &mut Tx) -> Result<BTreeMap<DiskId, i64>, DatabaseError> 
     Ok(open)
 }
 
+/// Whether a disk does not answer any more, or has failed.
+pub(crate) fn is_lost(map: &ClusterMap, disk: DiskId) -> bool {
+    let disk = map.disks.iter().find(|known| known.disk == disk);
+    disk.is_some_and(|disk| disk.state == DiskState::Down || (disk.failed && disk.state != DiskState::Gone))
+}
+
 /// The disks that these moves leave because they are lost.
 pub(crate) fn lost_sources(map: &ClusterMap, moves: &[NewMove]) -> BTreeSet<DiskId> {
     let groups: BTreeMap<GroupId, _> =
         map.classes.iter().flat_map(|class| &class.groups).map(|group| (group.id, group)).collect();
-    let is_lost = |disk: &DiskId| {
-        let disk = map.disks.iter().find(|known| known.disk == *disk);
-        disk.is_some_and(|disk| {
-            disk.state == DiskState::Down || (disk.failed && disk.state != DiskState::Gone)
-        })
-    };
     let from = |new: &NewMove| groups.get(&new.group)?.disks.get(usize::from(new.index.0)).copied();
-    moves.iter().filter_map(from).filter(is_lost).collect()
+    moves.iter().filter_map(from).filter(|disk| is_lost(map, *disk)).collect()
 }
 
 /// Writes down that the shards of lost disks begin to be rebuilt, unless they are being so already.
@@ -51,7 +51,16 @@ pub(crate) async fn begin_losses(tx: &mut Tx, lost: &BTreeSet<DiskId>) -> Result
     }
     let sql = "INSERT INTO disk_losses (disk_id, lost_ms) SELECT column1, $1 FROM {rows} AS r \
                WHERE column1 IS NOT NULL ON CONFLICT DO NOTHING";
-    tx.execute_rows(sql, &[now_ms.into()], &rows).await
+    tx.execute_rows(sql, &[now_ms.into()], &rows).await?;
+    stop_observing(tx, &rows).await
+}
+
+/// Adds up how long disks, one a row, have been there: they are lost or gone. Registering one again begins anew.
+pub(crate) async fn stop_observing(tx: &mut Tx, rows: &Rows) -> Result<(), DatabaseError> {
+    let now_ms = tx.now_ms().await?;
+    let sql = "UPDATE disks SET was_there_ms = was_there_ms + $1 - there_since_ms, there_since_ms = NULL \
+               FROM {rows} AS r WHERE disks.disk_id = r.column1 AND disks.there_since_ms IS NOT NULL";
+    tx.execute_rows(sql, &[now_ms.into()], rows).await
 }
 
 /// Writes down which lost disks no group names any more.
@@ -86,10 +95,9 @@ impl MetadataStore {
     pub(super) async fn read_disk_history(&self, tx: &mut Tx) -> Result<DiskHistory, Failure> {
         let now_ms = tx.now_ms().await?;
         let mut history = DiskHistory::default();
-        let mut last_losses: BTreeMap<DiskId, i64> = BTreeMap::new();
-        let sql = "SELECT l.disk_id, l.lost_ms, l.rebuilt_ms FROM disk_losses AS l ORDER BY l.lost_ms";
+        let sql = "SELECT l.lost_ms, l.rebuilt_ms FROM disk_losses AS l";
         for mut row in tx.fetch_all(sql, Vec::new()).await? {
-            let (disk, lost_ms, rebuilt_ms) = (DiskId(row.array()?), row.i64()?, row.optional_i64()?);
+            let (lost_ms, rebuilt_ms) = (row.i64()?, row.optional_i64()?);
             history.losses += 1;
             if let Some(rebuilt_ms) = rebuilt_ms {
                 let took = milliseconds(rebuilt_ms - lost_ms);
@@ -97,18 +105,13 @@ impl MetadataStore {
                 history.rebuilding += took;
                 history.longest_rebuild = history.longest_rebuild.max(took);
             }
-            last_losses.insert(disk, lost_ms);
         }
-        let sql = "SELECT d.disk_id, d.first_ms, d.gone_ms, CASE WHEN d.gone = 0 AND d.attached = 1 AND d.failed = 0 \
-                   AND n.state <> 2 THEN 1 ELSE 0 END FROM disks AS d JOIN nodes AS n ON n.node_id = d.node_id \
-                   WHERE d.first_ms IS NOT NULL";
+        let sql = "SELECT d.there_since_ms, d.was_there_ms FROM disks AS d";
         for mut row in tx.fetch_all(sql, Vec::new()).await? {
-            let (disk, first_ms) = (DiskId(row.array()?), row.i64()?);
-            let (gone_ms, is_up) = (row.optional_i64()?, row.bool()?);
-            let lost_ms = last_losses.get(&disk).copied().filter(|_| !is_up);
-            let last_ms = [lost_ms, gone_ms, Some(now_ms)].into_iter().flatten().min().unwrap_or(now_ms);
+            let (since_ms, was_there_ms) = (row.optional_i64()?, row.i64()?);
             history.disks += 1;
-            history.observed += milliseconds(last_ms - first_ms);
+            history.observed += milliseconds(was_there_ms);
+            history.observed += milliseconds(since_ms.map_or(0, |since_ms| now_ms - since_ms));
         }
         Ok(history)
     }

@@ -1,7 +1,7 @@
 //! Moves of placement groups, and the evictions that they leave. Whoever begins, finishes or turns a move round holds the
 //! cluster's lock, so there is one at a time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use metadata_api::{
     ClusterMap, DiskState, Error, Eviction, Intent, NewMove, PAGE_SIZE_MAX, PlacementGroup, ShardMove,
@@ -14,7 +14,7 @@ use super::{
         group_disks, load_map_in, lock_cluster, malformed, raise_epoch, raise_places_epoch, read_group_disks,
     },
     engine::{DatabaseError, Failure, Rows, Tx, find_each},
-    losses::{begin_losses, finish_losses, lost_sources},
+    losses::{begin_losses, finish_losses, is_lost, lost_sources},
     nodes::settle_removed,
 };
 
@@ -112,6 +112,9 @@ impl MetadataStore {
         check_evicted(tx, &[new]).await?;
         let mut map =
             load_map_in(tx, None).await?.ok_or_else(|| DatabaseError::corrupt("there is no map"))?;
+        if is_lost(&map, lost) {
+            begin_losses(tx, &BTreeSet::from([lost])).await?;
+        }
         let groups = map.classes.iter_mut().flat_map(|class| &mut class.groups);
         for group in groups.filter(|known| known.id == group) {
             group.moves.retain(|pending| pending.index != index);
@@ -125,6 +128,7 @@ impl MetadataStore {
         let sql = "UPDATE placement_groups SET changed_epoch = $2 WHERE group_id = $1";
         tx.execute(sql, vec![id.into(), epoch.into()]).await?;
         insert_eviction(tx, Eviction { disk: lost, group, index, epoch }).await?;
+        finish_losses(tx).await?;
         Ok(settle_removed(tx).await.map(|()| epoch)?)
     }
 

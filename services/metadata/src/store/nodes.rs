@@ -15,7 +15,7 @@ use super::{
         read_state,
     },
     engine::{DatabaseError, Failure, Row, Rows, Tx, delete_each, find_each},
-    losses::forget_losses,
+    losses::{forget_losses, stop_observing},
 };
 
 /// Counts the heartbeat of a node that is up.
@@ -116,8 +116,8 @@ impl MetadataStore {
         for disk in &request.disks {
             tx.execute(
                 "INSERT INTO disks (disk_id, node_id, medium, capacity_bytes, available_bytes, writable, failed, \
-                 attached, intent, gone, first_ms) VALUES ($1, $2, $3, $4, $5, $6, $7, 1, 0, 0, $8) \
-                 ON CONFLICT (disk_id) DO UPDATE SET first_ms = COALESCE(disks.first_ms, excluded.first_ms), \
+                 attached, intent, gone, there_since_ms) VALUES ($1, $2, $3, $4, $5, $6, $7, 1, 0, 0, $8) \
+                 ON CONFLICT (disk_id) DO UPDATE SET there_since_ms = COALESCE(disks.there_since_ms, excluded.there_since_ms), \
                  node_id = excluded.node_id, medium = excluded.medium, capacity_bytes = excluded.capacity_bytes, \
                  available_bytes = excluded.available_bytes, writable = excluded.writable, \
                  failed = excluded.failed, attached = 1",
@@ -239,8 +239,8 @@ pub(crate) async fn settle_removed(tx: &mut Tx) -> Result<(), DatabaseError> {
     for disk in removed.difference(&named) {
         rows.push([disk.0.as_slice().into()]);
     }
-    let now_ms = tx.now_ms().await?;
-    let sql = "UPDATE disks SET gone = 1, gone_ms = $1 FROM {rows} AS r WHERE disks.disk_id = r.column1";
-    tx.execute_rows(sql, &[now_ms.into()], &rows).await?;
+    let sql = "UPDATE disks SET gone = 1 FROM {rows} AS r WHERE disks.disk_id = r.column1";
+    tx.execute_rows(sql, &[], &rows).await?;
+    stop_observing(tx, &rows).await?;
     tx.execute_rows(&delete_each("evictions", "t.disk_id = r.column1"), &[], &rows).await
 }

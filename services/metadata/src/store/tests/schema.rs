@@ -12,6 +12,8 @@ const GLOBAL: &[&str] = &[
     "chunk_refs",
     "cluster",
     "counters",
+    "disk_losses",
+    "disk_losses",
     "disks",
     "evictions",
     "gateway_leases",
