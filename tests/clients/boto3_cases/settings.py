@@ -1,0 +1,56 @@
+"""What buckets and objects have beside their bytes: tags, CORS rules, lifecycle rules."""
+
+from boto3_cases.context import Cases, refused
+from report import expect
+
+CASES = Cases()
+
+
+@CASES.add
+def tags_of_a_bucket(c):
+    with refused("NoSuchTagSet", 404):
+        c.s3.get_bucket_tagging(Bucket=c.bucket)
+    tags = [{"Key": "team", "Value": "a b"}, {"Key": "stage", "Value": "é"}]
+    c.s3.put_bucket_tagging(Bucket=c.bucket, Tagging={"TagSet": tags})
+    expect(c.s3.get_bucket_tagging(Bucket=c.bucket)["TagSet"], tags)
+    c.s3.delete_bucket_tagging(Bucket=c.bucket)
+    with refused("NoSuchTagSet", 404):
+        c.s3.get_bucket_tagging(Bucket=c.bucket)
+
+
+@CASES.add
+def tags_of_an_object(c):
+    key = c.put(Tagging="a=1&b=x%20y")
+    expect(c.head(key)["TagCount"], 2)
+    expect(c.s3.get_object_tagging(Bucket=c.bucket, Key=key)["TagSet"], [{"Key": "a", "Value": "1"}, {"Key": "b", "Value": "x y"}])
+    other = [{"Key": "only", "Value": ""}]
+    c.s3.put_object_tagging(Bucket=c.bucket, Key=key, Tagging={"TagSet": other})
+    copy = c.key("copy")
+    c.s3.copy_object(Bucket=c.bucket, Key=copy, CopySource={"Bucket": c.bucket, "Key": key})
+    expect(c.s3.get_object_tagging(Bucket=c.bucket, Key=copy)["TagSet"], other)
+    c.s3.delete_object_tagging(Bucket=c.bucket, Key=key)
+    expect(c.s3.get_object_tagging(Bucket=c.bucket, Key=key)["TagSet"], [])
+
+
+@CASES.add
+def cors_rules(c):
+    with refused("NoSuchCORSConfiguration", 404):
+        c.s3.get_bucket_cors(Bucket=c.bucket)
+    rules = [{"AllowedOrigins": ["https://*.example.com"], "AllowedMethods": ["GET", "PUT"], "AllowedHeaders": ["*"],
+              "ExposeHeaders": ["ETag"], "MaxAgeSeconds": 60}]
+    c.s3.put_bucket_cors(Bucket=c.bucket, CORSConfiguration={"CORSRules": rules})
+    expect(c.s3.get_bucket_cors(Bucket=c.bucket)["CORSRules"], rules)
+    c.s3.delete_bucket_cors(Bucket=c.bucket)
+
+
+@CASES.add
+def lifecycle_rules(c):
+    with refused("NoSuchLifecycleConfiguration", 404):
+        c.s3.get_bucket_lifecycle_configuration(Bucket=c.bucket)
+    rules = [{"ID": "old", "Status": "Enabled", "Filter": {"Prefix": "tmp/"}, "Expiration": {"Days": 7},
+              "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 2}},
+             {"ID": "older", "Status": "Disabled", "Filter": {"And": {"Prefix": "", "Tags": [{"Key": "a", "Value": "b"}]}},
+              "NoncurrentVersionExpiration": {"NoncurrentDays": 30, "NewerNoncurrentVersions": 3}}]
+    c.s3.put_bucket_lifecycle_configuration(Bucket=c.bucket, LifecycleConfiguration={"Rules": rules})
+    expect(c.s3.get_bucket_lifecycle_configuration(Bucket=c.bucket)["Rules"], rules)
+    c.s3.delete_bucket_lifecycle(Bucket=c.bucket)
