@@ -44,6 +44,8 @@ impl Keeper {
             };
         }
         if *stop.borrow() == Stop::Release {
+            // From here on another process may list the bucket: a put that is still under way must not be acknowledged.
+            *self.shared.held_until() = None;
             let released = self.claim.released(self.shared.is_settled());
             let (key, condition) = (self.shared.claim_key(), PutCondition::Matches(&self.etag));
             let put = self.shared.bucket.put(&key, released.encode(), condition);

@@ -16,7 +16,9 @@ async fn a_prefix_in_use_is_refused() {
     let second = S3Store::open(&remote.env, remote.options("p")).await;
     assert!(matches!(second, Err(OpenError::InUse)), "{second:?}");
     assert_eq!(put(&store, &Sample::single(1, 1, 10)).await, Ok(()));
+    assert!(store.shared.is_held());
     store.close().await;
+    assert!(!store.shared.is_held(), "what it puts now is acknowledged no more");
     // One that was let go is taken at once, and needs no second listing.
     let store = remote.open("p").await;
     assert_eq!(store.fence(&[types::LeaseId(1)]).await, Ok(()));
