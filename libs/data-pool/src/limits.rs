@@ -5,6 +5,9 @@ use std::time::Duration;
 /// Longest content that is kept inline, whatever a storage class says: it is held in memory and in a row.
 pub(crate) const INLINE_LIMIT_MAX: u64 = 128 << 10;
 
+/// Bytes that are held of a body whose length is not declared, and with them the length of its chunks.
+pub(crate) const READ_AHEAD: u64 = 8 << 20;
+
 /// Cells that wait for one shard's service while a chunk streams. With the stripe in work this bounds the memory of a
 /// write to `(k + m) * (CHANNEL_CELLS + 1)` cells per chunk, and two chunks are at most in work.
 pub(crate) const CHANNEL_CELLS: usize = 4;

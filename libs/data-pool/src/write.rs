@@ -20,7 +20,7 @@ use crate::{
     cluster::HeldSnapshot,
     delete::Doomed,
     lease::Grant,
-    limits::INLINE_LIMIT_MAX,
+    limits::{INLINE_LIMIT_MAX, READ_AHEAD},
     snapshot::{Class, Group},
     write::{
         chunk::{ChunkUpload, Ending},
@@ -64,7 +64,18 @@ impl Pool {
         length: u64,
         body: impl Stream<Item = Result<Bytes, E>>,
     ) -> Result<Stored, WriteError<E>> {
-        self.write_with(class, owner, length, body, Form::Object).await
+        self.write_with(class, owner, Some(length), body, Form::Object).await
+    }
+
+    /// As [`Pool::write`], for a body whose length shows only at its end. It is read ahead: up to
+    /// 8 MiB are held in memory, and a longer one is cut into chunks of about that length.
+    pub async fn write_undeclared<E>(
+        &self,
+        class: &StorageClassName,
+        owner: Bytes,
+        body: impl Stream<Item = Result<Bytes, E>>,
+    ) -> Result<Stored, WriteError<E>> {
+        self.write_with(class, owner, None, body, Form::Object).await
     }
 
     /// As [`Pool::write`], but never inline: for the parts of an upload, which become one object by their chunks.
@@ -75,7 +86,7 @@ impl Pool {
         length: u64,
         body: impl Stream<Item = Result<Bytes, E>>,
     ) -> Result<Stored, WriteError<E>> {
-        self.write_with(class, owner, length, body, Form::Part).await
+        self.write_with(class, owner, Some(length), body, Form::Part).await
     }
 
     /// As [`Pool::write_part`], but in one chunk, so that it can come in the place of another chunk: at most
@@ -88,14 +99,14 @@ impl Pool {
         length: u64,
         body: impl Stream<Item = Result<Bytes, E>>,
     ) -> Result<Stored, WriteError<E>> {
-        self.write_with(class, owner, length, body, Form::Chunk).await
+        self.write_with(class, owner, Some(length), body, Form::Chunk).await
     }
 
     async fn write_with<E>(
         &self,
         class: &StorageClassName,
         owner: Bytes,
-        length: u64,
+        length: Option<u64>,
         body: impl Stream<Item = Result<Bytes, E>>,
         form: Form,
     ) -> Result<Stored, WriteError<E>> {
@@ -108,8 +119,17 @@ impl Pool {
             return Err(WriteError::UnknownClass { class: class.clone() });
         };
         let body = pin!(body);
-        let mut input = Input::new(body, length);
-        if form == Form::Object && length <= definition.inline_limit_bytes.min(INLINE_LIMIT_MAX) {
+        let mut input = match length {
+            Some(length) => Input::new(body, length),
+            None => Input::undeclared(body, READ_AHEAD),
+        };
+        input.read_ahead().await?;
+        // Of a body that goes on beyond what was read ahead the length remains unknown.
+        let length = length.or(input.has_ended().then_some(input.left()));
+        if let Some(length) = length
+            && form == Form::Object
+            && length <= definition.inline_limit_bytes.min(INLINE_LIMIT_MAX)
+        {
             let bytes = input.take(usize::try_from(length).unwrap_or(usize::MAX)).await?;
             input.end().await?;
             let content = Content::Inline(bytes);
@@ -123,12 +143,13 @@ impl Pool {
             });
         }
         let class_coding = definition.coding;
-        let (coding, chunk_size) = if length <= definition.whole_limit_bytes.min(CHUNK_SIZE_MAX) {
-            (class_coding.as_copies(), length)
-        } else if form == Form::Chunk {
-            (class_coding, CHUNK_SIZE_MAX)
-        } else {
-            (class_coding, chunk_size(class_coding))
+        let (coding, chunk_size) = match length {
+            Some(length) if length <= definition.whole_limit_bytes.min(CHUNK_SIZE_MAX) => {
+                (class_coding.as_copies(), length)
+            }
+            Some(_) if form == Form::Chunk => (class_coding, CHUNK_SIZE_MAX),
+            Some(_) => (class_coding, chunk_size(class_coding, CHUNK_SIZE_MAX)),
+            None => (class_coding, chunk_size(class_coding, READ_AHEAD)),
         };
         let grant = self.leases().grant().map_err(|_| WriteError::LeaseNotHeld)?;
         let write = ChunkedWrite {
@@ -157,9 +178,9 @@ enum Form {
     Chunk,
 }
 
-/// Object bytes in a full chunk: as many whole stripes as a chunk may have.
-fn chunk_size(coding: Coding) -> u64 {
-    CHUNK_SIZE_MAX / coding.stripe_size() * coding.stripe_size()
+/// Object bytes in a full chunk: as many whole stripes as there are in `most` bytes.
+fn chunk_size(coding: Coding, most: u64) -> u64 {
+    most / coding.stripe_size() * coding.stripe_size()
 }
 
 /// A write of one or more chunks.
@@ -221,6 +242,7 @@ impl ChunkedWrite<'_> {
             if let Some(ending) = before.replace(upload.end()) {
                 ending.settle(&mut extents, &mut stored.missing).await?;
             }
+            input.read_ahead().await?;
         }
         if let Some(ending) = before {
             ending.settle(&mut extents, &mut stored.missing).await?;

@@ -369,6 +369,14 @@ impl Cluster {
         Ok(stored)
     }
 
+    /// Writes `bytes` as a body whose length is not declared, and takes it for named.
+    pub(crate) async fn write_undeclared(&self, bytes: &Bytes) -> Result<Stored, WriteError<BodyError>> {
+        let (class, owner) = (StorageClassName::standard(), Bytes::from_static(b"owner"));
+        let mut stored = self.pool.write_undeclared(&class, owner, pieces(bytes).map(Ok)).await?;
+        std::mem::take(&mut stored.claim).named();
+        Ok(stored)
+    }
+
     /// Writes `bytes` as a part of an upload, and takes it for named.
     pub(crate) async fn write_part(&self, bytes: &Bytes) -> Stored {
         let body = pieces(bytes).map(Ok::<_, BodyError>);

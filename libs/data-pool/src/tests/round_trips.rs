@@ -4,6 +4,8 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use types::{CHUNK_SIZE_MAX, Coding, Content};
 
+use crate::limits::READ_AHEAD;
+
 use super::harness::{Cluster, Fault, INLINE, WHOLE, boundary_lengths, bytes, run_paused};
 
 #[tokio::test(start_paused = true)]
@@ -53,6 +55,43 @@ async fn an_object_longer_than_a_chunk_becomes_several() {
     let Content::Stored(manifest) = &stored.content else { panic!("not inline") };
     assert_eq!(cluster.pool.delete(&manifest.extents).await.unreached, []);
     assert_eq!(cluster.shard_count().await, 0);
+}
+
+/// A body whose length is not declared becomes what one of that length becomes, up to what is read ahead.
+#[tokio::test(start_paused = true)]
+async fn a_body_without_a_length_round_trips() {
+    let coding: Coding = "3+1".parse().unwrap();
+    let cluster = Cluster::new(4, "3+1", 4).await;
+    let chunk = READ_AHEAD / coding.stripe_size() * coding.stripe_size();
+    for length in [
+        0,
+        1,
+        INLINE,
+        INLINE + 1,
+        WHOLE,
+        WHOLE + 1,
+        chunk,
+        READ_AHEAD,
+        READ_AHEAD + 1,
+        3 * chunk,
+        3 * chunk + 1,
+    ] {
+        let original = bytes(length);
+        let stored = cluster.write_undeclared(&original).await.unwrap();
+        match &stored.content {
+            Content::Inline(inline) => assert!(length <= INLINE && *inline == original, "{length}"),
+            Content::Stored(manifest) => {
+                assert!(length > INLINE, "{length}");
+                assert_eq!(manifest.length(), length);
+                let expected = if length <= WHOLE { coding.as_copies() } else { coding };
+                assert!(manifest.extents.iter().all(|extent| extent.coding == expected), "{length}");
+                let longest = if length <= READ_AHEAD { length } else { chunk };
+                assert!(manifest.extents.iter().all(|extent| extent.length <= longest), "{length}");
+                assert_eq!(manifest.extents.len() as u64, length.div_ceil(longest));
+            }
+        }
+        assert!(cluster.read_all(&stored.content).await.unwrap() == original, "{length}");
+    }
 }
 
 fn faults() -> impl Strategy<Value = Fault> {

@@ -1,20 +1,30 @@
 //! The body, cut into pieces of the lengths asked for.
 
-use std::pin::Pin;
+use std::{collections::VecDeque, pin::Pin};
 
 use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, StreamExt};
 
 use crate::WriteError;
 
-/// A body of declared length.
+/// Pieces below this many bytes are copied together when they are read ahead.
+const CRUMB: usize = 4 << 10;
+
+/// A body of declared length, or one that is read ahead: what has come of it is what it declares.
 pub(crate) struct Input<'a, S> {
     body: Pin<&'a mut S>,
     /// Received and not yet taken.
     pending: Bytes,
+    /// Received after that.
+    ahead: VecDeque<Bytes>,
+    /// Received last, in pieces too small to be kept each by itself.
+    crumbs: BytesMut,
     declared: u64,
     received: u64,
     taken: u64,
+    /// How many bytes a body without a declared length is read ahead by.
+    read_ahead: Option<u64>,
+    ended: bool,
 }
 
 impl<'a, S, E> Input<'a, S>
@@ -22,7 +32,61 @@ where
     S: Stream<Item = Result<Bytes, E>>,
 {
     pub(crate) fn new(body: Pin<&'a mut S>, declared: u64) -> Self {
-        Self { body, pending: Bytes::new(), declared, received: 0, taken: 0 }
+        Self {
+            body,
+            pending: Bytes::new(),
+            ahead: VecDeque::new(),
+            crumbs: BytesMut::new(),
+            declared,
+            received: 0,
+            taken: 0,
+            read_ahead: None,
+            ended: false,
+        }
+    }
+
+    /// A body of unknown length, of which `read_ahead` bytes are held in memory.
+    pub(crate) fn undeclared(body: Pin<&'a mut S>, read_ahead: u64) -> Self {
+        Self { read_ahead: Some(read_ahead), ..Self::new(body, 0) }
+    }
+
+    /// Reads ahead where the length was not declared: more than the bytes to read ahead by are left afterwards, or the
+    /// body has ended and no more than what is left belongs to it.
+    pub(crate) async fn read_ahead(&mut self) -> Result<(), WriteError<E>> {
+        let Some(wanted) = self.read_ahead else { return Ok(()) };
+        while !self.ended && self.left() <= wanted {
+            match self.body.next().await {
+                Some(Ok(bytes)) => {
+                    self.received = self.received.saturating_add(bytes.len() as u64);
+                    self.declared = self.received;
+                    self.keep(bytes);
+                }
+                Some(Err(error)) => return Err(WriteError::Body(error)),
+                None => self.ended = true,
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps what was read ahead. Small pieces are copied together: each by itself would take more memory than its bytes.
+    fn keep(&mut self, bytes: Bytes) {
+        if bytes.len() < CRUMB {
+            self.crumbs.extend_from_slice(&bytes);
+        }
+        if bytes.len() >= CRUMB || self.crumbs.len() >= 16 * CRUMB {
+            let crumbs = self.crumbs.split().freeze();
+            if !crumbs.is_empty() {
+                self.ahead.push_back(crumbs);
+            }
+        }
+        if bytes.len() >= CRUMB {
+            self.ahead.push_back(bytes);
+        }
+    }
+
+    /// Whether the body's end has been seen.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended
     }
 
     /// Bytes declared and not yet taken.
@@ -63,13 +127,23 @@ where
     /// Waits for the next bytes of the body.
     async fn receive(&mut self) -> Result<(), WriteError<E>> {
         while self.pending.is_empty() {
-            match self.body.next().await {
+            if let Some(bytes) = self.ahead.pop_front() {
+                self.pending = bytes;
+                continue;
+            }
+            if !self.crumbs.is_empty() {
+                self.pending = self.crumbs.split().freeze();
+                continue;
+            }
+            let next = if self.ended { None } else { self.body.next().await };
+            match next {
                 Some(Ok(bytes)) => {
                     self.received = self.received.saturating_add(bytes.len() as u64);
                     self.pending = bytes;
                 }
                 Some(Err(error)) => return Err(WriteError::Body(error)),
                 None => {
+                    self.ended = true;
                     let (declared, received) = (self.declared, self.received);
                     return Err(WriteError::BodyTooShort { declared, received });
                 }

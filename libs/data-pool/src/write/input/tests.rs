@@ -42,3 +42,27 @@ async fn a_wrong_length_is_found() {
     input.take(3).await.unwrap();
     assert_eq!(input.end().await, Err(WriteError::BodyTooLong { declared: 3, received: 4 }));
 }
+
+#[tokio::test]
+async fn a_body_without_a_length_declares_what_was_read_ahead() {
+    let mut body = pin!(body(&[b"abc", b"", b"de", b"f", b"ghi"]));
+    let mut input = Input::undeclared(body.as_mut(), 4);
+    assert_eq!(input.left(), 0);
+    input.read_ahead().await.unwrap();
+    assert_eq!(input.left(), 5);
+    assert_eq!(input.take(4).await.unwrap(), "abcd");
+    input.read_ahead().await.unwrap();
+    assert_eq!(input.left(), 5);
+    assert_eq!(input.take(4).await.unwrap(), "efgh");
+    input.read_ahead().await.unwrap();
+    assert_eq!((input.left(), input.take(1).await.unwrap().as_ref()), (1, &b"i"[..]));
+    input.read_ahead().await.unwrap();
+    assert_eq!((input.left(), input.end().await), (0, Ok(())));
+}
+
+#[tokio::test]
+async fn a_body_that_fails_fails_where_it_is_read_ahead() {
+    let mut body = pin!(stream::iter([Ok(Bytes::from_static(b"ab")), Err(7)]));
+    let mut input = Input::undeclared(body.as_mut(), 2);
+    assert_eq!(input.read_ahead().await, Err(WriteError::Body(7)));
+}
