@@ -115,6 +115,16 @@ fn key(path: &str) -> Result<Option<ObjectKey>, S3Error> {
     ObjectKey::new(bytes).map(Some).map_err(|error| key_error(error, length, path))
 }
 
+/// The key of a form. `InvalidArgument` for an empty one, `KeyTooLongError` for one of over 1,024 bytes.
+pub fn form_key(key: &str) -> Result<ObjectKey, S3Error> {
+    ObjectKey::new(key.as_bytes().to_vec()).map_err(|error| match error {
+        KeyError::TooLong => key_too_long(key.len()),
+        KeyError::Empty | KeyError::NotUtf8 => {
+            S3Error::invalid_argument("User key must have a length greater than 0.", "key", key)
+        }
+    })
+}
+
 fn key_error(error: KeyError, length: usize, path: &str) -> S3Error {
     match error {
         KeyError::TooLong => key_too_long(length),

@@ -1,7 +1,7 @@
 //! S3 on the wire: what a request asks for, and how an answer is spelled.
 //!
 //! The crate owns the mapping between HTTP as S3 uses it and types: addresses and queries, the table of operations,
-//! request headers, XML bodies in both directions, error codes, dates and aws-chunked framing. It does no I/O, knows
+//! request headers, XML bodies in both directions, forms, error codes, dates and aws-chunked framing. It does no I/O, knows
 //! no clock, no signature and no storage; every function is a pure one over bytes that came from a stranger, so each
 //! has a stated bound and none panics.
 //!
@@ -13,6 +13,7 @@ pub mod aws_chunked;
 pub mod cors;
 pub mod date;
 pub mod error;
+pub mod form;
 pub mod header;
 pub mod lifecycle;
 pub mod operation;

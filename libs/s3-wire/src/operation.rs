@@ -1,5 +1,6 @@
 //! The table of S3 operations: name, resource, and whether it is built.
 
+mod action;
 mod route;
 #[cfg(test)]
 mod tests;
@@ -108,7 +109,7 @@ operations! {
     AbortMultipartUpload Object Supported,
     ListParts Object Supported,
 
-    PostObject Bucket Refused,
+    PostObject Bucket Supported,
     CreateSession Bucket Refused,
     GetBucketAcl Bucket Supported,
     PutBucketAcl Bucket Supported,

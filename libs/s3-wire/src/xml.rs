@@ -46,7 +46,7 @@ pub use lifecycle::{LIFECYCLE_BODY_MAX, lifecycle, parse_lifecycle};
 pub use listing::{ListObjects, ListObjectsV2, ObjectRow, list_objects, list_objects_v2};
 pub use object::{
     CompleteMultipartUpload, CopyResult, DeleteRow, complete_multipart_upload, copy_object, copy_part,
-    delete_result, initiate_multipart_upload,
+    delete_result, initiate_multipart_upload, post_response,
 };
 pub use object_lock::{
     OBJECT_LOCK_BODY_MAX, legal_hold, object_lock, parse_legal_hold, parse_object_lock, parse_retention,

@@ -3,7 +3,7 @@
 use http::HeaderName;
 
 use crate::{
-    SKEW_MAX_SECONDS,
+    EXPIRES_MAX_SECONDS, SKEW_MAX_SECONDS,
     error::{Error, Malformed},
     parameter,
     payload::Payload,
@@ -32,6 +32,8 @@ pub enum Mechanism {
         /// The URL's life in seconds, 1 to 604,800.
         lifetime_seconds: u32,
     },
+    /// In the fields of a form.
+    Form,
 }
 
 /// A signed request's claim: read and consistent, but not yet verified.
@@ -96,22 +98,23 @@ impl Claim {
     fn check_time(&self, server_seconds: i64) -> Result<(), Error> {
         let request_seconds = self.time.seconds();
         let early = request_seconds.saturating_sub(server_seconds) > SKEW_MAX_SECONDS;
-        match self.mechanism {
+        let lifetime_seconds = match self.mechanism {
             Mechanism::Header => {
                 let late = server_seconds.saturating_sub(request_seconds) > SKEW_MAX_SECONDS;
-                if early || late {
-                    return Err(Error::RequestTimeTooSkewed { request_seconds, server_seconds });
-                }
+                let skewed = early || late;
+                let error = Error::RequestTimeTooSkewed { request_seconds, server_seconds };
+                return if skewed { Err(error) } else { Ok(()) };
             }
-            Mechanism::Presigned { lifetime_seconds } => {
-                let expires_seconds = request_seconds.saturating_add(i64::from(lifetime_seconds));
-                if early {
-                    return Err(Error::RequestNotYetValid { request_seconds, server_seconds });
-                }
-                if server_seconds > expires_seconds {
-                    return Err(Error::RequestExpired { lifetime_seconds, expires_seconds, server_seconds });
-                }
-            }
+            Mechanism::Presigned { lifetime_seconds } => lifetime_seconds,
+            // How long a form is good its policy says. The key that signed it is good for so long.
+            Mechanism::Form => EXPIRES_MAX_SECONDS,
+        };
+        let expires_seconds = request_seconds.saturating_add(i64::from(lifetime_seconds));
+        if early {
+            return Err(Error::RequestNotYetValid { request_seconds, server_seconds });
+        }
+        if server_seconds > expires_seconds {
+            return Err(Error::RequestExpired { lifetime_seconds, expires_seconds, server_seconds });
         }
         Ok(())
     }
@@ -122,6 +125,7 @@ impl Claim {
             Mechanism::Presigned { .. } => {
                 Error::QueryParameter { parameter: parameter::CREDENTIAL, problem }
             }
+            Mechanism::Form => Error::FormField { field: parameter::CREDENTIAL, problem },
         }
     }
 }

@@ -27,6 +27,14 @@ pub enum Error {
         /// What is wrong with it.
         problem: Malformed,
     },
+    /// A field of a form that says who signed it is not what it should be. S3: InvalidArgument, with `Region` likewise.
+    #[error("error in the form's field {field}: {problem}")]
+    FormField {
+        /// The field's name as S3 writes it.
+        field: &'static str,
+        /// What is wrong with it.
+        problem: Malformed,
+    },
     /// Neither a usable `x-amz-date` nor a usable `Date` header. S3: AccessDenied.
     #[error("authentication requires a valid date or x-amz-date header")]
     DateMissing,
@@ -94,8 +102,9 @@ pub struct SignatureMismatch {
     pub signature_provided: String,
     /// `StringToSign`: as we understood it.
     pub string_to_sign: String,
-    /// `CanonicalRequest`: as we understood it, with what is not UTF-8 replaced.
-    pub canonical_request: String,
+    /// `CanonicalRequest`: as we understood it, with what is not UTF-8 replaced. A form has none: its policy is what is
+    /// signed.
+    pub canonical_request: Option<String>,
 }
 
 /// What is wrong with a piece of an `Authorization` header or of a presigned query.

@@ -1,4 +1,5 @@
-//! AWS Signature Version 4 for S3: verifies and makes signatures in headers, in presigned URLs and in chunked bodies.
+//! AWS Signature Version 4 for S3: verifies and makes signatures in headers, in presigned URLs and in chunked
+//! bodies, and verifies those of forms.
 //!
 //! Verification takes two steps, so that a gateway can look a key up in between:
 //!
@@ -20,6 +21,7 @@ mod canonical;
 mod chunk;
 mod claim;
 mod error;
+mod form;
 mod key;
 mod parse;
 mod payload;
@@ -35,6 +37,7 @@ pub use canonical::{encode_component, encode_path};
 pub use chunk::{ChunkError, ChunkSigner, ChunkVerifier};
 pub use claim::{Authentication, Claim, Mechanism};
 pub use error::{Error, Malformed, SignatureMismatch};
+pub use form::{FormSignature, verify_form};
 pub use key::{Credentials, SigningKey};
 pub use parse::parse;
 pub use payload::Payload;

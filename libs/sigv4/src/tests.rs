@@ -2,6 +2,7 @@
 
 mod botocore;
 mod chunks;
+mod forms;
 mod properties;
 mod published;
 mod refusals;

@@ -10,7 +10,7 @@ use crate::{
     request::RequestView,
 };
 
-/// A request whose signature was proved. Made by [`verify`] alone.
+/// A request whose signature was proved. Made by [`verify`] and [`crate::verify_form`] alone.
 #[derive(Debug, Clone)]
 pub struct Verified {
     claim: Claim,
@@ -18,6 +18,11 @@ pub struct Verified {
 }
 
 impl Verified {
+    /// What was proved of `claim` by `key`.
+    pub(crate) fn new(claim: Claim, key: SigningKey) -> Self {
+        Self { claim, key }
+    }
+
     /// Who signed.
     pub fn access_key_id(&self) -> &str {
         &self.claim.access_key_id
@@ -67,12 +72,12 @@ pub fn verify(
     let request = canonical_request(view, presigned, &claim.signed_headers, &claim.payload_text);
     let string_to_sign = string_to_sign(claim.time, &claim.scope, &request);
     if key.verifies(&string_to_sign, &claim.signature) {
-        return Ok(Verified { claim, key: key.clone() });
+        return Ok(Verified::new(claim, key.clone()));
     }
     Err(Error::SignatureDoesNotMatch(Box::new(SignatureMismatch {
         access_key_id: claim.access_key_id,
         signature_provided: claim.signature,
         string_to_sign,
-        canonical_request: String::from_utf8_lossy(&request).into_owned(),
+        canonical_request: Some(String::from_utf8_lossy(&request).into_owned()),
     })))
 }

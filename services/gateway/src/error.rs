@@ -121,6 +121,12 @@ pub(crate) fn from_body(error: BodyError) -> S3Error {
             ErrorCode::InvalidRequest,
             format!("The body is longer than the {expected} bytes that were announced."),
         ),
+        BodyError::AboveRange { most } => {
+            S3Error::new(ErrorCode::EntityTooLarge).field("MaxSizeAllowed", most.to_string())
+        }
+        BodyError::BelowRange { least, received } => S3Error::new(ErrorCode::EntityTooSmall)
+            .field("ProposedSize", received.to_string())
+            .field("MinSizeAllowed", least.to_string()),
         BodyError::Idle => S3Error::new(ErrorCode::RequestTimeout),
         BodyError::Connection => S3Error::new(ErrorCode::IncompleteBody),
         BodyError::PayloadHash { stated, computed } => S3Error::new(ErrorCode::XAmzContentSHA256Mismatch)

@@ -15,6 +15,7 @@ use http_body_util::BodyExt;
 use s3_wire::{
     ErrorCode, S3Error,
     aws_chunked::{Decoder, Event, Framing, FramingError},
+    form::{self, Fields, LengthRange},
     header::{RequestChecksum, content_md5, decoded_content_length, request_checksum},
 };
 use sigv4::{ChunkError, ChunkVerifier, Payload};
@@ -24,6 +25,9 @@ use crate::{error::from_body, request::Request};
 
 /// A sender that is silent for longer is cut off.
 const IDLE_MAX: Duration = Duration::from_secs(30);
+
+/// Bytes behind a form's file that are read and ignored: fields that somebody put there, and the form's end.
+const EXCESS_MAX: usize = 64 << 10;
 
 /// What is wrong with a body.
 #[derive(Debug)]
@@ -39,6 +43,18 @@ pub(crate) enum BodyError {
     TooLong {
         /// Bytes announced.
         expected: u64,
+    },
+    /// A form's file has more bytes than its policy allows.
+    AboveRange {
+        /// Bytes allowed.
+        most: u64,
+    },
+    /// A form's file has fewer bytes than its policy demands.
+    BelowRange {
+        /// Bytes demanded.
+        least: u64,
+        /// Bytes that came.
+        received: u64,
     },
     /// Nothing came for too long.
     Idle,
@@ -89,15 +105,78 @@ pub(crate) struct Proved {
     pub(crate) checksum: Option<ChecksumValue>,
 }
 
+/// A form whose fields have been read, with its file to come.
+pub(crate) struct Form {
+    /// The fields.
+    pub(crate) fields: Fields,
+    /// The file's name on the client.
+    pub(crate) file_name: String,
+    /// What reads the rest.
+    pub(crate) decoder: form::Decoder,
+    /// What came of the rest already.
+    pub(crate) read: Bytes,
+}
+
+impl Form {
+    /// Reads a form up to its file, of which it has yet to be seen whether it has at most `length_max` bytes.
+    pub(crate) async fn read(
+        env: &Env,
+        headers: &HeaderMap,
+        body: &mut Body,
+        length_max: u64,
+    ) -> Result<Self, S3Error> {
+        let length = content_length(headers).ok_or_else(|| S3Error::new(ErrorCode::MissingContentLength))?;
+        check_length(length, length_max.saturating_add((form::FIELDS_BYTES_MAX + EXCESS_MAX) as u64))?;
+        let mut decoder = form::Decoder::new(headers)?;
+        let mut fields = Fields::default();
+        loop {
+            let mut read = match env.timeout(IDLE_MAX, body.frame()).await {
+                Err(_) => return Err(from_body(BodyError::Idle)),
+                Ok(None) => return Err(form::FormError::Incomplete.into()),
+                Ok(Some(Err(_))) => return Err(from_body(BodyError::Connection)),
+                Ok(Some(Ok(frame))) => frame.into_data().unwrap_or_default(),
+            };
+            while let Some(event) = decoder.decode(&mut read)? {
+                match event {
+                    form::Event::Field { name, value } => fields.add(name, value)?,
+                    form::Event::File { name: file_name } => {
+                        return Ok(Self { fields, file_name, decoder, read });
+                    }
+                    form::Event::Data(_) | form::Event::End => {}
+                }
+            }
+        }
+    }
+}
+
+/// How many bytes an object has, as far as it is known before they are read.
+#[derive(Debug, Clone, Copy)]
+enum Length {
+    /// So many.
+    Announced(u64),
+    /// A form does not say how long its file is; its policy says how long it may be.
+    Allowed(LengthRange),
+}
+
+/// What an object's bytes travel in.
+enum Frame {
+    /// Nothing: the body is the object.
+    None,
+    /// The aws-chunked framing.
+    Chunked(Decoder),
+    /// A form, whose file they are, with how many bytes came behind it.
+    Form { decoder: form::Decoder, excess: usize },
+}
+
 /// An upload's body.
 pub(crate) struct ObjectBody<'a> {
     env: Env,
     body: &'a mut Body,
-    decoder: Option<Decoder>,
+    frame: Frame,
     chunk_verifier: Option<ChunkVerifier>,
     pending: VecDeque<Bytes>,
     hasher: Option<ObjectHasher>,
-    length: u64,
+    length: Length,
     received: u64,
     announced: Announced,
     kept: ChecksumAlgorithm,
@@ -144,12 +223,39 @@ impl<'a> ObjectBody<'a> {
         } else {
             content_length(headers).ok_or_else(|| S3Error::new(ErrorCode::MissingContentLength))?
         };
-        if length > length_max {
-            return Err(S3Error::new(ErrorCode::EntityTooLarge)
-                .field("ProposedSize", length.to_string())
-                .field("MaxSizeAllowed", length_max.to_string()));
-        }
-        let mut announced = Announced { md5: content_md5(headers)?, ..Announced::default() };
+        check_length(length, length_max)?;
+        let frame = framing(payload).map_or(Frame::None, |framing| Frame::Chunked(Decoder::new(framing)));
+        Self::new(env, request, body, checksum, keep, frame, Length::Announced(length))
+    }
+
+    /// The file of a form whose fields have been read and stand in the request as headers: what is left of its body
+    /// begins with `read`, which came with the fields.
+    pub(crate) fn open_file(
+        env: &Env,
+        request: &Request,
+        body: &'a mut Body,
+        decoder: form::Decoder,
+        read: Bytes,
+        allowed: LengthRange,
+    ) -> Result<Self, S3Error> {
+        let checksum = request_checksum(&request.headers)?;
+        let frame = Frame::Form { decoder, excess: 0 };
+        let mut file = Self::new(env, request, body, checksum, None, frame, Length::Allowed(allowed))?;
+        file.unframe(read).map_err(from_body)?;
+        Ok(file)
+    }
+
+    fn new(
+        env: &Env,
+        request: &Request,
+        body: &'a mut Body,
+        checksum: Option<RequestChecksum>,
+        keep: Option<ChecksumAlgorithm>,
+        frame: Frame,
+        length: Length,
+    ) -> Result<Self, S3Error> {
+        let payload = request.authenticated.payload();
+        let mut announced = Announced { md5: content_md5(&request.headers)?, ..Announced::default() };
         match checksum {
             Some(RequestChecksum::Header(value)) => announced.checksum = Some(value),
             Some(RequestChecksum::Trailer(algorithm)) => announced.trailer = Some(algorithm),
@@ -170,7 +276,7 @@ impl<'a> ObjectBody<'a> {
             ObjectHasher::new(Wanted { md5: true, payload_sha256: announced.sha256.is_some(), checksums });
         Ok(Self {
             env: env.clone(),
-            decoder: framing(payload).map(Decoder::new),
+            frame,
             chunk_verifier: request.authenticated.chunk_verifier(),
             body,
             pending: VecDeque::new(),
@@ -184,9 +290,12 @@ impl<'a> ObjectBody<'a> {
         })
     }
 
-    /// Bytes of the object, as announced.
-    pub(crate) fn length(&self) -> u64 {
-        self.length
+    /// Bytes of the object, as announced; `None` where only the end of the body tells.
+    pub(crate) fn length(&self) -> Option<u64> {
+        match self.length {
+            Length::Announced(length) => Some(length),
+            Length::Allowed(_) => None,
+        }
     }
 
     /// The object's bytes. Ends without an error only when everything that was announced of the body holds.
@@ -222,8 +331,14 @@ impl<'a> ObjectBody<'a> {
         loop {
             if let Some(bytes) = self.pending.pop_front() {
                 self.received += bytes.len() as u64;
-                if self.received > self.length {
-                    return Err(BodyError::TooLong { expected: self.length });
+                match self.length {
+                    Length::Announced(expected) if self.received > expected => {
+                        return Err(BodyError::TooLong { expected });
+                    }
+                    Length::Allowed(LengthRange { most, .. }) if self.received > most => {
+                        return Err(BodyError::AboveRange { most });
+                    }
+                    Length::Announced(_) | Length::Allowed(_) => {}
                 }
                 if let Some(hasher) = &mut self.hasher {
                     hasher.update(&bytes);
@@ -248,20 +363,25 @@ impl<'a> ObjectBody<'a> {
 
     /// A connection that breaks in the middle of an announced length shows as an error of the body.
     fn broken(&self) -> BodyError {
-        if self.received < self.length {
-            BodyError::Incomplete { expected: self.length, received: self.received }
-        } else {
-            BodyError::Connection
+        match self.length {
+            Length::Announced(expected) if self.received < expected => {
+                BodyError::Incomplete { expected, received: self.received }
+            }
+            Length::Announced(_) | Length::Allowed(_) => BodyError::Connection,
         }
     }
 
     /// Takes object bytes out of what came over the wire and checks chunk signatures on the way.
     fn unframe(&mut self, data: Bytes) -> Result<(), BodyError> {
-        let Some(decoder) = &mut self.decoder else {
-            if !data.is_empty() {
-                self.pending.push_back(data);
+        let decoder = match &mut self.frame {
+            Frame::None => {
+                if !data.is_empty() {
+                    self.pending.push_back(data);
+                }
+                return Ok(());
             }
-            return Ok(());
+            Frame::Form { decoder, excess } => return unframe_file(decoder, excess, data, &mut self.pending),
+            Frame::Chunked(decoder) => decoder,
         };
         let mut data = data;
         while let Some(event) = decoder.decode(&mut data).map_err(framing_error)? {
@@ -298,14 +418,22 @@ impl<'a> ObjectBody<'a> {
 
     /// The body has ended: holds it against everything that was announced.
     fn prove(&mut self) -> Result<(), BodyError> {
-        if let Some(decoder) = &self.decoder {
-            decoder.finish().map_err(framing_error)?;
+        match &self.frame {
+            Frame::None => {}
+            Frame::Chunked(decoder) => decoder.finish().map_err(framing_error)?,
+            Frame::Form { decoder, excess: _ } => decoder.finish().map_err(form_error)?,
         }
         if let Some(verifier) = self.chunk_verifier.take() {
             verifier.finish().map_err(signature_error)?;
         }
-        if self.received != self.length {
-            return Err(BodyError::Incomplete { expected: self.length, received: self.received });
+        match self.length {
+            Length::Announced(expected) if self.received != expected => {
+                return Err(BodyError::Incomplete { expected, received: self.received });
+            }
+            Length::Allowed(LengthRange { least, .. }) if self.received < least => {
+                return Err(BodyError::BelowRange { least, received: self.received });
+            }
+            Length::Announced(_) | Length::Allowed(_) => {}
         }
         if let Some(algorithm) = self.announced.trailer
             && self.announced.checksum.is_none()
@@ -372,6 +500,15 @@ fn content_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(http::header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
+fn check_length(length: u64, most: u64) -> Result<(), S3Error> {
+    if length <= most {
+        return Ok(());
+    }
+    Err(S3Error::new(ErrorCode::EntityTooLarge)
+        .field("ProposedSize", length.to_string())
+        .field("MaxSizeAllowed", most.to_string()))
+}
+
 /// The framing of a payload form, if it has one.
 fn framing(payload: Payload) -> Option<Framing> {
     match payload {
@@ -380,6 +517,31 @@ fn framing(payload: Payload) -> Option<Framing> {
         Payload::SignedChunksWithTrailer => Some(Framing { signed: true, trailer: true }),
         Payload::UnsignedChunksWithTrailer => Some(Framing { signed: false, trailer: true }),
     }
+}
+
+/// Takes the file's bytes out of what came of a form.
+fn unframe_file(
+    decoder: &mut form::Decoder,
+    excess: &mut usize,
+    mut data: Bytes,
+    pending: &mut VecDeque<Bytes>,
+) -> Result<(), BodyError> {
+    if decoder.has_ended() {
+        *excess += data.len();
+    }
+    if *excess > EXCESS_MAX {
+        return Err(BodyError::Framing(Box::new(S3Error::new(ErrorCode::MalformedPOSTRequest))));
+    }
+    while let Some(event) = decoder.decode(&mut data).map_err(form_error)? {
+        if let form::Event::Data(bytes) = event {
+            pending.push_back(bytes);
+        }
+    }
+    Ok(())
+}
+
+fn form_error(error: form::FormError) -> BodyError {
+    BodyError::Framing(Box::new(error.into()))
 }
 
 fn framing_error(error: FramingError) -> BodyError {

@@ -12,7 +12,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, reque
 use http_body_util::BodyExt;
 use hyper_util::service::TowerToHyperService;
 use s3_wire::{
-    ErrorCode, S3Error,
+    ErrorCode, Operation, S3Error,
     address::{self, Address},
     date::http_date,
     operation::{self, RouteInput},
@@ -24,10 +24,10 @@ use types::Timestamp;
 
 use crate::{
     FrontConfig, Gateway,
-    auth::{Authenticated, Permit, authenticate, authorize},
+    auth::{Authenticated, Permit, authenticate, authorize, several_mechanisms},
     cross_origin::{CrossOrigin, preflight},
     hoisted,
-    operation::dispatch,
+    operation::{dispatch, post_object::post_object},
     request::{Request, RequestId, Response},
 };
 
@@ -126,11 +126,12 @@ async fn serve(gateway: &Gateway, mut parts: Parts, mut body: Body) -> (Result<R
         return (preflight(gateway, &parts).await, !empty);
     }
     let result = match prepare(gateway, &mut parts) {
-        Ok((address, authenticated, permit)) => {
+        Ok(Prepared::Permitted { address, authenticated, permit }) => {
             let (method, uri, headers) = (parts.method, parts.uri, parts.headers);
             let request = Request { method, uri, headers, address, authenticated };
             dispatch(gateway, &request, &mut body, permit).await
         }
+        Ok(Prepared::Form { address }) => post_object(gateway, &parts, address, &mut body).await,
         Err(error) => Err(error),
     };
     if result.is_err() && !expects_continue {
@@ -143,8 +144,16 @@ async fn serve(gateway: &Gateway, mut parts: Parts, mut body: Body) -> (Result<R
     (result, unread || (expects_continue && empty))
 }
 
+/// What is known of a request by its head.
+enum Prepared {
+    /// It may be carried out.
+    Permitted { address: Address, authenticated: Authenticated, permit: Permit },
+    /// Its body is a form, which tells who sends it.
+    Form { address: Address },
+}
+
 /// Who may not ask for an operation does not learn whether it is built.
-fn prepare(gateway: &Gateway, parts: &mut Parts) -> Result<(Address, Authenticated, Permit), S3Error> {
+fn prepare(gateway: &Gateway, parts: &mut Parts) -> Result<Prepared, S3Error> {
     let view = RequestView::from(&*parts);
     let authenticated =
         authenticate(&gateway.credentials, &view, gateway.env.wall_clock_ms(), &gateway.region)?;
@@ -159,10 +168,18 @@ fn prepare(gateway: &Gateway, parts: &mut Parts) -> Result<(Address, Authenticat
         query: &query,
         headers: &parts.headers,
     };
-    let permit = authorize(&authenticated, operation::recognise(&input)?)?;
+    let recognised = operation::recognise(&input)?;
+    if recognised == Operation::PostObject {
+        // Credentials in the head as well as in the form would be two.
+        if authenticated.account().is_some() {
+            return Err(several_mechanisms());
+        }
+        return Ok(Prepared::Form { address });
+    }
+    let permit = authorize(&authenticated, recognised)?;
     let operation = operation::route(&input)?;
     s3_wire::header::refuse_unsupported_headers(operation, &parts.headers)?;
-    Ok((address, authenticated, permit))
+    Ok(Prepared::Permitted { address, authenticated, permit })
 }
 
 /// Reads and throws away what is left of a body, within bounds of size and time.

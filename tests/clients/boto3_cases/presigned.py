@@ -100,3 +100,35 @@ def a_url_that_was_changed_is_refused(c):
 def a_missing_key_is_404(c):
     status, body = fetch(c, sign(c, "get_object", Key="missing"))
     expect((status, b"<Code>NoSuchKey</Code>" in body), (404, True), body.decode())
+
+
+def post_form(c, fields, file, url):
+    """Status and body of a form sent by curl, as a browser would."""
+    words = [word for name, value in fields.items() for word in ("--form-string", f"{name}={value}")]
+    return fetch(c, url, *words, "-F", f"file=@{file}")
+
+
+@CASES.add
+def a_form_stores_what_its_policy_allows(c):
+    body = random_bytes(10 * MIB + 1)
+    path = c.session.path("form.bin")
+    path.write_bytes(body)
+    folder = c.key()
+    fixed = {"Content-Type": "text/form", "success_action_status": "201", "x-amz-meta-from": "form"}
+    conditions = [{name: value} for name, value in fixed.items()] + [["content-length-range", 1, 20 * MIB]]
+    post = c.s3.generate_presigned_post(c.bucket, folder + "/${filename}", Fields=fixed, Conditions=conditions, ExpiresIn=60)
+    status, answer = post_form(c, post["fields"], path, post["url"])
+    expect((status, b"<PostResponse>" in answer), (201, True), answer.decode())
+    c.expect_object(f"{folder}/form.bin", body)
+    head = c.head(f"{folder}/form.bin")
+    expect((head["ContentType"], head["Metadata"]), ("text/form", {"from": "form"}))
+
+    path.write_bytes(b"")
+    status, answer = post_form(c, post["fields"], path, post["url"])
+    expect((status, b"<Code>EntityTooSmall</Code>" in answer), (400, True), answer.decode())
+    status, answer = post_form(c, post["fields"] | {"key": "elsewhere"}, path, post["url"])
+    expect((status, b"<Code>AccessDenied</Code>" in answer), (403, True), answer.decode())
+    status, answer = post_form(c, post["fields"] | {"x-amz-meta-extra": "x"}, path, post["url"])
+    expect((status, b"Extra input fields: x-amz-meta-extra" in answer), (403, True), answer.decode())
+    assert not c.exists("elsewhere")
+    c.expect_object(f"{folder}/form.bin", body)

@@ -2,7 +2,7 @@
 
 use http::Method;
 
-use crate::{Client, Element, Request, client::object_path};
+use crate::{Client, Element, Form, Request, client::object_path};
 
 /// A bucket of a server.
 #[derive(Debug, Clone)]
@@ -36,6 +36,11 @@ impl Bucket {
     /// A request about a key.
     pub fn object(&self, method: Method, key: &str) -> Request {
         self.client.request(method, &object_path(&self.name, key))
+    }
+
+    /// A form that stores an object.
+    pub fn form(&self) -> Form {
+        Form::new(self)
     }
 
     /// PutObject.

@@ -10,6 +10,7 @@
 mod bucket;
 mod client;
 mod content;
+mod form;
 mod framing;
 mod logs;
 mod request;
@@ -22,6 +23,7 @@ mod xml;
 pub use bucket::{Bucket, Upload};
 pub use client::{ACCESS_KEY, Client, REGION, SECRET_KEY};
 pub use content::{base64_bytes, checksum_of, content, md5_base64, md5_hex, sha256_hex};
+pub use form::Form;
 pub use logs::{Logs, assert_no_complaints};
 pub use request::{Prepared, Request, now_seconds};
 pub use response::Response;

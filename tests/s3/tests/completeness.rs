@@ -9,6 +9,10 @@ use s3_wire::{
     operation::{Kind, ROUTES, Resource, Route, Signal},
 };
 
+/// A form with nothing but a key and an empty file.
+const FORM: &str = "--x\r\nContent-Disposition: form-data; name=\"key\"\r\n\r\nkey\r\n\
+                    --x\r\nContent-Disposition: form-data; name=\"file\"\r\n\r\n\r\n--x--\r\n";
+
 /// `PutObject` as `put_object`; a digit begins no word (`list_objects_v2`).
 fn snake_case(name: &str) -> String {
     let mut out = String::new();
@@ -61,7 +65,7 @@ fn request(bucket: &Bucket, route: &Route) -> Request {
         Signal::ParameterAndCopySource(name) => {
             request.query(name, 1).header("x-amz-copy-source", copy_source)
         }
-        Signal::Form => request.header("content-type", "multipart/form-data; boundary=x"),
+        Signal::Form => request.header("content-type", "multipart/form-data; boundary=x").body(FORM),
     }
 }
 

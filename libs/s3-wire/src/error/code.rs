@@ -85,6 +85,7 @@ error_codes! {
     MalformedPOSTRequest 400 "The body of your POST request is not well-formed multipart/form-data.",
     MalformedPolicy 400 "The policy is not well formed.",
     MalformedTrailerError 400 "The trailing headers of the body are not well formed.",
+    MaxPostPreDataLengthExceeded 400 "Your POST request fields preceding the upload file were too large.",
     MalformedXML 400 "The XML you provided was not well-formed or did not validate against our published schema",
     MaxMessageLengthExceeded 400 "Your request was too large.",
     MetadataTooLarge 400 "Your metadata headers exceed the maximum allowed metadata size",

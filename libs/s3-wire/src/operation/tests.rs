@@ -67,7 +67,7 @@ fn every_operation_has_a_route() {
 #[test]
 fn the_daily_job_is_supported() {
     let supported = Operation::ALL.iter().filter(|operation| operation.kind() == Kind::Supported);
-    assert_eq!(supported.count(), 51);
+    assert_eq!(supported.count(), 52);
 }
 
 #[test]
@@ -159,4 +159,12 @@ fn an_append_is_not_taken_for_a_put() {
     let input =
         RouteInput { method: &Method::PUT, has_bucket: true, has_key: true, query: &query, headers: &append };
     assert_eq!(route(&input).expect_err("refused").code, ErrorCode::NotImplemented);
+}
+
+/// Whatever is answered is answered to somebody who was allowed it.
+#[test]
+fn every_operation_that_is_not_refused_has_an_action() {
+    for operation in Operation::ALL {
+        assert_eq!(operation.action().is_none(), operation.kind() == Kind::Refused, "{}", operation.name());
+    }
 }

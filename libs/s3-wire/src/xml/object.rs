@@ -80,6 +80,16 @@ pub fn complete_multipart_upload(result: &CompleteMultipartUpload<'_>) -> Bytes 
     document.finish("CompleteMultipartUploadResult")
 }
 
+/// The body of a form upload's answer with status 201. Source: API Reference, "POST Object".
+pub fn post_response(location: &str, bucket: &str, key: &str, etag: &ETag) -> Bytes {
+    let mut document = Document::without_namespace("PostResponse", 512 + key.len());
+    document.element("Location", location);
+    document.element("Bucket", bucket);
+    document.element("Key", key);
+    document.etag(etag);
+    document.finish("PostResponse")
+}
+
 /// The outcome for one object of a DeleteObjects.
 #[derive(Debug, Clone, Copy)]
 pub enum DeleteRow<'a> {

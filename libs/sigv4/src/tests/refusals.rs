@@ -367,7 +367,7 @@ fn a_wrong_secret_does_not_match_and_says_what_was_signed() {
         mismatch.string_to_sign.starts_with("AWS4-HMAC-SHA256\n20130524T000000Z\n20130524/us-east-1/s3/")
     );
     assert_eq!(
-        mismatch.canonical_request,
+        mismatch.canonical_request.expect("a request"),
         "PUT\n/b/k\nx-id=PutObject\nhost:h\nx-amz-content-sha256:UNSIGNED-PAYLOAD\nx-amz-date:20130524T000000Z\n\
          x-amz-meta-a:1\n\nhost;x-amz-content-sha256;x-amz-date;x-amz-meta-a\nUNSIGNED-PAYLOAD"
     );

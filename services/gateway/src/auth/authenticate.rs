@@ -4,13 +4,15 @@ use metadata_api::AccountId;
 use s3_wire::{
     ErrorCode, S3Error,
     date::{http_date, xml_date},
+    form::Fields,
 };
-use sigv4::{Authentication, Payload, RequestView, Verified};
+use sigv4::{Authentication, Claim, FormSignature, Payload, RequestView, Verified};
 use types::Timestamp;
 
 use super::Credentials;
 
-/// A request's sender, as far as the request proves one. Made by [`authenticate`] alone.
+/// A request's sender, as far as the request proves one. Made by [`authenticate`] and [`authenticate_form`]
+/// alone.
 #[derive(Debug)]
 pub(crate) struct Authenticated {
     account: Option<AccountId>,
@@ -49,7 +51,40 @@ pub(crate) fn authenticate(
         }
         Authentication::Signed(claim) => claim,
     };
-    // Time and scope first: only scopes that can be right are worth deriving a key for.
+    let account = admit(credentials, &claim, now, region)?;
+    let key = credentials.signing_key(claim.scope());
+    let verified = sigv4::verify(*claim, view, &key, now, region).map_err(refusal)?;
+    Ok(Authenticated { account: Some(account), payload: verified.payload(), verified: Some(verified) })
+}
+
+/// Checks the signature of a form by its fields. One without a policy proves nobody.
+pub(crate) fn authenticate_form(
+    credentials: &Credentials,
+    fields: &Fields,
+    now_ms: i64,
+    region: &str,
+) -> Result<Authenticated, S3Error> {
+    let Some(policy) = fields.get("policy") else {
+        return Ok(Authenticated { account: None, payload: Payload::Unsigned, verified: None });
+    };
+    let signature = FormSignature {
+        policy,
+        algorithm: fields.required("x-amz-algorithm")?,
+        credential: fields.required("x-amz-credential")?,
+        date: fields.required("x-amz-date")?,
+        signature: fields.required("x-amz-signature")?,
+        session_token: fields.get("x-amz-security-token"),
+    };
+    let now = Timestamp(now_ms).seconds();
+    let claim = signature.parse().map_err(refusal)?;
+    let account = admit(credentials, &claim, now, region)?;
+    let key = credentials.signing_key(claim.scope());
+    let verified = sigv4::verify_form(claim, policy, &key, now, region).map_err(refusal)?;
+    Ok(Authenticated { account: Some(account), payload: Payload::Unsigned, verified: Some(verified) })
+}
+
+/// The account that a claim names, if the claim can be right: only for scopes that can be, a key is worth deriving.
+fn admit(credentials: &Credentials, claim: &Claim, now: i64, region: &str) -> Result<AccountId, S3Error> {
     claim.admit(now, region).map_err(refusal)?;
     let Some(account) = credentials.account(claim.access_key_id()) else {
         return Err(
@@ -59,9 +94,7 @@ pub(crate) fn authenticate(
     if claim.session_token().is_some() {
         return Err(S3Error::new(ErrorCode::InvalidToken));
     }
-    let key = credentials.signing_key(claim.scope());
-    let verified = sigv4::verify(*claim, view, &key, now, region).map_err(refusal)?;
-    Ok(Authenticated { account: Some(account), payload: verified.payload(), verified: Some(verified) })
+    Ok(account)
 }
 
 /// What clients see of each reason to refuse a signature.
@@ -69,11 +102,7 @@ fn refusal(error: sigv4::Error) -> S3Error {
     use sigv4::Error;
     let date = |seconds: i64| xml_date(Timestamp(seconds.saturating_mul(1000))).as_str().to_owned();
     match error {
-        Error::SeveralMechanisms => S3Error::invalid_argument(
-            "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature query string parameter or the Authorization header should be specified",
-            "Authorization",
-            "",
-        ),
+        Error::SeveralMechanisms => several_mechanisms(),
         Error::SignatureVersion2 => S3Error::invalid_request(
             "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.",
         ),
@@ -94,6 +123,12 @@ fn refusal(error: sigv4::Error) -> S3Error {
                 ErrorCode::AuthorizationQueryParametersError,
                 format!("Error parsing the {parameter} parameter; {problem}"),
             );
+            with_region(error, region)
+        }
+        Error::FormField { field, problem } => {
+            let region = problem.expected_region().map(str::to_owned);
+            let error =
+                S3Error::invalid_argument(format!("Error in the field {field}; {problem}"), field, "");
             with_region(error, region)
         }
         Error::DateMissing => S3Error::with_message(
@@ -136,12 +171,26 @@ fn refusal(error: sigv4::Error) -> S3Error {
         Error::StreamingNotAllowed => S3Error::invalid_request(
             "This form of x-amz-content-sha256 is not allowed with this kind of authentication",
         ),
-        Error::SignatureDoesNotMatch(mismatch) => S3Error::new(ErrorCode::SignatureDoesNotMatch)
-            .field("AWSAccessKeyId", mismatch.access_key_id)
-            .field("StringToSign", mismatch.string_to_sign)
-            .field("SignatureProvided", mismatch.signature_provided)
-            .field("CanonicalRequest", mismatch.canonical_request),
+        Error::SignatureDoesNotMatch(mismatch) => {
+            let error = S3Error::new(ErrorCode::SignatureDoesNotMatch)
+                .field("AWSAccessKeyId", mismatch.access_key_id)
+                .field("StringToSign", mismatch.string_to_sign)
+                .field("SignatureProvided", mismatch.signature_provided);
+            match mismatch.canonical_request {
+                Some(request) => error.field("CanonicalRequest", request),
+                None => error,
+            }
+        }
     }
+}
+
+/// Who sends a request can be said in one way only.
+pub(crate) fn several_mechanisms() -> S3Error {
+    S3Error::invalid_argument(
+        "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature query string parameter or the Authorization header should be specified",
+        "Authorization",
+        "",
+    )
 }
 
 fn with_region(error: S3Error, region: Option<String>) -> S3Error {

@@ -4,6 +4,6 @@ mod authenticate;
 mod authorize;
 mod credentials;
 
-pub(crate) use authenticate::{Authenticated, authenticate};
+pub(crate) use authenticate::{Authenticated, authenticate, authenticate_form, several_mechanisms};
 pub(crate) use authorize::{Permit, authorize};
 pub use credentials::{CredentialError, Credentials};

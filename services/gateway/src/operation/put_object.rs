@@ -4,7 +4,8 @@ use axum::body::Body;
 use bytes::Bytes;
 use http::StatusCode;
 use metadata_api::{
-    Bucket, CommitVersion, Error as MetadataError, GetVersion, NewVersion, VersionState, WriteCondition,
+    Bucket, CommitVersion, Committed, Error as MetadataError, GetVersion, NewVersion, VersionState,
+    WriteCondition,
 };
 use s3_wire::{
     ErrorCode, S3Error,
@@ -31,12 +32,26 @@ pub(super) async fn put_object(
     body: &mut Body,
     _permit: &Permit,
 ) -> Result<Response, S3Error> {
+    let tags = tags(&request.headers)?;
+    let body = ObjectBody::open(&gateway.env, request, body, None, UPLOAD_SIZE_MAX)?;
+    let committed = store(gateway, request, tags, body).await?;
+    let mut response = empty(StatusCode::OK);
+    set_committed(response.headers_mut(), &committed);
+    Ok(response)
+}
+
+/// Stores a body as a new current version, of which the request's headers say the rest.
+pub(super) async fn store(
+    gateway: &Gateway,
+    request: &Request,
+    tags: Vec<(String, String)>,
+    mut body: ObjectBody<'_>,
+) -> Result<Committed, S3Error> {
     // Parse.
     let (bucket, key) = (request.bucket()?.clone(), request.key()?.clone());
-    let attributes = Attributes { tags: tags(&request.headers)?, ..attributes(&request.headers)? };
+    let attributes = Attributes { tags, ..attributes(&request.headers)? };
     let storage_class = writable_class(gateway, request)?;
     let condition = write_condition(request)?;
-    let mut body = ObjectBody::open(&gateway.env, request, body, None, UPLOAD_SIZE_MAX)?;
 
     // What can be refused is refused before the body is read.
     let target = request.existing_bucket(gateway).await?;
@@ -45,12 +60,12 @@ pub(super) async fn put_object(
     check_early(gateway, request, condition).await?;
 
     // Act. Bytes become stable first; one metadata commit then makes them visible.
-    let length = body.length();
-    let stored = gateway
-        .pool
-        .write(&storage_class, owner_tag(&bucket, &key), length, body.stream())
-        .await
-        .map_err(error::from_write)?;
+    let owner = owner_tag(&bucket, &key);
+    let stored = match body.length() {
+        Some(length) => gateway.pool.write(&storage_class, owner, length, body.stream()).await,
+        None => gateway.pool.write_undeclared(&storage_class, owner, body.stream()).await,
+    };
+    let stored = stored.map_err(error::from_write)?;
     let proved = body.proved()?;
     let etag = proved.digests.etag().ok_or_else(|| S3Error::new(ErrorCode::InternalError))?;
     let checksum = proved.checksum.map(|value| Checksum { value, kind: ChecksumType::FullObject });
@@ -59,12 +74,7 @@ pub(super) async fn put_object(
         CommitVersion { bucket, key, lease: stored.lease, version, condition, missing: stored.missing };
     let outcome = gateway.metadata.commit_version(commit).await;
     settle(stored.claim, &outcome);
-    let committed = outcome.map_err(|error| request.metadata_error(error))?;
-
-    // Respond.
-    let mut response = empty(StatusCode::OK);
-    set_committed(response.headers_mut(), &committed);
-    Ok(response)
+    outcome.map_err(|error| request.metadata_error(error))
 }
 
 /// Whoever has an object retained has to say what it is. Source: API Reference, "PutObject", "Content-MD5".

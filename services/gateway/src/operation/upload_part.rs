@@ -67,7 +67,7 @@ pub(super) async fn upload_part(
 
     // Act.
     let (bucket, key) = (request.bucket()?.clone(), request.key()?.clone());
-    let length = body.length();
+    let length = body.length().ok_or_else(|| S3Error::new(ErrorCode::MissingContentLength))?;
     let owner = owner_tag(&bucket, &key);
     let stored = gateway
         .pool

@@ -1,0 +1,109 @@
+//! PostObject: the form with which browsers store one object. S3 API Reference, "POST Object" and "Browser-Based Uploads
+//! Using POST".
+
+use axum::body::Body;
+use http::{HeaderValue, Method, StatusCode, Uri, header};
+use metadata_api::Committed;
+use s3_wire::{
+    Operation, S3Error,
+    address::{self, Address, Style},
+    form::{Fields, LengthRange, Policy, SuccessAction},
+    tags::Tagged,
+    xml::{self, parse_tagging},
+};
+use sigv4::{encode_component, encode_path};
+use types::{BucketName, ObjectKey, Timestamp};
+
+use super::{UPLOAD_SIZE_MAX, put_object};
+use crate::{
+    Gateway,
+    auth::{authenticate_form, authorize},
+    output::{empty, set, set_committed},
+    payload::{Form, ObjectBody},
+    request::{Request, Response},
+};
+
+/// Answers a form. Who sends it shows only in its fields, so authenticating it and authorising it are done here.
+pub(crate) async fn post_object(
+    gateway: &Gateway,
+    request: &http::request::Parts,
+    address: Address,
+    body: &mut Body,
+) -> Result<Response, S3Error> {
+    // Parse.
+    let Form { mut fields, file_name, decoder, read } =
+        Form::read(&gateway.env, &request.headers, body, UPLOAD_SIZE_MAX).await?;
+    let now = gateway.env.wall_clock_ms();
+    let authenticated = authenticate_form(&gateway.credentials, &fields, now, &gateway.region)?;
+    let _permit = authorize(&authenticated, Operation::PostObject)?;
+    let bucket = address.bucket.as_ref().map_or("", BucketName::as_str);
+    fields.expand_file_name(&file_name);
+    let allowed = match fields.get("policy") {
+        Some(policy) => Policy::parse(policy)?.check(&fields, bucket, Timestamp(now))?,
+        None => LengthRange::ANY,
+    };
+    let allowed = LengthRange { most: allowed.most.min(UPLOAD_SIZE_MAX), ..allowed };
+    let key = address::form_key(fields.required("key")?)?;
+    let tags = match fields.get("tagging") {
+        Some(document) => parse_tagging(document.as_bytes(), Tagged::Object)?,
+        None => Vec::new(),
+    };
+    let headers = fields.headers()?;
+    s3_wire::header::refuse_unsupported_headers(Operation::PutObject, &headers)?;
+    let location = location(gateway, request, &address, &key);
+    let address = Address { key: Some(key), ..address };
+    let request = Request { method: Method::POST, uri: Uri::default(), headers, address, authenticated };
+
+    // Act.
+    let file = ObjectBody::open_file(&gateway.env, &request, body, decoder, read, allowed)?;
+    let committed = put_object::store(gateway, &request, tags, file).await?;
+
+    // Respond.
+    respond(&request, &fields, &committed, &location)
+}
+
+/// Where the object is, with the bucket in the path or in the host as in the request.
+fn location(gateway: &Gateway, request: &http::request::Parts, address: &Address, key: &ObjectKey) -> String {
+    let host = request.headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("");
+    let key = encode_path(key.as_str().as_bytes());
+    match (&address.bucket, address.style) {
+        (Some(bucket), Style::Path) => format!("{}://{host}/{}/{key}", gateway.scheme, bucket.as_str()),
+        _ => format!("{}://{host}/{key}", gateway.scheme),
+    }
+}
+
+fn respond(
+    request: &Request,
+    fields: &Fields,
+    committed: &Committed,
+    location: &str,
+) -> Result<Response, S3Error> {
+    let (bucket, key) = (request.bucket()?.as_str(), request.key()?.as_str());
+    let mut response = match fields.success_action() {
+        SuccessAction::Redirect(url) => {
+            let etag = format!("\"{}\"", committed.etag);
+            let encode = |text: &str| encode_component(text.as_bytes());
+            let separator = if url.contains('?') { '&' } else { '?' };
+            let query = format!("bucket={}&key={}&etag={}", encode(bucket), encode(key), encode(&etag));
+            let mut response = empty(StatusCode::SEE_OTHER);
+            set(response.headers_mut(), header::LOCATION, &format!("{url}{separator}{query}"));
+            response
+        }
+        SuccessAction::Status(StatusCode::CREATED) => {
+            let document = xml::post_response(location, bucket, key, &committed.etag);
+            let mut response = http::Response::new(Body::from(document));
+            *response.status_mut() = StatusCode::CREATED;
+            let xml = HeaderValue::from_static("application/xml");
+            response.headers_mut().insert(header::CONTENT_TYPE, xml);
+            set(response.headers_mut(), header::LOCATION, location);
+            response
+        }
+        SuccessAction::Status(status) => {
+            let mut response = empty(status);
+            set(response.headers_mut(), header::LOCATION, location);
+            response
+        }
+    };
+    set_committed(response.headers_mut(), committed);
+    Ok(response)
+}
