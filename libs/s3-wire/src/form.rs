@@ -7,8 +7,8 @@
 //! ```
 //!
 //! The decoder does no I/O: it is given bytes as they arrive, in any pieces, and answers events; the file's data are
-//! slices of what it was given, but for those next to a piece's end that might have begun a boundary. Whatever follows
-//! the file is ignored, as S3 does. Sources: RFC 7578, RFC 2046 section 5.1.1, and the S3 API Reference, "POST Object".
+//! slices of what it was given, but for those that came together with its head, and those next to a piece's end that
+//! might have begun a boundary. Whatever follows the file is ignored, as S3 does. Sources: RFC 7578, RFC 2046 section 5.1.1, and the S3 API Reference, "POST Object".
 //!
 //! Invariant: `End` is answered only after the boundary behind the file was read; a body that stops earlier is known by
 //! its missing `End`.

@@ -11,6 +11,21 @@ pub enum Error {
     /// Signature Version 2, in the header or in the query. S3: InvalidRequest.
     #[error("this authorization mechanism is not supported, use AWS4-HMAC-SHA256")]
     SignatureVersion2,
+    /// An `Authorization` header or a query of Signature Version 2 that is not what it should be. S3: InvalidArgument.
+    #[error("expected AwsAccessKeyId:signature, or AWSAccessKeyId, Expires and Signature once each")]
+    Version2Malformed,
+    /// A query parameter that Signature Version 2 does not cover. S3: InvalidRequest.
+    #[error("the query parameter {0} cannot be signed with signature version 2")]
+    Version2Parameter(String),
+    /// A presigned URL of Signature Version 2 past its end. S3: AccessDenied "Request has expired", with `Expires` and
+    /// `ServerTime`.
+    #[error("the request has expired")]
+    Version2Expired {
+        /// The end of its life, in seconds since 1970.
+        expires_seconds: i64,
+        /// Our time.
+        server_seconds: i64,
+    },
     /// Another scheme altogether, Signature Version 4A included. S3: InvalidArgument.
     #[error("unsupported authorization type")]
     UnsupportedMechanism,

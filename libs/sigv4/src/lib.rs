@@ -1,5 +1,5 @@
 //! AWS Signature Version 4 for S3: verifies and makes signatures in headers, in presigned URLs and in chunked
-//! bodies, and verifies those of forms.
+//! bodies, and verifies those of forms. Signature Version 2 is verified apart, for those who allow it.
 //!
 //! Verification takes two steps, so that a gateway can look a key up in between:
 //!
@@ -29,6 +29,7 @@ mod request;
 mod scope;
 mod sign;
 mod verify;
+mod version_2;
 
 #[cfg(test)]
 mod tests;
@@ -45,6 +46,7 @@ pub use request::RequestView;
 pub use scope::Scope;
 pub use sign::{SignError, Signature, Signer};
 pub use verify::{Verified, verify};
+pub use version_2::{Version2Claim, verifies_form_version_2};
 
 /// The name in every `Authorization` header and string to sign.
 pub(crate) const ALGORITHM: &str = "AWS4-HMAC-SHA256";

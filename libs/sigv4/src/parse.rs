@@ -42,14 +42,16 @@ pub fn parse(view: &RequestView<'_>) -> Result<Authentication, Error> {
 }
 
 fn anonymous(view: &RequestView<'_>) -> Result<Authentication, Error> {
+    Ok(Authentication::Anonymous { payload: payload_without_signed_chunks(view)? })
+}
+
+/// The body's form where nothing signs chunks: `Unsigned` when no header says.
+pub(crate) fn payload_without_signed_chunks(view: &RequestView<'_>) -> Result<Payload, Error> {
     let payload = match content_sha256(view)? {
         None => Payload::Unsigned,
         Some(value) => parse_content_sha256(value)?,
     };
-    if payload.has_signed_chunks() {
-        return Err(Error::StreamingNotAllowed);
-    }
-    Ok(Authentication::Anonymous { payload })
+    if payload.has_signed_chunks() { Err(Error::StreamingNotAllowed) } else { Ok(payload) }
 }
 
 /// The `x-amz-content-sha256` header, if it arrived; not twice.

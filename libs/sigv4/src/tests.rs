@@ -6,6 +6,7 @@ mod forms;
 mod properties;
 mod published;
 mod refusals;
+mod version_2;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 

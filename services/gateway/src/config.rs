@@ -46,6 +46,10 @@ pub struct FrontConfig {
     /// Private key of the certificate in PEM form.
     #[arg(long, env = "ASHLAR_TLS_KEY", requires = "tls_cert", value_name = "FILE")]
     pub tls_key: Option<PathBuf>,
+    /// Takes signatures of version 2 too, of tools that know no other. They are weaker: they cover no bodies, and their
+    /// URLs have no longest life.
+    #[arg(long, env = "ASHLAR_SIGNATURE_V2")]
+    pub signature_v2: bool,
     /// Most client connections at a time; more wait to be accepted.
     #[arg(long, env = "ASHLAR_CONNECTIONS_MAX", default_value_t = 10_000, value_name = "NUMBER")]
     pub connections_max: usize,

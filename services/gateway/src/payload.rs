@@ -26,7 +26,8 @@ use crate::{error::from_body, request::Request};
 /// A sender that is silent for longer is cut off.
 const IDLE_MAX: Duration = Duration::from_secs(30);
 
-/// Bytes behind a form's file that are read and ignored: fields that somebody put there, and the form's end.
+/// Bytes behind a form's file that are read and ignored: fields that somebody put there, and the form's end. A form with
+/// more is refused.
 const EXCESS_MAX: usize = 64 << 10;
 
 /// What is wrong with a body.
@@ -127,14 +128,21 @@ impl Form {
     ) -> Result<Self, S3Error> {
         let length = content_length(headers).ok_or_else(|| S3Error::new(ErrorCode::MissingContentLength))?;
         check_length(length, length_max.saturating_add((form::FIELDS_BYTES_MAX + EXCESS_MAX) as u64))?;
-        let mut decoder = form::Decoder::new(headers)?;
+        let decoder = form::Decoder::new(headers)?;
+        // Nobody knows yet who sends it, so all of its fields have to come in the time that others have for each piece.
+        match env.timeout(IDLE_MAX, Self::read_fields(decoder, body)).await {
+            Ok(read) => read,
+            Err(_) => Err(from_body(BodyError::Idle)),
+        }
+    }
+
+    async fn read_fields(mut decoder: form::Decoder, body: &mut Body) -> Result<Self, S3Error> {
         let mut fields = Fields::default();
         loop {
-            let mut read = match env.timeout(IDLE_MAX, body.frame()).await {
-                Err(_) => return Err(from_body(BodyError::Idle)),
-                Ok(None) => return Err(form::FormError::Incomplete.into()),
-                Ok(Some(Err(_))) => return Err(from_body(BodyError::Connection)),
-                Ok(Some(Ok(frame))) => frame.into_data().unwrap_or_default(),
+            let mut read = match body.frame().await {
+                None => return Err(form::FormError::Incomplete.into()),
+                Some(Err(_)) => return Err(from_body(BodyError::Connection)),
+                Some(Ok(frame)) => frame.into_data().unwrap_or_default(),
             };
             while let Some(event) = decoder.decode(&mut read)? {
                 match event {

@@ -13,18 +13,21 @@ use http_body_util::BodyExt;
 use hyper_util::service::TowerToHyperService;
 use s3_wire::{
     ErrorCode, Operation, S3Error,
-    address::{self, Address},
+    address::{self, Address, Style},
     date::http_date,
     operation::{self, RouteInput},
     query::Query,
 };
 use service_kit::{HttpLimits, HttpServer, Readiness, Shutdown, health_response, load_tls};
 use sigv4::RequestView;
-use types::Timestamp;
+use types::{BucketName, Timestamp};
 
 use crate::{
     FrontConfig, Gateway,
-    auth::{Authenticated, Permit, authenticate, authorize, several_mechanisms},
+    auth::{
+        Authenticated, Permit, authenticate, authenticate_version_2, authorize, is_version_2,
+        several_mechanisms,
+    },
     cross_origin::{CrossOrigin, preflight},
     hoisted,
     operation::{dispatch, post_object::post_object},
@@ -125,16 +128,19 @@ async fn serve(gateway: &Gateway, mut parts: Parts, mut body: Body) -> (Result<R
     if parts.method == Method::OPTIONS {
         return (preflight(gateway, &parts).await, !empty);
     }
-    let result = match prepare(gateway, &mut parts) {
-        Ok(Prepared::Permitted { address, authenticated, permit }) => {
+    let prepared = prepare(gateway, &mut parts);
+    // A form's sender was told to go on, since its fields are read first of all.
+    let awaits_continue = expects_continue && !matches!(prepared, Ok(Prepared { permitted: None, .. }));
+    let result = match prepared {
+        Ok(Prepared { address, permitted: Some((authenticated, permit)) }) => {
             let (method, uri, headers) = (parts.method, parts.uri, parts.headers);
             let request = Request { method, uri, headers, address, authenticated };
             dispatch(gateway, &request, &mut body, permit).await
         }
-        Ok(Prepared::Form { address }) => post_object(gateway, &parts, address, &mut body).await,
+        Ok(Prepared { address, permitted: None }) => post_object(gateway, &parts, address, &mut body).await,
         Err(error) => Err(error),
     };
-    if result.is_err() && !expects_continue {
+    if result.is_err() && !awaits_continue {
         drain(gateway, &mut body).await;
     }
     // A body that is not read ends the connection, so the answer must say so: the client would send its next request on
@@ -145,20 +151,24 @@ async fn serve(gateway: &Gateway, mut parts: Parts, mut body: Body) -> (Result<R
 }
 
 /// What is known of a request by its head.
-enum Prepared {
-    /// It may be carried out.
-    Permitted { address: Address, authenticated: Authenticated, permit: Permit },
-    /// Its body is a form, which tells who sends it.
-    Form { address: Address },
+struct Prepared {
+    address: Address,
+    /// Who sends it and that it may be carried out; `None` of a form, whose fields tell.
+    permitted: Option<(Authenticated, Permit)>,
 }
 
 /// Who may not ask for an operation does not learn whether it is built.
 fn prepare(gateway: &Gateway, parts: &mut Parts) -> Result<Prepared, S3Error> {
     let view = RequestView::from(&*parts);
-    let authenticated =
-        authenticate(&gateway.credentials, &view, gateway.env.wall_clock_ms(), &gateway.region)?;
+    let now = gateway.env.wall_clock_ms();
     let host = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    let address = address::address(host, &gateway.domains, parts.uri.path())?;
+    let address = address::address(host, &gateway.domains, parts.uri.path());
+    let authenticated = if gateway.signature_v2 && is_version_2(&view) {
+        authenticate_version_2(&gateway.credentials, &view, now, bucket_in_host(&address))?
+    } else {
+        authenticate(&gateway.credentials, &view, now, &gateway.region)?
+    };
+    let address = address?;
     let query = Query::parse(parts.uri.query().unwrap_or(""))?;
     hoisted::restore(&mut parts.headers, &query);
     let input = RouteInput {
@@ -174,12 +184,19 @@ fn prepare(gateway: &Gateway, parts: &mut Parts) -> Result<Prepared, S3Error> {
         if authenticated.account().is_some() {
             return Err(several_mechanisms());
         }
-        return Ok(Prepared::Form { address });
+        s3_wire::header::refuse_unsupported_headers(recognised, &parts.headers)?;
+        return Ok(Prepared { address, permitted: None });
     }
     let permit = authorize(&authenticated, recognised)?;
     let operation = operation::route(&input)?;
     s3_wire::header::refuse_unsupported_headers(operation, &parts.headers)?;
-    Ok(Prepared::Permitted { address, authenticated, permit })
+    Ok(Prepared { address, permitted: Some((authenticated, permit)) })
+}
+
+/// The bucket of an address that is named by the host.
+fn bucket_in_host(address: &Result<Address, S3Error>) -> Option<&str> {
+    let address = address.as_ref().ok().filter(|address| address.style == Style::VirtualHost)?;
+    address.bucket.as_ref().map(BucketName::as_str)
 }
 
 /// Reads and throws away what is left of a body, within bounds of size and time.

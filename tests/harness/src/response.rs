@@ -78,7 +78,7 @@ impl Response {
         let id = self.get("x-amz-request-id");
         assert!(!id.is_empty() && !self.get("x-amz-id-2").is_empty(), "{self:?}");
         assert!(self.get("date").ends_with(" GMT"), "{self:?}");
-        if self.status < 300 || bodiless || self.status == 304 {
+        if self.status < 300 || bodiless || matches!(self.status, 303 | 304) {
             return;
         }
         let error = self.xml();

@@ -49,6 +49,7 @@ impl Server {
             domain: Vec::new(),
             tls_cert: None,
             tls_key: None,
+            signature_v2: false,
             connections_max: 1000,
         };
         let mut config = EmbeddedConfig {

@@ -49,3 +49,4 @@ mod https;
 mod payload_forms;
 mod refusals;
 mod restarts;
+mod signature_version_2;

@@ -78,11 +78,11 @@ fn the_answer_is_what_the_form_asks_for() {
     assert_eq!(created.version_id(), bucket.head("a&b").ok().version_id());
     form().field("success_action_status", "200").signed(b"2").send().expect(200);
     form().field("success_action_status", "404").signed(b"3").send().expect(204);
-    let form = form().field("success_action_redirect", "https://example.org/done?x=1");
+    let form = form().field("success_action_redirect", "https://example.org/done?x=1#top");
     let redirect = form.field("success_action_status", "201").signed(b"4").send().expect(303);
     let etag = redirect.etag().trim_matches('"');
     let query = format!("bucket={}&key=a%26b&etag=%22{etag}%22", bucket.name);
-    assert_eq!(redirect.get("location"), format!("https://example.org/done?x=1&{query}"));
+    assert_eq!(redirect.get("location"), format!("https://example.org/done?x=1&{query}#top"));
     assert_eq!(bucket.list_versions().ok().xml().all("Version/Key").len(), 4);
 }
 
@@ -148,6 +148,35 @@ fn nothing_is_stored_without_a_signature_that_is_right() {
     half.refused(400, "InvalidArgument");
     // Signed a week ago and still good.
     form().signed_at(now - 6 * DAY).signed(b"bytes").send().expect(204);
+}
+
+/// A browser sends on after the answer; curl waits for 100 Continue first, and then sends on just so.
+#[test]
+fn a_refusal_is_heard_over_a_large_file() {
+    let server = Server::start();
+    let bucket = server.bucket();
+    let file = vec![7; 3 << 20];
+    for expect in [false, true] {
+        let request = bucket.form().field("key", "key").signature("wrong").signed(&file);
+        let request = if expect { request.header("expect", "100-continue") } else { request };
+        request.refused(403, "SignatureDoesNotMatch");
+    }
+    assert_absent(&bucket, "key");
+}
+
+/// What the head of a form's request asks for is not overlooked.
+#[test]
+fn headers_of_the_request_are_heeded() {
+    let server = Server::start();
+    let bucket = server.bucket();
+    let form = || bucket.form().field("key", "key").signed(b"bytes");
+    form().header("x-amz-server-side-encryption", "AES256").refused(501, "NotImplemented");
+    form().header("x-amz-expected-bucket-owner", "somebody").refused(403, "AccessDenied");
+    assert_absent(&bucket, "key");
+    bucket.form().field("key", "key").field("x-amz-tagging", "a=1&b=2").signed(b"bytes").send().expect(204);
+    assert_eq!(bucket.head("key").ok().get("x-amz-tagging-count"), "2");
+    let copy = bucket.form().field("key", "copy").field("x-amz-copy-source", format!("{}/key", bucket.name));
+    copy.signed(b"bytes").refused(400, "InvalidArgument");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
+use super::{FIELDS_BYTES_MAX, FormError};
 use crate::error::S3Error;
 
 /// Fields that become headers of the same name beside `x-amz-*`. Source: API Reference, "POST Object".
@@ -18,6 +19,9 @@ const HEADER_FIELDS: &[&str] = &[
 /// Fields that prove who sends the form.
 const SIGNATURE_FIELDS: &[&str] =
     &["x-amz-algorithm", "x-amz-credential", "x-amz-date", "x-amz-security-token", "x-amz-signature"];
+
+/// Fields whose headers would ask for something else than to store the file, or say how a body is framed.
+const OTHER_REQUESTS: &[&str] = &["x-amz-copy-source", "x-amz-decoded-content-length", "x-amz-trailer"];
 
 /// What replaces itself with the name of the file.
 const FILE_NAME: &str = "${filename}";
@@ -47,13 +51,18 @@ impl Fields {
         Ok(())
     }
 
-    /// Puts the file's name in the place of `${filename}` in every field.
-    pub fn expand_file_name(&mut self, file_name: &str) {
+    /// Puts the file's name in the place of `${filename}` in every field. `MaxPostPreDataLengthExceeded` when the fields
+    /// become longer by that than a form may have them.
+    pub fn expand_file_name(&mut self, file_name: &str) -> Result<(), S3Error> {
+        let mut room = FIELDS_BYTES_MAX;
         for (_, value) in &mut self.fields {
+            let more = value.matches(FILE_NAME).count().saturating_mul(file_name.len());
+            room = room.checked_sub(more).ok_or(FormError::FieldsTooLong)?;
             if value.contains(FILE_NAME) {
                 *value = value.replace(FILE_NAME, file_name);
             }
         }
+        Ok(())
     }
 
     /// The value of a field, by its name in lower case.
@@ -77,7 +86,7 @@ impl Fields {
     }
 
     /// The headers with which a PutObject would say the same of its object. `InvalidArgument` for a value that no
-    /// header may have.
+    /// header may have, for two ways to say one thing, and for a field that belongs to another request.
     pub fn headers(&self) -> Result<HeaderMap, S3Error> {
         let mut headers = HeaderMap::new();
         for (name, value) in self.iter() {
@@ -89,6 +98,9 @@ impl Fields {
             };
             let invalid =
                 || S3Error::invalid_argument("A field of the form is not a valid header.", name, value);
+            if OTHER_REQUESTS.contains(&name) || (name == "x-amz-tagging" && self.get("tagging").is_some()) {
+                return Err(invalid());
+            }
             let header = HeaderName::from_bytes(header.as_bytes()).map_err(|_| invalid())?;
             let value = HeaderValue::from_bytes(value.as_bytes()).map_err(|_| invalid())?;
             // `acl` and `x-amz-acl` are two fields and one header.

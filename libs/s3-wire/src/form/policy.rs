@@ -56,7 +56,7 @@ impl Policy {
     pub fn parse(encoded: &str) -> Result<Self, S3Error> {
         let text = STANDARD.decode(encoded.trim()).map_err(|_| invalid("it is not valid base64."))?;
         let policy: Map<String, Value> =
-            serde_json::from_slice(&text).map_err(|_| invalid("Invalid JSON."))?;
+            serde_json::from_slice(&without_escaped_dollars(&text)).map_err(|_| invalid("Invalid JSON."))?;
         let expiration = match policy.get("expiration") {
             None => return Err(invalid("Policy missing expiration.")),
             Some(Value::String(text)) => parse_iso_date(text)
@@ -179,6 +179,24 @@ impl Condition {
 impl LengthRange {
     /// Any length.
     pub const ANY: Self = Self { least: 0, most: u64::MAX };
+}
+
+/// A policy may write `\$` for `$`, which JSON may not. Source: API Reference, "Creating a POST Policy", "Character
+/// Escaping".
+fn without_escaped_dollars(text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut bytes = text.iter().copied();
+    while let Some(byte) = bytes.next() {
+        if byte != b'\\' {
+            out.push(byte);
+            continue;
+        }
+        match bytes.next() {
+            Some(b'$') => out.push(b'$'),
+            escaped => out.extend([byte].into_iter().chain(escaped)),
+        }
+    }
+    out
 }
 
 /// A number of bytes, as a number or, as some clients write it, as text.

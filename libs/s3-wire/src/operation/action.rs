@@ -16,7 +16,8 @@ impl Operation {
             Self::ListMultipartUploads => "ListBucketMultipartUploads",
             Self::ListParts => "ListMultipartUploadParts",
             Self::AbortMultipartUpload => "AbortMultipartUpload",
-            Self::GetObject | Self::HeadObject | Self::GetObjectAttributes => "GetObject",
+            Self::GetObject | Self::HeadObject => "GetObject",
+            Self::GetObjectAttributes => "GetObjectAttributes",
             Self::PutObject
             | Self::PostObject
             | Self::CopyObject

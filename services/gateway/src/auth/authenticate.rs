@@ -6,7 +6,7 @@ use s3_wire::{
     date::{http_date, xml_date},
     form::Fields,
 };
-use sigv4::{Authentication, Claim, FormSignature, Payload, RequestView, Verified};
+use sigv4::{Authentication, Claim, FormSignature, Payload, RequestView, Verified, Version2Claim};
 use types::Timestamp;
 
 use super::Credentials;
@@ -37,7 +37,7 @@ impl Authenticated {
     }
 }
 
-/// Checks a request's signature. `now_ms` is the wall clock.
+/// Checks a request's signature. `now_ms` is the wall clock; signatures of version 2 are refused.
 pub(crate) fn authenticate(
     credentials: &Credentials,
     view: &RequestView<'_>,
@@ -57,16 +57,72 @@ pub(crate) fn authenticate(
     Ok(Authenticated { account: Some(account), payload: verified.payload(), verified: Some(verified) })
 }
 
+/// Checks a request's signature of version 2, or refuses the request as [`authenticate`] does. `bucket_in_host` is the
+/// bucket that the `Host` header names.
+pub(crate) fn authenticate_version_2(
+    credentials: &Credentials,
+    view: &RequestView<'_>,
+    now_ms: i64,
+    bucket_in_host: Option<&str>,
+) -> Result<Authenticated, S3Error> {
+    let claim = Version2Claim::parse(view).map_err(refusal)?;
+    let Some((account, secret)) = credentials.secret(claim.access_key_id()) else {
+        return Err(no_such_key(claim.access_key_id()));
+    };
+    let now = Timestamp(now_ms).seconds();
+    claim.verify(view, bucket_in_host, secret, now).map_err(refusal)?;
+    Ok(Authenticated { account: Some(account), payload: claim.payload(), verified: None })
+}
+
+/// Whether a request is signed with version 2.
+pub(crate) fn is_version_2(view: &RequestView<'_>) -> bool {
+    matches!(sigv4::parse(view), Err(sigv4::Error::SignatureVersion2))
+}
+
+/// Checks the signature of a form of version 2.
+fn authenticate_form_version_2(
+    credentials: &Credentials,
+    fields: &Fields,
+    policy: &str,
+) -> Result<Authenticated, S3Error> {
+    let (access_key_id, signature) = (fields.required("awsaccesskeyid")?, fields.required("signature")?);
+    let Some((account, secret)) = credentials.secret(access_key_id) else {
+        return Err(no_such_key(access_key_id));
+    };
+    if fields.get("x-amz-security-token").is_some() {
+        return Err(S3Error::new(ErrorCode::InvalidToken));
+    }
+    if !sigv4::verifies_form_version_2(secret, policy, signature) {
+        return Err(S3Error::new(ErrorCode::SignatureDoesNotMatch)
+            .field("AWSAccessKeyId", access_key_id)
+            .field("StringToSign", policy)
+            .field("SignatureProvided", signature));
+    }
+    Ok(Authenticated { account: Some(account), payload: Payload::Unsigned, verified: None })
+}
+
+fn no_such_key(access_key_id: &str) -> S3Error {
+    S3Error::new(ErrorCode::InvalidAccessKeyId).field("AWSAccessKeyId", access_key_id)
+}
+
 /// Checks the signature of a form by its fields. One without a policy proves nobody.
 pub(crate) fn authenticate_form(
     credentials: &Credentials,
     fields: &Fields,
     now_ms: i64,
     region: &str,
+    allows_version_2: bool,
 ) -> Result<Authenticated, S3Error> {
     let Some(policy) = fields.get("policy") else {
         return Ok(Authenticated { account: None, payload: Payload::Unsigned, verified: None });
     };
+    if fields.get("x-amz-signature").is_none() && fields.get("awsaccesskeyid").is_some() {
+        return if allows_version_2 {
+            authenticate_form_version_2(credentials, fields, policy)
+        } else {
+            Err(refusal(sigv4::Error::SignatureVersion2))
+        };
+    }
     let signature = FormSignature {
         policy,
         algorithm: fields.required("x-amz-algorithm")?,
@@ -87,9 +143,7 @@ pub(crate) fn authenticate_form(
 fn admit(credentials: &Credentials, claim: &Claim, now: i64, region: &str) -> Result<AccountId, S3Error> {
     claim.admit(now, region).map_err(refusal)?;
     let Some(account) = credentials.account(claim.access_key_id()) else {
-        return Err(
-            S3Error::new(ErrorCode::InvalidAccessKeyId).field("AWSAccessKeyId", claim.access_key_id())
-        );
+        return Err(no_such_key(claim.access_key_id()));
     };
     if claim.session_token().is_some() {
         return Err(S3Error::new(ErrorCode::InvalidToken));
@@ -106,6 +160,19 @@ fn refusal(error: sigv4::Error) -> S3Error {
         Error::SignatureVersion2 => S3Error::invalid_request(
             "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.",
         ),
+        Error::Version2Malformed => S3Error::invalid_argument(
+            "AWS authorization header is invalid.  Expected AwsAccessKeyId:signature",
+            "Authorization",
+            "",
+        ),
+        Error::Version2Parameter(name) => S3Error::invalid_request(format!(
+            "The query parameter {name} cannot be signed with signature version 2. Please use AWS4-HMAC-SHA256."
+        )),
+        Error::Version2Expired { expires_seconds, server_seconds } => {
+            S3Error::with_message(ErrorCode::AccessDenied, "Request has expired")
+                .field("Expires", date(expires_seconds))
+                .field("ServerTime", date(server_seconds))
+        }
         Error::UnsupportedMechanism => {
             S3Error::invalid_argument("Unsupported Authorization Type", "Authorization", "")
         }

@@ -53,6 +53,11 @@ impl Credentials {
         (access_key_id == self.access_key_id).then(Self::root_account)
     }
 
+    /// The account and the secret behind an access key, for signatures that are made with the secret itself.
+    pub(crate) fn secret(&self, access_key_id: &str) -> Option<(AccountId, &str)> {
+        Some((self.account(access_key_id)?, self.secret.expose()))
+    }
+
     /// The account of the root user.
     pub(crate) fn root_account() -> AccountId {
         AccountId(ROOT_ACCOUNT.to_owned())

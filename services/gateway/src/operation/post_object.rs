@@ -8,6 +8,7 @@ use s3_wire::{
     Operation, S3Error,
     address::{self, Address, Style},
     form::{Fields, LengthRange, Policy, SuccessAction},
+    header::{refuse_unsupported_headers, tags},
     tags::Tagged,
     xml::{self, parse_tagging},
 };
@@ -34,22 +35,26 @@ pub(crate) async fn post_object(
     let Form { mut fields, file_name, decoder, read } =
         Form::read(&gateway.env, &request.headers, body, UPLOAD_SIZE_MAX).await?;
     let now = gateway.env.wall_clock_ms();
-    let authenticated = authenticate_form(&gateway.credentials, &fields, now, &gateway.region)?;
+    let authenticated =
+        authenticate_form(&gateway.credentials, &fields, now, &gateway.region, gateway.signature_v2)?;
     let _permit = authorize(&authenticated, Operation::PostObject)?;
     let bucket = address.bucket.as_ref().map_or("", BucketName::as_str);
-    fields.expand_file_name(&file_name);
+    fields.expand_file_name(&file_name)?;
     let allowed = match fields.get("policy") {
         Some(policy) => Policy::parse(policy)?.check(&fields, bucket, Timestamp(now))?,
         None => LengthRange::ANY,
     };
     let allowed = LengthRange { most: allowed.most.min(UPLOAD_SIZE_MAX), ..allowed };
     let key = address::form_key(fields.required("key")?)?;
+    let mut headers = fields.headers()?;
     let tags = match fields.get("tagging") {
         Some(document) => parse_tagging(document.as_bytes(), Tagged::Object)?,
-        None => Vec::new(),
+        None => tags(&headers)?,
     };
-    let headers = fields.headers()?;
-    s3_wire::header::refuse_unsupported_headers(Operation::PutObject, &headers)?;
+    refuse_unsupported_headers(Operation::PutObject, &headers)?;
+    if let Some(owner) = request.headers.get("x-amz-expected-bucket-owner") {
+        headers.insert("x-amz-expected-bucket-owner", owner.clone());
+    }
     let location = location(gateway, request, &address, &key);
     let address = Address { key: Some(key), ..address };
     let request = Request { method: Method::POST, uri: Uri::default(), headers, address, authenticated };
@@ -83,10 +88,11 @@ fn respond(
         SuccessAction::Redirect(url) => {
             let etag = format!("\"{}\"", committed.etag);
             let encode = |text: &str| encode_component(text.as_bytes());
+            let (url, fragment) = url.split_at(url.find('#').unwrap_or(url.len()));
             let separator = if url.contains('?') { '&' } else { '?' };
             let query = format!("bucket={}&key={}&etag={}", encode(bucket), encode(key), encode(&etag));
             let mut response = empty(StatusCode::SEE_OTHER);
-            set(response.headers_mut(), header::LOCATION, &format!("{url}{separator}{query}"));
+            set(response.headers_mut(), header::LOCATION, &format!("{url}{separator}{query}{fragment}"));
             response
         }
         SuccessAction::Status(StatusCode::CREATED) => {
