@@ -84,6 +84,18 @@ impl Bucket {
     /// Once an attempt left open whether it was carried out, it may still be, whatever a later one is told: a refusal
     /// then counts only when the condition did not hold and other bytes were read.
     pub async fn put(&self, key: &str, body: Bytes, condition: PutCondition<'_>) -> Result<String, Failure> {
+        self.put_while(key, body, condition, || true).await
+    }
+
+    /// The same, and no attempt begins once `may_go_on` answers no: what was not sent before is never sent. Without any
+    /// attempt of which the outcome is open the failure is [`Failure::Withheld`].
+    pub async fn put_while(
+        &self,
+        key: &str,
+        body: Bytes,
+        condition: PutCondition<'_>,
+        may_go_on: impl Fn() -> bool,
+    ) -> Result<String, Failure> {
         let mut headers = HeaderMap::new();
         if let Some(checksum) = ChecksumValue::new(ChecksumAlgorithm::Crc32c, &crc32c(&body).to_be_bytes()) {
             headers.insert(CHECKSUM_CRC32C, value(&format_checksum(&checksum))?);
@@ -93,7 +105,7 @@ impl Bucket {
             PutCondition::Matches(etag) => headers.insert(header::IF_MATCH, value(etag)?),
         };
         let call = || self.call(Method::PUT, self.target(key), &headers, body.clone());
-        let (answer, doubt) = self.send_doubting(call, 0).await;
+        let (answer, doubt) = self.send_doubting(call, 0, may_go_on).await;
         match (answer, doubt) {
             (Ok(answer), _) => etag_of(&answer),
             (Err(refused), Some(doubt)) if refused.status() == Some(StatusCode::PRECONDITION_FAILED) => {
@@ -228,21 +240,25 @@ impl Bucket {
 
     /// Sends a call until it is answered or out of attempts.
     async fn send(&self, call: impl Fn() -> Call, bytes: u64) -> Result<Answer, Failure> {
-        self.send_doubting(call, bytes).await.0
+        self.send_doubting(call, bytes, || true).await.0
     }
 
-    /// The same, and the last failure before the answer or the last attempt that left open whether the call had been
-    /// carried out.
+    /// The same while `may_go_on`, and the last failure before the answer or the last attempt that left open whether the call
+    /// had been carried out.
     async fn send_doubting(
         &self,
         call: impl Fn() -> Call,
         bytes: u64,
+        may_go_on: impl Fn() -> bool,
     ) -> (Result<Answer, Failure>, Option<Failure>) {
         let mut doubt: Option<Failure> = None;
         let mut wait = BACKOFF;
-        for _ in 1..ATTEMPTS {
+        for attempt in 1..=ATTEMPTS {
+            if !may_go_on() {
+                return (Err(Failure::Withheld), doubt);
+            }
             match self.send_once(call(), bytes).await {
-                Err(failure) if failure.may_pass() => {
+                Err(failure) if attempt < ATTEMPTS && failure.may_pass() => {
                     if !failure.promises_nothing_happened() {
                         doubt = Some(failure);
                     }
@@ -253,7 +269,7 @@ impl Bucket {
             self.access.env.sleep(Duration::from_millis(self.access.env.random_u64() % range)).await;
             wait *= 2;
         }
-        (self.send_once(call(), bytes).await, doubt)
+        (Err(Failure::Withheld), doubt)
     }
 
     async fn send_once(&self, call: Call, bytes: u64) -> Result<Answer, Failure> {
@@ -287,7 +303,7 @@ impl Failure {
                     || is_timeout(*status, code)
             }
             Self::Unreachable(_) | Self::Connection(_) | Self::TimedOut => true,
-            Self::Corrupt(_) | Self::Unexpected(_) => false,
+            Self::Corrupt(_) | Self::Unexpected(_) | Self::Withheld => false,
         }
     }
 
@@ -298,7 +314,7 @@ impl Failure {
             Self::Status { status, code, .. } => {
                 (status.is_client_error() && !is_timeout(*status, code)) || code == "SlowDown"
             }
-            Self::Unreachable(_) => true,
+            Self::Unreachable(_) | Self::Withheld => true,
             Self::Connection(_) | Self::TimedOut | Self::Corrupt(_) | Self::Unexpected(_) => false,
         }
     }

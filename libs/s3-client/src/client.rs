@@ -29,7 +29,7 @@ use crate::{Content, Endpoint, RequestBody, xml};
 /// Longest answer that is not an object: a page of a listing.
 const ANSWER_SIZE_MAX: usize = 16 << 20;
 /// Time to connect and agree on TLS.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Whom to talk to, and as whom. Shared by all connections of a run.
 pub struct Access {
@@ -79,6 +79,8 @@ pub enum Failure {
     Corrupt(String),
     /// The answer is not what S3 answers.
     Unexpected(String),
+    /// Whoever called did not want it sent any more: it was not.
+    Withheld,
 }
 
 impl Failure {
@@ -90,6 +92,7 @@ impl Failure {
             Self::TimedOut => "TimedOut",
             Self::Corrupt(_) => "CorruptAnswer",
             Self::Unexpected(_) => "UnexpectedAnswer",
+            Self::Withheld => "Withheld",
         }
     }
 }
@@ -105,6 +108,7 @@ impl fmt::Display for Failure {
             Self::TimedOut => f.write_str("no answer in the time allowed"),
             Self::Corrupt(what) => write!(f, "corrupt answer: {what}"),
             Self::Unexpected(what) => write!(f, "unexpected answer: {what}"),
+            Self::Withheld => f.write_str("not sent any more"),
         }
     }
 }

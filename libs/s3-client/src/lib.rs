@@ -15,7 +15,7 @@ mod units;
 pub mod xml;
 
 pub use bucket::{Bucket, KEYS_MAX, Listed, Page, PutCondition};
-pub use client::{Access, Answer, Call, Client, Failure};
+pub use client::{Access, Answer, CONNECT_TIMEOUT, Call, Client, Failure};
 pub use content::{Content, Pattern, RequestBody, mix};
 pub use endpoint::{Endpoint, EndpointError};
 pub use error::ConnectError;

@@ -7,9 +7,10 @@ use std::{
 };
 
 use env::Env;
-use s3_client::{Bucket, Connect, ConnectError, Failure, Listed, PutCondition, Trust};
+use s3_client::{Bucket, CONNECT_TIMEOUT, Connect, ConnectError, Failure, Listed, PutCondition, Trust};
 use tokio::sync::{Notify, Semaphore, watch};
 use tracing::{info, warn};
+use types::CHUNK_SIZE_MAX;
 
 use crate::{
     Credentials, CredentialsError, Location, S3Store,
@@ -24,6 +25,8 @@ use crate::{
 
 /// Time for one answer of the remote server, beside a second for each MiB.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+/// What is added to that for the largest shard: a whole chunk, with room for its owner and checksums.
+const TRANSFER_MAX: Duration = Duration::from_secs((CHUNK_SIZE_MAX >> 20) + 1);
 /// Most readings of the marks, which puts of a former holder may be changing.
 const MARKS_READ_MAX: u32 = 4;
 
@@ -45,6 +48,8 @@ pub struct Timings {
     pub claim: Duration,
     /// A request that was given up has had its effect by then, or will have none.
     pub late: Duration,
+    /// Longest that one attempt to put a shard takes: one that begins while the claim holds has been given up by then.
+    pub attempt: Duration,
     /// How long a fence waits for uploads under way.
     pub fence: Duration,
 }
@@ -54,6 +59,7 @@ impl Default for Timings {
         Self {
             claim: Duration::from_secs(60),
             late: Duration::from_secs(15 * 60),
+            attempt: CONNECT_TIMEOUT.saturating_add(ANSWER_TIMEOUT).saturating_add(TRANSFER_MAX),
             fence: Duration::from_secs(20),
         }
     }

@@ -138,7 +138,9 @@ impl Upload {
     async fn run(mut self) -> Result<(), Error> {
         let shared = self.reservation.shared.clone();
         let key = shared.shard_key(&self.name);
-        let put = shared.bucket.put(&key, std::mem::take(&mut self.bytes), PutCondition::Absent).await;
+        let bytes = std::mem::take(&mut self.bytes);
+        // Whatever is sent once the claim has lapsed may land when its next holder thinks that nothing can any more.
+        let put = shared.bucket.put_while(&key, bytes, PutCondition::Absent, || shared.is_held()).await;
         let result = match put {
             // Unless the claim held all the while, another process may have listed the bucket without it.
             Ok(_) if shared.is_held() => self.publish(),

@@ -145,9 +145,10 @@ impl Shared {
         failure.is_none()
     }
 
-    /// Waits until no put of a former holder can be on its way any more, and makes void what came late.
+    /// Waits until no put of a former holder can be on its way any more, and makes void what came late. The last attempt of
+    /// such a put began while that holder's claim held, and was given up one attempt later.
     pub(crate) async fn settle(self: Arc<Self>, mut stop: watch::Receiver<Stop>) {
-        let mut pause = self.timings.late;
+        let mut pause = self.timings.late.saturating_add(self.timings.attempt);
         loop {
             if wait(&self, pause, &mut stop).await {
                 return;

@@ -52,6 +52,7 @@ impl Remote {
             timings: Timings {
                 claim: Duration::from_secs(4),
                 late: Duration::from_secs(2),
+                attempt: Duration::from_secs(1),
                 fence: Duration::from_millis(500),
             },
         }

@@ -1,7 +1,10 @@
 use std::{
     collections::VecDeque,
     convert::Infallible,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -162,6 +165,19 @@ async fn a_refusal_after_a_doubtful_attempt_promises_nothing() {
         let put = server.bucket.put("k", Bytes::from_static(b"abc"), PutCondition::Absent).await;
         let failure = put.unwrap_err();
         assert!(!failure.promises_nothing_happened(), "{steps:?}: {failure}");
+    }
+}
+
+#[tokio::test]
+async fn no_attempt_begins_once_it_may_not() {
+    for (allowed, promises) in [(0, true), (1, false), (2, false)] {
+        let server = Scripted::start([BROKEN]).await;
+        let asked = AtomicUsize::new(0);
+        let may_go_on = || asked.fetch_add(1, Ordering::SeqCst) < allowed;
+        let put = server.bucket.put_while("k", Bytes::from_static(b"abc"), PutCondition::Absent, may_go_on);
+        let failure = put.await.unwrap_err();
+        assert_eq!(failure.promises_nothing_happened(), promises, "{allowed} attempts: {failure}");
+        assert_eq!(server.requests(), allowed);
     }
 }
 

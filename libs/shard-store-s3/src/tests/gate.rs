@@ -41,6 +41,8 @@ struct State {
     marks_held: AtomicUsize,
     /// Of those, how many were answered.
     marks_answered: AtomicUsize,
+    /// Requests that put shards, passed on or not.
+    shard_puts: AtomicUsize,
 }
 
 impl Gate {
@@ -69,6 +71,11 @@ impl Gate {
         self.state.mode.store(Mode::LoseAnswers as u8, Ordering::SeqCst);
     }
 
+    /// Requests that put shards and have come so far.
+    pub(super) fn shard_puts(&self) -> usize {
+        self.state.shard_puts.load(Ordering::SeqCst)
+    }
+
     /// Requests for marks that have been held, and how many of them the server has answered since.
     pub(super) fn marks_held(&self) -> (usize, usize) {
         (self.state.marks_held.load(Ordering::SeqCst), self.state.marks_answered.load(Ordering::SeqCst))
@@ -84,6 +91,10 @@ async fn pass(env: Env, state: Arc<State>, mut client: Box<dyn Connection>, serv
         tokio::select! {
             read = client.read(&mut from_client) => {
                 let Ok(length @ 1..) = read else { return };
+                let text = String::from_utf8_lossy(&from_client[..length]);
+                let line = text.lines().next().unwrap_or_default();
+                let puts_shard = line.starts_with("PUT ") && line.contains("/shards/");
+                state.shard_puts.fetch_add(usize::from(puts_shard), Ordering::SeqCst);
                 if is(Mode::Shut) {
                     return;
                 }

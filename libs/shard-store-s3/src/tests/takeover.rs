@@ -1,8 +1,8 @@
 //! One process at a time uses a prefix.
 
 use super::{
-    Bytes, Duration, Error, OpenError, PutCondition, Remote, S3Store, Sample, ShardStore, gate::Gate, put,
-    read,
+    Arc, Bytes, Duration, Error, OpenError, PutCondition, Remote, S3Store, Sample, ShardStore, gate::Gate,
+    gate::Mode, put, read,
 };
 use crate::{
     claim,
@@ -35,7 +35,9 @@ async fn a_prefix_that_was_not_let_go_is_taken_over_after_one_expiry() {
     drop(store);
     let begun = remote.env.now();
     let store = remote.open("p").await;
-    assert!(remote.env.now().since(begun) >= remote.options("p").timings.claim);
+    let timings = remote.options("p").timings;
+    let opened = remote.env.now();
+    assert!(opened.since(begun) >= timings.claim);
     assert_eq!(read(&store, &sample).await, Ok(()));
     // Until what the killed one sent has surely come or not, no fence holds.
     assert_eq!(store.fence(&[types::LeaseId(1)]).await, Err(Error::TimedOut));
@@ -44,7 +46,37 @@ async fn a_prefix_that_was_not_let_go_is_taken_over_after_one_expiry() {
         assert!(remote.env.now() < deadline, "it does not settle");
         remote.env.sleep(Duration::from_millis(100)).await;
     }
+    // An attempt that began while the killed one's claim held may have been given up so late.
+    assert!(remote.env.now().since(opened) > timings.late + timings.attempt / 2);
     store.close().await;
+}
+
+/// What is sent once the claim has lapsed may land after the next holder's second listing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_shard_is_sent_once_the_claim_has_lapsed() {
+    let remote = Remote::start().await;
+    let gate = Gate::start(&remote.env, &remote.address).await;
+    let mut options = remote.options_at(&gate.address, "p");
+    // The store's own keeper does nothing for half a minute.
+    options.timings.claim = Duration::from_secs(120);
+    let store = Arc::new(S3Store::open(&remote.env, options).await.unwrap());
+    gate.set(Mode::Hold);
+    let under_way = store.clone();
+    let putting = remote.env.spawn(async move { put(&under_way, &Sample::single(1, 1, 1000)).await });
+    let deadline = remote.env.now().after(Duration::from_secs(20));
+    while gate.shard_puts() == 0 {
+        assert!(remote.env.now() < deadline, "the shard is not sent");
+        remote.env.sleep(Duration::from_millis(5)).await;
+    }
+    *store.shared.held_until() = Some(remote.env.now());
+    gate.set(Mode::Shut);
+    assert_eq!(putting.await.unwrap(), Err(Error::TimedOut));
+    assert_eq!(gate.shard_puts(), 1, "it was sent again");
+    // Nor is one sent that has not been yet.
+    gate.set(Mode::Open);
+    assert!(matches!(put(&store, &Sample::single(1, 2, 1000)).await, Err(Error::Unavailable { .. })));
+    assert_eq!(gate.shard_puts(), 1);
+    harness::Logs.take("");
 }
 
 /// The second call must not take the first one's claim, which a standby may have been watching since, for its own.

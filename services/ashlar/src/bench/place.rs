@@ -113,7 +113,7 @@ fn explain(failure: Failure, action: &'static str, bucket: String, endpoint: Str
         Failure::Status { code, .. } if REFUSALS.contains(&code.as_str()) => {
             BenchError::Refused { reason: failure }
         }
-        Failure::Status { .. } | Failure::Corrupt(_) | Failure::Unexpected(_) => {
+        Failure::Status { .. } | Failure::Corrupt(_) | Failure::Unexpected(_) | Failure::Withheld => {
             BenchError::Bucket { action, bucket, reason: failure }
         }
     }

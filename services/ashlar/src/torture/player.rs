@@ -149,7 +149,7 @@ impl<'a> Player<'a> {
             Failure::Status { status, .. } if !status.is_client_error() => {}
             // A server may give up on a request that was held up, or ask for fewer.
             Failure::Status { status, code, .. } if status.as_u16() == 429 || code == "RequestTimeout" => {}
-            Failure::Unreachable(_) | Failure::Connection(_) | Failure::TimedOut => {}
+            Failure::Unreachable(_) | Failure::Connection(_) | Failure::TimedOut | Failure::Withheld => {}
             Failure::Status { .. } | Failure::Corrupt(_) | Failure::Unexpected(_) => {
                 self.stage.find(Finding::new(Kind::Wrong, format!("{key}: {what}: {failure}")));
                 return Ok(());

@@ -208,6 +208,7 @@ pub(crate) fn outcome_of(failure: &Failure) -> Outcome {
         | Failure::TimedOut
         | Failure::Corrupt(_)
         | Failure::Unexpected(_) => Outcome::Unknown,
+        Failure::Withheld => Outcome::Refused,
     }
 }
 

@@ -80,7 +80,7 @@ fn may_pass(failure: &Failure) -> bool {
     match failure {
         Failure::Status { status, .. } => status.is_server_error(),
         Failure::Unreachable(_) | Failure::Connection(_) | Failure::TimedOut => true,
-        Failure::Corrupt(_) | Failure::Unexpected(_) => false,
+        Failure::Corrupt(_) | Failure::Unexpected(_) | Failure::Withheld => false,
     }
 }
 
