@@ -165,6 +165,10 @@ impl ShardStore for S3Store {
         }
     }
 
+    fn is_held(&self) -> bool {
+        self.shared.is_held()
+    }
+
     async fn close(&self) {
         self.shared.index().closed = true;
         self.uploads_ended(CLOSE_MAX, |shared| shared.index().uploads > 0).await;

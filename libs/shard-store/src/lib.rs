@@ -56,6 +56,12 @@ pub trait ShardStore: Send + Sync + 'static {
     /// The medium's state.
     async fn status(&self) -> DiskStatus;
 
+    /// Whether the medium is surely this process's. One that other processes can reach may have become theirs: it is not to
+    /// be reported as this process's then.
+    fn is_held(&self) -> bool {
+        true
+    }
+
     /// Finishes what is under way and lets the medium go, so that it may be opened again. May be repeated.
     async fn close(&self);
 }

@@ -141,7 +141,8 @@ impl ChunkNode {
         self.disks().is_empty()
     }
 
-    /// What the node tells the metadata service of itself now, by which identity.
+    /// What the node tells the metadata service of itself now, by which identity. A disk that another process may have by
+    /// now is left out: that process reports it, and would be refused while this one does too.
     pub async fn registration(
         &self,
         node: NodeId,
@@ -149,7 +150,7 @@ impl ChunkNode {
         domain: &FailureDomain,
     ) -> NodeRegistration {
         let mut disks = Vec::new();
-        for disk in self.all() {
+        for disk in self.all().into_iter().filter(|disk| disk.store.is_held()) {
             let status = disk.store.status().await;
             disks.push(DiskRegistration {
                 disk: status.disk,

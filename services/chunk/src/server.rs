@@ -11,13 +11,13 @@ use std::{
 use chunk_api::server::ChunkServer;
 use env::{Env, Listener};
 use futures_util::future::join_all;
-use metadata_api::Metadata;
+use metadata_api::{Metadata, NodeRegistration};
 use service_kit::{HttpLimits, HttpServer, Readiness, Shutdown, serve_health};
 use shard_store::DiskOptions;
 use shard_store_s3::{S3Options, Timings};
 use tokio::sync::watch;
-use tracing::warn;
-use types::{FailureDomain, NodeId};
+use tracing::{error, info, warn};
+use types::{DiskId, FailureDomain, NodeId};
 
 use crate::{BadShards, ChunkNode, Config, Data, RepairQueue, bucket::BucketTask};
 
@@ -104,11 +104,13 @@ impl Server {
             return Err(BindError::NoDisk { folders: folders.len() });
         }
         let node = Arc::new(node);
+        let named_by_bucket = identity.is_none();
         let heartbeat = Heartbeat {
             env: env.clone(),
             metadata,
             node: node.clone(),
             identity: watch::Sender::new(identity),
+            named_by_bucket,
             advertise: config.advertise.unwrap_or_else(|| address.to_string()),
             domain: config.failure_domain,
         };
@@ -143,8 +145,7 @@ impl Server {
         });
         let bad: Arc<dyn BadShards> = Arc::new(RepairQueue(self.heartbeat.metadata.clone()));
         // The node's identity is that of its first remote bucket only when it has no folder to keep one in.
-        let identity = &self.heartbeat.identity;
-        let mut naming = identity.borrow().is_none().then(|| identity.clone());
+        let mut naming = self.heartbeat.named_by_bucket.then(|| self.heartbeat.identity.clone());
         // The disks in folders, for no other one is there yet.
         let scrub = env.spawn(self.node.scrub(&env, self.scrub_period, bad.clone(), shutdown.clone()));
         let buckets: Vec<_> = self
@@ -181,22 +182,62 @@ struct Heartbeat {
     node: Arc<ChunkNode>,
     /// The node's identity; none until it is known.
     identity: watch::Sender<Option<NodeId>>,
+    /// Whether the identity is that of the first remote bucket's disk: whoever has the bucket is the node.
+    named_by_bucket: bool,
     advertise: String,
     domain: FailureDomain,
 }
 
 impl Heartbeat {
     async fn run(self, announced: watch::Sender<bool>, shutdown: Shutdown) {
-        let Some(id) = self.identity(&shutdown).await else { return };
+        if self.identity(&shutdown).await.is_none() {
+            return;
+        }
+        let mut was_silent = false;
         while !shutdown.has_begun() {
-            let registration = self.node.registration(id, &self.advertise, &self.domain).await;
-            match self.metadata.register_node(registration).await {
-                Ok(()) => {
-                    announced.send_replace(true);
+            let registration = self.registration().await;
+            self.tell_of_silence(registration.is_none(), &mut was_silent);
+            match registration {
+                Some(registration) => match self.metadata.register_node(registration).await {
+                    Ok(()) => {
+                        announced.send_replace(true);
+                    }
+                    Err(error) => warn!(%error, "the metadata service was not told of this node"),
+                },
+                None => {
+                    announced.send_replace(false);
                 }
-                Err(error) => warn!(%error, "the metadata service was not told of this node"),
             }
             tokio::select! { () = self.env.sleep(HEARTBEAT) => {}, () = shutdown.begun() => {} }
+        }
+    }
+
+    /// What to tell now; nothing while another process may have the bucket that gives this node its identity: both would
+    /// register as one node then, each with its own address.
+    async fn registration(&self) -> Option<NodeRegistration> {
+        let id = *self.identity.borrow();
+        let id = id?;
+        let registration = self.node.registration(id, &self.advertise, &self.domain).await;
+        let has_identity =
+            !self.named_by_bucket || registration.disks.iter().any(|disk| disk.disk == DiskId(id.0));
+        has_identity.then_some(registration)
+    }
+
+    /// Logs when the node falls silent and when it is back.
+    fn tell_of_silence(&self, is_silent: bool, was_silent: &mut bool) {
+        if is_silent != std::mem::replace(was_silent, is_silent) {
+            let node = self.identity.borrow().map(|id| id.to_string()).unwrap_or_default();
+            if is_silent {
+                error!(
+                    node,
+                    "this service has lost its hold on the remote bucket that gives it its identity, and is not registered until it has it again; if another process is to keep the bucket, stop this one"
+                );
+            } else {
+                info!(
+                    node,
+                    "the remote bucket that gives this service its identity is held again; it registers"
+                );
+            }
         }
     }
 

@@ -1,4 +1,11 @@
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use chunk_api::{
     ChunkService, Purpose,
@@ -7,15 +14,15 @@ use chunk_api::{
 };
 use env::{Env, Task};
 use harness::{ACCESS_KEY, SECRET_KEY};
-use metadata_api::{MapNode, Metadata, Token, client::connect, fake::Fake};
+use metadata_api::{DiskState, MapNode, Metadata, Token, client::connect, fake::Fake};
 use s3_client::{Bucket, Connect, Endpoint, PutCondition};
 use service_kit::{ShutdownTrigger, shutdown_channel};
 use shard_store::ShardStore;
-use shard_store_s3::{Credentials, S3Store};
+use shard_store_s3::{Credentials, S3Store, Timings};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use types::DiskId;
 
-use super::{BindError, Server};
+use super::{BindError, HEARTBEAT, Server};
 use crate::{Config, Data};
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
@@ -49,7 +56,13 @@ struct Running {
 
 impl Running {
     async fn start(env: &Env, config: Config, metadata: Arc<dyn Metadata>) -> Self {
-        let server = Server::bind(env.clone(), config, metadata).await.unwrap();
+        Self::start_with(env, config, metadata, Timings::default()).await
+    }
+
+    /// The same with other timings of remote buckets.
+    async fn start_with(env: &Env, config: Config, metadata: Arc<dyn Metadata>, timings: Timings) -> Self {
+        let mut server = Server::bind(env.clone(), config, metadata).await.unwrap();
+        server.buckets.iter_mut().for_each(|options| options.timings = timings);
         let address = server.address().to_string();
         let health = server.health.listener.local_address().unwrap().to_string();
         let (trigger, shutdown) = shutdown_channel();
@@ -130,6 +143,51 @@ async fn black_hole(env: &Env) -> String {
         }
     });
     address
+}
+
+/// Passes connections on to `server`, and while `cut` is set breaks them and takes no new ones.
+async fn cuttable(env: &Env, server: &str, cut: Arc<AtomicBool>) -> String {
+    let listener = env.listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let address = listener.local_address().unwrap().to_string();
+    let (own_env, server) = (env.clone(), server.to_owned());
+    env.spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let (env, server, cut) = (own_env.clone(), server.clone(), cut.clone());
+            own_env.spawn(async move {
+                let Ok(mut server) = env.connect(&server).await else { return };
+                let is_cut = async {
+                    while !cut.load(Ordering::SeqCst) {
+                        env.sleep(Duration::from_millis(5)).await;
+                    }
+                };
+                tokio::select! {
+                    _ = tokio::io::copy_bidirectional(&mut client, &mut server) => {}
+                    () = is_cut => {}
+                }
+            });
+        }
+    });
+    address
+}
+
+/// Waits until the metadata service knows one node, of this address, up and with one disk.
+async fn wait_for_node_at(env: &Env, metadata: &Fake, address: &str) {
+    for _ in 0..3000 {
+        let map = metadata.cluster_map(None).await.unwrap().unwrap_or_default();
+        if let ([node], [disk]) = (&map.nodes[..], &map.disks[..])
+            && node.address == address
+            && disk.state == DiskState::Up
+        {
+            assert_eq!(node.node.0, disk.disk.0);
+            return;
+        }
+        env.sleep(Duration::from_millis(10)).await;
+    }
+    panic!("the node does not come to {address}");
+}
+
+async fn epoch(metadata: &Fake) -> i64 {
+    metadata.cluster_map(None).await.unwrap().unwrap_or_default().epoch
 }
 
 #[tokio::test]
@@ -299,6 +357,55 @@ async fn a_remote_bucket_that_another_process_has_is_served_and_reported_no_more
     raw.put("p/claim", released, PutCondition::Matches(&etag)).await.unwrap();
     wait_for_disks(&env, &running, 2).await;
     running.stop().await;
+    harness::Logs.take("");
+    stop(server).await;
+}
+
+/// A bucket is the node: of two processes that live, the one that has the bucket registers, and nobody else.
+#[tokio::test]
+async fn a_node_that_is_cut_off_from_its_bucket_leaves_its_name_to_whoever_takes_the_bucket_over() {
+    let env = Env::real();
+    let metadata = Arc::new(Fake::new(env.clone()));
+    let (server, name) = remote().await;
+    let address = server.client().host();
+    let cut = Arc::new(AtomicBool::new(false));
+    let through = cuttable(&env, &address, cut.clone()).await;
+    let timings = Timings {
+        claim: Duration::from_secs(4),
+        late: Duration::from_secs(2),
+        attempt: Duration::from_secs(1),
+        fence: Duration::from_millis(500),
+    };
+    let [mut old_config, mut new_config] = [config(Vec::new()), config(Vec::new())];
+    old_config.data = vec![bucket(&through, &name, "p")];
+    new_config.data = vec![bucket(&address, &name, "p")];
+    let old = Running::start_with(&env, old_config, metadata.clone(), timings).await;
+    wait_for_node_at(&env, &metadata, &old.address).await;
+
+    cut.store(true, Ordering::SeqCst);
+    let new = Running::start_with(&env, new_config, metadata.clone(), timings).await;
+    wait_for_node_at(&env, &metadata, &new.address).await;
+    // The old one cannot know yet whether the bucket is another process's, and registers no more, nor once it knows.
+    for is_cut in [true, false] {
+        cut.store(is_cut, Ordering::SeqCst);
+        if !is_cut {
+            wait_for_disks(&env, &old, 0).await;
+        }
+        let before = epoch(&metadata).await;
+        env.sleep(HEARTBEAT * 2 + Duration::from_secs(1)).await;
+        assert_eq!(epoch(&metadata).await, before, "two processes register as one node");
+        wait_for_node_at(&env, &metadata, &new.address).await;
+        assert!(health(&env, &old, "ready").await.starts_with("HTTP/1.1 503 "));
+        assert!(health(&env, &new, "ready").await.starts_with("HTTP/1.1 200 "));
+    }
+    let logged = harness::Logs.take("gives it its identity");
+    assert!(!logged.is_empty(), "the old one says nothing");
+
+    // When the new one goes the old one has the bucket again, and says so.
+    new.stop().await;
+    wait_for_node_at(&env, &metadata, &old.address).await;
+    wait_until_ready(&env, &old).await;
+    old.stop().await;
     harness::Logs.take("");
     stop(server).await;
 }
