@@ -77,12 +77,21 @@ impl Pool {
     /// One chunk of a group, by what is on every disk where one of its shards may be and that answers; without shards
     /// when none has one. `None` when the cluster map in use has no such group.
     pub async fn find_chunk(&self, group: GroupId, chunk: ChunkId) -> Option<ListedChunk> {
+        self.look_for_chunk(group, chunk).await.map(|(found, _)| found)
+    }
+
+    /// The same, and the disks that did not answer: what is not found may be there.
+    pub async fn look_for_chunk(
+        &self,
+        group: GroupId,
+        chunk: ChunkId,
+    ) -> Option<(ListedChunk, Vec<UnreachedDisk>)> {
         let mut list = self.list_group(group)?;
         for disk in &mut list.disks {
             disk.start_at(chunk);
         }
         let found = list.next().await.filter(|found| found.chunk == chunk);
-        Some(found.unwrap_or(ListedChunk { chunk, shards: Vec::new() }))
+        Some((found.unwrap_or(ListedChunk { chunk, shards: Vec::new() }), list.unreached))
     }
 }
 

@@ -127,7 +127,11 @@ async fn disks_that_cannot_be_listed_are_told_of_and_gone_ones_are_not_missed() 
     let one = cluster.pool.find_chunk(group, chunk).await.unwrap();
     assert_eq!(one, found[0]);
     let never = ChunkId { counter: chunk.counter + 1, ..chunk };
-    assert_eq!(cluster.pool.find_chunk(group, never).await.unwrap().shards, []);
+    let (found, unreached) = cluster.pool.look_for_chunk(group, never).await.unwrap();
+    assert_eq!(found.shards, []);
+    let mut unreached: Vec<_> = unreached.iter().map(|unreached| unreached.disk).collect();
+    unreached.sort_unstable();
+    assert_eq!(unreached, [0, 2, 3].map(|node| cluster.nodes[node].disk), "it may be there");
 }
 
 #[tokio::test(start_paused = true)]

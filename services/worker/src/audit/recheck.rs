@@ -114,7 +114,7 @@ async fn unnamed(
     Ok(())
 }
 
-/// A shard is missing when its chunk is still named and it is still at none of its places.
+/// A shard is missing when its chunk is still named and it is still at none of its places, all of which answer.
 async fn missing(
     metadata: &dyn Metadata,
     pool: &Pool,
@@ -129,20 +129,34 @@ async fn missing(
     suspects.retain(|chunk, _| named.contains(chunk));
     let mut unmapped = BTreeMap::new();
     for (chunk, (Named { group, coding, length, .. }, indexes)) in suspects {
-        let Some(found) = pool.find_chunk(group, chunk).await else {
+        let Some((found, unreached)) = pool.look_for_chunk(group, chunk).await else {
             unmapped.insert(chunk, indexes);
             continue;
         };
         let on_disks: BTreeSet<u8> = found.shards.iter().map(|shard| shard.header.shard.index.0).collect();
-        let may_be_left = (0..=u8::MAX)
-            .take(coding.total())
-            .filter(|index| on_disks.contains(index) || layout.may_be_unseen(&layout.places(group, *index)));
-        if may_be_left.count() < coding.data() {
+        // Disks of the group that answered the first time and do not now.
+        let silent: BTreeSet<DiskId> = unreached.into_iter().map(|unreached| unreached.disk).collect();
+        let silent_places = |index| -> Vec<DiskId> {
+            let places = layout.places(group, index).into_iter();
+            places.filter(|disk| silent.contains(disk) && !layout.gone.contains(disk)).collect()
+        };
+        let may_be_there = |index: &u8| {
+            on_disks.contains(index)
+                || layout.may_be_unseen(&layout.places(group, *index))
+                || !silent_places(*index).is_empty()
+        };
+        if (0..=u8::MAX).take(coding.total()).filter(may_be_there).count() < coding.data() {
             report.lost(chunk);
         }
         for index in indexes {
             if on_disks.contains(&index) {
                 report.shards += 1;
+                continue;
+            }
+            let silent = silent_places(index);
+            if !silent.is_empty() {
+                report.unseen += 1;
+                report.unreached.extend(silent);
                 continue;
             }
             let shard = ShardId { chunk, index: types::ShardIndex(index) };

@@ -74,3 +74,27 @@ async fn objects_that_are_lost_are_named_and_leave_nothing_when_they_are_deleted
     cluster.check(&gateway, &left).await;
     worker.stop().await;
 }
+
+/// A disk that answered the listing and does not answer when it is asked again says nothing of its shards.
+#[tokio::test(start_paused = true)]
+async fn a_shard_whose_disk_falls_silent_in_the_middle_of_an_audit_is_unseen_and_not_missing() {
+    let cluster = Cluster::new(4, "2+2", 1).await;
+    let gateway = cluster.gateway().await;
+    let objects = cluster.fill(&gateway, 24).await;
+    lose(&cluster, &[0]).await;
+    let known = audited(&cluster, &gateway).await;
+    assert!(known.missing > 0 && known.unseen == 0, "{known:#?}");
+
+    let disk = cluster.groups().await[0].disks[0];
+    let node = cluster.nodes.iter().find(|node| node.disk == disk).unwrap();
+    // Each disk has one page of shards: all of them are listed when the first is told of.
+    let mut fall_silent = |_| node.set_away(true);
+    let report =
+        audit(&*cluster.metadata, &gateway.pool, AuditOptions::default(), &mut fall_silent).await.unwrap();
+    assert_eq!((report.missing, report.unseen), (0, known.missing), "{report:#?}");
+    assert_eq!((report.lost, report.repairable.len()), (0, 0), "{report:#?}");
+    assert_eq!(report.unreached, BTreeSet::from([disk]));
+    assert!(!report.is_clean());
+    node.set_away(false);
+    cluster.check(&gateway, &objects).await;
+}
