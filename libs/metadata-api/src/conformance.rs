@@ -212,6 +212,8 @@ macro_rules! conformance_cases {
             recoding::replaced_chunks_are_named_until_they_are_freed;
             recoding::chunks_of_parts_are_replaced;
             recoding::chunks_of_a_long_manifest_are_replaced;
+            recoding::chunks_of_several_rows_are_replaced_each_by_itself;
+            recoding::what_is_replaced_together_is_checked_together;
             recoding::racing_replacements_lose_and_leak_nothing;
             contents::every_row_that_names_chunks_is_listed;
             contents::a_long_manifest_is_listed_whole;

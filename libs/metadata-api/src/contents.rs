@@ -53,7 +53,7 @@ pub struct ContentPage {
 }
 
 /// Names a version that is there or a part of an open upload, together with its key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ContentOwner {
     /// The version that this commit made.
     Version(Sequence),
@@ -101,7 +101,32 @@ pub struct Replaced {
     pub given_up: Vec<Extent>,
 }
 
+/// Most versions and parts of which chunks are replaced in one transaction, under the lock that commits to the bucket wait for.
+pub const REPLACED_ROWS_MAX: usize = 64;
+
 impl ReplaceChunks {
+    /// Refuses what can never be right together. Errors: `Malformed`.
+    pub fn check_all(requests: &[Self]) -> Result<(), Error> {
+        let malformed = |reason: &str| Err(Error::Malformed { reason: reason.to_owned() });
+        requests.iter().try_for_each(Self::check)?;
+        let Some(first) = requests.first() else { return malformed("nothing to replace") };
+        let chunks: usize = requests.iter().map(|request| request.chunks.len()).sum();
+        if requests.len() > REPLACED_ROWS_MAX || chunks > PAGE_SIZE_MAX {
+            return malformed("too many chunks, versions or parts at once");
+        }
+        if requests.iter().any(|request| request.bucket != first.bucket || request.lease != first.lease) {
+            return malformed("not all of one bucket and one lease");
+        }
+        let rows = requests.iter().map(|request| (&request.key, request.owner));
+        let new = requests.iter().flat_map(|request| &request.chunks).map(|replacement| replacement.by.chunk);
+        if rows.collect::<BTreeSet<_>>().len() != requests.len()
+            || new.collect::<BTreeSet<_>>().len() != chunks
+        {
+            return malformed("a version or part, or a new chunk, is there twice");
+        }
+        Ok(())
+    }
+
     /// Refuses what can never be right. Errors: `Malformed`.
     pub fn check(&self) -> Result<(), Error> {
         let malformed = |reason: &str| Err(Error::Malformed { reason: reason.to_owned() });

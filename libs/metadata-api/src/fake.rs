@@ -413,6 +413,10 @@ impl Metadata for Fake {
         self.state().replace_chunks(&request)
     }
 
+    async fn replace_chunks_of_each(&self, requests: &[ReplaceChunks]) -> Result<Vec<bool>, Error> {
+        self.state().replace_chunks_of_each(requests)
+    }
+
     async fn acquire_job(
         &self,
         job: JobName,

@@ -44,8 +44,8 @@ pub use cluster::{
     StorageClass, StorageClassDefinition,
 };
 pub use contents::{
-    CONTENT_EXTENTS_MAX, ContentKind, ContentOwner, ContentPage, ContentPosition, ContentRow, ReplaceChunks,
-    Replaced, Replacement,
+    CONTENT_EXTENTS_MAX, ContentKind, ContentOwner, ContentPage, ContentPosition, ContentRow,
+    REPLACED_ROWS_MAX, ReplaceChunks, Replaced, Replacement,
 };
 pub use error::Error;
 pub use job::{JobName, JobProgress, JobState};
@@ -306,6 +306,11 @@ pub trait Metadata: Send + Sync + 'static {
     /// else names them. Answers whether it was done: not when the version or part is gone, or does not name all of the
     /// chunks. Errors: `LeaseRevoked`, `Malformed`.
     async fn replace_chunks(&self, request: ReplaceChunks) -> Result<bool, Error>;
+    /// The same for several versions and parts of one bucket under one lease, 1 to [`REPLACED_ROWS_MAX`], with at most
+    /// [`PAGE_SIZE_MAX`] chunks together, in one transaction. Each is done or refused by itself: one that is gone undoes
+    /// nothing of the others. Answers for each, in their order, whether it was done. Errors, and nothing is done then:
+    /// `LeaseRevoked`, `Malformed`.
+    async fn replace_chunks_of_each(&self, requests: &[ReplaceChunks]) -> Result<Vec<bool>, Error>;
 
     // Jobs.
 

@@ -548,7 +548,15 @@ impl Metadata for MetadataStore {
 
     async fn replace_chunks(&self, request: ReplaceChunks) -> Result<bool, Error> {
         request.check()?;
-        transact!(self, "replace_chunks", |store, tx| store.replace_chunks_in(tx, &request))
+        let requests = [request];
+        let replaced = transact!(self, "replace_chunks", |store, tx| store.replace_chunks_in(tx, &requests));
+        replaced.map(|replaced| replaced == [true])
+    }
+
+    async fn replace_chunks_of_each(&self, requests: &[ReplaceChunks]) -> Result<Vec<bool>, Error> {
+        ReplaceChunks::check_all(requests)?;
+        let requests = requests.to_vec();
+        transact!(self, "replace_chunks_of_each", |store, tx| store.replace_chunks_in(tx, &requests))
     }
 
     async fn acquire_job(

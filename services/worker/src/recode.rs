@@ -30,9 +30,8 @@ use types::GroupId;
 use self::{
     former::{Entry, EntryName, Former},
     rewrite::Rewriter,
-    standing::Watch,
 };
-use crate::{context::Context, jobs::Progress, throttle::Throttle};
+use crate::{context::Context, jobs::Progress};
 
 /// Pause between looks while no class has a former coding, and while all that is left is garbage.
 const PERIOD: Duration = Duration::from_secs(10);
@@ -44,7 +43,7 @@ const BUSY_PERIOD: Duration = Duration::from_secs(2);
 /// be the last: reading every row is no small thing.
 const REST: u32 = 10;
 
-/// Rows that are re-encoded at a time.
+/// Rows that are re-encoded at a time, each chunk by chunk, whatever the rate.
 const AT_ONCE: usize = 8;
 
 /// Rows of a page: what is in memory at a time.
@@ -52,9 +51,7 @@ const PAGE: usize = 250;
 
 /// Re-encodes as long as this worker has the job.
 pub(crate) async fn work(context: Context, progress: Progress) {
-    let throttle = Throttle::new(context.env.clone(), context.options.recode_rate_bytes);
-    let watch = Watch::new(&context);
-    let rewriter = Rewriter { context: &context, watch, throttle, progress };
+    let rewriter = Rewriter::new(&context, progress);
     let (counted, clean, due) = (BTreeSet::new(), BTreeSet::new(), context.env.now());
     let mut recode = Recode { context: &context, rewriter, counted, clean, due };
     loop {
@@ -173,6 +170,8 @@ impl Recode<'_> {
                 pass.live.extend(row.live);
                 pass.garbage.extend(row.garbage);
             }
+            drop(rows);
+            pass.done += self.rewriter.finish().await;
             after = page.next;
             if after.is_none() {
                 return Ok(pass);

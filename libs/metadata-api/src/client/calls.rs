@@ -408,6 +408,15 @@ impl Metadata for Client {
         Ok(replaced)
     }
 
+    async fn replace_chunks_of_each(&self, requests: &[ReplaceChunks]) -> Result<Vec<bool>, Error> {
+        let asked = requests.len();
+        let request = proto::ReplaceChunksOfEachRequest { requests: wire::messages(requests.to_vec()) };
+        let Value(replaced) = self.call(Mutation, request, send!(repair.replace_chunks_of_each)).await?;
+        let replaced: Vec<bool> = replaced;
+        // What was done of which cannot be told.
+        if replaced.len() == asked { Ok(replaced) } else { Err(Error::TimedOut) }
+    }
+
     async fn acquire_job(
         &self,
         job: JobName,

@@ -16,8 +16,8 @@ use super::{
     },
 };
 use crate::{
-    AbortUpload, ContentKind, ContentOwner, Error, PAGE_SIZE_MAX, ReplaceChunks, Replacement, StorageClass,
-    StorageClassDefinition, VersionState,
+    AbortUpload, ContentKind, ContentOwner, Error, PAGE_SIZE_MAX, REPLACED_ROWS_MAX, ReplaceChunks,
+    Replacement, StorageClass, StorageClassDefinition, VersionState,
 };
 
 fn coding(text: &str) -> Coding {
@@ -420,6 +420,132 @@ pub async fn chunks_of_a_long_manifest_are_replaced(store: &Store) {
     }
     delete(store, &name, &k, None).await;
     expect_freed(store, minter.lease, &expected).await;
+}
+
+/// One transaction for versions, copies and parts: what moved on is refused and undoes nothing of the others.
+pub async fn chunks_of_several_rows_are_replaced_each_by_itself(store: &Store) {
+    let (name, mut minter) = (bucket(store).await, Minter::acquire(store).await);
+    let mut requests = Vec::new();
+    let (mut before, mut keys) = (Vec::new(), Vec::new());
+    for number in 0..REPLACED_ROWS_MAX - 2 {
+        let k = key(&format!("k{number:03}"));
+        let content = commit(store, &name, &k, &mut minter).await;
+        requests.push(request(store, (&name, &k), &content, &mut minter).await);
+        before.push(chunks(&content));
+        keys.push(k);
+    }
+    // Of the first there is a copy, which names the same chunks and is replaced as well, by others.
+    let copied = key("kopy");
+    store
+        .copy_version(copy((&name, &keys[0], VersionId::Null), etag(1), (&name, &copied)))
+        .await
+        .expect("a copy");
+    delete(store, &name, &keys[0], None).await;
+    let of_copy = ReplaceChunks {
+        key: copied.clone(),
+        owner: owner(store, before[0][0]).await,
+        chunks: requests[0]
+            .chunks
+            .iter()
+            .map(|old| Replacement { by: Extent { chunk: minter.chunk(), ..old.by }, ..*old })
+            .collect(),
+        ..requests[0].clone()
+    };
+    let again = commit(store, &name, &keys[0], &mut minter).await;
+    let upload = store.create_upload(new_upload(&name, &key("upload"))).await.expect("an upload").id;
+    let part = stored_part(&name, &key("upload"), upload, 1, &mut minter, 6 << 20);
+    store.commit_part(part.clone()).await.expect("a part");
+    let of_part = request(store, (&name, &key("upload")), &part.content, &mut minter).await;
+    // Of the second only one of the chunks is still what it was.
+    let one = ReplaceChunks { chunks: requests[1].chunks[..1].to_vec(), ..requests[1].clone() };
+    let moved_on = ReplaceChunks {
+        chunks: vec![Replacement {
+            by: Extent { chunk: minter.chunk(), ..one.chunks[0].by },
+            ..one.chunks[0]
+        }],
+        ..one
+    };
+    assert_eq!(store.replace_chunks_of_each(&[moved_on.clone()]).await, Ok(vec![true]));
+    requests.extend([of_copy.clone(), of_part.clone()]);
+
+    let mut expected = vec![true; REPLACED_ROWS_MAX];
+    // A version that is gone, and one that does not name all of what is to be replaced.
+    (expected[0], expected[1]) = (false, false);
+    assert_eq!(store.replace_chunks_of_each(&requests).await, Ok(expected));
+    assert_eq!(named(store, &name, &keys[0]).await, chunks(&again));
+    assert_eq!(named(store, &name, &keys[1]).await, [new_chunks(&moved_on)[0], before[1][1]]);
+    for (k, request) in keys.iter().zip(&requests).skip(2) {
+        assert_eq!(named(store, &name, k).await, new_chunks(request));
+    }
+    assert_eq!(named(store, &name, &copied).await, new_chunks(&of_copy));
+    let given_up =
+        [before[0].clone(), vec![before[1][0]], before[2..].concat(), chunks(&part.content)].concat();
+    expect_freed(store, minter.lease, &given_up).await;
+
+    // Done once, they are not done again.
+    assert_eq!(store.replace_chunks_of_each(&requests).await, Ok(vec![false; REPLACED_ROWS_MAX]));
+    for k in keys.iter().chain([&copied]) {
+        delete(store, &name, k, None).await;
+    }
+    let abort = AbortUpload { bucket: name.clone(), key: key("upload"), upload };
+    store.abort_upload(abort).await.expect("an abort");
+    let new = requests[2..].iter().flat_map(new_chunks);
+    let left = [chunks(&again), vec![new_chunks(&moved_on)[0], before[1][1]], new.collect()].concat();
+    expect_freed(store, minter.lease, &left).await;
+}
+
+/// One bucket, one lease, each row once, and no more than a transaction can bear; else nothing is done.
+pub async fn what_is_replaced_together_is_checked_together(store: &Store) {
+    let (name, mut minter) = (bucket(store).await, Minter::acquire(store).await);
+    let (a, b) = (key("a"), key("b"));
+    let [of_a, of_b] =
+        [commit(store, &name, &a, &mut minter).await, commit(store, &name, &b, &mut minter).await];
+    let first = request(store, (&name, &a), &of_a, &mut minter).await;
+    let second = request(store, (&name, &b), &of_b, &mut minter).await;
+    let other = Minter::acquire(store).await;
+    let under = |request: &ReplaceChunks, lease| {
+        let mut request = request.clone();
+        request.lease = lease;
+        request.chunks.iter_mut().for_each(|replacement| replacement.by.chunk.lease = lease);
+        request
+    };
+    let many = (0..=REPLACED_ROWS_MAX).map(|number| {
+        let by = Extent { chunk: minter.chunk(), ..first.chunks[0].by };
+        let chunks = vec![Replacement { by, ..first.chunks[0] }];
+        ReplaceChunks { key: key(&format!("k{number}")), chunks, ..first.clone() }
+    });
+    let many: Vec<ReplaceChunks> = many.collect();
+    let long = |request: &ReplaceChunks, minter: &mut Minter| {
+        let chunks = (0..PAGE_SIZE_MAX).map(|_| {
+            let chunk = minter.chunk();
+            Replacement { chunk, by: Extent { chunk, ..first.chunks[0].by } }
+        });
+        ReplaceChunks { chunks: chunks.collect(), ..request.clone() }
+    };
+    let malformed = [
+        Vec::new(),
+        many,
+        vec![first.clone(), ReplaceChunks { bucket: bucket_name(), ..second.clone() }],
+        vec![first.clone(), under(&second, other.lease)],
+        vec![first.clone(), first.clone()],
+        vec![first.clone(), ReplaceChunks { chunks: first.chunks.clone(), ..second.clone() }],
+        vec![first.clone(), ReplaceChunks { chunks: Vec::new(), ..second.clone() }],
+        vec![first.clone(), long(&second, &mut minter)],
+    ];
+    for requests in malformed {
+        let answer = store.replace_chunks_of_each(&requests).await;
+        assert!(matches!(answer, Err(Error::Malformed { .. })), "{} requests: {answer:?}", requests.len());
+    }
+    store.release_lease(other.lease).await.expect("a lease");
+    let dead = [under(&first, other.lease), under(&second, other.lease)];
+    assert_eq!(store.replace_chunks_of_each(&dead).await, Err(Error::LeaseRevoked));
+    let nowhere = bucket_name();
+    let elsewhere =
+        [&first, &second].map(|request| ReplaceChunks { bucket: nowhere.clone(), ..request.clone() });
+    assert_eq!(store.replace_chunks_of_each(&elsewhere).await, Ok(vec![false, false]));
+    assert_eq!(named(store, &name, &a).await, chunks(&of_a), "nothing has changed");
+    assert_eq!(named(store, &name, &b).await, chunks(&of_b), "nothing has changed");
+    expect_freed(store, minter.lease, &[]).await;
 }
 
 /// Replacements that race with copies, overwrites, deletes and a collector: what is named at the end was never freed, and

@@ -72,6 +72,12 @@ impl State {
         Ok(true)
     }
 
+    pub(super) fn replace_chunks_of_each(&mut self, requests: &[ReplaceChunks]) -> Result<Vec<bool>, Error> {
+        ReplaceChunks::check_all(requests)?;
+        // A lease that is gone refuses the first one before anything was done.
+        requests.iter().map(|request| self.replace_chunks(request)).collect()
+    }
+
     pub(super) fn replace_chunks(&mut self, request: &ReplaceChunks) -> Result<bool, Error> {
         request.check()?;
         let Some(bucket) = self.buckets.get_mut(&request.bucket) else { return Ok(false) };

@@ -5,7 +5,7 @@ use types::{GroupId, MissingShard, ShardId};
 
 use super::{Calls, answer, checked, decoded};
 use crate::{
-    PAGE_SIZE_MAX,
+    PAGE_SIZE_MAX, REPLACED_ROWS_MAX, ReplaceChunks,
     wire::{content_position, list, list_limit, messages, proto},
 };
 
@@ -57,5 +57,15 @@ impl proto::repair_server::Repair for Calls {
     ) -> Result<Response<proto::ReplaceChunksResponse>, Status> {
         let replaced = self.metadata.replace_chunks(decoded(request)?).await;
         answer(replaced.map(|replaced| proto::ReplaceChunksResponse { replaced }))
+    }
+
+    async fn replace_chunks_of_each(
+        &self,
+        request: Request<proto::ReplaceChunksOfEachRequest>,
+    ) -> Result<Response<proto::ReplaceChunksOfEachResponse>, Status> {
+        let requests = list(request.into_inner().requests, REPLACED_ROWS_MAX, "requests");
+        let requests: Vec<ReplaceChunks> = checked(requests)?;
+        let replaced = self.metadata.replace_chunks_of_each(&requests).await;
+        answer(replaced.map(|replaced| proto::ReplaceChunksOfEachResponse { replaced }))
     }
 }

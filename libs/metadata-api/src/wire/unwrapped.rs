@@ -50,6 +50,7 @@ value! {
     ReverseMoveResponse.epoch: i64;
     RemoveFormerGroupsResponse.removed: bool;
     ReplaceChunksResponse.replaced: bool;
+    ReplaceChunksOfEachResponse.replaced: Vec<bool>;
     RevokeLeaseResponse.revoked: bool;
 }
 

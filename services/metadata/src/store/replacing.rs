@@ -7,7 +7,7 @@
 
 use bytes::Bytes;
 use metadata_api::{ContentOwner, Error, ReplaceChunks, Replaced};
-use types::{BucketId, PartNumber, UploadId};
+use types::{BucketId, Extent, PartNumber, UploadId};
 
 use super::{
     MetadataStore,
@@ -25,12 +25,12 @@ use super::{
 pub(crate) const CONTENT: &str = "SELECT v.content_kind, v.manifest, v.shared FROM versions AS v \
      WHERE v.bucket_id = $1 AND v.key = $2 AND v.version_seq = $3 AND v.seq_to IS NULL";
 
-/// Passes an owner's references on to another owner in the same bucket.
+/// Passes owners' references on to other owners in the same bucket.
 pub(crate) fn pass_on_sql() -> String {
     update_each(
         "chunk_refs",
-        "version_seq = $3",
-        "t.chunk_id = r.column1 AND t.bucket_id = $1 AND t.version_seq = $2",
+        "version_seq = r.column3",
+        "t.chunk_id = r.column1 AND t.bucket_id = $1 AND t.version_seq = r.column2",
     )
 }
 
@@ -44,38 +44,55 @@ enum Owners {
 }
 
 impl MetadataStore {
-    /// Locks the bucket as a commit does, so that no copy of the version is made meanwhile; then the lease; then, of an
-    /// upload, its row and the part.
+    /// Locks the bucket as a commit does, so that no copy of a version is made meanwhile; then the lease; then, of uploads,
+    /// their rows and the parts; then the references, in the order of their chunks. The requests are of one bucket and one
+    /// lease, and each is done or refused by itself.
     pub(super) async fn replace_chunks_in(
         &self,
         tx: &mut Tx,
-        request: &ReplaceChunks,
-    ) -> Result<bool, Failure> {
-        let locked = match lock_bucket_named(tx, &request.bucket, BucketLock::Commit).await {
-            Err(Failure::Answer(Error::BucketNotFound { .. })) => return Ok(false),
+        requests: &[ReplaceChunks],
+    ) -> Result<Vec<bool>, Failure> {
+        let Some(first) = requests.first() else { return Ok(Vec::new()) };
+        let locked = match lock_bucket_named(tx, &first.bucket, BucketLock::Commit).await {
+            Err(Failure::Answer(Error::BucketNotFound { .. })) => return Ok(vec![false; requests.len()]),
             locked => locked?,
         };
         let bucket = locked.bucket.id;
-        if !lock_active_leases(tx, [request.lease]).await?.contains(&request.lease) {
+        if !lock_active_leases(tx, [first.lease]).await?.contains(&first.lease) {
             return Err(Error::LeaseRevoked.into());
         }
-        let done = match request.owner {
-            ContentOwner::Version(sequence) => replace_in_version(tx, bucket, request, sequence.0).await?,
-            ContentOwner::Part { upload, number } => {
-                replace_in_part(tx, bucket, request, upload, number).await?
-            }
-        };
-        let Some((replaced, owners)) = done else { return Ok(false) };
-        let due_ms = locked.now_ms.saturating_add(self.settings.garbage_hold_ms());
-        let number = garbage_number(&self.env);
-        hold(tx, bucket, number, due_ms, &replaced, owners).await?;
+        let (mut done, mut given_up) = (Vec::new(), Vec::new());
         let (mut missing, now_ms) = (Rows::default(), self.env.wall_clock_ms());
-        for shard in &request.missing {
-            missing.push(missing_values(now_ms, shard));
+        for request in requests {
+            let replaced = match request.owner {
+                ContentOwner::Version(sequence) => {
+                    replace_in_version(tx, bucket, request, sequence.0).await?
+                }
+                ContentOwner::Part { upload, number } => {
+                    replace_in_part(tx, bucket, request, upload, number).await?
+                }
+            };
+            done.push(replaced.is_some());
+            let Some((Replaced { given_up: extents, .. }, owners)) = replaced else { continue };
+            given_up.push(GivenUp { number: garbage_number(&self.env), extents, owners });
+            for shard in &request.missing {
+                missing.push(missing_values(now_ms, shard));
+            }
         }
+        let due_ms = locked.now_ms.saturating_add(self.settings.garbage_hold_ms());
+        hold(tx, bucket, due_ms, &given_up).await?;
         tx.execute_rows(INSERT_MISSING, &[], &missing).await?;
-        Ok(true)
+        Ok(done)
     }
+}
+
+/// What one version or part does not name any more.
+struct GivenUp {
+    /// The item of garbage that holds it.
+    number: i64,
+    /// One extent of each chunk.
+    extents: Vec<Extent>,
+    owners: Owners,
 }
 
 type Done = Option<(Replaced, Owners)>;
@@ -136,41 +153,38 @@ fn apply(request: &ReplaceChunks, manifest: Option<Bytes>) -> Result<Option<Repl
 }
 
 /// Queues what was given up, with the references that keep it.
-async fn hold(
-    tx: &mut Tx,
-    bucket: BucketId,
-    number: i64,
-    due_ms: i64,
-    replaced: &Replaced,
-    owners: Owners,
-) -> Result<(), DatabaseError> {
+async fn hold(tx: &mut Tx, bucket: BucketId, due_ms: i64, given_up: &[GivenUp]) -> Result<(), DatabaseError> {
     let mut garbage = Rows::default();
-    garbage.push([
-        number.into(),
-        due_ms.into(),
-        3_i64.into(),
-        None::<Bytes>.into(),
-        None::<i64>.into(),
-        None::<i64>.into(),
-        Some(encode_manifest(&replaced.given_up)).into(),
-    ]);
-    tx.execute_rows(INSERT_GARBAGE, &[bucket.0.into()], &garbage).await?;
-    // In the order of the chunks, as whoever releases references locks them.
-    let chunks = replaced.given_up.iter().map(|extent| extent.chunk.to_bytes());
-    let mut rows = Rows::default();
-    match owners {
-        Owners::One => {
-            for chunk in chunks {
-                rows.push([chunk.as_slice().into(), bucket.0.into(), holder(number).into()]);
+    let (mut new, mut passed_on) = (Vec::new(), Vec::new());
+    for GivenUp { number, extents, owners } in given_up {
+        garbage.push([
+            (*number).into(),
+            due_ms.into(),
+            3_i64.into(),
+            None::<Bytes>.into(),
+            None::<i64>.into(),
+            None::<i64>.into(),
+            Some(encode_manifest(extents)).into(),
+        ]);
+        for chunk in extents.iter().map(|extent| extent.chunk) {
+            match owners {
+                Owners::One => new.push((chunk, holder(*number))),
+                Owners::Shared { version_seq } => passed_on.push((chunk, *version_seq, holder(*number))),
             }
-            tx.execute_rows(INSERT_REFERENCES, &[], &rows).await
-        }
-        Owners::Shared { version_seq } => {
-            for chunk in chunks {
-                rows.push([chunk.as_slice().into()]);
-            }
-            let fixed = [bucket.0.into(), version_seq.into(), holder(number).into()];
-            tx.execute_rows(&pass_on_sql(), &fixed, &rows).await
         }
     }
+    tx.execute_rows(INSERT_GARBAGE, &[bucket.0.into()], &garbage).await?;
+    // In the order of the chunks, as whoever releases references locks them.
+    new.sort_unstable();
+    passed_on.sort_unstable();
+    let mut rows = Rows::default();
+    for (chunk, holder) in new {
+        rows.push([chunk.to_bytes().as_slice().into(), bucket.0.into(), holder.into()]);
+    }
+    tx.execute_rows(INSERT_REFERENCES, &[], &rows).await?;
+    let mut rows = Rows::default();
+    for (chunk, version_seq, holder) in passed_on {
+        rows.push([chunk.to_bytes().as_slice().into(), version_seq.into(), holder.into()]);
+    }
+    tx.execute_rows(&pass_on_sql(), &[bucket.0.into()], &rows).await
 }

@@ -1,26 +1,35 @@
-//! Writes the chunks of one version or part anew.
+//! Writes the chunks of versions and parts anew, and has them name the new ones: those of long ones batch by batch, those of
+//! short ones together with others of the bucket.
 
-use std::time::Duration;
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use data_pool::Claim;
-use metadata_api::{ContentRow, Error, PAGE_SIZE_MAX, ReplaceChunks, Replacement};
+use env::Instant;
+use metadata_api::{ContentRow, Error, PAGE_SIZE_MAX, REPLACED_ROWS_MAX, ReplaceChunks, Replacement};
 use types::{ByteRange, ChunkOwner, Content, Extent, LeaseId, Manifest, MissingShard, StorageClassName};
 
 use super::standing::{Standing, Watch};
 use crate::{context::Context, jobs::Progress, throttle::Throttle};
 
-/// Bytes that are written before the row names them: what is lost when the version goes meanwhile, and how long the
-/// cluster map by which they were placed counts as in use, which moves of shards wait for.
+/// Bytes that are written before rows name them: what is lost when a version goes meanwhile, and how long the cluster map
+/// by which they were placed counts as in use, which moves of shards wait for.
 const BATCH_BYTES: u64 = 256 << 20;
 
-/// Chunks of a batch.
+/// Chunks of a batch. Rows of more are changed by themselves: how long that takes depends on all that they name.
 const BATCH_CHUNKS: usize = 64;
 
 /// Most batches of a row, however long its manifest is: each changes the whole of it, under the lock of the bucket.
 const BATCHES_MAX: usize = 256;
 
-/// Bytes that a chunk counts as at least. A small one takes the lock of the bucket, and a transaction, as a large one does.
+/// Bytes that a chunk counts as at least. A small one is read from and written to as many disks as a large one is, and its
+/// row is changed under the lock of the bucket.
 const CHUNK_COST_MIN: u64 = 1 << 20;
+
+/// How long a short row waits for others, at a low rate: so much less is done again when the coding changes meanwhile.
+const TOGETHER_WAIT: Duration = Duration::from_secs(2);
 
 /// Pause between looks whether there is room.
 const ROOM_PERIOD: Duration = Duration::from_secs(10);
@@ -52,17 +61,67 @@ impl Limit {
     }
 }
 
-/// Writes chunks anew.
-pub(super) struct Rewriter<'a> {
-    pub(super) context: &'a Context,
-    pub(super) watch: Watch<'a>,
-    pub(super) throttle: Throttle,
-    pub(super) progress: Progress,
+/// What a row is to name, and what becomes of it when that is known.
+struct Due {
+    request: ReplaceChunks,
+    claims: Vec<Claim>,
+    bytes: u64,
 }
 
-impl Rewriter<'_> {
-    /// Writes chunks that a row names anew, in their classes' present codings, and has the row name them. Answers the bytes
-    /// of those that need not be re-encoded any more; the others are tried again in the next pass.
+/// Rows that are changed in one transaction.
+#[derive(Default)]
+struct Together {
+    due: Vec<Due>,
+    /// When the first of them came.
+    since: Option<Instant>,
+}
+
+impl Together {
+    fn push(&mut self, more: Due, now: Instant) {
+        self.since.get_or_insert(now);
+        self.due.push(more);
+    }
+
+    fn take(&mut self) -> Vec<Due> {
+        self.since = None;
+        std::mem::take(&mut self.due)
+    }
+
+    fn has_waited(&self, now: Instant) -> bool {
+        self.since.is_some_and(|since| now.since(since) >= TOGETHER_WAIT)
+    }
+
+    /// Whether a row more is too much, or of another bucket or lease.
+    fn has_no_place_for(&self, more: &Due) -> bool {
+        let Some(first) = self.due.first() else { return false };
+        let chunks = self.due.iter().chain([more]).map(|due| due.request.chunks.len()).sum::<usize>();
+        let bytes = self.due.iter().chain([more]).map(|due| due.bytes).sum::<u64>();
+        self.due.len() >= REPLACED_ROWS_MAX
+            || chunks > PAGE_SIZE_MAX
+            || bytes > BATCH_BYTES
+            || (&first.request.bucket, first.request.lease) != (&more.request.bucket, more.request.lease)
+    }
+}
+
+/// Writes chunks anew.
+pub(super) struct Rewriter<'a> {
+    context: &'a Context,
+    watch: Watch<'a>,
+    throttle: Throttle,
+    pub(super) progress: Progress,
+    /// Short rows whose new chunks are stable. The lock is held for no longer than it takes to put one there.
+    together: Mutex<Together>,
+}
+
+impl<'a> Rewriter<'a> {
+    pub(super) fn new(context: &'a Context, progress: Progress) -> Self {
+        let throttle = Throttle::new(context.env.clone(), context.options.recode_rate_bytes);
+        Self { context, watch: Watch::new(context), throttle, progress, together: Mutex::default() }
+    }
+
+    /// Writes chunks that a row names anew, in their classes' present codings, and has the row name them, or leaves that to
+    /// [`Rewriter::finish`]. Answers the bytes of those, and of other rows', that need not be re-encoded any more; the others
+    /// are tried again in the next pass.
     pub(super) async fn row(&self, row: &ContentRow, chunks: &[(&StorageClassName, Extent)]) -> u64 {
         let limit = Limit::of(row.extents.len(), row.extents.iter().map(|extent| extent.length).sum());
         let (mut done, mut batch) = (0, Batch::default());
@@ -93,10 +152,35 @@ impl Rewriter<'_> {
                 done += self.replace(row, &mut batch).await;
             }
         }
-        done + self.replace(row, &mut batch).await
+        let is_short = row.extents.len() <= BATCH_CHUNKS;
+        let Some(due) = batch.due(row) else { return done };
+        done + if is_short { self.add(due).await } else { self.replace_all(vec![due]).await }
     }
 
-    /// Waits until there is room for a chunk, having the row name what is written already. Answers the bytes of what it does
+    /// Has the rows that wait for others name their new chunks. Answers the bytes of what they do not name any more.
+    pub(super) async fn finish(&self) -> u64 {
+        let due = self.together().take();
+        self.replace_all(due).await
+    }
+
+    /// Adds a row to those that are changed together. When there is no place for it those are changed first; when the first
+    /// has waited for long, all of them are.
+    async fn add(&self, more: Due) -> u64 {
+        let now = self.context.env.now();
+        let [full, waited] = {
+            let mut together = self.together();
+            let full = if together.has_no_place_for(&more) { together.take() } else { Vec::new() };
+            together.push(more, now);
+            [full, if together.has_waited(now) { together.take() } else { Vec::new() }]
+        };
+        self.replace_all(full).await + self.replace_all(waited).await
+    }
+
+    fn together(&self) -> MutexGuard<'_, Together> {
+        self.together.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until there is room for a chunk, having rows name what is written already. Answers the bytes of what they do
     /// not name any more, and whether the chunk is still to be re-encoded.
     async fn wait_for_room(
         &self,
@@ -110,7 +194,7 @@ impl Rewriter<'_> {
             match self.watch.standing(class, old.group).await? {
                 Standing::Former => return Ok((replaced, true)),
                 Standing::Settled => return Ok((replaced, false)),
-                Standing::NoRoom => replaced += self.replace(row, batch).await,
+                Standing::NoRoom => replaced += self.replace(row, batch).await + self.finish().await,
             }
             self.context.pause(ROOM_PERIOD).await;
         }
@@ -118,37 +202,54 @@ impl Rewriter<'_> {
 
     /// Has the row name the chunks of a batch, which is empty then. Answers the bytes of what it does not name any more.
     async fn replace(&self, row: &ContentRow, batch: &mut Batch) -> u64 {
-        let Batch { lease, chunks, missing, claims, bytes } = std::mem::take(batch);
-        let name = row.bucket_name.clone().zip(row.key.clone()).zip(row.owner).zip(lease);
-        let Some((((bucket, key), owner), lease)) = name else { return 0 };
-        let count = chunks.len();
-        let request = ReplaceChunks { bucket, key, owner, lease, chunks, missing };
-        match self.context.metadata.replace_chunks(request).await {
-            Ok(true) => {
-                claims.into_iter().for_each(Claim::named);
+        let due = std::mem::take(batch).due(row);
+        self.replace_all(due.into_iter().collect()).await
+    }
+
+    /// The same for several rows of one bucket, in one transaction that does or refuses each by itself.
+    async fn replace_all(&self, all: Vec<Due>) -> u64 {
+        if all.is_empty() {
+            return 0;
+        }
+        let requests: Vec<ReplaceChunks> = all.iter().map(|due| due.request.clone()).collect();
+        let (rows, count) = (all.len(), requests.iter().map(|request| request.chunks.len()).sum::<usize>());
+        match self.context.metadata.replace_chunks_of_each(&requests).await {
+            Ok(replaced) => {
+                let mut bytes = 0;
+                for (due, replaced) in all.into_iter().zip(replaced) {
+                    // Else the version is gone, or another worker was faster.
+                    let settle: fn(Claim) = if replaced { Claim::named } else { Claim::refused };
+                    due.claims.into_iter().for_each(settle);
+                    bytes += due.bytes;
+                }
                 self.progress.add(bytes);
-                tracing::debug!(chunks = count, bytes, "re-encoded chunks");
-                bytes
-            }
-            // The version is gone, or another worker was faster.
-            Ok(false) => {
-                claims.into_iter().for_each(Claim::refused);
-                self.progress.add(bytes);
+                tracing::debug!(rows, chunks = count, bytes, "re-encoded chunks");
                 bytes
             }
             Err(Error::TimedOut | Error::Internal { .. }) => {
                 tracing::info!(
+                    rows,
                     chunks = count,
                     "it is not known whether chunks were replaced by re-encoded ones"
                 );
                 0
             }
             Err(error) => {
-                tracing::info!(%error, chunks = count, "chunks were not replaced by re-encoded ones; they are tried again");
-                claims.into_iter().for_each(Claim::refused);
+                tracing::info!(%error, rows, chunks = count, "chunks were not replaced by re-encoded ones; they are tried again");
+                all.into_iter().flat_map(|due| due.claims).for_each(Claim::refused);
                 0
             }
         }
+    }
+}
+
+impl Batch {
+    /// What the row is to name; nothing when the batch is empty or the row says not whose it is.
+    fn due(self, row: &ContentRow) -> Option<Due> {
+        let Self { lease, chunks, missing, claims, bytes } = self;
+        let (bucket, key, owner, lease) = (row.bucket_name.clone()?, row.key.clone()?, row.owner?, lease?);
+        let request = ReplaceChunks { bucket, key, owner, lease, chunks, missing };
+        (!request.chunks.is_empty()).then_some(Due { request, claims, bytes })
     }
 }
 
@@ -190,7 +291,60 @@ async fn write(context: &Context, row: &ContentRow, class: &StorageClassName, ol
 
 #[cfg(test)]
 mod tests {
-    use super::Limit;
+    use std::time::Duration;
+
+    use env::Instant;
+    use metadata_api::{ContentOwner, PAGE_SIZE_MAX, REPLACED_ROWS_MAX, ReplaceChunks, Replacement};
+    use types::{ChunkId, Extent, GroupId, LeaseId, ObjectKey, Sequence};
+
+    use super::{BATCH_BYTES, Due, Limit, TOGETHER_WAIT, Together};
+
+    fn due(bucket: &str, lease: i64, chunks: usize, bytes: u64) -> Due {
+        let chunk = ChunkId { lease: LeaseId(lease), counter: 0 };
+        let coding = "2+1".parse().unwrap();
+        let by =
+            Extent { chunk, group: GroupId(1), coding, chunk_length: 1, checksum: 0, offset: 0, length: 1 };
+        let request = ReplaceChunks {
+            bucket: bucket.parse().unwrap(),
+            key: ObjectKey::new("k").unwrap(),
+            owner: ContentOwner::Version(Sequence(1)),
+            lease: LeaseId(lease),
+            chunks: vec![Replacement { chunk, by }; chunks],
+            missing: Vec::new(),
+        };
+        Due { request, claims: Vec::new(), bytes }
+    }
+
+    #[test]
+    fn rows_of_one_bucket_and_lease_are_changed_together_within_bounds() {
+        let at = Instant::from_start(Duration::from_secs(9));
+        let mut together = Together::default();
+        assert!(
+            !together.has_no_place_for(&due("bucket", 1, PAGE_SIZE_MAX, u64::MAX)),
+            "the first always has"
+        );
+        together.push(due("bucket", 1, 64, BATCH_BYTES / 2), at);
+        for (bucket, lease, chunks, bytes, refused) in [
+            ("bucket", 1, 64, BATCH_BYTES / 2, false),
+            ("bucket", 1, 64, BATCH_BYTES / 2 + 1, true),
+            ("bucket", 1, PAGE_SIZE_MAX - 63, 1, true),
+            ("bucket", 2, 1, 1, true),
+            ("other", 1, 1, 1, true),
+        ] {
+            let more = due(bucket, lease, chunks, bytes);
+            assert_eq!(together.has_no_place_for(&more), refused, "{bucket} {lease} {chunks} {bytes}");
+        }
+        for _ in 1..REPLACED_ROWS_MAX {
+            assert!(!together.has_no_place_for(&due("bucket", 1, 1, 1)));
+            together.push(due("bucket", 1, 1, 1), at.after(Duration::from_secs(1)));
+        }
+        assert!(together.has_no_place_for(&due("bucket", 1, 1, 1)));
+        assert!(
+            !together.has_waited(at.after(TOGETHER_WAIT / 2)) && together.has_waited(at.after(TOGETHER_WAIT))
+        );
+        assert_eq!(together.take().len(), REPLACED_ROWS_MAX);
+        assert!(!together.has_waited(at.after(TOGETHER_WAIT)));
+    }
 
     #[test]
     fn a_long_manifest_is_changed_a_bounded_number_of_times() {

@@ -120,8 +120,8 @@ fn hot_statements(bucket: i64, name: &str) -> Vec<Hot> {
         hot_rows(
             "pass references on",
             pass_on_sql(),
-            vec![b.clone(), 5_i64.into(), (-5_i64).into()],
-            &[id()],
+            vec![b.clone()],
+            &[id(), 5_i64.into(), (-5_i64).into()],
         ),
         hot_rows("share", share_sql(), Vec::new(), &row(&[b, k(), 5_i64.into(), 5_i64.into()])),
     ]
