@@ -55,7 +55,8 @@ pub struct Options {
     )]
     pub repair_rate_bytes: u64,
     /// Bytes of objects per second that are re-encoded after the coding of a storage class was changed; a small object
-    /// counts as a mebibyte. 0 means as fast as the disks go, at the cost of what clients do meanwhile.
+    /// counts as a mebibyte. 0 means as fast as the disks go, at the cost of what clients do meanwhile; never more than
+    /// eight chunks at a time.
     #[arg(
         long = "recode-rate",
         env = "ASHLAR_RECODE_RATE",

@@ -295,7 +295,7 @@ mod tests {
 
     use env::Instant;
     use metadata_api::{ContentOwner, PAGE_SIZE_MAX, REPLACED_ROWS_MAX, ReplaceChunks, Replacement};
-    use types::{ChunkId, Extent, GroupId, LeaseId, ObjectKey, Sequence};
+    use types::{BucketName, ChunkId, Extent, GroupId, LeaseId, ObjectKey, Sequence};
 
     use super::{BATCH_BYTES, Due, Limit, TOGETHER_WAIT, Together};
 
@@ -305,7 +305,7 @@ mod tests {
         let by =
             Extent { chunk, group: GroupId(1), coding, chunk_length: 1, checksum: 0, offset: 0, length: 1 };
         let request = ReplaceChunks {
-            bucket: bucket.parse().unwrap(),
+            bucket: BucketName::new(bucket).unwrap(),
             key: ObjectKey::new("k").unwrap(),
             owner: ContentOwner::Version(Sequence(1)),
             lease: LeaseId(lease),

@@ -31,6 +31,11 @@ pub(crate) struct Node {
     /// Milliseconds that a repair takes to be put.
     repair_delay_ms: AtomicU64,
     pub(crate) repairs: AtomicU64,
+    /// Milliseconds that a write takes to be put.
+    write_delay_ms: AtomicU64,
+    writes_now: AtomicU64,
+    /// Most writes that were under way at a time.
+    pub(crate) writes_at_once_max: AtomicU64,
 }
 
 impl Node {
@@ -46,6 +51,9 @@ impl Node {
             available: AtomicU64::new(CAPACITY),
             repair_delay_ms: AtomicU64::new(0),
             repairs: AtomicU64::new(0),
+            write_delay_ms: AtomicU64::new(0),
+            writes_now: AtomicU64::new(0),
+            writes_at_once_max: AtomicU64::new(0),
         }
     }
 
@@ -79,6 +87,11 @@ impl Node {
     /// Makes every repair take this long.
     pub(crate) fn slow_repairs(&self, delay: Duration) {
         self.repair_delay_ms.store(delay.as_millis() as u64, Ordering::SeqCst);
+    }
+
+    /// Makes every write take this long.
+    pub(crate) fn slow_writes(&self, delay: Duration) {
+        self.write_delay_ms.store(delay.as_millis() as u64, Ordering::SeqCst);
     }
 
     fn enter(&self) -> Result<(), Error> {
@@ -136,6 +149,11 @@ impl ChunkService for Node {
         if purpose == Purpose::Repair {
             self.env.sleep(Duration::from_millis(self.repair_delay_ms.load(Ordering::SeqCst))).await;
             self.repairs.fetch_add(1, Ordering::SeqCst);
+        } else {
+            let now = self.writes_now.fetch_add(1, Ordering::SeqCst) + 1;
+            self.writes_at_once_max.fetch_max(now, Ordering::SeqCst);
+            self.env.sleep(Duration::from_millis(self.write_delay_ms.load(Ordering::SeqCst))).await;
+            self.writes_now.fetch_sub(1, Ordering::SeqCst);
         }
         self.kept.put_shard(disk, header, body, purpose).await?;
         // Cut off meanwhile: it is there, and nobody hears of it.

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
@@ -367,6 +367,25 @@ async fn re_encoding_waits_for_room() {
     cluster.nodes[..3].iter().for_each(|node| node.set_available_percent(6));
     cluster.until_recoded(&["2+2", "1+2"]).await;
     cluster.until_clean().await;
+    cluster.check(&gateway, &objects).await;
+}
+
+/// Without a rate the work is bounded all the same: a disk has no more to do at a time than it is given chunks.
+#[tokio::test(start_paused = true)]
+async fn without_a_rate_so_many_chunks_are_under_way_and_no_more() {
+    let cluster = Cluster::new(4, "2+1", 4).await;
+    let gateway = cluster.gateway().await;
+    let objects = cluster.fill(&gateway, 120).await;
+    for node in &cluster.nodes {
+        node.slow_writes(Duration::from_millis(20));
+        node.writes_at_once_max.store(0, Ordering::SeqCst);
+    }
+    cluster.set_coding("2+2").await;
+    let _worker = cluster.worker_with(Options { recode_rate_bytes: 0, ..Options::default() });
+    cluster.until_recoded(&["2+2", "1+2"]).await;
+    cluster.until_clean().await;
+    let at_once = cluster.nodes.iter().map(|node| node.writes_at_once_max.load(Ordering::SeqCst)).max();
+    assert!((2..=8).contains(&at_once.unwrap()), "{at_once:?} chunks at a time");
     cluster.check(&gateway, &objects).await;
 }
 
