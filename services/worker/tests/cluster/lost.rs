@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use metadata_api::{ContentKind, Metadata};
 use types::{ShardId, ShardIndex};
-use worker::{AuditOptions, AuditReport, audit};
+use worker::{AuditOptions, AuditProgress, AuditReport, audit};
 
 use crate::{
     gateway::{Gateway, bucket, key},
@@ -88,7 +88,7 @@ async fn a_shard_whose_disk_falls_silent_in_the_middle_of_an_audit_is_unseen_and
     let disk = cluster.groups().await[0].disks[0];
     let node = cluster.nodes.iter().find(|node| node.disk == disk).unwrap();
     // Each disk has one page of shards: all of them are listed when the first is told of.
-    let mut fall_silent = |_| node.set_away(true);
+    let mut fall_silent = |told: AuditProgress| node.set_away(told.shards > 0);
     let report =
         audit(&*cluster.metadata, &gateway.pool, AuditOptions::default(), &mut fall_silent).await.unwrap();
     assert_eq!((report.missing, report.unseen), (0, known.missing), "{report:#?}");
