@@ -333,7 +333,8 @@ pub trait Metadata: Send + Sync + 'static {
 
     /// Takes garbage whose hold time has passed: content that no version, part or other row names, proved under the
     /// rows' locks in the transaction that takes it, after which nothing can name it again. An item is given out
-    /// again (to anyone) until it is finished.
+    /// again (to anyone) until it is finished, which may take as long as a disk is away. Each time the repair queue forgets
+    /// what its chunks lack: nothing of them is to be repaired, and nobody may wait for it.
     async fn take_garbage(&self, limit: usize) -> Result<Vec<GarbageItem>, Error>;
     /// Forgets garbage whose shards have all been deleted by the map of `epoch`. Items of groups that have changed
     /// since stay, and are given out again. Answers how many were forgotten.

@@ -1,10 +1,12 @@
 //! The queue of missing shards.
 
-use types::{Coding, GroupId, LeaseId, MissingShard, ShardId, ShardIndex};
+use types::{ChunkId, Coding, GroupId, LeaseId, MissingShard, ShardId, ShardIndex};
 
 use super::{
     garbage::collect,
-    support::{Minter, Pool, Store, bucket, chunks, delete, key, new_upload, stored_part, write_stored},
+    support::{
+        Minter, Pool, Store, bucket, chunks, delete, key, new_upload, stored_part, violation, write_stored,
+    },
 };
 use crate::{CommitPart, CommitVersion, Error, PAGE_SIZE_MAX};
 
@@ -96,7 +98,18 @@ pub async fn missing_shards_are_finished_by_a_map_that_is_new_enough(store: &Sto
     assert_eq!(queued(store, minter.lease).await, []);
 }
 
-/// Freed chunks are missing no shard any more.
+/// Waits until garbage is handed out that frees the chunk.
+async fn taken(store: &Store, chunk: ChunkId) {
+    for _ in 0..1000 {
+        let items = store.take_garbage(1000).await.expect("garbage is handed out");
+        if items.iter().flat_map(|item| &item.extents).any(|extent| extent.chunk == chunk) {
+            return;
+        }
+    }
+    violation("what was deleted is never handed out")
+}
+
+/// Chunks that are to be freed are missing no shard any more, whether or not a disk is away that has some of theirs.
 pub async fn missing_shards_of_freed_chunks_are_forgotten(store: &Store) {
     let (name, k) = (bucket(store).await, key("k"));
     let mut minter = Minter::acquire(store).await;
@@ -108,6 +121,13 @@ pub async fn missing_shards_of_freed_chunks_are_forgotten(store: &Store) {
     store.commit_version(CommitVersion { missing: vec![lacking], ..write }).await.expect("a commit");
     assert_eq!(queued(store, minter.lease).await, [lacking]);
     delete(store, &name, &k, None).await;
+    taken(store, chunk).await;
+    assert_eq!(queued(store, minter.lease).await, []);
+    // By someone who had begun to read it before.
+    store.report_missing(&[lacking]).await.expect("a report");
+    taken(store, chunk).await;
+    assert_eq!(queued(store, minter.lease).await, []);
+    store.report_missing(&[lacking]).await.expect("a report");
     assert_eq!(collect(store, minter.lease).await, [chunk]);
     assert_eq!(queued(store, minter.lease).await, []);
 }

@@ -86,7 +86,10 @@ impl State {
             .map(|(id, _)| *id)
             .take(limit)
             .collect();
-        due.into_iter().map(|id| self.take(id)).collect()
+        let items: Vec<GarbageItem> = due.into_iter().map(|id| self.take(id)).collect();
+        let freed = items.iter().flat_map(|item| &item.extents).map(|extent| extent.chunk).collect();
+        self.missing.forget(&freed);
+        items
     }
 
     /// Decides, once, which chunks an item frees: those that no row names and no other item will free. Nothing can

@@ -126,6 +126,9 @@ impl MetadataStore {
         tx.execute_rows(&sql, &[now_ms.into()], &taken).await?;
         let sql = update_each("garbage", "due_ms = $1", ITEM);
         tx.execute_rows(&sql, &[now_ms.into()], &again).await?;
+        // Again each time, since whoever had begun to read before may still report what is missing.
+        let chunks = items.iter().flat_map(|item| &item.extents).map(|extent| &extent.chunk);
+        forget_missing(tx, chunks).await?;
         items.sort_unstable_by_key(|item| item.id);
         Ok(items)
     }

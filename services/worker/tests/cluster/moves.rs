@@ -106,6 +106,29 @@ async fn a_lost_disk_is_rebuilt_elsewhere_while_clients_write() {
     cluster.check(&gateway, &objects).await;
 }
 
+/// What was written without the lost disk and deleted again waits for it as garbage, and the disk's moves wait for nothing
+/// of that.
+#[tokio::test(start_paused = true)]
+async fn a_lost_disk_is_rebuilt_elsewhere_though_objects_that_it_missed_were_deleted() {
+    let cluster = Cluster::new(5, "2+2", 8).await;
+    let gateway = cluster.gateway().await;
+    let lost = cluster.nodes[2].clone();
+    lost.set_away(true);
+    for (name, _) in cluster.fill(&gateway, 36).await {
+        gateway.delete(&name).await;
+    }
+    let objects = cluster.fill(&gateway, 12).await;
+    let worker = cluster.worker();
+    cluster
+        .until("no group is on the lost disk", async || {
+            cluster.moves().await == 0 && !cluster.named_disks().await.contains(&lost.disk)
+        })
+        .await;
+    cluster.until_clean().await;
+    cluster.check(&gateway, &objects).await;
+    worker.stop().await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_disk_that_is_drained_ends_up_empty() {
     let cluster = Cluster::new(5, "2+2", 8).await;
