@@ -7,16 +7,16 @@ use std::{
 
 use chunk_api::{CellRange, ChunkService, ListShards, READ_CELLS_MAX, SHARDS_PER_CALL_MAX};
 use env::Env;
-use metadata_api::{
-    ClusterMap, GetVersion, ListObjects, ListPosition, Metadata, ObjectEntry, PAGE_SIZE_MAX, VersionState,
-};
-use types::{
-    BucketName, ChunkId, Content, DiskId, Extent, GroupId, KeyPrefix, ObjectKey, ShardId, ShardIndex,
+use metadata_api::{ClusterMap, ContentKind, DiskState, Error, Metadata, PAGE_SIZE_MAX};
+use types::{ChunkId, DiskId, Extent, GroupId, NodeId, ShardId, ShardIndex};
+
+use crate::{
+    loss::{self, Losses},
+    role::chunk_client,
+    site::Site,
 };
 
-use crate::{client::BUCKET, role::chunk_client, site::Site};
-
-/// Chunks that an object named at some time. Clones share it.
+/// Chunks that a version or a part named at some time. Clones share it.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct EverNamed {
     chunks: Arc<Mutex<BTreeSet<ChunkId>>>,
@@ -34,7 +34,7 @@ impl EverNamed {
     }
 }
 
-/// What an audit found. Only the first two may ever be other than zero while nothing goes on.
+/// What an audit found. Only the first may ever be other than zero while nothing goes on.
 #[derive(Debug, Default)]
 pub(crate) struct Findings {
     /// Shards of chunks that an object names.
@@ -53,30 +53,46 @@ pub(crate) struct Findings {
     pub(crate) incomplete: Vec<String>,
     /// Codings that a class had before and in whose groups something may still be.
     pub(crate) former: Vec<String>,
+    /// Disks that were destroyed and that placement groups are still on.
+    pub(crate) unreplaced: Vec<String>,
 }
 
 impl Findings {
-    /// What must never be there once everything has been repaired and has come to rest.
-    pub(crate) fn defects(&self, everything: bool) -> Vec<String> {
-        let Self { good_shards: _, unclaimed, freed, misplaced, corrupt, endangered, incomplete, former } =
-            self;
-        let mut kinds = vec![
+    /// What must not be there once everything has been repaired and has come to rest.
+    pub(crate) fn defects(&self) -> Vec<String> {
+        let Self {
+            good_shards: _,
+            unclaimed,
+            freed,
+            misplaced,
+            corrupt,
+            endangered,
+            incomplete,
+            former,
+            unreplaced,
+        } = self;
+        let kinds = [
             ("freed and still there", freed),
             ("misplaced", misplaced),
             ("corrupt", corrupt),
             ("endangered", endangered),
             ("not re-encoded", former),
+            ("lost and not rebuilt", unreplaced),
+            ("unclaimed", unclaimed),
+            ("incomplete", incomplete),
         ];
-        if everything {
-            kinds.extend([("unclaimed", unclaimed), ("incomplete", incomplete)]);
-        }
         let found = kinds.into_iter().filter(|(_, found)| !found.is_empty());
         found.map(|(kind, found)| format!("{kind}: {}", found.join(", "))).collect()
     }
 }
 
 /// Compares every shard of every disk with every chunk that is named, and reads every cell of the named ones.
-pub(crate) async fn audit(site: &Site, env: &Env, ever: &EverNamed) -> Result<Findings, String> {
+pub(crate) async fn audit(
+    site: &Site,
+    env: &Env,
+    ever: &EverNamed,
+    losses: &Losses,
+) -> Result<Findings, String> {
     ever.look(site).await;
     let named = named(site).await;
     let map = site.database.cluster_map(None).await.map_err(|error| error.to_string())?;
@@ -85,10 +101,13 @@ pub(crate) async fn audit(site: &Site, env: &Env, ever: &EverNamed) -> Result<Fi
     let former = map.classes.iter().filter(|class| class.is_former);
     let mut findings = Findings {
         former: former.map(|class| class.definition.coding.to_string()).collect(),
+        unreplaced: loss::unreplaced(site, losses).await,
         ..Findings::default()
     };
     let mut good: BTreeMap<ChunkId, BTreeSet<ShardIndex>> = BTreeMap::new();
-    for node in &map.nodes {
+    // A node whose only disk was lost is there no more; another has its address.
+    let gone = |node: NodeId| map.disks.iter().all(|disk| disk.node != node || disk.state == DiskState::Gone);
+    for node in map.nodes.iter().filter(|node| !gone(node.node)) {
         let service = chunk_client(env, &node.address);
         for disk in service.disks().await.map_err(|error| format!("{}: {error}", node.address))? {
             for shard in shards(&*service, disk.disk).await? {
@@ -127,35 +146,39 @@ pub(crate) async fn audit(site: &Site, env: &Env, ever: &EverNamed) -> Result<Fi
     Ok(findings)
 }
 
-/// Every chunk that an object names.
-async fn named(site: &Site) -> BTreeMap<ChunkId, Extent> {
-    let bucket = BucketName::new(BUCKET).expect("a good name");
-    let request = ListObjects {
-        bucket: bucket.clone(),
-        prefix: KeyPrefix::default(),
-        delimiter: None,
-        position: ListPosition::Start,
-        limit: PAGE_SIZE_MAX,
-    };
-    let Ok(page) = site.database.list_objects(request).await else { return BTreeMap::new() };
-    let mut named = BTreeMap::new();
-    for entry in page.entries {
-        let ObjectEntry::Object(object) = entry else { continue };
-        for extent in extents(site, &bucket, object.key).await {
-            named.insert(extent.chunk, extent);
-        }
-    }
-    named
+/// What workers still have to do, by what the database says of it, in words. Holders are those who may have a lease.
+pub(crate) async fn unrest(site: &Site, losses: &Losses, holders: usize) -> Result<Vec<String>, Error> {
+    let database = &site.database;
+    let map = database.cluster_map(None).await?.unwrap_or_default();
+    let leases = database.list_leases().await?;
+    let revoked = leases.iter().filter(|lease| lease.revoked).count();
+    let rows = database.list_contents(None, PAGE_SIZE_MAX).await?.rows;
+    let counts = [
+        ("former codings", map.classes.iter().filter(|class| class.is_former).count()),
+        ("moves", map.classes.iter().flat_map(|class| &class.groups).map(|group| group.moves.len()).sum()),
+        ("lost disks", loss::unreplaced(site, losses).await.len()),
+        ("evictions", database.list_evictions().await?.len()),
+        ("missing shards", database.list_missing(None, None, PAGE_SIZE_MAX).await?.len()),
+        ("items of garbage", rows.iter().filter(|row| row.kind == ContentKind::Garbage).count()),
+        ("revoked leases", revoked),
+        ("leases that nobody holds", (leases.len() - revoked).saturating_sub(holders)),
+    ];
+    let left = counts.into_iter().filter(|(_, count)| *count > 0);
+    Ok(left.map(|(what, count)| format!("{count} {what}")).collect())
 }
 
-async fn extents(site: &Site, bucket: &BucketName, key: ObjectKey) -> Vec<Extent> {
-    let request = GetVersion { bucket: bucket.clone(), key, version_id: None, with_content: true };
-    match site.database.get_version(request).await.map(|found| found.state) {
-        Ok(VersionState::Object(version)) => match version.content {
-            Content::Stored(manifest) => manifest.extents,
-            Content::Inline(_) => Vec::new(),
-        },
-        _ => Vec::new(),
+/// Every chunk that a version or a part of an open upload names.
+async fn named(site: &Site) -> BTreeMap<ChunkId, Extent> {
+    let mut named = BTreeMap::new();
+    let mut after = None;
+    loop {
+        let Ok(page) = site.database.list_contents(after, PAGE_SIZE_MAX).await else { return named };
+        let rows = page.rows.into_iter().filter(|row| row.kind != ContentKind::Garbage);
+        named.extend(rows.flat_map(|row| row.extents).map(|extent| (extent.chunk, extent)));
+        match page.next {
+            None => return named,
+            next => after = next,
+        }
     }
 }
 

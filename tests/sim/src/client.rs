@@ -1,5 +1,8 @@
 //! Clients that write, read, list and delete, and note what they were told.
 
+mod multipart;
+mod versioned;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -16,8 +19,11 @@ use crate::{
     time,
 };
 
-/// The one bucket.
+/// The bucket without versions.
 pub(crate) const BUCKET: &str = "simulated";
+
+/// The bucket with versions, which are enabled and suspended.
+pub(crate) const VERSIONED: &str = "versioned";
 
 /// Sizes of objects: inline, whole copies, one cell, several cells, several stripes.
 const SIZES: &[usize] = &[16, 300, 300, 2_000, 2_000, 6_000, 20_000, 70_000, 180_000];
@@ -29,12 +35,16 @@ const STREAMED: usize = 850_000;
 pub(crate) struct Client {
     pub(crate) name: Arc<str>,
     pub(crate) s3: S3,
+    /// For requests at the same time as another.
+    pub(crate) other_s3: S3,
     pub(crate) rng: Rng,
     pub(crate) history: History,
     pub(crate) site: Arc<Site>,
     pub(crate) ever: EverNamed,
     pub(crate) gateways: Vec<Arc<Process>>,
     pub(crate) keys: Vec<String>,
+    /// Keys of the bucket with versions.
+    pub(crate) versioned_keys: Vec<String>,
 }
 
 impl Client {
@@ -45,14 +55,16 @@ impl Client {
             time::sleep_ms(pause).await;
             let key = self.rng.pick(&self.keys).clone();
             match self.rng.below(100) {
-                0..38 => self.put(&key).await,
-                38..66 => drop(self.get(&key).await),
-                66..74 => {
+                0..24 => self.put(&key).await,
+                24..42 => drop(self.get(&key).await),
+                42..48 => {
                     let source = self.rng.pick(&self.keys).clone();
                     self.copy(&source, &key).await;
                 }
-                74..86 => self.delete(&key).await,
-                _ => drop(self.list().await),
+                48..57 => self.delete(&key).await,
+                57..66 => drop(self.list().await),
+                66..76 => self.upload().await,
+                _ => self.work_on_versions().await,
             }
         }
     }
@@ -93,7 +105,7 @@ impl Client {
         let answer = self.call(call).await;
         self.ever.look(&self.site).await;
         match answer {
-            Some(Answer { status: StatusCode::OK, body }) => {
+            Some(Answer { status: StatusCode::OK, body, .. }) => {
                 let body = std::str::from_utf8(&body).expect("an answer is text");
                 let tag = between(body, "<ETag>&quot;", "&quot;</ETag>");
                 let value = self.history.value_of_etag(&tag);
@@ -105,7 +117,7 @@ impl Client {
                 self.history.answered(source, Action::Read(None), start);
             }
             Some(Answer { status: StatusCode::FORBIDDEN, .. }) => self.history.refused(),
-            Some(Answer { status, body }) if status.is_client_error() => {
+            Some(Answer { status, body, .. }) if status.is_client_error() => {
                 panic!("{}: a good copy was refused with {status}: {body:?}", self.name)
             }
             _ => self.history.unknown_copy(key, start),
@@ -137,7 +149,7 @@ impl Client {
         let start = self.history.moment();
         let answer = self.send(Method::GET, format!("/{BUCKET}/{key}"), Bytes::new()).await;
         match answer {
-            Some(Answer { status: StatusCode::OK, body }) => {
+            Some(Answer { status: StatusCode::OK, body, .. }) => {
                 let value = value_of(&body);
                 assert!(value.is_some(), "{}: {key} has {} bytes that nobody wrote", self.name, body.len());
                 self.history.answered(key, Action::Read(value), start);
@@ -147,7 +159,9 @@ impl Client {
                 self.history.answered(key, Action::Read(None), start);
                 true
             }
-            Some(Answer { status, body }) if status.is_client_error() && status != StatusCode::FORBIDDEN => {
+            Some(Answer { status, body, .. })
+                if status.is_client_error() && status != StatusCode::FORBIDDEN =>
+            {
                 panic!("{}: a good request was refused with {status}: {body:?}", self.name)
             }
             _ => {
@@ -168,8 +182,8 @@ impl Client {
             let query = format!("/{BUCKET}?list-type=2&max-keys={page_size}&start-after={after}");
             let answer = self.send(Method::GET, query, Bytes::new()).await;
             let page = match answer {
-                Some(Answer { status: StatusCode::OK, body }) => body,
-                Some(Answer { status, body })
+                Some(Answer { status: StatusCode::OK, body, .. }) => body,
+                Some(Answer { status, body, .. })
                     if status.is_client_error() && status != StatusCode::FORBIDDEN =>
                 {
                     panic!("{}: a good listing was refused with {status}: {body:?}", self.name)

@@ -3,6 +3,8 @@
 //! At a power cut each sector that was written and not synced is kept or lost on its own, a file that has grown may have
 //! its old length, and names that were made, changed or removed without a sync of their directory are kept up to some point
 //! of their history. After a failed sync what it should have made stable is lost, though it can still be read.
+//!
+//! A folder stands for a disk of its own, which may be destroyed with all that is in it.
 
 mod inode;
 
@@ -41,6 +43,8 @@ struct State {
     /// The next sync fails, and nothing changes any more until the machine starts again.
     failing: bool,
     failed: bool,
+    /// Folders whose disk is destroyed: nothing in them can be read or changed.
+    destroyed: Vec<PathBuf>,
     /// Sabotage: syncs answer and do nothing.
     ignores_syncs: bool,
 }
@@ -66,6 +70,7 @@ impl SimDisk {
             calls_left: None,
             failing: false,
             failed: false,
+            destroyed: Vec::new(),
             ignores_syncs,
         };
         Self { name: name.into(), trace, state: Arc::new(Mutex::new(state)) }
@@ -89,6 +94,32 @@ impl SimDisk {
     /// Changes the disk's size, so that it may be full.
     pub(crate) fn set_capacity(&self, capacity: u64) {
         self.state().capacity = capacity;
+    }
+
+    /// Loses a folder and all that is in it, while processes may use it: from now on every call about it fails.
+    pub(crate) fn destroy(&self, folder: &Path) {
+        let mut guard = self.state();
+        let state = &mut *guard;
+        state.destroyed.push(folder.to_owned());
+        state.names.retain(|path, _| !path.starts_with(folder));
+        state.synced_names.retain(|path, _| !path.starts_with(folder));
+        state.changes.retain(|change| !change.path().starts_with(folder));
+        let names: Vec<u64> = state.names.values().chain(state.synced_names.values()).copied().collect();
+        state.inodes.retain(|inode, _| names.contains(inode));
+    }
+
+    /// Puts an empty disk in the place of the one that was destroyed.
+    pub(crate) fn replace(&self, folder: &Path) {
+        self.state().destroyed.retain(|destroyed| destroyed != folder);
+    }
+
+    /// The bytes of a small file, if it is there.
+    pub(crate) fn peek(&self, path: &Path) -> Option<Vec<u8>> {
+        let state = self.state();
+        let inode = state.inodes.get(state.names.get(path)?)?;
+        let mut bytes = vec![0; usize::try_from(inode.length()).expect("a small file")];
+        inode.read(&mut bytes, 0).ok()?;
+        Some(bytes)
     }
 
     /// Bytes that its files take.
@@ -147,6 +178,14 @@ impl State {
         let now = self.inodes.get(&inode).map_or(0, Inode::length);
         if length > now && self.used() + (length - now) > self.capacity {
             return Err(io::ErrorKind::StorageFull.into());
+        }
+        Ok(())
+    }
+
+    /// Fails when the path is on a disk that is destroyed.
+    fn check_there(&self, path: &Path) -> io::Result<()> {
+        if self.destroyed.iter().any(|folder| path.starts_with(folder)) {
+            return Err(io::Error::other("the disk is destroyed"));
         }
         Ok(())
     }
@@ -253,6 +292,7 @@ impl File for OpenFile {
 impl Disk for ProcessDisk {
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn File>> {
         let mut state = if mode == OpenMode::CreateNew { self.changing()? } else { self.reading()? };
+        state.check_there(path)?;
         let inode = match (state.names.get(path).copied(), mode) {
             (Some(_), OpenMode::CreateNew) => return Err(io::ErrorKind::AlreadyExists.into()),
             (Some(inode), _) => inode,
@@ -268,12 +308,13 @@ impl Disk for ProcessDisk {
         Ok(Arc::new(OpenFile { disk: self.clone(), inode }))
     }
 
-    fn create_directory(&self, _path: &Path) -> io::Result<()> {
-        self.reading().map(drop)
+    fn create_directory(&self, path: &Path) -> io::Result<()> {
+        self.reading()?.check_there(path)
     }
 
     fn list_directory(&self, path: &Path) -> io::Result<Vec<PathBuf>> {
         let state = self.reading()?;
+        state.check_there(path)?;
         let within = state.names.keys().filter(|name| name.parent() == Some(path));
         Ok(within.filter_map(|name| Some(PathBuf::from(name.file_name()?))).collect())
     }
@@ -281,6 +322,7 @@ impl Disk for ProcessDisk {
     fn sync_directory(&self, path: &Path) -> io::Result<()> {
         let mut guard = self.changing()?;
         let state = &mut *guard;
+        state.check_there(path)?;
         if state.ignores_syncs {
             return Ok(());
         }
@@ -295,6 +337,7 @@ impl Disk for ProcessDisk {
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let mut state = self.changing()?;
+        state.check_there(from)?;
         let inode = *state.names.get(from).ok_or(io::ErrorKind::NotFound)?;
         state.apply(NameChange::Rename(from.to_owned(), to.to_owned(), inode));
         Ok(())
@@ -302,6 +345,7 @@ impl Disk for ProcessDisk {
 
     fn remove(&self, path: &Path) -> io::Result<()> {
         let mut state = self.changing()?;
+        state.check_there(path)?;
         if !state.names.contains_key(path) {
             return Err(io::ErrorKind::NotFound.into());
         }
@@ -310,27 +354,33 @@ impl Disk for ProcessDisk {
     }
 
     fn exists(&self, path: &Path) -> io::Result<bool> {
-        Ok(self.reading()?.names.contains_key(path))
+        let state = self.reading()?;
+        state.check_there(path)?;
+        Ok(state.names.contains_key(path))
     }
 
-    fn space(&self, _path: &Path) -> io::Result<SpaceUsage> {
+    fn space(&self, path: &Path) -> io::Result<SpaceUsage> {
         let state = self.reading()?;
+        state.check_there(path)?;
         let (used, capacity) = (state.used(), state.capacity);
         Ok(SpaceUsage { total_bytes: capacity, available_bytes: capacity.saturating_sub(used) })
     }
 
-    fn lock(&self, _path: &Path) -> io::Result<DirectoryLock> {
-        self.reading().map(|_| DirectoryLock::unshared())
+    fn lock(&self, path: &Path) -> io::Result<DirectoryLock> {
+        self.reading()?.check_there(path)?;
+        Ok(DirectoryLock::unshared())
     }
 }
 
 impl NameChange {
-    fn is_in(&self, directory: &Path) -> bool {
+    fn path(&self) -> &Path {
         match self {
-            Self::Set(path, _) | Self::Remove(path) | Self::Rename(path, ..) => {
-                path.parent() == Some(directory)
-            }
+            Self::Set(path, _) | Self::Remove(path) | Self::Rename(path, ..) => path,
         }
+    }
+
+    fn is_in(&self, directory: &Path) -> bool {
+        self.path().parent() == Some(directory)
     }
 }
 

@@ -5,7 +5,10 @@ use std::{
     sync::{Arc, Mutex, MutexGuard},
 };
 
-use crate::content::Value;
+use crate::{
+    content::Value,
+    versions::{self, Name},
+};
 
 /// What an operation on one key does. `None` is the absence of an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +40,11 @@ struct State {
     keys: BTreeMap<String, Vec<Operation>>,
     /// Target and start of copies whose outcome nobody knows.
     copies: Vec<(String, u64)>,
+    /// Ids of versions, in the order in which they were first told; the first is `null`.
+    ids: Vec<String>,
+    /// Keys of the bucket with versions: what was asked and told, and which versions were seen.
+    versioned: BTreeMap<String, Vec<versions::Operation>>,
+    seen: BTreeMap<String, BTreeSet<Name>>,
     counts: Counts,
 }
 
@@ -47,6 +55,12 @@ pub(crate) struct Counts {
     pub(crate) read: u32,
     pub(crate) unknown: u32,
     pub(crate) refused: u32,
+    /// Uploads that became an object, that were aborted, and of which both was tried at once.
+    pub(crate) completed: u32,
+    pub(crate) aborted: u32,
+    pub(crate) raced: u32,
+    /// Versions and delete markers that were removed for good.
+    pub(crate) removed: u32,
 }
 
 impl History {
@@ -97,6 +111,65 @@ impl History {
         let mut state = self.state();
         state.counts.unknown += 1;
         state.copies.push((key.to_owned(), start));
+    }
+
+    /// A version's name by its id, and that it is one of the key's.
+    pub(crate) fn name(&self, key: &str, id: &str) -> Name {
+        let mut state = self.state();
+        if state.ids.is_empty() {
+            state.ids.push("null".to_owned());
+        }
+        let position = state.ids.iter().position(|other| other == id).unwrap_or_else(|| {
+            state.ids.push(id.to_owned());
+            state.ids.len() - 1
+        });
+        let name = Name(u32::try_from(position).expect("few versions"));
+        state.seen.entry(key.to_owned()).or_default().insert(name);
+        name
+    }
+
+    /// The id of a version that [`History::name`] has named.
+    pub(crate) fn id(&self, name: Name) -> String {
+        self.state().ids[name.0 as usize].clone()
+    }
+
+    /// Every version of a key that was ever seen.
+    pub(crate) fn seen(&self, key: &str) -> Vec<Name> {
+        self.state().seen.get(key).into_iter().flatten().copied().collect()
+    }
+
+    /// Notes an operation on a key with versions that was answered now.
+    pub(crate) fn told(&self, key: &str, action: versions::Action, start: u64) {
+        let end = Some(self.moment());
+        let mut state = self.state();
+        match action {
+            versions::Action::Make(..) => state.counts.acknowledged += 1,
+            versions::Action::Remove(..) => {
+                state.counts.acknowledged += 1;
+                state.counts.removed += 1;
+            }
+            _ => state.counts.read += 1,
+        }
+        let operation = versions::Operation { action, start, end };
+        state.versioned.entry(key.to_owned()).or_default().push(operation);
+    }
+
+    /// Notes an operation on a key with versions whose outcome nobody knows.
+    pub(crate) fn untold(&self, key: &str, action: versions::Action, start: u64) {
+        let mut state = self.state();
+        state.counts.unknown += 1;
+        let operation = versions::Operation { action, start, end: None };
+        state.versioned.entry(key.to_owned()).or_default().push(operation);
+    }
+
+    /// The operations on each key with versions.
+    pub(crate) fn versioned(&self) -> BTreeMap<String, Vec<versions::Operation>> {
+        self.state().versioned.clone()
+    }
+
+    /// Changes the counts of what became of uploads.
+    pub(crate) fn count(&self, change: impl FnOnce(&mut Counts)) {
+        change(&mut self.state().counts);
     }
 
     /// Notes a request that changed nothing and told nothing.

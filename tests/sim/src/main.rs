@@ -14,10 +14,12 @@ mod audit;
 mod calls;
 mod client;
 mod content;
+mod database;
 mod disk;
 mod history;
 mod life;
 mod linear;
+mod loss;
 mod nemesis;
 mod network;
 mod operator;
@@ -29,6 +31,7 @@ mod sabotage;
 mod site;
 mod time;
 mod trace;
+mod versions;
 mod world;
 
 use std::{

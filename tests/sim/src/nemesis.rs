@@ -6,6 +6,7 @@ use tokio::task::JoinSet;
 
 use crate::{
     life::Standing,
+    loss::{self, Losses},
     network::{Conduct, Machine},
     process::Process,
     rng::Rng,
@@ -27,6 +28,8 @@ pub(crate) struct Nemesis {
     pub(crate) processes: Vec<Arc<Process>>,
     pub(crate) onlookers: Vec<Machine>,
     pub(crate) database_clock: SimClock,
+    /// What was destroyed: one disk of a world. Every coding bears that, and before another is lost it is to be rebuilt.
+    pub(crate) losses: Losses,
 }
 
 impl Nemesis {
@@ -43,7 +46,7 @@ impl Nemesis {
         let mut pending = JoinSet::new();
         while time::now() < until {
             time::sleep_ms(self.rng.between(200, 2500)).await;
-            self.do_harm(&mut pending);
+            self.do_harm(&mut pending).await;
         }
         while pending.join_next().await.is_some() {}
         self.repair();
@@ -62,7 +65,7 @@ impl Nemesis {
         self.note("repair", "all", [0; 3]);
     }
 
-    fn do_harm(&mut self, pending: &mut JoinSet<()>) {
+    async fn do_harm(&mut self, pending: &mut JoinSet<()>) {
         match self.rng.below(100) {
             0..20 => self.end_process(pending),
             20..32 => self.cut_power_between_calls(pending),
@@ -74,8 +77,9 @@ impl Nemesis {
                 self.site.net.break_connections();
             }
             72..82 => self.turn_clock(),
-            82..91 => self.fail_disk(pending),
-            _ => self.fill_disk(pending),
+            82..89 => self.fail_disk(pending),
+            89..97 => self.fill_disk(pending),
+            _ => self.destroy_disk(pending).await,
         }
     }
 
@@ -189,6 +193,19 @@ impl Nemesis {
             time::sleep_ms(restarts).await;
             process.want();
         });
+    }
+
+    /// Destroys a disk for good, with all that is on it, whether its service runs or not. It is replaced by an empty one.
+    async fn destroy_disk(&mut self, pending: &mut JoinSet<()>) {
+        if !self.losses.disks().is_empty() {
+            return;
+        }
+        let process = self.chunk_service();
+        let lost = loss::destroy(&self.site, &process, &self.losses, &mut self.rng).await;
+        self.note("destroy disk", &process.name, [u64::from(lost.is_some()), 0, 0]);
+        if let Some(lost) = lost {
+            pending.spawn(lost.replace(self.site.clone(), self.rng.fork("loss")));
+        }
     }
 
     /// Leaves a disk hardly any room for a while.

@@ -1,8 +1,11 @@
 //! A process on a machine of its own: started, killed, started again.
 
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use env::Env;
@@ -25,6 +28,8 @@ pub(crate) struct Process {
     pub(crate) role: Role,
     pub(crate) machine: Machine,
     pub(crate) disk: SimDisk,
+    /// The folders of a chunk service, each of which stands for a disk.
+    pub(crate) folders: Vec<PathBuf>,
     pub(crate) clock: SimClock,
     pub(crate) rng: SharedRng,
     running: Mutex<Option<Running>>,
@@ -39,12 +44,19 @@ struct Running {
 
 impl Process {
     /// A process that runs once [`Process::keep_running`] does.
-    pub(crate) fn new(role: Role, machine: Machine, disk: SimDisk, rng: SharedRng) -> Arc<Self> {
+    pub(crate) fn new(
+        role: Role,
+        machine: Machine,
+        disk: SimDisk,
+        folders: Vec<PathBuf>,
+        rng: SharedRng,
+    ) -> Arc<Self> {
         Arc::new(Self {
             name: format!("{role:?} {}", machine.0).into(),
             role,
             machine,
             disk,
+            folders,
             clock: SimClock::default(),
             rng,
             running: Mutex::default(),

@@ -89,14 +89,16 @@ async fn chunk(process: &Process, site: &Site, env: Env, shutdown: Shutdown) {
     let [listen, health] = [PORT, PORT + 1].map(|port| address(process, port).to_string());
     let domain = format!("region/zone/rack/{}", process.machine.0);
     let metadata = site.metadata.join(",");
-    let config: chunk::Config = settings(&[
-        "--data=/data",
-        &format!("--listen={listen}"),
-        &format!("--health-listen={health}"),
-        &format!("--metadata={metadata}"),
-        &format!("--cluster-secret={SECRET}"),
-        &format!("--failure-domain={domain}"),
-    ]);
+    let mut arguments = vec![
+        format!("--listen={listen}"),
+        format!("--health-listen={health}"),
+        format!("--metadata={metadata}"),
+        format!("--cluster-secret={SECRET}"),
+        format!("--failure-domain={domain}"),
+    ];
+    arguments.extend(process.folders.iter().map(|folder| format!("--data={}", folder.display())));
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let config: chunk::Config = settings(&arguments);
     let metadata = metadata_client(site, &env);
     match chunk::Server::bind(env, config, metadata).await {
         Ok(server) => server.run(shutdown).await,
@@ -143,5 +145,10 @@ async fn gateway(process: &Process, site: &Site, env: Env, shutdown: Shutdown) {
 
 async fn worker(process: &Process, site: &Site, env: Env, shutdown: Shutdown) {
     let Cluster { metadata, view, pool, _follower } = connect(process, site, &env);
-    worker::Worker::new(env, metadata, view, pool, worker::Options::default()).run(shutdown).await;
+    let options = worker::Options {
+        suspect_after_seconds: site.down_after_seconds / 2,
+        down_after_seconds: site.down_after_seconds,
+        ..worker::Options::default()
+    };
+    worker::Worker::new(env, metadata, view, pool, options).run(shutdown).await;
 }

@@ -23,7 +23,20 @@ const PATIENCE: std::time::Duration = std::time::Duration::from_secs(20);
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
+}
+
+impl Answer {
+    /// A header's text, if it is there.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().expect("headers are text"))
+    }
+
+    /// The body of an answer that is a document.
+    pub(crate) fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).expect("a document is text")
+    }
 }
 
 /// No whole answer came. What became of the request is unknown.
@@ -86,7 +99,7 @@ impl S3 {
         if head.headers.get(header::CONNECTION).is_none_or(|value| value != "close") {
             self.connection = Some((gateway.name.clone(), sender));
         }
-        Ok(Answer { status: head.status, body })
+        Ok(Answer { status: head.status, headers: head.headers, body })
     }
 
     async fn connect(&self, gateway: &Process) -> Result<SendRequest<Full<Bytes>>, NoAnswer> {

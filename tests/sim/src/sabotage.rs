@@ -11,4 +11,10 @@ pub(crate) enum Sabotage {
     IgnoredSyncs,
     /// Deletions answer and leave the shards where they are.
     ForgottenDeletes,
+    /// The database makes an object of an upload without one of its parts, and answers as if all of them were in it.
+    LostPart,
+    /// The database removes another version of the key than the one that was named.
+    OtherVersion,
+    /// Shards count as moved as soon as their move has begun, before any was brought.
+    HastyMoves,
 }

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use env::Env;
-use metadata_api::{Token, fake::Fake};
+use metadata_api::Token;
 use service_kit::ClusterSecret;
 
 use crate::{
+    database::Database,
     disk::ProcessDisk,
     life::Life,
     network::{Machine, Net},
@@ -28,9 +29,11 @@ pub(crate) struct Site {
     pub(crate) trace: Trace,
     pub(crate) net: Net,
     /// What the database holds. It outlives the metadata services in front of it.
-    pub(crate) database: Arc<Fake>,
+    pub(crate) database: Arc<Database>,
     /// Where the metadata services are.
     pub(crate) metadata: Vec<String>,
+    /// Silence after which workers take a node for lost.
+    pub(crate) down_after_seconds: u64,
     pub(crate) sabotage: Option<Sabotage>,
     /// Whether nothing is to fail.
     pub(crate) calm: bool,

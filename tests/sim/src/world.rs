@@ -12,12 +12,14 @@ use metadata_api::{
 use types::StorageClassName;
 
 use crate::{
-    audit::{EverNamed, audit},
-    client::{BUCKET, Client},
+    audit::{EverNamed, audit, unrest},
+    client::{BUCKET, Client, VERSIONED},
+    database::Database,
     disk::SimDisk,
     history::{Counts, History},
     life::Life,
     linear::is_linearizable,
+    loss::Losses,
     nemesis::{DISK_BYTES, Nemesis},
     network::{Machine, Net},
     operator::operate,
@@ -29,13 +31,14 @@ use crate::{
     site::{PORT, Site},
     time::{self, SimClock},
     trace::Trace,
+    versions,
 };
 
 /// How long things go wrong.
 const RAGE: Duration = Duration::from_secs(30);
 
 /// How long a cluster without faults may take to be ready, to answer every read, and to come to rest.
-const REPAIR_LIMIT: Duration = Duration::from_secs(180);
+const REPAIR_LIMIT: Duration = Duration::from_secs(300);
 
 /// Requests of each client: so few that two hundred worlds take about a minute, unoptimised.
 const REQUESTS: u32 = 24;
@@ -53,16 +56,18 @@ pub(crate) struct Plan {
 pub(crate) struct Report {
     pub(crate) counts: Counts,
     pub(crate) good_shards: u64,
-    pub(crate) unclaimed: usize,
+    pub(crate) disks_lost: usize,
     pub(crate) time: Duration,
 }
 
 impl std::fmt::Display for Report {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { counts: Counts { acknowledged, read, unknown, refused }, good_shards, unclaimed, time } =
-            self;
+        let Self { counts, good_shards, disks_lost, time } = self;
+        let Counts { acknowledged, read, unknown, refused, completed, aborted, raced, removed } = counts;
         write!(f, "acknowledged: {acknowledged}, read: {read}, unknown: {unknown}, refused: {refused}, ")?;
-        write!(f, "good shards: {good_shards}, unclaimed shards: {unclaimed}, virtual time: {time:?}")
+        write!(f, "uploads completed: {completed}, uploads aborted: {aborted}, uploads raced: {raced}, ")?;
+        write!(f, "versions removed: {removed}, disks lost: {disks_lost}, ")?;
+        write!(f, "good shards: {good_shards}, virtual time: {time:?}")
     }
 }
 
@@ -81,7 +86,9 @@ struct World {
     processes: Vec<Arc<Process>>,
     history: History,
     ever: EverNamed,
+    losses: Losses,
     keys: Vec<String>,
+    versioned_keys: Vec<String>,
     auditor: Env,
     database_clock: SimClock,
 }
@@ -97,11 +104,15 @@ impl World {
             rng: rng.clone(),
             trace: trace.clone(),
             net: net.clone(),
-            database: Arc::new(database(&net, &trace, rng, &database_clock)),
+            database: Arc::new(Database {
+                fake: database(&net, &trace, rng, &database_clock),
+                sabotage: plan.sabotage,
+            }),
             metadata: metadata_machines
                 .iter()
                 .map(|machine| format!("{}:{PORT}", machine.address()))
                 .collect(),
+            down_after_seconds: *rng.pick(&[10, 15, 30]),
             sabotage: plan.sabotage,
             calm: plan.calm,
         };
@@ -122,24 +133,43 @@ impl World {
             .chain((11..11 + nodes).map(|number| (Role::Chunk, machine(number))))
             .chain((41..41 + gateways).map(|number| (Role::Gateway, machine(number))))
             .chain([(Role::Worker, machine(51))]);
+        // One node may have two disks.
+        let second_disk = machine(11 + rng.below(2 * nodes));
         let ignores_syncs = plan.sabotage == Some(Sabotage::IgnoredSyncs);
         let processes = roles.map(|(role, machine)| {
             let own = rng.fork(&format!("machine {}", machine.0));
             let name = format!("disk {}", machine.0);
             let disk = SimDisk::new(&name, own.fork("disk"), trace.clone(), DISK_BYTES, ignores_syncs);
-            Process::new(role, machine, disk, SharedRng::new(own))
+            let folders: &[&str] = match role {
+                Role::Chunk if machine == second_disk => &["/data-1", "/data-2"],
+                Role::Chunk => &["/data"],
+                Role::Metadata | Role::Gateway | Role::Worker => &[],
+            };
+            let folders = folders.iter().map(Into::into).collect();
+            Process::new(role, machine, disk, folders, SharedRng::new(own))
         });
         let processes = processes.collect();
         let auditor = onlooker(&site, machine(70));
-        let keys = (0..5).map(|number| format!("key-{number}")).collect();
-        let (history, ever) = (History::default(), EverNamed::default());
-        Self { plan, site: Arc::new(site), processes, history, ever, keys, auditor, database_clock }
+        Self {
+            plan,
+            site: Arc::new(site),
+            processes,
+            history: History::default(),
+            ever: EverNamed::default(),
+            losses: Losses::default(),
+            keys: (0..5).map(|number| format!("key-{number}")).collect(),
+            versioned_keys: (0..2).map(|number| format!("versioned-{number}")).collect(),
+            auditor,
+            database_clock,
+        }
     }
 
     fn client(&self, number: u64) -> Client {
         let name = format!("client {number}");
+        let env = onlooker(&self.site, machine(60 + number));
         Client {
-            s3: S3::new(onlooker(&self.site, machine(60 + number))),
+            s3: S3::new(env.clone()),
+            other_s3: S3::new(env),
             rng: self.site.rng.fork(&name),
             name: name.into(),
             history: self.history.clone(),
@@ -152,6 +182,7 @@ impl World {
                 .cloned()
                 .collect(),
             keys: self.keys.clone(),
+            versioned_keys: self.versioned_keys.clone(),
         }
     }
 
@@ -162,7 +193,7 @@ impl World {
         }
         let mut client = self.client(9);
         for gateway in client.gateways.clone() {
-            for target in [format!("/{BUCKET}"), format!("/{BUCKET}/first")] {
+            for target in [format!("/{BUCKET}"), format!("/{VERSIONED}"), format!("/{BUCKET}/first")] {
                 let body = if target.ends_with("first") { Bytes::from(vec![7; 1000]) } else { Bytes::new() };
                 until("each gateway takes writes", async || {
                     let call = Call::new(Method::PUT, target.clone(), body.clone());
@@ -178,7 +209,8 @@ impl World {
             let answer = client.s3.send(&gateway, Call::new(Method::DELETE, target, Bytes::new())).await;
             answer.is_ok_and(|answer| answer.status.is_success())
         })
-        .await
+        .await?;
+        until("versioning is enabled", async || client.begin_versions().await).await
     }
 
     /// Lets clients work while things go wrong.
@@ -191,6 +223,7 @@ impl World {
                 processes: self.processes.clone(),
                 onlookers: (61..=63).map(machine).collect(),
                 database_clock: self.database_clock.clone(),
+                losses: self.losses.clone(),
             };
             parts.spawn(nemesis.rage(RAGE));
         }
@@ -205,46 +238,101 @@ impl World {
         }
     }
 
-    /// With everything repaired: reads every key, waits until nothing is left to be done, and checks.
+    /// With everything repaired: reads every key and every version, waits until nothing is left to be done, and checks.
     async fn come_to_rest(&self) -> Result<Report, String> {
         let mut client = self.client(8);
-        for key in &self.keys {
-            until(&format!("{key} can be read"), async || client.get(key).await).await?;
-        }
+        self.read_keys(&mut client).await?;
         until("the bucket can be listed", async || client.list().await).await?;
+        for bucket in [BUCKET, VERSIONED] {
+            until("what is open can be aborted", async || client.abort_all(bucket).await).await?;
+        }
+        self.renew_leases().await?;
         let audited = self.audit_until_good().await;
         // Once more: nothing may have come or gone since.
-        for key in &self.keys {
-            until(&format!("{key} can be read again"), async || client.get(key).await).await?;
-        }
+        self.read_keys(&mut client).await?;
+        self.read_versions(&mut client).await?;
         for (key, operations) in self.history.keys() {
             if !is_linearizable(&operations) {
                 return Err(format!("the history of {key} is not linearizable: {operations:#?}"));
             }
         }
-        let (good_shards, unclaimed) = audited?;
-        Ok(Report { counts: self.history.counts(), good_shards, unclaimed, time: time::now() })
+        for (key, operations) in self.history.versioned() {
+            if !versions::is_linearizable(&operations) {
+                return Err(format!("the history of versions of {key} is not linearizable: {operations:#?}"));
+            }
+        }
+        let (counts, disks_lost) = (self.history.counts(), self.losses.disks().len());
+        Ok(Report { counts, good_shards: audited?, disks_lost, time: time::now() })
     }
 
-    /// Until the worker has freed what is to be freed.
-    async fn audit_until_good(&self) -> Result<(u64, usize), String> {
+    /// Reads every key, and lists its versions where it has some.
+    async fn read_keys(&self, client: &mut Client) -> Result<(), String> {
+        for key in &self.keys {
+            until(&format!("{key} can be read"), async || client.get(key).await).await?;
+        }
+        for key in &self.versioned_keys {
+            let what = format!("{key} and its versions can be read");
+            until(&what, async || client.list_versions(key).await).await?;
+            until(&what, async || client.get_current(key).await).await?;
+        }
+        Ok(())
+    }
+
+    /// Reads every version that there is or ever was.
+    async fn read_versions(&self, client: &mut Client) -> Result<(), String> {
+        for key in &self.versioned_keys {
+            for name in self.history.seen(key) {
+                let what = format!("version {} of {key} can be read", self.history.id(name));
+                until(&what, async || client.get_version(key, name).await).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Those who write.
+    fn writers(&self) -> impl Iterator<Item = &Arc<Process>> {
+        self.processes.iter().filter(|process| matches!(process.role, Role::Gateway | Role::Worker))
+    }
+
+    /// Stops whoever holds a lease and lets him begin anew: what was written under the old leases and never named may be
+    /// freed then. In most worlds the leases of those who were killed are revoked at once, as `ashlar server` does when it
+    /// starts; in the others a worker has to find out by their silence, which takes a minute more.
+    async fn renew_leases(&self) -> Result<(), String> {
+        for process in self.writers() {
+            process.stop();
+            process.want();
+        }
+        if self.plan.seed % 8 == 0 {
+            return Ok(());
+        }
+        let leases = self.site.database.list_leases().await.map_err(|error| error.to_string())?;
+        for lease in leases {
+            let revoked = self.site.database.revoke_lease(lease.id, lease.renewals).await;
+            revoked.map_err(|error| error.to_string())?;
+        }
+        Ok(())
+    }
+
+    /// Until workers have repaired and freed all that is to be, and the disks have what the database names and no more.
+    async fn audit_until_good(&self) -> Result<u64, String> {
         let limit = time::now() + REPAIR_LIMIT;
         loop {
-            let found = match audit(&self.site, &self.auditor, &self.ever).await {
-                Ok(findings) => {
-                    // Until shards of failed writes are reaped and missing ones are repaired, they are there after faults.
-                    let defects = findings.defects(self.plan.calm);
-                    if defects.is_empty() {
-                        return Ok((findings.good_shards, findings.unclaimed.len()));
-                    }
-                    defects.join("; ")
-                }
-                Err(reason) => format!("the audit did not come through: {reason}"),
+            time::sleep_ms(2000).await;
+            let unrest = unrest(&self.site, &self.losses, self.writers().count()).await;
+            let unrest = unrest.map_err(|error| error.to_string())?;
+            if !unrest.is_empty() && time::now() < limit {
+                continue;
+            }
+            let mut found = match audit(&self.site, &self.auditor, &self.ever, &self.losses).await {
+                Ok(findings) if findings.defects().is_empty() => return Ok(findings.good_shards),
+                Ok(findings) => findings.defects(),
+                Err(reason) => vec![format!("the audit did not come through: {reason}")],
             };
             if time::now() > limit {
-                return Err(found);
+                found.extend(unrest);
+                return Err(found.join("; "));
             }
-            time::sleep_ms(5000).await;
+            time::sleep_ms(3000).await;
         }
     }
 }
@@ -260,7 +348,7 @@ fn database(net: &Net, trace: &Trace, rng: &Rng, clock: &SimClock) -> Fake {
     let network = net.of(machine(200), life.clone());
     let env =
         Env::new(Arc::new(clock.clone()), Arc::new(SharedRng::new(rng)), Arc::new(network), Arc::new(disk));
-    let options = Options { garbage_hold: Duration::from_secs(2), ..Options::default() };
+    let options = Options { garbage_hold: Duration::from_secs(2), part_size_min: 100, ..Options::default() };
     Fake::with_options(env.simulated(life), options)
 }
 

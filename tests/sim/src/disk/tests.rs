@@ -81,3 +81,24 @@ fn the_power_goes_between_two_calls_and_files_may_not_outgrow_the_disk() {
     assert!(file.write_all_at(&[1; 100], 100).is_err());
     assert_eq!(life.standing(), Standing::PowerLost);
 }
+
+#[test]
+fn a_destroyed_folder_fails_whoever_uses_it_and_comes_back_empty() {
+    let disk = disk(1, false);
+    let (files, _life) = process(&disk);
+    let open = |path: &str| files.open(Path::new(path), OpenMode::CreateNew);
+    let (lost, kept) = (open("/a/file").unwrap(), open("/b/file").unwrap());
+    lost.write_all_at(&[1; 10], 0).unwrap();
+    kept.write_all_at(&[1; 10], 0).unwrap();
+    lost.sync_data().unwrap();
+    files.sync_directory(Path::new("/a")).unwrap();
+    disk.destroy(Path::new("/a"));
+    assert!(lost.write_all_at(&[1; 10], 0).is_err() && lost.read_exact_at(&mut [0; 1], 0).is_err());
+    assert!(open("/a/other").is_err() && files.list_directory(Path::new("/a")).is_err());
+    assert_eq!(disk.peek(Path::new("/b/file")).unwrap(), [1; 10]);
+    disk.restart(Standing::PowerLost);
+    assert!(open("/a/other").is_err());
+    disk.replace(Path::new("/a"));
+    assert!(files.list_directory(Path::new("/a")).unwrap().is_empty());
+    assert!(open("/a/file").is_ok());
+}
