@@ -222,7 +222,9 @@ impl Repair<'_> {
         for missing in batch {
             found.push((*missing, self.context.pool.find_chunk(missing.group, missing.shard.chunk).await));
         }
+        // One of which no shard is found tells no owner, and would count as named.
         let chunks = found.iter().filter_map(|(_, found)| found.as_ref());
+        let chunks = chunks.filter(|chunk| !chunk.shards.is_empty());
         let named = standing::named(&*self.context.metadata, chunks).await?;
         let abandoned = self.abandoned(&found, &named).await?;
 
@@ -268,7 +270,9 @@ impl Repair<'_> {
     async fn is_nowhere(&self, missing: &MissingShard) -> bool {
         let mut groups = self.map.classes.iter().flat_map(|class| &class.groups);
         match groups.find(|group| group.id == missing.group) {
-            Some(group) => presence::is_nowhere(&self.context.pool, group, missing.shard.chunk).await,
+            Some(group) => {
+                presence::is_nowhere(&self.context.pool, self.map, group, missing.shard.chunk).await
+            }
             None => false,
         }
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use metadata_api::Metadata;
-use types::{MissingShard, ShardId, ShardIndex};
+use types::{ChunkId, LeaseId, MissingShard, ShardId, ShardIndex};
 
 use crate::harness::Cluster;
 
@@ -60,5 +60,25 @@ async fn missing_shards_of_deleted_objects_leave_the_queue() {
     cluster.env.sleep(Duration::from_secs(10)).await;
     cluster.nodes[1].set_away(false);
     assert_eq!(cluster.until_clean().await.shards, 0);
+    worker.stop().await;
+}
+
+/// Whoever had begun to read a chunk may report what it lacks after it was freed.
+#[tokio::test(start_paused = true)]
+async fn a_report_of_a_chunk_that_no_disk_has_leaves_the_queue() {
+    let cluster = Cluster::new(4, "2+2", 1).await;
+    let late = MissingShard {
+        shard: ShardId { chunk: ChunkId { lease: LeaseId(1), counter: 1 << 40 }, index: ShardIndex(0) },
+        group: cluster.groups().await[0].id,
+        coding: "2+2".parse().unwrap(),
+        chunk_length: 100_000,
+    };
+    cluster.metadata.report_missing(&[late]).await.unwrap();
+    let worker = cluster.worker();
+    cluster
+        .until("the queue is empty", async || {
+            cluster.metadata.list_missing(None, None, 10).await.unwrap().is_empty()
+        })
+        .await;
     worker.stop().await;
 }
