@@ -2,7 +2,7 @@
 
 use chunk_api::Error;
 use data_pool::Pool;
-use metadata_api::PlacementGroup;
+use metadata_api::{ClusterMap, DiskState, Intent, PlacementGroup};
 use types::{ChunkId, DiskId, ShardId, ShardIndex};
 
 /// Most bytes that one call verifies, so that it ends in time on a slow disk; a single shard may be longer.
@@ -41,15 +41,33 @@ fn call_length(shards: &[(ShardId, u64)]) -> usize {
 }
 
 /// Whether every place of the chunk answers that it does not have its shard: then the chunk was freed, or is lost, and
-/// nothing is to be rebuilt.
-pub(crate) async fn is_nowhere(pool: &Pool, group: &PlacementGroup, chunk: ChunkId) -> bool {
+/// nothing is to be rebuilt. A disk that was given up is not asked twice: a report of a missing shard that came after the
+/// chunk was freed would keep its moves waiting for ever.
+pub(crate) async fn is_nowhere(
+    pool: &Pool,
+    map: &ClusterMap,
+    group: &PlacementGroup,
+    chunk: ChunkId,
+) -> bool {
     for (disk, index) in places(group) {
         match pool.verify_shard(disk, ShardId { chunk, index }).await {
             Err(Error::ShardNotFound { .. } | Error::ShardDeleted { .. }) => {}
+            Err(_) if is_given_up(map, disk) => {}
             Ok(()) | Err(_) => return false,
         }
     }
     true
+}
+
+/// Whether the disk is silent and its operator wants it removed, or its node: what is on it is lost for good.
+fn is_given_up(map: &ClusterMap, id: DiskId) -> bool {
+    let disk = map.disks.iter().find(|disk| disk.disk == id);
+    disk.is_some_and(|disk| {
+        let node = map.nodes.iter().find(|node| node.node == disk.node);
+        let is_removed =
+            disk.intent == Intent::Remove || node.is_some_and(|node| node.intent == Intent::Remove);
+        disk.state != DiskState::Up && is_removed
+    })
 }
 
 /// Every disk where a shard of the group may be, with its index.
@@ -60,9 +78,26 @@ fn places(group: &PlacementGroup) -> impl Iterator<Item = (DiskId, ShardIndex)> 
 
 #[cfg(test)]
 mod tests {
+    use metadata_api::{DiskState, Intent};
     use types::{ChunkId, LeaseId, ShardId, ShardIndex};
 
-    use super::{VERIFY_BYTES, VERIFY_SHARDS, call_length};
+    use super::{VERIFY_BYTES, VERIFY_SHARDS, call_length, is_given_up};
+    use crate::tests::maps::{disk, map};
+
+    #[test]
+    fn only_a_silent_disk_that_is_to_be_removed_is_given_up() {
+        let mut map = map(4, &[[0, 1, 2, 3]]);
+        map.disks[1].state = DiskState::Down;
+        assert!(!is_given_up(&map, disk(1)));
+        map.nodes[1].intent = Intent::Remove;
+        assert!(is_given_up(&map, disk(1)));
+        map.nodes[1].intent = Intent::Serve;
+        map.disks[1].intent = Intent::Remove;
+        assert!(is_given_up(&map, disk(1)));
+        map.disks[1].state = DiskState::Up;
+        assert!(!is_given_up(&map, disk(1)));
+        assert!(!is_given_up(&map, disk(9)));
+    }
 
     #[test]
     fn a_call_verifies_a_bounded_number_of_bytes_and_shards() {

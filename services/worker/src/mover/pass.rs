@@ -8,7 +8,7 @@ use std::{
 use chunk_api::Error as ChunkError;
 use data_pool::{ChunkList, ListedChunk, UnreachedDisk};
 use futures_util::{StreamExt, stream};
-use metadata_api::{Error, PAGE_SIZE_MAX};
+use metadata_api::{ClusterMap, Error, PAGE_SIZE_MAX};
 use types::{ChunkId, Coding, DiskId, ShardIndex};
 
 use super::{Move, is_pending};
@@ -252,9 +252,10 @@ impl Tally<'_> {
                 return Ok(());
             }
             self.context.env.sleep(LOOK_PAUSE).await;
+            let map = self.context.map().await?;
             let mut due = Vec::new();
             for (chunk, reason) in std::mem::take(&mut self.open) {
-                match self.find(&chunk).await {
+                match self.find(&chunk, &map).await {
                     Found::There | Found::Nowhere => {}
                     Found::Elsewhere(found) => due.push(found),
                     Found::Unknown => self.open.push((chunk, reason)),
@@ -265,17 +266,18 @@ impl Tally<'_> {
         Ok(())
     }
 
-    async fn find(&self, chunk: &ListedChunk) -> Found {
+    async fn find(&self, chunk: &ListedChunk, map: &ClusterMap) -> Found {
         let Move { index, to, since, .. } = *self.pending;
         match self.context.pool.find_chunk(self.pending.group.id, chunk.chunk).await {
             Some(found) if found.on(index, to).is_some_and(|shard| shard.header.epoch >= since) => {
                 Found::There
             }
             Some(found) if !found.shards.is_empty() => Found::Elsewhere(found),
-            _ if presence::is_nowhere(&self.context.pool, &self.pending.group, chunk.chunk).await => {
-                Found::Nowhere
+            _ => {
+                let Tally { context, pending, .. } = self;
+                let is_nowhere = presence::is_nowhere(&context.pool, map, &pending.group, chunk.chunk).await;
+                if is_nowhere { Found::Nowhere } else { Found::Unknown }
             }
-            _ => Found::Unknown,
         }
     }
 }

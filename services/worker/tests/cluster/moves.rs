@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use metadata_api::{DiskState, Intent, Metadata};
+use types::{ChunkId, LeaseId, MissingShard, ShardId, ShardIndex};
 
 use crate::{gateway::Gateway, harness::Cluster};
 
@@ -122,6 +123,40 @@ async fn a_lost_disk_is_rebuilt_elsewhere_though_objects_that_it_missed_were_del
     cluster
         .until("no group is on the lost disk", async || {
             cluster.moves().await == 0 && !cluster.named_disks().await.contains(&lost.disk)
+        })
+        .await;
+    cluster.until_clean().await;
+    cluster.check(&gateway, &objects).await;
+    worker.stop().await;
+}
+
+/// Whoever had begun to read a chunk may report what it lacks after it was freed. Such a report waits for a disk that is
+/// silent, until its operator says that it will not come back.
+#[tokio::test(start_paused = true)]
+async fn a_lost_disk_that_is_removed_goes_though_a_freed_chunk_was_reported() {
+    let cluster = Cluster::new(5, "2+2", 1).await;
+    let gateway = cluster.gateway().await;
+    let objects = cluster.fill(&gateway, 12).await;
+    let group = cluster.groups().await.swap_remove(0);
+    let lost = cluster.nodes.iter().find(|node| node.disk == group.disks[2]).unwrap();
+    lost.set_away(true);
+    let chunk = ChunkId { lease: LeaseId(1), counter: 1 << 40 };
+    let late = MissingShard {
+        shard: ShardId { chunk, index: ShardIndex(0) },
+        group: group.id,
+        coding: "2+2".parse().unwrap(),
+        chunk_length: 100_000,
+    };
+    cluster.metadata.report_missing(&[late]).await.unwrap();
+    let worker = cluster.worker();
+    cluster.until("moves begin", async || cluster.moves().await > 0).await;
+    cluster.env.sleep(Duration::from_secs(120)).await;
+    assert!(cluster.moves().await > 0, "its disk may come back");
+    cluster.metadata.set_disk_intent(lost.disk, Intent::Remove).await.unwrap();
+    cluster
+        .until("it is gone", async || {
+            let map = cluster.map().await;
+            map.disks.iter().any(|disk| disk.disk == lost.disk && disk.state == DiskState::Gone)
         })
         .await;
     cluster.until_clean().await;
