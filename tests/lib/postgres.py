@@ -17,11 +17,13 @@ FAST = "-c fsync=off -c synchronous_commit=off -c full_page_writes=off -c max_co
 class Postgres:
     """A cluster in a folder of its own, listening on a free loopback port."""
 
-    def __init__(self, folder, durable=False):
+    def __init__(self, folder, durable=False, environment=None):
         self.folder = pathlib.Path(folder)
         self.port = free_port()
         #: Whether what it acknowledges survives a power cut, as it does outside of tests.
         self.durable = durable
+        #: What it sees beside the few variables that it needs.
+        self.environment = environment or {}
         # initdb refuses root; Debian's package made the user.
         self.user = "postgres" if os.geteuid() == 0 else None
 
@@ -63,13 +65,21 @@ class Postgres:
                 raise RuntimeError(f"Postgres does not end: {pids}")
             time.sleep(0.005)
 
+    def crash(self):
+        """Ends all of it at once, and lets it be started again."""
+        self.kill(self.processes())
+        # Its process may still wait to be collected by its parent, and would be taken for one that runs.
+        for lock in (self.folder / "data" / "postmaster.pid", self.folder / f".s.PGSQL.{self.port}.lock"):
+            lock.unlink(missing_ok=True)
+
     def stop(self):
         """Stops it; does nothing when it was never started."""
         if (self.folder / "data" / "postmaster.pid").exists():
             self._run("pg_ctl", "-D", self.folder / "data", "-w", "-m", "immediate", "stop")
 
     def _run(self, program, *words):
-        command = [str(newest_bin() / program), *map(str, words)]
+        # By `env`, so that what starts it as another user has none of it.
+        command = ["env", *(f"{name}={value}" for name, value in self.environment.items()), str(newest_bin() / program), *map(str, words)]
         if self.user:
             command = ["setpriv", f"--reuid={self.user}", f"--regid={self.user}", "--init-groups", *command]
         environment = {"PATH": os.environ["PATH"], "HOME": str(self.folder), "LC_ALL": "C.UTF-8"}

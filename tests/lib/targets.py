@@ -170,34 +170,43 @@ class Cluster(Target):
 
     def chunk(self, number):
         """A chunk service in a failure domain of its own."""
-        port, health = free_port(), free_port()
-        data = self.folder / f"chunk{number}"
+        name, port, health = f"chunk{number}", free_port(), free_port()
+        data = self.folder / name
         data.mkdir()
-        return self.run(f"chunk{number}", [self.binary, "chunk"], self.member(health) | {
+        return self.run(name, [self.binary, "chunk"], self.member(name, health) | {
             "ASHLAR_LISTEN": f"127.0.0.1:{port}",
-            "ASHLAR_FAILURE_DOMAIN": f"local/a/rack/chunk{number}",
+            "ASHLAR_ADVERTISE": self.advertised(name, port),
+            "ASHLAR_FAILURE_DOMAIN": f"local/a/rack/{name}",
             "ASHLAR_DATA": str(data),
         }, f"http://127.0.0.1:{health}/health/ready")
 
     def gateway(self, number):
         """A gateway; clients may use any of them."""
-        port = free_port()
+        name, port = f"gateway{number}", free_port()
         self.endpoints.append(self.url(port))
-        settings = self.front(port) | {"ASHLAR_CLUSTER_SECRET": self.cluster_secret, "ASHLAR_METADATA": self.metadata_addresses()}
-        return self.run(f"gateway{number}", [self.binary, "gateway"], settings, f"{self.url(port)}/health/ready")
+        settings = self.front(port) | {"ASHLAR_CLUSTER_SECRET": self.cluster_secret, "ASHLAR_METADATA": self.metadata_for(name)}
+        return self.run(name, [self.binary, "gateway"], settings, f"{self.url(port)}/health/ready")
 
     def worker(self):
         """The worker."""
         health = free_port()
-        return self.run("worker", [self.binary, "worker"], self.member(health), f"http://127.0.0.1:{health}/health/ready")
+        return self.run("worker", [self.binary, "worker"], self.member("worker", health), f"http://127.0.0.1:{health}/health/ready")
 
-    def member(self, health_port):
+    def member(self, name, health_port):
         """Settings of a service that finds the others through metadata."""
         return {
             "ASHLAR_CLUSTER_SECRET": self.cluster_secret,
-            "ASHLAR_METADATA": self.metadata_addresses(),
+            "ASHLAR_METADATA": self.metadata_for(name),
             "ASHLAR_HEALTH_LISTEN": f"127.0.0.1:{health_port}",
         }
+
+    def metadata_for(self, _name):
+        """Addresses of the metadata services as a service reaches them."""
+        return self.metadata_addresses()
+
+    def advertised(self, _name, port):
+        """Address at which others reach a chunk service."""
+        return f"127.0.0.1:{port}"
 
     def metadata_addresses(self):
         """Addresses of the metadata services."""
