@@ -150,7 +150,10 @@ impl Client {
         if size > MESSAGE_SIZE_MAX {
             return Err(Error::Malformed { reason: format!("{size} bytes; at most {MESSAGE_SIZE_MAX}") });
         }
-        let deadline = self.env.now().after(self.time_for(kind));
+        let begun = self.env.now();
+        let deadline = begun.after(self.time_for(kind));
+        // A call has more time for its rows, not for a service that is away.
+        let last_repetition = begun.after(self.timing.call);
         let permit = self.env.timeout(self.remaining(deadline), self.permits.acquire()).await;
         let Ok(Ok(_permit)) = permit else {
             return Err(Error::Unavailable { reason: "too many calls are in flight".to_owned() });
@@ -163,7 +166,7 @@ impl Client {
             if attempt > 0 {
                 self.pause(attempt, deadline).await;
             }
-            if attempt > 0 && self.remaining(deadline).is_zero() {
+            if attempt > 0 && self.remaining(last_repetition).is_zero() {
                 break;
             }
             let replica = self.choose(first.wrapping_add(attempt));

@@ -123,6 +123,13 @@ impl Cluster {
         }
     }
 
+    /// Makes a standby of the server: it answers queries and takes no writes, and has nobody to follow.
+    pub fn become_standby(&self) {
+        self.crash();
+        fs::write(self.data().join("standby.signal"), "").expect("the cluster's directory");
+        self.launch();
+    }
+
     /// Starts a server that was crashed.
     pub fn launch(&self) {
         // The shell ends the server when this process closes the pipe, which the kernel does if nobody else does.

@@ -223,7 +223,15 @@ async fn open_postgres(options: &EngineOptions) -> Result<Pools, DatabaseError> 
             // that wait for more than the flush are left alone.
             let sql = "SELECT set_config('synchronous_commit', 'on', false) \
                        WHERE current_setting('synchronous_commit') = 'off'";
-            Box::pin(async move { connection.execute(sqlx::raw_sql(sql)).await.map(drop) })
+            Box::pin(async move {
+                connection.execute(sqlx::raw_sql(sql)).await?;
+                // A standby would answer reads, with what was true before. A primary that becomes one ends its
+                // connections.
+                let is_standby: bool =
+                    sqlx::query_scalar("SELECT pg_is_in_recovery()").fetch_one(&mut *connection).await?;
+                let problem = "the database is a standby; the address must lead to the primary";
+                if is_standby { Err(sqlx::Error::Configuration(problem.into())) } else { Ok(()) }
+            })
         })
         .connect_with(connect)
         .await

@@ -25,10 +25,10 @@ use tonic::{
 use super::support::{Server, bucket_name, client, client_with, create_bucket, dead_address, token};
 use crate::{
     Error, Metadata,
-    client::{Client, Timing, connect},
+    client::{Client, Kind, Timing, connect, stub::Stub},
     fake::Fake,
     server::Authenticate,
-    wire::{proto, status_of},
+    wire::{proto, status_of, unwrapped::Done},
 };
 
 /// Buckets whose calls begin and do not end until they are let go.
@@ -198,6 +198,23 @@ async fn a_service_that_answers_unavailable_is_asked_three_times() {
     let answer = client.delete_bucket(&bucket_name(1)).await;
     assert_eq!(answer, Err(Error::Unavailable { reason: "the database is down".to_owned() }));
     assert_eq!(slow.begun(), 3);
+}
+
+/// Calls that may take long are not repeated for long: somebody waits for the answer that the service is away.
+#[tokio::test]
+async fn a_call_that_may_take_long_is_not_begun_again_late() {
+    let slow = Slow::new();
+    let server = slow.server(LONG).await;
+    let timing = Timing { call: Duration::from_millis(300), ..IMPATIENT };
+    let client = client_with(&[&server.address], timing);
+    let late = |stub: Stub, request| async move {
+        tokio::time::sleep(2 * timing.call).await;
+        stub.buckets().delete_bucket(request).await
+    };
+    let request = proto::DeleteBucketRequest { bucket: bucket_name(1).to_string() };
+    let answer: Result<Done, Error> = client.call(Kind::LongMutation, request, late).await;
+    unavailable(answer.map(|Done| ()));
+    assert_eq!(slow.begun(), 1);
 }
 
 /// Only the service's own details promise anything; a gRPC code can come from anywhere.

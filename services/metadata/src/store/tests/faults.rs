@@ -196,3 +196,20 @@ async fn a_database_out_of_reach_is_unavailable() {
     let opened = MetadataStore::open(Env::real(), config("sqlite:/nonexistent/metadata.db".to_owned())).await;
     assert!(matches!(opened.map(drop), Err(Error::Unavailable { .. })));
 }
+
+/// A standby answers reads with what was true before; that is nobody's truth.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_standby_is_not_read_from() {
+    let cluster = Cluster::start(&[("hot_standby", "on")]);
+    let url = cluster.url(&cluster.create_database(None));
+    let store = MetadataStore::open(Env::real(), config(url)).await.expect("a store");
+    let metadata: Arc<dyn Metadata> = Arc::new(store);
+    let name = bucket(&metadata).await;
+    metadata.get_bucket(&name).await.expect("the bucket is there");
+    cluster.become_standby();
+    assert_eq!(cluster.query("postgres", "SELECT pg_is_in_recovery()"), "t");
+    for _ in 0..3 {
+        let answer = metadata.get_bucket(&name).await;
+        assert!(matches!(answer, Err(Error::Unavailable { .. })), "{answer:?}");
+    }
+}
