@@ -5,11 +5,11 @@
 
 use std::{collections::HashSet, time::Duration};
 
-use data_pool::{Deletion, Pool};
-use metadata_api::{GarbageId, GarbageItem, Metadata};
+use data_pool::Deletion;
+use metadata_api::{GarbageId, GarbageItem};
 use types::ChunkId;
 
-use crate::context::Context;
+use crate::{context::Context, presence::is_given_up};
 
 /// Pause between looks at an empty queue.
 const PERIOD: Duration = Duration::from_secs(5);
@@ -20,7 +20,7 @@ const BATCH: usize = 256;
 /// Collects garbage until the stop begins.
 pub(crate) async fn run(context: Context) {
     loop {
-        let more = match collect(&*context.metadata, &context.pool).await {
+        let more = match collect(&context).await {
             Ok(more) => more,
             Err(error) => {
                 tracing::warn!(%error, "garbage was not collected");
@@ -37,11 +37,16 @@ pub(crate) async fn run(context: Context) {
 }
 
 /// One batch. Answers whether there may be more that can be freed now.
-async fn collect(metadata: &dyn Metadata, pool: &Pool) -> Result<bool, metadata_api::Error> {
-    let items = metadata.take_garbage(BATCH).await?;
+async fn collect(context: &Context) -> Result<bool, metadata_api::Error> {
+    let items = context.metadata.take_garbage(BATCH).await?;
     let taken = items.len();
     let extents: Vec<_> = items.iter().flat_map(|item| item.extents.iter().copied()).collect();
-    let Deletion { epoch, unreached } = pool.delete(&extents).await;
+    let Deletion { epoch, mut unreached } = context.pool.delete(&extents).await;
+    if !unreached.is_empty() {
+        // The moves off a disk that is lost would wait for the garbage as long as the garbage waits for the disk.
+        let map = context.map().await?;
+        unreached.retain(|shard| shard.disk.is_none_or(|disk| !is_given_up(&map, disk)));
+    }
     // A set, because one item may be a thousand chunks and more, of which each may have a shard on a disk that is away.
     let left: HashSet<_> = unreached.into_iter().map(|shard| shard.shard.chunk).collect();
     let deleted = deleted(&items, &left);
@@ -49,7 +54,7 @@ async fn collect(metadata: &dyn Metadata, pool: &Pool) -> Result<bool, metadata_
         return Ok(false);
     }
     // Items whose groups have changed since the map by which they were deleted come back.
-    let freed = metadata.finish_garbage(&deleted, epoch).await?;
+    let freed = context.metadata.finish_garbage(&deleted, epoch).await?;
     if freed > 0 {
         tracing::debug!(items = freed, "freed garbage");
     }
@@ -57,7 +62,7 @@ async fn collect(metadata: &dyn Metadata, pool: &Pool) -> Result<bool, metadata_
     Ok(taken == BATCH && freed > 0)
 }
 
-/// The items of whose chunks no shard is left.
+/// The items of whose chunks no shard is left that anybody waits for.
 fn deleted(items: &[GarbageItem], left: &HashSet<ChunkId>) -> Vec<GarbageId> {
     let kept = |item: &GarbageItem| item.extents.iter().any(|extent| left.contains(&extent.chunk));
     items.iter().filter(|item| !kept(item)).map(|item| item.id).collect()

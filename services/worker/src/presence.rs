@@ -60,7 +60,7 @@ pub(crate) async fn is_nowhere(
 }
 
 /// Whether the disk is silent and its operator wants it removed, or its node: what is on it is lost for good.
-fn is_given_up(map: &ClusterMap, id: DiskId) -> bool {
+pub(crate) fn is_given_up(map: &ClusterMap, id: DiskId) -> bool {
     let disk = map.disks.iter().find(|disk| disk.disk == id);
     disk.is_some_and(|disk| {
         let node = map.nodes.iter().find(|node| node.node == disk.node);

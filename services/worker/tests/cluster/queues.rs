@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use metadata_api::Metadata;
+use metadata_api::{ContentKind, Intent, Metadata};
 use types::{ChunkId, LeaseId, MissingShard, ShardId, ShardIndex};
 
 use crate::harness::Cluster;
@@ -80,5 +80,28 @@ async fn a_report_of_a_chunk_that_no_disk_has_leaves_the_queue() {
             cluster.metadata.list_missing(None, None, 10).await.unwrap().is_empty()
         })
         .await;
+    worker.stop().await;
+}
+
+/// No disk is left for the lost one's shards, so that it cannot go; what is free of it is freed all the same.
+#[tokio::test(start_paused = true)]
+async fn garbage_waits_for_a_silent_disk_until_that_is_to_be_removed() {
+    let cluster = Cluster::new(4, "2+2", 2).await;
+    let gateway = cluster.gateway().await;
+    let objects = cluster.fill(&gateway, 12).await;
+    let lost = cluster.nodes[1].clone();
+    lost.set_away(true);
+    for (name, _) in &objects {
+        gateway.delete(name).await;
+    }
+    let worker = cluster.worker();
+    let has_garbage = async || {
+        let page = cluster.metadata.list_contents(None, 1000).await.unwrap();
+        page.rows.iter().any(|row| row.kind == ContentKind::Garbage)
+    };
+    cluster.env.sleep(Duration::from_secs(120)).await;
+    assert!(has_garbage().await, "the disk may come back");
+    cluster.metadata.set_disk_intent(lost.disk, Intent::Remove).await.unwrap();
+    cluster.until("what is deleted is freed", async || !has_garbage().await).await;
     worker.stop().await;
 }
