@@ -78,6 +78,12 @@ fn main() -> ExitCode {
         eprintln!("seed {seed}: FOUND, no end after {REAL_TIME_LIMIT:?} on a real clock");
         std::process::exit(1);
     }));
+    if let Some(filter) = arguments.log.clone() {
+        // By a thread of its own: what it draws of this one's randomness would make another world of the same seed.
+        let starting =
+            std::thread::spawn(move || service_kit::start_logs(service_kit::LogFormat::Text, &filter));
+        starting.join().expect("logs can be started");
+    }
     test_sim_os::own(arguments.seed);
     let default_hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
@@ -85,9 +91,6 @@ fn main() -> ExitCode {
         PANICKED.store(true, Ordering::Relaxed);
         default_hook(panic);
     }));
-    if let Some(filter) = &arguments.log {
-        service_kit::start_logs(service_kit::LogFormat::Text, filter);
-    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
