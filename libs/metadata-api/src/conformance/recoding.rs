@@ -465,7 +465,7 @@ pub async fn chunks_of_several_rows_are_replaced_each_by_itself(store: &Store) {
         }],
         ..one
     };
-    assert_eq!(store.replace_chunks_of_each(&[moved_on.clone()]).await, Ok(vec![true]));
+    assert_eq!(store.replace_chunks_of_each(std::slice::from_ref(&moved_on)).await, Ok(vec![true]));
     requests.extend([of_copy.clone(), of_part.clone()]);
 
     let mut expected = vec![true; REPLACED_ROWS_MAX];
