@@ -302,7 +302,7 @@ impl World {
             process.stop();
             process.want();
         }
-        if self.plan.seed % 8 == 0 {
+        if self.plan.seed.is_multiple_of(8) {
             return Ok(());
         }
         let leases = self.site.database.list_leases().await.map_err(|error| error.to_string())?;
