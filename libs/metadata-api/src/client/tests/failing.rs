@@ -208,7 +208,7 @@ async fn a_call_that_may_take_long_is_not_begun_again_late() {
     let timing = Timing { call: Duration::from_millis(300), ..IMPATIENT };
     let client = client_with(&[&server.address], timing);
     let late = |stub: Stub, request| async move {
-        tokio::time::sleep(2 * timing.call).await;
+        Env::real().sleep(2 * timing.call).await;
         stub.buckets().delete_bucket(request).await
     };
     let request = proto::DeleteBucketRequest { bucket: bucket_name(1).to_string() };
