@@ -175,9 +175,18 @@ impl Version2Claim {
                 }
             }
         }
-        let string_to_sign = self.string_to_sign(view, bucket_in_host)?;
+        let string_to_sign = self.string_to_sign(view, bucket_in_host, view.path)?;
         if verifies(secret_access_key, &string_to_sign, &self.signature) {
             return Ok(());
+        }
+        // A path with nothing but a bucket is signed with a slash behind it by most tools, and without by others.
+        let names_bucket_alone =
+            view.path.get(1..).is_some_and(|rest| !rest.is_empty() && !rest.contains('/'));
+        if bucket_in_host.is_none() && names_bucket_alone {
+            let with_slash = self.string_to_sign(view, None, &format!("{}/", view.path))?;
+            if verifies(secret_access_key, &with_slash, &self.signature) {
+                return Ok(());
+            }
         }
         Err(Error::SignatureDoesNotMatch(Box::new(SignatureMismatch {
             access_key_id: self.access_key_id.clone(),
@@ -187,7 +196,12 @@ impl Version2Claim {
         })))
     }
 
-    fn string_to_sign(&self, view: &RequestView<'_>, bucket_in_host: Option<&str>) -> Result<Vec<u8>, Error> {
+    fn string_to_sign(
+        &self,
+        view: &RequestView<'_>,
+        bucket_in_host: Option<&str>,
+        path: &str,
+    ) -> Result<Vec<u8>, Error> {
         let only = |name: &str| view.only(name).map(Option::unwrap_or_default);
         let malformed = |_| Error::Version2Malformed;
         let date = match &self.moment {
@@ -217,7 +231,7 @@ impl Version2Claim {
             out.push(b'/');
             out.extend_from_slice(bucket.as_bytes());
         }
-        out.extend_from_slice(view.path.as_bytes());
+        out.extend_from_slice(path.as_bytes());
         out.extend_from_slice(signed_query(view.query).as_bytes());
         Ok(out)
     }

@@ -50,6 +50,8 @@ fn requests_are_carried_out() {
     let list = bucket.list().query("prefix", "k");
     let listed = signed(list, &Method::GET, &format!("/{}", bucket.name), "").ok();
     assert_eq!(listed.xml().all("Contents/Key"), ["key"]);
+    // As boto3 signs it.
+    signed(bucket.list(), &Method::GET, &format!("/{}/", bucket.name), "").ok();
     let versions =
         signed(bucket.list_versions(), &Method::GET, &format!("/{}?versions", bucket.name), "").ok();
     assert_eq!(versions.xml().all("Version/Key"), ["key"]);
