@@ -111,9 +111,10 @@ class Target:
 class Embedded(Target):
     """`ashlar server` on some data paths."""
 
-    def __init__(self, folder, tls, binary, paths=1):
+    def __init__(self, folder, tls, binary, paths=1, settings=None):
         super().__init__(folder, tls)
         self.binary = binary
+        self.settings = settings or {}
         self.data = [self.folder / f"data{number}" for number in range(1, paths + 1)]
         self.port = free_port()
         self.endpoints = [self.url(self.port)]
@@ -126,7 +127,7 @@ class Embedded(Target):
     def spawn(self):
         """Starts the process, without waiting; the data may be there from before."""
         self.servers.clear()
-        return self.run("server", [self.binary, "server", *self.data], self.front(self.port), f"{self.endpoint}/health/ready")
+        return self.run("server", [self.binary, "server", *self.data], self.front(self.port) | self.settings, f"{self.endpoint}/health/ready")
 
     def is_ready(self):
         """Whether it says that it takes requests."""

