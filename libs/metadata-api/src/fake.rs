@@ -409,12 +409,8 @@ impl Metadata for Fake {
         self.state().list_contents(after.as_ref(), limit)
     }
 
-    async fn replace_chunks(&self, request: ReplaceChunks) -> Result<bool, Error> {
-        self.state().replace_chunks(&request)
-    }
-
-    async fn replace_chunks_of_each(&self, requests: &[ReplaceChunks]) -> Result<Vec<bool>, Error> {
-        self.state().replace_chunks_of_each(requests)
+    async fn replace_chunks(&self, rows: Vec<ReplaceChunks>) -> Result<Vec<bool>, Error> {
+        self.state().replace_chunks(&rows)
     }
 
     async fn acquire_job(

@@ -300,17 +300,13 @@ pub trait Metadata: Send + Sync + 'static {
     /// [`CONTENT_EXTENTS_MAX`] extents. Errors: `Malformed` (also when the position is none).
     async fn list_contents(&self, after: Option<ContentPosition>, limit: usize)
     -> Result<ContentPage, Error>;
-    /// Puts other chunks in the place of some that a version or a part names, all or none, in one transaction that checks
-    /// the lease as a commit does. Nothing that clients see changes, and it is no commit of the bucket's. The hold on the
-    /// old chunks passes to an item of garbage, so that they stay readable for the hold time and are freed when nothing
-    /// else names them. Answers whether it was done: not when the version or part is gone, or does not name all of the
-    /// chunks. Errors: `LeaseRevoked`, `Malformed`.
-    async fn replace_chunks(&self, request: ReplaceChunks) -> Result<bool, Error>;
-    /// The same for several versions and parts of one bucket under one lease, 1 to [`REPLACED_ROWS_MAX`], with at most
-    /// [`PAGE_SIZE_MAX`] chunks together, in one transaction. Each is done or refused by itself: one that is gone undoes
-    /// nothing of the others. Answers for each, in their order, whether it was done. Errors, and nothing is done then:
-    /// `LeaseRevoked`, `Malformed`.
-    async fn replace_chunks_of_each(&self, requests: &[ReplaceChunks]) -> Result<Vec<bool>, Error>;
+    /// Puts other chunks in the place of some that versions and parts name: of 1 to [`REPLACED_ROWS_MAX`] of one bucket,
+    /// under one lease, with at most [`PAGE_SIZE_MAX`] chunks together, in one transaction that checks the lease as a commit
+    /// does. Nothing that clients see changes, and it is no commit of the bucket's. The hold on the old chunks passes to
+    /// items of garbage, so that they stay readable for the hold time and are freed when nothing else names them. Answers for
+    /// each row, in their order, whether it was done: not when the version or part is gone, or does not name all of its
+    /// chunks, which undoes nothing of the others. Errors, and nothing is done then: `LeaseRevoked`, `Malformed`.
+    async fn replace_chunks(&self, rows: Vec<ReplaceChunks>) -> Result<Vec<bool>, Error>;
 
     // Jobs.
 

@@ -236,15 +236,11 @@ fn check_count(count: usize) -> Result<(), Error> {
 #[async_trait]
 impl Metadata for MetadataStore {
     async fn ready(&self) -> Result<(), Error> {
-        let sql = "SELECT c.epoch, [pg_is_in_recovery()::INT|0] FROM cluster AS c WHERE c.singleton = 1";
-        let failed = |failure: Failure| failure.into_error("ready");
-        let row = self.engine.fetch_optional(sql, Vec::new()).await.map_err(|error| failed(error.into()))?;
-        let unavailable = |reason: &str| Error::Unavailable { reason: reason.to_owned() };
-        let mut row = row.ok_or_else(|| unavailable("the cluster's row is missing"))?;
-        row.skip(1).map_err(|error| failed(error.into()))?;
-        match row.bool().map_err(|error| failed(error.into()))? {
-            true => Err(unavailable("the database is a standby")),
-            false => Ok(()),
+        let sql = "SELECT c.epoch FROM cluster AS c WHERE c.singleton = 1";
+        let row = self.engine.fetch_optional(sql, Vec::new()).await;
+        match row.map_err(|error| Failure::from(error).into_error("ready"))? {
+            Some(_) => Ok(()),
+            None => Err(Error::Unavailable { reason: "the cluster's row is missing".to_owned() }),
         }
     }
 
@@ -546,17 +542,9 @@ impl Metadata for MetadataStore {
         page.map_err(|failure| failure.into_error("list_contents"))
     }
 
-    async fn replace_chunks(&self, request: ReplaceChunks) -> Result<bool, Error> {
-        request.check()?;
-        let requests = [request];
-        let replaced = transact!(self, "replace_chunks", |store, tx| store.replace_chunks_in(tx, &requests));
-        replaced.map(|replaced| replaced == [true])
-    }
-
-    async fn replace_chunks_of_each(&self, requests: &[ReplaceChunks]) -> Result<Vec<bool>, Error> {
-        ReplaceChunks::check_all(requests)?;
-        let requests = requests.to_vec();
-        transact!(self, "replace_chunks_of_each", |store, tx| store.replace_chunks_in(tx, &requests))
+    async fn replace_chunks(&self, rows: Vec<ReplaceChunks>) -> Result<Vec<bool>, Error> {
+        ReplaceChunks::check_all(&rows)?;
+        transact!(self, "replace_chunks", |store, tx| store.replace_chunks_in(tx, &rows))
     }
 
     async fn acquire_job(

@@ -165,8 +165,7 @@ passed_on! {
     list_missing(group: Option<GroupId>, after: Option<ShardId>, limit: usize) -> Vec<MissingShard>;
     finish_missing(shards: &[ShardId], epoch: i64) -> usize;
     list_contents(after: Option<ContentPosition>, limit: usize) -> ContentPage;
-    replace_chunks(request: ReplaceChunks) -> bool;
-    replace_chunks_of_each(requests: &[ReplaceChunks]) -> Vec<bool>;
+    replace_chunks(rows: Vec<ReplaceChunks>) -> Vec<bool>;
     acquire_job(job: JobName, holder: &str, observed_renewals: Option<i64>) -> Option<i64>;
     renew_job(job: JobName, token: i64, progress: JobProgress) -> ();
     release_job(job: JobName, token: i64) -> ();

@@ -402,16 +402,10 @@ impl Metadata for Client {
         self.call(LongRead, request, send!(repair.list_contents)).await
     }
 
-    async fn replace_chunks(&self, request: ReplaceChunks) -> Result<bool, Error> {
-        let request = proto::ReplaceChunksRequest::from(request);
+    async fn replace_chunks(&self, rows: Vec<ReplaceChunks>) -> Result<Vec<bool>, Error> {
+        let asked = rows.len();
+        let request = proto::ReplaceChunksRequest { rows: wire::messages(rows) };
         let Value(replaced) = self.call(Mutation, request, send!(repair.replace_chunks)).await?;
-        Ok(replaced)
-    }
-
-    async fn replace_chunks_of_each(&self, requests: &[ReplaceChunks]) -> Result<Vec<bool>, Error> {
-        let asked = requests.len();
-        let request = proto::ReplaceChunksOfEachRequest { requests: wire::messages(requests.to_vec()) };
-        let Value(replaced) = self.call(Mutation, request, send!(repair.replace_chunks_of_each)).await?;
         let replaced: Vec<bool> = replaced;
         // What was done of which cannot be told.
         if replaced.len() == asked { Ok(replaced) } else { Err(Error::TimedOut) }

@@ -24,6 +24,11 @@ fn coding(text: &str) -> Coding {
     text.parse().expect("a valid coding")
 }
 
+/// Replaces chunks of one row alone.
+async fn replace_in_row(store: &Store, request: ReplaceChunks) -> Result<bool, Error> {
+    Ok(store.replace_chunks(vec![request]).await? == [true])
+}
+
 /// The entries of the pool's class: the present one, and the former ones.
 async fn entries(store: &Store, pool: &Pool) -> (StorageClass, Vec<StorageClass>) {
     let map = map(store).await;
@@ -240,7 +245,7 @@ pub async fn replaced_chunks_are_freed_and_nothing_else_changes(store: &Store) {
         let by = replace.chunks[0].by;
         replace.missing =
             vec![MissingShard { shard, group: by.group, coding: by.coding, chunk_length: by.chunk_length }];
-        assert_eq!(store.replace_chunks(replace.clone()).await, Ok(true));
+        assert_eq!(replace_in_row(store, replace.clone()).await, Ok(true));
         let after = get(store, &name, &k, None).await.expect("it is there");
         let (VersionState::Object(was), VersionState::Object(is)) = (&before.state, &after.state) else {
             violation("an object is a delete marker")
@@ -254,7 +259,7 @@ pub async fn replaced_chunks_are_freed_and_nothing_else_changes(store: &Store) {
         let queued = store.list_missing(Some(by.group), None, PAGE_SIZE_MAX).await.expect("the queue");
         assert!(queued.iter().any(|missing| missing.shard == shard), "what is missing is to be repaired");
         expect_freed(store, minter.lease, &[chunks(&content)[1]]).await;
-        assert_eq!(store.replace_chunks(replace).await, Ok(false), "that chunk is not named any more");
+        assert_eq!(replace_in_row(store, replace).await, Ok(false), "that chunk is not named any more");
         delete(store, &name, &k, Some(after.version_id)).await;
         expect_freed(store, minter.lease, &[chunks(&content)[0], by.chunk]).await;
     }
@@ -279,7 +284,7 @@ pub async fn only_named_chunks_are_replaced(store: &Store) {
         with(&|request| request.chunks[0].by.chunk.lease = LeaseId(minter.lease.0 ^ 1)),
     ];
     for request in malformed {
-        let answer = store.replace_chunks(request.clone()).await;
+        let answer = replace_in_row(store, request.clone()).await;
         assert!(matches!(answer, Err(Error::Malformed { .. })), "{request:?}: {answer:?}");
     }
     let nowhere = bucket_name();
@@ -295,7 +300,7 @@ pub async fn only_named_chunks_are_replaced(store: &Store) {
         }),
     ];
     for request in refused {
-        assert_eq!(store.replace_chunks(request.clone()).await, Ok(false), "{request:?}");
+        assert_eq!(replace_in_row(store, request.clone()).await, Ok(false), "{request:?}");
     }
     let other = Minter::acquire(store).await;
     store.release_lease(other.lease).await.expect("a lease");
@@ -303,11 +308,11 @@ pub async fn only_named_chunks_are_replaced(store: &Store) {
         request.lease = other.lease;
         request.chunks.iter_mut().for_each(|replacement| replacement.by.chunk.lease = other.lease);
     });
-    assert_eq!(store.replace_chunks(dead).await, Err(Error::LeaseRevoked));
+    assert_eq!(replace_in_row(store, dead).await, Err(Error::LeaseRevoked));
     assert_eq!(named(store, &name, &k).await, chunks(&content), "nothing has changed");
     expect_freed(store, minter.lease, &[]).await;
     delete(store, &name, &k, None).await;
-    assert_eq!(store.replace_chunks(good).await, Ok(false), "the version is gone");
+    assert_eq!(replace_in_row(store, good).await, Ok(false), "the version is gone");
     expect_freed(store, minter.lease, &chunks(&content)).await;
 }
 
@@ -329,7 +334,7 @@ pub async fn replaced_chunks_of_copies_are_freed_with_the_last_of_them(store: &S
             missing: Vec::new(),
         };
         let first = replace((&name, &k), source, &mut minter);
-        assert_eq!(store.replace_chunks(first.clone()).await, Ok(true));
+        assert_eq!(replace_in_row(store, first.clone()).await, Ok(true));
         if round > 1 {
             expect_freed(store, minter.lease, &[]).await;
         }
@@ -339,7 +344,7 @@ pub async fn replaced_chunks_of_copies_are_freed_with_the_last_of_them(store: &S
         } else {
             let copied = owner(store, chunks(&content)[0]).await;
             let second = replace((&other, &to), copied, &mut minter);
-            assert_eq!(store.replace_chunks(second.clone()).await, Ok(true));
+            assert_eq!(replace_in_row(store, second.clone()).await, Ok(true));
             assert_eq!(named(store, &other, &to).await, new_chunks(&second));
             expect_freed(store, minter.lease, &gone).await;
             delete(store, &other, &to, None).await;
@@ -362,7 +367,7 @@ pub async fn replaced_chunks_are_named_until_they_are_freed(store: &Store) {
     let (mut minter, mut later) = (Minter::acquire(store).await, Minter::acquire(store).await);
     let content = commit(store, &name, &k, &mut minter).await;
     let replace = request(store, (&name, &k), &content, &mut later).await;
-    assert_eq!(store.replace_chunks(replace.clone()).await, Ok(true));
+    assert_eq!(replace_in_row(store, replace.clone()).await, Ok(true));
     for lease in [minter.lease, later.lease] {
         store.release_lease(lease).await.expect("a lease");
     }
@@ -387,9 +392,9 @@ pub async fn chunks_of_parts_are_replaced(store: &Store) {
         store.commit_part(part.clone()).await.expect("a part");
         let replace = request(store, (&name, &k), &part.content, &mut minter).await;
         assert!(matches!(replace.owner, ContentOwner::Part { upload: of, .. } if of == upload));
-        assert_eq!(store.replace_chunks(replace.clone()).await, Ok(true));
+        assert_eq!(replace_in_row(store, replace.clone()).await, Ok(true));
         expect_freed(store, minter.lease, &chunks(&part.content)).await;
-        assert_eq!(store.replace_chunks(replace.clone()).await, Ok(false), "it is not named any more");
+        assert_eq!(replace_in_row(store, replace.clone()).await, Ok(false), "it is not named any more");
         if aborted {
             let request = AbortUpload { bucket: name.clone(), key: k.clone(), upload };
             store.abort_upload(request).await.expect("an abort");
@@ -398,7 +403,7 @@ pub async fn chunks_of_parts_are_replaced(store: &Store) {
             assert_eq!(named(store, &name, &k).await, new_chunks(&replace));
             delete(store, &name, &k, None).await;
         }
-        assert_eq!(store.replace_chunks(replace.clone()).await, Ok(false), "the part is gone");
+        assert_eq!(replace_in_row(store, replace.clone()).await, Ok(false), "the part is gone");
         expect_freed(store, minter.lease, &new_chunks(&replace)).await;
     }
 }
@@ -413,7 +418,7 @@ pub async fn chunks_of_a_long_manifest_are_replaced(store: &Store) {
     let mut expected = chunks(&content);
     for range in [700..1500, 0..700] {
         let replace = ReplaceChunks { chunks: whole.chunks[range.clone()].to_vec(), ..whole.clone() };
-        assert_eq!(store.replace_chunks(replace.clone()).await, Ok(true));
+        assert_eq!(replace_in_row(store, replace.clone()).await, Ok(true));
         expected.splice(range.clone(), new_chunks(&replace));
         assert_eq!(named(store, &name, &k).await, expected);
         expect_freed(store, minter.lease, &chunks(&content)[range]).await;
@@ -465,13 +470,13 @@ pub async fn chunks_of_several_rows_are_replaced_each_by_itself(store: &Store) {
         }],
         ..one
     };
-    assert_eq!(store.replace_chunks_of_each(std::slice::from_ref(&moved_on)).await, Ok(vec![true]));
+    assert_eq!(store.replace_chunks(vec![moved_on.clone()]).await, Ok(vec![true]));
     requests.extend([of_copy.clone(), of_part.clone()]);
 
     let mut expected = vec![true; REPLACED_ROWS_MAX];
     // A version that is gone, and one that does not name all of what is to be replaced.
     (expected[0], expected[1]) = (false, false);
-    assert_eq!(store.replace_chunks_of_each(&requests).await, Ok(expected));
+    assert_eq!(store.replace_chunks(requests.clone()).await, Ok(expected));
     assert_eq!(named(store, &name, &keys[0]).await, chunks(&again));
     assert_eq!(named(store, &name, &keys[1]).await, [new_chunks(&moved_on)[0], before[1][1]]);
     for (k, request) in keys.iter().zip(&requests).skip(2) {
@@ -483,7 +488,7 @@ pub async fn chunks_of_several_rows_are_replaced_each_by_itself(store: &Store) {
     expect_freed(store, minter.lease, &given_up).await;
 
     // Done once, they are not done again.
-    assert_eq!(store.replace_chunks_of_each(&requests).await, Ok(vec![false; REPLACED_ROWS_MAX]));
+    assert_eq!(store.replace_chunks(requests.clone()).await, Ok(vec![false; REPLACED_ROWS_MAX]));
     for k in keys.iter().chain([&copied]) {
         delete(store, &name, k, None).await;
     }
@@ -533,16 +538,16 @@ pub async fn what_is_replaced_together_is_checked_together(store: &Store) {
         vec![first.clone(), long(&second, &mut minter)],
     ];
     for requests in malformed {
-        let answer = store.replace_chunks_of_each(&requests).await;
+        let answer = store.replace_chunks(requests.clone()).await;
         assert!(matches!(answer, Err(Error::Malformed { .. })), "{} requests: {answer:?}", requests.len());
     }
     store.release_lease(other.lease).await.expect("a lease");
     let dead = [under(&first, other.lease), under(&second, other.lease)];
-    assert_eq!(store.replace_chunks_of_each(&dead).await, Err(Error::LeaseRevoked));
+    assert_eq!(store.replace_chunks(dead.to_vec()).await, Err(Error::LeaseRevoked));
     let nowhere = bucket_name();
     let elsewhere =
         [&first, &second].map(|request| ReplaceChunks { bucket: nowhere.clone(), ..request.clone() });
-    assert_eq!(store.replace_chunks_of_each(&elsewhere).await, Ok(vec![false, false]));
+    assert_eq!(store.replace_chunks(elsewhere.to_vec()).await, Ok(vec![false, false]));
     assert_eq!(named(store, &name, &a).await, chunks(&of_a), "nothing has changed");
     assert_eq!(named(store, &name, &b).await, chunks(&of_b), "nothing has changed");
     expect_freed(store, minter.lease, &[]).await;
@@ -572,7 +577,7 @@ pub async fn racing_replacements_lose_and_leak_nothing(store: &Store) {
                         for replacement in &mut replace.chunks {
                             replacement.by.chunk = minter.chunk();
                         }
-                        if store.replace_chunks(replace.clone()).await.expect("a live lease") {
+                        if replace_in_row(&store, replace.clone()).await.expect("a live lease") {
                             return (Vec::new(), new_chunks(&replace));
                         }
                     }

@@ -72,13 +72,13 @@ impl State {
         Ok(true)
     }
 
-    pub(super) fn replace_chunks_of_each(&mut self, requests: &[ReplaceChunks]) -> Result<Vec<bool>, Error> {
+    pub(super) fn replace_chunks(&mut self, requests: &[ReplaceChunks]) -> Result<Vec<bool>, Error> {
         ReplaceChunks::check_all(requests)?;
         // A lease that is gone refuses the first one before anything was done.
-        requests.iter().map(|request| self.replace_chunks(request)).collect()
+        requests.iter().map(|request| self.replace_in_row(request)).collect()
     }
 
-    pub(super) fn replace_chunks(&mut self, request: &ReplaceChunks) -> Result<bool, Error> {
+    fn replace_in_row(&mut self, request: &ReplaceChunks) -> Result<bool, Error> {
         request.check()?;
         let Some(bucket) = self.buckets.get_mut(&request.bucket) else { return Ok(false) };
         self.leases.check(request.lease)?;

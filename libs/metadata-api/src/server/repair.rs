@@ -3,7 +3,7 @@
 use tonic::{Request, Response, Status, async_trait};
 use types::{GroupId, MissingShard, ShardId};
 
-use super::{Calls, answer, checked, decoded};
+use super::{Calls, answer, checked};
 use crate::{
     PAGE_SIZE_MAX, REPLACED_ROWS_MAX, ReplaceChunks,
     wire::{content_position, list, list_limit, messages, proto},
@@ -55,17 +55,8 @@ impl proto::repair_server::Repair for Calls {
         &self,
         request: Request<proto::ReplaceChunksRequest>,
     ) -> Result<Response<proto::ReplaceChunksResponse>, Status> {
-        let replaced = self.metadata.replace_chunks(decoded(request)?).await;
+        let rows: Vec<ReplaceChunks> = checked(list(request.into_inner().rows, REPLACED_ROWS_MAX, "rows"))?;
+        let replaced = self.metadata.replace_chunks(rows).await;
         answer(replaced.map(|replaced| proto::ReplaceChunksResponse { replaced }))
-    }
-
-    async fn replace_chunks_of_each(
-        &self,
-        request: Request<proto::ReplaceChunksOfEachRequest>,
-    ) -> Result<Response<proto::ReplaceChunksOfEachResponse>, Status> {
-        let requests = list(request.into_inner().requests, REPLACED_ROWS_MAX, "requests");
-        let requests: Vec<ReplaceChunks> = checked(requests)?;
-        let replaced = self.metadata.replace_chunks_of_each(&requests).await;
-        answer(replaced.map(|replaced| proto::ReplaceChunksOfEachResponse { replaced }))
     }
 }

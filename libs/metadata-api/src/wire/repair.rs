@@ -149,7 +149,7 @@ impl TryFrom<proto::Replacement> for Replacement {
     }
 }
 
-impl From<ReplaceChunks> for proto::ReplaceChunksRequest {
+impl From<ReplaceChunks> for proto::RowReplacement {
     fn from(request: ReplaceChunks) -> Self {
         Self {
             bucket: request.bucket.to_string(),
@@ -162,10 +162,10 @@ impl From<ReplaceChunks> for proto::ReplaceChunksRequest {
     }
 }
 
-impl TryFrom<proto::ReplaceChunksRequest> for ReplaceChunks {
+impl TryFrom<proto::RowReplacement> for ReplaceChunks {
     type Error = WireError;
 
-    fn try_from(message: proto::ReplaceChunksRequest) -> Result<Self, WireError> {
+    fn try_from(message: proto::RowReplacement) -> Result<Self, WireError> {
         Ok(Self {
             bucket: bucket_name(&message.bucket, "bucket")?,
             key: object_key(message.key, "key")?,

@@ -97,7 +97,7 @@ mod every_message_survives_the_wire {
         owned_chunk: OwnedChunk;
         part: Part;
         part_page: PartPage;
-        replace_chunks: ReplaceChunksRequest;
+        replace_chunks: RowReplacement;
         set_lock: SetLockRequest;
         set_tags: SetTagsRequest;
         shard_id: ShardId;
@@ -288,7 +288,7 @@ fn a_request_that_breaks_a_bound_is_refused() {
         "bucket": |m| m.bucket = "B".to_owned();
         "key": |m| m.key = Bytes::new();
     }
-    refused! { ReplaceChunks, proto::ReplaceChunksRequest, strategies::replace_chunks(),
+    refused! { ReplaceChunks, proto::RowReplacement, strategies::replace_chunks(),
         "bucket": |m| m.bucket = "B".to_owned();
         "key": |m| m.key = Bytes::new();
         "owner": |m| m.owner = None;

@@ -49,8 +49,7 @@ value! {
     RedirectMoveResponse.epoch: i64;
     ReverseMoveResponse.epoch: i64;
     RemoveFormerGroupsResponse.removed: bool;
-    ReplaceChunksResponse.replaced: bool;
-    ReplaceChunksOfEachResponse.replaced: Vec<bool>;
+    ReplaceChunksResponse.replaced: Vec<bool>;
     RevokeLeaseResponse.revoked: bool;
 }
 

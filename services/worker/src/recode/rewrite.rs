@@ -211,16 +211,17 @@ impl<'a> Rewriter<'a> {
         if all.is_empty() {
             return 0;
         }
-        let requests: Vec<ReplaceChunks> = all.iter().map(|due| due.request.clone()).collect();
-        let (rows, count) = (all.len(), requests.iter().map(|request| request.chunks.len()).sum::<usize>());
-        match self.context.metadata.replace_chunks_of_each(&requests).await {
+        let (rows, count) = (all.len(), all.iter().map(|due| due.request.chunks.len()).sum::<usize>());
+        let (requests, written): (Vec<_>, Vec<_>) =
+            all.into_iter().map(|due| (due.request, (due.claims, due.bytes))).unzip();
+        match self.context.metadata.replace_chunks(requests).await {
             Ok(replaced) => {
                 let mut bytes = 0;
-                for (due, replaced) in all.into_iter().zip(replaced) {
+                for ((claims, written), replaced) in written.into_iter().zip(replaced) {
                     // Else the version is gone, or another worker was faster.
                     let settle: fn(Claim) = if replaced { Claim::named } else { Claim::refused };
-                    due.claims.into_iter().for_each(settle);
-                    bytes += due.bytes;
+                    claims.into_iter().for_each(settle);
+                    bytes += written;
                 }
                 self.progress.add(bytes);
                 tracing::debug!(rows, chunks = count, bytes, "re-encoded chunks");
@@ -236,7 +237,7 @@ impl<'a> Rewriter<'a> {
             }
             Err(error) => {
                 tracing::info!(%error, rows, chunks = count, "chunks were not replaced by re-encoded ones; they are tried again");
-                all.into_iter().flat_map(|due| due.claims).for_each(Claim::refused);
+                written.into_iter().flat_map(|(claims, _)| claims).for_each(Claim::refused);
                 0
             }
         }

@@ -121,11 +121,6 @@ impl Row {
         self.values.next().ok_or_else(|| DatabaseError::corrupt("a row has too few columns"))
     }
 
-    /// Passes over `count` columns.
-    pub(crate) fn skip(&mut self, count: usize) -> Result<(), DatabaseError> {
-        (0..count).try_for_each(|_| self.next().map(drop))
-    }
-
     pub(crate) fn optional_i64(&mut self) -> Result<Option<i64>, DatabaseError> {
         match self.next()? {
             Value::Number(number) => Ok(number),

@@ -63,7 +63,7 @@ async fn replace(store: &Store, minter: &mut Minter, chunk: ChunkId) -> Vec<Chun
         chunks,
         missing: Vec::new(),
     };
-    assert_eq!(store.replace_chunks(request).await, Ok(true));
+    assert_eq!(store.replace_chunks(vec![request]).await, Ok(vec![true]));
     new
 }
 
