@@ -10,6 +10,7 @@ mod auth;
 mod config;
 mod cross_origin;
 mod error;
+mod form;
 mod hoisted;
 mod operation;
 mod output;

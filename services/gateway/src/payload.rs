@@ -15,20 +15,20 @@ use http_body_util::BodyExt;
 use s3_wire::{
     ErrorCode, S3Error,
     aws_chunked::{Decoder, Event, Framing, FramingError},
-    form::{self, Fields, LengthRange},
+    form::{self, LengthRange},
     header::{RequestChecksum, content_md5, decoded_content_length, request_checksum},
 };
 use sigv4::{ChunkError, ChunkVerifier, Payload};
 use types::{ChecksumAlgorithm, ChecksumValue};
 
-use crate::{error::from_body, request::Request};
+use crate::{
+    error::from_body,
+    form::{form_error, unframe_file},
+    request::Request,
+};
 
 /// A sender that is silent for longer is cut off.
-const IDLE_MAX: Duration = Duration::from_secs(30);
-
-/// Bytes behind a form's file that are read and ignored: fields that somebody put there, and the form's end. A form with
-/// more is refused.
-const EXCESS_MAX: usize = 64 << 10;
+pub(crate) const IDLE_MAX: Duration = Duration::from_secs(30);
 
 /// What is wrong with a body.
 #[derive(Debug)]
@@ -104,57 +104,6 @@ pub(crate) struct Proved {
     pub(crate) digests: ObjectDigests,
     /// The checksum that is kept with the object.
     pub(crate) checksum: Option<ChecksumValue>,
-}
-
-/// A form whose fields have been read, with its file to come.
-pub(crate) struct Form {
-    /// The fields.
-    pub(crate) fields: Fields,
-    /// The file's name on the client.
-    pub(crate) file_name: String,
-    /// What reads the rest.
-    pub(crate) decoder: form::Decoder,
-    /// What came of the rest already.
-    pub(crate) read: Bytes,
-}
-
-impl Form {
-    /// Reads a form up to its file, of which it has yet to be seen whether it has at most `length_max` bytes.
-    pub(crate) async fn read(
-        env: &Env,
-        headers: &HeaderMap,
-        body: &mut Body,
-        length_max: u64,
-    ) -> Result<Self, S3Error> {
-        let length = content_length(headers).ok_or_else(|| S3Error::new(ErrorCode::MissingContentLength))?;
-        check_length(length, length_max.saturating_add((form::FIELDS_BYTES_MAX + EXCESS_MAX) as u64))?;
-        let decoder = form::Decoder::new(headers)?;
-        // Nobody knows yet who sends it, so all of its fields have to come in the time that others have for each piece.
-        match env.timeout(IDLE_MAX, Self::read_fields(decoder, body)).await {
-            Ok(read) => read,
-            Err(_) => Err(from_body(BodyError::Idle)),
-        }
-    }
-
-    async fn read_fields(mut decoder: form::Decoder, body: &mut Body) -> Result<Self, S3Error> {
-        let mut fields = Fields::default();
-        loop {
-            let mut read = match body.frame().await {
-                None => return Err(form::FormError::Incomplete.into()),
-                Some(Err(_)) => return Err(from_body(BodyError::Connection)),
-                Some(Ok(frame)) => frame.into_data().unwrap_or_default(),
-            };
-            while let Some(event) = decoder.decode(&mut read)? {
-                match event {
-                    form::Event::Field { name, value } => fields.add(name, value)?,
-                    form::Event::File { name: file_name } => {
-                        return Ok(Self { fields, file_name, decoder, read });
-                    }
-                    form::Event::Data(_) | form::Event::End => {}
-                }
-            }
-        }
-    }
 }
 
 /// How many bytes an object has, as far as it is known before they are read.
@@ -504,11 +453,11 @@ fn take_trailer(announced: &mut Announced, headers: &[(String, String)]) -> Resu
 }
 
 /// `Content-Length`; the HTTP library has refused requests with a malformed or second one.
-fn content_length(headers: &HeaderMap) -> Option<u64> {
+pub(crate) fn content_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(http::header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-fn check_length(length: u64, most: u64) -> Result<(), S3Error> {
+pub(crate) fn check_length(length: u64, most: u64) -> Result<(), S3Error> {
     if length <= most {
         return Ok(());
     }
@@ -525,31 +474,6 @@ fn framing(payload: Payload) -> Option<Framing> {
         Payload::SignedChunksWithTrailer => Some(Framing { signed: true, trailer: true }),
         Payload::UnsignedChunksWithTrailer => Some(Framing { signed: false, trailer: true }),
     }
-}
-
-/// Takes the file's bytes out of what came of a form.
-fn unframe_file(
-    decoder: &mut form::Decoder,
-    excess: &mut usize,
-    mut data: Bytes,
-    pending: &mut VecDeque<Bytes>,
-) -> Result<(), BodyError> {
-    if decoder.has_ended() {
-        *excess += data.len();
-    }
-    if *excess > EXCESS_MAX {
-        return Err(BodyError::Framing(Box::new(S3Error::new(ErrorCode::MalformedPOSTRequest))));
-    }
-    while let Some(event) = decoder.decode(&mut data).map_err(form_error)? {
-        if let form::Event::Data(bytes) = event {
-            pending.push_back(bytes);
-        }
-    }
-    Ok(())
-}
-
-fn form_error(error: form::FormError) -> BodyError {
-    BodyError::Framing(Box::new(error.into()))
 }
 
 fn framing_error(error: FramingError) -> BodyError {

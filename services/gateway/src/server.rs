@@ -24,10 +24,7 @@ use types::{BucketName, Timestamp};
 
 use crate::{
     FrontConfig, Gateway,
-    auth::{
-        Authenticated, Permit, authenticate, authenticate_version_2, authorize, is_version_2,
-        several_mechanisms,
-    },
+    auth::{Authenticated, Permit, Version2, authenticate, authorize, several_mechanisms},
     cross_origin::{CrossOrigin, preflight},
     hoisted,
     operation::{dispatch, post_object::post_object},
@@ -163,11 +160,8 @@ fn prepare(gateway: &Gateway, parts: &mut Parts) -> Result<Prepared, S3Error> {
     let now = gateway.env.wall_clock_ms();
     let host = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
     let address = address::address(host, &gateway.domains, parts.uri.path());
-    let authenticated = if gateway.signature_v2 && is_version_2(&view) {
-        authenticate_version_2(&gateway.credentials, &view, now, bucket_in_host(&address))?
-    } else {
-        authenticate(&gateway.credentials, &view, now, &gateway.region)?
-    };
+    let version_2 = gateway.signature_v2.then(|| Version2 { bucket_in_host: bucket_in_host(&address) });
+    let authenticated = authenticate(&gateway.credentials, &view, now, &gateway.region, version_2)?;
     let address = address?;
     let query = Query::parse(parts.uri.query().unwrap_or(""))?;
     hoisted::restore(&mut parts.headers, &query);

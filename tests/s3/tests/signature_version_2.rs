@@ -83,6 +83,8 @@ fn requests_that_were_changed_are_refused() {
     let malformed =
         bucket.get("key").anonymous().header("date", http_date()).header("authorization", "AWS HAHAHA");
     malformed.refused(400, "InvalidArgument");
+    let token = bucket.get("key").header("x-amz-security-token", "t");
+    signed(token, &get, &path, "x-amz-security-token:t\n").refused(400, "InvalidToken");
     let undated = bucket.get("key").anonymous().header("authorization", format!("AWS {ACCESS_KEY}:x"));
     undated.refused(403, "AccessDenied");
     assert_content(&bucket, "key", b"content");

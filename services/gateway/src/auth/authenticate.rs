@@ -11,8 +11,7 @@ use types::Timestamp;
 
 use super::Credentials;
 
-/// A request's sender, as far as the request proves one. Made by [`authenticate`] and [`authenticate_form`]
-/// alone.
+/// A request's sender, as far as the request proves one. Made in this file alone.
 #[derive(Debug)]
 pub(crate) struct Authenticated {
     account: Option<AccountId>,
@@ -37,19 +36,31 @@ impl Authenticated {
     }
 }
 
-/// Checks a request's signature. `now_ms` is the wall clock; signatures of version 2 are refused.
+/// That signatures of version 2 are taken too, and what they need to know of a request beside its head.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Version2<'a> {
+    /// The bucket that the `Host` header names.
+    pub(crate) bucket_in_host: Option<&'a str>,
+}
+
+/// Checks a request's signature. `now_ms` is the wall clock; without `version_2` signatures of that version are refused.
 pub(crate) fn authenticate(
     credentials: &Credentials,
     view: &RequestView<'_>,
     now_ms: i64,
     region: &str,
+    version_2: Option<Version2<'_>>,
 ) -> Result<Authenticated, S3Error> {
     let now = Timestamp(now_ms).seconds();
-    let claim = match sigv4::parse(view).map_err(refusal)? {
-        Authentication::Anonymous { payload } => {
+    let claim = match (sigv4::parse(view), version_2) {
+        (Err(sigv4::Error::SignatureVersion2), Some(version_2)) => {
+            return authenticate_version_2(credentials, view, now, version_2);
+        }
+        (Err(error), _) => return Err(refusal(error)),
+        (Ok(Authentication::Anonymous { payload }), _) => {
             return Ok(Authenticated { account: None, payload, verified: None });
         }
-        Authentication::Signed(claim) => claim,
+        (Ok(Authentication::Signed(claim)), _) => claim,
     };
     let account = admit(credentials, &claim, now, region)?;
     let key = credentials.signing_key(claim.scope());
@@ -57,26 +68,21 @@ pub(crate) fn authenticate(
     Ok(Authenticated { account: Some(account), payload: verified.payload(), verified: Some(verified) })
 }
 
-/// Checks a request's signature of version 2, or refuses the request as [`authenticate`] does. `bucket_in_host` is the
-/// bucket that the `Host` header names.
-pub(crate) fn authenticate_version_2(
+fn authenticate_version_2(
     credentials: &Credentials,
     view: &RequestView<'_>,
-    now_ms: i64,
-    bucket_in_host: Option<&str>,
+    now: i64,
+    Version2 { bucket_in_host }: Version2<'_>,
 ) -> Result<Authenticated, S3Error> {
     let claim = Version2Claim::parse(view).map_err(refusal)?;
     let Some((account, secret)) = credentials.secret(claim.access_key_id()) else {
         return Err(no_such_key(claim.access_key_id()));
     };
-    let now = Timestamp(now_ms).seconds();
+    if view.headers.contains_key("x-amz-security-token") {
+        return Err(S3Error::new(ErrorCode::InvalidToken));
+    }
     claim.verify(view, bucket_in_host, secret, now).map_err(refusal)?;
     Ok(Authenticated { account: Some(account), payload: claim.payload(), verified: None })
-}
-
-/// Whether a request is signed with version 2.
-pub(crate) fn is_version_2(view: &RequestView<'_>) -> bool {
-    matches!(sigv4::parse(view), Err(sigv4::Error::SignatureVersion2))
 }
 
 /// Checks the signature of a form of version 2.

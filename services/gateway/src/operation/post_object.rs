@@ -19,8 +19,9 @@ use super::{UPLOAD_SIZE_MAX, put_object};
 use crate::{
     Gateway,
     auth::{authenticate_form, authorize},
+    form::Form,
     output::{empty, set, set_committed},
-    payload::{Form, ObjectBody},
+    payload::ObjectBody,
     request::{Request, Response},
 };
 
@@ -37,7 +38,7 @@ pub(crate) async fn post_object(
     let now = gateway.env.wall_clock_ms();
     let authenticated =
         authenticate_form(&gateway.credentials, &fields, now, &gateway.region, gateway.signature_v2)?;
-    let _permit = authorize(&authenticated, Operation::PostObject)?;
+    let permit = authorize(&authenticated, Operation::PostObject)?;
     let bucket = address.bucket.as_ref().map_or("", BucketName::as_str);
     fields.expand_file_name(&file_name)?;
     let allowed = match fields.get("policy") {
@@ -61,7 +62,7 @@ pub(crate) async fn post_object(
 
     // Act.
     let file = ObjectBody::open_file(&gateway.env, &request, body, decoder, read, allowed)?;
-    let committed = put_object::store(gateway, &request, tags, file).await?;
+    let committed = put_object::store(gateway, &request, tags, file, &permit).await?;
 
     // Respond.
     respond(&request, &fields, &committed, &location)

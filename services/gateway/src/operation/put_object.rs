@@ -30,11 +30,11 @@ pub(super) async fn put_object(
     gateway: &Gateway,
     request: &Request,
     body: &mut Body,
-    _permit: &Permit,
+    permit: &Permit,
 ) -> Result<Response, S3Error> {
     let tags = tags(&request.headers)?;
     let body = ObjectBody::open(&gateway.env, request, body, None, UPLOAD_SIZE_MAX)?;
-    let committed = store(gateway, request, tags, body).await?;
+    let committed = store(gateway, request, tags, body, permit).await?;
     let mut response = empty(StatusCode::OK);
     set_committed(response.headers_mut(), &committed);
     Ok(response)
@@ -46,6 +46,7 @@ pub(super) async fn store(
     request: &Request,
     tags: Vec<(String, String)>,
     mut body: ObjectBody<'_>,
+    _permit: &Permit,
 ) -> Result<Committed, S3Error> {
     // Parse.
     let (bucket, key) = (request.bucket()?.clone(), request.key()?.clone());
