@@ -12,6 +12,7 @@ use crate::{
     lease::Grant,
     limits::{CLEANUP_AT_ONCE, CLEANUP_QUEUE},
     pool::Shared,
+    write::choose::Part,
 };
 
 /// A chunk that a write gave up.
@@ -25,9 +26,9 @@ pub(crate) struct Abandoned {
 }
 
 impl Abandoned {
-    pub(crate) fn new(doomed: Doomed, epoch: i64, tried: &[bool]) -> Self {
-        let bit = |(position, tried): (usize, &bool)| u64::from(!tried) << position;
-        Self { doomed, epoch, untried: tried.iter().take(64).enumerate().map(bit).sum() }
+    pub(crate) fn new(doomed: Doomed, epoch: i64, parts: &[Part]) -> Self {
+        let bit = |(position, part): (usize, &Part)| u64::from(*part == Part::Out) << position;
+        Self { doomed, epoch, untried: parts.iter().take(64).enumerate().map(bit).sum() }
     }
 
     /// Whether an unreached place matters. Where nothing was put, and to which nothing can have moved since, there is

@@ -60,6 +60,13 @@ pub(crate) const READS_PER_DISK_MAX: usize = 256;
 /// See [`READS_PER_DISK_MAX`].
 pub(crate) const WRITES_PER_DISK_MAX: usize = 1024;
 
+/// Writes in progress for one disk with which a slow one is still given shards that nobody waits for.
+pub(crate) const WRITES_ALONG_MAX: usize = 8;
+
+/// How long shards that nobody waits for may hold up the cells of a chunk, all in all, on disks that have nothing else to
+/// write.
+pub(crate) const WRITES_ALONG_LAG_MAX: Duration = Duration::from_millis(100);
+
 /// Object bytes fetched at a time; while they are consumed as many are fetched ahead.
 pub(crate) const READ_WINDOW: u64 = 1 << 20;
 

@@ -1,6 +1,6 @@
 //! Writing: from a body to content that a commit can name.
 
-mod choose;
+pub(crate) mod choose;
 mod chunk;
 mod input;
 pub(crate) mod shard;
@@ -23,6 +23,7 @@ use crate::{
     limits::{INLINE_LIMIT_MAX, READ_AHEAD},
     snapshot::{Class, Group},
     write::{
+        choose::Part,
         chunk::{ChunkUpload, Ending},
         input::Input,
     },
@@ -221,12 +222,12 @@ impl ChunkedWrite<'_> {
         }
         while input.left() > 0 {
             let length = input.left().min(self.chunk_size);
-            let (map, group, usable) = self.choose_group()?;
+            let (map, group, parts) = self.choose_group()?;
             stored.map_epoch = map.epoch.min(stored.map_epoch);
             let now = self.pool.shared().env.now();
             let chunk = self.grant.mint(now).map_err(|_| WriteError::LeaseNotHeld)?;
             let doomed = Doomed { chunk, group: group.id, coding: self.coding };
-            unnamed.add(Abandoned::new(doomed, map.epoch, &usable));
+            unnamed.add(Abandoned::new(doomed, map.epoch, &parts));
             let extent = Extent {
                 chunk,
                 group: group.id,
@@ -237,7 +238,7 @@ impl ChunkedWrite<'_> {
                 checksum: 0,
             };
             let mut upload =
-                ChunkUpload::start(self.pool.shared(), extent, &group, &usable, &map, &self.owner);
+                ChunkUpload::start(self.pool.shared(), extent, &group, &parts, &map, &self.owner);
             upload.fill(input, before.as_mut()).await?;
             if let Some(ending) = before.replace(upload.end()) {
                 ending.settle(&mut extents, &mut stored.missing).await?;
@@ -252,19 +253,19 @@ impl ChunkedWrite<'_> {
         Ok(stored)
     }
 
-    /// A group of the coding that the write began by that can reach the quorum by the latest map, with that map and which of the group's shards to write.
+    /// A group of the coding that the write began by that can reach the quorum by the latest map, with that map and what each of the group's disks is for.
     #[expect(clippy::type_complexity, reason = "three things that are used at once")]
-    fn choose_group<E>(&self) -> Result<(Arc<HeldSnapshot>, Arc<Group>, Vec<bool>), WriteError<E>> {
+    fn choose_group<E>(&self) -> Result<(Arc<HeldSnapshot>, Arc<Group>, Vec<Part>), WriteError<E>> {
         let shared = self.pool.shared();
         let map = Arc::new(shared.view.hold());
         let groups =
             map.class_with(self.class, self.class_coding).map_or(&[][..], |class: &Arc<Class>| &class.groups);
-        let (group, usable) =
+        let (group, parts) =
             choose::choose_group(groups, self.coding, &shared.health, shared.turn(), self.in_background)
                 .map_err(|reachable| WriteError::NotEnoughShards {
                     reachable,
                     needed: self.coding.write_quorum(),
                 })?;
-        Ok((map, group, usable))
+        Ok((map, group, parts))
     }
 }

@@ -2,10 +2,10 @@
 
 use std::{sync::atomic::Ordering, time::Duration};
 
-use types::Content;
+use types::{Content, ShardId};
 
 use super::harness::{Cluster, Fault, bytes};
-use crate::ReadError;
+use crate::{ReadError, limits::WRITES_ALONG_MAX};
 
 const MIB: u64 = 1 << 20;
 const MILLISECOND: Duration = Duration::from_millis(1);
@@ -67,6 +67,61 @@ async fn a_disk_that_never_finishes_writes_costs_a_few_hedges_and_then_nothing()
     }
     assert!(waited.iter().all(|waited| *waited <= 250 * MILLISECOND), "{waited:?}");
     assert_eq!(waited.iter().filter(|waited| !waited.is_zero()).count(), 3, "{waited:?}");
+}
+
+/// A cluster of six whose fourth disk was too slow of late, while its service answers.
+async fn with_a_slow_disk() -> Cluster {
+    let cluster = Cluster::new(6, "4+2", 1).await;
+    cluster.set_fault(3, Fault::NeverStable);
+    for _ in 0..4 {
+        assert_eq!(cluster.write(&bytes(300_000)).await.unwrap().missing.len(), 1);
+    }
+    // Its service is asked how it is.
+    cluster.env.sleep(10 * MILLISECOND).await;
+    cluster
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_disk_that_was_slow_stands_in_for_one_that_dies_during_a_write() {
+    let cluster = with_a_slow_disk().await;
+    cluster.set_fault(3, Fault::None);
+    cluster.set_fault(1, Fault::HangAfterCells(2));
+    let stored = cluster.write(&bytes(8 * MIB)).await.unwrap();
+    let Content::Stored(manifest) = &stored.content else { panic!("not inline") };
+    let [missing] = stored.missing[..] else { panic!("{:?}", stored.missing) };
+    let held = ShardId { chunk: manifest.extents[0].chunk, index: missing.shard.index };
+    assert_eq!(missing.shard, held);
+    assert!(!cluster.nodes[1].shards().await.contains(&held));
+    assert!(cluster.nodes[3].shards().await.iter().any(|shard| shard.chunk == held.chunk));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_disk_that_is_still_slow_is_hardly_waited_for() {
+    for fault in [Fault::SlowCells(50 * MILLISECOND), Fault::HangAfterCells(2), Fault::Slow(90 * MILLISECOND)]
+    {
+        let cluster = with_a_slow_disk().await;
+        cluster.set_fault(3, fault.clone());
+        let puts = cluster.nodes[3].puts.load(Ordering::Relaxed);
+        let began = cluster.env.now();
+        for _ in 0..5 {
+            cluster.write(&bytes(8 * MIB)).await.unwrap();
+        }
+        let took = cluster.env.now().since(began);
+        assert!(took <= 5 * 100 * MILLISECOND, "{fault:?} {took:?}");
+        assert_eq!(cluster.nodes[3].puts.load(Ordering::Relaxed), puts + 5, "{fault:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_disk_is_given_few_writes_at_a_time() {
+    let cluster = with_a_slow_disk().await;
+    let puts = cluster.nodes[3].puts.load(Ordering::Relaxed);
+    for _ in 0..50 {
+        assert_eq!(cluster.write(&bytes(300_000)).await.unwrap().missing.len(), 1);
+    }
+    // Those that showed it to be slow are in progress as well.
+    let given = cluster.nodes[3].puts.load(Ordering::Relaxed) - puts;
+    assert!((1..=WRITES_ALONG_MAX).contains(&given), "{given}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -6,8 +6,8 @@ use types::Coding;
 
 use crate::{
     health::{Condition, Health, Use},
-    limits::WRITES_PER_DISK_MAX,
-    snapshot::{Group, Standing},
+    limits::{WRITES_ALONG_MAX, WRITES_PER_DISK_MAX},
+    snapshot::{Group, Place, Standing},
 };
 
 /// How well a disk would take a shard now.
@@ -25,6 +25,18 @@ enum Fitness {
     Fit,
 }
 
+/// What a write does with one of its group's disks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// It is given no shard; that is left to repair.
+    Out,
+    /// It is given its shard, which counts when it is stable in time, but is not waited for while others suffice: the disk
+    /// took too long of late.
+    Along,
+    /// It is given its shard, which is waited for.
+    Full,
+}
+
 /// A group and the fitness of each of its disks.
 struct Candidate<'a> {
     group: &'a Arc<Group>,
@@ -39,26 +51,38 @@ impl Candidate<'_> {
 }
 
 /// The first group from number `turn` on whose disks are all fit, or else the one with most disks up. Answers the group
-/// and, for each shard, whether to write it; or the most disks that any group has up when none has a quorum. Disks
+/// and, for each shard what its disk is for; or the most disks that any group has up when none has a quorum. Disks
 /// that the map alone doubts are used when there is no quorum without them, and then those that are slow: a write that
-/// takes long is better than none. Writes in the background keep off disks that are as good as full while they can.
+/// takes long is better than none. Where there is a quorum without the slow ones a few writes are given to them
+/// nevertheless, lest one that was slow and another that dies meanwhile are two too many. Writes in the background keep off disks that are as good as full while they can.
 pub(crate) fn choose_group(
     groups: &[Arc<Group>],
     coding: Coding,
     health: &Health,
     turn: usize,
     in_background: bool,
-) -> Result<(Arc<Group>, Vec<bool>), usize> {
+) -> Result<(Arc<Group>, Vec<Part>), usize> {
     let mut most = 0;
     for least in [Fitness::Reluctant, Fitness::Doubtful, Fitness::Slow] {
         let Some(best) = best_group(groups, coding, health, turn, least, in_background) else { break };
         most = best.count(least);
         if most >= coding.write_quorum() {
-            let usable = best.fitness.iter().map(|fitness| *fitness >= least).collect();
-            return Ok((Arc::clone(best.group), usable));
+            let part = |(position, fitness)| part(best.group, position, fitness, least, health);
+            let parts = best.fitness.iter().copied().enumerate().map(part).collect();
+            return Ok((Arc::clone(best.group), parts));
         }
     }
     Err(most)
+}
+
+/// What a disk is for in a write to disks that are at least so fit.
+fn part(group: &Group, position: usize, fitness: Fitness, least: Fitness, health: &Health) -> Part {
+    let has_room = |place: &Place| health.load.of(place.disk, Use::Write) < WRITES_ALONG_MAX;
+    match fitness {
+        fitness if fitness >= least => Part::Full,
+        Fitness::Slow if group.write_place(position).is_some_and(has_room) => Part::Along,
+        _ => Part::Out,
+    }
 }
 
 /// The group with most disks that are at least so fit. Among equals the one with more fit disks is better, and then the

@@ -1,6 +1,6 @@
 //! One chunk on its way to the disks of its group.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use checksum::Crc64;
@@ -15,10 +15,11 @@ use crate::{
     WriteError,
     cluster::HeldSnapshot,
     health::Use,
-    limits::{WHOLE_SHARD_MAX, WORK_SLICE, WRITE_HEDGE_MIN, WRITE_LAG_MAX},
+    limits::{WHOLE_SHARD_MAX, WORK_SLICE, WRITE_HEDGE_MIN, WRITE_LAG_MAX, WRITES_ALONG_LAG_MAX},
     pool::Shared,
     snapshot::{Group, Place, shard_index},
     write::{
+        choose::Part,
         input::Input,
         shard::{self, Source},
         tally::{Outcome, Tally},
@@ -36,6 +37,8 @@ pub(crate) struct ChunkUpload {
     owner: Bytes,
     crc: Crc64,
     lanes: Vec<Lane>,
+    /// How long shards that nobody waits for may hold it up yet.
+    patience: Duration,
     answers: mpsc::Sender<(usize, Result<(), Error>)>,
     results: Results,
 }
@@ -58,19 +61,19 @@ struct Results {
 }
 
 impl ChunkUpload {
-    /// Begins a chunk of `extent.chunk_length` bytes on the disks that are `usable`.
+    /// Begins a chunk of `extent.chunk_length` bytes on the group's disks, each for its part.
     pub(crate) fn start(
         shared: &Arc<Shared>,
         extent: Extent,
         group: &Arc<Group>,
-        usable: &[bool],
+        parts: &[Part],
         map: &Arc<HeldSnapshot>,
         owner: &Bytes,
     ) -> Self {
         let coding = extent.coding;
         // Every shard's task sends one result, so none ever waits for room.
         let (answers, receiver) = mpsc::channel(coding.total());
-        let tally = Tally::new(coding, usable);
+        let tally = Tally::new(coding, parts);
         let mut upload = Self {
             shared: Arc::clone(shared),
             codec: shared.codecs.get(coding),
@@ -80,23 +83,29 @@ impl ChunkUpload {
             owner: owner.clone(),
             crc: Crc64::new(),
             lanes: Vec::with_capacity(coding.total()),
+            patience: WRITES_ALONG_LAG_MAX,
             answers,
             results: Results { receiver, tally, needed: coding.write_quorum() },
         };
         let whole = coding.shard_length(extent.chunk_length, shard_index(0)) <= WHOLE_SHARD_MAX;
-        for (position, usable) in usable.iter().enumerate() {
-            let lane = match group.write_place(position) {
-                Some(place) if *usable && whole => {
-                    upload.shared.health.attempt(place, Use::Write);
-                    Lane::Whole(Vec::new())
-                }
-                Some(place) if *usable => {
-                    upload.shared.health.attempt(place, Use::Write);
+        for (position, part) in parts.iter().enumerate() {
+            let place = group.write_place(position).filter(|_| *part != Part::Out);
+            let is_busy = |place: &Place| shared.health.load.of(place.disk, Use::Write) > 0;
+            if *part == Part::Along && place.is_some_and(is_busy) {
+                // Whether it keeps up shows by what it has in work.
+                upload.patience = Duration::ZERO;
+            }
+            if let (Some(place), Part::Full) = (place, part) {
+                upload.shared.health.attempt(place, Use::Write);
+            }
+            let lane = match place {
+                Some(_) if whole => Lane::Whole(Vec::new()),
+                Some(place) => {
                     let (sender, source) = Source::stream(&shared.env, coding.stripes(extent.chunk_length));
                     upload.spawn_put(position, place.clone(), source);
                     Lane::Stream(sender)
                 }
-                _ => Lane::Closed,
+                None => Lane::Closed,
             };
             upload.lanes.push(lane);
         }
@@ -115,10 +124,13 @@ impl ChunkUpload {
         let (shared, answers) = (Arc::clone(&self.shared), self.answers.clone());
         let map = Arc::clone(&self.map);
         let call = self.shared.health.load.begin(place.disk, Use::Write);
+        let goes_along = self.results.tally.goes_along(position);
         self.shared.env.spawn(async move {
             let result = shard::put(&shared.env, &place, header, source, Purpose::Write).await;
             drop((map, call));
             match &result {
+                // Whether a disk that was slow is well again is found out by those that wait for it.
+                Ok(()) | Err(Error::TimedOut) if goes_along => {}
                 Ok(()) => shared.health.succeeded(&place, Use::Write),
                 Err(error) => shared.health.failed(&place, error),
             }
@@ -209,10 +221,12 @@ impl ChunkUpload {
                     return Ok(());
                 }
             };
+            let is_spare = self.results.tally.can_spare_one();
+            let goes_along = self.results.tally.goes_along(position);
             // The receiver of a service that hangs may live on, so the shard's answer ends the wait as well. So does
             // patience, when the chunk can do without the shard.
-            let is_spare = self.results.tally.can_spare_one();
-            let lag = self.shared.env.sleep(WRITE_LAG_MAX);
+            let began = self.shared.env.now();
+            let lag = self.shared.env.sleep(if goes_along { self.patience } else { WRITE_LAG_MAX });
             tokio::select! {
                 biased;
                 _ = async { sender.reserve().await.is_ok() } => {}
@@ -222,11 +236,14 @@ impl ChunkUpload {
                 }
                 () = lag, if is_spare => {
                     self.lanes[position] = Lane::Closed;
-                    if let Some(place) = self.group.write_place(position) {
+                    if let (Some(place), false) = (self.group.write_place(position), goes_along) {
                         self.shared.health.failed(place, &Error::TimedOut);
                     }
                     self.results.record(position, Err(Error::TimedOut))?;
                 }
+            }
+            if goes_along {
+                self.patience = self.patience.saturating_sub(self.shared.env.now().since(began));
             }
         }
     }
@@ -301,7 +318,9 @@ impl Ending {
             self.results.record(position, result)?;
         }
         for (position, outcome) in self.results.tally.missing() {
-            if let (Outcome::Pending, Some(place)) = (outcome, self.group.write_place(position)) {
+            if let (Outcome::Pending, Some(place)) = (outcome, self.group.write_place(position))
+                && !self.results.tally.goes_along(position)
+            {
                 self.shared.health.late(place);
             }
             let missing_shard = self.missing(position, outcome);
@@ -316,6 +335,9 @@ impl Ending {
         let disk = self.group.target(position).map(|home| home.disk.to_string());
         match outcome {
             // The disk was told of when it began to be avoided.
+            _ if self.results.tally.goes_along(position) => {
+                debug!(%shard, disk, ?outcome, "shard left to repair")
+            }
             Outcome::Skipped => debug!(%shard, disk, "shard left to repair"),
             outcome => warn!(%shard, disk, ?outcome, "shard left to repair"),
         }

@@ -3,6 +3,8 @@
 use chunk_api::Error;
 use types::Coding;
 
+use crate::write::choose::Part;
+
 /// What is known of a shard.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Outcome {
@@ -21,13 +23,14 @@ pub(crate) enum Outcome {
 pub(crate) struct Tally {
     coding: Coding,
     outcomes: Vec<Outcome>,
+    parts: Vec<Part>,
 }
 
 impl Tally {
-    /// All shards pending but those that are not `tried`.
-    pub(crate) fn new(coding: Coding, tried: &[bool]) -> Self {
-        let outcome = |tried: &bool| if *tried { Outcome::Pending } else { Outcome::Skipped };
-        Self { coding, outcomes: tried.iter().map(outcome).collect() }
+    /// All shards pending but those that are left out.
+    pub(crate) fn new(coding: Coding, parts: &[Part]) -> Self {
+        let outcome = |part: &Part| if *part == Part::Out { Outcome::Skipped } else { Outcome::Pending };
+        Self { coding, outcomes: parts.iter().map(outcome).collect(), parts: parts.to_vec() }
     }
 
     /// Takes a shard's result in.
@@ -64,9 +67,18 @@ impl Tally {
         self.stable() >= self.coding.write_quorum()
     }
 
-    /// Whether every shard's outcome is known.
+    /// Whether the outcome of every shard that is waited for is known.
     pub(crate) fn is_complete(&self) -> bool {
-        self.count(|outcome| *outcome == Outcome::Pending) == 0
+        !self
+            .outcomes
+            .iter()
+            .zip(&self.parts)
+            .any(|(outcome, part)| *outcome == Outcome::Pending && *part == Part::Full)
+    }
+
+    /// Whether a shard is not waited for while others suffice.
+    pub(crate) fn goes_along(&self, position: usize) -> bool {
+        self.parts[position] == Part::Along
     }
 
     /// Shards that are not known to be stable, with what is known.
@@ -81,6 +93,7 @@ mod tests {
     use types::Coding;
 
     use super::Tally;
+    use crate::write::choose::Part;
 
     #[test]
     fn the_quorum_table() {
@@ -107,7 +120,10 @@ mod tests {
             ("8+4", 12, 9, 3, false, true),
         ] {
             let coding: Coding = text.parse().unwrap();
-            let mut tally = Tally::new(coding, &Vec::from_iter((0..coding.total()).map(|i| i < tried)));
+            let mut tally = Tally::new(
+                coding,
+                &Vec::from_iter((0..coding.total()).map(|i| if i < tried { Part::Full } else { Part::Out })),
+            );
             (0..stable).for_each(|position| tally.record(position, Ok(())));
             (stable..stable + failed).for_each(|position| tally.record(position, Err(Error::TimedOut)));
             let case = format!("{text} {tried} {stable} {failed}");
@@ -116,5 +132,18 @@ mod tests {
             assert_eq!(tally.is_complete(), stable + failed == tried, "{case}");
             assert_eq!(tally.missing().count(), coding.total() - stable, "{case}");
         }
+    }
+
+    #[test]
+    fn a_shard_that_goes_along_counts_but_is_not_waited_for() {
+        let coding: Coding = "4+2".parse().unwrap();
+        let mut tally = Tally::new(coding, &[[Part::Full; 5].as_slice(), &[Part::Along]].concat());
+        assert!(tally.can_spare_one());
+        tally.record(0, Err(Error::TimedOut));
+        assert!(!tally.is_hopeless());
+        (1..5).for_each(|position| tally.record(position, Ok(())));
+        assert!(tally.is_complete() && !tally.has_quorum());
+        tally.record(5, Ok(()));
+        assert!(tally.has_quorum());
     }
 }
