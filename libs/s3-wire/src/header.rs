@@ -19,6 +19,7 @@ use http::{HeaderMap, HeaderValue};
 
 pub use attributes::{
     Directive, USER_METADATA_MAX, attributes, metadata_directive, storage_class, tagging_directive, tags,
+    website_redirect_location,
 };
 pub use checksum::{
     ObjectChecksum, RequestChecksum, checksum_mode_enabled, content_md5, decoded_content_length,

@@ -214,6 +214,36 @@ fn the_source_can_be_guarded() {
     }
 }
 
+/// Where a website redirects to is the one thing of an object's metadata that stays behind, as its lock does.
+#[test]
+fn a_redirect_is_given_anew_or_there_is_none() {
+    let server = Server::start();
+    let bucket = server.bucket();
+    let redirect = "x-amz-website-redirect-location";
+    bucket.put("source", "content").header(redirect, "/there").header("x-amz-meta-a", "1").ok();
+    let source = format!("{}/source", bucket.name);
+    for (directive, tags) in [("COPY", "COPY"), ("COPY", "REPLACE"), ("REPLACE", "COPY")] {
+        let copy = |key| {
+            let copy = bucket.copy(&source, key).header("x-amz-metadata-directive", directive);
+            copy.header("x-amz-tagging-directive", tags)
+        };
+        copy("without").ok();
+        copy("with").header(redirect, "/elsewhere").ok();
+        copy("same").header(redirect, "/there").ok();
+        for (key, location) in [("without", None), ("with", Some("/elsewhere")), ("same", Some("/there"))] {
+            let head = bucket.head(key).ok();
+            assert_eq!(head.header(redirect), location, "{directive} {key}");
+            let kept = (directive == "COPY").then_some("1");
+            assert_eq!(head.header("x-amz-meta-a"), kept, "{directive} {key}");
+        }
+        copy("refused").header(redirect, "elsewhere").refused(400, "InvalidRedirectLocation");
+        assert_absent(&bucket, "refused");
+    }
+    bucket.copy(&source, "source").header(redirect, "/changed").ok();
+    assert_eq!(bucket.head("source").ok().get(redirect), "/changed");
+    assert_content(&bucket, "source", b"content");
+}
+
 /// A checksum that the source lacks is computed from its bytes.
 #[test]
 fn another_checksum_can_be_asked_for() {

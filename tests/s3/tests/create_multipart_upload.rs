@@ -30,6 +30,7 @@ fn attributes_are_given_to_the_object() {
         ("content-encoding", "gzip"),
         ("content-language", "de"),
         ("expires", "never"),
+        ("x-amz-website-redirect-location", "/there"),
         ("x-amz-meta-name", "value"),
     ];
     let create =
@@ -90,6 +91,8 @@ fn what_is_not_built_is_refused() {
         assert_eq!(error.get("Header"), name);
     }
     bucket.create_upload("key").header("x-amz-storage-class", "GLACIER").refused(400, "InvalidStorageClass");
+    let redirect = bucket.create_upload("key").header("x-amz-website-redirect-location", "there");
+    redirect.refused(400, "InvalidRedirectLocation");
     let metadata = "v".repeat(2049);
     bucket.create_upload("key").header("x-amz-meta-n", metadata).refused(400, "MetadataTooLarge");
     assert!(bucket.list_uploads().ok().xml().elements("Upload").is_empty());

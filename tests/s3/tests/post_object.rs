@@ -19,6 +19,7 @@ fn a_form_stores_an_object_as_its_fields_say() {
         .field("Content-Type", "image/png")
         .field("Cache-Control", "no-cache")
         .field("x-amz-meta-from", "${filename}")
+        .field("x-amz-website-redirect-location", "/there")
         .field("tagging", tagging)
         .field("acl", "private")
         .free_field("x-ignore-this", "anything")
@@ -38,12 +39,17 @@ fn a_form_stores_an_object_as_its_fields_say() {
         ("content-type", "image/png"),
         ("cache-control", "no-cache"),
         ("x-amz-meta-from", "a b.png"),
+        ("x-amz-website-redirect-location", "/there"),
         ("x-amz-tagging-count", "1"),
         ("content-length", "7"),
     ] {
         assert_eq!(head.get(name), value, "{name}");
     }
     assert_content(&bucket, "user/a b.png", b"content");
+
+    let redirect = bucket.form().field("key", "refused").field("x-amz-website-redirect-location", "there");
+    redirect.signed(b"content").send().expect_error(400, "InvalidRedirectLocation");
+    assert_absent(&bucket, "refused");
 
     // What the file says of its own type does not count.
     bucket.form().field("key", "plain").signed(b"").send().expect(204);

@@ -207,9 +207,16 @@ fn headers_that_ask_for_what_is_not_built_are_refused() {
 fn redirect_locations_are_paths_or_urls() {
     let server = Server::start();
     let bucket = server.bucket();
-    let put = bucket.put("key", "").header("x-amz-website-redirect-location", "elsewhere");
-    put.refused(400, "InvalidRedirectLocation");
-    assert_absent(&bucket, "key");
+    let put = |location: &str| bucket.put("key", "").header("x-amz-website-redirect-location", location);
+    let long = format!("/{}", "a".repeat(2048));
+    for location in ["elsewhere", "", "ftp://example.com/", &long] {
+        put(location).refused(400, "InvalidRedirectLocation");
+        assert_absent(&bucket, "key");
+    }
+    for location in ["/", "http://example.com/a?b", "https://example.com/", &long[..2048]] {
+        put(location).ok();
+        assert_eq!(bucket.head("key").ok().get("x-amz-website-redirect-location"), location);
+    }
 }
 
 #[test]

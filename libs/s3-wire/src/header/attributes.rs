@@ -17,6 +17,9 @@ pub const USER_METADATA_MAX: usize = 2048;
 const USER_PREFIX: &str = "x-amz-meta-";
 const WEBSITE_REDIRECT: &str = "x-amz-website-redirect-location";
 
+/// Longest place to redirect to, in bytes. Source: Amazon S3 User Guide, "(Optional) Configuring a webpage redirect".
+const WEBSITE_REDIRECT_MAX: usize = 2048;
+
 /// The attributes in the headers of PutObject, CreateMultipartUpload, or CopyObject with REPLACE.
 ///
 /// `aws-chunked` is framing, not an encoding of the object, and is taken out of `Content-Encoding`. A header of user
@@ -54,8 +57,16 @@ fn content_encoding(headers: &HeaderMap) -> Result<Option<String>, S3Error> {
     Ok((!kept.is_empty()).then_some(kept))
 }
 
-fn website_redirect_location(headers: &HeaderMap) -> Result<Option<String>, S3Error> {
+/// `x-amz-website-redirect-location`: where a website sends who asks for the object. `InvalidRedirectLocation` when it is
+/// no path and no URL, or is longer than 2 KiB. A copy never has its source's (API Reference, "CopyObject").
+pub fn website_redirect_location(headers: &HeaderMap) -> Result<Option<String>, S3Error> {
     let Some(location) = text(headers, WEBSITE_REDIRECT)? else { return Ok(None) };
+    if location.len() > WEBSITE_REDIRECT_MAX {
+        return Err(S3Error::with_message(
+            ErrorCode::InvalidRedirectLocation,
+            "The length of website redirect location cannot exceed 2,048 characters.",
+        ));
+    }
     if ["/", "http://", "https://"].iter().any(|start| location.starts_with(start)) {
         return Ok(Some(location.to_owned()));
     }

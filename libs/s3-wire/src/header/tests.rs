@@ -311,8 +311,18 @@ fn bad_attributes_have_the_errors_of_s3() {
     assert!(attributes(&headers(&[("x-amz-meta-a", &value)])).is_ok());
     let error = attributes(&headers(&[("x-amz-meta-ab", &value)])).expect_err("too large");
     assert_eq!((error.code, error.fields[0].1.as_str()), (ErrorCode::MetadataTooLarge, "2049"));
-    let error = attributes(&headers(&[("x-amz-website-redirect-location", "there")])).expect_err("bad");
-    assert_eq!(error.code, ErrorCode::InvalidRedirectLocation);
+    for location in ["there", "", "//", "HTTP://a", "ftp://a", " /a"]
+        .map(str::to_owned)
+        .into_iter()
+        .chain([format!("/{}", "a".repeat(2048))])
+    {
+        let found = attributes(&headers(&[("x-amz-website-redirect-location", &location)]));
+        assert_eq!(
+            found.map_err(|error| error.code).err(),
+            (location != "//").then_some(ErrorCode::InvalidRedirectLocation),
+            "{location}"
+        );
+    }
     let mut map = HeaderMap::new();
     map.insert("cache-control", HeaderValue::from_bytes(b"\xff").expect("opaque bytes"));
     assert_eq!(attributes(&map).expect_err("bad").code, ErrorCode::InvalidArgument);

@@ -9,7 +9,7 @@ use s3_wire::{
     ErrorCode, S3Error,
     header::{
         CopySource, Directive, attributes, copy_source, metadata_directive, object_lock, tagging_directive,
-        tags,
+        tags, website_redirect_location,
     },
     xml::{self, CopyResult},
 };
@@ -104,7 +104,7 @@ pub(super) fn set_source_version(response: &mut Response, found: &FoundVersion) 
 }
 
 /// The attributes of the copy: metadata and tags come from the source or from the request, each for itself, and the
-/// lock from the request alone.
+/// lock and where a website redirects to from the request alone.
 fn copied_attributes(
     request: &Request,
     source: &Version,
@@ -113,11 +113,16 @@ fn copied_attributes(
     lock: VersionLock,
 ) -> Result<CopyAttributes, S3Error> {
     let headers = &request.headers;
+    let website_redirect_location = website_redirect_location(headers)?;
     let base = match metadata {
-        Directive::Copy if of_tags == Directive::Copy && lock == VersionLock::default() => {
+        Directive::Copy
+            if of_tags == Directive::Copy
+                && lock == VersionLock::default()
+                && website_redirect_location == source.attributes.website_redirect_location =>
+        {
             return Ok(CopyAttributes::Keep);
         }
-        Directive::Copy => source.attributes.clone(),
+        Directive::Copy => Attributes { website_redirect_location, ..source.attributes.clone() },
         Directive::Replace => attributes(headers)?,
     };
     let tags = match of_tags {
