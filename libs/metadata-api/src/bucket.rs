@@ -96,11 +96,14 @@ pub enum Subresource {
     PublicAccessBlock = 3,
     /// When what is in it expires.
     Lifecycle = 4,
+    /// How it is served as a website.
+    Website = 5,
 }
 
 impl Subresource {
     /// Every kind.
-    pub const ALL: [Self; 4] = [Self::Tagging, Self::Cors, Self::PublicAccessBlock, Self::Lifecycle];
+    pub const ALL: [Self; 5] =
+        [Self::Tagging, Self::Cors, Self::PublicAccessBlock, Self::Lifecycle, Self::Website];
 
     /// The kind of a persistent number.
     pub fn from_number(number: i64) -> Option<Self> {

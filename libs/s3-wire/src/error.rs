@@ -1,6 +1,7 @@
 //! Errors as clients see them: a code from one table, a message, extra fields, and the XML body.
 
 mod code;
+mod html;
 #[cfg(test)]
 mod tests;
 
@@ -96,6 +97,11 @@ impl S3Error {
     /// `NoSuchBucket` with the bucket's name.
     pub fn no_such_bucket(bucket: &str) -> Self {
         Self::new(ErrorCode::NoSuchBucket).field("BucketName", bucket)
+    }
+
+    /// `NoSuchWebsiteConfiguration` with the bucket's name.
+    pub fn no_such_website(bucket: &str) -> Self {
+        Self::new(ErrorCode::NoSuchWebsiteConfiguration).field("BucketName", bucket)
     }
 
     /// `NoSuchKey` with the key.

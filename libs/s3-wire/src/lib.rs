@@ -20,6 +20,7 @@ pub mod operation;
 mod percent;
 pub mod query;
 pub mod tags;
+pub mod website;
 pub mod xml;
 
 pub use error::{ErrorCode, S3Error};

@@ -27,6 +27,7 @@ pub(crate) mod testing;
 mod tests;
 mod uploads;
 mod versions;
+mod website;
 mod write;
 
 pub use access::{
@@ -56,4 +57,5 @@ pub use rows::Owner;
 pub use tagging::{TAGGING_BODY_MAX, parse_tagging, tagging};
 pub use uploads::{ListMultipartUploads, ListParts, PartRow, UploadRow, list_multipart_uploads, list_parts};
 pub use versions::{DeleteMarkerRow, ListObjectVersions, VersionEntry, VersionRow, list_object_versions};
+pub use website::{WEBSITE_BODY_MAX, parse_website, website};
 pub(crate) use write::Document;

@@ -84,6 +84,7 @@ impl From<Subresource> for proto::Subresource {
             Subresource::Cors => Self::Cors,
             Subresource::PublicAccessBlock => Self::PublicAccessBlock,
             Subresource::Lifecycle => Self::Lifecycle,
+            Subresource::Website => Self::Website,
         }
     }
 }

@@ -1,4 +1,4 @@
-use super::{Style, address};
+use super::{Style, address, website_address};
 use crate::ErrorCode;
 
 const DOMAINS: [&str; 2] = ["s3.example.com", "example.com"];
@@ -82,5 +82,34 @@ fn bad_addresses_have_the_errors_of_s3() {
     ] {
         let error = address(Some(host), &DOMAINS, path).err().map(|e| e.code);
         assert_eq!(error, code, "{host} {path}");
+    }
+}
+
+#[test]
+fn a_website_is_named_by_its_host_alone() {
+    for (host, path, bucket, key) in [
+        ("my-bucket.s3.example.com", "/", "my-bucket", None),
+        ("my-bucket.s3.example.com:8080", "", "my-bucket", None),
+        ("My-Bucket.S3.example.com.", "/other/a", "my-bucket", Some("other/a")),
+        ("www.example.org", "//", "www.example.org", Some("/")),
+        ("www.example.org:80", "/a%2Fb%252F", "www.example.org", Some("a/b%2F")),
+        ("s3.example.com", "/../a", "s3.example.com", Some("../a")),
+        ("a.b.s3.example.com", "/a/", "a.b", Some("a/")),
+    ] {
+        let address = website_address(host, &DOMAINS, path).expect(host);
+        assert_eq!(address.bucket.as_ref().map(types::BucketName::as_str), Some(bucket), "{host} {path}");
+        assert_eq!(address.key.as_ref().map(types::ObjectKey::as_str), key, "{host} {path}");
+    }
+    for (host, path, code) in [
+        ("", "/", ErrorCode::NoSuchBucket),
+        ("127.0.0.1:9000", "/", ErrorCode::NoSuchBucket),
+        ("[::1]:9000", "/", ErrorCode::NoSuchBucket),
+        ("under_score.s3.example.com", "/", ErrorCode::NoSuchBucket),
+        (".s3.example.com", "/", ErrorCode::NoSuchBucket),
+        ("my-bucket", "/%ff", ErrorCode::InvalidURI),
+        ("my-bucket", "/%4", ErrorCode::InvalidURI),
+    ] {
+        let error = website_address(host, &DOMAINS, path).map_err(|error| error.code);
+        assert_eq!(error, Err(code), "{host} {path}");
     }
 }

@@ -89,3 +89,21 @@ fn refusals_name_what_is_refused() {
     assert_eq!(error.status().as_u16(), 501);
     assert!(error.to_string().contains("GetBucketAcl"));
 }
+
+#[test]
+fn a_page_shows_what_was_asked_for_as_text() {
+    let error = S3Error::no_such_key("</li><script>alert('a\"b')</script>&amp;\u{0}\n\u{e9}");
+    let page = error.to_html("REQ", "HOST", Some(&S3Error::no_such_key("<error>")));
+    assert_eq!(
+        std::str::from_utf8(&page).expect("text"),
+        "<html>\n<head><title>404 Not Found</title></head>\n<body>\n<h1>404 Not Found</h1>\n<ul>\n\
+         <li>Code: NoSuchKey</li>\n<li>Message: The specified key does not exist.</li>\n\
+         <li>Key: &lt;/li&gt;&lt;script&gt;alert(&#39;a&quot;b&#39;)&lt;/script&gt;&amp;amp;\u{fffd}\u{fffd}\u{e9}</li>\n\
+         <li>RequestId: REQ</li>\n<li>HostId: HOST</li>\n</ul>\n\
+         <h3>An Error Occurred While Attempting to Retrieve a Custom Error Document</h3>\n<ul>\n\
+         <li>Code: NoSuchKey</li>\n<li>Message: The specified key does not exist.</li>\n<li>Key: &lt;error&gt;</li>\n</ul>\n\
+         <hr/>\n</body>\n</html>\n"
+    );
+    let page = S3Error::new(ErrorCode::AccessDenied).to_html("REQ", "HOST", None);
+    assert!(!std::str::from_utf8(&page).expect("text").contains("<h3>"));
+}
