@@ -65,8 +65,13 @@ fn signals(env: &Env) -> Result<service_kit::Shutdown, Exit> {
     shutdown_on_signals(env).map_err(|error| Exit::because(Exit::FAILED, &error))
 }
 
-fn bind_failed(error: &dyn std::error::Error) -> Exit {
-    Exit::new(Exit::ADDRESS, format!("{}; choose another with --listen", chain(error)))
+fn bind_failed(error: &gateway::BindError) -> Exit {
+    match error {
+        gateway::BindError::Listen { setting, .. } => {
+            Exit::new(Exit::ADDRESS, format!("{}; choose another with {setting}", chain(error)))
+        }
+        gateway::BindError::Tls(_) => Exit::because(Exit::FAILED, error),
+    }
 }
 
 /// Runs a gateway until it is told to stop.
@@ -81,6 +86,9 @@ pub(crate) async fn gateway(env: Env, config: gateway::Config) -> Result<(), Exi
     let server = gateway::Server::bind(env.clone(), &config.front, Arc::new(gateway)).await;
     let server = server.map_err(|error| bind_failed(&error))?;
     tracing::info!(endpoint = format!("{}://{}", server.scheme(), server.address()), "gateway is listening");
+    if let Some(address) = server.website_address() {
+        tracing::info!(endpoint = format!("{}://{address}", server.scheme()), "gateway serves websites");
+    }
     server.run(shutdown).await;
     cluster.close(&env).await;
     Ok(())

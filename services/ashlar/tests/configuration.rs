@@ -46,6 +46,17 @@ fn describe_command(command: &Command, out: &mut String) {
 }
 
 #[test]
+fn domains_of_websites_need_a_listener_for_them() {
+    let parse = |more: &[&str]| {
+        let words = ["ashlar", "server", "data", "--website-domain=website.example.com"];
+        ashlar::command().try_get_matches_from(words.iter().chain(more))
+    };
+    assert!(parse(&["--website-address=127.0.0.1:9080"]).is_ok());
+    let refused = parse(&[]).expect_err("a setting without an effect").to_string();
+    assert!(refused.contains("--website-address"), "{refused}");
+}
+
+#[test]
 fn the_configuration_reference_is_up_to_date() {
     let mut root = ashlar::command();
     root.build();

@@ -40,7 +40,23 @@ pub struct FrontConfig {
     /// separated by commas. Without one, buckets are reached by path only.
     #[arg(long, env = "ASHLAR_DOMAIN", value_delimiter = ',', value_name = "DOMAIN")]
     pub domain: Vec<String>,
-    /// Certificate chain in PEM form. Together with `--tls-key` it makes the listener speak HTTPS.
+    /// Address to listen on for the visitors of websites; there is no such listener without it. Every bucket that has a
+    /// website configuration is published there: anybody can read its objects, without credentials, unless its block of
+    /// public access has BlockPublicPolicy or RestrictPublicBuckets.
+    #[arg(long, env = "ASHLAR_WEBSITE_ADDRESS", value_name = "ADDRESS:PORT")]
+    pub website_address: Option<SocketAddr>,
+    /// Domains under which websites are reached as host names (`bucket.website.example.com` for `website.example.com`),
+    /// separated by commas. A host that is under none of them names the bucket by its whole name, as a bucket
+    /// `www.example.com` is by `www.example.com`.
+    #[arg(
+        long,
+        env = "ASHLAR_WEBSITE_DOMAIN",
+        value_delimiter = ',',
+        requires = "website_address",
+        value_name = "DOMAIN"
+    )]
+    pub website_domain: Vec<String>,
+    /// Certificate chain in PEM form. Together with `--tls-key` it makes the listeners speak HTTPS.
     #[arg(long, env = "ASHLAR_TLS_CERT", requires = "tls_key", value_name = "FILE")]
     pub tls_cert: Option<PathBuf>,
     /// Private key of the certificate in PEM form.
@@ -50,7 +66,7 @@ pub struct FrontConfig {
     /// URLs have no longest life.
     #[arg(long, env = "ASHLAR_SIGNATURE_V2")]
     pub signature_v2: bool,
-    /// Most client connections at a time; more wait to be accepted.
+    /// Most client connections at a time, to each listener; more wait to be accepted.
     #[arg(long, env = "ASHLAR_CONNECTIONS_MAX", default_value_t = 10_000, value_name = "NUMBER")]
     pub connections_max: usize,
 }

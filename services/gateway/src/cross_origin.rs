@@ -30,11 +30,15 @@ impl CrossOrigin {
     /// `None` for requests that no script of another origin has sent, for those with a malformed address, and for
     /// preflights, which are answered by [`preflight`] alone.
     pub(crate) fn of(gateway: &Gateway, parts: &Parts) -> Option<Self> {
+        Self::to(address_of(gateway, parts)?, parts)
+    }
+
+    /// The same for a request whose address is known.
+    pub(crate) fn to(address: Address, parts: &Parts) -> Option<Self> {
         if parts.method == Method::OPTIONS {
             return None;
         }
         let origin = parts.headers.get(header::ORIGIN)?.to_str().ok()?.to_owned();
-        let address = address_of(gateway, parts)?;
         Some(Self { origin, method: parts.method.clone(), address })
     }
 
@@ -54,9 +58,13 @@ impl CrossOrigin {
     }
 }
 
-/// Answers a preflight. Errors: `BadRequest` when it does not say what it asks for, `AccessForbidden` when no rule allows
-/// it, `NoSuchBucket`.
-pub(crate) async fn preflight(gateway: &Gateway, parts: &Parts) -> Result<Response, S3Error> {
+/// Answers a preflight of a request to `address`, if it has one. Errors: `BadRequest` when it does not say what it asks for,
+/// `AccessForbidden` when no rule allows it, `NoSuchBucket`.
+pub(crate) async fn preflight(
+    gateway: &Gateway,
+    parts: &Parts,
+    address: Option<Address>,
+) -> Result<Response, S3Error> {
     let bad = |message: String| S3Error::with_message(ErrorCode::BadRequest, message);
     let text = |name: HeaderName| parts.headers.get(name).and_then(|value| value.to_str().ok());
     let origin = text(header::ORIGIN)
@@ -77,7 +85,7 @@ pub(crate) async fn preflight(gateway: &Gateway, parts: &Parts) -> Result<Respon
             .field("ResourceType", "OBJECT")
     };
     let disabled = || forbidden("CORSResponse: CORS is not enabled for this bucket.");
-    let address = address_of(gateway, parts).ok_or_else(disabled)?;
+    let address = address.ok_or_else(disabled)?;
     let rules = rules(gateway, &address).await?;
     if rules.is_empty() {
         return Err(disabled());
@@ -99,7 +107,8 @@ pub(crate) async fn preflight(gateway: &Gateway, parts: &Parts) -> Result<Respon
     Ok(response)
 }
 
-fn address_of(gateway: &Gateway, parts: &Parts) -> Option<Address> {
+/// What a request to the S3 listener is addressed to.
+pub(crate) fn address_of(gateway: &Gateway, parts: &Parts) -> Option<Address> {
     let host = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
     address::address(host, &gateway.domains, parts.uri.path()).ok()
 }

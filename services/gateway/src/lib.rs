@@ -3,7 +3,7 @@
 //! It owns nothing that outlives a request. One file per S3 operation is in `operation/`; who may do what is decided in
 //! `auth/` alone; `error.rs` is the one table from our errors to S3's.
 //!
-//! Invariant: no handler runs without a `Permit`, and only `auth::authorize` makes permits.
+//! Invariant: no handler runs without a `Permit`, and only `auth/authorize.rs` makes permits.
 //! Invariant: a body is proved (length, hashes, checksums, chunk signatures) before the commit that names it.
 
 mod auth;
@@ -18,6 +18,7 @@ mod payload;
 mod request;
 mod server;
 mod token;
+mod website;
 
 use std::sync::Arc;
 
@@ -36,6 +37,7 @@ pub struct Gateway {
     credentials: Credentials,
     region: String,
     domains: Vec<String>,
+    website_domains: Vec<String>,
     signature_v2: bool,
     scheme: &'static str,
     host_id: String,
@@ -58,6 +60,7 @@ impl Gateway {
             credentials,
             region: config.region.clone(),
             domains: config.domain.clone(),
+            website_domains: config.website_domain.clone(),
             signature_v2: config.signature_v2,
             scheme: if config.tls_cert.is_some() { "https" } else { "http" },
             host_id,

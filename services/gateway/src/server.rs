@@ -1,4 +1,4 @@
-//! The S3 listener: from an HTTP request to an operation and back.
+//! The listeners, and what comes to that for S3: from an HTTP request to an operation and back.
 
 use std::{io, net::SocketAddr, sync::Arc};
 
@@ -8,6 +8,7 @@ use axum::{
     extract::State,
 };
 use env::{Env, Listener};
+use futures_util::future::join;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, request::Parts};
 use http_body_util::BodyExt;
 use hyper_util::service::TowerToHyperService;
@@ -25,21 +26,23 @@ use types::{BucketName, Timestamp};
 use crate::{
     FrontConfig, Gateway,
     auth::{Authenticated, Permit, Version2, authenticate, authorize, several_mechanisms},
-    cross_origin::{CrossOrigin, preflight},
+    cross_origin::{CrossOrigin, address_of, preflight},
     hoisted,
     operation::{dispatch, post_object::post_object},
     request::{Request, RequestId, Response},
+    website,
 };
 
 /// Body bytes that are read and thrown away after an early error, so that clients which send before they listen get
 /// the answer instead of a broken connection.
 const DRAIN_BYTES_MAX: usize = 4 << 20;
 
-/// A bound S3 listener.
+/// A bound S3 listener, and one for the visitors of websites where there is to be one.
 pub struct Server {
     http: HttpServer,
     gateway: Arc<Gateway>,
     address: SocketAddr,
+    website: Option<(HttpServer, SocketAddr)>,
 }
 
 /// The listener cannot be set up.
@@ -50,6 +53,8 @@ pub enum BindError {
     Listen {
         /// The address.
         address: SocketAddr,
+        /// The setting that it was given by.
+        setting: &'static str,
         /// Why.
         #[source]
         source: io::Error,
@@ -60,22 +65,33 @@ pub enum BindError {
 }
 
 impl Server {
-    /// Loads TLS if it is asked for and binds the address. Requests are served from [`Server::run`] on.
+    /// Loads TLS if it is asked for and binds the addresses. Requests are served from [`Server::run`] on.
     pub async fn bind(env: Env, config: &FrontConfig, gateway: Arc<Gateway>) -> Result<Self, BindError> {
         let tls = match (&config.tls_cert, &config.tls_key) {
             (Some(certificate), Some(key)) => Some(load_tls(&env, certificate, key)?),
             _ => None,
         };
-        let failed = |source| BindError::Listen { address: config.listen, source };
-        let listener: Box<dyn Listener> = env.listen(config.listen).await.map_err(failed)?;
-        let address = listener.local_address().map_err(failed)?;
         let limits = HttpLimits { connections_max: config.connections_max, ..HttpLimits::default() };
-        Ok(Self { http: HttpServer { env, listener, tls, limits }, gateway, address })
+        let (listener, address) = listen(&env, config.listen, "--listen").await?;
+        let http = HttpServer { env: env.clone(), listener, tls: tls.clone(), limits: limits.clone() };
+        let website = match config.website_address {
+            Some(address) => {
+                let (listener, address) = listen(&env, address, "--website-address").await?;
+                Some((HttpServer { env, listener, tls, limits }, address))
+            }
+            None => None,
+        };
+        Ok(Self { http, gateway, address, website })
     }
 
     /// The address that is bound.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The address that is bound for the visitors of websites, if there is one.
+    pub fn website_address(&self) -> Option<SocketAddr> {
+        self.website.as_ref().map(|(_, address)| *address)
     }
 
     /// `http` or `https`.
@@ -85,9 +101,23 @@ impl Server {
 
     /// Serves requests until the stop begins and those in flight are answered.
     pub async fn run(self, shutdown: Shutdown) {
-        let router = Router::new().fallback(answer).with_state(self.gateway);
-        self.http.run(TowerToHyperService::new(router), shutdown).await;
+        let s3 = Router::new().fallback(answer).with_state(self.gateway.clone());
+        let s3 = self.http.run(TowerToHyperService::new(s3), shutdown.clone());
+        let Some((http, _)) = self.website else { return s3.await };
+        let websites = Router::new().fallback(website::answer).with_state(self.gateway);
+        join(s3, http.run(TowerToHyperService::new(websites), shutdown)).await;
     }
+}
+
+async fn listen(
+    env: &Env,
+    address: SocketAddr,
+    setting: &'static str,
+) -> Result<(Box<dyn Listener>, SocketAddr), BindError> {
+    let failed = |source| BindError::Listen { address, setting, source };
+    let listener: Box<dyn Listener> = env.listen(address).await.map_err(failed)?;
+    let bound = listener.local_address().map_err(failed)?;
+    Ok((listener, bound))
 }
 
 /// Answers one request: always, and always with the request's id.
@@ -123,7 +153,8 @@ async fn serve(gateway: &Gateway, mut parts: Parts, mut body: Body) -> (Result<R
     let expects_continue = parts.headers.contains_key(header::EXPECT);
     let empty = body.is_end_stream();
     if parts.method == Method::OPTIONS {
-        return (preflight(gateway, &parts).await, !empty);
+        let address = address_of(gateway, &parts);
+        return (preflight(gateway, &parts, address).await, !empty);
     }
     let prepared = prepare(gateway, &mut parts);
     // A form's sender was told to go on, since its fields are read first of all.
@@ -194,7 +225,7 @@ fn bucket_in_host(address: &Result<Address, S3Error>) -> Option<&str> {
 }
 
 /// Reads and throws away what is left of a body, within bounds of size and time.
-async fn drain(gateway: &Gateway, body: &mut Body) {
+pub(crate) async fn drain(gateway: &Gateway, body: &mut Body) {
     let reading = async {
         let mut bytes = 0;
         while let Some(Ok(frame)) = body.frame().await {
@@ -242,7 +273,7 @@ fn error_response(error: &S3Error, resource: &str, id: RequestId, gateway: &Gate
 }
 
 /// Headers of every answer.
-fn decorate(headers: &mut HeaderMap, gateway: &Gateway, id: RequestId) {
+pub(crate) fn decorate(headers: &mut HeaderMap, gateway: &Gateway, id: RequestId) {
     insert(headers, "x-amz-request-id", &id.to_string());
     insert(headers, "x-amz-id-2", &gateway.host_id);
     insert(headers, "server", "Ashlar");

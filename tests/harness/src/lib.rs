@@ -5,6 +5,8 @@
 //! deliberately wrong. Everything here blocks; nothing is retried; what is not as it should be panics, which fails the
 //! test.
 //!
+//! A [`Visitor`] asks for pages of websites as a browser does.
+//!
 //! Invariant: every answer that passes through [`Client`] is held to what all of S3's answers have in common.
 
 mod bucket;
@@ -17,6 +19,7 @@ mod request;
 mod response;
 mod server;
 mod tls;
+mod visitor;
 mod wire;
 mod xml;
 
@@ -29,5 +32,6 @@ pub use request::{Prepared, Request, now_seconds};
 pub use response::Response;
 pub use server::Server;
 pub use tls::{Certificate, Trust};
+pub use visitor::{Visit, Visitor};
 pub use wire::Connection;
 pub use xml::Element;

@@ -14,7 +14,7 @@ use gateway::FrontConfig;
 use service_kit::{Secret, ShutdownTrigger, shutdown_channel};
 use tempfile::TempDir;
 
-use crate::{ACCESS_KEY, Bucket, Client, Logs, REGION, SECRET_KEY, assert_no_complaints};
+use crate::{ACCESS_KEY, Bucket, Client, Logs, REGION, SECRET_KEY, Visitor, assert_no_complaints};
 
 /// A server that has not stopped by then never will.
 const STOP_MAX: Duration = Duration::from_secs(40);
@@ -26,11 +26,18 @@ pub struct Server {
     config: EmbeddedConfig,
     running: Option<Running>,
     client: Client,
+    websites: Option<SocketAddr>,
 }
 
 struct Running {
     stop: ShutdownTrigger,
     thread: JoinHandle<()>,
+}
+
+/// Where a server listens.
+struct Addresses {
+    s3: SocketAddr,
+    websites: Option<SocketAddr>,
 }
 
 impl Server {
@@ -47,6 +54,8 @@ impl Server {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             region: REGION.to_owned(),
             domain: Vec::new(),
+            website_address: None,
+            website_domain: Vec::new(),
             tls_cert: None,
             tls_key: None,
             signature_v2: false,
@@ -61,14 +70,19 @@ impl Server {
             lifecycle: Default::default(),
         };
         change(&mut config);
-        let (running, address) = run(config.clone());
-        let client = Client::new(address, &config.front.region);
-        Self { folder, config, running: Some(running), client }
+        let (running, addresses) = run(config.clone());
+        let client = Client::new(addresses.s3, &config.front.region);
+        Self { folder, config, running: Some(running), client, websites: addresses.websites }
     }
 
     /// A client of this server.
     pub fn client(&self) -> &Client {
         &self.client
+    }
+
+    /// A visitor of the website with this host name. The server must have been started with a listener for websites.
+    pub fn visitor(&self, host: &str) -> Visitor {
+        Visitor::new(self.websites.expect("a listener for websites"), host)
     }
 
     /// A new bucket.
@@ -101,9 +115,10 @@ impl Server {
     /// Stops the server in order and starts it again on the same data. Its address changes; take a new client.
     pub fn restart(&mut self) {
         self.stop();
-        let (running, address) = run(self.config.clone());
+        let (running, addresses) = run(self.config.clone());
         self.running = Some(running);
-        self.client = Client::new(address, &self.config.front.region);
+        self.client = Client::new(addresses.s3, &self.config.front.region);
+        self.websites = addresses.websites;
     }
 
     fn stop(&mut self) {
@@ -129,20 +144,21 @@ impl Drop for Server {
 }
 
 /// Starts a server on a thread of its own, and waits until it listens.
-fn run(config: EmbeddedConfig) -> (Running, SocketAddr) {
+fn run(config: EmbeddedConfig) -> (Running, Addresses) {
     let (stop, shutdown) = shutdown_channel();
-    let (started, address) = mpsc::channel();
+    let (started, addresses) = mpsc::channel();
     let thread = thread::spawn(move || {
         let mut builder = tokio::runtime::Builder::new_multi_thread();
         let runtime = builder.worker_threads(2).enable_all().build().expect("threads");
         runtime.block_on(async move {
             let embedded = Embedded::start(Env::real(), config).await.expect("the server starts");
-            started.send(embedded.address()).expect("the test waits");
+            let addresses = Addresses { s3: embedded.address(), websites: embedded.website_address() };
+            started.send(addresses).expect("the test waits");
             embedded.run(shutdown).await;
         });
     });
-    match address.recv() {
-        Ok(address) => (Running { stop, thread }, address),
+    match addresses.recv() {
+        Ok(addresses) => (Running { stop, thread }, addresses),
         Err(_) => panic!("the server did not start: {:?}", thread.join().err().map(message)),
     }
 }

@@ -39,6 +39,7 @@ fn file_name(operation: Operation) -> String {
         | Op::PutBucketLifecycleConfiguration
         | Op::DeleteBucketLifecycle => "bucket_lifecycle",
         Op::GetBucketTagging | Op::PutBucketTagging | Op::DeleteBucketTagging => "bucket_tagging",
+        Op::GetBucketWebsite | Op::PutBucketWebsite | Op::DeleteBucketWebsite => "bucket_website",
         Op::GetObjectLockConfiguration | Op::PutObjectLockConfiguration => "object_lock_configuration",
         Op::GetObjectRetention | Op::PutObjectRetention => "object_retention",
         Op::GetObjectLegalHold | Op::PutObjectLegalHold => "object_legal_hold",

@@ -13,8 +13,6 @@ const ANSWERS: &[(&str, Method, u16, &str)] = &[
     ("replication", Method::DELETE, 204, ""),
     ("encryption", Method::GET, 404, "ServerSideEncryptionConfigurationNotFoundError"),
     ("encryption", Method::DELETE, 204, ""),
-    ("website", Method::GET, 404, "NoSuchWebsiteConfiguration"),
-    ("website", Method::DELETE, 204, ""),
     ("notification", Method::GET, 200, "<NotificationConfiguration"),
     ("logging", Method::GET, 200, "<BucketLoggingStatus"),
     ("accelerate", Method::GET, 200, "<AccelerateConfiguration"),

@@ -57,6 +57,7 @@ impl Operation {
             Self::GetBucketCors => "GetBucketCORS",
             Self::PutBucketCors | Self::DeleteBucketCors => "PutBucketCORS",
             Self::GetBucketWebsite => "GetBucketWebsite",
+            Self::PutBucketWebsite => "PutBucketWebsite",
             Self::DeleteBucketWebsite => "DeleteBucketWebsite",
             Self::GetBucketTagging => "GetBucketTagging",
             Self::PutBucketTagging | Self::DeleteBucketTagging => "PutBucketTagging",

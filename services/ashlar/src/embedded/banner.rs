@@ -10,6 +10,9 @@ pub(crate) fn print(embedded: &Embedded) {
     let root = embedded.root();
     let mut text =
         format!("Ashlar is running.\n\n  Endpoint    {endpoint}\n  Region      {}\n", embedded.region());
+    if let Some(websites) = embedded.websites() {
+        text += &format!("  Websites    {websites}\n");
+    }
     text += &format!("  Access key  {}\n", root.user);
     text += &match (&root.file, root.generated) {
         (Some(file), true) => {

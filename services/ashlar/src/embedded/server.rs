@@ -101,8 +101,8 @@ impl StartError {
             Self::Installation(InstallationError::Newer { .. }) => Exit::because(Exit::NEWER, &self),
             Self::Installation(_) | Self::Metadata { .. } => Exit::because(Exit::DATA, &self),
             Self::Disk(_, code) => Exit::because(*code, &self),
-            Self::Bind(gateway::BindError::Listen { .. }) => {
-                Exit::new(Exit::ADDRESS, format!("{}; choose another with --listen", chain(&self)))
+            Self::Bind(gateway::BindError::Listen { setting, .. }) => {
+                Exit::new(Exit::ADDRESS, format!("{}; choose another with {setting}", chain(&self)))
             }
             Self::Bind(_)
             | Self::Credentials(_)
@@ -167,9 +167,19 @@ impl Embedded {
         self.server.address()
     }
 
+    /// The address that is bound for the visitors of websites, if there is one.
+    pub fn website_address(&self) -> Option<SocketAddr> {
+        self.server.website_address()
+    }
+
     /// The URL that clients use.
     pub fn endpoint(&self) -> String {
         format!("{}://{}", self.server.scheme(), self.server.address())
+    }
+
+    /// The URL of the listener for websites, if there is one.
+    pub(crate) fn websites(&self) -> Option<String> {
+        Some(format!("{}://{}", self.server.scheme(), self.server.website_address()?))
     }
 
     /// The root user.

@@ -49,6 +49,8 @@ impl Server {
                 listen: SocketAddr::from(([127, 0, 0, 1], 0)),
                 region: "us-east-1".to_owned(),
                 domain: Vec::new(),
+                website_address: None,
+                website_domain: Vec::new(),
                 tls_cert: None,
                 tls_key: None,
                 signature_v2: false,

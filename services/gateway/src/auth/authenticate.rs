@@ -20,6 +20,11 @@ pub(crate) struct Authenticated {
 }
 
 impl Authenticated {
+    /// A sender who proves nothing, as those who visit a website do not.
+    pub(crate) fn nobody() -> Self {
+        Self { account: None, payload: Payload::Unsigned, verified: None }
+    }
+
     /// The sender's account; `None` for a request without credentials.
     pub(crate) fn account(&self) -> Option<&AccountId> {
         self.account.as_ref()
@@ -58,7 +63,7 @@ pub(crate) fn authenticate(
         }
         (Err(error), _) => return Err(refusal(error)),
         (Ok(Authentication::Anonymous { payload }), _) => {
-            return Ok(Authenticated { account: None, payload, verified: None });
+            return Ok(Authenticated { payload, ..Authenticated::nobody() });
         }
         (Ok(Authentication::Signed(claim)), _) => claim,
     };
@@ -120,7 +125,7 @@ pub(crate) fn authenticate_form(
     allows_version_2: bool,
 ) -> Result<Authenticated, S3Error> {
     let Some(policy) = fields.get("policy") else {
-        return Ok(Authenticated { account: None, payload: Payload::Unsigned, verified: None });
+        return Ok(Authenticated::nobody());
     };
     if fields.get("x-amz-signature").is_none() && fields.get("awsaccesskeyid").is_some() {
         return if allows_version_2 {

@@ -44,7 +44,7 @@ pub(super) async fn create_bucket(
 
     let made = gateway
         .metadata
-        .create_bucket(CreateBucket { name, owner: permit.account().clone(), object_lock })
+        .create_bucket(CreateBucket { name, owner: permit.account()?.clone(), object_lock })
         .await;
     match made {
         Ok(made) if made.object_lock.is_some() != object_lock => {
@@ -52,7 +52,7 @@ pub(super) async fn create_bucket(
             return Err(S3Error::new(ErrorCode::InternalError));
         }
         Ok(_) => {}
-        Err(MetadataError::BucketExists { bucket, owner }) if owner == *permit.account() => {
+        Err(MetadataError::BucketExists { bucket, owner }) if owner == *permit.account()? => {
             // Whoever asks for an object lock must not take one for there that is not.
             let lacks_lock = object_lock && request.existing_bucket(gateway).await?.object_lock.is_none();
             if gateway.region != CLASSIC_REGION || lacks_lock {

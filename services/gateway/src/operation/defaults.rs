@@ -33,7 +33,6 @@ fn answer(operation: Operation) -> Option<Answer> {
         }
         Operation::GetBucketReplication => Missing(ErrorCode::ReplicationConfigurationNotFoundError),
         Operation::GetBucketEncryption => Missing(ErrorCode::ServerSideEncryptionConfigurationNotFoundError),
-        Operation::GetBucketWebsite => Missing(ErrorCode::NoSuchWebsiteConfiguration),
         Operation::GetBucketInventoryConfiguration
         | Operation::DeleteBucketInventoryConfiguration
         | Operation::GetBucketAnalyticsConfiguration
@@ -44,8 +43,7 @@ fn answer(operation: Operation) -> Option<Answer> {
         | Operation::DeleteBucketIntelligentTieringConfiguration => Missing(ErrorCode::NoSuchConfiguration),
         Operation::DeleteBucketPolicy
         | Operation::DeleteBucketReplication
-        | Operation::DeleteBucketEncryption
-        | Operation::DeleteBucketWebsite => Deleted,
+        | Operation::DeleteBucketEncryption => Deleted,
         Operation::GetBucketNotificationConfiguration => Empty("NotificationConfiguration"),
         Operation::GetBucketLogging => Empty("BucketLoggingStatus"),
         Operation::GetBucketAccelerateConfiguration => Empty("AccelerateConfiguration"),

@@ -33,13 +33,13 @@ pub(super) async fn list_buckets(
     let after = after.and_then(|bytes| String::from_utf8(bytes).ok());
     let prefix = query.get("prefix");
     if query.get_nonempty("bucket-region").is_some_and(|region| region != gateway.region) {
-        let answer = xml::ListBuckets { owner: owner(permit.account()), prefix, continuation_token: None };
+        let answer = xml::ListBuckets { owner: owner(permit.account()?), prefix, continuation_token: None };
         return Ok(output::xml(xml::list_buckets(&answer, [])));
     }
     let page = gateway
         .metadata
         .list_buckets(ListBuckets {
-            owner: permit.account().clone(),
+            owner: permit.account()?.clone(),
             prefix: prefix.unwrap_or("").to_owned(),
             after,
             limit: asked.unwrap_or(PAGE_MAX) as usize,
@@ -56,6 +56,6 @@ pub(super) async fn list_buckets(
         region,
     });
     let answer =
-        xml::ListBuckets { owner: owner(permit.account()), prefix, continuation_token: token.as_deref() };
+        xml::ListBuckets { owner: owner(permit.account()?), prefix, continuation_token: token.as_deref() };
     Ok(output::xml(xml::list_buckets(&answer, rows)))
 }

@@ -5,6 +5,7 @@ mod access_control;
 mod bucket_cors;
 mod bucket_lifecycle;
 mod bucket_tagging;
+mod bucket_website;
 mod complete_multipart_upload;
 mod copy_object;
 mod copy_source;
@@ -136,6 +137,13 @@ pub(crate) async fn dispatch(
         }
         Operation::DeleteBucketTagging => {
             bucket_tagging::delete_bucket_tagging(gateway, request, &permit).await
+        }
+        Operation::GetBucketWebsite => bucket_website::get_bucket_website(gateway, request, &permit).await,
+        Operation::PutBucketWebsite => {
+            bucket_website::put_bucket_website(gateway, request, body, &permit).await
+        }
+        Operation::DeleteBucketWebsite => {
+            bucket_website::delete_bucket_website(gateway, request, &permit).await
         }
         Operation::GetObjectTagging => object_tagging::get_object_tagging(gateway, request, &permit).await,
         Operation::PutObjectTagging => {

@@ -1,5 +1,6 @@
 //! GetPublicAccessBlock, PutPublicAccessBlock, DeletePublicAccessBlock: what of public access a bucket shuts out. There is
-//! no public access to anything, so that every setting holds. S3 API Reference, the page of each.
+//! none but to websites, which `auth/authorize.rs` holds to it, so that every setting holds. S3 API Reference, the page of
+//! each.
 
 use axum::body::Body;
 use http::StatusCode;

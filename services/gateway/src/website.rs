@@ -1,0 +1,296 @@
+//! The website listener: answers anybody, without credentials, with what is in the buckets that are configured as websites.
+//! Amazon S3 User Guide, "Hosting a static website using Amazon S3".
+//!
+//! What is asked for is a path under a host: nothing else of a request chooses what is read. So there is no way to older
+//! versions, to parts, or to answers with other headers than those that the object was stored with.
+//!
+//! Invariant: an object is read for a visitor only with a permit of `authorize_visitor`, asked for by the bucket's
+//! configuration as it is while the request is answered.
+
+mod location;
+
+use std::sync::Arc;
+
+use axum::{
+    body::{Body, HttpBody as _},
+    extract::State,
+};
+use futures_util::future::try_join;
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri,
+    header::{self, CONNECTION, CONTENT_TYPE, LOCATION},
+    request::Parts,
+};
+use metadata_api::Subresource;
+use s3_wire::{
+    ErrorCode, S3Error,
+    address::{self, Address},
+    website::{Pages, RoutingRule, Website},
+    xml::{PublicAccessBlock, parse_public_access_block, parse_website},
+};
+use types::{BucketName, ObjectKey};
+
+use self::location::Asked;
+use crate::{
+    Gateway,
+    auth::{Authenticated, authorize_visitor},
+    cross_origin::{CrossOrigin, preflight},
+    error,
+    operation::dispatch,
+    output::{empty, set},
+    request::{Request, RequestId, Response},
+    server::{decorate, drain},
+};
+
+const ALLOWED: &str = "GET, HEAD, OPTIONS";
+
+const REDIRECT_LOCATION: HeaderName = HeaderName::from_static("x-amz-website-redirect-location");
+
+/// What a visitor may ask of an object beside its path: a range of it, and whether it has changed.
+const CONDITIONS: [HeaderName; 6] = [
+    header::RANGE,
+    header::IF_RANGE,
+    header::IF_MATCH,
+    header::IF_NONE_MATCH,
+    header::IF_MODIFIED_SINCE,
+    header::IF_UNMODIFIED_SINCE,
+];
+
+/// What GetObject answers only to those who have a right of their own to know it.
+const PRIVATE: [&str; 4] = [
+    "x-amz-tagging-count",
+    "x-amz-object-lock-mode",
+    "x-amz-object-lock-retain-until-date",
+    "x-amz-object-lock-legal-hold",
+];
+
+/// Why a visitor gets a page of an error.
+struct Failure {
+    error: S3Error,
+    /// Why it is not the website's own page.
+    of_document: Option<S3Error>,
+}
+
+impl From<S3Error> for Failure {
+    fn from(error: S3Error) -> Self {
+        Self { error, of_document: None }
+    }
+}
+
+/// Answers one request: always, and always with the request's id.
+pub(crate) async fn answer(State(gateway): State<Arc<Gateway>>, request: http::Request<Body>) -> Response {
+    let (parts, mut body) = request.into_parts();
+    let id = RequestId::new(&gateway.env);
+    let started = gateway.env.now();
+    let host = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("");
+    let address = address::website_address(host, &gateway.website_domains, parts.uri.path());
+    let cross_origin = address.as_ref().ok().and_then(|address| CrossOrigin::to(address.clone(), &parts));
+    let mut response = match serve(&gateway, &parts, host, address).await {
+        Ok(response) => response,
+        Err(failure) => error_page(&failure, id, &gateway, parts.method == Method::HEAD),
+    };
+    if let Some(cross_origin) = cross_origin {
+        cross_origin.allow(&gateway, &mut response).await;
+    }
+    decorate(response.headers_mut(), &gateway, id);
+    if leave_body(&gateway, &parts.headers, &mut body).await {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    let (elapsed, path) = (gateway.env.now().since(started), parts.uri.path());
+    tracing::debug!(request_id = %id, status = response.status().as_u16(), host, path, ?elapsed, "visited");
+    response
+}
+
+/// A visitor's body says nothing. Tells whether the connection ends, as it does when the body is still to come or was to be
+/// asked for.
+async fn leave_body(gateway: &Gateway, headers: &HeaderMap, body: &mut Body) -> bool {
+    if headers.contains_key(header::EXPECT) {
+        return true;
+    }
+    if !body.is_end_stream() {
+        drain(gateway, body).await;
+    }
+    !body.is_end_stream()
+}
+
+async fn serve(
+    gateway: &Gateway,
+    parts: &Parts,
+    host: &str,
+    address: Result<Address, S3Error>,
+) -> Result<Response, Failure> {
+    // What browsers send before a script's request; any other OPTIONS is a method like the rest.
+    let is_preflight = parts.method == Method::OPTIONS
+        && parts.headers.contains_key(header::ORIGIN)
+        && parts.headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
+    if !matches!(parts.method, Method::GET | Method::HEAD) && !is_preflight {
+        return Err(S3Error::method_not_allowed(&parts.method, "OBJECT", ALLOWED).into());
+    }
+    let address = address?;
+    let bucket = address.bucket.clone().ok_or_else(|| S3Error::no_such_bucket(host))?;
+    let (website, block) = configuration(gateway, &bucket, &address).await?;
+    if is_preflight {
+        return Ok(preflight(gateway, parts, Some(address)).await?);
+    }
+    let asked = Asked { protocol: gateway.scheme, host, query: parts.uri.query() };
+    let pages = match website {
+        Website::Redirect(all) => {
+            let location = location::of_all(&all, parts.uri.path(), asked);
+            return Ok(redirect(StatusCode::MOVED_PERMANENTLY, &location));
+        }
+        Website::Pages(pages) => pages,
+    };
+    let key = address.key.as_ref().map_or("", ObjectKey::as_str);
+    let by_rule = |rule: &RoutingRule| {
+        let code = rule.redirect.code.unwrap_or(StatusCode::MOVED_PERMANENTLY);
+        redirect(code, &location::of_rule(rule, key, asked))
+    };
+    if let Some(rule) = pages.rule_before(key) {
+        return Ok(by_rule(rule));
+    }
+    let visit = Visit { gateway, parts, bucket, block };
+    let error = match visit.page(&pages, key).await {
+        Ok(response) => return Ok(response),
+        Err(error) => error,
+    };
+    if let Some(rule) = pages.rule_after(key, error.status()) {
+        return Ok(by_rule(rule));
+    }
+    visit.error_document(&pages, error).await
+}
+
+/// How the bucket is served, and what of public access it shuts out, as it is now. `NoSuchBucket`,
+/// `NoSuchWebsiteConfiguration`.
+async fn configuration(
+    gateway: &Gateway,
+    bucket: &BucketName,
+    address: &Address,
+) -> Result<(Website, PublicAccessBlock), S3Error> {
+    let website = gateway.metadata.get_subresource(bucket, Subresource::Website);
+    let block = gateway.metadata.get_subresource(bucket, Subresource::PublicAccessBlock);
+    let found = try_join(website, block).await;
+    let (website, block) = found.map_err(|failure| error::from_metadata(failure, address))?;
+    let website = website.ok_or_else(|| S3Error::no_such_website(bucket.as_str()))?;
+    let unreadable = |error: S3Error| {
+        tracing::error!(%bucket, %error, "a configuration that was stored cannot be read");
+        S3Error::new(ErrorCode::InternalError)
+    };
+    let block = block.map(|document| parse_public_access_block(&document)).transpose();
+    Ok((parse_website(&website).map_err(unreadable)?, block.map_err(unreadable)?.unwrap_or_default()))
+}
+
+/// A request for a page of a website.
+struct Visit<'a> {
+    gateway: &'a Gateway,
+    parts: &'a Parts,
+    bucket: BucketName,
+    block: PublicAccessBlock,
+}
+
+impl Visit<'_> {
+    /// The page at a key: its object, the index of the folder, or a redirect to the folder where the slash is missing.
+    async fn page(&self, pages: &Pages, key: &str) -> Result<Response, S3Error> {
+        if let Some(index) = pages.index_of(key) {
+            return self.object(&index).await;
+        }
+        let missing = match self.object(key).await {
+            Err(error) if error.code == ErrorCode::NoSuchKey => error,
+            found => return found,
+        };
+        match self.read(Method::HEAD, &pages.index_in(key), HeaderMap::new()).await {
+            Ok(_) => Ok(redirect(StatusCode::FOUND, &location::of_folder(key))),
+            Err(error) if error.code == ErrorCode::NoSuchKey => Err(missing),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The object at a key, as GetObject or HeadObject has it, or the redirect that it stands for.
+    async fn object(&self, key: &str) -> Result<Response, S3Error> {
+        let conditions = CONDITIONS.iter().filter_map(|name| {
+            let value = self.parts.headers.get(name)?;
+            Some((name.clone(), value.clone()))
+        });
+        match self.read(self.parts.method.clone(), key, conditions.collect()).await {
+            Ok(response) => Ok(as_redirect(&response).unwrap_or(response)),
+            // A redirect has no bytes and no changes that could be asked for.
+            Err(error) if matches!(error.code, ErrorCode::InvalidRange | ErrorCode::PreconditionFailed) => {
+                let whole = self.read(Method::HEAD, key, HeaderMap::new()).await?;
+                as_redirect(&whole).ok_or(error)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The website's own page for errors of the client's making, in the place of this error and with its status.
+    async fn error_document(&self, pages: &Pages, error: S3Error) -> Result<Response, Failure> {
+        let Some(key) = pages.error_key.as_deref().filter(|_| error.status().is_client_error()) else {
+            return Err(error.into());
+        };
+        let document = self.read(self.parts.method.clone(), key, HeaderMap::new()).await;
+        let mut response = match document {
+            Ok(response) => response,
+            Err(of_document) => return Err(Failure { error, of_document: Some(of_document) }),
+        };
+        if let Some(redirect) = as_redirect(&response) {
+            return Ok(redirect);
+        }
+        *response.status_mut() = error.status();
+        set_error(response.headers_mut(), &error);
+        Ok(response)
+    }
+
+    /// Reads an object as GetObject and HeadObject do, if anybody may.
+    async fn read(&self, method: Method, key: &str, headers: HeaderMap) -> Result<Response, S3Error> {
+        let permit = authorize_visitor(self.block, method == Method::HEAD)?;
+        // There is nothing at a key that cannot be.
+        let object = ObjectKey::new(key.as_bytes().to_vec()).map_err(|_| S3Error::no_such_key(key))?;
+        let address = Address {
+            bucket: Some(self.bucket.clone()),
+            key: Some(object),
+            style: address::Style::VirtualHost,
+        };
+        let authenticated = Authenticated::nobody();
+        let request = Request { method, uri: Uri::default(), headers, address, authenticated };
+        let mut response = dispatch(self.gateway, &request, &mut Body::empty(), permit).await?;
+        for name in PRIVATE {
+            response.headers_mut().remove(name);
+        }
+        Ok(response)
+    }
+}
+
+/// The redirect that an object stands for, if it does.
+fn as_redirect(object: &Response) -> Option<Response> {
+    let location = object.headers().get(REDIRECT_LOCATION)?;
+    let mut response = empty(StatusCode::MOVED_PERMANENTLY);
+    response.headers_mut().insert(LOCATION, location::value(location.as_bytes()));
+    Some(response)
+}
+
+fn redirect(status: StatusCode, location: &str) -> Response {
+    let mut response = empty(status);
+    response.headers_mut().insert(LOCATION, location::value(location.as_bytes()));
+    response
+}
+
+fn error_page(failure: &Failure, id: RequestId, gateway: &Gateway, head: bool) -> Response {
+    let Failure { error, of_document } = failure;
+    let mut response = empty(error.status());
+    let headers = response.headers_mut();
+    for (name, value) in &error.headers {
+        headers.insert(name, value.clone());
+    }
+    set_error(headers, error);
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    if !head {
+        let page = error.to_html(&id.to_string(), &gateway.host_id, of_document.as_ref());
+        *response.body_mut() = Body::from(page);
+    }
+    response
+}
+
+/// What scripts and tools read instead of a page.
+fn set_error(headers: &mut HeaderMap, error: &S3Error) {
+    set(headers, HeaderName::from_static("x-amz-error-code"), error.code.as_str());
+    set(headers, HeaderName::from_static("x-amz-error-message"), &error.message);
+}
