@@ -62,6 +62,9 @@ def run(session):
             aws("s3api", "get-object", "--bucket", bucket, "--key", key, "--checksum-mode", "ENABLED", session.path("small.down"))
             expect(hash_file(session.path("small.down")), wanted, f"SHA-256 after {algorithm}")
 
+    if session.target.ours:
+        website(session, aws, url, bucket)
+
     with session.case("rb refuses a bucket that is not empty"):
         assert "BucketNotEmpty" in aws("s3", "rb", url, code=None)
     with session.case("rm --recursive empties it"):
@@ -94,6 +97,31 @@ def trees(session, aws, url):
     with session.case("ls --recursive --summarize counts them"):
         summary = aws("s3", "ls", "--recursive", "--summarize", f"{url}/tree/")
         assert f"Total Objects: {count - 1}" in summary, summary[-200:]
+
+
+def website(session, aws, url, bucket):
+    """A bucket as a website, and what curl gets of it under the bucket's name."""
+    def curl(path):
+        body = session.path("curl.body")
+        status = session.run("/usr/bin/curl", "--silent", "--show-error", "--max-time", "60", "--output", body, "--header", f"Host: {bucket}",
+                             "--write-out", "%{http_code} %{content_type}", f"{session.target.websites}{path}")
+        return status.strip(), body.read_text()
+
+    pages = session.path("pages")
+    (pages / "about").mkdir(parents=True)
+    for name in ("index.html", "error.html", "about/index.html"):
+        (pages / name).write_text(f"<h1>{name}</h1>")
+    with session.case("website publishes pages: curl gets index, folder and error document"):
+        aws("s3", "sync", "--only-show-errors", pages, url)
+        assert "404" in curl("/")[0] and "NoSuchWebsiteConfiguration" in curl("/")[1], curl("/")
+        aws("s3", "website", url, "--index-document", "index.html", "--error-document", "error.html")
+        expect(curl("/"), ("200 text/html", "<h1>index.html</h1>"))
+        expect(curl("/about/"), ("200 text/html", "<h1>about/index.html</h1>"))
+        expect(curl("/missing"), ("404 text/html", "<h1>error.html</h1>"))
+    with session.case("put-public-access-block closes the website"):
+        aws("s3api", "put-public-access-block", "--bucket", bucket, "--public-access-block-configuration", "RestrictPublicBuckets=true")
+        status, page = curl("/")
+        assert status.startswith("403 ") and "AccessDenied" in page, (status, page)
 
 
 def signature_4(session):

@@ -33,11 +33,17 @@ class Target:
         self.certificate = tls_files.make_certificate(self.folder / "tls") if tls else None
         self.servers = []
         self.endpoints = []
+        self.website_ports = {}
 
     @property
     def endpoint(self):
         """URL of the first endpoint."""
         return self.endpoints[0]
+
+    @property
+    def websites(self):
+        """URL of the first endpoint's listener for websites."""
+        return self.url(next(iter(self.website_ports.values())))
 
     @property
     def tls(self):
@@ -95,6 +101,7 @@ class Target:
         """Settings of what clients connect to."""
         settings = {
             "ASHLAR_LISTEN": f"127.0.0.1:{port}",
+            "ASHLAR_WEBSITE_ADDRESS": f"127.0.0.1:{self.website_ports.setdefault(port, free_port())}",
             "ASHLAR_ROOT_USER": self.access_key,
             "ASHLAR_ROOT_PASSWORD": self.secret_key,
             "ASHLAR_DOMAIN": tls_files.DOMAIN,
