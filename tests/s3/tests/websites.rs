@@ -483,7 +483,11 @@ fn nothing_is_published_without_a_configuration() {
     // Without credentials it is only there for visitors.
     bucket.get("index.html").anonymous().refused(403, "AccessDenied");
     bucket.get("index.html").anonymous().host(&name).refused(403, "AccessDenied");
+    // A visitor who stays is told to leave when the server stops.
+    let mut idle = server.visitor(&name).connect();
+    server.visitor(&name).request(Method::GET, "/").send_over(&mut idle).expect(200);
     server.restart();
+    idle.expect_end();
     server.visitor(&name).get("/index.html").expect(200);
     let bucket = server.client().existing_bucket(&bucket.name);
     bucket.request(Method::DELETE).raw_query("website").send().expect(204);
