@@ -52,8 +52,10 @@ pub struct DiskOptions {
     pub cluster: Option<ClusterId>,
     /// Identity for a new disk; random when it is not given.
     pub new_disk: Option<DiskId>,
-    /// Length at which a segment is full.
+    /// Length at which a segment of shards is full.
     pub segment_bytes: u64,
+    /// Length at which a segment of marks is full.
+    pub mark_segment_bytes: u64,
     /// What is left free.
     pub reserve: Reserve,
     /// Shared by the disks of a process.
@@ -61,7 +63,7 @@ pub struct DiskOptions {
 }
 
 impl DiskOptions {
-    /// The defaults for a directory: segments of 256 MiB, medium `disk`.
+    /// The defaults for a directory: segments of 256 MiB, of marks 16 MiB, medium `disk`.
     pub fn new(directory: impl Into<PathBuf>) -> Self {
         Self {
             directory: directory.into(),
@@ -69,6 +71,7 @@ impl DiskOptions {
             cluster: None,
             new_disk: None,
             segment_bytes: 256 << 20,
+            mark_segment_bytes: 16 << 20,
             reserve: Reserve::default(),
             scan_turns: ScanTurns::default(),
         }

@@ -28,9 +28,8 @@ use super::{
 /// Bytes by which a segment of shards is reserved ahead.
 const SHARDS_STEP: u64 = 16 << 20;
 
-/// Bytes by which a segment of marks is reserved ahead, and length of a full one.
+/// Bytes by which a segment of marks is reserved ahead.
 const MARKS_STEP: u64 = 1 << 20;
-const MARKS_LENGTH: u64 = 16 << 20;
 
 /// Everything that only the writer's thread touches.
 pub(super) struct Writer {
@@ -47,14 +46,15 @@ pub(super) struct Writer {
 impl Writer {
     pub(super) fn new(shared: Arc<Shared>, recovered: &mut Recovered) -> Self {
         let note = StableFile::open(shared.files.disk().as_ref(), shared.files.directory(), shared.disk);
-        let full_length = shared.options.segment_bytes;
+        let (full_length, full_marks) = (shared.options.segment_bytes, shared.options.mark_segment_bytes);
+        let marks_step = MARKS_STEP.min(full_marks);
         Self {
             group: recovered.stable.group,
             stable: recovered.stable,
             note,
             next_segment: recovered.last_segment + 1,
             shards: Appender::new(Kind::Shards, SHARDS_STEP, full_length, recovered.shards.take()),
-            marks: Appender::new(Kind::Marks, MARKS_STEP, MARKS_LENGTH, recovered.marks.take()),
+            marks: Appender::new(Kind::Marks, marks_step, full_marks, recovered.marks.take()),
             shared,
         }
     }
