@@ -2,7 +2,7 @@
 //!
 //! `docs/shard-store-format.md` specifies the bytes. The parts: `format` the bytes of records, `segment` the files,
 //! `active` the end that grows, `writer` the one thread that commits, `group` what it
-//! commits together, `read` the way back, `stream` puts too large to gather, `index` where
+//! commits together, `compact` and `condense` what makes room again, `read` the way back, `stream` puts too large to gather, `index` where
 //! everything is, `scan` and `recovery` what happens at a start, `stable` and `index_file`
 //! what they know, `identity` whose disk it is.
 //!
@@ -12,6 +12,7 @@
 
 mod active;
 mod compact;
+mod condense;
 mod format;
 mod group;
 mod identity;
@@ -154,7 +155,8 @@ impl Shared {
 ///
 /// Memory: at most 48 bytes for each shard and 16 for each tombstone, and the bounds stated at the constants here. While the
 /// index file of a segment is made also about 200 bytes for each record in it, of which a segment of 256 MiB has at most
-/// half a million; disks that share their [`ScanTurns`] do so one after the other.
+/// half a million, and while a segment of marks is condensed at most 32 MiB; disks that share their [`ScanTurns`] do so one
+/// after the other.
 pub struct DiskStore {
     handle: Handle,
     closing: watch::Sender<bool>,

@@ -40,9 +40,10 @@ impl NoRoom {
 pub(super) enum Share {
     /// New shards: they leave the reserve alone.
     Puts,
-    /// Copies of shards whose segment is rewritten: they leave a quarter of the reserve, and free more than they take.
+    /// Copies of shards and marks whose segment is rewritten: they leave a quarter of the reserve, and free more than they
+    /// take.
     Moves,
-    /// Marks.
+    /// New marks.
     Marks,
 }
 
@@ -175,8 +176,9 @@ impl Appender {
             let removed = shared.files.remove(name).and_then(|()| shared.files.sync_directory());
             return Err(removed.map_or_else(NoRoom::Failed, |()| reason));
         }
-        if self.kind == Kind::Shards {
-            shared.index().add_segment(name);
+        match self.kind {
+            Kind::Shards => shared.index().add_segment(name),
+            Kind::Marks => shared.index().add_mark_segment(name),
         }
         if let Some(full) = self.active.take() {
             full.seal(shared, self.kind);
@@ -235,10 +237,13 @@ impl Active {
         if let Err(error) = self.file.set_length(self.position + RECORD_ALIGNMENT) {
             warn!(segment = self.number, %error, "unused end of a full segment could not be given back");
         }
-        if kind == Kind::Shards {
-            let mut index = shared.index();
-            index.set_end(self.number, self.position);
-            index.seal(self.number);
+        let mut index = shared.index();
+        match kind {
+            Kind::Shards => {
+                index.set_end(self.number, self.position);
+                index.seal(self.number);
+            }
+            Kind::Marks => index.seal_marks(self.number, self.position),
         }
     }
 }

@@ -6,6 +6,8 @@
 //! Invariant: a segment is rewritten only when what is dead in it is at least as much as what is kept, or, while the
 //! disk is tight, a quarter of that. Each byte dies once, so that all rewriting together copies at most one byte
 //! (four, if the disk was always tight) for each that was put.
+//!
+//! Segments of marks are rewritten by another rule: `condense`.
 
 use std::time::Duration;
 
@@ -19,7 +21,7 @@ use super::{
     index::{Claim, Place},
     read::EXAMINED_MAX,
     request::{Request, SmallPut, TakenName},
-    segment::SegmentName,
+    segment::{Kind, SegmentName},
     verify::verify_record,
 };
 
@@ -31,7 +33,7 @@ const BATCH_BYTES: u64 = 1 << 20;
 
 /// Bytes that rewriting moves in a second, so that it does not take the disk from others. Not kept to when the disk is
 /// tight.
-const BYTES_PER_SECOND: u64 = 32 << 20;
+pub(super) const BYTES_PER_SECOND: u64 = 32 << 20;
 
 /// Cells that a large shard's move reads at once.
 const CELLS_PER_READ: u64 = 8;
@@ -39,7 +41,7 @@ const CELLS_PER_READ: u64 = 8;
 /// What rewriting a segment came to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Rewritten {
-    /// Bytes of records that were moved.
+    /// Bytes of records that were moved, or of groups of marks.
     pub(super) copied_bytes: u64,
     /// Bytes of the segment that were dead.
     pub(super) dead_bytes: u64,
@@ -52,15 +54,21 @@ pub(super) async fn run(handle: Handle, mut closing: watch::Receiver<bool>) {
             () = handle.shared.env.sleep(PERIOD) => {}
             _ = closing.changed() => return,
         }
-        loop {
-            let tight = handle.is_tight().await;
-            match handle.rewrite_sparsest(tight, !tight).await {
-                Ok(Some(_)) => {}
-                Ok(None) => break,
-                Err(Error::Unavailable { .. } | Error::DiskFailed { .. }) => return,
-                Err(error) => {
-                    warn!(disk = %handle.shared.disk, %error, "segment was not rewritten");
-                    break;
+        for kind in [Kind::Shards, Kind::Marks] {
+            loop {
+                let tight = handle.is_tight().await;
+                let rewritten = match kind {
+                    Kind::Shards => handle.rewrite_sparsest(tight, !tight).await,
+                    Kind::Marks => handle.condense_sparsest(!tight).await,
+                };
+                match rewritten {
+                    Ok(Some(_)) => {}
+                    Ok(None) => break,
+                    Err(Error::Unavailable { .. } | Error::DiskFailed { .. }) => return,
+                    Err(error) => {
+                        warn!(disk = %handle.shared.disk, %error, "segment was not rewritten");
+                        break;
+                    }
                 }
             }
         }

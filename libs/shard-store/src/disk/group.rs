@@ -10,6 +10,7 @@ use super::{
     format::{Marks, ShardRecord},
     index::{Claim, Place},
     request::{Reply, Request, Reserve, Room, SmallPut, StreamedPut, TakenName},
+    segment::SegmentName,
 };
 
 /// Most requests in one group.
@@ -25,6 +26,9 @@ pub(super) struct Batch {
     pub(super) bytes: u64,
     pub(super) reserves: Vec<Reserve>,
     pub(super) marks: Vec<(Marks, Reply<()>)>,
+    /// Each is a group of its own.
+    pub(super) mark_copies: Vec<(Vec<Marks>, Reply<()>)>,
+    pub(super) mark_removals: Vec<(SegmentName, Reply<()>)>,
     pub(super) puts: Vec<SmallPut>,
     pub(super) commits: Vec<StreamedPut>,
     pub(super) closes: Vec<oneshot::Sender<()>>,
@@ -39,6 +43,8 @@ impl Batch {
             Request::Reserve(reserve) => self.reserves.push(reserve),
             Request::Commit(commit) => self.commits.push(commit),
             Request::Mark { marks, reply } => self.marks.push((marks, reply)),
+            Request::CopyMarks { marks, reply } => self.mark_copies.push((marks, reply)),
+            Request::RemoveMarks { segment, reply } => self.mark_removals.push((segment, reply)),
             Request::Close { reply } => self.closes.push(reply),
         }
     }

@@ -8,6 +8,7 @@
 //! was read before the chunk was freed may arrive at any time after, and no fence concerns it.
 
 mod index_files;
+mod mark_segments;
 mod name_map;
 mod shards;
 
@@ -16,8 +17,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use chunk_api::{Error, Purpose};
 use types::{GroupId, LeaseId, ShardId, ShardIndex};
 
+pub(super) use self::mark_segments::SparseMarks;
 use self::{
     index_files::IndexFileState,
+    mark_segments::MarkSegment,
     name_map::{KEY_LENGTH, NameMap, entry},
     shards::Shards,
 };
@@ -106,6 +109,7 @@ pub(super) struct Index {
     /// Shards of which a start found the header alone whole. They are in `shards` too.
     suspects: BTreeSet<ShardId>,
     segments: BTreeMap<u32, Segment>,
+    mark_segments: BTreeMap<u32, MarkSegment>,
     /// Whether a segment may have become empty since [`Index::take_empty`] looked.
     emptied: bool,
 }
@@ -339,22 +343,44 @@ impl Index {
     }
 
     /// Takes in marks that are stable: what they end is refused from now on. Deleted shards are out of view, evicted
-    /// ones after a [`Index::sweep`].
-    pub(super) fn mark(&mut self, marks: &Marks) {
+    /// ones after a [`Index::sweep`]. How many of them say something new.
+    pub(super) fn mark(&mut self, marks: &Marks) -> usize {
         match marks {
             Marks::Deleted(shards) => {
+                let before = self.deleted.len();
                 for shard in shards {
                     self.deleted.insert(*shard, entry(*shard));
                     self.remove(*shard);
                 }
+                self.deleted.len() - before
             }
             Marks::Evicted(evictions) => {
+                let mut news = 0;
                 for Eviction { group, index, epoch } in evictions {
-                    let end = self.evicted.entry((*group, *index)).or_insert(*epoch);
-                    *end = (*end).max(*epoch);
+                    let known = self.evicted.get(&(*group, *index));
+                    if known.is_none_or(|end| end < epoch) {
+                        self.evicted.insert((*group, *index), *epoch);
+                        news += 1;
+                    }
                 }
+                news
             }
-            Marks::Fenced(leases) => self.fenced.extend(leases),
+            Marks::Fenced(leases) => {
+                let before = self.fenced.len();
+                self.fenced.extend(leases);
+                self.fenced.len() - before
+            }
+        }
+    }
+
+    /// Leaves of these marks, which are in force, those that must not be lost. That is all of them but evictions that later
+    /// ones have overtaken.
+    pub(super) fn retain_needed(&self, marks: &mut Marks) {
+        if let Marks::Evicted(evictions) = marks {
+            evictions.retain(|eviction| {
+                let known = self.evicted.get(&(eviction.group, eviction.index));
+                known.is_none_or(|end| *end <= eviction.epoch)
+            });
         }
     }
 

@@ -210,7 +210,7 @@ fn finish_scan(segment: SegmentName, scan: Scan, file: &dyn File) -> io::Result<
     if !scan.is_finished {
         warn!(segment = name, position = scan.end, "the end of a full segment is lost");
     }
-    if !scan.is_finished || !scan.broken.is_empty() || !scan.strays.is_empty() {
+    if !scan.is_whole() {
         return Ok(None);
     }
     let entry = |Record { position, header, group }| match header {

@@ -22,8 +22,8 @@ use types::ShardId;
 
 use super::{
     format::{
-        Chain, FOOTER_LENGTH, Footer, GROUP_ALIGNMENT, Group, HEADER_LENGTH, Marks, RecordHeader, Salt,
-        encode_void, open_sealed, sealed_length, take_cell,
+        Chain, FOOTER_LENGTH, Footer, GROUP_ALIGNMENT, Group, HEADER_LENGTH, Marks, MarksRecord,
+        RECORD_ALIGNMENT, RecordHeader, Salt, encode_void, open_sealed, sealed_length, take_cell,
     },
     index::{Index, Place},
     index_file,
@@ -288,7 +288,7 @@ fn settle_missing_footer(file: &dyn File, position: u64) -> io::Result<bool> {
 }
 
 /// Whether every checksum of a record holds.
-fn is_intact(record: &Record, salt: Salt, bytes: &[u8]) -> bool {
+pub(super) fn is_intact(record: &Record, salt: Salt, bytes: &[u8]) -> bool {
     check(record, salt, bytes).unwrap_or(false)
 }
 
@@ -337,16 +337,30 @@ fn cut_tail(segments: &[Scanned], kind: Kind, stable: &StablePoint) -> io::Resul
 /// The index of all records. Marks that cannot be read are quarantined.
 fn fill_index(segments: &mut [Scanned]) -> Index {
     let mut index = Index::default();
-    for segment in segments.iter_mut().filter(|segment| segment.name.kind == Kind::Marks) {
+    let mut is_newest = true;
+    // The newest first: what a mark in an older segment repeats is not needed there.
+    for segment in segments.iter_mut().rev().filter(|segment| segment.name.kind == Kind::Marks) {
+        let number = segment.name.number;
+        index.add_mark_segment(segment.name);
         for record in &segment.scan.records {
             match read_marks(segment, record) {
-                Some(marks) => index.mark(&marks),
+                Some(marks) => {
+                    let count = index.mark(&marks);
+                    index.count_marks(number, MarksRecord { count, ..marks.record() });
+                }
                 None => {
                     let position = record.position;
                     warn!(segment = segment.name.file_name(), position, "marks are damaged");
                     segment.quarantined += 1;
                 }
             }
+        }
+        if !std::mem::take(&mut is_newest) {
+            // The void that ends it is none of its groups.
+            index.seal_marks(number, segment.scan.end.saturating_sub(RECORD_ALIGNMENT));
+        }
+        if segment.quarantined > 0 {
+            index.leave_marks(number);
         }
     }
     let of_shards = || segments.iter().filter(|segment| segment.name.kind == Kind::Shards);

@@ -19,6 +19,7 @@ use super::{
     active::{Active, Share},
     format::{Chain, Marks, Salt, ShardRecord, encode_void},
     index::{Claim, Place},
+    segment::SegmentName,
 };
 
 /// One piece of work for the writer. It answers every request, unless it panics.
@@ -30,6 +31,16 @@ pub(super) enum Request {
     Commit(StreamedPut),
     Mark {
         marks: Marks,
+        reply: Reply<()>,
+    },
+    /// Marks that a full segment holds, to be written again.
+    CopyMarks {
+        marks: Vec<Marks>,
+        reply: Reply<()>,
+    },
+    /// All marks of this full segment were written again.
+    RemoveMarks {
+        segment: SegmentName,
         reply: Reply<()>,
     },
     Close {

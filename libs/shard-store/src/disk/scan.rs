@@ -121,6 +121,11 @@ pub(super) fn scan(file: &Arc<dyn File>, salt: Salt) -> io::Result<Scan> {
 }
 
 impl Scan {
+    /// Whether it is of a full segment in which nothing is damaged, as far as a scan shows.
+    pub(super) fn is_whole(&self) -> bool {
+        self.is_finished && self.broken.is_empty() && self.strays.is_empty()
+    }
+
     /// Whether the blocks of something, `length` bytes at `position`, hold nothing else that is known.
     pub(super) fn is_alone(&self, position: u64, length: u64) -> bool {
         let end = (position + length).next_multiple_of(GROUP_ALIGNMENT);

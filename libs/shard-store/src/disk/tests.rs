@@ -1,6 +1,7 @@
 //! The disk store on real and simulated file systems.
 
 mod compaction;
+mod condense;
 mod crash;
 mod damage;
 mod faults;

@@ -21,7 +21,7 @@ use super::{
     read::EXAMINED_MAX,
     recovery::Recovered,
     request::{Reply, Request, Reserve, Room, SmallPut, StreamedPut, TakenName},
-    segment::Kind,
+    segment::{Kind, SegmentName},
     stable::{End, StableFile, StablePoint},
 };
 
@@ -92,6 +92,12 @@ impl Writer {
         }
         if !batch.marks.is_empty() {
             self.mark(batch.marks);
+        }
+        for (marks, reply) in batch.mark_copies {
+            let _ = reply.send(self.copy_marks(&marks));
+        }
+        for (segment, reply) in batch.mark_removals {
+            let _ = reply.send(self.remove_marks(segment));
         }
         if !batch.puts.is_empty() || !batch.commits.is_empty() {
             self.put(batch.puts, batch.commits);
@@ -268,22 +274,57 @@ impl Writer {
         if marks.is_empty() {
             return Ok(());
         }
-        self.group.0 += 1;
-        self.marks.align();
-        let mut progress = Progress::default();
-        for marks in &marks {
-            self.write_marks(marks, &mut progress).map_err(|reason| self.refusal(reason))?;
-        }
-        self.sync(&progress.dirty)?;
+        self.write_group_of_marks(&marks, Share::Marks)?;
         {
             let mut index = self.shared.index();
-            marks.iter().for_each(|marks| index.mark(marks));
+            for marks in &marks {
+                index.mark(marks);
+            }
         }
         if marks.iter().any(|marks| matches!(marks, Marks::Evicted(_))) {
             self.sweep();
         }
         self.keep_room_for_marks();
         Ok(())
+    }
+
+    /// Writes marks again that a full segment holds.
+    fn copy_marks(&mut self, marks: &[Marks]) -> Result<(), Error> {
+        self.shared.check_failure()?;
+        self.write_group_of_marks(marks, Share::Moves)?;
+        self.keep_room_for_marks();
+        Ok(())
+    }
+
+    /// Removes a full segment whose marks were all written again, and were answered and so are stable.
+    fn remove_marks(&self, segment: SegmentName) -> Result<(), Error> {
+        self.shared.check_failure()?;
+        if let Err(error) = self.shared.files.remove(segment) {
+            // Marks that are there twice do no harm. The next start finds that nothing in it is needed and tries again.
+            error!(segment = segment.file_name(), %error, "segment of marks could not be removed");
+            self.shared.index().leave_marks(segment.number);
+            return Ok(());
+        }
+        self.shared.index().forget_mark_segment(segment.number);
+        // A removal that a crash undoes would be done again at a start, and cost another scan each time.
+        self.shared.files.sync_directory().map_err(|error| self.shared.fail(&error))
+    }
+
+    /// Writes marks as one group and makes it stable.
+    fn write_group_of_marks(&mut self, marks: &[Marks], share: Share) -> Result<(), Error> {
+        self.group.0 += 1;
+        self.marks.align();
+        let mut progress = Progress::default();
+        let mut written = Ok(());
+        for marks in marks {
+            written = self.write_marks(marks, share, &mut progress).map_err(|reason| self.refusal(reason));
+            if written.is_err() {
+                break;
+            }
+        }
+        // Even where there was no room for all of it: records of a later group will say that this one is stable.
+        self.sync(&progress.dirty)?;
+        written
     }
 
     /// Takes evicted shards out of view. The index is let go in between.
@@ -297,11 +338,11 @@ impl Writer {
         }
     }
 
-    fn write_marks(&mut self, marks: &Marks, progress: &mut Progress) -> Result<(), NoRoom> {
+    fn write_marks(&mut self, marks: &Marks, share: Share, progress: &mut Progress) -> Result<(), NoRoom> {
         let header = RecordHeader::Marks(marks.record());
         let length = header.layout().length;
-        let (active, position) =
-            self.marks.append(&self.shared, &mut self.next_segment, length, Share::Marks)?;
+        let (active, position) = self.marks.append(&self.shared, &mut self.next_segment, length, share)?;
+        self.shared.index().count_marks(active.number, marks.record());
         let mut sealed = Vec::new();
         push_sealed(&mut sealed, &marks.encode());
         let header = header.encode(active.salt, position);
@@ -374,7 +415,7 @@ impl Writer {
 }
 
 /// Marks of many requests in as few records as may be.
-fn merge(marks: Vec<Marks>) -> Vec<Marks> {
+pub(super) fn merge(marks: impl IntoIterator<Item = Marks>) -> Vec<Marks> {
     let (mut deleted, mut evicted, mut fenced) = (Vec::new(), BTreeMap::new(), Vec::new());
     for marks in marks {
         match marks {

@@ -3,7 +3,8 @@
 //! Shown for each seed of an honest medium: an acknowledged shard is there, whole; acknowledged deletes, evictions and
 //! fences hold; nothing else is visible but shards that someone put, whole or known to be damaged; nothing torn passes
 //! for rot; recovery never fails or panics, however often it is cut short. Full disks and syncs that fail are honest.
-//! Index files are made meanwhile, are torn, lost, hit and rot as any other file, and change nothing of this.
+//! Index files are made meanwhile, are torn, lost, hit and rot as any other file, and change nothing of this. Segments of marks
+//! are condensed meanwhile.
 //!
 //! Shown for each seed of a medium that loses, misdirects or rots what it has acknowledged: nothing wrong is ever served,
 //! nothing panics, the disk opens or says why not, and what is lost is reported, but for what stands last of its kind:
@@ -113,8 +114,17 @@ struct World {
     told: Told,
     cuts_recoveries: bool,
     segment_bytes: u64,
+    mark_segment_bytes: u64,
+    reached: Reached,
+}
+
+/// What a seed has come to, so that the seeds can be told to show something.
+#[derive(Debug, Clone, Copy, Default)]
+struct Reached {
     /// Index files that starts have found and relied on.
     index_files: usize,
+    /// Segments of marks that were condensed and removed.
+    condensed: usize,
 }
 
 impl World {
@@ -125,14 +135,17 @@ impl World {
         let cuts_recoveries = medium.is_honest() || (seed / TESTS / 10).is_multiple_of(2);
         // Of half the seeds most segments are full, so that they have index files.
         let segment_bytes = if (seed / TESTS / 20).is_multiple_of(2) { 96 << 10 } else { 16 << 10 };
-        let (rng, told) = (Rng(seed), Told::default());
-        Self { rng, medium, disk, process, told, cuts_recoveries, segment_bytes, index_files: 0 }
+        // Of three in four segments of marks take two groups of one block.
+        let mark_segment_bytes = if seed / TESTS / 40 % 4 < 3 { 12 << 10 } else { 16 << 20 };
+        let (rng, told, reached) = (Rng(seed), Told::default(), Reached::default());
+        Self { rng, medium, disk, process, told, cuts_recoveries, segment_bytes, mark_segment_bytes, reached }
     }
 
     async fn open(&mut self) -> Result<DiskStore, OpenError> {
         self.process = Arc::new(OneThread::new(self.rng.next()));
         let options = DiskOptions {
             segment_bytes: self.segment_bytes,
+            mark_segment_bytes: self.mark_segment_bytes,
             reserve: Reserve { bytes: 64 << 10, percent: 0 },
             ..options(Path::new("/disk"))
         };
@@ -177,7 +190,7 @@ impl World {
         }
         match self.open().await {
             Ok(store) => {
-                self.index_files += store.handle.shared.index().index_files();
+                self.reached.index_files += store.handle.shared.index().index_files();
                 Ok(Some(store))
             }
             Err(OpenError::MalformedIdentity { .. } | OpenError::Newer { .. })
@@ -191,7 +204,9 @@ impl World {
 
     /// Decides what happens to the medium while a process runs.
     fn arm(&mut self) {
-        self.disk.cut_power_after(self.rng.below(70));
+        // New segments take calls too.
+        let calls = if self.mark_segment_bytes < 1 << 20 { 100 } else { 70 };
+        self.disk.cut_power_after(self.rng.below(calls));
         match self.medium {
             Medium::FailingSyncs => {
                 let kinds = [ErrorKind::Other, ErrorKind::StorageFull];
@@ -203,14 +218,14 @@ impl World {
         }
     }
 
-    /// The index files that its starts have relied on.
-    async fn run(mut self, sabotage: impl Fn(&SimDisk)) -> Result<usize, Wrong> {
+    async fn run(mut self, sabotage: impl Fn(&SimDisk)) -> Result<Reached, Wrong> {
         for life in 0..2 {
-            let Some(store) = self.recover().await? else { return Ok(self.index_files) };
+            let Some(store) = self.recover().await? else { return Ok(self.reached) };
             self.told.check(&store, self.medium.is_honest()).await?;
             if self.rng.below(2) == 0 {
                 // The process has been up for a while.
                 let _ = store.handle.write_index_files(false).await;
+                self.reached.condensed += load::condense(&store).await;
                 self.disk.write_back();
             }
             sabotage(&self.disk);
@@ -218,14 +233,14 @@ impl World {
                 self.told.spoil_one(&store, &self.disk, &mut self.rng);
             }
             self.arm();
-            load::run(store, &mut self.told, &mut self.rng, life).await?;
+            self.reached.condensed += load::run(store, &mut self.told, &mut self.rng, life).await?;
             self.end();
         }
-        let Some(store) = self.recover().await? else { return Ok(self.index_files) };
+        let Some(store) = self.recover().await? else { return Ok(self.reached) };
         self.told.check(&store, self.medium.is_honest()).await?;
         drop(store);
         self.process.kill();
-        Ok(self.index_files)
+        Ok(self.reached)
     }
 }
 
@@ -247,12 +262,17 @@ fn seeds(first: u64) {
         Some(_) => chosen.into_iter().collect(),
         None => all.collect(),
     };
+    let (mut run, mut condensed) = (0, 0);
     for seed in seeds {
         let medium = Medium::of_seed(seed);
-        if let Err(wrong) = runtime.block_on(World::new(seed, medium).run(|_| {})) {
-            panic!("SHARD_STORE_SEED={seed} ({medium:?}): {wrong}");
+        match runtime.block_on(World::new(seed, medium).run(|_| {})) {
+            Ok(reached) => condensed += u64::from(reached.condensed > 0),
+            Err(wrong) => panic!("SHARD_STORE_SEED={seed} ({medium:?}): {wrong}"),
         }
+        run += 1;
     }
+    // Of a few seeds none may.
+    assert!(run < 100 || condensed * 5 > run, "{condensed} of {run} seeds condensed marks");
 }
 
 macro_rules! tests {
@@ -273,7 +293,7 @@ fn starts_rely_on_index_files() {
     let runtime = runtime();
     let run = |seed| runtime.block_on(World::new(seed, Medium::of_seed(seed)).run(|_| {})).unwrap();
     let used: Vec<_> = (0..400).map(run).collect();
-    let starts_with_some = used.iter().filter(|count| **count > 0).count();
+    let starts_with_some = used.iter().filter(|reached| reached.index_files > 0).count();
     assert!(starts_with_some > 50, "{starts_with_some} of 400 seeds");
 }
 

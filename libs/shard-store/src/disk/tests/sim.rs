@@ -229,6 +229,11 @@ impl SimDisk {
         self.state().removal_failure = Some(kind);
     }
 
+    /// From now on files can be removed again.
+    pub(super) fn allow_removals(&self) {
+        self.state().removal_failure = None;
+    }
+
     /// From now on every write fails.
     pub(super) fn fail_writes(&self, kind: io::ErrorKind) {
         self.state().write_failure = Some(kind);
@@ -306,6 +311,11 @@ impl SimDisk {
     pub(super) fn copy(&self) -> Self {
         let state = self.state().clone();
         self.with(state)
+    }
+
+    /// As [`SimDisk::copy`], of another size.
+    pub(super) fn with_capacity(&self, capacity: u64) -> Self {
+        Self { capacity, ..self.copy() }
     }
 
     fn with(&self, state: State) -> Self {

@@ -15,8 +15,9 @@ use crate::ShardStore;
 const CALLERS: u64 = 4;
 const TURNS: u64 = 5;
 
-/// Four callers at once, and sparse segments are rewritten and index files made meanwhile.
-pub(super) async fn run(store: DiskStore, told: &mut Told, rng: &mut Rng, life: u64) -> Result<(), Wrong> {
+/// Four callers at once, and sparse segments are rewritten and index files made meanwhile. How many segments of marks were
+/// condensed.
+pub(super) async fn run(store: DiskStore, told: &mut Told, rng: &mut Rng, life: u64) -> Result<usize, Wrong> {
     let told = Mutex::new(told);
     let callers = (0..CALLERS).map(|number| {
         let mut caller = Caller { store: &store, told: &told, rng: Rng(rng.next()), life, number };
@@ -28,12 +29,15 @@ pub(super) async fn run(store: DiskStore, told: &mut Told, rng: &mut Rng, life: 
         }
     });
     let rewriting = async {
+        let mut condensed = 0;
         for _ in 0..4 {
             if store.handle.rewrite_sparsest(true, false).await.is_err() {
                 break;
             }
+            condensed += condense(&store).await;
             tokio::task::yield_now().await;
         }
+        condensed
     };
     let indexing = async {
         while store.handle.write_index_files(false).await.is_ok() {
@@ -42,11 +46,19 @@ pub(super) async fn run(store: DiskStore, told: &mut Told, rng: &mut Rng, life: 
     };
     let mut work = pin!(join(join_all(callers), rewriting));
     // For as long as there is other work.
-    let (results, ()) = match select(work.as_mut(), pin!(indexing)).await {
+    let (results, condensed) = match select(work.as_mut(), pin!(indexing)).await {
         Either::Left((results, _)) => results,
         Either::Right(((), _)) => work.await,
     };
-    results.into_iter().collect()
+    results.into_iter().collect::<Result<(), _>>()?;
+    Ok(condensed)
+}
+
+/// Condenses a segment of marks, if one is sparse. How many were removed.
+pub(super) async fn condense(store: &DiskStore) -> usize {
+    let condensed = store.handle.condense_sparsest(false).await;
+    // Of one that stays nothing is freed.
+    usize::from(condensed.is_ok_and(|rewritten| rewritten.is_some_and(|rewritten| rewritten.dead_bytes > 0)))
 }
 
 async fn turns(count: u64) {

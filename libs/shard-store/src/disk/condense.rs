@@ -1,0 +1,193 @@
+//! Rewrites segments of marks that are mostly padding. A group takes a block at least, so that a name that is deleted alone
+//! takes 4096 bytes of a segment; written densely it takes 17.
+//!
+//! The marks of a full segment are written again at the end of the open one, in as few records as may be. When all of them
+//! are stable the file goes. The order of marks means nothing, and to repeat one says nothing new, so that the power may
+//! go at any moment: a start that finds marks twice counts them once, and needs no copy to remove a segment all of
+//! whose marks are in newer ones.
+//!
+//! Invariant: a segment is condensed only when its marks come to at most half of its bytes, and it is whole. What is freed
+//! was written once, by a caller or as a copy, so that all copies together are at most as many bytes as the groups of callers.
+//! A mark alone may be copied many times, for as long as it finds itself among lone ones: it is the copies' bytes that
+//! are bounded. And a segment that stays has less than twice the bytes that its marks need.
+
+use std::{io, time::Duration};
+
+use chunk_api::Error;
+use tracing::{debug, warn};
+
+use super::{
+    Handle, Shared,
+    active::Share,
+    compact::{BYTES_PER_SECOND, Rewritten},
+    format::{
+        FOOTER_LENGTH, GROUP_ALIGNMENT, HEADER_LENGTH, MARKS_PER_RECORD_MAX, MarkKind, Marks, MarksRecord,
+        RecordHeader, open_sealed,
+    },
+    index::SparseMarks,
+    recovery::is_intact,
+    request::Request,
+    scan::{Record, scan},
+    segment::SegmentName,
+    writer::merge,
+};
+
+/// Most records of marks that are copied in one group: callers wait for no more than that, about 280 KB and a sync.
+const RECORDS_PER_GROUP: usize = 4;
+
+/// How many marks of each kind there are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct MarkCounts {
+    deleted: usize,
+    evicted: usize,
+    fenced: usize,
+}
+
+impl MarkCounts {
+    /// Adds the marks of a record.
+    pub(super) fn add(&mut self, record: MarksRecord) {
+        match record.kind {
+            MarkKind::Deleted => self.deleted += record.count,
+            MarkKind::Evicted => self.evicted += record.count,
+            MarkKind::Fenced => self.fenced += record.count,
+        }
+    }
+
+    /// The records that so many marks make, as [`merge`] does.
+    pub(super) fn records(&self) -> impl Iterator<Item = MarksRecord> {
+        let kinds = [
+            (MarkKind::Deleted, self.deleted),
+            (MarkKind::Evicted, self.evicted),
+            (MarkKind::Fenced, self.fenced),
+        ];
+        kinds.into_iter().flat_map(|(kind, marks)| {
+            let firsts = (0..marks).step_by(MARKS_PER_RECORD_MAX);
+            firsts.map(move |first| MarksRecord { kind, count: (marks - first).min(MARKS_PER_RECORD_MAX) })
+        })
+    }
+
+    fn is_zero(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Whether these are at least as many, of each kind.
+    fn covers(&self, other: &Self) -> bool {
+        self.deleted >= other.deleted && self.evicted >= other.evicted && self.fenced >= other.fenced
+    }
+}
+
+/// Bytes that records of marks take when they are copied, padding included.
+pub(super) fn dense_bytes(records: impl Iterator<Item = MarksRecord>) -> u64 {
+    let (mut bytes, mut in_group) = (0u64, 0);
+    for record in records {
+        if in_group == RECORDS_PER_GROUP {
+            (bytes, in_group) = (bytes.next_multiple_of(GROUP_ALIGNMENT), 0);
+        }
+        bytes += RecordHeader::Marks(record).layout().length;
+        in_group += 1;
+    }
+    bytes.next_multiple_of(GROUP_ALIGNMENT)
+}
+
+impl Handle {
+    /// Condenses the segment of marks that frees most for what it copies, if one is sparse enough and there is room. All
+    /// marks that are copied are in memory meanwhile, of a segment of 16 MiB half a million of 24 bytes, twice for a while.
+    pub(super) async fn condense_sparsest(&self, throttled: bool) -> Result<Option<Rewritten>, Error> {
+        if self.shared.index().sparsest_marks().is_none() {
+            return Ok(None);
+        }
+        let _turn = self.until_closed(async { Ok(self.shared.options.scan_turns.take().await) }).await?;
+        let Some(segment) = self.shared.index().sparsest_marks() else { return Ok(None) };
+        let needed = dense_bytes(segment.counts.records()) + 2 * GROUP_ALIGNMENT;
+        // Looked at before, so that no segment is copied in part: what was copied of it would be copied again.
+        if !self.read(move |shared| Ok(shared.has_room_for_copies(needed))).await? {
+            return Ok(None);
+        }
+        let name = segment.name;
+        let result = self.condense(segment, throttled).await;
+        match &result {
+            Ok(Some(Rewritten { copied_bytes, dead_bytes })) => {
+                debug!(disk = %self.shared.disk, segment = name.number, copied_bytes, dead_bytes, "marks condensed");
+            }
+            Ok(None) | Err(_) => self.shared.index().leave_marks(name.number),
+        }
+        // Of one that is left alone nothing was copied.
+        result.map(|rewritten| Some(rewritten.unwrap_or_default()))
+    }
+
+    /// Copies the marks of a segment and removes it. `None` when it is left as it is.
+    async fn condense(&self, segment: SparseMarks, throttled: bool) -> Result<Option<Rewritten>, Error> {
+        let Some(marks) = self.read(move |shared| Ok(shared.marks_to_copy(segment))).await? else {
+            return Ok(None);
+        };
+        let copied_bytes = dense_bytes(marks.iter().map(Marks::record));
+        for group in marks.chunks(RECORDS_PER_GROUP) {
+            let bytes = dense_bytes(group.iter().map(Marks::record));
+            self.ask(|reply| Request::CopyMarks { marks: group.to_vec(), reply }).await?;
+            if throttled {
+                self.shared.env.sleep(Duration::from_millis(bytes * 1000 / BYTES_PER_SECOND)).await;
+            }
+        }
+        self.ask(|reply| Request::RemoveMarks { segment: segment.name, reply }).await?;
+        Ok(Some(Rewritten { copied_bytes, dead_bytes: segment.length - copied_bytes }))
+    }
+}
+
+impl Shared {
+    /// Whether copies of so many bytes leave free what they must.
+    fn has_room_for_copies(&self, bytes: u64) -> bool {
+        self.check_reserve(Share::Moves, bytes).is_ok()
+    }
+
+    /// The marks of a full segment that must not be lost, in as few records as may be. `None` when the segment is to stay:
+    /// something in it is not as it should be, or its marks take more than half of it.
+    fn marks_to_copy(&self, segment: SparseMarks) -> Option<Vec<Marks>> {
+        let name = segment.name.file_name();
+        let (marks, found) = match self.read_mark_segment(segment.name) {
+            Ok(Some(read)) => read,
+            Ok(None) => {
+                warn!(segment = name, "a segment of marks is damaged and stays as it is");
+                return None;
+            }
+            Err(error) => {
+                warn!(segment = name, %error, "a segment of marks cannot be read and stays as it is");
+                return None;
+            }
+        };
+        if !found.covers(&segment.counts) {
+            warn!(segment = name, ?found, expected = ?segment.counts, "a segment has lost marks and stays as it is");
+            return None;
+        }
+        // All of them are in newer segments, from which nothing that is needed is ever lost.
+        let marks = if segment.counts.is_zero() { Vec::new() } else { merge(marks) };
+        (dense_bytes(marks.iter().map(Marks::record)) <= segment.length / 2).then_some(marks)
+    }
+
+    /// The marks of a full segment that must not be lost, and how many it holds in all. `None` when any of it is damaged.
+    fn read_mark_segment(&self, segment: SegmentName) -> io::Result<Option<(Vec<Marks>, MarkCounts)>> {
+        let file = self.files.open(segment)?;
+        let scan = scan(&file, segment.salt)?;
+        if !scan.is_whole() {
+            return Ok(None);
+        }
+        let (mut all, mut found) = (Vec::new(), MarkCounts::default());
+        for record in scan.records {
+            let footer = record.header.layout().footer;
+            let mut bytes = vec![0; usize::try_from(footer).unwrap_or_default() + FOOTER_LENGTH];
+            file.read_exact_at(&mut bytes, record.position)?;
+            let intact = is_intact(&record, segment.salt, &bytes);
+            let Some(mut marks) = decode(&record, &bytes).filter(|_| intact) else { return Ok(None) };
+            found.add(marks.record());
+            self.index().retain_needed(&mut marks);
+            all.push(marks);
+        }
+        Ok(Some((all, found)))
+    }
+}
+
+/// The marks of a whole record.
+fn decode(record: &Record, bytes: &[u8]) -> Option<Marks> {
+    let RecordHeader::Marks(header) = record.header else { return None };
+    let sealed = bytes.get(HEADER_LENGTH..bytes.len().checked_sub(FOOTER_LENGTH)?)?;
+    Some(Marks::decode(header.kind, open_sealed(sealed)?))
+}
