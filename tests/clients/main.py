@@ -61,7 +61,7 @@ def arguments():
     parser.add_argument("--endpoint", metavar="URL", help="a server that already runs, of any make")
     parser.add_argument("--binary", type=pathlib.Path, default=REPOSITORY / "target/debug/ashlar", help="the program to test")
     parser.add_argument("--large", type=parse_size, default="300MiB", metavar="SIZE", help="size of aws-cli's large file (300MiB)")
-    parser.add_argument("--files", type=int, default=1000, metavar="N", help="files in aws-cli's tree (1000)")
+    parser.add_argument("--files", type=int, default=400, metavar="N", help="files in aws-cli's tree (400)")
     parser.add_argument("--keep", action="store_true", help="keep data and logs")
     parser.add_argument("--list", action="store_true", help="print the matrix and end")
     chosen = parser.parse_args()
