@@ -68,19 +68,20 @@ pub fn address<S: AsRef<str>>(
     Ok(Address { bucket: Some(bucket_name(&bucket)?), key: key(rest)?, style: Style::Path })
 }
 
-/// Reads the address of a request to a website: `BUCKET.domain` names the bucket under one of the base domains, and any
-/// other host names the bucket that has its whole name. Without a key the root is asked for.
+/// The bucket of a request to a website: `BUCKET.domain` names it under one of the base domains, and any other host names the
+/// bucket that has its whole name.
 ///
-/// Errors: `NoSuchBucket` for a host that no bucket can be named by; `KeyTooLongError` and `InvalidURI` as [`address`].
-pub fn website_address<S: AsRef<str>>(
-    host: &str,
-    base_domains: &[S],
-    path: &str,
-) -> Result<Address, S3Error> {
+/// Errors: `NoSuchBucket` for a host that no bucket can be named by.
+pub fn website_bucket<S: AsRef<str>>(host: &str, base_domains: &[S]) -> Result<BucketName, S3Error> {
     let name = virtual_bucket(host, base_domains).unwrap_or_else(|| host_name(host).to_ascii_lowercase());
-    let bucket = BucketName::new(&name).map_err(|_| S3Error::no_such_bucket(&name))?;
-    let key = key(path.strip_prefix('/').unwrap_or(path))?;
-    Ok(Address { bucket: Some(bucket), key, style: Style::VirtualHost })
+    BucketName::new(&name).map_err(|_| S3Error::no_such_bucket(&name))
+}
+
+/// The key that a path of a website names; none for the root.
+///
+/// Errors: `KeyTooLongError` and `InvalidURI` as [`address`].
+pub fn website_key(path: &str) -> Result<Option<ObjectKey>, S3Error> {
+    key(path.strip_prefix('/').unwrap_or(path))
 }
 
 /// The bucket in front of the longest base domain that `host` ends with.

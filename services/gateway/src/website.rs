@@ -64,6 +64,10 @@ const PRIVATE: [&str; 4] = [
     "x-amz-object-lock-legal-hold",
 ];
 
+/// Errors that tell that nothing is served, so that nothing is said of the bucket's rules for other origins.
+const OF_NO_WEBSITE: [ErrorCode; 3] =
+    [ErrorCode::NoSuchWebsiteConfiguration, ErrorCode::NoSuchBucket, ErrorCode::MethodNotAllowed];
+
 /// Why a visitor gets a page of an error.
 struct Failure {
     error: S3Error,
@@ -82,14 +86,21 @@ pub(crate) async fn answer(State(gateway): State<Arc<Gateway>>, request: http::R
     let (parts, mut body) = request.into_parts();
     let id = RequestId::new(&gateway.env);
     let started = gateway.env.now();
-    let host = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("");
-    let address = address::website_address(host, &gateway.website_domains, parts.uri.path());
-    let cross_origin = address.as_ref().ok().and_then(|address| CrossOrigin::to(address.clone(), &parts));
-    let mut response = match serve(&gateway, &parts, host, address).await {
-        Ok(response) => response,
-        Err(failure) => error_page(&failure, id, &gateway, parts.method == Method::HEAD),
+    let host = host(&parts);
+    let name = host.as_ref().copied().unwrap_or("");
+    let bucket = match &host {
+        Ok(host) => address::website_bucket(host, &gateway.website_domains),
+        Err(error) => Err(error.clone()),
     };
-    if let Some(cross_origin) = cross_origin {
+    let cross_origin = bucket.as_ref().ok().and_then(|bucket| CrossOrigin::to(at(bucket, None), &parts));
+    let (mut response, is_website) = match serve(&gateway, &parts, name, bucket).await {
+        Ok(response) => (response, true),
+        Err(failure) => {
+            let response = error_page(&failure, id, &gateway, parts.method == Method::HEAD);
+            (response, !OF_NO_WEBSITE.contains(&failure.error.code))
+        }
+    };
+    if let Some(cross_origin) = cross_origin.filter(|_| is_website) {
         cross_origin.allow(&gateway, &mut response).await;
     }
     decorate(response.headers_mut(), &gateway, id);
@@ -97,8 +108,24 @@ pub(crate) async fn answer(State(gateway): State<Arc<Gateway>>, request: http::R
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     let (elapsed, path) = (gateway.env.now().since(started), parts.uri.path());
-    tracing::debug!(request_id = %id, status = response.status().as_u16(), host, path, ?elapsed, "visited");
+    tracing::debug!(request_id = %id, status = response.status().as_u16(), host = name, path, ?elapsed, "visited");
     response
+}
+
+/// The host that is asked: the target's own where it has one, or else that of the one `Host` header. RFC 9112, section 3.2.
+fn host(parts: &Parts) -> Result<&str, S3Error> {
+    if let Some(authority) = parts.uri.authority() {
+        return Ok(authority.as_str().rsplit('@').next().unwrap_or_default());
+    }
+    let mut hosts = parts.headers.get_all(header::HOST).iter();
+    match (hosts.next().and_then(|host| host.to_str().ok()), hosts.next()) {
+        (Some(host), None) => Ok(host),
+        _ => Err(S3Error::with_message(ErrorCode::InvalidRequest, "A request must have one Host header.")),
+    }
+}
+
+fn at(bucket: &BucketName, key: Option<ObjectKey>) -> Address {
+    Address { bucket: Some(bucket.clone()), key, style: address::Style::VirtualHost }
 }
 
 /// A visitor's body says nothing. Tells whether the connection ends, as it does when the body is still to come or was to be
@@ -117,7 +144,7 @@ async fn serve(
     gateway: &Gateway,
     parts: &Parts,
     host: &str,
-    address: Result<Address, S3Error>,
+    bucket: Result<BucketName, S3Error>,
 ) -> Result<Response, Failure> {
     // What browsers send before a script's request; any other OPTIONS is a method like the rest.
     let is_preflight = parts.method == Method::OPTIONS
@@ -126,11 +153,10 @@ async fn serve(
     if !matches!(parts.method, Method::GET | Method::HEAD) && !is_preflight {
         return Err(S3Error::method_not_allowed(&parts.method, "OBJECT", ALLOWED).into());
     }
-    let address = address?;
-    let bucket = address.bucket.clone().ok_or_else(|| S3Error::no_such_bucket(host))?;
-    let (website, block) = configuration(gateway, &bucket, &address).await?;
+    let bucket = bucket?;
+    let (website, block) = configuration(gateway, &bucket).await?;
     if is_preflight {
-        return Ok(preflight(gateway, parts, Some(address)).await?);
+        return Ok(preflight(gateway, parts, Some(at(&bucket, None))).await?);
     }
     let asked = Asked { protocol: gateway.scheme, host, query: parts.uri.query() };
     let pages = match website {
@@ -140,7 +166,9 @@ async fn serve(
         }
         Website::Pages(pages) => pages,
     };
-    let key = address.key.as_ref().map_or("", ObjectKey::as_str);
+    // Where everything is redirected a path need not be a key.
+    let key = address::website_key(parts.uri.path())?;
+    let key = key.as_ref().map_or("", ObjectKey::as_str);
     let by_rule = |rule: &RoutingRule| {
         let code = rule.redirect.code.unwrap_or(StatusCode::MOVED_PERMANENTLY);
         redirect(code, &location::of_rule(rule, key, asked))
@@ -164,12 +192,11 @@ async fn serve(
 async fn configuration(
     gateway: &Gateway,
     bucket: &BucketName,
-    address: &Address,
 ) -> Result<(Website, PublicAccessBlock), S3Error> {
     let website = gateway.metadata.get_subresource(bucket, Subresource::Website);
     let block = gateway.metadata.get_subresource(bucket, Subresource::PublicAccessBlock);
     let found = try_join(website, block).await;
-    let (website, block) = found.map_err(|failure| error::from_metadata(failure, address))?;
+    let (website, block) = found.map_err(|failure| error::from_metadata(failure, &at(bucket, None)))?;
     let website = website.ok_or_else(|| S3Error::no_such_website(bucket.as_str()))?;
     let unreadable = |error: S3Error| {
         tracing::error!(%bucket, %error, "a configuration that was stored cannot be read");
@@ -235,6 +262,9 @@ impl Visit<'_> {
             return Ok(redirect);
         }
         *response.status_mut() = error.status();
+        response
+            .headers_mut()
+            .extend(error.headers.iter().map(|(name, value)| (name.clone(), value.clone())));
         set_error(response.headers_mut(), &error);
         Ok(response)
     }
@@ -244,11 +274,7 @@ impl Visit<'_> {
         let permit = authorize_visitor(self.block, method == Method::HEAD)?;
         // There is nothing at a key that cannot be.
         let object = ObjectKey::new(key.as_bytes().to_vec()).map_err(|_| S3Error::no_such_key(key))?;
-        let address = Address {
-            bucket: Some(self.bucket.clone()),
-            key: Some(object),
-            style: address::Style::VirtualHost,
-        };
+        let address = at(&self.bucket, Some(object));
         let authenticated = Authenticated::nobody();
         let request = Request { method, uri: Uri::default(), headers, address, authenticated };
         let mut response = dispatch(self.gateway, &request, &mut Body::empty(), permit).await?;

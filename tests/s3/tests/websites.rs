@@ -354,6 +354,10 @@ fn everything_can_be_redirected() {
         {
             assert_redirect(&visitor.get(path), 301, &format!("{scheme}://example.org{path}"));
         }
+        // Nor need the path be a key.
+        for path in ["/caf%E9".to_owned(), "/%zz".to_owned(), format!("/{}", "x".repeat(1025))] {
+            assert_redirect(&visitor.get(&path), 301, &format!("{scheme}://example.org{path}"));
+        }
     }
     configure(
         &bucket,
@@ -564,6 +568,41 @@ fn scripts_of_other_origins_are_let_in_by_the_buckets_rules() {
     let preflight =
         preflight.header("origin", "https://app.example").header("access-control-request-method", "GET");
     assert_page(&preflight.send(), 404, "NoSuchWebsiteConfiguration", &[]);
+    let request =
+        self::visitor(&server, &plain).request(Method::GET, "/page").header("origin", "https://app.example");
+    let answer = request.send();
+    assert_page(&answer, 404, "NoSuchWebsiteConfiguration", &[]);
+    assert_eq!(answer.header("access-control-allow-origin"), None);
+}
+
+/// RFC 9112, section 3.2.
+#[test]
+fn one_host_is_asked() {
+    let server = start();
+    let [one, other] = [server.bucket(), server.bucket()];
+    for (bucket, content) in [(&one, "one"), (&other, "other")] {
+        configure(bucket, INDEX);
+        bucket.put("index.html", content).ok();
+    }
+    let visitor = visitor(&server, &one);
+    let [one, other] = [&one, &other].map(|bucket| format!("{}.{DOMAIN}", bucket.name));
+    let ask = |bytes: String| {
+        let mut connection = visitor.connect();
+        connection.send(bytes.as_bytes());
+        connection.receive(&Method::GET)
+    };
+    assert_eq!(ask(format!("GET / HTTP/1.1\r\nhost: {one}\r\n\r\n")).expect(200).body, b"one");
+    assert_eq!(
+        ask(format!("GET http://{other}/ HTTP/1.1\r\nhost: {one}\r\n\r\n")).expect(200).body,
+        b"other"
+    );
+    for hosts in [
+        "".to_owned(),
+        format!("host: {one}\r\nhost: {other}\r\n"),
+        format!("host: {one}\r\nhost: {one}\r\n"),
+    ] {
+        assert_page(&ask(format!("GET / HTTP/1.1\r\n{hosts}\r\n")), 400, "InvalidRequest", &[]);
+    }
 }
 
 /// The bounds of the S3 listener hold here too.

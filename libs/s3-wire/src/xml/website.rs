@@ -18,6 +18,9 @@ pub const WEBSITE_BODY_MAX: usize = 128 << 10;
 
 const RULES_MAX: usize = 50;
 
+/// Longest name of a host in bytes, with a port: every answer's `Location` begins with it. RFC 1035, section 2.3.4.
+const HOST_NAME_MAX: usize = 261;
+
 /// The statuses that a redirect may have: those that RFC 9110 and its predecessors define, but for 300, which is no
 /// redirect to one place.
 const REDIRECT_CODES: [u16; 7] = [301, 302, 303, 304, 305, 307, 308];
@@ -96,7 +99,7 @@ fn read_redirect_all(reader: &mut XmlReader<'_>) -> Result<RedirectAll, S3Error>
     let (mut host_name, mut protocol) = (None, None);
     while let Some(name) = reader.next_child()? {
         match name.as_str() {
-            "HostName" => set(&mut host_name, reader.word()?)?,
+            "HostName" => set(&mut host_name, read_host_name(reader)?)?,
             "Protocol" => set(&mut protocol, read_protocol(reader)?)?,
             _ => return Err(S3Error::malformed_xml()),
         }
@@ -178,12 +181,12 @@ fn read_redirect(reader: &mut XmlReader<'_>) -> Result<Redirect, S3Error> {
     while let Some(name) = reader.next_child()? {
         match name.as_str() {
             "Protocol" => set(&mut protocol, read_protocol(reader)?)?,
-            "HostName" => set(&mut host_name, reader.word()?)?,
+            "HostName" => set(&mut host_name, read_host_name(reader)?)?,
             "HttpRedirectCode" => {
                 let given = status(&reader.word()?)?;
                 if !REDIRECT_CODES.contains(&given.as_u16()) {
                     return Err(S3Error::invalid_request(format!(
-                        "The provided HTTP redirect code ({}) is not valid. Valid codes are 3XX except 300.",
+                        "The provided HTTP redirect code ({}) is not valid. Valid codes are 301, 302, 303, 304, 305, 307 and 308.",
                         given.as_str()
                     )));
                 }
@@ -210,6 +213,14 @@ fn read_redirect(reader: &mut XmlReader<'_>) -> Result<Redirect, S3Error> {
     };
     let redirect = Redirect { protocol, host_name, code, replacement };
     if redirect == Redirect::default() { Err(S3Error::malformed_xml()) } else { Ok(redirect) }
+}
+
+fn read_host_name(reader: &mut XmlReader<'_>) -> Result<String, S3Error> {
+    let name = reader.word()?;
+    if name.len() > HOST_NAME_MAX {
+        return Err(S3Error::invalid_request(format!("A HostName has at most {HOST_NAME_MAX} characters.")));
+    }
+    Ok(name)
 }
 
 /// A status of three digits.
@@ -417,6 +428,8 @@ mod tests {
                 InvalidArgument,
             ),
             (all("<HostName/>"), InvalidRequest),
+            (all(&format!("<HostName>{}</HostName>", "a".repeat(262))), InvalidRequest),
+            (redirect(&format!("<HostName>{}</HostName>", "a".repeat(262))), InvalidRequest),
             (all(&format!("{host}<Protocol>ftp</Protocol>")), InvalidRequest),
             (redirect("<Protocol>HTTP</Protocol>"), InvalidRequest),
             (redirect("<HostName> </HostName>"), InvalidRequest),

@@ -34,7 +34,12 @@ pub(super) async fn put_bucket_cors(
 ) -> Result<Response, S3Error> {
     let body = subresource::body(gateway, request, body, CORS_BODY_MAX).await?;
     let rules = parse_cors(&body)?;
-    subresource::set(gateway, request, Subresource::Cors, Some(xml::cors(&rules))).await?;
+    let document = xml::cors(&rules);
+    // Characters that were sent as they are may be kept as references, which are longer, and it is to be read again.
+    if document.len() > CORS_BODY_MAX {
+        return Err(S3Error::new(ErrorCode::MaxMessageLengthExceeded));
+    }
+    subresource::set(gateway, request, Subresource::Cors, Some(document)).await?;
     Ok(empty(StatusCode::OK))
 }
 

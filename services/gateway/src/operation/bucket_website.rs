@@ -3,7 +3,7 @@
 
 use axum::body::Body;
 use http::StatusCode;
-use metadata_api::{SUBRESOURCE_LENGTH_MAX, Subresource};
+use metadata_api::Subresource;
 use s3_wire::{
     ErrorCode, S3Error,
     xml::{self, WEBSITE_BODY_MAX, parse_website},
@@ -35,8 +35,8 @@ pub(super) async fn put_bucket_website(
 ) -> Result<Response, S3Error> {
     let body = subresource::body(gateway, request, body, WEBSITE_BODY_MAX).await?;
     let document = xml::website(&parse_website(&body)?);
-    // Characters that were sent as they are may be kept as references, which are longer.
-    if document.len() > SUBRESOURCE_LENGTH_MAX {
+    // Characters that were sent as they are may be kept as references, which are longer, and it is to be read again.
+    if document.len() > WEBSITE_BODY_MAX {
         return Err(S3Error::new(ErrorCode::MaxMessageLengthExceeded));
     }
     subresource::set(gateway, request, Subresource::Website, Some(document)).await?;
