@@ -96,6 +96,15 @@ async fn a_disk_that_was_slow_stands_in_for_one_that_dies_during_a_write() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_shard_that_was_stable_in_time_is_not_missing_though_nobody_waited_for_it() {
+    let cluster = with_a_slow_disk().await;
+    cluster.set_fault(3, Fault::None);
+    // The others come later.
+    (0..6).filter(|node| *node != 3).for_each(|node| cluster.set_fault(node, Fault::Slow(MILLISECOND)));
+    assert_eq!(cluster.write(&bytes(300_000)).await.unwrap().missing, []);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_disk_that_is_still_slow_is_hardly_waited_for() {
     for fault in [Fault::SlowCells(50 * MILLISECOND), Fault::HangAfterCells(2), Fault::Slow(90 * MILLISECOND)]
     {

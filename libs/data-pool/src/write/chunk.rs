@@ -317,6 +317,8 @@ impl Ending {
             let Ok(Some((position, result))) = answer else { break };
             self.results.record(position, result)?;
         }
+        // Of those that are not waited for, what has come counts.
+        self.results.take_in()?;
         for (position, outcome) in self.results.tally.missing() {
             if let (Outcome::Pending, Some(place)) = (outcome, self.group.write_place(position))
                 && !self.results.tally.goes_along(position)
