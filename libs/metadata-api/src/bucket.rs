@@ -1,7 +1,8 @@
 //! Buckets.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
+use bytes::Bytes;
 use types::{BucketId, BucketName, ObjectLockConfiguration, Sequence, Timestamp, Versioning};
 
 /// An account: the owner of buckets. Its canonical user id in S3's words.
@@ -57,6 +58,15 @@ pub struct CreateBucket {
     pub owner: AccountId,
     /// Whether it begins with versioning enabled and an object lock.
     pub object_lock: bool,
+    /// What it has from the beginning beside its objects; of each kind one document.
+    pub subresources: BTreeMap<Subresource, Bytes>,
+}
+
+impl CreateBucket {
+    /// A bucket with nothing but a name and an owner.
+    pub fn new(name: BucketName, owner: AccountId) -> Self {
+        Self { name, owner, object_lock: false, subresources: BTreeMap::new() }
+    }
 }
 
 /// Asks for a page of an account's buckets.

@@ -97,6 +97,7 @@ macro_rules! conformance_cases {
             buckets::an_accounts_buckets_are_listed_in_pages;
             buckets::versioning_cannot_be_taken_back;
             buckets::subresources_are_kept_apart_and_go_with_their_bucket;
+            buckets::a_bucket_can_begin_with_subresources;
             versions::a_version_is_read_back_as_it_was_committed;
             versions::content_is_sent_only_when_asked_for;
             versions::unversioned_writes_replace_each_other;

@@ -36,8 +36,8 @@ pub use access::{
 };
 pub use attributes::{AttributeParts, ObjectAttributes, object_attributes};
 pub use bucket::{
-    BucketRow, CREATE_BUCKET_BODY_MAX, ListBuckets, VERSIONING_BODY_MAX, list_buckets, location_constraint,
-    parse_create_bucket, parse_versioning, versioning,
+    BucketRow, CREATE_BUCKET_BODY_MAX, ListBuckets, NewBucket, VERSIONING_BODY_MAX, list_buckets,
+    location_constraint, parse_create_bucket, parse_versioning, versioning,
 };
 pub use complete::{COMPLETE_BODY_MAX, CompletedPart, PARTS_MAX, check_part_order, parse_complete};
 pub use cors::{CORS_BODY_MAX, cors, parse_cors};

@@ -90,8 +90,9 @@ fn what_is_not_built_is_refused_and_makes_no_bucket() {
         let error = bucket.request(Method::PUT).header(name, value).refused(501, "NotImplemented");
         assert_eq!(error.get("Header"), name);
     }
-    let tags = "<CreateBucketConfiguration><Tags><Tag><Key>k</Key><Value>v</Value></Tag></Tags></CreateBucketConfiguration>";
-    bucket.request(Method::PUT).body(tags).refused(501, "NotImplemented");
+    let directory =
+        "<CreateBucketConfiguration><Bucket><Type>Directory</Type></Bucket></CreateBucketConfiguration>";
+    bucket.request(Method::PUT).body(directory).refused(501, "NotImplemented");
     bucket.request(Method::HEAD).send().expect(404);
 
     bucket
@@ -100,4 +101,34 @@ fn what_is_not_built_is_refused_and_makes_no_bucket() {
         .header("x-amz-bucket-object-lock-enabled", "false")
         .header("x-amz-object-ownership", "BucketOwnerEnforced")
         .ok();
+}
+
+/// A bucket has its tags from its making; bad ones make none, and making it again changes nothing.
+#[test]
+fn a_bucket_can_be_made_with_tags() {
+    let server = Server::start();
+    let tag = |key: &str, value: &str| format!("<Tag><Key>{key}</Key><Value>{value}</Value></Tag>");
+    let body =
+        |tags: &str| format!("<CreateBucketConfiguration><Tags>{tags}</Tags></CreateBucketConfiguration>");
+    let bucket = server.client().existing_bucket("with-tags");
+    for (tags, code) in [
+        (tag("aws:reserved", "v"), "InvalidTag"),
+        (tag("twice", "v").repeat(2), "InvalidTag"),
+        (tag(&"k".repeat(129), "v"), "InvalidTag"),
+        ("<Tag><Key>k</Key></Tag>".to_owned(), "MalformedXML"),
+    ] {
+        bucket.request(Method::PUT).body(body(&tags)).refused(400, code);
+    }
+    bucket.request(Method::HEAD).send().expect(404);
+
+    bucket.request(Method::PUT).body(body(&(tag("a", "1") + &tag("b", "")))).ok();
+    let tags = || bucket.request(Method::GET).raw_query("tagging").ok().body;
+    let made = tags();
+    let text = String::from_utf8(made.clone()).expect("XML");
+    assert!(text.contains(&tag("a", "1")) && text.contains("<Key>b</Key>"), "{text}");
+    bucket.request(Method::PUT).body(body(&tag("other", "2"))).ok();
+    assert_eq!(tags(), made);
+    let plain = server.client().existing_bucket("without-tags");
+    plain.request(Method::PUT).body(body("")).ok();
+    plain.request(Method::GET).raw_query("tagging").refused(404, "NoSuchTagSet");
 }

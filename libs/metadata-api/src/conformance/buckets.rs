@@ -17,10 +17,7 @@ use crate::{
 pub async fn a_new_bucket_is_empty_and_unversioned(store: &Store) {
     store.ready().await.expect("a store that takes calls is ready");
     let name = bucket_name();
-    let made = store
-        .create_bucket(CreateBucket { name: name.clone(), owner: account(), object_lock: false })
-        .await
-        .expect("a new name");
+    let made = store.create_bucket(CreateBucket::new(name.clone(), account())).await.expect("a new name");
     assert_eq!(made.name, name);
     assert_eq!(made.owner, account());
     assert_eq!(made.versioning, Versioning::Unversioned);
@@ -36,8 +33,7 @@ pub async fn a_new_bucket_is_empty_and_unversioned(store: &Store) {
 pub async fn a_taken_name_answers_its_owner(store: &Store) {
     let name = bucket(store).await;
     for owner in [account(), AccountId("somebody-else".to_owned())] {
-        let answer =
-            store.create_bucket(CreateBucket { name: name.clone(), owner, object_lock: false }).await;
+        let answer = store.create_bucket(CreateBucket::new(name.clone(), owner)).await;
         assert_eq!(answer, Err(Error::BucketExists { bucket: name.clone(), owner: account() }));
     }
     assert_eq!(get_bucket(store, &name).await.owner, account(), "the bucket keeps its owner");
@@ -129,9 +125,7 @@ pub async fn a_bucket_made_again_is_another_bucket(store: &Store) {
     store.delete_bucket(&name).await.expect("an open upload does not keep a bucket");
 
     let owner = AccountId("next-owner".to_owned());
-    let second = store
-        .create_bucket(CreateBucket { name: name.clone(), owner: owner.clone(), object_lock: false })
-        .await;
+    let second = store.create_bucket(CreateBucket::new(name.clone(), owner.clone())).await;
     let second = second.unwrap_or_else(|error| violation(format_args!("the name is free again: {error}")));
     assert_ne!(second.id, first.id, "bucket numbers are never reused");
     assert_eq!((second.owner, second.versioning), (owner, Versioning::Unversioned));
@@ -151,10 +145,10 @@ pub async fn an_accounts_buckets_are_listed_in_pages(store: &Store) {
     let (mark, owner) = (unique(), AccountId(unique()));
     let name = |text: &str| types::BucketName::new(&format!("{text}-{mark}")).expect("a valid name");
     for text in ["b-2", "a-1", "b-1", "c-1", "b.3"] {
-        let request = CreateBucket { name: name(text), owner: owner.clone(), object_lock: false };
+        let request = CreateBucket::new(name(text), owner.clone());
         store.create_bucket(request).await.expect("a new bucket");
     }
-    let other = CreateBucket { name: name("b-other"), owner: AccountId(unique()), object_lock: false };
+    let other = CreateBucket::new(name("b-other"), AccountId(unique()));
     store.create_bucket(other).await.expect("a new bucket");
 
     let page = async |prefix: &str, after: Option<String>, limit: usize| {
@@ -250,9 +244,32 @@ pub async fn subresources_are_kept_apart_and_go_with_their_bucket(store: &Store)
     let last = Subresource::ALL[Subresource::ALL.len() - 1];
     assert!(get(&name, last).await.is_some(), "the others stay");
     store.delete_bucket(&name).await.expect("an empty bucket");
-    store
-        .create_bucket(CreateBucket { name: name.clone(), owner: account(), object_lock: false })
-        .await
-        .expect("a free name");
+    store.create_bucket(CreateBucket::new(name.clone(), account())).await.expect("a free name");
     assert_eq!(get(&name, last).await, None, "a bucket of the same name is another");
+}
+
+/// What is asked for with the bucket is there with it; a document that cannot be kept makes no bucket.
+pub async fn a_bucket_can_begin_with_subresources(store: &Store) {
+    let document = |kind: Subresource| Bytes::from(format!("{kind:?}"));
+    let kinds = [Subresource::Tagging, Subresource::Cors];
+    let mut request = CreateBucket::new(bucket_name(), account());
+    request.subresources = kinds.into_iter().map(|kind| (kind, document(kind))).collect();
+    store.create_bucket(request.clone()).await.expect("a new bucket");
+    for kind in Subresource::ALL {
+        let found = store.get_subresource(&request.name, kind).await.expect("the bucket is there");
+        assert_eq!(found, kinds.contains(&kind).then(|| document(kind)), "{kind:?}");
+    }
+    request.subresources.clear();
+    let again = store.create_bucket(request.clone()).await;
+    assert!(matches!(again, Err(Error::BucketExists { .. })), "{again:?}");
+    let kept = store.get_subresource(&request.name, Subresource::Cors).await.expect("the bucket is there");
+    assert_eq!(kept, Some(document(Subresource::Cors)), "who makes it again changes nothing");
+
+    let mut request = CreateBucket::new(bucket_name(), account());
+    let long = Bytes::from(vec![0; SUBRESOURCE_LENGTH_MAX + 1]);
+    request.subresources.insert(Subresource::Tagging, long);
+    let refused = store.create_bucket(request.clone()).await;
+    assert!(matches!(refused, Err(Error::Malformed { .. })), "{refused:?}");
+    let found = store.get_bucket(&request.name).await;
+    assert!(matches!(found, Err(Error::BucketNotFound { .. })), "{found:?}");
 }

@@ -6,10 +6,10 @@ use types::{
 };
 
 use super::support::{
-    Store, account, bucket, bucket_name, completion, copy, delete, delete_all, delete_entry, entry, get,
-    get_bucket, inline_part, key, new_upload, object, put, sequence, versioned_bucket, write,
+    Store, bucket, completion, copy, delete, delete_all, delete_entry, entry, get, get_bucket, inline_part,
+    key, locking_bucket, new_upload, object, put, sequence, versioned_bucket, write,
 };
-use crate::{Committed, CopyAttributes, CreateBucket, DeleteVersion, Error, LockChange, SetLock, Upload};
+use crate::{Committed, CopyAttributes, DeleteVersion, Error, LockChange, SetLock, Upload};
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 /// In the thirtieth century: no clock of a test is past it.
@@ -18,18 +18,6 @@ const PAST: Timestamp = Timestamp(1_000);
 
 fn retained(mode: RetentionMode, until: Timestamp) -> Option<Retention> {
     Some(Retention { mode, until })
-}
-
-async fn locking_bucket(store: &Store) -> BucketName {
-    let name = bucket_name();
-    let request = CreateBucket { name: name.clone(), owner: account(), object_lock: true };
-    let made = store.create_bucket(request).await.expect("a new bucket");
-    assert_eq!(
-        (made.versioning, made.object_lock),
-        (Versioning::Enabled, Some(ObjectLockConfiguration::default())),
-        "a bucket with object lock has versioning"
-    );
-    name
 }
 
 async fn put_locked(

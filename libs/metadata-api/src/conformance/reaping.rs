@@ -195,10 +195,7 @@ pub async fn a_bucket_made_again_names_nothing_of_the_old_one(store: &Store) {
     store.delete_bucket(&name).await.expect("an empty bucket");
     store.release_lease(minter.lease).await.expect("a lease");
     assert_eq!(unnamed(store, &name, &k, &lost).await, lost, "the bucket is gone");
-    store
-        .create_bucket(CreateBucket { name: name.clone(), owner: account(), object_lock: false })
-        .await
-        .expect("a new bucket");
+    store.create_bucket(CreateBucket::new(name.clone(), account())).await.expect("a new bucket");
     put(store, &name, &k, 1).await;
     assert_eq!(unnamed(store, &name, &k, &lost).await, lost, "the key is in another bucket");
     assert_eq!(unnamed(store, &name, &key("copied"), &kept).await, [], "the copy names them");

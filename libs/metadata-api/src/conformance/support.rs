@@ -7,7 +7,7 @@ mod requests;
 use std::{sync::Arc, time::Duration};
 
 use env::Env;
-use types::{BucketName, ETag, ObjectKey, VersionId, Versioning};
+use types::{BucketName, ETag, ObjectKey, ObjectLockConfiguration, VersionId, Versioning};
 
 pub use self::{
     cluster::{Pool, definition, epoch, map, map_disk, map_node, node, register},
@@ -56,10 +56,7 @@ pub fn account() -> AccountId {
 /// A fresh unversioned bucket.
 pub async fn bucket(store: &Store) -> BucketName {
     let name = bucket_name();
-    store
-        .create_bucket(CreateBucket { name: name.clone(), owner: account(), object_lock: false })
-        .await
-        .expect("a new bucket");
+    store.create_bucket(CreateBucket::new(name.clone(), account())).await.expect("a new bucket");
     name
 }
 
@@ -67,6 +64,19 @@ pub async fn bucket(store: &Store) -> BucketName {
 pub async fn versioned_bucket(store: &Store) -> BucketName {
     let name = bucket(store).await;
     store.set_versioning(&name, Versioning::Enabled).await.expect("enable versioning");
+    name
+}
+
+/// Makes a bucket with object lock.
+pub async fn locking_bucket(store: &Store) -> BucketName {
+    let name = bucket_name();
+    let request = CreateBucket { object_lock: true, ..CreateBucket::new(name.clone(), account()) };
+    let made = store.create_bucket(request).await.expect("a new bucket");
+    assert_eq!(
+        (made.versioning, made.object_lock),
+        (Versioning::Enabled, Some(ObjectLockConfiguration::default())),
+        "a bucket with object lock has versioning"
+    );
     name
 }
 

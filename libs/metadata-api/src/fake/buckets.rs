@@ -102,6 +102,9 @@ impl State {
         if let Some(row) = self.buckets.get(&request.name) {
             return Err(Error::BucketExists { bucket: request.name, owner: row.owner.clone() });
         }
+        if request.subresources.values().any(|document| document.len() > SUBRESOURCE_LENGTH_MAX) {
+            return Err(malformed("a sub-resource is too long"));
+        }
         self.buckets_created += 1;
         let row = BucketRow {
             id: BucketId(self.buckets_created),
@@ -113,7 +116,7 @@ impl State {
             commit_sequence: Sequence(0),
             versions: BTreeMap::new(),
             uploads: BTreeMap::new(),
-            subresources: BTreeMap::new(),
+            subresources: request.subresources,
             completed: BTreeMap::new(),
         };
         let bucket = row.bucket();

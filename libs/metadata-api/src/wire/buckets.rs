@@ -4,7 +4,7 @@ use types::{BucketId, Sequence, Timestamp};
 
 use super::{
     WireError,
-    common::{account, bucket_name, versioning},
+    common::{account, bucket_name, subresource, versioning},
     limit_from_wire, limit_to_wire, list, messages, optional, proto, required, text,
 };
 use crate::{Bucket, BucketPage, BucketUsage, CreateBucket, ListBuckets};
@@ -68,7 +68,16 @@ impl From<proto::BucketUsage> for BucketUsage {
 
 impl From<CreateBucket> for proto::CreateBucketRequest {
     fn from(request: CreateBucket) -> Self {
-        Self { name: request.name.to_string(), owner: request.owner.0, object_lock: request.object_lock }
+        let document = |(subresource, document)| proto::SubresourceDocument {
+            subresource: proto::Subresource::from(subresource).into(),
+            document,
+        };
+        Self {
+            name: request.name.to_string(),
+            owner: request.owner.0,
+            object_lock: request.object_lock,
+            subresources: request.subresources.into_iter().map(document).collect(),
+        }
     }
 }
 
@@ -80,6 +89,11 @@ impl TryFrom<proto::CreateBucketRequest> for CreateBucket {
             name: bucket_name(&message.name, "name")?,
             owner: account(message.owner, "owner")?,
             object_lock: message.object_lock,
+            subresources: message
+                .subresources
+                .into_iter()
+                .map(|entry| Ok((subresource(entry.subresource)?, entry.document)))
+                .collect::<Result<_, WireError>>()?,
         })
     }
 }

@@ -6,34 +6,50 @@ use types::{Timestamp, Versioning};
 use super::{
     Document, Owner,
     read::{XmlReader, set},
+    tagging::read_tags,
 };
-use crate::error::{ErrorCode, S3Error};
+use crate::{
+    error::{ErrorCode, S3Error},
+    tags::{Tagged, check_tags},
+};
 
 /// Largest body of CreateBucket in bytes.
 pub const CREATE_BUCKET_BODY_MAX: usize = 64 << 10;
 /// Largest body of PutBucketVersioning in bytes.
 pub const VERSIONING_BODY_MAX: usize = 64 << 10;
 
-/// Reads the location constraint in a body of CreateBucket. An empty body, an absent and an empty constraint are all
-/// `None`.
+/// What a CreateBucket asks for in its body.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct NewBucket {
+    /// `LocationConstraint`; an absent and an empty one are both `None`.
+    pub location: Option<String>,
+    /// `Tags`.
+    pub tags: Vec<(String, String)>,
+}
+
+/// Reads a body of CreateBucket, which may be empty.
 ///
-/// `MalformedXML` for anything that is no `CreateBucketConfiguration`, `NotImplemented` for its fields `Location`,
-/// `Bucket` (directory buckets) and `Tags`. Source: API Reference, "CreateBucket".
-pub fn parse_create_bucket(body: &[u8]) -> Result<Option<String>, S3Error> {
+/// `MalformedXML` for anything that is no `CreateBucketConfiguration`, `NotImplemented` for its fields `Location` and
+/// `Bucket` (directory buckets), and for tags the errors of [`check_tags`]. Source: API Reference, "CreateBucket".
+pub fn parse_create_bucket(body: &[u8]) -> Result<NewBucket, S3Error> {
     if body.iter().all(u8::is_ascii_whitespace) {
-        return Ok(None);
+        return Ok(NewBucket::default());
     }
     let mut reader = XmlReader::open(body, CREATE_BUCKET_BODY_MAX, "CreateBucketConfiguration")?;
-    let mut location = None;
+    let (mut location, mut tags) = (None, None);
     while let Some(name) = reader.next_child()? {
         match name.as_str() {
             "LocationConstraint" => set(&mut location, reader.word()?)?,
-            "Location" | "Bucket" | "Tags" => return Err(S3Error::field_not_implemented(&name)),
+            "Tags" => set(&mut tags, read_tags(&mut reader)?)?,
+            "Location" | "Bucket" => return Err(S3Error::field_not_implemented(&name)),
             _ => return Err(S3Error::malformed_xml()),
         }
     }
     reader.finish()?;
-    Ok(location.filter(|location| !location.is_empty()))
+    let (location, tags) =
+        (location.filter(|location: &String| !location.is_empty()), tags.unwrap_or_default());
+    check_tags(&tags, Tagged::Bucket)?;
+    Ok(NewBucket { location, tags })
 }
 
 /// Reads a body of PutBucketVersioning: `Enabled` or `Suspended`.

@@ -184,16 +184,22 @@ fn malformed_completes_are_refused() {
 #[test]
 fn bucket_configurations() {
     let create = |body: &str| parse_create_bucket(body.as_bytes()).map_err(|e| e.code);
+    let located = |location: &str| NewBucket { location: Some(location.to_owned()), tags: Vec::new() };
     let wrap =
         |inner: &str| format!("<CreateBucketConfiguration xmlns=\"x\">{inner}</CreateBucketConfiguration>");
-    assert_eq!(create(" \n"), Ok(None));
-    assert_eq!(create(&wrap("")), Ok(None));
-    assert_eq!(create(&wrap("<LocationConstraint/>")), Ok(None));
-    assert_eq!(
-        create(&wrap("<LocationConstraint>eu-west-1</LocationConstraint>")),
-        Ok(Some("eu-west-1".to_owned()))
-    );
-    assert_eq!(create(&wrap("<Tags><Tag/></Tags>")), Err(ErrorCode::NotImplemented));
+    for nothing in [" \n", &wrap(""), &wrap("<LocationConstraint/>"), &wrap("<Tags/>")] {
+        assert_eq!(create(nothing), Ok(NewBucket::default()), "{nothing}");
+    }
+    assert_eq!(create(&wrap("<LocationConstraint>eu-west-1</LocationConstraint>")), Ok(located("eu-west-1")));
+    let tags = "<Tags><Tag><Key>a</Key><Value>b</Value></Tag><Tag><Key>c</Key><Value/></Tag></Tags>";
+    let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+    let tagged = NewBucket { location: None, tags: vec![pair("a", "b"), pair("c", "")] };
+    assert_eq!(create(&wrap(tags)), Ok(tagged));
+    assert_eq!(create(&wrap(&format!("{tags}{tags}"))), Err(ErrorCode::MalformedXML));
+    assert_eq!(create(&wrap("<Tags><Tag/></Tags>")), Err(ErrorCode::MalformedXML));
+    let twice = "<Tag><Key>a</Key><Value>b</Value></Tag>".repeat(2);
+    assert_eq!(create(&wrap(&format!("<Tags>{twice}</Tags>"))), Err(ErrorCode::InvalidTag));
+    assert_eq!(create(&wrap("<Location/>")), Err(ErrorCode::NotImplemented));
     assert_eq!(create(&wrap("<Other/>")), Err(ErrorCode::MalformedXML));
     assert_eq!(create("<Other/>"), Err(ErrorCode::MalformedXML));
     let parse = |inner: &str| {

@@ -1,12 +1,14 @@
 //! CreateBucket. S3 API Reference, "CreateBucket".
 
+use std::collections::BTreeMap;
+
 use axum::body::Body;
 use http::{StatusCode, header};
-use metadata_api::{CreateBucket, Error as MetadataError};
+use metadata_api::{CreateBucket, Error as MetadataError, Subresource};
 use s3_wire::{
     ErrorCode, S3Error,
     header::bucket_object_lock,
-    xml::{CREATE_BUCKET_BODY_MAX, parse_create_bucket},
+    xml::{CREATE_BUCKET_BODY_MAX, NewBucket, parse_create_bucket, tagging},
 };
 
 use crate::{
@@ -35,17 +37,17 @@ pub(super) async fn create_bucket(
     } else {
         bytes::Bytes::new()
     };
-    if !body.is_empty()
-        && let Some(location) = parse_create_bucket(&body)?
-        && location != gateway.region
-    {
+    let NewBucket { location, tags } = parse_create_bucket(&body)?;
+    if let Some(location) = location.filter(|location| *location != gateway.region) {
         return Err(S3Error::new(ErrorCode::InvalidLocationConstraint).field("LocationConstraint", location));
     }
 
-    let made = gateway
-        .metadata
-        .create_bucket(CreateBucket { name, owner: permit.account()?.clone(), object_lock })
-        .await;
+    let mut subresources = BTreeMap::new();
+    if !tags.is_empty() {
+        subresources.insert(Subresource::Tagging, tagging(&tags));
+    }
+    let owner = permit.account()?.clone();
+    let made = gateway.metadata.create_bucket(CreateBucket { name, owner, object_lock, subresources }).await;
     match made {
         Ok(made) if made.object_lock.is_some() != object_lock => {
             tracing::error!(bucket = %made.name, "the metadata service made a bucket without the object lock that was asked for");

@@ -161,6 +161,9 @@ impl MetadataStore {
             ],
         )
         .await?;
+        for (subresource, document) in &request.subresources {
+            put_subresource(tx, BucketId(id), *subresource, document).await?;
+        }
         Ok(Bucket {
             id: BucketId(id),
             name: request.name.clone(),
@@ -284,22 +287,14 @@ impl MetadataStore {
         document: Option<&Bytes>,
     ) -> Result<(), Failure> {
         let bucket = lock_bucket_named(tx, name, BucketLock::Stay).await?.bucket;
-        let (id, kind) = (bucket.id.0.into(), (subresource as i64).into());
         match document {
-            Some(document) if document.len() > SUBRESOURCE_LENGTH_MAX => {
-                return Err(Error::Malformed { reason: "a sub-resource is too long".to_owned() }.into());
-            }
-            Some(document) => {
-                let sql = "INSERT INTO bucket_subresources (bucket_id, kind, document) VALUES ($1, $2, $3) \
-                           ON CONFLICT (bucket_id, kind) DO UPDATE SET document = excluded.document";
-                tx.execute(sql, vec![id, kind, document.clone().into()]).await?;
-            }
+            Some(document) => put_subresource(tx, bucket.id, subresource, document).await,
             None => {
                 let sql = "DELETE FROM bucket_subresources WHERE bucket_id = $1 AND kind = $2";
-                tx.execute(sql, vec![id, kind]).await?;
+                tx.execute(sql, vec![bucket.id.0.into(), (subresource as i64).into()]).await?;
+                Ok(())
             }
         }
-        Ok(())
     }
 
     pub(super) async fn find_subresource(
@@ -352,4 +347,19 @@ impl MetadataStore {
     pub(super) fn forget_bucket(&self, name: &BucketName) {
         self.remembered().remove(name);
     }
+}
+
+async fn put_subresource(
+    tx: &mut Tx,
+    bucket: BucketId,
+    subresource: Subresource,
+    document: &Bytes,
+) -> Result<(), Failure> {
+    if document.len() > SUBRESOURCE_LENGTH_MAX {
+        return Err(Error::Malformed { reason: "a sub-resource is too long".to_owned() }.into());
+    }
+    let sql = "INSERT INTO bucket_subresources (bucket_id, kind, document) VALUES ($1, $2, $3) \
+               ON CONFLICT (bucket_id, kind) DO UPDATE SET document = excluded.document";
+    tx.execute(sql, vec![bucket.0.into(), (subresource as i64).into(), document.clone().into()]).await?;
+    Ok(())
 }

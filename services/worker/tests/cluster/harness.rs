@@ -73,8 +73,7 @@ impl Cluster {
             medium: None,
         };
         cluster.metadata.define_storage_class(definition).await.unwrap();
-        let request =
-            CreateBucket { name: bucket(), owner: AccountId("owner".to_owned()), object_lock: false };
+        let request = CreateBucket::new(bucket(), AccountId("owner".to_owned()));
         cluster.metadata.create_bucket(request).await.unwrap();
         cluster
     }

@@ -75,5 +75,5 @@ pub(super) fn bucket_name(number: usize) -> BucketName {
 }
 
 pub(super) fn create_bucket(number: usize) -> CreateBucket {
-    CreateBucket { name: bucket_name(number), owner: AccountId("me".to_owned()), object_lock: false }
+    CreateBucket::new(bucket_name(number), AccountId("me".to_owned()))
 }

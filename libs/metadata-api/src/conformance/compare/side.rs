@@ -53,9 +53,7 @@ impl Side {
 
     pub(super) async fn create_bucket(&mut self, bucket: usize) -> Result<Bucket, Error> {
         self.skipped[bucket] = 0;
-        self.store
-            .create_bucket(CreateBucket { name: self.name(bucket), owner: account(), object_lock: false })
-            .await
+        self.store.create_bucket(CreateBucket::new(self.name(bucket), account())).await
     }
 
     pub(super) fn name(&self, bucket: usize) -> BucketName {

@@ -1,19 +1,24 @@
 //! Buckets, versions and listings.
 
-use proptest::{collection::vec, option, prelude::*};
+use bytes::Bytes;
+use proptest::{
+    collection::{btree_map, vec},
+    option,
+    prelude::*,
+};
 use types::{BucketId, DefaultRetention, LeaseId, ObjectLockConfiguration, RetentionPeriod, Sequence};
 
 use super::{
     account, algorithm, attributes, bucket_name, checksum, checksum_type, content, delimiter, error, etag,
-    key_prefix, limit, missing_shard, object_key, object_part, retention, retention_mode, storage_class,
-    timestamp, version_id, versioning, write_condition,
+    key_prefix, limit, missing_shard, object_key, object_part, retention, retention_mode,
+    storage_class, timestamp, version_id, versioning, write_condition,
 };
 use crate::{
     Bucket, BucketPage, BucketUsage, CommitVersion, Committed, CopyAttributes, CopyVersion, CreateBucket,
     DeleteCondition, DeleteVersion, DeleteVersions, DeletedVersion, ETagCondition, Error, FoundVersion,
     GetVersion, ListBuckets, ListObjects, ListPosition, ListVersions, LockChange, NewVersion, ObjectEntry,
-    ObjectPage, ObjectSummary, SetLock, SetTags, Tagged, Version, VersionEntry, VersionPage, VersionPosition,
-    VersionState, VersionSummary,
+    ObjectPage, ObjectSummary, SetLock, SetTags, Subresource, Tagged, Version, VersionEntry,
+    VersionPage, VersionPosition, VersionState, VersionSummary,
 };
 
 pub(crate) fn bucket() -> impl Strategy<Value = Bucket> {
@@ -39,11 +44,11 @@ pub(crate) fn bucket() -> impl Strategy<Value = Bucket> {
 }
 
 pub(crate) fn create_bucket() -> impl Strategy<Value = CreateBucket> {
-    (bucket_name(), account(), any::<bool>()).prop_map(|(name, owner, object_lock)| CreateBucket {
-        name,
-        owner,
-        object_lock,
-    })
+    let kind = prop::sample::select(Subresource::ALL.as_slice());
+    let subresources = btree_map(kind, vec(any::<u8>(), 0..32).prop_map(Bytes::from), 0..4);
+    (bucket_name(), account(), any::<bool>(), subresources).prop_map(
+        |(name, owner, object_lock, subresources)| CreateBucket { name, owner, object_lock, subresources },
+    )
 }
 
 pub(crate) fn list_buckets() -> impl Strategy<Value = ListBuckets> {
