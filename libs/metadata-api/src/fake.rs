@@ -42,8 +42,8 @@ use crate::{
     DiskHistory, Error, Eviction, FoundVersion, GarbageId, GarbageItem, GetVersion, Intent, JobName,
     JobProgress, JobState, Lease, LeaseState, ListBuckets, ListObjects, ListParts, ListUploads, ListVersions,
     Metadata, NewMove, NodeRegistration, NodeState, ObjectPage, ObservedNode, PAGE_SIZE_MAX, Part, PartPage,
-    ReplaceChunks, SetLock, SetTags, StorageClassDefinition, Subresource, Tagged, Upload, UploadPage,
-    VersionPage, part_size_min,
+    RenameObject, ReplaceChunks, SetLock, SetTags, StorageClassDefinition, Subresource, Tagged, Upload,
+    UploadPage, VersionPage, part_size_min,
 };
 
 /// What a deployment may choose.
@@ -228,6 +228,10 @@ impl Metadata for Fake {
             return Err(malformed("too many entries"));
         }
         self.state().delete_versions(&request)
+    }
+
+    async fn rename_object(&self, request: RenameObject) -> Result<Committed, Error> {
+        self.state().rename_object(request)
     }
 
     async fn copy_version(&self, request: CopyVersion) -> Result<Committed, Error> {

@@ -62,8 +62,8 @@ pub use upload::{
 };
 pub use version::{
     CommitVersion, Committed, CopyAttributes, CopyVersion, DeleteCondition, DeleteVersion, DeleteVersions,
-    DeletedVersion, ETagCondition, FoundVersion, GetVersion, LockChange, NewVersion, SetLock, SetTags,
-    Tagged, Version, VersionState, WriteCondition,
+    DeletedVersion, ETagCondition, FoundVersion, GetVersion, LockChange, NewVersion, RenameObject, SetLock,
+    SetTags, Tagged, Version, VersionState, WriteCondition,
 };
 
 /// Most entries in one page of any listing and most keys in one [`DeleteVersions`].
@@ -152,6 +152,14 @@ pub trait Metadata: Send + Sync + 'static {
     /// `PreconditionFailed` (destination's condition, or the source's ETag is no longer the expected one),
     /// `KeyNotFound` and `NoObjectLock` (as `commit_version`).
     async fn copy_version(&self, request: CopyVersion) -> Result<Committed, Error>;
+    /// Gives the current object of a key another key of its bucket, in one commit: no listing shows it twice or not at
+    /// all. The other key gets a new version with the same content, attributes and lock; the key it had is deleted as
+    /// [`Metadata::delete_versions`] deletes a key without a version id. In a bucket without versioning it keeps its
+    /// `last_modified`; in any other the version is as new as its commit, since by its time it is known how long the one
+    /// below it has been noncurrent.
+    /// Errors: `BucketNotFound`, `Malformed` (both keys are the same), `VersionNotFound` (the source is not the current
+    /// object of its key any more), `PreconditionFailed` and `KeyNotFound` (as `copy_version`).
+    async fn rename_object(&self, request: RenameObject) -> Result<Committed, Error>;
     /// Current objects and common prefixes in key order. Errors: `BucketNotFound`.
     async fn list_objects(&self, request: ListObjects) -> Result<ObjectPage, Error>;
     /// All versions and delete markers, by key and newest first within a key. Errors: `BucketNotFound`.

@@ -1,8 +1,8 @@
 //! Object versions: commit, read, delete, copy.
 
 use types::{
-    Attributes, BucketName, Checksum, Content, ETag, LeaseId, MissingShard, ObjectKey, ObjectPart, Retention,
-    Sequence, StorageClassName, Timestamp, VersionId, VersionLock, Versioning,
+    Attributes, BucketName, Checksum, Content, ETag, LeaseId, MissingShard, ObjectKey, ObjectPart,
+    RenameMark, Retention, Sequence, StorageClassName, Timestamp, VersionId, VersionLock, Versioning,
 };
 
 use crate::{Bucket, Error};
@@ -265,6 +265,25 @@ pub struct Tagged {
     pub versioning: Versioning,
     /// The version's id.
     pub version_id: VersionId,
+}
+
+/// Gives an object another key of its bucket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RenameObject {
+    /// The bucket.
+    pub bucket: BucketName,
+    /// The key that the object has.
+    pub source_key: ObjectKey,
+    /// The object's version, as an earlier read resolved it, which must still be the key's current one.
+    pub source_version_id: VersionId,
+    /// The entity tag that the earlier read saw; `PreconditionFailed` when the version now has another.
+    pub source_etag: ETag,
+    /// The key that it gets; another one.
+    pub key: ObjectKey,
+    /// What the request is known by when it comes again, kept with the version.
+    pub mark: Option<RenameMark>,
+    /// What must hold of the key that it gets.
+    pub condition: WriteCondition,
 }
 
 /// Makes a new version of the source's chunks.

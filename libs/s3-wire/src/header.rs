@@ -10,6 +10,7 @@ mod copy_source;
 mod entity_tag;
 mod object_lock;
 mod range;
+mod rename;
 #[cfg(test)]
 mod tests;
 mod unsupported;
@@ -29,6 +30,7 @@ pub use conditions::{Outcome, ReadConditions, if_range};
 pub use copy_source::{CopySource, copy_source, copy_source_range};
 pub use object_lock::{bucket_object_lock, bypasses_governance, object_lock};
 pub use range::{RangeSpec, range};
+pub use rename::{client_token, rename_source};
 pub use unsupported::{Scope, UNSUPPORTED_HEADERS, UnsupportedHeader, refuse_unsupported_headers};
 pub use write_conditions::{DeleteCondition, WriteCondition, delete_condition, write_condition};
 

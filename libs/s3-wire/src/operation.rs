@@ -190,7 +190,7 @@ operations! {
     GetObjectLegalHold Object Supported,
     PutObjectLegalHold Object Supported,
     GetObjectTorrent Object Refused,
-    RenameObject Object Refused,
+    RenameObject Object Supported,
     RestoreObject Object Refused,
     SelectObjectContent Object Refused,
     UpdateObjectEncryption Object Refused,

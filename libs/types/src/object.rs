@@ -30,6 +30,17 @@ pub struct Attributes {
     pub tags: Vec<(String, String)>,
     /// What keeps the version from being removed.
     pub lock: VersionLock,
+    /// The request that gave the object its key, if one did and said how it is told from others.
+    pub renamed: Option<RenameMark>,
+}
+
+/// What a RenameObject is known by when it comes again. Source: API Reference, "RenameObject", `x-amz-client-token`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RenameMark {
+    /// The first half of the SHA-256 of the client's token.
+    pub token: [u8; 16],
+    /// The same of what the request asks for.
+    pub parameters: [u8; 16],
 }
 
 /// Where a version's bytes are.

@@ -42,8 +42,8 @@ use metadata_api::{
     DiskHistory, Error, Eviction, FoundVersion, GarbageId, GarbageItem, GetVersion, Intent, JobName,
     JobProgress, JobState, Lease, LeaseState, ListBuckets, ListObjects, ListParts, ListUploads, ListVersions,
     Metadata, NewMove, NodeRegistration, NodeState, ObjectPage, ObservedNode, PAGE_SIZE_MAX, Part, PartPage,
-    ReplaceChunks, SetLock, SetTags, StorageClassDefinition, Subresource, Tagged, Upload, UploadPage,
-    VersionPage, part_size_min,
+    RenameObject, ReplaceChunks, SetLock, SetTags, StorageClassDefinition, Subresource, Tagged, Upload,
+    UploadPage, VersionPage, part_size_min,
 };
 use types::{
     BucketId, BucketName, ChunkId, ChunkOwner, Coding, DiskId, GroupId, LeaseId, MissingShard, NodeId,
@@ -349,6 +349,13 @@ impl Metadata for MetadataStore {
             return self.mutate_version(&request.bucket, || Mutation::Copy(request.clone())).await;
         }
         transact!(self, "copy_version", |store, tx| store.copy_between_in(tx, &request))
+    }
+
+    async fn rename_object(&self, request: RenameObject) -> Result<Committed, Error> {
+        if request.source_key == request.key {
+            return Err(Error::Malformed { reason: "a rename to the same key".to_owned() });
+        }
+        self.mutate_version(&request.bucket, || Mutation::Rename(request.clone())).await
     }
 
     async fn list_objects(&self, request: ListObjects) -> Result<ObjectPage, Error> {

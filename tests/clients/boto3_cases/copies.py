@@ -125,3 +125,22 @@ def what_is_not_there_cannot_be_copied(c):
         copy(c, c.key(), "missing")
     with refused("NoSuchBucket", 404):
         copy(c, c.key(), "missing", bucket=c.session.bucket_name("missing"))
+
+
+@CASES.add
+def an_object_can_be_renamed(c):
+    if not c.session.target.ours:
+        return
+    body = random_bytes(700_000)
+    source, key = c.put(body=body, Metadata={"a": "1"}), c.key()
+    before = c.head(source)
+    # boto3 makes the token with which it sends the request again.
+    c.s3.rename_object(Bucket=c.bucket, Key=key, RenameSource=source)
+    c.expect_object(key, body)
+    after = c.head(key)
+    expect((after["LastModified"], after["Metadata"]), (before["LastModified"], {"a": "1"}))
+    assert not c.exists(source)
+    c.put(source, b"another")
+    with refused("PreconditionFailed", 412):
+        c.s3.rename_object(Bucket=c.bucket, Key=key, RenameSource=source, DestinationIfNoneMatch="*")
+    c.expect_object(key, body)

@@ -38,6 +38,7 @@ mod post_object;
 mod public_access_block;
 mod put_bucket_versioning;
 mod put_object;
+mod rename_object;
 mod upload_part;
 mod upload_part_copy;
 

@@ -8,8 +8,8 @@ use metadata_api::{
     DiskHistory, Error, Eviction, FoundVersion, GarbageId, GarbageItem, GetVersion, Intent, JobName,
     JobProgress, JobState, Lease, LeaseState, ListBuckets, ListObjects, ListParts, ListUploads, ListVersions,
     Metadata, NewMove, NodeRegistration, NodeState, ObjectPage, ObservedNode, PAGE_SIZE_MAX, Part, PartPage,
-    ReplaceChunks, SetLock, SetTags, StorageClassDefinition, Subresource, Tagged, Upload, UploadPage,
-    VersionEntry, VersionPage, VersionPosition, fake::Fake,
+    RenameObject, ReplaceChunks, SetLock, SetTags, StorageClassDefinition, Subresource, Tagged, Upload,
+    UploadPage, VersionEntry, VersionPage, VersionPosition, fake::Fake,
 };
 use types::{
     BucketName, ChunkId, ChunkOwner, Coding, DiskId, GroupId, KeyPrefix, LeaseId, MissingShard, NodeId,
@@ -131,6 +131,7 @@ passed_on! {
     set_tags(request: SetTags) -> Tagged;
     set_lock(request: SetLock) -> Tagged;
     copy_version(request: CopyVersion) -> Committed;
+    rename_object(request: RenameObject) -> Committed;
     list_objects(request: ListObjects) -> ObjectPage;
     list_versions(request: ListVersions) -> VersionPage;
     create_upload(request: CreateUpload) -> Upload;

@@ -16,8 +16,9 @@ use crate::{
     ContentPage, ContentPosition, CopyVersion, CreateBucket, CreateUpload, DeleteVersions, DeletedVersion,
     DiskHistory, Error, Eviction, FoundVersion, GarbageId, GarbageItem, GetVersion, Intent, JobName,
     JobProgress, JobState, Lease, LeaseState, ListBuckets, ListObjects, ListParts, ListUploads, ListVersions,
-    Metadata, NewMove, NodeRegistration, NodeState, ObjectPage, ObservedNode, Part, PartPage, ReplaceChunks,
-    SetLock, SetTags, StorageClassDefinition, Subresource, Tagged, Upload, UploadPage, VersionPage,
+    Metadata, NewMove, NodeRegistration, NodeState, ObjectPage, ObservedNode, Part, PartPage, RenameObject,
+    ReplaceChunks, SetLock, SetTags, StorageClassDefinition, Subresource, Tagged, Upload, UploadPage,
+    VersionPage,
     wire::{
         self, proto,
         unwrapped::{
@@ -154,6 +155,11 @@ impl Metadata for Client {
             return Err(Error::TimedOut);
         }
         Ok(outcomes)
+    }
+
+    async fn rename_object(&self, request: RenameObject) -> Result<Committed, Error> {
+        let request = proto::RenameObjectRequest::from(request);
+        self.call(Mutation, request, send!(versions.rename_object)).await
     }
 
     async fn copy_version(&self, request: CopyVersion) -> Result<Committed, Error> {

@@ -9,8 +9,8 @@ use super::{
 };
 use crate::{
     CommitVersion, Committed, CopyAttributes, CopyVersion, DeleteCondition, DeleteVersion, DeleteVersions,
-    DeletedVersion, ETagCondition, Error, FoundVersion, GetVersion, SetLock, SetTags, Tagged, Version,
-    VersionState, WriteCondition,
+    DeletedVersion, ETagCondition, Error, FoundVersion, GetVersion, RenameObject, SetLock, SetTags, Tagged,
+    Version, VersionState, WriteCondition,
 };
 
 impl BucketRow {
@@ -265,7 +265,10 @@ impl State {
         destination.check(&request.key, request.condition)?;
         let mut version = version.clone();
         match request.attributes {
-            CopyAttributes::Keep => version.attributes.lock = VersionLock::default(),
+            CopyAttributes::Keep => {
+                version.attributes.lock = VersionLock::default();
+                version.attributes.renamed = None;
+            }
             CopyAttributes::Replace(attributes) => version.attributes = *attributes,
         }
         destination.check_lock(&version.attributes.lock)?;
@@ -274,6 +277,44 @@ impl State {
             self.shared.extend(manifest.extents.iter().map(|extent| extent.chunk));
         }
         self.commit(&request.bucket, request.key, version)
+    }
+
+    pub(super) fn rename_object(&mut self, request: RenameObject) -> Result<Committed, Error> {
+        let RenameObject { bucket, source_key, source_version_id, source_etag, key, mark, condition } =
+            request;
+        let found = self.bucket(&bucket)?;
+        if source_key == key {
+            return Err(malformed("a rename to the same key"));
+        }
+        let (row, version) = found
+            .find_object(&source_key, None)
+            .filter(|(row, _)| row.id == source_version_id)
+            .ok_or(Error::VersionNotFound)?;
+        if version.etag != source_etag {
+            return Err(Error::PreconditionFailed { current: Some(version.etag) });
+        }
+        found.check(&key, condition)?;
+        let (versioning, last_modified) = (found.versioning, row.last_modified);
+        let mut version = version.clone();
+        version.attributes.renamed = mark;
+        if let Content::Stored(manifest) = &version.content {
+            self.shared.extend(manifest.extents.iter().map(|extent| extent.chunk));
+        }
+        let mut committed = self.commit(&bucket, key.clone(), version)?;
+        if versioning != Versioning::Unversioned {
+            self.insert(&bucket, source_key, VersionState::DeleteMarker, committed.sequence)?;
+            return Ok(committed);
+        }
+        let found = self.bucket_mut(&bucket)?;
+        if let Some(row) = found.versions.get_mut(&key).and_then(|rows| rows.last_mut()) {
+            row.last_modified = last_modified;
+        }
+        committed.last_modified = last_modified;
+        let removed = found.remove(&source_key, VersionId::Null);
+        if let Some(content) = removed.as_ref().and_then(VersionRow::content) {
+            self.free_in(&bucket, Some(&source_key), content);
+        }
+        Ok(committed)
     }
 
     /// The fence: stored content is named only under a live lease.

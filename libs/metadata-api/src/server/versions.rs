@@ -43,6 +43,13 @@ impl proto::versions_server::Versions for Calls {
         answer(self.metadata.set_lock(decoded(request)?).await)
     }
 
+    async fn rename_object(
+        &self,
+        request: Request<proto::RenameObjectRequest>,
+    ) -> Result<Response<proto::Committed>, Status> {
+        answer(self.metadata.rename_object(decoded(request)?).await)
+    }
+
     async fn copy_version(
         &self,
         request: Request<proto::CopyVersionRequest>,

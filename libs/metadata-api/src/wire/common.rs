@@ -4,7 +4,7 @@ use bytes::Bytes;
 use types::{
     Attributes, BucketName, CHUNK_SIZE_MAX, Checksum, ChecksumAlgorithm, ChecksumType, ChecksumValue,
     ChunkId, Coding, Content, ETag, Extent, GroupId, KeyPrefix, LeaseId, Manifest, MissingShard, ObjectKey,
-    ObjectPart, PartNumber, Sequence, ShardId, ShardIndex, StorageClassName, UploadId, VersionId,
+    ObjectPart, PartNumber, RenameMark, Sequence, ShardId, ShardIndex, StorageClassName, UploadId, VersionId,
     VersionLock, Versioning,
 };
 
@@ -253,6 +253,7 @@ impl From<Attributes> for proto::Attributes {
             user_metadata: attributes.user_metadata.into_iter().map(entry).collect(),
             tags: tags_to_wire(attributes.tags),
             lock: (attributes.lock != VersionLock::default()).then(|| attributes.lock.into()),
+            renamed: attributes.renamed.map(Into::into),
         }
     }
 }
@@ -273,7 +274,22 @@ impl TryFrom<proto::Attributes> for Attributes {
             user_metadata: message.user_metadata.into_iter().map(entry).collect(),
             tags: tags_from_wire(message.tags),
             lock: optional(message.lock)?.unwrap_or_default(),
+            renamed: optional(message.renamed)?,
         })
+    }
+}
+
+impl From<RenameMark> for proto::RenameMark {
+    fn from(mark: RenameMark) -> Self {
+        Self { token: id_to_wire(mark.token), parameters: id_to_wire(mark.parameters) }
+    }
+}
+
+impl TryFrom<proto::RenameMark> for RenameMark {
+    type Error = WireError;
+
+    fn try_from(message: proto::RenameMark) -> Result<Self, WireError> {
+        Ok(Self { token: id(&message.token, "token")?, parameters: id(&message.parameters, "parameters")? })
     }
 }
 

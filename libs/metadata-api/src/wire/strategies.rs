@@ -9,8 +9,8 @@ use proptest::{collection::vec, option, prelude::*};
 use types::{
     Attributes, BucketName, CHUNK_SIZE_MAX, Checksum, ChecksumAlgorithm, ChecksumType, ChecksumValue,
     ChunkId, Coding, Content, DiskId, ETag, Extent, GroupId, KeyPrefix, LeaseId, Manifest, MissingShard,
-    NodeId, ObjectKey, ObjectPart, PartNumber, Retention, RetentionMode, Sequence, ShardId, ShardIndex,
-    StorageClassName, Timestamp, UploadId, VersionId, VersionLock, Versioning,
+    NodeId, ObjectKey, ObjectPart, PartNumber, RenameMark, Retention, RetentionMode, Sequence, ShardId,
+    ShardIndex, StorageClassName, Timestamp, UploadId, VersionId, VersionLock, Versioning,
 };
 
 use crate::{AccountId, Error, UploadChecksum, WriteCondition};
@@ -22,7 +22,7 @@ pub(crate) use cluster::{
 pub(crate) use objects::{
     bucket, bucket_page, commit_version, committed, copy_version, create_bucket, delete_outcome,
     delete_versions, found_version, get_version, list_buckets, list_objects, list_versions, object_page,
-    set_lock, set_tags, tagged, version_page,
+    rename_object, set_lock, set_tags, tagged, version_page,
 };
 pub(crate) use uploads::{
     abort_upload, commit_part, complete_upload, create_upload, list_parts, list_uploads, part, part_page,
@@ -112,8 +112,8 @@ fn attributes() -> impl Strategy<Value = Attributes> {
     let headers = (header(), header(), header(), header(), header(), header(), header());
     let tags = || vec(("\\PC{1,8}", "\\PC{0,8}"), 0..4);
     let user_metadata = vec(("[a-z0-9-]{1,8}", bytes()), 0..4);
-    (headers, user_metadata, tags(), version_lock()).prop_map(|(headers, user_metadata, tags, lock)| {
-        Attributes {
+    (headers, user_metadata, tags(), version_lock(), option::of(rename_mark())).prop_map(
+        |(headers, user_metadata, tags, lock, renamed)| Attributes {
             content_type: headers.0,
             cache_control: headers.1,
             content_disposition: headers.2,
@@ -124,8 +124,13 @@ fn attributes() -> impl Strategy<Value = Attributes> {
             user_metadata,
             tags,
             lock,
-        }
-    })
+            renamed,
+        },
+    )
+}
+
+fn rename_mark() -> impl Strategy<Value = RenameMark> {
+    any::<([u8; 16], [u8; 16])>().prop_map(|(token, parameters)| RenameMark { token, parameters })
 }
 
 fn retention_mode() -> impl Strategy<Value = RetentionMode> {

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     AccountId, CommitPart, CommitVersion, CompleteUpload, ContentPage, CopyVersion, DeleteVersions, Error,
     Eviction, GarbageId, GarbageItem, JobName, JobState, ListBuckets, ListObjects, NewMove, NodeRegistration,
-    ObjectEntry, ObjectPage, ReplaceChunks, StorageClassDefinition,
+    ObjectEntry, ObjectPage, RenameObject, ReplaceChunks, StorageClassDefinition,
 };
 
 fn config() -> ProptestConfig {
@@ -97,6 +97,7 @@ mod every_message_survives_the_wire {
         owned_chunk: OwnedChunk;
         part: Part;
         part_page: PartPage;
+        rename_object: RenameObjectRequest;
         replace_chunks: RowReplacement;
         set_lock: SetLockRequest;
         set_tags: SetTagsRequest;
@@ -261,6 +262,10 @@ fn a_request_that_breaks_a_bound_is_refused() {
         "version_id": |m| m.source_version_id = Some(proto::VersionId {
             id: Some(proto::version_id::Id::Numbered(proto::NumberedVersionId { sequence: 0, nonce: 1 })),
         });
+    }
+    refused! { RenameObject, proto::RenameObjectRequest, strategies::rename_object(),
+        "source_etag": |m| m.source_etag = None;
+        "parameters": |m| m.mark = Some(proto::RenameMark { token: Bytes::from_static(&[1; 16]), ..Default::default() });
     }
     refused! { NodeRegistration, proto::NodeRegistration, strategies::node_registration(),
         "node": |m| m.node = Bytes::new();

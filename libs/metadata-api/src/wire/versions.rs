@@ -12,8 +12,8 @@ use super::{
 };
 use crate::{
     CommitVersion, Committed, CopyAttributes, CopyVersion, DeleteCondition, DeleteVersion, DeleteVersions,
-    DeletedVersion, ETagCondition, Error, FoundVersion, GetVersion, NewVersion, PAGE_SIZE_MAX, SetTags,
-    Tagged, Version, VersionState,
+    DeletedVersion, ETagCondition, Error, FoundVersion, GetVersion, NewVersion, PAGE_SIZE_MAX, RenameObject,
+    SetTags, Tagged, Version, VersionState,
 };
 
 impl From<CommitVersion> for proto::CommitVersionRequest {
@@ -374,6 +374,36 @@ impl TryFrom<proto::DeletedVersion> for DeletedVersion {
             versioning: versioning(message.versioning)?,
             version_id: optional(message.version_id)?,
             delete_marker: message.delete_marker,
+        })
+    }
+}
+
+impl From<RenameObject> for proto::RenameObjectRequest {
+    fn from(request: RenameObject) -> Self {
+        Self {
+            bucket: request.bucket.to_string(),
+            source_key: request.source_key.to_bytes(),
+            source_version_id: Some(request.source_version_id.into()),
+            source_etag: Some(request.source_etag.into()),
+            key: request.key.to_bytes(),
+            mark: request.mark.map(Into::into),
+            condition: write_condition_to_wire(request.condition),
+        }
+    }
+}
+
+impl TryFrom<proto::RenameObjectRequest> for RenameObject {
+    type Error = WireError;
+
+    fn try_from(message: proto::RenameObjectRequest) -> Result<Self, WireError> {
+        Ok(Self {
+            bucket: bucket_name(&message.bucket, "bucket")?,
+            source_key: object_key(message.source_key, "source_key")?,
+            source_version_id: required(message.source_version_id, "source_version_id")?,
+            source_etag: required(message.source_etag, "source_etag")?,
+            key: object_key(message.key, "key")?,
+            mark: optional(message.mark)?,
+            condition: write_condition(message.condition)?,
         })
     }
 }

@@ -38,6 +38,7 @@ pub fn attributes(headers: &HeaderMap) -> Result<Attributes, S3Error> {
         user_metadata: user_metadata(headers)?,
         tags: Vec::new(),
         lock: object_lock(headers)?,
+        renamed: None,
     })
 }
 

@@ -1,4 +1,4 @@
-//! Conditions of reads and of a copy's source.
+//! Conditions of reads, of a copy's source, and of both ends of a rename.
 
 use http::HeaderMap;
 use types::{ETag, Timestamp};
@@ -9,14 +9,24 @@ use crate::{
     error::{ErrorCode, S3Error},
 };
 
-/// The four conditions of a read. A date that cannot be read is no condition.
+/// The four conditions on an object that is there. A date that cannot be read is no condition.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ReadConditions {
     if_match: Option<TagList>,
     if_none_match: Option<TagList>,
     if_modified_since: Option<Timestamp>,
     if_unmodified_since: Option<Timestamp>,
-    is_copy: bool,
+    of: Subject,
+}
+
+/// What conditions are about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Subject {
+    #[default]
+    Read,
+    CopySource,
+    RenameSource,
+    RenameDestination,
 }
 
 /// What the conditions of a read come to.
@@ -45,7 +55,11 @@ impl Outcome {
 impl ReadConditions {
     /// `If-Match`, `If-None-Match`, `If-Modified-Since`, `If-Unmodified-Since` of a GET or HEAD.
     pub fn for_read(headers: &HeaderMap) -> Self {
-        Self::parse(headers, ["if-match", "if-none-match", "if-modified-since", "if-unmodified-since"], false)
+        Self::parse(
+            headers,
+            ["if-match", "if-none-match", "if-modified-since", "if-unmodified-since"],
+            Subject::Read,
+        )
     }
 
     /// The conditions of CopyObject and UploadPartCopy on their source: `x-amz-copy-source-if-...`.
@@ -56,29 +70,46 @@ impl ReadConditions {
             "x-amz-copy-source-if-modified-since",
             "x-amz-copy-source-if-unmodified-since",
         ];
-        Self::parse(headers, names, true)
+        Self::parse(headers, names, Subject::CopySource)
     }
 
-    fn parse(headers: &HeaderMap, names: [&str; 4], is_copy: bool) -> Self {
+    /// The conditions of RenameObject on the object that gets another key: `x-amz-rename-source-if-...`.
+    pub fn for_rename_source(headers: &HeaderMap) -> Self {
+        let names = [
+            "x-amz-rename-source-if-match",
+            "x-amz-rename-source-if-none-match",
+            "x-amz-rename-source-if-modified-since",
+            "x-amz-rename-source-if-unmodified-since",
+        ];
+        Self::parse(headers, names, Subject::RenameSource)
+    }
+
+    /// The conditions of RenameObject on the object that it replaces.
+    pub fn for_rename_destination(headers: &HeaderMap) -> Self {
+        let names = ["if-match", "if-none-match", "if-modified-since", "if-unmodified-since"];
+        Self::parse(headers, names, Subject::RenameDestination)
+    }
+
+    fn parse(headers: &HeaderMap, names: [&str; 4], of: Subject) -> Self {
         let date = |name| headers.get(name).and_then(|value| value.to_str().ok()).and_then(parse_http_date);
         Self {
             if_match: TagList::parse(headers, names[0]),
             if_none_match: TagList::parse(headers, names[1]),
             if_modified_since: date(names[2]),
             if_unmodified_since: date(names[3]),
-            is_copy,
+            of,
         }
     }
 
     /// Whether there is no condition.
     pub fn is_empty(&self) -> bool {
-        *self == Self { is_copy: self.is_copy, ..Self::default() }
+        *self == Self { of: self.of, ..Self::default() }
     }
 
     /// Holds the conditions against what was found, in the order of RFC 9110, section 13.2.2: a tag condition decides
     /// alone where there is one, and a date condition counts only beside no tag condition of its kind.
     ///
-    /// A source of a copy has no 304: `PreconditionFailed` takes its place (API Reference, "CopyObject").
+    /// Only a read has a 304: elsewhere `PreconditionFailed` takes its place (API Reference, "CopyObject").
     pub fn evaluate(&self, etag: &ETag, last_modified: Timestamp) -> Outcome {
         let seconds = last_modified.seconds();
         match (&self.if_match, self.if_unmodified_since) {
@@ -93,12 +124,27 @@ impl ReadConditions {
         }
     }
 
+    /// The same of a key that has no object: `PreconditionFailed` when a condition needs one.
+    pub fn evaluate_absent(&self) -> Outcome {
+        if self.if_match.is_some() {
+            return self.failed("If-Match");
+        }
+        match (&self.if_none_match, self.if_modified_since) {
+            (None, Some(_)) => self.not_modified("If-Modified-Since"),
+            _ => Outcome::Proceed,
+        }
+    }
+
     fn failed(&self, condition: &'static str) -> Outcome {
-        Outcome::PreconditionFailed(if self.is_copy { copy_name(condition) } else { condition })
+        Outcome::PreconditionFailed(match self.of {
+            Subject::Read | Subject::RenameDestination => condition,
+            Subject::CopySource => copy_name(condition),
+            Subject::RenameSource => rename_name(condition),
+        })
     }
 
     fn not_modified(&self, condition: &'static str) -> Outcome {
-        if self.is_copy { self.failed(condition) } else { Outcome::NotModified }
+        if self.of == Subject::Read { Outcome::NotModified } else { self.failed(condition) }
     }
 }
 
@@ -120,5 +166,14 @@ fn copy_name(condition: &'static str) -> &'static str {
         "If-None-Match" => "x-amz-copy-source-If-None-Match",
         "If-Modified-Since" => "x-amz-copy-source-If-Modified-Since",
         _ => "x-amz-copy-source-If-Unmodified-Since",
+    }
+}
+
+fn rename_name(condition: &'static str) -> &'static str {
+    match condition {
+        "If-Match" => "x-amz-rename-source-If-Match",
+        "If-None-Match" => "x-amz-rename-source-If-None-Match",
+        "If-Modified-Since" => "x-amz-rename-source-If-Modified-Since",
+        _ => "x-amz-rename-source-If-Unmodified-Since",
     }
 }

@@ -524,3 +524,69 @@ const NAMES: [&str; 16] = [
     "x-amz-storage-class",
     "x-amz-decoded-content-length",
 ];
+
+#[test]
+fn the_source_of_a_rename_is_a_key() {
+    for (text, expected) in [
+        ("key", "key"),
+        ("/key", "key"),
+        ("//key", "/key"),
+        ("a%20b%2Fc", "a b/c"),
+        ("a+b", "a+b"),
+        ("%C3%A9", "é"),
+    ] {
+        let source = rename_source(&headers(&[("x-amz-rename-source", text)])).expect("a source");
+        assert_eq!(source.as_str(), expected, "{text}");
+    }
+    for text in ["", "/", "%", "%2", "%ff"] {
+        let error = rename_source(&headers(&[("x-amz-rename-source", text)])).expect_err("no source");
+        assert_eq!(error.code, ErrorCode::InvalidArgument, "{text}");
+    }
+    assert!(rename_source(&HeaderMap::new()).is_err());
+    let long = "k".repeat(1025);
+    let error = rename_source(&headers(&[("x-amz-rename-source", &long)])).expect_err("too long");
+    assert_eq!(error.code, ErrorCode::KeyTooLongError);
+}
+
+#[test]
+fn a_client_token_is_short_and_visible() {
+    let longest = "~".repeat(64);
+    for token in ["!", "0a1b-2c3d", &longest] {
+        assert_eq!(client_token(&headers(&[("x-amz-client-token", token)])), Ok(Some(token)));
+    }
+    assert_eq!(client_token(&HeaderMap::new()), Ok(None));
+    for token in ["", "a b", "é", &"~".repeat(65)] {
+        let error = client_token(&headers(&[("x-amz-client-token", token)])).expect_err("no token");
+        assert_eq!(error.code, ErrorCode::InvalidArgument, "{token}");
+    }
+}
+
+/// Where there is no object, only what needs one fails; where there is one, a rename fails where a read has a 304.
+#[test]
+fn conditions_of_a_rename_name_its_ends() {
+    let failed = |outcome: Outcome| match outcome {
+        Outcome::Proceed => None,
+        Outcome::NotModified => Some("304"),
+        Outcome::PreconditionFailed(condition) => Some(condition),
+    };
+    for (name, value, absent, present) in [
+        ("if-match", "*", Some("If-Match"), None),
+        ("if-match", TAG, Some("If-Match"), None),
+        ("if-match", OTHER, Some("If-Match"), Some("If-Match")),
+        ("if-none-match", "*", None, Some("If-None-Match")),
+        ("if-modified-since", BEFORE, Some("If-Modified-Since"), None),
+        ("if-modified-since", SAME, Some("If-Modified-Since"), Some("If-Modified-Since")),
+        ("if-unmodified-since", BEFORE, None, Some("If-Unmodified-Since")),
+        ("if-unmodified-since", AFTER, None, None),
+    ] {
+        let map = headers(&[(name, value)]);
+        let conditions = ReadConditions::for_rename_destination(&map);
+        assert!(!conditions.is_empty() && ReadConditions::for_rename_source(&map).is_empty());
+        assert_eq!(failed(conditions.evaluate_absent()), absent, "{name}: {value}");
+        assert_eq!(failed(conditions.evaluate(&tag(TAG), MODIFIED)), present, "{name}: {value}");
+        let conditions =
+            ReadConditions::for_rename_source(&headers(&[(&format!("x-amz-rename-source-{name}"), value)]));
+        let expected = present.map(|condition| format!("x-amz-rename-source-{condition}"));
+        assert_eq!(failed(conditions.evaluate(&tag(TAG), MODIFIED)).map(str::to_owned), expected);
+    }
+}

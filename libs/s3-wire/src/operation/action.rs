@@ -24,7 +24,8 @@ impl Operation {
             | Self::CreateMultipartUpload
             | Self::UploadPart
             | Self::UploadPartCopy
-            | Self::CompleteMultipartUpload => "PutObject",
+            | Self::CompleteMultipartUpload
+            | Self::RenameObject => "PutObject",
             Self::DeleteObject | Self::DeleteObjects => "DeleteObject",
             Self::GetBucketLocation => "GetBucketLocation",
             Self::GetBucketVersioning => "GetBucketVersioning",

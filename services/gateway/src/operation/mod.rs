@@ -36,6 +36,7 @@ pub(crate) mod post_object;
 mod public_access_block;
 mod put_bucket_versioning;
 mod put_object;
+mod rename_object;
 mod subresource;
 mod upload_part;
 mod upload_part_copy;
@@ -88,6 +89,7 @@ pub(crate) async fn dispatch(
         Operation::HeadObject => head_object::head_object(gateway, request, &permit).await,
         Operation::DeleteObject => delete_object::delete_object(gateway, request, &permit).await,
         Operation::CopyObject => copy_object::copy_object(gateway, request, &permit).await,
+        Operation::RenameObject => rename_object::rename_object(gateway, request, &permit).await,
         Operation::CreateMultipartUpload => {
             create_multipart_upload::create_multipart_upload(gateway, request, &permit).await
         }

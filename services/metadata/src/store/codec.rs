@@ -8,8 +8,8 @@ use bytes::Bytes;
 use metadata_api::Committed;
 use types::{
     Attributes, Checksum, ChecksumAlgorithm, ChecksumType, ChecksumValue, ChunkId, Coding, ETag, Extent,
-    GroupId, LeaseId, Manifest, ObjectPart, PartNumber, Retention, RetentionMode, Sequence, Timestamp,
-    VersionId, VersionLock, Versioning,
+    GroupId, LeaseId, Manifest, ObjectPart, PartNumber, RenameMark, Retention, RetentionMode, Sequence,
+    Timestamp, VersionId, VersionLock, Versioning,
 };
 
 use super::engine::DatabaseError;
@@ -40,6 +40,7 @@ pub(crate) fn encode_attributes(attributes: &Attributes) -> Bytes {
         user_metadata,
         tags,
         lock,
+        renamed,
     } = attributes;
     let mut out = Writer::new();
     for text in [
@@ -58,21 +59,25 @@ pub(crate) fn encode_attributes(attributes: &Attributes) -> Bytes {
         out.bytes(name.as_bytes());
         out.bytes(value);
     }
-    // Versions without tags or lock are as they were before there were any.
-    let is_locked = *lock != VersionLock::default();
-    if !tags.is_empty() || is_locked {
+    // Versions without tags, lock or mark are as they were before there were any.
+    let has_lock = *lock != VersionLock::default() || renamed.is_some();
+    if !tags.is_empty() || has_lock {
         out.number(tags.len() as u64);
         for (key, value) in tags {
             out.bytes(key.as_bytes());
             out.bytes(value.as_bytes());
         }
     }
-    if is_locked {
+    if has_lock {
         out.number(lock.retention.map_or(0, |retention| retention.mode as u64));
         if let Some(retention) = lock.retention {
             out.signed(retention.until.0);
         }
         out.number(lock.legal_hold.map_or(0, |held| 1 + u64::from(held)));
+    }
+    if let Some(mark) = renamed {
+        out.fixed(&mark.token);
+        out.fixed(&mark.parameters);
     }
     out.finish()
 }
@@ -91,6 +96,7 @@ pub(crate) fn decode_attributes(bytes: Bytes) -> Result<Attributes, DecodeError>
         user_metadata: Vec::new(),
         tags: Vec::new(),
         lock: VersionLock::default(),
+        renamed: None,
     };
     for _ in 0..reader.count(2)? {
         let entry = (reader.text()?, reader.bytes()?);
@@ -104,6 +110,9 @@ pub(crate) fn decode_attributes(bytes: Bytes) -> Result<Attributes, DecodeError>
     }
     if !reader.is_at_end() {
         attributes.lock = version_lock(&mut reader)?;
+    }
+    if !reader.is_at_end() {
+        attributes.renamed = Some(RenameMark { token: reader.fixed()?, parameters: reader.fixed()? });
     }
     reader.end()?;
     Ok(attributes)

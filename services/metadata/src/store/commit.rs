@@ -14,6 +14,7 @@ pub(crate) mod copy;
 mod delete;
 pub(crate) mod keys;
 pub(crate) mod load;
+mod rename;
 
 use std::{
     collections::{BTreeSet, HashMap, VecDeque},
@@ -23,6 +24,7 @@ use std::{
 use env::Env;
 use metadata_api::{
     CommitVersion, Committed, CompleteUpload, CopyVersion, DeleteVersions, DeletedVersion, Error,
+    RenameObject,
 };
 use tokio::sync::oneshot;
 use types::{BucketId, ObjectKey, VersionId};
@@ -48,6 +50,7 @@ pub(crate) enum Mutation {
     Complete(CompleteUpload),
     /// Within the bucket.
     Copy(CopyVersion),
+    Rename(RenameObject),
 }
 
 /// The answer to a mutation.
@@ -73,6 +76,7 @@ impl Mutation {
     fn weight(&self) -> usize {
         match self {
             Self::Commit(_) | Self::Copy(_) => 1,
+            Self::Rename(_) => 2,
             Self::Delete(request) => request.entries.len(),
             Self::Complete(request) => 1 + request.parts.len() / 8,
         }
@@ -91,6 +95,9 @@ impl Mutation {
                 wanted.keys.insert(request.key.clone());
                 wanted.version(&request.source_key, request.source_version_id);
             }
+            Self::Rename(request) => {
+                wanted.keys.extend([request.key.clone(), request.source_key.clone()]);
+            }
             Self::Delete(request) => {
                 for entry in &request.entries {
                     match entry.version_id {
@@ -107,6 +114,7 @@ impl Mutation {
     fn source(&self) -> Option<(&ObjectKey, VersionId)> {
         match self {
             Self::Copy(request) => Some((&request.source_key, request.source_version_id)),
+            Self::Rename(request) => Some((&request.source_key, request.source_version_id)),
             Self::Commit(_) | Self::Delete(_) | Self::Complete(_) => None,
         }
     }
@@ -305,5 +313,6 @@ async fn decide_one(batch: &mut Batch<'_>, tx: &mut Tx, mutation: &Mutation) -> 
         Mutation::Delete(request) => batch.delete_versions(tx, request).await.map(Outcome::Deleted),
         Mutation::Complete(request) => batch.complete_upload(tx, request).await.map(Outcome::Committed),
         Mutation::Copy(request) => batch.copy_within(tx, request).await.map(Outcome::Committed),
+        Mutation::Rename(request) => batch.rename_object(tx, request).await.map(Outcome::Committed),
     }
 }

@@ -65,6 +65,13 @@ pub(super) enum Operation {
         replace: bool,
         condition: WriteCondition,
     },
+    /// Renames what a read just before found.
+    Rename {
+        bucket: usize,
+        from: ObjectKey,
+        to: ObjectKey,
+        condition: WriteCondition,
+    },
     CreateUpload {
         bucket: usize,
         key: ObjectKey,
@@ -171,7 +178,8 @@ impl Planner {
                 Operation::Get { bucket, key, version, with_content: self.generator.one_in(2) }
             }
             38..54 => self.delete(model),
-            54..62 => self.copy(model),
+            54..60 => self.copy(model),
+            60..62 => Operation::Rename { bucket, from: key, to: self.key(), condition: self.condition() },
             62..66 => Operation::CreateUpload { bucket, key },
             66..82 if !self.uploads.is_empty() => self.on_upload(),
             82..85 => {

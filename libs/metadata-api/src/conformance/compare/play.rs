@@ -10,7 +10,7 @@ use super::{
         garbage::collect,
         support::{
             PATIENCE, all_versions, completion, copy, delete_all, entry, etag, get, get_bucket, inline,
-            new_upload, part_number, stored_part, write, write_stored,
+            new_upload, part_number, rename, stored_part, write, write_stored,
         },
     },
     operation::{Fault, Operation, VersionName},
@@ -19,7 +19,7 @@ use super::{
 use crate::{
     AbortUpload, CommitVersion, CompleteUpload, CompletedPart, CopyAttributes, CopyVersion, CreateUpload,
     DeleteCondition, DeleteVersion, DeleteVersions, Error, FoundVersion, GetVersion, ListObjects, ListParts,
-    ListPosition, ListUploads, ListVersions, ObjectEntry, PAGE_SIZE_MAX, Part, UploadPosition,
+    ListPosition, ListUploads, ListVersions, ObjectEntry, PAGE_SIZE_MAX, Part, RenameObject, UploadPosition,
     VersionPosition, VersionState, WriteCondition,
 };
 
@@ -67,6 +67,9 @@ impl Side {
             Operation::Delete { bucket, entries } => self.delete(bucket, &entries).await,
             Operation::Copy { from, to, stale, replace, condition } => {
                 self.copy(from, to, stale, replace, condition).await
+            }
+            Operation::Rename { bucket, from, to, condition } => {
+                self.rename(bucket, &from, &to, condition).await
             }
             Operation::CreateUpload { bucket, key } => self.create_upload(bucket, key).await,
             Operation::Part { upload, number, tag } => self.part(upload, number, tag).await,
@@ -222,6 +225,26 @@ impl Side {
         }
         let made = self.store.copy_version(CopyVersion { condition, ..request }).await;
         answer(made.map(|made| self.committed(to, &to_key, made)).map_err(without_tag))
+    }
+
+    async fn rename(
+        &mut self,
+        bucket: usize,
+        from: &ObjectKey,
+        to: &ObjectKey,
+        condition: WriteCondition,
+    ) -> Answer {
+        let name = self.name(bucket);
+        let (id, tag) = match get(&self.store, &name, from, None).await {
+            Ok(FoundVersion { version_id, state: VersionState::Object(object), .. }) => {
+                (version_id, object.etag)
+            }
+            Ok(FoundVersion { version_id, .. }) => (version_id, etag(1)),
+            Err(_) => (VersionId::Null, etag(1)),
+        };
+        let request = rename(&name, (from, id), tag, to);
+        let made = self.store.rename_object(RenameObject { condition, ..request }).await;
+        answer(made.map(|made| self.committed(bucket, to, made)))
     }
 
     async fn create_upload(&mut self, bucket: usize, key: ObjectKey) -> Answer {

@@ -10,8 +10,8 @@ use types::{
 use super::Store;
 use crate::{
     CommitPart, CommitVersion, CompleteUpload, CompletedPart, CopyAttributes, CopyVersion, CreateUpload,
-    DeleteCondition, DeleteVersion, ListObjects, ListPosition, ListVersions, NewVersion, UploadChecksum,
-    VersionPosition, WriteCondition,
+    DeleteCondition, DeleteVersion, ListObjects, ListPosition, ListVersions, NewVersion, RenameObject,
+    UploadChecksum, VersionPosition, WriteCondition,
 };
 
 /// A key.
@@ -237,6 +237,24 @@ pub fn stored_part(
         lease: Some(minter.lease),
         content: minter.content(&[size]),
         ..inline_part(bucket, key, upload, number, "")
+    }
+}
+
+/// Asks for a rename under no condition.
+pub fn rename(
+    bucket: &BucketName,
+    (source_key, source_version_id): (&ObjectKey, VersionId),
+    source_etag: ETag,
+    key: &ObjectKey,
+) -> RenameObject {
+    RenameObject {
+        bucket: bucket.clone(),
+        source_key: source_key.clone(),
+        source_version_id,
+        source_etag,
+        key: key.clone(),
+        mark: None,
+        condition: WriteCondition::None,
     }
 }
 

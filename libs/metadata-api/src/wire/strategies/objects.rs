@@ -10,14 +10,14 @@ use types::{BucketId, DefaultRetention, LeaseId, ObjectLockConfiguration, Retent
 
 use super::{
     account, algorithm, attributes, bucket_name, checksum, checksum_type, content, delimiter, error, etag,
-    key_prefix, limit, missing_shard, object_key, object_part, retention, retention_mode,
+    key_prefix, limit, missing_shard, object_key, object_part, rename_mark, retention, retention_mode,
     storage_class, timestamp, version_id, versioning, write_condition,
 };
 use crate::{
     Bucket, BucketPage, BucketUsage, CommitVersion, Committed, CopyAttributes, CopyVersion, CreateBucket,
     DeleteCondition, DeleteVersion, DeleteVersions, DeletedVersion, ETagCondition, Error, FoundVersion,
     GetVersion, ListBuckets, ListObjects, ListPosition, ListVersions, LockChange, NewVersion, ObjectEntry,
-    ObjectPage, ObjectSummary, SetLock, SetTags, Subresource, Tagged, Version, VersionEntry,
+    ObjectPage, ObjectSummary, RenameObject, SetLock, SetTags, Subresource, Tagged, Version, VersionEntry,
     VersionPage, VersionPosition, VersionState, VersionSummary,
 };
 
@@ -197,6 +197,21 @@ pub(crate) fn delete_outcome() -> impl Strategy<Value = Result<DeletedVersion, E
         |(versioning, version_id, delete_marker)| DeletedVersion { versioning, version_id, delete_marker },
     );
     prop_oneof![deleted.prop_map(Ok), error().prop_map(Err)]
+}
+
+pub(crate) fn rename_object() -> impl Strategy<Value = RenameObject> {
+    let source = (object_key(), version_id(), etag());
+    (bucket_name(), source, object_key(), option::of(rename_mark()), write_condition()).prop_map(
+        |(bucket, source, key, mark, condition)| RenameObject {
+            bucket,
+            source_key: source.0,
+            source_version_id: source.1,
+            source_etag: source.2,
+            key,
+            mark,
+            condition,
+        },
+    )
 }
 
 pub(crate) fn copy_version() -> impl Strategy<Value = CopyVersion> {

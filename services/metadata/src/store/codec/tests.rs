@@ -3,8 +3,8 @@ use metadata_api::Committed;
 use proptest::{collection::vec, option, prelude::*};
 use types::{
     Attributes, Checksum, ChecksumAlgorithm, ChecksumType, ChecksumValue, ChunkId, Coding, ETag, Extent,
-    GroupId, LeaseId, Manifest, ObjectPart, PartNumber, Retention, RetentionMode, Sequence, Timestamp,
-    VersionId, VersionLock, Versioning,
+    GroupId, LeaseId, Manifest, ObjectPart, PartNumber, RenameMark, Retention, RetentionMode, Sequence,
+    Timestamp, VersionId, VersionLock, Versioning,
 };
 
 use super::{
@@ -35,11 +35,13 @@ prop_compose! {
         user_metadata in vec((".{0,20}", bytes()), 0..8),
         tags in vec((".{0,20}", ".{0,20}"), 0..8),
         lock in version_lock(),
+        mark in option::of(any::<([u8; 16], [u8; 16])>()),
     ) -> Attributes {
         let [content_type, cache_control, content_disposition, content_encoding, content_language, expires, redirect] = texts;
         Attributes {
             content_type, cache_control, content_disposition, content_encoding, content_language, expires,
             website_redirect_location: redirect, user_metadata, tags, lock,
+            renamed: mark.map(|(token, parameters)| RenameMark { token, parameters }),
         }
     }
 }

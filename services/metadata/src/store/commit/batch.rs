@@ -112,7 +112,8 @@ impl<'a> Batch<'a> {
             shared: false,
         };
         self.changes.miss(self.now.0, &request.missing);
-        Ok(self.put(&request.key, NewBody { body, size: version.content.length(), etag: version.etag }))
+        let (size, etag) = (version.content.length(), version.etag);
+        Ok(self.put(&request.key, NewBody { body, size, etag }))
     }
 
     /// The attributes of a version that is made now, with the bucket's default retention if they name none.
@@ -168,9 +169,14 @@ impl<'a> Batch<'a> {
 
     /// Makes a version with content the key's current one, in a commit of its own.
     pub(crate) fn put(&mut self, key: &ObjectKey, new: NewBody) -> Committed {
+        self.put_as_of(key, new, self.now)
+    }
+
+    /// The same with another time of its last change.
+    pub(crate) fn put_as_of(&mut self, key: &ObjectKey, new: NewBody, last_modified: Timestamp) -> Committed {
         let sequence = self.next_sequence();
         let (size, etag, checksum) = (new.size, new.etag, new.body.checksum);
-        let head = self.new_head(sequence, size, Some(etag));
+        let head = Head { last_modified, ..self.new_head(sequence, size, Some(etag)) };
         let version_id = head.version_id();
         self.insert(key, head, Some(new.body));
         self.bucket.commit_sequence = Sequence(sequence);
@@ -178,7 +184,7 @@ impl<'a> Batch<'a> {
             versioning: self.bucket.versioning,
             version_id,
             sequence: Sequence(sequence),
-            last_modified: self.now,
+            last_modified,
             size,
             etag,
             checksum,

@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use metadata_api::{Committed, CopyAttributes, CopyVersion, Error};
-use types::{Attributes, BucketId, ChunkId, ObjectKey, VersionLock};
+use types::{Attributes, BucketId, ChunkId, ObjectKey, VersionId, VersionLock};
 
 use super::{
     batch::{Batch, NewBody},
@@ -36,23 +36,24 @@ impl Batch<'_> {
         tx: &mut Tx,
         request: &CopyVersion,
     ) -> Result<Committed, Failure> {
-        let source = self.find_source(request)?;
+        let source = self.find_source(&request.source_key, request.source_version_id)?;
         self.copy_from(tx, request, source).await
     }
 
-    fn find_source(&self, request: &CopyVersion) -> Result<Source, Failure> {
-        let key = self.keys.get(&request.source_key);
-        let row = key.and_then(|key| key.find(request.source_version_id)).ok_or(Error::VersionNotFound)?;
+    /// The object whose body was loaded, or is made by the batch.
+    pub(super) fn find_source(&self, source_key: &ObjectKey, id: VersionId) -> Result<Source, Failure> {
+        let key = self.keys.get(source_key);
+        let row = key.and_then(|key| key.find(id)).ok_or(Error::VersionNotFound)?;
         if row.head.is_delete_marker {
             return Err(Error::VersionNotFound.into());
         }
         let body = match row.made {
             Some(made) => self.changes.inserts[made].body.clone(),
-            None => self.bodies.get(&(request.source_key.clone(), row.head.version_seq)).cloned(),
+            None => self.bodies.get(&(source_key.clone(), row.head.version_seq)).cloned(),
         };
         Ok(Source {
             bucket: self.bucket.id,
-            key: request.source_key.clone(),
+            key: source_key.clone(),
             head: row.head.clone(),
             body: body.ok_or_else(|| DatabaseError::corrupt("the source of a copy was not loaded"))?,
             made: row.made,
@@ -79,7 +80,8 @@ impl Batch<'_> {
         body.attributes = match &request.attributes {
             CopyAttributes::Keep => {
                 let attributes = decode_attributes(body.attributes).map_err(DatabaseError::from)?;
-                self.encode_attributes(&Attributes { lock: VersionLock::default(), ..attributes })?
+                let lock = VersionLock::default();
+                self.encode_attributes(&Attributes { lock, renamed: None, ..attributes })?
             }
             CopyAttributes::Replace(attributes) => self.encode_attributes(attributes)?,
         };
@@ -89,7 +91,7 @@ impl Batch<'_> {
 
     /// Writes who names the source's chunks: the source, unless that is written already, and the copy that the next
     /// commit makes. Answers whether there are chunks.
-    fn share(&mut self, source: Source) -> Result<bool, DatabaseError> {
+    pub(super) fn share(&mut self, source: Source) -> Result<bool, DatabaseError> {
         let chunks = chunks_of(&source.body)?;
         if chunks.is_empty() {
             return Ok(false);
