@@ -48,6 +48,7 @@ mod conditional_writes;
 mod defaults;
 mod http_behaviour;
 mod https;
+mod listing_model;
 mod payload_forms;
 mod refusals;
 mod restarts;
