@@ -156,7 +156,8 @@ pub trait Metadata: Send + Sync + 'static {
     /// all. The other key gets a new version with the same content, attributes and lock; the key it had is deleted as
     /// [`Metadata::delete_versions`] deletes a key without a version id. In a bucket without versioning it keeps its
     /// `last_modified`; in any other the version is as new as its commit, since by its time it is known how long the one
-    /// below it has been noncurrent.
+    /// below it has been noncurrent. So the time of a key can go backwards, as that of a file does to which another is
+    /// renamed.
     /// Errors: `BucketNotFound`, `Malformed` (both keys are the same), `VersionNotFound` (the source is not the current
     /// object of its key any more), `PreconditionFailed` and `KeyNotFound` (as `copy_version`).
     async fn rename_object(&self, request: RenameObject) -> Result<Committed, Error>;

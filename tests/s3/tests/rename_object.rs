@@ -201,6 +201,11 @@ fn versions_of_both_keys_are_kept() {
     let listed = bucket.list_versions().ok().xml();
     assert_eq!((listed.all("Version").len(), listed.all("DeleteMarker").len()), (3, 1));
     rename(&bucket, "from", "to").refused(404, "NoSuchKey");
+
+    bucket.put("from", "again").ok();
+    let request = || rename(&bucket, "from", "to").header("x-amz-client-token", "token");
+    let made = request().ok().version_id();
+    assert_eq!(request().ok().version_id(), made, "the answer to a repetition is the first one");
 }
 
 #[test]

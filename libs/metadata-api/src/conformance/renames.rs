@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use types::{
-    Attributes, BucketName, ObjectKey, RenameMark, Retention, RetentionMode, Timestamp, VersionId,
-    VersionLock, Versioning,
+    Attributes, BucketName, DefaultRetention, ObjectKey, ObjectLockConfiguration, RenameMark, Retention,
+    RetentionMode, RetentionPeriod, Timestamp, VersionId, VersionLock, Versioning,
 };
 
 use super::{
@@ -121,6 +121,17 @@ pub async fn a_rename_keeps_the_lock(store: &Store) {
         let deleted = delete_entry(store, &name, entry(key, Some(id))).await;
         assert_eq!(deleted.err(), Some(Error::VersionLocked));
     }
+
+    // What is renamed over a locked version lies upon it; without a retention of its own it gets the bucket's.
+    let default = DefaultRetention { mode: RetentionMode::Governance, period: RetentionPeriod::Days(2) };
+    let plain = put(store, &name, &from, 2).await.version_id;
+    let configuration = ObjectLockConfiguration { default_retention: Some(default) };
+    store.set_object_lock(&name, configuration).await.expect("a default retention");
+    store.rename_object(rename(&name, (&from, plain), etag(2), &to)).await.expect("a rename");
+    let found = get(store, &name, &to, None).await.expect("the renamed object");
+    assert_eq!(object(&found).attributes.lock.retention.map(|held| held.mode), Some(default.mode));
+    let below = get(store, &name, &to, Some(made)).await.expect("the version below");
+    assert_eq!(object(&below).attributes.lock, lock);
 }
 
 /// The source is the current version of its key, as it was read; anything else is refused and changes nothing.

@@ -10,7 +10,7 @@ use s3_wire::{
     ErrorCode, S3Error,
     header::{Outcome, ReadConditions, client_token, rename_source},
 };
-use types::{ChecksumAlgorithm, ObjectKey, RenameMark};
+use types::{ChecksumAlgorithm, ObjectKey, RenameMark, VersionId, Versioning};
 
 use super::put_object::write_condition;
 use crate::{
@@ -57,19 +57,20 @@ pub(super) async fn rename_object(
 
     let mut attempt = 1;
     let committed = loop {
-        // Both ends as they are now.
+        // Both ends as they are now. The destination second: if the same request has just taken the source away, its mark
+        // is there.
+        let found = find(gateway, request, &source).await?;
         let replaced = find(gateway, request, key).await?;
-        if let (Some((_, replaced)), Some(mark)) = (&replaced, &mark)
-            && let Some(made) = replaced.attributes.renamed.filter(|made| made.token == mark.token)
+        if let (Some((replaced, version)), Some(mark)) = (&replaced, &mark)
+            && let Some(made) = version.attributes.renamed.filter(|made| made.token == mark.token)
         {
             return if made == *mark {
-                Ok(empty(StatusCode::OK))
+                Ok(renamed(replaced.bucket.versioning, replaced.version_id))
             } else {
                 Err(S3Error::new(ErrorCode::IdempotencyParameterMismatch))
             };
         }
-        let (found, version) =
-            find(gateway, request, &source).await?.ok_or_else(|| S3Error::no_such_key(source.as_str()))?;
+        let (found, version) = found.ok_or_else(|| S3Error::no_such_key(source.as_str()))?;
         check(
             ReadConditions::for_rename_source(&request.headers).evaluate(&version.etag, found.last_modified),
         )?;
@@ -103,9 +104,13 @@ pub(super) async fn rename_object(
     };
 
     // Respond.
+    Ok(renamed(committed.versioning, committed.version_id))
+}
+
+fn renamed(versioning: Versioning, version_id: VersionId) -> Response {
     let mut response = empty(StatusCode::OK);
-    set_version_id(response.headers_mut(), committed.versioning, committed.version_id);
-    Ok(response)
+    set_version_id(response.headers_mut(), versioning, version_id);
+    response
 }
 
 /// Keys that end in a slash stand for directories, which are not renamed with what is in them.
@@ -134,7 +139,8 @@ async fn find(
     }
 }
 
-/// Holds the conditions of the destination against what is there, and has the commit make sure that it still is.
+/// Holds the conditions of the destination against what is there, and has the commit make sure that an object with the same
+/// entity tag still is, or still none.
 fn destination_condition(
     request: &Request,
     replaced: Option<&(FoundVersion, Box<Version>)>,

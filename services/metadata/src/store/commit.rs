@@ -97,6 +97,7 @@ impl Mutation {
             }
             Self::Rename(request) => {
                 wanted.keys.extend([request.key.clone(), request.source_key.clone()]);
+                wanted.version(&request.source_key, request.source_version_id);
             }
             Self::Delete(request) => {
                 for entry in &request.entries {

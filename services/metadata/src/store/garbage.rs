@@ -168,6 +168,11 @@ impl MetadataStore {
                 versions.push([bucket.into(), key.into(), row.i64()?.into(), row.i64()?.into()]);
             }
         }
+        // A delete marker has no pages, but its number may be that of a version which has: a rename makes both.
+        let mut owners = Rows::default();
+        for mut row in tx.fetch_rows(&closed_owners_sql(), &[], &versions).await? {
+            owners.push([row.i64()?.into(), row.bytes()?.into(), row.i64()?.into()]);
+        }
         let closed = delete_each("versions", &format!("{VERSION} AND t.seq_to IS NOT NULL"));
         tx.execute_rows(&closed, &[], &versions).await?;
         let pages = delete_each(
@@ -175,10 +180,16 @@ impl MetadataStore {
             "t.bucket_id = r.column1 AND t.version_seq = r.column3 AND NOT EXISTS (SELECT 1 FROM versions AS v \
              WHERE v.bucket_id = r.column1 AND v.key = r.column2 AND v.version_seq = r.column3)",
         );
-        tx.execute_rows(&pages, &[], &versions).await?;
+        tx.execute_rows(&pages, &[], &owners).await?;
         tx.execute_rows(&delete_each("garbage", ITEM), &[], &finished).await?;
         Ok(count)
     }
+}
+
+/// Those of closed rows that can have pages: bucket, key, `version_seq`.
+pub(crate) fn closed_owners_sql() -> String {
+    let found = format!("{VERSION} AND t.seq_to IS NOT NULL AND t.is_delete_marker = 0");
+    format!("SELECT t.bucket_id, t.key, t.version_seq FROM {}", find_each("versions", &found, ""))
 }
 
 /// The groups and the chunks of what an item frees.

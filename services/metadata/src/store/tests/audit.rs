@@ -77,6 +77,13 @@ pub(crate) async fn audit(store: &MetadataStore) {
          WHERE v.bucket_id = p.bucket_id AND v.version_seq = p.version_seq)",
     )
     .await;
+    for (column, paged, kind) in [("content_kind", 3, 1), ("parts_kind", 2, 2)] {
+        let sql = format!(
+            "SELECT 1 FROM versions AS v WHERE v.{column} = {paged} AND NOT EXISTS (SELECT 1 FROM content_pages AS p \
+             WHERE p.bucket_id = v.bucket_id AND p.version_seq = v.version_seq AND p.kind = {kind})"
+        );
+        expect_none(store, "what is kept in pages has pages", &sql).await;
+    }
     expect_none(
         store,
         "parts belong to an upload",

@@ -28,6 +28,8 @@ on_both_engines!(
     a_caller_who_goes_away_harms_no_other,
     a_full_queue_is_unavailable,
     a_long_manifest_is_kept_in_pages,
+    a_renamed_object_keeps_its_pages,
+    renames_of_one_batch_build_on_each_other,
 );
 
 /// 16 writers over a few keys of two buckets, one of them versioned: every number once, and no more than there are.
@@ -209,6 +211,113 @@ async fn a_long_manifest_is_kept_in_pages(test: TestStore) {
     delete(&store, &name, &key("copy"), None).await;
     metadata_api::conformance::garbage::expect_freed(&store, minter.lease, &chunks(&content)).await;
     assert_eq!(count(test.store.engine.fetch_all(pages, Vec::new()).await.expect("a query")), 0);
+    audit(&test.store).await;
+}
+
+/// The marker under the old key has the same number as the version under the new one, whose pages outlive it.
+async fn a_renamed_object_keeps_its_pages(test: TestStore) {
+    use metadata_api::conformance::{
+        garbage::expect_freed,
+        support::{Minter, chunks, get, rename, write_stored},
+    };
+    use types::{VersionId, Versioning};
+
+    let store: Arc<dyn Metadata> = Arc::new(test.store.clone());
+    let mut minter = Minter::acquire(&store).await;
+    for versioning in [Versioning::Unversioned, Versioning::Suspended, Versioning::Enabled] {
+        let (name, from, to) = (bucket(&store).await, key("from"), key("to"));
+        if versioning != Versioning::Unversioned {
+            store.set_versioning(&name, versioning).await.expect("a state that can be set");
+        }
+        let content = minter.content(&vec![64; 3000]);
+        let request = write_stored(&name, &from, 5, minter.lease, content.clone());
+        let source = store.commit_version(request).await.expect("a commit").version_id;
+        let request = rename(&name, (&from, source), etag(5), &to);
+        let made = store.rename_object(request).await.expect("a rename").version_id;
+        if versioning != Versioning::Unversioned {
+            let marker = get(&store, &name, &from, None).await.expect("a marker").version_id;
+            delete(&store, &name, &from, Some(marker)).await;
+        }
+        if versioning == Versioning::Enabled {
+            delete(&store, &name, &from, Some(source)).await;
+        }
+        expect_freed(&store, minter.lease, &[]).await;
+        audit(&test.store).await;
+        let found = get(&store, &name, &to, None).await.expect("the renamed object");
+        let metadata_api::VersionState::Object(version) = found.state else { panic!("an object") };
+        assert_eq!(version.content, content, "{versioning:?}");
+        assert_eq!(made == VersionId::Null, versioning != Versioning::Enabled);
+        delete(&store, &name, &to, Some(made)).await;
+        expect_freed(&store, minter.lease, &chunks(&content)).await;
+        audit(&test.store).await;
+    }
+}
+
+/// What is queued behind a lock is one batch: a write, renames of what it wrote, and a rename of what a delete uncovers.
+async fn renames_of_one_batch_build_on_each_other(test: TestStore) {
+    use metadata_api::{
+        DeleteVersions,
+        conformance::{
+            garbage::expect_freed,
+            support::{Minter, chunks, current_etag, entry, rename, write_stored},
+        },
+    };
+    use types::VersionId;
+
+    let store: Arc<dyn Metadata> = Arc::new(test.store.clone());
+    let mut minter = Minter::acquire(&store).await;
+    let (name, null) = (bucket(&store).await, VersionId::Null);
+    let versioned = versioned_bucket(&store).await;
+    let content = minter.content(&[10, 20]);
+    let older = put(&store, &versioned, &key("a"), 1).await.version_id;
+    let newer = put(&store, &versioned, &key("a"), 2).await.version_id;
+
+    let mut lock = test.store.engine.begin().await.expect("a transaction");
+    let ids = [&name, &versioned].map(|name| async { store.get_bucket(name).await.expect("the bucket").id });
+    for id in ids {
+        let id = id.await;
+        let locked =
+            crate::store::buckets::lock_bucket(&mut lock, id, crate::store::buckets::BucketLock::Commit);
+        locked.await.expect("a lock").expect("the bucket");
+    }
+    // The first is a batch of its own, which waits; the others gather behind it.
+    let first = [&name, &versioned].map(|name| write(name, &key("first"), 9));
+    let mut tasks = Vec::new();
+    for request in first {
+        let store = store.clone();
+        tasks.push(spawn(async move { store.commit_version(request).await.map(drop) }));
+        Env::real().sleep(std::time::Duration::from_millis(20)).await;
+    }
+    let request = write_stored(&name, &key("a"), 5, minter.lease, content.clone());
+    let of_store = store.clone();
+    tasks.push(spawn(async move { of_store.commit_version(request).await.map(drop) }));
+    Env::real().sleep(std::time::Duration::from_millis(20)).await;
+    for (from, to) in [("a", "b"), ("b", "c"), ("c", "a")] {
+        let (store, request) = (store.clone(), rename(&name, (&key(from), null), etag(5), &key(to)));
+        tasks.push(spawn(async move { store.rename_object(request).await.map(drop) }));
+        Env::real().sleep(std::time::Duration::from_millis(20)).await;
+    }
+    let request = DeleteVersions { bucket: versioned.clone(), entries: vec![entry(&key("a"), Some(newer))] };
+    let of_store = store.clone();
+    tasks.push(spawn(async move { of_store.delete_versions(request).await.map(drop) }));
+    Env::real().sleep(std::time::Duration::from_millis(20)).await;
+    let (of_store, request) = (store.clone(), rename(&versioned, (&key("a"), older), etag(1), &key("b")));
+    tasks.push(spawn(async move { of_store.rename_object(request).await.map(drop) }));
+    Env::real().sleep(std::time::Duration::from_millis(20)).await;
+    lock.roll_back().await;
+    for task in tasks {
+        assert_eq!(task.await.expect("it ends"), Ok(()));
+    }
+
+    assert_eq!(current_etag(&store, &name, &key("a")).await, Some(etag(5)));
+    assert_eq!(current_etag(&store, &versioned, &key("b")).await, Some(etag(1)));
+    for (name, objects) in [(&name, 2), (&versioned, 2)] {
+        assert_eq!(store.get_bucket(name).await.expect("the bucket").usage.objects, objects);
+    }
+    audit(&test.store).await;
+    expect_freed(&store, minter.lease, &[]).await;
+    delete(&store, &name, &key("a"), None).await;
+    expect_freed(&store, minter.lease, &chunks(&content)).await;
     audit(&test.store).await;
 }
 
