@@ -260,9 +260,10 @@ fn check(model: &Model, kind: Kind, page: &Page, answer: &Element) -> Option<Pag
             following.after = last.map(|text| (text, None));
         }
         Kind::Versions => {
-            let marker = next("NextKeyMarker");
-            assert_eq!(marker, last.filter(|_| truncated), "{}", context());
-            following.after = marker.map(|text| (text, next("NextVersionIdMarker")));
+            let id = wanted.last().and_then(|entry| entry.version.as_ref()).map(|(id, _)| id.clone());
+            assert_eq!(next("NextKeyMarker"), last.clone().filter(|_| truncated), "{}", context());
+            assert_eq!(next("NextVersionIdMarker"), id.clone().filter(|_| truncated), "{}", context());
+            following.after = last.map(|text| (text, id));
         }
     }
     truncated.then_some(following)
