@@ -34,6 +34,18 @@ pub struct Bucket {
     pub usage: BucketUsage,
     /// Its object lock; with one, versioning stays enabled.
     pub object_lock: Option<ObjectLockConfiguration>,
+    /// What it may hold at most.
+    pub quota: BucketQuota,
+}
+
+/// What a bucket may hold at most. A write that would take it past a bound, and makes it grow, is refused by its commit; nothing
+/// else is, so that a bucket which holds more than it may can be emptied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct BucketQuota {
+    /// Most bytes of all versions: [`BucketUsage::version_bytes`]. At most `i64::MAX`.
+    pub bytes: Option<u64>,
+    /// Most objects: [`BucketUsage::objects`]. At most `i64::MAX`.
+    pub objects: Option<u64>,
 }
 
 /// What a bucket holds, counted in its commits.

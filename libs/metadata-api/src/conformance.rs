@@ -25,6 +25,7 @@ pub mod listing;
 pub mod locks;
 pub mod membership;
 pub mod moves;
+pub mod quotas;
 pub mod reaping;
 pub mod recoding;
 pub mod renames;
@@ -154,6 +155,10 @@ macro_rules! conformance_cases {
             renames::conditions_of_a_rename_concern_the_destination;
             renames::a_rename_frees_what_it_replaces;
             renames::racing_renames_of_an_object_have_one_winner;
+            quotas::a_quota_bounds_what_a_bucket_holds;
+            quotas::a_quota_counts_all_versions;
+            quotas::racing_writers_do_not_pass_a_quota;
+            quotas::bounds_of_quotas_are_checked;
             uploads::an_open_upload_is_found_as_it_was_opened;
             uploads::an_unknown_upload_is_reported_by_every_call;
             uploads::parts_are_listed_by_number_and_replaced;

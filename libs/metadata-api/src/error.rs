@@ -120,6 +120,9 @@ pub enum Error {
     /// The version's lock forbids it.
     #[error("the version is locked")]
     VersionLocked,
+    /// The bucket's quota does not allow it to grow so.
+    #[error("the bucket's quota is reached")]
+    QuotaExceeded,
     /// The call breaks a bound or rule of the contract: a fault of the caller.
     #[error("malformed call: {reason}")]
     Malformed {

@@ -37,13 +37,13 @@ use self::{
     buckets::BucketRow, cluster::Cluster, garbage::Garbage, jobs::Jobs, leases::Leases, missing::Missing,
 };
 use crate::{
-    AbortUpload, Bucket, BucketPage, ClusterMap, CommitPart, CommitVersion, Committed, CompleteUpload,
-    ContentPage, ContentPosition, CopyVersion, CreateBucket, CreateUpload, DeleteVersions, DeletedVersion,
-    DiskHistory, Error, Eviction, FoundVersion, GarbageId, GarbageItem, GetVersion, Intent, JobName,
-    JobProgress, JobState, Lease, LeaseState, ListBuckets, ListObjects, ListParts, ListUploads, ListVersions,
-    Metadata, NewMove, NodeRegistration, NodeState, ObjectPage, ObservedNode, PAGE_SIZE_MAX, Part, PartPage,
-    RenameObject, ReplaceChunks, SetLock, SetTags, StorageClassDefinition, Subresource, Tagged, Upload,
-    UploadPage, VersionPage, part_size_min,
+    AbortUpload, Bucket, BucketPage, BucketQuota, ClusterMap, CommitPart, CommitVersion, Committed,
+    CompleteUpload, ContentPage, ContentPosition, CopyVersion, CreateBucket, CreateUpload, DeleteVersions,
+    DeletedVersion, DiskHistory, Error, Eviction, FoundVersion, GarbageId, GarbageItem, GetVersion, Intent,
+    JobName, JobProgress, JobState, Lease, LeaseState, ListBuckets, ListObjects, ListParts, ListUploads,
+    ListVersions, Metadata, NewMove, NodeRegistration, NodeState, ObjectPage, ObservedNode, PAGE_SIZE_MAX,
+    Part, PartPage, RenameObject, ReplaceChunks, SetLock, SetTags, StorageClassDefinition, Subresource,
+    Tagged, Upload, UploadPage, VersionPage, part_size_min,
 };
 
 /// What a deployment may choose.
@@ -159,6 +159,10 @@ impl Metadata for Fake {
     async fn list_buckets(&self, request: ListBuckets) -> Result<BucketPage, Error> {
         check_limit(request.limit, 10_000)?;
         Ok(self.state().list_buckets(&request))
+    }
+
+    async fn set_quota(&self, bucket: &BucketName, quota: BucketQuota) -> Result<(), Error> {
+        self.state().set_quota(bucket, quota)
     }
 
     async fn set_versioning(&self, bucket: &BucketName, versioning: Versioning) -> Result<(), Error> {

@@ -36,8 +36,8 @@ use types::{
 
 pub use background::{GarbageId, GarbageItem};
 pub use bucket::{
-    AccountId, Bucket, BucketPage, BucketUsage, CreateBucket, ListBuckets, SUBRESOURCE_LENGTH_MAX,
-    Subresource,
+    AccountId, Bucket, BucketPage, BucketQuota, BucketUsage, CreateBucket, ListBuckets,
+    SUBRESOURCE_LENGTH_MAX, Subresource,
 };
 pub use cluster::{
     ClusterMap, DiskHistory, DiskRegistration, MapDisk, MapNode, MassLoss, NodeRegistration, PlacementGroup,
@@ -100,6 +100,9 @@ pub trait Metadata: Send + Sync + 'static {
         bucket: &BucketName,
         configuration: ObjectLockConfiguration,
     ) -> Result<(), Error>;
+    /// Says what a bucket may hold at most, from the next commit on. Errors: `BucketNotFound`, `Malformed` (more than can be
+    /// counted).
+    async fn set_quota(&self, bucket: &BucketName, quota: BucketQuota) -> Result<(), Error>;
     /// Stores a sub-resource in place of the one that was there, or removes it. It goes with its bucket.
     /// Errors: `BucketNotFound`, `Malformed` (longer than [`SUBRESOURCE_LENGTH_MAX`]).
     async fn set_subresource(
@@ -127,7 +130,7 @@ pub trait Metadata: Send + Sync + 'static {
 
     /// Makes stored bytes visible as the key's new current version.
     /// Errors: `BucketNotFound`, `PreconditionFailed`, `KeyNotFound` (`IfMatch` without a current version),
-    /// `LeaseRevoked`, `NoObjectLock` (the version is to be locked).
+    /// `LeaseRevoked`, `NoObjectLock` (the version is to be locked), `QuotaExceeded`.
     async fn commit_version(&self, request: CommitVersion) -> Result<Committed, Error>;
     /// The current or a named version of a key. Errors: `BucketNotFound`, `KeyNotFound` (no current version and no
     /// current delete marker), `VersionNotFound`.
@@ -150,7 +153,7 @@ pub trait Metadata: Send + Sync + 'static {
     /// destination may be in different buckets, and may be the same key.
     /// Errors: `BucketNotFound` (either), `VersionNotFound` (the source is gone or is a delete marker),
     /// `PreconditionFailed` (destination's condition, or the source's ETag is no longer the expected one),
-    /// `KeyNotFound` and `NoObjectLock` (as `commit_version`).
+    /// `KeyNotFound`, `NoObjectLock` and `QuotaExceeded` (as `commit_version`).
     async fn copy_version(&self, request: CopyVersion) -> Result<Committed, Error>;
     /// Gives the current object of a key another key of its bucket, in one commit: no listing shows it twice or not at
     /// all. The other key gets a new version with the same content, attributes and lock; the key it had is deleted as
@@ -159,7 +162,7 @@ pub trait Metadata: Send + Sync + 'static {
     /// below it has been noncurrent. So the time of a key can go backwards, as that of a file does to which another is
     /// renamed.
     /// Errors: `BucketNotFound`, `Malformed` (both keys are the same), `VersionNotFound` (the source is not the current
-    /// object of its key any more), `PreconditionFailed` and `KeyNotFound` (as `copy_version`).
+    /// object of its key any more), `PreconditionFailed`, `KeyNotFound` and `QuotaExceeded` (as `copy_version`).
     async fn rename_object(&self, request: RenameObject) -> Result<Committed, Error>;
     /// Current objects and common prefixes in key order. Errors: `BucketNotFound`.
     async fn list_objects(&self, request: ListObjects) -> Result<ObjectPage, Error>;

@@ -25,6 +25,7 @@ mod versions;
 
 use std::convert::Infallible;
 
+pub(crate) use buckets::{quota_from_wire, quota_to_wire};
 pub(crate) use cluster::{disk_id, intent, node_id, node_state};
 pub(crate) use common::{
     bucket_name, id_to_wire, object_key, storage_class, subresource, upload_id, versioning,

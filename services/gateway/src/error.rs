@@ -57,6 +57,7 @@ pub(crate) fn from_metadata(error: MetadataError, address: &Address) -> S3Error 
             ErrorCode::AccessDenied,
             "Access Denied because object protected by object lock.",
         ),
+        MetadataError::QuotaExceeded => S3Error::new(ErrorCode::QuotaExceeded),
         MetadataError::LeaseRevoked => {
             tracing::warn!("a write was refused because this gateway's lease was revoked");
             slow_down()

@@ -27,7 +27,7 @@ use env::Env;
 use metadata_api::{Error as MetadataError, Metadata};
 use types::StorageClassName;
 
-pub use auth::{CredentialError, Credentials};
+pub use auth::{CredentialError, Credentials, root_account};
 pub use config::{Config, FrontConfig};
 pub use server::{BindError, Server};
 

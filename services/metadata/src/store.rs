@@ -37,13 +37,13 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use env::Env;
 use metadata_api::{
-    AbortUpload, Bucket, BucketPage, ClusterMap, CommitPart, CommitVersion, Committed, CompleteUpload,
-    ContentPage, ContentPosition, CopyVersion, CreateBucket, CreateUpload, DeleteVersions, DeletedVersion,
-    DiskHistory, Error, Eviction, FoundVersion, GarbageId, GarbageItem, GetVersion, Intent, JobName,
-    JobProgress, JobState, Lease, LeaseState, ListBuckets, ListObjects, ListParts, ListUploads, ListVersions,
-    Metadata, NewMove, NodeRegistration, NodeState, ObjectPage, ObservedNode, PAGE_SIZE_MAX, Part, PartPage,
-    RenameObject, ReplaceChunks, SetLock, SetTags, StorageClassDefinition, Subresource, Tagged, Upload,
-    UploadPage, VersionPage, part_size_min,
+    AbortUpload, Bucket, BucketPage, BucketQuota, ClusterMap, CommitPart, CommitVersion, Committed,
+    CompleteUpload, ContentPage, ContentPosition, CopyVersion, CreateBucket, CreateUpload, DeleteVersions,
+    DeletedVersion, DiskHistory, Error, Eviction, FoundVersion, GarbageId, GarbageItem, GetVersion, Intent,
+    JobName, JobProgress, JobState, Lease, LeaseState, ListBuckets, ListObjects, ListParts, ListUploads,
+    ListVersions, Metadata, NewMove, NodeRegistration, NodeState, ObjectPage, ObservedNode, PAGE_SIZE_MAX,
+    Part, PartPage, RenameObject, ReplaceChunks, SetLock, SetTags, StorageClassDefinition, Subresource,
+    Tagged, Upload, UploadPage, VersionPage, part_size_min,
 };
 use types::{
     BucketId, BucketName, ChunkId, ChunkOwner, Coding, DiskId, GroupId, LeaseId, MissingShard, NodeId,
@@ -261,6 +261,11 @@ impl Metadata for MetadataStore {
     async fn list_buckets(&self, request: ListBuckets) -> Result<BucketPage, Error> {
         check_limit(request.limit, BUCKETS_PAGE_MAX)?;
         self.list_buckets_page(&request).await.map_err(|failure| failure.into_error("list_buckets"))
+    }
+
+    async fn set_quota(&self, bucket: &BucketName, quota: BucketQuota) -> Result<(), Error> {
+        let name = bucket.clone();
+        transact!(self, "set_quota", |store, tx| store.set_quota_in(tx, &name, quota))
     }
 
     async fn set_versioning(&self, bucket: &BucketName, versioning: Versioning) -> Result<(), Error> {

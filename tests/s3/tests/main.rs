@@ -50,6 +50,7 @@ mod http_behaviour;
 mod https;
 mod listing_model;
 mod payload_forms;
+mod quotas;
 mod refusals;
 mod restarts;
 mod signature_version_2;

@@ -3,13 +3,13 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use metadata_api::{
-    AbortUpload, Bucket, BucketPage, ClusterMap, CommitPart, CommitVersion, Committed, CompleteUpload,
-    ContentPage, ContentPosition, CopyVersion, CreateBucket, CreateUpload, DeleteVersions, DeletedVersion,
-    DiskHistory, Error, Eviction, FoundVersion, GarbageId, GarbageItem, GetVersion, Intent, JobName,
-    JobProgress, JobState, Lease, LeaseState, ListBuckets, ListObjects, ListParts, ListUploads, ListVersions,
-    Metadata, NewMove, NodeRegistration, NodeState, ObjectPage, ObservedNode, PAGE_SIZE_MAX, Part, PartPage,
-    RenameObject, ReplaceChunks, SetLock, SetTags, StorageClassDefinition, Subresource, Tagged, Upload,
-    UploadPage, VersionEntry, VersionPage, VersionPosition, fake::Fake,
+    AbortUpload, Bucket, BucketPage, BucketQuota, ClusterMap, CommitPart, CommitVersion, Committed,
+    CompleteUpload, ContentPage, ContentPosition, CopyVersion, CreateBucket, CreateUpload, DeleteVersions,
+    DeletedVersion, DiskHistory, Error, Eviction, FoundVersion, GarbageId, GarbageItem, GetVersion, Intent,
+    JobName, JobProgress, JobState, Lease, LeaseState, ListBuckets, ListObjects, ListParts, ListUploads,
+    ListVersions, Metadata, NewMove, NodeRegistration, NodeState, ObjectPage, ObservedNode, PAGE_SIZE_MAX,
+    Part, PartPage, RenameObject, ReplaceChunks, SetLock, SetTags, StorageClassDefinition, Subresource,
+    Tagged, Upload, UploadPage, VersionEntry, VersionPage, VersionPosition, fake::Fake,
 };
 use types::{
     BucketName, ChunkId, ChunkOwner, Coding, DiskId, GroupId, KeyPrefix, LeaseId, MissingShard, NodeId,
@@ -122,6 +122,7 @@ passed_on! {
     delete_bucket(bucket: &BucketName) -> ();
     list_buckets(request: ListBuckets) -> BucketPage;
     set_versioning(bucket: &BucketName, versioning: Versioning) -> ();
+    set_quota(bucket: &BucketName, quota: BucketQuota) -> ();
     set_object_lock(bucket: &BucketName, configuration: ObjectLockConfiguration) -> ();
     set_subresource(bucket: &BucketName, subresource: Subresource, document: Option<Bytes>) -> ();
     get_subresource(bucket: &BucketName, subresource: Subresource) -> Option<Bytes>;

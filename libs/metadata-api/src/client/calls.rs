@@ -12,13 +12,13 @@ use super::{
     Kind::{LongMutation, LongRead, Mutation, Read},
 };
 use crate::{
-    AbortUpload, Bucket, BucketPage, ClusterMap, CommitPart, CommitVersion, Committed, CompleteUpload,
-    ContentPage, ContentPosition, CopyVersion, CreateBucket, CreateUpload, DeleteVersions, DeletedVersion,
-    DiskHistory, Error, Eviction, FoundVersion, GarbageId, GarbageItem, GetVersion, Intent, JobName,
-    JobProgress, JobState, Lease, LeaseState, ListBuckets, ListObjects, ListParts, ListUploads, ListVersions,
-    Metadata, NewMove, NodeRegistration, NodeState, ObjectPage, ObservedNode, Part, PartPage, RenameObject,
-    ReplaceChunks, SetLock, SetTags, StorageClassDefinition, Subresource, Tagged, Upload, UploadPage,
-    VersionPage,
+    AbortUpload, Bucket, BucketPage, BucketQuota, ClusterMap, CommitPart, CommitVersion, Committed,
+    CompleteUpload, ContentPage, ContentPosition, CopyVersion, CreateBucket, CreateUpload, DeleteVersions,
+    DeletedVersion, DiskHistory, Error, Eviction, FoundVersion, GarbageId, GarbageItem, GetVersion, Intent,
+    JobName, JobProgress, JobState, Lease, LeaseState, ListBuckets, ListObjects, ListParts, ListUploads,
+    ListVersions, Metadata, NewMove, NodeRegistration, NodeState, ObjectPage, ObservedNode, Part, PartPage,
+    RenameObject, ReplaceChunks, SetLock, SetTags, StorageClassDefinition, Subresource, Tagged, Upload,
+    UploadPage, VersionPage,
     wire::{
         self, proto,
         unwrapped::{
@@ -68,6 +68,13 @@ impl Metadata for Client {
         let versioning = proto::Versioning::from(versioning).into();
         let request = proto::SetVersioningRequest { bucket: bucket.to_string(), versioning };
         let Done = self.call(Mutation, request, send!(buckets.set_versioning)).await?;
+        Ok(())
+    }
+
+    async fn set_quota(&self, bucket: &BucketName, quota: BucketQuota) -> Result<(), Error> {
+        let request =
+            proto::SetQuotaRequest { bucket: bucket.to_string(), quota: wire::quota_to_wire(quota) };
+        let Done = self.call(Mutation, request, send!(buckets.set_quota)).await?;
         Ok(())
     }
 

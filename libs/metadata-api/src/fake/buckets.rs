@@ -10,8 +10,8 @@ use types::{
 
 use super::{State, malformed, uploads::UploadRow};
 use crate::{
-    AccountId, Bucket, BucketPage, BucketUsage, Committed, CompleteUpload, CreateBucket, Error, ListBuckets,
-    SUBRESOURCE_LENGTH_MAX, Subresource, VersionState,
+    AccountId, Bucket, BucketPage, BucketQuota, BucketUsage, Committed, CompleteUpload, CreateBucket, Error,
+    ListBuckets, SUBRESOURCE_LENGTH_MAX, Subresource, VersionState,
 };
 
 #[derive(Debug)]
@@ -22,6 +22,7 @@ pub(super) struct BucketRow {
     created: Timestamp,
     pub(super) versioning: Versioning,
     pub(super) object_lock: Option<ObjectLockConfiguration>,
+    pub(super) quota: BucketQuota,
     pub(super) commit_sequence: Sequence,
     /// Each key's versions and delete markers, oldest first; the last one is current. Never an empty list.
     pub(super) versions: BTreeMap<ObjectKey, Vec<VersionRow>>,
@@ -72,6 +73,7 @@ impl BucketRow {
             commit_sequence: self.commit_sequence,
             usage: self.usage(),
             object_lock: self.object_lock,
+            quota: self.quota,
         }
     }
 
@@ -113,6 +115,7 @@ impl State {
             created: self.now(),
             versioning: if request.object_lock { Versioning::Enabled } else { Versioning::Unversioned },
             object_lock: request.object_lock.then(ObjectLockConfiguration::default),
+            quota: BucketQuota::default(),
             commit_sequence: Sequence(0),
             versions: BTreeMap::new(),
             uploads: BTreeMap::new(),
@@ -161,6 +164,15 @@ impl State {
             return Err(Error::InvalidBucketState { reason: "it has an object lock".to_owned() });
         }
         bucket.versioning = versioning;
+        Ok(())
+    }
+
+    pub(super) fn set_quota(&mut self, name: &BucketName, quota: BucketQuota) -> Result<(), Error> {
+        let countable = |most: Option<u64>| most.is_none_or(|most| i64::try_from(most).is_ok());
+        if !countable(quota.bytes) || !countable(quota.objects) {
+            return Err(malformed("a quota is more than can be counted"));
+        }
+        self.bucket_mut(name)?.quota = quota;
         Ok(())
     }
 

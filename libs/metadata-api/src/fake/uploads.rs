@@ -103,6 +103,7 @@ impl State {
         let row = self.upload(&request.bucket, &request.key, request.upload)?;
         let version = complete(row, &request, self.options.part_size_min)?;
         self.bucket(&request.bucket)?.check(&request.key, request.condition)?;
+        self.bucket(&request.bucket)?.check_quota(&request.key, version.size, 0, false)?;
 
         let row = self.take_upload(&request.bucket, &request.key, request.upload)?;
         for part in row.parts.values().filter(|row| !names(&request, row.part.number)) {

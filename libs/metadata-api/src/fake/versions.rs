@@ -43,6 +43,28 @@ impl BucketRow {
         if holds { Ok(()) } else { Err(Error::PreconditionFailed { current }) }
     }
 
+    /// Whether a version of this size may be made of a key. It takes bytes away: `removed` of another key, and those of the null
+    /// version that it replaces. A rename makes no more objects than there were.
+    pub(super) fn check_quota(
+        &self,
+        key: &ObjectKey,
+        size: u64,
+        removed: u64,
+        is_rename: bool,
+    ) -> Result<(), Error> {
+        let null =
+            self.find_object(key, Some(VersionId::Null)).filter(|_| self.versioning != Versioning::Enabled);
+        let removed = removed + null.map_or(0, |(_, version)| version.size);
+        let (usage, quota) = (self.bucket().usage, self.quota);
+        let bytes = usage.version_bytes.saturating_sub(removed).saturating_add(size);
+        let is_new = !is_rename && self.find_object(key, None).is_none();
+        let full = |most: Option<u64>, now: u64| most.is_some_and(|most| now > most);
+        if size > removed && full(quota.bytes, bytes) || is_new && full(quota.objects, usage.objects + 1) {
+            return Err(Error::QuotaExceeded);
+        }
+        Ok(())
+    }
+
     fn next_sequence(&self) -> Sequence {
         Sequence(self.commit_sequence.0 + 1)
     }
@@ -72,6 +94,12 @@ impl State {
         self.check_lease(request.lease, &request.version.content)?;
         self.bucket(&request.bucket)?.check(&request.key, request.condition)?;
         self.bucket(&request.bucket)?.check_lock(&request.version.attributes.lock)?;
+        self.bucket(&request.bucket)?.check_quota(
+            &request.key,
+            request.version.content.length(),
+            0,
+            false,
+        )?;
         let version = Version {
             size: request.version.content.length(),
             content: request.version.content,
@@ -272,6 +300,7 @@ impl State {
             CopyAttributes::Replace(attributes) => version.attributes = *attributes,
         }
         destination.check_lock(&version.attributes.lock)?;
+        destination.check_quota(&request.key, version.size, 0, false)?;
         version.checksum = request.checksum.or(version.checksum);
         if let Content::Stored(manifest) = &version.content {
             self.shared.extend(manifest.extents.iter().map(|extent| extent.chunk));
@@ -295,6 +324,8 @@ impl State {
         }
         found.check(&key, condition)?;
         let (versioning, last_modified) = (found.versioning, row.last_modified);
+        let is_replaced = versioning != Versioning::Enabled && row.id == VersionId::Null;
+        found.check_quota(&key, version.size, if is_replaced { version.size } else { 0 }, true)?;
         let mut version = version.clone();
         version.attributes.renamed = mark;
         if let Content::Stored(manifest) = &version.content {

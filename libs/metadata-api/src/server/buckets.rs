@@ -7,7 +7,7 @@ use types::BucketName;
 
 use crate::{
     PAGE_SIZE_MAX,
-    wire::{bucket_name, limit_from_wire, proto, required, subresource, versioning},
+    wire::{bucket_name, limit_from_wire, proto, quota_from_wire, required, subresource, versioning},
 };
 
 #[async_trait]
@@ -52,6 +52,16 @@ impl proto::buckets_server::Buckets for Calls {
         let versioning = checked(versioning(request.versioning))?;
         let done = self.metadata.set_versioning(&bucket, versioning).await;
         answer(done.map(|()| proto::SetVersioningResponse {}))
+    }
+
+    async fn set_quota(
+        &self,
+        request: Request<proto::SetQuotaRequest>,
+    ) -> Result<Response<proto::SetQuotaResponse>, Status> {
+        let request = request.into_inner();
+        let bucket = checked(bucket_name(&request.bucket, "bucket"))?;
+        let done = self.metadata.set_quota(&bucket, quota_from_wire(request.quota)).await;
+        answer(done.map(|()| proto::SetQuotaResponse {}))
     }
 
     async fn set_object_lock(

@@ -7,7 +7,7 @@ use super::{
     common::{account, bucket_name, subresource, versioning},
     limit_from_wire, limit_to_wire, list, messages, optional, proto, required, text,
 };
-use crate::{Bucket, BucketPage, BucketUsage, CreateBucket, ListBuckets};
+use crate::{Bucket, BucketPage, BucketQuota, BucketUsage, CreateBucket, ListBuckets};
 
 /// Most buckets in a page.
 pub(super) const BUCKETS_MAX: usize = 10_000;
@@ -23,6 +23,7 @@ impl From<Bucket> for proto::Bucket {
             commit_sequence: bucket.commit_sequence.0,
             usage: Some(bucket.usage.into()),
             object_lock: bucket.object_lock.map(Into::into),
+            quota: quota_to_wire(bucket.quota),
         }
     }
 }
@@ -40,8 +41,19 @@ impl TryFrom<proto::Bucket> for Bucket {
             commit_sequence: Sequence(message.commit_sequence),
             usage: required(message.usage, "usage")?,
             object_lock: optional(message.object_lock)?,
+            quota: quota_from_wire(message.quota),
         })
     }
+}
+
+pub(crate) fn quota_to_wire(quota: BucketQuota) -> Option<proto::BucketQuota> {
+    (quota != BucketQuota::default())
+        .then_some(proto::BucketQuota { bytes: quota.bytes, objects: quota.objects })
+}
+
+pub(crate) fn quota_from_wire(message: Option<proto::BucketQuota>) -> BucketQuota {
+    let message = message.unwrap_or_default();
+    BucketQuota { bytes: message.bytes, objects: message.objects }
 }
 
 impl From<BucketUsage> for proto::BucketUsage {

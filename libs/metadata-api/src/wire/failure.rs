@@ -55,7 +55,8 @@ fn code(failure: &proto::Failure) -> Code {
         | Wire::JobLost(_)
         | Wire::InvalidBucketState(_)
         | Wire::NoObjectLock(_)
-        | Wire::VersionLocked(_) => Code::FailedPrecondition,
+        | Wire::VersionLocked(_)
+        | Wire::QuotaExceeded(_) => Code::FailedPrecondition,
         Wire::InvalidPart(_)
         | Wire::InvalidPartOrder(_)
         | Wire::PartTooSmall(_)
@@ -126,6 +127,7 @@ impl From<Error> for proto::Failure {
             Error::InvalidBucketState { reason } => Wire::InvalidBucketState(reason_to_wire(reason)),
             Error::NoObjectLock => Wire::NoObjectLock(nothing),
             Error::VersionLocked => Wire::VersionLocked(nothing),
+            Error::QuotaExceeded => Wire::QuotaExceeded(nothing),
             Error::Malformed { reason } => Wire::Malformed(reason_to_wire(reason)),
             Error::Unauthenticated => Wire::Unauthenticated(nothing),
             Error::Unavailable { reason } => Wire::Unavailable(reason_to_wire(reason)),
@@ -177,6 +179,7 @@ impl TryFrom<proto::Failure> for Error {
             Wire::InvalidBucketState(facts) => Self::InvalidBucketState { reason: facts.reason },
             Wire::NoObjectLock(_) => Self::NoObjectLock,
             Wire::VersionLocked(_) => Self::VersionLocked,
+            Wire::QuotaExceeded(_) => Self::QuotaExceeded,
             Wire::Malformed(facts) => Self::Malformed { reason: facts.reason },
             Wire::Unauthenticated(_) => Self::Unauthenticated,
             Wire::Unavailable(facts) => Self::Unavailable { reason: facts.reason },

@@ -23,7 +23,7 @@ done! {
     AbortUploadResponse DefineStorageClassResponse DeleteBucketResponse FinishEvictionResponse FinishLeaseResponse
     FinishMoveResponse ReadyResponse RegisterNodeResponse ReleaseJobResponse
     ReleaseLeaseResponse RenewJobResponse RenewLeaseResponse ReportMissingResponse SetDiskIntentResponse
-    SetNodeIntentResponse SetObjectLockResponse SetStorageClassCodingResponse SetSubresourceResponse SetVersioningResponse
+    SetNodeIntentResponse SetObjectLockResponse SetQuotaResponse SetStorageClassCodingResponse SetSubresourceResponse SetVersioningResponse
 }
 
 /// An answer that is one value of a field that is always there.

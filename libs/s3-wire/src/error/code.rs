@@ -112,6 +112,7 @@ error_codes! {
     OwnershipControlsNotFoundError 404 "The bucket ownership controls were not found",
     PermanentRedirect 301 "The bucket you are attempting to access must be addressed using the specified endpoint.",
     PreconditionFailed 412 "At least one of the pre-conditions you specified did not hold",
+    QuotaExceeded 403 "The bucket's quota does not allow it to hold more.",
     ReplicationConfigurationNotFoundError 404 "The replication configuration was not found",
     RequestHeaderSectionTooLarge 400 "Your request header section exceeds the maximum allowed size.",
     RequestTimeTooSkewed 403 "The difference between the request time and the current time is too large.",

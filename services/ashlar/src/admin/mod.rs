@@ -1,6 +1,7 @@
 //! Tools for operators.
 
 mod audit;
+mod bucket;
 mod class;
 mod connect;
 mod durability;
@@ -44,6 +45,8 @@ enum Command {
     Disk(member::Disk),
     /// Shows and defines storage classes.
     Class(class::Class),
+    /// Shows what buckets hold, and sets their quotas.
+    Bucket(bucket::BucketCommand),
     /// Shows what waits to be rebuilt.
     Repair(repair::Repair),
     /// Compares every shard on every disk with every manifest.
@@ -60,6 +63,7 @@ pub(crate) async fn run(env: Env, admin: Admin) -> Result<(), Exit> {
         Command::Node(node) => member::run_node(&env, &node).await,
         Command::Disk(disk) => member::run_disk(&env, &disk).await,
         Command::Class(class) => class::run(&env, &class).await,
+        Command::Bucket(bucket) => bucket::run(&env, &bucket).await,
         Command::Repair(repair) => repair::run(&env, &repair).await,
         Command::Audit(audit) => audit::run(&env, &audit).await,
         Command::Durability(durability) => durability::run(&env, &durability).await,

@@ -27,6 +27,11 @@ pub enum CredentialError {
     Password,
 }
 
+/// The account of the root user.
+pub fn root_account() -> AccountId {
+    AccountId(ROOT_ACCOUNT.to_owned())
+}
+
 /// The credentials that a gateway accepts: the root user's.
 #[derive(Debug)]
 pub struct Credentials {
@@ -50,17 +55,12 @@ impl Credentials {
 
     /// The account that the access key belongs to, if there is such a key.
     pub(crate) fn account(&self, access_key_id: &str) -> Option<AccountId> {
-        (access_key_id == self.access_key_id).then(Self::root_account)
+        (access_key_id == self.access_key_id).then(root_account)
     }
 
     /// The account and the secret behind an access key, for signatures that are made with the secret itself.
     pub(crate) fn secret(&self, access_key_id: &str) -> Option<(AccountId, &str)> {
         Some((self.account(access_key_id)?, self.secret.expose()))
-    }
-
-    /// The account of the root user.
-    pub(crate) fn root_account() -> AccountId {
-        AccountId(ROOT_ACCOUNT.to_owned())
     }
 
     /// The signing key for a scope, derived once a day.

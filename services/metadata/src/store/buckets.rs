@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use metadata_api::{
-    AccountId, Bucket, BucketPage, BucketUsage, CreateBucket, Error, ListBuckets, SUBRESOURCE_LENGTH_MAX,
-    Subresource,
+    AccountId, Bucket, BucketPage, BucketQuota, BucketUsage, CreateBucket, Error, ListBuckets,
+    SUBRESOURCE_LENGTH_MAX, Subresource,
 };
 use types::{
     BucketId, BucketName, DefaultRetention, ObjectLockConfiguration, RetentionMode, RetentionPeriod,
@@ -20,7 +20,7 @@ use super::{
 /// Columns of a bucket, for [`read_bucket`].
 pub(crate) const BUCKET: &str = "b.bucket_id, b.name, b.owner, b.created_ms, b.versioning, b.commit_seq, b.object_count, \
      b.object_bytes, b.version_count, b.version_bytes, b.object_lock, b.default_retention_mode, \
-     b.default_retention_days, b.default_retention_years";
+     b.default_retention_days, b.default_retention_years, b.quota_bytes, b.quota_objects";
 
 /// Most buckets whose numbers a process remembers. Past it the memory begins anew.
 const REMEMBERED_MAX: usize = 10_000;
@@ -41,7 +41,13 @@ pub(crate) fn read_bucket(row: &mut Row) -> Result<Bucket, DatabaseError> {
             version_bytes: row.number()?,
         },
         object_lock: read_object_lock(row)?,
+        quota: BucketQuota { bytes: read_bound(row)?, objects: read_bound(row)? },
     })
+}
+
+fn read_bound(row: &mut Row) -> Result<Option<u64>, DatabaseError> {
+    let bound = row.optional_i64()?.map(u64::try_from).transpose();
+    bound.map_err(|_| DatabaseError::corrupt("a quota below zero"))
 }
 
 fn read_object_lock(row: &mut Row) -> Result<Option<ObjectLockConfiguration>, DatabaseError> {
@@ -173,6 +179,7 @@ impl MetadataStore {
             commit_sequence: Sequence(0),
             usage: BucketUsage::default(),
             object_lock: request.object_lock.then(ObjectLockConfiguration::default),
+            quota: BucketQuota::default(),
         })
     }
 
@@ -249,6 +256,23 @@ impl MetadataStore {
         }
         let sql = "UPDATE buckets SET versioning = $2 WHERE bucket_id = $1";
         tx.execute(sql, vec![bucket.id.0.into(), (versioning as i64).into()]).await?;
+        Ok(())
+    }
+
+    /// Locks the bucket's row as a commit does, so that no commit goes by the former quota afterwards.
+    pub(super) async fn set_quota_in(
+        &self,
+        tx: &mut Tx,
+        name: &BucketName,
+        quota: BucketQuota,
+    ) -> Result<(), Failure> {
+        let bound = |bound: Option<u64>| bound.map(i64::try_from).transpose();
+        let (Ok(bytes), Ok(objects)) = (bound(quota.bytes), bound(quota.objects)) else {
+            return Err(Error::Malformed { reason: "a quota is more than can be counted".to_owned() }.into());
+        };
+        let bucket = lock_bucket_named(tx, name, BucketLock::Commit).await?.bucket;
+        let sql = "UPDATE buckets SET quota_bytes = $2, quota_objects = $3 WHERE bucket_id = $1";
+        tx.execute(sql, vec![bucket.id.0.into(), bytes.into(), objects.into()]).await?;
         Ok(())
     }
 

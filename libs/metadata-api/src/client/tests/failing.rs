@@ -102,6 +102,13 @@ impl proto::buckets_server::Buckets for Slow {
         Err(Status::unavailable("from something between"))
     }
 
+    async fn set_quota(
+        &self,
+        _: Request<proto::SetQuotaRequest>,
+    ) -> Result<Response<proto::SetQuotaResponse>, Status> {
+        Err(Status::unimplemented("not asked for here"))
+    }
+
     async fn set_object_lock(
         &self,
         _: Request<proto::SetObjectLockRequest>,

@@ -14,11 +14,11 @@ use super::{
     storage_class, timestamp, version_id, versioning, write_condition,
 };
 use crate::{
-    Bucket, BucketPage, BucketUsage, CommitVersion, Committed, CopyAttributes, CopyVersion, CreateBucket,
-    DeleteCondition, DeleteVersion, DeleteVersions, DeletedVersion, ETagCondition, Error, FoundVersion,
-    GetVersion, ListBuckets, ListObjects, ListPosition, ListVersions, LockChange, NewVersion, ObjectEntry,
-    ObjectPage, ObjectSummary, RenameObject, SetLock, SetTags, Subresource, Tagged, Version, VersionEntry,
-    VersionPage, VersionPosition, VersionState, VersionSummary,
+    Bucket, BucketPage, BucketQuota, BucketUsage, CommitVersion, Committed, CopyAttributes, CopyVersion,
+    CreateBucket, DeleteCondition, DeleteVersion, DeleteVersions, DeletedVersion, ETagCondition, Error,
+    FoundVersion, GetVersion, ListBuckets, ListObjects, ListPosition, ListVersions, LockChange, NewVersion,
+    ObjectEntry, ObjectPage, ObjectSummary, RenameObject, SetLock, SetTags, Subresource, Tagged, Version,
+    VersionEntry, VersionPage, VersionPosition, VersionState, VersionSummary,
 };
 
 pub(crate) fn bucket() -> impl Strategy<Value = Bucket> {
@@ -29,8 +29,10 @@ pub(crate) fn bucket() -> impl Strategy<Value = Bucket> {
         version_bytes: counts.3,
     });
     let made = (any::<i64>(), bucket_name(), account(), timestamp());
-    (made, versioning(), any::<i64>(), usage, option::of(object_lock())).prop_map(
-        |((id, name, owner, created), versioning, sequence, usage, object_lock)| Bucket {
+    let quota =
+        any::<(Option<u64>, Option<u64>)>().prop_map(|(bytes, objects)| BucketQuota { bytes, objects });
+    (made, versioning(), any::<i64>(), usage, option::of(object_lock()), quota).prop_map(
+        |((id, name, owner, created), versioning, sequence, usage, object_lock, quota)| Bucket {
             id: BucketId(id),
             name,
             owner,
@@ -39,6 +41,7 @@ pub(crate) fn bucket() -> impl Strategy<Value = Bucket> {
             commit_sequence: Sequence(sequence),
             usage,
             object_lock,
+            quota,
         },
     )
 }

@@ -103,6 +103,7 @@ impl<'a> Batch<'a> {
         check_write(request.condition, current)?;
 
         let version = &request.version;
+        self.check_quota(&request.key, version.content.length(), 0, false)?;
         let body = Body {
             checksum: version.checksum,
             storage_class: version.storage_class.clone(),
@@ -164,6 +165,29 @@ impl<'a> Batch<'a> {
         }
         let after = entry.listed();
         move_listed(&mut self.bucket.usage, before, after);
+        Ok(())
+    }
+
+    /// Whether a version of this size may be made of a key whose current version is known. It takes bytes away: `removed` of
+    /// another key, and those of the null version that it replaces. A rename makes no more objects than there were.
+    pub(crate) fn check_quota(
+        &mut self,
+        key: &ObjectKey,
+        size: u64,
+        removed: u64,
+        is_rename: bool,
+    ) -> Result<(), Error> {
+        let (usage, quota, versioning) = (self.bucket.usage, self.bucket.quota, self.bucket.versioning);
+        let entry = self.key(key);
+        let is_new = !is_rename && entry.listed().0 == 0;
+        let null = entry.null.filter(|_| versioning != Versioning::Enabled);
+        let null = null.and_then(|null| entry.rows.get(&null)).map_or(0, |row| row.head.size);
+        let removed = removed.saturating_add(null);
+        let bytes = usage.version_bytes.saturating_sub(removed).saturating_add(size);
+        let full = |most: Option<u64>, now: u64| most.is_some_and(|most| now > most);
+        if size > removed && full(quota.bytes, bytes) || is_new && full(quota.objects, usage.objects + 1) {
+            return Err(Error::QuotaExceeded);
+        }
         Ok(())
     }
 

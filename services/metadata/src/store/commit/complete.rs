@@ -40,6 +40,7 @@ impl Batch<'_> {
         let new = assemble(&upload, request, &rows, attributes, self.settings.part_size_min)?;
         let current = self.current_object(tx, &request.key).await?;
         check_write(request.condition, current)?;
+        self.check_quota(&request.key, new.size, 0, false)?;
 
         for row in rows {
             let named = request.parts.binary_search_by_key(&row.part.number, |part| part.number).is_ok();

@@ -75,6 +75,7 @@ impl Batch<'_> {
         check_write(request.condition, current)?;
 
         let size = source.head.size;
+        self.check_quota(&request.key, size, 0, false)?;
         let mut body = source.body.clone();
         body.checksum = request.checksum.or(body.checksum);
         body.attributes = match &request.attributes {

@@ -34,6 +34,8 @@ impl Batch<'_> {
 
         let (size, version_seq) = (source.head.size, source.head.version_seq);
         let versioning = self.bucket.versioning;
+        let is_replaced = source.head.is_null && versioning != Versioning::Enabled;
+        self.check_quota(&request.key, size, if is_replaced { size } else { 0 }, true)?;
         let last_modified = match versioning {
             Versioning::Unversioned => source.head.last_modified,
             Versioning::Enabled | Versioning::Suspended => self.now,

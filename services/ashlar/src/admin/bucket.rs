@@ -1,0 +1,162 @@
+//! `ashlar admin bucket`: what buckets hold, and what they may hold at most.
+
+use clap::{Args, Subcommand};
+use env::Env;
+use metadata_api::{Bucket, BucketQuota, ListBuckets, PAGE_SIZE_MAX};
+use serde_json::json;
+use types::BucketName;
+
+use super::{
+    connect::{Connect, Reached, failed},
+    table::{Table, bytes},
+};
+use crate::Exit;
+
+/// Buckets.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  ashlar admin bucket list --data ./data\n  \
+    ashlar admin bucket quota photos --bytes 500GiB --objects 1000000 --metadata meta1:9400")]
+pub(crate) struct BucketCommand {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Shows them with what they hold, exact as of each bucket's last commit, and their quotas.
+    List(List),
+    /// Says what a bucket may hold at most.
+    Quota(Quota),
+}
+
+#[derive(Debug, Args)]
+struct List {
+    /// Only buckets whose names begin with this.
+    #[arg(default_value = "")]
+    prefix: String,
+    /// Shows them as JSON, for programs.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    connect: Connect,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  ashlar admin bucket quota photos --bytes 500GiB --data ./data\n  \
+    ashlar admin bucket quota photos --none --data ./data\n\n\
+    Writes that would take the bucket past a bound, and make it grow, are refused with QuotaExceeded (403) when they are committed; \
+    what waits in open multipart uploads is counted when they are completed. Reads, deletes and smaller overwrites always go on, \
+    also when the bucket holds more than it may.")]
+struct Quota {
+    /// The bucket.
+    name: String,
+    /// Most bytes of all its versions: a number, or one of KiB, MiB, GiB, TiB or PiB.
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    bytes: Option<u64>,
+    /// Most objects: keys that are listed.
+    #[arg(long, value_name = "NUMBER")]
+    objects: Option<u64>,
+    /// Any amount: takes the quota away.
+    #[arg(long, conflicts_with_all = ["bytes", "objects"], required_unless_present_any = ["bytes", "objects"])]
+    none: bool,
+    #[command(flatten)]
+    connect: Connect,
+}
+
+pub(crate) async fn run(env: &Env, command: &BucketCommand) -> Result<(), Exit> {
+    match &command.action {
+        Action::List(list) => {
+            let buckets = all(&list.connect.reach(env).await?, &list.prefix).await?;
+            super::print(&if list.json { as_json(&buckets) } else { as_table(&buckets) });
+        }
+        Action::Quota(quota) => {
+            let name = BucketName::new(&quota.name).map_err(|error| {
+                Exit::new(Exit::FAILED, format!("{} is no name of a bucket: {error}", quota.name))
+            })?;
+            let bounds = BucketQuota { bytes: quota.bytes, objects: quota.objects };
+            let reached = quota.connect.reach(env).await?;
+            reached.metadata.set_quota(&name, bounds).await.map_err(failed)?;
+            let bucket = reached.metadata.get_bucket(&name).await.map_err(failed)?;
+            super::print(&as_table(&[bucket]));
+        }
+    }
+    Ok(())
+}
+
+async fn all(reached: &Reached, prefix: &str) -> Result<Vec<Bucket>, Exit> {
+    let owner = gateway::root_account();
+    let mut request = ListBuckets { owner, prefix: prefix.to_owned(), after: None, limit: PAGE_SIZE_MAX };
+    let mut buckets = Vec::new();
+    loop {
+        let page = reached.metadata.list_buckets(request.clone()).await.map_err(failed)?;
+        buckets.extend(page.buckets);
+        request.after = buckets.last().map(|bucket: &Bucket| bucket.name.to_string());
+        if !page.truncated {
+            return Ok(buckets);
+        }
+    }
+}
+
+fn as_table(buckets: &[Bucket]) -> String {
+    let mut table = Table::new([
+        "BUCKET",
+        "OBJECTS",
+        "BYTES",
+        "VERSIONS",
+        "BYTES OF VERSIONS",
+        "MOST OBJECTS",
+        "MOST BYTES",
+    ]);
+    let bound = |bound: Option<String>| bound.unwrap_or_else(|| "any".to_owned());
+    for bucket in buckets {
+        let (usage, quota) = (bucket.usage, bucket.quota);
+        table.line([
+            bucket.name.to_string(),
+            usage.objects.to_string(),
+            bytes(usage.object_bytes),
+            usage.versions.to_string(),
+            bytes(usage.version_bytes),
+            bound(quota.objects.map(|most| most.to_string())),
+            bound(quota.bytes.map(bytes)),
+        ]);
+    }
+    table.text()
+}
+
+fn as_json(buckets: &[Bucket]) -> String {
+    let buckets = buckets.iter().map(|bucket| {
+        let (usage, quota) = (bucket.usage, bucket.quota);
+        json!({ "bucket": bucket.name.as_str(), "objects": usage.objects, "object_bytes": usage.object_bytes,
+                "versions": usage.versions, "version_bytes": usage.version_bytes,
+                "quota": { "bytes": quota.bytes, "objects": quota.objects } })
+    });
+    format!("{:#}\n", json!(buckets.collect::<Vec<_>>()))
+}
+
+/// A number of bytes, with a unit or without.
+fn parse_size(text: &str) -> Result<u64, String> {
+    const UNITS: [(&str, u32); 5] = [("KiB", 10), ("MiB", 20), ("GiB", 30), ("TiB", 40), ("PiB", 50)];
+    let unit = UNITS.iter().find_map(|(unit, bits)| Some((text.strip_suffix(unit)?, *bits)));
+    let (number, bits) = unit.unwrap_or((text, 0));
+    let number: u64 =
+        number.trim().parse().map_err(|_| "give a number of bytes, such as 500GiB or 1048576".to_owned())?;
+    number
+        .checked_mul(1 << bits)
+        .filter(|bytes| i64::try_from(*bytes).is_ok())
+        .ok_or_else(|| "more bytes than can be counted".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse_size;
+
+    #[test]
+    fn sizes_have_units_or_none() {
+        for (text, size) in [("0", 0), ("17", 17), ("2KiB", 2048), ("3 GiB", 3 << 30), ("1PiB", 1 << 50)] {
+            assert_eq!(parse_size(text), Ok(size), "{text}");
+        }
+        for text in ["", "GiB", "-1", "1.5GiB", "1GB", "8192PiB", "99999999999999999999"] {
+            assert!(parse_size(text).is_err(), "{text}");
+        }
+    }
+}
