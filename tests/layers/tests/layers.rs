@@ -14,6 +14,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("env", 1),
     ("erasure", 1),
     ("placement", 1),
+    ("policy", 1),
     ("s3-wire", 1),
     ("sigv4", 1),
     ("chunk-api", 2),
@@ -66,7 +67,7 @@ const RESTRICTED: &[(&str, &[&str])] = &[
 ];
 
 /// Crates that do no I/O and know no runtime.
-const PURE: &[&str] = &["types", "checksum", "erasure", "placement", "s3-wire", "sigv4"];
+const PURE: &[&str] = &["types", "checksum", "erasure", "placement", "policy", "s3-wire", "sigv4"];
 
 /// Normal dependencies of each workspace crate, by name.
 fn dependencies() -> BTreeMap<String, BTreeSet<String>> {

@@ -1,0 +1,150 @@
+//! S3's actions. A policy may name all of them: what no operation needs is granted and denied to no effect.
+
+use crate::pattern::Glob;
+
+/// What an action is done to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// A bucket.
+    Bucket,
+    /// An object.
+    Object,
+}
+
+/// What every action's name begins with.
+const PREFIX: &str = "s3:";
+
+/// Names without `s3:`. Source: Service Authorization Reference, "Actions, resources, and condition keys for Amazon S3": those
+/// of its resource types bucket and object.
+const ACTIONS: &[(&str, Scope)] = &[
+    ("AbortMultipartUpload", Scope::Object),
+    ("BypassGovernanceRetention", Scope::Object),
+    ("CreateBucket", Scope::Bucket),
+    ("CreateBucketMetadataTableConfiguration", Scope::Bucket),
+    ("DeleteBucket", Scope::Bucket),
+    ("DeleteBucketMetadataTableConfiguration", Scope::Bucket),
+    ("DeleteBucketPolicy", Scope::Bucket),
+    ("DeleteBucketWebsite", Scope::Bucket),
+    ("DeleteObject", Scope::Object),
+    ("DeleteObjectTagging", Scope::Object),
+    ("DeleteObjectVersion", Scope::Object),
+    ("DeleteObjectVersionTagging", Scope::Object),
+    ("GetAccelerateConfiguration", Scope::Bucket),
+    ("GetAnalyticsConfiguration", Scope::Bucket),
+    ("GetBucketAcl", Scope::Bucket),
+    ("GetBucketCORS", Scope::Bucket),
+    ("GetBucketLocation", Scope::Bucket),
+    ("GetBucketLogging", Scope::Bucket),
+    ("GetBucketMetadataTableConfiguration", Scope::Bucket),
+    ("GetBucketNotification", Scope::Bucket),
+    ("GetBucketObjectLockConfiguration", Scope::Bucket),
+    ("GetBucketOwnershipControls", Scope::Bucket),
+    ("GetBucketPolicy", Scope::Bucket),
+    ("GetBucketPolicyStatus", Scope::Bucket),
+    ("GetBucketPublicAccessBlock", Scope::Bucket),
+    ("GetBucketRequestPayment", Scope::Bucket),
+    ("GetBucketTagging", Scope::Bucket),
+    ("GetBucketVersioning", Scope::Bucket),
+    ("GetBucketWebsite", Scope::Bucket),
+    ("GetEncryptionConfiguration", Scope::Bucket),
+    ("GetIntelligentTieringConfiguration", Scope::Bucket),
+    ("GetInventoryConfiguration", Scope::Bucket),
+    ("GetLifecycleConfiguration", Scope::Bucket),
+    ("GetMetricsConfiguration", Scope::Bucket),
+    ("GetObject", Scope::Object),
+    ("GetObjectAcl", Scope::Object),
+    ("GetObjectAttributes", Scope::Object),
+    ("GetObjectLegalHold", Scope::Object),
+    ("GetObjectRetention", Scope::Object),
+    ("GetObjectTagging", Scope::Object),
+    ("GetObjectTorrent", Scope::Object),
+    ("GetObjectVersion", Scope::Object),
+    ("GetObjectVersionAcl", Scope::Object),
+    ("GetObjectVersionAttributes", Scope::Object),
+    ("GetObjectVersionForReplication", Scope::Object),
+    ("GetObjectVersionTagging", Scope::Object),
+    ("GetObjectVersionTorrent", Scope::Object),
+    ("GetReplicationConfiguration", Scope::Bucket),
+    ("InitiateReplication", Scope::Object),
+    ("ListBucket", Scope::Bucket),
+    ("ListBucketMultipartUploads", Scope::Bucket),
+    ("ListBucketVersions", Scope::Bucket),
+    ("ListMultipartUploadParts", Scope::Object),
+    ("ObjectOwnerOverrideToBucketOwner", Scope::Object),
+    ("PutAccelerateConfiguration", Scope::Bucket),
+    ("PutAnalyticsConfiguration", Scope::Bucket),
+    ("PutBucketAcl", Scope::Bucket),
+    ("PutBucketCORS", Scope::Bucket),
+    ("PutBucketLogging", Scope::Bucket),
+    ("PutBucketNotification", Scope::Bucket),
+    ("PutBucketObjectLockConfiguration", Scope::Bucket),
+    ("PutBucketOwnershipControls", Scope::Bucket),
+    ("PutBucketPolicy", Scope::Bucket),
+    ("PutBucketPublicAccessBlock", Scope::Bucket),
+    ("PutBucketRequestPayment", Scope::Bucket),
+    ("PutBucketTagging", Scope::Bucket),
+    ("PutBucketVersioning", Scope::Bucket),
+    ("PutBucketWebsite", Scope::Bucket),
+    ("PutEncryptionConfiguration", Scope::Bucket),
+    ("PutIntelligentTieringConfiguration", Scope::Bucket),
+    ("PutInventoryConfiguration", Scope::Bucket),
+    ("PutLifecycleConfiguration", Scope::Bucket),
+    ("PutMetricsConfiguration", Scope::Bucket),
+    ("PutObject", Scope::Object),
+    ("PutObjectAcl", Scope::Object),
+    ("PutObjectLegalHold", Scope::Object),
+    ("PutObjectRetention", Scope::Object),
+    ("PutObjectTagging", Scope::Object),
+    ("PutObjectVersionAcl", Scope::Object),
+    ("PutObjectVersionTagging", Scope::Object),
+    ("PutReplicationConfiguration", Scope::Bucket),
+    ("ReplicateDelete", Scope::Object),
+    ("ReplicateObject", Scope::Object),
+    ("ReplicateTags", Scope::Object),
+    ("RestoreObject", Scope::Object),
+    ("UpdateBucketMetadataInventoryTableConfiguration", Scope::Bucket),
+    ("UpdateBucketMetadataJournalTableConfiguration", Scope::Bucket),
+    ("UpdateObjectEncryption", Scope::Object),
+];
+
+/// What an action, named without `s3:`, is done to; `None` for none that a bucket's policy can be about.
+pub fn scope(name: &str) -> Option<Scope> {
+    ACTIONS.iter().find(|(known, _)| *known == name).map(|(_, scope)| *scope)
+}
+
+/// The actions that an element of a statement names, by one name or by many through wildcards. Case does not matter.
+#[derive(Debug, Clone)]
+pub(crate) struct ActionPattern {
+    /// Places in [`ACTIONS`], in their order.
+    matches: Vec<usize>,
+}
+
+impl ActionPattern {
+    /// `None` when it names no action.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let pattern = Glob::new(&text.to_ascii_lowercase());
+        let named = |name: &str| pattern.matches(&format!("{PREFIX}{}", name.to_ascii_lowercase()));
+        let matches: Vec<usize> =
+            ACTIONS.iter().enumerate().filter(|(_, (name, _))| named(name)).map(|(at, _)| at).collect();
+        (!matches.is_empty()).then_some(Self { matches })
+    }
+
+    pub(crate) fn matches(&self, name: &str) -> bool {
+        self.actions().any(|action| action == name)
+    }
+
+    /// The names.
+    pub(crate) fn actions(&self) -> impl Iterator<Item = &'static str> {
+        self.matches.iter().map(|at| ACTIONS[*at].0)
+    }
+
+    /// Whether one of the actions is done to this.
+    pub(crate) fn has(&self, scope: Scope) -> bool {
+        self.matches.iter().any(|at| ACTIONS[*at].1 == scope)
+    }
+}
+
+/// Every action's name.
+pub(crate) fn all() -> impl Iterator<Item = &'static str> {
+    ACTIONS.iter().map(|(name, _)| *name)
+}

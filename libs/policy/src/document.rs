@@ -1,0 +1,253 @@
+//! Policy documents: the elements, and what must be so of them.
+//!
+//! Source: IAM User Guide, "Grammar of the IAM JSON policy language".
+
+use std::collections::BTreeSet;
+
+use crate::{
+    Malformed, Scope,
+    action::{self, ActionPattern},
+    condition::Condition,
+    json::Json,
+    key::Key,
+    pattern::{Syntax, Text},
+    principal::{Grantee, Principals},
+};
+
+/// Most bytes of a bucket's policy. Source: Amazon S3 User Guide, "Bucket policies for Amazon S3".
+pub const DOCUMENT_LENGTH_MAX: usize = 20 << 10;
+
+/// What the name of every bucket and object begins with.
+pub(crate) const ARN_PREFIX: &str = "arn:aws:s3:::";
+
+/// The policy of a bucket.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    pub(crate) statements: Vec<Statement>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Statement {
+    pub(crate) sid: Option<String>,
+    pub(crate) allows: bool,
+    pub(crate) principals: Principals,
+    pub(crate) actions: Vec<ActionPattern>,
+    /// Whether it is about all other actions.
+    pub(crate) is_not_action: bool,
+    pub(crate) resources: Vec<ResourcePattern>,
+    /// Whether it is about everything else.
+    pub(crate) is_not_resource: bool,
+    pub(crate) conditions: Vec<Condition>,
+}
+
+/// A pattern of names of buckets and objects, without the prefix that they share.
+#[derive(Debug, Clone)]
+pub(crate) struct ResourcePattern(pub(crate) Text);
+
+impl ResourcePattern {
+    /// Whether it can be the name of the bucket, or of something in it.
+    fn reaches(&self, bucket: &str, scope: Scope) -> bool {
+        match scope {
+            Scope::Bucket => self.0.can_match(bucket, true),
+            Scope::Object => self.0.can_match(&format!("{bucket}/"), false),
+        }
+    }
+}
+
+impl Policy {
+    /// Reads the policy of the bucket of this name.
+    pub fn parse(document: &[u8], bucket: &str) -> Result<Self, Malformed> {
+        if document.len() > DOCUMENT_LENGTH_MAX {
+            return Err(Malformed::new("Policy exceeds the maximum allowed document size."));
+        }
+        let (mut version, mut statement) = (None, None);
+        for (name, value) in Json::parse(document)? {
+            match name.as_str() {
+                "Version" => version = Some(value),
+                "Id" if value.text().is_some() => {}
+                "Id" => return Err(Malformed::syntax()),
+                "Statement" => statement = Some(value),
+                _ => return Err(unknown(&name)),
+            }
+        }
+        let variables = match version.as_ref().map(Json::text) {
+            Some(Some("2012-10-17")) => true,
+            None | Some(Some("2008-10-17")) => false,
+            Some(_) => return Err(Malformed::new("The policy must contain a valid version string")),
+        };
+        let statements = match statement {
+            None => return Err(missing("Statement")),
+            Some(Json::List(statements)) => statements,
+            Some(one @ Json::Object(_)) => vec![one],
+            Some(_) => return Err(Malformed::syntax()),
+        };
+        if statements.is_empty() {
+            return Err(Malformed::new("Statement is empty!"));
+        }
+        let statements: Vec<Statement> = statements
+            .into_iter()
+            .map(|statement| Statement::parse(statement, bucket, variables))
+            .collect::<Result<_, _>>()?;
+        let mut sids = BTreeSet::new();
+        for sid in statements.iter().filter_map(|statement| statement.sid.as_deref()) {
+            if !sids.insert(sid) {
+                return Err(Malformed::of("Statement IDs (SID) in a single policy must be unique.", sid));
+            }
+        }
+        Ok(Self { statements })
+    }
+
+    /// Whom its statements name.
+    pub fn grantees(&self) -> impl Iterator<Item = &Grantee> {
+        self.statements.iter().flat_map(|statement| &statement.principals.grantees)
+    }
+
+    /// Whether a condition asks for a key of this name, which for those of tags ends with the slash.
+    pub fn asks_for(&self, name: &str) -> bool {
+        self.statements.iter().flat_map(Statement::keys).any(|key| key.name() == name)
+    }
+}
+
+/// The elements of a statement as they are written.
+#[derive(Default)]
+struct Elements {
+    sid: Option<String>,
+    effect: Option<Json>,
+    principals: Option<Principals>,
+    actions: Option<(Json, bool)>,
+    resources: Option<(Json, bool)>,
+    condition: Option<Json>,
+}
+
+impl Elements {
+    fn read(statement: Json) -> Result<Self, Malformed> {
+        let Json::Object(members) = statement else { return Err(Malformed::syntax()) };
+        let mut elements = Self::default();
+        for (name, value) in members {
+            let is_not = name.starts_with("Not");
+            match name.as_str() {
+                "Sid" => elements.sid = Some(value.text().ok_or_else(Malformed::syntax)?.to_owned()),
+                "Effect" => elements.effect = Some(value),
+                "Principal" | "NotPrincipal" if elements.principals.is_none() => {
+                    elements.principals = Some(Principals::parse(&value, is_not)?);
+                }
+                "Action" | "NotAction" if elements.actions.is_none() => {
+                    elements.actions = Some((value, is_not));
+                }
+                "Resource" | "NotResource" if elements.resources.is_none() => {
+                    elements.resources = Some((value, is_not));
+                }
+                "Condition" => elements.condition = Some(value),
+                "Principal" | "NotPrincipal" | "Action" | "NotAction" | "Resource" | "NotResource" => {
+                    return Err(Malformed::of(
+                        format!("{name} cannot stand beside its opposite in a statement"),
+                        name,
+                    ));
+                }
+                _ => return Err(unknown(&name)),
+            }
+        }
+        Ok(elements)
+    }
+}
+
+impl Statement {
+    fn parse(statement: Json, bucket: &str, variables: bool) -> Result<Self, Malformed> {
+        let elements = Elements::read(statement)?;
+        let effect = elements.effect.ok_or_else(|| missing("Effect"))?;
+        let allows = match effect.text() {
+            Some("Allow") => true,
+            Some("Deny") => false,
+            other => {
+                let text = other.unwrap_or_default();
+                return Err(Malformed::of(format!("Invalid effect: {text}"), text));
+            }
+        };
+        let principals = elements.principals.ok_or_else(|| missing("Principal"))?;
+        let (actions, is_not_action) = elements.actions.ok_or_else(|| missing("Action"))?;
+        let (resources, is_not_resource) = elements.resources.ok_or_else(|| missing("Resource"))?;
+        let invalid_action = |text: &str| Malformed::of("Policy has invalid action", text);
+        let actions = all(&actions, invalid_action, |text| ActionPattern::parse(text).ok_or(()))?;
+        let invalid_resource = |text: &str| Malformed::of("Policy has invalid resource", text);
+        let resources = all(&resources, invalid_resource, |text| resource(text, bucket, variables))?;
+        let conditions =
+            elements.condition.map(|value| Condition::parse_all(&value, variables)).transpose()?;
+        let sid = elements.sid.filter(|sid| !sid.is_empty());
+        let conditions = conditions.unwrap_or_default();
+        let statement =
+            Self { sid, allows, principals, actions, is_not_action, resources, is_not_resource, conditions };
+        statement.check_actions(bucket)?;
+        statement.check_conditions()?;
+        Ok(statement)
+    }
+
+    /// Refuses an action that is done to nothing that the statement is about: a bucket's, where only objects are named.
+    fn check_actions(&self, bucket: &str) -> Result<(), Malformed> {
+        if self.is_not_action || self.is_not_resource {
+            return Ok(());
+        }
+        let reached = |scope| self.resources.iter().any(|resource| resource.reaches(bucket, scope));
+        let (of_bucket, of_objects) = (reached(Scope::Bucket), reached(Scope::Object));
+        let applies = |action: &ActionPattern| {
+            of_bucket && action.has(Scope::Bucket) || of_objects && action.has(Scope::Object)
+        };
+        if self.actions.iter().all(applies) {
+            Ok(())
+        } else {
+            Err(Malformed::new("Action does not apply to any resource(s) in statement"))
+        }
+    }
+
+    /// Refuses a key that no request for one of its actions has.
+    fn check_conditions(&self) -> Result<(), Malformed> {
+        let has_it = |key: &Key| action::all().any(|action| self.is_for_action(action) && key.is_of(action));
+        match self.conditions.iter().find(|condition| !has_it(&condition.key)) {
+            Some(condition) => Err(Malformed::of(
+                "Conditions do not apply to combination of actions and resources in statement",
+                condition.key.to_string(),
+            )),
+            None => Ok(()),
+        }
+    }
+
+    pub(crate) fn is_for_action(&self, action: &str) -> bool {
+        self.actions.iter().any(|pattern| pattern.matches(action)) != self.is_not_action
+    }
+
+    fn keys(&self) -> impl Iterator<Item = &Key> {
+        let of_resources = self.resources.iter().flat_map(|resource| resource.0.variables());
+        of_resources.chain(self.conditions.iter().flat_map(Condition::keys))
+    }
+}
+
+/// Every text of an element that is one or a list of them.
+fn all<T, E>(
+    value: &Json,
+    invalid: impl Fn(&str) -> Malformed,
+    parse: impl Fn(&str) -> Result<T, E>,
+) -> Result<Vec<T>, Malformed> {
+    let texts = value.texts().filter(|texts| !texts.is_empty()).ok_or_else(|| invalid(""))?;
+    texts.into_iter().map(|text| parse(text).map_err(|_| invalid(text))).collect()
+}
+
+/// A name, or a pattern of names, of the bucket or of what is in it.
+fn resource(text: &str, bucket: &str, variables: bool) -> Result<ResourcePattern, Malformed> {
+    let invalid = || Malformed::of("Policy has invalid resource", text);
+    let pattern = Text::parse(text, Syntax { wildcards: true, variables })?;
+    let pattern = match pattern.strip_prefix(ARN_PREFIX) {
+        _ if pattern.is_everything() => pattern,
+        Some(name) => name,
+        None => return Err(invalid()),
+    };
+    let pattern = ResourcePattern(pattern);
+    let is_inside = [Scope::Bucket, Scope::Object].into_iter().any(|scope| pattern.reaches(bucket, scope));
+    if is_inside { Ok(pattern) } else { Err(invalid()) }
+}
+
+fn unknown(name: &str) -> Malformed {
+    Malformed::of(format!("Unknown field {name}"), name)
+}
+
+fn missing(name: &str) -> Malformed {
+    Malformed::of(format!("Missing required field {name}"), name)
+}

@@ -1,0 +1,82 @@
+//! The verdict. IAM User Guide, "Policy evaluation logic".
+
+use crate::{
+    Context, Policy, Principal,
+    document::{ARN_PREFIX, Statement},
+};
+
+/// What somebody asks for.
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'a> {
+    /// Who.
+    pub principal: &'a Principal,
+    /// The action without `s3:`.
+    pub action: &'a str,
+    /// The bucket.
+    pub bucket: &'a str,
+    /// The key, for actions on objects.
+    pub key: Option<&'a str>,
+    /// What conditions can ask for.
+    pub context: &'a Context,
+}
+
+/// A statement that decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Decider<'a> {
+    /// Its policy's place among those that were evaluated.
+    pub policy: usize,
+    /// Its place in the policy.
+    pub statement: usize,
+    /// Its Sid, if it has one.
+    pub sid: Option<&'a str>,
+}
+
+/// What policies say of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict<'a> {
+    /// This statement allows it, and none denies it.
+    Allowed(Decider<'a>),
+    /// This statement denies it.
+    Denied(Decider<'a>),
+    /// None speaks of it.
+    NotMentioned,
+}
+
+/// What these policies together say: a statement that denies wins over all that allow.
+pub fn evaluate<'a>(policies: &[&'a Policy], request: &Request<'_>) -> Verdict<'a> {
+    let mut allowed = None;
+    for (place, policy) in policies.iter().enumerate() {
+        for (number, statement) in policy.statements.iter().enumerate() {
+            if allowed.is_some() && statement.allows || !statement.is_about(request) {
+                continue;
+            }
+            let decider = Decider { policy: place, statement: number, sid: statement.sid.as_deref() };
+            if !statement.allows {
+                return Verdict::Denied(decider);
+            }
+            allowed = Some(decider);
+        }
+    }
+    allowed.map_or(Verdict::NotMentioned, Verdict::Allowed)
+}
+
+impl Statement {
+    fn is_about(&self, request: &Request<'_>) -> bool {
+        self.principals.matches(request.principal)
+            && self.is_for_action(request.action)
+            && self.is_for_resource(request)
+            && self.conditions.iter().all(|condition| condition.holds(request.context))
+    }
+
+    fn is_for_resource(&self, request: &Request<'_>) -> bool {
+        let name = match request.key {
+            Some(key) => format!("{}/{key}", request.bucket),
+            None => request.bucket.to_owned(),
+        };
+        debug_assert!(!name.starts_with(ARN_PREFIX), "a name without its prefix");
+        let matches = |pattern: &crate::document::ResourcePattern| {
+            pattern.0.expand(request.context).is_some_and(|pattern| pattern.matches(&name))
+        };
+        self.resources.iter().any(matches) != self.is_not_resource
+    }
+}

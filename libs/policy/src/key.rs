@@ -1,0 +1,196 @@
+//! Condition keys: what a condition can ask of a request.
+
+use std::{collections::BTreeMap, fmt};
+
+/// The actions whose requests have a key.
+#[derive(Debug, Clone, Copy)]
+enum Of {
+    /// All.
+    Every,
+    /// Those named here.
+    Some(&'static [&'static str]),
+}
+
+/// A key, or the beginning of the keys that end with a tag's key.
+struct Known {
+    name: &'static str,
+    of: Of,
+    is_of_tag: bool,
+    has_several_values: bool,
+}
+
+const fn known(name: &'static str, of: Of) -> Known {
+    Known { name, of, is_of_tag: false, has_several_values: false }
+}
+
+const PUTS: Of = Of::Some(&["PutObject"]);
+const LISTS: Of = Of::Some(&["ListBucket", "ListBucketVersions"]);
+const TAGGED: Of = Of::Some(&["PutObject", "PutObjectTagging", "PutObjectVersionTagging"]);
+const RETAINED: Of = Of::Some(&["PutObject", "PutObjectRetention"]);
+
+/// Every key that this store fills in. Source: Service Authorization Reference, "Actions, resources, and condition keys for
+/// Amazon S3"; IAM User Guide, "AWS global condition context keys".
+const KNOWN: &[Known] = &[
+    known("aws:CurrentTime", Of::Every),
+    known("aws:EpochTime", Of::Every),
+    known("aws:PrincipalAccount", Of::Every),
+    known("aws:PrincipalArn", Of::Every),
+    known("aws:PrincipalType", Of::Every),
+    known("aws:Referer", Of::Every),
+    known("aws:SecureTransport", Of::Every),
+    known("aws:SourceIp", Of::Every),
+    known("aws:UserAgent", Of::Every),
+    known("aws:userid", Of::Every),
+    known("aws:username", Of::Every),
+    Known {
+        name: "s3:ExistingObjectTag/",
+        of: Of::Some(&[
+            "DeleteObject",
+            "DeleteObjectTagging",
+            "DeleteObjectVersion",
+            "DeleteObjectVersionTagging",
+            "GetObject",
+            "GetObjectAcl",
+            "GetObjectAttributes",
+            "GetObjectTagging",
+            "GetObjectVersion",
+            "GetObjectVersionAcl",
+            "GetObjectVersionAttributes",
+            "GetObjectVersionTagging",
+            "PutObjectAcl",
+            "PutObjectTagging",
+            "PutObjectVersionAcl",
+            "PutObjectVersionTagging",
+        ]),
+        is_of_tag: true,
+        has_several_values: false,
+    },
+    known("s3:ObjectCreationOperation", PUTS),
+    Known { name: "s3:RequestObjectTag/", of: TAGGED, is_of_tag: true, has_several_values: false },
+    Known { name: "s3:RequestObjectTagKeys", of: TAGGED, is_of_tag: false, has_several_values: true },
+    known("s3:ResourceAccount", Of::Every),
+    known(
+        "s3:VersionId",
+        Of::Some(&[
+            "DeleteObjectVersion",
+            "DeleteObjectVersionTagging",
+            "GetObjectVersion",
+            "GetObjectVersionAcl",
+            "GetObjectVersionAttributes",
+            "GetObjectVersionTagging",
+            "PutObjectVersionAcl",
+            "PutObjectVersionTagging",
+        ]),
+    ),
+    known("s3:authType", Of::Every),
+    known("s3:delimiter", LISTS),
+    known("s3:if-match", Of::Some(&["PutObject", "DeleteObject"])),
+    known("s3:if-none-match", PUTS),
+    known("s3:max-keys", LISTS),
+    known("s3:object-lock-legal-hold", Of::Some(&["PutObject", "PutObjectLegalHold"])),
+    known("s3:object-lock-mode", RETAINED),
+    known("s3:object-lock-remaining-retention-days", RETAINED),
+    known("s3:object-lock-retain-until-date", RETAINED),
+    known("s3:prefix", LISTS),
+    known("s3:signatureAge", Of::Every),
+    known("s3:signatureversion", Of::Every),
+    known(
+        "s3:x-amz-acl",
+        Of::Some(&["CreateBucket", "PutBucketAcl", "PutObject", "PutObjectAcl", "PutObjectVersionAcl"]),
+    ),
+    known("s3:x-amz-content-sha256", Of::Every),
+    known("s3:x-amz-copy-source", PUTS),
+    known("s3:x-amz-metadata-directive", PUTS),
+    known("s3:x-amz-storage-class", PUTS),
+];
+
+/// The names of the keys that can be asked for. Those that end with `/` are followed by a tag's key.
+pub fn keys() -> impl Iterator<Item = &'static str> {
+    KNOWN.iter().map(|known| known.name)
+}
+
+/// A condition key. Case does not matter in its name, but does in the tag's key that it may end with.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Key {
+    /// Its place in [`KNOWN`].
+    at: usize,
+    tag: Option<String>,
+}
+
+impl Key {
+    /// The key of this name, if it is known.
+    pub fn parse(text: &str) -> Option<Self> {
+        let found = |known: &Known| match (known.is_of_tag, text.get(..known.name.len())) {
+            (true, Some(start)) => start.eq_ignore_ascii_case(known.name) && text.len() > start.len(),
+            (true, None) => false,
+            (false, _) => text.eq_ignore_ascii_case(known.name),
+        };
+        let at = KNOWN.iter().position(found)?;
+        let tag = KNOWN[at].is_of_tag.then(|| text[KNOWN[at].name.len()..].to_owned());
+        Some(Self { at, tag })
+    }
+
+    fn known(&self) -> &'static Known {
+        &KNOWN[self.at]
+    }
+
+    /// Its name as in the documentation, without the key of a tag.
+    pub fn name(&self) -> &'static str {
+        self.known().name
+    }
+
+    /// Whether a request can have several values of it.
+    pub(crate) fn has_several_values(&self) -> bool {
+        self.known().has_several_values
+    }
+
+    /// Whether requests for an action have it.
+    pub(crate) fn is_of(&self, action: &str) -> bool {
+        match self.known().of {
+            Of::Every => true,
+            Of::Some(actions) => actions.contains(&action),
+        }
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.name(), self.tag.as_deref().unwrap_or_default())
+    }
+}
+
+/// What a request has for condition keys.
+#[derive(Debug, Clone, Default)]
+pub struct Context {
+    values: BTreeMap<Key, Vec<String>>,
+}
+
+impl Context {
+    /// Adds a value of a key; one that is not known is left out.
+    pub fn add(&mut self, key: &str, value: impl Into<String>) {
+        debug_assert!(Key::parse(key).is_some(), "{key} is no condition key");
+        if let Some(key) = Key::parse(key) {
+            self.values.entry(key).or_default().push(value.into());
+        }
+    }
+
+    /// The same if there is a value.
+    pub fn add_some(&mut self, key: &str, value: Option<impl Into<String>>) {
+        if let Some(value) = value {
+            self.add(key, value);
+        }
+    }
+
+    /// The values of a key; none when it is absent.
+    pub(crate) fn values(&self, key: &Key) -> &[String] {
+        self.values.get(key).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// The value of a key that has one.
+    pub(crate) fn single(&self, key: &Key) -> Option<&str> {
+        match self.values(key) {
+            [value] => Some(value),
+            _ => None,
+        }
+    }
+}
