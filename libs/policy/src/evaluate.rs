@@ -16,7 +16,7 @@ pub struct Request<'a> {
     pub bucket: &'a str,
     /// The key, for actions on objects.
     pub key: Option<&'a str>,
-    /// What conditions can ask for.
+    /// What conditions can ask for. Keys that requests for the action do not have are taken for absent.
     pub context: &'a Context,
 }
 
@@ -44,6 +44,8 @@ pub enum Verdict<'a> {
 
 /// What these policies together say: a statement that denies wins over all that allow.
 pub fn evaluate<'a>(policies: &[&'a Policy], request: &Request<'_>) -> Verdict<'a> {
+    let context = request.context.of(request.action);
+    let request = &Request { context: &context, ..*request };
     let mut allowed = None;
     for (place, policy) in policies.iter().enumerate() {
         for (number, statement) in policy.statements.iter().enumerate() {

@@ -181,6 +181,24 @@ impl Context {
         }
     }
 
+    /// Puts a value, or none, in the place of those that a key has.
+    pub fn set(&mut self, key: &str, value: Option<impl Into<String>>) {
+        self.values.retain(|known, _| Some(known) != Key::parse(key).as_ref());
+        self.add_some(key, value);
+    }
+
+    /// Takes the keys of this name away; those of tags have one that ends with the slash.
+    pub fn remove(&mut self, name: &str) {
+        self.values.retain(|key, _| key.name() != name);
+    }
+
+    /// What of it requests for an action have.
+    pub(crate) fn of(&self, action: &str) -> Self {
+        let mut values = self.values.clone();
+        values.retain(|key, _| key.is_of(action));
+        Self { values }
+    }
+
     /// The values of a key; none when it is absent.
     pub(crate) fn values(&self, key: &Key) -> &[String] {
         self.values.get(key).map(Vec::as_slice).unwrap_or_default()

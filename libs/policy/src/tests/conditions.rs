@@ -126,6 +126,19 @@ fn several_values_are_asked_for_one_or_for_all() {
     }
 }
 
+/// A condition on what another request has does not let this one through.
+#[test]
+fn a_key_is_absent_from_requests_that_cannot_have_it() {
+    let condition = r#", "Condition": {"StringEquals": {"s3:x-amz-acl": "private"}}"#;
+    let policy = super::policy(&format!(
+        r#"{{"Statement": {{"Effect": "Allow", "Principal": "*", "Action": ["s3:PutObject", "s3:GetObject"],
+           "Resource": "*"{condition}}}}}"#
+    ));
+    let sent = [("s3:x-amz-acl", "private")];
+    assert!(allows(&policy, &Principal::Anonymous, "PutObject", Some("k"), &sent));
+    assert!(!allows(&policy, &Principal::Anonymous, "GetObject", Some("k"), &sent));
+}
+
 #[test]
 fn conditions_are_joined_by_and() {
     let policy = one(
