@@ -36,6 +36,8 @@ pub struct Bucket {
     pub object_lock: Option<ObjectLockConfiguration>,
     /// What it may hold at most.
     pub quota: BucketQuota,
+    /// Whether it has a [`Subresource::Policy`], so that whoever reads it for a request knows whether to ask for that.
+    pub has_policy: bool,
 }
 
 /// What a bucket may hold at most. A write that would take it past a bound, and makes it grow, is refused by its commit; nothing
@@ -120,12 +122,14 @@ pub enum Subresource {
     Lifecycle = 4,
     /// How it is served as a website.
     Website = 5,
+    /// Who may do what with it.
+    Policy = 6,
 }
 
 impl Subresource {
     /// Every kind.
-    pub const ALL: [Self; 5] =
-        [Self::Tagging, Self::Cors, Self::PublicAccessBlock, Self::Lifecycle, Self::Website];
+    pub const ALL: [Self; 6] =
+        [Self::Tagging, Self::Cors, Self::PublicAccessBlock, Self::Lifecycle, Self::Website, Self::Policy];
 
     /// The kind of a persistent number.
     pub fn from_number(number: i64) -> Option<Self> {

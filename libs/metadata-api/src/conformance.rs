@@ -100,6 +100,7 @@ macro_rules! conformance_cases {
             buckets::versioning_cannot_be_taken_back;
             buckets::subresources_are_kept_apart_and_go_with_their_bucket;
             buckets::a_bucket_can_begin_with_subresources;
+            buckets::a_bucket_says_whether_it_has_a_policy;
             versions::a_version_is_read_back_as_it_was_committed;
             versions::content_is_sent_only_when_asked_for;
             versions::unversioned_writes_replace_each_other;

@@ -8,7 +8,7 @@ use super::support::{
     put, unique, versioned_bucket, violation, write,
 };
 use crate::{
-    AbortUpload, AccountId, BucketUsage, CompleteUpload, CopyAttributes, CopyVersion, CreateBucket,
+    AbortUpload, AccountId, Bucket, BucketUsage, CompleteUpload, CopyAttributes, CopyVersion, CreateBucket,
     DeleteVersions, Error, ListBuckets, ListParts, ListUploads, PAGE_SIZE_MAX, SUBRESOURCE_LENGTH_MAX,
     SetTags, Subresource, UploadPosition, WriteCondition,
 };
@@ -220,7 +220,8 @@ pub async fn subresources_are_kept_apart_and_go_with_their_bucket(store: &Store)
         let answer = store.set_subresource(&name, kind, long).await;
         assert!(matches!(answer, Err(Error::Malformed { .. })), "one byte too many answered {answer:?}");
     }
-    assert_eq!(get_bucket(store, &name).await, before, "what the bucket holds did not change");
+    let now = get_bucket(store, &name).await;
+    assert_eq!(now, Bucket { has_policy: true, ..before }, "what the bucket holds did not change");
 
     for kind in Subresource::ALL {
         assert!(store.list_buckets_with(kind, None, PAGE_SIZE_MAX).await.expect("names").contains(&name));
@@ -251,10 +252,11 @@ pub async fn subresources_are_kept_apart_and_go_with_their_bucket(store: &Store)
 /// What is asked for with the bucket is there with it; a document that cannot be kept makes no bucket.
 pub async fn a_bucket_can_begin_with_subresources(store: &Store) {
     let document = |kind: Subresource| Bytes::from(format!("{kind:?}"));
-    let kinds = [Subresource::Tagging, Subresource::Cors];
+    let kinds = [Subresource::Tagging, Subresource::Cors, Subresource::Policy];
     let mut request = CreateBucket::new(bucket_name(), account());
     request.subresources = kinds.into_iter().map(|kind| (kind, document(kind))).collect();
-    store.create_bucket(request.clone()).await.expect("a new bucket");
+    let made = store.create_bucket(request.clone()).await.expect("a new bucket");
+    assert_eq!(made, get_bucket(store, &request.name).await);
     for kind in Subresource::ALL {
         let found = store.get_subresource(&request.name, kind).await.expect("the bucket is there");
         assert_eq!(found, kinds.contains(&kind).then(|| document(kind)), "{kind:?}");
@@ -272,4 +274,33 @@ pub async fn a_bucket_can_begin_with_subresources(store: &Store) {
     assert!(matches!(refused, Err(Error::Malformed { .. })), "{refused:?}");
     let found = store.get_bucket(&request.name).await;
     assert!(matches!(found, Err(Error::BucketNotFound { .. })), "{found:?}");
+}
+
+/// Whoever reads a bucket, by itself or with a version, learns as of then whether there is a policy to be asked for.
+pub async fn a_bucket_says_whether_it_has_a_policy(store: &Store) {
+    let (name, k) = (bucket(store).await, key("k"));
+    put(store, &name, &k, 1).await;
+    let check = async |expected: bool| {
+        assert_eq!(get_bucket(store, &name).await.has_policy, expected);
+        let found = get(store, &name, &k, None).await.expect("the version is there");
+        assert_eq!(found.bucket.has_policy, expected);
+        let request =
+            ListBuckets { owner: account(), prefix: name.to_string(), after: None, limit: PAGE_SIZE_MAX };
+        let page = store.list_buckets(request).await.expect("a page");
+        let listed: Vec<bool> = page.buckets.iter().map(|bucket| bucket.has_policy).collect();
+        assert_eq!(listed, [expected]);
+    };
+    check(false).await;
+    let set = async |kind, document: Option<&'static str>| {
+        let document = document.map(|document| Bytes::from_static(document.as_bytes()));
+        store.set_subresource(&name, kind, document).await.expect("a document that can be stored");
+    };
+    set(Subresource::Website, Some("w")).await;
+    check(false).await;
+    for document in ["{}", ""] {
+        set(Subresource::Policy, Some(document)).await;
+        check(true).await;
+    }
+    set(Subresource::Policy, None).await;
+    check(false).await;
 }

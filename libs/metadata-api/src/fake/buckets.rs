@@ -74,6 +74,7 @@ impl BucketRow {
             usage: self.usage(),
             object_lock: self.object_lock,
             quota: self.quota,
+            has_policy: self.subresources.contains_key(&Subresource::Policy),
         }
     }
 

@@ -24,6 +24,7 @@ impl From<Bucket> for proto::Bucket {
             usage: Some(bucket.usage.into()),
             object_lock: bucket.object_lock.map(Into::into),
             quota: quota_to_wire(bucket.quota),
+            has_policy: bucket.has_policy,
         }
     }
 }
@@ -42,6 +43,7 @@ impl TryFrom<proto::Bucket> for Bucket {
             usage: required(message.usage, "usage")?,
             object_lock: optional(message.object_lock)?,
             quota: quota_from_wire(message.quota),
+            has_policy: message.has_policy,
         })
     }
 }

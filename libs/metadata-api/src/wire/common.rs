@@ -85,6 +85,7 @@ impl From<Subresource> for proto::Subresource {
             Subresource::PublicAccessBlock => Self::PublicAccessBlock,
             Subresource::Lifecycle => Self::Lifecycle,
             Subresource::Website => Self::Website,
+            Subresource::Policy => Self::Policy,
         }
     }
 }

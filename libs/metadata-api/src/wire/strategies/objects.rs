@@ -31,8 +31,8 @@ pub(crate) fn bucket() -> impl Strategy<Value = Bucket> {
     let made = (any::<i64>(), bucket_name(), account(), timestamp());
     let quota =
         any::<(Option<u64>, Option<u64>)>().prop_map(|(bytes, objects)| BucketQuota { bytes, objects });
-    (made, versioning(), any::<i64>(), usage, option::of(object_lock()), quota).prop_map(
-        |((id, name, owner, created), versioning, sequence, usage, object_lock, quota)| Bucket {
+    (made, versioning(), any::<i64>(), usage, option::of(object_lock()), quota, any::<bool>()).prop_map(
+        |((id, name, owner, created), versioning, sequence, usage, object_lock, quota, has_policy)| Bucket {
             id: BucketId(id),
             name,
             owner,
@@ -42,6 +42,7 @@ pub(crate) fn bucket() -> impl Strategy<Value = Bucket> {
             usage,
             object_lock,
             quota,
+            has_policy,
         },
     )
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use metadata_api::{
-    Metadata,
+    Metadata, Subresource,
     conformance::support::{bucket, delete, key, put, versioned_bucket},
 };
 use types::{Sequence, VersionId, Versioning};
@@ -156,6 +156,10 @@ async fn fill(store: &Arc<dyn Metadata>) -> (i64, types::BucketName) {
         if round == 1 {
             store.set_versioning(&name, Versioning::Enabled).await.expect("versioning is enabled");
         }
+    }
+    for kind in Subresource::ALL {
+        let document = Some(bytes::Bytes::from_static(b"{}"));
+        store.set_subresource(&name, kind, document).await.expect("a document");
     }
     (store.get_bucket(&name).await.expect("the bucket").id.0, name)
 }
