@@ -32,7 +32,7 @@ mod write;
 
 pub use access::{
     ACCESS_BODY_MAX, PublicAccessBlock, is_owners_acl, owners_acl, ownership, parse_ownership,
-    parse_public_access_block, public_access_block,
+    parse_public_access_block, policy_status, public_access_block,
 };
 pub use attributes::{AttributeParts, ObjectAttributes, object_attributes};
 pub use bucket::{

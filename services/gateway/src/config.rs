@@ -41,8 +41,8 @@ pub struct FrontConfig {
     #[arg(long, env = "ASHLAR_DOMAIN", value_delimiter = ',', value_name = "DOMAIN")]
     pub domain: Vec<String>,
     /// Address to listen on for the visitors of websites; there is no such listener without it. Every bucket that has a
-    /// website configuration is published there: anybody can read its objects, without credentials, unless its block of
-    /// public access has BlockPublicPolicy or RestrictPublicBuckets.
+    /// website configuration is published there: anybody can read its objects, without credentials, unless its policy
+    /// denies it or its block of public access has BlockPublicPolicy or RestrictPublicBuckets.
     #[arg(long, env = "ASHLAR_WEBSITE_ADDRESS", value_name = "ADDRESS:PORT")]
     pub website_address: Option<SocketAddr>,
     /// Domains under which websites are reached as host names (`bucket.website.example.com` for `website.example.com`),

@@ -1,11 +1,15 @@
 //! A request on its way through the gateway, and the answer to it.
 
-use std::fmt;
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 
 use axum::body::Body;
 use env::Env;
-use http::{HeaderMap, HeaderName, Method, Uri};
-use metadata_api::Bucket;
+use http::{Extensions, HeaderMap, HeaderName, Method, Uri};
+use metadata_api::{Bucket, Error as MetadataError, FoundVersion, GetVersion};
 use s3_wire::{ErrorCode, S3Error, address::Address, query::Query};
 use types::{BucketName, ObjectKey};
 
@@ -43,6 +47,46 @@ pub(crate) struct Request {
     pub(crate) address: Address,
     /// Who asks, and how the body is secured.
     pub(crate) authenticated: Authenticated,
+    /// Where it comes from.
+    pub(crate) peer: Option<IpAddr>,
+    /// What was read of its target.
+    pub(crate) target: Target,
+}
+
+/// What was read to decide on a request, so that its handler need not read it again.
+#[derive(Default)]
+pub(crate) struct Target {
+    read: Mutex<Read>,
+}
+
+#[derive(Default)]
+struct Read {
+    bucket: Option<Bucket>,
+    version: Option<Result<FoundVersion, MetadataError>>,
+}
+
+impl Target {
+    fn lock(&self) -> MutexGuard<'_, Read> {
+        self.read.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The version that was read, or why there is none, once.
+    pub(crate) fn take_version(&self) -> Option<Result<FoundVersion, MetadataError>> {
+        self.lock().version.take()
+    }
+
+    /// Looks at the version that was read; `None` when none was.
+    pub(crate) fn with_version<T>(
+        &self,
+        look: impl FnOnce(&Result<FoundVersion, MetadataError>) -> T,
+    ) -> Option<T> {
+        self.lock().version.as_ref().map(look)
+    }
+}
+
+/// The address that a request's connection comes from.
+pub(crate) fn peer(extensions: &Extensions) -> Option<IpAddr> {
+    extensions.get::<SocketAddr>().map(|peer| peer.ip().to_canonical())
 }
 
 impl Request {
@@ -67,13 +111,42 @@ impl Request {
     }
 
     /// What a metadata error means for this request.
-    pub(crate) fn metadata_error(&self, error: metadata_api::Error) -> S3Error {
+    pub(crate) fn metadata_error(&self, error: MetadataError) -> S3Error {
         error::from_metadata(error, &self.address)
     }
 
-    /// The request's bucket as it is now, which must belong to the expected owner if the request names one.
+    /// Reads the request's bucket anew, and in the same call the version that it is about if that is `wanted`; both are kept
+    /// for the handler. Errors: `BucketNotFound`; that there is no such version is kept too.
+    pub(crate) async fn read_target(
+        &self,
+        gateway: &Gateway,
+        wanted: Option<GetVersion>,
+    ) -> Result<Bucket, MetadataError> {
+        let name = self.address.bucket.as_ref();
+        let name = name.ok_or_else(|| MetadataError::Malformed { reason: "no bucket".to_owned() })?;
+        let version = match wanted {
+            Some(wanted) => Some(gateway.metadata.get_version(wanted).await),
+            None => None,
+        };
+        let bucket = match &version {
+            Some(Ok(found)) => found.bucket.clone(),
+            None | Some(Err(MetadataError::KeyNotFound | MetadataError::VersionNotFound)) => {
+                gateway.metadata.get_bucket(name).await?
+            }
+            Some(Err(error)) => return Err(error.clone()),
+        };
+        *self.target.lock() = Read { bucket: Some(bucket.clone()), version };
+        Ok(bucket)
+    }
+
+    /// The request's bucket as it was decided on, or else as it is now; it must belong to the expected owner if the request
+    /// names one.
     pub(crate) async fn existing_bucket(&self, gateway: &Gateway) -> Result<Bucket, S3Error> {
-        let bucket = gateway.metadata.get_bucket(self.bucket()?).await.map_err(|e| self.metadata_error(e))?;
+        let read = self.target.lock().bucket.clone();
+        let bucket = match read {
+            Some(bucket) => bucket,
+            None => self.read_target(gateway, None).await.map_err(|e| self.metadata_error(e))?,
+        };
         self.check_owner(&bucket, "x-amz-expected-bucket-owner")?;
         Ok(bucket)
     }

@@ -29,7 +29,7 @@ use crate::{
     cross_origin::{CrossOrigin, address_of, preflight},
     hoisted,
     operation::{dispatch, post_object::post_object},
-    request::{Request, RequestId, Response},
+    request::{Request, RequestId, Response, Target, peer},
     website,
 };
 
@@ -156,16 +156,12 @@ async fn serve(gateway: &Gateway, mut parts: Parts, mut body: Body) -> (Result<R
         let address = address_of(gateway, &parts);
         return (preflight(gateway, &parts, address).await, !empty);
     }
-    let prepared = prepare(gateway, &mut parts);
+    let prepared = prepare(gateway, &mut parts).await;
     // A form's sender was told to go on, since its fields are read first of all.
-    let awaits_continue = expects_continue && !matches!(prepared, Ok(Prepared { permitted: None, .. }));
+    let awaits_continue = expects_continue && !matches!(prepared, Ok(Prepared::Form(_)));
     let result = match prepared {
-        Ok(Prepared { address, permitted: Some((authenticated, permit)) }) => {
-            let (method, uri, headers) = (parts.method, parts.uri, parts.headers);
-            let request = Request { method, uri, headers, address, authenticated };
-            dispatch(gateway, &request, &mut body, permit).await
-        }
-        Ok(Prepared { address, permitted: None }) => post_object(gateway, &parts, address, &mut body).await,
+        Ok(Prepared::Permitted(request, permit)) => dispatch(gateway, &request, &mut body, *permit).await,
+        Ok(Prepared::Form(address)) => post_object(gateway, &parts, address, &mut body).await,
         Err(error) => Err(error),
     };
     if result.is_err() && !awaits_continue {
@@ -179,14 +175,43 @@ async fn serve(gateway: &Gateway, mut parts: Parts, mut body: Body) -> (Result<R
 }
 
 /// What is known of a request by its head.
-struct Prepared {
-    address: Address,
-    /// Who sends it and that it may be carried out; `None` of a form, whose fields tell.
-    permitted: Option<(Authenticated, Permit)>,
+enum Prepared {
+    /// It may be carried out.
+    Permitted(Box<Request>, Box<Permit>),
+    /// It is a form, whose fields tell who sends it and what of.
+    Form(Address),
 }
 
 /// Who may not ask for an operation does not learn whether it is built.
-fn prepare(gateway: &Gateway, parts: &mut Parts) -> Result<Prepared, S3Error> {
+async fn prepare(gateway: &Gateway, parts: &mut Parts) -> Result<Prepared, S3Error> {
+    let (address, authenticated, recognised) = recognise(gateway, parts)?;
+    if recognised == Operation::PostObject {
+        // Credentials in the head as well as in the form would be two.
+        if authenticated.account().is_some() {
+            return Err(several_mechanisms());
+        }
+        s3_wire::header::refuse_unsupported_headers(recognised, &parts.headers)?;
+        return Ok(Prepared::Form(address));
+    }
+    let request = Request {
+        method: parts.method.clone(),
+        uri: parts.uri.clone(),
+        headers: std::mem::take(&mut parts.headers),
+        address,
+        authenticated,
+        peer: peer(&parts.extensions),
+        target: Target::default(),
+    };
+    let permit = authorize(gateway, &request, recognised).await?;
+    let query = request.query()?;
+    let operation =
+        operation::route(&route_input(&request.method, &request.address, &query, &request.headers))?;
+    s3_wire::header::refuse_unsupported_headers(operation, &request.headers)?;
+    Ok(Prepared::Permitted(Box::new(request), Box::new(permit)))
+}
+
+/// Whom a request is from, and what it asks for.
+fn recognise(gateway: &Gateway, parts: &mut Parts) -> Result<(Address, Authenticated, Operation), S3Error> {
     let view = RequestView::from(&*parts);
     let now = gateway.env.wall_clock_ms();
     let host = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
@@ -196,26 +221,18 @@ fn prepare(gateway: &Gateway, parts: &mut Parts) -> Result<Prepared, S3Error> {
     let address = address?;
     let query = Query::parse(parts.uri.query().unwrap_or(""))?;
     hoisted::restore(&mut parts.headers, &query);
-    let input = RouteInput {
-        method: &parts.method,
-        has_bucket: address.bucket.is_some(),
-        has_key: address.key.is_some(),
-        query: &query,
-        headers: &parts.headers,
-    };
-    let recognised = operation::recognise(&input)?;
-    if recognised == Operation::PostObject {
-        // Credentials in the head as well as in the form would be two.
-        if authenticated.account().is_some() {
-            return Err(several_mechanisms());
-        }
-        s3_wire::header::refuse_unsupported_headers(recognised, &parts.headers)?;
-        return Ok(Prepared { address, permitted: None });
-    }
-    let permit = authorize(&authenticated, recognised)?;
-    let operation = operation::route(&input)?;
-    s3_wire::header::refuse_unsupported_headers(operation, &parts.headers)?;
-    Ok(Prepared { address, permitted: Some((authenticated, permit)) })
+    let recognised = operation::recognise(&route_input(&parts.method, &address, &query, &parts.headers))?;
+    Ok((address, authenticated, recognised))
+}
+
+fn route_input<'a>(
+    method: &'a Method,
+    address: &Address,
+    query: &'a Query<'a>,
+    headers: &'a HeaderMap,
+) -> RouteInput<'a> {
+    let (has_bucket, has_key) = (address.bucket.is_some(), address.key.is_some());
+    RouteInput { method, has_bucket, has_key, query, headers }
 }
 
 /// The bucket of an address that is named by the host.

@@ -15,7 +15,7 @@ use axum::{
     body::{Body, HttpBody as _},
     extract::State,
 };
-use futures_util::future::try_join;
+use futures_util::future::try_join3;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri,
     header::{self, CONNECTION, CONTENT_TYPE, LOCATION},
@@ -26,19 +26,19 @@ use s3_wire::{
     ErrorCode, S3Error,
     address::{self, Address},
     website::{Pages, RoutingRule, Website},
-    xml::{PublicAccessBlock, parse_public_access_block, parse_website},
+    xml::parse_website,
 };
 use types::{BucketName, ObjectKey};
 
 use self::location::Asked;
 use crate::{
     Gateway,
-    auth::{Authenticated, authorize_visitor},
+    auth::{Authenticated, Publication, authorize_visitor, public_access_block},
     cross_origin::{CrossOrigin, preflight},
     error,
     operation::dispatch,
     output::{empty, set},
-    request::{Request, RequestId, Response},
+    request::{Request, RequestId, Response, Target, peer},
     server::{decorate, drain},
 };
 
@@ -55,6 +55,9 @@ const CONDITIONS: [HeaderName; 6] = [
     header::IF_MODIFIED_SINCE,
     header::IF_UNMODIFIED_SINCE,
 ];
+
+/// What the policy of the bucket can ask of a visitor.
+const ASKED_BY_POLICIES: [HeaderName; 2] = [header::REFERER, header::USER_AGENT];
 
 /// What GetObject answers only to those who have a right of their own to know it.
 const PRIVATE: [&str; 4] = [
@@ -154,7 +157,7 @@ async fn serve(
         return Err(S3Error::method_not_allowed(&parts.method, "OBJECT", ALLOWED).into());
     }
     let bucket = bucket?;
-    let (website, block) = configuration(gateway, &bucket).await?;
+    let (website, publication) = configuration(gateway, &bucket).await?;
     if is_preflight {
         return Ok(preflight(gateway, parts, Some(at(&bucket, None))).await?);
     }
@@ -176,7 +179,7 @@ async fn serve(
     if let Some(rule) = pages.rule_before(key) {
         return Ok(by_rule(rule));
     }
-    let visit = Visit { gateway, parts, bucket, block };
+    let visit = Visit { gateway, parts, bucket, publication };
     let error = match visit.page(&pages, key).await {
         Ok(response) => return Ok(response),
         Err(error) => error,
@@ -187,23 +190,21 @@ async fn serve(
     visit.error_document(&pages, error).await
 }
 
-/// How the bucket is served, and what of public access it shuts out, as it is now. `NoSuchBucket`,
-/// `NoSuchWebsiteConfiguration`.
-async fn configuration(
-    gateway: &Gateway,
-    bucket: &BucketName,
-) -> Result<(Website, PublicAccessBlock), S3Error> {
+/// How the bucket is served, and what decides on who may see it, as it is now. `NoSuchBucket`, `NoSuchWebsiteConfiguration`.
+async fn configuration(gateway: &Gateway, bucket: &BucketName) -> Result<(Website, Publication), S3Error> {
     let website = gateway.metadata.get_subresource(bucket, Subresource::Website);
     let block = gateway.metadata.get_subresource(bucket, Subresource::PublicAccessBlock);
-    let found = try_join(website, block).await;
-    let (website, block) = found.map_err(|failure| error::from_metadata(failure, &at(bucket, None)))?;
+    let policy = gateway.metadata.get_subresource(bucket, Subresource::Policy);
+    let found = try_join3(website, block, policy).await;
+    let (website, block, policy) =
+        found.map_err(|failure| error::from_metadata(failure, &at(bucket, None)))?;
     let website = website.ok_or_else(|| S3Error::no_such_website(bucket.as_str()))?;
     let unreadable = |error: S3Error| {
         tracing::error!(%bucket, %error, "a configuration that was stored cannot be read");
         S3Error::new(ErrorCode::InternalError)
     };
-    let block = block.map(|document| parse_public_access_block(&document)).transpose();
-    Ok((parse_website(&website).map_err(unreadable)?, block.map_err(unreadable)?.unwrap_or_default()))
+    let block = public_access_block(bucket.as_str(), block)?;
+    Ok((parse_website(&website).map_err(unreadable)?, Publication { block, policy }))
 }
 
 /// A request for a page of a website.
@@ -211,7 +212,7 @@ struct Visit<'a> {
     gateway: &'a Gateway,
     parts: &'a Parts,
     bucket: BucketName,
-    block: PublicAccessBlock,
+    publication: Publication,
 }
 
 impl Visit<'_> {
@@ -269,14 +270,25 @@ impl Visit<'_> {
         Ok(response)
     }
 
-    /// Reads an object as GetObject and HeadObject do, if anybody may.
-    async fn read(&self, method: Method, key: &str, headers: HeaderMap) -> Result<Response, S3Error> {
-        let permit = authorize_visitor(self.block, method == Method::HEAD)?;
+    /// Reads an object as GetObject and HeadObject do, if the visitor may.
+    async fn read(&self, method: Method, key: &str, mut headers: HeaderMap) -> Result<Response, S3Error> {
         // There is nothing at a key that cannot be.
         let object = ObjectKey::new(key.as_bytes().to_vec()).map_err(|_| S3Error::no_such_key(key))?;
         let address = at(&self.bucket, Some(object));
-        let authenticated = Authenticated::nobody();
-        let request = Request { method, uri: Uri::default(), headers, address, authenticated };
+        for name in ASKED_BY_POLICIES {
+            headers.extend(self.parts.headers.get(&name).map(|value| (name, value.clone())));
+        }
+        let head = method == Method::HEAD;
+        let request = Request {
+            method,
+            uri: Uri::default(),
+            headers,
+            address,
+            authenticated: Authenticated::nobody(),
+            peer: peer(&self.parts.extensions),
+            target: Target::default(),
+        };
+        let permit = authorize_visitor(self.gateway, &request, &self.publication, head).await?;
         let mut response = dispatch(self.gateway, &request, &mut Body::empty(), permit).await?;
         for name in PRIVATE {
             response.headers_mut().remove(name);

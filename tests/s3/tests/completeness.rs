@@ -38,6 +38,9 @@ fn file_name(operation: Operation) -> String {
         Op::GetBucketLifecycleConfiguration
         | Op::PutBucketLifecycleConfiguration
         | Op::DeleteBucketLifecycle => "bucket_lifecycle",
+        Op::GetBucketPolicy | Op::PutBucketPolicy | Op::DeleteBucketPolicy | Op::GetBucketPolicyStatus => {
+            "bucket_policy"
+        }
         Op::GetBucketTagging | Op::PutBucketTagging | Op::DeleteBucketTagging => "bucket_tagging",
         Op::GetBucketWebsite | Op::PutBucketWebsite | Op::DeleteBucketWebsite => "bucket_website",
         Op::GetObjectLockConfiguration | Op::PutObjectLockConfiguration => "object_lock_configuration",
@@ -133,6 +136,92 @@ fn anonymous_requests_are_denied_every_operation() {
     }
     assert_eq!(bucket.get("key").ok().body, b"content");
     server.client().existing_bucket("missing").request(Method::HEAD).send().expect(404);
+}
+
+/// The actions that a request of [`request`] takes.
+fn actions(operation: Operation) -> Vec<String> {
+    let action = operation.action().expect("an operation that is answered has an action");
+    let beside: &[&str] = match operation {
+        Operation::GetObjectAttributes | Operation::CopyObject | Operation::UploadPartCopy => &["GetObject"],
+        _ => &[],
+    };
+    [action].iter().chain(beside).map(|action| format!("\"s3:{action}\"")).collect()
+}
+
+fn set_policy(bucket: &Bucket, effect: &str, actions: &[String]) {
+    let is_of_objects = |action: &String| {
+        action.contains("Object") && !action.contains("BucketObjectLock")
+            || action.contains("MultipartUpload") && !action.contains("ListBucket")
+    };
+    let resource = |key| format!("arn:aws:s3:::{}{key}", bucket.name);
+    let resource = if actions.iter().all(is_of_objects) { resource("/*") } else { resource("") };
+    let document = format!(
+        r#"{{"Statement": {{"Effect": "{effect}", "Principal": "*", "Action": [{}], "Resource": "{resource}"}}}}"#,
+        actions.join(", ")
+    );
+    bucket.request(Method::PUT).raw_query("policy").body(document).send().expect(204);
+}
+
+/// Routes of operations that a bucket's policy can be about.
+fn governed() -> impl Iterator<Item = &'static Route> {
+    ROUTES.iter().filter(|route| {
+        route.operation.kind() != Kind::Refused && route.operation.resource() != Resource::Service
+    })
+}
+
+/// A bucket with an object, which operations may delete.
+fn bucket_with_key(server: &Server) -> Bucket {
+    let bucket = server.bucket();
+    bucket.put("key", "content").ok();
+    bucket
+}
+
+/// Whoever is allowed exactly the actions that an operation takes gets past everything that would deny it.
+#[test]
+fn every_operation_is_allowed_to_anybody_by_its_action() {
+    let server = Server::start();
+    // A bucket is made by an account.
+    for route in governed().filter(|route| route.operation != Operation::CreateBucket) {
+        let bucket = bucket_with_key(&server);
+        set_policy(&bucket, "Allow", &actions(route.operation));
+        let answer = request(&bucket, route).anonymous().send();
+        assert_ne!(answer.status, 403, "{route:?}: {answer:?}");
+    }
+}
+
+/// Each of these actions is needed, and no other denied one matters.
+#[test]
+fn every_operation_is_denied_to_the_owner_by_its_action() {
+    use Operation as Op;
+    let server = Server::start();
+    for route in governed() {
+        let all = actions(route.operation);
+        for action in &all {
+            let bucket = bucket_with_key(&server);
+            set_policy(&bucket, "Deny", std::slice::from_ref(action));
+            let answer = request(&bucket, route).send();
+            let expected = match route.operation {
+                // Nobody locks himself out.
+                Op::GetBucketPolicy | Op::PutBucketPolicy | Op::DeleteBucketPolicy => false,
+                // It is decided on each object that the body names.
+                Op::DeleteObjects => false,
+                // Who sends a form shows in its fields.
+                Op::PostObject => {
+                    bucket.form().field("key", "key").signed("x").refused(403, "AccessDenied");
+                    continue;
+                }
+                _ => true,
+            };
+            assert_eq!(answer.status == 403, expected, "{route:?} {action}: {answer:?}");
+        }
+        let bucket = bucket_with_key(&server);
+        let other =
+            if all[0].contains("DeleteObjectTagging") { "s3:GetObjectAcl" } else { "s3:DeleteObjectTagging" };
+        set_policy(&bucket, "Deny", &[format!("\"{other}\"")]);
+        let answer = request(&bucket, route).send();
+        let is_form = route.operation == Op::PostObject;
+        assert!(answer.status != 403 || is_form, "{route:?} without {other}: {answer:?}");
+    }
 }
 
 /// Routes that are supported are answered by their own operation, not with a refusal.

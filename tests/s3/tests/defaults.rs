@@ -6,9 +6,6 @@ use s3_wire::{Operation, operation::Kind};
 
 /// Sub-resource, method, status, and the code of the error or the root's content.
 const ANSWERS: &[(&str, Method, u16, &str)] = &[
-    ("policy", Method::GET, 404, "NoSuchBucketPolicy"),
-    ("policy", Method::DELETE, 204, ""),
-    ("policyStatus", Method::GET, 404, "NoSuchBucketPolicy"),
     ("replication", Method::GET, 404, "ReplicationConfigurationNotFoundError"),
     ("replication", Method::DELETE, 204, ""),
     ("encryption", Method::GET, 404, "ServerSideEncryptionConfigurationNotFoundError"),

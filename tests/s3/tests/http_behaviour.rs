@@ -24,7 +24,7 @@ fn a_connection_can_be_used_again_after_any_answer() {
             (bucket.put("key", &large).header("if-none-match", "*"), 412),
             (bucket.put("key", &large).anonymous(), 403),
             (bucket.put("key", &large).sha256_of(b"other"), 400),
-            (bucket.request(Method::PUT).raw_query("policy"), 501),
+            (bucket.request(Method::PUT).raw_query("replication"), 501),
             (bucket.put("other", &large), 200),
             (bucket.delete("other"), 204),
             (bucket.list(), 200),

@@ -9,6 +9,7 @@ mod abort_multipart_upload;
 mod access_control;
 mod bucket_cors;
 mod bucket_lifecycle;
+mod bucket_policy;
 mod bucket_tagging;
 mod bucket_website;
 mod complete_multipart_upload;
@@ -43,6 +44,7 @@ mod upload_part;
 mod upload_part_copy;
 
 mod addressing;
+mod anonymous;
 mod completeness;
 mod conditional_writes;
 mod defaults;

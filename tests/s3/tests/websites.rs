@@ -6,7 +6,10 @@ use std::net::SocketAddr;
 use harness::{Bucket, Response, Server, Visitor, content};
 use http::Method;
 
-use crate::support::{ODD_KEYS, assert_same};
+use crate::{
+    bucket_policy::set,
+    support::{ODD_KEYS, assert_same},
+};
 
 const DOMAIN: &str = "website.example.com";
 
@@ -472,6 +475,50 @@ fn a_block_of_public_access_holds() {
     );
     assert_redirect(&visitor.get("/away/a"), 301, "http://example.org/away/a");
     assert_page(&visitor.get("/missing"), 403, "AccessDenied", &[]);
+}
+
+/// What a policy denies is not published, and what it allows is published without the configuration's help.
+#[test]
+fn a_policy_of_the_bucket_holds_for_visitors() {
+    let server = start();
+    let bucket = server.bucket();
+    for key in ["index.html", "secret/index.html", "error.html"] {
+        bucket.put(key, format!("content of {key}")).ok();
+    }
+    bucket.put("tagged", "content").header("x-amz-tagging", "secret=yes").ok();
+    configure(&bucket, &format!("{INDEX}{ERROR}"));
+    let visitor = visitor(&server, &bucket);
+    let statement = |effect: &str, resource: &str, condition: &str| {
+        format!(
+            r#"{{"Effect": "{effect}", "Principal": "*", "Action": "s3:GetObject", "Resource": "BUCKET/{resource}",
+               "Condition": {condition}}}"#
+        )
+    };
+    set(&bucket, &[&statement("Deny", "secret/*", "{}")]);
+    visitor.get("/").expect(200);
+    for path in ["/secret/", "/secret/missing"] {
+        let answer = visitor.get(path);
+        assert_eq!((answer.status, answer.get("x-amz-error-code")), (403, "AccessDenied"), "{path}");
+        assert_eq!(answer.body, b"content of error.html");
+    }
+    set(&bucket, &[&statement("Deny", "*", r#"{"StringEquals": {"s3:ExistingObjectTag/secret": "yes"}}"#)]);
+    visitor.get("/index.html").expect(200);
+    assert_eq!(visitor.get("/tagged").status, 403);
+    set(
+        &bucket,
+        &[&statement("Deny", "*", r#"{"StringNotLike": {"aws:Referer": "https://example.com/*"}}"#)],
+    );
+    assert_eq!(visitor.get("/index.html").status, 403);
+    visitor.request(Method::GET, "/index.html").header("referer", "https://example.com/a").send().expect(200);
+    set(&bucket, &[&statement("Deny", "*", r#"{"IpAddress": {"aws:SourceIp": "127.0.0.1"}}"#)]);
+    assert_page(&visitor.get("/"), 403, "AccessDenied", &[]);
+
+    set(&bucket, &[&statement("Allow", "index.html", "{}")]);
+    block(&bucket, "BlockPublicPolicy");
+    visitor.get("/").expect(200);
+    assert_eq!(visitor.get("/error.html").status, 403);
+    block(&bucket, "RestrictPublicBuckets");
+    assert_eq!(visitor.get("/").status, 403);
 }
 
 /// A website is there from its configuration on, and no longer.

@@ -39,6 +39,7 @@ impl Operation {
             Self::GetPublicAccessBlock => "GetBucketPublicAccessBlock",
             Self::PutPublicAccessBlock | Self::DeletePublicAccessBlock => "PutBucketPublicAccessBlock",
             Self::GetBucketPolicy => "GetBucketPolicy",
+            Self::PutBucketPolicy => "PutBucketPolicy",
             Self::DeleteBucketPolicy => "DeleteBucketPolicy",
             Self::GetBucketPolicyStatus => "GetBucketPolicyStatus",
             Self::GetObjectLockConfiguration => "GetBucketObjectLockConfiguration",

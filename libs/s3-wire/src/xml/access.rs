@@ -170,6 +170,13 @@ pub fn public_access_block(block: PublicAccessBlock) -> Bytes {
     document.finish("PublicAccessBlockConfiguration")
 }
 
+/// The body of GetBucketPolicyStatus.
+pub fn policy_status(is_public: bool) -> Bytes {
+    let mut document = Document::new("PolicyStatus", 256);
+    document.boolean("IsPublic", is_public);
+    document.finish("PolicyStatus")
+}
+
 #[cfg(test)]
 mod tests {
     use super::{

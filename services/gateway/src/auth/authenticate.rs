@@ -6,7 +6,7 @@ use s3_wire::{
     date::{http_date, xml_date},
     form::Fields,
 };
-use sigv4::{Authentication, Claim, FormSignature, Payload, RequestView, Verified, Version2Claim};
+use sigv4::{Authentication, Claim, FormSignature, Mechanism, Payload, RequestView, Verified, Version2Claim};
 use types::Timestamp;
 
 use super::Credentials;
@@ -17,17 +17,61 @@ pub(crate) struct Authenticated {
     account: Option<AccountId>,
     payload: Payload,
     verified: Option<Verified>,
+    signature: Option<Signature>,
+}
+
+/// What policies can ask of a signature. Source: Amazon S3 API Reference, "Amazon S3 Signature Version 4 Authentication
+/// Specific Policy Keys".
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Signature {
+    /// `s3:signatureversion`.
+    pub(crate) version: &'static str,
+    /// `s3:authType`.
+    pub(crate) kind: &'static str,
+    /// When it was made, in seconds since 1970, as it says itself.
+    pub(crate) time_seconds: Option<i64>,
+}
+
+const IN_HEADER: &str = "REST-HEADER";
+const IN_QUERY: &str = "REST-QUERY-STRING";
+const IN_FORM: &str = "POST";
+
+impl Signature {
+    fn version_2(kind: &'static str) -> Self {
+        Self { version: "AWS", kind, time_seconds: None }
+    }
+}
+
+impl From<&Claim> for Signature {
+    fn from(claim: &Claim) -> Self {
+        let kind = match claim.mechanism() {
+            Mechanism::Header => IN_HEADER,
+            Mechanism::Presigned { .. } => IN_QUERY,
+            Mechanism::Form => IN_FORM,
+        };
+        Self { version: "AWS4-HMAC-SHA256", kind, time_seconds: Some(claim.time_seconds()) }
+    }
 }
 
 impl Authenticated {
     /// A sender who proves nothing, as those who visit a website do not.
     pub(crate) fn nobody() -> Self {
-        Self { account: None, payload: Payload::Unsigned, verified: None }
+        Self { account: None, payload: Payload::Unsigned, verified: None, signature: None }
+    }
+
+    fn verified(account: AccountId, payload: Payload, verified: Verified) -> Self {
+        let signature = Some(Signature::from(verified.claim()));
+        Self { account: Some(account), payload, verified: Some(verified), signature }
     }
 
     /// The sender's account; `None` for a request without credentials.
     pub(crate) fn account(&self) -> Option<&AccountId> {
         self.account.as_ref()
+    }
+
+    /// Its signature, if it has one.
+    pub(crate) fn signature(&self) -> Option<Signature> {
+        self.signature
     }
 
     /// How the request says that its body is secured.
@@ -70,7 +114,7 @@ pub(crate) fn authenticate(
     let account = admit(credentials, &claim, now, region)?;
     let key = credentials.signing_key(claim.scope());
     let verified = sigv4::verify(*claim, view, &key, now, region).map_err(refusal)?;
-    Ok(Authenticated { account: Some(account), payload: verified.payload(), verified: Some(verified) })
+    Ok(Authenticated::verified(account, verified.payload(), verified))
 }
 
 fn authenticate_version_2(
@@ -87,7 +131,10 @@ fn authenticate_version_2(
         return Err(S3Error::new(ErrorCode::InvalidToken));
     }
     claim.verify(view, bucket_in_host, secret, now).map_err(refusal)?;
-    Ok(Authenticated { account: Some(account), payload: claim.payload(), verified: None })
+    let is_in_header = view.headers.contains_key(http::header::AUTHORIZATION);
+    let signature = Signature::version_2(if is_in_header { IN_HEADER } else { IN_QUERY });
+    let (account, payload) = (Some(account), claim.payload());
+    Ok(Authenticated { account, payload, verified: None, signature: Some(signature) })
 }
 
 /// Checks the signature of a form of version 2.
@@ -109,7 +156,8 @@ fn authenticate_form_version_2(
             .field("StringToSign", policy)
             .field("SignatureProvided", signature));
     }
-    Ok(Authenticated { account: Some(account), payload: Payload::Unsigned, verified: None })
+    let (account, signature) = (Some(account), Some(Signature::version_2(IN_FORM)));
+    Ok(Authenticated { account, payload: Payload::Unsigned, verified: None, signature })
 }
 
 fn no_such_key(access_key_id: &str) -> S3Error {
@@ -147,7 +195,7 @@ pub(crate) fn authenticate_form(
     let account = admit(credentials, &claim, now, region)?;
     let key = credentials.signing_key(claim.scope());
     let verified = sigv4::verify_form(claim, policy, &key, now, region).map_err(refusal)?;
-    Ok(Authenticated { account: Some(account), payload: Payload::Unsigned, verified: Some(verified) })
+    Ok(Authenticated::verified(account, Payload::Unsigned, verified))
 }
 
 /// The account that a claim names, if the claim can be right: only for scopes that can be, a key is worth deriving.

@@ -1,47 +1,455 @@
-//! May they: the one place that hands out permits.
+//! May they: the one place that hands out permits. A bucket's policy is evaluated here, for every request that names one.
+//!
+//! Whether a bucket has a policy is told by its row, which is read for nearly every request anyway: here, and handed on to
+//! the handler. So a bucket without one costs no call more, and one that has one costs the call that reads it. Both are read
+//! while the request is answered, and nothing of them is remembered.
 
-use metadata_api::AccountId;
-use s3_wire::{ErrorCode, Operation, S3Error, xml::PublicAccessBlock};
+use bytes::Bytes;
+use futures_util::future::try_join;
+use metadata_api::{
+    AccountId, Bucket, Error as MetadataError, FoundVersion, GetVersion, Subresource, VersionState,
+};
+use policy::{Context, Policy, Principal, Verdict, evaluate};
+use s3_wire::{
+    ErrorCode, Operation, S3Error,
+    header::CopySource,
+    xml::{PublicAccessBlock, parse_public_access_block},
+};
+use types::{BucketName, ObjectKey, VersionId};
 
-use super::Authenticated;
+use super::{
+    Authenticated,
+    conditions::{add_existing_tags, add_request_tags, of_request},
+    rights::{keys_of_body, of_version, reads_version, rights},
+};
+use crate::{Gateway, request::Request};
 
-/// The right to carry out one request. Every handler takes one, and only [`authorize`] and [`authorize_visitor`] make them,
-/// so that code which acts without asking does not compile.
+/// The beginning of the keys of conditions on what tags an object has.
+const EXISTING_TAG: &str = "s3:ExistingObjectTag/";
+
+/// What the root user of the account that owns a bucket may always do, so that nobody locks himself out of his bucket.
+/// Source: API Reference, "PutBucketPolicy".
+const NEVER_DENIED: [&str; 3] = ["PutBucketPolicy", "GetBucketPolicy", "DeleteBucketPolicy"];
+
+/// The right to carry out one request. Every handler takes one, and only this file makes them, so that code which acts
+/// without asking does not compile.
 #[derive(Debug)]
 pub(crate) struct Permit {
     account: Option<AccountId>,
     operation: Operation,
+    rights: Vec<&'static str>,
+    authority: Option<Authority>,
 }
 
 impl Permit {
     /// Who was permitted; `AccessDenied` for what anybody may do, where it takes an account.
     pub(crate) fn account(&self) -> Result<&AccountId, S3Error> {
-        self.account.as_ref().ok_or_else(|| S3Error::new(ErrorCode::AccessDenied))
+        self.account.as_ref().ok_or_else(denied)
     }
 
     /// What was permitted.
     pub(crate) fn operation(&self) -> Operation {
         self.operation
     }
+
+    /// Decides once more, by what the body of the request says. Handlers of operations that have condition keys in their
+    /// bodies ask this before they act.
+    pub(crate) fn confirm(&self, request: &Request, add: impl FnOnce(&mut Context)) -> Result<(), S3Error> {
+        let Some(authority) = &self.authority else { return Ok(()) };
+        let mut context = authority.context.clone();
+        add(&mut context);
+        authority.check_all(&self.rights, request.address.key.as_ref(), &context)
+    }
+
+    /// The same for tags.
+    pub(crate) fn confirm_tags(&self, request: &Request, tags: &[(String, String)]) -> Result<(), S3Error> {
+        self.confirm(request, |context| add_request_tags(context, tags))
+    }
+
+    /// Decides whether the request may also do this to its key.
+    pub(crate) fn check(&self, action: &'static str, key: &ObjectKey) -> Result<(), S3Error> {
+        match &self.authority {
+            Some(authority) => authority.check_all(&[action], Some(key), &authority.context),
+            None => Ok(()),
+        }
+    }
+
+    /// Decides once more on the version that is there by now, when what it decided on before has gone and the policy asks for
+    /// tags. The version is kept for the handler.
+    pub(crate) async fn again(&self, gateway: &Gateway, request: &Request) -> Result<(), S3Error> {
+        let Some(authority) = self.authority.as_ref().filter(|authority| authority.asks_for(EXISTING_TAG))
+        else {
+            return Ok(());
+        };
+        let version_id = request.query()?.get_nonempty("versionId").map(str::to_owned);
+        let wanted = wanted(request, self.operation, version_id.as_deref());
+        request.read_target(gateway, wanted).await.map_err(|error| request.metadata_error(error))?;
+        let mut context = authority.context.clone();
+        context.remove(EXISTING_TAG);
+        let tags = request.target.with_version(|found| found.as_ref().map_or(Vec::new(), tags_in));
+        add_existing_tags(&mut context, &tags.unwrap_or_default());
+        authority.check_all(&self.rights, request.address.key.as_ref(), &context)
+    }
+
+    /// Decides whether the request may take the object with these tags away from another key of its bucket, as a rename does.
+    /// One that is not there is told only to those who may list the bucket.
+    pub(crate) fn check_moved(
+        &self,
+        source: &ObjectKey,
+        tags: Option<&[(String, String)]>,
+    ) -> Result<(), S3Error> {
+        let Some(authority) = &self.authority else { return Ok(()) };
+        let mut context = authority.context.clone();
+        context.remove(EXISTING_TAG);
+        add_existing_tags(&mut context, tags.unwrap_or_default());
+        authority.check_all(&["GetObject", "DeleteObject"], Some(source), &context)?;
+        if tags.is_none() && !authority.allows("ListBucket", None, &context) {
+            return Err(denied());
+        }
+        Ok(())
+    }
+
+    /// Decides on one of the objects that a DeleteObjects names.
+    pub(crate) async fn check_delete(
+        &self,
+        gateway: &Gateway,
+        key: &ObjectKey,
+        version_id: Option<VersionId>,
+        etag: Option<String>,
+        bypasses_governance: bool,
+    ) -> Result<(), S3Error> {
+        let Some(authority) = &self.authority else { return Ok(()) };
+        let mut rights = vec![of_version("DeleteObject", version_id.is_some())];
+        rights.extend(bypasses_governance.then_some("BypassGovernanceRetention"));
+        rights.extend(etag.is_some().then_some("GetObject"));
+        let mut context = authority.context.clone();
+        context.set("s3:VersionId", version_id.map(|id| id.to_string()));
+        context.set("s3:if-match", etag);
+        if authority.asks_for(EXISTING_TAG) {
+            add_existing_tags(&mut context, &tags_of(gateway, &authority.bucket, key, version_id).await?);
+        }
+        authority.check_all(&rights, Some(key), &context)
+    }
 }
 
-/// Decides whether a request may be carried out. The root user's account may do everything; a request without
-/// credentials may do nothing, since no bucket can be opened to the public but by its website.
-pub(crate) fn authorize(authenticated: &Authenticated, operation: Operation) -> Result<Permit, S3Error> {
-    match authenticated.account() {
-        Some(account) => Ok(Permit { account: Some(account.clone()), operation }),
-        None => Err(S3Error::new(ErrorCode::AccessDenied)),
+fn denied() -> S3Error {
+    S3Error::new(ErrorCode::AccessDenied)
+}
+
+/// What decides on everything that one request does in one bucket.
+#[derive(Debug)]
+struct Authority {
+    principal: Principal,
+    bucket: BucketName,
+    /// Whether the sender's account owns the bucket.
+    owns: bool,
+    policy: Option<Policy>,
+    /// Whether the policy is public and grants nothing outside of the owner's account.
+    is_restricted: bool,
+    /// Whether what no statement speaks of may be done, as in a bucket of one's own and by visitors of a website.
+    default: bool,
+    context: Context,
+}
+
+impl Authority {
+    fn check_all(
+        &self,
+        rights: &[&'static str],
+        key: Option<&ObjectKey>,
+        context: &Context,
+    ) -> Result<(), S3Error> {
+        for action in rights {
+            if !self.allows(action, key, context) {
+                return Err(denied());
+            }
+        }
+        Ok(())
     }
+
+    fn allows(&self, action: &'static str, key: Option<&ObjectKey>, context: &Context) -> bool {
+        if self.owns && NEVER_DENIED.contains(&action) {
+            return true;
+        }
+        let Some(policy) = &self.policy else { return self.default };
+        let request = policy::Request {
+            principal: &self.principal,
+            action,
+            bucket: self.bucket.as_str(),
+            key: key.map(ObjectKey::as_str),
+            context,
+        };
+        match evaluate(&[policy], &request) {
+            Verdict::Denied(decider) => {
+                let (statement, sid) = (decider.statement, decider.sid.unwrap_or_default());
+                tracing::debug!(bucket = %self.bucket, action, statement, sid, "denied by a statement");
+                false
+            }
+            Verdict::Allowed(_) => !self.is_restricted || self.default,
+            Verdict::NotMentioned => self.default,
+        }
+    }
+
+    fn asks_for(&self, key: &str) -> bool {
+        self.policy.as_ref().is_some_and(|policy| policy.asks_for(key))
+    }
+}
+
+/// Whoever the signature proves.
+fn principal(authenticated: &Authenticated) -> Principal {
+    match authenticated.account() {
+        Some(account) => Principal::Root { account: account.0.clone() },
+        None => Principal::Anonymous,
+    }
+}
+
+/// Decides whether a request may be carried out. In a bucket of its own an account may do everything that the bucket's policy
+/// does not deny; everybody else may do what the policy allows, unless the block of public access restricts it.
+pub(crate) async fn authorize(
+    gateway: &Gateway,
+    request: &Request,
+    operation: Operation,
+) -> Result<Permit, S3Error> {
+    decide(gateway, request, operation, &[]).await
+}
+
+/// The same for a form, whose tags are no header.
+pub(crate) async fn authorize_form(
+    gateway: &Gateway,
+    request: &Request,
+    tags: &[(String, String)],
+) -> Result<Permit, S3Error> {
+    decide(gateway, request, Operation::PostObject, tags).await
+}
+
+async fn decide(
+    gateway: &Gateway,
+    request: &Request,
+    operation: Operation,
+    tags: &[(String, String)],
+) -> Result<Permit, S3Error> {
+    let account = request.authenticated.account().cloned();
+    let permit = |rights, authority| Permit { account: account.clone(), operation, rights, authority };
+    let (Some(action), Some(_)) = (operation.action(), &request.address.bucket) else {
+        // What is not built nobody may, and whoever may ask for it is told so. What names no bucket is about an account.
+        return account.is_some().then(|| permit(Vec::new(), None)).ok_or_else(denied);
+    };
+    let version_id = request.query()?.get_nonempty("versionId").map(str::to_owned);
+    let bucket = match request.read_target(gateway, wanted(request, operation, version_id.as_deref())).await {
+        Ok(bucket) => bucket,
+        Err(MetadataError::BucketNotFound { .. }) if operation == Operation::CreateBucket => {
+            return account.is_some().then(|| permit(Vec::new(), None)).ok_or_else(denied);
+        }
+        // Nobody learns without credentials what there is.
+        Err(MetadataError::BucketNotFound { .. }) if account.is_none() => return Err(denied()),
+        Err(error) => return Err(request.metadata_error(error)),
+    };
+    let mut authority = authority(gateway, request, operation, &bucket).await?;
+    add_request_tags(&mut authority.context, tags);
+    if !authority.default && authority.policy.is_none() {
+        return Err(denied());
+    }
+    let key = request.address.key.as_ref();
+    if authority.asks_for(EXISTING_TAG)
+        && let Some(key) = key
+    {
+        let tags = match request.target.with_version(|found| found.as_ref().map_or(Vec::new(), tags_in)) {
+            Some(tags) => tags,
+            None if operation == Operation::DeleteObject => {
+                let version_id = version_id.as_deref().and_then(|id| id.parse().ok());
+                tags_of(gateway, &bucket.name, key, version_id).await?
+            }
+            None => Vec::new(),
+        };
+        add_existing_tags(&mut authority.context, &tags);
+    }
+    let rights = rights(operation, action, &request.headers, version_id.is_some(), !tags.is_empty());
+    // What the policy asks for may be in the body; then the handler decides, when it has read that.
+    if !keys_of_body(operation).iter().any(|key| authority.asks_for(key)) {
+        authority.check_all(&rights, key, &authority.context)?;
+    }
+    let is_policy_operation = NEVER_DENIED.contains(&action);
+    if is_policy_operation && !authority.owns {
+        return Err(S3Error::method_not_allowed(&request.method, "BUCKETPOLICY", "GET, PUT, DELETE"));
+    }
+    // Whoever may not list a bucket does not learn what is not in it.
+    let is_missing = request.target.with_version(|found| is_missing(found, version_id.is_some()));
+    if is_missing.unwrap_or(false) && !authority.allows("ListBucket", None, &authority.context) {
+        return Err(denied());
+    }
+    Ok(permit(rights, Some(authority)))
+}
+
+/// The version that the handler reads, if it does: it is read together with the bucket. One that is not named as it should be
+/// is refused by the handler.
+fn wanted(request: &Request, operation: Operation, version_id: Option<&str>) -> Option<GetVersion> {
+    if !reads_version(operation) {
+        return None;
+    }
+    let version_id = version_id.map(str::parse).transpose().ok()?;
+    let (bucket, key) = (request.address.bucket.clone()?, request.address.key.clone()?);
+    Some(GetVersion { bucket, key, version_id, with_content: operation == Operation::GetObject })
+}
+
+/// Whether what is asked for is not there. A delete marker that is asked for by its version is.
+fn is_missing(found: &Result<FoundVersion, MetadataError>, by_version: bool) -> bool {
+    match found {
+        Err(_) => true,
+        Ok(found) => !by_version && matches!(found.state, VersionState::DeleteMarker),
+    }
+}
+
+fn tags_in(found: &FoundVersion) -> Vec<(String, String)> {
+    match &found.state {
+        VersionState::Object(version) => version.attributes.tags.clone(),
+        VersionState::DeleteMarker => Vec::new(),
+    }
+}
+
+/// The tags of a version; none of one that is not there.
+async fn tags_of(
+    gateway: &Gateway,
+    bucket: &BucketName,
+    key: &ObjectKey,
+    version_id: Option<VersionId>,
+) -> Result<Vec<(String, String)>, S3Error> {
+    let wanted = GetVersion { bucket: bucket.clone(), key: key.clone(), version_id, with_content: false };
+    match gateway.metadata.get_version(wanted).await {
+        Ok(found) => Ok(tags_in(&found)),
+        Err(MetadataError::KeyNotFound | MetadataError::VersionNotFound) => Ok(Vec::new()),
+        Err(error) => Err(crate::error::from_metadata(error, &address(bucket, key))),
+    }
+}
+
+fn address(bucket: &BucketName, key: &ObjectKey) -> s3_wire::address::Address {
+    let style = s3_wire::address::Style::Path;
+    s3_wire::address::Address { bucket: Some(bucket.clone()), key: Some(key.clone()), style }
+}
+
+/// Reads what decides in a bucket whose row was read for this request.
+async fn authority(
+    gateway: &Gateway,
+    request: &Request,
+    operation: Operation,
+    bucket: &Bucket,
+) -> Result<Authority, S3Error> {
+    let principal = principal(&request.authenticated);
+    let owns = request.authenticated.account() == Some(&bucket.owner);
+    let context = match bucket.has_policy {
+        true => of_request(gateway, request, operation, &principal, &bucket.owner),
+        false => Context::default(),
+    };
+    let (policy, is_restricted) = match (bucket.has_policy, owns) {
+        (false, _) => (None, false),
+        (true, true) => (read(gateway, request, bucket, Subresource::Policy).await?, false),
+        (true, false) => {
+            let policy = read(gateway, request, bucket, Subresource::Policy);
+            let block = read(gateway, request, bucket, Subresource::PublicAccessBlock);
+            let (policy, block) = try_join(policy, block).await?;
+            (policy, public_access_block(bucket.name.as_str(), block)?.restrict_public_buckets)
+        }
+    };
+    let policy = policy.map(|document| stored_policy(&bucket.name, &document)).transpose()?;
+    let is_restricted = is_restricted && policy.as_ref().is_some_and(Policy::is_public);
+    let bucket = bucket.name.clone();
+    Ok(Authority { principal, bucket, owns, policy, is_restricted, default: owns, context })
+}
+
+async fn read(
+    gateway: &Gateway,
+    request: &Request,
+    bucket: &Bucket,
+    subresource: Subresource,
+) -> Result<Option<Bytes>, S3Error> {
+    let found = gateway.metadata.get_subresource(&bucket.name, subresource).await;
+    found.map_err(|error| request.metadata_error(error))
+}
+
+/// The block of public access of a bucket. One that cannot be read is an error, as it may shut something out.
+pub(crate) fn public_access_block(
+    bucket: &str,
+    document: Option<Bytes>,
+) -> Result<PublicAccessBlock, S3Error> {
+    let block = document.map(|document| parse_public_access_block(&document)).transpose();
+    block.map(Option::unwrap_or_default).map_err(|error| unreadable(bucket, &error))
+}
+
+fn stored_policy(bucket: &BucketName, document: &[u8]) -> Result<Policy, S3Error> {
+    Policy::parse(document, bucket.as_str()).map_err(|error| unreadable(bucket.as_str(), &error))
+}
+
+fn unreadable(bucket: &str, error: &dyn std::error::Error) -> S3Error {
+    tracing::error!(bucket, %error, "a configuration that was stored cannot be read");
+    S3Error::new(ErrorCode::InternalError)
+}
+
+/// Decides whether the request may read the source of a copy, with its tags if those are `copied`, by the policy of the
+/// source's bucket. A source that is not there is told only to those who may list the bucket.
+pub(crate) async fn authorize_source(
+    gateway: &Gateway,
+    request: &Request,
+    permit: &Permit,
+    source: &CopySource,
+    bucket: &Bucket,
+    found: Option<&FoundVersion>,
+    copies_tags: bool,
+) -> Result<(), S3Error> {
+    let mut authority = authority(gateway, request, permit.operation, bucket).await?;
+    let by_version = source.version_id.is_some();
+    let tags = found.map(tags_in).unwrap_or_default();
+    let mut rights = vec![of_version("GetObject", by_version)];
+    rights.extend((copies_tags && !tags.is_empty()).then(|| of_version("GetObjectTagging", by_version)));
+    authority.context.set("s3:VersionId", source.version_id.map(|id| id.to_string()));
+    add_existing_tags(&mut authority.context, &tags);
+    authority.check_all(&rights, Some(&source.key), &authority.context)?;
+    let is_there = found.is_some_and(|found| matches!(found.state, VersionState::Object(_)));
+    if !is_there && !authority.allows("ListBucket", None, &authority.context) {
+        return Err(denied());
+    }
+    if copies_tags && !tags.is_empty() {
+        permit.check("PutObjectTagging", request.key()?)?;
+    }
+    Ok(())
+}
+
+/// What decides on the visitors of a website, as it is while they are answered.
+pub(crate) struct Publication {
+    /// What of public access the bucket shuts out.
+    pub(crate) block: PublicAccessBlock,
+    /// The bucket's policy.
+    pub(crate) policy: Option<Bytes>,
 }
 
 /// Decides whether anybody may read an object, or its head, of a bucket that has a website configuration, which publishes
 /// what is in the bucket as a policy would that lets everyone read it. So the block of public access holds against it as
 /// against such a policy, which `BlockPublicPolicy` keeps from being set up and `RestrictPublicBuckets` from having an
-/// effect. The two other settings are about access lists, which nothing is published by.
-pub(crate) fn authorize_visitor(block: PublicAccessBlock, head: bool) -> Result<Permit, S3Error> {
-    if block.block_public_policy || block.restrict_public_buckets {
-        return Err(S3Error::new(ErrorCode::AccessDenied));
-    }
+/// effect. The two other settings are about access lists, which nothing is published by. What the bucket's policy denies is
+/// not published, and what it allows is allowed here too.
+pub(crate) async fn authorize_visitor(
+    gateway: &Gateway,
+    request: &Request,
+    publication: &Publication,
+    head: bool,
+) -> Result<Permit, S3Error> {
     let operation = if head { Operation::HeadObject } else { Operation::GetObject };
-    Ok(Permit { account: None, operation })
+    let (bucket, block) = (request.bucket()?, publication.block);
+    let policy = publication.policy.as_ref().map(|document| stored_policy(bucket, document)).transpose()?;
+    let mut authority = Authority {
+        principal: Principal::Anonymous,
+        bucket: bucket.clone(),
+        owns: false,
+        is_restricted: block.restrict_public_buckets && policy.as_ref().is_some_and(Policy::is_public),
+        policy,
+        default: !block.block_public_policy && !block.restrict_public_buckets,
+        context: Context::default(),
+    };
+    if authority.policy.is_some() {
+        let wanted = wanted(request, operation, None);
+        let bucket = request.read_target(gateway, wanted).await.map_err(|e| request.metadata_error(e))?;
+        authority.context = of_request(gateway, request, operation, &authority.principal, &bucket.owner);
+        let tags = request.target.with_version(|found| found.as_ref().map_or(Vec::new(), tags_in));
+        add_existing_tags(&mut authority.context, &tags.unwrap_or_default());
+    }
+    let rights = vec!["GetObject"];
+    authority.check_all(&rights, request.address.key.as_ref(), &authority.context)?;
+    Ok(Permit { account: None, operation, rights, authority: Some(authority) })
 }

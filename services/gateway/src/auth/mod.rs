@@ -2,8 +2,13 @@
 
 mod authenticate;
 mod authorize;
+mod conditions;
 mod credentials;
+mod rights;
 
 pub(crate) use authenticate::{Authenticated, Version2, authenticate, authenticate_form, several_mechanisms};
-pub(crate) use authorize::{Permit, authorize, authorize_visitor};
+pub(crate) use authorize::{
+    Permit, Publication, authorize, authorize_form, authorize_source, authorize_visitor, public_access_block,
+};
+pub(crate) use conditions::add_retention;
 pub use credentials::{CredentialError, Credentials, root_account};

@@ -34,7 +34,7 @@ const ATTEMPTS_MAX: u32 = 4;
 pub(super) async fn copy_object(
     gateway: &Gateway,
     request: &Request,
-    _permit: &Permit,
+    permit: &Permit,
 ) -> Result<Response, S3Error> {
     // Parse.
     let source = copy_source(&request.headers)?;
@@ -48,7 +48,9 @@ pub(super) async fn copy_object(
     let mut attempt = 1;
     let (found, committed) = loop {
         // The source and the destination as they are now.
-        let (found, version) = find_source(gateway, request, &source, algorithm.is_some()).await?;
+        let copies_tags = of_tags == Directive::Copy;
+        let (found, version) =
+            find_source(gateway, request, &source, algorithm.is_some(), permit, copies_tags).await?;
         if class != version.storage_class {
             // Chunks of another class lie elsewhere; moving them is background work that is not built yet.
             return Err(S3Error::header_not_implemented("x-amz-storage-class"));

@@ -1,20 +1,27 @@
 //! What CopyObject and UploadPartCopy share: the source.
 
-use metadata_api::{FoundVersion, GetVersion, Version, VersionState};
+use metadata_api::{Error as MetadataError, FoundVersion, GetVersion, Version, VersionState};
 use s3_wire::{
     ErrorCode, S3Error,
     address::{Address, Style},
     header::{CopySource, Outcome, ReadConditions},
 };
 
-use crate::{Gateway, error, request::Request};
+use crate::{
+    Gateway,
+    auth::{Permit, authorize_source},
+    error,
+    request::Request,
+};
 
-/// The source of a copy as it is now, its conditions checked.
+/// The source of a copy as it is now, if it may be read, with its tags if those are copied; its conditions checked.
 pub(super) async fn find_source(
     gateway: &Gateway,
     request: &Request,
     source: &CopySource,
     with_content: bool,
+    permit: &Permit,
+    copies_tags: bool,
 ) -> Result<(FoundVersion, Box<Version>), S3Error> {
     let address =
         Address { bucket: Some(source.bucket.clone()), key: Some(source.key.clone()), style: Style::Path };
@@ -24,8 +31,19 @@ pub(super) async fn find_source(
         version_id: source.version_id,
         with_content,
     };
-    let mut found =
-        gateway.metadata.get_version(wanted).await.map_err(|error| error::from_metadata(error, &address))?;
+    let read = gateway.metadata.get_version(wanted).await;
+    let from_metadata = |failure| error::from_metadata(failure, &address);
+    let bucket = match &read {
+        Ok(found) => found.bucket.clone(),
+        // It may be that nobody is to know.
+        Err(MetadataError::KeyNotFound | MetadataError::VersionNotFound) => {
+            gateway.metadata.get_bucket(&source.bucket).await.map_err(from_metadata)?
+        }
+        Err(failure) => return Err(from_metadata(failure.clone())),
+    };
+    let found = read.as_ref().ok();
+    authorize_source(gateway, request, permit, source, &bucket, found, copies_tags).await?;
+    let mut found = read.map_err(from_metadata)?;
     request.check_owner(&found.bucket, "x-amz-source-expected-bucket-owner")?;
     let state = std::mem::replace(&mut found.state, VersionState::DeleteMarker);
     let VersionState::Object(version) = state else {

@@ -28,9 +28,6 @@ enum Answer {
 fn answer(operation: Operation) -> Option<Answer> {
     use Answer::{Deleted, Empty, Missing, NoConfigurations, OwnerPays};
     Some(match operation {
-        Operation::GetBucketPolicy | Operation::GetBucketPolicyStatus => {
-            Missing(ErrorCode::NoSuchBucketPolicy)
-        }
         Operation::GetBucketReplication => Missing(ErrorCode::ReplicationConfigurationNotFoundError),
         Operation::GetBucketEncryption => Missing(ErrorCode::ServerSideEncryptionConfigurationNotFoundError),
         Operation::GetBucketInventoryConfiguration
@@ -41,9 +38,7 @@ fn answer(operation: Operation) -> Option<Answer> {
         | Operation::DeleteBucketMetricsConfiguration
         | Operation::GetBucketIntelligentTieringConfiguration
         | Operation::DeleteBucketIntelligentTieringConfiguration => Missing(ErrorCode::NoSuchConfiguration),
-        Operation::DeleteBucketPolicy
-        | Operation::DeleteBucketReplication
-        | Operation::DeleteBucketEncryption => Deleted,
+        Operation::DeleteBucketReplication | Operation::DeleteBucketEncryption => Deleted,
         Operation::GetBucketNotificationConfiguration => Empty("NotificationConfiguration"),
         Operation::GetBucketLogging => Empty("BucketLoggingStatus"),
         Operation::GetBucketAccelerateConfiguration => Empty("AccelerateConfiguration"),

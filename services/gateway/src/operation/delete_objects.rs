@@ -21,16 +21,18 @@ pub(super) async fn delete_objects(
     gateway: &Gateway,
     request: &Request,
     body: &mut Body,
-    _permit: &Permit,
+    permit: &Permit,
 ) -> Result<Response, S3Error> {
     let bypasses_governance = bypasses_governance(&request.headers)?;
     let body = ObjectBody::open(&gateway.env, request, body, None, DELETE_BODY_MAX as u64)?;
     let bucket = request.existing_bucket(gateway).await?.name;
     let delete = xml::parse_delete(&body.collect().await?)?;
 
-    // Entries that cannot be are answered by themselves; the others are one commit.
-    let parsed: Vec<Result<DeleteVersion, S3Error>> =
-        delete.objects.iter().map(|object| entry(object, bypasses_governance)).collect();
+    // Entries that cannot be, or may not, are answered by themselves; the others are one commit.
+    let mut parsed: Vec<Result<DeleteVersion, S3Error>> = Vec::with_capacity(delete.objects.len());
+    for object in &delete.objects {
+        parsed.push(permitted_entry(gateway, object, bypasses_governance, permit).await);
+    }
     let entries = parsed.iter().filter_map(|entry| entry.as_ref().ok().cloned()).collect();
     let outcomes = gateway
         .metadata
@@ -57,13 +59,16 @@ pub(super) async fn delete_objects(
     Ok(output::xml(xml::delete_result(rows)))
 }
 
-fn entry(object: &ObjectIdentifier, bypasses_governance: bool) -> Result<DeleteVersion, S3Error> {
-    Ok(DeleteVersion {
-        key: object.object_key()?,
-        version_id: object.version()?,
-        condition: condition(object.condition),
-        bypasses_governance,
-    })
+async fn permitted_entry(
+    gateway: &Gateway,
+    object: &ObjectIdentifier,
+    bypasses_governance: bool,
+    permit: &Permit,
+) -> Result<DeleteVersion, S3Error> {
+    let (key, version_id) = (object.object_key()?, object.version()?);
+    let etag = object.condition.etag.map(|etag| etag.to_string());
+    permit.check_delete(gateway, &key, version_id, etag, bypasses_governance).await?;
+    Ok(DeleteVersion { key, version_id, condition: condition(object.condition), bypasses_governance })
 }
 
 fn deleted_row<'a>(object: &'a ObjectIdentifier, deleted: &DeletedVersion) -> DeleteRow<'a> {

@@ -26,7 +26,7 @@ const ATTEMPTS_MAX: u32 = 4;
 pub(super) async fn get_object(
     gateway: &Gateway,
     request: &Request,
-    _permit: &Permit,
+    permit: &Permit,
 ) -> Result<Response, S3Error> {
     let mut read = object_read::read(gateway, request, true).await?;
     let mut attempt = 1;
@@ -54,7 +54,9 @@ pub(super) async fn get_object(
             }
             Err(unreadable) => unreadable,
         };
-        // The version may have been replaced meanwhile and its bytes freed; then what is there now is the answer.
+        // The version may have been replaced meanwhile and its bytes freed; then what is there now is the answer, if it may
+        // be read too: the policy may ask for its tags.
+        permit.again(gateway, request).await?;
         let now = object_read::read(gateway, request, true).await?;
         if now.content == read.content || attempt == ATTEMPTS_MAX {
             return Err(error::from_read(&unreadable));

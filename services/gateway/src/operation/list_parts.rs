@@ -19,14 +19,12 @@ use crate::{
 pub(super) async fn list_parts(
     gateway: &Gateway,
     request: &Request,
-    permit: &Permit,
+    _permit: &Permit,
 ) -> Result<Response, S3Error> {
     let query = request.query()?;
     let max_parts = query.number("max-parts")?.unwrap_or(PAGE_SIZE_MAX as u32);
     let marker = query.number("part-number-marker")?.unwrap_or(0);
-    if request.headers.contains_key("x-amz-expected-bucket-owner") {
-        request.existing_bucket(gateway).await?;
-    }
+    let bucket = request.existing_bucket(gateway).await?;
     let page = page(gateway, request, &query, max_parts, marker).await?;
     let upload = &page.upload;
     let named = upload.checksum_named;
@@ -34,8 +32,9 @@ pub(super) async fn list_parts(
         bucket: request.bucket()?.as_str(),
         key: request.key()?.as_str(),
         upload_id: upload.id,
-        initiator: owner(permit.account()?),
-        owner: owner(permit.account()?),
+        // What somebody without an account writes is the owner's of the bucket.
+        initiator: owner(&bucket.owner),
+        owner: owner(&bucket.owner),
         storage_class: upload.storage_class.as_str(),
         part_number_marker: marker,
         next_part_number_marker: page.parts.last().map(|part| part.number),

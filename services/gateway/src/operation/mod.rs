@@ -4,6 +4,7 @@ mod abort_multipart_upload;
 mod access_control;
 mod bucket_cors;
 mod bucket_lifecycle;
+mod bucket_policy;
 mod bucket_tagging;
 mod bucket_website;
 mod complete_multipart_upload;
@@ -133,6 +134,12 @@ pub(crate) async fn dispatch(
         Operation::DeleteBucketLifecycle => {
             bucket_lifecycle::delete_bucket_lifecycle(gateway, request, &permit).await
         }
+        Operation::GetBucketPolicy => bucket_policy::get_bucket_policy(gateway, request, &permit).await,
+        Operation::GetBucketPolicyStatus => {
+            bucket_policy::get_bucket_policy_status(gateway, request, &permit).await
+        }
+        Operation::PutBucketPolicy => bucket_policy::put_bucket_policy(gateway, request, body, &permit).await,
+        Operation::DeleteBucketPolicy => bucket_policy::delete_bucket_policy(gateway, request, &permit).await,
         Operation::GetBucketTagging => bucket_tagging::get_bucket_tagging(gateway, request, &permit).await,
         Operation::PutBucketTagging => {
             bucket_tagging::put_bucket_tagging(gateway, request, body, &permit).await

@@ -31,10 +31,13 @@ pub(super) async fn put_object_legal_hold(
     gateway: &Gateway,
     request: &Request,
     body: &mut Body,
-    _permit: &Permit,
+    permit: &Permit,
 ) -> Result<Response, S3Error> {
     let body = ObjectBody::open(&gateway.env, request, body, None, OBJECT_LOCK_BODY_MAX as u64)?;
     find_lock(gateway, request).await?;
     let held = parse_legal_hold(&body.collect().await?)?;
+    permit.confirm(request, |context| {
+        context.add("s3:object-lock-legal-hold", if held { "ON" } else { "OFF" });
+    })?;
     set_lock(gateway, request, LockChange::LegalHold(held)).await
 }

@@ -81,6 +81,12 @@ pub(super) async fn read(
     set_object(headers, &found, &version);
     for (parameter, name) in OVERRIDES {
         if let Some(value) = query.get(parameter) {
+            // Anybody could make others believe that the bucket's owner says so. API Reference, "GetObject".
+            if request.authenticated.account().is_none() {
+                return Err(S3Error::invalid_request(
+                    "Request specific response headers cannot be used for anonymous GET requests.",
+                ));
+            }
             let value = HeaderValue::from_bytes(value.as_bytes())
                 .map_err(|_| S3Error::invalid_argument("Invalid header value", parameter, value))?;
             headers.insert(name, value);
@@ -115,8 +121,11 @@ async fn find(
 ) -> Result<(FoundVersion, Box<Version>), S3Error> {
     let (bucket, key) = (request.bucket()?.clone(), request.key()?.clone());
     let wanted = GetVersion { bucket, key, version_id, with_content };
-    let mut found =
-        gateway.metadata.get_version(wanted).await.map_err(|error| missing(request, version_id, error))?;
+    let found = match request.target.take_version() {
+        Some(found) => found,
+        None => gateway.metadata.get_version(wanted).await,
+    };
+    let mut found = found.map_err(|error| missing(request, version_id, error))?;
     request.check_owner(&found.bucket, "x-amz-expected-bucket-owner")?;
     match std::mem::replace(&mut found.state, VersionState::DeleteMarker) {
         VersionState::Object(version) => Ok((found, version)),

@@ -13,7 +13,7 @@ use types::{Retention, Timestamp, VersionLock};
 use super::object_read;
 use crate::{
     Gateway,
-    auth::Permit,
+    auth::{Permit, add_retention},
     output::{self, empty, set_version_id},
     payload::ObjectBody,
     request::{Request, Response},
@@ -33,11 +33,16 @@ pub(super) async fn put_object_retention(
     gateway: &Gateway,
     request: &Request,
     body: &mut Body,
-    _permit: &Permit,
+    permit: &Permit,
 ) -> Result<Response, S3Error> {
     let body = ObjectBody::open(&gateway.env, request, body, None, OBJECT_LOCK_BODY_MAX as u64)?;
     find_lock(gateway, request).await?;
     let retention = parse_retention(&body.collect().await?)?;
+    permit.confirm(request, |context| {
+        if let Some(retention) = &retention {
+            add_retention(context, gateway, retention);
+        }
+    })?;
     check_date(gateway, retention)?;
     set_lock(gateway, request, LockChange::Retention(retention)).await
 }

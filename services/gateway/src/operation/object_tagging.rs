@@ -33,11 +33,12 @@ pub(super) async fn put_object_tagging(
     gateway: &Gateway,
     request: &Request,
     body: &mut Body,
-    _permit: &Permit,
+    permit: &Permit,
 ) -> Result<Response, S3Error> {
     let body = ObjectBody::open(&gateway.env, request, body, None, TAGGING_BODY_MAX as u64)?;
     object_read::find_asked_for(gateway, request).await?;
     let tags = parse_tagging(&body.collect().await?, Tagged::Object)?;
+    permit.confirm_tags(request, &tags)?;
     let tagged = set_tags(gateway, request, tags).await?;
     Ok(answer(StatusCode::OK, tagged))
 }

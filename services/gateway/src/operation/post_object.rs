@@ -18,14 +18,14 @@ use types::{BucketName, ObjectKey, Timestamp};
 use super::{UPLOAD_SIZE_MAX, put_object};
 use crate::{
     Gateway,
-    auth::{authenticate_form, authorize},
+    auth::{authenticate_form, authorize_form},
     form::Form,
     output::{empty, set, set_committed},
     payload::ObjectBody,
-    request::{Request, Response},
+    request::{Request, Response, Target, peer},
 };
 
-/// Answers a form. Who sends it shows only in its fields, so authenticating it and authorising it are done here.
+/// Answers a form. Who sends it shows only in its fields, and so does what for, so authenticating it and authorising it are done here.
 pub(crate) async fn post_object(
     gateway: &Gateway,
     request: &http::request::Parts,
@@ -38,7 +38,6 @@ pub(crate) async fn post_object(
     let now = gateway.env.wall_clock_ms();
     let authenticated =
         authenticate_form(&gateway.credentials, &fields, now, &gateway.region, gateway.signature_v2)?;
-    let permit = authorize(&authenticated, Operation::PostObject)?;
     let bucket = address.bucket.as_ref().map_or("", BucketName::as_str);
     fields.expand_file_name(&file_name)?;
     let allowed = match fields.get("policy") {
@@ -58,7 +57,11 @@ pub(crate) async fn post_object(
     }
     let location = location(gateway, request, &address, &key);
     let address = Address { key: Some(key), ..address };
-    let request = Request { method: Method::POST, uri: Uri::default(), headers, address, authenticated };
+    let (method, uri, peer) = (Method::POST, Uri::default(), peer(&request.extensions));
+    let request = Request { method, uri, headers, address, authenticated, peer, target: Target::default() };
+
+    // Authorise.
+    let permit = authorize_form(gateway, &request, &tags).await?;
 
     // Act.
     let file = ObjectBody::open_file(&gateway.env, &request, body, decoder, read, allowed)?;

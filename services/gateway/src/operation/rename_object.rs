@@ -40,7 +40,7 @@ const CONDITIONS: [&str; 8] = [
 pub(super) async fn rename_object(
     gateway: &Gateway,
     request: &Request,
-    _permit: &Permit,
+    permit: &Permit,
 ) -> Result<Response, S3Error> {
     // Parse.
     let (source, key) = (rename_source(&request.headers)?, request.key()?);
@@ -60,6 +60,8 @@ pub(super) async fn rename_object(
         // Both ends as they are now. The destination second: if the same request has just taken the source away, its mark
         // is there.
         let found = find(gateway, request, &source).await?;
+        let tags = found.as_ref().map(|(_, version)| version.attributes.tags.as_slice());
+        permit.check_moved(&source, tags)?;
         let replaced = find(gateway, request, key).await?;
         if let (Some((replaced, version)), Some(mark)) = (&replaced, &mark)
             && let Some(made) = version.attributes.renamed.filter(|made| made.token == mark.token)

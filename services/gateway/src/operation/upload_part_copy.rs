@@ -33,13 +33,13 @@ use crate::{
 pub(super) async fn upload_part_copy(
     gateway: &Gateway,
     request: &Request,
-    _permit: &Permit,
+    permit: &Permit,
 ) -> Result<Response, S3Error> {
     // Parse.
     let source = copy_source(&request.headers)?;
     let range = copy_source_range(&request.headers)?;
+    let (found, version) = find_source(gateway, request, &source, true, permit, false).await?;
     let (upload, number) = open_upload(gateway, request).await?;
-    let (found, version) = find_source(gateway, request, &source, true).await?;
     let bytes = match range {
         Some(range) => exact(range.resolve(version.size)?, version.size, range)?,
         None => ByteRange::new(0, version.size).ok_or_else(|| S3Error::new(ErrorCode::InternalError))?,

@@ -1,0 +1,159 @@
+//! What a request has for the condition keys of policies. Service Authorization Reference, "Actions, resources, and condition
+//! keys for Amazon S3"; IAM User Guide, "AWS global condition context keys".
+
+use metadata_api::AccountId;
+use policy::{Context, Principal};
+use s3_wire::{
+    Operation,
+    date::{parse_iso_date, xml_date},
+    header::{Directive, copy_source, tagging_directive, tags},
+};
+use types::{Retention, Timestamp};
+
+use crate::{Gateway, request::Request};
+
+const DAY_MS: i64 = 86_400_000;
+
+/// Headers that are a key's value as they are.
+const HEADERS: [(&str, &str); 8] = [
+    ("user-agent", "aws:UserAgent"),
+    ("referer", "aws:Referer"),
+    ("if-match", "s3:if-match"),
+    ("if-none-match", "s3:if-none-match"),
+    ("x-amz-acl", "s3:x-amz-acl"),
+    ("x-amz-content-sha256", "s3:x-amz-content-sha256"),
+    ("x-amz-metadata-directive", "s3:x-amz-metadata-directive"),
+    ("x-amz-storage-class", "s3:x-amz-storage-class"),
+];
+
+/// Parameters that are.
+const PARAMETERS: [(&str, &str); 4] = [
+    ("prefix", "s3:prefix"),
+    ("delimiter", "s3:delimiter"),
+    ("max-keys", "s3:max-keys"),
+    ("versionId", "s3:VersionId"),
+];
+
+/// Everything that a request's head says, and where it comes from.
+pub(super) fn of_request(
+    gateway: &Gateway,
+    request: &Request,
+    operation: Operation,
+    principal: &Principal,
+    owner: &AccountId,
+) -> Context {
+    let mut context = Context::default();
+    let now = gateway.env.wall_clock_ms();
+    context.add("aws:CurrentTime", xml_date(Timestamp(now)).as_str());
+    context.add("aws:EpochTime", now.div_euclid(1000).to_string());
+    context.add("aws:SecureTransport", (gateway.scheme == "https").to_string());
+    context.add_some("aws:SourceIp", request.peer.map(|peer| peer.to_string()));
+    context.add("s3:ResourceAccount", owner.0.as_str());
+    add_sender(&mut context, principal);
+    if let Some(signature) = request.authenticated.signature() {
+        context.add("s3:signatureversion", signature.version);
+        context.add("s3:authType", signature.kind);
+        let age = signature.time_seconds.map(|time| now.saturating_sub(time.saturating_mul(1000)));
+        context.add_some("s3:signatureAge", age.map(|age| age.max(0).to_string()));
+    }
+    for (name, key) in HEADERS {
+        let value = request.headers.get(name);
+        context.add_some(key, value.map(|value| String::from_utf8_lossy(value.as_bytes())));
+    }
+    if let Ok(query) = request.query() {
+        for (name, key) in PARAMETERS {
+            context.add_some(key, query.get(name));
+        }
+    }
+    add_write(&mut context, gateway, request, operation);
+    context
+}
+
+fn add_sender(context: &mut Context, principal: &Principal) {
+    let kind = match principal {
+        Principal::Anonymous => "Anonymous",
+        Principal::Root { .. } => "Account",
+        Principal::User { .. } => "User",
+    };
+    context.add("aws:PrincipalType", kind);
+    context.add_some("aws:PrincipalArn", principal.arn());
+    context.add_some("aws:PrincipalAccount", principal.account());
+    match principal {
+        Principal::Anonymous => {}
+        Principal::Root { account } => context.add("aws:userid", account.as_str()),
+        Principal::User { name, .. } => context.add("aws:username", name.as_str()),
+    }
+}
+
+/// What only requests that write an object have.
+fn add_write(context: &mut Context, gateway: &Gateway, request: &Request, operation: Operation) {
+    use Operation::{
+        CompleteMultipartUpload, CopyObject, CreateMultipartUpload, PostObject, PutObject, RenameObject,
+        UploadPart, UploadPartCopy,
+    };
+    let headers = &request.headers;
+    match operation {
+        PutObject | PostObject | CopyObject | RenameObject | CompleteMultipartUpload => {
+            context.add("s3:ObjectCreationOperation", "true");
+        }
+        CreateMultipartUpload | UploadPart | UploadPartCopy => {
+            context.add("s3:ObjectCreationOperation", "false");
+        }
+        _ => {}
+    }
+    // As it is understood, so that no other way to write it gets past a policy.
+    if matches!(operation, CopyObject | UploadPartCopy)
+        && let Ok(source) = copy_source(headers)
+    {
+        context.add("s3:x-amz-copy-source", format!("{}/{}", source.bucket.as_str(), source.key.as_str()));
+    }
+    if !matches!(operation, PutObject | PostObject | CopyObject | CreateMultipartUpload) {
+        return;
+    }
+    // A copy that keeps its source's tags gets none of these, and a form has fields for them.
+    let keeps_tags = operation == CopyObject && matches!(tagging_directive(headers), Ok(Directive::Copy));
+    if let Ok(tags) = tags(headers)
+        && !keeps_tags
+        && operation != PostObject
+    {
+        add_request_tags(context, &tags);
+    }
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    context.add_some("s3:object-lock-mode", text("x-amz-object-lock-mode"));
+    context.add_some("s3:object-lock-legal-hold", text("x-amz-object-lock-legal-hold"));
+    if let Some(until) = text("x-amz-object-lock-retain-until-date") {
+        match parse_iso_date(until) {
+            Some(until) => add_retain_until(context, gateway, until),
+            None => context.add("s3:object-lock-retain-until-date", until),
+        }
+    }
+}
+
+/// The tags that a request gives an object.
+pub(super) fn add_request_tags(context: &mut Context, tags: &[(String, String)]) {
+    for (key, value) in tags {
+        context.add(&format!("s3:RequestObjectTag/{key}"), value.as_str());
+        context.add("s3:RequestObjectTagKeys", key.as_str());
+    }
+}
+
+/// The tags that an object has.
+pub(super) fn add_existing_tags(context: &mut Context, tags: &[(String, String)]) {
+    for (key, value) in tags {
+        context.add(&format!("s3:ExistingObjectTag/{key}"), value.as_str());
+    }
+}
+
+/// The retention that a request gives an object.
+pub(crate) fn add_retention(context: &mut Context, gateway: &Gateway, retention: &Retention) {
+    context.add("s3:object-lock-mode", retention.mode.name());
+    add_retain_until(context, gateway, retention.until);
+}
+
+/// A day that has begun counts.
+fn add_retain_until(context: &mut Context, gateway: &Gateway, until: Timestamp) {
+    let left = until.0.saturating_sub(gateway.env.wall_clock_ms());
+    let days = left.div_euclid(DAY_MS) + i64::from(left.rem_euclid(DAY_MS) > 0);
+    context.add("s3:object-lock-retain-until-date", xml_date(until).as_str());
+    context.add("s3:object-lock-remaining-retention-days", days.to_string());
+}
