@@ -62,6 +62,7 @@ def run(session):
             aws("s3api", "get-object", "--bucket", bucket, "--key", key, "--checksum-mode", "ENABLED", session.path("small.down"))
             expect(hash_file(session.path("small.down")), wanted, f"SHA-256 after {algorithm}")
 
+    policy(session, aws, url, bucket)
     if session.target.ours:
         website(session, aws, url, bucket)
 
@@ -97,6 +98,29 @@ def trees(session, aws, url):
     with session.case("ls --recursive --summarize counts them"):
         summary = aws("s3", "ls", "--recursive", "--summarize", f"{url}/tree/")
         assert f"Total Objects: {count - 1}" in summary, summary[-200:]
+
+
+def policy(session, aws, url, bucket):
+    """A policy that opens a prefix, and what curl gets then without credentials."""
+    def curl(key):
+        return session.run("/usr/bin/curl", "--silent", "--show-error", "--max-time", "60", "--output", "/dev/null",
+                           "--write-out", "%{http_code}", f"{session.target.endpoint}/{bucket}/{key}").strip()
+
+    document = session.path("policy.json")
+    document.write_text('{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", '
+                        f'"Resource": "arn:aws:s3:::{bucket}/open/*"}}}}')
+    page = session.path("page")
+    page.write_text("for all")
+    with session.case("put-bucket-policy opens a prefix to curl, and delete-bucket-policy closes it"):
+        for key in ("open/page", "closed/page"):
+            aws("s3", "cp", "--only-show-errors", page, f"{url}/{key}")
+        expect(curl("open/page"), "403")
+        aws("s3api", "put-bucket-policy", "--bucket", bucket, "--policy", f"file://{document}")
+        expect([curl(key) for key in ("open/page", "closed/page", "open/missing")], ["200", "403", "403"])
+        status = aws("s3api", "get-bucket-policy-status", "--bucket", bucket, "--query", "PolicyStatus.IsPublic", "--output", "text")
+        expect(status.strip(), "True")
+        aws("s3api", "delete-bucket-policy", "--bucket", bucket)
+        expect(curl("open/page"), "403")
 
 
 def website(session, aws, url, bucket):

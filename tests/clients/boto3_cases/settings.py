@@ -1,5 +1,9 @@
 """What buckets and objects have beside their bytes: tags, CORS rules, lifecycle rules."""
 
+import json
+
+from botocore import UNSIGNED
+
 from boto3_cases.context import Cases, refused
 from report import expect
 
@@ -41,6 +45,33 @@ def cors_rules(c):
     c.s3.put_bucket_cors(Bucket=c.bucket, CORSConfiguration={"CORSRules": rules})
     expect(c.s3.get_bucket_cors(Bucket=c.bucket)["CORSRules"], rules)
     c.s3.delete_bucket_cors(Bucket=c.bucket)
+
+
+@CASES.add
+def bucket_policies(c):
+    with refused("NoSuchBucketPolicy", 404):
+        c.s3.get_bucket_policy(Bucket=c.bucket)
+    anybody = c.client(signature_version=UNSIGNED)
+    key = c.put(Body=b"for all")
+    with refused("AccessDenied", 403):
+        anybody.get_object(Bucket=c.bucket, Key=key)
+    statement = {"Effect": "Allow", "Principal": "*", "Action": ["s3:GetObject", "s3:ListBucket"],
+                 "Resource": [f"arn:aws:s3:::{c.bucket}", f"arn:aws:s3:::{c.bucket}/*"]}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    c.s3.put_bucket_policy(Bucket=c.bucket, Policy=policy)
+    expect(c.s3.get_bucket_policy(Bucket=c.bucket)["Policy"], policy)
+    expect(c.s3.get_bucket_policy_status(Bucket=c.bucket)["PolicyStatus"]["IsPublic"], True)
+    expect(anybody.get_object(Bucket=c.bucket, Key=key)["Body"].read(), b"for all")
+    assert key in [row["Key"] for row in anybody.list_objects_v2(Bucket=c.bucket)["Contents"]]
+    with refused("NoSuchKey", 404):
+        anybody.get_object(Bucket=c.bucket, Key=c.key("missing"))
+    with refused("AccessDenied", 403):
+        anybody.put_object(Bucket=c.bucket, Key=key, Body=b"not by all")
+    with refused("MalformedPolicy", 400):
+        c.s3.put_bucket_policy(Bucket=c.bucket, Policy=policy.replace("s3:GetObject", "s3:GetObjects"))
+    c.s3.delete_bucket_policy(Bucket=c.bucket)
+    with refused("AccessDenied", 403):
+        anybody.get_object(Bucket=c.bucket, Key=key)
 
 
 @CASES.add
