@@ -318,6 +318,18 @@ impl Condition {
         }
     }
 
+    /// Whether it holds of a value that is there only because what the value must not be cannot be known.
+    pub(crate) fn leaves_open(&self, context: &Context) -> bool {
+        let unknown = |text: &Text| text.expand(context).is_none();
+        self.operator.is_negated
+            && !context.values(&self.key).is_empty()
+            && self.operands.iter().any(|operand| match operand {
+                Operand::Text(text) => unknown(text),
+                Operand::Arn(parts) => parts.iter().any(unknown),
+                _ => false,
+            })
+    }
+
     /// The keys that it asks for: its own, and those of its values' variables.
     pub(crate) fn keys(&self) -> impl Iterator<Item = &Key> {
         let of_values = self.operands.iter().flat_map(|operand| match operand {

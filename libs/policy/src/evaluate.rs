@@ -62,12 +62,31 @@ pub fn evaluate<'a>(policies: &[&'a Policy], request: &Request<'_>) -> Verdict<'
     allowed.map_or(Verdict::NotMentioned, Verdict::Allowed)
 }
 
+impl Policy {
+    /// Whether a statement allows the request whatever its conditions say; there may be others that deny it.
+    pub fn can_allow(&self, request: &Request<'_>) -> bool {
+        self.statements.iter().any(|statement| statement.allows && statement.names(request))
+    }
+}
+
 impl Statement {
     fn is_about(&self, request: &Request<'_>) -> bool {
+        self.names(request)
+            && self.conditions.iter().all(|condition| condition.holds(request.context))
+            && !(self.allows && self.leaves_open(request.context))
+    }
+
+    fn names(&self, request: &Request<'_>) -> bool {
         self.principals.matches(request.principal)
             && self.is_for_action(request.action)
             && self.is_for_resource(request)
-            && self.conditions.iter().all(|condition| condition.holds(request.context))
+    }
+
+    /// Whether it holds only because something that it excepts cannot be known: a variable that the request does not have.
+    fn leaves_open(&self, context: &Context) -> bool {
+        let unknown = |pattern: &crate::document::ResourcePattern| pattern.0.expand(context).is_none();
+        self.is_not_resource && self.resources.iter().any(unknown)
+            || self.conditions.iter().any(|condition| condition.leaves_open(context))
     }
 
     fn is_for_resource(&self, request: &Request<'_>) -> bool {

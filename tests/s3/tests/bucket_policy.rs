@@ -591,3 +591,67 @@ fn a_copy_is_decided_on_by_both_buckets() {
     to.copy(&missing, "copy").refused(403, "AccessDenied");
     to.copy(&source, "copy").ok();
 }
+
+/// However a body comes unsigned, a policy that wants it signed denies it: without a header that says so too.
+#[test]
+fn bodies_that_are_not_signed_can_be_denied() {
+    let server = Server::start();
+    let bucket = server.bucket();
+    let unsigned = r#"{"StringEquals": {"s3:x-amz-content-sha256": "UNSIGNED-PAYLOAD"}}"#;
+    set(&bucket, &[&allow("s3:PutObject"), &deny_if(r#""s3:PutObject""#, unsigned)]);
+    bucket.put("key", "x").ok();
+    bucket.put("key", "x").unsigned_payload().refused(403, "AccessDenied");
+    bucket.put("key", "x").presigned(60).refused(403, "AccessDenied");
+    bucket.put("key", "x").anonymous().refused(403, "AccessDenied");
+    bucket.form().field("key", "key").signed("x").refused(403, "AccessDenied");
+    let pretended = bucket.form().field("key", "key").field("x-amz-content-sha256", "signed");
+    assert_ne!(pretended.signed("x").send().status, 204);
+    assert_eq!(bucket.get("key").ok().body, b"x");
+}
+
+/// A form is told from others by who sends it, not by what its fields say of that.
+#[test]
+fn forms_are_from_where_their_request_is_from() {
+    let server = Server::start();
+    let bucket = server.bucket();
+    set(&bucket, &[&deny_if(r#""s3:PutObject""#, r#"{"StringLike": {"aws:UserAgent": "bad*"}}"#)]);
+    let form = || bucket.form().field("key", "key").signed("x");
+    form().unsigned_header("user-agent", "bad browser").refused(403, "AccessDenied");
+    form().unsigned_header("user-agent", "good browser").send().expect(204);
+}
+
+/// How many tags an object has, and what locks it, is told to those who may ask for it.
+#[test]
+fn what_has_rights_of_its_own_is_not_told_beside_an_object() {
+    let server = Server::start();
+    let bucket = locking_bucket(&server, "locking");
+    let put = bucket.put("key", "content").header("x-amz-tagging", "a=b");
+    put.header("x-amz-object-lock-legal-hold", "ON").ok();
+    set(&bucket, &[&allow("s3:GetObject")]);
+    for request in [bucket.get("key"), bucket.head("key")] {
+        let answer = request.anonymous().ok();
+        assert_eq!(answer.header("x-amz-tagging-count"), None);
+        assert_eq!(answer.header("x-amz-object-lock-legal-hold"), None);
+    }
+    set(&bucket, &[&allow("s3:GetObject"), &allow("s3:GetObjectTagging"), &allow("s3:GetObjectLegalHold")]);
+    let answer = bucket.get("key").anonymous().ok();
+    assert_eq!(answer.get("x-amz-tagging-count"), "1");
+    assert_eq!(answer.get("x-amz-object-lock-legal-hold"), "ON");
+    assert_eq!(bucket.head("key").ok().get("x-amz-tagging-count"), "1");
+}
+
+/// Whoever no statement can allow it learns nothing by a bad body either.
+#[test]
+fn a_bad_body_does_not_tell_what_is_there() {
+    let server = Server::start();
+    let bucket = server.bucket();
+    bucket.put("key", "content").ok();
+    set(
+        &bucket,
+        &[&deny_if(r#""s3:PutObjectTagging""#, r#"{"Null": {"s3:RequestObjectTag/team": "true"}}"#)],
+    );
+    for key in ["key", "missing"] {
+        let request = bucket.object(Method::PUT, key).raw_query("tagging").body("<nonsense>").anonymous();
+        request.refused(403, "AccessDenied");
+    }
+}

@@ -1,4 +1,4 @@
-use super::{allows, one, parse};
+use super::{allows, one, parse, policy, user};
 use crate::{Context, Key, Principal, keys};
 
 /// Whether a condition on `key` holds for these values of it.
@@ -226,4 +226,27 @@ fn a_variable_is_text_in_policies_of_2008() {
 #[should_panic(expected = "is no condition key")]
 fn what_is_no_key_is_not_filled_in() {
     Context::default().add("aws:Nothing", "x");
+}
+
+/// An exception that cannot be known grants nothing: a policy for users gives nobody without a name what is not his.
+#[test]
+fn what_is_excepted_by_an_unknown_variable_is_not_allowed() {
+    let others = policy(
+        r#"{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject",
+           "NotResource": "arn:aws:s3:::amzn-s3-demo-bucket/home/${aws:username}/*"}}"#,
+    );
+    let bob = user("123456789012", "bob");
+    let named = [("aws:username", "bob")];
+    assert!(allows(&others, &bob, "GetObject", Some("home/alice/x"), &named));
+    assert!(!allows(&others, &bob, "GetObject", Some("home/bob/x"), &named));
+    assert!(!allows(&others, &Principal::Anonymous, "GetObject", Some("home/alice/x"), &[]));
+
+    let unequal = policy(
+        r#"{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject",
+           "Resource": "arn:aws:s3:::amzn-s3-demo-bucket/*",
+           "Condition": {"StringNotEquals": {"aws:UserAgent": "${aws:username}"}}}}"#,
+    );
+    let agent = ("aws:UserAgent", "curl");
+    assert!(allows(&unequal, &bob, "GetObject", Some("x"), &[named[0], agent]));
+    assert!(!allows(&unequal, &Principal::Anonymous, "GetObject", Some("x"), &[agent]));
 }

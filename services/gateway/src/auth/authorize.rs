@@ -1,11 +1,13 @@
 //! May they: the one place that hands out permits. A bucket's policy is evaluated here, for every request that names one.
 //!
 //! Whether a bucket has a policy is told by its row, which is read for nearly every request anyway: here, and handed on to
-//! the handler. So a bucket without one costs no call more, and one that has one costs the call that reads it. Both are read
-//! while the request is answered, and nothing of them is remembered.
+//! the handler; operations that read neither the bucket nor a version of their own accord cost one call more for it. A bucket
+//! that has a policy costs the call that reads it. Both are read while the request is answered, and nothing of them is
+//! remembered.
 
 use bytes::Bytes;
 use futures_util::future::try_join;
+use http::HeaderMap;
 use metadata_api::{
     AccountId, Bucket, Error as MetadataError, FoundVersion, GetVersion, Subresource, VersionState,
 };
@@ -15,7 +17,7 @@ use s3_wire::{
     header::CopySource,
     xml::{PublicAccessBlock, parse_public_access_block},
 };
-use types::{BucketName, ObjectKey, VersionId};
+use types::{Attributes, BucketName, ObjectKey, VersionId};
 
 use super::{
     Authenticated,
@@ -30,6 +32,14 @@ const EXISTING_TAG: &str = "s3:ExistingObjectTag/";
 /// What the root user of the account that owns a bucket may always do, so that nobody locks himself out of his bucket.
 /// Source: API Reference, "PutBucketPolicy".
 const NEVER_DENIED: [&str; 3] = ["PutBucketPolicy", "GetBucketPolicy", "DeleteBucketPolicy"];
+
+/// Headers of an object for which it takes another right than to read it. Source: API Reference, "GetObject", the section
+/// "Response Elements".
+const PRIVATE: [(&str, &[&str]); 3] = [
+    ("GetObjectTagging", &["x-amz-tagging-count"]),
+    ("GetObjectRetention", &["x-amz-object-lock-mode", "x-amz-object-lock-retain-until-date"]),
+    ("GetObjectLegalHold", &["x-amz-object-lock-legal-hold"]),
+];
 
 /// The right to carry out one request. Every handler takes one, and only this file makes them, so that code which acts
 /// without asking does not compile.
@@ -95,18 +105,49 @@ impl Permit {
     /// One that is not there is told only to those who may list the bucket.
     pub(crate) fn check_moved(
         &self,
+        request: &Request,
         source: &ObjectKey,
-        tags: Option<&[(String, String)]>,
+        found: Option<&Attributes>,
     ) -> Result<(), S3Error> {
         let Some(authority) = &self.authority else { return Ok(()) };
+        let tags = found.map_or(&[][..], |attributes| &attributes.tags);
         let mut context = authority.context.clone();
         context.remove(EXISTING_TAG);
-        add_existing_tags(&mut context, tags.unwrap_or_default());
-        authority.check_all(&["GetObject", "DeleteObject"], Some(source), &context)?;
-        if tags.is_none() && !authority.allows("ListBucket", None, &context) {
-            return Err(denied());
+        add_existing_tags(&mut context, tags);
+        let tag = request.headers.get("x-amz-rename-source-if-match");
+        context.set("s3:if-match", tag.map(|tag| String::from_utf8_lossy(tag.as_bytes()).into_owned()));
+        let mut rights = vec!["GetObject", "DeleteObject"];
+        rights.extend((!tags.is_empty()).then_some("GetObjectTagging"));
+        authority.check_all(&rights, Some(source), &context)?;
+        let Some(attributes) = found else {
+            let may_list = authority.allows("ListBucket", None, &context);
+            return if may_list { Ok(()) } else { Err(denied()) };
+        };
+        // What goes along is given to the key that the object gets.
+        let given = [
+            (!tags.is_empty(), "PutObjectTagging"),
+            (attributes.lock.retention.is_some(), "PutObjectRetention"),
+            (attributes.lock.legal_hold.is_some(), "PutObjectLegalHold"),
+        ];
+        for (_, action) in given.into_iter().filter(|(given, _)| *given) {
+            self.check(action, request.key()?)?;
         }
         Ok(())
+    }
+
+    /// Takes what has rights of its own out of an answer about an object: how many tags it has, and its lock.
+    pub(crate) fn hide_private(&self, request: &Request, headers: &mut HeaderMap) {
+        let Some(authority) = &self.authority else { return };
+        let by_version = request.query().is_ok_and(|query| query.get_nonempty("versionId").is_some());
+        for (action, names) in PRIVATE {
+            let is_there = names.iter().any(|name| headers.contains_key(*name));
+            let action = of_version(action, by_version);
+            if is_there && !authority.allows(action, request.address.key.as_ref(), &authority.context) {
+                for name in names {
+                    headers.remove(*name);
+                }
+            }
+        }
     }
 
     /// Decides on one of the objects that a DeleteObjects names.
@@ -122,6 +163,9 @@ impl Permit {
         let mut rights = vec![of_version("DeleteObject", version_id.is_some())];
         rights.extend(bypasses_governance.then_some("BypassGovernanceRetention"));
         rights.extend(etag.is_some().then_some("GetObject"));
+        if !rights.iter().all(|action| authority.can_allow(action, Some(key))) {
+            return Err(denied());
+        }
         let mut context = authority.context.clone();
         context.set("s3:VersionId", version_id.map(|id| id.to_string()));
         context.set("s3:if-match", etag);
@@ -189,6 +233,18 @@ impl Authority {
         }
     }
 
+    /// Whether it may come out that the sender is allowed this, whatever conditions say.
+    fn can_allow(&self, action: &'static str, key: Option<&ObjectKey>) -> bool {
+        let Some(policy) = self.policy.as_ref().filter(|_| !self.default) else { return self.default };
+        policy.can_allow(&policy::Request {
+            principal: &self.principal,
+            action,
+            bucket: self.bucket.as_str(),
+            key: key.map(ObjectKey::as_str),
+            context: &self.context,
+        })
+    }
+
     fn asks_for(&self, key: &str) -> bool {
         self.policy.as_ref().is_some_and(|policy| policy.asks_for(key))
     }
@@ -243,12 +299,21 @@ async fn decide(
         Err(MetadataError::BucketNotFound { .. }) if account.is_none() => return Err(denied()),
         Err(error) => return Err(request.metadata_error(error)),
     };
+    // Also when the policy cannot be read, which only its owner can mend.
+    if NEVER_DENIED.contains(&action) && account.as_ref() == Some(&bucket.owner) {
+        return Ok(permit(vec![action], None));
+    }
     let mut authority = authority(gateway, request, operation, &bucket).await?;
     add_request_tags(&mut authority.context, tags);
     if !authority.default && authority.policy.is_none() {
         return Err(denied());
     }
     let key = request.address.key.as_ref();
+    let rights = rights(operation, action, &request.headers, version_id.is_some(), !tags.is_empty());
+    // Whoever no statement can allow it learns nothing, and costs no more calls.
+    if !rights.iter().all(|action| authority.can_allow(action, key)) {
+        return Err(denied());
+    }
     if authority.asks_for(EXISTING_TAG)
         && let Some(key) = key
     {
@@ -262,7 +327,6 @@ async fn decide(
         };
         add_existing_tags(&mut authority.context, &tags);
     }
-    let rights = rights(operation, action, &request.headers, version_id.is_some(), !tags.is_empty());
     // What the policy asks for may be in the body; then the handler decides, when it has read that.
     if !keys_of_body(operation).iter().any(|key| authority.asks_for(key)) {
         authority.check_all(&rights, key, &authority.context)?;

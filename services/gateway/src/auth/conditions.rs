@@ -8,6 +8,7 @@ use s3_wire::{
     date::{parse_iso_date, xml_date},
     header::{Directive, copy_source, tagging_directive, tags},
 };
+use sigv4::Payload;
 use types::{Retention, Timestamp};
 
 use crate::{Gateway, request::Request};
@@ -15,14 +16,12 @@ use crate::{Gateway, request::Request};
 const DAY_MS: i64 = 86_400_000;
 
 /// Headers that are a key's value as they are.
-const HEADERS: [(&str, &str); 8] = [
+const HEADERS: [(&str, &str); 6] = [
     ("user-agent", "aws:UserAgent"),
     ("referer", "aws:Referer"),
     ("if-match", "s3:if-match"),
     ("if-none-match", "s3:if-none-match"),
     ("x-amz-acl", "s3:x-amz-acl"),
-    ("x-amz-content-sha256", "s3:x-amz-content-sha256"),
-    ("x-amz-metadata-directive", "s3:x-amz-metadata-directive"),
     ("x-amz-storage-class", "s3:x-amz-storage-class"),
 ];
 
@@ -60,6 +59,7 @@ pub(super) fn of_request(
         let value = request.headers.get(name);
         context.add_some(key, value.map(|value| String::from_utf8_lossy(value.as_bytes())));
     }
+    context.add("s3:x-amz-content-sha256", payload(request, operation));
     if let Ok(query) = request.query() {
         for (name, key) in PARAMETERS {
             context.add_some(key, query.get(name));
@@ -85,6 +85,22 @@ fn add_sender(context: &mut Context, principal: &Principal) {
     }
 }
 
+/// How the body is secured, as it is and not as a header says: a presigned URL, a form and an old signature have no header that
+/// could say it, and their bodies are unsigned.
+fn payload(request: &Request, operation: Operation) -> String {
+    let unsigned = "UNSIGNED-PAYLOAD".to_owned();
+    if operation == Operation::PostObject {
+        return unsigned;
+    }
+    match request.authenticated.payload() {
+        Payload::Sha256(digest) => hex::encode(digest),
+        Payload::Unsigned => unsigned,
+        Payload::SignedChunks => "STREAMING-AWS4-HMAC-SHA256-PAYLOAD".to_owned(),
+        Payload::SignedChunksWithTrailer => "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER".to_owned(),
+        Payload::UnsignedChunksWithTrailer => "STREAMING-UNSIGNED-PAYLOAD-TRAILER".to_owned(),
+    }
+}
+
 /// What only requests that write an object have.
 fn add_write(context: &mut Context, gateway: &Gateway, request: &Request, operation: Operation) {
     use Operation::{
@@ -105,6 +121,10 @@ fn add_write(context: &mut Context, gateway: &Gateway, request: &Request, operat
     if matches!(operation, CopyObject | UploadPartCopy)
         && let Ok(source) = copy_source(headers)
     {
+        if operation == CopyObject {
+            let directive = headers.get("x-amz-metadata-directive").and_then(|value| value.to_str().ok());
+            context.add_some("s3:x-amz-metadata-directive", directive);
+        }
         context.add("s3:x-amz-copy-source", format!("{}/{}", source.bucket.as_str(), source.key.as_str()));
     }
     if !matches!(operation, PutObject | PostObject | CopyObject | CreateMultipartUpload) {

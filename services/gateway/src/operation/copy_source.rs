@@ -39,6 +39,10 @@ pub(super) async fn find_source(
         Err(MetadataError::KeyNotFound | MetadataError::VersionNotFound) => {
             gateway.metadata.get_bucket(&source.bucket).await.map_err(from_metadata)?
         }
+        // Nobody learns without credentials what there is.
+        Err(MetadataError::BucketNotFound { .. }) if request.authenticated.account().is_none() => {
+            return Err(S3Error::new(ErrorCode::AccessDenied));
+        }
         Err(failure) => return Err(from_metadata(failure.clone())),
     };
     let found = read.as_ref().ok();

@@ -28,6 +28,12 @@ pub(super) async fn get_object(
     request: &Request,
     permit: &Permit,
 ) -> Result<Response, S3Error> {
+    let mut response = answer(gateway, request, permit).await?;
+    permit.hide_private(request, response.headers_mut());
+    Ok(response)
+}
+
+async fn answer(gateway: &Gateway, request: &Request, permit: &Permit) -> Result<Response, S3Error> {
     let mut read = object_read::read(gateway, request, true).await?;
     let mut attempt = 1;
     loop {

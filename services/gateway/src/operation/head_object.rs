@@ -12,7 +12,9 @@ use crate::{
 pub(super) async fn head_object(
     gateway: &Gateway,
     request: &Request,
-    _permit: &Permit,
+    permit: &Permit,
 ) -> Result<Response, S3Error> {
-    Ok(object_read::read(gateway, request, false).await?.response)
+    let mut response = object_read::read(gateway, request, false).await?.response;
+    permit.hide_private(request, response.headers_mut());
+    Ok(response)
 }

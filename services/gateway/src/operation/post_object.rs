@@ -55,6 +55,13 @@ pub(crate) async fn post_object(
     if let Some(owner) = request.headers.get("x-amz-expected-bucket-owner") {
         headers.insert("x-amz-expected-bucket-owner", owner.clone());
     }
+    // What is said of the sender is in the head of the request; fields of these names are no headers.
+    for name in [header::USER_AGENT, header::REFERER] {
+        match request.headers.get(&name) {
+            Some(value) => drop(headers.insert(name, value.clone())),
+            None => drop(headers.remove(name)),
+        }
+    }
     let location = location(gateway, request, &address, &key);
     let address = Address { key: Some(key), ..address };
     let (method, uri, peer) = (Method::POST, Uri::default(), peer(&request.extensions));

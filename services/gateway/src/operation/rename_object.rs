@@ -60,8 +60,6 @@ pub(super) async fn rename_object(
         // Both ends as they are now. The destination second: if the same request has just taken the source away, its mark
         // is there.
         let found = find(gateway, request, &source).await?;
-        let tags = found.as_ref().map(|(_, version)| version.attributes.tags.as_slice());
-        permit.check_moved(&source, tags)?;
         let replaced = find(gateway, request, key).await?;
         if let (Some((replaced, version)), Some(mark)) = (&replaced, &mark)
             && let Some(made) = version.attributes.renamed.filter(|made| made.token == mark.token)
@@ -72,6 +70,7 @@ pub(super) async fn rename_object(
                 Err(S3Error::new(ErrorCode::IdempotencyParameterMismatch))
             };
         }
+        permit.check_moved(request, &source, found.as_ref().map(|(_, version)| &version.attributes))?;
         let (found, version) = found.ok_or_else(|| S3Error::no_such_key(source.as_str()))?;
         check(
             ReadConditions::for_rename_source(&request.headers).evaluate(&version.etag, found.last_modified),
