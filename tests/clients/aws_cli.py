@@ -1,5 +1,8 @@
 """aws-cli, the newest from PyPI: what the README shows, at full size."""
 
+import json
+import time
+
 from files import hash_file, hash_tree, make_tree, write_random
 from report import expect
 from sessions import VENV
@@ -64,6 +67,7 @@ def run(session):
 
     policy(session, aws, url, bucket)
     if session.target.ours:
+        classes(session, aws, url, bucket)
         website(session, aws, url, bucket)
 
     with session.case("rb refuses a bucket that is not empty"):
@@ -121,6 +125,40 @@ def policy(session, aws, url, bucket):
         expect(status.strip(), "True")
         aws("s3api", "delete-bucket-policy", "--bucket", bucket)
         expect(curl("open/page"), "403")
+
+
+def classes(session, aws, url, bucket):
+    """A storage class of the operator's own, and a rule that moves objects to it."""
+    rule = {"ID": "cold", "Status": "Enabled", "Filter": {"Prefix": "no-such-prefix/"},
+            "Transitions": [{"Days": 30, "StorageClass": "STANDARD_IA"}, {"Days": 365, "StorageClass": "COLDEST"}]}
+
+    def put(code):
+        return aws("s3api", "put-bucket-lifecycle-configuration", "--bucket", bucket, "--lifecycle-configuration", json.dumps({"Rules": [rule]}),
+                   code=code)
+
+    with session.case("put-bucket-lifecycle-configuration refuses a class that is not there"):
+        assert "InvalidStorageClass" in put(code=None)
+    session.target.define_class("STANDARD_IA")
+    session.target.define_class("COLDEST")
+    with session.case("put-bucket-lifecycle-configuration takes transitions, and get shows them"):
+        deadline = time.monotonic() + 30
+        while "InvalidStorageClass" in put(code=None):
+            assert time.monotonic() < deadline, "the classes are not known"
+        printed = json.loads(aws("s3api", "get-bucket-lifecycle-configuration", "--bucket", bucket))
+        expect(printed["Rules"], [rule])
+        expect(printed["TransitionDefaultMinimumObjectSize"], "all_storage_classes_128K")
+        aws("s3api", "delete-bucket-lifecycle", "--bucket", bucket)
+    with session.case("cp --storage-class, and cp of it back to STANDARD"):
+        body = session.path("classed")
+        wanted = write_random(body, 300_000)
+        aws("s3", "cp", "--no-progress", "--storage-class", "STANDARD_IA", body, f"{url}/classed")
+        listed = json.loads(aws("s3api", "list-objects-v2", "--bucket", bucket, "--prefix", "classed"))
+        expect([entry["StorageClass"] for entry in listed["Contents"]], ["STANDARD_IA"])
+        aws("s3", "cp", "--no-progress", "--storage-class", "STANDARD", f"{url}/classed", f"{url}/classed")
+        head = json.loads(aws("s3api", "head-object", "--bucket", bucket, "--key", "classed"))
+        assert "StorageClass" not in head, head
+        aws("s3", "cp", "--no-progress", f"{url}/classed", session.path("classed.down"))
+        expect(hash_file(session.path("classed.down")), wanted, "SHA-256")
 
 
 def website(session, aws, url, bucket):

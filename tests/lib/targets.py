@@ -5,6 +5,7 @@ import os
 import pathlib
 import secrets
 import ssl
+import subprocess
 import urllib.error
 import urllib.request
 
@@ -140,6 +141,11 @@ class Embedded(Target):
         """Whether it says that it takes requests."""
         return answers(f"{self.endpoint}/health/ready", self.ca)
 
+    def define_class(self, name):
+        """Defines a storage class, which the gateway hears of within seconds."""
+        subprocess.run([self.binary, "admin", "class", "define", name, "--coding", "1+0", "--data", self.data[0]], check=True, timeout=60,
+                       stdout=subprocess.DEVNULL)
+
 
 class Cluster(Target):
     """Each service in processes of its own, over a private Postgres."""
@@ -207,6 +213,12 @@ class Cluster(Target):
             "ASHLAR_METADATA": self.metadata_for(name),
             "ASHLAR_HEALTH_LISTEN": f"127.0.0.1:{health_port}",
         }
+
+    def define_class(self, name):
+        """Defines a storage class, which gateways hear of within seconds."""
+        environment = os.environ | {"ASHLAR_CLUSTER_SECRET": self.cluster_secret}
+        subprocess.run([self.binary, "admin", "class", "define", name, "--coding", "2+1", "--metadata", self.metadata_addresses()], check=True,
+                       timeout=60, stdout=subprocess.DEVNULL, env=environment)
 
     def metadata_for(self, _name):
         """Addresses of the metadata services as a service reaches them."""

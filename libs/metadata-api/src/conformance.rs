@@ -31,6 +31,7 @@ pub mod recoding;
 pub mod renames;
 pub mod repair;
 pub mod support;
+pub mod transitions;
 pub mod uploads;
 pub mod version_listing;
 pub mod versions;
@@ -230,6 +231,9 @@ macro_rules! conformance_cases {
             recoding::chunks_of_several_rows_are_replaced_each_by_itself;
             recoding::what_is_replaced_together_is_checked_together;
             recoding::racing_replacements_lose_and_leak_nothing;
+            transitions::a_versions_class_changes_with_its_chunks;
+            transitions::a_version_that_is_not_all_in_a_class_does_not_get_it;
+            transitions::copies_change_their_class_each_by_itself;
             contents::every_row_that_names_chunks_is_listed;
             contents::a_long_manifest_is_listed_whole;
             contents::bounds_of_the_contents_are_checked;

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use types::{
-    BucketId, BucketName, ChunkId, Extent, LeaseId, MissingShard, ObjectKey, PartNumber, Sequence, UploadId,
+    BucketId, BucketName, ChunkId, Extent, LeaseId, MissingShard, ObjectKey, PartNumber, Sequence,
+    StorageClassName, UploadId,
 };
 
 use crate::{Error, PAGE_SIZE_MAX};
@@ -66,7 +67,8 @@ pub enum ContentOwner {
     },
 }
 
-/// Puts other chunks with the same bytes in the place of chunks that a version or a part names.
+/// Puts other chunks with the same bytes in the place of chunks that a version or a part names, and may give the version
+/// another storage class with that.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReplaceChunks {
     /// The bucket.
@@ -75,12 +77,24 @@ pub struct ReplaceChunks {
     pub key: ObjectKey,
     /// Which of the key's versions or parts.
     pub owner: ContentOwner,
-    /// The lease under which the new chunks were written.
-    pub lease: LeaseId,
-    /// What is replaced, each chunk once, 1 to [`PAGE_SIZE_MAX`].
+    /// The lease under which the new chunks were written; none without chunks.
+    pub lease: Option<LeaseId>,
+    /// What is replaced, each chunk once, up to [`PAGE_SIZE_MAX`]. Without any, the class changes alone.
     pub chunks: Vec<Replacement>,
     /// Shards of the new chunks that are not known to be stable.
     pub missing: Vec<MissingShard>,
+    /// The storage class that the version, which is none of a part's, has from then on.
+    pub class: Option<ClassChange>,
+}
+
+/// A version's change from one storage class to another. It is made when every chunk that the version names then is in a
+/// placement group of the other class, by its present coding or a former one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClassChange {
+    /// The class that the version must have.
+    pub from: StorageClassName,
+    /// The class that it gets, which must be defined.
+    pub to: StorageClassName,
 }
 
 /// A chunk and what comes in its place.
@@ -133,11 +147,18 @@ impl ReplaceChunks {
         let replaced: BTreeSet<ChunkId> = self.chunks.iter().map(|replacement| replacement.chunk).collect();
         let new: BTreeSet<ChunkId> = self.chunks.iter().map(|replacement| replacement.by.chunk).collect();
         let count = self.chunks.len();
-        if count == 0 || count > PAGE_SIZE_MAX || replaced.len() != count || new.len() != count {
-            return malformed("no chunks to replace, too many, or one of them twice");
+        if count > PAGE_SIZE_MAX || replaced.len() != count || new.len() != count {
+            return malformed("too many chunks to replace, or one of them twice");
+        }
+        if count == 0 && (self.class.is_none() || self.lease.is_some() || !self.missing.is_empty()) {
+            return malformed("no chunks to replace");
+        }
+        if self.class.is_some() && matches!(self.owner, ContentOwner::Part { .. }) {
+            return malformed("a part has the storage class of its upload");
         }
         let is_whole = |by: &Extent| by.offset == 0 && by.length == by.chunk_length;
-        if self.chunks.iter().any(|Replacement { by, .. }| by.chunk.lease != self.lease || !is_whole(by)) {
+        let is_of_lease = |by: &Extent| Some(by.chunk.lease) == self.lease;
+        if self.chunks.iter().any(|Replacement { by, .. }| !is_of_lease(by) || !is_whole(by)) {
             return malformed("a new chunk is not whole, or not of the lease");
         }
         Ok(())

@@ -15,12 +15,14 @@ pub enum JobName {
     Recode = 5,
     /// Carries out the lifecycle rules of buckets.
     Lifecycle = 6,
+    /// Moves what lifecycle rules say to other storage classes.
+    Transition = 7,
 }
 
 impl JobName {
     /// Every job.
-    pub const ALL: [Self; 6] =
-        [Self::Plan, Self::Move, Self::Repair, Self::Reap, Self::Recode, Self::Lifecycle];
+    pub const ALL: [Self; 7] =
+        [Self::Plan, Self::Move, Self::Repair, Self::Reap, Self::Recode, Self::Lifecycle, Self::Transition];
 
     /// The job of a persistent number.
     pub fn from_number(number: i64) -> Option<Self> {
@@ -28,7 +30,8 @@ impl JobName {
     }
 }
 
-/// How far a job is. Units are the job's own: bytes for moves and re-encoding, shards for repairs, buckets for lifecycles.
+/// How far a job is. Units are the job's own: bytes for moves, re-encoding and transitions, shards for
+/// repairs, buckets for lifecycles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct JobProgress {
     /// Done since the job last had nothing to do.

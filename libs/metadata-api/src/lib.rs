@@ -44,7 +44,7 @@ pub use cluster::{
     StorageClass, StorageClassDefinition,
 };
 pub use contents::{
-    CONTENT_EXTENTS_MAX, ContentKind, ContentOwner, ContentPage, ContentPosition, ContentRow,
+    CONTENT_EXTENTS_MAX, ClassChange, ContentKind, ContentOwner, ContentPage, ContentPosition, ContentRow,
     REPLACED_ROWS_MAX, ReplaceChunks, Replaced, Replacement,
 };
 pub use error::Error;
@@ -152,7 +152,7 @@ pub trait Metadata: Send + Sync + 'static {
     /// Makes a new version that names the source version's chunks: rows only, no bytes. The source and the
     /// destination may be in different buckets, and may be the same key.
     /// Errors: `BucketNotFound` (either), `VersionNotFound` (the source is gone or is a delete marker),
-    /// `PreconditionFailed` (destination's condition, or the source's ETag is no longer the expected one),
+    /// `PreconditionFailed` (destination's condition, or the source's ETag or class is no longer the expected one),
     /// `KeyNotFound`, `NoObjectLock` and `QuotaExceeded` (as `commit_version`).
     async fn copy_version(&self, request: CopyVersion) -> Result<Committed, Error>;
     /// Gives the current object of a key another key of its bucket, in one commit: no listing shows it twice or not at
@@ -314,10 +314,11 @@ pub trait Metadata: Send + Sync + 'static {
     -> Result<ContentPage, Error>;
     /// Puts other chunks in the place of some that versions and parts name: of 1 to [`REPLACED_ROWS_MAX`] of one bucket,
     /// under one lease, with at most [`PAGE_SIZE_MAX`] chunks together, in one transaction that checks the lease as a commit
-    /// does. Nothing that clients see changes, and it is no commit of the bucket's. The hold on the old chunks passes to
-    /// items of garbage, so that they stay readable for the hold time and are freed when nothing else names them. Answers for
-    /// each row, in their order, whether it was done: not when the version or part is gone, or does not name all of its
-    /// chunks, which undoes nothing of the others. Errors, and nothing is done then: `LeaseRevoked`, `Malformed`.
+    /// does. Nothing that clients see changes but the storage class, where a [`ClassChange`] asks for it, and it is no commit
+    /// of the bucket's. The hold on the old chunks passes to items of garbage, so that they stay readable for the hold time
+    /// and are freed when nothing else names them. Answers for each row, in their order, whether it was done: not when the
+    /// version or part is gone, or does not name all of its chunks, or the class cannot change, which undoes nothing of the
+    /// others. Errors, and nothing is done then: `LeaseRevoked`, `Malformed`.
     async fn replace_chunks(&self, rows: Vec<ReplaceChunks>) -> Result<Vec<bool>, Error>;
 
     // Jobs.

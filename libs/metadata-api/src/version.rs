@@ -92,6 +92,8 @@ pub struct FoundVersion {
     pub bucket: Bucket,
     /// The version's id.
     pub version_id: VersionId,
+    /// The commit that made it, which tells it from others of the key, also from other `null` versions.
+    pub sequence: Sequence,
     /// Whether it is the key's current version.
     pub is_current: bool,
     /// When it was made.
@@ -298,6 +300,9 @@ pub struct CopyVersion {
     pub source_version_id: VersionId,
     /// The entity tag that the earlier read saw; `PreconditionFailed` when the version now has another.
     pub source_etag: ETag,
+    /// The storage class that the earlier read saw, when it matters: the copy has the source's. `PreconditionFailed` when the
+    /// version has another by now.
+    pub source_class: Option<StorageClassName>,
     /// The destination's bucket.
     pub bucket: BucketName,
     /// The destination's key.

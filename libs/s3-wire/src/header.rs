@@ -37,7 +37,20 @@ pub use write_conditions::{DeleteCondition, WriteCondition, delete_condition, wr
 pub(crate) use checksum::value as checksum_value;
 pub(crate) use write_conditions::{entity_tag, is_any};
 
-use crate::error::S3Error;
+use crate::{error::S3Error, lifecycle::DefaultMinimumSize};
+
+/// The header of [`transition_default_minimum_object_size`], which answers have too.
+pub const TRANSITION_DEFAULT_MINIMUM_OBJECT_SIZE: &str = "x-amz-transition-default-minimum-object-size";
+
+/// How small objects may be that lifecycle rules move. Errors: `InvalidRequest` for a setting that S3 does not know.
+/// Source: API Reference, "PutBucketLifecycleConfiguration".
+pub fn transition_default_minimum_object_size(headers: &HeaderMap) -> Result<DefaultMinimumSize, S3Error> {
+    let Some(name) = text(headers, TRANSITION_DEFAULT_MINIMUM_OBJECT_SIZE)? else {
+        return Ok(DefaultMinimumSize::default());
+    };
+    DefaultMinimumSize::from_name(name)
+        .ok_or_else(|| S3Error::invalid_request("Invalid TransitionDefaultMinimumObjectSize found"))
+}
 
 /// The account id that the bucket must belong to: `x-amz-expected-bucket-owner`. The caller compares and answers
 /// `AccessDenied`.

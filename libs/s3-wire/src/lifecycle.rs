@@ -1,7 +1,56 @@
-//! Lifecycle rules: when objects, versions, delete markers and uploads of a bucket expire. Source: Amazon S3 User Guide,
-//! "Lifecycle configuration elements".
+//! Lifecycle rules: when objects, versions, delete markers and uploads of a bucket expire, and when objects and versions move to
+//! other storage classes. Source: Amazon S3 User Guide, "Lifecycle configuration elements".
 
-use types::Timestamp;
+use std::cmp::Ordering;
+
+use types::{StorageClassName, Timestamp};
+
+/// Bytes of the smallest objects that move to other classes when nothing else is said.
+const DEFAULT_MINIMUM_BYTES: u64 = 128 << 10;
+
+/// A bucket's lifecycle configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct LifecycleConfiguration {
+    /// Its rules.
+    pub rules: Vec<LifecycleRule>,
+    /// How small objects may be that move to other classes.
+    pub minimum_size: DefaultMinimumSize,
+}
+
+/// How small objects may be that move to other classes by rules whose filters do not speak of sizes. Source: API Reference,
+/// "PutBucketLifecycleConfiguration", "x-amz-transition-default-minimum-object-size".
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum DefaultMinimumSize {
+    /// 128 KiB.
+    #[default]
+    AllStorageClasses128K,
+    /// 128 KiB, but anything moves to GLACIER and DEEP_ARCHIVE.
+    VariesByStorageClass,
+}
+
+impl DefaultMinimumSize {
+    /// Its name in S3's words.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::AllStorageClasses128K => "all_storage_classes_128K",
+            Self::VariesByStorageClass => "varies_by_storage_class",
+        }
+    }
+
+    /// The one of a name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::AllStorageClasses128K, Self::VariesByStorageClass]
+            .into_iter()
+            .find(|size| size.as_str() == name)
+    }
+
+    /// Whether an object of so many bytes may move to a class by a rule with this filter.
+    pub fn allows(self, filter: &LifecycleFilter, size: u64, to: &StorageClassName) -> bool {
+        let says_size = filter.size_greater_than.is_some() || filter.size_less_than.is_some();
+        let any_size = self == Self::VariesByStorageClass && is_archive(to);
+        says_size || any_size || size >= DEFAULT_MINIMUM_BYTES
+    }
+}
 
 /// A rule of a bucket's lifecycle configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +67,10 @@ pub struct LifecycleRule {
     pub expiration: Option<Expiration>,
     /// When other versions expire.
     pub noncurrent: Option<NoncurrentExpiration>,
+    /// When current versions move to other storage classes.
+    pub transitions: Vec<Transition>,
+    /// When other versions move to other storage classes.
+    pub noncurrent_transitions: Vec<NoncurrentTransition>,
     /// After how many days open uploads are aborted.
     pub abort_uploads_after_days: Option<u32>,
 }
@@ -66,6 +119,82 @@ pub struct NoncurrentExpiration {
     pub newer: Option<u32>,
 }
 
+/// When current versions move to another storage class.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transition {
+    /// When.
+    pub when: TransitionTime,
+    /// The class that they get.
+    pub class: StorageClassName,
+}
+
+/// When a current version moves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TransitionTime {
+    /// So many days after it was made.
+    Days(u32),
+    /// From this day on: midnight UTC.
+    Date(Timestamp),
+}
+
+/// When versions that are no longer current move to another storage class.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NoncurrentTransition {
+    /// So many days after they were replaced.
+    pub days: u32,
+    /// As long as there are more than this many that replaced them and are not current themselves.
+    pub newer: Option<u32>,
+    /// The class that they get.
+    pub class: StorageClassName,
+}
+
+/// The time `days` days after another, at the next midnight (UTC) as on S3. A day may be told to be shorter.
+/// Source: User Guide, "Lifecycle rules: Based on an object's age".
+pub fn midnight_after(since: Timestamp, days: u32, day_ms: i64) -> Timestamp {
+    let day_ms = day_ms.max(1);
+    let end = since.0.saturating_add(day_ms.saturating_mul(days.into()));
+    let midnights = end.div_euclid(day_ms) + i64::from(end.rem_euclid(day_ms) > 0);
+    Timestamp(midnights.saturating_mul(day_ms))
+}
+
+/// Whether a class is one of those that S3 archives objects in.
+fn is_archive(class: &StorageClassName) -> bool {
+    matches!(class.as_str(), "GLACIER" | "DEEP_ARCHIVE")
+}
+
+/// The order in which objects move down. Source: User Guide, "Transitioning objects using Amazon S3 Lifecycle". Classes
+/// that S3 does not know are between those that it reads at once and those that it archives.
+fn rank(class: &StorageClassName) -> u8 {
+    match class.as_str() {
+        "STANDARD" => 0,
+        "REDUCED_REDUNDANCY" => 1,
+        "STANDARD_IA" => 2,
+        "INTELLIGENT_TIERING" => 3,
+        "ONEZONE_IA" => 4,
+        "GLACIER_IR" => 5,
+        "GLACIER" => 7,
+        "DEEP_ARCHIVE" => 8,
+        _ => 6,
+    }
+}
+
+/// Whether objects may move from one class to the other: down, never up, and between classes that S3 does not know.
+pub fn may_transition(from: &StorageClassName, to: &StorageClassName) -> bool {
+    match rank(from).cmp(&rank(to)) {
+        Ordering::Less => true,
+        Ordering::Equal => from != to,
+        Ordering::Greater => false,
+    }
+}
+
+/// Which of two classes an object moves to when both are due, since a time each: the greater one.
+pub fn compare_targets(
+    (class, due): (&StorageClassName, Timestamp),
+    (other, other_due): (&StorageClassName, Timestamp),
+) -> Ordering {
+    (rank(class), due.0, class).cmp(&(rank(other), other_due.0, other))
+}
+
 impl LifecycleFilter {
     /// Whether a key fits, as far as the key tells.
     pub fn fits_key(&self, key: &str) -> bool {
@@ -86,7 +215,74 @@ impl LifecycleFilter {
 
 #[cfg(test)]
 mod tests {
-    use super::LifecycleFilter;
+    use types::{StorageClassName, Timestamp};
+
+    use super::{DefaultMinimumSize, LifecycleFilter, compare_targets, may_transition, midnight_after};
+
+    fn class(name: &str) -> StorageClassName {
+        StorageClassName::new(name).unwrap()
+    }
+
+    #[test]
+    fn days_end_at_midnight() {
+        const DAY: i64 = 24 * 60 * 60 * 1000;
+        let after = |since, days| midnight_after(Timestamp(since), days, DAY).0;
+        assert_eq!(after(10 * DAY, 1), 11 * DAY);
+        assert_eq!(after(10 * DAY + 1, 1), 12 * DAY);
+        assert_eq!(after(10 * DAY + DAY / 2, 0), 11 * DAY);
+        assert_eq!(after(-DAY / 2, 0), 0);
+        assert!(after(i64::MAX - DAY, u32::MAX) > i64::MAX - DAY);
+        assert_eq!(midnight_after(Timestamp(1500), 2, 1000), Timestamp(4000));
+    }
+
+    #[test]
+    fn objects_move_down_and_never_up() {
+        for (from, to, expected) in [
+            ("STANDARD", "COLD", true),
+            ("STANDARD_IA", "COLD", true),
+            ("COLD", "COLDER", true),
+            ("COLDER", "COLD", true),
+            ("COLD", "COLD", false),
+            ("COLD", "GLACIER", true),
+            ("COLD", "STANDARD_IA", false),
+            ("GLACIER", "COLD", false),
+            ("GLACIER", "DEEP_ARCHIVE", true),
+            ("DEEP_ARCHIVE", "GLACIER", false),
+            ("GLACIER", "STANDARD", false),
+        ] {
+            assert_eq!(may_transition(&class(from), &class(to)), expected, "{from} {to}");
+        }
+        let greater = |a, due: i64, b, other: i64| {
+            compare_targets((&class(a), Timestamp(due)), (&class(b), Timestamp(other))).is_gt()
+        };
+        assert!(greater("GLACIER", 1, "COLD", 9) && greater("COLD", 9, "COLDER", 1));
+        assert!(greater("COLDER", 1, "COLD", 1), "always the same one");
+    }
+
+    #[test]
+    fn small_objects_stay_unless_the_rule_speaks_of_sizes() {
+        let (all, varies) =
+            (DefaultMinimumSize::AllStorageClasses128K, DefaultMinimumSize::VariesByStorageClass);
+        let (any, sized) = (
+            LifecycleFilter::default(),
+            LifecycleFilter { size_less_than: Some(9), ..LifecycleFilter::default() },
+        );
+        for (setting, filter, size, to, expected) in [
+            (all, &any, 131_071, "COLD", false),
+            (all, &any, 131_072, "COLD", true),
+            (all, &any, 1, "GLACIER", false),
+            (all, &sized, 1, "COLD", true),
+            (varies, &any, 1, "GLACIER", true),
+            (varies, &any, 1, "DEEP_ARCHIVE", true),
+            (varies, &any, 131_071, "COLD", false),
+        ] {
+            assert_eq!(setting.allows(filter, size, &class(to)), expected, "{setting:?} {size} {to}");
+        }
+        for setting in [all, varies] {
+            assert_eq!(DefaultMinimumSize::from_name(setting.as_str()), Some(setting));
+        }
+        assert_eq!(DefaultMinimumSize::from_name("none"), None);
+    }
 
     #[test]
     fn all_of_a_filter_must_fit() {

@@ -43,7 +43,9 @@ pub use complete::{COMPLETE_BODY_MAX, CompletedPart, PARTS_MAX, check_part_order
 pub use cors::{CORS_BODY_MAX, cors, parse_cors};
 pub use defaults::{empty, no_configurations, request_payment};
 pub use delete::{DELETE_BODY_MAX, DELETE_OBJECTS_MAX, Delete, ObjectIdentifier, parse_delete};
-pub use lifecycle::{LIFECYCLE_BODY_MAX, lifecycle, parse_lifecycle};
+pub use lifecycle::{
+    LIFECYCLE_BODY_MAX, lifecycle, parse_lifecycle, parse_stored_lifecycle, stored_lifecycle,
+};
 pub use listing::{ListObjects, ListObjectsV2, ObjectRow, list_objects, list_objects_v2};
 pub use object::{
     CompleteMultipartUpload, CopyResult, DeleteRow, complete_multipart_upload, copy_object, copy_part,

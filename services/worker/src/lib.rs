@@ -15,7 +15,7 @@
 //! - `repair` rebuilds single shards that are missing or damaged,
 //! - `reaper` frees what gateways that are gone wrote and never committed,
 //! - `recode` re-encodes what has a coding that its storage class had before,
-//! - `lifecycle` deletes what has expired by the rules of its bucket.
+//! - `lifecycle` deletes what has expired by the rules of its bucket, and moves to other storage classes what they say.
 //!
 //! Beside them is `audit`, which compares every shard with every row and changes nothing; operators ask for it.
 //!
@@ -39,6 +39,7 @@ mod reaper;
 mod recode;
 mod repair;
 mod restore;
+mod rewrite;
 mod server;
 mod standing;
 mod throttle;

@@ -1,4 +1,5 @@
-//! Carries out the lifecycle rules of buckets: what has expired is deleted, as a client would delete it.
+//! Carries out the lifecycle rules of buckets: what has expired is deleted, as a client would delete it, and what is to have
+//! another storage class is moved to that, as a job of its own (`transition`).
 //!
 //! A pass walks every bucket that has rules, page by page, and holds one page in memory. It decides by what a listing
 //! showed, and says so with each deletion: the metadata service deletes only what is still as it was listed, so that
@@ -8,6 +9,7 @@ mod clock;
 mod due;
 #[cfg(test)]
 mod tests;
+mod transition;
 
 use std::time::Duration;
 
@@ -16,9 +18,13 @@ use metadata_api::{
     AbortUpload, DeleteVersions, Error, GetVersion, ListUploads, ListVersions, PAGE_SIZE_MAX, Subresource,
     UploadEntry, UploadPosition, VersionEntry, VersionPosition, VersionState,
 };
-use s3_wire::{lifecycle::LifecycleRule, xml::parse_lifecycle};
+use s3_wire::{
+    lifecycle::{LifecycleConfiguration, LifecycleRule},
+    xml::parse_stored_lifecycle,
+};
 use types::{BucketName, KeyPrefix, ObjectKey, VersionId};
 
+pub(crate) use self::transition::move_to_classes;
 use self::{
     clock::Days,
     due::{Due, Expiry},
@@ -39,8 +45,13 @@ pub(crate) async fn work(context: Context, progress: Progress) {
             tracing::warn!(%error, "lifecycle rules were not all carried out");
         }
         progress.set_left(0);
-        context.pause((day / 24).clamp(PERIOD_MIN, PERIOD_MAX)).await;
+        context.pause(pause(day)).await;
     }
+}
+
+/// How long to wait for the next pass.
+fn pause(day: Duration) -> Duration {
+    (day / 24).clamp(PERIOD_MIN, PERIOD_MAX)
 }
 
 async fn pass(context: &Context, progress: &Progress, days: Days) -> Result<(), Error> {
@@ -71,7 +82,8 @@ async fn of_bucket(context: &Context, bucket: &BucketName, days: Days) -> Result
     let Some(document) = context.metadata.get_subresource(bucket, Subresource::Lifecycle).await? else {
         return Ok(0);
     };
-    let rules = rules(&document)?;
+    let mut rules = configuration(&document)?.rules;
+    rules.retain(|rule| rule.enabled);
     let mut expired = 0;
     if rules.iter().any(|rule| rule.expiration.is_some() || rule.noncurrent.is_some()) {
         expired += expire_versions(context, bucket, &rules, days).await?;
@@ -82,12 +94,9 @@ async fn of_bucket(context: &Context, bucket: &BucketName, days: Days) -> Result
     Ok(expired)
 }
 
-/// The rules that are enabled.
-fn rules(document: &Bytes) -> Result<Vec<LifecycleRule>, Error> {
-    let rules = parse_lifecycle(document, |place| place.to_string());
-    let mut rules = rules.map_err(|error| Error::Internal { reason: error.to_string() })?;
-    rules.retain(|rule| rule.enabled);
-    Ok(rules)
+/// What a bucket's rules are, of those that are not enabled too.
+fn configuration(document: &Bytes) -> Result<LifecycleConfiguration, Error> {
+    parse_stored_lifecycle(document).map_err(|error| Error::Internal { reason: error.to_string() })
 }
 
 /// What every rule's keys begin with, to spare what no rule is about.

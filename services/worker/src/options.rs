@@ -54,9 +54,9 @@ pub struct Options {
         default_value_t = 256 << 20
     )]
     pub repair_rate_bytes: u64,
-    /// Bytes of objects per second that are re-encoded after the coding of a storage class was changed; a small object
-    /// counts as a mebibyte. 0 means as fast as the disks go, at the cost of what clients do meanwhile; never more than
-    /// eight chunks at a time.
+    /// Bytes of objects per second that are re-encoded after the coding of a storage class was changed, and as many that
+    /// lifecycle rules move to other storage classes; a small object counts as a mebibyte. 0 means as fast as the disks go,
+    /// at the cost of what clients do meanwhile; never more than eight chunks of each at a time.
     #[arg(
         long = "recode-rate",
         env = "ASHLAR_RECODE_RATE",
@@ -64,16 +64,16 @@ pub struct Options {
         default_value_t = 128 << 20
     )]
     pub recode_rate_bytes: u64,
-    /// When what is in buckets expires.
+    /// When what is in buckets expires or moves to other storage classes.
     #[command(flatten)]
     pub lifecycle: LifecycleOptions,
 }
 
-/// When what is in buckets expires.
+/// When what is in buckets expires or moves to other storage classes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Args)]
 pub struct LifecycleOptions {
-    /// Seconds that lifecycle rules count as a day. Anything but a day is for trying rules out: objects are deleted that
-    /// much sooner.
+    /// Seconds that lifecycle rules count as a day. Anything but a day is for trying rules out: objects are deleted and moved
+    /// that much sooner.
     #[arg(
         long = "lifecycle-day",
         env = "ASHLAR_LIFECYCLE_DAY",

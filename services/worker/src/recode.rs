@@ -2,12 +2,12 @@
 //! nothing is in them any more.
 //!
 //! A pass goes through every row that names chunks and writes those of former groups anew, chunk by chunk, under this
-//! worker's lease; the row then names the new ones, if it still names the old ones (`rewrite`). What was named before is
+//! worker's lease; the row then names the new ones, if it still names the old ones (`crate::rewrite`). What was named before is
 //! freed as any garbage is, after the hold time. Nothing is kept of a pass: a worker that dies is followed by one that
 //! goes through the rows again and finds fewer.
 //!
 //! A pass may take days. Before each chunk it looks whether the class has its coding again, and whether there is room
-//! (`standing`).
+//! (`crate::rewrite`).
 //!
 //! Each version is re-encoded by itself: copies, which shared their chunks, have chunks of their own afterwards.
 //!
@@ -17,8 +17,6 @@
 //! chunk that cannot be read keeps its own alone.
 
 mod former;
-mod rewrite;
-mod standing;
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -27,11 +25,13 @@ use futures_util::{StreamExt, stream};
 use metadata_api::{ContentKind, ContentRow, Error, LeaseState, PAGE_SIZE_MAX};
 use types::GroupId;
 
-use self::{
-    former::{Entry, EntryName, Former},
-    rewrite::Rewriter,
+pub(crate) use self::former::Former;
+use self::former::{Entry, EntryName};
+use crate::{
+    context::Context,
+    jobs::Progress,
+    rewrite::{Purpose, Rewriter},
 };
-use crate::{context::Context, jobs::Progress};
 
 /// Pause between looks while no class has a former coding, and while all that is left is garbage.
 const PERIOD: Duration = Duration::from_secs(10);
@@ -51,7 +51,7 @@ const PAGE: usize = 250;
 
 /// Re-encodes as long as this worker has the job.
 pub(crate) async fn work(context: Context, progress: Progress) {
-    let rewriter = Rewriter::new(&context, progress);
+    let rewriter = Rewriter::new(&context, Purpose::Recode, progress);
     let (counted, clean, due) = (BTreeSet::new(), BTreeSet::new(), context.env.now());
     let mut recode = Recode { context: &context, rewriter, counted, clean, due };
     loop {
@@ -189,7 +189,7 @@ impl Recode<'_> {
             return Pass::default();
         }
         let found = chunks.iter().map(|(_, extent)| extent.chunk_length).sum();
-        let done = self.rewriter.row(row, &chunks).await;
+        let done = self.rewriter.row(row, &chunks, None).await;
         Pass { found, done, live: groups, ..Pass::default() }
     }
 

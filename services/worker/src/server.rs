@@ -48,7 +48,8 @@ impl Worker {
             env.spawn(jobs::run(context.clone(), JobName::Repair, repair::work)),
             env.spawn(jobs::run(context.clone(), JobName::Reap, reaper::work)),
             env.spawn(jobs::run(context.clone(), JobName::Recode, recode::work)),
-            env.spawn(jobs::run(context, JobName::Lifecycle, lifecycle::work)),
+            env.spawn(jobs::run(context.clone(), JobName::Lifecycle, lifecycle::work)),
+            env.spawn(jobs::run(context, JobName::Transition, lifecycle::move_to_classes)),
         ]);
         for ended in &mut loops.0 {
             ended.await;

@@ -1,10 +1,12 @@
 """What buckets and objects have beside their bytes: tags, CORS rules, lifecycle rules."""
 
 import json
+import time
 
+import botocore.exceptions
 from botocore import UNSIGNED
 
-from boto3_cases.context import Cases, refused
+from boto3_cases.context import Cases, random_bytes, refused
 from report import expect
 
 CASES = Cases()
@@ -85,3 +87,42 @@ def lifecycle_rules(c):
     c.s3.put_bucket_lifecycle_configuration(Bucket=c.bucket, LifecycleConfiguration={"Rules": rules})
     expect(c.s3.get_bucket_lifecycle_configuration(Bucket=c.bucket)["Rules"], rules)
     c.s3.delete_bucket_lifecycle(Bucket=c.bucket)
+
+
+@CASES.add
+def lifecycle_transitions(c):
+    to_glacier = {"ID": "cold", "Status": "Enabled", "Filter": {"Prefix": "no-such-prefix/"},
+                  "Transitions": [{"Days": 90, "StorageClass": "GLACIER"}],
+                  "NoncurrentVersionTransitions": [{"NoncurrentDays": 30, "NewerNoncurrentVersions": 2, "StorageClass": "GLACIER"}]}
+    if c.target.ours:
+        # A class that this cluster does not have. What moves where is tested where classes can be defined: tests/s3, transitions.
+        with refused("InvalidStorageClass", 400):
+            c.s3.put_bucket_lifecycle_configuration(Bucket=c.bucket, LifecycleConfiguration={"Rules": [to_glacier]})
+        c.target.define_class("COLD")
+        for transition in to_glacier["Transitions"] + to_glacier["NoncurrentVersionTransitions"]:
+            transition["StorageClass"] = "COLD"
+    put = eventually_put(c, [to_glacier])
+    expect(put["TransitionDefaultMinimumObjectSize"], "varies_by_storage_class")
+    found = c.s3.get_bucket_lifecycle_configuration(Bucket=c.bucket)
+    expect(found["Rules"], [to_glacier])
+    expect(found["TransitionDefaultMinimumObjectSize"], "varies_by_storage_class")
+    c.s3.delete_bucket_lifecycle(Bucket=c.bucket)
+    if c.target.ours:
+        body = random_bytes(300_000)
+        key = c.put(body=body, StorageClass="COLD")
+        expect(c.head(key)["StorageClass"], "COLD")
+        c.s3.copy_object(Bucket=c.bucket, Key=key, CopySource={"Bucket": c.bucket, "Key": key}, StorageClass="STANDARD")
+        assert "StorageClass" not in c.head(key), c.head(key)
+        c.expect_object(key, body)
+
+
+def eventually_put(c, rules):
+    """Puts rules about a class that gateways may not have heard of yet."""
+    for _ in range(100):
+        try:
+            return c.s3.put_bucket_lifecycle_configuration(Bucket=c.bucket, LifecycleConfiguration={"Rules": rules},
+                                                           TransitionDefaultMinimumObjectSize="varies_by_storage_class")
+        except botocore.exceptions.ClientError as error:
+            expect(error.response["Error"]["Code"], "InvalidStorageClass")
+            time.sleep(0.1)
+    raise AssertionError("the class is not known after ten seconds")

@@ -52,9 +52,20 @@ fn rules_are_kept_replaced_and_deleted() {
         (rules(&["<Filter/>"]), 400, "InvalidRequest"),
         (rules(&["<Filter/><Expiration><Days>0</Days></Expiration>"]), 400, "InvalidArgument"),
         (
-            rules(&["<Filter/><Transition><Days>1</Days><StorageClass>GLACIER</StorageClass></Transition>"]),
-            501,
-            "NotImplemented",
+            rules(&["<Filter/><Transition><Days>1</Days><StorageClass>COLD</StorageClass></Transition>"]),
+            400,
+            "InvalidStorageClass",
+        ),
+        (
+            rules(&["<Filter/><NoncurrentVersionTransition><NoncurrentDays>1</NoncurrentDays>\
+                 <StorageClass>COLD</StorageClass></NoncurrentVersionTransition>"]),
+            400,
+            "InvalidStorageClass",
+        ),
+        (
+            rules(&["<Filter/><Transition><Days>1</Days><StorageClass>STANDARD</StorageClass></Transition>"]),
+            400,
+            "MalformedXML",
         ),
     ] {
         lifecycle(&bucket, Method::PUT).body(&body).refused(status, code);

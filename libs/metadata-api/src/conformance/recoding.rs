@@ -208,9 +208,10 @@ async fn request(
         bucket: bucket.clone(),
         key: key.clone(),
         owner: owner(store, chunks(content)[0]).await,
-        lease: minter.lease,
+        lease: Some(minter.lease),
         chunks: extents(content).iter().map(|old| anew(minter, old)).collect(),
         missing: Vec::new(),
+        class: None,
     }
 }
 
@@ -305,7 +306,7 @@ pub async fn only_named_chunks_are_replaced(store: &Store) {
     let other = Minter::acquire(store).await;
     store.release_lease(other.lease).await.expect("a lease");
     let dead = with(&|request| {
-        request.lease = other.lease;
+        request.lease = Some(other.lease);
         request.chunks.iter_mut().for_each(|replacement| replacement.by.chunk.lease = other.lease);
     });
     assert_eq!(replace_in_row(store, dead).await, Err(Error::LeaseRevoked));
@@ -329,9 +330,10 @@ pub async fn replaced_chunks_of_copies_are_freed_with_the_last_of_them(store: &S
             bucket: place.0.clone(),
             key: place.1.clone(),
             owner,
-            lease: minter.lease,
+            lease: Some(minter.lease),
             chunks: extents(&content).iter().map(|old| anew(minter, old)).collect(),
             missing: Vec::new(),
+            class: None,
         };
         let first = replace((&name, &k), source, &mut minter);
         assert_eq!(replace_in_row(store, first.clone()).await, Ok(true));
@@ -510,7 +512,7 @@ pub async fn what_is_replaced_together_is_checked_together(store: &Store) {
     let other = Minter::acquire(store).await;
     let under = |request: &ReplaceChunks, lease| {
         let mut request = request.clone();
-        request.lease = lease;
+        request.lease = Some(lease);
         request.chunks.iter_mut().for_each(|replacement| replacement.by.chunk.lease = lease);
         request
     };

@@ -383,6 +383,7 @@ pub async fn tags_are_changed_version_by_version(store: &Store) {
         source_key: k.clone(),
         source_version_id: second,
         source_etag: object(&untouched).etag,
+        source_class: None,
         bucket: name.clone(),
         key: key("copy"),
         attributes: CopyAttributes::Keep,

@@ -1,11 +1,21 @@
 //! Changes of a storage class's coding, and the replacement of chunks that follows.
 
+use std::collections::BTreeSet;
+
 use types::{Coding, Content, GroupId, Manifest, StorageClassName};
 
 use super::{State, cluster::Cluster, malformed};
 use crate::{ContentOwner, Error, ReplaceChunks, StorageClass, VersionState};
 
 impl Cluster {
+    /// The groups of a class that is defined, by its present coding and former ones.
+    fn groups_of(&self, name: &StorageClassName) -> Option<BTreeSet<GroupId>> {
+        let present = self.classes.get(name)?;
+        let former = self.former.iter().filter(|class| class.definition.name == *name);
+        let groups = former.chain([present]).flat_map(|class| &class.groups);
+        Some(groups.map(|group| group.id).collect())
+    }
+
     pub(super) fn set_storage_class_coding(
         &mut self,
         name: &StorageClassName,
@@ -81,25 +91,43 @@ impl State {
     fn replace_in_row(&mut self, request: &ReplaceChunks) -> Result<bool, Error> {
         request.check()?;
         let Some(bucket) = self.buckets.get_mut(&request.bucket) else { return Ok(false) };
-        self.leases.check(request.lease)?;
-        let content = match request.owner {
+        if let Some(lease) = request.lease {
+            self.leases.check(lease)?;
+        }
+        let (content, class) = match request.owner {
             ContentOwner::Version(sequence) => {
                 let rows = bucket.versions.get_mut(&request.key).into_iter().flatten();
                 let mut named = rows.filter(|row| row.sequence == sequence);
-                named.find_map(|row| match &mut row.state {
-                    VersionState::Object(version) => Some(&mut version.content),
+                let version = named.find_map(|row| match &mut row.state {
+                    VersionState::Object(version) => Some(version),
                     VersionState::DeleteMarker => None,
-                })
+                });
+                let Some(version) = version else { return Ok(false) };
+                (&mut version.content, Some(&mut version.storage_class))
             }
-            ContentOwner::Part { upload, number } => bucket
-                .uploads
-                .get_mut(&(request.key.clone(), upload))
-                .and_then(|row| row.parts.get_mut(&number))
-                .map(|part| &mut part.content),
+            ContentOwner::Part { upload, number } => {
+                let upload = bucket.uploads.get_mut(&(request.key.clone(), upload));
+                let Some(part) = upload.and_then(|row| row.parts.get_mut(&number)) else { return Ok(false) };
+                (&mut part.content, None)
+            }
         };
-        let Some(Content::Stored(manifest)) = content else { return Ok(false) };
-        let Some(replaced) = request.apply(&manifest.extents) else { return Ok(false) };
-        manifest.extents = replaced.extents;
+        let extents = match &*content {
+            Content::Stored(manifest) => &manifest.extents[..],
+            Content::Inline(_) => &[],
+        };
+        let Some(replaced) = request.apply(extents) else { return Ok(false) };
+        if let Some(change) = &request.class {
+            let Some(class) = class.filter(|class| **class == change.from) else { return Ok(false) };
+            let Some(groups) = self.cluster.groups_of(&change.to) else { return Ok(false) };
+            if replaced.extents.iter().any(|extent| !groups.contains(&extent.group)) {
+                return Ok(false);
+            }
+            *class = change.to.clone();
+        }
+        if request.chunks.is_empty() {
+            return Ok(true);
+        }
+        *content = Content::Stored(Manifest { extents: replaced.extents });
         let bucket = bucket.id;
         self.missing.add(&request.missing);
         self.shared.extend(replaced.given_up.iter().map(|extent| extent.chunk));

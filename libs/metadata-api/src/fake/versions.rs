@@ -1,6 +1,9 @@
 //! Commits, reads, deletes and copies of versions.
 
-use types::{Attributes, BucketName, Content, ETag, ObjectKey, Sequence, VersionId, VersionLock, Versioning};
+use types::{
+    Attributes, BucketName, Content, ETag, ObjectKey, Sequence, StorageClassName, VersionId, VersionLock,
+    Versioning,
+};
 
 use super::{
     State,
@@ -217,6 +220,7 @@ impl State {
         Ok(FoundVersion {
             bucket: bucket.bucket(),
             version_id: row.id,
+            sequence: row.sequence,
             is_current: bucket.find(&request.key, None).is_some_and(|current| current.id == row.id),
             last_modified: row.last_modified,
             state,
@@ -287,7 +291,8 @@ impl State {
         let (_, version) = source
             .find_object(&request.source_key, Some(request.source_version_id))
             .ok_or(Error::VersionNotFound)?;
-        if version.etag != request.source_etag {
+        let is_other = |class: &StorageClassName| *class != version.storage_class;
+        if version.etag != request.source_etag || request.source_class.as_ref().is_some_and(is_other) {
             return Err(Error::PreconditionFailed { current: Some(version.etag) });
         }
         destination.check(&request.key, request.condition)?;

@@ -12,6 +12,7 @@ pub(crate) fn job_name(value: i32) -> Result<JobName, WireError> {
         Ok(proto::JobName::Reap) => Ok(JobName::Reap),
         Ok(proto::JobName::Recode) => Ok(JobName::Recode),
         Ok(proto::JobName::Lifecycle) => Ok(JobName::Lifecycle),
+        Ok(proto::JobName::Transition) => Ok(JobName::Transition),
         Ok(proto::JobName::Unspecified) | Err(_) => Err(WireError::UnknownValue { field: "job", value }),
     }
 }
@@ -25,6 +26,7 @@ impl From<JobName> for proto::JobName {
             JobName::Reap => Self::Reap,
             JobName::Recode => Self::Recode,
             JobName::Lifecycle => Self::Lifecycle,
+            JobName::Transition => Self::Transition,
         }
     }
 }

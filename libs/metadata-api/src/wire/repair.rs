@@ -5,12 +5,12 @@ use types::{BucketId, LeaseId, Sequence, ShardId};
 
 use super::{
     WireError, bucket_name,
-    common::{id_to_wire, part_number, upload_id},
+    common::{id_to_wire, part_number, storage_class, upload_id},
     each, limit_from_wire, list, messages, object_key, optional, proto, required, shard_index,
 };
 use crate::{
-    ContentKind, ContentOwner, ContentPage, ContentPosition, ContentRow, PAGE_SIZE_MAX, ReplaceChunks,
-    Replacement,
+    ClassChange, ContentKind, ContentOwner, ContentPage, ContentPosition, ContentRow, PAGE_SIZE_MAX,
+    ReplaceChunks, Replacement,
 };
 
 /// Most bytes of a position: room for a key and what goes with it.
@@ -149,15 +149,30 @@ impl TryFrom<proto::Replacement> for Replacement {
     }
 }
 
+impl From<ClassChange> for proto::ClassChange {
+    fn from(change: ClassChange) -> Self {
+        Self { from: change.from.to_string(), to: change.to.to_string() }
+    }
+}
+
+impl TryFrom<proto::ClassChange> for ClassChange {
+    type Error = WireError;
+
+    fn try_from(message: proto::ClassChange) -> Result<Self, WireError> {
+        Ok(Self { from: storage_class(&message.from)?, to: storage_class(&message.to)? })
+    }
+}
+
 impl From<ReplaceChunks> for proto::RowReplacement {
     fn from(request: ReplaceChunks) -> Self {
         Self {
             bucket: request.bucket.to_string(),
             key: request.key.to_bytes(),
             owner: Some(request.owner.into()),
-            lease: request.lease.0,
+            lease: request.lease.map(|lease| lease.0),
             chunks: messages(request.chunks),
             missing: messages(request.missing),
+            class: request.class.map(Into::into),
         }
     }
 }
@@ -170,9 +185,10 @@ impl TryFrom<proto::RowReplacement> for ReplaceChunks {
             bucket: bucket_name(&message.bucket, "bucket")?,
             key: object_key(message.key, "key")?,
             owner: required(message.owner, "owner")?,
-            lease: LeaseId(message.lease),
+            lease: message.lease.map(LeaseId),
             chunks: list(message.chunks, PAGE_SIZE_MAX, "chunks")?,
             missing: each(message.missing)?,
+            class: optional(message.class)?,
         })
     }
 }

@@ -301,10 +301,11 @@ fn a_request_that_breaks_a_bound_is_refused() {
         "number": |m| m.owner = Some(part(&[7; 16], 10_001));
         "upload": |m| m.owner = Some(part(&[7; 15], 1));
         "chunks": |m| m.chunks = vec![proto::Replacement::default(); 1001];
+        "class": |m| m.class = Some(proto::ClassChange::default());
     }
     refused! { JobState, proto::JobState, strategies::job_state(),
         "job": |m| m.job = 0;
-        "job": |m| m.job = 7;
+        "job": |m| m.job = 8;
         "holder": |m| m.holder = "x".repeat(1025);
         "progress": |m| m.progress = None;
     }

@@ -194,6 +194,7 @@ impl From<FoundVersion> for proto::FoundVersion {
         Self {
             bucket: Some(found.bucket.into()),
             version_id: Some(found.version_id.into()),
+            sequence: found.sequence.0,
             is_current: found.is_current,
             last_modified_ms: found.last_modified.0,
             state: Some(state),
@@ -213,6 +214,7 @@ impl TryFrom<proto::FoundVersion> for FoundVersion {
         Ok(Self {
             bucket: required(message.bucket, "bucket")?,
             version_id: required(message.version_id, "version_id")?,
+            sequence: Sequence(message.sequence),
             is_current: message.is_current,
             last_modified: Timestamp(message.last_modified_ms),
             state,
@@ -419,6 +421,7 @@ impl From<CopyVersion> for proto::CopyVersionRequest {
             source_key: request.source_key.to_bytes(),
             source_version_id: Some(request.source_version_id.into()),
             source_etag: Some(request.source_etag.into()),
+            source_class: request.source_class.map(|class| class.to_string()),
             bucket: request.bucket.to_string(),
             key: request.key.to_bytes(),
             replace_attributes,
@@ -437,6 +440,7 @@ impl TryFrom<proto::CopyVersionRequest> for CopyVersion {
             source_key: object_key(message.source_key, "source_key")?,
             source_version_id: required(message.source_version_id, "source_version_id")?,
             source_etag: required(message.source_etag, "source_etag")?,
+            source_class: message.source_class.as_deref().map(storage_class).transpose()?,
             bucket: bucket_name(&message.bucket, "bucket")?,
             key: object_key(message.key, "key")?,
             attributes: match message.replace_attributes {

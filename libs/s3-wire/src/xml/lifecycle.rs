@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
-use types::Timestamp;
+use types::{StorageClassName, Timestamp};
 
 use super::{
     Document,
@@ -13,7 +13,10 @@ use super::{
 use crate::{
     date::parse_iso_date,
     error::{ErrorCode, S3Error},
-    lifecycle::{Expiration, FilterForm, LifecycleFilter, LifecycleRule, NoncurrentExpiration},
+    lifecycle::{
+        DefaultMinimumSize, Expiration, FilterForm, LifecycleConfiguration, LifecycleFilter, LifecycleRule,
+        NoncurrentExpiration, NoncurrentTransition, Transition, TransitionTime, may_transition,
+    },
     tags::{Tagged, check_tags},
 };
 
@@ -24,16 +27,38 @@ const RULES_MAX: usize = 1000;
 const ID_MAX: usize = 255;
 const NEWER_VERSIONS_MAX: u32 = 100;
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+const INFREQUENT_ACCESS_DAYS_MIN: u32 = 30;
+
+/// In documents as they are stored, the element that keeps what S3 has in a header.
+const MINIMUM_SIZE: &str = "TransitionDefaultMinimumObjectSize";
 
 /// Reads a body of PutBucketLifecycleConfiguration: 1 to 1,000 rules. A rule without an id is given `name(its place)`.
 ///
-/// Errors: `MalformedXML`; `InvalidArgument` and `InvalidRequest` with S3's words for what no rule can say;
-/// `NotImplemented` for transitions to other storage classes.
+/// Errors: `MalformedXML`; `InvalidArgument` and `InvalidRequest` with S3's words for what no rule can say. Whether
+/// there are the storage classes that it names is for the caller to ask.
 /// Source: API Reference, "PutBucketLifecycleConfiguration".
 pub fn parse_lifecycle(body: &[u8], name: impl Fn(usize) -> String) -> Result<Vec<LifecycleRule>, S3Error> {
+    Ok(parse(body, name, false)?.rules)
+}
+
+/// Reads what [`stored_lifecycle`] wrote. Errors: `MalformedXML` and those of [`parse_lifecycle`], when it did not.
+pub fn parse_stored_lifecycle(document: &[u8]) -> Result<LifecycleConfiguration, S3Error> {
+    parse(document, |place| place.to_string(), true)
+}
+
+fn parse(
+    body: &[u8],
+    name: impl Fn(usize) -> String,
+    is_stored: bool,
+) -> Result<LifecycleConfiguration, S3Error> {
     let mut reader = XmlReader::open(body, LIFECYCLE_BODY_MAX, "LifecycleConfiguration")?;
-    let mut rules: Vec<LifecycleRule> = Vec::new();
+    let (mut rules, mut minimum_size): (Vec<LifecycleRule>, _) = (Vec::new(), None);
     while let Some(element) = reader.next_child()? {
+        if is_stored && element == MINIMUM_SIZE {
+            let size = DefaultMinimumSize::from_name(&reader.word()?).ok_or_else(S3Error::malformed_xml)?;
+            set(&mut minimum_size, size)?;
+            continue;
+        }
         if element != "Rule" || rules.len() == RULES_MAX {
             return Err(S3Error::malformed_xml());
         }
@@ -50,12 +75,13 @@ pub fn parse_lifecycle(body: &[u8], name: impl Fn(usize) -> String) -> Result<Ve
             return Err(S3Error::with_message(ErrorCode::InvalidArgument, message));
         }
     }
-    Ok(rules)
+    Ok(LifecycleConfiguration { rules, minimum_size: minimum_size.unwrap_or_default() })
 }
 
 fn read_rule(reader: &mut XmlReader<'_>, name: impl FnOnce() -> String) -> Result<LifecycleRule, S3Error> {
     let (mut id, mut status, mut prefix, mut filter) = (None, None, None, None);
     let (mut expiration, mut noncurrent, mut abort) = (None, None, None);
+    let (mut transitions, mut noncurrent_transitions) = (Vec::new(), Vec::new());
     while let Some(element) = reader.next_child()? {
         match element.as_str() {
             "ID" => set(&mut id, reader.text()?)?,
@@ -67,8 +93,9 @@ fn read_rule(reader: &mut XmlReader<'_>, name: impl FnOnce() -> String) -> Resul
             "AbortIncompleteMultipartUpload" => {
                 set(&mut abort, read_days(reader, "DaysAfterInitiation")?)?;
             }
-            "Transition" | "NoncurrentVersionTransition" => {
-                return Err(S3Error::field_not_implemented(&element));
+            "Transition" => transitions.push(read_transition(reader)?),
+            "NoncurrentVersionTransition" => {
+                noncurrent_transitions.push(read_noncurrent_transition(reader)?);
             }
             _ => return Err(S3Error::malformed_xml()),
         }
@@ -86,9 +113,20 @@ fn read_rule(reader: &mut XmlReader<'_>, name: impl FnOnce() -> String) -> Resul
         _ => return Err(S3Error::malformed_xml()),
     };
     let id = id.filter(|id| !id.is_empty()).unwrap_or_else(name);
-    let rule =
-        LifecycleRule { id, enabled, filter, form, expiration, noncurrent, abort_uploads_after_days: abort };
+    let rule = LifecycleRule {
+        id,
+        enabled,
+        filter,
+        form,
+        expiration,
+        noncurrent,
+        transitions,
+        noncurrent_transitions,
+        abort_uploads_after_days: abort,
+    };
     check_rule(&rule)?;
+    check_transitions(&rule)?;
+    check_noncurrent_transitions(&rule)?;
     Ok(rule)
 }
 
@@ -98,7 +136,12 @@ fn check_rule(rule: &LifecycleRule) -> Result<(), S3Error> {
         let message = "ID length should not exceed allowed limit of 255";
         return Err(S3Error::with_message(ErrorCode::InvalidArgument, message));
     }
-    if rule.expiration.is_none() && rule.noncurrent.is_none() && rule.abort_uploads_after_days.is_none() {
+    if rule.expiration.is_none()
+        && rule.noncurrent.is_none()
+        && rule.transitions.is_empty()
+        && rule.noncurrent_transitions.is_empty()
+        && rule.abort_uploads_after_days.is_none()
+    {
         return refuse("At least one action needs to be specified in a rule");
     }
     let filter = &rule.filter;
@@ -118,6 +161,132 @@ fn check_rule(rule: &LifecycleRule) -> Result<(), S3Error> {
         return refuse("'ObjectSizeLessThan' has to be a value greater than 'ObjectSizeGreaterThan'.");
     }
     Ok(())
+}
+
+/// Transitions of current versions: each to another class and at another time, the colder the later, and all before the
+/// expiration. Times are compared as days or as dates, never as both.
+fn check_transitions(rule: &LifecycleRule) -> Result<(), S3Error> {
+    let about = about(rule);
+    let is_dated = |transition: &Transition| matches!(transition.when, TransitionTime::Date(_));
+    let dated = rule.transitions.iter().any(is_dated);
+    if dated && !rule.transitions.iter().all(is_dated) {
+        return Err(S3Error::invalid_request(format!(
+            "Found mixed 'Date' and 'Days' based Transition actions in lifecycle rule for {about}"
+        )));
+    }
+    let unit = if dated { "Date" } else { "Days" };
+    let time = |transition: &Transition| match transition.when {
+        TransitionTime::Days(days) => i64::from(days),
+        TransitionTime::Date(date) => date.0,
+    };
+    let times: Vec<_> =
+        rule.transitions.iter().map(|transition| (&transition.class, time(transition))).collect();
+    check_order("Transition", unit, &about, &times)?;
+    if !dated {
+        check_infrequent_access("'Days' in Transition action", &times)?;
+    }
+    let last = times.iter().map(|(_, time)| *time).max();
+    let (expires, same_unit) = match rule.expiration {
+        Some(Expiration::Days(days)) => (i64::from(days), !dated),
+        Some(Expiration::Date(date)) => (date.0, dated),
+        Some(Expiration::ExpiredDeleteMarker) | None => return Ok(()),
+    };
+    match last {
+        Some(_) if !same_unit => Err(S3Error::invalid_request(format!(
+            "Found mixed 'Date' and 'Days' based Expiration and Transition actions in lifecycle rule for {about}"
+        ))),
+        Some(last) if expires <= last => Err(S3Error::with_message(
+            ErrorCode::InvalidArgument,
+            format!(
+                "'{unit}' in the Expiration action for {about} must be greater than '{unit}' in the Transition action"
+            ),
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// The same of versions that are not current.
+fn check_noncurrent_transitions(rule: &LifecycleRule) -> Result<(), S3Error> {
+    let about = about(rule);
+    let transitions = rule.noncurrent_transitions.iter();
+    let times: Vec<_> =
+        transitions.map(|transition| (&transition.class, i64::from(transition.days))).collect();
+    check_order("NoncurrentVersionTransition", "NoncurrentDays", &about, &times)?;
+    check_infrequent_access("'NoncurrentDays' in NoncurrentVersionTransition action", &times)?;
+    let last = times.iter().map(|(_, time)| *time).max();
+    if let (Some(last), Some(expiration)) = (last, rule.noncurrent)
+        && i64::from(expiration.days) <= last
+    {
+        return Err(S3Error::with_message(
+            ErrorCode::InvalidArgument,
+            format!(
+                "'NoncurrentDays' in the NoncurrentVersionExpiration action for {about} must be greater than \
+                 'NoncurrentDays' in the NoncurrentVersionTransition action"
+            ),
+        ));
+    }
+    Ok(())
+}
+
+fn check_order(
+    action: &str,
+    unit: &str,
+    about: &str,
+    times: &[(&StorageClassName, i64)],
+) -> Result<(), S3Error> {
+    for (place, (class, time)) in times.iter().enumerate() {
+        for (other, other_time) in &times[..place] {
+            if class == other {
+                return Err(S3Error::invalid_request(format!(
+                    "'StorageClass' must be different for '{action}' actions in same 'Rule' with {about}"
+                )));
+            }
+            let (warm, colder) = match may_transition(other, class) {
+                true => ((other, other_time), (class, time)),
+                false => ((class, time), (other, other_time)),
+            };
+            // Of two classes that S3 does not know either may be the colder one.
+            let either = may_transition(colder.0, warm.0);
+            if colder.1 == warm.1 || (!either && colder.1 < warm.1) {
+                let (warm, colder) = (warm.0, colder.0);
+                return Err(S3Error::with_message(
+                    ErrorCode::InvalidArgument,
+                    format!(
+                        "'{unit}' in the '{action}' action for StorageClass '{colder}' for {about} must be greater than \
+                         '{unit}' in the '{action}' action for StorageClass '{warm}'"
+                    ),
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn check_infrequent_access(what: &str, times: &[(&StorageClassName, i64)]) -> Result<(), S3Error> {
+    let is_early = |(class, days): &&(&StorageClassName, i64)| {
+        matches!(class.as_str(), "STANDARD_IA" | "ONEZONE_IA") && *days < INFREQUENT_ACCESS_DAYS_MIN.into()
+    };
+    match times.iter().find(is_early) {
+        None => Ok(()),
+        Some((class, _)) => Err(S3Error::with_message(
+            ErrorCode::InvalidArgument,
+            format!(
+                "{what} must be greater than or equal to {INFREQUENT_ACCESS_DAYS_MIN} for storageClass '{class}'"
+            ),
+        )),
+    }
+}
+
+/// What a rule is about, for messages.
+fn about(rule: &LifecycleRule) -> String {
+    let prefix = rule.filter.prefix.as_deref();
+    match rule.form {
+        FilterForm::RulePrefix => format!("prefix '{}'", prefix.unwrap_or_default()),
+        FilterForm::One | FilterForm::And => {
+            let prefix = prefix.map(|prefix| format!("prefix={prefix}"));
+            format!("filter '({})'", prefix.unwrap_or_default())
+        }
+    }
 }
 
 fn read_filter(reader: &mut XmlReader<'_>) -> Result<(LifecycleFilter, FilterForm), S3Error> {
@@ -186,15 +355,72 @@ fn read_noncurrent(reader: &mut XmlReader<'_>) -> Result<NoncurrentExpiration, S
                 let what = "'NoncurrentDays' for NoncurrentVersionExpiration action";
                 set(&mut after, days(&word, what)?)?;
             }
-            "NewerNoncurrentVersions" => set(&mut newer, days(&word, "'NewerNoncurrentVersions'")?)?,
+            "NewerNoncurrentVersions" => set(&mut newer, newer_versions(&word)?)?,
             _ => return Err(S3Error::malformed_xml()),
         }
     }
-    if newer.is_some_and(|newer| newer > NEWER_VERSIONS_MAX) {
+    Ok(NoncurrentExpiration { days: after.ok_or_else(S3Error::malformed_xml)?, newer })
+}
+
+fn read_transition(reader: &mut XmlReader<'_>) -> Result<Transition, S3Error> {
+    let (mut when, mut class) = (None, None);
+    while let Some(element) = reader.next_child()? {
+        let word = reader.word()?;
+        match element.as_str() {
+            "Days" => {
+                set(&mut when, TransitionTime::Days(days_or_none(&word, "'Days' in Transition action")?))?;
+            }
+            "Date" => set(&mut when, TransitionTime::Date(midnight(&word)?))?,
+            "StorageClass" => set(&mut class, target_class(&word)?)?,
+            _ => return Err(S3Error::malformed_xml()),
+        }
+    }
+    let (when, class) = when.zip(class).ok_or_else(S3Error::malformed_xml)?;
+    Ok(Transition { when, class })
+}
+
+fn read_noncurrent_transition(reader: &mut XmlReader<'_>) -> Result<NoncurrentTransition, S3Error> {
+    let (mut after, mut newer, mut class) = (None, None, None);
+    while let Some(element) = reader.next_child()? {
+        let word = reader.word()?;
+        match element.as_str() {
+            "NoncurrentDays" => {
+                let what = "'NoncurrentDays' in NoncurrentVersionTransition action";
+                set(&mut after, days_or_none(&word, what)?)?;
+            }
+            "NewerNoncurrentVersions" => set(&mut newer, newer_versions(&word)?)?,
+            "StorageClass" => set(&mut class, target_class(&word)?)?,
+            _ => return Err(S3Error::malformed_xml()),
+        }
+    }
+    let (days, class) = after.zip(class).ok_or_else(S3Error::malformed_xml)?;
+    Ok(NoncurrentTransition { days, newer, class })
+}
+
+/// Nothing moves to STANDARD. Source: API Reference, "Transition", "StorageClass".
+fn target_class(word: &str) -> Result<StorageClassName, S3Error> {
+    let class = StorageClassName::new(word).map_err(|_| S3Error::malformed_xml())?;
+    if class == StorageClassName::standard() {
+        return Err(S3Error::malformed_xml());
+    }
+    Ok(class)
+}
+
+fn newer_versions(word: &str) -> Result<u32, S3Error> {
+    let newer = days(word, "'NewerNoncurrentVersions'")?;
+    if newer > NEWER_VERSIONS_MAX {
         let message = "'NewerNoncurrentVersions' must be at most 100";
         return Err(S3Error::with_message(ErrorCode::InvalidArgument, message));
     }
-    Ok(NoncurrentExpiration { days: after.ok_or_else(S3Error::malformed_xml)?, newer })
+    Ok(newer)
+}
+
+fn days_or_none(word: &str, what: &str) -> Result<u32, S3Error> {
+    let number: i64 = word.parse().map_err(|_| S3Error::malformed_xml())?;
+    let days = u32::try_from(number).ok().filter(|days| i32::try_from(*days).is_ok());
+    days.ok_or_else(|| {
+        S3Error::with_message(ErrorCode::InvalidArgument, format!("{what} must be nonnegative"))
+    })
 }
 
 fn read_days(reader: &mut XmlReader<'_>, wanted: &str) -> Result<u32, S3Error> {
@@ -231,7 +457,18 @@ fn midnight(word: &str) -> Result<Timestamp, S3Error> {
 
 /// The body of GetBucketLifecycleConfiguration.
 pub fn lifecycle(rules: &[LifecycleRule]) -> Bytes {
+    write(rules, None)
+}
+
+/// A configuration as it is stored: the same, and what S3 has in a header where that is not the default.
+pub fn stored_lifecycle(configuration: &LifecycleConfiguration) -> Bytes {
+    let size = configuration.minimum_size;
+    write(&configuration.rules, (size != DefaultMinimumSize::default()).then_some(size))
+}
+
+fn write(rules: &[LifecycleRule], minimum_size: Option<DefaultMinimumSize>) -> Bytes {
     let mut document = Document::new("LifecycleConfiguration", 256 + 384 * rules.len());
+    document.optional(MINIMUM_SIZE, minimum_size.map(DefaultMinimumSize::as_str));
     for rule in rules {
         document.open("Rule");
         document.element("ID", &rule.id);
@@ -245,6 +482,24 @@ pub fn lifecycle(rules: &[LifecycleRule]) -> Bytes {
                 Expiration::ExpiredDeleteMarker => document.boolean("ExpiredObjectDeleteMarker", true),
             }
             document.close("Expiration");
+        }
+        for transition in &rule.transitions {
+            document.open("Transition");
+            match transition.when {
+                TransitionTime::Days(days) => document.plain("Days", days),
+                TransitionTime::Date(date) => document.date("Date", date),
+            }
+            document.element("StorageClass", transition.class.as_str());
+            document.close("Transition");
+        }
+        for transition in &rule.noncurrent_transitions {
+            document.open("NoncurrentVersionTransition");
+            document.plain("NoncurrentDays", transition.days);
+            if let Some(newer) = transition.newer {
+                document.plain("NewerNoncurrentVersions", newer);
+            }
+            document.element("StorageClass", transition.class.as_str());
+            document.close("NoncurrentVersionTransition");
         }
         if let Some(noncurrent) = rule.noncurrent {
             document.open("NoncurrentVersionExpiration");
@@ -295,8 +550,11 @@ fn write_filter(rule: &LifecycleRule, document: &mut Document) {
 
 #[cfg(test)]
 mod tests {
-    use super::{lifecycle, parse_lifecycle};
-    use crate::{error::ErrorCode, lifecycle::LifecycleRule};
+    use super::{lifecycle, parse_lifecycle, parse_stored_lifecycle, stored_lifecycle};
+    use crate::{
+        error::ErrorCode,
+        lifecycle::{DefaultMinimumSize, LifecycleConfiguration, LifecycleRule},
+    };
 
     fn parse(body: &str) -> Result<Vec<LifecycleRule>, ErrorCode> {
         parse_lifecycle(body.as_bytes(), |place| format!("rule-{place}")).map_err(|error| error.code)
@@ -329,16 +587,48 @@ mod tests {
             "<ID>marker</ID><Filter/><Status>Enabled</Status>\
              <Expiration><ExpiredObjectDeleteMarker>true</ExpiredObjectDeleteMarker></Expiration>\
              <AbortIncompleteMultipartUpload><DaysAfterInitiation>7</DaysAfterInitiation></AbortIncompleteMultipartUpload>",
+            "<ID>tiers</ID><Filter/><Status>Enabled</Status><Expiration><Days>91</Days></Expiration>\
+             <Transition><Days>90</Days><StorageClass>GLACIER</StorageClass></Transition>\
+             <Transition><Days>30</Days><StorageClass>STANDARD_IA</StorageClass></Transition>\
+             <Transition><Days>31</Days><StorageClass>INTELLIGENT_TIERING</StorageClass></Transition>\
+             <NoncurrentVersionTransition><NoncurrentDays>0</NoncurrentDays>\
+             <NewerNoncurrentVersions>3</NewerNoncurrentVersions><StorageClass>COLD</StorageClass>\
+             </NoncurrentVersionTransition>",
+            "<ID>dates</ID><Filter/><Status>Enabled</Status>\
+             <Transition><Date>2030-01-01T00:00:00Z</Date><StorageClass>COLD</StorageClass></Transition>",
         ]);
         let rules = parse(&document).expect("every rule is good");
         let names: Vec<_> = rules.iter().map(|rule| rule.id.as_str()).collect();
-        assert_eq!(names, ["old", "rule-1", "date", "tag", "and", "marker"]);
-        assert_eq!(parse(std::str::from_utf8(&lifecycle(&rules)).unwrap()), Ok(rules));
+        assert_eq!(names, ["old", "rule-1", "date", "tag", "and", "marker", "tiers", "dates"]);
+        assert_eq!(parse(std::str::from_utf8(&lifecycle(&rules)).unwrap()), Ok(rules.clone()));
+        for minimum_size in
+            [DefaultMinimumSize::AllStorageClasses128K, DefaultMinimumSize::VariesByStorageClass]
+        {
+            let configuration = LifecycleConfiguration { rules: rules.clone(), minimum_size };
+            let stored = stored_lifecycle(&configuration);
+            assert_eq!(parse_stored_lifecycle(&stored).map_err(|error| error.code), Ok(configuration));
+            let is_default = minimum_size == DefaultMinimumSize::default();
+            let asked = parse(std::str::from_utf8(&stored).unwrap());
+            assert_eq!(asked.is_ok(), is_default, "no request has what S3 has in a header");
+        }
     }
 
     #[test]
     fn rules_that_say_what_cannot_be_are_refused() {
-        use ErrorCode::{InvalidArgument, InvalidRequest, MalformedXML, NotImplemented};
+        use ErrorCode::{InvalidArgument, InvalidRequest, MalformedXML};
+        let to = |time: &str, class: &str| {
+            format!("<Transition>{time}<StorageClass>{class}</StorageClass></Transition>")
+        };
+        let days = |days: i64, class: &str| to(&format!("<Days>{days}</Days>"), class);
+        let later = |days: i64, class: &str| {
+            format!(
+                "<NoncurrentVersionTransition><NoncurrentDays>{days}</NoncurrentDays>\
+                 <StorageClass>{class}</StorageClass></NoncurrentVersionTransition>"
+            )
+        };
+        let date = "<Date>2030-01-01T00:00:00Z</Date>";
+        let gone =
+            "<NoncurrentVersionExpiration><NoncurrentDays>5</NoncurrentDays></NoncurrentVersionExpiration>";
         let filter = |filter: &str, action: &str| {
             wrap(&[&format!("<Filter>{filter}</Filter><Status>Enabled</Status>{action}")])
         };
@@ -381,11 +671,31 @@ mod tests {
                 ),
                 InvalidArgument,
             ),
+            (rule("<Transition><Days>1</Days></Transition>"), MalformedXML),
+            (rule("<Transition><StorageClass>GLACIER</StorageClass></Transition>"), MalformedXML),
+            (rule(&to(&format!("<Days>1</Days>{date}"), "GLACIER")), MalformedXML),
+            (rule(&days(1, "STANDARD")), MalformedXML),
+            (rule(&days(1, "no class")), MalformedXML),
+            (rule(&days(-1, "GLACIER")), InvalidArgument),
+            (rule(&days(29, "STANDARD_IA")), InvalidArgument),
+            (rule(&to("<Date>2030-01-01T00:00:01Z</Date>", "GLACIER")), InvalidArgument),
+            (rule(&[days(1, "GLACIER"), days(2, "GLACIER")].concat()), InvalidRequest),
+            (rule(&[days(1, "GLACIER"), to(date, "DEEP_ARCHIVE")].concat()), InvalidRequest),
+            (rule(&[days(2, "GLACIER"), days(1, "DEEP_ARCHIVE")].concat()), InvalidArgument),
+            (rule(&[days(1, "DEEP_ARCHIVE"), days(2, "GLACIER")].concat()), InvalidArgument),
+            (rule(&[days(2, "COLD"), days(2, "COLDER")].concat()), InvalidArgument),
+            (rule(&[days(1, "GLACIER"), DAYS.to_owned()].concat()), InvalidArgument),
+            (rule(&[to(date, "GLACIER"), DAYS.to_owned()].concat()), InvalidRequest),
             (
-                rule("<Transition><Days>1</Days><StorageClass>GLACIER</StorageClass></Transition>"),
-                NotImplemented,
+                rule(&[to(date, "GLACIER"), format!("<Expiration>{date}</Expiration>")].concat()),
+                InvalidArgument,
             ),
-            (rule("<NoncurrentVersionTransition/>"), NotImplemented),
+            (rule("<NoncurrentVersionTransition/>"), MalformedXML),
+            (rule(&later(-1, "GLACIER")), InvalidArgument),
+            (rule(&later(29, "ONEZONE_IA")), InvalidArgument),
+            (rule(&[later(1, "GLACIER"), later(2, "GLACIER")].concat()), InvalidRequest),
+            (rule(&[later(1, "DEEP_ARCHIVE"), later(2, "GLACIER")].concat()), InvalidArgument),
+            (rule(&[later(5, "GLACIER"), gone.to_owned()].concat()), InvalidArgument),
             (rule("<Other/>"), MalformedXML),
             (filter(&format!("{tag}<Prefix/>"), DAYS), MalformedXML),
             (filter("<Tag><Key>aws:k</Key><Value/></Tag>", DAYS), ErrorCode::InvalidTag),

@@ -249,5 +249,6 @@ fn job_name(job: JobName) -> &'static str {
         JobName::Reap => "reap",
         JobName::Recode => "recode",
         JobName::Lifecycle => "lifecycle",
+        JobName::Transition => "transition",
     }
 }

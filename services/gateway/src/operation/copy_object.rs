@@ -1,5 +1,5 @@
-//! CopyObject: a new version that names the source's chunks. Rows only, no bytes, at any size. S3 API Reference,
-//! "CopyObject".
+//! CopyObject: a new version that names the source's chunks. Rows only, no bytes, at any size, unless the copy is to have
+//! another storage class (`copy_class`). S3 API Reference, "CopyObject".
 
 use checksum::{AlgorithmSet, ObjectHasher, Wanted};
 use futures_util::TryStreamExt;
@@ -16,6 +16,7 @@ use s3_wire::{
 use types::{Attributes, ByteRange, Checksum, ChecksumAlgorithm, ChecksumType, Content, VersionLock};
 
 use super::{
+    copy_class::ClassCopy,
     copy_source::find_source,
     object_retention::check_lock,
     put_object::{check_early, writable_class, write_condition},
@@ -51,22 +52,30 @@ pub(super) async fn copy_object(
         let copies_tags = of_tags == Directive::Copy;
         let (found, version) =
             find_source(gateway, request, &source, algorithm.is_some(), permit, copies_tags).await?;
-        if class != version.storage_class {
-            // Chunks of another class lie elsewhere; moving them is background work that is not built yet.
-            return Err(S3Error::header_not_implemented("x-amz-storage-class"));
-        }
-        refuse_unchanged(request, &source, directive)?;
+        let is_other_class = class != version.storage_class;
+        let (found, version) = if is_other_class {
+            find_source(gateway, request, &source, true, permit, copies_tags).await?
+        } else {
+            refuse_unchanged(request, &source, directive)?;
+            (found, version)
+        };
         let target = request.existing_bucket(gateway).await?;
         check_lock(gateway, &target, &lock)?;
         check_early(gateway, request, condition).await?;
 
         // Act.
         let attributes = copied_attributes(request, &version, directive, of_tags, lock)?;
+        if is_other_class {
+            let copy = ClassCopy { class: class.clone(), attributes, algorithm, condition };
+            let committed = copy.write(gateway, request, &version).await?;
+            break (found, committed);
+        }
         let copy = CopyVersion {
             source_bucket: source.bucket.clone(),
             source_key: source.key.clone(),
             source_version_id: found.version_id,
             source_etag: version.etag,
+            source_class: Some(version.storage_class.clone()),
             bucket: request.bucket()?.clone(),
             key: request.key()?.clone(),
             attributes,

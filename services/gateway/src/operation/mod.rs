@@ -8,6 +8,7 @@ mod bucket_policy;
 mod bucket_tagging;
 mod bucket_website;
 mod complete_multipart_upload;
+mod copy_class;
 mod copy_object;
 mod copy_source;
 mod create_bucket;

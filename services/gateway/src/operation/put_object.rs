@@ -96,11 +96,16 @@ fn require_checksum(request: &Request, target: &Bucket, lock: &VersionLock) -> R
 /// The storage class that the request names, which must be one that this cluster has.
 pub(super) fn writable_class(gateway: &Gateway, request: &Request) -> Result<StorageClassName, S3Error> {
     let class = storage_class(&request.headers)?.unwrap_or_else(StorageClassName::standard);
-    if class == StorageClassName::standard() || gateway.pool.has_class(&class) {
+    if has_class(gateway, &class) {
         Ok(class)
     } else {
         Err(S3Error::new(ErrorCode::InvalidStorageClass).field("StorageClassRequested", class.as_str()))
     }
+}
+
+/// Whether this cluster has a storage class.
+pub(super) fn has_class(gateway: &Gateway, class: &StorageClassName) -> bool {
+    *class == StorageClassName::standard() || gateway.pool.has_class(class)
 }
 
 /// The request's condition in the metadata contract's words.

@@ -91,7 +91,7 @@ fn exact(bytes: ByteRange, size: u64, asked: s3_wire::header::RangeSpec) -> Resu
 }
 
 /// The source's bytes, hashed on their way.
-fn hashed<'a>(
+pub(super) fn hashed<'a>(
     gateway: &'a Gateway,
     content: &'a Content,
     bytes: ByteRange,
@@ -102,11 +102,11 @@ fn hashed<'a>(
     })
 }
 
-fn failure(failed: WriteError<ReadError>) -> S3Error {
+pub(super) fn failure(failed: WriteError<ReadError>) -> S3Error {
     match failed {
         WriteError::Body(unreadable) => error::from_read(&unreadable),
         other => {
-            tracing::warn!(error = %other, "a copied part was not written");
+            tracing::warn!(error = %other, "what was to be copied was not written");
             error::slow_down()
         }
     }

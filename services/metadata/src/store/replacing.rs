@@ -1,13 +1,15 @@
-//! Replacing chunks of versions and parts by others with the same bytes.
+//! Replacing chunks of versions and parts by others with the same bytes, and changing the storage class with that.
 //!
 //! Whoever has read a row before it changes goes on by the chunks that it named, for as long as the hold time. So these are
 //! kept as those of removed versions are: an item of the queue of garbage holds them by a reference of its own, and frees
 //! them when no other reference is left. That reference is the version's, passed on by a change of the row that whoever
 //! releases the same chunk locks, or a new one where the version was the only owner and needed none.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
-use metadata_api::{ContentOwner, Error, ReplaceChunks, Replaced};
-use types::{BucketId, Extent, PartNumber, UploadId};
+use metadata_api::{ClassChange, ContentOwner, Error, ReplaceChunks, Replaced};
+use types::{BucketId, Extent, GroupId, PartNumber, UploadId};
 
 use super::{
     MetadataStore,
@@ -22,8 +24,12 @@ use super::{
 };
 
 /// What a version that is there says of its content, by the index of existing versions.
-pub(crate) const CONTENT: &str = "SELECT v.content_kind, v.manifest, v.shared FROM versions AS v \
+pub(crate) const CONTENT: &str = "SELECT v.content_kind, v.manifest, v.shared, v.storage_class FROM versions AS v \
      WHERE v.bucket_id = $1 AND v.key = $2 AND v.version_seq = $3 AND v.seq_to IS NULL";
+
+/// The groups of a storage class by all of its codings, with one row at least when it is defined.
+pub(crate) const GROUPS_OF_CLASS: &str = "SELECT g.group_id FROM storage_classes AS s LEFT JOIN placement_groups AS g \
+     ON g.storage_class = s.name WHERE s.name = $1";
 
 /// Passes owners' references on to other owners in the same bucket.
 pub(crate) fn pass_on_sql() -> String {
@@ -58,7 +64,9 @@ impl MetadataStore {
             locked => locked?,
         };
         let bucket = locked.bucket.id;
-        if !lock_active_leases(tx, [first.lease]).await?.contains(&first.lease) {
+        if let Some(lease) = first.lease
+            && !lock_active_leases(tx, [lease]).await?.contains(&lease)
+        {
             return Err(Error::LeaseRevoked.into());
         }
         let (mut done, mut given_up) = (Vec::new(), Vec::new());
@@ -74,6 +82,9 @@ impl MetadataStore {
             };
             done.push(replaced.is_some());
             let Some((Replaced { given_up: extents, .. }, owners)) = replaced else { continue };
+            if extents.is_empty() {
+                continue;
+            }
             given_up.push(GivenUp { number: garbage_number(&self.env), extents, owners });
             for shard in &request.missing {
                 missing.push(missing_values(now_ms, shard));
@@ -107,10 +118,25 @@ async fn replace_in_version(
     let values = vec![bucket.0.into(), key.clone().into(), version_seq.into()];
     let Some(mut row) = tx.fetch_optional(CONTENT, values).await? else { return Ok(None) };
     let (kind, mut manifest, is_shared) = (row.i64()?, row.optional_bytes()?, row.bool()?);
+    let class = row.optional_text()?;
     if kind == 3 {
         manifest = Pages::fetch_in(tx, bucket.0, version_seq).await?.into_manifest();
     }
     let Some(replaced) = apply(request, manifest)? else { return Ok(None) };
+    if let Some(change) = &request.class {
+        if class.as_deref() != Some(change.from.as_str())
+            || !are_in_class(tx, &replaced.extents, change).await?
+        {
+            return Ok(None);
+        }
+        let sql = "UPDATE versions SET storage_class = $4 \
+                   WHERE bucket_id = $1 AND key = $2 AND version_seq = $3 AND seq_to IS NULL";
+        let values = vec![bucket.0.into(), key.clone().into(), version_seq.into(), change.to.as_str().into()];
+        tx.execute(sql, values).await?;
+    }
+    if request.chunks.is_empty() {
+        return Ok(Some((replaced, Owners::One)));
+    }
     let manifest = encode_manifest(&replaced.extents);
     update_manifest(tx, (bucket.0, key, version_seq), kind == 3, manifest).await?;
     if !is_shared {
@@ -124,6 +150,21 @@ async fn replace_in_version(
     }
     tx.execute_rows(INSERT_REFERENCES, &[], &references).await?;
     Ok(Some((replaced, Owners::Shared { version_seq })))
+}
+
+/// Whether all chunks are in groups of the class that a version is to get.
+async fn are_in_class(tx: &mut Tx, extents: &[Extent], change: &ClassChange) -> Result<bool, DatabaseError> {
+    let rows = tx.fetch_all(GROUPS_OF_CLASS, vec![change.to.as_str().into()]).await?;
+    if rows.is_empty() {
+        return Ok(false);
+    }
+    let mut groups = BTreeSet::new();
+    for mut row in rows {
+        if let Some(group) = row.optional_i64()?.and_then(|group| i32::try_from(group).ok()) {
+            groups.insert(GroupId(group));
+        }
+    }
+    Ok(extents.iter().all(|extent| groups.contains(&extent.group)))
 }
 
 async fn replace_in_part(
@@ -148,8 +189,11 @@ async fn replace_in_part(
 }
 
 fn apply(request: &ReplaceChunks, manifest: Option<Bytes>) -> Result<Option<Replaced>, DatabaseError> {
-    let Some(manifest) = manifest else { return Ok(None) };
-    Ok(request.apply(&decode_manifest(manifest)?.extents))
+    let extents = match manifest {
+        Some(manifest) => decode_manifest(manifest)?.extents,
+        None => Vec::new(),
+    };
+    Ok(request.apply(&extents))
 }
 
 /// Queues what was given up, with the references that keep it.

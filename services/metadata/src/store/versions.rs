@@ -1,7 +1,7 @@
 //! Reading versions.
 
 use metadata_api::{Error, FoundVersion, GetVersion, SetLock, SetTags, Tagged};
-use types::{Attributes, Timestamp, VersionId};
+use types::{Attributes, Sequence, Timestamp, VersionId};
 
 use super::{
     MetadataStore,
@@ -138,6 +138,7 @@ impl MetadataStore {
         }
         Ok(FoundVersion {
             version_id: head.version_id(),
+            sequence: Sequence(head.version_seq),
             is_current: head.is_current,
             last_modified: head.last_modified,
             state: version_state(&head, body)?,

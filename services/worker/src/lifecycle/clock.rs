@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use s3_wire::lifecycle::midnight_after;
 use types::Timestamp;
 
 /// The time of a pass, and how long a day is.
@@ -17,11 +18,15 @@ impl Days {
         Self { day_ms, now: Timestamp(now_ms) }
     }
 
-    /// Whether so many days have passed since then. As on S3 they end at the next midnight (UTC).
+    /// Whether so many days have passed since then.
     pub(super) fn have_passed(self, days: u32, since: Timestamp) -> bool {
-        let end = since.0.saturating_add(self.day_ms.saturating_mul(days.into()));
-        let midnights = end.div_euclid(self.day_ms) + i64::from(end.rem_euclid(self.day_ms) > 0);
-        self.now.0 >= midnights.saturating_mul(self.day_ms)
+        self.passed_at(days, since).is_some()
+    }
+
+    /// When so many days had passed since then, if they have.
+    pub(super) fn passed_at(self, days: u32, since: Timestamp) -> Option<Timestamp> {
+        let end = midnight_after(since, days, self.day_ms);
+        self.has_come(end).then_some(end)
     }
 
     /// Whether a date has come.
@@ -41,14 +46,12 @@ mod tests {
     const DAY: i64 = 24 * 60 * 60 * 1000;
 
     #[test]
-    fn days_end_at_midnight() {
+    fn days_have_passed_at_midnight() {
         let at = |now| Days::new(Duration::from_secs(24 * 60 * 60), now);
         let noon = Timestamp(10 * DAY + DAY / 2);
-        assert!(!at(11 * DAY + DAY / 2).have_passed(1, noon));
         assert!(!at(12 * DAY - 1).have_passed(1, noon));
-        assert!(at(12 * DAY).have_passed(1, noon));
+        assert_eq!(at(13 * DAY).passed_at(1, noon), Some(Timestamp(12 * DAY)));
         assert!(at(11 * DAY).have_passed(1, Timestamp(10 * DAY)));
-        assert!(!at(11 * DAY - 1).have_passed(1, Timestamp(10 * DAY)));
         assert!(!at(i64::MAX - DAY).have_passed(u32::MAX, Timestamp(i64::MAX - DAY)));
         assert!(at(5).has_come(Timestamp(5)) && !at(4).has_come(Timestamp(5)));
     }

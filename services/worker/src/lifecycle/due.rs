@@ -17,54 +17,92 @@ pub(super) struct Expiry {
     pub(super) wanted_tags: Vec<Vec<(String, String)>>,
 }
 
-/// What is known of the key whose versions come.
-struct Key {
-    key: ObjectKey,
-    /// When the version before the next one was made, which is when the next one ceased to be current.
-    replaced: Timestamp,
-    /// Versions that were not current so far.
-    noncurrent: u32,
-    /// The current version, if it is a delete marker and the only one so far.
-    lone_marker: Option<VersionSummary>,
+/// Where a version stands among those of its key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// It is the current one.
+    Current,
+    /// It was replaced.
+    Noncurrent {
+        /// When it was, which is when the version after it was made.
+        replaced: Timestamp,
+        /// How many replaced it that are not current themselves.
+        newer: u32,
+    },
+}
+
+/// Where versions stand that come one after the other.
+#[derive(Debug, Default)]
+pub(super) struct History {
+    /// The key whose versions come, where the next one stands.
+    next: Option<(ObjectKey, Timestamp, u32)>,
+}
+
+impl History {
+    /// The place of the next version.
+    pub(super) fn place(&mut self, version: &VersionSummary) -> Place {
+        match &mut self.next {
+            Some((key, replaced, newer)) if *key == version.key => {
+                let place = Place::Noncurrent { replaced: *replaced, newer: *newer };
+                (*replaced, *newer) = (version.last_modified, newer.saturating_add(1));
+                place
+            }
+            next => {
+                *next = Some((version.key.clone(), version.last_modified, 0));
+                Place::Current
+            }
+        }
+    }
+}
+
+/// Whether a rule has an object expire that its filter fits.
+pub(super) fn expires(rule: &LifecycleRule, days: Days, place: Place, last_modified: Timestamp) -> bool {
+    match place {
+        Place::Current => match rule.expiration {
+            Some(Expiration::Days(after)) => days.have_passed(after, last_modified),
+            Some(Expiration::Date(date)) => days.has_come(date),
+            Some(Expiration::ExpiredDeleteMarker) | None => false,
+        },
+        Place::Noncurrent { replaced, newer } => rule.noncurrent.is_some_and(|noncurrent| {
+            days.have_passed(noncurrent.days, replaced) && noncurrent.newer.is_none_or(|kept| newer >= kept)
+        }),
+    }
 }
 
 /// Decides about versions one after the other.
 pub(super) struct Due<'a> {
     rules: &'a [LifecycleRule],
     days: Days,
-    key: Option<Key>,
+    history: History,
+    /// The current version of the key whose versions come, if it is a delete marker and the only one so far.
+    lone_marker: Option<VersionSummary>,
 }
 
 impl<'a> Due<'a> {
     pub(super) fn new(rules: &'a [LifecycleRule], days: Days) -> Self {
-        Self { rules, days, key: None }
+        Self { rules, days, history: History::default(), lone_marker: None }
     }
 
     /// Takes the next version in and answers what is known to have expired by then.
     pub(super) fn next(&mut self, version: VersionSummary) -> Vec<Expiry> {
         let mut expiries = Vec::new();
-        if let Some(key) = self.key.as_mut().filter(|key| key.key == version.key) {
-            key.lone_marker = None;
-            let (replaced, newer) = (key.replaced, key.noncurrent);
-            key.replaced = version.last_modified;
-            key.noncurrent = newer.saturating_add(1);
-            expiries.extend(self.noncurrent(&version, replaced, newer));
+        let place = self.history.place(&version);
+        if place != Place::Current {
+            self.lone_marker = None;
+            expiries.extend(self.noncurrent(&version, place));
             return expiries;
         }
         expiries.extend(self.end());
-        self.key = Some(Key {
-            key: version.key.clone(),
-            replaced: version.last_modified,
-            noncurrent: 0,
-            lone_marker: version.object.is_none().then(|| version.clone()),
-        });
-        expiries.extend(version.object.as_ref().and_then(|object| self.current(&version, object)));
+        match &version.object {
+            Some(object) => expiries.extend(self.current(&version, object)),
+            None => self.lone_marker = Some(version),
+        }
         expiries
     }
 
     /// No more versions come: answers what was undecided.
     pub(super) fn end(&mut self) -> Option<Expiry> {
-        let marker = self.key.take()?.lone_marker?;
+        let marker = self.lone_marker.take()?;
         let expires = |rule: &LifecycleRule| {
             rule.filter.tags.is_empty()
                 && rule.filter.fits_key(marker.key.as_str())
@@ -88,12 +126,7 @@ impl<'a> Due<'a> {
     }
 
     fn current(&self, version: &VersionSummary, object: &ObjectSummary) -> Option<Expiry> {
-        let expires = |rule: &LifecycleRule| match rule.expiration {
-            Some(Expiration::Days(days)) => self.days.have_passed(days, version.last_modified),
-            Some(Expiration::Date(date)) => self.days.has_come(date),
-            Some(Expiration::ExpiredDeleteMarker) | None => false,
-        };
-        let wanted_tags = self.wanted_tags(version, object.size, expires)?;
+        let wanted_tags = self.wanted_tags(version, object.size, Place::Current)?;
         let entry = DeleteVersion {
             key: version.key.clone(),
             version_id: None,
@@ -103,15 +136,9 @@ impl<'a> Due<'a> {
         Some(Expiry { entry, version_id: version.version_id, wanted_tags })
     }
 
-    fn noncurrent(&self, version: &VersionSummary, replaced: Timestamp, newer: u32) -> Option<Expiry> {
+    fn noncurrent(&self, version: &VersionSummary, place: Place) -> Option<Expiry> {
         let size = version.object.as_ref().map_or(0, |object| object.size);
-        let expires = |rule: &LifecycleRule| {
-            rule.noncurrent.is_some_and(|noncurrent| {
-                self.days.have_passed(noncurrent.days, replaced)
-                    && noncurrent.newer.is_none_or(|kept| newer >= kept)
-            })
-        };
-        let wanted_tags = self.wanted_tags(version, size, expires)?;
+        let wanted_tags = self.wanted_tags(version, size, place)?;
         let condition = match &version.object {
             Some(object) => as_listed(version, object),
             None => DeleteCondition { marker: true, ..DeleteCondition::default() },
@@ -130,10 +157,12 @@ impl<'a> Due<'a> {
         &self,
         version: &VersionSummary,
         size: u64,
-        expires: impl Fn(&LifecycleRule) -> bool,
+        place: Place,
     ) -> Option<Vec<Vec<(String, String)>>> {
         let fits = |rule: &&LifecycleRule| {
-            rule.filter.fits_key(version.key.as_str()) && rule.filter.fits_size(size) && expires(rule)
+            rule.filter.fits_key(version.key.as_str())
+                && rule.filter.fits_size(size)
+                && expires(rule, self.days, place, version.last_modified)
         };
         let wanted: Vec<_> = self.rules.iter().filter(fits).map(|rule| rule.filter.tags.clone()).collect();
         match wanted.iter().any(Vec::is_empty) {

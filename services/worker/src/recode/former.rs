@@ -18,14 +18,14 @@ pub(super) type EntryName = (StorageClassName, Coding);
 
 /// The codings that classes had before, by one cluster map.
 #[derive(Debug, Default)]
-pub(super) struct Former {
+pub(crate) struct Former {
     pub(super) entries: BTreeMap<EntryName, Entry>,
     /// The class of each of their groups.
     classes: HashMap<GroupId, StorageClassName>,
 }
 
 impl Former {
-    pub(super) fn of(map: &ClusterMap) -> Self {
+    pub(crate) fn of(map: &ClusterMap) -> Self {
         let mut former = Self::default();
         for class in map.classes.iter().filter(|class| class.is_former) {
             let name = &class.definition.name;
@@ -43,7 +43,7 @@ impl Former {
         self.classes.keys().copied().collect()
     }
 
-    pub(super) fn has(&self, group: GroupId) -> bool {
+    pub(crate) fn has(&self, group: GroupId) -> bool {
         self.classes.contains_key(&group)
     }
 

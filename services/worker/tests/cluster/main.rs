@@ -22,3 +22,5 @@ mod node;
 mod queues;
 #[cfg(test)]
 mod recode;
+#[cfg(test)]
+mod transitions;

@@ -39,7 +39,7 @@ impl Cluster {
     }
 
     /// How many extents have each coding, garbage apart.
-    async fn codings(&self) -> BTreeMap<Coding, usize> {
+    pub(crate) async fn codings(&self) -> BTreeMap<Coding, usize> {
         let (mut after, mut codings) = (None, BTreeMap::new());
         loop {
             let page = self.metadata.list_contents(after, 1000).await.unwrap();
@@ -80,6 +80,7 @@ impl Gateway {
             source_key: key(from),
             source_version_id: VersionId::Null,
             source_etag: TAG,
+            source_class: None,
             bucket: bucket(),
             key: key(to),
             attributes: CopyAttributes::Keep,

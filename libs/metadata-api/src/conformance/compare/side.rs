@@ -107,6 +107,7 @@ impl Side {
         FoundVersion {
             bucket: self.bucket(bucket, found.bucket),
             version_id: self.named(bucket, key, found.version_id),
+            sequence: Sequence(0),
             last_modified: Timestamp(0),
             state,
             ..found

@@ -269,6 +269,7 @@ pub fn copy(
         source_key: source_key.clone(),
         source_version_id,
         source_etag,
+        source_class: None,
         bucket: bucket.clone(),
         key: key.clone(),
         attributes: CopyAttributes::Keep,

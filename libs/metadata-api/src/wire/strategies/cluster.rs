@@ -11,10 +11,10 @@ use super::{
 };
 use crate::wire::OwnedChunk;
 use crate::{
-    ClusterMap, ContentKind, ContentOwner, ContentPage, ContentPosition, ContentRow, DiskHistory,
-    DiskRegistration, DiskState, Eviction, GarbageId, GarbageItem, Intent, JobName, JobProgress, JobState,
-    Lease, LeaseState, MapDisk, MapNode, NewMove, NodeRegistration, NodeState, PlacementGroup, ReplaceChunks,
-    Replacement, ShardMove, StorageClass, StorageClassDefinition,
+    ClassChange, ClusterMap, ContentKind, ContentOwner, ContentPage, ContentPosition, ContentRow,
+    DiskHistory, DiskRegistration, DiskState, Eviction, GarbageId, GarbageItem, Intent, JobName, JobProgress,
+    JobState, Lease, LeaseState, MapDisk, MapNode, NewMove, NodeRegistration, NodeState, PlacementGroup,
+    ReplaceChunks, Replacement, ShardMove, StorageClass, StorageClassDefinition,
 };
 
 pub(crate) fn lease() -> impl Strategy<Value = Lease> {
@@ -85,14 +85,18 @@ fn content_owner() -> impl Strategy<Value = ContentOwner> {
 pub(crate) fn replace_chunks() -> impl Strategy<Value = ReplaceChunks> {
     let replacement = (chunk_id(), extent()).prop_map(|(chunk, by)| Replacement { chunk, by });
     let lists = (vec(replacement, 0..3), vec(missing_shard(), 0..3));
-    (bucket_name(), object_key(), content_owner(), any::<i64>(), lists).prop_map(
-        |(bucket, key, owner, lease, (chunks, missing))| ReplaceChunks {
+    let class =
+        option::of((storage_class(), storage_class()).prop_map(|(from, to)| ClassChange { from, to }));
+    let lease = option::of(any::<i64>().prop_map(LeaseId));
+    (bucket_name(), object_key(), content_owner(), lease, lists, class).prop_map(
+        |(bucket, key, owner, lease, (chunks, missing), class)| ReplaceChunks {
             bucket,
             key,
             owner,
-            lease: LeaseId(lease),
+            lease,
             chunks,
             missing,
+            class,
         },
     )
 }

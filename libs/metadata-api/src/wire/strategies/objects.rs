@@ -168,10 +168,11 @@ pub(crate) fn found_version() -> impl Strategy<Value = FoundVersion> {
         4 => version().prop_map(|version| VersionState::Object(Box::new(version))),
         1 => Just(VersionState::DeleteMarker),
     ];
-    (bucket(), version_id(), any::<bool>(), timestamp(), state).prop_map(
-        |(bucket, version_id, is_current, last_modified, state)| FoundVersion {
+    (bucket(), version_id(), any::<i64>(), any::<bool>(), timestamp(), state).prop_map(
+        |(bucket, version_id, sequence, is_current, last_modified, state)| FoundVersion {
             bucket,
             version_id,
+            sequence: Sequence(sequence),
             is_current,
             last_modified,
             state,
@@ -223,13 +224,14 @@ pub(crate) fn copy_version() -> impl Strategy<Value = CopyVersion> {
         Just(CopyAttributes::Keep),
         attributes().prop_map(|attributes| CopyAttributes::Replace(Box::new(attributes)))
     ];
-    let source = (bucket_name(), object_key(), version_id(), etag());
+    let source = (bucket_name(), object_key(), version_id(), etag(), option::of(storage_class()));
     (source, bucket_name(), object_key(), attributes, option::of(checksum()), write_condition()).prop_map(
         |(source, bucket, key, attributes, checksum, condition)| CopyVersion {
             source_bucket: source.0,
             source_key: source.1,
             source_version_id: source.2,
             source_etag: source.3,
+            source_class: source.4,
             bucket,
             key,
             attributes,

@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use metadata_api::{Committed, CopyAttributes, CopyVersion, Error};
-use types::{Attributes, BucketId, ChunkId, ObjectKey, VersionId, VersionLock};
+use types::{Attributes, BucketId, ChunkId, ObjectKey, StorageClassName, VersionId, VersionLock};
 
 use super::{
     batch::{Batch, NewBody},
@@ -68,7 +68,8 @@ impl Batch<'_> {
         source: Source,
     ) -> Result<Committed, Failure> {
         let etag = source.head.object().ok_or(Error::VersionNotFound)?;
-        if etag != request.source_etag {
+        let is_other = |class: &StorageClassName| *class != source.body.storage_class;
+        if etag != request.source_etag || request.source_class.as_ref().is_some_and(is_other) {
             return Err(Error::PreconditionFailed { current: Some(etag) }.into());
         }
         let current = self.current_object(tx, &request.key).await?;

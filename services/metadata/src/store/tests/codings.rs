@@ -59,9 +59,10 @@ async fn replace(store: &Store, minter: &mut Minter, chunk: ChunkId) -> Vec<Chun
         bucket: row.bucket_name.expect("its bucket is there"),
         key: row.key.expect("a version's key"),
         owner: row.owner.expect("a version"),
-        lease: minter.lease,
+        lease: Some(minter.lease),
         chunks,
         missing: Vec::new(),
+        class: None,
     };
     assert_eq!(store.replace_chunks(vec![request]).await, Ok(vec![true]));
     new

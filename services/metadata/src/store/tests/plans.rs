@@ -116,6 +116,7 @@ fn hot_statements(bucket: i64, name: &str) -> Vec<Hot> {
             &row(&[k(), 5_i64.into(), 5_i64.into(), Some(6_i64).into()]),
         ),
         hot_rows("promote", promote_sql(), vec![b.clone()], &[k()]),
+        hot("groups of a class", replacing::GROUPS_OF_CLASS, vec!["STANDARD".into()]),
         hot("content to replace", replacing::CONTENT, vec![b.clone(), k(), 5_i64.into()]),
         hot_rows(
             "pass references on",

@@ -1,5 +1,7 @@
 //! Writes the chunks of versions and parts anew, and has them name the new ones: those of long ones batch by batch, those of
-//! short ones together with others of the bucket.
+//! short ones together with others of the bucket. A version may get another storage class with the last of them.
+
+mod watch;
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
@@ -8,10 +10,12 @@ use std::{
 
 use data_pool::Claim;
 use env::Instant;
-use metadata_api::{ContentRow, Error, PAGE_SIZE_MAX, REPLACED_ROWS_MAX, ReplaceChunks, Replacement};
+use metadata_api::{
+    ClassChange, ContentRow, Error, PAGE_SIZE_MAX, REPLACED_ROWS_MAX, ReplaceChunks, Replacement,
+};
 use types::{ByteRange, ChunkOwner, Content, Extent, LeaseId, Manifest, MissingShard, StorageClassName};
 
-use super::standing::{Standing, Watch};
+use self::watch::{Standing, Watch};
 use crate::{context::Context, jobs::Progress, throttle::Throttle};
 
 /// Bytes that are written before rows name them: what is lost when a version goes meanwhile, and how long the cluster map
@@ -33,6 +37,15 @@ const TOGETHER_WAIT: Duration = Duration::from_secs(2);
 
 /// Pause between looks whether there is room.
 const ROOM_PERIOD: Duration = Duration::from_secs(10);
+
+/// Why chunks are written anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// Their class has another coding now.
+    Recode,
+    /// They are to be in another class.
+    Transition,
+}
 
 /// Chunks that are stable under one lease and that the row does not name yet.
 #[derive(Default)]
@@ -104,42 +117,53 @@ impl Together {
 }
 
 /// Writes chunks anew.
-pub(super) struct Rewriter<'a> {
+pub(crate) struct Rewriter<'a> {
     context: &'a Context,
     watch: Watch<'a>,
     throttle: Throttle,
-    pub(super) progress: Progress,
+    pub(crate) progress: Progress,
     /// Short rows whose new chunks are stable. The lock is held for no longer than it takes to put one there.
     together: Mutex<Together>,
 }
 
 impl<'a> Rewriter<'a> {
-    pub(super) fn new(context: &'a Context, progress: Progress) -> Self {
+    pub(crate) fn new(context: &'a Context, purpose: Purpose, progress: Progress) -> Self {
         let throttle = Throttle::new(context.env.clone(), context.options.recode_rate_bytes);
-        Self { context, watch: Watch::new(context), throttle, progress, together: Mutex::default() }
+        Self { context, watch: Watch::new(context, purpose), throttle, progress, together: Mutex::default() }
     }
 
-    /// Writes chunks that a row names anew, in their classes' present codings, and has the row name them, or leaves that to
-    /// [`Rewriter::finish`]. Answers the bytes of those, and of other rows', that need not be re-encoded any more; the others
-    /// are tried again in the next pass.
-    pub(super) async fn row(&self, row: &ContentRow, chunks: &[(&StorageClassName, Extent)]) -> u64 {
+    /// Writes chunks that a row names anew, in the present codings of the classes that they are to be in, and has the row name
+    /// them, or leaves that to [`Rewriter::finish`]. The row's class changes with the last of them, if all could be written.
+    /// Answers the bytes of those, and of other rows', that need not be written anew any more; the others are tried again
+    /// in the next pass.
+    pub(crate) async fn row(
+        &self,
+        row: &ContentRow,
+        chunks: &[(&StorageClassName, Extent)],
+        class: Option<ClassChange>,
+    ) -> u64 {
         let limit = Limit::of(row.extents.len(), row.extents.iter().map(|extent| extent.length).sum());
-        let (mut done, mut batch) = (0, Batch::default());
+        let (mut done, mut batch, mut all) = (0, Batch::default(), true);
         for (class, old) in chunks {
             match self.wait_for_room(row, class, old, &mut batch).await {
                 Ok((replaced, true)) => done += replaced,
                 Ok((replaced, false)) => {
                     done += replaced + old.chunk_length;
+                    all = false;
                     continue;
                 }
                 Err(error) => {
-                    tracing::info!(%error, chunk = %old.chunk, "a chunk was not re-encoded; it is tried again");
+                    tracing::info!(%error, chunk = %old.chunk, "a chunk was not written anew; it is tried again");
+                    all = false;
                     continue;
                 }
             }
             let new = write(self.context, row, class, old).await;
             self.throttle.spent(old.chunk_length.max(CHUNK_COST_MIN)).await;
-            let Some(new) = new else { continue };
+            let Some(new) = new else {
+                all = false;
+                continue;
+            };
             if batch.lease.is_some_and(|lease| lease != new.lease) {
                 done += self.replace(row, &mut batch).await;
             }
@@ -153,12 +177,12 @@ impl<'a> Rewriter<'a> {
             }
         }
         let is_short = row.extents.len() <= BATCH_CHUNKS;
-        let Some(due) = batch.due(row) else { return done };
+        let Some(due) = batch.due(row, class.filter(|_| all)) else { return done };
         done + if is_short { self.add(due).await } else { self.replace_all(vec![due]).await }
     }
 
     /// Has the rows that wait for others name their new chunks. Answers the bytes of what they do not name any more.
-    pub(super) async fn finish(&self) -> u64 {
+    pub(crate) async fn finish(&self) -> u64 {
         let due = self.together().take();
         self.replace_all(due).await
     }
@@ -181,7 +205,7 @@ impl<'a> Rewriter<'a> {
     }
 
     /// Waits until there is room for a chunk, having rows name what is written already. Answers the bytes of what they do
-    /// not name any more, and whether the chunk is still to be re-encoded.
+    /// not name any more, and whether the chunk is still to be written anew.
     async fn wait_for_room(
         &self,
         row: &ContentRow,
@@ -192,7 +216,7 @@ impl<'a> Rewriter<'a> {
         let mut replaced = 0;
         loop {
             match self.watch.standing(class, old.group).await? {
-                Standing::Former => return Ok((replaced, true)),
+                Standing::Due => return Ok((replaced, true)),
                 Standing::Settled => return Ok((replaced, false)),
                 Standing::NoRoom => replaced += self.replace(row, batch).await + self.finish().await,
             }
@@ -202,7 +226,7 @@ impl<'a> Rewriter<'a> {
 
     /// Has the row name the chunks of a batch, which is empty then. Answers the bytes of what it does not name any more.
     async fn replace(&self, row: &ContentRow, batch: &mut Batch) -> u64 {
-        let due = std::mem::take(batch).due(row);
+        let due = std::mem::take(batch).due(row, None);
         self.replace_all(due.into_iter().collect()).await
     }
 
@@ -224,19 +248,19 @@ impl<'a> Rewriter<'a> {
                     bytes += written;
                 }
                 self.progress.add(bytes);
-                tracing::debug!(rows, chunks = count, bytes, "re-encoded chunks");
+                tracing::debug!(rows, chunks = count, bytes, "replaced chunks by others");
                 bytes
             }
             Err(Error::TimedOut | Error::Internal { .. }) => {
                 tracing::info!(
                     rows,
                     chunks = count,
-                    "it is not known whether chunks were replaced by re-encoded ones"
+                    "it is not known whether chunks were replaced by others"
                 );
                 0
             }
             Err(error) => {
-                tracing::info!(%error, rows, chunks = count, "chunks were not replaced by re-encoded ones; they are tried again");
+                tracing::info!(%error, rows, chunks = count, "chunks were not replaced by others; they are tried again");
                 written.into_iter().flat_map(|(claims, _)| claims).for_each(Claim::refused);
                 0
             }
@@ -245,12 +269,13 @@ impl<'a> Rewriter<'a> {
 }
 
 impl Batch {
-    /// What the row is to name; nothing when the batch is empty or the row says not whose it is.
-    fn due(self, row: &ContentRow) -> Option<Due> {
+    /// What the row is to name; nothing when nothing is to change or the row says not whose it is.
+    fn due(self, row: &ContentRow, class: Option<ClassChange>) -> Option<Due> {
         let Self { lease, chunks, missing, claims, bytes } = self;
-        let (bucket, key, owner, lease) = (row.bucket_name.clone()?, row.key.clone()?, row.owner?, lease?);
-        let request = ReplaceChunks { bucket, key, owner, lease, chunks, missing };
-        (!request.chunks.is_empty()).then_some(Due { request, claims, bytes })
+        let (bucket, key, owner) = (row.bucket_name.clone()?, row.key.clone()?, row.owner?);
+        let request = ReplaceChunks { bucket, key, owner, lease, chunks, missing, class };
+        let changes = !request.chunks.is_empty() || request.class.is_some();
+        changes.then_some(Due { request, claims, bytes })
     }
 }
 
@@ -273,7 +298,7 @@ async fn write(context: &Context, row: &ContentRow, class: &StorageClassName, ol
     let stored = match context.pool.write_chunk(class, owner, length, body).await {
         Ok(stored) => stored,
         Err(error) => {
-            tracing::info!(%error, chunk = %old.chunk, group = old.group.0, "a chunk was not re-encoded; it is tried again");
+            tracing::info!(%error, chunk = %old.chunk, group = old.group.0, "a chunk was not written anew; it is tried again");
             return None;
         }
     };
@@ -283,7 +308,7 @@ async fn write(context: &Context, row: &ContentRow, class: &StorageClassName, ol
     };
     let same = by.filter(|by| (by.chunk_length, by.checksum) == (old.chunk_length, old.checksum));
     let Some((by, lease)) = same.zip(stored.lease) else {
-        tracing::error!(chunk = %old.chunk, "a chunk became another one when it was re-encoded; it stays as it is");
+        tracing::error!(chunk = %old.chunk, "a chunk became another one when it was written anew; it stays as it is");
         stored.claim.refused();
         return None;
     };
@@ -309,9 +334,10 @@ mod tests {
             bucket: BucketName::new(bucket).unwrap(),
             key: ObjectKey::new("k").unwrap(),
             owner: ContentOwner::Version(Sequence(1)),
-            lease: LeaseId(lease),
+            lease: Some(LeaseId(lease)),
             chunks: vec![Replacement { chunk, by }; chunks],
             missing: Vec::new(),
+            class: None,
         };
         Due { request, claims: Vec::new(), bytes }
     }

@@ -1,0 +1,77 @@
+//! A copy that is to have another storage class than its source: the bytes are read and written again, because they lie
+//! elsewhere. Its entity tag and checksum are those of an object that is written whole, as on S3.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use checksum::{AlgorithmSet, ObjectHasher, Wanted};
+use metadata_api::{CommitVersion, Committed, CopyAttributes, NewVersion, Version, WriteCondition};
+use s3_wire::{ErrorCode, S3Error};
+use types::{
+    Attributes, ByteRange, Checksum, ChecksumAlgorithm, ChecksumType, StorageClassName, VersionLock,
+};
+
+use super::{
+    UPLOAD_SIZE_MAX,
+    put_object::owner_tag,
+    upload_part_copy::{failure, hashed},
+};
+use crate::{Gateway, request::Request, settle};
+
+/// What the copy is to be.
+pub(super) struct ClassCopy {
+    pub(super) class: StorageClassName,
+    pub(super) attributes: CopyAttributes,
+    /// The checksum that was asked for.
+    pub(super) algorithm: Option<ChecksumAlgorithm>,
+    pub(super) condition: WriteCondition,
+}
+
+impl ClassCopy {
+    /// Writes the copy of a version that was found with its content.
+    pub(super) async fn write(
+        self,
+        gateway: &Gateway,
+        request: &Request,
+        source: &Version,
+    ) -> Result<Committed, S3Error> {
+        if source.size > UPLOAD_SIZE_MAX {
+            return Err(S3Error::invalid_request(format!(
+                "The specified copy source is larger than the maximum allowable size for a copy source: {UPLOAD_SIZE_MAX}"
+            )));
+        }
+        let bytes = ByteRange::new(0, source.size).ok_or_else(|| S3Error::new(ErrorCode::InternalError))?;
+        let of_source = source.checksum.map(|checksum| checksum.value.algorithm());
+        let algorithm = self.algorithm.or(of_source).unwrap_or(ChecksumAlgorithm::Crc64nvme);
+        let hasher = Arc::new(Mutex::new(ObjectHasher::new(Wanted {
+            md5: true,
+            payload_sha256: false,
+            checksums: AlgorithmSet::from(algorithm),
+        })));
+        let (bucket, key) = (request.bucket()?.clone(), request.key()?.clone());
+        let owner = owner_tag(&bucket, &key);
+        let body = hashed(gateway, &source.content, bytes, hasher.clone());
+        let stored = gateway.pool.write(&self.class, owner, source.size, body).await.map_err(failure)?;
+        let digests = hasher.lock().unwrap_or_else(PoisonError::into_inner).clone().finish();
+        let (Some(etag), Some(value)) = (digests.etag(), digests.checksum(algorithm)) else {
+            return Err(S3Error::new(ErrorCode::InternalError));
+        };
+        let attributes = match self.attributes {
+            CopyAttributes::Keep => {
+                Attributes { lock: VersionLock::default(), renamed: None, ..source.attributes.clone() }
+            }
+            CopyAttributes::Replace(attributes) => *attributes,
+        };
+        let version = NewVersion {
+            content: stored.content,
+            etag,
+            checksum: Some(Checksum { value, kind: ChecksumType::FullObject }),
+            attributes,
+            storage_class: self.class,
+        };
+        let (lease, missing, condition) = (stored.lease, stored.missing, self.condition);
+        let commit = CommitVersion { bucket, key, lease, version, condition, missing };
+        let outcome = gateway.metadata.commit_version(commit).await;
+        settle(stored.claim, &outcome);
+        outcome.map_err(|error| request.metadata_error(error))
+    }
+}
