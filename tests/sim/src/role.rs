@@ -148,6 +148,7 @@ async fn worker(process: &Process, site: &Site, env: Env, shutdown: Shutdown) {
     let options = worker::Options {
         suspect_after_seconds: site.down_after_seconds / 2,
         down_after_seconds: site.down_after_seconds,
+        lifecycle: worker::LifecycleOptions { lifecycle_day_seconds: 1 },
         ..worker::Options::default()
     };
     worker::Worker::new(env, metadata, view, pool, options).run(shutdown).await;

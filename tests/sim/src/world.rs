@@ -22,7 +22,7 @@ use crate::{
     loss::Losses,
     nemesis::{DISK_BYTES, Nemesis},
     network::{Machine, Net},
-    operator::operate,
+    operator::{move_to_a_class, operate},
     process::{Process, onlooker},
     rng::{Rng, SharedRng},
     role::Role,
@@ -229,6 +229,7 @@ impl World {
         }
         let nodes = self.processes.iter().filter(|process| process.role == Role::Chunk).count();
         parts.spawn(operate(self.site.clone(), rng.fork("operator"), nodes));
+        parts.spawn(move_to_a_class(self.site.clone(), rng.fork("classes"), nodes));
         for number in 1..=3 {
             let mut client = self.client(number);
             parts.spawn(async move { client.work(REQUESTS).await });
