@@ -38,6 +38,8 @@ pub struct Bucket {
     pub quota: BucketQuota,
     /// Whether it has a [`Subresource::Policy`], so that whoever reads it for a request knows whether to ask for that.
     pub has_policy: bool,
+    /// Whether it has a [`Subresource::Lifecycle`], so that whoever reads it for a request knows whether to ask for that.
+    pub has_lifecycle: bool,
 }
 
 /// What a bucket may hold at most. A write that would take it past a bound, and makes it grow, is refused by its commit; nothing

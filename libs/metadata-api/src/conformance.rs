@@ -93,6 +93,7 @@ macro_rules! conformance_cases {
     (@$mode:ident $make:expr) => {
         $crate::conformance_each! { @$mode $make;
             buckets::a_new_bucket_is_empty_and_unversioned;
+            buckets::a_bucket_says_whether_it_has_lifecycle_rules;
             buckets::a_taken_name_answers_its_owner;
             buckets::a_missing_bucket_is_reported_by_every_call;
             buckets::a_bucket_that_holds_anything_cannot_be_deleted;

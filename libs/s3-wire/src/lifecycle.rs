@@ -8,6 +8,8 @@ use types::{StorageClassName, Timestamp};
 /// Bytes of the smallest objects that move to other classes when nothing else is said.
 const DEFAULT_MINIMUM_BYTES: u64 = 128 << 10;
 
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+
 /// A bucket's lifecycle configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct LifecycleConfiguration {
@@ -155,6 +157,52 @@ pub fn midnight_after(since: Timestamp, days: u32, day_ms: i64) -> Timestamp {
     let end = since.0.saturating_add(day_ms.saturating_mul(days.into()));
     let midnights = end.div_euclid(day_ms) + i64::from(end.rem_euclid(day_ms) > 0);
     Timestamp(midnights.saturating_mul(day_ms))
+}
+
+/// What rules ask of a current version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Current<'a> {
+    /// Its key.
+    pub key: &'a str,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Its tags.
+    pub tags: &'a [(String, String)],
+    /// When it was made.
+    pub last_modified: Timestamp,
+}
+
+/// When a current version expires, by the rule with this id: the soonest of those that are enabled.
+pub fn expiration<'a>(rules: &'a [LifecycleRule], object: &Current<'_>) -> Option<(Timestamp, &'a str)> {
+    let fits = |rule: &&LifecycleRule| {
+        let filter = &rule.filter;
+        rule.enabled
+            && filter.fits_key(object.key)
+            && filter.fits_size(object.size)
+            && filter.fits_tags(object.tags)
+    };
+    let times = rules.iter().filter(fits).filter_map(|rule| match rule.expiration? {
+        Expiration::Days(days) => {
+            Some((midnight_after(object.last_modified, days, DAY_MS), rule.id.as_str()))
+        }
+        Expiration::Date(date) => Some((date, rule.id.as_str())),
+        Expiration::ExpiredDeleteMarker => None,
+    });
+    times.min_by_key(|(time, _)| time.0)
+}
+
+/// When an upload that was begun then is aborted, by the rule with this id: the soonest of those that are enabled.
+pub fn abort_date<'a>(
+    rules: &'a [LifecycleRule],
+    key: &str,
+    initiated: Timestamp,
+) -> Option<(Timestamp, &'a str)> {
+    let fitting = rules.iter().filter(|rule| rule.enabled && rule.filter.fits_key(key));
+    let times = fitting.filter_map(|rule| {
+        let days = rule.abort_uploads_after_days?;
+        Some((midnight_after(initiated, days, DAY_MS), rule.id.as_str()))
+    });
+    times.min_by_key(|(time, _)| time.0)
 }
 
 /// Whether a class is one of those that S3 archives objects in.

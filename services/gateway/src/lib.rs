@@ -12,6 +12,7 @@ mod cross_origin;
 mod error;
 mod form;
 mod hoisted;
+mod lifecycle;
 mod operation;
 mod output;
 mod payload;

@@ -19,6 +19,7 @@ mod create_multipart_upload;
 mod delete_bucket;
 mod delete_object;
 mod delete_objects;
+mod expiration;
 mod get_bucket_location;
 mod get_bucket_versioning;
 mod get_object;

@@ -222,7 +222,8 @@ pub async fn subresources_are_kept_apart_and_go_with_their_bucket(store: &Store)
         assert!(matches!(answer, Err(Error::Malformed { .. })), "one byte too many answered {answer:?}");
     }
     let now = get_bucket(store, &name).await;
-    assert_eq!(now, Bucket { has_policy: true, ..before }, "what the bucket holds did not change");
+    let expected = Bucket { has_policy: true, has_lifecycle: true, ..before };
+    assert_eq!(now, expected, "what the bucket holds did not change");
 
     for kind in Subresource::ALL {
         assert!(store.list_buckets_with(kind, None, PAGE_SIZE_MAX).await.expect("names").contains(&name));
@@ -304,4 +305,34 @@ pub async fn a_bucket_says_whether_it_has_a_policy(store: &Store) {
     }
     set(Subresource::Policy, None).await;
     check(false).await;
+}
+
+/// Whoever reads a bucket, or a version of it, learns whether it has lifecycle rules.
+pub async fn a_bucket_says_whether_it_has_lifecycle_rules(store: &Store) {
+    let (name, k) = (bucket(store).await, key("k"));
+    put(store, &name, &k, 1).await;
+    let has = async || {
+        let found = get(store, &name, &k, None).await.expect("it is there").bucket;
+        assert_eq!(found, get_bucket(store, &name).await);
+        found.has_lifecycle
+    };
+    let set = async |kind, document: Option<&'static [u8]>| {
+        let document = document.map(Bytes::from_static);
+        store.set_subresource(&name, kind, document).await.expect("the bucket is there");
+    };
+    assert!(!has().await, "a new bucket has none");
+    set(Subresource::Tagging, Some(b"tags")).await;
+    assert!(!has().await, "tags are none");
+    set(Subresource::Lifecycle, Some(b"rules")).await;
+    assert!(has().await);
+    set(Subresource::Lifecycle, Some(b"others")).await;
+    set(Subresource::Tagging, None).await;
+    assert!(has().await);
+    set(Subresource::Lifecycle, None).await;
+    assert!(!has().await, "they were taken away");
+    let rules = (Subresource::Lifecycle, Bytes::from_static(b"rules"));
+    let request =
+        CreateBucket { subresources: [rules].into(), ..CreateBucket::new(bucket_name(), account()) };
+    let made = store.create_bucket(request).await.expect("a new bucket");
+    assert!(made.has_lifecycle && get_bucket(store, &made.name).await.has_lifecycle, "it begins with rules");
 }

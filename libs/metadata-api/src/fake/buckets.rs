@@ -75,6 +75,7 @@ impl BucketRow {
             object_lock: self.object_lock,
             quota: self.quota,
             has_policy: self.subresources.contains_key(&Subresource::Policy),
+            has_lifecycle: self.subresources.contains_key(&Subresource::Lifecycle),
         }
     }
 

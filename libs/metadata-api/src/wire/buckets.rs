@@ -25,6 +25,7 @@ impl From<Bucket> for proto::Bucket {
             object_lock: bucket.object_lock.map(Into::into),
             quota: quota_to_wire(bucket.quota),
             has_policy: bucket.has_policy,
+            has_lifecycle: bucket.has_lifecycle,
         }
     }
 }
@@ -44,6 +45,7 @@ impl TryFrom<proto::Bucket> for Bucket {
             object_lock: optional(message.object_lock)?,
             quota: quota_from_wire(message.quota),
             has_policy: message.has_policy,
+            has_lifecycle: message.has_lifecycle,
         })
     }
 }

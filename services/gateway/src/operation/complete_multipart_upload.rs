@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 use http::header::HOST;
-use metadata_api::{CompleteUpload, CompletedPart};
+use metadata_api::{Committed, CompleteUpload, CompletedPart, FoundVersion, GetVersion, VersionState};
 use s3_wire::{
     S3Error,
     header::{mp_object_size, object_checksum},
@@ -10,10 +10,14 @@ use s3_wire::{
 };
 use types::ChecksumType;
 
-use super::{put_object::write_condition, upload_part::upload_id};
+use super::{
+    put_object::{current, write_condition},
+    upload_part::upload_id,
+};
 use crate::{
     Gateway,
     auth::Permit,
+    lifecycle::set_expiration,
     output::{self, set_version_id},
     payload::ObjectBody,
     request::{Request, Response},
@@ -72,7 +76,27 @@ pub(super) async fn complete_multipart_upload(
     };
     let mut response = output::xml(xml::complete_multipart_upload(&result));
     set_version_id(response.headers_mut(), committed.versioning, committed.version_id);
+    say_when_it_expires(gateway, request, &committed, &mut response).await?;
     Ok(response)
+}
+
+/// Its tags, which rules may ask for, came with the upload.
+async fn say_when_it_expires(
+    gateway: &Gateway,
+    request: &Request,
+    committed: &Committed,
+    response: &mut Response,
+) -> Result<(), S3Error> {
+    let (bucket, key) = (request.bucket()?.clone(), request.key()?.clone());
+    let wanted = GetVersion { bucket, key, version_id: Some(committed.version_id), with_content: false };
+    // It may have been replaced by now.
+    if let Ok(FoundVersion { bucket, state: VersionState::Object(version), .. }) =
+        gateway.metadata.get_version(wanted).await
+    {
+        let object = current(request, committed, &version.attributes.tags)?;
+        set_expiration(gateway, &bucket, object, response.headers_mut()).await;
+    }
+    Ok(())
 }
 
 fn stated_type(request: &Request) -> Result<Option<ChecksumType>, S3Error> {

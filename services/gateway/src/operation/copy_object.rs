@@ -19,12 +19,13 @@ use super::{
     copy_class::ClassCopy,
     copy_source::find_source,
     object_retention::check_lock,
-    put_object::{check_early, writable_class, write_condition},
+    put_object::{check_early, current, writable_class, write_condition},
 };
 use crate::{
     Gateway,
     auth::Permit,
     error,
+    lifecycle::set_expiration,
     output::{self, set, set_version_id},
     request::{Request, Response},
 };
@@ -47,7 +48,7 @@ pub(super) async fn copy_object(
     let algorithm = checksum_algorithm(request)?;
 
     let mut attempt = 1;
-    let (found, committed) = loop {
+    let (found, committed, target, tags) = loop {
         // The source and the destination as they are now.
         let copies_tags = of_tags == Directive::Copy;
         let (found, version) =
@@ -65,10 +66,14 @@ pub(super) async fn copy_object(
 
         // Act.
         let attributes = copied_attributes(request, &version, directive, of_tags, lock)?;
+        let tags = match &attributes {
+            CopyAttributes::Keep => version.attributes.tags.clone(),
+            CopyAttributes::Replace(attributes) => attributes.tags.clone(),
+        };
         if is_other_class {
             let copy = ClassCopy { class: class.clone(), attributes, algorithm, condition };
             let committed = copy.write(gateway, request, &version).await?;
-            break (found, committed);
+            break (found, committed, target, tags);
         }
         let copy = CopyVersion {
             source_bucket: source.bucket.clone(),
@@ -83,7 +88,7 @@ pub(super) async fn copy_object(
             condition,
         };
         match gateway.metadata.copy_version(copy).await {
-            Ok(committed) => break (found, committed),
+            Ok(committed) => break (found, committed, target, tags),
             // The source or the destination has changed meanwhile; looking again tells which, and whether it matters.
             Err(MetadataError::PreconditionFailed { .. } | MetadataError::VersionNotFound)
                 if attempt < ATTEMPTS_MAX =>
@@ -103,6 +108,8 @@ pub(super) async fn copy_object(
     let mut response = output::xml(xml::copy_object(&result));
     set_version_id(response.headers_mut(), committed.versioning, committed.version_id);
     set_source_version(&mut response, &found);
+    let copied = current(request, &committed, &tags)?;
+    set_expiration(gateway, &target, copied, response.headers_mut()).await;
     Ok(response)
 }
 

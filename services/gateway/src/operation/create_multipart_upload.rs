@@ -13,6 +13,7 @@ use super::{object_retention::check_lock, put_object::writable_class};
 use crate::{
     Gateway,
     auth::Permit,
+    lifecycle::set_abort,
     output::{self, set},
     request::{Request, Response},
 };
@@ -47,5 +48,6 @@ pub(super) async fn create_multipart_upload(
         set(headers, HeaderName::from_static("x-amz-checksum-algorithm"), algorithm.name());
         set(headers, HeaderName::from_static("x-amz-checksum-type"), kind.name());
     }
+    set_abort(gateway, &target, key, upload.initiated, response.headers_mut()).await;
     Ok(response)
 }

@@ -12,6 +12,7 @@ use super::upload_part::upload_id;
 use crate::{
     Gateway,
     auth::Permit,
+    lifecycle::set_abort,
     output::{self, owner},
     request::{Request, Response},
 };
@@ -49,7 +50,9 @@ pub(super) async fn list_parts(
         size: part.size,
         checksum: named.then_some(part.checksum),
     });
-    Ok(output::xml(xml::list_parts(&answer, rows)))
+    let mut response = output::xml(xml::list_parts(&answer, rows));
+    set_abort(gateway, &bucket, answer.key, upload.initiated, response.headers_mut()).await;
+    Ok(response)
 }
 
 /// A page of parts. A limit of 0 shows none; a marker beyond the highest part number leaves none to show.

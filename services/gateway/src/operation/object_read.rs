@@ -6,11 +6,13 @@ use s3_wire::{
     ErrorCode, S3Error,
     date::http_date,
     header::{Outcome, ReadConditions, checksum_mode_enabled, if_range, range},
+    lifecycle::Current,
 };
 use types::{ByteRange, Content, ETag, PartNumber, Timestamp, VersionId};
 
 use crate::{
     Gateway,
+    lifecycle::set_expiration,
     output::{self, set, set_checksum, set_object, set_version_id},
     request::{Request, Response},
 };
@@ -91,6 +93,11 @@ pub(super) async fn read(
                 .map_err(|_| S3Error::invalid_argument("Invalid header value", parameter, value))?;
             headers.insert(name, value);
         }
+    }
+    if found.is_current {
+        let (key, tags) = (request.key()?.as_str(), &version.attributes.tags);
+        let object = Current { key, size: version.size, tags, last_modified: found.last_modified };
+        set_expiration(gateway, &found.bucket, object, headers).await;
     }
     let (bytes, partial) = select(request, &found, &version, part, headers)?;
     set(headers, header::CONTENT_LENGTH, &bytes.length().to_string());

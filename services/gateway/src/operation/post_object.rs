@@ -3,7 +3,6 @@
 
 use axum::body::Body;
 use http::{HeaderValue, Method, StatusCode, Uri, header};
-use metadata_api::Committed;
 use s3_wire::{
     Operation, S3Error,
     address::{self, Address, Style},
@@ -15,12 +14,15 @@ use s3_wire::{
 use sigv4::{encode_component, encode_path};
 use types::{BucketName, ObjectKey, Timestamp};
 
-use super::{UPLOAD_SIZE_MAX, put_object};
+use super::{
+    UPLOAD_SIZE_MAX,
+    put_object::{self, Written},
+};
 use crate::{
     Gateway,
     auth::{authenticate_form, authorize_form},
     form::Form,
-    output::{empty, set, set_committed},
+    output::{empty, set},
     payload::ObjectBody,
     request::{Request, Response, Target, peer},
 };
@@ -72,10 +74,10 @@ pub(crate) async fn post_object(
 
     // Act.
     let file = ObjectBody::open_file(&gateway.env, &request, body, decoder, read, allowed)?;
-    let committed = put_object::store(gateway, &request, tags, file, &permit).await?;
+    let written = put_object::store(gateway, &request, tags, file, &permit).await?;
 
     // Respond.
-    respond(&request, &fields, &committed, &location)
+    respond(&request, &fields, written, &location)
 }
 
 /// Where the object is, with the bucket in the path or in the host as in the request.
@@ -91,10 +93,11 @@ fn location(gateway: &Gateway, request: &http::request::Parts, address: &Address
 fn respond(
     request: &Request,
     fields: &Fields,
-    committed: &Committed,
+    written: Written,
     location: &str,
 ) -> Result<Response, S3Error> {
     let (bucket, key) = (request.bucket()?.as_str(), request.key()?.as_str());
+    let committed = &written.committed;
     let mut response = match fields.success_action() {
         SuccessAction::Redirect(url) => {
             let etag = format!("\"{}\"", committed.etag);
@@ -121,6 +124,6 @@ fn respond(
             response
         }
     };
-    set_committed(response.headers_mut(), committed);
+    written.set_headers(response.headers_mut());
     Ok(response)
 }

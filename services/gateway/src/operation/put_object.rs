@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 use bytes::Bytes;
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use metadata_api::{
     Bucket, CommitVersion, Committed, Error as MetadataError, GetVersion, NewVersion, VersionState,
     WriteCondition,
@@ -10,6 +10,7 @@ use metadata_api::{
 use s3_wire::{
     ErrorCode, S3Error,
     header::{self, RequestChecksum, attributes, content_md5, request_checksum, storage_class, tags},
+    lifecycle::Current,
 };
 use types::{
     Attributes, BucketName, Checksum, ChecksumType, ChunkOwner, ObjectKey, StorageClassName, VersionLock,
@@ -20,6 +21,7 @@ use crate::{
     Gateway,
     auth::Permit,
     error,
+    lifecycle::set_expiration,
     output::{empty, set_committed},
     payload::ObjectBody,
     request::{Request, Response},
@@ -34,10 +36,25 @@ pub(super) async fn put_object(
 ) -> Result<Response, S3Error> {
     let tags = tags(&request.headers)?;
     let body = ObjectBody::open(&gateway.env, request, body, None, UPLOAD_SIZE_MAX)?;
-    let committed = store(gateway, request, tags, body, permit).await?;
+    let written = store(gateway, request, tags, body, permit).await?;
     let mut response = empty(StatusCode::OK);
-    set_committed(response.headers_mut(), &committed);
+    written.set_headers(response.headers_mut());
     Ok(response)
+}
+
+/// An object that was stored.
+pub(super) struct Written {
+    pub(super) committed: Committed,
+    /// When it expires, as a header.
+    expiration: HeaderMap,
+}
+
+impl Written {
+    /// The headers that tell of it.
+    pub(super) fn set_headers(self, headers: &mut HeaderMap) {
+        set_committed(headers, &self.committed);
+        headers.extend(self.expiration);
+    }
 }
 
 /// Stores a body as a new current version, of which the request's headers say the rest.
@@ -47,7 +64,7 @@ pub(super) async fn store(
     tags: Vec<(String, String)>,
     mut body: ObjectBody<'_>,
     _permit: &Permit,
-) -> Result<Committed, S3Error> {
+) -> Result<Written, S3Error> {
     // Parse.
     let (bucket, key) = (request.bucket()?.clone(), request.key()?.clone());
     let attributes = Attributes { tags, ..attributes(&request.headers)? };
@@ -70,12 +87,26 @@ pub(super) async fn store(
     let proved = body.proved()?;
     let etag = proved.digests.etag().ok_or_else(|| S3Error::new(ErrorCode::InternalError))?;
     let checksum = proved.checksum.map(|value| Checksum { value, kind: ChecksumType::FullObject });
+    let tags = attributes.tags.clone();
     let version = NewVersion { content: stored.content, etag, checksum, attributes, storage_class };
     let commit =
         CommitVersion { bucket, key, lease: stored.lease, version, condition, missing: stored.missing };
     let outcome = gateway.metadata.commit_version(commit).await;
     settle(stored.claim, &outcome);
-    outcome.map_err(|error| request.metadata_error(error))
+    let committed = outcome.map_err(|error| request.metadata_error(error))?;
+    let mut expiration = HeaderMap::new();
+    set_expiration(gateway, &target, current(request, &committed, &tags)?, &mut expiration).await;
+    Ok(Written { committed, expiration })
+}
+
+/// What lifecycle rules ask of a version that was made.
+pub(super) fn current<'a>(
+    request: &'a Request,
+    committed: &Committed,
+    tags: &'a [(String, String)],
+) -> Result<Current<'a>, S3Error> {
+    let (key, size) = (request.key()?.as_str(), committed.size);
+    Ok(Current { key, size, tags, last_modified: committed.last_modified })
 }
 
 /// Whoever has an object retained has to say what it is. Source: API Reference, "PutObject", "Content-MD5".

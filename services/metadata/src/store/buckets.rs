@@ -17,11 +17,13 @@ use super::{
     garbage::queue_parts,
 };
 
-/// Columns of a bucket, for [`read_bucket`]. 6 is the number of its policy among its sub-resources.
+/// Columns of a bucket, for [`read_bucket`]. 6 is the number of its policy among its sub-resources, 4
+/// that of its lifecycle rules.
 pub(crate) const BUCKET: &str = "b.bucket_id, b.name, b.owner, b.created_ms, b.versioning, b.commit_seq, b.object_count, \
      b.object_bytes, b.version_count, b.version_bytes, b.object_lock, b.default_retention_mode, \
      b.default_retention_days, b.default_retention_years, b.quota_bytes, b.quota_objects, \
-     (SELECT COUNT(*) FROM bucket_subresources AS p WHERE p.bucket_id = b.bucket_id AND p.kind = 6)";
+     (SELECT COUNT(*) FROM bucket_subresources AS p WHERE p.bucket_id = b.bucket_id AND p.kind = 6), \
+     (SELECT COUNT(*) FROM bucket_subresources AS l WHERE l.bucket_id = b.bucket_id AND l.kind = 4)";
 
 /// Most buckets whose numbers a process remembers. Past it the memory begins anew.
 const REMEMBERED_MAX: usize = 10_000;
@@ -44,6 +46,7 @@ pub(crate) fn read_bucket(row: &mut Row) -> Result<Bucket, DatabaseError> {
         object_lock: read_object_lock(row)?,
         quota: BucketQuota { bytes: read_bound(row)?, objects: read_bound(row)? },
         has_policy: row.i64()? > 0,
+        has_lifecycle: row.i64()? > 0,
     })
 }
 
@@ -183,6 +186,7 @@ impl MetadataStore {
             object_lock: request.object_lock.then(ObjectLockConfiguration::default),
             quota: BucketQuota::default(),
             has_policy: request.subresources.contains_key(&Subresource::Policy),
+            has_lifecycle: request.subresources.contains_key(&Subresource::Lifecycle),
         })
     }
 

@@ -31,20 +31,31 @@ pub(crate) fn bucket() -> impl Strategy<Value = Bucket> {
     let made = (any::<i64>(), bucket_name(), account(), timestamp());
     let quota =
         any::<(Option<u64>, Option<u64>)>().prop_map(|(bytes, objects)| BucketQuota { bytes, objects });
-    (made, versioning(), any::<i64>(), usage, option::of(object_lock()), quota, any::<bool>()).prop_map(
-        |((id, name, owner, created), versioning, sequence, usage, object_lock, quota, has_policy)| Bucket {
-            id: BucketId(id),
-            name,
-            owner,
-            created,
-            versioning,
-            commit_sequence: Sequence(sequence),
-            usage,
-            object_lock,
-            quota,
-            has_policy,
-        },
-    )
+    (made, versioning(), any::<i64>(), usage, option::of(object_lock()), (quota, any::<(bool, bool)>()))
+        .prop_map(
+            |(
+                (id, name, owner, created),
+                versioning,
+                sequence,
+                usage,
+                object_lock,
+                (quota, (has_policy, has_lifecycle)),
+            )| {
+                Bucket {
+                    id: BucketId(id),
+                    name,
+                    owner,
+                    created,
+                    versioning,
+                    commit_sequence: Sequence(sequence),
+                    usage,
+                    object_lock,
+                    quota,
+                    has_policy,
+                    has_lifecycle,
+                }
+            },
+        )
 }
 
 pub(crate) fn create_bucket() -> impl Strategy<Value = CreateBucket> {
