@@ -119,6 +119,7 @@ impl Together {
 /// Writes chunks anew.
 pub(crate) struct Rewriter<'a> {
     context: &'a Context,
+    purpose: Purpose,
     watch: Watch<'a>,
     throttle: Throttle,
     pub(crate) progress: Progress,
@@ -129,7 +130,8 @@ pub(crate) struct Rewriter<'a> {
 impl<'a> Rewriter<'a> {
     pub(crate) fn new(context: &'a Context, purpose: Purpose, progress: Progress) -> Self {
         let throttle = Throttle::new(context.env.clone(), context.options.recode_rate_bytes);
-        Self { context, watch: Watch::new(context, purpose), throttle, progress, together: Mutex::default() }
+        let watch = Watch::new(context, purpose);
+        Self { context, purpose, watch, throttle, progress, together: Mutex::default() }
     }
 
     /// Writes chunks that a row names anew, in the present codings of the classes that they are to be in, and has the row name
@@ -146,11 +148,16 @@ impl<'a> Rewriter<'a> {
         let (mut done, mut batch, mut all) = (0, Batch::default(), true);
         for (class, old) in chunks {
             match self.wait_for_room(row, class, old, &mut batch).await {
-                Ok((replaced, true)) => done += replaced,
-                Ok((replaced, false)) => {
+                Ok((replaced, Standing::Due)) => done += replaced,
+                Ok((replaced, Standing::Settled)) => {
                     done += replaced + old.chunk_length;
                     all = false;
                     continue;
+                }
+                Ok((replaced, Standing::NoRoom)) => {
+                    done += replaced;
+                    all = false;
+                    break;
                 }
                 Err(error) => {
                     tracing::info!(%error, chunk = %old.chunk, "a chunk was not written anew; it is tried again");
@@ -205,20 +212,22 @@ impl<'a> Rewriter<'a> {
     }
 
     /// Waits until there is room for a chunk, having rows name what is written already. Answers the bytes of what they do
-    /// not name any more, and whether the chunk is still to be written anew.
+    /// not name any more, and what is to become of the chunk. What is to be moved is well where it is: it does not wait, so that
+    /// a class that is full keeps nothing back that is to go to others.
     async fn wait_for_room(
         &self,
         row: &ContentRow,
         class: &StorageClassName,
         old: &Extent,
         batch: &mut Batch,
-    ) -> Result<(u64, bool), Error> {
+    ) -> Result<(u64, Standing), Error> {
         let mut replaced = 0;
         loop {
             match self.watch.standing(class, old.group).await? {
-                Standing::Due => return Ok((replaced, true)),
-                Standing::Settled => return Ok((replaced, false)),
-                Standing::NoRoom => replaced += self.replace(row, batch).await + self.finish().await,
+                Standing::NoRoom if self.purpose == Purpose::Recode => {
+                    replaced += self.replace(row, batch).await + self.finish().await;
+                }
+                standing => return Ok((replaced, standing)),
             }
             self.context.pause(ROOM_PERIOD).await;
         }

@@ -67,6 +67,15 @@ fn facts(response: &Response) -> Vec<(String, String)> {
     facts
 }
 
+/// Says that it is time to stop when it goes.
+struct Stopping<'a>(&'a AtomicBool);
+
+impl Drop for Stopping<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
 #[test]
 fn rules_with_transitions_are_kept_as_they_were_put() {
     let server = fast();
@@ -139,6 +148,8 @@ fn an_object_moves_and_nothing_else_of_it_changes() {
     // Reads go on while it moves.
     let stop = AtomicBool::new(false);
     thread::scope(|scope| {
+        // Also when something fails, so that the reader ends.
+        let stopping = Stopping(&stop);
         let reader = scope.spawn(|| {
             let mut reads = 0;
             while !stop.load(Ordering::SeqCst) {
@@ -160,7 +171,7 @@ fn an_object_moves_and_nothing_else_of_it_changes() {
                 .iter()
                 .all(|key| class_of(&bucket, key).as_deref() == Some("COLD"))
         });
-        stop.store(true, Ordering::SeqCst);
+        drop(stopping);
         assert!(reader.join().expect("every read succeeds") > 0);
     });
     thread::sleep(Duration::from_secs(2));

@@ -15,7 +15,7 @@ use metadata_api::{
     ClassChange, ClusterMap, ContentKind, ContentOwner, ContentRow, Error, FoundVersion, GetVersion,
     ListVersions, PAGE_SIZE_MAX, Subresource, Version, VersionEntry, VersionPosition, VersionState,
 };
-use s3_wire::lifecycle::{LifecycleConfiguration, may_transition};
+use s3_wire::lifecycle::{LifecycleRule, may_transition};
 use types::{BucketName, ChunkId, Content, Extent, GroupId, StorageClassName};
 
 use self::target::{Candidate, Targets};
@@ -25,6 +25,9 @@ use crate::{
     jobs::Progress,
     rewrite::{Purpose, Rewriter},
 };
+
+/// Versions that are decided on at once.
+const PAGE: usize = 250;
 
 /// Versions that are moved at a time, each chunk by chunk, whatever the rate.
 const AT_ONCE: usize = 8;
@@ -79,25 +82,23 @@ impl Mover<'_> {
     async fn of_bucket(&self, bucket: &BucketName, days: Days) -> Result<u64, Error> {
         let document = self.context.metadata.get_subresource(bucket, Subresource::Lifecycle).await?;
         let Some(mut configuration) = document.as_ref().map(configuration).transpose()? else { return Ok(0) };
-        let moves = |rules: &LifecycleConfiguration| {
-            rules
-                .rules
-                .iter()
-                .any(|rule| !rule.transitions.is_empty() || !rule.noncurrent_transitions.is_empty())
-        };
-        if !moves(&configuration) {
+        configuration.rules.retain(|rule| rule.enabled);
+        let moves =
+            |rule: &&LifecycleRule| !rule.transitions.is_empty() || !rule.noncurrent_transitions.is_empty();
+        let moving: Vec<LifecycleRule> = configuration.rules.iter().filter(moves).cloned().collect();
+        if moving.is_empty() {
             return Ok(0);
         }
-        configuration.rules.retain(|rule| rule.enabled);
+        let prefix = common_prefix(&moving);
         let mut targets = Targets::new(&configuration, days);
         let (mut position, mut bytes) = (VersionPosition::Start, 0);
         loop {
             let request = ListVersions {
                 bucket: bucket.clone(),
-                prefix: common_prefix(&configuration.rules),
+                prefix: prefix.clone(),
                 delimiter: None,
                 position,
-                limit: PAGE_SIZE_MAX,
+                limit: PAGE,
             };
             let page = self.context.metadata.list_versions(request).await?;
             let (mut candidates, mut last) = (Vec::new(), None);
@@ -109,7 +110,12 @@ impl Mover<'_> {
             bytes += self.candidates(bucket, candidates).await?;
             match last {
                 Some((key, version)) if page.truncated => {
-                    position = VersionPosition::AfterVersion(key, version)
+                    position = VersionPosition::AfterVersion(key, version);
+                    // A page of large objects takes long; who changed the rules meanwhile is heeded.
+                    let now = self.context.metadata.get_subresource(bucket, Subresource::Lifecycle).await?;
+                    if now != document {
+                        return Ok(bytes);
+                    }
                 }
                 _ => return Ok(bytes),
             }
@@ -155,7 +161,8 @@ impl Mover<'_> {
         };
         let VersionState::Object(version) = &found.state else { return Ok(0) };
         let listed = &candidate.object;
-        if (found.last_modified, version.etag) != (listed.last_modified, listed.etag) {
+        let is_as_listed = (found.last_modified, version.etag) == (listed.last_modified, listed.etag);
+        if !is_as_listed || found.is_current != candidate.is_current {
             return Ok(0);
         }
         let Some(to) = candidate.target(&version.attributes.tags) else { return Ok(0) };

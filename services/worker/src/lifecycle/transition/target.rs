@@ -16,6 +16,8 @@ use super::super::{
 pub(super) struct Candidate {
     pub(super) version_id: VersionId,
     pub(super) object: ObjectSummary,
+    /// Whether it is the current version, for which other rules hold than for older ones.
+    pub(super) is_current: bool,
     /// Filters of rules by which it has expired: then it is not worth moving.
     expiries: Vec<LifecycleFilter>,
     /// Where it may move, with the filters that have to fit, the best first.
@@ -79,7 +81,8 @@ impl<'a> Targets<'a> {
             }
         }
         let version_id = version.version_id;
-        (!targets.is_empty()).then_some(Candidate { version_id, object, expiries, targets })
+        let is_current = place == Place::Current;
+        (!targets.is_empty()).then_some(Candidate { version_id, object, is_current, expiries, targets })
     }
 
     /// The classes that a rule has an object move to by now, and since when.
