@@ -17,7 +17,7 @@ use hyper_util::{
 use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 
-use crate::Shutdown;
+use crate::{Shutdown, TlsSession};
 
 /// Bounds of a listener.
 #[derive(Debug, Clone)]
@@ -61,7 +61,8 @@ pub struct HttpServer {
 impl HttpServer {
     /// Serves requests until the stop begins, then lets those in flight finish within the grace period.
     ///
-    /// The peer's address is put into each request's extensions as a [`SocketAddr`].
+    /// The peer's address is put into each request's extensions as a [`SocketAddr`], and what TLS agreed on, if it is spoken, as a
+    /// [`TlsSession`].
     pub async fn run<S, B>(self, service: S, shutdown: Shutdown)
     where
         S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
@@ -89,7 +90,7 @@ impl HttpServer {
                     continue;
                 }
             };
-            let service = WithPeer { service: service.clone(), peer };
+            let service = service.clone();
             let watcher = graceful.watcher();
             let (env, tls, limits) = (self.env.clone(), self.tls.clone(), self.limits.clone());
             self.env.spawn(async move {
@@ -101,9 +102,11 @@ impl HttpServer {
                     .max_header_size(limits.head_bytes_max)
                     .max_buf_size(limits.head_bytes_max.max(256 << 10))
                     .max_headers(limits.headers_max);
-                let Some(connection) = secure(&env, connection, tls, limits.head_timeout).await else {
+                let Some((connection, session)) = secure(&env, connection, tls, limits.head_timeout).await
+                else {
                     return;
                 };
+                let service = WithPeer { service, peer, session };
                 let serving = builder.serve_connection(TokioIo::new(connection), service);
                 if let Err(error) = watcher.watch(serving).await {
                     tracing::debug!(%peer, %error, "connection ended");
@@ -122,10 +125,13 @@ async fn secure(
     connection: Box<dyn Connection>,
     tls: Option<TlsAcceptor>,
     timeout: Duration,
-) -> Option<Box<dyn Connection>> {
-    let Some(tls) = tls else { return Some(connection) };
+) -> Option<(Box<dyn Connection>, Option<TlsSession>)> {
+    let Some(tls) = tls else { return Some((connection, None)) };
     match env.timeout(timeout, tls.accept(connection)).await {
-        Ok(Ok(stream)) => Some(Box::new(stream)),
+        Ok(Ok(stream)) => {
+            let session = TlsSession::of(stream.get_ref().1);
+            Some((Box::new(stream), session))
+        }
         Ok(Err(error)) => {
             tracing::debug!(%error, "TLS was not agreed");
             None
@@ -138,6 +144,7 @@ async fn secure(
 struct WithPeer<S> {
     service: S,
     peer: SocketAddr,
+    session: Option<TlsSession>,
 }
 
 impl<S, B> Service<Request<Incoming>> for WithPeer<S>
@@ -150,6 +157,9 @@ where
 
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         request.extensions_mut().insert(self.peer);
+        if let Some(session) = self.session {
+            request.extensions_mut().insert(session);
+        }
         self.service.call(request)
     }
 }

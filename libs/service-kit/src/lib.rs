@@ -15,4 +15,4 @@ pub use http::{HttpLimits, HttpServer};
 pub use logs::{LogFormat, start_logs};
 pub use secret::{ClusterSecret, Secret, SecretError};
 pub use shutdown::{Shutdown, ShutdownTrigger, shutdown_channel, shutdown_on_signals};
-pub use tls::{TlsError, load_tls};
+pub use tls::{TlsError, TlsSession, load_tls};

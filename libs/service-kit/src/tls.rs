@@ -1,4 +1,4 @@
-//! TLS for listeners: a certificate chain and a key from PEM files.
+//! TLS for listeners: a certificate chain and a key from PEM files, and what a connection agreed on.
 
 use std::{
     io,
@@ -7,7 +7,10 @@ use std::{
 };
 
 use env::Env;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+use rustls::{
+    CipherSuite, ProtocolVersion,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+};
 use tokio_rustls::TlsAcceptor;
 
 /// Certificates and keys larger than this are not what they claim to be.
@@ -62,4 +65,56 @@ pub fn load_tls(env: &Env, certificate: &Path, key: &Path) -> Result<TlsAcceptor
             .map_err(TlsError::Unusable)?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+/// What a TLS connection agreed on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TlsSession {
+    /// The version, such as `TLSv1.3`.
+    pub version: &'static str,
+    cipher: CipherSuite,
+}
+
+impl TlsSession {
+    /// That of a connection on which it has been agreed.
+    pub(crate) fn of(connection: &rustls::ServerConnection) -> Option<Self> {
+        let version = match connection.protocol_version()? {
+            ProtocolVersion::TLSv1_2 => "TLSv1.2",
+            ProtocolVersion::TLSv1_3 => "TLSv1.3",
+            _ => return None,
+        };
+        Some(Self { version, cipher: connection.negotiated_cipher_suite()?.suite() })
+    }
+
+    /// The cipher suite by OpenSSL's name, such as `ECDHE-RSA-AES128-GCM-SHA256` or `TLS_AES_128_GCM_SHA256`.
+    pub fn cipher_suite(&self) -> String {
+        let name = self.cipher.as_str().unwrap_or("-");
+        if let Some(rest) = name.strip_prefix("TLS13_") {
+            return format!("TLS_{rest}");
+        }
+        let Some((exchange, cipher)) = name.strip_prefix("TLS_").and_then(|name| name.split_once("_WITH_"))
+        else {
+            return name.to_owned();
+        };
+        let cipher = cipher.replace("AES_", "AES").replace("CHACHA20_POLY1305_SHA256", "CHACHA20_POLY1305");
+        format!("{exchange}-{cipher}").replace('_', "-")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustls::CipherSuite;
+
+    use super::TlsSession;
+
+    #[test]
+    fn cipher_suites_have_the_names_that_openssl_gives_them() {
+        let name = |cipher| TlsSession { version: "TLSv1.2", cipher }.cipher_suite();
+        assert_eq!(name(CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256), "ECDHE-RSA-AES128-GCM-SHA256");
+        assert_eq!(
+            name(CipherSuite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256),
+            "ECDHE-ECDSA-CHACHA20-POLY1305"
+        );
+        assert_eq!(name(CipherSuite::TLS13_AES_256_GCM_SHA384), "TLS_AES_256_GCM_SHA384");
+    }
 }
