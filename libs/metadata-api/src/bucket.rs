@@ -126,12 +126,21 @@ pub enum Subresource {
     Website = 5,
     /// Who may do what with it.
     Policy = 6,
+    /// Where the records of its requests go.
+    Logging = 7,
 }
 
 impl Subresource {
     /// Every kind.
-    pub const ALL: [Self; 6] =
-        [Self::Tagging, Self::Cors, Self::PublicAccessBlock, Self::Lifecycle, Self::Website, Self::Policy];
+    pub const ALL: [Self; 7] = [
+        Self::Tagging,
+        Self::Cors,
+        Self::PublicAccessBlock,
+        Self::Lifecycle,
+        Self::Website,
+        Self::Policy,
+        Self::Logging,
+    ];
 
     /// The kind of a persistent number.
     pub fn from_number(number: i64) -> Option<Self> {

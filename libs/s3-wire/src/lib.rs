@@ -16,6 +16,7 @@ pub mod error;
 pub mod form;
 pub mod header;
 pub mod lifecycle;
+pub mod logging;
 pub mod operation;
 mod percent;
 pub mod query;

@@ -16,6 +16,7 @@ mod defaults;
 mod delete;
 mod lifecycle;
 mod listing;
+mod logging;
 mod object;
 mod object_lock;
 mod read;
@@ -47,6 +48,7 @@ pub use lifecycle::{
     LIFECYCLE_BODY_MAX, lifecycle, parse_lifecycle, parse_stored_lifecycle, stored_lifecycle,
 };
 pub use listing::{ListObjects, ListObjectsV2, ObjectRow, list_objects, list_objects_v2};
+pub use logging::{LOGGING_BODY_MAX, logging, parse_logging};
 pub use object::{
     CompleteMultipartUpload, CopyResult, DeleteRow, complete_multipart_upload, copy_object, copy_part,
     delete_result, initiate_multipart_upload, post_response,

@@ -66,6 +66,16 @@ pub struct FrontConfig {
     /// URLs have no longest life.
     #[arg(long, env = "ASHLAR_SIGNATURE_V2")]
     pub signature_v2: bool,
+    /// Most seconds that the records of requests to a bucket that has access logging wait in this gateway's memory before they
+    /// are written to its target bucket. Sooner loses fewer when the gateway is killed, and makes more and smaller log objects.
+    #[arg(
+        long = "access-log-interval",
+        env = "ASHLAR_ACCESS_LOG_INTERVAL",
+        value_name = "SECONDS",
+        default_value_t = 300,
+        value_parser = clap::value_parser!(u64).range(1..=3600)
+    )]
+    pub access_log_interval_seconds: u64,
     /// Most client connections at a time, to each listener; more wait to be accepted.
     #[arg(long, env = "ASHLAR_CONNECTIONS_MAX", default_value_t = 10_000, value_name = "NUMBER")]
     pub connections_max: usize,

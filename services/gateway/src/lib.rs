@@ -1,11 +1,12 @@
 //! The gateway: speaks the S3 API to clients and the contracts of the metadata and chunk services to the cluster.
 //!
-//! It owns nothing that outlives a request. One file per S3 operation is in `operation/`; who may do what is decided in
+//! It owns nothing that outlives a request but records of access that wait to be delivered (`access_log.rs`). One file per S3 operation is in `operation/`; who may do what is decided in
 //! `auth/` alone; `error.rs` is the one table from our errors to S3's.
 //!
 //! Invariant: no handler runs without a `Permit`, and only `auth/authorize.rs` makes permits.
 //! Invariant: a body is proved (length, hashes, checksums, chunk signatures) before the commit that names it.
 
+mod access_log;
 mod auth;
 mod config;
 mod cross_origin;
@@ -21,12 +22,14 @@ mod server;
 mod token;
 mod website;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use data_pool::{Claim, Pool};
 use env::Env;
 use metadata_api::{Error as MetadataError, Metadata};
 use types::StorageClassName;
+
+use access_log::AccessLog;
 
 pub use auth::{CredentialError, Credentials, root_account};
 pub use config::{Config, FrontConfig};
@@ -44,6 +47,7 @@ pub struct Gateway {
     host_id: String,
     metadata: Arc<dyn Metadata>,
     pool: Pool,
+    access_log: AccessLog,
 }
 
 impl Gateway {
@@ -55,6 +59,8 @@ impl Gateway {
         metadata: Arc<dyn Metadata>,
         pool: Pool,
     ) -> Self {
+        let interval = Duration::from_secs(config.access_log_interval_seconds);
+        let access_log = AccessLog::new(env.clone(), interval);
         let host_id = format!("{:016x}{:016x}", env.random_u64(), env.random_u64());
         Self {
             env,
@@ -67,6 +73,7 @@ impl Gateway {
             host_id,
             metadata,
             pool,
+            access_log,
         }
     }
 

@@ -7,7 +7,7 @@ use axum::{
     body::{Body, HttpBody as _},
     extract::State,
 };
-use env::{Env, Listener};
+use env::{Env, Listener, Task};
 use futures_util::future::join;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, request::Parts};
 use http_body_util::BodyExt;
@@ -25,6 +25,7 @@ use types::{BucketName, Timestamp};
 
 use crate::{
     FrontConfig, Gateway,
+    access_log::{self, Entrance, Watch, tell_sender},
     auth::{Authenticated, Permit, Version2, authenticate, authorize, several_mechanisms},
     cross_origin::{CrossOrigin, address_of, preflight},
     hoisted,
@@ -99,13 +100,36 @@ impl Server {
         self.gateway.scheme
     }
 
-    /// Serves requests until the stop begins and those in flight are answered.
+    /// Serves requests until the stop begins and those in flight are answered, and delivers the records of access logs.
     pub async fn run(self, shutdown: Shutdown) {
-        let s3 = Router::new().fallback(answer).with_state(self.gateway.clone());
+        let gateway = self.gateway;
+        let log = Background(gateway.env.spawn(access_log::run(gateway.clone(), shutdown.clone())));
+        let s3 = Router::new().fallback(answer).with_state(gateway.clone());
         let s3 = self.http.run(TowerToHyperService::new(s3), shutdown.clone());
-        let Some((http, _)) = self.website else { return s3.await };
-        let websites = Router::new().fallback(website::answer).with_state(self.gateway);
-        join(s3, http.run(TowerToHyperService::new(websites), shutdown)).await;
+        match self.website {
+            Some((http, _)) => {
+                let websites = Router::new().fallback(website::answer).with_state(gateway.clone());
+                join(s3, http.run(TowerToHyperService::new(websites), shutdown)).await;
+            }
+            None => s3.await,
+        }
+        log.end().await;
+        access_log::deliver_all(&gateway).await;
+    }
+}
+
+/// A task that ends with the listeners; dropping it ends it at once.
+struct Background(Task<()>);
+
+impl Background {
+    async fn end(mut self) {
+        (&mut self.0).await;
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 
@@ -122,7 +146,7 @@ async fn listen(
 
 /// Answers one request: always, and always with the request's id.
 async fn answer(State(gateway): State<Arc<Gateway>>, request: http::Request<Body>) -> Response {
-    let (parts, body) = request.into_parts();
+    let (mut parts, mut body) = request.into_parts();
     if let Some(response) = health(&gateway, &parts).await {
         return response;
     }
@@ -130,7 +154,12 @@ async fn answer(State(gateway): State<Arc<Gateway>>, request: http::Request<Body
     let (head, resource) = (parts.method == Method::HEAD, parts.uri.path().to_owned());
     let started = gateway.env.now();
     let cross_origin = CrossOrigin::of(&gateway, &parts);
+    let watch = Watch::begin(&gateway, &mut parts, id, Entrance::Api, |parts| address_of(&gateway, parts));
+    if let Some(watch) = &watch {
+        body = watch.request_body(&gateway, body);
+    }
     let (result, close) = serve(&gateway, parts, body).await;
+    let code = result.as_ref().err().map(|error| error.code);
     let mut response = match result {
         Ok(response) => response,
         Err(error) => error_response(&error, &resource, id, &gateway, head),
@@ -144,7 +173,10 @@ async fn answer(State(gateway): State<Arc<Gateway>>, request: http::Request<Body
     }
     let elapsed = gateway.env.now().since(started);
     tracing::debug!(request_id = %id, status = response.status().as_u16(), path = resource, ?elapsed, "answered");
-    response
+    match watch {
+        Some(watch) => watch.answer(&gateway, response, code),
+        None => response,
+    }
 }
 
 /// Authenticates, routes and authorises a request, in this order, and carries it out. Tells too whether the client must
@@ -218,6 +250,7 @@ fn recognise(gateway: &Gateway, parts: &mut Parts) -> Result<(Address, Authentic
     let address = address::address(host, &gateway.domains, parts.uri.path());
     let version_2 = gateway.signature_v2.then(|| Version2 { bucket_in_host: bucket_in_host(&address) });
     let authenticated = authenticate(&gateway.credentials, &view, now, &gateway.region, version_2)?;
+    tell_sender(&parts.extensions, authenticated.account());
     let address = address?;
     let query = Query::parse(parts.uri.query().unwrap_or(""))?;
     hoisted::restore(&mut parts.headers, &query);

@@ -33,6 +33,7 @@ use types::{BucketName, ObjectKey};
 use self::location::Asked;
 use crate::{
     Gateway,
+    access_log::{Entrance, Watch},
     auth::{Authenticated, Publication, authorize_visitor, public_access_block},
     cross_origin::{CrossOrigin, preflight},
     error,
@@ -86,9 +87,10 @@ impl From<S3Error> for Failure {
 
 /// Answers one request: always, and always with the request's id.
 pub(crate) async fn answer(State(gateway): State<Arc<Gateway>>, request: http::Request<Body>) -> Response {
-    let (parts, mut body) = request.into_parts();
+    let (mut parts, mut body) = request.into_parts();
     let id = RequestId::new(&gateway.env);
     let started = gateway.env.now();
+    let watch = Watch::begin(&gateway, &mut parts, id, Entrance::Website, |parts| visited(&gateway, parts));
     let host = host(&parts);
     let name = host.as_ref().copied().unwrap_or("");
     let bucket = match &host {
@@ -112,7 +114,25 @@ pub(crate) async fn answer(State(gateway): State<Arc<Gateway>>, request: http::R
     }
     let (elapsed, path) = (gateway.env.now().since(started), parts.uri.path());
     tracing::debug!(request_id = %id, status = response.status().as_u16(), host = name, path, ?elapsed, "visited");
-    response
+    match watch {
+        Some(watch) => {
+            let code = error_code(&response);
+            watch.answer(&gateway, response, code)
+        }
+        None => response,
+    }
+}
+
+/// The error that a page is about.
+fn error_code(response: &Response) -> Option<ErrorCode> {
+    let code = response.headers().get("x-amz-error-code")?.to_str().ok()?;
+    ErrorCode::ALL.iter().copied().find(|known| known.as_str() == code)
+}
+
+/// What a visitor asks for, if it can be.
+fn visited(gateway: &Gateway, parts: &Parts) -> Option<Address> {
+    let bucket = address::website_bucket(host(parts).ok()?, &gateway.website_domains).ok()?;
+    Some(at(&bucket, address::website_key(parts.uri.path()).ok()?))
 }
 
 /// The host that is asked: the target's own where it has one, or else that of the one `Host` header. RFC 9112, section 3.2.

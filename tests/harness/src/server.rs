@@ -59,6 +59,7 @@ impl Server {
             tls_cert: None,
             tls_key: None,
             signature_v2: false,
+            access_log_interval_seconds: 300,
             connections_max: 1000,
         };
         let mut config = EmbeddedConfig {

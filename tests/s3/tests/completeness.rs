@@ -41,6 +41,7 @@ fn file_name(operation: Operation) -> String {
         Op::GetBucketPolicy | Op::PutBucketPolicy | Op::DeleteBucketPolicy | Op::GetBucketPolicyStatus => {
             "bucket_policy"
         }
+        Op::GetBucketLogging | Op::PutBucketLogging => "bucket_logging",
         Op::GetBucketTagging | Op::PutBucketTagging | Op::DeleteBucketTagging => "bucket_tagging",
         Op::GetBucketWebsite | Op::PutBucketWebsite | Op::DeleteBucketWebsite => "bucket_website",
         Op::GetObjectLockConfiguration | Op::PutObjectLockConfiguration => "object_lock_configuration",

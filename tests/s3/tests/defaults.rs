@@ -11,7 +11,6 @@ const ANSWERS: &[(&str, Method, u16, &str)] = &[
     ("encryption", Method::GET, 404, "ServerSideEncryptionConfigurationNotFoundError"),
     ("encryption", Method::DELETE, 204, ""),
     ("notification", Method::GET, 200, "<NotificationConfiguration"),
-    ("logging", Method::GET, 200, "<BucketLoggingStatus"),
     ("accelerate", Method::GET, 200, "<AccelerateConfiguration"),
     ("requestPayment", Method::GET, 200, "<Payer>BucketOwner</Payer>"),
     ("inventory", Method::GET, 200, "<IsTruncated>false</IsTruncated>"),

@@ -9,6 +9,7 @@ mod abort_multipart_upload;
 mod access_control;
 mod bucket_cors;
 mod bucket_lifecycle;
+mod bucket_logging;
 mod bucket_policy;
 mod bucket_tagging;
 mod bucket_website;

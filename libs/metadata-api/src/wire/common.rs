@@ -86,6 +86,7 @@ impl From<Subresource> for proto::Subresource {
             Subresource::Lifecycle => Self::Lifecycle,
             Subresource::Website => Self::Website,
             Subresource::Policy => Self::Policy,
+            Subresource::Logging => Self::Logging,
         }
     }
 }

@@ -79,6 +79,7 @@ error_codes! {
     InvalidSecurity 403 "The provided security credentials are not valid.",
     InvalidStorageClass 400 "The storage class you specified is not valid",
     InvalidTag 400 "The tag provided was not a valid tag.",
+    InvalidTargetBucketForLogging 400 "The target bucket for logging does not exist",
     InvalidToken 400 "The provided token is malformed or otherwise not valid.",
     InvalidURI 400 "Couldn't parse the specified URI.",
     KeyTooLongError 400 "Your key is too long",

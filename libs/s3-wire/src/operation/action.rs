@@ -68,6 +68,7 @@ impl Operation {
             Self::DeleteObjectTagging => "DeleteObjectTagging",
             Self::GetBucketNotificationConfiguration => "GetBucketNotification",
             Self::GetBucketLogging => "GetBucketLogging",
+            Self::PutBucketLogging => "PutBucketLogging",
             Self::GetBucketRequestPayment => "GetBucketRequestPayment",
             Self::GetBucketAccelerateConfiguration => "GetAccelerateConfiguration",
             Self::GetBucketInventoryConfiguration | Self::ListBucketInventoryConfigurations => {

@@ -54,6 +54,7 @@ impl Server {
                 tls_cert: None,
                 tls_key: None,
                 signature_v2: false,
+                access_log_interval_seconds: 300,
                 connections_max: 1_000,
             },
             coding: None,

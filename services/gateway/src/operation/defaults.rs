@@ -40,7 +40,6 @@ fn answer(operation: Operation) -> Option<Answer> {
         | Operation::DeleteBucketIntelligentTieringConfiguration => Missing(ErrorCode::NoSuchConfiguration),
         Operation::DeleteBucketReplication | Operation::DeleteBucketEncryption => Deleted,
         Operation::GetBucketNotificationConfiguration => Empty("NotificationConfiguration"),
-        Operation::GetBucketLogging => Empty("BucketLoggingStatus"),
         Operation::GetBucketAccelerateConfiguration => Empty("AccelerateConfiguration"),
         Operation::ListBucketInventoryConfigurations => NoConfigurations("ListInventoryConfigurationsResult"),
         Operation::ListBucketAnalyticsConfigurations => {

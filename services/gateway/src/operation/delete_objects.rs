@@ -11,6 +11,7 @@ use s3_wire::{
 use super::delete_object::condition;
 use crate::{
     Gateway,
+    access_log::{BatchDeleted, DeletedEntry},
     auth::Permit,
     output,
     payload::ObjectBody,
@@ -49,6 +50,9 @@ pub(super) async fn delete_objects(
         })
         .collect();
 
+    let is_logged = gateway.access_log.covers(request.bucket()?);
+    let recorded =
+        is_logged.then(|| BatchDeleted(delete.objects.iter().zip(&results).map(recorded).collect()));
     let rows = delete.objects.iter().zip(&results).filter_map(|(object, result)| match result {
         Ok(_) if delete.quiet => None,
         Ok(deleted) => Some(deleted_row(object, deleted)),
@@ -56,7 +60,17 @@ pub(super) async fn delete_objects(
             Some(DeleteRow::Error { key: &object.key, version_id: object.version_id.as_deref(), error })
         }
     });
-    Ok(output::xml(xml::delete_result(rows)))
+    let mut response = output::xml(xml::delete_result(rows));
+    if let Some(recorded) = recorded {
+        response.extensions_mut().insert(recorded);
+    }
+    Ok(response)
+}
+
+/// What the access log says of an entry.
+fn recorded((object, result): (&ObjectIdentifier, &Result<DeletedVersion, S3Error>)) -> DeletedEntry {
+    let error = result.as_ref().err().map(|error| error.code);
+    DeletedEntry { key: object.key.clone(), version_id: object.version_id.clone(), error }
 }
 
 async fn permitted_entry(

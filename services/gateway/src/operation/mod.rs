@@ -4,6 +4,7 @@ mod abort_multipart_upload;
 mod access_control;
 mod bucket_cors;
 mod bucket_lifecycle;
+mod bucket_logging;
 mod bucket_policy;
 mod bucket_tagging;
 mod bucket_website;
@@ -141,6 +142,10 @@ pub(crate) async fn dispatch(
         }
         Operation::PutBucketPolicy => bucket_policy::put_bucket_policy(gateway, request, body, &permit).await,
         Operation::DeleteBucketPolicy => bucket_policy::delete_bucket_policy(gateway, request, &permit).await,
+        Operation::GetBucketLogging => bucket_logging::get_bucket_logging(gateway, request, &permit).await,
+        Operation::PutBucketLogging => {
+            bucket_logging::put_bucket_logging(gateway, request, body, &permit).await
+        }
         Operation::GetBucketTagging => bucket_tagging::get_bucket_tagging(gateway, request, &permit).await,
         Operation::PutBucketTagging => {
             bucket_tagging::put_bucket_tagging(gateway, request, body, &permit).await

@@ -20,6 +20,7 @@ use super::{
 };
 use crate::{
     Gateway,
+    access_log::tell_sender,
     auth::{authenticate_form, authorize_form},
     form::Form,
     output::{empty, set},
@@ -40,6 +41,7 @@ pub(crate) async fn post_object(
     let now = gateway.env.wall_clock_ms();
     let authenticated =
         authenticate_form(&gateway.credentials, &fields, now, &gateway.region, gateway.signature_v2)?;
+    tell_sender(&request.extensions, authenticated.account());
     let bucket = address.bucket.as_ref().map_or("", BucketName::as_str);
     fields.expand_file_name(&file_name)?;
     let allowed = match fields.get("policy") {

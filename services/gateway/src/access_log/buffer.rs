@@ -1,0 +1,244 @@
+//! Records that wait to be delivered, bucket by bucket, within bounds.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
+
+use bytes::Bytes;
+use env::Instant;
+use metadata_api::AccountId;
+use s3_wire::logging::{Logging, Source};
+use types::{BucketName, Timestamp};
+
+/// Bytes of records of a bucket that are delivered without waiting for more: about what a log object has at most.
+pub(super) const OBJECT_BYTES: usize = 4 << 20;
+
+/// Most bytes of records that are held of one bucket.
+pub(super) const BUCKET_BYTES_MAX: usize = 16 << 20;
+
+/// Bytes of records of all buckets from which on everything is delivered without waiting.
+pub(super) const TOTAL_BYTES_FULL: usize = 32 << 20;
+
+/// Most bytes of records that are held of all buckets.
+pub(super) const TOTAL_BYTES_MAX: usize = 64 << 20;
+
+/// What a record counts as beside its text.
+const RECORD_COST: usize = 64;
+
+/// Milliseconds of a day.
+const DAY_MS: i64 = 86_400_000;
+
+/// The record of a request, without the owner of the bucket, which stands in front of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Record {
+    /// When the request was made.
+    pub(super) time: Timestamp,
+    pub(super) text: String,
+}
+
+impl Record {
+    fn bytes(&self) -> usize {
+        self.text.len() + RECORD_COST
+    }
+}
+
+/// How a bucket is logged, as it was last read.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Known {
+    pub(super) owner: AccountId,
+    pub(super) logging: Logging,
+}
+
+/// A log object that is to be written. It keeps its key until it is there, so that it is written again, if it is not known
+/// to be there, as the same object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Batch {
+    pub(super) target: String,
+    pub(super) owner: AccountId,
+    pub(super) key: String,
+    pub(super) body: Bytes,
+    pub(super) records: usize,
+}
+
+/// The records of one bucket.
+#[derive(Debug, Default)]
+struct Buffer {
+    waiting: VecDeque<Record>,
+    waiting_bytes: usize,
+    /// When the first of those that wait came.
+    since: Option<Instant>,
+    /// What is being written, or was not known to be there when it was tried.
+    batch: Option<Batch>,
+    /// No attempt is made before.
+    not_before: Option<Instant>,
+    known: Option<Arc<Known>>,
+}
+
+impl Buffer {
+    fn bytes(&self) -> usize {
+        self.waiting_bytes + self.batch.as_ref().map_or(0, |batch| batch.body.len())
+    }
+
+    /// Drops what is oldest, and answers how many records that are.
+    fn drop_oldest(&mut self) -> usize {
+        if let Some(batch) = self.batch.take() {
+            return batch.records;
+        }
+        let dropped = self.waiting.pop_front();
+        self.waiting_bytes -= dropped.as_ref().map_or(0, Record::bytes);
+        usize::from(dropped.is_some())
+    }
+}
+
+/// The records of all buckets.
+#[derive(Debug, Default)]
+pub(super) struct Buffers {
+    of_buckets: BTreeMap<BucketName, Buffer>,
+    bytes: usize,
+    dropped: u64,
+}
+
+impl Buffers {
+    /// Holds a record. Answers whether there is something to deliver without waiting.
+    pub(super) fn push(&mut self, bucket: &BucketName, record: Record, now: Instant) -> bool {
+        let buffer = self.of_buckets.entry(bucket.clone()).or_default();
+        let bytes = record.bytes();
+        buffer.since.get_or_insert(now);
+        buffer.waiting.push_back(record);
+        buffer.waiting_bytes += bytes;
+        self.bytes += bytes;
+        let mut dropped = 0;
+        while buffer.bytes() > BUCKET_BYTES_MAX {
+            let before = buffer.bytes();
+            dropped += buffer.drop_oldest();
+            self.bytes -= before - buffer.bytes();
+        }
+        let is_full = buffer.waiting_bytes >= OBJECT_BYTES;
+        while self.bytes > TOTAL_BYTES_MAX {
+            let Some(fullest) = self.of_buckets.values_mut().max_by_key(|buffer| buffer.bytes()) else {
+                break;
+            };
+            let before = fullest.bytes();
+            dropped += fullest.drop_oldest();
+            self.bytes -= before - fullest.bytes();
+        }
+        self.dropped += dropped as u64;
+        is_full || self.bytes >= TOTAL_BYTES_FULL
+    }
+
+    /// How many records were dropped since this was last asked.
+    pub(super) fn take_dropped(&mut self) -> u64 {
+        std::mem::take(&mut self.dropped)
+    }
+
+    /// How many records are held.
+    pub(super) fn records(&self) -> usize {
+        let of_buffer =
+            |buffer: &Buffer| buffer.waiting.len() + buffer.batch.as_ref().map_or(0, |batch| batch.records);
+        self.of_buckets.values().map(of_buffer).sum()
+    }
+
+    /// The buckets of which something is to be delivered: after `interval`, or when it is much. Everything when no interval
+    /// is given.
+    pub(super) fn due(&self, now: Instant, interval: Option<Duration>) -> Vec<BucketName> {
+        let is_due = |buffer: &Buffer| {
+            let has_any = buffer.batch.is_some() || !buffer.waiting.is_empty();
+            let Some(interval) = interval else { return has_any };
+            let may = buffer.not_before.is_none_or(|time| now >= time);
+            let has_waited = buffer.since.is_some_and(|since| now.since(since) >= interval);
+            let is_full = buffer.waiting_bytes >= OBJECT_BYTES || self.bytes >= TOTAL_BYTES_FULL;
+            has_any && may && (buffer.batch.is_some() || has_waited || is_full)
+        };
+        let due = self.of_buckets.iter().filter(|(_, buffer)| is_due(buffer));
+        due.map(|(bucket, _)| bucket.clone()).collect()
+    }
+
+    /// The buckets that there are records of and of which it is not known how they are logged.
+    pub(super) fn unknown(&self) -> Vec<BucketName> {
+        let unknown = self.of_buckets.iter().filter(|(_, buffer)| buffer.known.is_none());
+        unknown.map(|(bucket, _)| bucket.clone()).collect()
+    }
+
+    /// How a bucket is logged, as far as is known.
+    pub(super) fn known(&self, bucket: &BucketName) -> Option<Arc<Known>> {
+        self.of_buckets.get(bucket)?.known.clone()
+    }
+
+    pub(super) fn set_known(&mut self, bucket: &BucketName, known: Known) {
+        if let Some(buffer) = self.of_buckets.get_mut(bucket) {
+            buffer.known = Some(Arc::new(known));
+        }
+    }
+
+    /// The next log object of a bucket: the one that is not known to be there, or a new one of what waits; `None` when there
+    /// is nothing, or it is not known how the bucket is logged.
+    pub(super) fn next(
+        &mut self,
+        bucket: &BucketName,
+        region: &str,
+        delivered: Timestamp,
+        unique: u64,
+    ) -> Option<Batch> {
+        let buffer = self.of_buckets.get_mut(bucket)?;
+        if buffer.batch.is_some() {
+            return buffer.batch.clone();
+        }
+        let known = buffer.known.clone()?;
+        let first = buffer.waiting.front()?.time;
+        let day = |time: Timestamp| time.0.div_euclid(DAY_MS);
+        let (mut body, mut records) = (String::new(), 0);
+        while let Some(record) = buffer.waiting.front() {
+            let is_full = records > 0 && body.len() + record.text.len() > OBJECT_BYTES;
+            if is_full || (known.logging.is_of_one_day() && day(record.time) != day(first)) {
+                break;
+            }
+            for part in [known.owner.0.as_str(), " ", &record.text, "\n"] {
+                body.push_str(part);
+            }
+            let bytes = record.bytes();
+            buffer.waiting.pop_front();
+            buffer.waiting_bytes -= bytes;
+            self.bytes -= bytes;
+            records += 1;
+        }
+        if buffer.waiting.is_empty() {
+            buffer.since = None;
+        }
+        self.bytes += body.len();
+        let source = Source { account: &known.owner.0, region, bucket: bucket.as_str() };
+        let key = known.logging.object_key(source, first, delivered, unique);
+        let (target, owner) = (known.logging.target_bucket.clone(), known.owner.clone());
+        buffer.batch = Some(Batch { target, owner, key, body: body.into(), records });
+        buffer.batch.clone()
+    }
+
+    /// The log object is there, or never will be.
+    pub(super) fn finish(&mut self, bucket: &BucketName, batch: &Batch) {
+        let Some(buffer) = self.of_buckets.get_mut(bucket) else { return };
+        // It may have been dropped meanwhile.
+        if buffer.batch.as_ref().is_some_and(|held| held.key == batch.key) {
+            buffer.batch = None;
+            self.bytes -= batch.body.len();
+        }
+        buffer.not_before = None;
+        if buffer.waiting.is_empty() && buffer.batch.is_none() {
+            self.of_buckets.remove(bucket);
+        }
+    }
+
+    /// Drops everything of a bucket that is logged nowhere.
+    pub(super) fn forget(&mut self, bucket: &BucketName) {
+        if let Some(buffer) = self.of_buckets.remove(bucket) {
+            self.bytes -= buffer.bytes();
+        }
+    }
+
+    /// Makes no attempt for a bucket before a time.
+    pub(super) fn postpone(&mut self, bucket: &BucketName, until: Instant) {
+        if let Some(buffer) = self.of_buckets.get_mut(bucket) {
+            buffer.not_before = Some(until);
+        }
+    }
+}

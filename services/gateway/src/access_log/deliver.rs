@@ -1,0 +1,231 @@
+//! Writes log objects: when records have waited for the interval, when they are many, and at an orderly stop.
+
+use std::{collections::BTreeSet, convert::Infallible, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use checksum::{AlgorithmSet, ObjectDigests, ObjectHasher, Wanted};
+use futures_util::{StreamExt, stream};
+use metadata_api::{CommitVersion, Error, NewVersion, PAGE_SIZE_MAX, Subresource, WriteCondition};
+use s3_wire::xml::parse_logging;
+use service_kit::Shutdown;
+use types::{
+    Attributes, BucketName, Checksum, ChecksumAlgorithm, ChecksumType, ChunkOwner, ObjectKey,
+    StorageClassName, Timestamp,
+};
+
+use super::buffer::{Batch, Known};
+use crate::{Gateway, settle};
+
+/// How often it is asked which buckets are logged: how long a change takes that was made through another gateway.
+const REFRESH: Duration = Duration::from_secs(5);
+
+/// How often it is looked whether anything is due.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// How long a log object may take to be written before it is tried again.
+const WRITE_MAX: Duration = Duration::from_secs(10);
+
+/// Pause before another attempt for the same bucket.
+const RETRY: Duration = Duration::from_secs(5);
+
+/// Buckets of which log objects are written at a time.
+const AT_ONCE: usize = 4;
+
+/// How long delivering what is left may take at an orderly stop.
+const STOP_MAX: Duration = Duration::from_secs(10);
+
+/// Bytes that are hashed without letting other tasks go on.
+const WORK_SLICE: usize = 256 << 10;
+
+/// Delivers records until the stop begins.
+pub(crate) async fn run(gateway: Arc<Gateway>, shutdown: Shutdown) {
+    let (env, log) = (&gateway.env, &gateway.access_log);
+    let mut refreshed = None;
+    while !shutdown.has_begun() {
+        let now = env.now();
+        if refreshed.is_none_or(|last| now.since(last) >= REFRESH) {
+            refreshed = refresh(&gateway).await.then_some(now);
+        }
+        let unknown = log.buffers().unknown();
+        for bucket in unknown {
+            if !shutdown.has_begun() {
+                look_up(&gateway, &bucket).await;
+            }
+        }
+        deliver(&gateway, Some((log.interval, &shutdown))).await;
+        tokio::select! {
+            () = env.sleep(LOOK) => {}
+            () = log.full.notified() => {}
+            () = shutdown.begun() => {}
+        }
+    }
+}
+
+/// Delivers what is left, once no request is answered any more.
+pub(crate) async fn deliver_all(gateway: &Gateway) {
+    let _ = gateway.env.timeout(STOP_MAX, deliver(gateway, None)).await;
+    let lost = gateway.access_log.buffers().records();
+    if lost > 0 {
+        tracing::warn!(
+            records = lost,
+            "records of access logs were not delivered before the stop and are lost"
+        );
+    }
+}
+
+/// Delivers what is due after the interval, until the stop begins; everything when no interval is given.
+async fn deliver(gateway: &Gateway, until: Option<(Duration, &Shutdown)>) {
+    let log = &gateway.access_log;
+    let due = log.buffers().due(gateway.env.now(), until.map(|(interval, _)| interval));
+    let shutdown = until.map(|(_, shutdown)| shutdown);
+    stream::iter(due).for_each_concurrent(AT_ONCE, |bucket| of_bucket(gateway, bucket, shutdown)).await;
+    let dropped = log.buffers().take_dropped();
+    if dropped > 0 {
+        tracing::warn!(records = dropped, "records of access logs were dropped");
+    }
+}
+
+/// Reads which buckets are logged, and answers whether that is taken in; otherwise it stays as it was.
+async fn refresh(gateway: &Gateway) -> bool {
+    let changes = gateway.access_log.changes();
+    let (mut names, mut after) = (BTreeSet::new(), None);
+    loop {
+        let page =
+            gateway.metadata.list_buckets_with(Subresource::Logging, after.as_ref(), PAGE_SIZE_MAX).await;
+        let page = match page {
+            Ok(page) => page,
+            Err(error) => {
+                tracing::debug!(%error, "it was not read which buckets have access logs");
+                return false;
+            }
+        };
+        after = page.last().cloned();
+        let is_last = page.len() < PAGE_SIZE_MAX;
+        names.extend(page);
+        if is_last {
+            break;
+        }
+    }
+    gateway.access_log.set_logged(names, changes)
+}
+
+/// Reads how a bucket is logged. A bucket that is not any more, or that is gone, is taken to be logged as it was: the records
+/// are of the time when it was. Answers whether it is known.
+async fn look_up(gateway: &Gateway, bucket: &BucketName) -> bool {
+    let log = &gateway.access_log;
+    match read(gateway, bucket).await {
+        Ok(Some(known)) => log.buffers().set_known(bucket, known),
+        Ok(None) | Err(Error::BucketNotFound { .. }) => {
+            if log.buffers().known(bucket).is_none() {
+                log.buffers().forget(bucket);
+            }
+        }
+        Err(error) => tracing::debug!(%error, %bucket, "it was not read where the bucket's access log goes"),
+    }
+    log.buffers().known(bucket).is_some()
+}
+
+async fn read(gateway: &Gateway, bucket: &BucketName) -> Result<Option<Known>, Error> {
+    let document = gateway.metadata.get_subresource(bucket, Subresource::Logging).await?;
+    let Some(document) = document else { return Ok(None) };
+    let owner = gateway.metadata.get_bucket(bucket).await?.owner;
+    let logging = parse_logging(&document).map_err(|error| Error::Internal { reason: error.to_string() })?;
+    Ok(logging.map(|logging| Known { owner, logging }))
+}
+
+async fn of_bucket(gateway: &Gateway, bucket: BucketName, shutdown: Option<&Shutdown>) {
+    let (env, log) = (&gateway.env, &gateway.access_log);
+    let is_over = || shutdown.is_some_and(Shutdown::has_begun);
+    if is_over() {
+        return;
+    }
+    if !look_up(gateway, &bucket).await {
+        log.buffers().postpone(&bucket, env.now().after(RETRY));
+        return;
+    }
+    while !is_over() {
+        let (delivered, unique) = (Timestamp(env.wall_clock_ms()), env.random_u64());
+        let batch = log.buffers().next(&bucket, &gateway.region, delivered, unique);
+        let Some(batch) = batch else { return };
+        match env.timeout(WRITE_MAX, write(gateway, &batch)).await {
+            Ok(Ok(Written::Delivered)) => {
+                tracing::debug!(%bucket, key = batch.key, records = batch.records, "delivered an access log");
+                log.buffers().finish(&bucket, &batch);
+            }
+            Ok(Ok(Written::Nowhere)) => {
+                let Batch { target, records, .. } = &batch;
+                tracing::info!(%bucket, target_bucket = target, records, "an access log has no bucket to go to");
+                log.buffers().finish(&bucket, &batch);
+            }
+            Ok(Err(reason)) => {
+                tracing::warn!(%bucket, reason, "an access log was not delivered; it is tried again");
+                return log.buffers().postpone(&bucket, env.now().after(RETRY));
+            }
+            Err(_) => {
+                tracing::warn!(%bucket, "an access log was not delivered in time; it is tried again");
+                return log.buffers().postpone(&bucket, env.now().after(RETRY));
+            }
+        }
+    }
+}
+
+/// What became of a log object.
+enum Written {
+    /// It is there.
+    Delivered,
+    /// There is no bucket of the owner's to put it into.
+    Nowhere,
+}
+
+/// Writes a log object as a client's PutObject would be. On an error it may be there, and is written again.
+async fn write(gateway: &Gateway, batch: &Batch) -> Result<Written, String> {
+    let (Ok(bucket), Ok(key)) =
+        (BucketName::new(&batch.target), ObjectKey::new(batch.key.clone().into_bytes()))
+    else {
+        return Ok(Written::Nowhere);
+    };
+    match gateway.metadata.get_bucket(&bucket).await {
+        Ok(target) if target.owner == batch.owner => {}
+        Ok(_) | Err(Error::BucketNotFound { .. }) => return Ok(Written::Nowhere),
+        Err(error) => return Err(error.to_string()),
+    }
+    let digests = hash(&batch.body).await;
+    let etag = digests.etag().ok_or("a log object has no digest")?;
+    let checksum = digests
+        .checksum(ChecksumAlgorithm::Crc64nvme)
+        .map(|value| Checksum { value, kind: ChecksumType::FullObject });
+    let storage_class = StorageClassName::standard();
+    let owner = ChunkOwner { bucket: bucket.clone(), key: key.clone() }.to_bytes().into();
+    let body = batch.body.clone();
+    let length = body.len() as u64;
+    let body = stream::once(async move { Ok::<Bytes, Infallible>(body) });
+    let stored = gateway.pool.write(&storage_class, owner, length, body).await;
+    let stored = stored.map_err(|error| error.to_string())?;
+    let attributes = Attributes { content_type: Some("text/plain".to_owned()), ..Attributes::default() };
+    let version = NewVersion { content: stored.content, etag, checksum, attributes, storage_class };
+    let commit = CommitVersion {
+        bucket,
+        key,
+        lease: stored.lease,
+        version,
+        condition: WriteCondition::None,
+        missing: stored.missing,
+    };
+    let outcome = gateway.metadata.commit_version(commit).await;
+    settle(stored.claim, &outcome);
+    match outcome {
+        Ok(_) => Ok(Written::Delivered),
+        Err(Error::BucketNotFound { .. }) => Ok(Written::Nowhere),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+async fn hash(body: &Bytes) -> ObjectDigests {
+    let checksums = AlgorithmSet::from(ChecksumAlgorithm::Crc64nvme);
+    let mut hasher = ObjectHasher::new(Wanted { md5: true, checksums, ..Wanted::default() });
+    for slice in body.chunks(WORK_SLICE) {
+        hasher.update(slice);
+        tokio::task::yield_now().await;
+    }
+    hasher.finish()
+}

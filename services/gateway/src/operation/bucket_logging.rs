@@ -1,0 +1,76 @@
+//! GetBucketLogging, PutBucketLogging: where the records of a bucket's requests go, which `access_log.rs` writes. S3 API
+//! Reference, the page of each; User Guide, "Logging requests with server access logging".
+
+use axum::body::Body;
+use http::StatusCode;
+use metadata_api::{Bucket, Error as MetadataError, Subresource};
+use s3_wire::{
+    ErrorCode, S3Error,
+    logging::Logging,
+    xml::{self, LOGGING_BODY_MAX, parse_logging},
+};
+use types::BucketName;
+
+use super::subresource;
+use crate::{
+    Gateway,
+    auth::Permit,
+    output::{self, empty},
+    payload::ObjectBody,
+    request::{Request, Response},
+};
+
+pub(super) async fn get_bucket_logging(
+    gateway: &Gateway,
+    request: &Request,
+    _permit: &Permit,
+) -> Result<Response, S3Error> {
+    let document = subresource::get(gateway, request, Subresource::Logging).await?;
+    Ok(output::xml(document.unwrap_or_else(|| xml::empty("BucketLoggingStatus"))))
+}
+
+pub(super) async fn put_bucket_logging(
+    gateway: &Gateway,
+    request: &Request,
+    body: &mut Body,
+    _permit: &Permit,
+) -> Result<Response, S3Error> {
+    let body = ObjectBody::open(&gateway.env, request, body, None, LOGGING_BODY_MAX as u64)?;
+    let bucket = request.existing_bucket(gateway).await?;
+    let logging = parse_logging(&body.collect().await?)?;
+    if let Some(logging) = &logging {
+        check_target(gateway, request, &bucket, logging).await?;
+    }
+    let is_logged = logging.is_some();
+    subresource::set(gateway, request, Subresource::Logging, logging.as_ref().map(xml::logging)).await?;
+    gateway.access_log.note(&bucket.name, is_logged);
+    Ok(empty(StatusCode::OK))
+}
+
+/// Logs go to a bucket of the same owner in which nothing is kept from being deleted by default. Source: User Guide, "Logging
+/// requests with server access logging".
+async fn check_target(
+    gateway: &Gateway,
+    request: &Request,
+    source: &Bucket,
+    logging: &Logging,
+) -> Result<(), S3Error> {
+    let refused = |message: &'static str| {
+        S3Error::with_message(ErrorCode::InvalidTargetBucketForLogging, message)
+            .field("TargetBucket", &logging.target_bucket)
+    };
+    let missing = || refused("The target bucket for logging does not exist");
+    let name = BucketName::new(&logging.target_bucket).map_err(|_| missing())?;
+    let target = match gateway.metadata.get_bucket(&name).await {
+        Ok(target) => target,
+        Err(MetadataError::BucketNotFound { .. }) => return Err(missing()),
+        Err(error) => return Err(request.metadata_error(error)),
+    };
+    if target.owner != source.owner {
+        return Err(refused("The owner for the bucket to be logged and the target bucket must be the same."));
+    }
+    if target.object_lock.is_some_and(|lock| lock.default_retention.is_some()) {
+        return Err(refused("The target bucket must not have a default retention of Object Lock."));
+    }
+    Ok(())
+}

@@ -1,0 +1,384 @@
+//! GetBucketLogging, PutBucketLogging, and the records that are delivered. Expectations come from the Amazon S3 User Guide,
+//! "Amazon S3 server access log format" and "Logging requests with server access logging".
+
+use std::{
+    net::SocketAddr,
+    thread,
+    time::{Duration, Instant},
+};
+
+use harness::{Bucket, Certificate, Client, Element, Request, Server};
+use http::Method;
+
+fn logging(bucket: &Bucket, method: Method) -> Request {
+    bucket.request(method).raw_query("logging")
+}
+
+fn wrap(inner: &str) -> String {
+    format!("<BucketLoggingStatus>{inner}</BucketLoggingStatus>")
+}
+
+fn enabled(target: &Bucket, prefix: &str, more: &str) -> String {
+    let name = &target.name;
+    wrap(&format!(
+        "<LoggingEnabled><TargetBucket>{name}</TargetBucket><TargetPrefix>{prefix}</TargetPrefix>{more}</LoggingEnabled>"
+    ))
+}
+
+const PARTITIONED: &str = "<TargetObjectKeyFormat><PartitionedPrefix><PartitionDateSource>EventTime\
+    </PartitionDateSource></PartitionedPrefix></TargetObjectKeyFormat>";
+
+/// A server that delivers records after so many seconds.
+fn start(interval: u64) -> Server {
+    Server::start_with(1, |config| config.front.access_log_interval_seconds = interval)
+}
+
+/// The fields of a record.
+#[derive(Debug, Clone)]
+struct Record(Vec<String>);
+
+impl Record {
+    fn parse(line: &str) -> Self {
+        let (mut fields, mut rest) = (Vec::new(), line);
+        while !rest.is_empty() {
+            let end = match rest.as_bytes()[0] {
+                b'"' => rest[1..].find('"').expect("a closing quote") + 2,
+                b'[' => rest.find(']').expect("a closing bracket") + 1,
+                _ => rest.find(' ').unwrap_or(rest.len()),
+            };
+            fields.push(rest[..end].to_owned());
+            rest = rest[end..].strip_prefix(' ').unwrap_or(&rest[end..]);
+        }
+        assert_eq!(fields.len(), 27, "{line}");
+        Self(fields)
+    }
+
+    fn operation(&self) -> &str {
+        &self.0[6]
+    }
+
+    /// The fields from the operation to the size of the object.
+    fn what(&self) -> Vec<&str> {
+        self.0[6..13].iter().map(String::as_str).collect()
+    }
+}
+
+/// Every record in a bucket of log objects, in the order of their keys.
+fn records(target: &Bucket) -> Vec<Record> {
+    let keys = target.keys();
+    let lines = keys.iter().flat_map(|key| {
+        let body = String::from_utf8(target.get(key).ok().body).expect("a log is text");
+        assert!(body.ends_with('\n'), "{body}");
+        body.lines().map(Record::parse).collect::<Vec<_>>()
+    });
+    lines.collect()
+}
+
+#[track_caller]
+fn wait_for(target: &Bucket, what: &str, is_there: impl Fn(&[Record]) -> bool) -> Vec<Record> {
+    let begun = Instant::now();
+    loop {
+        let found = records(target);
+        if is_there(&found) {
+            return found;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(30), "not within half a minute: {what}: {found:#?}");
+        thread::sleep(Duration::from_millis(100));
+    }
+}
+
+fn of<'a>(found: &'a [Record], operation: &str) -> Vec<&'a Record> {
+    found.iter().filter(|record| record.operation() == operation).collect()
+}
+
+#[test]
+fn a_configuration_is_answered_as_it_was_put() {
+    let server = start(300);
+    let (bucket, target) = (server.bucket(), server.bucket());
+    let none = Element::parse(wrap("").as_bytes());
+    assert_eq!(logging(&bucket, Method::GET).ok().xml(), none);
+    for document in [
+        enabled(&target, "", ""),
+        enabled(&bucket, "a&amp;b/&#13;", "<TargetObjectKeyFormat><SimplePrefix/></TargetObjectKeyFormat>"),
+        enabled(&target, "logs/", PARTITIONED),
+    ] {
+        logging(&bucket, Method::PUT).body(&document).ok();
+        assert_eq!(logging(&bucket, Method::GET).ok().xml(), Element::parse(document.as_bytes()));
+    }
+    for _ in 0..2 {
+        logging(&bucket, Method::PUT).body(wrap("")).ok();
+        assert_eq!(logging(&bucket, Method::GET).ok().xml(), none);
+    }
+}
+
+#[test]
+fn other_configurations_are_refused_and_change_nothing() {
+    let server = start(300);
+    let (bucket, target) = (server.bucket(), server.bucket());
+    let good = enabled(&target, "kept/", PARTITIONED);
+    logging(&bucket, Method::PUT).body(&good).ok();
+
+    let locked = server.client().existing_bucket("locked");
+    locked.request(Method::PUT).header("x-amz-bucket-object-lock-enabled", "true").ok();
+    logging(&bucket, Method::PUT).body(enabled(&locked, "", "")).ok();
+    logging(&bucket, Method::PUT).body(&good).ok();
+    let retention = "<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled><Rule><DefaultRetention>\
+        <Mode>GOVERNANCE</Mode><Days>1</Days></DefaultRetention></Rule></ObjectLockConfiguration>";
+    locked.request(Method::PUT).raw_query("object-lock").body(retention).ok();
+
+    let missing = server.client().existing_bucket("missing");
+    for (target, message) in [
+        (&locked, "default retention"),
+        (&missing, "does not exist"),
+        (&server.client().existing_bucket("B"), "does not exist"),
+    ] {
+        let error = logging(&bucket, Method::PUT)
+            .body(enabled(target, "", ""))
+            .refused(400, "InvalidTargetBucketForLogging");
+        assert!(error.get("Message").contains(message), "{error:?}");
+        assert_eq!(error.get("TargetBucket"), target.name);
+    }
+    let grants = "<TargetGrants><Grant><Grantee/><Permission>READ</Permission></Grant></TargetGrants>";
+    let error = logging(&bucket, Method::PUT)
+        .body(enabled(&target, "", grants))
+        .refused(400, "AccessControlListNotSupported");
+    assert_eq!(error.get("Field"), "TargetGrants");
+    for (bad, code) in [
+        (String::new(), "MalformedXML"),
+        (wrap("<LoggingEnabled/>"), "MalformedXML"),
+        (enabled(&target, "", "<TargetObjectKeyFormat/>"), "MalformedXML"),
+        (enabled(&target, "", "<Other/>"), "MalformedXML"),
+        (enabled(&target, &"p".repeat(701), ""), "InvalidArgument"),
+    ] {
+        logging(&bucket, Method::PUT).body(&bad).refused(400, code);
+    }
+    logging(&bucket, Method::PUT)
+        .body(format!("{good}{}", " ".repeat(70_000)))
+        .refused(400, "EntityTooLarge");
+    let wrong = logging(&bucket, Method::PUT).header("content-md5", harness::md5_base64(b"other"));
+    wrong.body(wrap("")).refused(400, "BadDigest");
+    for method in [Method::GET, Method::PUT] {
+        let request =
+            || logging(&bucket, method.clone()).body(if method == Method::PUT { &good } else { "" });
+        request().header("x-amz-expected-bucket-owner", "1").refused(403, "AccessDenied");
+        request().anonymous().refused(403, "AccessDenied");
+        logging(&missing, method.clone()).body(&good).refused(404, "NoSuchBucket");
+    }
+    assert_eq!(logging(&bucket, Method::GET).ok().xml(), Element::parse(good.as_bytes()));
+}
+
+#[test]
+fn every_request_is_recorded_with_all_its_fields() {
+    let server = start(1);
+    let (bucket, target) = (server.bucket(), server.bucket());
+    bucket.put("before", "1").ok();
+    logging(&bucket, Method::PUT).body(enabled(&target, "logs/", "")).ok();
+    bucket
+        .put("a b/\"é\"", "content")
+        .header("user-agent", "agent \"one\"\\two")
+        .header("referer", "http://example.com/a b")
+        .ok();
+    let put = target.client();
+    let answer = bucket.get("a b/\"é\"").header("range", "bytes=1-3").send().expect(206);
+    bucket.get("missing").query("versionId", "null").query("x-odd", "a\"b").refused(404, "NoSuchVersion");
+    bucket.head("a b/\"é\"").ok();
+    bucket.get("before").anonymous().refused(403, "AccessDenied");
+    bucket.get("before").presigned(60).ok();
+    bucket.list().query("prefix", "a").ok();
+    bucket.delete("before").send().expect(204);
+
+    let found = wait_for(&target, "all records", |found| {
+        !of(found, "REST.DELETE.OBJECT").is_empty() && of(found, "REST.GET.OBJECT").len() == 4
+    });
+    for key in target.keys() {
+        let name = key.strip_prefix("logs/").expect("the prefix");
+        // 2013-11-01-21-32-16-E568B2907131C0C0
+        assert!(name.len() == 36 && name.bytes().filter(|byte| *byte == b'-').count() == 6, "{name}");
+        assert_eq!(target.get(&key).ok().header("content-type"), Some("text/plain"));
+    }
+    assert!(found.iter().all(|record| record.0[1] == bucket.name), "{found:#?}");
+    assert!(of(&found, "REST.PUT.OBJECT").len() == 1, "what came before is not recorded: {found:#?}");
+
+    let uri = |name: &str, rest: &str| format!("\"{name} /{}{rest} HTTP/1.1\"", bucket.name);
+    let owner = &found[0].0[0];
+    let written = of(&found, "REST.PUT.OBJECT")[0];
+    let key = "a+b/%22%C3%A9%22";
+    assert_eq!(
+        written.what(),
+        ["REST.PUT.OBJECT", key, &uri("PUT", "/a%20b/%22%C3%A9%22"), "200", "-", "-", "7"]
+    );
+    assert!(owner.len() == 64 && written.0[4] == *owner, "{written:?}");
+    assert!(written.0[2].ends_with(" +0000]") && written.0[2].len() == 28, "{written:?}");
+    assert_eq!(written.0[3], "127.0.0.1");
+    assert!(written.0[13].parse::<u64>().is_ok() && written.0[14].parse::<u64>().is_ok(), "{written:?}");
+    assert_eq!(written.0[15], "\"http://example.com/a b\"");
+    assert_eq!(written.0[16], "\"agent %22one%22\\two\"");
+    assert_eq!(
+        written.0[17..].iter().map(String::as_str).collect::<Vec<_>>(),
+        ["-", answer.get("x-amz-id-2"), "SigV4", "-", "AuthHeader", &put.host(), "-", "-", "-", "-"]
+    );
+
+    let read = of(&found, "REST.GET.OBJECT");
+    let range = read.iter().find(|record| record.0[5] == answer.get("x-amz-request-id")).expect("its record");
+    assert_eq!(range.what()[3..], ["206", "-", "3", "7"]);
+    let missing = read.iter().find(|record| record.0[7] == "missing").expect("its record");
+    assert_eq!((missing.0[9].as_str(), missing.0[10].as_str()), ("404", "NoSuchVersion"));
+    assert!(missing.0[11].parse::<u64>().expect("bytes of an error") > 100, "{missing:?}");
+    assert_eq!(missing.0[17], "null");
+    let anonymous = read.iter().find(|record| record.0[9] == "403").expect("its record");
+    assert_eq!((&*anonymous.0[4], &*anonymous.0[19], &*anonymous.0[21]), ("-", "-", "-"));
+    let presigned = read.iter().find(|record| record.0[21] == "QueryString").expect("its record");
+    assert_eq!((&*presigned.0[4], &*presigned.0[19]), (owner.as_str(), "SigV4"));
+    assert!(presigned.0[8].contains("X-Amz-Signature=REDACTED"), "{presigned:?}");
+    let head = of(&found, "REST.HEAD.OBJECT")[0];
+    assert_eq!(head.what()[3..], ["200", "-", "-", "7"]);
+    let deleted = of(&found, "REST.DELETE.OBJECT")[0];
+    assert_eq!(deleted.what()[3..], ["204", "-", "-", "-"]);
+    let listed = of(&found, "REST.GET.BUCKET")[0];
+    assert_eq!((&*listed.0[7], &*listed.0[9]), ("-", "200"));
+    assert!(listed.0[11].parse::<u64>().expect("bytes") > 200, "{listed:?}");
+}
+
+#[test]
+fn parts_copies_and_batches_have_records_of_their_own() {
+    let server = start(1);
+    let (bucket, other, target) = (server.bucket(), server.bucket(), server.bucket());
+    logging(&bucket, Method::PUT).body(enabled(&target, "", "")).ok();
+    let upload = bucket.upload("large");
+    upload.put(1, "part");
+    upload.request(Method::GET).ok();
+    upload.request(Method::DELETE).send().expect(204);
+    bucket.put("source", "content").ok();
+    other.copy(&format!("{}/source", bucket.name), "copy").ok();
+    bucket.copy(&format!("{}/copy", other.name), "back").ok();
+    bucket
+        .delete_objects("<Delete><Object><Key>source</Key></Object><Object><Key>no</Key><VersionId>x</VersionId></Object></Delete>")
+        .ok();
+    let found =
+        wait_for(&target, "the batch", |found| !of(found, "REST.POST.MULTI_OBJECT_DELETE").is_empty());
+    for operation in [
+        "REST.POST.UPLOADS",
+        "REST.PUT.PART",
+        "REST.GET.UPLOAD",
+        "REST.DELETE.UPLOAD",
+        "REST.PUT.OBJECT",
+        "REST.COPY.OBJECT",
+        "REST.COPY.OBJECT_GET",
+    ] {
+        assert_eq!(of(&found, operation).len(), 1, "{operation}: {found:#?}");
+    }
+    let copied = of(&found, "REST.COPY.OBJECT_GET")[0];
+    assert_eq!((&*copied.0[1], &*copied.0[7], &*copied.0[9]), (bucket.name.as_str(), "source", "200"));
+    assert_eq!(of(&found, "REST.COPY.OBJECT")[0].0[7], "back");
+    let batch = of(&found, "BATCH.DELETE.OBJECT");
+    let shown: Vec<_> = batch.iter().map(|record| [&*record.0[7], &record.0[9], &record.0[10]]).collect();
+    assert_eq!(shown, [["source", "204", "-"], ["no", "404", "NoSuchVersion"]]);
+}
+
+#[test]
+fn a_bucket_may_log_into_itself_and_deliveries_are_not_recorded() {
+    let server = start(1);
+    let bucket = server.bucket();
+    logging(&bucket, Method::PUT).body(enabled(&bucket, "logs/", PARTITIONED)).ok();
+    bucket.put("key", "content").ok();
+    let logs = || -> Vec<String> {
+        let listed = bucket.list().query("prefix", "logs/").ok().xml();
+        listed.all("Contents/Key").into_iter().map(str::to_owned).collect()
+    };
+    let begun = Instant::now();
+    while logs().is_empty() {
+        assert!(begun.elapsed() < Duration::from_secs(30), "no log");
+        thread::sleep(Duration::from_millis(200));
+    }
+    let key = &logs()[0];
+    // logs/ACCOUNT/us-east-1/BUCKET/2026/01/31/2026-01-31-00-00-00-0123456789ABCDEF
+    let pieces: Vec<&str> = key.split('/').collect();
+    assert_eq!((pieces.len(), pieces[2], pieces[3]), (8, "us-east-1", bucket.name.as_str()), "{key}");
+    assert_eq!(pieces[7][..19], format!("{}-{}-{}-00-00-00", pieces[4], pieces[5], pieces[6])[..19]);
+    let body = String::from_utf8(bucket.get(key).ok().body).expect("text");
+    assert!(body.contains(" REST.PUT.OBJECT key ") && !body.contains(" REST.PUT.OBJECT logs/"), "{body}");
+    // Once nothing asks any more, and the rest is delivered, there are no more of them.
+    thread::sleep(Duration::from_secs(4));
+    let settled = logs().len();
+    thread::sleep(Duration::from_secs(3));
+    assert!(logs().len() <= settled + 1, "a delivery made another: {:?}", logs());
+}
+
+#[test]
+fn an_orderly_stop_delivers_what_waits() {
+    let mut server = start(3600);
+    let (bucket, target) = (server.bucket(), server.bucket());
+    logging(&bucket, Method::PUT).body(enabled(&target, "", "")).ok();
+    for number in 0..20 {
+        bucket.put(&number.to_string(), "content").ok();
+    }
+    thread::sleep(Duration::from_secs(2));
+    assert!(target.keys().is_empty(), "nothing is due for an hour");
+    server.restart();
+    let found = records(&target.through(server.client()));
+    assert_eq!(of(&found, "REST.PUT.OBJECT").len(), 20, "{found:#?}");
+}
+
+#[test]
+fn what_was_recorded_is_delivered_after_logging_is_switched_off() {
+    let server = start(1);
+    let (bucket, target) = (server.bucket(), server.bucket());
+    logging(&bucket, Method::PUT).body(enabled(&target, "", "")).ok();
+    // Long enough for the gateway to know where the records go.
+    bucket.put("first", "1").ok();
+    wait_for(&target, "the first", |found| !of(found, "REST.PUT.OBJECT").is_empty());
+    logging(&bucket, Method::PUT).body(wrap("")).ok();
+    bucket.put("second", "2").ok();
+    thread::sleep(Duration::from_secs(3));
+    let found = records(&target);
+    assert!(found.iter().all(|record| record.0[7] != "second"), "{found:#?}");
+    // A target that is gone is nobody's fault but its owner's.
+    logging(&bucket, Method::PUT).body(enabled(&target, "", "")).ok();
+    for key in target.keys() {
+        target.delete(&key).send().expect(204);
+    }
+    target.request(Method::DELETE).send().expect(204);
+    bucket.put("third", "3").ok();
+    thread::sleep(Duration::from_secs(3));
+}
+
+#[test]
+fn visitors_of_a_website_are_recorded() {
+    let server = Server::start_with(1, |config| {
+        config.front.access_log_interval_seconds = 1;
+        config.front.website_address = Some(SocketAddr::from(([127, 0, 0, 1], 0)));
+    });
+    let (bucket, target) = (server.bucket(), server.bucket());
+    let website = "<WebsiteConfiguration><IndexDocument><Suffix>index.html</Suffix></IndexDocument></WebsiteConfiguration>";
+    bucket.request(Method::PUT).raw_query("website").body(website).ok();
+    bucket.put("page.html", "<html/>").ok();
+    logging(&bucket, Method::PUT).body(enabled(&target, "", "")).ok();
+    let visitor = server.visitor(&bucket.name);
+    assert_eq!(visitor.get("/page.html").status, 200);
+    assert_eq!(visitor.head("/page.html").status, 200);
+    assert_eq!(visitor.get("/missing?a=b").status, 404);
+    let found = wait_for(&target, "three visits", |found| of(found, "WEBSITE.GET.OBJECT").len() == 2);
+    let page = of(&found, "WEBSITE.GET.OBJECT");
+    assert_eq!(page[0].what()[1..], ["page.html", "\"GET /page.html HTTP/1.1\"", "200", "-", "7", "7"]);
+    assert_eq!((&*page[0].0[4], &*page[0].0[22]), ("-", bucket.name.as_str()));
+    assert_eq!((&*page[1].0[7], &*page[1].0[10]), ("missing", "NoSuchKey"));
+    assert_eq!(of(&found, "WEBSITE.HEAD.OBJECT").len(), 1);
+}
+
+#[test]
+fn tls_is_recorded() {
+    let certificate = Certificate::make();
+    let server = Server::start_with(1, |config| {
+        config.front.access_log_interval_seconds = 1;
+        config.front.tls_cert = Some(certificate.chain());
+        config.front.tls_key = Some(certificate.key());
+    });
+    let client: Client = server.client().with_tls(certificate.trust());
+    let (bucket, target) = (client.bucket(), client.bucket());
+    logging(&bucket, Method::PUT).body(enabled(&target, "", "")).ok();
+    bucket.put("key", "content").ok();
+    let found = wait_for(&target, "the put", |found| !of(found, "REST.PUT.OBJECT").is_empty());
+    let put = of(&found, "REST.PUT.OBJECT")[0];
+    assert_eq!(put.0[23], "TLSv1.3");
+    assert!(put.0[20].starts_with("TLS_"), "{put:?}");
+}
