@@ -19,6 +19,7 @@ pub mod contents;
 pub mod copies;
 pub mod deletes;
 pub mod garbage;
+pub mod inventories;
 pub mod jobs;
 pub mod leases;
 pub mod listing;
@@ -103,6 +104,8 @@ macro_rules! conformance_cases {
             buckets::subresources_are_kept_apart_and_go_with_their_bucket;
             buckets::a_bucket_can_begin_with_subresources;
             buckets::a_bucket_says_whether_it_has_a_policy;
+            inventories::inventories_are_kept_by_name_and_go_with_their_bucket;
+            inventories::a_bucket_has_a_thousand_inventories_at_most;
             versions::a_version_is_read_back_as_it_was_committed;
             versions::content_is_sent_only_when_asked_for;
             versions::unversioned_writes_replace_each_other;

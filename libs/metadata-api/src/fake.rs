@@ -9,6 +9,7 @@ mod buckets;
 mod cluster;
 mod contents;
 mod garbage;
+mod inventories;
 mod jobs;
 mod leases;
 mod listing;
@@ -39,11 +40,11 @@ use self::{
 use crate::{
     AbortUpload, Bucket, BucketPage, BucketQuota, ClusterMap, CommitPart, CommitVersion, Committed,
     CompleteUpload, ContentPage, ContentPosition, CopyVersion, CreateBucket, CreateUpload, DeleteVersions,
-    DeletedVersion, DiskHistory, Error, Eviction, FoundVersion, GarbageId, GarbageItem, GetVersion, Intent,
-    JobName, JobProgress, JobState, Lease, LeaseState, ListBuckets, ListObjects, ListParts, ListUploads,
-    ListVersions, Metadata, NewMove, NodeRegistration, NodeState, ObjectPage, ObservedNode, PAGE_SIZE_MAX,
-    Part, PartPage, RenameObject, ReplaceChunks, SetLock, SetTags, StorageClassDefinition, Subresource,
-    Tagged, Upload, UploadPage, VersionPage, part_size_min,
+    DeletedVersion, DiskHistory, Error, Eviction, FoundVersion, GarbageId, GarbageItem, GetVersion,
+    INVENTORIES_PAGE_MAX, Intent, Inventory, JobName, JobProgress, JobState, Lease, LeaseState, ListBuckets,
+    ListObjects, ListParts, ListUploads, ListVersions, Metadata, NewMove, NodeRegistration, NodeState,
+    ObjectPage, ObservedNode, PAGE_SIZE_MAX, Part, PartPage, RenameObject, ReplaceChunks, SetLock, SetTags,
+    StorageClassDefinition, Subresource, Tagged, Upload, UploadPage, VersionPage, part_size_min,
 };
 
 /// What a deployment may choose.
@@ -205,6 +206,46 @@ impl Metadata for Fake {
         let wanted = state.buckets.values().filter(|row| {
             row.subresources.contains_key(&subresource) && after.is_none_or(|after| row.name > *after)
         });
+        Ok(wanted.take(limit).map(|row| row.name.clone()).collect())
+    }
+
+    async fn set_inventory(
+        &self,
+        bucket: &BucketName,
+        id: &str,
+        document: Option<Bytes>,
+    ) -> Result<bool, Error> {
+        Inventory::check(id, document.as_ref())?;
+        self.state().set_inventory(bucket, id, document)
+    }
+
+    async fn list_inventories(
+        &self,
+        bucket: &BucketName,
+        from: &str,
+        limit: usize,
+    ) -> Result<Vec<Inventory>, Error> {
+        check_limit(limit, INVENTORIES_PAGE_MAX)?;
+        let state = self.state();
+        let found = state.bucket(bucket)?.inventories.range(from.to_owned()..);
+        Ok(found.take(limit).map(|(_, inventory)| inventory.clone()).collect())
+    }
+
+    async fn mark_inventory(&self, bucket: &BucketName, id: &str, listed: Timestamp) -> Result<(), Error> {
+        self.state().mark_inventory(bucket, id, listed)
+    }
+
+    async fn list_buckets_with_inventories(
+        &self,
+        after: Option<&BucketName>,
+        limit: usize,
+    ) -> Result<Vec<BucketName>, Error> {
+        check_limit(limit, PAGE_SIZE_MAX)?;
+        let state = self.state();
+        let wanted = state
+            .buckets
+            .values()
+            .filter(|row| !row.inventories.is_empty() && after.is_none_or(|after| row.name > *after));
         Ok(wanted.take(limit).map(|row| row.name.clone()).collect())
     }
 

@@ -17,12 +17,22 @@ pub enum JobName {
     Lifecycle = 6,
     /// Moves what lifecycle rules say to other storage classes.
     Transition = 7,
+    /// Makes the inventories of buckets.
+    Inventory = 8,
 }
 
 impl JobName {
     /// Every job.
-    pub const ALL: [Self; 7] =
-        [Self::Plan, Self::Move, Self::Repair, Self::Reap, Self::Recode, Self::Lifecycle, Self::Transition];
+    pub const ALL: [Self; 8] = [
+        Self::Plan,
+        Self::Move,
+        Self::Repair,
+        Self::Reap,
+        Self::Recode,
+        Self::Lifecycle,
+        Self::Transition,
+        Self::Inventory,
+    ];
 
     /// The job of a persistent number.
     pub fn from_number(number: i64) -> Option<Self> {
@@ -31,7 +41,7 @@ impl JobName {
 }
 
 /// How far a job is. Units are the job's own: bytes for moves, re-encoding and transitions, shards for
-/// repairs, buckets for lifecycles.
+/// repairs, buckets for lifecycles and inventories.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct JobProgress {
     /// Done since the job last had nothing to do.

@@ -16,6 +16,7 @@ pub mod conformance;
 mod contents;
 mod error;
 pub mod fake;
+mod inventory;
 mod job;
 mod lease;
 mod listing;
@@ -31,7 +32,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use types::{
     BucketName, ChunkId, ChunkOwner, Coding, DiskId, GroupId, LeaseId, MissingShard, NodeId,
-    ObjectLockConfiguration, ShardId, ShardIndex, StorageClassName, UploadId, Versioning,
+    ObjectLockConfiguration, ShardId, ShardIndex, StorageClassName, Timestamp, UploadId, Versioning,
 };
 
 pub use background::{GarbageId, GarbageItem};
@@ -48,6 +49,9 @@ pub use contents::{
     REPLACED_ROWS_MAX, ReplaceChunks, Replaced, Replacement,
 };
 pub use error::Error;
+pub use inventory::{
+    INVENTORIES_MAX, INVENTORIES_PAGE_MAX, INVENTORY_ID_LENGTH_MAX, INVENTORY_LENGTH_MAX, Inventory,
+};
 pub use job::{JobName, JobProgress, JobState};
 pub use lease::{Lease, LeaseState};
 pub use listing::{
@@ -122,6 +126,33 @@ pub trait Metadata: Send + Sync + 'static {
     async fn list_buckets_with(
         &self,
         subresource: Subresource,
+        after: Option<&BucketName>,
+        limit: usize,
+    ) -> Result<Vec<BucketName>, Error>;
+
+    /// Stores an inventory configuration in place of the one of that name, or removes it; the rest of it stays. Answers whether
+    /// that was done: not when a bucket without one of that name has [`INVENTORIES_MAX`], nor when there is none to be removed.
+    /// Errors: `BucketNotFound`, `Malformed` (the name is empty or longer than [`INVENTORY_ID_LENGTH_MAX`], or the document longer
+    /// than [`INVENTORY_LENGTH_MAX`]).
+    async fn set_inventory(
+        &self,
+        bucket: &BucketName,
+        id: &str,
+        document: Option<Bytes>,
+    ) -> Result<bool, Error>;
+    /// Inventory configurations in the order of their names, from `from` on, that one included; fewer than `limit`, 1 to
+    /// [`INVENTORIES_PAGE_MAX`], when there are no more. Errors: `BucketNotFound`.
+    async fn list_inventories(
+        &self,
+        bucket: &BucketName,
+        from: &str,
+        limit: usize,
+    ) -> Result<Vec<Inventory>, Error>;
+    /// Records that a list was made which was begun at `listed`, if the configuration is there. Errors: `BucketNotFound`.
+    async fn mark_inventory(&self, bucket: &BucketName, id: &str, listed: Timestamp) -> Result<(), Error>;
+    /// The names of the buckets, of all accounts, that have inventory configurations, as [`Metadata::list_buckets_with`].
+    async fn list_buckets_with_inventories(
+        &self,
         after: Option<&BucketName>,
         limit: usize,
     ) -> Result<Vec<BucketName>, Error>;

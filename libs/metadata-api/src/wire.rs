@@ -9,6 +9,7 @@ mod cluster;
 mod common;
 mod failure;
 mod garbage;
+pub(crate) mod inventories;
 mod jobs;
 mod leases;
 mod listings;

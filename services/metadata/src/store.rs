@@ -13,6 +13,7 @@ mod copies;
 mod counters;
 mod engine;
 mod garbage;
+mod inventories;
 mod jobs;
 mod leases;
 mod listing;
@@ -39,15 +40,16 @@ use env::Env;
 use metadata_api::{
     AbortUpload, Bucket, BucketPage, BucketQuota, ClusterMap, CommitPart, CommitVersion, Committed,
     CompleteUpload, ContentPage, ContentPosition, CopyVersion, CreateBucket, CreateUpload, DeleteVersions,
-    DeletedVersion, DiskHistory, Error, Eviction, FoundVersion, GarbageId, GarbageItem, GetVersion, Intent,
-    JobName, JobProgress, JobState, Lease, LeaseState, ListBuckets, ListObjects, ListParts, ListUploads,
-    ListVersions, Metadata, NewMove, NodeRegistration, NodeState, ObjectPage, ObservedNode, PAGE_SIZE_MAX,
-    Part, PartPage, RenameObject, ReplaceChunks, SetLock, SetTags, StorageClassDefinition, Subresource,
-    Tagged, Upload, UploadPage, VersionPage, part_size_min,
+    DeletedVersion, DiskHistory, Error, Eviction, FoundVersion, GarbageId, GarbageItem, GetVersion,
+    INVENTORIES_PAGE_MAX, Intent, Inventory, JobName, JobProgress, JobState, Lease, LeaseState, ListBuckets,
+    ListObjects, ListParts, ListUploads, ListVersions, Metadata, NewMove, NodeRegistration, NodeState,
+    ObjectPage, ObservedNode, PAGE_SIZE_MAX, Part, PartPage, RenameObject, ReplaceChunks, SetLock, SetTags,
+    StorageClassDefinition, Subresource, Tagged, Upload, UploadPage, VersionPage, part_size_min,
 };
 use types::{
     BucketId, BucketName, ChunkId, ChunkOwner, Coding, DiskId, GroupId, LeaseId, MissingShard, NodeId,
-    ObjectKey, ObjectLockConfiguration, ShardId, ShardIndex, StorageClassName, UploadId, Versioning,
+    ObjectKey, ObjectLockConfiguration, ShardId, ShardIndex, StorageClassName, Timestamp, UploadId,
+    Versioning,
 };
 
 use self::{
@@ -315,6 +317,48 @@ impl Metadata for MetadataStore {
         check_limit(limit, PAGE_SIZE_MAX)?;
         let found = self.buckets_with(subresource, after, limit).await;
         found.map_err(|failure| failure.into_error("list_buckets_with"))
+    }
+
+    async fn set_inventory(
+        &self,
+        bucket: &BucketName,
+        id: &str,
+        document: Option<Bytes>,
+    ) -> Result<bool, Error> {
+        Inventory::check(id, document.as_ref())?;
+        let (name, id) = (bucket.clone(), id.to_owned());
+        transact!(self, "set_inventory", |store, tx| store.set_inventory_in(
+            tx,
+            &name,
+            &id,
+            document.as_ref()
+        ))
+    }
+
+    async fn list_inventories(
+        &self,
+        bucket: &BucketName,
+        from: &str,
+        limit: usize,
+    ) -> Result<Vec<Inventory>, Error> {
+        check_limit(limit, INVENTORIES_PAGE_MAX)?;
+        let found = self.find_inventories(bucket, from, limit).await;
+        found.map_err(|failure| failure.into_error("list_inventories"))
+    }
+
+    async fn mark_inventory(&self, bucket: &BucketName, id: &str, listed: Timestamp) -> Result<(), Error> {
+        let (name, id) = (bucket.clone(), id.to_owned());
+        transact!(self, "mark_inventory", |store, tx| store.mark_inventory_in(tx, &name, &id, listed))
+    }
+
+    async fn list_buckets_with_inventories(
+        &self,
+        after: Option<&BucketName>,
+        limit: usize,
+    ) -> Result<Vec<BucketName>, Error> {
+        check_limit(limit, PAGE_SIZE_MAX)?;
+        let found = self.buckets_with_inventories(after, limit).await;
+        found.map_err(|failure| failure.into_error("list_buckets_with_inventories"))
     }
 
     async fn commit_version(&self, request: CommitVersion) -> Result<Committed, Error> {

@@ -6,15 +6,15 @@ use metadata_api::{
     AbortUpload, Bucket, BucketPage, BucketQuota, ClusterMap, CommitPart, CommitVersion, Committed,
     CompleteUpload, ContentPage, ContentPosition, CopyVersion, CreateBucket, CreateUpload, DeleteVersions,
     DeletedVersion, DiskHistory, Error, Eviction, FoundVersion, GarbageId, GarbageItem, GetVersion, Intent,
-    JobName, JobProgress, JobState, Lease, LeaseState, ListBuckets, ListObjects, ListParts, ListUploads,
-    ListVersions, Metadata, NewMove, NodeRegistration, NodeState, ObjectPage, ObservedNode, PAGE_SIZE_MAX,
-    Part, PartPage, RenameObject, ReplaceChunks, SetLock, SetTags, StorageClassDefinition, Subresource,
-    Tagged, Upload, UploadPage, VersionEntry, VersionPage, VersionPosition, fake::Fake,
+    Inventory, JobName, JobProgress, JobState, Lease, LeaseState, ListBuckets, ListObjects, ListParts,
+    ListUploads, ListVersions, Metadata, NewMove, NodeRegistration, NodeState, ObjectPage, ObservedNode,
+    PAGE_SIZE_MAX, Part, PartPage, RenameObject, ReplaceChunks, SetLock, SetTags, StorageClassDefinition,
+    Subresource, Tagged, Upload, UploadPage, VersionEntry, VersionPage, VersionPosition, fake::Fake,
 };
 use types::{
     BucketName, ChunkId, ChunkOwner, Coding, DiskId, GroupId, KeyPrefix, LeaseId, MissingShard, NodeId,
-    ObjectKey, ObjectLockConfiguration, ShardId, ShardIndex, StorageClassName, UploadId, VersionId,
-    Versioning,
+    ObjectKey, ObjectLockConfiguration, ShardId, ShardIndex, StorageClassName, Timestamp, UploadId,
+    VersionId, Versioning,
 };
 
 use crate::sabotage::Sabotage;
@@ -127,6 +127,10 @@ passed_on! {
     set_subresource(bucket: &BucketName, subresource: Subresource, document: Option<Bytes>) -> ();
     get_subresource(bucket: &BucketName, subresource: Subresource) -> Option<Bytes>;
     list_buckets_with(subresource: Subresource, after: Option<&BucketName>, limit: usize) -> Vec<BucketName>;
+    set_inventory(bucket: &BucketName, id: &str, document: Option<Bytes>) -> bool;
+    list_inventories(bucket: &BucketName, from: &str, limit: usize) -> Vec<Inventory>;
+    mark_inventory(bucket: &BucketName, id: &str, listed: Timestamp) -> ();
+    list_buckets_with_inventories(after: Option<&BucketName>, limit: usize) -> Vec<BucketName>;
     commit_version(request: CommitVersion) -> Committed;
     get_version(request: GetVersion) -> FoundVersion;
     set_tags(request: SetTags) -> Tagged;

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use types::{
     BucketName, ChunkId, ChunkOwner, Coding, DiskId, GroupId, LeaseId, MissingShard, NodeId, ObjectKey,
-    ObjectLockConfiguration, ShardId, ShardIndex, StorageClassName, UploadId, Versioning,
+    ObjectLockConfiguration, ShardId, ShardIndex, StorageClassName, Timestamp, UploadId, Versioning,
 };
 
 use super::{
@@ -15,12 +15,14 @@ use crate::{
     AbortUpload, Bucket, BucketPage, BucketQuota, ClusterMap, CommitPart, CommitVersion, Committed,
     CompleteUpload, ContentPage, ContentPosition, CopyVersion, CreateBucket, CreateUpload, DeleteVersions,
     DeletedVersion, DiskHistory, Error, Eviction, FoundVersion, GarbageId, GarbageItem, GetVersion, Intent,
-    JobName, JobProgress, JobState, Lease, LeaseState, ListBuckets, ListObjects, ListParts, ListUploads,
-    ListVersions, Metadata, NewMove, NodeRegistration, NodeState, ObjectPage, ObservedNode, Part, PartPage,
-    RenameObject, ReplaceChunks, SetLock, SetTags, StorageClassDefinition, Subresource, Tagged, Upload,
-    UploadPage, VersionPage,
+    Inventory, JobName, JobProgress, JobState, Lease, LeaseState, ListBuckets, ListObjects, ListParts,
+    ListUploads, ListVersions, Metadata, NewMove, NodeRegistration, NodeState, ObjectPage, ObservedNode,
+    Part, PartPage, RenameObject, ReplaceChunks, SetLock, SetTags, StorageClassDefinition, Subresource,
+    Tagged, Upload, UploadPage, VersionPage,
     wire::{
-        self, proto,
+        self,
+        inventories::Inventories,
+        proto,
         unwrapped::{
             BucketNames, Chunks, Done, Evictions, GarbageItems, Jobs, Leases, MaybeMap, MissingShards,
             Outcomes, Value,
@@ -123,6 +125,49 @@ impl Metadata for Client {
             limit: wire::limit_to_wire(limit),
         };
         let BucketNames(names) = self.call(Read, request, send!(buckets.list_buckets_with)).await?;
+        Ok(names)
+    }
+
+    async fn set_inventory(
+        &self,
+        bucket: &BucketName,
+        id: &str,
+        document: Option<Bytes>,
+    ) -> Result<bool, Error> {
+        let (bucket, id) = (bucket.to_string(), id.to_owned());
+        let request = proto::SetInventoryRequest { bucket, id, document };
+        let Value(done) = self.call(Mutation, request, send!(buckets.set_inventory)).await?;
+        Ok(done)
+    }
+
+    async fn list_inventories(
+        &self,
+        bucket: &BucketName,
+        from: &str,
+        limit: usize,
+    ) -> Result<Vec<Inventory>, Error> {
+        let (bucket, from) = (bucket.to_string(), from.to_owned());
+        let request = proto::ListInventoriesRequest { bucket, from, limit: wire::limit_to_wire(limit) };
+        let Inventories(found) = self.call(Read, request, send!(buckets.list_inventories)).await?;
+        Ok(found)
+    }
+
+    async fn mark_inventory(&self, bucket: &BucketName, id: &str, listed: Timestamp) -> Result<(), Error> {
+        let (bucket, id) = (bucket.to_string(), id.to_owned());
+        let request = proto::MarkInventoryRequest { bucket, id, listed_ms: listed.0 };
+        let Done = self.call(Mutation, request, send!(buckets.mark_inventory)).await?;
+        Ok(())
+    }
+
+    async fn list_buckets_with_inventories(
+        &self,
+        after: Option<&BucketName>,
+        limit: usize,
+    ) -> Result<Vec<BucketName>, Error> {
+        let after = after.map(ToString::to_string);
+        let request = proto::ListBucketsWithInventoriesRequest { after, limit: wire::limit_to_wire(limit) };
+        let BucketNames(names) =
+            self.call(Read, request, send!(buckets.list_buckets_with_inventories)).await?;
         Ok(names)
     }
 

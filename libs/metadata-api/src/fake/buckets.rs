@@ -11,7 +11,7 @@ use types::{
 use super::{State, malformed, uploads::UploadRow};
 use crate::{
     AccountId, Bucket, BucketPage, BucketQuota, BucketUsage, Committed, CompleteUpload, CreateBucket, Error,
-    ListBuckets, SUBRESOURCE_LENGTH_MAX, Subresource, VersionState,
+    Inventory, ListBuckets, SUBRESOURCE_LENGTH_MAX, Subresource, VersionState,
 };
 
 #[derive(Debug)]
@@ -28,6 +28,7 @@ pub(super) struct BucketRow {
     pub(super) versions: BTreeMap<ObjectKey, Vec<VersionRow>>,
     pub(super) uploads: BTreeMap<(ObjectKey, UploadId), UploadRow>,
     pub(super) subresources: BTreeMap<Subresource, Bytes>,
+    pub(super) inventories: BTreeMap<String, Inventory>,
     /// Completions, their answers and when they were given.
     pub(super) completed: BTreeMap<UploadId, (CompleteUpload, Committed)>,
 }
@@ -122,6 +123,7 @@ impl State {
             versions: BTreeMap::new(),
             uploads: BTreeMap::new(),
             subresources: request.subresources,
+            inventories: BTreeMap::new(),
             completed: BTreeMap::new(),
         };
         let bucket = row.bucket();

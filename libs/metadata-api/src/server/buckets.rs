@@ -3,11 +3,14 @@
 use tonic::{Request, Response, Status, async_trait};
 
 use super::{Calls, answer, checked, decoded};
-use types::BucketName;
+use types::{BucketName, Timestamp};
 
 use crate::{
-    PAGE_SIZE_MAX,
-    wire::{bucket_name, limit_from_wire, proto, quota_from_wire, required, subresource, versioning},
+    INVENTORIES_PAGE_MAX, Inventory, PAGE_SIZE_MAX,
+    wire::{
+        bucket_name, limit_from_wire, messages, proto, quota_from_wire, required, subresource, text,
+        versioning,
+    },
 };
 
 #[async_trait]
@@ -108,5 +111,52 @@ impl proto::buckets_server::Buckets for Calls {
         let found = self.metadata.list_buckets_with(subresource, after.as_ref(), limit).await;
         let to_wire = |names: Vec<BucketName>| names.iter().map(ToString::to_string).collect();
         answer(found.map(|names| proto::ListBucketsWithResponse { names: to_wire(names) }))
+    }
+
+    async fn set_inventory(
+        &self,
+        request: Request<proto::SetInventoryRequest>,
+    ) -> Result<Response<proto::SetInventoryResponse>, Status> {
+        let request = request.into_inner();
+        let bucket = checked(bucket_name(&request.bucket, "bucket"))?;
+        let id = checked(text(request.id, "id"))?;
+        let done = self.metadata.set_inventory(&bucket, &id, request.document).await;
+        answer(done.map(|done| proto::SetInventoryResponse { done }))
+    }
+
+    async fn list_inventories(
+        &self,
+        request: Request<proto::ListInventoriesRequest>,
+    ) -> Result<Response<proto::ListInventoriesResponse>, Status> {
+        let request = request.into_inner();
+        let bucket = checked(bucket_name(&request.bucket, "bucket"))?;
+        let from = checked(text(request.from, "from"))?;
+        let limit = checked(limit_from_wire(request.limit, INVENTORIES_PAGE_MAX))?;
+        let found = self.metadata.list_inventories(&bucket, &from, limit).await;
+        let to_wire = |found: Vec<Inventory>| proto::ListInventoriesResponse { inventories: messages(found) };
+        answer(found.map(to_wire))
+    }
+
+    async fn mark_inventory(
+        &self,
+        request: Request<proto::MarkInventoryRequest>,
+    ) -> Result<Response<proto::MarkInventoryResponse>, Status> {
+        let request = request.into_inner();
+        let bucket = checked(bucket_name(&request.bucket, "bucket"))?;
+        let id = checked(text(request.id, "id"))?;
+        let done = self.metadata.mark_inventory(&bucket, &id, Timestamp(request.listed_ms)).await;
+        answer(done.map(|()| proto::MarkInventoryResponse {}))
+    }
+
+    async fn list_buckets_with_inventories(
+        &self,
+        request: Request<proto::ListBucketsWithInventoriesRequest>,
+    ) -> Result<Response<proto::ListBucketsWithInventoriesResponse>, Status> {
+        let request = request.into_inner();
+        let after = request.after.map(|after| checked(bucket_name(&after, "after"))).transpose()?;
+        let limit = checked(limit_from_wire(request.limit, PAGE_SIZE_MAX))?;
+        let found = self.metadata.list_buckets_with_inventories(after.as_ref(), limit).await;
+        let to_wire = |names: Vec<BucketName>| names.iter().map(ToString::to_string).collect();
+        answer(found.map(|names| proto::ListBucketsWithInventoriesResponse { names: to_wire(names) }))
     }
 }

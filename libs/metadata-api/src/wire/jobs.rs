@@ -13,6 +13,7 @@ pub(crate) fn job_name(value: i32) -> Result<JobName, WireError> {
         Ok(proto::JobName::Recode) => Ok(JobName::Recode),
         Ok(proto::JobName::Lifecycle) => Ok(JobName::Lifecycle),
         Ok(proto::JobName::Transition) => Ok(JobName::Transition),
+        Ok(proto::JobName::Inventory) => Ok(JobName::Inventory),
         Ok(proto::JobName::Unspecified) | Err(_) => Err(WireError::UnknownValue { field: "job", value }),
     }
 }
@@ -27,6 +28,7 @@ impl From<JobName> for proto::JobName {
             JobName::Recode => Self::Recode,
             JobName::Lifecycle => Self::Lifecycle,
             JobName::Transition => Self::Transition,
+            JobName::Inventory => Self::Inventory,
         }
     }
 }

@@ -15,7 +15,7 @@ use types::{
 
 use crate::{AccountId, Error, UploadChecksum, WriteCondition};
 pub(crate) use cluster::{
-    cluster_map, content_page, disk_history, eviction, garbage_id, garbage_item, job_state, lease,
+    cluster_map, content_page, disk_history, eviction, garbage_id, garbage_item, inventory, job_state, lease,
     lease_state, new_move, node_registration, owned_chunk, replace_chunks, shard_id,
     storage_class_definition,
 };

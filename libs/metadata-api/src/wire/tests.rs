@@ -14,8 +14,8 @@ use super::{
 };
 use crate::{
     AccountId, CommitPart, CommitVersion, CompleteUpload, ContentPage, CopyVersion, DeleteVersions, Error,
-    Eviction, GarbageId, GarbageItem, JobName, JobState, ListBuckets, ListObjects, NewMove, NodeRegistration,
-    ObjectEntry, ObjectPage, RenameObject, ReplaceChunks, StorageClassDefinition,
+    Eviction, GarbageId, GarbageItem, Inventory, JobName, JobState, ListBuckets, ListObjects, NewMove,
+    NodeRegistration, ObjectEntry, ObjectPage, RenameObject, ReplaceChunks, StorageClassDefinition,
 };
 
 fn config() -> ProptestConfig {
@@ -82,6 +82,7 @@ mod every_message_survives_the_wire {
         garbage_id: GarbageId;
         garbage_item: GarbageItem;
         get_version: GetVersionRequest;
+        inventory: Inventory;
         job_state: JobState;
         lease: Lease;
         lease_state: LeaseState;
@@ -303,9 +304,12 @@ fn a_request_that_breaks_a_bound_is_refused() {
         "chunks": |m| m.chunks = vec![proto::Replacement::default(); 1001];
         "class": |m| m.class = Some(proto::ClassChange::default());
     }
+    refused! { Inventory, proto::Inventory, strategies::inventory(),
+        "id": |m| m.id = "x".repeat(1025);
+    }
     refused! { JobState, proto::JobState, strategies::job_state(),
         "job": |m| m.job = 0;
-        "job": |m| m.job = 8;
+        "job": |m| m.job = 99;
         "holder": |m| m.holder = "x".repeat(1025);
         "progress": |m| m.progress = None;
     }

@@ -21,7 +21,7 @@ macro_rules! done {
 
 done! {
     AbortUploadResponse DefineStorageClassResponse DeleteBucketResponse FinishEvictionResponse FinishLeaseResponse
-    FinishMoveResponse ReadyResponse RegisterNodeResponse ReleaseJobResponse
+    FinishMoveResponse MarkInventoryResponse ReadyResponse RegisterNodeResponse ReleaseJobResponse
     ReleaseLeaseResponse RenewJobResponse RenewLeaseResponse ReportMissingResponse SetDiskIntentResponse
     SetNodeIntentResponse SetObjectLockResponse SetQuotaResponse SetStorageClassCodingResponse SetSubresourceResponse SetVersioningResponse
 }
@@ -51,6 +51,7 @@ value! {
     RemoveFormerGroupsResponse.removed: bool;
     ReplaceChunksResponse.replaced: Vec<bool>;
     RevokeLeaseResponse.revoked: bool;
+    SetInventoryResponse.done: bool;
 }
 
 /// The outcomes of a delete.
@@ -71,15 +72,23 @@ impl TryFrom<proto::ListBucketsWithResponse> for BucketNames {
     type Error = WireError;
 
     fn try_from(message: proto::ListBucketsWithResponse) -> Result<Self, WireError> {
-        if message.names.len() > PAGE_SIZE_MAX {
-            return Err(WireError::TooMany {
-                field: "names",
-                length: message.names.len(),
-                maximum: PAGE_SIZE_MAX,
-            });
-        }
-        message.names.iter().map(|name| bucket_name(name, "names")).collect::<Result<_, _>>().map(Self)
+        names(&message.names).map(Self)
     }
+}
+
+impl TryFrom<proto::ListBucketsWithInventoriesResponse> for BucketNames {
+    type Error = WireError;
+
+    fn try_from(message: proto::ListBucketsWithInventoriesResponse) -> Result<Self, WireError> {
+        names(&message.names).map(Self)
+    }
+}
+
+fn names(names: &[String]) -> Result<Vec<BucketName>, WireError> {
+    if names.len() > PAGE_SIZE_MAX {
+        return Err(WireError::TooMany { field: "names", length: names.len(), maximum: PAGE_SIZE_MAX });
+    }
+    names.iter().map(|name| bucket_name(name, "names")).collect()
 }
 
 /// The leases that are not reaped.

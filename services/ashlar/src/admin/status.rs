@@ -250,5 +250,6 @@ fn job_name(job: JobName) -> &'static str {
         JobName::Recode => "recode",
         JobName::Lifecycle => "lifecycle",
         JobName::Transition => "transition",
+        JobName::Inventory => "inventory",
     }
 }

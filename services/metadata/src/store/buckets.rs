@@ -218,6 +218,7 @@ impl MetadataStore {
             "DELETE FROM uploads WHERE bucket_id = $1",
             "DELETE FROM completed_uploads WHERE bucket_id = $1",
             "DELETE FROM bucket_subresources WHERE bucket_id = $1",
+            "DELETE FROM bucket_inventories WHERE bucket_id = $1",
             "DELETE FROM buckets WHERE bucket_id = $1",
         ] {
             tx.execute(sql, vec![bucket.id.0.into()]).await?;

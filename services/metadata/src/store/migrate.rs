@@ -16,6 +16,7 @@ pub(crate) const MIGRATIONS: &[(&str, &str)] = &[
     ("object_lock", include_str!("../../migrations/0005_object_lock.sql")),
     ("disk_losses", include_str!("../../migrations/0006_disk_losses.sql")),
     ("bucket_quotas", include_str!("../../migrations/0007_bucket_quotas.sql")),
+    ("bucket_inventories", include_str!("../../migrations/0008_bucket_inventories.sql")),
 ];
 
 /// The lock that one process holds while it migrates: a number that nobody else has a reason to choose.

@@ -123,6 +123,34 @@ impl proto::buckets_server::Buckets for Slow {
         Err(Status::unimplemented("not asked for here"))
     }
 
+    async fn set_inventory(
+        &self,
+        _: Request<proto::SetInventoryRequest>,
+    ) -> Result<Response<proto::SetInventoryResponse>, Status> {
+        Err(Status::unimplemented("not asked for here"))
+    }
+
+    async fn list_inventories(
+        &self,
+        _: Request<proto::ListInventoriesRequest>,
+    ) -> Result<Response<proto::ListInventoriesResponse>, Status> {
+        Err(Status::unimplemented("not asked for here"))
+    }
+
+    async fn mark_inventory(
+        &self,
+        _: Request<proto::MarkInventoryRequest>,
+    ) -> Result<Response<proto::MarkInventoryResponse>, Status> {
+        Err(Status::unimplemented("not asked for here"))
+    }
+
+    async fn list_buckets_with_inventories(
+        &self,
+        _: Request<proto::ListBucketsWithInventoriesRequest>,
+    ) -> Result<Response<proto::ListBucketsWithInventoriesResponse>, Status> {
+        Err(Status::unimplemented("not asked for here"))
+    }
+
     async fn list_buckets_with(
         &self,
         _: Request<proto::ListBucketsWithRequest>,

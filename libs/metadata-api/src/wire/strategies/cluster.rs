@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use proptest::{collection::vec, option, prelude::*};
-use types::{BucketId, ChunkOwner, FailureDomain, GroupId, LeaseId, Sequence, ShardId, ShardIndex};
+use types::{
+    BucketId, ChunkOwner, FailureDomain, GroupId, LeaseId, Sequence, ShardId, ShardIndex, Timestamp,
+};
 
 use super::{
     bucket_name, chunk_id, coding, disk, extent, missing_shard, node, object_key, part_number, storage_class,
@@ -12,9 +14,9 @@ use super::{
 use crate::wire::OwnedChunk;
 use crate::{
     ClassChange, ClusterMap, ContentKind, ContentOwner, ContentPage, ContentPosition, ContentRow,
-    DiskHistory, DiskRegistration, DiskState, Eviction, GarbageId, GarbageItem, Intent, JobName, JobProgress,
-    JobState, Lease, LeaseState, MapDisk, MapNode, NewMove, NodeRegistration, NodeState, PlacementGroup,
-    ReplaceChunks, Replacement, ShardMove, StorageClass, StorageClassDefinition,
+    DiskHistory, DiskRegistration, DiskState, Eviction, GarbageId, GarbageItem, Intent, Inventory, JobName,
+    JobProgress, JobState, Lease, LeaseState, MapDisk, MapNode, NewMove, NodeRegistration, NodeState,
+    PlacementGroup, ReplaceChunks, Replacement, ShardMove, StorageClass, StorageClassDefinition,
 };
 
 pub(crate) fn lease() -> impl Strategy<Value = Lease> {
@@ -115,6 +117,15 @@ pub(crate) fn content_page() -> impl Strategy<Value = ContentPage> {
         });
     let next = option::of(vec(any::<u8>(), 0..40).prop_map(ContentPosition));
     (vec(row, 0..3), next).prop_map(|(rows, next)| ContentPage { rows, next })
+}
+
+pub(crate) fn inventory() -> impl Strategy<Value = Inventory> {
+    let (document, listed) = (vec(any::<u8>(), 0..64), option::of(any::<i64>()));
+    ("[a-zA-Z0-9._-]{1,64}", document, listed).prop_map(|(id, document, listed)| Inventory {
+        id,
+        document: document.into(),
+        listed: listed.map(Timestamp),
+    })
 }
 
 pub(crate) fn job_state() -> impl Strategy<Value = JobState> {

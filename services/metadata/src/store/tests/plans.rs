@@ -24,6 +24,7 @@ use crate::{
         contents,
         engine::{Rows, Value},
         garbage::TAKE_DUE,
+        inventories::LIST_INVENTORIES,
         leases::RENEW,
         listing::{
             objects::list_objects_sql,
@@ -81,6 +82,7 @@ fn hot_statements(bucket: i64, name: &str) -> Vec<Hot> {
             list_later_uploads_sql(),
             vec![b.clone(), k(), vec![0_u8; 16].into(), 100_i64.into()],
         ),
+        hot("inventories", LIST_INVENTORIES, vec![b.clone(), k(), 100_i64.into()]),
         hot("take garbage", TAKE_DUE, vec![i64::MAX.into(), 10_i64.into()]),
         hot("renew lease", RENEW, vec![7_i64.into(), 1_i64.into()]),
         hot("count heartbeat", COUNT_HEARTBEAT, vec![id()]),

@@ -1,0 +1,9 @@
+-- The inventory configurations of a bucket, each by its name. listed_ms: when the latest list that is complete was begun, as the
+-- worker said, NULL before the first.
+CREATE TABLE bucket_inventories (
+    bucket_id BIGINT NOT NULL,
+    id BYTEA NOT NULL,
+    document BYTEA NOT NULL,
+    listed_ms BIGINT,
+    PRIMARY KEY (bucket_id, id)
+);
