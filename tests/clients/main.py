@@ -39,6 +39,8 @@ MATRIX = [
     ("cluster", False, ["aws-cli", "boto3", "rclone", "restic", "aws-sdk-rust"]),
     ("cluster", True, ["rclone", "aws-sdk-rust"]),
 ]
+# Logs and inventories are delivered soon; nothing expires within minutes.
+SETTINGS = {"ASHLAR_ACCESS_LOG_INTERVAL": "1", "ASHLAR_LIFECYCLE_DAY": "60"}
 # aws-cli moves its large file and tree at full size in the first row only.
 REDUCED = 5
 
@@ -91,8 +93,8 @@ def make_target(name, tls, folder, chosen):
     if name == "other":
         return Other(folder, chosen.endpoint)
     if name == "cluster":
-        return Cluster(folder, tls, chosen.binary)
-    return Embedded(folder, tls, chosen.binary, ERASURE_PATHS if name == "erasure" else 1)
+        return Cluster(folder, tls, chosen.binary, settings=SETTINGS)
+    return Embedded(folder, tls, chosen.binary, ERASURE_PATHS if name == "erasure" else 1, SETTINGS)
 
 
 def run_row(name, tls, clients, folder, report, chosen):

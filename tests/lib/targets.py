@@ -150,11 +150,13 @@ class Embedded(Target):
 class Cluster(Target):
     """Each service in processes of its own, over a private Postgres."""
 
-    def __init__(self, folder, tls, binary, chunks=CHUNK_SERVICES, coding="4+2"):
+    def __init__(self, folder, tls, binary, chunks=CHUNK_SERVICES, coding="4+2", settings=None):
         super().__init__(folder, tls)
         self.binary = binary
         self.chunks = chunks
         self.coding = coding
+        # Of gateways and workers.
+        self.settings = settings or {}
         self.postgres = Postgres(self.folder / "postgres")
         self.cluster_secret = secrets.token_hex(32)
         self.metadata_ports = [free_port() for _ in range(METADATA_SERVICES)]
@@ -199,12 +201,12 @@ class Cluster(Target):
         name, port = f"gateway{number}", free_port()
         self.endpoints.append(self.url(port))
         settings = self.front(port) | {"ASHLAR_CLUSTER_SECRET": self.cluster_secret, "ASHLAR_METADATA": self.metadata_for(name)}
-        return self.run(name, [self.binary, "gateway"], settings, f"{self.url(port)}/health/ready")
+        return self.run(name, [self.binary, "gateway"], settings | self.settings, f"{self.url(port)}/health/ready")
 
     def worker(self):
         """The worker."""
         health = free_port()
-        return self.run("worker", [self.binary, "worker"], self.member("worker", health), f"http://127.0.0.1:{health}/health/ready")
+        return self.run("worker", [self.binary, "worker"], self.member("worker", health) | self.settings, f"http://127.0.0.1:{health}/health/ready")
 
     def member(self, name, health_port):
         """Settings of a service that finds the others through metadata."""

@@ -15,6 +15,7 @@ pub mod date;
 pub mod error;
 pub mod form;
 pub mod header;
+pub mod inventory;
 pub mod lifecycle;
 pub mod logging;
 pub mod operation;

@@ -15,7 +15,8 @@
 //! - `repair` rebuilds single shards that are missing or damaged,
 //! - `reaper` frees what gateways that are gone wrote and never committed,
 //! - `recode` re-encodes what has a coding that its storage class had before,
-//! - `lifecycle` deletes what has expired by the rules of its bucket, and moves to other storage classes what they say.
+//! - `lifecycle` deletes what has expired by the rules of its bucket, and moves to other storage classes what they say,
+//! - `inventory` lists what is in buckets for their owners.
 //!
 //! Beside them is `audit`, which compares every shard with every row and changes nothing; operators ask for it.
 //!
@@ -27,6 +28,7 @@ mod config;
 mod context;
 mod evictions;
 mod garbage;
+mod inventory;
 mod jobs;
 mod leases;
 mod lifecycle;

@@ -8,8 +8,8 @@ use metadata_api::{JobName, Metadata};
 use service_kit::{HttpLimits, HttpServer, Readiness, Shutdown, serve_health};
 
 use crate::{
-    Options, context::Context, evictions, garbage, jobs, leases, lifecycle, mover, nodes, planner, reaper,
-    recode, repair,
+    Options, context::Context, evictions, garbage, inventory, jobs, leases, lifecycle, mover, nodes, planner,
+    reaper, recode, repair,
 };
 
 /// The worker's loops, without a listener.
@@ -50,6 +50,7 @@ impl Worker {
             env.spawn(jobs::run(context.clone(), JobName::Recode, recode::work)),
             env.spawn(jobs::run(context.clone(), JobName::Lifecycle, lifecycle::work)),
             env.spawn(jobs::run(context, JobName::Transition, lifecycle::move_to_classes)),
+            env.spawn(jobs::run(context, JobName::Inventory, inventory::work)),
         ]);
         for ended in &mut loops.0 {
             ended.await;

@@ -41,6 +41,10 @@ fn file_name(operation: Operation) -> String {
         Op::GetBucketPolicy | Op::PutBucketPolicy | Op::DeleteBucketPolicy | Op::GetBucketPolicyStatus => {
             "bucket_policy"
         }
+        Op::GetBucketInventoryConfiguration
+        | Op::PutBucketInventoryConfiguration
+        | Op::DeleteBucketInventoryConfiguration
+        | Op::ListBucketInventoryConfigurations => "bucket_inventory",
         Op::GetBucketLogging | Op::PutBucketLogging => "bucket_logging",
         Op::GetBucketTagging | Op::PutBucketTagging | Op::DeleteBucketTagging => "bucket_tagging",
         Op::GetBucketWebsite | Op::PutBucketWebsite | Op::DeleteBucketWebsite => "bucket_website",

@@ -8,6 +8,7 @@ mod support;
 mod abort_multipart_upload;
 mod access_control;
 mod bucket_cors;
+mod bucket_inventory;
 mod bucket_lifecycle;
 mod bucket_logging;
 mod bucket_policy;

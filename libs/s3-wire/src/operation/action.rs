@@ -74,7 +74,9 @@ impl Operation {
             Self::GetBucketInventoryConfiguration | Self::ListBucketInventoryConfigurations => {
                 "GetInventoryConfiguration"
             }
-            Self::DeleteBucketInventoryConfiguration => "PutInventoryConfiguration",
+            Self::PutBucketInventoryConfiguration | Self::DeleteBucketInventoryConfiguration => {
+                "PutInventoryConfiguration"
+            }
             Self::GetBucketAnalyticsConfiguration | Self::ListBucketAnalyticsConfigurations => {
                 "GetAnalyticsConfiguration"
             }

@@ -30,9 +30,7 @@ fn answer(operation: Operation) -> Option<Answer> {
     Some(match operation {
         Operation::GetBucketReplication => Missing(ErrorCode::ReplicationConfigurationNotFoundError),
         Operation::GetBucketEncryption => Missing(ErrorCode::ServerSideEncryptionConfigurationNotFoundError),
-        Operation::GetBucketInventoryConfiguration
-        | Operation::DeleteBucketInventoryConfiguration
-        | Operation::GetBucketAnalyticsConfiguration
+        Operation::GetBucketAnalyticsConfiguration
         | Operation::DeleteBucketAnalyticsConfiguration
         | Operation::GetBucketMetricsConfiguration
         | Operation::DeleteBucketMetricsConfiguration
@@ -41,7 +39,6 @@ fn answer(operation: Operation) -> Option<Answer> {
         Operation::DeleteBucketReplication | Operation::DeleteBucketEncryption => Deleted,
         Operation::GetBucketNotificationConfiguration => Empty("NotificationConfiguration"),
         Operation::GetBucketAccelerateConfiguration => Empty("AccelerateConfiguration"),
-        Operation::ListBucketInventoryConfigurations => NoConfigurations("ListInventoryConfigurationsResult"),
         Operation::ListBucketAnalyticsConfigurations => {
             NoConfigurations("ListBucketAnalyticsConfigurationResult")
         }

@@ -3,6 +3,7 @@
 mod abort_multipart_upload;
 mod access_control;
 mod bucket_cors;
+mod bucket_inventory;
 mod bucket_lifecycle;
 mod bucket_logging;
 mod bucket_policy;
@@ -142,6 +143,18 @@ pub(crate) async fn dispatch(
         }
         Operation::PutBucketPolicy => bucket_policy::put_bucket_policy(gateway, request, body, &permit).await,
         Operation::DeleteBucketPolicy => bucket_policy::delete_bucket_policy(gateway, request, &permit).await,
+        Operation::GetBucketInventoryConfiguration => {
+            bucket_inventory::get_bucket_inventory_configuration(gateway, request, &permit).await
+        }
+        Operation::PutBucketInventoryConfiguration => {
+            bucket_inventory::put_bucket_inventory_configuration(gateway, request, body, &permit).await
+        }
+        Operation::DeleteBucketInventoryConfiguration => {
+            bucket_inventory::delete_bucket_inventory_configuration(gateway, request, &permit).await
+        }
+        Operation::ListBucketInventoryConfigurations => {
+            bucket_inventory::list_bucket_inventory_configurations(gateway, request, &permit).await
+        }
         Operation::GetBucketLogging => bucket_logging::get_bucket_logging(gateway, request, &permit).await,
         Operation::PutBucketLogging => {
             bucket_logging::put_bucket_logging(gateway, request, body, &permit).await

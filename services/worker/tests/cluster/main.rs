@@ -11,6 +11,8 @@ mod gateway;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]
+mod inventory;
+#[cfg(test)]
 mod leases;
 #[cfg(test)]
 mod lost;

@@ -1,0 +1,136 @@
+//! GetBucketInventoryConfiguration, PutBucketInventoryConfiguration, DeleteBucketInventoryConfiguration,
+//! ListBucketInventoryConfigurations: which lists are made of a bucket; the worker makes them. S3 API Reference, the page of each.
+
+use axum::body::Body;
+use http::StatusCode;
+use metadata_api::{Bucket, Error as MetadataError, Inventory as Stored};
+use s3_wire::{
+    ErrorCode, S3Error,
+    inventory::Inventory,
+    xml::{self, INVENTORY_BODY_MAX, check_inventory_id, parse_inventory},
+};
+
+use crate::{
+    Gateway,
+    auth::Permit,
+    output::{self, empty},
+    payload::ObjectBody,
+    request::{Request, Response},
+    token,
+};
+
+/// Configurations in a page of ListBucketInventoryConfigurations.
+const PAGE: usize = 100;
+
+pub(super) async fn get_bucket_inventory_configuration(
+    gateway: &Gateway,
+    request: &Request,
+    _permit: &Permit,
+) -> Result<Response, S3Error> {
+    let id = id(request)?;
+    let bucket = request.existing_bucket(gateway).await?;
+    let found = gateway.metadata.list_inventories(&bucket.name, &id, 1).await;
+    let found = found.map_err(|error| request.metadata_error(error))?.into_iter().next();
+    let found = found.filter(|found| found.id == id).ok_or_else(|| missing(&bucket))?;
+    Ok(output::xml(found.document))
+}
+
+pub(super) async fn put_bucket_inventory_configuration(
+    gateway: &Gateway,
+    request: &Request,
+    body: &mut Body,
+    _permit: &Permit,
+) -> Result<Response, S3Error> {
+    let id = id(request)?;
+    let body = ObjectBody::open(&gateway.env, request, body, None, INVENTORY_BODY_MAX as u64)?;
+    let bucket = request.existing_bucket(gateway).await?;
+    let inventory = parse_inventory(&body.collect().await?)?;
+    if inventory.id != id {
+        return Err(S3Error::new(ErrorCode::IdMismatch).field("Id", inventory.id).field("ExpectedId", id));
+    }
+    check_destination(gateway, request, &bucket, &inventory).await?;
+    let document = xml::inventory(&inventory);
+    match gateway.metadata.set_inventory(&bucket.name, &id, Some(document)).await {
+        Ok(true) => Ok(empty(StatusCode::OK)),
+        Ok(false) => Err(ErrorCode::TooManyConfigurations.into()),
+        Err(error) => Err(request.metadata_error(error)),
+    }
+}
+
+pub(super) async fn delete_bucket_inventory_configuration(
+    gateway: &Gateway,
+    request: &Request,
+    _permit: &Permit,
+) -> Result<Response, S3Error> {
+    let id = id(request)?;
+    let bucket = request.existing_bucket(gateway).await?;
+    match gateway.metadata.set_inventory(&bucket.name, &id, None).await {
+        Ok(true) => Ok(empty(StatusCode::NO_CONTENT)),
+        Ok(false) => Err(missing(&bucket)),
+        Err(error) => Err(request.metadata_error(error)),
+    }
+}
+
+pub(super) async fn list_bucket_inventory_configurations(
+    gateway: &Gateway,
+    request: &Request,
+    _permit: &Permit,
+) -> Result<Response, S3Error> {
+    let query = request.query()?;
+    let given = query.get_nonempty("continuation-token");
+    let from = given.map(token::decode).transpose()?.unwrap_or_default();
+    // Every name is text, so that a place which is none comes before or behind all names.
+    let from = String::from_utf8(from).unwrap_or_default();
+    let bucket = request.existing_bucket(gateway).await?;
+    let found = gateway.metadata.list_inventories(&bucket.name, &from, PAGE + 1).await;
+    let found = found.map_err(|error| request.metadata_error(error))?;
+    let next = found.get(PAGE).map(|next| token::encode(next.id.as_bytes()));
+    let page = found.iter().take(PAGE).map(read).collect::<Result<Vec<_>, _>>()?;
+    Ok(output::xml(xml::list_inventories(&page, given, next.as_deref())))
+}
+
+fn read(stored: &Stored) -> Result<Inventory, S3Error> {
+    parse_inventory(&stored.document).map_err(|error| {
+        tracing::error!(%error, id = stored.id, "an inventory configuration that was stored cannot be read");
+        S3Error::new(ErrorCode::InternalError)
+    })
+}
+
+fn id(request: &Request) -> Result<String, S3Error> {
+    let query = request.query()?;
+    let id = query.get("id").unwrap_or_default();
+    check_inventory_id(id)?;
+    Ok(id.to_owned())
+}
+
+fn missing(bucket: &Bucket) -> S3Error {
+    S3Error::new(ErrorCode::NoSuchConfiguration).field("BucketName", bucket.name.as_str())
+}
+
+/// Lists go to a bucket of the same owner. What AWS would find out when it delivers is said at once.
+async fn check_destination(
+    gateway: &Gateway,
+    request: &Request,
+    source: &Bucket,
+    inventory: &Inventory,
+) -> Result<(), S3Error> {
+    let destination = &inventory.destination;
+    let refused = |message: &'static str| {
+        S3Error::with_message(ErrorCode::InvalidS3DestinationBucket, message)
+            .field("Bucket", format!("arn:aws:s3:::{}", destination.bucket.as_str()))
+    };
+    let found = match gateway.metadata.get_bucket(&destination.bucket).await {
+        Ok(found) => found,
+        Err(MetadataError::BucketNotFound { .. }) => {
+            return Err(refused("The destination bucket does not exist."));
+        }
+        Err(error) => return Err(request.metadata_error(error)),
+    };
+    if found.owner != source.owner {
+        return Err(refused("The owner of the bucket and of the destination bucket must be the same."));
+    }
+    if destination.account.as_ref().is_some_and(|account| *account != found.owner.0) {
+        return Err(refused("The destination bucket does not belong to the AccountId that was given."));
+    }
+    Ok(())
+}

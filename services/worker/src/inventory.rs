@@ -1,0 +1,312 @@
+//! Makes the inventories of buckets: lists of what is in them, written as files to the buckets that they are configured to go
+//! to. Amazon S3 User Guide, "Cataloging and analyzing your data with S3 Inventory".
+//!
+//! A bucket is listed page by page, and one page and one file are in memory. The pages are not of one moment: as on S3, what is written or
+//! deleted meanwhile is in the list or is not. Files come first and the manifest that names them comes last, so that a list is
+//! there in whole or not at all; only then it is recorded that the list was made. A list that is broken off is begun anew.
+
+mod file;
+mod publish;
+mod rows;
+mod schedule;
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use metadata_api::{
+    AccountId, Bucket, Error, INVENTORIES_PAGE_MAX, ListObjects, ListPosition, ListVersions, ObjectEntry,
+    PAGE_SIZE_MAX, VersionEntry, VersionPosition,
+};
+use s3_wire::{
+    inventory::{Format, IncludedVersions, Inventory, hive_time, manifest_time},
+    xml::parse_inventory,
+};
+use types::{BucketName, KeyPrefix, Timestamp};
+
+use self::{file::File, publish::Published, rows::Entry};
+use crate::{context::Context, jobs::Progress};
+
+/// Longest pause between two passes.
+const PERIOD_MAX: Duration = Duration::from_secs(60 * 60);
+
+/// Shortest pause, when a day is made short for tests.
+const PERIOD_MIN: Duration = Duration::from_secs(1);
+
+/// Bytes at which a file of a list is written and the next one begun.
+const FILE_BYTES: usize = 16 << 20;
+
+/// The version of the manifests. Source: User Guide, "Inventory manifest".
+const MANIFEST_VERSION: &str = "2016-11-30";
+
+/// Makes the lists that are due as long as this worker has the job.
+pub(crate) async fn work(context: Context, progress: Progress) {
+    let day = context.options.lifecycle.day();
+    loop {
+        if let Err(error) = pass(&context, &progress, day).await {
+            tracing::warn!(%error, "inventories were not all made");
+        }
+        progress.set_left(0);
+        context.pause((day / 24).clamp(PERIOD_MIN, PERIOD_MAX)).await;
+    }
+}
+
+async fn pass(context: &Context, progress: &Progress, day: Duration) -> Result<(), Error> {
+    let mut after = None;
+    loop {
+        let page = context.metadata.list_buckets_with_inventories(after.as_ref(), PAGE_SIZE_MAX).await?;
+        for (bucket, left) in page.iter().zip((1..=page.len()).rev()) {
+            progress.set_left(left as u64);
+            match of_bucket(context, bucket, day).await {
+                // Or it was deleted meanwhile.
+                Ok(()) | Err(Error::BucketNotFound { .. }) => {}
+                Err(error) => tracing::warn!(%error, %bucket, "inventories of a bucket were not made"),
+            }
+            progress.add(1);
+        }
+        if page.len() < PAGE_SIZE_MAX {
+            return Ok(());
+        }
+        after = page.into_iter().next_back();
+    }
+}
+
+async fn of_bucket(context: &Context, bucket: &BucketName, day: Duration) -> Result<(), Error> {
+    let mut from = String::new();
+    loop {
+        let page = context.metadata.list_inventories(bucket, &from, INVENTORIES_PAGE_MAX).await?;
+        for stored in &page {
+            let begun = Timestamp(context.env.wall_clock_ms());
+            let inventory = match parse_inventory(&stored.document) {
+                Ok(inventory) => inventory,
+                Err(error) => {
+                    tracing::error!(%error, %bucket, id = stored.id, "an inventory configuration cannot be read");
+                    continue;
+                }
+            };
+            if !inventory.enabled || !schedule::is_due(inventory.frequency, day, begun, stored.listed) {
+                continue;
+            }
+            match make(context, bucket, &inventory, begun).await {
+                Ok(Some(objects)) => {
+                    tracing::info!(%bucket, id = stored.id, objects, "made an inventory");
+                    context.metadata.mark_inventory(bucket, &stored.id, begun).await?;
+                }
+                Ok(None) => {
+                    let destination = &inventory.destination.bucket;
+                    tracing::info!(%bucket, id = stored.id, %destination, "an inventory has no bucket to go to");
+                }
+                Err(error) => {
+                    tracing::warn!(%error, %bucket, id = stored.id, "an inventory was not made; it is tried again")
+                }
+            }
+        }
+        match page.last() {
+            // The least name that is greater.
+            Some(last) if page.len() == INVENTORIES_PAGE_MAX => from = format!("{}\0", last.id),
+            _ => return Ok(()),
+        }
+    }
+}
+
+/// Makes a list, and answers how much is in it; `None` when there is no bucket of the same owner for it.
+async fn make(
+    context: &Context,
+    bucket: &BucketName,
+    inventory: &Inventory,
+    begun: Timestamp,
+) -> Result<Option<u64>, Error> {
+    let source = context.metadata.get_bucket(bucket).await?;
+    let target = match context.metadata.get_bucket(&inventory.destination.bucket).await {
+        Ok(target) => target,
+        Err(Error::BucketNotFound { .. }) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    if target.owner != source.owner {
+        return Ok(None);
+    }
+    let mut list = List { context, inventory, source, begun, files: Vec::new(), rows: 0 };
+    let made = list.make().await;
+    let (files, rows) = (list.files, list.rows);
+    if made.is_err() {
+        publish::withdraw(context, &inventory.destination.bucket, files).await;
+    }
+    made.map(|()| Some(rows))
+}
+
+/// A list that is being made.
+struct List<'a> {
+    context: &'a Context,
+    inventory: &'a Inventory,
+    source: Bucket,
+    begun: Timestamp,
+    files: Vec<Published>,
+    rows: u64,
+}
+
+impl List<'_> {
+    async fn make(&mut self) -> Result<(), Error> {
+        let mut file = None;
+        match self.inventory.versions {
+            IncludedVersions::Current => self.list_objects(&mut file).await?,
+            IncludedVersions::All => self.list_versions(&mut file).await?,
+        }
+        if let Some(file) = file {
+            self.publish_file(file).await?;
+        }
+        self.publish_manifests().await
+    }
+
+    fn prefix(&self) -> KeyPrefix {
+        KeyPrefix::new(self.inventory.prefix.clone().unwrap_or_default()).unwrap_or_default()
+    }
+
+    async fn list_objects(&mut self, file: &mut Option<File>) -> Result<(), Error> {
+        let mut position = ListPosition::Start;
+        loop {
+            let request = ListObjects {
+                bucket: self.source.name.clone(),
+                prefix: self.prefix(),
+                delimiter: None,
+                position,
+                limit: PAGE_SIZE_MAX,
+            };
+            let page = self.context.metadata.list_objects(request).await?;
+            let entries = page.entries.into_iter().filter_map(|entry| match entry {
+                ObjectEntry::Object(object) => Some(Entry::current(object)),
+                ObjectEntry::CommonPrefix(_) => None,
+            });
+            let entries: Vec<Entry> = entries.collect();
+            let last = entries.last().map(|entry| entry.key.as_str().to_owned());
+            self.write(entries, &page.owner, file).await?;
+            match last {
+                Some(last) if page.truncated => {
+                    position = ListPosition::After(KeyPrefix::new(last).unwrap_or_default());
+                }
+                _ => return Ok(()),
+            }
+        }
+    }
+
+    async fn list_versions(&mut self, file: &mut Option<File>) -> Result<(), Error> {
+        let mut position = VersionPosition::Start;
+        loop {
+            let request = ListVersions {
+                bucket: self.source.name.clone(),
+                prefix: self.prefix(),
+                delimiter: None,
+                position,
+                limit: PAGE_SIZE_MAX,
+            };
+            let page = self.context.metadata.list_versions(request).await?;
+            let mut last = None;
+            let mut entries = Vec::with_capacity(page.entries.len());
+            for entry in page.entries {
+                let VersionEntry::Version(version) = entry else { continue };
+                last = Some((version.key.clone(), version.version_id));
+                entries.push(Entry::version(version));
+            }
+            self.write(entries, &page.owner, file).await?;
+            match last {
+                Some((key, version)) if page.truncated => {
+                    position = VersionPosition::AfterVersion(key, version);
+                }
+                _ => return Ok(()),
+            }
+        }
+    }
+
+    /// Writes a page to the file, and files that are full to the destination.
+    async fn write(
+        &mut self,
+        mut entries: Vec<Entry>,
+        owner: &AccountId,
+        file: &mut Option<File>,
+    ) -> Result<(), Error> {
+        let columns = self.inventory.columns();
+        if self.source.object_lock.is_some() && rows::shows_locks(&columns) {
+            rows::look_up_locks(self.context, &self.source.name, &mut entries).await?;
+        }
+        for entry in entries {
+            let open = match file {
+                Some(open) => open,
+                None => file.insert(File::new(self.inventory.destination.format, columns.clone())?),
+            };
+            open.push(entry.row(&columns, &self.source.name, owner))?;
+            self.rows += 1;
+            if open.bytes() >= FILE_BYTES
+                && let Some(full) = file.take()
+            {
+                self.publish_file(full).await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn key(&self, rest: &str) -> String {
+        format!("{}/{rest}", self.inventory.folder(&self.source.name))
+    }
+
+    async fn publish_file(&mut self, file: File) -> Result<(), Error> {
+        let extension = match self.inventory.destination.format {
+            Format::Csv => "csv.gz",
+            Format::Parquet => "parquet",
+        };
+        let key = self.key(&format!("data/{}.{extension}", uuid(self.context.env.random_bytes())));
+        let published = self.publish(key, "application/octet-stream", file.finish()?).await?;
+        self.files.push(published);
+        Ok(())
+    }
+
+    async fn publish(&self, key: String, content_type: &str, body: Vec<u8>) -> Result<Published, Error> {
+        publish::publish(self.context, &self.inventory.destination.bucket, key, content_type, body.into())
+            .await
+    }
+
+    /// The manifest and what goes with it. The checksum comes last: who waits for it finds everything else.
+    async fn publish_manifests(&mut self) -> Result<(), Error> {
+        let destination = self.inventory.destination.bucket.as_str();
+        let links: Vec<String> =
+            self.files.iter().map(|file| format!("s3://{destination}/{}", file.key)).collect();
+        let key = self.key(&format!("hive/dt={}/symlink.txt", hive_time(self.begun)));
+        let links = self.publish(key, "text/plain", links.join("\n").into_bytes()).await?;
+        let manifest = manifest(self.inventory, &self.source.name, self.begun, &self.files);
+        // From here on they are withdrawn with the files, should the rest fail.
+        self.files.push(links);
+        let folder = manifest_time(self.begun);
+        let key = self.key(&format!("{folder}/manifest.json"));
+        let manifest = self.publish(key, "application/json", manifest).await?;
+        let checksum = manifest.md5.clone();
+        self.files.push(manifest);
+        let key = self.key(&format!("{folder}/manifest.checksum"));
+        self.publish(key, "text/plain", checksum.into_bytes()).await?;
+        Ok(())
+    }
+}
+
+/// The manifest of a list. Source: User Guide, "Inventory manifest".
+fn manifest(inventory: &Inventory, source: &BucketName, begun: Timestamp, files: &[Published]) -> Vec<u8> {
+    let files: Vec<serde_json::Value> = files
+        .iter()
+        .map(|file| serde_json::json!({ "key": file.key, "size": file.size, "MD5checksum": file.md5 }))
+        .collect();
+    let manifest = serde_json::json!({
+        "sourceBucket": source.as_str(),
+        "destinationBucket": format!("arn:aws:s3:::{}", inventory.destination.bucket.as_str()),
+        "version": MANIFEST_VERSION,
+        "creationTimestamp": begun.0.to_string(),
+        "fileFormat": inventory.destination.format.name(),
+        "fileSchema": inventory.schema(),
+        "files": files,
+    });
+    format!("{manifest:#}").into_bytes()
+}
+
+/// A random UUID as text.
+fn uuid(mut bytes: [u8; 16]) -> String {
+    // Version 4. Source: RFC 9562, section 5.4.
+    bytes[6] = bytes[6] & 0x0f | 0x40;
+    bytes[8] = bytes[8] & 0x3f | 0x80;
+    let text = format!("{:032x}", u128::from_be_bytes(bytes));
+    [&text[..8], &text[8..12], &text[12..16], &text[16..20], &text[20..]].join("-")
+}

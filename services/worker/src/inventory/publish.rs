@@ -1,0 +1,94 @@
+//! Writes the files of a list as any object is written, and takes them away again when the list is not finished.
+
+use std::convert::Infallible;
+
+use bytes::Bytes;
+use checksum::{AlgorithmSet, ObjectHasher, Wanted};
+use futures_util::stream;
+use metadata_api::{
+    CommitVersion, DeleteCondition, DeleteVersion, DeleteVersions, Error, NewVersion, PAGE_SIZE_MAX,
+    WriteCondition,
+};
+use types::{
+    Attributes, BucketName, Checksum, ChecksumAlgorithm, ChecksumType, ChunkOwner, ObjectKey,
+    StorageClassName, VersionId,
+};
+
+use crate::context::Context;
+
+/// Bytes that are hashed without letting other tasks go on.
+const WORK_SLICE: usize = 256 << 10;
+
+/// A file that is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Published {
+    pub(super) key: String,
+    pub(super) version: VersionId,
+    pub(super) size: usize,
+    /// In hexadecimal digits.
+    pub(super) md5: String,
+}
+
+/// Writes a file under this worker's lease, which its commit checks.
+pub(super) async fn publish(
+    context: &Context,
+    bucket: &BucketName,
+    key: String,
+    content_type: &str,
+    body: Bytes,
+) -> Result<Published, Error> {
+    let internal = |reason: &str| Error::Internal { reason: reason.to_owned() };
+    let object = ObjectKey::new(key.clone().into_bytes()).map_err(|_| internal("a key that cannot be"))?;
+    let checksums = AlgorithmSet::from(ChecksumAlgorithm::Crc64nvme);
+    let mut hasher = ObjectHasher::new(Wanted { md5: true, checksums, ..Wanted::default() });
+    for slice in body.chunks(WORK_SLICE) {
+        hasher.update(slice);
+        tokio::task::yield_now().await;
+    }
+    let digests = hasher.finish();
+    let etag = digests.etag().ok_or_else(|| internal("a file without a digest"))?;
+    let value = digests.checksum(ChecksumAlgorithm::Crc64nvme);
+    let checksum = value.map(|value| Checksum { value, kind: ChecksumType::FullObject });
+    let storage_class = StorageClassName::standard();
+    let owner = ChunkOwner { bucket: bucket.clone(), key: object.clone() }.to_bytes().into();
+    let size = body.len();
+    let body = stream::once(async move { Ok::<Bytes, Infallible>(body) });
+    let stored = context.pool.write(&storage_class, owner, size as u64, body).await;
+    let stored = stored.map_err(|error| Error::Unavailable { reason: error.to_string() })?;
+    let attributes = Attributes { content_type: Some(content_type.to_owned()), ..Attributes::default() };
+    let version = NewVersion { content: stored.content, etag, checksum, attributes, storage_class };
+    let commit = CommitVersion {
+        bucket: bucket.clone(),
+        key: object,
+        lease: stored.lease,
+        version,
+        condition: WriteCondition::None,
+        missing: stored.missing,
+    };
+    let outcome = context.metadata.commit_version(commit).await;
+    match &outcome {
+        Ok(_) => stored.claim.named(),
+        // It may be named; the lease is given back, and a worker finds out.
+        Err(Error::TimedOut | Error::Internal { .. }) => drop(stored.claim),
+        Err(_) => stored.claim.refused(),
+    }
+    Ok(Published { key, version: outcome?.version_id, size, md5: etag.to_string() })
+}
+
+/// Takes away what no manifest names, as far as that is possible.
+pub(super) async fn withdraw(context: &Context, bucket: &BucketName, files: Vec<Published>) {
+    let entries: Vec<DeleteVersion> = files
+        .into_iter()
+        .filter_map(|file| {
+            let key = ObjectKey::new(file.key.into_bytes()).ok()?;
+            let condition = DeleteCondition::default();
+            Some(DeleteVersion { key, version_id: Some(file.version), condition, bypasses_governance: false })
+        })
+        .collect();
+    for entries in entries.chunks(PAGE_SIZE_MAX) {
+        let request = DeleteVersions { bucket: bucket.clone(), entries: entries.to_vec() };
+        if let Err(error) = context.metadata.delete_versions(request).await {
+            tracing::info!(%error, %bucket, "files of an inventory that was not finished were left behind");
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! What a list says of each version.
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+use metadata_api::{AccountId, Error, GetVersion, ObjectSummary, VersionState, VersionSummary};
+use s3_wire::inventory::{Column, Field, Value};
+use types::{BucketName, ObjectKey, Timestamp, VersionId, VersionLock};
+
+use crate::context::Context;
+
+/// Versions whose locks are asked for at a time.
+const AT_ONCE: usize = 16;
+
+/// A version, as it was listed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Entry {
+    pub(super) key: ObjectKey,
+    /// The version's id and whether it is the newest; none of what was listed without its versions.
+    version: Option<(VersionId, bool)>,
+    last_modified: Timestamp,
+    /// None of a delete marker.
+    object: Option<ObjectSummary>,
+    lock: VersionLock,
+}
+
+impl Entry {
+    /// A current object.
+    pub(super) fn current(object: ObjectSummary) -> Self {
+        let (key, last_modified) = (object.key.clone(), object.last_modified);
+        Self { key, version: None, last_modified, object: Some(object), lock: VersionLock::default() }
+    }
+
+    /// A version or a delete marker.
+    pub(super) fn version(version: VersionSummary) -> Self {
+        let VersionSummary { key, version_id, is_latest, last_modified, object } = version;
+        let version = Some((version_id, is_latest));
+        Self { key, version, last_modified, object, lock: VersionLock::default() }
+    }
+
+    /// Asks for the object again; `None` of a delete marker.
+    fn wanted(&self, bucket: &BucketName) -> Option<GetVersion> {
+        self.object.as_ref().map(|object| GetVersion {
+            bucket: bucket.clone(),
+            key: object.key.clone(),
+            version_id: self.version.map(|(id, _)| id),
+            with_content: false,
+        })
+    }
+
+    /// Its values, column by column.
+    pub(super) fn row(
+        &self,
+        columns: &[Column],
+        bucket: &BucketName,
+        owner: &AccountId,
+    ) -> Vec<Option<Value>> {
+        columns.iter().map(|column| self.value(*column, bucket, owner)).collect()
+    }
+
+    fn value(&self, column: Column, bucket: &BucketName, owner: &AccountId) -> Option<Value> {
+        let text = |text: &str| Some(Value::Text(text.to_owned()));
+        let field = match column {
+            Column::Bucket => return text(bucket.as_str()),
+            Column::Key => return text(self.key.as_str()),
+            Column::VersionId => return text(&self.version?.0.to_string()),
+            Column::IsLatest => return Some(Value::Boolean(self.version?.1)),
+            Column::IsDeleteMarker => return Some(Value::Boolean(self.object.is_none())),
+            Column::Field(field) => field,
+        };
+        match field {
+            Field::LastModifiedDate => return Some(Value::Time(self.last_modified)),
+            Field::ObjectOwner => return text(&owner.0),
+            _ => {}
+        }
+        let object = self.object.as_ref()?;
+        match field {
+            Field::LastModifiedDate | Field::ObjectOwner | Field::ReplicationStatus => None,
+            Field::Size => Some(Value::Number(object.size)),
+            Field::ETag => text(&object.etag.to_string()),
+            Field::StorageClass => text(object.storage_class.as_str()),
+            Field::IsMultipartUploaded => Some(Value::Boolean(object.etag.parts.is_some())),
+            Field::EncryptionStatus => text("NOT-SSE"),
+            Field::ObjectLockRetainUntilDate => Some(Value::Time(self.lock.retention?.until)),
+            Field::ObjectLockMode => text(self.lock.retention?.mode.name()),
+            Field::ObjectLockLegalHoldStatus => {
+                text(if self.lock.legal_hold == Some(true) { "ON" } else { "OFF" })
+            }
+            Field::ChecksumAlgorithm => text(object.checksum?.0.name()),
+        }
+    }
+}
+
+/// Whether any of the columns is about locks, which no listing tells of.
+pub(super) fn shows_locks(columns: &[Column]) -> bool {
+    columns.iter().any(|column| {
+        matches!(
+            column,
+            Column::Field(
+                Field::ObjectLockRetainUntilDate | Field::ObjectLockMode | Field::ObjectLockLegalHoldStatus
+            )
+        )
+    })
+}
+
+/// Asks for the locks of objects, one by one.
+pub(super) async fn look_up_locks(
+    context: &Context,
+    bucket: &BucketName,
+    entries: &mut [Entry],
+) -> Result<(), Error> {
+    let wanted: Vec<Option<GetVersion>> = entries.iter().map(|entry| entry.wanted(bucket)).collect();
+    let locks = stream::iter(wanted).map(|wanted| lock_of(context, wanted)).buffered(AT_ONCE);
+    let locks: Vec<VersionLock> = locks.try_collect().await?;
+    for (entry, lock) in entries.iter_mut().zip(locks) {
+        entry.lock = lock;
+    }
+    Ok(())
+}
+
+async fn lock_of(context: &Context, wanted: Option<GetVersion>) -> Result<VersionLock, Error> {
+    let Some(wanted) = wanted else { return Ok(VersionLock::default()) };
+    match context.metadata.get_version(wanted).await.map(|found| found.state) {
+        Ok(VersionState::Object(version)) => Ok(version.attributes.lock),
+        // It was deleted meanwhile.
+        Ok(VersionState::DeleteMarker) | Err(Error::KeyNotFound | Error::VersionNotFound) => {
+            Ok(VersionLock::default())
+        }
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,118 @@
+//! Inventories: never seen by half, and made once a day whoever of the workers lives. The wall clock stands still here, so that
+//! it is the same day throughout.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::TryStreamExt;
+use metadata_api::{
+    AccountId, CreateBucket, GetVersion, ListObjects, ListPosition, Metadata, ObjectEntry, VersionState,
+};
+use types::{BucketName, ByteRange, KeyPrefix};
+
+use crate::{
+    gateway::{Gateway, bucket, key},
+    harness::Cluster,
+};
+
+const CONFIGURATION: &str = "<InventoryConfiguration><Destination><S3BucketDestination><Bucket>arn:aws:s3:::lists</Bucket>\
+    <Format>Parquet</Format></S3BucketDestination></Destination><IsEnabled>true</IsEnabled><Id>all</Id>\
+    <IncludedObjectVersions>All</IncludedObjectVersions><Schedule><Frequency>Daily</Frequency></Schedule>\
+    </InventoryConfiguration>";
+
+fn lists() -> BucketName {
+    BucketName::new("lists").unwrap()
+}
+
+/// A cluster with objects, and an inventory of them that is due.
+async fn due() -> (Cluster, Gateway) {
+    let cluster = Cluster::new(5, "2+2", 8).await;
+    let gateway = cluster.gateway().await;
+    cluster.fill(&gateway, 12).await;
+    let request = CreateBucket::new(lists(), AccountId("owner".to_owned()));
+    cluster.metadata.create_bucket(request).await.unwrap();
+    let document = Some(Bytes::from_static(CONFIGURATION.as_bytes()));
+    assert!(cluster.metadata.set_inventory(&bucket(), "all", document).await.unwrap());
+    (cluster, gateway)
+}
+
+async fn keys(cluster: &Cluster) -> Vec<String> {
+    let request = ListObjects {
+        bucket: lists(),
+        prefix: KeyPrefix::default(),
+        delimiter: None,
+        position: ListPosition::Start,
+        limit: 1000,
+    };
+    let page = cluster.metadata.list_objects(request).await.unwrap();
+    let entries = page.entries.into_iter().filter_map(|entry| match entry {
+        ObjectEntry::Object(object) => Some(object.key.as_str().to_owned()),
+        ObjectEntry::CommonPrefix(_) => None,
+    });
+    entries.collect()
+}
+
+async fn is_complete(cluster: &Cluster) -> bool {
+    keys(cluster).await.iter().any(|key| key.ends_with("/manifest.checksum"))
+}
+
+async fn read(cluster: &Cluster, gateway: &Gateway, name: &str) -> Bytes {
+    let wanted = GetVersion { bucket: lists(), key: key(name), version_id: None, with_content: true };
+    let found = cluster.metadata.get_version(wanted).await.unwrap();
+    let VersionState::Object(version) = found.state else { panic!("{name} is deleted") };
+    let whole = ByteRange::new(0, version.content.length()).unwrap();
+    let runs: Vec<Bytes> = gateway.pool.read(&version.content, whole).try_collect().await.unwrap();
+    runs.concat().into()
+}
+
+/// When the list was begun of which it is recorded that it was made.
+async fn listed(cluster: &Cluster) -> Option<i64> {
+    let found = cluster.metadata.list_inventories(&bucket(), "", 1).await.unwrap();
+    found[0].listed.map(|listed| listed.0)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_that_a_worker_died_over_is_made_whole_by_the_next() {
+    // After the file, after the links, after the manifest.
+    for there in 1..=3 {
+        let (cluster, gateway) = due().await;
+        let dying = cluster.worker();
+        while keys(&cluster).await.len() < there {
+            tokio::task::yield_now().await;
+        }
+        dying.kill();
+        let left = keys(&cluster).await;
+        assert!(!is_complete(&cluster).await, "{left:?}");
+        assert_eq!(listed(&cluster).await, None);
+
+        let worker = cluster.worker();
+        cluster.until("the list", || is_complete(&cluster)).await;
+        let now = cluster.env.wall_clock_ms();
+        cluster.until("the record of it", || async { listed(&cluster).await == Some(now) }).await;
+        let found = keys(&cluster).await;
+        let manifest = found.iter().find(|key| key.ends_with("/manifest.json")).unwrap();
+        let manifest = String::from_utf8(read(&cluster, &gateway, manifest).await.to_vec()).unwrap();
+        let files: Vec<&String> = found.iter().filter(|key| manifest.contains(key.as_str())).collect();
+        assert_eq!(files.len(), 1, "{manifest}");
+        assert!(!left.contains(files[0]), "it is a new one");
+        assert_eq!(read(&cluster, &gateway, files[0]).await.slice(..4), b"PAR1"[..]);
+        worker.stop().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_is_made_once_a_day_by_all_workers_together() {
+    let (cluster, _gateway) = due().await;
+    let workers = [cluster.worker(), cluster.worker(), cluster.worker()];
+    cluster.until("the list", || is_complete(&cluster)).await;
+    cluster.env.sleep(Duration::from_secs(3 * 3600)).await;
+    let made = keys(&cluster).await;
+    assert_eq!(made.len(), 4, "{made:?}");
+    for worker in workers {
+        worker.stop().await;
+    }
+    let worker = cluster.worker();
+    cluster.env.sleep(Duration::from_secs(3 * 3600)).await;
+    assert_eq!(keys(&cluster).await, made, "nor after a restart");
+    worker.stop().await;
+}
