@@ -156,7 +156,7 @@ async fn answer(State(gateway): State<Arc<Gateway>>, request: http::Request<Body
     let cross_origin = CrossOrigin::of(&gateway, &parts);
     let watch = Watch::begin(&gateway, &mut parts, id, Entrance::Api, |parts| address_of(&gateway, parts));
     if let Some(watch) = &watch {
-        body = watch.request_body(&gateway, body);
+        body = watch.request_body(body);
     }
     let (result, close) = serve(&gateway, parts, body).await;
     let code = result.as_ref().err().map(|error| error.code);
@@ -174,7 +174,7 @@ async fn answer(State(gateway): State<Arc<Gateway>>, request: http::Request<Body
     let elapsed = gateway.env.now().since(started);
     tracing::debug!(request_id = %id, status = response.status().as_u16(), path = resource, ?elapsed, "answered");
     match watch {
-        Some(watch) => watch.answer(&gateway, response, code),
+        Some(watch) => watch.answer(response, code),
         None => response,
     }
 }

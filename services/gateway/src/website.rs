@@ -117,7 +117,7 @@ pub(crate) async fn answer(State(gateway): State<Arc<Gateway>>, request: http::R
     match watch {
         Some(watch) => {
             let code = error_code(&response);
-            watch.answer(&gateway, response, code)
+            watch.answer(response, code)
         }
         None => response,
     }

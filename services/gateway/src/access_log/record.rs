@@ -84,8 +84,10 @@ struct Subject {
     version_id: Option<String>,
 }
 
-/// A request to a bucket that is logged, while it is answered.
+/// A request to a bucket that is logged, while it is answered. Dropping it records the request: once the last byte of the answer
+/// is sent, or nobody waits for the rest of it, or the client has gone before there was an answer.
 pub(crate) struct Watch {
+    gateway: Arc<Gateway>,
     /// The bucket that it is addressed to, if that one is logged.
     subject: Option<Subject>,
     /// The bucket that it copies from, if that one is logged.
@@ -97,6 +99,11 @@ pub(crate) struct Watch {
     request: Facts,
     /// When the last of the request's body came, in nanoseconds since the request.
     received: Arc<AtomicU64>,
+    /// The answer, once there is one.
+    outcome: Option<Outcome>,
+    batch: Option<BatchDeleted>,
+    /// Bytes of the answer's body that were sent.
+    sent: Arc<AtomicU64>,
 }
 
 /// What a record says of a request whatever became of it.
@@ -117,7 +124,7 @@ struct Facts {
 impl Watch {
     /// Begins to watch a request, if it is to a bucket that is logged or copies from one.
     pub(crate) fn begin(
-        gateway: &Gateway,
+        gateway: &Arc<Gateway>,
         parts: &mut Parts,
         id: RequestId,
         entrance: Entrance,
@@ -167,6 +174,7 @@ impl Watch {
         let sender = Sender(Arc::default());
         parts.extensions.insert(sender.clone());
         Some(Self {
+            gateway: Arc::clone(gateway),
             subject: is_logged.then_some(subject),
             source,
             time: Timestamp(gateway.env.wall_clock_ms()),
@@ -175,12 +183,16 @@ impl Watch {
             sender,
             request,
             received: Arc::default(),
+            outcome: None,
+            batch: None,
+            sent: Arc::default(),
         })
     }
 
     /// The request's body, watched for when its last byte comes.
-    pub(crate) fn request_body(&self, gateway: &Arc<Gateway>, body: Body) -> Body {
-        let (gateway, started, received) = (Arc::clone(gateway), self.started, Arc::clone(&self.received));
+    pub(crate) fn request_body(&self, body: Body) -> Body {
+        let (gateway, started, received) =
+            (Arc::clone(&self.gateway), self.started, Arc::clone(&self.received));
         let on_data = move |_: usize| {
             let elapsed = gateway.env.now().since(started).as_nanos();
             received.store(u64::try_from(elapsed).unwrap_or(u64::MAX), Ordering::Relaxed);
@@ -188,29 +200,19 @@ impl Watch {
         Body::new(Counted { body, on_data })
     }
 
-    /// The answer, recorded once its last byte is sent or nobody waits for it any more.
-    pub(crate) fn answer(
-        self,
-        gateway: &Arc<Gateway>,
-        mut response: Response,
-        error: Option<ErrorCode>,
-    ) -> Response {
-        let ready = gateway.env.now().since(self.started);
+    /// The answer, which is watched while it is sent.
+    pub(crate) fn answer(mut self, mut response: Response, error: Option<ErrorCode>) -> Response {
+        let ready = self.gateway.env.now().since(self.started);
         let turn_around = ready.saturating_sub(Duration::from_nanos(self.received.load(Ordering::Relaxed)));
         let size = object_size(&self.request, &response);
-        let host_id = gateway.host_id.clone();
-        let batch = response.extensions_mut().remove::<BatchDeleted>();
-        let (status, sent) = (response.status(), Arc::new(AtomicU64::new(0)));
-        let pending = Pending {
-            gateway: Arc::clone(gateway),
-            watch: self,
-            outcome: Outcome { status, error, size, turn_around, host_id },
-            batch,
-            sent: Arc::clone(&sent),
-        };
+        let status = response.status().as_u16();
+        self.outcome = Some(Outcome { status, error, size, turn_around: Some(turn_around) });
+        self.batch = response.extensions_mut().remove::<BatchDeleted>();
+        let sent = Arc::clone(&self.sent);
+        let watch = self;
         response.map(|body| {
             let on_data = move |bytes: usize| {
-                let _ = &pending;
+                let _ = &watch;
                 sent.fetch_add(bytes as u64, Ordering::Relaxed);
             };
             Body::new(Counted { body, on_data })
@@ -218,38 +220,34 @@ impl Watch {
     }
 }
 
+/// The status of a request whose client went away before there was an answer. S3 documents none; it is what web servers write
+/// into their logs.
+const CLIENT_CLOSED: u16 = 499;
+
 /// What a record says of an answer.
 struct Outcome {
-    status: StatusCode,
+    status: u16,
     error: Option<ErrorCode>,
     size: Option<String>,
-    turn_around: Duration,
-    host_id: String,
+    turn_around: Option<Duration>,
 }
 
-/// An answer that is being sent; dropping it records the request.
-struct Pending {
-    gateway: Arc<Gateway>,
-    watch: Watch,
-    outcome: Outcome,
-    batch: Option<BatchDeleted>,
-    sent: Arc<AtomicU64>,
-}
-
-impl Drop for Pending {
+impl Drop for Watch {
     fn drop(&mut self) {
-        let Self { gateway, watch, outcome, .. } = self;
-        let total = gateway.env.now().since(watch.started);
+        let closed = || Outcome { status: CLIENT_CLOSED, error: None, size: None, turn_around: None };
+        let outcome = self.outcome.take().unwrap_or_else(closed);
+        let log = &self.gateway.access_log;
+        let total = self.gateway.env.now().since(self.started);
         let sent = self.sent.load(Ordering::Relaxed);
-        if let Some(subject) = &watch.subject {
+        if let Some(subject) = &self.subject {
             for entry in self.batch.iter().flat_map(|batch| &batch.0) {
-                gateway.access_log.push(&subject.bucket, watch.time, watch.deleted(subject, entry, outcome));
+                log.push(&subject.bucket, self.time, self.deleted(subject, entry));
             }
-            let record = watch.record(subject, outcome, Some((sent, total)));
-            gateway.access_log.push(&subject.bucket, watch.time, record);
+            let record = self.record(subject, &outcome, Some((sent, total)));
+            log.push(&subject.bucket, self.time, record);
         }
-        if let Some(source) = &watch.source {
-            gateway.access_log.push(&source.bucket, watch.time, watch.record(source, outcome, None));
+        if let Some(source) = &self.source {
+            log.push(&source.bucket, self.time, self.record(source, &outcome, None));
         }
     }
 }
@@ -273,7 +271,8 @@ impl Watch {
 
     /// The fields from the host's id on. The last are those of access points, of access lists and of where a request comes
     /// from, of which there are none here.
-    fn end_record(&self, out: &mut String, host_id: &str) {
+    fn end_record(&self, out: &mut String) {
+        let host_id = &self.gateway.host_id;
         let Facts { signature, authentication, host, tls, .. } = &self.request;
         let cipher = tls.map(|tls| tls.cipher_suite());
         let (cipher, version) = (cipher.as_deref().unwrap_or("-"), tls.map_or("-", |tls| tls.version));
@@ -282,7 +281,7 @@ impl Watch {
 
     /// The record of the request, with bytes sent and the time that it took where they belong to the subject.
     fn record(&self, subject: &Subject, outcome: &Outcome, sent: Option<(u64, Duration)>) -> String {
-        let Outcome { status, error, size, turn_around, host_id } = outcome;
+        let Outcome { status, error, size, turn_around } = outcome;
         let mut out = self.begin_record(&subject.bucket);
         let key = subject.key.as_deref().map_or("-".to_owned(), record_key);
         let error = error.map_or("-", ErrorCode::as_str);
@@ -291,29 +290,29 @@ impl Watch {
             Some((bytes, total)) => (number(bytes), total.as_millis().to_string()),
             None => ("-".to_owned(), "-".to_owned()),
         };
-        let turn_around = if sent.is_some() { turn_around.as_millis().to_string() } else { "-".to_owned() };
+        let turn_around = turn_around.filter(|_| sent.is_some());
+        let turn_around = turn_around.map_or("-".to_owned(), |time| time.as_millis().to_string());
         let size = size.as_deref().filter(|_| sent.is_some()).unwrap_or("-");
         let version = subject.version_id.as_deref().map_or("-".to_owned(), |id| bare(id.as_bytes()));
         let Facts { uri, referer, user_agent, .. } = &self.request;
         let _ = write!(
             out,
-            "{} {key} \"{uri}\" {} {error} {bytes} {size} {total} {turn_around} \"{referer}\" \"{user_agent}\" {version} ",
+            "{} {key} \"{uri}\" {status} {error} {bytes} {size} {total} {turn_around} \"{referer}\" \"{user_agent}\" {version} ",
             subject.operation,
-            status.as_u16()
         );
-        self.end_record(&mut out, host_id);
+        self.end_record(&mut out);
         out
     }
 
     /// The record of an entry of a DeleteObjects.
-    fn deleted(&self, subject: &Subject, entry: &DeletedEntry, outcome: &Outcome) -> String {
+    fn deleted(&self, subject: &Subject, entry: &DeletedEntry) -> String {
         let mut out = self.begin_record(&subject.bucket);
         let status = entry.error.map_or(StatusCode::NO_CONTENT, ErrorCode::status).as_u16();
         let error = entry.error.map_or("-", ErrorCode::as_str);
         let version = entry.version_id.as_deref().map_or("-".to_owned(), |id| bare(id.as_bytes()));
         let key = record_key(&entry.key);
         let _ = write!(out, "BATCH.DELETE.OBJECT {key} - {status} {error} - - - - - - {version} ");
-        self.end_record(&mut out, &outcome.host_id);
+        self.end_record(&mut out);
         out
     }
 }
@@ -330,7 +329,7 @@ impl Facts {
         Self {
             remote: parts.extensions.get::<SocketAddr>().copied(),
             uri: request_uri(parts),
-            referer: field(header::REFERER).unwrap_or_else(dash),
+            referer: field(header::REFERER).map_or_else(dash, |referer| without_secrets(&referer)),
             user_agent: field(header::USER_AGENT).unwrap_or_else(dash),
             signature,
             authentication,
@@ -357,19 +356,24 @@ fn authentication(headers: &HeaderMap, query: &Query<'_>) -> (&'static str, &'st
 
 /// The request's first line, as it was sent but for what in it is secret.
 fn request_uri(parts: &Parts) -> String {
-    let uri = parts.uri.to_string();
-    let uri = match uri.split_once('?') {
-        Some((path, query)) => {
-            let parameters: Vec<String> = query.split('&').map(hide_secret).collect();
-            format!("{path}?{}", parameters.join("&"))
-        }
-        None => uri,
-    };
+    let uri = without_secrets(&parts.uri.to_string());
     quoted(format!("{} {uri} {:?}", parts.method, parts.version).as_bytes())
 }
 
+/// A URI, but for what in its query is secret. That of a page that refers to here may be presigned too.
+pub(super) fn without_secrets(uri: &str) -> String {
+    let Some((path, query)) = uri.split_once('?') else { return uri.to_owned() };
+    let parameters: Vec<String> = query.split('&').map(hide_secret).collect();
+    format!("{path}?{}", parameters.join("&"))
+}
+
 fn hide_secret(parameter: &str) -> String {
-    let parsed = Query::parse(parameter).unwrap_or_default();
+    let Ok(parsed) = Query::parse(parameter) else {
+        // Of what cannot be decoded nobody knows what it is.
+        return parameter
+            .split_once('=')
+            .map_or("REDACTED".to_owned(), |(name, _)| format!("{name}=REDACTED"));
+    };
     let name = parsed.iter().next().map_or("", |(name, _)| name);
     match SECRET_PARAMETERS.iter().any(|secret| name.eq_ignore_ascii_case(secret)) {
         true => format!("{name}=REDACTED"),
