@@ -113,8 +113,7 @@ impl Server {
             }
             None => s3.await,
         }
-        log.end().await;
-        access_log::deliver_all(&gateway).await;
+        access_log::deliver_all(&gateway, log.end()).await;
     }
 }
 

@@ -18,11 +18,14 @@ pub(super) const OBJECT_BYTES: usize = 4 << 20;
 /// Most bytes of records that are held of one bucket.
 pub(super) const BUCKET_BYTES_MAX: usize = 16 << 20;
 
-/// Bytes of records of all buckets from which on everything is delivered without waiting.
+/// Bytes of records of all buckets from which on the largest are delivered without waiting.
 pub(super) const TOTAL_BYTES_FULL: usize = 32 << 20;
 
 /// Most bytes of records that are held of all buckets.
 pub(super) const TOTAL_BYTES_MAX: usize = 64 << 20;
+
+/// What is dropped at once when more is held of all buckets, so that the fullest is not sought for each record.
+const DROPPED_AT_ONCE: usize = 1 << 20;
 
 /// What a record counts as beside its text.
 const RECORD_COST: usize = 64;
@@ -62,13 +65,13 @@ pub(super) struct Batch {
     pub(super) records: usize,
 }
 
-/// The records of one bucket.
+/// The records of one bucket, by its name: a bucket that is made anew under it within the interval, and is logged, gets what
+/// waits of the former one. There is one account, so that both have the same owner.
 #[derive(Debug, Default)]
 struct Buffer {
-    waiting: VecDeque<Record>,
+    /// With the times at which they came.
+    waiting: VecDeque<(Instant, Record)>,
     waiting_bytes: usize,
-    /// When the first of those that wait came.
-    since: Option<Instant>,
     /// What is being written, or was not known to be there when it was tried.
     batch: Option<Batch>,
     /// No attempt is made before.
@@ -81,13 +84,34 @@ impl Buffer {
         self.waiting_bytes + self.batch.as_ref().map_or(0, |batch| batch.body.len())
     }
 
+    fn records(&self) -> usize {
+        self.waiting.len() + self.batch.as_ref().map_or(0, |batch| batch.records)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.batch.is_none() && self.waiting.is_empty()
+    }
+
+    fn may_be_tried(&self, now: Instant) -> bool {
+        self.not_before.is_none_or(|time| now >= time)
+    }
+
+    /// Whether its oldest record has waited for the interval, or there are many; whatever it is when no interval is given.
+    fn is_due(&self, now: Instant, interval: Option<Duration>) -> bool {
+        let has_waited =
+            |interval| self.waiting.front().is_some_and(|(came, _)| now.since(*came) >= interval);
+        self.batch.is_some()
+            || self.waiting_bytes >= OBJECT_BYTES
+            || interval.map_or(!self.waiting.is_empty(), has_waited)
+    }
+
     /// Drops what is oldest, and answers how many records that are.
     fn drop_oldest(&mut self) -> usize {
         if let Some(batch) = self.batch.take() {
             return batch.records;
         }
         let dropped = self.waiting.pop_front();
-        self.waiting_bytes -= dropped.as_ref().map_or(0, Record::bytes);
+        self.waiting_bytes -= dropped.as_ref().map_or(0, |(_, record)| record.bytes());
         usize::from(dropped.is_some())
     }
 }
@@ -98,34 +122,43 @@ pub(super) struct Buffers {
     of_buckets: BTreeMap<BucketName, Buffer>,
     bytes: usize,
     dropped: u64,
+    dropped_total: u64,
 }
 
 impl Buffers {
-    /// Holds a record. Answers whether there is something to deliver without waiting.
+    /// Holds a record. Answers whether by this one there is much, of the bucket or of all, so that it is worth a look: not for
+    /// each that comes while there is.
     pub(super) fn push(&mut self, bucket: &BucketName, record: Record, now: Instant) -> bool {
         let buffer = self.of_buckets.entry(bucket.clone()).or_default();
-        let bytes = record.bytes();
-        buffer.since.get_or_insert(now);
-        buffer.waiting.push_back(record);
+        let (bytes, before, total_before) = (record.bytes(), buffer.waiting_bytes, self.bytes);
+        buffer.waiting.push_back((now, record));
         buffer.waiting_bytes += bytes;
         self.bytes += bytes;
+        let is_full = before < OBJECT_BYTES && buffer.waiting_bytes >= OBJECT_BYTES;
+        let are_full = total_before < TOTAL_BYTES_FULL && self.bytes >= TOTAL_BYTES_FULL;
         let mut dropped = 0;
         while buffer.bytes() > BUCKET_BYTES_MAX {
             let before = buffer.bytes();
             dropped += buffer.drop_oldest();
             self.bytes -= before - buffer.bytes();
         }
-        let is_full = buffer.waiting_bytes >= OBJECT_BYTES;
         while self.bytes > TOTAL_BYTES_MAX {
             let Some(fullest) = self.of_buckets.values_mut().max_by_key(|buffer| buffer.bytes()) else {
                 break;
             };
-            let before = fullest.bytes();
-            dropped += fullest.drop_oldest();
-            self.bytes -= before - fullest.bytes();
+            while self.bytes > TOTAL_BYTES_MAX - DROPPED_AT_ONCE && !fullest.is_empty() {
+                let before = fullest.bytes();
+                dropped += fullest.drop_oldest();
+                self.bytes -= before - fullest.bytes();
+            }
         }
-        self.dropped += dropped as u64;
-        is_full || self.bytes >= TOTAL_BYTES_FULL
+        self.count_dropped(dropped);
+        is_full || are_full
+    }
+
+    fn count_dropped(&mut self, records: usize) {
+        self.dropped += records as u64;
+        self.dropped_total += records as u64;
     }
 
     /// How many records were dropped since this was last asked.
@@ -133,31 +166,51 @@ impl Buffers {
         std::mem::take(&mut self.dropped)
     }
 
+    /// How many records were dropped since the start.
+    pub(super) fn dropped_total(&self) -> u64 {
+        self.dropped_total
+    }
+
     /// How many records are held.
     pub(super) fn records(&self) -> usize {
-        let of_buffer =
-            |buffer: &Buffer| buffer.waiting.len() + buffer.batch.as_ref().map_or(0, |batch| batch.records);
-        self.of_buckets.values().map(of_buffer).sum()
+        self.of_buckets.values().map(Buffer::records).sum()
     }
 
     /// The buckets of which something is to be delivered: after `interval`, or when it is much. Everything when no interval
-    /// is given.
+    /// is given. When much is held of all together, the largest that may be tried are among them, as many as it takes.
     pub(super) fn due(&self, now: Instant, interval: Option<Duration>) -> Vec<BucketName> {
-        let is_due = |buffer: &Buffer| {
-            let has_any = buffer.batch.is_some() || !buffer.waiting.is_empty();
-            let Some(interval) = interval else { return has_any };
-            let may = buffer.not_before.is_none_or(|time| now >= time);
-            let has_waited = buffer.since.is_some_and(|since| now.since(since) >= interval);
-            let is_full = buffer.waiting_bytes >= OBJECT_BYTES || self.bytes >= TOTAL_BYTES_FULL;
-            has_any && may && (buffer.batch.is_some() || has_waited || is_full)
-        };
-        let due = self.of_buckets.iter().filter(|(_, buffer)| is_due(buffer));
-        due.map(|(bucket, _)| bucket.clone()).collect()
+        let (mut due, mut others) = (Vec::new(), Vec::new());
+        for (bucket, buffer) in &self.of_buckets {
+            if buffer.is_empty() || (interval.is_some() && !buffer.may_be_tried(now)) {
+                continue;
+            }
+            match buffer.is_due(now, interval) {
+                true => due.push(bucket.clone()),
+                false => others.push((buffer.bytes(), bucket)),
+            }
+        }
+        if self.bytes >= TOTAL_BYTES_FULL {
+            others.sort_unstable();
+            let mut left: usize = others.iter().map(|(bytes, _)| bytes).sum();
+            while left >= TOTAL_BYTES_FULL / 2
+                && let Some((bytes, bucket)) = others.pop()
+            {
+                left -= bytes;
+                due.push(bucket.clone());
+            }
+        }
+        due
     }
 
-    /// The buckets that there are records of and of which it is not known how they are logged.
-    pub(super) fn unknown(&self) -> Vec<BucketName> {
-        let unknown = self.of_buckets.iter().filter(|(_, buffer)| buffer.known.is_none());
+    /// Whether a bucket is due by what it holds itself.
+    pub(super) fn is_due(&self, bucket: &BucketName, now: Instant, interval: Option<Duration>) -> bool {
+        self.of_buckets.get(bucket).is_some_and(|buffer| buffer.is_due(now, interval))
+    }
+
+    /// The buckets that there are records of and of which it is not known how they are logged, and may be asked.
+    pub(super) fn unknown(&self, now: Instant) -> Vec<BucketName> {
+        let is_unknown = |buffer: &Buffer| buffer.known.is_none() && buffer.may_be_tried(now);
+        let unknown = self.of_buckets.iter().filter(|(_, buffer)| is_unknown(buffer));
         unknown.map(|(bucket, _)| bucket.clone()).collect()
     }
 
@@ -186,10 +239,10 @@ impl Buffers {
             return buffer.batch.clone();
         }
         let known = buffer.known.clone()?;
-        let first = buffer.waiting.front()?.time;
+        let first = buffer.waiting.front()?.1.time;
         let day = |time: Timestamp| time.0.div_euclid(DAY_MS);
         let (mut body, mut records) = (String::new(), 0);
-        while let Some(record) = buffer.waiting.front() {
+        while let Some((_, record)) = buffer.waiting.front() {
             let is_full = records > 0 && body.len() + record.text.len() > OBJECT_BYTES;
             if is_full || (known.logging.is_of_one_day() && day(record.time) != day(first)) {
                 break;
@@ -203,15 +256,22 @@ impl Buffers {
             self.bytes -= bytes;
             records += 1;
         }
-        if buffer.waiting.is_empty() {
-            buffer.since = None;
-        }
         self.bytes += body.len();
         let source = Source { account: &known.owner.0, region, bucket: bucket.as_str() };
         let key = known.logging.object_key(source, first, delivered, unique);
         let (target, owner) = (known.logging.target_bucket.clone(), known.owner.clone());
         buffer.batch = Some(Batch { target, owner, key, body: body.into(), records });
         buffer.batch.clone()
+    }
+
+    /// The log object never will be there.
+    pub(super) fn abandon(&mut self, bucket: &BucketName, batch: &Batch) {
+        let held = self.of_buckets.get(bucket).and_then(|buffer| buffer.batch.as_ref());
+        // What was dropped meanwhile is counted.
+        if held.is_some_and(|held| held.key == batch.key) {
+            self.count_dropped(batch.records);
+        }
+        self.finish(bucket, batch);
     }
 
     /// The log object is there, or never will be.
@@ -223,7 +283,7 @@ impl Buffers {
             self.bytes -= batch.body.len();
         }
         buffer.not_before = None;
-        if buffer.waiting.is_empty() && buffer.batch.is_none() {
+        if buffer.is_empty() {
             self.of_buckets.remove(bucket);
         }
     }
@@ -232,6 +292,7 @@ impl Buffers {
     pub(super) fn forget(&mut self, bucket: &BucketName) {
         if let Some(buffer) = self.of_buckets.remove(bucket) {
             self.bytes -= buffer.bytes();
+            self.count_dropped(buffer.records());
         }
     }
 

@@ -13,7 +13,7 @@ use types::{
     StorageClassName, Timestamp,
 };
 
-use super::buffer::{Batch, Known};
+use super::buffer::{BUCKET_BYTES_MAX, Batch, Known, OBJECT_BYTES};
 use crate::{Gateway, settle};
 
 /// How often it is asked which buckets are logged: how long a change takes that was made through another gateway.
@@ -25,8 +25,20 @@ const LOOK: Duration = Duration::from_secs(1);
 /// How long a log object may take to be written before it is tried again.
 const WRITE_MAX: Duration = Duration::from_secs(10);
 
+/// The same at an orderly stop, in whose time it is tried more than once.
+const WRITE_MAX_AT_STOP: Duration = Duration::from_secs(3);
+
 /// Pause before another attempt for the same bucket.
 const RETRY: Duration = Duration::from_secs(5);
+
+/// Pause before another attempt at an orderly stop.
+const RETRY_AT_STOP: Duration = Duration::from_millis(500);
+
+/// Attempts to read which buckets are logged that fail one after the other before it is said.
+const FAILURES_TOLD: u32 = 30;
+
+/// Log objects of a bucket after which the others have their turn: what one bucket can hold at most.
+const OBJECTS_IN_A_ROUND: usize = BUCKET_BYTES_MAX / OBJECT_BYTES + 1;
 
 /// Buckets of which log objects are written at a time.
 const AT_ONCE: usize = 4;
@@ -37,33 +49,63 @@ const STOP_MAX: Duration = Duration::from_secs(10);
 /// Bytes that are hashed without letting other tasks go on.
 const WORK_SLICE: usize = 256 << 10;
 
-/// Delivers records until the stop begins.
+/// Delivers records until the stop begins, which breaks off what is being written: it keeps its key, and is written again.
 pub(crate) async fn run(gateway: Arc<Gateway>, shutdown: Shutdown) {
+    tokio::select! {
+        () = shutdown.begun() => {}
+        () = rounds(&gateway) => {}
+    }
+}
+
+async fn rounds(gateway: &Gateway) {
     let (env, log) = (&gateway.env, &gateway.access_log);
-    let mut refreshed = None;
-    while !shutdown.has_begun() {
+    let (mut refreshed, mut failed) = (None, 0);
+    loop {
         let now = env.now();
         if refreshed.is_none_or(|last| now.since(last) >= REFRESH) {
-            refreshed = refresh(&gateway).await.then_some(now);
-        }
-        let unknown = log.buffers().unknown();
-        for bucket in unknown {
-            if !shutdown.has_begun() {
-                look_up(&gateway, &bucket).await;
+            match refresh(gateway).await {
+                Ok(is_latest) => {
+                    failed = 0;
+                    refreshed = is_latest.then_some(now);
+                }
+                Err(error) => {
+                    failed += 1;
+                    // Worth one line, not one in each round, and none for a service that begins anew.
+                    if failed == FAILURES_TOLD {
+                        tracing::warn!(%error, "it is not known any more which buckets have access logs");
+                    }
+                    tracing::debug!(%error, "it was not read which buckets have access logs");
+                }
             }
         }
-        deliver(&gateway, Some((log.interval, &shutdown))).await;
+        let unknown = log.buffers().unknown(now);
+        for bucket in unknown {
+            if !look_up(gateway, &bucket).await {
+                log.buffers().postpone(&bucket, env.now().after(RETRY));
+            }
+        }
+        deliver(gateway, Some(log.interval)).await;
         tokio::select! {
             () = env.sleep(LOOK) => {}
             () = log.full.notified() => {}
-            () = shutdown.begun() => {}
         }
     }
 }
 
-/// Delivers what is left, once no request is answered any more.
-pub(crate) async fn deliver_all(gateway: &Gateway) {
-    let _ = gateway.env.timeout(STOP_MAX, deliver(gateway, None)).await;
+/// Delivers what is left, once no request is answered any more and `rounds` has ended, within a time that holds for both.
+pub(crate) async fn deliver_all(gateway: &Gateway, rounds: impl Future<Output = ()>) {
+    let env = &gateway.env;
+    let delivering = async {
+        rounds.await;
+        loop {
+            deliver(gateway, None).await;
+            if gateway.access_log.buffers().records() == 0 {
+                return;
+            }
+            env.sleep(RETRY_AT_STOP).await;
+        }
+    };
+    let _ = env.timeout(STOP_MAX, delivering).await;
     let lost = gateway.access_log.buffers().records();
     if lost > 0 {
         tracing::warn!(
@@ -73,32 +115,27 @@ pub(crate) async fn deliver_all(gateway: &Gateway) {
     }
 }
 
-/// Delivers what is due after the interval, until the stop begins; everything when no interval is given.
-async fn deliver(gateway: &Gateway, until: Option<(Duration, &Shutdown)>) {
+/// Delivers what is due after the interval; everything when no interval is given.
+async fn deliver(gateway: &Gateway, interval: Option<Duration>) {
     let log = &gateway.access_log;
-    let due = log.buffers().due(gateway.env.now(), until.map(|(interval, _)| interval));
-    let shutdown = until.map(|(_, shutdown)| shutdown);
-    stream::iter(due).for_each_concurrent(AT_ONCE, |bucket| of_bucket(gateway, bucket, shutdown)).await;
-    let dropped = log.buffers().take_dropped();
+    let due = log.buffers().due(gateway.env.now(), interval);
+    stream::iter(due).for_each_concurrent(AT_ONCE, |bucket| of_bucket(gateway, bucket, interval)).await;
+    let (dropped, total) = {
+        let mut buffers = log.buffers();
+        (buffers.take_dropped(), buffers.dropped_total())
+    };
     if dropped > 0 {
-        tracing::warn!(records = dropped, "records of access logs were dropped");
+        tracing::warn!(records = dropped, total, "records of access logs were dropped");
     }
 }
 
 /// Reads which buckets are logged, and answers whether that is taken in; otherwise it stays as it was.
-async fn refresh(gateway: &Gateway) -> bool {
+async fn refresh(gateway: &Gateway) -> Result<bool, Error> {
     let changes = gateway.access_log.changes();
     let (mut names, mut after) = (BTreeSet::new(), None);
     loop {
         let page =
-            gateway.metadata.list_buckets_with(Subresource::Logging, after.as_ref(), PAGE_SIZE_MAX).await;
-        let page = match page {
-            Ok(page) => page,
-            Err(error) => {
-                tracing::debug!(%error, "it was not read which buckets have access logs");
-                return false;
-            }
-        };
+            gateway.metadata.list_buckets_with(Subresource::Logging, after.as_ref(), PAGE_SIZE_MAX).await?;
         after = page.last().cloned();
         let is_last = page.len() < PAGE_SIZE_MAX;
         names.extend(page);
@@ -106,7 +143,7 @@ async fn refresh(gateway: &Gateway) -> bool {
             break;
         }
     }
-    gateway.access_log.set_logged(names, changes)
+    Ok(gateway.access_log.set_logged(names, changes))
 }
 
 /// Reads how a bucket is logged. A bucket that is not any more, or that is gone, is taken to be logged as it was: the records
@@ -133,21 +170,21 @@ async fn read(gateway: &Gateway, bucket: &BucketName) -> Result<Option<Known>, E
     Ok(logging.map(|logging| Known { owner, logging }))
 }
 
-async fn of_bucket(gateway: &Gateway, bucket: BucketName, shutdown: Option<&Shutdown>) {
+/// Writes what a bucket has: an object, and others as long as it is due. What comes meanwhile waits for the interval as any other
+/// does, so that a bucket has no more objects for being asked for much.
+async fn of_bucket(gateway: &Gateway, bucket: BucketName, interval: Option<Duration>) {
     let (env, log) = (&gateway.env, &gateway.access_log);
-    let is_over = || shutdown.is_some_and(Shutdown::has_begun);
-    if is_over() {
-        return;
-    }
+    let write_max = if interval.is_some() { WRITE_MAX } else { WRITE_MAX_AT_STOP };
     if !look_up(gateway, &bucket).await {
         log.buffers().postpone(&bucket, env.now().after(RETRY));
         return;
     }
-    while !is_over() {
+    let mut written = 0;
+    loop {
         let (delivered, unique) = (Timestamp(env.wall_clock_ms()), env.random_u64());
         let batch = log.buffers().next(&bucket, &gateway.region, delivered, unique);
         let Some(batch) = batch else { return };
-        match env.timeout(WRITE_MAX, write(gateway, &batch)).await {
+        match env.timeout(write_max, write(gateway, &batch)).await {
             Ok(Ok(Written::Delivered)) => {
                 tracing::debug!(%bucket, key = batch.key, records = batch.records, "delivered an access log");
                 log.buffers().finish(&bucket, &batch);
@@ -155,7 +192,7 @@ async fn of_bucket(gateway: &Gateway, bucket: BucketName, shutdown: Option<&Shut
             Ok(Ok(Written::Nowhere)) => {
                 let Batch { target, records, .. } = &batch;
                 tracing::info!(%bucket, target_bucket = target, records, "an access log has no bucket to go to");
-                log.buffers().finish(&bucket, &batch);
+                log.buffers().abandon(&bucket, &batch);
             }
             Ok(Err(reason)) => {
                 tracing::warn!(%bucket, reason, "an access log was not delivered; it is tried again");
@@ -165,6 +202,11 @@ async fn of_bucket(gateway: &Gateway, bucket: BucketName, shutdown: Option<&Shut
                 tracing::warn!(%bucket, "an access log was not delivered in time; it is tried again");
                 return log.buffers().postpone(&bucket, env.now().after(RETRY));
             }
+        }
+        written += 1;
+        let is_enough = interval.is_some() && written >= OBJECTS_IN_A_ROUND;
+        if is_enough || !log.buffers().is_due(&bucket, env.now(), interval) {
+            return;
         }
     }
 }

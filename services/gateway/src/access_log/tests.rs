@@ -1,3 +1,5 @@
+mod delivery;
+
 use std::time::Duration;
 
 use env::Instant;
@@ -5,8 +7,9 @@ use metadata_api::AccountId;
 use s3_wire::logging::{DateSource, KeyFormat, Logging};
 use types::{BucketName, Timestamp};
 
-use super::buffer::{
-    BUCKET_BYTES_MAX, Buffers, Known, OBJECT_BYTES, Record, TOTAL_BYTES_FULL, TOTAL_BYTES_MAX,
+use super::{
+    buffer::{BUCKET_BYTES_MAX, Buffers, Known, OBJECT_BYTES, Record, TOTAL_BYTES_FULL, TOTAL_BYTES_MAX},
+    record::without_secrets,
 };
 
 const DAY: i64 = 86_400_000;
@@ -109,12 +112,55 @@ fn beyond_the_bounds_the_oldest_is_dropped_and_counted() {
         let bucket = bucket(&format!("more{number}"));
         for _ in 0..fits {
             count += 1;
-            let is_full = buffers.push(&bucket, record(5, &large), at(0));
-            let total = count * large.len();
-            assert!(is_full || total < TOTAL_BYTES_FULL, "{total}");
+            buffers.push(&bucket, record(5, &large), at(0));
         }
     }
     let dropped = usize::try_from(buffers.take_dropped()).unwrap();
     assert!(dropped > 0 && buffers.records() * large.len() <= TOTAL_BYTES_MAX);
+    assert!((buffers.records() + 10) * large.len() > TOTAL_BYTES_MAX, "no more is dropped than must be");
     assert_eq!(buffers.records() + dropped, count);
+}
+
+#[test]
+fn when_much_is_held_of_all_the_largest_that_may_be_tried_are_due() {
+    let mut buffers = Buffers::default();
+    let mebibyte = "x".repeat(1 << 20);
+    let mut told = 0;
+    for number in 0..12 {
+        for _ in 0..3 {
+            told +=
+                usize::from(buffers.push(&bucket(&format!("large{number:02}")), record(1, &mebibyte), at(0)));
+        }
+    }
+    assert!(told == 1 && 12 * 3 * mebibyte.len() > TOTAL_BYTES_FULL, "it is told once: {told}");
+    for number in 0..100 {
+        assert!(
+            !buffers.push(&bucket(&format!("small{number}")), record(1, "a"), at(0)),
+            "nor for each request"
+        );
+    }
+    let due = buffers.due(at(1), MINUTE);
+    assert_eq!(due.len(), 7, "down to half of what is much: {due:?}");
+    assert!(due.iter().all(|bucket| bucket.as_str().starts_with("large")), "{due:?}");
+    for number in 0..8 {
+        buffers.postpone(&bucket(&format!("large{number:02}")), at(9));
+    }
+    assert!(buffers.due(at(1), MINUTE).is_empty(), "the small ones need not pay for what cannot be written");
+    assert!(buffers.unknown(at(1)).len() == 104, "what was postponed is not asked for");
+}
+
+#[test]
+fn secrets_in_a_query_are_hidden_however_they_are_written() {
+    for (uri, expected) in [
+        ("/b/k", "/b/k"),
+        ("/b/k?versionId=1&x", "/b/k?versionId=1&x"),
+        ("/b/k?X-Amz-Signature=abc&a=b", "/b/k?X-Amz-Signature=REDACTED&a=b"),
+        ("http://h/b?a=b&x%2Damz-signature=abc", "http://h/b?a=b&x-amz-signature=REDACTED"),
+        ("/b?Signature=a%ZZ", "/b?Signature=REDACTED"),
+        ("/b?X-Amz-Sign%ature=abc", "/b?X-Amz-Sign%ature=REDACTED"),
+        ("/b?%FFabc&a", "/b?REDACTED&a"),
+        ("/b?x-amz-security-token=a?b", "/b?x-amz-security-token=REDACTED"),
+    ] {
+        assert_eq!(without_secrets(uri), expected);
+    }
 }

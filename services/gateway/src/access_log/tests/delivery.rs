@@ -1,0 +1,231 @@
+//! Deliveries of a gateway to a cluster in memory, by a clock that stands still while anything can be done.
+
+use std::{
+    future::{pending, ready},
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use clap::Parser;
+use data_pool::{ClusterView, LeaseHolder, Pool};
+use env::{Clock, Env, Instant, Random, RealDisk, RealNetwork};
+use metadata_api::{
+    CreateBucket, ListObjects, ListPosition, Metadata, StorageClassDefinition, Subresource, fake::Fake,
+};
+use s3_wire::{
+    address::{Address, Style},
+    logging::Logging,
+    xml,
+};
+use service_kit::shutdown_channel;
+use types::{BucketName, KeyPrefix, ObjectKey, StorageClassName, Timestamp};
+
+use super::{
+    super::{Entrance, Watch, deliver_all, run},
+    bucket, known,
+};
+use crate::{Credentials, FrontConfig, Gateway, request::RequestId, root_account};
+
+#[derive(Debug)]
+struct PausedClock(tokio::time::Instant);
+
+#[expect(clippy::disallowed_methods, reason = "this is the environment")]
+impl Clock for PausedClock {
+    fn now(&self) -> Instant {
+        Instant::from_start(tokio::time::Instant::now() - self.0)
+    }
+
+    fn wall_clock_ms(&self) -> i64 {
+        1_700_000_000_000
+    }
+
+    fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        Box::pin(tokio::time::sleep(duration))
+    }
+}
+
+#[derive(Debug)]
+struct Counting(AtomicU64);
+
+impl Random for Counting {
+    fn fill(&self, out: &mut [u8]) {
+        out.fill(0);
+        let next = self.0.fetch_add(1, Ordering::Relaxed).to_le_bytes();
+        out.iter_mut().zip(next).for_each(|(out, byte)| *out = byte);
+    }
+}
+
+#[derive(Debug, Parser)]
+struct Settings {
+    #[command(flatten)]
+    front: FrontConfig,
+}
+
+/// A gateway that delivers after a minute, and buckets of which one is logged into the other. Nothing can be written until there
+/// is a storage class.
+struct Front {
+    env: Env,
+    metadata: Arc<Fake>,
+    view: Arc<ClusterView>,
+    gateway: Arc<Gateway>,
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the environment")]
+fn paused() -> Env {
+    let clock = PausedClock(tokio::time::Instant::now());
+    Env::new(
+        Arc::new(clock),
+        Arc::new(Counting(AtomicU64::new(0))),
+        Arc::new(RealNetwork),
+        Arc::new(RealDisk),
+    )
+}
+
+impl Front {
+    async fn new() -> Self {
+        let env = paused();
+        let metadata = Arc::new(Fake::new(env.clone()));
+        for name in ["source", "logs"] {
+            metadata.create_bucket(CreateBucket::new(bucket(name), root_account())).await.unwrap();
+        }
+        let logging =
+            Logging { target_bucket: "logs".to_owned(), target_prefix: String::new(), key_format: None };
+        let document = Some(xml::logging(&logging));
+        metadata.set_subresource(&bucket("source"), Subresource::Logging, document).await.unwrap();
+        let view = Arc::new(ClusterView::networked(|address| panic!("there is no node, {address} neither")));
+        let pool = Pool::new(&env, view.clone(), Arc::new(LeaseHolder::none(&env)), Arc::new(|_| ()));
+        let settings = Settings::parse_from(["gateway", "--access-log-interval", "60"]);
+        let credentials = Credentials::root("accesskey", "secretkey0123456".parse().unwrap()).unwrap();
+        let gateway = Gateway::new(env.clone(), &settings.front, credentials, metadata.clone(), pool);
+        Self { env, metadata, view, gateway: Arc::new(gateway) }
+    }
+
+    /// From now on objects can be written.
+    async fn take_writes(&self) {
+        let definition = StorageClassDefinition {
+            name: StorageClassName::standard(),
+            coding: "2+2".parse().unwrap(),
+            inline_limit_bytes: 16 << 20,
+            whole_limit_bytes: 32 << 20,
+            groups: 1,
+            medium: None,
+        };
+        self.metadata.define_storage_class(definition).await.unwrap();
+        self.view.refresh(&*self.metadata).await.unwrap();
+    }
+
+    fn push(&self, name: &BucketName, text: &str) {
+        self.gateway.access_log.push(name, Timestamp(self.env.wall_clock_ms()), text.to_owned());
+    }
+
+    async fn objects(&self) -> usize {
+        let request = ListObjects {
+            bucket: bucket("logs"),
+            prefix: KeyPrefix::default(),
+            delimiter: None,
+            position: ListPosition::Start,
+            limit: 1000,
+        };
+        self.metadata.list_objects(request).await.unwrap().entries.len()
+    }
+
+    fn held(&self) -> usize {
+        self.gateway.access_log.buffers().records()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn steady_traffic_has_an_object_in_each_interval() {
+    let front = Front::new().await;
+    front.take_writes().await;
+    let (trigger, shutdown) = shutdown_channel();
+    let rounds = front.env.spawn(run(Arc::clone(&front.gateway), shutdown));
+    let source = bucket("source");
+    // So that records come while an object is written: a burst at each of the times at which it is looked what is due.
+    for _ in 0..600 {
+        for number in 0..50 {
+            front.push(&source, &number.to_string());
+            tokio::task::yield_now().await;
+        }
+        front.env.sleep(Duration::from_secs(1)).await;
+    }
+    let made = front.objects().await;
+    assert!((9..=10).contains(&made), "{made} objects in ten minutes");
+    trigger.begin();
+    rounds.await.unwrap();
+    deliver_all(&front.gateway, ready(())).await;
+    assert_eq!((front.objects().await, front.held()), (made + 1, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_tries_again_what_could_not_be_written() {
+    let front = Front::new().await;
+    front.push(&bucket("source"), "a");
+    let (begun, stop) = (front.env.now(), deliver_all(&front.gateway, ready(())));
+    let mended = async {
+        front.env.sleep(Duration::from_secs(6)).await;
+        front.take_writes().await;
+    };
+    tokio::join!(stop, mended);
+    let took = front.env.now().since(begun);
+    assert!((6..=7).contains(&took.as_secs()), "{took:?}");
+    assert_eq!((front.objects().await, front.held()), (1, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_ends_though_nothing_can_be_written_or_a_round_does_not_end() {
+    let front = Front::new().await;
+    front.push(&bucket("source"), "a");
+    let (trigger, shutdown) = shutdown_channel();
+    let rounds = front.env.spawn(run(Arc::clone(&front.gateway), shutdown));
+    front.env.sleep(Duration::from_secs(90)).await;
+    assert_eq!(front.held(), 1, "it was tried, and is held");
+    trigger.begin();
+    let begun = front.env.now();
+    deliver_all(&front.gateway, async { rounds.await.unwrap() }).await;
+    assert_eq!(front.env.now().since(begun).as_secs(), 10);
+    front.take_writes().await;
+    let begun = front.env.now();
+    deliver_all(&front.gateway, pending()).await;
+    assert_eq!((front.env.now().since(begun).as_secs(), front.held()), (10, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_has_nowhere_to_go_is_dropped_and_counted() {
+    let front = Front::new().await;
+    front.take_writes().await;
+    front.metadata.delete_bucket(&bucket("logs")).await.unwrap();
+    front.push(&bucket("source"), "a");
+    front.push(&bucket("not-logged"), "b");
+    deliver_all(&front.gateway, ready(())).await;
+    let buffers = front.gateway.access_log.buffers();
+    assert_eq!((buffers.records(), buffers.dropped_total()), (0, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_without_an_answer_is_recorded_as_closed() {
+    let front = Front::new().await;
+    let source = bucket("source");
+    front.gateway.access_log.note(&source, true);
+    let request =
+        http::Request::put("/source/key?X-Amz-Signature=abc").header("referer", "http://h/?Signature=abc");
+    let (mut parts, ()) = request.body(()).unwrap().into_parts();
+    let address = Address {
+        bucket: Some(source.clone()),
+        key: Some(ObjectKey::new("key").unwrap()),
+        style: Style::Path,
+    };
+    let id = RequestId::new(&front.env);
+    let watch = Watch::begin(&front.gateway, &mut parts, id, Entrance::Api, |_| Some(address));
+    drop(watch.expect("the bucket is logged"));
+    let mut buffers = front.gateway.access_log.buffers();
+    buffers.set_known(&source, known(None));
+    let batch = buffers.next(&source, "region", Timestamp(0), 1).expect("a record");
+    let text = String::from_utf8(batch.body.to_vec()).unwrap();
+    let request = "REST.PUT.OBJECT key \"PUT /source/key?X-Amz-Signature=REDACTED HTTP/1.1\" 499 - - - 0 - ";
+    assert!(text.contains(request) && text.contains("\"http://h/?Signature=REDACTED\""), "{text}");
+}
