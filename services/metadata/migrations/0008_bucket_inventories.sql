@@ -7,3 +7,6 @@ CREATE TABLE bucket_inventories (
     listed_ms BIGINT,
     PRIMARY KEY (bucket_id, id)
 );
+
+-- Gateways ask every few seconds which buckets have a sub-resource of a kind.
+CREATE INDEX bucket_subresources_by_kind ON bucket_subresources (kind, bucket_id);

@@ -25,6 +25,11 @@ pub(crate) const BUCKET: &str = "b.bucket_id, b.name, b.owner, b.created_ms, b.v
      (SELECT COUNT(*) FROM bucket_subresources AS p WHERE p.bucket_id = b.bucket_id AND p.kind = 6), \
      (SELECT COUNT(*) FROM bucket_subresources AS l WHERE l.bucket_id = b.bucket_id AND l.kind = 4)";
 
+/// Names of the buckets that have a sub-resource of a kind, in their order. Walks `bucket_subresources_by_kind`, so that it costs
+/// as much as there are of that kind, however many buckets there are.
+pub(super) const BUCKETS_WITH: &str = "SELECT b.name FROM bucket_subresources AS s JOIN buckets AS b ON b.bucket_id = s.bucket_id \
+     WHERE s.kind = $1 AND b.name > $2 ORDER BY b.name LIMIT $3";
+
 /// Most buckets whose numbers a process remembers. Past it the memory begins anew.
 const REMEMBERED_MAX: usize = 10_000;
 
@@ -343,19 +348,16 @@ impl MetadataStore {
         }
     }
 
-    /// Walks the directory, so that it costs as much as there are buckets.
     pub(super) async fn buckets_with(
         &self,
         subresource: Subresource,
         after: Option<&BucketName>,
         limit: usize,
     ) -> Result<Vec<BucketName>, Failure> {
-        let sql = "SELECT n.name FROM bucket_names AS n JOIN bucket_subresources AS s \
-                   ON s.bucket_id = n.bucket_id AND s.kind = $1 WHERE n.name > $2 ORDER BY n.name LIMIT $3";
         let after = after.map(|after| after.as_str().as_bytes()).unwrap_or_default();
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let values = vec![(subresource as i64).into(), after.into(), limit.into()];
-        let rows = self.engine.fetch_all(sql, values).await?;
+        let rows = self.engine.fetch_all(BUCKETS_WITH, values).await?;
         rows.into_iter().map(|mut row| Ok(read_name(&mut row)?)).collect()
     }
 
