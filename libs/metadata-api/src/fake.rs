@@ -72,6 +72,8 @@ impl Default for Options {
 #[derive(Debug)]
 pub struct Fake {
     state: Mutex<State>,
+    /// Ends of keys of which the answer to a commit is lost.
+    lost: Mutex<Vec<String>>,
 }
 
 impl Fake {
@@ -94,7 +96,12 @@ impl Fake {
             shared: BTreeSet::new(),
             jobs: Jobs::default(),
         };
-        Self { state: Mutex::new(state) }
+        Self { state: Mutex::new(state), lost: Mutex::default() }
+    }
+
+    /// The next commit of a version whose key ends so is made, and its answer is lost.
+    pub fn lose_answer(&self, key_end: &str) {
+        self.lost.lock().unwrap_or_else(PoisonError::into_inner).push(key_end.to_owned());
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -228,7 +235,8 @@ impl Metadata for Fake {
         check_limit(limit, INVENTORIES_PAGE_MAX)?;
         let state = self.state();
         let found = state.bucket(bucket)?.inventories.range(from.to_owned()..);
-        Ok(found.take(limit).map(|(_, inventory)| inventory.clone()).collect())
+        let now = state.now();
+        Ok(found.take(limit).map(|(_, inventory)| Inventory { now, ..inventory.clone() }).collect())
     }
 
     async fn mark_inventory(&self, bucket: &BucketName, id: &str, listed: Timestamp) -> Result<(), Error> {
@@ -250,7 +258,13 @@ impl Metadata for Fake {
     }
 
     async fn commit_version(&self, request: CommitVersion) -> Result<Committed, Error> {
-        self.state().commit_version(request)
+        let loses = {
+            let mut lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+            let found = lost.iter().position(|end| request.key.as_str().ends_with(end.as_str()));
+            found.map(|found| lost.swap_remove(found)).is_some()
+        };
+        let answer = self.state().commit_version(request);
+        if loses { answer.and(Err(Error::TimedOut)) } else { answer }
     }
 
     async fn set_tags(&self, request: SetTags) -> Result<Tagged, Error> {

@@ -26,6 +26,8 @@ pub struct Inventory {
     pub document: Bytes,
     /// When the latest list that is complete was begun, as the worker said; it outlives a change of the document.
     pub listed: Option<Timestamp>,
+    /// The database's clock when this was asked for. Whoever begins a list says this, so that all go by one clock.
+    pub now: Timestamp,
 }
 
 impl Inventory {

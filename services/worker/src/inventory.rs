@@ -4,9 +4,12 @@
 //! A bucket is listed page by page, and one page and one file are in memory. The pages are not of one moment: as on S3, what is written or
 //! deleted meanwhile is in the list or is not. Files come first and the manifest that names them comes last, so that a list is
 //! there in whole or not at all; only then it is recorded that the list was made. A list that is broken off is begun anew.
+//!
+//! Invariant: files are taken away again only when it is sure that no manifest names them.
 
 mod file;
 mod publish;
+mod retry;
 mod rows;
 mod schedule;
 #[cfg(test)]
@@ -24,7 +27,12 @@ use s3_wire::{
 };
 use types::{BucketName, KeyPrefix, Timestamp};
 
-use self::{file::File, publish::Published, rows::Entry};
+use self::{
+    file::File,
+    publish::{Failed, Published},
+    retry::persistently,
+    rows::Entry,
+};
 use crate::{context::Context, jobs::Progress};
 
 /// Longest pause between two passes.
@@ -35,6 +43,9 @@ const PERIOD_MIN: Duration = Duration::from_secs(1);
 
 /// Bytes at which a file of a list is written and the next one begun.
 const FILE_BYTES: usize = 16 << 20;
+
+/// Milliseconds of a minute.
+const MINUTE_MS: i64 = 60_000;
 
 /// The version of the manifests. Source: User Guide, "Inventory manifest".
 const MANIFEST_VERSION: &str = "2016-11-30";
@@ -72,11 +83,15 @@ async fn pass(context: &Context, progress: &Progress, day: Duration) -> Result<(
 }
 
 async fn of_bucket(context: &Context, bucket: &BucketName, day: Duration) -> Result<(), Error> {
+    let metadata = &context.metadata;
     let mut from = String::new();
     loop {
-        let page = context.metadata.list_inventories(bucket, &from, INVENTORIES_PAGE_MAX).await?;
-        for stored in &page {
-            let begun = Timestamp(context.env.wall_clock_ms());
+        let request = || metadata.list_inventories(bucket, &from, INVENTORIES_PAGE_MAX);
+        let page = persistently(context, request).await?;
+        let (is_last, mut made) = (page.len() < INVENTORIES_PAGE_MAX, false);
+        for stored in page {
+            // The least name that is greater.
+            from = format!("{}\0", stored.id);
             let inventory = match parse_inventory(&stored.document) {
                 Ok(inventory) => inventory,
                 Err(error) => {
@@ -84,54 +99,116 @@ async fn of_bucket(context: &Context, bucket: &BucketName, day: Duration) -> Res
                     continue;
                 }
             };
-            if !inventory.enabled || !schedule::is_due(inventory.frequency, day, begun, stored.listed) {
-                continue;
-            }
-            match make(context, bucket, &inventory, begun).await {
-                Ok(Some(objects)) => {
-                    tracing::info!(%bucket, id = stored.id, objects, "made an inventory");
-                    context.metadata.mark_inventory(bucket, &stored.id, begun).await?;
-                }
-                Ok(None) => {
-                    let destination = &inventory.destination.bucket;
-                    tracing::info!(%bucket, id = stored.id, %destination, "an inventory has no bucket to go to");
-                }
-                Err(error) => {
-                    tracing::warn!(%error, %bucket, id = stored.id, "an inventory was not made; it is tried again")
-                }
+            if inventory.enabled && schedule::is_due(inventory.frequency, day, stored.now, stored.listed) {
+                carry_out(context, bucket, &inventory, stored.now, day).await;
+                // That may take hours: the clock and the configurations are read again.
+                made = true;
+                break;
             }
         }
-        match page.last() {
-            // The least name that is greater.
-            Some(last) if page.len() == INVENTORIES_PAGE_MAX => from = format!("{}\0", last.id),
-            _ => return Ok(()),
+        if is_last && !made {
+            return Ok(());
         }
     }
 }
 
-/// Makes a list, and answers how much is in it; `None` when there is no bucket of the same owner for it.
+/// Makes a list and records that it was made, or says why not.
+async fn carry_out(
+    context: &Context,
+    bucket: &BucketName,
+    inventory: &Inventory,
+    begun: Timestamp,
+    day: Duration,
+) {
+    let id = &inventory.id;
+    match make(context, bucket, inventory, begun, day).await {
+        Ok(Made::Now { objects }) => tracing::info!(%bucket, id, objects, "made an inventory"),
+        Ok(Made::Before) => tracing::info!(%bucket, id, "an inventory was made before"),
+        Ok(Made::Nowhere) => {
+            let destination = &inventory.destination.bucket;
+            return tracing::info!(%bucket, id, %destination, "an inventory has no bucket to go to");
+        }
+        // It was deleted meanwhile.
+        Err(Error::BucketNotFound { .. }) => return,
+        Err(error) => {
+            return tracing::warn!(%error, %bucket, id, "an inventory was not made; it is tried again");
+        }
+    }
+    match persistently(context, || context.metadata.mark_inventory(bucket, id, begun)).await {
+        Ok(()) | Err(Error::BucketNotFound { .. }) => {}
+        Err(error) => tracing::warn!(%error, %bucket, id, "it was not recorded that an inventory was made"),
+    }
+}
+
+/// What became of a list.
+enum Made {
+    /// It is there.
+    Now { objects: u64 },
+    /// That of the same day or week was there.
+    Before,
+    /// There is no bucket of the same owner for it.
+    Nowhere,
+}
+
 async fn make(
     context: &Context,
     bucket: &BucketName,
     inventory: &Inventory,
     begun: Timestamp,
-) -> Result<Option<u64>, Error> {
-    let source = context.metadata.get_bucket(bucket).await?;
-    let target = match context.metadata.get_bucket(&inventory.destination.bucket).await {
+    day: Duration,
+) -> Result<Made, Error> {
+    let metadata = &context.metadata;
+    let destination = &inventory.destination.bucket;
+    let source = persistently(context, || metadata.get_bucket(bucket)).await?;
+    let target = match persistently(context, || metadata.get_bucket(destination)).await {
         Ok(target) => target,
-        Err(Error::BucketNotFound { .. }) => return Ok(None),
+        Err(Error::BucketNotFound { .. }) => return Ok(Made::Nowhere),
         Err(error) => return Err(error),
     };
     if target.owner != source.owner {
-        return Ok(None);
+        return Ok(Made::Nowhere);
     }
-    let mut list = List { context, inventory, source, begun, files: Vec::new(), rows: 0 };
+    if was_made(context, bucket, inventory, begun, day).await? {
+        return Ok(Made::Before);
+    }
+    let mut list = List { context, inventory, source, begun, files: Vec::new(), named: false, rows: 0 };
     let made = list.make().await;
-    let (files, rows) = (list.files, list.rows);
-    if made.is_err() {
-        publish::withdraw(context, &inventory.destination.bucket, files).await;
+    let List { files, named, rows, .. } = list;
+    if made.is_err() && !named {
+        publish::withdraw(context, destination, files).await;
     }
-    made.map(|()| Some(rows))
+    made.map(|()| Made::Now { objects: rows })
+}
+
+/// Whether the list of this day or week is there although that was not recorded: the checksum of its manifest, which comes last.
+async fn was_made(
+    context: &Context,
+    bucket: &BucketName,
+    inventory: &Inventory,
+    begun: Timestamp,
+    day: Duration,
+) -> Result<bool, Error> {
+    let period = schedule::begin(inventory.frequency, day, begun);
+    // Folders are named by minutes: from the first that is wholly in the period.
+    let (first, last) =
+        (manifest_time(Timestamp(period.0.saturating_add(MINUTE_MS - 1))), manifest_time(begun));
+    let folder = format!("{}/", inventory.folder(bucket));
+    let request = ListObjects {
+        bucket: inventory.destination.bucket.clone(),
+        prefix: KeyPrefix::new(folder.clone()).unwrap_or_default(),
+        delimiter: None,
+        position: ListPosition::After(KeyPrefix::new(format!("{folder}{first}")).unwrap_or_default()),
+        limit: PAGE_SIZE_MAX,
+    };
+    let page = persistently(context, || context.metadata.list_objects(request.clone())).await?;
+    Ok(page.entries.iter().any(|entry| match entry {
+        ObjectEntry::Object(object) => {
+            let time = object.key.as_str().strip_prefix(&folder);
+            let time = time.and_then(|rest| rest.strip_suffix("/manifest.checksum"));
+            time.is_some_and(|time| time <= last.as_str())
+        }
+        ObjectEntry::CommonPrefix(_) => false,
+    }))
 }
 
 /// A list that is being made.
@@ -141,6 +218,8 @@ struct List<'a> {
     source: Bucket,
     begun: Timestamp,
     files: Vec<Published>,
+    /// Whether something that names the files is there, or may be, so that they stay.
+    named: bool,
     rows: u64,
 }
 
@@ -171,7 +250,8 @@ impl List<'_> {
                 position,
                 limit: PAGE_SIZE_MAX,
             };
-            let page = self.context.metadata.list_objects(request).await?;
+            let metadata = &self.context.metadata;
+            let page = persistently(self.context, || metadata.list_objects(request.clone())).await?;
             let entries = page.entries.into_iter().filter_map(|entry| match entry {
                 ObjectEntry::Object(object) => Some(Entry::current(object)),
                 ObjectEntry::CommonPrefix(_) => None,
@@ -198,7 +278,8 @@ impl List<'_> {
                 position,
                 limit: PAGE_SIZE_MAX,
             };
-            let page = self.context.metadata.list_versions(request).await?;
+            let metadata = &self.context.metadata;
+            let page = persistently(self.context, || metadata.list_versions(request.clone())).await?;
             let mut last = None;
             let mut entries = Vec::with_capacity(page.entries.len());
             for entry in page.entries {
@@ -253,14 +334,28 @@ impl List<'_> {
             Format::Parquet => "parquet",
         };
         let key = self.key(&format!("data/{}.{extension}", uuid(self.context.env.random_bytes())));
-        let published = self.publish(key, "application/octet-stream", file.finish()?).await?;
-        self.files.push(published);
+        let published = self.publish(key, "application/octet-stream", file.finish()?).await;
+        self.files.push(published.map_err(|failed| failed.error)?);
         Ok(())
     }
 
-    async fn publish(&self, key: String, content_type: &str, body: Vec<u8>) -> Result<Published, Error> {
+    async fn publish(&self, key: String, content_type: &str, body: Vec<u8>) -> Result<Published, Failed> {
         publish::publish(self.context, &self.inventory.destination.bucket, key, content_type, body.into())
             .await
+    }
+
+    /// Publishes what names the files.
+    async fn publish_name(
+        &mut self,
+        key: String,
+        content_type: &str,
+        body: Vec<u8>,
+    ) -> Result<Published, Error> {
+        let published = self.publish(key, content_type, body).await;
+        published.map_err(|Failed { error, may_be_there }| {
+            self.named |= may_be_there;
+            error
+        })
     }
 
     /// The manifest and what goes with it. The checksum comes last: who waits for it finds everything else.
@@ -269,17 +364,16 @@ impl List<'_> {
         let links: Vec<String> =
             self.files.iter().map(|file| format!("s3://{destination}/{}", file.key)).collect();
         let key = self.key(&format!("hive/dt={}/symlink.txt", hive_time(self.begun)));
-        let links = self.publish(key, "text/plain", links.join("\n").into_bytes()).await?;
+        let links = self.publish_name(key, "text/plain", links.join("\n").into_bytes()).await?;
         let manifest = manifest(self.inventory, &self.source.name, self.begun, &self.files);
-        // From here on they are withdrawn with the files, should the rest fail.
+        // They are withdrawn with the files, should there be no manifest.
         self.files.push(links);
         let folder = manifest_time(self.begun);
         let key = self.key(&format!("{folder}/manifest.json"));
-        let manifest = self.publish(key, "application/json", manifest).await?;
-        let checksum = manifest.md5.clone();
-        self.files.push(manifest);
+        let manifest = self.publish_name(key, "application/json", manifest).await?;
+        self.named = true;
         let key = self.key(&format!("{folder}/manifest.checksum"));
-        self.publish(key, "text/plain", checksum.into_bytes()).await?;
+        self.publish_name(key, "text/plain", manifest.md5.into_bytes()).await?;
         Ok(())
     }
 }

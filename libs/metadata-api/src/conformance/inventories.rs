@@ -68,6 +68,11 @@ pub async fn inventories_are_kept_by_name_and_go_with_their_bucket(store: &Store
     assert!(list(&name, "", 9).await.is_empty(), "a bucket of the same name is another");
     assert!(!names(None).await.contains(&name));
 
+    store.set_inventory(&name, "c", document("1")).await.expect("a document that can be stored");
+    let now = async || store.list_inventories(&name, "c", 1).await.expect("a page")[0].now;
+    let (first, second) = (now().await, now().await);
+    assert!(first.0 > 0 && second >= first, "the clock goes on: {first:?} {second:?}");
+
     let missing = bucket_name();
     let not_found = Error::BucketNotFound { bucket: missing.clone() };
     assert_eq!(store.set_inventory(&missing, "a", document("1")).await, Err(not_found.clone()));

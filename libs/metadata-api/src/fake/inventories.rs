@@ -23,7 +23,7 @@ impl State {
             return Ok(false);
         }
         let id = id.to_owned();
-        inventories.insert(id.clone(), Inventory { id, document, listed: None });
+        inventories.insert(id.clone(), Inventory { id, document, listed: None, now: Timestamp(0) });
         Ok(true)
     }
 

@@ -7,8 +7,8 @@ use crate::{INVENTORIES_PAGE_MAX, Inventory};
 
 impl From<Inventory> for proto::Inventory {
     fn from(inventory: Inventory) -> Self {
-        let Inventory { id, document, listed } = inventory;
-        Self { id, document, listed_ms: listed.map(|listed| listed.0) }
+        let Inventory { id, document, listed, now } = inventory;
+        Self { id, document, listed_ms: listed.map(|listed| listed.0), now_ms: now.0 }
     }
 }
 
@@ -16,8 +16,8 @@ impl TryFrom<proto::Inventory> for Inventory {
     type Error = WireError;
 
     fn try_from(message: proto::Inventory) -> Result<Self, WireError> {
-        let proto::Inventory { id, document, listed_ms } = message;
-        Ok(Self { id: text(id, "id")?, document, listed: listed_ms.map(Timestamp) })
+        let proto::Inventory { id, document, listed_ms, now_ms } = message;
+        Ok(Self { id: text(id, "id")?, document, listed: listed_ms.map(Timestamp), now: Timestamp(now_ms) })
     }
 }
 

@@ -7,7 +7,7 @@ use types::{BucketName, Timestamp};
 use super::{
     MetadataStore,
     buckets::{BucketLock, lock_bucket_named, not_found, read_name},
-    engine::{DatabaseError, Failure, Tx},
+    engine::{DatabaseError, Failure, NOW_MS, Tx},
 };
 
 /// A bucket's configurations from a name on, in their order. Walks the primary key.
@@ -70,12 +70,15 @@ impl MetadataStore {
         let bucket = found.ok_or_else(|| not_found(name))?.i64()?;
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let values = vec![bucket.into(), from.as_bytes().into(), limit.into()];
+        let clock = self.engine.fetch_optional(&format!("SELECT {NOW_MS}"), Vec::new()).await?;
+        let clock = clock.ok_or_else(|| DatabaseError::corrupt("no clock"))?.optional_i64()?;
+        let now = Timestamp(clock.unwrap_or_else(|| self.engine.env().wall_clock_ms()));
         let mut inventories = Vec::new();
         for mut row in self.engine.fetch_all(LIST_INVENTORIES, values).await? {
             let id = String::from_utf8(row.bytes()?.to_vec())
                 .map_err(|_| DatabaseError::corrupt("an invalid name of an inventory"))?;
             let (document, listed) = (row.bytes()?, row.optional_i64()?.map(Timestamp));
-            inventories.push(Inventory { id, document, listed });
+            inventories.push(Inventory { id, document, listed, now });
         }
         Ok(inventories)
     }

@@ -14,6 +14,7 @@ use types::{
     StorageClassName, VersionId,
 };
 
+use super::retry::{Attempts, persistently};
 use crate::context::Context;
 
 /// Bytes that are hashed without letting other tasks go on.
@@ -29,8 +30,37 @@ pub(super) struct Published {
     pub(super) md5: String,
 }
 
-/// Writes a file under this worker's lease, which its commit checks.
+/// A file was not written, or it is not known.
+pub(super) struct Failed {
+    pub(super) error: Error,
+    /// Whether it may be there all the same.
+    pub(super) may_be_there: bool,
+}
+
+/// Writes a file, again and again under the same key as long as that may help: what is there in the end is the same however often
+/// it was written.
 pub(super) async fn publish(
+    context: &Context,
+    bucket: &BucketName,
+    key: String,
+    content_type: &str,
+    body: Bytes,
+) -> Result<Published, Failed> {
+    let (mut attempts, mut may_be_there) = (Attempts::new(context), false);
+    loop {
+        let error = match write(context, bucket, key.clone(), content_type, body.clone()).await {
+            Ok(published) => return Ok(published),
+            Err(error) => error,
+        };
+        may_be_there |= matches!(error, Error::TimedOut | Error::Internal { .. });
+        if !attempts.go_on_after(&error).await {
+            return Err(Failed { error, may_be_there });
+        }
+    }
+}
+
+/// Writes a file under this worker's lease, which its commit checks.
+async fn write(
     context: &Context,
     bucket: &BucketName,
     key: String,
@@ -75,10 +105,11 @@ pub(super) async fn publish(
     Ok(Published { key, version: outcome?.version_id, size, md5: etag.to_string() })
 }
 
-/// Takes away what no manifest names, as far as that is possible.
+/// Takes away what no manifest names, the latest first since it may name those before it, as far as that is possible.
 pub(super) async fn withdraw(context: &Context, bucket: &BucketName, files: Vec<Published>) {
     let entries: Vec<DeleteVersion> = files
         .into_iter()
+        .rev()
         .filter_map(|file| {
             let key = ObjectKey::new(file.key.into_bytes()).ok()?;
             let condition = DeleteCondition::default();
@@ -86,9 +117,17 @@ pub(super) async fn withdraw(context: &Context, bucket: &BucketName, files: Vec<
         })
         .collect();
     for entries in entries.chunks(PAGE_SIZE_MAX) {
-        let request = DeleteVersions { bucket: bucket.clone(), entries: entries.to_vec() };
-        if let Err(error) = context.metadata.delete_versions(request).await {
-            tracing::info!(%error, %bucket, "files of an inventory that was not finished were left behind");
+        let request = || DeleteVersions { bucket: bucket.clone(), entries: entries.to_vec() };
+        match persistently(context, || context.metadata.delete_versions(request())).await {
+            Ok(outcomes) => {
+                let files = outcomes.iter().filter(|outcome| outcome.is_err()).count();
+                if files > 0 {
+                    tracing::info!(files, %bucket, "files of an inventory that was not finished cannot be deleted");
+                }
+            }
+            Err(error) => {
+                return tracing::info!(%error, %bucket, "files of an inventory that was not finished were left behind");
+            }
         }
     }
 }

@@ -5,6 +5,7 @@ use metadata_api::{AccountId, Error, GetVersion, ObjectSummary, VersionState, Ve
 use s3_wire::inventory::{Column, Field, Value};
 use types::{BucketName, ObjectKey, Timestamp, VersionId, VersionLock};
 
+use super::retry::persistently;
 use crate::context::Context;
 
 /// Versions whose locks are asked for at a time.
@@ -118,7 +119,10 @@ pub(super) async fn look_up_locks(
 
 async fn lock_of(context: &Context, wanted: Option<GetVersion>) -> Result<VersionLock, Error> {
     let Some(wanted) = wanted else { return Ok(VersionLock::default()) };
-    match context.metadata.get_version(wanted).await.map(|found| found.state) {
+    match persistently(context, || context.metadata.get_version(wanted.clone()))
+        .await
+        .map(|found| found.state)
+    {
         Ok(VersionState::Object(version)) => Ok(version.attributes.lock),
         // It was deleted meanwhile.
         Ok(VersionState::DeleteMarker) | Err(Error::KeyNotFound | Error::VersionNotFound) => {

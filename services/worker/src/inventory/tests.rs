@@ -59,13 +59,13 @@ fn a_list_is_due_once_in_each_day_or_week() {
     let day = |days: i64| Timestamp(days * 86_400_000);
     let due = |frequency, now, listed: Option<i64>| is_due(frequency, DAY, day(now), listed.map(day));
     assert!(due(Frequency::Daily, 5, None) && due(Frequency::Daily, 5, Some(4)));
-    assert!(!due(Frequency::Daily, 5, Some(5)) && !due(Frequency::Daily, 5, Some(6)));
+    assert!(!due(Frequency::Daily, 5, Some(5)) && due(Frequency::Daily, 5, Some(6)));
     let late = Timestamp(5 * 86_400_000 - 1);
     assert!(is_due(Frequency::Daily, DAY, day(5), Some(late)), "a day begins at midnight");
     // 1970-01-04 was a Sunday.
     for (now, listed, expected) in [
         (3, None, true),
-        (4, None, false),
+        (4, None, true),
         (10, None, true),
         (10, Some(3), true),
         (9, Some(3), false),
@@ -73,6 +73,7 @@ fn a_list_is_due_once_in_each_day_or_week() {
         (12, Some(10), false),
         (16, Some(11), false),
         (17, Some(11), true),
+        (9, Some(10), true),
     ] {
         assert_eq!(due(Frequency::Weekly, now, listed), expected, "{now} {listed:?}");
     }

@@ -6,8 +6,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::TryStreamExt;
 use metadata_api::{
-    AccountId, CreateBucket, GetVersion, ListObjects, ListPosition, Metadata, ObjectEntry, VersionState,
+    AccountId, BucketQuota, CreateBucket, GetVersion, ListObjects, ListPosition, Metadata, ObjectEntry,
+    VersionState,
 };
+use parquet::file::reader::{FileReader, SerializedFileReader};
 use types::{BucketName, ByteRange, KeyPrefix};
 
 use crate::{
@@ -98,6 +100,102 @@ async fn a_list_that_a_worker_died_over_is_made_whole_by_the_next() {
         assert_eq!(read(&cluster, &gateway, files[0]).await.slice(..4), b"PAR1"[..]);
         worker.stop().await;
     }
+}
+
+/// The files that the one manifest names, which are all there.
+async fn named_files(cluster: &Cluster, gateway: &Gateway) -> Vec<Bytes> {
+    let found = keys(cluster).await;
+    let manifests: Vec<_> = found.iter().filter(|key| key.ends_with("/manifest.json")).collect();
+    assert_eq!(manifests.len(), 1, "{found:?}");
+    let manifest: serde_json::Value =
+        serde_json::from_slice(&read(cluster, gateway, manifests[0]).await).unwrap();
+    let mut files = Vec::new();
+    for file in manifest["files"].as_array().unwrap() {
+        let key = file["key"].as_str().unwrap();
+        assert!(found.iter().any(|found| found == key), "{key} is named and not in {found:?}");
+        files.push(read(cluster, gateway, key).await);
+    }
+    files
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_stays_whole_when_the_answer_to_a_commit_is_lost() {
+    for end in [".parquet", "/symlink.txt", "/manifest.json", "/manifest.checksum"] {
+        let (cluster, gateway) = due().await;
+        cluster.metadata.lose_answer(end);
+        let worker = cluster.worker();
+        cluster.until("the record of the list", || async { listed(&cluster).await.is_some() }).await;
+        assert_eq!(named_files(&cluster, &gateway).await.len(), 1, "{end}");
+        assert_eq!(keys(&cluster).await.len(), 4, "it was written again under the same key: {end}");
+        worker.stop().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn files_that_a_manifest_may_name_stay_when_it_is_given_up() {
+    let (cluster, gateway) = due().await;
+    for _ in 0..8 {
+        cluster.metadata.lose_answer("/manifest.json");
+    }
+    let worker = cluster.worker();
+    cluster.until("the manifest", || async { keys(&cluster).await.len() == 3 }).await;
+    cluster.env.sleep(Duration::from_secs(30 * 60)).await;
+    assert!(!is_complete(&cluster).await);
+    assert_eq!(named_files(&cluster, &gateway).await.len(), 1);
+    cluster.until("the list", || is_complete(&cluster)).await;
+    assert_eq!(named_files(&cluster, &gateway).await.len(), 1);
+    let files = keys(&cluster).await.into_iter().filter(|key| key.ends_with(".parquet")).count();
+    assert_eq!(files, 2, "it was made anew under other names");
+    worker.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn files_of_a_list_that_is_refused_its_manifest_are_taken_away() {
+    let (cluster, _gateway) = due().await;
+    // The data and the links fit, and the manifest does not.
+    cluster.metadata.set_quota(&lists(), BucketQuota { bytes: None, objects: Some(2) }).await.unwrap();
+    let worker = cluster.worker();
+    cluster.until("the files", || async { keys(&cluster).await.len() == 2 }).await;
+    cluster.until("their end", || async { keys(&cluster).await.is_empty() }).await;
+    assert_eq!(listed(&cluster).await, None);
+    worker.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_that_is_there_is_not_made_again_because_that_was_not_recorded() {
+    let (cluster, _gateway) = due().await;
+    let worker = cluster.worker();
+    cluster.until("the record of the list", || async { listed(&cluster).await.is_some() }).await;
+    let made = keys(&cluster).await;
+    worker.stop().await;
+    // A configuration that is put anew has no record.
+    cluster.metadata.set_inventory(&bucket(), "all", None).await.unwrap();
+    let document = Some(Bytes::from_static(CONFIGURATION.as_bytes()));
+    cluster.metadata.set_inventory(&bucket(), "all", document).await.unwrap();
+    assert_eq!(listed(&cluster).await, None);
+    let worker = cluster.worker();
+    cluster.until("the record of the list", || async { listed(&cluster).await.is_some() }).await;
+    assert_eq!(keys(&cluster).await, made);
+    worker.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_long_list_is_split_and_every_object_is_in_one_of_its_files() {
+    let (cluster, gateway) = due().await;
+    // Files are cut at 16 MiB, and rows of Parquet files written ten thousand at a time.
+    let (folder, count) = ("long".repeat(225), 20_100);
+    for number in 0..count {
+        assert!(gateway.put(&format!("{folder}{number}"), 0).await);
+    }
+    let worker = cluster.worker();
+    cluster.until("the record of the list", || async { listed(&cluster).await.is_some() }).await;
+    let files = named_files(&cluster, &gateway).await;
+    assert_eq!(files.len(), 2);
+    let rows = files
+        .into_iter()
+        .map(|file| SerializedFileReader::new(file).unwrap().metadata().file_metadata().num_rows());
+    assert_eq!(rows.sum::<i64>(), count + 12);
+    worker.stop().await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -120,11 +120,12 @@ pub(crate) fn content_page() -> impl Strategy<Value = ContentPage> {
 }
 
 pub(crate) fn inventory() -> impl Strategy<Value = Inventory> {
-    let (document, listed) = (vec(any::<u8>(), 0..64), option::of(any::<i64>()));
-    ("[a-zA-Z0-9._-]{1,64}", document, listed).prop_map(|(id, document, listed)| Inventory {
+    let (document, listed) = (vec(any::<u8>(), 0..64), (option::of(any::<i64>()), any::<i64>()));
+    ("[a-zA-Z0-9._-]{1,64}", document, listed).prop_map(|(id, document, (listed, now))| Inventory {
         id,
         document: document.into(),
         listed: listed.map(Timestamp),
+        now: Timestamp(now),
     })
 }
 
