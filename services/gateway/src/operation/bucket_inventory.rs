@@ -85,7 +85,8 @@ pub(super) async fn list_bucket_inventory_configurations(
     let found = gateway.metadata.list_inventories(&bucket.name, &from, PAGE + 1).await;
     let found = found.map_err(|error| request.metadata_error(error))?;
     let next = found.get(PAGE).map(|next| token::encode(next.id.as_bytes()));
-    let page = found.iter().take(PAGE).map(read).collect::<Result<Vec<_>, _>>()?;
+    // One that cannot be read hides no other.
+    let page: Vec<Inventory> = found.iter().take(PAGE).filter_map(|found| read(found).ok()).collect();
     Ok(output::xml(xml::list_inventories(&page, given, next.as_deref())))
 }
 
@@ -107,7 +108,7 @@ fn missing(bucket: &Bucket) -> S3Error {
     S3Error::new(ErrorCode::NoSuchConfiguration).field("BucketName", bucket.name.as_str())
 }
 
-/// Lists go to a bucket of the same owner. What AWS would find out when it delivers is said at once.
+/// Lists go to a bucket of the same owner, from which the files of a list that is not finished can be taken away again. What AWS would find out when it delivers is said at once.
 async fn check_destination(
     gateway: &Gateway,
     request: &Request,
@@ -128,6 +129,9 @@ async fn check_destination(
     };
     if found.owner != source.owner {
         return Err(refused("The owner of the bucket and of the destination bucket must be the same."));
+    }
+    if found.object_lock.as_ref().is_some_and(|lock| lock.default_retention.is_some()) {
+        return Err(refused("The destination bucket must not have a default retention of Object Lock."));
     }
     if destination.account.as_ref().is_some_and(|account| *account != found.owner.0) {
         return Err(refused("The destination bucket does not belong to the AccountId that was given."));
