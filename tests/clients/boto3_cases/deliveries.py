@@ -5,7 +5,9 @@ import hashlib
 import io
 import json
 import re
+import ssl
 import time
+import urllib.request
 
 import pyarrow.parquet
 
@@ -52,15 +54,22 @@ def access_logs_are_delivered_and_hold_every_field(c):
         c.s3.get_object(Bucket=source, Key="missing")
     url = c.s3.generate_presigned_url("get_object", Params={"Bucket": source, "Key": "a b"})
     expect("X-Amz-Signature" in url, True)
+    trust = ssl.create_default_context(cafile=c.target.ca) if c.target.ca else None
+    with urllib.request.urlopen(url, context=trust) as answer:
+        expect(answer.read(), b"content")
+    signature = re.search(r"X-Amz-Signature=(\w+)", url)[1]
 
     def records():
         lines = [line for key in keys(c, logs, "logs/") for line in c.get(key, Bucket=logs).decode().splitlines()]
         found = [FIELDS.findall(line) for line in lines]
         expect({len(fields) for fields in found} <= {27}, True, "fields of each record")
         wanted = [fields for fields in found if fields[6] in ("REST.GET.OBJECT", "REST.PUT.OBJECT")]
-        return wanted if len(wanted) == 3 else None
+        expect(any(signature in line for line in lines), False, "a signature in a log")
+        return wanted if len(wanted) == 4 else None
 
-    found = wait_for("three records", records)
+    found = wait_for("four records", records)
+    presigned = next(fields for fields in found if fields[21] == "QueryString")
+    expect((presigned[9], "X-Amz-Signature=REDACTED" in presigned[8]), ("200", True))
     ranged = next(fields for fields in found if fields[5] == request)
     expect((ranged[1], ranged[7], ranged[9:13]), (source, "a+b", ["206", "-", "3", "7"]))
     expect((ranged[19], ranged[21], ranged[16].startswith('"Boto3/')), ("SigV4", "AuthHeader", True))

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use harness::{Bucket, Certificate, Client, Element, Request, Server};
+use harness::{Bucket, Certificate, Client, Element, Logs, Request, Server};
 use http::Method;
 
 fn logging(bucket: &Bucket, method: Method) -> Request {
@@ -321,16 +321,18 @@ fn an_orderly_stop_delivers_what_waits() {
 
 #[test]
 fn what_was_recorded_is_delivered_after_logging_is_switched_off() {
-    let server = start(1);
+    let server = start(6);
     let (bucket, target) = (server.bucket(), server.bucket());
     logging(&bucket, Method::PUT).body(enabled(&target, "", "")).ok();
-    // Long enough for the gateway to know where the records go.
     bucket.put("first", "1").ok();
-    wait_for(&target, "the first", |found| !of(found, "REST.PUT.OBJECT").is_empty());
+    // Long enough for the gateway to know where the records go, and not for their delivery.
+    thread::sleep(Duration::from_secs(3));
+    assert!(target.keys().is_empty(), "it waits");
     logging(&bucket, Method::PUT).body(wrap("")).ok();
     bucket.put("second", "2").ok();
-    thread::sleep(Duration::from_secs(3));
-    let found = records(&target);
+    let found = wait_for(&target, "the first", |found| found.iter().any(|record| record.0[7] == "first"));
+    thread::sleep(Duration::from_secs(7));
+    assert!(records(&target).len() == found.len(), "{found:#?}");
     assert!(found.iter().all(|record| record.0[7] != "second"), "{found:#?}");
     // A target that is gone is nobody's fault but its owner's.
     logging(&bucket, Method::PUT).body(enabled(&target, "", "")).ok();
@@ -339,7 +341,25 @@ fn what_was_recorded_is_delivered_after_logging_is_switched_off() {
     }
     target.request(Method::DELETE).send().expect(204);
     bucket.put("third", "3").ok();
-    thread::sleep(Duration::from_secs(3));
+    let (begun, mut told) = (Instant::now(), Vec::new());
+    while told.is_empty() {
+        assert!(begun.elapsed() < Duration::from_secs(30), "nobody is told what was thrown away");
+        thread::sleep(Duration::from_millis(200));
+        told = Logs::start().take("records of access logs were dropped");
+    }
+    assert!(told[0].contains("total="), "{told:?}");
+}
+
+#[test]
+fn a_presigned_url_that_refers_to_an_object_cannot_be_used() {
+    let server = start(1);
+    let (bucket, target) = (server.bucket(), server.bucket());
+    logging(&bucket, Method::PUT).body(enabled(&target, "", "")).ok();
+    let referer = "http://example.com/page?X-Amz-Signature=0123abcd&a=b";
+    bucket.put("key", "content").header("referer", referer).ok();
+    let found = wait_for(&target, "the put", |found| !of(found, "REST.PUT.OBJECT").is_empty());
+    let put = of(&found, "REST.PUT.OBJECT")[0];
+    assert_eq!(put.0[15], "\"http://example.com/page?X-Amz-Signature=REDACTED&a=b\"");
 }
 
 #[test]
