@@ -49,7 +49,7 @@ impl Worker {
             env.spawn(jobs::run(context.clone(), JobName::Reap, reaper::work)),
             env.spawn(jobs::run(context.clone(), JobName::Recode, recode::work)),
             env.spawn(jobs::run(context.clone(), JobName::Lifecycle, lifecycle::work)),
-            env.spawn(jobs::run(context, JobName::Transition, lifecycle::move_to_classes)),
+            env.spawn(jobs::run(context.clone(), JobName::Transition, lifecycle::move_to_classes)),
             env.spawn(jobs::run(context, JobName::Inventory, inventory::work)),
         ]);
         for ended in &mut loops.0 {
