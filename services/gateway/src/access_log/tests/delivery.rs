@@ -147,7 +147,7 @@ async fn steady_traffic_has_an_object_in_each_interval() {
     let source = bucket("source");
     // So that records come while an object is written: a burst at each of the times at which it is looked what is due.
     for _ in 0..600 {
-        for number in 0..50 {
+        for number in 0..5 {
             front.push(&source, &number.to_string());
             tokio::task::yield_now().await;
         }
