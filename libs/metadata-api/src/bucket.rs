@@ -40,6 +40,8 @@ pub struct Bucket {
     pub has_policy: bool,
     /// Whether it has a [`Subresource::Lifecycle`], so that whoever reads it for a request knows whether to ask for that.
     pub has_lifecycle: bool,
+    /// Its [`Subresource::OwnershipControls`], since they tell whether any access control list is to be asked for.
+    pub ownership_controls: Option<Bytes>,
 }
 
 /// What a bucket may hold at most. A write that would take it past a bound, and makes it grow, is refused by its commit; nothing
@@ -128,11 +130,15 @@ pub enum Subresource {
     Policy = 6,
     /// Where the records of its requests go.
     Logging = 7,
+    /// Who is granted what of it.
+    Acl = 9,
+    /// Who owns what is in it, and whether access control lists have an effect.
+    OwnershipControls = 10,
 }
 
 impl Subresource {
     /// Every kind.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::Tagging,
         Self::Cors,
         Self::PublicAccessBlock,
@@ -140,6 +146,8 @@ impl Subresource {
         Self::Website,
         Self::Policy,
         Self::Logging,
+        Self::Acl,
+        Self::OwnershipControls,
     ];
 
     /// The kind of a persistent number.

@@ -9,6 +9,7 @@
 //! other; at the same time only if no other than the garbage cases finish garbage and no other than the cluster
 //! cases register nodes. Tasks run on the calling tokio runtime, best one with several threads.
 
+pub mod acls;
 pub mod buckets;
 pub mod cluster;
 pub mod commits;
@@ -106,6 +107,7 @@ macro_rules! conformance_cases {
             buckets::a_bucket_says_whether_it_has_a_policy;
             inventories::inventories_are_kept_by_name_and_go_with_their_bucket;
             inventories::a_bucket_has_a_thousand_inventories_at_most;
+            buckets::a_bucket_comes_with_its_ownership_controls;
             versions::a_version_is_read_back_as_it_was_committed;
             versions::content_is_sent_only_when_asked_for;
             versions::unversioned_writes_replace_each_other;
@@ -116,6 +118,8 @@ macro_rules! conformance_cases {
             versions::removing_the_current_version_uncovers_the_older_one;
             versions::keys_are_bytes_and_not_paths;
             versions::tags_are_changed_version_by_version;
+            acls::lists_are_changed_version_by_version;
+            acls::a_list_goes_along_with_its_object_but_not_with_copies;
             locks::object_lock_keeps_versioning_enabled;
             locks::a_locked_version_is_not_removed;
             locks::a_locked_version_is_refused_among_others;

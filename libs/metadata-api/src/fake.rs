@@ -43,8 +43,8 @@ use crate::{
     DeletedVersion, DiskHistory, Error, Eviction, FoundVersion, GarbageId, GarbageItem, GetVersion,
     INVENTORIES_PAGE_MAX, Intent, Inventory, JobName, JobProgress, JobState, Lease, LeaseState, ListBuckets,
     ListObjects, ListParts, ListUploads, ListVersions, Metadata, NewMove, NodeRegistration, NodeState,
-    ObjectPage, ObservedNode, PAGE_SIZE_MAX, Part, PartPage, RenameObject, ReplaceChunks, SetLock, SetTags,
-    StorageClassDefinition, Subresource, Tagged, Upload, UploadPage, VersionPage, part_size_min,
+    ObjectPage, ObservedNode, PAGE_SIZE_MAX, Part, PartPage, RenameObject, ReplaceChunks, SetAcl, SetLock,
+    SetTags, StorageClassDefinition, Subresource, Tagged, Upload, UploadPage, VersionPage, part_size_min,
 };
 
 /// What a deployment may choose.
@@ -273,6 +273,10 @@ impl Metadata for Fake {
 
     async fn set_lock(&self, request: SetLock) -> Result<Tagged, Error> {
         self.state().set_lock(&request)
+    }
+
+    async fn set_acl(&self, request: SetAcl) -> Result<Tagged, Error> {
+        self.state().set_acl(request)
     }
 
     async fn get_version(&self, request: GetVersion) -> Result<FoundVersion, Error> {

@@ -66,8 +66,8 @@ pub use upload::{
 };
 pub use version::{
     CommitVersion, Committed, CopyAttributes, CopyVersion, DeleteCondition, DeleteVersion, DeleteVersions,
-    DeletedVersion, ETagCondition, FoundVersion, GetVersion, LockChange, NewVersion, RenameObject, SetLock,
-    SetTags, Tagged, Version, VersionState, WriteCondition,
+    DeletedVersion, ETagCondition, FoundVersion, GetVersion, LockChange, NewVersion, RenameObject, SetAcl,
+    SetLock, SetTags, Tagged, Version, VersionState, WriteCondition,
 };
 
 /// Most entries in one page of any listing and most keys in one [`DeleteVersions`].
@@ -180,6 +180,9 @@ pub trait Metadata: Send + Sync + 'static {
     /// Changes what keeps a version from being removed. It is no commit, as [`Metadata::set_tags`] is none.
     /// Errors: as `set_tags`, `NoObjectLock`, `VersionLocked` (its retention may not be changed so).
     async fn set_lock(&self, request: SetLock) -> Result<Tagged, Error>;
+    /// Gives a version another access control list. It is no commit, as [`Metadata::set_tags`] is none.
+    /// Errors: as `set_tags`, `Malformed` (more than [`types::Acl::GRANTS_MAX`] grants).
+    async fn set_acl(&self, request: SetAcl) -> Result<Tagged, Error>;
     /// Makes a new version that names the source version's chunks: rows only, no bytes. The source and the
     /// destination may be in different buckets, and may be the same key.
     /// Errors: `BucketNotFound` (either), `VersionNotFound` (the source is gone or is a delete marker),

@@ -1,7 +1,7 @@
 //! Object versions: commit, read, delete, copy.
 
 use types::{
-    Attributes, BucketName, Checksum, Content, ETag, LeaseId, MissingShard, ObjectKey, ObjectPart,
+    Acl, Attributes, BucketName, Checksum, Content, ETag, LeaseId, MissingShard, ObjectKey, ObjectPart,
     RenameMark, Retention, Sequence, StorageClassName, Timestamp, VersionId, VersionLock, Versioning,
 };
 
@@ -195,7 +195,7 @@ pub struct DeletedVersion {
 /// Which attributes a copy gets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CopyAttributes {
-    /// The source's, without its lock.
+    /// The source's, without its lock and its access control list.
     Keep,
     /// These.
     Replace(Box<Attributes>),
@@ -229,6 +229,19 @@ pub struct SetLock {
     pub bypasses_governance: bool,
 }
 
+/// Gives a version another access control list in place of the one it has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SetAcl {
+    /// The bucket.
+    pub bucket: BucketName,
+    /// The key.
+    pub key: ObjectKey,
+    /// Which version; the current one when `None`.
+    pub version_id: Option<VersionId>,
+    /// The list; `None` where the owner alone has every right.
+    pub acl: Option<Acl>,
+}
+
 /// A change of a version's lock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LockChange {
@@ -260,7 +273,7 @@ impl LockChange {
     }
 }
 
-/// The version whose tags or lock were changed.
+/// The version whose tags, lock or access control list were changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tagged {
     /// The bucket's versioning state then.

@@ -5,6 +5,7 @@
 //! inner world has three of its own: a *chunk* is a run of object bytes, a *shard* is one coded piece of a chunk, a
 //! *cell* is the unit in which a shard is written, checked and read.
 
+mod acl;
 mod bucket;
 mod checksum;
 mod chunk;
@@ -19,6 +20,7 @@ mod range;
 mod timestamp;
 mod version;
 
+pub use acl::{Acl, Grant, Grantee, Group, Permission};
 pub use bucket::{BucketId, BucketName, BucketNameError, Versioning};
 pub use checksum::{Checksum, ChecksumAlgorithm, ChecksumType, ChecksumValue, ETag, ParseETagError};
 pub use chunk::{

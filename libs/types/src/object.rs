@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::{ChecksumValue, ETag, Manifest, VersionLock};
+use crate::{Acl, ChecksumValue, ETag, Manifest, VersionLock};
 
 /// Headers and user metadata that a version keeps for its readers, byte for byte as they were sent.
 ///
@@ -25,13 +25,15 @@ pub struct Attributes {
     pub website_redirect_location: Option<String>,
     /// User metadata: name without `x-amz-meta-`, in lower case, and raw value bytes.
     pub user_metadata: Vec<(String, Bytes)>,
-    /// Tags: keys and values, in the order in which they were given, each key once. A version can change them, and its lock;
-    /// nothing else.
+    /// Tags: keys and values, in the order in which they were given, each key once. A version can change them, its lock and its
+    /// access control list; nothing else.
     pub tags: Vec<(String, String)>,
     /// What keeps the version from being removed.
     pub lock: VersionLock,
     /// The request that gave the object its key, if one did and said how it is told from others.
     pub renamed: Option<RenameMark>,
+    /// Who is granted what; `None` where the owner alone has every right.
+    pub acl: Option<Acl>,
 }
 
 /// What a RenameObject is known by when it comes again. Source: API Reference, "RenameObject", `x-amz-client-token`.

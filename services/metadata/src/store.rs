@@ -43,11 +43,11 @@ use metadata_api::{
     DeletedVersion, DiskHistory, Error, Eviction, FoundVersion, GarbageId, GarbageItem, GetVersion,
     INVENTORIES_PAGE_MAX, Intent, Inventory, JobName, JobProgress, JobState, Lease, LeaseState, ListBuckets,
     ListObjects, ListParts, ListUploads, ListVersions, Metadata, NewMove, NodeRegistration, NodeState,
-    ObjectPage, ObservedNode, PAGE_SIZE_MAX, Part, PartPage, RenameObject, ReplaceChunks, SetLock, SetTags,
-    StorageClassDefinition, Subresource, Tagged, Upload, UploadPage, VersionPage, part_size_min,
+    ObjectPage, ObservedNode, PAGE_SIZE_MAX, Part, PartPage, RenameObject, ReplaceChunks, SetAcl, SetLock,
+    SetTags, StorageClassDefinition, Subresource, Tagged, Upload, UploadPage, VersionPage, part_size_min,
 };
 use types::{
-    BucketId, BucketName, ChunkId, ChunkOwner, Coding, DiskId, GroupId, LeaseId, MissingShard, NodeId,
+    Acl, BucketId, BucketName, ChunkId, ChunkOwner, Coding, DiskId, GroupId, LeaseId, MissingShard, NodeId,
     ObjectKey, ObjectLockConfiguration, ShardId, ShardIndex, StorageClassName, Timestamp, UploadId,
     Versioning,
 };
@@ -372,6 +372,13 @@ impl Metadata for MetadataStore {
 
     async fn set_lock(&self, request: SetLock) -> Result<Tagged, Error> {
         transact!(self, "set_lock", |store, tx| store.set_lock_in(tx, &request))
+    }
+
+    async fn set_acl(&self, request: SetAcl) -> Result<Tagged, Error> {
+        if request.acl.as_ref().is_some_and(|acl| acl.grants.len() > Acl::GRANTS_MAX) {
+            return Err(Error::Malformed { reason: "too many grants".to_owned() });
+        }
+        transact!(self, "set_acl", |store, tx| store.set_acl_in(tx, &request))
     }
 
     async fn get_version(&self, request: GetVersion) -> Result<FoundVersion, Error> {

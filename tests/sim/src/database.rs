@@ -8,8 +8,9 @@ use metadata_api::{
     DeletedVersion, DiskHistory, Error, Eviction, FoundVersion, GarbageId, GarbageItem, GetVersion, Intent,
     Inventory, JobName, JobProgress, JobState, Lease, LeaseState, ListBuckets, ListObjects, ListParts,
     ListUploads, ListVersions, Metadata, NewMove, NodeRegistration, NodeState, ObjectPage, ObservedNode,
-    PAGE_SIZE_MAX, Part, PartPage, RenameObject, ReplaceChunks, SetLock, SetTags, StorageClassDefinition,
-    Subresource, Tagged, Upload, UploadPage, VersionEntry, VersionPage, VersionPosition, fake::Fake,
+    PAGE_SIZE_MAX, Part, PartPage, RenameObject, ReplaceChunks, SetAcl, SetLock, SetTags,
+    StorageClassDefinition, Subresource, Tagged, Upload, UploadPage, VersionEntry, VersionPage,
+    VersionPosition, fake::Fake,
 };
 use types::{
     BucketName, ChunkId, ChunkOwner, Coding, DiskId, GroupId, KeyPrefix, LeaseId, MissingShard, NodeId,
@@ -135,6 +136,7 @@ passed_on! {
     get_version(request: GetVersion) -> FoundVersion;
     set_tags(request: SetTags) -> Tagged;
     set_lock(request: SetLock) -> Tagged;
+    set_acl(request: SetAcl) -> Tagged;
     copy_version(request: CopyVersion) -> Committed;
     rename_object(request: RenameObject) -> Committed;
     list_objects(request: ListObjects) -> ObjectPage;

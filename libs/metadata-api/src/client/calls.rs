@@ -17,8 +17,8 @@ use crate::{
     DeletedVersion, DiskHistory, Error, Eviction, FoundVersion, GarbageId, GarbageItem, GetVersion, Intent,
     Inventory, JobName, JobProgress, JobState, Lease, LeaseState, ListBuckets, ListObjects, ListParts,
     ListUploads, ListVersions, Metadata, NewMove, NodeRegistration, NodeState, ObjectPage, ObservedNode,
-    Part, PartPage, RenameObject, ReplaceChunks, SetLock, SetTags, StorageClassDefinition, Subresource,
-    Tagged, Upload, UploadPage, VersionPage,
+    Part, PartPage, RenameObject, ReplaceChunks, SetAcl, SetLock, SetTags, StorageClassDefinition,
+    Subresource, Tagged, Upload, UploadPage, VersionPage,
     wire::{
         self,
         inventories::Inventories,
@@ -184,6 +184,11 @@ impl Metadata for Client {
     async fn set_lock(&self, request: SetLock) -> Result<Tagged, Error> {
         let request = proto::SetLockRequest::from(request);
         self.call(Mutation, request, send!(versions.set_lock)).await
+    }
+
+    async fn set_acl(&self, request: SetAcl) -> Result<Tagged, Error> {
+        let request = proto::SetAclRequest::from(request);
+        self.call(Mutation, request, send!(versions.set_acl)).await
     }
 
     async fn get_version(&self, request: GetVersion) -> Result<FoundVersion, Error> {

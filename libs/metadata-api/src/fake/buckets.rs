@@ -77,6 +77,7 @@ impl BucketRow {
             quota: self.quota,
             has_policy: self.subresources.contains_key(&Subresource::Policy),
             has_lifecycle: self.subresources.contains_key(&Subresource::Lifecycle),
+            ownership_controls: self.subresources.get(&Subresource::OwnershipControls).cloned(),
         }
     }
 

@@ -1,8 +1,8 @@
 //! Commits, reads, deletes and copies of versions.
 
 use types::{
-    Attributes, BucketName, Content, ETag, ObjectKey, Sequence, StorageClassName, VersionId, VersionLock,
-    Versioning,
+    Acl, Attributes, BucketName, Content, ETag, ObjectKey, Sequence, StorageClassName, VersionId,
+    VersionLock, Versioning,
 };
 
 use super::{
@@ -12,8 +12,8 @@ use super::{
 };
 use crate::{
     CommitVersion, Committed, CopyAttributes, CopyVersion, DeleteCondition, DeleteVersion, DeleteVersions,
-    DeletedVersion, ETagCondition, Error, FoundVersion, GetVersion, RenameObject, SetLock, SetTags, Tagged,
-    Version, VersionState, WriteCondition,
+    DeletedVersion, ETagCondition, Error, FoundVersion, GetVersion, RenameObject, SetAcl, SetLock, SetTags,
+    Tagged, Version, VersionState, WriteCondition,
 };
 
 impl BucketRow {
@@ -186,6 +186,17 @@ impl State {
         })
     }
 
+    pub(super) fn set_acl(&mut self, request: SetAcl) -> Result<Tagged, Error> {
+        let SetAcl { bucket, key, version_id, acl } = request;
+        if acl.as_ref().is_some_and(|acl| acl.grants.len() > Acl::GRANTS_MAX) {
+            return Err(malformed("too many grants"));
+        }
+        self.amend(&bucket, &key, version_id, |attributes| {
+            attributes.acl = acl;
+            Ok(())
+        })
+    }
+
     /// Changes the attributes of a version.
     fn amend(
         &mut self,
@@ -301,6 +312,7 @@ impl State {
             CopyAttributes::Keep => {
                 version.attributes.lock = VersionLock::default();
                 version.attributes.renamed = None;
+                version.attributes.acl = None;
             }
             CopyAttributes::Replace(attributes) => version.attributes = *attributes,
         }

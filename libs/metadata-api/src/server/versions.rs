@@ -43,6 +43,13 @@ impl proto::versions_server::Versions for Calls {
         answer(self.metadata.set_lock(decoded(request)?).await)
     }
 
+    async fn set_acl(
+        &self,
+        request: Request<proto::SetAclRequest>,
+    ) -> Result<Response<proto::SetAclResponse>, Status> {
+        answer(self.metadata.set_acl(decoded(request)?).await)
+    }
+
     async fn rename_object(
         &self,
         request: Request<proto::RenameObjectRequest>,

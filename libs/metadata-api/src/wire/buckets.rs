@@ -26,6 +26,7 @@ impl From<Bucket> for proto::Bucket {
             quota: quota_to_wire(bucket.quota),
             has_policy: bucket.has_policy,
             has_lifecycle: bucket.has_lifecycle,
+            ownership_controls: bucket.ownership_controls,
         }
     }
 }
@@ -46,6 +47,7 @@ impl TryFrom<proto::Bucket> for Bucket {
             quota: quota_from_wire(message.quota),
             has_policy: message.has_policy,
             has_lifecycle: message.has_lifecycle,
+            ownership_controls: message.ownership_controls,
         })
     }
 }

@@ -87,6 +87,8 @@ impl From<Subresource> for proto::Subresource {
             Subresource::Website => Self::Website,
             Subresource::Policy => Self::Policy,
             Subresource::Logging => Self::Logging,
+            Subresource::Acl => Self::Acl,
+            Subresource::OwnershipControls => Self::OwnershipControls,
         }
     }
 }
@@ -256,6 +258,7 @@ impl From<Attributes> for proto::Attributes {
             tags: tags_to_wire(attributes.tags),
             lock: (attributes.lock != VersionLock::default()).then(|| attributes.lock.into()),
             renamed: attributes.renamed.map(Into::into),
+            acl: attributes.acl.map(Into::into),
         }
     }
 }
@@ -277,6 +280,7 @@ impl TryFrom<proto::Attributes> for Attributes {
             tags: tags_from_wire(message.tags),
             lock: optional(message.lock)?.unwrap_or_default(),
             renamed: optional(message.renamed)?,
+            acl: optional(message.acl)?,
         })
     }
 }

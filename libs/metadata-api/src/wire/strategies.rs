@@ -5,12 +5,13 @@ mod objects;
 mod uploads;
 
 use bytes::Bytes;
-use proptest::{collection::vec, option, prelude::*};
+use proptest::{collection::vec, option, prelude::*, sample::select};
 use types::{
-    Attributes, BucketName, CHUNK_SIZE_MAX, Checksum, ChecksumAlgorithm, ChecksumType, ChecksumValue,
-    ChunkId, Coding, Content, DiskId, ETag, Extent, GroupId, KeyPrefix, LeaseId, Manifest, MissingShard,
-    NodeId, ObjectKey, ObjectPart, PartNumber, RenameMark, Retention, RetentionMode, Sequence, ShardId,
-    ShardIndex, StorageClassName, Timestamp, UploadId, VersionId, VersionLock, Versioning,
+    Acl, Attributes, BucketName, CHUNK_SIZE_MAX, Checksum, ChecksumAlgorithm, ChecksumType, ChecksumValue,
+    ChunkId, Coding, Content, DiskId, ETag, Extent, Grant, Grantee, Group, GroupId, KeyPrefix, LeaseId,
+    Manifest, MissingShard, NodeId, ObjectKey, ObjectPart, PartNumber, Permission, RenameMark, Retention,
+    RetentionMode, Sequence, ShardId, ShardIndex, StorageClassName, Timestamp, UploadId, VersionId,
+    VersionLock, Versioning,
 };
 
 use crate::{AccountId, Error, UploadChecksum, WriteCondition};
@@ -22,7 +23,7 @@ pub(crate) use cluster::{
 pub(crate) use objects::{
     bucket, bucket_page, commit_version, committed, copy_version, create_bucket, delete_outcome,
     delete_versions, found_version, get_version, list_buckets, list_objects, list_versions, object_page,
-    rename_object, set_lock, set_tags, tagged, version_page,
+    rename_object, set_acl, set_lock, set_tags, tagged, version_page,
 };
 pub(crate) use uploads::{
     abort_upload, commit_part, complete_upload, create_upload, list_parts, list_uploads, part, part_page,
@@ -112,8 +113,9 @@ fn attributes() -> impl Strategy<Value = Attributes> {
     let headers = (header(), header(), header(), header(), header(), header(), header());
     let tags = || vec(("\\PC{1,8}", "\\PC{0,8}"), 0..4);
     let user_metadata = vec(("[a-z0-9-]{1,8}", bytes()), 0..4);
-    (headers, user_metadata, tags(), version_lock(), option::of(rename_mark())).prop_map(
-        |(headers, user_metadata, tags, lock, renamed)| Attributes {
+    let rest = (option::of(rename_mark()), option::of(acl()));
+    (headers, user_metadata, tags(), version_lock(), rest).prop_map(
+        |(headers, user_metadata, tags, lock, (renamed, acl))| Attributes {
             content_type: headers.0,
             cache_control: headers.1,
             content_disposition: headers.2,
@@ -125,8 +127,19 @@ fn attributes() -> impl Strategy<Value = Attributes> {
             tags,
             lock,
             renamed,
+            acl,
         },
     )
+}
+
+fn acl() -> impl Strategy<Value = Acl> {
+    let grantee = prop_oneof![
+        "[0-9a-f]{1,64}".prop_map(Grantee::Account),
+        select(&Group::ALL[..]).prop_map(Grantee::Group),
+    ];
+    let grant = (grantee, select(&Permission::ALL[..]));
+    vec(grant.prop_map(|(grantee, permission)| Grant { grantee, permission }), 0..4)
+        .prop_map(|grants| Acl { grants })
 }
 
 fn rename_mark() -> impl Strategy<Value = RenameMark> {

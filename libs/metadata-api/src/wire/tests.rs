@@ -15,7 +15,7 @@ use super::{
 use crate::{
     AccountId, CommitPart, CommitVersion, CompleteUpload, ContentPage, CopyVersion, DeleteVersions, Error,
     Eviction, GarbageId, GarbageItem, Inventory, JobName, JobState, ListBuckets, ListObjects, NewMove,
-    NodeRegistration, ObjectEntry, ObjectPage, RenameObject, ReplaceChunks, StorageClassDefinition,
+    NodeRegistration, ObjectEntry, ObjectPage, RenameObject, ReplaceChunks, SetAcl, StorageClassDefinition,
 };
 
 fn config() -> ProptestConfig {
@@ -100,6 +100,7 @@ mod every_message_survives_the_wire {
         part_page: PartPage;
         rename_object: RenameObjectRequest;
         replace_chunks: RowReplacement;
+        set_acl: SetAclRequest;
         set_lock: SetLockRequest;
         set_tags: SetTagsRequest;
         shard_id: ShardId;
@@ -205,6 +206,11 @@ fn part(upload: &[u8], number: u32) -> proto::ContentOwner {
     proto::ContentOwner { owner: Some(proto::content_owner::Owner::Part(part)) }
 }
 
+fn grant(account: String, permission: i32) -> Option<proto::Acl> {
+    let grantee = Some(proto::grant::Grantee::Account(account));
+    Some(proto::Acl { grants: vec![proto::Grant { grantee, permission }] })
+}
+
 #[test]
 fn a_request_that_breaks_a_bound_is_refused() {
     refused! { ListBuckets, proto::ListBucketsRequest, strategies::list_buckets(),
@@ -267,6 +273,16 @@ fn a_request_that_breaks_a_bound_is_refused() {
     refused! { RenameObject, proto::RenameObjectRequest, strategies::rename_object(),
         "source_etag": |m| m.source_etag = None;
         "parameters": |m| m.mark = Some(proto::RenameMark { token: Bytes::from_static(&[1; 16]), ..Default::default() });
+    }
+    refused! { SetAcl, proto::SetAclRequest, strategies::set_acl(),
+        "grants": |m| m.acl = Some(proto::Acl { grants: vec![proto::Grant::default(); 101] });
+        "grantee": |m| m.acl = Some(proto::Acl { grants: vec![proto::Grant { permission: 1, ..Default::default() }] });
+        "grantee": |m| m.acl = grant("x".repeat(257), 1);
+        "group": |m| m.acl = Some(proto::Acl { grants: vec![proto::Grant {
+            grantee: Some(proto::grant::Grantee::Group(4)),
+            permission: 1,
+        }] });
+        "permission": |m| m.acl = grant("x".to_owned(), 0);
     }
     refused! { NodeRegistration, proto::NodeRegistration, strategies::node_registration(),
         "node": |m| m.node = Bytes::new();

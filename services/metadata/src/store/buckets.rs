@@ -17,13 +17,14 @@ use super::{
     garbage::queue_parts,
 };
 
-/// Columns of a bucket, for [`read_bucket`]. 6 is the number of its policy among its sub-resources, 4
-/// that of its lifecycle rules.
+/// Columns of a bucket, for [`read_bucket`]. 6 is the number of its policy among its sub-resources, 4 that of its lifecycle
+/// rules, 10 that of its ownership controls.
 pub(crate) const BUCKET: &str = "b.bucket_id, b.name, b.owner, b.created_ms, b.versioning, b.commit_seq, b.object_count, \
      b.object_bytes, b.version_count, b.version_bytes, b.object_lock, b.default_retention_mode, \
      b.default_retention_days, b.default_retention_years, b.quota_bytes, b.quota_objects, \
      (SELECT COUNT(*) FROM bucket_subresources AS p WHERE p.bucket_id = b.bucket_id AND p.kind = 6), \
-     (SELECT COUNT(*) FROM bucket_subresources AS l WHERE l.bucket_id = b.bucket_id AND l.kind = 4)";
+     (SELECT COUNT(*) FROM bucket_subresources AS l WHERE l.bucket_id = b.bucket_id AND l.kind = 4), \
+     (SELECT c.document FROM bucket_subresources AS c WHERE c.bucket_id = b.bucket_id AND c.kind = 10)";
 
 /// Names of the buckets that have a sub-resource of a kind, in their order. Walks `bucket_subresources_by_kind`, so that it costs
 /// as much as there are of that kind, however many buckets there are.
@@ -52,6 +53,7 @@ pub(crate) fn read_bucket(row: &mut Row) -> Result<Bucket, DatabaseError> {
         quota: BucketQuota { bytes: read_bound(row)?, objects: read_bound(row)? },
         has_policy: row.i64()? > 0,
         has_lifecycle: row.i64()? > 0,
+        ownership_controls: row.optional_bytes()?,
     })
 }
 
@@ -192,6 +194,7 @@ impl MetadataStore {
             quota: BucketQuota::default(),
             has_policy: request.subresources.contains_key(&Subresource::Policy),
             has_lifecycle: request.subresources.contains_key(&Subresource::Lifecycle),
+            ownership_controls: request.subresources.get(&Subresource::OwnershipControls).cloned(),
         })
     }
 

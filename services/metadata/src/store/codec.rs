@@ -7,14 +7,17 @@
 use bytes::Bytes;
 use metadata_api::Committed;
 use types::{
-    Attributes, Checksum, ChecksumAlgorithm, ChecksumType, ChecksumValue, ChunkId, Coding, ETag, Extent,
-    GroupId, LeaseId, Manifest, ObjectPart, PartNumber, RenameMark, Retention, RetentionMode, Sequence,
-    Timestamp, VersionId, VersionLock, Versioning,
+    Acl, Attributes, Checksum, ChecksumAlgorithm, ChecksumType, ChecksumValue, ChunkId, Coding, ETag, Extent,
+    Grant, Grantee, Group, GroupId, LeaseId, Manifest, ObjectPart, PartNumber, Permission, RenameMark,
+    Retention, RetentionMode, Sequence, Timestamp, VersionId, VersionLock, Versioning,
 };
 
 use super::engine::DatabaseError;
 
 const FORMAT: u8 = 1;
+
+/// Attributes with an access control list: everything before it is there, and whether there is a mark is said.
+const FORMAT_WITH_ACL: u8 = 2;
 
 /// The bytes are not what they should be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -41,8 +44,9 @@ pub(crate) fn encode_attributes(attributes: &Attributes) -> Bytes {
         tags,
         lock,
         renamed,
+        acl,
     } = attributes;
-    let mut out = Writer::new();
+    let mut out = if acl.is_some() { Writer::of(FORMAT_WITH_ACL) } else { Writer::new() };
     for text in [
         content_type,
         cache_control,
@@ -59,8 +63,8 @@ pub(crate) fn encode_attributes(attributes: &Attributes) -> Bytes {
         out.bytes(name.as_bytes());
         out.bytes(value);
     }
-    // Versions without tags, lock or mark are as they were before there were any.
-    let has_lock = *lock != VersionLock::default() || renamed.is_some();
+    // Versions without tags, lock, mark or list are as they were before there were any.
+    let has_lock = *lock != VersionLock::default() || renamed.is_some() || acl.is_some();
     if !tags.is_empty() || has_lock {
         out.number(tags.len() as u64);
         for (key, value) in tags {
@@ -75,16 +79,23 @@ pub(crate) fn encode_attributes(attributes: &Attributes) -> Bytes {
         }
         out.number(lock.legal_hold.map_or(0, |held| 1 + u64::from(held)));
     }
+    if acl.is_some() {
+        out.number(u64::from(renamed.is_some()));
+    }
     if let Some(mark) = renamed {
         out.fixed(&mark.token);
         out.fixed(&mark.parameters);
+    }
+    if let Some(acl) = acl {
+        write_acl(&mut out, acl);
     }
     out.finish()
 }
 
 /// Decodes headers and user metadata.
 pub(crate) fn decode_attributes(bytes: Bytes) -> Result<Attributes, DecodeError> {
-    let mut reader = Reader::new(bytes, "set of attributes")?;
+    let (mut reader, format) = Reader::of(bytes, "set of attributes", &[FORMAT, FORMAT_WITH_ACL])?;
+    let has_acl = format == FORMAT_WITH_ACL;
     let mut attributes = Attributes {
         content_type: reader.optional_text()?,
         cache_control: reader.optional_text()?,
@@ -97,6 +108,7 @@ pub(crate) fn decode_attributes(bytes: Bytes) -> Result<Attributes, DecodeError>
         tags: Vec::new(),
         lock: VersionLock::default(),
         renamed: None,
+        acl: None,
     };
     for _ in 0..reader.count(2)? {
         let entry = (reader.text()?, reader.bytes()?);
@@ -111,11 +123,47 @@ pub(crate) fn decode_attributes(bytes: Bytes) -> Result<Attributes, DecodeError>
     if !reader.is_at_end() {
         attributes.lock = version_lock(&mut reader)?;
     }
-    if !reader.is_at_end() {
+    let has_mark = if has_acl { reader.flag()? } else { !reader.is_at_end() };
+    if has_mark {
         attributes.renamed = Some(RenameMark { token: reader.fixed()?, parameters: reader.fixed()? });
+    }
+    if has_acl {
+        attributes.acl = Some(read_acl(&mut reader)?);
     }
     reader.end()?;
     Ok(attributes)
+}
+
+/// An account is its id, a group no id and its number.
+fn write_acl(out: &mut Writer, acl: &Acl) {
+    out.number(acl.grants.len() as u64);
+    for grant in &acl.grants {
+        match &grant.grantee {
+            Grantee::Account(account) => out.optional(Some(account.as_bytes())),
+            Grantee::Group(group) => {
+                out.optional(None);
+                out.number(*group as u64);
+            }
+        }
+        out.number(grant.permission as u64);
+    }
+}
+
+fn read_acl(reader: &mut Reader) -> Result<Acl, DecodeError> {
+    let mut acl = Acl::default();
+    for _ in 0..reader.count(2)? {
+        let grantee = match reader.optional_text()? {
+            Some(account) => Grantee::Account(account),
+            None => {
+                let number = reader.number()?;
+                Grantee::Group(Group::from_number(number).ok_or_else(|| reader.error())?)
+            }
+        };
+        let number = reader.number()?;
+        let permission = Permission::from_number(number).ok_or_else(|| reader.error())?;
+        acl.grants.push(Grant { grantee, permission });
+    }
+    Ok(acl)
 }
 
 fn version_lock(reader: &mut Reader) -> Result<VersionLock, DecodeError> {
@@ -259,7 +307,11 @@ struct Writer {
 
 impl Writer {
     fn new() -> Self {
-        Self { out: vec![FORMAT] }
+        Self::of(FORMAT)
+    }
+
+    fn of(format: u8) -> Self {
+        Self { out: vec![format] }
     }
 
     fn finish(self) -> Bytes {
@@ -319,8 +371,14 @@ struct Reader {
 
 impl Reader {
     fn new(bytes: Bytes, what: &'static str) -> Result<Self, DecodeError> {
+        Ok(Self::of(bytes, what, &[FORMAT])?.0)
+    }
+
+    /// Reads which of the formats that are known it is.
+    fn of(bytes: Bytes, what: &'static str, formats: &[u8]) -> Result<(Self, u8), DecodeError> {
         let mut reader = Self { rest: bytes, what };
-        if reader.fixed::<1>()? == [FORMAT] { Ok(reader) } else { Err(reader.error()) }
+        let [format] = reader.fixed::<1>()?;
+        if formats.contains(&format) { Ok((reader, format)) } else { Err(reader.error()) }
     }
 
     fn error(&self) -> DecodeError {
@@ -364,6 +422,14 @@ impl Reader {
     fn signed(&mut self) -> Result<i64, DecodeError> {
         let number = self.number()?;
         Ok((number >> 1).cast_signed() ^ -((number & 1).cast_signed()))
+    }
+
+    fn flag(&mut self) -> Result<bool, DecodeError> {
+        match self.number()? {
+            0 => Ok(false),
+            1 => Ok(true),
+            _ => Err(self.error()),
+        }
     }
 
     fn narrow<T: TryFrom<u64>>(&mut self) -> Result<T, DecodeError> {

@@ -1,6 +1,6 @@
 //! Reading versions.
 
-use metadata_api::{Error, FoundVersion, GetVersion, SetLock, SetTags, Tagged};
+use metadata_api::{Error, FoundVersion, GetVersion, SetAcl, SetLock, SetTags, Tagged};
 use types::{Attributes, Sequence, Timestamp, VersionId};
 
 use super::{
@@ -74,6 +74,17 @@ impl MetadataStore {
         let wanted = GetVersion { bucket, key, version_id: request.version_id, with_content: false };
         self.amend(tx, locked, wanted, |attributes| {
             request.change.apply(&mut attributes.lock, now, request.bypasses_governance)
+        })
+        .await
+    }
+
+    pub(super) async fn set_acl_in(&self, tx: &mut Tx, request: &SetAcl) -> Result<Tagged, Failure> {
+        let locked = lock_bucket_named(tx, &request.bucket, BucketLock::Commit).await?;
+        let (bucket, key) = (request.bucket.clone(), request.key.clone());
+        let wanted = GetVersion { bucket, key, version_id: request.version_id, with_content: false };
+        self.amend(tx, locked, wanted, |attributes| {
+            attributes.acl.clone_from(&request.acl);
+            Ok(())
         })
         .await
     }

@@ -9,16 +9,16 @@ use proptest::{
 use types::{BucketId, DefaultRetention, LeaseId, ObjectLockConfiguration, RetentionPeriod, Sequence};
 
 use super::{
-    account, algorithm, attributes, bucket_name, checksum, checksum_type, content, delimiter, error, etag,
-    key_prefix, limit, missing_shard, object_key, object_part, rename_mark, retention, retention_mode,
-    storage_class, timestamp, version_id, versioning, write_condition,
+    account, acl, algorithm, attributes, bucket_name, bytes, checksum, checksum_type, content, delimiter,
+    error, etag, key_prefix, limit, missing_shard, object_key, object_part, rename_mark, retention,
+    retention_mode, storage_class, timestamp, version_id, versioning, write_condition,
 };
 use crate::{
     Bucket, BucketPage, BucketQuota, BucketUsage, CommitVersion, Committed, CopyAttributes, CopyVersion,
     CreateBucket, DeleteCondition, DeleteVersion, DeleteVersions, DeletedVersion, ETagCondition, Error,
     FoundVersion, GetVersion, ListBuckets, ListObjects, ListPosition, ListVersions, LockChange, NewVersion,
-    ObjectEntry, ObjectPage, ObjectSummary, RenameObject, SetLock, SetTags, Subresource, Tagged, Version,
-    VersionEntry, VersionPage, VersionPosition, VersionState, VersionSummary,
+    ObjectEntry, ObjectPage, ObjectSummary, RenameObject, SetAcl, SetLock, SetTags, Subresource, Tagged,
+    Version, VersionEntry, VersionPage, VersionPosition, VersionState, VersionSummary,
 };
 
 pub(crate) fn bucket() -> impl Strategy<Value = Bucket> {
@@ -31,31 +31,23 @@ pub(crate) fn bucket() -> impl Strategy<Value = Bucket> {
     let made = (any::<i64>(), bucket_name(), account(), timestamp());
     let quota =
         any::<(Option<u64>, Option<u64>)>().prop_map(|(bytes, objects)| BucketQuota { bytes, objects });
-    (made, versioning(), any::<i64>(), usage, option::of(object_lock()), (quota, any::<(bool, bool)>()))
-        .prop_map(
-            |(
-                (id, name, owner, created),
-                versioning,
-                sequence,
-                usage,
-                object_lock,
-                (quota, (has_policy, has_lifecycle)),
-            )| {
-                Bucket {
-                    id: BucketId(id),
-                    name,
-                    owner,
-                    created,
-                    versioning,
-                    commit_sequence: Sequence(sequence),
-                    usage,
-                    object_lock,
-                    quota,
-                    has_policy,
-                    has_lifecycle,
-                }
-            },
-        )
+    let beside = (option::of(object_lock()), quota, any::<(bool, bool)>(), option::of(bytes()));
+    (made, versioning(), any::<i64>(), usage, beside).prop_map(
+        |((id, name, owner, created), versioning, sequence, usage, beside)| Bucket {
+            id: BucketId(id),
+            name,
+            owner,
+            created,
+            versioning,
+            commit_sequence: Sequence(sequence),
+            usage,
+            object_lock: beside.0,
+            quota: beside.1,
+            has_policy: beside.2.0,
+            has_lifecycle: beside.2.1,
+            ownership_controls: beside.3,
+        },
+    )
 }
 
 pub(crate) fn create_bucket() -> impl Strategy<Value = CreateBucket> {
@@ -147,6 +139,11 @@ pub(crate) fn set_lock() -> impl Strategy<Value = SetLock> {
             bypasses_governance,
         },
     )
+}
+
+pub(crate) fn set_acl() -> impl Strategy<Value = SetAcl> {
+    (bucket_name(), object_key(), option::of(version_id()), option::of(acl()))
+        .prop_map(|(bucket, key, version_id, acl)| SetAcl { bucket, key, version_id, acl })
 }
 
 pub(crate) fn set_tags() -> impl Strategy<Value = SetTags> {

@@ -1,10 +1,10 @@
 use bytes::Bytes;
 use metadata_api::Committed;
-use proptest::{collection::vec, option, prelude::*};
+use proptest::{collection::vec, option, prelude::*, sample::select};
 use types::{
-    Attributes, Checksum, ChecksumAlgorithm, ChecksumType, ChecksumValue, ChunkId, Coding, ETag, Extent,
-    GroupId, LeaseId, Manifest, ObjectPart, PartNumber, RenameMark, Retention, RetentionMode, Sequence,
-    Timestamp, VersionId, VersionLock, Versioning,
+    Acl, Attributes, Checksum, ChecksumAlgorithm, ChecksumType, ChecksumValue, ChunkId, Coding, ETag, Extent,
+    Grant, Grantee, Group, GroupId, LeaseId, Manifest, ObjectPart, PartNumber, Permission, RenameMark,
+    Retention, RetentionMode, Sequence, Timestamp, VersionId, VersionLock, Versioning,
 };
 
 use super::{
@@ -29,6 +29,14 @@ fn version_lock() -> impl Strategy<Value = VersionLock> {
     })
 }
 
+fn acl() -> impl Strategy<Value = Acl> {
+    let grantee =
+        prop_oneof![".{0,20}".prop_map(Grantee::Account), select(&Group::ALL[..]).prop_map(Grantee::Group)];
+    let grant = (grantee, select(&Permission::ALL[..]));
+    vec(grant.prop_map(|(grantee, permission)| Grant { grantee, permission }), 0..4)
+        .prop_map(|grants| Acl { grants })
+}
+
 prop_compose! {
     fn attributes()(
         texts in [text(), text(), text(), text(), text(), text(), text()],
@@ -36,12 +44,14 @@ prop_compose! {
         tags in vec((".{0,20}", ".{0,20}"), 0..8),
         lock in version_lock(),
         mark in option::of(any::<([u8; 16], [u8; 16])>()),
+        acl in option::of(acl()),
     ) -> Attributes {
         let [content_type, cache_control, content_disposition, content_encoding, content_language, expires, redirect] = texts;
         Attributes {
             content_type, cache_control, content_disposition, content_encoding, content_language, expires,
             website_redirect_location: redirect, user_metadata, tags, lock,
             renamed: mark.map(|(token, parameters)| RenameMark { token, parameters }),
+            acl,
         }
     }
 }
@@ -112,7 +122,7 @@ proptest! {
 
     #[test]
     fn any_bytes_are_decoded_or_refused(mut noise in vec(any::<u8>(), 0..300)) {
-        for format in [None, Some(1)] {
+        for format in [None, Some(1), Some(2)] {
             if let (Some(format), Some(first)) = (format, noise.first_mut()) {
                 *first = format;
             }

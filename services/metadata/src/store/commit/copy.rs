@@ -83,7 +83,7 @@ impl Batch<'_> {
             CopyAttributes::Keep => {
                 let attributes = decode_attributes(body.attributes).map_err(DatabaseError::from)?;
                 let lock = VersionLock::default();
-                self.encode_attributes(&Attributes { lock, renamed: None, ..attributes })?
+                self.encode_attributes(&Attributes { lock, renamed: None, acl: None, ..attributes })?
             }
             CopyAttributes::Replace(attributes) => self.encode_attributes(attributes)?,
         };
