@@ -64,7 +64,7 @@ pub fn expected_source_bucket_owner(headers: &HeaderMap) -> Result<Option<&str>,
 }
 
 /// A header's first value as text; `InvalidArgument` when it is not UTF-8.
-fn text<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, S3Error> {
+pub(crate) fn text<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, S3Error> {
     headers.get(name).map(|value| utf8(name, value)).transpose()
 }
 

@@ -8,6 +8,7 @@
 //! Invariant: nothing is accepted that is not enforced. What is recognised but not built is refused by name
 //! ([`operation::Kind::Refused`], [`header::refuse_unsupported_headers`]).
 
+pub mod acl;
 pub mod address;
 pub mod aws_chunked;
 pub mod cors;

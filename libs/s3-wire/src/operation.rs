@@ -115,7 +115,7 @@ operations! {
     PutBucketAcl Bucket Supported,
     GetBucketOwnershipControls Bucket Supported,
     PutBucketOwnershipControls Bucket Supported,
-    DeleteBucketOwnershipControls Bucket Refused,
+    DeleteBucketOwnershipControls Bucket Supported,
     GetPublicAccessBlock Bucket Supported,
     PutPublicAccessBlock Bucket Supported,
     DeletePublicAccessBlock Bucket Supported,

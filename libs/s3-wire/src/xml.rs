@@ -33,7 +33,7 @@ mod website;
 mod write;
 
 pub use access::{
-    ACCESS_BODY_MAX, PublicAccessBlock, is_owners_acl, owners_acl, ownership, parse_ownership,
+    ACCESS_BODY_MAX, AclDocument, PublicAccessBlock, acl, ownership, parse_acl, parse_ownership,
     parse_public_access_block, policy_status, public_access_block,
 };
 pub use attributes::{AttributeParts, ObjectAttributes, object_attributes};

@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::Args;
+use s3_wire::acl::ObjectOwnership;
 use service_kit::{ClusterSecret, Secret};
 
 /// Settings of a gateway that serves a cluster.
@@ -40,6 +41,16 @@ pub struct FrontConfig {
     /// separated by commas. Without one, buckets are reached by path only.
     #[arg(long, env = "ASHLAR_DOMAIN", value_delimiter = ',', value_name = "DOMAIN")]
     pub domain: Vec<String>,
+    /// What owns the objects of buckets that were never told by x-amz-object-ownership or ownership controls:
+    /// BucketOwnerEnforced, by which access control lists have no effect and cannot be set, or BucketOwnerPreferred or
+    /// ObjectWriter, by which they have one. With one account all objects belong to it, so these two are the same here.
+    #[arg(
+        long,
+        env = "ASHLAR_OBJECT_OWNERSHIP",
+        default_value_t = ObjectOwnership::BucketOwnerEnforced,
+        value_name = "OWNERSHIP"
+    )]
+    pub object_ownership: ObjectOwnership,
     /// Address to listen on for the visitors of websites; there is no such listener without it. Every bucket that has a
     /// website configuration is published there: anybody can read its objects, without credentials, unless its policy
     /// denies it or its block of public access has BlockPublicPolicy or RestrictPublicBuckets.

@@ -33,6 +33,7 @@ use access_log::AccessLog;
 
 pub use auth::{CredentialError, Credentials, root_account};
 pub use config::{Config, FrontConfig};
+pub use s3_wire::acl::ObjectOwnership;
 pub use server::{BindError, Server};
 
 /// Everything that requests are carried out with.
@@ -43,6 +44,7 @@ pub struct Gateway {
     domains: Vec<String>,
     website_domains: Vec<String>,
     signature_v2: bool,
+    object_ownership: ObjectOwnership,
     scheme: &'static str,
     host_id: String,
     metadata: Arc<dyn Metadata>,
@@ -69,6 +71,7 @@ impl Gateway {
             domains: config.domain.clone(),
             website_domains: config.website_domain.clone(),
             signature_v2: config.signature_v2,
+            object_ownership: config.object_ownership,
             scheme: if config.tls_cert.is_some() { "https" } else { "http" },
             host_id,
             metadata,

@@ -10,7 +10,7 @@ use std::{
 
 use ashlar::{Embedded, EmbeddedConfig};
 use env::Env;
-use gateway::FrontConfig;
+use gateway::{FrontConfig, ObjectOwnership};
 use service_kit::{Secret, ShutdownTrigger, shutdown_channel};
 use tempfile::TempDir;
 
@@ -54,6 +54,7 @@ impl Server {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             region: REGION.to_owned(),
             domain: Vec::new(),
+            object_ownership: ObjectOwnership::BucketOwnerEnforced,
             website_address: None,
             website_domain: Vec::new(),
             tls_cert: None,

@@ -30,7 +30,9 @@ fn file_name(operation: Operation) -> String {
     use Operation as Op;
     let shared = match operation {
         Op::GetBucketAcl | Op::PutBucketAcl | Op::GetObjectAcl | Op::PutObjectAcl => "access_control",
-        Op::GetBucketOwnershipControls | Op::PutBucketOwnershipControls => "access_control",
+        Op::GetBucketOwnershipControls
+        | Op::PutBucketOwnershipControls
+        | Op::DeleteBucketOwnershipControls => "access_control",
         Op::GetPublicAccessBlock | Op::PutPublicAccessBlock | Op::DeletePublicAccessBlock => {
             "public_access_block"
         }

@@ -290,7 +290,6 @@ fn what_is_not_built_is_refused() {
     for (name, value) in [
         ("x-amz-server-side-encryption", "AES256"),
         ("x-amz-copy-source-server-side-encryption-customer-algorithm", "AES256"),
-        ("x-amz-acl", "public-read"),
     ] {
         assert_eq!(copy().header(name, value).refused(501, "NotImplemented").get("Header"), name);
     }

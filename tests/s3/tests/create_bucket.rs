@@ -82,14 +82,9 @@ fn the_document_may_be_empty() {
 fn what_is_not_built_is_refused_and_makes_no_bucket() {
     let server = Server::start();
     let bucket = server.client().existing_bucket("refused");
-    for (name, value) in [
-        ("x-amz-acl", "public-read"),
-        ("x-amz-grant-read", "id=\"1\""),
-        ("x-amz-object-ownership", "ObjectWriter"),
-    ] {
-        let error = bucket.request(Method::PUT).header(name, value).refused(501, "NotImplemented");
-        assert_eq!(error.get("Header"), name);
-    }
+    let (name, value) = ("x-amz-bucket-namespace", "account-regional");
+    let error = bucket.request(Method::PUT).header(name, value).refused(501, "NotImplemented");
+    assert_eq!(error.get("Header"), name);
     let directory =
         "<CreateBucketConfiguration><Bucket><Type>Directory</Type></Bucket></CreateBucketConfiguration>";
     bucket.request(Method::PUT).body(directory).refused(501, "NotImplemented");

@@ -225,7 +225,7 @@ fn other_bodies_are_refused_and_change_nothing() {
     form().field("x-amz-meta-a", "x".repeat(3000)).signed(b"bytes").refused(400, "MetadataTooLarge");
     let long = form().field("x-ignore-a", "x".repeat(FIELDS_BYTES_MAX));
     long.signed(b"bytes").refused(400, "MaxPostPreDataLengthExceeded");
-    form().field("acl", "public-read").signed(b"bytes").refused(501, "NotImplemented");
+    form().field("acl", "public-read").signed(b"bytes").refused(400, "AccessControlListNotSupported");
     form().field("x-amz-server-side-encryption", "AES256").signed(b"bytes").refused(501, "NotImplemented");
     form().field("x-amz-storage-class", "NO_SUCH").signed(b"bytes").refused(400, "InvalidStorageClass");
     form().field("tagging", "<Tagging>").signed(b"bytes").refused(400, "MalformedXML");

@@ -190,8 +190,6 @@ fn headers_that_ask_for_what_is_not_built_are_refused() {
     let server = Server::start();
     let bucket = server.bucket();
     for (name, value) in [
-        ("x-amz-acl", "public-read"),
-        ("x-amz-grant-full-control", "id=\"1\""),
         ("x-amz-server-side-encryption", "AES256"),
         ("x-amz-server-side-encryption-customer-algorithm", "AES256"),
         ("x-amz-write-offset-bytes", "0"),

@@ -49,10 +49,6 @@ const fn entry(name: &'static str, harmless: &'static [&'static str], scope: Sco
 pub const UNSUPPORTED_HEADERS: &[UnsupportedHeader] = &[
     entry("x-amz-server-side-encryption*", &[], Scope::Any),
     entry("x-amz-copy-source-server-side-encryption*", &[], Scope::Any),
-    // Everything belongs to the bucket's owner, and to nobody else.
-    entry("x-amz-acl", &["private", "bucket-owner-full-control"], Scope::Create),
-    entry("x-amz-grant-*", &[], Scope::Create),
-    entry("x-amz-object-ownership", &["BucketOwnerEnforced"], Scope::Create),
     entry("x-amz-bucket-namespace", &["global"], Scope::Create),
     entry("x-amz-write-offset-bytes", &[], Scope::Write),
     entry("x-amz-annotation-directive", &["COPY", "EXCLUDE"], Scope::Create),

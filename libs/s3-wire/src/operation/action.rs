@@ -35,7 +35,9 @@ impl Operation {
             Self::GetObjectAcl => "GetObjectAcl",
             Self::PutObjectAcl => "PutObjectAcl",
             Self::GetBucketOwnershipControls => "GetBucketOwnershipControls",
-            Self::PutBucketOwnershipControls => "PutBucketOwnershipControls",
+            Self::PutBucketOwnershipControls | Self::DeleteBucketOwnershipControls => {
+                "PutBucketOwnershipControls"
+            }
             Self::GetPublicAccessBlock => "GetBucketPublicAccessBlock",
             Self::PutPublicAccessBlock | Self::DeletePublicAccessBlock => "PutBucketPublicAccessBlock",
             Self::GetBucketPolicy => "GetBucketPolicy",

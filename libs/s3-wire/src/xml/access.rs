@@ -1,100 +1,124 @@
 //! Bodies about who may do what: access control lists, ownership, the block of public access.
 
 use bytes::Bytes;
+use types::{Acl, Grantee, Permission};
 
 use super::{
     Document, Owner,
     read::{XmlReader, set},
 };
-use crate::error::{ErrorCode, S3Error};
+use crate::{
+    acl::{AskedAcl, NamedGrantee, ObjectOwnership, ParseOwnershipError},
+    error::{ErrorCode, S3Error},
+};
 
 /// Largest body of an operation about access in bytes.
 pub const ACCESS_BODY_MAX: usize = 64 << 10;
 
-/// The body of GetBucketAcl and GetObjectAcl where the owner alone has every right.
-pub fn owners_acl(owner: Owner<'_>) -> Bytes {
-    let mut document = Document::new("AccessControlPolicy", 768);
+/// The body of GetBucketAcl and GetObjectAcl.
+pub fn acl(owner: Owner<'_>, acl: &Acl) -> Bytes {
+    let mut document = Document::new("AccessControlPolicy", 512 + 256 * acl.grants.len());
     owner.write("Owner", &mut document);
     document.open("AccessControlList");
-    document.open("Grant");
-    document.open_with(
-        "Grantee",
-        "xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" xsi:type=\"CanonicalUser\"",
-    );
-    document.element("ID", owner.id);
-    document.optional("DisplayName", owner.display_name);
-    document.close("Grantee");
-    document.element("Permission", "FULL_CONTROL");
-    document.close("Grant");
+    for grant in &acl.grants {
+        document.open("Grant");
+        let kind = match grant.grantee {
+            Grantee::Account(_) => {
+                "xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" xsi:type=\"CanonicalUser\""
+            }
+            Grantee::Group(_) => "xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" xsi:type=\"Group\"",
+        };
+        document.open_with("Grantee", kind);
+        match &grant.grantee {
+            Grantee::Account(id) => {
+                document.element("ID", id);
+                document.optional("DisplayName", owner.display_name.filter(|_| id == owner.id));
+            }
+            Grantee::Group(group) => document.element("URI", group.uri()),
+        }
+        document.close("Grantee");
+        document.element("Permission", grant.permission.name());
+        document.close("Grant");
+    }
     document.close("AccessControlList");
     document.finish("AccessControlPolicy")
 }
 
-/// Whether a body of PutBucketAcl or PutObjectAcl says what [`owners_acl`] says of this owner: that the owner alone has
-/// every right. `MalformedACLError` for what is no access control policy. Source: API Reference, "PutObjectAcl".
-pub fn is_owners_acl(body: &[u8], owner: &str) -> Result<bool, S3Error> {
-    read_is_owners(body, owner).map_err(|_| S3Error::new(ErrorCode::MalformedACLError))
+/// A body of PutBucketAcl or PutObjectAcl.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AclDocument {
+    /// The canonical user id of whoever owns what the list is of.
+    pub owner: String,
+    /// The list.
+    pub asked: AskedAcl,
 }
 
-fn read_is_owners(body: &[u8], owner: &str) -> Result<bool, S3Error> {
+/// Reads a body of PutBucketAcl or PutObjectAcl. `MalformedACLError` for what is no access control policy, and for more
+/// grants than a list may have. Source: API Reference, "PutObjectAcl".
+pub fn parse_acl(body: &[u8]) -> Result<AclDocument, S3Error> {
+    read_acl(body).map_err(|_| S3Error::new(ErrorCode::MalformedACLError))
+}
+
+fn read_acl(body: &[u8]) -> Result<AclDocument, S3Error> {
     let mut reader = XmlReader::open(body, ACCESS_BODY_MAX, "AccessControlPolicy")?;
-    let (mut is_owners, mut grants, mut lists) = (true, 0, None);
+    let (mut owner, mut list) = (None, None);
     while let Some(name) = reader.next_child()? {
         match name.as_str() {
-            "Owner" => is_owners &= read_id(&mut reader)?.is_none_or(|id| id == owner),
+            "Owner" => match read_grantee(&mut reader)? {
+                NamedGrantee::Id(id) => set(&mut owner, id)?,
+                NamedGrantee::Uri(_) | NamedGrantee::Email(_) => return Err(S3Error::malformed_xml()),
+            },
             "AccessControlList" => {
-                set(&mut lists, ())?;
+                let mut grants = Vec::new();
                 while let Some(name) = reader.next_child()? {
-                    if name != "Grant" {
+                    if name != "Grant" || grants.len() == Acl::GRANTS_MAX {
                         return Err(S3Error::malformed_xml());
                     }
-                    grants += 1;
-                    is_owners &= read_grant(&mut reader, owner)?;
+                    grants.push(read_grant(&mut reader)?);
                 }
+                set(&mut list, grants)?;
             }
             _ => return Err(S3Error::malformed_xml()),
         }
     }
     reader.finish()?;
-    lists.ok_or_else(S3Error::malformed_xml)?;
-    Ok(is_owners && grants == 1)
+    let owner = owner.ok_or_else(S3Error::malformed_xml)?;
+    Ok(AclDocument { owner, asked: AskedAcl::Grants(list.ok_or_else(S3Error::malformed_xml)?) })
 }
 
-/// Whether the grant that is open gives the owner every right.
-fn read_grant(reader: &mut XmlReader<'_>, owner: &str) -> Result<bool, S3Error> {
+/// The grant that is open.
+fn read_grant(reader: &mut XmlReader<'_>) -> Result<(NamedGrantee, Permission), S3Error> {
     let (mut grantee, mut permission) = (None, None);
     while let Some(name) = reader.next_child()? {
         match name.as_str() {
-            "Grantee" => set(&mut grantee, read_id(reader)?)?,
+            "Grantee" => set(&mut grantee, read_grantee(reader)?)?,
             "Permission" => set(&mut permission, reader.word()?)?,
             _ => return Err(S3Error::malformed_xml()),
         }
     }
-    match (grantee, permission) {
-        (Some(grantee), Some(permission)) => {
-            Ok(grantee.as_deref() == Some(owner) && permission == "FULL_CONTROL")
-        }
-        _ => Err(S3Error::malformed_xml()),
-    }
+    let permission = permission.as_deref().and_then(Permission::from_name);
+    grantee.zip(permission).ok_or_else(S3Error::malformed_xml)
 }
 
-/// The canonical id in the element that is open, if it names one.
-fn read_id(reader: &mut XmlReader<'_>) -> Result<Option<String>, S3Error> {
-    let mut id = None;
+/// Who is named in the element that is open, in one way.
+fn read_grantee(reader: &mut XmlReader<'_>) -> Result<NamedGrantee, S3Error> {
+    let mut named = None;
     while let Some(name) = reader.next_child()? {
         let word = reader.word()?;
         match name.as_str() {
-            "ID" => set(&mut id, word)?,
-            "DisplayName" | "URI" | "EmailAddress" | "Type" => {}
+            "ID" => set(&mut named, NamedGrantee::Id(word))?,
+            "URI" => set(&mut named, NamedGrantee::Uri(word))?,
+            "EmailAddress" => set(&mut named, NamedGrantee::Email(word))?,
+            "DisplayName" | "Type" => {}
             _ => return Err(S3Error::malformed_xml()),
         }
     }
-    Ok(id)
+    named.ok_or_else(S3Error::malformed_xml)
 }
 
 /// Reads a body of PutBucketOwnershipControls: the one rule's ownership. `MalformedXML` for anything else.
 /// Source: API Reference, "PutBucketOwnershipControls".
-pub fn parse_ownership(body: &[u8]) -> Result<String, S3Error> {
+pub fn parse_ownership(body: &[u8]) -> Result<ObjectOwnership, S3Error> {
     let mut reader = XmlReader::open(body, ACCESS_BODY_MAX, "OwnershipControls")?;
     let mut ownership = None;
     while let Some(name) = reader.next_child()? {
@@ -106,20 +130,20 @@ pub fn parse_ownership(body: &[u8]) -> Result<String, S3Error> {
             if name != "ObjectOwnership" {
                 return Err(S3Error::malformed_xml());
             }
-            set(&mut of_rule, reader.word()?)?;
+            let parsed = reader.word()?.parse().map_err(|ParseOwnershipError| S3Error::malformed_xml())?;
+            set(&mut of_rule, parsed)?;
         }
         set(&mut ownership, of_rule.ok_or_else(S3Error::malformed_xml)?)?;
     }
     reader.finish()?;
-    let known = ["BucketOwnerEnforced", "BucketOwnerPreferred", "ObjectWriter"];
-    ownership.filter(|text| known.contains(&text.as_str())).ok_or_else(S3Error::malformed_xml)
+    ownership.ok_or_else(S3Error::malformed_xml)
 }
 
 /// The body of GetBucketOwnershipControls.
-pub fn ownership(ownership: &str) -> Bytes {
+pub fn ownership(ownership: ObjectOwnership) -> Bytes {
     let mut document = Document::new("OwnershipControls", 256);
     document.open("Rule");
-    document.element("ObjectOwnership", ownership);
+    document.element("ObjectOwnership", ownership.name());
     document.close("Rule");
     document.finish("OwnershipControls")
 }
@@ -179,61 +203,77 @@ pub fn policy_status(is_public: bool) -> Bytes {
 
 #[cfg(test)]
 mod tests {
+    use types::{Acl, Grant, Grantee, Group, Permission};
+
     use super::{
-        PublicAccessBlock, is_owners_acl, owners_acl, ownership, parse_ownership, parse_public_access_block,
+        PublicAccessBlock, acl, ownership, parse_acl, parse_ownership, parse_public_access_block,
         public_access_block,
     };
-    use crate::{error::ErrorCode, xml::Owner};
+    use crate::{
+        acl::{AclOf, AskedAcl, NamedGrantee, ObjectOwnership},
+        error::ErrorCode,
+        xml::Owner,
+    };
 
     #[test]
-    fn the_owners_acl_names_the_owner_twice() {
-        let body = owners_acl(Owner { id: "id&", display_name: Some("name") });
+    fn a_list_is_read_back_as_it_was_written() {
+        let owner = Owner { id: "id&", display_name: Some("name") };
+        let mut list = Acl::of_owner("id&");
+        for (group, permission) in Group::ALL.into_iter().zip(Permission::ALL) {
+            list.grants.push(Grant { grantee: Grantee::Group(group), permission });
+        }
+        for list in [Acl::default(), Acl::of_owner("id&"), list] {
+            let document = parse_acl(&acl(owner, &list)).expect("a list");
+            assert_eq!(document.owner, "id&");
+            assert_eq!(document.asked.resolve("id&", AclOf::Object), Ok(list));
+        }
+        let body = acl(owner, &Acl::of_owner("id&"));
         let text = std::str::from_utf8(&body).unwrap();
-        assert_eq!(text.matches("<ID>id&amp;</ID>").count(), 2, "{text}");
+        assert_eq!(text.matches("<ID>id&amp;</ID><DisplayName>name</DisplayName>").count(), 2, "{text}");
         assert!(text.contains("xsi:type=\"CanonicalUser\"><ID>"), "{text}");
         assert!(text.contains("<Permission>FULL_CONTROL</Permission>"), "{text}");
     }
 
     #[test]
-    fn a_list_is_the_owners_when_it_gives_the_owner_alone_every_right() {
+    fn what_is_no_list_is_refused() {
         let list = |grants: &str| {
             format!(
                 "<AccessControlPolicy><Owner><ID>me</ID></Owner><AccessControlList>{grants}</AccessControlList></AccessControlPolicy>"
             )
         };
-        let grant = |id: &str, permission: &str| {
-            format!("<Grant><Grantee><ID>{id}</ID></Grantee><Permission>{permission}</Permission></Grant>")
+        let grant = |grantee: &str, permission: &str| {
+            format!("<Grant><Grantee>{grantee}</Grantee><Permission>{permission}</Permission></Grant>")
         };
-        let own = owners_acl(Owner { id: "me", display_name: Some("name") });
-        assert_eq!(is_owners_acl(&own, "me"), Ok(true));
-        assert_eq!(is_owners_acl(&own, "other"), Ok(false));
-        assert_eq!(is_owners_acl(list(&grant("me", "FULL_CONTROL")).as_bytes(), "me"), Ok(true));
-        for other in [
-            String::new(),
-            grant("me", "READ"),
-            grant("other", "FULL_CONTROL"),
-            grant("me", "FULL_CONTROL") + &grant("other", "READ"),
-            "<Grant><Grantee><URI>all</URI></Grantee><Permission>FULL_CONTROL</Permission></Grant>"
-                .to_owned(),
-        ] {
-            assert_eq!(is_owners_acl(list(&other).as_bytes(), "me"), Ok(false), "{other}");
-        }
+        let me = grant("<ID>me</ID>", "READ");
+        let document =
+            parse_acl(list(&me.repeat(Acl::GRANTS_MAX)).as_bytes()).expect("as many as there may be");
+        let grants = vec![(NamedGrantee::Id("me".to_owned()), Permission::Read); Acl::GRANTS_MAX];
+        assert_eq!(document.asked, AskedAcl::Grants(grants));
         for bad in [
             String::new(),
             "<AccessControlPolicy/>".to_owned(),
+            "<AccessControlPolicy><Owner><ID>me</ID></Owner></AccessControlPolicy>".to_owned(),
+            "<AccessControlPolicy><AccessControlList/></AccessControlPolicy>".to_owned(),
+            list("").replace("ID>", "EmailAddress>"),
             list("<Grant/>"),
             list("<Other/>"),
             list("<Grant><Grantee><ID>me</ID></Grantee></Grant>"),
+            list(&grant("", "READ")),
+            list(&grant("<DisplayName>me</DisplayName>", "READ")),
+            list(&grant("<ID>me</ID><URI>all</URI>", "READ")),
+            list(&grant("<ID>me</ID>", "read")),
+            list(&grant("<ID>me</ID>", "READ").replace("</Grant>", "<Permission>READ</Permission></Grant>")),
+            list(&me.repeat(Acl::GRANTS_MAX + 1)),
         ] {
-            let refused = is_owners_acl(bad.as_bytes(), "me").map_err(|error| error.code);
+            let refused = parse_acl(bad.as_bytes()).map_err(|error| error.code);
             assert_eq!(refused, Err(ErrorCode::MalformedACLError), "{bad}");
         }
     }
 
     #[test]
     fn ownership_is_one_rule_of_a_known_kind() {
-        for known in ["BucketOwnerEnforced", "BucketOwnerPreferred", "ObjectWriter"] {
-            assert_eq!(parse_ownership(&ownership(known)), Ok(known.to_owned()));
+        for known in ObjectOwnership::ALL {
+            assert_eq!(parse_ownership(&ownership(known)), Ok(known));
         }
         let rule = "<Rule><ObjectOwnership>ObjectWriter</ObjectOwnership></Rule>";
         for bad in [

@@ -49,6 +49,7 @@ impl Server {
                 listen: SocketAddr::from(([127, 0, 0, 1], 0)),
                 region: "us-east-1".to_owned(),
                 domain: Vec::new(),
+                object_ownership: gateway::ObjectOwnership::BucketOwnerEnforced,
                 website_address: None,
                 website_domain: Vec::new(),
                 tls_cert: None,

@@ -441,7 +441,7 @@ fn stored_policy(bucket: &BucketName, document: &[u8]) -> Result<Policy, S3Error
     Policy::parse(document, bucket.as_str()).map_err(|error| unreadable(bucket.as_str(), &error))
 }
 
-fn unreadable(bucket: &str, error: &dyn std::error::Error) -> S3Error {
+pub(super) fn unreadable(bucket: &str, error: &dyn std::error::Error) -> S3Error {
     tracing::error!(bucket, %error, "a configuration that was stored cannot be read");
     S3Error::new(ErrorCode::InternalError)
 }

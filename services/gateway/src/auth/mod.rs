@@ -4,6 +4,7 @@ mod authenticate;
 mod authorize;
 mod conditions;
 mod credentials;
+mod lists;
 mod rights;
 
 pub(crate) use authenticate::{Authenticated, Version2, authenticate, authenticate_form, several_mechanisms};
@@ -12,3 +13,4 @@ pub(crate) use authorize::{
 };
 pub(crate) use conditions::add_retention;
 pub use credentials::{CredentialError, Credentials, root_account};
+pub(crate) use lists::{bucket_acl, ownership};

@@ -1,25 +1,27 @@
-//! GetBucketAcl, PutBucketAcl, GetObjectAcl, PutObjectAcl, GetBucketOwnershipControls, PutBucketOwnershipControls: access
-//! control lists are off, as in every bucket that AWS has made since 2023, and everything belongs to the bucket's owner.
-//! Amazon S3 User Guide, "Controlling ownership of objects and disabling ACLs for your bucket".
+//! GetBucketAcl, PutBucketAcl, GetObjectAcl, PutObjectAcl, GetBucketOwnershipControls, PutBucketOwnershipControls,
+//! DeleteBucketOwnershipControls: access control lists, and whether they have an effect. `auth/authorize.rs` holds requests
+//! to them. S3 API Reference, the page of each; Amazon S3 User Guide, "Controlling ownership of objects and disabling ACLs
+//! for your bucket".
 
 use axum::body::Body;
-use http::StatusCode;
-use metadata_api::AccountId;
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+use metadata_api::{AccountId, Bucket, SetAcl, Subresource};
 use s3_wire::{
     ErrorCode, S3Error,
-    xml::{self, ACCESS_BODY_MAX, is_owners_acl, parse_ownership},
+    acl::{AclOf, AskedAcl, ObjectOwnership, asked_acl, object_ownership},
+    xml::{self, ACCESS_BODY_MAX, parse_acl, parse_ownership},
 };
+use types::{Acl, Grantee};
 
 use super::{object_read, subresource};
 use crate::{
     Gateway,
-    auth::Permit,
+    auth::{Permit, bucket_acl, ownership, public_access_block},
     output::{self, empty, owner},
     payload::ObjectBody,
     request::{Request, Response},
 };
-
-const ENFORCED: &str = "BucketOwnerEnforced";
 
 pub(super) async fn get_bucket_acl(
     gateway: &Gateway,
@@ -27,7 +29,11 @@ pub(super) async fn get_bucket_acl(
     _permit: &Permit,
 ) -> Result<Response, S3Error> {
     let bucket = request.existing_bucket(gateway).await?;
-    Ok(output::xml(xml::owners_acl(owner(&bucket.owner))))
+    let acl = match ownership(gateway, &bucket)?.has_acls() {
+        true => stored(gateway, request, &bucket).await?,
+        false => Acl::of_owner(&bucket.owner.0),
+    };
+    Ok(output::xml(xml::acl(owner(&bucket.owner), &acl)))
 }
 
 pub(super) async fn get_object_acl(
@@ -35,11 +41,13 @@ pub(super) async fn get_object_acl(
     request: &Request,
     _permit: &Permit,
 ) -> Result<Response, S3Error> {
-    let (found, _) = object_read::find_asked_for(gateway, request).await?;
-    Ok(output::xml(xml::owners_acl(owner(&found.bucket.owner))))
+    let (found, version) = object_read::find_asked_for(gateway, request).await?;
+    let has_acls = ownership(gateway, &found.bucket)?.has_acls();
+    let acl = version.attributes.acl.filter(|_| has_acls);
+    let acl = acl.unwrap_or_else(|| Acl::of_owner(&found.bucket.owner.0));
+    Ok(output::xml(xml::acl(owner(&found.bucket.owner), &acl)))
 }
 
-/// Takes the list that there is anyway, as S3 does.
 pub(super) async fn put_bucket_acl(
     gateway: &Gateway,
     request: &Request,
@@ -48,11 +56,16 @@ pub(super) async fn put_bucket_acl(
 ) -> Result<Response, S3Error> {
     let body = ObjectBody::open(&gateway.env, request, body, None, ACCESS_BODY_MAX as u64)?;
     let bucket = request.existing_bucket(gateway).await?;
-    refuse_other_than(request, &["private"], &body.collect().await?, &bucket.owner)?;
+    let asked = asked_in_full(request, &body.collect().await?)?;
+    if !ownership(gateway, &bucket)?.has_acls() {
+        return refuse_other_than_owners(&asked, &bucket, AclOf::Bucket).map(|()| empty(StatusCode::OK));
+    }
+    let acl = allowed(gateway, request, asked.list(&bucket, AclOf::Bucket)?, &bucket).await?;
+    let document = acl.map(|acl| xml::acl(owner(&bucket.owner), &acl));
+    subresource::set(gateway, request, Subresource::Acl, document).await?;
     Ok(empty(StatusCode::OK))
 }
 
-/// Takes the lists that say what is so anyway, as S3 does.
 pub(super) async fn put_object_acl(
     gateway: &Gateway,
     request: &Request,
@@ -61,37 +74,137 @@ pub(super) async fn put_object_acl(
 ) -> Result<Response, S3Error> {
     let body = ObjectBody::open(&gateway.env, request, body, None, ACCESS_BODY_MAX as u64)?;
     let (found, _) = object_read::find_asked_for(gateway, request).await?;
-    let (harmless, owner) = (&["private", "bucket-owner-full-control"], &found.bucket.owner);
-    refuse_other_than(request, harmless, &body.collect().await?, owner)?;
+    let bucket = &found.bucket;
+    let asked = asked_in_full(request, &body.collect().await?)?;
+    if !ownership(gateway, bucket)?.has_acls() {
+        return refuse_other_than_owners(&asked, bucket, AclOf::Object).map(|()| empty(StatusCode::OK));
+    }
+    let acl = allowed(gateway, request, asked.list(bucket, AclOf::Object)?, bucket).await?;
+    let version_id = object_read::version_id(request.query()?.get_nonempty("versionId"))?;
+    let (bucket, key) = (request.bucket()?.clone(), request.key()?.clone());
+    let set = gateway.metadata.set_acl(SetAcl { bucket, key, version_id, acl }).await;
+    set.map_err(|error| request.metadata_error(error))?;
     Ok(empty(StatusCode::OK))
 }
 
-/// Grants in headers, other canned lists, and a body with any but the owner's list are refused.
-fn refuse_other_than(
-    request: &Request,
-    harmless: &[&str],
-    body: &[u8],
-    owner: &AccountId,
-) -> Result<(), S3Error> {
-    let canned = request.headers.get("x-amz-acl").and_then(|acl| acl.to_str().ok());
-    let grants = request.headers.keys().any(|name| name.as_str().starts_with("x-amz-grant-"));
-    let is_so_anyway = match canned {
-        _ if grants => false,
-        Some(canned) => harmless.contains(&canned),
-        None => !body.is_empty() && is_owners_acl(body, &owner.0)?,
-    };
-    if is_so_anyway { Ok(()) } else { Err(S3Error::new(ErrorCode::AccessControlListNotSupported)) }
+/// A list that was asked for, and the owner that was named with it.
+struct Asked {
+    acl: AskedAcl,
+    owner: Option<String>,
 }
 
+impl Asked {
+    /// The list. Nobody can give away what he owns.
+    fn list(&self, bucket: &Bucket, of: AclOf) -> Result<Acl, S3Error> {
+        if self.owner.as_ref().is_some_and(|owner| *owner != bucket.owner.0) {
+            return Err(S3Error::new(ErrorCode::AccessDenied));
+        }
+        self.acl.resolve(&bucket.owner.0, of)
+    }
+}
+
+/// The list that a request is about, in its headers or in its body.
+fn asked_in_full(request: &Request, body: &[u8]) -> Result<Asked, S3Error> {
+    match (asked_acl(&request.headers)?, body.is_empty()) {
+        (Some(acl), true) => Ok(Asked { acl, owner: None }),
+        (Some(_), false) => Err(S3Error::new(ErrorCode::UnexpectedContent)),
+        (None, false) => {
+            let document = parse_acl(body)?;
+            Ok(Asked { acl: document.asked, owner: Some(document.owner) })
+        }
+        (None, true) => {
+            Err(S3Error::new(ErrorCode::MissingSecurityHeader).field("MissingHeaderName", "x-amz-acl"))
+        }
+    }
+}
+
+/// Where lists have no effect, the one that there is anyway is taken, as S3 does.
+fn refuse_other_than_owners(asked: &Asked, bucket: &Bucket, of: AclOf) -> Result<(), S3Error> {
+    match asked.list(bucket, of) {
+        Ok(acl) if acl == Acl::of_owner(&bucket.owner.0) => Ok(()),
+        Ok(_) | Err(_) => Err(S3Error::new(ErrorCode::AccessControlListNotSupported)),
+    }
+}
+
+/// The list that a new object is asked to have, if it is to have another than the owner's full control.
+pub(super) async fn acl_of_new(
+    gateway: &Gateway,
+    request: &Request,
+    bucket: &Bucket,
+) -> Result<Option<Acl>, S3Error> {
+    let Some(acl) = asked_acl(&request.headers)? else { return Ok(None) };
+    let asked = Asked { acl, owner: None };
+    if !ownership(gateway, bucket)?.has_acls() {
+        return refuse_other_than_owners(&asked, bucket, AclOf::Object).map(|()| None);
+    }
+    allowed(gateway, request, asked.list(bucket, AclOf::Object)?, bucket).await
+}
+
+/// What a list that is asked for is stored as, if the bucket's block of public access does not refuse it.
+async fn allowed(
+    gateway: &Gateway,
+    request: &Request,
+    acl: Acl,
+    bucket: &Bucket,
+) -> Result<Option<Acl>, S3Error> {
+    if acl.is_public() {
+        let block = gateway.metadata.get_subresource(&bucket.name, Subresource::PublicAccessBlock).await;
+        let block = block.map_err(|error| request.metadata_error(error))?;
+        if public_access_block(bucket.name.as_str(), block)?.block_public_acls {
+            return Err(S3Error::with_message(
+                ErrorCode::AccessDenied,
+                "Access Denied because public ACLs are blocked by the BlockPublicAcls block public access setting.",
+            ));
+        }
+    }
+    Ok((acl != Acl::of_owner(&bucket.owner.0)).then_some(acl))
+}
+
+/// The documents that a new bucket has for the list and the ownership that its request's headers ask for.
+pub(super) fn documents_of_new(
+    headers: &HeaderMap,
+    default: ObjectOwnership,
+    account: &AccountId,
+) -> Result<Vec<(Subresource, Bytes)>, S3Error> {
+    let named = object_ownership(headers)?;
+    let asked = asked_acl(headers)?;
+    let mut documents = Vec::new();
+    if let Some(ownership) = named {
+        documents.push((Subresource::OwnershipControls, xml::ownership(ownership)));
+    }
+    let has_acls = named.unwrap_or(default).has_acls();
+    let acl = asked.map(|asked| asked.resolve(&account.0, AclOf::Bucket)).transpose()?;
+    match acl.filter(|acl| *acl != Acl::of_owner(&account.0)) {
+        Some(_) if !has_acls => Err(S3Error::new(ErrorCode::InvalidBucketAclWithObjectOwnership)),
+        Some(acl) => {
+            documents.push((Subresource::Acl, xml::acl(owner(account), &acl)));
+            Ok(documents)
+        }
+        None => Ok(documents),
+    }
+}
+
+async fn stored(gateway: &Gateway, request: &Request, bucket: &Bucket) -> Result<Acl, S3Error> {
+    let found = gateway.metadata.get_subresource(&bucket.name, Subresource::Acl).await;
+    bucket_acl(bucket, found.map_err(|error| request.metadata_error(error))?.as_deref())
+}
+
+/// What the gateway's setting says counts as what the bucket was made with.
 pub(super) async fn get_bucket_ownership_controls(
     gateway: &Gateway,
     request: &Request,
     _permit: &Permit,
 ) -> Result<Response, S3Error> {
-    request.existing_bucket(gateway).await?;
-    Ok(output::xml(xml::ownership(ENFORCED)))
+    let bucket = request.existing_bucket(gateway).await?;
+    if bucket.ownership_controls.as_ref().is_some_and(Bytes::is_empty) {
+        return Err(
+            S3Error::new(ErrorCode::OwnershipControlsNotFoundError).field("BucketName", bucket.name.as_str())
+        );
+    }
+    Ok(output::xml(xml::ownership(ownership(gateway, &bucket)?)))
 }
 
+/// Lists that grant others something are not to lose their effect unnoticed.
 pub(super) async fn put_bucket_ownership_controls(
     gateway: &Gateway,
     request: &Request,
@@ -99,8 +212,27 @@ pub(super) async fn put_bucket_ownership_controls(
     _permit: &Permit,
 ) -> Result<Response, S3Error> {
     let body = subresource::body(gateway, request, body, ACCESS_BODY_MAX).await?;
-    match parse_ownership(&body)?.as_str() {
-        ENFORCED => Ok(empty(StatusCode::OK)),
-        _ => Err(S3Error::field_not_implemented("ObjectOwnership")),
+    let ownership = parse_ownership(&body)?;
+    if !ownership.has_acls() {
+        let bucket = request.existing_bucket(gateway).await?;
+        let owner = Grantee::Account(bucket.owner.0.clone());
+        let acl = stored(gateway, request, &bucket).await?;
+        if acl.grants.iter().any(|grant| grant.grantee != owner) {
+            return Err(S3Error::new(ErrorCode::InvalidBucketAclWithObjectOwnership));
+        }
     }
+    let document = Some(xml::ownership(ownership));
+    subresource::set(gateway, request, Subresource::OwnershipControls, document).await?;
+    Ok(empty(StatusCode::OK))
+}
+
+/// A bucket whose controls were deleted has none, which is not the same as one that was never told.
+pub(super) async fn delete_bucket_ownership_controls(
+    gateway: &Gateway,
+    request: &Request,
+    _permit: &Permit,
+) -> Result<Response, S3Error> {
+    request.existing_bucket(gateway).await?;
+    subresource::set(gateway, request, Subresource::OwnershipControls, Some(Bytes::new())).await?;
+    Ok(empty(StatusCode::NO_CONTENT))
 }

@@ -13,9 +13,10 @@ use s3_wire::{
     },
     xml::{self, CopyResult},
 };
-use types::{Attributes, ByteRange, Checksum, ChecksumAlgorithm, ChecksumType, Content, VersionLock};
+use types::{Acl, Attributes, ByteRange, Checksum, ChecksumAlgorithm, ChecksumType, Content, VersionLock};
 
 use super::{
+    access_control::acl_of_new,
     copy_class::ClassCopy,
     copy_source::find_source,
     object_retention::check_lock,
@@ -62,10 +63,11 @@ pub(super) async fn copy_object(
         };
         let target = request.existing_bucket(gateway).await?;
         check_lock(gateway, &target, &lock)?;
+        let acl = acl_of_new(gateway, request, &target).await?;
         check_early(gateway, request, condition).await?;
 
         // Act.
-        let attributes = copied_attributes(request, &version, directive, of_tags, lock)?;
+        let attributes = copied_attributes(request, &version, directive, of_tags, lock, acl)?;
         let tags = match &attributes {
             CopyAttributes::Keep => version.attributes.tags.clone(),
             CopyAttributes::Replace(attributes) => attributes.tags.clone(),
@@ -122,13 +124,14 @@ pub(super) fn set_source_version(response: &mut Response, found: &FoundVersion) 
 }
 
 /// The attributes of the copy: metadata and tags come from the source or from the request, each for itself, and the
-/// lock and where a website redirects to from the request alone.
+/// lock, the access control list and where a website redirects to from the request alone.
 fn copied_attributes(
     request: &Request,
     source: &Version,
     metadata: Directive,
     of_tags: Directive,
     lock: VersionLock,
+    acl: Option<Acl>,
 ) -> Result<CopyAttributes, S3Error> {
     let headers = &request.headers;
     let website_redirect_location = website_redirect_location(headers)?;
@@ -136,6 +139,7 @@ fn copied_attributes(
         Directive::Copy
             if of_tags == Directive::Copy
                 && lock == VersionLock::default()
+                && acl.is_none()
                 && website_redirect_location == source.attributes.website_redirect_location =>
         {
             return Ok(CopyAttributes::Keep);
@@ -149,7 +153,7 @@ fn copied_attributes(
         Directive::Copy => source.attributes.tags.clone(),
         Directive::Replace => tags(headers)?,
     };
-    Ok(CopyAttributes::Replace(Box::new(Attributes { tags, lock, ..base })))
+    Ok(CopyAttributes::Replace(Box::new(Attributes { tags, lock, acl, ..base })))
 }
 
 /// A copy onto itself must change something, unless it brings an older version back.

@@ -11,6 +11,7 @@ use s3_wire::{
     xml::{CREATE_BUCKET_BODY_MAX, NewBucket, parse_create_bucket, tagging},
 };
 
+use super::access_control::documents_of_new;
 use crate::{
     Gateway,
     auth::Permit,
@@ -47,6 +48,9 @@ pub(super) async fn create_bucket(
         subresources.insert(Subresource::Tagging, tagging(&tags));
     }
     let owner = permit.account()?.clone();
+    let access = documents_of_new(&request.headers, gateway.object_ownership, &owner)?;
+    let says_access = !access.is_empty();
+    subresources.extend(access);
     let made = gateway.metadata.create_bucket(CreateBucket { name, owner, object_lock, subresources }).await;
     match made {
         Ok(made) if made.object_lock.is_some() != object_lock => {
@@ -55,9 +59,9 @@ pub(super) async fn create_bucket(
         }
         Ok(_) => {}
         Err(MetadataError::BucketExists { bucket, owner }) if owner == *permit.account()? => {
-            // Whoever asks for an object lock must not take one for there that is not.
+            // Whoever asks for an object lock, an ownership or a list must not take one for there that is not.
             let lacks_lock = object_lock && request.existing_bucket(gateway).await?.object_lock.is_none();
-            if gateway.region != CLASSIC_REGION || lacks_lock {
+            if gateway.region != CLASSIC_REGION || lacks_lock || says_access {
                 return Err(
                     S3Error::new(ErrorCode::BucketAlreadyOwnedByYou).field("BucketName", bucket.as_str())
                 );

@@ -9,7 +9,7 @@ use s3_wire::{
 };
 use types::{Attributes, ChecksumAlgorithm, ChecksumType};
 
-use super::{object_retention::check_lock, put_object::writable_class};
+use super::{access_control::acl_of_new, object_retention::check_lock, put_object::writable_class};
 use crate::{
     Gateway,
     auth::Permit,
@@ -29,7 +29,7 @@ pub(super) async fn create_multipart_upload(
 ) -> Result<Response, S3Error> {
     let named = multipart_checksum(&request.headers)?;
     let (algorithm, kind) = named.unwrap_or(DEFAULT_CHECKSUM);
-    let create = CreateUpload {
+    let mut create = CreateUpload {
         bucket: request.bucket()?.clone(),
         key: request.key()?.clone(),
         attributes: Attributes { tags: tags(&request.headers)?, ..attributes(&request.headers)? },
@@ -39,6 +39,7 @@ pub(super) async fn create_multipart_upload(
     };
     let target = request.existing_bucket(gateway).await?;
     check_lock(gateway, &target, &create.attributes.lock)?;
+    create.attributes.acl = acl_of_new(gateway, request, &target).await?;
     let upload = gateway.metadata.create_upload(create).await.map_err(|e| request.metadata_error(e))?;
 
     let (bucket, key) = (request.bucket()?.as_str(), request.key()?.as_str());

@@ -116,6 +116,9 @@ pub(crate) async fn dispatch(
         Operation::PutBucketOwnershipControls => {
             access_control::put_bucket_ownership_controls(gateway, request, body, &permit).await
         }
+        Operation::DeleteBucketOwnershipControls => {
+            access_control::delete_bucket_ownership_controls(gateway, request, &permit).await
+        }
         Operation::GetPublicAccessBlock => {
             public_access_block::get_public_access_block(gateway, request, &permit).await
         }

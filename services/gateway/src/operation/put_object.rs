@@ -16,7 +16,7 @@ use types::{
     Attributes, BucketName, Checksum, ChecksumType, ChunkOwner, ObjectKey, StorageClassName, VersionLock,
 };
 
-use super::{UPLOAD_SIZE_MAX, object_retention::check_lock};
+use super::{UPLOAD_SIZE_MAX, access_control::acl_of_new, object_retention::check_lock};
 use crate::{
     Gateway,
     auth::Permit,
@@ -67,7 +67,7 @@ pub(super) async fn store(
 ) -> Result<Written, S3Error> {
     // Parse.
     let (bucket, key) = (request.bucket()?.clone(), request.key()?.clone());
-    let attributes = Attributes { tags, ..attributes(&request.headers)? };
+    let mut attributes = Attributes { tags, ..attributes(&request.headers)? };
     let storage_class = writable_class(gateway, request)?;
     let condition = write_condition(request)?;
 
@@ -75,6 +75,7 @@ pub(super) async fn store(
     let target = request.existing_bucket(gateway).await?;
     check_lock(gateway, &target, &attributes.lock)?;
     require_checksum(request, &target, &attributes.lock)?;
+    attributes.acl = acl_of_new(gateway, request, &target).await?;
     check_early(gateway, request, condition).await?;
 
     // Act. Bytes become stable first; one metadata commit then makes them visible.
