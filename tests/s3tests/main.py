@@ -23,6 +23,8 @@ PYTHON = REPOSITORY / ".venv/s3tests/bin/python"
 ROOT_ACCOUNT = "75a81d4e5b7b2f9f3c1e6a0d8f4b2c9e7d5a3f1b8c6e4d2a0f9b7c5e3d1a8f60"
 #: A day of a lifecycle rule, in seconds.
 LIFECYCLE_DAY = 10
+#: What the suite expects of every bucket: access control lists, and signatures of version 2.
+SETTINGS = {"ASHLAR_LIFECYCLE_DAY": str(LIFECYCLE_DAY), "ASHLAR_SIGNATURE_V2": "true", "ASHLAR_OBJECT_OWNERSHIP": "ObjectWriter"}
 
 EXAMPLES = """examples:
   tests/s3tests/run                    the whole suite
@@ -128,7 +130,7 @@ def main():
     report = Report()
     folder = pathlib.Path(tempfile.mkdtemp(prefix="ashlar-s3tests-"))
     try:
-        with Embedded(folder / "target", False, chosen.binary, settings={"ASHLAR_LIFECYCLE_DAY": str(LIFECYCLE_DAY), "ASHLAR_SIGNATURE_V2": "true"}) as target:
+        with Embedded(folder / "target", False, chosen.binary, settings=SETTINGS) as target:
             outcomes = run_suite(target, folder, chosen)
             judge(outcomes, excluded(), report, chosen.show)
             with report.case("the server logged no error"):

@@ -7,6 +7,7 @@ mod support;
 
 mod abort_multipart_upload;
 mod access_control;
+mod access_lists;
 mod bucket_cors;
 mod bucket_inventory;
 mod bucket_lifecycle;

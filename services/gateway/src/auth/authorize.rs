@@ -1,12 +1,14 @@
-//! May they: the one place that hands out permits. A bucket's policy is evaluated here, for every request that names one.
+//! May they: the one place that hands out permits. A bucket's policy and the access control lists are evaluated here, for every
+//! request that names one.
 //!
-//! Whether a bucket has a policy is told by its row, which is read for nearly every request anyway: here, and handed on to
-//! the handler; operations that read neither the bucket nor a version of their own accord cost one call more for it. A bucket
-//! that has a policy costs the call that reads it. Both are read while the request is answered, and nothing of them is
-//! remembered.
+//! Whether a bucket has a policy, and whether lists have an effect in it, is told by its row, which is read for nearly every
+//! request anyway: here, and handed on to the handler; operations that read neither the bucket nor a version of their own
+//! accord cost one call more for it. A bucket that has a policy costs the call that reads it, and where lists decide, which
+//! they never do for the owner, those that read the bucket's list and its block of public access; an object's list comes with
+//! the object. All are read while the request is answered, and nothing of them is remembered.
 
 use bytes::Bytes;
-use futures_util::future::try_join;
+use futures_util::future::try_join3;
 use http::HeaderMap;
 use metadata_api::{
     AccountId, Bucket, Error as MetadataError, FoundVersion, GetVersion, Subresource, VersionState,
@@ -22,6 +24,7 @@ use types::{Attributes, BucketName, ObjectKey, VersionId};
 use super::{
     Authenticated,
     conditions::{add_existing_tags, add_request_tags, of_request},
+    lists::{Lists, bucket_acl, ownership},
     rights::{keys_of_body, of_version, reads_version, rights},
 };
 use crate::{Gateway, request::Request};
@@ -66,9 +69,9 @@ impl Permit {
     /// bodies ask this before they act.
     pub(crate) fn confirm(&self, request: &Request, add: impl FnOnce(&mut Context)) -> Result<(), S3Error> {
         let Some(authority) = &self.authority else { return Ok(()) };
-        let mut context = authority.context.clone();
-        add(&mut context);
-        authority.check_all(&self.rights, request.address.key.as_ref(), &context)
+        let mut facts = authority.facts.clone();
+        add(&mut facts.context);
+        authority.check_all(&self.rights, request.address.key.as_ref(), &facts)
     }
 
     /// The same for tags.
@@ -79,26 +82,23 @@ impl Permit {
     /// Decides whether the request may also do this to its key.
     pub(crate) fn check(&self, action: &'static str, key: &ObjectKey) -> Result<(), S3Error> {
         match &self.authority {
-            Some(authority) => authority.check_all(&[action], Some(key), &authority.context),
+            Some(authority) => authority.check_all(&[action], Some(key), &authority.facts),
             None => Ok(()),
         }
     }
 
     /// Decides once more on the version that is there by now, when what it decided on before has gone and the policy asks for
-    /// tags. The version is kept for the handler.
+    /// tags or lists decide. The version is kept for the handler.
     pub(crate) async fn again(&self, gateway: &Gateway, request: &Request) -> Result<(), S3Error> {
-        let Some(authority) = self.authority.as_ref().filter(|authority| authority.asks_for(EXISTING_TAG))
-        else {
+        let Some(authority) = self.authority.as_ref().filter(|authority| authority.asks_for_object()) else {
             return Ok(());
         };
         let version_id = request.query()?.get_nonempty("versionId").map(str::to_owned);
         let wanted = wanted(request, self.operation, version_id.as_deref());
         request.read_target(gateway, wanted).await.map_err(|error| request.metadata_error(error))?;
-        let mut context = authority.context.clone();
-        context.remove(EXISTING_TAG);
-        let tags = request.target.with_version(|found| found.as_ref().map_or(Vec::new(), tags_in));
-        add_existing_tags(&mut context, &tags.unwrap_or_default());
-        authority.check_all(&self.rights, request.address.key.as_ref(), &context)
+        let mut facts = authority.facts.clone();
+        request.target.with_version(|found| facts.set_object(found.as_ref().ok().and_then(attributes)));
+        authority.check_all(&self.rights, request.address.key.as_ref(), &facts)
     }
 
     /// Decides whether the request may take the object with these tags away from another key of its bucket, as a rename does.
@@ -111,16 +111,16 @@ impl Permit {
     ) -> Result<(), S3Error> {
         let Some(authority) = &self.authority else { return Ok(()) };
         let tags = found.map_or(&[][..], |attributes| &attributes.tags);
-        let mut context = authority.context.clone();
-        context.remove(EXISTING_TAG);
-        add_existing_tags(&mut context, tags);
+        let mut facts = authority.facts.clone();
+        facts.set_object(found);
         let tag = request.headers.get("x-amz-rename-source-if-match");
-        context.set("s3:if-match", tag.map(|tag| String::from_utf8_lossy(tag.as_bytes()).into_owned()));
+        let tag = tag.map(|tag| String::from_utf8_lossy(tag.as_bytes()).into_owned());
+        facts.context.set("s3:if-match", tag);
         let mut rights = vec!["GetObject", "DeleteObject"];
         rights.extend((!tags.is_empty()).then_some("GetObjectTagging"));
-        authority.check_all(&rights, Some(source), &context)?;
+        authority.check_all(&rights, Some(source), &facts)?;
         let Some(attributes) = found else {
-            let may_list = authority.allows("ListBucket", None, &context);
+            let may_list = authority.allows("ListBucket", None, &facts);
             return if may_list { Ok(()) } else { Err(denied()) };
         };
         // What goes along is given to the key that the object gets.
@@ -128,6 +128,7 @@ impl Permit {
             (!tags.is_empty(), "PutObjectTagging"),
             (attributes.lock.retention.is_some(), "PutObjectRetention"),
             (attributes.lock.legal_hold.is_some(), "PutObjectLegalHold"),
+            (attributes.acl.is_some(), "PutObjectAcl"),
         ];
         for (_, action) in given.into_iter().filter(|(given, _)| *given) {
             self.check(action, request.key()?)?;
@@ -142,7 +143,7 @@ impl Permit {
         for (action, names) in PRIVATE {
             let is_there = names.iter().any(|name| headers.contains_key(*name));
             let action = of_version(action, by_version);
-            if is_there && !authority.allows(action, request.address.key.as_ref(), &authority.context) {
+            if is_there && !authority.allows(action, request.address.key.as_ref(), &authority.facts) {
                 for name in names {
                     headers.remove(*name);
                 }
@@ -166,13 +167,14 @@ impl Permit {
         if !rights.iter().all(|action| authority.can_allow(action, Some(key))) {
             return Err(denied());
         }
-        let mut context = authority.context.clone();
-        context.set("s3:VersionId", version_id.map(|id| id.to_string()));
-        context.set("s3:if-match", etag);
+        let mut facts = authority.facts.clone();
+        facts.context.set("s3:VersionId", version_id.map(|id| id.to_string()));
+        facts.context.set("s3:if-match", etag);
         if authority.asks_for(EXISTING_TAG) {
-            add_existing_tags(&mut context, &tags_of(gateway, &authority.bucket, key, version_id).await?);
+            let tags = tags_of(gateway, &authority.bucket, key, version_id).await?;
+            add_existing_tags(&mut facts.context, &tags);
         }
-        authority.check_all(&rights, Some(key), &context)
+        authority.check_all(&rights, Some(key), &facts)
     }
 }
 
@@ -192,7 +194,30 @@ struct Authority {
     is_restricted: bool,
     /// Whether what no statement speaks of may be done, as in a bucket of one's own and by visitors of a website.
     default: bool,
+    facts: Facts,
+}
+
+/// What is known of a request and of what it is about.
+#[derive(Debug, Clone, Default)]
+struct Facts {
+    /// The condition keys of policies.
     context: Context,
+    /// The lists, where they have an effect on who asks.
+    lists: Option<Lists>,
+}
+
+impl Facts {
+    /// Goes on with another object, or with none.
+    fn set_object(&mut self, object: Option<&Attributes>) {
+        self.context.remove(EXISTING_TAG);
+        add_existing_tags(&mut self.context, object.map_or(&[], |object| &object.tags));
+        if let Some(lists) = &mut self.lists {
+            match object {
+                Some(object) => lists.set_object(object.acl.clone()),
+                None => lists.set_missing(),
+            }
+        }
+    }
 }
 
 impl Authority {
@@ -200,27 +225,28 @@ impl Authority {
         &self,
         rights: &[&'static str],
         key: Option<&ObjectKey>,
-        context: &Context,
+        facts: &Facts,
     ) -> Result<(), S3Error> {
         for action in rights {
-            if !self.allows(action, key, context) {
+            if !self.allows(action, key, facts) {
                 return Err(denied());
             }
         }
         Ok(())
     }
 
-    fn allows(&self, action: &'static str, key: Option<&ObjectKey>, context: &Context) -> bool {
+    fn allows(&self, action: &'static str, key: Option<&ObjectKey>, facts: &Facts) -> bool {
         if self.owns && NEVER_DENIED.contains(&action) {
             return true;
         }
-        let Some(policy) = &self.policy else { return self.default };
+        let by_list = || facts.lists.as_ref().is_some_and(|lists| lists.allow(action));
+        let Some(policy) = &self.policy else { return self.default || by_list() };
         let request = policy::Request {
             principal: &self.principal,
             action,
             bucket: self.bucket.as_str(),
             key: key.map(ObjectKey::as_str),
-            context,
+            context: &facts.context,
         };
         match evaluate(&[policy], &request) {
             Verdict::Denied(decider) => {
@@ -228,21 +254,29 @@ impl Authority {
                 tracing::debug!(bucket = %self.bucket, action, statement, sid, "denied by a statement");
                 false
             }
-            Verdict::Allowed(_) => !self.is_restricted || self.default,
-            Verdict::NotMentioned => self.default,
+            Verdict::Allowed(_) if !self.is_restricted => true,
+            Verdict::Allowed(_) | Verdict::NotMentioned => self.default || by_list(),
         }
     }
 
-    /// Whether it may come out that the sender is allowed this, whatever conditions say.
+    /// Whether it may come out that the sender is allowed this, whatever conditions and the object's list say.
     fn can_allow(&self, action: &'static str, key: Option<&ObjectKey>) -> bool {
-        let Some(policy) = self.policy.as_ref().filter(|_| !self.default) else { return self.default };
+        if self.default || self.facts.lists.as_ref().is_some_and(|lists| lists.can_allow(action)) {
+            return true;
+        }
+        let Some(policy) = &self.policy else { return false };
         policy.can_allow(&policy::Request {
             principal: &self.principal,
             action,
             bucket: self.bucket.as_str(),
             key: key.map(ObjectKey::as_str),
-            context: &self.context,
+            context: &self.facts.context,
         })
+    }
+
+    /// Whether more than the key of an object decides on it.
+    fn asks_for_object(&self) -> bool {
+        self.facts.lists.is_some() || self.asks_for(EXISTING_TAG)
     }
 
     fn asks_for(&self, key: &str) -> bool {
@@ -259,7 +293,8 @@ fn principal(authenticated: &Authenticated) -> Principal {
 }
 
 /// Decides whether a request may be carried out. In a bucket of its own an account may do everything that the bucket's policy
-/// does not deny; everybody else may do what the policy allows, unless the block of public access restricts it.
+/// does not deny; everybody else may do what the policy allows or a list grants, unless the policy denies it or the block of
+/// public access restricts it.
 pub(crate) async fn authorize(
     gateway: &Gateway,
     request: &Request,
@@ -304,8 +339,8 @@ async fn decide(
         return Ok(permit(vec![action], None));
     }
     let mut authority = authority(gateway, request, operation, &bucket).await?;
-    add_request_tags(&mut authority.context, tags);
-    if !authority.default && authority.policy.is_none() {
+    add_request_tags(&mut authority.facts.context, tags);
+    if !authority.default && authority.policy.is_none() && authority.facts.lists.is_none() {
         return Err(denied());
     }
     let key = request.address.key.as_ref();
@@ -314,22 +349,21 @@ async fn decide(
     if !rights.iter().all(|action| authority.can_allow(action, key)) {
         return Err(denied());
     }
-    if authority.asks_for(EXISTING_TAG)
+    if authority.asks_for_object()
         && let Some(key) = key
     {
-        let tags = match request.target.with_version(|found| found.as_ref().map_or(Vec::new(), tags_in)) {
-            Some(tags) => tags,
-            None if operation == Operation::DeleteObject => {
-                let version_id = version_id.as_deref().and_then(|id| id.parse().ok());
-                tags_of(gateway, &bucket.name, key, version_id).await?
-            }
-            None => Vec::new(),
-        };
-        add_existing_tags(&mut authority.context, &tags);
+        let facts = &mut authority.facts;
+        let read =
+            request.target.with_version(|found| facts.set_object(found.as_ref().ok().and_then(attributes)));
+        if read.is_none() && operation == Operation::DeleteObject && authority.asks_for(EXISTING_TAG) {
+            let version_id = version_id.as_deref().and_then(|id| id.parse().ok());
+            let tags = tags_of(gateway, &bucket.name, key, version_id).await?;
+            add_existing_tags(&mut authority.facts.context, &tags);
+        }
     }
     // What the policy asks for may be in the body; then the handler decides, when it has read that.
     if !keys_of_body(operation).iter().any(|key| authority.asks_for(key)) {
-        authority.check_all(&rights, key, &authority.context)?;
+        authority.check_all(&rights, key, &authority.facts)?;
     }
     let is_policy_operation = NEVER_DENIED.contains(&action);
     if is_policy_operation && !authority.owns {
@@ -337,7 +371,7 @@ async fn decide(
     }
     // Whoever may not list a bucket does not learn what is not in it.
     let is_missing = request.target.with_version(|found| is_missing(found, version_id.is_some()));
-    if is_missing.unwrap_or(false) && !authority.allows("ListBucket", None, &authority.context) {
+    if is_missing.unwrap_or(false) && !authority.allows("ListBucket", None, &authority.facts) {
         return Err(denied());
     }
     Ok(permit(rights, Some(authority)))
@@ -362,10 +396,11 @@ fn is_missing(found: &Result<FoundVersion, MetadataError>, by_version: bool) -> 
     }
 }
 
-fn tags_in(found: &FoundVersion) -> Vec<(String, String)> {
+/// The attributes of an object; a delete marker has none.
+fn attributes(found: &FoundVersion) -> Option<&Attributes> {
     match &found.state {
-        VersionState::Object(version) => version.attributes.tags.clone(),
-        VersionState::DeleteMarker => Vec::new(),
+        VersionState::Object(version) => Some(&version.attributes),
+        VersionState::DeleteMarker => None,
     }
 }
 
@@ -378,7 +413,7 @@ async fn tags_of(
 ) -> Result<Vec<(String, String)>, S3Error> {
     let wanted = GetVersion { bucket: bucket.clone(), key: key.clone(), version_id, with_content: false };
     match gateway.metadata.get_version(wanted).await {
-        Ok(found) => Ok(tags_in(&found)),
+        Ok(found) => Ok(attributes(&found).map_or(Vec::new(), |attributes| attributes.tags.clone())),
         Err(MetadataError::KeyNotFound | MetadataError::VersionNotFound) => Ok(Vec::new()),
         Err(error) => Err(crate::error::from_metadata(error, &address(bucket, key))),
     }
@@ -402,28 +437,39 @@ async fn authority(
         true => of_request(gateway, request, operation, &principal, &bucket.owner),
         false => Context::default(),
     };
-    let (policy, is_restricted) = match (bucket.has_policy, owns) {
-        (false, _) => (None, false),
-        (true, true) => (read(gateway, request, bucket, Subresource::Policy).await?, false),
-        (true, false) => {
-            let policy = read(gateway, request, bucket, Subresource::Policy);
-            let block = read(gateway, request, bucket, Subresource::PublicAccessBlock);
-            let (policy, block) = try_join(policy, block).await?;
-            (policy, public_access_block(bucket.name.as_str(), block)?.restrict_public_buckets)
-        }
-    };
+    let has_lists = !owns && ownership(gateway, bucket)?.has_acls();
+    let has_block = !owns && (bucket.has_policy || has_lists);
+    let (policy, block, acl) = try_join3(
+        read_if(bucket.has_policy, gateway, request, bucket, Subresource::Policy),
+        read_if(has_block, gateway, request, bucket, Subresource::PublicAccessBlock),
+        read_if(has_lists, gateway, request, bucket, Subresource::Acl),
+    )
+    .await?;
     let policy = policy.map(|document| stored_policy(&bucket.name, &document)).transpose()?;
-    let is_restricted = is_restricted && policy.as_ref().is_some_and(Policy::is_public);
+    let block = public_access_block(bucket.name.as_str(), block)?;
+    let is_restricted = block.restrict_public_buckets && policy.as_ref().is_some_and(Policy::is_public);
+    // What a public policy does not open to others any more, no list does either.
+    let lists = if has_lists && !block.ignore_public_acls && !is_restricted {
+        let account = request.authenticated.account().map(|account| account.0.clone());
+        Some(Lists::new(account, Some(bucket_acl(bucket, acl.as_deref())?)))
+    } else {
+        None
+    };
     let bucket = bucket.name.clone();
-    Ok(Authority { principal, bucket, owns, policy, is_restricted, default: owns, context })
+    let facts = Facts { context, lists };
+    Ok(Authority { principal, bucket, owns, policy, is_restricted, default: owns, facts })
 }
 
-async fn read(
+async fn read_if(
+    is_wanted: bool,
     gateway: &Gateway,
     request: &Request,
     bucket: &Bucket,
     subresource: Subresource,
 ) -> Result<Option<Bytes>, S3Error> {
+    if !is_wanted {
+        return Ok(None);
+    }
     let found = gateway.metadata.get_subresource(&bucket.name, subresource).await;
     found.map_err(|error| request.metadata_error(error))
 }
@@ -459,17 +505,17 @@ pub(crate) async fn authorize_source(
 ) -> Result<(), S3Error> {
     let mut authority = authority(gateway, request, permit.operation, bucket).await?;
     let by_version = source.version_id.is_some();
-    let tags = found.map(tags_in).unwrap_or_default();
+    let object = found.and_then(attributes);
+    let has_tags = object.is_some_and(|object| !object.tags.is_empty());
     let mut rights = vec![of_version("GetObject", by_version)];
-    rights.extend((copies_tags && !tags.is_empty()).then(|| of_version("GetObjectTagging", by_version)));
-    authority.context.set("s3:VersionId", source.version_id.map(|id| id.to_string()));
-    add_existing_tags(&mut authority.context, &tags);
-    authority.check_all(&rights, Some(&source.key), &authority.context)?;
-    let is_there = found.is_some_and(|found| matches!(found.state, VersionState::Object(_)));
-    if !is_there && !authority.allows("ListBucket", None, &authority.context) {
+    rights.extend((copies_tags && has_tags).then(|| of_version("GetObjectTagging", by_version)));
+    authority.facts.context.set("s3:VersionId", source.version_id.map(|id| id.to_string()));
+    authority.facts.set_object(object);
+    authority.check_all(&rights, Some(&source.key), &authority.facts)?;
+    if object.is_none() && !authority.allows("ListBucket", None, &authority.facts) {
         return Err(denied());
     }
-    if copies_tags && !tags.is_empty() {
+    if copies_tags && has_tags {
         permit.check("PutObjectTagging", request.key()?)?;
     }
     Ok(())
@@ -486,8 +532,8 @@ pub(crate) struct Publication {
 /// Decides whether anybody may read an object, or its head, of a bucket that has a website configuration, which publishes
 /// what is in the bucket as a policy would that lets everyone read it. So the block of public access holds against it as
 /// against such a policy, which `BlockPublicPolicy` keeps from being set up and `RestrictPublicBuckets` from having an
-/// effect. The two other settings are about access lists, which nothing is published by. What the bucket's policy denies is
-/// not published, and what it allows is allowed here too.
+/// effect. The two other settings are about access control lists. What the bucket's policy denies is not published, and what it
+/// allows or the object's list grants to everybody is allowed here too.
 pub(crate) async fn authorize_visitor(
     gateway: &Gateway,
     request: &Request,
@@ -504,16 +550,19 @@ pub(crate) async fn authorize_visitor(
         is_restricted: block.restrict_public_buckets && policy.as_ref().is_some_and(Policy::is_public),
         policy,
         default: !block.block_public_policy && !block.restrict_public_buckets,
-        context: Context::default(),
+        facts: Facts::default(),
     };
-    if authority.policy.is_some() {
+    if authority.policy.is_some() || !authority.default {
         let wanted = wanted(request, operation, None);
         let bucket = request.read_target(gateway, wanted).await.map_err(|e| request.metadata_error(e))?;
-        authority.context = of_request(gateway, request, operation, &authority.principal, &bucket.owner);
-        let tags = request.target.with_version(|found| found.as_ref().map_or(Vec::new(), tags_in));
-        add_existing_tags(&mut authority.context, &tags.unwrap_or_default());
+        let facts = &mut authority.facts;
+        facts.context = of_request(gateway, request, operation, &authority.principal, &bucket.owner);
+        if ownership(gateway, &bucket)?.has_acls() && !block.ignore_public_acls && !authority.is_restricted {
+            facts.lists = Some(Lists::new(None, None));
+        }
+        request.target.with_version(|found| facts.set_object(found.as_ref().ok().and_then(attributes)));
     }
     let rights = vec!["GetObject"];
-    authority.check_all(&rights, request.address.key.as_ref(), &authority.context)?;
+    authority.check_all(&rights, request.address.key.as_ref(), &authority.facts)?;
     Ok(Permit { account: None, operation, rights, authority: Some(authority) })
 }

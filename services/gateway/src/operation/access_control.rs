@@ -80,7 +80,8 @@ pub(super) async fn put_object_acl(
         return refuse_other_than_owners(&asked, bucket, AclOf::Object).map(|()| empty(StatusCode::OK));
     }
     let acl = allowed(gateway, request, asked.list(bucket, AclOf::Object)?, bucket).await?;
-    let version_id = object_read::version_id(request.query()?.get_nonempty("versionId"))?;
+    // The version that was decided on, whatever is current by now.
+    let version_id = Some(found.version_id);
     let (bucket, key) = (request.bucket()?.clone(), request.key()?.clone());
     let set = gateway.metadata.set_acl(SetAcl { bucket, key, version_id, acl }).await;
     set.map_err(|error| request.metadata_error(error))?;

@@ -56,9 +56,12 @@ impl ClassCopy {
             return Err(S3Error::new(ErrorCode::InternalError));
         };
         let attributes = match self.attributes {
-            CopyAttributes::Keep => {
-                Attributes { lock: VersionLock::default(), renamed: None, ..source.attributes.clone() }
-            }
+            CopyAttributes::Keep => Attributes {
+                lock: VersionLock::default(),
+                renamed: None,
+                acl: None,
+                ..source.attributes.clone()
+            },
             CopyAttributes::Replace(attributes) => *attributes,
         };
         let version = NewVersion {

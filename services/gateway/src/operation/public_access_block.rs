@@ -1,6 +1,6 @@
 //! GetPublicAccessBlock, PutPublicAccessBlock, DeletePublicAccessBlock: what of public access a bucket shuts out. There is
-//! none but by policies and to websites, which `auth/authorize.rs` and PutBucketPolicy hold to it, so that every setting
-//! holds. S3 API Reference, the page of each.
+//! none but by policies, by access control lists and to websites. `auth/authorize.rs`, PutBucketPolicy and whatever takes a
+//! list hold them to it, so that every setting holds. S3 API Reference, the page of each.
 
 use axum::body::Body;
 use http::StatusCode;
