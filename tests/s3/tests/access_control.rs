@@ -113,6 +113,8 @@ fn where_lists_are_off_those_that_say_so_are_taken_and_others_refused() {
     for (name, value) in [
         ("x-amz-acl", "public-read"),
         ("x-amz-acl", "authenticated-read"),
+        ("x-amz-acl", "aws-exec-read"),
+        ("x-amz-acl", "bucket-owner-read"),
         ("x-amz-grant-read", "id=\"1\""),
         ("x-amz-grant-full-control", "uri=\"http://acs.amazonaws.com/groups/global/AllUsers\""),
     ] {

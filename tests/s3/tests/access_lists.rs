@@ -270,3 +270,19 @@ fn a_website_shows_what_a_list_makes_public() {
     put_ownership(&bucket, "BucketOwnerEnforced").ok();
     assert_eq!(status("/listed"), 403);
 }
+
+/// What is made private while lists are off stays so when they are on again, and what was open before is not open meanwhile.
+#[test]
+fn a_list_that_was_taken_away_while_lists_were_off_does_not_come_back() {
+    let server = server_with_acls();
+    let bucket = server.bucket();
+    bucket.put("key", "content").header("x-amz-acl", "public-read").ok();
+    bucket.get("key").anonymous().ok();
+    put_ownership(&bucket, "BucketOwnerEnforced").ok();
+    bucket.get("key").anonymous().refused(403, "AccessDenied");
+    object_acl(&bucket, Method::PUT, "key").header("x-amz-acl", "private").ok();
+    bucket_acl(&bucket, Method::PUT).header("x-amz-acl", "private").ok();
+    put_ownership(&bucket, "ObjectWriter").ok();
+    bucket.get("key").anonymous().refused(403, "AccessDenied");
+    bucket.list().anonymous().refused(403, "AccessDenied");
+}

@@ -288,11 +288,10 @@ impl Buffers {
         }
     }
 
-    /// Drops everything of a bucket that is logged nowhere.
+    /// Drops everything of a bucket that is logged nowhere. That is nothing to be warned of: its owner has switched logging off.
     pub(super) fn forget(&mut self, bucket: &BucketName) {
         if let Some(buffer) = self.of_buckets.remove(bucket) {
             self.bytes -= buffer.bytes();
-            self.count_dropped(buffer.records());
         }
     }
 

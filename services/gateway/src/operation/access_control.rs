@@ -9,7 +9,7 @@ use http::{HeaderMap, StatusCode};
 use metadata_api::{AccountId, Bucket, SetAcl, Subresource};
 use s3_wire::{
     ErrorCode, S3Error,
-    acl::{AclOf, AskedAcl, ObjectOwnership, asked_acl, object_ownership},
+    acl::{AclOf, AskedAcl, CannedAcl, ObjectOwnership, asked_acl, object_ownership},
     xml::{self, ACCESS_BODY_MAX, parse_acl, parse_ownership},
 };
 use types::{Acl, Grantee};
@@ -57,10 +57,13 @@ pub(super) async fn put_bucket_acl(
     let body = ObjectBody::open(&gateway.env, request, body, None, ACCESS_BODY_MAX as u64)?;
     let bucket = request.existing_bucket(gateway).await?;
     let asked = asked_in_full(request, &body.collect().await?)?;
-    if !ownership(gateway, &bucket)?.has_acls() {
-        return refuse_other_than_owners(&asked, &bucket, AclOf::Bucket).map(|()| empty(StatusCode::OK));
-    }
-    let acl = allowed(gateway, request, asked.list(&bucket, AclOf::Bucket)?, &bucket).await?;
+    let acl = if ownership(gateway, &bucket)?.has_acls() {
+        allowed(gateway, request, asked.list(&bucket, AclOf::Bucket)?, &bucket).await?
+    } else {
+        // It is stored too, so that no other comes back when lists have an effect again.
+        refuse_other_than_owners(&asked, &bucket, AclOf::Bucket)?;
+        None
+    };
     let document = acl.map(|acl| xml::acl(owner(&bucket.owner), &acl));
     subresource::set(gateway, request, Subresource::Acl, document).await?;
     Ok(empty(StatusCode::OK))
@@ -70,16 +73,21 @@ pub(super) async fn put_object_acl(
     gateway: &Gateway,
     request: &Request,
     body: &mut Body,
-    _permit: &Permit,
+    permit: &Permit,
 ) -> Result<Response, S3Error> {
     let body = ObjectBody::open(&gateway.env, request, body, None, ACCESS_BODY_MAX as u64)?;
+    let body = body.collect().await?;
+    // A body may take long, and the key may have another object by now.
+    permit.again(gateway, request).await?;
     let (found, _) = object_read::find_asked_for(gateway, request).await?;
     let bucket = &found.bucket;
-    let asked = asked_in_full(request, &body.collect().await?)?;
-    if !ownership(gateway, bucket)?.has_acls() {
-        return refuse_other_than_owners(&asked, bucket, AclOf::Object).map(|()| empty(StatusCode::OK));
-    }
-    let acl = allowed(gateway, request, asked.list(bucket, AclOf::Object)?, bucket).await?;
+    let asked = asked_in_full(request, &body)?;
+    let acl = if ownership(gateway, bucket)?.has_acls() {
+        allowed(gateway, request, asked.list(bucket, AclOf::Object)?, bucket).await?
+    } else {
+        refuse_other_than_owners(&asked, bucket, AclOf::Object)?;
+        None
+    };
     // The version that was decided on, whatever is current by now.
     let version_id = Some(found.version_id);
     let (bucket, key) = (request.bucket()?.clone(), request.key()?.clone());
@@ -121,8 +129,12 @@ fn asked_in_full(request: &Request, body: &[u8]) -> Result<Asked, S3Error> {
 
 /// Where lists have no effect, the one that there is anyway is taken, as S3 does.
 fn refuse_other_than_owners(asked: &Asked, bucket: &Bucket, of: AclOf) -> Result<(), S3Error> {
+    let is_taken = match &asked.acl {
+        AskedAcl::Canned(canned) => matches!(canned, CannedAcl::Private | CannedAcl::BucketOwnerFullControl),
+        AskedAcl::Grants(_) => true,
+    };
     match asked.list(bucket, of) {
-        Ok(acl) if acl == Acl::of_owner(&bucket.owner.0) => Ok(()),
+        Ok(acl) if is_taken && acl == Acl::of_owner(&bucket.owner.0) => Ok(()),
         Ok(_) | Err(_) => Err(S3Error::new(ErrorCode::AccessControlListNotSupported)),
     }
 }
