@@ -1,8 +1,9 @@
 //! Listings: pages of rows in byte order of their keys, with keys rolled up into common prefixes.
 //!
-//! A loose scan: rows are read in batches, and where a common prefix hides the rows that follow, the next batch begins
-//! past the prefix. Batches shrink while they mostly bring hidden rows and grow while they bring entries, so a page
-//! costs about as much as it shows, whatever lies behind its common prefixes. All of a page is read at one snapshot.
+//! A loose scan: one statement hops from common prefix to common prefix, a walk down the index for each, until it meets
+//! a key that is shown itself. From there rows are read in batches, until one ends behind a common prefix. Batches
+//! shrink while they mostly bring hidden rows and grow while they bring entries, so a page costs about as much as it
+//! shows, whatever lies behind its common prefixes. All of a page is read at one snapshot.
 
 pub(crate) mod objects;
 pub(crate) mod uploads;
@@ -14,10 +15,10 @@ use types::{BucketId, BucketName, KeyPrefix, ObjectKey};
 
 use super::{
     buckets::not_found,
-    engine::{DatabaseError, Failure, Tx, Value},
+    engine::{DatabaseError, Failure, Row, Tx, Value},
 };
 
-/// Rows of the first batch when there is a delimiter: few, because a common prefix may hide them all.
+/// Rows of the first batch when there is a delimiter: few, because a common prefix may hide all but the first.
 const FIRST_BATCH: usize = 64;
 
 /// Rows of the smallest batch: the one that is shown and one that tells whether more of them are hidden.
@@ -48,6 +49,11 @@ pub(crate) enum Entry<T> {
 /// Rows in the order of a listing.
 pub(crate) trait Source: Sync {
     type Row: Send;
+
+    fn bucket(&self) -> BucketId;
+
+    /// The statement of [`hops_sql`] over these rows.
+    fn hops_sql() -> String;
 
     /// At most `limit` rows from `from` on with keys below `end`; of one key only, when `from` is within it.
     fn fetch(
@@ -115,6 +121,30 @@ fn past(prefix: &KeyPrefix) -> Vec<u8> {
     prefix.successor().unwrap_or_else(|| vec![0xff])
 }
 
+/// Keys of a listing up to the first that is shown itself, but of those behind a common prefix only the first: a
+/// statement over the rows `t` of a table that meet a condition.
+///
+/// Its parameters are the bucket, where to begin, where to end, the length of the listing's prefix, the delimiter, the
+/// delimiter's [successor](KeyPrefix::successor), and the most keys. A common prefix ends with the delimiter, so what
+/// lies past it begins where the successor stands in the delimiter's place.
+pub(crate) fn hops_sql(table: &str, condition: &str) -> String {
+    let first_from = |start: &str| {
+        format!(
+            "(SELECT t.key FROM {table} AS t WHERE t.bucket_id = $1 AND t.key >= {start} AND t.key < $3 \
+             AND {condition} ORDER BY t.key LIMIT 1)"
+        )
+    };
+    let at = "[position($5 IN substring(h.key FROM $4::INTEGER + 1))|instr(substr(h.key, $4 + 1), $5)]";
+    let past = format!(
+        "[substring(h.key FROM 1 FOR |CAST(substr(h.key, 1, ][$4::INTEGER|$4] + {at} - 1) || $6[| AS BLOB)]"
+    );
+    let (first, next) = (first_from("$2"), first_from(&past));
+    format!(
+        "WITH RECURSIVE hops (key) AS (SELECT {first} UNION ALL SELECT {next} FROM hops AS h WHERE {at} > 0 [|LIMIT $7]) \
+         SELECT h.key FROM hops AS h WHERE h.key IS NOT NULL [LIMIT $7|]"
+    )
+}
+
 /// Reads a page; the answer says whether there is more.
 pub(crate) async fn read_page<S: Source>(
     tx: &mut Tx,
@@ -125,7 +155,27 @@ pub(crate) async fn read_page<S: Source>(
     let end = shape.end();
     let mut entries: Vec<Entry<S::Row>> = Vec::new();
     let mut batch = if shape.delimiter.is_some() { FIRST_BATCH } else { shape.limit + 1 };
+    // Whether the next key may well lie behind a common prefix.
+    let mut hop = true;
     loop {
+        if let (true, Start::Key(start), Some(delimiter)) = (hop, &from, shape.delimiter) {
+            let most = shape.limit - entries.len() + 1;
+            let keys = read_hops(tx, source, shape, delimiter, start, &end, most).await?;
+            let mut shown = None;
+            for key in keys {
+                if entries.len() == shape.limit {
+                    return Ok((entries, true));
+                }
+                match shape.common_prefix(&key) {
+                    Some(prefix) => entries.push(Entry::CommonPrefix(prefix)),
+                    None => shown = Some(key),
+                }
+            }
+            match shown {
+                Some(key) => from = Start::Key(key.into()),
+                None => return Ok((entries, false)),
+            }
+        }
         let rows = source.fetch(tx, &from, &end, batch).await?;
         let (read, is_last) = (rows.len(), rows.len() < batch);
         let before = entries.len();
@@ -159,10 +209,34 @@ pub(crate) async fn read_page<S: Source>(
             // every batch begins past it.
             (_, false, None) => return Err(DatabaseError::corrupt("a listing does not advance")),
         };
+        hop = !matches!(entries.last(), Some(Entry::Row(_)));
         if shape.delimiter.is_some() {
             batch = next_batch(batch, read, entries.len() - before, shape.limit);
         }
     }
+}
+
+/// The keys of [`hops_sql`], at most so many.
+async fn read_hops<S: Source>(
+    tx: &mut Tx,
+    source: &S,
+    shape: &Shape<'_>,
+    delimiter: &KeyPrefix,
+    start: &[u8],
+    end: &[u8],
+    most: usize,
+) -> Result<Vec<Bytes>, DatabaseError> {
+    let number = |value: usize| Value::from(i64::try_from(value).unwrap_or(i64::MAX));
+    let values = vec![
+        source.bucket().0.into(),
+        start.into(),
+        end.into(),
+        number(shape.prefix.as_bytes().len()),
+        delimiter.as_bytes().into(),
+        past(delimiter).into(),
+        number(most),
+    ];
+    tx.fetch_all(&S::hops_sql(), values).await?.iter_mut().map(Row::bytes).collect()
 }
 
 /// Rows of the next batch, given how many entries the last one brought.

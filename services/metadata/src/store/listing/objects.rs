@@ -3,7 +3,7 @@
 use metadata_api::{ListObjects, ListPosition, ObjectEntry, ObjectPage, ObjectSummary};
 use types::{BucketId, ObjectKey, Timestamp};
 
-use super::{Entry, Shape, Source, Start, find_listed, read_page};
+use super::{Entry, Shape, Source, Start, find_listed, hops_sql, read_page};
 use crate::store::{
     MetadataStore,
     commit::load::read_key,
@@ -41,6 +41,14 @@ pub(crate) struct Objects {
 
 impl Source for Objects {
     type Row = ObjectSummary;
+
+    fn bucket(&self) -> BucketId {
+        self.bucket
+    }
+
+    fn hops_sql() -> String {
+        hops_sql("versions", "t.seq_to IS NULL AND t.is_current = 1 AND t.is_delete_marker = 0")
+    }
 
     async fn fetch(
         &self,

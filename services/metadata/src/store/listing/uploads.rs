@@ -3,7 +3,7 @@
 use metadata_api::{ListUploads, Upload, UploadEntry, UploadPage, UploadPosition};
 use types::{BucketId, ObjectKey};
 
-use super::{Entry, Shape, Source, Start, find_listed, read_page};
+use super::{Entry, Shape, Source, Start, find_listed, hops_sql, read_page};
 use crate::store::{
     MetadataStore,
     engine::{DatabaseError, Failure, Tx, Value},
@@ -26,12 +26,20 @@ pub(crate) fn list_later_uploads_sql() -> String {
     )
 }
 
-struct Uploads {
+pub(crate) struct Uploads {
     bucket: BucketId,
 }
 
 impl Source for Uploads {
     type Row = Upload;
+
+    fn bucket(&self) -> BucketId {
+        self.bucket
+    }
+
+    fn hops_sql() -> String {
+        hops_sql("uploads", "TRUE")
+    }
 
     async fn fetch(
         &self,

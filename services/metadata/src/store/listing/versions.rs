@@ -4,7 +4,7 @@ use metadata_api::{ListVersions, VersionEntry, VersionPage, VersionPosition, Ver
 use types::{BucketId, ObjectKey, Sequence, Timestamp, VersionId};
 
 use super::{
-    Entry, Shape, Source, Start, find_listed,
+    Entry, Shape, Source, Start, find_listed, hops_sql,
     objects::{SUMMARY, read_summary},
     read_page,
 };
@@ -32,11 +32,11 @@ pub(crate) fn list_older_versions_sql() -> String {
     )
 }
 
-struct Versions {
+pub(crate) struct Versions {
     bucket: BucketId,
 }
 
-struct VersionRow {
+pub(crate) struct VersionRow {
     version_seq: i64,
     summary: VersionSummary,
 }
@@ -64,6 +64,14 @@ fn read_version(row: &mut Row) -> Result<VersionRow, DatabaseError> {
 
 impl Source for Versions {
     type Row = VersionRow;
+
+    fn bucket(&self) -> BucketId {
+        self.bucket
+    }
+
+    fn hops_sql() -> String {
+        hops_sql("versions", "t.seq_to IS NULL")
+    }
 
     async fn fetch(
         &self,

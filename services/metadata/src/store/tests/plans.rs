@@ -29,9 +29,10 @@ use crate::{
         inventories::LIST_INVENTORIES,
         leases::RENEW,
         listing::{
-            objects::list_objects_sql,
-            uploads::{list_later_uploads_sql, list_uploads_sql},
-            versions::{list_older_versions_sql, list_versions_sql},
+            Source,
+            objects::{Objects, list_objects_sql},
+            uploads::{Uploads, list_later_uploads_sql, list_uploads_sql},
+            versions::{Versions, list_older_versions_sql, list_versions_sql},
         },
         missing::{LIST_MISSING, LIST_MISSING_OF_GROUP},
         nodes::{COUNT_HEARTBEAT, NODE_DISKS},
@@ -70,6 +71,10 @@ fn hot_statements(bucket: i64, name: &str) -> Vec<Hot> {
     let (n, b): (Value, Value) = (name.as_bytes().into(), bucket.into());
     let k = || Value::from(b"k0100".as_slice());
     let range = || vec![b.clone(), k(), b"k0200".as_slice().into(), 100_i64.into()];
+    let hops = || {
+        let (digit, next) = (b"1".as_slice(), b"2".as_slice());
+        vec![b.clone(), k(), vec![0xff].into(), 1_i64.into(), digit.into(), next.into(), 100_i64.into()]
+    };
     let row = |row: &[Value; 4]| row.clone();
     let id = || Value::from(vec![7_u8; 16]);
     vec![
@@ -86,6 +91,9 @@ fn hot_statements(bucket: i64, name: &str) -> Vec<Hot> {
         hot("get by version", find_version_sql(Some(numbered), true), vec![n, k(), 5_i64.into()]),
         hot("list page", list_objects_sql(), range()),
         hot("list prefix jump", list_objects_sql(), vec![b.clone(), k(), vec![0xff].into(), 2_i64.into()]),
+        hot("list hops", Objects::hops_sql(), hops()),
+        hot("versions hops", Versions::hops_sql(), hops()),
+        hot("uploads hops", Uploads::hops_sql(), hops()),
         hot("versions page", list_versions_sql(), range()),
         hot("older versions", list_older_versions_sql(), vec![b.clone(), k(), 99_i64.into(), 100_i64.into()]),
         hot("uploads page", list_uploads_sql(), range()),
@@ -245,7 +253,10 @@ fn bad_in_postgres(plan: &[String], sorts: bool) -> Option<String> {
 
 /// A scan of a table; a search by the bucket alone; a sort.
 fn bad_in_sqlite(plan: &[String], sorts: bool) -> Option<String> {
-    let is_list = |line: &str| line.contains("VALUES CLAUSE") || line == "SCAN r";
+    let is_list = |line: &str| {
+        line.contains("VALUES CLAUSE")
+            || ["SCAN r", "SCAN h", "SCAN hops", "SCAN CONSTANT ROW"].contains(&line)
+    };
     plan.iter().find_map(|line| {
         let scans = line.starts_with("SCAN") && !is_list(line) && !line.contains("garbage_by_due");
         let broad = line.contains("(bucket_id=?)") && !line.contains("SEARCH b ");
