@@ -77,11 +77,18 @@ class Measured:
 @contextlib.contextmanager
 def embedded(chosen, paths=1):
     """`ashlar server` on so many fresh data paths; stopped, and its data removed, in the end."""
+    with embedded_target(chosen, paths) as (_, measured):
+        yield measured
+
+
+@contextlib.contextmanager
+def embedded_target(chosen, paths=1):
+    """The same, with the server itself."""
     folder = pathlib.Path(tempfile.mkdtemp(prefix="ashlar-bench-", dir=chosen.data))
     try:
         with Embedded(folder / "target", False, built(chosen.binary), paths) as target:
             pid = target.servers[0].process.pid
-            yield Measured(target.binary, target.endpoint, target.access_key, target.secret_key, [pid], chosen.json)
+            yield target, Measured(target.binary, target.endpoint, target.access_key, target.secret_key, [pid], chosen.json)
             target.stop()
             for line in target.bad_log_lines():
                 print(f"the server logged: {line}", file=sys.stderr)

@@ -67,6 +67,27 @@ def put_if_absent_succeeds_once(c):
 
 
 @CASES.add
+def of_many_racers_through_every_gateway_one_creates_the_key(c):
+    clients = [c.client(endpoint=endpoint) for endpoint in c.target.endpoints]
+
+    def create(key, number):
+        try:
+            clients[number % len(clients)].put_object(Bucket=c.bucket, Key=key, Body=b"racer %d" % number, IfNoneMatch="*")
+        except botocore.exceptions.ClientError as error:
+            # A racer that is still writing is 409, one that has written 412.
+            assert status_of(error) in (409, 412), error
+            return None
+        return number
+
+    with concurrent.futures.ThreadPoolExecutor(16) as threads:
+        for _ in range(10):
+            key = c.key("raced")
+            winners = [number for number in threads.map(create, [key] * 16, range(16)) if number is not None]
+            assert len(winners) == 1, f"{len(winners)} racers were told that they had created the key"
+            c.expect_object(key, b"racer %d" % winners[0])
+
+
+@CASES.add
 def put_if_unchanged_replaces_only_what_was_seen(c):
     key = c.put(body=b"one")
     with refused("PreconditionFailed", 412):

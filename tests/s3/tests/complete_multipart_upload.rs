@@ -175,6 +175,35 @@ fn a_completion_and_an_abort_have_one_outcome() {
     }
 }
 
+/// Either the part was replaced first, and the completion names one that is not there, or the upload was gone when the part
+/// came.
+#[test]
+fn a_completion_and_a_part_that_is_sent_again_have_one_outcome() {
+    let server = Server::start();
+    let bucket = server.bucket();
+    for round in 0..12 {
+        let key = format!("{round}");
+        let upload = bucket.upload(&key);
+        let etag = upload.put(1, "first");
+        let answers = race(2, |number| {
+            if number == 0 { upload.complete(&[(1, &etag)]).send() } else { upload.part(1, "again").send() }
+        });
+        match (answers[0].status, answers[1].status) {
+            (200, 404) => {
+                answers[1].expect_error(404, "NoSuchUpload");
+                assert_content(&bucket, &key, b"first");
+            }
+            (400, 200) => {
+                answers[0].expect_error(400, "InvalidPart");
+                assert_absent(&bucket, &key);
+                upload.complete(&[(1, answers[1].etag())]).ok();
+                assert_content(&bucket, &key, b"again");
+            }
+            _ => panic!("{answers:?}"),
+        }
+    }
+}
+
 #[test]
 fn uploads_that_are_not_there_cannot_be_completed() {
     let server = Server::start();
