@@ -18,8 +18,7 @@ mod tests;
 use std::time::Duration;
 
 use metadata_api::{
-    AccountId, Bucket, Error, INVENTORIES_PAGE_MAX, ListObjects, ListPosition, ListVersions, ObjectEntry,
-    PAGE_SIZE_MAX, VersionEntry, VersionPosition,
+    AccountId, Bucket, Error, INVENTORIES_PAGE_MAX, ListObjects, ListPosition, ObjectEntry, PAGE_SIZE_MAX,
 };
 use s3_wire::{
     inventory::{Format, IncludedVersions, Inventory, hive_time, manifest_time},
@@ -33,7 +32,7 @@ use self::{
     retry::persistently,
     rows::Entry,
 };
-use crate::{context::Context, jobs::Progress};
+use crate::{context::Context, jobs::Progress, version_pages::VersionPages};
 
 /// Longest pause between two passes.
 const PERIOD_MAX: Duration = Duration::from_secs(60 * 60);
@@ -195,9 +194,9 @@ async fn was_made(
     let folder = format!("{}/", inventory.folder(bucket));
     let request = ListObjects {
         bucket: inventory.destination.bucket.clone(),
-        prefix: KeyPrefix::new(folder.clone()).unwrap_or_default(),
+        prefix: prefix(folder.clone())?,
         delimiter: None,
-        position: ListPosition::After(KeyPrefix::new(format!("{folder}{first}")).unwrap_or_default()),
+        position: ListPosition::After(prefix(format!("{folder}{first}"))?),
         limit: PAGE_SIZE_MAX,
     };
     let page = persistently(context, || context.metadata.list_objects(request.clone())).await?;
@@ -209,6 +208,12 @@ async fn was_made(
         }
         ObjectEntry::CommonPrefix(_) => false,
     }))
+}
+
+/// A text as a prefix. One that is none, of which a list of the whole bucket must not be made, is an error.
+fn prefix(text: String) -> Result<KeyPrefix, Error> {
+    KeyPrefix::new(text)
+        .map_err(|error| Error::Internal { reason: format!("an inventory's prefix: {error}") })
 }
 
 /// A list that is being made.
@@ -236,16 +241,16 @@ impl List<'_> {
         self.publish_manifests().await
     }
 
-    fn prefix(&self) -> KeyPrefix {
-        KeyPrefix::new(self.inventory.prefix.clone().unwrap_or_default()).unwrap_or_default()
+    fn prefix(&self) -> Result<KeyPrefix, Error> {
+        prefix(self.inventory.prefix.clone().unwrap_or_default())
     }
 
     async fn list_objects(&mut self, file: &mut Option<File>) -> Result<(), Error> {
-        let mut position = ListPosition::Start;
+        let (mut position, prefix) = (ListPosition::Start, self.prefix()?);
         loop {
             let request = ListObjects {
                 bucket: self.source.name.clone(),
-                prefix: self.prefix(),
+                prefix: prefix.clone(),
                 delimiter: None,
                 position,
                 limit: PAGE_SIZE_MAX,
@@ -260,41 +265,22 @@ impl List<'_> {
             let last = entries.last().map(|entry| entry.key.as_str().to_owned());
             self.write(entries, &page.owner, file).await?;
             match last {
-                Some(last) if page.truncated => {
-                    position = ListPosition::After(KeyPrefix::new(last).unwrap_or_default());
-                }
+                Some(last) if page.truncated => position = ListPosition::After(self::prefix(last)?),
                 _ => return Ok(()),
             }
         }
     }
 
     async fn list_versions(&mut self, file: &mut Option<File>) -> Result<(), Error> {
-        let mut position = VersionPosition::Start;
-        loop {
-            let request = ListVersions {
-                bucket: self.source.name.clone(),
-                prefix: self.prefix(),
-                delimiter: None,
-                position,
-                limit: PAGE_SIZE_MAX,
-            };
+        let mut pages = VersionPages::new(self.source.name.clone(), self.prefix()?, PAGE_SIZE_MAX);
+        while let Some(request) = pages.request() {
             let metadata = &self.context.metadata;
             let page = persistently(self.context, || metadata.list_versions(request.clone())).await?;
-            let mut last = None;
-            let mut entries = Vec::with_capacity(page.entries.len());
-            for entry in page.entries {
-                let VersionEntry::Version(version) = entry else { continue };
-                last = Some((version.key.clone(), version.version_id));
-                entries.push(Entry::version(version));
-            }
+            let page = pages.take(page);
+            let entries = page.versions.into_iter().map(Entry::version).collect();
             self.write(entries, &page.owner, file).await?;
-            match last {
-                Some((key, version)) if page.truncated => {
-                    position = VersionPosition::AfterVersion(key, version);
-                }
-                _ => return Ok(()),
-            }
         }
+        Ok(())
     }
 
     /// Writes a page to the file, and files that are full to the destination.

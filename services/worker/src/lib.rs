@@ -45,6 +45,7 @@ mod rewrite;
 mod server;
 mod standing;
 mod throttle;
+mod version_pages;
 
 pub use audit::{AuditError, AuditOptions, AuditProgress, AuditReport, Finding, LostContent, audit};
 pub use config::Config;

@@ -15,8 +15,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use metadata_api::{
-    AbortUpload, DeleteVersions, Error, GetVersion, ListUploads, ListVersions, PAGE_SIZE_MAX, Subresource,
-    UploadEntry, UploadPosition, VersionEntry, VersionPosition, VersionState,
+    AbortUpload, DeleteVersions, Error, GetVersion, ListUploads, PAGE_SIZE_MAX, Subresource, UploadEntry,
+    UploadPosition, VersionState,
 };
 use s3_wire::{
     lifecycle::{LifecycleConfiguration, LifecycleRule},
@@ -29,7 +29,7 @@ use self::{
     clock::Days,
     due::{Due, Expiry},
 };
-use crate::{context::Context, jobs::Progress};
+use crate::{context::Context, jobs::Progress, version_pages::VersionPages};
 
 /// Longest pause between two passes.
 const PERIOD_MAX: Duration = Duration::from_secs(60 * 60);
@@ -118,32 +118,19 @@ async fn expire_versions(
     days: Days,
 ) -> Result<usize, Error> {
     let mut due = Due::new(rules, days);
-    let (mut position, mut expired) = (VersionPosition::Start, 0);
-    loop {
-        let request = ListVersions {
-            bucket: bucket.clone(),
-            prefix: common_prefix(rules),
-            delimiter: None,
-            position,
-            limit: PAGE_SIZE_MAX,
-        };
-        let page = context.metadata.list_versions(request).await?;
-        let mut expiries = Vec::new();
-        let mut last = None;
-        for entry in page.entries {
-            let VersionEntry::Version(version) = entry else { continue };
-            last = Some((version.key.clone(), version.version_id));
+    let mut pages = VersionPages::new(bucket.clone(), common_prefix(rules), PAGE_SIZE_MAX);
+    let mut expired = 0;
+    while let Some(page) = pages.next(&*context.metadata).await? {
+        let mut expiries: Vec<Expiry> = Vec::new();
+        for version in page.versions {
             expiries.extend(due.next(version));
         }
-        if !page.truncated {
+        if page.is_last {
             expiries.extend(due.end());
         }
         expired += delete(context, bucket, expiries).await?;
-        match last {
-            Some((key, version)) if page.truncated => position = VersionPosition::AfterVersion(key, version),
-            _ => return Ok(expired),
-        }
     }
+    Ok(expired)
 }
 
 /// Deletes those that have the tags that their rules ask for and that are still as they were listed.

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::{StreamExt, stream};
 use metadata_api::{
     ClassChange, ClusterMap, ContentKind, ContentOwner, ContentRow, Error, FoundVersion, GetVersion,
-    ListVersions, PAGE_SIZE_MAX, Subresource, Version, VersionEntry, VersionPosition, VersionState,
+    PAGE_SIZE_MAX, Subresource, Version, VersionState,
 };
 use s3_wire::lifecycle::{LifecycleRule, may_transition};
 use types::{BucketName, ChunkId, Content, Extent, GroupId, StorageClassName};
@@ -24,6 +24,7 @@ use crate::{
     context::Context,
     jobs::Progress,
     rewrite::{Purpose, Rewriter},
+    version_pages::VersionPages,
 };
 
 /// Versions that are decided on at once.
@@ -89,37 +90,22 @@ impl Mover<'_> {
         if moving.is_empty() {
             return Ok(0);
         }
-        let prefix = common_prefix(&moving);
         let mut targets = Targets::new(&configuration, days);
-        let (mut position, mut bytes) = (VersionPosition::Start, 0);
-        loop {
-            let request = ListVersions {
-                bucket: bucket.clone(),
-                prefix: prefix.clone(),
-                delimiter: None,
-                position,
-                limit: PAGE,
-            };
-            let page = self.context.metadata.list_versions(request).await?;
-            let (mut candidates, mut last) = (Vec::new(), None);
-            for entry in page.entries {
-                let VersionEntry::Version(version) = entry else { continue };
-                last = Some((version.key.clone(), version.version_id));
-                candidates.extend(targets.next(version));
-            }
+        let mut pages = VersionPages::new(bucket.clone(), common_prefix(&moving), PAGE);
+        let mut bytes = 0;
+        while let Some(page) = pages.next(&*self.context.metadata).await? {
+            let candidates: Vec<Candidate> =
+                page.versions.into_iter().filter_map(|version| targets.next(version)).collect();
             bytes += self.candidates(bucket, candidates).await?;
-            match last {
-                Some((key, version)) if page.truncated => {
-                    position = VersionPosition::AfterVersion(key, version);
-                    // A page of large objects takes long; who changed the rules meanwhile is heeded.
-                    let now = self.context.metadata.get_subresource(bucket, Subresource::Lifecycle).await?;
-                    if now != document {
-                        return Ok(bytes);
-                    }
+            if !page.is_last {
+                // A page of large objects takes long; who changed the rules meanwhile is heeded.
+                let now = self.context.metadata.get_subresource(bucket, Subresource::Lifecycle).await?;
+                if now != document {
+                    break;
                 }
-                _ => return Ok(bytes),
             }
         }
+        Ok(bytes)
     }
 
     async fn candidates(&self, bucket: &BucketName, candidates: Vec<Candidate>) -> Result<u64, Error> {
