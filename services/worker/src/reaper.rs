@@ -12,7 +12,7 @@ use std::{
 use data_pool::{Fence, ListedChunk};
 use env::Instant;
 use metadata_api::{Error, PAGE_SIZE_MAX};
-use types::{ChunkId, ChunkOwner, DiskId, LeaseId};
+use types::{ChunkId, ChunkOwner, DiskId, LeaseId, ShardId, ShardIndex};
 
 use crate::{
     context::Context,
@@ -197,9 +197,7 @@ impl Sweep {
         }
         let unnamed = context.metadata.unnamed_chunks(lease, &owned).await?;
         let unnamed: BTreeSet<ChunkId> = unnamed.into_iter().collect();
-        self.delete(context, batch.into_iter().filter(|chunk| unnamed.contains(&chunk.chunk)).collect())
-            .await;
-        Ok(())
+        self.delete(context, batch.into_iter().filter(|chunk| unnamed.contains(&chunk.chunk)).collect()).await
     }
 
     /// Deletes those without a readable owner that nothing names, by looking through everything. Whether that were all.
@@ -216,14 +214,15 @@ impl Sweep {
         );
         let unnamed = unnamed_anywhere(&*context.metadata, lease, chunks).await?;
         self.delete(context, ownerless.into_iter().filter(|chunk| unnamed.contains(&chunk.chunk)).collect())
-            .await;
+            .await?;
         Ok(!self.has_more)
     }
 
-    async fn delete(&mut self, context: &Context, doomed: Vec<ListedChunk>) {
+    async fn delete(&mut self, context: &Context, doomed: Vec<ListedChunk>) -> Result<(), Error> {
         if doomed.is_empty() {
-            return;
+            return Ok(());
         }
+        forget_missing(context, &doomed).await?;
         self.freed += doomed.len();
         for unreached in context.pool.delete_everywhere(&doomed).await.unreached {
             match unreached.disk {
@@ -231,5 +230,21 @@ impl Sweep {
                 None => self.lost_track = true,
             }
         }
+        Ok(())
     }
+}
+
+/// Takes what the chunks lack out of the repair queue, and before they are deleted: moves off a disk that is silent would
+/// wait for shards of which that disk alone could tell.
+async fn forget_missing(context: &Context, doomed: &[ListedChunk]) -> Result<(), Error> {
+    let shards = doomed.iter().flat_map(|chunk| {
+        let total = chunk.shards.first().map_or(0, |shard| shard.header.coding.total());
+        (0..=u8::MAX).take(total).map(|index| ShardId { chunk: chunk.chunk, index: ShardIndex(index) })
+    });
+    let shards: Vec<ShardId> = shards.collect();
+    for page in shards.chunks(PAGE_SIZE_MAX) {
+        // What is never to be put again need not be put by any map.
+        context.metadata.finish_missing(page, i64::MAX).await?;
+    }
+    Ok(())
 }

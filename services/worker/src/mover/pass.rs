@@ -253,9 +253,12 @@ impl Tally<'_> {
             }
             self.context.env.sleep(LOOK_PAUSE).await;
             let map = self.context.map().await?;
+            // Before the disks are asked, as in the pass.
+            let (missing, has_more) = missing_chunks(self.context, self.pending).await?;
             let mut due = Vec::new();
             for (chunk, reason) in std::mem::take(&mut self.open) {
-                match self.find(&chunk, &map).await {
+                let is_missing = has_more || missing.contains(&chunk.chunk);
+                match self.find(&chunk, &map, is_missing).await {
                     Found::There | Found::Nowhere => {}
                     Found::Elsewhere(found) => due.push(found),
                     Found::Unknown => self.open.push((chunk, reason)),
@@ -266,13 +269,17 @@ impl Tally<'_> {
         Ok(())
     }
 
-    async fn find(&self, chunk: &ListedChunk, map: &ClusterMap) -> Found {
+    async fn find(&self, chunk: &ListedChunk, map: &ClusterMap, is_missing: bool) -> Found {
         let Move { index, to, since, .. } = *self.pending;
-        match self.context.pool.find_chunk(self.pending.group.id, chunk.chunk).await {
-            Some(found) if found.on(index, to).is_some_and(|shard| shard.header.epoch >= since) => {
+        match self.context.pool.look_for_chunk(self.pending.group.id, chunk.chunk).await {
+            Some((found, _)) if found.on(index, to).is_some_and(|shard| shard.header.epoch >= since) => {
                 Found::There
             }
-            Some(found) if !found.shards.is_empty() => Found::Elsewhere(found),
+            Some((found, _)) if !found.shards.is_empty() => Found::Elsewhere(found),
+            // Were it named, those of its places that answered would have shown it.
+            Some((_, unreached)) if !is_missing && unknown_chunks(self.pending, &unreached).is_none() => {
+                Found::Nowhere
+            }
             _ => {
                 let Tally { context, pending, .. } = self;
                 let is_nowhere = presence::is_nowhere(&context.pool, map, &pending.group, chunk.chunk).await;
@@ -293,7 +300,7 @@ enum Found {
     There,
     /// Other shards of it are found.
     Elsewhere(ListedChunk),
-    /// Every place of it says that it has no shard: it was freed.
+    /// No place of it has a shard, as far as one has to know: it was freed.
     Nowhere,
     /// No place that answers has a shard of it.
     Unknown,

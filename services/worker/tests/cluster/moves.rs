@@ -130,6 +130,37 @@ async fn a_lost_disk_is_rebuilt_elsewhere_though_objects_that_it_missed_were_del
     worker.stop().await;
 }
 
+/// What a gateway that died had written without the lost disk is freed as soon as its lease is reaped, and then nobody but
+/// the lost disk could tell what became of it.
+#[tokio::test(start_paused = true)]
+async fn a_lost_disk_is_rebuilt_elsewhere_though_chunks_that_it_missed_were_reaped() {
+    let cluster = Cluster::new(5, "2+2", 1).await;
+    let gateway = cluster.gateway().await;
+    let objects = cluster.fill(&gateway, 12).await;
+    let group = cluster.groups().await.swap_remove(0);
+    let lost = cluster.nodes.iter().find(|node| node.disk == group.disks[2]).unwrap();
+    lost.set_away(true);
+    let dying = cluster.gateway().await;
+    let mut missing = Vec::new();
+    for number in 0..4 {
+        missing.extend(dying.store(&format!("dying-{number}"), 50_000).await.unwrap().missing);
+    }
+    assert!(!missing.is_empty());
+    cluster.metadata.report_missing(&missing).await.unwrap();
+    drop(dying);
+    let worker = cluster.worker();
+    cluster
+        .until("no group is on the lost disk", async || {
+            cluster.moves().await == 0 && !cluster.named_disks().await.contains(&lost.disk)
+        })
+        .await;
+    assert!(cluster.metadata.list_missing(None, None, 10).await.unwrap().is_empty());
+    lost.set_away(false);
+    cluster.until_clean().await;
+    cluster.check(&gateway, &objects).await;
+    worker.stop().await;
+}
+
 /// Whoever had begun to read a chunk may report what it lacks after it was freed. Such a report waits for a disk that is
 /// silent, until its operator says that it will not come back.
 #[tokio::test(start_paused = true)]
