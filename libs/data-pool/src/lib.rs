@@ -37,7 +37,7 @@ pub use disks::{Fence, PoolDisk, ShardHome, UnreachedDisk};
 pub use error::{ReadError, WriteError};
 pub use follow::Follower;
 pub use lease::{LeaseHolder, LeaseNotHeld};
-pub use listing::{ChunkList, ListedChunk, ListedShard};
+pub use listing::{ChunkList, ListedChunk, ListedShard, Look};
 pub use pool::Pool;
 pub use read::ByteStream;
 pub use report::{BadShard, BadShardReason, Reporter, report_to};

@@ -1,6 +1,9 @@
 //! Which chunks are there: the listings of many disks, merged.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashSet, VecDeque},
+    sync::Arc,
+};
 
 use chunk_api::{Error, ListShards, SHARDS_PER_CALL_MAX, ShardHeader};
 use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream};
@@ -40,6 +43,17 @@ impl ListedChunk {
     }
 }
 
+/// What was found of one chunk.
+#[derive(Debug)]
+pub struct Look {
+    /// The chunk, with the shards of it that were found.
+    pub found: ListedChunk,
+    /// Indexes of which every place answered: a shard of them would have been found.
+    pub shown: BTreeSet<ShardIndex>,
+    /// Disks that did not.
+    pub unreached: Vec<UnreachedDisk>,
+}
+
 /// Chunks in the order of their ids, as they are asked for. It holds one page of each disk, and a few thousand headers
 /// in all.
 pub struct ChunkList {
@@ -47,6 +61,8 @@ pub struct ChunkList {
     epoch: i64,
     asked: usize,
     disks: Vec<DiskList>,
+    /// The places of each index of a group, without disks that are gone.
+    places: Vec<Vec<DiskId>>,
     unreached: Vec<UnreachedDisk>,
 }
 
@@ -57,7 +73,12 @@ impl Pool {
         let snapshot = self.shared().view.snapshot();
         let mapped = snapshot.group(group)?;
         let homes = (0..mapped.width()).flat_map(|position| mapped.homes(position));
-        Some(ChunkList::new(self.shared(), snapshot.epoch, homes, Wanted { group: Some(group), lease: None }))
+        let wanted = Wanted { group: Some(group), lease: None };
+        let mut list = ChunkList::new(self.shared(), snapshot.epoch, homes, wanted);
+        let places =
+            |position| mapped.homes(position).filter(|home| !home.is_gone()).map(|home| home.disk).collect();
+        list.places = (0..mapped.width()).map(places).collect();
+        Some(list)
     }
 
     /// The chunks that were named under a lease, by what is on every disk that is not gone.
@@ -77,21 +98,18 @@ impl Pool {
     /// One chunk of a group, by what is on every disk where one of its shards may be and that answers; without shards
     /// when none has one. `None` when the cluster map in use has no such group.
     pub async fn find_chunk(&self, group: GroupId, chunk: ChunkId) -> Option<ListedChunk> {
-        self.look_for_chunk(group, chunk).await.map(|(found, _)| found)
+        self.look_for_chunk(group, chunk).await.map(|look| look.found)
     }
 
-    /// The same, and the disks that did not answer: what is not found may be there.
-    pub async fn look_for_chunk(
-        &self,
-        group: GroupId,
-        chunk: ChunkId,
-    ) -> Option<(ListedChunk, Vec<UnreachedDisk>)> {
+    /// The same, and which disks answered: what is not found may be on others.
+    pub async fn look_for_chunk(&self, group: GroupId, chunk: ChunkId) -> Option<Look> {
         let mut list = self.list_group(group)?;
         for disk in &mut list.disks {
             disk.start_at(chunk);
         }
         let found = list.next().await.filter(|found| found.chunk == chunk);
-        Some((found.unwrap_or(ListedChunk { chunk, shards: Vec::new() }), list.unreached))
+        let found = found.unwrap_or(ListedChunk { chunk, shards: Vec::new() });
+        Some(Look { found, shown: list.shown_indexes(), unreached: list.unreached })
     }
 }
 
@@ -122,7 +140,7 @@ impl ChunkList {
         places.retain(|place| !down(place));
         let limit = (LIST_SHARDS_MAX / places.len().max(1)).clamp(16, SHARDS_PER_CALL_MAX);
         let disks = places.into_iter().map(|place| DiskList::new(place, limit, wanted)).collect();
-        Self { shared: Arc::clone(shared), epoch, asked, disks, unreached }
+        Self { shared: Arc::clone(shared), epoch, asked, disks, places: Vec::new(), unreached }
     }
 
     /// Epoch of the cluster map that says which disks are listed.
@@ -139,6 +157,16 @@ impl ChunkList {
     /// the list has ended.
     pub fn unreached(&self) -> &[UnreachedDisk] {
         &self.unreached
+    }
+
+    /// Of a group's list, the indexes of which every place was listed to its end, by the map of [`epoch`](Self::epoch): each
+    /// of their shards that is anywhere was answered. Complete once the list has ended.
+    pub fn shown_indexes(&self) -> BTreeSet<ShardIndex> {
+        let away: HashSet<DiskId> = self.unreached.iter().map(|unreached| unreached.disk).collect();
+        let shown = |(_, disks): &(u8, &Vec<DiskId>)| {
+            !disks.is_empty() && disks.iter().all(|disk| !away.contains(disk))
+        };
+        (0..=u8::MAX).zip(&self.places).filter(shown).map(|(index, _)| ShardIndex(index)).collect()
     }
 
     /// The next chunk; `None` after the last.

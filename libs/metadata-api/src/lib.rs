@@ -338,7 +338,7 @@ pub trait Metadata: Send + Sync + 'static {
         after: Option<ShardId>,
         limit: usize,
     ) -> Result<Vec<MissingShard>, Error>;
-    /// Takes shards out of the queue that are whole by the map of `epoch`, or whose chunk was freed. Those of groups that
+    /// Takes shards out of the queue that are whole by the map of `epoch`, or whose chunk nothing will ever name. Those of groups that
     /// have changed since stay. Answers how many went. At most [`PAGE_SIZE_MAX`]. Errors: `Malformed`.
     async fn finish_missing(&self, shards: &[ShardId], epoch: i64) -> Result<usize, Error>;
     /// Every row that names chunks, a page at a time, in an order of its own; rows that come and go while the pages

@@ -222,6 +222,8 @@ impl Sweep {
         if doomed.is_empty() {
             return Ok(());
         }
+        // Before, so that nothing is left by a worker that dies meanwhile, whose successor would not find them any more; and
+        // after, for what a scrub or a reader reports meanwhile.
         forget_missing(context, &doomed).await?;
         self.freed += doomed.len();
         for unreached in context.pool.delete_everywhere(&doomed).await.unreached {
@@ -230,12 +232,12 @@ impl Sweep {
                 None => self.lost_track = true,
             }
         }
-        Ok(())
+        forget_missing(context, &doomed).await
     }
 }
 
-/// Takes what the chunks lack out of the repair queue, and before they are deleted: moves off a disk that is silent would
-/// wait for shards of which that disk alone could tell.
+/// Takes what the chunks lack out of the repair queue: moves off a disk that is silent would wait for shards of which that
+/// disk alone could tell.
 async fn forget_missing(context: &Context, doomed: &[ListedChunk]) -> Result<(), Error> {
     let shards = doomed.iter().flat_map(|chunk| {
         let total = chunk.shards.first().map_or(0, |shard| shard.header.coding.total());

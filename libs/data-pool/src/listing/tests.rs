@@ -3,7 +3,7 @@ use metadata_api::DiskState;
 use types::{ChunkId, GroupId, LeaseId, ShardId, ShardIndex};
 
 use crate::{
-    ChunkList, ListedChunk, UnreachedReason,
+    ChunkList, ListedChunk, Look, UnreachedReason,
     tests::harness::{Cluster, Fault, Node, bytes},
 };
 
@@ -127,8 +127,9 @@ async fn disks_that_cannot_be_listed_are_told_of_and_gone_ones_are_not_missed() 
     let one = cluster.pool.find_chunk(group, chunk).await.unwrap();
     assert_eq!(one, found[0]);
     let never = ChunkId { counter: chunk.counter + 1, ..chunk };
-    let (found, unreached) = cluster.pool.look_for_chunk(group, never).await.unwrap();
+    let Look { found, shown, unreached } = cluster.pool.look_for_chunk(group, never).await.unwrap();
     assert_eq!(found.shards, []);
+    assert_eq!(shown, [4, 5].map(ShardIndex).into(), "shards of these would have been found");
     let mut unreached: Vec<_> = unreached.iter().map(|unreached| unreached.disk).collect();
     unreached.sort_unstable();
     assert_eq!(unreached, [0, 2, 3].map(|node| cluster.nodes[node].disk), "it may be there");

@@ -122,16 +122,16 @@ fn past(prefix: &KeyPrefix) -> Vec<u8> {
 }
 
 /// Keys of a listing up to the first that is shown itself, but of those behind a common prefix only the first: a
-/// statement over the rows `t` of a table that meet a condition.
+/// statement over the rows `t` of a table that meet a condition, in the order of an index that begins with the key.
 ///
 /// Its parameters are the bucket, where to begin, where to end, the length of the listing's prefix, the delimiter, the
 /// delimiter's [successor](KeyPrefix::successor), and the most keys. A common prefix ends with the delimiter, so what
 /// lies past it begins where the successor stands in the delimiter's place.
-pub(crate) fn hops_sql(table: &str, condition: &str) -> String {
+pub(crate) fn hops_sql(table: &str, condition: &str, order: &str) -> String {
     let first_from = |start: &str| {
         format!(
             "(SELECT t.key FROM {table} AS t WHERE t.bucket_id = $1 AND t.key >= {start} AND t.key < $3 \
-             AND {condition} ORDER BY t.key LIMIT 1)"
+             AND {condition} ORDER BY {order} LIMIT 1)"
         )
     };
     let at = "[position($5 IN substring(h.key FROM $4::INTEGER + 1))|instr(substr(h.key, $4 + 1), $5)]";
@@ -155,12 +155,13 @@ pub(crate) async fn read_page<S: Source>(
     let end = shape.end();
     let mut entries: Vec<Entry<S::Row>> = Vec::new();
     let mut batch = if shape.delimiter.is_some() { FIRST_BATCH } else { shape.limit + 1 };
-    // Whether the next key may well lie behind a common prefix.
-    let mut hop = true;
+    // Whether the next key may well lie behind a common prefix, and whether the last hop was in vain.
+    let (mut hop, mut vain) = (true, false);
     loop {
         if let (true, Start::Key(start), Some(delimiter)) = (hop, &from, shape.delimiter) {
             let most = shape.limit - entries.len() + 1;
             let keys = read_hops(tx, source, shape, delimiter, start, &end, most).await?;
+            vain = keys.len() == 1;
             let mut shown = None;
             for key in keys {
                 if entries.len() == shape.limit {
@@ -179,7 +180,7 @@ pub(crate) async fn read_page<S: Source>(
         let rows = source.fetch(tx, &from, &end, batch).await?;
         let (read, is_last) = (rows.len(), rows.len() < batch);
         let before = entries.len();
-        let mut next = None;
+        let (mut next, mut shows_rows) = (None, false);
         for row in rows {
             let key = S::key(&row).as_bytes();
             if let Some(Entry::CommonPrefix(prefix)) = entries.last()
@@ -197,6 +198,7 @@ pub(crate) async fn read_page<S: Source>(
                 }
                 None => {
                     next = Some(S::after(&row));
+                    shows_rows = true;
                     entries.push(Entry::Row(row));
                 }
             }
@@ -209,7 +211,8 @@ pub(crate) async fn read_page<S: Source>(
             // every batch begins past it.
             (_, false, None) => return Err(DatabaseError::corrupt("a listing does not advance")),
         };
-        hop = !matches!(entries.last(), Some(Entry::Row(_)));
+        // Where keys that are shown and common prefixes take turns, a hop would bring one key that the batch brings too.
+        hop = !matches!(entries.last(), Some(Entry::Row(_))) && !(vain && shows_rows);
         if shape.delimiter.is_some() {
             batch = next_batch(batch, read, entries.len() - before, shape.limit);
         }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use bytes::Bytes;
-use data_pool::Pool;
+use data_pool::{Look, Pool};
 use metadata_api::{ContentKind, ContentRow, Error, Metadata, PAGE_SIZE_MAX};
 use types::{ChunkId, ChunkOwner, DiskId, GroupId, LeaseId, MissingShard, ShardId};
 
@@ -129,7 +129,7 @@ async fn missing(
     suspects.retain(|chunk, _| named.contains(chunk));
     let mut unmapped = BTreeMap::new();
     for (chunk, (Named { group, coding, length, .. }, indexes)) in suspects {
-        let Some((found, unreached)) = pool.look_for_chunk(group, chunk).await else {
+        let Some(Look { found, unreached, .. }) = pool.look_for_chunk(group, chunk).await else {
             unmapped.insert(chunk, indexes);
             continue;
         };

@@ -1,15 +1,12 @@
 //! One pass over a group: every chunk that is known gets its shard at the new disk.
 
-use std::{
-    collections::{BTreeSet, HashSet},
-    time::Duration,
-};
+use std::{collections::BTreeSet, time::Duration};
 
 use chunk_api::Error as ChunkError;
-use data_pool::{ChunkList, ListedChunk, UnreachedDisk};
+use data_pool::{ChunkList, ListedChunk, Look};
 use futures_util::{StreamExt, stream};
 use metadata_api::{ClusterMap, Error, PAGE_SIZE_MAX};
-use types::{ChunkId, Coding, DiskId, ShardIndex};
+use types::{ChunkId, Coding, ShardIndex};
 
 use super::{Move, is_pending};
 use crate::{
@@ -93,7 +90,7 @@ pub(super) async fn pass(
             return Ok(tally.given_up());
         }
     }
-    if let Some(reason) = unknown_chunks(pending, list.unreached()) {
+    if let Some(reason) = unknown_chunks(pending, &list.shown_indexes()) {
         return Ok(Pass::Incomplete { reason });
     }
     // Chunks of which no disk that answers has a shard.
@@ -149,18 +146,13 @@ async fn next_batch(list: &mut ChunkList) -> Vec<ListedChunk> {
 /// Why it is not known which chunks there are, if so.
 ///
 /// A committed chunk has each of its shards at a place of it or in the queue of missing ones, so one index whose places
-/// were all listed shows every chunk that has it. Whole copies have the first m + 1 indexes alone.
-fn unknown_chunks(pending: &Move, unreached: &[UnreachedDisk]) -> Option<String> {
-    let away: HashSet<DiskId> = unreached.iter().map(|unreached| unreached.disk).collect();
+/// were all listed shows every chunk that has it. Whole copies have the first m + 1 indexes alone. Which places those are
+/// says the map by which they were listed: other moves may have begun or ended since this one was taken up.
+fn unknown_chunks(pending: &Move, shown: &BTreeSet<ShardIndex>) -> Option<String> {
     let copies = pending.coding.as_copies().total();
     let indexes = if usize::from(pending.index.0) < copies { copies } else { pending.coding.total() };
-    let is_listed = |(position, disk): (usize, &DiskId)| {
-        let mut targets = pending.group.moves.iter().filter(|it| usize::from(it.index.0) == position);
-        !away.contains(disk) && !targets.any(|it| away.contains(&it.to))
-    };
-    let known = pending.group.disks.iter().enumerate().take(indexes).any(is_listed);
-    (!known)
-        .then(|| format!("{} disks cannot be listed, so it is not known which chunks there are", away.len()))
+    let known = shown.iter().any(|index| usize::from(index.0) < indexes);
+    (!known).then(|| "too few disks can be listed, so it is not known which chunks there are".to_owned())
 }
 
 impl Tally<'_> {
@@ -272,12 +264,18 @@ impl Tally<'_> {
     async fn find(&self, chunk: &ListedChunk, map: &ClusterMap, is_missing: bool) -> Found {
         let Move { index, to, since, .. } = *self.pending;
         match self.context.pool.look_for_chunk(self.pending.group.id, chunk.chunk).await {
-            Some((found, _)) if found.on(index, to).is_some_and(|shard| shard.header.epoch >= since) => {
+            Some(Look { found, .. })
+                if found.on(index, to).is_some_and(|shard| shard.header.epoch >= since) =>
+            {
                 Found::There
             }
-            Some((found, _)) if !found.shards.is_empty() => Found::Elsewhere(found),
-            // Were it named, those of its places that answered would have shown it.
-            Some((_, unreached)) if !is_missing && unknown_chunks(self.pending, &unreached).is_none() => {
+            Some(Look { found, .. }) if !found.shards.is_empty() => Found::Elsewhere(found),
+            // It was in the queue alone and has left that. Were it named, the places that answered would have shown it.
+            Some(Look { shown, .. })
+                if chunk.shards.is_empty()
+                    && !is_missing
+                    && unknown_chunks(self.pending, &shown).is_none() =>
+            {
                 Found::Nowhere
             }
             _ => {
@@ -308,7 +306,6 @@ enum Found {
 
 #[cfg(test)]
 mod tests {
-    use data_pool::{UnreachedDisk, UnreachedReason};
     use metadata_api::ShardMove;
     use types::ShardIndex;
 
@@ -327,20 +324,16 @@ mod tests {
             ShardMove { index: ShardIndex(3), to: disk(5), since: 2 },
         ];
         let moves = moves(&map);
-        let unknown = |number: usize, away: &[u8]| {
-            let away: Vec<UnreachedDisk> = away
-                .iter()
-                .map(|away| UnreachedDisk { disk: disk(*away), reason: UnreachedReason::NotInMap })
-                .collect();
-            unknown_chunks(&moves[number], &away).is_some()
+        let unknown = |number: usize, shown: &[u8]| {
+            unknown_chunks(&moves[number], &shown.iter().copied().map(ShardIndex).collect()).is_some()
         };
-        assert!(!unknown(0, &[]));
-        assert!(!unknown(0, &[0, 1]));
-        // Not the disk alone: shards may be at either place of a shard that moves.
-        assert!(unknown(0, &[1, 2, 4]));
-        assert!(unknown(0, &[0, 1, 2]));
-        // Copies have no shard 3, so that every other shows what has one.
-        assert!(!unknown(1, &[0, 1, 3]));
-        assert!(unknown(1, &[0, 1, 2, 3]));
+        for shown in 0..3 {
+            assert!(!unknown(0, &[shown]));
+        }
+        assert!(unknown(0, &[]));
+        // Copies have no shard 3, so that every other shows what has one, and it alone does not show copies.
+        assert!(unknown(0, &[3]));
+        assert!(!unknown(1, &[3]));
+        assert!(unknown(1, &[]));
     }
 }

@@ -47,7 +47,7 @@ impl Source for Objects {
     }
 
     fn hops_sql() -> String {
-        hops_sql("versions", "t.seq_to IS NULL AND t.is_current = 1 AND t.is_delete_marker = 0")
+        hops_sql("versions", "t.seq_to IS NULL AND t.is_current = 1 AND t.is_delete_marker = 0", "t.key")
     }
 
     async fn fetch(

@@ -38,7 +38,7 @@ impl Source for Uploads {
     }
 
     fn hops_sql() -> String {
-        hops_sql("uploads", "TRUE")
+        hops_sql("uploads", "TRUE", "t.key, t.upload_id")
     }
 
     async fn fetch(

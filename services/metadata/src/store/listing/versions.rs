@@ -70,7 +70,7 @@ impl Source for Versions {
     }
 
     fn hops_sql() -> String {
-        hops_sql("versions", "t.seq_to IS NULL")
+        hops_sql("versions", "t.seq_to IS NULL", "t.key, t.version_seq DESC")
     }
 
     async fn fetch(

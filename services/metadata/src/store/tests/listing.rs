@@ -9,7 +9,7 @@ use metadata_api::{
     Metadata,
     conformance::support::{bucket, key, prefix, put},
 };
-use types::BucketId;
+use types::{BucketId, KeyPrefix};
 
 use super::{
     on_both_engines,
@@ -79,20 +79,47 @@ async fn common_prefixes_cost_what_they_show_and_not_what_they_hide(test: TestSt
         writer.await.expect("a writer ends");
     }
     let id = store.get_bucket(&name).await.expect("the bucket").id;
-    let (everything, slash) = (prefix(""), prefix("/"));
-    for (delimiter, limit, shown, rows_max, statements_max) in [
-        (Some(&slash), 1000, 10, 0, 1),
-        (Some(&slash), 7, 7, 0, 1),
-        (None, 1000, 1000, 1001, 1),
-        (None, 5, 5, 6, 1),
+    let slash = prefix("/");
+    for (delimiter, limit, cost) in [
+        (Some(&slash), 1000, Cost { shown: 10, rows_max: 0, statements_max: 1 }),
+        (Some(&slash), 7, Cost { shown: 7, rows_max: 0, statements_max: 1 }),
+        (None, 1000, Cost { shown: 1000, rows_max: 1001, statements_max: 1 }),
+        (None, 5, Cost { shown: 5, rows_max: 6, statements_max: 1 }),
     ] {
-        let source = Counting { objects: Objects { bucket: id }, rows: 0.into(), statements: 0.into() };
-        let shape = Shape { prefix: &everything, delimiter, limit };
-        let mut tx = test.store.engine.snapshot().await.expect("a transaction");
-        let (entries, _) = read_page(&mut tx, &source, &shape, shape.beginning()).await.expect("a page");
-        tx.roll_back().await;
-        let (rows, statements) = (source.rows.into_inner(), source.statements.into_inner());
-        assert_eq!(entries.len(), shown);
-        assert!(rows <= rows_max && statements <= statements_max, "{rows} rows in {statements} statements");
+        check_cost(&test, id, delimiter, limit, cost).await;
     }
+    // Keys that are shown take turns with common prefixes.
+    for directory in 0..10 {
+        put(&store, &name, &key(&format!("d{directory}")), directory).await;
+    }
+    let cost = Cost { shown: 20, rows_max: 64 + 10 * 20, statements_max: 14 };
+    check_cost(&test, id, Some(&slash), 1000, cost).await;
+}
+
+/// What a page shows, and what it may read for that.
+struct Cost {
+    shown: usize,
+    rows_max: usize,
+    statements_max: usize,
+}
+
+async fn check_cost(
+    test: &TestStore,
+    bucket: BucketId,
+    delimiter: Option<&KeyPrefix>,
+    limit: usize,
+    cost: Cost,
+) {
+    let everything = prefix("");
+    let source = Counting { objects: Objects { bucket }, rows: 0.into(), statements: 0.into() };
+    let shape = Shape { prefix: &everything, delimiter, limit };
+    let mut tx = test.store.engine.snapshot().await.expect("a transaction");
+    let (entries, _) = read_page(&mut tx, &source, &shape, shape.beginning()).await.expect("a page");
+    tx.roll_back().await;
+    let (rows, statements) = (source.rows.into_inner(), source.statements.into_inner());
+    assert_eq!(entries.len(), cost.shown);
+    assert!(
+        rows <= cost.rows_max && statements <= cost.statements_max,
+        "{rows} rows in {statements} statements"
+    );
 }
