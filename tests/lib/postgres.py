@@ -34,14 +34,18 @@ class Postgres:
 
     def start(self):
         """Makes the cluster, starts it and creates the database."""
-        self.folder.mkdir(parents=True)
-        if self.user:
-            account = pwd.getpwnam(self.user)
-            os.chown(self.folder, account.pw_uid, account.pw_gid)
+        self.make_folder(self.folder)
         no_sync = [] if self.durable else ["--no-sync"]
         self._run("initdb", "-D", self.folder / "data", "-A", "trust", "-U", "postgres", *no_sync)
         self.start_again()
         self._run("createdb", "-h", "127.0.0.1", "-p", self.port, "-U", "postgres", "ashlar")
+
+    def make_folder(self, folder):
+        """Makes a folder that belongs to the cluster's user."""
+        folder.mkdir(parents=True)
+        if self.user:
+            account = pwd.getpwnam(self.user)
+            os.chown(folder, account.pw_uid, account.pw_gid)
 
     def start_again(self):
         """Starts it on the data that it has."""
@@ -77,11 +81,14 @@ class Postgres:
         if (self.folder / "data" / "postmaster.pid").exists():
             self._run("pg_ctl", "-D", self.folder / "data", "-w", "-m", "immediate", "stop")
 
+    def as_owner(self, *words):
+        """A command as the user to whom the cluster belongs."""
+        user = ["setpriv", f"--reuid={self.user}", f"--regid={self.user}", "--init-groups"] if self.user else []
+        return user + list(map(str, words))
+
     def _run(self, program, *words):
         # By `env`, so that what starts it as another user has none of it.
-        command = ["env", *(f"{name}={value}" for name, value in self.environment.items()), str(newest_bin() / program), *map(str, words)]
-        if self.user:
-            command = ["setpriv", f"--reuid={self.user}", f"--regid={self.user}", "--init-groups", *command]
+        command = self.as_owner("env", *(f"{name}={value}" for name, value in self.environment.items()), newest_bin() / program, *words)
         environment = {"PATH": os.environ["PATH"], "HOME": str(self.folder), "LC_ALL": "C.UTF-8"}
         # To a file and not a pipe: the server would inherit the pipe and hold it open.
         log = self.folder / f"{program}.log"
