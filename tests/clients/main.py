@@ -5,6 +5,7 @@ import importlib
 import os
 import pathlib
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -30,13 +31,17 @@ CLIENTS = {
     "s3cmd": "s3cmd",
     "s5cmd": "s5cmd",
     "minio-py": "minio_py",
+    "terraform": "terraform",
 }
-# Rows of target, TLS, clients. Together they take seven minutes; README.md says what each row is for.
+# What takes minutes, or needs packages of its own. `--short` leaves it out.
+LONG = set()
+HTTPS_ONLY = set()
+# Rows of target, TLS, clients. Together they take eighteen minutes, the short ones eight; README.md says what each row is for.
 MATRIX = [
-    ("embedded", False, list(CLIENTS)),
+    ("embedded", False, [name for name in CLIENTS if name not in HTTPS_ONLY]),
     ("embedded", True, ["aws-cli", "restic", "aws-sdk-rust"]),
     ("erasure", True, ["boto3", "rclone"]),
-    ("cluster", False, ["aws-cli", "boto3", "rclone", "restic", "aws-sdk-rust"]),
+    ("cluster", False, ["aws-cli", "boto3", "rclone", "restic", "aws-sdk-rust", "terraform"]),
     ("cluster", True, ["rclone", "aws-sdk-rust"]),
 ]
 # Logs and inventories are delivered soon; nothing expires within minutes.
@@ -46,6 +51,7 @@ REDUCED = 5
 
 HELP_END = """examples:
   tests/clients/run                                   every client as in the matrix of README.md
+  tests/clients/run --short                           what `./test` runs of it
   tests/clients/run --target cluster --tls boto3      one client, one server
   tests/clients/run --large 3GiB --files 5000 aws-cli at full size
   tests/clients/run --endpoint http://127.0.0.1:8333 boto3    another server, to compare (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY)
@@ -64,6 +70,7 @@ def arguments():
     parser.add_argument("--binary", type=pathlib.Path, default=REPOSITORY / "target/debug/ashlar", help="the program to test")
     parser.add_argument("--large", type=parse_size, default="300MiB", metavar="SIZE", help="size of aws-cli's large file (300MiB)")
     parser.add_argument("--files", type=int, default=400, metavar="N", help="files in aws-cli's tree (400)")
+    parser.add_argument("--short", action="store_true", help="without the clients that take long: " + ", ".join(sorted(LONG)))
     parser.add_argument("--keep", action="store_true", help="keep data and logs")
     parser.add_argument("--list", action="store_true", help="print the matrix and end")
     chosen = parser.parse_args()
@@ -79,7 +86,8 @@ def plan(chosen):
         return [("other", False, chosen.clients or list(CLIENTS))]
     if chosen.target or chosen.tls:
         return [(chosen.target or "embedded", chosen.tls, chosen.clients or list(CLIENTS))]
-    rows = [(target, tls, [name for name in names if not chosen.clients or name in chosen.clients]) for target, tls, names in MATRIX]
+    rows = [(target, tls, [name for name in names if (not chosen.clients or name in chosen.clients) and not (chosen.short and name in LONG)])
+            for target, tls, names in MATRIX]
     return [row for row in rows if row[2]]
 
 
@@ -144,6 +152,8 @@ def main():
     if not chosen.endpoint and not os.access(chosen.binary, os.X_OK):
         print(f"{chosen.binary} is not there; build it with `cargo build -p ashlar`", file=sys.stderr)
         return 2
+    # Only what these clients need, which some of them alone do.
+    subprocess.run([REPOSITORY / "tests/lib/install", *sorted({client for _, _, clients in rows for client in clients})], check=True)
     report = Report()
     folder = pathlib.Path(tempfile.mkdtemp(prefix="ashlar-clients-"))
     # Postgres runs as another user and must reach its folder.
