@@ -32,6 +32,8 @@ CLIENTS = {
     "s5cmd": "s5cmd",
     "minio-py": "minio_py",
     "terraform": "terraform",
+    "aws-sdk-js": "aws_sdk_js",
+    "minio-js": "minio_js",
 }
 # What takes minutes, or needs packages of its own. `--short` leaves it out.
 LONG = set()
@@ -39,7 +41,7 @@ HTTPS_ONLY = set()
 # Rows of target, TLS, clients. Together they take eighteen minutes, the short ones eight; README.md says what each row is for.
 MATRIX = [
     ("embedded", False, [name for name in CLIENTS if name not in HTTPS_ONLY]),
-    ("embedded", True, ["aws-cli", "restic", "aws-sdk-rust"]),
+    ("embedded", True, ["aws-cli", "restic", "aws-sdk-rust", "aws-sdk-js", "minio-js"]),
     ("erasure", True, ["boto3", "rclone"]),
     ("cluster", False, ["aws-cli", "boto3", "rclone", "restic", "aws-sdk-rust", "terraform"]),
     ("cluster", True, ["rclone", "aws-sdk-rust"]),
