@@ -32,19 +32,21 @@ CLIENTS = {
     "s5cmd": "s5cmd",
     "minio-py": "minio_py",
     "terraform": "terraform",
+    "pgbackrest": "pgbackrest",
+    "barman-cloud": "barman_cloud",
     "aws-sdk-js": "aws_sdk_js",
     "minio-js": "minio_js",
 }
 # What takes minutes, or needs packages of its own. `--short` leaves it out.
-LONG = set()
-HTTPS_ONLY = set()
+LONG = {"pgbackrest", "barman-cloud"}
+HTTPS_ONLY = {"pgbackrest"}
 # Rows of target, TLS, clients. Together they take eighteen minutes, the short ones eight; README.md says what each row is for.
 MATRIX = [
     ("embedded", False, [name for name in CLIENTS if name not in HTTPS_ONLY]),
-    ("embedded", True, ["aws-cli", "restic", "aws-sdk-rust", "aws-sdk-js", "minio-js"]),
+    ("embedded", True, ["aws-cli", "restic", "aws-sdk-rust", "pgbackrest", "aws-sdk-js", "minio-js"]),
     ("erasure", True, ["boto3", "rclone"]),
     ("cluster", False, ["aws-cli", "boto3", "rclone", "restic", "aws-sdk-rust", "terraform"]),
-    ("cluster", True, ["rclone", "aws-sdk-rust"]),
+    ("cluster", True, ["rclone", "aws-sdk-rust", "pgbackrest"]),
 ]
 # Logs and inventories are delivered soon; nothing expires within minutes.
 SETTINGS = {"ASHLAR_ACCESS_LOG_INTERVAL": "1", "ASHLAR_LIFECYCLE_DAY": "60"}
