@@ -35,11 +35,12 @@ CLIENTS = {
     "pgbackrest": "pgbackrest",
     "barman-cloud": "barman_cloud",
     "docker-registry": "docker_registry",
+    "duplicity": "duplicity",
     "aws-sdk-js": "aws_sdk_js",
     "minio-js": "minio_js",
 }
 # What takes minutes, or needs packages of its own. `--short` leaves it out.
-LONG = {"pgbackrest", "barman-cloud", "docker-registry"}
+LONG = {"pgbackrest", "barman-cloud", "docker-registry", "duplicity"}
 HTTPS_ONLY = {"pgbackrest"}
 # Rows of target, TLS, clients. Together they take eighteen minutes, the short ones eight; README.md says what each row is for.
 MATRIX = [
