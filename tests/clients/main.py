@@ -36,16 +36,17 @@ CLIENTS = {
     "barman-cloud": "barman_cloud",
     "docker-registry": "docker_registry",
     "duplicity": "duplicity",
+    "s3fs-fuse": "s3fs_fuse",
     "aws-sdk-js": "aws_sdk_js",
     "minio-js": "minio_js",
 }
 # What takes minutes, or needs packages of its own. `--short` leaves it out.
-LONG = {"pgbackrest", "barman-cloud", "docker-registry", "duplicity"}
+LONG = {"pgbackrest", "barman-cloud", "docker-registry", "duplicity", "s3fs-fuse"}
 HTTPS_ONLY = {"pgbackrest"}
 # Rows of target, TLS, clients. Together they take eighteen minutes, the short ones eight; README.md says what each row is for.
 MATRIX = [
     ("embedded", False, [name for name in CLIENTS if name not in HTTPS_ONLY]),
-    ("embedded", True, ["aws-cli", "restic", "aws-sdk-rust", "pgbackrest", "docker-registry", "aws-sdk-js", "minio-js"]),
+    ("embedded", True, ["aws-cli", "restic", "aws-sdk-rust", "pgbackrest", "docker-registry", "s3fs-fuse", "aws-sdk-js", "minio-js"]),
     ("erasure", True, ["boto3", "rclone"]),
     ("cluster", False, ["aws-cli", "boto3", "rclone", "restic", "aws-sdk-rust", "terraform", "docker-registry"]),
     ("cluster", True, ["rclone", "aws-sdk-rust", "pgbackrest"]),
