@@ -1,9 +1,12 @@
 """rclone: trees compared by MD5, server-side copies, multipart both ways, both listing versions."""
 
 import json
+import urllib.parse
 
 from files import hash_file, hash_tree, make_tree, write_random
+from processes import Server, free_port
 from report import expect
+from targets import answers
 from sessions import VENV
 
 RCLONE = VENV / "rclone"
@@ -66,6 +69,7 @@ def run(session):
         rclone("sync", "--checksum", tree, f"A:{one}/tree")
         expect_equal(rclone, tree, f"A:{one}/tree", FILES - 1, "--checksum")
     large_files(session, rclone, one, two)
+    serve(session, remote, trust, one, tree)
     with session.case("purge of both buckets"):
         rclone("purge", f"A:{one}")
         rclone("purge", f"A:{two}")
@@ -99,3 +103,27 @@ def large_files(session, rclone, one, two):
         lines.write_text("".join(f"line {number:07}\n" for number in range(200_000)))
         rclone("copyto", lines, f"A:{one}/lines")
         expect(rclone("cat", "--offset=1300000", "--count=39", f"A:{one}/lines"), lines.read_text()[1300000:1300039])
+
+
+def serve(session, remote, trust, bucket, tree):
+    """What rclone serves to others: files are read in ranges when they are opened, and folders are listed."""
+    port = free_port()
+    server = Server("rclone-serve", [RCLONE, "serve", "http", "--addr", f"127.0.0.1:{port}", *trust, f"A:{bucket}/tree"],
+                    session.environment(**remote), session.path("rclone-serve.log"))
+    server.start()
+    try:
+        server.wait_until(lambda: answers(f"http://127.0.0.1:{port}/", None))
+        with session.case("serve http: every file's hash is equal, and so is a range"):
+            wanted = hash_tree(tree)
+            back = session.path("served")
+            for name in wanted:
+                (back / name).parent.mkdir(parents=True, exist_ok=True)
+            words = [word for name in wanted for word in ("--output", back / name, f"http://127.0.0.1:{port}/{urllib.parse.quote(name)}")]
+            session.run("/usr/bin/curl", "--silent", "--show-error", "--fail", "--globoff", "--path-as-is", "--create-dirs", *words)
+            expect(hash_tree(back), wanted, "tree")
+            largest = max(wanted, key=lambda name: (tree / name).stat().st_size)
+            part = session.curl(f"http://127.0.0.1:{port}/{urllib.parse.quote(largest)}", "--range", "1000-2999")
+            assert part == (tree / largest).read_bytes()[1000:3000], "other bytes"
+    finally:
+        # Its code after a signal is the signal's.
+        server.kill()
