@@ -41,9 +41,16 @@ CLIENTS = {
     "minio-js": "minio_js",
     "obstore": "obstore_calls",
     "deltalake": "delta_tables",
+    "polars": "polars_scans",
+    "lance": "lance_sets",
+    "zarr": "zarr_arrays",
+    "pyarrow": "pyarrow_fs",
+    "duckdb": "duckdb_queries",
+    "pyiceberg": "iceberg_tables",
+    "s3fs": "s3fs_python",
 }
 # Data libraries and what stores through them; the first two are quick, and show whether conditional puts hold.
-DATA = ["obstore", "deltalake"]
+DATA = ["obstore", "deltalake", "polars", "lance", "zarr", "pyarrow", "duckdb", "pyiceberg", "s3fs"]
 # What takes minutes, or needs packages of its own. `--short` leaves it out.
 LONG = {"pgbackrest", "barman-cloud", "docker-registry", "duplicity", "s3fs-fuse", *DATA[2:]}
 HTTPS_ONLY = {"pgbackrest"}
@@ -52,7 +59,7 @@ MATRIX = [
     ("embedded", False, [name for name in CLIENTS if name not in HTTPS_ONLY]),
     ("embedded", True, ["aws-cli", "restic", "aws-sdk-rust", "pgbackrest", "docker-registry", "s3fs-fuse", "aws-sdk-js", "minio-js", *DATA]),
     ("erasure", True, ["boto3", "rclone"]),
-    ("cluster", False, ["aws-cli", "boto3", "rclone", "restic", "aws-sdk-rust", "terraform", "docker-registry", "deltalake"]),
+    ("cluster", False, ["aws-cli", "boto3", "rclone", "restic", "aws-sdk-rust", "terraform", "docker-registry", "deltalake", "pyarrow", "duckdb"]),
     ("cluster", True, ["rclone", "aws-sdk-rust", "pgbackrest"]),
 ]
 # Logs and inventories are delivered soon; nothing expires within minutes.
