@@ -48,9 +48,12 @@ CLIENTS = {
     "duckdb": "duckdb_queries",
     "pyiceberg": "iceberg_tables",
     "s3fs": "s3fs_python",
+    "dvc": "dvc_remote",
+    "litestream": "litestream",
+    "juicefs": "juicefs",
 }
 # Data libraries and what stores through them; the first two are quick, and show whether conditional puts hold.
-DATA = ["obstore", "deltalake", "polars", "lance", "zarr", "pyarrow", "duckdb", "pyiceberg", "s3fs"]
+DATA = ["obstore", "deltalake", "polars", "lance", "zarr", "pyarrow", "duckdb", "pyiceberg", "s3fs", "dvc", "litestream", "juicefs"]
 # What takes minutes, or needs packages of its own. `--short` leaves it out.
 LONG = {"pgbackrest", "barman-cloud", "docker-registry", "duplicity", "s3fs-fuse", *DATA[2:]}
 HTTPS_ONLY = {"pgbackrest"}
