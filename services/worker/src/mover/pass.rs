@@ -1,6 +1,9 @@
 //! One pass over a group: every chunk that is known gets its shard at the new disk.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use chunk_api::Error as ChunkError;
 use data_pool::{ChunkList, ListedChunk, Look};
@@ -94,7 +97,7 @@ pub(super) async fn pass(
         return Ok(Pass::Incomplete { reason });
     }
     // Chunks of which no disk that answers has a shard.
-    for chunk in missing {
+    for chunk in missing.into_keys() {
         let found = context.pool.find_chunk(pending.group.id, chunk).await;
         let found = found.unwrap_or(ListedChunk { chunk, shards: Vec::new() });
         tally.open.push((found, "no disk that answers has a shard of it".to_owned()));
@@ -114,16 +117,28 @@ fn incomplete(reason: &str) -> Pass {
     Pass::Incomplete { reason: reason.to_owned() }
 }
 
+/// What the queue of missing shards says of a chunk.
+struct Queued {
+    coding: Coding,
+    indexes: BTreeSet<ShardIndex>,
+}
+
 /// Chunks of the group with shards in the queue of missing ones, and whether there are more.
-async fn missing_chunks(context: &Context, pending: &Move) -> Result<(BTreeSet<ChunkId>, bool), Error> {
-    let mut chunks = BTreeSet::new();
+async fn missing_chunks(
+    context: &Context,
+    pending: &Move,
+) -> Result<(BTreeMap<ChunkId, Queued>, bool), Error> {
+    let mut chunks: BTreeMap<ChunkId, Queued> = BTreeMap::new();
     let mut after = None;
     loop {
         let page = context.metadata.list_missing(Some(pending.group.id), after, PAGE_SIZE_MAX).await?;
         let is_last = page.len() < PAGE_SIZE_MAX;
         after = page.last().map(|missing| missing.shard);
         let concerned = page.iter().filter(|missing| has_index(missing.coding, pending.index));
-        chunks.extend(concerned.map(|missing| missing.shard.chunk));
+        for missing in concerned {
+            let queued = Queued { coding: missing.coding, indexes: BTreeSet::new() };
+            chunks.entry(missing.shard.chunk).or_insert(queued).indexes.insert(missing.shard.index);
+        }
         if is_last || chunks.len() >= MISSING_MAX {
             return Ok((chunks, !is_last));
         }
@@ -153,6 +168,16 @@ fn unknown_chunks(pending: &Move, shown: &BTreeSet<ShardIndex>) -> Option<String
     let indexes = if usize::from(pending.index.0) < copies { copies } else { pending.coding.total() };
     let known = shown.iter().any(|index| usize::from(index.0) < indexes);
     (!known).then(|| "too few disks can be listed, so it is not known which chunks there are".to_owned())
+}
+
+/// Whether a chunk that is known from the queue alone, and of which the indexes that are shown have no shard, need not be
+/// waited for: it was freed, or it cannot be rebuilt whatever the other places have.
+fn is_past_help(queued: &Queued, shown: &BTreeSet<ShardIndex>) -> bool {
+    let total = queued.coding.total();
+    let absent: Vec<&ShardIndex> = shown.iter().filter(|index| usize::from(index.0) < total).collect();
+    // Were it named, a shard that is not in the queue would be at its place.
+    let is_freed = absent.iter().any(|index| !queued.indexes.contains(*index));
+    is_freed || total - absent.len() < queued.coding.data()
 }
 
 impl Tally<'_> {
@@ -249,8 +274,9 @@ impl Tally<'_> {
             let (missing, has_more) = missing_chunks(self.context, self.pending).await?;
             let mut due = Vec::new();
             for (chunk, reason) in std::mem::take(&mut self.open) {
-                let is_missing = has_more || missing.contains(&chunk.chunk);
-                match self.find(&chunk, &map, is_missing).await {
+                // What is known from more than the queue has an owner and was named: every place of it has to tell.
+                let queued = (chunk.shards.is_empty() && !has_more).then(|| missing.get(&chunk.chunk));
+                match self.find(&chunk, &map, queued).await {
                     Found::There | Found::Nowhere => {}
                     Found::Elsewhere(found) => due.push(found),
                     Found::Unknown => self.open.push((chunk, reason)),
@@ -261,7 +287,8 @@ impl Tally<'_> {
         Ok(())
     }
 
-    async fn find(&self, chunk: &ListedChunk, map: &ClusterMap, is_missing: bool) -> Found {
+    /// Looks for a chunk; `queued` is what the queue alone says of it, if all there is to know of it is from there.
+    async fn find(&self, chunk: &ListedChunk, map: &ClusterMap, queued: Option<Option<&Queued>>) -> Found {
         let Move { index, to, since, .. } = *self.pending;
         match self.context.pool.look_for_chunk(self.pending.group.id, chunk.chunk).await {
             Some(Look { found, .. })
@@ -270,11 +297,12 @@ impl Tally<'_> {
                 Found::There
             }
             Some(Look { found, .. }) if !found.shards.is_empty() => Found::Elsewhere(found),
-            // It was in the queue alone and has left that. Were it named, the places that answered would have shown it.
             Some(Look { shown, .. })
-                if chunk.shards.is_empty()
-                    && !is_missing
-                    && unknown_chunks(self.pending, &shown).is_none() =>
+                if queued.is_some_and(|queued| match queued {
+                    Some(queued) => is_past_help(queued, &shown),
+                    // It has left the queue. Were it named, it would have been shown.
+                    None => unknown_chunks(self.pending, &shown).is_none(),
+                }) =>
             {
                 Found::Nowhere
             }
@@ -309,7 +337,7 @@ mod tests {
     use metadata_api::ShardMove;
     use types::ShardIndex;
 
-    use super::unknown_chunks;
+    use super::{Queued, is_past_help, unknown_chunks};
     use crate::{
         mover::moves,
         tests::maps::{disk, map},
@@ -335,5 +363,24 @@ mod tests {
         assert!(unknown(0, &[3]));
         assert!(!unknown(1, &[3]));
         assert!(unknown(1, &[]));
+    }
+
+    #[test]
+    fn a_chunk_is_waited_for_while_a_silent_disk_may_tell_of_it() {
+        let is_past_help = |coding: &str, queued: &[u8], shown: &[u8]| {
+            let indexes = |indexes: &[u8]| indexes.iter().copied().map(ShardIndex).collect();
+            let queued = Queued { coding: coding.parse().unwrap(), indexes: indexes(queued) };
+            is_past_help(&queued, &indexes(shown))
+        };
+        // The silent disks have enough, for all that is known.
+        assert!(!is_past_help("1+1", &[1], &[1]));
+        assert!(!is_past_help("2+2", &[2, 3], &[2, 3]));
+        // Shards 1 and 3 would be at their places.
+        assert!(is_past_help("1+1", &[0], &[1]));
+        assert!(is_past_help("2+2", &[0, 1], &[0, 1, 3]));
+        // One shard is not enough.
+        assert!(is_past_help("2+2", &[0, 1, 3], &[0, 1, 3]));
+        // Whole copies have three.
+        assert!(!is_past_help("1+2", &[1, 2], &[1, 2, 3]));
     }
 }
