@@ -8,6 +8,7 @@
 //! closed, so nobody inherits half a conversation.
 
 mod failure;
+mod kept;
 mod statement;
 mod value;
 
@@ -18,19 +19,21 @@ use env::Env;
 use sqlx::{
     Arguments as _, AssertSqlSafe, ConnectOptions as _, Executor as _, Postgres, Row as _, Sqlite,
     TypeInfo as _, ValueRef as _,
-    pool::PoolConnection,
-    postgres::{PgArguments, PgConnectOptions, PgPool, PgPoolOptions, PgRow},
+    postgres::{PgArguments, PgConnectOptions, PgPoolOptions, PgRow},
     sqlite::{
-        SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow,
+        SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow,
         SqliteSynchronous,
     },
 };
 
-use self::statement::text_for;
 pub(crate) use self::{
     failure::{Attempts, DatabaseError, Failure},
     statement::{Rows, delete_each, find_each, update_each},
     value::{Row, Value},
+};
+use self::{
+    kept::{Borrowed, Kept},
+    statement::text_for,
 };
 
 /// Distinct statement texts that a connection keeps prepared: all of ours, with every size of a list.
@@ -57,8 +60,8 @@ pub(crate) struct EngineOptions {
 
 #[derive(Clone)]
 enum Pools {
-    Postgres(PgPool),
-    Sqlite { writer: SqlitePool, readers: SqlitePool },
+    Postgres(Kept<Postgres>),
+    Sqlite { writer: Kept<Sqlite>, readers: Kept<Sqlite> },
 }
 
 /// A database.
@@ -184,11 +187,11 @@ impl Engine {
 
     async fn lend(&self, purpose: Purpose) -> Result<Lent, DatabaseError> {
         Ok(match &self.pools {
-            Pools::Postgres(pool) => Lent::Postgres(pool.acquire().await.map_err(classify)?),
+            Pools::Postgres(pool) => Lent::Postgres(pool.lend(&self.env).await?),
             Pools::Sqlite { writer, .. } if purpose == Purpose::Changes => {
-                Lent::Sqlite(writer.acquire().await.map_err(classify)?)
+                Lent::Sqlite(writer.lend(&self.env).await?)
             }
-            Pools::Sqlite { readers, .. } => Lent::Sqlite(readers.acquire().await.map_err(classify)?),
+            Pools::Sqlite { readers, .. } => Lent::Sqlite(readers.lend(&self.env).await?),
         })
     }
 }
@@ -236,7 +239,7 @@ async fn open_postgres(options: &EngineOptions) -> Result<Pools, DatabaseError> 
         .connect_with(connect)
         .await
         .map_err(classify)?;
-    Ok(Pools::Postgres(pool))
+    Ok(Pools::Postgres(Kept::new(pool, options.connections, options.acquire_timeout)))
 }
 
 async fn open_sqlite(path: &str, options: &EngineOptions) -> Result<Pools, DatabaseError> {
@@ -264,13 +267,14 @@ async fn open_sqlite(path: &str, options: &EngineOptions) -> Result<Pools, Datab
         .connect_with(connect.create_if_missing(false).pragma("query_only", "1").row_buffer_size(256))
         .await
         .map_err(classify)?;
-    Ok(Pools::Sqlite { writer, readers })
+    let kept = |pool, connections| Kept::new(pool, connections, options.acquire_timeout);
+    Ok(Pools::Sqlite { writer: kept(writer, 1), readers: kept(readers, SQLITE_READERS) })
 }
 
 /// A connection that is in somebody's hands.
 enum Lent {
-    Postgres(PoolConnection<Postgres>),
-    Sqlite(PoolConnection<Sqlite>),
+    Postgres(Borrowed<Postgres>),
+    Sqlite(Borrowed<Sqlite>),
 }
 
 /// A transaction. Dropped without [`Tx::commit`] or [`Tx::roll_back`] its connection is closed, which rolls it back.
@@ -388,10 +392,15 @@ impl Tx {
         }
     }
 
-    /// Gives the connection back to its pool.
+    /// Lets others use the connection.
     fn release(&mut self) {
-        if !self.in_doubt {
-            drop(self.lent.take());
+        if self.in_doubt {
+            return;
+        }
+        match self.lent.take() {
+            Some(Lent::Postgres(borrowed)) => borrowed.give_back(),
+            Some(Lent::Sqlite(borrowed)) => borrowed.give_back(),
+            None => {}
         }
     }
 
@@ -409,29 +418,31 @@ impl Tx {
         };
         self.in_doubt = true;
         let answer = match lent {
-            Lent::Postgres(connection) => {
+            Lent::Postgres(borrowed) => {
+                let connection = borrowed.connection()?;
                 let text = AssertSqlSafe(text_for(sql, true));
                 let query = sqlx::query_with(text, postgres_arguments(values)?);
                 let work = async {
                     if execute {
-                        let done = query.execute(&mut **connection).await.map_err(classify)?;
+                        let done = query.execute(connection).await.map_err(classify)?;
                         return Ok((Vec::new(), done.rows_affected()));
                     }
-                    let rows = query.fetch_all(&mut **connection).await.map_err(classify)?;
+                    let rows = query.fetch_all(connection).await.map_err(classify)?;
                     let rows: Result<Vec<Row>, DatabaseError> = rows.iter().map(postgres_row).collect();
                     rows.map(|rows| (rows, 0))
                 };
                 self.env.timeout(self.limit, work).await
             }
-            Lent::Sqlite(connection) => {
+            Lent::Sqlite(borrowed) => {
+                let connection = borrowed.connection()?;
                 let text = AssertSqlSafe(text_for(sql, false));
                 let query = sqlx::query_with(text, sqlite_arguments(values)?);
                 let work = async {
                     if execute {
-                        let done = query.execute(&mut **connection).await.map_err(classify)?;
+                        let done = query.execute(connection).await.map_err(classify)?;
                         return Ok((Vec::new(), done.rows_affected()));
                     }
-                    let rows = query.fetch_all(&mut **connection).await.map_err(classify)?;
+                    let rows = query.fetch_all(connection).await.map_err(classify)?;
                     let rows: Result<Vec<Row>, DatabaseError> = rows.iter().map(sqlite_row).collect();
                     rows.map(|rows| (rows, 0))
                 };
@@ -449,11 +460,11 @@ impl Tx {
         self.in_doubt = true;
         let work = async {
             match lent {
-                Lent::Postgres(connection) => {
-                    connection.execute(sqlx::raw_sql(AssertSqlSafe(text))).await.map(drop)
+                Lent::Postgres(borrowed) => {
+                    borrowed.connection()?.execute(sqlx::raw_sql(AssertSqlSafe(text))).await.map(drop)
                 }
-                Lent::Sqlite(connection) => {
-                    connection.execute(sqlx::raw_sql(AssertSqlSafe(text))).await.map(drop)
+                Lent::Sqlite(borrowed) => {
+                    borrowed.connection()?.execute(sqlx::raw_sql(AssertSqlSafe(text))).await.map(drop)
                 }
             }
             .map_err(classify)
@@ -475,16 +486,6 @@ impl Tx {
             _ => false,
         };
         result
-    }
-}
-
-impl Drop for Tx {
-    fn drop(&mut self) {
-        match self.lent.take() {
-            Some(Lent::Postgres(connection)) => drop(connection.detach()),
-            Some(Lent::Sqlite(connection)) => drop(connection.detach()),
-            None => {}
-        }
     }
 }
 
