@@ -32,6 +32,7 @@ pub mod reaping;
 pub mod recoding;
 pub mod renames;
 pub mod repair;
+pub mod restores;
 pub mod support;
 pub mod transitions;
 pub mod uploads;
@@ -120,6 +121,9 @@ macro_rules! conformance_cases {
             versions::tags_are_changed_version_by_version;
             acls::lists_are_changed_version_by_version;
             acls::a_list_goes_along_with_its_object_but_not_with_copies;
+            restores::a_version_is_restored_only_as_it_was_found;
+            restores::a_restore_goes_along_with_renames_but_not_with_copies;
+            restores::listings_tell_what_is_restored;
             locks::object_lock_keeps_versioning_enabled;
             locks::a_locked_version_is_not_removed;
             locks::a_locked_version_is_refused_among_others;
@@ -240,6 +244,7 @@ macro_rules! conformance_cases {
             recoding::what_is_replaced_together_is_checked_together;
             recoding::racing_replacements_lose_and_leak_nothing;
             transitions::a_versions_class_changes_with_its_chunks;
+            transitions::a_restore_ends_with_the_class_that_it_is_of;
             transitions::a_version_that_is_not_all_in_a_class_does_not_get_it;
             transitions::copies_change_their_class_each_by_itself;
             contents::every_row_that_names_chunks_is_listed;

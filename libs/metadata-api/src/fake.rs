@@ -44,7 +44,8 @@ use crate::{
     INVENTORIES_PAGE_MAX, Intent, Inventory, JobName, JobProgress, JobState, Lease, LeaseState, ListBuckets,
     ListObjects, ListParts, ListUploads, ListVersions, Metadata, NewMove, NodeRegistration, NodeState,
     ObjectPage, ObservedNode, PAGE_SIZE_MAX, Part, PartPage, RenameObject, ReplaceChunks, SetAcl, SetLock,
-    SetTags, StorageClassDefinition, Subresource, Tagged, Upload, UploadPage, VersionPage, part_size_min,
+    SetRestore, SetTags, StorageClassDefinition, Subresource, Tagged, Upload, UploadPage, VersionPage,
+    part_size_min,
 };
 
 /// What a deployment may choose.
@@ -277,6 +278,10 @@ impl Metadata for Fake {
 
     async fn set_acl(&self, request: SetAcl) -> Result<Tagged, Error> {
         self.state().set_acl(request)
+    }
+
+    async fn set_restore(&self, request: SetRestore) -> Result<Tagged, Error> {
+        self.state().set_restore(&request)
     }
 
     async fn get_version(&self, request: GetVersion) -> Result<FoundVersion, Error> {

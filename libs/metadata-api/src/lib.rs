@@ -67,7 +67,7 @@ pub use upload::{
 pub use version::{
     CommitVersion, Committed, CopyAttributes, CopyVersion, DeleteCondition, DeleteVersion, DeleteVersions,
     DeletedVersion, ETagCondition, FoundVersion, GetVersion, LockChange, NewVersion, RenameObject, SetAcl,
-    SetLock, SetTags, Tagged, Version, VersionState, WriteCondition,
+    SetLock, SetRestore, SetTags, Tagged, Version, VersionState, WriteCondition,
 };
 
 /// Most entries in one page of any listing and most keys in one [`DeleteVersions`].
@@ -183,6 +183,9 @@ pub trait Metadata: Send + Sync + 'static {
     /// Gives a version another access control list. It is no commit, as [`Metadata::set_tags`] is none.
     /// Errors: as `set_tags`, `Malformed` (more than [`types::Acl::GRANTS_MAX`] grants).
     async fn set_acl(&self, request: SetAcl) -> Result<Tagged, Error>;
+    /// Records a restore of a version of an archive class. It is no commit, as [`Metadata::set_tags`] is none.
+    /// Errors: as `set_tags`, `PreconditionFailed` (the version, its class or its restore is not what the caller saw).
+    async fn set_restore(&self, request: SetRestore) -> Result<Tagged, Error>;
     /// Makes a new version that names the source version's chunks: rows only, no bytes. The source and the
     /// destination may be in different buckets, and may be the same key.
     /// Errors: `BucketNotFound` (either), `VersionNotFound` (the source is gone or is a delete marker),

@@ -4,8 +4,8 @@
 //! what it returns, never with what hides behind a common prefix.
 
 use types::{
-    BucketName, ChecksumAlgorithm, ChecksumType, ETag, KeyPrefix, ObjectKey, StorageClassName, Timestamp,
-    UploadId, VersionId,
+    BucketName, ChecksumAlgorithm, ChecksumType, ETag, KeyPrefix, ObjectKey, Restore, StorageClassName,
+    Timestamp, UploadId, VersionId,
 };
 
 use crate::{AccountId, Upload};
@@ -71,6 +71,8 @@ pub struct ObjectSummary {
     pub storage_class: StorageClassName,
     /// Checksum algorithm and type.
     pub checksum: Option<(ChecksumAlgorithm, ChecksumType)>,
+    /// The last restore, of an object of an archive class.
+    pub restore: Option<Restore>,
 }
 
 /// Where a listing of versions goes on.

@@ -2,7 +2,8 @@
 
 use types::{
     Acl, Attributes, BucketName, Checksum, Content, ETag, LeaseId, MissingShard, ObjectKey, ObjectPart,
-    RenameMark, Retention, Sequence, StorageClassName, Timestamp, VersionId, VersionLock, Versioning,
+    RenameMark, Restore, Retention, Sequence, StorageClassName, Timestamp, VersionId, VersionLock,
+    Versioning,
 };
 
 use crate::{Bucket, Error};
@@ -195,7 +196,7 @@ pub struct DeletedVersion {
 /// Which attributes a copy gets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CopyAttributes {
-    /// The source's, without its lock and its access control list.
+    /// The source's, without its lock, its access control list and its restore.
     Keep,
     /// These.
     Replace(Box<Attributes>),
@@ -242,6 +243,43 @@ pub struct SetAcl {
     pub acl: Option<Acl>,
 }
 
+/// Records a restore of a version, if it still is what a read found: `PreconditionFailed` otherwise.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SetRestore {
+    /// The bucket.
+    pub bucket: BucketName,
+    /// The key.
+    pub key: ObjectKey,
+    /// Which version. A `null` version may since have been replaced by another of the same id, therefore also:
+    pub version_id: VersionId,
+    /// The commit that made it.
+    pub sequence: Sequence,
+    /// The storage class that it must have.
+    pub storage_class: StorageClassName,
+    /// The restore that it must have.
+    pub was: Option<Restore>,
+    /// The restore that it gets.
+    pub restore: Restore,
+}
+
+impl SetRestore {
+    /// Makes the change of a version that is this one. It is made once, however often it is asked for.
+    /// Errors: `PreconditionFailed`.
+    pub fn apply(
+        &self,
+        (sequence, etag): (Sequence, ETag),
+        storage_class: &StorageClassName,
+        restore: &mut Option<Restore>,
+    ) -> Result<(), Error> {
+        let is_same = sequence == self.sequence && *storage_class == self.storage_class;
+        if !is_same || *restore != self.was && *restore != Some(self.restore) {
+            return Err(Error::PreconditionFailed { current: Some(etag) });
+        }
+        *restore = Some(self.restore);
+        Ok(())
+    }
+}
+
 /// A change of a version's lock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LockChange {
@@ -273,7 +311,7 @@ impl LockChange {
     }
 }
 
-/// The version whose tags, lock or access control list were changed.
+/// The version whose tags, lock, access control list or restore were changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tagged {
     /// The bucket's versioning state then.

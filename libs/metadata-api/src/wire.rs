@@ -17,6 +17,7 @@ mod listings;
 mod locks;
 mod moves;
 mod repair;
+mod restores;
 #[cfg(test)]
 mod strategies;
 #[cfg(test)]

@@ -49,7 +49,7 @@ impl DefaultMinimumSize {
     /// Whether an object of so many bytes may move to a class by a rule with this filter.
     pub fn allows(self, filter: &LifecycleFilter, size: u64, to: &StorageClassName) -> bool {
         let says_size = filter.size_greater_than.is_some() || filter.size_less_than.is_some();
-        let any_size = self == Self::VariesByStorageClass && is_archive(to);
+        let any_size = self == Self::VariesByStorageClass && to.is_archive();
         says_size || any_size || size >= DEFAULT_MINIMUM_BYTES
     }
 }
@@ -203,11 +203,6 @@ pub fn abort_date<'a>(
         Some((midnight_after(initiated, days, DAY_MS), rule.id.as_str()))
     });
     times.min_by_key(|(time, _)| time.0)
-}
-
-/// Whether a class is one of those that S3 archives objects in.
-fn is_archive(class: &StorageClassName) -> bool {
-    matches!(class.as_str(), "GLACIER" | "DEEP_ARCHIVE")
 }
 
 /// The order in which objects move down. Source: User Guide, "Transitioning objects using Amazon S3 Lifecycle". Classes

@@ -104,6 +104,10 @@ pub struct StorageClassName(Box<str>);
 pub struct StorageClassNameError;
 
 impl StorageClassName {
+    /// The classes that S3 archives objects in: those are not read before they are restored. GLACIER_IR is none of them. Source:
+    /// Amazon S3 User Guide, "Working with archived objects".
+    pub const ARCHIVES: [&str; 2] = ["GLACIER", "DEEP_ARCHIVE"];
+
     /// The class of objects whose writer names none.
     pub fn standard() -> Self {
         Self("STANDARD".into())
@@ -122,6 +126,11 @@ impl StorageClassName {
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Whether its objects are archived.
+    pub fn is_archive(&self) -> bool {
+        Self::ARCHIVES.contains(&self.as_str())
     }
 }
 

@@ -32,7 +32,7 @@ pub use cluster::{
 };
 pub use key::{KEY_LENGTH_MAX, KeyError, KeyPrefix, ObjectKey};
 pub use multipart::{PART_NUMBER_MAX, ParseUploadIdError, PartNumber, PartNumberError, UploadId};
-pub use object::{Attributes, Content, ObjectPart, RenameMark};
+pub use object::{Attributes, Content, ObjectPart, RenameMark, Restore, RestoreState};
 pub use object_lock::{
     DefaultRetention, ObjectLockConfiguration, Retention, RetentionMode, RetentionPeriod, VersionLock,
 };

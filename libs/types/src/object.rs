@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::{Acl, ChecksumValue, ETag, Manifest, VersionLock};
+use crate::{Acl, ChecksumValue, ETag, Manifest, Timestamp, VersionLock};
 
 /// Headers and user metadata that a version keeps for its readers, byte for byte as they were sent.
 ///
@@ -25,8 +25,8 @@ pub struct Attributes {
     pub website_redirect_location: Option<String>,
     /// User metadata: name without `x-amz-meta-`, in lower case, and raw value bytes.
     pub user_metadata: Vec<(String, Bytes)>,
-    /// Tags: keys and values, in the order in which they were given, each key once. A version can change them, its lock and its
-    /// access control list; nothing else.
+    /// Tags: keys and values, in the order in which they were given, each key once. A version can change them, its lock, its
+    /// access control list and its restore; nothing else.
     pub tags: Vec<(String, String)>,
     /// What keeps the version from being removed.
     pub lock: VersionLock,
@@ -34,6 +34,8 @@ pub struct Attributes {
     pub renamed: Option<RenameMark>,
     /// Who is granted what; `None` where the owner alone has every right.
     pub acl: Option<Acl>,
+    /// The last restore of the version in the archive class that it has.
+    pub restore: Option<Restore>,
 }
 
 /// What a RenameObject is known by when it comes again. Source: API Reference, "RenameObject", `x-amz-client-token`.
@@ -43,6 +45,42 @@ pub struct RenameMark {
     pub token: [u8; 16],
     /// The same of what the request asks for.
     pub parameters: [u8; 16],
+}
+
+/// For how long a version of an archive class can be read. Source: API Reference, "RestoreObject".
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Restore {
+    /// When it was asked for.
+    pub asked: Timestamp,
+    /// When it is done; the time at which it was asked for when it is done at once.
+    pub ready: Timestamp,
+    /// When the version cannot be read any more.
+    pub until: Timestamp,
+}
+
+/// What a restore is at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RestoreState {
+    /// Under way: the version cannot be read yet.
+    Ongoing,
+    /// Done: the version can be read until then.
+    Restored(Timestamp),
+    /// Over: the version cannot be read any more.
+    Over,
+}
+
+impl Restore {
+    /// What it is at a time. One that is done at once is not under way even by a clock that is behind the one by which it was
+    /// asked for.
+    pub fn state(&self, now: Timestamp) -> RestoreState {
+        if self.ready > self.asked && now < self.ready {
+            RestoreState::Ongoing
+        } else if now < self.until {
+            RestoreState::Restored(self.until)
+        } else {
+            RestoreState::Over
+        }
+    }
 }
 
 /// Where a version's bytes are.
@@ -75,4 +113,23 @@ pub struct ObjectPart {
     pub etag: ETag,
     /// The part's checksum, when the upload has an algorithm.
     pub checksum: Option<ChecksumValue>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Restore, RestoreState};
+    use crate::Timestamp;
+
+    #[test]
+    fn a_restore_is_ongoing_then_done_then_over() {
+        let restore = Restore { asked: Timestamp(10), ready: Timestamp(20), until: Timestamp(30) };
+        let at = |now| restore.state(Timestamp(now));
+        let restored = RestoreState::Restored(Timestamp(30));
+        assert_eq!([at(9), at(10), at(19)], [RestoreState::Ongoing; 3]);
+        assert_eq!([at(20), at(29)], [restored; 2]);
+        assert_eq!([at(30), at(31)], [RestoreState::Over; 2]);
+        let at_once = Restore { ready: Timestamp(10), ..restore };
+        assert_eq!([9, 10, 29].map(|now| at_once.state(Timestamp(now))), [restored; 3], "by any clock");
+        assert_eq!(at_once.state(Timestamp(30)), RestoreState::Over);
+    }
 }

@@ -44,7 +44,8 @@ use metadata_api::{
     INVENTORIES_PAGE_MAX, Intent, Inventory, JobName, JobProgress, JobState, Lease, LeaseState, ListBuckets,
     ListObjects, ListParts, ListUploads, ListVersions, Metadata, NewMove, NodeRegistration, NodeState,
     ObjectPage, ObservedNode, PAGE_SIZE_MAX, Part, PartPage, RenameObject, ReplaceChunks, SetAcl, SetLock,
-    SetTags, StorageClassDefinition, Subresource, Tagged, Upload, UploadPage, VersionPage, part_size_min,
+    SetRestore, SetTags, StorageClassDefinition, Subresource, Tagged, Upload, UploadPage, VersionPage,
+    part_size_min,
 };
 use types::{
     Acl, BucketId, BucketName, ChunkId, ChunkOwner, Coding, DiskId, GroupId, LeaseId, MissingShard, NodeId,
@@ -379,6 +380,10 @@ impl Metadata for MetadataStore {
             return Err(Error::Malformed { reason: "too many grants".to_owned() });
         }
         transact!(self, "set_acl", |store, tx| store.set_acl_in(tx, &request))
+    }
+
+    async fn set_restore(&self, request: SetRestore) -> Result<Tagged, Error> {
+        transact!(self, "set_restore", |store, tx| store.set_restore_in(tx, &request))
     }
 
     async fn get_version(&self, request: GetVersion) -> Result<FoundVersion, Error> {

@@ -8,7 +8,7 @@ use metadata_api::{
     DeletedVersion, DiskHistory, Error, Eviction, FoundVersion, GarbageId, GarbageItem, GetVersion, Intent,
     Inventory, JobName, JobProgress, JobState, Lease, LeaseState, ListBuckets, ListObjects, ListParts,
     ListUploads, ListVersions, Metadata, NewMove, NodeRegistration, NodeState, ObjectPage, ObservedNode,
-    PAGE_SIZE_MAX, Part, PartPage, RenameObject, ReplaceChunks, SetAcl, SetLock, SetTags,
+    PAGE_SIZE_MAX, Part, PartPage, RenameObject, ReplaceChunks, SetAcl, SetLock, SetRestore, SetTags,
     StorageClassDefinition, Subresource, Tagged, Upload, UploadPage, VersionEntry, VersionPage,
     VersionPosition, fake::Fake,
 };
@@ -137,6 +137,7 @@ passed_on! {
     set_tags(request: SetTags) -> Tagged;
     set_lock(request: SetLock) -> Tagged;
     set_acl(request: SetAcl) -> Tagged;
+    set_restore(request: SetRestore) -> Tagged;
     copy_version(request: CopyVersion) -> Committed;
     rename_object(request: RenameObject) -> Committed;
     list_objects(request: ListObjects) -> ObjectPage;

@@ -17,8 +17,8 @@ use crate::{
     DeletedVersion, DiskHistory, Error, Eviction, FoundVersion, GarbageId, GarbageItem, GetVersion, Intent,
     Inventory, JobName, JobProgress, JobState, Lease, LeaseState, ListBuckets, ListObjects, ListParts,
     ListUploads, ListVersions, Metadata, NewMove, NodeRegistration, NodeState, ObjectPage, ObservedNode,
-    Part, PartPage, RenameObject, ReplaceChunks, SetAcl, SetLock, SetTags, StorageClassDefinition,
-    Subresource, Tagged, Upload, UploadPage, VersionPage,
+    Part, PartPage, RenameObject, ReplaceChunks, SetAcl, SetLock, SetRestore, SetTags,
+    StorageClassDefinition, Subresource, Tagged, Upload, UploadPage, VersionPage,
     wire::{
         self,
         inventories::Inventories,
@@ -189,6 +189,11 @@ impl Metadata for Client {
     async fn set_acl(&self, request: SetAcl) -> Result<Tagged, Error> {
         let request = proto::SetAclRequest::from(request);
         self.call(Mutation, request, send!(versions.set_acl)).await
+    }
+
+    async fn set_restore(&self, request: SetRestore) -> Result<Tagged, Error> {
+        let request = proto::SetRestoreRequest::from(request);
+        self.call(Mutation, request, send!(versions.set_restore)).await
     }
 
     async fn get_version(&self, request: GetVersion) -> Result<FoundVersion, Error> {

@@ -144,6 +144,35 @@ pub async fn a_versions_class_changes_with_its_chunks(store: &Store) {
     }
 }
 
+/// Whether its chunks were moved before or are with it.
+pub async fn a_restore_ends_with_the_class_that_it_is_of(store: &Store) {
+    let (target, mut minter) = (Target::new(store).await, Minter::acquire(store).await);
+    let name = bucket(store).await;
+    let content = content(&mut minter, &[11, 12]);
+    store
+        .commit_version(write_stored(&name, &key("stored"), 1, minter.lease, content))
+        .await
+        .expect("a commit");
+    store.commit_version(write(&name, &key("inline"), 1)).await.expect("a commit");
+    for k in ["stored", "inline"] {
+        let before = find(store, &name, k).await;
+        let restored = super::restores::request(k, &before, super::restores::restore(10));
+        store.set_restore(restored).await.expect("a restore");
+        let request = target.request(k, &before, &mut minter);
+        let moved = ReplaceChunks { class: None, ..request.clone() };
+        if !moved.chunks.is_empty() {
+            assert_eq!(replace(store, moved).await, Ok(true));
+            let attributes = &object(&find(store, &name, k).await).attributes.clone();
+            assert_eq!(attributes.restore, Some(super::restores::restore(10)), "it has its class still");
+        }
+        let alone = ReplaceChunks { lease: None, chunks: Vec::new(), ..request };
+        assert_eq!(replace(store, alone).await, Ok(true));
+        let after = find(store, &name, k).await;
+        assert_eq!(object(&after).storage_class, target.class);
+        assert_eq!(object(&after).attributes, object(&before).attributes);
+    }
+}
+
 /// Nor does one that is gone, or has another class, nor any to a class that is not defined.
 pub async fn a_version_that_is_not_all_in_a_class_does_not_get_it(store: &Store) {
     let (target, other) = (Target::new(store).await, Target::new(store).await);

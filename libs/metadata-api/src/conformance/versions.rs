@@ -35,6 +35,7 @@ fn attributes() -> Attributes {
         lock: VersionLock::default(),
         renamed: None,
         acl: None,
+        restore: None,
     }
 }
 

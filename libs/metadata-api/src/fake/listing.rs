@@ -162,7 +162,7 @@ fn older_than(bucket: &BucketRow, key: &ObjectKey, id: VersionId) -> Option<i64>
 
 fn summary(key: &ObjectKey, row: &VersionRow) -> Option<ObjectSummary> {
     let VersionState::Object(version) = &row.state else { return None };
-    let Version { etag, size, storage_class, checksum, .. } = &**version;
+    let Version { etag, size, storage_class, checksum, attributes, .. } = &**version;
     Some(ObjectSummary {
         key: key.clone(),
         last_modified: row.last_modified,
@@ -170,6 +170,7 @@ fn summary(key: &ObjectKey, row: &VersionRow) -> Option<ObjectSummary> {
         size: *size,
         storage_class: storage_class.clone(),
         checksum: checksum.map(|checksum| (checksum.value.algorithm(), checksum.kind)),
+        restore: attributes.restore.filter(|_| storage_class.is_archive()),
     })
 }
 

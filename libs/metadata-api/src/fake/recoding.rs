@@ -103,7 +103,7 @@ impl State {
                     VersionState::DeleteMarker => None,
                 });
                 let Some(version) = version else { return Ok(false) };
-                (&mut version.content, Some(&mut version.storage_class))
+                (&mut version.content, Some((&mut version.storage_class, &mut version.attributes.restore)))
             }
             ContentOwner::Part { upload, number } => {
                 let upload = bucket.uploads.get_mut(&(request.key.clone(), upload));
@@ -117,12 +117,15 @@ impl State {
         };
         let Some(replaced) = request.apply(extents) else { return Ok(false) };
         if let Some(change) = &request.class {
-            let Some(class) = class.filter(|class| **class == change.from) else { return Ok(false) };
+            let Some((class, restore)) = class.filter(|(class, _)| **class == change.from) else {
+                return Ok(false);
+            };
             let Some(groups) = self.cluster.groups_of(&change.to) else { return Ok(false) };
             if replaced.extents.iter().any(|extent| !groups.contains(&extent.group)) {
                 return Ok(false);
             }
             *class = change.to.clone();
+            *restore = None;
         }
         if request.chunks.is_empty() {
             return Ok(true);

@@ -1,8 +1,7 @@
 //! Commits, reads, deletes and copies of versions.
 
 use types::{
-    Acl, Attributes, BucketName, Content, ETag, ObjectKey, Sequence, StorageClassName, VersionId,
-    VersionLock, Versioning,
+    Acl, BucketName, Content, ETag, ObjectKey, Sequence, StorageClassName, VersionId, VersionLock, Versioning,
 };
 
 use super::{
@@ -13,7 +12,7 @@ use super::{
 use crate::{
     BucketQuota, CommitVersion, Committed, CopyAttributes, CopyVersion, DeleteCondition, DeleteVersion,
     DeleteVersions, DeletedVersion, ETagCondition, Error, FoundVersion, GetVersion, RenameObject, SetAcl,
-    SetLock, SetTags, Tagged, Version, VersionState, WriteCondition,
+    SetLock, SetRestore, SetTags, Tagged, Version, VersionState, WriteCondition,
 };
 
 impl BucketRow {
@@ -174,8 +173,8 @@ impl State {
 
     pub(super) fn set_tags(&mut self, request: SetTags) -> Result<Tagged, Error> {
         let SetTags { bucket, key, version_id, tags } = request;
-        self.amend(&bucket, &key, version_id, |attributes| {
-            attributes.tags = tags;
+        self.amend(&bucket, &key, version_id, |_, version| {
+            version.attributes.tags = tags;
             Ok(())
         })
     }
@@ -185,8 +184,8 @@ impl State {
             return Err(Error::NoObjectLock);
         }
         let now = self.now();
-        self.amend(&request.bucket, &request.key, request.version_id, |attributes| {
-            request.change.apply(&mut attributes.lock, now, request.bypasses_governance)
+        self.amend(&request.bucket, &request.key, request.version_id, |_, version| {
+            request.change.apply(&mut version.attributes.lock, now, request.bypasses_governance)
         })
     }
 
@@ -195,9 +194,16 @@ impl State {
         if acl.as_ref().is_some_and(|acl| acl.grants.len() > Acl::GRANTS_MAX) {
             return Err(malformed("too many grants"));
         }
-        self.amend(&bucket, &key, version_id, |attributes| {
-            attributes.acl = acl;
+        self.amend(&bucket, &key, version_id, |_, version| {
+            version.attributes.acl = acl;
             Ok(())
+        })
+    }
+
+    pub(super) fn set_restore(&mut self, request: &SetRestore) -> Result<Tagged, Error> {
+        self.amend(&request.bucket, &request.key, Some(request.version_id), |sequence, version| {
+            let Version { etag, storage_class, attributes, .. } = version;
+            request.apply((sequence, *etag), storage_class, &mut attributes.restore)
         })
     }
 
@@ -207,16 +213,16 @@ impl State {
         bucket: &BucketName,
         key: &ObjectKey,
         version_id: Option<VersionId>,
-        change: impl FnOnce(&mut Attributes) -> Result<(), Error>,
+        change: impl FnOnce(Sequence, &mut Version) -> Result<(), Error>,
     ) -> Result<Tagged, Error> {
         let bucket = self.bucket_mut(bucket)?;
         let missing = if version_id.is_some() { Error::VersionNotFound } else { Error::KeyNotFound };
-        let Some(id) = bucket.find(key, version_id).map(|row| row.id) else {
+        let Some((id, sequence)) = bucket.find(key, version_id).map(|row| (row.id, row.sequence)) else {
             return Err(missing);
         };
         let rows = bucket.versions.get_mut(key);
         match rows.into_iter().flatten().find(|row| row.id == id).map(|row| &mut row.state) {
-            Some(VersionState::Object(version)) => change(&mut version.attributes)?,
+            Some(VersionState::Object(version)) => change(sequence, version)?,
             Some(VersionState::DeleteMarker) | None => return Err(missing),
         }
         Ok(Tagged { versioning: bucket.versioning, version_id: id })
@@ -317,6 +323,7 @@ impl State {
                 version.attributes.lock = VersionLock::default();
                 version.attributes.renamed = None;
                 version.attributes.acl = None;
+                version.attributes.restore = None;
             }
             CopyAttributes::Replace(attributes) => version.attributes = *attributes,
         }

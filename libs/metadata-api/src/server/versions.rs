@@ -50,6 +50,13 @@ impl proto::versions_server::Versions for Calls {
         answer(self.metadata.set_acl(decoded(request)?).await)
     }
 
+    async fn set_restore(
+        &self,
+        request: Request<proto::SetRestoreRequest>,
+    ) -> Result<Response<proto::SetRestoreResponse>, Status> {
+        answer(self.metadata.set_restore(decoded(request)?).await)
+    }
+
     async fn rename_object(
         &self,
         request: Request<proto::RenameObjectRequest>,

@@ -259,6 +259,7 @@ impl From<Attributes> for proto::Attributes {
             lock: (attributes.lock != VersionLock::default()).then(|| attributes.lock.into()),
             renamed: attributes.renamed.map(Into::into),
             acl: attributes.acl.map(Into::into),
+            restore: attributes.restore.map(Into::into),
         }
     }
 }
@@ -281,6 +282,7 @@ impl TryFrom<proto::Attributes> for Attributes {
             lock: optional(message.lock)?.unwrap_or_default(),
             renamed: optional(message.renamed)?,
             acl: optional(message.acl)?,
+            restore: message.restore.map(Into::into),
         })
     }
 }

@@ -109,6 +109,7 @@ impl From<ObjectSummary> for proto::ObjectSummary {
             size: object.size,
             storage_class: object.storage_class.to_string(),
             checksum: checksum.map(Into::into),
+            restore: object.restore.map(Into::into),
         }
     }
 }
@@ -125,6 +126,7 @@ impl TryFrom<proto::ObjectSummary> for ObjectSummary {
             size: message.size,
             storage_class: storage_class(&message.storage_class)?,
             checksum: checksum.map(|form| (form.algorithm, form.kind)),
+            restore: message.restore.map(Into::into),
         })
     }
 }

@@ -9,9 +9,9 @@ use proptest::{collection::vec, option, prelude::*, sample::select};
 use types::{
     Acl, Attributes, BucketName, CHUNK_SIZE_MAX, Checksum, ChecksumAlgorithm, ChecksumType, ChecksumValue,
     ChunkId, Coding, Content, DiskId, ETag, Extent, Grant, Grantee, Group, GroupId, KeyPrefix, LeaseId,
-    Manifest, MissingShard, NodeId, ObjectKey, ObjectPart, PartNumber, Permission, RenameMark, Retention,
-    RetentionMode, Sequence, ShardId, ShardIndex, StorageClassName, Timestamp, UploadId, VersionId,
-    VersionLock, Versioning,
+    Manifest, MissingShard, NodeId, ObjectKey, ObjectPart, PartNumber, Permission, RenameMark, Restore,
+    Retention, RetentionMode, Sequence, ShardId, ShardIndex, StorageClassName, Timestamp, UploadId,
+    VersionId, VersionLock, Versioning,
 };
 
 use crate::{AccountId, Error, UploadChecksum, WriteCondition};
@@ -23,7 +23,7 @@ pub(crate) use cluster::{
 pub(crate) use objects::{
     bucket, bucket_page, commit_version, committed, copy_version, create_bucket, delete_outcome,
     delete_versions, found_version, get_version, list_buckets, list_objects, list_versions, object_page,
-    rename_object, set_acl, set_lock, set_tags, tagged, version_page,
+    rename_object, set_acl, set_lock, set_restore, set_tags, tagged, version_page,
 };
 pub(crate) use uploads::{
     abort_upload, commit_part, complete_upload, create_upload, list_parts, list_uploads, part, part_page,
@@ -113,9 +113,9 @@ fn attributes() -> impl Strategy<Value = Attributes> {
     let headers = (header(), header(), header(), header(), header(), header(), header());
     let tags = || vec(("\\PC{1,8}", "\\PC{0,8}"), 0..4);
     let user_metadata = vec(("[a-z0-9-]{1,8}", bytes()), 0..4);
-    let rest = (option::of(rename_mark()), option::of(acl()));
+    let rest = (option::of(rename_mark()), option::of(acl()), option::of(restore()));
     (headers, user_metadata, tags(), version_lock(), rest).prop_map(
-        |(headers, user_metadata, tags, lock, (renamed, acl))| Attributes {
+        |(headers, user_metadata, tags, lock, (renamed, acl, restore))| Attributes {
             content_type: headers.0,
             cache_control: headers.1,
             content_disposition: headers.2,
@@ -128,6 +128,7 @@ fn attributes() -> impl Strategy<Value = Attributes> {
             lock,
             renamed,
             acl,
+            restore,
         },
     )
 }
@@ -144,6 +145,10 @@ fn acl() -> impl Strategy<Value = Acl> {
 
 fn rename_mark() -> impl Strategy<Value = RenameMark> {
     any::<([u8; 16], [u8; 16])>().prop_map(|(token, parameters)| RenameMark { token, parameters })
+}
+
+fn restore() -> impl Strategy<Value = Restore> {
+    (timestamp(), timestamp(), timestamp()).prop_map(|(asked, ready, until)| Restore { asked, ready, until })
 }
 
 fn retention_mode() -> impl Strategy<Value = RetentionMode> {

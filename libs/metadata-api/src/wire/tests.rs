@@ -15,7 +15,8 @@ use super::{
 use crate::{
     AccountId, CommitPart, CommitVersion, CompleteUpload, ContentPage, CopyVersion, DeleteVersions, Error,
     Eviction, GarbageId, GarbageItem, Inventory, JobName, JobState, ListBuckets, ListObjects, NewMove,
-    NodeRegistration, ObjectEntry, ObjectPage, RenameObject, ReplaceChunks, SetAcl, StorageClassDefinition,
+    NodeRegistration, ObjectEntry, ObjectPage, RenameObject, ReplaceChunks, SetAcl, SetRestore,
+    StorageClassDefinition,
 };
 
 fn config() -> ProptestConfig {
@@ -102,6 +103,7 @@ mod every_message_survives_the_wire {
         replace_chunks: RowReplacement;
         set_acl: SetAclRequest;
         set_lock: SetLockRequest;
+        set_restore: SetRestoreRequest;
         set_tags: SetTagsRequest;
         shard_id: ShardId;
         storage_class_definition: StorageClassDefinition;
@@ -283,6 +285,11 @@ fn a_request_that_breaks_a_bound_is_refused() {
             permission: 1,
         }] });
         "permission": |m| m.acl = grant("x".to_owned(), 0);
+    }
+    refused! { SetRestore, proto::SetRestoreRequest, strategies::set_restore(),
+        "version_id": |m| m.version_id = None;
+        "storage_class": |m| m.storage_class = "glacier".to_owned();
+        "restore": |m| m.restore = None;
     }
     refused! { NodeRegistration, proto::NodeRegistration, strategies::node_registration(),
         "node": |m| m.node = Bytes::new();

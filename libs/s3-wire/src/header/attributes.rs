@@ -40,6 +40,7 @@ pub fn attributes(headers: &HeaderMap) -> Result<Attributes, S3Error> {
         lock: object_lock(headers)?,
         renamed: None,
         acl: None,
+        restore: None,
     })
 }
 

@@ -60,6 +60,7 @@ impl ClassCopy {
                 lock: VersionLock::default(),
                 renamed: None,
                 acl: None,
+                restore: None,
                 ..source.attributes.clone()
             },
             CopyAttributes::Replace(attributes) => *attributes,

@@ -144,9 +144,12 @@ fn copied_attributes(
         {
             return Ok(CopyAttributes::Keep);
         }
-        Directive::Copy => {
-            Attributes { website_redirect_location, renamed: None, ..source.attributes.clone() }
-        }
+        Directive::Copy => Attributes {
+            website_redirect_location,
+            renamed: None,
+            restore: None,
+            ..source.attributes.clone()
+        },
         Directive::Replace => attributes(headers)?,
     };
     let tags = match of_tags {

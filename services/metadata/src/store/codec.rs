@@ -9,7 +9,7 @@ use metadata_api::Committed;
 use types::{
     Acl, Attributes, Checksum, ChecksumAlgorithm, ChecksumType, ChecksumValue, ChunkId, Coding, ETag, Extent,
     Grant, Grantee, Group, GroupId, LeaseId, Manifest, ObjectPart, PartNumber, Permission, RenameMark,
-    Retention, RetentionMode, Sequence, Timestamp, VersionId, VersionLock, Versioning,
+    Restore, Retention, RetentionMode, Sequence, Timestamp, VersionId, VersionLock, Versioning,
 };
 
 use super::engine::DatabaseError;
@@ -18,6 +18,9 @@ const FORMAT: u8 = 1;
 
 /// Attributes with an access control list: everything before it is there, and whether there is a mark is said.
 const FORMAT_WITH_ACL: u8 = 2;
+
+/// Attributes with a restore, at their end: everything before it is there, and whether there are a mark and a list is said.
+const FORMAT_WITH_RESTORE: u8 = 3;
 
 /// The bytes are not what they should be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -45,8 +48,13 @@ pub(crate) fn encode_attributes(attributes: &Attributes) -> Bytes {
         lock,
         renamed,
         acl,
+        restore,
     } = attributes;
-    let mut out = if acl.is_some() { Writer::of(FORMAT_WITH_ACL) } else { Writer::new() };
+    let mut out = Writer::of(match (restore, acl) {
+        (Some(_), _) => FORMAT_WITH_RESTORE,
+        (None, Some(_)) => FORMAT_WITH_ACL,
+        (None, None) => FORMAT,
+    });
     for text in [
         content_type,
         cache_control,
@@ -63,8 +71,9 @@ pub(crate) fn encode_attributes(attributes: &Attributes) -> Bytes {
         out.bytes(name.as_bytes());
         out.bytes(value);
     }
-    // Versions without tags, lock, mark or list are as they were before there were any.
-    let has_lock = *lock != VersionLock::default() || renamed.is_some() || acl.is_some();
+    // Versions without tags, lock, mark, list or restore are as they were before there were any.
+    let says_mark = acl.is_some() || restore.is_some();
+    let has_lock = *lock != VersionLock::default() || renamed.is_some() || says_mark;
     if !tags.is_empty() || has_lock {
         out.number(tags.len() as u64);
         for (key, value) in tags {
@@ -79,23 +88,32 @@ pub(crate) fn encode_attributes(attributes: &Attributes) -> Bytes {
         }
         out.number(lock.legal_hold.map_or(0, |held| 1 + u64::from(held)));
     }
-    if acl.is_some() {
+    if says_mark {
         out.number(u64::from(renamed.is_some()));
     }
     if let Some(mark) = renamed {
         out.fixed(&mark.token);
         out.fixed(&mark.parameters);
     }
+    if restore.is_some() {
+        out.number(u64::from(acl.is_some()));
+    }
     if let Some(acl) = acl {
         write_acl(&mut out, acl);
+    }
+    if let Some(restore) = restore {
+        out.signed(restore.asked.0);
+        out.signed(restore.ready.0);
+        out.signed(restore.until.0);
     }
     out.finish()
 }
 
 /// Decodes headers and user metadata.
 pub(crate) fn decode_attributes(bytes: Bytes) -> Result<Attributes, DecodeError> {
-    let (mut reader, format) = Reader::of(bytes, "set of attributes", &[FORMAT, FORMAT_WITH_ACL])?;
-    let has_acl = format == FORMAT_WITH_ACL;
+    let formats = [FORMAT, FORMAT_WITH_ACL, FORMAT_WITH_RESTORE];
+    let (mut reader, format) = Reader::of(bytes, "set of attributes", &formats)?;
+    let has_restore = format == FORMAT_WITH_RESTORE;
     let mut attributes = Attributes {
         content_type: reader.optional_text()?,
         cache_control: reader.optional_text()?,
@@ -109,6 +127,7 @@ pub(crate) fn decode_attributes(bytes: Bytes) -> Result<Attributes, DecodeError>
         lock: VersionLock::default(),
         renamed: None,
         acl: None,
+        restore: None,
     };
     for _ in 0..reader.count(2)? {
         let entry = (reader.text()?, reader.bytes()?);
@@ -123,12 +142,16 @@ pub(crate) fn decode_attributes(bytes: Bytes) -> Result<Attributes, DecodeError>
     if !reader.is_at_end() {
         attributes.lock = version_lock(&mut reader)?;
     }
-    let has_mark = if has_acl { reader.flag()? } else { !reader.is_at_end() };
+    let has_mark = if format == FORMAT { !reader.is_at_end() } else { reader.flag()? };
     if has_mark {
         attributes.renamed = Some(RenameMark { token: reader.fixed()?, parameters: reader.fixed()? });
     }
-    if has_acl {
+    if if has_restore { reader.flag()? } else { format == FORMAT_WITH_ACL } {
         attributes.acl = Some(read_acl(&mut reader)?);
+    }
+    if has_restore {
+        let mut time = || reader.signed().map(Timestamp);
+        attributes.restore = Some(Restore { asked: time()?, ready: time()?, until: time()? });
     }
     reader.end()?;
     Ok(attributes)

@@ -9,12 +9,12 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use metadata_api::{ClassChange, ContentOwner, Error, ReplaceChunks, Replaced};
-use types::{BucketId, Extent, GroupId, PartNumber, UploadId};
+use types::{Attributes, BucketId, Extent, GroupId, PartNumber, UploadId};
 
 use super::{
     MetadataStore,
     buckets::{BucketLock, lock_bucket_named},
-    codec::{decode_manifest, encode_manifest},
+    codec::{decode_attributes, decode_manifest, encode_attributes, encode_manifest},
     commit::changes::{INSERT_GARBAGE, INSERT_MISSING, INSERT_REFERENCES, garbage_number, missing_values},
     engine::{DatabaseError, Failure, Rows, Tx, update_each},
     garbage::holder,
@@ -24,7 +24,7 @@ use super::{
 };
 
 /// What a version that is there says of its content, by the index of existing versions.
-pub(crate) const CONTENT: &str = "SELECT v.content_kind, v.manifest, v.shared, v.storage_class FROM versions AS v \
+pub(crate) const CONTENT: &str = "SELECT v.content_kind, v.manifest, v.shared, v.storage_class, v.attributes FROM versions AS v \
      WHERE v.bucket_id = $1 AND v.key = $2 AND v.version_seq = $3 AND v.seq_to IS NULL";
 
 /// The groups of a storage class by all of its codings, with one row at least when it is defined.
@@ -118,7 +118,7 @@ async fn replace_in_version(
     let values = vec![bucket.0.into(), key.clone().into(), version_seq.into()];
     let Some(mut row) = tx.fetch_optional(CONTENT, values).await? else { return Ok(None) };
     let (kind, mut manifest, is_shared) = (row.i64()?, row.optional_bytes()?, row.bool()?);
-    let class = row.optional_text()?;
+    let (class, attributes) = (row.optional_text()?, row.optional_bytes()?);
     if kind == 3 {
         manifest = Pages::fetch_in(tx, bucket.0, version_seq).await?.into_manifest();
     }
@@ -129,10 +129,11 @@ async fn replace_in_version(
         {
             return Ok(None);
         }
-        let sql = "UPDATE versions SET storage_class = $4 \
+        let sql = "UPDATE versions SET storage_class = $4, attributes = $5 \
                    WHERE bucket_id = $1 AND key = $2 AND version_seq = $3 AND seq_to IS NULL";
-        let values = vec![bucket.0.into(), key.clone().into(), version_seq.into(), change.to.as_str().into()];
-        tx.execute(sql, values).await?;
+        let attributes = attributes.map(without_restore).transpose()?;
+        let (class, key) = (change.to.as_str().into(), key.clone().into());
+        tx.execute(sql, vec![bucket.0.into(), key, version_seq.into(), class, attributes.into()]).await?;
     }
     if request.chunks.is_empty() {
         return Ok(Some((replaced, Owners::One)));
@@ -150,6 +151,12 @@ async fn replace_in_version(
     }
     tx.execute_rows(INSERT_REFERENCES, &[], &references).await?;
     Ok(Some((replaced, Owners::Shared { version_seq })))
+}
+
+/// A restore is of the class that the version had.
+fn without_restore(attributes: Bytes) -> Result<Bytes, DatabaseError> {
+    let attributes = decode_attributes(attributes)?;
+    Ok(encode_attributes(&Attributes { restore: None, ..attributes }))
 }
 
 /// Whether all chunks are in groups of the class that a version is to get.

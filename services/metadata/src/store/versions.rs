@@ -1,7 +1,7 @@
 //! Reading versions.
 
-use metadata_api::{Error, FoundVersion, GetVersion, SetAcl, SetLock, SetTags, Tagged};
-use types::{Attributes, Sequence, Timestamp, VersionId};
+use metadata_api::{Error, FoundVersion, GetVersion, SetAcl, SetLock, SetRestore, SetTags, Tagged};
+use types::{Attributes, Sequence, StorageClassName, Timestamp, VersionId};
 
 use super::{
     MetadataStore,
@@ -57,7 +57,7 @@ impl MetadataStore {
         let locked = lock_bucket_named(tx, &request.bucket, BucketLock::Commit).await?;
         let (bucket, key) = (request.bucket.clone(), request.key.clone());
         let wanted = GetVersion { bucket, key, version_id: request.version_id, with_content: false };
-        self.amend(tx, locked, wanted, |attributes| {
+        self.amend(tx, locked, wanted, |_, _, attributes| {
             attributes.tags.clone_from(&request.tags);
             Ok(())
         })
@@ -72,7 +72,7 @@ impl MetadataStore {
         let now = Timestamp(locked.now_ms);
         let (bucket, key) = (request.bucket.clone(), request.key.clone());
         let wanted = GetVersion { bucket, key, version_id: request.version_id, with_content: false };
-        self.amend(tx, locked, wanted, |attributes| {
+        self.amend(tx, locked, wanted, |_, _, attributes| {
             request.change.apply(&mut attributes.lock, now, request.bypasses_governance)
         })
         .await
@@ -82,9 +82,21 @@ impl MetadataStore {
         let locked = lock_bucket_named(tx, &request.bucket, BucketLock::Commit).await?;
         let (bucket, key) = (request.bucket.clone(), request.key.clone());
         let wanted = GetVersion { bucket, key, version_id: request.version_id, with_content: false };
-        self.amend(tx, locked, wanted, |attributes| {
+        self.amend(tx, locked, wanted, |_, _, attributes| {
             attributes.acl.clone_from(&request.acl);
             Ok(())
+        })
+        .await
+    }
+
+    pub(super) async fn set_restore_in(&self, tx: &mut Tx, request: &SetRestore) -> Result<Tagged, Failure> {
+        let locked = lock_bucket_named(tx, &request.bucket, BucketLock::Commit).await?;
+        let (bucket, key) = (request.bucket.clone(), request.key.clone());
+        let version_id = Some(request.version_id);
+        let wanted = GetVersion { bucket, key, version_id, with_content: false };
+        self.amend(tx, locked, wanted, |head, class, attributes| {
+            let etag = head.object().ok_or(Error::VersionNotFound)?;
+            request.apply((Sequence(head.version_seq), etag), class, &mut attributes.restore)
         })
         .await
     }
@@ -96,7 +108,7 @@ impl MetadataStore {
         tx: &mut Tx,
         LockedBucket { bucket, .. }: LockedBucket,
         wanted: GetVersion,
-        change: impl FnOnce(&mut Attributes) -> Result<(), Error>,
+        change: impl FnOnce(&Head, &StorageClassName, &mut Attributes) -> Result<(), Error>,
     ) -> Result<Tagged, Failure> {
         let row = tx
             .fetch_optional(&find_version_sql(wanted.version_id, false), find_version_values(&wanted))
@@ -112,9 +124,9 @@ impl MetadataStore {
         if head.is_delete_marker || wanted.version_id.is_some_and(|id| id != version_id) {
             return Err(missing.into());
         }
-        let attributes = Body::read(&mut row)?.attributes;
-        let mut attributes = decode_attributes(attributes).map_err(DatabaseError::from)?;
-        change(&mut attributes)?;
+        let body = Body::read(&mut row)?;
+        let mut attributes = decode_attributes(body.attributes).map_err(DatabaseError::from)?;
+        change(&head, &body.storage_class, &mut attributes)?;
         let sql = "UPDATE versions SET attributes = $5 \
                    WHERE bucket_id = $1 AND key = $2 AND version_seq = $3 AND seq_from = $4";
         let values = vec![

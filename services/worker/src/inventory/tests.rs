@@ -39,6 +39,7 @@ fn object(key: &str) -> ObjectSummary {
         size: 7,
         storage_class: StorageClassName::standard(),
         checksum: Some((ChecksumAlgorithm::Crc64nvme, ChecksumType::FullObject)),
+        restore: None,
     }
 }
 

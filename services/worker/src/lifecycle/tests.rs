@@ -25,6 +25,7 @@ fn version(key: &str, sequence: i64, day: i64, size: Option<u64>) -> VersionSumm
         size,
         storage_class: StorageClassName::standard(),
         checksum: None,
+        restore: None,
     });
     let version_id = VersionId::Numbered { sequence: Sequence(sequence), nonce: 7 };
     VersionSummary { key, version_id, is_latest: false, last_modified, object }

@@ -10,15 +10,15 @@ use types::{BucketId, DefaultRetention, LeaseId, ObjectLockConfiguration, Retent
 
 use super::{
     account, acl, algorithm, attributes, bucket_name, bytes, checksum, checksum_type, content, delimiter,
-    error, etag, key_prefix, limit, missing_shard, object_key, object_part, rename_mark, retention,
+    error, etag, key_prefix, limit, missing_shard, object_key, object_part, rename_mark, restore, retention,
     retention_mode, storage_class, timestamp, version_id, versioning, write_condition,
 };
 use crate::{
     Bucket, BucketPage, BucketQuota, BucketUsage, CommitVersion, Committed, CopyAttributes, CopyVersion,
     CreateBucket, DeleteCondition, DeleteVersion, DeleteVersions, DeletedVersion, ETagCondition, Error,
     FoundVersion, GetVersion, ListBuckets, ListObjects, ListPosition, ListVersions, LockChange, NewVersion,
-    ObjectEntry, ObjectPage, ObjectSummary, RenameObject, SetAcl, SetLock, SetTags, Subresource, Tagged,
-    Version, VersionEntry, VersionPage, VersionPosition, VersionState, VersionSummary,
+    ObjectEntry, ObjectPage, ObjectSummary, RenameObject, SetAcl, SetLock, SetRestore, SetTags, Subresource,
+    Tagged, Version, VersionEntry, VersionPage, VersionPosition, VersionState, VersionSummary,
 };
 
 pub(crate) fn bucket() -> impl Strategy<Value = Bucket> {
@@ -146,6 +146,21 @@ pub(crate) fn set_acl() -> impl Strategy<Value = SetAcl> {
         .prop_map(|(bucket, key, version_id, acl)| SetAcl { bucket, key, version_id, acl })
 }
 
+pub(crate) fn set_restore() -> impl Strategy<Value = SetRestore> {
+    let version = (bucket_name(), object_key(), version_id(), any::<i64>(), storage_class());
+    (version, option::of(restore()), restore()).prop_map(
+        |((bucket, key, version_id, sequence, storage_class), was, restore)| SetRestore {
+            bucket,
+            key,
+            version_id,
+            sequence: Sequence(sequence),
+            storage_class,
+            was,
+            restore,
+        },
+    )
+}
+
 pub(crate) fn set_tags() -> impl Strategy<Value = SetTags> {
     let tags = vec(("\\PC{1,8}", "\\PC{0,8}"), 0..4);
     (bucket_name(), object_key(), option::of(version_id()), tags)
@@ -264,14 +279,16 @@ pub(crate) fn list_objects() -> impl Strategy<Value = ListObjects> {
 
 fn object_summary() -> impl Strategy<Value = ObjectSummary> {
     let checksum = option::of((algorithm(), checksum_type()));
-    (object_key(), timestamp(), etag(), any::<u64>(), storage_class(), checksum).prop_map(
-        |(key, last_modified, etag, size, storage_class, checksum)| ObjectSummary {
+    let restore = option::of(restore());
+    (object_key(), timestamp(), etag(), any::<u64>(), storage_class(), checksum, restore).prop_map(
+        |(key, last_modified, etag, size, storage_class, checksum, restore)| ObjectSummary {
             key,
             last_modified,
             etag,
             size,
             storage_class,
             checksum,
+            restore,
         },
     )
 }

@@ -4,7 +4,7 @@ use proptest::{collection::vec, option, prelude::*, sample::select};
 use types::{
     Acl, Attributes, Checksum, ChecksumAlgorithm, ChecksumType, ChecksumValue, ChunkId, Coding, ETag, Extent,
     Grant, Grantee, Group, GroupId, LeaseId, Manifest, ObjectPart, PartNumber, Permission, RenameMark,
-    Retention, RetentionMode, Sequence, Timestamp, VersionId, VersionLock, Versioning,
+    Restore, Retention, RetentionMode, Sequence, Timestamp, VersionId, VersionLock, Versioning,
 };
 
 use super::{
@@ -45,6 +45,7 @@ prop_compose! {
         lock in version_lock(),
         mark in option::of(any::<([u8; 16], [u8; 16])>()),
         acl in option::of(acl()),
+        restore in option::of(any::<[i64; 3]>()),
     ) -> Attributes {
         let [content_type, cache_control, content_disposition, content_encoding, content_language, expires, redirect] = texts;
         Attributes {
@@ -52,6 +53,11 @@ prop_compose! {
             website_redirect_location: redirect, user_metadata, tags, lock,
             renamed: mark.map(|(token, parameters)| RenameMark { token, parameters }),
             acl,
+            restore: restore.map(|[asked, ready, until]| Restore {
+                asked: Timestamp(asked),
+                ready: Timestamp(ready),
+                until: Timestamp(until),
+            }),
         }
     }
 }
@@ -122,7 +128,7 @@ proptest! {
 
     #[test]
     fn any_bytes_are_decoded_or_refused(mut noise in vec(any::<u8>(), 0..300)) {
-        for format in [None, Some(1), Some(2)] {
+        for format in [None, Some(1), Some(2), Some(3)] {
             if let (Some(format), Some(first)) = (format, noise.first_mut()) {
                 *first = format;
             }

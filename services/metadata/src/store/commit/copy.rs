@@ -82,8 +82,13 @@ impl Batch<'_> {
         body.attributes = match &request.attributes {
             CopyAttributes::Keep => {
                 let attributes = decode_attributes(body.attributes).map_err(DatabaseError::from)?;
-                let lock = VersionLock::default();
-                self.encode_attributes(&Attributes { lock, renamed: None, acl: None, ..attributes })?
+                self.encode_attributes(&Attributes {
+                    lock: VersionLock::default(),
+                    renamed: None,
+                    acl: None,
+                    restore: None,
+                    ..attributes
+                })?
             }
             CopyAttributes::Replace(attributes) => self.encode_attributes(attributes)?,
         };

@@ -6,14 +6,16 @@ use types::{BucketId, ObjectKey, Timestamp};
 use super::{Entry, Shape, Source, Start, find_listed, hops_sql, read_page};
 use crate::store::{
     MetadataStore,
+    codec::decode_attributes,
     commit::load::read_key,
     engine::{DatabaseError, Failure, Row, Tx, Value},
     version_row::{read_algorithm, read_checksum_type, read_etag, read_storage_class},
 };
 
-/// Columns of [`read_summary`].
+/// Columns of [`read_summary`]. Attributes are read of archived objects alone, which may be restored.
 pub(crate) const SUMMARY: &str = "v.last_modified_ms, v.size, v.etag, v.etag_parts, v.storage_class, \
-     v.checksum_algorithm, v.checksum_type";
+     v.checksum_algorithm, v.checksum_type, \
+     CASE WHEN v.storage_class IN ('GLACIER', 'DEEP_ARCHIVE') THEN v.attributes END";
 
 pub(crate) fn read_summary(key: ObjectKey, row: &mut Row) -> Result<ObjectSummary, DatabaseError> {
     let (last_modified, size) = (Timestamp(row.i64()?), row.number()?);
@@ -23,7 +25,9 @@ pub(crate) fn read_summary(key: ObjectKey, row: &mut Row) -> Result<ObjectSummar
         (Some(algorithm), Some(kind)) => Some((read_algorithm(algorithm)?, read_checksum_type(kind)?)),
         _ => None,
     };
-    Ok(ObjectSummary { key, last_modified, etag, size, storage_class, checksum })
+    let attributes = row.optional_bytes()?.map(decode_attributes).transpose()?;
+    let restore = attributes.and_then(|attributes| attributes.restore);
+    Ok(ObjectSummary { key, last_modified, etag, size, storage_class, checksum, restore })
 }
 
 /// The statement for a batch.
