@@ -11,6 +11,7 @@ mod entity_tag;
 mod object_lock;
 mod range;
 mod rename;
+mod restore;
 #[cfg(test)]
 mod tests;
 mod unsupported;
@@ -31,6 +32,7 @@ pub use copy_source::{CopySource, copy_source, copy_source_range};
 pub use object_lock::{bucket_object_lock, bypasses_governance, object_lock};
 pub use range::{RangeSpec, range};
 pub use rename::{client_token, rename_source};
+pub use restore::{restore, wants_restore_status};
 pub use unsupported::{Scope, UNSUPPORTED_HEADERS, UnsupportedHeader, refuse_unsupported_headers};
 pub use write_conditions::{DeleteCondition, WriteCondition, delete_condition, write_condition};
 

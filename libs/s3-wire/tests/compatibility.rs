@@ -29,8 +29,7 @@ const HEADERS: &str = "
 ## Request headers that are refused
 
 A request with one of these headers is refused with `NotImplemented` and the header's name, unless its value asks for what happens anyway.
-Headers that ask for nothing here are ignored: `x-amz-request-payer` (nobody pays), `x-amz-mfa` (no bucket has MFA delete),
-`x-amz-optional-object-attributes` (nothing is archived).
+Headers that ask for nothing here are ignored: `x-amz-request-payer` (nobody pays), `x-amz-mfa` (no bucket has MFA delete).
 
 | header | values that are let through | where |
 |---|---|---|

@@ -45,7 +45,7 @@ const fn entry(name: &'static str, harmless: &'static [&'static str], scope: Sco
 }
 
 /// Every such header. Ignored on purpose, as their effect is none here: `x-amz-request-payer` (nobody pays),
-/// `x-amz-mfa` (no bucket has MFA delete), `x-amz-optional-object-attributes` (nothing is archived).
+/// `x-amz-mfa` (no bucket has MFA delete).
 pub const UNSUPPORTED_HEADERS: &[UnsupportedHeader] = &[
     entry("x-amz-server-side-encryption*", &[], Scope::Any),
     entry("x-amz-copy-source-server-side-encryption*", &[], Scope::Any),

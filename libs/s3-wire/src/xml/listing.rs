@@ -1,9 +1,12 @@
 //! Listings of current objects. Source: API Reference, "ListObjects" and "ListObjectsV2".
 
 use bytes::Bytes;
-use types::{ChecksumAlgorithm, ChecksumType, ETag, Timestamp};
+use types::{ChecksumAlgorithm, ChecksumType, ETag, RestoreState, Timestamp};
 
-use super::{Document, Owner, rows::write_checksum_kind};
+use super::{
+    Document, Owner,
+    rows::{write_checksum_kind, write_restore_status},
+};
 
 /// What a ListObjects (version 1) answers beside its rows.
 #[derive(Debug, Clone, Copy)]
@@ -66,6 +69,8 @@ pub struct ObjectRow<'a> {
     pub size: u64,
     /// Its storage class.
     pub storage_class: &'a str,
+    /// What its restore is, where that is asked for and it has one.
+    pub restore: Option<RestoreState>,
     /// Its owner: always in version 1, with `fetch-owner=true` in version 2.
     pub owner: Option<Owner<'a>>,
 }
@@ -158,5 +163,6 @@ fn write_object(object: &ObjectRow<'_>, url: bool, document: &mut Document) {
         owner.write("Owner", document);
     }
     document.element("StorageClass", object.storage_class);
+    write_restore_status(object.restore, document);
     document.close("Contents");
 }

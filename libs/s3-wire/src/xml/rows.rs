@@ -1,7 +1,7 @@
 //! Parts that several answers have in common.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use types::{ChecksumAlgorithm, ChecksumType, ChecksumValue};
+use types::{ChecksumAlgorithm, ChecksumType, ChecksumValue, RestoreState};
 
 use super::Document;
 
@@ -56,4 +56,19 @@ pub(super) fn write_checksum_kind(
         document.element("ChecksumAlgorithm", algorithm.name());
         document.element("ChecksumType", kind.name());
     }
+}
+
+/// Writes the restore of an archived object; nothing without one. Source: API Reference, "RestoreStatus".
+pub(super) fn write_restore_status(restore: Option<RestoreState>, document: &mut Document) {
+    let expiry = match restore {
+        None | Some(RestoreState::Over) => return,
+        Some(RestoreState::Ongoing) => None,
+        Some(RestoreState::Restored(until)) => Some(until),
+    };
+    document.open("RestoreStatus");
+    document.boolean("IsRestoreInProgress", expiry.is_none());
+    if let Some(expiry) = expiry {
+        document.date("RestoreExpiryDate", expiry);
+    }
+    document.close("RestoreStatus");
 }

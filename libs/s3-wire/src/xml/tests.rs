@@ -255,6 +255,7 @@ fn object(key: &str) -> ObjectRow<'_> {
         checksum: Some((ChecksumAlgorithm::Crc64nvme, ChecksumType::FullObject)),
         size: 7,
         storage_class: "STANDARD",
+        restore: None,
         owner: Some(OWNER),
     }
 }
@@ -390,6 +391,7 @@ fn listings_of_versions() {
             checksum: None,
             size: 0,
             storage_class: "STANDARD",
+            restore: None,
             owner: OWNER,
         }),
     ];

@@ -1,12 +1,12 @@
 //! Listings of versions. Source: API Reference, "ListObjectVersions".
 
 use bytes::Bytes;
-use types::{ChecksumAlgorithm, ChecksumType, ETag, Timestamp, VersionId};
+use types::{ChecksumAlgorithm, ChecksumType, ETag, RestoreState, Timestamp, VersionId};
 
 use super::{
     Document, Owner,
     listing::{capacity, write_common_prefixes, write_end_of_head},
-    rows::write_checksum_kind,
+    rows::{write_checksum_kind, write_restore_status},
 };
 
 /// What a ListObjectVersions answers beside its rows.
@@ -62,6 +62,8 @@ pub struct VersionRow<'a> {
     pub size: u64,
     /// Its storage class.
     pub storage_class: &'a str,
+    /// What its restore is, where that is asked for and it has one.
+    pub restore: Option<RestoreState>,
     /// Its owner.
     pub owner: Owner<'a>,
 }
@@ -122,6 +124,7 @@ fn write_version(version: &VersionRow<'_>, url: bool, document: &mut Document) {
     document.plain("Size", version.size);
     version.owner.write("Owner", document);
     document.element("StorageClass", version.storage_class);
+    write_restore_status(version.restore, document);
     document.close("Version");
 }
 

@@ -6,10 +6,10 @@ use s3_wire::{
     query::Query,
     xml::{self, DeleteMarkerRow, Owner, VersionRow},
 };
-use types::{ObjectKey, VersionId};
+use types::{ObjectKey, Timestamp, VersionId};
 
 use super::{
-    list_objects::{KeyListing, key_prefix},
+    list_objects::{KeyListing, key_prefix, restore_status, restores_at},
     object_read::version_id,
 };
 use crate::{
@@ -26,6 +26,7 @@ pub(super) async fn list_object_versions(
 ) -> Result<Response, S3Error> {
     let query = request.query()?;
     let listing = KeyListing::parse(&query, "max-keys")?;
+    let restores_at = restores_at(gateway, request)?;
     let position = position(&query)?;
     let bucket = request.existing_bucket(gateway).await?;
     let page = if listing.limit == 0 {
@@ -56,7 +57,7 @@ pub(super) async fn list_object_versions(
     };
     let owner = owner(&page.owner);
     let rows = page.entries.iter().filter_map(|entry| match entry {
-        VersionEntry::Version(version) => Some(row(version, owner)),
+        VersionEntry::Version(version) => Some(row(version, owner, restores_at)),
         VersionEntry::CommonPrefix(_) => None,
     });
     let prefixes = page.entries.iter().filter_map(|entry| match entry {
@@ -93,7 +94,11 @@ fn next_place(page: &VersionPage) -> (Option<&str>, Option<VersionId>) {
     }
 }
 
-fn row<'a>(version: &'a VersionSummary, owner: Owner<'a>) -> xml::VersionEntry<'a> {
+fn row<'a>(
+    version: &'a VersionSummary,
+    owner: Owner<'a>,
+    restores_at: Option<Timestamp>,
+) -> xml::VersionEntry<'a> {
     let (key, version_id, is_latest) = (version.key.as_str(), version.version_id, version.is_latest);
     let last_modified = version.last_modified;
     match &version.object {
@@ -113,6 +118,7 @@ fn row<'a>(version: &'a VersionSummary, owner: Owner<'a>) -> xml::VersionEntry<'
             checksum: object.checksum,
             size: object.size,
             storage_class: object.storage_class.as_str(),
+            restore: restore_status(object, restores_at),
             owner,
         }),
     }

@@ -3,10 +3,11 @@
 use metadata_api::{ListObjects, ListPosition, ObjectEntry, ObjectPage, ObjectSummary, PAGE_SIZE_MAX};
 use s3_wire::{
     S3Error,
+    header::wants_restore_status,
     query::Query,
     xml::{self, ObjectRow, Owner},
 };
-use types::KeyPrefix;
+use types::{KeyPrefix, RestoreState, Timestamp};
 
 use crate::{
     Gateway,
@@ -80,9 +81,10 @@ pub(super) async fn page(
 pub(super) fn rows<'a>(
     page: &'a ObjectPage,
     owner: Option<Owner<'a>>,
+    restores_at: Option<Timestamp>,
 ) -> impl Iterator<Item = ObjectRow<'a>> {
     page.entries.iter().filter_map(move |entry| match entry {
-        ObjectEntry::Object(object) => Some(row(object, owner)),
+        ObjectEntry::Object(object) => Some(row(object, owner, restores_at)),
         ObjectEntry::CommonPrefix(_) => None,
     })
 }
@@ -104,7 +106,22 @@ pub(super) fn next_place(page: &ObjectPage) -> Option<&str> {
     })
 }
 
-fn row<'a>(object: &'a ObjectSummary, owner: Option<Owner<'a>>) -> ObjectRow<'a> {
+/// The time at which a listing shows what is restored, if it is to show it.
+pub(super) fn restores_at(gateway: &Gateway, request: &Request) -> Result<Option<Timestamp>, S3Error> {
+    let wanted = wants_restore_status(&request.headers)?;
+    Ok(wanted.then(|| Timestamp(gateway.env.wall_clock_ms())))
+}
+
+/// What the restore of a listed object is then.
+pub(super) fn restore_status(object: &ObjectSummary, restores_at: Option<Timestamp>) -> Option<RestoreState> {
+    Some(object.restore?.state(restores_at?))
+}
+
+fn row<'a>(
+    object: &'a ObjectSummary,
+    owner: Option<Owner<'a>>,
+    restores_at: Option<Timestamp>,
+) -> ObjectRow<'a> {
     ObjectRow {
         key: object.key.as_str(),
         last_modified: object.last_modified,
@@ -112,6 +129,7 @@ fn row<'a>(object: &'a ObjectSummary, owner: Option<Owner<'a>>) -> ObjectRow<'a>
         checksum: object.checksum,
         size: object.size,
         storage_class: object.storage_class.as_str(),
+        restore: restore_status(object, restores_at),
         owner,
     }
 }
@@ -123,6 +141,7 @@ pub(super) async fn list_objects(
 ) -> Result<Response, S3Error> {
     let query = request.query()?;
     let listing = KeyListing::parse(&query, "max-keys")?;
+    let restores_at = restores_at(gateway, request)?;
     let marker = query.get("marker").unwrap_or("");
     let position = match marker {
         "" => ListPosition::Start,
@@ -139,5 +158,6 @@ pub(super) async fn list_objects(
         url: listing.url,
         is_truncated: page.truncated,
     };
-    Ok(output::xml(xml::list_objects(&answer, rows(&page, Some(owner(&page.owner))), common_prefixes(&page))))
+    let rows = rows(&page, Some(owner(&page.owner)), restores_at);
+    Ok(output::xml(xml::list_objects(&answer, rows, common_prefixes(&page))))
 }

@@ -4,7 +4,7 @@ use metadata_api::ListPosition;
 use s3_wire::{S3Error, xml};
 use types::KeyPrefix;
 
-use super::list_objects::{KeyListing, common_prefixes, key_prefix, next_place, page, rows};
+use super::list_objects::{KeyListing, common_prefixes, key_prefix, next_place, page, restores_at, rows};
 use crate::{
     Gateway,
     auth::Permit,
@@ -20,6 +20,7 @@ pub(super) async fn list_objects_v2(
 ) -> Result<Response, S3Error> {
     let query = request.query()?;
     let listing = KeyListing::parse(&query, "max-keys")?;
+    let restores_at = restores_at(gateway, request)?;
     let sent_token = query.get("continuation-token");
     if sent_token == Some("") {
         return Err(S3Error::invalid_argument(
@@ -49,7 +50,7 @@ pub(super) async fn list_objects_v2(
         is_truncated: page.truncated,
     };
     let owner = (query.get("fetch-owner") == Some("true")).then(|| owner(&page.owner));
-    Ok(output::xml(xml::list_objects_v2(&answer, rows(&page, owner), common_prefixes(&page))))
+    Ok(output::xml(xml::list_objects_v2(&answer, rows(&page, owner, restores_at), common_prefixes(&page))))
 }
 
 fn place(sent: &str) -> Result<KeyPrefix, S3Error> {
