@@ -177,6 +177,7 @@ fn resource_type(operation: Operation) -> &'static str {
         | Op::DeleteBucketIntelligentTieringConfiguration
         | Op::ListBucketIntelligentTieringConfigurations => "INTELLIGENT_TIERING",
         Op::GetObjectAttributes => "OBJECT_ATTRIBUTES",
+        Op::RestoreObject => "RESTORE",
         Op::GetObjectRetention | Op::PutObjectRetention => "OBJECT_LOCK_RETENTION",
         Op::GetObjectLegalHold | Op::PutObjectLegalHold => "OBJECT_LOCK_LEGALHOLD",
         Op::GetObjectTorrent => "TORRENT",
@@ -230,6 +231,7 @@ mod tests {
         assert_eq!(name(Method::PUT, Some(Operation::UploadPartCopy)), "REST.COPY.PART");
         assert_eq!(name(Method::GET, Some(Operation::ListObjectsV2)), "REST.GET.BUCKET");
         assert_eq!(name(Method::POST, Some(Operation::DeleteObjects)), "REST.POST.MULTI_OBJECT_DELETE");
+        assert_eq!(name(Method::POST, Some(Operation::RestoreObject)), "REST.POST.RESTORE");
         assert_eq!(name(Method::PATCH, None), "REST.PATCH.OBJECT");
         assert_eq!(record_operation(&Method::OPTIONS, None, false), "REST.OPTIONS.PREFLIGHT");
     }

@@ -191,7 +191,7 @@ operations! {
     PutObjectLegalHold Object Supported,
     GetObjectTorrent Object Refused,
     RenameObject Object Supported,
-    RestoreObject Object Refused,
+    RestoreObject Object Supported,
     SelectObjectContent Object Refused,
     UpdateObjectEncryption Object Refused,
     PutObjectAnnotation Object Refused,

@@ -21,6 +21,7 @@ mod logging;
 mod object;
 mod object_lock;
 mod read;
+mod restore;
 mod rows;
 mod tagging;
 #[cfg(test)]
@@ -59,6 +60,7 @@ pub use object_lock::{
     OBJECT_LOCK_BODY_MAX, legal_hold, object_lock, parse_legal_hold, parse_object_lock, parse_retention,
     retention,
 };
+pub use restore::{RESTORE_BODY_MAX, RestoreRequest, RetrievalTier, parse_restore};
 pub use rows::Owner;
 pub use tagging::{TAGGING_BODY_MAX, parse_tagging, tagging};
 pub use uploads::{ListMultipartUploads, ListParts, PartRow, UploadRow, list_multipart_uploads, list_parts};

@@ -82,7 +82,8 @@ pub(crate) async fn gateway(env: Env, config: gateway::Config) -> Result<(), Exi
     let holder = format!("gateway {:016x}", env.random_u64());
     let cluster = Cluster::connect(&env, &config.metadata, &config.cluster_secret, &holder)?;
     let gateway =
-        Gateway::new(env.clone(), &config.front, credentials, cluster.metadata.clone(), cluster.pool.clone());
+        Gateway::new(env.clone(), &config.front, credentials, cluster.metadata.clone(), cluster.pool.clone())
+            .with_lifecycle_day(Duration::from_secs(config.lifecycle_day_seconds));
     let server = gateway::Server::bind(env.clone(), &config.front, Arc::new(gateway)).await;
     let server = server.map_err(|error| bind_failed(&error))?;
     tracing::info!(endpoint = format!("{}://{}", server.scheme(), server.address()), "gateway is listening");

@@ -26,6 +26,16 @@ pub struct Config {
     /// The root user's secret access key, 8 to 128 characters.
     #[arg(long, env = "ASHLAR_ROOT_PASSWORD", hide_env_values = true, value_name = "SECRET_ACCESS_KEY")]
     pub root_password: Secret,
+    /// Seconds that restores of archived objects count as a day, the same as workers are told. Anything but a day is for trying
+    /// them out.
+    #[arg(
+        long = "lifecycle-day",
+        env = "ASHLAR_LIFECYCLE_DAY",
+        value_name = "SECONDS",
+        default_value_t = 86_400,
+        value_parser = clap::value_parser!(u64).range(1..=86_400)
+    )]
+    pub lifecycle_day_seconds: u64,
 }
 
 /// Settings of what clients connect to; the same for a cluster's gateway and the all-in-one server.
@@ -87,6 +97,16 @@ pub struct FrontConfig {
         value_parser = clap::value_parser!(u64).range(1..=3600)
     )]
     pub access_log_interval_seconds: u64,
+    /// Seconds that a restore of an archived object is under way before the object can be read. Bytes of archive classes can be
+    /// read at once here, so 0 will do, unless their medium has to be made ready by other means.
+    #[arg(
+        long = "restore-delay",
+        env = "ASHLAR_RESTORE_DELAY",
+        value_name = "SECONDS",
+        default_value_t = 0,
+        value_parser = clap::value_parser!(u64).range(0..=604_800)
+    )]
+    pub restore_delay_seconds: u64,
     /// Most client connections at a time, to each listener; more wait to be accepted.
     #[arg(long, env = "ASHLAR_CONNECTIONS_MAX", default_value_t = 10_000, value_name = "NUMBER")]
     pub connections_max: usize,

@@ -7,6 +7,7 @@
 //! Invariant: a body is proved (length, hashes, checksums, chunk signatures) before the commit that names it.
 
 mod access_log;
+mod archive;
 mod auth;
 mod config;
 mod cross_origin;
@@ -36,6 +37,8 @@ pub use config::{Config, FrontConfig};
 pub use s3_wire::acl::ObjectOwnership;
 pub use server::{BindError, Server};
 
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// Everything that requests are carried out with.
 pub struct Gateway {
     env: Env,
@@ -45,6 +48,8 @@ pub struct Gateway {
     website_domains: Vec<String>,
     signature_v2: bool,
     object_ownership: ObjectOwnership,
+    restore_delay: Duration,
+    lifecycle_day: Duration,
     scheme: &'static str,
     host_id: String,
     metadata: Arc<dyn Metadata>,
@@ -72,12 +77,19 @@ impl Gateway {
             website_domains: config.website_domain.clone(),
             signature_v2: config.signature_v2,
             object_ownership: config.object_ownership,
+            restore_delay: Duration::from_secs(config.restore_delay_seconds),
+            lifecycle_day: DAY,
             scheme: if config.tls_cert.is_some() { "https" } else { "http" },
             host_id,
             metadata,
             pool,
             access_log,
         }
+    }
+
+    /// The same gateway with another length of the days for which archived objects are restored.
+    pub fn with_lifecycle_day(self, lifecycle_day: Duration) -> Self {
+        Self { lifecycle_day, ..self }
     }
 
     /// Whether requests can be carried out now, or what stands in the way.

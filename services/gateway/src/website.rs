@@ -68,6 +68,10 @@ const PRIVATE: [&str; 4] = [
     "x-amz-object-lock-legal-hold",
 ];
 
+/// What a read of an object is refused with that is nothing to a redirect.
+const NOT_OF_REDIRECTS: [ErrorCode; 3] =
+    [ErrorCode::InvalidObjectState, ErrorCode::InvalidRange, ErrorCode::PreconditionFailed];
+
 /// Errors that tell that nothing is served, so that nothing is said of the bucket's rules for other origins.
 const OF_NO_WEBSITE: [ErrorCode; 3] =
     [ErrorCode::NoSuchWebsiteConfiguration, ErrorCode::NoSuchBucket, ErrorCode::MethodNotAllowed];
@@ -260,8 +264,8 @@ impl Visit<'_> {
         });
         match self.read(self.parts.method.clone(), key, conditions.collect()).await {
             Ok(response) => Ok(as_redirect(&response).unwrap_or(response)),
-            // A redirect has no bytes and no changes that could be asked for.
-            Err(error) if matches!(error.code, ErrorCode::InvalidRange | ErrorCode::PreconditionFailed) => {
+            // A redirect has no bytes that could be archived or be a range, and no changes that could be asked for.
+            Err(error) if NOT_OF_REDIRECTS.contains(&error.code) => {
                 let whole = self.read(Method::HEAD, key, HeaderMap::new()).await?;
                 as_redirect(&whole).ok_or(error)
             }

@@ -72,8 +72,8 @@ pub struct Options {
 /// When what is in buckets expires or moves to other storage classes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Args)]
 pub struct LifecycleOptions {
-    /// Seconds that lifecycle rules and inventories count as a day. Anything but a day is for trying them out: objects are
-    /// deleted and moved, and lists made, that much sooner.
+    /// Seconds that lifecycle rules, inventories and restores of archived objects count as a day. Anything but a day is for
+    /// trying them out: objects are deleted and moved, lists made, and restores over, that much sooner.
     #[arg(
         long = "lifecycle-day",
         env = "ASHLAR_LIFECYCLE_DAY",

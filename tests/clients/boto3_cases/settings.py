@@ -116,6 +116,51 @@ def lifecycle_transitions(c):
         c.expect_object(key, body)
 
 
+@CASES.add
+def archived_objects_are_restored(c):
+    if not c.target.ours:
+        # Elsewhere it takes hours.
+        return
+    c.target.define_class("DEEP_ARCHIVE")
+    key = c.key("archived")
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            c.put(key, b"kept for long", StorageClass="DEEP_ARCHIVE")
+            break
+        except botocore.exceptions.ClientError as error:
+            # Gateways hear of a class within seconds.
+            assert error.response["Error"]["Code"] == "InvalidStorageClass" and time.monotonic() < deadline, error
+            time.sleep(0.2)
+    with refused("InvalidObjectState", 403) as answers:
+        c.get(key)
+    expect(answers[0]["Error"]["StorageClass"], "DEEP_ARCHIVE")
+    source = {"Bucket": c.bucket, "Key": key}
+    with refused("InvalidObjectState", 403):
+        c.s3.copy_object(Bucket=c.bucket, Key=key, CopySource=source, StorageClass="STANDARD")
+    assert "Restore" not in c.head(key)
+    request = {"Days": 600, "GlacierJobParameters": {"Tier": "Bulk"}}
+    answer = c.s3.restore_object(Bucket=c.bucket, Key=key, RestoreRequest=request)
+    expect(answer["ResponseMetadata"]["HTTPStatusCode"], 202)
+    while 'ongoing-request="false"' not in c.head(key)["Restore"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    c.expect_object(key, b"kept for long")
+    expect(c.head(key)["StorageClass"], "DEEP_ARCHIVE")
+    row, = c.s3.list_objects_v2(Bucket=c.bucket, Prefix=key, OptionalObjectAttributes=["RestoreStatus"])["Contents"]
+    expect(row["RestoreStatus"]["IsRestoreInProgress"], False)
+    assert row["RestoreStatus"]["RestoreExpiryDate"] > row["LastModified"], row
+    answer = c.s3.restore_object(Bucket=c.bucket, Key=key, RestoreRequest=request)
+    expect(answer["ResponseMetadata"]["HTTPStatusCode"], 200)
+    with refused("InvalidArgument", 400):
+        c.s3.restore_object(Bucket=c.bucket, Key=key, RestoreRequest={"Days": 1, "GlacierJobParameters": {"Tier": "Expedited"}})
+    c.s3.copy_object(Bucket=c.bucket, Key=key, CopySource=source, StorageClass="STANDARD")
+    assert "Restore" not in c.head(key) and "StorageClass" not in c.head(key)
+    c.expect_object(key, b"kept for long")
+    with refused("InvalidObjectState", 403):
+        c.s3.restore_object(Bucket=c.bucket, Key=key, RestoreRequest=request)
+
+
 def eventually_put(c, rules):
     """Puts rules about a class that gateways may not have heard of yet."""
     for _ in range(100):

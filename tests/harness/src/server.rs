@@ -61,6 +61,7 @@ impl Server {
             tls_key: None,
             signature_v2: false,
             access_log_interval_seconds: 300,
+            restore_delay_seconds: 0,
             connections_max: 1000,
         };
         let mut config = EmbeddedConfig {

@@ -44,6 +44,7 @@ mod public_access_block;
 mod put_bucket_versioning;
 mod put_object;
 mod rename_object;
+mod restore_object;
 mod transitions;
 mod upload_part;
 mod upload_part_copy;

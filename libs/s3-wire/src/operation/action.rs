@@ -46,6 +46,7 @@ impl Operation {
             Self::GetBucketPolicyStatus => "GetBucketPolicyStatus",
             Self::GetObjectLockConfiguration => "GetBucketObjectLockConfiguration",
             Self::PutObjectLockConfiguration => "PutBucketObjectLockConfiguration",
+            Self::RestoreObject => "RestoreObject",
             Self::GetObjectRetention => "GetObjectRetention",
             Self::PutObjectRetention => "PutObjectRetention",
             Self::GetObjectLegalHold => "GetObjectLegalHold",

@@ -137,7 +137,8 @@ impl Embedded {
         let follower = Follower::start(&env, metadata.clone(), view.clone());
         let pool = Pool::new(&env, view.clone(), leases, report_to(&env, metadata.clone()));
 
-        let gateway = Gateway::new(env.clone(), &config.front, credentials, metadata.clone(), pool.clone());
+        let gateway = Gateway::new(env.clone(), &config.front, credentials, metadata.clone(), pool.clone())
+            .with_lifecycle_day(Duration::from_secs(config.lifecycle.lifecycle_day_seconds));
         let server = gateway::Server::bind(env.clone(), &config.front, Arc::new(gateway)).await?;
         let admin = AdminServer::bind(&env, &installation, metadata.clone(), node.clone()).await;
         let admin = admin.map_err(StartError::Admin)?;

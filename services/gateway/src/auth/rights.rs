@@ -25,7 +25,7 @@ pub(super) fn reads_version(operation: Operation) -> bool {
     use Operation::{
         DeleteObjectTagging, GetObject, GetObjectAcl, GetObjectAttributes, GetObjectLegalHold,
         GetObjectRetention, GetObjectTagging, HeadObject, PutObjectAcl, PutObjectLegalHold,
-        PutObjectRetention, PutObjectTagging,
+        PutObjectRetention, PutObjectTagging, RestoreObject,
     };
     matches!(
         operation,
@@ -41,6 +41,7 @@ pub(super) fn reads_version(operation: Operation) -> bool {
             | PutObjectRetention
             | GetObjectLegalHold
             | PutObjectLegalHold
+            | RestoreObject
     )
 }
 

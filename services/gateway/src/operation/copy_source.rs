@@ -9,12 +9,14 @@ use s3_wire::{
 
 use crate::{
     Gateway,
+    archive::{NOT_COPIABLE, check_readable},
     auth::{Permit, authorize_source},
     error,
     request::Request,
 };
 
-/// The source of a copy as it is now, if it may be read, with its tags if those are copied; its conditions checked.
+/// The source of a copy as it is now, if it may be read, with its tags if those are copied; neither if it is archived; its conditions
+/// checked.
 pub(super) async fn find_source(
     gateway: &Gateway,
     request: &Request,
@@ -59,6 +61,7 @@ pub(super) async fn find_source(
             S3Error::no_such_key(source.key.as_str())
         });
     };
+    check_readable(gateway, &version, NOT_COPIABLE)?;
     match ReadConditions::for_copy_source(&request.headers).evaluate(&version.etag, found.last_modified) {
         Outcome::Proceed => Ok((found, version)),
         failed @ (Outcome::NotModified | Outcome::PreconditionFailed(_)) => {

@@ -41,6 +41,7 @@ mod public_access_block;
 mod put_bucket_versioning;
 mod put_object;
 mod rename_object;
+mod restore_object;
 mod subresource;
 mod upload_part;
 mod upload_part_copy;
@@ -94,6 +95,7 @@ pub(crate) async fn dispatch(
         Operation::DeleteObject => delete_object::delete_object(gateway, request, &permit).await,
         Operation::CopyObject => copy_object::copy_object(gateway, request, &permit).await,
         Operation::RenameObject => rename_object::rename_object(gateway, request, &permit).await,
+        Operation::RestoreObject => restore_object::restore_object(gateway, request, body, &permit).await,
         Operation::CreateMultipartUpload => {
             create_multipart_upload::create_multipart_upload(gateway, request, &permit).await
         }

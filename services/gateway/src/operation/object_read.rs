@@ -12,6 +12,7 @@ use types::{ByteRange, Content, ETag, PartNumber, Timestamp, VersionId};
 
 use crate::{
     Gateway,
+    archive::{NOT_READABLE, check_readable, set_restore},
     lifecycle::set_expiration,
     output::{self, set, set_checksum, set_object, set_version_id},
     request::{Request, Response},
@@ -54,7 +55,7 @@ impl ReadVersion {
     }
 }
 
-/// Resolves a GET or HEAD up to its body.
+/// Resolves a GET, with its content, or a HEAD up to its body.
 pub(super) async fn read(
     gateway: &Gateway,
     request: &Request,
@@ -69,6 +70,10 @@ pub(super) async fn read(
         ));
     }
     let (found, mut version) = find(gateway, request, version_id, with_content).await?;
+    if with_content {
+        // Before conditions, which are for what could be answered without them. RFC 9110, section 13.2.1.
+        check_readable(gateway, &version, NOT_READABLE)?;
+    }
 
     match ReadConditions::for_read(&request.headers).evaluate(&version.etag, found.last_modified) {
         Outcome::Proceed => {}
@@ -81,6 +86,7 @@ pub(super) async fn read(
     let mut response = output::empty(StatusCode::OK);
     let headers = response.headers_mut();
     set_object(headers, &found, &version);
+    set_restore(gateway, &version, headers);
     for (parameter, name) in OVERRIDES {
         if let Some(value) = query.get(parameter) {
             // Anybody could make others believe that the bucket's owner says so. API Reference, "GetObject".
