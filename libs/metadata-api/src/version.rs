@@ -254,11 +254,9 @@ pub struct SetRestore {
     pub version_id: VersionId,
     /// The commit that made it.
     pub sequence: Sequence,
-    /// The storage class that it must have.
-    pub storage_class: StorageClassName,
     /// The restore that it must have.
     pub was: Option<Restore>,
-    /// The restore that it gets.
+    /// The restore that it gets. It must have the class that this is of.
     pub restore: Restore,
 }
 
@@ -271,7 +269,7 @@ impl SetRestore {
         storage_class: &StorageClassName,
         restore: &mut Option<Restore>,
     ) -> Result<(), Error> {
-        let is_same = sequence == self.sequence && *storage_class == self.storage_class;
+        let is_same = sequence == self.sequence && storage_class.archive() == Some(self.restore.class);
         if !is_same || *restore != self.was && *restore != Some(self.restore) {
             return Err(Error::PreconditionFailed { current: Some(etag) });
         }

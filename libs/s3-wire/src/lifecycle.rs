@@ -49,7 +49,7 @@ impl DefaultMinimumSize {
     /// Whether an object of so many bytes may move to a class by a rule with this filter.
     pub fn allows(self, filter: &LifecycleFilter, size: u64, to: &StorageClassName) -> bool {
         let says_size = filter.size_greater_than.is_some() || filter.size_less_than.is_some();
-        let any_size = self == Self::VariesByStorageClass && to.is_archive();
+        let any_size = self == Self::VariesByStorageClass && to.archive().is_some();
         says_size || any_size || size >= DEFAULT_MINIMUM_BYTES
     }
 }

@@ -104,10 +104,6 @@ pub struct StorageClassName(Box<str>);
 pub struct StorageClassNameError;
 
 impl StorageClassName {
-    /// The classes that S3 archives objects in: those are not read before they are restored. GLACIER_IR is none of them. Source:
-    /// Amazon S3 User Guide, "Working with archived objects".
-    pub const ARCHIVES: [&str; 2] = ["GLACIER", "DEEP_ARCHIVE"];
-
     /// The class of objects whose writer names none.
     pub fn standard() -> Self {
         Self("STANDARD".into())
@@ -128,9 +124,37 @@ impl StorageClassName {
         &self.0
     }
 
-    /// Whether its objects are archived.
-    pub fn is_archive(&self) -> bool {
-        Self::ARCHIVES.contains(&self.as_str())
+    /// The archive that it is, if its objects are archived.
+    pub fn archive(&self) -> Option<ArchiveClass> {
+        ArchiveClass::ALL.into_iter().find(|class| class.name() == self.as_str())
+    }
+}
+
+/// A class that S3 archives objects in: those are not read before they are restored. GLACIER_IR is none. Source: Amazon S3 User
+/// Guide, "Working with archived objects". The numbers are persistent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ArchiveClass {
+    /// S3 Glacier Flexible Retrieval.
+    Glacier = 1,
+    /// S3 Glacier Deep Archive.
+    DeepArchive = 2,
+}
+
+impl ArchiveClass {
+    /// Every archive.
+    pub const ALL: [Self; 2] = [Self::Glacier, Self::DeepArchive];
+
+    /// The archive of a persistent number.
+    pub fn from_number(number: u64) -> Option<Self> {
+        Self::ALL.into_iter().find(|class| *class as u64 == number)
+    }
+
+    /// S3's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Glacier => "GLACIER",
+            Self::DeepArchive => "DEEP_ARCHIVE",
+        }
     }
 }
 

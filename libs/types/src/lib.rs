@@ -28,7 +28,8 @@ pub use chunk::{
     ShardId, ShardIndex,
 };
 pub use cluster::{
-    DiskId, FailureDomain, FailureDomainError, GroupId, NodeId, StorageClassName, StorageClassNameError,
+    ArchiveClass, DiskId, FailureDomain, FailureDomainError, GroupId, NodeId, StorageClassName,
+    StorageClassNameError,
 };
 pub use key::{KEY_LENGTH_MAX, KeyError, KeyPrefix, ObjectKey};
 pub use multipart::{PART_NUMBER_MAX, ParseUploadIdError, PartNumber, PartNumberError, UploadId};

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::{Acl, ChecksumValue, ETag, Manifest, Timestamp, VersionLock};
+use crate::{Acl, ArchiveClass, ChecksumValue, ETag, Manifest, StorageClassName, Timestamp, VersionLock};
 
 /// Headers and user metadata that a version keeps for its readers, byte for byte as they were sent.
 ///
@@ -34,7 +34,7 @@ pub struct Attributes {
     pub renamed: Option<RenameMark>,
     /// Who is granted what; `None` where the owner alone has every right.
     pub acl: Option<Acl>,
-    /// The last restore of the version in the archive class that it has.
+    /// The last restore of the version.
     pub restore: Option<Restore>,
 }
 
@@ -50,6 +50,10 @@ pub struct RenameMark {
 /// For how long a version of an archive class can be read. Source: API Reference, "RestoreObject".
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Restore {
+    /// The archive that it is from. It is none of a version that has another class by now.
+    pub class: ArchiveClass,
+    /// A random number that no other has, whose times may be the same.
+    pub nonce: u64,
     /// When it was asked for.
     pub asked: Timestamp,
     /// When it is done; the time at which it was asked for when it is done at once.
@@ -65,15 +69,17 @@ pub enum RestoreState {
     Ongoing,
     /// Done: the version can be read until then.
     Restored(Timestamp),
-    /// Over: the version cannot be read any more.
+    /// Over, or of another class: the version cannot be read any more.
     Over,
 }
 
 impl Restore {
-    /// What it is at a time. One that is done at once is not under way even by a clock that is behind the one by which it was
-    /// asked for.
-    pub fn state(&self, now: Timestamp) -> RestoreState {
-        if self.ready > self.asked && now < self.ready {
+    /// What it is of a version of a class at a time. One that is done at once is not under way even by a clock that is behind the
+    /// one by which it was asked for.
+    pub fn state(&self, class: &StorageClassName, now: Timestamp) -> RestoreState {
+        if class.archive() != Some(self.class) {
+            RestoreState::Over
+        } else if self.ready > self.asked && now < self.ready {
             RestoreState::Ongoing
         } else if now < self.until {
             RestoreState::Restored(self.until)
@@ -118,18 +124,30 @@ pub struct ObjectPart {
 #[cfg(test)]
 mod tests {
     use super::{Restore, RestoreState};
-    use crate::Timestamp;
+    use crate::{ArchiveClass, StorageClassName, Timestamp};
 
     #[test]
     fn a_restore_is_ongoing_then_done_then_over() {
-        let restore = Restore { asked: Timestamp(10), ready: Timestamp(20), until: Timestamp(30) };
-        let at = |now| restore.state(Timestamp(now));
+        let restore = Restore {
+            class: ArchiveClass::Glacier,
+            nonce: 7,
+            asked: Timestamp(10),
+            ready: Timestamp(20),
+            until: Timestamp(30),
+        };
+        let glacier = StorageClassName::new("GLACIER").expect("a valid name");
+        let at = |now| restore.state(&glacier, Timestamp(now));
         let restored = RestoreState::Restored(Timestamp(30));
         assert_eq!([at(9), at(10), at(19)], [RestoreState::Ongoing; 3]);
         assert_eq!([at(20), at(29)], [restored; 2]);
         assert_eq!([at(30), at(31)], [RestoreState::Over; 2]);
         let at_once = Restore { ready: Timestamp(10), ..restore };
-        assert_eq!([9, 10, 29].map(|now| at_once.state(Timestamp(now))), [restored; 3], "by any clock");
-        assert_eq!(at_once.state(Timestamp(30)), RestoreState::Over);
+        let at = |now| at_once.state(&glacier, Timestamp(now));
+        assert_eq!([9, 10, 29].map(at), [restored; 3], "by any clock");
+        assert_eq!(at(30), RestoreState::Over);
+        for other in ["DEEP_ARCHIVE", "GLACIER_IR", "STANDARD"] {
+            let other = StorageClassName::new(other).expect("a valid name");
+            assert_eq!([9, 10, 29].map(|now| restore.state(&other, Timestamp(now))), [RestoreState::Over; 3]);
+        }
     }
 }

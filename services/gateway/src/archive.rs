@@ -15,14 +15,14 @@ pub(crate) const NOT_READABLE: &str = "The operation is not valid for the object
 /// Of what a copy is refused.
 pub(crate) const NOT_COPIABLE: &str = "Operation is not valid for the source object's storage class";
 
-/// What the restore of an object is now, if it is archived and has one.
+/// What the restore of an object is now, if it has one.
 pub(crate) fn restore_state(
     gateway: &Gateway,
     class: &StorageClassName,
     restore: Option<Restore>,
 ) -> Option<RestoreState> {
     let now = Timestamp(gateway.env.wall_clock_ms());
-    restore.filter(|_| class.is_archive()).map(|restore| restore.state(now))
+    restore.map(|restore| restore.state(class, now))
 }
 
 /// Refuses to read an archived object that is not restored. Source: API Reference, "GetObject", "InvalidObjectState".
@@ -33,7 +33,7 @@ pub(crate) fn check_readable(
 ) -> Result<(), S3Error> {
     let class = &version.storage_class;
     let restore = restore_state(gateway, class, version.attributes.restore);
-    if class.is_archive() && !matches!(restore, Some(RestoreState::Restored(_))) {
+    if class.archive().is_some() && !matches!(restore, Some(RestoreState::Restored(_))) {
         return Err(invalid_state(class, message));
     }
     Ok(())

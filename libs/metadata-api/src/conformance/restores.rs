@@ -1,6 +1,6 @@
 //! Restores of versions of archive classes.
 
-use types::{BucketName, KeyPrefix, Restore, StorageClassName, Timestamp, Versioning};
+use types::{ArchiveClass, BucketName, KeyPrefix, Restore, StorageClassName, Timestamp, Versioning};
 
 use super::support::{
     Store, all_versions, bucket, copy, delete, etag, get, key, object, sequence, versioned_bucket, write,
@@ -11,7 +11,13 @@ use crate::{
 };
 
 pub(super) fn restore(asked: i64) -> Restore {
-    Restore { asked: Timestamp(asked), ready: Timestamp(asked + 5), until: Timestamp(asked + 1000) }
+    Restore {
+        class: ArchiveClass::Glacier,
+        nonce: 7,
+        asked: Timestamp(asked),
+        ready: Timestamp(asked + 5),
+        until: Timestamp(asked + 1000),
+    }
 }
 
 /// Writes an object of an archive class.
@@ -34,7 +40,6 @@ pub(super) fn request(name: &str, found: &FoundVersion, restore: Restore) -> Set
         key: key(name),
         version_id: found.version_id,
         sequence: found.sequence,
-        storage_class: object(found).storage_class.clone(),
         was: object(found).attributes.restore,
         restore,
     }
@@ -61,15 +66,17 @@ pub async fn a_version_is_restored_only_as_it_was_found(store: &Store) {
         assert_eq!(sequence(store, &name).await, commits, "it is no commit");
         assert_eq!(store.set_restore(first.clone()).await, Ok(tagged), "once more the same");
 
-        let other = SetRestore { restore: restore(20), ..first.clone() };
         let current = Some(object(&found).etag);
         let refused = Err(Error::PreconditionFailed { current });
+        let same_time = SetRestore { restore: Restore { nonce: 8, ..restore(10) }, ..first.clone() };
+        assert_eq!(store.set_restore(same_time).await, refused, "it is another restore with the same times");
+        let other = SetRestore { restore: restore(20), ..first.clone() };
         assert_eq!(store.set_restore(other.clone()).await, refused, "it has another restore by now");
         let with_was = SetRestore { was: Some(restore(10)), ..other };
         let of_older = SetRestore { sequence: older.sequence, ..with_was.clone() };
         assert_eq!(store.set_restore(of_older).await, refused, "it is another version");
-        let colder = StorageClassName::new("DEEP_ARCHIVE").expect("a valid name");
-        let of_other_class = SetRestore { storage_class: colder, ..with_was.clone() };
+        let colder = Restore { class: ArchiveClass::DeepArchive, ..restore(20) };
+        let of_other_class = SetRestore { restore: colder, ..with_was.clone() };
         assert_eq!(store.set_restore(of_other_class).await, refused, "it has another class");
         let now = get(store, &name, &key("k"), None).await.expect("it is there");
         assert_eq!(now, restored, "a refusal changes nothing");
@@ -128,12 +135,12 @@ pub async fn a_restore_goes_along_with_renames_but_not_with_copies(store: &Store
 /// Of the classes that are archives, and of no other.
 pub async fn listings_tell_what_is_restored(store: &Store) {
     let name = versioned_bucket(store).await;
-    let [glacier, deep_archive] = StorageClassName::ARCHIVES;
+    let deep_archive = Restore { class: ArchiveClass::DeepArchive, ..restore(20) };
     let expected = [
-        ("a", glacier, Some(restore(10))),
-        ("b", deep_archive, Some(restore(20))),
+        ("a", "GLACIER", Some(restore(10))),
+        ("b", "DEEP_ARCHIVE", Some(deep_archive)),
         ("c", "GLACIER_IR", None),
-        ("d", glacier, None),
+        ("d", "GLACIER", None),
     ];
     for (k, class, restore) in expected {
         let found = put_archived(store, &name, k, class).await;
@@ -142,7 +149,8 @@ pub async fn listings_tell_what_is_restored(store: &Store) {
         }
     }
     let found = get(store, &name, &key("c"), None).await.expect("it is there");
-    store.set_restore(request("c", &found, restore(30))).await.expect("it is nobody's business");
+    let refused = Err(Error::PreconditionFailed { current: Some(object(&found).etag) });
+    assert_eq!(store.set_restore(request("c", &found, restore(30))).await, refused, "it is no archive");
 
     let expected = expected.map(|(_, _, restore)| restore);
     let all = ListObjects {

@@ -149,16 +149,18 @@ pub async fn a_restore_ends_with_the_class_that_it_is_of(store: &Store) {
     let (target, mut minter) = (Target::new(store).await, Minter::acquire(store).await);
     let name = bucket(store).await;
     let content = content(&mut minter, &[11, 12]);
-    store
-        .commit_version(write_stored(&name, &key("stored"), 1, minter.lease, content))
-        .await
-        .expect("a commit");
-    store.commit_version(write(&name, &key("inline"), 1)).await.expect("a commit");
+    let glacier = StorageClassName::new("GLACIER").expect("a valid name");
+    let stored = write_stored(&name, &key("stored"), 1, minter.lease, content);
+    for mut request in [stored, write(&name, &key("inline"), 1)] {
+        request.version.storage_class = glacier.clone();
+        store.commit_version(request).await.expect("a commit");
+    }
     for k in ["stored", "inline"] {
         let before = find(store, &name, k).await;
         let restored = super::restores::request(k, &before, super::restores::restore(10));
         store.set_restore(restored).await.expect("a restore");
-        let request = target.request(k, &before, &mut minter);
+        let class = Some(ClassChange { from: glacier.clone(), to: target.class.clone() });
+        let request = ReplaceChunks { class, ..target.request(k, &before, &mut minter) };
         let moved = ReplaceChunks { class: None, ..request.clone() };
         if !moved.chunks.is_empty() {
             assert_eq!(replace(store, moved).await, Ok(true));

@@ -170,7 +170,7 @@ fn summary(key: &ObjectKey, row: &VersionRow) -> Option<ObjectSummary> {
         size: *size,
         storage_class: storage_class.clone(),
         checksum: checksum.map(|checksum| (checksum.value.algorithm(), checksum.kind)),
-        restore: attributes.restore.filter(|_| storage_class.is_archive()),
+        restore: attributes.restore.filter(|_| storage_class.archive().is_some()),
     })
 }
 

@@ -282,7 +282,7 @@ impl TryFrom<proto::Attributes> for Attributes {
             lock: optional(message.lock)?.unwrap_or_default(),
             renamed: optional(message.renamed)?,
             acl: optional(message.acl)?,
-            restore: message.restore.map(Into::into),
+            restore: optional(message.restore)?,
         })
     }
 }

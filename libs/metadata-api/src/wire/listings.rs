@@ -126,7 +126,7 @@ impl TryFrom<proto::ObjectSummary> for ObjectSummary {
             size: message.size,
             storage_class: storage_class(&message.storage_class)?,
             checksum: checksum.map(|form| (form.algorithm, form.kind)),
-            restore: message.restore.map(Into::into),
+            restore: optional(message.restore)?,
         })
     }
 }

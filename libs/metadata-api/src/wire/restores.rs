@@ -1,27 +1,56 @@
 //! Restores of archived versions.
 
-use types::{Restore, Sequence, Timestamp};
+use types::{ArchiveClass, Restore, Sequence, Timestamp};
 
 use super::{
     WireError,
-    common::{bucket_name, object_key, storage_class},
-    proto, required,
+    common::{bucket_name, object_key},
+    optional, proto, required,
 };
 use crate::{SetRestore, Tagged};
 
-impl From<Restore> for proto::Restore {
-    fn from(restore: Restore) -> Self {
-        Self { asked_ms: restore.asked.0, ready_ms: restore.ready.0, until_ms: restore.until.0 }
+impl From<ArchiveClass> for proto::ArchiveClass {
+    fn from(class: ArchiveClass) -> Self {
+        match class {
+            ArchiveClass::Glacier => Self::Glacier,
+            ArchiveClass::DeepArchive => Self::DeepArchive,
+        }
     }
 }
 
-impl From<proto::Restore> for Restore {
-    fn from(message: proto::Restore) -> Self {
+fn archive_class(value: i32) -> Result<ArchiveClass, WireError> {
+    match proto::ArchiveClass::try_from(value) {
+        Ok(proto::ArchiveClass::Glacier) => Ok(ArchiveClass::Glacier),
+        Ok(proto::ArchiveClass::DeepArchive) => Ok(ArchiveClass::DeepArchive),
+        Ok(proto::ArchiveClass::Unspecified) | Err(_) => {
+            Err(WireError::UnknownValue { field: "archive class", value })
+        }
+    }
+}
+
+impl From<Restore> for proto::Restore {
+    fn from(restore: Restore) -> Self {
         Self {
+            asked_ms: restore.asked.0,
+            ready_ms: restore.ready.0,
+            until_ms: restore.until.0,
+            class: proto::ArchiveClass::from(restore.class).into(),
+            nonce: restore.nonce,
+        }
+    }
+}
+
+impl TryFrom<proto::Restore> for Restore {
+    type Error = WireError;
+
+    fn try_from(message: proto::Restore) -> Result<Self, WireError> {
+        Ok(Self {
+            class: archive_class(message.class)?,
+            nonce: message.nonce,
             asked: Timestamp(message.asked_ms),
             ready: Timestamp(message.ready_ms),
             until: Timestamp(message.until_ms),
-        }
+        })
     }
 }
 
@@ -32,7 +61,6 @@ impl From<SetRestore> for proto::SetRestoreRequest {
             key: request.key.to_bytes(),
             version_id: Some(request.version_id.into()),
             sequence: request.sequence.0,
-            storage_class: request.storage_class.to_string(),
             was: request.was.map(Into::into),
             restore: Some(request.restore.into()),
         }
@@ -48,9 +76,8 @@ impl TryFrom<proto::SetRestoreRequest> for SetRestore {
             key: object_key(message.key, "key")?,
             version_id: required(message.version_id, "version_id")?,
             sequence: Sequence(message.sequence),
-            storage_class: storage_class(&message.storage_class)?,
-            was: message.was.map(Into::into),
-            restore: message.restore.ok_or(WireError::Missing { field: "restore" })?.into(),
+            was: optional(message.was)?,
+            restore: required(message.restore, "restore")?,
         })
     }
 }

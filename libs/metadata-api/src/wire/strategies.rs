@@ -7,10 +7,10 @@ mod uploads;
 use bytes::Bytes;
 use proptest::{collection::vec, option, prelude::*, sample::select};
 use types::{
-    Acl, Attributes, BucketName, CHUNK_SIZE_MAX, Checksum, ChecksumAlgorithm, ChecksumType, ChecksumValue,
-    ChunkId, Coding, Content, DiskId, ETag, Extent, Grant, Grantee, Group, GroupId, KeyPrefix, LeaseId,
-    Manifest, MissingShard, NodeId, ObjectKey, ObjectPart, PartNumber, Permission, RenameMark, Restore,
-    Retention, RetentionMode, Sequence, ShardId, ShardIndex, StorageClassName, Timestamp, UploadId,
+    Acl, ArchiveClass, Attributes, BucketName, CHUNK_SIZE_MAX, Checksum, ChecksumAlgorithm, ChecksumType,
+    ChecksumValue, ChunkId, Coding, Content, DiskId, ETag, Extent, Grant, Grantee, Group, GroupId, KeyPrefix,
+    LeaseId, Manifest, MissingShard, NodeId, ObjectKey, ObjectPart, PartNumber, Permission, RenameMark,
+    Restore, Retention, RetentionMode, Sequence, ShardId, ShardIndex, StorageClassName, Timestamp, UploadId,
     VersionId, VersionLock, Versioning,
 };
 
@@ -148,7 +148,14 @@ fn rename_mark() -> impl Strategy<Value = RenameMark> {
 }
 
 fn restore() -> impl Strategy<Value = Restore> {
-    (timestamp(), timestamp(), timestamp()).prop_map(|(asked, ready, until)| Restore { asked, ready, until })
+    let of = (select(&ArchiveClass::ALL[..]), any::<u64>());
+    (of, timestamp(), timestamp(), timestamp()).prop_map(|((class, nonce), asked, ready, until)| Restore {
+        class,
+        nonce,
+        asked,
+        ready,
+        until,
+    })
 }
 
 fn retention_mode() -> impl Strategy<Value = RetentionMode> {

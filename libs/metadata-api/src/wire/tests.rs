@@ -288,8 +288,9 @@ fn a_request_that_breaks_a_bound_is_refused() {
     }
     refused! { SetRestore, proto::SetRestoreRequest, strategies::set_restore(),
         "version_id": |m| m.version_id = None;
-        "storage_class": |m| m.storage_class = "glacier".to_owned();
+        "archive class": |m| m.was = Some(proto::Restore { class: 3, ..Default::default() });
         "restore": |m| m.restore = None;
+        "archive class": |m| m.restore = Some(proto::Restore::default());
     }
     refused! { NodeRegistration, proto::NodeRegistration, strategies::node_registration(),
         "node": |m| m.node = Bytes::new();

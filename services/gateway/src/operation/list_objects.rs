@@ -114,7 +114,7 @@ pub(super) fn restores_at(gateway: &Gateway, request: &Request) -> Result<Option
 
 /// What the restore of a listed object is then.
 pub(super) fn restore_status(object: &ObjectSummary, restores_at: Option<Timestamp>) -> Option<RestoreState> {
-    Some(object.restore?.state(restores_at?))
+    Some(object.restore?.state(&object.storage_class, restores_at?))
 }
 
 fn row<'a>(

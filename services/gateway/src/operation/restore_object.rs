@@ -8,7 +8,7 @@ use s3_wire::{
     lifecycle::midnight_after,
     xml::{RESTORE_BODY_MAX, RestoreRequest, RetrievalTier, parse_restore},
 };
-use types::{Restore, RestoreState, Timestamp};
+use types::{ArchiveClass, Restore, RestoreState, Timestamp};
 
 use super::object_read;
 use crate::{
@@ -42,7 +42,6 @@ pub(super) async fn restore_object(
             key: request.key()?.clone(),
             version_id: found.version_id,
             sequence: found.sequence,
-            storage_class: version.storage_class.clone(),
             was: version.attributes.restore,
             restore,
         };
@@ -72,10 +71,10 @@ fn decide(
     asked: RestoreRequest,
 ) -> Result<(StatusCode, Restore), S3Error> {
     let class = &version.storage_class;
-    if !class.is_archive() {
+    let Some(archive) = class.archive() else {
         return Err(invalid_state(class, "Restore is not allowed for the object's current storage class"));
-    }
-    if class.as_str() == "DEEP_ARCHIVE" && asked.tier == RetrievalTier::Expedited {
+    };
+    if archive == ArchiveClass::DeepArchive && asked.tier == RetrievalTier::Expedited {
         return Err(S3Error::invalid_argument(
             "Retrieval option is not supported by this storage class",
             "Tier",
@@ -85,16 +84,17 @@ fn decide(
     let now = Timestamp(gateway.env.wall_clock_ms());
     let day_ms = i64::try_from(gateway.lifecycle_day.as_millis()).unwrap_or(i64::MAX);
     let until = |ready| midnight_after(ready, asked.days, day_ms);
-    let was = version.attributes.restore;
+    let (was, nonce) = (version.attributes.restore, gateway.env.random_u64());
     match (restore_state(gateway, class, was), was) {
         (Some(RestoreState::Ongoing), _) => Err(S3Error::new(ErrorCode::RestoreAlreadyInProgress)),
         (Some(RestoreState::Restored(_)), Some(was)) => {
-            Ok((StatusCode::OK, Restore { until: until(now), ..was }))
+            Ok((StatusCode::OK, Restore { nonce, until: until(now), ..was }))
         }
         _ => {
             let delay_ms = i64::try_from(gateway.restore_delay.as_millis()).unwrap_or(i64::MAX);
             let ready = Timestamp(now.0.saturating_add(delay_ms));
-            Ok((StatusCode::ACCEPTED, Restore { asked: now, ready, until: until(ready) }))
+            let restore = Restore { class: archive, nonce, asked: now, ready, until: until(ready) };
+            Ok((StatusCode::ACCEPTED, restore))
         }
     }
 }

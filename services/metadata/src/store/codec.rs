@@ -7,9 +7,9 @@
 use bytes::Bytes;
 use metadata_api::Committed;
 use types::{
-    Acl, Attributes, Checksum, ChecksumAlgorithm, ChecksumType, ChecksumValue, ChunkId, Coding, ETag, Extent,
-    Grant, Grantee, Group, GroupId, LeaseId, Manifest, ObjectPart, PartNumber, Permission, RenameMark,
-    Restore, Retention, RetentionMode, Sequence, Timestamp, VersionId, VersionLock, Versioning,
+    Acl, ArchiveClass, Attributes, Checksum, ChecksumAlgorithm, ChecksumType, ChecksumValue, ChunkId, Coding,
+    ETag, Extent, Grant, Grantee, Group, GroupId, LeaseId, Manifest, ObjectPart, PartNumber, Permission,
+    RenameMark, Restore, Retention, RetentionMode, Sequence, Timestamp, VersionId, VersionLock, Versioning,
 };
 
 use super::engine::DatabaseError;
@@ -105,6 +105,8 @@ pub(crate) fn encode_attributes(attributes: &Attributes) -> Bytes {
         out.signed(restore.asked.0);
         out.signed(restore.ready.0);
         out.signed(restore.until.0);
+        out.number(restore.class as u64);
+        out.fixed(&restore.nonce.to_be_bytes());
     }
     out.finish()
 }
@@ -150,11 +152,17 @@ pub(crate) fn decode_attributes(bytes: Bytes) -> Result<Attributes, DecodeError>
         attributes.acl = Some(read_acl(&mut reader)?);
     }
     if has_restore {
-        let mut time = || reader.signed().map(Timestamp);
-        attributes.restore = Some(Restore { asked: time()?, ready: time()?, until: time()? });
+        attributes.restore = Some(read_restore(&mut reader)?);
     }
     reader.end()?;
     Ok(attributes)
+}
+
+fn read_restore(reader: &mut Reader) -> Result<Restore, DecodeError> {
+    let (asked, ready) = (Timestamp(reader.signed()?), Timestamp(reader.signed()?));
+    let (until, number) = (Timestamp(reader.signed()?), reader.number()?);
+    let class = ArchiveClass::from_number(number).ok_or_else(|| reader.error())?;
+    Ok(Restore { class, nonce: u64::from_be_bytes(reader.fixed()?), asked, ready, until })
 }
 
 /// An account is its id, a group no id and its number.

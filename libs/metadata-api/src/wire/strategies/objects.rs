@@ -147,14 +147,13 @@ pub(crate) fn set_acl() -> impl Strategy<Value = SetAcl> {
 }
 
 pub(crate) fn set_restore() -> impl Strategy<Value = SetRestore> {
-    let version = (bucket_name(), object_key(), version_id(), any::<i64>(), storage_class());
+    let version = (bucket_name(), object_key(), version_id(), any::<i64>());
     (version, option::of(restore()), restore()).prop_map(
-        |((bucket, key, version_id, sequence, storage_class), was, restore)| SetRestore {
+        |((bucket, key, version_id, sequence), was, restore)| SetRestore {
             bucket,
             key,
             version_id,
             sequence: Sequence(sequence),
-            storage_class,
             was,
             restore,
         },

@@ -2,9 +2,9 @@ use bytes::Bytes;
 use metadata_api::Committed;
 use proptest::{collection::vec, option, prelude::*, sample::select};
 use types::{
-    Acl, Attributes, Checksum, ChecksumAlgorithm, ChecksumType, ChecksumValue, ChunkId, Coding, ETag, Extent,
-    Grant, Grantee, Group, GroupId, LeaseId, Manifest, ObjectPart, PartNumber, Permission, RenameMark,
-    Restore, Retention, RetentionMode, Sequence, Timestamp, VersionId, VersionLock, Versioning,
+    Acl, ArchiveClass, Attributes, Checksum, ChecksumAlgorithm, ChecksumType, ChecksumValue, ChunkId, Coding,
+    ETag, Extent, Grant, Grantee, Group, GroupId, LeaseId, Manifest, ObjectPart, PartNumber, Permission,
+    RenameMark, Restore, Retention, RetentionMode, Sequence, Timestamp, VersionId, VersionLock, Versioning,
 };
 
 use super::{
@@ -45,7 +45,7 @@ prop_compose! {
         lock in version_lock(),
         mark in option::of(any::<([u8; 16], [u8; 16])>()),
         acl in option::of(acl()),
-        restore in option::of(any::<[i64; 3]>()),
+        restore in option::of((select(&ArchiveClass::ALL[..]), any::<u64>(), any::<[i64; 3]>())),
     ) -> Attributes {
         let [content_type, cache_control, content_disposition, content_encoding, content_language, expires, redirect] = texts;
         Attributes {
@@ -53,7 +53,9 @@ prop_compose! {
             website_redirect_location: redirect, user_metadata, tags, lock,
             renamed: mark.map(|(token, parameters)| RenameMark { token, parameters }),
             acl,
-            restore: restore.map(|[asked, ready, until]| Restore {
+            restore: restore.map(|(class, nonce, [asked, ready, until])| Restore {
+                class,
+                nonce,
                 asked: Timestamp(asked),
                 ready: Timestamp(ready),
                 until: Timestamp(until),
