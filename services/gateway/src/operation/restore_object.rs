@@ -1,5 +1,7 @@
 //! RestoreObject: an object of an archive class can be read for some days. S3 API Reference, "RestoreObject".
 
+use std::time::Duration;
+
 use axum::body::Body;
 use http::StatusCode;
 use metadata_api::{Error as MetadataError, SetRestore, Version};
@@ -82,19 +84,41 @@ fn decide(
         ));
     }
     let now = Timestamp(gateway.env.wall_clock_ms());
-    let day_ms = i64::try_from(gateway.lifecycle_day.as_millis()).unwrap_or(i64::MAX);
-    let until = |ready| midnight_after(ready, asked.days, day_ms);
+    let ms = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+    let day_ms = ms(gateway.lifecycle_day);
     let (was, nonce) = (version.attributes.restore, gateway.env.random_u64());
     match (restore_state(gateway, class, was), was) {
         (Some(RestoreState::Ongoing), _) => Err(S3Error::new(ErrorCode::RestoreAlreadyInProgress)),
         (Some(RestoreState::Restored(_)), Some(was)) => {
-            Ok((StatusCode::OK, Restore { nonce, until: until(now), ..was }))
+            Ok((StatusCode::OK, Restore { nonce, until: end(now, now, asked.days, day_ms), ..was }))
         }
         _ => {
-            let delay_ms = i64::try_from(gateway.restore_delay.as_millis()).unwrap_or(i64::MAX);
-            let ready = Timestamp(now.0.saturating_add(delay_ms));
-            let restore = Restore { class: archive, nonce, asked: now, ready, until: until(ready) };
+            let ready = Timestamp(now.0.saturating_add(ms(gateway.restore_delay)));
+            let until = end(now, ready, asked.days, day_ms);
+            let restore = Restore { class: archive, nonce, asked: now, ready, until };
             Ok((StatusCode::ACCEPTED, restore))
         }
+    }
+}
+
+/// When a restore is over: the days count from the request, whenever it is done, but it lasts until the next midnight at least.
+/// Source: Amazon S3 User Guide, "Restoring an archived object".
+fn end(asked: Timestamp, ready: Timestamp, days: u32, day_ms: i64) -> Timestamp {
+    let next_midnight = midnight_after(Timestamp(ready.0.saturating_add(1)), 0, day_ms);
+    Timestamp(midnight_after(asked, days, day_ms).0.max(next_midnight.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use types::Timestamp;
+
+    use super::end;
+
+    #[test]
+    fn days_count_from_the_request_but_what_is_done_can_be_read() {
+        let end = |asked, ready, days| end(Timestamp(asked), Timestamp(ready), days, 1000).0;
+        assert_eq!([end(1500, 1500, 1), end(1500, 2900, 1), end(1500, 1500, 3)], [3000, 3000, 5000]);
+        assert_eq!([end(2000, 2000, 1), end(2000, 2999, 1)], [3000; 2], "a request at midnight");
+        assert_eq!([end(1500, 3000, 1), end(1500, 3001, 1), end(1500, 9500, 3)], [4000, 4000, 10_000]);
     }
 }
