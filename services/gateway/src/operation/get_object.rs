@@ -108,7 +108,7 @@ impl Rest {
     }
 
     /// Whether the version has the same bytes elsewhere by now, as it has when it was re-encoded and its former chunks were
-    /// freed; then it goes on by these.
+    /// freed; then it goes on by these. One of the same id that replaced it is another, which might not be read.
     async fn goes_on_elsewhere(&mut self) -> bool {
         if self.attempts == ATTEMPTS_MAX {
             return false;
@@ -116,7 +116,8 @@ impl Rest {
         self.attempts += 1;
         let Ok(found) = self.metadata.get_version(self.version.wanted.clone()).await else { return false };
         let VersionState::Object(version) = found.state else { return false };
-        let is_same = version.etag == self.version.etag && version.size == self.version.size;
+        let ReadVersion { sequence, etag, size, .. } = self.version;
+        let is_same = (found.sequence, version.etag, version.size) == (sequence, etag, size);
         let Some(left) = ByteRange::new(self.next, self.end) else { return false };
         if !is_same || version.content == self.content {
             return false;

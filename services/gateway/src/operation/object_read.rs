@@ -8,7 +8,7 @@ use s3_wire::{
     header::{Outcome, ReadConditions, checksum_mode_enabled, if_range, range},
     lifecycle::Current,
 };
-use types::{ByteRange, Content, ETag, PartNumber, Timestamp, VersionId};
+use types::{ByteRange, Content, ETag, PartNumber, Sequence, Timestamp, VersionId};
 
 use crate::{
     Gateway,
@@ -43,6 +43,7 @@ pub(super) struct ObjectRead {
 /// A version that is read, to be found again.
 pub(super) struct ReadVersion {
     pub(super) wanted: GetVersion,
+    pub(super) sequence: Sequence,
     pub(super) etag: ETag,
     pub(super) size: u64,
 }
@@ -51,7 +52,7 @@ impl ReadVersion {
     fn new(request: &Request, found: &FoundVersion, version: &Version) -> Result<Self, S3Error> {
         let (bucket, key) = (request.bucket()?.clone(), request.key()?.clone());
         let wanted = GetVersion { bucket, key, version_id: Some(found.version_id), with_content: true };
-        Ok(Self { wanted, etag: version.etag, size: version.size })
+        Ok(Self { wanted, sequence: found.sequence, etag: version.etag, size: version.size })
     }
 }
 
