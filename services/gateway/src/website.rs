@@ -242,10 +242,14 @@ struct Visit<'a> {
 impl Visit<'_> {
     /// The page at a key: its object, the index of the folder, or a redirect to the folder where the slash is missing.
     async fn page(&self, pages: &Pages, key: &str) -> Result<Response, S3Error> {
+        let conditions = || {
+            let sent = |name: &HeaderName| Some((name.clone(), self.parts.headers.get(name)?.clone()));
+            CONDITIONS.iter().filter_map(sent).collect()
+        };
         if let Some(index) = pages.index_of(key) {
-            return self.object(&index).await;
+            return self.object(&index, conditions()).await;
         }
-        let missing = match self.object(key).await {
+        let missing = match self.object(key, conditions()).await {
             Err(error) if error.code == ErrorCode::NoSuchKey => error,
             found => return found,
         };
@@ -257,12 +261,8 @@ impl Visit<'_> {
     }
 
     /// The object at a key, as GetObject or HeadObject has it, or the redirect that it stands for.
-    async fn object(&self, key: &str) -> Result<Response, S3Error> {
-        let conditions = CONDITIONS.iter().filter_map(|name| {
-            let value = self.parts.headers.get(name)?;
-            Some((name.clone(), value.clone()))
-        });
-        match self.read(self.parts.method.clone(), key, conditions.collect()).await {
+    async fn object(&self, key: &str, conditions: HeaderMap) -> Result<Response, S3Error> {
+        match self.read(self.parts.method.clone(), key, conditions).await {
             Ok(response) => Ok(as_redirect(&response).unwrap_or(response)),
             // A redirect has no bytes that could be archived or be a range, and no changes that could be asked for.
             Err(error) if NOT_OF_REDIRECTS.contains(&error.code) => {
@@ -278,14 +278,11 @@ impl Visit<'_> {
         let Some(key) = pages.error_key.as_deref().filter(|_| error.status().is_client_error()) else {
             return Err(error.into());
         };
-        let document = self.read(self.parts.method.clone(), key, HeaderMap::new()).await;
-        let mut response = match document {
+        let mut response = match self.object(key, HeaderMap::new()).await {
+            Ok(redirect) if redirect.status().is_redirection() => return Ok(redirect),
             Ok(response) => response,
             Err(of_document) => return Err(Failure { error, of_document: Some(of_document) }),
         };
-        if let Some(redirect) = as_redirect(&response) {
-            return Ok(redirect);
-        }
         *response.status_mut() = error.status();
         response
             .headers_mut()

@@ -407,7 +407,8 @@ fn visitors_of_a_website_do_not_read_archived_objects() {
         config.front.website_domain = vec!["website.example.com".to_owned()];
     }));
     let bucket = server.bucket();
-    let website = "<WebsiteConfiguration><IndexDocument><Suffix>index.html</Suffix></IndexDocument></WebsiteConfiguration>";
+    let website = "<WebsiteConfiguration><IndexDocument><Suffix>index.html</Suffix></IndexDocument>\
+                   <ErrorDocument><Key>error</Key></ErrorDocument></WebsiteConfiguration>";
     bucket.request(Method::PUT).raw_query("website").body(website).ok();
     put(&bucket, "page", "GLACIER", b"a page");
     let redirect = bucket.put("moved", "").header("x-amz-storage-class", "GLACIER");
@@ -417,6 +418,14 @@ fn visitors_of_a_website_do_not_read_archived_objects() {
     assert_eq!((answer.status, answer.get("x-amz-error-code")), (403, "InvalidObjectState"));
     let moved = visitor.get("/moved");
     assert_eq!((moved.status, moved.header("location")), (301, Some("/page")), "a redirect has no bytes");
+    put(&bucket, "error", "GLACIER", b"an error document");
+    let missing = visitor.get("/missing");
+    assert_eq!((missing.status, missing.get("x-amz-error-code")), (404, "NoSuchKey"));
+    assert!(missing.body != b"an error document", "it is archived");
+    let error = bucket.put("error", "").header("x-amz-storage-class", "GLACIER");
+    error.header("x-amz-website-redirect-location", "/sorry").ok();
+    let missing = visitor.get("/missing");
+    assert_eq!((missing.status, missing.header("location")), (301, Some("/sorry")));
     for_days(&bucket, "page", 1).send().expect(202);
     let answer = visitor.get("/page");
     assert_eq!((answer.status, &answer.body[..]), (200, &b"a page"[..]));
