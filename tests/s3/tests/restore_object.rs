@@ -7,7 +7,7 @@ use http::Method;
 use s3_wire::date::{parse_http_date, xml_date};
 use types::Timestamp;
 
-use crate::{support::race, transitions::wait_until};
+use crate::{bucket_policy::set, support::race, transitions::wait_until};
 
 const DAY: i64 = 86_400;
 
@@ -453,4 +453,24 @@ fn a_policy_decides_who_restores() {
     for_days(&bucket, "key", 1).anonymous().send().expect(202);
     bucket.get("key").anonymous().refused(403, "AccessDenied");
     assert_eq!(bucket.get("key").ok().body, b"content");
+}
+
+#[test]
+fn what_a_policy_denies_its_owner_cannot_restore() {
+    let server = start();
+    let bucket = server.bucket();
+    bucket.set_versioning("Enabled");
+    let [older, newer] =
+        ["older", "newer"].map(|data| put(&bucket, "key", "GLACIER", data.as_bytes()).version_id());
+    let of = |version: &str| for_days(&bucket, "key", 1).query("versionId", version);
+    let deny =
+        r#"{"Effect": "Deny", "Principal": "*", "Action": "s3:RestoreObject", "Resource": "BUCKET/*"}"#;
+    set(&bucket, &[deny]);
+    for request in [for_days(&bucket, "key", 1), of(&older), of(&newer)] {
+        request.refused(403, "AccessDenied");
+    }
+    assert_eq!(state(&bucket, "key"), None);
+    set(&bucket, &[&deny.replace("RestoreObject", "GetObject")]);
+    of(&older).send().expect(202);
+    assert_eq!(bucket.get("key").query("versionId", &older).ok().body, b"older");
 }
