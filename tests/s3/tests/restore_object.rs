@@ -279,6 +279,7 @@ fn what_cannot_be_restored_is_refused_and_stays_as_it_is() {
     for (inside, status, code) in [
         ("", 400, "MalformedXML"),
         ("<Days>soon</Days>", 400, "MalformedXML"),
+        ("<Days>+5</Days>", 400, "MalformedXML"),
         ("<Days>1</Days><Days>1</Days>", 400, "MalformedXML"),
         ("<Days>0</Days>", 400, "InvalidArgument"),
         ("<Days>-1</Days>", 400, "InvalidArgument"),
@@ -346,6 +347,8 @@ fn listings_show_restores_where_they_are_asked_for() {
         let header = "x-amz-optional-object-attributes";
         let plain = request().ok().xml();
         assert_eq!(plain.all(&format!("{row}/RestoreStatus")).len(), 0);
+        let found = request().header(header, "").ok().xml();
+        assert_eq!(found.all(&format!("{row}/RestoreStatus")).len(), 0, "it asks for nothing");
         let found = request().header(header, "RestoreStatus").ok().xml();
         let restored: Vec<&str> = found
             .elements(row)

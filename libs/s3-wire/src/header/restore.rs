@@ -19,11 +19,12 @@ pub fn restore(state: RestoreState) -> Option<String> {
 }
 
 /// Whether a listing is asked to show restores: `x-amz-optional-object-attributes` with `RestoreStatus`, the only one there is.
-/// `InvalidArgument` for any other. Source: API Reference, "ListObjectsV2".
+/// Where it is empty nothing is asked for. `InvalidArgument` for any other. Source: API Reference, "ListObjectsV2".
 pub fn wants_restore_status(headers: &HeaderMap) -> Result<bool, S3Error> {
     let mut wanted = false;
     for value in headers.get_all(OPTIONAL_ATTRIBUTES) {
-        for name in value.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii) {
+        let names = value.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+        for name in names.filter(|name| !name.is_empty()) {
             if name != b"RestoreStatus" {
                 let name = String::from_utf8_lossy(name);
                 let message = "Invalid attribute name specified";
@@ -62,11 +63,13 @@ mod tests {
             }
             wants_restore_status(&headers).map_err(|error| error.code)
         };
-        assert_eq!(wants(&[]), Ok(false));
+        for values in [&[][..], &[""], &[" ", ","]] {
+            assert_eq!(wants(values), Ok(false), "{values:?}");
+        }
         for values in [&["RestoreStatus"][..], &["RestoreStatus, RestoreStatus"], &["RestoreStatus"; 2]] {
             assert_eq!(wants(values), Ok(true), "{values:?}");
         }
-        for values in [&[""][..], &["restorestatus"], &["RestoreStatus,Owner"], &["RestoreStatus", "Owner"]] {
+        for values in [&["restorestatus"][..], &["RestoreStatus,Owner"], &["RestoreStatus", "Owner"]] {
             assert_eq!(wants(values), Err(ErrorCode::InvalidArgument), "{values:?}");
         }
     }

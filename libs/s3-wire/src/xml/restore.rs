@@ -71,7 +71,9 @@ pub fn parse_restore(body: &[u8]) -> Result<RestoreRequest, S3Error> {
 }
 
 fn read_days(reader: &mut XmlReader<'_>) -> Result<u32, S3Error> {
-    let number: i32 = reader.word()?.parse().map_err(|_| S3Error::malformed_xml())?;
+    let word = reader.word()?;
+    let number = word.parse::<i32>().ok().filter(|_| !word.starts_with('+'));
+    let number = number.ok_or_else(S3Error::malformed_xml)?;
     u32::try_from(number).ok().filter(|days| *days > 0).ok_or_else(|| {
         let message = "'Days' for Restore action must be a positive integer";
         S3Error::with_message(ErrorCode::InvalidArgument, message)
@@ -131,6 +133,7 @@ mod tests {
             ("", MalformedXML),
             ("<Days></Days>", MalformedXML),
             ("<Days>one</Days>", MalformedXML),
+            ("<Days>+5</Days>", MalformedXML),
             ("<Days>1.5</Days>", MalformedXML),
             ("<Days>2147483648</Days>", MalformedXML),
             ("<Days>0</Days>", InvalidArgument),
