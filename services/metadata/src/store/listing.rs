@@ -212,7 +212,7 @@ pub(crate) async fn read_page<S: Source>(
             (_, false, None) => return Err(DatabaseError::corrupt("a listing does not advance")),
         };
         // Where keys that are shown and common prefixes take turns, a hop would bring one key that the batch brings too.
-        hop = !matches!(entries.last(), Some(Entry::Row(_))) && !(vain && shows_rows);
+        hop = !(matches!(entries.last(), Some(Entry::Row(_))) || vain && shows_rows);
         if shape.delimiter.is_some() {
             batch = next_batch(batch, read, entries.len() - before, shape.limit);
         }
