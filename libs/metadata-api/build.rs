@@ -3,9 +3,20 @@
 use std::error::Error;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    const NOUNS: [&str; 12] = [
-        "common", "failure", "buckets", "versions", "listings", "uploads", "leases", "cluster", "moves",
-        "repair", "jobs", "garbage",
+    const NOUNS: [&str; 13] = [
+        "common",
+        "failure",
+        "buckets",
+        "versions",
+        "listings",
+        "uploads",
+        "leases",
+        "cluster",
+        "moves",
+        "repair",
+        "jobs",
+        "garbage",
+        "identities",
     ];
     println!("cargo:rerun-if-changed=proto");
     let files = NOUNS.map(|noun| format!("ashlar/metadata/v1/{noun}.proto"));

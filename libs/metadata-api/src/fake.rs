@@ -9,6 +9,7 @@ mod buckets;
 mod cluster;
 mod contents;
 mod garbage;
+mod identities;
 mod inventories;
 mod jobs;
 mod leases;
@@ -29,23 +30,25 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use env::Env;
+use sigv4::{Scope, SigningKey};
 use types::{
     BucketName, ChunkId, ChunkOwner, Coding, DiskId, GroupId, LeaseId, MissingShard, NodeId, ObjectKey,
     ObjectLockConfiguration, ShardId, ShardIndex, StorageClassName, Timestamp, UploadId, Versioning,
 };
 
 use self::{
-    buckets::BucketRow, cluster::Cluster, garbage::Garbage, jobs::Jobs, leases::Leases, missing::Missing,
+    buckets::BucketRow, cluster::Cluster, garbage::Garbage, identities::Identities, jobs::Jobs,
+    leases::Leases, missing::Missing,
 };
 use crate::{
-    AbortUpload, Bucket, BucketPage, BucketQuota, ClusterMap, CommitPart, CommitVersion, Committed,
-    CompleteUpload, ContentPage, ContentPosition, CopyVersion, CreateBucket, CreateUpload, DeleteVersions,
-    DeletedVersion, DiskHistory, Error, Eviction, FoundVersion, GarbageId, GarbageItem, GetVersion,
-    INVENTORIES_PAGE_MAX, Intent, Inventory, JobName, JobProgress, JobState, Lease, LeaseState, ListBuckets,
-    ListObjects, ListParts, ListUploads, ListVersions, Metadata, NewMove, NodeRegistration, NodeState,
-    ObjectPage, ObservedNode, PAGE_SIZE_MAX, Part, PartPage, RenameObject, ReplaceChunks, SetAcl, SetLock,
-    SetRestore, SetTags, StorageClassDefinition, Subresource, Tagged, Upload, UploadPage, VersionPage,
-    part_size_min,
+    AbortUpload, AccessSecret, AccountId, Bucket, BucketPage, BucketQuota, ChangeIdentities, ClusterMap,
+    CommitPart, CommitVersion, Committed, CompleteUpload, ContentPage, ContentPosition, CopyVersion,
+    CreateBucket, CreateUpload, DeleteVersions, DeletedVersion, DiskHistory, Error, Eviction, FoundVersion,
+    GarbageId, GarbageItem, GetVersion, INVENTORIES_PAGE_MAX, IdentitiesChanged, IdentityPage, Intent,
+    Inventory, JobName, JobProgress, JobState, Lease, LeaseState, ListBuckets, ListObjects, ListParts,
+    ListUploads, ListVersions, Metadata, NewMove, NodeRegistration, NodeState, ObjectPage, ObservedNode,
+    PAGE_SIZE_MAX, Part, PartPage, RenameObject, ReplaceChunks, SetAcl, SetLock, SetRestore, SetTags,
+    StorageClassDefinition, Subresource, Tagged, Upload, UploadPage, VersionPage, part_size_min,
 };
 
 /// What a deployment may choose.
@@ -96,6 +99,8 @@ impl Fake {
             missing: Missing::default(),
             shared: BTreeSet::new(),
             jobs: Jobs::default(),
+            identities: BTreeMap::new(),
+            secrets: BTreeMap::new(),
         };
         Self { state: Mutex::new(state), lost: Mutex::default() }
     }
@@ -127,6 +132,9 @@ struct State {
     /// Chunks that were ever copied.
     shared: BTreeSet<ChunkId>,
     jobs: Jobs,
+    identities: BTreeMap<AccountId, Identities>,
+    /// Those of access keys, by their names.
+    secrets: BTreeMap<String, AccessSecret>,
 }
 
 impl State {
@@ -256,6 +264,26 @@ impl Metadata for Fake {
             .values()
             .filter(|row| !row.inventories.is_empty() && after.is_none_or(|after| row.name > *after));
         Ok(wanted.take(limit).map(|row| row.name.clone()).collect())
+    }
+
+    async fn read_identities(&self, account: &AccountId, since: i64) -> Result<IdentityPage, Error> {
+        Ok(self.state().identities.get(account).map_or_else(IdentityPage::default, |found| found.read(since)))
+    }
+
+    async fn change_identities(&self, request: ChangeIdentities) -> Result<IdentitiesChanged, Error> {
+        request.check()?;
+        let state = &mut *self.state();
+        let random = state.env.random_bytes();
+        let identities = state.identities.entry(request.account.clone()).or_default();
+        Ok(identities.change(request, &mut state.secrets, random))
+    }
+
+    async fn derive_signing_key(
+        &self,
+        access_key_id: &str,
+        scope: &Scope,
+    ) -> Result<Option<SigningKey>, Error> {
+        Ok(self.state().secrets.get(access_key_id).map(|secret| secret.signing_key(scope)))
     }
 
     async fn commit_version(&self, request: CommitVersion) -> Result<Committed, Error> {

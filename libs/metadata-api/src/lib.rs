@@ -16,6 +16,7 @@ pub mod conformance;
 mod contents;
 mod error;
 pub mod fake;
+mod identity;
 mod inventory;
 mod job;
 mod lease;
@@ -30,6 +31,7 @@ mod wire;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use sigv4::{Scope, SigningKey};
 use types::{
     BucketName, ChunkId, ChunkOwner, Coding, DiskId, GroupId, LeaseId, MissingShard, NodeId,
     ObjectLockConfiguration, ShardId, ShardIndex, StorageClassName, Timestamp, UploadId, Versioning,
@@ -49,6 +51,11 @@ pub use contents::{
     REPLACED_ROWS_MAX, ReplaceChunks, Replaced, Replacement,
 };
 pub use error::Error;
+pub use identity::{
+    AccessSecret, ChangeIdentities, IDENTITIES_PAGE_MAX, IDENTITY_CHANGES_MAX, IDENTITY_LENGTH_MAX,
+    IDENTITY_NAME_LENGTH_MAX, IdentitiesChanged, IdentityKind, IdentityPage, IdentityRecord,
+    REMOVED_IDENTITIES_KEPT,
+};
 pub use inventory::{
     INVENTORIES_MAX, INVENTORIES_PAGE_MAX, INVENTORY_ID_LENGTH_MAX, INVENTORY_LENGTH_MAX, Inventory,
 };
@@ -156,6 +163,22 @@ pub trait Metadata: Send + Sync + 'static {
         after: Option<&BucketName>,
         limit: usize,
     ) -> Result<Vec<BucketName>, Error>;
+
+    // Identities.
+
+    /// What was changed of an account after a position, 0 for all that there is; at most [`IDENTITIES_PAGE_MAX`] records. An
+    /// account of which nothing was changed yet is at 0.
+    async fn read_identities(&self, account: &AccountId, since: i64) -> Result<IdentityPage, Error>;
+    /// Changes records of an account, all or none, if nothing was changed since they were read.
+    /// Errors: `Malformed` (see [`ChangeIdentities`]).
+    async fn change_identities(&self, request: ChangeIdentities) -> Result<IdentitiesChanged, Error>;
+    /// The key that requests of a day to a service in a region are signed with by an access key; `None` when there is none of
+    /// that name. The secret itself never leaves the service again. Errors: `Internal` (what it was sealed with is missing).
+    async fn derive_signing_key(
+        &self,
+        access_key_id: &str,
+        scope: &Scope,
+    ) -> Result<Option<SigningKey>, Error>;
 
     // Versions.
 

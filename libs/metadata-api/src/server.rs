@@ -8,6 +8,7 @@ mod buckets;
 mod cluster;
 mod connection;
 mod garbage;
+mod identities;
 mod jobs;
 mod leases;
 mod linger;
@@ -75,6 +76,7 @@ pub fn service(implementation: Arc<dyn Metadata>, token: &Token) -> MetadataServ
         proto::repair_server::RepairServer<Calls>
         proto::jobs_server::JobsServer<Calls>
         proto::garbage_server::GarbageServer<Calls>
+        proto::identities_server::IdentitiesServer<Calls>
     }
     InterceptedService::new(routes.routes().prepare(), Authenticate::new(token.clone()))
 }

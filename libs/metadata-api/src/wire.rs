@@ -10,6 +10,7 @@ mod cluster;
 mod common;
 mod failure;
 mod garbage;
+pub(crate) mod identities;
 pub(crate) mod inventories;
 mod jobs;
 mod leases;

@@ -3,7 +3,7 @@
 use http::HeaderName;
 
 use crate::{
-    EXPIRES_MAX_SECONDS, SKEW_MAX_SECONDS,
+    EXPIRES_MAX_SECONDS, SERVICE, SKEW_MAX_SECONDS,
     error::{Error, Malformed},
     parameter,
     payload::Payload,
@@ -91,8 +91,13 @@ impl Claim {
     ///
     /// [`crate::verify`] calls it again; a gateway calls it first to spare the look-up of a key that cannot help.
     pub fn admit(&self, now_seconds: i64, region: &str) -> Result<(), Error> {
+        self.admit_to(SERVICE, now_seconds, &[region])
+    }
+
+    /// The same for another service than S3, which may answer for several regions.
+    pub fn admit_to(&self, service: &str, now_seconds: i64, regions: &[&str]) -> Result<(), Error> {
         self.check_time(now_seconds)?;
-        self.scope.check(&self.time, region).map_err(|problem| self.malformed_credential(problem))
+        self.scope.check(&self.time, service, regions).map_err(|problem| self.malformed_credential(problem))
     }
 
     fn check_time(&self, server_seconds: i64) -> Result<(), Error> {

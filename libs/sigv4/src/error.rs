@@ -151,10 +151,12 @@ pub enum Malformed {
         expected: String,
     },
     /// The credential names another service.
-    #[error("incorrect service \"{given}\", this endpoint belongs to \"s3\"")]
+    #[error("incorrect service \"{given}\", this endpoint belongs to \"{expected}\"")]
     Service {
         /// In the credential.
         given: String,
+        /// What is asked.
+        expected: String,
     },
 }
 

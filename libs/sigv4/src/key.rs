@@ -26,6 +26,16 @@ impl SigningKey {
         Self(key)
     }
 
+    /// The key that another process derived.
+    pub fn from_bytes(key: [u8; 32]) -> Self {
+        Self(key)
+    }
+
+    /// The key for whom it was derived.
+    pub fn expose(&self) -> &[u8; 32] {
+        &self.0
+    }
+
     /// The signature of a string to sign: 64 lower-case hexadecimal digits.
     pub(crate) fn sign(&self, string_to_sign: &str) -> String {
         calculate_signature(self.0, string_to_sign.as_bytes())
@@ -36,6 +46,14 @@ impl SigningKey {
         self.sign(string_to_sign).as_bytes().ct_eq(signature.as_bytes()).into()
     }
 }
+
+impl PartialEq for SigningKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+}
+
+impl Eq for SigningKey {}
 
 impl fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -45,13 +45,13 @@ pub use payload::Payload;
 pub use request::RequestView;
 pub use scope::Scope;
 pub use sign::{SignError, Signature, Signer};
-pub use verify::{Verified, verify};
+pub use verify::{Verified, verify, verify_to};
 pub use version_2::{Version2Claim, verifies_form_version_2};
 
 /// The name in every `Authorization` header and string to sign.
 pub(crate) const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 
-/// The one service whose signatures are accepted and made here.
+/// The service whose signatures are accepted where no other is named, and the one for which they are made.
 pub(crate) const SERVICE: &str = "s3";
 
 /// How far a request's time may be from ours, either way. Source: S3 API Reference, "RequestTimeTooSkewed".

@@ -26,6 +26,12 @@ impl Scope {
         Some(Self { date: time.date(), region: region.to_owned(), service: SERVICE.to_owned() })
     }
 
+    /// The scope for a service on a day that is written as `YYYYMMDD`.
+    pub fn of(day: &str, region: &str, service: &str) -> Option<Self> {
+        let date = parse_day(day.as_bytes())?;
+        Some(Self { date, region: region.to_owned(), service: service.to_owned() })
+    }
+
     /// Splits `ACCESS-KEY-ID/YYYYMMDD/REGION/SERVICE/aws4_request` into the id and the scope. An id may hold slashes.
     pub(crate) fn parse_credential(text: &str) -> Result<(&str, Self), Malformed> {
         const FORM: Malformed =
@@ -55,16 +61,17 @@ impl Scope {
         &self.region
     }
 
-    /// Checks that the scope is S3's, in our region, and of the day of the request's time.
-    pub(crate) fn check(&self, time: &RequestTime, region: &str) -> Result<(), Malformed> {
+    /// Checks that the scope is a service's, in one of its regions, and of the day of the request's time.
+    pub(crate) fn check(&self, time: &RequestTime, service: &str, regions: &[&str]) -> Result<(), Malformed> {
         if self.date != time.date() {
             return Err(Malformed::Day { given: self.day(), expected: format_day(time.date()) });
         }
-        if self.service != SERVICE {
-            return Err(Malformed::Service { given: self.service.clone() });
+        if self.service != service {
+            return Err(Malformed::Service { given: self.service.clone(), expected: service.to_owned() });
         }
-        if self.region != region {
-            return Err(Malformed::Region { given: self.region.clone(), expected: region.to_owned() });
+        if !regions.contains(&self.region.as_str()) {
+            let expected = regions.first().copied().unwrap_or_default().to_owned();
+            return Err(Malformed::Region { given: self.region.clone(), expected });
         }
         Ok(())
     }

@@ -6,7 +6,7 @@ use http::{
 };
 
 use crate::{
-    ALGORITHM, EXPIRES_MAX_SECONDS,
+    ALGORITHM, EXPIRES_MAX_SECONDS, SERVICE,
     canonical::{canonical_request, encode_component, join_names, string_to_sign},
     chunk::ChunkSigner,
     header,
@@ -38,7 +38,7 @@ pub enum SignError {
     Lifetime,
 }
 
-/// Signs requests to S3 with one set of credentials, for one region, at one time.
+/// Signs requests, to S3 unless another service is named, with one set of credentials, for one region, at one time.
 #[derive(Debug, Clone)]
 pub struct Signer<'a> {
     credentials: &'a Credentials,
@@ -71,8 +71,19 @@ impl Signature {
 impl<'a> Signer<'a> {
     /// `now_seconds` counts from 1970. Cheap enough to make for each request.
     pub fn new(credentials: &'a Credentials, region: &str, now_seconds: i64) -> Result<Self, SignError> {
+        Self::for_service(SERVICE, credentials, region, now_seconds)
+    }
+
+    /// The same for another service than S3.
+    pub fn for_service(
+        service: &str,
+        credentials: &'a Credentials,
+        region: &str,
+        now_seconds: i64,
+    ) -> Result<Self, SignError> {
         let time = RequestTime::from_seconds(now_seconds).ok_or(SignError::TimeOutOfRange)?;
         let scope = Scope::new(now_seconds, region).ok_or(SignError::TimeOutOfRange)?;
+        let scope = Scope::of(&scope.day(), region, service).ok_or(SignError::TimeOutOfRange)?;
         let key = SigningKey::derive(&credentials.secret_access_key, &scope);
         Ok(Self { credentials, key, scope, time })
     }

@@ -1,6 +1,7 @@
 //! Proves a claim.
 
 use crate::{
+    SERVICE,
     canonical::{canonical_request, string_to_sign},
     chunk::ChunkVerifier,
     claim::{Claim, Mechanism},
@@ -67,7 +68,19 @@ pub fn verify(
     now_seconds: i64,
     region: &str,
 ) -> Result<Verified, Error> {
-    claim.admit(now_seconds, region)?;
+    verify_to(SERVICE, claim, view, key, now_seconds, &[region])
+}
+
+/// The same for another service than S3, which may answer for several regions.
+pub fn verify_to(
+    service: &str,
+    claim: Claim,
+    view: &RequestView<'_>,
+    key: &SigningKey,
+    now_seconds: i64,
+    regions: &[&str],
+) -> Result<Verified, Error> {
+    claim.admit_to(service, now_seconds, regions)?;
     let presigned = matches!(claim.mechanism, Mechanism::Presigned { .. });
     let request = canonical_request(view, presigned, &claim.signed_headers, &claim.payload_text);
     let string_to_sign = string_to_sign(claim.time, &claim.scope, &request);

@@ -1,6 +1,6 @@
 //! The service's settings.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use metadata_api::StorageClassDefinition;
 use service_kit::{ClusterSecret, Secret};
@@ -72,6 +72,11 @@ pub struct Config {
     /// Most writes of one bucket that wait for their commit; beyond it clients are told to slow down.
     #[arg(long = "commit-queue", env = "ASHLAR_COMMIT_QUEUE", value_name = "NUMBER", default_value_t = 4096)]
     pub commit_queue_max: usize,
+    /// File with the key that the secrets of users' access keys are sealed with, 64 hexadecimal digits, the same for all
+    /// metadata services of a cluster: make one with `openssl rand -hex 32`. With several, one in each line, the first seals
+    /// and all of them open. Without it no access keys can be made, and none that were made can be used.
+    #[arg(long = "identity-key", env = "ASHLAR_IDENTITY_KEY", value_name = "FILE")]
+    pub identity_key: Option<PathBuf>,
 }
 
 impl Config {

@@ -8,9 +8,11 @@
 //! Invariant: an answer `Ok` is given after COMMIT has returned.
 
 mod config;
+mod identity_keys;
 mod server;
 mod store;
 
 pub use config::Config;
+pub use identity_keys::{IdentityKeys, IdentityKeysError};
 pub use server::{BindError, Server};
 pub use store::{MetadataStore, StoreConfig};

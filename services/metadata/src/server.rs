@@ -6,7 +6,7 @@ use env::{Env, Listener};
 use metadata_api::{Error, Metadata, Token, TokenError};
 use service_kit::{HttpLimits, HttpServer, Readiness, Shutdown, serve_health};
 
-use crate::{Config, MetadataStore};
+use crate::{Config, IdentityKeys, IdentityKeysError, MetadataStore, StoreConfig};
 
 /// A bound metadata service.
 pub struct Server {
@@ -33,6 +33,9 @@ pub enum BindError {
     /// The database cannot be used.
     #[error("cannot open the database; check --database-url and that the database runs")]
     Store(#[source] Error),
+    /// The identity keys cannot be used.
+    #[error(transparent)]
+    IdentityKeys(#[from] IdentityKeysError),
     /// The cluster secret gives no token.
     #[error(transparent)]
     Token(#[from] TokenError),
@@ -50,7 +53,16 @@ impl Server {
             tls: None,
             limits: HttpLimits { connections_max: 64, ..HttpLimits::default() },
         };
-        let store = MetadataStore::open(env.clone(), config.store()).await.map_err(BindError::Store)?;
+        let identity_keys = match config.identity_key.clone() {
+            Some(path) => {
+                let own_env = env.clone();
+                let read = env.spawn_blocking(move || IdentityKeys::read(&own_env, &path)).await;
+                Some(read.unwrap_or(Err(IdentityKeysError::Malformed))?)
+            }
+            None => None,
+        };
+        let store = StoreConfig { identity_keys, ..config.store() };
+        let store = MetadataStore::open(env.clone(), store).await.map_err(BindError::Store)?;
         Ok(Self { env, listener, address, health, store: Arc::new(store), token })
     }
 

@@ -13,6 +13,7 @@ mod copies;
 mod counters;
 mod engine;
 mod garbage;
+mod identities;
 mod inventories;
 mod jobs;
 mod leases;
@@ -38,15 +39,16 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use env::Env;
 use metadata_api::{
-    AbortUpload, Bucket, BucketPage, BucketQuota, ClusterMap, CommitPart, CommitVersion, Committed,
-    CompleteUpload, ContentPage, ContentPosition, CopyVersion, CreateBucket, CreateUpload, DeleteVersions,
-    DeletedVersion, DiskHistory, Error, Eviction, FoundVersion, GarbageId, GarbageItem, GetVersion,
-    INVENTORIES_PAGE_MAX, Intent, Inventory, JobName, JobProgress, JobState, Lease, LeaseState, ListBuckets,
-    ListObjects, ListParts, ListUploads, ListVersions, Metadata, NewMove, NodeRegistration, NodeState,
-    ObjectPage, ObservedNode, PAGE_SIZE_MAX, Part, PartPage, RenameObject, ReplaceChunks, SetAcl, SetLock,
-    SetRestore, SetTags, StorageClassDefinition, Subresource, Tagged, Upload, UploadPage, VersionPage,
-    part_size_min,
+    AbortUpload, AccountId, Bucket, BucketPage, BucketQuota, ChangeIdentities, ClusterMap, CommitPart,
+    CommitVersion, Committed, CompleteUpload, ContentPage, ContentPosition, CopyVersion, CreateBucket,
+    CreateUpload, DeleteVersions, DeletedVersion, DiskHistory, Error, Eviction, FoundVersion, GarbageId,
+    GarbageItem, GetVersion, INVENTORIES_PAGE_MAX, IdentitiesChanged, IdentityPage, Intent, Inventory,
+    JobName, JobProgress, JobState, Lease, LeaseState, ListBuckets, ListObjects, ListParts, ListUploads,
+    ListVersions, Metadata, NewMove, NodeRegistration, NodeState, ObjectPage, ObservedNode, PAGE_SIZE_MAX,
+    Part, PartPage, RenameObject, ReplaceChunks, SetAcl, SetLock, SetRestore, SetTags,
+    StorageClassDefinition, Subresource, Tagged, Upload, UploadPage, VersionPage, part_size_min,
 };
+use sigv4::{Scope, SigningKey};
 use types::{
     Acl, BucketId, BucketName, ChunkId, ChunkOwner, Coding, DiskId, GroupId, LeaseId, MissingShard, NodeId,
     ObjectKey, ObjectLockConfiguration, ShardId, ShardIndex, StorageClassName, Timestamp, UploadId,
@@ -58,6 +60,8 @@ use self::{
     engine::{Attempts, Engine, EngineOptions, Failure},
     migrate::{MIGRATIONS, migrate},
 };
+
+use crate::IdentityKeys;
 
 /// Most buckets in one page.
 const BUCKETS_PAGE_MAX: usize = 10_000;
@@ -81,6 +85,8 @@ pub struct StoreConfig {
     pub part_size_min: u64,
     /// Most mutations of one bucket that wait for their commit, beyond which further ones are `Unavailable`.
     pub commit_queue_max: usize,
+    /// What secrets of access keys are sealed with. Without it none are made.
+    pub identity_keys: Option<IdentityKeys>,
     /// A storage class that is defined at opening, unless it is there.
     pub storage_class: Option<StorageClassDefinition>,
 }
@@ -97,6 +103,7 @@ impl StoreConfig {
             lease_time_to_live: Duration::from_secs(30),
             part_size_min: part_size_min(),
             commit_queue_max: 4096,
+            identity_keys: None,
             storage_class: None,
         }
     }
@@ -109,6 +116,7 @@ pub(crate) struct Settings {
     lease_time_to_live: Duration,
     part_size_min: u64,
     commit_queue_max: usize,
+    identity_keys: Option<IdentityKeys>,
 }
 
 impl Settings {
@@ -147,6 +155,7 @@ impl MetadataStore {
             lease_time_to_live: config.lease_time_to_live,
             part_size_min: config.part_size_min,
             commit_queue_max: config.commit_queue_max.max(1),
+            identity_keys: config.identity_keys,
         });
         let committers = Committers::new(env.clone(), engine.clone(), settings.clone());
         let store = Self { env, engine, settings, committers, remembered: Arc::default() };
@@ -360,6 +369,25 @@ impl Metadata for MetadataStore {
         check_limit(limit, PAGE_SIZE_MAX)?;
         let found = self.buckets_with_inventories(after, limit).await;
         found.map_err(|failure| failure.into_error("list_buckets_with_inventories"))
+    }
+
+    async fn read_identities(&self, account: &AccountId, since: i64) -> Result<IdentityPage, Error> {
+        let page = self.read_identities_page(account, since).await;
+        page.map_err(|failure| failure.into_error("read_identities"))
+    }
+
+    async fn change_identities(&self, request: ChangeIdentities) -> Result<IdentitiesChanged, Error> {
+        request.check()?;
+        transact!(self, "change_identities", |store, tx| store.change_identities_in(tx, &request))
+    }
+
+    async fn derive_signing_key(
+        &self,
+        access_key_id: &str,
+        scope: &Scope,
+    ) -> Result<Option<SigningKey>, Error> {
+        let key = self.signing_key_of(access_key_id, scope).await;
+        key.map_err(|failure| failure.into_error("derive_signing_key"))
     }
 
     async fn commit_version(&self, request: CommitVersion) -> Result<Committed, Error> {

@@ -3,15 +3,16 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use metadata_api::{
-    AbortUpload, Bucket, BucketPage, BucketQuota, ClusterMap, CommitPart, CommitVersion, Committed,
-    CompleteUpload, ContentPage, ContentPosition, CopyVersion, CreateBucket, CreateUpload, DeleteVersions,
-    DeletedVersion, DiskHistory, Error, Eviction, FoundVersion, GarbageId, GarbageItem, GetVersion, Intent,
-    Inventory, JobName, JobProgress, JobState, Lease, LeaseState, ListBuckets, ListObjects, ListParts,
-    ListUploads, ListVersions, Metadata, NewMove, NodeRegistration, NodeState, ObjectPage, ObservedNode,
-    PAGE_SIZE_MAX, Part, PartPage, RenameObject, ReplaceChunks, SetAcl, SetLock, SetRestore, SetTags,
-    StorageClassDefinition, Subresource, Tagged, Upload, UploadPage, VersionEntry, VersionPage,
-    VersionPosition, fake::Fake,
+    AbortUpload, AccountId, Bucket, BucketPage, BucketQuota, ChangeIdentities, ClusterMap, CommitPart,
+    CommitVersion, Committed, CompleteUpload, ContentPage, ContentPosition, CopyVersion, CreateBucket,
+    CreateUpload, DeleteVersions, DeletedVersion, DiskHistory, Error, Eviction, FoundVersion, GarbageId,
+    GarbageItem, GetVersion, IdentitiesChanged, IdentityPage, Intent, Inventory, JobName, JobProgress,
+    JobState, Lease, LeaseState, ListBuckets, ListObjects, ListParts, ListUploads, ListVersions, Metadata,
+    NewMove, NodeRegistration, NodeState, ObjectPage, ObservedNode, PAGE_SIZE_MAX, Part, PartPage,
+    RenameObject, ReplaceChunks, SetAcl, SetLock, SetRestore, SetTags, StorageClassDefinition, Subresource,
+    Tagged, Upload, UploadPage, VersionEntry, VersionPage, VersionPosition, fake::Fake,
 };
+use sigv4::{Scope, SigningKey};
 use types::{
     BucketName, ChunkId, ChunkOwner, Coding, DiskId, GroupId, KeyPrefix, LeaseId, MissingShard, NodeId,
     ObjectKey, ObjectLockConfiguration, ShardId, ShardIndex, StorageClassName, Timestamp, UploadId,
@@ -132,6 +133,9 @@ passed_on! {
     list_inventories(bucket: &BucketName, from: &str, limit: usize) -> Vec<Inventory>;
     mark_inventory(bucket: &BucketName, id: &str, listed: Timestamp) -> ();
     list_buckets_with_inventories(after: Option<&BucketName>, limit: usize) -> Vec<BucketName>;
+    read_identities(account: &AccountId, since: i64) -> IdentityPage;
+    change_identities(request: ChangeIdentities) -> IdentitiesChanged;
+    derive_signing_key(access_key_id: &str, scope: &Scope) -> Option<SigningKey>;
     commit_version(request: CommitVersion) -> Committed;
     get_version(request: GetVersion) -> FoundVersion;
     set_tags(request: SetTags) -> Tagged;

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use sigv4::{Scope, SigningKey};
 use types::{
     BucketName, ChunkId, ChunkOwner, Coding, DiskId, GroupId, LeaseId, MissingShard, NodeId, ObjectKey,
     ObjectLockConfiguration, ShardId, ShardIndex, StorageClassName, Timestamp, UploadId, Versioning,
@@ -12,15 +13,17 @@ use super::{
     Kind::{LongMutation, LongRead, Mutation, Read},
 };
 use crate::{
-    AbortUpload, Bucket, BucketPage, BucketQuota, ClusterMap, CommitPart, CommitVersion, Committed,
-    CompleteUpload, ContentPage, ContentPosition, CopyVersion, CreateBucket, CreateUpload, DeleteVersions,
-    DeletedVersion, DiskHistory, Error, Eviction, FoundVersion, GarbageId, GarbageItem, GetVersion, Intent,
-    Inventory, JobName, JobProgress, JobState, Lease, LeaseState, ListBuckets, ListObjects, ListParts,
-    ListUploads, ListVersions, Metadata, NewMove, NodeRegistration, NodeState, ObjectPage, ObservedNode,
-    Part, PartPage, RenameObject, ReplaceChunks, SetAcl, SetLock, SetRestore, SetTags,
-    StorageClassDefinition, Subresource, Tagged, Upload, UploadPage, VersionPage,
+    AbortUpload, AccountId, Bucket, BucketPage, BucketQuota, ChangeIdentities, ClusterMap, CommitPart,
+    CommitVersion, Committed, CompleteUpload, ContentPage, ContentPosition, CopyVersion, CreateBucket,
+    CreateUpload, DeleteVersions, DeletedVersion, DiskHistory, Error, Eviction, FoundVersion, GarbageId,
+    GarbageItem, GetVersion, IdentitiesChanged, IdentityPage, Intent, Inventory, JobName, JobProgress,
+    JobState, Lease, LeaseState, ListBuckets, ListObjects, ListParts, ListUploads, ListVersions, Metadata,
+    NewMove, NodeRegistration, NodeState, ObjectPage, ObservedNode, Part, PartPage, RenameObject,
+    ReplaceChunks, SetAcl, SetLock, SetRestore, SetTags, StorageClassDefinition, Subresource, Tagged, Upload,
+    UploadPage, VersionPage,
     wire::{
         self,
+        identities::{DerivedKey, derive_signing_key_request},
         inventories::Inventories,
         proto,
         unwrapped::{
@@ -169,6 +172,26 @@ impl Metadata for Client {
         let BucketNames(names) =
             self.call(Read, request, send!(buckets.list_buckets_with_inventories)).await?;
         Ok(names)
+    }
+
+    async fn read_identities(&self, account: &AccountId, since: i64) -> Result<IdentityPage, Error> {
+        let request = proto::ReadIdentitiesRequest { account: account.0.clone(), since };
+        self.call(Read, request, send!(identities.read_identities)).await
+    }
+
+    async fn change_identities(&self, request: ChangeIdentities) -> Result<IdentitiesChanged, Error> {
+        let request = proto::ChangeIdentitiesRequest::from(request);
+        self.call(Mutation, request, send!(identities.change_identities)).await
+    }
+
+    async fn derive_signing_key(
+        &self,
+        access_key_id: &str,
+        scope: &Scope,
+    ) -> Result<Option<SigningKey>, Error> {
+        let request = derive_signing_key_request(access_key_id, scope);
+        let DerivedKey(key) = self.call(Read, request, send!(identities.derive_signing_key)).await?;
+        Ok(key)
     }
 
     async fn commit_version(&self, request: CommitVersion) -> Result<Committed, Error> {

@@ -60,6 +60,7 @@ clients! {
     repair: proto::repair_client::RepairClient<Channel>;
     jobs: proto::jobs_client::JobsClient<Channel>;
     garbage: proto::garbage_client::GarbageClient<Channel>;
+    identities: proto::identities_client::IdentitiesClient<Channel>;
 }
 
 impl Stub {

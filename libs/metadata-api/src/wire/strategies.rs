@@ -1,6 +1,7 @@
 //! Arbitrary values of the contract's types, within their bounds. What several of them are made of is here.
 
 mod cluster;
+mod identities;
 mod objects;
 mod uploads;
 
@@ -20,6 +21,7 @@ pub(crate) use cluster::{
     lease_state, new_move, node_registration, owned_chunk, replace_chunks, shard_id,
     storage_class_definition,
 };
+pub(crate) use identities::{change_identities, identities_changed, identity_page};
 pub(crate) use objects::{
     bucket, bucket_page, commit_version, committed, copy_version, create_bucket, delete_outcome,
     delete_versions, found_version, get_version, list_buckets, list_objects, list_versions, object_page,

@@ -13,10 +13,10 @@ use super::{
     unwrapped::Jobs,
 };
 use crate::{
-    AccountId, CommitPart, CommitVersion, CompleteUpload, ContentPage, CopyVersion, DeleteVersions, Error,
-    Eviction, GarbageId, GarbageItem, Inventory, JobName, JobState, ListBuckets, ListObjects, NewMove,
-    NodeRegistration, ObjectEntry, ObjectPage, RenameObject, ReplaceChunks, SetAcl, SetRestore,
-    StorageClassDefinition,
+    AccountId, ChangeIdentities, CommitPart, CommitVersion, CompleteUpload, ContentPage, CopyVersion,
+    DeleteVersions, Error, Eviction, GarbageId, GarbageItem, IdentitiesChanged, Inventory, JobName, JobState,
+    ListBuckets, ListObjects, NewMove, NodeRegistration, ObjectEntry, ObjectPage, RenameObject,
+    ReplaceChunks, SetAcl, SetRestore, StorageClassDefinition,
 };
 
 fn config() -> ProptestConfig {
@@ -83,6 +83,9 @@ mod every_message_survives_the_wire {
         garbage_id: GarbageId;
         garbage_item: GarbageItem;
         get_version: GetVersionRequest;
+        change_identities: ChangeIdentitiesRequest;
+        identities_changed: ChangeIdentitiesResponse;
+        identity_page: ReadIdentitiesResponse;
         inventory: Inventory;
         job_state: JobState;
         lease: Lease;
@@ -330,6 +333,19 @@ fn a_request_that_breaks_a_bound_is_refused() {
     }
     refused! { Inventory, proto::Inventory, strategies::inventory(),
         "id": |m| m.id = "x".repeat(1025);
+    }
+    refused! { ChangeIdentities, proto::ChangeIdentitiesRequest, strategies::change_identities(),
+        "account": |m| m.account = "x".repeat(1025);
+        "changes": |m| m.changes = vec![m.changes[0].clone(); 65];
+        "kind": |m| m.changes[0].kind = 0;
+        "kind": |m| m.changes[0].kind = 99;
+        "name": |m| m.changes[0].name = String::new();
+        "name": |m| m.changes[0].name = "x".repeat(257);
+        "document": |m| m.changes[0].document = Some(Bytes::from(vec![1; (256 << 10) + 1]));
+        "secret_for": |m| m.secret_for = Some("x".repeat(1025));
+    }
+    refused! { IdentitiesChanged, proto::ChangeIdentitiesResponse, strategies::identities_changed(),
+        "outcome": |m| m.outcome = None;
     }
     refused! { JobState, proto::JobState, strategies::job_state(),
         "job": |m| m.job = 0;

@@ -164,7 +164,7 @@ fn scopes_of_another_day_region_or_service_are_refused() {
     );
     assert_eq!(
         malformed(&with_authorization("/s3/", "/sts/")),
-        Malformed::Service { given: "sts".to_owned() }
+        Malformed::Service { given: "sts".to_owned(), expected: "s3".to_owned() }
     );
     let elsewhere = malformed(&signed_at(NOW, "eu-west-1"));
     assert_eq!(elsewhere.expected_region(), Some(REGION));

@@ -6,6 +6,7 @@
 //! ashlar.json        format version and identity of the installation
 //! lock               held while a server runs
 //! credentials.json   the root user, when it was generated
+//! identity.key       what the secrets of users' access keys are sealed with
 //! admin.json         where a running server answers `ashlar admin`
 //! metadata.db        buckets, keys and versions
 //! shards/            the first disk
@@ -140,6 +141,11 @@ impl Installation {
     /// Where the root user's generated credentials are.
     pub(crate) fn credentials(&self) -> PathBuf {
         self.home.join("credentials.json")
+    }
+
+    /// Where the key is that secrets of access keys are sealed with.
+    pub(crate) fn identity_key(&self) -> PathBuf {
+        self.home.join("identity.key")
     }
 
     /// Where the embedded database is.

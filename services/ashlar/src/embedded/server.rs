@@ -7,7 +7,7 @@ use chunk_api::ChunkService;
 use data_pool::{ClusterView, Follower, LeaseHolder, Pool, report_to};
 use env::{Env, Task};
 use gateway::{CredentialError, Credentials, Gateway};
-use metadata::{MetadataStore, StoreConfig};
+use metadata::{IdentityKeys, IdentityKeysError, MetadataStore, StoreConfig};
 use metadata_api::{Metadata, StorageClass, StorageClassDefinition};
 use placement::default_coding;
 use service_kit::Shutdown;
@@ -88,6 +88,9 @@ pub enum StartError {
     /// The listeners for the operator's commands cannot be set up.
     #[error("cannot listen on loopback for `ashlar admin`")]
     Admin(#[source] io::Error),
+    /// The key that secrets of access keys are sealed with cannot be used.
+    #[error(transparent)]
+    IdentityKeys(#[from] IdentityKeysError),
     /// No lease could be had in time.
     #[error("the metadata store gave no lease within {} s", LEASE_WAIT.as_secs())]
     NoLease,
@@ -99,7 +102,9 @@ impl StartError {
         match &self {
             Self::Installation(InstallationError::InUse { .. }) => Exit::because(Exit::IN_USE, &self),
             Self::Installation(InstallationError::Newer { .. }) => Exit::because(Exit::NEWER, &self),
-            Self::Installation(_) | Self::Metadata { .. } => Exit::because(Exit::DATA, &self),
+            Self::Installation(_) | Self::Metadata { .. } | Self::IdentityKeys(_) => {
+                Exit::because(Exit::DATA, &self)
+            }
             Self::Disk(_, code) => Exit::because(*code, &self),
             Self::Bind(gateway::BindError::Listen { setting, .. }) => {
                 Exit::new(Exit::ADDRESS, format!("{}; choose another with {setting}", chain(&self)))
@@ -256,8 +261,22 @@ async fn open_metadata(
     config: &EmbeddedConfig,
 ) -> Result<MetadataStore, StartError> {
     let url = format!("sqlite:{}", installation.database().display());
-    let store = StoreConfig { garbage_hold: config.garbage_hold, ..StoreConfig::new(url) };
+    let identity_keys = Some(identity_keys(env, installation).await?);
+    let store = StoreConfig { identity_keys, garbage_hold: config.garbage_hold, ..StoreConfig::new(url) };
     MetadataStore::open(env.clone(), store).await.map_err(|error| metadata_failed(installation, &error))
+}
+
+/// The key that secrets of access keys are sealed with, which is made at the first start.
+async fn identity_keys(env: &Env, installation: &Installation) -> Result<IdentityKeys, StartError> {
+    let (own_env, path) = (env.clone(), installation.identity_key());
+    let reading = env.spawn_blocking(move || {
+        if !own_env.disk().exists(&path).unwrap_or(true) {
+            let made = own_env.disk().replace_small(&path, IdentityKeys::generate(&own_env).as_bytes());
+            made.map_err(|source| IdentityKeysError::Read { path: path.clone(), source })?;
+        }
+        IdentityKeys::read(&own_env, &path)
+    });
+    Ok(reading.await.unwrap_or(Err(IdentityKeysError::Malformed))?)
 }
 
 async fn open_disks(

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use metadata_api::{
-    Metadata, Subresource,
+    AccountId, ChangeIdentities, IdentityKind, IdentityRecord, Metadata, Subresource,
     conformance::support::{bucket, delete, key, put, versioned_bucket},
 };
 use types::{Sequence, VersionId, Versioning};
@@ -26,6 +26,7 @@ use crate::{
         contents,
         engine::{Rows, Value},
         garbage::TAKE_DUE,
+        identities::{ACCESS_KEY_SECRET, READ_IDENTITIES},
         inventories::LIST_INVENTORIES,
         leases::RENEW,
         listing::{
@@ -102,6 +103,15 @@ fn hot_statements(bucket: i64, name: &str) -> Vec<Hot> {
             list_later_uploads_sql(),
             vec![b.clone(), k(), vec![0_u8; 16].into(), 100_i64.into()],
         ),
+        Hot {
+            sorts: true,
+            ..hot(
+                "changed identities",
+                READ_IDENTITIES,
+                vec![b"account".as_slice().into(), 630_i64.into(), 201_i64.into()],
+            )
+        },
+        hot("secret of an access key", ACCESS_KEY_SECRET, vec![b"AKIA".as_slice().into()]),
         hot("inventories", LIST_INVENTORIES, vec![b.clone(), k(), 100_i64.into()]),
         hot("take garbage", TAKE_DUE, vec![i64::MAX.into(), 10_i64.into()]),
         hot("renew lease", RENEW, vec![7_i64.into(), 1_i64.into()]),
@@ -188,6 +198,23 @@ async fn fill(store: &Arc<dyn Metadata>) -> (i64, types::BucketName) {
     for kind in Subresource::ALL {
         let document = Some(bytes::Bytes::from_static(b"{}"));
         store.set_subresource(&name, kind, document).await.expect("a document");
+    }
+    for number in 0..60 {
+        let account = if number == 0 { "account".to_owned() } else { format!("account-{number}") };
+        for round in 0..(if number == 0 { 10_i64 } else { 1 }) {
+            let change = |at: i64| IdentityRecord {
+                kind: IdentityKind::AccessKey,
+                name: format!("{account}-{}", round * 64 + at),
+                document: Some(Bytes::from_static(b"{}")),
+            };
+            let request = ChangeIdentities {
+                account: AccountId(account.clone()),
+                expected: round * 64,
+                changes: (0..64).map(change).collect(),
+                secret_for: Some(change(0).name),
+            };
+            store.change_identities(request).await.expect("records are stored");
+        }
     }
     (store.get_bucket(&name).await.expect("the bucket").id.0, name)
 }

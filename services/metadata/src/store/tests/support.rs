@@ -10,7 +10,7 @@ use metadata_api::conformance::Subject;
 use tempfile::TempDir;
 use test_postgres::Cluster;
 
-use crate::{MetadataStore, StoreConfig};
+use crate::{IdentityKeys, MetadataStore, StoreConfig};
 
 /// What must outlive a store.
 pub(crate) enum Guard {
@@ -33,7 +33,13 @@ impl From<TestStore> for Subject {
 
 /// The defaults, without a hold for garbage.
 pub(crate) fn config(url: String) -> StoreConfig {
-    StoreConfig { garbage_hold: Duration::ZERO, connections_max: 8, ..StoreConfig::new(url) }
+    let key = IdentityKeys::parse("07".repeat(32).as_bytes()).expect("64 digits");
+    StoreConfig {
+        identity_keys: Some(key),
+        garbage_hold: Duration::ZERO,
+        connections_max: 8,
+        ..StoreConfig::new(url)
+    }
 }
 
 /// Runs a task beside the test.

@@ -1,0 +1,163 @@
+//! What there is of an account beside its buckets: its users and what belongs to them.
+
+use std::fmt;
+
+use bytes::Bytes;
+use sigv4::{Scope, SigningKey};
+
+use crate::{AccountId, Error};
+
+/// Most records that one [`ChangeIdentities`] changes.
+pub const IDENTITY_CHANGES_MAX: usize = 64;
+
+/// Most records in one page.
+pub const IDENTITIES_PAGE_MAX: usize = 200;
+
+/// Most bytes of a record's name.
+pub const IDENTITY_NAME_LENGTH_MAX: usize = 256;
+
+/// Most bytes of a record's document. One page of the longest fits in a message.
+pub const IDENTITY_LENGTH_MAX: usize = 256 << 10;
+
+/// Changes for which it is remembered what was removed. Whoever read longer ago reads all anew.
+pub const REMOVED_IDENTITIES_KEPT: i64 = 10_000;
+
+/// What a record is about. Numbers persist and are never reused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum IdentityKind {
+    /// A user.
+    User = 1,
+    /// An access key of a user. Its secret is no part of it.
+    AccessKey = 2,
+    /// A group of users.
+    Group = 3,
+    /// A policy that users and groups can have in common.
+    Policy = 4,
+}
+
+impl IdentityKind {
+    /// Every kind.
+    pub const ALL: [Self; 4] = [Self::User, Self::AccessKey, Self::Group, Self::Policy];
+
+    /// The kind of a persistent number.
+    pub fn from_number(number: i64) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| *kind as i64 == number)
+    }
+}
+
+/// One thing of an account, as the gateway wrote it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdentityRecord {
+    /// What it is about.
+    pub kind: IdentityKind,
+    /// Its name among its kind.
+    pub name: String,
+    /// What it says; `None` when it is not there any more.
+    pub document: Option<Bytes>,
+}
+
+/// What changed in an account since a position.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct IdentityPage {
+    /// Where to read on. Without `has_more`, how many records were changed since the account is there.
+    pub position: i64,
+    /// Whether it is forgotten what was removed since the position that was asked for: there is nothing in the page, and all
+    /// must be read anew, from 0.
+    pub is_forgotten: bool,
+    /// Whether there is more to be read before what was read is as it was at one moment.
+    pub has_more: bool,
+    /// The records that were changed, in the order of their changes, each as it is now.
+    pub records: Vec<IdentityRecord>,
+}
+
+/// Changes records of an account, all or none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChangeIdentities {
+    /// The account.
+    pub account: AccountId,
+    /// The position up to which the account was read by whoever decided on the changes.
+    pub expected: i64,
+    /// The records as they are to be; at most [`IDENTITY_CHANGES_MAX`], each of another thing.
+    pub changes: Vec<IdentityRecord>,
+    /// An access key, among the changes, that gets a secret. One that is removed loses its own.
+    pub secret_for: Option<String>,
+}
+
+impl ChangeIdentities {
+    /// Refuses what is out of bounds.
+    pub fn check(&self) -> Result<(), Error> {
+        let malformed = |reason: &str| Err(Error::Malformed { reason: reason.to_owned() });
+        if self.changes.is_empty() || self.changes.len() > IDENTITY_CHANGES_MAX {
+            return malformed("changes of no records, or of too many");
+        }
+        for (at, change) in self.changes.iter().enumerate() {
+            if change.name.is_empty() || change.name.len() > IDENTITY_NAME_LENGTH_MAX {
+                return malformed("a record's name is empty or too long");
+            }
+            if change.document.as_ref().is_some_and(|document| document.len() > IDENTITY_LENGTH_MAX) {
+                return malformed("a record's document is too long");
+            }
+            if self.changes[..at].iter().any(|other| (other.kind, &other.name) == (change.kind, &change.name))
+            {
+                return malformed("a record is changed twice");
+            }
+        }
+        let is_there = |id: &str| {
+            let is_it = |change: &IdentityRecord| {
+                change.kind == IdentityKind::AccessKey && change.name == id && change.document.is_some()
+            };
+            self.changes.iter().any(is_it)
+        };
+        if self.secret_for.as_ref().is_some_and(|id| !is_there(id)) {
+            return malformed("a secret for no access key");
+        }
+        Ok(())
+    }
+}
+
+/// What became of [`ChangeIdentities`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum IdentitiesChanged {
+    /// It was done, and is durable.
+    Done {
+        /// The secret that was made, if one was asked for. It is told this once.
+        secret: Option<AccessSecret>,
+    },
+    /// The account was changed since it was read: nothing was done.
+    Outdated,
+    /// A secret was asked for, and the service has no key to seal it with: nothing was done.
+    Unsealed,
+}
+
+/// The secret of an access key. `Debug` does not show it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct AccessSecret(String);
+
+impl AccessSecret {
+    /// Keeps the text.
+    pub fn new(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The secret of these random bytes, of which 6 bits each count.
+    pub fn of(random: [u8; 40]) -> Self {
+        const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+        Self(random.iter().map(|byte| char::from(LETTERS[usize::from(byte % 64)])).collect())
+    }
+
+    /// The text, for whoever it is made for.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// The key that signatures of a scope are made with.
+    pub fn signing_key(&self, scope: &Scope) -> SigningKey {
+        SigningKey::derive(&self.0, scope)
+    }
+}
+
+impl fmt::Debug for AccessSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AccessSecret(hidden)")
+    }
+}

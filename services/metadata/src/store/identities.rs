@@ -1,0 +1,131 @@
+//! What there is of accounts beside their buckets. The account's row is the commit point: whoever changes a record moves its
+//! position on, in the statement that compares it.
+
+use bytes::Bytes;
+use metadata_api::{
+    AccessSecret, AccountId, ChangeIdentities, IDENTITIES_PAGE_MAX, IdentitiesChanged, IdentityKind,
+    IdentityPage, IdentityRecord, REMOVED_IDENTITIES_KEPT,
+};
+use sigv4::{Scope, SigningKey};
+
+use super::{
+    MetadataStore,
+    engine::{DatabaseError, Failure, Tx},
+};
+
+/// An account's row with the records that were changed after a position, at one moment: one row without a record when there
+/// are none. Walks the index by position.
+pub(super) const READ_IDENTITIES: &str = "SELECT a.position, a.forgotten, r.kind, r.name, r.position, r.document \
+     FROM identity_accounts AS a LEFT JOIN identity_records AS r ON r.account = a.account AND r.position > $2 \
+     WHERE a.account = $1 ORDER BY r.position LIMIT $3";
+
+/// The secret of an access key.
+pub(super) const ACCESS_KEY_SECRET: &str =
+    "SELECT s.account, s.sealed_with, s.sealed FROM access_key_secrets AS s WHERE s.access_key_id = $1";
+
+impl MetadataStore {
+    pub(super) async fn read_identities_page(
+        &self,
+        account: &AccountId,
+        since: i64,
+    ) -> Result<IdentityPage, Failure> {
+        let limit = i64::try_from(IDENTITIES_PAGE_MAX + 1).unwrap_or(i64::MAX);
+        let values = vec![account.0.as_bytes().into(), since.into(), limit.into()];
+        let mut page = IdentityPage::default();
+        let mut last = since;
+        for mut row in self.engine.fetch_all(READ_IDENTITIES, values).await? {
+            page.position = row.i64()?;
+            let forgotten = row.i64()?;
+            if since != 0 && since < forgotten {
+                return Ok(IdentityPage { is_forgotten: true, ..page });
+            }
+            let Some(kind) = row.optional_i64()? else { break };
+            if page.records.len() == IDENTITIES_PAGE_MAX {
+                page.has_more = true;
+                break;
+            }
+            let kind = IdentityKind::from_number(kind)
+                .ok_or_else(|| DatabaseError::corrupt("an identity of an unknown kind"))?;
+            let name = String::from_utf8(row.bytes()?.to_vec())
+                .map_err(|_| DatabaseError::corrupt("an invalid name of an identity"))?;
+            last = row.i64()?;
+            page.records.push(IdentityRecord { kind, name, document: row.optional_bytes()? });
+        }
+        if page.has_more {
+            page.position = last;
+        }
+        Ok(page)
+    }
+
+    /// Of two that come at once the second waits for the account's row and finds another position there.
+    pub(super) async fn change_identities_in(
+        &self,
+        tx: &mut Tx,
+        request: &ChangeIdentities,
+    ) -> Result<IdentitiesChanged, Failure> {
+        let keys = match (&request.secret_for, &self.settings.identity_keys) {
+            (Some(_), None) => return Ok(IdentitiesChanged::Unsealed),
+            (_, keys) => keys,
+        };
+        let account = || request.account.0.as_bytes().into();
+        let sql = "INSERT INTO identity_accounts (account, position, forgotten) VALUES ($1, 0, 0) \
+                   ON CONFLICT DO NOTHING";
+        tx.execute(sql, vec![account()]).await?;
+        let count = i64::try_from(request.changes.len()).unwrap_or(i64::MAX);
+        let position = request.expected.saturating_add(count);
+        let forgotten = position.saturating_sub(REMOVED_IDENTITIES_KEPT).max(0);
+        let sql =
+            "UPDATE identity_accounts SET position = $3, forgotten = $4 WHERE account = $1 AND position = $2";
+        let values = vec![account(), request.expected.into(), position.into(), forgotten.into()];
+        if tx.execute(sql, values).await? == 0 {
+            return Ok(IdentitiesChanged::Outdated);
+        }
+        let mut at = request.expected;
+        for IdentityRecord { kind, name, document } in &request.changes {
+            at = at.saturating_add(1);
+            let sql = "INSERT INTO identity_records (account, kind, name, position, document) VALUES ($1, $2, $3, $4, $5) \
+                       ON CONFLICT (account, kind, name) DO UPDATE SET position = excluded.position, document = excluded.document";
+            let (number, name) = (*kind as i64, || name.as_bytes().into());
+            let values = vec![account(), number.into(), name(), at.into(), document.clone().into()];
+            tx.execute(sql, values).await?;
+            if *kind == IdentityKind::AccessKey && document.is_none() {
+                let sql = "DELETE FROM access_key_secrets WHERE access_key_id = $1 AND account = $2";
+                tx.execute(sql, vec![name(), account()]).await?;
+            }
+        }
+        let sql = "DELETE FROM identity_records WHERE account = $1 AND position <= $2 AND document IS NULL";
+        tx.execute(sql, vec![account(), forgotten.into()]).await?;
+        let (Some(id), Some(keys)) = (&request.secret_for, keys) else {
+            return Ok(IdentitiesChanged::Done { secret: None });
+        };
+        let secret = AccessSecret::of(self.env.random_bytes());
+        let sealed = keys.seal(&self.env, &request.account, id, &secret)?;
+        let sql = "INSERT INTO access_key_secrets (access_key_id, account, sealed_with, sealed) VALUES ($1, $2, $3, $4)";
+        let (sealed_with, sealed) = (Bytes::copy_from_slice(&sealed.with), Bytes::from(sealed.bytes));
+        tx.execute(sql, vec![id.as_bytes().into(), account(), sealed_with.into(), sealed.into()]).await?;
+        Ok(IdentitiesChanged::Done { secret: Some(secret) })
+    }
+
+    pub(super) async fn signing_key_of(
+        &self,
+        access_key_id: &str,
+        scope: &Scope,
+    ) -> Result<Option<SigningKey>, Failure> {
+        let row =
+            self.engine.fetch_optional(ACCESS_KEY_SECRET, vec![access_key_id.as_bytes().into()]).await?;
+        let Some(mut row) = row else { return Ok(None) };
+        let account = String::from_utf8(row.bytes()?.to_vec())
+            .map_err(|_| DatabaseError::corrupt("an invalid name of an account"))?;
+        let (with, sealed) = (row.bytes()?, row.bytes()?);
+        let keys = self.settings.identity_keys.as_ref();
+        let secret = keys
+            .ok_or_else(|| unopened("secrets of access keys are stored and no identity key is given"))?
+            .open(&AccountId(account), access_key_id, &with, &sealed)?;
+        Ok(Some(secret.signing_key(scope)))
+    }
+}
+
+/// What only an operator can mend.
+fn unopened(reason: &str) -> Failure {
+    metadata_api::Error::Internal { reason: reason.to_owned() }.into()
+}
