@@ -67,6 +67,7 @@ def run(session):
 
     policy(session, aws, url, bucket)
     if session.target.ours:
+        identities(session, aws, url, bucket)
         classes(session, aws, url, bucket)
         website(session, aws, url, bucket)
 
@@ -125,6 +126,73 @@ def policy(session, aws, url, bucket):
         expect(status.strip(), "True")
         aws("s3api", "delete-bucket-policy", "--bucket", bucket)
         expect(curl("open/page"), "403")
+
+
+def identities(session, aws, url, bucket):
+    """A user by `aws iam`, what its key can do, and through which servers."""
+    user, group, policy_name = f"user-{bucket}", f"group-{bucket}", f"policy-{bucket}"
+    document = session.path("own.json")
+    document.write_text(json.dumps({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Action": ["s3:GetObject", "s3:PutObject"], "Resource": f"arn:aws:s3:::{bucket}/${{aws:username}}/*"}]}))
+    small = session.path("own")
+    wanted = write_random(small, 10_000)
+    key = {}
+
+    def iam(*words, **more):
+        printed = aws("iam", *words, "--output", "json", **more)
+        return json.loads(printed) if printed.strip().startswith("{") else printed
+
+    def by_user(*words, endpoint=None, **more):
+        return aws(*words, AWS_ACCESS_KEY_ID=key["AccessKeyId"], AWS_SECRET_ACCESS_KEY=key["SecretAccessKey"],
+                   AWS_ENDPOINT_URL=endpoint or session.target.endpoint, **more)
+
+    with session.case("aws iam makes a user, a group and a key, and aws sts tells who signs"):
+        iam("create-user", "--user-name", user, "--path", "/clients/")
+        iam("create-group", "--group-name", group)
+        iam("add-user-to-group", "--group-name", group, "--user-name", user)
+        key.update(iam("create-access-key", "--user-name", user)["AccessKey"])
+        who = json.loads(by_user("sts", "get-caller-identity", "--output", "json"))
+        assert who["Arn"].endswith(f":user/clients/{user}"), who
+        names = [entry["UserName"] for entry in iam("list-users", "--page-size", "1")["Users"]]
+        assert user in names, names
+    with session.case("a user without policies may nothing"):
+        assert "AccessDenied" in by_user("s3", "ls", url, code=None)
+        assert "AccessDenied" in by_user("iam", "list-users", code=None)
+    with session.case("policies of the user and the group let it do what they name, through every server"):
+        iam("put-group-policy", "--group-name", group, "--policy-name", "own", "--policy-document", f"file://{document}")
+        expect(iam("get-group-policy", "--group-name", group, "--policy-name", "own")["PolicyDocument"], json.loads(document.read_text()))
+        for endpoint in session.target.endpoints:
+            by_user("s3", "cp", "--only-show-errors", small, f"{url}/{user}/own", endpoint=endpoint)
+            assert "AccessDenied" in by_user("s3", "cp", small, f"{url}/other/own", endpoint=endpoint, code=None)
+        by_user("s3", "cp", "--only-show-errors", f"{url}/{user}/own", session.path("own.down"))
+        expect(hash_file(session.path("own.down")), wanted, "SHA-256")
+        iam("attach-user-policy", "--user-name", user, "--policy-arn", "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess")
+        assert bucket in by_user("s3", "ls")
+    with session.case("a policy's versions are made and set in force"):
+        arn = iam("create-policy", "--policy-name", policy_name, "--policy-document", f"file://{document}")["Policy"]["Arn"]
+        iam("create-policy-version", "--policy-arn", arn, "--policy-document", f"file://{document}", "--set-as-default")
+        versions = iam("list-policy-versions", "--policy-arn", arn)["Versions"]
+        expect([version["VersionId"] for version in versions if version["IsDefaultVersion"]], ["v2"])
+        iam("delete-policy-version", "--policy-arn", arn, "--version-id", "v1")
+        iam("delete-policy", "--policy-arn", arn)
+    with session.case("a key that is taken away is refused by every server's next answer"):
+        iam("update-access-key", "--user-name", user, "--access-key-id", key["AccessKeyId"], "--status", "Inactive")
+        for endpoint in session.target.endpoints:
+            assert "InvalidAccessKeyId" in by_user("s3", "ls", endpoint=endpoint, code=None)
+        iam("update-access-key", "--user-name", user, "--access-key-id", key["AccessKeyId"], "--status", "Active")
+        for endpoint in session.target.endpoints:
+            by_user("s3", "ls", endpoint=endpoint)
+        iam("delete-access-key", "--user-name", user, "--access-key-id", key["AccessKeyId"])
+        for endpoint in session.target.endpoints:
+            assert "InvalidAccessKeyId" in by_user("s3", "ls", endpoint=endpoint, code=None)
+            assert "InvalidClientTokenId" in by_user("sts", "get-caller-identity", endpoint=endpoint, code=None)
+    with session.case("a user goes when it has nothing any more"):
+        assert "DeleteConflict" in iam("delete-user", "--user-name", user, code=None)
+        iam("detach-user-policy", "--user-name", user, "--policy-arn", "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess")
+        iam("remove-user-from-group", "--group-name", group, "--user-name", user)
+        iam("delete-user", "--user-name", user)
+        iam("delete-group-policy", "--group-name", group, "--policy-name", "own")
+        iam("delete-group", "--group-name", group)
 
 
 def classes(session, aws, url, bucket):

@@ -10,7 +10,8 @@ NOUNS = ["objects", "conditions", "metadata", "keys", "checksums", "multipart", 
 
 def run(session):
     """Runs every case; each noun has a bucket of its own."""
-    for noun in NOUNS:
+    # Not every server that is compared with has IAM.
+    for noun in NOUNS + ["identities"] * session.target.ours:
         module = importlib.import_module(f"boto3_cases.{noun}")
         context = Context(session, noun)
         with session.case(f"{noun}: create_bucket"):

@@ -181,8 +181,16 @@ class Cluster(Target):
             "ASHLAR_CLUSTER_SECRET": self.cluster_secret,
             "ASHLAR_LISTEN": f"127.0.0.1:{port}",
             "ASHLAR_HEALTH_LISTEN": f"127.0.0.1:{health}",
+            "ASHLAR_IDENTITY_KEY": str(self.identity_key()),
             "ASHLAR_STANDARD_CODING": self.coding,
         }, f"http://127.0.0.1:{health}/health/ready")
+
+    def identity_key(self):
+        """The key that all metadata services seal the secrets of access keys with."""
+        path = self.folder / "identity.key"
+        if not path.exists():
+            path.write_text(secrets.token_hex(32) + "\n")
+        return path
 
     def chunk(self, number):
         """A chunk service in a failure domain of its own."""

@@ -1,4 +1,5 @@
-//! S3's actions. A policy may name all of them: what no operation needs is granted and denied to no effect.
+//! Actions. A bucket's policy may name all of S3's that are done to buckets and objects, and that of an identity those of any
+//! service: what no operation needs is granted and denied to no effect.
 
 use crate::pattern::Glob;
 
@@ -107,6 +108,60 @@ const ACTIONS: &[(&str, Scope)] = &[
     ("UpdateObjectEncryption", Scope::Object),
 ];
 
+/// Actions that only policies of identities can be about: S3's without its prefix, others with theirs. Source: Service
+/// Authorization Reference, "Actions, resources, and condition keys for Amazon S3", "... for AWS Identity and Access
+/// Management (IAM)" and "... for AWS Security Token Service".
+const OF_ACCOUNTS: &[&str] = &[
+    "ListAllMyBuckets",
+    "iam:AddUserToGroup",
+    "iam:AttachGroupPolicy",
+    "iam:AttachUserPolicy",
+    "iam:CreateAccessKey",
+    "iam:CreateGroup",
+    "iam:CreatePolicy",
+    "iam:CreatePolicyVersion",
+    "iam:CreateUser",
+    "iam:DeleteAccessKey",
+    "iam:DeleteGroup",
+    "iam:DeleteGroupPolicy",
+    "iam:DeletePolicy",
+    "iam:DeletePolicyVersion",
+    "iam:DeleteUser",
+    "iam:DeleteUserPolicy",
+    "iam:DetachGroupPolicy",
+    "iam:DetachUserPolicy",
+    "iam:GetGroup",
+    "iam:GetGroupPolicy",
+    "iam:GetPolicy",
+    "iam:GetPolicyVersion",
+    "iam:GetUser",
+    "iam:GetUserPolicy",
+    "iam:ListAccessKeys",
+    "iam:ListAttachedGroupPolicies",
+    "iam:ListAttachedUserPolicies",
+    "iam:ListEntitiesForPolicy",
+    "iam:ListGroupPolicies",
+    "iam:ListGroups",
+    "iam:ListGroupsForUser",
+    "iam:ListPolicies",
+    "iam:ListPolicyVersions",
+    "iam:ListUserPolicies",
+    "iam:ListUsers",
+    "iam:PutGroupPolicy",
+    "iam:PutUserPolicy",
+    "iam:RemoveUserFromGroup",
+    "iam:SetDefaultPolicyVersion",
+    "iam:UpdateAccessKey",
+    "iam:UpdateGroup",
+    "iam:UpdateUser",
+    "sts:GetCallerIdentity",
+];
+
+/// Whether policies of identities can be about an action, named without `s3:` where it is S3's.
+pub fn is_known(name: &str) -> bool {
+    scope(name).is_some() || OF_ACCOUNTS.contains(&name)
+}
+
 /// What an action, named without `s3:`, is done to; `None` for none that a bucket's policy can be about.
 pub fn scope(name: &str) -> Option<Scope> {
     ACTIONS.iter().find(|(known, _)| *known == name).map(|(_, scope)| *scope)
@@ -115,18 +170,27 @@ pub fn scope(name: &str) -> Option<Scope> {
 /// The actions that an element of a statement names, by one name or by many through wildcards. Case does not matter.
 #[derive(Debug, Clone)]
 pub(crate) struct ActionPattern {
-    /// Places in [`ACTIONS`], in their order.
-    matches: Vec<usize>,
+    /// The names of those that there are, without `s3:` where they are S3's.
+    matches: Vec<&'static str>,
 }
 
 impl ActionPattern {
     /// `None` when it names no action.
     pub(crate) fn parse(text: &str) -> Option<Self> {
-        let pattern = Glob::new(&text.to_ascii_lowercase());
-        let named = |name: &str| pattern.matches(&format!("{PREFIX}{}", name.to_ascii_lowercase()));
-        let matches: Vec<usize> =
-            ACTIONS.iter().enumerate().filter(|(_, (name, _))| named(name)).map(|(at, _)| at).collect();
+        let matches = matching(text, all());
         (!matches.is_empty()).then_some(Self { matches })
+    }
+
+    /// The same for actions of any service. One that is not known here is granted and denied to no effect, as nothing asks for
+    /// it. `None` when it is no action's name.
+    pub(crate) fn parse_any(text: &str) -> Option<Self> {
+        let is_name = |text: &str| {
+            let good = |b: u8| b.is_ascii_alphanumeric() || b"*?-".contains(&b);
+            !text.is_empty() && text.bytes().all(good)
+        };
+        let (service, name) = if text == "*" { ("*", "*") } else { text.split_once(':')? };
+        let matches = matching(text, all().chain(OF_ACCOUNTS.iter().copied()));
+        (is_name(service) && is_name(name)).then_some(Self { matches })
     }
 
     pub(crate) fn matches(&self, name: &str) -> bool {
@@ -135,16 +199,26 @@ impl ActionPattern {
 
     /// The names.
     pub(crate) fn actions(&self) -> impl Iterator<Item = &'static str> {
-        self.matches.iter().map(|at| ACTIONS[*at].0)
+        self.matches.iter().copied()
     }
 
     /// Whether one of the actions is done to this.
     pub(crate) fn has(&self, scope: Scope) -> bool {
-        self.matches.iter().any(|at| ACTIONS[*at].1 == scope)
+        self.matches.iter().any(|name| self::scope(name) == Some(scope))
     }
 }
 
-/// Every action's name.
+/// Those of the actions that a pattern of whole names matches.
+fn matching(text: &str, actions: impl Iterator<Item = &'static str>) -> Vec<&'static str> {
+    let pattern = Glob::new(&text.to_ascii_lowercase());
+    let whole = |name: &str| match name.contains(':') {
+        true => name.to_ascii_lowercase(),
+        false => format!("{PREFIX}{}", name.to_ascii_lowercase()),
+    };
+    actions.filter(|name| pattern.matches(&whole(name))).collect()
+}
+
+/// The name of every action that a bucket's policy can be about.
 pub(crate) fn all() -> impl Iterator<Item = &'static str> {
     ACTIONS.iter().map(|(name, _)| *name)
 }

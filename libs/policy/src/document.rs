@@ -20,7 +20,7 @@ pub const DOCUMENT_LENGTH_MAX: usize = 20 << 10;
 /// What the name of every bucket and object begins with.
 pub(crate) const ARN_PREFIX: &str = "arn:aws:s3:::";
 
-/// The policy of a bucket.
+/// The policy of a bucket, or of an identity.
 #[derive(Debug, Clone)]
 pub struct Policy {
     pub(crate) statements: Vec<Statement>,
@@ -30,7 +30,8 @@ pub struct Policy {
 pub(crate) struct Statement {
     pub(crate) sid: Option<String>,
     pub(crate) allows: bool,
-    pub(crate) principals: Principals,
+    /// Whom it is about; in the policy of an identity it is whoever has the policy.
+    pub(crate) principals: Option<Principals>,
     pub(crate) actions: Vec<ActionPattern>,
     /// Whether it is about all other actions.
     pub(crate) is_not_action: bool,
@@ -40,16 +41,21 @@ pub(crate) struct Statement {
     pub(crate) conditions: Vec<Condition>,
 }
 
-/// A pattern of names of buckets and objects, without the prefix that they share.
+/// A pattern of names of resources.
 #[derive(Debug, Clone)]
-pub(crate) struct ResourcePattern(pub(crate) Text);
+pub(crate) struct ResourcePattern {
+    pub(crate) text: Text,
+    /// Whether it is of whole names, as in the policies of identities, or of those of buckets and objects without the prefix
+    /// that they share.
+    pub(crate) is_whole: bool,
+}
 
 impl ResourcePattern {
     /// Whether it can be the name of the bucket, or of something in it.
     fn reaches(&self, bucket: &str, scope: Scope) -> bool {
         match scope {
-            Scope::Bucket => self.0.can_match(bucket, true),
-            Scope::Object => self.0.can_match(&format!("{bucket}/"), false),
+            Scope::Bucket => self.text.can_match(bucket, true),
+            Scope::Object => self.text.can_match(&format!("{bucket}/"), false),
         }
     }
 }
@@ -60,6 +66,16 @@ impl Policy {
         if document.len() > DOCUMENT_LENGTH_MAX {
             return Err(Malformed::new("Policy exceeds the maximum allowed document size."));
         }
+        Self::read(document, Some(bucket))
+    }
+
+    /// Reads the policy of an identity, which names no principal and may be about anything. How long it may be depends on
+    /// what has it. Source: IAM User Guide, "Grammar of the IAM JSON policy language".
+    pub fn parse_identity(document: &[u8]) -> Result<Self, Malformed> {
+        Self::read(document, None)
+    }
+
+    fn read(document: &[u8], bucket: Option<&str>) -> Result<Self, Malformed> {
         let (mut version, mut statement) = (None, None);
         for (name, value) in Json::parse(document)? {
             match name.as_str() {
@@ -99,7 +115,8 @@ impl Policy {
 
     /// Whom its statements name.
     pub fn grantees(&self) -> impl Iterator<Item = &Grantee> {
-        self.statements.iter().flat_map(|statement| &statement.principals.grantees)
+        let principals = self.statements.iter().filter_map(|statement| statement.principals.as_ref());
+        principals.flat_map(|principals| &principals.grantees)
     }
 
     /// Whether a condition asks for a key of this name, which for those of tags ends with the slash.
@@ -152,7 +169,7 @@ impl Elements {
 }
 
 impl Statement {
-    fn parse(statement: Json, bucket: &str, variables: bool) -> Result<Self, Malformed> {
+    fn parse(statement: Json, bucket: Option<&str>, variables: bool) -> Result<Self, Malformed> {
         let elements = Elements::read(statement)?;
         let effect = elements.effect.ok_or_else(|| missing("Effect"))?;
         let allows = match effect.text() {
@@ -163,21 +180,35 @@ impl Statement {
                 return Err(Malformed::of(format!("Invalid effect: {text}"), text));
             }
         };
-        let principals = elements.principals.ok_or_else(|| missing("Principal"))?;
+        let principals = match (elements.principals, bucket) {
+            (None, Some(_)) => return Err(missing("Principal")),
+            (Some(_), None) => return Err(Malformed::new("Policy document should not specify a principal.")),
+            (principals, _) => principals,
+        };
         let (actions, is_not_action) = elements.actions.ok_or_else(|| missing("Action"))?;
         let (resources, is_not_resource) = elements.resources.ok_or_else(|| missing("Resource"))?;
         let invalid_action = |text: &str| Malformed::of("Policy has invalid action", text);
-        let actions = all(&actions, invalid_action, |text| ActionPattern::parse(text).ok_or(()))?;
+        let action = |text: &str| match bucket {
+            Some(_) => ActionPattern::parse(text).ok_or(()),
+            None => ActionPattern::parse_any(text).ok_or(()),
+        };
+        let actions = all(&actions, invalid_action, action)?;
         let invalid_resource = |text: &str| Malformed::of("Policy has invalid resource", text);
-        let resources = all(&resources, invalid_resource, |text| resource(text, bucket, variables))?;
+        let resources = all(&resources, invalid_resource, |text| match bucket {
+            Some(bucket) => resource(text, bucket, variables),
+            None => any_resource(text, variables),
+        })?;
         let conditions =
             elements.condition.map(|value| Condition::parse_all(&value, variables)).transpose()?;
         let sid = elements.sid.filter(|sid| !sid.is_empty());
         let conditions = conditions.unwrap_or_default();
         let statement =
             Self { sid, allows, principals, actions, is_not_action, resources, is_not_resource, conditions };
-        statement.check_actions(bucket)?;
-        statement.check_conditions()?;
+        // What no request has together is never asked for together: an identity's policy may say it.
+        if let Some(bucket) = bucket {
+            statement.check_actions(bucket)?;
+            statement.check_conditions()?;
+        }
         Ok(statement)
     }
 
@@ -215,7 +246,7 @@ impl Statement {
     }
 
     fn keys(&self) -> impl Iterator<Item = &Key> {
-        let of_resources = self.resources.iter().flat_map(|resource| resource.0.variables());
+        let of_resources = self.resources.iter().flat_map(|resource| resource.text.variables());
         of_resources.chain(self.conditions.iter().flat_map(Condition::keys))
     }
 }
@@ -239,9 +270,19 @@ fn resource(text: &str, bucket: &str, variables: bool) -> Result<ResourcePattern
         Some(name) => name,
         None => return Err(invalid()),
     };
-    let pattern = ResourcePattern(pattern);
+    let pattern = ResourcePattern { text: pattern, is_whole: false };
     let is_inside = [Scope::Bucket, Scope::Object].into_iter().any(|scope| pattern.reaches(bucket, scope));
     if is_inside { Ok(pattern) } else { Err(invalid()) }
+}
+
+/// A name, or a pattern of names, of anything.
+fn any_resource(text: &str, variables: bool) -> Result<ResourcePattern, Malformed> {
+    let pattern = Text::parse(text, Syntax { wildcards: true, variables })?;
+    let is_arn = text.starts_with("arn:") && text.split(':').count() >= 6;
+    if !is_arn && !pattern.is_everything() {
+        return Err(Malformed::of(format!("Resource {text} must be in ARN format or \"*\"."), text));
+    }
+    Ok(ResourcePattern { text: pattern, is_whole: true })
 }
 
 fn unknown(name: &str) -> Malformed {

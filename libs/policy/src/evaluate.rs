@@ -10,14 +10,44 @@ use crate::{
 pub struct Request<'a> {
     /// Who.
     pub principal: &'a Principal,
-    /// The action without `s3:`.
+    /// The action, without `s3:` where it is S3's.
     pub action: &'a str,
-    /// The bucket.
-    pub bucket: &'a str,
-    /// The key, for actions on objects.
-    pub key: Option<&'a str>,
+    /// What to.
+    pub resource: Resource<'a>,
     /// What conditions can ask for. Keys that requests for the action do not have are taken for absent.
     pub context: &'a Context,
+}
+
+/// What somebody asks to do something to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resource<'a> {
+    /// A bucket, or an object in it.
+    S3 {
+        /// The bucket; `*` for what is done to no single one.
+        bucket: &'a str,
+        /// The key, for actions on objects.
+        key: Option<&'a str>,
+    },
+    /// Anything else, by its whole name.
+    Other(&'a str),
+}
+
+impl Resource<'_> {
+    /// Its name without [`ARN_PREFIX`], if it begins so.
+    fn short_name(&self) -> Option<String> {
+        match self {
+            Self::S3 { bucket, key: Some(key) } => Some(format!("{bucket}/{key}")),
+            Self::S3 { bucket, key: None } => Some((*bucket).to_owned()),
+            Self::Other(_) => None,
+        }
+    }
+
+    fn whole_name(&self) -> String {
+        match self {
+            Self::Other(name) => (*name).to_owned(),
+            Self::S3 { .. } => format!("{ARN_PREFIX}{}", self.short_name().unwrap_or_default()),
+        }
+    }
 }
 
 /// A statement that decided.
@@ -77,26 +107,24 @@ impl Statement {
     }
 
     fn names(&self, request: &Request<'_>) -> bool {
-        self.principals.matches(request.principal)
+        self.principals.as_ref().is_none_or(|principals| principals.matches(request.principal))
             && self.is_for_action(request.action)
             && self.is_for_resource(request)
     }
 
     /// Whether it holds only because something that it excepts cannot be known: a variable that the request does not have.
     fn leaves_open(&self, context: &Context) -> bool {
-        let unknown = |pattern: &crate::document::ResourcePattern| pattern.0.expand(context).is_none();
+        let unknown = |pattern: &crate::document::ResourcePattern| pattern.text.expand(context).is_none();
         self.is_not_resource && self.resources.iter().any(unknown)
             || self.conditions.iter().any(|condition| condition.leaves_open(context))
     }
 
     fn is_for_resource(&self, request: &Request<'_>) -> bool {
-        let name = match request.key {
-            Some(key) => format!("{}/{key}", request.bucket),
-            None => request.bucket.to_owned(),
-        };
-        debug_assert!(!name.starts_with(ARN_PREFIX), "a name without its prefix");
+        let (short, whole) = (request.resource.short_name(), request.resource.whole_name());
         let matches = |pattern: &crate::document::ResourcePattern| {
-            pattern.0.expand(request.context).is_some_and(|pattern| pattern.matches(&name))
+            let name = if pattern.is_whole { Some(&whole) } else { short.as_ref() };
+            let Some(name) = name else { return false };
+            pattern.text.expand(request.context).is_some_and(|pattern| pattern.matches(name))
         };
         self.resources.iter().any(matches) != self.is_not_resource
     }

@@ -4,7 +4,8 @@
 //! thing. Whoever asks tells who asks for what in a [`Request`], with the condition keys that it has filled in.
 //!
 //! Invariant: what cannot be enforced is refused when the document is read: an unknown element, action, operator or key, a
-//! principal of a kind that nobody can be, a condition on a key that none of the statement's actions have.
+//! principal of a kind that nobody can be, a condition on a key that none of the statement's actions have. The policy of an
+//! identity may name more: actions that nothing asks for, and conditions that no request for its actions meets.
 //! Invariant: nothing is allowed that no statement allows, nor what any statement denies.
 //! Invariant: matching takes at most the product of the lengths of pattern and text.
 //!
@@ -25,9 +26,9 @@ mod public;
 #[cfg(test)]
 mod tests;
 
-pub use action::{Scope, scope};
+pub use action::{Scope, is_known, scope};
 pub use document::{DOCUMENT_LENGTH_MAX, Policy};
 pub use error::Malformed;
-pub use evaluate::{Decider, Request, Verdict, evaluate};
+pub use evaluate::{Decider, Request, Resource, Verdict, evaluate};
 pub use key::{Context, Key, keys};
-pub use principal::{Grantee, Principal};
+pub use principal::{Account, Grantee, Principal};

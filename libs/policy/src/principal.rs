@@ -11,16 +11,31 @@ pub enum Principal {
     Anonymous,
     /// The root user of an account.
     Root {
-        /// The account's id.
-        account: String,
+        /// The account.
+        account: Account,
     },
     /// A user of an account.
     User {
-        /// The account's id.
-        account: String,
+        /// The account.
+        account: Account,
         /// The user's name with its path, as in its ARN.
         name: String,
     },
+}
+
+/// An account. Policies name it by either id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// Its id of 12 digits, which ARNs have.
+    pub number: String,
+    /// Its canonical user id.
+    pub canonical: String,
+}
+
+impl Account {
+    fn is(&self, id: &str) -> bool {
+        self.number == id || self.canonical == id
+    }
 }
 
 impl Principal {
@@ -28,13 +43,13 @@ impl Principal {
     pub fn arn(&self) -> Option<String> {
         match self {
             Self::Anonymous => None,
-            Self::Root { account } => Some(format!("arn:aws:iam::{account}:root")),
-            Self::User { account, name } => Some(format!("arn:aws:iam::{account}:user/{name}")),
+            Self::Root { account } => Some(format!("arn:aws:iam::{}:root", account.number)),
+            Self::User { account, name } => Some(format!("arn:aws:iam::{}:user/{name}", account.number)),
         }
     }
 
     /// Whose it is.
-    pub fn account(&self) -> Option<&str> {
+    pub fn account(&self) -> Option<&Account> {
         match self {
             Self::Anonymous => None,
             Self::Root { account } | Self::User { account, .. } => Some(account),
@@ -81,9 +96,9 @@ impl Grantee {
     fn is(&self, principal: &Principal) -> bool {
         match (self, principal) {
             (Self::Everyone, _) => true,
-            (Self::Account(account), principal) => principal.account() == Some(account),
+            (Self::Account(account), principal) => principal.account().is_some_and(|own| own.is(account)),
             (Self::User { account, name }, Principal::User { account: own, name: own_name }) => {
-                account == own && name == own_name
+                own.is(account) && name == own_name
             }
             (Self::User { .. }, _) => false,
         }

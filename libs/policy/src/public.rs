@@ -16,7 +16,7 @@ impl Policy {
 
 impl Statement {
     fn is_for_some(&self) -> bool {
-        let principals = &self.principals;
+        let Some(principals) = &self.principals else { return true };
         let names_somebody = !principals.is_negated && !principals.grantees.contains(&Grantee::Everyone);
         let fixed = self
             .conditions

@@ -1,11 +1,12 @@
 mod conditions;
 mod documents;
 mod examples;
+mod identities;
 mod patterns;
 mod properties;
 mod public;
 
-use crate::{Context, Malformed, Policy, Principal, Request, Verdict, evaluate};
+use crate::{Account, Context, Malformed, Policy, Principal, Request, Resource, Verdict, evaluate};
 
 const BUCKET: &str = "amzn-s3-demo-bucket";
 
@@ -28,11 +29,16 @@ fn one(effect: &str, action: &str, rest: &str) -> Policy {
 }
 
 fn user(account: &str, name: &str) -> Principal {
-    Principal::User { account: account.to_owned(), name: name.to_owned() }
+    Principal::User { account: self::account(account), name: name.to_owned() }
 }
 
 fn root(account: &str) -> Principal {
-    Principal::Root { account: account.to_owned() }
+    Principal::Root { account: self::account(account) }
+}
+
+/// One whose canonical id is its number five times and four zeros.
+fn account(number: &str) -> Account {
+    Account { number: number.to_owned(), canonical: format!("{}0000", number.repeat(5)) }
 }
 
 fn context(pairs: &[(&str, &str)]) -> Context {
@@ -51,7 +57,10 @@ fn ask<'a>(
     pairs: &[(&str, &str)],
 ) -> Verdict<'a> {
     let context = context(pairs);
-    evaluate(&[policy], &Request { principal, action, bucket: BUCKET, key, context: &context })
+    evaluate(
+        &[policy],
+        &Request { principal, action, resource: Resource::S3 { bucket: BUCKET, key }, context: &context },
+    )
 }
 
 fn allows(

@@ -1,6 +1,7 @@
 //! The gateway: speaks the S3 API to clients and the contracts of the metadata and chunk services to the cluster.
 //!
-//! It owns nothing that outlives a request but records of access that wait to be delivered (`access_log.rs`). One file per S3 operation is in `operation/`; who may do what is decided in
+//! It owns nothing that outlives a request but records of access that wait to be delivered (`access_log.rs`), and what it
+//! last read of users, which it reads on before each use (`identity/`). One file per S3 operation is in `operation/`; who may do what is decided in
 //! `auth/` alone; `error.rs` is the one table from our errors to S3's.
 //!
 //! Invariant: no handler runs without a `Permit`, and only `auth/authorize.rs` makes permits.
@@ -14,6 +15,8 @@ mod cross_origin;
 mod error;
 mod form;
 mod hoisted;
+mod iam;
+mod identity;
 mod lifecycle;
 mod operation;
 mod output;
@@ -31,6 +34,7 @@ use metadata_api::{Error as MetadataError, Metadata};
 use types::StorageClassName;
 
 use access_log::AccessLog;
+use identity::Identities;
 
 pub use auth::{CredentialError, Credentials, root_account};
 pub use config::{Config, FrontConfig};
@@ -55,6 +59,7 @@ pub struct Gateway {
     metadata: Arc<dyn Metadata>,
     pool: Pool,
     access_log: AccessLog,
+    identities: Identities,
 }
 
 impl Gateway {
@@ -84,6 +89,7 @@ impl Gateway {
             metadata,
             pool,
             access_log,
+            identities: Identities::default(),
         }
     }
 

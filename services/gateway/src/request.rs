@@ -13,7 +13,16 @@ use metadata_api::{Bucket, Error as MetadataError, FoundVersion, GetVersion};
 use s3_wire::{ErrorCode, S3Error, address::Address, query::Query};
 use types::{BucketName, ObjectKey};
 
-use crate::{Gateway, auth::Authenticated, error};
+use crate::{
+    Gateway,
+    auth::{ACCOUNT_NUMBER, Authenticated, root_account},
+    error,
+};
+
+/// Whether an account is named by its canonical id or by that of 12 digits.
+fn is_account(id: &[u8], account: &metadata_api::AccountId) -> bool {
+    id == account.0.as_bytes() || id == ACCOUNT_NUMBER.as_bytes() && *account == root_account()
+}
 
 /// The answer to a request.
 pub(crate) type Response = http::Response<Body>;
@@ -154,7 +163,7 @@ impl Request {
     /// Refuses the request when it names another owner of `bucket` than it has.
     pub(crate) fn check_owner(&self, bucket: &Bucket, header: &'static str) -> Result<(), S3Error> {
         match self.headers.get(header) {
-            Some(owner) if owner.as_bytes() != bucket.owner.0.as_bytes() => {
+            Some(owner) if !is_account(owner.as_bytes(), &bucket.owner) => {
                 Err(S3Error::new(ErrorCode::AccessDenied))
             }
             _ => Ok(()),

@@ -28,7 +28,7 @@ use crate::{
     access_log::{self, Entrance, Watch, tell_sender},
     auth::{Authenticated, Permit, Version2, authenticate, authorize, several_mechanisms},
     cross_origin::{CrossOrigin, address_of, preflight},
-    hoisted,
+    hoisted, iam,
     operation::{dispatch, post_object::post_object},
     request::{Request, RequestId, Response, Target, peer},
     website,
@@ -157,6 +157,9 @@ async fn answer(State(gateway): State<Arc<Gateway>>, request: http::Request<Body
     if let Some(watch) = &watch {
         body = watch.request_body(body);
     }
+    if iam::is_call(&parts, names_bucket(&gateway, &parts)) {
+        return answer_call(&gateway, parts, body, id).await;
+    }
     let (result, close) = serve(&gateway, parts, body).await;
     let code = result.as_ref().err().map(|error| error.code);
     let mut response = match result {
@@ -176,6 +179,24 @@ async fn answer(State(gateway): State<Arc<Gateway>>, request: http::Request<Body
         Some(watch) => watch.answer(response, code),
         None => response,
     }
+}
+
+/// Answers a call of IAM or STS. They are not made by browsers from other origins, nor to buckets that are logged.
+async fn answer_call(gateway: &Gateway, mut parts: Parts, mut body: Body, id: RequestId) -> Response {
+    let mut response = iam::answer(gateway, &mut parts, &mut body, id).await;
+    if !body.is_end_stream() {
+        drain(gateway, &mut body).await;
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    decorate(response.headers_mut(), gateway, id);
+    tracing::debug!(request_id = %id, status = response.status().as_u16(), "answered a call");
+    response
+}
+
+fn names_bucket(gateway: &Gateway, parts: &Parts) -> bool {
+    let host = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let address = address::address(host, &gateway.domains, parts.uri.path());
+    address.is_ok_and(|address| address.bucket.is_some())
 }
 
 /// Authenticates, routes and authorises a request, in this order, and carries it out. Tells too whether the client must
@@ -215,7 +236,7 @@ enum Prepared {
 
 /// Who may not ask for an operation does not learn whether it is built.
 async fn prepare(gateway: &Gateway, parts: &mut Parts) -> Result<Prepared, S3Error> {
-    let (address, authenticated, recognised) = recognise(gateway, parts)?;
+    let (address, authenticated, recognised) = recognise(gateway, parts).await?;
     if recognised == Operation::PostObject {
         // Credentials in the head as well as in the form would be two.
         if authenticated.account().is_some() {
@@ -242,14 +263,16 @@ async fn prepare(gateway: &Gateway, parts: &mut Parts) -> Result<Prepared, S3Err
 }
 
 /// Whom a request is from, and what it asks for.
-fn recognise(gateway: &Gateway, parts: &mut Parts) -> Result<(Address, Authenticated, Operation), S3Error> {
+async fn recognise(
+    gateway: &Gateway,
+    parts: &mut Parts,
+) -> Result<(Address, Authenticated, Operation), S3Error> {
     let view = RequestView::from(&*parts);
-    let now = gateway.env.wall_clock_ms();
     let host = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
     let address = address::address(host, &gateway.domains, parts.uri.path());
     let version_2 = gateway.signature_v2.then(|| Version2 { bucket_in_host: bucket_in_host(&address) });
-    let authenticated = authenticate(&gateway.credentials, &view, now, &gateway.region, version_2)?;
-    tell_sender(&parts.extensions, authenticated.account());
+    let authenticated = authenticate(gateway, &view, version_2).await?;
+    tell_sender(&parts.extensions, authenticated.requester());
     let address = address?;
     let query = Query::parse(parts.uri.query().unwrap_or(""))?;
     hoisted::restore(&mut parts.headers, &query);

@@ -6,7 +6,7 @@ use std::{
 };
 
 use http::Method;
-use sigv4::{Credentials, encode_path};
+use sigv4::{Credentials, encode_component, encode_path};
 
 use crate::{Bucket, Connection, Request, tls::Trust};
 
@@ -88,6 +88,19 @@ impl Client {
     /// A request with a path that is sent exactly so.
     pub fn request(&self, method: Method, path: &str) -> Request {
         Request::new(self, method, path)
+    }
+
+    /// A call of the service `iam` or `sts`.
+    pub fn call(&self, service: &'static str, action: &str, parameters: &[(&str, &str)]) -> Request {
+        let version = if service == "sts" { "2011-06-15" } else { "2010-05-08" };
+        let pairs = [("Action", action), ("Version", version)].into_iter().chain(parameters.iter().copied());
+        let escape = |text: &str| encode_component(text.as_bytes());
+        let form: Vec<_> = pairs.map(|(name, value)| format!("{}={}", escape(name), escape(value))).collect();
+        self.request(Method::POST, "/")
+            .into_call()
+            .service(service)
+            .header("content-type", "application/x-www-form-urlencoded; charset=utf-8")
+            .body(form.join("&"))
     }
 
     /// A bucket by its name, made or not.

@@ -58,6 +58,8 @@ pub struct Request {
     authentication: Authentication,
     time_seconds: i64,
     keep_alive: bool,
+    service: &'static str,
+    is_call: bool,
 }
 
 impl Request {
@@ -77,6 +79,8 @@ impl Request {
             authentication: Authentication::Header,
             time_seconds: now_seconds(),
             keep_alive: false,
+            service: "s3",
+            is_call: false,
         }
     }
 
@@ -195,6 +199,27 @@ impl Request {
         self
     }
 
+    /// A call of IAM or STS, whose answer is no answer of S3.
+    pub(crate) fn into_call(mut self) -> Self {
+        self.is_call = true;
+        self
+    }
+
+    /// Sends the call, which must be refused with this status and code.
+    #[track_caller]
+    pub fn refused_call(self, status: u16, code: &str) {
+        let response = self.send();
+        assert!(response.status >= 300, "no error: {response:?}");
+        let error = Element::parse(&response.body);
+        assert_eq!((response.status, error.find("Error/Code")), (status, Some(code)), "{response:?}");
+    }
+
+    /// Signs for another service than S3.
+    pub fn service(mut self, service: &'static str) -> Self {
+        self.service = service;
+        self
+    }
+
     /// Signs at another time than now.
     pub fn signed_at(mut self, seconds: i64) -> Self {
         self.time_seconds = seconds;
@@ -242,7 +267,7 @@ impl Request {
             headers.push(("connection".to_owned(), b"close".to_vec()));
         }
         let target = sent_query.map_or(self.path.clone(), |query| format!("{}?{query}", self.path));
-        Prepared { client: self.client, method: self.method, target, headers, body }
+        Prepared { client: self.client, method: self.method, target, headers, body, is_call: self.is_call }
     }
 
     /// Sends the request over a connection of its own and gives the answer back.
@@ -286,7 +311,8 @@ impl Request {
 
     fn signer(&self) -> Signer<'_> {
         let (credentials, region) = (self.client.credentials(), self.client.region());
-        Signer::new(credentials, region, self.time_seconds).expect("a time that can be written")
+        Signer::for_service(self.service, credentials, region, self.time_seconds)
+            .expect("a time that can be written")
     }
 
     fn payload(&self) -> Payload {
@@ -331,6 +357,7 @@ pub struct Prepared {
     pub headers: Vec<(String, Vec<u8>)>,
     /// The body in its framing.
     pub body: Vec<u8>,
+    is_call: bool,
 }
 
 impl Prepared {
@@ -416,7 +443,11 @@ impl Prepared {
     /// The answer to this request, which was sent over `connection`.
     pub fn receive(&self, connection: &mut Connection) -> Response {
         let response = connection.receive(&self.method);
-        response.check_common(self.method == Method::HEAD);
+        if self.is_call {
+            response.check_call();
+        } else {
+            response.check_common(self.method == Method::HEAD);
+        }
         response
     }
 }

@@ -73,6 +73,21 @@ impl Response {
         error
     }
 
+    /// Holds the answer to what all of those of IAM and STS have in common.
+    pub(crate) fn check_call(&self) {
+        let id = self.get("x-amzn-requestid");
+        assert_eq!(self.header("content-type"), Some("text/xml"), "{self:?}");
+        let answer = Element::parse(&self.body);
+        if self.status < 300 {
+            assert_eq!(answer.find("ResponseMetadata/RequestId"), Some(id), "{self:?}");
+            assert!(answer.name.ends_with("Response"), "{self:?}");
+            return;
+        }
+        assert_eq!((answer.name.as_str(), answer.get("RequestId")), ("ErrorResponse", id), "{self:?}");
+        let message = answer.find("Error/Message").unwrap_or_default();
+        assert!(!message.is_empty() && answer.find("Error/Type").is_some(), "{self:?}");
+    }
+
     /// Holds the answer to what all of S3's answers have in common. `bodiless` is that of an answer to HEAD.
     pub(crate) fn check_common(&self, bodiless: bool) {
         let id = self.get("x-amz-request-id");

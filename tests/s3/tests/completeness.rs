@@ -244,3 +244,77 @@ fn supported_operations_are_built() {
         assert!(answer.status < 500, "{route:?}: {answer:?}");
     }
 }
+
+/// The same bucket as somebody else asks for it.
+fn of(client: &harness::Client, bucket: &Bucket) -> Bucket {
+    client.existing_bucket(&bucket.name)
+}
+
+fn put_user_policy(root: &harness::Client, statements: &[(&str, &[String])]) {
+    let statement = |(effect, actions): &(&str, &[String])| {
+        format!(r#"{{"Effect": "{effect}", "Action": [{}], "Resource": "*"}}"#, actions.join(", "))
+    };
+    let statements: Vec<String> = statements.iter().map(statement).collect();
+    let document = format!(r#"{{"Version": "2012-10-17", "Statement": [{}]}}"#, statements.join(", "));
+    let parameters = [("UserName", "ann"), ("PolicyName", "p"), ("PolicyDocument", document.as_str())];
+    root.call("iam", "PutUserPolicy", &parameters).ok();
+}
+
+/// Every operation that is answered, by every kind of user.
+#[test]
+fn users_may_do_what_their_policies_name_and_nothing_else() {
+    let server = Server::start();
+    let root = server.client();
+    let ann = crate::iam_users::user(root, "ann");
+    let answered = ROUTES.iter().filter(|route| route.operation.kind() != Kind::Refused);
+    // Who sends a form shows in its fields, not in its head.
+    for route in answered.filter(|route| route.operation != Operation::PostObject) {
+        // What it does not take, which is nearly everything.
+        let all = actions(route.operation);
+        let own = [r#""s3:GetObjectTorrent""#.to_owned()];
+        let fresh = || match route.operation {
+            Operation::CreateBucket => root.existing_bucket(&format!("{}-new", server.bucket().name)),
+            _ => bucket_with_key(&server),
+        };
+        let batch = route.operation == Operation::DeleteObjects;
+        for (statements, is_allowed) in [
+            (vec![("Allow", &own[..])], false),
+            (vec![("Allow", &all[..])], true),
+            (vec![("Allow", &all[..]), ("Deny", &all[..1])], false),
+        ] {
+            put_user_policy(root, &statements);
+            let bucket = fresh();
+            let answer = request(&of(&ann, &bucket), route).send();
+            // It is decided on each object that the body names.
+            assert!(batch || (answer.status != 403) == is_allowed, "{route:?} {statements:?}: {answer:?}");
+        }
+    }
+}
+
+/// Whoever does not sign right is nobody, whatever is asked for.
+#[test]
+fn keys_that_are_not_right_are_refused_for_every_operation() {
+    let server = Server::start();
+    let root = server.client();
+    root.call("iam", "CreateUser", &[("UserName", "ann")]).ok();
+    put_user_policy(root, &[("Allow", &[r#""*""#.to_owned()])]);
+    let (inactive, id) = crate::iam_users::access_key(root, "ann");
+    let parameters = [("UserName", "ann"), ("AccessKeyId", id.as_str()), ("Status", "Inactive")];
+    root.call("iam", "UpdateAccessKey", &parameters).ok();
+    let (_, active) = crate::iam_users::access_key(root, "ann");
+    let bucket = bucket_with_key(&server);
+    for (client, code) in [
+        (inactive, "InvalidAccessKeyId"),
+        (root.with_credentials(&active, "another-secret"), "SignatureDoesNotMatch"),
+        (root.with_credentials("AKIAABCDEFGHIJKLMNOP", "another-secret"), "InvalidAccessKeyId"),
+    ] {
+        for route in ROUTES {
+            let answer = request(&of(&client, &bucket), route).send();
+            assert_eq!(answer.status, 403, "{route:?}: {answer:?}");
+            if route.method != Method::HEAD {
+                answer.expect_error(403, code);
+            }
+        }
+    }
+    assert_eq!(bucket.get("key").ok().body, b"content");
+}

@@ -57,8 +57,12 @@ fn verdicts(policies: &[&Policy]) -> Vec<bool> {
                 vec![("aws:Referer", "xy"), ("aws:SourceIp", "11.1.2.3")],
             ] {
                 let context = context(&pairs);
-                let request =
-                    Request { principal: &principal, action, bucket: BUCKET, key, context: &context };
+                let request = Request {
+                    principal: &principal,
+                    action,
+                    resource: crate::Resource::S3 { bucket: BUCKET, key },
+                    context: &context,
+                };
                 found.push(matches!(evaluate(policies, &request), Verdict::Allowed(_)));
             }
         }

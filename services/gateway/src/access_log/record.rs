@@ -17,7 +17,6 @@ use bytes::Bytes;
 use env::Instant;
 use http::{Extensions, HeaderMap, HeaderName, StatusCode, header, request::Parts};
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use metadata_api::AccountId;
 use s3_wire::{
     ErrorCode, Operation,
     address::Address,
@@ -54,13 +53,13 @@ pub(crate) enum Entrance {
 
 /// A place for the sender of a request that is watched, for whoever authenticates it.
 #[derive(Clone)]
-struct Sender(Arc<OnceLock<AccountId>>);
+struct Sender(Arc<OnceLock<String>>);
 
 /// Tells who sent a request, which is known where it is authenticated.
-pub(crate) fn tell_sender(request: &Extensions, account: Option<&AccountId>) {
-    if let (Some(Sender(place)), Some(account)) = (request.get::<Sender>(), account) {
+pub(crate) fn tell_sender(request: &Extensions, sender: Option<String>) {
+    if let (Some(Sender(place)), Some(sender)) = (request.get::<Sender>(), sender) {
         // It is authenticated once.
-        let _ = place.set(account.clone());
+        let _ = place.set(sender);
     }
 }
 
@@ -257,7 +256,7 @@ impl Watch {
     fn begin_record(&self, bucket: &BucketName) -> String {
         let mut out = String::with_capacity(512);
         let remote = self.request.remote.map(|remote| remote.ip().to_canonical().to_string());
-        let sender = self.sender.0.get().map(|account| bare(account.0.as_bytes()));
+        let sender = self.sender.0.get().map(|sender| bare(sender.as_bytes()));
         let time = record_time(self.time);
         let _ = write!(
             out,

@@ -1,23 +1,54 @@
 //! Who is calling: the signature of a request, checked before anything else is done with it.
 
-use metadata_api::AccountId;
+use std::sync::Arc;
+
+use metadata_api::{AccountId, Error as MetadataError};
 use s3_wire::{
     ErrorCode, S3Error,
     date::{http_date, xml_date},
     form::Fields,
 };
-use sigv4::{Authentication, Claim, FormSignature, Mechanism, Payload, RequestView, Verified, Version2Claim};
+use sigv4::{
+    Authentication, Claim, FormSignature, Mechanism, Payload, RequestView, SigningKey, Verified,
+    Version2Claim,
+};
 use types::Timestamp;
 
-use super::Credentials;
+use super::{ACCOUNT_NUMBER, Credentials};
+use crate::{
+    Gateway,
+    error::{from_metadata, unavailable},
+    identity::{Directory, Holder},
+};
 
 /// A request's sender, as far as the request proves one. Made in this file alone.
 #[derive(Debug)]
 pub(crate) struct Authenticated {
     account: Option<AccountId>,
+    user: Option<User>,
     payload: Payload,
     verified: Option<Verified>,
     signature: Option<Signature>,
+}
+
+/// A user, and the account as it was read after the user's request began.
+#[derive(Debug, Clone)]
+pub(crate) struct User {
+    pub(crate) directory: Arc<Directory>,
+    pub(crate) holder: Arc<Holder>,
+}
+
+impl User {
+    pub(crate) fn arn(&self) -> String {
+        format!("arn:aws:iam::{ACCOUNT_NUMBER}:user/{}", self.holder.full_name())
+    }
+}
+
+/// Whose an access key is, and the key that its signatures of a scope are made with.
+struct Sender {
+    account: AccountId,
+    user: Option<User>,
+    key: Arc<SigningKey>,
 }
 
 /// What policies can ask of a signature. Source: Amazon S3 API Reference, "Amazon S3 Signature Version 4 Authentication
@@ -56,17 +87,30 @@ impl From<&Claim> for Signature {
 impl Authenticated {
     /// A sender who proves nothing, as those who visit a website do not.
     pub(crate) fn nobody() -> Self {
-        Self { account: None, payload: Payload::Unsigned, verified: None, signature: None }
+        Self { account: None, user: None, payload: Payload::Unsigned, verified: None, signature: None }
     }
 
-    fn verified(account: AccountId, payload: Payload, verified: Verified) -> Self {
+    fn verified(sender: Sender, payload: Payload, verified: Verified) -> Self {
         let signature = Some(Signature::from(verified.claim()));
-        Self { account: Some(account), payload, verified: Some(verified), signature }
+        let Sender { account, user, key: _ } = sender;
+        Self { account: Some(account), user, payload, verified: Some(verified), signature }
     }
 
     /// The sender's account; `None` for a request without credentials.
     pub(crate) fn account(&self) -> Option<&AccountId> {
         self.account.as_ref()
+    }
+
+    /// The user of the account that sends it; `None` for the root user.
+    pub(crate) fn user(&self) -> Option<&User> {
+        self.user.as_ref()
+    }
+
+    /// How access logs name the sender: a user by its ARN, the root user by the account's canonical id. Source: Amazon S3 User
+    /// Guide, "Amazon S3 server access log format", the field Requester.
+    pub(crate) fn requester(&self) -> Option<String> {
+        let account = || self.account.as_ref().map(|account| account.0.clone());
+        self.user.as_ref().map(User::arn).or_else(account)
     }
 
     /// Its signature, if it has one.
@@ -92,18 +136,16 @@ pub(crate) struct Version2<'a> {
     pub(crate) bucket_in_host: Option<&'a str>,
 }
 
-/// Checks a request's signature. `now_ms` is the wall clock; without `version_2` signatures of that version are refused.
-pub(crate) fn authenticate(
-    credentials: &Credentials,
+/// Checks a request's signature. Without `version_2` signatures of that version are refused.
+pub(crate) async fn authenticate(
+    gateway: &Gateway,
     view: &RequestView<'_>,
-    now_ms: i64,
-    region: &str,
     version_2: Option<Version2<'_>>,
 ) -> Result<Authenticated, S3Error> {
-    let now = Timestamp(now_ms).seconds();
+    let now = Timestamp(gateway.env.wall_clock_ms()).seconds();
     let claim = match (sigv4::parse(view), version_2) {
         (Err(sigv4::Error::SignatureVersion2), Some(version_2)) => {
-            return authenticate_version_2(credentials, view, now, version_2);
+            return authenticate_version_2(&gateway.credentials, view, now, version_2);
         }
         (Err(error), _) => return Err(refusal(error)),
         (Ok(Authentication::Anonymous { payload }), _) => {
@@ -111,10 +153,45 @@ pub(crate) fn authenticate(
         }
         (Ok(Authentication::Signed(claim)), _) => claim,
     };
-    let account = admit(credentials, &claim, now, region)?;
-    let key = credentials.signing_key(claim.scope());
-    let verified = sigv4::verify(*claim, view, &key, now, region).map_err(refusal)?;
-    Ok(Authenticated::verified(account, verified.payload(), verified))
+    claim.admit(now, &gateway.region).map_err(refusal)?;
+    let sender = sender(gateway, &claim).await?;
+    let verified = sigv4::verify(*claim, view, &sender.key, now, &gateway.region).map_err(refusal)?;
+    Ok(Authenticated::verified(sender, verified.payload(), verified))
+}
+
+/// Checks the signature of a request to another service than S3, whose body has the digest that its head is told with.
+pub(crate) async fn authenticate_call(
+    gateway: &Gateway,
+    view: &RequestView<'_>,
+    service: &str,
+    regions: &[&str],
+) -> Result<Authenticated, Refused> {
+    let now = Timestamp(gateway.env.wall_clock_ms()).seconds();
+    let claim = match sigv4::parse(view).map_err(|error| Refused::Signature(Box::new(error)))? {
+        Authentication::Anonymous { .. } => return Err(Refused::Anonymous),
+        Authentication::Signed(claim) => claim,
+    };
+    let refused = |error| Refused::Signature(Box::new(error));
+    claim.admit_to(service, now, regions).map_err(refused)?;
+    let sender = sender(gateway, &claim).await.map_err(|error| match error.code {
+        ErrorCode::InvalidAccessKeyId | ErrorCode::InvalidToken => Refused::Unknown,
+        _ => Refused::Other(Box::new(error)),
+    })?;
+    let verified = sigv4::verify_to(service, *claim, view, &sender.key, now, regions).map_err(refused)?;
+    Ok(Authenticated::verified(sender, verified.payload(), verified))
+}
+
+/// Why the sender of a request to another service than S3 is not known.
+#[derive(Debug)]
+pub(crate) enum Refused {
+    /// It has no credentials.
+    Anonymous,
+    /// There is no such access key, or it cannot be used.
+    Unknown,
+    /// The signature is not right.
+    Signature(Box<sigv4::Error>),
+    /// It cannot be found out now.
+    Other(Box<S3Error>),
 }
 
 fn authenticate_version_2(
@@ -134,7 +211,7 @@ fn authenticate_version_2(
     let is_in_header = view.headers.contains_key(http::header::AUTHORIZATION);
     let signature = Signature::version_2(if is_in_header { IN_HEADER } else { IN_QUERY });
     let (account, payload) = (Some(account), claim.payload());
-    Ok(Authenticated { account, payload, verified: None, signature: Some(signature) })
+    Ok(Authenticated { account, user: None, payload, verified: None, signature: Some(signature) })
 }
 
 /// Checks the signature of a form of version 2.
@@ -157,7 +234,7 @@ fn authenticate_form_version_2(
             .field("SignatureProvided", signature));
     }
     let (account, signature) = (Some(account), Some(Signature::version_2(IN_FORM)));
-    Ok(Authenticated { account, payload: Payload::Unsigned, verified: None, signature })
+    Ok(Authenticated { account, user: None, payload: Payload::Unsigned, verified: None, signature })
 }
 
 fn no_such_key(access_key_id: &str) -> S3Error {
@@ -165,19 +242,13 @@ fn no_such_key(access_key_id: &str) -> S3Error {
 }
 
 /// Checks the signature of a form by its fields. One without a policy proves nobody.
-pub(crate) fn authenticate_form(
-    credentials: &Credentials,
-    fields: &Fields,
-    now_ms: i64,
-    region: &str,
-    allows_version_2: bool,
-) -> Result<Authenticated, S3Error> {
+pub(crate) async fn authenticate_form(gateway: &Gateway, fields: &Fields) -> Result<Authenticated, S3Error> {
     let Some(policy) = fields.get("policy") else {
         return Ok(Authenticated::nobody());
     };
     if fields.get("x-amz-signature").is_none() && fields.get("awsaccesskeyid").is_some() {
-        return if allows_version_2 {
-            authenticate_form_version_2(credentials, fields, policy)
+        return if gateway.signature_v2 {
+            authenticate_form_version_2(&gateway.credentials, fields, policy)
         } else {
             Err(refusal(sigv4::Error::SignatureVersion2))
         };
@@ -190,24 +261,59 @@ pub(crate) fn authenticate_form(
         signature: fields.required("x-amz-signature")?,
         session_token: fields.get("x-amz-security-token"),
     };
-    let now = Timestamp(now_ms).seconds();
+    let now = Timestamp(gateway.env.wall_clock_ms()).seconds();
     let claim = signature.parse().map_err(refusal)?;
-    let account = admit(credentials, &claim, now, region)?;
-    let key = credentials.signing_key(claim.scope());
-    let verified = sigv4::verify_form(claim, policy, &key, now, region).map_err(refusal)?;
-    Ok(Authenticated::verified(account, Payload::Unsigned, verified))
+    claim.admit(now, &gateway.region).map_err(refusal)?;
+    let sender = sender(gateway, &claim).await?;
+    let verified = sigv4::verify_form(claim, policy, &sender.key, now, &gateway.region).map_err(refusal)?;
+    Ok(Authenticated::verified(sender, Payload::Unsigned, verified))
 }
 
-/// The account that a claim names, if the claim can be right: only for scopes that can be, a key is worth deriving.
-fn admit(credentials: &Credentials, claim: &Claim, now: i64, region: &str) -> Result<AccountId, S3Error> {
-    claim.admit(now, region).map_err(refusal)?;
-    let Some(account) = credentials.account(claim.access_key_id()) else {
-        return Err(no_such_key(claim.access_key_id()));
+/// Who sends what claims to be so, if it can be: whoever calls this has seen that time and scope are such that a key is worth
+/// deriving. What there is of a user is read anew, so that a key is of no use from the answer on that it was taken away with.
+async fn sender(gateway: &Gateway, claim: &Claim) -> Result<Sender, S3Error> {
+    let (id, scope) = (claim.access_key_id(), claim.scope());
+    let unknown = || no_such_key(id);
+    let sender = if let Some(account) = gateway.credentials.account(id) {
+        Sender { account, user: None, key: gateway.credentials.signing_key(scope) }
+    } else {
+        if !is_user_key(id) {
+            return Err(unknown());
+        }
+        let metadata = &*gateway.metadata;
+        let directory = gateway.identities.read(metadata).await.map_err(unread)?;
+        let holder = directory.user_of_key(id).cloned().ok_or_else(unknown)?;
+        directory.check_readable().map_err(|_| S3Error::new(ErrorCode::InternalError))?;
+        let key = gateway.identities.signing_key(metadata, id, scope).await.map_err(unread)?;
+        let user = Some(User { directory, holder });
+        Sender { account: super::root_account(), user, key: key.ok_or_else(unknown)? }
     };
     if claim.session_token().is_some() {
         return Err(S3Error::new(ErrorCode::InvalidToken));
     }
-    Ok(account)
+    Ok(sender)
+}
+
+/// Whether it has the form of the access keys that users have: nobody else's is looked for.
+fn is_user_key(id: &str) -> bool {
+    id.len() == 20
+        && id.starts_with("AKIA")
+        && id.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
+}
+
+/// What clients see when it cannot be read who they are.
+fn unread(error: MetadataError) -> S3Error {
+    match error {
+        error @ (MetadataError::Unavailable { .. } | MetadataError::TimedOut) => {
+            tracing::warn!(%error, "it cannot be read who sends a request");
+            unavailable()
+        }
+        error => {
+            let nowhere =
+                s3_wire::address::Address { bucket: None, key: None, style: s3_wire::address::Style::Path };
+            from_metadata(error, &nowhere)
+        }
+    }
 }
 
 /// What clients see of each reason to refuse a signature.

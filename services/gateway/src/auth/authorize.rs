@@ -7,13 +7,15 @@
 //! they never do for the owner, those that read the bucket's list and its block of public access; an object's list comes with
 //! the object. All are read while the request is answered, and nothing of them is remembered.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use futures_util::future::try_join3;
 use http::HeaderMap;
 use metadata_api::{
     AccountId, Bucket, Error as MetadataError, FoundVersion, GetVersion, Subresource, VersionState,
 };
-use policy::{Context, Policy, Principal, Verdict, evaluate};
+use policy::{Account, Context, Policy, Principal, Resource, Verdict, evaluate};
 use s3_wire::{
     ErrorCode, Operation, S3Error,
     header::CopySource,
@@ -22,8 +24,8 @@ use s3_wire::{
 use types::{Attributes, BucketName, ObjectKey, VersionId};
 
 use super::{
-    Authenticated,
-    conditions::{add_existing_tags, add_request_tags, of_request},
+    ACCOUNT_NUMBER, Authenticated,
+    conditions::{add_existing_tags, add_request_tags, of_call, of_request},
     lists::{Lists, bucket_acl, ownership},
     rights::{keys_of_body, of_version, reads_version, rights},
 };
@@ -190,6 +192,8 @@ struct Authority {
     /// Whether the sender's account owns the bucket.
     owns: bool,
     policy: Option<Policy>,
+    /// The sender's own policies, if it is a user. They decide together with the bucket's.
+    identity: Option<Vec<Arc<Policy>>>,
     /// Whether the policy is public and grants nothing outside of the owner's account.
     is_restricted: bool,
     /// Whether what no statement speaks of may be done, as in a bucket of one's own and by visitors of a website.
@@ -236,26 +240,35 @@ impl Authority {
     }
 
     fn allows(&self, action: &'static str, key: Option<&ObjectKey>, facts: &Facts) -> bool {
-        if self.owns && NEVER_DENIED.contains(&action) {
+        if self.owns && self.identity.is_none() && NEVER_DENIED.contains(&action) {
             return true;
         }
-        let by_list = || facts.lists.as_ref().is_some_and(|lists| lists.allow(action));
-        let Some(policy) = &self.policy else { return self.default || by_list() };
         let request = policy::Request {
             principal: &self.principal,
             action,
-            bucket: self.bucket.as_str(),
-            key: key.map(ObjectKey::as_str),
+            resource: Resource::S3 { bucket: self.bucket.as_str(), key: key.map(ObjectKey::as_str) },
             context: &facts.context,
         };
-        match evaluate(&[policy], &request) {
-            Verdict::Denied(decider) => {
+        let by_identity = match self.identity.as_deref().map(|policies| says(policies, &request)) {
+            Some(Said::Denied) => return false,
+            Some(said) => said == Said::Allowed,
+            None => true,
+        };
+        let by_list = || facts.lists.as_ref().is_some_and(|lists| lists.allow(action));
+        let by_bucket = match self.policy.as_ref().map(|policy| evaluate(&[policy], &request)) {
+            Some(Verdict::Denied(decider)) => {
                 let (statement, sid) = (decider.statement, decider.sid.unwrap_or_default());
                 tracing::debug!(bucket = %self.bucket, action, statement, sid, "denied by a statement");
-                false
+                return false;
             }
-            Verdict::Allowed(_) if !self.is_restricted => true,
-            Verdict::Allowed(_) | Verdict::NotMentioned => self.default || by_list(),
+            Some(Verdict::Allowed(_)) if !self.is_restricted => true,
+            Some(Verdict::Allowed(_) | Verdict::NotMentioned) | None => self.default || by_list(),
+        };
+        match (self.identity.is_some(), self.owns) {
+            (false, _) => by_bucket,
+            // In the own account one of both is enough.
+            (true, true) => by_identity || by_bucket,
+            (true, false) => by_identity && by_bucket,
         }
     }
 
@@ -264,14 +277,14 @@ impl Authority {
         if self.default || self.facts.lists.as_ref().is_some_and(|lists| lists.can_allow(action)) {
             return true;
         }
-        let Some(policy) = &self.policy else { return false };
-        policy.can_allow(&policy::Request {
+        let request = policy::Request {
             principal: &self.principal,
             action,
-            bucket: self.bucket.as_str(),
-            key: key.map(ObjectKey::as_str),
+            resource: Resource::S3 { bucket: self.bucket.as_str(), key: key.map(ObjectKey::as_str) },
             context: &self.facts.context,
-        })
+        };
+        let own = self.identity.iter().flatten().map(Arc::as_ref);
+        own.chain(&self.policy).any(|policy| policy.can_allow(&request))
     }
 
     /// Whether more than the key of an object decides on it.
@@ -280,16 +293,76 @@ impl Authority {
     }
 
     fn asks_for(&self, key: &str) -> bool {
-        self.policy.as_ref().is_some_and(|policy| policy.asks_for(key))
+        let own = self.identity.iter().flatten().map(Arc::as_ref);
+        own.chain(&self.policy).any(|policy| policy.asks_for(key))
     }
 }
 
 /// Whoever the signature proves.
 fn principal(authenticated: &Authenticated) -> Principal {
-    match authenticated.account() {
-        Some(account) => Principal::Root { account: account.0.clone() },
-        None => Principal::Anonymous,
+    let Some(account) = authenticated.account() else { return Principal::Anonymous };
+    let account = Account { number: ACCOUNT_NUMBER.to_owned(), canonical: account.0.clone() };
+    match authenticated.user() {
+        Some(user) => Principal::User { account, name: user.holder.full_name() },
+        None => Principal::Root { account },
     }
+}
+
+/// What the policies of a user say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Said {
+    Allowed,
+    Denied,
+    Nothing,
+}
+
+fn says(policies: &[Arc<Policy>], request: &policy::Request<'_>) -> Said {
+    let policies: Vec<&Policy> = policies.iter().map(Arc::as_ref).collect();
+    match evaluate(&policies, request) {
+        Verdict::Allowed(_) => Said::Allowed,
+        Verdict::Denied(_) => Said::Denied,
+        Verdict::NotMentioned => Said::Nothing,
+    }
+}
+
+/// Decides whether a user's own policies allow what is done to no bucket that there is: an action of the account. The root user
+/// may do everything.
+fn check_account(
+    gateway: &Gateway,
+    request: &Request,
+    operation: Operation,
+    action: &'static str,
+    bucket: &str,
+) -> Result<(), S3Error> {
+    let Some(user) = request.authenticated.user() else {
+        return request.authenticated.account().is_some().then_some(()).ok_or_else(denied);
+    };
+    let principal = principal(&request.authenticated);
+    let context = of_request(gateway, request, operation, &principal, &super::root_account());
+    let resource = Resource::S3 { bucket, key: None };
+    let asked = policy::Request { principal: &principal, action, resource, context: &context };
+    match says(&user.directory.policies_of(&user.holder), &asked) {
+        Said::Allowed => Ok(()),
+        Said::Denied | Said::Nothing => Err(denied()),
+    }
+}
+
+/// Decides whether the sender of a call of IAM may make it. `directory` is the account as the call finds it: a user who is not
+/// in it any more may nothing.
+pub(crate) fn authorize_call(
+    gateway: &Gateway,
+    authenticated: &Authenticated,
+    directory: &crate::identity::Directory,
+    call: &crate::iam::Call<'_>,
+) -> bool {
+    let Some(user) = authenticated.user() else { return authenticated.account().is_some() };
+    let entry = directory.users.values().find(|holder| holder.id == user.holder.id);
+    let Some(holder) = entry else { return false };
+    let principal = principal(authenticated);
+    let context = of_call(gateway, call, authenticated, &principal);
+    let resource = Resource::Other(call.resource);
+    let asked = policy::Request { principal: &principal, action: call.action, resource, context: &context };
+    says(&directory.policies_of(holder), &asked) == Said::Allowed
 }
 
 /// Decides whether a request may be carried out. In a bucket of its own an account may do everything that the bucket's policy
@@ -320,14 +393,20 @@ async fn decide(
 ) -> Result<Permit, S3Error> {
     let account = request.authenticated.account().cloned();
     let permit = |rights, authority| Permit { account: account.clone(), operation, rights, authority };
-    let (Some(action), Some(_)) = (operation.action(), &request.address.bucket) else {
-        // What is not built nobody may, and whoever may ask for it is told so. What names no bucket is about an account.
+    let (Some(action), Some(name)) = (operation.action(), &request.address.bucket) else {
+        // What is not built nobody may, and whoever has credentials is told so. What names no bucket is about an account.
+        if let Some(action) = operation.action() {
+            check_account(gateway, request, operation, action, "*")?;
+        }
         return account.is_some().then(|| permit(Vec::new(), None)).ok_or_else(denied);
     };
     let version_id = request.query()?.get_nonempty("versionId").map(str::to_owned);
     let bucket = match request.read_target(gateway, wanted(request, operation, version_id.as_deref())).await {
         Ok(bucket) => bucket,
         Err(MetadataError::BucketNotFound { .. }) if operation == Operation::CreateBucket => {
+            for action in rights(operation, action, &request.headers, false, false) {
+                check_account(gateway, request, operation, action, name.as_str())?;
+            }
             return account.is_some().then(|| permit(Vec::new(), None)).ok_or_else(denied);
         }
         // Nobody learns without credentials what there is.
@@ -335,12 +414,14 @@ async fn decide(
         Err(error) => return Err(request.metadata_error(error)),
     };
     // Also when the policy cannot be read, which only its owner can mend.
-    if NEVER_DENIED.contains(&action) && account.as_ref() == Some(&bucket.owner) {
+    let is_root = request.authenticated.user().is_none();
+    if is_root && NEVER_DENIED.contains(&action) && account.as_ref() == Some(&bucket.owner) {
         return Ok(permit(vec![action], None));
     }
     let mut authority = authority(gateway, request, operation, &bucket).await?;
     add_request_tags(&mut authority.facts.context, tags);
-    if !authority.default && authority.policy.is_none() && authority.facts.lists.is_none() {
+    let has_own = authority.identity.as_ref().is_some_and(|policies| !policies.is_empty());
+    if !authority.default && !has_own && authority.policy.is_none() && authority.facts.lists.is_none() {
         return Err(denied());
     }
     let key = request.address.key.as_ref();
@@ -433,12 +514,15 @@ async fn authority(
 ) -> Result<Authority, S3Error> {
     let principal = principal(&request.authenticated);
     let owns = request.authenticated.account() == Some(&bucket.owner);
-    let context = match bucket.has_policy {
+    let user = request.authenticated.user();
+    let identity = user.map(|user| user.directory.policies_of(&user.holder));
+    let context = match bucket.has_policy || user.is_some() {
         true => of_request(gateway, request, operation, &principal, &bucket.owner),
         false => Context::default(),
     };
-    let has_lists = !owns && ownership(gateway, bucket)?.has_acls();
-    let has_block = !owns && (bucket.has_policy || has_lists);
+    // A user of the account has what its policies say, not what a list grants the account; but what everybody has, it has too.
+    let has_lists = (!owns || user.is_some()) && ownership(gateway, bucket)?.has_acls();
+    let has_block = has_lists || !owns && bucket.has_policy;
     let (policy, block, acl) = try_join3(
         read_if(bucket.has_policy, gateway, request, bucket, Subresource::Policy),
         read_if(has_block, gateway, request, bucket, Subresource::PublicAccessBlock),
@@ -447,17 +531,20 @@ async fn authority(
     .await?;
     let policy = policy.map(|document| stored_policy(&bucket.name, &document)).transpose()?;
     let block = public_access_block(bucket.name.as_str(), block)?;
-    let is_restricted = block.restrict_public_buckets && policy.as_ref().is_some_and(Policy::is_public);
+    let is_restricted =
+        !owns && block.restrict_public_buckets && policy.as_ref().is_some_and(Policy::is_public);
     // What a public policy does not open to others any more, no list does either.
     let lists = if has_lists && !block.ignore_public_acls && !is_restricted {
-        let account = request.authenticated.account().map(|account| account.0.clone());
+        let account = request.authenticated.account().filter(|_| user.is_none());
+        let account = account.map(|account| account.0.clone());
         Some(Lists::new(account, Some(bucket_acl(bucket, acl.as_deref())?)))
     } else {
         None
     };
     let bucket = bucket.name.clone();
     let facts = Facts { context, lists };
-    Ok(Authority { principal, bucket, owns, policy, is_restricted, default: owns, facts })
+    let default = owns && user.is_none();
+    Ok(Authority { principal, bucket, owns, policy, identity, is_restricted, default, facts })
 }
 
 async fn read_if(
@@ -547,6 +634,7 @@ pub(crate) async fn authorize_visitor(
         principal: Principal::Anonymous,
         bucket: bucket.clone(),
         owns: false,
+        identity: None,
         is_restricted: block.restrict_public_buckets && policy.as_ref().is_some_and(Policy::is_public),
         policy,
         default: !block.block_public_policy && !block.restrict_public_buckets,

@@ -11,6 +11,7 @@ use s3_wire::{
 use sigv4::Payload;
 use types::{Retention, Timestamp};
 
+use super::{ACCOUNT_NUMBER, Authenticated};
 use crate::{Gateway, request::Request};
 
 const DAY_MS: i64 = 86_400_000;
@@ -47,8 +48,10 @@ pub(super) fn of_request(
     context.add("aws:EpochTime", now.div_euclid(1000).to_string());
     context.add("aws:SecureTransport", (gateway.scheme == "https").to_string());
     context.add_some("aws:SourceIp", request.peer.map(|peer| peer.to_string()));
-    context.add("s3:ResourceAccount", owner.0.as_str());
-    add_sender(&mut context, principal);
+    // The one account that there is.
+    let is_ours = *owner == super::root_account();
+    context.add("s3:ResourceAccount", if is_ours { ACCOUNT_NUMBER } else { owner.0.as_str() });
+    add_sender(&mut context, principal, &request.authenticated);
     if let Some(signature) = request.authenticated.signature() {
         context.add("s3:signatureversion", signature.version);
         context.add("s3:authType", signature.kind);
@@ -69,7 +72,28 @@ pub(super) fn of_request(
     context
 }
 
-fn add_sender(context: &mut Context, principal: &Principal) {
+/// What a call of IAM has for condition keys.
+pub(super) fn of_call(
+    gateway: &Gateway,
+    call: &crate::iam::Call<'_>,
+    authenticated: &Authenticated,
+    principal: &Principal,
+) -> Context {
+    let mut context = Context::default();
+    let now = gateway.env.wall_clock_ms();
+    context.add("aws:CurrentTime", xml_date(Timestamp(now)).as_str());
+    context.add("aws:EpochTime", now.div_euclid(1000).to_string());
+    context.add("aws:SecureTransport", (gateway.scheme == "https").to_string());
+    context.add_some("aws:SourceIp", call.peer.map(|peer| peer.to_string()));
+    add_sender(&mut context, principal, authenticated);
+    for (name, key) in HEADERS.into_iter().filter(|(_, key)| key.starts_with("aws:")) {
+        let value = call.headers.get(name);
+        context.add_some(key, value.map(|value| String::from_utf8_lossy(value.as_bytes())));
+    }
+    context
+}
+
+fn add_sender(context: &mut Context, principal: &Principal, authenticated: &Authenticated) {
     let kind = match principal {
         Principal::Anonymous => "Anonymous",
         Principal::Root { .. } => "Account",
@@ -77,11 +101,14 @@ fn add_sender(context: &mut Context, principal: &Principal) {
     };
     context.add("aws:PrincipalType", kind);
     context.add_some("aws:PrincipalArn", principal.arn());
-    context.add_some("aws:PrincipalAccount", principal.account());
+    context.add_some("aws:PrincipalAccount", principal.account().map(|account| account.number.as_str()));
     match principal {
         Principal::Anonymous => {}
-        Principal::Root { account } => context.add("aws:userid", account.as_str()),
-        Principal::User { name, .. } => context.add("aws:username", name.as_str()),
+        Principal::Root { account } => context.add("aws:userid", account.number.as_str()),
+        Principal::User { .. } => {
+            context.add_some("aws:username", authenticated.user().map(|user| user.holder.name.as_str()));
+            context.add_some("aws:userid", authenticated.user().map(|user| user.holder.id.as_str()));
+        }
     }
 }
 

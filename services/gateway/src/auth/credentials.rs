@@ -13,6 +13,9 @@ use sigv4::{Scope, SigningKey};
 /// user name, still finds the account's buckets.
 const ROOT_ACCOUNT: &str = "75a81d4e5b7b2f9f3c1e6a0d8f4b2c9e7d5a3f1b8c6e4d2a0f9b7c5e3d1a8f60";
 
+/// The id of the same account in ARNs.
+pub(crate) const ACCOUNT_NUMBER: &str = "750814517293";
+
 /// Signing keys kept per gateway. A key is good for one day, so the number in use at a time is small.
 const SIGNING_KEYS_MAX: usize = 64;
 

@@ -68,8 +68,8 @@ pub(super) fn rights(
     has_tags: bool,
 ) -> Vec<&'static str> {
     use Operation::{
-        CompleteMultipartUpload, CopyObject, CreateMultipartUpload, DeleteObject, DeleteObjects,
-        GetObjectAttributes, PostObject, PutObject, PutObjectRetention, RenameObject,
+        CompleteMultipartUpload, CopyObject, CreateBucket, CreateMultipartUpload, DeleteObject,
+        DeleteObjects, GetObjectAttributes, PostObject, PutObject, PutObjectRetention, RenameObject,
     };
     if operation == DeleteObjects {
         return Vec::new();
@@ -78,9 +78,19 @@ pub(super) fn rights(
     if operation == GetObjectAttributes {
         rights.push(of_version("GetObject", by_version));
     }
+    let has = |name: &str| headers.contains_key(name);
+    let has_grants = || headers.keys().any(|name| name.as_str().starts_with("x-amz-grant-"));
+    if operation == CreateBucket {
+        let locks = has("x-amz-bucket-object-lock-enabled");
+        let asked = [
+            (has("x-amz-acl") || has_grants(), "PutBucketAcl"),
+            (has("x-amz-object-ownership"), "PutBucketOwnershipControls"),
+            (locks, "PutBucketObjectLockConfiguration"),
+            (locks, "PutBucketVersioning"),
+        ];
+        rights.extend(asked.iter().filter(|(asked, _)| *asked).map(|(_, action)| *action));
+    }
     if matches!(operation, PutObject | PostObject | CopyObject | CreateMultipartUpload) {
-        let has = |name: &str| headers.contains_key(name);
-        let has_grants = || headers.keys().any(|name| name.as_str().starts_with("x-amz-grant-"));
         let asked = [
             (has_tags || has("x-amz-tagging"), "PutObjectTagging"),
             (has("x-amz-acl") || has_grants(), "PutObjectAcl"),
@@ -167,6 +177,18 @@ mod tests {
                 Operation::DeleteObject,
                 &[("x-amz-bypass-governance-retention", "true")],
                 &["DeleteObject", "BypassGovernanceRetention"],
+            ),
+            (Operation::CreateBucket, &[], &["CreateBucket"]),
+            (Operation::CreateBucket, &[("x-amz-acl", "private")], &["CreateBucket", "PutBucketAcl"]),
+            (
+                Operation::CreateBucket,
+                &[("x-amz-object-ownership", "ObjectWriter"), ("x-amz-bucket-object-lock-enabled", "true")],
+                &[
+                    "CreateBucket",
+                    "PutBucketOwnershipControls",
+                    "PutBucketObjectLockConfiguration",
+                    "PutBucketVersioning",
+                ],
             ),
             (Operation::GetObject, &[("if-match", "\"x\"")], &["GetObject"]),
             (Operation::DeleteObjects, &[("x-amz-bypass-governance-retention", "true")], &[]),

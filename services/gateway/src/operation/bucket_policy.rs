@@ -1,6 +1,8 @@
 //! GetBucketPolicy, PutBucketPolicy, DeleteBucketPolicy, GetBucketPolicyStatus: who may do what in a bucket.
 //! `auth/authorize.rs` holds every request to it. S3 API Reference, the page of each.
 
+use std::collections::BTreeSet;
+
 use axum::body::Body;
 use http::{HeaderValue, StatusCode, header::CONTENT_TYPE};
 use metadata_api::{AccountId, Subresource};
@@ -10,7 +12,8 @@ use s3_wire::{ErrorCode, S3Error, xml};
 use super::subresource;
 use crate::{
     Gateway,
-    auth::{Permit, public_access_block},
+    auth::{ACCOUNT_NUMBER, Permit, public_access_block},
+    error::unavailable,
     output::{self, empty},
     request::{Request, Response},
 };
@@ -52,7 +55,7 @@ pub(super) async fn put_bucket_policy(
 ) -> Result<Response, S3Error> {
     let document = subresource::body(gateway, request, body, BODY_MAX).await?;
     let policy = Policy::parse(&document, request.bucket()?.as_str()).map_err(malformed)?;
-    check_grantees(&policy, &request.existing_bucket(gateway).await?.owner)?;
+    check_grantees(gateway, &policy, &request.existing_bucket(gateway).await?.owner).await?;
     if policy.is_public() {
         let block = subresource::get(gateway, request, Subresource::PublicAccessBlock).await?;
         if public_access_block(request.bucket()?.as_str(), block)?.block_public_policy {
@@ -87,13 +90,22 @@ fn malformed(error: Malformed) -> S3Error {
     }
 }
 
-/// Only whoever there is can be named: the one account, and everybody. What were granted to others would be granted to
-/// whoever has their name some day.
-fn check_grantees(policy: &Policy, account: &AccountId) -> Result<(), S3Error> {
+/// Only whoever there is can be named: the one account, its users, and everybody. What were granted to others would be granted
+/// to whoever has their name some day.
+async fn check_grantees(gateway: &Gateway, policy: &Policy, account: &AccountId) -> Result<(), S3Error> {
+    let is_ours = |id: &str| id == account.0 || id == ACCOUNT_NUMBER;
+    let mut users = BTreeSet::new();
+    if policy.grantees().any(|grantee| matches!(grantee, Grantee::User { .. })) {
+        let directory = gateway.identities.read(&*gateway.metadata).await.map_err(|error| {
+            tracing::warn!(%error, "it cannot be read which users there are");
+            unavailable()
+        })?;
+        users.extend(directory.users.values().map(|user| user.full_name()));
+    }
     let is_there = |grantee: &&Grantee| match grantee {
         Grantee::Everyone => true,
-        Grantee::Account(id) => *id == account.0,
-        Grantee::User { .. } => false,
+        Grantee::Account(id) => is_ours(id),
+        Grantee::User { account, name } => is_ours(account) && users.contains(name),
     };
     match policy.grantees().find(|grantee| !is_there(grantee)) {
         Some(grantee) => {

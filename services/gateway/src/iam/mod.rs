@@ -1,0 +1,358 @@
+//! IAM and STS on the endpoint of S3: who the users of the account are, and what they may do. Forms that are posted to `/` and
+//! signed for the service `iam` or `sts`, answered in XML, as the Query APIs of both are.
+//!
+//! A call is decided on and carried out by the account as it was read after the call began, and changes it only if it is still
+//! the same; if not, it is read and decided on anew. So what calls do at the same time is as if they came one after the other.
+//!
+//! Source: IAM API Reference; AWS STS API Reference; IAM User Guide, "IAM and AWS STS quotas".
+
+mod access_keys;
+mod answer;
+mod error;
+mod groups;
+mod holders;
+mod managed;
+mod parameters;
+mod sts;
+mod users;
+
+use std::net::IpAddr;
+
+use axum::body::Body;
+use http::{HeaderMap, HeaderValue, Method, header, request::Parts};
+use http_body_util::BodyExt;
+use metadata_api::{ChangeIdentities, IdentitiesChanged, IdentityKind, IdentityRecord};
+use s3_wire::query::Query;
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+use sigv4::RequestView;
+use types::Timestamp;
+
+use self::{
+    answer::Xml,
+    error::{IamError, from_s3},
+    parameters::Parameters,
+};
+use crate::{
+    Gateway,
+    auth::{ACCOUNT_NUMBER, Authenticated, authenticate_call, authorize_call, root_account},
+    identity::Directory,
+    payload::IDLE_MAX,
+    request::{RequestId, Response, peer},
+};
+
+pub(crate) use answer::error_response;
+
+/// Most bytes of a form. A document of 6,144 characters has three times as many when they are all escaped.
+const FORM_BYTES_MAX: usize = 128 << 10;
+
+/// How often a call is decided on anew when others change the account meanwhile.
+const ATTEMPTS: usize = 16;
+
+/// The region that signatures for IAM are made for, wherever the endpoint is. Source: AWS General Reference, "AWS Identity
+/// and Access Management endpoints and quotas".
+const IAM_REGION: &str = "us-east-1";
+
+/// A service that is asked by forms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Service {
+    Iam,
+    Sts,
+}
+
+impl Service {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Iam => "iam",
+            Self::Sts => "sts",
+        }
+    }
+
+    pub(crate) fn version(self) -> &'static str {
+        match self {
+            Self::Iam => "2010-05-08",
+            Self::Sts => "2011-06-15",
+        }
+    }
+}
+
+/// What somebody asks to be done.
+pub(crate) struct Call<'a> {
+    /// The action with its service, such as `iam:CreateUser`.
+    pub(crate) action: &'static str,
+    /// What to, by its ARN.
+    pub(crate) resource: &'a str,
+    pub(crate) headers: &'a HeaderMap,
+    pub(crate) peer: Option<IpAddr>,
+}
+
+/// What handlers of calls are given.
+struct Context<'a> {
+    gateway: &'a Gateway,
+    directory: &'a Directory,
+    parameters: &'a Parameters,
+    authenticated: &'a Authenticated,
+    now: Timestamp,
+}
+
+impl Context<'_> {
+    /// A new id of this kind, such as `AIDA`. Source: IAM User Guide, "IAM identifiers", the section "Unique identifiers".
+    fn new_id(&self, prefix: &str) -> String {
+        const LETTERS: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+        let random: [u8; 16] = self.gateway.env.random_bytes();
+        let letters = random.iter().map(|byte| char::from(LETTERS[usize::from(byte % 32)]));
+        prefix.chars().chain(letters).collect()
+    }
+}
+
+/// What a call comes to: the answer, and what has to be changed for it.
+struct Plan {
+    result: Xml,
+    changes: Vec<IdentityRecord>,
+    /// An access key that gets a secret, which is told in the answer.
+    secret_for: Option<String>,
+}
+
+impl Plan {
+    fn answer(result: Xml) -> Self {
+        Self { result, changes: Vec::new(), secret_for: None }
+    }
+
+    /// An answer that says nothing but that these were changed.
+    fn change(changes: Vec<IdentityRecord>) -> Self {
+        Self { result: Xml::default(), changes, secret_for: None }
+    }
+}
+
+type Planned = Result<Plan, IamError>;
+
+/// A thing of the account as it is to be stored.
+fn record(kind: IdentityKind, name: String, entry: &impl Serialize) -> Result<IdentityRecord, IamError> {
+    let document = serde_json::to_vec(entry).map_err(|_| IamError::internal())?;
+    if document.len() > metadata_api::IDENTITY_LENGTH_MAX {
+        return Err(IamError::limit("it has policies of too many bytes in all"));
+    }
+    Ok(IdentityRecord { kind, name, document: Some(document.into()) })
+}
+
+/// The end of a thing of the account.
+fn removal(kind: IdentityKind, name: &str) -> IdentityRecord {
+    IdentityRecord { kind, name: name.to_owned(), document: None }
+}
+
+/// An action's name, what it is done to, and how.
+type Handler = (&'static str, fn(&Context<'_>) -> Result<String, IamError>, fn(&Context<'_>) -> Planned);
+
+/// Every call that is answered, but for those that need no right.
+const CALLS: &[Handler] = &[
+    ("iam:CreateUser", users::new_resource, users::create_user),
+    ("iam:GetUser", users::resource, users::get_user),
+    ("iam:ListUsers", users::all, users::list_users),
+    ("iam:UpdateUser", users::resource, users::update_user),
+    ("iam:DeleteUser", users::resource, users::delete_user),
+    ("iam:CreateAccessKey", users::resource, access_keys::create_access_key),
+    ("iam:ListAccessKeys", users::resource, access_keys::list_access_keys),
+    ("iam:UpdateAccessKey", users::resource, access_keys::update_access_key),
+    ("iam:DeleteAccessKey", users::resource, access_keys::delete_access_key),
+    ("iam:PutUserPolicy", users::resource, holders::put_user_policy),
+    ("iam:GetUserPolicy", users::resource, holders::get_user_policy),
+    ("iam:ListUserPolicies", users::resource, holders::list_user_policies),
+    ("iam:DeleteUserPolicy", users::resource, holders::delete_user_policy),
+    ("iam:AttachUserPolicy", users::resource, holders::attach_user_policy),
+    ("iam:DetachUserPolicy", users::resource, holders::detach_user_policy),
+    ("iam:ListAttachedUserPolicies", users::resource, holders::list_attached_user_policies),
+    ("iam:CreateGroup", groups::new_resource, groups::create_group),
+    ("iam:GetGroup", groups::resource, groups::get_group),
+    ("iam:ListGroups", groups::all, groups::list_groups),
+    ("iam:DeleteGroup", groups::resource, groups::delete_group),
+    ("iam:AddUserToGroup", groups::resource, groups::add_user_to_group),
+    ("iam:RemoveUserFromGroup", groups::resource, groups::remove_user_from_group),
+    ("iam:ListGroupsForUser", users::resource, groups::list_groups_for_user),
+    ("iam:PutGroupPolicy", groups::resource, holders::put_group_policy),
+    ("iam:GetGroupPolicy", groups::resource, holders::get_group_policy),
+    ("iam:ListGroupPolicies", groups::resource, holders::list_group_policies),
+    ("iam:DeleteGroupPolicy", groups::resource, holders::delete_group_policy),
+    ("iam:AttachGroupPolicy", groups::resource, holders::attach_group_policy),
+    ("iam:DetachGroupPolicy", groups::resource, holders::detach_group_policy),
+    ("iam:ListAttachedGroupPolicies", groups::resource, holders::list_attached_group_policies),
+    ("iam:CreatePolicy", managed::new_resource, managed::create_policy),
+    ("iam:GetPolicy", managed::resource, managed::get_policy),
+    ("iam:ListPolicies", managed::all, managed::list_policies),
+    ("iam:DeletePolicy", managed::resource, managed::delete_policy),
+    ("iam:CreatePolicyVersion", managed::resource, managed::create_policy_version),
+    ("iam:GetPolicyVersion", managed::resource, managed::get_policy_version),
+    ("iam:ListPolicyVersions", managed::resource, managed::list_policy_versions),
+    ("iam:DeletePolicyVersion", managed::resource, managed::delete_policy_version),
+    ("iam:SetDefaultPolicyVersion", managed::resource, managed::set_default_policy_version),
+    ("iam:ListEntitiesForPolicy", managed::resource, managed::list_entities_for_policy),
+];
+
+/// Whether a request is a call of IAM or STS: nothing of S3 is a form that is posted to `/`.
+pub(crate) fn is_call(parts: &Parts, names_bucket: bool) -> bool {
+    let kind =
+        parts.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    parts.method == Method::POST
+        && !names_bucket
+        && parts.uri.path() == "/"
+        && parts.uri.query().is_none()
+        && kind.eq_ignore_ascii_case("application/x-www-form-urlencoded")
+}
+
+/// Answers a call.
+pub(crate) async fn answer(gateway: &Gateway, parts: &mut Parts, body: &mut Body, id: RequestId) -> Response {
+    // Until the form is read, it is taken for one of IAM's.
+    let mut service = Service::Iam;
+    match carry_out(gateway, parts, body, &mut service).await {
+        Ok((action, result)) => answer::response(service, action, &result, id),
+        Err(error) => error_response(&error, service, id),
+    }
+}
+
+async fn carry_out(
+    gateway: &Gateway,
+    parts: &mut Parts,
+    body: &mut Body,
+    service: &mut Service,
+) -> Result<(&'static str, Xml), IamError> {
+    // Parse.
+    let form = read_form(gateway, body).await?;
+    let parameters = Parameters::parse(&form)?;
+    let action = parameters.get("Action").ok_or_else(IamError::missing_action)?.to_owned();
+    *service = match parameters.get("Version") {
+        Some("2010-05-08") => Service::Iam,
+        Some("2011-06-15") => Service::Sts,
+        version => return Err(IamError::no_such_version(&action, version)),
+    };
+
+    // Authenticate.
+    let authenticated = authenticate(gateway, parts, &form, *service).await?;
+    let full_name = format!("{}:{action}", service.name());
+    if full_name == sts::GET_CALLER_IDENTITY {
+        // It takes no right. Source: AWS STS API Reference, "GetCallerIdentity".
+        return Ok((sts::GET_CALLER_IDENTITY, sts::get_caller_identity(&authenticated, &parameters)?));
+    }
+    let known = CALLS.iter().find(|(name, _, _)| *name == full_name);
+    let Some((name, resource, handler)) = known else {
+        // Whoever may ask for nothing does not learn what there is.
+        return Err(IamError::no_such_action(&action, *service));
+    };
+
+    let peer = peer(&parts.extensions);
+    for _ in 0..ATTEMPTS {
+        let directory = gateway.identities.read(&*gateway.metadata).await.map_err(IamError::from_metadata)?;
+        directory.check_readable().map_err(|_| IamError::internal())?;
+        let now = Timestamp(gateway.env.wall_clock_ms());
+        let (directory, parameters, authenticated) = (&*directory, &parameters, &authenticated);
+        let context = Context { gateway, directory, parameters, authenticated, now };
+
+        // Authorise.
+        let resource = resource(&context)?;
+        let call = Call { action: name, resource: &resource, headers: &parts.headers, peer };
+        if !authorize_call(gateway, authenticated, directory, &call) {
+            return Err(IamError::denied(authenticated, name, &resource));
+        }
+
+        // Act.
+        let Plan { mut result, changes, secret_for } = handler(&context)?;
+        if changes.is_empty() {
+            return Ok((name, result));
+        }
+        let expected = directory.position();
+        let request = ChangeIdentities { account: root_account(), expected, changes, secret_for };
+        match gateway.metadata.change_identities(request).await.map_err(IamError::from_metadata)? {
+            IdentitiesChanged::Done { secret } => {
+                if let Some(secret) = secret {
+                    result.fill_secret(secret.expose());
+                }
+                return Ok((name, result));
+            }
+            IdentitiesChanged::Outdated => {}
+            IdentitiesChanged::Unsealed => return Err(IamError::unsealed()),
+        }
+    }
+    Err(IamError::too_busy())
+}
+
+/// Reads a form, within a bound of bytes and of time.
+async fn read_form(gateway: &Gateway, body: &mut Body) -> Result<Vec<u8>, IamError> {
+    let reading = async {
+        let mut form = Vec::new();
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|_| IamError::validation("The body of the request broke off."))?;
+            if let Some(data) = frame.data_ref() {
+                if form.len() + data.len() > FORM_BYTES_MAX {
+                    return Err(IamError::validation("The request is too long."));
+                }
+                form.extend_from_slice(data);
+            }
+        }
+        Ok(form)
+    };
+    match gateway.env.timeout(IDLE_MAX, reading).await {
+        Ok(read) => read,
+        Err(_) => Err(IamError::validation("The body of the request was not sent in time.")),
+    }
+}
+
+/// Finds out who sends a call. The signature covers the body by its digest, which clients of these services send in no header.
+async fn authenticate(
+    gateway: &Gateway,
+    parts: &mut Parts,
+    form: &[u8],
+    service: Service,
+) -> Result<Authenticated, IamError> {
+    const DIGEST: &str = "x-amz-content-sha256";
+    let digest =
+        HeaderValue::from_str(&hex::encode(Sha256::digest(form))).map_err(|_| IamError::internal())?;
+    match parts.headers.get(DIGEST) {
+        Some(sent) if *sent != digest => return Err(IamError::wrong_digest()),
+        Some(_) => {}
+        None => {
+            parts.headers.insert(DIGEST, digest);
+        }
+    }
+    let regions: &[&str] = match service {
+        Service::Iam => &[IAM_REGION, &gateway.region],
+        Service::Sts => &[&gateway.region, IAM_REGION],
+    };
+    let view = RequestView::from(&*parts);
+    authenticate_call(gateway, &view, service.name(), regions).await.map_err(IamError::from_refused)
+}
+
+/// The ARN of something of the account.
+fn arn(kind: &str, full_name: &str) -> String {
+    format!("arn:aws:iam::{ACCOUNT_NUMBER}:{kind}/{full_name}")
+}
+
+/// Reads a query of the same form as a body has.
+fn parse_form(form: &[u8]) -> Result<Vec<(String, String)>, IamError> {
+    let text = std::str::from_utf8(form).map_err(|_| IamError::validation("The request is not UTF-8."))?;
+    let query = Query::parse(text).map_err(|error| from_s3(&error))?;
+    Ok(query.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::CALLS;
+
+    #[test]
+    fn the_how_to_names_the_calls_that_are_carried_out() {
+        let text = include_str!("../../../../docs/how-to/give-users-keys.md");
+        let list =
+            text.split_once("\nIAM: ").and_then(|(_, rest)| rest.split_once(". STS")).expect("a list").0;
+        let named: Vec<&str> =
+            list.split([',', '\n']).map(str::trim).filter(|name| !name.is_empty()).collect();
+        let mut known: Vec<_> = CALLS.iter().filter_map(|(name, _, _)| name.strip_prefix("iam:")).collect();
+        known.sort_unstable();
+        assert_eq!(named, known);
+    }
+
+    #[test]
+    fn every_call_takes_a_right_that_policies_can_be_about() {
+        for (name, _, _) in CALLS {
+            assert!(policy::is_known(name), "{name}");
+            assert_eq!(CALLS.iter().filter(|(other, _, _)| other == name).count(), 1, "{name}");
+        }
+    }
+}

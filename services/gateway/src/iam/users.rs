@@ -1,0 +1,162 @@
+//! CreateUser, GetUser, ListUsers, UpdateUser, DeleteUser. IAM API Reference, the page of each.
+
+use std::sync::Arc;
+
+use metadata_api::IdentityKind;
+use s3_wire::date::xml_date;
+
+use super::{Context, IamError, Plan, Planned, Xml, arn, record, removal};
+use crate::{
+    auth::ACCOUNT_NUMBER,
+    identity::{AccessKey, Holder, entry_name},
+};
+
+/// Users of an account.
+const USERS_MAX: usize = 5000;
+
+pub(super) const NAME_LENGTH_MAX: usize = 64;
+
+/// Longest name of a user that is named to be found: names of the account's users are shorter.
+const FOUND_LENGTH_MAX: usize = 128;
+
+/// The user that the call names, or its sender where it names none; the root user is none.
+pub(super) fn named<'a>(context: &'a Context<'_>) -> Result<&'a Arc<Holder>, IamError> {
+    match context.parameters.optional_name("UserName", FOUND_LENGTH_MAX)? {
+        Some(name) => find(context, name),
+        None => {
+            let id = context.authenticated.user().map(|user| &user.holder.id);
+            let found = context.directory.users.values().find(|user| Some(&user.id) == id);
+            found.ok_or_else(|| {
+                IamError::validation("Must specify userName when calling with non-User credentials")
+            })
+        }
+    }
+}
+
+pub(super) fn find<'a>(context: &'a Context<'_>, name: &str) -> Result<&'a Arc<Holder>, IamError> {
+    let found = context.directory.users.get(&entry_name(name)).filter(|user| user.name == name);
+    found.ok_or_else(|| IamError::no_such("user", name))
+}
+
+/// What a call about a user is done to. One that is not there is named as if it had no path.
+pub(super) fn resource(context: &Context<'_>) -> Result<String, IamError> {
+    match (context.parameters.optional_name("UserName", FOUND_LENGTH_MAX)?, named(context)) {
+        (_, Ok(user)) => Ok(arn("user", &user.full_name())),
+        (Some(name), Err(_)) => Ok(arn("user", name)),
+        (None, Err(_)) => Ok(format!("arn:aws:iam::{ACCOUNT_NUMBER}:root")),
+    }
+}
+
+pub(super) fn new_resource(context: &Context<'_>) -> Result<String, IamError> {
+    let path = context.parameters.path("Path")?.unwrap_or("/");
+    let name = context.parameters.name("UserName", NAME_LENGTH_MAX)?;
+    Ok(arn("user", &format!("{}{name}", path.trim_start_matches('/'))))
+}
+
+pub(super) fn all(_context: &Context<'_>) -> Result<String, IamError> {
+    Ok(arn("user", ""))
+}
+
+pub(super) fn write_user(out: &mut Xml, user: &Holder) {
+    out.text("Path", &user.path).text("UserName", &user.name).text("UserId", &user.id);
+    out.text("Arn", &arn("user", &user.full_name())).text("CreateDate", xml_date(user.created()).as_str());
+}
+
+pub(super) fn create_user(context: &Context<'_>) -> Planned {
+    let parameters = context.parameters;
+    parameters.only(&["UserName", "Path"])?;
+    let name = parameters.name("UserName", NAME_LENGTH_MAX)?;
+    let path = parameters.path("Path")?.unwrap_or("/");
+    check_free(context, name)?;
+    if context.directory.users.len() >= USERS_MAX {
+        return Err(IamError::limit(format!("Cannot exceed quota for UsersPerAccount: {USERS_MAX}")));
+    }
+    let user = Holder::new(name, path, context.new_id("AIDA"), context.now);
+    let mut result = Xml::default();
+    result.element("User", |out| write_user(out, &user));
+    Ok(Plan { result, ..Plan::change(vec![record(IdentityKind::User, entry_name(name), &user)?]) })
+}
+
+fn check_free(context: &Context<'_>, name: &str) -> Result<(), IamError> {
+    match context.directory.users.get(&entry_name(name)) {
+        Some(_) => Err(IamError::exists(format!("User with name {name} already exists."))),
+        None => Ok(()),
+    }
+}
+
+/// Whoever calls it without a name is told of itself, the root user too.
+pub(super) fn get_user(context: &Context<'_>) -> Planned {
+    context.parameters.only(&["UserName"])?;
+    let mut result = Xml::default();
+    if context.parameters.get("UserName").is_none() && context.authenticated.user().is_none() {
+        result.element("User", |out| {
+            out.text("UserId", ACCOUNT_NUMBER).text("Arn", &format!("arn:aws:iam::{ACCOUNT_NUMBER}:root"));
+            out.text("CreateDate", xml_date(types::Timestamp(0)).as_str());
+        });
+        return Ok(Plan::answer(result));
+    }
+    let user = named(context)?;
+    result.element("User", |out| write_user(out, user));
+    Ok(Plan::answer(result))
+}
+
+pub(super) fn list_users(context: &Context<'_>) -> Planned {
+    context.parameters.only(&["PathPrefix", "Marker", "MaxItems"])?;
+    let prefix = context.parameters.path_prefix()?;
+    let users = context.directory.users.iter().filter(|(_, user)| user.path.starts_with(prefix));
+    let mut result = Xml::default();
+    let entries = users.map(|(name, user)| (name.clone(), user));
+    context.parameters.page(&mut result, "Users", entries, |out, user| write_user(out, user))?;
+    Ok(Plan::answer(result))
+}
+
+/// A user that is renamed keeps its id, and all that it has.
+pub(super) fn update_user(context: &Context<'_>) -> Planned {
+    let parameters = context.parameters;
+    parameters.only(&["UserName", "NewUserName", "NewPath"])?;
+    parameters.name("UserName", FOUND_LENGTH_MAX)?;
+    let mut user = Holder::clone(named(context)?);
+    let old = entry_name(&user.name);
+    if let Some(path) = parameters.path("NewPath")? {
+        path.clone_into(&mut user.path);
+    }
+    if let Some(name) = parameters.optional_name("NewUserName", NAME_LENGTH_MAX)? {
+        if entry_name(name) != old {
+            check_free(context, name)?;
+        }
+        name.clone_into(&mut user.name);
+    }
+    let new = entry_name(&user.name);
+    let mut changes = vec![record(IdentityKind::User, new.clone(), &user)?];
+    if new != old {
+        changes.push(removal(IdentityKind::User, &old));
+        for (id, key) in context.directory.keys.iter().filter(|(_, key)| key.user == old) {
+            let key = AccessKey { user: new.clone(), ..AccessKey::clone(key) };
+            changes.push(record(IdentityKind::AccessKey, id.clone(), &key)?);
+        }
+    }
+    Ok(Plan::change(changes))
+}
+
+/// Only a user that has nothing any more is deleted.
+pub(super) fn delete_user(context: &Context<'_>) -> Planned {
+    context.parameters.only(&["UserName"])?;
+    context.parameters.name("UserName", FOUND_LENGTH_MAX)?;
+    let user = named(context)?;
+    let name = entry_name(&user.name);
+    let conflict =
+        |what: &str| Err(IamError::delete_conflict(format!("Cannot delete entity, must {what} first.")));
+    if context.directory.keys.values().any(|key| key.user == name) {
+        return conflict("delete access keys");
+    }
+    if !user.policies.is_empty() {
+        return conflict("delete policies");
+    }
+    if !user.attached.is_empty() {
+        return conflict("detach all policies");
+    }
+    if !user.groups.is_empty() {
+        return conflict("remove users from group");
+    }
+    Ok(Plan::change(vec![removal(IdentityKind::User, &name)]))
+}

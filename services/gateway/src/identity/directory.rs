@@ -1,0 +1,344 @@
+//! What there is of an account: users, their keys, groups and policies, as they are stored and as they are looked up.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, OnceLock},
+};
+
+use bytes::Bytes;
+use metadata_api::{IdentityKind, IdentityRecord};
+use policy::Policy;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use types::Timestamp;
+
+use crate::auth::ACCOUNT_NUMBER;
+
+/// A user or a group: what can have policies.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Holder {
+    pub(crate) name: String,
+    pub(crate) path: String,
+    /// `AIDA...` of a user, `AGPA...` of a group; never given out again.
+    pub(crate) id: String,
+    pub(crate) created_ms: i64,
+    /// Documents of its own, by their names.
+    pub(crate) policies: BTreeMap<String, String>,
+    /// ARNs of those that it has in common with others.
+    pub(crate) attached: BTreeSet<String>,
+    /// A user's groups, by their entries' names.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub(crate) groups: BTreeSet<String>,
+    #[serde(skip)]
+    parsed: Vec<Arc<Policy>>,
+}
+
+impl Holder {
+    pub(crate) fn new(name: &str, path: &str, id: String, created: Timestamp) -> Self {
+        Self {
+            name: name.to_owned(),
+            path: path.to_owned(),
+            id,
+            created_ms: created.0,
+            policies: BTreeMap::new(),
+            attached: BTreeSet::new(),
+            groups: BTreeSet::new(),
+            parsed: Vec::new(),
+        }
+    }
+
+    pub(crate) fn created(&self) -> Timestamp {
+        Timestamp(self.created_ms)
+    }
+
+    /// Its name with its path, as in its ARN.
+    pub(crate) fn full_name(&self) -> String {
+        format!("{}{}", self.path.trim_start_matches('/'), self.name)
+    }
+}
+
+/// Whether an access key can be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Status {
+    Active,
+    Inactive,
+}
+
+impl Status {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Active => "Active",
+            Self::Inactive => "Inactive",
+        }
+    }
+}
+
+/// An access key.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct AccessKey {
+    /// Whose it is, by the entry's name.
+    pub(crate) user: String,
+    pub(crate) status: Status,
+    pub(crate) created_ms: i64,
+}
+
+/// A policy that users and groups can have in common.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct ManagedPolicy {
+    pub(crate) name: String,
+    pub(crate) path: String,
+    /// `ANPA...`; never given out again.
+    pub(crate) id: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(crate) description: String,
+    pub(crate) created_ms: i64,
+    pub(crate) updated_ms: i64,
+    /// The number of the version that is in force.
+    pub(crate) default: u32,
+    /// The number of the next version.
+    pub(crate) next: u32,
+    pub(crate) versions: BTreeMap<u32, PolicyVersion>,
+    /// Whether it is one of those that every account has.
+    #[serde(skip)]
+    pub(crate) is_built_in: bool,
+    #[serde(skip)]
+    parsed: Option<Arc<Policy>>,
+}
+
+/// A version of a policy.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct PolicyVersion {
+    pub(crate) document: String,
+    pub(crate) created_ms: i64,
+}
+
+impl ManagedPolicy {
+    pub(crate) fn new(
+        name: &str,
+        path: &str,
+        id: String,
+        description: &str,
+        document: String,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            name: name.to_owned(),
+            path: path.to_owned(),
+            id,
+            description: description.to_owned(),
+            created_ms: now.0,
+            updated_ms: now.0,
+            default: 1,
+            next: 2,
+            versions: BTreeMap::from([(1, PolicyVersion { document, created_ms: now.0 })]),
+            is_built_in: false,
+            parsed: None,
+        }
+    }
+
+    pub(crate) fn arn(&self) -> String {
+        let account = if self.is_built_in { "aws" } else { ACCOUNT_NUMBER };
+        format!("arn:aws:iam::{account}:policy{}{}", self.path, self.name)
+    }
+}
+
+/// Policies that every account has, written by us after what AWS says that theirs are for. AWS Managed Policy Reference
+/// Guide, "AmazonS3FullAccess", "AmazonS3ReadOnlyAccess", "AdministratorAccess", "IAMFullAccess", "IAMReadOnlyAccess".
+pub(crate) fn built_in_policies() -> &'static BTreeMap<String, Arc<ManagedPolicy>> {
+    const DOCUMENTS: [(&str, &str, &str); 5] = [
+        ("AdministratorAccess", "Everything in the account.", r#""*""#),
+        ("AmazonS3FullAccess", "Everything that is done to buckets and objects.", r#""s3:*""#),
+        (
+            "AmazonS3ReadOnlyAccess",
+            "Reading all buckets and objects.",
+            r#"["s3:Get*", "s3:List*", "s3:Describe*"]"#,
+        ),
+        ("IAMFullAccess", "Everything that is done to users, groups and policies.", r#""iam:*""#),
+        ("IAMReadOnlyAccess", "Reading users, groups and policies.", r#"["iam:Get*", "iam:List*"]"#),
+    ];
+    static POLICIES: OnceLock<BTreeMap<String, Arc<ManagedPolicy>>> = OnceLock::new();
+    POLICIES.get_or_init(|| {
+        let policy = |(at, (name, description, actions)): (usize, &(&str, &str, &str))| {
+            let document = format!(
+                r#"{{"Version": "2012-10-17", "Statement": [{{"Effect": "Allow", "Action": {actions}, "Resource": "*"}}]}}"#
+            );
+            // When the first of AWS's was made, so that it is the same in every answer.
+            let made = Timestamp(1_423_161_600_000);
+            let id = format!("ANPAASHLARBUILTIN{at:04}");
+            let parsed = Policy::parse_identity(document.as_bytes()).ok().map(Arc::new);
+            let policy = ManagedPolicy::new(name, "/", id, description, document, made);
+            let policy = ManagedPolicy { is_built_in: true, parsed, ..policy };
+            (policy.arn(), Arc::new(policy))
+        };
+        DOCUMENTS.iter().enumerate().map(policy).collect()
+    })
+}
+
+/// The name of a record: names that differ in case alone are of the same thing. Source: IAM User Guide, "IAM and AWS STS
+/// quotas", the section "IAM name requirements".
+pub(crate) fn entry_name(name: &str) -> String {
+    name.to_ascii_lowercase()
+}
+
+/// An account at one moment.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Directory {
+    position: i64,
+    pub(crate) users: BTreeMap<String, Arc<Holder>>,
+    pub(crate) groups: BTreeMap<String, Arc<Holder>>,
+    pub(crate) keys: BTreeMap<String, Arc<AccessKey>>,
+    pub(crate) policies: BTreeMap<String, Arc<ManagedPolicy>>,
+    /// Records that cannot be read, as those of a later release. While there are any, nothing is decided.
+    unreadable: BTreeSet<(IdentityKind, String)>,
+}
+
+/// The account has records that cannot be read.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Unreadable;
+
+impl Directory {
+    pub(crate) fn position(&self) -> i64 {
+        self.position
+    }
+
+    /// With what was changed up to `position`, read from `since` on, or from the beginning.
+    pub(super) fn with(
+        mut self,
+        records: Vec<IdentityRecord>,
+        since: i64,
+        position: i64,
+        anew: bool,
+    ) -> Self {
+        debug_assert!(anew || since <= self.position, "nothing between is left out");
+        for record in records {
+            self.set(record);
+        }
+        self.position = position;
+        self
+    }
+
+    fn set(&mut self, record: IdentityRecord) {
+        let IdentityRecord { kind, name, document } = record;
+        let is_good = match kind {
+            IdentityKind::User => put(&mut self.users, &name, document, parse_holder),
+            IdentityKind::Group => put(&mut self.groups, &name, document, parse_holder),
+            IdentityKind::AccessKey => put(&mut self.keys, &name, document, |_| true),
+            IdentityKind::Policy => put(&mut self.policies, &name, document, parse_managed),
+        };
+        if is_good {
+            self.unreadable.remove(&(kind, name));
+        } else {
+            tracing::error!(?kind, name, "what is stored of an account cannot be read");
+            self.unreadable.insert((kind, name));
+        }
+    }
+
+    pub(crate) fn check_readable(&self) -> Result<(), Unreadable> {
+        if self.unreadable.is_empty() { Ok(()) } else { Err(Unreadable) }
+    }
+
+    /// The user whose this access key is, if it can be used.
+    pub(crate) fn user_of_key(&self, access_key_id: &str) -> Option<&Arc<Holder>> {
+        let key = self.keys.get(access_key_id).filter(|key| key.status == Status::Active)?;
+        self.users.get(&key.user)
+    }
+
+    /// A policy by its ARN.
+    pub(crate) fn managed(&self, arn: &str) -> Option<&Arc<ManagedPolicy>> {
+        if let Some(found) = built_in_policies().get(arn) {
+            return Some(found);
+        }
+        let name = arn.rsplit('/').next()?;
+        self.policies.get(&entry_name(name)).filter(|policy| policy.arn() == arn)
+    }
+
+    /// Every policy that a user has: its own, those that are attached to it, and those of its groups.
+    pub(crate) fn policies_of(&self, user: &Holder) -> Vec<Arc<Policy>> {
+        let mut found = Vec::new();
+        let groups = user.groups.iter().filter_map(|name| self.groups.get(name).map(Arc::as_ref));
+        for holder in std::iter::once(user).chain(groups) {
+            found.extend(holder.parsed.iter().cloned());
+            let attached = holder.attached.iter().filter_map(|arn| self.managed(arn));
+            found.extend(attached.filter_map(|policy| policy.parsed.clone()));
+        }
+        found
+    }
+}
+
+/// Puts a record where it belongs, or removes it; `false` when it cannot be read.
+fn put<T: DeserializeOwned>(
+    entries: &mut BTreeMap<String, Arc<T>>,
+    name: &str,
+    document: Option<Bytes>,
+    complete: impl Fn(&mut T) -> bool,
+) -> bool {
+    entries.remove(name);
+    let Some(document) = document else { return true };
+    let Ok(mut entry) = serde_json::from_slice::<T>(&document) else { return false };
+    if !complete(&mut entry) {
+        return false;
+    }
+    entries.insert(name.to_owned(), Arc::new(entry));
+    true
+}
+
+fn parse_holder(holder: &mut Holder) -> bool {
+    let parse = |document: &String| Policy::parse_identity(document.as_bytes()).ok().map(Arc::new);
+    match holder.policies.values().map(parse).collect() {
+        Some(parsed) => {
+            holder.parsed = parsed;
+            true
+        }
+        None => false,
+    }
+}
+
+fn parse_managed(policy: &mut ManagedPolicy) -> bool {
+    let version = policy.versions.get(&policy.default);
+    policy.parsed =
+        version.and_then(|version| Policy::parse_identity(version.document.as_bytes()).ok()).map(Arc::new);
+    policy.parsed.is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use metadata_api::{IdentityKind, IdentityRecord};
+
+    use super::{Directory, built_in_policies};
+
+    fn with(kind: IdentityKind, name: &str, document: Option<&str>) -> Directory {
+        let document = document.map(|document| document.to_owned().into());
+        let record = IdentityRecord { kind, name: name.to_owned(), document };
+        Directory::default().with(vec![record], 0, 1, false)
+    }
+
+    /// What a policy says that cannot be read is not taken for nothing.
+    #[test]
+    fn nothing_is_decided_by_what_cannot_be_read() {
+        let user = |policy: &str| {
+            format!(
+                r#"{{"name":"A","path":"/","id":"AIDA","created_ms":0,"policies":{{"p":{policy:?}}},"attached":[]}}"#
+            )
+        };
+        let good = r#"{"Statement":{"Effect":"Deny","Action":"s3:*","Resource":"*"}}"#;
+        let directory = with(IdentityKind::User, "a", Some(&user(good)));
+        assert!(directory.check_readable().is_ok());
+        assert_eq!(directory.policies_of(&directory.users["a"]).len(), 1);
+        for bad in ["{", &user("{}"), "{}"] {
+            assert!(with(IdentityKind::User, "a", Some(bad)).check_readable().is_err(), "{bad}");
+        }
+        assert!(with(IdentityKind::Policy, "p", Some("[]")).check_readable().is_err());
+        let record = IdentityRecord { kind: IdentityKind::User, name: "a".to_owned(), document: None };
+        let mended = with(IdentityKind::User, "a", Some("{")).with(vec![record], 1, 2, false);
+        assert!(mended.check_readable().is_ok(), "it can be removed");
+    }
+
+    #[test]
+    fn policies_that_every_account_has_can_be_read() {
+        let directory = Directory::default();
+        for (arn, policy) in built_in_policies() {
+            assert!(policy.parsed.is_some(), "{arn}");
+            assert_eq!(directory.managed(arn).map(|found| &found.name), Some(&policy.name));
+        }
+        assert!(directory.managed("arn:aws:iam::aws:policy/Nothing").is_none());
+    }
+}

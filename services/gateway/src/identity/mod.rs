@@ -1,0 +1,171 @@
+//! Users and their keys, as this gateway knows them.
+//!
+//! A gateway keeps what there is of the account in memory, without any secret, and reads on from where it was with each request
+//! of a user and each call of IAM, before it decides: one call to the metadata service, which mostly answers that nothing was
+//! changed. So a change is effective for every request that begins after its answer, through every gateway.
+//!
+//! Invariant: nothing is decided by what was read before the request began.
+
+mod directory;
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use metadata_api::{Error as MetadataError, Metadata};
+use sigv4::{Scope, SigningKey};
+
+use crate::auth::root_account;
+
+pub(crate) use directory::{
+    AccessKey, Directory, Holder, ManagedPolicy, PolicyVersion, Status, built_in_policies, entry_name,
+};
+
+/// Signing keys kept per gateway. What the keys of many users need in a day.
+const SIGNING_KEYS_MAX: usize = 4096;
+
+/// What this gateway knows of the account.
+#[derive(Debug, Default)]
+pub(crate) struct Identities {
+    directory: Mutex<Arc<Directory>>,
+    /// By access key and scope. The name of an access key is never given out again, so an entry stays right; whether the key
+    /// may still be used is told by the directory.
+    keys: Mutex<HashMap<(String, Scope), Arc<SigningKey>>>,
+}
+
+impl Identities {
+    fn current(&self) -> Arc<Directory> {
+        self.directory.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The account as it is now: reads what was changed since it was last read.
+    pub(crate) async fn read(&self, metadata: &dyn Metadata) -> Result<Arc<Directory>, MetadataError> {
+        let account = root_account();
+        let known = self.current();
+        let (mut since, mut anew, mut records) = (known.position(), false, Vec::new());
+        loop {
+            let page = metadata.read_identities(&account, since).await?;
+            // A position that goes back is another database's.
+            if page.is_forgotten || page.position < since {
+                if anew {
+                    return Err(MetadataError::Internal { reason: "the account cannot be read".to_owned() });
+                }
+                (since, anew, records) = (0, true, Vec::new());
+                continue;
+            }
+            since = page.position;
+            records.extend(page.records);
+            if !page.has_more {
+                break;
+            }
+        }
+        let mut place = self.directory.lock().unwrap_or_else(PoisonError::into_inner);
+        // Somebody else may have read further meanwhile, by a call that began later.
+        if anew || (place.position() < since && known.position() <= place.position()) {
+            let base = if anew { Directory::default() } else { (**place).clone() };
+            *place = Arc::new(base.with(records, known.position(), since, anew));
+        }
+        Ok(place.clone())
+    }
+
+    /// The key that signatures of a scope are made with by an access key; `None` when there is no such key any more.
+    pub(crate) async fn signing_key(
+        &self,
+        metadata: &dyn Metadata,
+        access_key_id: &str,
+        scope: &Scope,
+    ) -> Result<Option<Arc<SigningKey>>, MetadataError> {
+        let wanted = (access_key_id.to_owned(), scope.clone());
+        if let Some(key) = self.keys.lock().unwrap_or_else(PoisonError::into_inner).get(&wanted) {
+            return Ok(Some(key.clone()));
+        }
+        let Some(key) = metadata.derive_signing_key(access_key_id, scope).await? else { return Ok(None) };
+        let key = Arc::new(key);
+        let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        if keys.len() >= SIGNING_KEYS_MAX {
+            keys.clear();
+        }
+        keys.insert(wanted, key.clone());
+        Ok(Some(key))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use env::Env;
+    use metadata_api::{
+        ChangeIdentities, IDENTITY_CHANGES_MAX, IdentitiesChanged, IdentityKind, IdentityRecord, Metadata,
+        REMOVED_IDENTITIES_KEPT, fake::Fake,
+    };
+    use types::Timestamp;
+
+    use super::{Directory, Holder, Identities};
+    use crate::auth::root_account;
+
+    async fn change(metadata: &Fake, expected: i64, names: &[&str], there: bool) -> i64 {
+        let record = |name: &&str| {
+            let holder = Holder::new(name, "/", "AIDA".to_owned(), Timestamp(0));
+            let document = serde_json::to_vec(&holder).expect("a document").into();
+            let document = there.then_some(document);
+            IdentityRecord { kind: IdentityKind::User, name: (*name).to_owned(), document }
+        };
+        let changes: Vec<_> = names.iter().map(record).collect();
+        let position = expected + i64::try_from(changes.len()).expect("few");
+        let request = ChangeIdentities { account: root_account(), expected, changes, secret_for: None };
+        let done = metadata.change_identities(request).await.expect("changes that can be stored");
+        assert_eq!(done, IdentitiesChanged::Done { secret: None });
+        position
+    }
+
+    fn names(directory: &Directory) -> Vec<&str> {
+        directory.users.keys().map(String::as_str).collect()
+    }
+
+    /// What was changed through one is known to the other by its next reading, also when it was away for long.
+    #[tokio::test]
+    async fn every_gateway_reads_what_was_changed_before_it_asked() {
+        let metadata = Arc::new(Fake::new(Env::real()));
+        let (one, other) = (Identities::default(), Identities::default());
+        let mut position = change(&metadata, 0, &["ann", "bob"], true).await;
+        for gateway in [&one, &other] {
+            assert_eq!(names(&gateway.read(&*metadata).await.expect("a reading")), ["ann", "bob"]);
+        }
+        position = change(&metadata, position, &["ann"], false).await;
+        assert_eq!(names(&one.read(&*metadata).await.expect("a reading")), ["bob"]);
+        assert_eq!(names(&other.read(&*metadata).await.expect("a reading")), ["bob"]);
+
+        position = change(&metadata, position, &["bob"], false).await;
+        let fillers: Vec<String> = (0..IDENTITY_CHANGES_MAX).map(|number| format!("u{number:02}")).collect();
+        let fillers: Vec<&str> = fillers.iter().map(String::as_str).collect();
+        let until = position + REMOVED_IDENTITIES_KEPT + 1;
+        while position < until {
+            position = change(&metadata, position, &fillers, true).await;
+        }
+        let read = other.read(&*metadata).await.expect("a reading");
+        assert_eq!(
+            (names(&read), read.position()),
+            (fillers, position),
+            "that bob is gone is known though it is forgotten"
+        );
+    }
+
+    /// Of readings that end in another order than they began, the newer one stays.
+    #[tokio::test]
+    async fn readings_at_the_same_time_go_forward_only() {
+        let metadata = Arc::new(Fake::new(Env::real()));
+        let gateway = Arc::new(Identities::default());
+        let mut position = 0;
+        for round in 0..50 {
+            let name = format!("u{round:02}");
+            position = change(&metadata, position, &[&name], true).await;
+            let readings = (0..4).map(|_| gateway.read(&*metadata));
+            for read in futures_util::future::join_all(readings).await {
+                let read = read.expect("a reading");
+                assert_eq!((read.position(), read.users.len()), (position, round + 1));
+            }
+        }
+    }
+}
