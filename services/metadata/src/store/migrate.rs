@@ -17,7 +17,7 @@ pub(crate) const MIGRATIONS: &[(&str, &str)] = &[
     ("disk_losses", include_str!("../../migrations/0006_disk_losses.sql")),
     ("bucket_quotas", include_str!("../../migrations/0007_bucket_quotas.sql")),
     ("bucket_inventories", include_str!("../../migrations/0008_bucket_inventories.sql")),
-    ("identities", include_str!("../../migrations/0010_identities.sql")),
+    ("identities", include_str!("../../migrations/0009_identities.sql")),
 ];
 
 /// The lock that one process holds while it migrates: a number that nobody else has a reason to choose.
