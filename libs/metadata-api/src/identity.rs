@@ -59,11 +59,13 @@ pub struct IdentityRecord {
 /// What changed in an account since a position.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct IdentityPage {
-    /// Where to read on. Without `has_more`, how many records were changed since the account is there.
+    /// Where to read on. Without `has_more`, the same as `changed`.
     pub position: i64,
-    /// Whether it is forgotten what was removed since the position that was asked for: there is nothing in the page, and all
-    /// must be read anew, from 0.
-    pub is_forgotten: bool,
+    /// How many records were changed since the account is there.
+    pub changed: i64,
+    /// Up to which position it is forgotten what was removed. A reading that went on from one before that has to begin anew,
+    /// from 0; one that began at 0 has when more was forgotten meanwhile than had been changed by its first page.
+    pub forgotten: i64,
     /// Whether there is more to be read before what was read is as it was at one moment.
     pub has_more: bool,
     /// The records that were changed, in the order of their changes, each as it is now.

@@ -54,7 +54,7 @@ pub async fn records_are_kept_by_kind_and_name(store: &Store) {
 
     assert_eq!(change(store, &account, 2, vec![user("a", Some("3"))]).await, DONE);
     let page = read(store, &account, 2).await;
-    assert_eq!((page.position, page.is_forgotten, page.has_more), (3, false, false));
+    assert_eq!((page.position, page.changed, page.forgotten, page.has_more), (3, 3, 0, false));
     assert_eq!(page.records, [user("a", Some("3"))], "only what was changed since");
     assert_eq!(read(store, &account, 3).await.records, []);
     assert_eq!(read(store, &account, 0).await.records, [made[1].clone(), user("a", Some("3"))]);
@@ -105,7 +105,8 @@ pub async fn many_records_are_read_in_pages(store: &Store) {
     let (mut since, mut found) = (0, BTreeMap::new());
     loop {
         let page = read(store, &account, since).await;
-        assert!(page.records.len() <= IDENTITIES_PAGE_MAX && !page.is_forgotten);
+        assert!(page.records.len() <= IDENTITIES_PAGE_MAX && page.forgotten == 0);
+        assert_eq!(page.changed, i64::try_from(total).unwrap_or_default());
         found.extend(page.records.into_iter().map(|record| (record.name, record.document)));
         since = page.position;
         if !page.has_more {
@@ -154,7 +155,8 @@ pub async fn a_secret_is_told_once_and_goes_with_its_key(store: &Store) {
     assert_eq!(derive(&scope).await, None, "a key of the same name has none unless it is asked for");
 }
 
-/// Whoever reads on from long ago is told to read anew, and whoever does sees nothing that was removed.
+/// Whoever reads on from long ago is told to read anew, and whoever does sees all that there is and nothing that was removed,
+/// also when that takes several pages of what was not changed for long.
 pub async fn what_was_removed_is_forgotten_some_time(store: &Store) {
     let account = account();
     let filler = |round: i64| -> Vec<IdentityRecord> {
@@ -164,19 +166,35 @@ pub async fn what_was_removed_is_forgotten_some_time(store: &Store) {
     assert_eq!(change(store, &account, 0, vec![user("gone", Some("1"))]).await, DONE);
     assert_eq!(change(store, &account, 1, vec![user("gone", None)]).await, DONE);
     let mut position = 2;
-    while position < REMOVED_IDENTITIES_KEPT + 3 {
+    let old: Vec<String> = (0..IDENTITIES_PAGE_MAX + 50).map(|at| format!("old-{at:03}")).collect();
+    for names in old.chunks(IDENTITY_CHANGES_MAX) {
+        let changes = names.iter().map(|name| user(name, Some("1"))).collect();
+        assert_eq!(change(store, &account, position, changes).await, DONE);
+        position += i64::try_from(names.len()).unwrap_or_default();
+    }
+    let until = position + REMOVED_IDENTITIES_KEPT;
+    while position < until {
         let changes = filler(position);
         let count = i64::try_from(changes.len()).unwrap_or_default();
         assert_eq!(change(store, &account, position, changes).await, DONE);
         position += count;
     }
-    let page = read(store, &account, 1).await;
-    assert!(page.is_forgotten && page.records.is_empty(), "{page:?}");
-    let page = read(store, &account, 0).await;
-    assert!(!page.is_forgotten && page.records.iter().all(|record| record.name != "gone"));
-    assert_eq!(page.records.len(), IDENTITY_CHANGES_MAX);
+    let forgotten = position - REMOVED_IDENTITIES_KEPT;
+    let (mut since, mut found) = (0, Vec::new());
+    loop {
+        let page = read(store, &account, since).await;
+        assert_eq!((page.changed, page.forgotten), (position, forgotten), "whoever was at 1 reads anew");
+        found.extend(page.records.into_iter().map(|record| record.name));
+        since = page.position;
+        if !page.has_more {
+            break;
+        }
+        assert!(since < forgotten, "what was not changed for long takes more than a page");
+    }
+    assert_eq!((since, found.len()), (position, old.len() + IDENTITY_CHANGES_MAX));
+    assert_eq!(found[..old.len()], old);
     let page = read(store, &account, position - 1).await;
-    assert!(!page.is_forgotten && page.records.len() == 1, "what is recent is remembered: {page:?}");
+    assert!(page.forgotten < position && page.records.len() == 1, "what is recent is remembered: {page:?}");
 }
 
 /// What is out of bounds is refused and changes nothing.

@@ -21,9 +21,6 @@ pub(super) struct Identities {
 
 impl Identities {
     pub(super) fn read(&self, since: i64) -> IdentityPage {
-        if since != 0 && since < self.forgotten {
-            return IdentityPage { position: self.position, is_forgotten: true, ..IdentityPage::default() };
-        }
         let mut changed: Vec<_> = self.records.iter().filter(|(_, (at, _))| *at > since).collect();
         changed.sort_unstable_by_key(|(_, (at, _))| *at);
         let has_more = changed.len() > IDENTITIES_PAGE_MAX;
@@ -34,7 +31,8 @@ impl Identities {
         };
         IdentityPage {
             position: last.unwrap_or(self.position),
-            is_forgotten: false,
+            changed: self.position,
+            forgotten: self.forgotten,
             has_more,
             records: changed.into_iter().map(record).collect(),
         }

@@ -43,8 +43,8 @@ impl TryFrom<proto::IdentityRecord> for IdentityRecord {
 
 impl From<IdentityPage> for proto::ReadIdentitiesResponse {
     fn from(page: IdentityPage) -> Self {
-        let IdentityPage { position, is_forgotten, has_more, records } = page;
-        Self { position, is_forgotten, has_more, records: messages(records) }
+        let IdentityPage { position, changed, forgotten, has_more, records } = page;
+        Self { position, changed, forgotten, has_more, records: messages(records) }
     }
 }
 
@@ -52,9 +52,9 @@ impl TryFrom<proto::ReadIdentitiesResponse> for IdentityPage {
     type Error = WireError;
 
     fn try_from(message: proto::ReadIdentitiesResponse) -> Result<Self, WireError> {
-        let proto::ReadIdentitiesResponse { position, is_forgotten, has_more, records } = message;
+        let proto::ReadIdentitiesResponse { position, changed, forgotten, has_more, records } = message;
         let records = list(records, IDENTITIES_PAGE_MAX, "records")?;
-        Ok(Self { position, is_forgotten, has_more, records })
+        Ok(Self { position, changed, forgotten, has_more, records })
     }
 }
 

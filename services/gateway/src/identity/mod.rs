@@ -13,7 +13,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use metadata_api::{Error as MetadataError, Metadata};
+use metadata_api::{Error as MetadataError, IdentityRecord, Metadata};
 use sigv4::{Scope, SigningKey};
 
 use crate::auth::root_account;
@@ -24,6 +24,9 @@ pub(crate) use directory::{
 
 /// Signing keys kept per gateway. What the keys of many users need in a day.
 const SIGNING_KEYS_MAX: usize = 4096;
+
+/// How often the account is read when it changes so that what was read is of no use.
+const READINGS_MAX: usize = 8;
 
 /// What this gateway knows of the account.
 #[derive(Debug, Default)]
@@ -41,32 +44,26 @@ impl Identities {
 
     /// The account as it is now: reads what was changed since it was last read.
     pub(crate) async fn read(&self, metadata: &dyn Metadata) -> Result<Arc<Directory>, MetadataError> {
-        let account = root_account();
-        let known = self.current();
-        let (mut since, mut anew, mut records) = (known.position(), false, Vec::new());
-        loop {
-            let page = metadata.read_identities(&account, since).await?;
-            // A position that goes back is another database's.
-            if page.is_forgotten || page.position < since {
-                if anew {
-                    return Err(MetadataError::Internal { reason: "the account cannot be read".to_owned() });
-                }
-                (since, anew, records) = (0, true, Vec::new());
-                continue;
+        for _ in 0..READINGS_MAX {
+            let known = self.current();
+            let read = match read_from(metadata, known.position()).await? {
+                Some(read) => Some((read, false)),
+                None => read_from(metadata, 0).await?.map(|read| (read, true)),
+            };
+            let Some(((records, position), anew)) = read else { continue };
+            let mut place = self.directory.lock().unwrap_or_else(PoisonError::into_inner);
+            // Somebody else may have read further meanwhile, by a call that began later.
+            if !anew && place.position() >= position {
+                return Ok(place.clone());
             }
-            since = page.position;
-            records.extend(page.records);
-            if !page.has_more {
-                break;
+            if Arc::ptr_eq(&place, &known) || !anew && known.position() <= place.position() {
+                let base = if anew { Directory::default() } else { (**place).clone() };
+                *place = Arc::new(base.with(records, known.position(), position, anew));
+                return Ok(place.clone());
             }
+            // Somebody else read anew meanwhile: what was read here does not tell what is newer.
         }
-        let mut place = self.directory.lock().unwrap_or_else(PoisonError::into_inner);
-        // Somebody else may have read further meanwhile, by a call that began later.
-        if anew || (place.position() < since && known.position() <= place.position()) {
-            let base = if anew { Directory::default() } else { (**place).clone() };
-            *place = Arc::new(base.with(records, known.position(), since, anew));
-        }
-        Ok(place.clone())
+        Err(MetadataError::Internal { reason: "the account cannot be read".to_owned() })
     }
 
     /// The key that signatures of a scope are made with by an access key; `None` when there is no such key any more.
@@ -91,14 +88,37 @@ impl Identities {
     }
 }
 
+/// Reads what was changed after a position, and up to which; `None` when all must be read anew.
+async fn read_from(
+    metadata: &dyn Metadata,
+    began: i64,
+) -> Result<Option<(Vec<IdentityRecord>, i64)>, MetadataError> {
+    let account = root_account();
+    let (mut since, mut known, mut records) = (began, None, Vec::new());
+    loop {
+        let page = metadata.read_identities(&account, since).await?;
+        // Until here it is not needed to be told what was removed: it had been seen, or was gone before the first page.
+        let known = *known.get_or_insert(if began == 0 { page.changed } else { began });
+        // A position that goes back is another database's.
+        if known < page.forgotten || page.position < since {
+            return Ok(None);
+        }
+        since = page.position;
+        records.extend(page.records);
+        if !page.has_more {
+            return Ok(Some((records, since)));
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
     use env::Env;
     use metadata_api::{
-        ChangeIdentities, IDENTITY_CHANGES_MAX, IdentitiesChanged, IdentityKind, IdentityRecord, Metadata,
-        REMOVED_IDENTITIES_KEPT, fake::Fake,
+        ChangeIdentities, IDENTITIES_PAGE_MAX, IDENTITY_CHANGES_MAX, IdentitiesChanged, IdentityKind,
+        IdentityRecord, Metadata, REMOVED_IDENTITIES_KEPT, fake::Fake,
     };
     use types::Timestamp;
 
@@ -150,6 +170,27 @@ mod tests {
             (fillers, position),
             "that bob is gone is known though it is forgotten"
         );
+    }
+
+    /// A gateway that starts reads an account whose users were not changed for long, on more than one page.
+    #[tokio::test]
+    async fn a_gateway_that_starts_reads_what_was_not_changed_for_long() {
+        let metadata = Fake::new(Env::real());
+        let old: Vec<String> = (0..IDENTITIES_PAGE_MAX + 50).map(|number| format!("o{number:03}")).collect();
+        let mut position = 0;
+        for names in old.chunks(IDENTITY_CHANGES_MAX) {
+            position =
+                change(&metadata, position, &names.iter().map(String::as_str).collect::<Vec<_>>(), true)
+                    .await;
+        }
+        let fillers: Vec<String> = (0..IDENTITY_CHANGES_MAX).map(|number| format!("u{number:02}")).collect();
+        let fillers: Vec<&str> = fillers.iter().map(String::as_str).collect();
+        let until = position + REMOVED_IDENTITIES_KEPT + 1;
+        while position < until {
+            position = change(&metadata, position, &fillers, true).await;
+        }
+        let read = Identities::default().read(&metadata).await.expect("a reading");
+        assert_eq!((read.position(), read.users.len()), (position, old.len() + fillers.len()));
     }
 
     /// Of readings that end in another order than they began, the newer one stays.

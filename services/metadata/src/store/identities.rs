@@ -34,11 +34,8 @@ impl MetadataStore {
         let mut page = IdentityPage::default();
         let mut last = since;
         for mut row in self.engine.fetch_all(READ_IDENTITIES, values).await? {
-            page.position = row.i64()?;
-            let forgotten = row.i64()?;
-            if since != 0 && since < forgotten {
-                return Ok(IdentityPage { is_forgotten: true, ..page });
-            }
+            page.changed = row.i64()?;
+            page.forgotten = row.i64()?;
             let Some(kind) = row.optional_i64()? else { break };
             if page.records.len() == IDENTITIES_PAGE_MAX {
                 page.has_more = true;
@@ -51,9 +48,7 @@ impl MetadataStore {
             last = row.i64()?;
             page.records.push(IdentityRecord { kind, name, document: row.optional_bytes()? });
         }
-        if page.has_more {
-            page.position = last;
-        }
+        page.position = if page.has_more { last } else { page.changed };
         Ok(page)
     }
 

@@ -33,10 +33,11 @@ pub(crate) fn identities_changed() -> impl Strategy<Value = IdentitiesChanged> {
 }
 
 pub(crate) fn identity_page() -> impl Strategy<Value = IdentityPage> {
-    (any::<i64>(), any::<bool>(), any::<bool>(), vec(record(), 0..4)).prop_map(
-        |(position, is_forgotten, has_more, records)| IdentityPage {
+    (any::<i64>(), any::<i64>(), any::<i64>(), any::<bool>(), vec(record(), 0..4)).prop_map(
+        |(position, changed, forgotten, has_more, records)| IdentityPage {
             position,
-            is_forgotten,
+            changed,
+            forgotten,
             has_more,
             records,
         },
