@@ -48,7 +48,8 @@ use crate::{
     Inventory, JobName, JobProgress, JobState, Lease, LeaseState, ListBuckets, ListObjects, ListParts,
     ListUploads, ListVersions, Metadata, NewMove, NodeRegistration, NodeState, ObjectPage, ObservedNode,
     PAGE_SIZE_MAX, Part, PartPage, RenameObject, ReplaceChunks, SetAcl, SetLock, SetRestore, SetTags,
-    StorageClassDefinition, Subresource, Tagged, Upload, UploadPage, VersionPage, part_size_min,
+    StorageClassDefinition, Subresource, Tagged, Upload, UploadPage, VersionPage, check_signed_scope,
+    part_size_min,
 };
 
 /// What a deployment may choose.
@@ -283,7 +284,9 @@ impl Metadata for Fake {
         access_key_id: &str,
         scope: &Scope,
     ) -> Result<Option<SigningKey>, Error> {
-        Ok(self.state().secrets.get(access_key_id).map(|secret| secret.signing_key(scope)))
+        let state = self.state();
+        check_signed_scope(scope, Timestamp(state.env.wall_clock_ms()))?;
+        Ok(state.secrets.get(access_key_id).map(|secret| secret.signing_key(scope)))
     }
 
     async fn commit_version(&self, request: CommitVersion) -> Result<Committed, Error> {

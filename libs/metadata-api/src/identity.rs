@@ -4,6 +4,7 @@ use std::fmt;
 
 use bytes::Bytes;
 use sigv4::{Scope, SigningKey};
+use types::Timestamp;
 
 use crate::{AccountId, Error};
 
@@ -21,6 +22,28 @@ pub const IDENTITY_LENGTH_MAX: usize = 256 << 10;
 
 /// Changes for which it is remembered what was removed. Whoever read longer ago reads all anew.
 pub const REMOVED_IDENTITIES_KEPT: i64 = 10_000;
+
+/// Services that signing keys are derived for.
+const SIGNED_SERVICES: [&str; 3] = ["s3", "iam", "sts"];
+
+/// Days before and after now that may lie between it and the beginning of a signing key's day: presigned URLs and forms are good
+/// for seven days, and clocks differ.
+const SIGNED_DAYS: (i64, i64) = (9, 1);
+
+/// Refuses a signing key that no request of these days is signed with, so that whoever takes a gateway over gets no keys of days
+/// to come.
+pub fn check_signed_scope(scope: &Scope, now: Timestamp) -> Result<(), Error> {
+    const DAY: i64 = 24 * 60 * 60;
+    let malformed = |reason: &str| Err(Error::Malformed { reason: reason.to_owned() });
+    if !SIGNED_SERVICES.contains(&scope.service()) {
+        return malformed("a signing key for a service that is not there");
+    }
+    let age = now.seconds().saturating_sub(scope.day_begins());
+    if age > SIGNED_DAYS.0 * DAY || age < -SIGNED_DAYS.1 * DAY {
+        return malformed("a signing key for a day that is not near");
+    }
+    Ok(())
+}
 
 /// What a record is about. Numbers persist and are never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

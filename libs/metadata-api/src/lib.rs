@@ -54,7 +54,7 @@ pub use error::Error;
 pub use identity::{
     AccessSecret, ChangeIdentities, IDENTITIES_PAGE_MAX, IDENTITY_CHANGES_MAX, IDENTITY_LENGTH_MAX,
     IDENTITY_NAME_LENGTH_MAX, IdentitiesChanged, IdentityKind, IdentityPage, IdentityRecord,
-    REMOVED_IDENTITIES_KEPT,
+    REMOVED_IDENTITIES_KEPT, check_signed_scope,
 };
 pub use inventory::{
     INVENTORIES_MAX, INVENTORIES_PAGE_MAX, INVENTORY_ID_LENGTH_MAX, INVENTORY_LENGTH_MAX, Inventory,
@@ -173,7 +173,8 @@ pub trait Metadata: Send + Sync + 'static {
     /// Errors: `Malformed` (see [`ChangeIdentities`]).
     async fn change_identities(&self, request: ChangeIdentities) -> Result<IdentitiesChanged, Error>;
     /// The key that requests of a day to a service in a region are signed with by an access key; `None` when there is none of
-    /// that name. The secret itself never leaves the service again. Errors: `Internal` (what it was sealed with is missing).
+    /// that name. The secret itself never leaves the service again. Errors: `Malformed` (see [`check_signed_scope`]), `Internal` (what it
+    /// was sealed with is missing).
     async fn derive_signing_key(
         &self,
         access_key_id: &str,

@@ -51,6 +51,11 @@ impl Scope {
         self.date.midnight().assume_utc()
     }
 
+    /// When the day begins, in seconds since 1970.
+    pub fn day_begins(&self) -> i64 {
+        self.midnight().unix_timestamp()
+    }
+
     /// The day as `YYYYMMDD`.
     pub fn day(&self) -> String {
         format_day(self.date)

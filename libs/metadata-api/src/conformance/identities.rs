@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use env::Env;
 use futures_util::future::join_all;
 use sigv4::Scope;
 
@@ -119,7 +120,12 @@ pub async fn many_records_are_read_in_pages(store: &Store) {
 /// The secret that was told signs as the service says, and is gone with its key.
 pub async fn a_secret_is_told_once_and_goes_with_its_key(store: &Store) {
     let (account, id) = (account(), format!("AKIA{}", unique().to_uppercase()));
-    let scope = Scope::of("20130524", "us-east-1", "s3").expect("a day");
+    let of = |days: i64, region: &str, service: &str| {
+        let now = Env::real().wall_clock_ms() / 1000 + days * 24 * 60 * 60;
+        let day = Scope::new(now, region).expect("a day").day();
+        Scope::of(&day, region, service).expect("a day")
+    };
+    let scope = of(0, "us-east-1", "s3");
     let derive = async |scope: &Scope| store.derive_signing_key(&id, scope).await.expect("an answer");
     assert_eq!(derive(&scope).await, None, "there is no such key");
     let key = record(IdentityKind::AccessKey, &id, Some("1"));
@@ -132,12 +138,19 @@ pub async fn a_secret_is_told_once_and_goes_with_its_key(store: &Store) {
     };
     assert_eq!(secret.expose().len(), 40);
     assert_eq!(derive(&scope).await, Some(secret.signing_key(&scope)));
-    for other in [("20130525", "us-east-1", "s3"), ("20130524", "eu", "s3"), ("20130524", "us-east-1", "iam")]
+    for other in
+        [of(-1, "us-east-1", "s3"), of(-7, "us-east-1", "s3"), of(0, "eu", "s3"), of(0, "us-east-1", "iam")]
     {
-        let other = Scope::of(other.0, other.1, other.2).expect("a day");
         let key = derive(&other).await;
         assert_eq!(key, Some(secret.signing_key(&other)));
         assert_ne!(key, derive(&scope).await, "each scope has its own");
+    }
+    // Whoever has a gateway does not get the keys of days to come.
+    for other in
+        [of(3, "us-east-1", "s3"), of(3650, "eu", "s3"), of(-11, "us-east-1", "s3"), of(0, "eu", "ec2")]
+    {
+        let answer = store.derive_signing_key(&id, &other).await;
+        assert!(matches!(answer, Err(Error::Malformed { .. })), "{other}: {answer:?}");
     }
     assert_ne!(Some(AccessSecret::new("other".to_owned()).signing_key(&scope)), derive(&scope).await);
     assert!(!format!("{secret:?}").contains(secret.expose()), "it is not shown");

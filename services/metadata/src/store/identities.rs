@@ -4,9 +4,10 @@
 use bytes::Bytes;
 use metadata_api::{
     AccessSecret, AccountId, ChangeIdentities, IDENTITIES_PAGE_MAX, IdentitiesChanged, IdentityKind,
-    IdentityPage, IdentityRecord, REMOVED_IDENTITIES_KEPT,
+    IdentityPage, IdentityRecord, REMOVED_IDENTITIES_KEPT, check_signed_scope,
 };
 use sigv4::{Scope, SigningKey};
+use types::Timestamp;
 
 use super::{
     MetadataStore,
@@ -106,6 +107,7 @@ impl MetadataStore {
         access_key_id: &str,
         scope: &Scope,
     ) -> Result<Option<SigningKey>, Failure> {
+        check_signed_scope(scope, Timestamp(self.env.wall_clock_ms()))?;
         let row =
             self.engine.fetch_optional(ACCESS_KEY_SECRET, vec![access_key_id.as_bytes().into()]).await?;
         let Some(mut row) = row else { return Ok(None) };
