@@ -3,6 +3,7 @@
 use crate::{
     Context, Policy, Principal,
     document::{ARN_PREFIX, Statement},
+    principal::Naming,
 };
 
 /// What somebody asks for.
@@ -59,6 +60,9 @@ pub struct Decider<'a> {
     pub statement: usize,
     /// Its Sid, if it has one.
     pub sid: Option<&'a str>,
+    /// Whether it names a user by its account alone. What it allows the account may hand on to its users, by policies of
+    /// theirs; by itself it allows them nothing in the account's own buckets.
+    pub names_account: bool,
 }
 
 /// What policies say of a request.
@@ -76,17 +80,26 @@ pub enum Verdict<'a> {
 pub fn evaluate<'a>(policies: &[&'a Policy], request: &Request<'_>) -> Verdict<'a> {
     let context = request.context.of(request.action);
     let request = &Request { context: &context, ..*request };
-    let mut allowed = None;
+    let mut allowed: Option<Decider<'_>> = None;
     for (place, policy) in policies.iter().enumerate() {
         for (number, statement) in policy.statements.iter().enumerate() {
-            if allowed.is_some() && statement.allows || !statement.is_about(request) {
+            let is_settled = allowed.is_some_and(|decider| !decider.names_account);
+            if is_settled && statement.allows {
                 continue;
             }
-            let decider = Decider { policy: place, statement: number, sid: statement.sid.as_deref() };
+            let Some(naming) = statement.is_about(request) else { continue };
+            let decider = Decider {
+                policy: place,
+                statement: number,
+                sid: statement.sid.as_deref(),
+                names_account: naming == Naming::OfAccount,
+            };
             if !statement.allows {
                 return Verdict::Denied(decider);
             }
-            allowed = Some(decider);
+            if allowed.is_none() || !decider.names_account {
+                allowed = Some(decider);
+            }
         }
     }
     allowed.map_or(Verdict::NotMentioned, Verdict::Allowed)
@@ -95,21 +108,24 @@ pub fn evaluate<'a>(policies: &[&'a Policy], request: &Request<'_>) -> Verdict<'
 impl Policy {
     /// Whether a statement allows the request whatever its conditions say; there may be others that deny it.
     pub fn can_allow(&self, request: &Request<'_>) -> bool {
-        self.statements.iter().any(|statement| statement.allows && statement.names(request))
+        self.statements.iter().any(|statement| statement.allows && statement.names(request).is_some())
     }
 }
 
 impl Statement {
-    fn is_about(&self, request: &Request<'_>) -> bool {
-        self.names(request)
-            && self.conditions.iter().all(|condition| condition.holds(request.context))
-            && !(self.allows && self.leaves_open(request.context))
+    fn is_about(&self, request: &Request<'_>) -> Option<Naming> {
+        self.names(request).filter(|_| {
+            self.conditions.iter().all(|condition| condition.holds(request.context))
+                && !(self.allows && self.leaves_open(request.context))
+        })
     }
 
-    fn names(&self, request: &Request<'_>) -> bool {
-        self.principals.as_ref().is_none_or(|principals| principals.matches(request.principal))
-            && self.is_for_action(request.action)
-            && self.is_for_resource(request)
+    fn names(&self, request: &Request<'_>) -> Option<Naming> {
+        let naming = match &self.principals {
+            Some(principals) => principals.names(request.principal, self.allows)?,
+            None => Naming::Own,
+        };
+        (self.is_for_action(request.action) && self.is_for_resource(request)).then_some(naming)
     }
 
     /// Whether it holds only because something that it excepts cannot be known: a variable that the request does not have.

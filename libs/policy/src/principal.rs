@@ -155,9 +155,34 @@ impl Principals {
         Ok(Self { grantees, is_negated })
     }
 
-    pub(crate) fn matches(&self, principal: &Principal) -> bool {
-        self.grantees.iter().any(|grantee| grantee.is(principal)) != self.is_negated
+    /// How a statement names somebody, if it does. What is denied to an account is denied to its users; what is denied to all
+    /// but an account is denied to those of its users that are not named themselves. IAM User Guide, "AWS JSON policy elements:
+    /// Principal", the section "AWS account principals", and "AWS JSON policy elements: NotPrincipal".
+    pub(crate) fn names(&self, principal: &Principal, allows: bool) -> Option<Naming> {
+        let is_user = matches!(principal, Principal::User { .. });
+        let mut naming = None;
+        for grantee in self.grantees.iter().filter(|grantee| grantee.is(principal)) {
+            if !is_user || !matches!(grantee, Grantee::Account(_)) {
+                naming = Some(Naming::Own);
+                break;
+            }
+            naming = Some(Naming::OfAccount);
+        }
+        if !self.is_negated {
+            return naming;
+        }
+        let is_excepted = naming == Some(Naming::Own) || allows && naming.is_some();
+        (!is_excepted).then_some(Naming::Own)
     }
+}
+
+/// How a statement names somebody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Naming {
+    /// By its own name, or among everybody.
+    Own,
+    /// A user, by its account alone.
+    OfAccount,
 }
 
 fn unsupported(kind: &str) -> Malformed {

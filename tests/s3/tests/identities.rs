@@ -175,8 +175,27 @@ fn the_policy_of_a_bucket_and_that_of_a_user_decide_together() {
     get(&of(&ann, &bucket), "k").ok();
     get(&of(&bob, &bucket), "k").refused(403, "AccessDenied");
     for principal in [account.as_str(), &format!("arn:aws:iam::{account}:root")] {
+        // What the account is allowed, its users are by policies of their own.
         set(&[&grant(principal, "Allow", "s3:GetObject")]);
+        get(&of(&bob, &bucket), "k").refused(403, "AccessDenied");
+        get(&of(&ann, &bucket), "k").refused(403, "AccessDenied");
+        set(&[&grant(principal, "Allow", "s3:GetObject"), &grant(&arn, "Allow", "s3:GetObject")]);
+        get(&of(&ann, &bucket), "k").ok();
+        get(&of(&bob, &bucket), "k").refused(403, "AccessDenied");
+        put(root, "bob", &[statement("Allow", "s3:GetObject", "*")]);
         get(&of(&bob, &bucket), "k").ok();
+        set(&[&grant(principal, "Deny", "s3:GetObject")]);
+        get(&of(&bob, &bucket), "k").refused(403, "AccessDenied");
+        iam(root, "DeleteUserPolicy", &[("UserName", "bob"), ("PolicyName", "p")]);
+        // All but bob and the root user.
+        let others = format!(
+            r#"{{"Effect": "Deny", "NotPrincipal": {{"AWS": ["{principal}", "{}"]}}, "Action": "s3:GetObject", "Resource": "BUCKET/*"}}"#,
+            arn.replace("ann", "bob")
+        );
+        set(&[&others, &grant("*", "Allow", "s3:GetObject")]);
+        get(&of(&bob, &bucket), "k").ok();
+        get(&bucket, "k").ok();
+        get(&of(&ann, &bucket), "k").refused(403, "AccessDenied");
     }
     // Either of both denies.
     let everything = [statement("Allow", "s3:*", "*")];

@@ -12,7 +12,7 @@ fn read_only_permission_for_public_users() {
         r#"{"Version": "2012-10-17", "Statement": [{"Sid": "AddPerm", "Effect": "Allow", "Principal": "*",
            "Action": ["s3:GetObject", "s3:GetObjectVersion"], "Resource": ["arn:aws:s3:::amzn-s3-demo-bucket/*"]}]}"#,
     );
-    let decider = Decider { policy: 0, statement: 0, sid: Some("AddPerm") };
+    let decider = Decider { policy: 0, statement: 0, sid: Some("AddPerm"), names_account: false };
     assert_eq!(ask(&policy, &NOBODY, "GetObject", Some("a/b"), &[]), Verdict::Allowed(decider));
     assert!(allows(&policy, &root("111122223333"), "GetObjectVersion", Some("x"), &[]));
     for (action, key) in [("PutObject", Some("a")), ("ListBucket", None), ("GetObjectAcl", Some("a"))] {
@@ -185,6 +185,7 @@ fn everything_but() {
     assert!(denied(&root("444455556666"), "PutObject", "a"));
     assert!(!denied(&NOBODY, "GetObject", "a"));
     assert!(!denied(&NOBODY, "PutObject", "open/a"));
-    assert!(!denied(&user("111122223333", "x"), "PutObject", "a"));
+    assert!(!denied(&root("111122223333"), "PutObject", "a"));
+    assert!(denied(&user("111122223333", "x"), "PutObject", "a"), "its users are named by themselves");
     assert!(!denied(&user("444455556666", "Bob"), "PutObject", "a"));
 }

@@ -128,10 +128,54 @@ fn an_account_is_named_by_either_of_its_ids() {
         let allowed = |principal: &Principal| {
             let request =
                 Request { principal, action: "GetObject", resource: object("b", "k"), context: &context };
-            matches!(evaluate(&[&policy], &request), Verdict::Allowed(_))
+            match evaluate(&[&policy], &request) {
+                Verdict::Allowed(decider) => Some(decider.names_account),
+                _ => None,
+            }
         };
-        assert!(allowed(&root(ME)) && allowed(&user(ME, "ann")), "{text}");
-        assert!(!allowed(&root("444455556666")) && !allowed(&Principal::Anonymous), "{text}");
+        assert_eq!((allowed(&root(ME)), allowed(&user(ME, "ann"))), (Some(false), Some(true)), "{text}");
+        assert_eq!((allowed(&root("444455556666")), allowed(&Principal::Anonymous)), (None, None), "{text}");
+    }
+}
+
+/// What an account is allowed is told apart from what its user is, wherever the statements stand.
+#[test]
+fn a_user_that_is_named_is_not_named_by_its_account_alone() {
+    let of = |principal: &str| {
+        format!(
+            r#"{{"Effect": "Allow", "Principal": {{"AWS": "{principal}"}}, "Action": "s3:*", "Resource": "arn:aws:s3:::b/*"}}"#
+        )
+    };
+    let (account, user_arn) = (of(ME), of(&format!("arn:aws:iam::{ME}:user/ann")));
+    for statements in [[&account, &user_arn], [&user_arn, &account], [&account, &of("*")]] {
+        let document = format!(r#"{{"Statement": [{}, {}]}}"#, statements[0], statements[1]);
+        let policy = Policy::parse(document.as_bytes(), "b").expect("a policy");
+        let (principal, context) = (user(ME, "ann"), context(&[]));
+        let resource = object("b", "k");
+        let request = Request { principal: &principal, action: "GetObject", resource, context: &context };
+        let Verdict::Allowed(decider) = evaluate(&[&policy], &request) else {
+            panic!("not allowed: {document}")
+        };
+        assert!(!decider.names_account, "{document}");
+    }
+}
+
+/// Of those that are excepted, an account is its root user when something is denied, and all of it when something is allowed.
+#[test]
+fn whom_an_account_excepts() {
+    for (effect, expected) in [("Deny", [false, true, false, true]), ("Allow", [false, false, false, true])] {
+        let document = format!(
+            r#"{{"Statement": {{"Effect": "{effect}", "NotPrincipal": {{"AWS": ["arn:aws:iam::{ME}:user/bob", "arn:aws:iam::{ME}:root"]}},
+               "Action": "s3:*", "Resource": "arn:aws:s3:::b/*"}}}}"#
+        );
+        let policy = Policy::parse(document.as_bytes(), "b").expect("a policy");
+        let principals = [root(ME), user(ME, "alice"), user(ME, "bob"), root("444455556666")];
+        for (principal, expected) in principals.iter().zip(expected) {
+            let (context, resource) = (context(&[]), object("b", "k"));
+            let request = Request { principal, action: "GetObject", resource, context: &context };
+            let verdict = evaluate(&[&policy], &request);
+            assert_eq!(verdict != Verdict::NotMentioned, expected, "{effect} {principal:?}");
+        }
     }
 }
 

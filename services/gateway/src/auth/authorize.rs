@@ -15,7 +15,7 @@ use http::HeaderMap;
 use metadata_api::{
     AccountId, Bucket, Error as MetadataError, FoundVersion, GetVersion, Subresource, VersionState,
 };
-use policy::{Account, Context, Policy, Principal, Resource, Verdict, evaluate};
+use policy::{Account, Context, Decider, Policy, Principal, Resource, Verdict, evaluate};
 use s3_wire::{
     ErrorCode, Operation, S3Error,
     header::CopySource,
@@ -261,7 +261,7 @@ impl Authority {
                 tracing::debug!(bucket = %self.bucket, action, statement, sid, "denied by a statement");
                 return false;
             }
-            Some(Verdict::Allowed(_)) if !self.is_restricted => true,
+            Some(Verdict::Allowed(decider)) if !self.is_restricted && !self.is_handed_on(&decider) => true,
             Some(Verdict::Allowed(_) | Verdict::NotMentioned) | None => self.default || by_list(),
         };
         match (self.identity.is_some(), self.owns) {
@@ -270,6 +270,12 @@ impl Authority {
             (true, true) => by_identity || by_bucket,
             (true, false) => by_identity && by_bucket,
         }
+    }
+
+    /// Whether a statement allows something to the account that owns the bucket, which its users get by policies of their own.
+    /// IAM User Guide, "AWS JSON policy elements: Principal", the section "AWS account principals".
+    fn is_handed_on(&self, decider: &Decider<'_>) -> bool {
+        self.owns && self.identity.is_some() && decider.names_account
     }
 
     /// Whether it may come out that the sender is allowed this, whatever conditions and the object's list say.
