@@ -219,6 +219,31 @@ fn the_policy_of_a_bucket_and_that_of_a_user_decide_together() {
     bucket_policy::policy(&bucket, Method::PUT).body(document).refused(400, "MalformedPolicy");
 }
 
+/// Whoever may rename some users does not rename them into others, whose rights go by the name.
+#[test]
+fn a_user_is_renamed_only_by_who_may_change_both_names() {
+    let server = Server::start();
+    let root = server.client();
+    let ann = user(root, "ann");
+    put(root, "ann", &[statement("Allow", "iam:UpdateUser", "arn:aws:iam::*:user/dev/*")]);
+    iam(root, "CreateUser", &[("UserName", "eve"), ("Path", "/dev/")]);
+    for changes in [
+        &[("NewPath", "/"), ("NewUserName", "ops")][..],
+        &[("NewPath", "/admin/")],
+        &[("NewPath", "/admin/dev/")],
+        &[("NewPath", "/")],
+    ] {
+        let parameters: Vec<_> = [("UserName", "eve")].iter().chain(changes).copied().collect();
+        ann.call("iam", "UpdateUser", &parameters).refused_call(403, "AccessDenied");
+    }
+    ann.call("iam", "UpdateUser", &[("UserName", "ann"), ("NewPath", "/dev/")])
+        .refused_call(403, "AccessDenied");
+    let told = iam(root, "GetUser", &[("UserName", "eve")]);
+    assert_eq!(told.find("GetUserResult/User/Path"), Some("/dev/"), "nothing was changed");
+    iam(&ann, "UpdateUser", &[("UserName", "eve"), ("NewUserName", "eva"), ("NewPath", "/dev/a/")]);
+    iam(root, "GetUser", &[("UserName", "eva")]);
+}
+
 #[test]
 fn users_are_told_apart_by_variables_and_conditions() {
     let server = Server::start();

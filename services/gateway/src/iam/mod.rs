@@ -148,7 +148,7 @@ const CALLS: &[Handler] = &[
     ("iam:CreateUser", users::new_resource, users::create_user),
     ("iam:GetUser", users::resource, users::get_user),
     ("iam:ListUsers", users::all, users::list_users),
-    ("iam:UpdateUser", users::resource, users::update_user),
+    (users::UPDATE_USER, users::resource, users::update_user),
     ("iam:DeleteUser", users::resource, users::delete_user),
     ("iam:CreateAccessKey", users::resource, access_keys::create_access_key),
     ("iam:ListAccessKeys", users::resource, access_keys::list_access_keys),
@@ -247,10 +247,15 @@ async fn carry_out(
         let context = Context { gateway, directory, parameters, authenticated, now };
 
         // Authorise.
-        let resource = resource(&context)?;
-        let call = Call { action: name, resource: &resource, headers: &parts.headers, peer };
-        if !authorize_call(gateway, authenticated, directory, &call) {
-            return Err(IamError::denied(authenticated, name, &resource));
+        let mut resources = vec![resource(&context)?];
+        if *name == users::UPDATE_USER {
+            resources.extend(users::renamed_resource(&context)?);
+        }
+        for resource in &resources {
+            let call = Call { action: name, resource, headers: &parts.headers, peer };
+            if !authorize_call(gateway, authenticated, directory, &call) {
+                return Err(IamError::denied(authenticated, name, resource));
+            }
         }
 
         // Act.

@@ -14,6 +14,8 @@ use crate::{
 /// Users of an account.
 const USERS_MAX: usize = 5000;
 
+pub(super) const UPDATE_USER: &str = "iam:UpdateUser";
+
 pub(super) const NAME_LENGTH_MAX: usize = 64;
 
 /// Longest name of a user that is named to be found: names of the account's users are shorter.
@@ -110,23 +112,35 @@ pub(super) fn list_users(context: &Context<'_>) -> Planned {
     Ok(Plan::answer(result))
 }
 
+/// What a user that is renamed is then: it takes the right on both, since what it may do can depend on its name. Source: IAM
+/// API Reference, "UpdateUser".
+pub(super) fn renamed_resource(context: &Context<'_>) -> Result<Option<String>, IamError> {
+    let Ok(user) = named(context) else { return Ok(None) };
+    Ok(Some(arn("user", &renamed(context, user)?.full_name())))
+}
+
+fn renamed(context: &Context<'_>, user: &Holder) -> Result<Holder, IamError> {
+    let mut user = user.clone();
+    if let Some(path) = context.parameters.path("NewPath")? {
+        path.clone_into(&mut user.path);
+    }
+    if let Some(name) = context.parameters.optional_name("NewUserName", NAME_LENGTH_MAX)? {
+        name.clone_into(&mut user.name);
+    }
+    Ok(user)
+}
+
 /// A user that is renamed keeps its id, and all that it has.
 pub(super) fn update_user(context: &Context<'_>) -> Planned {
     let parameters = context.parameters;
     parameters.only(&["UserName", "NewUserName", "NewPath"])?;
     parameters.name("UserName", FOUND_LENGTH_MAX)?;
-    let mut user = Holder::clone(named(context)?);
-    let old = entry_name(&user.name);
-    if let Some(path) = parameters.path("NewPath")? {
-        path.clone_into(&mut user.path);
+    let found = named(context)?;
+    let user = renamed(context, found)?;
+    let (old, new) = (entry_name(&found.name), entry_name(&user.name));
+    if new != old {
+        check_free(context, &user.name)?;
     }
-    if let Some(name) = parameters.optional_name("NewUserName", NAME_LENGTH_MAX)? {
-        if entry_name(name) != old {
-            check_free(context, name)?;
-        }
-        name.clone_into(&mut user.name);
-    }
-    let new = entry_name(&user.name);
     let mut changes = vec![record(IdentityKind::User, new.clone(), &user)?];
     if new != old {
         changes.push(removal(IdentityKind::User, &old));
