@@ -15,6 +15,7 @@ use crate::auth::ACCOUNT_NUMBER;
 
 /// A user or a group: what can have policies.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Holder {
     pub(crate) name: String,
     pub(crate) path: String,
@@ -74,6 +75,7 @@ impl Status {
 
 /// An access key.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct AccessKey {
     /// Whose it is, by the entry's name.
     pub(crate) user: String,
@@ -83,6 +85,7 @@ pub(crate) struct AccessKey {
 
 /// A policy that users and groups can have in common.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct ManagedPolicy {
     pub(crate) name: String,
     pub(crate) path: String,
@@ -106,6 +109,7 @@ pub(crate) struct ManagedPolicy {
 
 /// A version of a policy.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct PolicyVersion {
     pub(crate) document: String,
     pub(crate) created_ms: i64,
@@ -323,10 +327,16 @@ mod tests {
         let directory = with(IdentityKind::User, "a", Some(&user(good)));
         assert!(directory.check_readable().is_ok());
         assert_eq!(directory.policies_of(&directory.users["a"]).len(), 1);
-        for bad in ["{", &user("{}"), "{}"] {
+        // What a later release says of a user is not left out, nor lost when the record is written again.
+        let later = user(good).replace("\"attached\"", "\"boundary\":\"arn\",\"attached\"");
+        for bad in ["{", &user("{}"), "{}", &later] {
             assert!(with(IdentityKind::User, "a", Some(bad)).check_readable().is_err(), "{bad}");
         }
         assert!(with(IdentityKind::Policy, "p", Some("[]")).check_readable().is_err());
+        let key = r#"{"user":"a","status":"Active","created_ms":0}"#;
+        assert!(with(IdentityKind::AccessKey, "k", Some(key)).check_readable().is_ok());
+        let later = key.replace("0}", r#"0,"expires_ms":1}"#);
+        assert!(with(IdentityKind::AccessKey, "k", Some(&later)).check_readable().is_err());
         let record = IdentityRecord { kind: IdentityKind::User, name: "a".to_owned(), document: None };
         let mended = with(IdentityKind::User, "a", Some("{")).with(vec![record], 1, 2, false);
         assert!(mended.check_readable().is_ok(), "it can be removed");
