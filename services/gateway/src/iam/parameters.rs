@@ -32,12 +32,13 @@ impl Parameters {
 
     /// Refuses parameters that the call does not know, which would be taken for something that is not done.
     pub(super) fn only(&self, known: &[&str]) -> Result<(), IamError> {
-        let unknown = |name: &&(String, String)| {
-            !known.contains(&name.0.as_str()) && !OF_EVERY_CALL.contains(&name.0.as_str())
+        let unknown = |(name, value): &&(String, String)| {
+            let name = name.as_str();
+            // Clients send an empty list so.
+            let is_empty_list = name == "Tags" && value.is_empty();
+            !known.contains(&name) && !OF_EVERY_CALL.contains(&name) && !is_empty_list
         };
         match self.0.iter().find(unknown) {
-            // Clients send an empty list so.
-            Some((name, value)) if name == "Tags" && value.is_empty() => Ok(()),
             Some((name, _)) => Err(IamError::validation(format!("The parameter {name} is not supported."))),
             None => Ok(()),
         }
@@ -165,5 +166,8 @@ mod tests {
         assert!(Parameters::parse(b"A=%f").is_err() && Parameters::parse(b"\xff").is_err());
         assert!(parse("Action=X&Version=1&A=1").only(&["A"]).is_ok());
         assert!(parse("Action=X&A=1&PermissionsBoundary=x").only(&["A"]).is_err());
+        assert!(parse("Action=X&A=1&Tags=").only(&["A"]).is_ok());
+        assert!(parse("Action=X&A=1&Tags=x").only(&["A"]).is_err());
+        assert!(parse("Action=X&A=1&Tags=&PermissionsBoundary=x").only(&["A"]).is_err());
     }
 }
