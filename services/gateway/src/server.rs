@@ -157,7 +157,7 @@ async fn answer(State(gateway): State<Arc<Gateway>>, request: http::Request<Body
     if let Some(watch) = &watch {
         body = watch.request_body(body);
     }
-    if iam::is_call(&parts, names_bucket(&gateway, &parts)) {
+    if iam::is_call(&parts) && !names_bucket(&gateway, &parts) {
         return answer_call(&gateway, parts, body, id).await;
     }
     let (result, close) = serve(&gateway, parts, body).await;

@@ -187,16 +187,15 @@ const CALLS: &[Handler] = &[
     ("iam:ListEntitiesForPolicy", managed::resource, managed::list_entities_for_policy),
 ];
 
-/// Whether a request is a call of IAM or STS: nothing of S3 is a form that is posted to `/`.
-pub(crate) fn is_call(parts: &Parts, names_bucket: bool) -> bool {
+/// Whether a request is a call of IAM or STS, if its host names no bucket: nothing of S3 is a form that is posted to `/`.
+pub(crate) fn is_call(parts: &Parts) -> bool {
+    if parts.method != Method::POST || parts.uri.path() != "/" || parts.uri.query().is_some() {
+        return false;
+    }
     let kind =
         parts.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let kind = kind.split(';').next().unwrap_or_default().trim();
-    parts.method == Method::POST
-        && !names_bucket
-        && parts.uri.path() == "/"
-        && parts.uri.query().is_none()
-        && kind.eq_ignore_ascii_case("application/x-www-form-urlencoded")
+    kind.eq_ignore_ascii_case("application/x-www-form-urlencoded")
 }
 
 /// Answers a call.
