@@ -9,8 +9,8 @@ use crate::request::{RequestId, Response};
 /// What is written where the secret of a new access key belongs. Nothing else that is written can be the same.
 const SECRET: &str = "\0secret\0";
 
-/// Elements, one after the other.
-#[derive(Debug, Clone, Default)]
+/// Elements, one after the other. There is no `Debug`: there may be a secret among them.
+#[derive(Default)]
 pub(super) struct Xml(String);
 
 impl Xml {
