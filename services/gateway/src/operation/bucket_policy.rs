@@ -90,8 +90,8 @@ fn malformed(error: Malformed) -> S3Error {
     }
 }
 
-/// Only whoever there is can be named: the one account, its users, and everybody. What were granted to others would be granted
-/// to whoever has their name some day.
+/// Only whoever there is can be named: the one account, its users, and everybody. What is granted to a user is granted to
+/// whoever has its name and path, also when that is another some day.
 async fn check_grantees(gateway: &Gateway, policy: &Policy, account: &AccountId) -> Result<(), S3Error> {
     let is_ours = |id: &str| id == account.0 || id == ACCOUNT_NUMBER;
     let mut users = BTreeSet::new();
