@@ -1,6 +1,8 @@
 //! What a request has for the condition keys of policies. Service Authorization Reference, "Actions, resources, and condition
 //! keys for Amazon S3"; IAM User Guide, "AWS global condition context keys".
 
+use std::net::IpAddr;
+
 use metadata_api::AccountId;
 use policy::{Context, Principal};
 use s3_wire::{
@@ -42,12 +44,8 @@ pub(super) fn of_request(
     principal: &Principal,
     owner: &AccountId,
 ) -> Context {
-    let mut context = Context::default();
     let now = gateway.env.wall_clock_ms();
-    context.add("aws:CurrentTime", xml_date(Timestamp(now)).as_str());
-    context.add("aws:EpochTime", now.div_euclid(1000).to_string());
-    context.add("aws:SecureTransport", (gateway.scheme == "https").to_string());
-    context.add_some("aws:SourceIp", request.peer.map(|peer| peer.to_string()));
+    let mut context = circumstances(gateway, now, request.peer);
     // The one account that there is.
     let is_ours = *owner == super::root_account();
     context.add("s3:ResourceAccount", if is_ours { ACCOUNT_NUMBER } else { owner.0.as_str() });
@@ -79,17 +77,22 @@ pub(super) fn of_call(
     authenticated: &Authenticated,
     principal: &Principal,
 ) -> Context {
-    let mut context = Context::default();
-    let now = gateway.env.wall_clock_ms();
-    context.add("aws:CurrentTime", xml_date(Timestamp(now)).as_str());
-    context.add("aws:EpochTime", now.div_euclid(1000).to_string());
-    context.add("aws:SecureTransport", (gateway.scheme == "https").to_string());
-    context.add_some("aws:SourceIp", call.peer.map(|peer| peer.to_string()));
+    let mut context = circumstances(gateway, gateway.env.wall_clock_ms(), call.peer);
     add_sender(&mut context, principal, authenticated);
     for (name, key) in HEADERS.into_iter().filter(|(_, key)| key.starts_with("aws:")) {
         let value = call.headers.get(name);
         context.add_some(key, value.map(|value| String::from_utf8_lossy(value.as_bytes())));
     }
+    context
+}
+
+/// When and from where a request comes, whatever it asks for.
+fn circumstances(gateway: &Gateway, now_ms: i64, peer: Option<IpAddr>) -> Context {
+    let mut context = Context::default();
+    context.add("aws:CurrentTime", xml_date(Timestamp(now_ms)).as_str());
+    context.add("aws:EpochTime", now_ms.div_euclid(1000).to_string());
+    context.add("aws:SecureTransport", (gateway.scheme == "https").to_string());
+    context.add_some("aws:SourceIp", peer.map(|peer| peer.to_string()));
     context
 }
 

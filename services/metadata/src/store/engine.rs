@@ -4,8 +4,8 @@
 //! statement and lock timeouts, plans pinned to index walks. SQLite: WAL, `synchronous=FULL`, one writer behind a
 //! fair queue, a small pool of readers.
 //!
-//! Invariant: a connection goes back to its pool only between transactions and between statements; any other is
-//! closed, so nobody inherits half a conversation.
+//! Invariant: a connection is given back for others only between transactions and between statements; any other is closed,
+//! so nobody inherits half a conversation.
 
 mod failure;
 mod kept;
