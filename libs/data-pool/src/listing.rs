@@ -61,7 +61,8 @@ pub struct ChunkList {
     epoch: i64,
     asked: usize,
     disks: Vec<DiskList>,
-    /// The places of each index of a group, without disks that are gone.
+    /// The places of each index of a group, without disks that are gone; none of an index whose move was redirected, because
+    /// the lost target may have had shards that they do not have.
     places: Vec<Vec<DiskId>>,
     unreached: Vec<UnreachedDisk>,
 }
@@ -75,8 +76,11 @@ impl Pool {
         let homes = (0..mapped.width()).flat_map(|position| mapped.homes(position));
         let wanted = Wanted { group: Some(group), lease: None };
         let mut list = ChunkList::new(self.shared(), snapshot.epoch, homes, wanted);
-        let places =
-            |position| mapped.homes(position).filter(|home| !home.is_gone()).map(|home| home.disk).collect();
+        let places = |position| {
+            let homes =
+                mapped.homes(position).filter(|home| !home.is_gone() && !mapped.is_redirected(position));
+            homes.map(|home| home.disk).collect()
+        };
         list.places = (0..mapped.width()).map(places).collect();
         Some(list)
     }
@@ -160,7 +164,8 @@ impl ChunkList {
     }
 
     /// Of a group's list, the indexes of which every place was listed to its end, by the map of [`epoch`](Self::epoch): each
-    /// of their shards that is anywhere was answered. Complete once the list has ended.
+    /// of their shards that is anywhere was answered. Without indexes whose move was redirected. Complete once the list has
+    /// ended.
     pub fn shown_indexes(&self) -> BTreeSet<ShardIndex> {
         let away: HashSet<DiskId> = self.unreached.iter().map(|unreached| unreached.disk).collect();
         let shown = |(_, disks): &(u8, &Vec<DiskId>)| {

@@ -92,6 +92,8 @@ struct Slot {
     from: Home,
     /// Where they are on their way to, if they are.
     to: Option<Home>,
+    /// Whether they were on their way elsewhere before.
+    redirected: bool,
 }
 
 impl Group {
@@ -101,8 +103,9 @@ impl Group {
             homes.get(&disk).cloned().unwrap_or_else(unknown)
         };
         let slot = |(position, disk): (usize, &DiskId)| {
-            let to = group.move_of(shard_index(position)).map(|pending| home(pending.to));
-            Slot { from: home(*disk), to }
+            let pending = group.move_of(shard_index(position));
+            let to = pending.map(|pending| home(pending.to));
+            Slot { from: home(*disk), to, redirected: pending.is_some_and(|pending| pending.redirected) }
         };
         let slots = group.disks.iter().enumerate().map(slot).collect();
         Self { id: group.id, changed_epoch: group.changed_epoch, slots }
@@ -116,6 +119,11 @@ impl Group {
     /// Every disk on which a shard may be: the group's own, and the one that it is on its way to.
     pub(crate) fn homes(&self, position: usize) -> impl Iterator<Item = &Home> {
         self.slots.get(position).into_iter().flat_map(|slot| std::iter::once(&slot.from).chain(&slot.to))
+    }
+
+    /// Whether shards of an index may have been put to a disk that is none of its [`homes`](Self::homes) any more.
+    pub(crate) fn is_redirected(&self, position: usize) -> bool {
+        self.slots.get(position).is_some_and(|slot| slot.redirected)
     }
 
     /// The disk that a shard is written to: once it is on its way, the new one alone.

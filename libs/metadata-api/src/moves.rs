@@ -12,6 +12,9 @@ pub struct ShardMove {
     pub to: DiskId,
     /// Epoch of the first map with this move: writers that have it put the shard to `to` alone.
     pub since: i64,
+    /// Whether it was sent elsewhere from a target that was lost: what was written there alone is at no place of the index
+    /// until the move is finished.
+    pub redirected: bool,
 }
 
 /// Asks for a move.

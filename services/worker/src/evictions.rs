@@ -109,7 +109,7 @@ mod tests {
     fn an_eviction_waits_while_its_shards_may_be_needed() {
         let mut moving = map(6, &[[0, 1, 2, 3]]);
         let group = &mut moving.classes[0].groups[0];
-        group.moves.push(ShardMove { index: ShardIndex(0), to: disk(4), since: 7 });
+        group.moves.push(ShardMove { index: ShardIndex(0), to: disk(4), since: 7, redirected: false });
         assert!(!is_due(&moving, &eviction()));
         moving.classes[0].groups[0].moves[0].index = ShardIndex(1);
         assert!(is_due(&moving, &eviction()));

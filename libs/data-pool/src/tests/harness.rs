@@ -350,7 +350,7 @@ impl Cluster {
     pub(crate) async fn begin_move(&self, index: u8, to: usize) -> i64 {
         let to = self.nodes[to].disk;
         let since = self.view.epoch() + 1;
-        let pending = ShardMove { index: ShardIndex(index), to, since };
+        let pending = ShardMove { index: ShardIndex(index), to, since, redirected: false };
         self.change_map(|map| map.classes[0].groups[0].moves.push(pending)).await
     }
 

@@ -69,6 +69,7 @@ async fn a_moving_shard_is_first_looked_for_at_its_new_place_when_the_old_one_is
                 index: ShardIndex(2),
                 to: cluster.nodes[6].disk,
                 since: 1,
+                redirected: false,
             });
         })
         .await;
@@ -230,4 +231,24 @@ async fn an_old_map_is_in_use_as_long_as_something_is_deleted_by_it() {
     assert_eq!(cluster.view.oldest_epoch_in_use(), old);
     cluster.pool.settle().await;
     assert_eq!(cluster.view.oldest_epoch_in_use(), new);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_index_whose_target_was_lost_shows_no_chunk() {
+    let cluster = Cluster::new(7, "4+2", 1).await;
+    let group = cluster.map().await.classes[0].groups[0].id;
+    let shown = async || {
+        let mut list = cluster.pool.list_group(group).unwrap();
+        while list.next().await.is_some() {}
+        list.shown_indexes().into_iter().map(|index| index.0).collect::<Vec<_>>()
+    };
+    assert_eq!(shown().await, [0, 1, 2, 3, 4, 5]);
+    cluster.begin_move(2, 6).await;
+    assert_eq!(shown().await, [0, 1, 2, 3, 4, 5], "its shards are at the one place or the other");
+    cluster.change_map(|map| map.classes[0].groups[0].moves.push(redirected(2, cluster.nodes[6].disk))).await;
+    assert_eq!(shown().await, [0, 1, 3, 4, 5], "they may have been at the lost target alone");
+}
+
+fn redirected(index: u8, to: types::DiskId) -> metadata_api::ShardMove {
+    metadata_api::ShardMove { index: ShardIndex(index), to, since: 1, redirected: true }
 }

@@ -30,7 +30,7 @@ pub async fn a_move_begins_by_the_current_map(store: &Store) {
     assert!(since > at);
     let now = pool.groups(store).await;
     assert_eq!(epoch(store).await, since, "the answer is the epoch of the map that has the move");
-    assert_eq!(now[0].moves, [ShardMove { index: new.index, to, since }]);
+    assert_eq!(now[0].moves, [ShardMove { index: new.index, to, since, redirected: false }]);
     assert_eq!((&now[0].disks, now[0].changed_epoch), (&group.disks, since));
     assert_eq!(now[1], *other, "other groups are not concerned");
     assert_eq!(store.begin_moves(at, &[new]).await, Err(Error::StaleMap { epoch: since }));
@@ -171,7 +171,7 @@ pub async fn a_move_can_be_turned_round(store: &Store) {
     let now = pool.group(store).await;
     assert_eq!(epoch(store).await, since);
     assert_eq!(now.disks, [before.disks[0], first.to, before.disks[2]]);
-    assert_eq!(now.moves, [ShardMove { index: first.index, to: before.disks[1], since }]);
+    assert_eq!(now.moves, [ShardMove { index: first.index, to: before.disks[1], since, redirected: false }]);
     assert_eq!(now.changed_epoch, since);
     assert_eq!(evictions(store, before.id).await, [], "nothing is left behind yet");
 
@@ -205,12 +205,20 @@ pub async fn a_move_can_be_sent_elsewhere(store: &Store) {
     let now = pool.group(store).await;
     assert_eq!(epoch(store).await, since);
     assert_eq!((&now.disks, now.changed_epoch), (&before.disks, since));
-    assert_eq!(now.moves, [ShardMove { index: first.index, to, since }]);
+    assert_eq!(now.moves, [ShardMove { index: first.index, to, since, redirected: true }]);
     let left = Eviction { disk: first.to, group: before.id, index: first.index, epoch: since };
     assert_eq!(evictions(store, before.id).await, [left]);
     assert_eq!(redirect(first.since, to).await, Err(Error::MoveNotFound), "that move is another by now");
     let back = redirect(since, first.to).await;
     assert!(matches!(back, Err(Error::Malformed { .. })), "it still has to evict: {back:?}");
+
+    let since = store.reverse_move(before.id, first.index, since).await.expect("a pending move");
+    let reversed = ShardMove { index: first.index, to: before.disks[1], since, redirected: true };
+    assert_eq!(pool.group(store).await.moves, [reversed], "what the lost disk had is still at neither place");
+    store.finish_move(before.id, first.index, since).await.expect("a pending move");
+    assert_eq!(pool.group(store).await.moves, []);
+    let again = pool.begin(store, 2).await;
+    assert_eq!(pool.group(store).await.moves, [again], "another move begins afresh");
 }
 
 /// Of movers that begin the same move at once one does, and the others are told of its map.

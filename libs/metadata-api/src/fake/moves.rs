@@ -58,7 +58,7 @@ impl Cluster {
         if disks_of(group).any(|disk| disk == new.to) {
             return Err(malformed("the group would have two shards on a disk"));
         }
-        group.moves.push(ShardMove { index: new.index, to: new.to, since });
+        group.moves.push(ShardMove { index: new.index, to: new.to, since, redirected: false });
         group.moves.sort_by_key(|pending| pending.index);
         group.changed_epoch = since;
         Ok(())
@@ -95,7 +95,8 @@ impl Cluster {
         let epoch = self.epoch + 1;
         let (group, place, from) = self.pending(id, index, since)?;
         group.disks[usize::from(index.0)] = group.moves[place].to;
-        group.moves[place] = ShardMove { index, to: from, since: epoch };
+        let redirected = group.moves[place].redirected;
+        group.moves[place] = ShardMove { index, to: from, since: epoch, redirected };
         group.changed_epoch = epoch;
         self.epoch = epoch;
         self.places_epoch = epoch;
@@ -120,6 +121,8 @@ impl Cluster {
             group.moves.insert(place, lost);
             return Err(error);
         }
+        let redirected = self.group(id).ok_or(Error::MoveNotFound)?;
+        redirected.moves[place].redirected = true;
         self.epoch = epoch;
         self.places_epoch = epoch;
         self.evictions.insert(Eviction { disk: lost.to, group: id, index, epoch });

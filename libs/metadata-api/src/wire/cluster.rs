@@ -303,7 +303,8 @@ impl TryFrom<proto::PlacementGroup> for PlacementGroup {
 
 impl From<ShardMove> for proto::ShardMove {
     fn from(pending: ShardMove) -> Self {
-        Self { index: u32::from(pending.index.0), to: id_to_wire(pending.to.0), since: pending.since }
+        let ShardMove { index, to, since, redirected } = pending;
+        Self { index: u32::from(index.0), to: id_to_wire(to.0), since, redirected }
     }
 }
 
@@ -312,7 +313,8 @@ impl TryFrom<proto::ShardMove> for ShardMove {
 
     fn try_from(message: proto::ShardMove) -> Result<Self, WireError> {
         let to = DiskId(id(&message.to, "to")?);
-        Ok(Self { index: shard_index(message.index)?, to, since: message.since })
+        let proto::ShardMove { index, since, redirected, .. } = message;
+        Ok(Self { index: shard_index(index)?, to, since, redirected })
     }
 }
 

@@ -257,13 +257,14 @@ pub(crate) fn group_disks(disks: &[DiskId]) -> Vec<u8> {
 }
 
 async fn load_moves(tx: &mut Tx) -> Result<BTreeMap<GroupId, Vec<ShardMove>>, DatabaseError> {
-    let sql = "SELECT m.group_id, m.shard_index, m.to_disk, m.since FROM shard_moves AS m \
+    let sql = "SELECT m.group_id, m.shard_index, m.to_disk, m.since, m.redirected FROM shard_moves AS m \
                ORDER BY m.group_id, m.shard_index";
     let mut moves: BTreeMap<_, Vec<ShardMove>> = BTreeMap::new();
     for mut row in tx.fetch_all(sql, Vec::new()).await? {
         let group = GroupId(row.number()?);
         let (index, to) = (ShardIndex(row.number()?), DiskId(row.array()?));
-        moves.entry(group).or_default().push(ShardMove { index, to, since: row.i64()? });
+        let (since, redirected) = (row.i64()?, row.i64()? != 0);
+        moves.entry(group).or_default().push(ShardMove { index, to, since, redirected });
     }
     Ok(moves)
 }

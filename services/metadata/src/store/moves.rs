@@ -123,7 +123,8 @@ impl MetadataStore {
 
         let epoch = raise_places_epoch(tx).await?;
         let (id, number) = (i64::from(group.0), i64::from(index.0));
-        let sql = "UPDATE shard_moves SET to_disk = $3, since = $4 WHERE group_id = $1 AND shard_index = $2";
+        let sql = "UPDATE shard_moves SET to_disk = $3, since = $4, redirected = 1 \
+                   WHERE group_id = $1 AND shard_index = $2";
         tx.execute(sql, vec![id.into(), number.into(), to.0.as_slice().into(), epoch.into()]).await?;
         let sql = "UPDATE placement_groups SET changed_epoch = $2 WHERE group_id = $1";
         tx.execute(sql, vec![id.into(), epoch.into()]).await?;
@@ -252,7 +253,7 @@ fn check_moves(map: ClusterMap, moves: &[NewMove]) -> Result<(), Failure> {
         if group.disks.contains(to) || group.moves.iter().any(|pending| pending.to == *to) {
             return refuse("the group would have two shards on a disk");
         }
-        group.moves.push(ShardMove { index: *index, to: *to, since: 0 });
+        group.moves.push(ShardMove { index: *index, to: *to, since: 0, redirected: false });
     }
     Ok(())
 }

@@ -93,7 +93,8 @@ pub(super) async fn pass(
             return Ok(tally.given_up());
         }
     }
-    if let Some(reason) = unknown_chunks(pending, &list.shown_indexes()) {
+    let is_all = list.unreached().is_empty();
+    if let Some(reason) = unknown_chunks(pending, &list.shown_indexes(), is_all) {
         return Ok(Pass::Incomplete { reason });
     }
     // Chunks of which no disk that answers has a shard.
@@ -162,11 +163,12 @@ async fn next_batch(list: &mut ChunkList) -> Vec<ListedChunk> {
 ///
 /// A committed chunk has each of its shards at a place of it or in the queue of missing ones, so one index whose places
 /// were all listed shows every chunk that has it. Whole copies have the first m + 1 indexes alone. Which places those are
-/// says the map by which they were listed: other moves may have begun or ended since this one was taken up.
-fn unknown_chunks(pending: &Move, shown: &BTreeSet<ShardIndex>) -> Option<String> {
+/// says the map by which they were listed: other moves may have begun or ended since this one was taken up. Where all
+/// places were listed there is no other to wait for, even if each index had a target that was lost.
+fn unknown_chunks(pending: &Move, shown: &BTreeSet<ShardIndex>, is_all: bool) -> Option<String> {
     let copies = pending.coding.as_copies().total();
     let indexes = if usize::from(pending.index.0) < copies { copies } else { pending.coding.total() };
-    let known = shown.iter().any(|index| usize::from(index.0) < indexes);
+    let known = is_all || shown.iter().any(|index| usize::from(index.0) < indexes);
     (!known).then(|| "too few disks can be listed, so it is not known which chunks there are".to_owned())
 }
 
@@ -297,11 +299,11 @@ impl Tally<'_> {
                 Found::There
             }
             Some(Look { found, .. }) if !found.shards.is_empty() => Found::Elsewhere(found),
-            Some(Look { shown, .. })
+            Some(Look { shown, unreached, .. })
                 if queued.is_some_and(|queued| match queued {
                     Some(queued) => is_past_help(queued, &shown),
                     // It has left the queue. Were it named, it would have been shown.
-                    None => unknown_chunks(self.pending, &shown).is_none(),
+                    None => unknown_chunks(self.pending, &shown, unreached.is_empty()).is_none(),
                 }) =>
             {
                 Found::Nowhere
@@ -334,6 +336,8 @@ enum Found {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use metadata_api::ShardMove;
     use types::ShardIndex;
 
@@ -348,12 +352,13 @@ mod tests {
         // 2+2: whole copies are on the first three.
         let mut map = map(6, &[[0, 1, 2, 3]]);
         map.classes[0].groups[0].moves = vec![
-            ShardMove { index: ShardIndex(0), to: disk(4), since: 2 },
-            ShardMove { index: ShardIndex(3), to: disk(5), since: 2 },
+            ShardMove { index: ShardIndex(0), to: disk(4), since: 2, redirected: false },
+            ShardMove { index: ShardIndex(3), to: disk(5), since: 2, redirected: false },
         ];
         let moves = moves(&map);
         let unknown = |number: usize, shown: &[u8]| {
-            unknown_chunks(&moves[number], &shown.iter().copied().map(ShardIndex).collect()).is_some()
+            let shown = shown.iter().copied().map(ShardIndex).collect();
+            unknown_chunks(&moves[number], &shown, false).is_some()
         };
         for shown in 0..3 {
             assert!(!unknown(0, &[shown]));
@@ -363,6 +368,7 @@ mod tests {
         assert!(unknown(0, &[3]));
         assert!(!unknown(1, &[3]));
         assert!(unknown(1, &[]));
+        assert_eq!(unknown_chunks(&moves[0], &BTreeSet::new(), true), None, "there is no other place");
     }
 
     #[test]

@@ -11,8 +11,10 @@ use crate::tests::maps::{disk, map};
 fn moves_of_endangered_groups_are_more_urgent() {
     let mut map = map(8, &[[0, 1, 2, 3], [4, 1, 2, 3]]);
     map.nodes[0].state = NodeState::Down;
-    map.classes[0].groups[0].moves = vec![ShardMove { index: ShardIndex(0), to: disk(5), since: 1 }];
-    map.classes[0].groups[1].moves = vec![ShardMove { index: ShardIndex(0), to: disk(5), since: 1 }];
+    map.classes[0].groups[0].moves =
+        vec![ShardMove { index: ShardIndex(0), to: disk(5), since: 1, redirected: false }];
+    map.classes[0].groups[1].moves =
+        vec![ShardMove { index: ShardIndex(0), to: disk(5), since: 1, redirected: false }];
     let moves = moves(&map);
     assert_eq!(moves.iter().map(|pending| spare(&map, pending)).collect::<Vec<_>>(), [1, 2]);
 }
@@ -31,7 +33,8 @@ fn a_disk_of_a_node_that_is_down_is_no_target() {
 #[test]
 fn a_move_has_about_as_many_bytes_as_the_groups_on_its_disks() {
     let mut map = map(6, &[[0, 1, 2, 3], [0, 1, 4, 5]]);
-    map.classes[0].groups[0].moves = vec![ShardMove { index: ShardIndex(2), to: disk(4), since: 1 }];
+    map.classes[0].groups[0].moves =
+        vec![ShardMove { index: ShardIndex(2), to: disk(4), since: 1, redirected: false }];
     for disk in &mut map.disks[..4] {
         disk.available_bytes -= 1000;
     }
@@ -42,7 +45,8 @@ fn a_move_has_about_as_many_bytes_as_the_groups_on_its_disks() {
 #[test]
 fn a_move_that_cannot_be_finished_gets_another_turn_later() {
     let mut map = map(6, &[[0, 1, 2, 3]]);
-    map.classes[0].groups[0].moves = vec![ShardMove { index: ShardIndex(2), to: disk(4), since: 1 }];
+    map.classes[0].groups[0].moves =
+        vec![ShardMove { index: ShardIndex(2), to: disk(4), since: 1, redirected: false }];
     let moves = moves(&map);
     let mut waiting = Waiting::default();
     let now = Instant::from_start(Duration::from_secs(100));

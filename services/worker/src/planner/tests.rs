@@ -53,7 +53,8 @@ fn moves_that_are_not_urgent_leave_room_for_those_that_are() {
 
     let mut busy = two_groups();
     for index in 0..4 {
-        let pending = ShardMove { index: ShardIndex(index), to: disk(4 + index), since: 1 };
+        let pending =
+            ShardMove { index: ShardIndex(index), to: disk(4 + index), since: 1, redirected: false };
         busy.classes[0].groups[0].moves.push(pending);
     }
     let mut wishes = vec![wish(2, 0, 0, 4, Reason::Lost)];
@@ -85,7 +86,8 @@ fn nothing_moves_to_a_disk_that_is_to_be_cleared_of_the_same_shards() {
 #[test]
 fn a_move_goes_elsewhere_only_when_its_target_is_lost() {
     let mut map = two_groups();
-    map.classes[0].groups[0].moves = vec![ShardMove { index: ShardIndex(0), to: disk(4), since: 9 }];
+    map.classes[0].groups[0].moves =
+        vec![ShardMove { index: ShardIndex(0), to: disk(4), since: 9, redirected: false }];
     let change = |to: u8, is_reversal| TargetChange {
         group: GroupId(1),
         index: ShardIndex(0),

@@ -121,7 +121,7 @@ impl Pool {
         let index = types::ShardIndex(index);
         let new = NewMove { group: group.id, index, to };
         let since = store.begin_moves(epoch(store).await, &[new]).await.expect("a move to a spare disk");
-        ShardMove { index, to, since }
+        ShardMove { index, to, since, redirected: false }
     }
 }
 

@@ -199,8 +199,8 @@ pub(crate) fn cluster_map() -> impl Strategy<Value = ClusterMap> {
             intent,
         },
     );
-    let shard_move =
-        (shard_index(), disk(), any::<i64>()).prop_map(|(index, to, since)| ShardMove { index, to, since });
+    let shard_move = (shard_index(), disk(), any::<i64>(), any::<bool>())
+        .prop_map(|(index, to, since, redirected)| ShardMove { index, to, since, redirected });
     let group = (any::<i32>(), vec(disk(), 0..6), vec(shard_move, 0..3), any::<i64>()).prop_map(
         |(id, disks, moves, changed_epoch)| PlacementGroup { id: GroupId(id), disks, moves, changed_epoch },
     );
