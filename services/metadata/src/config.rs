@@ -74,9 +74,13 @@ pub struct Config {
     pub commit_queue_max: usize,
     /// File with the key that the secrets of users' access keys are sealed with, 64 hexadecimal digits, the same for all
     /// metadata services of a cluster: make one with `openssl rand -hex 32`. With several, one in each line, the first seals
-    /// and all of them open. Without it no access keys can be made, and none that were made can be used.
+    /// and all of them open. Without it no access keys can be made; with another than made them the service does not start.
     #[arg(long = "identity-key", env = "ASHLAR_IDENTITY_KEY", value_name = "FILE")]
     pub identity_key: Option<PathBuf>,
+    /// Starts although the key that secrets of access keys were sealed with is lost, and forgets those secrets: what they
+    /// signed for is refused, and their users need new access keys.
+    #[arg(long, env = "ASHLAR_FORGET_ACCESS_KEYS")]
+    pub forget_access_keys: bool,
 }
 
 impl Config {
@@ -87,6 +91,7 @@ impl Config {
             garbage_hold: Duration::from_secs(self.garbage_hold_seconds),
             lease_time_to_live: Duration::from_secs(self.lease_time_to_live_seconds),
             commit_queue_max: self.commit_queue_max,
+            forget_access_keys: self.forget_access_keys,
             storage_class: self.standard_coding.map(|coding| StorageClassDefinition {
                 name: StorageClassName::standard(),
                 coding,

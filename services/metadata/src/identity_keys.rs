@@ -37,6 +37,15 @@ pub enum IdentityKeysError {
         #[source]
         source: std::io::Error,
     },
+    /// The file of a new key cannot be made.
+    #[error("cannot make the identity key file {path}")]
+    Write {
+        /// The file.
+        path: std::path::PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
     /// It holds no keys, or something else.
     #[error(
         "the identity key file holds one key of 64 hexadecimal digits in each line; make one with `openssl rand -hex 32`"
@@ -74,6 +83,11 @@ impl IdentityKeys {
         let mut text: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
         text.push('\n');
         text
+    }
+
+    /// Whether the key of this name is among them.
+    pub(crate) fn has(&self, name: &[u8]) -> bool {
+        self.0.iter().any(|key| key.name == name)
     }
 
     pub(crate) fn seal(

@@ -87,6 +87,8 @@ pub struct StoreConfig {
     pub commit_queue_max: usize,
     /// What secrets of access keys are sealed with. Without it none are made.
     pub identity_keys: Option<IdentityKeys>,
+    /// Whether secrets are forgotten at opening that none of these keys opens, instead of refused.
+    pub forget_access_keys: bool,
     /// A storage class that is defined at opening, unless it is there.
     pub storage_class: Option<StorageClassDefinition>,
 }
@@ -104,6 +106,7 @@ impl StoreConfig {
             part_size_min: part_size_min(),
             commit_queue_max: 4096,
             identity_keys: None,
+            forget_access_keys: false,
             storage_class: None,
         }
     }
@@ -138,8 +141,8 @@ pub struct MetadataStore {
 impl MetadataStore {
     /// Opens the database, brings its schema up to date and defines the configured storage class.
     ///
-    /// Errors: `Unavailable` (no connection), `Internal` (the schema is newer than this program, or a migration failed;
-    /// nothing was changed).
+    /// Errors: `Unavailable` (no connection), `Internal` (the schema is newer than this program, a migration failed, or
+    /// secrets of access keys were sealed with another key than is given; nothing was changed).
     pub async fn open(env: Env, config: StoreConfig) -> Result<Self, Error> {
         let options = EngineOptions {
             url: config.database_url,
@@ -159,6 +162,7 @@ impl MetadataStore {
         });
         let committers = Committers::new(env.clone(), engine.clone(), settings.clone());
         let store = Self { env, engine, settings, committers, remembered: Arc::default() };
+        store.check_secrets(config.forget_access_keys).await.map_err(failed)?;
         if let Some(class) = config.storage_class {
             match store.define_storage_class(class).await {
                 Err(Error::Malformed { reason }) => {

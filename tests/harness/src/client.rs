@@ -48,6 +48,12 @@ impl Client {
         Self { credentials, ..self.clone() }
     }
 
+    /// The same client with the credentials of another, as after a restart that changed the address.
+    #[must_use]
+    pub fn with_credentials_of(&self, other: &Self) -> Self {
+        Self { credentials: other.credentials.clone(), ..self.clone() }
+    }
+
     /// The same client with a session token beside its credentials.
     #[must_use]
     pub fn with_session_token(&self, token: &str) -> Self {

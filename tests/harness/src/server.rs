@@ -70,6 +70,7 @@ impl Server {
             coding: None,
             garbage_hold: Duration::from_secs(3600),
             root: Some((ACCESS_KEY.to_owned(), Secret::new(SECRET_KEY))),
+            forget_access_keys: false,
             lifecycle: Default::default(),
         };
         change(&mut config);
@@ -122,6 +123,17 @@ impl Server {
         self.running = Some(running);
         self.client = Client::new(addresses.s3, &self.config.front.region);
         self.websites = addresses.websites;
+    }
+
+    /// Stops the server in order and says why it does not start again on the same data. `restart` starts it when it can.
+    #[track_caller]
+    pub fn fails_to_restart(&mut self) -> String {
+        self.stop();
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("threads");
+        match runtime.block_on(Embedded::start(Env::real(), self.config.clone())) {
+            Ok(_) => panic!("it starts"),
+            Err(error) => error.to_string(),
+        }
     }
 
     fn stop(&mut self) {

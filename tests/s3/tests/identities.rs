@@ -391,3 +391,29 @@ fn users_and_their_keys_outlive_the_server() {
         }
     }
 }
+
+#[test]
+fn a_lost_identity_key_is_not_made_anew() {
+    let mut server = Server::start();
+    let bucket = server.bucket();
+    let ann = user(server.client(), "ann");
+    let key = server.folder().join("0/identity.key");
+    let kept = std::fs::read(&key).expect("the key of the first start");
+    std::fs::remove_file(&key).expect("it can be lost");
+    let reason = server.fails_to_restart();
+    assert!(reason.contains("--forget-access-keys"), "{reason}");
+    assert!(!key.exists(), "nothing was made in its place");
+
+    std::fs::write(&key, &kept).expect("it is put back");
+    server.restart();
+    let who = server.client().with_credentials_of(&ann);
+    who.call("sts", "GetCallerIdentity", &[]).ok();
+
+    std::fs::remove_file(&key).expect("it is lost for good");
+    server.restart_with(|config| config.forget_access_keys = true);
+    let who = server.client().with_credentials_of(&ann);
+    of(&who, &bucket).request(Method::GET).refused(403, "InvalidAccessKeyId");
+    let (again, _) = access_key(server.client(), "ann");
+    server.restart_with(|config| config.forget_access_keys = false);
+    server.client().with_credentials_of(&again).call("sts", "GetCallerIdentity", &[]).ok();
+}

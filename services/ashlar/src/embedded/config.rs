@@ -45,6 +45,9 @@ pub(crate) struct Config {
         requires = "root_user"
     )]
     root_password: Option<Secret>,
+    /// Starts although `identity.key` is lost, and forgets the secrets that were sealed with it: users need new access keys.
+    #[arg(long, env = "ASHLAR_FORGET_ACCESS_KEYS")]
+    forget_access_keys: bool,
     #[command(flatten)]
     lifecycle: LifecycleOptions,
 }
@@ -62,6 +65,8 @@ pub struct EmbeddedConfig {
     pub garbage_hold: Duration,
     /// The root user's name and secret, when they are given.
     pub root: Option<(String, Secret)>,
+    /// Whether secrets of access keys are forgotten that nothing opens any more.
+    pub forget_access_keys: bool,
     /// When what is in buckets expires.
     pub lifecycle: LifecycleOptions,
 }
@@ -85,6 +90,7 @@ impl Config {
             coding: self.coding,
             garbage_hold: Duration::from_secs(self.garbage_hold_seconds),
             root: given.or(minio),
+            forget_access_keys: self.forget_access_keys,
             lifecycle: self.lifecycle,
         })
     }

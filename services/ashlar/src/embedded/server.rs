@@ -261,22 +261,50 @@ async fn open_metadata(
     config: &EmbeddedConfig,
 ) -> Result<MetadataStore, StartError> {
     let url = format!("sqlite:{}", installation.database().display());
-    let identity_keys = Some(identity_keys(env, installation).await?);
-    let store = StoreConfig { identity_keys, garbage_hold: config.garbage_hold, ..StoreConfig::new(url) };
-    MetadataStore::open(env.clone(), store).await.map_err(|error| metadata_failed(installation, &error))
+    let (keys, made) = identity_keys(env, installation).await?;
+    let store = StoreConfig {
+        identity_keys: Some(keys),
+        forget_access_keys: config.forget_access_keys,
+        garbage_hold: config.garbage_hold,
+        ..StoreConfig::new(url)
+    };
+    let store = MetadataStore::open(env.clone(), store).await;
+    let store = store.map_err(|error| metadata_failed(installation, &error))?;
+    if let Some(made) = made {
+        write_identity_key(env, installation, made).await?;
+    }
+    Ok(store)
 }
 
-/// The key that secrets of access keys are sealed with, which is made at the first start.
-async fn identity_keys(env: &Env, installation: &Installation) -> Result<IdentityKeys, StartError> {
+/// The keys that secrets of access keys are sealed with, and the text of a new one if there are none yet. It is not to be
+/// written before the store has said that nothing was sealed with one that was lost.
+async fn identity_keys(
+    env: &Env,
+    installation: &Installation,
+) -> Result<(IdentityKeys, Option<String>), StartError> {
     let (own_env, path) = (env.clone(), installation.identity_key());
     let reading = env.spawn_blocking(move || {
-        if !own_env.disk().exists(&path).unwrap_or(true) {
-            let made = own_env.disk().replace_small(&path, IdentityKeys::generate(&own_env).as_bytes());
-            made.map_err(|source| IdentityKeysError::Read { path: path.clone(), source })?;
+        if own_env.disk().exists(&path).unwrap_or(true) {
+            return IdentityKeys::read(&own_env, &path).map(|keys| (keys, None));
         }
-        IdentityKeys::read(&own_env, &path)
+        let made = IdentityKeys::generate(&own_env);
+        IdentityKeys::parse(made.as_bytes()).map(|keys| (keys, Some(made)))
     });
     Ok(reading.await.unwrap_or(Err(IdentityKeysError::Malformed))?)
+}
+
+/// Makes the file of identity keys, durably, before the first secret is sealed.
+async fn write_identity_key(
+    env: &Env,
+    installation: &Installation,
+    text: String,
+) -> Result<(), IdentityKeysError> {
+    let (own_env, path) = (env.clone(), installation.identity_key());
+    let writing = env.spawn_blocking(move || {
+        let written = own_env.disk().replace_small(&path, text.as_bytes());
+        written.map_err(|source| IdentityKeysError::Write { path, source })
+    });
+    writing.await.unwrap_or(Err(IdentityKeysError::Malformed))
 }
 
 async fn open_disks(

@@ -61,6 +61,7 @@ impl Server {
             },
             coding: None,
             garbage_hold: Duration::from_secs(5),
+            forget_access_keys: false,
             root: Some(("tester".to_owned(), Secret::new("password-of-tests"))),
             lifecycle: Default::default(),
         };

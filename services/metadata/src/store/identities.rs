@@ -25,6 +25,38 @@ pub(super) const ACCESS_KEY_SECRET: &str =
     "SELECT s.account, s.sealed_with, s.sealed FROM access_key_secrets AS s WHERE s.access_key_id = $1";
 
 impl MetadataStore {
+    /// Refuses secrets that none of the keys opens, or forgets them: their access keys are none from then on.
+    pub(super) async fn check_secrets(&self, forget: bool) -> Result<(), Failure> {
+        let mut tx = self.engine.begin().await?;
+        match self.check_secrets_in(&mut tx, forget).await {
+            Ok(()) => Ok(tx.commit().await?),
+            Err(failure) => {
+                tx.roll_back().await;
+                Err(failure)
+            }
+        }
+    }
+
+    async fn check_secrets_in(&self, tx: &mut Tx, forget: bool) -> Result<(), Failure> {
+        let sql = "SELECT s.sealed_with, COUNT(*) FROM access_key_secrets AS s GROUP BY s.sealed_with";
+        for mut row in tx.fetch_all(sql, Vec::new()).await? {
+            let (with, count) = (row.bytes()?, row.i64()?);
+            if self.settings.identity_keys.as_ref().is_some_and(|keys| keys.has(&with)) {
+                continue;
+            }
+            if !forget {
+                return Err(unopened(&format!(
+                    "the secrets of {count} access keys were sealed with an identity key that is not given; put the \
+                     file of identity keys back, or, if it is lost, start once with --forget-access-keys and make new access keys"
+                )));
+            }
+            let sql = "DELETE FROM access_key_secrets WHERE sealed_with = $1";
+            tx.execute(sql, vec![with.into()]).await?;
+            tracing::info!(access_keys = count, "secrets that no identity key opens were forgotten");
+        }
+        Ok(())
+    }
+
     pub(super) async fn read_identities_page(
         &self,
         account: &AccountId,

@@ -6,6 +6,7 @@ mod commits;
 mod conformance;
 mod faults;
 mod garbage;
+mod identities;
 mod jobs;
 mod leases;
 mod listing;
