@@ -204,15 +204,8 @@ impl Directory {
         self.position
     }
 
-    /// With what was changed up to `position`, read from `since` on, or from the beginning.
-    pub(super) fn with(
-        mut self,
-        records: Vec<IdentityRecord>,
-        since: i64,
-        position: i64,
-        anew: bool,
-    ) -> Self {
-        debug_assert!(anew || since <= self.position, "nothing between is left out");
+    /// With what was changed up to `position`, read from this one's on.
+    pub(super) fn with(mut self, records: Vec<IdentityRecord>, position: i64) -> Self {
         for record in records {
             self.set(record);
         }
@@ -312,7 +305,7 @@ mod tests {
     fn with(kind: IdentityKind, name: &str, document: Option<&str>) -> Directory {
         let document = document.map(|document| document.to_owned().into());
         let record = IdentityRecord { kind, name: name.to_owned(), document };
-        Directory::default().with(vec![record], 0, 1, false)
+        Directory::default().with(vec![record], 1)
     }
 
     /// What a policy says that cannot be read is not taken for nothing.
@@ -338,7 +331,7 @@ mod tests {
         let later = key.replace("0}", r#"0,"expires_ms":1}"#);
         assert!(with(IdentityKind::AccessKey, "k", Some(&later)).check_readable().is_err());
         let record = IdentityRecord { kind: IdentityKind::User, name: "a".to_owned(), document: None };
-        let mended = with(IdentityKind::User, "a", Some("{")).with(vec![record], 1, 2, false);
+        let mended = with(IdentityKind::User, "a", Some("{")).with(vec![record], 2);
         assert!(mended.check_readable().is_ok(), "it can be removed");
     }
 

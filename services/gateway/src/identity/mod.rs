@@ -2,11 +2,12 @@
 //!
 //! A gateway keeps what there is of the account in memory, without any secret, and reads on from where it was with each request
 //! of a user and each call of IAM, before it decides: one call to the metadata service, which mostly answers that nothing was
-//! changed. So a change is effective for every request that begins after its answer, through every gateway.
+//! changed, and which requests that wait at the same time share. So a change is effective for every request that begins after its answer, through every gateway.
 //!
 //! Invariant: nothing is decided by what was read before the request began.
 
 mod directory;
+mod sharing;
 
 use std::{
     collections::HashMap,
@@ -16,6 +17,7 @@ use std::{
 use metadata_api::{Error as MetadataError, IdentityRecord, Metadata};
 use sigv4::{Scope, SigningKey};
 
+use self::sharing::Sharing;
 use crate::auth::root_account;
 
 pub(crate) use directory::{
@@ -32,6 +34,7 @@ const READINGS_MAX: usize = 8;
 #[derive(Debug, Default)]
 pub(crate) struct Identities {
     directory: Mutex<Arc<Directory>>,
+    readings: Sharing<Result<Arc<Directory>, MetadataError>>,
     /// By access key and scope. The name of an access key is never given out again, so an entry stays right; whether the key
     /// may still be used is told by the directory.
     keys: Mutex<HashMap<(String, Scope), Arc<SigningKey>>>,
@@ -44,24 +47,25 @@ impl Identities {
 
     /// The account as it is now: reads what was changed since it was last read.
     pub(crate) async fn read(&self, metadata: &dyn Metadata) -> Result<Arc<Directory>, MetadataError> {
+        self.readings.get(self.read_on(metadata)).await
+    }
+
+    /// Not to be run twice at a time: what was read last replaces what was there.
+    async fn read_on(&self, metadata: &dyn Metadata) -> Result<Arc<Directory>, MetadataError> {
+        let known = self.current();
         for _ in 0..READINGS_MAX {
-            let known = self.current();
             let read = match read_from(metadata, known.position()).await? {
-                Some(read) => Some((read, false)),
-                None => read_from(metadata, 0).await?.map(|read| (read, true)),
+                Some((_, position)) if position == known.position() => return Ok(known),
+                Some((records, position)) => Some((Directory::clone(&known), records, position)),
+                None => read_from(metadata, 0)
+                    .await?
+                    .map(|(records, position)| (Directory::default(), records, position)),
             };
-            let Some(((records, position), anew)) = read else { continue };
-            let mut place = self.directory.lock().unwrap_or_else(PoisonError::into_inner);
-            // Somebody else may have read further meanwhile, by a call that began later.
-            if !anew && place.position() >= position {
-                return Ok(place.clone());
+            if let Some((base, records, position)) = read {
+                let new = Arc::new(base.with(records, position));
+                *self.directory.lock().unwrap_or_else(PoisonError::into_inner) = new.clone();
+                return Ok(new);
             }
-            if Arc::ptr_eq(&place, &known) || !anew && known.position() <= place.position() {
-                let base = if anew { Directory::default() } else { (**place).clone() };
-                *place = Arc::new(base.with(records, known.position(), position, anew));
-                return Ok(place.clone());
-            }
-            // Somebody else read anew meanwhile: what was read here does not tell what is newer.
         }
         Err(MetadataError::Internal { reason: "the account cannot be read".to_owned() })
     }
