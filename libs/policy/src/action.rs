@@ -103,6 +103,7 @@ const ACTIONS: &[(&str, Scope)] = &[
     ("ReplicateObject", Scope::Object),
     ("ReplicateTags", Scope::Object),
     ("RestoreObject", Scope::Object),
+    ("TagResource", Scope::Bucket),
     ("UpdateBucketMetadataInventoryTableConfiguration", Scope::Bucket),
     ("UpdateBucketMetadataJournalTableConfiguration", Scope::Bucket),
     ("UpdateObjectEncryption", Scope::Object),

@@ -417,3 +417,62 @@ fn a_lost_identity_key_is_not_made_anew() {
     server.restart_with(|config| config.forget_access_keys = false);
     server.client().with_credentials_of(&again).call("sts", "GetCallerIdentity", &[]).ok();
 }
+
+#[test]
+fn a_form_that_a_user_signed_is_held_to_its_policies() {
+    let server = Server::start();
+    let root = server.client();
+    let bucket = server.bucket();
+    let ann = user(root, "ann");
+    let objects = format!("arn:aws:s3:::{}/*", bucket.name);
+    let form = |key: &str| of(&ann, &bucket).form().field("key", key);
+    let refused = |key: &str| {
+        form(key).signed(b"x").send().expect_error(403, "AccessDenied");
+        bucket.head(key).send().expect(404);
+    };
+    refused("without-a-right");
+    put(root, "ann", &[statement("Allow", "s3:GetObject", &objects)]);
+    refused("with-another-right");
+    put(
+        root,
+        "ann",
+        &[
+            statement("Allow", "s3:PutObject", &objects),
+            statement("Deny", "s3:*", &format!("arn:aws:s3:::{}/shut/*", bucket.name)),
+        ],
+    );
+    form("k").signed(b"x").send().expect(204);
+    assert_eq!(get(&bucket, "k").ok().body, b"x");
+    refused("shut/k");
+    let tags = "<Tagging><TagSet><Tag><Key>a</Key><Value>1</Value></Tag></TagSet></Tagging>";
+    form("tagged").field("tagging", tags).signed(b"x").send().expect_error(403, "AccessDenied");
+
+    let (second, id) = access_key(root, "ann");
+    let form = || of(&second, &bucket).form().field("key", "second");
+    form().signed(b"x").send().expect(204);
+    let change = [("UserName", "ann"), ("AccessKeyId", id.as_str()), ("Status", "Inactive")];
+    iam(root, "UpdateAccessKey", &change);
+    bucket.object(Method::DELETE, "second").send().expect(204);
+    form().signed(b"x").send().expect_error(403, "InvalidAccessKeyId");
+    bucket.head("second").send().expect(404);
+}
+
+#[test]
+fn a_bucket_with_tags_takes_the_right_to_tag() {
+    let server = Server::start();
+    let root = server.client();
+    let ann = user(root, "ann");
+    let bucket = ann.existing_bucket("tagged-by-ann");
+    let body = "<CreateBucketConfiguration><Tags><Tag><Key>a</Key><Value>1</Value></Tag></Tags></CreateBucketConfiguration>";
+    put(root, "ann", &[statement("Allow", "s3:CreateBucket", "*")]);
+    bucket.request(Method::PUT).body(body).refused(403, "AccessDenied");
+    root.existing_bucket(&bucket.name).request(Method::HEAD).send().expect(404);
+    bucket.request(Method::PUT).body("<CreateBucketConfiguration/>").ok();
+    root.existing_bucket(&bucket.name).request(Method::DELETE).send().expect(204);
+    put(
+        root,
+        "ann",
+        &[statement("Allow", "s3:CreateBucket", "*"), statement("Allow", "s3:TagResource", "*")],
+    );
+    bucket.request(Method::PUT).body(body).ok();
+}

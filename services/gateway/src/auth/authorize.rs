@@ -89,6 +89,16 @@ impl Permit {
         }
     }
 
+    /// Decides whether the request may also give these tags to the bucket that it makes. Source: API Reference,
+    /// "CreateBucketConfiguration".
+    pub(crate) fn check_tags_of_bucket(&self, gateway: &Gateway, request: &Request) -> Result<(), S3Error> {
+        const ACTION: &str = "TagResource";
+        match &self.authority {
+            Some(authority) => authority.check_all(&[ACTION], None, &authority.facts),
+            None => check_account(gateway, request, self.operation, ACTION, request.bucket()?.as_str()),
+        }
+    }
+
     /// Decides once more on the version that is there by now, when what it decided on before has gone and the policy asks for
     /// tags or lists decide. The version is kept for the handler.
     pub(crate) async fn again(&self, gateway: &Gateway, request: &Request) -> Result<(), S3Error> {

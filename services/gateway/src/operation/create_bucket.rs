@@ -45,6 +45,7 @@ pub(super) async fn create_bucket(
 
     let mut subresources = BTreeMap::new();
     if !tags.is_empty() {
+        permit.check_tags_of_bucket(gateway, request)?;
         subresources.insert(Subresource::Tagging, tagging(&tags));
     }
     let owner = permit.account()?.clone();
