@@ -1,5 +1,7 @@
 //! Users, and what belongs to them.
 
+use std::fmt;
+
 use sigv4::{Scope, SigningKey};
 
 use super::{WireError, list, messages, proto, text};
@@ -149,5 +151,33 @@ impl TryFrom<proto::DeriveSigningKeyResponse> for DerivedKey {
             <[u8; 32]>::try_from(key.as_ref()).map_err(|_| WireError::invalid("key", "not 32 bytes"))
         };
         Ok(Self(message.key.map(of).transpose()?.map(SigningKey::from_bytes)))
+    }
+}
+
+impl fmt::Debug for proto::change_identities_response::Done {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Done").field("has_secret", &self.secret.is_some()).finish()
+    }
+}
+
+impl fmt::Debug for proto::DeriveSigningKeyResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DeriveSigningKeyResponse").field("has_key", &self.key.is_some()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::proto;
+
+    #[test]
+    fn messages_do_not_show_their_secrets() {
+        use proto::change_identities_response::{Done, Outcome};
+        let outcome = Some(Outcome::Done(Done { secret: Some("sesame".to_owned()) }));
+        let changed = format!("{:?}", proto::ChangeIdentitiesResponse { outcome });
+        assert!(changed.contains("has_secret: true") && !changed.contains("sesame"), "{changed}");
+        let key = Some(bytes::Bytes::from_static(b"sesame"));
+        let derived = format!("{:?}", proto::DeriveSigningKeyResponse { key });
+        assert_eq!(derived, "DeriveSigningKeyResponse { has_key: true }");
     }
 }
