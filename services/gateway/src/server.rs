@@ -272,7 +272,7 @@ async fn recognise(
     let address = address::address(host, &gateway.domains, parts.uri.path());
     let version_2 = gateway.signature_v2.then(|| Version2 { bucket_in_host: bucket_in_host(&address) });
     let authenticated = authenticate(gateway, &view, version_2).await?;
-    tell_sender(&parts.extensions, authenticated.requester());
+    tell_sender(&parts.extensions, || authenticated.requester());
     let address = address?;
     let query = Query::parse(parts.uri.query().unwrap_or(""))?;
     hoisted::restore(&mut parts.headers, &query);

@@ -56,8 +56,10 @@ pub(crate) enum Entrance {
 struct Sender(Arc<OnceLock<String>>);
 
 /// Tells who sent a request, which is known where it is authenticated.
-pub(crate) fn tell_sender(request: &Extensions, sender: Option<String>) {
-    if let (Some(Sender(place)), Some(sender)) = (request.get::<Sender>(), sender) {
+pub(crate) fn tell_sender(request: &Extensions, sender: impl FnOnce() -> Option<String>) {
+    if let Some(Sender(place)) = request.get::<Sender>()
+        && let Some(sender) = sender()
+    {
         // It is authenticated once.
         let _ = place.set(sender);
     }

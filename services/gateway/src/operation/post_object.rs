@@ -40,7 +40,7 @@ pub(crate) async fn post_object(
         Form::read(&gateway.env, &request.headers, body, UPLOAD_SIZE_MAX).await?;
     let now = gateway.env.wall_clock_ms();
     let authenticated = authenticate_form(gateway, &fields).await?;
-    tell_sender(&request.extensions, authenticated.requester());
+    tell_sender(&request.extensions, || authenticated.requester());
     let bucket = address.bucket.as_ref().map_or("", BucketName::as_str);
     fields.expand_file_name(&file_name)?;
     let allowed = match fields.get("policy") {
