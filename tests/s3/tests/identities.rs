@@ -476,3 +476,53 @@ fn a_bucket_with_tags_takes_the_right_to_tag() {
     );
     bucket.request(Method::PUT).body(body).ok();
 }
+
+/// Users of the account learn what was denied and by which kind of policy; nobody else does.
+#[test]
+fn a_denial_says_what_was_denied_and_by_what() {
+    let server = Server::start();
+    let root = server.client();
+    let bucket = server.bucket();
+    bucket.object(Method::PUT, "k").body("x").ok();
+    let ann = user(root, "ann");
+    let hers = of(&ann, &bucket);
+    let message = |request: harness::Request| {
+        let refused = request.send().expect(403);
+        Element::parse(&refused.body).find("Message").expect("a message").to_owned()
+    };
+    let who = Element::parse(&ann.call("sts", "GetCallerIdentity", &[]).ok().body);
+    let arn = who.find("GetCallerIdentityResult/Arn").expect("an ARN").to_owned();
+    let said = |action: &str, resource: &str, why: &str| {
+        format!(
+            "User: {arn} is not authorized to perform: s3:{action} on resource: \"arn:aws:s3:::{resource}\" {why}"
+        )
+    };
+    let object = format!("{}/k", bucket.name);
+    let nothing = |action: &str| format!("because no identity-based policy allows the s3:{action} action");
+    assert_eq!(message(get(&hers, "k")), said("GetObject", &object, &nothing("GetObject")));
+    assert_eq!(message(hers.request(Method::GET)), said("ListBucket", &bucket.name, &nothing("ListBucket")));
+    let made = ann.existing_bucket("made-by-ann").request(Method::PUT);
+    assert_eq!(message(made), said("CreateBucket", "made-by-ann", &nothing("CreateBucket")));
+
+    let objects = format!("arn:aws:s3:::{}/*", bucket.name);
+    put(root, "ann", &[statement("Allow", "s3:*", "*"), statement("Deny", "s3:DeleteObject", &objects)]);
+    let deny = |kind: &str| format!("with an explicit deny in {kind} policy");
+    let delete = hers.object(Method::DELETE, "k");
+    assert_eq!(message(delete), said("DeleteObject", &object, &deny("an identity-based")));
+    let policy = format!(
+        r#"{{"Version": "2012-10-17", "Statement": [{{"Effect": "Deny", "Principal": "*", "Action": "s3:GetObject", "Resource": "{objects}"}}]}}"#
+    );
+    bucket.request(Method::PUT).raw_query("policy").body(policy).send().expect(204);
+    assert_eq!(message(get(&hers, "k")), said("GetObject", &object, &deny("a resource-based")));
+    assert!(message(get(&bucket, "k")).contains(":root is not authorized to perform: s3:GetObject"));
+    assert_eq!(message(get(&bucket, "k").anonymous()), "Access Denied");
+
+    put(root, "ann", &[statement("Allow", "s3:GetObject", &objects)]);
+    bucket.request(Method::DELETE).raw_query("policy").send().expect(204);
+    let missing = message(get(&hers, "none"));
+    assert_eq!(
+        missing,
+        said("ListBucket", &bucket.name, &nothing("ListBucket")),
+        "what is missing is not told"
+    );
+}

@@ -132,8 +132,7 @@ impl Permit {
         rights.extend((!tags.is_empty()).then_some("GetObjectTagging"));
         authority.check_all(&rights, Some(source), &facts)?;
         let Some(attributes) = found else {
-            let may_list = authority.allows("ListBucket", None, &facts);
-            return if may_list { Ok(()) } else { Err(denied()) };
+            return authority.check_all(&["ListBucket"], None, &facts);
         };
         // What goes along is given to the key that the object gets.
         let given = [
@@ -155,7 +154,7 @@ impl Permit {
         for (action, names) in PRIVATE {
             let is_there = names.iter().any(|name| headers.contains_key(*name));
             let action = of_version(action, by_version);
-            if is_there && !authority.allows(action, request.address.key.as_ref(), &authority.facts) {
+            if is_there && authority.check(action, request.address.key.as_ref(), &authority.facts).is_err() {
                 for name in names {
                     headers.remove(*name);
                 }
@@ -176,9 +175,7 @@ impl Permit {
         let mut rights = vec![of_version("DeleteObject", version_id.is_some())];
         rights.extend(bypasses_governance.then_some("BypassGovernanceRetention"));
         rights.extend(etag.is_some().then_some("GetObject"));
-        if !rights.iter().all(|action| authority.can_allow(action, Some(key))) {
-            return Err(denied());
-        }
+        authority.check_possible(&rights, Some(key))?;
         let mut facts = authority.facts.clone();
         facts.context.set("s3:VersionId", version_id.map(|id| id.to_string()));
         facts.context.set("s3:if-match", etag);
@@ -192,6 +189,44 @@ impl Permit {
 
 fn denied() -> S3Error {
     S3Error::new(ErrorCode::AccessDenied)
+}
+
+/// Why something may not be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Refusal {
+    /// A policy of this kind denies it.
+    Denied(&'static str),
+    /// Nothing allows it.
+    NotAllowed,
+}
+
+/// The kinds of policies, as messages name them.
+const IDENTITY_BASED: &str = "identity-based";
+const RESOURCE_BASED: &str = "resource-based";
+
+/// `AccessDenied` that says to whom of the account that it concerns what was denied, and by which kind of policy. Others learn
+/// nothing. Source: Amazon S3 User Guide, "Troubleshoot access denied (403 Forbidden) errors in Amazon S3".
+fn denied_to(
+    principal: &Principal,
+    action: &str,
+    bucket: &str,
+    key: Option<&ObjectKey>,
+    why: Refusal,
+) -> S3Error {
+    let Some(arn) = principal.arn() else { return denied() };
+    let path = key.map(|key| format!("/{}", key.as_str())).unwrap_or_default();
+    let why = match why {
+        Refusal::Denied(kind) => format!("with an explicit deny in {} {kind} policy", article(kind)),
+        Refusal::NotAllowed => format!("because no {IDENTITY_BASED} policy allows the s3:{action} action"),
+    };
+    let message = format!(
+        "User: {arn} is not authorized to perform: s3:{action} on resource: \"arn:aws:s3:::{bucket}{path}\" {why}"
+    );
+    S3Error::with_message(ErrorCode::AccessDenied, message)
+}
+
+fn article(kind: &str) -> &'static str {
+    if kind.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" }
 }
 
 /// What decides on everything that one request does in one bucket.
@@ -242,16 +277,29 @@ impl Authority {
         facts: &Facts,
     ) -> Result<(), S3Error> {
         for action in rights {
-            if !self.allows(action, key, facts) {
-                return Err(denied());
-            }
+            self.check(action, key, facts).map_err(|why| self.denied(action, key, why))?;
         }
         Ok(())
     }
 
-    fn allows(&self, action: &'static str, key: Option<&ObjectKey>, facts: &Facts) -> bool {
+    /// Refuses what cannot come out as allowed.
+    fn check_possible(&self, rights: &[&'static str], key: Option<&ObjectKey>) -> Result<(), S3Error> {
+        match rights.iter().find(|action| !self.can_allow(action, key)) {
+            Some(action) => Err(self.denied(action, key, Refusal::NotAllowed)),
+            None => Ok(()),
+        }
+    }
+
+    fn denied(&self, action: &str, key: Option<&ObjectKey>, why: Refusal) -> S3Error {
+        if !self.owns {
+            return denied();
+        }
+        denied_to(&self.principal, action, self.bucket.as_str(), key, why)
+    }
+
+    fn check(&self, action: &'static str, key: Option<&ObjectKey>, facts: &Facts) -> Result<(), Refusal> {
         if self.owns && self.identity.is_none() && NEVER_DENIED.contains(&action) {
-            return true;
+            return Ok(());
         }
         let request = policy::Request {
             principal: &self.principal,
@@ -260,7 +308,7 @@ impl Authority {
             context: &facts.context,
         };
         let by_identity = match self.identity.as_deref().map(|policies| says(policies, &request)) {
-            Some(Said::Denied) => return false,
+            Some(Said::Denied) => return Err(Refusal::Denied(IDENTITY_BASED)),
             Some(said) => said == Said::Allowed,
             None => true,
         };
@@ -269,17 +317,18 @@ impl Authority {
             Some(Verdict::Denied(decider)) => {
                 let (statement, sid) = (decider.statement, decider.sid.unwrap_or_default());
                 tracing::debug!(bucket = %self.bucket, action, statement, sid, "denied by a statement");
-                return false;
+                return Err(Refusal::Denied(RESOURCE_BASED));
             }
             Some(Verdict::Allowed(decider)) if !self.is_restricted && !self.is_handed_on(&decider) => true,
             Some(Verdict::Allowed(_) | Verdict::NotMentioned) | None => self.default || by_list(),
         };
-        match (self.identity.is_some(), self.owns) {
+        let is_allowed = match (self.identity.is_some(), self.owns) {
             (false, _) => by_bucket,
             // In the own account one of both is enough.
             (true, true) => by_identity || by_bucket,
             (true, false) => by_identity && by_bucket,
-        }
+        };
+        is_allowed.then_some(()).ok_or(Refusal::NotAllowed)
     }
 
     /// Whether a statement allows something to the account that owns the bucket, which its users get by policies of their own.
@@ -357,10 +406,12 @@ fn check_account(
     let context = of_request(gateway, request, operation, &principal, &super::root_account());
     let resource = Resource::S3 { bucket, key: None };
     let asked = policy::Request { principal: &principal, action, resource, context: &context };
-    match says(&user.directory.policies_of(&user.holder), &asked) {
-        Said::Allowed => Ok(()),
-        Said::Denied | Said::Nothing => Err(denied()),
-    }
+    let why = match says(&user.directory.policies_of(&user.holder), &asked) {
+        Said::Allowed => return Ok(()),
+        Said::Denied => Refusal::Denied(IDENTITY_BASED),
+        Said::Nothing => Refusal::NotAllowed,
+    };
+    Err(denied_to(&principal, action, bucket, None, why))
 }
 
 /// Decides whether the sender of a call of IAM may make it. `directory` is the account as the call finds it: a user who is not
@@ -438,14 +489,12 @@ async fn decide(
     add_request_tags(&mut authority.facts.context, tags);
     let has_own = authority.identity.as_ref().is_some_and(|policies| !policies.is_empty());
     if !authority.default && !has_own && authority.policy.is_none() && authority.facts.lists.is_none() {
-        return Err(denied());
+        return Err(authority.denied(action, request.address.key.as_ref(), Refusal::NotAllowed));
     }
     let key = request.address.key.as_ref();
     let rights = rights(operation, action, &request.headers, version_id.is_some(), !tags.is_empty());
     // Whoever no statement can allow it learns nothing, and costs no more calls.
-    if !rights.iter().all(|action| authority.can_allow(action, key)) {
-        return Err(denied());
-    }
+    authority.check_possible(&rights, key)?;
     if authority.asks_for_object()
         && let Some(key) = key
     {
@@ -468,8 +517,8 @@ async fn decide(
     }
     // Whoever may not list a bucket does not learn what is not in it.
     let is_missing = request.target.with_version(|found| is_missing(found, version_id.is_some()));
-    if is_missing.unwrap_or(false) && !authority.allows("ListBucket", None, &authority.facts) {
-        return Err(denied());
+    if is_missing.unwrap_or(false) {
+        authority.check_all(&["ListBucket"], None, &authority.facts)?;
     }
     Ok(permit(rights, Some(authority)))
 }
@@ -615,8 +664,8 @@ pub(crate) async fn authorize_source(
     authority.facts.context.set("s3:VersionId", source.version_id.map(|id| id.to_string()));
     authority.facts.set_object(object);
     authority.check_all(&rights, Some(&source.key), &authority.facts)?;
-    if object.is_none() && !authority.allows("ListBucket", None, &authority.facts) {
-        return Err(denied());
+    if object.is_none() {
+        authority.check_all(&["ListBucket"], None, &authority.facts)?;
     }
     if copies_tags && has_tags {
         permit.check("PutObjectTagging", request.key()?)?;
