@@ -1,0 +1,318 @@
+"""Lints and renders the Helm chart over the files in tests/helm/values, by Helm 3 and Helm 4, and holds what comes out against
+the schemas of several Kubernetes versions, the rules of policy.py, docs/configuration.md and docker-compose.yml. No cluster
+is needed, and none is made: whether the pods run is for tests/compose to say, which runs the same image and settings.
+
+Usage: tests/helm/run [--help]
+"""
+
+import base64
+import copy
+import json
+import pathlib
+import re
+import sys
+
+if "--help" in sys.argv[1:]:
+    print(__doc__.strip())
+    sys.exit(0)
+
+sys.path.insert(1, str(pathlib.Path(__file__).resolve().parent.parent / "lib"))
+
+import kubernetes_validate
+import yaml
+
+import policy
+import settings
+from api import serving
+from chart import CHART, HELMS, ROOT, VALUES, Refused, component, helm, of_kind, pods, render
+from report import Report, expect
+
+KUBERNETES = ["1.28", "1.29", "1.30", "1.31", "1.32", "1.33", "1.34", "1.35", "1.36", "1.37"]
+# What has no schema in Kubernetes itself.
+CUSTOM = {"Certificate", "Cluster", "HTTPRoute"}
+TRIAL = ROOT / "tests/helm/values/trial.yaml"
+
+# Asks the cluster what is there, but not for the schemas of its kinds, which run_schemas looks at.
+FROM_CLUSTER = ("--dry-run=server", "--disable-openapi-validation")
+
+BUNDLED = {"postgres": {"mode": "bundled"}}
+
+
+def pool(**values):
+    """Values with one pool."""
+    return BUNDLED | {"chunk": {"pools": [{"name": "main", "replicas": 6, "storage": {"size": "1Gi"}} | values]}}
+
+
+# What is refused: why, the values, and what the message has to say.
+REFUSED = [
+    ("no database", {}, "postgres.external.existingSecret"),
+    ("a mode of Postgres that there is not", {"postgres": {"mode": "mysql"}}, "postgres.mode|/postgres/mode"),
+    ("a word that is misspelt", BUNDLED | {"gatway": {}}, "gatway"),
+    ("a setting that a role does not have", BUNDLED | {"gateway": {"settings": {"ASHLAR_SCRUB_DAYS": 3}}}, "ASHLAR_SCRUB_DAYS"),
+    ("a setting that the chart gives", BUNDLED | {"metadata": {"settings": {"ASHLAR_DATABASE_URL": "postgres://x"}}}, "ASHLAR_DATABASE_URL"),
+    ("a coding that is none", BUNDLED | {"standardCoding": "4-2"}, "standardCoding"),
+    ("no gateway", BUNDLED | {"gateway": {"replicas": 0}}, "replicas"),
+    ("replicas that are no number", BUNDLED | {"metadata": {"replicas": "two"}}, "replicas"),
+    ("resources without limits", BUNDLED | {"worker": {"resources": {"limits": None}}}, "limits"),
+    ("a limit of nothing", BUNDLED | {"worker": {"resources": {"limits": {"memory": "much"}}}}, "memory"),
+    ("no pool", BUNDLED | {"chunk": {"pools": []}}, "pools"),
+    ("a pool without a name", BUNDLED | {"chunk": {"pools": [{"replicas": 6, "storage": {"size": "1Gi"}}]}}, "name"),
+    ("a pool's name that no host can have", pool(name="Main_1"), "name"),
+    ("a pool without storage", BUNDLED | {"chunk": {"pools": [{"name": "main", "replicas": 6}]}}, "storage"),
+    ("a pool with nothing to keep shards on", pool(disks=0), "remoteBuckets"),
+    ("a medium with the name of remote buckets", pool(medium="s3"), "medium"),
+    ("a remote bucket that all pods would share", pool(remoteBuckets=["s3://cold/all?endpoint=https://a.example"]), "remoteBuckets"),
+    ("a failure domain with a slash", pool(failureDomain={"zone": "a/b"}), "zone"),
+    ("TLS without a certificate", BUNDLED | {"tls": {"enabled": True}}, "existingSecret"),
+    ("two certificates", BUNDLED | {"tls": {"enabled": True, "existingSecret": "x", "certManager": {"enabled": True}}}, "not both"),
+    ("cert-manager without an issuer", BUNDLED | {"tls": {"enabled": True, "certManager": {"enabled": True}}}, "issuer"),
+    ("Ingress without a host", BUNDLED | {"ingress": {"enabled": True}}, "hosts"),
+    ("a route without a Gateway", BUNDLED | {"gatewayAPI": {"enabled": True}}, "parentRefs"),
+    ("a digest that is none", BUNDLED | {"image": {"digest": "latest"}}, "digest"),
+    ("two pools of one name", BUNDLED | {"chunk": {"pools": [{"name": "a", "replicas": 3, "storage": {"size": "1Gi"}}] * 2}}, "two pools"),
+]
+
+
+def run_rendering(report):
+    """Lint and templates, over all values and both Helms. Returns the objects of each file."""
+    rendered = {}
+    for version in HELMS:
+        report.section(f"Helm {helm(version, 'version', '--template', '{{.Version}}')}")
+        for values in VALUES:
+            with report.case(f"{values.stem}: lint finds nothing"):
+                said = helm(version, "lint", "--strict", str(CHART), "--values", str(values))
+                expect(re.findall(r"\[(?:WARNING|ERROR)\].*", said), [], "findings")
+            with report.case(f"{values.stem}: renders, as by the other Helm"):
+                objects = render(version, values)
+                first = rendered.setdefault(values.stem, objects)
+                expect(without_secrets(objects), without_secrets(first), "objects")
+            with report.case(f"{values.stem}: says how to go on"):
+                with serving([]) as kubeconfig:
+                    said = helm(version, "install", "r", str(CHART), "--values", str(values), "--dry-run=client", "--disable-openapi-validation", kubeconfig=kubeconfig)
+                notes = said.split("NOTES:")[1]
+                expect("ashlar admin status" in notes, True, "admin command in the notes")
+                expect("WARNING: the bundled Postgres" in notes, "bundled" in values.read_text(), "warning of the bundled Postgres")
+        for why, values, message in REFUSED:
+            with report.case(f"refuses {why}"):
+                try:
+                    render(version, values)
+                except Refused as refused:
+                    expect(bool(re.search(message, str(refused))), True, f"{message!r} in {str(refused)!r}")
+                else:
+                    raise AssertionError("it was accepted")
+    return rendered
+
+
+def without_secrets(objects):
+    """The objects without what is random, in an order of their own."""
+    objects = copy.deepcopy(objects)
+    for each in of_kind(objects, "Secret"):
+        each["data"] = sorted(each["data"])
+    return sorted(objects, key=lambda each: (each["kind"], each["metadata"]["name"]))
+
+
+def run_schemas(report, rendered):
+    """Every object against the schema of its kind; unknown fields are errors."""
+    report.section("Kubernetes")
+    for kubernetes in KUBERNETES:
+        for name, objects in rendered.items():
+            with report.case(f"{kubernetes}: {name}"):
+                unknown = set()
+                for each in objects:
+                    try:
+                        kubernetes_validate.validate(each, kubernetes, strict=True)
+                    except kubernetes_validate.SchemaNotFoundError:
+                        unknown.add(each["kind"])
+                expect(unknown - CUSTOM, set(), "kinds without a schema")
+    with report.case("a field that is misspelt is found"):
+        objects = copy.deepcopy(rendered["trial"])
+        of_kind(objects, "StatefulSet")[0]["spec"]["minReadySecond"] = 3
+        found = 0
+        for each in objects:
+            try:
+                kubernetes_validate.validate(each, "1.32", strict=True)
+            except kubernetes_validate.ValidationError:
+                found += 1
+        expect(found, 1, "objects found wrong")
+
+
+# What each rule has to find: a change of a gateway's pod or of all objects.
+def gateway_of(objects):
+    """The pod of the gateways."""
+    return next(pod for _, pod in pods(objects) if component(pod) == "gateway")
+
+
+def gateway_container(objects):
+    """Its container."""
+    return gateway_of(objects)["spec"]["containers"][0]
+
+
+def the(objects, kind, ending):
+    """The one object of a kind whose name ends so."""
+    return next(each for each in of_kind(objects, kind) if each["metadata"]["name"].endswith(ending))
+
+
+SPOILT = [
+    ("root", policy.runs_without_privileges, lambda objects: gateway_of(objects)["spec"]["securityContext"].update(runAsUser=0)),
+    ("no seccomp", policy.runs_without_privileges, lambda objects: gateway_of(objects)["spec"]["securityContext"].pop("seccompProfile")),
+    ("a capability", policy.runs_without_privileges, lambda objects: gateway_container(objects)["securityContext"]["capabilities"].update(add=["NET_RAW"])),
+    ("a root file system that can be written", policy.runs_without_privileges, lambda objects: gateway_container(objects)["securityContext"].pop("readOnlyRootFilesystem")),
+    ("service links", policy.runs_without_privileges, lambda objects: gateway_of(objects)["spec"].pop("enableServiceLinks")),
+    ("no limits", policy.has_bounds, lambda objects: gateway_container(objects)["resources"].pop("limits")),
+    ("no probe", policy.is_probed, lambda objects: gateway_container(objects).pop("readinessProbe")),
+    ("a probe of another port", policy.is_probed, lambda objects: gateway_container(objects)["livenessProbe"]["httpGet"].update(port="health2")),
+    ("the image latest", policy.names_its_image, lambda objects: gateway_container(objects).update(image="ashlar:latest")),
+    ("a password in the open", policy.keeps_secrets, lambda objects: gateway_container(objects)["env"].append({"name": "ASHLAR_ROOT_PASSWORD", "value": "x"})),
+    ("a short stop", policy.has_time_to_stop, lambda objects: gateway_of(objects)["spec"].update(terminationGracePeriodSeconds=30)),
+    ("a Service that leads nowhere", policy.fits_together, lambda objects: the(objects, "Service", "-metadata")["spec"]["selector"].update({"app.kubernetes.io/component": "x"})),
+    ("a budget for two", policy.is_disrupted_one_by_one, lambda objects: the(objects, "PodDisruptionBudget", "-chunk")["spec"].update(maxUnavailable=2)),
+    ("chunk services open to metadata", policy.is_reached_by_its_callers_alone, lambda objects: the(objects, "NetworkPolicy", "-chunk")["spec"]["ingress"][0]["from"][0]["podSelector"]["matchExpressions"][0]["values"].append("metadata")),
+    ("chunk services open to all", policy.is_reached_by_its_callers_alone, lambda objects: the(objects, "NetworkPolicy", "-chunk")["spec"]["ingress"][0].pop("from")),
+    ("no policy for Postgres", policy.is_reached_by_its_callers_alone, lambda objects: objects.remove(the(objects, "NetworkPolicy", "-postgres"))),
+]
+
+
+def run_policy(report, rendered):
+    """The rules, and that each finds what it is there for."""
+    report.section("policy")
+    for name, objects in rendered.items():
+        values = yaml.safe_load((ROOT / f"tests/helm/values/{name}.yaml").read_text(encoding="utf-8"))
+        for rule in policy.RULES:
+            part, switch = policy.OPTIONAL.get(rule, ("", ""))
+            if not values.get(part, {}).get(switch, True):
+                continue
+            with report.case(f"{name}: {rule.__name__}"):
+                expect(list(rule(objects)), [], "findings")
+    for what, rule, spoil in SPOILT:
+        with report.case(f"{rule.__name__} finds {what}"):
+            objects = copy.deepcopy(rendered["trial"])
+            spoil(objects)
+            expect(bool(list(rule(objects))), True, "whether anything was found")
+
+
+# Set in one of the two alone, and why.
+CHART_ALONE = {
+    "ASHLAR_LOG": "its default, named so that it can be changed",
+    "ASHLAR_LOG_FORMAT": "what collects logs in Kubernetes reads JSON",
+    "ASHLAR_MEDIUM": "its default, named so that pools can differ",
+    "ASHLAR_IDENTITY_KEY": "compose has no file for it",
+}
+# What is an address or a place, which cannot be the same.
+PLACES = {"ASHLAR_METADATA", "ASHLAR_ADVERTISE", "ASHLAR_FAILURE_DOMAIN", "ASHLAR_DATA", "ASHLAR_DATABASE_URL"}
+# Values of the chart itself, which a role's `settings` cannot set.
+OWN = PLACES | {
+    "ASHLAR_LISTEN", "ASHLAR_HEALTH_LISTEN", "ASHLAR_CLUSTER_SECRET", "ASHLAR_ROOT_USER", "ASHLAR_ROOT_PASSWORD", "ASHLAR_IDENTITY_KEY", "ASHLAR_MEDIUM",
+    "ASHLAR_TLS_CERT", "ASHLAR_TLS_KEY", "ASHLAR_WEBSITE_ADDRESS", "ASHLAR_WEBSITE_DOMAIN", "ASHLAR_STANDARD_CODING", "ASHLAR_LOG", "ASHLAR_LOG_FORMAT",
+}  # fmt: skip
+
+
+def run_settings(report, rendered):
+    """Every variable is a setting of its role, and compose and the chart give the same ones."""
+    report.section("settings")
+    documented = settings.documented()
+    for name, objects in rendered.items():
+        with report.case(f"{name}: every variable is a setting of its role"):
+            seen = set()
+            for who, pod in pods(objects):
+                container = pod["spec"]["containers"][0]
+                if component(pod) not in settings.ROLES:
+                    continue
+                expect(container["args"], [component(pod)], f"{who}: arguments")
+                given = settings.of_container(container)
+                expect(set(given) - set(documented[component(pod)].values()), set(), f"{who}: variables that are no settings")
+                expect(len(container["env"]), len({each["name"] for each in container["env"]}), f"{who}: variables given once")
+                numbers = [value for value in given.values() if value and re.search(r"\de\+", value)]
+                expect(numbers, [], f"{who}: numbers as floating point")
+                seen.add(component(pod))
+            expect(seen, set(settings.ROLES), "roles")
+    schema = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
+    for role in settings.ROLES:
+        with report.case(f"the schema takes every setting of {role} that the chart does not set itself"):
+            part = schema["$defs"]["chunkSettings"] if role == "chunk" else schema["properties"][role]["properties"]["settings"]
+            expect(sorted(part["properties"]), sorted(set(documented[role].values()) - OWN), "settings")
+
+    report.section("compose")
+    composed, file = settings.of_compose()
+    of_role = {component(pod): pod for _, pod in pods(rendered["trial"])}
+    replicas = {}
+    for each in of_kind(rendered["trial"], "Deployment", "StatefulSet"):
+        replicas[component(each["spec"]["template"])] = each["spec"]["replicas"]
+    for role in settings.ROLES:
+        pod = of_role[role]
+        container = pod["spec"]["containers"][0]
+        given = settings.of_container(container)
+        with report.case(f"{role}: as many as in compose"):
+            expect(replicas[role], len(composed[role]), "replicas")
+        for composed_settings, service in composed[role][:1]:
+            with report.case(f"{role}: the same settings as in compose"):
+                expect(set(given) - set(CHART_ALONE), set(composed_settings) - set(CHART_ALONE), "settings")
+                for name in set(given) & set(composed_settings) - PLACES:
+                    if given[name] is not None:
+                        expect(given[name], composed_settings[name], name)
+            with report.case(f"{role}: probes ask what compose's health check asks"):
+                asked = re.fullmatch(r"http://127.0.0.1:(\d+)(/.*)", service["healthcheck"]["test"][-1])
+                probe = container["readinessProbe"]["httpGet"]
+                port = next(each["containerPort"] for each in container["ports"] if each["name"] == probe["port"])
+                expect((str(port), probe["path"]), asked.groups(), "port and path")
+            with report.case(f"{role}: has as much time to stop"):
+                expect(pod["spec"]["terminationGracePeriodSeconds"] >= int(service["stop_grace_period"].rstrip("s")), True, "long enough")
+            with report.case(f"{role}: runs the same image"):
+                expect(container["image"].split(":")[0], re.sub(r".*:-(.*)}", r"\1", service["image"]), "image")
+    with report.case("Postgres is the same image"):
+        expect(of_role["postgres"]["spec"]["containers"][0]["image"], file["services"]["postgres"]["image"], "image")
+    with report.case("pods run as the user of the image"):
+        user = re.search(r"^USER (\d+):", (ROOT / "Dockerfile").read_text(encoding="utf-8"), re.M)[1]
+        expect({of_role[role]["spec"]["securityContext"]["runAsUser"] for role in settings.ROLES}, {int(user)}, "users")
+
+
+def run_upgrades(report):
+    """What the chart finds in a cluster, told by a server that answers as Kubernetes does: secrets stay, pods are not lost."""
+    for version in HELMS:
+        report.section(f"upgrades, Helm {version}")
+        first = render(version, TRIAL)
+        secrets = of_kind(first, "Secret")
+        with report.case("secrets are what the services take"):
+            data = {name: base64.b64decode(value).decode() for name, value in the(first, "Secret", "-secrets")["data"].items()}
+            expect(sorted(data), ["cluster-secret", "identity-key", "root-password", "root-user"], "keys")
+            expect(bool(re.fullmatch("[0-9a-f]{64}", data["identity-key"])), True, "an identity key of 64 hexadecimal digits")
+            expect(len(data["cluster-secret"]) >= 32 and 8 <= len(data["root-password"]) <= 128, True, "long enough")
+            expect({each["metadata"]["annotations"]["helm.sh/resource-policy"] for each in secrets}, {"keep"}, "kept when the release is removed")
+        with report.case("without a cluster to ask, secrets are new each time"):
+            expect(all(a["data"] != b["data"] for a, b in zip(secrets, of_kind(render(version, TRIAL), "Secret"), strict=True)), True, "they differ")
+        with serving(first) as kubeconfig:
+            with report.case("an upgrade keeps the secrets that are there"):
+                again = of_kind(render(version, TRIAL, *FROM_CLUSTER, kubeconfig=kubeconfig), "Secret")
+                expect([each["data"] for each in again], [each["data"] for each in secrets], "secrets")
+            with report.case("an upgrade that changes the root user's name keeps the one that is there"):
+                again = render(version, TRIAL, "--set", "secrets.rootUser=other", *FROM_CLUSTER, kubeconfig=kubeconfig)
+                expect(the(again, "Secret", "-secrets")["data"], the(first, "Secret", "-secrets")["data"], "secret")
+            with report.case("a pool may grow"):
+                render(version, pool(replicas=8), *FROM_CLUSTER, kubeconfig=kubeconfig)
+            with report.case("a pool that is not drained may not shrink"):
+                try:
+                    render(version, pool(replicas=5), *FROM_CLUSTER, kubeconfig=kubeconfig)
+                except Refused as refused:
+                    expect("Drain the nodes" in str(refused), True, f"advice in {refused}")
+                else:
+                    raise AssertionError("it was accepted")
+            with report.case("a pool that is drained may shrink"):
+                render(version, pool(replicas=5, drained=True), *FROM_CLUSTER, kubeconfig=kubeconfig)
+        with serving([]) as kubeconfig, report.case("a first installation makes secrets"):
+            made = of_kind(render(version, TRIAL, *FROM_CLUSTER, kubeconfig=kubeconfig), "Secret")
+            expect([sorted(each["data"]) for each in made], [sorted(each["data"]) for each in secrets], "keys")
+
+
+def main():
+    """Everything, in half a minute."""
+    report = Report()
+    rendered = run_rendering(report)
+    if len(rendered) == len(VALUES):
+        run_schemas(report, rendered)
+        run_policy(report, rendered)
+        run_settings(report, rendered)
+        run_upgrades(report)
+    sys.exit(report.close("helm"))
+
+
+if __name__ == "__main__":
+    main()
