@@ -42,6 +42,8 @@ pub struct Bucket {
     pub has_lifecycle: bool,
     /// Its [`Subresource::OwnershipControls`], since they tell whether any access control list is to be asked for.
     pub ownership_controls: Option<Bytes>,
+    /// Its [`Subresource::Encryption`], which whoever writes an object has to know.
+    pub encryption: Option<Bytes>,
 }
 
 /// What a bucket may hold at most. A write that would take it past a bound, and makes it grow, is refused by its commit; nothing
@@ -134,11 +136,13 @@ pub enum Subresource {
     Acl = 9,
     /// Who owns what is in it, and whether access control lists have an effect.
     OwnershipControls = 10,
+    /// How new objects are encrypted that name no encryption.
+    Encryption = 11,
 }
 
 impl Subresource {
     /// Every kind.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Tagging,
         Self::Cors,
         Self::PublicAccessBlock,
@@ -148,6 +152,7 @@ impl Subresource {
         Self::Logging,
         Self::Acl,
         Self::OwnershipControls,
+        Self::Encryption,
     ];
 
     /// The kind of a persistent number.

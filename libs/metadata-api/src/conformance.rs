@@ -19,6 +19,7 @@ pub mod conditions;
 pub mod contents;
 pub mod copies;
 pub mod deletes;
+pub mod encryption;
 pub mod garbage;
 pub mod identities;
 pub mod inventories;
@@ -109,7 +110,7 @@ macro_rules! conformance_cases {
             buckets::a_bucket_says_whether_it_has_a_policy;
             inventories::inventories_are_kept_by_name_and_go_with_their_bucket;
             inventories::a_bucket_has_a_thousand_inventories_at_most;
-            buckets::a_bucket_comes_with_its_ownership_controls;
+            buckets::a_bucket_comes_with_its_ownership_controls_and_encryption;
             identities::records_are_kept_by_kind_and_name;
             identities::changes_are_made_all_or_none;
             identities::of_racing_changes_one_is_made;
@@ -165,6 +166,9 @@ macro_rules! conformance_cases {
             version_listing::a_listing_goes_on_inside_a_key;
             version_listing::a_listing_goes_on_after_a_version_that_is_gone;
             version_listing::random_version_listings_agree_with_a_naive_model;
+            encryption::encrypted_content_tells_the_size_of_its_object;
+            encryption::encrypted_parts_tell_their_sizes;
+            encryption::copies_and_renames_keep_how_their_bytes_are_encrypted;
             copies::a_copy_is_a_version_of_the_same_content;
             copies::copying_an_older_version_restores_it;
             copies::a_copy_needs_its_source_as_it_was_read;

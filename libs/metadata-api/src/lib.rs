@@ -69,12 +69,12 @@ pub use moves::{DiskState, Eviction, Intent, NewMove, NodeState, ObservedNode, S
 pub use token::{Token, TokenError};
 pub use upload::{
     AbortUpload, CommitPart, CompleteUpload, CompletedPart, CreateUpload, ListParts, Part, PartPage, Upload,
-    UploadChecksum, part_size_min,
+    UploadChecksum, part_size_min, size_of_part,
 };
 pub use version::{
     CommitVersion, Committed, CopyAttributes, CopyVersion, DeleteCondition, DeleteVersion, DeleteVersions,
     DeletedVersion, ETagCondition, FoundVersion, GetVersion, LockChange, NewVersion, RenameObject, SetAcl,
-    SetLock, SetRestore, SetTags, Tagged, Version, VersionState, WriteCondition,
+    SetLock, SetRestore, SetTags, Tagged, Version, VersionState, WriteCondition, size_of,
 };
 
 /// Most entries in one page of any listing and most keys in one [`DeleteVersions`].

@@ -5,7 +5,7 @@ use types::{
     MissingShard, ObjectKey, PartNumber, StorageClassName, Timestamp, UploadId,
 };
 
-use crate::WriteCondition;
+use crate::{Error, WriteCondition};
 
 /// Least size in bytes of a part that is not the last: 5 MiB. Source: Amazon S3 User Guide, "Amazon S3 multipart
 /// upload limits".
@@ -79,6 +79,12 @@ pub struct CommitPart {
     pub checksum: ChecksumValue,
     /// Shards that are not stable yet.
     pub missing: Vec<MissingShard>,
+}
+
+/// Bytes in the part of which this content is kept. Errors: `Malformed`, for encrypted content that no part can have.
+pub fn size_of_part(upload: &Upload, content: &Content) -> Result<u64, Error> {
+    let size = upload.attributes.size_of_part(content);
+    size.ok_or_else(|| Error::Malformed { reason: "no part has encrypted content of this length".to_owned() })
 }
 
 /// An uploaded part.

@@ -25,7 +25,7 @@ pub enum WriteCondition {
 /// What a new version is made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewVersion {
-    /// Its bytes, already stable. The size is the content's length.
+    /// Its bytes, already stable. They tell the size: [`size_of`].
     pub content: Content,
     /// Its entity tag.
     pub etag: ETag,
@@ -193,12 +193,21 @@ pub struct DeletedVersion {
     pub delete_marker: bool,
 }
 
+/// Bytes in the object that a version will be. Errors: `Malformed`, for encrypted content that no object can have.
+pub fn size_of(version: &NewVersion) -> Result<u64, Error> {
+    let size = version.attributes.size_of(&version.content);
+    size.ok_or_else(|| Error::Malformed {
+        reason: "no object has encrypted content of this length".to_owned(),
+    })
+}
+
 /// Which attributes a copy gets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CopyAttributes {
     /// The source's, without its lock, its access control list and its restore.
     Keep,
-    /// These.
+    /// These, of which how the bytes are encrypted is as the source has it, whose bytes they are: `PreconditionFailed` when it
+    /// has it otherwise by now.
     Replace(Box<Attributes>),
 }
 

@@ -10,6 +10,7 @@ mod bucket;
 mod checksum;
 mod chunk;
 mod cluster;
+mod encryption;
 mod hexadecimal;
 mod key;
 mod multipart;
@@ -30,6 +31,10 @@ pub use chunk::{
 pub use cluster::{
     ArchiveClass, DiskId, FailureDomain, FailureDomainError, GroupId, NodeId, StorageClassName,
     StorageClassNameError,
+};
+pub use encryption::{
+    Encryption, EncryptionScheme, FRAME_SIZE, FRAME_TAG_LENGTH, PART_SALT_LENGTH, opened_length,
+    opened_part_length, sealed_length, sealed_part_length,
 };
 pub use key::{KEY_LENGTH_MAX, KeyError, KeyPrefix, ObjectKey};
 pub use multipart::{PART_NUMBER_MAX, ParseUploadIdError, PartNumber, PartNumberError, UploadId};

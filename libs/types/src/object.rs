@@ -2,7 +2,10 @@
 
 use bytes::Bytes;
 
-use crate::{Acl, ArchiveClass, ChecksumValue, ETag, Manifest, StorageClassName, Timestamp, VersionLock};
+use crate::{
+    Acl, ArchiveClass, ChecksumValue, ETag, Encryption, Manifest, StorageClassName, Timestamp, VersionLock,
+    opened_length, opened_part_length,
+};
 
 /// Headers and user metadata that a version keeps for its readers, byte for byte as they were sent.
 ///
@@ -36,6 +39,22 @@ pub struct Attributes {
     pub acl: Option<Acl>,
     /// The last restore of the version.
     pub restore: Option<Restore>,
+    /// How the bytes are encrypted; `None` when they are not.
+    pub encryption: Option<Encryption>,
+}
+
+impl Attributes {
+    /// Bytes of an object of which this content is kept; `None` for content that no object can have.
+    pub fn size_of(&self, content: &Content) -> Option<u64> {
+        let kept = content.length();
+        if self.encryption.is_some() { opened_length(kept) } else { Some(kept) }
+    }
+
+    /// The same for a part of an upload.
+    pub fn size_of_part(&self, content: &Content) -> Option<u64> {
+        let kept = content.length();
+        if self.encryption.is_some() { opened_part_length(kept) } else { Some(kept) }
+    }
 }
 
 /// What a RenameObject is known by when it comes again. Source: API Reference, "RenameObject", `x-amz-client-token`.
@@ -99,7 +118,7 @@ pub enum Content {
 }
 
 impl Content {
-    /// Number of bytes.
+    /// Number of bytes that are kept.
     pub fn length(&self) -> u64 {
         match self {
             Self::Inline(bytes) => bytes.len() as u64,

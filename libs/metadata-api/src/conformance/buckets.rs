@@ -222,8 +222,8 @@ pub async fn subresources_are_kept_apart_and_go_with_their_bucket(store: &Store)
         assert!(matches!(answer, Err(Error::Malformed { .. })), "one byte too many answered {answer:?}");
     }
     let now = get_bucket(store, &name).await;
-    let ownership_controls = now.ownership_controls.clone();
-    let expected = Bucket { has_policy: true, has_lifecycle: true, ownership_controls, ..before };
+    let (ownership_controls, encryption) = (now.ownership_controls.clone(), now.encryption.clone());
+    let expected = Bucket { has_policy: true, has_lifecycle: true, ownership_controls, encryption, ..before };
     assert_eq!(now, expected, "what the bucket holds did not change");
 
     for kind in Subresource::ALL {
@@ -339,21 +339,28 @@ pub async fn a_bucket_says_whether_it_has_lifecycle_rules(store: &Store) {
     assert!(made.has_lifecycle && get_bucket(store, &made.name).await.has_lifecycle, "it begins with rules");
 }
 
-/// Whoever reads a bucket, by itself or with a version, learns as of then what its ownership controls are.
-pub async fn a_bucket_comes_with_its_ownership_controls(store: &Store) {
+/// Whoever reads a bucket, by itself or with a version, learns as of then what its ownership controls and its encryption
+/// configuration are.
+pub async fn a_bucket_comes_with_its_ownership_controls_and_encryption(store: &Store) {
     let (name, k) = (bucket(store).await, key("k"));
     put(store, &name, &k, 1).await;
-    for document in [None, Some("controls"), Some("others"), Some(""), None] {
-        let document = document.map(|document| Bytes::from_static(document.as_bytes()));
-        let set = store.set_subresource(&name, Subresource::OwnershipControls, document.clone()).await;
-        set.expect("a document that can be stored");
-        assert_eq!(get_bucket(store, &name).await.ownership_controls, document);
-        let found = get(store, &name, &k, None).await.expect("the version is there");
-        assert_eq!(found.bucket.ownership_controls, document);
-        let request =
-            ListBuckets { owner: account(), prefix: name.to_string(), after: None, limit: PAGE_SIZE_MAX };
-        let page = store.list_buckets(request).await.expect("a page");
-        let listed: Vec<_> = page.buckets.into_iter().map(|bucket| bucket.ownership_controls).collect();
-        assert_eq!(listed, [document]);
+    for kind in [Subresource::OwnershipControls, Subresource::Encryption] {
+        let of = |bucket: Bucket| match kind {
+            Subresource::Encryption => bucket.encryption,
+            _ => bucket.ownership_controls,
+        };
+        for document in [None, Some("controls"), Some("others"), Some(""), None] {
+            let document = document.map(|document| Bytes::from_static(document.as_bytes()));
+            let set = store.set_subresource(&name, kind, document.clone()).await;
+            set.expect("a document that can be stored");
+            assert_eq!(of(get_bucket(store, &name).await), document);
+            let found = get(store, &name, &k, None).await.expect("the version is there");
+            assert_eq!(of(found.bucket), document);
+            let request =
+                ListBuckets { owner: account(), prefix: name.to_string(), after: None, limit: PAGE_SIZE_MAX };
+            let page = store.list_buckets(request).await.expect("a page");
+            let listed: Vec<_> = page.buckets.into_iter().map(of).collect();
+            assert_eq!(listed, [document]);
+        }
     }
 }

@@ -34,6 +34,7 @@ fn attributes() -> Attributes {
         tags: vec![("é".to_owned(), String::new()), ("a".to_owned(), "b c".to_owned())],
         lock: VersionLock::default(),
         renamed: None,
+        encryption: None,
         acl: None,
         restore: None,
     }

@@ -51,7 +51,10 @@ impl VersionRow {
     }
 
     fn size(&self) -> u64 {
-        self.content().map_or(0, Content::length)
+        match &self.state {
+            VersionState::Object(version) => version.size,
+            VersionState::DeleteMarker => 0,
+        }
     }
 }
 
@@ -78,6 +81,7 @@ impl BucketRow {
             has_policy: self.subresources.contains_key(&Subresource::Policy),
             has_lifecycle: self.subresources.contains_key(&Subresource::Lifecycle),
             ownership_controls: self.subresources.get(&Subresource::OwnershipControls).cloned(),
+            encryption: self.subresources.get(&Subresource::Encryption).cloned(),
         }
     }
 

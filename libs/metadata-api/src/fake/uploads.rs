@@ -10,7 +10,7 @@ use types::{
 use super::{State, malformed};
 use crate::{
     AbortUpload, CommitPart, Committed, CompleteUpload, CompletedPart, CreateUpload, Error, ListParts, Part,
-    PartPage, Upload, UploadChecksum, Version,
+    PartPage, Upload, UploadChecksum, Version, size_of_part,
 };
 
 /// How long the answer to a completion is kept for its repetition.
@@ -55,11 +55,12 @@ impl State {
     }
 
     pub(super) fn commit_part(&mut self, request: CommitPart) -> Result<Part, Error> {
-        self.upload(&request.bucket, &request.key, request.upload)?;
+        let open = self.upload(&request.bucket, &request.key, request.upload)?;
+        let size = size_of_part(&open.upload, &request.content)?;
         self.check_lease(request.lease, &request.content)?;
         let part = Part {
             number: request.number,
-            size: request.content.length(),
+            size,
             etag: request.etag,
             checksum: request.checksum,
             last_modified: self.now(),

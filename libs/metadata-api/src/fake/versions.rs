@@ -12,7 +12,7 @@ use super::{
 use crate::{
     BucketQuota, CommitVersion, Committed, CopyAttributes, CopyVersion, DeleteCondition, DeleteVersion,
     DeleteVersions, DeletedVersion, ETagCondition, Error, FoundVersion, GetVersion, RenameObject, SetAcl,
-    SetLock, SetRestore, SetTags, Tagged, Version, VersionState, WriteCondition,
+    SetLock, SetRestore, SetTags, Tagged, Version, VersionState, WriteCondition, size_of,
 };
 
 impl BucketRow {
@@ -100,14 +100,10 @@ impl State {
         self.check_lease(request.lease, &request.version.content)?;
         self.bucket(&request.bucket)?.check(&request.key, request.condition)?;
         self.bucket(&request.bucket)?.check_lock(&request.version.attributes.lock)?;
-        self.bucket(&request.bucket)?.check_quota(
-            &request.key,
-            request.version.content.length(),
-            0,
-            false,
-        )?;
+        let size = size_of(&request.version)?;
+        self.bucket(&request.bucket)?.check_quota(&request.key, size, 0, false)?;
         let version = Version {
-            size: request.version.content.length(),
+            size,
             content: request.version.content,
             etag: request.version.etag,
             checksum: request.version.checksum,
@@ -324,6 +320,9 @@ impl State {
                 version.attributes.renamed = None;
                 version.attributes.acl = None;
                 version.attributes.restore = None;
+            }
+            CopyAttributes::Replace(attributes) if attributes.encryption != version.attributes.encryption => {
+                return Err(Error::PreconditionFailed { current: Some(version.etag) });
             }
             CopyAttributes::Replace(attributes) => version.attributes = *attributes,
         }

@@ -27,6 +27,7 @@ impl From<Bucket> for proto::Bucket {
             has_policy: bucket.has_policy,
             has_lifecycle: bucket.has_lifecycle,
             ownership_controls: bucket.ownership_controls,
+            encryption: bucket.encryption,
         }
     }
 }
@@ -48,6 +49,7 @@ impl TryFrom<proto::Bucket> for Bucket {
             has_policy: message.has_policy,
             has_lifecycle: message.has_lifecycle,
             ownership_controls: message.ownership_controls,
+            encryption: message.encryption,
         })
     }
 }

@@ -3,9 +3,9 @@
 use bytes::Bytes;
 use types::{
     Attributes, BucketName, CHUNK_SIZE_MAX, Checksum, ChecksumAlgorithm, ChecksumType, ChecksumValue,
-    ChunkId, Coding, Content, ETag, Extent, GroupId, KeyPrefix, LeaseId, Manifest, MissingShard, ObjectKey,
-    ObjectPart, PartNumber, RenameMark, Sequence, ShardId, ShardIndex, StorageClassName, UploadId, VersionId,
-    VersionLock, Versioning,
+    ChunkId, Coding, Content, ETag, Encryption, EncryptionScheme, Extent, GroupId, KeyPrefix, LeaseId,
+    Manifest, MissingShard, ObjectKey, ObjectPart, PartNumber, RenameMark, Sequence, ShardId, ShardIndex,
+    StorageClassName, UploadId, VersionId, VersionLock, Versioning,
 };
 
 use super::{WireError, each, messages, optional, proto, required};
@@ -89,6 +89,7 @@ impl From<Subresource> for proto::Subresource {
             Subresource::Logging => Self::Logging,
             Subresource::Acl => Self::Acl,
             Subresource::OwnershipControls => Self::OwnershipControls,
+            Subresource::Encryption => Self::Encryption,
         }
     }
 }
@@ -260,6 +261,7 @@ impl From<Attributes> for proto::Attributes {
             renamed: attributes.renamed.map(Into::into),
             acl: attributes.acl.map(Into::into),
             restore: attributes.restore.map(Into::into),
+            encryption: attributes.encryption.map(Into::into),
         }
     }
 }
@@ -283,7 +285,33 @@ impl TryFrom<proto::Attributes> for Attributes {
             renamed: optional(message.renamed)?,
             acl: optional(message.acl)?,
             restore: optional(message.restore)?,
+            encryption: optional(message.encryption)?,
         })
+    }
+}
+
+impl From<Encryption> for proto::Encryption {
+    fn from(encryption: Encryption) -> Self {
+        let scheme = match encryption.scheme {
+            EncryptionScheme::SseS3 => proto::EncryptionScheme::SseS3,
+            EncryptionScheme::SseC => proto::EncryptionScheme::SseC,
+        };
+        Self { scheme: scheme.into(), key_id: encryption.key_id, wrapped_key: encryption.wrapped_key }
+    }
+}
+
+impl TryFrom<proto::Encryption> for Encryption {
+    type Error = WireError;
+
+    fn try_from(message: proto::Encryption) -> Result<Self, WireError> {
+        let scheme = match proto::EncryptionScheme::try_from(message.scheme) {
+            Ok(proto::EncryptionScheme::SseS3) => EncryptionScheme::SseS3,
+            Ok(proto::EncryptionScheme::SseC) => EncryptionScheme::SseC,
+            Ok(proto::EncryptionScheme::Unspecified) | Err(_) => {
+                return Err(WireError::UnknownValue { field: "scheme", value: message.scheme });
+            }
+        };
+        Ok(Self { scheme, key_id: message.key_id, wrapped_key: message.wrapped_key })
     }
 }
 

@@ -9,10 +9,10 @@ use bytes::Bytes;
 use proptest::{collection::vec, option, prelude::*, sample::select};
 use types::{
     Acl, ArchiveClass, Attributes, BucketName, CHUNK_SIZE_MAX, Checksum, ChecksumAlgorithm, ChecksumType,
-    ChecksumValue, ChunkId, Coding, Content, DiskId, ETag, Extent, Grant, Grantee, Group, GroupId, KeyPrefix,
-    LeaseId, Manifest, MissingShard, NodeId, ObjectKey, ObjectPart, PartNumber, Permission, RenameMark,
-    Restore, Retention, RetentionMode, Sequence, ShardId, ShardIndex, StorageClassName, Timestamp, UploadId,
-    VersionId, VersionLock, Versioning,
+    ChecksumValue, ChunkId, Coding, Content, DiskId, ETag, Encryption, EncryptionScheme, Extent, Grant,
+    Grantee, Group, GroupId, KeyPrefix, LeaseId, Manifest, MissingShard, NodeId, ObjectKey, ObjectPart,
+    PartNumber, Permission, RenameMark, Restore, Retention, RetentionMode, Sequence, ShardId, ShardIndex,
+    StorageClassName, Timestamp, UploadId, VersionId, VersionLock, Versioning,
 };
 
 use crate::{AccountId, Error, UploadChecksum, WriteCondition};
@@ -115,9 +115,10 @@ fn attributes() -> impl Strategy<Value = Attributes> {
     let headers = (header(), header(), header(), header(), header(), header(), header());
     let tags = || vec(("\\PC{1,8}", "\\PC{0,8}"), 0..4);
     let user_metadata = vec(("[a-z0-9-]{1,8}", bytes()), 0..4);
-    let rest = (option::of(rename_mark()), option::of(acl()), option::of(restore()));
+    let rest =
+        (option::of(rename_mark()), option::of(acl()), option::of(restore()), option::of(encryption()));
     (headers, user_metadata, tags(), version_lock(), rest).prop_map(
-        |(headers, user_metadata, tags, lock, (renamed, acl, restore))| Attributes {
+        |(headers, user_metadata, tags, lock, (renamed, acl, restore, encryption))| Attributes {
             content_type: headers.0,
             cache_control: headers.1,
             content_disposition: headers.2,
@@ -131,8 +132,14 @@ fn attributes() -> impl Strategy<Value = Attributes> {
             renamed,
             acl,
             restore,
+            encryption,
         },
     )
+}
+
+fn encryption() -> impl Strategy<Value = Encryption> {
+    (select(&EncryptionScheme::ALL[..]), "[a-z0-9-]{0,8}", bytes())
+        .prop_map(|(scheme, key_id, wrapped_key)| Encryption { scheme, key_id, wrapped_key })
 }
 
 fn acl() -> impl Strategy<Value = Acl> {

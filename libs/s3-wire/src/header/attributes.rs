@@ -39,6 +39,7 @@ pub fn attributes(headers: &HeaderMap) -> Result<Attributes, S3Error> {
         tags: Vec::new(),
         lock: object_lock(headers)?,
         renamed: None,
+        encryption: None,
         acl: None,
         restore: None,
     })

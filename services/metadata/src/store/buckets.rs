@@ -18,13 +18,14 @@ use super::{
 };
 
 /// Columns of a bucket, for [`read_bucket`]. 6 is the number of its policy among its sub-resources, 4 that of its lifecycle
-/// rules, 10 that of its ownership controls.
+/// rules, 10 that of its ownership controls, 11 that of its encryption configuration.
 pub(crate) const BUCKET: &str = "b.bucket_id, b.name, b.owner, b.created_ms, b.versioning, b.commit_seq, b.object_count, \
      b.object_bytes, b.version_count, b.version_bytes, b.object_lock, b.default_retention_mode, \
      b.default_retention_days, b.default_retention_years, b.quota_bytes, b.quota_objects, \
      (SELECT COUNT(*) FROM bucket_subresources AS p WHERE p.bucket_id = b.bucket_id AND p.kind = 6), \
      (SELECT COUNT(*) FROM bucket_subresources AS l WHERE l.bucket_id = b.bucket_id AND l.kind = 4), \
-     (SELECT c.document FROM bucket_subresources AS c WHERE c.bucket_id = b.bucket_id AND c.kind = 10)";
+     (SELECT c.document FROM bucket_subresources AS c WHERE c.bucket_id = b.bucket_id AND c.kind = 10), \
+     (SELECT e.document FROM bucket_subresources AS e WHERE e.bucket_id = b.bucket_id AND e.kind = 11)";
 
 /// Names of the buckets that have a sub-resource of a kind, in their order. Walks `bucket_subresources_by_kind`, so that it costs
 /// as much as there are of that kind, however many buckets there are.
@@ -54,6 +55,7 @@ pub(crate) fn read_bucket(row: &mut Row) -> Result<Bucket, DatabaseError> {
         has_policy: row.i64()? > 0,
         has_lifecycle: row.i64()? > 0,
         ownership_controls: row.optional_bytes()?,
+        encryption: row.optional_bytes()?,
     })
 }
 
@@ -195,6 +197,7 @@ impl MetadataStore {
             has_policy: request.subresources.contains_key(&Subresource::Policy),
             has_lifecycle: request.subresources.contains_key(&Subresource::Lifecycle),
             ownership_controls: request.subresources.get(&Subresource::OwnershipControls).cloned(),
+            encryption: request.subresources.get(&Subresource::Encryption).cloned(),
         })
     }
 

@@ -8,8 +8,9 @@ use bytes::Bytes;
 use metadata_api::Committed;
 use types::{
     Acl, ArchiveClass, Attributes, Checksum, ChecksumAlgorithm, ChecksumType, ChecksumValue, ChunkId, Coding,
-    ETag, Extent, Grant, Grantee, Group, GroupId, LeaseId, Manifest, ObjectPart, PartNumber, Permission,
-    RenameMark, Restore, Retention, RetentionMode, Sequence, Timestamp, VersionId, VersionLock, Versioning,
+    ETag, Encryption, EncryptionScheme, Extent, Grant, Grantee, Group, GroupId, LeaseId, Manifest,
+    ObjectPart, PartNumber, Permission, RenameMark, Restore, Retention, RetentionMode, Sequence, Timestamp,
+    VersionId, VersionLock, Versioning,
 };
 
 use super::engine::DatabaseError;
@@ -19,8 +20,9 @@ const FORMAT: u8 = 1;
 /// Attributes with an access control list: everything before it is there, and whether there is a mark is said.
 const FORMAT_WITH_ACL: u8 = 2;
 
-/// Attributes with a restore, at their end: everything before it is there, and whether there are a mark and a list is said.
-const FORMAT_WITH_RESTORE: u8 = 3;
+/// Attributes with a restore or encrypted ones: everything before it is there, and whether there are a mark, a list, a restore
+/// and an encryption is said.
+const FORMAT_WITH_MORE: u8 = 3;
 
 /// The bytes are not what they should be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -49,12 +51,15 @@ pub(crate) fn encode_attributes(attributes: &Attributes) -> Bytes {
         renamed,
         acl,
         restore,
+        encryption,
     } = attributes;
-    let mut out = Writer::of(match (restore, acl) {
-        (Some(_), _) => FORMAT_WITH_RESTORE,
-        (None, Some(_)) => FORMAT_WITH_ACL,
-        (None, None) => FORMAT,
-    });
+    let has_more = restore.is_some() || encryption.is_some();
+    let format = match acl {
+        _ if has_more => FORMAT_WITH_MORE,
+        Some(_) => FORMAT_WITH_ACL,
+        None => FORMAT,
+    };
+    let mut out = Writer::of(format);
     for text in [
         content_type,
         cache_control,
@@ -71,9 +76,8 @@ pub(crate) fn encode_attributes(attributes: &Attributes) -> Bytes {
         out.bytes(name.as_bytes());
         out.bytes(value);
     }
-    // Versions without tags, lock, mark, list or restore are as they were before there were any.
-    let says_mark = acl.is_some() || restore.is_some();
-    let has_lock = *lock != VersionLock::default() || renamed.is_some() || says_mark;
+    // Versions without tags, lock, mark, list and more are as they were before there were any.
+    let has_lock = *lock != VersionLock::default() || renamed.is_some() || format != FORMAT;
     if !tags.is_empty() || has_lock {
         out.number(tags.len() as u64);
         for (key, value) in tags {
@@ -88,18 +92,22 @@ pub(crate) fn encode_attributes(attributes: &Attributes) -> Bytes {
         }
         out.number(lock.legal_hold.map_or(0, |held| 1 + u64::from(held)));
     }
-    if says_mark {
+    if format != FORMAT {
         out.number(u64::from(renamed.is_some()));
     }
     if let Some(mark) = renamed {
         out.fixed(&mark.token);
         out.fixed(&mark.parameters);
     }
-    if restore.is_some() {
+    if has_more {
         out.number(u64::from(acl.is_some()));
     }
     if let Some(acl) = acl {
         write_acl(&mut out, acl);
+    }
+    if has_more {
+        out.number(u64::from(restore.is_some()));
+        out.number(u64::from(encryption.is_some()));
     }
     if let Some(restore) = restore {
         out.signed(restore.asked.0);
@@ -108,14 +116,19 @@ pub(crate) fn encode_attributes(attributes: &Attributes) -> Bytes {
         out.number(restore.class as u64);
         out.fixed(&restore.nonce.to_be_bytes());
     }
+    if let Some(Encryption { scheme, key_id, wrapped_key }) = encryption {
+        out.number(*scheme as u64);
+        out.bytes(key_id.as_bytes());
+        out.bytes(wrapped_key);
+    }
     out.finish()
 }
 
 /// Decodes headers and user metadata.
 pub(crate) fn decode_attributes(bytes: Bytes) -> Result<Attributes, DecodeError> {
-    let formats = [FORMAT, FORMAT_WITH_ACL, FORMAT_WITH_RESTORE];
+    let formats = [FORMAT, FORMAT_WITH_ACL, FORMAT_WITH_MORE];
     let (mut reader, format) = Reader::of(bytes, "set of attributes", &formats)?;
-    let has_restore = format == FORMAT_WITH_RESTORE;
+    let has_more = format == FORMAT_WITH_MORE;
     let mut attributes = Attributes {
         content_type: reader.optional_text()?,
         cache_control: reader.optional_text()?,
@@ -130,6 +143,7 @@ pub(crate) fn decode_attributes(bytes: Bytes) -> Result<Attributes, DecodeError>
         renamed: None,
         acl: None,
         restore: None,
+        encryption: None,
     };
     for _ in 0..reader.count(2)? {
         let entry = (reader.text()?, reader.bytes()?);
@@ -148,11 +162,18 @@ pub(crate) fn decode_attributes(bytes: Bytes) -> Result<Attributes, DecodeError>
     if has_mark {
         attributes.renamed = Some(RenameMark { token: reader.fixed()?, parameters: reader.fixed()? });
     }
-    if if has_restore { reader.flag()? } else { format == FORMAT_WITH_ACL } {
+    let has_acl = if has_more { reader.flag()? } else { format == FORMAT_WITH_ACL };
+    if has_acl {
         attributes.acl = Some(read_acl(&mut reader)?);
     }
-    if has_restore {
-        attributes.restore = Some(read_restore(&mut reader)?);
+    if has_more {
+        let (has_restore, has_encryption) = (reader.flag()?, reader.flag()?);
+        if has_restore {
+            attributes.restore = Some(read_restore(&mut reader)?);
+        }
+        if has_encryption {
+            attributes.encryption = Some(read_encryption(&mut reader)?);
+        }
     }
     reader.end()?;
     Ok(attributes)
@@ -163,6 +184,12 @@ fn read_restore(reader: &mut Reader) -> Result<Restore, DecodeError> {
     let (until, number) = (Timestamp(reader.signed()?), reader.number()?);
     let class = ArchiveClass::from_number(number).ok_or_else(|| reader.error())?;
     Ok(Restore { class, nonce: u64::from_be_bytes(reader.fixed()?), asked, ready, until })
+}
+
+fn read_encryption(reader: &mut Reader) -> Result<Encryption, DecodeError> {
+    let number = reader.number()?;
+    let scheme = EncryptionScheme::from_number(number).ok_or_else(|| reader.error())?;
+    Ok(Encryption { scheme, key_id: reader.text()?, wrapped_key: reader.bytes()? })
 }
 
 /// An account is its id, a group no id and its number.

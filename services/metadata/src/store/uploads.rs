@@ -6,6 +6,7 @@
 use bytes::Bytes;
 use metadata_api::{
     AbortUpload, CommitPart, CreateUpload, Error, ListParts, Part, PartPage, Upload, UploadChecksum,
+    size_of_part,
 };
 use types::{BucketId, BucketName, ObjectKey, PartNumber, Timestamp, UploadId, VersionLock};
 
@@ -167,7 +168,8 @@ impl MetadataStore {
     pub(super) async fn commit_part_in(&self, tx: &mut Tx, request: &CommitPart) -> Result<Part, Failure> {
         let values = find_upload_values(&request.bucket, &request.key, request.upload);
         let row = tx.fetch_optional(&find_upload_sql(), values).await?;
-        let (bucket, _) = read_found_upload(row, &request.bucket)?;
+        let (bucket, found) = read_found_upload(row, &request.bucket)?;
+        let size = size_of_part(&found, &request.content)?;
         let active = lock_active_leases(tx, request.lease).await?;
         let upload = lock_upload(tx, bucket, &request.key, request.upload, UploadLock::Add).await?;
         upload.ok_or(Error::UploadNotFound)?;
@@ -175,7 +177,7 @@ impl MetadataStore {
 
         let part = Part {
             number: request.number,
-            size: request.content.length(),
+            size,
             etag: request.etag,
             checksum: request.checksum,
             last_modified: Timestamp(self.env.wall_clock_ms()),

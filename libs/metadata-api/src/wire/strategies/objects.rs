@@ -31,7 +31,8 @@ pub(crate) fn bucket() -> impl Strategy<Value = Bucket> {
     let made = (any::<i64>(), bucket_name(), account(), timestamp());
     let quota =
         any::<(Option<u64>, Option<u64>)>().prop_map(|(bytes, objects)| BucketQuota { bytes, objects });
-    let beside = (option::of(object_lock()), quota, any::<(bool, bool)>(), option::of(bytes()));
+    let beside =
+        (option::of(object_lock()), quota, any::<(bool, bool)>(), (option::of(bytes()), option::of(bytes())));
     (made, versioning(), any::<i64>(), usage, beside).prop_map(
         |((id, name, owner, created), versioning, sequence, usage, beside)| Bucket {
             id: BucketId(id),
@@ -45,7 +46,8 @@ pub(crate) fn bucket() -> impl Strategy<Value = Bucket> {
             quota: beside.1,
             has_policy: beside.2.0,
             has_lifecycle: beside.2.1,
-            ownership_controls: beside.3,
+            ownership_controls: beside.3.0,
+            encryption: beside.3.1,
         },
     )
 }

@@ -3,8 +3,9 @@ use metadata_api::Committed;
 use proptest::{collection::vec, option, prelude::*, sample::select};
 use types::{
     Acl, ArchiveClass, Attributes, Checksum, ChecksumAlgorithm, ChecksumType, ChecksumValue, ChunkId, Coding,
-    ETag, Extent, Grant, Grantee, Group, GroupId, LeaseId, Manifest, ObjectPart, PartNumber, Permission,
-    RenameMark, Restore, Retention, RetentionMode, Sequence, Timestamp, VersionId, VersionLock, Versioning,
+    ETag, Encryption, EncryptionScheme, Extent, Grant, Grantee, Group, GroupId, LeaseId, Manifest,
+    ObjectPart, PartNumber, Permission, RenameMark, Restore, Retention, RetentionMode, Sequence, Timestamp,
+    VersionId, VersionLock, Versioning,
 };
 
 use super::{
@@ -46,6 +47,7 @@ prop_compose! {
         mark in option::of(any::<([u8; 16], [u8; 16])>()),
         acl in option::of(acl()),
         restore in option::of((select(&ArchiveClass::ALL[..]), any::<u64>(), any::<[i64; 3]>())),
+        encryption in option::of((select(&EncryptionScheme::ALL[..]), ".{0,20}", bytes())),
     ) -> Attributes {
         let [content_type, cache_control, content_disposition, content_encoding, content_language, expires, redirect] = texts;
         Attributes {
@@ -60,6 +62,8 @@ prop_compose! {
                 ready: Timestamp(ready),
                 until: Timestamp(until),
             }),
+            encryption: encryption
+                .map(|(scheme, key_id, wrapped_key)| Encryption { scheme, key_id, wrapped_key }),
         }
     }
 }

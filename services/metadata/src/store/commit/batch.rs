@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use bytes::Bytes;
 use env::Env;
-use metadata_api::{Bucket, CommitVersion, Committed, Error};
+use metadata_api::{Bucket, CommitVersion, Committed, Error, size_of};
 use types::{
     Attributes, Content, LeaseId, ObjectKey, ObjectLockConfiguration, Sequence, Timestamp, VersionId,
     VersionLock, Versioning,
@@ -103,7 +103,8 @@ impl<'a> Batch<'a> {
         check_write(request.condition, current)?;
 
         let version = &request.version;
-        self.check_quota(&request.key, version.content.length(), 0, false)?;
+        let size = size_of(version)?;
+        self.check_quota(&request.key, size, 0, false)?;
         let body = Body {
             checksum: version.checksum,
             storage_class: version.storage_class.clone(),
@@ -113,8 +114,7 @@ impl<'a> Batch<'a> {
             shared: false,
         };
         self.changes.miss(self.now.0, &request.missing);
-        let (size, etag) = (version.content.length(), version.etag);
-        Ok(self.put(&request.key, NewBody { body, size, etag }))
+        Ok(self.put(&request.key, NewBody { body, size, etag: version.etag }))
     }
 
     /// The attributes of a version that is made now, with the bucket's default retention if they name none.

@@ -79,19 +79,20 @@ impl Batch<'_> {
         self.check_quota(&request.key, size, 0, false)?;
         let mut body = source.body.clone();
         body.checksum = request.checksum.or(body.checksum);
-        body.attributes = match &request.attributes {
-            CopyAttributes::Keep => {
-                let attributes = decode_attributes(body.attributes).map_err(DatabaseError::from)?;
-                self.encode_attributes(&Attributes {
-                    lock: VersionLock::default(),
-                    renamed: None,
-                    acl: None,
-                    restore: None,
-                    ..attributes
-                })?
+        let of_source = decode_attributes(body.attributes).map_err(DatabaseError::from)?;
+        body.attributes = self.encode_attributes(&match &request.attributes {
+            CopyAttributes::Keep => Attributes {
+                lock: VersionLock::default(),
+                renamed: None,
+                acl: None,
+                restore: None,
+                ..of_source
+            },
+            CopyAttributes::Replace(attributes) if attributes.encryption != of_source.encryption => {
+                return Err(Error::PreconditionFailed { current: Some(etag) }.into());
             }
-            CopyAttributes::Replace(attributes) => self.encode_attributes(attributes)?,
-        };
+            CopyAttributes::Replace(attributes) => (**attributes).clone(),
+        })?;
         body.shared = self.share(source)?;
         Ok(self.put(&request.key, NewBody { body, size, etag }))
     }
