@@ -62,6 +62,9 @@ pub enum ReadError {
         /// The content's length.
         length: u64,
     },
+    /// What was read is not what was encrypted. The pool knows nothing of that: whoever decrypts answers it.
+    #[error("what is kept was not encrypted by the object's key")]
+    NotDecrypted,
     /// The manifest contradicts itself.
     #[error("the manifest's entry for chunk {chunk} is malformed")]
     MalformedExtent {

@@ -101,6 +101,8 @@ const KNOWN: &[Known] = &[
     known("s3:x-amz-content-sha256", Of::Every),
     known("s3:x-amz-copy-source", PUTS),
     known("s3:x-amz-metadata-directive", PUTS),
+    known("s3:x-amz-server-side-encryption", PUTS),
+    known("s3:x-amz-server-side-encryption-customer-algorithm", PUTS),
     known("s3:x-amz-storage-class", PUTS),
 ];
 

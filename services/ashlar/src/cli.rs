@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 use env::Env;
 use service_kit::{LogFormat, start_logs};
 
-use crate::{Exit, admin, bench, embedded, roles, torture};
+use crate::{Exit, admin, bench, embedded, encryption_keys, roles, torture};
 
 /// An S3-compatible object store made of cooperating services.
 #[derive(Debug, Parser)]
@@ -49,6 +49,9 @@ enum Command {
     Chunk(chunk::Config),
     /// Runs a worker of a cluster: background data management.
     Worker(worker::Config),
+    /// Adds a master key to a file of them, which is made if it is not there. The new key encrypts what is written from the next
+    /// start of the gateways on; those that are there stay for what they encrypted.
+    EncryptionKey(encryption_keys::Args),
     /// Tools for operators.
     Admin(admin::Admin),
     /// Loads an S3 server with requests and measures it.
@@ -93,6 +96,7 @@ async fn run(env: Env, command: Command) -> Result<(), Exit> {
         Command::Metadata(config) => roles::metadata(env, config).await,
         Command::Chunk(config) => roles::chunk(env, config).await,
         Command::Worker(config) => roles::worker(env, config).await,
+        Command::EncryptionKey(args) => encryption_keys::run(&env, &args).await,
         Command::Admin(admin) => admin::run(env, admin).await,
         Command::Bench(args) => {
             bench::run(env, *args).await.map_err(|error| Exit::because(Exit::FAILED, &error))

@@ -7,6 +7,7 @@ mod admin;
 mod bench;
 mod cli;
 mod embedded;
+mod encryption_keys;
 mod exit;
 mod roles;
 mod torture;

@@ -1,18 +1,19 @@
 //! The services of a cluster as processes of their own: contracts wired over the network.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use chunk_api::{
     ChunkService,
     client::{Client, ClientOptions},
 };
 use data_pool::{ClusterView, Follower, LeaseHolder, Pool, report_to};
+use encryption::Keyring;
 use env::Env;
 use gateway::{Credentials, Gateway};
 use metadata_api::{Metadata, Token};
 use service_kit::{ClusterSecret, shutdown_on_signals};
 
-use crate::{Exit, exit::chain};
+use crate::{Exit, encryption_keys, exit::chain};
 
 /// Longest wait at the stop for what writes left to be deleted and the lease to be given back.
 const CLOSE_WAIT: Duration = Duration::from_secs(5);
@@ -65,6 +66,13 @@ fn signals(env: &Env) -> Result<service_kit::Shutdown, Exit> {
     shutdown_on_signals(env).map_err(|error| Exit::because(Exit::FAILED, &error))
 }
 
+/// The master keys, if a file of them is given.
+async fn keys(env: &Env, path: Option<&Path>) -> Result<Option<Arc<Keyring>>, Exit> {
+    let Some(path) = path else { return Ok(None) };
+    let keys = encryption_keys::load(env, path).await;
+    keys.map(Some).map_err(|error| Exit::because(Exit::FAILED, &error))
+}
+
 fn bind_failed(error: &gateway::BindError) -> Exit {
     match error {
         gateway::BindError::Listen { setting, .. } => {
@@ -80,10 +88,11 @@ pub(crate) async fn gateway(env: Env, config: gateway::Config) -> Result<(), Exi
     let credentials = Credentials::root(&config.root_user, config.root_password)
         .map_err(|error| Exit::because(Exit::FAILED, &error))?;
     let holder = format!("gateway {:016x}", env.random_u64());
+    let keys = keys(&env, config.front.encryption_keys.as_deref()).await?;
     let cluster = Cluster::connect(&env, &config.metadata, &config.cluster_secret, &holder)?;
-    let gateway =
-        Gateway::new(env.clone(), &config.front, credentials, cluster.metadata.clone(), cluster.pool.clone())
-            .with_lifecycle_day(Duration::from_secs(config.lifecycle_day_seconds));
+    let (metadata, pool) = (cluster.metadata.clone(), cluster.pool.clone());
+    let gateway = Gateway::new(env.clone(), &config.front, credentials, keys, metadata, pool);
+    let gateway = gateway.with_lifecycle_day(Duration::from_secs(config.lifecycle_day_seconds));
     let server = gateway::Server::bind(env.clone(), &config.front, Arc::new(gateway)).await;
     let server = server.map_err(|error| bind_failed(&error))?;
     tracing::info!(endpoint = format!("{}://{}", server.scheme(), server.address()), "gateway is listening");
@@ -120,9 +129,10 @@ pub(crate) async fn chunk(env: Env, config: chunk::Config) -> Result<(), Exit> {
 pub(crate) async fn worker(env: Env, config: worker::Config) -> Result<(), Exit> {
     let shutdown = signals(&env)?;
     let holder = format!("worker {:016x}", env.random_u64());
+    let keys = keys(&env, config.encryption_keys.as_deref()).await?;
     let cluster = Cluster::connect(&env, &config.metadata, &config.cluster_secret, &holder)?;
     let (metadata, view, pool) = (cluster.metadata.clone(), cluster.view.clone(), cluster.pool.clone());
-    let worker = worker::Worker::new(env.clone(), metadata, view, pool, config.options);
+    let worker = worker::Worker::new(env.clone(), metadata, view, pool, config.options).with_keys(keys);
     let server = worker::Server::bind(worker, config.health_listen).await;
     let server = server.map_err(|error| Exit::new(Exit::ADDRESS, chain(&error)))?;
     tracing::info!(health = %server.address(), "worker is running");

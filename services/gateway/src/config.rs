@@ -83,6 +83,15 @@ pub struct FrontConfig {
     /// Private key of the certificate in PEM form.
     #[arg(long, env = "ASHLAR_TLS_KEY", requires = "tls_cert", value_name = "FILE")]
     pub tls_key: Option<PathBuf>,
+    /// File of the master keys by which objects are encrypted that ask for SSE-S3, as `ashlar encryption-key` makes it; the
+    /// same for all gateways and workers of a cluster. `ashlar server` makes one in its first folder when none is given. Whoever
+    /// loses the file loses every object that is encrypted by its keys.
+    #[arg(long, env = "ASHLAR_ENCRYPTION_KEYS", value_name = "FILE")]
+    pub encryption_keys: Option<PathBuf>,
+    /// Takes keys that clients bring (SSE-C) over plain HTTP too, which S3 refuses: everybody on the way can read them. For
+    /// listeners on loopback behind a proxy that speaks TLS.
+    #[arg(long, env = "ASHLAR_CUSTOMER_KEYS_OVER_HTTP")]
+    pub customer_keys_over_http: bool,
     /// Takes signatures of version 2 too, of tools that know no other. They are weaker: they cover no bodies, and their
     /// URLs have no longest life.
     #[arg(long, env = "ASHLAR_SIGNATURE_V2")]

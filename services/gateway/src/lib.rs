@@ -12,6 +12,7 @@ mod archive;
 mod auth;
 mod config;
 mod cross_origin;
+mod encryption;
 mod error;
 mod form;
 mod hoisted;
@@ -28,6 +29,7 @@ mod website;
 
 use std::{sync::Arc, time::Duration};
 
+use ::encryption::Keyring;
 use data_pool::{Claim, Pool};
 use env::Env;
 use metadata_api::{Error as MetadataError, Metadata};
@@ -54,6 +56,9 @@ pub struct Gateway {
     object_ownership: ObjectOwnership,
     restore_delay: Duration,
     lifecycle_day: Duration,
+    /// The master keys of SSE-S3; without any, nothing is encrypted or decrypted by them.
+    keys: Option<Arc<Keyring>>,
+    customer_keys_over_http: bool,
     scheme: &'static str,
     host_id: String,
     metadata: Arc<dyn Metadata>,
@@ -68,6 +73,7 @@ impl Gateway {
         env: Env,
         config: &FrontConfig,
         credentials: Credentials,
+        keys: Option<Arc<Keyring>>,
         metadata: Arc<dyn Metadata>,
         pool: Pool,
     ) -> Self {
@@ -84,6 +90,8 @@ impl Gateway {
             object_ownership: config.object_ownership,
             restore_delay: Duration::from_secs(config.restore_delay_seconds),
             lifecycle_day: DAY,
+            keys,
+            customer_keys_over_http: config.customer_keys_over_http,
             scheme: if config.tls_cert.is_some() { "https" } else { "http" },
             host_id,
             metadata,

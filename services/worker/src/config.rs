@@ -1,6 +1,6 @@
 //! The worker's settings.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, path::PathBuf};
 
 use clap::Args;
 use service_kit::ClusterSecret;
@@ -20,6 +20,9 @@ pub struct Config {
     /// Address to answer health checks on.
     #[arg(long, env = "ASHLAR_HEALTH_LISTEN", default_value = "127.0.0.1:9091", value_name = "ADDRESS:PORT")]
     pub health_listen: SocketAddr,
+    /// File of the master keys by which inventories are encrypted in buckets that encrypt new objects; the gateways' own.
+    #[arg(long, env = "ASHLAR_ENCRYPTION_KEYS", value_name = "FILE")]
+    pub encryption_keys: Option<PathBuf>,
     /// How the loops work.
     #[command(flatten)]
     pub options: Options,

@@ -6,6 +6,7 @@ use std::{
 };
 
 use data_pool::{ClusterView, Pool};
+use encryption::Keyring;
 use env::Env;
 use metadata_api::{ClusterMap, Error, Metadata};
 use service_kit::Shutdown;
@@ -19,6 +20,8 @@ pub(crate) struct Context {
     pub(crate) metadata: Arc<dyn Metadata>,
     pub(crate) pool: Pool,
     pub(crate) options: Options,
+    /// The master keys, for what it writes into buckets that encrypt.
+    pub(crate) keys: Option<Arc<Keyring>>,
     /// Who this worker is, for showing to operators.
     pub(crate) name: Arc<str>,
     pub(crate) shutdown: Shutdown,
@@ -33,11 +36,11 @@ impl Context {
         metadata: Arc<dyn Metadata>,
         view: Arc<ClusterView>,
         pool: Pool,
-        options: Options,
+        (options, keys): (Options, Option<Arc<Keyring>>),
         shutdown: Shutdown,
     ) -> Self {
         let name = format!("worker {:016x}", env.random_u64()).into();
-        Self { env, metadata, pool, options, name, shutdown, view, map: Arc::default() }
+        Self { env, metadata, pool, options, keys, name, shutdown, view, map: Arc::default() }
     }
 
     /// The cluster map as it is now; the pool acts by it, or a later one, from then on.

@@ -291,8 +291,9 @@ impl List<'_> {
         file: &mut Option<File>,
     ) -> Result<(), Error> {
         let columns = self.inventory.columns();
-        if self.source.object_lock.is_some() && rows::shows_locks(&columns) {
-            rows::look_up_locks(self.context, &self.source.name, &mut entries).await?;
+        let locks = self.source.object_lock.is_some() && rows::shows_locks(&columns);
+        if locks || rows::shows_encryption(&columns) {
+            rows::look_up(self.context, &self.source.name, &mut entries).await?;
         }
         for entry in entries {
             let open = match file {

@@ -3,6 +3,7 @@
 use std::{io, net::SocketAddr, sync::Arc};
 
 use data_pool::{ClusterView, Pool};
+use encryption::Keyring;
 use env::{Env, Task};
 use metadata_api::{JobName, Metadata};
 use service_kit::{HttpLimits, HttpServer, Readiness, Shutdown, serve_health};
@@ -19,6 +20,7 @@ pub struct Worker {
     view: Arc<ClusterView>,
     pool: Pool,
     options: Options,
+    keys: Option<Arc<Keyring>>,
 }
 
 impl Worker {
@@ -30,14 +32,19 @@ impl Worker {
         pool: Pool,
         options: Options,
     ) -> Self {
-        Self { env, metadata, view, pool, options }
+        Self { env, metadata, view, pool, options, keys: None }
+    }
+
+    /// Gives it the master keys by which it encrypts what it writes into buckets that want it.
+    pub fn with_keys(self, keys: Option<Arc<Keyring>>) -> Self {
+        Self { keys, ..self }
     }
 
     /// Works until the stop begins; work in hand is finished or left for another worker. Dropping the future ends the
     /// work at once, and another worker takes the jobs over when they have stood still for a while.
     pub async fn run(self, shutdown: Shutdown) {
-        let Self { env, metadata, view, pool, options } = self;
-        let context = Context::new(env.clone(), metadata, view, pool, options, shutdown);
+        let Self { env, metadata, view, pool, options, keys } = self;
+        let context = Context::new(env.clone(), metadata, view, pool, (options, keys), shutdown);
         let mut loops = Loops(vec![
             env.spawn(garbage::run(context.clone())),
             env.spawn(leases::run(context.clone())),

@@ -40,6 +40,14 @@ struct Addresses {
     websites: Option<SocketAddr>,
 }
 
+/// Runs a command of `ashlar`, and answers what it says when it fails.
+pub fn run_command(words: &[&str]) -> Result<(), String> {
+    let words = ["ashlar"].iter().chain(words).copied();
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    let runtime = builder.enable_all().build().expect("a runtime");
+    runtime.block_on(ashlar::run_words(Env::real(), words)).map_err(|exit| exit.to_string())
+}
+
 impl Server {
     /// Starts `ashlar server` as it is with one data folder.
     pub fn start() -> Self {
@@ -59,6 +67,8 @@ impl Server {
             website_domain: Vec::new(),
             tls_cert: None,
             tls_key: None,
+            encryption_keys: None,
+            customer_keys_over_http: false,
             signature_v2: false,
             access_log_interval_seconds: 300,
             restore_delay_seconds: 0,
@@ -103,10 +113,8 @@ impl Server {
     /// Runs a command of `ashlar admin` on this server, and says whether it succeeded.
     pub fn admin(&self, words: &[&str]) -> bool {
         let data = self.config.data[0].display().to_string();
-        let words = ["ashlar", "admin"].iter().chain(words).copied().chain(["--data", &data]);
-        let mut builder = tokio::runtime::Builder::new_current_thread();
-        let runtime = builder.enable_all().build().expect("a runtime");
-        runtime.block_on(ashlar::run_words(Env::real(), words)).is_ok()
+        let words: Vec<&str> = ["admin"].iter().chain(words).copied().chain(["--data", &data]).collect();
+        run_command(&words).is_ok()
     }
 
     /// Changes the settings, stops the server in order and starts it again on the same data. Its address changes; take a new

@@ -11,6 +11,7 @@ use serde_json::Value;
 const LAYERS: &[(&str, u8)] = &[
     ("types", 0),
     ("checksum", 1),
+    ("encryption", 1),
     ("env", 1),
     ("erasure", 1),
     ("placement", 1),
@@ -61,13 +62,15 @@ const RESTRICTED: &[(&str, &[&str])] = &[
     ("rustls", &["s3-client", "service-kit"]),
     ("tokio-rustls", &["s3-client", "service-kit"]),
     ("reed-solomon-erasure", &["erasure"]),
+    ("aws-lc-rs", &["encryption", "metadata"]),
     ("aws-sigv4", &["sigv4"]),
     ("getrandom", &["env"]),
     ("rustix", &["env"]),
 ];
 
 /// Crates that do no I/O and know no runtime.
-const PURE: &[&str] = &["types", "checksum", "erasure", "placement", "policy", "s3-wire", "sigv4"];
+const PURE: &[&str] =
+    &["types", "checksum", "encryption", "erasure", "placement", "policy", "s3-wire", "sigv4"];
 
 /// Normal dependencies of each workspace crate, by name.
 fn dependencies() -> BTreeMap<String, BTreeSet<String>> {

@@ -36,6 +36,7 @@ fn file_name(operation: Operation) -> String {
         Op::GetPublicAccessBlock | Op::PutPublicAccessBlock | Op::DeletePublicAccessBlock => {
             "public_access_block"
         }
+        Op::GetBucketEncryption | Op::PutBucketEncryption | Op::DeleteBucketEncryption => "bucket_encryption",
         Op::GetBucketCors | Op::PutBucketCors | Op::DeleteBucketCors => "bucket_cors",
         Op::GetBucketLifecycleConfiguration
         | Op::PutBucketLifecycleConfiguration

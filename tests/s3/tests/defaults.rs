@@ -8,8 +8,6 @@ use s3_wire::{Operation, operation::Kind};
 const ANSWERS: &[(&str, Method, u16, &str)] = &[
     ("replication", Method::GET, 404, "ReplicationConfigurationNotFoundError"),
     ("replication", Method::DELETE, 204, ""),
-    ("encryption", Method::GET, 404, "ServerSideEncryptionConfigurationNotFoundError"),
-    ("encryption", Method::DELETE, 204, ""),
     ("notification", Method::GET, 200, "<NotificationConfiguration"),
     ("accelerate", Method::GET, 200, "<AccelerateConfiguration"),
     ("requestPayment", Method::GET, 200, "<Payer>BucketOwner</Payer>"),

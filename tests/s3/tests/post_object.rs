@@ -176,7 +176,7 @@ fn headers_of_the_request_are_heeded() {
     let server = Server::start();
     let bucket = server.bucket();
     let form = || bucket.form().field("key", "key").signed(b"bytes");
-    form().header("x-amz-server-side-encryption", "AES256").refused(501, "NotImplemented");
+    form().header("x-amz-server-side-encryption-context", "e30=").refused(501, "NotImplemented");
     form().header("x-amz-expected-bucket-owner", "somebody").refused(403, "AccessDenied");
     assert_absent(&bucket, "key");
     bucket.form().field("key", "key").field("x-amz-tagging", "a=1&b=2").signed(b"bytes").send().expect(204);
@@ -226,7 +226,7 @@ fn other_bodies_are_refused_and_change_nothing() {
     let long = form().field("x-ignore-a", "x".repeat(FIELDS_BYTES_MAX));
     long.signed(b"bytes").refused(400, "MaxPostPreDataLengthExceeded");
     form().field("acl", "public-read").signed(b"bytes").refused(400, "AccessControlListNotSupported");
-    form().field("x-amz-server-side-encryption", "AES256").signed(b"bytes").refused(501, "NotImplemented");
+    form().field("x-amz-server-side-encryption", "aws:kms").signed(b"bytes").refused(501, "NotImplemented");
     form().field("x-amz-storage-class", "NO_SUCH").signed(b"bytes").refused(400, "InvalidStorageClass");
     form().field("tagging", "<Tagging>").signed(b"bytes").refused(400, "MalformedXML");
     form().field("x-amz-checksum-crc32", "AAAAAA==").signed(b"bytes").refused(400, "BadDigest");

@@ -190,8 +190,10 @@ fn headers_that_ask_for_what_is_not_built_are_refused() {
     let server = Server::start();
     let bucket = server.bucket();
     for (name, value) in [
-        ("x-amz-server-side-encryption", "AES256"),
-        ("x-amz-server-side-encryption-customer-algorithm", "AES256"),
+        ("x-amz-server-side-encryption", "aws:kms"),
+        ("x-amz-server-side-encryption", "aws:kms:dsse"),
+        ("x-amz-server-side-encryption-context", "e30="),
+        ("x-amz-server-side-encryption-bucket-key-enabled", "true"),
         ("x-amz-write-offset-bytes", "0"),
     ] {
         let error = bucket.put("key", "content").header(name, value).refused(501, "NotImplemented");

@@ -136,7 +136,7 @@ async fn gateway(process: &Process, site: &Site, env: Env, shutdown: Shutdown) {
         settings(&[&format!("--listen={listen}"), &format!("--region={REGION}")]);
     let credentials = Credentials::root(ACCESS_KEY, Secret::new(SECRET_KEY)).expect("good credentials");
     let Cluster { metadata, pool, _follower, .. } = connect(process, site, &env);
-    let gateway = Gateway::new(env.clone(), &front, credentials, metadata, pool);
+    let gateway = Gateway::new(env.clone(), &front, credentials, None, metadata, pool);
     match gateway::Server::bind(env, &front, Arc::new(gateway)).await {
         Ok(server) => server.run(shutdown).await,
         Err(error) => tracing::warn!(%error, process = %process.name, "not started"),

@@ -3,6 +3,7 @@
 
 use http::HeaderMap;
 
+use super::refuse_misplaced_encryption;
 use crate::{error::S3Error, operation::Operation};
 
 /// A header that asks for something, or the beginning of several headers' names.
@@ -47,14 +48,16 @@ const fn entry(name: &'static str, harmless: &'static [&'static str], scope: Sco
 /// Every such header. Ignored on purpose, as their effect is none here: `x-amz-request-payer` (nobody pays),
 /// `x-amz-mfa` (no bucket has MFA delete).
 pub const UNSUPPORTED_HEADERS: &[UnsupportedHeader] = &[
-    entry("x-amz-server-side-encryption*", &[], Scope::Any),
-    entry("x-amz-copy-source-server-side-encryption*", &[], Scope::Any),
+    entry("x-amz-server-side-encryption-aws-kms-key-id", &[], Scope::Any),
+    entry("x-amz-server-side-encryption-context", &[], Scope::Any),
+    entry("x-amz-server-side-encryption-bucket-key-enabled", &["false"], Scope::Any),
     entry("x-amz-bucket-namespace", &["global"], Scope::Create),
     entry("x-amz-write-offset-bytes", &[], Scope::Write),
     entry("x-amz-annotation-directive", &["COPY", "EXCLUDE"], Scope::Create),
 ];
 
-/// Refuses a request whose headers ask for what is not built: `NotImplemented` with the header's name.
+/// Refuses a request whose headers ask for what is not built, `NotImplemented` with the header's name, and one that says
+/// where it is known already how an object is encrypted.
 pub fn refuse_unsupported_headers(operation: Operation, headers: &HeaderMap) -> Result<(), S3Error> {
     for (name, value) in headers {
         let name = name.as_str();
@@ -69,7 +72,7 @@ pub fn refuse_unsupported_headers(operation: Operation, headers: &HeaderMap) -> 
             return Err(S3Error::header_not_implemented(name));
         }
     }
-    Ok(())
+    refuse_misplaced_encryption(operation, headers)
 }
 
 fn matches(pattern: &str, name: &str) -> bool {

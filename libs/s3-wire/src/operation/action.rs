@@ -58,7 +58,7 @@ impl Operation {
             Self::GetBucketReplication => "GetReplicationConfiguration",
             Self::DeleteBucketReplication => "PutReplicationConfiguration",
             Self::GetBucketEncryption => "GetEncryptionConfiguration",
-            Self::DeleteBucketEncryption => "PutEncryptionConfiguration",
+            Self::PutBucketEncryption | Self::DeleteBucketEncryption => "PutEncryptionConfiguration",
             Self::GetBucketCors => "GetBucketCORS",
             Self::PutBucketCors | Self::DeleteBucketCors => "PutBucketCORS",
             Self::GetBucketWebsite => "GetBucketWebsite",

@@ -7,6 +7,7 @@
 //! lock               held while a server runs
 //! credentials.json   the root user, when it was generated
 //! identity.key       what the secrets of users' access keys are sealed with
+//! encryption.keys    the master keys by which objects are encrypted, unless a file of them is given
 //! admin.json         where a running server answers `ashlar admin`
 //! metadata.db        buckets, keys and versions
 //! shards/            the first disk
@@ -146,6 +147,11 @@ impl Installation {
     /// Where the key is that secrets of access keys are sealed with.
     pub(crate) fn identity_key(&self) -> PathBuf {
         self.home.join("identity.key")
+    }
+
+    /// Where the master keys of encryption are.
+    pub(crate) fn encryption_keys(&self) -> PathBuf {
+        self.home.join("encryption.keys")
     }
 
     /// Where the embedded database is.

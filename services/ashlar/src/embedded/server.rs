@@ -5,6 +5,7 @@ use std::{collections::HashMap, io, net::SocketAddr, sync::Arc, time::Duration};
 use chunk::{ChunkNode, RepairQueue};
 use chunk_api::ChunkService;
 use data_pool::{ClusterView, Follower, LeaseHolder, Pool, report_to};
+use encryption::Keyring;
 use env::{Env, Task};
 use gateway::{CredentialError, Credentials, Gateway};
 use metadata::{IdentityKeys, IdentityKeysError, MetadataStore, StoreConfig};
@@ -21,7 +22,11 @@ use super::{
     credentials,
     installation::{Installation, InstallationError},
 };
-use crate::{Exit, exit::chain};
+use crate::{
+    Exit,
+    encryption_keys::{self, KeysError},
+    exit::chain,
+};
 
 /// How often the state of the disks is told to the metadata store.
 const HEARTBEAT: Duration = Duration::from_secs(5);
@@ -82,6 +87,9 @@ pub enum StartError {
         /// Folders given.
         folders: usize,
     },
+    /// The master keys of encryption cannot be used.
+    #[error(transparent)]
+    Keys(#[from] KeysError),
     /// The listener cannot be set up.
     #[error(transparent)]
     Bind(#[from] gateway::BindError),
@@ -102,7 +110,7 @@ impl StartError {
         match &self {
             Self::Installation(InstallationError::InUse { .. }) => Exit::because(Exit::IN_USE, &self),
             Self::Installation(InstallationError::Newer { .. }) => Exit::because(Exit::NEWER, &self),
-            Self::Installation(_) | Self::Metadata { .. } | Self::IdentityKeys(_) => {
+            Self::Installation(_) | Self::Metadata { .. } | Self::IdentityKeys(_) | Self::Keys(_) => {
                 Exit::because(Exit::DATA, &self)
             }
             Self::Disk(_, code) => Exit::because(*code, &self),
@@ -142,13 +150,16 @@ impl Embedded {
         let follower = Follower::start(&env, metadata.clone(), view.clone());
         let pool = Pool::new(&env, view.clone(), leases, report_to(&env, metadata.clone()));
 
-        let gateway = Gateway::new(env.clone(), &config.front, credentials, metadata.clone(), pool.clone())
-            .with_lifecycle_day(Duration::from_secs(config.lifecycle.lifecycle_day_seconds));
+        let keys = open_keys(&env, &installation, &config).await?;
+        let (front, keys) = (&config.front, Some(keys));
+        let (own_metadata, own_pool) = (metadata.clone(), pool.clone());
+        let gateway = Gateway::new(env.clone(), front, credentials, keys.clone(), own_metadata, own_pool);
+        let gateway = gateway.with_lifecycle_day(Duration::from_secs(config.lifecycle.lifecycle_day_seconds));
         let server = gateway::Server::bind(env.clone(), &config.front, Arc::new(gateway)).await?;
         let admin = AdminServer::bind(&env, &installation, metadata.clone(), node.clone()).await;
         let admin = admin.map_err(StartError::Admin)?;
         let options = Options { lifecycle: config.lifecycle, ..Options::default() };
-        let worker = Worker::new(env.clone(), metadata.clone(), view, pool.clone(), options);
+        let worker = Worker::new(env.clone(), metadata.clone(), view, pool.clone(), options).with_keys(keys);
         let (region, folders) = (config.front.region.clone(), config.data.len());
         Ok(Self {
             env,
@@ -253,6 +264,18 @@ async fn open_installation(
 
 fn metadata_failed(installation: &Installation, error: &metadata_api::Error) -> StartError {
     StartError::Metadata { path: installation.home().display().to_string(), reason: error.to_string() }
+}
+
+/// The master keys: of the file that is given, or of one in the home folder, which is made when there is none.
+async fn open_keys(
+    env: &Env,
+    installation: &Installation,
+    config: &EmbeddedConfig,
+) -> Result<Arc<Keyring>, KeysError> {
+    match &config.front.encryption_keys {
+        Some(path) => encryption_keys::load(env, path).await,
+        None => encryption_keys::load_or_make(env, &installation.encryption_keys()).await,
+    }
 }
 
 async fn open_metadata(

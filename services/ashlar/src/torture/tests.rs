@@ -54,6 +54,8 @@ impl Server {
                 website_domain: Vec::new(),
                 tls_cert: None,
                 tls_key: None,
+                encryption_keys: None,
+                customer_keys_over_http: false,
                 signature_v2: false,
                 access_log_interval_seconds: 300,
                 restore_delay_seconds: 0,

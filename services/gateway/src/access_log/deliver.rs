@@ -14,7 +14,7 @@ use types::{
 };
 
 use super::buffer::{BUCKET_BYTES_MAX, Batch, Known, OBJECT_BYTES};
-use crate::{Gateway, settle};
+use crate::{Gateway, encryption, settle};
 
 /// How often it is asked which buckets are logged: how long a change takes that was made through another gateway.
 const REFRESH: Duration = Duration::from_secs(5);
@@ -226,11 +226,12 @@ async fn write(gateway: &Gateway, batch: &Batch) -> Result<Written, String> {
     else {
         return Ok(Written::Nowhere);
     };
-    match gateway.metadata.get_bucket(&bucket).await {
-        Ok(target) if target.owner == batch.owner => {}
+    let target = match gateway.metadata.get_bucket(&bucket).await {
+        Ok(target) if target.owner == batch.owner => target,
         Ok(_) | Err(Error::BucketNotFound { .. }) => return Ok(Written::Nowhere),
         Err(error) => return Err(error.to_string()),
-    }
+    };
+    let sealing = encryption::of_default(gateway, &target).map_err(|error| error.message.into_owned())?;
     let digests = hash(&batch.body).await;
     let etag = digests.etag().ok_or("a log object has no digest")?;
     let checksum = digests
@@ -241,9 +242,14 @@ async fn write(gateway: &Gateway, batch: &Batch) -> Result<Written, String> {
     let body = batch.body.clone();
     let length = body.len() as u64;
     let body = stream::once(async move { Ok::<Bytes, Infallible>(body) });
-    let stored = gateway.pool.write(&storage_class, owner, length, body).await;
+    let (pool, sealing) = (&gateway.pool, sealing.as_ref());
+    let stored = encryption::write(pool, &storage_class, owner, Some(length), body, sealing).await;
     let stored = stored.map_err(|error| error.to_string())?;
-    let attributes = Attributes { content_type: Some("text/plain".to_owned()), ..Attributes::default() };
+    let attributes = Attributes {
+        content_type: Some("text/plain".to_owned()),
+        encryption: sealing.map(|sealing| sealing.encryption.clone()),
+        ..Attributes::default()
+    };
     let version = NewVersion { content: stored.content, etag, checksum, attributes, storage_class };
     let commit = CommitVersion {
         bucket,

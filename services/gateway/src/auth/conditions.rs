@@ -19,12 +19,14 @@ use crate::{Gateway, request::Request};
 const DAY_MS: i64 = 86_400_000;
 
 /// Headers that are a key's value as they are.
-const HEADERS: [(&str, &str); 6] = [
+const HEADERS: [(&str, &str); 8] = [
     ("user-agent", "aws:UserAgent"),
     ("referer", "aws:Referer"),
     ("if-match", "s3:if-match"),
     ("if-none-match", "s3:if-none-match"),
     ("x-amz-acl", "s3:x-amz-acl"),
+    ("x-amz-server-side-encryption", "s3:x-amz-server-side-encryption"),
+    ("x-amz-server-side-encryption-customer-algorithm", "s3:x-amz-server-side-encryption-customer-algorithm"),
     ("x-amz-storage-class", "s3:x-amz-storage-class"),
 ];
 

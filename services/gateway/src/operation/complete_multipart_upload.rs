@@ -17,6 +17,7 @@ use super::{
 use crate::{
     Gateway,
     auth::Permit,
+    encryption::set_encryption,
     lifecycle::set_expiration,
     output::{self, set_version_id},
     payload::ObjectBody,
@@ -76,12 +77,12 @@ pub(super) async fn complete_multipart_upload(
     };
     let mut response = output::xml(xml::complete_multipart_upload(&result));
     set_version_id(response.headers_mut(), committed.versioning, committed.version_id);
-    say_when_it_expires(gateway, request, &committed, &mut response).await?;
+    say_what_it_has(gateway, request, &committed, &mut response).await?;
     Ok(response)
 }
 
-/// Its tags, which rules may ask for, came with the upload.
-async fn say_when_it_expires(
+/// Its tags, which rules may ask for when it expires, and how it is encrypted came with the upload.
+async fn say_what_it_has(
     gateway: &Gateway,
     request: &Request,
     committed: &Committed,
@@ -95,6 +96,7 @@ async fn say_when_it_expires(
     {
         let object = current(request, committed, &version.attributes.tags)?;
         set_expiration(gateway, &bucket, object, response.headers_mut()).await;
+        set_encryption(response.headers_mut(), version.attributes.encryption.as_ref());
     }
     Ok(())
 }

@@ -1,5 +1,5 @@
-//! A copy that is to have another storage class than its source: the bytes are read and written again, because they lie
-//! elsewhere. Its entity tag and checksum are those of an object that is written whole, as on S3.
+//! A copy that is to have another storage class than its source, or to be encrypted otherwise: the bytes are read and written
+//! again, because they lie elsewhere or are others. Its entity tag and checksum are those of an object that is written whole, as on S3.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -15,10 +15,19 @@ use super::{
     put_object::owner_tag,
     upload_part_copy::{failure, hashed},
 };
-use crate::{Gateway, request::Request, settle};
+use crate::{
+    Gateway,
+    encryption::{self, Opening, Sealing},
+    request::Request,
+    settle,
+};
 
 /// What the copy is to be.
 pub(super) struct ClassCopy {
+    /// How the source's bytes are opened.
+    pub(super) opening: Option<Opening>,
+    /// How the copy's are sealed.
+    pub(super) sealing: Option<Sealing>,
     pub(super) class: StorageClassName,
     pub(super) attributes: CopyAttributes,
     /// The checksum that was asked for.
@@ -49,13 +58,16 @@ impl ClassCopy {
         })));
         let (bucket, key) = (request.bucket()?.clone(), request.key()?.clone());
         let owner = owner_tag(&bucket, &key);
-        let body = hashed(gateway, &source.content, bytes, hasher.clone());
-        let stored = gateway.pool.write(&self.class, owner, source.size, body).await.map_err(failure)?;
+        let body = hashed(gateway, &source.content, self.opening.as_ref(), bytes, hasher.clone());
+        let (pool, sealing) = (&gateway.pool, self.sealing.as_ref());
+        let stored = encryption::write(pool, &self.class, owner, Some(source.size), body, sealing).await;
+        let stored = stored.map_err(failure)?;
         let digests = hasher.lock().unwrap_or_else(PoisonError::into_inner).clone().finish();
         let (Some(etag), Some(value)) = (digests.etag(), digests.checksum(algorithm)) else {
             return Err(S3Error::new(ErrorCode::InternalError));
         };
-        let attributes = match self.attributes {
+        let etag = sealing.map_or(etag, |sealing| sealing.etag(etag));
+        let mut attributes = match self.attributes {
             CopyAttributes::Keep => Attributes {
                 lock: VersionLock::default(),
                 renamed: None,
@@ -65,6 +77,7 @@ impl ClassCopy {
             },
             CopyAttributes::Replace(attributes) => *attributes,
         };
+        attributes.encryption = self.sealing.map(|sealing| sealing.encryption);
         let version = NewVersion {
             content: stored.content,
             etag,

@@ -1,15 +1,15 @@
 //! CopyObject: a new version that names the source's chunks. Rows only, no bytes, at any size, unless the copy is to have
-//! another storage class (`copy_class`). S3 API Reference, "CopyObject".
+//! another storage class or to be encrypted otherwise (`copy_class`). S3 API Reference, "CopyObject".
 
 use checksum::{AlgorithmSet, ObjectHasher, Wanted};
 use futures_util::TryStreamExt;
-use http::HeaderName;
+use http::{HeaderMap, HeaderName};
 use metadata_api::{CopyAttributes, CopyVersion, Error as MetadataError, FoundVersion, Version};
 use s3_wire::{
     ErrorCode, S3Error,
     header::{
-        CopySource, Directive, attributes, copy_source, metadata_directive, object_lock, tagging_directive,
-        tags, website_redirect_location,
+        CopySource, Directive, SERVER_SIDE_ENCRYPTION, attributes, copy_source, metadata_directive,
+        object_lock, tagging_directive, tags, website_redirect_location,
     },
     xml::{self, CopyResult},
 };
@@ -25,6 +25,7 @@ use super::{
 use crate::{
     Gateway,
     auth::Permit,
+    encryption::{self, Opening, set_encryption},
     error,
     lifecycle::set_expiration,
     output::{self, set, set_version_id},
@@ -49,19 +50,23 @@ pub(super) async fn copy_object(
     let algorithm = checksum_algorithm(request)?;
 
     let mut attempt = 1;
-    let (found, committed, target, tags) = loop {
+    let (found, committed, target, tags, encrypted) = loop {
         // The source and the destination as they are now.
         let copies_tags = of_tags == Directive::Copy;
         let (found, version) =
             find_source(gateway, request, &source, algorithm.is_some(), permit, copies_tags).await?;
+        let target = request.existing_bucket(gateway).await?;
         let is_other_class = class != version.storage_class;
-        let (found, version) = if is_other_class {
+        let of_source = version.attributes.encryption.as_ref();
+        let encryption = encryption::of_copy(gateway, request, &target, of_source)?;
+        let is_rewritten = is_other_class || !encryption.shares;
+        let (found, version) = if is_rewritten {
             find_source(gateway, request, &source, true, permit, copies_tags).await?
         } else {
             refuse_unchanged(request, &source, directive)?;
             (found, version)
         };
-        let target = request.existing_bucket(gateway).await?;
+        let opening = encryption::open_source(gateway, request, &version)?;
         check_lock(gateway, &target, &lock)?;
         let acl = acl_of_new(gateway, request, &target).await?;
         check_early(gateway, request, condition).await?;
@@ -72,11 +77,18 @@ pub(super) async fn copy_object(
             CopyAttributes::Keep => version.attributes.tags.clone(),
             CopyAttributes::Replace(attributes) => attributes.tags.clone(),
         };
-        if is_other_class {
-            let copy = ClassCopy { class: class.clone(), attributes, algorithm, condition };
+        let mut encrypted = HeaderMap::new();
+        if is_rewritten {
+            let of_source = version.attributes.encryption.as_ref();
+            let sealing = encryption::of_copy(gateway, request, &target, of_source)?.sealing(gateway)?;
+            if let Some(sealing) = &sealing {
+                sealing.set_headers(&mut encrypted);
+            }
+            let copy = ClassCopy { opening, sealing, class: class.clone(), attributes, algorithm, condition };
             let committed = copy.write(gateway, request, &version).await?;
-            break (found, committed, target, tags);
+            break (found, committed, target, tags, encrypted);
         }
+        set_encryption(&mut encrypted, version.attributes.encryption.as_ref());
         let copy = CopyVersion {
             source_bucket: source.bucket.clone(),
             source_key: source.key.clone(),
@@ -86,11 +98,11 @@ pub(super) async fn copy_object(
             bucket: request.bucket()?.clone(),
             key: request.key()?.clone(),
             attributes,
-            checksum: other_checksum(gateway, &version, algorithm).await?,
+            checksum: other_checksum(gateway, &version, opening.as_ref(), algorithm).await?,
             condition,
         };
         match gateway.metadata.copy_version(copy).await {
-            Ok(committed) => break (found, committed, target, tags),
+            Ok(committed) => break (found, committed, target, tags, encrypted),
             // The source or the destination has changed meanwhile; looking again tells which, and whether it matters.
             Err(MetadataError::PreconditionFailed { .. } | MetadataError::VersionNotFound)
                 if attempt < ATTEMPTS_MAX =>
@@ -110,6 +122,7 @@ pub(super) async fn copy_object(
     let mut response = output::xml(xml::copy_object(&result));
     set_version_id(response.headers_mut(), committed.versioning, committed.version_id);
     set_source_version(&mut response, &found);
+    response.headers_mut().extend(encrypted);
     let copied = current(request, &committed, &tags)?;
     set_expiration(gateway, &target, copied, response.headers_mut()).await;
     Ok(response)
@@ -137,7 +150,8 @@ fn copied_attributes(
     let website_redirect_location = website_redirect_location(headers)?;
     let base = match metadata {
         Directive::Copy
-            if of_tags == Directive::Copy
+            if source.attributes.encryption.is_none()
+                && of_tags == Directive::Copy
                 && lock == VersionLock::default()
                 && acl.is_none()
                 && website_redirect_location == source.attributes.website_redirect_location =>
@@ -156,14 +170,16 @@ fn copied_attributes(
         Directive::Copy => source.attributes.tags.clone(),
         Directive::Replace => tags(headers)?,
     };
-    Ok(CopyAttributes::Replace(Box::new(Attributes { tags, lock, acl, ..base })))
+    let encryption = source.attributes.encryption.clone();
+    Ok(CopyAttributes::Replace(Box::new(Attributes { tags, lock, acl, encryption, ..base })))
 }
 
 /// A copy onto itself must change something, unless it brings an older version back.
 fn refuse_unchanged(request: &Request, source: &CopySource, directive: Directive) -> Result<(), S3Error> {
     let itself = source.bucket == *request.bucket()? && source.key == *request.key()?;
-    let redirects = request.headers.contains_key("x-amz-website-redirect-location");
-    if itself && source.version_id.is_none() && directive == Directive::Copy && !redirects {
+    let changes = ["x-amz-website-redirect-location", SERVER_SIDE_ENCRYPTION];
+    let changes = changes.iter().any(|name| request.headers.contains_key(*name));
+    if itself && source.version_id.is_none() && directive == Directive::Copy && !changes {
         return Err(S3Error::invalid_request(
             "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.",
         ));
@@ -186,6 +202,7 @@ fn checksum_algorithm(request: &Request) -> Result<Option<ChecksumAlgorithm>, S3
 async fn other_checksum(
     gateway: &Gateway,
     source: &Version,
+    opening: Option<&Opening>,
     algorithm: Option<ChecksumAlgorithm>,
 ) -> Result<Option<Checksum>, S3Error> {
     let Some(algorithm) = algorithm else { return Ok(None) };
@@ -197,7 +214,7 @@ async fn other_checksum(
     }
     let wanted = Wanted { checksums: AlgorithmSet::from(algorithm), ..Wanted::default() };
     let mut hasher = ObjectHasher::new(wanted);
-    hash(gateway, &source.content, source.size, &mut hasher).await?;
+    hash(gateway, &source.content, opening, source.size, &mut hasher).await?;
     let value = hasher.finish().checksum(algorithm);
     Ok(value.map(|value| Checksum { value, kind: ChecksumType::FullObject }))
 }
@@ -205,11 +222,12 @@ async fn other_checksum(
 async fn hash(
     gateway: &Gateway,
     content: &Content,
+    opening: Option<&Opening>,
     size: u64,
     hasher: &mut ObjectHasher,
 ) -> Result<(), S3Error> {
     let whole = ByteRange::new(0, size).ok_or_else(|| S3Error::new(ErrorCode::InternalError))?;
-    let mut bytes = Box::pin(gateway.pool.read(content, whole));
+    let mut bytes = encryption::read(&gateway.pool, content, opening, whole);
     while let Some(bytes) = bytes.try_next().await.map_err(|unreadable| error::from_read(&unreadable))? {
         hasher.update(&bytes);
     }

@@ -13,6 +13,7 @@ use super::{access_control::acl_of_new, object_retention::check_lock, put_object
 use crate::{
     Gateway,
     auth::Permit,
+    encryption,
     lifecycle::set_abort,
     output::{self, set},
     request::{Request, Response},
@@ -40,6 +41,8 @@ pub(super) async fn create_multipart_upload(
     let target = request.existing_bucket(gateway).await?;
     check_lock(gateway, &target, &create.attributes.lock)?;
     create.attributes.acl = acl_of_new(gateway, request, &target).await?;
+    let sealing = encryption::of_new(gateway, request, &target)?;
+    create.attributes.encryption = sealing.as_ref().map(|sealing| sealing.encryption.clone());
     let upload = gateway.metadata.create_upload(create).await.map_err(|e| request.metadata_error(e))?;
 
     let (bucket, key) = (request.bucket()?.as_str(), request.key()?.as_str());
@@ -48,6 +51,9 @@ pub(super) async fn create_multipart_upload(
         let headers = response.headers_mut();
         set(headers, HeaderName::from_static("x-amz-checksum-algorithm"), algorithm.name());
         set(headers, HeaderName::from_static("x-amz-checksum-type"), kind.name());
+    }
+    if let Some(sealing) = sealing {
+        sealing.set_headers(response.headers_mut());
     }
     set_abort(gateway, &target, key, upload.initiated, response.headers_mut()).await;
     Ok(response)

@@ -29,14 +29,13 @@ fn answer(operation: Operation) -> Option<Answer> {
     use Answer::{Deleted, Empty, Missing, NoConfigurations, OwnerPays};
     Some(match operation {
         Operation::GetBucketReplication => Missing(ErrorCode::ReplicationConfigurationNotFoundError),
-        Operation::GetBucketEncryption => Missing(ErrorCode::ServerSideEncryptionConfigurationNotFoundError),
         Operation::GetBucketAnalyticsConfiguration
         | Operation::DeleteBucketAnalyticsConfiguration
         | Operation::GetBucketMetricsConfiguration
         | Operation::DeleteBucketMetricsConfiguration
         | Operation::GetBucketIntelligentTieringConfiguration
         | Operation::DeleteBucketIntelligentTieringConfiguration => Missing(ErrorCode::NoSuchConfiguration),
-        Operation::DeleteBucketReplication | Operation::DeleteBucketEncryption => Deleted,
+        Operation::DeleteBucketReplication => Deleted,
         Operation::GetBucketNotificationConfiguration => Empty("NotificationConfiguration"),
         Operation::GetBucketAccelerateConfiguration => Empty("AccelerateConfiguration"),
         Operation::ListBucketAnalyticsConfigurations => {

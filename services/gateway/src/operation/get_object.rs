@@ -14,6 +14,7 @@ use super::object_read::{self, ReadVersion};
 use crate::{
     Gateway,
     auth::Permit,
+    encryption::{self, Opening},
     error,
     request::{Request, Response},
 };
@@ -39,7 +40,7 @@ async fn answer(gateway: &Gateway, request: &Request, permit: &Permit) -> Result
     loop {
         let Some(bytes) = read.bytes.filter(|bytes| bytes.length() > 0) else { return Ok(read.response) };
         // The first bytes decide whether there is an answer at all: an unreadable object is an error, not a 200.
-        let mut stream = gateway.pool.read(&read.content, bytes);
+        let mut stream = encryption::read(&gateway.pool, &read.content, read.opening.as_ref(), bytes);
         let unreadable = match stream.try_next().await {
             Ok(first) => {
                 let sent = first.as_ref().map_or(0, |first| first.len() as u64);
@@ -48,6 +49,7 @@ async fn answer(gateway: &Gateway, request: &Request, permit: &Permit) -> Result
                     pool: gateway.pool.clone(),
                     version: read.version,
                     content: read.content,
+                    opening: read.opening,
                     stream,
                     next: bytes.start() + sent,
                     end: bytes.end(),
@@ -78,6 +80,7 @@ struct Rest {
     pool: Pool,
     version: ReadVersion,
     content: Content,
+    opening: Option<Opening>,
     stream: ByteStream,
     /// The next byte, counted from the object's first.
     next: u64,
@@ -117,13 +120,14 @@ impl Rest {
         let Ok(found) = self.metadata.get_version(self.version.wanted.clone()).await else { return false };
         let VersionState::Object(version) = found.state else { return false };
         let ReadVersion { sequence, etag, size, .. } = self.version;
-        let is_same = (found.sequence, version.etag, version.size) == (sequence, etag, size);
+        let is_same = (found.sequence, version.etag, version.size) == (sequence, etag, size)
+            && encryption::is_same(self.opening.as_ref(), &version);
         let Some(left) = ByteRange::new(self.next, self.end) else { return false };
         if !is_same || version.content == self.content {
             return false;
         }
         tracing::debug!(next = self.next, "an answer goes on by what its version names now");
-        self.stream = self.pool.read(&version.content, left);
+        self.stream = encryption::read(&self.pool, &version.content, opening, left);
         self.content = version.content;
         true
     }

@@ -1,6 +1,6 @@
 //! GetObjectAttributes: what is known of an object, as far as it is asked for. S3 API Reference, "GetObjectAttributes".
 
-use http::{HeaderName, header};
+use http::{HeaderMap, HeaderName, header};
 use metadata_api::{FoundVersion, Version};
 use s3_wire::{
     S3Error,
@@ -12,6 +12,7 @@ use super::object_read;
 use crate::{
     Gateway,
     auth::Permit,
+    encryption,
     output::{self, set, set_version_id},
     request::{Request, Response},
 };
@@ -43,6 +44,8 @@ pub(super) async fn get_object_attributes(
     let limit = number(request, &MAX_PARTS)?.unwrap_or(PARTS_MAX).min(PARTS_MAX);
     let marker = number(request, &PART_NUMBER_MARKER)?.unwrap_or(0);
     let (found, version) = object_read::find_asked_for(gateway, request).await?;
+    let mut encrypted = HeaderMap::new();
+    encryption::check(gateway, request, version.attributes.encryption.as_ref(), &mut encrypted)?;
     let answer = ObjectAttributes {
         etag: wanted.etag.then_some(&version.etag),
         checksum: version
@@ -56,6 +59,7 @@ pub(super) async fn get_object_attributes(
     };
     let mut response = output::xml(xml::object_attributes(&answer));
     set_headers(&mut response, &found);
+    response.headers_mut().extend(encrypted);
     Ok(response)
 }
 

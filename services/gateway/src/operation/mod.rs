@@ -3,6 +3,7 @@
 mod abort_multipart_upload;
 mod access_control;
 mod bucket_cors;
+mod bucket_encryption;
 mod bucket_inventory;
 mod bucket_lifecycle;
 mod bucket_logging;
@@ -133,6 +134,15 @@ pub(crate) async fn dispatch(
         Operation::GetBucketCors => bucket_cors::get_bucket_cors(gateway, request, &permit).await,
         Operation::PutBucketCors => bucket_cors::put_bucket_cors(gateway, request, body, &permit).await,
         Operation::DeleteBucketCors => bucket_cors::delete_bucket_cors(gateway, request, &permit).await,
+        Operation::GetBucketEncryption => {
+            bucket_encryption::get_bucket_encryption(gateway, request, &permit).await
+        }
+        Operation::PutBucketEncryption => {
+            bucket_encryption::put_bucket_encryption(gateway, request, body, &permit).await
+        }
+        Operation::DeleteBucketEncryption => {
+            bucket_encryption::delete_bucket_encryption(gateway, request, &permit).await
+        }
         Operation::GetBucketLifecycleConfiguration => {
             bucket_lifecycle::get_bucket_lifecycle_configuration(gateway, request, &permit).await
         }

@@ -13,6 +13,7 @@ use types::{ByteRange, Content, ETag, PartNumber, Sequence, Timestamp, VersionId
 use crate::{
     Gateway,
     archive::{NOT_READABLE, check_readable, set_restore},
+    encryption::{self, Opening},
     lifecycle::set_expiration,
     output::{self, set, set_checksum, set_object, set_version_id},
     request::{Request, Response},
@@ -34,6 +35,8 @@ pub(super) struct ObjectRead {
     pub(super) response: Response,
     /// Where the bytes are.
     pub(super) content: Content,
+    /// How they are opened, when they are encrypted and read.
+    pub(super) opening: Option<Opening>,
     /// Which of them; `None` when the answer has no body (304).
     pub(super) bytes: Option<ByteRange>,
     /// The version that they are of.
@@ -75,10 +78,12 @@ pub(super) async fn read(
         // Before conditions, which are for what could be answered without them. RFC 9110, section 13.2.1.
         check_readable(gateway, &version, NOT_READABLE)?;
     }
+    let mut encrypted = HeaderMap::new();
+    encryption::check(gateway, request, version.attributes.encryption.as_ref(), &mut encrypted)?;
 
     match ReadConditions::for_read(&request.headers).evaluate(&version.etag, found.last_modified) {
         Outcome::Proceed => {}
-        Outcome::NotModified => return not_modified(request, &found, &version),
+        Outcome::NotModified => return not_modified(request, &found, &version, encrypted),
         failed @ Outcome::PreconditionFailed(_) => {
             return Err(failed.error().unwrap_or_else(|| S3Error::new(ErrorCode::PreconditionFailed)));
         }
@@ -88,6 +93,7 @@ pub(super) async fn read(
     let headers = response.headers_mut();
     set_object(headers, &found, &version);
     set_restore(gateway, &version, headers);
+    headers.extend(encrypted);
     for (parameter, name) in OVERRIDES {
         if let Some(value) = query.get(parameter) {
             // Anybody could make others believe that the bucket's owner says so. API Reference, "GetObject".
@@ -112,9 +118,10 @@ pub(super) async fn read(
         set_content_range(headers, bytes, version.size);
         *response.status_mut() = StatusCode::PARTIAL_CONTENT;
     }
+    let opening = if with_content { encryption::open(gateway, request, &version)? } else { None };
     let content = std::mem::replace(&mut version.content, Content::Inline(bytes::Bytes::new()));
     let version = ReadVersion::new(request, &found, &version)?;
-    Ok(ObjectRead { response, content, bytes: Some(bytes), version })
+    Ok(ObjectRead { response, content, opening, bytes: Some(bytes), version })
 }
 
 /// The version that the request names, or the current one, without its content.
@@ -178,14 +185,21 @@ fn date_value(time: Timestamp) -> HeaderValue {
     HeaderValue::from_bytes(http_date(time).as_bytes()).unwrap_or(HeaderValue::from_static(""))
 }
 
-fn not_modified(request: &Request, found: &FoundVersion, version: &Version) -> Result<ObjectRead, S3Error> {
+fn not_modified(
+    request: &Request,
+    found: &FoundVersion,
+    version: &Version,
+    encrypted: HeaderMap,
+) -> Result<ObjectRead, S3Error> {
     let mut response = output::empty(StatusCode::NOT_MODIFIED);
     set_object(response.headers_mut(), found, version);
+    response.headers_mut().extend(encrypted);
     for name in [header::CONTENT_TYPE, header::CONTENT_ENCODING, header::CONTENT_LANGUAGE] {
         response.headers_mut().remove(name);
     }
     let version = ReadVersion::new(request, found, version)?;
-    Ok(ObjectRead { response, content: Content::Inline(bytes::Bytes::new()), bytes: None, version })
+    let content = Content::Inline(bytes::Bytes::new());
+    Ok(ObjectRead { response, content, opening: None, bytes: None, version })
 }
 
 /// The bytes asked for, and whether they were asked for as a part; sets the headers that depend on the choice.

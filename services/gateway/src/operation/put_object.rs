@@ -20,7 +20,7 @@ use super::{UPLOAD_SIZE_MAX, access_control::acl_of_new, object_retention::check
 use crate::{
     Gateway,
     auth::Permit,
-    error,
+    encryption, error,
     lifecycle::set_expiration,
     output::{empty, set_committed},
     payload::ObjectBody,
@@ -45,15 +45,15 @@ pub(super) async fn put_object(
 /// An object that was stored.
 pub(super) struct Written {
     pub(super) committed: Committed,
-    /// When it expires, as a header.
-    expiration: HeaderMap,
+    /// How it is encrypted and when it expires, as headers.
+    beside: HeaderMap,
 }
 
 impl Written {
     /// The headers that tell of it.
     pub(super) fn set_headers(self, headers: &mut HeaderMap) {
         set_committed(headers, &self.committed);
-        headers.extend(self.expiration);
+        headers.extend(self.beside);
     }
 }
 
@@ -76,28 +76,33 @@ pub(super) async fn store(
     check_lock(gateway, &target, &attributes.lock)?;
     require_checksum(request, &target, &attributes.lock)?;
     attributes.acl = acl_of_new(gateway, request, &target).await?;
+    let sealing = encryption::of_new(gateway, request, &target)?;
     check_early(gateway, request, condition).await?;
 
     // Act. Bytes become stable first; one metadata commit then makes them visible.
     let owner = owner_tag(&bucket, &key);
-    let stored = match body.length() {
-        Some(length) => gateway.pool.write(&storage_class, owner, length, body.stream()).await,
-        None => gateway.pool.write_undeclared(&storage_class, owner, body.stream()).await,
-    };
+    let (pool, length) = (&gateway.pool, body.length());
+    let stored =
+        encryption::write(pool, &storage_class, owner, length, body.stream(), sealing.as_ref()).await;
     let stored = stored.map_err(error::from_write)?;
     let proved = body.proved()?;
     let etag = proved.digests.etag().ok_or_else(|| S3Error::new(ErrorCode::InternalError))?;
     let checksum = proved.checksum.map(|value| Checksum { value, kind: ChecksumType::FullObject });
     let tags = attributes.tags.clone();
+    let (mut etag, mut beside) = (etag, HeaderMap::new());
+    if let Some(sealing) = sealing {
+        etag = sealing.etag(etag);
+        sealing.set_headers(&mut beside);
+        attributes.encryption = Some(sealing.encryption);
+    }
     let version = NewVersion { content: stored.content, etag, checksum, attributes, storage_class };
     let commit =
         CommitVersion { bucket, key, lease: stored.lease, version, condition, missing: stored.missing };
     let outcome = gateway.metadata.commit_version(commit).await;
     settle(stored.claim, &outcome);
     let committed = outcome.map_err(|error| request.metadata_error(error))?;
-    let mut expiration = HeaderMap::new();
-    set_expiration(gateway, &target, current(request, &committed, &tags)?, &mut expiration).await;
-    Ok(Written { committed, expiration })
+    set_expiration(gateway, &target, current(request, &committed, &tags)?, &mut beside).await;
+    Ok(Written { committed, beside })
 }
 
 /// What lifecycle rules ask of a version that was made.

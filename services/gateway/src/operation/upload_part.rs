@@ -12,7 +12,7 @@ use super::{UPLOAD_SIZE_MAX, object_read::part_number, put_object::owner_tag};
 use crate::{
     Gateway,
     auth::Permit,
-    error,
+    encryption, error,
     output::{empty, set, set_etag},
     payload::ObjectBody,
     request::{Request, Response},
@@ -62,6 +62,7 @@ pub(super) async fn upload_part(
             sent.algorithm().name().to_ascii_lowercase()
         )));
     }
+    let sealing = encryption::of_part(gateway, request, &upload)?;
     let algorithm = upload.checksum.algorithm;
     let mut body = ObjectBody::open(&gateway.env, request, body, Some(algorithm), UPLOAD_SIZE_MAX)?;
 
@@ -69,15 +70,15 @@ pub(super) async fn upload_part(
     let (bucket, key) = (request.bucket()?.clone(), request.key()?.clone());
     let length = body.length().ok_or_else(|| S3Error::new(ErrorCode::MissingContentLength))?;
     let owner = owner_tag(&bucket, &key);
-    let stored = gateway
-        .pool
-        .write_part(&upload.storage_class, owner, length, body.stream())
+    let (pool, class) = (&gateway.pool, &upload.storage_class);
+    let stored = encryption::write_part(pool, class, owner, length, body.stream(), sealing.as_ref())
         .await
         .map_err(error::from_write)?;
     let proved = body.proved()?;
     let (Some(etag), Some(checksum)) = (proved.digests.etag(), proved.checksum) else {
         return Err(S3Error::new(ErrorCode::InternalError));
     };
+    let etag = sealing.as_ref().map_or(etag, |sealing| sealing.etag(etag));
     let content = stored.content;
     let commit = CommitPart {
         bucket,
@@ -97,6 +98,9 @@ pub(super) async fn upload_part(
     set_etag(response.headers_mut(), &part.etag);
     let name = HeaderName::from_static(part.checksum.algorithm().header_name());
     set(response.headers_mut(), name, &format_checksum(&part.checksum));
+    if let Some(sealing) = sealing {
+        sealing.set_headers(response.headers_mut());
+    }
     Ok(response)
 }
 

@@ -26,6 +26,7 @@ use super::{
 use crate::{
     Gateway,
     auth::Permit,
+    encryption::{self, Opening},
     error, output,
     request::{Request, Response},
 };
@@ -39,7 +40,9 @@ pub(super) async fn upload_part_copy(
     let source = copy_source(&request.headers)?;
     let range = copy_source_range(&request.headers)?;
     let (found, version) = find_source(gateway, request, &source, true, permit, false).await?;
+    let opening = encryption::open_source(gateway, request, &version)?;
     let (upload, number) = open_upload(gateway, request).await?;
+    let sealing = encryption::of_part(gateway, request, &upload)?;
     let bytes = match range {
         Some(range) => exact(range.resolve(version.size)?, version.size, range)?,
         None => ByteRange::new(0, version.size).ok_or_else(|| S3Error::new(ErrorCode::InternalError))?,
@@ -58,13 +61,15 @@ pub(super) async fn upload_part_copy(
     let hasher = Arc::new(Mutex::new(hasher));
     let (bucket, key) = (request.bucket()?.clone(), request.key()?.clone());
     let owner = owner_tag(&bucket, &key);
-    let body = hashed(gateway, &version.content, bytes, hasher.clone());
-    let stored = gateway.pool.write_part(&upload.storage_class, owner, bytes.length(), body).await;
+    let body = hashed(gateway, &version.content, opening.as_ref(), bytes, hasher.clone());
+    let (pool, class, length) = (&gateway.pool, &upload.storage_class, bytes.length());
+    let stored = encryption::write_part(pool, class, owner, length, body, sealing.as_ref()).await;
     let Stored { content, lease, missing, claim, .. } = stored.map_err(failure)?;
     let digests = hasher.lock().unwrap_or_else(PoisonError::into_inner).clone().finish();
     let (Some(etag), Some(checksum)) = (digests.etag(), digests.checksum(algorithm)) else {
         return Err(S3Error::new(ErrorCode::InternalError));
     };
+    let etag = sealing.as_ref().map_or(etag, |sealing| sealing.etag(etag));
     let commit =
         CommitPart { bucket, key, upload: upload.id, number, lease, content, etag, checksum, missing };
     let part = commit_part(gateway, request, commit, claim).await?;
@@ -75,6 +80,9 @@ pub(super) async fn upload_part_copy(
     let result = CopyResult { etag: part.etag, last_modified: part.last_modified, checksum };
     let mut response = output::xml(xml::copy_part(&result));
     set_source_version(&mut response, &found);
+    if let Some(sealing) = sealing {
+        sealing.set_headers(response.headers_mut());
+    }
     Ok(response)
 }
 
@@ -91,13 +99,14 @@ fn exact(bytes: ByteRange, size: u64, asked: s3_wire::header::RangeSpec) -> Resu
 }
 
 /// The source's bytes, hashed on their way.
-pub(super) fn hashed<'a>(
-    gateway: &'a Gateway,
-    content: &'a Content,
+pub(super) fn hashed(
+    gateway: &Gateway,
+    content: &Content,
+    opening: Option<&Opening>,
     bytes: ByteRange,
     hasher: Arc<Mutex<ObjectHasher>>,
-) -> impl Stream<Item = Result<Bytes, ReadError>> + Send + 'a {
-    gateway.pool.read(content, bytes).inspect_ok(move |bytes| {
+) -> impl Stream<Item = Result<Bytes, ReadError>> + Send + use<> {
+    encryption::read(&gateway.pool, content, opening, bytes).inspect_ok(move |bytes| {
         hasher.lock().unwrap_or_else(PoisonError::into_inner).update(bytes);
     })
 }

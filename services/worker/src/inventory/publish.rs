@@ -4,14 +4,15 @@ use std::convert::Infallible;
 
 use bytes::Bytes;
 use checksum::{AlgorithmSet, ObjectHasher, Wanted};
+use encryption::{DataKey, Sealer, wrapped};
 use futures_util::stream;
 use metadata_api::{
     CommitVersion, DeleteCondition, DeleteVersion, DeleteVersions, Error, NewVersion, PAGE_SIZE_MAX,
     WriteCondition,
 };
 use types::{
-    Attributes, BucketName, Checksum, ChecksumAlgorithm, ChecksumType, ChunkOwner, ObjectKey,
-    StorageClassName, VersionId,
+    Attributes, BucketName, Checksum, ChecksumAlgorithm, ChecksumType, ChunkOwner, Encryption,
+    EncryptionScheme, ObjectKey, StorageClassName, VersionId,
 };
 
 use super::retry::{Attempts, persistently};
@@ -82,10 +83,13 @@ async fn write(
     let storage_class = StorageClassName::standard();
     let owner = ChunkOwner { bucket: bucket.clone(), key: object.clone() }.to_bytes().into();
     let size = body.len();
-    let body = stream::once(async move { Ok::<Bytes, Infallible>(body) });
-    let stored = context.pool.write(&storage_class, owner, size as u64, body).await;
+    let (pieces, encryption) = sealed(context, bucket, body).await?;
+    let length = pieces.iter().map(|piece| piece.len() as u64).sum();
+    let body = stream::iter(pieces.into_iter().map(Ok::<Bytes, Infallible>));
+    let stored = context.pool.write(&storage_class, owner, length, body).await;
     let stored = stored.map_err(|error| Error::Unavailable { reason: error.to_string() })?;
-    let attributes = Attributes { content_type: Some(content_type.to_owned()), ..Attributes::default() };
+    let attributes =
+        Attributes { content_type: Some(content_type.to_owned()), encryption, ..Attributes::default() };
     let version = NewVersion { content: stored.content, etag, checksum, attributes, storage_class };
     let commit = CommitVersion {
         bucket: bucket.clone(),
@@ -103,6 +107,29 @@ async fn write(
         Err(_) => stored.claim.refused(),
     }
     Ok(Published { key, version: outcome?.version_id, size, md5: etag.to_string() })
+}
+
+/// What is kept of a file: itself, or what its bucket has it encrypted to.
+async fn sealed(
+    context: &Context,
+    bucket: &BucketName,
+    body: Bytes,
+) -> Result<(Vec<Bytes>, Option<Encryption>), Error> {
+    if context.metadata.get_bucket(bucket).await?.encryption.is_none() {
+        return Ok((vec![body], None));
+    }
+    let missing = "the bucket encrypts new objects, and this worker has no master keys";
+    let keys = context.keys.as_ref().ok_or_else(|| Error::Unavailable { reason: missing.to_owned() })?;
+    let env = &context.env;
+    let key = DataKey::new(env.random_bytes());
+    let encryption = wrapped(EncryptionScheme::SseS3, keys.current(), &key, env.random_bytes());
+    let (mut sealer, mut pieces) = (Sealer::whole(&key), Vec::new());
+    for slice in body.chunks(WORK_SLICE) {
+        sealer.seal(slice, &mut pieces);
+        tokio::task::yield_now().await;
+    }
+    sealer.finish(&mut pieces);
+    Ok((pieces, Some(encryption)))
 }
 
 /// Takes away what no manifest names, the latest first since it may name those before it, as far as that is possible.

@@ -3,12 +3,12 @@
 use futures_util::{StreamExt, TryStreamExt, stream};
 use metadata_api::{AccountId, Error, GetVersion, ObjectSummary, VersionState, VersionSummary};
 use s3_wire::inventory::{Column, Field, Value};
-use types::{BucketName, ObjectKey, Timestamp, VersionId, VersionLock};
+use types::{Attributes, BucketName, EncryptionScheme, ObjectKey, Timestamp, VersionId, VersionLock};
 
 use super::retry::persistently;
 use crate::context::Context;
 
-/// Versions whose locks are asked for at a time.
+/// Versions that are asked for at a time.
 const AT_ONCE: usize = 16;
 
 /// A version, as it was listed.
@@ -21,20 +21,23 @@ pub(super) struct Entry {
     /// None of a delete marker.
     object: Option<ObjectSummary>,
     lock: VersionLock,
+    /// How it is encrypted, if that was asked for.
+    encryption: Option<&'static str>,
 }
 
 impl Entry {
     /// A current object.
     pub(super) fn current(object: ObjectSummary) -> Self {
         let (key, last_modified) = (object.key.clone(), object.last_modified);
-        Self { key, version: None, last_modified, object: Some(object), lock: VersionLock::default() }
+        let lock = VersionLock::default();
+        Self { key, version: None, last_modified, object: Some(object), lock, encryption: None }
     }
 
     /// A version or a delete marker.
     pub(super) fn version(version: VersionSummary) -> Self {
         let VersionSummary { key, version_id, is_latest, last_modified, object } = version;
         let version = Some((version_id, is_latest));
-        Self { key, version, last_modified, object, lock: VersionLock::default() }
+        Self { key, version, last_modified, object, lock: VersionLock::default(), encryption: None }
     }
 
     /// Asks for the object again; `None` of a delete marker.
@@ -79,7 +82,7 @@ impl Entry {
             Field::ETag => text(&object.etag.to_string()),
             Field::StorageClass => text(object.storage_class.as_str()),
             Field::IsMultipartUploaded => Some(Value::Boolean(object.etag.parts.is_some())),
-            Field::EncryptionStatus => text("NOT-SSE"),
+            Field::EncryptionStatus => text(self.encryption?),
             Field::ObjectLockRetainUntilDate => Some(Value::Time(self.lock.retention?.until)),
             Field::ObjectLockMode => text(self.lock.retention?.mode.name()),
             Field::ObjectLockLegalHoldStatus => {
@@ -102,32 +105,41 @@ pub(super) fn shows_locks(columns: &[Column]) -> bool {
     })
 }
 
-/// Asks for the locks of objects, one by one.
-pub(super) async fn look_up_locks(
+/// Whether any of the columns is about how objects are encrypted, which no listing tells of either.
+pub(super) fn shows_encryption(columns: &[Column]) -> bool {
+    columns.iter().any(|column| matches!(column, Column::Field(Field::EncryptionStatus)))
+}
+
+/// Asks for what no listing tells of objects, one by one.
+pub(super) async fn look_up(
     context: &Context,
     bucket: &BucketName,
     entries: &mut [Entry],
 ) -> Result<(), Error> {
     let wanted: Vec<Option<GetVersion>> = entries.iter().map(|entry| entry.wanted(bucket)).collect();
-    let locks = stream::iter(wanted).map(|wanted| lock_of(context, wanted)).buffered(AT_ONCE);
-    let locks: Vec<VersionLock> = locks.try_collect().await?;
-    for (entry, lock) in entries.iter_mut().zip(locks) {
-        entry.lock = lock;
+    let found = stream::iter(wanted).map(|wanted| attributes_of(context, wanted)).buffered(AT_ONCE);
+    let found: Vec<Option<Attributes>> = found.try_collect().await?;
+    for (entry, found) in entries.iter_mut().zip(found) {
+        let Some(attributes) = found else { continue };
+        entry.lock = attributes.lock;
+        entry.encryption = Some(match attributes.encryption.map(|encryption| encryption.scheme) {
+            None => "NOT-SSE",
+            Some(EncryptionScheme::SseS3) => "SSE-S3",
+            Some(EncryptionScheme::SseC) => "SSE-C",
+        });
     }
     Ok(())
 }
 
-async fn lock_of(context: &Context, wanted: Option<GetVersion>) -> Result<VersionLock, Error> {
-    let Some(wanted) = wanted else { return Ok(VersionLock::default()) };
+/// `None` of a delete marker, and of what was deleted meanwhile.
+async fn attributes_of(context: &Context, wanted: Option<GetVersion>) -> Result<Option<Attributes>, Error> {
+    let Some(wanted) = wanted else { return Ok(None) };
     match persistently(context, || context.metadata.get_version(wanted.clone()))
         .await
         .map(|found| found.state)
     {
-        Ok(VersionState::Object(version)) => Ok(version.attributes.lock),
-        // It was deleted meanwhile.
-        Ok(VersionState::DeleteMarker) | Err(Error::KeyNotFound | Error::VersionNotFound) => {
-            Ok(VersionLock::default())
-        }
+        Ok(VersionState::Object(version)) => Ok(Some(version.attributes)),
+        Ok(VersionState::DeleteMarker) | Err(Error::KeyNotFound | Error::VersionNotFound) => Ok(None),
         Err(error) => Err(error),
     }
 }

@@ -22,7 +22,7 @@ fn reads_that_cannot_be_are_refused() {
         ("versionId=0000000000000009000000000000000a", ("accept", "*/*"), 404, "NoSuchVersion"),
         ("acl&tagging", ("accept", "*/*"), 400, "InvalidArgument"),
         ("acl=%zz", ("accept", "*/*"), 400, "InvalidURI"),
-        ("", ("x-amz-server-side-encryption-customer-algorithm", "AES256"), 501, "NotImplemented"),
+        ("", ("x-amz-server-side-encryption-customer-algorithm", "AES256"), 400, "InvalidArgument"),
         ("", ("x-amz-expected-bucket-owner", "1"), 403, "AccessDenied"),
         ("", ("if-match", "\"d41d8cd98f00b204e9800998ecf8427e\""), 412, "PreconditionFailed"),
     ] {

@@ -100,7 +100,7 @@ impl Front {
         let pool = Pool::new(&env, view.clone(), Arc::new(LeaseHolder::none(&env)), Arc::new(|_| ()));
         let settings = Settings::parse_from(["gateway", "--access-log-interval", "60"]);
         let credentials = Credentials::root("accesskey", "secretkey0123456".parse().unwrap()).unwrap();
-        let gateway = Gateway::new(env.clone(), &settings.front, credentials, metadata.clone(), pool);
+        let gateway = Gateway::new(env.clone(), &settings.front, credentials, None, metadata.clone(), pool);
         Self { env, metadata, view, gateway: Arc::new(gateway) }
     }
 

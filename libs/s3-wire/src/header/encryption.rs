@@ -1,0 +1,213 @@
+//! What a request says of server-side encryption. Source: API Reference, "PutObject", "GetObject", "CopyObject"; Amazon S3
+//! User Guide, "Using server-side encryption with customer-provided keys (SSE-C)".
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use http::HeaderMap;
+
+use super::text;
+use crate::{
+    error::{ErrorCode, S3Error},
+    operation::Operation,
+};
+
+/// The header that asks for encryption, and that answers tell of it by.
+pub const SERVER_SIDE_ENCRYPTION: &str = "x-amz-server-side-encryption";
+
+/// The headers of a client's own key: algorithm, key, MD5 of the key.
+const CUSTOMER: [&str; 3] = [
+    "x-amz-server-side-encryption-customer-algorithm",
+    "x-amz-server-side-encryption-customer-key",
+    "x-amz-server-side-encryption-customer-key-md5",
+];
+
+/// The same for the source of a copy.
+const COPY_SOURCE: [&str; 3] = [
+    "x-amz-copy-source-server-side-encryption-customer-algorithm",
+    "x-amz-copy-source-server-side-encryption-customer-key",
+    "x-amz-copy-source-server-side-encryption-customer-key-md5",
+];
+
+/// By whose keys objects are encrypted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ServerSideEncryption {
+    /// `AES256`: by keys that the store has.
+    SseS3,
+}
+
+impl ServerSideEncryption {
+    /// As headers and documents name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::SseS3 => "AES256",
+        }
+    }
+}
+
+/// A key that a client brings with its request. It cannot be printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct CustomerKey {
+    /// The key.
+    pub key: [u8; 32],
+    /// Its MD5 as the client states it, which the caller compares.
+    pub md5: [u8; 16],
+}
+
+/// What the request asks new objects to be encrypted by. `InvalidArgument` for what S3 does not know, `NotImplemented` for
+/// keys of a key management service.
+pub fn server_side_encryption(headers: &HeaderMap) -> Result<Option<ServerSideEncryption>, S3Error> {
+    match text(headers, SERVER_SIDE_ENCRYPTION)? {
+        None => Ok(None),
+        Some("AES256") => Ok(Some(ServerSideEncryption::SseS3)),
+        Some("aws:kms" | "aws:kms:dsse") => Err(S3Error::header_not_implemented(SERVER_SIDE_ENCRYPTION)),
+        Some(other) => Err(S3Error::invalid_argument(
+            "The encryption method specified is not supported",
+            SERVER_SIDE_ENCRYPTION,
+            other,
+        )),
+    }
+}
+
+/// The key that the request brings. Errors: as of S3 for one that is not whole.
+pub fn customer_key(headers: &HeaderMap) -> Result<Option<CustomerKey>, S3Error> {
+    of_names(headers, CUSTOMER)
+}
+
+/// The key that the request brings for the source of its copy.
+pub fn copy_source_customer_key(headers: &HeaderMap) -> Result<Option<CustomerKey>, S3Error> {
+    of_names(headers, COPY_SOURCE)
+}
+
+fn of_names(headers: &HeaderMap, names: [&'static str; 3]) -> Result<Option<CustomerKey>, S3Error> {
+    let [algorithm, key, md5] = names.map(|name| text(headers, name));
+    let (algorithm, key, md5) = (algorithm?, key?, md5?);
+    if algorithm.is_none() && key.is_none() && md5.is_none() {
+        return Ok(None);
+    }
+    // Never the key itself: an error is shown and logged.
+    let invalid = |at: usize, message: &'static str| {
+        let value = if at == 0 { algorithm.unwrap_or("") } else { "null" };
+        S3Error::invalid_argument(message, names[at], value)
+    };
+    match algorithm {
+        Some("AES256") => {}
+        None => {
+            return Err(invalid(
+                0,
+                "Requests specifying Server Side Encryption with Customer provided keys must provide a valid encryption algorithm.",
+            ));
+        }
+        Some(other) => {
+            return Err(S3Error::with_message(
+                ErrorCode::InvalidEncryptionAlgorithmError,
+                "The Encryption request you specified is not valid. Supported value: AES256.",
+            )
+            .field("ArgumentName", names[0])
+            .field("ArgumentValue", other));
+        }
+    }
+    let key = key.ok_or_else(|| {
+        invalid(
+            1,
+            "Requests specifying Server Side Encryption with Customer provided keys must provide an appropriate secret key.",
+        )
+    })?;
+    let md5 = md5.ok_or_else(|| {
+        invalid(
+            2,
+            "Requests specifying Server Side Encryption with Customer provided keys must provide the client calculated MD5 of the secret key.",
+        )
+    })?;
+    let key = STANDARD.decode(key).ok().and_then(|key| <[u8; 32]>::try_from(key).ok());
+    let key = key.ok_or_else(|| invalid(1, "The secret key was invalid for the specified algorithm."))?;
+    let md5 = STANDARD.decode(md5).ok().and_then(|md5| <[u8; 16]>::try_from(md5).ok());
+    let md5 = md5.ok_or_else(|| {
+        invalid(2, "The calculated MD5 hash of the key did not match the hash that was provided.")
+    })?;
+    Ok(Some(CustomerKey { key, md5 }))
+}
+
+/// Refuses to be told how objects are encrypted where it is known already: `InvalidArgument`. Source: API Reference,
+/// "GetObject", "HeadObject".
+pub fn refuse_misplaced_encryption(operation: Operation, headers: &HeaderMap) -> Result<(), S3Error> {
+    use Operation::{GetObject, GetObjectAttributes, HeadObject, UploadPart, UploadPartCopy};
+    let takes_none =
+        matches!(operation, GetObject | HeadObject | GetObjectAttributes | UploadPart | UploadPartCopy);
+    match text(headers, SERVER_SIDE_ENCRYPTION)? {
+        Some(value) if takes_none => Err(S3Error::invalid_argument(
+            "x-amz-server-side-encryption header is not supported for this operation.",
+            SERVER_SIDE_ENCRYPTION,
+            value,
+        )),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderMap, HeaderName, HeaderValue};
+
+    use super::{
+        COPY_SOURCE, CUSTOMER, SERVER_SIDE_ENCRYPTION, ServerSideEncryption, copy_source_customer_key,
+        customer_key, refuse_misplaced_encryption, server_side_encryption,
+    };
+    use crate::{error::ErrorCode, operation::Operation};
+
+    const KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+    const MD5: &str = "AAAAAAAAAAAAAAAAAAAAAA==";
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        pairs
+            .iter()
+            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
+            .collect()
+    }
+
+    #[test]
+    fn encryption_is_asked_for_by_name() {
+        assert_eq!(server_side_encryption(&HeaderMap::new()), Ok(None));
+        for (value, expected) in [
+            ("AES256", Ok(Some(ServerSideEncryption::SseS3))),
+            ("aws:kms", Err(ErrorCode::NotImplemented)),
+            ("aws:kms:dsse", Err(ErrorCode::NotImplemented)),
+            ("aes256", Err(ErrorCode::InvalidArgument)),
+            ("", Err(ErrorCode::InvalidArgument)),
+        ] {
+            let asked = headers(&[(SERVER_SIDE_ENCRYPTION, value)]);
+            assert_eq!(server_side_encryption(&asked).map_err(|error| error.code), expected, "{value}");
+            assert!(refuse_misplaced_encryption(Operation::PutObject, &asked).is_ok());
+            let refused = refuse_misplaced_encryption(Operation::GetObject, &asked).expect_err("misplaced");
+            assert_eq!(refused.code, ErrorCode::InvalidArgument);
+        }
+    }
+
+    #[test]
+    fn a_key_of_the_clients_is_whole_or_refused() {
+        let of_request = |pairs: &[_]| customer_key(&headers(pairs));
+        for (names, other) in [(CUSTOMER, COPY_SOURCE), (COPY_SOURCE, CUSTOMER)] {
+            let read = |headers: &HeaderMap| {
+                if names == CUSTOMER { customer_key(headers) } else { copy_source_customer_key(headers) }
+            };
+            let all = headers(&[(names[0], "AES256"), (names[1], KEY), (names[2], MD5)]);
+            let key = read(&all).expect("a key").expect("a key");
+            assert_eq!((key.key, key.md5), ([0; 32], [0; 16]));
+            let elsewhere = headers(&[(other[0], "AES256"), (other[1], KEY), (other[2], MD5)]);
+            assert!(read(&elsewhere).expect("none").is_none());
+        }
+        let [algorithm, key, md5] = CUSTOMER;
+        let invalid = ErrorCode::InvalidArgument;
+        for (pairs, expected) in [
+            (&[(algorithm, "AES256"), (key, KEY)][..], invalid),
+            (&[(algorithm, "AES256"), (md5, MD5)], invalid),
+            (&[(key, KEY), (md5, MD5)], invalid),
+            (&[(md5, MD5)], invalid),
+            (&[(algorithm, "AES256"), (key, MD5), (md5, MD5)], invalid),
+            (&[(algorithm, "AES256"), (key, "!"), (md5, MD5)], invalid),
+            (&[(algorithm, "AES256"), (key, KEY), (md5, KEY)], invalid),
+            (&[(algorithm, "AES128"), (key, KEY), (md5, MD5)], ErrorCode::InvalidEncryptionAlgorithmError),
+        ] {
+            let Err(refused) = of_request(pairs) else { panic!("{pairs:?}") };
+            assert_eq!(refused.code, expected, "{pairs:?}");
+            assert!(!format!("{refused:?}").contains(KEY), "a key is shown to nobody");
+        }
+    }
+}
