@@ -23,8 +23,9 @@ PYTHON = REPOSITORY / ".venv/s3tests/bin/python"
 ROOT_ACCOUNT = "75a81d4e5b7b2f9f3c1e6a0d8f4b2c9e7d5a3f1b8c6e4d2a0f9b7c5e3d1a8f60"
 #: A day of a lifecycle rule, in seconds.
 LIFECYCLE_DAY = 10
-#: What the suite expects of every bucket: access control lists, and signatures of version 2.
-SETTINGS = {"ASHLAR_LIFECYCLE_DAY": str(LIFECYCLE_DAY), "ASHLAR_SIGNATURE_V2": "true", "ASHLAR_OBJECT_OWNERSHIP": "ObjectWriter"}
+#: What the suite expects of every bucket: access control lists, signatures of version 2, and keys of clients over plain HTTP.
+SETTINGS = {"ASHLAR_LIFECYCLE_DAY": str(LIFECYCLE_DAY), "ASHLAR_SIGNATURE_V2": "true", "ASHLAR_OBJECT_OWNERSHIP": "ObjectWriter",
+            "ASHLAR_CUSTOMER_KEYS_OVER_HTTP": "true"}
 
 EXAMPLES = """examples:
   tests/s3tests/run                    the whole suite
