@@ -127,7 +127,7 @@ impl Rest {
             return false;
         }
         tracing::debug!(next = self.next, "an answer goes on by what its version names now");
-        self.stream = encryption::read(&self.pool, &version.content, opening, left);
+        self.stream = encryption::read(&self.pool, &version.content, self.opening.as_ref(), left);
         self.content = version.content;
         true
     }
