@@ -38,6 +38,14 @@ pub enum KeysError {
         #[source]
         source: KeyringError,
     },
+    /// It was there.
+    #[error(
+        "{path} is missing while objects may be encrypted by its keys; restore it from a backup or give its copy with --encryption-keys, or give those objects up and make new keys with `ashlar encryption-key {path}`"
+    )]
+    Missing {
+        /// The file.
+        path: PathBuf,
+    },
 }
 
 /// Settings of `ashlar encryption-key`.
@@ -78,10 +86,13 @@ pub(crate) async fn load(env: &Env, path: &Path) -> Result<Arc<Keyring>, KeysErr
     in_background(env, path.to_owned(), |env, path| parse(path, &read(env, path)?)).await.map(Arc::new)
 }
 
-/// Reads a file of keys, or makes one with one key.
-pub(crate) async fn load_or_make(env: &Env, path: &Path) -> Result<Arc<Keyring>, KeysError> {
-    let keys = in_background(env, path.to_owned(), |env, path| {
+/// Reads a file of keys, or makes one with one key when there never was one.
+pub(crate) async fn load_or_make(env: &Env, path: &Path, was_there: bool) -> Result<Arc<Keyring>, KeysError> {
+    let keys = in_background(env, path.to_owned(), move |env, path| {
         if !exists(env, path)? {
+            if was_there {
+                return Err(KeysError::Missing { path: path.to_owned() });
+            }
             write(env, path, &format!("{HEADER}{}", *line_of_key(env.random_bytes(), true)))?;
         }
         parse(path, &read(env, path)?)

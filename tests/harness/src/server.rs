@@ -144,7 +144,8 @@ impl Server {
         }
     }
 
-    fn stop(&mut self) {
+    /// Stops the server in order; [`Server::restart`] starts it again.
+    pub fn stop(&mut self) {
         let Some(Running { stop, thread }) = self.running.take() else { return };
         stop.begin();
         let begun = Instant::now();

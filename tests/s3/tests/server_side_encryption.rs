@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
 
@@ -138,6 +139,49 @@ fn uploads_are_encrypted_part_by_part() {
     assert_same(&bucket.get("other").ok().body, &whole[65_000..=6_000_000]);
 }
 
+/// Objects of one part, and of parts that are full frames to their ends, are read part by part and across their borders.
+#[test]
+fn parts_of_whole_frames_are_read_across_their_borders() {
+    let server = Server::start();
+    let bucket = server.bucket();
+    for (key, lengths) in [
+        ("one", vec![100]),
+        ("one frame", vec![65_536]),
+        ("empty", vec![0]),
+        ("frames", vec![PART_SIZE_MIN, PART_SIZE_MIN, 2 * 65_536]),
+    ] {
+        let upload = bucket.upload_with(key, bucket.create_upload(key).header(HEADER, "AES256"));
+        let parts: Vec<_> = (1..).zip(&lengths).map(|(seed, length)| content(*length, seed)).collect();
+        let sent = (1..).zip(&parts).map(|(number, part)| (number, upload.put(number, part)));
+        let etags: Vec<_> = sent.collect();
+        let named: Vec<_> = etags.iter().map(|(number, etag)| (*number, etag.as_str())).collect();
+        upload.complete(&named).ok();
+        let whole = parts.concat();
+        let read = bucket.get(key).ok();
+        assert_same(&read.body, &whole);
+        assert_eq!((read.get(HEADER), read.get("content-length")), ("AES256", &*whole.len().to_string()));
+        let attributes = bucket.get(key).raw_query("attributes");
+        let attributes = attributes.header("x-amz-object-attributes", "ObjectSize,ObjectParts").ok().xml();
+        assert_eq!(attributes.get("ObjectSize"), whole.len().to_string());
+        assert_eq!(attributes.get("ObjectParts/PartsCount"), parts.len().to_string());
+        let mut border = 0;
+        for (number, part) in (1..).zip(&parts) {
+            let head = bucket.head(key).query("partNumber", number).send().expect(206);
+            assert_eq!(head.get("content-length"), part.len().to_string());
+            let read = bucket.get(key).query("partNumber", number).send().expect(206);
+            assert_same(&read.body, part);
+            border += part.len();
+            for (from, to) in [(border.saturating_sub(65_537), border), (border.saturating_sub(1), border)] {
+                let to = to.min(whole.len().saturating_sub(1));
+                if from <= to && !whole.is_empty() {
+                    let range = bucket.get(key).header("range", format!("bytes={from}-{to}"));
+                    assert_same(&range.send().expect(206).body, &whole[from..=to]);
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn copies_are_encrypted_as_they_ask() {
     let server = Server::start();
@@ -212,4 +256,27 @@ fn damaged_keys_are_refused_at_the_start() {
         assert!(run_command(&["encryption-key", &file]).is_err(), "it is not overwritten either");
         assert_eq!(fs::read_to_string(&file).expect("a file"), text);
     }
+}
+
+/// A server whose keys are gone does not make others: what they encrypted would be lost without a word.
+#[test]
+fn lost_keys_are_refused_at_the_start() {
+    let mut server = Server::start();
+    let bucket = server.bucket();
+    put(&bucket, "key", b"content");
+    let file = server.folder().join("0/encryption.keys");
+    let kept = fs::read_to_string(&file).expect("the first start made keys");
+    let mode = fs::metadata(&file).expect("the file").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600, "they are for the server alone");
+    server.stop();
+    fs::remove_file(&file).expect("the keys can be removed");
+    let data = server.folder().join("0").display().to_string();
+    let refused = run_command(&["server", "--listen", "127.0.0.1:0", &data]).expect_err("no keys");
+    assert!(refused.contains("encryption.keys is missing"), "{refused}");
+    assert!(!file.exists(), "none are made");
+    assert!(!server.folder().join("0/encryption.keys.new").exists());
+    // The operator's copy lies elsewhere, and is as good.
+    fs::write(&file, &kept).expect("the keys can be put back");
+    server.restart();
+    assert_content(&bucket.through(server.client()), "key", b"content");
 }

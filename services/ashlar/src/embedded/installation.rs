@@ -3,7 +3,7 @@
 //! The home folder is the first one at the first start. It holds
 //!
 //! ```text
-//! ashlar.json        format version and identity of the installation
+//! ashlar.json        format version and identity of the installation, and whether it ever had master keys
 //! lock               held while a server runs
 //! credentials.json   the root user, when it was generated
 //! identity.key       what the secrets of users' access keys are sealed with
@@ -38,6 +38,7 @@ const SHARDS: &str = "shards";
 pub(crate) struct Installation {
     home: PathBuf,
     folders: Vec<PathBuf>,
+    identity: Identity,
     cluster: [u8; 16],
     _lock: DirectoryLock,
 }
@@ -112,6 +113,9 @@ pub enum InstallationError {
 struct Identity {
     format: u32,
     cluster: String,
+    /// Whether objects may be encrypted by keys of a file of master keys.
+    #[serde(default)]
+    has_encryption_keys: bool,
 }
 
 impl Installation {
@@ -129,9 +133,23 @@ impl Installation {
             io::ErrorKind::WouldBlock => InstallationError::InUse { path: home.clone() },
             _ => InstallationError::Io { path: home.clone(), source },
         })?;
-        let cluster = identity(env, &home.join(IDENTITY))?;
+        let (identity, cluster) = identity(env, &home.join(IDENTITY))?;
         refuse_lost_database(env, &home)?;
-        Ok(Self { home, folders: folders.to_vec(), cluster, _lock: lock })
+        Ok(Self { home, folders: folders.to_vec(), identity, cluster, _lock: lock })
+    }
+
+    /// Whether a start had master keys before, by which objects may be encrypted since.
+    pub(crate) fn has_encryption_keys(&self) -> bool {
+        self.identity.has_encryption_keys
+    }
+
+    /// Writes down, before anything is encrypted, that there are master keys. Blocks.
+    pub(crate) fn mark_encryption_keys(&mut self, env: &Env) -> Result<(), InstallationError> {
+        if !self.identity.has_encryption_keys {
+            self.identity.has_encryption_keys = true;
+            write_identity(env, &self.home.join(IDENTITY), &self.identity)?;
+        }
+        Ok(())
     }
 
     /// The home folder.
@@ -212,7 +230,7 @@ fn refuse_lost_database(env: &Env, home: &Path) -> Result<(), InstallationError>
 }
 
 /// Reads the identity, or makes one.
-fn identity(env: &Env, path: &Path) -> Result<[u8; 16], InstallationError> {
+fn identity(env: &Env, path: &Path) -> Result<(Identity, [u8; 16]), InstallationError> {
     let damaged = || InstallationError::Damaged { path: path.to_owned() };
     if env.disk().exists(path).map_err(failed(path))? {
         let contents = env.disk().read_small(path, IDENTITY_LENGTH_MAX).map_err(failed(path))?;
@@ -226,13 +244,18 @@ fn identity(env: &Env, path: &Path) -> Result<[u8; 16], InstallationError> {
         let identity: Identity = serde_json::from_slice(&contents).map_err(|_| damaged())?;
         let mut cluster = [0; 16];
         hex::decode_to_slice(&identity.cluster, &mut cluster).map_err(|_| damaged())?;
-        return Ok(cluster);
+        return Ok((identity, cluster));
     }
     let cluster = env.random_bytes();
-    let identity = Identity { format: FORMAT, cluster: hex::encode(cluster) };
-    let contents = serde_json::to_vec_pretty(&identity).map_err(|_| damaged())?;
-    env.disk().replace_small(path, &contents).map_err(failed(path))?;
-    Ok(cluster)
+    let identity = Identity { format: FORMAT, cluster: hex::encode(cluster), has_encryption_keys: false };
+    write_identity(env, path, &identity)?;
+    Ok((identity, cluster))
+}
+
+fn write_identity(env: &Env, path: &Path, identity: &Identity) -> Result<(), InstallationError> {
+    let damaged = |_| InstallationError::Damaged { path: path.to_owned() };
+    let contents = serde_json::to_vec_pretty(identity).map_err(damaged)?;
+    env.disk().replace_small(path, &contents).map_err(failed(path))
 }
 
 #[cfg(test)]

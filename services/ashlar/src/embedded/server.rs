@@ -130,6 +130,7 @@ impl Embedded {
     /// Opens the data, wires the services and binds the listener.
     pub async fn start(env: Env, config: EmbeddedConfig) -> Result<Self, StartError> {
         let (installation, root) = open_installation(&env, &config).await?;
+        let (installation, keys) = open_keys(&env, installation, &config).await?;
         let credentials = Credentials::root(&root.user, root.password.clone())?;
         let metadata: Arc<dyn Metadata> = Arc::new(open_metadata(&env, &installation, &config).await?);
         let node = Arc::new(open_disks(&env, &installation, &*metadata).await?);
@@ -150,7 +151,6 @@ impl Embedded {
         let follower = Follower::start(&env, metadata.clone(), view.clone());
         let pool = Pool::new(&env, view.clone(), leases, report_to(&env, metadata.clone()));
 
-        let keys = open_keys(&env, &installation, &config).await?;
         let (front, keys) = (&config.front, Some(keys));
         let (own_metadata, own_pool) = (metadata.clone(), pool.clone());
         let gateway = Gateway::new(env.clone(), front, credentials, keys.clone(), own_metadata, own_pool);
@@ -266,16 +266,25 @@ fn metadata_failed(installation: &Installation, error: &metadata_api::Error) -> 
     StartError::Metadata { path: installation.home().display().to_string(), reason: error.to_string() }
 }
 
-/// The master keys: of the file that is given, or of one in the home folder, which is made when there is none.
+/// The master keys: of the file that is given, or of one in the home folder, which is made when there never were any.
 async fn open_keys(
     env: &Env,
-    installation: &Installation,
+    mut installation: Installation,
     config: &EmbeddedConfig,
-) -> Result<Arc<Keyring>, KeysError> {
-    match &config.front.encryption_keys {
-        Some(path) => encryption_keys::load(env, path).await,
-        None => encryption_keys::load_or_make(env, &installation.encryption_keys()).await,
-    }
+) -> Result<(Installation, Arc<Keyring>), StartError> {
+    let own = installation.encryption_keys();
+    let keys = match &config.front.encryption_keys {
+        Some(path) => encryption_keys::load(env, path).await?,
+        None => encryption_keys::load_or_make(env, &own, installation.has_encryption_keys()).await?,
+    };
+    let own_env = env.clone();
+    let marking = env.spawn_blocking(move || {
+        let marked = installation.mark_encryption_keys(&own_env);
+        marked.map(|()| installation)
+    });
+    let gone = || InstallationError::Io { path: own, source: io::Error::other("opening was given up") };
+    let installation = marking.await.unwrap_or_else(|| Err(gone()))?;
+    Ok((installation, keys))
 }
 
 async fn open_metadata(
