@@ -385,7 +385,7 @@ fn seal(gateway: &Gateway, asked: Asked) -> Result<Option<Sealing>, S3Error> {
             Ok(Some(sealing(EncryptionScheme::SseS3, keys.current(), None)))
         }
         Asked::Customer(customer) => {
-            let by = WrappingKey::new(customer.key);
+            let by = WrappingKey::new(*customer.key);
             Ok(Some(sealing(EncryptionScheme::SseC, ("", &by), Some(customer.md5))))
         }
     }
@@ -416,7 +416,7 @@ fn unlock(
 ) -> Result<DataKey, S3Error> {
     match (encryption.scheme, given) {
         (EncryptionScheme::SseC, Some(given)) => {
-            let key = unwrapped(encryption, &WrappingKey::new(given.key));
+            let key = unwrapped(encryption, &WrappingKey::new(*given.key));
             key.map_err(|_| S3Error::new(ErrorCode::AccessDenied))
         }
         (EncryptionScheme::SseC, None) => Err(S3Error::invalid_request(
@@ -463,7 +463,7 @@ fn customer(gateway: &Gateway, key: Option<CustomerKey>) -> Result<Option<Custom
         ));
     }
     let mut hasher = ObjectHasher::new(WantedDigests { md5: true, ..WantedDigests::default() });
-    hasher.update(&key.key);
+    hasher.update(&key.key[..]);
     if hasher.finish().md5() != Some(key.md5) {
         return Err(S3Error::invalid_argument(
             "The calculated MD5 hash of the key did not match the hash that was provided.",

@@ -3,6 +3,7 @@
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use http::HeaderMap;
+use zeroize::Zeroizing;
 
 use super::text;
 use crate::{
@@ -43,11 +44,11 @@ impl ServerSideEncryption {
     }
 }
 
-/// A key that a client brings with its request. It cannot be printed.
+/// A key that a client brings with its request. It cannot be printed, and is wiped when it is dropped.
 #[derive(Clone, PartialEq, Eq)]
 pub struct CustomerKey {
     /// The key.
-    pub key: [u8; 32],
+    pub key: Zeroizing<[u8; 32]>,
     /// Its MD5 as the client states it, which the caller compares.
     pub md5: [u8; 16],
 }
@@ -117,7 +118,8 @@ fn of_names(headers: &HeaderMap, names: [&'static str; 3]) -> Result<Option<Cust
             "Requests specifying Server Side Encryption with Customer provided keys must provide the client calculated MD5 of the secret key.",
         )
     })?;
-    let key = STANDARD.decode(key).ok().and_then(|key| <[u8; 32]>::try_from(key).ok());
+    let key = STANDARD.decode(key).ok().map(Zeroizing::new);
+    let key = key.and_then(|key| <[u8; 32]>::try_from(&key[..]).ok()).map(Zeroizing::new);
     let key = key.ok_or_else(|| invalid(1, "The secret key was invalid for the specified algorithm."))?;
     let md5 = STANDARD.decode(md5).ok().and_then(|md5| <[u8; 16]>::try_from(md5).ok());
     let md5 = md5.ok_or_else(|| {
@@ -189,7 +191,7 @@ mod tests {
             };
             let all = headers(&[(names[0], "AES256"), (names[1], KEY), (names[2], MD5)]);
             let key = read(&all).expect("a key").expect("a key");
-            assert_eq!((key.key, key.md5), ([0; 32], [0; 16]));
+            assert_eq!((*key.key, key.md5), ([0; 32], [0; 16]));
             let elsewhere = headers(&[(other[0], "AES256"), (other[1], KEY), (other[2], MD5)]);
             assert!(read(&elsewhere).expect("none").is_none());
         }
