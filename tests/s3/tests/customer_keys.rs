@@ -22,7 +22,7 @@ fn with(request: Request, prefix: &str, byte: u8) -> Request {
         .header(&format!("{prefix}-key-md5"), md5_base64(&key))
 }
 
-fn keyed(request: Request, byte: u8) -> Request {
+pub fn keyed(request: Request, byte: u8) -> Request {
     with(request, PREFIX, byte)
 }
 

@@ -7,7 +7,7 @@ use http::Method;
 use s3_wire::date::{parse_http_date, xml_date};
 use types::Timestamp;
 
-use crate::{bucket_policy::set, support::race, transitions::wait_until};
+use crate::{bucket_policy::set, customer_keys::keyed, support::race, transitions::wait_until};
 
 const DAY: i64 = 86_400;
 
@@ -177,6 +177,44 @@ fn what_is_made_of_a_restored_object_is_not_restored() {
     let now = bucket.get("key").ok();
     assert!(now.body == bytes);
     assert_eq!((now.header("x-amz-storage-class"), now.header("x-amz-restore")), (None, None));
+}
+
+/// Whether an object is archived is told before keys are asked for, and a restore needs none.
+#[test]
+fn encrypted_objects_are_archived_and_restored() {
+    let mut server = start();
+    server.restart_with(|config| config.front.customer_keys_over_http = true);
+    let bucket = server.bucket();
+    let bytes = content(200_000, 1);
+    let archived = |key: &str| bucket.put(key, &bytes).header("x-amz-storage-class", "GLACIER");
+    archived("stored").header("x-amz-server-side-encryption", "AES256").ok();
+    keyed(archived("keyed"), 1).ok();
+    let by_key = |key: &str, request: Request| if key == "keyed" { keyed(request, 1) } else { request };
+    let source = |key: &str| format!("{}/{key}", bucket.name);
+    for key in ["stored", "keyed"] {
+        assert_archived(by_key(key, bucket.get(key)), "GLACIER");
+        assert_eq!(by_key(key, bucket.head(key)).ok().header("x-amz-restore"), None);
+        for_days(&bucket, key, 1).send().expect(202);
+        let whole = by_key(key, bucket.get(key)).ok();
+        assert!(whole.body == bytes, "{key}");
+        expiry(whole.header("x-amz-restore"));
+        let range = by_key(key, bucket.get(key)).header("range", "bytes=65530-65540").send().expect(206);
+        assert!(range.body == bytes[65_530..=65_540], "{key}");
+    }
+    bucket.get("keyed").refused(400, "InvalidRequest");
+    keyed(bucket.get("keyed"), 2).refused(403, "AccessDenied");
+    // Copies, which share the chunks or are written anew, are as secret, and are not restored.
+    bucket.copy(&source("stored"), "shares").header("x-amz-storage-class", "GLACIER").ok();
+    assert_archived(bucket.get("shares"), "GLACIER");
+    assert_eq!(bucket.head("shares").ok().get("x-amz-server-side-encryption"), "AES256");
+    bucket.copy(&source("stored"), "standard").ok();
+    let copied = bucket.get("standard").ok();
+    assert!(copied.body == bytes);
+    assert_eq!(copied.get("x-amz-server-side-encryption"), "AES256");
+    server.restart();
+    let bucket = bucket.through(server.client());
+    assert!(keyed(bucket.get("keyed"), 1).ok().body == bytes);
+    assert!(bucket.get("stored").ok().body == bytes);
 }
 
 #[test]

@@ -9,6 +9,8 @@ use std::{
 use harness::{Bucket, Request, Response, Server, content};
 use http::Method;
 
+use crate::customer_keys::keyed;
+
 /// A server for which a day has a second, with two more storage classes.
 fn fast() -> Server {
     let server = Server::start_with(3, |config| config.lifecycle.lifecycle_day_seconds = 1);
@@ -186,6 +188,53 @@ fn an_object_moves_and_nothing_else_of_it_changes() {
     assert_eq!(listed.all("Version/Key"), ["filtered/small", "large", "parts", "small"]);
     assert_eq!(listed.all("Version/StorageClass"), ["COLD", "COLD", "COLD", "STANDARD"]);
     assert!(server.admin(&["audit", "--deep"]), "every shard is whole");
+}
+
+/// What moves and checks stored bytes has no keys and needs none: a transition, a re-encoding and an audit leave what is
+/// encrypted as it is in plain.
+#[test]
+fn encrypted_objects_move_as_they_are() {
+    let mut server = fast();
+    server.restart_with(|config| config.front.customer_keys_over_http = true);
+    let bucket = server.bucket();
+    bucket.set_versioning("Enabled");
+    let encrypted = |request: Request| request.header("x-amz-server-side-encryption", "AES256");
+    let large = content(3_000_000, 1);
+    encrypted(bucket.put("large", &large)).header("x-amz-checksum-algorithm", "SHA256").ok();
+    encrypted(bucket.put("filtered/small", content(2000, 3))).ok();
+    keyed(bucket.put("keyed", content(200_000, 6)), 1).ok();
+    bucket.copy(&format!("{}/large", bucket.name), "shared").ok();
+    let upload = bucket.upload_with("parts", encrypted(bucket.create_upload("parts")));
+    let parts = [upload.put(1, content(5 << 20, 4)), upload.put(2, content(1000, 5))];
+    upload.complete(&[(1, &parts[0]), (2, &parts[1])]).ok();
+    let keys = ["filtered/small", "keyed", "large", "parts", "shared"];
+    let with_key = |key: &str, request: Request| if key == "keyed" { keyed(request, 1) } else { request };
+    let head = |key: &str| with_key(key, bucket.head(key)).header("x-amz-checksum-mode", "ENABLED").ok();
+    let get = |key: &str| with_key(key, bucket.get(key));
+    let range = |key: &str| get(key).header("range", "bytes=900-1900").send().expect(206).body;
+    let (before, bodies, ranges) =
+        (keys.map(|key| facts(&head(key))), keys.map(|key| get(key).ok().body), keys.map(range));
+    assert!(bodies[2] == large && bodies[4] == large);
+    let is_as_before = || {
+        assert_eq!(keys.map(|key| facts(&head(key))), before);
+        assert!(keys.map(|key| get(key).ok().body) == bodies && keys.map(range) == ranges);
+        assert!(server.admin(&["audit", "--deep"]), "every shard is whole");
+    };
+
+    assert!(server.admin(&["class", "recode", "STANDARD", "--coding", "2+1", "--wait"]));
+    is_as_before();
+    let of_any_size = "<And><ObjectSizeGreaterThan>1</ObjectSizeGreaterThan>\
+                       <ObjectSizeLessThan>2001</ObjectSizeLessThan></And>";
+    let body = rules(&[
+        &format!("<Filter/>{}", to(1, "COLD")),
+        &format!("<Filter>{of_any_size}</Filter>{}", to(0, "COLD")),
+    ]);
+    lifecycle(&bucket, Method::PUT).body(body).ok();
+    let class = |key: &str| head(key).header("x-amz-storage-class").map(str::to_owned);
+    wait_until("they have moved", || keys.iter().all(|key| class(key).as_deref() == Some("COLD")));
+    is_as_before();
+    assert!(server.admin(&["class", "recode", "COLD", "--coding", "1+1", "--wait"]));
+    is_as_before();
 }
 
 /// Rules by tag, of versions that were replaced, and of several classes one after the other.
