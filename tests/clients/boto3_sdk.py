@@ -5,7 +5,7 @@ import importlib
 from boto3_cases.context import Context
 
 NOUNS = ["objects", "conditions", "metadata", "keys", "checksums", "multipart", "multipart_checksums", "copies", "listing",
-         "versions", "deletes", "locks", "settings", "deliveries", "presigned", "errors", "addressing"]
+         "versions", "deletes", "locks", "settings", "encryption", "deliveries", "presigned", "errors", "addressing"]
 
 
 def run(session):

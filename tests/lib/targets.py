@@ -156,12 +156,13 @@ class Cluster(Target):
         self.chunks = chunks
         self.coding = coding
         # Of gateways and workers.
-        self.settings = settings or {}
+        self.settings = {"ASHLAR_ENCRYPTION_KEYS": str(self.folder / "encryption.keys")} | (settings or {})
         self.postgres = Postgres(self.folder / "postgres")
         self.cluster_secret = secrets.token_hex(32)
         self.metadata_ports = [free_port() for _ in range(METADATA_SERVICES)]
 
     def begin(self):
+        subprocess.run([self.binary, "encryption-key", self.settings["ASHLAR_ENCRYPTION_KEYS"]], check=True, timeout=60, stdout=subprocess.DEVNULL)
         self.postgres.start()
         metadata = [self.metadata(number, port) for number, port in enumerate(self.metadata_ports, 1)]
         wait_all(metadata)
