@@ -20,9 +20,12 @@ const FORMAT: u8 = 1;
 /// Attributes with an access control list: everything before it is there, and whether there is a mark is said.
 const FORMAT_WITH_ACL: u8 = 2;
 
-/// Attributes with a restore or encrypted ones: everything before it is there, and whether there are a mark, a list, a restore
-/// and an encryption is said.
-const FORMAT_WITH_MORE: u8 = 3;
+/// Attributes with a restore, at their end: everything before it is there, and whether there are a mark and a list is said.
+const FORMAT_WITH_RESTORE: u8 = 3;
+
+/// Attributes with an encryption, at their end: everything before it is there, and whether there are a mark, a list and a
+/// restore is said.
+const FORMAT_WITH_ENCRYPTION: u8 = 4;
 
 /// The bytes are not what they should be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -53,11 +56,11 @@ pub(crate) fn encode_attributes(attributes: &Attributes) -> Bytes {
         restore,
         encryption,
     } = attributes;
-    let has_more = restore.is_some() || encryption.is_some();
-    let format = match acl {
-        _ if has_more => FORMAT_WITH_MORE,
-        Some(_) => FORMAT_WITH_ACL,
-        None => FORMAT,
+    let format = match (encryption, restore, acl) {
+        (Some(_), _, _) => FORMAT_WITH_ENCRYPTION,
+        (None, Some(_), _) => FORMAT_WITH_RESTORE,
+        (None, None, Some(_)) => FORMAT_WITH_ACL,
+        (None, None, None) => FORMAT,
     };
     let mut out = Writer::of(format);
     for text in [
@@ -76,7 +79,7 @@ pub(crate) fn encode_attributes(attributes: &Attributes) -> Bytes {
         out.bytes(name.as_bytes());
         out.bytes(value);
     }
-    // Versions without tags, lock, mark, list and more are as they were before there were any.
+    // Versions without tags, lock, mark, list, restore or encryption are as they were before there were any.
     let has_lock = *lock != VersionLock::default() || renamed.is_some() || format != FORMAT;
     if !tags.is_empty() || has_lock {
         out.number(tags.len() as u64);
@@ -99,15 +102,14 @@ pub(crate) fn encode_attributes(attributes: &Attributes) -> Bytes {
         out.fixed(&mark.token);
         out.fixed(&mark.parameters);
     }
-    if has_more {
+    if format >= FORMAT_WITH_RESTORE {
         out.number(u64::from(acl.is_some()));
     }
     if let Some(acl) = acl {
         write_acl(&mut out, acl);
     }
-    if has_more {
+    if format >= FORMAT_WITH_ENCRYPTION {
         out.number(u64::from(restore.is_some()));
-        out.number(u64::from(encryption.is_some()));
     }
     if let Some(restore) = restore {
         out.signed(restore.asked.0);
@@ -126,9 +128,8 @@ pub(crate) fn encode_attributes(attributes: &Attributes) -> Bytes {
 
 /// Decodes headers and user metadata.
 pub(crate) fn decode_attributes(bytes: Bytes) -> Result<Attributes, DecodeError> {
-    let formats = [FORMAT, FORMAT_WITH_ACL, FORMAT_WITH_MORE];
+    let formats = [FORMAT, FORMAT_WITH_ACL, FORMAT_WITH_RESTORE, FORMAT_WITH_ENCRYPTION];
     let (mut reader, format) = Reader::of(bytes, "set of attributes", &formats)?;
-    let has_more = format == FORMAT_WITH_MORE;
     let mut attributes = Attributes {
         content_type: reader.optional_text()?,
         cache_control: reader.optional_text()?,
@@ -162,18 +163,17 @@ pub(crate) fn decode_attributes(bytes: Bytes) -> Result<Attributes, DecodeError>
     if has_mark {
         attributes.renamed = Some(RenameMark { token: reader.fixed()?, parameters: reader.fixed()? });
     }
-    let has_acl = if has_more { reader.flag()? } else { format == FORMAT_WITH_ACL };
+    let has_acl = if format >= FORMAT_WITH_RESTORE { reader.flag()? } else { format == FORMAT_WITH_ACL };
     if has_acl {
         attributes.acl = Some(read_acl(&mut reader)?);
     }
-    if has_more {
-        let (has_restore, has_encryption) = (reader.flag()?, reader.flag()?);
-        if has_restore {
-            attributes.restore = Some(read_restore(&mut reader)?);
-        }
-        if has_encryption {
-            attributes.encryption = Some(read_encryption(&mut reader)?);
-        }
+    let has_restore =
+        if format >= FORMAT_WITH_ENCRYPTION { reader.flag()? } else { format == FORMAT_WITH_RESTORE };
+    if has_restore {
+        attributes.restore = Some(read_restore(&mut reader)?);
+    }
+    if format == FORMAT_WITH_ENCRYPTION {
+        attributes.encryption = Some(read_encryption(&mut reader)?);
     }
     reader.end()?;
     Ok(attributes)

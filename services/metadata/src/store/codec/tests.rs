@@ -134,7 +134,7 @@ proptest! {
 
     #[test]
     fn any_bytes_are_decoded_or_refused(mut noise in vec(any::<u8>(), 0..300)) {
-        for format in [None, Some(1), Some(2), Some(3)] {
+        for format in [None, Some(1), Some(2), Some(3), Some(4)] {
             if let (Some(format), Some(first)) = (format, noise.first_mut()) {
                 *first = format;
             }
@@ -152,5 +152,60 @@ proptest! {
         let whole = encode_manifest(&extents);
         let length = cut.index(whole.len());
         prop_assert!(decode_manifest(whole.slice(..length)).is_err());
+    }
+}
+
+/// Rows of each format, byte by byte: they are read as they were written, and attributes without what is newer are still written so.
+#[test]
+fn attributes_of_every_format_stay_as_they_are() {
+    const TEXTS: &[u8] = b"\x02a\0\0\0\0\0\0\x01\x01n\x01v";
+    const TAG_NO_LOCK: &[u8] = b"\x01\x01k\x01t\0\0";
+    const ACL: &[u8] = b"\x01\0\x01\x02";
+    const RESTORE: &[u8] = b"\x02\x04\x06\x01\0\0\0\0\0\0\0\x09";
+    const ENCRYPTION: &[u8] = b"\x01\x02id\x03key";
+    const MARK: [u8; 32] = [5; 32];
+    let row = |pieces: &[&[u8]]| Bytes::from(pieces.concat());
+    let plain = Attributes {
+        content_type: Some("a".to_owned()),
+        user_metadata: vec![("n".to_owned(), Bytes::from_static(b"v"))],
+        ..Attributes::default()
+    };
+    let tagged = Attributes { tags: vec![("k".to_owned(), "t".to_owned())], ..plain.clone() };
+    let renamed =
+        Attributes { renamed: Some(RenameMark { token: [5; 16], parameters: [5; 16] }), ..tagged.clone() };
+    let grant = Grant { grantee: Grantee::Group(Group::AllUsers), permission: Permission::Read };
+    let listed = Attributes { acl: Some(Acl { grants: vec![grant] }), ..tagged.clone() };
+    let restore = Some(Restore {
+        class: ArchiveClass::Glacier,
+        nonce: 9,
+        asked: Timestamp(1),
+        ready: Timestamp(2),
+        until: Timestamp(3),
+    });
+    let encryption = Some(Encryption {
+        scheme: EncryptionScheme::SseS3,
+        key_id: "id".to_owned(),
+        wrapped_key: Bytes::from_static(b"key"),
+    });
+    for (attributes, expected) in [
+        (plain.clone(), row(&[&[1], TEXTS])),
+        (renamed.clone(), row(&[&[1], TEXTS, TAG_NO_LOCK, &MARK])),
+        (listed.clone(), row(&[&[2], TEXTS, TAG_NO_LOCK, &[0], ACL])),
+        (Attributes { restore, ..tagged.clone() }, row(&[&[3], TEXTS, TAG_NO_LOCK, &[0], &[0], RESTORE])),
+        (
+            Attributes { restore, ..listed.clone() },
+            row(&[&[3], TEXTS, TAG_NO_LOCK, &[0], &[1], ACL, RESTORE]),
+        ),
+        (
+            Attributes { encryption: encryption.clone(), ..renamed },
+            row(&[&[4], TEXTS, TAG_NO_LOCK, &[1], &MARK, &[0], &[0], ENCRYPTION]),
+        ),
+        (
+            Attributes { restore, encryption, ..listed },
+            row(&[&[4], TEXTS, TAG_NO_LOCK, &[0], &[1], ACL, &[1], RESTORE, ENCRYPTION]),
+        ),
+    ] {
+        assert_eq!(encode_attributes(&attributes), expected);
+        assert_eq!(decode_attributes(expected), Ok(attributes));
     }
 }
