@@ -1,11 +1,11 @@
 //! One frame: what seals it and what opens it.
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
-use types::{FRAME_TAG_LENGTH, PART_SALT_LENGTH};
+use types::{FRAME_TAG_LENGTH, PART_SALT_LENGTH, PartNumber};
 
 use crate::key::{DataKey, derive};
 
-/// What the keys of frames are derived for. Persistent.
+/// What the keys of frames are derived for; a part's number follows in two bytes, big-endian. Persistent.
 const WHOLE: &[u8] = b"ashlar frames of a whole object 1";
 const PART: &[u8] = b"ashlar frames of a part 1";
 
@@ -15,15 +15,15 @@ pub(crate) struct FrameKey(LessSafeKey);
 impl FrameKey {
     /// That of an object that is written whole.
     pub(crate) fn of_whole(key: &DataKey) -> Self {
-        Self::derived(key, &[], WHOLE)
+        Self::derived(key, &[], &[WHOLE])
     }
 
-    /// That of a part with this salt.
-    pub(crate) fn of_part(key: &DataKey, salt: &[u8; PART_SALT_LENGTH]) -> Self {
-        Self::derived(key, salt, PART)
+    /// That of a part with this number and salt.
+    pub(crate) fn of_part(key: &DataKey, number: PartNumber, salt: &[u8; PART_SALT_LENGTH]) -> Self {
+        Self::derived(key, salt, &[PART, &number.get().to_be_bytes()])
     }
 
-    fn derived(key: &DataKey, salt: &[u8], purpose: &'static [u8]) -> Self {
+    fn derived(key: &DataKey, salt: &[u8], purpose: &[&[u8]]) -> Self {
         let key = derive(key.bytes(), salt, purpose);
         let key = UnboundKey::new(&AES_256_GCM, &*key).expect("a key of 32 bytes");
         Self(LessSafeKey::new(key))

@@ -39,7 +39,7 @@ impl DataKey {
 
     /// An entity tag that tells nothing of the bytes to whoever does not have the key, made of their MD5.
     pub fn entity_tag(&self, md5: [u8; 16]) -> [u8; 16] {
-        let derived = derive(self.bytes(), &md5, TAG);
+        let derived = derive(self.bytes(), &md5, &[TAG]);
         let mut tag = [0; 16];
         tag.copy_from_slice(&derived[..16]);
         tag
@@ -63,13 +63,15 @@ impl WrappingKey {
 
     /// Wraps a data key. It comes out only by the same key in the same `context`. `salt` is 32 random bytes.
     pub fn wrap(&self, key: &DataKey, context: &[u8], salt: [u8; SALT_LENGTH]) -> Bytes {
-        let mut sealed = key.bytes().to_vec();
+        // With room for the tag, so that no plain key is left behind where it lay before it grew.
+        let mut sealed = Vec::with_capacity(SEALED_LENGTH);
+        sealed.extend_from_slice(key.bytes());
         let done = self.sealing(&salt).seal_in_place_append_tag(once(), Aad::from(context), &mut sealed);
         done.expect("a key is much shorter than AES-GCM allows");
         let mut wrapped = Vec::with_capacity(1 + SALT_LENGTH + COMMITMENT_LENGTH + SEALED_LENGTH);
         wrapped.push(WRAPPED_FORM);
         wrapped.extend_from_slice(&salt);
-        wrapped.extend_from_slice(&*derive(&self.0, &salt, COMMIT));
+        wrapped.extend_from_slice(&*derive(&self.0, &salt, &[COMMIT]));
         wrapped.extend_from_slice(&sealed);
         Bytes::from(wrapped)
     }
@@ -80,7 +82,7 @@ impl WrappingKey {
         let (salt, rest) = rest.split_at_checked(SALT_LENGTH).ok_or(WrongKey)?;
         let (commitment, sealed) = rest.split_at_checked(COMMITMENT_LENGTH).ok_or(WrongKey)?;
         // AES-GCM alone can be made to open the same bytes by two keys.
-        verify_slices_are_equal(&*derive(&self.0, salt, COMMIT), commitment).map_err(|_| WrongKey)?;
+        verify_slices_are_equal(&*derive(&self.0, salt, &[COMMIT]), commitment).map_err(|_| WrongKey)?;
         let mut sealed = Zeroizing::new(sealed.to_vec());
         let opened = self.sealing(salt).open_in_place(once(), Aad::from(context), &mut sealed[..]);
         let opened = opened.map_err(|_| WrongKey)?;
@@ -93,7 +95,7 @@ impl WrappingKey {
     }
 
     fn sealing(&self, salt: &[u8]) -> LessSafeKey {
-        let key = derive(&self.0, salt, WRAP);
+        let key = derive(&self.0, salt, &[WRAP]);
         LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &*key).expect("a key of 32 bytes"))
     }
 }
@@ -132,7 +134,7 @@ fn once() -> Nonce {
 pub(crate) fn derive(
     secret: &[u8; KEY_LENGTH],
     salt: &[u8],
-    purpose: &'static [u8],
+    purpose: &[&[u8]],
 ) -> Zeroizing<[u8; KEY_LENGTH]> {
     struct Length;
     impl KeyType for Length {
@@ -142,8 +144,7 @@ pub(crate) fn derive(
     }
     let extracted = Salt::new(HKDF_SHA256, salt).extract(secret);
     let mut key = Zeroizing::new([0; KEY_LENGTH]);
-    let purpose = [purpose];
-    let expanded = extracted.expand(&purpose, Length).and_then(|expanded| expanded.fill(&mut *key));
+    let expanded = extracted.expand(purpose, Length).and_then(|expanded| expanded.fill(&mut *key));
     expanded.expect("32 bytes are much less than HKDF allows");
     key
 }

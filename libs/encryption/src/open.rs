@@ -1,7 +1,9 @@
 //! Opening: which kept bytes a range of an object is in, and the range out of them.
 
 use bytes::{Buf, Bytes, BytesMut};
-use types::{ByteRange, FRAME_SIZE, FRAME_TAG_LENGTH, PART_SALT_LENGTH, sealed_length, sealed_part_length};
+use types::{
+    ByteRange, FRAME_SIZE, FRAME_TAG_LENGTH, PART_SALT_LENGTH, PartNumber, sealed_length, sealed_part_length,
+};
 
 use crate::{frame::FrameKey, key::DataKey};
 
@@ -13,8 +15,19 @@ const FRAME: u64 = FRAME_SIZE as u64;
 pub enum Layout {
     /// It was written whole and has so many bytes.
     Whole(u64),
-    /// It is made of parts that have so many bytes.
-    Parts(Vec<u64>),
+    /// It is made of parts of these numbers, that have so many bytes.
+    Parts(Vec<(PartNumber, u64)>),
+}
+
+impl Layout {
+    /// Its runs of frames: the number of the part, if it is one, and its bytes.
+    fn runs(&self) -> impl Iterator<Item = (Option<PartNumber>, u64)> {
+        let (whole, parts) = match self {
+            Self::Whole(length) => (Some((None, *length)), &[][..]),
+            Self::Parts(parts) => (None, parts.as_slice()),
+        };
+        whole.into_iter().chain(parts.iter().map(|(number, length)| (Some(*number), *length)))
+    }
 }
 
 /// What is kept is not what was sealed.
@@ -26,7 +39,8 @@ pub struct Unproved;
 struct Run {
     /// Bytes in its frames.
     length: u64,
-    has_salt: bool,
+    /// The number of the part, in front of whose frames is a salt; `None` for an object that is whole.
+    part: Option<PartNumber>,
     /// Where it begins in what is kept.
     kept_from: u64,
     /// The wanted bytes, counted from the run's first.
@@ -51,29 +65,26 @@ pub struct Opener {
 impl Opener {
     /// For a range of at least one byte within an object of this layout; `None` for one that goes beyond it.
     pub fn new(key: &DataKey, layout: &Layout, range: ByteRange) -> Option<Self> {
-        let (lengths, has_salt) = match layout {
-            Layout::Whole(length) => (std::slice::from_ref(length), false),
-            Layout::Parts(lengths) => (lengths.as_slice(), true),
-        };
         let (mut runs, mut start, mut kept_from) = (Vec::new(), 0_u64, 0_u64);
-        for length in lengths {
-            let end = start.checked_add(*length)?;
+        for (part, length) in layout.runs() {
+            let end = start.checked_add(length)?;
             if start < range.end() && range.start() < end {
                 let (from, to) = (range.start().max(start) - start, range.end().min(end) - start);
-                runs.push(Run { length: *length, has_salt, kept_from, from, to });
-            } else if *length == 0 && !runs.is_empty() && start < range.end() {
+                runs.push(Run { length, part, kept_from, from, to });
+            } else if length == 0 && !runs.is_empty() && start < range.end() {
                 // An empty part lies between two that are read through.
-                runs.push(Run { length: 0, has_salt, kept_from, from: 0, to: 0 });
+                runs.push(Run { length: 0, part, kept_from, from: 0, to: 0 });
             }
-            let kept = if has_salt { sealed_part_length(*length) } else { sealed_length(*length) };
+            let kept = if part.is_some() { sealed_part_length(length) } else { sealed_length(length) };
             (start, kept_from) = (end, kept_from.checked_add(kept)?);
         }
         let wanted: u64 = runs.iter().map(|run| run.to - run.from).sum();
         if wanted != range.length() || wanted == 0 {
             return None;
         }
-        let index = runs.first()?.from / FRAME;
-        let key_of_whole = (!has_salt).then(|| FrameKey::of_whole(key));
+        let first = runs.first()?;
+        let index = first.from / FRAME;
+        let key_of_whole = first.part.is_none().then(|| FrameKey::of_whole(key));
         runs.reverse();
         Some(Self { data_key: key.clone(), runs, key: key_of_whole, index, buffer: BytesMut::new() })
     }
@@ -81,14 +92,14 @@ impl Opener {
     /// The kept bytes that are to be given first, where they do not lie in front of the others: the salt of a part that is
     /// read from its middle on.
     pub fn salt(&self) -> Option<ByteRange> {
-        let first = self.runs.last().filter(|run| run.has_salt && self.index > 0)?;
+        let first = self.runs.last().filter(|run| run.part.is_some() && self.index > 0)?;
         ByteRange::new(first.kept_from, first.kept_from + PART_SALT_LENGTH as u64)
     }
 
     /// The other kept bytes: one range, of which everything is opened.
     pub fn kept(&self) -> Option<ByteRange> {
         let (first, last) = (self.runs.last()?, self.runs.first()?);
-        let salt = |run: &Run| if run.has_salt { PART_SALT_LENGTH as u64 } else { 0 };
+        let salt = |run: &Run| if run.part.is_some() { PART_SALT_LENGTH as u64 } else { 0 };
         let skipped = if self.index == 0 { 0 } else { salt(first) + self.index * SEALED_FRAME };
         let end = last.to.div_ceil(FRAME).max(1) * FRAME;
         let end = last.kept_from + salt(last) + sealed_length(last.length).min(sealed_frames(end));
@@ -130,9 +141,10 @@ impl Opener {
 
     fn advance(&mut self, length: usize, out: &mut Vec<Bytes>) -> Result<(), Unproved> {
         let mut kept = self.buffer.split_to(length);
-        let (Some(run), Some(key)) = (self.runs.last(), &self.key) else {
+        let run = self.runs.last().ok_or(Unproved)?;
+        let Some(key) = &self.key else {
             let salt = <&[u8; PART_SALT_LENGTH]>::try_from(&kept[..]).map_err(|_| Unproved)?;
-            self.key = Some(FrameKey::of_part(&self.data_key, salt));
+            self.key = Some(FrameKey::of_part(&self.data_key, run.part.ok_or(Unproved)?, salt));
             return Ok(());
         };
         let start = self.index * FRAME;

@@ -1,7 +1,7 @@
 //! Sealing: bytes as they come, frames as they are full.
 
 use bytes::Bytes;
-use types::{FRAME_SIZE, FRAME_TAG_LENGTH, PART_SALT_LENGTH, sealed_length, sealed_part_length};
+use types::{FRAME_SIZE, FRAME_TAG_LENGTH, PART_SALT_LENGTH, PartNumber, sealed_length, sealed_part_length};
 
 use crate::{frame::FrameKey, key::DataKey};
 
@@ -21,9 +21,9 @@ impl Sealer {
         Self::new(FrameKey::of_whole(key), None)
     }
 
-    /// For a part. `salt` is 32 random bytes.
-    pub fn part(key: &DataKey, salt: [u8; PART_SALT_LENGTH]) -> Self {
-        Self::new(FrameKey::of_part(key, &salt), Some(salt))
+    /// For the part of this number. `salt` is 32 random bytes.
+    pub fn part(key: &DataKey, number: PartNumber, salt: [u8; PART_SALT_LENGTH]) -> Self {
+        Self::new(FrameKey::of_part(key, number, &salt), Some(salt))
     }
 
     fn new(key: FrameKey, salt: Option<[u8; PART_SALT_LENGTH]>) -> Self {
@@ -42,10 +42,13 @@ impl Sealer {
             if self.pending.len() == FRAME_SIZE {
                 out.push(self.frame(false));
             }
-            if self.pending.capacity() == 0 {
-                self.pending.reserve_exact(FRAME_SIZE + FRAME_TAG_LENGTH);
-            }
             let (taken, rest) = bytes.split_at(bytes.len().min(FRAME_SIZE - self.pending.len()));
+            // What comes in one piece takes no more than its length.
+            if self.index == 0 && self.pending.is_empty() {
+                self.pending.reserve_exact(taken.len() + FRAME_TAG_LENGTH);
+            } else if self.pending.capacity() < FRAME_SIZE + FRAME_TAG_LENGTH {
+                self.pending.reserve_exact(FRAME_SIZE + FRAME_TAG_LENGTH - self.pending.len());
+            }
             self.pending.extend_from_slice(taken);
             bytes = rest;
         }
@@ -61,6 +64,8 @@ impl Sealer {
         let mut frame = std::mem::take(&mut self.pending);
         self.key.seal(self.index, is_last, &mut frame);
         self.index += 1;
+        // A short last frame is kept for as long as its commit waits.
+        frame.shrink_to_fit();
         Bytes::from(frame)
     }
 }

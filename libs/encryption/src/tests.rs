@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use bytes::Bytes;
 use proptest::{collection::vec, prelude::*, sample::Index};
-use types::{ByteRange, FRAME_SIZE, FRAME_TAG_LENGTH, sealed_length};
+use types::{ByteRange, FRAME_SIZE, FRAME_TAG_LENGTH, PartNumber, sealed_length};
 
 use crate::{
     DataKey, Keyring, KeyringError, Layout, Opener, Sealer, Unproved, WrappingKey, WrongKey, line_of_key,
@@ -14,6 +14,10 @@ const FRAME: usize = FRAME_SIZE;
 
 fn key(number: u8) -> DataKey {
     DataKey::new([number; 32])
+}
+
+fn number(number: u16) -> PartNumber {
+    PartNumber::new(number).expect("a part number")
 }
 
 /// Bytes that differ from place to place.
@@ -36,8 +40,13 @@ fn keep(key: &DataKey, parts: &[Vec<u8>], whole: bool, step: usize) -> (Vec<u8>,
         let kept = seal(Sealer::whole(key), &parts[0], step);
         return (kept, Layout::Whole(parts[0].len() as u64));
     }
-    let sealed = parts.iter().zip(1..).map(|(part, salt)| seal(Sealer::part(key, [salt; 32]), part, step));
-    (sealed.collect::<Vec<_>>().concat(), Layout::Parts(parts.iter().map(|part| part.len() as u64).collect()))
+    let numbered = || parts.iter().zip((1..).map(number));
+    let sealed = numbered().map(|(part, number)| {
+        let salt = [number.get() as u8; 32];
+        seal(Sealer::part(key, number, salt), part, step)
+    });
+    let layout = numbered().map(|(part, number)| (number, part.len() as u64)).collect();
+    (sealed.collect::<Vec<_>>().concat(), Layout::Parts(layout))
 }
 
 /// Opens a range of what is kept, given in pieces of `step` bytes.
@@ -126,6 +135,15 @@ proptest! {
             let mut changed = kept.clone();
             changed[salt..part].copy_from_slice(&kept[part + salt..]);
             prop_assert_eq!(open(&key(1), &layout, &changed, whole(all.len()), FRAME), Err(Unproved));
+            // Nor whole ones, with their salts.
+            changed[..part].copy_from_slice(&kept[part..]);
+            prop_assert_eq!(open(&key(1), &layout, &changed, whole(all.len()), FRAME), Err(Unproved));
+            changed[part..].copy_from_slice(&kept[..part]);
+            for range in [whole(all.len()), whole(1)] {
+                prop_assert_eq!(open(&key(1), &layout, &changed, range, FRAME), Err(Unproved));
+            }
+            let exchanged = Layout::Parts(vec![(number(2), 4 * FRAME as u64), (number(1), 4 * FRAME as u64)]);
+            prop_assert_eq!(open(&key(1), &exchanged, &changed, whole(all.len()), FRAME), Ok(all));
         }
     }
 
@@ -173,8 +191,8 @@ fn nothing_is_sealed_twice_alike() {
     let sealed = [
         seal(Sealer::whole(&key(1)), &bytes, FRAME),
         seal(Sealer::whole(&key(2)), &bytes, FRAME),
-        seal(Sealer::part(&key(1), [1; 32]), &bytes, FRAME)[32..].to_vec(),
-        seal(Sealer::part(&key(1), [2; 32]), &bytes, FRAME)[32..].to_vec(),
+        seal(Sealer::part(&key(1), number(1), [1; 32]), &bytes, FRAME)[32..].to_vec(),
+        seal(Sealer::part(&key(1), number(1), [2; 32]), &bytes, FRAME)[32..].to_vec(),
     ];
     let distinct: HashSet<&[u8]> = sealed.iter().map(|sealed| &sealed[..32]).collect();
     assert_eq!(distinct.len(), sealed.len());
@@ -190,9 +208,9 @@ fn nothing_is_sealed_twice_alike() {
 /// HKDF and AES-GCM.
 #[test]
 fn the_forms_stay_as_they_are() {
-    let kept = seal(Sealer::part(&key(1), [2; 32]), b"ashlar", 6);
+    let kept = seal(Sealer::part(&key(1), number(7), [2; 32]), b"ashlar", 6);
     let wrapped = WrappingKey::new([3; 32]).wrap(&key(1), b"context", [4; 32]);
-    assert_eq!(hex(&kept[32..]), "87fe4ec8b9eb7edd0f566fa83b3ae5f44be86a52c0ab");
+    assert_eq!(hex(&kept[32..]), "71a598f1a5ab3d70ea60580fa0147b1c151bcf6461d2");
     assert_eq!(
         hex(&wrapped[33..]),
         "0753cec8a4a8f45a50e7c9984250aa1b8afc941a8701ce6e7734842fa7c941eb514520452113ec7119c9cc8e8f568cff\
@@ -207,9 +225,9 @@ fn hex(bytes: &[u8]) -> String {
 #[test]
 fn an_empty_object_is_one_frame() {
     assert_eq!(seal(Sealer::whole(&key(1)), b"", 1).len(), 16);
-    assert_eq!(seal(Sealer::part(&key(1), [1; 32]), b"", 1).len(), 48);
+    assert_eq!(seal(Sealer::part(&key(1), number(1), [1; 32]), b"", 1).len(), 48);
     assert!(Opener::new(&key(1), &Layout::Whole(0), whole(0)).is_none());
-    assert!(Opener::new(&key(1), &Layout::Parts(vec![1, 2]), whole(4)).is_none(), "it ends before");
+    assert!(Opener::new(&key(1), &Layout::Parts(vec![(number(1), 1), (number(2), 2)]), whole(4)).is_none(), "it ends before");
 }
 
 #[test]

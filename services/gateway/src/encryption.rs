@@ -22,7 +22,7 @@ use s3_wire::{
     },
     xml::parse_encryption,
 };
-use types::{ByteRange, Content, ETag, Encryption, EncryptionScheme, StorageClassName};
+use types::{ByteRange, Content, ETag, Encryption, EncryptionScheme, PartNumber, StorageClassName};
 
 use crate::{Gateway, output::set, request::Request};
 
@@ -42,8 +42,8 @@ pub(crate) struct Sealing {
     /// What is kept with the object.
     pub(crate) encryption: Encryption,
     key: DataKey,
-    /// A part's own salt.
-    salt: Option<[u8; 32]>,
+    /// A part's number and its own salt.
+    part: Option<(PartNumber, [u8; 32])>,
     /// The MD5 of the client's key, for the answer.
     customer_key_md5: Option<[u8; 16]>,
 }
@@ -65,9 +65,9 @@ impl Sealing {
     }
 
     fn sealer(&self) -> Sealer {
-        match self.salt {
+        match self.part {
             None => Sealer::whole(&self.key),
-            Some(salt) => Sealer::part(&self.key, salt),
+            Some((number, salt)) => Sealer::part(&self.key, number, salt),
         }
     }
 }
@@ -119,11 +119,12 @@ pub(crate) fn of_default(gateway: &Gateway, target: &Bucket) -> Result<Option<Se
     seal(gateway, or_default(Asked::Nothing, target)?)
 }
 
-/// How a part is sealed: by the data key of its upload.
+/// How the part of this number is sealed: by the data key of its upload.
 pub(crate) fn of_part(
     gateway: &Gateway,
     request: &Request,
     upload: &Upload,
+    number: PartNumber,
 ) -> Result<Option<Sealing>, S3Error> {
     let given = customer(gateway, customer_key(&request.headers)?)?;
     let Some(encryption) = &upload.attributes.encryption else {
@@ -148,7 +149,7 @@ pub(crate) fn of_part(
     Ok(Some(Sealing {
         encryption: encryption.clone(),
         key,
-        salt: Some(gateway.env.random_bytes()),
+        part: Some((number, gateway.env.random_bytes())),
         customer_key_md5: given.map(|given| given.md5),
     }))
 }
@@ -375,7 +376,7 @@ fn seal(gateway: &Gateway, asked: Asked) -> Result<Option<Sealing>, S3Error> {
     let sealing = |scheme, by: (&str, &WrappingKey), customer_key_md5| {
         let key = DataKey::new(env.random_bytes());
         let encryption = wrapped(scheme, by, &key, env.random_bytes());
-        Sealing { encryption, key, salt: None, customer_key_md5 }
+        Sealing { encryption, key, part: None, customer_key_md5 }
     };
     match asked {
         Asked::Nothing => Ok(None),
@@ -403,7 +404,7 @@ fn opening(
     let layout = if version.parts.is_empty() {
         Layout::Whole(version.size)
     } else {
-        Layout::Parts(version.parts.iter().map(|part| part.size).collect())
+        Layout::Parts(version.parts.iter().map(|part| (part.number, part.size)).collect())
     };
     Ok(Some(Opening { key, layout: Arc::new(layout), encryption: encryption.clone() }))
 }

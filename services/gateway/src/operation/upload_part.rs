@@ -62,7 +62,7 @@ pub(super) async fn upload_part(
             sent.algorithm().name().to_ascii_lowercase()
         )));
     }
-    let sealing = encryption::of_part(gateway, request, &upload)?;
+    let sealing = encryption::of_part(gateway, request, &upload, number)?;
     let algorithm = upload.checksum.algorithm;
     let mut body = ObjectBody::open(&gateway.env, request, body, Some(algorithm), UPLOAD_SIZE_MAX)?;
 

@@ -42,7 +42,7 @@ pub(super) async fn upload_part_copy(
     let (found, version) = find_source(gateway, request, &source, true, permit, false).await?;
     let opening = encryption::open_source(gateway, request, &version)?;
     let (upload, number) = open_upload(gateway, request).await?;
-    let sealing = encryption::of_part(gateway, request, &upload)?;
+    let sealing = encryption::of_part(gateway, request, &upload, number)?;
     let bytes = match range {
         Some(range) => exact(range.resolve(version.size)?, version.size, range)?,
         None => ByteRange::new(0, version.size).ok_or_else(|| S3Error::new(ErrorCode::InternalError))?,
