@@ -71,6 +71,11 @@ impl Keyring {
         (&self.current, &self.keys[&self.current])
     }
 
+    /// The ids of all keys.
+    pub fn ids(&self) -> impl Iterator<Item = &str> {
+        self.keys.keys().map(String::as_str)
+    }
+
     /// The key of an id.
     pub fn get(&self, id: &str) -> Option<&WrappingKey> {
         self.keys.get(id)

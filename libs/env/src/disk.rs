@@ -94,7 +94,7 @@ pub trait Disk: Send + Sync + 'static {
     /// Replaces a small file in one durable step: a new file is written, synced and renamed over it, and the
     /// directory is synced. Readable by the owner alone.
     fn replace_small(&self, path: &Path, contents: &[u8]) -> io::Result<()> {
-        let directory = path.parent().unwrap_or(Path::new("."));
+        let directory = directory_of(path);
         let mut name = path.file_name().unwrap_or_default().to_owned();
         name.push(".new");
         let temporary = directory.join(name);
@@ -107,6 +107,11 @@ pub trait Disk: Send + Sync + 'static {
         self.rename(&temporary, path)?;
         self.sync_directory(directory)
     }
+}
+
+/// The directory that a file is in. The parent of a bare name is an empty path, which nothing can open.
+fn directory_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// The machine's file systems.
@@ -205,9 +210,9 @@ impl Disk for RealDisk {
 
 #[cfg(test)]
 mod tests {
-    use std::io;
+    use std::{io, path::Path};
 
-    use super::{Disk, OpenMode, RealDisk};
+    use super::{Disk, OpenMode, RealDisk, directory_of};
 
     #[test]
     fn a_locked_directory_refuses_a_second_holder_until_released() {
@@ -217,6 +222,14 @@ mod tests {
         assert_eq!(RealDisk.lock(&path).unwrap_err().kind(), io::ErrorKind::WouldBlock);
         drop(held);
         RealDisk.lock(&path).unwrap();
+    }
+
+    #[test]
+    fn a_bare_name_is_in_the_directory_that_is_current() {
+        for (path, expected) in [("keys", "."), ("./keys", "."), ("a/keys", "a"), ("/keys", "/")] {
+            assert_eq!(directory_of(Path::new(path)), Path::new(expected), "{path}");
+        }
+        RealDisk.sync_directory(directory_of(Path::new("keys"))).unwrap();
     }
 
     #[test]

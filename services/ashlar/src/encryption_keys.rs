@@ -7,7 +7,8 @@ use std::{
 };
 
 use encryption::{Keyring, KeyringError, line_of_key};
-use env::Env;
+use env::{DirectoryLock, Env};
+use zeroize::Zeroizing;
 
 use crate::Exit;
 
@@ -17,7 +18,10 @@ const FILE_LENGTH_MAX: usize = 1 << 20;
 const HEADER: &str = "# Master keys of Ashlar: id, key, and `current` at the one that encrypts what is new.\n\
                       # Keep a copy elsewhere: without its key an object is lost.\n";
 
-/// A file of master keys cannot be used. Nothing was changed.
+/// What stands behind the key that encrypts what is new.
+const CURRENT: &str = " current";
+
+/// A file of master keys cannot be used. Nothing was changed, unless writing it failed at its end.
 #[derive(Debug, thiserror::Error)]
 pub enum KeysError {
     /// It cannot be read or written.
@@ -38,9 +42,35 @@ pub enum KeysError {
         #[source]
         source: KeyringError,
     },
+    /// Another process is writing it.
+    #[error("{path} is being changed by another ashlar process; try again when that has ended")]
+    Busy {
+        /// The file.
+        path: PathBuf,
+    },
+    /// It has no such key.
+    #[error("there is no key {id} in {path}")]
+    Unknown {
+        /// The file.
+        path: PathBuf,
+        /// The id that was given.
+        id: String,
+    },
+    /// It lacks a key that was the current one before.
+    #[error(
+        "{path} lacks the key {id}, by which objects may be encrypted; add its line from a copy of the keys, or give those objects up and take the id out of `encryption_keys` in {identity}"
+    )]
+    Lacks {
+        /// The file.
+        path: PathBuf,
+        /// The id of the key.
+        id: String,
+        /// The file that names the keys that there were.
+        identity: PathBuf,
+    },
     /// It was there.
     #[error(
-        "{path} is missing while objects may be encrypted by its keys; restore it from a backup or give its copy with --encryption-keys, or give those objects up and make new keys with `ashlar encryption-key {path}`"
+        "{path} is missing while objects may be encrypted by its keys; restore it from a backup or give its copy with --encryption-keys"
     )]
     Missing {
         /// The file.
@@ -54,31 +84,68 @@ pub(crate) struct Args {
     /// The file.
     #[arg(value_name = "FILE")]
     path: PathBuf,
+    /// Let the key that is current stay so, for as long as not every service has the new one.
+    #[arg(long)]
+    not_current: bool,
+    /// Add no key, and make the one of this id the current one.
+    #[arg(long, value_name = "ID", conflicts_with = "not_current")]
+    make_current: Option<String>,
 }
 
-/// Adds a key that becomes the current one, and shows its id.
+/// Adds a key, which becomes the current one if that is not deferred, and shows its id; or makes another the current one.
 pub(crate) async fn run(env: &Env, args: &Args) -> Result<(), Exit> {
-    let path = args.path.clone();
-    let added = in_background(env, path, |env, path| {
-        let kept = if exists(env, path)? { read(env, path)? } else { HEADER.to_owned() };
-        if kept != HEADER {
-            parse(path, &kept)?;
-        }
-        let line = line_of_key(env.random_bytes(), true);
-        let mut text = String::new();
-        for line in kept.lines() {
-            let is_key = !line.starts_with('#');
-            text.push_str(line.strip_suffix(" current").filter(|_| is_key).unwrap_or(line));
-            text.push('\n');
-        }
-        text.push_str(&line);
-        parse(path, &text)?;
-        write(env, path, &text)?;
-        Ok(line.split(' ').next().unwrap_or_default().to_owned())
+    let (path, stays, wanted) = (args.path.clone(), args.not_current, args.make_current.clone());
+    let done = in_background(env, path, move |env, path| match wanted {
+        Some(id) => make_current(env, path, &id).map(|()| format!("made the key {id} the current one")),
+        None => add(env, path, stays).map(|id| format!("added the key {id}")),
     });
-    let id = added.await.map_err(|error| Exit::because(Exit::FAILED, &error))?;
-    println!("added the key {id}");
+    println!("{}", done.await.map_err(|error| Exit::because(Exit::FAILED, &error))?);
     Ok(())
+}
+
+/// Adds a key to a file, which is made if there is none, and answers its id. The first key is the current one in any case.
+fn add(env: &Env, path: &Path, stays: bool) -> Result<String, KeysError> {
+    let _lock = lock(env, path)?;
+    let line = line_of_key(env.random_bytes(), true);
+    let id = line.split(' ').next().unwrap_or_default();
+    if !exists(env, path)? {
+        write(env, path, &Zeroizing::new(format!("{HEADER}{}", *line)))?;
+        return Ok(id.to_owned());
+    }
+    let kept = read(env, path)?;
+    let keyring = parse(path, &kept)?;
+    let current = if stays { keyring.current().0 } else { id };
+    let all = Zeroizing::new(format!("{}\n{}", kept.trim_end_matches('\n'), *line));
+    write_with_current(env, path, &all, current)?;
+    Ok(id.to_owned())
+}
+
+fn make_current(env: &Env, path: &Path, id: &str) -> Result<(), KeysError> {
+    let _lock = lock(env, path)?;
+    let kept = read(env, path)?;
+    if parse(path, &kept)?.get(id).is_none() {
+        return Err(KeysError::Unknown { path: path.to_owned(), id: id.to_owned() });
+    }
+    write_with_current(env, path, &kept, id)
+}
+
+/// Writes the keys with the mark at this one alone.
+fn write_with_current(env: &Env, path: &Path, text: &str, current: &str) -> Result<(), KeysError> {
+    // With room for everything, so that no keys are left behind where it lay before it grew.
+    let mut out = Zeroizing::new(String::with_capacity(text.len() + CURRENT.len() + 1));
+    for line in text.lines() {
+        let is_key = !line.starts_with('#') && !line.trim().is_empty();
+        let mut words = line.split_ascii_whitespace();
+        match (words.next(), words.next()) {
+            (Some(id), Some(key)) if is_key => {
+                out.extend([id, " ", key, if id == current { CURRENT } else { "" }]);
+            }
+            _ => out.push_str(line),
+        }
+        out.push('\n');
+    }
+    parse(path, &out)?;
+    write(env, path, &out)
 }
 
 /// Reads a file of keys.
@@ -93,7 +160,12 @@ pub(crate) async fn load_or_make(env: &Env, path: &Path, was_there: bool) -> Res
             if was_there {
                 return Err(KeysError::Missing { path: path.to_owned() });
             }
-            write(env, path, &format!("{HEADER}{}", *line_of_key(env.random_bytes(), true)))?;
+            let _lock = lock(env, path)?;
+            // Whoever had the lock before may have made it.
+            if !exists(env, path)? {
+                let line = line_of_key(env.random_bytes(), true);
+                write(env, path, &Zeroizing::new(format!("{HEADER}{}", *line)))?;
+            }
         }
         parse(path, &read(env, path)?)
     });
@@ -118,9 +190,20 @@ fn exists(env: &Env, path: &Path) -> Result<bool, KeysError> {
     env.disk().exists(path).map_err(failed(path))
 }
 
-fn read(env: &Env, path: &Path) -> Result<String, KeysError> {
-    let contents = env.disk().read_small(path, FILE_LENGTH_MAX).map_err(failed(path))?;
-    String::from_utf8(contents.to_vec())
+/// Keeps others from changing the file: what one of two wrote would be lost.
+fn lock(env: &Env, path: &Path) -> Result<DirectoryLock, KeysError> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".lock");
+    env.disk().lock(&path.with_file_name(name)).map_err(|source| match source.kind() {
+        io::ErrorKind::WouldBlock => KeysError::Busy { path: path.to_owned() },
+        _ => failed(path)(source),
+    })
+}
+
+fn read(env: &Env, path: &Path) -> Result<Zeroizing<String>, KeysError> {
+    let contents = Zeroizing::new(env.disk().read_small(path, FILE_LENGTH_MAX).map_err(failed(path))?);
+    let text = str::from_utf8(&contents);
+    text.map(|text| Zeroizing::new(text.to_owned()))
         .map_err(|_| failed(path)(io::Error::new(io::ErrorKind::InvalidData, "it is no text")))
 }
 

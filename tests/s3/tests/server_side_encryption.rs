@@ -8,7 +8,7 @@ use std::{
 
 use harness::{Bucket, Logs, Server, content, md5_hex, run_command};
 
-use crate::support::{PART_SIZE_MIN, assert_absent, assert_content, assert_same};
+use crate::support::{PART_SIZE_MIN, assert_absent, assert_content, assert_same, race};
 
 const HEADER: &str = "x-amz-server-side-encryption";
 
@@ -53,6 +53,37 @@ fn plain_bytes_reach_no_disk() {
         }
         assert_same(&bucket.get(&key).ok().body, &secret);
     }
+    // Whichever way an object comes to be.
+    let secret = content(90_000, 98);
+    let form = bucket.form().field("key", "form").field(HEADER, "AES256").signed(&secret).send().expect(204);
+    assert_eq!(form.get(HEADER), "AES256");
+    let by_default = server.bucket();
+    let document = "<ServerSideEncryptionConfiguration><Rule><ApplyServerSideEncryptionByDefault><SSEAlgorithm>AES256\
+        </SSEAlgorithm></ApplyServerSideEncryptionByDefault></Rule></ServerSideEncryptionConfiguration>";
+    by_default.request(http::Method::PUT).raw_query("encryption").body(document).ok();
+    by_default.put("put", &secret).ok();
+    let copied = bucket.upload_with("copied", bucket.create_upload("copied").header(HEADER, "AES256"));
+    copied.copy(1, &format!("{}/form", bucket.name)).ok();
+    assert!(!lies_on_disk(&server, &secret[1000..1048]));
+    for (bucket, key) in [(&bucket, "form"), (&by_default, "put")] {
+        assert_same(&bucket.get(key).ok().body, &secret);
+    }
+    // The one that a copy is made of lies there in plain, once.
+    let plain = content(20_000, 97);
+    bucket.put("source", &plain).ok();
+    let count = |needle: &[u8]| {
+        let mut found = Vec::new();
+        files(server.folder(), &mut found);
+        let shards = found.iter().filter(|path| path.components().any(|part| part.as_os_str() == "shards"));
+        shards
+            .map(|path| fs::read(path).unwrap_or_default())
+            .filter(|bytes| bytes.windows(needle.len()).any(|window| window == needle))
+            .count()
+    };
+    let before = count(&plain[1000..1048]);
+    by_default.copy(&format!("{}/source", bucket.name), "copy").ok();
+    assert_same(&by_default.get("copy").ok().body, &plain);
+    assert_eq!(count(&plain[1000..1048]), before);
     // A part is no less secret before its upload is completed.
     let upload = bucket.upload_with("upload", bucket.create_upload("upload").header(HEADER, "AES256"));
     let secret = content(40_000, 99);
@@ -182,6 +213,52 @@ fn parts_of_whole_frames_are_read_across_their_borders() {
     }
 }
 
+/// Numbers of parts need not follow one another; a part opens by its own. Ends of an object and sizes of parts are of plain bytes.
+#[test]
+fn parts_keep_their_numbers() {
+    let server = Server::start();
+    let bucket = server.bucket();
+    let upload = bucket.upload_with("key", bucket.create_upload("key").header(HEADER, "AES256"));
+    let parts = [content(PART_SIZE_MIN, 1), content(PART_SIZE_MIN, 2), content(70_000, 3)];
+    let etags: Vec<String> = [300, 2, 10_000]
+        .into_iter()
+        .zip([1, 0, 2])
+        .map(|(number, at)| upload.part(number, &parts[at]).unsigned_payload().ok().etag().to_owned())
+        .collect();
+    upload.complete(&[(2, &etags[1]), (300, &etags[0]), (10_000, &etags[2])]).ok();
+    let whole = parts.concat();
+    assert_same(&bucket.get("key").ok().body, &whole);
+    for length in [1, 100, 70_000, 70_001, PART_SIZE_MIN + 80_000] {
+        let suffix = bucket.get("key").header("range", format!("bytes=-{length}")).send().expect(206);
+        assert_same(&suffix.body, &whole[whole.len() - length..]);
+    }
+    for (number, part) in (1..).zip(&parts) {
+        let query = format!("partNumber={number}");
+        let read = bucket.get("key").raw_query(&query).send().expect(206);
+        assert_same(&read.body, part);
+    }
+    let attributes = bucket.get("key").raw_query("attributes");
+    let attributes = attributes.header("x-amz-object-attributes", "ObjectSize,ObjectParts").ok().xml();
+    assert_eq!(attributes.get("ObjectSize"), whole.len().to_string());
+    let sizes: Vec<String> = parts.iter().map(|part| part.len().to_string()).collect();
+    assert_eq!(attributes.all("ObjectParts/Part/Size"), sizes);
+}
+
+/// A presigned URL takes the header along, in its query or beside it.
+#[test]
+fn presigned_requests_ask_for_encryption() {
+    let server = Server::start();
+    let bucket = server.bucket();
+    let in_query = bucket.put("query", "content").query(HEADER, "AES256").presigned(60).ok();
+    assert_eq!(in_query.get(HEADER), "AES256");
+    let beside = bucket.put("header", "content").header(HEADER, "AES256").presigned(60).ok();
+    assert_eq!(beside.get(HEADER), "AES256");
+    for key in ["query", "header"] {
+        assert_eq!(bucket.head(key).ok().get(HEADER), "AES256");
+        assert_content(&bucket, key, b"content");
+    }
+}
+
 #[test]
 fn copies_are_encrypted_as_they_ask() {
     let server = Server::start();
@@ -219,7 +296,15 @@ fn objects_are_read_by_the_keys_that_encrypted_them() {
     put(&bucket, "old", b"old content");
     let file = server.folder().join("0/encryption.keys");
     let kept = fs::read_to_string(&file).expect("the first start made keys");
-    run_command(&["encryption-key", &file.display().to_string()]).expect("a key is added");
+    let path = file.display().to_string();
+    run_command(&["encryption-key", &path, "--not-current"]).expect("a key is added");
+    let deferred = fs::read_to_string(&file).expect("the keys");
+    assert!(deferred.starts_with(&kept), "what was current stays so");
+    let added = deferred.lines().last().and_then(|line| line.split(' ').next()).expect("the id of a key");
+    let unknown = run_command(&["encryption-key", &path, "--make-current", "unknown"]);
+    assert!(unknown.expect_err("there is none").contains("there is no key unknown"));
+    assert_eq!(fs::read_to_string(&file).expect("the keys"), deferred, "nothing was changed");
+    run_command(&["encryption-key", &path, "--make-current", added]).expect("it becomes the current one");
     server.restart();
     let bucket = bucket.through(server.client());
     put(&bucket, "new", b"new content");
@@ -228,7 +313,18 @@ fn objects_are_read_by_the_keys_that_encrypted_them() {
 
     let both = fs::read_to_string(&file).expect("the keys");
     assert!(both.lines().count() == kept.lines().count() + 1 && both.matches(" current").count() == 1);
+    assert!(both.ends_with(" current\n"));
     fs::write(&file, &kept).expect("the keys can be put back");
+    server.stop();
+    let data = server.folder().join("0").display().to_string();
+    let refused = run_command(&["server", "--listen", "127.0.0.1:0", &data]).expect_err("a key is missing");
+    assert!(refused.contains(&format!("lacks the key {added}")), "{refused}");
+    // Who knows that nothing is lost, or gives it up, says so.
+    let identity = server.folder().join("0/ashlar.json");
+    let known = fs::read_to_string(&identity).expect("the identity");
+    let mut given_up: serde_json::Value = serde_json::from_str(&known).expect("JSON");
+    given_up["encryption_keys"].as_array_mut().expect("ids").retain(|id| id != added);
+    fs::write(&identity, given_up.to_string()).expect("it can be changed");
     server.restart();
     let bucket = bucket.through(server.client());
     assert_content(&bucket, "old", b"old content");
@@ -256,6 +352,42 @@ fn damaged_keys_are_refused_at_the_start() {
         assert!(run_command(&["encryption-key", &file]).is_err(), "it is not overwritten either");
         assert_eq!(fs::read_to_string(&file).expect("a file"), text);
     }
+}
+
+/// A server that is given the keys of another does not start: it would encrypt by keys that this one's owner does not keep, and read
+/// nothing of what there is.
+#[test]
+fn keys_of_another_server_are_refused_at_the_start() {
+    let (mut server, other) = (Server::start(), Server::start());
+    server.stop();
+    let keys = other.folder().join("0/encryption.keys").display().to_string();
+    let data = server.folder().join("0").display().to_string();
+    let start = run_command(&["server", "--listen", "127.0.0.1:0", "--encryption-keys", &keys, &data]);
+    let refused = start.expect_err("other keys");
+    assert!(refused.contains("lacks the key") && refused.contains(&keys), "{refused}");
+    server.restart();
+}
+
+/// Of several commands at once on one file, each adds a key or says that another is at it; none takes another's key away.
+#[test]
+fn keys_that_are_added_at_once_are_all_kept() {
+    let server = Server::start();
+    let file = server.folder().join("keys");
+    let path = file.display().to_string();
+    let done = race(8, |_| run_command(&["encryption-key", &path]));
+    let added = done.iter().filter(|done| done.is_ok()).count();
+    for refused in done.iter().filter_map(|done| done.as_ref().err()) {
+        assert!(refused.contains("is being changed by another ashlar process"), "{refused}");
+    }
+    let kept = fs::read_to_string(&file).expect("keys");
+    let lines: Vec<&str> = kept.lines().filter(|line| !line.starts_with('#')).collect();
+    assert!(
+        added > 0 && lines.len() == added && kept.matches(" current").count() == 1,
+        "{added}: {}",
+        lines.len()
+    );
+    let mode = fs::metadata(&file).expect("the file").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
 }
 
 /// A server whose keys are gone does not make others: what they encrypted would be lost without a word.

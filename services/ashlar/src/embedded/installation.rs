@@ -3,7 +3,7 @@
 //! The home folder is the first one at the first start. It holds
 //!
 //! ```text
-//! ashlar.json        format version and identity of the installation, and whether it ever had master keys
+//! ashlar.json        format version and identity of the installation, and the ids of the master keys that it had
 //! lock               held while a server runs
 //! credentials.json   the root user, when it was generated
 //! identity.key       what the secrets of users' access keys are sealed with
@@ -113,9 +113,9 @@ pub enum InstallationError {
 struct Identity {
     format: u32,
     cluster: String,
-    /// Whether objects may be encrypted by keys of a file of master keys.
+    /// The ids of the master keys that were the current one at a start, by which objects may be encrypted since.
     #[serde(default)]
-    has_encryption_keys: bool,
+    encryption_keys: Vec<String>,
 }
 
 impl Installation {
@@ -138,15 +138,21 @@ impl Installation {
         Ok(Self { home, folders: folders.to_vec(), identity, cluster, _lock: lock })
     }
 
-    /// Whether a start had master keys before, by which objects may be encrypted since.
-    pub(crate) fn has_encryption_keys(&self) -> bool {
-        self.identity.has_encryption_keys
+    /// The ids of the master keys that were the current one at a start, by which objects may be encrypted since.
+    pub(crate) fn known_encryption_keys(&self) -> &[String] {
+        &self.identity.encryption_keys
     }
 
-    /// Writes down, before anything is encrypted, that there are master keys. Blocks.
-    pub(crate) fn mark_encryption_keys(&mut self, env: &Env) -> Result<(), InstallationError> {
-        if !self.identity.has_encryption_keys {
-            self.identity.has_encryption_keys = true;
+    /// The file that these ids are in.
+    pub(crate) fn identity(&self) -> PathBuf {
+        self.home.join(IDENTITY)
+    }
+
+    /// Writes down, before anything is encrypted by it, that there is this master key. Blocks.
+    pub(crate) fn remember_encryption_key(&mut self, env: &Env, id: &str) -> Result<(), InstallationError> {
+        let known = &mut self.identity.encryption_keys;
+        if !known.iter().any(|known| known == id) {
+            known.push(id.to_owned());
             write_identity(env, &self.home.join(IDENTITY), &self.identity)?;
         }
         Ok(())
@@ -247,7 +253,7 @@ fn identity(env: &Env, path: &Path) -> Result<(Identity, [u8; 16]), Installation
         return Ok((identity, cluster));
     }
     let cluster = env.random_bytes();
-    let identity = Identity { format: FORMAT, cluster: hex::encode(cluster), has_encryption_keys: false };
+    let identity = Identity { format: FORMAT, cluster: hex::encode(cluster), encryption_keys: Vec::new() };
     write_identity(env, path, &identity)?;
     Ok((identity, cluster))
 }

@@ -273,13 +273,18 @@ async fn open_keys(
     config: &EmbeddedConfig,
 ) -> Result<(Installation, Arc<Keyring>), StartError> {
     let own = installation.encryption_keys();
-    let keys = match &config.front.encryption_keys {
-        Some(path) => encryption_keys::load(env, path).await?,
-        None => encryption_keys::load_or_make(env, &own, installation.has_encryption_keys()).await?,
+    let known = installation.known_encryption_keys();
+    let (path, keys) = match &config.front.encryption_keys {
+        Some(path) => (path, encryption_keys::load(env, path).await?),
+        None => (&own, encryption_keys::load_or_make(env, &own, !known.is_empty()).await?),
     };
-    let own_env = env.clone();
+    if let Some(id) = known.iter().find(|id| keys.get(id).is_none()) {
+        let (path, id, identity) = (path.clone(), id.clone(), installation.identity());
+        return Err(KeysError::Lacks { path, id, identity }.into());
+    }
+    let (own_env, current) = (env.clone(), keys.current().0.to_owned());
     let marking = env.spawn_blocking(move || {
-        let marked = installation.mark_encryption_keys(&own_env);
+        let marked = installation.remember_encryption_key(&own_env, &current);
         marked.map(|()| installation)
     });
     let gone = || InstallationError::Io { path: own, source: io::Error::other("opening was given up") };
