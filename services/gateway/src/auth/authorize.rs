@@ -25,7 +25,9 @@ use types::{Attributes, BucketName, ObjectKey, VersionId};
 
 use super::{
     ACCOUNT_NUMBER, Authenticated,
-    conditions::{add_existing_tags, add_request_tags, of_call, of_request},
+    conditions::{
+        add_existing_tags, add_request_tags, keys_of_upload, of_call, of_request, set_encryption_of_upload,
+    },
     lists::{Lists, bucket_acl, ownership},
     rights::{keys_of_body, of_version, reads_version, rights},
 };
@@ -506,6 +508,9 @@ async fn decide(
             let tags = tags_of(gateway, &bucket.name, key, version_id).await?;
             add_existing_tags(&mut authority.facts.context, &tags);
         }
+    }
+    if keys_of_upload(operation).iter().any(|key| authority.asks_for(key)) {
+        set_encryption_of_upload(gateway, request, &mut authority.facts.context).await?;
     }
     // What the policy asks for may be in the body; then the handler decides, when it has read that.
     if !keys_of_body(operation).iter().any(|key| authority.asks_for(key)) {

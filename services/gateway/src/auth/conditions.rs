@@ -3,18 +3,18 @@
 
 use std::net::IpAddr;
 
-use metadata_api::AccountId;
+use metadata_api::{AccountId, Error as MetadataError, GetVersion, VersionState};
 use policy::{Context, Principal};
 use s3_wire::{
-    Operation,
+    Operation, S3Error,
     date::{parse_iso_date, xml_date},
     header::{Directive, copy_source, tagging_directive, tags},
 };
 use sigv4::Payload;
-use types::{Retention, Timestamp};
+use types::{EncryptionScheme, Retention, Timestamp};
 
 use super::{ACCOUNT_NUMBER, Authenticated};
-use crate::{Gateway, request::Request};
+use crate::{Gateway, operation::upload_id, request::Request};
 
 const DAY_MS: i64 = 86_400_000;
 
@@ -25,10 +25,14 @@ const HEADERS: [(&str, &str); 8] = [
     ("if-match", "s3:if-match"),
     ("if-none-match", "s3:if-none-match"),
     ("x-amz-acl", "s3:x-amz-acl"),
-    ("x-amz-server-side-encryption", "s3:x-amz-server-side-encryption"),
-    ("x-amz-server-side-encryption-customer-algorithm", "s3:x-amz-server-side-encryption-customer-algorithm"),
+    ("x-amz-server-side-encryption", ENCRYPTION),
+    ("x-amz-server-side-encryption-customer-algorithm", ENCRYPTION_BY_CUSTOMER),
     ("x-amz-storage-class", "s3:x-amz-storage-class"),
 ];
+
+/// The keys on how an object is encrypted. Those of what belongs to an upload are as the upload was begun.
+const ENCRYPTION: &str = "s3:x-amz-server-side-encryption";
+const ENCRYPTION_BY_CUSTOMER: &str = "s3:x-amz-server-side-encryption-customer-algorithm";
 
 /// Parameters that are.
 const PARAMETERS: [(&str, &str); 4] = [
@@ -179,6 +183,47 @@ fn add_write(context: &mut Context, gateway: &Gateway, request: &Request, operat
             None => context.add("s3:object-lock-retain-until-date", until),
         }
     }
+}
+
+/// The keys on encryption that a request has not by its own head, if it is a part or the end of an upload. Amazon S3 User Guide,
+/// "Specifying server-side encryption with Amazon S3 managed keys (SSE-S3)": a policy that demands the header of each PutObject
+/// lets uploads through that were begun with it.
+pub(super) fn keys_of_upload(operation: Operation) -> &'static [&'static str] {
+    match operation {
+        Operation::UploadPart | Operation::UploadPartCopy | Operation::CompleteMultipartUpload => {
+            &[ENCRYPTION, ENCRYPTION_BY_CUSTOMER]
+        }
+        _ => &[],
+    }
+}
+
+/// Sets those keys. An upload that has ended already is asked about by a client that did not get the answer: then they are those
+/// of the object that is there.
+pub(super) async fn set_encryption_of_upload(
+    gateway: &Gateway,
+    request: &Request,
+    context: &mut Context,
+) -> Result<(), S3Error> {
+    let (bucket, key) = (request.bucket()?, request.key()?);
+    let upload = upload_id(&request.query()?)?;
+    let attributes = match gateway.metadata.get_upload(bucket, key, upload).await {
+        Ok(upload) => Some(upload.attributes),
+        Err(MetadataError::UploadNotFound) => {
+            let (bucket, key) = (bucket.clone(), key.clone());
+            let current = GetVersion { bucket, key, version_id: None, with_content: false };
+            match gateway.metadata.get_version(current).await.map(|found| found.state) {
+                Ok(VersionState::Object(version)) => Some(version.attributes),
+                Ok(VersionState::DeleteMarker) | Err(MetadataError::KeyNotFound) => None,
+                Err(error) => return Err(request.metadata_error(error)),
+            }
+        }
+        Err(error) => return Err(request.metadata_error(error)),
+    };
+    let scheme = attributes.and_then(|attributes| attributes.encryption).map(|encryption| encryption.scheme);
+    let of = |wanted| (scheme == Some(wanted)).then_some("AES256");
+    context.set(ENCRYPTION, of(EncryptionScheme::SseS3));
+    context.set(ENCRYPTION_BY_CUSTOMER, of(EncryptionScheme::SseC));
+    Ok(())
 }
 
 /// The tags that a request gives an object.

@@ -50,6 +50,7 @@ mod upload_part_copy;
 use axum::body::Body;
 use s3_wire::{Operation, S3Error};
 
+pub(crate) use self::upload_part::upload_id;
 use crate::{
     Gateway,
     auth::Permit,

@@ -12,7 +12,8 @@ use super::{UPLOAD_SIZE_MAX, object_read::part_number, put_object::owner_tag};
 use crate::{
     Gateway,
     auth::Permit,
-    encryption, error,
+    encryption::{self, Sealing},
+    error,
     output::{empty, set, set_etag},
     payload::ObjectBody,
     request::{Request, Response},
@@ -20,7 +21,7 @@ use crate::{
 };
 
 /// The `uploadId` parameter. Text that can be no id names no upload.
-pub(super) fn upload_id(query: &Query<'_>) -> Result<UploadId, S3Error> {
+pub(crate) fn upload_id(query: &Query<'_>) -> Result<UploadId, S3Error> {
     let text = query.get("uploadId").unwrap_or("");
     text.parse().map_err(|_| S3Error::new(ErrorCode::NoSuchUpload).field("UploadId", text))
 }
@@ -91,7 +92,7 @@ pub(super) async fn upload_part(
         checksum,
         missing: stored.missing,
     };
-    let part = commit_part(gateway, request, commit, stored.claim).await?;
+    let part = commit_part(gateway, request, commit, stored.claim, sealing.as_ref()).await?;
 
     // Respond.
     let mut response = empty(StatusCode::OK);
@@ -104,14 +105,18 @@ pub(super) async fn upload_part(
     Ok(response)
 }
 
-/// Commits a part, and tells the pool what became of it.
+/// Commits a part that was sealed in this way, and tells the pool what became of it.
 pub(super) async fn commit_part(
     gateway: &Gateway,
     request: &Request,
     commit: CommitPart,
     claim: Claim,
+    sealing: Option<&Sealing>,
 ) -> Result<Part, S3Error> {
+    let kept = commit.content.length();
     let outcome = gateway.metadata.commit_part(commit).await;
     settle(claim, &outcome);
-    outcome.map_err(|error| request.metadata_error(error))
+    let part = outcome.map_err(|error| request.metadata_error(error))?;
+    encryption::check_kept_part(request, sealing.is_some(), kept, part.size)?;
+    Ok(part)
 }
