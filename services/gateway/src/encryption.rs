@@ -22,7 +22,10 @@ use s3_wire::{
     },
     xml::parse_encryption,
 };
-use types::{ByteRange, Content, ETag, Encryption, EncryptionScheme, PartNumber, StorageClassName};
+use types::{
+    BucketName, ByteRange, Content, ETag, Encryption, EncryptionScheme, ObjectKey, PartNumber,
+    StorageClassName, opened_length, opened_part_length,
+};
 
 use crate::{Gateway, output::set, request::Request};
 
@@ -119,6 +122,59 @@ pub(crate) fn of_default(gateway: &Gateway, target: &Bucket) -> Result<Option<Se
     seal(gateway, or_default(Asked::Nothing, target)?)
 }
 
+/// Refuses what the metadata service took for plain: one of a version that knows no encryption leaves the data key out of what it
+/// keeps, and takes the length of what is kept for the size.
+pub(crate) fn check_kept(request: &Request, is_sealed: bool, kept: u64, size: u64) -> Result<(), S3Error> {
+    let expected = if is_sealed { opened_length(kept) } else { Some(kept) };
+    if expected == Some(size) { Ok(()) } else { Err(not_kept(request)) }
+}
+
+/// The same for a part.
+pub(crate) fn check_kept_part(
+    request: &Request,
+    is_sealed: bool,
+    kept: u64,
+    size: u64,
+) -> Result<(), S3Error> {
+    let expected = if is_sealed { opened_part_length(kept) } else { Some(kept) };
+    if expected == Some(size) { Ok(()) } else { Err(not_kept(request)) }
+}
+
+/// What was to be encrypted was kept without its data key, and cannot be read.
+pub(crate) fn not_kept(request: &Request) -> S3Error {
+    let bucket = request.address.bucket.as_ref().map_or("", BucketName::as_str);
+    let key = request.address.key.as_ref().map_or("", ObjectKey::as_str);
+    tracing::error!(
+        bucket,
+        key,
+        "the metadata service does not keep how bytes are encrypted, and what was written is lost; upgrade it"
+    );
+    S3Error::new(ErrorCode::InternalError)
+}
+
+/// Checks what the end or the listing of an upload says of its encryption, if anything.
+pub(crate) fn check_upload(gateway: &Gateway, request: &Request, upload: &Upload) -> Result<(), S3Error> {
+    let encryption = upload.attributes.encryption.as_ref();
+    if let Some(stated) = server_side_encryption(&request.headers)?
+        && encryption.is_none_or(|encryption| encryption.scheme != EncryptionScheme::SseS3)
+    {
+        return Err(S3Error::invalid_argument(
+            "The encryption method specified is not that of the multipart upload.",
+            SERVER_SIDE_ENCRYPTION,
+            stated.name(),
+        ));
+    }
+    if names_customer_key(&request.headers) {
+        key_of_upload(gateway, request, upload)?;
+    }
+    Ok(())
+}
+
+/// Whether a request says anything of encryption.
+pub(crate) fn is_spoken_of(request: &Request) -> bool {
+    request.headers.contains_key(SERVER_SIDE_ENCRYPTION) || names_customer_key(&request.headers)
+}
+
 /// How the part of this number is sealed: by the data key of its upload.
 pub(crate) fn of_part(
     gateway: &Gateway,
@@ -126,6 +182,28 @@ pub(crate) fn of_part(
     upload: &Upload,
     number: PartNumber,
 ) -> Result<Option<Sealing>, S3Error> {
+    let Some(UploadKey { key, customer_key_md5 }) = key_of_upload(gateway, request, upload)? else {
+        return Ok(None);
+    };
+    let part = Some((number, gateway.env.random_bytes()));
+    let encryption = upload.attributes.encryption.clone();
+    Ok(encryption.map(|encryption| Sealing { encryption, key, part, customer_key_md5 }))
+}
+
+/// What the parts of an upload are sealed by.
+struct UploadKey {
+    key: DataKey,
+    /// The MD5 of the client's key, for the answer.
+    customer_key_md5: Option<[u8; 16]>,
+}
+
+/// The key of an upload; `None` when it is not encrypted. Errors: as of S3 for a key of the
+/// client's that is missing, wrong or needless.
+fn key_of_upload(
+    gateway: &Gateway,
+    request: &Request,
+    upload: &Upload,
+) -> Result<Option<UploadKey>, S3Error> {
     let given = customer(gateway, customer_key(&request.headers)?)?;
     let Some(encryption) = &upload.attributes.encryption else {
         return match given {
@@ -146,12 +224,7 @@ pub(crate) fn of_part(
         ),
         _ => refused,
     })?;
-    Ok(Some(Sealing {
-        encryption: encryption.clone(),
-        key,
-        part: Some((number, gateway.env.random_bytes())),
-        customer_key_md5: given.map(|given| given.md5),
-    }))
+    Ok(Some(UploadKey { key, customer_key_md5: given.map(|given| given.md5) }))
 }
 
 /// How a copy of what is encrypted in this way is to be. One that names no encryption gets the bucket's default, and is
@@ -173,20 +246,22 @@ pub(crate) fn of_copy(
     Ok(CopyEncryption { asked, shares })
 }
 
-/// How a version's bytes are opened by what the request brings; `None` when they are not encrypted. Errors: as S3 for a
-/// missing, wrong or needless key.
+/// How a version's bytes are opened; `None` when they are not encrypted. `key` is what [`check`] found, which is asked first.
 pub(crate) fn open(
     gateway: &Gateway,
-    request: &Request,
     version: &Version,
+    key: Option<DataKey>,
 ) -> Result<Option<Opening>, S3Error> {
-    if version.attributes.encryption.is_none() && !names_customer_key(&request.headers) {
-        return Ok(None);
-    }
-    opening(gateway, version, customer(gateway, customer_key(&request.headers)?)?)
+    let Some(encryption) = &version.attributes.encryption else { return Ok(None) };
+    let key = match key {
+        Some(key) => key,
+        None => unlock(gateway, encryption, None)?,
+    };
+    Ok(Some(opened_by(key, encryption, version)))
 }
 
-/// The same for the source of a copy.
+/// How the bytes of the source of a copy are opened by what the request brings; `None` when they are not encrypted. Errors: as S3
+/// for a missing, wrong or needless key.
 pub(crate) fn open_source(
     gateway: &Gateway,
     request: &Request,
@@ -195,23 +270,25 @@ pub(crate) fn open_source(
     opening(gateway, version, customer(gateway, copy_source_customer_key(&request.headers)?)?)
 }
 
-/// Checks what a request brings to learn of an object, without its bytes, and tells the client of it.
+/// Checks what a request brings to learn of an object, without its bytes, and tells the client of it. Answers the data key if it
+/// took the client's to find it. Errors: as S3 for a missing, wrong or needless key.
 pub(crate) fn check(
     gateway: &Gateway,
     request: &Request,
     encryption: Option<&Encryption>,
     headers: &mut HeaderMap,
-) -> Result<(), S3Error> {
+) -> Result<Option<DataKey>, S3Error> {
     if encryption.is_none() && !names_customer_key(&request.headers) {
-        return Ok(());
+        return Ok(None);
     }
     let given = customer(gateway, customer_key(&request.headers)?)?;
+    let mut key = None;
     if given.is_some() || encryption.is_some_and(|encryption| encryption.scheme == EncryptionScheme::SseC) {
-        unlock(gateway, encryption.ok_or_else(not_applicable)?, given.as_ref())?;
+        key = Some(unlock(gateway, encryption.ok_or_else(not_applicable)?, given.as_ref())?);
     }
     set_encryption(headers, encryption);
     set_customer_key(headers, given.map(|given| given.md5));
-    Ok(())
+    Ok(key)
 }
 
 /// `x-amz-server-side-encryption`, of what is encrypted by keys of the store.
@@ -401,12 +478,16 @@ fn opening(
         return if given.is_none() { Ok(None) } else { Err(not_applicable()) };
     };
     let key = unlock(gateway, encryption, given.as_ref())?;
+    Ok(Some(opened_by(key, encryption, version)))
+}
+
+fn opened_by(key: DataKey, encryption: &Encryption, version: &Version) -> Opening {
     let layout = if version.parts.is_empty() {
         Layout::Whole(version.size)
     } else {
         Layout::Parts(version.parts.iter().map(|part| (part.number, part.size)).collect())
     };
-    Ok(Some(Opening { key, layout: Arc::new(layout), encryption: encryption.clone() }))
+    Opening { key, layout: Arc::new(layout), encryption: encryption.clone() }
 }
 
 /// The data key. Errors: as of S3 for a key of the client's that is missing, wrong or not applicable.

@@ -6,6 +6,7 @@ use data_pool::{ReadError, WriteError};
 use http::{HeaderValue, header::RETRY_AFTER};
 use metadata_api::Error as MetadataError;
 use s3_wire::{ErrorCode, S3Error, address::Address};
+use types::{BucketName, ObjectKey};
 
 use crate::payload::BodyError;
 
@@ -107,9 +108,13 @@ pub(crate) fn from_write(error: WriteError<BodyError>) -> S3Error {
 }
 
 /// What a failed read of object bytes means to the client, if it can still be told.
-pub(crate) fn from_read(error: &ReadError) -> S3Error {
-    tracing::error!(%error, "object bytes cannot be read");
-    slow_down()
+pub(crate) fn from_read(error: &ReadError, bucket: &BucketName, key: &ObjectKey) -> S3Error {
+    tracing::error!(%error, %bucket, key = key.as_str(), "object bytes cannot be read");
+    match error {
+        // It is no better the next time.
+        ReadError::NotDecrypted => S3Error::new(ErrorCode::InternalError),
+        _ => slow_down(),
+    }
 }
 
 /// What is wrong with a request's body.

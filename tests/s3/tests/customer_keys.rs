@@ -129,6 +129,65 @@ fn every_part_takes_the_key_of_its_upload() {
     keyed(plain.part(1, "content"), 1).refused(400, "InvalidRequest");
 }
 
+/// What an upload is told again of its encryption has to be true, and what has no meaning is refused by name; nothing is changed.
+#[test]
+fn what_is_said_of_encryption_is_heeded_everywhere() {
+    let server = start();
+    let bucket = server.bucket();
+    let scheme = "x-amz-server-side-encryption";
+    let uploads = [
+        bucket.upload("plain"),
+        bucket.upload_with("stored", bucket.create_upload("stored").header(scheme, "AES256")),
+        bucket.upload_with("own", keyed(bucket.create_upload("own"), 1)),
+    ];
+    let [plain, stored, own] = &uploads;
+    let etags = [
+        plain.part(1, "content").ok().etag().to_owned(),
+        stored.part(1, "content").ok().etag().to_owned(),
+        keyed(own.part(1, "content"), 1).ok().etag().to_owned(),
+    ];
+    let complete = |at: usize| uploads[at].complete(&[(1, &etags[at])]);
+    complete(0).header(scheme, "AES256").refused(400, "InvalidArgument");
+    complete(2).header(scheme, "AES256").refused(400, "InvalidArgument");
+    complete(1).header(scheme, "aws:kms").refused(501, "NotImplemented");
+    for at in [0, 1] {
+        keyed(complete(at), 1).refused(400, "InvalidRequest");
+        keyed(uploads[at].list(), 1).refused(400, "InvalidRequest");
+    }
+    keyed(complete(2), 2).refused(400, "InvalidRequest");
+    keyed(own.list(), 2).refused(400, "InvalidRequest");
+    assert_eq!(keyed(own.list(), 1).ok().xml().all("Part/ETag"), [&etags[2]]);
+    for key in ["plain", "stored", "own"] {
+        assert_absent(&bucket, key);
+    }
+    complete(0).ok();
+    complete(1).header(scheme, "AES256").ok();
+    keyed(complete(2), 1).ok();
+
+    let rename = || {
+        let rename = bucket.object(http::Method::PUT, "renamed").raw_query("renameObject");
+        rename.header("x-amz-rename-source", "plain")
+    };
+    rename().header(scheme, "AES256").refused(400, "InvalidArgument");
+    keyed(rename(), 1).refused(400, "InvalidArgument");
+    with(bucket.put("put", "content"), SOURCE, 1).refused(400, "InvalidArgument");
+    with(plain.part(1, "content"), SOURCE, 1).refused(400, "InvalidArgument");
+    keyed(bucket.delete("plain"), 1).refused(400, "InvalidArgument");
+    bucket.list().header(scheme, "AES256").refused(400, "InvalidArgument");
+    for name in ["x-amz-server-side-encryption-foo", "x-amz-copy-source-server-side-encryption-foo"] {
+        bucket.put("put", "content").header(name, "AES256").refused(501, "NotImplemented");
+    }
+    // A key that is sent as its bytes is not shown.
+    let raw = bucket.put("put", "content").header(&format!("{PREFIX}-algorithm"), "AES256");
+    let raw = raw.header(&format!("{PREFIX}-key-md5"), md5_base64(&[1; 32]));
+    let refused = raw.header(&format!("{PREFIX}-key"), b"\xffsesame").send();
+    refused.expect_error(400, "InvalidArgument");
+    assert!(!String::from_utf8_lossy(&refused.body).contains("sesame"), "{refused:?}");
+    assert_absent(&bucket, "put");
+    assert_absent(&bucket, "renamed");
+    assert_same(&bucket.get("plain").ok().body, b"content");
+}
+
 #[test]
 fn copies_take_the_keys_of_both_ends() {
     let server = start();

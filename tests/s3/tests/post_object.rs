@@ -4,7 +4,10 @@ use harness::{Bucket, Client, Server, now_seconds};
 use http::Method;
 use s3_wire::form::FIELDS_BYTES_MAX;
 
-use crate::support::{assert_absent, assert_content};
+use crate::{
+    customer_keys::keyed,
+    support::{assert_absent, assert_content},
+};
 
 const DAY: i64 = 86_400;
 
@@ -177,6 +180,9 @@ fn headers_of_the_request_are_heeded() {
     let bucket = server.bucket();
     let form = || bucket.form().field("key", "key").signed(b"bytes");
     form().header("x-amz-server-side-encryption-context", "e30=").refused(501, "NotImplemented");
+    // They are fields of a form, and would have no effect in its head.
+    form().header("x-amz-server-side-encryption", "AES256").refused(400, "InvalidArgument");
+    keyed(form(), 1).refused(400, "InvalidArgument");
     form().header("x-amz-expected-bucket-owner", "somebody").refused(403, "AccessDenied");
     assert_absent(&bucket, "key");
     bucket.form().field("key", "key").field("x-amz-tagging", "a=1&b=2").signed(b"bytes").send().expect(204);

@@ -2,10 +2,10 @@
 //! User Guide, "Using server-side encryption with customer-provided keys (SSE-C)".
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName, HeaderValue};
 use zeroize::Zeroizing;
 
-use super::text;
+use super::{UNSUPPORTED_HEADERS, text};
 use crate::{
     error::{ErrorCode, S3Error},
     operation::Operation,
@@ -79,11 +79,12 @@ pub fn copy_source_customer_key(headers: &HeaderMap) -> Result<Option<CustomerKe
 }
 
 fn of_names(headers: &HeaderMap, names: [&'static str; 3]) -> Result<Option<CustomerKey>, S3Error> {
-    let [algorithm, key, md5] = names.map(|name| text(headers, name));
-    let (algorithm, key, md5) = (algorithm?, key?, md5?);
+    // As bytes: what is no text might be a key that was sent as it is, and an error about text would show it.
+    let [algorithm, key, md5] = names.map(|name| headers.get(name).map(HeaderValue::as_bytes));
     if algorithm.is_none() && key.is_none() && md5.is_none() {
         return Ok(None);
     }
+    let algorithm = algorithm.map(|algorithm| std::str::from_utf8(algorithm).unwrap_or("null"));
     // Never the key itself: an error is shown and logged.
     let invalid = |at: usize, message: &'static str| {
         let value = if at == 0 { algorithm.unwrap_or("") } else { "null" };
@@ -128,20 +129,61 @@ fn of_names(headers: &HeaderMap, names: [&'static str; 3]) -> Result<Option<Cust
     Ok(Some(CustomerKey { key, md5 }))
 }
 
-/// Refuses to be told how objects are encrypted where it is known already: `InvalidArgument`. Source: API Reference,
-/// "GetObject", "HeadObject".
+/// Refuses to be told how objects are encrypted where that has no meaning: `InvalidArgument`; and by a header that is not known:
+/// `NotImplemented`. A header that was passed over would leave a client to believe that it has an effect. Source: API Reference, the
+/// headers of each operation.
 pub fn refuse_misplaced_encryption(operation: Operation, headers: &HeaderMap) -> Result<(), S3Error> {
-    use Operation::{GetObject, GetObjectAttributes, HeadObject, UploadPart, UploadPartCopy};
-    let takes_none =
-        matches!(operation, GetObject | HeadObject | GetObjectAttributes | UploadPart | UploadPartCopy);
-    match text(headers, SERVER_SIDE_ENCRYPTION)? {
-        Some(value) if takes_none => Err(S3Error::invalid_argument(
-            "x-amz-server-side-encryption header is not supported for this operation.",
-            SERVER_SIDE_ENCRYPTION,
-            value,
-        )),
-        _ => Ok(()),
+    for name in headers.keys().map(HeaderName::as_str) {
+        let is_of_source = name.starts_with("x-amz-copy-source-server-side-encryption");
+        if !name.starts_with(SERVER_SIDE_ENCRYPTION) && !is_of_source {
+            continue;
+        }
+        let takes_it = if name == SERVER_SIDE_ENCRYPTION {
+            takes_scheme(operation)
+        } else if CUSTOMER.contains(&name) {
+            takes_customer_key(operation)
+        } else if COPY_SOURCE.contains(&name) {
+            matches!(operation, Operation::CopyObject | Operation::UploadPartCopy)
+        } else if UNSUPPORTED_HEADERS.iter().any(|known| known.name == name) {
+            // With a value that asks for nothing.
+            true
+        } else {
+            return Err(S3Error::header_not_implemented(name));
+        };
+        if !takes_it {
+            // A key is shown to nobody.
+            let value = if name == SERVER_SIDE_ENCRYPTION { text(headers, name)? } else { None };
+            let message = format!("{name} header is not supported for this operation.");
+            return Err(S3Error::invalid_argument(message, name, value.unwrap_or("null")));
+        }
     }
+    Ok(())
+}
+
+/// Some clients name the scheme again when they complete an upload. It has to be that of the upload.
+fn takes_scheme(operation: Operation) -> bool {
+    use Operation::{CompleteMultipartUpload, CopyObject, CreateMultipartUpload, PutObject};
+    matches!(operation, PutObject | CopyObject | CreateMultipartUpload | CompleteMultipartUpload)
+}
+
+fn takes_customer_key(operation: Operation) -> bool {
+    use Operation::{
+        CompleteMultipartUpload, CopyObject, CreateMultipartUpload, GetObject, GetObjectAttributes,
+        HeadObject, ListParts, PutObject, UploadPart, UploadPartCopy,
+    };
+    matches!(
+        operation,
+        PutObject
+            | CopyObject
+            | CreateMultipartUpload
+            | UploadPart
+            | UploadPartCopy
+            | CompleteMultipartUpload
+            | ListParts
+            | GetObject
+            | HeadObject
+            | GetObjectAttributes
+    )
 }
 
 #[cfg(test)]
@@ -179,6 +221,62 @@ mod tests {
             assert!(refuse_misplaced_encryption(Operation::PutObject, &asked).is_ok());
             let refused = refuse_misplaced_encryption(Operation::GetObject, &asked).expect_err("misplaced");
             assert_eq!(refused.code, ErrorCode::InvalidArgument);
+        }
+    }
+
+    /// What has no meaning is refused by name, and no key is shown by it.
+    #[test]
+    fn headers_of_encryption_have_their_places() {
+        use Operation::{
+            CompleteMultipartUpload, CopyObject, CreateMultipartUpload, DeleteObject, GetObject,
+            GetObjectAttributes, HeadObject, ListObjectsV2, ListParts, PostObject, PutObject, RenameObject,
+            UploadPart, UploadPartCopy,
+        };
+        let writes = [PutObject, CopyObject, CreateMultipartUpload, CompleteMultipartUpload];
+        let parts = [UploadPart, UploadPartCopy, ListParts];
+        let reads = [GetObject, HeadObject, GetObjectAttributes];
+        let others = [DeleteObject, ListObjectsV2, RenameObject, PostObject];
+        let copies = [CopyObject, UploadPartCopy];
+        for operation in writes.into_iter().chain(parts).chain(reads).chain(others) {
+            let code = |name, value| {
+                let refused = refuse_misplaced_encryption(operation, &headers(&[(name, value)])).err()?;
+                let text = format!("{refused:?}");
+                assert!(text.contains(name) && !text.contains(KEY), "{text}");
+                Some(refused.code)
+            };
+            let expected = |takes_it: bool| (!takes_it).then_some(ErrorCode::InvalidArgument);
+            assert_eq!(code(SERVER_SIDE_ENCRYPTION, "AES256"), expected(writes.contains(&operation)));
+            for name in CUSTOMER {
+                assert_eq!(code(name, KEY), expected(!others.contains(&operation)), "{operation:?} {name}");
+            }
+            for name in COPY_SOURCE {
+                assert_eq!(code(name, KEY), expected(copies.contains(&operation)), "{operation:?} {name}");
+            }
+            for name in [
+                "x-amz-server-side-encryption-foo",
+                "x-amz-server-side-encryptionn",
+                "x-amz-copy-source-server-side-encryption",
+            ] {
+                assert_eq!(code(name, "AES256"), Some(ErrorCode::NotImplemented), "{operation:?} {name}");
+            }
+            assert_eq!(code("x-amz-server-side-encryption-bucket-key-enabled", "false"), None);
+        }
+    }
+
+    /// A key that is sent as its bytes and not in base64 is not shown either.
+    #[test]
+    fn a_key_that_is_no_text_is_not_shown() {
+        let raw = HeaderValue::from_bytes(b"\xc3(sesame").expect("a value");
+        for raw_name in CUSTOMER {
+            let mut all = headers(&[(CUSTOMER[0], "AES256"), (CUSTOMER[1], KEY), (CUSTOMER[2], MD5)]);
+            all.insert(HeaderName::from_static(raw_name), raw.clone());
+            let Err(refused) = customer_key(&all) else { panic!("{raw_name}") };
+            let expected = match raw_name == CUSTOMER[0] {
+                true => ErrorCode::InvalidEncryptionAlgorithmError,
+                false => ErrorCode::InvalidArgument,
+            };
+            assert_eq!(refused.code, expected);
+            assert!(!format!("{refused:?}").contains("sesame"), "{refused:?}");
         }
     }
 

@@ -56,8 +56,8 @@ pub const UNSUPPORTED_HEADERS: &[UnsupportedHeader] = &[
     entry("x-amz-annotation-directive", &["COPY", "EXCLUDE"], Scope::Create),
 ];
 
-/// Refuses a request whose headers ask for what is not built, `NotImplemented` with the header's name, and one that says
-/// where it is known already how an object is encrypted.
+/// Refuses a request whose headers ask for what is not built, `NotImplemented` with the header's name, and one whose headers speak
+/// of encryption where that has no meaning.
 pub fn refuse_unsupported_headers(operation: Operation, headers: &HeaderMap) -> Result<(), S3Error> {
     for (name, value) in headers {
         let name = name.as_str();

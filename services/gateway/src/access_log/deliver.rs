@@ -10,7 +10,7 @@ use s3_wire::xml::parse_logging;
 use service_kit::Shutdown;
 use types::{
     Attributes, BucketName, Checksum, ChecksumAlgorithm, ChecksumType, ChunkOwner, ObjectKey,
-    StorageClassName, Timestamp,
+    StorageClassName, Timestamp, opened_length,
 };
 
 use super::buffer::{BUCKET_BYTES_MAX, Batch, Known, OBJECT_BYTES};
@@ -250,6 +250,7 @@ async fn write(gateway: &Gateway, batch: &Batch) -> Result<Written, String> {
         encryption: sealing.map(|sealing| sealing.encryption.clone()),
         ..Attributes::default()
     };
+    let kept = stored.content.length();
     let version = NewVersion { content: stored.content, etag, checksum, attributes, storage_class };
     let commit = CommitVersion {
         bucket,
@@ -262,6 +263,9 @@ async fn write(gateway: &Gateway, batch: &Batch) -> Result<Written, String> {
     let outcome = gateway.metadata.commit_version(commit).await;
     settle(stored.claim, &outcome);
     match outcome {
+        Ok(committed) if sealing.is_some() && opened_length(kept) != Some(committed.size) => {
+            Err("the metadata service does not keep how bytes are encrypted".to_owned())
+        }
         Ok(_) => Ok(Written::Delivered),
         Err(Error::BucketNotFound { .. }) => Ok(Written::Nowhere),
         Err(error) => Err(error.to_string()),

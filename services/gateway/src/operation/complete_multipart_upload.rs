@@ -2,7 +2,9 @@
 
 use axum::body::Body;
 use http::header::HOST;
-use metadata_api::{Committed, CompleteUpload, CompletedPart, FoundVersion, GetVersion, VersionState};
+use metadata_api::{
+    Committed, CompleteUpload, CompletedPart, Error as MetadataError, FoundVersion, GetVersion, VersionState,
+};
 use s3_wire::{
     S3Error,
     header::{mp_object_size, object_checksum},
@@ -17,7 +19,7 @@ use super::{
 use crate::{
     Gateway,
     auth::Permit,
-    encryption::set_encryption,
+    encryption::{self, set_encryption},
     lifecycle::set_expiration,
     output::{self, set_version_id},
     payload::ObjectBody,
@@ -46,6 +48,15 @@ pub(super) async fn complete_multipart_upload(
         return Err(S3Error::invalid_request(
             "The number of parts behind the checksum is not that of the request.",
         ));
+    }
+
+    if encryption::is_spoken_of(request) {
+        match gateway.metadata.get_upload(request.bucket()?, request.key()?, upload).await {
+            Ok(upload) => encryption::check_upload(gateway, request, &upload)?,
+            // It may be that it ended already, and that this is asked again.
+            Err(MetadataError::UploadNotFound) => {}
+            Err(error) => return Err(request.metadata_error(error)),
+        }
     }
 
     // Act.

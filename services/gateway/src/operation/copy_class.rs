@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use checksum::{AlgorithmSet, ObjectHasher, Wanted};
 use metadata_api::{CommitVersion, Committed, CopyAttributes, NewVersion, Version, WriteCondition};
-use s3_wire::{ErrorCode, S3Error};
+use s3_wire::{ErrorCode, S3Error, header::CopySource};
 use types::{
     Attributes, ByteRange, Checksum, ChecksumAlgorithm, ChecksumType, StorageClassName, VersionLock,
 };
@@ -41,6 +41,7 @@ impl ClassCopy {
         self,
         gateway: &Gateway,
         request: &Request,
+        from: &CopySource,
         source: &Version,
     ) -> Result<Committed, S3Error> {
         if source.size > UPLOAD_SIZE_MAX {
@@ -61,7 +62,7 @@ impl ClassCopy {
         let body = hashed(gateway, &source.content, self.opening.as_ref(), bytes, hasher.clone());
         let (pool, sealing) = (&gateway.pool, self.sealing.as_ref());
         let stored = encryption::write(pool, &self.class, owner, Some(source.size), body, sealing).await;
-        let stored = stored.map_err(failure)?;
+        let stored = stored.map_err(|failed| failure(failed, from))?;
         let digests = hasher.lock().unwrap_or_else(PoisonError::into_inner).clone().finish();
         let (Some(etag), Some(value)) = (digests.etag(), digests.checksum(algorithm)) else {
             return Err(S3Error::new(ErrorCode::InternalError));
@@ -78,6 +79,7 @@ impl ClassCopy {
             CopyAttributes::Replace(attributes) => *attributes,
         };
         attributes.encryption = self.sealing.map(|sealing| sealing.encryption);
+        let (is_sealed, kept) = (attributes.encryption.is_some(), stored.content.length());
         let version = NewVersion {
             content: stored.content,
             etag,
@@ -89,6 +91,8 @@ impl ClassCopy {
         let commit = CommitVersion { bucket, key, lease, version, condition, missing };
         let outcome = gateway.metadata.commit_version(commit).await;
         settle(stored.claim, &outcome);
-        outcome.map_err(|error| request.metadata_error(error))
+        let committed = outcome.map_err(|error| request.metadata_error(error))?;
+        encryption::check_kept(request, is_sealed, kept, committed.size)?;
+        Ok(committed)
     }
 }

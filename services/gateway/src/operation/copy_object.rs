@@ -13,7 +13,7 @@ use s3_wire::{
     },
     xml::{self, CopyResult},
 };
-use types::{Acl, Attributes, ByteRange, Checksum, ChecksumAlgorithm, ChecksumType, Content, VersionLock};
+use types::{Acl, Attributes, ByteRange, Checksum, ChecksumAlgorithm, ChecksumType, VersionLock};
 
 use super::{
     access_control::acl_of_new,
@@ -85,7 +85,7 @@ pub(super) async fn copy_object(
                 sealing.set_headers(&mut encrypted);
             }
             let copy = ClassCopy { opening, sealing, class: class.clone(), attributes, algorithm, condition };
-            let committed = copy.write(gateway, request, &version).await?;
+            let committed = copy.write(gateway, request, &source, &version).await?;
             break (found, committed, target, tags, encrypted);
         }
         set_encryption(&mut encrypted, version.attributes.encryption.as_ref());
@@ -98,7 +98,7 @@ pub(super) async fn copy_object(
             bucket: request.bucket()?.clone(),
             key: request.key()?.clone(),
             attributes,
-            checksum: other_checksum(gateway, &version, opening.as_ref(), algorithm).await?,
+            checksum: other_checksum(gateway, &source, &version, opening.as_ref(), algorithm).await?,
             condition,
         };
         match gateway.metadata.copy_version(copy).await {
@@ -201,6 +201,7 @@ fn checksum_algorithm(request: &Request) -> Result<Option<ChecksumAlgorithm>, S3
 /// The checksum that was asked for, when the source has another: the bytes are read, and still not copied.
 async fn other_checksum(
     gateway: &Gateway,
+    from: &CopySource,
     source: &Version,
     opening: Option<&Opening>,
     algorithm: Option<ChecksumAlgorithm>,
@@ -214,21 +215,22 @@ async fn other_checksum(
     }
     let wanted = Wanted { checksums: AlgorithmSet::from(algorithm), ..Wanted::default() };
     let mut hasher = ObjectHasher::new(wanted);
-    hash(gateway, &source.content, opening, source.size, &mut hasher).await?;
+    hash(gateway, from, source, opening, &mut hasher).await?;
     let value = hasher.finish().checksum(algorithm);
     Ok(value.map(|value| Checksum { value, kind: ChecksumType::FullObject }))
 }
 
 async fn hash(
     gateway: &Gateway,
-    content: &Content,
+    from: &CopySource,
+    source: &Version,
     opening: Option<&Opening>,
-    size: u64,
     hasher: &mut ObjectHasher,
 ) -> Result<(), S3Error> {
-    let whole = ByteRange::new(0, size).ok_or_else(|| S3Error::new(ErrorCode::InternalError))?;
-    let mut bytes = encryption::read(&gateway.pool, content, opening, whole);
-    while let Some(bytes) = bytes.try_next().await.map_err(|unreadable| error::from_read(&unreadable))? {
+    let whole = ByteRange::new(0, source.size).ok_or_else(|| S3Error::new(ErrorCode::InternalError))?;
+    let mut bytes = encryption::read(&gateway.pool, &source.content, opening, whole);
+    let failed = |unreadable| error::from_read(&unreadable, &from.bucket, &from.key);
+    while let Some(bytes) = bytes.try_next().await.map_err(failed)? {
         hasher.update(&bytes);
     }
     Ok(())

@@ -44,6 +44,9 @@ pub(super) async fn create_multipart_upload(
     let sealing = encryption::of_new(gateway, request, &target)?;
     create.attributes.encryption = sealing.as_ref().map(|sealing| sealing.encryption.clone());
     let upload = gateway.metadata.create_upload(create).await.map_err(|e| request.metadata_error(e))?;
+    if upload.attributes.encryption != sealing.as_ref().map(|sealing| sealing.encryption.clone()) {
+        return Err(encryption::not_kept(request));
+    }
 
     let (bucket, key) = (request.bucket()?.as_str(), request.key()?.as_str());
     let mut response = output::xml(xml::initiate_multipart_upload(bucket, key, upload.id));

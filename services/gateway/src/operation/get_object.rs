@@ -67,7 +67,7 @@ async fn answer(gateway: &Gateway, request: &Request, permit: &Permit) -> Result
         permit.again(gateway, request).await?;
         let now = object_read::read(gateway, request, true).await?;
         if now.content == read.content || attempt == ATTEMPTS_MAX {
-            return Err(error::from_read(&unreadable));
+            return Err(error::from_read(&unreadable, request.bucket()?, request.key()?));
         }
         attempt += 1;
         read = now;
@@ -102,7 +102,8 @@ impl Rest {
                     Ok(None) => return Ok(None),
                     Err(_) if rest.goes_on_elsewhere().await => {}
                     Err(error) => {
-                        tracing::error!(%error, "an answer was broken off");
+                        let (bucket, key) = (&rest.version.wanted.bucket, rest.version.wanted.key.as_str());
+                        tracing::error!(%error, %bucket, key, "an answer was broken off");
                         return Err(error);
                     }
                 }

@@ -12,6 +12,7 @@ use super::upload_part::upload_id;
 use crate::{
     Gateway,
     auth::Permit,
+    encryption,
     lifecycle::set_abort,
     output::{self, owner},
     request::{Request, Response},
@@ -28,6 +29,7 @@ pub(super) async fn list_parts(
     let bucket = request.existing_bucket(gateway).await?;
     let page = page(gateway, request, &query, max_parts, marker).await?;
     let upload = &page.upload;
+    encryption::check_upload(gateway, request, upload)?;
     let named = upload.checksum_named;
     let answer = xml::ListParts {
         bucket: request.bucket()?.as_str(),

@@ -79,7 +79,8 @@ pub(super) async fn read(
         check_readable(gateway, &version, NOT_READABLE)?;
     }
     let mut encrypted = HeaderMap::new();
-    encryption::check(gateway, request, version.attributes.encryption.as_ref(), &mut encrypted)?;
+    let data_key =
+        encryption::check(gateway, request, version.attributes.encryption.as_ref(), &mut encrypted)?;
 
     match ReadConditions::for_read(&request.headers).evaluate(&version.etag, found.last_modified) {
         Outcome::Proceed => {}
@@ -118,7 +119,7 @@ pub(super) async fn read(
         set_content_range(headers, bytes, version.size);
         *response.status_mut() = StatusCode::PARTIAL_CONTENT;
     }
-    let opening = if with_content { encryption::open(gateway, request, &version)? } else { None };
+    let opening = if with_content { encryption::open(gateway, &version, data_key)? } else { None };
     let content = std::mem::replace(&mut version.content, Content::Inline(bytes::Bytes::new()));
     let version = ReadVersion::new(request, &found, &version)?;
     Ok(ObjectRead { response, content, opening, bytes: Some(bytes), version })

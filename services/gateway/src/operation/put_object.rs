@@ -95,12 +95,14 @@ pub(super) async fn store(
         sealing.set_headers(&mut beside);
         attributes.encryption = Some(sealing.encryption);
     }
+    let (is_sealed, kept) = (attributes.encryption.is_some(), stored.content.length());
     let version = NewVersion { content: stored.content, etag, checksum, attributes, storage_class };
     let commit =
         CommitVersion { bucket, key, lease: stored.lease, version, condition, missing: stored.missing };
     let outcome = gateway.metadata.commit_version(commit).await;
     settle(stored.claim, &outcome);
     let committed = outcome.map_err(|error| request.metadata_error(error))?;
+    encryption::check_kept(request, is_sealed, kept, committed.size)?;
     set_expiration(gateway, &target, current(request, &committed, &tags)?, &mut beside).await;
     Ok(Written { committed, beside })
 }

@@ -11,7 +11,7 @@ use futures_util::{Stream, TryStreamExt};
 use metadata_api::CommitPart;
 use s3_wire::{
     ErrorCode, S3Error,
-    header::{copy_source, copy_source_range},
+    header::{CopySource, copy_source, copy_source_range},
     xml::{self, CopyResult},
 };
 use types::{ByteRange, Checksum, ChecksumType, Content};
@@ -64,7 +64,7 @@ pub(super) async fn upload_part_copy(
     let body = hashed(gateway, &version.content, opening.as_ref(), bytes, hasher.clone());
     let (pool, class, length) = (&gateway.pool, &upload.storage_class, bytes.length());
     let stored = encryption::write_part(pool, class, owner, length, body, sealing.as_ref()).await;
-    let Stored { content, lease, missing, claim, .. } = stored.map_err(failure)?;
+    let Stored { content, lease, missing, claim, .. } = stored.map_err(|failed| failure(failed, &source))?;
     let digests = hasher.lock().unwrap_or_else(PoisonError::into_inner).clone().finish();
     let (Some(etag), Some(checksum)) = (digests.etag(), digests.checksum(algorithm)) else {
         return Err(S3Error::new(ErrorCode::InternalError));
@@ -72,7 +72,7 @@ pub(super) async fn upload_part_copy(
     let etag = sealing.as_ref().map_or(etag, |sealing| sealing.etag(etag));
     let commit =
         CommitPart { bucket, key, upload: upload.id, number, lease, content, etag, checksum, missing };
-    let part = commit_part(gateway, request, commit, claim).await?;
+    let part = commit_part(gateway, request, commit, claim, sealing.as_ref()).await?;
 
     // Respond.
     let value = Checksum { value: part.checksum, kind: ChecksumType::FullObject };
@@ -111,9 +111,9 @@ pub(super) fn hashed(
     })
 }
 
-pub(super) fn failure(failed: WriteError<ReadError>) -> S3Error {
+pub(super) fn failure(failed: WriteError<ReadError>, source: &CopySource) -> S3Error {
     match failed {
-        WriteError::Body(unreadable) => error::from_read(&unreadable),
+        WriteError::Body(unreadable) => error::from_read(&unreadable, &source.bucket, &source.key),
         other => {
             tracing::warn!(error = %other, "what was to be copied was not written");
             error::slow_down()

@@ -10,25 +10,38 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use clap::Parser;
 use data_pool::{ClusterView, LeaseHolder, Pool};
 use env::{Clock, Env, Instant, Random, RealDisk, RealNetwork};
+use http::{HeaderName, Method, Uri};
 use metadata_api::{
     CreateBucket, ListObjects, ListPosition, Metadata, StorageClassDefinition, Subresource, fake::Fake,
 };
 use s3_wire::{
+    ErrorCode,
     address::{Address, Style},
+    header::{SERVER_SIDE_ENCRYPTION, ServerSideEncryption},
     logging::Logging,
     xml,
 };
 use service_kit::shutdown_channel;
-use types::{BucketName, KeyPrefix, ObjectKey, StorageClassName, Timestamp};
+use types::{
+    BucketName, Encryption, EncryptionScheme, KeyPrefix, ObjectKey, StorageClassName, Timestamp,
+    sealed_length, sealed_part_length,
+};
 
 use super::{
     super::{Entrance, Watch, deliver_all, run},
     bucket, known,
 };
-use crate::{Credentials, FrontConfig, Gateway, request::RequestId, root_account};
+use crate::{
+    Credentials, FrontConfig, Gateway,
+    auth::Authenticated,
+    encryption,
+    request::{Request, RequestId, Target},
+    root_account,
+};
 
 #[derive(Debug)]
 struct PausedClock(tokio::time::Instant);
@@ -205,6 +218,92 @@ async fn what_has_nowhere_to_go_is_dropped_and_counted() {
     let buffers = front.gateway.access_log.buffers();
     // Only what was to go somewhere is a loss.
     assert_eq!((buffers.records(), buffers.dropped_total()), (0, 1));
+}
+
+/// A gateway without master keys writes nothing in plain where everything is to be encrypted.
+#[tokio::test(start_paused = true)]
+async fn a_log_is_not_delivered_in_plain_where_it_is_to_be_encrypted() {
+    let front = Front::new().await;
+    front.take_writes().await;
+    let logs = bucket("logs");
+    let document = Some(xml::encryption(ServerSideEncryption::SseS3));
+    front.metadata.set_subresource(&logs, Subresource::Encryption, document).await.unwrap();
+    front.push(&bucket("source"), "a");
+    deliver_all(&front.gateway, ready(())).await;
+    assert_eq!((front.objects().await, front.held()), (0, 1));
+    front.metadata.set_subresource(&logs, Subresource::Encryption, None).await.unwrap();
+    deliver_all(&front.gateway, ready(())).await;
+    assert_eq!((front.objects().await, front.held()), (1, 0));
+}
+
+/// Whatever asks for encryption by the store's keys is refused where there are none: by the request, by the bucket's default and by
+/// the source of a copy.
+#[tokio::test(start_paused = true)]
+async fn without_master_keys_nothing_is_taken_that_is_to_be_encrypted() {
+    let front = Front::new().await;
+    let plain = front.metadata.get_bucket(&bucket("source")).await.unwrap();
+    let document = Some(xml::encryption(ServerSideEncryption::SseS3));
+    front.metadata.set_subresource(&bucket("logs"), Subresource::Encryption, document).await.unwrap();
+    let encrypting = front.metadata.get_bucket(&bucket("logs")).await.unwrap();
+    let source = Encryption {
+        scheme: EncryptionScheme::SseS3,
+        key_id: "key".to_owned(),
+        wrapped_key: Bytes::from_static(b"wrapped"),
+    };
+    let (asks, says_nothing) = (request(Some("AES256")), request(None));
+    let of_new = |request, bucket| {
+        encryption::of_new(&front.gateway, request, bucket).map(|sealing| sealing.is_some())
+    };
+    let of_copy = |request, bucket, source| {
+        let copy = encryption::of_copy(&front.gateway, request, bucket, source)?;
+        copy.sealing(&front.gateway).map(|sealing| sealing.is_some())
+    };
+    assert_eq!(of_new(&says_nothing, &plain), Ok(false));
+    assert_eq!(of_copy(&says_nothing, &plain, None), Ok(false));
+    for refused in [
+        of_new(&asks, &plain),
+        of_new(&asks, &encrypting),
+        of_new(&says_nothing, &encrypting),
+        of_copy(&asks, &plain, None),
+        of_copy(&says_nothing, &encrypting, None),
+        of_copy(&says_nothing, &plain, Some(&source)),
+    ] {
+        assert_eq!(refused.unwrap_err().code, ErrorCode::NotImplemented);
+    }
+}
+
+/// A metadata service that does not keep how bytes are encrypted takes the length of what is kept for the size.
+#[test]
+fn what_was_taken_for_plain_is_not_answered_as_encrypted() {
+    let request = request(Some("AES256"));
+    for length in [0, 1, 65_536, 200_000] {
+        let (kept, part) = (sealed_length(length), sealed_part_length(length));
+        assert!(encryption::check_kept(&request, true, kept, length).is_ok());
+        assert!(encryption::check_kept_part(&request, true, part, length).is_ok());
+        assert!(encryption::check_kept(&request, false, length, length).is_ok());
+        for refused in [
+            encryption::check_kept(&request, true, kept, kept),
+            encryption::check_kept_part(&request, true, part, part),
+        ] {
+            assert_eq!(refused.unwrap_err().code, ErrorCode::InternalError);
+        }
+    }
+}
+
+/// A request to put `source/key`.
+fn request(asked: Option<&str>) -> Request {
+    let (bucket, key) = (Some(bucket("source")), Some(ObjectKey::new("key").unwrap()));
+    let headers =
+        asked.map(|asked| (HeaderName::from_static(SERVER_SIDE_ENCRYPTION), asked.parse().unwrap()));
+    Request {
+        method: Method::PUT,
+        uri: Uri::from_static("/source/key"),
+        headers: headers.into_iter().collect(),
+        address: Address { bucket, key, style: Style::Path },
+        authenticated: Authenticated::nobody(),
+        peer: None,
+        target: Target::default(),
+    }
 }
 
 #[tokio::test(start_paused = true)]
