@@ -28,6 +28,9 @@ fn document(id: &str, target: &Bucket) -> String {
     )
 }
 
+const ENCRYPTED: &str = "<ServerSideEncryptionConfiguration><Rule><ApplyServerSideEncryptionByDefault><SSEAlgorithm>AES256\
+    </SSEAlgorithm></ApplyServerSideEncryptionByDefault></Rule></ServerSideEncryptionConfiguration>";
+
 /// A server for which a day has so many seconds.
 fn start(day: u64) -> Server {
     Server::start_with(1, |config| config.lifecycle.lifecycle_day_seconds = day)
@@ -69,6 +72,26 @@ fn lines(target: &Bucket, manifest: &Value) -> Vec<String> {
         text.lines().map(str::to_owned).collect::<Vec<_>>()
     });
     lines.collect()
+}
+
+/// Lists are objects as others are, and are encrypted where their bucket has it so.
+#[test]
+fn lists_are_encrypted_by_the_default_of_their_bucket() {
+    let mut server = start(2);
+    let (bucket, target) = (server.bucket(), server.bucket());
+    bucket.put("key", "content").ok();
+    target.request(Method::PUT).raw_query("encryption").body(ENCRYPTED).ok();
+    inventory(&bucket, Method::PUT, "a").body(document("a", &target)).ok();
+    // The next pass may be an hour away; a start begins with one.
+    server.restart();
+    let (bucket, target) = (bucket.through(server.client()), target.through(server.client()));
+    let (_, manifest) = first_manifest(&target, "lists/");
+    let lines = lines(&target, &manifest);
+    assert!(lines.len() == 1 && lines[0].contains("\"key\""), "{lines:?}");
+    inventory(&bucket, Method::DELETE, "a").send().expect(204);
+    for key in target.keys() {
+        assert_eq!(target.head(&key).ok().get("x-amz-server-side-encryption"), "AES256", "{key}");
+    }
 }
 
 #[test]

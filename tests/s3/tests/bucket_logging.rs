@@ -28,6 +28,23 @@ fn enabled(target: &Bucket, prefix: &str, more: &str) -> String {
 const PARTITIONED: &str = "<TargetObjectKeyFormat><PartitionedPrefix><PartitionDateSource>EventTime\
     </PartitionDateSource></PartitionedPrefix></TargetObjectKeyFormat>";
 
+const ENCRYPTED: &str = "<ServerSideEncryptionConfiguration><Rule><ApplyServerSideEncryptionByDefault><SSEAlgorithm>AES256\
+    </SSEAlgorithm></ApplyServerSideEncryptionByDefault></Rule></ServerSideEncryptionConfiguration>";
+
+/// Logs are objects as others are, and are encrypted where their bucket has it so.
+#[test]
+fn logs_are_encrypted_by_the_default_of_their_bucket() {
+    let server = start(1);
+    let (bucket, target) = (server.bucket(), server.bucket());
+    target.request(Method::PUT).raw_query("encryption").body(ENCRYPTED).ok();
+    logging(&bucket, Method::PUT).body(enabled(&target, "", "")).ok();
+    bucket.put("key", "content").ok();
+    wait_for(&target, "the put", |found| found.iter().any(|record| record.operation() == "REST.PUT.OBJECT"));
+    for key in target.keys() {
+        assert_eq!(target.head(&key).ok().get("x-amz-server-side-encryption"), "AES256", "{key}");
+    }
+}
+
 /// A server that delivers records after so many seconds.
 fn start(interval: u64) -> Server {
     Server::start_with(1, |config| config.front.access_log_interval_seconds = interval)

@@ -88,6 +88,7 @@ async fn write(
     let body = stream::iter(pieces.into_iter().map(Ok::<Bytes, Infallible>));
     let stored = context.pool.write(&storage_class, owner, length, body).await;
     let stored = stored.map_err(|error| Error::Unavailable { reason: error.to_string() })?;
+    let is_sealed = encryption.is_some();
     let attributes =
         Attributes { content_type: Some(content_type.to_owned()), encryption, ..Attributes::default() };
     let version = NewVersion { content: stored.content, etag, checksum, attributes, storage_class };
@@ -106,7 +107,11 @@ async fn write(
         Err(Error::TimedOut | Error::Internal { .. }) => drop(stored.claim),
         Err(_) => stored.claim.refused(),
     }
-    Ok(Published { key, version: outcome?.version_id, size, md5: etag.to_string() })
+    let committed = outcome?;
+    if is_sealed && committed.size != size as u64 {
+        return Err(internal("the metadata service does not keep how bytes are encrypted"));
+    }
+    Ok(Published { key, version: committed.version_id, size, md5: etag.to_string() })
 }
 
 /// What is kept of a file: itself, or what its bucket has it encrypted to.

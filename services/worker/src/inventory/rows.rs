@@ -50,6 +50,16 @@ impl Entry {
         })
     }
 
+    /// Takes what no listing tells of it.
+    pub(super) fn set_attributes(&mut self, attributes: &Attributes) {
+        self.lock = attributes.lock;
+        self.encryption = Some(match attributes.encryption.as_ref().map(|encryption| encryption.scheme) {
+            None => "NOT-SSE",
+            Some(EncryptionScheme::SseS3) => "SSE-S3",
+            Some(EncryptionScheme::SseC) => "SSE-C",
+        });
+    }
+
     /// Its values, column by column.
     pub(super) fn row(
         &self,
@@ -120,13 +130,9 @@ pub(super) async fn look_up(
     let found = stream::iter(wanted).map(|wanted| attributes_of(context, wanted)).buffered(AT_ONCE);
     let found: Vec<Option<Attributes>> = found.try_collect().await?;
     for (entry, found) in entries.iter_mut().zip(found) {
-        let Some(attributes) = found else { continue };
-        entry.lock = attributes.lock;
-        entry.encryption = Some(match attributes.encryption.map(|encryption| encryption.scheme) {
-            None => "NOT-SSE",
-            Some(EncryptionScheme::SseS3) => "SSE-S3",
-            Some(EncryptionScheme::SseC) => "SSE-C",
-        });
+        if let Some(attributes) = found {
+            entry.set_attributes(&attributes);
+        }
     }
     Ok(())
 }

@@ -6,7 +6,8 @@ use metadata_api::{AccountId, ObjectSummary, VersionSummary};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use s3_wire::inventory::{Column, Destination, Field, Format, Frequency, IncludedVersions, Inventory, Value};
 use types::{
-    BucketName, ChecksumAlgorithm, ChecksumType, ObjectKey, Sequence, StorageClassName, Timestamp, VersionId,
+    Attributes, BucketName, ChecksumAlgorithm, ChecksumType, ObjectKey, Sequence, StorageClassName,
+    Timestamp, VersionId,
 };
 
 use super::{file::File, manifest, publish::Published, rows::Entry, schedule::is_due, uuid};
@@ -52,7 +53,9 @@ fn row(columns: &[Column], object: Option<ObjectSummary>) -> Vec<Option<Value>> 
         object,
     };
     let owner = AccountId("me".to_owned());
-    Entry::version(version).row(columns, &BucketName::new("source").unwrap(), &owner)
+    let mut entry = Entry::version(version);
+    entry.set_attributes(&Attributes::default());
+    entry.row(columns, &BucketName::new("source").unwrap(), &owner)
 }
 
 #[test]

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures_util::TryStreamExt;
 use metadata_api::{
     AccountId, BucketQuota, CreateBucket, GetVersion, ListObjects, ListPosition, Metadata, ObjectEntry,
-    VersionState,
+    Subresource, VersionState,
 };
 use types::{BucketName, ByteRange, KeyPrefix};
 
@@ -20,6 +20,9 @@ const CONFIGURATION: &str = "<InventoryConfiguration><Destination><S3BucketDesti
     <Format>Parquet</Format></S3BucketDestination></Destination><IsEnabled>true</IsEnabled><Id>all</Id>\
     <IncludedObjectVersions>All</IncludedObjectVersions><Schedule><Frequency>Daily</Frequency></Schedule>\
     </InventoryConfiguration>";
+
+const ENCRYPTED: &str = "<ServerSideEncryptionConfiguration><Rule><ApplyServerSideEncryptionByDefault><SSEAlgorithm>AES256\
+    </SSEAlgorithm></ApplyServerSideEncryptionByDefault></Rule></ServerSideEncryptionConfiguration>";
 
 fn lists() -> BucketName {
     BucketName::new("lists").unwrap()
@@ -194,5 +197,20 @@ async fn a_list_is_made_once_a_day_by_all_workers_together() {
     let worker = cluster.worker();
     cluster.env.sleep(Duration::from_secs(3 * 3600)).await;
     assert_eq!(keys(&cluster).await, made, "nor after a restart");
+    worker.stop().await;
+}
+
+/// Where everything new is to be encrypted, a worker without master keys writes nothing; what it could write later is not lost.
+#[tokio::test(start_paused = true)]
+async fn a_list_is_not_written_in_plain_where_it_is_to_be_encrypted() {
+    let (cluster, gateway) = due().await;
+    let document = Some(Bytes::from_static(ENCRYPTED.as_bytes()));
+    cluster.metadata.set_subresource(&lists(), Subresource::Encryption, document).await.unwrap();
+    let worker = cluster.worker();
+    cluster.env.sleep(Duration::from_secs(3600)).await;
+    assert_eq!((keys(&cluster).await, listed(&cluster).await), (Vec::new(), None));
+    cluster.metadata.set_subresource(&lists(), Subresource::Encryption, None).await.unwrap();
+    cluster.until("the record of the list", || async { listed(&cluster).await.is_some() }).await;
+    assert_eq!(named_files(&cluster, &gateway).await.len(), 1);
     worker.stop().await;
 }
