@@ -227,7 +227,10 @@ fn an_empty_object_is_one_frame() {
     assert_eq!(seal(Sealer::whole(&key(1)), b"", 1).len(), 16);
     assert_eq!(seal(Sealer::part(&key(1), number(1), [1; 32]), b"", 1).len(), 48);
     assert!(Opener::new(&key(1), &Layout::Whole(0), whole(0)).is_none());
-    assert!(Opener::new(&key(1), &Layout::Parts(vec![(number(1), 1), (number(2), 2)]), whole(4)).is_none(), "it ends before");
+    assert!(
+        Opener::new(&key(1), &Layout::Parts(vec![(number(1), 1), (number(2), 2)]), whole(4)).is_none(),
+        "it ends before"
+    );
 }
 
 #[test]
