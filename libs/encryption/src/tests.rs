@@ -2,9 +2,10 @@
 
 use std::collections::HashSet;
 
+use aws_lc_rs::digest;
 use bytes::Bytes;
 use proptest::{collection::vec, prelude::*, sample::Index};
-use types::{ByteRange, FRAME_SIZE, FRAME_TAG_LENGTH, PartNumber, sealed_length};
+use types::{ByteRange, EncryptionScheme, FRAME_SIZE, FRAME_TAG_LENGTH, PartNumber, sealed_length};
 
 use crate::{
     DataKey, Keyring, KeyringError, Layout, Opener, Sealer, Unproved, WrappingKey, WrongKey, line_of_key,
@@ -216,6 +217,29 @@ fn the_forms_stay_as_they_are() {
         "0753cec8a4a8f45a50e7c9984250aa1b8afc941a8701ce6e7734842fa7c941eb514520452113ec7119c9cc8e8f568cff\
          ea8d1eaca2adbeecfabbfdf8b21e283e99c33535e3338c032d4eec208310676f"
     );
+    assert_eq!(
+        hex(&seal(Sealer::whole(&key(1)), b"ashlar", 6)),
+        "754f1fe90b2243743ba0a9d29a87cfeb6d8803cb1ecf"
+    );
+    assert_eq!(hex(&key(1).entity_tag([9; 16])), "a982b9ecbf2bd06c97da4d8e78dd25a8");
+
+    // Three frames, the last of them short.
+    let bytes = content(2 * FRAME + 5, 0);
+    let digest = |kept: &[u8]| hex(digest::digest(&digest::SHA256, kept).as_ref());
+    let whole = digest(&seal(Sealer::whole(&key(1)), &bytes, FRAME));
+    assert_eq!(whole, "ed3dac49fafdea749291e0462cf40e8456a8ab62fe29570a22959d8e215a57bd");
+    let part = digest(&seal(Sealer::part(&key(1), number(300), [2; 32]), &bytes, FRAME)[32..]);
+    assert_eq!(part, "2440eeee6267c5101ef454f1564ee169cdf95ef8c5902180addd7979e121aaf6");
+
+    let by = WrappingKey::new([3; 32]);
+    for (scheme, key_id, sealed) in [
+        (EncryptionScheme::SseS3, "0a1b", "3356a23bda8421a154428b2539888dbb"),
+        (EncryptionScheme::SseC, "", "bbe48a53416a660cfee005f02d99b269"),
+    ] {
+        let wrapped = crate::wrapped(scheme, (key_id, &by), &key(1), [4; 32]);
+        let start = "514520452113ec7119c9cc8e8f568cffea8d1eaca2adbeecfabbfdf8b21e283e";
+        assert_eq!(hex(&wrapped.wrapped_key[65..]), format!("{start}{sealed}"), "{scheme:?}");
+    }
 }
 
 fn hex(bytes: &[u8]) -> String {
