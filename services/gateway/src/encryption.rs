@@ -354,8 +354,8 @@ pub(crate) fn read(
     }
     let opener = Opener::new(&opening.key, &opening.layout, range);
     let Some((opener, kept)) = opener.and_then(|opener| opener.kept().map(|kept| (opener, kept))) else {
-        let error = ReadError::RangeBeyondEnd { end: range.end(), length: content.length() };
-        return Box::pin(stream::once(async { Err(error) }));
+        // The row says of its content what cannot be.
+        return Box::pin(stream::once(async { Err(ReadError::NotDecrypted) }));
     };
     let salt = opener.salt().map(|salt| pool.read(content, salt));
     let kept = stream::iter(salt).flatten().chain(pool.read(content, kept));

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use harness::{Bucket, Logs, Server, content, md5_hex, run_command};
+use harness::{ACCESS_KEY, Bucket, Logs, Server, content, md5_hex, run_command};
 
 use crate::support::{PART_SIZE_MIN, assert_absent, assert_content, assert_same, race};
 
@@ -411,4 +411,25 @@ fn lost_keys_are_refused_at_the_start() {
     fs::write(&file, &kept).expect("the keys can be put back");
     server.restart();
     assert_content(&bucket.through(server.client()), "key", b"content");
+}
+
+/// What was signed is told when a signature is wrong, but for the client's keys.
+#[test]
+fn a_wrong_signature_does_not_show_keys() {
+    const KEYS: [&str; 2] = [
+        "x-amz-server-side-encryption-customer-key",
+        "x-amz-copy-source-server-side-encryption-customer-key",
+    ];
+    let server = Server::start();
+    let bucket = server.bucket();
+    let wrong = server.client().with_credentials(ACCESS_KEY, "another-secret").existing_bucket(&bucket.name);
+    let key = "c2VzYW1lc2VzYW1lc2VzYW1lc2VzYW1lc2VzYW1lIQ==";
+    let asked = || KEYS.iter().fold(wrong.put("key", "content"), |request, name| request.header(name, key));
+    let in_query = KEYS.iter().fold(wrong.put("key", "content"), |request, name| request.query(name, key));
+    for request in [asked(), asked().presigned(60), in_query.presigned(60)] {
+        let refused = request.send().expect(403);
+        let text = String::from_utf8(refused.body).expect("XML");
+        assert!(text.contains("SignatureDoesNotMatch") && text.contains("REDACTED"), "{text}");
+        assert!(!text.contains("c2VzYW1l"), "{text}");
+    }
 }

@@ -406,14 +406,36 @@ fn refusal(error: sigv4::Error) -> S3Error {
         Error::SignatureDoesNotMatch(mismatch) => {
             let error = S3Error::new(ErrorCode::SignatureDoesNotMatch)
                 .field("AWSAccessKeyId", mismatch.access_key_id)
-                .field("StringToSign", mismatch.string_to_sign)
+                .field("StringToSign", without_keys(&mismatch.string_to_sign))
                 .field("SignatureProvided", mismatch.signature_provided);
             match mismatch.canonical_request {
-                Some(request) => error.field("CanonicalRequest", request),
+                Some(request) => error.field("CanonicalRequest", without_keys(&request)),
                 None => error,
             }
         }
     }
+}
+
+/// Headers whose values are keys of a client's own, which are shown to nobody, also where they are parameters of a URL.
+const CUSTOMER_KEYS: [&str; 2] =
+    ["x-amz-server-side-encryption-customer-key", "x-amz-copy-source-server-side-encryption-customer-key"];
+
+/// What was signed, with the values of such headers taken out.
+fn without_keys(signed: &str) -> String {
+    let is_key = |name: &str| CUSTOMER_KEYS.iter().any(|known| name.eq_ignore_ascii_case(known));
+    let shown = |line: &str| match line.split_once(':') {
+        Some((name, _)) if is_key(name.trim()) => format!("{name}:REDACTED"),
+        _ => {
+            let parameter = |part: &str| match part.split_once('=') {
+                Some((name, _)) if is_key(name.rsplit('?').next().unwrap_or(name)) => {
+                    format!("{name}=REDACTED")
+                }
+                _ => part.to_owned(),
+            };
+            line.split('&').map(parameter).collect::<Vec<_>>().join("&")
+        }
+    };
+    signed.split('\n').map(shown).collect::<Vec<_>>().join("\n")
 }
 
 /// Who sends a request can be said in one way only.
@@ -429,5 +451,29 @@ fn with_region(error: S3Error, region: Option<String>) -> S3Error {
     match region {
         Some(region) => error.field("Region", region),
         None => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_keys;
+
+    #[test]
+    fn keys_of_clients_are_taken_out_of_what_was_signed() {
+        let name = "x-amz-server-side-encryption-customer-key";
+        for (signed, shown) in [
+            ("PUT\n/b/k\n\nhost:h\n", "PUT\n/b/k\n\nhost:h\n"),
+            (&format!("{name}:c2VzYW1l\n{name}-md5:bWQ1\n"), &format!("{name}:REDACTED\n{name}-md5:bWQ1\n")),
+            (
+                "a=b&X-Amz-Server-Side-Encryption-Customer-Key=c2VzYW1l&z=",
+                "a=b&X-Amz-Server-Side-Encryption-Customer-Key=REDACTED&z=",
+            ),
+            (
+                "/b/k?x-amz-copy-source-server-side-encryption-customer-key=c2VzYW1l",
+                "/b/k?x-amz-copy-source-server-side-encryption-customer-key=REDACTED",
+            ),
+        ] {
+            assert_eq!(without_keys(signed), shown);
+        }
     }
 }
