@@ -17,6 +17,8 @@ METADATA = ["metadata1", "metadata2"]
 GATEWAYS = ["gateway1", "gateway2"]
 OURS = [*METADATA, *CHUNKS, *GATEWAYS, "worker"]
 SERVICES = ["postgres", *OURS]
+# Runs to its end before the metadata services start.
+ONCE = "identity-key"
 UP_SECONDS = 240
 HEALTHY_SECONDS = 60
 DOWN_SECONDS = 30

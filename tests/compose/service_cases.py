@@ -6,7 +6,7 @@ import threading
 
 import botocore.exceptions
 
-from cluster import CHUNKS, GATEWAYS, METADATA, OURS, SERVICES
+from cluster import CHUNKS, GATEWAYS, METADATA, ONCE, OURS, SERVICES
 from objects import BUCKET, CUT_SIZES, MIB, SIZES, UNCUT_SIZES, Objects, expect_unavailable, until_served
 from report import expect
 
@@ -20,6 +20,8 @@ def run_layout(run):
     run.report.section("containers")
     with run.report.case("one container for each service, all healthy"):
         states = run.cluster.states()
+        once = states.pop(ONCE)
+        expect((once["State"], once["ExitCode"]), ("exited", 0), f"the end of {ONCE}")
         expect(sorted(states), sorted(SERVICES), "services")
         expect({state["Health"] for state in states.values()}, {"healthy"}, "health")
     descriptions = {service: run.cluster.inspect(service) for service in OURS}
@@ -34,10 +36,11 @@ def run_layout(run):
             expect(set(status["Uid"].split() + status["Gid"].split()), {str(USER)}, f"{service}: users and groups")
             expect({int(status[name], 16) for name in ("CapPrm", "CapEff", "CapBnd")}, {0}, f"{service}: capabilities")
             expect(status["NoNewPrivs"], "1", f"{service}: no new privileges")
-    with run.report.case("only chunk services and Postgres keep data in a volume"):
+    with run.report.case("only chunk services and Postgres keep data in a volume; metadata services read a key from one"):
         for service, description in descriptions.items():
-            volumes = [mount["Destination"] for mount in description["Mounts"]]
-            expect(volumes, ["/data"] if service in CHUNKS else [], f"{service}: volumes")
+            volumes = [(mount["Destination"], mount["RW"]) for mount in description["Mounts"]]
+            expected = [("/data", service in CHUNKS)] if service in [*CHUNKS, *METADATA] else []
+            expect(volumes, expected, f"{service}: volumes")
 
 
 def status_of(process):
