@@ -153,6 +153,20 @@ fn policies_are_attached_and_say_to_whom() {
     let listed = iam(root, "ListEntitiesForPolicy", &[("PolicyArn", &arns[0])]);
     assert_eq!(listed.all("ListEntitiesForPolicyResult/PolicyUsers/member/UserName"), ["ann"]);
     assert_eq!(listed.all("ListEntitiesForPolicyResult/PolicyGroups/member/GroupName"), ["team"]);
+    let (mut entities, mut marker) = (Vec::new(), None);
+    for is_last in [false, true] {
+        let mut parameters = vec![("PolicyArn", arns[0].as_str()), ("MaxItems", "1")];
+        parameters.extend(marker.as_deref().map(|marker| ("Marker", marker)));
+        let page = iam(root, "ListEntitiesForPolicy", &parameters);
+        let of = |path: &str| page.all(&format!("ListEntitiesForPolicyResult/{path}")).join(" ");
+        assert_eq!(of("IsTruncated"), if is_last { "false" } else { "true" });
+        entities.push((of("PolicyGroups/member/GroupName"), of("PolicyUsers/member/UserName")));
+        marker = Some(of("Marker"));
+    }
+    assert_eq!(entities, [("team".to_owned(), String::new()), (String::new(), "ann".to_owned())]);
+    for bad in [("Marker", "!"), ("MaxItems", "0")] {
+        refused(root, "ListEntitiesForPolicy", &[("PolicyArn", &arns[0]), bad], 400, "ValidationError");
+    }
     let found = iam(root, "GetPolicy", &[("PolicyArn", &arns[0])]);
     assert_eq!(found.find("GetPolicyResult/Policy/AttachmentCount"), Some("2"));
     refused(root, "DeletePolicy", &[("PolicyArn", &arns[0])], 409, "DeleteConflict");

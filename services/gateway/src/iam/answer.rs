@@ -52,6 +52,11 @@ impl Xml {
         self.close(name)
     }
 
+    /// Whether there is another page, and where it begins.
+    pub(super) fn next_page(&mut self, marker: Option<&str>) {
+        self.text("IsTruncated", if marker.is_some() { "true" } else { "false" }).text_if("Marker", marker);
+    }
+
     /// An element that is to have a secret in it which is not known yet.
     pub(super) fn secret(&mut self, name: &str) -> &mut Self {
         self.open(name);

@@ -303,34 +303,24 @@ pub(super) fn list_entities_for_policy(context: &Context<'_>) -> Planned {
         }
     };
     let arn = policy.arn();
-    let found = || {
-        holders(context, &arn)
-            .filter(|(kind, holder)| kinds.contains(kind) && holder.path.starts_with(prefix))
-    };
-    if parameters.get("Marker").is_some() || parameters.get("MaxItems").is_some_and(|number| number != "1000")
-    {
-        let few = parameters.get("MaxItems").and_then(|number| number.parse().ok()).unwrap_or(1000);
-        if parameters.get("Marker").is_some() || found().count() > few {
-            return Err(IamError::validation(
-                "Who has a policy is not listed in pages; leave Marker and MaxItems out.",
-            ));
-        }
-    }
+    let found = holders(context, &arn)
+        .filter(|(kind, holder)| kinds.contains(kind) && holder.path.starts_with(prefix));
+    // All kinds are on the same pages, one after the other.
+    let mut entries: Vec<_> = found
+        .map(|(kind, holder)| (format!("{kind}/{}", entry_name(&holder.name)), (kind, holder)))
+        .collect();
+    entries.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+    let (page, marker) = parameters.cut(entries.into_iter())?;
     let mut result = Xml::default();
-    result.element("PolicyGroups", |out| {
-        for (_, group) in found().filter(|(kind, _)| *kind == "Group") {
-            out.element("member", |out| {
-                out.text("GroupName", &group.name).text("GroupId", &group.id);
-            });
-        }
-    });
-    result.element("PolicyUsers", |out| {
-        for (_, user) in found().filter(|(kind, _)| *kind == "User") {
-            out.element("member", |out| {
-                out.text("UserName", &user.name).text("UserId", &user.id);
-            });
-        }
-    });
-    result.element("PolicyRoles", |_| {}).text("IsTruncated", "false");
+    for (kind, list) in [("Group", "PolicyGroups"), ("User", "PolicyUsers"), ("Role", "PolicyRoles")] {
+        result.element(list, |out| {
+            for (_, holder) in page.iter().filter(|(of, _)| *of == kind) {
+                out.element("member", |out| {
+                    out.text(&format!("{kind}Name"), &holder.name).text(&format!("{kind}Id"), &holder.id);
+                });
+            }
+        });
+    }
+    result.next_page(marker.as_deref());
     Ok(Plan::answer(result))
 }

@@ -109,6 +109,21 @@ impl Parameters {
         entries: impl Iterator<Item = (String, T)>,
         write: impl Fn(&mut Xml, &T),
     ) -> Result<(), IamError> {
+        let (page, marker) = self.cut(entries)?;
+        out.element(list, |out| {
+            for entry in &page {
+                out.element("member", |out| write(out, entry));
+            }
+        });
+        out.next_page(marker.as_deref());
+        Ok(())
+    }
+
+    /// The entries of one page of what there is, in the order of the names, and where the next begins.
+    pub(super) fn cut<T>(
+        &self,
+        entries: impl Iterator<Item = (String, T)>,
+    ) -> Result<(Vec<T>, Option<String>), IamError> {
         let limit = match self.get("MaxItems").map(str::parse::<usize>) {
             None => PAGE_DEFAULT,
             Some(Ok(limit)) if (1..=PAGE_MAX).contains(&limit) => limit,
@@ -126,17 +141,13 @@ impl Parameters {
             }
         };
         let mut left = entries.filter(|(name, _)| after.as_ref().is_none_or(|after| name > after)).peekable();
-        let mut last = None;
-        out.element(list, |out| {
-            for (name, entry) in left.by_ref().take(limit) {
-                out.element("member", |out| write(out, &entry));
-                last = Some(name);
-            }
-        });
+        let (mut page, mut last) = (Vec::new(), None);
+        for (name, entry) in left.by_ref().take(limit) {
+            page.push(entry);
+            last = Some(name);
+        }
         let more = left.next().and(last);
-        out.text("IsTruncated", if more.is_some() { "true" } else { "false" });
-        out.text_if("Marker", more.map(|name| token::encode(name.as_bytes())).as_deref());
-        Ok(())
+        Ok((page, more.map(|name| token::encode(name.as_bytes()))))
     }
 }
 
