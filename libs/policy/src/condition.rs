@@ -307,8 +307,12 @@ impl Condition {
                 None => operator.is_negated,
             };
         }
+        let alias = context.alias(&self.key);
         let equals = |value: &String| {
-            self.operands.iter().any(|operand| operand.holds(value, operator.comparison, context))
+            let holds = |operand: &Operand, value| operand.holds(value, operator.comparison, context);
+            self.operands
+                .iter()
+                .any(|operand| holds(operand, value) || alias.is_some_and(|alias| holds(operand, alias)))
         };
         match (operator.quantifier, operator.is_negated) {
             (Some(Quantifier::Any) | None, false) => values.iter().any(equals),

@@ -165,6 +165,7 @@ impl fmt::Display for Key {
 #[derive(Debug, Clone, Default)]
 pub struct Context {
     values: BTreeMap<Key, Vec<String>>,
+    aliases: BTreeMap<Key, String>,
 }
 
 impl Context {
@@ -183,27 +184,43 @@ impl Context {
         }
     }
 
+    /// Says that the value of a key can be written in another way too: what is compared with either is compared with it.
+    pub fn add_alias(&mut self, key: &str, alias: impl Into<String>) {
+        debug_assert!(Key::parse(key).is_some(), "{key} is no condition key");
+        if let Some(key) = Key::parse(key) {
+            self.aliases.insert(key, alias.into());
+        }
+    }
+
     /// Puts a value, or none, in the place of those that a key has.
     pub fn set(&mut self, key: &str, value: Option<impl Into<String>>) {
         self.values.retain(|known, _| Some(known) != Key::parse(key).as_ref());
+        self.aliases.retain(|known, _| Some(known) != Key::parse(key).as_ref());
         self.add_some(key, value);
     }
 
     /// Takes the keys of this name away; those of tags have one that ends with the slash.
     pub fn remove(&mut self, name: &str) {
         self.values.retain(|key, _| key.name() != name);
+        self.aliases.retain(|key, _| key.name() != name);
     }
 
     /// What of it requests for an action have.
     pub(crate) fn of(&self, action: &str) -> Self {
-        let mut values = self.values.clone();
-        values.retain(|key, _| key.is_of(action));
-        Self { values }
+        let mut of = self.clone();
+        of.values.retain(|key, _| key.is_of(action));
+        of.aliases.retain(|key, _| key.is_of(action));
+        of
     }
 
     /// The values of a key; none when it is absent.
     pub(crate) fn values(&self, key: &Key) -> &[String] {
         self.values.get(key).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// Another way to write the value of a key.
+    pub(crate) fn alias(&self, key: &Key) -> Option<&str> {
+        self.aliases.get(key).map(String::as_str)
     }
 
     /// The value of a key that has one.

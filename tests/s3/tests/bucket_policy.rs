@@ -370,6 +370,11 @@ fn conditions_are_held_against_requests() {
         assert!(answer.status < 300, "{condition}: {answer:?}");
     }
     // And what is so of every request of this test.
+    let id = bucket.request(Method::GET).raw_query("acl").ok().xml().get("Owner/ID").to_owned();
+    let by_canonical_id = |operator: &str, key: &str, [before, after]: [&str; 2]| {
+        format!(r#"{{"{operator}": {{"{key}": "{before}{id}{after}"}}}}"#)
+    };
+    let (alone, arn) = (["", ""], ["arn:aws:iam::", ":root"]);
     for (condition, holds) in [
         (r#"{"IpAddress": {"aws:SourceIp": "127.0.0.0/8"}}"#, true),
         (r#"{"NotIpAddress": {"aws:SourceIp": "127.0.0.1"}}"#, false),
@@ -383,6 +388,14 @@ fn conditions_are_held_against_requests() {
             r#"{"StringEquals": {"aws:userid": "${aws:PrincipalAccount}", "s3:ResourceAccount": "${aws:userid}"}}"#,
             true,
         ),
+        // The account is known by its canonical id too, as when it had no other.
+        (&by_canonical_id("StringEquals", "aws:PrincipalAccount", alone), true),
+        (&by_canonical_id("StringNotEquals", "aws:PrincipalAccount", alone), false),
+        (&by_canonical_id("ForAnyValue:StringNotEquals", "aws:PrincipalAccount", alone), false),
+        (&by_canonical_id("StringNotEquals", "aws:userid", alone), false),
+        (&by_canonical_id("StringNotEquals", "s3:ResourceAccount", alone), false),
+        (&by_canonical_id("StringNotLike", "aws:PrincipalArn", arn), false),
+        (&by_canonical_id("StringEquals", "aws:PrincipalType", alone), false),
     ] {
         set(&bucket, &[&deny_if(r#""s3:GetObject""#, condition)]);
         assert_eq!(get().send().status == 403, holds, "{condition}");

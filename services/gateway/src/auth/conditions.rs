@@ -55,6 +55,9 @@ pub(super) fn of_request(
     // The one account that there is.
     let is_ours = *owner == super::root_account();
     context.add("s3:ResourceAccount", if is_ours { ACCOUNT_NUMBER } else { owner.0.as_str() });
+    if is_ours {
+        context.add_alias("s3:ResourceAccount", owner.0.as_str());
+    }
     add_sender(&mut context, principal, &request.authenticated);
     if let Some(signature) = request.authenticated.signature() {
         context.add("s3:signatureversion", signature.version);
@@ -102,6 +105,8 @@ fn circumstances(gateway: &Gateway, now_ms: i64, peer: Option<IpAddr>) -> Contex
     context
 }
 
+/// Accounts are compared by either of their ids, as principals are: policies that were put before accounts had 12 digits have
+/// the canonical one.
 fn add_sender(context: &mut Context, principal: &Principal, authenticated: &Authenticated) {
     let kind = match principal {
         Principal::Anonymous => "Anonymous",
@@ -110,10 +115,17 @@ fn add_sender(context: &mut Context, principal: &Principal, authenticated: &Auth
     };
     context.add("aws:PrincipalType", kind);
     context.add_some("aws:PrincipalArn", principal.arn());
-    context.add_some("aws:PrincipalAccount", principal.account().map(|account| account.number.as_str()));
+    if let Some(account) = principal.account() {
+        context.add("aws:PrincipalAccount", account.number.as_str());
+        context.add_alias("aws:PrincipalAccount", account.canonical.as_str());
+    }
     match principal {
         Principal::Anonymous => {}
-        Principal::Root { account } => context.add("aws:userid", account.number.as_str()),
+        Principal::Root { account } => {
+            context.add_alias("aws:PrincipalArn", format!("arn:aws:iam::{}:root", account.canonical));
+            context.add("aws:userid", account.number.as_str());
+            context.add_alias("aws:userid", account.canonical.as_str());
+        }
         Principal::User { .. } => {
             context.add_some("aws:username", authenticated.user().map(|user| user.holder.name.as_str()));
             context.add_some("aws:userid", authenticated.user().map(|user| user.holder.id.as_str()));
