@@ -5,12 +5,13 @@
 //! deliberately wrong. Everything here blocks; nothing is retried; what is not as it should be panics, which fails the
 //! test.
 //!
-//! A [`Visitor`] asks for pages of websites as a browser does.
+//! A [`Cluster`] is a metadata service with gateways, each by itself. A [`Visitor`] asks for pages of websites as a browser does.
 //!
 //! Invariant: every answer that passes through [`Client`] is held to what all of S3's answers have in common.
 
 mod bucket;
 mod client;
+mod cluster;
 mod content;
 mod form;
 mod framing;
@@ -25,6 +26,7 @@ mod xml;
 
 pub use bucket::{Bucket, Upload};
 pub use client::{ACCESS_KEY, Client, REGION, SECRET_KEY};
+pub use cluster::Cluster;
 pub use content::{base64_bytes, checksum_of, content, md5_base64, md5_hex, sha256_hex};
 pub use form::Form;
 pub use logs::{Logs, assert_no_complaints};

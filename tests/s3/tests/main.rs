@@ -56,6 +56,7 @@ mod completeness;
 mod conditional_writes;
 mod customer_keys;
 mod defaults;
+mod gateways;
 mod http_behaviour;
 mod https;
 mod iam_policies;
