@@ -79,6 +79,9 @@ pub(super) fn update_access_key(context: &Context<'_>) -> Planned {
 
 pub(super) fn delete_access_key(context: &Context<'_>) -> Planned {
     context.parameters.only(&["UserName", "AccessKeyId"])?;
-    let (id, _) = key_of(context)?;
+    let id = context.parameters.required("AccessKeyId")?;
+    if !context.directory.is_unread(IdentityKind::AccessKey, id) {
+        key_of(context)?;
+    }
     Ok(Plan::change(vec![removal(IdentityKind::AccessKey, id)]))
 }

@@ -93,6 +93,15 @@ impl IamError {
         )
     }
 
+    /// The name of the code is AWS's, for what cannot be changed yet.
+    pub(super) fn unread() -> Self {
+        Self::new(
+            StatusCode::CONFLICT,
+            "EntityTemporarilyUnmodifiable",
+            "The account has records that this gateway cannot read, which would be lost by this. Its log names them. Use a gateway that can, or delete them: access keys first, then users, groups and policies.",
+        )
+    }
+
     pub(super) fn too_busy() -> Self {
         Self::new(
             StatusCode::CONFLICT,

@@ -102,13 +102,17 @@ pub(super) fn list_groups_for_user(context: &Context<'_>) -> Planned {
 /// Only a group that has nothing any more is deleted.
 pub(super) fn delete_group(context: &Context<'_>) -> Planned {
     context.parameters.only(&["GroupName"])?;
-    let group = named(context)?;
-    let name = entry_name(&group.name);
+    let name = entry_name(context.parameters.name("GroupName", NAME_LENGTH_MAX)?);
     let conflict =
         |what: &str| Err(IamError::delete_conflict(format!("Cannot delete entity, must {what} first.")));
+    let group = match context.directory.is_unread(IdentityKind::Group, &name) {
+        true => None,
+        false => Some(named(context)?),
+    };
     if context.directory.users.values().any(|user| user.groups.contains(&name)) {
         return conflict("remove users from group");
     }
+    let Some(group) = group else { return Ok(Plan::change(vec![removal(IdentityKind::Group, &name)])) };
     if !group.policies.is_empty() {
         return conflict("delete policies");
     }

@@ -176,6 +176,15 @@ pub(super) fn list_policies(context: &Context<'_>) -> Planned {
 /// Only one that nobody has, and that has no version but the one in force, is deleted.
 pub(super) fn delete_policy(context: &Context<'_>) -> Planned {
     context.parameters.only(&["PolicyArn"])?;
+    let arn = context.parameters.required("PolicyArn")?;
+    let unread = arn.rsplit('/').next().map(entry_name);
+    let unread = unread.filter(|name| context.directory.is_unread(IdentityKind::Policy, name));
+    if let Some(name) = unread {
+        if holders(context, arn).next().is_some() {
+            return Err(IamError::delete_conflict("Cannot delete a policy attached to entities."));
+        }
+        return Ok(Plan::change(vec![removal(IdentityKind::Policy, &name)]));
+    }
     let policy = own(context)?;
     if holders(context, &policy.arn()).next().is_some() {
         return Err(IamError::delete_conflict("Cannot delete a policy attached to entities."));

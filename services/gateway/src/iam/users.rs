@@ -155,14 +155,17 @@ pub(super) fn update_user(context: &Context<'_>) -> Planned {
 /// Only a user that has nothing any more is deleted.
 pub(super) fn delete_user(context: &Context<'_>) -> Planned {
     context.parameters.only(&["UserName"])?;
-    context.parameters.name("UserName", FOUND_LENGTH_MAX)?;
-    let user = named(context)?;
-    let name = entry_name(&user.name);
+    let name = entry_name(context.parameters.name("UserName", FOUND_LENGTH_MAX)?);
     let conflict =
         |what: &str| Err(IamError::delete_conflict(format!("Cannot delete entity, must {what} first.")));
+    let user = match context.directory.is_unread(IdentityKind::User, &name) {
+        true => None,
+        false => Some(named(context)?),
+    };
     if context.directory.keys.values().any(|key| key.user == name) {
         return conflict("delete access keys");
     }
+    let Some(user) = user else { return Ok(Plan::change(vec![removal(IdentityKind::User, &name)])) };
     if !user.policies.is_empty() {
         return conflict("delete policies");
     }

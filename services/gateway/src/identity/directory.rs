@@ -192,7 +192,16 @@ pub(crate) struct Directory {
     pub(crate) keys: BTreeMap<String, Arc<AccessKey>>,
     pub(crate) policies: BTreeMap<String, Arc<ManagedPolicy>>,
     /// Records that cannot be read, as those of a later release. While there are any, nothing is decided.
-    unreadable: BTreeSet<(IdentityKind, String)>,
+    unreadable: BTreeMap<(IdentityKind, String), Unread>,
+}
+
+/// How far a record cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unread {
+    /// It is known what it says, but not what a policy in it means.
+    Policy,
+    /// Nothing of it is known.
+    All,
 }
 
 /// The account has records that cannot be read.
@@ -215,22 +224,51 @@ impl Directory {
 
     fn set(&mut self, record: IdentityRecord) {
         let IdentityRecord { kind, name, document } = record;
-        let is_good = match kind {
+        let read = match kind {
             IdentityKind::User => put(&mut self.users, &name, document, parse_holder),
             IdentityKind::Group => put(&mut self.groups, &name, document, parse_holder),
             IdentityKind::AccessKey => put(&mut self.keys, &name, document, |_| true),
             IdentityKind::Policy => put(&mut self.policies, &name, document, parse_managed),
         };
-        if is_good {
-            self.unreadable.remove(&(kind, name));
-        } else {
-            tracing::error!(?kind, name, "what is stored of an account cannot be read");
-            self.unreadable.insert((kind, name));
+        match read {
+            Ok(()) => {
+                self.unreadable.remove(&(kind, name));
+            }
+            Err(how) => {
+                tracing::error!(?kind, name, ?how, "what is stored of an account cannot be read");
+                self.unreadable.insert((kind, name), how);
+            }
         }
     }
 
     pub(crate) fn check_readable(&self) -> Result<(), Unreadable> {
         if self.unreadable.is_empty() { Ok(()) } else { Err(Unreadable) }
+    }
+
+    /// Whether there is a record of which nothing is known.
+    pub(crate) fn is_unread(&self, kind: IdentityKind, name: &str) -> bool {
+        self.unreadable.get(&(kind, name.to_owned())) == Some(&Unread::All)
+    }
+
+    /// Refuses to change what is not known: no such record is written over, and nothing goes that one may refer to, so that
+    /// nobody gets what was another's when its name is given out again.
+    pub(crate) fn check_changes(&self, changes: &[IdentityRecord]) -> Result<(), Unreadable> {
+        let unread: Vec<IdentityKind> = self
+            .unreadable
+            .iter()
+            .filter(|(_, how)| **how == Unread::All)
+            .map(|((kind, _), _)| *kind)
+            .collect();
+        for IdentityRecord { kind, name, document } in changes {
+            let is_lost = match document {
+                Some(_) => self.is_unread(*kind, name),
+                None => unread.iter().any(|other| refers_to(*other).contains(kind)),
+            };
+            if is_lost {
+                return Err(Unreadable);
+            }
+        }
+        Ok(())
     }
 
     /// The user whose this access key is, if it can be used.
@@ -261,21 +299,29 @@ impl Directory {
     }
 }
 
-/// Puts a record where it belongs, or removes it; `false` when it cannot be read.
+/// What a thing of the account can refer to.
+fn refers_to(kind: IdentityKind) -> &'static [IdentityKind] {
+    match kind {
+        IdentityKind::AccessKey => &[IdentityKind::User],
+        IdentityKind::User => &[IdentityKind::Group, IdentityKind::Policy],
+        IdentityKind::Group => &[IdentityKind::Policy],
+        IdentityKind::Policy => &[],
+    }
+}
+
+/// Puts a record where it belongs, or removes it. One whose policies cannot be read is there all the same, to be mended.
 fn put<T: DeserializeOwned>(
     entries: &mut BTreeMap<String, Arc<T>>,
     name: &str,
     document: Option<Bytes>,
     complete: impl Fn(&mut T) -> bool,
-) -> bool {
+) -> Result<(), Unread> {
     entries.remove(name);
-    let Some(document) = document else { return true };
-    let Ok(mut entry) = serde_json::from_slice::<T>(&document) else { return false };
-    if !complete(&mut entry) {
-        return false;
-    }
+    let Some(document) = document else { return Ok(()) };
+    let mut entry: T = serde_json::from_slice(&document).map_err(|_| Unread::All)?;
+    let is_complete = complete(&mut entry);
     entries.insert(name.to_owned(), Arc::new(entry));
-    true
+    if is_complete { Ok(()) } else { Err(Unread::Policy) }
 }
 
 fn parse_holder(holder: &mut Holder) -> bool {
@@ -333,6 +379,40 @@ mod tests {
         let record = IdentityRecord { kind: IdentityKind::User, name: "a".to_owned(), document: None };
         let mended = with(IdentityKind::User, "a", Some("{")).with(vec![record], 2);
         assert!(mended.check_readable().is_ok(), "it can be removed");
+    }
+
+    /// What cannot be read is not written over, and what it may refer to stays.
+    #[test]
+    fn nothing_is_changed_that_is_not_known() {
+        use IdentityKind::{AccessKey, Group, Policy, User};
+        let good = |directory: &Directory, kind, name: &str, document: Option<&str>| {
+            let document = document.map(|document| document.to_owned().into());
+            directory.check_changes(&[IdentityRecord { kind, name: name.to_owned(), document }]).is_ok()
+        };
+        for (unread, gone) in [
+            (AccessKey, [true, false, true, true]),
+            (User, [true, true, false, false]),
+            (Group, [true, true, true, false]),
+            (Policy, [true; 4]),
+        ] {
+            let directory = with(unread, "a", Some("{"));
+            assert!(directory.is_unread(unread, "a") && !directory.is_unread(unread, "b"));
+            for (kind, expected) in [AccessKey, User, Group, Policy].into_iter().zip(gone) {
+                assert_eq!(
+                    good(&directory, kind, "a", None),
+                    expected,
+                    "{kind:?} goes while {unread:?} is unread"
+                );
+                assert_eq!(good(&directory, kind, "a", Some("{}")), kind != unread, "{kind:?}");
+                assert!(good(&directory, kind, "b", Some("{}")));
+            }
+        }
+        // A policy that means nothing here is known, and can be taken back.
+        let user =
+            r#"{"name":"A","path":"/","id":"AIDA","created_ms":0,"policies":{"p":"{}"},"attached":[]}"#;
+        let directory = with(User, "a", Some(user));
+        assert!(directory.check_readable().is_err() && directory.users.contains_key("a"));
+        assert!(good(&directory, User, "a", Some("{}")) && good(&directory, User, "a", None));
     }
 
     #[test]
