@@ -14,8 +14,18 @@ use crate::{IdentityKeys, MetadataStore, StoreConfig};
 
 /// What must outlive a store.
 pub(crate) enum Guard {
-    Directory(#[expect(dead_code, reason = "held until the store is gone")] TempDir),
-    Cluster(#[expect(dead_code, reason = "held until the store is gone")] Arc<Cluster>),
+    Directory(TempDir),
+    Cluster(Arc<Cluster>),
+}
+
+impl Guard {
+    /// The address of an empty database beside the store's.
+    pub(crate) fn empty_database(&self, name: &str) -> String {
+        match self {
+            Self::Directory(directory) => format!("sqlite:{}", directory.path().join(name).display()),
+            Self::Cluster(cluster) => cluster.url(&cluster.create_database(None)),
+        }
+    }
 }
 
 /// A store and its place.
