@@ -201,7 +201,7 @@ CHART_ALONE = {
 PLACES = {"ASHLAR_METADATA", "ASHLAR_ADVERTISE", "ASHLAR_FAILURE_DOMAIN", "ASHLAR_DATA", "ASHLAR_DATABASE_URL"}
 # Values of the chart itself, which a role's `settings` cannot set.
 OWN = PLACES | {
-    "ASHLAR_LISTEN", "ASHLAR_HEALTH_LISTEN", "ASHLAR_CLUSTER_SECRET", "ASHLAR_ROOT_USER", "ASHLAR_ROOT_PASSWORD", "ASHLAR_IDENTITY_KEY", "ASHLAR_MEDIUM",
+    "ASHLAR_LISTEN", "ASHLAR_HEALTH_LISTEN", "ASHLAR_CLUSTER_SECRET", "ASHLAR_ROOT_USER", "ASHLAR_ROOT_PASSWORD", "ASHLAR_IDENTITY_KEY", "ASHLAR_ENCRYPTION_KEYS", "ASHLAR_MEDIUM",
     "ASHLAR_TLS_CERT", "ASHLAR_TLS_KEY", "ASHLAR_WEBSITE_ADDRESS", "ASHLAR_WEBSITE_DOMAIN", "ASHLAR_STANDARD_CODING", "ASHLAR_LOG", "ASHLAR_LOG_FORMAT",
 }  # fmt: skip
 
@@ -225,6 +225,15 @@ def run_settings(report, rendered):
                 expect(numbers, [], f"{who}: numbers as floating point")
                 seen.add(component(pod))
             expect(seen, set(settings.ROLES), "roles")
+    for name in ("external", "pools"):
+        with report.case(f"{name}: gateways and workers have the same file of master keys, and nobody else has it"):
+            having = {}
+            for _, pod in pods(rendered[name]):
+                if file := settings.of_container(pod["spec"]["containers"][0] | {"env": pod["spec"]["containers"][0].get("env", [])}).get("ASHLAR_ENCRYPTION_KEYS"):
+                    volume = next(each for each in pod["spec"]["volumes"] if each["name"] == "encryption")
+                    having[component(pod)] = (file, json.dumps(volume, sort_keys=True))
+            expect(sorted(having), ["gateway", "worker"], "who has it")
+            expect(len(set(having.values())), 1, "files")
     schema = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
     for role in settings.ROLES:
         with report.case(f"the schema takes every setting of {role} that the chart does not set itself"):

@@ -187,3 +187,29 @@ readinessProbe:
 {{- define "ashlar.parity" -}}
 {{- splitList "+" .Values.standardCoding | last }}
 {{- end }}
+
+{{/* The file of master keys, for those that encrypt: its variable, its mount and its volume, one by one. */}}
+{{- define "ashlar.encryptionVariable" -}}
+{{- if .Values.encryption.existingSecret -}}
+- { name: ASHLAR_ENCRYPTION_KEYS, value: /etc/ashlar/encryption/encryption.keys }
+{{- end }}
+{{- end }}
+
+{{- define "ashlar.encryptionMount" -}}
+{{- if .Values.encryption.existingSecret -}}
+- { name: encryption, mountPath: /etc/ashlar/encryption, readOnly: true }
+{{- end }}
+{{- end }}
+
+{{- define "ashlar.encryptionVolume" -}}
+{{- with .Values.encryption -}}
+{{- if .existingSecret -}}
+- name: encryption
+  secret:
+    secretName: {{ .existingSecret }}
+    defaultMode: 0440
+    items:
+      - { key: {{ .key }}, path: encryption.keys }
+{{- end }}
+{{- end }}
+{{- end }}
