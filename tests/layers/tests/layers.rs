@@ -18,6 +18,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("policy", 1),
     ("s3-wire", 1),
     ("sigv4", 1),
+    ("telemetry", 1),
     ("chunk-api", 2),
     ("metadata-api", 2),
     ("s3-client", 2),
