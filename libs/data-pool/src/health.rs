@@ -40,6 +40,9 @@ enum Subject {
     WritesTo(DiskId),
 }
 
+/// Kinds of subjects, as they are shown to operators.
+pub(crate) const AVOIDED: [&str; 3] = ["node", "disk", "full_disk"];
+
 /// How well a place would serve now, by what this process knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Condition {
@@ -252,6 +255,20 @@ impl Health {
     /// Told of each new mark, until this is gone.
     fn subscribe(&self) -> watch::Receiver<()> {
         self.news.subscribe()
+    }
+
+    /// How many subjects of each kind of [`AVOIDED`] have failed and not answered since.
+    pub(crate) fn avoided(&self) -> [u64; 3] {
+        let mut avoided = [0; 3];
+        for subject in self.marks().failed.keys() {
+            let kind = match subject {
+                Subject::Node(_) => 0,
+                Subject::Disk(_) => 1,
+                Subject::WritesTo(_) => 2,
+            };
+            avoided[kind] += 1;
+        }
+        avoided
     }
 
     /// The nodes that have failed or have a disk that did.

@@ -13,6 +13,7 @@
 mod claim;
 mod cleanup;
 mod cluster;
+mod counts;
 mod delete;
 mod disks;
 mod error;
@@ -32,6 +33,7 @@ mod write;
 
 pub use claim::Claim;
 pub use cluster::ClusterView;
+pub use counts::METRICS;
 pub use delete::{Deletion, UnreachedReason, UnreachedShard};
 pub use disks::{Fence, PoolDisk, ShardHome, UnreachedDisk};
 pub use error::{ReadError, WriteError};

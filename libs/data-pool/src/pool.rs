@@ -13,6 +13,7 @@ use types::StorageClassName;
 use crate::{
     BadShard, ClusterView, LeaseHolder, Reporter,
     cleanup::{self, Cleanup},
+    counts::Counts,
     health::{Health, probe},
 };
 
@@ -30,6 +31,7 @@ pub(crate) struct Shared {
     pub(crate) view: Arc<ClusterView>,
     pub(crate) health: Health,
     pub(crate) codecs: Codecs,
+    pub(crate) counts: Counts,
     reporter: Reporter,
     turn: AtomicUsize,
 }
@@ -41,8 +43,15 @@ impl Pool {
         #[expect(clippy::cast_possible_truncation, reason = "any number will do")]
         let turn = AtomicUsize::new(env.random_u64() as usize);
         let health = Health::new(env.clone());
-        let shared =
-            Arc::new(Shared { env: env.clone(), view, health, codecs: Codecs::default(), reporter, turn });
+        let shared = Arc::new(Shared {
+            env: env.clone(),
+            view,
+            health,
+            codecs: Codecs::default(),
+            counts: Counts::default(),
+            reporter,
+            turn,
+        });
         probe::start(&shared);
         let (cleanup, queue) = cleanup::channel();
         env.spawn(cleanup::run(Arc::clone(&shared), queue));
@@ -100,6 +109,7 @@ impl Shared {
     /// Tells of a bad shard.
     pub(crate) fn report(&self, bad: BadShard) {
         tracing::warn!(shard = %bad.shard, disk = %bad.disk, reason = ?bad.reason, "bad shard");
+        self.counts.bad(bad.reason);
         (self.reporter)(bad);
     }
 }

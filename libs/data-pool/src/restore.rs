@@ -121,6 +121,7 @@ async fn put(
         fed?;
         stored
     };
+    shared.counts.written(stored.is_ok());
     match stored {
         Ok(()) => {
             shared.health.succeeded(to, Use::Write);

@@ -7,6 +7,7 @@ mod authenticate;
 mod buckets;
 mod cluster;
 mod connection;
+mod counts;
 mod garbage;
 mod identities;
 mod jobs;
@@ -30,8 +31,11 @@ use tonic::{
     service::{Routes, interceptor::InterceptedService},
 };
 
-pub use self::authenticate::Authenticate;
-use self::connection::Stage;
+pub use self::{
+    authenticate::Authenticate,
+    counts::{Counts, METRICS},
+};
+use self::{connection::Stage, counts::Counted};
 use crate::{
     Error, Metadata, Token,
     wire::{MESSAGE_SIZE_MAX, WireError, proto, status_of},
@@ -82,15 +86,16 @@ pub fn service(implementation: Arc<dyn Metadata>, token: &Token) -> MetadataServ
 }
 
 /// Answers calls that come in on `listener` until `shutdown` ends; then accepts no more connections and no more
-/// calls, gives those under way 10 s to end, and cuts off the rest.
+/// calls, gives those under way 10 s to end, and cuts off the rest. Calls are counted in `counts`.
 pub async fn serve(
     env: Env,
     listener: Box<dyn Listener>,
     implementation: Arc<dyn Metadata>,
     token: &Token,
+    counts: Arc<Counts>,
     shutdown: impl Future<Output = ()> + Send,
 ) {
-    serve_within(env, listener, service(implementation, token), shutdown, STOP_TIME).await;
+    serve_within(env, listener, service(implementation, token), counts, shutdown, STOP_TIME).await;
 }
 
 /// [`serve`] with another time to stop.
@@ -98,9 +103,11 @@ pub(crate) async fn serve_within(
     env: Env,
     listener: Box<dyn Listener>,
     service: MetadataService,
+    counts: Arc<Counts>,
     shutdown: impl Future<Output = ()> + Send,
     stop_time: Duration,
 ) {
+    let service = Counted::new(env.clone(), service, counts);
     let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX as usize));
     let (stage, _) = watch::channel(Stage::Serve);
     let mut shutdown = pin!(shutdown);

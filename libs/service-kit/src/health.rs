@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{Request, Response, StatusCode, body::Incoming, service::service_fn};
 
-use crate::{HttpServer, Shutdown};
+use crate::{HttpServer, Metrics, Shutdown};
 
 /// Answers whether a service can take work now, or why not.
 pub type Readiness = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = Result<(), String>> + Send>> + Send + Sync>;
@@ -27,12 +27,16 @@ pub async fn health_response(path: &str, readiness: &Readiness) -> Option<Respon
     Some(response)
 }
 
-/// Serves the health paths, and nothing else, until the stop begins.
-pub async fn serve_health(server: HttpServer, readiness: Readiness, shutdown: Shutdown) {
+/// Serves the health paths and `/metrics`, and nothing else, until the stop begins.
+pub async fn serve_health(server: HttpServer, readiness: Readiness, metrics: Metrics, shutdown: Shutdown) {
     let service = service_fn(move |request: Request<Incoming>| {
-        let readiness = readiness.clone();
+        let (readiness, metrics) = (readiness.clone(), metrics.clone());
         async move {
-            let answer = health_response(request.uri().path(), &readiness).await;
+            let path = request.uri().path();
+            let answer = match metrics.response(path).await {
+                Some(answer) => Some(answer),
+                None => health_response(path, &readiness).await,
+            };
             Ok::<_, Infallible>(answer.unwrap_or_else(|| {
                 let mut response = Response::new(Full::new(Bytes::new()));
                 *response.status_mut() = StatusCode::NOT_FOUND;

@@ -1,11 +1,13 @@
 //! What every service needs and none should write twice: secrets, logs, TLS, an HTTP serving loop, health
-//! endpoints and an orderly stop.
+//! and metrics endpoints and an orderly stop.
 //!
 //! Knows nothing of objects, chunks or metadata.
 
 mod health;
 mod http;
 mod logs;
+mod metrics;
+mod process;
 mod secret;
 mod shutdown;
 mod tls;
@@ -13,6 +15,7 @@ mod tls;
 pub use health::{Readiness, health_response, serve_health};
 pub use http::{HttpLimits, HttpServer};
 pub use logs::{LogFormat, start_logs};
+pub use metrics::{METRICS, Metrics};
 pub use secret::{ClusterSecret, Secret, SecretError};
 pub use shutdown::{Shutdown, ShutdownTrigger, shutdown_channel, shutdown_on_signals};
 pub use tls::{TlsError, TlsSession, load_tls};

@@ -13,6 +13,7 @@
 mod active;
 mod compact;
 mod condense;
+mod counts;
 mod format;
 mod group;
 mod identity;
@@ -45,12 +46,14 @@ use chunk_api::{
     ShardSummary, validate_leases, validate_limit, validate_names,
 };
 use env::{DirectoryLock, Env};
+use telemetry::Samples;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tracing::{error, info, warn};
 use types::{DiskId, GroupId, LeaseId, ShardId, ShardIndex};
 
 use self::{
     active::{NoRoom, Share},
+    counts::Syncs,
     format::{Eviction, Marks, ShardRecord},
     index::{Claim, Index},
     request::{Abandoned, Request, SmallPut, TakenName},
@@ -59,6 +62,7 @@ use self::{
 };
 use crate::ShardStore;
 
+pub use counts::METRICS;
 pub use format::FORMAT_VERSION;
 pub use identity::ClusterId;
 pub use options::{DiskOptions, OpenError, Reserve, ScanTurns};
@@ -96,6 +100,7 @@ struct Shared {
     /// Room of streamed puts that were given up, to be voided.
     abandoned: Mutex<Vec<Abandoned>>,
     lock: Mutex<Option<DirectoryLock>>,
+    syncs: Syncs,
 }
 
 impl Shared {
@@ -223,6 +228,7 @@ impl DiskStore {
             quarantined_records: recovered.quarantined,
             abandoned: Mutex::default(),
             lock: Mutex::new(Some(identity.lock)),
+            syncs: Syncs::default(),
             options: options.clone(),
         });
         let (queue, requests) = mpsc::channel(QUEUE_LENGTH);
@@ -417,6 +423,10 @@ impl ShardStore for DiskStore {
             quarantined_records: self.handle.shared.quarantined_records,
             scrub: chunk_api::ScrubStatus::default(),
         }
+    }
+
+    fn collect(&self, samples: &mut Samples) {
+        self.handle.shared.syncs.collect(self.handle.shared.disk, samples);
     }
 
     async fn close(&self) {

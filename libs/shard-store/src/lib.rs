@@ -15,9 +15,10 @@ use async_trait::async_trait;
 use chunk_api::{
     Cell, CellRange, DiskStatus, Error, ListShards, Purpose, ShardBody, ShardHeader, ShardSummary,
 };
+use telemetry::Samples;
 use types::{DiskId, GroupId, LeaseId, ShardId, ShardIndex};
 
-pub use disk::{ClusterId, DiskOptions, DiskStore, FORMAT_VERSION, OpenError, Reserve, ScanTurns};
+pub use disk::{ClusterId, DiskOptions, DiskStore, FORMAT_VERSION, METRICS, OpenError, Reserve, ScanTurns};
 pub use memory::MemoryStore;
 
 /// Keeps shards on one medium. Semantics and errors are those of [`chunk_api::ChunkService`]'s calls of the same
@@ -61,6 +62,9 @@ pub trait ShardStore: Send + Sync + 'static {
     fn is_held(&self) -> bool {
         true
     }
+
+    /// Tells what the medium counts beside its state.
+    fn collect(&self, _samples: &mut Samples) {}
 
     /// Finishes what is under way and lets the medium go, so that it may be opened again. May be repeated.
     async fn close(&self);

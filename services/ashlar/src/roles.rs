@@ -11,7 +11,8 @@ use encryption::Keyring;
 use env::Env;
 use gateway::{Credentials, Gateway};
 use metadata_api::{Metadata, Token};
-use service_kit::{ClusterSecret, shutdown_on_signals};
+use service_kit::{ClusterSecret, Metrics, shutdown_on_signals};
+use telemetry::Source;
 
 use crate::{Exit, encryption_keys, exit::chain};
 
@@ -93,11 +94,17 @@ pub(crate) async fn gateway(env: Env, config: gateway::Config) -> Result<(), Exi
     let (metadata, pool) = (cluster.metadata.clone(), cluster.pool.clone());
     let gateway = Gateway::new(env.clone(), &config.front, credentials, keys, metadata, pool);
     let gateway = gateway.with_lifecycle_day(Duration::from_secs(config.lifecycle_day_seconds));
-    let server = gateway::Server::bind(env.clone(), &config.front, Arc::new(gateway)).await;
+    let gateway = Arc::new(gateway);
+    let sources = [gateway.clone() as Arc<dyn Source>, Arc::new(cluster.pool.clone())];
+    let metrics = Metrics::new(&env, "gateway", sources);
+    let server = gateway::Server::bind(env.clone(), &config.front, gateway, metrics).await;
     let server = server.map_err(|error| bind_failed(&error))?;
     tracing::info!(endpoint = format!("{}://{}", server.scheme(), server.address()), "gateway is listening");
     if let Some(address) = server.website_address() {
         tracing::info!(endpoint = format!("{}://{address}", server.scheme()), "gateway serves websites");
+    }
+    if let Some(address) = server.health_address() {
+        tracing::info!(%address, "gateway answers health checks and metrics");
     }
     server.run(shutdown).await;
     cluster.close(&env).await;

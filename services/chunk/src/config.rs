@@ -31,7 +31,7 @@ pub struct Config {
     /// Where gateways and workers reach this service, as `host:port`. The listening address when it is not given.
     #[arg(long, env = "ASHLAR_ADVERTISE", value_name = "HOST:PORT")]
     pub advertise: Option<String>,
-    /// Address to answer health checks on.
+    /// Address to answer health checks and metrics on, for operators alone.
     #[arg(long, env = "ASHLAR_HEALTH_LISTEN", default_value = "127.0.0.1:9092", value_name = "ADDRESS:PORT")]
     pub health_listen: SocketAddr,
     /// Addresses of the metadata services, `host:port`, separated by commas.

@@ -4,12 +4,14 @@
 
 mod bucket;
 mod config;
+mod counted;
 mod data;
 mod node;
 mod scrub;
 mod server;
 
 pub use config::Config;
+pub use counted::{CountedNode, METRICS};
 pub use data::Data;
 pub use node::ChunkNode;
 pub use scrub::{BadShards, RepairQueue};

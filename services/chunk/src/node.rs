@@ -17,6 +17,7 @@ use futures_util::{FutureExt, future::join_all};
 use metadata_api::{DiskRegistration, DiskState, Intent, MapDisk, Metadata, NodeRegistration};
 use service_kit::Shutdown;
 use shard_store::{DiskOptions, DiskStore, OpenError, ScanTurns, ShardStore};
+use telemetry::Samples;
 use types::{DiskId, FailureDomain, GroupId, LeaseId, NodeId, ShardId, ShardIndex};
 
 use crate::scrub::{BadShards, Progress, Scrub};
@@ -193,6 +194,11 @@ impl ChunkNode {
         if let Some(Disk { store, scrub: progress }) = found {
             Scrub { env: env.clone(), store, progress, period, bad }.run(shutdown).await;
         }
+    }
+
+    /// Tells what the disks count beside their states.
+    pub(crate) fn collect(&self, samples: &mut Samples) {
+        self.all().iter().for_each(|disk| disk.store.collect(samples));
     }
 
     /// Finishes what is under way and lets the disks go.

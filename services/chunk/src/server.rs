@@ -12,14 +12,15 @@ use chunk_api::server::ChunkServer;
 use env::{Env, Listener};
 use futures_util::future::join_all;
 use metadata_api::{Metadata, NodeRegistration};
-use service_kit::{HttpLimits, HttpServer, Readiness, Shutdown, serve_health};
+use service_kit::{HttpLimits, HttpServer, Metrics, Readiness, Shutdown, serve_health};
 use shard_store::DiskOptions;
 use shard_store_s3::{S3Options, Timings};
+use telemetry::Source;
 use tokio::sync::watch;
 use tracing::{error, info, warn};
 use types::{DiskId, FailureDomain, NodeId};
 
-use crate::{BadShards, ChunkNode, Config, Data, RepairQueue, bucket::BucketTask};
+use crate::{BadShards, ChunkNode, Config, CountedNode, Data, RepairQueue, bucket::BucketTask};
 
 /// How often the metadata service is told of this node.
 const HEARTBEAT: Duration = Duration::from_secs(3);
@@ -35,6 +36,7 @@ const NODE_FILE_LENGTH_MAX: usize = 64;
 pub struct Server {
     http: HttpServer,
     health: HttpServer,
+    health_address: SocketAddr,
     address: SocketAddr,
     token: String,
     node: Arc<ChunkNode>,
@@ -84,6 +86,8 @@ impl Server {
         let listener = listen(&env, config.listen).await?;
         let address = listener.local_address().map_err(|source| listen_failed(config.listen, source))?;
         let health_listener = listen(&env, config.health_listen).await?;
+        let health_address =
+            health_listener.local_address().map_err(|source| listen_failed(config.health_listen, source))?;
         let (folders, buckets) = places(&config);
         let disks = folders.iter().map(|folder| DiskOptions {
             medium: config.medium.clone(),
@@ -118,6 +122,7 @@ impl Server {
         Ok(Self {
             http: HttpServer { env: env.clone(), listener, tls: None, limits: HttpLimits::default() },
             health: HttpServer { env, listener: health_listener, tls: None, limits: health_limits },
+            health_address,
             address,
             token: config.cluster_secret.token("chunk"),
             node,
@@ -132,10 +137,17 @@ impl Server {
         self.address
     }
 
+    /// The address that health checks and metrics are answered on.
+    pub fn health_address(&self) -> SocketAddr {
+        self.health_address
+    }
+
     /// Serves until the stop begins and calls under way have ended.
     pub async fn run(self, shutdown: Shutdown) {
         let env = self.http.env.clone();
-        let service = ChunkServer::new(env.clone(), self.node.clone(), &self.token);
+        let counted = Arc::new(CountedNode::new(&env, self.node.clone()));
+        let service = ChunkServer::new(env.clone(), counted.clone(), &self.token);
+        let metrics = Metrics::new(&env, "chunk", [counted as Arc<dyn Source>]);
         // Ready means that gateways have been told of this node.
         let (announced, is_announced) = watch::channel(false);
         let readiness: Readiness = Arc::new(move || {
@@ -166,7 +178,7 @@ impl Server {
         let heartbeat = env.spawn(self.heartbeat.run(announced, shutdown.clone()));
         tokio::join!(
             self.http.run(service, shutdown.clone()),
-            serve_health(self.health, readiness, shutdown)
+            serve_health(self.health, readiness, metrics, shutdown)
         );
         heartbeat.await;
         scrub.await;

@@ -77,6 +77,14 @@ pub struct FrontConfig {
         value_name = "DOMAIN"
     )]
     pub website_domain: Vec<String>,
+    /// Address to answer health checks and metrics on, for operators alone; there is no such listener without it. Health checks
+    /// are answered on the S3 listener too.
+    #[arg(long, env = "ASHLAR_HEALTH_LISTEN", value_name = "ADDRESS:PORT")]
+    pub health_listen: Option<SocketAddr>,
+    /// Answers `/metrics` on the S3 listener too, to anybody who can reach it. A bucket of that name cannot be listed without
+    /// credentials then.
+    #[arg(long, env = "ASHLAR_METRICS_PUBLIC")]
+    pub metrics_public: bool,
     /// Certificate chain in PEM form. Together with `--tls-key` it makes the listeners speak HTTPS.
     #[arg(long, env = "ASHLAR_TLS_CERT", requires = "tls_key", value_name = "FILE")]
     pub tls_cert: Option<PathBuf>,

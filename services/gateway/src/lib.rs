@@ -19,6 +19,7 @@ mod hoisted;
 mod iam;
 mod identity;
 mod lifecycle;
+mod metrics;
 mod operation;
 mod output;
 mod payload;
@@ -37,9 +38,11 @@ use types::StorageClassName;
 
 use access_log::AccessLog;
 use identity::Identities;
+use metrics::Metrics;
 
 pub use auth::{CredentialError, Credentials, root_account};
 pub use config::{Config, FrontConfig};
+pub use metrics::METRICS;
 pub use s3_wire::acl::ObjectOwnership;
 pub use server::{BindError, Server};
 
@@ -65,6 +68,7 @@ pub struct Gateway {
     pool: Pool,
     access_log: AccessLog,
     identities: Identities,
+    metrics: Metrics,
 }
 
 impl Gateway {
@@ -98,6 +102,7 @@ impl Gateway {
             pool,
             access_log,
             identities: Identities::default(),
+            metrics: Metrics::default(),
         }
     }
 

@@ -8,7 +8,7 @@ use axum::{
     extract::State,
 };
 use env::{Env, Listener, Task};
-use futures_util::future::join;
+use futures_util::future::join3;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, request::Parts};
 use http_body_util::BodyExt;
 use hyper_util::service::TowerToHyperService;
@@ -19,7 +19,9 @@ use s3_wire::{
     operation::{self, RouteInput},
     query::Query,
 };
-use service_kit::{HttpLimits, HttpServer, Readiness, Shutdown, health_response, load_tls};
+use service_kit::{
+    HttpLimits, HttpServer, Metrics, Readiness, Shutdown, health_response, load_tls, serve_health,
+};
 use sigv4::RequestView;
 use types::{BucketName, Timestamp};
 
@@ -29,6 +31,7 @@ use crate::{
     auth::{Authenticated, Permit, Version2, authenticate, authorize, several_mechanisms},
     cross_origin::{CrossOrigin, address_of, preflight},
     hoisted, iam,
+    metrics::{Beside, Seen},
     operation::{dispatch, post_object::post_object},
     request::{Request, RequestId, Response, Target, peer},
     website,
@@ -44,6 +47,17 @@ pub struct Server {
     gateway: Arc<Gateway>,
     address: SocketAddr,
     website: Option<(HttpServer, SocketAddr)>,
+    health: Option<(HttpServer, SocketAddr)>,
+    metrics: Metrics,
+    metrics_public: bool,
+}
+
+/// What requests are answered by.
+#[derive(Clone)]
+struct Front {
+    gateway: Arc<Gateway>,
+    /// What is answered to anybody who asks for it, if the operator wants that.
+    metrics: Option<Metrics>,
 }
 
 /// The listener cannot be set up.
@@ -67,7 +81,14 @@ pub enum BindError {
 
 impl Server {
     /// Loads TLS if it is asked for and binds the addresses. Requests are served from [`Server::run`] on.
-    pub async fn bind(env: Env, config: &FrontConfig, gateway: Arc<Gateway>) -> Result<Self, BindError> {
+    ///
+    /// `metrics` are what the process counts, the gateway's own among it.
+    pub async fn bind(
+        env: Env,
+        config: &FrontConfig,
+        gateway: Arc<Gateway>,
+        metrics: Metrics,
+    ) -> Result<Self, BindError> {
         let tls = match (&config.tls_cert, &config.tls_key) {
             (Some(certificate), Some(key)) => Some(load_tls(&env, certificate, key)?),
             _ => None,
@@ -75,6 +96,14 @@ impl Server {
         let limits = HttpLimits { connections_max: config.connections_max, ..HttpLimits::default() };
         let (listener, address) = listen(&env, config.listen, "--listen").await?;
         let http = HttpServer { env: env.clone(), listener, tls: tls.clone(), limits: limits.clone() };
+        let health = match config.health_listen {
+            Some(address) => {
+                let (listener, address) = listen(&env, address, "--health-listen").await?;
+                let limits = HttpLimits { connections_max: 64, ..HttpLimits::default() };
+                Some((HttpServer { env: env.clone(), listener, tls: None, limits }, address))
+            }
+            None => None,
+        };
         let website = match config.website_address {
             Some(address) => {
                 let (listener, address) = listen(&env, address, "--website-address").await?;
@@ -82,7 +111,7 @@ impl Server {
             }
             None => None,
         };
-        Ok(Self { http, gateway, address, website })
+        Ok(Self { http, gateway, address, website, health, metrics, metrics_public: config.metrics_public })
     }
 
     /// The address that is bound.
@@ -95,6 +124,11 @@ impl Server {
         self.website.as_ref().map(|(_, address)| *address)
     }
 
+    /// The address that is bound for health checks and metrics, if there is one.
+    pub fn health_address(&self) -> Option<SocketAddr> {
+        self.health.as_ref().map(|(_, address)| *address)
+    }
+
     /// `http` or `https`.
     pub fn scheme(&self) -> &'static str {
         self.gateway.scheme
@@ -104,15 +138,22 @@ impl Server {
     pub async fn run(self, shutdown: Shutdown) {
         let gateway = self.gateway;
         let log = Background(gateway.env.spawn(access_log::run(gateway.clone(), shutdown.clone())));
-        let s3 = Router::new().fallback(answer).with_state(gateway.clone());
+        let front =
+            Front { gateway: gateway.clone(), metrics: self.metrics_public.then(|| self.metrics.clone()) };
+        let s3 = Router::new().fallback(answer).with_state(front);
         let s3 = self.http.run(TowerToHyperService::new(s3), shutdown.clone());
-        match self.website {
-            Some((http, _)) => {
+        let websites = async {
+            if let Some((http, _)) = self.website {
                 let websites = Router::new().fallback(website::answer).with_state(gateway.clone());
-                join(s3, http.run(TowerToHyperService::new(websites), shutdown)).await;
+                http.run(TowerToHyperService::new(websites), shutdown.clone()).await;
             }
-            None => s3.await,
-        }
+        };
+        let health = async {
+            if let Some((http, _)) = self.health {
+                serve_health(http, readiness(&gateway), self.metrics, shutdown.clone()).await;
+            }
+        };
+        join3(s3, websites, health).await;
         access_log::deliver_all(&gateway, log.end()).await;
     }
 }
@@ -144,11 +185,14 @@ async fn listen(
 }
 
 /// Answers one request: always, and always with the request's id.
-async fn answer(State(gateway): State<Arc<Gateway>>, request: http::Request<Body>) -> Response {
+async fn answer(State(front): State<Front>, request: http::Request<Body>) -> Response {
     let (mut parts, mut body) = request.into_parts();
-    if let Some(response) = health(&gateway, &parts).await {
+    if let Some(response) = health(&front, &parts).await {
         return response;
     }
+    let gateway = front.gateway;
+    let seen = Seen::begin(&gateway, Beside::Unknown);
+    body = seen.request_body(body);
     let id = RequestId::new(&gateway.env);
     let (head, resource) = (parts.method == Method::HEAD, parts.uri.path().to_owned());
     let started = gateway.env.now();
@@ -158,9 +202,10 @@ async fn answer(State(gateway): State<Arc<Gateway>>, request: http::Request<Body
         body = watch.request_body(body);
     }
     if iam::is_call(&parts) && !names_bucket(&gateway, &parts) {
-        return answer_call(&gateway, parts, body, id).await;
+        seen.is_beside(Beside::Iam);
+        return seen.answer(answer_call(&gateway, parts, body, id).await, None);
     }
-    let (result, close) = serve(&gateway, parts, body).await;
+    let (result, close) = serve(&gateway, parts, body, &seen).await;
     let code = result.as_ref().err().map(|error| error.code);
     let mut response = match result {
         Ok(response) => response,
@@ -175,6 +220,7 @@ async fn answer(State(gateway): State<Arc<Gateway>>, request: http::Request<Body
     }
     let elapsed = gateway.env.now().since(started);
     tracing::debug!(request_id = %id, status = response.status().as_u16(), path = resource, ?elapsed, "answered");
+    let response = seen.answer(response, code);
     match watch {
         Some(watch) => watch.answer(response, code),
         None => response,
@@ -201,14 +247,20 @@ fn names_bucket(gateway: &Gateway, parts: &Parts) -> bool {
 
 /// Authenticates, routes and authorises a request, in this order, and carries it out. Tells too whether the client must
 /// not send another request on this connection.
-async fn serve(gateway: &Gateway, mut parts: Parts, mut body: Body) -> (Result<Response, S3Error>, bool) {
+async fn serve(
+    gateway: &Gateway,
+    mut parts: Parts,
+    mut body: Body,
+    seen: &Seen,
+) -> (Result<Response, S3Error>, bool) {
     let expects_continue = parts.headers.contains_key(header::EXPECT);
     let empty = body.is_end_stream();
     if parts.method == Method::OPTIONS {
+        seen.is_beside(Beside::Preflight);
         let address = address_of(gateway, &parts);
         return (preflight(gateway, &parts, address).await, !empty);
     }
-    let prepared = prepare(gateway, &mut parts).await;
+    let prepared = prepare(gateway, &mut parts, seen).await;
     // A form's sender was told to go on, since its fields are read first of all.
     let awaits_continue = expects_continue && !matches!(prepared, Ok(Prepared::Form(_)));
     let result = match prepared {
@@ -235,8 +287,9 @@ enum Prepared {
 }
 
 /// Who may not ask for an operation does not learn whether it is built.
-async fn prepare(gateway: &Gateway, parts: &mut Parts) -> Result<Prepared, S3Error> {
+async fn prepare(gateway: &Gateway, parts: &mut Parts, seen: &Seen) -> Result<Prepared, S3Error> {
     let (address, authenticated, recognised) = recognise(gateway, parts).await?;
+    seen.is_for(recognised);
     if recognised == Operation::PostObject {
         // Credentials in the head as well as in the form would be two.
         if authenticated.account().is_some() {
@@ -312,18 +365,27 @@ pub(crate) async fn drain(gateway: &Gateway, body: &mut Body) {
     }
 }
 
-/// The health paths, for requests that carry no credentials.
-async fn health(gateway: &Arc<Gateway>, request: &Parts) -> Option<Response> {
+/// The health paths, and the metrics where they are public, for requests that carry no credentials.
+async fn health(front: &Front, request: &Parts) -> Option<Response> {
     let anonymous = !request.headers.contains_key(header::AUTHORIZATION) && request.uri.query().is_none();
     if !anonymous || !matches!(request.method, Method::GET | Method::HEAD) {
         return None;
     }
+    let path = request.uri.path();
+    if let Some(metrics) = &front.metrics
+        && let Some(response) = metrics.response(path).await
+    {
+        return Some(response.map(Body::new));
+    }
+    Some(health_response(path, &readiness(&front.gateway)).await?.map(Body::new))
+}
+
+fn readiness(gateway: &Arc<Gateway>) -> Readiness {
     let gateway = gateway.clone();
-    let readiness: Readiness = Arc::new(move || {
+    Arc::new(move || {
         let gateway = gateway.clone();
         Box::pin(async move { gateway.ready().await })
-    });
-    Some(health_response(request.uri.path(), &readiness).await?.map(Body::new))
+    })
 }
 
 fn error_response(error: &S3Error, resource: &str, id: RequestId, gateway: &Gateway, head: bool) -> Response {

@@ -37,6 +37,7 @@ use crate::{
     auth::{Authenticated, Publication, authorize_visitor, public_access_block},
     cross_origin::{CrossOrigin, preflight},
     error,
+    metrics::{Beside, Seen},
     operation::dispatch,
     output::{empty, set},
     request::{Request, RequestId, Response, Target, peer},
@@ -92,6 +93,7 @@ impl From<S3Error> for Failure {
 /// Answers one request: always, and always with the request's id.
 pub(crate) async fn answer(State(gateway): State<Arc<Gateway>>, request: http::Request<Body>) -> Response {
     let (mut parts, mut body) = request.into_parts();
+    let seen = Seen::begin(&gateway, Beside::Website);
     let id = RequestId::new(&gateway.env);
     let started = gateway.env.now();
     let watch = Watch::begin(&gateway, &mut parts, id, Entrance::Website, |parts| visited(&gateway, parts));
@@ -118,11 +120,10 @@ pub(crate) async fn answer(State(gateway): State<Arc<Gateway>>, request: http::R
     }
     let (elapsed, path) = (gateway.env.now().since(started), parts.uri.path());
     tracing::debug!(request_id = %id, status = response.status().as_u16(), host = name, path, ?elapsed, "visited");
+    let code = error_code(&response);
+    let response = seen.answer(response, None);
     match watch {
-        Some(watch) => {
-            let code = error_code(&response);
-            watch.answer(response, code)
-        }
+        Some(watch) => watch.answer(response, code),
         None => response,
     }
 }

@@ -18,7 +18,7 @@ pub struct Config {
     /// Address that the service listens on, as `host:port`; port 0 chooses a free one.
     #[arg(long, env = "ASHLAR_LISTEN", default_value = "127.0.0.1:9300", value_name = "ADDRESS:PORT")]
     pub listen: std::net::SocketAddr,
-    /// Address to answer health checks on.
+    /// Address to answer health checks and metrics on, for operators alone.
     #[arg(long, env = "ASHLAR_HEALTH_LISTEN", default_value = "127.0.0.1:9090", value_name = "ADDRESS:PORT")]
     pub health_listen: std::net::SocketAddr,
     /// Secret that the services of one cluster share, at least 32 characters: make one with `openssl rand -hex 32`.

@@ -15,4 +15,4 @@ mod store;
 pub use config::Config;
 pub use identity_keys::{IdentityKeys, IdentityKeysError};
 pub use server::{BindError, Server};
-pub use store::{MetadataStore, StoreConfig};
+pub use store::{MetadataStore, StoreConfig, counts::METRICS};

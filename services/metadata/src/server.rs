@@ -3,8 +3,9 @@
 use std::{io, net::SocketAddr, sync::Arc};
 
 use env::{Env, Listener};
-use metadata_api::{Error, Metadata, Token, TokenError};
-use service_kit::{HttpLimits, HttpServer, Readiness, Shutdown, serve_health};
+use metadata_api::{Error, Metadata, Token, TokenError, server::Counts};
+use service_kit::{HttpLimits, HttpServer, Metrics, Readiness, Shutdown, serve_health};
+use telemetry::Source;
 
 use crate::{Config, IdentityKeys, IdentityKeysError, MetadataStore, StoreConfig};
 
@@ -14,6 +15,7 @@ pub struct Server {
     listener: Box<dyn Listener>,
     address: SocketAddr,
     health: HttpServer,
+    health_address: SocketAddr,
     store: Arc<MetadataStore>,
     token: Token,
 }
@@ -47,9 +49,12 @@ impl Server {
         let token = Token::new(&config.cluster_secret.token("metadata"))?;
         let listener = listen(&env, config.listen).await?;
         let address = listener.local_address().map_err(|source| listen_failed(config.listen, source))?;
+        let health_listener = listen(&env, config.health_listen).await?;
+        let health_address =
+            health_listener.local_address().map_err(|source| listen_failed(config.health_listen, source))?;
         let health = HttpServer {
             env: env.clone(),
-            listener: listen(&env, config.health_listen).await?,
+            listener: health_listener,
             tls: None,
             limits: HttpLimits { connections_max: 64, ..HttpLimits::default() },
         };
@@ -63,7 +68,7 @@ impl Server {
         };
         let store = StoreConfig { identity_keys, ..config.store() };
         let store = MetadataStore::open(env.clone(), store).await.map_err(BindError::Store)?;
-        Ok(Self { env, listener, address, health, store: Arc::new(store), token })
+        Ok(Self { env, listener, address, health, health_address, store: Arc::new(store), token })
     }
 
     /// The address that calls come in on.
@@ -71,20 +76,30 @@ impl Server {
         self.address
     }
 
-    /// Answers calls and health checks until the stop begins and calls under way have ended.
+    /// The address that health checks and metrics are answered on.
+    pub fn health_address(&self) -> SocketAddr {
+        self.health_address
+    }
+
+    /// Answers calls, health checks and metrics until the stop begins and calls under way have ended.
     pub async fn run(self, shutdown: Shutdown) {
-        let Self { env, listener, address: _, health, store, token } = self;
+        let Self { env, listener, health, store, token, .. } = self;
         let asked = store.clone();
         let readiness: Readiness = Arc::new(move || {
             let store = asked.clone();
             Box::pin(async move { store.ready().await.map_err(|error| error.to_string()) })
         });
+        let counts = Arc::new(Counts::default());
+        let metrics = Metrics::new(&env, "metadata", [store.clone() as Arc<dyn Source>, counts.clone()]);
         let begun = shutdown.clone();
-        let serving = async move {
-            metadata_api::server::serve(env, listener, store, &token, async move { begun.begun().await })
+        let serving =
+            async move {
+                metadata_api::server::serve(env, listener, store, &token, counts, async move {
+                    begun.begun().await
+                })
                 .await;
-        };
-        tokio::join!(serving, serve_health(health, readiness, shutdown));
+            };
+        tokio::join!(serving, serve_health(health, readiness, metrics, shutdown));
     }
 }
 

@@ -11,6 +11,7 @@ mod commit;
 mod contents;
 mod copies;
 mod counters;
+pub(crate) mod counts;
 mod engine;
 mod garbage;
 mod identities;
@@ -49,6 +50,7 @@ use metadata_api::{
     StorageClassDefinition, Subresource, Tagged, Upload, UploadPage, VersionPage, part_size_min,
 };
 use sigv4::{Scope, SigningKey};
+use telemetry::{Samples, Source};
 use types::{
     Acl, BucketId, BucketName, ChunkId, ChunkOwner, Coding, DiskId, GroupId, LeaseId, MissingShard, NodeId,
     ObjectKey, ObjectLockConfiguration, ShardId, ShardIndex, StorageClassName, Timestamp, UploadId,
@@ -136,6 +138,14 @@ pub struct MetadataStore {
     settings: Arc<Settings>,
     committers: Committers,
     remembered: Arc<Mutex<HashMap<BucketName, BucketId>>>,
+}
+
+#[async_trait]
+impl Source for MetadataStore {
+    async fn collect(&self, samples: &mut Samples) {
+        self.committers.counts().collect(samples);
+        self.engine.collect(samples);
+    }
 }
 
 impl MetadataStore {

@@ -17,7 +17,7 @@ pub struct Config {
     /// one with `openssl rand -hex 32`.
     #[arg(long, env = "ASHLAR_CLUSTER_SECRET", hide_env_values = true, value_name = "SECRET")]
     pub cluster_secret: ClusterSecret,
-    /// Address to answer health checks on.
+    /// Address to answer health checks and metrics on, for operators alone.
     #[arg(long, env = "ASHLAR_HEALTH_LISTEN", default_value = "127.0.0.1:9091", value_name = "ADDRESS:PORT")]
     pub health_listen: SocketAddr,
     /// File of the master keys by which inventories are encrypted in buckets that encrypt new objects; the gateways' own.

@@ -55,6 +55,7 @@ async fn collect(context: &Context) -> Result<bool, metadata_api::Error> {
     }
     // Items whose groups have changed since the map by which they were deleted come back.
     let freed = context.metadata.finish_garbage(&deleted, epoch).await?;
+    context.counts.garbage.add(freed as u64);
     if freed > 0 {
         tracing::debug!(items = freed, "freed garbage");
     }

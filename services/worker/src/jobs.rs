@@ -15,7 +15,7 @@ use std::{
 use env::Instant;
 use metadata_api::{Error, JobName, JobProgress, JobState};
 
-use crate::context::Context;
+use crate::{context::Context, counts::Counts};
 
 /// How often a holder renews, and how often others look.
 const PERIOD: Duration = Duration::from_secs(3);
@@ -30,16 +30,23 @@ const SILENCE: Duration = Duration::from_secs(25);
 const RELEASE_WAIT: Duration = Duration::from_secs(3);
 
 /// How far the work is; told with each renewal.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct Progress {
     done: Arc<AtomicU64>,
     total: Arc<AtomicU64>,
+    counts: Arc<Counts>,
+    job: JobName,
 }
 
 impl Progress {
+    fn new(counts: Arc<Counts>, job: JobName) -> Self {
+        Self { done: Arc::default(), total: Arc::default(), counts, job }
+    }
+
     /// More was done.
     pub(crate) fn add(&self, done: u64) {
         self.done.fetch_add(done, Ordering::Relaxed);
+        self.counts.job(self.job).done.add(done);
     }
 
     /// This much is left to do. When nothing is, counting begins anew.
@@ -47,6 +54,7 @@ impl Progress {
         if left == 0 {
             self.done.store(0, Ordering::Relaxed);
         }
+        self.counts.job(self.job).left.set(i64::try_from(left).unwrap_or(i64::MAX));
         self.total.store(self.done.load(Ordering::Relaxed).saturating_add(left), Ordering::Relaxed);
     }
 
@@ -76,7 +84,8 @@ where
         reached = answer.is_ok();
         if let Ok(Some(token)) = answer {
             tracing::info!(?job, "took a job");
-            let progress = Progress::default();
+            context.counts.took(job);
+            let progress = Progress::new(context.counts.clone(), job);
             tokio::select! {
                 biased;
                 () = context.shutdown.begun() => release(&context, job, token).await,
@@ -85,6 +94,7 @@ where
                 }
                 () = work(context.clone(), progress.clone()) => release(&context, job, token).await,
             }
+            context.counts.gave_up(job);
         }
         context.pause(PERIOD).await;
     }
@@ -169,12 +179,13 @@ impl Watch {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::{sync::Arc, time::Duration};
 
     use env::Instant;
     use metadata_api::{JobName, JobProgress, JobState};
 
     use super::{Progress, Standing, Watch};
+    use crate::counts::Counts;
 
     fn state(holder: &str, renewals: i64) -> JobState {
         let progress = JobProgress::default();
@@ -197,11 +208,14 @@ mod tests {
 
     #[test]
     fn progress_counts_from_the_last_time_that_nothing_was_left() {
-        let progress = Progress::default();
+        let counts = Arc::<Counts>::default();
+        let progress = Progress::new(counts.clone(), JobName::Move);
         progress.set_left(100);
         progress.add(30);
         progress.set_left(70);
         assert_eq!(progress.get(), JobProgress { done: 30, total: 100 });
+        let shown = counts.job(JobName::Move);
+        assert_eq!((shown.done.get(), shown.left.get()), (30, 70));
         progress.set_left(0);
         assert_eq!(progress.get(), JobProgress::default());
     }

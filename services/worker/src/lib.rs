@@ -26,6 +26,7 @@
 mod audit;
 mod config;
 mod context;
+mod counts;
 mod evictions;
 mod garbage;
 mod inventory;
@@ -49,6 +50,7 @@ mod version_pages;
 
 pub use audit::{AuditError, AuditOptions, AuditProgress, AuditReport, Finding, LostContent, audit};
 pub use config::Config;
+pub use counts::METRICS;
 pub use options::{LifecycleOptions, Options};
 pub use server::{BindError, Server, Worker};
 

@@ -171,6 +171,7 @@ async fn carry_out(
     progress: &Progress,
     pending: Move,
 ) -> (Move, Left) {
+    let _running = context.counts.moves_running.enter();
     let left = match bring_over(context, throttle, progress, &pending).await {
         Ok(left) => left,
         Err(Error::MoveNotFound) => Left::Gone,
@@ -197,6 +198,7 @@ async fn bring_over(
                 all_bytes += bytes;
                 if brought == 0 && is_known {
                     context.metadata.finish_move(pending.group.id, pending.index, pending.since).await?;
+                    context.counts.moves_finished.increment();
                     return Ok(Left::Finished { bytes: all_bytes });
                 }
                 if !is_known && !wait_for_writers(context, pending.since).await? {

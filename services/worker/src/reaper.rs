@@ -70,7 +70,9 @@ async fn look(
     waiting: &mut HashMap<LeaseId, Waiting>,
 ) -> Result<(), Error> {
     let mut revoked = context.metadata.list_leases().await?;
+    let all = revoked.len();
     revoked.retain(|lease| lease.revoked);
+    context.counts.set_leases(all - revoked.len(), revoked.len());
     waiting.retain(|id, _| revoked.iter().any(|lease| lease.id == *id));
     progress.set_left(revoked.len() as u64);
     let now = context.env.now();
@@ -89,6 +91,7 @@ async fn look(
             let left = reap(context, *lease, &fence, before.as_ref()).await?;
             if left == Left::Finished {
                 progress.add(1);
+                context.counts.reaped.increment();
             } else {
                 let retry = wait(context, *lease, left, before.is_some());
                 waiting.insert(*lease, retry);
@@ -226,6 +229,7 @@ impl Sweep {
         // after, for what a scrub or a reader reports meanwhile.
         forget_missing(context, &doomed).await?;
         self.freed += doomed.len();
+        context.counts.reaped_chunks.add(doomed.len() as u64);
         for unreached in context.pool.delete_everywhere(&doomed).await.unreached {
             match unreached.disk {
                 Some(disk) => drop(self.undeleted.insert(disk)),

@@ -17,6 +17,7 @@ use types::{ChunkId, ChunkOwner, DiskId, GroupId, LeaseId, MissingShard, ShardId
 
 use crate::{
     context::Context,
+    counts::Queued,
     jobs::Progress,
     presence,
     restore::{Outcome, Target, restore},
@@ -73,15 +74,16 @@ struct Queue {
 /// One pass over the queue, a page at a time.
 async fn go_over_queue(context: &Context, throttle: &Throttle, progress: &Progress) -> Result<Queue, Error> {
     let mut after = None;
-    let mut queue = Queue::default();
+    let (mut queue, mut queued) = (Queue::default(), Queued::default());
     loop {
         let page = context.metadata.list_missing(None, after, PAGE_SIZE_MAX).await?;
         after = page.last().map(|missing| missing.shard);
         let is_last = page.len() < PAGE_SIZE_MAX;
         progress.set_left(page.len() as u64);
         queue.found += page.len();
-        queue.repaired += repair_page(context, throttle, progress, page).await?;
+        queue.repaired += repair_page(context, throttle, progress, page, &mut queued).await?;
         if is_last {
+            context.counts.set_queue(&queued);
             return Ok(queue);
         }
     }
@@ -92,6 +94,7 @@ async fn repair_page(
     throttle: &Throttle,
     progress: &Progress,
     page: Vec<MissingShard>,
+    queued: &mut Queued,
 ) -> Result<usize, Error> {
     if page.is_empty() {
         return Ok(0);
@@ -101,6 +104,7 @@ async fn repair_page(
     let mut forgotten = 0;
     if !gone.is_empty() {
         forgotten = context.metadata.finish_missing(&gone, map.epoch).await?;
+        context.counts.repaired.add(forgotten as u64);
     }
     let up = disks_up(context);
     let homes: HashMap<ShardId, ShardHome> = page
@@ -108,6 +112,7 @@ async fn repair_page(
         .filter_map(|missing| Some((missing.shard, context.pool.home(missing.group, missing.shard.index)?)))
         .filter(|(_, home)| up.contains(&home.disk))
         .collect();
+    let homes_found = homes.len();
     let mut repair = Repair { context, throttle, progress, map: &map, homes, repaired: forgotten };
     let mut bad = Vec::new();
     for (disk, shards) in by_disk(&page, &repair.homes) {
@@ -115,7 +120,8 @@ async fn repair_page(
         repair.finish(&whole).await?;
         bad.extend(damaged);
     }
-    sort_by_spare(&mut bad, &page, &map, &up);
+    queued.add_away(page.len().saturating_sub(gone.len() + homes_found));
+    sort_by_spare(&mut bad, &page, &map, &up, queued);
     for batch in bad.chunks(BATCH) {
         repair.go_over(batch).await?;
     }
@@ -177,12 +183,22 @@ async fn verify(
     (whole, bad)
 }
 
-/// Puts the shards whose chunks can lose the fewest others first.
-fn sort_by_spare(bad: &mut [MissingShard], page: &[MissingShard], map: &ClusterMap, up: &HashSet<DiskId>) {
+/// Puts the shards whose chunks can lose the fewest others first, and counts them by that.
+fn sort_by_spare(
+    bad: &mut [MissingShard],
+    page: &[MissingShard],
+    map: &ClusterMap,
+    up: &HashSet<DiskId>,
+    queued: &mut Queued,
+) {
     let missing: HashSet<ShardId> = page.iter().map(|missing| missing.shard).collect();
     let groups: HashMap<GroupId, &PlacementGroup> =
         map.classes.iter().flat_map(|class| &class.groups).map(|group| (group.id, group)).collect();
-    bad.sort_by_cached_key(|shard| spare(shard, &missing, groups.get(&shard.group).copied(), up));
+    bad.sort_by_cached_key(|shard| {
+        let spare = spare(shard, &missing, groups.get(&shard.group).copied(), up);
+        queued.add(spare);
+        spare
+    });
 }
 
 /// Shards of the same chunk that can be lost before it cannot be read, as far as is known; negative when it cannot be
@@ -297,6 +313,7 @@ impl Repair<'_> {
             match outcome {
                 Outcome::Whole { bytes } => {
                     tracing::debug!(%shard, bytes, "rebuilt a shard");
+                    context.counts.repair_bytes.add(bytes);
                     whole.push(shard);
                 }
                 Outcome::Freed => whole.push(shard),
@@ -312,6 +329,7 @@ impl Repair<'_> {
         for page in shards.chunks(PAGE_SIZE_MAX) {
             let finished = self.context.metadata.finish_missing(page, epoch).await?;
             self.repaired += finished;
+            self.context.counts.repaired.add(finished as u64);
             self.progress.add(finished as u64);
         }
         Ok(())
@@ -329,6 +347,7 @@ mod tests {
     use types::{ChunkId, GroupId, LeaseId, MissingShard, ShardId, ShardIndex};
 
     use super::sort_by_spare;
+    use crate::counts::Queued;
     use crate::tests::maps::{disk, map};
 
     fn missing(counter: u64, index: u8, coding: &str) -> MissingShard {
@@ -349,13 +368,13 @@ mod tests {
         ];
         let mut bad = page.to_vec();
         let up: HashSet<_> = (0..4).map(disk).collect();
-        sort_by_spare(&mut bad, &page, &map, &up);
+        sort_by_spare(&mut bad, &page, &map, &up, &mut Queued::default());
         let order: Vec<u64> = bad.iter().map(|missing| missing.shard.chunk.counter).collect();
         assert_eq!(order, [2, 2, 4, 1, 3]);
 
         // With a disk away, chunks that have a shard on it are worse off.
         let up: HashSet<_> = (0..2).map(disk).collect();
-        sort_by_spare(&mut bad, &page, &map, &up);
+        sort_by_spare(&mut bad, &page, &map, &up, &mut Queued::default());
         let order: Vec<u64> = bad.iter().map(|missing| missing.shard.chunk.counter).collect();
         assert_eq!(order, [2, 2, 1, 4, 3]);
     }

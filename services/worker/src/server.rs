@@ -6,11 +6,14 @@ use data_pool::{ClusterView, Pool};
 use encryption::Keyring;
 use env::{Env, Task};
 use metadata_api::{JobName, Metadata};
-use service_kit::{HttpLimits, HttpServer, Readiness, Shutdown, serve_health};
+use service_kit::{HttpLimits, HttpServer, Metrics, Readiness, Shutdown, serve_health};
+use telemetry::Source;
 
 use crate::{
-    Options, context::Context, evictions, garbage, inventory, jobs, leases, lifecycle, mover, nodes, planner,
-    reaper, recode, repair,
+    Options,
+    context::{Context, KnownMap},
+    counts::WorkerSource,
+    evictions, garbage, inventory, jobs, leases, lifecycle, mover, nodes, planner, reaper, recode, repair,
 };
 
 /// The worker's loops, without a listener.
@@ -21,6 +24,7 @@ pub struct Worker {
     pool: Pool,
     options: Options,
     keys: Option<Arc<Keyring>>,
+    source: Arc<WorkerSource>,
 }
 
 impl Worker {
@@ -32,7 +36,8 @@ impl Worker {
         pool: Pool,
         options: Options,
     ) -> Self {
-        Self { env, metadata, view, pool, options, keys: None }
+        let source = Arc::new(WorkerSource { counts: Arc::default(), map: KnownMap::default() });
+        Self { env, metadata, view, pool, options, keys: None, source }
     }
 
     /// Gives it the master keys by which it encrypts what it writes into buckets that want it.
@@ -40,11 +45,16 @@ impl Worker {
         Self { keys, ..self }
     }
 
+    /// What it counts.
+    pub fn counts(&self) -> Arc<dyn Source> {
+        self.source.clone()
+    }
+
     /// Works until the stop begins; work in hand is finished or left for another worker. Dropping the future ends the
     /// work at once, and another worker takes the jobs over when they have stood still for a while.
     pub async fn run(self, shutdown: Shutdown) {
-        let Self { env, metadata, view, pool, options, keys } = self;
-        let context = Context::new(env.clone(), metadata, view, pool, (options, keys), shutdown);
+        let Self { env, metadata, view, pool, options, keys, source } = self;
+        let context = Context::new(env.clone(), metadata, view, pool, (options, keys), shutdown, &source);
         let mut loops = Loops(vec![
             env.spawn(garbage::run(context.clone())),
             env.spawn(leases::run(context.clone())),
@@ -113,6 +123,11 @@ impl Server {
             let metadata = metadata.clone();
             Box::pin(async move { metadata.ready().await.map_err(|error| error.to_string()) })
         });
-        tokio::join!(self.worker.run(shutdown.clone()), serve_health(self.health, readiness, shutdown));
+        let sources = [self.worker.counts(), Arc::new(self.worker.pool.clone())];
+        let metrics = Metrics::new(&self.worker.env, "worker", sources);
+        tokio::join!(
+            self.worker.run(shutdown.clone()),
+            serve_health(self.health, readiness, metrics, shutdown)
+        );
     }
 }

@@ -11,7 +11,7 @@ use data_pool::{ClusterView, Follower, LeaseHolder, Pool};
 use env::Env;
 use gateway::{Credentials, Gateway};
 use metadata_api::Metadata;
-use service_kit::{Secret, Shutdown};
+use service_kit::{Metrics, Secret, Shutdown};
 
 use crate::{
     calls::Calls,
@@ -82,7 +82,15 @@ async fn metadata(process: &Process, site: &Site, env: Env, shutdown: Shutdown) 
         Err(error) => return tracing::warn!(%error, process = %process.name, "not started"),
     };
     let token = Site::metadata_token();
-    metadata_api::server::serve(env, listener, site.database.clone(), &token, shutdown.begun()).await;
+    metadata_api::server::serve(
+        env,
+        listener,
+        site.database.clone(),
+        &token,
+        Arc::default(),
+        shutdown.begun(),
+    )
+    .await;
 }
 
 async fn chunk(process: &Process, site: &Site, env: Env, shutdown: Shutdown) {
@@ -137,7 +145,8 @@ async fn gateway(process: &Process, site: &Site, env: Env, shutdown: Shutdown) {
     let credentials = Credentials::root(ACCESS_KEY, Secret::new(SECRET_KEY)).expect("good credentials");
     let Cluster { metadata, pool, _follower, .. } = connect(process, site, &env);
     let gateway = Gateway::new(env.clone(), &front, credentials, None, metadata, pool);
-    match gateway::Server::bind(env, &front, Arc::new(gateway)).await {
+    let metrics = Metrics::new(&env, "gateway", []);
+    match gateway::Server::bind(env, &front, Arc::new(gateway), metrics).await {
         Ok(server) => server.run(shutdown).await,
         Err(error) => tracing::warn!(%error, process = %process.name, "not started"),
     }

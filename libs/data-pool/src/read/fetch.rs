@@ -264,6 +264,7 @@ impl<'a> Fetch<'a> {
         for source in &mut self.sources {
             if source.standing == Standing::Good && !source.asked.is_empty() {
                 source.standing = Standing::Late;
+                self.shared.counts.hedged.increment();
             }
         }
     }
@@ -276,6 +277,7 @@ impl<'a> Fetch<'a> {
             return;
         };
         self.progress = self.shared.env.now();
+        self.shared.counts.read(answer.is_ok());
         let source = &mut self.sources[shard];
         if let Some(asked) = source.asked.iter().position(|(asked, _)| *asked == stripes) {
             let (_, began) = source.asked.swap_remove(asked);
@@ -408,6 +410,7 @@ impl<'a> Fetch<'a> {
                 .any(|shard| self.grid.is_wanted(shard, stripe) && !self.grid.has(shard, stripe));
             if wanted {
                 self.grid.decode(&codec, stripe).map_err(|_| self.window.not_enough(0))?;
+                self.shared.counts.reconstructed.increment();
                 tokio::task::yield_now().await;
             }
         }

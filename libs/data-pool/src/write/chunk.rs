@@ -127,6 +127,7 @@ impl ChunkUpload {
         let goes_along = self.results.tally.goes_along(position);
         self.shared.env.spawn(async move {
             let result = shard::put(&shared.env, &place, header, source, Purpose::Write).await;
+            shared.counts.written(result.is_ok());
             drop((map, call));
             match &result {
                 // Whether a disk that was slow is well again is found out by those that wait for it.

@@ -11,7 +11,7 @@ use tokio::{
     sync::watch,
 };
 
-use super::{MetadataService, linger::Linger};
+use super::{counts::Counted, linger::Linger};
 use crate::transport::{CONNECTION_WINDOW, Executor, HEADERS_SIZE_MAX, STREAM_WINDOW, STREAMS_MAX, timer};
 
 /// How long a peer may take to begin to speak HTTP/2, so that silent ones do not hold connections.
@@ -39,7 +39,7 @@ pub(super) enum Stage {
 pub(super) async fn serve(
     env: Env,
     stream: Box<dyn Connection>,
-    service: MetadataService,
+    service: Counted,
     mut stage: watch::Receiver<Stage>,
 ) -> Result<(), Box<dyn Error + Send + Sync>> {
     let stream = select! {

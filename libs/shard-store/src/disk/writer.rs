@@ -360,7 +360,8 @@ impl Writer {
         self.shared.check_failure()?;
         for (_, file) in files {
             // Never tried again: after a failed sync the system may have dropped what it could not write.
-            file.sync_data().map_err(|error| self.shared.fail(&error))?;
+            let synced = self.shared.syncs.count(&self.shared.env, || file.sync_data());
+            synced.map_err(|error| self.shared.fail(&error))?;
         }
         self.stable.group = self.group;
         for (kind, end) in [(Kind::Shards, self.shards.end()), (Kind::Marks, self.marks.end())] {

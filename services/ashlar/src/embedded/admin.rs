@@ -117,9 +117,16 @@ impl AdminServer {
         let Self { env, metadata, metadata_listener, token, chunk, chunk_service, file } = self;
         let begun = shutdown.clone();
         tokio::join!(
-            metadata_api::server::serve(env.clone(), metadata_listener, metadata, &token, async move {
-                begun.begun().await;
-            }),
+            metadata_api::server::serve(
+                env.clone(),
+                metadata_listener,
+                metadata,
+                &token,
+                Arc::default(),
+                async move {
+                    begun.begun().await;
+                }
+            ),
             chunk.run(chunk_service, shutdown),
         );
         let own_env = env.clone();

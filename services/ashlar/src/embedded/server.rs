@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, io, net::SocketAddr, sync::Arc, time::Duration};
 
-use chunk::{ChunkNode, RepairQueue};
+use chunk::{ChunkNode, CountedNode, RepairQueue};
 use chunk_api::ChunkService;
 use data_pool::{ClusterView, Follower, LeaseHolder, Pool, report_to};
 use encryption::Keyring;
@@ -11,8 +11,9 @@ use gateway::{CredentialError, Credentials, Gateway};
 use metadata::{IdentityKeys, IdentityKeysError, MetadataStore, StoreConfig};
 use metadata_api::{Metadata, StorageClass, StorageClassDefinition};
 use placement::default_coding;
-use service_kit::Shutdown;
+use service_kit::{Metrics, Shutdown};
 use shard_store::{ClusterId, DiskOptions, OpenError};
+use telemetry::Source;
 use types::{Coding, FailureDomain, NodeId, StorageClassName};
 use worker::{Options, Worker};
 
@@ -132,8 +133,10 @@ impl Embedded {
         let (installation, root) = open_installation(&env, &config).await?;
         let (installation, keys) = open_keys(&env, installation, &config).await?;
         let credentials = Credentials::root(&root.user, root.password.clone())?;
-        let metadata: Arc<dyn Metadata> = Arc::new(open_metadata(&env, &installation, &config).await?);
+        let store = Arc::new(open_metadata(&env, &installation, &config).await?);
+        let metadata: Arc<dyn Metadata> = store.clone();
         let node = Arc::new(open_disks(&env, &installation, &*metadata).await?);
+        let counted = Arc::new(CountedNode::new(&env, node.clone()));
 
         // One process is one node, whatever folders it is given.
         let id = NodeId(installation.cluster());
@@ -141,7 +144,7 @@ impl Embedded {
         let class = standard_class(&*metadata, &installation, &config).await?;
 
         let services: HashMap<NodeId, Arc<dyn ChunkService>> =
-            HashMap::from([(id, node.clone() as Arc<dyn ChunkService>)]);
+            HashMap::from([(id, counted.clone() as Arc<dyn ChunkService>)]);
         let view = Arc::new(ClusterView::in_process(services));
         view.refresh(&*metadata).await.map_err(|error| metadata_failed(&installation, &error))?;
         revoke_leases(&*metadata).await.map_err(|error| metadata_failed(&installation, &error))?;
@@ -155,11 +158,15 @@ impl Embedded {
         let (own_metadata, own_pool) = (metadata.clone(), pool.clone());
         let gateway = Gateway::new(env.clone(), front, credentials, keys.clone(), own_metadata, own_pool);
         let gateway = gateway.with_lifecycle_day(Duration::from_secs(config.lifecycle.lifecycle_day_seconds));
-        let server = gateway::Server::bind(env.clone(), &config.front, Arc::new(gateway)).await?;
-        let admin = AdminServer::bind(&env, &installation, metadata.clone(), node.clone()).await;
-        let admin = admin.map_err(StartError::Admin)?;
         let options = Options { lifecycle: config.lifecycle, ..Options::default() };
         let worker = Worker::new(env.clone(), metadata.clone(), view, pool.clone(), options).with_keys(keys);
+        let gateway = Arc::new(gateway);
+        let sources: [Arc<dyn Source>; 5] =
+            [gateway.clone(), Arc::new(pool.clone()), store, counted, worker.counts()];
+        let metrics = Metrics::new(&env, "server", sources);
+        let server = gateway::Server::bind(env.clone(), &config.front, gateway, metrics).await?;
+        let admin = AdminServer::bind(&env, &installation, metadata.clone(), node.clone()).await;
+        let admin = admin.map_err(StartError::Admin)?;
         let (region, folders) = (config.front.region.clone(), config.data.len());
         Ok(Self {
             env,
@@ -187,6 +194,11 @@ impl Embedded {
     /// The address that is bound for the visitors of websites, if there is one.
     pub fn website_address(&self) -> Option<SocketAddr> {
         self.server.website_address()
+    }
+
+    /// The address that is bound for health checks and metrics, if there is one.
+    pub fn health_address(&self) -> Option<SocketAddr> {
+        self.server.health_address()
     }
 
     /// The URL that clients use.

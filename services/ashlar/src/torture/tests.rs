@@ -57,6 +57,8 @@ impl Server {
                 encryption_keys: None,
                 customer_keys_over_http: false,
                 signature_v2: false,
+                health_listen: None,
+                metrics_public: false,
                 access_log_interval_seconds: 300,
                 restore_delay_seconds: 0,
                 connections_max: 1_000,

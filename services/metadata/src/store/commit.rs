@@ -33,6 +33,7 @@ use self::{batch::Batch, load::Wanted};
 use super::{
     Settings,
     buckets::{BucketLock, lock_bucket},
+    counts::CommitCounts,
     engine::{Attempts, DatabaseError, Engine, Failure, Tx},
 };
 
@@ -136,11 +137,16 @@ pub(crate) struct Committers {
     engine: Engine,
     settings: Arc<Settings>,
     queues: Arc<Mutex<Queues>>,
+    counts: Arc<CommitCounts>,
 }
 
 impl Committers {
     pub(crate) fn new(env: Env, engine: Engine, settings: Arc<Settings>) -> Self {
-        Self { env, engine, settings, queues: Arc::default() }
+        Self { env, engine, settings, queues: Arc::default(), counts: Arc::default() }
+    }
+
+    pub(crate) fn counts(&self) -> &CommitCounts {
+        &self.counts
     }
 
     /// Commits a mutation together with others of its bucket.
@@ -163,9 +169,11 @@ impl Committers {
                 return Err(Undecided::Failed(Error::Unavailable { reason }));
             }
             queue.push_back(job);
+            self.counts.waiting.add(1);
             return Ok(());
         }
         queues.insert(bucket, VecDeque::from([job]));
+        self.counts.waiting.add(1);
         drop(queues);
         let committer = Committer { committers: self.clone(), bucket };
         self.env.spawn(async move { committer.run().await });
@@ -183,7 +191,8 @@ impl Drop for Committer {
     /// After a panic the queue must not stay behind without anybody who works on it.
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.committers.queues().remove(&self.bucket);
+            let left = self.committers.queues().remove(&self.bucket);
+            self.committers.counts.waiting.add(-(left.map_or(0, |left| left.len()).cast_signed() as i64));
         }
     }
 }
@@ -216,6 +225,7 @@ impl Committer {
             queues.remove(&self.bucket);
             return None;
         }
+        self.committers.counts.waiting.add(-(jobs.len().cast_signed() as i64));
         Some(jobs)
     }
 
@@ -249,17 +259,31 @@ impl Committer {
     }
 
     async fn commit_piece(&self, mutations: &[Mutation]) -> Result<Vec<Answer>, Failure> {
+        let Committers { env, counts, .. } = &self.committers;
+        let began = env.now();
+        let decided = self.try_piece(mutations).await;
+        counts.mutations.observe(mutations.len() as u64);
+        counts.duration.took(env.now().since(began));
+        match &decided {
+            Ok(Decided { changed: true, .. }) => counts.committed.increment(),
+            Ok(Decided { changed: false, .. }) => counts.unchanged.increment(),
+            Err(_) => counts.failed.increment(),
+        }
+        decided.map(|decided| decided.answers)
+    }
+
+    async fn try_piece(&self, mutations: &[Mutation]) -> Result<Decided, Failure> {
         let mut attempts = Attempts::new(&self.committers.env, "commit");
         loop {
             let mut tx = self.committers.engine.begin().await?;
             let failure = match self.decide(&mut tx, mutations).await {
-                Ok(Decided { answers, changed: true }) => match tx.commit().await {
-                    Ok(()) => return Ok(answers),
+                Ok(decided) if decided.changed => match tx.commit().await {
+                    Ok(()) => return Ok(decided),
                     Err(error) => error.into(),
                 },
-                Ok(Decided { answers, changed: false }) => {
+                Ok(decided) => {
                     tx.roll_back().await;
-                    return Ok(answers);
+                    return Ok(decided);
                 }
                 Err(failure) => {
                     tx.roll_back().await;

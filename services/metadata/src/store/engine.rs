@@ -12,10 +12,10 @@ mod kept;
 mod statement;
 mod value;
 
-use std::{str::FromStr, time::Duration};
+use std::{str::FromStr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use env::Env;
+use env::{Env, Instant};
 use sqlx::{
     Arguments as _, AssertSqlSafe, ConnectOptions as _, Executor as _, Postgres, Row as _, Sqlite,
     TypeInfo as _, ValueRef as _,
@@ -25,6 +25,7 @@ use sqlx::{
         SqliteSynchronous,
     },
 };
+use telemetry::Samples;
 
 pub(crate) use self::{
     failure::{Attempts, DatabaseError, Failure},
@@ -35,6 +36,7 @@ use self::{
     kept::{Borrowed, Kept},
     statement::text_for,
 };
+use super::counts::DatabaseCounts;
 
 /// Distinct statement texts that a connection keeps prepared: all of ours, with every size of a list.
 const STATEMENTS_KEPT: usize = 400;
@@ -70,6 +72,7 @@ pub(crate) struct Engine {
     pools: Pools,
     env: Env,
     statement_timeout: Duration,
+    counts: Arc<DatabaseCounts>,
 }
 
 /// What a transaction is for.
@@ -90,7 +93,7 @@ impl Engine {
             Some(path) => open_sqlite(path, options).await?,
             None => open_postgres(options).await?,
         };
-        Ok(Self { pools, env, statement_timeout: options.statement_timeout })
+        Ok(Self { pools, env, statement_timeout: options.statement_timeout, counts: Arc::default() })
     }
 
     #[cfg(test)]
@@ -100,6 +103,18 @@ impl Engine {
 
     pub(crate) fn env(&self) -> &Env {
         &self.env
+    }
+
+    /// Tells what is counted.
+    pub(crate) fn collect(&self, samples: &mut Samples) {
+        match &self.pools {
+            Pools::Postgres(pool) => pool.used("postgres").collect(samples),
+            Pools::Sqlite { writer, readers } => {
+                writer.used("writer").collect(samples);
+                readers.used("readers").collect(samples);
+            }
+        }
+        self.counts.collect(samples);
     }
 
     /// Closes every connection; calls that follow are `Unavailable`.
@@ -179,6 +194,7 @@ impl Engine {
         Tx {
             lent: Some(lent),
             env: self.env.clone(),
+            counts: self.counts.clone(),
             limit: self.statement_timeout,
             purpose,
             in_doubt: false,
@@ -186,13 +202,16 @@ impl Engine {
     }
 
     async fn lend(&self, purpose: Purpose) -> Result<Lent, DatabaseError> {
-        Ok(match &self.pools {
+        let began = self.env.now();
+        let lent = match &self.pools {
             Pools::Postgres(pool) => Lent::Postgres(pool.lend(&self.env).await?),
             Pools::Sqlite { writer, .. } if purpose == Purpose::Changes => {
                 Lent::Sqlite(writer.lend(&self.env).await?)
             }
             Pools::Sqlite { readers, .. } => Lent::Sqlite(readers.lend(&self.env).await?),
-        })
+        };
+        self.counts.connection_wait.took(self.env.now().since(began));
+        Ok(lent)
     }
 }
 
@@ -281,6 +300,7 @@ enum Lent {
 pub(crate) struct Tx {
     lent: Option<Lent>,
     env: Env,
+    counts: Arc<DatabaseCounts>,
     limit: Duration,
     purpose: Purpose,
     /// A statement was sent and its answer has not been read to the end.
@@ -417,6 +437,7 @@ impl Tx {
             return Err(DatabaseError::Internal("the transaction has ended".to_owned()));
         };
         self.in_doubt = true;
+        let began = self.env.now();
         let answer = match lent {
             Lent::Postgres(borrowed) => {
                 let connection = borrowed.connection()?;
@@ -449,7 +470,7 @@ impl Tx {
                 self.env.timeout(self.limit, work).await
             }
         };
-        self.settle(answer)
+        self.settle(answer, began)
     }
 
     /// Begins or ends a transaction, or runs a script.
@@ -458,6 +479,7 @@ impl Tx {
             return Err(DatabaseError::Internal("the transaction has ended".to_owned()));
         };
         self.in_doubt = true;
+        let began = self.env.now();
         let work = async {
             match lent {
                 Lent::Postgres(borrowed) => {
@@ -470,14 +492,16 @@ impl Tx {
             .map_err(classify)
         };
         let answer = self.env.timeout(self.limit, work).await;
-        self.settle(answer)
+        self.settle(answer, began)
     }
 
     /// After an answer of any kind but a failed connection the conversation can go on.
     fn settle<T>(
         &mut self,
         answer: Result<Result<T, DatabaseError>, env::Elapsed>,
+        began: Instant,
     ) -> Result<T, DatabaseError> {
+        self.counts.statement.took(self.env.now().since(began));
         let result = answer
             .unwrap_or_else(|_| Err(DatabaseError::Unavailable("the database does not answer".to_owned())));
         self.in_doubt = match &result {
@@ -485,6 +509,11 @@ impl Tx {
             Err(DatabaseError::Broken(_)) => true,
             _ => false,
         };
+        if result.is_ok() {
+            self.counts.answered.increment()
+        } else {
+            self.counts.failed.increment()
+        }
         result
     }
 }

@@ -255,6 +255,7 @@ impl Tally<'_> {
                 Outcome::Whole { bytes } => {
                     self.bytes += bytes;
                     self.progress.add(bytes);
+                    self.context.counts.move_bytes.add(bytes);
                     self.brought += usize::from(!is_of_move(&chunk, pending.since));
                 }
                 Outcome::Freed => {}

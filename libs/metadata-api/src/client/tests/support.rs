@@ -33,7 +33,8 @@ impl Server {
         let address = listener.local_address().expect("a bound address").to_string();
         let (stop, stopped) = oneshot::channel::<()>();
         let shutdown = async move { drop(stopped.await) };
-        let ended = env.spawn(serve_within(env.clone(), listener, service, shutdown, stop_time));
+        let ended =
+            env.spawn(serve_within(env.clone(), listener, service, Arc::default(), shutdown, stop_time));
         Self { address, stop: Some(stop), ended }
     }
 

@@ -14,11 +14,13 @@ use sqlx::{Database, Pool, pool::PoolConnection};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{DatabaseError, classify};
+use crate::store::counts::PoolUse;
 
 /// As many connections as the pool may have, lent in the order in which they are asked for.
 pub(super) struct Kept<DB: Database> {
     pool: Pool<DB>,
     permits: Arc<Semaphore>,
+    most: usize,
     idle: Arc<Mutex<Idle<DB>>>,
     /// Longest wait for a free connection.
     timeout: Duration,
@@ -41,7 +43,20 @@ impl<DB: Database> Kept<DB> {
     pub(super) fn new(pool: Pool<DB>, connections: u32, timeout: Duration) -> Self {
         let permits = usize::try_from(connections).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
         let idle = Idle { is_closed: false, connections: Vec::new() };
-        Self { pool, permits: Arc::new(Semaphore::new(permits)), idle: Arc::new(Mutex::new(idle)), timeout }
+        Self {
+            pool,
+            permits: Arc::new(Semaphore::new(permits)),
+            most: permits,
+            idle: Arc::new(Mutex::new(idle)),
+            timeout,
+        }
+    }
+
+    /// How the connections are used now.
+    pub(super) fn used(&self, pool: &'static str) -> PoolUse {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).connections.len();
+        let used = self.most.saturating_sub(self.permits.available_permits());
+        PoolUse { pool, idle, used, most: self.most }
     }
 
     /// How many connections there are.
@@ -82,6 +97,7 @@ impl<DB: Database> Clone for Kept<DB> {
         Self {
             pool: self.pool.clone(),
             permits: Arc::clone(&self.permits),
+            most: self.most,
             idle: Arc::clone(&self.idle),
             timeout: self.timeout,
         }

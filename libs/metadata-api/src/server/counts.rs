@@ -1,0 +1,147 @@
+//! What the server counts of calls.
+
+use std::{
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use async_trait::async_trait;
+use env::Env;
+use futures_util::future::BoxFuture;
+use http::Request;
+use hyper::body::Incoming;
+use telemetry::{Counter, Gauge, Histogram, Samples, Source, metrics};
+use tonic::{Code, Status, codegen::Service};
+
+use super::MetadataService;
+
+metrics! {
+    CALLS: counter("ashlar_metadata_calls_total", ["method", "code"], "Calls answered, by method and status code of gRPC (OK, NOT_FOUND, ...). A call of a method that there is not is not counted.");
+    DURATION: histogram("ashlar_metadata_call_duration_seconds", ["method"], "Time to answer a call.");
+    IN_FLIGHT: gauge("ashlar_metadata_calls_in_flight", [], "Calls under way.");
+}
+
+/// Paths of the contract's methods, and their names, in the order of the paths.
+const METHODS: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/methods.rs"));
+
+/// Names of status codes, by number. Source: gRPC, "Status codes and their use in gRPC".
+const CODES: [&str; 17] = [
+    "OK",
+    "CANCELLED",
+    "UNKNOWN",
+    "INVALID_ARGUMENT",
+    "DEADLINE_EXCEEDED",
+    "NOT_FOUND",
+    "ALREADY_EXISTS",
+    "PERMISSION_DENIED",
+    "RESOURCE_EXHAUSTED",
+    "FAILED_PRECONDITION",
+    "ABORTED",
+    "OUT_OF_RANGE",
+    "UNIMPLEMENTED",
+    "INTERNAL",
+    "UNAVAILABLE",
+    "DATA_LOSS",
+    "UNAUTHENTICATED",
+];
+
+/// Calls by method.
+#[derive(Debug)]
+pub struct Counts {
+    methods: Box<[Method]>,
+    in_flight: Gauge,
+}
+
+#[derive(Debug)]
+struct Method {
+    answered: [Counter; CODES.len()],
+    duration: Histogram,
+}
+
+impl Default for Counts {
+    fn default() -> Self {
+        let method = |_| Method { answered: Default::default(), duration: Histogram::seconds() };
+        Self { methods: METHODS.iter().map(method).collect(), in_flight: Gauge::default() }
+    }
+}
+
+#[async_trait]
+impl Source for Counts {
+    async fn collect(&self, samples: &mut Samples) {
+        for ((_, name), method) in METHODS.iter().zip(&self.methods) {
+            for (code, counter) in CODES.iter().zip(&method.answered) {
+                samples.add_counted(&CALLS, &[name, code], counter);
+            }
+            samples.add_observed(&DURATION, &[name], &method.duration);
+        }
+        samples.add(&IN_FLIGHT, &[], &self.in_flight);
+    }
+}
+
+/// The contract's services, whose calls are counted.
+#[derive(Clone)]
+pub(super) struct Counted {
+    env: Env,
+    service: MetadataService,
+    counts: Arc<Counts>,
+}
+
+impl Counted {
+    pub(super) fn new(env: Env, service: MetadataService, counts: Arc<Counts>) -> Self {
+        Self { env, service, counts }
+    }
+}
+
+impl Service<Request<Incoming>> for Counted {
+    type Response = <MetadataService as Service<Request<Incoming>>>::Response;
+    type Error = <MetadataService as Service<Request<Incoming>>>::Error;
+    type Future = BoxFuture<'static, Result<Self::Response, Self::Error>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        <MetadataService as Service<Request<Incoming>>>::poll_ready(&mut self.service, context)
+    }
+
+    fn call(&mut self, request: Request<Incoming>) -> Self::Future {
+        let place = METHODS.binary_search_by_key(&request.uri().path(), |(path, _)| path).ok();
+        let (env, counts) = (self.env.clone(), self.counts.clone());
+        let answer = self.service.call(request);
+        Box::pin(async move {
+            let _under_way = counts.in_flight.enter();
+            let began = env.now();
+            let answer = answer.await;
+            if let (Some(method), Ok(response)) = (place.and_then(|place| counts.methods.get(place)), &answer)
+            {
+                // A call that failed is answered with headers alone; one that did not tells that at its end.
+                let code =
+                    Status::from_header_map(response.headers()).map_or(Code::Ok, |status| status.code());
+                method.duration.took(env.now().since(began));
+                if let Some(counter) = method.answered.get(code as usize) {
+                    counter.increment();
+                }
+            }
+            answer
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tonic::Code;
+
+    use super::{CODES, METHODS};
+
+    #[test]
+    fn every_method_has_a_place_that_is_found_by_its_path() {
+        assert!(METHODS.is_sorted() && METHODS.len() > 50);
+        let path = "/ashlar.metadata.v1.Buckets/CreateBucket";
+        let place = METHODS.binary_search_by_key(&path, |(path, _)| path).unwrap();
+        assert_eq!(METHODS[place].1, "Buckets/CreateBucket");
+    }
+
+    #[test]
+    fn every_code_has_a_name() {
+        assert_eq!(CODES[Code::NotFound as usize], "NOT_FOUND");
+        assert_eq!(CODES[Code::Unauthenticated as usize], "UNAUTHENTICATED");
+        assert_eq!(CODES.len(), Code::Unauthenticated as usize + 1);
+    }
+}

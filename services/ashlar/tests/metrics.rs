@@ -1,0 +1,400 @@
+//! What services tell on `/metrics`: of a cluster of processes, and what `docs/metrics.md` says of it. To make that anew:
+//!
+//! ```sh
+//! ASHLAR_WRITE_DOCS=1 cargo test -p ashlar --test metrics
+//! ```
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+    io::Write as _,
+    path::Path,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use env::Env;
+use http::{HeaderMap, Method};
+use s3_client::{Access, Answer, Call, Client, Connect, Endpoint, Failure, RequestBody};
+use telemetry::{Kind, Metric};
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/metrics.md");
+
+const HEAD: &str = "\
+# Metrics
+
+Every service answers `GET /metrics` on its health listener in the text format of Prometheus; [Observe a cluster](how-to/observe.md) says how to scrape them.
+
+Labels have bounded values: operations, methods, codes, states, and the ids of the cluster's own disks. None has a key, a bucket's name or anything else that a client chooses. A series of a counter or histogram
+with labels that name operations, methods, calls, or codes appears when it has counted something. A counter begins at 0 with its process.
+
+`ashlar server` has the metrics of all four services but those of calls of the metadata service, which it makes in its own process. Made from the program's own descriptions by a test; do not edit.
+
+| metric | type | unit | labels | of | meaning |
+|---|---|---|---|---|---|
+";
+
+/// Who tells of what, in the order of the document.
+const TOLD: &[(&str, &[&[&Metric]])] = &[
+    ("every service", &[service_kit::METRICS]),
+    ("gateway", &[gateway::METRICS]),
+    ("gateway, worker", &[data_pool::METRICS]),
+    ("metadata", &[metadata_api::server::METRICS, metadata::METRICS]),
+    ("chunk", &[chunk::METRICS, shard_store::METRICS]),
+    ("worker", &[worker::METRICS]),
+];
+
+fn metrics() -> impl Iterator<Item = (&'static str, &'static Metric)> {
+    TOLD.iter()
+        .flat_map(|(who, lists)| lists.iter().flat_map(|list| list.iter().map(|metric| (*who, *metric))))
+}
+
+#[test]
+fn the_list_of_metrics_is_up_to_date() {
+    let mut text = HEAD.to_owned();
+    for (who, metric) in metrics() {
+        let labels: Vec<String> = metric.labels.iter().map(|label| format!("`{label}`")).collect();
+        let (name, kind, unit) = (metric.name, metric.kind.name(), metric.unit().unwrap_or(""));
+        writeln!(text, "| `{name}` | {kind} | {unit} | {} | {who} | {} |", labels.join(", "), metric.help)
+            .expect("a string takes it");
+    }
+    #[expect(clippy::disallowed_methods, reason = "a test writes and reads the document directly")]
+    if std::env::var_os("ASHLAR_WRITE_DOCS").is_some() {
+        std::fs::write(PATH, &text).expect("the document can be written");
+    } else {
+        let written = std::fs::read_to_string(PATH).unwrap_or_default();
+        assert!(written == text, "docs/metrics.md is stale; make it anew with ASHLAR_WRITE_DOCS=1");
+    }
+}
+
+#[test]
+fn names_are_used_once_and_are_as_prometheus_wants_them() {
+    let mut names = BTreeSet::new();
+    for (_, metric) in metrics() {
+        let Metric { name, kind, labels, help } = metric;
+        assert!(names.insert(*name), "{name} is there twice");
+        let is_plain = |text: &str| text.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'));
+        assert!(is_plain(name) && labels.iter().all(|label| is_plain(label)), "{name}");
+        assert_eq!(name.ends_with("_total"), *kind == Kind::Counter, "{name}");
+        assert!(!labels.contains(&"le") && help.ends_with('.') && !help.contains(['|', '\n']), "{name}");
+    }
+}
+
+const SECRET: &str = "0123456789abcdef0123456789abcdef";
+const ACCESS_KEY: &str = "accesskey";
+const SECRET_KEY: &str = "secretkey0123456";
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A process that is killed when the test ends.
+struct Service(Child);
+
+impl Service {
+    fn start(folder: &Path, words: &[&str]) -> Self {
+        #[expect(clippy::disallowed_methods, reason = "a process writes to the log itself")]
+        let log = std::fs::File::create(folder.join(format!("{}.log", words[0])));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ashlar"));
+        command.args(words).env_clear().env("ASHLAR_CLUSTER_SECRET", SECRET);
+        command.env("ASHLAR_ROOT_USER", ACCESS_KEY).env("ASHLAR_ROOT_PASSWORD", SECRET_KEY);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log.expect("a log can be written"));
+        Self(command.spawn().expect("the program starts"))
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+async fn wait_for(env: &Env, what: &str, mut done: impl AsyncFnMut() -> bool) {
+    let deadline = env.now().after(PATIENCE);
+    while !done().await {
+        assert!(env.now() < deadline, "{what} does not come");
+        env.sleep(Duration::from_millis(50)).await;
+    }
+}
+
+async fn free_address(env: &Env) -> String {
+    let any = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
+    let listener = env.listen(any).await.expect("loopback has a free port");
+    listener.local_address().expect("a listener has an address").to_string()
+}
+
+async fn access(env: &Env, address: &str) -> Access {
+    let connect = Connect::new(sigv4::Credentials {
+        access_key_id: ACCESS_KEY.to_owned(),
+        secret_access_key: SECRET_KEY.to_owned(),
+        session_token: None,
+    });
+    let endpoint = Endpoint::parse(&format!("http://{address}")).expect("an address makes an endpoint");
+    connect.access(env, endpoint).await.expect("plain HTTP needs no certificates")
+}
+
+async fn send(access: &Access, method: Method, target: &str, body: Bytes) -> Result<Answer, Failure> {
+    let call =
+        Call { method, target: target.to_owned(), headers: HeaderMap::new(), body: RequestBody::Bytes(body) };
+    Client::new(access).send(call, None).await
+}
+
+/// Head and body of the answer to a request without credentials.
+async fn fetch(env: &Env, address: &str, path: &str) -> Option<(String, String)> {
+    let mut connection = env.connect(address).await.ok()?;
+    let request = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
+    connection.write_all(request.as_bytes()).await.ok()?;
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).await.ok()?;
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    Some((head.to_owned(), body.to_owned()))
+}
+
+/// What a service tells, by series.
+#[derive(Debug)]
+struct Scrape {
+    text: String,
+    types: BTreeMap<String, String>,
+    series: BTreeMap<String, f64>,
+}
+
+impl Scrape {
+    async fn of(env: &Env, address: &str) -> Self {
+        let (head, text) = fetch(env, address, "/metrics").await.expect("an answer");
+        assert!(head.starts_with("HTTP/1.1 200") && head.contains("text/plain; version=0.0.4"), "{head}");
+        let (mut types, mut series) = (BTreeMap::new(), BTreeMap::new());
+        for line in text.lines() {
+            if let Some(of) = line.strip_prefix("# TYPE ") {
+                let (name, kind) = of.split_once(' ').expect("a type");
+                assert!(types.insert(name.to_owned(), kind.to_owned()).is_none(), "{name} is there twice");
+            } else if !line.starts_with('#') {
+                let (name, value) = line.rsplit_once(' ').expect("a value");
+                let value = value.parse().expect(line);
+                assert!(series.insert(name.to_owned(), value).is_none(), "{name} is there twice");
+            }
+        }
+        Self { text, types, series }
+    }
+
+    fn get(&self, series: &str) -> f64 {
+        self.series.get(series).copied().unwrap_or_default()
+    }
+
+    /// The sum of the series that begin so.
+    fn sum(&self, beginning: &str) -> f64 {
+        self.series.iter().filter(|(name, _)| name.starts_with(beginning)).map(|(_, value)| value).sum()
+    }
+
+    /// Prometheus's own judgement, where it is installed.
+    fn check(&self) {
+        let promtool = Command::new("promtool").args(["check", "metrics"]).stdin(Stdio::piped()).spawn();
+        let Ok(mut promtool) = promtool else { return };
+        let mut input = promtool.stdin.take().expect("a pipe");
+        input.write_all(self.text.as_bytes()).expect("it reads");
+        drop(input);
+        assert!(promtool.wait().expect("it ends").success(), "promtool finds fault");
+    }
+}
+
+/// The services of a cluster, by the address of each one's metrics.
+struct Cluster {
+    gateway: String,
+    health: BTreeMap<&'static str, String>,
+    _services: Vec<Service>,
+    _folder: TempDir,
+}
+
+impl Cluster {
+    async fn start(env: &Env) -> Self {
+        let folder = TempDir::with_prefix("ashlar-metrics-").expect("a folder for temporary files");
+        let path = |name: &str| folder.path().join(name).display().to_string();
+        let (metadata, chunk, gateway) =
+            (free_address(env).await, free_address(env).await, free_address(env).await);
+        let mut health = BTreeMap::new();
+        for service in ["metadata", "chunk", "gateway", "worker"] {
+            health.insert(service, free_address(env).await);
+        }
+        let database = format!("sqlite:{}", path("metadata.sqlite"));
+        let data = [path("1"), path("2"), path("3")].join(",");
+        let words: [&[&str]; 4] = [
+            &["metadata", "--listen", &metadata, "--database-url", &database, "--standard-coding", "2+1"],
+            &["chunk", "--listen", &chunk, "--metadata", &metadata, "--data", &data],
+            &["gateway", "--listen", &gateway, "--metadata", &metadata],
+            &["worker", "--metadata", &metadata],
+        ];
+        let start = |words: &&[&str]| {
+            let words = [words, &["--health-listen", health[words[0]].as_str()][..]].concat();
+            Service::start(folder.path(), &words)
+        };
+        let services = words.iter().map(start).collect();
+        Self { gateway, health, _services: services, _folder: folder }
+    }
+
+    async fn scrape(&self, env: &Env, service: &str) -> Scrape {
+        Scrape::of(env, &self.health[service]).await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_service_tells_exactly_what_was_asked_of_it() {
+    let env = Env::real();
+    let cluster = Cluster::start(&env).await;
+    let front = access(&env, &cluster.gateway).await;
+    let is_ready = async || {
+        let put = send(&front, Method::PUT, "/bucket-of-a-client", Bytes::new()).await.is_ok();
+        put && send(&front, Method::PUT, "/bucket-of-a-client/first", body(0)).await.is_ok()
+    };
+    wait_for(&env, "the cluster", is_ready).await;
+
+    let before = cluster.scrape(&env, "gateway").await;
+    let metadata_before = cluster.scrape(&env, "metadata").await;
+    let chunk_before = cluster.scrape(&env, "chunk").await;
+    for number in 0..5 {
+        let target = format!("/bucket-of-a-client/key-{number}");
+        send(&front, Method::PUT, &target, body(number)).await.unwrap();
+    }
+    for number in 0..3 {
+        let target = format!("/bucket-of-a-client/key-{number}");
+        assert!(send(&front, Method::GET, &target, Bytes::new()).await.unwrap().body == body(number));
+    }
+    for name in ["nothing", "nowhere"] {
+        let target = format!("/bucket-of-a-client/{name}");
+        assert!(send(&front, Method::GET, &target, Bytes::new()).await.is_err());
+    }
+    assert!(
+        send(&front, Method::GET, "/no-such-bucket-of-a-client?list-type=2", Bytes::new()).await.is_err()
+    );
+
+    // Durations are counted when the last byte is sent, which the client may have before the server goes on.
+    let mut after = cluster.scrape(&env, "gateway").await;
+    wait_for(&env, "the end of the requests", async || {
+        after = cluster.scrape(&env, "gateway").await;
+        after.get("ashlar_s3_requests_in_flight") == 0.0
+    })
+    .await;
+    let grown = |series: &str| after.get(series) - before.get(series);
+    assert_eq!(grown("ashlar_s3_requests_total{operation=\"PutObject\",status=\"2xx\"}"), 5.0);
+    assert_eq!(grown("ashlar_s3_requests_total{operation=\"GetObject\",status=\"2xx\"}"), 3.0);
+    assert_eq!(grown("ashlar_s3_requests_total{operation=\"GetObject\",status=\"4xx\"}"), 2.0);
+    assert_eq!(grown("ashlar_s3_requests_total{operation=\"ListObjectsV2\",status=\"4xx\"}"), 1.0);
+    assert_eq!(after.sum("ashlar_s3_requests_total{") - before.sum("ashlar_s3_requests_total{"), 11.0);
+    assert_eq!(grown("ashlar_s3_errors_total{code=\"NoSuchKey\"}"), 2.0);
+    assert_eq!(grown("ashlar_s3_errors_total{code=\"NoSuchBucket\"}"), 1.0);
+    assert_eq!(grown("ashlar_s3_request_duration_seconds_count{operation=\"PutObject\"}"), 5.0);
+    assert_eq!(grown("ashlar_s3_request_duration_seconds_count{operation=\"GetObject\"}"), 5.0);
+    assert_eq!(grown("ashlar_s3_received_bytes_total"), 5.0 * LENGTH as f64);
+    let sent = grown("ashlar_s3_sent_bytes_total");
+    assert!(sent > 3.0 * LENGTH as f64 && sent < 3.0 * LENGTH as f64 + 3000.0, "{sent}");
+    assert_eq!(grown("ashlar_s3_requests_broken_off_total"), 0.0);
+    assert_eq!(grown("ashlar_pool_shard_writes_total{result=\"ok\"}"), 15.0);
+    assert!(grown("ashlar_pool_shard_reads_total{result=\"ok\"}") >= 6.0);
+
+    let metadata = cluster.scrape(&env, "metadata").await;
+    let grown = |series: &str| metadata.get(series) - metadata_before.get(series);
+    let commits = "method=\"Versions/CommitVersion\"";
+    assert_eq!(grown(&format!("ashlar_metadata_calls_total{{{commits},code=\"OK\"}}")), 5.0);
+    assert_eq!(grown(&format!("ashlar_metadata_call_duration_seconds_count{{{commits}}}")), 5.0);
+    let lookups = "ashlar_metadata_calls_total{method=\"Versions/GetVersion\",code=\"NOT_FOUND\"}";
+    assert_eq!(grown(lookups), 2.0);
+    assert_eq!(grown("ashlar_metadata_commit_batches_total{result=\"committed\"}"), 5.0);
+    assert_eq!(grown("ashlar_metadata_commit_batch_mutations_sum"), 5.0);
+    assert!(grown("ashlar_database_statements_total{result=\"ok\"}") >= 10.0);
+    assert_eq!(metadata.get("ashlar_database_connections_max{pool=\"writer\"}"), 1.0);
+
+    let chunk = cluster.scrape(&env, "chunk").await;
+    let grown = |series: &str| chunk.get(series) - chunk_before.get(series);
+    assert_eq!(grown("ashlar_chunk_calls_total{call=\"put_shard\",result=\"ok\"}"), 15.0);
+    assert_eq!(grown("ashlar_chunk_call_duration_seconds_count{call=\"put_shard\"}"), 15.0);
+    assert!(grown("ashlar_chunk_written_bytes_total") >= 1.5 * 5.0 * LENGTH as f64);
+    assert!(grown("ashlar_chunk_read_bytes_total") >= 3.0 * LENGTH as f64);
+    assert_eq!(chunk.sum("ashlar_disk_shards{") - chunk_before.sum("ashlar_disk_shards{"), 15.0);
+    assert!(chunk.sum("ashlar_disk_sync_duration_seconds_count{") > 0.0);
+    assert_eq!(chunk.sum("ashlar_disk_writable{"), 3.0);
+    assert!(chunk.sum("ashlar_disk_capacity_bytes{") > chunk.sum("ashlar_disk_available_bytes{"));
+
+    let mut worker = cluster.scrape(&env, "worker").await;
+    wait_for(&env, "the jobs", async || {
+        worker = cluster.scrape(&env, "worker").await;
+        worker.sum("ashlar_worker_job_held{") == 8.0 && worker.get("ashlar_leases{state=\"live\"}") == 2.0
+    })
+    .await;
+    assert_eq!(worker.get("ashlar_cluster_disks{state=\"up\"}"), 3.0);
+    assert_eq!(worker.get("ashlar_cluster_nodes{state=\"up\"}"), 1.0);
+
+    let mut told = BTreeMap::new();
+    for service in cluster.health.keys() {
+        let scrape = cluster.scrape(&env, service).await;
+        scrape.check();
+        assert!(scrape.get("process_resident_memory_bytes") > 1e6 && scrape.get("process_open_fds") > 3.0);
+        assert!(scrape.sum(&format!("ashlar_build_info{{service=\"{service}\"")) == 1.0);
+        told.extend(scrape.types);
+    }
+    for (_, metric) in metrics() {
+        assert_eq!(told.remove(metric.name).as_deref(), Some(metric.kind.name()), "{}", metric.name);
+    }
+    assert_eq!(told, BTreeMap::new(), "not in docs/metrics.md");
+}
+
+const LENGTH: usize = 300_000;
+
+fn body(number: usize) -> Bytes {
+    let seed = number as u8;
+    Bytes::from((0..LENGTH).map(|at| seed.wrapping_add((at % 251) as u8)).collect::<Vec<_>>())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_clients_choose_is_in_no_label() {
+    let env = Env::real();
+    let folder = TempDir::with_prefix("ashlar-metrics-").expect("a folder for temporary files");
+    let data = folder.path().join("data").display().to_string();
+    let [listen, health] = [free_address(&env).await, free_address(&env).await];
+    let words = ["server", &data, "--listen", &listen, "--health-listen", &health];
+    let _server = Service::start(folder.path(), &words);
+    let front = access(&env, &listen).await;
+    let ask = async |word: &str| {
+        let method = Method::from_bytes(word.to_uppercase().as_bytes()).unwrap();
+        let _ = send(&front, Method::PUT, &format!("/{word}"), Bytes::new()).await;
+        let _ = send(&front, Method::PUT, &format!("/{word}/{word}"), body(1)).await;
+        let _ = send(&front, Method::GET, &format!("/{word}/{word}?{word}={word}"), Bytes::new()).await;
+        let _ = send(&front, Method::GET, &format!("/{word}/absent"), Bytes::new()).await;
+        let _ = send(&front, method, &format!("/{word}"), Bytes::new()).await;
+        let _ = fetch(&env, &listen, &format!("/{word}?Action={word}")).await;
+    };
+    wait_for(&env, "the server", async || fetch(&env, &health, "/health/ready").await.is_some()).await;
+    wait_for(&env, "the server", async || send(&front, Method::GET, "/", Bytes::new()).await.is_ok()).await;
+
+    ask("chosen0").await;
+    let labels = |scrape: &Scrape| {
+        let families =
+            ["ashlar_s3_", "ashlar_pool_", "ashlar_chunk_", "ashlar_metadata_", "ashlar_database_"];
+        let names =
+            scrape.series.keys().filter(|name| families.iter().any(|family| name.starts_with(family)));
+        names.cloned().collect::<BTreeSet<String>>()
+    };
+    let first = Scrape::of(&env, &health).await;
+    for number in 1..20 {
+        ask(&format!("chosen{number}")).await;
+    }
+    let last = Scrape::of(&env, &health).await;
+    assert_eq!(labels(&first), labels(&last));
+    assert!(!last.text.to_lowercase().contains("chosen"), "{}", last.text);
+    last.check();
+
+    // Clients are not told.
+    let (head, _) = fetch(&env, &listen, "/metrics").await.unwrap();
+    assert!(!head.starts_with("HTTP/1.1 200"), "{head}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn metrics_are_public_if_the_operator_wants_that() {
+    let env = Env::real();
+    let folder = TempDir::with_prefix("ashlar-metrics-").expect("a folder for temporary files");
+    let data = folder.path().join("data").display().to_string();
+    let listen = free_address(&env).await;
+    let _server = Service::start(folder.path(), &["server", &data, "--listen", &listen, "--metrics-public"]);
+    wait_for(&env, "the server", async || fetch(&env, &listen, "/health/ready").await.is_some()).await;
+    let scrape = Scrape::of(&env, &listen).await;
+    assert_eq!(scrape.sum("ashlar_build_info{service=\"server\""), 1.0);
+    scrape.check();
+}

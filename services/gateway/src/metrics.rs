@@ -1,0 +1,293 @@
+//! What the gateway counts of requests.
+
+use std::{
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    task::{Context, Poll},
+};
+
+use async_trait::async_trait;
+use axum::body::{Body, HttpBody};
+use bytes::Bytes;
+use env::Instant;
+use http::{StatusCode, header::CONTENT_LENGTH};
+use http_body::{Frame, SizeHint};
+use s3_wire::{ErrorCode, Operation};
+use telemetry::{Counter, Gauge, Histogram, Samples, Source, metrics};
+
+use crate::{Gateway, request::Response};
+
+metrics! {
+    REQUESTS: counter("ashlar_s3_requests_total", ["operation", "status"], "Requests answered, by operation and class of status (2xx to 5xx). The operation is Unknown when a request was refused before it was recognised, IAM for calls of IAM and STS, Preflight for OPTIONS, Website for visitors of websites.");
+    DURATION: histogram("ashlar_s3_request_duration_seconds", ["operation"], "Time from the head of a request to the last byte of its answer.");
+    IN_FLIGHT: gauge("ashlar_s3_requests_in_flight", [], "Requests whose answers are not complete.");
+    BROKEN_OFF: counter("ashlar_s3_requests_broken_off_total", [], "Answers that ended before their last byte: the client went away, or bytes could not be proved.");
+    ERRORS: counter("ashlar_s3_errors_total", ["code"], "Error answers of S3 operations, by S3's code.");
+    RECEIVED: counter("ashlar_s3_received_bytes_total", [], "Bytes of requests' bodies that were read.");
+    SENT: counter("ashlar_s3_sent_bytes_total", [], "Bytes of answers' bodies that were sent.");
+}
+
+/// What is asked for beside operations, or before an operation is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Beside {
+    Unknown,
+    Iam,
+    Preflight,
+    Website,
+}
+
+impl Beside {
+    const ALL: [Self; 4] = [Self::Unknown, Self::Iam, Self::Preflight, Self::Website];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Unknown => "Unknown",
+            Self::Iam => "IAM",
+            Self::Preflight => "Preflight",
+            Self::Website => "Website",
+        }
+    }
+
+    fn place(self) -> usize {
+        Operation::ALL.len() + self as usize
+    }
+}
+
+/// Values of the label `status`.
+const STATUSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
+
+/// Counters by operation, by status and by code.
+pub(crate) struct Metrics {
+    asked: Box<[Asked]>,
+    errors: Box<[Counter]>,
+    in_flight: Gauge,
+    broken_off: Counter,
+    received: Counter,
+    sent: Counter,
+}
+
+/// Of one operation.
+struct Asked {
+    answered: [Counter; STATUSES.len()],
+    duration: Histogram,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let asked = || Asked { answered: Default::default(), duration: Histogram::seconds() };
+        let places = Operation::ALL.len() + Beside::ALL.len();
+        Self {
+            asked: std::iter::repeat_with(asked).take(places).collect(),
+            errors: ErrorCode::ALL.iter().map(|_| Counter::default()).collect(),
+            in_flight: Gauge::default(),
+            broken_off: Counter::default(),
+            received: Counter::default(),
+            sent: Counter::default(),
+        }
+    }
+}
+
+#[async_trait]
+impl Source for Gateway {
+    async fn collect(&self, samples: &mut Samples) {
+        let metrics = &self.metrics;
+        let names = Operation::ALL.iter().map(|operation| operation.name());
+        let names = names.chain(Beside::ALL.map(Beside::name));
+        for (name, asked) in names.zip(&metrics.asked) {
+            for (status, counter) in STATUSES.iter().zip(&asked.answered) {
+                samples.add_counted(&REQUESTS, &[name, status], counter);
+            }
+            samples.add_observed(&DURATION, &[name], &asked.duration);
+        }
+        for (code, counter) in ErrorCode::ALL.iter().zip(&metrics.errors) {
+            samples.add_counted(&ERRORS, &[code.as_str()], counter);
+        }
+        samples.add(&IN_FLIGHT, &[], &metrics.in_flight);
+        samples.add(&BROKEN_OFF, &[], &metrics.broken_off);
+        samples.add(&RECEIVED, &[], &metrics.received);
+        samples.add(&SENT, &[], &metrics.sent);
+    }
+}
+
+/// A request that is being answered, and counted. Dropping it ends it: once the last byte of the answer is sent, or nobody
+/// waits for it any more.
+pub(crate) struct Seen {
+    gateway: Arc<Gateway>,
+    started: Instant,
+    /// Which of [`Metrics::asked`] it is one of.
+    place: AtomicUsize,
+    /// What is left to be sent, once there is an answer.
+    left: Option<Left>,
+}
+
+/// Bytes of an answer's body that were not sent yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Left {
+    Bytes(u64),
+    /// It ends when its body does.
+    Unknown,
+}
+
+impl Seen {
+    /// Begins to count a request.
+    pub(crate) fn begin(gateway: &Arc<Gateway>, as_what: Beside) -> Self {
+        gateway.metrics.in_flight.add(1);
+        let started = gateway.env.now();
+        Self { gateway: gateway.clone(), started, place: AtomicUsize::new(as_what.place()), left: None }
+    }
+
+    /// It asks for this operation.
+    pub(crate) fn is_for(&self, operation: Operation) {
+        self.place.store(operation as usize, Relaxed);
+    }
+
+    /// It asks for something beside the operations.
+    pub(crate) fn is_beside(&self, what: Beside) {
+        self.place.store(what.place(), Relaxed);
+    }
+
+    /// The body of the request, counted as it is read.
+    pub(crate) fn request_body(&self, body: Body) -> Body {
+        if body.is_end_stream() {
+            return body;
+        }
+        Body::new(Received { body, gateway: self.gateway.clone() })
+    }
+
+    /// The answer, which is counted; its body takes this along if there is something to wait for.
+    pub(crate) fn answer(mut self, response: Response, code: Option<ErrorCode>) -> Response {
+        let metrics = &self.gateway.metrics;
+        let class = usize::from(response.status().as_u16() / 100).saturating_sub(1);
+        if let Some(counter) = self.asked().and_then(|asked| asked.answered.get(class)) {
+            counter.increment();
+        }
+        if let Some(counter) = code.and_then(|code| metrics.errors.get(code as usize)) {
+            counter.increment();
+        }
+        // What is as long as is known is in memory.
+        if let Some(length) = response.body().size_hint().exact() {
+            metrics.sent.add(length);
+            self.left = Some(Left::Bytes(0));
+            return response;
+        }
+        let length =
+            response.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+        let has_body = response.status() != StatusCode::NOT_MODIFIED;
+        self.left = Some(length.filter(|_| has_body).map_or(Left::Unknown, Left::Bytes));
+        response.map(|body| Body::new(Sent { body, seen: self }))
+    }
+
+    fn asked(&self) -> Option<&Asked> {
+        self.gateway.metrics.asked.get(self.place.load(Relaxed))
+    }
+
+    fn sent(&mut self, more: usize) {
+        self.gateway.metrics.sent.add(more as u64);
+        if let Some(Left::Bytes(left)) = &mut self.left {
+            *left = left.saturating_sub(more as u64);
+        }
+    }
+}
+
+impl Drop for Seen {
+    fn drop(&mut self) {
+        let metrics = &self.gateway.metrics;
+        metrics.in_flight.add(-1);
+        if self.left != Some(Left::Bytes(0)) {
+            metrics.broken_off.increment();
+        }
+        if let (Some(asked), Some(_)) = (self.asked(), self.left) {
+            asked.duration.took(self.gateway.env.now().since(self.started));
+        }
+    }
+}
+
+/// The body of a request.
+struct Received {
+    body: Body,
+    gateway: Arc<Gateway>,
+}
+
+impl HttpBody for Received {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let polled = Pin::new(&mut self.body).poll_frame(context);
+        if let Poll::Ready(Some(Ok(frame))) = &polled {
+            self.gateway.metrics.received.add(frame.data_ref().map_or(0, Bytes::len) as u64);
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// The body of an answer.
+struct Sent {
+    body: Body,
+    seen: Seen,
+}
+
+impl HttpBody for Sent {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let polled = Pin::new(&mut self.body).poll_frame(context);
+        match &polled {
+            Poll::Ready(Some(Ok(frame))) => {
+                let length = frame.data_ref().map_or(0, Bytes::len);
+                self.seen.sent(length);
+            }
+            Poll::Ready(None) if self.seen.left == Some(Left::Unknown) => {
+                self.seen.left = Some(Left::Bytes(0))
+            }
+            _ => {}
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use s3_wire::{ErrorCode, Operation};
+
+    use super::Beside;
+
+    #[test]
+    fn every_operation_and_code_has_its_place() {
+        for (place, operation) in Operation::ALL.iter().enumerate() {
+            assert_eq!(*operation as usize, place);
+        }
+        for (place, code) in ErrorCode::ALL.iter().enumerate() {
+            assert_eq!(*code as usize, place);
+        }
+        for (place, beside) in Beside::ALL.iter().enumerate() {
+            assert_eq!(beside.place(), Operation::ALL.len() + place);
+        }
+    }
+}

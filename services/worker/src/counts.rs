@@ -1,0 +1,217 @@
+//! What a worker counts of its work.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use metadata_api::{ClusterMap, DiskState, JobName, NodeState};
+use telemetry::{Counter, Gauge, Samples, Source, metrics};
+
+use crate::context::KnownMap;
+
+metrics! {
+    HELD: gauge("ashlar_worker_job_held", ["job"], "1 if this worker has the job. Over all workers each job has one holder.");
+    DONE: counter("ashlar_worker_job_done_total", ["job"], "What this worker has done of the job: shards of repair, bytes of move, recode and transition, leases of reap, buckets of lifecycle and inventory.");
+    LEFT: gauge("ashlar_worker_job_left", ["job"], "What is left of the job, in the same unit, as its holder last saw it.");
+    QUEUE: gauge("ashlar_repair_queue_shards", ["spare"], "Shards in the repair queue that their disks lack, by how many more shards of their chunk can be lost before it cannot be read: unreadable, 0, 1, 2, more. As the last pass found them; only from the worker that has the job repair.");
+    AWAY: gauge("ashlar_repair_queue_waiting_shards", [], "Shards in the repair queue that wait for a disk that is away. Only from the worker that has the job repair.");
+    REPAIRED: counter("ashlar_repair_shards_total", [], "Shards that left the repair queue, whole or freed.");
+    REPAIR_BYTES: counter("ashlar_repair_written_bytes_total", [], "Bytes of shards that repairs wrote.");
+    MOVES_PENDING: gauge("ashlar_moves_pending", [], "Moves of placement groups' indexes in the cluster map.");
+    MOVES_RUNNING: gauge("ashlar_moves_in_progress", [], "Moves that this worker carries out now.");
+    MOVES_FINISHED: counter("ashlar_moves_finished_total", [], "Moves that this worker finished.");
+    MOVE_BYTES: counter("ashlar_moves_written_bytes_total", [], "Bytes of shards that moves brought over.");
+    LEASES: gauge("ashlar_leases", ["state"], "Leases of gateways and workers: live, revoked (to be reaped). Only from the worker that has the job reap.");
+    REAPED: counter("ashlar_reaped_leases_total", [], "Revoked leases that were looked through and forgotten.");
+    REAPED_CHUNKS: counter("ashlar_reaped_chunks_total", [], "Chunks under revoked leases that nothing named and that were deleted.");
+    GARBAGE: counter("ashlar_garbage_freed_items_total", [], "Items of the garbage queue that were freed: what deleted versions and parts named.");
+    EPOCH: gauge("ashlar_cluster_map_epoch", [], "Epoch of the cluster map as this worker knows it.");
+    NODES: gauge("ashlar_cluster_nodes", ["state"], "Nodes by state in the cluster map: up, suspect, down.");
+    DISKS: gauge("ashlar_cluster_disks", ["state"], "Disks by state in the cluster map: up, full, failed, down. Those that were removed are not counted.");
+    HELD_BACK: gauge("ashlar_cluster_rebuilding_held_back", [], "1 while so many disks are silent that nothing of them is rebuilt elsewhere.");
+}
+
+/// Values of the label `spare`.
+const SPARES: [&str; 5] = ["unreadable", "0", "1", "2", "more"];
+
+/// Counters of a worker.
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    jobs: [Job; JobName::ALL.len()],
+    queue: [Gauge; SPARES.len()],
+    away: Gauge,
+    pub(crate) repaired: Counter,
+    pub(crate) repair_bytes: Counter,
+    pub(crate) moves_running: Gauge,
+    pub(crate) moves_finished: Counter,
+    pub(crate) move_bytes: Counter,
+    live_leases: Gauge,
+    revoked_leases: Gauge,
+    pub(crate) reaped: Counter,
+    pub(crate) reaped_chunks: Counter,
+    pub(crate) garbage: Counter,
+}
+
+/// Of one job.
+#[derive(Debug, Default)]
+pub(crate) struct Job {
+    held: Gauge,
+    pub(crate) done: Counter,
+    pub(crate) left: Gauge,
+}
+
+impl Counts {
+    /// Those of a job.
+    pub(crate) fn job(&self, job: JobName) -> &Job {
+        let place = JobName::ALL.iter().position(|known| *known == job).unwrap_or_default();
+        &self.jobs[place]
+    }
+
+    /// This worker has the job from now on.
+    pub(crate) fn took(&self, job: JobName) {
+        self.job(job).held.set(1);
+    }
+
+    /// This worker does not have the job any more: what is left of it is for its next holder to tell.
+    pub(crate) fn gave_up(&self, job: JobName) {
+        let counted = self.job(job);
+        counted.held.set(0);
+        counted.left.set(0);
+        match job {
+            JobName::Repair => self.set_queue(&Queued::default()),
+            JobName::Reap => self.set_leases(0, 0),
+            _ => {}
+        }
+    }
+
+    /// A pass found this in the repair queue.
+    pub(crate) fn set_queue(&self, queued: &Queued) {
+        for (gauge, shards) in self.queue.iter().zip(queued.by_spare) {
+            gauge.set(shards);
+        }
+        self.away.set(queued.away);
+    }
+
+    /// There are so many leases.
+    pub(crate) fn set_leases(&self, live: usize, revoked: usize) {
+        self.live_leases.set(live.cast_signed() as i64);
+        self.revoked_leases.set(revoked.cast_signed() as i64);
+    }
+}
+
+/// What a pass found in the repair queue.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(crate) struct Queued {
+    by_spare: [i64; SPARES.len()],
+    away: i64,
+}
+
+impl Queued {
+    /// A shard whose chunk can lose so many more; negative when it cannot be read.
+    pub(crate) fn add(&mut self, spare: isize) {
+        let place = usize::try_from(spare.saturating_add(1)).unwrap_or(0);
+        self.by_spare[place.min(SPARES.len() - 1)] += 1;
+    }
+
+    /// Shards that wait for their disks.
+    pub(crate) fn add_away(&mut self, shards: usize) {
+        self.away += shards.cast_signed() as i64;
+    }
+}
+
+/// Tells what is counted, and how the cluster is.
+pub(crate) struct WorkerSource {
+    pub(crate) counts: Arc<Counts>,
+    pub(crate) map: KnownMap,
+}
+
+#[async_trait]
+impl Source for WorkerSource {
+    async fn collect(&self, samples: &mut Samples) {
+        let counts = &*self.counts;
+        for job in JobName::ALL {
+            let (name, job) = (name(job), counts.job(job));
+            samples.add(&HELD, &[name], &job.held);
+            samples.add(&DONE, &[name], &job.done);
+            samples.add(&LEFT, &[name], &job.left);
+        }
+        for (spare, shards) in SPARES.iter().zip(&counts.queue) {
+            samples.add(&QUEUE, &[spare], shards);
+        }
+        samples.add(&AWAY, &[], &counts.away);
+        samples.add(&REPAIRED, &[], &counts.repaired);
+        samples.add(&REPAIR_BYTES, &[], &counts.repair_bytes);
+        samples.add(&MOVES_RUNNING, &[], &counts.moves_running);
+        samples.add(&MOVES_FINISHED, &[], &counts.moves_finished);
+        samples.add(&MOVE_BYTES, &[], &counts.move_bytes);
+        samples.add(&LEASES, &["live"], &counts.live_leases);
+        samples.add(&LEASES, &["revoked"], &counts.revoked_leases);
+        samples.add(&REAPED, &[], &counts.reaped);
+        samples.add(&REAPED_CHUNKS, &[], &counts.reaped_chunks);
+        samples.add(&GARBAGE, &[], &counts.garbage);
+        tell(&self.map.get(), samples);
+    }
+}
+
+fn tell(map: &ClusterMap, samples: &mut Samples) {
+    let groups = map.classes.iter().flat_map(|class| &class.groups);
+    samples.add(&MOVES_PENDING, &[], groups.map(|group| group.moves.len()).sum::<usize>());
+    samples.add(&EPOCH, &[], map.epoch);
+    let states = [("up", NodeState::Up), ("suspect", NodeState::Suspect), ("down", NodeState::Down)];
+    for (name, state) in states {
+        samples.add(&NODES, &[name], map.nodes.iter().filter(|node| node.state == state).count());
+    }
+    let [mut up, mut full, mut failed, mut down] = [0_u64; 4];
+    for disk in &map.disks {
+        match disk.state {
+            DiskState::Up if disk.failed => failed += 1,
+            DiskState::Up if !disk.writable => full += 1,
+            DiskState::Up => up += 1,
+            DiskState::Down => down += 1,
+            DiskState::Gone => {}
+        }
+    }
+    for (name, disks) in [("up", up), ("full", full), ("failed", failed), ("down", down)] {
+        samples.add(&DISKS, &[name], disks);
+    }
+    samples.add(&HELD_BACK, &[], map.mass_loss().is_some());
+}
+
+fn name(job: JobName) -> &'static str {
+    match job {
+        JobName::Plan => "plan",
+        JobName::Move => "move",
+        JobName::Repair => "repair",
+        JobName::Reap => "reap",
+        JobName::Recode => "recode",
+        JobName::Lifecycle => "lifecycle",
+        JobName::Transition => "transition",
+        JobName::Inventory => "inventory",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use metadata_api::JobName;
+
+    use super::{Counts, Queued};
+
+    #[test]
+    fn shards_are_counted_by_what_their_chunk_can_still_lose() {
+        let mut queued = Queued::default();
+        [-3, -1, 0, 1, 2, 3, isize::MAX].into_iter().for_each(|spare| queued.add(spare));
+        queued.add_away(4);
+        assert_eq!(queued, Queued { by_spare: [2, 1, 1, 1, 2], away: 4 });
+        let counts = Counts::default();
+        counts.took(JobName::Repair);
+        counts.set_queue(&queued);
+        assert_eq!(
+            (counts.queue[0].get(), counts.away.get(), counts.job(JobName::Repair).held.get()),
+            (2, 4, 1)
+        );
+        counts.gave_up(JobName::Repair);
+        assert_eq!(
+            (counts.queue[0].get(), counts.away.get(), counts.job(JobName::Repair).held.get()),
+            (0, 0, 0)
+        );
+    }
+}
