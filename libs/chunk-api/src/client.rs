@@ -10,6 +10,7 @@ use bytes::{Bytes, BytesMut};
 use env::Env;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
+use tracing::Instrument;
 use types::{CELL_SIZE, DiskId, GroupId, LeaseId, ShardId, ShardIndex};
 
 use self::{
@@ -22,7 +23,7 @@ use crate::{
     body::malformed,
     incoming::BodyReader,
     outgoing::OutgoingBody,
-    validate_leases, validate_limit, validate_names,
+    span, validate_leases, validate_limit, validate_names,
     wire::{
         CHECKSUM_LENGTH, HEAD_LENGTH, LISTING_MAX, PutHead, SMALL_ANSWER_MAX, WireDisk, WireError,
         WireVerdict, decode_listing, encode_leases, encode_names, put_length, split_cells,
@@ -121,11 +122,17 @@ impl Client {
             .header(header::HOST, &self.address)
             .header(header::AUTHORIZATION, &self.authorization)
             .body(body)
+            .map(span::carried)
             .map_err(|error| Error::Unavailable { reason: error.to_string() })
     }
 
     /// A call that may be repeated, with a short body. Its answer has at most `limit` bytes.
     async fn call(&self, method: Method, path: &str, body: Bytes, limit: usize) -> Result<Answer, Error> {
+        let span = span::of_call(&method, path, &self.address);
+        self.repeated(method, path, body, limit).instrument(span).await
+    }
+
+    async fn repeated(&self, method: Method, path: &str, body: Bytes, limit: usize) -> Result<Answer, Error> {
         let mut fresh = false;
         loop {
             let request = self.request(method.clone(), path, OutgoingBody::full(body.clone()))?;
@@ -182,6 +189,7 @@ impl Client {
     /// Reads an answer's body; an answer that is an error becomes one.
     async fn finish(&self, response: Response<Incoming>, limit: usize) -> Result<Answer, Error> {
         let status = response.status();
+        span::answered(status);
         if status == StatusCode::UNAUTHORIZED {
             return Err(Error::Unauthenticated);
         }
@@ -199,6 +207,11 @@ impl Client {
 
     /// Sends a shard.
     async fn put(&self, path: &str, header: &ShardHeader, body: PutBody) -> Result<(), Error> {
+        let span = span::of_call(&Method::PUT, path, &self.address);
+        self.put_once(path, header, body).instrument(span).await
+    }
+
+    async fn put_once(&self, path: &str, header: &ShardHeader, body: PutBody) -> Result<(), Error> {
         let progress = Arc::new(Progress::new(self.env.clone()));
         let body = body.outgoing(header).watched_by(progress.clone());
         let (lease, response) = self

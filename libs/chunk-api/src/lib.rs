@@ -17,6 +17,7 @@ pub mod fake;
 mod incoming;
 mod outgoing;
 pub mod server;
+mod span;
 mod wire;
 
 use std::pin::Pin;

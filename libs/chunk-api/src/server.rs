@@ -8,13 +8,14 @@ use env::Env;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::{body::Incoming, service::Service};
 use subtle::ConstantTimeEq;
-use tracing::{debug, warn};
+use tracing::{Instrument, debug, warn};
 
 use crate::{
     ChunkService, Error, Purpose,
     body::malformed,
     incoming::BodyReader,
     outgoing::OutgoingBody,
+    span,
     wire::{WireError, parse_shard},
 };
 
@@ -70,6 +71,20 @@ impl Inner {
             return with_close(status(StatusCode::UNAUTHORIZED));
         }
         let (parts, body) = request.into_parts();
+        let span = span::of_answer(&parts);
+        let answering = async {
+            let response = self.answer_known(parts, body).await;
+            span::answered(response.status());
+            response
+        };
+        answering.instrument(span).await
+    }
+
+    async fn answer_known(
+        self: &Arc<Self>,
+        parts: http::request::Parts,
+        body: Incoming,
+    ) -> Response<OutgoingBody> {
         let mut body = BodyReader::new(self.env.clone(), body, BODY_PATIENCE);
         match self.route(&parts, &mut body).await {
             Ok(response) => response,

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use checksum::Crc64;
 use env::Task;
 use futures_util::{Stream, stream};
+use tracing::{Instrument, Span};
 use types::{ByteRange, Content};
 
 use crate::{
@@ -125,7 +126,8 @@ impl Reader {
         let Some(Ok(window)) = self.windows.peek() else { return };
         self.windows.next();
         let shared = Arc::clone(&self.shared);
-        let task = self.shared.env.spawn(async move { fetch::fetch(&shared, &window).await });
+        let fetching = async move { fetch::fetch(&shared, &window).await };
+        let task = self.shared.env.spawn(fetching.instrument(Span::current()));
         self.ahead = Some(Ahead { window, task });
     }
 

@@ -23,6 +23,7 @@ mod lease;
 mod listing;
 mod moves;
 pub mod server;
+mod span;
 mod token;
 mod transport;
 mod upload;

@@ -1,4 +1,4 @@
-//! What every service needs and none should write twice: secrets, logs, TLS, an HTTP serving loop, health
+//! What every service needs and none should write twice: secrets, logs, traces, TLS, an HTTP serving loop, health
 //! and metrics endpoints and an orderly stop.
 //!
 //! Knows nothing of objects, chunks or metadata.
@@ -11,11 +11,13 @@ mod process;
 mod secret;
 mod shutdown;
 mod tls;
+mod traces;
 
 pub use health::{Readiness, health_response, serve_health};
 pub use http::{HttpLimits, HttpServer};
-pub use logs::{LogFormat, start_logs};
+pub use logs::{LogFormat, start_logs, start_logs_and_traces};
 pub use metrics::{METRICS, Metrics};
 pub use secret::{ClusterSecret, Secret, SecretError};
 pub use shutdown::{Shutdown, ShutdownTrigger, shutdown_channel, shutdown_on_signals};
 pub use tls::{TlsError, TlsSession, load_tls};
+pub use traces::{CollectorUrl, CollectorUrlError, Traces, TracesError};

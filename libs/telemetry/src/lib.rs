@@ -1,4 +1,5 @@
-//! What services show to operators of their work: counters, and their text form for Prometheus.
+//! What services show to operators of their work: counters, and their text form for Prometheus; and the context of the
+//! trace that work belongs to.
 //!
 //! Whoever does something owns the counters of it, as fields beside its other state, and is a [`Source`]: it tells what
 //! they count when it is asked. So nothing is registered anywhere, two services can live in one process, and counting is
@@ -9,12 +10,14 @@
 mod instrument;
 mod metric;
 mod samples;
+pub mod trace;
 
 use async_trait::async_trait;
 
 pub use instrument::{Counter, Gauge, Histogram, Reading, Under};
 pub use metric::{Kind, Metric};
 pub use samples::{Family, Number, Samples, Series, Value};
+pub use trace::TRACE;
 
 /// Something that counts.
 #[async_trait]

@@ -4,7 +4,7 @@ use std::{ffi::OsString, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
 use env::Env;
-use service_kit::{LogFormat, start_logs};
+use service_kit::{CollectorUrl, LogFormat, Traces, start_logs_and_traces};
 
 use crate::{Exit, admin, bench, embedded, encryption_keys, roles, torture};
 
@@ -35,6 +35,24 @@ struct Logs {
     /// How log lines look.
     #[arg(long, env = "ASHLAR_LOG_FORMAT", value_enum, default_value = "text", global = true)]
     log_format: LogFormat,
+    /// Collector to export traces to by OTLP over HTTP, such as `http://collector:4318`. Without it there are no traces.
+    #[arg(long, env = "ASHLAR_OTLP_ENDPOINT", global = true, value_name = "URL")]
+    otlp_endpoint: Option<CollectorUrl>,
+    /// Share of the requests that are traced, from 0 to 1, of those whose clients do not say whether they are.
+    #[arg(
+        long,
+        env = "ASHLAR_TRACE_SAMPLE",
+        default_value_t = 0.01,
+        global = true,
+        value_parser = ratio,
+        value_name = "RATIO"
+    )]
+    trace_sample: f64,
+}
+
+fn ratio(text: &str) -> Result<f64, &'static str> {
+    let ratio = text.parse().map_err(|_| "is not a number")?;
+    if (0.0..=1.0).contains(&ratio) { Ok(ratio) } else { Err("is not from 0 to 1") }
 }
 
 #[derive(Debug, Subcommand)]
@@ -63,7 +81,6 @@ enum Command {
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    start_logs(cli.logs.log_format, &cli.logs.log);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -71,7 +88,7 @@ pub fn main() -> ExitCode {
             return ExitCode::from(Exit::FAILED);
         }
     };
-    match runtime.block_on(run(Env::real(), cli.command)) {
+    match runtime.block_on(run_observed(Env::real(), cli)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(exit) => {
             eprintln!("ashlar: {exit}");
@@ -87,6 +104,38 @@ pub async fn run_words<T: Into<OsString> + Clone>(
 ) -> Result<(), Exit> {
     let cli = Cli::try_parse_from(words).map_err(|error| Exit::new(Exit::FAILED, error.to_string()))?;
     run(env, cli.command).await
+}
+
+/// Runs a command with its logs, and with its traces if it is a service.
+async fn run_observed(env: Env, cli: Cli) -> Result<(), Exit> {
+    let Logs { log, log_format, otlp_endpoint, trace_sample } = cli.logs;
+    let traces = match otlp_endpoint.zip(cli.command.service()) {
+        Some((collector, service)) => {
+            let started = Traces::start(&env, &collector, trace_sample, service);
+            Some(started.map_err(|error| Exit::because(Exit::FAILED, &error))?)
+        }
+        None => None,
+    };
+    start_logs_and_traces(log_format, &log, traces.as_ref());
+    let result = run(env, cli.command).await;
+    if let Some(traces) = traces {
+        traces.stop().await;
+    }
+    result
+}
+
+impl Command {
+    /// What traces and metrics call the service that this runs.
+    fn service(&self) -> Option<&'static str> {
+        match self {
+            Self::Server(_) => Some("server"),
+            Self::Gateway(_) => Some("gateway"),
+            Self::Metadata(_) => Some("metadata"),
+            Self::Chunk(_) => Some("chunk"),
+            Self::Worker(_) => Some("worker"),
+            Self::Admin(_) | Self::Bench(_) | Self::Torture(_) => None,
+        }
+    }
 }
 
 async fn run(env: Env, command: Command) -> Result<(), Exit> {

@@ -8,7 +8,8 @@ use chunk_api::{
     ShardSummary,
 };
 use env::Env;
-use telemetry::{Counter, Histogram, Samples, Source, metrics};
+use telemetry::{Counter, Histogram, Samples, Source, TRACE, metrics, trace};
+use tracing::{Instrument, Span, info_span};
 use types::{DiskId, GroupId, LeaseId, ShardId, ShardIndex};
 
 use crate::ChunkNode;
@@ -133,9 +134,20 @@ impl CountedNode {
         Self { env: env.clone(), node, calls, read: Counter::default(), written: Counter::default() }
     }
 
-    async fn count<T>(&self, call: Call, answer: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    async fn count<T>(
+        &self,
+        call: Call,
+        disk: Option<DiskId>,
+        answer: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
         let began = self.env.now();
-        let answer = answer.await;
+        let span = if trace::is_on() {
+            let disk = disk.map(tracing::field::display);
+            info_span!(target: TRACE, "disk", otel.name = call.name(), ashlar.disk = disk)
+        } else {
+            Span::none()
+        };
+        let answer = answer.instrument(span).await;
         let counted = &self.calls[call as usize];
         counted.duration.took(self.env.now().since(began));
         counted.results[place(&answer)].increment();
@@ -153,19 +165,19 @@ impl ChunkService for CountedNode {
         purpose: Purpose,
     ) -> Result<(), Error> {
         let length = header.length();
-        self.count(Call::PutShard, self.node.put_shard(disk, header, body, purpose)).await?;
+        self.count(Call::PutShard, Some(disk), self.node.put_shard(disk, header, body, purpose)).await?;
         self.written.add(length);
         Ok(())
     }
 
     async fn read_cells(&self, disk: DiskId, shard: ShardId, cells: CellRange) -> Result<Vec<Cell>, Error> {
-        let cells = self.count(Call::ReadCells, self.node.read_cells(disk, shard, cells)).await?;
+        let cells = self.count(Call::ReadCells, Some(disk), self.node.read_cells(disk, shard, cells)).await?;
         self.read.add(cells.iter().map(|cell| cell.data.len() as u64).sum());
         Ok(cells)
     }
 
     async fn delete_shards(&self, disk: DiskId, shards: &[ShardId]) -> Result<(), Error> {
-        self.count(Call::DeleteShards, self.node.delete_shards(disk, shards)).await
+        self.count(Call::DeleteShards, Some(disk), self.node.delete_shards(disk, shards)).await
     }
 
     async fn evict_group(
@@ -175,23 +187,23 @@ impl ChunkService for CountedNode {
         index: ShardIndex,
         epoch: i64,
     ) -> Result<(), Error> {
-        self.count(Call::EvictGroup, self.node.evict_group(disk, group, index, epoch)).await
+        self.count(Call::EvictGroup, Some(disk), self.node.evict_group(disk, group, index, epoch)).await
     }
 
     async fn fence_leases(&self, disk: DiskId, leases: &[LeaseId]) -> Result<(), Error> {
-        self.count(Call::FenceLeases, self.node.fence_leases(disk, leases)).await
+        self.count(Call::FenceLeases, Some(disk), self.node.fence_leases(disk, leases)).await
     }
 
     async fn verify_shards(&self, disk: DiskId, shards: &[ShardId]) -> Result<Vec<Result<(), Error>>, Error> {
-        self.count(Call::VerifyShards, self.node.verify_shards(disk, shards)).await
+        self.count(Call::VerifyShards, Some(disk), self.node.verify_shards(disk, shards)).await
     }
 
     async fn list_shards(&self, disk: DiskId, request: ListShards) -> Result<Vec<ShardSummary>, Error> {
-        self.count(Call::ListShards, self.node.list_shards(disk, request)).await
+        self.count(Call::ListShards, Some(disk), self.node.list_shards(disk, request)).await
     }
 
     async fn disks(&self) -> Result<Vec<DiskStatus>, Error> {
-        self.count(Call::Disks, self.node.disks()).await
+        self.count(Call::Disks, None, self.node.disks()).await
     }
 }
 

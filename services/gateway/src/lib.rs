@@ -25,6 +25,7 @@ mod output;
 mod payload;
 mod request;
 mod server;
+mod span;
 mod token;
 mod website;
 

@@ -13,12 +13,17 @@ use async_trait::async_trait;
 use axum::body::{Body, HttpBody};
 use bytes::Bytes;
 use env::Instant;
-use http::{StatusCode, header::CONTENT_LENGTH};
+use http::{StatusCode, header::CONTENT_LENGTH, request::Parts};
 use http_body::{Frame, SizeHint};
 use s3_wire::{ErrorCode, Operation};
-use telemetry::{Counter, Gauge, Histogram, Samples, Source, metrics};
+use telemetry::{Counter, Gauge, Histogram, Samples, Source, metrics, trace};
+use tracing::Span;
 
-use crate::{Gateway, request::Response};
+use crate::{
+    Gateway,
+    request::{RequestId, Response},
+    span,
+};
 
 metrics! {
     REQUESTS: counter("ashlar_s3_requests_total", ["operation", "status"], "Requests answered, by operation and class of status (2xx to 5xx). The operation is Unknown when a request was refused before it was recognised, IAM for calls of IAM and STS, Preflight for OPTIONS, Website for visitors of websites.");
@@ -121,6 +126,7 @@ pub(crate) struct Seen {
     place: AtomicUsize,
     /// What is left to be sent, once there is an answer.
     left: Option<Left>,
+    span: Span,
 }
 
 /// Bytes of an answer's body that were not sent yet.
@@ -133,15 +139,22 @@ enum Left {
 
 impl Seen {
     /// Begins to count a request.
-    pub(crate) fn begin(gateway: &Arc<Gateway>, as_what: Beside) -> Self {
+    pub(crate) fn begin(gateway: &Arc<Gateway>, as_what: Beside, parts: &Parts, id: RequestId) -> Self {
         gateway.metrics.in_flight.add(1);
-        let started = gateway.env.now();
-        Self { gateway: gateway.clone(), started, place: AtomicUsize::new(as_what.place()), left: None }
+        let span = span::of_request(gateway.scheme, parts, id);
+        let (gateway, started) = (gateway.clone(), gateway.env.now());
+        Self { gateway, started, place: AtomicUsize::new(as_what.place()), left: None, span }
+    }
+
+    /// The span that it is answered in.
+    pub(crate) fn span(&self) -> Span {
+        self.span.clone()
     }
 
     /// It asks for this operation.
     pub(crate) fn is_for(&self, operation: Operation) {
         self.place.store(operation as usize, Relaxed);
+        span::is_for(&self.span, operation);
     }
 
     /// It asks for something beside the operations.
@@ -167,6 +180,7 @@ impl Seen {
         if let Some(counter) = code.and_then(|code| metrics.errors.get(code as usize)) {
             counter.increment();
         }
+        span::answered(&self.span, response.status(), code);
         // What is as long as is known is in memory.
         if let Some(length) = response.body().size_hint().exact() {
             metrics.sent.add(length);
@@ -202,6 +216,8 @@ impl Drop for Seen {
         if let (Some(asked), Some(_)) = (self.asked(), self.left) {
             asked.duration.took(self.gateway.env.now().since(self.started));
         }
+        // A shard that is late may still be on its way.
+        trace::end(&self.span);
     }
 }
 
@@ -249,15 +265,11 @@ impl HttpBody for Sent {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        let polled = Pin::new(&mut self.body).poll_frame(context);
+        let Self { body, seen } = &mut *self;
+        let polled = seen.span.in_scope(|| Pin::new(body).poll_frame(context));
         match &polled {
-            Poll::Ready(Some(Ok(frame))) => {
-                let length = frame.data_ref().map_or(0, Bytes::len);
-                self.seen.sent(length);
-            }
-            Poll::Ready(None) if self.seen.left == Some(Left::Unknown) => {
-                self.seen.left = Some(Left::Bytes(0))
-            }
+            Poll::Ready(Some(Ok(frame))) => seen.sent(frame.data_ref().map_or(0, Bytes::len)),
+            Poll::Ready(None) if seen.left == Some(Left::Unknown) => seen.left = Some(Left::Bytes(0)),
             _ => {}
         }
         polled

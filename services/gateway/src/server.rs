@@ -23,6 +23,7 @@ use service_kit::{
     HttpLimits, HttpServer, Metrics, Readiness, Shutdown, health_response, load_tls, serve_health,
 };
 use sigv4::RequestView;
+use tracing::Instrument;
 use types::{BucketName, Timestamp};
 
 use crate::{
@@ -186,14 +187,25 @@ async fn listen(
 
 /// Answers one request: always, and always with the request's id.
 async fn answer(State(front): State<Front>, request: http::Request<Body>) -> Response {
-    let (mut parts, mut body) = request.into_parts();
+    let (parts, body) = request.into_parts();
     if let Some(response) = health(&front, &parts).await {
         return response;
     }
     let gateway = front.gateway;
-    let seen = Seen::begin(&gateway, Beside::Unknown);
-    body = seen.request_body(body);
     let id = RequestId::new(&gateway.env);
+    let seen = Seen::begin(&gateway, Beside::Unknown, &parts, id);
+    let span = seen.span();
+    answer_seen(gateway, parts, body, id, seen).instrument(span).await
+}
+
+async fn answer_seen(
+    gateway: Arc<Gateway>,
+    mut parts: Parts,
+    mut body: Body,
+    id: RequestId,
+    seen: Seen,
+) -> Response {
+    body = seen.request_body(body);
     let (head, resource) = (parts.method == Method::HEAD, parts.uri.path().to_owned());
     let started = gateway.env.now();
     let cross_origin = CrossOrigin::of(&gateway, &parts);

@@ -28,6 +28,7 @@ use s3_wire::{
     website::{Pages, RoutingRule, Website},
     xml::parse_website,
 };
+use tracing::Instrument;
 use types::{BucketName, ObjectKey};
 
 use self::location::Asked;
@@ -92,9 +93,20 @@ impl From<S3Error> for Failure {
 
 /// Answers one request: always, and always with the request's id.
 pub(crate) async fn answer(State(gateway): State<Arc<Gateway>>, request: http::Request<Body>) -> Response {
-    let (mut parts, mut body) = request.into_parts();
-    let seen = Seen::begin(&gateway, Beside::Website);
+    let (parts, body) = request.into_parts();
     let id = RequestId::new(&gateway.env);
+    let seen = Seen::begin(&gateway, Beside::Website, &parts, id);
+    let span = seen.span();
+    answer_seen(gateway, parts, body, id, seen).instrument(span).await
+}
+
+async fn answer_seen(
+    gateway: Arc<Gateway>,
+    mut parts: Parts,
+    mut body: Body,
+    id: RequestId,
+    seen: Seen,
+) -> Response {
     let started = gateway.env.now();
     let watch = Watch::begin(&gateway, &mut parts, id, Entrance::Website, |parts| visited(&gateway, parts));
     let host = host(&parts);

@@ -51,6 +51,7 @@ use metadata_api::{
 };
 use sigv4::{Scope, SigningKey};
 use telemetry::{Samples, Source};
+use tracing::{Instrument, Span};
 use types::{
     Acl, BucketId, BucketName, ChunkId, ChunkOwner, Coding, DiskId, GroupId, LeaseId, MissingShard, NodeId,
     ObjectKey, ObjectLockConfiguration, ShardId, ShardIndex, StorageClassName, Timestamp, UploadId,
@@ -225,7 +226,7 @@ impl MetadataStore {
 macro_rules! transact {
     ($store:expr, $operation:literal, |$this:ident, $tx:ident| $act:expr) => {{
         let $this = $store.clone();
-        let task = $store.env.spawn(async move {
+        let act = async move {
             let mut attempts = Attempts::new(&$this.env, $operation);
             loop {
                 let mut tx = attempts.begin(&$this.engine).await?;
@@ -237,7 +238,8 @@ macro_rules! transact {
                     return answer;
                 }
             }
-        });
+        };
+        let task = $store.env.spawn(act.instrument(Span::current()));
         // A task without an answer broke off, nobody knows where.
         task.await.unwrap_or(Err(Error::TimedOut))
     }};

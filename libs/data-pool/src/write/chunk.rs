@@ -8,6 +8,7 @@ use chunk_api::{Cell, Error, Purpose, ShardHeader};
 use erasure::Codec;
 use futures_util::Stream;
 use tokio::sync::mpsc::{self, error::TrySendError};
+use tracing::{Instrument, Span};
 use tracing::{debug, warn};
 use types::{Extent, MissingShard, ShardId};
 
@@ -125,7 +126,7 @@ impl ChunkUpload {
         let map = Arc::clone(&self.map);
         let call = self.shared.health.load.begin(place.disk, Use::Write);
         let goes_along = self.results.tally.goes_along(position);
-        self.shared.env.spawn(async move {
+        let putting = async move {
             let result = shard::put(&shared.env, &place, header, source, Purpose::Write).await;
             shared.counts.written(result.is_ok());
             drop((map, call));
@@ -137,7 +138,8 @@ impl ChunkUpload {
             }
             // Nobody listens any more when the write was abandoned or has settled without this shard.
             let _ = answers.try_send((position, result));
-        });
+        };
+        self.shared.env.spawn(putting.instrument(Span::current()));
     }
 
     /// Fills the chunk from the input, stripe by stripe. When these are the input's last bytes, it is seen to end

@@ -10,16 +10,21 @@ use futures_util::{
     FutureExt,
     future::{BoxFuture, Shared, ready},
 };
-use http::{Request, Response, Uri};
+use http::{HeaderName, HeaderValue, Request, Response, Uri};
 use hyper::{
     body::Incoming,
     client::conn::http2::{Builder, SendRequest},
 };
 use hyper_util::rt::TokioIo;
+use telemetry::trace;
 use tonic::{body::Body, codegen::Service};
+use tracing::Instrument;
 
 use super::{Timing, greeting::Greeted, outcome::SendError};
-use crate::transport::{CONNECTION_WINDOW, Executor, HEADERS_SIZE_MAX, STREAM_WINDOW, timer};
+use crate::{
+    span::{self, Side},
+    transport::{CONNECTION_WINDOW, Executor, HEADERS_SIZE_MAX, STREAM_WINDOW, timer},
+};
 
 /// A replica of the service.
 #[derive(Debug)]
@@ -180,10 +185,17 @@ impl Service<Request<Body>> for Connection {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         let Some(mut sender) = self.sender.take() else {
             return ready(Err(SendError::Spent)).boxed();
         };
-        sender.try_send_request(request).map(|answer| answer.map_err(SendError::from)).boxed()
+        let span = span::of_call(request.uri().path(), Side::Client);
+        trace::carry(&span, |name, value| {
+            if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+                request.headers_mut().insert(name, value);
+            }
+        });
+        let answer = sender.try_send_request(request).map(|answer| answer.map_err(SendError::from));
+        answer.instrument(span).boxed()
     }
 }

@@ -21,7 +21,7 @@ pub(super) struct Stub {
 
 type Channel = InterceptedService<Connection, CallHeaders>;
 
-/// Puts on each call what is not part of its request. The context of a trace belongs here, too.
+/// Puts on each call what is not part of its request. The context of a trace is put there where a call becomes a request.
 #[derive(Debug, Clone)]
 pub(super) struct CallHeaders {
     token: Token,

@@ -115,7 +115,7 @@ pub async fn an_upload_of_many_parts_completes(store: &Store) {
     let id = upload(store, &name, &k, &sizes).await;
     let named: Vec<u16> = (1..=120).filter(|number| number % 3 != 0).collect();
     let made = store.complete_upload(completion(&name, &k, id, &named)).await.expect("a completion");
-    assert_eq!(made.size, named.iter().map(|number| 5 * MIB + u64::from(*number)).sum());
+    assert_eq!(made.size, named.iter().map(|number| 5 * MIB + u64::from(*number)).sum::<u64>());
     assert_eq!(made.etag.parts, Some(80));
     let found = get(store, &name, &k, None).await.expect("the object is there");
     assert_eq!(object(&found).content.length(), made.size);

@@ -4,8 +4,7 @@ use tonic::{Request, Status, service::Interceptor};
 
 use crate::{Error, Token, wire::status_of};
 
-/// Refuses calls without the token, before any of their body is read. What a call carries beside its request, such as
-/// the context of a trace, is to be read here, too.
+/// Refuses calls without the token, before any of their body is read.
 #[derive(Debug, Clone)]
 pub struct Authenticate {
     token: Token,

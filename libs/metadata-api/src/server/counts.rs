@@ -10,10 +10,12 @@ use env::Env;
 use futures_util::future::BoxFuture;
 use http::Request;
 use hyper::body::Incoming;
-use telemetry::{Counter, Gauge, Histogram, Samples, Source, metrics};
+use telemetry::{Counter, Gauge, Histogram, Samples, Source, metrics, trace};
 use tonic::{Code, Status, codegen::Service};
+use tracing::{Instrument, Span};
 
 use super::MetadataService;
+use crate::span::{self, Side};
 
 metrics! {
     CALLS: counter("ashlar_metadata_calls_total", ["method", "code"], "Calls answered, by method and status code of gRPC (OK, NOT_FOUND, ...). A call of a method that there is not is not counted.");
@@ -104,8 +106,13 @@ impl Service<Request<Incoming>> for Counted {
     fn call(&mut self, request: Request<Incoming>) -> Self::Future {
         let place = METHODS.binary_search_by_key(&request.uri().path(), |(path, _)| path).ok();
         let (env, counts) = (self.env.clone(), self.counts.clone());
+        let span = match place {
+            Some(_) => span::of_call(request.uri().path(), Side::Server),
+            None => Span::none(),
+        };
+        trace::follow(&span, |name| request.headers().get(name)?.to_str().ok());
         let answer = self.service.call(request);
-        Box::pin(async move {
+        let answering = async move {
             let _under_way = counts.in_flight.enter();
             let began = env.now();
             let answer = answer.await;
@@ -115,12 +122,14 @@ impl Service<Request<Incoming>> for Counted {
                 let code =
                     Status::from_header_map(response.headers()).map_or(Code::Ok, |status| status.code());
                 method.duration.took(env.now().since(began));
+                Span::current().record("rpc.grpc.status_code", code as i64);
                 if let Some(counter) = method.answered.get(code as usize) {
                     counter.increment();
                 }
             }
             answer
-        })
+        };
+        Box::pin(answering.instrument(span))
     }
 }
 

@@ -26,7 +26,9 @@ use metadata_api::{
     CommitVersion, Committed, CompleteUpload, CopyVersion, DeleteVersions, DeletedVersion, Error,
     RenameObject,
 };
+use telemetry::{TRACE, trace};
 use tokio::sync::oneshot;
+use tracing::{Instrument, Span, info_span};
 use types::{BucketId, ObjectKey, VersionId};
 
 use self::{batch::Batch, load::Wanted};
@@ -125,6 +127,8 @@ impl Mutation {
 struct Job {
     mutation: Mutation,
     answer: oneshot::Sender<Answer>,
+    /// What asked for it.
+    span: Span,
 }
 
 /// The queues of the buckets that have a committer.
@@ -152,7 +156,7 @@ impl Committers {
     /// Commits a mutation together with others of its bucket.
     pub(crate) async fn commit(&self, bucket: BucketId, mutation: Mutation) -> Answer {
         let (sender, receiver) = oneshot::channel();
-        self.enqueue(bucket, Job { mutation, answer: sender })?;
+        self.enqueue(bucket, Job { mutation, answer: sender, span: Span::current() })?;
         // The sender is dropped only when the committer broke off, which may have been in the middle of a commit.
         receiver.await.unwrap_or(Err(Undecided::Failed(Error::TimedOut)))
     }
@@ -200,9 +204,10 @@ impl Drop for Committer {
 impl Committer {
     async fn run(self) {
         while let Some(jobs) = self.next_batch() {
+            let span = batch_span(&jobs);
             let (mutations, senders): (Vec<_>, Vec<_>) =
                 jobs.into_iter().map(|job| (job.mutation, job.answer)).unzip();
-            let answers = self.commit_all(&mutations).await;
+            let answers = self.commit_all(&mutations).instrument(span).await;
             for (sender, answer) in senders.into_iter().zip(answers) {
                 // A caller who went away does not want to know.
                 let _ = sender.send(answer);
@@ -325,6 +330,16 @@ impl Committer {
         }
         Ok(Decided { answers, changed })
     }
+}
+
+/// The span of a batch: a part of what the first mutation is for, which what the others are for led to, too.
+fn batch_span(jobs: &[Job]) -> Span {
+    let Some(first) = jobs.first().filter(|_| trace::is_on()) else { return Span::none() };
+    let span = info_span!(target: TRACE, parent: &first.span, "commit", ashlar.mutations = jobs.len());
+    for other in &jobs[1..] {
+        span.follows_from(&other.span);
+    }
+    span
 }
 
 struct Decided {

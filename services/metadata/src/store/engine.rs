@@ -25,7 +25,8 @@ use sqlx::{
         SqliteSynchronous,
     },
 };
-use telemetry::Samples;
+use telemetry::{Samples, TRACE, trace};
+use tracing::{Instrument, Span, info_span};
 
 pub(crate) use self::{
     failure::{Attempts, DatabaseError, Failure},
@@ -430,6 +431,16 @@ impl Tx {
         values: Vec<Value>,
         execute: bool,
     ) -> Result<(Vec<Row>, u64), DatabaseError> {
+        let span = self.span(sql);
+        self.answer(sql, values, execute).instrument(span).await
+    }
+
+    async fn answer(
+        &mut self,
+        sql: &str,
+        values: Vec<Value>,
+        execute: bool,
+    ) -> Result<(Vec<Row>, u64), DatabaseError> {
         if self.in_doubt {
             return Err(DatabaseError::Broken("the connection failed before".to_owned()));
         }
@@ -473,8 +484,32 @@ impl Tx {
         self.settle(answer, began)
     }
 
+    /// The span of a statement, by OpenTelemetry's semantic conventions for databases. A statement's text has none of its values.
+    fn span(&self, sql: &str) -> Span {
+        if !trace::is_on() {
+            return Span::none();
+        }
+        let system = if self.is_postgres() { "postgresql" } else { "sqlite" };
+        let text = text_for(sql, self.is_postgres());
+        let operation = text.split_whitespace().next().unwrap_or_default();
+        info_span!(
+            target: TRACE,
+            "statement",
+            otel.name = operation,
+            otel.kind = "client",
+            db.system.name = system,
+            db.operation.name = operation,
+            db.query.text = text,
+        )
+    }
+
     /// Begins or ends a transaction, or runs a script.
     async fn control(&mut self, text: &str) -> Result<(), DatabaseError> {
+        let span = self.span(text);
+        self.answer_control(text).instrument(span).await
+    }
+
+    async fn answer_control(&mut self, text: &str) -> Result<(), DatabaseError> {
         let Some(lent) = self.lent.as_mut() else {
             return Err(DatabaseError::Internal("the transaction has ended".to_owned()));
         };

@@ -1,0 +1,406 @@
+//! Traces of a cluster of processes, as a collector gets them.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    convert::Infallible,
+    path::Path,
+    process::{Child, Command, Stdio},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use env::Env;
+use http::{HeaderMap, HeaderValue, Method};
+use http_body_util::{BodyExt, Full};
+use hyper::{Request, Response, body::Incoming, service::service_fn};
+use opentelemetry_proto::tonic::{
+    collector::trace::v1::ExportTraceServiceRequest,
+    common::v1::{KeyValue, any_value::Value},
+    trace::v1::{Span, span::SpanKind},
+};
+use prost::Message;
+use s3_client::{Access, Answer, Call, Client, Connect, Endpoint, Failure, RequestBody};
+use service_kit::{HttpLimits, HttpServer, ShutdownTrigger, shutdown_channel};
+use tempfile::TempDir;
+
+const SECRET: &str = "0123456789abcdef0123456789abcdef";
+const ACCESS_KEY: &str = "accesskey";
+const SECRET_KEY: &str = "secretkey0123456";
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A process that is killed when the test ends.
+struct Service(Child);
+
+impl Service {
+    fn start(folder: &Path, words: &[&str]) -> Self {
+        #[expect(clippy::disallowed_methods, reason = "a process writes to the log itself")]
+        let log = std::fs::File::create(folder.join(format!("{}.log", words[0])));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ashlar"));
+        command.args(words).env_clear().env("ASHLAR_CLUSTER_SECRET", SECRET);
+        command.env("ASHLAR_ROOT_USER", ACCESS_KEY).env("ASHLAR_ROOT_PASSWORD", SECRET_KEY);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log.expect("a log can be written"));
+        Self(command.spawn().expect("the program starts"))
+    }
+
+    /// Ends it in order.
+    async fn stop(mut self, env: &Env) {
+        let id = self.0.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &id]).status().is_ok_and(|status| status.success()));
+        wait_for(env, "the end of a service", async || self.0.try_wait().expect("it can be asked").is_some())
+            .await;
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+async fn wait_for(env: &Env, what: &str, mut done: impl AsyncFnMut() -> bool) {
+    let deadline = env.now().after(PATIENCE);
+    while !done().await {
+        assert!(env.now() < deadline, "{what} does not come");
+        env.sleep(Duration::from_millis(50)).await;
+    }
+}
+
+async fn free_address(env: &Env) -> String {
+    let any = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
+    let listener = env.listen(any).await.expect("loopback has a free port");
+    listener.local_address().expect("a listener has an address").to_string()
+}
+
+async fn access(env: &Env, address: &str) -> Access {
+    let connect = Connect::new(sigv4::Credentials {
+        access_key_id: ACCESS_KEY.to_owned(),
+        secret_access_key: SECRET_KEY.to_owned(),
+        session_token: None,
+    });
+    let endpoint = Endpoint::parse(&format!("http://{address}")).expect("an address makes an endpoint");
+    connect.access(env, endpoint).await.expect("plain HTTP needs no certificates")
+}
+
+async fn send(
+    access: &Access,
+    method: Method,
+    target: &str,
+    body: &[u8],
+    traceparent: Option<&str>,
+) -> Result<Answer, Failure> {
+    let mut headers = HeaderMap::new();
+    if let Some(traceparent) = traceparent {
+        headers.insert("traceparent", HeaderValue::from_str(traceparent).expect("a header"));
+    }
+    let body = RequestBody::Bytes(Bytes::copy_from_slice(body));
+    Client::new(access).send(Call { method, target: target.to_owned(), headers, body }, None).await
+}
+
+/// A span, and the service that sent it.
+#[derive(Debug, Clone)]
+struct Received {
+    service: String,
+    span: Span,
+}
+
+impl Received {
+    fn text(&self, name: &str) -> Option<&str> {
+        text(&self.span.attributes, name)
+    }
+
+    fn number(&self, name: &str) -> Option<i64> {
+        match value(&self.span.attributes, name)? {
+            Value::IntValue(number) => Some(*number),
+            _ => None,
+        }
+    }
+
+    fn is(&self, service: &str, kind: SpanKind, name: &str) -> bool {
+        self.service == service && self.span.kind() == kind && self.span.name == name
+    }
+}
+
+fn value<'a>(attributes: &'a [KeyValue], name: &str) -> Option<&'a Value> {
+    attributes.iter().find(|pair| pair.key == name)?.value.as_ref()?.value.as_ref()
+}
+
+fn text<'a>(attributes: &'a [KeyValue], name: &str) -> Option<&'a str> {
+    match value(attributes, name)? {
+        Value::StringValue(text) => Some(text),
+        _ => None,
+    }
+}
+
+/// A receiver of OTLP over HTTP.
+struct Collector {
+    url: String,
+    spans: Arc<Mutex<Vec<Received>>>,
+    _stop: ShutdownTrigger,
+}
+
+impl Collector {
+    async fn start(env: &Env) -> Self {
+        let any = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
+        let listener = env.listen(any).await.expect("loopback has a free port");
+        let url = format!("http://{}", listener.local_address().expect("a listener has an address"));
+        let spans = Arc::<Mutex<Vec<Received>>>::default();
+        let (stop, shutdown) = shutdown_channel();
+        let server = HttpServer { env: env.clone(), listener, tls: None, limits: HttpLimits::default() };
+        let taken = spans.clone();
+        let service = service_fn(move |request: Request<Incoming>| {
+            let taken = taken.clone();
+            async move {
+                assert_eq!((request.method(), request.uri().path()), (&Method::POST, "/v1/traces"));
+                let kind = request.headers().get("content-type").cloned();
+                assert_eq!(kind, Some(HeaderValue::from_static("application/x-protobuf")));
+                let body = request.into_body().collect().await.expect("a body").to_bytes();
+                take_in(&taken, ExportTraceServiceRequest::decode(body).expect("spans"));
+                Ok::<_, Infallible>(Response::new(Full::new(Bytes::new())))
+            }
+        });
+        env.spawn(server.run(service, shutdown));
+        Self { url, spans, _stop: stop }
+    }
+
+    /// The spans of a trace that have come, by their ids.
+    fn trace(&self, id: &str) -> BTreeMap<Vec<u8>, Received> {
+        let spans = self.spans.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_trace = spans.iter().filter(|received| hex::encode(&received.span.trace_id) == id);
+        of_trace.map(|received| (received.span.span_id.clone(), received.clone())).collect()
+    }
+
+    fn count(&self) -> usize {
+        self.spans.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+}
+
+fn take_in(spans: &Mutex<Vec<Received>>, request: ExportTraceServiceRequest) {
+    for of_resource in request.resource_spans {
+        let resource = of_resource.resource.expect("a resource");
+        let service = text(&resource.attributes, "service.name").expect("a name").to_owned();
+        assert!(text(&resource.attributes, "service.version").is_some());
+        for span in of_resource.scope_spans.into_iter().flat_map(|scope| scope.spans) {
+            let received = Received { service: service.clone(), span };
+            spans.lock().unwrap_or_else(PoisonError::into_inner).push(received);
+        }
+    }
+}
+
+const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+const CALLER: &str = "00f067aa0ba902b7";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_put_is_followed_from_its_client_to_the_disks() {
+    let env = Env::real();
+    let collector = Collector::start(&env).await;
+    let folder = TempDir::with_prefix("ashlar-traces-").unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let (metadata, chunk, gateway) =
+        (free_address(&env).await, free_address(&env).await, free_address(&env).await);
+    let database = format!("sqlite:{}", path("metadata.sqlite"));
+    let data = [path("1"), path("2"), path("3")].join(",");
+    let any = "127.0.0.1:0";
+    let words: [&[&str]; 3] = [
+        &["metadata", "--listen", &metadata, "--database-url", &database, "--standard-coding", "2+1"],
+        &["chunk", "--listen", &chunk, "--metadata", &metadata, "--data", &data],
+        &[
+            "gateway",
+            "--listen",
+            &gateway,
+            "--metadata",
+            &metadata,
+            "--log",
+            "gateway=debug",
+            "--log-format",
+            "json",
+        ],
+    ];
+    let export = ["--health-listen", any, "--otlp-endpoint", &collector.url, "--trace-sample", "0"];
+    let mut services: Vec<Service> =
+        words.iter().map(|words| Service::start(folder.path(), &[words, &export[..]].concat())).collect();
+    let front = access(&env, &gateway).await;
+    let body = vec![7; 300_000];
+    wait_for(&env, "the cluster", async || {
+        send(&front, Method::PUT, "/album", &[], None).await.is_ok()
+            && send(&front, Method::PUT, "/album/first", &body, None).await.is_ok()
+    })
+    .await;
+
+    let traceparent = format!("00-{TRACE}-{CALLER}-01");
+    let answer = send(&front, Method::PUT, "/album/a%20key", &body, Some(&traceparent)).await.unwrap();
+    let request_id = answer.headers.get("x-amz-request-id").unwrap().to_str().unwrap().to_owned();
+    let unrecorded = format!("00-{}-{CALLER}-00", TRACE.replace('4', "5"));
+    send(&front, Method::PUT, "/album/another", &body, Some(&unrecorded)).await.unwrap();
+    // What waits is sent at the stop.
+    while let Some(service) = services.pop() {
+        service.stop(&env).await;
+    }
+
+    let spans = collector.trace(TRACE);
+    assert_eq!(collector.count(), spans.len(), "no other trace is recorded");
+    let find = |service: &str, kind: SpanKind, name: &str| -> Vec<&Received> {
+        spans.values().filter(|received| received.is(service, kind, name)).collect()
+    };
+    let parent = |of: &Received| spans.get(&of.span.parent_span_id);
+    let is_below = |of: &Received, above: &Received| {
+        std::iter::successors(parent(of), |of| parent(of)).any(|of| of.span.span_id == above.span.span_id)
+    };
+
+    // One tree below the client's span.
+    let outer: Vec<_> = spans.values().filter(|received| parent(received).is_none()).collect();
+    let [server] = outer[..] else { unreachable!("several spans have no parent: {outer:#?}") };
+    assert_eq!(hex::encode(&server.span.parent_span_id), CALLER);
+    assert!(server.is("ashlar-gateway", SpanKind::Server, "S3/PutObject"), "{server:#?}");
+    assert_eq!(server.text("http.request.method"), Some("PUT"));
+    assert_eq!(server.text("http.route"), Some("/{Bucket}/{Key+}"));
+    assert_eq!(server.text("url.path"), Some("/album/a%20key"));
+    assert_eq!(server.text("rpc.method"), Some("PutObject"));
+    assert_eq!(server.number("http.response.status_code"), Some(200));
+    assert_eq!(server.text("aws.request_id"), Some(request_id.as_str()));
+    assert!(
+        spans.values().all(
+            |received| received.span.end_time_unix_nano <= server.span.end_time_unix_nano + 1_000_000_000
+        )
+    );
+
+    // The metadata service and its database.
+    let commit = "ashlar.metadata.v1.Versions/CommitVersion";
+    let [called] = find("ashlar-gateway", SpanKind::Client, commit)[..] else { unreachable!("{spans:#?}") };
+    let [answered] = find("ashlar-metadata", SpanKind::Server, commit)[..] else {
+        unreachable!("{spans:#?}")
+    };
+    assert!(is_below(called, server));
+    assert_eq!(answered.span.parent_span_id, called.span.span_id);
+    assert_eq!(
+        (answered.text("rpc.system"), answered.number("rpc.grpc.status_code")),
+        (Some("grpc"), Some(0))
+    );
+    for statement in ["BEGIN", "INSERT", "COMMIT"] {
+        let statements = find("ashlar-metadata", SpanKind::Client, statement);
+        assert!(!statements.is_empty(), "{statement}");
+        for found in statements {
+            assert!(is_below(found, answered), "{found:#?}");
+            assert_eq!(found.text("db.system.name"), Some("sqlite"));
+            assert!(found.text("db.query.text").is_some_and(|text| text.starts_with(statement)));
+            assert!(!found.text("db.query.text").is_some_and(|text| text.contains("a key")));
+        }
+    }
+
+    // The chunk service and its three disks.
+    let put = "PUT /v1/disks/{disk}/shards/{shard}";
+    let written = find("ashlar-chunk", SpanKind::Internal, "put_shard");
+    let disks: BTreeSet<_> = written.iter().filter_map(|written| written.text("ashlar.disk")).collect();
+    assert_eq!((written.len(), disks.len()), (3, 3));
+    for written in written {
+        let answered = parent(written).unwrap();
+        assert!(answered.is("ashlar-chunk", SpanKind::Server, put), "{answered:#?}");
+        let called = parent(answered).unwrap();
+        assert!(called.is("ashlar-gateway", SpanKind::Client, put), "{called:#?}");
+        assert_eq!(called.number("http.response.status_code"), Some(204));
+        assert_eq!(called.text("server.address"), Some("127.0.0.1"));
+        assert!(is_below(called, server));
+    }
+
+    // Log lines say which request and which trace they are about.
+    #[expect(clippy::disallowed_methods, reason = "a test reads the log itself")]
+    let log = std::fs::read_to_string(folder.path().join("gateway.log")).unwrap();
+    let lines = log.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    let of_request: Vec<_> = lines.filter(|line| line["span"]["request_id"] == request_id.as_str()).collect();
+    assert!(of_request.iter().any(|line| line["message"] == "answered"), "{log}");
+    assert!(of_request.iter().all(|line| line["span"]["trace_id"] == TRACE), "{of_request:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_are_traced_by_the_share_that_is_asked_for() {
+    let env = Env::real();
+    let collector = Collector::start(&env).await;
+    for (sample, traced) in [("1", true), ("0", false)] {
+        let folder = TempDir::with_prefix("ashlar-traces-").unwrap();
+        let data = folder.path().join("data").display().to_string();
+        let listen = free_address(&env).await;
+        let words = [
+            "server",
+            &data,
+            "--listen",
+            &listen,
+            "--otlp-endpoint",
+            &collector.url,
+            "--trace-sample",
+            sample,
+        ];
+        let server = Service::start(folder.path(), &words);
+        let front = access(&env, &listen).await;
+        wait_for(&env, "the server", async || send(&front, Method::PUT, "/album", &[], None).await.is_ok())
+            .await;
+        let before = collector.count();
+        send(&front, Method::PUT, "/album/key", &[1; 300_000], None).await.unwrap();
+        send(&front, Method::GET, "/album/key", &[], None).await.unwrap();
+        assert!(send(&front, Method::GET, "/album/absent", &[], None).await.is_err());
+        server.stop(&env).await;
+        let spans = collector.spans.lock().unwrap_or_else(PoisonError::into_inner).split_off(0);
+        assert_eq!(!spans.is_empty(), traced, "{sample} {before}");
+        if traced {
+            let named = |name: &str| spans.iter().filter(|received| received.span.name == name).count();
+            assert_eq!((named("S3/PutObject"), named("S3/GetObject")), (1, 2));
+            let absent =
+                spans.iter().find(|received| received.number("http.response.status_code") == Some(404));
+            assert_eq!(absent.unwrap().text("error.type"), Some("NoSuchKey"));
+            let server = spans.iter().find(|received| received.span.name == "S3/GetObject").unwrap();
+            let reads = spans.iter().filter(|received| {
+                received.span.name == "read_cells" && received.span.trace_id == server.span.trace_id
+            });
+            assert!(reads.count() > 0, "reading happens while the answer is sent");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_collector_that_never_answers_holds_nothing_up() {
+    let env = Env::real();
+    let any = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
+    let listener = env.listen(any).await.unwrap();
+    let url = format!("http://{}", listener.local_address().unwrap());
+    // Connections are taken and left alone.
+    env.spawn(async move {
+        let mut silent = Vec::new();
+        while let Ok(connection) = listener.accept().await {
+            silent.push(connection);
+        }
+    });
+    let folder = TempDir::with_prefix("ashlar-traces-").unwrap();
+    let data = folder.path().join("data").display().to_string();
+    let listen = free_address(&env).await;
+    let words = ["server", &data, "--listen", &listen, "--otlp-endpoint", &url, "--trace-sample", "1"];
+    let server = Service::start(folder.path(), &words);
+    let front = access(&env, &listen).await;
+    wait_for(&env, "the server", async || send(&front, Method::PUT, "/album", &[], None).await.is_ok()).await;
+    // Each makes a dozen spans and more, so that there are more than wait.
+    let begun = env.now();
+    for number in 0..600 {
+        send(&front, Method::PUT, &format!("/album/{number}"), b"small", None).await.unwrap();
+    }
+    let took = env.now().since(begun);
+    assert!(took < Duration::from_secs(60), "{took:?}");
+    let stopping = env.now();
+    server.stop(&env).await;
+    let took = env.now().since(stopping);
+    assert!(took < Duration::from_secs(25), "{took:?}");
+    #[expect(clippy::disallowed_methods, reason = "a test reads the log itself")]
+    let log = std::fs::read_to_string(folder.path().join("server.log")).unwrap();
+    assert_eq!(log.matches("the collector takes no spans").count(), 1, "{log}");
+}
+
+#[test]
+fn settings_of_traces_are_checked() {
+    let parse = |words: &[&str]| {
+        let words = ["ashlar", "server", "data"].iter().chain(words);
+        ashlar::command().try_get_matches_from(words).is_ok()
+    };
+    assert!(parse(&["--otlp-endpoint", "http://collector:4318", "--trace-sample", "0.5"]));
+    for bad in ["-0.1", "1.1", "NaN", "all"] {
+        assert!(!parse(&[&format!("--trace-sample={bad}")]), "{bad}");
+    }
+    assert!(!parse(&["--otlp-endpoint", "https://collector:4318"]));
+}

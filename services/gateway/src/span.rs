@@ -1,0 +1,84 @@
+//! The span of a request: its log lines name it, and its trace is described by OpenTelemetry's semantic conventions for HTTP.
+
+use http::{Method, StatusCode, header, request::Parts};
+use s3_wire::{ErrorCode, Operation, operation::Resource};
+use telemetry::trace::{self, REQUEST, describe};
+use tracing::{Span, error_span, field::Empty};
+
+use crate::request::{RequestId, peer};
+
+/// The span of a request that begins.
+pub(crate) fn of_request(scheme: &'static str, parts: &Parts, id: RequestId) -> Span {
+    let span = error_span!(target: REQUEST, "request", request_id = %id, trace_id = Empty, otel.kind = Empty);
+    if !trace::is_on() {
+        return span;
+    }
+    span.record("otel.kind", "server");
+    trace::follow(&span, |name| text(parts, name));
+    let method = method(&parts.method);
+    trace::rename(&span, method.to_owned());
+    describe(&span, "http.request.method", method);
+    describe(&span, "url.scheme", scheme);
+    // The query is left out: it may have a signature.
+    describe(&span, "url.path", parts.uri.path().to_owned());
+    describe(&span, "rpc.system", "aws-api");
+    describe(&span, "rpc.service", "S3");
+    describe(&span, "aws.request_id", id.to_string());
+    if let Some(peer) = peer(&parts.extensions) {
+        describe(&span, "client.address", peer.to_string());
+    }
+    for (attribute, name) in [("server.address", header::HOST), ("user_agent.original", header::USER_AGENT)] {
+        if let Some(text) = text(parts, name.as_str()) {
+            describe(&span, attribute, text.to_owned());
+        }
+    }
+    if let Some(recorded) = trace::recorded_id(&span) {
+        span.record("trace_id", recorded);
+    }
+    span
+}
+
+/// The request is for this operation.
+pub(crate) fn is_for(span: &Span, operation: Operation) {
+    if !trace::is_on() {
+        return;
+    }
+    let route = match operation.resource() {
+        Resource::Service => "/",
+        Resource::Bucket => "/{Bucket}",
+        Resource::Object => "/{Bucket}/{Key+}",
+    };
+    describe(span, "http.route", route);
+    describe(span, "rpc.method", operation.name());
+    trace::rename(span, format!("S3/{}", operation.name()));
+}
+
+/// The request has this answer.
+pub(crate) fn answered(span: &Span, status: StatusCode, code: Option<ErrorCode>) {
+    describe(span, "http.response.status_code", i64::from(status.as_u16()));
+    if let Some(code) = code {
+        describe(span, "error.type", code.as_str());
+    }
+    // What a client does wrong is no error of a server. Source: OpenTelemetry, "Semantic conventions for HTTP spans", the
+    // section "Status".
+    if status.is_server_error() {
+        trace::fail(span);
+    }
+}
+
+fn text<'a>(parts: &'a Parts, name: &str) -> Option<&'a str> {
+    parts.headers.get(name)?.to_str().ok()
+}
+
+/// A method of a bounded set.
+fn method(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::PUT => "PUT",
+        Method::POST => "POST",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        _ => "_OTHER",
+    }
+}
