@@ -17,6 +17,7 @@ KINDS = {
     "autoscaling/v2": ["HorizontalPodAutoscaler"],
     "cert-manager.io/v1": ["Certificate"],
     "gateway.networking.k8s.io/v1": ["HTTPRoute"],
+    "monitoring.coreos.com/v1": ["PrometheusRule", "ServiceMonitor"],
     "networking.k8s.io/v1": ["Ingress", "NetworkPolicy"],
     "policy/v1": ["PodDisruptionBudget"],
     "postgresql.cnpg.io/v1": ["Cluster"],

@@ -24,12 +24,12 @@ import yaml
 import policy
 import settings
 from api import serving
-from chart import CHART, HELMS, ROOT, VALUES, Refused, component, helm, of_kind, pods, render
+from chart import CHART, HELMS, ROOT, VALUES, Refused, chooses, component, helm, of_kind, pods, render
 from report import Report, expect
 
 KUBERNETES = ["1.28", "1.29", "1.30", "1.31", "1.32", "1.33", "1.34", "1.35", "1.36", "1.37"]
 # What has no schema in Kubernetes itself.
-CUSTOM = {"Certificate", "Cluster", "HTTPRoute"}
+CUSTOM = {"Certificate", "Cluster", "HTTPRoute", "PrometheusRule", "ServiceMonitor"}
 TRIAL = ROOT / "tests/helm/values/trial.yaml"
 
 # Asks the cluster what is there, but not for the schemas of its kinds, which run_schemas looks at.
@@ -69,6 +69,7 @@ REFUSED = [
     ("Ingress without a host", BUNDLED | {"ingress": {"enabled": True}}, "hosts"),
     ("a route without a Gateway", BUNDLED | {"gatewayAPI": {"enabled": True}}, "parentRefs"),
     ("a digest that is none", BUNDLED | {"image": {"digest": "latest"}}, "digest"),
+    ("an interval that is none", BUNDLED | {"monitoring": {"serviceMonitor": {"interval": "often"}}}, "interval"),
     ("two pools of one name", BUNDLED | {"chunk": {"pools": [{"name": "a", "replicas": 3, "storage": {"size": "1Gi"}}] * 2}}, "two pools"),
 ]
 
@@ -188,6 +189,23 @@ def run_policy(report, rendered):
             objects = copy.deepcopy(rendered["trial"])
             spoil(objects)
             expect(bool(list(rule(objects))), True, "whether anything was found")
+
+
+def run_monitoring(report, rendered):
+    """That Prometheus finds every service once, and has the alerts of deploy/monitoring."""
+    report.section("monitoring")
+    objects = rendered["external"]
+    with report.case("the ServiceMonitor leads to the health port of every service, once"):
+        monitor = of_kind(objects, "ServiceMonitor")[0]["spec"]
+        found = [each for each in of_kind(objects, "Service") if chooses(monitor["selector"], each["metadata"]["labels"])]
+        led_to = [component(pod) for each in found for _, pod in pods(objects) if chooses({"matchLabels": each["spec"]["selector"]}, pod["metadata"]["labels"])]
+        expect(sorted(led_to), sorted(settings.ROLES), "services")
+        expect({port["name"] for each in found for port in each["spec"]["ports"]}, {endpoint["port"] for endpoint in monitor["endpoints"]}, "ports")
+    with report.case("the PrometheusRule has the alerts of deploy/monitoring"):
+        alerts = yaml.safe_load((ROOT / "deploy/monitoring/alerts.yml").read_text(encoding="utf-8"))
+        expect(of_kind(objects, "PrometheusRule")[0]["spec"], alerts, "alerts")
+    with report.case("neither is there unless it is asked for"):
+        expect(of_kind(rendered["trial"], "PrometheusRule", "ServiceMonitor"), [], "objects")
 
 
 # Set in one of the two alone, and why.
@@ -319,6 +337,7 @@ def main():
         run_schemas(report, rendered)
         run_policy(report, rendered)
         run_settings(report, rendered)
+        run_monitoring(report, rendered)
         run_upgrades(report)
     sys.exit(report.close("helm"))
 
