@@ -105,6 +105,40 @@ fn policies_allow_and_deny_what_they_name() {
     assert!(listed.all("Buckets/Bucket/Name").contains(&"hers-1"), "{listed:?}");
 }
 
+/// Who may write, and read nothing, gets nothing copied: neither whole nor in parts, nor any version.
+#[test]
+fn a_user_copies_only_what_it_may_read() {
+    let server = Server::start();
+    let root = server.client();
+    let (secret, bucket) = (server.bucket(), server.bucket());
+    secret.set_versioning("Enabled");
+    let version = secret.put_version("k", "secret");
+    let ann = user(root, "ann");
+    let hers = of(&ann, &bucket);
+    let objects = format!("arn:aws:s3:::{}/*", bucket.name);
+    put(root, "ann", &[statement("Allow", "s3:*", &objects)]);
+    let source = format!("{}/k", secret.name);
+    let of_version = format!("{source}?versionId={version}");
+    let missing = format!("{}/none", secret.name);
+    let upload = hers.upload("parts");
+    for source in [&source, &of_version, &missing] {
+        hers.copy(source, "copy").refused(403, "AccessDenied");
+        upload.copy(1, source).refused(403, "AccessDenied");
+        let copy = hers.object(Method::PUT, "copy").header("x-amz-copy-source", source);
+        assert_eq!(copy.presigned(60).send().status, 403, "{source}");
+    }
+    assert_eq!(bucket.keys(), [""; 0]);
+    assert!(upload.parts().all("Part").is_empty());
+    // To read the current one is not to read each version.
+    let readable = format!("arn:aws:s3:::{}/*", secret.name);
+    put(root, "ann", &[statement("Allow", "s3:*", &objects), statement("Allow", "s3:GetObject", &readable)]);
+    hers.copy(&of_version, "copy").refused(403, "AccessDenied");
+    upload.copy(1, &of_version).refused(403, "AccessDenied");
+    assert_eq!(bucket.keys(), [""; 0]);
+    hers.copy(&source, "copy").ok();
+    assert_eq!(get(&bucket, "copy").ok().body, b"secret");
+}
+
 #[test]
 fn policies_of_groups_and_attached_ones_count() {
     let server = Server::start();
