@@ -133,7 +133,7 @@ impl Command {
             Self::Metadata(_) => Some("metadata"),
             Self::Chunk(_) => Some("chunk"),
             Self::Worker(_) => Some("worker"),
-            Self::Admin(_) | Self::Bench(_) | Self::Torture(_) => None,
+            Self::EncryptionKey(_) | Self::Admin(_) | Self::Bench(_) | Self::Torture(_) => None,
         }
     }
 }
