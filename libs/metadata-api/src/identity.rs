@@ -56,11 +56,13 @@ pub enum IdentityKind {
     Group = 3,
     /// A policy that users and groups can have in common.
     Policy = 4,
+    /// A role.
+    Role = 5,
 }
 
 impl IdentityKind {
     /// Every kind.
-    pub const ALL: [Self; 4] = [Self::User, Self::AccessKey, Self::Group, Self::Policy];
+    pub const ALL: [Self; 5] = [Self::User, Self::AccessKey, Self::Group, Self::Policy, Self::Role];
 
     /// The kind of a persistent number.
     pub fn from_number(number: i64) -> Option<Self> {

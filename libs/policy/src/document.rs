@@ -20,7 +20,7 @@ pub const DOCUMENT_LENGTH_MAX: usize = 20 << 10;
 /// What the name of every bucket and object begins with.
 pub(crate) const ARN_PREFIX: &str = "arn:aws:s3:::";
 
-/// The policy of a bucket, or of an identity.
+/// The policy of a bucket, of an identity, or of who may assume a role.
 #[derive(Debug, Clone)]
 pub struct Policy {
     pub(crate) statements: Vec<Statement>,
@@ -35,6 +35,7 @@ pub(crate) struct Statement {
     pub(crate) actions: Vec<ActionPattern>,
     /// Whether it is about all other actions.
     pub(crate) is_not_action: bool,
+    /// What it is about; in the policy of who may assume a role it is the role.
     pub(crate) resources: Vec<ResourcePattern>,
     /// Whether it is about everything else.
     pub(crate) is_not_resource: bool,
@@ -60,22 +61,42 @@ impl ResourcePattern {
     }
 }
 
+/// What a policy is of.
+#[derive(Debug, Clone, Copy)]
+enum Of<'a> {
+    /// The bucket of this name.
+    Bucket(&'a str),
+    /// A user, a group or a role.
+    Identity,
+    /// A role, of which it says who may assume it.
+    Trust,
+}
+
+/// Actions that the policy of who may assume a role can be about.
+const ASSUMING: &str = "sts:AssumeRole";
+
 impl Policy {
     /// Reads the policy of the bucket of this name.
     pub fn parse(document: &[u8], bucket: &str) -> Result<Self, Malformed> {
         if document.len() > DOCUMENT_LENGTH_MAX {
             return Err(Malformed::new("Policy exceeds the maximum allowed document size."));
         }
-        Self::read(document, Some(bucket))
+        Self::read(document, Of::Bucket(bucket))
     }
 
     /// Reads the policy of an identity, which names no principal and may be about anything. How long it may be depends on
     /// what has it. Source: IAM User Guide, "Grammar of the IAM JSON policy language".
     pub fn parse_identity(document: &[u8]) -> Result<Self, Malformed> {
-        Self::read(document, None)
+        Self::read(document, Of::Identity)
     }
 
-    fn read(document: &[u8], bucket: Option<&str>) -> Result<Self, Malformed> {
+    /// Reads the policy of who may assume a role, which names principals and no resource. Source: IAM User Guide, "Roles terms
+    /// and concepts", the term Trust policy; IAM API Reference, "CreateRole".
+    pub fn parse_trust(document: &[u8]) -> Result<Self, Malformed> {
+        Self::read(document, Of::Trust)
+    }
+
+    fn read(document: &[u8], of: Of<'_>) -> Result<Self, Malformed> {
         let (mut version, mut statement) = (None, None);
         for (name, value) in Json::parse(document)? {
             match name.as_str() {
@@ -102,7 +123,7 @@ impl Policy {
         }
         let statements: Vec<Statement> = statements
             .into_iter()
-            .map(|statement| Statement::parse(statement, bucket, variables))
+            .map(|statement| Statement::parse(statement, of, variables))
             .collect::<Result<_, _>>()?;
         let mut sids = BTreeSet::new();
         for sid in statements.iter().filter_map(|statement| statement.sid.as_deref()) {
@@ -169,7 +190,7 @@ impl Elements {
 }
 
 impl Statement {
-    fn parse(statement: Json, bucket: Option<&str>, variables: bool) -> Result<Self, Malformed> {
+    fn parse(statement: Json, of: Of<'_>, variables: bool) -> Result<Self, Malformed> {
         let elements = Elements::read(statement)?;
         let effect = elements.effect.ok_or_else(|| missing("Effect"))?;
         let allows = match effect.text() {
@@ -180,36 +201,61 @@ impl Statement {
                 return Err(Malformed::of(format!("Invalid effect: {text}"), text));
             }
         };
-        let principals = match (elements.principals, bucket) {
-            (None, Some(_)) => return Err(missing("Principal")),
-            (Some(_), None) => return Err(Malformed::new("Policy document should not specify a principal.")),
+        let principals = match (elements.principals, of) {
+            (None, Of::Bucket(_) | Of::Trust) => return Err(missing("Principal")),
+            (Some(_), Of::Identity) => {
+                return Err(Malformed::new("Policy document should not specify a principal."));
+            }
             (principals, _) => principals,
         };
         let (actions, is_not_action) = elements.actions.ok_or_else(|| missing("Action"))?;
-        let (resources, is_not_resource) = elements.resources.ok_or_else(|| missing("Resource"))?;
         let invalid_action = |text: &str| Malformed::of("Policy has invalid action", text);
-        let action = |text: &str| match bucket {
-            Some(_) => ActionPattern::parse(text).ok_or(()),
-            None => ActionPattern::parse_any(text).ok_or(()),
+        let action = |text: &str| match of {
+            Of::Bucket(_) => ActionPattern::parse(text).ok_or(()),
+            Of::Identity | Of::Trust => ActionPattern::parse_any(text).ok_or(()),
         };
         let actions = all(&actions, invalid_action, action)?;
         let invalid_resource = |text: &str| Malformed::of("Policy has invalid resource", text);
-        let resources = all(&resources, invalid_resource, |text| match bucket {
-            Some(bucket) => resource(text, bucket, variables),
-            None => any_resource(text, variables),
-        })?;
+        let (resources, is_not_resource) = match (elements.resources, of) {
+            (Some(_), Of::Trust) => return Err(Malformed::new("Has prohibited field Resource")),
+            // Everything but nothing.
+            (None, Of::Trust) => (Vec::new(), true),
+            (None, _) => return Err(missing("Resource")),
+            (Some((resources, is_not)), Of::Bucket(bucket)) => {
+                (all(&resources, invalid_resource, |text| resource(text, bucket, variables))?, is_not)
+            }
+            (Some((resources, is_not)), Of::Identity) => {
+                (all(&resources, invalid_resource, |text| any_resource(text, variables))?, is_not)
+            }
+        };
         let conditions =
             elements.condition.map(|value| Condition::parse_all(&value, variables)).transpose()?;
         let sid = elements.sid.filter(|sid| !sid.is_empty());
         let conditions = conditions.unwrap_or_default();
         let statement =
             Self { sid, allows, principals, actions, is_not_action, resources, is_not_resource, conditions };
-        // What no request has together is never asked for together: an identity's policy may say it.
-        if let Some(bucket) = bucket {
-            statement.check_actions(bucket)?;
-            statement.check_conditions()?;
+        match of {
+            Of::Bucket(bucket) => {
+                statement.check_actions(bucket)?;
+                statement.check_conditions()?;
+            }
+            // What no request has together is never asked for together: an identity's policy may say it.
+            Of::Identity => {}
+            Of::Trust => statement.check_trust()?,
         }
         Ok(statement)
+    }
+
+    /// Refuses what has nothing to do with assuming a role.
+    fn check_trust(&self) -> Result<(), Malformed> {
+        let is_it = |action: &ActionPattern| action.actions().eq([ASSUMING]);
+        if self.is_not_action || !self.actions.iter().all(is_it) {
+            return Err(Malformed::new("AssumeRole policy may only specify STS AssumeRole actions."));
+        }
+        match self.conditions.iter().find(|condition| !condition.key.is_of(ASSUMING)) {
+            Some(condition) => Err(no_such_condition(&condition.key)),
+            None => Ok(()),
+        }
     }
 
     /// Refuses an action that is done to nothing that the statement is about: a bucket's, where only objects are named.
@@ -233,10 +279,7 @@ impl Statement {
     fn check_conditions(&self) -> Result<(), Malformed> {
         let has_it = |key: &Key| action::all().any(|action| self.is_for_action(action) && key.is_of(action));
         match self.conditions.iter().find(|condition| !has_it(&condition.key)) {
-            Some(condition) => Err(Malformed::of(
-                "Conditions do not apply to combination of actions and resources in statement",
-                condition.key.to_string(),
-            )),
+            Some(condition) => Err(no_such_condition(&condition.key)),
             None => Ok(()),
         }
     }
@@ -283,6 +326,13 @@ fn any_resource(text: &str, variables: bool) -> Result<ResourcePattern, Malforme
         return Err(Malformed::of(format!("Resource {text} must be in ARN format or \"*\"."), text));
     }
     Ok(ResourcePattern { text: pattern, is_whole: true })
+}
+
+fn no_such_condition(key: &Key) -> Malformed {
+    Malformed::of(
+        "Conditions do not apply to combination of actions and resources in statement",
+        key.to_string(),
+    )
 }
 
 fn unknown(name: &str) -> Malformed {

@@ -60,9 +60,8 @@ pub struct Decider<'a> {
     pub statement: usize,
     /// Its Sid, if it has one.
     pub sid: Option<&'a str>,
-    /// Whether it names a user by its account alone. What it allows the account may hand on to its users, by policies of
-    /// theirs; by itself it allows them nothing in the account's own buckets.
-    pub names_account: bool,
+    /// How it names who asks.
+    pub naming: Naming,
 }
 
 /// What policies say of a request.
@@ -76,28 +75,24 @@ pub enum Verdict<'a> {
     NotMentioned,
 }
 
-/// What these policies together say: a statement that denies wins over all that allow.
+/// What these policies together say: a statement that denies wins over all that allow, and of those the first that says most
+/// of who asks.
 pub fn evaluate<'a>(policies: &[&'a Policy], request: &Request<'_>) -> Verdict<'a> {
     let context = request.context.of(request.action);
     let request = &Request { context: &context, ..*request };
     let mut allowed: Option<Decider<'_>> = None;
     for (place, policy) in policies.iter().enumerate() {
         for (number, statement) in policy.statements.iter().enumerate() {
-            let is_settled = allowed.is_some_and(|decider| !decider.names_account);
+            let is_settled = allowed.is_some_and(|decider| decider.naming == Naming::OfSession);
             if is_settled && statement.allows {
                 continue;
             }
             let Some(naming) = statement.is_about(request) else { continue };
-            let decider = Decider {
-                policy: place,
-                statement: number,
-                sid: statement.sid.as_deref(),
-                names_account: naming == Naming::OfAccount,
-            };
+            let decider = Decider { policy: place, statement: number, sid: statement.sid.as_deref(), naming };
             if !statement.allows {
                 return Verdict::Denied(decider);
             }
-            if allowed.is_none() || !decider.names_account {
+            if allowed.is_none_or(|other| other.naming < decider.naming) {
                 allowed = Some(decider);
             }
         }

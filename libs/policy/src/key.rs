@@ -39,6 +39,7 @@ const KNOWN: &[Known] = &[
     known("aws:Referer", Of::Every),
     known("aws:SecureTransport", Of::Every),
     known("aws:SourceIp", Of::Every),
+    known("aws:TokenIssueTime", Of::Every),
     known("aws:UserAgent", Of::Every),
     known("aws:userid", Of::Every),
     known("aws:username", Of::Every),
@@ -104,6 +105,8 @@ const KNOWN: &[Known] = &[
     known("s3:x-amz-server-side-encryption", PUTS),
     known("s3:x-amz-server-side-encryption-customer-algorithm", PUTS),
     known("s3:x-amz-storage-class", PUTS),
+    known("sts:ExternalId", Of::Some(&["sts:AssumeRole"])),
+    known("sts:RoleSessionName", Of::Some(&["sts:AssumeRole"])),
 ];
 
 /// The names of the keys that can be asked for. Those that end with `/` are followed by a tag's key.

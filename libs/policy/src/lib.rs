@@ -31,4 +31,4 @@ pub use document::{DOCUMENT_LENGTH_MAX, Policy};
 pub use error::Malformed;
 pub use evaluate::{Decider, Request, Resource, Verdict, evaluate};
 pub use key::{Context, Key, keys};
-pub use principal::{Account, Grantee, Principal};
+pub use principal::{Account, Grantee, Naming, Principal};

@@ -21,6 +21,15 @@ pub enum Principal {
         /// The user's name with its path, as in its ARN.
         name: String,
     },
+    /// Somebody in a role of an account.
+    Role {
+        /// The account.
+        account: Account,
+        /// The role's name with its path, as in its ARN.
+        name: String,
+        /// What the session was named when the role was assumed.
+        session: String,
+    },
 }
 
 /// An account. Policies name it by either id.
@@ -39,12 +48,13 @@ impl Account {
 }
 
 impl Principal {
-    /// `aws:PrincipalArn`; nobody has none.
+    /// `aws:PrincipalArn`, which in a role is the role's; nobody has none.
     pub fn arn(&self) -> Option<String> {
         match self {
             Self::Anonymous => None,
             Self::Root { account } => Some(format!("arn:aws:iam::{}:root", account.number)),
             Self::User { account, name } => Some(format!("arn:aws:iam::{}:user/{name}", account.number)),
+            Self::Role { account, name, .. } => Some(format!("arn:aws:iam::{}:role/{name}", account.number)),
         }
     }
 
@@ -52,7 +62,7 @@ impl Principal {
     pub fn account(&self) -> Option<&Account> {
         match self {
             Self::Anonymous => None,
-            Self::Root { account } | Self::User { account, .. } => Some(account),
+            Self::Root { account } | Self::User { account, .. } | Self::Role { account, .. } => Some(account),
         }
     }
 }
@@ -71,6 +81,22 @@ pub enum Grantee {
         /// The user's name with its path.
         name: String,
     },
+    /// Everybody in a role.
+    Role {
+        /// The account's id.
+        account: String,
+        /// The role's name with its path.
+        name: String,
+    },
+    /// One session of a role.
+    Session {
+        /// The account's id.
+        account: String,
+        /// The role's name, without its path.
+        role: String,
+        /// The session's.
+        session: String,
+    },
 }
 
 impl Grantee {
@@ -78,17 +104,30 @@ impl Grantee {
         if text == "*" {
             return Some(Self::Everyone);
         }
-        let Some(arn) = text.strip_prefix("arn:aws:iam::") else {
-            return is_account(text).then(|| Self::Account(text.to_owned()));
-        };
+        if is_account(text) {
+            return Some(Self::Account(text.to_owned()));
+        }
+        let (service, arn) = text.strip_prefix("arn:aws:")?.split_once("::")?;
         let (account, of_it) = arn.split_once(':').filter(|(account, _)| is_account(account))?;
         let account = account.to_owned();
-        match of_it.strip_prefix("user/") {
-            // A principal is one user: there are no wildcards in it.
-            Some(name) if !name.is_empty() && !name.contains(['*', '?']) => {
-                Some(Self::User { account, name: name.to_owned() })
+        if (service, of_it) == ("iam", "root") {
+            return Some(Self::Account(account));
+        }
+        // A principal is one user, role or session: there are no wildcards in it.
+        let (kind, name) = of_it.split_once('/')?;
+        if name.is_empty() || name.contains(['*', '?']) {
+            return None;
+        }
+        let name = name.to_owned();
+        match (service, kind) {
+            ("iam", "user") => Some(Self::User { account, name }),
+            ("iam", "role") => Some(Self::Role { account, name }),
+            ("sts", "assumed-role") => {
+                let (role, session) = name.split_once('/')?;
+                let is_good = !role.is_empty() && !session.is_empty() && !session.contains('/');
+                let (role, session) = (role.to_owned(), session.to_owned());
+                is_good.then_some(Self::Session { account, role, session })
             }
-            None if of_it == "root" => Some(Self::Account(account)),
             _ => None,
         }
     }
@@ -100,7 +139,14 @@ impl Grantee {
             (Self::User { account, name }, Principal::User { account: own, name: own_name }) => {
                 own.is(account) && name == own_name
             }
-            (Self::User { .. }, _) => false,
+            (Self::Role { account, name }, Principal::Role { account: own, name: own_name, session: _ }) => {
+                own.is(account) && name == own_name
+            }
+            (
+                Self::Session { account, role, session },
+                Principal::Role { account: own, name: own_name, session: own_session },
+            ) => own.is(account) && own_name.rsplit('/').next() == Some(role) && session == own_session,
+            (Self::User { .. } | Self::Role { .. } | Self::Session { .. }, _) => false,
         }
     }
 }
@@ -111,6 +157,10 @@ impl fmt::Display for Grantee {
             Self::Everyone => f.write_str("*"),
             Self::Account(account) => f.write_str(account),
             Self::User { account, name } => write!(f, "arn:aws:iam::{account}:user/{name}"),
+            Self::Role { account, name } => write!(f, "arn:aws:iam::{account}:role/{name}"),
+            Self::Session { account, role, session } => {
+                write!(f, "arn:aws:sts::{account}:assumed-role/{role}/{session}")
+            }
         }
     }
 }
@@ -155,34 +205,35 @@ impl Principals {
         Ok(Self { grantees, is_negated })
     }
 
-    /// How a statement names somebody, if it does. What is denied to an account is denied to its users; what is denied to all
-    /// but an account is denied to those of its users that are not named themselves. IAM User Guide, "AWS JSON policy elements:
-    /// Principal", the section "AWS account principals", and "AWS JSON policy elements: NotPrincipal".
+    /// How a statement names somebody, if it does. What is denied to an account is denied to its users and roles; what is
+    /// denied to all but an account is denied to those of them that are not named themselves, of which a session is named by
+    /// its role too. IAM User Guide, "AWS JSON policy elements: Principal", the sections "AWS account principals", "IAM role
+    /// principals" and "Role session principals", and "AWS JSON policy elements: NotPrincipal".
     pub(crate) fn names(&self, principal: &Principal, allows: bool) -> Option<Naming> {
-        let is_user = matches!(principal, Principal::User { .. });
-        let mut naming = None;
-        for grantee in self.grantees.iter().filter(|grantee| grantee.is(principal)) {
-            if !is_user || !matches!(grantee, Grantee::Account(_)) {
-                naming = Some(Naming::Own);
-                break;
-            }
-            naming = Some(Naming::OfAccount);
-        }
+        let naming = |grantee: &Grantee| match (principal, grantee) {
+            (Principal::User { .. } | Principal::Role { .. }, Grantee::Account(_)) => Naming::OfAccount,
+            (_, Grantee::Session { .. }) => Naming::OfSession,
+            _ => Naming::Own,
+        };
+        let naming = self.grantees.iter().filter(|grantee| grantee.is(principal)).map(naming).max();
         if !self.is_negated {
             return naming;
         }
-        let is_excepted = naming == Some(Naming::Own) || allows && naming.is_some();
+        let is_excepted = naming.is_some_and(|naming| allows || naming != Naming::OfAccount);
         (!is_excepted).then_some(Naming::Own)
     }
 }
 
-/// How a statement names somebody.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Naming {
-    /// By its own name, or among everybody.
-    Own,
-    /// A user, by its account alone.
+/// How a statement names somebody. The later ones say more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Naming {
+    /// A user or a role, by its account alone. What a statement allows the account may hand on to its users and roles, by
+    /// policies of theirs; by itself it allows them nothing in the account's own buckets.
     OfAccount,
+    /// By its own name, which in a role is the role's, or among everybody.
+    Own,
+    /// By the name of its session, to which nothing else that limits the session matters.
+    OfSession,
 }
 
 fn unsupported(kind: &str) -> Malformed {

@@ -5,6 +5,7 @@ mod identities;
 mod patterns;
 mod properties;
 mod public;
+mod roles;
 
 use crate::{Account, Context, Malformed, Policy, Principal, Request, Resource, Verdict, evaluate};
 

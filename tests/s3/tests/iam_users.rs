@@ -191,7 +191,7 @@ fn what_cannot_be_done_is_refused_by_name_and_changes_nothing() {
             "ValidationError",
         ),
         ("CreateUser", &[("UserName", "a"), ("UserName", "b")], "ValidationError"),
-        ("CreateRole", &[("RoleName", "r")], "InvalidAction"),
+        ("CreateLoginProfile", &[("UserName", "a"), ("Password", "p")], "InvalidAction"),
         ("GetAccessKeyLastUsed", &[("AccessKeyId", "AKIA")], "InvalidAction"),
         ("ListUsers", &[("MaxItems", "0")], "ValidationError"),
         ("ListUsers", &[("MaxItems", "1001")], "ValidationError"),

@@ -62,6 +62,7 @@ mod hostile_connections;
 mod http_behaviour;
 mod https;
 mod iam_policies;
+mod iam_roles;
 mod iam_users;
 mod identities;
 mod listing_model;

@@ -23,6 +23,7 @@ impl From<IdentityRecord> for proto::IdentityRecord {
             IdentityKind::AccessKey => proto::IdentityKind::AccessKey,
             IdentityKind::Group => proto::IdentityKind::Group,
             IdentityKind::Policy => proto::IdentityKind::Policy,
+            IdentityKind::Role => proto::IdentityKind::Role,
         };
         Self { kind: kind.into(), name: record.name, document: record.document }
     }

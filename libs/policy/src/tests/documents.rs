@@ -40,9 +40,9 @@ fn what_is_wrong_is_named() {
         (with("Principal", r#"{"AWS": []}"#), PRINCIPAL, Some("AWS")),
         (with("Principal", r#"{"AWS": "12345"}"#), PRINCIPAL, Some("12345")),
         (
-            with("Principal", r#"{"AWS": "arn:aws:iam::111122223333:role/x"}"#),
+            with("Principal", r#"{"AWS": "arn:aws:iam::111122223333:group/x"}"#),
             PRINCIPAL,
-            Some("arn:aws:iam::111122223333:role/x"),
+            Some("arn:aws:iam::111122223333:group/x"),
         ),
         (
             with("Principal", r#"{"AWS": "arn:aws:iam::111122223333:user/*"}"#),

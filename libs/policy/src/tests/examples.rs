@@ -2,7 +2,7 @@
 //! "Bucket policy examples using condition keys".
 
 use super::{allows, ask, denies, policy, root, user};
-use crate::{Decider, Principal, Verdict};
+use crate::{Decider, Naming, Principal, Verdict};
 
 const NOBODY: Principal = Principal::Anonymous;
 
@@ -12,7 +12,7 @@ fn read_only_permission_for_public_users() {
         r#"{"Version": "2012-10-17", "Statement": [{"Sid": "AddPerm", "Effect": "Allow", "Principal": "*",
            "Action": ["s3:GetObject", "s3:GetObjectVersion"], "Resource": ["arn:aws:s3:::amzn-s3-demo-bucket/*"]}]}"#,
     );
-    let decider = Decider { policy: 0, statement: 0, sid: Some("AddPerm"), names_account: false };
+    let decider = Decider { policy: 0, statement: 0, sid: Some("AddPerm"), naming: Naming::Own };
     assert_eq!(ask(&policy, &NOBODY, "GetObject", Some("a/b"), &[]), Verdict::Allowed(decider));
     assert!(allows(&policy, &root("111122223333"), "GetObjectVersion", Some("x"), &[]));
     for (action, key) in [("PutObject", Some("a")), ("ListBucket", None), ("GetObjectAcl", Some("a"))] {

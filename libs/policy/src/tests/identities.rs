@@ -1,7 +1,7 @@
 //! Policies of users and groups.
 
 use super::{account, context, root, user};
-use crate::{Policy, Principal, Request, Resource, Verdict, evaluate};
+use crate::{Naming, Policy, Principal, Request, Resource, Verdict, evaluate};
 
 const ME: &str = "111122223333";
 
@@ -129,7 +129,7 @@ fn an_account_is_named_by_either_of_its_ids() {
             let request =
                 Request { principal, action: "GetObject", resource: object("b", "k"), context: &context };
             match evaluate(&[&policy], &request) {
-                Verdict::Allowed(decider) => Some(decider.names_account),
+                Verdict::Allowed(decider) => Some(decider.naming == Naming::OfAccount),
                 _ => None,
             }
         };
@@ -156,7 +156,7 @@ fn a_user_that_is_named_is_not_named_by_its_account_alone() {
         let Verdict::Allowed(decider) = evaluate(&[&policy], &request) else {
             panic!("not allowed: {document}")
         };
-        assert!(!decider.names_account, "{document}");
+        assert_eq!(decider.naming, Naming::Own, "{document}");
     }
 }
 

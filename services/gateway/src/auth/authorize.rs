@@ -15,7 +15,7 @@ use http::HeaderMap;
 use metadata_api::{
     AccountId, Bucket, Error as MetadataError, FoundVersion, GetVersion, Subresource, VersionState,
 };
-use policy::{Account, Context, Decider, Policy, Principal, Resource, Verdict, evaluate};
+use policy::{Account, Context, Decider, Naming, Policy, Principal, Resource, Verdict, evaluate};
 use s3_wire::{
     ErrorCode, Operation, S3Error,
     header::CopySource,
@@ -336,7 +336,7 @@ impl Authority {
     /// Whether a statement allows something to the account that owns the bucket, which its users get by policies of their own.
     /// IAM User Guide, "AWS JSON policy elements: Principal", the section "AWS account principals".
     fn is_handed_on(&self, decider: &Decider<'_>) -> bool {
-        self.owns && self.identity.is_some() && decider.names_account
+        self.owns && self.identity.is_some() && decider.naming == Naming::OfAccount
     }
 
     /// Whether it may come out that the sender is allowed this, whatever conditions and the object's list say.

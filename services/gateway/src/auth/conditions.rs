@@ -112,6 +112,7 @@ fn add_sender(context: &mut Context, principal: &Principal, authenticated: &Auth
         Principal::Anonymous => "Anonymous",
         Principal::Root { .. } => "Account",
         Principal::User { .. } => "User",
+        Principal::Role { .. } => "AssumedRole",
     };
     context.add("aws:PrincipalType", kind);
     context.add_some("aws:PrincipalArn", principal.arn());
@@ -126,6 +127,7 @@ fn add_sender(context: &mut Context, principal: &Principal, authenticated: &Auth
             context.add("aws:userid", account.number.as_str());
             context.add_alias("aws:userid", account.canonical.as_str());
         }
+        Principal::Role { .. } => {}
         Principal::User { .. } => {
             context.add_some("aws:username", authenticated.user().map(|user| user.holder.name.as_str()));
             context.add_some("aws:userid", authenticated.user().map(|user| user.holder.id.as_str()));

@@ -1,16 +1,16 @@
-//! Policies of users and groups: their own, PutUserPolicy, GetUserPolicy, ListUserPolicies, DeleteUserPolicy, and those that
-//! they have in common, AttachUserPolicy, DetachUserPolicy, ListAttachedUserPolicies; the same for groups. IAM API Reference, the
-//! page of each.
+//! Policies of users, groups and roles: their own, PutUserPolicy, GetUserPolicy, ListUserPolicies, DeleteUserPolicy, and those
+//! that they have in common, AttachUserPolicy, DetachUserPolicy, ListAttachedUserPolicies; the same for groups and roles. IAM API
+//! Reference, the page of each.
 
 use std::sync::Arc;
 
 use metadata_api::IdentityKind;
 use policy::Policy;
 
-use super::{Context, IamError, Plan, Planned, Xml, groups, record, users};
+use super::{Context, IamError, Plan, Planned, Xml, groups, record, roles, users};
 use crate::identity::{Holder, entry_name};
 
-/// Policies that are attached to a user or a group.
+/// Policies that are attached to a user, a group or a role.
 const ATTACHED_MAX: usize = 10;
 
 const NAME_LENGTH_MAX: usize = 128;
@@ -23,6 +23,7 @@ const DOCUMENT_LENGTH_MAX: usize = 20 << 10;
 enum Of {
     User,
     Group,
+    Role,
 }
 
 impl Of {
@@ -33,6 +34,7 @@ impl Of {
                 users::named(context)
             }
             Self::Group => groups::named(context),
+            Self::Role => roles::named(context),
         }
     }
 
@@ -40,6 +42,7 @@ impl Of {
         match self {
             Self::User => "UserName",
             Self::Group => "GroupName",
+            Self::Role => "RoleName",
         }
     }
 
@@ -48,6 +51,7 @@ impl Of {
         match self {
             Self::User => 2048,
             Self::Group => 5120,
+            Self::Role => 10_240,
         }
     }
 
@@ -55,6 +59,7 @@ impl Of {
         let kind = match self {
             Self::User => IdentityKind::User,
             Self::Group => IdentityKind::Group,
+            Self::Role => IdentityKind::Role,
         };
         Ok(Plan::change(vec![record(kind, entry_name(&holder.name), holder)?]))
     }
@@ -67,7 +72,14 @@ pub(super) fn length(document: &str) -> usize {
 
 /// A document that is a policy.
 pub(super) fn document<'a>(context: &'a Context<'_>) -> Result<&'a str, IamError> {
-    let document = context.parameters.required("PolicyDocument")?;
+    let document = text(context, "PolicyDocument")?;
+    Policy::parse_identity(document.as_bytes()).map_err(IamError::malformed_policy)?;
+    Ok(document)
+}
+
+/// A document, as it was sent.
+pub(super) fn text<'a>(context: &'a Context<'_>, name: &str) -> Result<&'a str, IamError> {
+    let document = context.parameters.required(name)?;
     if document.len() > DOCUMENT_LENGTH_MAX {
         return Err(IamError::too_long_policy(format!(
             "Cannot exceed quota for the length of a document: {DOCUMENT_LENGTH_MAX}"
@@ -76,7 +88,6 @@ pub(super) fn document<'a>(context: &'a Context<'_>) -> Result<&'a str, IamError
     if !document.chars().all(|char| matches!(char, '\t' | '\n' | '\r' | ' '..='\u{ff}')) {
         return Err(IamError::validation("The specified value for policyDocument is invalid."));
     }
-    Policy::parse_identity(document.as_bytes()).map_err(IamError::malformed_policy)?;
     Ok(document)
 }
 
@@ -139,7 +150,9 @@ fn attach(context: &Context<'_>, of: Of) -> Planned {
         return Err(IamError::no_such_entity(format!("Policy {arn} does not exist or is not attachable.")));
     }
     if holder.attached.len() >= ATTACHED_MAX && !holder.attached.contains(arn) {
-        let message = format!("Cannot exceed quota for PoliciesPerUser or PoliciesPerGroup: {ATTACHED_MAX}");
+        let message = format!(
+            "Cannot exceed quota for PoliciesPerUser, PoliciesPerGroup or PoliciesPerRole: {ATTACHED_MAX}"
+        );
         return Err(IamError::limit(message));
     }
     holder.attached.insert(arn.to_owned());
@@ -169,9 +182,9 @@ fn list_attached(context: &Context<'_>, of: Of) -> Planned {
     Ok(Plan::answer(result))
 }
 
-/// The handlers of the same call for users and for groups.
-macro_rules! both {
-    ($($act:ident: $user:ident $group:ident;)*) => {
+/// The handlers of the same call for users, for groups and for roles.
+macro_rules! all {
+    ($($act:ident: $user:ident $group:ident $role:ident;)*) => {
         $(
             pub(super) fn $user(context: &Context<'_>) -> Planned {
                 $act(context, Of::User)
@@ -180,16 +193,20 @@ macro_rules! both {
             pub(super) fn $group(context: &Context<'_>) -> Planned {
                 $act(context, Of::Group)
             }
+
+            pub(super) fn $role(context: &Context<'_>) -> Planned {
+                $act(context, Of::Role)
+            }
         )*
     };
 }
 
-both! {
-    put: put_user_policy put_group_policy;
-    get: get_user_policy get_group_policy;
-    list: list_user_policies list_group_policies;
-    delete: delete_user_policy delete_group_policy;
-    attach: attach_user_policy attach_group_policy;
-    detach: detach_user_policy detach_group_policy;
-    list_attached: list_attached_user_policies list_attached_group_policies;
+all! {
+    put: put_user_policy put_group_policy put_role_policy;
+    get: get_user_policy get_group_policy get_role_policy;
+    list: list_user_policies list_group_policies list_role_policies;
+    delete: delete_user_policy delete_group_policy delete_role_policy;
+    attach: attach_user_policy attach_group_policy attach_role_policy;
+    detach: detach_user_policy detach_group_policy detach_role_policy;
+    list_attached: list_attached_user_policies list_attached_group_policies list_attached_role_policies;
 }

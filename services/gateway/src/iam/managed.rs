@@ -1,4 +1,4 @@
-//! Policies that users and groups have in common, and their versions: CreatePolicy, GetPolicy, ListPolicies, DeletePolicy,
+//! Policies that users, groups and roles have in common, and their versions: CreatePolicy, GetPolicy, ListPolicies, DeletePolicy,
 //! CreatePolicyVersion, GetPolicyVersion, ListPolicyVersions, DeletePolicyVersion, SetDefaultPolicyVersion,
 //! ListEntitiesForPolicy. IAM API Reference, the page of each.
 
@@ -67,8 +67,9 @@ fn store(policy: &ManagedPolicy) -> Result<metadata_api::IdentityRecord, IamErro
 fn holders<'a>(context: &'a Context<'_>, arn: &str) -> impl Iterator<Item = (&'static str, &'a Arc<Holder>)> {
     let users = context.directory.users.values().map(|user| ("User", user));
     let groups = context.directory.groups.values().map(|group| ("Group", group));
+    let roles = context.directory.roles.values().map(|role| ("Role", role));
     let arn = arn.to_owned();
-    users.chain(groups).filter(move |(_, holder)| holder.attached.contains(&arn))
+    users.chain(groups).chain(roles).filter(move |(_, holder)| holder.attached.contains(&arn))
 }
 
 fn write_policy(context: &Context<'_>, out: &mut Xml, policy: &ManagedPolicy) {
@@ -284,7 +285,7 @@ pub(super) fn set_default_policy_version(context: &Context<'_>) -> Planned {
     Ok(Plan::change(vec![store(&policy)?]))
 }
 
-/// Who has a policy. There are no roles.
+/// Who has a policy.
 pub(super) fn list_entities_for_policy(context: &Context<'_>) -> Planned {
     let parameters = context.parameters;
     parameters.only(&[
@@ -298,10 +299,11 @@ pub(super) fn list_entities_for_policy(context: &Context<'_>) -> Planned {
     let policy = named(context)?;
     let prefix = parameters.path_prefix()?;
     let kinds: &[&str] = match parameters.get("EntityFilter") {
-        None => &["User", "Group"],
+        None => &["User", "Group", "Role"],
         Some("User") => &["User"],
         Some("Group") => &["Group"],
-        Some("Role" | "LocalManagedPolicy" | "AWSManagedPolicy") => &[],
+        Some("Role") => &["Role"],
+        Some("LocalManagedPolicy" | "AWSManagedPolicy") => &[],
         Some(_) => return Err(IamError::validation("The filter is no kind of entity.")),
     };
     let kinds: &[&str] = match parameters.get("PolicyUsageFilter") {

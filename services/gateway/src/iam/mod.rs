@@ -13,6 +13,7 @@ mod groups;
 mod holders;
 mod managed;
 mod parameters;
+mod roles;
 mod sts;
 mod users;
 
@@ -175,6 +176,20 @@ const CALLS: &[Handler] = &[
     ("iam:AttachGroupPolicy", groups::resource, holders::attach_group_policy),
     ("iam:DetachGroupPolicy", groups::resource, holders::detach_group_policy),
     ("iam:ListAttachedGroupPolicies", groups::resource, holders::list_attached_group_policies),
+    ("iam:CreateRole", roles::new_resource, roles::create_role),
+    ("iam:GetRole", roles::resource, roles::get_role),
+    ("iam:ListRoles", roles::all, roles::list_roles),
+    ("iam:UpdateRole", roles::resource, roles::update_role),
+    ("iam:DeleteRole", roles::resource, roles::delete_role),
+    ("iam:UpdateAssumeRolePolicy", roles::resource, roles::update_assume_role_policy),
+    ("iam:ListInstanceProfilesForRole", roles::resource, roles::list_instance_profiles_for_role),
+    ("iam:PutRolePolicy", roles::resource, holders::put_role_policy),
+    ("iam:GetRolePolicy", roles::resource, holders::get_role_policy),
+    ("iam:ListRolePolicies", roles::resource, holders::list_role_policies),
+    ("iam:DeleteRolePolicy", roles::resource, holders::delete_role_policy),
+    ("iam:AttachRolePolicy", roles::resource, holders::attach_role_policy),
+    ("iam:DetachRolePolicy", roles::resource, holders::detach_role_policy),
+    ("iam:ListAttachedRolePolicies", roles::resource, holders::list_attached_role_policies),
     ("iam:CreatePolicy", managed::new_resource, managed::create_policy),
     ("iam:GetPolicy", managed::resource, managed::get_policy),
     ("iam:ListPolicies", managed::all, managed::list_policies),

@@ -1,4 +1,4 @@
-//! What there is of an account: users, their keys, groups and policies, as they are stored and as they are looked up.
+//! What there is of an account: users, their keys, groups, roles and policies, as they are stored and as they are looked up.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -7,19 +7,19 @@ use std::{
 
 use bytes::Bytes;
 use metadata_api::{IdentityKind, IdentityRecord};
-use policy::Policy;
+use policy::{Grantee, Policy};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use types::Timestamp;
 
-use crate::auth::ACCOUNT_NUMBER;
+use crate::auth::{ACCOUNT_NUMBER, root_account};
 
-/// A user or a group: what can have policies.
+/// A user, a group or a role: what can have policies.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Holder {
     pub(crate) name: String,
     pub(crate) path: String,
-    /// `AIDA...` of a user, `AGPA...` of a group; never given out again.
+    /// `AIDA...` of a user, `AGPA...` of a group, `AROA...` of a role; never given out again.
     pub(crate) id: String,
     pub(crate) created_ms: i64,
     /// Documents of its own, by their names.
@@ -29,6 +29,9 @@ pub(crate) struct Holder {
     /// A user's groups, by their entries' names.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub(crate) groups: BTreeSet<String>,
+    /// What a role has beside.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) role: Option<Terms>,
     #[serde(skip)]
     parsed: Vec<Arc<Policy>>,
 }
@@ -43,6 +46,7 @@ impl Holder {
             policies: BTreeMap::new(),
             attached: BTreeSet::new(),
             groups: BTreeSet::new(),
+            role: None,
             parsed: Vec::new(),
         }
     }
@@ -54,6 +58,26 @@ impl Holder {
     /// Its name with its path, as in its ARN.
     pub(crate) fn full_name(&self) -> String {
         format!("{}{}", self.path.trim_start_matches('/'), self.name)
+    }
+}
+
+/// Who may assume a role, and for how long.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Terms {
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(crate) description: String,
+    /// The policy of who may.
+    pub(crate) trust: String,
+    /// The longest that a session may be.
+    pub(crate) session_seconds_max: u32,
+    #[serde(skip)]
+    parsed: Option<Arc<Policy>>,
+}
+
+impl Terms {
+    pub(crate) fn new(description: &str, trust: String, session_seconds_max: u32) -> Self {
+        Self { description: description.to_owned(), trust, session_seconds_max, parsed: None }
     }
 }
 
@@ -189,6 +213,7 @@ pub(crate) struct Directory {
     position: i64,
     pub(crate) users: BTreeMap<String, Arc<Holder>>,
     pub(crate) groups: BTreeMap<String, Arc<Holder>>,
+    pub(crate) roles: BTreeMap<String, Arc<Holder>>,
     pub(crate) keys: BTreeMap<String, Arc<AccessKey>>,
     pub(crate) policies: BTreeMap<String, Arc<ManagedPolicy>>,
     /// Records that cannot be read, as those of a later release. While there are any, nothing is decided.
@@ -227,6 +252,7 @@ impl Directory {
         let read = match kind {
             IdentityKind::User => put(&mut self.users, &name, document, parse_holder),
             IdentityKind::Group => put(&mut self.groups, &name, document, parse_holder),
+            IdentityKind::Role => put(&mut self.roles, &name, document, parse_role),
             IdentityKind::AccessKey => put(&mut self.keys, &name, document, |_| true),
             IdentityKind::Policy => put(&mut self.policies, &name, document, parse_managed),
         };
@@ -286,7 +312,28 @@ impl Directory {
         self.policies.get(&entry_name(name)).filter(|policy| policy.arn() == arn)
     }
 
-    /// Every policy that a user has: its own, those that are attached to it, and those of its groups.
+    /// Somebody whom a policy names and who is not there: only the one account, its users and roles, and everybody are. Who is
+    /// there later under the same name and path is who is named.
+    pub(crate) fn missing_grantee<'a>(&self, policy: &'a Policy) -> Option<&'a Grantee> {
+        let canonical = root_account().0;
+        let is_ours = |id: &str| id == canonical || id == ACCOUNT_NUMBER;
+        let has = |holders: &BTreeMap<String, Arc<Holder>>, full_name: &str| {
+            let name = full_name.rsplit('/').next().map(entry_name).unwrap_or_default();
+            holders.get(&name).is_some_and(|holder| holder.full_name() == full_name)
+        };
+        policy.grantees().find(|grantee| !match grantee {
+            Grantee::Everyone => true,
+            Grantee::Account(id) => is_ours(id),
+            Grantee::User { account, name } => is_ours(account) && has(&self.users, name),
+            Grantee::Role { account, name } => is_ours(account) && has(&self.roles, name),
+            Grantee::Session { account, role, session: _ } => {
+                let found = self.roles.get(&entry_name(role));
+                is_ours(account) && found.is_some_and(|found| found.name == *role)
+            }
+        })
+    }
+
+    /// Every policy that a user or a role has: its own, those that are attached to it, and those of its groups.
     pub(crate) fn policies_of(&self, user: &Holder) -> Vec<Arc<Policy>> {
         let mut found = Vec::new();
         let groups = user.groups.iter().filter_map(|name| self.groups.get(name).map(Arc::as_ref));
@@ -304,7 +351,7 @@ fn refers_to(kind: IdentityKind) -> &'static [IdentityKind] {
     match kind {
         IdentityKind::AccessKey => &[IdentityKind::User],
         IdentityKind::User => &[IdentityKind::Group, IdentityKind::Policy],
-        IdentityKind::Group => &[IdentityKind::Policy],
+        IdentityKind::Group | IdentityKind::Role => &[IdentityKind::Policy],
         IdentityKind::Policy => &[],
     }
 }
@@ -333,6 +380,12 @@ fn parse_holder(holder: &mut Holder) -> bool {
         }
         None => false,
     }
+}
+
+fn parse_role(role: &mut Holder) -> bool {
+    let Some(terms) = &mut role.role else { return false };
+    terms.parsed = Policy::parse_trust(terms.trust.as_bytes()).ok().map(Arc::new);
+    terms.parsed.is_some() && parse_holder(role)
 }
 
 fn parse_managed(policy: &mut ManagedPolicy) -> bool {
@@ -372,6 +425,17 @@ mod tests {
             assert!(with(IdentityKind::User, "a", Some(bad)).check_readable().is_err(), "{bad}");
         }
         assert!(with(IdentityKind::Policy, "p", Some("[]")).check_readable().is_err());
+        let role = |trust: &str| {
+            user(good).replace(
+                "\"attached\"",
+                &format!(r#""role":{{"trust":{trust:?},"session_seconds_max":3600}},"attached""#),
+            )
+        };
+        let trust = r#"{"Statement":{"Effect":"Allow","Principal":"*","Action":"sts:AssumeRole"}}"#;
+        assert!(with(IdentityKind::Role, "a", Some(&role(trust))).check_readable().is_ok());
+        for bad in [&role(good), &role("{}"), &user(good)] {
+            assert!(with(IdentityKind::Role, "a", Some(bad)).check_readable().is_err(), "{bad}");
+        }
         let key = r#"{"user":"a","status":"Active","created_ms":0}"#;
         assert!(with(IdentityKind::AccessKey, "k", Some(key)).check_readable().is_ok());
         let later = key.replace("0}", r#"0,"expires_ms":1}"#);
@@ -384,7 +448,7 @@ mod tests {
     /// What cannot be read is not written over, and what it may refer to stays.
     #[test]
     fn nothing_is_changed_that_is_not_known() {
-        use IdentityKind::{AccessKey, Group, Policy, User};
+        use IdentityKind::{AccessKey, Group, Policy, Role, User};
         let good = |directory: &Directory, kind, name: &str, document: Option<&str>| {
             let document = document.map(|document| document.to_owned().into());
             directory.check_changes(&[IdentityRecord { kind, name: name.to_owned(), document }]).is_ok()
@@ -393,6 +457,7 @@ mod tests {
             (AccessKey, [true, false, true, true]),
             (User, [true, true, false, false]),
             (Group, [true, true, true, false]),
+            (Role, [true, true, true, false]),
             (Policy, [true; 4]),
         ] {
             let directory = with(unread, "a", Some("{"));

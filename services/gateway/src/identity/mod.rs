@@ -21,7 +21,7 @@ use self::sharing::Sharing;
 use crate::auth::root_account;
 
 pub(crate) use directory::{
-    AccessKey, Directory, Holder, ManagedPolicy, PolicyVersion, Status, built_in_policies, entry_name,
+    AccessKey, Directory, Holder, ManagedPolicy, PolicyVersion, Status, Terms, built_in_policies, entry_name,
 };
 
 /// Signing keys kept per gateway. What the keys of many users need in a day.

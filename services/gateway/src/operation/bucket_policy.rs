@@ -1,18 +1,16 @@
 //! GetBucketPolicy, PutBucketPolicy, DeleteBucketPolicy, GetBucketPolicyStatus: who may do what in a bucket.
 //! `auth/authorize.rs` holds every request to it. S3 API Reference, the page of each.
 
-use std::collections::BTreeSet;
-
 use axum::body::Body;
 use http::{HeaderValue, StatusCode, header::CONTENT_TYPE};
-use metadata_api::{AccountId, Subresource};
+use metadata_api::Subresource;
 use policy::{Grantee, Malformed, Policy};
 use s3_wire::{ErrorCode, S3Error, xml};
 
 use super::subresource;
 use crate::{
     Gateway,
-    auth::{ACCOUNT_NUMBER, Permit, public_access_block},
+    auth::{Permit, public_access_block},
     error::unavailable,
     output::{self, empty},
     request::{Request, Response},
@@ -55,7 +53,8 @@ pub(super) async fn put_bucket_policy(
 ) -> Result<Response, S3Error> {
     let document = subresource::body(gateway, request, body, BODY_MAX).await?;
     let policy = Policy::parse(&document, request.bucket()?.as_str()).map_err(malformed)?;
-    check_grantees(gateway, &policy, &request.existing_bucket(gateway).await?.owner).await?;
+    request.existing_bucket(gateway).await?;
+    check_grantees(gateway, &policy).await?;
     if policy.is_public() {
         let block = subresource::get(gateway, request, Subresource::PublicAccessBlock).await?;
         if public_access_block(request.bucket()?.as_str(), block)?.block_public_policy {
@@ -90,24 +89,19 @@ fn malformed(error: Malformed) -> S3Error {
     }
 }
 
-/// Only whoever there is can be named: the one account, its users, and everybody. What is granted to a user is granted to
-/// whoever has its name and path, also when that is another some day.
-async fn check_grantees(gateway: &Gateway, policy: &Policy, account: &AccountId) -> Result<(), S3Error> {
-    let is_ours = |id: &str| id == account.0 || id == ACCOUNT_NUMBER;
-    let mut users = BTreeSet::new();
-    if policy.grantees().any(|grantee| matches!(grantee, Grantee::User { .. })) {
-        let directory = gateway.identities.read(&*gateway.metadata).await.map_err(|error| {
+/// Only whoever there is can be named: the one account, its users and roles, and everybody. What is granted to a user is granted
+/// to whoever has its name and path, also when that is another some day.
+async fn check_grantees(gateway: &Gateway, policy: &Policy) -> Result<(), S3Error> {
+    let is_somebody = |grantee: &Grantee| !matches!(grantee, Grantee::Everyone | Grantee::Account(_));
+    let directory = if policy.grantees().any(is_somebody) {
+        gateway.identities.read(&*gateway.metadata).await.map_err(|error| {
             tracing::warn!(%error, "it cannot be read which users there are");
             unavailable()
-        })?;
-        users.extend(directory.users.values().map(|user| user.full_name()));
-    }
-    let is_there = |grantee: &&Grantee| match grantee {
-        Grantee::Everyone => true,
-        Grantee::Account(id) => is_ours(id),
-        Grantee::User { account, name } => is_ours(account) && users.contains(name),
+        })?
+    } else {
+        Default::default()
     };
-    match policy.grantees().find(|grantee| !is_there(grantee)) {
+    match directory.missing_grantee(policy) {
         Some(grantee) => {
             Err(S3Error::with_message(ErrorCode::MalformedPolicy, "Invalid principal in policy")
                 .field("Detail", grantee.to_string()))
