@@ -35,6 +35,7 @@ pub mod recoding;
 pub mod renames;
 pub mod repair;
 pub mod restores;
+pub mod sessions;
 pub mod support;
 pub mod transitions;
 pub mod uploads;
@@ -118,6 +119,10 @@ macro_rules! conformance_cases {
             identities::a_secret_is_told_once_and_goes_with_its_key;
             identities::what_was_removed_is_forgotten_some_time;
             identities::bounds_of_changes_are_checked;
+            sessions::a_session_is_what_its_token_says;
+            sessions::a_token_that_is_not_right_does_not_open;
+            sessions::a_session_ends_by_itself;
+            sessions::bounds_of_sessions_are_checked;
             versions::a_version_is_read_back_as_it_was_committed;
             versions::content_is_sent_only_when_asked_for;
             versions::unversioned_writes_replace_each_other;

@@ -47,9 +47,9 @@ use crate::{
     GarbageId, GarbageItem, GetVersion, INVENTORIES_PAGE_MAX, IdentitiesChanged, IdentityPage, Intent,
     Inventory, JobName, JobProgress, JobState, Lease, LeaseState, ListBuckets, ListObjects, ListParts,
     ListUploads, ListVersions, Metadata, NewMove, NodeRegistration, NodeState, ObjectPage, ObservedNode,
-    PAGE_SIZE_MAX, Part, PartPage, RenameObject, ReplaceChunks, SetAcl, SetLock, SetRestore, SetTags,
-    StorageClassDefinition, Subresource, Tagged, Upload, UploadPage, VersionPage, check_signed_scope,
-    part_size_min,
+    OpenSession, PAGE_SIZE_MAX, Part, PartPage, RenameObject, ReplaceChunks, SealSession, SealedSession,
+    Session, SessionOpened, SetAcl, SetLock, SetRestore, SetTags, StorageClassDefinition, Subresource,
+    Tagged, Upload, UploadPage, VersionPage, check_signed_scope, part_size_min,
 };
 
 /// What a deployment may choose.
@@ -102,6 +102,7 @@ impl Fake {
             jobs: Jobs::default(),
             identities: BTreeMap::new(),
             secrets: BTreeMap::new(),
+            sessions: BTreeMap::new(),
         };
         Self { state: Mutex::new(state), lost: Mutex::default() }
     }
@@ -136,6 +137,8 @@ struct State {
     identities: BTreeMap<AccountId, Identities>,
     /// Those of access keys, by their names.
     secrets: BTreeMap<String, AccessSecret>,
+    /// Those that were made, by their tokens.
+    sessions: BTreeMap<Bytes, (SealSession, AccessSecret)>,
 }
 
 impl State {
@@ -287,6 +290,32 @@ impl Metadata for Fake {
         let state = self.state();
         check_signed_scope(scope, Timestamp(state.env.wall_clock_ms()))?;
         Ok(state.secrets.get(access_key_id).map(|secret| secret.signing_key(scope)))
+    }
+
+    async fn seal_session(&self, request: SealSession) -> Result<Option<SealedSession>, Error> {
+        let state = &mut *self.state();
+        request.check(state.now())?;
+        let (secret, token) = (AccessSecret::of(state.env.random_bytes()), state.env.random_bytes::<32>());
+        let token = Bytes::copy_from_slice(&token);
+        state.sessions.insert(token.clone(), (request, secret.clone()));
+        Ok(Some(SealedSession { secret, token }))
+    }
+
+    async fn open_session(&self, request: OpenSession) -> Result<SessionOpened, Error> {
+        let state = self.state();
+        check_signed_scope(&request.scope, state.now())?;
+        let found = state.sessions.get(&request.token);
+        let found = found.filter(|(made, _)| made.access_key_id == request.access_key_id);
+        Ok(match found {
+            None => SessionOpened::Invalid,
+            Some((made, _)) if made.expires <= state.now() => SessionOpened::Expired,
+            Some((SealSession { account, expires, claims, .. }, secret)) => SessionOpened::Open(Session {
+                account: account.clone(),
+                expires: *expires,
+                claims: claims.clone(),
+                key: secret.signing_key(&request.scope),
+            }),
+        })
     }
 
     async fn commit_version(&self, request: CommitVersion) -> Result<Committed, Error> {

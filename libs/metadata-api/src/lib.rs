@@ -23,6 +23,7 @@ mod lease;
 mod listing;
 mod moves;
 pub mod server;
+mod session;
 mod span;
 mod token;
 mod transport;
@@ -67,6 +68,10 @@ pub use listing::{
     UploadEntry, UploadPage, UploadPosition, VersionEntry, VersionPage, VersionPosition, VersionSummary,
 };
 pub use moves::{DiskState, Eviction, Intent, NewMove, NodeState, ObservedNode, ShardMove};
+pub use session::{
+    OpenSession, SESSION_LENGTH_MAX, SESSION_SECONDS_MAX, SESSION_TOKEN_LENGTH_MAX, SealSession,
+    SealedSession, Session, SessionOpened,
+};
 pub use token::{Token, TokenError};
 pub use upload::{
     AbortUpload, CommitPart, CompleteUpload, CompletedPart, CreateUpload, ListParts, Part, PartPage, Upload,
@@ -181,6 +186,13 @@ pub trait Metadata: Send + Sync + 'static {
         access_key_id: &str,
         scope: &Scope,
     ) -> Result<Option<SigningKey>, Error>;
+
+    /// Makes the credentials of a session; `None` when the service has no key to seal them with. Nothing of it is kept: all that
+    /// the service knows of a session is in its token. Errors: `Malformed` (see [`SealSession`]).
+    async fn seal_session(&self, request: SealSession) -> Result<Option<SealedSession>, Error>;
+    /// What a token says, if it is a session's of this access key, and the key that its requests of a day to a service in a region
+    /// are signed with. Errors: `Malformed` (see [`check_signed_scope`]).
+    async fn open_session(&self, request: OpenSession) -> Result<SessionOpened, Error>;
 
     // Versions.
 

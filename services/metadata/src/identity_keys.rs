@@ -1,5 +1,5 @@
-//! The keys that secrets of access keys are sealed with, by AES-256-GCM. What is sealed is bound to the key's name, its account
-//! and what sealed it, so that a row that was put in another's place does not open.
+//! The keys that secrets of access keys, and sessions, are sealed with, by AES-256-GCM. What is sealed is bound to the key's name,
+//! its account and what sealed it, so that a row that was put in another's place does not open.
 
 use std::{fmt, path::Path, sync::Arc};
 
@@ -7,14 +7,28 @@ use aws_lc_rs::{
     aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
     digest,
 };
+use bytes::Bytes;
 use env::Env;
-use metadata_api::{AccessSecret, AccountId, Error};
+use metadata_api::{AccessSecret, AccountId, Error, SealSession, SealedSession};
+use types::Timestamp;
 
 /// Most bytes of a file of keys.
 const FILE_LENGTH_MAX: usize = 64 << 10;
 
 /// Bytes of the name of a key.
 const NAME_LENGTH: usize = 8;
+
+/// What the secret of an access key is bound to first.
+const ACCESS_KEY: &[u8] = b"ashlar access key secret v1\0";
+
+/// The same of what is said of a session.
+const SESSION: &[u8] = b"ashlar session v1\0";
+
+/// The format of tokens, in front of each.
+const TOKEN_FORMAT: u8 = 1;
+
+/// Bytes of the secret of an access key, as [`AccessSecret::of`] makes it.
+const SECRET_LENGTH: usize = 40;
 
 /// Keys that were read from a file: the first seals, and all of them open. `Debug` does not show them. Cheap to clone.
 #[derive(Clone)]
@@ -61,6 +75,14 @@ pub(crate) struct Sealed {
     pub(crate) bytes: Vec<u8>,
 }
 
+/// What a token says.
+pub(crate) struct OpenedToken {
+    pub(crate) account: AccountId,
+    pub(crate) expires: Timestamp,
+    pub(crate) secret: AccessSecret,
+    pub(crate) claims: Bytes,
+}
+
 impl IdentityKeys {
     /// Reads a file of keys. Blocks.
     pub fn read(env: &Env, path: &Path) -> Result<Self, IdentityKeysError> {
@@ -101,12 +123,54 @@ impl IdentityKeys {
         let IdentityKey { name, key } = self.0.first().ok_or_else(failed)?;
         let nonce: [u8; NONCE_LEN] = env.random_bytes();
         let mut sealed = secret.expose().as_bytes().to_vec();
-        let aad = Aad::from(bound_to(name, account, access_key_id));
+        let aad = Aad::from(bound_to(ACCESS_KEY, &[name, account.0.as_bytes(), access_key_id.as_bytes()]));
         key.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), aad, &mut sealed)
             .map_err(|_| failed())?;
         let mut bytes = nonce.to_vec();
         bytes.append(&mut sealed);
         Ok(Sealed { with: *name, bytes })
+    }
+
+    /// Seals what is said of a session, bound to the name of its access key. The token is all that opens it again.
+    pub(crate) fn seal_session(&self, env: &Env, request: &SealSession) -> Result<SealedSession, Error> {
+        let secret = AccessSecret::of(env.random_bytes());
+        let failed = || Error::Internal { reason: "a session cannot be sealed".to_owned() };
+        let IdentityKey { name, key } = self.0.first().ok_or_else(failed)?;
+        let nonce: [u8; NONCE_LEN] = env.random_bytes();
+        let account = request.account.0.as_bytes();
+        let account_length = u16::try_from(account.len()).map_err(|_| failed())?;
+        let mut sealed = request.expires.0.to_be_bytes().to_vec();
+        sealed.extend_from_slice(&account_length.to_be_bytes());
+        for part in [account, secret.expose().as_bytes(), &request.claims] {
+            sealed.extend_from_slice(part);
+        }
+        let aad = Aad::from(bound_to(SESSION, &[name, request.access_key_id.as_bytes()]));
+        key.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), aad, &mut sealed)
+            .map_err(|_| failed())?;
+        let token = [&[TOKEN_FORMAT][..], name, &nonce, &sealed].concat().into();
+        Ok(SealedSession { secret, token })
+    }
+
+    /// What a token says, if one of the keys opens it.
+    pub(crate) fn open_session(&self, access_key_id: &str, token: &[u8]) -> Option<OpenedToken> {
+        let token = token.strip_prefix(&[TOKEN_FORMAT])?;
+        let (with, token) = token.split_first_chunk::<NAME_LENGTH>()?;
+        let (nonce, sealed) = token.split_first_chunk::<NONCE_LEN>()?;
+        let IdentityKey { name, key } = self.0.iter().find(|key| key.name == *with)?;
+        let mut opened = sealed.to_vec();
+        let aad = Aad::from(bound_to(SESSION, &[name, access_key_id.as_bytes()]));
+        let opened = key.open_in_place(Nonce::assume_unique_for_key(*nonce), aad, &mut opened).ok()?;
+        let (expires, rest) = opened.split_first_chunk::<8>()?;
+        let (account_length, rest) = rest.split_first_chunk::<2>()?;
+        let (account, rest) = rest.split_at_checked(usize::from(u16::from_be_bytes(*account_length)))?;
+        let (secret, claims) = rest.split_at_checked(SECRET_LENGTH)?;
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).ok();
+        Some(OpenedToken {
+            account: AccountId(text(account)?),
+            expires: Timestamp(i64::from_be_bytes(*expires)),
+            secret: AccessSecret::new(text(secret)?),
+            claims: claims.to_vec().into(),
+        })
     }
 
     pub(crate) fn open(
@@ -125,7 +189,7 @@ impl IdentityKeys {
         let damaged = || failed("the sealed secret of an access key is damaged");
         let (nonce, sealed) = sealed.split_first_chunk::<NONCE_LEN>().ok_or_else(damaged)?;
         let mut opened = sealed.to_vec();
-        let aad = Aad::from(bound_to(name, account, access_key_id));
+        let aad = Aad::from(bound_to(ACCESS_KEY, &[name, account.0.as_bytes(), access_key_id.as_bytes()]));
         let secret = key
             .open_in_place(Nonce::assume_unique_for_key(*nonce), aad, &mut opened)
             .map_err(|_| damaged())?;
@@ -157,10 +221,10 @@ impl IdentityKey {
     }
 }
 
-/// What a sealed secret is of.
-fn bound_to(with: &[u8; NAME_LENGTH], account: &AccountId, access_key_id: &str) -> Vec<u8> {
-    let mut bound = b"ashlar access key secret v1\0".to_vec();
-    for part in [with, account.0.as_bytes(), access_key_id.as_bytes()] {
+/// What something sealed is of: its kind, what sealed it, and whose it is.
+fn bound_to(kind: &[u8], parts: &[&[u8]]) -> Vec<u8> {
+    let mut bound = kind.to_vec();
+    for part in parts {
         bound.extend_from_slice(&(part.len() as u64).to_be_bytes());
         bound.extend_from_slice(part);
     }

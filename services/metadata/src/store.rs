@@ -45,9 +45,10 @@ use metadata_api::{
     CreateUpload, DeleteVersions, DeletedVersion, DiskHistory, Error, Eviction, FoundVersion, GarbageId,
     GarbageItem, GetVersion, INVENTORIES_PAGE_MAX, IdentitiesChanged, IdentityPage, Intent, Inventory,
     JobName, JobProgress, JobState, Lease, LeaseState, ListBuckets, ListObjects, ListParts, ListUploads,
-    ListVersions, Metadata, NewMove, NodeRegistration, NodeState, ObjectPage, ObservedNode, PAGE_SIZE_MAX,
-    Part, PartPage, RenameObject, ReplaceChunks, SetAcl, SetLock, SetRestore, SetTags,
-    StorageClassDefinition, Subresource, Tagged, Upload, UploadPage, VersionPage, part_size_min,
+    ListVersions, Metadata, NewMove, NodeRegistration, NodeState, ObjectPage, ObservedNode, OpenSession,
+    PAGE_SIZE_MAX, Part, PartPage, RenameObject, ReplaceChunks, SealSession, SealedSession, SessionOpened,
+    SetAcl, SetLock, SetRestore, SetTags, StorageClassDefinition, Subresource, Tagged, Upload, UploadPage,
+    VersionPage, part_size_min,
 };
 use sigv4::{Scope, SigningKey};
 use telemetry::{Samples, Source};
@@ -404,6 +405,14 @@ impl Metadata for MetadataStore {
     ) -> Result<Option<SigningKey>, Error> {
         let key = self.signing_key_of(access_key_id, scope).await;
         key.map_err(|failure| failure.into_error("derive_signing_key"))
+    }
+
+    async fn seal_session(&self, request: SealSession) -> Result<Option<SealedSession>, Error> {
+        self.sealed_session(&request)
+    }
+
+    async fn open_session(&self, request: OpenSession) -> Result<SessionOpened, Error> {
+        self.opened_session(&request)
     }
 
     async fn commit_version(&self, request: CommitVersion) -> Result<Committed, Error> {

@@ -8,9 +8,10 @@ use metadata_api::{
     CreateUpload, DeleteVersions, DeletedVersion, DiskHistory, Error, Eviction, FoundVersion, GarbageId,
     GarbageItem, GetVersion, IdentitiesChanged, IdentityPage, Intent, Inventory, JobName, JobProgress,
     JobState, Lease, LeaseState, ListBuckets, ListObjects, ListParts, ListUploads, ListVersions, Metadata,
-    NewMove, NodeRegistration, NodeState, ObjectPage, ObservedNode, PAGE_SIZE_MAX, Part, PartPage,
-    RenameObject, ReplaceChunks, SetAcl, SetLock, SetRestore, SetTags, StorageClassDefinition, Subresource,
-    Tagged, Upload, UploadPage, VersionEntry, VersionPage, VersionPosition, fake::Fake,
+    NewMove, NodeRegistration, NodeState, ObjectPage, ObservedNode, OpenSession, PAGE_SIZE_MAX, Part,
+    PartPage, RenameObject, ReplaceChunks, SealSession, SealedSession, SessionOpened, SetAcl, SetLock,
+    SetRestore, SetTags, StorageClassDefinition, Subresource, Tagged, Upload, UploadPage, VersionEntry,
+    VersionPage, VersionPosition, fake::Fake,
 };
 use sigv4::{Scope, SigningKey};
 use types::{
@@ -136,6 +137,8 @@ passed_on! {
     read_identities(account: &AccountId, since: i64) -> IdentityPage;
     change_identities(request: ChangeIdentities) -> IdentitiesChanged;
     derive_signing_key(access_key_id: &str, scope: &Scope) -> Option<SigningKey>;
+    seal_session(request: SealSession) -> Option<SealedSession>;
+    open_session(request: OpenSession) -> SessionOpened;
     commit_version(request: CommitVersion) -> Committed;
     get_version(request: GetVersion) -> FoundVersion;
     set_tags(request: SetTags) -> Tagged;

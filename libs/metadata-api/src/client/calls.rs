@@ -18,14 +18,15 @@ use crate::{
     CreateUpload, DeleteVersions, DeletedVersion, DiskHistory, Error, Eviction, FoundVersion, GarbageId,
     GarbageItem, GetVersion, IdentitiesChanged, IdentityPage, Intent, Inventory, JobName, JobProgress,
     JobState, Lease, LeaseState, ListBuckets, ListObjects, ListParts, ListUploads, ListVersions, Metadata,
-    NewMove, NodeRegistration, NodeState, ObjectPage, ObservedNode, Part, PartPage, RenameObject,
-    ReplaceChunks, SetAcl, SetLock, SetRestore, SetTags, StorageClassDefinition, Subresource, Tagged, Upload,
-    UploadPage, VersionPage,
+    NewMove, NodeRegistration, NodeState, ObjectPage, ObservedNode, OpenSession, Part, PartPage,
+    RenameObject, ReplaceChunks, SealSession, SealedSession, SessionOpened, SetAcl, SetLock, SetRestore,
+    SetTags, StorageClassDefinition, Subresource, Tagged, Upload, UploadPage, VersionPage,
     wire::{
         self,
         identities::{DerivedKey, derive_signing_key_request},
         inventories::Inventories,
         proto,
+        sessions::MadeSession,
         unwrapped::{
             BucketNames, Chunks, Done, Evictions, GarbageItems, Jobs, Leases, MaybeMap, MissingShards,
             Outcomes, Value,
@@ -192,6 +193,17 @@ impl Metadata for Client {
         let request = derive_signing_key_request(access_key_id, scope);
         let DerivedKey(key) = self.call(Read, request, send!(identities.derive_signing_key)).await?;
         Ok(key)
+    }
+
+    async fn seal_session(&self, request: SealSession) -> Result<Option<SealedSession>, Error> {
+        let request = proto::SealSessionRequest::from(request);
+        let MadeSession(made) = self.call(Read, request, send!(identities.seal_session)).await?;
+        Ok(made)
+    }
+
+    async fn open_session(&self, request: OpenSession) -> Result<SessionOpened, Error> {
+        let request = proto::OpenSessionRequest::from(request);
+        self.call(Read, request, send!(identities.open_session)).await
     }
 
     async fn commit_version(&self, request: CommitVersion) -> Result<Committed, Error> {

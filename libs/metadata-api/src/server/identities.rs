@@ -7,7 +7,9 @@ use crate::{
     AccountId,
     wire::{
         identities::{DerivedKey, asked_signing_key},
-        proto, text,
+        proto,
+        sessions::MadeSession,
+        text,
     },
 };
 
@@ -35,5 +37,19 @@ impl proto::identities_server::Identities for Calls {
     ) -> Result<Response<proto::DeriveSigningKeyResponse>, Status> {
         let (access_key_id, scope) = checked(asked_signing_key(request.into_inner()))?;
         answer(self.metadata.derive_signing_key(&access_key_id, &scope).await.map(DerivedKey))
+    }
+
+    async fn seal_session(
+        &self,
+        request: Request<proto::SealSessionRequest>,
+    ) -> Result<Response<proto::SealSessionResponse>, Status> {
+        answer(self.metadata.seal_session(decoded(request)?).await.map(MadeSession))
+    }
+
+    async fn open_session(
+        &self,
+        request: Request<proto::OpenSessionRequest>,
+    ) -> Result<Response<proto::OpenSessionResponse>, Status> {
+        answer(self.metadata.open_session(decoded(request)?).await)
     }
 }

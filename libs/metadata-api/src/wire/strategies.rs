@@ -3,6 +3,7 @@
 mod cluster;
 mod identities;
 mod objects;
+mod sessions;
 mod uploads;
 
 use bytes::Bytes;
@@ -27,6 +28,7 @@ pub(crate) use objects::{
     delete_versions, found_version, get_version, list_buckets, list_objects, list_versions, object_page,
     rename_object, set_acl, set_lock, set_restore, set_tags, tagged, version_page,
 };
+pub(crate) use sessions::{made_session, open_session, seal_session, session, session_opened};
 pub(crate) use uploads::{
     abort_upload, commit_part, complete_upload, create_upload, list_parts, list_uploads, part, part_page,
     upload, upload_page,

@@ -9,14 +9,14 @@ use tonic::Code;
 use types::{ChunkId, Coding, Content, ETag, Extent, GroupId, KeyPrefix, LeaseId, Manifest, PartNumber};
 
 use super::{
-    MESSAGE_SIZE_MAX, OwnedChunk, WireError, failure_of, fitting, proto, status_of, strategies,
-    unwrapped::Jobs,
+    MESSAGE_SIZE_MAX, OwnedChunk, WireError, failure_of, fitting, proto, sessions::MadeSession, status_of,
+    strategies, unwrapped::Jobs,
 };
 use crate::{
     AccountId, ChangeIdentities, CommitPart, CommitVersion, CompleteUpload, ContentPage, CopyVersion,
     DeleteVersions, Error, Eviction, GarbageId, GarbageItem, IdentitiesChanged, Inventory, JobName, JobState,
-    ListBuckets, ListObjects, NewMove, NodeRegistration, ObjectEntry, ObjectPage, RenameObject,
-    ReplaceChunks, SetAcl, SetRestore, StorageClassDefinition,
+    ListBuckets, ListObjects, NewMove, NodeRegistration, ObjectEntry, ObjectPage, OpenSession, RenameObject,
+    ReplaceChunks, SealSession, Session, SessionOpened, SetAcl, SetRestore, StorageClassDefinition,
 };
 
 fn config() -> ProptestConfig {
@@ -86,6 +86,10 @@ mod every_message_survives_the_wire {
         change_identities: ChangeIdentitiesRequest;
         identities_changed: ChangeIdentitiesResponse;
         identity_page: ReadIdentitiesResponse;
+        seal_session: SealSessionRequest;
+        made_session: SealSessionResponse;
+        open_session: OpenSessionRequest;
+        session_opened: OpenSessionResponse;
         inventory: Inventory;
         job_state: JobState;
         lease: Lease;
@@ -345,6 +349,30 @@ fn a_request_that_breaks_a_bound_is_refused() {
         "secret_for": |m| m.secret_for = Some("x".repeat(1025));
     }
     refused! { IdentitiesChanged, proto::ChangeIdentitiesResponse, strategies::identities_changed(),
+        "outcome": |m| m.outcome = None;
+    }
+    refused! { SealSession, proto::SealSessionRequest, strategies::seal_session(),
+        "account": |m| m.account = "x".repeat(1025);
+        "access_key_id": |m| m.access_key_id = "x".repeat(1025);
+        "claims": |m| m.claims = Bytes::from(vec![1; (4 << 10) + 1]);
+    }
+    refused! { MadeSession, proto::SealSessionResponse, strategies::made_session(),
+        "token": |m| m.session = Some(proto::SealedSession { secret: "s".to_owned(), token: Bytes::from(vec![1; (6 << 10) + 1]) });
+        "secret": |m| m.session = Some(proto::SealedSession { secret: "s".repeat(1025), token: Bytes::new() });
+    }
+    refused! { OpenSession, proto::OpenSessionRequest, strategies::open_session(),
+        "access_key_id": |m| m.access_key_id = "x".repeat(1025);
+        "token": |m| m.token = Bytes::from(vec![1; (6 << 10) + 1]);
+        "day": |m| m.day = "20260230".to_owned();
+        "region": |m| m.region = "x".repeat(1025);
+        "service": |m| m.service = "x".repeat(1025);
+    }
+    refused! { Session, proto::Session, strategies::session(),
+        "account": |m| m.account = "x".repeat(1025);
+        "claims": |m| m.claims = Bytes::from(vec![1; (4 << 10) + 1]);
+        "key": |m| m.key = Bytes::from(vec![1; 31]);
+    }
+    refused! { SessionOpened, proto::OpenSessionResponse, strategies::session_opened(),
         "outcome": |m| m.outcome = None;
     }
     refused! { JobState, proto::JobState, strategies::job_state(),

@@ -3,11 +3,14 @@
 
 use bytes::Bytes;
 use metadata_api::{
-    AccessSecret, AccountId, ChangeIdentities, IDENTITIES_PAGE_MAX, IdentitiesChanged, IdentityKind,
-    IdentityPage, IdentityRecord, REMOVED_IDENTITIES_KEPT, check_signed_scope,
+    AccessSecret, AccountId, ChangeIdentities, Error, IDENTITIES_PAGE_MAX, IdentitiesChanged, IdentityKind,
+    IdentityPage, IdentityRecord, OpenSession, REMOVED_IDENTITIES_KEPT, SealSession, SealedSession, Session,
+    SessionOpened, check_signed_scope,
 };
 use sigv4::{Scope, SigningKey};
 use types::Timestamp;
+
+use crate::identity_keys::OpenedToken;
 
 use super::{
     MetadataStore,
@@ -151,6 +154,28 @@ impl MetadataStore {
             .ok_or_else(|| unopened("secrets of access keys are stored and no identity key is given"))?
             .open(&AccountId(account), access_key_id, &with, &sealed)?;
         Ok(Some(secret.signing_key(scope)))
+    }
+
+    pub(super) fn sealed_session(&self, request: &SealSession) -> Result<Option<SealedSession>, Error> {
+        request.check(Timestamp(self.env.wall_clock_ms()))?;
+        let keys = self.settings.identity_keys.as_ref();
+        keys.map(|keys| keys.seal_session(&self.env, request)).transpose()
+    }
+
+    /// A session that has ended is told from what is none only to whoever has its token.
+    pub(super) fn opened_session(&self, request: &OpenSession) -> Result<SessionOpened, Error> {
+        let now = Timestamp(self.env.wall_clock_ms());
+        check_signed_scope(&request.scope, now)?;
+        let keys = self.settings.identity_keys.as_ref();
+        let opened = keys.and_then(|keys| keys.open_session(&request.access_key_id, &request.token));
+        let Some(OpenedToken { account, expires, secret, claims }) = opened else {
+            return Ok(SessionOpened::Invalid);
+        };
+        if expires <= now {
+            return Ok(SessionOpened::Expired);
+        }
+        let key = secret.signing_key(&request.scope);
+        Ok(SessionOpened::Open(Session { account, expires, claims, key }))
     }
 }
 

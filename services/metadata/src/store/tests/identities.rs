@@ -4,15 +4,18 @@ use bytes::Bytes;
 use env::Env;
 use metadata_api::{
     AccountId, ChangeIdentities, Error, IdentitiesChanged, IdentityKind, IdentityRecord, Metadata,
+    OpenSession, SealSession, SessionOpened,
 };
 use sigv4::Scope;
+use types::Timestamp;
 
 use super::{on_both_engines, support::TestStore};
 use crate::{IdentityKeys, MetadataStore, StoreConfig};
 
 on_both_engines!(
     secrets_that_nothing_opens_are_refused_or_forgotten,
-    keys_beside_the_one_that_sealed_are_no_matter
+    keys_beside_the_one_that_sealed_are_no_matter,
+    sessions_open_while_their_key_is_there
 );
 
 fn keys(digits: &[&str]) -> Option<IdentityKeys> {
@@ -69,6 +72,29 @@ async fn keys_beside_the_one_that_sealed_are_no_matter(test: TestStore) {
         let config = StoreConfig { identity_keys, forget_access_keys, ..test.config.clone() };
         let store = MetadataStore::open(Env::real(), config).await.expect("the second opens it");
         assert!(store.derive_signing_key("AKIA1", &today()).await.expect("an answer").is_some());
+        store.close().await;
+    }
+}
+
+async fn sessions_open_while_their_key_is_there(test: TestStore) {
+    let request = SealSession {
+        account: AccountId("account".to_owned()),
+        access_key_id: "ASIA1".to_owned(),
+        expires: Timestamp(Env::real().wall_clock_ms() + 900_000),
+        claims: Bytes::from_static(b"{}"),
+    };
+    let made = test.store.seal_session(request.clone()).await.expect("an answer").expect("a session");
+    test.store.close().await;
+    for (identity_keys, opens, seals) in
+        [(keys(&["08", "07"]), true, true), (keys(&["08"]), false, true), (None, false, false)]
+    {
+        let config = StoreConfig { identity_keys, ..test.config.clone() };
+        let store = MetadataStore::open(Env::real(), config).await.expect("it opens");
+        let wanted =
+            OpenSession { access_key_id: "ASIA1".to_owned(), token: made.token.clone(), scope: today() };
+        let opened = store.open_session(wanted).await.expect("an answer");
+        assert_eq!(matches!(opened, SessionOpened::Open(_)), opens);
+        assert_eq!(store.seal_session(request.clone()).await.expect("an answer").is_some(), seals);
         store.close().await;
     }
 }
