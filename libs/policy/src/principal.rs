@@ -58,6 +58,17 @@ impl Principal {
         }
     }
 
+    /// How messages name it: in a role, by the session.
+    pub fn own_arn(&self) -> Option<String> {
+        match self {
+            Self::Role { account, name, session } => {
+                let role = name.rsplit('/').next().unwrap_or_default();
+                Some(format!("arn:aws:sts::{}:assumed-role/{role}/{session}", account.number))
+            }
+            Self::Anonymous | Self::Root { .. } | Self::User { .. } => self.arn(),
+        }
+    }
+
     /// Whose it is.
     pub fn account(&self) -> Option<&Account> {
         match self {

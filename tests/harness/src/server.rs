@@ -1,15 +1,17 @@
 //! The all-in-one server inside the test's process.
 
 use std::{
+    future::Future,
     net::SocketAddr,
     path::Path,
-    sync::mpsc,
+    pin::Pin,
+    sync::{Arc, mpsc},
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
 use ashlar::{Embedded, EmbeddedConfig};
-use env::Env;
+use env::{Clock, Env, Instant as EnvInstant, RealClock, RealDisk, RealNetwork, RealRandom};
 use gateway::{FrontConfig, ObjectOwnership};
 use service_kit::{Secret, ShutdownTrigger, shutdown_channel};
 use tempfile::TempDir;
@@ -27,6 +29,25 @@ pub struct Server {
     running: Option<Running>,
     client: Client,
     websites: Option<SocketAddr>,
+    /// How much later than now it is for the server.
+    ahead: Duration,
+}
+
+/// The machine's clocks, of which that on the wall is ahead.
+struct ClockAhead(RealClock, Duration);
+
+impl Clock for ClockAhead {
+    fn now(&self) -> EnvInstant {
+        self.0.now()
+    }
+
+    fn wall_clock_ms(&self) -> i64 {
+        self.0.wall_clock_ms() + i64::try_from(self.1.as_millis()).expect("not that far")
+    }
+
+    fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        self.0.sleep(duration)
+    }
 }
 
 struct Running {
@@ -86,9 +107,10 @@ impl Server {
             lifecycle: Default::default(),
         };
         change(&mut config);
-        let (running, addresses) = run(config.clone());
+        let (running, addresses) = run(config.clone(), Duration::ZERO);
         let client = Client::new(addresses.s3, &config.front.region);
-        Self { folder, config, running: Some(running), client, websites: addresses.websites }
+        let (running, websites) = (Some(running), addresses.websites);
+        Self { folder, config, running, client, websites, ahead: Duration::ZERO }
     }
 
     /// A client of this server.
@@ -126,10 +148,17 @@ impl Server {
         self.restart();
     }
 
+    /// Stops the server in order and starts it again on the same data as if it were so much later than now. Its address changes;
+    /// take a new client, whose requests have to be signed at that time.
+    pub fn restart_ahead(&mut self, ahead: Duration) {
+        self.ahead = ahead;
+        self.restart();
+    }
+
     /// Stops the server in order and starts it again on the same data. Its address changes; take a new client.
     pub fn restart(&mut self) {
         self.stop();
-        let (running, addresses) = run(self.config.clone());
+        let (running, addresses) = run(self.config.clone(), self.ahead);
         self.running = Some(running);
         self.client = Client::new(addresses.s3, &self.config.front.region);
         self.websites = addresses.websites;
@@ -170,14 +199,16 @@ impl Drop for Server {
 }
 
 /// Starts a server on a thread of its own, and waits until it listens.
-fn run(config: EmbeddedConfig) -> (Running, Addresses) {
+fn run(config: EmbeddedConfig, ahead: Duration) -> (Running, Addresses) {
     let (stop, shutdown) = shutdown_channel();
     let (started, addresses) = mpsc::channel();
     let thread = thread::spawn(move || {
         let mut builder = tokio::runtime::Builder::new_multi_thread();
         let runtime = builder.worker_threads(2).enable_all().build().expect("threads");
         runtime.block_on(async move {
-            let embedded = Embedded::start(Env::real(), config).await.expect("the server starts");
+            let clock = Arc::new(ClockAhead(RealClock::new(), ahead));
+            let env = Env::new(clock, Arc::new(RealRandom), Arc::new(RealNetwork), Arc::new(RealDisk));
+            let embedded = Embedded::start(env, config).await.expect("the server starts");
             let addresses = Addresses { s3: embedded.address(), websites: embedded.website_address() };
             started.send(addresses).expect("the test waits");
             embedded.run(shutdown).await;

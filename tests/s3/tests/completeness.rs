@@ -254,12 +254,16 @@ fn of(client: &harness::Client, bucket: &Bucket) -> Bucket {
     client.existing_bucket(&bucket.name)
 }
 
-fn put_user_policy(root: &harness::Client, statements: &[(&str, &[String])]) {
+fn identity_policy(statements: &[(&str, &[String])]) -> String {
     let statement = |(effect, actions): &(&str, &[String])| {
         format!(r#"{{"Effect": "{effect}", "Action": [{}], "Resource": "*"}}"#, actions.join(", "))
     };
     let statements: Vec<String> = statements.iter().map(statement).collect();
-    let document = format!(r#"{{"Version": "2012-10-17", "Statement": [{}]}}"#, statements.join(", "));
+    format!(r#"{{"Version": "2012-10-17", "Statement": [{}]}}"#, statements.join(", "))
+}
+
+fn put_user_policy(root: &harness::Client, statements: &[(&str, &[String])]) {
+    let document = identity_policy(statements);
     let parameters = [("UserName", "ann"), ("PolicyName", "p"), ("PolicyDocument", document.as_str())];
     root.call("iam", "PutUserPolicy", &parameters).ok();
 }
@@ -301,6 +305,55 @@ fn users_may_do_what_their_policies_name_and_nothing_else() {
     }
 }
 
+/// The same in a role, whose session can be limited too.
+#[test]
+fn sessions_may_do_what_their_role_and_their_own_policy_name_and_nothing_else() {
+    let server = Server::start();
+    let root = server.client();
+    let ann = crate::iam_users::user(root, "ann");
+    put_user_policy(root, &[("Allow", &[r#""*""#.to_owned()])]);
+    crate::roles::role(
+        root,
+        "r",
+        &["*"],
+        &[r#"{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}"#.to_owned()],
+    );
+    let put = |statements: &[(&str, &[String])]| {
+        let document = identity_policy(statements);
+        let parameters = [("RoleName", "r"), ("PolicyName", "p"), ("PolicyDocument", document.as_str())];
+        root.call("iam", "PutRolePolicy", &parameters).ok();
+    };
+    let answered = ROUTES.iter().filter(|route| route.operation.kind() != Kind::Refused);
+    for route in answered.filter(|route| route.operation != Operation::PostObject) {
+        let all = actions(route.operation);
+        let own = [r#""s3:GetObjectTorrent""#.to_owned()];
+        let fresh = || match route.operation {
+            Operation::CreateBucket => root.existing_bucket(&format!("{}-new", server.bucket().name)),
+            _ => bucket_with_key(&server),
+        };
+        let batch = route.operation == Operation::DeleteObjects;
+        for (of_role, of_session, is_allowed) in [
+            (&[("Allow", &own[..])][..], None, false),
+            (&[("Allow", &all)], None, true),
+            (&[("Allow", &all), ("Deny", &all[..1])], None, false),
+            (&[("Allow", &all)], Some(&[("Allow", &all[..])][..]), true),
+            (&[("Allow", &all)], Some(&[("Allow", &own)]), false),
+            (&[("Allow", &own)], Some(&[("Allow", &all)]), false),
+            (&[("Allow", &all)], Some(&[("Allow", &all), ("Deny", &all[..1])]), false),
+        ] {
+            put(of_role);
+            let limit = of_session.map(identity_policy);
+            let limit: Vec<_> = limit.iter().map(|limit| ("Policy", limit.as_str())).collect();
+            let session = crate::roles::assume(&ann, "r", &limit);
+            let bucket = fresh();
+            let answer = request(&of(&session, &bucket), route).send();
+            // It is decided on each object that the body names.
+            let is_right = batch || (answer.status != 403) == is_allowed;
+            assert!(is_right, "{route:?} {of_role:?} {of_session:?}: {answer:?}");
+        }
+    }
+}
+
 /// Whoever does not sign right is nobody, whatever is asked for.
 #[test]
 fn keys_that_are_not_right_are_refused_for_every_operation() {
@@ -313,16 +366,20 @@ fn keys_that_are_not_right_are_refused_for_every_operation() {
     root.call("iam", "UpdateAccessKey", &parameters).ok();
     let (_, active) = crate::iam_users::access_key(root, "ann");
     let bucket = bucket_with_key(&server);
-    for (client, code) in [
-        (inactive, "InvalidAccessKeyId"),
-        (root.with_credentials(&active, "another-secret"), "SignatureDoesNotMatch"),
-        (root.with_credentials("AKIAABCDEFGHIJKLMNOP", "another-secret"), "InvalidAccessKeyId"),
+    let temporary = root.with_credentials("ASIAABCDEFGHIJKLMNOP", "another-secret");
+    for (client, status, code) in [
+        (inactive, 403, "InvalidAccessKeyId"),
+        (root.with_credentials(&active, "another-secret").with_session_token("t"), 400, "InvalidToken"),
+        (root.with_credentials(&active, "another-secret"), 403, "SignatureDoesNotMatch"),
+        (root.with_credentials("AKIAABCDEFGHIJKLMNOP", "another-secret"), 403, "InvalidAccessKeyId"),
+        (temporary.with_session_token("t"), 400, "InvalidToken"),
+        (temporary, 403, "InvalidAccessKeyId"),
     ] {
         for route in ROUTES {
             let answer = request(&of(&client, &bucket), route).send();
-            assert_eq!(answer.status, 403, "{route:?}: {answer:?}");
+            assert_eq!(answer.status, status, "{route:?}: {answer:?}");
             if route.method != Method::HEAD {
-                answer.expect_error(403, code);
+                answer.expect_error(status, code);
             }
         }
     }

@@ -70,6 +70,7 @@ mod payload_forms;
 mod quotas;
 mod refusals;
 mod restarts;
+mod roles;
 mod server_side_encryption;
 mod signature_version_2;
 mod websites;

@@ -9,7 +9,7 @@ use s3_wire::{
     form::Fields,
 };
 use sigv4::{
-    Authentication, Claim, FormSignature, Mechanism, Payload, RequestView, SigningKey, Verified,
+    Authentication, Claim, FormSignature, Mechanism, Payload, RequestView, Scope, SigningKey, Verified,
     Version2Claim,
 };
 use types::Timestamp;
@@ -18,7 +18,7 @@ use super::{ACCOUNT_NUMBER, Credentials};
 use crate::{
     Gateway,
     error::{from_metadata, unavailable},
-    identity::{Directory, Holder},
+    identity::{Directory, Holder, Opened, OpenedSession, Session, Subject},
 };
 
 /// A request's sender, as far as the request proves one. Made in this file alone.
@@ -31,16 +31,49 @@ pub(crate) struct Authenticated {
     signature: Option<Signature>,
 }
 
-/// A user, and the account as it was read after the user's request began.
+/// A user or somebody in a role, and the account as it was read after the request began.
 #[derive(Debug, Clone)]
 pub(crate) struct User {
     pub(crate) directory: Arc<Directory>,
+    /// The user, or the role.
     pub(crate) holder: Arc<Holder>,
+    /// The session, of a role always; of a user that signs with a key of its own there is none.
+    pub(crate) session: Option<Arc<Session>>,
 }
 
 impl User {
+    /// The name of the session, of somebody in a role.
+    pub(crate) fn role_session(&self) -> Option<&str> {
+        match &self.session.as_ref()?.subject {
+            Subject::Role { id: _, session } => Some(session),
+            Subject::User { .. } => None,
+        }
+    }
+
+    /// In a role it is the session's. IAM User Guide, "AWS JSON policy elements: Principal", "Role session principals".
     pub(crate) fn arn(&self) -> String {
-        format!("arn:aws:iam::{ACCOUNT_NUMBER}:user/{}", self.holder.full_name())
+        match self.role_session() {
+            Some(session) => {
+                format!("arn:aws:sts::{ACCOUNT_NUMBER}:assumed-role/{}/{session}", self.holder.name)
+            }
+            None => format!("arn:aws:iam::{ACCOUNT_NUMBER}:user/{}", self.holder.full_name()),
+        }
+    }
+
+    /// `aws:userid`.
+    pub(crate) fn id(&self) -> String {
+        match self.role_session() {
+            Some(session) => format!("{}:{session}", self.holder.id),
+            None => self.holder.id.clone(),
+        }
+    }
+
+    /// What it is in the account as it was read later; `None` when it is not there any more.
+    pub(crate) fn holder_in<'a>(&self, directory: &'a Directory) -> Option<&'a Arc<Holder>> {
+        match &self.session {
+            Some(session) => session.holder(directory),
+            None => directory.users.values().find(|holder| holder.id == self.holder.id),
+        }
     }
 }
 
@@ -106,7 +139,12 @@ impl Authenticated {
         self.user.as_ref()
     }
 
-    /// How access logs name the sender: a user by its ARN, the root user by the account's canonical id. Source: Amazon S3 User
+    /// The access key that it was signed with, by version 4.
+    pub(crate) fn access_key_id(&self) -> Option<&str> {
+        self.verified.as_ref().map(Verified::access_key_id)
+    }
+
+    /// How access logs name the sender: a user or a session by its ARN, the root user by the account's canonical id. Source: Amazon S3 User
     /// Guide, "Amazon S3 server access log format", the field Requester.
     pub(crate) fn requester(&self) -> Option<String> {
         let account = || self.account.as_ref().map(|account| account.0.clone());
@@ -175,6 +213,7 @@ pub(crate) async fn authenticate_call(
     claim.admit_to(service, now, regions).map_err(refused)?;
     let sender = sender(gateway, &claim).await.map_err(|error| match error.code {
         ErrorCode::InvalidAccessKeyId | ErrorCode::InvalidToken => Refused::Unknown,
+        ErrorCode::ExpiredToken => Refused::Expired,
         _ => Refused::Other(Box::new(error)),
     })?;
     let verified = sigv4::verify_to(service, *claim, view, &sender.key, now, regions).map_err(refused)?;
@@ -188,6 +227,8 @@ pub(crate) enum Refused {
     Anonymous,
     /// There is no such access key, or it cannot be used.
     Unknown,
+    /// Its session has ended.
+    Expired,
     /// The signature is not right.
     Signature(Box<sigv4::Error>),
     /// It cannot be found out now.
@@ -274,10 +315,15 @@ pub(crate) async fn authenticate_form(gateway: &Gateway, fields: &Fields) -> Res
 async fn sender(gateway: &Gateway, claim: &Claim) -> Result<Sender, S3Error> {
     let (id, scope) = (claim.access_key_id(), claim.scope());
     let unknown = || no_such_key(id);
+    if let Some(token) = claim.session_token().filter(|_| gateway.credentials.account(id).is_none())
+        && is_key("ASIA", id)
+    {
+        return session_sender(gateway, (id, token), scope).await;
+    }
     let sender = if let Some(account) = gateway.credentials.account(id) {
         Sender { account, user: None, key: gateway.credentials.signing_key(scope) }
     } else {
-        if !is_user_key(id) {
+        if !is_key("AKIA", id) {
             return Err(unknown());
         }
         let metadata = &*gateway.metadata;
@@ -285,7 +331,7 @@ async fn sender(gateway: &Gateway, claim: &Claim) -> Result<Sender, S3Error> {
         let holder = directory.user_of_key(id).cloned().ok_or_else(unknown)?;
         directory.check_readable().map_err(|_| S3Error::new(ErrorCode::InternalError))?;
         let key = gateway.identities.signing_key(metadata, id, scope).await.map_err(unread)?;
-        let user = Some(User { directory, holder });
+        let user = Some(User { directory, holder, session: None });
         Sender { account: super::root_account(), user, key: key.ok_or_else(unknown)? }
     };
     if claim.session_token().is_some() {
@@ -294,10 +340,34 @@ async fn sender(gateway: &Gateway, claim: &Claim) -> Result<Sender, S3Error> {
     Ok(sender)
 }
 
-/// Whether it has the form of the access keys that users have: nobody else's is looked for.
-fn is_user_key(id: &str) -> bool {
+/// The same for temporary credentials. A session is none any more when its role, its user or the user's access key is gone.
+async fn session_sender(
+    gateway: &Gateway,
+    credentials: (&str, &str),
+    scope: &Scope,
+) -> Result<Sender, S3Error> {
+    let (metadata, now) = (&*gateway.metadata, Timestamp(gateway.env.wall_clock_ms()));
+    let opened = gateway.identities.open_session(metadata, now, credentials, scope).await;
+    let OpenedSession { account, expires: _, session, key } = match opened.map_err(unread)? {
+        Opened::Open(opened) => opened,
+        Opened::Expired => return Err(S3Error::new(ErrorCode::ExpiredToken)),
+        Opened::Invalid => return Err(S3Error::new(ErrorCode::InvalidToken)),
+        Opened::Unreadable => {
+            tracing::error!("a session of another release cannot be read");
+            return Err(S3Error::new(ErrorCode::InternalError));
+        }
+    };
+    let directory = gateway.identities.read(metadata).await.map_err(unread)?;
+    directory.check_readable().map_err(|_| S3Error::new(ErrorCode::InternalError))?;
+    let holder = session.holder(&directory).cloned().ok_or_else(|| no_such_key(credentials.0))?;
+    Ok(Sender { account, user: Some(User { directory, holder, session: Some(session) }), key })
+}
+
+/// Whether it has the form of the access keys that users have, or that sessions have: nobody else's is looked for. IAM User
+/// Guide, "IAM identifiers", the section "Unique identifiers".
+fn is_key(prefix: &str, id: &str) -> bool {
     id.len() == 20
-        && id.starts_with("AKIA")
+        && id.starts_with(prefix)
         && id.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
 }
 

@@ -24,14 +24,18 @@ use s3_wire::{
 use types::{Attributes, BucketName, ObjectKey, VersionId};
 
 use super::{
-    ACCOUNT_NUMBER, Authenticated,
+    ACCOUNT_NUMBER, Authenticated, User,
     conditions::{
         add_existing_tags, add_request_tags, keys_of_upload, of_call, of_request, set_encryption_of_upload,
     },
     lists::{Lists, bucket_acl, ownership},
     rights::{keys_of_body, of_version, reads_version, rights},
 };
-use crate::{Gateway, request::Request};
+use crate::{
+    Gateway,
+    identity::{Directory, Holder, Terms},
+    request::Request,
+};
 
 /// The beginning of the keys of conditions on what tags an object has.
 const EXISTING_TAG: &str = "s3:ExistingObjectTag/";
@@ -200,11 +204,14 @@ enum Refusal {
     Denied(&'static str),
     /// Nothing allows it.
     NotAllowed,
+    /// The policies of the session do not.
+    NotWithin,
 }
 
 /// The kinds of policies, as messages name them.
 const IDENTITY_BASED: &str = "identity-based";
 const RESOURCE_BASED: &str = "resource-based";
+const OF_SESSION: &str = "session";
 
 /// `AccessDenied` that says to whom of the account that it concerns what was denied, and by which kind of policy. Others learn
 /// nothing. Source: Amazon S3 User Guide, "Troubleshoot access denied (403 Forbidden) errors in Amazon S3".
@@ -215,11 +222,12 @@ fn denied_to(
     key: Option<&ObjectKey>,
     why: Refusal,
 ) -> S3Error {
-    let Some(arn) = principal.arn() else { return denied() };
+    let Some(arn) = principal.own_arn() else { return denied() };
     let path = key.map(|key| format!("/{}", key.as_str())).unwrap_or_default();
     let why = match why {
         Refusal::Denied(kind) => format!("with an explicit deny in {} {kind} policy", article(kind)),
         Refusal::NotAllowed => format!("because no {IDENTITY_BASED} policy allows the s3:{action} action"),
+        Refusal::NotWithin => format!("because no {OF_SESSION} policy allows the s3:{action} action"),
     };
     let message = format!(
         "User: {arn} is not authorized to perform: s3:{action} on resource: \"arn:aws:s3:::{bucket}{path}\" {why}"
@@ -239,8 +247,10 @@ struct Authority {
     /// Whether the sender's account owns the bucket.
     owns: bool,
     policy: Option<Policy>,
-    /// The sender's own policies, if it is a user. They decide together with the bucket's.
+    /// The sender's own policies, if it is a user or in a role. They decide together with the bucket's.
     identity: Option<Vec<Arc<Policy>>>,
+    /// The policies of the sender's session, if it has some: what it gets otherwise than by its own name is what they allow too.
+    limits: Option<Vec<Arc<Policy>>>,
     /// Whether the policy is public and grants nothing outside of the owner's account.
     is_restricted: bool,
     /// Whether what no statement speaks of may be done, as in a bucket of one's own and by visitors of a website.
@@ -314,6 +324,12 @@ impl Authority {
             Some(said) => said == Said::Allowed,
             None => true,
         };
+        let is_within = match self.limits.as_deref().map(|policies| says(policies, &request)) {
+            Some(Said::Denied) => return Err(Refusal::Denied(OF_SESSION)),
+            Some(said) => said == Said::Allowed,
+            None => true,
+        };
+        let mut is_named = false;
         let by_list = || facts.lists.as_ref().is_some_and(|lists| lists.allow(action));
         let by_bucket = match self.policy.as_ref().map(|policy| evaluate(&[policy], &request)) {
             Some(Verdict::Denied(decider)) => {
@@ -321,7 +337,10 @@ impl Authority {
                 tracing::debug!(bucket = %self.bucket, action, statement, sid, "denied by a statement");
                 return Err(Refusal::Denied(RESOURCE_BASED));
             }
-            Some(Verdict::Allowed(decider)) if !self.is_restricted && !self.is_handed_on(&decider) => true,
+            Some(Verdict::Allowed(decider)) if !self.is_restricted && !self.is_handed_on(&decider) => {
+                is_named = decider.naming == Naming::OfSession;
+                true
+            }
             Some(Verdict::Allowed(_) | Verdict::NotMentioned) | None => self.default || by_list(),
         };
         let is_allowed = match (self.identity.is_some(), self.owns) {
@@ -330,7 +349,14 @@ impl Authority {
             (true, true) => by_identity || by_bucket,
             (true, false) => by_identity && by_bucket,
         };
-        is_allowed.then_some(()).ok_or(Refusal::NotAllowed)
+        // What a session gets by its own name nothing but what denies it limits. IAM User Guide, "Policy evaluation for requests
+        // within a single account", the section "Evaluating identity-based policies with resource-based policies", and "Policies
+        // and permissions in AWS", the section "Session policies".
+        match is_allowed {
+            true if is_within || self.owns && is_named => Ok(()),
+            true => Err(Refusal::NotWithin),
+            false => Err(Refusal::NotAllowed),
+        }
     }
 
     /// Whether a statement allows something to the account that owns the bucket, which its users get by policies of their own.
@@ -360,7 +386,7 @@ impl Authority {
     }
 
     fn asks_for(&self, key: &str) -> bool {
-        let own = self.identity.iter().flatten().map(Arc::as_ref);
+        let own = self.identity.iter().chain(&self.limits).flatten().map(Arc::as_ref);
         own.chain(&self.policy).any(|policy| policy.asks_for(key))
     }
 }
@@ -370,7 +396,13 @@ fn principal(authenticated: &Authenticated) -> Principal {
     let Some(account) = authenticated.account() else { return Principal::Anonymous };
     let account = Account { number: ACCOUNT_NUMBER.to_owned(), canonical: account.0.clone() };
     match authenticated.user() {
-        Some(user) => Principal::User { account, name: user.holder.full_name() },
+        Some(user) => {
+            let name = user.holder.full_name();
+            match user.role_session() {
+                Some(session) => Principal::Role { account, name, session: session.to_owned() },
+                None => Principal::User { account, name },
+            }
+        }
         None => Principal::Root { account },
     }
 }
@@ -392,6 +424,24 @@ fn says(policies: &[Arc<Policy>], request: &policy::Request<'_>) -> Said {
     }
 }
 
+/// Decides by the own policies of a user or a role within those of its session.
+fn check_own(
+    directory: &Directory,
+    user: &User,
+    holder: &Holder,
+    request: &policy::Request<'_>,
+) -> Result<(), Refusal> {
+    let limits = user.session.as_ref().and_then(|session| session.limits(directory));
+    let limit = limits.map_or(Said::Allowed, |limits| says(&limits, request));
+    match (says(&directory.policies_of(holder), request), limit) {
+        (Said::Denied, _) => Err(Refusal::Denied(IDENTITY_BASED)),
+        (_, Said::Denied) => Err(Refusal::Denied(OF_SESSION)),
+        (Said::Nothing, _) => Err(Refusal::NotAllowed),
+        (Said::Allowed, Said::Nothing) => Err(Refusal::NotWithin),
+        (Said::Allowed, Said::Allowed) => Ok(()),
+    }
+}
+
 /// Decides whether a user's own policies allow what is done to no bucket that there is: an action of the account. The root user
 /// may do everything.
 fn check_account(
@@ -408,12 +458,8 @@ fn check_account(
     let context = of_request(gateway, request, operation, &principal, &super::root_account());
     let resource = Resource::S3 { bucket, key: None };
     let asked = policy::Request { principal: &principal, action, resource, context: &context };
-    let why = match says(&user.directory.policies_of(&user.holder), &asked) {
-        Said::Allowed => return Ok(()),
-        Said::Denied => Refusal::Denied(IDENTITY_BASED),
-        Said::Nothing => Refusal::NotAllowed,
-    };
-    Err(denied_to(&principal, action, bucket, None, why))
+    check_own(&user.directory, user, &user.holder, &asked)
+        .map_err(|why| denied_to(&principal, action, bucket, None, why))
 }
 
 /// Decides whether the sender of a call of IAM may make it. `directory` is the account as the call finds it: a user who is not
@@ -421,17 +467,50 @@ fn check_account(
 pub(crate) fn authorize_call(
     gateway: &Gateway,
     authenticated: &Authenticated,
-    directory: &crate::identity::Directory,
+    directory: &Directory,
     call: &crate::iam::Call<'_>,
 ) -> bool {
     let Some(user) = authenticated.user() else { return authenticated.account().is_some() };
-    let entry = directory.users.values().find(|holder| holder.id == user.holder.id);
-    let Some(holder) = entry else { return false };
+    let Some(holder) = user.holder_in(directory) else { return false };
     let principal = principal(authenticated);
     let context = of_call(gateway, call, authenticated, &principal);
     let resource = Resource::Other(call.resource);
     let asked = policy::Request { principal: &principal, action: call.action, resource, context: &context };
-    says(&directory.policies_of(holder), &asked) == Said::Allowed
+    check_own(directory, user, holder, &asked).is_ok()
+}
+
+/// Decides whether a user may assume a role, by the role's policy of who may. Whoever that names by no more than its account has
+/// to be allowed it by policies of its own; nobody may who is denied it by any policy. IAM User Guide, "IAM role trust
+/// policies"; AWS STS API Reference, "AssumeRole", the section "Permissions".
+pub(crate) fn authorize_assumption(
+    gateway: &Gateway,
+    authenticated: &Authenticated,
+    (user, role): (&User, &Holder),
+    call: &crate::iam::Call<'_>,
+    told: &[(&str, Option<&str>)],
+) -> bool {
+    let Some(trust) = role.role.as_ref().and_then(Terms::trust) else { return false };
+    let principal = principal(authenticated);
+    let mut context = of_call(gateway, call, authenticated, &principal);
+    for (key, value) in told {
+        context.add_some(key, *value);
+    }
+    let resource = Resource::Other(call.resource);
+    let asked = policy::Request { principal: &principal, action: call.action, resource, context: &context };
+    let own = says(&user.directory.policies_of(&user.holder), &asked);
+    let limits = user.session.as_ref().and_then(|session| session.limits(&user.directory));
+    let limit = limits.map_or(Said::Allowed, |limits| says(&limits, &asked));
+    if own == Said::Denied || limit == Said::Denied {
+        return false;
+    }
+    match evaluate(&[trust], &asked) {
+        Verdict::Denied(_) | Verdict::NotMentioned => false,
+        Verdict::Allowed(decider) => match decider.naming {
+            Naming::OfSession => true,
+            Naming::Own => limit == Said::Allowed,
+            Naming::OfAccount => limit == Said::Allowed && own == Said::Allowed,
+        },
+    }
 }
 
 /// Decides whether a request may be carried out. In a bucket of its own an account may do everything that the bucket's policy
@@ -586,6 +665,7 @@ async fn authority(
     let owns = request.authenticated.account() == Some(&bucket.owner);
     let user = request.authenticated.user();
     let identity = user.map(|user| user.directory.policies_of(&user.holder));
+    let limits = user.and_then(|user| user.session.as_ref()?.limits(&user.directory));
     let context = match bucket.has_policy || user.is_some() {
         true => of_request(gateway, request, operation, &principal, &bucket.owner),
         false => Context::default(),
@@ -614,7 +694,7 @@ async fn authority(
     let bucket = bucket.name.clone();
     let facts = Facts { context, lists };
     let default = owns && user.is_none();
-    Ok(Authority { principal, bucket, owns, policy, identity, is_restricted, default, facts })
+    Ok(Authority { principal, bucket, owns, policy, identity, limits, is_restricted, default, facts })
 }
 
 async fn read_if(
@@ -705,6 +785,7 @@ pub(crate) async fn authorize_visitor(
         bucket: bucket.clone(),
         owns: false,
         identity: None,
+        limits: None,
         is_restricted: block.restrict_public_buckets && policy.as_ref().is_some_and(Policy::is_public),
         policy,
         default: !block.block_public_policy && !block.restrict_public_buckets,

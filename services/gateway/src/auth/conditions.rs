@@ -13,7 +13,7 @@ use s3_wire::{
 use sigv4::Payload;
 use types::{EncryptionScheme, Retention, Timestamp};
 
-use super::{ACCOUNT_NUMBER, Authenticated};
+use super::{ACCOUNT_NUMBER, Authenticated, User};
 use crate::{Gateway, operation::upload_id, request::Request};
 
 const DAY_MS: i64 = 86_400_000;
@@ -127,12 +127,15 @@ fn add_sender(context: &mut Context, principal: &Principal, authenticated: &Auth
             context.add("aws:userid", account.number.as_str());
             context.add_alias("aws:userid", account.canonical.as_str());
         }
-        Principal::Role { .. } => {}
+        Principal::Role { .. } => context.add_some("aws:userid", authenticated.user().map(User::id)),
         Principal::User { .. } => {
             context.add_some("aws:username", authenticated.user().map(|user| user.holder.name.as_str()));
-            context.add_some("aws:userid", authenticated.user().map(|user| user.holder.id.as_str()));
+            context.add_some("aws:userid", authenticated.user().map(User::id));
         }
     }
+    let session = authenticated.user().and_then(|user| user.session.as_ref());
+    let issued = session.map(|session| xml_date(Timestamp(session.issued_ms)).as_str().to_owned());
+    context.add_some("aws:TokenIssueTime", issued);
 }
 
 /// How the body is secured, as it is and not as a header says: a presigned URL, a form and an old signature have no header that

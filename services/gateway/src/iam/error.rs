@@ -85,11 +85,27 @@ impl IamError {
         Self::new(StatusCode::FORBIDDEN, "AccessDenied", message)
     }
 
+    /// What nobody can be allowed.
+    pub(super) fn never(message: &str) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "AccessDenied", message)
+    }
+
+    /// Temporary credentials that the service does not take.
+    pub(super) fn not_taken() -> Self {
+        let message = "The security token included in the request is invalid";
+        Self::new(StatusCode::FORBIDDEN, "InvalidClientTokenId", message)
+    }
+
+    pub(super) fn packed_policy_too_large() -> Self {
+        let message = "Packed policy consumes more than its quota, please use smaller policies.";
+        Self::new(StatusCode::BAD_REQUEST, "PackedPolicyTooLarge", message)
+    }
+
     pub(super) fn unsealed() -> Self {
         Self::new(
             StatusCode::NOT_IMPLEMENTED,
             "NotImplemented",
-            "Access keys cannot be made: the metadata services have no key to seal their secrets with. Give them one with --identity-key (ASHLAR_IDENTITY_KEY).",
+            "Access keys and sessions cannot be made: the metadata services have no key to seal their secrets with. Give them one with --identity-key (ASHLAR_IDENTITY_KEY).",
         )
     }
 
@@ -145,6 +161,9 @@ impl IamError {
                 "InvalidClientTokenId",
                 "The security token included in the request is invalid.".to_owned(),
             ),
+            Refused::Expired => {
+                forbidden("ExpiredToken", "The security token included in the request is expired".to_owned())
+            }
             Refused::Other(error) => from_s3(&error),
             Refused::Signature(error) => match *error {
                 Error::SignatureDoesNotMatch(_) => forbidden(

@@ -97,13 +97,17 @@ struct Context<'a> {
 }
 
 impl Context<'_> {
-    /// A new id of this kind, such as `AIDA`. Source: IAM User Guide, "IAM identifiers", the section "Unique identifiers".
     fn new_id(&self, prefix: &str) -> String {
-        const LETTERS: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
-        let random: [u8; 16] = self.gateway.env.random_bytes();
-        let letters = random.iter().map(|byte| char::from(LETTERS[usize::from(byte % 32)]));
-        prefix.chars().chain(letters).collect()
+        new_id(self.gateway, prefix)
     }
+}
+
+/// A new id of this kind, such as `AIDA`. Source: IAM User Guide, "IAM identifiers", the section "Unique identifiers".
+fn new_id(gateway: &Gateway, prefix: &str) -> String {
+    const LETTERS: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+    let random: [u8; 16] = gateway.env.random_bytes();
+    let letters = random.iter().map(|byte| char::from(LETTERS[usize::from(byte % 32)]));
+    prefix.chars().chain(letters).collect()
 }
 
 /// What a call comes to: the answer, and what has to be changed for it.
@@ -144,7 +148,7 @@ fn removal(kind: IdentityKind, name: &str) -> IdentityRecord {
 /// An action's name, what it is done to, and how.
 type Handler = (&'static str, fn(&Context<'_>) -> Result<String, IamError>, fn(&Context<'_>) -> Planned);
 
-/// Every call that is answered, but for those that need no right.
+/// Every call of IAM that is answered.
 const CALLS: &[Handler] = &[
     ("iam:CreateUser", users::new_resource, users::create_user),
     ("iam:GetUser", users::resource, users::get_user),
@@ -241,18 +245,22 @@ async fn carry_out(
 
     // Authenticate.
     let authenticated = authenticate(gateway, parts, &form, *service).await?;
-    let full_name = format!("{}:{action}", service.name());
-    if full_name == sts::GET_CALLER_IDENTITY {
-        // It takes no right. Source: AWS STS API Reference, "GetCallerIdentity".
-        return Ok((sts::GET_CALLER_IDENTITY, sts::get_caller_identity(&authenticated, &parameters)?));
+    let peer = peer(&parts.extensions);
+    if *service == Service::Sts {
+        let asked = sts::Asked { gateway, authenticated: &authenticated, parameters: &parameters };
+        return sts::answer(&asked, &action, &parts.headers, peer).await;
     }
+    // Sessions of users may not. Source: AWS STS API Reference, "GetSessionToken".
+    if authenticated.user().is_some_and(|user| user.session.is_some() && user.role_session().is_none()) {
+        return Err(IamError::not_taken());
+    }
+    let full_name = format!("{}:{action}", service.name());
     let known = CALLS.iter().find(|(name, _, _)| *name == full_name);
     let Some((name, resource, handler)) = known else {
         // Whoever may ask for nothing does not learn what there is.
         return Err(IamError::no_such_action(&action, *service));
     };
 
-    let peer = peer(&parts.extensions);
     for _ in 0..ATTEMPTS {
         let directory = gateway.identities.read(&*gateway.metadata).await.map_err(IamError::from_metadata)?;
         let is_readable = directory.check_readable().is_ok();

@@ -1,20 +1,229 @@
-//! GetCallerIdentity. AWS STS API Reference, "GetCallerIdentity".
+//! GetCallerIdentity, AssumeRole, GetSessionToken. AWS STS API Reference, the page of each.
 
-use super::{IamError, Parameters, Xml};
-use crate::auth::{ACCOUNT_NUMBER, Authenticated, User};
+use std::{collections::BTreeSet, net::IpAddr, ops::RangeInclusive};
 
-pub(super) const GET_CALLER_IDENTITY: &str = "sts:GetCallerIdentity";
+use http::HeaderMap;
+use metadata_api::SealSession;
+use policy::{Malformed, Policy};
+use s3_wire::date::xml_date;
+use types::Timestamp;
 
-/// Everybody with credentials is told who they are.
-pub(super) fn get_caller_identity(
-    authenticated: &Authenticated,
-    parameters: &Parameters,
-) -> Result<Xml, IamError> {
-    parameters.only(&[])?;
-    let user = authenticated.user();
+use super::{Call, IamError, Parameters, Service, Xml, new_id};
+use crate::{
+    Gateway,
+    auth::{ACCOUNT_NUMBER, Authenticated, User, authorize_assumption, root_account},
+    identity::{Session, Subject, encode_token},
+};
+
+const ASSUME_ROLE: &str = "sts:AssumeRole";
+
+/// Life of a session of a role, and what it is where the call does not say.
+const ROLE_SECONDS: RangeInclusive<u32> = 900..=43_200;
+const ROLE_SECONDS_DEFAULT: u32 = 3600;
+
+/// The longest of one that was begun by another session of a role.
+const CHAINED_SECONDS_MAX: u32 = 3600;
+
+/// Life of a session of a user.
+const USER_SECONDS: RangeInclusive<u32> = 900..=129_600;
+const USER_SECONDS_DEFAULT: u32 = 43_200;
+
+/// Characters of the policies of a session, with the ARNs of those that it has in common with others.
+const POLICIES_LENGTH_MAX: usize = 2048;
+
+/// Policies of a session that it has in common with others.
+const POLICY_ARNS_MAX: usize = 10;
+
+/// A call, and who sent it.
+pub(super) struct Asked<'a> {
+    pub(super) gateway: &'a Gateway,
+    pub(super) authenticated: &'a Authenticated,
+    pub(super) parameters: &'a Parameters,
+}
+
+/// Answers a call.
+pub(super) async fn answer(
+    asked: &Asked<'_>,
+    action: &str,
+    headers: &HeaderMap,
+    peer: Option<IpAddr>,
+) -> Result<(&'static str, Xml), IamError> {
+    match action {
+        "GetCallerIdentity" => Ok(("sts:GetCallerIdentity", get_caller_identity(asked)?)),
+        "AssumeRole" => Ok((ASSUME_ROLE, assume_role(asked, headers, peer).await?)),
+        "GetSessionToken" => Ok(("sts:GetSessionToken", get_session_token(asked).await?)),
+        // Whoever may ask for nothing does not learn what there is.
+        _ => Err(IamError::no_such_action(action, Service::Sts)),
+    }
+}
+
+/// Everybody with credentials is told who they are; it takes no right.
+fn get_caller_identity(asked: &Asked<'_>) -> Result<Xml, IamError> {
+    asked.parameters.only(&[])?;
+    let user = asked.authenticated.user();
     let arn = user.map_or_else(|| format!("arn:aws:iam::{ACCOUNT_NUMBER}:root"), User::arn);
+    let id = user.map_or_else(|| ACCOUNT_NUMBER.to_owned(), User::id);
     let mut out = Xml::default();
-    out.text("Arn", &arn);
-    out.text("UserId", user.map_or(ACCOUNT_NUMBER, |user| &user.holder.id)).text("Account", ACCOUNT_NUMBER);
+    out.text("Arn", &arn).text("UserId", &id).text("Account", ACCOUNT_NUMBER);
     Ok(out)
+}
+
+async fn assume_role(asked: &Asked<'_>, headers: &HeaderMap, peer: Option<IpAddr>) -> Result<Xml, IamError> {
+    // Parse.
+    let parameters = asked.parameters;
+    let members: Vec<String> =
+        (1..=POLICY_ARNS_MAX).map(|number| format!("PolicyArns.member.{number}.arn")).collect();
+    let known = ["RoleArn", "RoleSessionName", "DurationSeconds", "ExternalId", "Policy", "PolicyArns"];
+    let names: Vec<&str> = known.into_iter().chain(members.iter().map(String::as_str)).collect();
+    parameters.only(&names)?;
+    let arn = parameters.required("RoleArn")?;
+    let parts = arn.strip_prefix("arn:aws:iam::").and_then(|rest| rest.split_once(":role/"));
+    if arn.len() > 2048 || parts.is_none_or(|(account, name)| account.is_empty() || name.is_empty()) {
+        return Err(IamError::validation(format!("{arn} is invalid")));
+    }
+    let session = text(parameters, "RoleSessionName", 2..=64, b"_+=,.@-")?;
+    let session = session.ok_or_else(|| invalid("roleSessionName", "Member must not be null"))?;
+    let external = text(parameters, "ExternalId", 2..=1224, b"_+=,.@:/-")?;
+    let seconds = seconds(parameters, ROLE_SECONDS)?.unwrap_or(ROLE_SECONDS_DEFAULT);
+
+    // Authorise.
+    let Some(user) = asked.authenticated.user() else {
+        return Err(IamError::never("Roles may not be assumed by root accounts."));
+    };
+    let denied = || IamError::denied(asked.authenticated, ASSUME_ROLE, arn);
+    let role = user.directory.role(arn).ok_or_else(denied)?;
+    let call = Call { action: ASSUME_ROLE, resource: arn, headers, peer };
+    let told = [("sts:ExternalId", external), ("sts:RoleSessionName", Some(session))];
+    if !authorize_assumption(asked.gateway, asked.authenticated, (user, role), &call, &told) {
+        return Err(denied());
+    }
+    if role.role.as_ref().is_none_or(|terms| seconds > terms.session_seconds_max) {
+        return Err(IamError::validation(
+            "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.",
+        ));
+    }
+    if user.role_session().is_some() && seconds > CHAINED_SECONDS_MAX {
+        return Err(IamError::validation(
+            "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining.",
+        ));
+    }
+    let (policy, arns) = policies(asked, user, &members)?;
+
+    // Act.
+    let length = policy.as_ref().map_or(0, String::len) + arns.iter().map(String::len).sum::<usize>();
+    let subject = Subject::Role { id: role.id.clone(), session: session.to_owned() };
+    let mut out = Xml::default();
+    out.element("AssumedRoleUser", |out| {
+        out.text("Arn", &format!("arn:aws:sts::{ACCOUNT_NUMBER}:assumed-role/{}/{session}", role.name));
+        out.text("AssumedRoleId", &format!("{}:{session}", role.id));
+    });
+    let made = Session::new(subject, now(asked.gateway)).limited(policy, arns);
+    write_credentials(asked.gateway, &mut out, &made, seconds).await?;
+    if length > 0 {
+        out.text("PackedPolicySize", &(length * 100).div_ceil(POLICIES_LENGTH_MAX).to_string());
+    }
+    Ok(out)
+}
+
+/// Whoever signs with an access key of its own may; it takes no right.
+async fn get_session_token(asked: &Asked<'_>) -> Result<Xml, IamError> {
+    asked.parameters.only(&["DurationSeconds"])?;
+    let seconds = seconds(asked.parameters, USER_SECONDS)?.unwrap_or(USER_SECONDS_DEFAULT);
+    let Some(user) = asked.authenticated.user() else {
+        return Err(IamError::never("There are no sessions of the root user."));
+    };
+    if user.session.is_some() {
+        return Err(IamError::never("Cannot call GetSessionToken with session credentials"));
+    }
+    let access_key_id = asked.authenticated.access_key_id().ok_or_else(IamError::internal)?.to_owned();
+    let subject = Subject::User { id: user.holder.id.clone(), access_key_id };
+    let mut out = Xml::default();
+    let made = Session::new(subject, now(asked.gateway));
+    write_credentials(asked.gateway, &mut out, &made, seconds).await?;
+    Ok(out)
+}
+
+fn now(gateway: &Gateway) -> Timestamp {
+    // Clients are told whole seconds.
+    let now = gateway.env.wall_clock_ms();
+    Timestamp(now.saturating_sub(now.rem_euclid(1000)))
+}
+
+/// Makes a session of so many seconds and tells its credentials.
+async fn write_credentials(
+    gateway: &Gateway,
+    out: &mut Xml,
+    session: &Session,
+    seconds: u32,
+) -> Result<(), IamError> {
+    let access_key_id = new_id(gateway, "ASIA");
+    let expires = Timestamp(session.issued_ms.saturating_add(i64::from(seconds) * 1000));
+    let claims = session.write().ok_or_else(IamError::packed_policy_too_large)?.into();
+    let request =
+        SealSession { account: root_account(), access_key_id: access_key_id.clone(), expires, claims };
+    let made = gateway.metadata.seal_session(request).await.map_err(IamError::from_metadata)?;
+    let made = made.ok_or_else(IamError::unsealed)?;
+    out.element("Credentials", |out| {
+        out.text("AccessKeyId", &access_key_id).text("SecretAccessKey", made.secret.expose());
+        out.text("SessionToken", &encode_token(&made.token)).text("Expiration", xml_date(expires).as_str());
+    });
+    Ok(())
+}
+
+/// The policies that a call limits the session by: one of its own, and ARNs of others, which must be there.
+fn policies(
+    asked: &Asked<'_>,
+    user: &User,
+    members: &[String],
+) -> Result<(Option<String>, BTreeSet<String>), IamError> {
+    let policy = asked.parameters.get("Policy");
+    if policy.is_some_and(|policy| policy.chars().count() > POLICIES_LENGTH_MAX) {
+        return Err(invalid("policy", "Member must have length less than or equal to 2048"));
+    }
+    if let Some(policy) = policy {
+        Policy::parse_identity(policy.as_bytes()).map_err(IamError::malformed_policy)?;
+    }
+    let arns: BTreeSet<String> =
+        members.iter().filter_map(|name| asked.parameters.get(name)).map(str::to_owned).collect();
+    if let Some(missing) = arns.iter().find(|arn| user.directory.managed(arn).is_none()) {
+        let message = format!("Policy {missing} does not exist or is not attachable.");
+        return Err(IamError::malformed_policy(Malformed { message, detail: None }));
+    }
+    let all = policy.into_iter().chain(arns.iter().map(String::as_str));
+    if all.map(|text| text.chars().count()).sum::<usize>() > POLICIES_LENGTH_MAX {
+        return Err(IamError::packed_policy_too_large());
+    }
+    Ok((policy.map(str::to_owned), arns))
+}
+
+fn invalid(name: &str, problem: &str) -> IamError {
+    IamError::validation(format!(
+        "1 validation error detected: Value at '{name}' failed to satisfy constraint: {problem}"
+    ))
+}
+
+/// A text of letters, digits and these others.
+fn text<'a>(
+    parameters: &'a Parameters,
+    name: &str,
+    lengths: RangeInclusive<usize>,
+    others: &[u8],
+) -> Result<Option<&'a str>, IamError> {
+    let Some(text) = parameters.get(name) else { return Ok(None) };
+    let good = |b: u8| b.is_ascii_alphanumeric() || others.contains(&b);
+    if lengths.contains(&text.len()) && text.bytes().all(good) {
+        return Ok(Some(text));
+    }
+    let (least, most) = lengths.into_inner();
+    let others = String::from_utf8_lossy(others);
+    Err(invalid(name, &format!("{least} to {most} letters, digits and any of {others}")))
+}
+
+fn seconds(parameters: &Parameters, bounds: RangeInclusive<u32>) -> Result<Option<u32>, IamError> {
+    let Some(seconds) = parameters.get("DurationSeconds") else { return Ok(None) };
+    let seconds = seconds.parse().ok().filter(|seconds| bounds.contains(seconds));
+    let (least, most) = bounds.into_inner();
+    seconds
+        .map(Some)
+        .ok_or_else(|| invalid("durationSeconds", &format!("Member must be between {least} and {most}")))
 }

@@ -79,6 +79,11 @@ impl Terms {
     pub(crate) fn new(description: &str, trust: String, session_seconds_max: u32) -> Self {
         Self { description: description.to_owned(), trust, session_seconds_max, parsed: None }
     }
+
+    /// The policy of who may assume the role, as it was read.
+    pub(crate) fn trust(&self) -> Option<&Policy> {
+        self.parsed.as_deref()
+    }
 }
 
 /// Whether an access key can be used.
@@ -310,6 +315,19 @@ impl Directory {
         }
         let name = arn.rsplit('/').next()?;
         self.policies.get(&entry_name(name)).filter(|policy| policy.arn() == arn)
+    }
+
+    /// The version of a policy that is in force.
+    pub(super) fn policy_in_force(&self, arn: &str) -> Option<Arc<Policy>> {
+        self.managed(arn).and_then(|policy| policy.parsed.clone())
+    }
+
+    /// A role by its ARN.
+    pub(crate) fn role(&self, arn: &str) -> Option<&Arc<Holder>> {
+        let name = arn.rsplit('/').next()?;
+        let is_it =
+            |role: &&Arc<Holder>| arn == format!("arn:aws:iam::{ACCOUNT_NUMBER}:role/{}", role.full_name());
+        self.roles.get(&entry_name(name)).filter(is_it)
     }
 
     /// Somebody whom a policy names and who is not there: only the one account, its users and roles, and everybody are. Who is

@@ -1,4 +1,4 @@
-//! Users and their keys, as this gateway knows them.
+//! Users, roles and their keys, as this gateway knows them.
 //!
 //! A gateway keeps what there is of the account in memory, without any secret, and reads on from where it was with each request
 //! of a user and each call of IAM, before it decides: one call to the metadata service, which mostly answers that nothing was
@@ -7,6 +7,7 @@
 //! Invariant: nothing is decided by what was read before the request began.
 
 mod directory;
+mod session;
 mod sharing;
 
 use std::{
@@ -14,8 +15,14 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use metadata_api::{Error as MetadataError, IdentityRecord, Metadata};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use metadata_api::{
+    AccountId, Error as MetadataError, IdentityRecord, Metadata, OpenSession, SESSION_TOKEN_LENGTH_MAX,
+    SessionOpened,
+};
+use sha2::{Digest, Sha256};
 use sigv4::{Scope, SigningKey};
+use types::Timestamp;
 
 use self::sharing::Sharing;
 use crate::auth::root_account;
@@ -24,11 +31,19 @@ pub(crate) use directory::{
     AccessKey, Directory, Holder, ManagedPolicy, PolicyVersion, Status, Terms, built_in_policies, entry_name,
 };
 
+pub(crate) use session::{Session, Subject};
+
 /// Signing keys kept per gateway. What the keys of many users need in a day.
 const SIGNING_KEYS_MAX: usize = 4096;
 
+/// Sessions kept per gateway, for each scope that they sign for.
+const SESSIONS_MAX: usize = 4096;
+
 /// How often the account is read when it changes so that what was read is of no use.
 const READINGS_MAX: usize = 8;
+
+/// An access key, the digest of its token, and a scope.
+type SessionKey = (String, [u8; 32], Scope);
 
 /// What this gateway knows of the account.
 #[derive(Debug, Default)]
@@ -38,6 +53,40 @@ pub(crate) struct Identities {
     /// By access key and scope. The name of an access key is never given out again, so an entry stays right; whether the key
     /// may still be used is told by the directory.
     keys: Mutex<HashMap<(String, Scope), Arc<SigningKey>>>,
+    /// What a token says never changes; what it comes to is told by the directory.
+    sessions: Mutex<HashMap<SessionKey, OpenedSession>>,
+}
+
+/// A session whose token was opened.
+#[derive(Debug, Clone)]
+pub(crate) struct OpenedSession {
+    pub(crate) account: AccountId,
+    pub(crate) expires: Timestamp,
+    pub(crate) session: Arc<Session>,
+    /// The key that its signatures of the scope are made with.
+    pub(crate) key: Arc<SigningKey>,
+}
+
+/// What became of a token.
+#[derive(Debug, Clone)]
+pub(crate) enum Opened {
+    Open(OpenedSession),
+    Expired,
+    Invalid,
+    /// It is ours, and this gateway does not understand it.
+    Unreadable,
+}
+
+/// A token as clients are told it.
+pub(crate) fn encode_token(token: &[u8]) -> String {
+    URL_SAFE_NO_PAD.encode(token)
+}
+
+fn decode_token(token: &str) -> Option<Vec<u8>> {
+    // Four characters for three bytes.
+    (token.len() <= SESSION_TOKEN_LENGTH_MAX / 3 * 4 + 4)
+        .then(|| URL_SAFE_NO_PAD.decode(token).ok())
+        .flatten()
 }
 
 impl Identities {
@@ -89,6 +138,47 @@ impl Identities {
         }
         keys.insert(wanted, key.clone());
         Ok(Some(key))
+    }
+
+    /// The session that an access key and its token are of, with the key that its signatures of a scope are made with.
+    pub(crate) async fn open_session(
+        &self,
+        metadata: &dyn Metadata,
+        now: Timestamp,
+        (access_key_id, token): (&str, &str),
+        scope: &Scope,
+    ) -> Result<Opened, MetadataError> {
+        let Some(token) = decode_token(token) else { return Ok(Opened::Invalid) };
+        let wanted = (access_key_id.to_owned(), Sha256::digest(&token).into(), scope.clone());
+        if let Some(known) = self.sessions.lock().unwrap_or_else(PoisonError::into_inner).get(&wanted) {
+            return Ok(if known.expires <= now { Opened::Expired } else { Opened::Open(known.clone()) });
+        }
+        let request = OpenSession {
+            access_key_id: access_key_id.to_owned(),
+            token: token.into(),
+            scope: scope.clone(),
+        };
+        let opened = match metadata.open_session(request).await? {
+            SessionOpened::Open(opened) if opened.expires > now => opened,
+            SessionOpened::Open(_) | SessionOpened::Expired => return Ok(Opened::Expired),
+            SessionOpened::Invalid => return Ok(Opened::Invalid),
+        };
+        let Some(session) = Session::read(&opened.claims) else { return Ok(Opened::Unreadable) };
+        let opened = OpenedSession {
+            account: opened.account,
+            expires: opened.expires,
+            session: Arc::new(session),
+            key: Arc::new(opened.key),
+        };
+        let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        if sessions.len() >= SESSIONS_MAX {
+            sessions.retain(|_, known| known.expires > now);
+        }
+        if sessions.len() >= SESSIONS_MAX {
+            sessions.clear();
+        }
+        sessions.insert(wanted, opened.clone());
+        Ok(Opened::Open(opened))
     }
 }
 

@@ -1,0 +1,131 @@
+//! Sessions: what the gateway that makes one writes into its token, and what it comes to in the account as it is now.
+//!
+//! Nothing of a session is kept anywhere. So it has what its role or its user has when it asks, and is none when that is gone.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use metadata_api::SESSION_LENGTH_MAX;
+use policy::Policy;
+use serde::{Deserialize, Serialize};
+use types::Timestamp;
+
+use super::{Directory, Holder};
+
+/// What a session is of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) enum Subject {
+    /// A role, by its id, which somebody assumed under this name.
+    Role { id: String, session: String },
+    /// A user, by its id and the access key that it was asked for with.
+    User { id: String, access_key_id: String },
+}
+
+/// What a token says.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Session {
+    pub(crate) subject: Subject,
+    pub(crate) issued_ms: i64,
+    /// A policy that limits it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    policy: Option<String>,
+    /// ARNs of others.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    policy_arns: BTreeSet<String>,
+    #[serde(skip)]
+    parsed: Option<Arc<Policy>>,
+}
+
+impl Session {
+    pub(crate) fn new(subject: Subject, issued: Timestamp) -> Self {
+        let (policy, policy_arns) = (None, BTreeSet::new());
+        Self { subject, issued_ms: issued.0, policy, policy_arns, parsed: None }
+    }
+
+    /// The same under these policies.
+    pub(crate) fn limited(self, policy: Option<String>, policy_arns: BTreeSet<String>) -> Self {
+        Self { policy, policy_arns, ..self }
+    }
+
+    /// How it is written into a token; `None` when it is too long.
+    pub(crate) fn write(&self) -> Option<Vec<u8>> {
+        serde_json::to_vec(self).ok().filter(|written| written.len() <= SESSION_LENGTH_MAX)
+    }
+
+    /// `None` when it cannot be understood, as that of a later release.
+    pub(super) fn read(written: &[u8]) -> Option<Self> {
+        let mut session: Self = serde_json::from_slice(written).ok()?;
+        if let Some(policy) = &session.policy {
+            session.parsed = Some(Arc::new(Policy::parse_identity(policy.as_bytes()).ok()?));
+        }
+        Some(session)
+    }
+
+    /// The role or the user that it is of, if that is still there; a user's access key must be too, and active.
+    pub(crate) fn holder<'a>(&self, directory: &'a Directory) -> Option<&'a Arc<Holder>> {
+        match &self.subject {
+            Subject::Role { id, session: _ } => directory.roles.values().find(|role| role.id == *id),
+            Subject::User { id, access_key_id } => {
+                directory.user_of_key(access_key_id).filter(|user| user.id == *id)
+            }
+        }
+    }
+
+    /// The policies that limit it, if any do. One that is not there any more might have denied anything, so that nothing is
+    /// left.
+    pub(crate) fn limits(&self, directory: &Directory) -> Option<Vec<Arc<Policy>>> {
+        if self.parsed.is_none() && self.policy_arns.is_empty() {
+            return None;
+        }
+        let attached = self.policy_arns.iter().map(|arn| directory.policy_in_force(arn));
+        let attached: Option<Vec<_>> = attached.collect();
+        Some(attached.map_or_else(Vec::new, |attached| self.parsed.iter().cloned().chain(attached).collect()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use types::Timestamp;
+
+    use super::{Session, Subject};
+    use crate::identity::Directory;
+
+    fn session() -> Session {
+        let subject = Subject::Role { id: "AROA".to_owned(), session: "s".to_owned() };
+        Session::new(subject, Timestamp(7))
+    }
+
+    #[test]
+    fn what_is_written_is_read_back_and_nothing_else_is() {
+        let policy = r#"{"Statement":{"Effect":"Allow","Action":"s3:*","Resource":"*"}}"#.to_owned();
+        let written = session().limited(Some(policy), BTreeSet::new()).write().expect("it is short");
+        let read = Session::read(&written).expect("a session");
+        assert_eq!((read.subject.clone(), read.issued_ms), (session().subject, 7));
+        assert_eq!(read.limits(&Directory::default()).map(|limits| limits.len()), Some(1));
+        let later = String::from_utf8(written)
+            .expect("text")
+            .replace("\"issued_ms\"", "\"boundary\":1,\"issued_ms\"");
+        assert!(
+            Session::read(later.as_bytes()).is_none(),
+            "what limits it in a later release is not left out"
+        );
+        let unreadable =
+            session().limited(Some("{}".to_owned()), BTreeSet::new()).write().expect("it is short");
+        assert!(Session::read(&unreadable).is_none() && Session::read(b"").is_none());
+        assert!(session().limited(Some("x".repeat(5000)), BTreeSet::new()).write().is_none());
+    }
+
+    #[test]
+    fn a_policy_that_limited_it_and_is_gone_leaves_nothing() {
+        let limits = |arns: &[&str]| {
+            let arns = arns.iter().map(|arn| (*arn).to_owned()).collect();
+            session().limited(None, arns).limits(&Directory::default()).map(|limits| limits.len())
+        };
+        let (there, gone) =
+            ("arn:aws:iam::aws:policy/AmazonS3FullAccess", "arn:aws:iam::750814517293:policy/gone");
+        assert_eq!([limits(&[]), limits(&[there]), limits(&[there, gone])], [None, Some(1), Some(0)]);
+    }
+}
