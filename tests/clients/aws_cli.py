@@ -168,6 +168,34 @@ def identities(session, aws, url, bucket):
         expect(hash_file(session.path("own.down")), wanted, "SHA-256")
         iam("attach-user-policy", "--user-name", user, "--policy-arn", "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess")
         assert bucket in by_user("s3", "ls")
+    with session.case("aws sts assume-role lets its user do what the role may, through every server, until the role is gone"):
+        role, trust = f"role-{bucket}", session.path("trust.json")
+        trust.write_text(json.dumps({"Version": "2012-10-17", "Statement": [
+            {"Effect": "Allow", "Principal": {"AWS": who["Arn"]}, "Action": "sts:AssumeRole"}]}))
+        of_role = session.path("role.json")
+        of_role.write_text(json.dumps({"Version": "2012-10-17", "Statement": [
+            {"Effect": "Allow", "Action": ["s3:GetObject", "s3:PutObject"], "Resource": f"arn:aws:s3:::{bucket}/role/*"}]}))
+        arn = iam("create-role", "--role-name", role, "--assume-role-policy-document", f"file://{trust}")["Role"]["Arn"]
+        iam("put-role-policy", "--role-name", role, "--policy-name", "own", "--policy-document", f"file://{of_role}")
+        told = json.loads(by_user("sts", "assume-role", "--role-arn", arn, "--role-session-name", "cli", "--output", "json"))
+        held = told["Credentials"]
+
+        def in_role(*words, endpoint=None, **more):
+            return aws(*words, AWS_ACCESS_KEY_ID=held["AccessKeyId"], AWS_SECRET_ACCESS_KEY=held["SecretAccessKey"],
+                       AWS_SESSION_TOKEN=held["SessionToken"], AWS_ENDPOINT_URL=endpoint or session.target.endpoint, **more)
+
+        assert in_role("sts", "get-caller-identity", "--query", "Arn", "--output", "text").strip().endswith(f":assumed-role/{role}/cli")
+        for endpoint in session.target.endpoints:
+            in_role("s3", "cp", "--only-show-errors", small, f"{url}/role/own", endpoint=endpoint)
+            assert "AccessDenied" in in_role("s3", "cp", small, f"{url}/other/own", endpoint=endpoint, code=None)
+        in_role("s3", "cp", "--only-show-errors", f"{url}/role/own", session.path("role.down"))
+        expect(hash_file(session.path("role.down")), wanted, "SHA-256")
+        iam("delete-role-policy", "--role-name", role, "--policy-name", "own")
+        for endpoint in session.target.endpoints:
+            assert "AccessDenied" in in_role("s3", "cp", small, f"{url}/role/own", endpoint=endpoint, code=None)
+        iam("delete-role", "--role-name", role)
+        for endpoint in session.target.endpoints:
+            assert "InvalidAccessKeyId" in in_role("s3", "cp", small, f"{url}/role/own", endpoint=endpoint, code=None)
     with session.case("a policy's versions are made and set in force"):
         arn = iam("create-policy", "--policy-name", policy_name, "--policy-document", f"file://{document}")["Policy"]["Arn"]
         iam("create-policy-version", "--policy-arn", arn, "--policy-document", f"file://{document}", "--set-as-default")

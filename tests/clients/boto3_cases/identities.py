@@ -1,11 +1,16 @@
 """IAM and STS: users, and what their keys can do."""
 
 import json
+import os
+import tempfile
+from pathlib import Path
+from unittest import mock
 
 import boto3
 from botocore.config import Config
 
 from boto3_cases.context import Cases, refused
+from boto3_cases.presigned import fetch, sign
 from report import expect
 
 CASES = Cases()
@@ -83,9 +88,9 @@ def errors_are_those_of_iam(c):
     with refused("MalformedPolicyDocument", 400):
         iam.create_policy(PolicyName="bad", PolicyDocument="{}")
     with refused("InvalidAction", 400):
-        iam.list_roles()
+        iam.list_open_id_connect_providers()
     with refused("InvalidAction", 400):
-        service(c, "sts").get_session_token()
+        service(c, "sts").get_federation_token(Name="somebody")
     with refused("SignatureDoesNotMatch", 403):
         service(c, "iam", aws_secret_access_key="wrong-secret").list_users()
     with refused("InvalidClientTokenId", 403):
@@ -103,3 +108,87 @@ def lists_are_paged(c):
     expect([user["UserName"] for page in pages for user in page["Users"]], names)
     for name in names:
         iam.delete_user(UserName=name)
+
+
+def new_role(c, user, *actions):
+    """A role's ARN and its name, which this user may assume and which may do this in the bucket."""
+    iam = service(c, "iam")
+    name = f"role-{c.bucket}-{next(c._numbers)}"
+    arn = iam.get_user(UserName=user)["User"]["Arn"]
+    trust = {"Effect": "Allow", "Principal": {"AWS": arn}, "Action": "sts:AssumeRole"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=document, Description="of a test")["Role"]
+    expect([role["RoleName"], role["AssumeRolePolicyDocument"]["Statement"]], [name, [trust]])
+    iam.put_role_policy(RoleName=name, PolicyName="p", PolicyDocument=allow(*actions, resource=f"arn:aws:s3:::{c.bucket}/*"))
+    iam.update_role(RoleName=name, MaxSessionDuration=7200)
+    expect(iam.get_role(RoleName=name)["Role"]["MaxSessionDuration"], 7200)
+    return role["Arn"], name
+
+
+def end_role(c, name):
+    """Takes a role away."""
+    iam = service(c, "iam")
+    iam.delete_role_policy(RoleName=name, PolicyName="p")
+    iam.delete_role(RoleName=name)
+
+
+def in_session(c, credentials):
+    """A client of S3 with temporary credentials."""
+    return service(c, "s3", aws_access_key_id=credentials["AccessKeyId"], aws_secret_access_key=credentials["SecretAccessKey"],
+                   aws_session_token=credentials["SessionToken"])
+
+
+@CASES.add
+def a_session_does_what_its_role_and_its_policy_say(c):
+    user, _, key = new_user(c)
+    arn, role = new_role(c, user, "s3:PutObject", "s3:GetObject")
+    mine = {"aws_access_key_id": key["AccessKeyId"], "aws_secret_access_key": key["SecretAccessKey"]}
+    sts = service(c, "sts", **mine)
+    answer = sts.assume_role(RoleArn=arn, RoleSessionName="one", DurationSeconds=7200)
+    assert answer["AssumedRoleUser"]["Arn"].endswith(f":assumed-role/{role}/one"), answer
+    s3 = in_session(c, answer["Credentials"])
+    s3.put_object(Bucket=c.bucket, Key="k", Body=b"x")
+    expect(s3.get_object(Bucket=c.bucket, Key="k")["Body"].read(), b"x")
+    with refused("AccessDenied", 403):
+        s3.list_objects_v2(Bucket=c.bucket)
+    limited = sts.assume_role(RoleArn=arn, RoleSessionName="two", Policy=allow("s3:GetObject"),
+                              PolicyArns=[{"arn": "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"}])
+    assert 0 < limited["PackedPolicySize"] < 100, limited
+    s3 = in_session(c, limited["Credentials"])
+    expect(s3.get_object(Bucket=c.bucket, Key="k")["Body"].read(), b"x")
+    with refused("AccessDenied", 403):
+        s3.put_object(Bucket=c.bucket, Key="k", Body=b"y")
+    with refused("AccessDenied", 403):
+        service(c, "sts").assume_role(RoleArn=arn, RoleSessionName="root")
+    of_user = in_session(c, sts.get_session_token()["Credentials"])
+    with refused("AccessDenied", 403):
+        of_user.get_object(Bucket=c.bucket, Key="k")
+    end_role(c, role)
+    with refused("InvalidAccessKeyId", 403):
+        s3.get_object(Bucket=c.bucket, Key="k")
+    end(c, user)
+
+
+@CASES.add
+def a_profile_assumes_its_role_by_itself(c):
+    user, _, key = new_user(c)
+    arn, role = new_role(c, user, "s3:PutObject", "s3:GetObject")
+    with tempfile.TemporaryDirectory() as folder:
+        config = Path(folder, "config")
+        config.write_text(f"[profile user]\naws_access_key_id = {key['AccessKeyId']}\naws_secret_access_key = {key['SecretAccessKey']}\n"
+                          f"[profile worker]\nrole_arn = {arn}\nsource_profile = user\nregion = {c.target.region}\n")
+        told = {"AWS_CONFIG_FILE": str(config), "AWS_ENDPOINT_URL": c.target.endpoint}
+        told |= {"AWS_CA_BUNDLE": str(c.target.ca)} if c.target.ca else {}
+        with mock.patch.dict(os.environ, told):
+            for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+                os.environ.pop(name, None)
+            session = boto3.Session(profile_name="worker")
+            s3 = session.client("s3", config=Config(signature_version="s3v4"))
+            s3.put_object(Bucket=c.bucket, Key="k", Body=b"by a role")
+            url = sign(c, "get_object", s3, Key="k")
+            assert "X-Amz-Security-Token" in url, url
+            expect(fetch(c, url), (200, b"by a role"))
+            expect(s3.get_object(Bucket=c.bucket, Key="k")["Body"].read(), b"by a role")
+            assert f":assumed-role/{role}/" in session.client("sts").get_caller_identity()["Arn"]
+    end_role(c, role)
+    end(c, user)
