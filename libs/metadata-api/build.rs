@@ -20,8 +20,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         "garbage",
         "identities",
     ];
-    // Messages with secrets in them have a `Debug` that does not show them, in `wire/identities.rs`.
-    const SECRET: [&str; 2] = ["ChangeIdentitiesResponse.Done", "DeriveSigningKeyResponse"];
+    // Messages with secrets in them have a `Debug` that does not show them, in `wire/`.
+    const SECRET: [&str; 4] =
+        ["ChangeIdentitiesResponse.Done", "DeriveSigningKeyResponse", "SealedSession", "Session"];
     println!("cargo:rerun-if-changed=proto");
     let files = NOUNS.map(|noun| format!("ashlar/metadata/v1/{noun}.proto"));
     let descriptors = protox::compile(files, ["proto"])?;

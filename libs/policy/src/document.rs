@@ -252,6 +252,10 @@ impl Statement {
         if self.is_not_action || !self.actions.iter().all(is_it) {
             return Err(Malformed::new("AssumeRole policy may only specify STS AssumeRole actions."));
         }
+        // Which would be nearly everybody. IAM User Guide, "AWS JSON policy elements: NotPrincipal".
+        if self.allows && self.principals.as_ref().is_some_and(|principals| principals.is_negated) {
+            return Err(Malformed::of("Allow with NotPrincipal is not allowed.", "NotPrincipal"));
+        }
         match self.conditions.iter().find(|condition| !condition.key.is_of(ASSUMING)) {
             Some(condition) => Err(no_such_condition(&condition.key)),
             None => Ok(()),

@@ -1,5 +1,7 @@
 //! Sessions.
 
+use std::fmt;
+
 use bytes::Bytes;
 use sigv4::{Scope, SigningKey};
 use types::Timestamp;
@@ -128,5 +130,36 @@ impl TryFrom<proto::OpenSessionResponse> for SessionOpened {
             Outcome::Expired(_) => Self::Expired,
             Outcome::Invalid(_) => Self::Invalid,
         })
+    }
+}
+
+impl fmt::Debug for proto::SealedSession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SealedSession").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for proto::Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { account, expires_ms, .. } = self;
+        f.debug_struct("Session")
+            .field("account", account)
+            .field("expires_ms", expires_ms)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::proto;
+
+    #[test]
+    fn messages_of_sessions_do_not_show_their_secrets() {
+        let bytes = || bytes::Bytes::from_static(b"sesame");
+        let sealed = proto::SealedSession { secret: "sesame".to_owned(), token: bytes() };
+        assert_eq!(format!("{sealed:?}"), "SealedSession { .. }");
+        let session =
+            proto::Session { account: "a".to_owned(), expires_ms: 7, claims: bytes(), key: bytes() };
+        assert_eq!(format!("{session:?}"), "Session { account: \"a\", expires_ms: 7, .. }");
     }
 }

@@ -68,6 +68,8 @@ fn what_is_no_trust_policy_is_refused() {
         r#"{"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}"#
             .to_owned(),
         r#"{"Effect": "Allow", "Principal": {"Federated": "a"}, "Action": "sts:AssumeRole"}"#.to_owned(),
+        r#"{"Effect": "Allow", "NotPrincipal": {"AWS": "111122223333"}, "Action": "sts:AssumeRole"}"#
+            .to_owned(),
     ] {
         assert!(parse(&statement).is_err(), "{statement}");
     }

@@ -84,9 +84,7 @@ pub(crate) fn encode_token(token: &[u8]) -> String {
 
 fn decode_token(token: &str) -> Option<Vec<u8>> {
     // Four characters for three bytes.
-    (token.len() <= SESSION_TOKEN_LENGTH_MAX / 3 * 4 + 4)
-        .then(|| URL_SAFE_NO_PAD.decode(token).ok())
-        .flatten()
+    (token.len() <= SESSION_TOKEN_LENGTH_MAX / 3 * 4).then(|| URL_SAFE_NO_PAD.decode(token).ok()).flatten()
 }
 
 impl Identities {
