@@ -1,18 +1,20 @@
 //! What a worker counts of its work.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use async_trait::async_trait;
-use metadata_api::{ClusterMap, DiskState, JobName, NodeState};
+use metadata_api::{ClusterMap, DiskState, Intent, JobName, MapDisk, MapNode, NodeState};
+use placement::spare_shards;
 use telemetry::{Counter, Gauge, Samples, Source, metrics};
+use types::{DiskId, NodeId};
 
-use crate::context::KnownMap;
+use crate::{context::KnownMap, mover::current};
 
 metrics! {
     HELD: gauge("ashlar_worker_job_held", ["job"], "1 if this worker has the job. Over all workers each job has one holder.");
     DONE: counter("ashlar_worker_job_done_total", ["job"], "What this worker has done of the job: shards of repair, bytes of move, recode and transition, leases of reap, buckets of lifecycle and inventory.");
     LEFT: gauge("ashlar_worker_job_left", ["job"], "What is left of the job, in the same unit, as its holder last saw it.");
-    QUEUE: gauge("ashlar_repair_queue_shards", ["spare"], "Shards in the repair queue that their disks lack, by how many more shards of their chunk can be lost before it cannot be read: unreadable, 0, 1, 2, more. As the last pass found them; only from the worker that has the job repair.");
+    QUEUE: gauge("ashlar_repair_queue_shards", ["spare"], "Shards in the repair queue that their disks lack, by how many more shards of their chunk can be lost before it cannot be read: unreadable, 0, 1, 2, more. As the last pass found them, or the one under way if those are more; only from the worker that has the job repair.");
     AWAY: gauge("ashlar_repair_queue_waiting_shards", [], "Shards in the repair queue that wait for a disk that is away. Only from the worker that has the job repair.");
     REPAIRED: counter("ashlar_repair_shards_total", [], "Shards that left the repair queue, whole or freed.");
     REPAIR_BYTES: counter("ashlar_repair_written_bytes_total", [], "Bytes of shards that repairs wrote.");
@@ -25,7 +27,8 @@ metrics! {
     REAPED_CHUNKS: counter("ashlar_reaped_chunks_total", [], "Chunks under revoked leases that nothing named and that were deleted.");
     GARBAGE: counter("ashlar_garbage_freed_items_total", [], "Items of the garbage queue that were freed: what deleted versions and parts named.");
     EPOCH: gauge("ashlar_cluster_map_epoch", [], "Epoch of the cluster map as this worker knows it.");
-    NODES: gauge("ashlar_cluster_nodes", ["state"], "Nodes by state in the cluster map: up, suspect, down.");
+    NODES: gauge("ashlar_cluster_nodes", ["state"], "Nodes by state in the cluster map: up, suspect, down. Those that are to be removed and have no disks left are not counted.");
+    DEGRADED: gauge("ashlar_cluster_degraded_groups", ["spare"], "Placement groups of which shards are on disks that are down or failed, or on their way from such, by how many more can be lost before the group cannot be read: unreadable, 0, 1, 2, more.");
     DISKS: gauge("ashlar_cluster_disks", ["state"], "Disks by state in the cluster map: up, full, failed, down. Those that were removed are not counted.");
     HELD_BACK: gauge("ashlar_cluster_rebuilding_held_back", [], "1 while so many disks are silent that nothing of them is rebuilt elsewhere.");
 }
@@ -89,6 +92,14 @@ impl Counts {
             gauge.set(shards);
         }
         self.away.set(queued.away);
+    }
+
+    /// A pass that goes on has found this so far. What the pass before found stays until it is known to be less.
+    pub(crate) fn raise_queue(&self, queued: &Queued) {
+        for (gauge, shards) in self.queue.iter().zip(queued.by_spare) {
+            gauge.set(gauge.get().max(shards));
+        }
+        self.away.set(self.away.get().max(queued.away));
     }
 
     /// There are so many leases.
@@ -158,7 +169,11 @@ fn tell(map: &ClusterMap, samples: &mut Samples) {
     samples.add(&EPOCH, &[], map.epoch);
     let states = [("up", NodeState::Up), ("suspect", NodeState::Suspect), ("down", NodeState::Down)];
     for (name, state) in states {
-        samples.add(&NODES, &[name], map.nodes.iter().filter(|node| node.state == state).count());
+        let nodes = map.nodes.iter().filter(|node| node.state == state && !is_removed(map, node));
+        samples.add(&NODES, &[name], nodes.count());
+    }
+    for (spare, groups) in SPARES.iter().zip(degraded(map)) {
+        samples.add(&DEGRADED, &[spare], groups);
     }
     let [mut up, mut full, mut failed, mut down] = [0_u64; 4];
     for disk in &map.disks {
@@ -176,6 +191,31 @@ fn tell(map: &ClusterMap, samples: &mut Samples) {
     samples.add(&HELD_BACK, &[], map.mass_loss().is_some());
 }
 
+/// Whether nothing is left of a node that was to be removed.
+fn is_removed(map: &ClusterMap, node: &MapNode) -> bool {
+    let mut disks = map.disks.iter().filter(|disk| disk.node == node.node);
+    node.intent == Intent::Remove && disks.all(|disk| disk.state == DiskState::Gone)
+}
+
+/// Groups that lack shards, by [`SPARES`].
+fn degraded(map: &ClusterMap) -> [i64; SPARES.len()] {
+    let down: HashSet<NodeId> =
+        map.nodes.iter().filter(|node| node.state == NodeState::Down).map(|node| node.node).collect();
+    let is_up = |disk: &&MapDisk| disk.state == DiskState::Up && !disk.failed && !down.contains(&disk.node);
+    let up: HashSet<DiskId> = map.disks.iter().filter(is_up).map(|disk| disk.disk).collect();
+    let mut groups = Queued::default();
+    for class in &map.classes {
+        let coding = class.definition.coding;
+        for group in &class.groups {
+            let spare = spare_shards(&current(group), coding, |disk| up.contains(&disk));
+            if spare < coding.total().cast_signed() - coding.data().cast_signed() {
+                groups.add(spare);
+            }
+        }
+    }
+    groups.by_spare
+}
+
 fn name(job: JobName) -> &'static str {
     match job {
         JobName::Plan => "plan",
@@ -191,9 +231,11 @@ fn name(job: JobName) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use metadata_api::JobName;
+    use metadata_api::{DiskState, Intent, JobName, NodeState, ShardMove};
+    use types::ShardIndex;
 
-    use super::{Counts, Queued};
+    use super::{Counts, Queued, degraded, is_removed};
+    use crate::tests::maps::{disk, map};
 
     #[test]
     fn shards_are_counted_by_what_their_chunk_can_still_lose() {
@@ -208,10 +250,44 @@ mod tests {
             (counts.queue[0].get(), counts.away.get(), counts.job(JobName::Repair).held.get()),
             (2, 4, 1)
         );
+        let mut more = Queued::default();
+        (0..3).for_each(|_| more.add(-1));
+        counts.raise_queue(&more);
+        assert_eq!((counts.queue[0].get(), counts.queue[1].get(), counts.away.get()), (3, 1, 4));
         counts.gave_up(JobName::Repair);
         assert_eq!(
             (counts.queue[0].get(), counts.away.get(), counts.job(JobName::Repair).held.get()),
             (0, 0, 0)
         );
+    }
+
+    #[test]
+    fn groups_are_counted_by_what_they_can_still_lose() {
+        // 2+2.
+        let mut map = map(6, &[[0, 1, 2, 3], [0, 1, 4, 5]]);
+        assert_eq!(degraded(&map), [0; 5], "nothing is lost");
+        map.disks[0].state = DiskState::Down;
+        assert_eq!(degraded(&map), [0, 0, 2, 0, 0]);
+        map.nodes[2].state = NodeState::Down;
+        assert_eq!(degraded(&map), [0, 1, 1, 0, 0]);
+        map.disks[1].failed = true;
+        assert_eq!(degraded(&map), [1, 1, 0, 0, 0]);
+        map.classes[0].groups[0].moves =
+            vec![ShardMove { index: ShardIndex(0), to: disk(5), since: 1, redirected: false }];
+        assert_eq!(degraded(&map), [1, 1, 0, 0, 0], "it is not there yet");
+    }
+
+    #[test]
+    fn a_node_that_was_removed_is_none() {
+        let mut map = map(4, &[[0, 1, 2, 3]]);
+        let node = map.nodes[0].clone();
+        map.nodes[0].intent = Intent::Remove;
+        assert!(!is_removed(&map, &map.nodes[0]), "it has a disk");
+        map.disks
+            .iter_mut()
+            .filter(|disk| disk.node == node.node)
+            .for_each(|disk| disk.state = DiskState::Gone);
+        assert!(is_removed(&map, &map.nodes[0]));
+        assert!(!is_removed(&map, &map.nodes[1]) && !is_removed(&map, &node));
     }
 }

@@ -135,10 +135,14 @@ fn is_up(map: &ClusterMap, disk: DiskId) -> bool {
 }
 
 fn spare(map: &ClusterMap, pending: &Move) -> isize {
-    let moves = pending.group.moves.iter();
+    spare_shards(&current(&pending.group), pending.coding, |disk| is_up(map, disk))
+}
+
+/// A group as placement knows it.
+pub(crate) fn current(group: &PlacementGroup) -> CurrentGroup {
+    let moves = group.moves.iter();
     let moves = moves.map(|it| PendingMove { index: usize::from(it.index.0), to: it.to }).collect();
-    let current = CurrentGroup { disks: pending.group.disks.clone(), moves };
-    spare_shards(&current, pending.coding, |disk| is_up(map, disk))
+    CurrentGroup { disks: group.disks.clone(), moves }
 }
 
 /// About how many bytes a move has: what an index of a group has on average on the group's disks.

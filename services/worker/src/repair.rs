@@ -86,6 +86,7 @@ async fn go_over_queue(context: &Context, throttle: &Throttle, progress: &Progre
             context.counts.set_queue(&queued);
             return Ok(queue);
         }
+        context.counts.raise_queue(&queued);
     }
 }
 
