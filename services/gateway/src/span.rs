@@ -7,6 +7,9 @@ use tracing::{Span, error_span, field::Empty};
 
 use crate::request::{RequestId, peer};
 
+/// Most bytes of what a client chooses that a trace keeps of each.
+const TEXT_MAX: usize = 1024;
+
 /// The span of a request that begins.
 pub(crate) fn of_request(scheme: &'static str, parts: &Parts, id: RequestId) -> Span {
     let span = error_span!(target: REQUEST, "request", request_id = %id, trace_id = Empty, otel.kind = Empty);
@@ -20,7 +23,7 @@ pub(crate) fn of_request(scheme: &'static str, parts: &Parts, id: RequestId) -> 
     describe(&span, "http.request.method", method);
     describe(&span, "url.scheme", scheme);
     // The query is left out: it may have a signature.
-    describe(&span, "url.path", parts.uri.path().to_owned());
+    describe(&span, "url.path", cut(parts.uri.path()).to_owned());
     describe(&span, "rpc.system", "aws-api");
     describe(&span, "rpc.service", "S3");
     describe(&span, "aws.request_id", id.to_string());
@@ -29,7 +32,7 @@ pub(crate) fn of_request(scheme: &'static str, parts: &Parts, id: RequestId) -> 
     }
     for (attribute, name) in [("server.address", header::HOST), ("user_agent.original", header::USER_AGENT)] {
         if let Some(text) = text(parts, name.as_str()) {
-            describe(&span, attribute, text.to_owned());
+            describe(&span, attribute, cut(text).to_owned());
         }
     }
     if let Some(recorded) = trace::recorded_id(&span) {
@@ -68,6 +71,11 @@ pub(crate) fn answered(span: &Span, status: StatusCode, code: Option<ErrorCode>)
 
 fn text<'a>(parts: &'a Parts, name: &str) -> Option<&'a str> {
     parts.headers.get(name)?.to_str().ok()
+}
+
+/// The beginning of a text.
+fn cut(text: &str) -> &str {
+    &text[..text.floor_char_boundary(TEXT_MAX)]
 }
 
 /// A method of a bounded set.
