@@ -99,7 +99,7 @@ def run_alerts(report):
             (pathlib.Path(folder) / "alerts.yml").write_text((MONITORING / "alerts.yml").read_text(encoding="utf-8"), encoding="utf-8")
             test_file = pathlib.Path(folder) / "test.yml"
             with report.case(f"{name} fires when it should, and only then"):
-                expect([bool(test["alert_rule_test"][0]["exp_alerts"]) for test in its], [True] + [False] * max(1, len(its) - 1), "tests that expect it")
+                expect([bool(test["alert_rule_test"][0]["exp_alerts"]) for test in its[:2]], [True, False], "what the first two tests expect")
                 test_file.write_text(yaml.safe_dump(tests | {"tests": its}), encoding="utf-8")
                 expect_content("test", "rules", "test.yml", folder=folder)
             with report.case(f"{name}: its test would find that it never fires"):
