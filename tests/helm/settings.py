@@ -27,7 +27,8 @@ def of_compose():
     roles = {role: [] for role in ROLES}
     for service in file["services"].values():
         role, *words = service.get("command") or [None]
-        if role is None:
+        # One that is given another program prepares something for the roles.
+        if role is None or "entrypoint" in service:
             continue
         given = {flags[role][flag]: value for flag, value in zip(words[::2], words[1::2], strict=True)}
         roles[role].append((service.get("environment", {}) | given, service))
