@@ -186,10 +186,10 @@ impl Scrape {
         self.series.iter().filter(|(name, _)| name.starts_with(beginning)).map(|(_, value)| value).sum()
     }
 
-    /// Prometheus's own judgement, where it is installed.
+    /// Prometheus's own judgement.
     fn check(&self) {
         let promtool = Command::new("promtool").args(["check", "metrics"]).stdin(Stdio::piped()).spawn();
-        let Ok(mut promtool) = promtool else { return };
+        let mut promtool = promtool.expect("promtool is installed, which tests/lib/install does");
         let mut input = promtool.stdin.take().expect("a pipe");
         input.write_all(self.text.as_bytes()).expect("it reads");
         drop(input);
@@ -234,6 +234,19 @@ impl Cluster {
     async fn scrape(&self, env: &Env, service: &str) -> Scrape {
         Scrape::of(env, &self.health[service]).await
     }
+
+    /// What the gateway tells once all of its requests have ended and so many shards were written: a client has its answer
+    /// before the server goes on, and the last shard of an object may be late.
+    async fn at_rest(&self, env: &Env, shards: f64) -> Scrape {
+        let mut scrape = self.scrape(env, "gateway").await;
+        wait_for(env, "the end of the requests", async || {
+            scrape = self.scrape(env, "gateway").await;
+            scrape.get("ashlar_s3_requests_in_flight") == 0.0
+                && scrape.sum("ashlar_pool_shard_writes_total{") >= shards
+        })
+        .await;
+        scrape
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -247,7 +260,7 @@ async fn each_service_tells_exactly_what_was_asked_of_it() {
     };
     wait_for(&env, "the cluster", is_ready).await;
 
-    let before = cluster.scrape(&env, "gateway").await;
+    let before = cluster.at_rest(&env, 3.0).await;
     let metadata_before = cluster.scrape(&env, "metadata").await;
     let chunk_before = cluster.scrape(&env, "chunk").await;
     for number in 0..5 {
@@ -266,13 +279,7 @@ async fn each_service_tells_exactly_what_was_asked_of_it() {
         send(&front, Method::GET, "/no-such-bucket-of-a-client?list-type=2", Bytes::new()).await.is_err()
     );
 
-    // Durations are counted when the last byte is sent, which the client may have before the server goes on.
-    let mut after = cluster.scrape(&env, "gateway").await;
-    wait_for(&env, "the end of the requests", async || {
-        after = cluster.scrape(&env, "gateway").await;
-        after.get("ashlar_s3_requests_in_flight") == 0.0
-    })
-    .await;
+    let after = cluster.at_rest(&env, before.sum("ashlar_pool_shard_writes_total{") + 15.0).await;
     let grown = |series: &str| after.get(series) - before.get(series);
     assert_eq!(grown("ashlar_s3_requests_total{operation=\"PutObject\",status=\"2xx\"}"), 5.0);
     assert_eq!(grown("ashlar_s3_requests_total{operation=\"GetObject\",status=\"2xx\"}"), 3.0);

@@ -209,13 +209,14 @@ impl Seen {
 impl Drop for Seen {
     fn drop(&mut self) {
         let metrics = &self.gateway.metrics;
-        metrics.in_flight.add(-1);
         if self.left != Some(Left::Bytes(0)) {
             metrics.broken_off.increment();
         }
         if let (Some(asked), Some(_)) = (self.asked(), self.left) {
             asked.duration.took(self.gateway.env.now().since(self.started));
         }
+        // Last, so that all of it is counted when none is in flight.
+        metrics.in_flight.add(-1);
         // A shard that is late may still be on its way.
         trace::end(&self.span);
     }
