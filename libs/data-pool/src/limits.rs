@@ -28,6 +28,13 @@ pub(crate) const SHARD_ANSWER_MAX: Duration = Duration::from_secs(10);
 /// itself took.
 pub(crate) const WRITE_HEDGE_MIN: Duration = Duration::from_millis(200);
 
+/// The most that shards are waited for once a write has its quorum.
+pub(crate) const WRITE_HEDGE_MAX: Duration = Duration::from_secs(1);
+
+/// How long a write that has its quorum waits for the shards without which the loss of one host, rack, zone or region
+/// would be the loss of the chunk. A disk that takes longer counts as one that failed.
+pub(crate) const WRITE_DOMAIN_WAIT_MAX: Duration = Duration::from_secs(2);
+
 /// How long a shard of which others of its chunk can do without may hold up a write that has a cell for it.
 pub(crate) const WRITE_LAG_MAX: Duration = Duration::from_secs(1);
 

@@ -57,6 +57,8 @@ impl Home {
 pub(crate) struct Place {
     pub(crate) disk: DiskId,
     pub(crate) node: NodeId,
+    /// Region, zone, rack and host of its node, by numbers of this snapshot.
+    pub(crate) domains: Domains,
     pub(crate) standing: Standing,
     /// Whether the disk takes new shards, by its node's last word.
     pub(crate) writable: bool,
@@ -66,6 +68,9 @@ pub(crate) struct Place {
     pub(crate) full: bool,
     pub(crate) service: Arc<dyn ChunkService>,
 }
+
+/// Where a disk stands, from region to host: disks with the same number at a level share what fails there.
+pub(crate) type Domains = [usize; 4];
 
 /// What the map says of a disk that is not gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -147,6 +152,20 @@ impl Group {
     }
 }
 
+/// The nodes' domains. Each has a number of its own, whatever its level.
+fn number_domains(map: &ClusterMap) -> HashMap<NodeId, Domains> {
+    let mut numbers = HashMap::new();
+    let mut number = |domain| {
+        let next = numbers.len();
+        *numbers.entry(domain).or_insert(next)
+    };
+    let mut all = HashMap::new();
+    for node in &map.nodes {
+        all.insert(node.node, std::array::from_fn(|level| number(node.domain.ancestor(level + 1))));
+    }
+    all
+}
+
 /// The shard with this position in its coding, of which there are at most 64.
 pub(crate) fn shard_index(position: usize) -> ShardIndex {
     ShardIndex(u8::try_from(position).unwrap_or(u8::MAX))
@@ -166,12 +185,14 @@ impl Snapshot {
                 Some((node.node, Node { address: node.address.clone(), service }))
             })
             .collect();
+        let domains = number_domains(map);
         let states: HashMap<NodeId, &MapNode> = map.nodes.iter().map(|node| (node.node, node)).collect();
         let home = |disk: &MapDisk| {
             let node = states.get(&disk.node).zip(nodes.get(&disk.node));
             let place = node.filter(|_| disk.state != DiskState::Gone).map(|(node, reached)| Place {
                 disk: disk.disk,
                 node: disk.node,
+                domains: domains.get(&disk.node).copied().unwrap_or_default(),
                 standing: standing(disk, node),
                 writable: disk.writable,
                 full: !disk.has_room(),

@@ -12,7 +12,16 @@ use crate::{
 fn place(node: u8, disk: u8) -> Place {
     let service = Arc::new(FakeChunkService::new([]));
     let (disk, node) = (DiskId([disk; 16]), NodeId([node; 16]));
-    Place { disk, node, standing: Standing::Up, writable: true, draining: false, full: false, service }
+    Place {
+        disk,
+        node,
+        domains: [0; 4],
+        standing: Standing::Up,
+        writable: true,
+        draining: false,
+        full: false,
+        service,
+    }
 }
 
 fn unavailable() -> Error {

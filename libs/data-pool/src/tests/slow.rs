@@ -160,3 +160,34 @@ async fn a_read_that_too_few_disks_answer_fails_within_five_seconds() {
         assert!(took <= Duration::from_secs(5), "{took:?}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_write_waits_for_the_shard_without_which_a_lost_host_would_lose_it() {
+    for (slow, missing, least, most) in [(700, 0, 700, 700), (5000, 1, 2000, 2100)] {
+        // Three hosts with two disks each.
+        let cluster = Cluster::new(6, "4+2", 1).await;
+        let share_hosts = |map: &mut metadata_api::ClusterMap| {
+            for (number, node) in map.nodes.iter_mut().enumerate() {
+                node.domain = format!("r/z/k/h{}", number / 2).parse().unwrap();
+            }
+        };
+        cluster.change_map(share_hosts).await;
+        cluster.set_fault(3, Fault::Slow(slow * MILLISECOND));
+        let began = cluster.env.now();
+        let stored = cluster.write(&bytes(300_000)).await.unwrap();
+        let took = cluster.env.now().since(began);
+        assert_eq!(stored.missing.len(), missing, "{slow}");
+        assert!(took >= least * MILLISECOND && took <= most * MILLISECOND, "{slow} {took:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_wait_for_the_last_shard_is_bounded_however_slow_the_others_are() {
+    let cluster = Cluster::new(6, "4+2", 1).await;
+    (0..6).for_each(|node| cluster.set_fault(node, Fault::Slow(4000 * MILLISECOND)));
+    cluster.set_fault(3, Fault::NeverStable);
+    let began = cluster.env.now();
+    assert_eq!(cluster.write(&bytes(300_000)).await.unwrap().missing.len(), 1);
+    let took = cluster.env.now().since(began);
+    assert!(took <= 5000 * MILLISECOND, "{took:?}");
+}

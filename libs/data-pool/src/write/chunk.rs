@@ -16,7 +16,10 @@ use crate::{
     WriteError,
     cluster::HeldSnapshot,
     health::Use,
-    limits::{WHOLE_SHARD_MAX, WORK_SLICE, WRITE_HEDGE_MIN, WRITE_LAG_MAX, WRITES_ALONG_LAG_MAX},
+    limits::{
+        WHOLE_SHARD_MAX, WORK_SLICE, WRITE_DOMAIN_WAIT_MAX, WRITE_HEDGE_MAX, WRITE_HEDGE_MIN, WRITE_LAG_MAX,
+        WRITES_ALONG_LAG_MAX,
+    },
     pool::Shared,
     snapshot::{Group, Place, shard_index},
     write::{
@@ -74,7 +77,8 @@ impl ChunkUpload {
         let coding = extent.coding;
         // Every shard's task sends one result, so none ever waits for room.
         let (answers, receiver) = mpsc::channel(coding.total());
-        let tally = Tally::new(coding, parts);
+        let domains = |position| group.write_place(position).map(|place| place.domains);
+        let tally = Tally::new(coding, parts, domains);
         let mut upload = Self {
             shared: Arc::clone(shared),
             codec: shared.codecs.get(coding),
@@ -313,9 +317,11 @@ impl Ending {
             self.results.record(position, result)?;
         }
         let quorum_took = env.now().since(began);
-        let hedge = WRITE_HEDGE_MIN.max(quorum_took.saturating_mul(2));
-        let deadline = env.now().after(hedge);
+        let hedge = quorum_took.saturating_mul(2).clamp(WRITE_HEDGE_MIN, WRITE_HEDGE_MAX);
+        let began = env.now();
         while !self.results.tally.is_complete() {
+            let survives = self.results.tally.survives_a_domain();
+            let deadline = began.after(if survives { hedge } else { WRITE_DOMAIN_WAIT_MAX });
             let answer = env.timeout(deadline.since(env.now()), self.results.receiver.recv()).await;
             let Ok(Some((position, result))) = answer else { break };
             self.results.record(position, result)?;

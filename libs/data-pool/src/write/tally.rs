@@ -3,7 +3,7 @@
 use chunk_api::Error;
 use types::Coding;
 
-use crate::write::choose::Part;
+use crate::{snapshot::Domains, write::choose::Part};
 
 /// What is known of a shard.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,13 +24,20 @@ pub(crate) struct Tally {
     coding: Coding,
     outcomes: Vec<Outcome>,
     parts: Vec<Part>,
+    /// Where each shard's disk stands, if that is known.
+    domains: Vec<Option<Domains>>,
 }
 
 impl Tally {
     /// All shards pending but those that are left out.
-    pub(crate) fn new(coding: Coding, parts: &[Part]) -> Self {
+    pub(crate) fn new(coding: Coding, parts: &[Part], domains: impl Fn(usize) -> Option<Domains>) -> Self {
         let outcome = |part: &Part| if *part == Part::Out { Outcome::Skipped } else { Outcome::Pending };
-        Self { coding, outcomes: parts.iter().map(outcome).collect(), parts: parts.to_vec() }
+        Self {
+            coding,
+            outcomes: parts.iter().map(outcome).collect(),
+            parts: parts.to_vec(),
+            domains: (0..parts.len()).map(domains).collect(),
+        }
     }
 
     /// Takes a shard's result in.
@@ -67,6 +74,27 @@ impl Tally {
         self.stable() >= self.coding.write_quorum()
     }
 
+    /// Whether the chunk could be read if any one host were lost, or any one rack, zone or region. Of a level where it
+    /// could not be read either way, by the shards that are stable and those that are waited for, nothing is asked.
+    pub(crate) fn survives_a_domain(&self) -> bool {
+        let is_stable = |position: usize| self.outcomes[position] == Outcome::Stable;
+        let may_be = |position: usize| {
+            is_stable(position)
+                || (self.outcomes[position] == Outcome::Pending && self.parts[position] == Part::Full)
+        };
+        (0..Domains::default().len())
+            .all(|level| !self.survives_at(level, may_be) || self.survives_at(level, is_stable))
+    }
+
+    /// Whether these shards are enough to read the chunk without those of any one domain of a level.
+    fn survives_at(&self, level: usize, counts: impl Fn(usize) -> bool) -> bool {
+        let domain = |position: usize| self.domains[position].map(|domains| domains[level]);
+        let counted = || (0..self.outcomes.len()).filter(|position| counts(*position));
+        counted().all(|lost| {
+            counted().filter(|other| domain(*other) != domain(lost)).count() >= self.coding.data()
+        })
+    }
+
     /// Whether the outcome of every shard that is waited for is known.
     pub(crate) fn is_complete(&self) -> bool {
         !self
@@ -93,7 +121,7 @@ mod tests {
     use types::Coding;
 
     use super::Tally;
-    use crate::write::choose::Part;
+    use crate::{snapshot::Domains, write::choose::Part};
 
     #[test]
     fn the_quorum_table() {
@@ -123,6 +151,7 @@ mod tests {
             let mut tally = Tally::new(
                 coding,
                 &Vec::from_iter((0..coding.total()).map(|i| if i < tried { Part::Full } else { Part::Out })),
+                |_| None,
             );
             (0..stable).for_each(|position| tally.record(position, Ok(())));
             (stable..stable + failed).for_each(|position| tally.record(position, Err(Error::TimedOut)));
@@ -137,7 +166,7 @@ mod tests {
     #[test]
     fn a_shard_that_goes_along_counts_but_is_not_waited_for() {
         let coding: Coding = "4+2".parse().unwrap();
-        let mut tally = Tally::new(coding, &[[Part::Full; 5].as_slice(), &[Part::Along]].concat());
+        let mut tally = Tally::new(coding, &[[Part::Full; 5].as_slice(), &[Part::Along]].concat(), |_| None);
         assert!(tally.can_spare_one());
         tally.record(0, Err(Error::TimedOut));
         assert!(!tally.is_hopeless());
@@ -145,5 +174,48 @@ mod tests {
         assert!(tally.is_complete() && !tally.has_quorum());
         tally.record(5, Ok(()));
         assert!(tally.has_quorum());
+    }
+
+    /// Shards on three hosts with two disks each, in one rack.
+    fn on_three_hosts(position: usize) -> Option<Domains> {
+        Some([0, 1, 2, 3 + position / 2])
+    }
+
+    #[test]
+    fn what_is_stable_outlives_a_host_wherever_the_whole_chunk_would() {
+        let coding: Coding = "4+2".parse().unwrap();
+        let full = [Part::Full; 6];
+        let mut tally = Tally::new(coding, &full, on_three_hosts);
+        (0..5).for_each(|position| tally.record(position, Ok(())));
+        assert!(tally.has_quorum() && !tally.survives_a_domain(), "without the first host three are left");
+        tally.record(5, Ok(()));
+        assert!(tally.survives_a_domain());
+
+        // A shard that cannot come any more is not waited for.
+        let mut tally = Tally::new(coding, &full, on_three_hosts);
+        (0..5).for_each(|position| tally.record(position, Ok(())));
+        tally.record(5, Err(Error::TimedOut));
+        assert!(tally.survives_a_domain());
+        let mut tally =
+            Tally::new(coding, &[[Part::Full; 5].as_slice(), &[Part::Along]].concat(), on_three_hosts);
+        (0..5).for_each(|position| tally.record(position, Ok(())));
+        assert!(tally.survives_a_domain());
+
+        // On six hosts the quorum is enough.
+        let mut tally = Tally::new(coding, &full, |position| Some([0, 1, 2, 3 + position]));
+        (1..6).for_each(|position| tally.record(position, Ok(())));
+        assert!(tally.survives_a_domain());
+    }
+
+    #[test]
+    fn racks_and_zones_count_as_hosts_do() {
+        // Three zones of two racks of one host.
+        let coding: Coding = "4+2".parse().unwrap();
+        let place = |position: usize| Some([0, 1 + position / 2, 4 + position, 10 + position]);
+        let mut tally = Tally::new(coding, &[Part::Full; 6], place);
+        for position in 0..6 {
+            tally.record(position, Ok(()));
+            assert_eq!(tally.survives_a_domain(), position == 5, "{position}");
+        }
     }
 }
