@@ -4,7 +4,7 @@
 //! `active` the end that grows, `writer` the one thread that commits, `group` what it
 //! commits together, `compact` and `condense` what makes room again, `read` the way back, `stream` puts too large to gather, `index` where
 //! everything is, `scan` and `recovery` what happens at a start, `stable` and `index_file`
-//! what they know, `identity` whose disk it is.
+//! what they know, `unread` what a disk that cannot read is worth, `identity` whose disk it is.
 //!
 //! Invariant: a shard is visible only after its record is stable; it is out of view only after its tombstone is.
 //! Invariant: tombstones beat records, whichever came first.
@@ -27,6 +27,7 @@ mod scan;
 mod segment;
 mod stable;
 mod stream;
+mod unread;
 mod verify;
 mod writer;
 
@@ -58,6 +59,7 @@ use self::{
     index::{Claim, Index},
     request::{Abandoned, Request, SmallPut, TakenName},
     segment::SegmentFiles,
+    unread::Unread,
     writer::Writer,
 };
 use crate::ShardStore;
@@ -93,6 +95,7 @@ struct Shared {
     files: SegmentFiles,
     index: Mutex<Index>,
     failure: OnceLock<String>,
+    unread: Unread,
     /// Bytes reserved at the end of the open segment and not used.
     slack_bytes: AtomicU64,
     damaged_records: u64,
@@ -223,6 +226,7 @@ impl DiskStore {
             files,
             index: Mutex::new(index),
             failure: OnceLock::new(),
+            unread: Unread::default(),
             slack_bytes: AtomicU64::new(0),
             damaged_records: recovered.damaged,
             quarantined_records: recovered.quarantined,

@@ -50,10 +50,9 @@ impl Shared {
         let length = numbers.clone().map(|number| cell_span(record.cell_length(number))).sum();
         let start = place.position() + cell_offset(record.owner_length, cells.first);
         let corrupt = |cell| Error::ShardCorrupt { shard, cell };
-        let mut bytes = self.read_bytes(segment, start, length).map_err(|error| {
-            warn!(%shard, disk = %self.disk, %error, "shard cannot be read");
-            corrupt(cells.first)
-        })?;
+        let mut bytes = self
+            .read_bytes(segment, start, length)
+            .map_err(|error| self.unread(shard, cells.first, &error))?;
         let mut read = Vec::with_capacity(cells.count as usize);
         for number in numbers {
             let cell = take_cell(&mut bytes, record.cell_length(number)).ok_or(corrupt(number))?;

@@ -21,37 +21,27 @@ use super::{
 const CELLS_PER_READ: u64 = 16;
 
 /// What is wrong with a record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) enum Damage {
     /// Its header, owner or footer, or how they belong together.
     Frame,
     /// This cell.
     Cell(u64),
-}
-
-impl Damage {
-    pub(super) fn error(self, shard: ShardId) -> Error {
-        let cell = match self {
-            // The contract knows cells only.
-            Self::Frame => 0,
-            Self::Cell(cell) => cell,
-        };
-        Error::ShardCorrupt { shard, cell }
-    }
+    /// The system refused a read.
+    Unread(io::Error),
 }
 
 /// Verifies the record that `place` says is there.
 pub(super) fn verify_record(file: &dyn File, salt: Salt, place: &Place) -> Result<(), Damage> {
     let record = &place.record;
-    let frame = |_| Damage::Frame;
     let at = |offset: u64| place.position() + offset;
-    let head: [u8; HEADER_LENGTH] = read_array(file, place.position()).map_err(frame)?;
+    let head: [u8; HEADER_LENGTH] = read_array(file, place.position()).map_err(Damage::Unread)?;
     if RecordHeader::decode(&head, salt, place.position()) != Some(RecordHeader::Shard(*record)) {
         return Err(Damage::Frame);
     }
     let mut chain = Chain::new(&head);
     let mut owner = vec![0; sealed_length(record.owner_length)];
-    file.read_exact_at(&mut owner, at(HEADER_LENGTH as u64)).map_err(frame)?;
+    file.read_exact_at(&mut owner, at(HEADER_LENGTH as u64)).map_err(Damage::Unread)?;
     open_sealed(&owner).ok_or(Damage::Frame)?;
     chain.push(owner.last_chunk().map_or(0, |crc| u32::from_le_bytes(*crc)));
     let mut first = 0;
@@ -66,7 +56,7 @@ pub(super) fn verify_record(file: &dyn File, salt: Salt, place: &Place) -> Resul
         )?;
         first += count;
     }
-    let tail: [u8; FOOTER_LENGTH] = read_array(file, at(record.layout().footer)).map_err(frame)?;
+    let tail: [u8; FOOTER_LENGTH] = read_array(file, at(record.layout().footer)).map_err(Damage::Unread)?;
     match Footer::decode(&tail, salt, &head) {
         Some(footer) if chain.matches(&footer) => Ok(()),
         _ => Err(Damage::Frame),
@@ -82,12 +72,11 @@ fn verify_cells(
 ) -> Result<(), Damage> {
     let length = cells.clone().map(|cell| cell_span(record.cell_length(cell))).sum();
     let mut bytes = vec![0; length];
-    file.read_exact_at(&mut bytes, start).map_err(|_| Damage::Cell(cells.start))?;
+    file.read_exact_at(&mut bytes, start).map_err(Damage::Unread)?;
     let mut bytes = Bytes::from(bytes);
     for number in cells {
-        let damage = Damage::Cell(number);
-        let cell = take_cell(&mut bytes, record.cell_length(number)).ok_or(damage)?;
-        cell.verify(record.shard, number).map_err(|_| damage)?;
+        let cell = take_cell(&mut bytes, record.cell_length(number)).ok_or(Damage::Cell(number))?;
+        cell.verify(record.shard, number).map_err(|_| Damage::Cell(number))?;
         chain.push(cell.checksum);
     }
     Ok(())
@@ -104,18 +93,17 @@ impl Shared {
     pub(super) fn verify(&self, shard: ShardId) -> Result<(), Error> {
         loop {
             let (place, segment) = self.index().find(shard)?;
-            let file = self.files.open(segment);
-            let verified = match &file {
-                Ok(file) => verify_record(file.as_ref(), segment.salt, &place),
-                Err(_) => Err(Damage::Frame),
-            };
-            match verified {
+            let file = self.files.open(segment).map_err(Damage::Unread);
+            match file.and_then(|file| verify_record(file.as_ref(), segment.salt, &place)) {
                 Ok(()) => return Ok(()),
                 // Moved, replaced or deleted meanwhile.
                 Err(_) if self.index().find(shard).map(|(now, _)| now) != Ok(place) => {}
+                Err(Damage::Unread(error)) => return Err(self.unread(shard, 0, &error)),
                 Err(damage) => {
                     warn!(%shard, disk = %self.disk, ?damage, "shard is damaged");
-                    return Err(damage.error(shard));
+                    // The contract knows cells only.
+                    let cell = if let Damage::Cell(cell) = damage { cell } else { 0 };
+                    return Err(Error::ShardCorrupt { shard, cell });
                 }
             }
         }

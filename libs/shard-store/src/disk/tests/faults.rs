@@ -8,7 +8,7 @@ use super::{
     DISK, open, options,
     sim::{Rng, SimDisk},
 };
-use crate::{DiskOptions, DiskStore, Reserve, ShardStore, conformance};
+use crate::{DiskOptions, DiskStore, Reserve, ShardStore, conformance, disk::unread::UNREAD_MAX};
 
 #[tokio::test]
 async fn a_full_disk_refuses_puts_and_goes_on_reading_and_deleting() {
@@ -287,4 +287,73 @@ async fn a_disk_that_is_closed_during_streams_waits_for_their_last_write() {
     let status = store.status().await;
     assert_eq!((status.shards, status.damaged_records), (0, 0), "what was given up is no damage");
     assert_eq!(store.put(sample.header.clone(), sample.stream(), Purpose::Write).await, Ok(()));
+}
+
+#[tokio::test]
+async fn a_few_shards_that_cannot_be_read_are_damaged_and_many_are_a_failed_disk() {
+    let disk = SimDisk::new(1 << 30);
+    let store = open(&disk.env(), Path::new("/disk")).await;
+    let samples: Vec<_> = (0..UNREAD_MAX as u64 + 8).map(|name| Sample::single(1, name, 3000)).collect();
+    for sample in &samples {
+        store.put(sample.header.clone(), sample.whole(), Purpose::Write).await.unwrap();
+    }
+    let one = CellRange { first: 0, count: 1 };
+    disk.fail_reads(Some(ErrorKind::Other));
+    // One shard, however often it is read, is no more than a bad sector.
+    let first = samples[0].shard();
+    for _ in 0..2 * UNREAD_MAX {
+        let read = store.read_cells(first, one).await;
+        assert_eq!(read, Err(Error::ShardCorrupt { shard: first, cell: 0 }));
+    }
+    assert_eq!(store.verify(&[first]).await.unwrap(), [Err(Error::ShardCorrupt { shard: first, cell: 0 })]);
+    assert!(!store.status().await.failed);
+
+    for (number, sample) in samples.iter().enumerate().skip(1) {
+        let answer = if number % 2 == 0 {
+            store.read_cells(sample.shard(), one).await.map(|_| ())
+        } else {
+            store.verify(&[sample.shard()]).await.and_then(|mut answers| answers.remove(0))
+        };
+        let failed = matches!(answer, Err(Error::DiskFailed { disk: DISK, .. }));
+        assert_eq!(failed, number >= UNREAD_MAX - 1, "{number} {answer:?}");
+        assert_eq!(store.status().await.failed, failed, "{number}");
+    }
+    let status = store.status().await;
+    assert!(status.failed && !status.writable);
+    let late = Sample::single(1, 1000, 100);
+    let put = store.put(late.header.clone(), late.whole(), Purpose::Repair).await;
+    assert!(matches!(put, Err(Error::DiskFailed { .. })), "{put:?}");
+    // What can be read is served.
+    disk.fail_reads(None);
+    assert_eq!(store.read_cells(first, one).await.as_ref(), Ok(&samples[0].cells));
+}
+
+#[tokio::test]
+async fn a_process_without_means_to_read_says_nothing_of_its_shards() {
+    let disk = SimDisk::new(1 << 30);
+    let store = open(&disk.env(), Path::new("/disk")).await;
+    let samples: Vec<_> = (0..2 * UNREAD_MAX as u64).map(|name| Sample::single(1, name, 3000)).collect();
+    for sample in &samples {
+        store.put(sample.header.clone(), sample.whole(), Purpose::Write).await.unwrap();
+    }
+    let one = CellRange { first: 0, count: 1 };
+    disk.fail_reads(Some(ErrorKind::OutOfMemory));
+    for sample in &samples {
+        let read = store.read_cells(sample.shard(), one).await;
+        assert!(matches!(read, Err(Error::Unavailable { .. })), "{read:?}");
+        let verified = store.verify(&[sample.shard()]).await;
+        assert!(
+            matches!(
+                verified.as_deref(),
+                Ok([Err(Error::Unavailable { .. })]) | Err(Error::Unavailable { .. })
+            ),
+            "{verified:?}"
+        );
+    }
+    disk.fail_reads(None);
+    let status = store.status().await;
+    assert!(status.writable && !status.failed);
+    for sample in &samples {
+        assert_eq!(store.read_cells(sample.shard(), one).await.as_ref(), Ok(&sample.cells));
+    }
 }

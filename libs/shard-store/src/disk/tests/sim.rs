@@ -71,6 +71,8 @@ struct State {
     removal_failure: Option<io::ErrorKind>,
     /// What writes fail with.
     write_failure: Option<io::ErrorKind>,
+    /// What reads fail with.
+    read_failure: Option<io::ErrorKind>,
     /// Runs of sectors written to the medium until this is done to one.
     lie: Option<(u64, Lie)>,
     /// The file and the last sector that the medium lied about, and whether it wrote behind them in files of the kind.
@@ -237,6 +239,11 @@ impl SimDisk {
     /// From now on every write fails.
     pub(super) fn fail_writes(&self, kind: io::ErrorKind) {
         self.state().write_failure = Some(kind);
+    }
+
+    /// From now on every read fails so, or none.
+    pub(super) fn fail_reads(&self, kind: Option<io::ErrorKind>) {
+        self.state().read_failure = kind;
     }
 
     /// After so many runs of sectors the medium lies about one.
@@ -408,6 +415,7 @@ impl SimFile {
 impl File for SimFile {
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
         let mut state = self.disk.reading()?;
+        failing(state.read_failure)?;
         state.read_bytes += buffer.len() as u64;
         let inode = &state.inodes[&self.inode];
         let start = usize::try_from(offset).unwrap();
