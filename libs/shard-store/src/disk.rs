@@ -62,7 +62,7 @@ use self::{
     unread::Unread,
     writer::Writer,
 };
-use crate::ShardStore;
+use crate::{SCRUB_NOTE_MAX, ShardStore};
 
 pub use counts::METRICS;
 pub use format::FORMAT_VERSION;
@@ -122,6 +122,11 @@ impl Shared {
             reason.to_string()
         });
         Error::DiskFailed { disk: self.disk, reason: reason.clone() }
+    }
+
+    /// The file with the note of how far a scrub is.
+    fn scrub_path(&self) -> PathBuf {
+        self.files.directory().join("scrub")
     }
 
     fn check_failure(&self) -> Result<(), Error> {
@@ -396,6 +401,24 @@ impl ShardStore for DiskStore {
         self.handle.check_open()?;
         let suspects = self.handle.shared.index().suspects();
         Ok(suspects.iter().map(|record| record.with_owner(bytes::Bytes::new())).collect())
+    }
+
+    async fn keep_scrub(&self, note: &str) -> Result<(), Error> {
+        let note = note.as_bytes().to_vec();
+        self.handle
+            .read(move |shared| {
+                let kept = shared.files.disk().replace_small(&shared.scrub_path(), &note);
+                kept.map_err(|error| Error::Unavailable { reason: error.to_string() })
+            })
+            .await
+    }
+
+    async fn kept_scrub(&self) -> Option<String> {
+        let kept = self.handle.read(|shared| {
+            let kept = shared.files.disk().read_small(&shared.scrub_path(), SCRUB_NOTE_MAX);
+            Ok(kept.ok().and_then(|note| String::from_utf8(note).ok()))
+        });
+        kept.await.ok()?
     }
 
     async fn status(&self) -> DiskStatus {

@@ -21,6 +21,9 @@ use types::{DiskId, GroupId, LeaseId, ShardId, ShardIndex};
 pub use disk::{ClusterId, DiskOptions, DiskStore, FORMAT_VERSION, METRICS, OpenError, Reserve, ScanTurns};
 pub use memory::MemoryStore;
 
+/// Most bytes of a note of how far a scrub is.
+pub const SCRUB_NOTE_MAX: usize = 1024;
+
 /// Keeps shards on one medium. Semantics and errors are those of [`chunk_api::ChunkService`]'s calls of the same
 /// meaning; after [`ShardStore::close`] every call answers `Unavailable`.
 #[async_trait]
@@ -56,6 +59,17 @@ pub trait ShardStore: Send + Sync + 'static {
 
     /// The medium's state.
     async fn status(&self) -> DiskStatus;
+
+    /// Keeps a note of how far a scrub is, at most [`SCRUB_NOTE_MAX`] bytes, in place of the one before; durable on return.
+    /// A medium that keeps none does nothing.
+    async fn keep_scrub(&self, _note: &str) -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// The note that was kept last, if there is one and it can be read.
+    async fn kept_scrub(&self) -> Option<String> {
+        None
+    }
 
     /// Whether the medium is surely this process's. One that other processes can reach may have become theirs: it is not to
     /// be reported as this process's then.

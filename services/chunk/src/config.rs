@@ -1,6 +1,6 @@
 //! The chunk service's settings.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use clap::Args;
 use service_kit::ClusterSecret;
@@ -59,10 +59,31 @@ pub struct Config {
         value_name = "LABEL"
     )]
     pub medium: String,
+    /// How often everything is verified.
+    #[command(flatten)]
+    pub scrub: ScrubOptions,
+}
+
+/// How often everything is verified.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Args)]
+pub struct ScrubOptions {
     /// Days within which every byte of every disk is read and verified, from 1 to 365. Fewer find damage sooner and take
     /// more of the disks.
     #[arg(long, env = "ASHLAR_SCRUB_DAYS", default_value_t = 14, value_parser = clap::value_parser!(u32).range(1..=365), value_name = "DAYS")]
     pub scrub_days: u32,
+}
+
+impl Default for ScrubOptions {
+    fn default() -> Self {
+        Self { scrub_days: 14 }
+    }
+}
+
+impl ScrubOptions {
+    /// The time for a pass over every disk.
+    pub fn period(self) -> Duration {
+        Duration::from_secs(24 * 60 * 60) * self.scrub_days
+    }
 }
 
 /// The keys for remote buckets whose location names no file of them. They have no flags: a command line can be seen by other

@@ -10,7 +10,7 @@ mod node;
 mod scrub;
 mod server;
 
-pub use config::Config;
+pub use config::{Config, ScrubOptions};
 pub use counted::{CountedNode, METRICS};
 pub use data::Data;
 pub use node::ChunkNode;

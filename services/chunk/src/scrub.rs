@@ -1,7 +1,10 @@
 //! Reads every byte of a disk within a period and reports what is damaged, before a client meets it.
 //!
-//! Shards are read one at a time, in the order of their names, as slowly as the period allows. A pass begins at a random
-//! name, so that a service that is restarted often does not read the same part again and again.
+//! Shards are read one at a time, in the order of their names, as slowly as the period allows. The medium keeps a note of
+//! where the pass is, so that a service that is restarted goes on there. On one that keeps none a pass begins at a random
+//! name, so that not the same part is read again and again.
+
+mod cursor;
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -10,12 +13,14 @@ use std::{
 
 use async_trait::async_trait;
 use chunk_api::{Error, ListShards, ScrubStatus, ShardHeader};
-use env::Env;
+use env::{Env, Instant};
 use metadata_api::Metadata;
 use service_kit::Shutdown;
 use shard_store::ShardStore;
 use tracing::{info, warn};
-use types::{ChunkId, LeaseId, MissingShard, ShardId, ShardIndex};
+use types::MissingShard;
+
+use self::cursor::Cursor;
 
 /// Shards in a page of the listing.
 const PAGE: usize = 100;
@@ -25,6 +30,9 @@ const PAUSE_MIN: Duration = Duration::from_millis(100);
 
 /// Longest pause between two looks at a disk that is empty or cannot be read.
 const IDLE_MAX: Duration = Duration::from_secs(600);
+
+/// How often the medium is given a note of where the pass is.
+const NOTE_EVERY: Duration = Duration::from_secs(60);
 
 /// Pause before a report that was not taken is made again.
 const REPORT_AGAIN: Duration = Duration::from_secs(10);
@@ -74,21 +82,35 @@ pub(crate) struct Scrub {
 }
 
 /// The pass under way.
-#[derive(Default)]
 struct Pass {
-    verified_bytes: u64,
+    cursor: Cursor,
     /// Bytes of shards on the disk, as last seen.
     live_bytes: u64,
     /// Pause that is owed.
     owed: Duration,
+    /// When the medium was last given a note.
+    noted: Instant,
 }
 
 impl Scrub {
     /// Passes over the disk again and again until the stop begins.
     pub(crate) async fn run(self, shutdown: Shutdown) {
+        let kept = self.store.kept_scrub().await;
+        let cursor = kept.and_then(|note| Cursor::parse(&note)).unwrap_or_else(|| Cursor::random(&self.env));
+        let mut pass = Pass { cursor, live_bytes: 0, owed: Duration::ZERO, noted: self.env.now() };
         tokio::select! {
-            () = self.passes() => {}
+            () = self.passes(&mut pass) => {}
             () = shutdown.begun() => {}
+        }
+        self.note(&mut pass).await;
+    }
+
+    /// Gives the medium a note of where the pass is.
+    async fn note(&self, pass: &mut Pass) {
+        pass.noted = self.env.now();
+        if let Err(error) = self.store.keep_scrub(&pass.cursor.note()).await {
+            // The next start reads a part again.
+            info!(disk = %self.store.disk(), %error, "no note of the scrub was kept");
         }
     }
 
@@ -105,17 +127,11 @@ impl Scrub {
         }
     }
 
-    async fn passes(&self) {
+    async fn passes(&self, pass: &mut Pass) {
         self.report_found_at_start().await;
         loop {
-            let chunk = ChunkId { lease: LeaseId(self.env.random_u64().cast_signed()), counter: 0 };
-            let start = ShardId { chunk, index: ShardIndex(0) };
-            let mut pass = Pass { live_bytes: self.store.status().await.live_bytes, ..Pass::default() };
-            let read = match self.read(Some(start), None, &mut pass).await {
-                Ok(()) => self.read(None, Some(start), &mut pass).await,
-                Err(error) => Err(error),
-            };
-            if let Err(error) = read {
+            pass.live_bytes = self.store.status().await.live_bytes;
+            if let Err(error) = self.rounds(pass).await {
                 warn!(disk = %self.store.disk(), %error, "scrub was broken off");
                 self.env.sleep(self.period.min(IDLE_MAX)).await;
                 continue;
@@ -125,30 +141,38 @@ impl Scrub {
                 status.passes += 1;
                 status.progress = 0.0;
             }
-            info!(disk = %self.store.disk(), bytes = pass.verified_bytes, "scrub passed over the disk");
-            if pass.verified_bytes == 0 {
+            let bytes = pass.cursor.verified_bytes;
+            info!(disk = %self.store.disk(), bytes, "scrub passed over the disk");
+            pass.cursor = Cursor::random(&self.env);
+            if bytes == 0 {
                 self.env.sleep(self.period.min(IDLE_MAX)).await;
             }
-            self.env.sleep(pass.owed).await;
+            self.env.sleep(std::mem::take(&mut pass.owed)).await;
         }
     }
 
-    /// Verifies the shards behind `after`, up to and with `until`.
-    async fn read(
-        &self,
-        mut after: Option<ShardId>,
-        until: Option<ShardId>,
-        pass: &mut Pass,
-    ) -> Result<(), Error> {
+    /// Goes on with the pass to its end.
+    async fn rounds(&self, pass: &mut Pass) -> Result<(), Error> {
+        if !pass.cursor.wrapped {
+            self.read(pass).await?;
+            (pass.cursor.wrapped, pass.cursor.after) = (true, None);
+        }
+        self.read(pass).await
+    }
+
+    /// Goes on with the round to its end. A shard counts as passed once it was read, and reported if it is damaged.
+    async fn read(&self, pass: &mut Pass) -> Result<(), Error> {
         loop {
-            let page = self.store.list(ListShards::all(after, PAGE)).await?;
+            let page = self.store.list(ListShards::all(pass.cursor.after, PAGE)).await?;
             let last = page.len() < PAGE;
             for header in page.into_iter().map(|line| line.header) {
-                if until.is_some_and(|until| header.shard > until) {
+                if pass.cursor.until().is_some_and(|until| header.shard > until) {
                     return Ok(());
                 }
-                after = Some(header.shard);
                 self.verify(header, pass).await?;
+                if self.env.now().since(pass.noted) >= NOTE_EVERY {
+                    self.note(pass).await;
+                }
             }
             if last {
                 return Ok(());
@@ -159,12 +183,11 @@ impl Scrub {
 
     async fn verify(&self, header: ShardHeader, pass: &mut Pass) -> Result<(), Error> {
         let verdicts = self.store.verify(&[header.shard]).await?;
-        let bytes = header.length().max(1);
-        pass.verified_bytes += bytes;
+        let (shard, bytes) = (header.shard, header.length().max(1));
         {
             let mut status = self.progress.lock();
             status.verified_bytes += bytes;
-            status.progress = share(pass.verified_bytes, pass.live_bytes);
+            status.progress = share(pass.cursor.verified_bytes + bytes, pass.live_bytes);
         }
         match verdicts.into_iter().next() {
             Some(Err(Error::ShardCorrupt { shard, .. })) => {
@@ -176,6 +199,8 @@ impl Scrub {
             Some(Err(Error::ShardNotFound { .. })) | Some(Ok(())) | None => {}
             Some(Err(error)) => return Err(error),
         }
+        pass.cursor.after = Some(shard);
+        pass.cursor.verified_bytes += bytes;
         pass.owed += self.period.mul_f32(share(bytes, pass.live_bytes));
         if pass.owed >= PAUSE_MIN {
             self.env.sleep(std::mem::take(&mut pass.owed)).await;

@@ -128,7 +128,7 @@ impl Server {
             node,
             buckets,
             heartbeat,
-            scrub_period: Duration::from_secs(24 * 60 * 60) * config.scrub_days,
+            scrub_period: config.scrub.period(),
         })
     }
 

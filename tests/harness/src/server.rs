@@ -105,6 +105,7 @@ impl Server {
             root: Some((ACCESS_KEY.to_owned(), Secret::new(SECRET_KEY))),
             forget_access_keys: false,
             lifecycle: Default::default(),
+            scrub: Default::default(),
         };
         change(&mut config);
         let (running, addresses) = run(config.clone(), Duration::ZERO);

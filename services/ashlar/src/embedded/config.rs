@@ -2,6 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use chunk::ScrubOptions;
 use clap::Args;
 use gateway::FrontConfig;
 use service_kit::Secret;
@@ -50,6 +51,8 @@ pub(crate) struct Config {
     forget_access_keys: bool,
     #[command(flatten)]
     lifecycle: LifecycleOptions,
+    #[command(flatten)]
+    scrub: ScrubOptions,
 }
 
 /// Settings, resolved.
@@ -69,6 +72,8 @@ pub struct EmbeddedConfig {
     pub forget_access_keys: bool,
     /// When what is in buckets expires.
     pub lifecycle: LifecycleOptions,
+    /// How often everything is verified.
+    pub scrub: ScrubOptions,
 }
 
 impl Config {
@@ -92,6 +97,7 @@ impl Config {
             root: given.or(minio),
             forget_access_keys: self.forget_access_keys,
             lifecycle: self.lifecycle,
+            scrub: self.scrub,
         })
     }
 }

@@ -32,9 +32,6 @@ use crate::{
 /// How often the state of the disks is told to the metadata store.
 const HEARTBEAT: Duration = Duration::from_secs(5);
 
-/// Time for a scrub to read every byte of every disk.
-const SCRUB_PERIOD: Duration = Duration::from_secs(14 * 24 * 3600);
-
 /// Longest wait for the first lease at start.
 const LEASE_WAIT: Duration = Duration::from_secs(10);
 
@@ -50,6 +47,7 @@ pub struct Embedded {
     region: String,
     class: StorageClass,
     folders: usize,
+    scrub_period: Duration,
     metadata: Arc<dyn Metadata>,
     server: gateway::Server,
     admin: AdminServer,
@@ -168,6 +166,7 @@ impl Embedded {
         let admin = AdminServer::bind(&env, &installation, metadata.clone(), node.clone()).await;
         let admin = admin.map_err(StartError::Admin)?;
         let (region, folders) = (config.front.region.clone(), config.data.len());
+        let scrub_period = config.scrub.period();
         Ok(Self {
             env,
             installation,
@@ -175,6 +174,7 @@ impl Embedded {
             region,
             class,
             folders,
+            scrub_period,
             metadata: metadata.clone(),
             server,
             admin,
@@ -243,7 +243,7 @@ impl Embedded {
         let admin = self.env.spawn(self.admin.run(shutdown.clone()));
         let scrub = {
             let bad = Arc::new(RepairQueue(self.metadata));
-            self.env.spawn(self.node.scrub(&self.env, SCRUB_PERIOD, bad, shutdown.clone()))
+            self.env.spawn(self.node.scrub(&self.env, self.scrub_period, bad, shutdown.clone()))
         };
         self.server.run(shutdown).await;
         worker.await;

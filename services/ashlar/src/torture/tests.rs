@@ -68,6 +68,7 @@ impl Server {
             forget_access_keys: false,
             root: Some(("tester".to_owned(), Secret::new("password-of-tests"))),
             lifecycle: Default::default(),
+            scrub: Default::default(),
         };
         let env = Env::real();
         let embedded = Embedded::start(env.clone(), config).await.unwrap();

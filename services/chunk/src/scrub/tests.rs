@@ -168,3 +168,56 @@ async fn a_pass_takes_the_period_and_the_stop_does_not_wait_for_it() {
     assert!(env.timeout(Duration::from_secs(10), scrub).await.unwrap().is_some());
     node.close().await;
 }
+
+/// What a scrub of a month reports first.
+async fn first_report(env: &Env, node: &Arc<ChunkNode>) -> MissingShard {
+    let (taken, mut reports) = mpsc::unbounded_channel();
+    let receiver = Arc::new(Reports { refuse: false.into(), taken });
+    let (trigger, shutdown) = shutdown_channel();
+    let scrub = {
+        let (node, own) = (node.clone(), env.clone());
+        let month = Duration::from_secs(30 * 24 * 60 * 60);
+        env.spawn(async move { node.scrub(&own, month, receiver, shutdown).await })
+    };
+    let report = env.timeout(Duration::from_secs(30), reports.recv()).await.unwrap();
+    // It is in the pause after the shard now, or about to be.
+    env.sleep(Duration::from_millis(100)).await;
+    trigger.begin();
+    assert!(env.timeout(Duration::from_secs(10), scrub).await.unwrap().is_some());
+    report.unwrap().remove(0)
+}
+
+#[tokio::test]
+async fn a_pass_goes_on_after_a_restart_where_it_was() {
+    let env = Env::real();
+    let home = tempfile::tempdir().unwrap();
+    let mut opened = node(&env, home.path()).await;
+    let samples: Vec<_> = (1..=3).map(|name| Sample::single(1, name, 40_000)).collect();
+    for sample in &samples {
+        opened.put_shard(DISK, sample.header.clone(), sample.whole(), Purpose::Write).await.unwrap();
+    }
+    // Each shard has a byte of its own that is wrong, which a start does not look for.
+    opened.close().await;
+    opened = node(&env, home.path()).await;
+    let names = env.disk().list_directory(home.path()).unwrap();
+    let is_segment = |name: &str| name.starts_with("shards-") && name.ends_with(".segment");
+    let name = names.into_iter().find(|name| is_segment(name.to_str().unwrap())).unwrap();
+    let file = env.disk().open(&home.path().join(name), OpenMode::ReadWrite).unwrap();
+    for at in [20_000, 65_000, 110_000] {
+        let mut byte = [0];
+        file.read_exact_at(&mut byte, at).unwrap();
+        file.write_all_at(&[byte[0] ^ 1], at).unwrap();
+    }
+    // A pass that began behind the first shard.
+    let start = samples[0].shard();
+    let note = format!("{start} {start} 1 0\n");
+    env.disk().replace_small(&home.path().join("scrub"), note.as_bytes()).unwrap();
+    let mut reported = Vec::new();
+    for _ in 0..3 {
+        reported.push(first_report(&env, &opened).await.shard);
+        opened.close().await;
+        opened = node(&env, home.path()).await;
+    }
+    assert_eq!(reported, [samples[1].shard(), samples[2].shard(), samples[0].shard()]);
+    opened.close().await;
+}

@@ -42,7 +42,7 @@ fn config(data: Vec<PathBuf>) -> Config {
         cluster_secret: SECRET.parse().unwrap(),
         failure_domain: "eu/a/r1/h7".parse().unwrap(),
         medium: "nvme".to_owned(),
-        scrub_days: 14,
+        scrub: crate::ScrubOptions::default(),
     }
 }
 
