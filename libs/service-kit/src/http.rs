@@ -1,4 +1,6 @@
-//! The HTTP/1.1 serving loop: connections with limits, optional TLS, an orderly stop.
+//! The HTTP serving loop: connections with limits, optional TLS, an orderly stop.
+
+mod version_2;
 
 use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -17,6 +19,7 @@ use hyper_util::{
 use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 
+use self::version_2::{Activity, AsVersion1};
 use crate::{Shutdown, TlsSession};
 
 /// Bounds of a listener.
@@ -24,7 +27,8 @@ use crate::{Shutdown, TlsSession};
 pub struct HttpLimits {
     /// Most connections at a time; more wait to be accepted.
     pub connections_max: usize,
-    /// Time in which a request's head must arrive, and TLS be agreed.
+    /// Time in which a request's head must arrive, and TLS be agreed; and after which a connection of HTTP/2 is closed on which
+    /// nothing is under way.
     pub head_timeout: Duration,
     /// Most bytes of a request's head.
     pub head_bytes_max: usize,
@@ -67,7 +71,7 @@ impl HttpServer {
     where
         S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
         S::Future: Send + 'static,
-        B: Body<Data = Bytes> + Send + 'static,
+        B: Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let permits = Arc::new(Semaphore::new(self.limits.connections_max));
@@ -95,20 +99,32 @@ impl HttpServer {
             let (env, tls, limits) = (self.env.clone(), self.tls.clone(), self.limits.clone());
             self.env.spawn(async move {
                 let _permit = permit;
-                let mut builder = http1::Builder::new();
-                builder
-                    .timer(TokioTimer::new())
-                    .header_read_timeout(limits.head_timeout)
-                    .max_header_size(limits.head_bytes_max)
-                    .max_buf_size(limits.head_bytes_max.max(256 << 10))
-                    .max_headers(limits.headers_max);
                 let Some((connection, session)) = secure(&env, connection, tls, limits.head_timeout).await
                 else {
                     return;
                 };
+                let is_version_2 = session.is_some_and(|session| session.http_2);
                 let service = WithPeer { service, peer, session };
-                let serving = builder.serve_connection(TokioIo::new(connection), service);
-                if let Err(error) = watcher.watch(serving).await {
+                let connection = TokioIo::new(connection);
+                let ended = if is_version_2 {
+                    let activity = Activity::new(&env);
+                    let service = AsVersion1 { service, activity: activity.clone() };
+                    let serving = version_2::builder(&env, &limits).serve_connection(connection, service);
+                    tokio::select! {
+                        ended = watcher.watch(serving) => ended,
+                        () = activity.idle_for(limits.head_timeout) => Ok(()),
+                    }
+                } else {
+                    let mut builder = http1::Builder::new();
+                    builder
+                        .timer(TokioTimer::new())
+                        .header_read_timeout(limits.head_timeout)
+                        .max_header_size(limits.head_bytes_max)
+                        .max_buf_size(limits.head_bytes_max.max(256 << 10))
+                        .max_headers(limits.headers_max);
+                    watcher.watch(builder.serve_connection(connection, service)).await
+                };
+                if let Err(error) = ended {
                     tracing::debug!(%peer, %error, "connection ended");
                 }
             });

@@ -41,7 +41,11 @@ pub enum TlsError {
     Unusable(#[source] rustls::Error),
 }
 
-/// Loads a certificate chain and its key. TLS 1.2 and 1.3; HTTP/1.1 is offered by ALPN. Blocks.
+/// HTTP/2 by its name in ALPN (RFC 9113, section 3.2).
+const HTTP_2: &[u8] = b"h2";
+
+/// Loads a certificate chain and its key. TLS 1.2 and 1.3. By ALPN clients that speak HTTP/1.1 get
+/// that, as they do from S3, and those that speak HTTP/2 alone get HTTP/2. Blocks.
 pub fn load_tls(env: &Env, certificate: &Path, key: &Path) -> Result<TlsAcceptor, TlsError> {
     let read = |path: &Path| {
         env.disk()
@@ -63,7 +67,7 @@ pub fn load_tls(env: &Env, certificate: &Path, key: &Path) -> Result<TlsAcceptor
             .with_no_client_auth()
             .with_single_cert(chain, key)
             .map_err(TlsError::Unusable)?;
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.alpn_protocols = vec![b"http/1.1".to_vec(), HTTP_2.to_vec()];
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
@@ -73,6 +77,8 @@ pub struct TlsSession {
     /// The version, such as `TLSv1.3`.
     pub version: &'static str,
     cipher: CipherSuite,
+    /// Whether HTTP/2 is spoken on it.
+    pub(crate) http_2: bool,
 }
 
 impl TlsSession {
@@ -83,7 +89,8 @@ impl TlsSession {
             ProtocolVersion::TLSv1_3 => "TLSv1.3",
             _ => return None,
         };
-        Some(Self { version, cipher: connection.negotiated_cipher_suite()?.suite() })
+        let http_2 = connection.alpn_protocol() == Some(HTTP_2);
+        Some(Self { version, cipher: connection.negotiated_cipher_suite()?.suite(), http_2 })
     }
 
     /// The cipher suite by OpenSSL's name, such as `ECDHE-RSA-AES128-GCM-SHA256` or `TLS_AES_128_GCM_SHA256`.
@@ -109,7 +116,7 @@ mod tests {
 
     #[test]
     fn cipher_suites_have_the_names_that_openssl_gives_them() {
-        let name = |cipher| TlsSession { version: "TLSv1.2", cipher }.cipher_suite();
+        let name = |cipher| TlsSession { version: "TLSv1.2", cipher, http_2: false }.cipher_suite();
         assert_eq!(name(CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256), "ECDHE-RSA-AES128-GCM-SHA256");
         assert_eq!(
             name(CipherSuite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256),

@@ -63,7 +63,8 @@ impl Certificate {
 pub struct Trust(Arc<ClientConfig>);
 
 impl Trust {
-    pub(crate) fn config(&self) -> Arc<ClientConfig> {
+    /// As a client's configuration of TLS.
+    pub fn config(&self) -> Arc<ClientConfig> {
         self.0.clone()
     }
 }

@@ -98,7 +98,7 @@ fn calls_between_services_are_not_answered_to_clients() {
             assert!(matches!(answers[..], [400 | 403 | 405]), "{method} {path}: {answers:?}");
         }
     }
-    // HTTP/2, which the metadata service speaks, is not spoken here.
+    // HTTP/2, which the metadata service speaks, is not spoken without TLS.
     let preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\u{4}\0\0\0\0\0";
     let mut connection = server.client().connect();
     connection.send(preface.as_bytes());

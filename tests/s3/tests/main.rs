@@ -59,6 +59,7 @@ mod defaults;
 mod first_start;
 mod gateways;
 mod hostile_connections;
+mod http_2;
 mod http_behaviour;
 mod https;
 mod iam_policies;
