@@ -114,8 +114,8 @@ enum Kind {
 
 /// Makes a client of the replicas at `addresses` (each `host:port`). Nothing is connected yet.
 ///
-/// Each call takes at most 5 s; those that look at or change many rows, such as `complete_upload`, `delete_versions` and
-/// `unnamed_chunks`, 30 s.
+/// Each call takes at most 5 s; those that look at or change many rows, such as `unnamed_chunks`, and `complete_upload` and
+/// `delete_versions` of more than 64 parts or entries, 30 s.
 pub fn connect(env: Env, addresses: Vec<String>, token: Token) -> Result<Client, AddressError> {
     Client::new(env, addresses, token, Timing::default())
 }

@@ -9,7 +9,7 @@ use types::{
 };
 
 use super::{
-    Client,
+    Client, Kind,
     Kind::{LongMutation, LongRead, Mutation, Read},
 };
 use crate::{
@@ -39,6 +39,14 @@ macro_rules! send {
     ($service:ident.$call:ident) => {
         |stub, request| async move { stub.$service().$call(request).await }
     };
+}
+
+/// Rows that a mutation changes in the time of any call.
+const FEW_ROWS: usize = 64;
+
+/// What a mutation of so many rows is like: a client that deletes one object has no more patience than one that puts it.
+fn mutation_of(rows: usize) -> Kind {
+    if rows <= FEW_ROWS { Mutation } else { LongMutation }
 }
 
 #[async_trait]
@@ -241,8 +249,9 @@ impl Metadata for Client {
         request: DeleteVersions,
     ) -> Result<Vec<Result<DeletedVersion, Error>>, Error> {
         let expected = request.entries.len();
+        let kind = mutation_of(expected);
         let request = proto::DeleteVersionsRequest::from(request);
-        let Outcomes(outcomes) = self.call(LongMutation, request, send!(versions.delete_versions)).await?;
+        let Outcomes(outcomes) = self.call(kind, request, send!(versions.delete_versions)).await?;
         if outcomes.len() != expected {
             tracing::error!(
                 expected,
@@ -305,8 +314,9 @@ impl Metadata for Client {
     }
 
     async fn complete_upload(&self, request: CompleteUpload) -> Result<Committed, Error> {
+        let kind = mutation_of(request.parts.len());
         let request = proto::CompleteUploadRequest::from(request);
-        self.call(LongMutation, request, send!(uploads.complete_upload)).await
+        self.call(kind, request, send!(uploads.complete_upload)).await
     }
 
     async fn abort_upload(&self, request: AbortUpload) -> Result<(), Error> {
@@ -555,5 +565,16 @@ impl Metadata for Client {
         let request = proto::FinishGarbageRequest { items: wire::messages(items.to_vec()), epoch };
         let Value::<u64>(finished) = self.call(Mutation, request, send!(garbage.finish_garbage)).await?;
         Ok(usize::try_from(finished).unwrap_or(usize::MAX))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Kind, mutation_of};
+
+    #[test]
+    fn what_changes_few_rows_has_no_longer_than_other_calls() {
+        assert_eq!([1, 64].map(mutation_of), [Kind::Mutation; 2]);
+        assert_eq!([65, 10_000].map(mutation_of), [Kind::LongMutation; 2]);
     }
 }
