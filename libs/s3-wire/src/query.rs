@@ -42,6 +42,15 @@ impl<'a> Query<'a> {
         self.get(name).filter(|value| !value.is_empty())
     }
 
+    /// The version that the request names; `InvalidArgument` for an empty one, which whoever forgot to fill it in must not take for
+    /// the current version. Source: API Reference, "DeleteObject", "GetObject".
+    pub fn version_id(&self) -> Result<Option<&str>, S3Error> {
+        match self.get("versionId") {
+            Some("") => Err(empty_version_id()),
+            version_id => Ok(version_id),
+        }
+    }
+
     /// Whether `name` was sent, with or without a value.
     pub fn has(&self, name: &str) -> bool {
         self.get(name).is_some()
@@ -77,6 +86,16 @@ impl<'a> Query<'a> {
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.pairs.iter().map(|(name, value)| (name.as_ref(), value.as_ref()))
     }
+}
+
+/// The error for text that is the id of no version, as AWS answers.
+pub fn invalid_version_id(text: &str) -> S3Error {
+    S3Error::invalid_argument("Invalid version id specified", "versionId", text)
+}
+
+/// The error for a version id without characters.
+pub(crate) fn empty_version_id() -> S3Error {
+    S3Error::invalid_argument("Version id cannot be the empty string", "versionId", "")
 }
 
 fn decode_text(text: &str) -> Result<Cow<'_, str>, S3Error> {

@@ -138,6 +138,8 @@ fn sources_that_are_not_there_are_named() {
         (format!("{name}/key?versionId={marker}"), 400, "InvalidRequest"),
         (format!("{name}/other?versionId={version}"), 404, "NoSuchVersion"),
         (format!("{name}/key?versionId=0000000000000009000000000000000a"), 404, "NoSuchVersion"),
+        (format!("{name}/other?versionId="), 400, "InvalidArgument"),
+        (format!("{name}/other?versionId=x"), 400, "InvalidArgument"),
         ("missing-bucket/key".to_owned(), 404, "NoSuchBucket"),
         ("Not_A_Bucket/key".to_owned(), 400, "InvalidBucketName"),
         (name.clone(), 400, "InvalidArgument"),

@@ -1,8 +1,9 @@
 //! DeleteObject.
 
 use harness::{Server, md5_hex};
+use http::Method;
 
-use crate::support::{assert_absent, assert_content, count, race};
+use crate::support::{assert_absent, assert_content, count, race, tagging_document};
 
 #[test]
 fn a_deleted_object_is_gone() {
@@ -141,4 +142,25 @@ fn another_owner_than_expected_is_refused() {
     bucket.put("key", "content").ok();
     bucket.delete("key").header("x-amz-expected-bucket-owner", "1").refused(403, "AccessDenied");
     assert_content(&bucket, "key", b"content");
+}
+
+/// A program that has no id where it means one must not delete what is current.
+#[test]
+fn an_empty_version_id_is_none_of_a_version() {
+    let server = Server::start();
+    for versioning in [None, Some("Enabled")] {
+        let bucket = server.bucket();
+        versioning.into_iter().for_each(|status| bucket.set_versioning(status));
+        bucket.put("key", "content").header("x-amz-tagging", "a=b").ok();
+        for query in ["versionId=", "versionId"] {
+            let error = bucket.delete("key").raw_query(query).refused(400, "InvalidArgument");
+            assert_eq!((error.get("ArgumentName"), error.get("ArgumentValue")), ("versionId", ""));
+            for method in [Method::GET, Method::PUT, Method::DELETE] {
+                let tagging = bucket.object(method, "key").raw_query("tagging").raw_query(query);
+                tagging.body(tagging_document(&[])).refused(400, "InvalidArgument");
+            }
+        }
+        assert_eq!(bucket.get("key").ok().get("x-amz-tagging-count"), "1");
+        assert!(bucket.list_versions().ok().xml().elements("DeleteMarker").is_empty());
+    }
 }

@@ -93,26 +93,26 @@ fn versions_and_markers_are_told_apart() {
 fn entries_fail_by_themselves() {
     let server = Server::start();
     let bucket = server.bucket();
-    for key in ["guarded", "plain", "matching"] {
+    for key in ["guarded", "plain", "matching", "kept"] {
         bucket.put(key, key).ok();
     }
     let etag = |content: &str| format!("<ETag>\"{}\"</ETag>", md5_hex(content.as_bytes()));
     let long = "k".repeat(1025);
     let document = format!(
-        "<Delete><Object><Key>guarded</Key>{}</Object><Object><Key>plain</Key></Object><Object><Key>{long}</Key></Object><Object><Key>matching</Key>{}<Size>8</Size></Object><Object><Key>missing</Key>{}</Object><Object><Key>plain</Key><VersionId>nonsense</VersionId></Object></Delete>",
+        "<Delete><Object><Key>guarded</Key>{}</Object><Object><Key>plain</Key></Object><Object><Key>{long}</Key></Object><Object><Key>matching</Key>{}<Size>8</Size></Object><Object><Key>missing</Key>{}</Object><Object><Key>plain</Key><VersionId>nonsense</VersionId></Object><Object><Key>kept</Key><VersionId></VersionId></Object></Delete>",
         etag("other"),
         etag("matching"),
         etag("missing"),
     );
     let result = bucket.delete_objects(&document).ok().xml();
     assert_eq!(deleted(&result), ["plain", "matching"]);
-    assert_eq!(result.all("Error/Key"), ["guarded", &long, "missing", "plain"]);
+    assert_eq!(result.all("Error/Key"), ["guarded", &long, "missing", "plain", "kept"]);
     assert_eq!(
         result.all("Error/Code"),
-        ["PreconditionFailed", "KeyTooLongError", "NoSuchKey", "NoSuchVersion"]
+        ["PreconditionFailed", "KeyTooLongError", "NoSuchKey", "NoSuchVersion", "NoSuchVersion"]
     );
     assert!(result.all("Error/Message").iter().all(|message| !message.is_empty()));
-    assert_eq!(bucket.keys(), ["guarded"]);
+    assert_eq!(bucket.keys(), ["guarded", "kept"]);
 }
 
 #[test]

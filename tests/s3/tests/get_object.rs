@@ -49,7 +49,7 @@ fn what_is_missing_is_named() {
     let unknown = "0000000000000009000000000000000a";
     let error = bucket.get("key").query("versionId", unknown).refused(404, "NoSuchVersion");
     assert_eq!((error.get("Key"), error.get("VersionId")), ("key", unknown));
-    for malformed in ["x", "0", "NULL", "000000000000000900000000000000zz"] {
+    for malformed in ["", "x", "0", "NULL", "000000000000000900000000000000zz"] {
         bucket.get("key").query("versionId", malformed).refused(400, "InvalidArgument");
     }
 }

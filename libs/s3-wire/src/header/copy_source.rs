@@ -8,6 +8,7 @@ use crate::{
     address::key_too_long,
     error::{ErrorCode, S3Error},
     percent::{Plus, decode},
+    query::{empty_version_id, invalid_version_id},
 };
 
 /// What a copy reads.
@@ -26,8 +27,7 @@ const HEADER: &str = "x-amz-copy-source";
 /// The source of a CopyObject or UploadPartCopy: `bucket/key`, a slash in front or not, percent-encoded, with
 /// `?versionId=` or not. `+` means a space, as AWS and clients that encode it as `%2B` understand it.
 ///
-/// `InvalidArgument` when the header is missing or malformed, `NoSuchVersion` for a version id that cannot be,
-/// `NotImplemented` for an ARN of an access point. Source: API Reference, "CopyObject".
+/// `InvalidArgument` when the header is missing or malformed, or for a version id that cannot be, `NotImplemented` for an ARN of an access point. Source: API Reference, "CopyObject".
 pub fn copy_source(headers: &HeaderMap) -> Result<CopySource, S3Error> {
     let value = text(headers, HEADER)?.ok_or_else(|| invalid(""))?;
     if value.trim_start_matches('/').starts_with("arn:") {
@@ -47,10 +47,12 @@ pub fn copy_source(headers: &HeaderMap) -> Result<CopySource, S3Error> {
         types::KeyError::TooLong => key_too_long(key.len()),
         types::KeyError::Empty | types::KeyError::NotUtf8 => invalid(value),
     })?;
-    let version_id = version.map(|version| {
-        version.parse().map_err(|_| S3Error::new(ErrorCode::NoSuchVersion).field("VersionId", version))
-    });
-    Ok(CopySource { bucket, key, version_id: version_id.transpose()? })
+    let version_id = match version {
+        Some("") => return Err(empty_version_id()),
+        Some(version) => Some(version.parse().map_err(|_| invalid_version_id(version))?),
+        None => None,
+    };
+    Ok(CopySource { bucket, key, version_id })
 }
 
 /// The range of a part that is copied: `bytes=a-b`, both there. `InvalidArgument` otherwise.

@@ -236,8 +236,8 @@ fn bad_copy_sources_have_the_errors_of_s3() {
         ("bucket/%ff", ErrorCode::InvalidArgument),
         ("B_/key", ErrorCode::InvalidBucketName),
         (long.as_str(), ErrorCode::KeyTooLongError),
-        ("bucket/key?versionId=", ErrorCode::NoSuchVersion),
-        ("bucket/key?versionId=x", ErrorCode::NoSuchVersion),
+        ("bucket/key?versionId=", ErrorCode::InvalidArgument),
+        ("bucket/key?versionId=x", ErrorCode::InvalidArgument),
         ("arn:aws:s3:us-east-1:1:accesspoint/a/object/k", ErrorCode::NotImplemented),
     ] {
         let error = copy_source(&headers(&[("x-amz-copy-source", text)])).expect_err(text);

@@ -45,7 +45,7 @@ impl ObjectIdentifier {
         })
     }
 
-    /// The version id; `NoSuchVersion` for text that cannot be one.
+    /// The version id; `NoSuchVersion` for text that cannot be one, as an empty one cannot.
     pub fn version(&self) -> Result<Option<VersionId>, S3Error> {
         let parse = |text: &String| text.parse().map_err(|_| S3Error::new(ErrorCode::NoSuchVersion));
         self.version_id.as_ref().map(parse).transpose()
@@ -93,7 +93,7 @@ fn object(reader: &mut XmlReader<'_>) -> Result<ObjectIdentifier, S3Error> {
         last_modified: time,
         size,
     };
-    Ok(ObjectIdentifier { key, version_id: version_id.filter(|id: &String| !id.is_empty()), condition })
+    Ok(ObjectIdentifier { key, version_id, condition })
 }
 
 fn boolean(word: &str) -> Result<bool, S3Error> {

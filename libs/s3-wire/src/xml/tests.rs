@@ -53,7 +53,9 @@ fn deletes_as_clients_send_them() {
     assert_eq!(keys, ["a&b\n😀 c", "<d>e\u{1}", " f "]);
     assert_eq!(delete.objects[0].version(), Ok(Some(VersionId::Null)));
     assert_eq!(delete.objects[1].version_id, None);
-    assert_eq!(delete.objects[2].version(), Ok(None));
+    assert_eq!(delete.objects[1].version(), Ok(None));
+    let empty = delete.objects[2].version().expect_err("an empty id is none");
+    assert_eq!(empty.code, ErrorCode::NoSuchVersion);
     let condition = DeleteCondition {
         exists: false,
         etag: Some(tag(TAG)),

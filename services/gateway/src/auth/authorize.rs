@@ -111,7 +111,7 @@ impl Permit {
         let Some(authority) = self.authority.as_ref().filter(|authority| authority.asks_for_object()) else {
             return Ok(());
         };
-        let version_id = request.query()?.get_nonempty("versionId").map(str::to_owned);
+        let version_id = request.query()?.version_id()?.map(str::to_owned);
         let wanted = wanted(request, self.operation, version_id.as_deref());
         request.read_target(gateway, wanted).await.map_err(|error| request.metadata_error(error))?;
         let mut facts = authority.facts.clone();
@@ -156,7 +156,7 @@ impl Permit {
     /// Takes what has rights of its own out of an answer about an object: how many tags it has, and its lock.
     pub(crate) fn hide_private(&self, request: &Request, headers: &mut HeaderMap) {
         let Some(authority) = &self.authority else { return };
-        let by_version = request.query().is_ok_and(|query| query.get_nonempty("versionId").is_some());
+        let by_version = request.query().is_ok_and(|query| query.has("versionId"));
         for (action, names) in PRIVATE {
             let is_there = names.iter().any(|name| headers.contains_key(*name));
             let action = of_version(action, by_version);
@@ -548,7 +548,7 @@ async fn decide(
         }
         return account.is_some().then(|| permit(Vec::new(), None)).ok_or_else(denied);
     };
-    let version_id = request.query()?.get_nonempty("versionId").map(str::to_owned);
+    let version_id = request.query()?.version_id()?.map(str::to_owned);
     let bucket = match request.read_target(gateway, wanted(request, operation, version_id.as_deref())).await {
         Ok(bucket) => bucket,
         Err(MetadataError::BucketNotFound { .. }) if operation == Operation::CreateBucket => {

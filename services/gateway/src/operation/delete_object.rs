@@ -17,7 +17,7 @@ pub(super) async fn delete_object(
     request: &Request,
     _permit: &Permit,
 ) -> Result<Response, S3Error> {
-    let version_id = version_id(request.query()?.get_nonempty("versionId"))?;
+    let version_id = version_id(request.query()?.version_id()?)?;
     let condition = condition(header::delete_condition(&request.headers)?);
     if request.headers.contains_key("x-amz-expected-bucket-owner") {
         request.existing_bucket(gateway).await?;

@@ -8,6 +8,7 @@ use s3_wire::{
     header::{Outcome, ReadConditions, checksum_mode_enabled, if_range, range},
     lifecycle::Current,
 };
+    query::invalid_version_id,
 use types::{ByteRange, Content, ETag, PartNumber, Sequence, Timestamp, VersionId};
 
 use crate::{
@@ -66,7 +67,7 @@ pub(super) async fn read(
     with_content: bool,
 ) -> Result<ObjectRead, S3Error> {
     let query = request.query()?;
-    let version_id = version_id(query.get_nonempty("versionId"))?;
+    let version_id = version_id(query.version_id()?)?;
     let part = query.get("partNumber").map(part_number).transpose()?;
     if part.is_some() && request.headers.contains_key(header::RANGE) {
         return Err(S3Error::invalid_request(
@@ -130,7 +131,7 @@ pub(super) async fn find_asked_for(
     gateway: &Gateway,
     request: &Request,
 ) -> Result<(FoundVersion, Box<Version>), S3Error> {
-    let version_id = version_id(request.query()?.get_nonempty("versionId"))?;
+    let version_id = version_id(request.query()?.version_id()?)?;
     find(gateway, request, version_id, false).await
 }
 
@@ -265,8 +266,5 @@ pub(super) fn part_number(text: &str) -> Result<PartNumber, S3Error> {
 
 /// The `versionId` parameter. An id that no version can have is an invalid argument, as AWS answers.
 pub(super) fn version_id(text: Option<&str>) -> Result<Option<VersionId>, S3Error> {
-    let parse = |text: &str| {
-        text.parse().map_err(|_| S3Error::invalid_argument("Invalid version id specified", "versionId", text))
-    };
-    text.map(parse).transpose()
+    text.map(|text| text.parse().map_err(|_| invalid_version_id(text))).transpose()
 }

@@ -63,7 +63,7 @@ pub(super) async fn set_lock(
     let change = SetLock {
         bucket: request.bucket()?.clone(),
         key: request.key()?.clone(),
-        version_id: object_read::version_id(request.query()?.get_nonempty("versionId"))?,
+        version_id: object_read::version_id(request.query()?.version_id()?)?,
         change,
         bypasses_governance: bypasses_governance(&request.headers)?,
     };

@@ -58,7 +58,7 @@ async fn set_tags(
     request: &Request,
     tags: Vec<(String, String)>,
 ) -> Result<TaggedVersion, S3Error> {
-    let version_id = object_read::version_id(request.query()?.get_nonempty("versionId"))?;
+    let version_id = object_read::version_id(request.query()?.version_id()?)?;
     let (bucket, key) = (request.bucket()?.clone(), request.key()?.clone());
     let tagged = gateway.metadata.set_tags(SetTags { bucket, key, version_id, tags }).await;
     tagged.map_err(|error| request.metadata_error(error))
