@@ -1,5 +1,7 @@
 //! Headers of answers that describe an object.
 
+use std::borrow::Cow;
+
 use axum::body::Body;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
@@ -49,6 +51,14 @@ pub(crate) fn set_version_id(headers: &mut HeaderMap, versioning: Versioning, ve
     }
 }
 
+/// `x-amz-version-id` of a version that was made, which S3 tells only while versions get ids of their own: not that of a null version, in
+/// a bucket whose versioning is suspended. Source: API Reference, "PutObject", the sample responses.
+pub(crate) fn set_new_version_id(headers: &mut HeaderMap, versioning: Versioning, version_id: VersionId) {
+    if versioning == Versioning::Enabled {
+        set_version_id(headers, versioning, version_id);
+    }
+}
+
 /// A checksum as text: base64, and for a composite one the number of parts.
 pub(crate) fn checksum_text(checksum: &Checksum, etag: &ETag) -> String {
     match (checksum.kind, etag.parts) {
@@ -67,7 +77,7 @@ pub(crate) fn set_checksum(headers: &mut HeaderMap, checksum: &Checksum, etag: &
 /// The headers of a commit that made a version.
 pub(crate) fn set_committed(headers: &mut HeaderMap, committed: &Committed) {
     set_etag(headers, &committed.etag);
-    set_version_id(headers, committed.versioning, committed.version_id);
+    set_new_version_id(headers, committed.versioning, committed.version_id);
     if let Some(checksum) = &committed.checksum {
         set_checksum(headers, checksum, &committed.etag);
     }
@@ -128,12 +138,17 @@ fn set_attributes(headers: &mut HeaderMap, attributes: &Attributes) {
     }
 }
 
-/// A user metadata value as it was sent; one that is not ASCII is encoded as S3 does (RFC 2047).
+/// A user metadata value as it was sent; one that is not ASCII is encoded as S3 does (RFC 2047). What is no UTF-8 is taken for Latin-1,
+/// which header values were of old (RFC 9110, section 5.5).
 fn metadata_value(value: &[u8]) -> Option<HeaderValue> {
     if value.is_ascii() {
         return HeaderValue::from_bytes(value).ok();
     }
-    HeaderValue::from_str(&format!("=?UTF-8?B?{}?=", STANDARD.encode(value))).ok()
+    let value = match std::str::from_utf8(value) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => Cow::Owned(value.iter().copied().map(char::from).collect()),
+    };
+    HeaderValue::from_str(&format!("=?UTF-8?B?{}?=", STANDARD.encode(value.as_bytes()))).ok()
 }
 
 /// An account as XML shows it. Every account is the root user's for now.

@@ -135,6 +135,9 @@ fn metadata_beyond_ascii_is_shown_encoded() {
     let bucket = server.bucket();
     bucket.put("key", "").header("x-amz-meta-name", "caf\u{e9}".as_bytes()).ok();
     assert_eq!(bucket.head("key").ok().get("x-amz-meta-name"), "=?UTF-8?B?Y2Fmw6k=?=");
+    // The same in Latin-1.
+    bucket.put("key", "").header("x-amz-meta-name", b"caf\xe9").ok();
+    assert_eq!(bucket.head("key").ok().get("x-amz-meta-name"), "=?UTF-8?B?Y2Fmw6k=?=");
 }
 
 #[test]

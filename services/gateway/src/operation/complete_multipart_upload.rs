@@ -21,7 +21,7 @@ use crate::{
     auth::Permit,
     encryption::{self, set_encryption},
     lifecycle::set_expiration,
-    output::{self, set_version_id},
+    output::{self, set_new_version_id},
     payload::ObjectBody,
     request::{Request, Response},
 };
@@ -87,7 +87,7 @@ pub(super) async fn complete_multipart_upload(
         checksum: committed.checksum,
     };
     let mut response = output::xml(xml::complete_multipart_upload(&result));
-    set_version_id(response.headers_mut(), committed.versioning, committed.version_id);
+    set_new_version_id(response.headers_mut(), committed.versioning, committed.version_id);
     say_what_it_has(gateway, request, &committed, &mut response).await?;
     Ok(response)
 }

@@ -28,7 +28,7 @@ use crate::{
     encryption::{self, Opening, set_encryption},
     error,
     lifecycle::set_expiration,
-    output::{self, set, set_version_id},
+    output::{self, set, set_new_version_id},
     request::{Request, Response},
 };
 
@@ -120,7 +120,7 @@ pub(super) async fn copy_object(
         checksum: committed.checksum,
     };
     let mut response = output::xml(xml::copy_object(&result));
-    set_version_id(response.headers_mut(), committed.versioning, committed.version_id);
+    set_new_version_id(response.headers_mut(), committed.versioning, committed.version_id);
     set_source_version(&mut response, &found);
     response.headers_mut().extend(encrypted);
     let copied = current(request, &committed, &tags)?;

@@ -16,7 +16,7 @@ use super::put_object::write_condition;
 use crate::{
     Gateway,
     auth::Permit,
-    output::{empty, set_version_id},
+    output::{empty, set_new_version_id},
     request::{Request, Response},
 };
 
@@ -110,7 +110,7 @@ pub(super) async fn rename_object(
 
 fn renamed(versioning: Versioning, version_id: VersionId) -> Response {
     let mut response = empty(StatusCode::OK);
-    set_version_id(response.headers_mut(), versioning, version_id);
+    set_new_version_id(response.headers_mut(), versioning, version_id);
     response
 }
 
