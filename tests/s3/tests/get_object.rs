@@ -5,8 +5,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use harness::{Bucket, Logs, Server, content};
+use harness::{Bucket, Logs, Server, checksum_of, content};
 use http::Method;
+use types::ChecksumAlgorithm;
 
 use crate::support::{PART_SIZE_MIN, assert_content, assert_same};
 
@@ -94,15 +95,20 @@ fn ranges_select_bytes() {
     }
 }
 
+/// The last bytes of nothing are all of it, which readers of tails rely on; nothing has a first byte.
 #[test]
-fn no_range_of_an_empty_object_can_be_satisfied() {
+fn only_the_end_of_an_empty_object_can_be_read() {
     let server = Server::start();
     let bucket = server.bucket();
     bucket.put("key", "").ok();
     assert_eq!(bucket.get("key").ok().get("content-length"), "0");
-    for range in ["bytes=0-", "bytes=0-0", "bytes=-1"] {
+    for range in ["bytes=0-", "bytes=0-0", "bytes=-0"] {
         let error = bucket.get("key").header("range", range).refused(416, "InvalidRange");
         assert_eq!(error.get("ActualObjectSize"), "0");
+    }
+    for range in ["bytes=-1", "bytes=-65536"] {
+        let read = bucket.get("key").header("range", range).ok();
+        assert_eq!((read.get("content-length"), read.header("content-range")), ("0", None), "{range}");
     }
 }
 
@@ -274,6 +280,47 @@ fn parts_of_a_multipart_object_can_be_read() {
     }
 }
 
+/// A part is shown with its checksum where the object's is composed of those of its parts, or where it is the only one.
+#[test]
+fn parts_are_shown_with_their_checksums() {
+    let server = Server::start();
+    let bucket = server.bucket();
+    let algorithm = ChecksumAlgorithm::Crc32;
+    let parts = [content(PART_SIZE_MIN, 1), content(10, 2)];
+    for (kind, count) in [("COMPOSITE", 2), ("COMPOSITE", 1), ("FULL_OBJECT", 2), ("FULL_OBJECT", 1)] {
+        let create = bucket.create_upload("key").header("x-amz-checksum-algorithm", algorithm.name());
+        let upload = bucket.upload_with("key", create.header("x-amz-checksum-type", kind));
+        let sums: Vec<String> = parts[..count].iter().map(|part| checksum_of(algorithm, part)).collect();
+        let named: String = (1..)
+            .zip(parts.iter().zip(&sums))
+            .map(|(number, (part, sum))| {
+                let part = upload.part(number, part).unsigned_payload().header(algorithm.header_name(), sum).ok();
+                let etag = part.etag().to_owned();
+                format!("<Part><PartNumber>{number}</PartNumber><ETag>{etag}</ETag><ChecksumCRC32>{sum}</ChecksumCRC32></Part>")
+            })
+            .collect();
+        upload.complete_with(&format!("<CompleteMultipartUpload>{named}</CompleteMultipartUpload>")).ok();
+        let shown = kind == "COMPOSITE" || count == 1;
+        for (number, sum) in (1..).zip(&sums) {
+            for method in [Method::GET, Method::HEAD] {
+                let part = || bucket.object(method.clone(), "key").query("partNumber", number);
+                let read = part().header("x-amz-checksum-mode", "ENABLED").send().expect(206);
+                assert_eq!(
+                    read.header(algorithm.header_name()),
+                    shown.then_some(sum.as_str()),
+                    "{kind} {count}"
+                );
+                assert_eq!(read.header("x-amz-checksum-type"), shown.then_some(kind), "{kind} {count}");
+                assert_eq!(part().send().expect(206).header(algorithm.header_name()), None);
+            }
+        }
+    }
+    bucket.put("whole", "content").ok();
+    let read = bucket.head("whole").query("partNumber", 1).header("x-amz-checksum-mode", "ENABLED");
+    let sum = checksum_of(ChecksumAlgorithm::Crc64nvme, b"content");
+    assert_eq!(read.send().expect(206).get("x-amz-checksum-crc64nvme"), sum);
+}
+
 #[test]
 fn an_object_written_whole_is_its_own_first_part() {
     let server = Server::start();
@@ -282,6 +329,12 @@ fn an_object_written_whole_is_its_own_first_part() {
     let read = bucket.get("key").query("partNumber", 1).send().expect(206);
     assert_eq!((read.get("content-range"), &*read.body), ("bytes 0-6/7", &b"content"[..]));
     bucket.get("key").query("partNumber", 2).refused(416, "InvalidPartNumber");
+    // No range is a part of nothing.
+    bucket.put("empty", "").ok();
+    for method in [Method::GET, Method::HEAD] {
+        let read = bucket.object(method, "empty").query("partNumber", 1).ok();
+        assert_eq!((read.get("content-length"), read.header("content-range")), ("0", None));
+    }
 }
 
 #[test]

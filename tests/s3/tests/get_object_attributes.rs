@@ -57,25 +57,52 @@ fn parts_are_paged() {
 
     let found = attributes(&bucket, "key", ALL).ok().xml();
     assert_eq!(found.get("ObjectParts/PartsCount"), "3");
-    assert_eq!(found.all("ObjectParts/Part/PartNumber"), ["2", "5", "9"]);
+    // By their places, as GetObject has them.
+    assert_eq!(found.all("ObjectParts/Part/PartNumber"), ["1", "2", "3"]);
     assert_eq!(found.all("ObjectParts/Part/Size"), ["5242880"; 3]);
     assert_eq!(found.all("ObjectParts/Part/ChecksumSHA256"), [&sum; 3]);
     assert_eq!(found.get("Checksum/ChecksumType"), "COMPOSITE");
-    assert!(found.get("Checksum/ChecksumSHA256").ends_with("-3"));
+    // Here alone without the number of parts behind it.
+    let whole = bucket.head("key").header("x-amz-checksum-mode", "ENABLED").ok();
+    assert_eq!(format!("{}-3", found.get("Checksum/ChecksumSHA256")), whole.get("x-amz-checksum-sha256"));
 
     let page = |marker: &str| {
         let request = attributes(&bucket, "key", "ObjectParts").header("x-amz-max-parts", "2");
         request.header("x-amz-part-number-marker", marker).ok().xml()
     };
     let first = page("0");
-    assert_eq!(first.all("ObjectParts/Part/PartNumber"), ["2", "5"]);
+    assert_eq!(first.all("ObjectParts/Part/PartNumber"), ["1", "2"]);
     assert_eq!(
         (first.get("ObjectParts/IsTruncated"), first.get("ObjectParts/NextPartNumberMarker")),
-        ("true", "5")
+        ("true", "2")
     );
-    let second = page("5");
-    assert_eq!(second.all("ObjectParts/Part/PartNumber"), ["9"]);
+    let second = page("2");
+    assert_eq!(second.all("ObjectParts/Part/PartNumber"), ["3"]);
     assert_eq!(second.get("ObjectParts/IsTruncated"), "false");
+    for marker in ["3", "9", "2147483647"] {
+        let none = page(marker);
+        assert!(none.elements("ObjectParts/Part").is_empty());
+        assert_eq!(none.get("ObjectParts/IsTruncated"), "false");
+    }
+}
+
+/// Parts are shown where the object's checksum is composed of theirs, and else only counted.
+#[test]
+fn parts_of_an_object_with_a_checksum_of_its_own_are_counted() {
+    let server = Server::start();
+    let bucket = server.bucket();
+    let full = bucket.create_upload("key").header("x-amz-checksum-algorithm", "CRC32");
+    for create in [bucket.create_upload("key"), full.header("x-amz-checksum-type", "FULL_OBJECT")] {
+        let upload = bucket.upload_with("key", create);
+        let etag = upload.put(1, "content");
+        upload.complete(&[(1, &etag)]).ok();
+        let found = attributes(&bucket, "key", ALL).ok().xml();
+        assert_eq!(
+            (found.get("Checksum/ChecksumType"), found.get("ObjectParts/PartsCount")),
+            ("FULL_OBJECT", "1")
+        );
+        assert!(found.elements("ObjectParts/Part").is_empty());
+    }
 }
 
 #[test]

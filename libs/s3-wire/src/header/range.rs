@@ -50,6 +50,12 @@ fn position(digits: &str) -> Option<u64> {
 }
 
 impl RangeSpec {
+    /// Whether these are the last bytes of an object of `size` that has none: S3 answers with the object then, as if it had not been
+    /// asked for a range. Readers of tails, as those of Parquet, rely on it.
+    pub fn is_whole(self, size: u64) -> bool {
+        size == 0 && matches!(self, Self::Suffix(length) if length > 0)
+    }
+
     /// The bytes of an object of `size` bytes, never none; `InvalidRange` with `RangeRequested` and
     /// `ActualObjectSize` when no byte of the object is in the range.
     pub fn resolve(self, size: u64) -> Result<ByteRange, S3Error> {

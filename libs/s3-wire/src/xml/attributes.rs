@@ -1,7 +1,7 @@
 //! The body of GetObjectAttributes.
 
 use bytes::Bytes;
-use types::{Checksum, ChecksumType, ETag, ObjectPart};
+use types::{Checksum, ETag, ObjectPart};
 
 use super::{Document, rows::write_checksum};
 
@@ -10,8 +10,8 @@ use super::{Document, rows::write_checksum};
 pub struct ObjectAttributes<'a> {
     /// Its entity tag.
     pub etag: Option<&'a ETag>,
-    /// Its checksum, with the number of parts that a composite one was made of.
-    pub checksum: Option<(&'a Checksum, Option<u16>)>,
+    /// Its checksum. Unlike elsewhere, the number of parts that a composite one was made of is not shown.
+    pub checksum: Option<&'a Checksum>,
     /// Its parts.
     pub parts: Option<AttributeParts<'a>>,
     /// Its storage class.
@@ -31,10 +31,12 @@ pub struct AttributeParts<'a> {
     pub limit: u32,
     /// Whether there are more.
     pub truncated: bool,
-    /// The parts; S3 shows none of an object whose parts have no checksums.
+    /// The number of the page's first part.
+    pub first: usize,
+    /// The parts; S3 shows none of an object whose checksum is not composed of theirs.
     pub page: &'a [ObjectPart],
     /// The number of the page's last part, also where parts are not shown.
-    pub last: u32,
+    pub last: usize,
 }
 
 /// The body of GetObjectAttributes. Source: API Reference, "GetObjectAttributes".
@@ -44,10 +46,9 @@ pub fn object_attributes(answer: &ObjectAttributes<'_>) -> Bytes {
     if let Some(etag) = answer.etag {
         document.plain("ETag", etag);
     }
-    if let Some((checksum, parts)) = answer.checksum {
+    if let Some(checksum) = answer.checksum {
         document.open("Checksum");
-        let parts = parts.filter(|_| checksum.kind == ChecksumType::Composite);
-        write_checksum(&checksum.value, parts, &mut document);
+        write_checksum(&checksum.value, None, &mut document);
         document.element("ChecksumType", checksum.kind.name());
         document.close("Checksum");
     }
@@ -68,9 +69,9 @@ fn write_parts(parts: &AttributeParts<'_>, document: &mut Document) {
     document.plain("NextPartNumberMarker", parts.last);
     document.plain("MaxParts", parts.limit);
     document.boolean("IsTruncated", parts.truncated);
-    for part in parts.page {
+    for (number, part) in (parts.first..).zip(parts.page) {
         document.open("Part");
-        document.plain("PartNumber", part.number.get());
+        document.plain("PartNumber", number);
         document.plain("Size", part.size);
         if let Some(checksum) = &part.checksum {
             write_checksum(checksum, None, document);

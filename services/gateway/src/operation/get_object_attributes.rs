@@ -7,6 +7,7 @@ use s3_wire::{
     date::http_date,
     xml::{self, AttributeParts, ObjectAttributes},
 };
+use types::ChecksumType;
 
 use super::object_read;
 use crate::{
@@ -48,11 +49,7 @@ pub(super) async fn get_object_attributes(
     encryption::check(gateway, request, version.attributes.encryption.as_ref(), &mut encrypted)?;
     let answer = ObjectAttributes {
         etag: wanted.etag.then_some(&version.etag),
-        checksum: version
-            .checksum
-            .as_ref()
-            .filter(|_| wanted.checksum)
-            .map(|checksum| (checksum, version.etag.parts)),
+        checksum: version.checksum.as_ref().filter(|_| wanted.checksum),
         parts: (wanted.parts && !version.parts.is_empty()).then(|| page(&version, marker, limit)),
         storage_class: wanted.storage_class.then(|| version.storage_class.as_str()),
         size: wanted.size.then_some(version.size),
@@ -104,18 +101,20 @@ fn number(request: &Request, name: &HeaderName) -> Result<Option<u32>, S3Error> 
     number.map(Some).ok_or_else(|| S3Error::invalid_argument(message, name.as_str(), text))
 }
 
-/// The parts behind `marker`. S3 shows them one by one only where they have checksums.
+/// The parts behind `marker`, by their places in the object, as `partNumber` has them. S3 shows them one by one only where the
+/// object's checksum is composed of theirs.
 fn page(version: &Version, marker: u32, limit: u32) -> AttributeParts<'_> {
-    let begin = version.parts.partition_point(|part| u32::from(part.number.get()) <= marker);
-    let rest = &version.parts[begin..];
-    let page = &rest[..rest.len().min(limit as usize)];
-    let has_checksums = page.iter().all(|part| part.checksum.is_some());
+    let count = version.parts.len();
+    let begin = usize::try_from(marker).map_or(count, |marker| marker.min(count));
+    let end = begin.saturating_add(limit as usize).min(count);
+    let is_composite = version.checksum.as_ref().is_some_and(|sum| sum.kind == ChecksumType::Composite);
     AttributeParts {
-        count: version.parts.len(),
+        count,
         marker,
         limit,
-        truncated: page.len() < rest.len(),
-        page: if has_checksums { page } else { &[] },
-        last: page.last().map_or(0, |part| part.number.get().into()),
+        truncated: end < count,
+        first: begin + 1,
+        page: if is_composite { &version.parts[begin..end] } else { &[] },
+        last: if end > begin { end } else { 0 },
     }
 }

@@ -1,5 +1,6 @@
 //! What GetObject and HeadObject share: which version, whether its conditions hold, which bytes, which headers.
 
+use checksum::format_checksum;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use metadata_api::{Error as MetadataError, FoundVersion, GetVersion, Version, VersionState};
 use s3_wire::{
@@ -7,9 +8,9 @@ use s3_wire::{
     date::http_date,
     header::{Outcome, ReadConditions, checksum_mode_enabled, if_range, range},
     lifecycle::Current,
-};
     query::invalid_version_id,
-use types::{ByteRange, Content, ETag, PartNumber, Sequence, Timestamp, VersionId};
+};
+use types::{ByteRange, Checksum, ChecksumType, Content, ETag, PartNumber, Sequence, Timestamp, VersionId};
 
 use crate::{
     Gateway,
@@ -213,43 +214,60 @@ fn select(
     headers: &mut HeaderMap,
 ) -> Result<(ByteRange, bool), S3Error> {
     let whole = ByteRange::new(0, version.size).ok_or_else(|| S3Error::new(ErrorCode::InternalError))?;
+    let shows_checksum = checksum_mode_enabled(&request.headers);
     if let Some(part) = part {
-        return Ok((select_part(version, part, headers)?, true));
+        let bytes = select_part(version, part, shows_checksum, headers)?;
+        // No part of nothing has a place that a `Content-Range` could tell. RFC 9110, section 14.4.
+        return Ok((bytes, bytes.length() > 0));
     }
     let applies = if_range(&request.headers, &version.etag, found.last_modified);
     let spec = range(&request.headers).filter(|_| applies);
-    if let Some(spec) = spec {
+    if let Some(spec) = spec.filter(|spec| !spec.is_whole(version.size)) {
         return Ok((spec.resolve(version.size)?, true));
     }
     // A checksum covers the whole object, so it is shown with the whole object only.
-    if checksum_mode_enabled(&request.headers)
-        && let Some(checksum) = &version.checksum
-    {
+    if shows_checksum && let Some(checksum) = &version.checksum {
         set_checksum(headers, checksum, &version.etag);
     }
     Ok((whole, false))
 }
 
-fn select_part(version: &Version, part: PartNumber, headers: &mut HeaderMap) -> Result<ByteRange, S3Error> {
+/// A part, by its place in the object, from 1: whoever reads parts up to `x-amz-mp-parts-count` gets them all, whatever
+/// numbers they were uploaded by. An object that was written whole is its own first part.
+fn select_part(
+    version: &Version,
+    part: PartNumber,
+    shows_checksum: bool,
+    headers: &mut HeaderMap,
+) -> Result<ByteRange, S3Error> {
     let invalid = || S3Error::new(ErrorCode::InvalidPartNumber);
+    let checksum = version.checksum.as_ref().filter(|_| shows_checksum);
     if version.parts.is_empty() {
-        let whole = ByteRange::new(0, version.size).filter(|_| part.get() == 1);
-        return whole.ok_or_else(invalid);
+        let whole = ByteRange::new(0, version.size).filter(|_| part.get() == 1).ok_or_else(invalid)?;
+        if let Some(checksum) = checksum {
+            set_checksum(headers, checksum, &version.etag);
+        }
+        return Ok(whole);
     }
     set(headers, HeaderName::from_static("x-amz-mp-parts-count"), &version.parts.len().to_string());
-    // Parts are addressed by their place in the object, which S3 numbers from 1.
     let index = usize::from(part.get()) - 1;
-    let size = version.parts.get(index).ok_or_else(invalid)?.size;
+    let selected = version.parts.get(index).ok_or_else(invalid)?;
     let start: u64 = version.parts[..index].iter().map(|part| part.size).sum();
-    ByteRange::new(start, start + size).ok_or_else(invalid)
+    let bytes = ByteRange::new(start, start + selected.size).ok_or_else(invalid)?;
+    // S3 has a checksum of each part only where the object's is composed of them, and else that of an only part.
+    if let Some(Checksum { kind, .. }) = checksum
+        && (*kind == ChecksumType::Composite || version.parts.len() == 1)
+        && let Some(value) = &selected.checksum
+    {
+        let name = HeaderName::from_static(value.algorithm().header_name());
+        set(headers, name, &format_checksum(value));
+        set(headers, HeaderName::from_static("x-amz-checksum-type"), kind.name());
+    }
+    Ok(bytes)
 }
 
 fn set_content_range(headers: &mut HeaderMap, bytes: ByteRange, size: u64) {
-    let text = if bytes.length() == 0 {
-        format!("bytes */{size}")
-    } else {
-        format!("bytes {}-{}/{size}", bytes.start(), bytes.end() - 1)
-    };
+    let text = format!("bytes {}-{}/{size}", bytes.start(), bytes.end().saturating_sub(1));
     set(headers, header::CONTENT_RANGE, &text);
 }
 
