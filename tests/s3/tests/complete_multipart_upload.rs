@@ -250,7 +250,8 @@ fn full_object_checksums_cover_the_bytes() {
         complete()
             .header(algorithm.header_name(), checksum_of(algorithm, b"other"))
             .refused(400, "BadDigest");
-        complete().header("x-amz-checksum-type", "COMPOSITE").send().expect(400);
+        let error = complete().header("x-amz-checksum-type", "COMPOSITE").refused(400, "InvalidRequest");
+        assert!(error.get("Message").contains("using the FULL_OBJECT checksum mode"), "{error:?}");
         assert_absent(&bucket, key);
         let done = complete().header(algorithm.header_name(), &right).ok().xml();
         assert_eq!(done.get(&format!("Checksum{}", algorithm.name())), right);
@@ -279,7 +280,9 @@ fn composite_checksums_cover_the_parts() {
         let (name, element) = (algorithm.header_name(), format!("Checksum{}", algorithm.name()));
         let stored: Vec<_> = (1..)
             .zip(&parts)
-            .map(|(number, part)| upload.part(number, part).unsigned_payload().ok())
+            .map(|(number, part)| {
+                upload.part(number, part).unsigned_payload().header(name, checksum_of(algorithm, part)).ok()
+            })
             .collect();
         let part = |at: usize| {
             let (etag, checksum) = (stored[at].etag().replace('"', ""), stored[at].get(name));
@@ -292,6 +295,14 @@ fn composite_checksums_cover_the_parts() {
         let document =
             |last: &str| format!("<CompleteMultipartUpload>{}{last}</CompleteMultipartUpload>", part(0));
         upload.complete_with(&document(&wrong)).refused(400, "InvalidPart");
+        let full = upload.complete_with(&document(&part(1))).header("x-amz-checksum-type", "FULL_OBJECT");
+        let error = full.refused(400, "InvalidRequest");
+        assert!(error.get("Message").contains("using the COMPOSITE checksum mode"), "{error:?}");
+        // What the parts are checked by must be repeated for each.
+        let etag = stored[1].etag().replace('"', "");
+        let silent = format!("<Part><PartNumber>2</PartNumber><ETag>{etag}</ETag></Part>");
+        let error = upload.complete_with(&document(&silent)).refused(400, "InvalidRequest");
+        assert!(error.get("Message").ends_with("It was missing for part 2 in the request."), "{error:?}");
         assert_absent(&bucket, key);
 
         let done = upload.complete_with(&document(&part(1))).ok().xml();

@@ -101,8 +101,19 @@ fn checksums_are_those_of_the_upload() {
         let create = bucket.create_upload("key").header("x-amz-checksum-algorithm", algorithm.name());
         let upload = bucket.upload_with("key", create);
         let (name, value) = (algorithm.header_name(), checksum_of(algorithm, b"content"));
+        // Where the object's checksum is composed of those of its parts, each must have one.
         for part in [
             upload.part(1, "content"),
+            upload.part(1, "content").header("x-amz-sdk-checksum-algorithm", algorithm.name()),
+        ] {
+            if algorithm == ChecksumAlgorithm::Crc64nvme {
+                assert_eq!(part.ok().get(name), value);
+            } else {
+                let error = part.refused(400, "InvalidRequest");
+                assert!(error.get("Message").ends_with("actual checksum Type: null"), "{error:?}");
+            }
+        }
+        for part in [
             upload.part(1, "content").header(name, &value),
             upload.part(1, "content").unsigned_trailer(8192, name, &value),
             upload.part(1, "content").signed_trailer(8192, name, &value),
@@ -117,8 +128,12 @@ fn checksums_are_those_of_the_upload() {
         assert_eq!(listed.get("ChecksumAlgorithm"), algorithm.name());
         assert_eq!(listed.all(&format!("Part/Checksum{}", algorithm.name())), [value]);
     }
-    // No algorithm was named, so any will do.
+    // No algorithm was named, so any will do, and none is shown that nobody spoke of.
     let upload = bucket.upload("key");
+    assert_eq!(upload.part(1, "content").ok().header("x-amz-checksum-crc64nvme"), None);
+    let sum = checksum_of(ChecksumAlgorithm::Crc64nvme, b"content");
+    let part = upload.part(1, "content").header("x-amz-checksum-crc64nvme", &sum).ok();
+    assert_eq!(part.get("x-amz-checksum-crc64nvme"), sum);
     for algorithm in ChecksumAlgorithm::ALL {
         upload.part(1, "content").header(algorithm.header_name(), checksum_of(algorithm, b"content")).ok();
     }

@@ -3,7 +3,8 @@
 use axum::body::Body;
 use http::header::HOST;
 use metadata_api::{
-    Committed, CompleteUpload, CompletedPart, Error as MetadataError, FoundVersion, GetVersion, VersionState,
+    Committed, CompleteUpload, CompletedPart, Error as MetadataError, FoundVersion, GetVersion, Upload,
+    UploadChecksum, VersionState,
 };
 use s3_wire::{
     S3Error,
@@ -50,9 +51,14 @@ pub(super) async fn complete_multipart_upload(
         ));
     }
 
-    if encryption::is_spoken_of(request) {
+    // What every part has and what nothing is said of needs no look at the upload.
+    let lacks_checksum = parts.iter().any(|part| part.checksum.is_none());
+    if encryption::is_spoken_of(request) || checksum_type.is_some() || lacks_checksum {
         match gateway.metadata.get_upload(request.bucket()?, request.key()?, upload).await {
-            Ok(upload) => encryption::check_upload(gateway, request, &upload)?,
+            Ok(upload) => {
+                encryption::check_upload(gateway, request, &upload)?;
+                check_checksums(&upload, checksum_type, &parts)?;
+            }
             // It may be that it ended already, and that this is asked again.
             Err(MetadataError::UploadNotFound) => {}
             Err(error) => return Err(request.metadata_error(error)),
@@ -90,6 +96,31 @@ pub(super) async fn complete_multipart_upload(
     set_new_version_id(response.headers_mut(), committed.versioning, committed.version_id);
     say_what_it_has(gateway, request, &committed, &mut response).await?;
     Ok(response)
+}
+
+/// What a request says of checksums must be what the upload was created with; where the object's is composed of those of its parts, it
+/// must repeat each. Source: Amazon S3 User Guide, "Checking object integrity for data uploads in Amazon S3".
+fn check_checksums(
+    upload: &Upload,
+    stated: Option<ChecksumType>,
+    parts: &[xml::CompletedPart],
+) -> Result<(), S3Error> {
+    let UploadChecksum { algorithm, kind } = upload.checksum;
+    if stated.is_some_and(|stated| stated != kind) {
+        return Err(S3Error::invalid_request(format!(
+            "The upload was created using the {} checksum mode. The complete request must use the same checksum mode.",
+            kind.name()
+        )));
+    }
+    let missing = parts.iter().find(|part| part.checksum.is_none());
+    match missing.filter(|_| upload.checksum_named && kind == ChecksumType::Composite) {
+        Some(part) => Err(S3Error::invalid_request(format!(
+            "The upload was created using a {} checksum. The complete request must include the checksum for each part. It was missing for part {} in the request.",
+            algorithm.name().to_ascii_lowercase(),
+            part.number.get()
+        ))),
+        None => Ok(()),
+    }
 }
 
 /// Its tags, which rules may ask for when it expires, and how it is encrypted came with the upload.

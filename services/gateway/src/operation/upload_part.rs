@@ -4,9 +4,13 @@ use axum::body::Body;
 use checksum::format_checksum;
 use data_pool::Claim;
 use http::{HeaderName, StatusCode};
-use metadata_api::{CommitPart, Part, Upload};
-use s3_wire::{ErrorCode, S3Error, header::request_checksum, query::Query};
-use types::{PartNumber, UploadId};
+use metadata_api::{CommitPart, Part, Upload, UploadChecksum};
+use s3_wire::{
+    ErrorCode, S3Error,
+    header::{RequestChecksum, request_checksum},
+    query::Query,
+};
+use types::{ChecksumType, PartNumber, UploadId};
 
 use super::{UPLOAD_SIZE_MAX, object_read::part_number, put_object::owner_tag};
 use crate::{
@@ -45,6 +49,24 @@ pub(super) async fn open_upload(
     Ok((upload, number))
 }
 
+/// The checksum of a part must be of the algorithm that the upload names; where the object's is composed of those of its parts, each
+/// must have one. Source: Amazon S3 User Guide, "Checking object integrity for data uploads in Amazon S3".
+fn check_algorithm(upload: &Upload, sent: Option<&RequestChecksum>) -> Result<(), S3Error> {
+    let UploadChecksum { algorithm: expected, kind } = upload.checksum;
+    let actual = match sent {
+        _ if !upload.checksum_named => return Ok(()),
+        Some(sent) if sent.algorithm() != expected => sent.algorithm().name(),
+        // An algorithm alone is nothing to compare with.
+        None | Some(RequestChecksum::Named(_)) if kind == ChecksumType::Composite => "null",
+        _ => return Ok(()),
+    };
+    Err(S3Error::invalid_request(format!(
+        "Checksum Type mismatch occurred, expected checksum Type: {}, actual checksum Type: {}",
+        expected.name().to_ascii_lowercase(),
+        actual.to_ascii_lowercase()
+    )))
+}
+
 pub(super) async fn upload_part(
     gateway: &Gateway,
     request: &Request,
@@ -53,16 +75,8 @@ pub(super) async fn upload_part(
 ) -> Result<Response, S3Error> {
     // Parse, and refuse what can be refused before the body is read.
     let (upload, number) = open_upload(gateway, request).await?;
-    if let Some(sent) = request_checksum(&request.headers)?
-        && upload.checksum_named
-        && sent.algorithm() != upload.checksum.algorithm
-    {
-        return Err(S3Error::invalid_request(format!(
-            "Checksum Type mismatch occurred, expected checksum Type: {}, actual checksum Type: {}",
-            upload.checksum.algorithm.name().to_ascii_lowercase(),
-            sent.algorithm().name().to_ascii_lowercase()
-        )));
-    }
+    let sent = request_checksum(&request.headers)?;
+    check_algorithm(&upload, sent.as_ref())?;
     let sealing = encryption::of_part(gateway, request, &upload, number)?;
     let algorithm = upload.checksum.algorithm;
     let mut body = ObjectBody::open(&gateway.env, request, body, Some(algorithm), UPLOAD_SIZE_MAX)?;
@@ -97,8 +111,11 @@ pub(super) async fn upload_part(
     // Respond.
     let mut response = empty(StatusCode::OK);
     set_etag(response.headers_mut(), &part.etag);
-    let name = HeaderName::from_static(part.checksum.algorithm().header_name());
-    set(response.headers_mut(), name, &format_checksum(&part.checksum));
+    // One that neither the upload nor the part names is not shown.
+    if upload.checksum_named || sent.is_some_and(|sent| sent.algorithm() == algorithm) {
+        let name = HeaderName::from_static(algorithm.header_name());
+        set(response.headers_mut(), name, &format_checksum(&part.checksum));
+    }
     if let Some(sealing) = sealing {
         sealing.set_headers(response.headers_mut());
     }
