@@ -72,6 +72,21 @@ fn a_missing_key_is_told_to_those_who_may_list() {
     bucket.get("key").ok();
 }
 
+/// Unlike what is in a bucket, that there is none is told to anybody.
+#[test]
+fn a_missing_bucket_is_told_to_anybody() {
+    let server = Server::start();
+    let missing = server.client().existing_bucket("missing");
+    for request in [missing.get("key"), missing.put("key", "content"), missing.delete("key"), missing.list()]
+    {
+        assert_eq!(request.anonymous().refused(404, "NoSuchBucket").get("BucketName"), "missing");
+    }
+    missing.head("key").anonymous().send().expect(404);
+    missing.create_upload("key").anonymous().refused(404, "NoSuchBucket");
+    missing.request(Method::PUT).anonymous().refused(403, "AccessDenied");
+    missing.request(Method::HEAD).send().expect(404);
+}
+
 /// What is written without an account belongs to the bucket's owner.
 #[test]
 fn anybody_writes_where_a_policy_lets_him() {
@@ -86,7 +101,10 @@ fn anybody_writes_where_a_policy_lets_him() {
     bucket.get("in/put").anonymous().refused(403, "AccessDenied");
     bucket.get("in/put").ok();
 
-    let upload = bucket.upload_with("in/parts", bucket.create_upload("in/parts").anonymous());
+    let error = bucket.create_upload("in/parts").anonymous().refused(403, "AccessDenied");
+    assert!(error.get("Message").contains("Anonymous users cannot initiate multipart uploads"), "{error:?}");
+    assert!(bucket.list_uploads().ok().xml().elements("Upload").is_empty());
+    let upload = bucket.upload("in/parts");
     let etag = upload.part(1, "content").anonymous().ok().etag().to_owned();
     upload.list().anonymous().refused(403, "AccessDenied");
     upload.complete(&[(1, &etag)]).anonymous().ok();
@@ -99,7 +117,8 @@ fn anybody_writes_where_a_policy_lets_him() {
         &bucket,
         &[&allow("s3:*").replace(r#""Resource": "BUCKET/*""#, r#""Resource": ["BUCKET", "BUCKET/*"]"#)],
     );
-    let upload = bucket.upload_with("in/parts", bucket.create_upload("in/parts").anonymous());
+    bucket.create_upload("in/parts").anonymous().refused(403, "AccessDenied");
+    let upload = bucket.upload("in/parts");
     let parts = upload.list().anonymous().ok().xml();
     assert_eq!((parts.get("Owner/ID"), parts.get("Initiator/ID")), (owner.as_str(), owner.as_str()));
     upload.abort().anonymous().send().expect(204);

@@ -146,8 +146,8 @@ fn health_is_told_to_anybody() {
             connection.expect_end();
         }
     }
-    server.client().request(Method::GET, "/health/other").anonymous().refused(403, "AccessDenied");
-    server.client().request(Method::PUT, "/health/live").anonymous().refused(403, "AccessDenied");
+    server.client().request(Method::GET, "/health/other").anonymous().refused(404, "NoSuchBucket");
+    server.client().request(Method::PUT, "/health/live").anonymous().refused(404, "NoSuchBucket");
 }
 
 /// Heads that are too large, and bytes that are no HTTP, are answered or cut off; the server goes on.

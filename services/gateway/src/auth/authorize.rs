@@ -557,10 +557,13 @@ async fn decide(
             }
             return account.is_some().then(|| permit(Vec::new(), None)).ok_or_else(denied);
         }
-        // Nobody learns without credentials what there is.
-        Err(MetadataError::BucketNotFound { .. }) if account.is_none() => return Err(denied()),
         Err(error) => return Err(request.metadata_error(error)),
     };
+    // Its parts would be nobody's. Source: Amazon S3 User Guide, "Multipart upload API and permissions".
+    if operation == Operation::CreateMultipartUpload && account.is_none() {
+        let message = "Anonymous users cannot initiate multipart uploads.  Please authenticate.";
+        return Err(S3Error::with_message(ErrorCode::AccessDenied, message));
+    }
     // Also when the policy cannot be read, which only its owner can mend.
     let is_root = request.authenticated.user().is_none();
     if is_root && NEVER_DENIED.contains(&action) && account.as_ref() == Some(&bucket.owner) {

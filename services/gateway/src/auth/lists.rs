@@ -79,8 +79,8 @@ impl Lists {
     }
 
     /// Whether a list grants the right to this. Source: Amazon S3 User Guide, "Access control list (ACL) overview", "Mapping of
-    /// ACL permissions and access policy permissions". Everything in a bucket belongs to its owner, so that whoever may
-    /// write to it may also delete from it, but no versions.
+    /// ACL permissions and access policy permissions": whoever may write to a bucket may put objects, and only its owner, who needs
+    /// no list, may delete them too.
     pub(super) fn allow(&self, action: &str) -> bool {
         let of_bucket = |permission| self.bucket.grants(self.account.as_deref(), permission);
         let of_object = |permission| match &self.object {
@@ -90,9 +90,7 @@ impl Lists {
         };
         match action {
             "ListBucket" | "ListBucketVersions" | "ListBucketMultipartUploads" => of_bucket(Permission::Read),
-            "PutObject" | "DeleteObject" | "AbortMultipartUpload" | "ListMultipartUploadParts" => {
-                of_bucket(Permission::Write)
-            }
+            "PutObject" => of_bucket(Permission::Write),
             "GetBucketAcl" => of_bucket(Permission::ReadAcp),
             "PutBucketAcl" => of_bucket(Permission::WriteAcp),
             "GetObject" | "GetObjectVersion" => of_object(Permission::Read),
