@@ -124,6 +124,10 @@ pub struct FrontConfig {
         value_parser = clap::value_parser!(u64).range(0..=604_800)
     )]
     pub restore_delay_seconds: u64,
+    /// Fewest bytes a second of a request's body, on average over a minute of waiting for it; whoever sends it more slowly is cut
+    /// off, as is whoever sends nothing for 30 seconds. 0 lets it come as slowly as that.
+    #[arg(long, env = "ASHLAR_BODY_RATE_MIN", default_value_t = 1024, value_name = "BYTES")]
+    pub body_rate_min: u64,
     /// Most client connections at a time, to each listener; more wait to be accepted.
     #[arg(long, env = "ASHLAR_CONNECTIONS_MAX", default_value_t = 10_000, value_name = "NUMBER")]
     pub connections_max: usize,

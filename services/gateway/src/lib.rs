@@ -63,6 +63,7 @@ pub struct Gateway {
     /// The master keys of SSE-S3; without any, nothing is encrypted or decrypted by them.
     keys: Option<Arc<Keyring>>,
     customer_keys_over_http: bool,
+    body_rate_min: u64,
     scheme: &'static str,
     host_id: String,
     metadata: Arc<dyn Metadata>,
@@ -97,6 +98,7 @@ impl Gateway {
             lifecycle_day: DAY,
             keys,
             customer_keys_over_http: config.customer_keys_over_http,
+            body_rate_min: config.body_rate_min,
             scheme: if config.tls_cert.is_some() { "https" } else { "http" },
             host_id,
             metadata,

@@ -30,6 +30,39 @@ use crate::{
 /// A sender that is silent for longer is cut off.
 pub(crate) const IDLE_MAX: Duration = Duration::from_secs(30);
 
+/// How long is waited for a body before its pace is looked at.
+const PACE_WINDOW: Duration = Duration::from_secs(60);
+
+/// How fast a body comes. Only time that is spent waiting for it counts: a store that takes long to keep what came is not its
+/// sender's fault.
+#[derive(Debug)]
+struct Pace {
+    rate_min: u64,
+    waited: Duration,
+    received: u64,
+}
+
+impl Pace {
+    fn new(rate_min: u64) -> Self {
+        Self { rate_min, waited: Duration::ZERO, received: 0 }
+    }
+
+    /// Takes into account that so many bytes were waited for. `Idle` when they have been too few for too long.
+    fn note(&mut self, waited: Duration, received: usize) -> Result<(), BodyError> {
+        self.waited += waited;
+        self.received += received as u64;
+        if self.waited < PACE_WINDOW {
+            return Ok(());
+        }
+        let demanded = self.rate_min.saturating_mul(self.waited.as_secs());
+        if self.received < demanded {
+            return Err(BodyError::Idle);
+        }
+        *self = Self::new(self.rate_min);
+        Ok(())
+    }
+}
+
 /// What is wrong with a body.
 #[derive(Debug)]
 pub(crate) enum BodyError {
@@ -57,7 +90,7 @@ pub(crate) enum BodyError {
         /// Bytes that came.
         received: u64,
     },
-    /// Nothing came for too long.
+    /// Nothing came for too long, or too little.
     Idle,
     /// The connection broke.
     Connection,
@@ -135,6 +168,7 @@ pub(crate) struct ObjectBody<'a> {
     hasher: Option<ObjectHasher>,
     length: Length,
     received: u64,
+    pace: Pace,
     announced: Announced,
     kept: ChecksumAlgorithm,
     proved: Option<Proved>,
@@ -240,6 +274,7 @@ impl<'a> ObjectBody<'a> {
             hasher: Some(hasher),
             length,
             received: 0,
+            pace: Pace::new(request.body_rate_min),
             announced,
             kept,
             proved: None,
@@ -302,11 +337,13 @@ impl<'a> ObjectBody<'a> {
                 }
                 return Ok(Some(bytes));
             }
+            let asked = self.env.now();
             match self.env.timeout(IDLE_MAX, self.body.frame()).await {
                 Err(_) => return Err(BodyError::Idle),
                 Ok(Some(Err(_))) => return Err(self.broken()),
                 Ok(Some(Ok(frame))) => {
                     if let Ok(data) = frame.into_data() {
+                        self.pace.note(self.env.now().since(asked), data.len())?;
                         self.unframe(data)?;
                     }
                 }
@@ -494,4 +531,28 @@ fn signature_error(error: ChunkError) -> BodyError {
         }
         ChunkError::Incomplete => S3Error::new(ErrorCode::IncompleteBody),
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::Pace;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn a_body_must_keep_its_pace_while_it_is_waited_for() {
+        // A burst is good for the minute that it is in, and for no other.
+        let mut pace = Pace::new(1024);
+        assert!(pace.note(Duration::ZERO, 1 << 20).is_ok());
+        assert!((0..119).all(|_| pace.note(SECOND, 1).is_ok()));
+        assert!(pace.note(SECOND, 1).is_err());
+        // What is waited for no longer than this is never cut.
+        let mut pace = Pace::new(1024);
+        assert!((0..600).all(|_| pace.note(SECOND, 1024).is_ok()));
+        assert!((0..100_000).all(|_| pace.note(Duration::ZERO, 1).is_ok()));
+        let mut pace = Pace::new(0);
+        assert!((0..600).all(|_| pace.note(SECOND, 1).is_ok()));
+    }
 }

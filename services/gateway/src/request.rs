@@ -58,6 +58,8 @@ pub(crate) struct Request {
     pub(crate) authenticated: Authenticated,
     /// Where it comes from.
     pub(crate) peer: Option<IpAddr>,
+    /// Fewest bytes a second that its body may come with.
+    pub(crate) body_rate_min: u64,
     /// What was read of its target.
     pub(crate) target: Target,
 }

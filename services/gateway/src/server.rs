@@ -329,6 +329,7 @@ async fn prepare(gateway: &Gateway, parts: &mut Parts, seen: &Seen) -> Result<Pr
 
 /// Whom a request is from, and what it asks for.
 async fn recognise(
+        body_rate_min: gateway.body_rate_min,
     gateway: &Gateway,
     parts: &mut Parts,
 ) -> Result<(Address, Authenticated, Operation), S3Error> {

@@ -62,10 +62,15 @@ impl Cluster {
 
     /// Ends the metadata service as it is and starts another on its database and its address.
     pub fn restart_metadata(&mut self) {
+        self.stop_metadata();
+        self.start_metadata();
+    }
+
+    /// Ends the metadata service as it is.
+    pub fn stop_metadata(&mut self) {
         if let Some(service) = self.metadata_service.take() {
             service.shutdown_timeout(PATIENCE);
         }
-        self.start_metadata();
     }
 
     /// Puts a record of the account as a gateway of another release could have written it.

@@ -105,6 +105,28 @@ impl Connection {
         }
     }
 
+    /// Waits at most so long until the server sends something or closes the connection, and tells whether it did.
+    pub fn wait_for(&mut self, time: Duration) -> bool {
+        if !self.buffer.is_empty() || self.ended {
+            return true;
+        }
+        self.tcp.set_read_timeout(Some(time)).expect("an open socket");
+        let mut piece = [0; 1024];
+        let did = match self.stream.read(&mut piece) {
+            Ok(0) => true,
+            Ok(length) => {
+                self.buffer.extend_from_slice(&piece[..length]);
+                true
+            }
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => false,
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => true,
+            Err(error) => panic!("cannot receive: {error}"),
+        };
+        self.ended = did && self.buffer.is_empty();
+        self.tcp.set_read_timeout(Some(PATIENCE)).expect("an open socket");
+        did
+    }
+
     /// The next final answer, or `None` when the server closes the connection without one.
     pub fn receive_if_any(&mut self, method: &Method) -> Option<Response> {
         while self.buffer.is_empty() && self.read_more() {}

@@ -3,6 +3,7 @@
 //! Every test starts a server of its own in the same process and speaks to it over TCP. Expectations come from the
 //! S3 API Reference, not from the product's code.
 
+mod slow_senders;
 mod support;
 
 mod abort_multipart_upload;

@@ -68,7 +68,9 @@ pub(crate) async fn post_object(
     let location = location(gateway, request, &address, &key);
     let address = Address { key: Some(key), ..address };
     let (method, uri, peer) = (Method::POST, Uri::default(), peer(&request.extensions));
-    let request = Request { method, uri, headers, address, authenticated, peer, target: Target::default() };
+    let body_rate_min = gateway.body_rate_min;
+    let target = Target::default();
+    let request = Request { method, uri, headers, address, authenticated, peer, body_rate_min, target };
 
     // Authorise.
     let permit = authorize_form(gateway, &request, &tags).await?;

@@ -308,6 +308,7 @@ fn request(asked: Option<&str>) -> Request {
 
 #[tokio::test(start_paused = true)]
 async fn a_request_without_an_answer_is_recorded_as_closed() {
+        body_rate_min: 0,
     let front = Front::new().await;
     let source = bucket("source");
     front.gateway.access_log.note(&source, true);
