@@ -79,6 +79,13 @@ impl S3Error {
         Self::with_message(ErrorCode::NotImplemented, message).field("Header", header)
     }
 
+    /// `NotImplemented` for a sub-resource that is unknown.
+    pub fn parameter_not_implemented(name: &str) -> Self {
+        let message =
+            format!("A query parameter you provided implies functionality that is not implemented: {name}");
+        Self::with_message(ErrorCode::NotImplemented, message).field("Parameter", name)
+    }
+
     /// `NotImplemented` for an element of a body whose meaning is not built.
     pub fn field_not_implemented(element: &str) -> Self {
         let message =

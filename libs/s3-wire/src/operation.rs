@@ -5,7 +5,7 @@ mod route;
 #[cfg(test)]
 mod tests;
 
-pub use route::{ROUTES, Route, RouteInput, Signal, recognise, route};
+pub use route::{ROUTES, Route, RouteInput, SUBRESOURCES_OF_OTHERS, Signal, recognise, route};
 
 /// What an operation acts on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -34,7 +34,7 @@ impl Resource {
 pub enum Kind {
     /// There is a handler.
     Supported,
-    /// Nothing can be configured, so it is answered as S3 answers where nothing is.
+    /// Nothing can be configured, so it is answered as S3 answers where nothing is, and what is put must ask for this.
     Default,
     /// Recognised, answered with `NotImplemented`.
     Refused,
@@ -144,13 +144,13 @@ operations! {
     PutBucketTagging Bucket Supported,
     DeleteBucketTagging Bucket Supported,
     GetBucketNotificationConfiguration Bucket Default,
-    PutBucketNotificationConfiguration Bucket Refused,
+    PutBucketNotificationConfiguration Bucket Default,
     GetBucketLogging Bucket Supported,
     PutBucketLogging Bucket Supported,
     GetBucketRequestPayment Bucket Default,
-    PutBucketRequestPayment Bucket Refused,
+    PutBucketRequestPayment Bucket Default,
     GetBucketAccelerateConfiguration Bucket Default,
-    PutBucketAccelerateConfiguration Bucket Refused,
+    PutBucketAccelerateConfiguration Bucket Default,
     GetBucketInventoryConfiguration Bucket Supported,
     PutBucketInventoryConfiguration Bucket Supported,
     DeleteBucketInventoryConfiguration Bucket Supported,

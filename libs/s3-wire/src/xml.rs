@@ -45,9 +45,12 @@ pub use bucket::{
 };
 pub use complete::{COMPLETE_BODY_MAX, CompletedPart, PARTS_MAX, check_part_order, parse_complete};
 pub use cors::{CORS_BODY_MAX, cors, parse_cors};
-pub use defaults::{empty, no_configurations, request_payment};
+pub use defaults::{
+    DEFAULTS_BODY_MAX, check_accelerate, check_notification, check_request_payment, empty, no_configurations,
+    request_payment,
+};
 pub use delete::{DELETE_BODY_MAX, DELETE_OBJECTS_MAX, Delete, ObjectIdentifier, parse_delete};
-pub use encryption::{ENCRYPTION_BODY_MAX, encryption, parse_encryption};
+pub use encryption::{DefaultEncryption, ENCRYPTION_BODY_MAX, encryption, parse_encryption};
 pub use inventory::{INVENTORY_BODY_MAX, check_inventory_id, inventory, list_inventories, parse_inventory};
 pub use lifecycle::{
     LIFECYCLE_BODY_MAX, lifecycle, parse_lifecycle, parse_stored_lifecycle, stored_lifecycle,

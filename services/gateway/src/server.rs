@@ -9,7 +9,7 @@ use axum::{
 };
 use env::{Env, Listener, Task};
 use futures_util::future::join3;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, request::Parts};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header, request::Parts};
 use http_body_util::BodyExt;
 use hyper_util::service::TowerToHyperService;
 use s3_wire::{
@@ -272,7 +272,10 @@ async fn serve(
         let address = address_of(gateway, &parts);
         return (preflight(gateway, &parts, address).await, !empty);
     }
-    let prepared = prepare(gateway, &mut parts, seen).await;
+    let prepared = match has_host(&parts) {
+        true => prepare(gateway, &mut parts, seen).await,
+        false => Err(S3Error::invalid_request("Missing required header for this request: Host")),
+    };
     // A form's sender was told to go on, since its fields are read first of all.
     let awaits_continue = expects_continue && !matches!(prepared, Ok(Prepared::Form(_)));
     let result = match prepared {
@@ -288,6 +291,13 @@ async fn serve(
     // about the next answer on the same connection: botocore takes the old status line for it.
     let unread = result.is_err() && !body.is_end_stream();
     (result, unread || (expects_continue && empty))
+}
+
+/// Requests of HTTP/1.1 must say to whom they are sent. RFC 9112, section 3.2.
+fn has_host(parts: &Parts) -> bool {
+    parts.version < Version::HTTP_11
+        || parts.uri.authority().is_some()
+        || parts.headers.contains_key(header::HOST)
 }
 
 /// What is known of a request by its head.
@@ -307,6 +317,8 @@ async fn prepare(gateway: &Gateway, parts: &mut Parts, seen: &Seen) -> Result<Pr
         if authenticated.account().is_some() {
             return Err(several_mechanisms());
         }
+        let query = Query::parse(parts.uri.query().unwrap_or(""))?;
+        operation::route(&route_input(&parts.method, &address, &query, &parts.headers))?;
         s3_wire::header::refuse_unsupported_headers(recognised, &parts.headers)?;
         return Ok(Prepared::Form(address));
     }
@@ -317,6 +329,7 @@ async fn prepare(gateway: &Gateway, parts: &mut Parts, seen: &Seen) -> Result<Pr
         address,
         authenticated,
         peer: peer(&parts.extensions),
+        body_rate_min: gateway.body_rate_min,
         target: Target::default(),
     };
     let permit = authorize(gateway, &request, recognised).await?;
@@ -329,7 +342,6 @@ async fn prepare(gateway: &Gateway, parts: &mut Parts, seen: &Seen) -> Result<Pr
 
 /// Whom a request is from, and what it asks for.
 async fn recognise(
-        body_rate_min: gateway.body_rate_min,
     gateway: &Gateway,
     parts: &mut Parts,
 ) -> Result<(Address, Authenticated, Operation), S3Error> {

@@ -40,6 +40,12 @@ fn a_configuration_is_kept_and_deleted() {
         encryption(&bucket, Method::PUT).body(bad).refused(status, code);
     }
     assert_eq!(encryption(&bucket, Method::GET).ok().xml(), found, "what is refused changes nothing");
+    // Bucket keys are of a KMS; that they are wanted is kept and has no effect, as on S3.
+    assert_eq!(found.get("Rule/BucketKeyEnabled"), "false");
+    let wanted = document("AES256").replace("</Rule>", "<BucketKeyEnabled>true</BucketKeyEnabled></Rule>");
+    encryption(&bucket, Method::PUT).body(wanted).ok();
+    assert_eq!(encryption(&bucket, Method::GET).ok().xml().get("Rule/BucketKeyEnabled"), "true");
+    assert_eq!(bucket.put("key", "content").ok().get(HEADER), "AES256");
     for _ in 0..2 {
         encryption(&bucket, Method::DELETE).send().expect(204);
         encryption(&bucket, Method::GET).refused(404, missing);

@@ -156,9 +156,8 @@ fn other_configurations_are_refused_and_change_nothing() {
         assert_eq!(error.get("TargetBucket"), target.name);
     }
     let grants = "<TargetGrants><Grant><Grantee/><Permission>READ</Permission></Grant></TargetGrants>";
-    let error = logging(&bucket, Method::PUT)
-        .body(enabled(&target, "", grants))
-        .refused(400, "AccessControlListNotSupported");
+    let error =
+        logging(&bucket, Method::PUT).body(enabled(&target, "", grants)).refused(501, "NotImplemented");
     assert_eq!(error.get("Field"), "TargetGrants");
     for (bad, code) in [
         (String::new(), "MalformedXML"),

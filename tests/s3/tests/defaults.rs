@@ -22,6 +22,49 @@ const ANSWERS: &[(&str, Method, u16, &str)] = &[
     ("intelligent-tiering&id=1", Method::DELETE, 404, "NoSuchConfiguration"),
 ];
 
+/// Sub-resource, a document that asks for what is so, one that asks for what is not built, and the field that is named then.
+const PUTS: &[(&str, &str, &str, &str)] = &[
+    (
+        "notification",
+        "<NotificationConfiguration/>",
+        "<NotificationConfiguration><QueueConfiguration><Queue>arn:aws:sqs:us-east-1:0:q</Queue></QueueConfiguration></NotificationConfiguration>",
+        "QueueConfiguration",
+    ),
+    (
+        "requestPayment",
+        "<RequestPaymentConfiguration><Payer>BucketOwner</Payer></RequestPaymentConfiguration>",
+        "<RequestPaymentConfiguration><Payer>Requester</Payer></RequestPaymentConfiguration>",
+        "Payer",
+    ),
+    (
+        "accelerate",
+        "<AccelerateConfiguration><Status>Suspended</Status></AccelerateConfiguration>",
+        "<AccelerateConfiguration><Status>Enabled</Status></AccelerateConfiguration>",
+        "Status",
+    ),
+];
+
+/// As Terraform's destroy does. Whatever else is asked for is refused by the name of the field.
+#[test]
+fn what_is_so_already_can_be_put() {
+    let server = Server::start();
+    let bucket = server.bucket();
+    let missing = server.client().existing_bucket("missing");
+    for (query, is_so, not_built, field) in PUTS {
+        let put = |document: &str| bucket.request(Method::PUT).raw_query(query).body(document);
+        let before = bucket.request(Method::GET).raw_query(query).ok().body;
+        assert!(put(is_so).ok().body.is_empty());
+        assert_eq!(put(not_built).refused(501, "NotImplemented").get("Field"), *field);
+        let root = is_so.split(['<', '>', '/']).find(|name| !name.is_empty()).expect("a root");
+        for malformed in ["", "<Other/>", &format!("<{root}><Other/></{root}>")] {
+            put(malformed).refused(400, "MalformedXML");
+        }
+        put(is_so).anonymous().refused(403, "AccessDenied");
+        missing.request(Method::PUT).raw_query(query).body(is_so).refused(404, "NoSuchBucket");
+        assert_eq!(bucket.request(Method::GET).raw_query(query).ok().body, before);
+    }
+}
+
 #[test]
 fn what_is_not_configured_is_answered_as_s3_does() {
     let server = Server::start();
@@ -34,5 +77,5 @@ fn what_is_not_configured_is_answered_as_s3_does() {
         missing.request(method.clone()).raw_query(query).refused(404, "NoSuchBucket");
     }
     let by_default = Operation::ALL.iter().filter(|operation| operation.kind() == Kind::Default);
-    assert_eq!(by_default.count(), ANSWERS.len(), "every such operation is asked for");
+    assert_eq!(by_default.count(), ANSWERS.len() + PUTS.len(), "every such operation is asked for");
 }

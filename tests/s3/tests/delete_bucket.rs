@@ -65,3 +65,25 @@ fn another_owner_than_expected_is_refused() {
     bucket.request(Method::DELETE).header("x-amz-expected-bucket-owner", "1").refused(403, "AccessDenied");
     bucket.request(Method::HEAD).ok();
 }
+
+/// A word that is nearly a sub-resource, or one of another store, is not taken for the bucket.
+#[test]
+fn an_unknown_subresource_is_not_the_bucket() {
+    let server = Server::start();
+    let bucket = server.bucket();
+    for query in ["publicaccessblock", "lifecycles=", "events"] {
+        let error = bucket.request(Method::DELETE).raw_query(query).refused(501, "NotImplemented");
+        assert_eq!(error.get("Parameter"), query.trim_end_matches('='));
+        bucket.request(Method::PUT).raw_query(query).refused(501, "NotImplemented");
+    }
+    let new = server.client().existing_bucket("not-made");
+    new.request(Method::PUT).raw_query("events").send().expect(501);
+    new.request(Method::HEAD).send().expect(404);
+    for query in ["events", "replication-metrics", "Versions", "lambdaArn="] {
+        bucket.request(Method::GET).raw_query(query).refused(501, "NotImplemented");
+        bucket.request(Method::HEAD).raw_query(query).send().expect(501);
+    }
+    // Clients of MinIO send this with a listing, and some send parameters that they leave empty.
+    bucket.request(Method::GET).raw_query("list-type=2&metadata=true&start-after=&word").ok();
+    bucket.request(Method::DELETE).send().expect(204);
+}

@@ -177,3 +177,13 @@ fn what_is_not_http_does_no_harm() {
     bucket.put("key", "content").ok();
     assert_content(&bucket, "key", b"content");
 }
+
+/// RFC 9112, section 3.2.
+#[test]
+fn a_request_must_say_to_whom_it_is_sent() {
+    let server = Server::start();
+    let bucket = server.bucket();
+    let get = bucket.get("key").prepare().without_header("host");
+    let error = get.send().expect_error(400, "InvalidRequest");
+    assert!(error.get("Message").ends_with("Host"), "{error:?}");
+}

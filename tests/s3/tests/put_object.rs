@@ -198,6 +198,10 @@ fn headers_that_ask_for_what_is_not_built_are_refused() {
         ("x-amz-server-side-encryption-context", "e30="),
         ("x-amz-server-side-encryption-bucket-key-enabled", "true"),
         ("x-amz-write-offset-bytes", "0"),
+        ("if-modified-since", "Tue, 01 Jan 2019 00:00:00 GMT"),
+        ("if-unmodified-since", "Tue, 01 Jan 2019 00:00:00 GMT"),
+        ("x-amz-checksum-type", "COMPOSITE"),
+        ("x-amz-copy-source-range", "bytes=0-1"),
     ] {
         let error = bucket.put("key", "content").header(name, value).refused(501, "NotImplemented");
         assert_eq!(error.get("Header"), name);
@@ -236,6 +240,24 @@ fn unknown_parameters_are_ignored() {
     let bucket = server.bucket();
     bucket.put("key", "content").query("x-id", "PutObject").query("something", "else").ok();
     assert_eq!(bucket.get("key").query("x-id", "GetObject").ok().body, b"content");
+}
+
+/// What looks like a sub-resource is not taken for the object: `?Tagging` must not replace it by a document of tags.
+#[test]
+fn an_unknown_subresource_is_not_the_object() {
+    let server = Server::start();
+    let bucket = server.bucket();
+    bucket.put("key", "content").ok();
+    for query in ["Tagging", "Tagging=", "append&x-id=PutObject"] {
+        let error = bucket.put("key", "<Tagging/>").raw_query(query).refused(501, "NotImplemented");
+        assert_eq!(error.get("Parameter"), query.split(['=', '&']).next().expect("a name"));
+        bucket.delete("key").raw_query(query).refused(501, "NotImplemented");
+    }
+    bucket.put("key", "other").raw_query("append").anonymous().refused(403, "AccessDenied");
+    bucket.form().field("key", "key").signed("other").raw_query("append").refused(501, "NotImplemented");
+    assert_eq!(bucket.get("key").ok().body, b"content");
+    // Whoever made a presigned URL may have had his own reasons.
+    bucket.put("key", "presigned").raw_query("word").unsigned_payload().presigned(60).ok();
 }
 
 /// A write with half the parameters of a part is a part gone astray, not an object.

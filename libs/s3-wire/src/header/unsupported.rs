@@ -54,6 +54,10 @@ pub const UNSUPPORTED_HEADERS: &[UnsupportedHeader] = &[
     entry("x-amz-bucket-namespace", &["global"], Scope::Create),
     entry("x-amz-write-offset-bytes", &[], Scope::Write),
     entry("x-amz-annotation-directive", &["COPY", "EXCLUDE"], Scope::Create),
+    entry("x-amz-checksum-type", &["FULL_OBJECT"], Scope::Write),
+    entry("x-amz-copy-source-range", &[], Scope::Write),
+    entry("if-modified-since", &[], Scope::Write),
+    entry("if-unmodified-since", &[], Scope::Write),
 ];
 
 /// Refuses a request whose headers ask for what is not built, `NotImplemented` with the header's name, and one whose headers speak
@@ -61,9 +65,6 @@ pub const UNSUPPORTED_HEADERS: &[UnsupportedHeader] = &[
 pub fn refuse_unsupported_headers(operation: Operation, headers: &HeaderMap) -> Result<(), S3Error> {
     for (name, value) in headers {
         let name = name.as_str();
-        if !name.starts_with("x-amz-") {
-            continue;
-        }
         let listed = UNSUPPORTED_HEADERS.iter().find(|entry| matches(entry.name, name));
         let Some(entry) = listed.filter(|entry| entry.scope.contains(operation)) else { continue };
         let harmless =

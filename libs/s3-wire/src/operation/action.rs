@@ -70,10 +70,13 @@ impl Operation {
             Self::PutObjectTagging => "PutObjectTagging",
             Self::DeleteObjectTagging => "DeleteObjectTagging",
             Self::GetBucketNotificationConfiguration => "GetBucketNotification",
+            Self::PutBucketNotificationConfiguration => "PutBucketNotification",
             Self::GetBucketLogging => "GetBucketLogging",
             Self::PutBucketLogging => "PutBucketLogging",
             Self::GetBucketRequestPayment => "GetBucketRequestPayment",
+            Self::PutBucketRequestPayment => "PutBucketRequestPayment",
             Self::GetBucketAccelerateConfiguration => "GetAccelerateConfiguration",
+            Self::PutBucketAccelerateConfiguration => "PutAccelerateConfiguration",
             Self::GetBucketInventoryConfiguration | Self::ListBucketInventoryConfigurations => {
                 "GetInventoryConfiguration"
             }

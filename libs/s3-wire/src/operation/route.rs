@@ -194,13 +194,34 @@ pub static ROUTES: &[Route] = &[
     sub(Operation::DeleteObjectAnnotation, Method::DELETE, "annotation"),
 ];
 
-/// The operation of a request, if it is built; `NotImplemented` naming it if it is not.
+/// Sub-resources of other stores and of their older and newer APIs. Sources: the XML API of Google Cloud Storage, the routes of MinIO.
+pub const SUBRESOURCES_OF_OTHERS: &[&str] = &[
+    "billing",
+    "encryptionConfig",
+    "events",
+    "lambda",
+    "lambdaArn",
+    "metadata",
+    "object-lambda",
+    "replication-check",
+    "replication-metrics",
+    "replication-reset",
+    "replication-reset-status",
+    "storageClass",
+    "tiering",
+];
+
+/// Parameters of S3 that are no sub-resources and that a write may have. Where they need a value, that is for the operation to say.
+const PARAMETERS_OF_WRITES: [&str; 5] = ["annotationName", "id", "partNumber", "select-type", "versionId"];
+
+/// The operation of a request, if it is built; `NotImplemented` naming it if it is not, or naming a sub-resource that S3 does not have.
 ///
 /// Other errors: `MethodNotAllowed`; `InvalidArgument` for two sub-resources at once, for one that its resource does
 /// not have, and for half of `partNumber` and `uploadId`; `AccessForbidden` for a CORS preflight, which is no operation;
 /// `PreconditionFailed` for a POST to a bucket that is no form.
 pub fn route(input: &RouteInput<'_>) -> Result<Operation, S3Error> {
     let operation = recognise(input)?;
+    refuse_unknown_subresources(input)?;
     match operation.kind() {
         Kind::Refused => Err(S3Error::operation_not_implemented(operation)),
         // An append that were taken for a PutObject would replace the object.
@@ -212,6 +233,30 @@ pub fn route(input: &RouteInput<'_>) -> Result<Operation, S3Error> {
         }
         Kind::Supported | Kind::Default => Ok(operation),
     }
+}
+
+/// Whoever asks for a sub-resource that is unknown must not get the bucket or the object itself, least of all have it replaced or
+/// deleted. A parameter without a value is taken for one in a write, and in a read when it is known of others or is one of S3's but for
+/// its case. Those that begin with `x-` are ignored, and those that a presigned URL has, which may be anybody's. Source: Amazon S3 User
+/// Guide, "Amazon S3 server access log format", the section "Custom access log information".
+fn refuse_unknown_subresources(input: &RouteInput<'_>) -> Result<(), S3Error> {
+    let presigned = |name: &str| name.eq_ignore_ascii_case("x-amz-signature") || name == "Signature";
+    if !input.has_bucket || input.query.iter().any(|(name, _)| presigned(name)) {
+        return Ok(());
+    }
+    let writes = matches!(*input.method, Method::PUT | Method::POST | Method::DELETE);
+    for (name, _) in input.query.iter().filter(|(name, value)| !name.is_empty() && value.is_empty()) {
+        let of_s3 = |known: &str| ROUTES.iter().any(|route| route.subresource == Some(known));
+        let for_logs = name.get(..2).is_some_and(|start| start.eq_ignore_ascii_case("x-"));
+        if for_logs || of_s3(name) || PARAMETERS_OF_WRITES.contains(&name) {
+            continue;
+        }
+        let nearly = |route: &Route| route.subresource.is_some_and(|known| known.eq_ignore_ascii_case(name));
+        if writes || SUBRESOURCES_OF_OTHERS.contains(&name) || ROUTES.iter().any(nearly) {
+            return Err(S3Error::parameter_not_implemented(name));
+        }
+    }
+    Ok(())
 }
 
 /// The operation of a request, built or not. Errors as [`route`], without the refusals.

@@ -2,7 +2,9 @@ use std::collections::HashSet;
 
 use http::{HeaderMap, HeaderValue, Method};
 
-use super::{Kind, Operation, ROUTES, Resource, RouteInput, Signal, recognise, route};
+use super::{
+    Kind, Operation, ROUTES, Resource, RouteInput, SUBRESOURCES_OF_OTHERS, Signal, recognise, route,
+};
 use crate::{ErrorCode, S3Error, query::Query};
 
 fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
@@ -47,7 +49,7 @@ fn every_route_leads_to_its_operation() {
         assert_eq!(answer, Ok(entry.operation), "{entry:?}");
         // Unknown parameters take no part.
         let answer =
-            ask(&entry.method, entry.operation.resource(), &format!("a=b&{query}&zz"), &headers(&pairs));
+            ask(&entry.method, entry.operation.resource(), &format!("a=b&{query}&zz=1"), &headers(&pairs));
         assert_eq!(answer, Ok(entry.operation), "{entry:?}");
     }
 }
@@ -150,6 +152,51 @@ fn what_makes_no_sense_is_refused() {
     assert_eq!(error.headers[0].1, "GET, HEAD, PUT, DELETE");
     let error = ask(&Method::HEAD, Resource::Bucket, "delete", &none).expect_err("refused");
     assert_eq!(error.headers[0].1, "POST");
+}
+
+/// `DELETE /bucket?publicaccessblock` must not delete the bucket.
+#[test]
+fn a_subresource_that_is_unknown_is_not_taken_for_the_bucket_or_the_object() {
+    let none = HeaderMap::new();
+    let routed = |method: &Method, has_key, query: &'static str| {
+        let query = Query::parse(query).expect("a valid query");
+        route(&RouteInput { method, has_bucket: true, has_key, query: &query, headers: &none })
+    };
+    for (method, has_key, query, name) in [
+        (Method::DELETE, false, "publicaccessblock", Some("publicaccessblock")),
+        (Method::DELETE, false, "PolicyStatus=", Some("PolicyStatus")),
+        (Method::DELETE, true, "a=b&word", Some("word")),
+        (Method::PUT, false, "events", Some("events")),
+        (Method::PUT, true, "Tagging", Some("Tagging")),
+        (Method::PUT, true, "x=&y=1", Some("x")),
+        (Method::POST, false, "delete&word", Some("word")),
+        (Method::GET, false, "events", Some("events")),
+        (Method::GET, false, "Versions=", Some("Versions")),
+        (Method::GET, true, "lambdaArn", Some("lambdaArn")),
+        (Method::HEAD, false, "replication-metrics", Some("replication-metrics")),
+        (Method::GET, false, "word&prefix=&delimiter=&marker", None),
+        (Method::GET, false, "list-type=2&metadata=true", None),
+        (Method::GET, true, "lambdaArn=arn", None),
+        (Method::PUT, true, "x-id=PutObject", None),
+        (Method::PUT, true, "x-id&X-Custom=&=&word=1", None),
+        (Method::PUT, true, "partNumber=&uploadId=", None),
+        (Method::DELETE, true, "versionId=", None),
+        (Method::PUT, true, "word&X-Amz-Signature=1", None),
+        (Method::PUT, true, "word&Signature=1", None),
+    ] {
+        match (routed(&method, has_key, query), name) {
+            (Ok(_), None) => {}
+            (Err(error), Some(name)) => {
+                assert_eq!(error.code, ErrorCode::NotImplemented, "{method} {query}");
+                assert_eq!(error.fields, [("Parameter", name.to_owned())], "{method} {query}");
+            }
+            (answer, _) => panic!("{method} {query}: {answer:?}"),
+        }
+    }
+    for name in SUBRESOURCES_OF_OTHERS {
+        let known = ROUTES.iter().any(|route| route.subresource == Some(name));
+        assert!(!known, "{name} is one of S3");
+    }
 }
 
 #[test]

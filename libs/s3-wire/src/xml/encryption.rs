@@ -14,30 +14,41 @@ use crate::{
 /// Largest body of PutBucketEncryption in bytes.
 pub const ENCRYPTION_BODY_MAX: usize = 16 << 10;
 
-/// Reads a body of PutBucketEncryption: the one rule's algorithm. `MalformedXML` for what is no configuration,
-/// `NotImplemented` naming the field for keys of a key management service, bucket keys and blocked types,
+/// How a bucket's new objects are encrypted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DefaultEncryption {
+    /// The algorithm.
+    pub algorithm: ServerSideEncryption,
+    /// What is said of bucket keys. They are keys of a key management service, so it means nothing for any algorithm that is built;
+    /// S3 takes it and shows it nevertheless.
+    pub bucket_key_enabled: bool,
+}
+
+/// Reads a body of PutBucketEncryption: its one rule. `MalformedXML` for what is no configuration,
+/// `NotImplemented` naming the field for keys of a key management service and blocked types,
 /// `InvalidArgument` for the id of a key that would not be used. Source: API Reference, "PutBucketEncryption",
 /// "ServerSideEncryptionByDefault".
-pub fn parse_encryption(body: &[u8]) -> Result<ServerSideEncryption, S3Error> {
+pub fn parse_encryption(body: &[u8]) -> Result<DefaultEncryption, S3Error> {
     let mut reader = XmlReader::open(body, ENCRYPTION_BODY_MAX, "ServerSideEncryptionConfiguration")?;
     let mut rule = None;
     while let Some(name) = reader.next_child()? {
         if name != "Rule" {
             return Err(S3Error::malformed_xml());
         }
-        let mut default = None;
+        let (mut default, mut bucket_key) = (None, None);
         while let Some(name) = reader.next_child()? {
             match name.as_str() {
                 "ApplyServerSideEncryptionByDefault" => set(&mut default, by_default(&mut reader)?)?,
-                "BucketKeyEnabled" if !reader.boolean()? => {}
-                "BucketKeyEnabled" => return Err(S3Error::field_not_implemented("BucketKeyEnabled")),
+                "BucketKeyEnabled" => set(&mut bucket_key, reader.boolean()?)?,
                 "BlockedEncryptionTypes" => {
                     return Err(S3Error::field_not_implemented("BlockedEncryptionTypes"));
                 }
                 _ => return Err(S3Error::malformed_xml()),
             }
         }
-        set(&mut rule, default.ok_or_else(S3Error::malformed_xml)?)?;
+        let algorithm = default.ok_or_else(S3Error::malformed_xml)?;
+        let bucket_key_enabled = bucket_key.unwrap_or(false);
+        set(&mut rule, DefaultEncryption { algorithm, bucket_key_enabled })?;
     }
     reader.finish()?;
     rule.ok_or_else(S3Error::malformed_xml)
@@ -67,23 +78,23 @@ fn by_default(reader: &mut XmlReader<'_>) -> Result<ServerSideEncryption, S3Erro
 }
 
 /// The body of GetBucketEncryption.
-pub fn encryption(default: ServerSideEncryption) -> Bytes {
+pub fn encryption(default: DefaultEncryption) -> Bytes {
     let mut document = Document::new("ServerSideEncryptionConfiguration", 512);
     document.open("Rule");
     document.open("ApplyServerSideEncryptionByDefault");
-    document.element("SSEAlgorithm", default.name());
+    document.element("SSEAlgorithm", default.algorithm.name());
     document.close("ApplyServerSideEncryptionByDefault");
-    document.boolean("BucketKeyEnabled", false);
+    document.boolean("BucketKeyEnabled", default.bucket_key_enabled);
     document.close("Rule");
     document.finish("ServerSideEncryptionConfiguration")
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{encryption, parse_encryption};
+    use super::{DefaultEncryption, encryption, parse_encryption};
     use crate::{error::ErrorCode, header::ServerSideEncryption};
 
-    fn parsed(inner: &str) -> Result<ServerSideEncryption, ErrorCode> {
+    fn parsed(inner: &str) -> Result<DefaultEncryption, ErrorCode> {
         let body = format!("<ServerSideEncryptionConfiguration>{inner}</ServerSideEncryptionConfiguration>");
         parse_encryption(body.as_bytes()).map_err(|error| error.code)
     }
@@ -97,10 +108,15 @@ mod tests {
         };
         let plain = rule("<SSEAlgorithm>AES256</SSEAlgorithm>");
         let with = |beside: &str| plain.replace("</Rule>", &format!("{beside}</Rule>"));
+        let sse_s3 = |bucket_key_enabled| DefaultEncryption {
+            algorithm: ServerSideEncryption::SseS3,
+            bucket_key_enabled,
+        };
         for (inner, expected) in [
-            (plain.clone(), Ok(ServerSideEncryption::SseS3)),
-            (with("<BucketKeyEnabled>false</BucketKeyEnabled>"), Ok(ServerSideEncryption::SseS3)),
-            (with("<BucketKeyEnabled>true</BucketKeyEnabled>"), Err(ErrorCode::NotImplemented)),
+            (plain.clone(), Ok(sse_s3(false))),
+            (with("<BucketKeyEnabled>false</BucketKeyEnabled>"), Ok(sse_s3(false))),
+            (with("<BucketKeyEnabled>true</BucketKeyEnabled>"), Ok(sse_s3(true))),
+            (with(&"<BucketKeyEnabled>true</BucketKeyEnabled>".repeat(2)), Err(ErrorCode::MalformedXML)),
             (with("<BucketKeyEnabled>yes</BucketKeyEnabled>"), Err(ErrorCode::MalformedXML)),
             (
                 with(
@@ -122,7 +138,8 @@ mod tests {
         ] {
             assert_eq!(parsed(&inner), expected, "{inner}");
         }
-        let kept = encryption(ServerSideEncryption::SseS3);
-        assert_eq!(parse_encryption(&kept).map_err(|error| error.code), Ok(ServerSideEncryption::SseS3));
+        for kept in [sse_s3(false), sse_s3(true)] {
+            assert_eq!(parse_encryption(&encryption(kept)).map_err(|error| error.code), Ok(kept));
+        }
     }
 }

@@ -7,7 +7,7 @@ use super::{
     read::{XmlReader, set},
 };
 use crate::{
-    error::{ErrorCode, S3Error},
+    error::S3Error,
     logging::{DateSource, KeyFormat, Logging},
 };
 
@@ -19,8 +19,8 @@ const ROOT: &str = "BucketLoggingStatus";
 /// Longest prefix, in bytes: with what follows it, a key has at most 1,024.
 const PREFIX_MAX: usize = 700;
 
-/// Reads whether and where to a bucket's requests are logged. Errors: `MalformedXML`; `AccessControlListNotSupported` for
-/// grants, since no bucket has access lists; `InvalidArgument` for a prefix that leaves no room for the rest of a key.
+/// Reads whether and where to a bucket's requests are logged. Errors: `MalformedXML`; `NotImplemented` for
+/// grants; `InvalidArgument` for a prefix that leaves no room for the rest of a key.
 pub fn parse_logging(body: &[u8]) -> Result<Option<Logging>, S3Error> {
     let mut reader = XmlReader::open(body, LOGGING_BODY_MAX, ROOT)?;
     let mut logging = None;
@@ -43,11 +43,7 @@ fn read_enabled(reader: &mut XmlReader<'_>) -> Result<Logging, S3Error> {
             "TargetObjectKeyFormat" => set(&mut format, read_format(reader)?)?,
             "TargetGrants" => {
                 if reader.next_child()?.is_some() {
-                    return Err(S3Error::with_message(
-                        ErrorCode::AccessControlListNotSupported,
-                        "The bucket does not allow ACLs: TargetGrants cannot be given.",
-                    )
-                    .field("Field", "TargetGrants"));
+                    return Err(S3Error::field_not_implemented("TargetGrants"));
                 }
             }
             _ => return Err(S3Error::malformed_xml()),
@@ -161,7 +157,7 @@ mod tests {
 
     #[test]
     fn other_documents_are_refused() {
-        use ErrorCode::{AccessControlListNotSupported, InvalidArgument, MalformedXML};
+        use ErrorCode::{InvalidArgument, MalformedXML, NotImplemented};
         let format =
             |inner: &str| enabled(&format!("<TargetObjectKeyFormat>{inner}</TargetObjectKeyFormat>"));
         let long = "p".repeat(701);
@@ -184,7 +180,7 @@ mod tests {
                 MalformedXML,
             ),
             (format("<PartitionedPrefix><Other/></PartitionedPrefix>"), MalformedXML),
-            (enabled("<TargetGrants><Grant/></TargetGrants>"), AccessControlListNotSupported),
+            (enabled("<TargetGrants><Grant/></TargetGrants>"), NotImplemented),
             (
                 wrap(&format!(
                     "<LoggingEnabled><TargetBucket>b</TargetBucket><TargetPrefix>{long}</TargetPrefix></LoggingEnabled>"

@@ -10,6 +10,7 @@ use s3_wire::{
     header::bucket_object_lock,
     xml::{CREATE_BUCKET_BODY_MAX, NewBucket, parse_create_bucket, tagging},
 };
+use types::BucketName;
 
 use super::access_control::documents_of_new;
 use crate::{
@@ -30,6 +31,7 @@ pub(super) async fn create_bucket(
     permit: &Permit,
 ) -> Result<Response, S3Error> {
     let name = request.bucket()?.clone();
+    check_labels(&name)?;
     let object_lock = bucket_object_lock(&request.headers)?;
     let body = if request.headers.contains_key(header::CONTENT_LENGTH)
         || request.headers.contains_key(header::TRANSFER_ENCODING)
@@ -74,4 +76,14 @@ pub(super) async fn create_bucket(
     let mut response = empty(StatusCode::OK);
     set(response.headers_mut(), header::LOCATION, &format!("/{}", request.bucket()?));
     Ok(response)
+}
+
+/// Each label of a name must be one of a host, which neither begins nor ends with a hyphen. Buckets that are there already can be
+/// used, whatever they are called. Source: Amazon S3 User Guide, "General purpose bucket naming rules"; RFC 1123, section 2.1.
+fn check_labels(name: &BucketName) -> Result<(), S3Error> {
+    let is_label = |label: &str| !label.starts_with('-') && !label.ends_with('-');
+    match name.as_str().split('.').all(is_label) {
+        true => Ok(()),
+        false => Err(S3Error::new(ErrorCode::InvalidBucketName).field("BucketName", name.as_str())),
+    }
 }

@@ -1,9 +1,11 @@
 //! Sub-resources that cannot be configured: answered as S3 answers where nothing is, once the bucket is known to be
-//! there. SDKs and Terraform ask for all of them. S3 API Reference, the page of each operation.
+//! there, and whoever puts what is so already is told that it is done. SDKs and Terraform ask for all of them. S3 API Reference, the page of each operation.
 
+use axum::body::Body;
 use http::StatusCode;
 use s3_wire::{ErrorCode, Operation, S3Error, xml};
 
+use super::subresource;
 use crate::{
     Gateway,
     auth::Permit,
@@ -23,10 +25,12 @@ enum Answer {
     NoConfigurations(&'static str),
     /// The bucket's owner pays.
     OwnerPays,
+    /// What the body asks for is so already, if it passes.
+    Checked(fn(&[u8]) -> Result<(), S3Error>),
 }
 
 fn answer(operation: Operation) -> Option<Answer> {
-    use Answer::{Deleted, Empty, Missing, NoConfigurations, OwnerPays};
+    use Answer::{Checked, Deleted, Empty, Missing, NoConfigurations, OwnerPays};
     Some(match operation {
         Operation::GetBucketReplication => Missing(ErrorCode::ReplicationConfigurationNotFoundError),
         Operation::GetBucketAnalyticsConfiguration
@@ -46,6 +50,9 @@ fn answer(operation: Operation) -> Option<Answer> {
             NoConfigurations("ListBucketIntelligentTieringConfigurationsOutput")
         }
         Operation::GetBucketRequestPayment => OwnerPays,
+        Operation::PutBucketNotificationConfiguration => Checked(xml::check_notification),
+        Operation::PutBucketRequestPayment => Checked(xml::check_request_payment),
+        Operation::PutBucketAccelerateConfiguration => Checked(xml::check_accelerate),
         _ => return None,
     })
 }
@@ -54,6 +61,7 @@ fn answer(operation: Operation) -> Option<Answer> {
 pub(super) async fn default(
     gateway: &Gateway,
     request: &Request,
+    body: &mut Body,
     permit: &Permit,
 ) -> Result<Response, S3Error> {
     let answer = answer(permit.operation());
@@ -67,6 +75,10 @@ pub(super) async fn default(
         Answer::Empty(root) => output::xml(xml::empty(root)),
         Answer::NoConfigurations(root) => output::xml(xml::no_configurations(root)),
         Answer::OwnerPays => output::xml(xml::request_payment()),
+        Answer::Checked(check) => {
+            check(&subresource::body(gateway, request, body, xml::DEFAULTS_BODY_MAX).await?)?;
+            output::empty(StatusCode::OK)
+        }
     })
 }
 

@@ -218,6 +218,6 @@ pub(crate) async fn dispatch(
             get_object_attributes::get_object_attributes(gateway, request, &permit).await
         }
         // Those that are refused too.
-        _ => defaults::default(gateway, request, &permit).await,
+        _ => defaults::default(gateway, request, body, &permit).await,
     }
 }

@@ -220,13 +220,19 @@ async fn what_has_nowhere_to_go_is_dropped_and_counted() {
     assert_eq!((buffers.records(), buffers.dropped_total()), (0, 1));
 }
 
+/// The document of a bucket whose new objects are encrypted.
+fn encryption_document() -> Bytes {
+    let algorithm = ServerSideEncryption::SseS3;
+    xml::encryption(xml::DefaultEncryption { algorithm, bucket_key_enabled: false })
+}
+
 /// A gateway without master keys writes nothing in plain where everything is to be encrypted.
 #[tokio::test(start_paused = true)]
 async fn a_log_is_not_delivered_in_plain_where_it_is_to_be_encrypted() {
     let front = Front::new().await;
     front.take_writes().await;
     let logs = bucket("logs");
-    let document = Some(xml::encryption(ServerSideEncryption::SseS3));
+    let document = Some(encryption_document());
     front.metadata.set_subresource(&logs, Subresource::Encryption, document).await.unwrap();
     front.push(&bucket("source"), "a");
     deliver_all(&front.gateway, ready(())).await;
@@ -242,7 +248,7 @@ async fn a_log_is_not_delivered_in_plain_where_it_is_to_be_encrypted() {
 async fn without_master_keys_nothing_is_taken_that_is_to_be_encrypted() {
     let front = Front::new().await;
     let plain = front.metadata.get_bucket(&bucket("source")).await.unwrap();
-    let document = Some(xml::encryption(ServerSideEncryption::SseS3));
+    let document = Some(encryption_document());
     front.metadata.set_subresource(&bucket("logs"), Subresource::Encryption, document).await.unwrap();
     let encrypting = front.metadata.get_bucket(&bucket("logs")).await.unwrap();
     let source = Encryption {
@@ -302,13 +308,13 @@ fn request(asked: Option<&str>) -> Request {
         address: Address { bucket, key, style: Style::Path },
         authenticated: Authenticated::nobody(),
         peer: None,
+        body_rate_min: 0,
         target: Target::default(),
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_request_without_an_answer_is_recorded_as_closed() {
-        body_rate_min: 0,
     let front = Front::new().await;
     let source = bucket("source");
     front.gateway.access_log.note(&source, true);
