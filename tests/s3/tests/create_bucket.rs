@@ -128,15 +128,17 @@ fn a_bucket_can_be_made_with_tags() {
     plain.request(Method::GET).raw_query("tagging").refused(404, "NoSuchTagSet");
 }
 
-/// A bucket's name may be the beginning of a host's.
+/// A label that ends with a hyphen is no part of a host's name.
 #[test]
-fn labels_neither_begin_nor_end_with_a_hyphen() {
+fn no_label_of_a_name_ends_with_a_hyphen() {
     let server = Server::start();
-    for name in ["a.-b", "foo-.bar", "a-.-b"] {
+    for name in ["foo-.bar", "a-.-b", "a.b-.c"] {
         let bucket = server.client().existing_bucket(name);
         let error = bucket.request(Method::PUT).refused(400, "InvalidBucketName");
         assert_eq!(error.get("BucketName"), name);
         bucket.request(Method::HEAD).send().expect(404);
     }
-    server.client().existing_bucket("a-b.c--d.e").request(Method::PUT).ok();
+    for name in ["a-b.c--d.e", "foo.-bar"] {
+        server.client().existing_bucket(name).request(Method::PUT).ok();
+    }
 }
