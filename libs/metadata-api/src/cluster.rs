@@ -190,6 +190,8 @@ pub struct ClusterMap {
     pub disks: Vec<MapDisk>,
     /// Storage classes.
     pub classes: Vec<StorageClass>,
+    /// Whether nothing is freed, because the metadata may be older than the disks.
+    pub is_frozen: bool,
 }
 
 /// More disks are silent than fail by chance.

@@ -218,6 +218,7 @@ macro_rules! conformance_cases {
             cluster::a_class_is_mapped_when_there_are_enough_disks;
             cluster::a_class_keeps_its_coding;
             garbage::garbage_is_finished_by_a_map_that_has_every_place;
+            garbage::nothing_is_handed_out_while_all_is_frozen;
             cluster::a_class_keeps_to_its_medium;
             membership::heartbeats_are_counted;
             membership::a_node_falls_silent_on_a_fresh_observation;
@@ -243,6 +244,7 @@ macro_rules! conformance_cases {
             reaping::parts_name_their_chunks;
             reaping::a_bucket_made_again_names_nothing_of_the_old_one;
             reaping::a_lease_is_finished_by_a_map_that_has_every_place;
+            reaping::leases_that_are_not_known_are_adopted;
             repair::missing_shards_wait_until_they_are_finished;
             repair::missing_shards_are_queued_with_their_commit;
             repair::missing_shards_are_finished_by_a_map_that_is_new_enough;

@@ -443,6 +443,11 @@ impl Metadata for Fake {
         self.state().named_chunks(chunks)
     }
 
+    async fn adopt_leases(&self, leases: &[LeaseId]) -> Result<usize, Error> {
+        check_count(leases.len())?;
+        Ok(self.state().leases.adopt(leases))
+    }
+
     async fn finish_lease(&self, lease: LeaseId, epoch: i64) -> Result<(), Error> {
         self.state().finish_lease(lease, epoch)
     }
@@ -564,6 +569,11 @@ impl Metadata for Fake {
 
     async fn list_jobs(&self) -> Result<Vec<JobState>, Error> {
         Ok(self.state().jobs.list())
+    }
+
+    async fn set_frozen(&self, frozen: bool) -> Result<(), Error> {
+        self.state().cluster.set_frozen(frozen);
+        Ok(())
     }
 
     async fn take_garbage(&self, limit: usize) -> Result<Vec<GarbageItem>, Error> {

@@ -29,3 +29,6 @@ pub struct LeaseState {
     /// Whether it is revoked; what was written under it and is named by nothing waits to be reaped.
     pub revoked: bool,
 }
+
+/// What the holder of a lease is called that was adopted, whoever it was.
+pub const ADOPTED: &str = "adopted";

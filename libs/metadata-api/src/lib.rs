@@ -62,7 +62,7 @@ pub use inventory::{
     INVENTORIES_MAX, INVENTORIES_PAGE_MAX, INVENTORY_ID_LENGTH_MAX, INVENTORY_LENGTH_MAX, Inventory,
 };
 pub use job::{JobName, JobProgress, JobState};
-pub use lease::{Lease, LeaseState};
+pub use lease::{ADOPTED, Lease, LeaseState};
 pub use listing::{
     ListObjects, ListPosition, ListUploads, ListVersions, ObjectEntry, ObjectPage, ObjectSummary,
     UploadEntry, UploadPage, UploadPosition, VersionEntry, VersionPage, VersionPosition, VersionSummary,
@@ -298,6 +298,10 @@ pub trait Metadata: Send + Sync + 'static {
     /// reference. A chunk that is named is freed through the garbage queue alone. At most [`PAGE_SIZE_MAX`].
     /// Errors: `Malformed`.
     async fn named_chunks(&self, chunks: &[(ChunkId, ChunkOwner)]) -> Result<Vec<ChunkId>, Error>;
+    /// Knows these leases as revoked, those of them that are not known, so that what nothing names under them is reaped: their
+    /// numbers were found on disks, after a restore of older metadata. Answers how many were not known. At most
+    /// [`PAGE_SIZE_MAX`]. Errors: `Malformed`.
+    async fn adopt_leases(&self, leases: &[LeaseId]) -> Result<usize, Error>;
     /// Forgets a revoked lease, of which by the map of `epoch` no disk has an unnamed shard left. Succeeds when it is
     /// forgotten already. Errors: `StaleMap` (a disk was added or a move began since), `Malformed` (the lease is active).
     async fn finish_lease(&self, lease: LeaseId, epoch: i64) -> Result<(), Error>;
@@ -414,6 +418,9 @@ pub trait Metadata: Send + Sync + 'static {
 
     // Background work.
 
+    /// Says whether nothing is to be freed, because the metadata may be older than the disks. While it is so the cluster map says
+    /// it, no garbage is handed out, and workers neither reap nor evict. Raises the epoch if that changes it.
+    async fn set_frozen(&self, frozen: bool) -> Result<(), Error>;
     /// Takes garbage whose hold time has passed: content that no version, part or other row names, proved under the
     /// rows' locks in the transaction that takes it, after which nothing can name it again. An item is given out
     /// again (to anyone) until it is finished, which may take as long as a disk is away. Each time the repair queue forgets

@@ -15,4 +15,11 @@ mod store;
 pub use config::Config;
 pub use identity_keys::{IdentityKeys, IdentityKeysError};
 pub use server::{BindError, Server};
-pub use store::{MetadataStore, StoreConfig, counts::METRICS};
+pub use store::{
+    MetadataStore, StoreConfig,
+    backup::{
+        BackupError, BackupProgress, BackupSummary, Progress, backup, mark_restored, migrate_database,
+        restore,
+    },
+    counts::METRICS,
+};

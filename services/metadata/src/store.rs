@@ -3,6 +3,7 @@
 //! Every change runs to its end in a task of its own, so that a caller who goes away never leaves half a conversation
 //! with the database behind.
 
+pub(crate) mod backup;
 mod buckets;
 mod cluster;
 mod codec;
@@ -153,8 +154,9 @@ impl Source for MetadataStore {
 impl MetadataStore {
     /// Opens the database, brings its schema up to date and defines the configured storage class.
     ///
-    /// Errors: `Unavailable` (no connection), `Internal` (the schema is newer than this program, a migration failed, or
-    /// secrets of access keys were sealed with another key than is given; nothing was changed).
+    /// Errors: `Unavailable` (no connection), `Internal` (the schema is newer than this program, a migration failed, the rows
+    /// were migrated to another database, or secrets of access keys were sealed with another key than is given; nothing was
+    /// changed).
     pub async fn open(env: Env, config: StoreConfig) -> Result<Self, Error> {
         let options = EngineOptions {
             url: config.database_url,
@@ -174,6 +176,7 @@ impl MetadataStore {
         });
         let committers = Committers::new(env.clone(), engine.clone(), settings.clone());
         let store = Self { env, engine, settings, committers, remembered: Arc::default() };
+        store.identify().await.map_err(failed)?;
         store.check_secrets(config.forget_access_keys).await.map_err(failed)?;
         if let Some(class) = config.storage_class {
             match store.define_storage_class(class).await {
@@ -550,6 +553,12 @@ impl Metadata for MetadataStore {
         self.find_named(chunks).await.map_err(|failure| failure.into_error("named_chunks"))
     }
 
+    async fn adopt_leases(&self, leases: &[LeaseId]) -> Result<usize, Error> {
+        check_count(leases.len())?;
+        let leases = leases.to_vec();
+        transact!(self, "adopt_leases", |store, tx| store.adopt_leases_in(tx, &leases))
+    }
+
     async fn finish_lease(&self, lease: LeaseId, epoch: i64) -> Result<(), Error> {
         transact!(self, "finish_lease", |store, tx| store.finish_lease_in(tx, lease, epoch))
     }
@@ -690,6 +699,10 @@ impl Metadata for MetadataStore {
 
     async fn list_jobs(&self) -> Result<Vec<JobState>, Error> {
         self.held_jobs().await.map_err(|failure| failure.into_error("list_jobs"))
+    }
+
+    async fn set_frozen(&self, frozen: bool) -> Result<(), Error> {
+        transact!(self, "set_frozen", |store, tx| store.set_frozen_in(tx, frozen))
     }
 
     async fn take_garbage(&self, limit: usize) -> Result<Vec<GarbageItem>, Error> {

@@ -30,6 +30,7 @@ metrics! {
     NODES: gauge("ashlar_cluster_nodes", ["state"], "Nodes by state in the cluster map: up, suspect, down. Those that are to be removed and have no disks left are not counted.");
     DEGRADED: gauge("ashlar_cluster_degraded_groups", ["spare"], "Placement groups of which shards are on disks that are down or failed, or on their way from such, by how many more can be lost before the group cannot be read: unreadable, 0, 1, 2, more.");
     DISKS: gauge("ashlar_cluster_disks", ["state"], "Disks by state in the cluster map: up, full, failed, down. Those that were removed are not counted.");
+    FROZEN: gauge("ashlar_cluster_frozen", [], "1 while nothing is freed, after a restore of the metadata, until it was compared with the disks.");
     HELD_BACK: gauge("ashlar_cluster_rebuilding_held_back", [], "1 while so many disks are silent that nothing of them is rebuilt elsewhere.");
 }
 
@@ -188,6 +189,7 @@ fn tell(map: &ClusterMap, samples: &mut Samples) {
     for (name, disks) in [("up", up), ("full", full), ("failed", failed), ("down", down)] {
         samples.add(&DISKS, &[name], disks);
     }
+    samples.add(&FROZEN, &[], map.is_frozen);
     samples.add(&HELD_BACK, &[], map.mass_loss().is_some());
 }
 

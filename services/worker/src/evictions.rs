@@ -43,6 +43,10 @@ async fn carry_out(context: &Context) -> Result<(), Error> {
     }
     // Read after the evictions, so that a move that was pending when one was written is pending or finished in it.
     let map = context.map().await?;
+    // What has moved since the metadata was backed up may be on the disk that it moved to alone.
+    if map.is_frozen {
+        return Ok(());
+    }
     let due = evictions.into_iter().filter(|eviction| is_due(&map, eviction));
     stream::iter(due).for_each_concurrent(AT_ONCE, |eviction| evict(context, eviction)).await;
     Ok(())

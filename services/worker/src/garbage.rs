@@ -40,6 +40,10 @@ pub(crate) async fn run(context: Context) {
 async fn collect(context: &Context) -> Result<bool, metadata_api::Error> {
     let items = context.metadata.take_garbage(BATCH).await?;
     let taken = items.len();
+    // Asked after: what was handed out before a restore is not freed after it.
+    if items.is_empty() || context.map().await?.is_frozen {
+        return Ok(false);
+    }
     let extents: Vec<_> = items.iter().flat_map(|item| item.extents.iter().copied()).collect();
     let Deletion { epoch, mut unreached } = context.pool.delete(&extents).await;
     if !unreached.is_empty() {

@@ -83,7 +83,9 @@ async fn look(
         return Ok(());
     }
     // By the newest map there is, so that as little as possible has changed when the leases are finished.
-    context.map().await?;
+    if context.map().await?.is_frozen {
+        return Ok(());
+    }
     for leases in due.chunks(PAGE_SIZE_MAX) {
         let fence = context.pool.fence(leases).await;
         for lease in leases {
@@ -223,6 +225,11 @@ impl Sweep {
 
     async fn delete(&mut self, context: &Context, doomed: Vec<ListedChunk>) -> Result<(), Error> {
         if doomed.is_empty() {
+            return Ok(());
+        }
+        // Asked after the names: what nothing named before a restore may be named after it.
+        if context.map().await?.is_frozen {
+            self.lost_track = true;
             return Ok(());
         }
         // Before, so that nothing is left by a worker that dies meanwhile, whose successor would not find them any more; and

@@ -372,6 +372,12 @@ impl Metadata for Client {
         Ok(named)
     }
 
+    async fn adopt_leases(&self, leases: &[LeaseId]) -> Result<usize, Error> {
+        let request = proto::AdoptLeasesRequest { leases: leases.iter().map(|lease| lease.0).collect() };
+        let Value(adopted): Value<u64> = self.call(Mutation, request, send!(leases.adopt_leases)).await?;
+        Ok(usize::try_from(adopted).unwrap_or(usize::MAX))
+    }
+
     async fn finish_lease(&self, lease: LeaseId, epoch: i64) -> Result<(), Error> {
         let request = proto::FinishLeaseRequest { lease: lease.0, epoch };
         let Done = self.call(Mutation, request, send!(leases.finish_lease)).await?;
@@ -553,6 +559,12 @@ impl Metadata for Client {
         let request = proto::ListJobsRequest {};
         let Jobs(jobs) = self.call(Read, request, send!(jobs.list_jobs)).await?;
         Ok(jobs)
+    }
+
+    async fn set_frozen(&self, frozen: bool) -> Result<(), Error> {
+        let request = proto::SetFrozenRequest { frozen };
+        let Done = self.call(Mutation, request, send!(garbage.set_frozen)).await?;
+        Ok(())
     }
 
     async fn take_garbage(&self, limit: usize) -> Result<Vec<GarbageItem>, Error> {

@@ -30,6 +30,7 @@ fn map(nodes: u8, disks_each: u8) -> ClusterMap {
         nodes: (0..nodes).map(node).collect(),
         disks: disks.collect(),
         classes: Vec::new(),
+        is_frozen: false,
     }
 }
 

@@ -292,3 +292,27 @@ pub async fn garbage_is_finished_by_a_map_that_has_every_place(store: &Store) {
     delete(store, &name, &k, None).await;
     expect_freed(store, minter.lease, &chunks(&content)).await;
 }
+
+/// The map says that all is frozen, and no garbage is handed out until it is thawed. What is there already is no change.
+pub async fn nothing_is_handed_out_while_all_is_frozen(store: &Store) {
+    let mut minter = Minter::acquire(store).await;
+    let (name, content) = (bucket(store).await, minter.content(&[5]));
+    let commit = write_stored(&name, &key("k"), 1, minter.lease, content.clone());
+    store.commit_version(commit).await.expect("a commit");
+    let map = async || store.cluster_map(None).await.expect("the map").expect("a map");
+    let before = map().await;
+    assert!(!before.is_frozen);
+    for _ in 0..2 {
+        store.set_frozen(true).await.expect("it is frozen");
+        let frozen = map().await;
+        assert_eq!((frozen.is_frozen, frozen.epoch), (true, before.epoch + 1));
+    }
+    delete(store, &name, &key("k"), None).await;
+    assert_eq!(store.take_garbage(1000).await, Ok(Vec::new()));
+    for _ in 0..2 {
+        store.set_frozen(false).await.expect("it is thawed");
+        let thawed = map().await;
+        assert_eq!((thawed.is_frozen, thawed.epoch), (false, before.epoch + 2));
+    }
+    expect_freed(store, minter.lease, &chunks(&content)).await;
+}

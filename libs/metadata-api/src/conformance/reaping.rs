@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use env::Env;
 use types::{BucketName, ChunkId, ChunkOwner, LeaseId, ObjectKey, VersionId};
 
 use super::{
@@ -241,4 +242,24 @@ pub async fn a_lease_is_finished_by_a_map_that_has_every_place(store: &Store) {
     let (name, k) = (bucket(store).await, key("k"));
     let chunk = minter.chunk();
     assert_eq!(unnamed(store, &name, &k, &[chunk]).await, [chunk], "a forgotten lease is not active either");
+}
+
+/// They are revoked from the beginning; those that are known stay as they are.
+pub async fn leases_that_are_not_known_are_adopted(store: &Store) {
+    let (live, revoked) = (Minter::acquire(store).await.lease, Minter::acquire(store).await.lease);
+    store.release_lease(revoked).await.expect("a lease");
+    let unknown = LeaseId((Env::real().random_u64() >> 1).cast_signed());
+    let asked = [live, revoked, unknown, unknown];
+    assert_eq!(store.adopt_leases(&asked).await, Ok(1));
+    assert_eq!(store.adopt_leases(&asked).await, Ok(0), "it is known by now");
+    assert_eq!(store.adopt_leases(&[]).await, Ok(0));
+    for (lease, is_revoked) in [(live, false), (revoked, true), (unknown, true)] {
+        assert_eq!(state(store, lease).await.map(|state| state.revoked), Some(is_revoked));
+    }
+    let many = vec![unknown; crate::PAGE_SIZE_MAX + 1];
+    let answer = store.adopt_leases(&many).await;
+    assert!(matches!(answer, Err(Error::Malformed { .. })), "too many: {answer:?}");
+    let epoch = store.cluster_map(None).await.expect("the map").expect("a map").epoch;
+    store.finish_lease(unknown, epoch).await.expect("it was reaped");
+    assert_eq!(state(store, unknown).await, None);
 }

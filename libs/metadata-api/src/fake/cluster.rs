@@ -24,6 +24,7 @@ pub(super) struct Cluster {
     pub(super) epoch: i64,
     /// Epoch of the last change that gave shards a place more: a disk was added, or a move began.
     pub(super) places_epoch: i64,
+    pub(super) is_frozen: bool,
     nodes: BTreeMap<NodeId, Node>,
     /// Every disk ever reported.
     disks: BTreeMap<DiskId, Disk>,
@@ -302,7 +303,15 @@ impl Cluster {
             nodes: self.nodes.values().map(node).collect(),
             disks: self.disks.values().map(disk).collect(),
             classes: self.every_class().cloned().collect(),
+            is_frozen: self.is_frozen,
         })
+    }
+
+    pub(super) fn set_frozen(&mut self, frozen: bool) {
+        if self.is_frozen != frozen {
+            self.is_frozen = frozen;
+            self.epoch += 1;
+        }
     }
 }
 

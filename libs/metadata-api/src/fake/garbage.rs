@@ -77,6 +77,9 @@ impl State {
     }
 
     pub(super) fn take_garbage(&mut self, limit: usize) -> Vec<GarbageItem> {
+        if self.cluster.is_frozen {
+            return Vec::new();
+        }
         let now = self.env.wall_clock_ms();
         let due: Vec<GarbageId> = self
             .garbage

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use types::{ChunkId, ChunkOwner, Content, LeaseId};
 
 use super::{State, check_count, malformed};
-use crate::{Error, LeaseState};
+use crate::{ADOPTED, Error, LeaseState};
 
 #[derive(Debug, Default)]
 pub(super) struct Leases {
@@ -52,6 +52,16 @@ impl Leases {
             lease.revoked = true;
         }
         !self.is_active(id)
+    }
+
+    pub(super) fn adopt(&mut self, leases: &[LeaseId]) -> usize {
+        let before = self.known.len();
+        for id in leases.iter().copied() {
+            let holder = ADOPTED.to_owned();
+            let lease = LeaseState { id, holder, renewals: 0, oldest_epoch: 0, revoked: true };
+            self.known.entry(id).or_insert(lease);
+        }
+        self.known.len() - before
     }
 
     pub(super) fn release(&mut self, id: LeaseId) {

@@ -25,4 +25,12 @@ impl proto::garbage_server::Garbage for Calls {
         let finished = self.metadata.finish_garbage(&items, request.epoch).await;
         answer(finished.map(|finished| proto::FinishGarbageResponse { finished: finished as u64 }))
     }
+
+    async fn set_frozen(
+        &self,
+        request: Request<proto::SetFrozenRequest>,
+    ) -> Result<Response<proto::SetFrozenResponse>, Status> {
+        let done = self.metadata.set_frozen(request.get_ref().frozen).await;
+        answer(done.map(|()| proto::SetFrozenResponse {}))
+    }
 }

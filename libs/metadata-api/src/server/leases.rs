@@ -74,6 +74,15 @@ impl proto::leases_server::Leases for Calls {
         answer(named.map(|chunks| proto::ListNamedChunksResponse { chunks: messages(chunks) }))
     }
 
+    async fn adopt_leases(
+        &self,
+        request: Request<proto::AdoptLeasesRequest>,
+    ) -> Result<Response<proto::AdoptLeasesResponse>, Status> {
+        let leases: Vec<LeaseId> = request.into_inner().leases.into_iter().map(LeaseId).collect();
+        let adopted = self.metadata.adopt_leases(&leases).await;
+        answer(adopted.map(|adopted| proto::AdoptLeasesResponse { adopted: adopted as u64 }))
+    }
+
     async fn finish_lease(
         &self,
         request: Request<proto::FinishLeaseRequest>,

@@ -179,6 +179,7 @@ impl From<ClusterMap> for proto::ClusterMap {
             nodes: messages(map.nodes),
             disks: messages(map.disks),
             classes: messages(map.classes),
+            frozen: map.is_frozen,
         }
     }
 }
@@ -192,6 +193,7 @@ impl TryFrom<proto::ClusterMap> for ClusterMap {
             nodes: each(message.nodes)?,
             disks: each(message.disks)?,
             classes: each(message.classes)?,
+            is_frozen: message.frozen,
         })
     }
 }

@@ -23,7 +23,7 @@ done! {
     AbortUploadResponse DefineStorageClassResponse DeleteBucketResponse FinishEvictionResponse FinishLeaseResponse
     FinishMoveResponse MarkInventoryResponse ReadyResponse RegisterNodeResponse ReleaseJobResponse
     ReleaseLeaseResponse RenewJobResponse RenewLeaseResponse ReportMissingResponse SetDiskIntentResponse
-    SetNodeIntentResponse SetObjectLockResponse SetQuotaResponse SetStorageClassCodingResponse SetSubresourceResponse SetVersioningResponse
+    SetFrozenResponse SetNodeIntentResponse SetObjectLockResponse SetQuotaResponse SetStorageClassCodingResponse SetSubresourceResponse SetVersioningResponse
 }
 
 /// An answer that is one value of a field that is always there.
@@ -41,6 +41,7 @@ macro_rules! value {
 
 value! {
     AcquireJobResponse.token: Option<i64>;
+    AdoptLeasesResponse.adopted: u64;
     BeginMovesResponse.epoch: i64;
     FinishGarbageResponse.finished: u64;
     FinishMissingResponse.finished: u64;

@@ -99,7 +99,7 @@ fn as_text(report: &AuditReport, deep: bool) -> String {
 }
 
 /// Which object lost bytes.
-fn lost_in_words(content: &LostContent) -> String {
+pub(super) fn lost_in_words(content: &LostContent) -> String {
     let bucket = content.bucket_name.as_ref();
     let bucket = bucket.map_or_else(|| format!("bucket number {}", content.bucket.0), ToString::to_string);
     let key = content.key.as_ref().map(|key| key.as_bytes().escape_ascii().to_string());

@@ -1,6 +1,7 @@
 //! Tools for operators.
 
 mod audit;
+mod backup;
 mod bucket;
 mod class;
 mod connect;
@@ -8,6 +9,7 @@ mod durability;
 mod health;
 mod member;
 mod pace;
+mod reconcile;
 mod repair;
 mod status;
 mod table;
@@ -51,6 +53,14 @@ enum Command {
     Repair(repair::Repair),
     /// Compares every shard on every disk with every manifest.
     Audit(audit::Audit),
+    /// Writes all metadata as it is at one moment to a file.
+    Backup(backup::Backup),
+    /// Fills an empty database from a backup, or treats one that was brought back by other means as restored.
+    Restore(backup::Restore),
+    /// Compares metadata that was restored with the disks, and lets what is deleted be freed again.
+    Reconcile(reconcile::Reconcile),
+    /// Copies all metadata to an empty database of the other kind, so that an `ashlar server` can become a cluster.
+    Migrate(backup::Migrate),
     /// Says how likely data is lost, from the coding, the disks and the time a repair takes.
     Durability(durability::Durability),
 }
@@ -66,6 +76,10 @@ pub(crate) async fn run(env: Env, admin: Admin) -> Result<(), Exit> {
         Command::Bucket(bucket) => bucket::run(&env, &bucket).await,
         Command::Repair(repair) => repair::run(&env, &repair).await,
         Command::Audit(audit) => audit::run(&env, &audit).await,
+        Command::Backup(args) => backup::run_backup(&env, &args).await,
+        Command::Restore(args) => backup::run_restore(&env, &args).await,
+        Command::Reconcile(args) => reconcile::run(&env, &args).await,
+        Command::Migrate(args) => backup::run_migrate(&env, &args).await,
         Command::Durability(durability) => durability::run(&env, &durability).await,
     }
 }

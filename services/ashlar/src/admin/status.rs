@@ -82,6 +82,10 @@ impl Facts {
             self.active_leases,
             self.revoked_leases
         );
+        if self.map.is_frozen {
+            out += "\nNothing is freed: the metadata was restored and may be older than the disks.\nCompare them, then let what is \
+                    deleted be freed again: ashlar admin reconcile --finish\n";
+        }
         if let Some(MassLoss { silent, disks }) = self.map.mass_loss() {
             out += &format!(
                 "\n{silent} of {disks} disks are silent, too many to be a failure of disks: nothing of them is rebuilt \
@@ -124,6 +128,7 @@ impl Facts {
             "shards_to_repair": self.missing,
             "shards_to_repair_is_complete": self.missing < PAGE_SIZE_MAX,
             "evictions": self.evictions,
+            "frozen": self.map.is_frozen,
             "rebuilding_is_held_back": self.map.mass_loss().is_some(),
             "leases": { "live": self.active_leases, "to_be_reaped": self.revoked_leases },
         })

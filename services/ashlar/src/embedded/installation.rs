@@ -129,10 +129,7 @@ impl Installation {
             }
         }
         let home = find_home(env, folders)?;
-        let lock = disk.lock(&home.join("lock")).map_err(|source| match source.kind() {
-            io::ErrorKind::WouldBlock => InstallationError::InUse { path: home.clone() },
-            _ => InstallationError::Io { path: home.clone(), source },
-        })?;
+        let lock = lock_home(env, &home)?;
         let (identity, cluster) = identity(env, &home.join(IDENTITY))?;
         refuse_lost_database(env, &home)?;
         Ok(Self { home, folders: folders.to_vec(), identity, cluster, _lock: lock })
@@ -192,6 +189,19 @@ impl Installation {
     pub(crate) fn cluster(&self) -> [u8; 16] {
         self.cluster
     }
+}
+
+/// Holds a home folder against servers and other processes until it is dropped. Blocks.
+pub(crate) fn lock_home(env: &Env, home: &Path) -> Result<DirectoryLock, InstallationError> {
+    env.disk().lock(&home.join("lock")).map_err(|source| match source.kind() {
+        io::ErrorKind::WouldBlock => InstallationError::InUse { path: home.to_owned() },
+        _ => InstallationError::Io { path: home.to_owned(), source },
+    })
+}
+
+/// Where the embedded database of a home folder is.
+pub(crate) fn database_in(home: &Path) -> PathBuf {
+    home.join(DATABASE)
 }
 
 fn failed(path: &Path) -> impl Fn(io::Error) -> InstallationError + '_ {

@@ -14,6 +14,7 @@ pub(crate) use admin::AdminFile;
 pub(crate) use config::Config;
 pub use config::EmbeddedConfig;
 pub use credentials::RootCredentials;
+pub(crate) use installation::{database_in, lock_home};
 pub use server::{Embedded, StartError};
 
 use crate::Exit;

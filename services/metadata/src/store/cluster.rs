@@ -99,6 +99,14 @@ pub(crate) async fn lock_cluster(tx: &mut Tx) -> Result<Epochs, DatabaseError> {
     Ok(Epochs { now: row.i64()?, places: row.i64()? })
 }
 
+/// Whether nothing is to be freed.
+pub(crate) async fn is_frozen_in(tx: &mut Tx) -> Result<bool, DatabaseError> {
+    let sql = "SELECT c.garbage_frozen_ms FROM cluster AS c WHERE c.singleton = 1";
+    let row = tx.fetch_optional(sql, Vec::new()).await?;
+    let mut row = row.ok_or_else(|| DatabaseError::corrupt("the cluster's row is missing"))?;
+    Ok(row.optional_i64()?.is_some())
+}
+
 /// The next epoch, which the caller's change is in; it holds the cluster's lock.
 pub(crate) async fn raise_epoch(tx: &mut Tx) -> Result<i64, DatabaseError> {
     raise(tx, "UPDATE cluster SET epoch = epoch + 1 WHERE singleton = 1 RETURNING epoch").await
@@ -157,6 +165,38 @@ impl MetadataStore {
         Ok(())
     }
 
+    /// Locks the cluster.
+    pub(super) async fn set_frozen_in(&self, tx: &mut Tx, frozen: bool) -> Result<(), Failure> {
+        lock_cluster(tx).await?;
+        if is_frozen_in(tx).await? == frozen {
+            return Ok(());
+        }
+        let since = if frozen { Some(tx.now_ms().await?) } else { None };
+        tx.execute("UPDATE cluster SET garbage_frozen_ms = $1 WHERE singleton = 1", vec![since.into()])
+            .await?;
+        raise_epoch(tx).await?;
+        Ok(())
+    }
+
+    /// Refuses a database whose rows were migrated to another one, and gives the cluster its identity, unless it has one.
+    pub(super) async fn identify(&self) -> Result<(), Failure> {
+        let sql = "SELECT c.cluster_id, c.migrated_ms FROM cluster AS c WHERE c.singleton = 1";
+        let row = self.engine.fetch_optional(sql, Vec::new()).await?;
+        let mut row = row.ok_or_else(|| DatabaseError::corrupt("the cluster's row is missing"))?;
+        let id = row.optional_bytes()?;
+        if row.optional_i64()?.is_some() {
+            let reason = "its rows were migrated to another database, which the services are to be given; nothing was changed";
+            return Err(Error::Internal { reason: reason.to_owned() }.into());
+        }
+        if id.is_some() {
+            return Ok(());
+        }
+        let mut tx = self.engine.begin().await?;
+        let sql = "UPDATE cluster SET cluster_id = $1 WHERE singleton = 1 AND cluster_id IS NULL";
+        tx.execute(sql, vec![self.env.random_bytes::<16>().as_slice().into()]).await?;
+        Ok(tx.commit().await?)
+    }
+
     /// All of the map at one snapshot.
     pub(super) async fn load_map(&self, known_epoch: Option<i64>) -> Result<Option<ClusterMap>, Failure> {
         let mut tx = self.engine.snapshot().await?;
@@ -170,9 +210,10 @@ pub(crate) async fn load_map_in(
     tx: &mut Tx,
     known_epoch: Option<i64>,
 ) -> Result<Option<ClusterMap>, DatabaseError> {
-    let sql = "SELECT c.epoch FROM cluster AS c WHERE c.singleton = 1";
+    let sql = "SELECT c.epoch, c.garbage_frozen_ms FROM cluster AS c WHERE c.singleton = 1";
     let row = tx.fetch_optional(sql, Vec::new()).await?;
-    let epoch = row.ok_or_else(|| DatabaseError::corrupt("the cluster's row is missing"))?.i64()?;
+    let mut row = row.ok_or_else(|| DatabaseError::corrupt("the cluster's row is missing"))?;
+    let (epoch, is_frozen) = (row.i64()?, row.optional_i64()?.is_some());
     if known_epoch == Some(epoch) {
         return Ok(None);
     }
@@ -181,7 +222,7 @@ pub(crate) async fn load_map_in(
     let nodes = rows.iter_mut().map(read_node).collect::<Result<_, _>>()?;
     let disks = load_disks(tx).await?;
     let classes = join_groups(load_classes(tx).await?, load_groups(tx).await?);
-    Ok(Some(ClusterMap { epoch, nodes, disks, classes }))
+    Ok(Some(ClusterMap { epoch, nodes, disks, classes, is_frozen }))
 }
 
 /// Gives each class the groups of its coding, and makes an entry for each of its former ones; these come last.

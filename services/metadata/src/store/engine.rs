@@ -349,6 +349,20 @@ impl Tx {
         Ok(())
     }
 
+    /// As [`Tx::execute_rows`], and answers how many rows were changed.
+    pub(crate) async fn count_rows(
+        &mut self,
+        sql: &str,
+        fixed: &[Value],
+        rows: &Rows,
+    ) -> Result<u64, DatabaseError> {
+        let mut changed = 0;
+        for (text, values) in rows.pieces(sql, fixed, self.is_postgres()) {
+            changed += self.execute(&text, values).await?;
+        }
+        Ok(changed)
+    }
+
     /// The rows that a statement answers over a list of rows.
     pub(crate) async fn fetch_rows(
         &mut self,

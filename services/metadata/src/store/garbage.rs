@@ -15,6 +15,7 @@ use types::{BucketId, ChunkId, Extent, GroupId, UploadId};
 
 use super::{
     MetadataStore,
+    cluster::is_frozen_in,
     codec::{decode_manifest, encode_manifest},
     commit::complete::COMPLETED_KEPT_MS,
     engine::{DatabaseError, Failure, Row, Rows, Tx, delete_each, find_each, update_each},
@@ -100,6 +101,9 @@ impl MetadataStore {
         tx: &mut Tx,
         limit: usize,
     ) -> Result<Vec<GarbageItem>, Failure> {
+        if is_frozen_in(tx).await? {
+            return Ok(Vec::new());
+        }
         let now_ms = tx.now_ms().await?;
         forget_completions(tx, now_ms).await?;
         let limit = i64::try_from(limit.min(TAKEN_MAX)).unwrap_or(i64::MAX);

@@ -4,9 +4,9 @@
 //! revoking locks the whole row. So renewals never wait for commits nor commits for renewals, and revoking waits for
 //! the commits under way, after which every further one finds the lease revoked.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
-use metadata_api::{Error, Lease, LeaseState};
+use metadata_api::{ADOPTED, Error, Lease, LeaseState};
 use types::LeaseId;
 
 use super::{
@@ -87,6 +87,18 @@ impl MetadataStore {
     /// Revokes a lease whoever renewed it: its holder asks.
     pub(super) async fn release_lease_in(&self, tx: &mut Tx, lease: LeaseId) -> Result<(), Failure> {
         self.revoke_in(tx, lease, |_| true).await.map(drop)
+    }
+
+    /// Lease numbers are random, so that none is adopted that somebody is being given meanwhile.
+    pub(super) async fn adopt_leases_in(&self, tx: &mut Tx, leases: &[LeaseId]) -> Result<usize, Failure> {
+        let mut rows = Rows::default();
+        for lease in leases.iter().collect::<BTreeSet<_>>() {
+            rows.push([lease.0.into()]);
+        }
+        let sql = "INSERT INTO gateway_leases (lease_id, holder, renewals, oldest_epoch, state) \
+                   SELECT r.column1, $1, 0, 0, 1 FROM {rows} AS r WHERE r.column1 IS NOT NULL ON CONFLICT DO NOTHING";
+        let adopted = tx.count_rows(sql, &[ADOPTED.into()], &rows).await?;
+        Ok(usize::try_from(adopted).unwrap_or(usize::MAX))
     }
 
     /// Locks the lease's row against the commits that share it.

@@ -3,9 +3,12 @@
 //! Migrations are files that are only ever added. Each runs in the transaction that records it, under a lock that
 //! keeps other processes out. A database that a newer program has migrated is refused untouched.
 
-use checksum::crc64;
+use checksum::{Crc64, crc64};
 
-use super::engine::{DatabaseError, Engine, Failure, Tx};
+use super::{
+    backup::Schema,
+    engine::{DatabaseError, Engine, Failure, Tx},
+};
 
 /// Every migration, oldest first: its name and its text. The version of a schema is the number of migrations in it.
 pub(crate) const MIGRATIONS: &[(&str, &str)] = &[
@@ -19,6 +22,7 @@ pub(crate) const MIGRATIONS: &[(&str, &str)] = &[
     ("bucket_inventories", include_str!("../../migrations/0008_bucket_inventories.sql")),
     ("identities", include_str!("../../migrations/0009_identities.sql")),
     ("redirected_moves", include_str!("../../migrations/0010_redirected_moves.sql")),
+    ("backups", include_str!("../../migrations/0011_backups.sql")),
 ];
 
 /// The lock that one process holds while it migrates: a number that nobody else has a reason to choose.
@@ -60,7 +64,11 @@ pub(crate) async fn migrate(engine: &Engine, migrations: &[(&str, &str)]) -> Res
 }
 
 /// Whether anything was to be done.
-async fn migrate_in(tx: &mut Tx, migrations: &[(&str, &str)], now_ms: i64) -> Result<bool, MigrateError> {
+pub(crate) async fn migrate_in(
+    tx: &mut Tx,
+    migrations: &[(&str, &str)],
+    now_ms: i64,
+) -> Result<bool, MigrateError> {
     tx.lock_exclusively(MIGRATION_LOCK).await?;
     tx.execute_script(
         "CREATE TABLE IF NOT EXISTS schema_version (version BIGINT NOT NULL PRIMARY KEY, name TEXT NOT NULL, \
@@ -89,6 +97,18 @@ async fn migrate_in(tx: &mut Tx, migrations: &[(&str, &str)], now_ms: i64) -> Re
         tracing::info!(version, name, "the database's schema was migrated");
     }
     Ok(applied < known)
+}
+
+/// The schema of a database that a snapshot is taken of. One that has none is refused.
+pub(crate) async fn applied_in(tx: &mut Tx) -> Result<Schema, DatabaseError> {
+    let sql = "SELECT s.checksum FROM schema_version AS s ORDER BY s.version";
+    let rows = tx.fetch_all(sql, Vec::new()).await?;
+    let mut sum = Crc64::new();
+    let version = i64::try_from(rows.len()).unwrap_or(i64::MAX);
+    for mut row in rows {
+        sum.update(&row.i64()?.to_le_bytes());
+    }
+    Ok(Schema { version, checksum: sum.value() })
 }
 
 /// Migrations are not retried; their failure is told as it is.

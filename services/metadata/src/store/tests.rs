@@ -1,6 +1,7 @@
 //! The store on both engines: the contract's conformance suite, and what is the store's own.
 
 mod audit;
+mod backups;
 mod codings;
 mod commits;
 mod conformance;

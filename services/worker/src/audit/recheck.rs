@@ -267,6 +267,7 @@ async fn misplaced(
         if eviction.is_some_and(|eviction| stray.epoch <= eviction.epoch) {
             report.awaiting_eviction += 1;
         } else {
+            report.strays.insert((stray.group, index), stray.disk);
             report.found(Finding::Misplaced { shard: stray.shard, disk: stray.disk });
         }
     }

@@ -1,9 +1,11 @@
 //! What an audit found.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use metadata_api::ContentKind;
-use types::{BucketId, BucketName, ChunkId, DiskId, MissingShard, ObjectKey, ShardId};
+use types::{
+    BucketId, BucketName, ChunkId, DiskId, GroupId, LeaseId, MissingShard, ObjectKey, ShardId, ShardIndex,
+};
 
 /// Findings that are kept to be shown; all are counted.
 const FINDINGS_MAX: usize = 1000;
@@ -118,6 +120,11 @@ pub struct AuditReport {
     pub lost_contents: Vec<LostContent>,
     /// Lost and unreadable chunks, the first of them.
     pub(super) lost_chunks: BTreeSet<ChunkId>,
+    /// The leases under which orphaned chunks were written.
+    pub orphaned_leases: BTreeSet<LeaseId>,
+    /// Which disk has shards of a group's index that the map does not say are there, as of a move that the metadata does not
+    /// know of any more.
+    pub strays: BTreeMap<(GroupId, ShardIndex), DiskId>,
     /// Shards among them that can be queued to be rebuilt: what is missing or corrupt.
     pub repairable: Vec<MissingShard>,
 }
@@ -187,7 +194,10 @@ impl AuditReport {
                 self.unreadable += 1;
                 self.remember_lost(*chunk);
             }
-            Finding::Orphaned { .. } => self.orphaned += 1,
+            Finding::Orphaned { chunk, .. } => {
+                self.orphaned += 1;
+                self.orphaned_leases.insert(chunk.lease);
+            }
             Finding::Misplaced { .. } => self.misplaced += 1,
         }
         if self.findings.len() < FINDINGS_MAX {

@@ -53,5 +53,6 @@ pub(crate) fn map(disks: u8, groups: &[[u8; 4]]) -> ClusterMap {
             groups: (1..).zip(groups).map(group).collect(),
             ..StorageClass::new(definition)
         }],
+        is_frozen: false,
     }
 }

@@ -7,6 +7,8 @@ mod audit;
 #[cfg(test)]
 mod clock;
 #[cfg(test)]
+mod frozen;
+#[cfg(test)]
 mod gateway;
 #[cfg(test)]
 mod harness;

@@ -206,8 +206,9 @@ pub(crate) fn cluster_map() -> impl Strategy<Value = ClusterMap> {
     );
     let class = (storage_class_definition(), vec(group, 0..4), any::<bool>())
         .prop_map(|(definition, groups, is_former)| StorageClass { definition, groups, is_former });
-    (any::<i64>(), vec(map_node, 0..3), vec(map_disk, 0..3), vec(class, 0..3))
-        .prop_map(|(epoch, nodes, disks, classes)| ClusterMap { epoch, nodes, disks, classes })
+    (any::<i64>(), vec(map_node, 0..3), vec(map_disk, 0..3), vec(class, 0..3), any::<bool>()).prop_map(
+        |(epoch, nodes, disks, classes, is_frozen)| ClusterMap { epoch, nodes, disks, classes, is_frozen },
+    )
 }
 
 pub(crate) fn garbage_id() -> impl Strategy<Value = GarbageId> {

@@ -82,6 +82,16 @@ impl Rows {
         self.values.extend(row);
     }
 
+    /// Adds a row of as many columns as the others have.
+    pub(crate) fn push_row(&mut self, row: Vec<Value>) {
+        debug_assert!(
+            self.columns == 0 || self.columns == row.len(),
+            "all rows of a list have the same columns"
+        );
+        self.columns = row.len();
+        self.values.extend(row);
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.values.is_empty()
     }

@@ -121,6 +121,11 @@ impl Row {
         self.values.next().ok_or_else(|| DatabaseError::corrupt("a row has too few columns"))
     }
 
+    /// The columns that were not read yet.
+    pub(crate) fn into_values(self) -> Vec<Value> {
+        self.values.collect()
+    }
+
     pub(crate) fn optional_i64(&mut self) -> Result<Option<i64>, DatabaseError> {
         match self.next()? {
             Value::Number(number) => Ok(number),

@@ -1,0 +1,416 @@
+//! Backups, restores and migrations, from each engine to each.
+
+use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt, path::Path, sync::Arc};
+
+use bytes::Bytes;
+use env::Env;
+use metadata_api::{
+    AccountId, ChangeIdentities, Error, IdentityKind, IdentityRecord, JobName, Metadata, NodeState,
+    conformance::{
+        compare::compare,
+        support::{Pool, Store, bucket, key, put},
+    },
+    fake::Fake,
+};
+use types::BucketName;
+
+use super::{
+    audit::audit,
+    on_both_engines,
+    support::{Guard, TestStore, postgres, spawn, sqlite},
+};
+use crate::{
+    MetadataStore, StoreConfig,
+    store::{
+        backup::{
+            BackupError, BackupSummary, backup,
+            inspect::{dump, header_of, rewrite_header},
+            mark_restored, migrate_database, restore,
+            tables::TABLES,
+        },
+        engine::{Engine, EngineOptions, Value},
+        migrate::{MIGRATIONS, migrate},
+    },
+};
+
+on_both_engines!(
+    every_table_is_backed_up_by_its_primary_key,
+    a_backup_comes_back_on_either_engine,
+    a_backup_is_of_one_moment,
+    a_file_that_is_not_whole_is_refused_and_changes_nothing,
+    files_of_other_programs_are_refused,
+    a_backup_of_an_earlier_release_is_migrated,
+    a_database_with_tables_is_not_restored_into,
+    numbers_that_were_given_out_are_not_given_out_again,
+    a_database_that_came_back_by_other_means_is_marked,
+    rows_migrate_to_either_engine_and_back,
+);
+
+/// Tables that a restore changes by intent.
+const ADVANCED: [&str; 8] = [
+    "cluster",
+    "counters",
+    "gateway_leases",
+    "jobs",
+    "nodes",
+    "identity_accounts",
+    "placement_groups",
+    "shard_moves",
+];
+
+async fn save(url: &str, to: &Path) -> Result<BackupSummary, BackupError> {
+    backup(&Env::real(), url, to, &mut |_| ()).await
+}
+
+async fn load(url: &str, from: &Path) -> Result<BackupSummary, BackupError> {
+    restore(&Env::real(), url, from, &mut |_| ()).await
+}
+
+fn message(error: &BackupError) -> String {
+    let source = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
+    format!("{error}: {source}")
+}
+
+/// All rows, in an order that no engine's collation changes.
+async fn rows(url: &str) -> BTreeMap<String, Vec<String>> {
+    let mut tables = dump(url).await.expect("the rows of a database");
+    tables.values_mut().for_each(|rows| rows.sort_unstable());
+    tables
+}
+
+/// The rows but those of tables that a restore changes.
+fn kept(mut tables: BTreeMap<String, Vec<String>>) -> BTreeMap<String, Vec<String>> {
+    tables.retain(|name, _| !ADVANCED.contains(&name.as_str()));
+    tables
+}
+
+/// Something in nearly every table, by whatever writes it, and in the others by hand.
+async fn fill(test: &TestStore) {
+    let store: Store = Arc::new(test.store.clone());
+    let model: Store = Arc::new(Fake::new(Env::real()));
+    compare(&model, &store, 11, 300).await;
+    let pool = Pool::with_groups(&store, "1+1", 4, 2).await;
+    assert_eq!(pool.groups(&store).await.len(), 2);
+    store.acquire_lease("gateway").await.expect("a lease");
+    store.acquire_job(JobName::Plan, "worker", None).await.expect("a job").expect("it is free");
+    let record = |name: &str, document| IdentityRecord {
+        kind: IdentityKind::AccessKey,
+        name: name.to_owned(),
+        document,
+    };
+    let changes = vec![record("AKIA1", Some(Bytes::from_static(b"{}"))), record("AKIA2", None)];
+    let account = AccountId("account".to_owned());
+    let request = ChangeIdentities { account, expected: 0, changes, secret_for: Some("AKIA1".to_owned()) };
+    store.change_identities(request).await.expect("records are stored");
+    let mut tx = test.store.engine.begin().await.expect("a transaction");
+    let id = || Value::from([7_u8; 16].as_slice());
+    for sql in [
+        "INSERT INTO evictions (disk_id, group_id, shard_index, epoch) VALUES ($1, 9, 1, 4)",
+        "INSERT INTO missing_shards (chunk_id, shard_index, group_id, coding, chunk_length, queued_ms) \
+         VALUES ($1, 1, 9, '2+1', 8, 9)",
+        "INSERT INTO disk_losses (disk_id, lost_ms, rebuilt_ms) VALUES ($1, 5, NULL)",
+        "INSERT INTO shard_moves (group_id, shard_index, to_disk, since) VALUES (1, 1, $1, 3)",
+        "INSERT INTO chunk_refs (chunk_id, bucket_id, version_seq) VALUES ($1, -1, -9223372036854775808)",
+        "INSERT INTO content_pages (bucket_id, version_seq, kind, page, data) VALUES (-1, 5, 1, 0, $1)",
+        "INSERT INTO garbage (bucket_id, number, due_ms, kind, state, extents) VALUES (-1, 3, 5, 2, 0, $1)",
+        "INSERT INTO bucket_subresources (bucket_id, kind, document) VALUES (-1, 3, $1)",
+        "INSERT INTO bucket_inventories (bucket_id, id, document, listed_ms) VALUES (-1, $1, $1, NULL)",
+    ] {
+        assert_eq!(tx.execute(sql, vec![id()]).await.expect("a row"), 1, "{sql}");
+    }
+    tx.commit().await.expect("it is kept");
+    let tables = rows(&test.config.database_url).await;
+    let empty: Vec<&String> =
+        tables.iter().filter(|(_, rows)| rows.is_empty()).map(|(name, _)| name).collect();
+    assert!(empty.is_empty(), "these tables have no rows: {empty:?}");
+}
+
+/// An empty database of each engine, with what must outlive it.
+async fn targets() -> Vec<(Guard, String)> {
+    let mut targets = Vec::new();
+    for test in [sqlite().await, postgres().await] {
+        test.store.close().await;
+        let url = test.guard.empty_database("target.db");
+        targets.push((test.guard, url));
+    }
+    targets
+}
+
+async fn open(test: &TestStore, url: &str) -> Result<MetadataStore, Error> {
+    MetadataStore::open(Env::real(), StoreConfig { database_url: url.to_owned(), ..test.config.clone() })
+        .await
+}
+
+async fn every_table_is_backed_up_by_its_primary_key(test: TestStore) {
+    let sql = "[SELECT t.relname::TEXT, a.attname::TEXT FROM pg_index AS x JOIN pg_class AS t ON t.oid = x.indrelid \
+               JOIN pg_namespace AS n ON n.oid = t.relnamespace JOIN pg_attribute AS a ON a.attrelid = t.oid \
+               WHERE n.nspname = 'public' AND x.indisprimary AND a.attnum = x.indkey[0] |\
+               SELECT m.name, c.name FROM sqlite_master AS m, pragma_table_info(m.name) AS c WHERE m.type = 'table' AND c.pk = 1]";
+    // Brackets choose an engine in statements, so the array is asked for by a function.
+    let sql = sql.replace("a.attnum = x.indkey[0] ", "a.attnum = split_part(x.indkey::TEXT, ' ', 1)::INT");
+    let mut found: Vec<(String, String)> = Vec::new();
+    for mut row in test.store.engine.fetch_all(&sql, Vec::new()).await.expect("the catalogue") {
+        found.push((row.text().expect("a table"), row.text().expect("a column")));
+    }
+    found.retain(|(table, _)| table != "schema_version");
+    found.sort();
+    let mut known: Vec<(String, String)> =
+        TABLES.iter().map(|table| (table.name.to_owned(), table.key[0].to_owned())).collect();
+    known.sort();
+    assert_eq!(found, known);
+}
+
+async fn a_backup_comes_back_on_either_engine(test: TestStore) {
+    fill(&test).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("backup");
+    let summary = save(&test.config.database_url, &file).await.expect("a backup");
+    let mode = fs::metadata(&file).expect("the file").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600, "only its owner may read it");
+    assert_eq!(fs::read_dir(folder.path()).expect("the folder").count(), 1, "nothing is left beside it");
+    assert_eq!(summary.bytes, fs::metadata(&file).expect("the file").len());
+    let before = rows(&test.config.database_url).await;
+    let counted: BTreeMap<String, u64> =
+        before.iter().map(|(name, rows)| (name.clone(), rows.len() as u64)).collect();
+    assert_eq!(summary.rows, counted);
+    for (_guard, url) in targets().await {
+        let restored = load(&url, &file).await.expect("a restore");
+        assert_eq!(restored, summary);
+        assert_eq!(kept(rows(&url).await), kept(before.clone()));
+        let store = open(&test, &url).await.expect("it opens");
+        let name = bucket(&(Arc::new(store.clone()) as Store)).await;
+        put(&(Arc::new(store.clone()) as Store), &name, &key("after"), 1).await;
+        store.close().await;
+    }
+    let again = save(&test.config.database_url, &file).await.expect_err("a file is there");
+    assert!(matches!(again, BackupError::Exists { .. }));
+}
+
+/// What is committed while the rows are read is in none of them.
+async fn a_backup_is_of_one_moment(test: TestStore) {
+    let store: Store = Arc::new(test.store.clone());
+    let name = bucket(&store).await;
+    for number in 0..1500 {
+        put(&store, &name, &key(&format!("k{number:05}")), number).await;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("backup");
+    let writers = (0..4).map(|writer: u64| {
+        let (store, name) = (store.clone(), name.clone());
+        spawn(async move {
+            for number in 0..200 {
+                put(&store, &name, &key(&format!("w{writer}-{number}")), number).await;
+            }
+        })
+    });
+    let writers: Vec<_> = writers.collect();
+    save(&test.config.database_url, &file).await.expect("a backup");
+    for writer in writers {
+        writer.await.expect("a writer ends");
+    }
+    for (_guard, url) in targets().await {
+        load(&url, &file).await.expect("a restore");
+        let restored = open(&test, &url).await.expect("it opens");
+        // Counts, the feed and references agree only when all rows are of one moment.
+        audit(&restored).await;
+        let objects = restored.get_bucket(&name).await.expect("the bucket").usage.objects;
+        assert!((1500..=2300).contains(&objects), "{objects}");
+        restored.close().await;
+    }
+}
+
+async fn a_file_that_is_not_whole_is_refused_and_changes_nothing(test: TestStore) {
+    fill(&test).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let (file, bad) = (folder.path().join("backup"), folder.path().join("bad"));
+    save(&test.config.database_url, &file).await.expect("a backup");
+    let whole = fs::read(&file).expect("the file");
+    let url = test.guard.empty_database("target.db");
+    let step = whole.len() / 40;
+    for at in (0..whole.len()).step_by(step).chain([whole.len() - 1]) {
+        fs::write(&bad, &whole[..at]).expect("a file");
+        let error = load(&url, &bad).await.expect_err("it was cut");
+        assert!(matches!(error, BackupError::Cut { .. } | BackupError::Foreign), "{at}: {error}");
+        let mut changed = whole.clone();
+        changed[at] ^= 0x10;
+        fs::write(&bad, &changed).expect("a file");
+        let error = load(&url, &bad).await.expect_err("it was changed");
+        assert!(
+            matches!(
+                error,
+                BackupError::Damaged { .. }
+                    | BackupError::Cut { .. }
+                    | BackupError::Foreign
+                    | BackupError::Format { .. }
+            ),
+            "{at}: {error}"
+        );
+    }
+    let mut longer = whole.clone();
+    longer.push(0);
+    fs::write(&bad, &longer).expect("a file");
+    assert!(matches!(load(&url, &bad).await, Err(BackupError::Damaged { .. })));
+    let missing = load(&url, &folder.path().join("none")).await.expect_err("there is no file");
+    assert!(matches!(missing, BackupError::Path { .. }), "{missing}");
+    load(&url, &file).await.expect("the database is as empty as before");
+}
+
+async fn files_of_other_programs_are_refused(test: TestStore) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (file, other) = (folder.path().join("backup"), folder.path().join("other"));
+    save(&test.config.database_url, &file).await.expect("a backup");
+    let url = test.guard.empty_database("target.db");
+    fs::write(&other, "-- PostgreSQL database dump").expect("a file");
+    assert!(matches!(load(&url, &other).await, Err(BackupError::Foreign)));
+    fs::remove_file(&other).expect("our file");
+    let header = header_of(&file).await.expect("its header");
+    let known = i64::try_from(MIGRATIONS.len()).expect("few migrations");
+    assert_eq!(header.0, known);
+
+    rewrite_header(&file, &other, known + 1, header.1).await.expect("a file");
+    let error = load(&url, &other).await.expect_err("a newer program wrote it");
+    assert!(
+        matches!(error, BackupError::NewerSchema { found, known: at } if found == known + 1 && at == known)
+    );
+    fs::remove_file(&other).expect("our file");
+    rewrite_header(&file, &other, known, header.1 ^ 1).await.expect("a file");
+    assert!(matches!(load(&url, &other).await, Err(BackupError::OtherSchema)));
+    load(&url, &file).await.expect("the database is as empty as before");
+}
+
+async fn a_backup_of_an_earlier_release_is_migrated(test: TestStore) {
+    let (folder, targets) = (tempfile::tempdir().expect("a folder"), targets().await);
+    for version in 1..MIGRATIONS.len() {
+        let url = test.guard.empty_database(&format!("{version}.db"));
+        let options = EngineOptions {
+            url: url.clone(),
+            connections: 2,
+            acquire_timeout: test.config.acquire_timeout,
+            statement_timeout: test.config.statement_timeout,
+        };
+        let engine = Engine::open(Env::real(), &options).await.expect("a database opens");
+        migrate(&engine, &MIGRATIONS[..version]).await.expect("an earlier program migrates");
+        let mut tx = engine.begin().await.expect("a transaction");
+        for sql in [
+            "UPDATE counters SET value = 7 WHERE name = 'bucket'",
+            "INSERT INTO bucket_names (name, bucket_id, owner) VALUES ($1, 7, 'owner')",
+            "INSERT INTO buckets (bucket_id, name, owner, created_ms, versioning, commit_seq, object_count, object_bytes, \
+             version_count, version_bytes) VALUES (7, $1, 'owner', 1000, 0, 0, 0, 0, 0, 0)",
+        ] {
+            let values =
+                if sql.contains("$1") { vec![Bytes::from_static(b"bucket").into()] } else { Vec::new() };
+            tx.execute(sql, values).await.expect("a row of then");
+        }
+        tx.commit().await.expect("it is kept");
+        engine.close().await;
+        let file = folder.path().join(version.to_string());
+        let summary = save(&url, &file).await.expect("a backup");
+        assert_eq!(usize::try_from(summary.schema), Ok(version));
+        for (guard, _) in &targets {
+            let target = guard.empty_database(&format!("target{version}.db"));
+            load(&target, &file).await.expect("a restore");
+            let store = open(&test, &target).await.expect("it opens");
+            let found =
+                store.get_bucket(&BucketName::new("bucket").expect("a name")).await.expect("the bucket");
+            assert_eq!(found.created.0, 1000);
+            store.close().await;
+        }
+    }
+}
+
+async fn a_database_with_tables_is_not_restored_into(test: TestStore) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("backup");
+    save(&test.config.database_url, &file).await.expect("a backup");
+    let name = bucket(&(Arc::new(test.store.clone()) as Store)).await;
+    let before = rows(&test.config.database_url).await;
+    let error = load(&test.config.database_url, &file).await.expect_err("it is in use");
+    let refused = matches!(error, BackupError::NotEmpty { .. } | BackupError::Exists { .. });
+    assert!(refused, "{error}");
+    let other = targets().await;
+    let error = migrate_database(&Env::real(), &other[0].1, &test.config.database_url, &mut |_| ())
+        .await
+        .expect_err("there is nothing to migrate");
+    assert!(matches!(error, BackupError::Path { .. }), "{error}");
+    assert_eq!(rows(&test.config.database_url).await, before);
+    test.store.get_bucket(&name).await.expect("the bucket is there");
+}
+
+async fn numbers_that_were_given_out_are_not_given_out_again(test: TestStore) {
+    fill(&test).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("backup");
+    save(&test.config.database_url, &file).await.expect("a backup");
+    let account = AccountId("account".to_owned());
+    let before = test.store.cluster_map(None).await.expect("the map").expect("a map");
+    let known = test.store.read_identities(&account, 0).await.expect("records").position;
+    for (_guard, url) in targets().await {
+        load(&url, &file).await.expect("a restore");
+        let store = open(&test, &url).await.expect("it opens");
+        let map = store.cluster_map(Some(before.epoch + 1000)).await.expect("the map").expect("another map");
+        assert!(map.epoch >= before.epoch + (1 << 32));
+        let groups = map.classes.iter().flat_map(|class| &class.groups);
+        for group in groups {
+            assert_eq!(group.changed_epoch, map.epoch);
+            assert!(group.moves.iter().all(|pending| pending.since == map.epoch));
+        }
+        for node in &map.nodes {
+            assert!(node.heartbeats >= 1 << 32 && node.state == NodeState::Up);
+        }
+        assert!(store.list_leases().await.expect("leases").iter().all(|lease| lease.revoked));
+        assert_eq!(store.list_jobs().await.expect("jobs"), Vec::new(), "nobody holds a job");
+        let token =
+            store.acquire_job(JobName::Plan, "other", None).await.expect("a job").expect("it is free");
+        assert!(token > 1 << 32);
+        // A gateway that has read records of the time after the backup forgets them.
+        let page = store.read_identities(&account, known + 5).await.expect("records");
+        assert!(known + 5 < page.forgotten && page.position > known + 5);
+        bucket(&(Arc::new(store.clone()) as Store)).await;
+        let sql = "SELECT MAX(b.bucket_id) FROM bucket_names AS b";
+        let mut row = store.engine.fetch_all(sql, Vec::new()).await.expect("a query").remove(0);
+        assert!(row.i64().expect("a number") > 1 << 32);
+        store.close().await;
+    }
+}
+
+async fn a_database_that_came_back_by_other_means_is_marked(test: TestStore) {
+    fill(&test).await;
+    let before = test.store.cluster_map(None).await.expect("the map").expect("a map").epoch;
+    let url = test.config.database_url.clone();
+    if test.store.engine.is_postgres() {
+        let refused = mark_restored(&Env::real(), &url).await.expect_err("a service uses it");
+        assert!(matches!(refused, BackupError::InUse { .. }), "{}", message(&refused));
+    }
+    test.store.close().await;
+    mark_restored(&Env::real(), &url).await.expect("nobody uses it");
+    let store = open(&test, &url).await.expect("it opens");
+    let map = store.cluster_map(None).await.expect("the map").expect("a map");
+    assert!(map.epoch >= before + (1 << 32));
+    assert!(store.list_leases().await.expect("leases").iter().all(|lease| lease.revoked));
+    store.close().await;
+}
+
+async fn rows_migrate_to_either_engine_and_back(test: TestStore) {
+    fill(&test).await;
+    let url = test.config.database_url.clone();
+    test.store.close().await;
+    let before = rows(&url).await;
+    let (mut from, mut guards) = (url.clone(), Vec::new());
+    for (at, (guard, to)) in targets().await.into_iter().chain(targets().await).enumerate() {
+        let env = Env::real();
+        migrate_database(&env, &from, &to, &mut |_| ()).await.expect("a migration");
+        assert_eq!(kept(rows(&to).await), kept(before.clone()), "migration {at}");
+        let refused = open(&test, &from).await.map(drop).expect_err("it has old rows");
+        assert!(refused.to_string().contains("migrated"), "{refused}");
+        let other = test.guard.empty_database(&format!("{at}.again.db"));
+        let again = migrate_database(&env, &from, &other, &mut |_| ()).await;
+        assert!(matches!(again, Err(BackupError::Migrated)));
+        let store = open(&test, &to).await.expect("it opens");
+        let map = store.cluster_map(None).await.expect("the map").expect("a map");
+        assert!(map.epoch < 1 << 32, "nothing went back, so nothing is moved on");
+        assert!(map.nodes.iter().all(|node| node.state == NodeState::Down));
+        store.close().await;
+        guards.push(guard);
+        from = to;
+    }
+}

@@ -1,0 +1,71 @@
+//! After a restore of older metadata: nothing is freed until an operator says so.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use chunk_api::{ChunkService, ListShards};
+use metadata_api::{Intent, Metadata};
+use types::{DiskId, ShardId};
+
+use crate::harness::Cluster;
+
+/// Every shard that is anywhere.
+async fn shards(cluster: &Cluster) -> BTreeSet<(DiskId, ShardId)> {
+    let mut found = BTreeSet::new();
+    for node in &cluster.nodes {
+        let request = ListShards::all(None, 100_000);
+        for listed in node.kept.list_shards(node.disk, request).await.unwrap() {
+            found.insert((node.disk, listed.header.shard));
+        }
+    }
+    found
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_freed_while_all_is_frozen_and_everything_afterwards() {
+    let cluster = Cluster::new(6, "2+2", 8).await;
+    let gateway = cluster.gateway().await;
+    let objects = cluster.fill(&gateway, 24).await;
+    // What a lease left that the metadata does not know any more, as it was acquired after a backup.
+    let later = cluster.gateway().await;
+    let unknown = later.leases.lease().unwrap();
+    let mut left = Vec::new();
+    for number in 0..4 {
+        left.push(later.store(&format!("later-{number}"), 50_000).await.unwrap());
+    }
+    drop(later);
+    cluster.metadata.release_lease(unknown).await.unwrap();
+    cluster.metadata.finish_lease(unknown, cluster.map().await.epoch).await.unwrap();
+
+    cluster.metadata.set_frozen(true).await.unwrap();
+    let worker = cluster.worker();
+    let dying = cluster.gateway().await;
+    for number in 0..4 {
+        left.push(dying.store(&format!("dying-{number}"), 50_000).await.unwrap());
+    }
+    drop(dying);
+    let (deleted, kept) = objects.split_at(12);
+    for (name, _) in deleted {
+        gateway.delete(name).await;
+    }
+    cluster.metadata.set_disk_intent(cluster.nodes[1].disk, Intent::Drain).await.unwrap();
+    let before = shards(&cluster).await;
+    cluster.until("the disk is drained", async || cluster.moves().await == 0).await;
+    cluster.env.sleep(Duration::from_secs(600)).await;
+    assert!(!cluster.metadata.list_evictions().await.unwrap().is_empty());
+    assert!(cluster.metadata.list_leases().await.unwrap().iter().any(|lease| lease.revoked));
+    let after = shards(&cluster).await;
+    assert_eq!(before.difference(&after).count(), 0, "nothing was freed");
+    assert!(after.len() > before.len(), "moves copy what is named");
+    cluster.check(&gateway, kept).await;
+
+    assert_eq!(cluster.metadata.adopt_leases(&[unknown]).await, Ok(1));
+    cluster.metadata.set_frozen(false).await.unwrap();
+    cluster.until_clean().await;
+    cluster
+        .until("both leases are reaped", async || {
+            cluster.metadata.list_leases().await.unwrap().iter().all(|lease| !lease.revoked)
+        })
+        .await;
+    cluster.check(&gateway, kept).await;
+    worker.stop().await;
+}
