@@ -158,6 +158,7 @@ passed_on! {
     acquire_lease(holder: &str) -> Lease;
     renew_lease(lease: LeaseId, oldest_epoch: i64) -> ();
     release_lease(lease: LeaseId) -> ();
+    adopt_leases(leases: &[LeaseId]) -> usize;
     list_leases() -> Vec<LeaseState>;
     revoke_lease(lease: LeaseId, observed_renewals: i64) -> bool;
     unnamed_chunks(lease: LeaseId, chunks: &[(ChunkId, ChunkOwner)]) -> Vec<ChunkId>;
@@ -186,6 +187,7 @@ passed_on! {
     renew_job(job: JobName, token: i64, progress: JobProgress) -> ();
     release_job(job: JobName, token: i64) -> ();
     list_jobs() -> Vec<JobState>;
+    set_frozen(frozen: bool) -> ();
     take_garbage(limit: usize) -> Vec<GarbageItem>;
     finish_garbage(items: &[GarbageId], epoch: i64) -> usize;
 }

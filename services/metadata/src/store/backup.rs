@@ -24,7 +24,7 @@ use std::{
 };
 
 use checksum::Crc64;
-use env::Env;
+use env::{Env, OpenMode};
 use metadata_api::Error;
 
 use self::{
@@ -500,6 +500,10 @@ impl Target {
         for ending in ["", "-wal", "-shm"] {
             remove(env, &beside(&partial, ending)).await?;
         }
+        // Made before it is opened, so that only its owner may read it, and the logs beside it.
+        let (own_env, own_path) = (env.clone(), partial.clone());
+        let making = env.spawn_blocking(move || own_env.disk().open(&own_path, OpenMode::CreateNew).map(drop));
+        io(&partial, making.await)?;
         let engine = open(env, &format!("sqlite:{}", partial.display())).await?;
         Ok(Self { engine, file: Some((partial, path)) })
     }
