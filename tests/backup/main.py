@@ -16,7 +16,7 @@ from report import Report, expect  # noqa: E402
 
 REPOSITORY = HERE.parents[1]
 BUCKET = "drill"
-DRILLS = ("server", "cluster", "migration")
+DRILLS = ("server", "cluster", "base", "moved", "migration")
 
 
 def arguments():
@@ -55,7 +55,7 @@ class Drill:
             s3.put_object(Bucket=BUCKET, Key=key, Body=body(key, 300_000))
         writers = Writers(self.target, BUCKET, "first")
         self.before = writers.wait_for(60)
-        self.summary = self.target.json_of_database("backup", "--to", self.file)
+        self.take()
         writers.more(60)
         self.after = writers.stop()
         # Leases that the backup cannot know.
@@ -69,14 +69,22 @@ class Drill:
             s3.delete_object(Bucket=BUCKET, Key=key)
         self.target.wait_for_audit(lambda found: found["awaiting_deletion"] == 0)
 
-    def lose_and_restore(self):
-        """Stops everything, loses the database, and restores it."""
-        self.target.stop()
+    def take(self):
+        """Takes the backup."""
+        self.summary = self.target.json_of_database("backup", "--to", self.file)
+
+    def bring_back(self):
+        """Loses the database and restores it."""
         self.target.lose_database()
         restored = self.target.json_of_database("restore", "--from", self.file)
         for name in ("rows", "tables", "cluster", "epoch", "taken_ms", "bytes"):
             expect(restored[name], self.summary[name], name)
-        self.seconds = (self.summary["seconds"], restored["seconds"])
+        self.figures = f"rows={restored['rows']} bytes={restored['bytes']} backup={self.summary['seconds']:.2f}s restore={restored['seconds']:.2f}s"
+
+    def lose_and_restore(self):
+        """Stops everything, loses the database, and restores it."""
+        self.target.stop()
+        self.bring_back()
         self.target.start_again()
 
     def read_back(self):
@@ -184,8 +192,21 @@ class Drill:
                     print(server.log_tail(15))
             self.target.end()
         if len(self.report.failed) == failed:
-            print(f"rows={self.summary['rows']} bytes={self.summary['bytes']} backup={self.seconds[0]:.2f}s restore={self.seconds[1]:.2f}s",
-                  flush=True)
+            print(self.figures, flush=True)
+
+
+class BaseDrill(Drill):
+    """The database comes back from a base backup of Postgres, and is marked."""
+
+    def take(self):
+        self.target.postgres.base_backup()
+
+    def bring_back(self):
+        self.target.postgres.stop()
+        self.target.postgres.restore_base_backup()
+        said = self.target.admin("restore", "--in-place")
+        expect(said, "", "what it prints")
+        self.figures = "by a base backup"
 
 
 def main():
@@ -197,6 +218,7 @@ def main():
         return 2
     from installations import Server, Services
     from migration import run_migration
+    from moved import run_moved
 
     report = Report()
     folder = pathlib.Path(tempfile.mkdtemp(prefix="ashlar-backup-"))
@@ -210,8 +232,11 @@ def main():
                 run_migration(chosen.binary, own, report)
                 continue
             report.section(f"metadata lost and restored: {name}")
+            if name == "moved":
+                run_moved(Services(own / "target", chosen.binary), own, report)
+                continue
             target = Server(own / "target", chosen.binary) if name == "server" else Services(own / "target", chosen.binary)
-            Drill(target, own, report).run()
+            (BaseDrill if name == "base" else Drill)(target, own, report).run()
     finally:
         if chosen.keep:
             print(f"kept {folder}")

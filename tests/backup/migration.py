@@ -1,6 +1,8 @@
 """A server's metadata moves to Postgres, its folders become disks of a cluster, and everything moves back."""
 
+import contextlib
 import pathlib
+import sqlite3
 
 from clients import body, client, furnish, picture
 from installations import Server, Services, is_quiet
@@ -101,6 +103,16 @@ def run_migration(binary, folder, report):
         migrate(cluster.postgres.url, f"sqlite:{embedded}")
         expect(embedded.stat().st_mode & 0o077, 0, "others may read the database")
 
+    def newer():
+        with contextlib.closing(sqlite3.connect(embedded)) as database, database:
+            database.execute("INSERT INTO schema_version (version, name, checksum, applied_ms) VALUES (9999, 'future', 1, 1)")
+        process, _ = server.spawn()
+        expect(process.process.wait(60), 4, "the server's exit")
+        assert "it was used by a newer program" in process.log_tail(), process.log_tail()
+        server.servers.clear()
+        with contextlib.closing(sqlite3.connect(embedded)) as database, database:
+            database.execute("DELETE FROM schema_version WHERE version = 9999")
+
     def as_server():
         server.begin()
         expect(picture_without_uploads(server, kept["user"]), kept["seen"], "what the account has")
@@ -114,6 +126,7 @@ def run_migration(binary, folder, report):
         ("the database that was left is refused", refused),
         ("the server's folders are disks of a cluster, with everything on them", as_cluster),
         ("the cluster's database is migrated back", back),
+        ("a database that a newer program has used is refused", newer),
         ("the server has everything of both", as_server),
     ]
     try:
@@ -124,7 +137,7 @@ def run_migration(binary, folder, report):
                 case()
         with report.case("logged no error"):
             server.stop()
-            bad = [line for line in cluster.bad_log_lines() + server.bad_log_lines() if "migrated to another" not in line]
+            bad = [line for line in cluster.bad_log_lines() + server.bad_log_lines() if "migrated to another" not in line and "newer program" not in line]
             assert not bad, "\n".join(bad[:20])
     finally:
         if len(report.failed) > failed:

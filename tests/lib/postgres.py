@@ -4,6 +4,7 @@ import contextlib
 import os
 import pathlib
 import pwd
+import shutil
 import signal
 import subprocess
 import time
@@ -52,6 +53,17 @@ class Postgres:
         options = f"-p {self.port} -k {self.folder} -c listen_addresses=127.0.0.1 "
         options += "-c max_connections=200" if self.durable else FAST
         self._run("pg_ctl", "-D", self.folder / "data", "-w", "-l", self.folder / "log", "-o", options, "start")
+
+    def base_backup(self):
+        """Copies the running cluster beside its data."""
+        self._run("pg_basebackup", "-h", "127.0.0.1", "-p", self.port, "-U", "postgres", "-D", self.folder / "base", "--wal-method=stream",
+                  "--checkpoint=fast")
+
+    def restore_base_backup(self):
+        """Puts that copy in the place of the data and starts on it."""
+        shutil.rmtree(self.folder / "data")
+        (self.folder / "base").rename(self.folder / "data")
+        self.start_again()
 
     def processes(self):
         """Its process ids, its sessions' included."""

@@ -64,6 +64,8 @@ impl Planner {
         for class in map.classes.iter().filter(|class| !class.groups.is_empty()) {
             wishes.extend(remap(context, class, &map, &conditions).await?);
         }
+        // A restored map may not know where shards have moved since, which an operator has followed first.
+        wishes.retain(|wish| !map.is_frozen || wish.reason == Reason::Lost);
         // Stable: the order within each class stays.
         wishes.sort_by_key(|wish| wish.reason);
         let plan = Plan::new(&map, &conditions, &evicted, wishes, context.options.moves_pending);

@@ -1,10 +1,12 @@
 //! `ashlar admin reconcile`: metadata that was restored against disks that are newer.
 
+use std::collections::HashMap;
+
 use clap::Args;
 use env::Env;
-use metadata_api::{NewMove, PAGE_SIZE_MAX};
+use metadata_api::{Error, NewMove, PAGE_SIZE_MAX, PlacementGroup};
 use serde_json::json;
-use types::LeaseId;
+use types::{GroupId, LeaseId};
 use worker::{AuditOptions, AuditReport, audit};
 
 use super::{
@@ -14,6 +16,9 @@ use super::{
     table::bytes,
 };
 use crate::Exit;
+
+/// Moves that begin with one call.
+const MOVES_AT_ONCE: usize = 200;
 
 /// How to reconcile.
 #[derive(Debug, Args)]
@@ -51,7 +56,8 @@ pub(crate) async fn run(env: &Env, args: &Reconcile) -> Result<(), Exit> {
         super::print("nothing is freed from now on\n");
         return Ok(());
     }
-    if args.finish && !reached.map().await?.is_frozen {
+    let is_frozen = reached.map().await?.is_frozen;
+    if args.finish && !is_frozen {
         return Err(Exit::new(
             Exit::FAILED,
             "there is nothing to finish: nothing is frozen, as `ashlar admin status` would say",
@@ -66,7 +72,7 @@ pub(crate) async fn run(env: &Env, args: &Reconcile) -> Result<(), Exit> {
     let adopted = if args.finish { finish(&reached, &report, args).await? } else { 0 };
     let text = if args.json {
         let value = json!({
-            "frozen": !args.finish, "followed_moves": followed, "adopted_leases": adopted, "audit": audit_as_json(&report),
+            "frozen": is_frozen && !args.finish, "followed_moves": followed, "adopted_leases": adopted, "audit": audit_as_json(&report),
         });
         format!("{value:#}\n")
     } else {
@@ -98,22 +104,50 @@ async fn compare(reached: &Reached, args: &Reconcile) -> Result<AuditReport, Exi
 /// bring over what is missing there.
 async fn follow(reached: &Reached, report: &AuditReport) -> Result<usize, Exit> {
     let mut followed = 0;
-    for ((group, index), disk) in &report.strays {
-        let map = reached.map().await?;
-        let mut groups = map.classes.iter().flat_map(|class| &class.groups);
-        let Some(known) = groups.find(|known| known.id == *group) else { continue };
-        if known.move_of(*index).is_some() || known.named_disks().any(|named| named == *disk) {
-            continue;
-        }
-        let new = NewMove { group: *group, index: *index, to: *disk };
-        match reached.metadata.begin_moves(map.epoch, &[new]).await {
-            Ok(_) => followed += 1,
-            Err(error) => {
-                eprintln!("shard {} of group {} is not followed to {disk}: {error}", index.0, group.0)
+    let strays = report.strays.iter();
+    let strays: Vec<NewMove> =
+        strays.map(|((group, index), disk)| NewMove { group: *group, index: *index, to: *disk }).collect();
+    for page in strays.chunks(MOVES_AT_ONCE) {
+        match begin(reached, page).await {
+            Ok(begun) => followed += begun,
+            // One that cannot begin must not hold up the others.
+            Err(Error::Malformed { .. }) => {
+                for one in page {
+                    match begin(reached, std::slice::from_ref(one)).await {
+                        Ok(begun) => followed += begun,
+                        Err(error) => eprintln!(
+                            "shard {} of group {} is not followed to {}: {error}",
+                            one.index.0, one.group.0, one.to
+                        ),
+                    }
+                }
             }
+            Err(error) => return Err(failed(error)),
         }
     }
     Ok(followed)
+}
+
+/// Begins those of the moves that the map of now leaves to be begun, and answers how many.
+async fn begin(reached: &Reached, moves: &[NewMove]) -> Result<usize, Error> {
+    loop {
+        let map = reached.metadata.cluster_map(None).await?.unwrap_or_default();
+        let groups: HashMap<GroupId, &PlacementGroup> =
+            map.classes.iter().flat_map(|class| &class.groups).map(|group| (group.id, group)).collect();
+        let is_open = |new: &&NewMove| {
+            groups.get(&new.group).is_some_and(|group| {
+                group.move_of(new.index).is_none() && group.named_disks().all(|disk| disk != new.to)
+            })
+        };
+        let open: Vec<NewMove> = moves.iter().filter(is_open).copied().collect();
+        if open.is_empty() {
+            return Ok(0);
+        }
+        match reached.metadata.begin_moves(map.epoch, &open).await {
+            Err(Error::StaleMap { .. }) => {}
+            result => return result.map(|_| open.len()),
+        }
+    }
 }
 
 /// Has everything reaped that was written since the backup, and thaws.

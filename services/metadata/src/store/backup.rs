@@ -502,7 +502,8 @@ impl Target {
         }
         // Made before it is opened, so that only its owner may read it, and the logs beside it.
         let (own_env, own_path) = (env.clone(), partial.clone());
-        let making = env.spawn_blocking(move || own_env.disk().open(&own_path, OpenMode::CreateNew).map(drop));
+        let making =
+            env.spawn_blocking(move || own_env.disk().open(&own_path, OpenMode::CreateNew).map(drop));
         io(&partial, making.await)?;
         let engine = open(env, &format!("sqlite:{}", partial.display())).await?;
         Ok(Self { engine, file: Some((partial, path)) })

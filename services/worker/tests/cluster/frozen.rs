@@ -12,8 +12,9 @@ use crate::harness::Cluster;
 async fn shards(cluster: &Cluster) -> BTreeSet<(DiskId, ShardId)> {
     let mut found = BTreeSet::new();
     for node in &cluster.nodes {
-        let request = ListShards::all(None, 100_000);
-        for listed in node.kept.list_shards(node.disk, request).await.unwrap() {
+        let listing = node.kept.list_shards(node.disk, ListShards::all(None, 1000)).await.unwrap();
+        assert!(listing.len() < 1000, "one page has all");
+        for listed in listing {
             found.insert((node.disk, listed.header.shard));
         }
     }
@@ -47,10 +48,19 @@ async fn nothing_is_freed_while_all_is_frozen_and_everything_afterwards() {
     for (name, _) in deleted {
         gateway.delete(name).await;
     }
-    cluster.metadata.set_disk_intent(cluster.nodes[1].disk, Intent::Drain).await.unwrap();
     let before = shards(&cluster).await;
-    cluster.until("the disk is drained", async || cluster.moves().await == 0).await;
+    let lost = cluster.nodes[1].clone();
+    lost.set_away(true);
+    cluster
+        .until("no group is on the lost disk", async || {
+            cluster.moves().await == 0 && !cluster.named_disks().await.contains(&lost.disk)
+        })
+        .await;
+    lost.set_away(false);
+    cluster.metadata.set_disk_intent(cluster.nodes[2].disk, Intent::Drain).await.unwrap();
     cluster.env.sleep(Duration::from_secs(600)).await;
+    assert_eq!(cluster.moves().await, 0, "only what is lost moves");
+    assert!(cluster.named_disks().await.contains(&cluster.nodes[2].disk));
     assert!(!cluster.metadata.list_evictions().await.unwrap().is_empty());
     assert!(cluster.metadata.list_leases().await.unwrap().iter().any(|lease| lease.revoked));
     let after = shards(&cluster).await;

@@ -16,6 +16,7 @@ use super::{
 use crate::{
     MetadataStore,
     store::{
+        backup::tables::{Column, Kind, find, page_sql},
         buckets::BUCKETS_WITH,
         commit::{
             changes::{promote_sql, retire_sql, share_sql},
@@ -77,6 +78,7 @@ fn hot_statements(bucket: i64, name: &str) -> Vec<Hot> {
         vec![b.clone(), k(), vec![0xff].into(), 1_i64.into(), digit.into(), next.into(), 100_i64.into()]
     };
     let row = |row: &[Value; 4]| row.clone();
+    let column = |name: &str| Column { name: name.to_owned(), kind: Kind::Bytes };
     let id = || Value::from(vec![7_u8; 16]);
     vec![
         Hot {
@@ -117,6 +119,11 @@ fn hot_statements(bucket: i64, name: &str) -> Vec<Hot> {
         hot("renew lease", RENEW, vec![7_i64.into(), 1_i64.into()]),
         hot("count heartbeat", COUNT_HEARTBEAT, vec![id()]),
         hot("a node's disks", NODE_DISKS, vec![id()]),
+        hot(
+            "a page of a backup",
+            page_sql(find("versions").expect("a table"), &[column("key"), column("manifest")], false),
+            vec![b.clone(), k(), 0_i64.into(), 0_i64.into(), 10_i64.into()],
+        ),
         hot("missing shards", LIST_MISSING, vec![id(), 1_i64.into(), 10_i64.into()]),
         hot(
             "missing shards of a group",
