@@ -1,6 +1,6 @@
 //! Backups, restores and migrations, from each engine to each.
 
-use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt, path::Path, sync::Arc};
+use std::{collections::BTreeMap, os::unix::fs::PermissionsExt, path::Path, sync::Arc};
 
 use bytes::Bytes;
 use env::Env;
@@ -39,6 +39,7 @@ on_both_engines!(
     a_backup_is_of_one_moment,
     a_file_that_is_not_whole_is_refused_and_changes_nothing,
     files_of_other_programs_are_refused,
+    a_restore_that_is_broken_off_leaves_nothing,
     a_backup_of_an_earlier_release_is_migrated,
     a_database_with_tables_is_not_restored_into,
     numbers_that_were_given_out_are_not_given_out_again,
@@ -64,6 +65,19 @@ async fn save(url: &str, to: &Path) -> Result<BackupSummary, BackupError> {
 
 async fn load(url: &str, from: &Path) -> Result<BackupSummary, BackupError> {
     restore(&Env::real(), url, from, &mut |_| ()).await
+}
+
+fn write(path: &Path, contents: impl AsRef<[u8]>) -> std::io::Result<()> {
+    Env::real().disk().replace_small(path, contents.as_ref())
+}
+
+fn remove(path: &Path) -> std::io::Result<()> {
+    Env::real().disk().remove(path)
+}
+
+fn mode_and_length(path: &Path) -> (u32, u64) {
+    let found = std::fs::metadata(path).expect("the file");
+    (found.permissions().mode(), found.len())
 }
 
 fn message(error: &BackupError) -> String {
@@ -165,10 +179,10 @@ async fn a_backup_comes_back_on_either_engine(test: TestStore) {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("backup");
     let summary = save(&test.config.database_url, &file).await.expect("a backup");
-    let mode = fs::metadata(&file).expect("the file").permissions().mode();
-    assert_eq!(mode & 0o777, 0o600, "only its owner may read it");
-    assert_eq!(fs::read_dir(folder.path()).expect("the folder").count(), 1, "nothing is left beside it");
-    assert_eq!(summary.bytes, fs::metadata(&file).expect("the file").len());
+    let (mode, length) = mode_and_length(&file);
+    assert_eq!((mode & 0o777, length), (0o600, summary.bytes), "only its owner may read it");
+    let beside = Env::real().disk().list_directory(folder.path()).expect("the folder");
+    assert_eq!(beside.len(), 1, "nothing is left beside it");
     let before = rows(&test.config.database_url).await;
     let counted: BTreeMap<String, u64> =
         before.iter().map(|(name, rows)| (name.clone(), rows.len() as u64)).collect();
@@ -224,16 +238,16 @@ async fn a_file_that_is_not_whole_is_refused_and_changes_nothing(test: TestStore
     let folder = tempfile::tempdir().expect("a folder");
     let (file, bad) = (folder.path().join("backup"), folder.path().join("bad"));
     save(&test.config.database_url, &file).await.expect("a backup");
-    let whole = fs::read(&file).expect("the file");
+    let whole = Env::real().disk().read_small(&file, 1 << 30).expect("the file");
     let url = test.guard.empty_database("target.db");
     let step = whole.len() / 40;
     for at in (0..whole.len()).step_by(step).chain([whole.len() - 1]) {
-        fs::write(&bad, &whole[..at]).expect("a file");
+        write(&bad, &whole[..at]).expect("a file");
         let error = load(&url, &bad).await.expect_err("it was cut");
         assert!(matches!(error, BackupError::Cut { .. } | BackupError::Foreign), "{at}: {error}");
         let mut changed = whole.clone();
         changed[at] ^= 0x10;
-        fs::write(&bad, &changed).expect("a file");
+        write(&bad, &changed).expect("a file");
         let error = load(&url, &bad).await.expect_err("it was changed");
         assert!(
             matches!(
@@ -248,7 +262,7 @@ async fn a_file_that_is_not_whole_is_refused_and_changes_nothing(test: TestStore
     }
     let mut longer = whole.clone();
     longer.push(0);
-    fs::write(&bad, &longer).expect("a file");
+    write(&bad, &longer).expect("a file");
     assert!(matches!(load(&url, &bad).await, Err(BackupError::Damaged { .. })));
     let missing = load(&url, &folder.path().join("none")).await.expect_err("there is no file");
     assert!(matches!(missing, BackupError::Path { .. }), "{missing}");
@@ -260,9 +274,9 @@ async fn files_of_other_programs_are_refused(test: TestStore) {
     let (file, other) = (folder.path().join("backup"), folder.path().join("other"));
     save(&test.config.database_url, &file).await.expect("a backup");
     let url = test.guard.empty_database("target.db");
-    fs::write(&other, "-- PostgreSQL database dump").expect("a file");
+    write(&other, "-- PostgreSQL database dump").expect("a file");
     assert!(matches!(load(&url, &other).await, Err(BackupError::Foreign)));
-    fs::remove_file(&other).expect("our file");
+    remove(&other).expect("our file");
     let header = header_of(&file).await.expect("its header");
     let known = i64::try_from(MIGRATIONS.len()).expect("few migrations");
     assert_eq!(header.0, known);
@@ -272,10 +286,42 @@ async fn files_of_other_programs_are_refused(test: TestStore) {
     assert!(
         matches!(error, BackupError::NewerSchema { found, known: at } if found == known + 1 && at == known)
     );
-    fs::remove_file(&other).expect("our file");
+    remove(&other).expect("our file");
     rewrite_header(&file, &other, known, header.1 ^ 1).await.expect("a file");
     assert!(matches!(load(&url, &other).await, Err(BackupError::OtherSchema)));
     load(&url, &file).await.expect("the database is as empty as before");
+}
+
+/// As by the end of the process: its transaction ends with its connection.
+async fn a_restore_that_is_broken_off_leaves_nothing(test: TestStore) {
+    fill(&test).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("backup");
+    save(&test.config.database_url, &file).await.expect("a backup");
+    let url = test.guard.empty_database("target.db");
+    let (reached, mut halfway) = tokio::sync::mpsc::unbounded_channel();
+    let (go_on, blocked) = std::sync::mpsc::channel::<()>();
+    let (own_url, own_file) = (url.clone(), file.clone());
+    let restoring = spawn(async move {
+        let mut tell = move |progress: crate::BackupProgress| {
+            if progress.rows > 100 {
+                // Nobody waits for it after the first time. The other one is dropped once the task is to end.
+                let _ = reached.send(());
+                let _ = blocked.recv();
+            }
+        };
+        restore(&Env::real(), &own_url, &own_file, &mut tell).await
+    });
+    halfway.recv().await.expect("it has read some rows");
+    restoring.abort();
+    drop(go_on);
+    let ended = restoring.await;
+    assert!(ended.is_none(), "it was broken off: {ended:?}");
+    let summary = load(&url, &file).await.expect("the database is as empty as before");
+    let store = open(&test, &url).await.expect("it opens");
+    assert_eq!(kept(rows(&url).await), kept(rows(&test.config.database_url).await));
+    assert!(summary.rows.values().sum::<u64>() > 100);
+    store.close().await;
 }
 
 async fn a_backup_of_an_earlier_release_is_migrated(test: TestStore) {
