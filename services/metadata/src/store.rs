@@ -175,12 +175,19 @@ impl MetadataStore {
         let committers = Committers::new(env.clone(), engine.clone(), settings.clone());
         let store = Self { env, engine, settings, committers, remembered: Arc::default() };
         store.check_secrets(config.forget_access_keys).await.map_err(failed)?;
-        if let Some(class) = config.storage_class {
-            match store.define_storage_class(class).await {
-                Err(Error::Malformed { reason }) => {
-                    tracing::info!(reason, "the storage class is kept as it was defined before");
+        if let Some(standard) = config.storage_class {
+            let reduced = StorageClassDefinition {
+                name: StorageClassName::reduced_redundancy(),
+                coding: placement::reduced_coding(standard.coding),
+                ..standard.clone()
+            };
+            for class in [standard, reduced] {
+                match store.define_storage_class(class).await {
+                    Err(Error::Malformed { reason }) => {
+                        tracing::info!(reason, "a storage class is kept as it was defined before");
+                    }
+                    result => result?,
                 }
-                result => result?,
             }
         }
         Ok(store)

@@ -56,10 +56,10 @@ struct Define {
     #[arg(long, value_name = "LABEL")]
     medium: Option<String>,
     /// Objects up to this many bytes are kept in their metadata row.
-    #[arg(long, default_value_t = 1 << 10, value_name = "BYTES")]
+    #[arg(long, default_value_t = StorageClassDefinition::INLINE_LIMIT_BYTES, value_name = "BYTES")]
     inline_limit_bytes: u64,
     /// Objects up to this many bytes are kept as m + 1 whole copies.
-    #[arg(long, default_value_t = 64 << 10, value_name = "BYTES")]
+    #[arg(long, default_value_t = StorageClassDefinition::WHOLE_LIMIT_BYTES, value_name = "BYTES")]
     whole_limit_bytes: u64,
     /// Number of placement groups, a power of two.
     #[arg(long, default_value_t = GROUPS_DEFAULT, value_name = "NUMBER")]

@@ -5,6 +5,8 @@
 #[cfg(test)]
 mod audit;
 #[cfg(test)]
+mod classes;
+#[cfg(test)]
 mod clock;
 #[cfg(test)]
 mod gateway;
