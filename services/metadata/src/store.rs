@@ -703,9 +703,14 @@ impl Metadata for MetadataStore {
         transact!(self, "take_garbage", |store, tx| store.take_garbage_in(tx, limit))
     }
 
-    async fn finish_garbage(&self, items: &[GarbageId], epoch: i64) -> Result<usize, Error> {
-        let items = items.to_vec();
-        transact!(self, "finish_garbage", |store, tx| store.finish_garbage_in(tx, &items, epoch))
+    async fn finish_garbage(
+        &self,
+        items: &[GarbageId],
+        epoch: i64,
+        given_up: &[DiskId],
+    ) -> Result<usize, Error> {
+        let (items, given_up) = (items.to_vec(), given_up.to_vec());
+        transact!(self, "finish_garbage", |store, tx| store.finish_garbage_in(tx, &items, epoch, &given_up))
     }
 }
 

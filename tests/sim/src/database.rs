@@ -187,5 +187,5 @@ passed_on! {
     release_job(job: JobName, token: i64) -> ();
     list_jobs() -> Vec<JobState>;
     take_garbage(limit: usize) -> Vec<GarbageItem>;
-    finish_garbage(items: &[GarbageId], epoch: i64) -> usize;
+    finish_garbage(items: &[GarbageId], epoch: i64, given_up: &[DiskId]) -> usize;
 }

@@ -19,6 +19,7 @@ pub(crate) const MIGRATIONS: &[(&str, &str)] = &[
     ("bucket_inventories", include_str!("../../migrations/0008_bucket_inventories.sql")),
     ("identities", include_str!("../../migrations/0009_identities.sql")),
     ("redirected_moves", include_str!("../../migrations/0010_redirected_moves.sql")),
+    ("given_up_disks", include_str!("../../migrations/0012_given_up_disks.sql")),
 ];
 
 /// The lock that one process holds while it migrates: a number that nobody else has a reason to choose.

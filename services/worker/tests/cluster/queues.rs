@@ -83,6 +83,48 @@ async fn a_report_of_a_chunk_that_no_disk_has_leaves_the_queue() {
     worker.stop().await;
 }
 
+/// What it has that nothing names leaves it with its groups.
+#[tokio::test(start_paused = true)]
+async fn a_disk_that_was_given_up_and_comes_back_keeps_nothing_that_was_deleted_meanwhile() {
+    let mut cluster = Cluster::new(4, "2+2", 2).await;
+    let gateway = cluster.gateway().await;
+    let mut objects = cluster.fill(&gateway, 12).await;
+    let lost = cluster.nodes[1].clone();
+    lost.set_away(true);
+    for (name, _) in objects.drain(..6) {
+        gateway.delete(&name).await;
+    }
+    let worker = cluster.worker();
+    cluster.metadata.set_node_intent(lost.id(), Intent::Remove).await.unwrap();
+    cluster
+        .until("what is deleted is forgotten", async || {
+            let page = cluster.metadata.list_contents(None, 1000).await.unwrap();
+            page.rows.iter().all(|row| row.kind != ContentKind::Garbage)
+        })
+        .await;
+    lost.set_away(false);
+    cluster.env.sleep(Duration::from_secs(10)).await;
+    let answer = cluster.metadata.set_node_intent(lost.id(), Intent::Serve).await;
+    assert!(matches!(answer, Err(metadata_api::Error::Malformed { .. })), "{answer:?}");
+
+    // The way on.
+    cluster.metadata.set_disk_intent(lost.disk, Intent::Drain).await.unwrap();
+    cluster.metadata.set_node_intent(lost.id(), Intent::Serve).await.unwrap();
+    cluster.add_node().await;
+    cluster
+        .until("nothing is left on it", async || {
+            !cluster.named_disks().await.contains(&lost.disk)
+                && cluster.metadata.list_evictions().await.unwrap().is_empty()
+        })
+        .await;
+    cluster.until_clean().await;
+    cluster.metadata.set_disk_intent(lost.disk, Intent::Serve).await.unwrap();
+    cluster.until("it is used again", async || cluster.named_disks().await.contains(&lost.disk)).await;
+    cluster.until_clean().await;
+    cluster.check(&gateway, &objects).await;
+    worker.stop().await;
+}
+
 /// No disk is left for the lost one's shards, so that it cannot go; what is free of it is freed all the same.
 #[tokio::test(start_paused = true)]
 async fn garbage_waits_for_a_silent_disk_until_that_is_to_be_removed() {
