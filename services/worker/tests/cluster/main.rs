@@ -23,6 +23,8 @@ mod moves;
 #[cfg(test)]
 mod node;
 #[cfg(test)]
+mod orphans;
+#[cfg(test)]
 mod queues;
 #[cfg(test)]
 mod recode;
