@@ -54,13 +54,14 @@ pub struct Config {
     /// Objects of these classes up to this many bytes are kept as whole copies instead of being cut into shards.
     #[arg(long = "whole-limit", env = "ASHLAR_WHOLE_LIMIT", value_name = "BYTES", default_value_t = StorageClassDefinition::WHOLE_LIMIT_BYTES, requires = "standard_coding")]
     pub whole_limit_bytes: u64,
-    /// Seconds for which the bytes of deleted and overwritten objects are kept. Reads that began before must end
-    /// within it; it also bounds how old a backup of the database may be that one can go back to.
+    /// Seconds for which the bytes of deleted and overwritten objects are kept, by the database machine's clock. Reads that
+    /// began before must end within it; it also bounds how old a backup of the database may be that one can go back to. A
+    /// clock that jumps ahead, as at a failover to a machine whose clock is, makes it that much shorter.
     #[arg(
         long = "garbage-hold-seconds",
         env = "ASHLAR_GARBAGE_HOLD_SECONDS",
         value_name = "SECONDS",
-        default_value_t = 3600
+        default_value_t = 24 * 3600
     )]
     pub garbage_hold_seconds: u64,
     /// Seconds after which a gateway that does not renew its lease is taken for dead.
