@@ -1,6 +1,8 @@
 //! Disks by themselves: which there are, and calls that concern one of them or all.
 
-use chunk_api::{Error, SHARDS_PER_CALL_MAX};
+use std::collections::{BTreeMap, BTreeSet};
+
+use chunk_api::{DiskStatus, Error, SHARDS_PER_CALL_MAX};
 use futures_util::{StreamExt, stream};
 use metadata_api::{DiskState, Eviction};
 use types::{DiskId, GroupId, LeaseId, NodeId, ShardId, ShardIndex};
@@ -8,7 +10,7 @@ use types::{DiskId, GroupId, LeaseId, NodeId, ShardId, ShardIndex};
 use crate::{
     Pool, UnreachedReason,
     health::Use,
-    limits::{DELETE_DISKS_AT_ONCE, DELETE_TIMEOUT, EVICT_TIMEOUT, VERIFY_TIMEOUT},
+    limits::{DELETE_DISKS_AT_ONCE, DELETE_TIMEOUT, EVICT_TIMEOUT, STATUS_TIMEOUT, VERIFY_TIMEOUT},
     snapshot::{Home, Place},
 };
 
@@ -66,6 +68,26 @@ impl Pool {
             Some(PoolDisk { disk: home.disk, node, state, reachable: home.place.is_some() })
         });
         known.collect()
+    }
+
+    /// What those of these disks say of themselves that answer.
+    pub async fn statuses(&self, disks: &BTreeSet<DiskId>) -> BTreeMap<DiskId, DiskStatus> {
+        let snapshot = self.shared().view.snapshot();
+        let homes = snapshot.homes().filter(|home| disks.contains(&home.disk));
+        // A node tells of all of its disks at once.
+        let nodes: BTreeMap<NodeId, Place> =
+            homes.filter_map(|home| Some((home.known?.1, home.place.clone()?))).collect();
+        let calls = nodes.into_values().map(|place| async move {
+            let answer = self.shared().env.timeout(STATUS_TIMEOUT, place.service.disks()).await;
+            answer.unwrap_or(Err(Error::TimedOut)).unwrap_or_default()
+        });
+        let mut calls = stream::iter(calls).buffer_unordered(DELETE_DISKS_AT_ONCE);
+        let mut statuses = BTreeMap::new();
+        while let Some(answer) = calls.next().await {
+            let wanted = answer.into_iter().filter(|status| disks.contains(&status.disk));
+            statuses.extend(wanted.map(|status| (status.disk, status)));
+        }
+        statuses
     }
 
     /// Where a shard of this group and index is to be written by the cluster map in use; `None` when the map has no

@@ -97,6 +97,9 @@ pub(crate) const DELETE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Disks that shards are deleted from at a time.
 pub(crate) const DELETE_DISKS_AT_ONCE: usize = 16;
 
+/// How long a chunk service may take to say how its disks are.
+pub(crate) const STATUS_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// How long one call that reads every byte of shards may take.
 pub(crate) const VERIFY_TIMEOUT: Duration = Duration::from_secs(60);
 

@@ -38,8 +38,6 @@ pub struct Stored {
     pub lease: Option<LeaseId>,
     /// Shards that are not known to be stable, to be committed with the content and repaired.
     pub missing: Vec<MissingShard>,
-    /// Epoch of the oldest cluster map that the write used.
-    pub map_epoch: i64,
     /// To be told what became of the commit. While it is there the lease is not given back.
     pub claim: Claim,
 }
@@ -134,14 +132,7 @@ impl Pool {
             let bytes = input.take(usize::try_from(length).unwrap_or(usize::MAX)).await?;
             input.end().await?;
             let content = Content::Inline(bytes);
-            let map_epoch = snapshot.epoch;
-            return Ok(Stored {
-                content,
-                lease: None,
-                missing: Vec::new(),
-                map_epoch,
-                claim: Claim::default(),
-            });
+            return Ok(Stored { content, lease: None, missing: Vec::new(), claim: Claim::default() });
         }
         let class_coding = definition.coding;
         let (coding, chunk_size) = match length {
@@ -212,7 +203,6 @@ impl ChunkedWrite<'_> {
             content: Content::Stored(Manifest::default()),
             lease: Some(self.grant.id),
             missing: vec![],
-            map_epoch: i64::MAX,
             claim: Claim::default(),
         };
         let mut extents = Vec::new();
@@ -223,7 +213,6 @@ impl ChunkedWrite<'_> {
         while input.left() > 0 {
             let length = input.left().min(self.chunk_size);
             let (map, group, parts) = self.choose_group()?;
-            stored.map_epoch = map.epoch.min(stored.map_epoch);
             let now = self.pool.shared().env.now();
             let chunk = self.grant.mint(now).map_err(|_| WriteError::LeaseNotHeld)?;
             let doomed = Doomed { chunk, group: group.id, coding: self.coding };

@@ -59,6 +59,13 @@ pub struct StorageClassDefinition {
     pub medium: Option<String>,
 }
 
+impl StorageClassDefinition {
+    /// The inline limit unless an operator sets another.
+    pub const INLINE_LIMIT_BYTES: u64 = 1 << 10;
+    /// The limit of whole copies unless an operator sets another.
+    pub const WHOLE_LIMIT_BYTES: u64 = 64 << 10;
+}
+
 /// A storage class with its placement groups.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StorageClass {

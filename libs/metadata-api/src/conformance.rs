@@ -224,6 +224,7 @@ macro_rules! conformance_cases {
             membership::a_node_falls_silent_on_a_fresh_observation;
             membership::a_disk_is_down_without_its_node;
             membership::intents_are_kept;
+            membership::a_disk_that_was_given_up_serves_again_only_when_nothing_is_left_on_it;
             membership::a_removed_disk_is_gone_once_no_group_names_it;
             membership::new_groups_are_on_disks_that_serve;
             membership::lost_disks_are_remembered;

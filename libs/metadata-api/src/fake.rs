@@ -580,8 +580,13 @@ impl Metadata for Fake {
         Ok(self.state().take_garbage(limit))
     }
 
-    async fn finish_garbage(&self, items: &[GarbageId], epoch: i64) -> Result<usize, Error> {
-        Ok(self.state().finish_garbage(items, epoch))
+    async fn finish_garbage(
+        &self,
+        items: &[GarbageId],
+        epoch: i64,
+        given_up: &[DiskId],
+    ) -> Result<usize, Error> {
+        Ok(self.state().finish_garbage(items, epoch, given_up))
     }
 }
 

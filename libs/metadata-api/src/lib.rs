@@ -333,10 +333,12 @@ pub trait Metadata: Send + Sync + 'static {
     /// Says that a node fell silent, unless a heartbeat came since it was observed. Answers whether it is in that state
     /// now. Errors: `NodeNotFound`, `Malformed` (`Up`: only a heartbeat makes a node that).
     async fn mark_node(&self, observed: ObservedNode, state: NodeState) -> Result<bool, Error>;
-    /// Says what the operator wants of a node. Errors: `NodeNotFound`.
+    /// Says what the operator wants of a node. Errors: `NodeNotFound`, `Malformed` (it shall serve, and has a disk that is to
+    /// be removed because it was given up).
     async fn set_node_intent(&self, node: NodeId, intent: Intent) -> Result<(), Error>;
     /// Says what the operator wants of a disk. Errors: `DiskNotFound`, `Malformed` (it is gone, and shall be anything but
-    /// removed).
+    /// removed; or it shall serve, and was given up ([`finish_garbage`](Metadata::finish_garbage)) and is still named by a
+    /// group or an eviction: what it has that nothing names leaves it with the last of these).
     async fn set_disk_intent(&self, disk: DiskId, intent: Intent) -> Result<(), Error>;
 
     // Moves.
@@ -426,7 +428,17 @@ pub trait Metadata: Send + Sync + 'static {
     /// again (to anyone) until it is finished, which may take as long as a disk is away. Each time the repair queue forgets
     /// what its chunks lack: nothing of them is to be repaired, and nobody may wait for it.
     async fn take_garbage(&self, limit: usize) -> Result<Vec<GarbageItem>, Error>;
-    /// Forgets garbage whose shards have all been deleted by the map of `epoch`. Items of groups that have changed
-    /// since stay, and are given out again. Answers how many were forgotten.
-    async fn finish_garbage(&self, items: &[GarbageId], epoch: i64) -> Result<usize, Error>;
+    /// Forgets garbage whose shards have all been deleted by the map of `epoch`, but for those on disks that were `given_up`:
+    /// that are silent and to be removed, so that nobody waits for them. Items of groups that have changed since stay, and
+    /// are given out again; all of them do when one of these disks is waited for by now. Answers how many were forgotten.
+    ///
+    /// What lies on a disk that was given up is named by nothing any more. So it is to be removed by its own intent from
+    /// then on, whatever node brings it back, and serves again only after it was drained: see
+    /// [`set_disk_intent`](Metadata::set_disk_intent).
+    async fn finish_garbage(
+        &self,
+        items: &[GarbageId],
+        epoch: i64,
+        given_up: &[DiskId],
+    ) -> Result<usize, Error>;
 }

@@ -51,9 +51,30 @@ pub fn default_coding(units: usize) -> Coding {
     Coding::new(data, parity).expect("every line of the table is a coding")
 }
 
+/// Most data shards of REDUCED_REDUNDANCY: one parity shard is to guard no more.
+const REDUCED_DATA_MAX: u8 = 4;
+
+/// The coding of REDUCED_REDUNDANCY beside STANDARD of `standard`: one parity shard, or none where STANDARD has none.
+///
+/// Its write quorum is all shards, so with one unit down writes need groups that are elsewhere. Those there are, because
+/// `standard` has more shards wherever it has more than one parity shard.
+pub fn reduced_coding(standard: Coding) -> Coding {
+    let data = u8::try_from(standard.data()).unwrap_or(u8::MAX).min(REDUCED_DATA_MAX);
+    let parity = u8::from(standard.parity() > 0);
+    Coding::new(data, parity).unwrap_or(standard)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::default_coding;
+    use super::{default_coding, reduced_coding};
+
+    #[test]
+    fn reduced_redundancy_has_one_parity_shard_where_standard_has_one() {
+        let reduced: Vec<String> =
+            (1..=12).map(|units| reduced_coding(default_coding(units)).to_string()).collect();
+        let expected = ["1+0", "1+1", "1+1", "2+1", "3+1", "4+1", "4+1", "4+1", "4+1", "4+1", "4+1", "4+1"];
+        assert_eq!(reduced, expected);
+    }
 
     #[test]
     fn the_default_fits_and_takes_writes_with_one_unit_down() {

@@ -22,7 +22,7 @@ mod survives;
 mod tree;
 mod urgency;
 
-pub use coding::{default_coding, failure_units};
+pub use coding::{default_coding, failure_units, reduced_coding};
 pub use groups::{DiskInfo, Error, GROUPS_DEFAULT, GROUPS_MAX, GroupMap, map_groups};
 pub use remap::{
     CurrentGroup, DiskState, PendingMove, Reason, Remap, RemapDisk, RemapError, SlotMove, remap,

@@ -109,6 +109,11 @@ impl StorageClassName {
         Self("STANDARD".into())
     }
 
+    /// REDUCED_REDUNDANCY, which bears fewer losses than STANDARD.
+    pub fn reduced_redundancy() -> Self {
+        Self("REDUCED_REDUNDANCY".into())
+    }
+
     /// Checks the name and keeps it.
     pub fn new(name: &str) -> Result<Self, StorageClassNameError> {
         let good = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_';

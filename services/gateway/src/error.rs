@@ -159,6 +159,15 @@ pub(crate) fn unavailable() -> S3Error {
     S3Error::new(ErrorCode::ServiceUnavailable).header(RETRY_AFTER, HeaderValue::from_static("1"))
 }
 
+/// The same of a cluster that has no storage class yet, because its disks have only begun to register.
+pub(crate) fn no_classes() -> S3Error {
+    S3Error::with_message(
+        ErrorCode::ServiceUnavailable,
+        "The storage classes are not defined yet: they are when enough disks have registered. Please try again.",
+    )
+    .header(RETRY_AFTER, HeaderValue::from_static("5"))
+}
+
 fn key_text(address: &Address) -> &str {
     address.key.as_ref().map_or("", |key| key.as_str())
 }

@@ -39,26 +39,29 @@ pub struct Config {
     )]
     pub connections: u32,
     /// Coding of the storage class STANDARD, as `k+m` (for example `4+2`), used when the class is defined for the
-    /// first time; a class that exists keeps its coding. Without it the class is not defined.
+    /// first time, along with REDUCED_REDUNDANCY of one parity shard; a class that exists keeps its coding. Without it a
+    /// worker defines both once the disks that are registered have been the same for 30 seconds, by how many hosts they are
+    /// on, or how many they are on a single host: `1+2` on three, `2+2` on four, `4+2` on six.
     #[arg(long = "standard-coding", env = "ASHLAR_STANDARD_CODING", value_name = "K+M")]
     pub standard_coding: Option<Coding>,
-    /// Placement groups of the storage class STANDARD, a power of two. More groups spread data more evenly over very
+    /// Placement groups of the storage classes that are defined by `--standard-coding`, a power of two. More groups spread data more evenly over very
     /// many disks; more sets of disks whose joint loss loses data come with them.
-    #[arg(long = "placement-groups", env = "ASHLAR_PLACEMENT_GROUPS", value_name = "NUMBER", default_value_t = placement::GROUPS_DEFAULT)]
+    #[arg(long = "placement-groups", env = "ASHLAR_PLACEMENT_GROUPS", value_name = "NUMBER", default_value_t = placement::GROUPS_DEFAULT, requires = "standard_coding")]
     pub groups: u32,
-    /// Objects of STANDARD up to this many bytes are kept in the database itself.
-    #[arg(long = "inline-limit", env = "ASHLAR_INLINE_LIMIT", value_name = "BYTES", default_value_t = 1024)]
+    /// Objects of these classes up to this many bytes are kept in the database itself.
+    #[arg(long = "inline-limit", env = "ASHLAR_INLINE_LIMIT", value_name = "BYTES", default_value_t = StorageClassDefinition::INLINE_LIMIT_BYTES, requires = "standard_coding")]
     pub inline_limit_bytes: u64,
-    /// Objects of STANDARD up to this many bytes are kept as whole copies instead of being cut into shards.
-    #[arg(long = "whole-limit", env = "ASHLAR_WHOLE_LIMIT", value_name = "BYTES", default_value_t = 64 << 10)]
+    /// Objects of these classes up to this many bytes are kept as whole copies instead of being cut into shards.
+    #[arg(long = "whole-limit", env = "ASHLAR_WHOLE_LIMIT", value_name = "BYTES", default_value_t = StorageClassDefinition::WHOLE_LIMIT_BYTES, requires = "standard_coding")]
     pub whole_limit_bytes: u64,
-    /// Seconds for which the bytes of deleted and overwritten objects are kept. Reads that began before must end
-    /// within it; it also bounds how old a backup of the database may be that one can go back to.
+    /// Seconds for which the bytes of deleted and overwritten objects are kept, by the database machine's clock. Reads that
+    /// began before must end within it; it also bounds how old a backup of the database may be that one can go back to. A
+    /// clock that jumps ahead, as at a failover to a machine whose clock is, makes it that much shorter.
     #[arg(
         long = "garbage-hold-seconds",
         env = "ASHLAR_GARBAGE_HOLD_SECONDS",
         value_name = "SECONDS",
-        default_value_t = 3600
+        default_value_t = 24 * 3600
     )]
     pub garbage_hold_seconds: u64,
     /// Seconds after which a gateway that does not renew its lease is taken for dead.

@@ -178,12 +178,19 @@ impl MetadataStore {
         let store = Self { env, engine, settings, committers, remembered: Arc::default() };
         store.identify().await.map_err(failed)?;
         store.check_secrets(config.forget_access_keys).await.map_err(failed)?;
-        if let Some(class) = config.storage_class {
-            match store.define_storage_class(class).await {
-                Err(Error::Malformed { reason }) => {
-                    tracing::info!(reason, "the storage class is kept as it was defined before");
+        if let Some(standard) = config.storage_class {
+            let reduced = StorageClassDefinition {
+                name: StorageClassName::reduced_redundancy(),
+                coding: placement::reduced_coding(standard.coding),
+                ..standard.clone()
+            };
+            for class in [standard, reduced] {
+                match store.define_storage_class(class).await {
+                    Err(Error::Malformed { reason }) => {
+                        tracing::info!(reason, "a storage class is kept as it was defined before");
+                    }
+                    result => result?,
                 }
-                result => result?,
             }
         }
         Ok(store)
@@ -709,9 +716,14 @@ impl Metadata for MetadataStore {
         transact!(self, "take_garbage", |store, tx| store.take_garbage_in(tx, limit))
     }
 
-    async fn finish_garbage(&self, items: &[GarbageId], epoch: i64) -> Result<usize, Error> {
-        let items = items.to_vec();
-        transact!(self, "finish_garbage", |store, tx| store.finish_garbage_in(tx, &items, epoch))
+    async fn finish_garbage(
+        &self,
+        items: &[GarbageId],
+        epoch: i64,
+        given_up: &[DiskId],
+    ) -> Result<usize, Error> {
+        let (items, given_up) = (items.to_vec(), given_up.to_vec());
+        transact!(self, "finish_garbage", |store, tx| store.finish_garbage_in(tx, &items, epoch, &given_up))
     }
 }
 

@@ -1,23 +1,25 @@
 //! The audit: every shard on every disk against every row that names chunks.
 //!
-//! It changes nothing and may run while the cluster works: what looks wrong at first is looked at again, because rows and
-//! shards come and go meanwhile. Memory is bounded by [`AuditOptions::chunks_max`]: of more chunks than that a part at a
+//! It may run while the cluster works: what looks wrong at first is looked at again, because rows and shards come and go
+//! meanwhile. It changes nothing, unless it is asked to queue repairs; `orphans` frees what two audits found unnamed. Memory is bounded by [`AuditOptions::chunks_max`]: of more chunks than that a part at a
 //! time is compared, each in a pass of its own over rows and disks.
 
 mod compare;
 mod deep;
 mod names;
+mod orphans;
 mod recheck;
 mod report;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use data_pool::{ListedChunk, Pool};
-use metadata_api::{ClusterMap, DiskState, Eviction, Metadata, PlacementGroup};
-use types::{DiskId, GroupId};
+use metadata_api::{ClusterMap, DiskState, Eviction, Metadata, PAGE_SIZE_MAX, PlacementGroup};
+use types::{ChunkId, DiskId, GroupId};
 
 use self::{compare::Compare, deep::Deep, names::Part, recheck::Suspects};
 
+pub use orphans::{FreedOrphans, free_orphans};
 pub use report::{AuditProgress, AuditReport, Finding, LostContent};
 
 /// How to audit.
@@ -27,11 +29,13 @@ pub struct AuditOptions {
     pub deep: bool,
     /// Most chunks that are compared in one pass. One takes about 100 bytes of memory.
     pub chunks_max: usize,
+    /// Whether what is missing or corrupt is queued to be rebuilt.
+    pub repair: bool,
 }
 
 impl Default for AuditOptions {
     fn default() -> Self {
-        Self { deep: false, chunks_max: 1 << 20 }
+        Self { deep: false, chunks_max: 1 << 20, repair: false }
     }
 }
 
@@ -49,14 +53,28 @@ pub async fn audit(
     options: AuditOptions,
     progress: &mut (dyn FnMut(AuditProgress) + Send),
 ) -> Result<AuditReport, AuditError> {
-    let mut run =
-        Run { metadata, pool, options, report: AuditReport::default(), told: AuditProgress::default() };
+    Ok(audit_and_name(metadata, pool, options, progress).await?.0)
+}
+
+/// The same, with the chunks that are orphaned, as many as are kept.
+async fn audit_and_name(
+    metadata: &dyn Metadata,
+    pool: &Pool,
+    options: AuditOptions,
+    progress: &mut (dyn FnMut(AuditProgress) + Send),
+) -> Result<(AuditReport, BTreeSet<ChunkId>), AuditError> {
+    let report = AuditReport { queues: options.repair, ..AuditReport::default() };
+    let mut run = Run { metadata, pool, options, report, told: AuditProgress::default() };
     let mut parts = vec![Part::whole()];
     while let Some(part) = parts.pop() {
         parts.extend(run.part(part, progress).await?);
     }
     recheck::name_lost(metadata, &mut run.report).await?;
-    Ok(run.report)
+    let disks: BTreeSet<DiskId> = pool.disks().into_iter().map(|disk| disk.disk).collect();
+    let statuses = pool.statuses(&disks).await;
+    run.report.quarantined = statuses.values().map(|status| status.quarantined_records).sum();
+    let orphans = std::mem::take(&mut run.report.orphans);
+    Ok((run.report, orphans))
 }
 
 /// An audit under way.
@@ -94,6 +112,7 @@ impl Run<'_> {
             let named = compare.chunk(&layout, &chunk);
             if let (Some(deep), Some(named)) = (&mut deep, named) {
                 deep.add(self.pool, compare.report, compare.suspects, &chunk, &named).await;
+                compare.report.queue_repairs(self.metadata, PAGE_SIZE_MAX).await?;
                 self.told.verified_bytes = deep.verified_bytes();
             }
         }
@@ -104,6 +123,7 @@ impl Run<'_> {
         }
         self.report.unreached.extend(layout.unreached.iter().copied());
         recheck::recheck(self.metadata, self.pool, &layout, suspects, &mut self.report).await?;
+        self.report.queue_repairs(self.metadata, 0).await?;
         Ok(rest)
     }
 }

@@ -3,7 +3,10 @@
 //! The metadata service proves that an item's chunks are unreferenced when it gives the item out; an item that was not
 //! finished is given out again, so dying at any point here loses nothing and leaks nothing.
 
-use std::{collections::HashSet, time::Duration};
+use std::{
+    collections::{BTreeSet, HashSet},
+    time::Duration,
+};
 
 use data_pool::Deletion;
 use metadata_api::{GarbageId, GarbageItem};
@@ -46,10 +49,13 @@ async fn collect(context: &Context) -> Result<bool, metadata_api::Error> {
     }
     let extents: Vec<_> = items.iter().flat_map(|item| item.extents.iter().copied()).collect();
     let Deletion { epoch, mut unreached } = context.pool.delete(&extents).await;
+    let mut given_up = BTreeSet::new();
     if !unreached.is_empty() {
         // The moves off a disk that is lost would wait for the garbage as long as the garbage waits for the disk.
         let map = context.map().await?;
-        unreached.retain(|shard| shard.disk.is_none_or(|disk| !is_given_up(&map, disk)));
+        given_up
+            .extend(unreached.iter().filter_map(|shard| shard.disk).filter(|disk| is_given_up(&map, *disk)));
+        unreached.retain(|shard| shard.disk.is_none_or(|disk| !given_up.contains(&disk)));
     }
     // A set, because one item may be a thousand chunks and more, of which each may have a shard on a disk that is away.
     let left: HashSet<_> = unreached.into_iter().map(|shard| shard.shard.chunk).collect();
@@ -57,8 +63,10 @@ async fn collect(context: &Context) -> Result<bool, metadata_api::Error> {
     if deleted.is_empty() {
         return Ok(false);
     }
-    // Items whose groups have changed since the map by which they were deleted come back.
-    let freed = context.metadata.finish_garbage(&deleted, epoch).await?;
+    // Items whose groups have changed since the map by which they were deleted come back, and all of them do when a disk that
+    // was given up is waited for again.
+    let given_up: Vec<_> = given_up.into_iter().collect();
+    let freed = context.metadata.finish_garbage(&deleted, epoch, &given_up).await?;
     context.counts.garbage.add(freed as u64);
     if freed > 0 {
         tracing::debug!(items = freed, "freed garbage");

@@ -18,7 +18,8 @@
 //! - `lifecycle` deletes what has expired by the rules of its bucket, and moves to other storage classes what they say,
 //! - `inventory` lists what is in buckets for their owners.
 //!
-//! Beside them is `audit`, which compares every shard with every row and changes nothing; operators ask for it.
+//! Beside them is `audit`, which compares every shard with every row, and frees orphans when it is told to; operators ask for
+//! it.
 //!
 //! Invariant: everything a loop does may be repeated, by it or by another worker at the same time.
 //! Invariant: no loop deletes what a listing alone says is unused; the metadata service decides.
@@ -48,7 +49,10 @@ mod standing;
 mod throttle;
 mod version_pages;
 
-pub use audit::{AuditError, AuditOptions, AuditProgress, AuditReport, Finding, LostContent, audit};
+pub use audit::{
+    AuditError, AuditOptions, AuditProgress, AuditReport, Finding, FreedOrphans, LostContent, audit,
+    free_orphans,
+};
 pub use config::Config;
 pub use counts::METRICS;
 pub use options::{LifecycleOptions, Options};

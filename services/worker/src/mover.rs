@@ -7,7 +7,7 @@
 mod pass;
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     time::Duration,
 };
 
@@ -32,6 +32,9 @@ const PASSES_MAX: usize = 8;
 /// How often, and after which pause, it is looked whether writers have taken a move in, before others get a turn.
 const WRITERS_LOOKS: usize = 10;
 const WRITERS_PAUSE: Duration = Duration::from_secs(1);
+
+/// How often disks are asked how many bytes they keep, to say how much is left.
+const LIVE_BYTES_PERIOD: Duration = Duration::from_secs(30);
 
 /// Wait before a move that could not be finished is tried again.
 const RETRY: Duration = Duration::from_secs(10);
@@ -72,8 +75,9 @@ pub(crate) async fn work(context: Context, progress: Progress) {
     let mut running = FuturesUnordered::new();
     let mut waiting = Waiting::default();
     let mut active: HashSet<Key> = HashSet::new();
+    let mut live = LiveBytes::default();
     loop {
-        match ready_moves(&context, &progress).await {
+        match ready_moves(&context, &progress, &mut live).await {
             Ok(moves) => {
                 waiting.keep(&moves);
                 let now = context.env.now();
@@ -98,11 +102,39 @@ pub(crate) async fn work(context: Context, progress: Progress) {
     }
 }
 
+/// How many bytes of shards disks keep, as they said last.
+#[derive(Debug, Default)]
+struct LiveBytes {
+    asked: Option<Instant>,
+    known: BTreeMap<DiskId, u64>,
+}
+
+impl LiveBytes {
+    /// Of the disks of the groups that move, asked for anew now and then.
+    async fn of(&mut self, context: &Context, moves: &[Move]) -> &BTreeMap<DiskId, u64> {
+        let now = context.env.now();
+        let disks: BTreeSet<DiskId> =
+            moves.iter().flat_map(|pending| &pending.group.disks).copied().collect();
+        let is_old = self.asked.is_none_or(|asked| now.since(asked) >= LIVE_BYTES_PERIOD);
+        if !disks.is_empty() && is_old {
+            self.asked = Some(now);
+            let statuses = context.pool.statuses(&disks).await.into_values();
+            self.known = statuses.map(|status| (status.disk, status.live_bytes)).collect();
+        }
+        &self.known
+    }
+}
+
 /// Moves that can be carried out now because their target answers. The most urgent come first.
-async fn ready_moves(context: &Context, progress: &Progress) -> Result<Vec<Move>, Error> {
+async fn ready_moves(
+    context: &Context,
+    progress: &Progress,
+    live: &mut LiveBytes,
+) -> Result<Vec<Move>, Error> {
     let map = context.map().await?;
     let mut moves = moves(&map);
-    progress.set_left(moves.iter().map(|pending| estimate(&map, pending)).sum());
+    let live = live.of(context, &moves).await;
+    progress.set_left(moves.iter().map(|pending| estimate(&map, live, pending)).sum());
     moves.retain(|pending| is_up(&map, pending.to));
     moves.sort_by_cached_key(|pending| spare(&map, pending));
     Ok(moves)
@@ -145,17 +177,15 @@ pub(crate) fn current(group: &PlacementGroup) -> CurrentGroup {
     CurrentGroup { disks: group.disks.clone(), moves }
 }
 
-/// About how many bytes a move has: what an index of a group has on average on the group's disks.
-fn estimate(map: &ClusterMap, pending: &Move) -> u64 {
+/// About how many bytes a move has: what an index of a group has on average on those of the group's disks of which it is
+/// known how many bytes of shards they keep.
+fn estimate(map: &ClusterMap, live: &BTreeMap<DiskId, u64>, pending: &Move) -> u64 {
     let mut slots: HashMap<DiskId, u64> = HashMap::new();
     for disk in map.classes.iter().flat_map(|class| &class.groups).flat_map(|group| &group.disks) {
         *slots.entry(*disk).or_default() += 1;
     }
-    let disks = map.disks.iter().filter(|disk| pending.group.disks.contains(&disk.disk));
-    let shares = disks.map(|disk| {
-        let used = disk.capacity_bytes.saturating_sub(disk.available_bytes);
-        used / slots.get(&disk.disk).copied().unwrap_or(1).max(1)
-    });
+    let known = pending.group.disks.iter().filter_map(|disk| Some((disk, live.get(disk)?)));
+    let shares = known.map(|(disk, live)| live / slots.get(disk).copied().unwrap_or(1).max(1));
     let (count, sum) = shares.fold((0, 0_u64), |(count, sum), share| (count + 1, sum.saturating_add(share)));
     sum.checked_div(count).unwrap_or(0)
 }

@@ -2,8 +2,9 @@
 //!
 //! Where every group should be is `placement`'s business; this loop says which disks are lost, which are to be emptied
 //! and which take more, begins a bounded number of the moves, the most urgent first, and sends moves elsewhere whose
-//! target was lost.
+//! target was lost. It also defines the storage classes of a cluster whose operator defined none.
 
+mod classes;
 mod disks;
 
 use std::{
@@ -11,11 +12,14 @@ use std::{
     time::Duration,
 };
 
-use metadata_api::{ClusterMap, Error, MassLoss, NewMove, StorageClass};
+use metadata_api::{ClusterMap, Error, MassLoss, NewMove, StorageClass, StorageClassDefinition};
 use placement::{CurrentGroup, DiskState, PendingMove, Reason, Remap, RemapDisk, SlotMove};
 use types::{Coding, DiskId, GroupId, ShardIndex};
 
-use self::disks::{Condition, Watch};
+use self::{
+    classes::Defaults,
+    disks::{Condition, Watch},
+};
 use crate::{context::Context, jobs::Progress};
 
 /// Pause between looks.
@@ -26,8 +30,12 @@ const STALE_PAUSE: Duration = Duration::from_millis(200);
 
 /// Plans as long as this worker has the job.
 pub(crate) async fn work(context: Context, progress: Progress) {
-    let mut planner =
-        Planner { watch: Watch::new(context.options.down_after()), settled: None, mass_loss: None };
+    let mut planner = Planner {
+        watch: Watch::new(context.options.down_after()),
+        defaults: Defaults::default(),
+        settled: None,
+        mass_loss: None,
+    };
     loop {
         match planner.look(&context, &progress).await {
             // The map has changed meanwhile.
@@ -43,6 +51,7 @@ pub(crate) async fn work(context: Context, progress: Progress) {
 
 struct Planner {
     watch: Watch,
+    defaults: Defaults,
     /// What was planned for last, with nothing left to begin.
     settled: Option<(i64, BTreeMap<DiskId, Condition>)>,
     /// Whether so many disks are silent that nothing of them is rebuilt.
@@ -54,6 +63,9 @@ impl Planner {
         let map = context.map().await?;
         let conditions = self.watch.look(&map, context.env.now());
         self.tell_mass_loss(map.mass_loss());
+        for class in self.defaults.look(&map, context.env.now()) {
+            define(context, class).await?;
+        }
         if self.settled.as_ref().is_some_and(|(epoch, before)| *epoch == map.epoch && *before == conditions) {
             return Ok(());
         }
@@ -102,6 +114,22 @@ impl Planner {
         }
         self.mass_loss = now;
     }
+}
+
+/// Defines a storage class, unless somebody else just did.
+async fn define(context: &Context, class: StorageClassDefinition) -> Result<(), Error> {
+    let (name, coding) = (class.name.clone(), class.coding);
+    match context.metadata.define_storage_class(class).await {
+        Ok(()) if coding.parity() == 0 => {
+            tracing::warn!(%name, %coding, "defined a storage class by the disks that are there: no disk may be lost");
+        }
+        Ok(()) => tracing::info!(%name, %coding, "defined a storage class by the disks that are there"),
+        Err(Error::Malformed { reason }) => {
+            tracing::info!(reason, "a storage class is kept as somebody else defined it");
+        }
+        Err(error) => return Err(error),
+    }
+    Ok(())
 }
 
 /// Sends a move elsewhere whose target was lost.

@@ -1,5 +1,7 @@
 //! What is on which disk: whether shards are whole, and whether a chunk is anywhere at all.
 
+use std::collections::BTreeSet;
+
 use chunk_api::Error;
 use data_pool::Pool;
 use metadata_api::{ClusterMap, DiskState, Intent, PlacementGroup};
@@ -57,6 +59,16 @@ pub(crate) async fn is_nowhere(
         }
     }
     true
+}
+
+/// The indexes of the group whose places all say that they have nothing of which they do not know what it is: a shard of
+/// these that is not found is not there.
+pub(crate) async fn explained(pool: &Pool, group: &PlacementGroup) -> BTreeSet<ShardIndex> {
+    let statuses = pool.statuses(&group.named_disks().collect()).await;
+    let doubtful = |disk: &DiskId| statuses.get(disk).is_none_or(|status| status.quarantined_records > 0);
+    let doubtful: BTreeSet<ShardIndex> =
+        places(group).filter(|(disk, _)| doubtful(disk)).map(|(_, index)| index).collect();
+    places(group).map(|(_, index)| index).filter(|index| !doubtful.contains(index)).collect()
 }
 
 /// Whether the disk is silent and its operator wants it removed, or its node: what is on it is lost for good.

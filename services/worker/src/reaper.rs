@@ -12,12 +12,12 @@ use std::{
 use data_pool::{Fence, ListedChunk};
 use env::Instant;
 use metadata_api::{Error, PAGE_SIZE_MAX};
-use types::{ChunkId, ChunkOwner, DiskId, LeaseId, ShardId, ShardIndex};
+use types::{ChunkId, ChunkOwner, DiskId, LeaseId};
 
 use crate::{
     context::Context,
     jobs::Progress,
-    standing::{owner, unnamed_anywhere},
+    standing::{delete_unnamed, owner, unnamed_anywhere},
 };
 
 /// Pause between looks.
@@ -227,37 +227,18 @@ impl Sweep {
         if doomed.is_empty() {
             return Ok(());
         }
-        // Asked after the names: what nothing named before a restore may be named after it.
-        if context.map().await?.is_frozen {
+        let Some(unreached) = delete_unnamed(&*context.metadata, &context.pool, &doomed).await? else {
             self.lost_track = true;
             return Ok(());
-        }
-        // Before, so that nothing is left by a worker that dies meanwhile, whose successor would not find them any more; and
-        // after, for what a scrub or a reader reports meanwhile.
-        forget_missing(context, &doomed).await?;
+        };
         self.freed += doomed.len();
         context.counts.reaped_chunks.add(doomed.len() as u64);
-        for unreached in context.pool.delete_everywhere(&doomed).await.unreached {
+        for unreached in unreached {
             match unreached.disk {
                 Some(disk) => drop(self.undeleted.insert(disk)),
                 None => self.lost_track = true,
             }
         }
-        forget_missing(context, &doomed).await
+        Ok(())
     }
-}
-
-/// Takes what the chunks lack out of the repair queue: moves off a disk that is silent would wait for shards of which that
-/// disk alone could tell.
-async fn forget_missing(context: &Context, doomed: &[ListedChunk]) -> Result<(), Error> {
-    let shards = doomed.iter().flat_map(|chunk| {
-        let total = chunk.shards.first().map_or(0, |shard| shard.header.coding.total());
-        (0..=u8::MAX).take(total).map(|index| ShardId { chunk: chunk.chunk, index: ShardIndex(index) })
-    });
-    let shards: Vec<ShardId> = shards.collect();
-    for page in shards.chunks(PAGE_SIZE_MAX) {
-        // What is never to be put again need not be put by any map.
-        context.metadata.finish_missing(page, i64::MAX).await?;
-    }
-    Ok(())
 }

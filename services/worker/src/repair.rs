@@ -5,7 +5,7 @@
 //! planner moves its groups elsewhere.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     time::Duration,
 };
 
@@ -30,6 +30,9 @@ const PERIOD: Duration = Duration::from_secs(2);
 
 /// Pause when there was nothing that could be done.
 const IDLE_PERIOD: Duration = Duration::from_secs(10);
+
+/// How often it is looked whether something in the queue has become more urgent than what is being rebuilt.
+const SURVEY_PERIOD: Duration = Duration::from_secs(30);
 
 /// Shards that are rebuilt at a time.
 const AT_ONCE: usize = 8;
@@ -62,7 +65,7 @@ pub(crate) async fn work(context: Context, progress: Progress) {
     }
 }
 
-/// What a pass over the queue met.
+/// What was met in the queue.
 #[derive(Debug, Default)]
 struct Queue {
     /// Shards in it.
@@ -71,23 +74,135 @@ struct Queue {
     repaired: usize,
 }
 
-/// One pass over the queue, a page at a time.
+/// Goes through the queue once for each number of shards that chunks in it can still lose, from the fewest on, so that a
+/// chunk that is about to be lost waits for none that is not, however long the queue is. A page is in memory at a time.
+///
+/// What gets worse meanwhile, as everything does when one more disk is lost, is looked for now and then, and comes first.
 async fn go_over_queue(context: &Context, throttle: &Throttle, progress: &Progress) -> Result<Queue, Error> {
-    let mut after = None;
-    let (mut queue, mut queued) = (Queue::default(), Queued::default());
-    loop {
-        let page = context.metadata.list_missing(None, after, PAGE_SIZE_MAX).await?;
-        after = page.last().map(|missing| missing.shard);
-        let is_last = page.len() < PAGE_SIZE_MAX;
-        progress.set_left(page.len() as u64);
-        queue.found += page.len();
-        queue.repaired += repair_page(context, throttle, progress, page, &mut queued).await?;
-        if is_last {
-            context.counts.set_queue(&queued);
-            return Ok(queue);
+    let mut survey = Survey::take(context).await?;
+    let mut surveyed = context.env.now();
+    let mut queue = Queue { found: survey.found(), repaired: 0 };
+    progress.set_left(queue.found as u64);
+    let mut queued = Queued::default();
+    queued.add_away(survey.away);
+    let mut due: BTreeSet<isize> = survey.by_spare.keys().copied().collect();
+    // What could not be repaired, by the same.
+    let mut left: BTreeMap<isize, usize> = BTreeMap::new();
+    while let Some(spare) = due.pop_first() {
+        let (mut pages, mut open) = (Pages::default(), 0);
+        let mut is_urgent = false;
+        while let Some(page) = pages.next(context).await? {
+            let map = context.map().await?;
+            let up = disks_up(context);
+            let rows: Vec<MissingShard> = spares(context, &page, &map, &up)
+                .filter(|(_, of)| *of == Some(spare))
+                .map(|it| it.0)
+                .collect();
+            if rows.is_empty() {
+                continue;
+            }
+            let before = rows.len();
+            let repaired = repair_page(context, throttle, progress, rows, spare, &mut queued).await?;
+            queue.repaired += repaired;
+            open += before.saturating_sub(repaired);
+            context.counts.raise_queue(&queued);
+            if context.env.now().since(surveyed) >= SURVEY_PERIOD {
+                (survey, surveyed) = (Survey::take(context).await?, context.env.now());
+                let worse = survey.by_spare.range(..spare);
+                let worse = worse.filter(|(of, count)| **count > left.get(of).copied().unwrap_or(0));
+                let worse: BTreeSet<isize> = worse.map(|(of, _)| *of).collect();
+                if !worse.is_empty() {
+                    due.extend(worse);
+                    due.insert(spare);
+                    is_urgent = true;
+                    break;
+                }
+            }
         }
-        context.counts.raise_queue(&queued);
+        if !is_urgent {
+            left.insert(spare, open);
+        }
     }
+    context.counts.set_queue(&queued);
+    Ok(queue)
+}
+
+/// How many shards of the queue have chunks that can lose how many more.
+#[derive(Debug, Default)]
+struct Survey {
+    by_spare: BTreeMap<isize, usize>,
+    /// Shards that wait for their disks.
+    away: usize,
+}
+
+impl Survey {
+    /// Reads the whole queue; no disk is asked.
+    async fn take(context: &Context) -> Result<Self, Error> {
+        let (mut survey, mut pages) = (Self::default(), Pages::default());
+        let map = context.map().await?;
+        let up = disks_up(context);
+        while let Some(page) = pages.next(context).await? {
+            for (_, spare) in spares(context, &page, &map, &up) {
+                match spare {
+                    Some(spare) => *survey.by_spare.entry(spare).or_default() += 1,
+                    None => survey.away += 1,
+                }
+            }
+        }
+        Ok(survey)
+    }
+
+    fn found(&self) -> usize {
+        self.by_spare.values().sum::<usize>() + self.away
+    }
+}
+
+/// The queue in pages of whole chunks.
+#[derive(Debug, Default)]
+struct Pages {
+    after: Option<ShardId>,
+    is_over: bool,
+}
+
+impl Pages {
+    async fn next(&mut self, context: &Context) -> Result<Option<Vec<MissingShard>>, Error> {
+        if self.is_over {
+            return Ok(None);
+        }
+        let mut page = context.metadata.list_missing(None, self.after, PAGE_SIZE_MAX).await?;
+        self.is_over = page.len() < PAGE_SIZE_MAX;
+        if !self.is_over {
+            leave_last_chunk(&mut page);
+        }
+        self.after = page.last().map(|missing| missing.shard);
+        Ok((!page.is_empty()).then_some(page))
+    }
+}
+
+/// Leaves the last chunk to the next page, because there may be more of it, unless it is the only one.
+fn leave_last_chunk(page: &mut Vec<MissingShard>) {
+    let last = page.last().map(|missing| missing.shard.chunk);
+    let whole = page.iter().take_while(|missing| Some(missing.shard.chunk) != last).count();
+    if whole > 0 {
+        page.truncate(whole);
+    }
+}
+
+/// The shards of a page, each with how many more shards its chunk can lose; `None` of those whose disk is away, for which
+/// nothing can be done now.
+fn spares(
+    context: &Context,
+    page: &[MissingShard],
+    map: &ClusterMap,
+    up: &HashSet<DiskId>,
+) -> impl Iterator<Item = (MissingShard, Option<isize>)> {
+    let spares = spares_of(page, map, up);
+    page.iter().zip(spares).map(|(missing, spare)| {
+        let home = context.pool.home(missing.group, missing.shard.index);
+        // A group that is not in the map has no home, and what is queued of it can be forgotten.
+        let is_away = spare < isize::MAX && !home.is_some_and(|home| up.contains(&home.disk));
+        (*missing, (!is_away).then_some(spare))
+    })
 }
 
 async fn repair_page(
@@ -95,11 +210,9 @@ async fn repair_page(
     throttle: &Throttle,
     progress: &Progress,
     page: Vec<MissingShard>,
+    spare: isize,
     queued: &mut Queued,
 ) -> Result<usize, Error> {
-    if page.is_empty() {
-        return Ok(0);
-    }
     let map = context.map().await?;
     let gone = of_removed_groups(&page, &map);
     let mut forgotten = 0;
@@ -113,7 +226,6 @@ async fn repair_page(
         .filter_map(|missing| Some((missing.shard, context.pool.home(missing.group, missing.shard.index)?)))
         .filter(|(_, home)| up.contains(&home.disk))
         .collect();
-    let homes_found = homes.len();
     let mut repair = Repair { context, throttle, progress, map: &map, homes, repaired: forgotten };
     let mut bad = Vec::new();
     for (disk, shards) in by_disk(&page, &repair.homes) {
@@ -121,8 +233,7 @@ async fn repair_page(
         repair.finish(&whole).await?;
         bad.extend(damaged);
     }
-    queued.add_away(page.len().saturating_sub(gone.len() + homes_found));
-    sort_by_spare(&mut bad, &page, &map, &up, queued);
+    bad.iter().for_each(|_| queued.add(spare));
     for batch in bad.chunks(BATCH) {
         repair.go_over(batch).await?;
     }
@@ -184,22 +295,12 @@ async fn verify(
     (whole, bad)
 }
 
-/// Puts the shards whose chunks can lose the fewest others first, and counts them by that.
-fn sort_by_spare(
-    bad: &mut [MissingShard],
-    page: &[MissingShard],
-    map: &ClusterMap,
-    up: &HashSet<DiskId>,
-    queued: &mut Queued,
-) {
+/// How many more shards the chunk of each shard of a page can lose.
+fn spares_of(page: &[MissingShard], map: &ClusterMap, up: &HashSet<DiskId>) -> Vec<isize> {
     let missing: HashSet<ShardId> = page.iter().map(|missing| missing.shard).collect();
     let groups: HashMap<GroupId, &PlacementGroup> =
         map.classes.iter().flat_map(|class| &class.groups).map(|group| (group.id, group)).collect();
-    bad.sort_by_cached_key(|shard| {
-        let spare = spare(shard, &missing, groups.get(&shard.group).copied(), up);
-        queued.add(spare);
-        spare
-    });
+    page.iter().map(|shard| spare(shard, &missing, groups.get(&shard.group).copied(), up)).collect()
 }
 
 /// Shards of the same chunk that can be lost before it cannot be read, as far as is known; negative when it cannot be
@@ -347,8 +448,7 @@ mod tests {
 
     use types::{ChunkId, GroupId, LeaseId, MissingShard, ShardId, ShardIndex};
 
-    use super::sort_by_spare;
-    use crate::counts::Queued;
+    use super::{leave_last_chunk, spares_of};
     use crate::tests::maps::{disk, map};
 
     fn missing(counter: u64, index: u8, coding: &str) -> MissingShard {
@@ -358,7 +458,7 @@ mod tests {
     }
 
     #[test]
-    fn the_most_endangered_chunk_comes_first() {
+    fn a_chunk_is_as_endangered_as_the_shards_that_it_can_still_lose_are_few() {
         let map = map(4, &[[0, 1, 2, 3]]);
         let page = [
             missing(1, 0, "2+2"),
@@ -367,16 +467,22 @@ mod tests {
             missing(3, 0, "1+2"),
             missing(4, 0, "1+1"),
         ];
-        let mut bad = page.to_vec();
         let up: HashSet<_> = (0..4).map(disk).collect();
-        sort_by_spare(&mut bad, &page, &map, &up, &mut Queued::default());
-        let order: Vec<u64> = bad.iter().map(|missing| missing.shard.chunk.counter).collect();
-        assert_eq!(order, [2, 2, 4, 1, 3]);
+        assert_eq!(spares_of(&page, &map, &up), [1, 0, 0, 1, 0]);
 
-        // With a disk away, chunks that have a shard on it are worse off.
+        // With disks away, chunks that have a shard on them are worse off.
         let up: HashSet<_> = (0..2).map(disk).collect();
-        sort_by_spare(&mut bad, &page, &map, &up, &mut Queued::default());
-        let order: Vec<u64> = bad.iter().map(|missing| missing.shard.chunk.counter).collect();
-        assert_eq!(order, [2, 2, 1, 4, 3]);
+        assert_eq!(spares_of(&page, &map, &up), [-1, -2, -2, 0, 0]);
+        let unmapped = crate::tests::maps::map(4, &[]);
+        assert_eq!(spares_of(&page[..1], &unmapped, &up), [isize::MAX]);
+    }
+
+    #[test]
+    fn a_page_ends_with_a_whole_chunk() {
+        let mut page = vec![missing(1, 0, "2+2"), missing(1, 1, "2+2"), missing(2, 0, "2+2")];
+        leave_last_chunk(&mut page);
+        assert_eq!(page, [missing(1, 0, "2+2"), missing(1, 1, "2+2")]);
+        leave_last_chunk(&mut page);
+        assert_eq!(page.len(), 2, "there is nothing but one chunk");
     }
 }

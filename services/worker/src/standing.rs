@@ -6,9 +6,9 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use data_pool::ListedChunk;
+use data_pool::{ListedChunk, Pool, UnreachedShard};
 use metadata_api::{Error, Metadata, PAGE_SIZE_MAX};
-use types::{ChunkId, ChunkOwner, LeaseId};
+use types::{ChunkId, ChunkOwner, LeaseId, ShardId, ShardIndex};
 
 /// The owner of a chunk by the tag of one of its shards.
 pub(crate) fn owner(chunk: &ListedChunk) -> Option<ChunkOwner> {
@@ -76,4 +76,40 @@ pub(crate) async fn unnamed_anywhere(
         unnamed.extend(metadata.unnamed_chunks(lease, &asked).await?);
     }
     Ok(unnamed)
+}
+
+/// Deletes chunks that nothing names, nor will, from every disk where a shard of them may be, and leaves tombstones.
+/// Answers the shards that are not known to be deleted; nothing when the cluster is frozen, and nothing was deleted then.
+///
+/// Whatever no row of the queue of garbage says to delete is deleted here alone.
+pub(crate) async fn delete_unnamed(
+    metadata: &dyn Metadata,
+    pool: &Pool,
+    doomed: &[ListedChunk],
+) -> Result<Option<Vec<UnreachedShard>>, Error> {
+    // Asked after the names: what nothing named before a restore may be named after it.
+    if metadata.cluster_map(None).await?.is_some_and(|map| map.is_frozen) {
+        return Ok(None);
+    }
+    // Before, so that nothing is left by a worker that dies meanwhile, whose successor would not find them any more; and
+    // after, for what a scrub or a reader reports meanwhile.
+    forget_missing(metadata, doomed).await?;
+    let unreached = pool.delete_everywhere(doomed).await.unreached;
+    forget_missing(metadata, doomed).await?;
+    Ok(Some(unreached))
+}
+
+/// Takes what the chunks lack out of the repair queue: moves off a disk that is silent would wait for shards of which that
+/// disk alone could tell.
+async fn forget_missing(metadata: &dyn Metadata, doomed: &[ListedChunk]) -> Result<(), Error> {
+    let shards = doomed.iter().flat_map(|chunk| {
+        let total = chunk.shards.first().map_or(0, |shard| shard.header.coding.total());
+        (0..=u8::MAX).take(total).map(|index| ShardId { chunk: chunk.chunk, index: ShardIndex(index) })
+    });
+    let shards: Vec<ShardId> = shards.collect();
+    for page in shards.chunks(PAGE_SIZE_MAX) {
+        // What is never to be put again need not be put by any map.
+        metadata.finish_missing(page, i64::MAX).await?;
+    }
+    Ok(())
 }

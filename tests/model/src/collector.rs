@@ -2,9 +2,10 @@
 
 use crate::{
     action::{Action, WorkerStep},
+    disk::Health,
     model::Protocol,
     sabotage::Sabotage,
-    state::{CHUNKS, Map, Places, State},
+    state::{CHUNKS, DISKS, Map, Places, State},
 };
 
 /// What the worker is doing.
@@ -16,7 +17,13 @@ pub(crate) enum Collector {
     /// It knows the map and is about to take garbage.
     Ready { map: Map },
     /// It deletes a chunk.
-    Deleting { chunk: u8, map: Map, left: Places },
+    Deleting {
+        chunk: u8,
+        map: Map,
+        left: Places,
+        /// Disks that it did not wait for, as a set.
+        given_up: u8,
+    },
 }
 
 impl Protocol {
@@ -43,7 +50,12 @@ impl Protocol {
             }
             Collector::Deleting { left, .. } => {
                 let next = left.iter().next();
-                if next.is_none_or(|(_, _, disk)| state.disks[disk].is_up()) {
+                let may_go_on = |disk: usize| match state.disks[disk].health {
+                    Health::Up => true,
+                    Health::Away => self.scenario.gives_up,
+                    Health::Lost => false,
+                };
+                if next.is_none_or(|(_, _, disk)| may_go_on(disk)) {
                     add(WorkerStep::Next);
                 }
                 add(WorkerStep::Crash { leaves_packet: false });
@@ -59,18 +71,28 @@ impl Protocol {
             (Collector::Idle | Collector::Ready { .. }, WorkerStep::Next) => Collector::Ready { map },
             (Collector::Idle, WorkerStep::Begin(chunk)) => self.take(state, chunk, map),
             (Collector::Ready { map }, WorkerStep::Begin(chunk)) => self.take(state, chunk, map),
-            (Collector::Deleting { chunk, map, mut left }, WorkerStep::Next) => match left.iter().next() {
-                Some((which, shard, disk)) => {
-                    let keeps_tombstone = !self.scenario.is(Sabotage::NoTombstones);
-                    state.disks[disk].delete(which, shard, keeps_tombstone);
-                    left.remove(which, shard, disk);
-                    Collector::Deleting { chunk, map, left }
+            (Collector::Deleting { chunk, map, mut left, mut given_up }, WorkerStep::Next) => {
+                match left.iter().next() {
+                    Some((which, shard, disk)) => {
+                        if state.disks[disk].is_up() {
+                            let keeps_tombstone = !self.scenario.is(Sabotage::NoTombstones);
+                            state.disks[disk].delete(which, shard, keeps_tombstone);
+                        } else {
+                            given_up |= 1 << disk;
+                        }
+                        left.remove(which, shard, disk);
+                        Collector::Deleting { chunk, map, left, given_up }
+                    }
+                    None => {
+                        // One that is back by now is waited for.
+                        let is_back = |disk: &usize| given_up & 1 << disk != 0 && state.disks[*disk].is_up();
+                        if !(0..DISKS).any(|disk| is_back(&disk)) {
+                            state.rows.finish_garbage(chunk.into(), map.epoch, given_up, &self.scenario);
+                        }
+                        Collector::Idle
+                    }
                 }
-                None => {
-                    state.rows.finish_garbage(chunk.into(), map.epoch, &self.scenario);
-                    Collector::Idle
-                }
-            },
+            }
             (other, WorkerStep::Begin(_)) => other,
         };
         state.collectors[worker] = next;
@@ -80,6 +102,6 @@ impl Protocol {
         if !state.rows.take_garbage(chunk.into(), &self.scenario) {
             return Collector::Idle;
         }
-        Collector::Deleting { chunk, map, left: self.places_to_delete(chunk.into(), &map) }
+        Collector::Deleting { chunk, map, left: self.places_to_delete(chunk.into(), &map), given_up: 0 }
     }
 }

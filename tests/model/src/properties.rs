@@ -49,6 +49,12 @@ fn named(state: &State) -> impl Iterator<Item = usize> {
     (0..CHUNKS).filter(move |chunk| named & 1 << chunk != 0)
 }
 
+/// Whether the disk may have what was forgotten while it was away: until no place and no eviction is on it.
+fn may_have_forgotten(state: &State, disk: usize) -> bool {
+    let is_evicted = state.rows.evictions[disk].iter().any(|epoch| *epoch != 0);
+    state.rows.given_up & 1 << disk != 0 && (state.rows.map.names(disk) || is_evicted)
+}
+
 /// Whether the shard is at a place of it.
 fn is_placed(state: &State, chunk: usize, shard: usize) -> bool {
     let places = state.rows.map.places(shard);
@@ -68,8 +74,14 @@ fn is_accounted(state: &State, chunk: usize) -> bool {
 }
 
 fn is_freed_or_wanted(state: &State, chunk: usize) -> bool {
-    state.rows.freed & 1 << chunk == 0
-        || (!state.rows.names(chunk) && (0..SHARDS).all(|shard| !is_placed(state, chunk, shard)))
+    let is_left = |shard: usize| {
+        let places = state.rows.map.places(shard);
+        (0..DISKS).any(|disk| {
+            let is_there = places & 1 << disk != 0 && state.disks[disk].has(chunk, shard);
+            is_there && !may_have_forgotten(state, disk)
+        })
+    };
+    state.rows.freed & 1 << chunk == 0 || (!state.rows.names(chunk) && !(0..SHARDS).any(is_left))
 }
 
 /// Whether no process has anything left to do. A gateway whose lease is reaped may have stopped at any step, and packets may be
@@ -98,6 +110,8 @@ fn is_at_rest(state: &State) -> bool {
 fn is_exact(state: &State) -> bool {
     every_place().all(|(chunk, shard, disk)| {
         let is_wanted = state.rows.names(chunk) && usize::from(state.rows.map.disks[shard]) == disk;
-        state.disks[disk].health == Health::Lost || is_wanted == state.disks[disk].has(chunk, shard)
+        state.disks[disk].health == Health::Lost
+            || may_have_forgotten(state, disk)
+            || is_wanted == state.disks[disk].has(chunk, shard)
     })
 }

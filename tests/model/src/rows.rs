@@ -28,6 +28,7 @@ impl Rows {
             queued: 0,
             taken: 0,
             missing: 0,
+            given_up: 0,
             freed: 0,
         }
     }
@@ -121,12 +122,15 @@ impl Rows {
         self.taken & 1 << chunk != 0
     }
 
-    /// Forgets a chunk that was deleted at every place of a map, if that map is new enough.
-    pub(crate) fn finish_garbage(&mut self, chunk: usize, epoch: u8, scenario: &Scenario) {
+    /// Forgets a chunk that was deleted at every place of a map, if that map is new enough, but on disks that were given up.
+    pub(crate) fn finish_garbage(&mut self, chunk: usize, epoch: u8, given_up: u8, scenario: &Scenario) {
         if self.taken & 1 << chunk != 0
             && (self.map.changed <= epoch || scenario.is(Sabotage::FinishGarbageWithAnyMap))
         {
             self.taken &= !(1 << chunk);
+            if !scenario.is(Sabotage::GivenUpUnmarked) {
+                self.given_up |= given_up;
+            }
             for shard in 0..SHARDS {
                 self.missing &= !bit(chunk, shard);
             }

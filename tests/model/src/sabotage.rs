@@ -45,6 +45,8 @@ sabotages! {
     GarbageWithoutRecheck in "copy" breaks ACCOUNTED;
     /// `finish_garbage` does not look at the map's epoch.
     FinishGarbageWithAnyMap in "delete" breaks FREED;
+    /// A disk that was away and to be removed when garbage was forgotten may serve again as it is.
+    GivenUpUnmarked in "delete, given up" breaks FREED;
     /// Deleters go to the old place only while a move is pending.
     DeleteAtFromOnly in "delete" breaks FREED;
     /// Deleters go to the new place only while a move is pending.

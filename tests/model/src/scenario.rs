@@ -53,6 +53,8 @@ pub(crate) struct Scenario {
     pub(crate) reversals: u8,
     /// How often a disk may go away and come back.
     pub(crate) outages: u8,
+    /// Whether the operator may want a disk removed that is away, so that garbage does not wait for it.
+    pub(crate) gives_up: bool,
     /// How many disks may be lost for good.
     pub(crate) losses: u8,
     /// How many shards may rot.
@@ -87,6 +89,7 @@ impl Scenario {
             moves: &[],
             reversals: 0,
             outages: 0,
+            gives_up: false,
             losses: 0,
             rot: 0,
             collectors: 0,

@@ -28,6 +28,7 @@ pub const QUICK: &[(&str, usize)] = &[
     ("repair", 10_000),
     ("read", 400_000),
     ("delete", 80_000),
+    ("delete, given up", 100_000),
     ("abandon", 100_000),
     ("two movers", 100_000),
     ("back, outage", 100_000),
@@ -168,6 +169,7 @@ fn moves(name: &str) -> Option<Scenario> {
             collectors: 1,
             ..named("move")
         },
+        "delete, given up" => Scenario { outages: 1, gives_up: true, ..named("delete") },
         "delete, late" => Scenario { late_workers: true, ..named("delete") },
         "delete, back" => Scenario { moves: &[(0, 2), (0, 0)], ..named("delete") },
         "abandon" => Scenario { reaps: true, abandons: true, ..named("move") },

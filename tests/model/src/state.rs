@@ -174,6 +174,8 @@ pub(crate) struct Rows {
     pub(crate) taken: u8,
     /// Shards that are known to be missing: one bit for each chunk and shard.
     pub(crate) missing: u8,
+    /// Disks that may have what was forgotten: they were away and to be removed. As a set.
+    pub(crate) given_up: u8,
     /// Chunks that garbage collection or the reaper is done with. Not a row: it is kept for the properties.
     pub(crate) freed: u8,
 }

@@ -189,5 +189,5 @@ passed_on! {
     list_jobs() -> Vec<JobState>;
     set_frozen(frozen: bool) -> ();
     take_garbage(limit: usize) -> Vec<GarbageItem>;
-    finish_garbage(items: &[GarbageId], epoch: i64) -> usize;
+    finish_garbage(items: &[GarbageId], epoch: i64, given_up: &[DiskId]) -> usize;
 }

@@ -33,9 +33,9 @@ fn indexes(shards: &[ShardId]) -> Vec<u8> {
 #[tokio::test(start_paused = true)]
 async fn writes_put_a_moving_shard_to_its_new_place_alone() {
     let cluster = Cluster::new(7, "4+2", 1).await;
-    let since = cluster.begin_move(2, 6).await;
+    cluster.begin_move(2, 6).await;
     let stored = cluster.write(&bytes(MIB)).await.unwrap();
-    assert_eq!((stored.missing, stored.map_epoch), (vec![], since));
+    assert_eq!(stored.missing, []);
     assert_eq!(indexes(&cluster.nodes[6].shards().await), [2]);
     assert_eq!(cluster.nodes[2].shards().await, []);
 }
@@ -188,7 +188,7 @@ async fn an_old_map_is_in_use_as_long_as_a_chunk_is_written_by_it() {
         gate.send(()).unwrap();
     };
     let (stored, ()) = tokio::join!(write, watch);
-    assert_eq!(stored.unwrap().map_epoch, old);
+    stored.unwrap();
     assert_eq!(indexes(&cluster.nodes[2].shards().await), [2], "it was begun by the old map");
     assert_eq!(cluster.view.oldest_epoch_in_use(), cluster.view.epoch());
 }

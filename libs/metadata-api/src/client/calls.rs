@@ -573,8 +573,14 @@ impl Metadata for Client {
         Ok(items)
     }
 
-    async fn finish_garbage(&self, items: &[GarbageId], epoch: i64) -> Result<usize, Error> {
-        let request = proto::FinishGarbageRequest { items: wire::messages(items.to_vec()), epoch };
+    async fn finish_garbage(
+        &self,
+        items: &[GarbageId],
+        epoch: i64,
+        given_up: &[DiskId],
+    ) -> Result<usize, Error> {
+        let given_up = given_up.iter().map(|disk| wire::id_to_wire(disk.0)).collect();
+        let request = proto::FinishGarbageRequest { items: wire::messages(items.to_vec()), epoch, given_up };
         let Value::<u64>(finished) = self.call(Mutation, request, send!(garbage.finish_garbage)).await?;
         Ok(usize::try_from(finished).unwrap_or(usize::MAX))
     }

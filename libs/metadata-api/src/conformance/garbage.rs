@@ -26,7 +26,7 @@ pub async fn collect(store: &Store, lease: LeaseId) -> Vec<ChunkId> {
         }
         freed.extend(items.iter().flat_map(|item| &item.extents).map(|extent| extent.chunk));
         let ids: Vec<_> = items.iter().map(|item| item.id).collect();
-        store.finish_garbage(&ids, i64::MAX).await.expect("garbage is finished");
+        store.finish_garbage(&ids, i64::MAX, &[]).await.expect("garbage is finished");
     }
     violation("finished garbage is handed out again, or there is no end to it")
 }
@@ -111,10 +111,10 @@ pub async fn garbage_is_handed_out_until_it_is_finished(store: &Store) {
     assert_eq!(items_of_mine().await, taken, "unfinished items are handed out again, unchanged");
     assert!(store.take_garbage(1).await.expect("garbage").len() <= 1, "a limit is a limit");
     let (finished, left) = (taken[0].clone(), taken[1].clone());
-    store.finish_garbage(&[finished.id], i64::MAX).await.expect("finish");
-    store.finish_garbage(&[finished.id], i64::MAX).await.expect("finishing twice is no harm");
+    store.finish_garbage(&[finished.id], i64::MAX, &[]).await.expect("finish");
+    store.finish_garbage(&[finished.id], i64::MAX, &[]).await.expect("finishing twice is no harm");
     assert_eq!(items_of_mine().await, std::slice::from_ref(&left), "only what is not finished is handed out");
-    store.finish_garbage(&[left.id], i64::MAX).await.expect("finish");
+    store.finish_garbage(&[left.id], i64::MAX, &[]).await.expect("finish");
     assert_eq!(items_of_mine().await, []);
     assert_eq!(collect(store, minter.lease).await, []);
 }
@@ -278,13 +278,13 @@ pub async fn garbage_is_finished_by_a_map_that_has_every_place(store: &Store) {
     assert_eq!(ids.len(), 2);
     let before = epoch(store).await;
     let moved = pool.begin(store, 0).await;
-    assert_eq!(store.finish_garbage(&ids, before).await, Ok(1), "one group is as it was");
+    assert_eq!(store.finish_garbage(&ids, before, &[]).await, Ok(1), "one group is as it was");
     assert_eq!(mine().await, items[..1], "the other's item is handed out again");
     let id = [ids[0]];
     store.finish_move(groups[0].id, ShardIndex(0), moved.since).await.expect("a pending move");
-    assert_eq!(store.finish_garbage(&id, moved.since).await, Ok(0), "it changed again");
-    assert_eq!(store.finish_garbage(&id, epoch(store).await).await, Ok(1));
-    assert_eq!(store.finish_garbage(&ids, i64::MAX).await, Ok(0), "they are finished");
+    assert_eq!(store.finish_garbage(&id, moved.since, &[]).await, Ok(0), "it changed again");
+    assert_eq!(store.finish_garbage(&id, epoch(store).await, &[]).await, Ok(1));
+    assert_eq!(store.finish_garbage(&ids, i64::MAX, &[]).await, Ok(0), "they are finished");
 
     let (name, k) = (bucket(store).await, key("k"));
     let content = minter.content(&[3]);

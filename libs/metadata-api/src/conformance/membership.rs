@@ -14,6 +14,62 @@ async fn disk_state(store: &Store, disk: DiskId) -> DiskState {
     map_disk(store, disk).await.state
 }
 
+/// What was deleted while a disk was silent and to be removed is forgotten, and stays on it: the disk serves again only
+/// when no group and no eviction names it any more, whichever node brings it back.
+pub async fn a_disk_that_was_given_up_serves_again_only_when_nothing_is_left_on_it(store: &Store) {
+    let pool = Pool::new(store, "1+1", 3).await;
+    let group = pool.group(store).await;
+    let disk = group.disks[0];
+    let registered = pool.node_of(disk).clone();
+    let id = registered.node;
+    let give_up = async || store.finish_garbage(&[], i64::MAX, &[disk]).await;
+    let intent = async || map_disk(store, disk).await.intent;
+
+    // It is waited for: nothing is forgotten, and nothing marked.
+    store.set_node_intent(id, Intent::Remove).await.expect("a node");
+    assert_eq!(give_up().await, Ok(0));
+    assert_eq!(intent().await, Intent::Serve, "a disk that answers is not given up");
+    store.mark_node(observe(store, id).await, NodeState::Down).await.expect("a silent node");
+    store.set_node_intent(id, Intent::Drain).await.expect("a node");
+    assert_eq!(give_up().await, Ok(0));
+    assert_eq!(intent().await, Intent::Serve, "a disk that may return is not given up");
+    store.set_node_intent(id, Intent::Serve).await.expect("nothing was forgotten");
+
+    store.set_node_intent(id, Intent::Remove).await.expect("a node");
+    let before = epoch(store).await;
+    assert_eq!(give_up().await, Ok(0));
+    assert_eq!(intent().await, Intent::Remove, "it is to be removed by its own intent");
+    assert!(epoch(store).await > before);
+    let marked = epoch(store).await;
+    assert_eq!(give_up().await, Ok(0));
+    assert_eq!(epoch(store).await, marked, "marked once");
+
+    // It comes back, as a disk of another node.
+    let mut other = node(&registered.disks[0].medium);
+    other.disks = registered.disks.clone();
+    register(store, &other).await;
+    assert_eq!(disk_state(store, disk).await, DiskState::Up);
+    let refused = |answer: Result<(), Error>| matches!(answer, Err(Error::Malformed { .. }));
+    assert!(refused(store.set_disk_intent(disk, Intent::Serve).await));
+    store.set_node_intent(id, Intent::Serve).await.expect("the node has no such disk any more");
+    store.set_node_intent(other.node, Intent::Remove).await.expect("a node");
+    assert!(refused(store.set_node_intent(other.node, Intent::Serve).await));
+    assert_eq!(intent().await, Intent::Remove, "what is refused changes nothing");
+
+    store.set_disk_intent(disk, Intent::Drain).await.expect("the way on");
+    store.set_node_intent(other.node, Intent::Serve).await.expect("its disk is drained");
+    assert!(refused(store.set_disk_intent(disk, Intent::Serve).await), "the group is still on it");
+    let moved = pool.begin(store, 0).await;
+    store.finish_move(group.id, ShardIndex(0), moved.since).await.expect("a pending move");
+    assert!(refused(store.set_disk_intent(disk, Intent::Serve).await), "it is still to be evicted");
+    let evictions = store.list_evictions().await.expect("evictions");
+    for eviction in evictions.into_iter().filter(|eviction| eviction.disk == disk) {
+        store.finish_eviction(eviction).await.expect("an eviction");
+    }
+    store.set_disk_intent(disk, Intent::Serve).await.expect("nothing is left on it");
+    assert_eq!(intent().await, Intent::Serve);
+}
+
 /// Every heartbeat is counted, and none alone raises the epoch.
 pub async fn heartbeats_are_counted(store: &Store) {
     let registered = node("conformance");

@@ -51,6 +51,8 @@ pub(super) struct Disk {
     pub(super) report: DiskRegistration,
     intent: Intent,
     gone: bool,
+    /// Whether garbage that it may have was forgotten.
+    given_up: bool,
     /// Since when it has been there; `None` when it is lost or gone.
     pub(super) there_since: Option<Timestamp>,
     /// How long it was there before.
@@ -95,11 +97,12 @@ impl Cluster {
             }
             let known = self.disks.get(&report.disk);
             let (intent, gone) = known.map_or((Intent::Serve, false), |disk| (disk.intent, disk.gone));
+            let given_up = known.is_some_and(|disk| disk.given_up);
             let there_since = known.and_then(|disk| disk.there_since).or(Some(self.now));
             let was_there = known.map_or(Duration::ZERO, |disk| disk.was_there);
-            let disk =
-                Disk { node: request.node, report: report.clone(), intent, gone, there_since, was_there };
-            self.disks.insert(report.disk, disk);
+            let (node, report) = (request.node, report.clone());
+            let disk = Disk { node, report, intent, gone, given_up, there_since, was_there };
+            self.disks.insert(disk.report.disk, disk);
         }
         let node = Node { state: NodeState::Up, intent, heartbeats: heartbeats + 1, report: request };
         self.nodes.insert(node.report.node, node);
@@ -124,6 +127,11 @@ impl Cluster {
     }
 
     pub(super) fn set_node_intent(&mut self, id: NodeId, intent: Intent) -> Result<(), Error> {
+        let removed = self.disks.values().filter(|disk| disk.node == id && disk.intent == Intent::Remove);
+        let removed: Vec<DiskId> = removed.map(|disk| disk.report.disk).collect();
+        if intent == Intent::Serve && removed.into_iter().any(|disk| self.has_forgotten(disk)) {
+            return Err(malformed("what a disk of the node has may be deleted"));
+        }
         let node = self.nodes.get_mut(&id).ok_or(Error::NodeNotFound { node: id })?;
         if node.intent != intent {
             node.intent = intent;
@@ -135,10 +143,15 @@ impl Cluster {
     }
 
     pub(super) fn set_disk_intent(&mut self, id: DiskId, intent: Intent) -> Result<(), Error> {
+        let has_forgotten = self.has_forgotten(id);
         let disk = self.disks.get_mut(&id).ok_or(Error::DiskNotFound { disk: id })?;
         if disk.gone && intent != Intent::Remove {
             return Err(malformed("the disk is gone"));
         }
+        if intent == Intent::Serve && has_forgotten {
+            return Err(malformed("what the disk has may be deleted"));
+        }
+        disk.given_up &= intent != Intent::Serve;
         if disk.intent != intent {
             disk.intent = intent;
             self.epoch += 1;
@@ -146,6 +159,33 @@ impl Cluster {
             self.map_classes();
         }
         Ok(())
+    }
+
+    /// Marks disks whose garbage is forgotten, unless one of them is waited for by now. Whether none is.
+    pub(super) fn give_up(&mut self, disks: &[DiskId]) -> bool {
+        let is_waited_for = |id: &DiskId| {
+            let disk = self.disks.get(id);
+            disk.is_none_or(|disk| {
+                self.state(disk) == DiskState::Up || self.intent(disk) != Intent::Remove && !disk.gone
+            })
+        };
+        if disks.iter().any(is_waited_for) {
+            return false;
+        }
+        for id in disks {
+            if let Some(disk) = self.disks.get_mut(id).filter(|disk| !disk.gone && !disk.given_up) {
+                (disk.given_up, disk.intent) = (true, Intent::Remove);
+                self.epoch += 1;
+            }
+        }
+        true
+    }
+
+    /// Whether garbage may lie on the disk that is forgotten: until no group and no eviction names it.
+    fn has_forgotten(&self, id: DiskId) -> bool {
+        let is_named = || self.groups().flat_map(disks_of).any(|disk| disk == id);
+        let is_evicted = || self.evictions.iter().any(|eviction| eviction.disk == id);
+        self.disks.get(&id).is_some_and(|disk| disk.given_up && !disk.gone) && (is_named() || is_evicted())
     }
 
     /// Declares disks gone that are to be removed and that no group names any more; they lose their evictions.

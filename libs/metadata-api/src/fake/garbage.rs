@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use types::{BucketId, BucketName, ChunkId, Content, Extent, ObjectKey};
+use types::{BucketId, BucketName, ChunkId, Content, DiskId, Extent, ObjectKey};
 
 use super::State;
 use crate::{GarbageId, GarbageItem};
@@ -109,8 +109,12 @@ impl State {
         GarbageItem { id, extents: extents.clone() }
     }
 
-    /// Only items that were handed out are forgotten, and only those whose groups are as they were at `epoch`.
-    pub(super) fn finish_garbage(&mut self, items: &[GarbageId], epoch: i64) -> usize {
+    /// Only items that were handed out are forgotten, and only those whose groups are as they were at `epoch`. The disks
+    /// that were given up are marked.
+    pub(super) fn finish_garbage(&mut self, items: &[GarbageId], epoch: i64, given_up: &[DiskId]) -> usize {
+        if !self.cluster.give_up(given_up) {
+            return 0;
+        }
         let is_finished = |id: &&GarbageId| {
             let freed = self.garbage.items.get(id).and_then(|item| item.freed.as_ref());
             freed.is_some_and(|extents| {

@@ -2,8 +2,8 @@
 
 use tonic::{Request, Response, Status, async_trait};
 
-use super::{Calls, answer};
-use crate::wire::{fitting, proto};
+use super::{Calls, answer, checked};
+use crate::wire::{disk_id, fitting, proto};
 
 #[async_trait]
 impl proto::garbage_server::Garbage for Calls {
@@ -22,7 +22,9 @@ impl proto::garbage_server::Garbage for Calls {
     ) -> Result<Response<proto::FinishGarbageResponse>, Status> {
         let request = request.into_inner();
         let items: Vec<_> = request.items.into_iter().map(Into::into).collect();
-        let finished = self.metadata.finish_garbage(&items, request.epoch).await;
+        let given_up = request.given_up.iter().map(|disk| disk_id(disk)).collect::<Result<Vec<_>, _>>();
+        let given_up = checked(given_up)?;
+        let finished = self.metadata.finish_garbage(&items, request.epoch, &given_up).await;
         answer(finished.map(|finished| proto::FinishGarbageResponse { finished: finished as u64 }))
     }
 

@@ -1,13 +1,17 @@
 //! `ashlar admin audit`: every shard against every manifest.
 
+use std::time::Duration;
+
 use clap::Args;
 use env::Env;
 use metadata_api::ContentKind;
 use serde_json::json;
-use worker::{AuditOptions, AuditProgress, AuditReport, Finding, LostContent, audit};
+use worker::{
+    AuditOptions, AuditProgress, AuditReport, Finding, FreedOrphans, LostContent, audit, free_orphans,
+};
 
 use super::{
-    connect::{Connect, failed},
+    connect::Connect,
     table::{bytes, short},
 };
 use crate::Exit;
@@ -15,7 +19,8 @@ use crate::Exit;
 /// How to audit.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  ashlar admin audit --data ./data\n  ashlar admin audit --deep --json --metadata meta1:9400\n\n\
+    after_help = "Examples:\n  ashlar admin audit --data ./data\n  ashlar admin audit --deep --json --metadata meta1:9400\n  \
+    ashlar admin audit --free-orphans --metadata meta1:9400\n\n\
     The exit status is 0 only when nothing is missing, corrupt, orphaned or misplaced and every disk was looked at."
 )]
 pub(crate) struct Audit {
@@ -27,9 +32,22 @@ pub(crate) struct Audit {
     /// Shows the result as JSON, for programs.
     #[arg(long)]
     json: bool,
-    /// Queues what is missing or corrupt to be rebuilt by the workers, up to a thousand shards; audit again afterwards.
+    /// Queues what is missing or corrupt to be rebuilt by the workers; audit again afterwards.
     #[arg(long)]
     repair: bool,
+    /// Frees chunks that nothing names, nor will: those that are orphaned now and still when everything is audited again
+    /// after --orphan-wait. Audit again afterwards.
+    #[arg(long)]
+    free_orphans: bool,
+    /// Seconds between the two audits of --free-orphans.
+    #[arg(
+        long,
+        default_value_t = 3600,
+        value_name = "SECONDS",
+        requires = "free_orphans",
+        value_parser = clap::value_parser!(u64).range(1..=604_800)
+    )]
+    orphan_wait: u64,
     /// Fails also when work is left to be done in the background: writes under way, deletions, evictions.
     #[arg(long)]
     quiet_cluster: bool,
@@ -41,7 +59,7 @@ pub(crate) struct Audit {
 pub(crate) async fn run(env: &Env, args: &Audit) -> Result<(), Exit> {
     let reached = args.connect.reach(env).await?;
     let (pool, _follower) = reached.pool().await?;
-    let options = AuditOptions { deep: args.deep, chunks_max: args.chunks_max };
+    let options = AuditOptions { deep: args.deep, chunks_max: args.chunks_max, repair: args.repair };
     let mut shown = env.now();
     let own_env = env.clone();
     let mut progress = move |progress: AuditProgress| {
@@ -55,12 +73,25 @@ pub(crate) async fn run(env: &Env, args: &Audit) -> Result<(), Exit> {
             );
         }
     };
-    let report = audit(&*reached.metadata, &pool, options, &mut progress).await;
-    let report = report.map_err(|error| Exit::because(Exit::FAILED, &error))?;
+    let metadata = &*reached.metadata;
+    let outcome = if args.free_orphans {
+        let wait = Duration::from_secs(args.orphan_wait);
+        free_orphans(env, metadata, &pool, options, wait, &mut progress).await
+    } else {
+        audit(metadata, &pool, options, &mut progress).await.map(|report| (report, FreedOrphans::default()))
+    };
+    let (report, freed) = outcome.map_err(|error| Exit::because(Exit::FAILED, &error))?;
     eprint!("\r");
-    if args.repair && !report.repairable.is_empty() {
-        reached.metadata.report_missing(&report.repairable).await.map_err(failed)?;
-        eprintln!("queued {} shards to be rebuilt", report.repairable.len());
+    if report.queued > 0 {
+        eprintln!("queued {} shards to be rebuilt", report.queued);
+    }
+    if args.free_orphans {
+        eprintln!(
+            "freed {} of {} chunks that were orphaned twice ({})",
+            freed.freed,
+            freed.found,
+            bytes(freed.freed_bytes)
+        );
     }
     let text = if args.json { format!("{:#}\n", as_json(&report)) } else { as_text(&report, args.deep) };
     super::print(&text);
@@ -139,6 +170,7 @@ pub(crate) fn as_json(report: &AuditReport) -> serde_json::Value {
         "orphaned": report.orphaned,
         "orphaned_bytes": report.orphaned_bytes,
         "misplaced": report.misplaced,
+        "quarantined": report.quarantined,
         "unseen": report.unseen,
         "in_flight": report.in_flight,
         "awaiting_reaping": report.awaiting_reaping,

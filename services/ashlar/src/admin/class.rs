@@ -56,10 +56,10 @@ struct Define {
     #[arg(long, value_name = "LABEL")]
     medium: Option<String>,
     /// Objects up to this many bytes are kept in their metadata row.
-    #[arg(long, default_value_t = 1 << 10, value_name = "BYTES")]
+    #[arg(long, default_value_t = StorageClassDefinition::INLINE_LIMIT_BYTES, value_name = "BYTES")]
     inline_limit_bytes: u64,
     /// Objects up to this many bytes are kept as m + 1 whole copies.
-    #[arg(long, default_value_t = 64 << 10, value_name = "BYTES")]
+    #[arg(long, default_value_t = StorageClassDefinition::WHOLE_LIMIT_BYTES, value_name = "BYTES")]
     whole_limit_bytes: u64,
     /// Number of placement groups, a power of two.
     #[arg(long, default_value_t = GROUPS_DEFAULT, value_name = "NUMBER")]
@@ -73,7 +73,7 @@ struct Define {
     after_help = "Example:\n  ashlar admin class recode STANDARD --coding 8+3 --wait --metadata meta1:9400\n\n\
     New objects have the new coding at once. Workers read what is stored, verify it, write it again and switch each version over, \
     at the rate of their --recode-rate; clients go on reading and writing, and see no change. `ashlar admin class list` shows the \
-    former coding until the last chunk of it is freed, after the hold time of garbage (--garbage-hold-seconds, an hour by default); \
+    former coding until the last chunk of it is freed, after the hold time of garbage (--garbage-hold-seconds, a day by default, an hour in `ashlar server`); \
     disks need room for both until then, and re-encoding waits while more than half of the class's groups have a disk with less than a \
     twentieth of its space left. A class without a medium stays on the one that it is on. Copies of an object, which shared their bytes, have bytes of their own afterwards. All services must \
     be of this release. Giving a class its former coding again takes the change back."

@@ -87,7 +87,7 @@ pub(crate) async fn run(env: &Env, args: &Reconcile) -> Result<(), Exit> {
 
 async fn compare(reached: &Reached, args: &Reconcile) -> Result<AuditReport, Exit> {
     let (pool, _follower) = reached.pool().await?;
-    let options = AuditOptions { deep: false, chunks_max: args.chunks_max };
+    let options = AuditOptions { deep: false, chunks_max: args.chunks_max, repair: false };
     let mut rows = 0;
     let mut progress = |progress: worker::AuditProgress| {
         if progress.rows >= rows {

@@ -10,7 +10,7 @@ use env::{Env, Task};
 use gateway::{CredentialError, Credentials, Gateway};
 use metadata::{IdentityKeys, IdentityKeysError, MetadataStore, StoreConfig};
 use metadata_api::{Metadata, StorageClass, StorageClassDefinition};
-use placement::default_coding;
+use placement::{default_coding, reduced_coding};
 use service_kit::{Metrics, Shutdown};
 use shard_store::{ClusterId, DiskOptions, OpenError};
 use telemetry::Source;
@@ -140,6 +140,7 @@ impl Embedded {
         let id = NodeId(installation.cluster());
         register(&*metadata, id, &node).await.map_err(|error| metadata_failed(&installation, &error))?;
         let class = standard_class(&*metadata, &installation, &config).await?;
+        define_reduced(&*metadata, &class).await.map_err(|error| metadata_failed(&installation, &error))?;
 
         let services: HashMap<NodeId, Arc<dyn ChunkService>> =
             HashMap::from([(id, counted.clone() as Arc<dyn ChunkService>)]);
@@ -417,7 +418,7 @@ async fn standard_class(
     config: &EmbeddedConfig,
 ) -> Result<StorageClass, StartError> {
     let failed = |error| metadata_failed(installation, &error);
-    if let Some(class) = find_standard(metadata).await.map_err(failed)? {
+    if let Some(class) = find_class(metadata, &StorageClassName::standard()).await.map_err(failed)? {
         let found = class.definition.coding;
         if let Some(asked) = config.coding.filter(|asked| *asked != found) {
             tracing::warn!(
@@ -436,17 +437,33 @@ async fn standard_class(
     let definition = StorageClassDefinition {
         name: StorageClassName::standard(),
         coding,
-        inline_limit_bytes: 1 << 10,
-        whole_limit_bytes: 64 << 10,
+        inline_limit_bytes: StorageClassDefinition::INLINE_LIMIT_BYTES,
+        whole_limit_bytes: StorageClassDefinition::WHOLE_LIMIT_BYTES,
         groups: placement::GROUPS_DEFAULT,
         medium: None,
     };
     metadata.define_storage_class(definition).await.map_err(failed)?;
     let missing = || metadata_api::Error::Internal { reason: "the storage class was not defined".to_owned() };
-    find_standard(metadata).await.map_err(failed)?.ok_or_else(|| failed(missing()))
+    let found = find_class(metadata, &StorageClassName::standard()).await.map_err(failed)?;
+    found.ok_or_else(|| failed(missing()))
 }
 
-async fn find_standard(metadata: &dyn Metadata) -> Result<Option<StorageClass>, metadata_api::Error> {
+/// Defines REDUCED_REDUNDANCY beside STANDARD, unless it is there. On a single folder they are the same.
+async fn define_reduced(metadata: &dyn Metadata, standard: &StorageClass) -> Result<(), metadata_api::Error> {
+    let name = StorageClassName::reduced_redundancy();
+    if find_class(metadata, &name).await?.is_some() {
+        return Ok(());
+    }
+    let coding = reduced_coding(standard.definition.coding);
+    metadata
+        .define_storage_class(StorageClassDefinition { name, coding, ..standard.definition.clone() })
+        .await
+}
+
+async fn find_class(
+    metadata: &dyn Metadata,
+    name: &StorageClassName,
+) -> Result<Option<StorageClass>, metadata_api::Error> {
     let map = metadata.cluster_map(None).await?.unwrap_or_default();
-    Ok(map.class(&StorageClassName::standard()).cloned())
+    Ok(map.class(name).cloned())
 }

@@ -132,11 +132,22 @@ fn require_checksum(request: &Request, target: &Bucket, lock: &VersionLock) -> R
     Ok(())
 }
 
-/// The storage class that the request names, which must be one that this cluster has.
+/// The storage class that the request names, which must be one that this cluster has. While it has none at all, the request
+/// is to come again.
 pub(super) fn writable_class(gateway: &Gateway, request: &Request) -> Result<StorageClassName, S3Error> {
     let class = storage_class(&request.headers)?.unwrap_or_else(StorageClassName::standard);
-    if has_class(gateway, &class) {
-        Ok(class)
+    check_class(&class, |class| gateway.pool.has_class(class))?;
+    Ok(class)
+}
+
+fn check_class(
+    class: &StorageClassName,
+    has_class: impl Fn(&StorageClassName) -> bool,
+) -> Result<(), S3Error> {
+    if has_class(class) {
+        Ok(())
+    } else if !has_class(&StorageClassName::standard()) {
+        Err(error::no_classes())
     } else {
         Err(S3Error::new(ErrorCode::InvalidStorageClass).field("StorageClassRequested", class.as_str()))
     }
@@ -192,4 +203,25 @@ pub(super) async fn check_early(
 /// What shards carry to say whose they are.
 pub(super) fn owner_tag(bucket: &BucketName, key: &ObjectKey) -> Bytes {
     ChunkOwner { bucket: bucket.clone(), key: key.clone() }.to_bytes().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use s3_wire::ErrorCode;
+    use types::StorageClassName;
+
+    use super::check_class;
+
+    #[test]
+    fn a_write_comes_again_while_the_cluster_has_no_storage_class_and_is_refused_one_that_it_lacks() {
+        let (standard, reduced) = (StorageClassName::standard(), StorageClassName::reduced_redundancy());
+        let code = |class, there: &[&StorageClassName]| {
+            check_class(class, |class| there.contains(&class)).err().map(|error| error.code)
+        };
+        for class in [&standard, &reduced] {
+            assert_eq!(code(class, &[]), Some(ErrorCode::ServiceUnavailable));
+            assert_eq!(code(class, &[&standard, &reduced]), None);
+        }
+        assert_eq!(code(&reduced, &[&standard]), Some(ErrorCode::InvalidStorageClass));
+    }
 }

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use env::Env;
 use metadata_api::{GarbageId, GarbageItem};
-use types::{BucketId, ChunkId, Extent, GroupId, UploadId};
+use types::{BucketId, ChunkId, DiskId, Extent, GroupId, UploadId};
 
 use super::{
     MetadataStore,
@@ -19,6 +19,7 @@ use super::{
     codec::{decode_manifest, encode_manifest},
     commit::complete::COMPLETED_KEPT_MS,
     engine::{DatabaseError, Failure, Row, Rows, Tx, delete_each, find_each, update_each},
+    nodes::give_up,
     version_row::Pages,
 };
 
@@ -139,13 +140,18 @@ impl MetadataStore {
 
     /// Locks the items. Only those that were handed out are forgotten, and only those whose groups have not changed since
     /// `epoch`: one more place may have their shards by now. No lock on the groups is needed: a move that begins later
-    /// reads the old places after the deletion. Answers how many were forgotten.
+    /// reads the old places after the deletion. Disks that were given up are marked, under the cluster's lock. Answers how
+    /// many were forgotten.
     pub(super) async fn finish_garbage_in(
         &self,
         tx: &mut Tx,
         items: &[GarbageId],
         epoch: i64,
+        given_up: &[DiskId],
     ) -> Result<usize, Failure> {
+        if !given_up.is_empty() && !give_up(tx, given_up).await? {
+            return Ok(0);
+        }
         let mut asked = Rows::default();
         for id in items {
             asked.push([id.bucket.0.into(), id.number.into()]);

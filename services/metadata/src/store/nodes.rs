@@ -164,7 +164,7 @@ impl MetadataStore {
         Ok(true)
     }
 
-    /// Locks the cluster and the node.
+    /// Locks the cluster and the node. A node cannot serve while a disk of it is to be removed that was given up.
     pub(super) async fn set_node_intent_in(
         &self,
         tx: &mut Tx,
@@ -178,6 +178,13 @@ impl MetadataStore {
         if read_intent(&mut row.ok_or(Error::NodeNotFound { node })?)? == intent {
             return Ok(());
         }
+        if intent == Intent::Serve {
+            let sql = "SELECT d.disk_id FROM disks AS d WHERE d.node_id = $1 AND d.given_up = 1 AND d.gone = 0 \
+                       AND d.intent = 2";
+            for mut row in tx.fetch_all(sql, vec![id.into()]).await? {
+                refuse_forgotten(tx, DiskId(row.array()?)).await?;
+            }
+        }
         let sql = "UPDATE nodes SET intent = $2 WHERE node_id = $1";
         tx.execute(sql, vec![id.into(), (intent as i64).into()]).await?;
         raise_epoch(tx).await?;
@@ -185,7 +192,7 @@ impl MetadataStore {
         Ok(map_classes(tx).await?)
     }
 
-    /// Locks the cluster and the disk.
+    /// Locks the cluster and the disk. One that was given up cannot serve before nothing is left on it.
     pub(super) async fn set_disk_intent_in(
         &self,
         tx: &mut Tx,
@@ -194,15 +201,19 @@ impl MetadataStore {
     ) -> Result<(), Failure> {
         lock_cluster(tx).await?;
         let id = disk.0.as_slice();
-        let sql = "SELECT d.intent, d.gone FROM disks AS d WHERE d.disk_id = $1";
+        let sql = "SELECT d.intent, d.gone, d.given_up FROM disks AS d WHERE d.disk_id = $1";
         let row = tx.fetch_optional(sql, vec![id.into()]).await?;
         let mut row = row.ok_or(Error::DiskNotFound { disk })?;
-        let (known, is_gone) = (read_intent(&mut row)?, row.bool()?);
+        let (known, is_gone, is_given_up) = (read_intent(&mut row)?, row.bool()?, row.bool()?);
         if is_gone && intent != Intent::Remove {
             return Err(malformed(format!("disk {disk} is gone")));
         }
         if known == intent {
             return Ok(());
+        }
+        if is_given_up && intent == Intent::Serve {
+            refuse_forgotten(tx, disk).await?;
+            tx.execute("UPDATE disks SET given_up = 0 WHERE disk_id = $1", vec![id.into()]).await?;
         }
         let sql = "UPDATE disks SET intent = $2 WHERE disk_id = $1";
         tx.execute(sql, vec![id.into(), (intent as i64).into()]).await?;
@@ -210,6 +221,59 @@ impl MetadataStore {
         settle_removed(tx).await?;
         Ok(map_classes(tx).await?)
     }
+}
+
+/// Marks disks whose garbage is about to be forgotten, and has them removed by their own intent, so that none serves again
+/// because its node does or another node brings it. Whether nobody waits for any of them: each is gone, or is silent and to
+/// be removed. Locks the cluster.
+pub(super) async fn give_up(tx: &mut Tx, disks: &[DiskId]) -> Result<bool, DatabaseError> {
+    lock_cluster(tx).await?;
+    let asked: BTreeSet<DiskId> = disks.iter().copied().collect();
+    let mut rows = Rows::default();
+    for disk in &asked {
+        rows.push([disk.0.as_slice().into()]);
+    }
+    let sql = format!(
+        "SELECT t.disk_id, t.gone, t.given_up FROM {}",
+        find_each(
+            "disks",
+            "t.disk_id = r.column1 AND (t.gone = 1 OR EXISTS (SELECT 1 FROM nodes AS n \
+             WHERE n.node_id = t.node_id AND (t.intent = 2 OR n.intent = 2) AND (t.attached = 0 OR n.state = 2)))",
+            "",
+        )
+    );
+    let (mut found, mut unmarked) = (0, Rows::default());
+    for mut row in tx.fetch_rows(&sql, &[], &rows).await? {
+        found += 1;
+        let (disk, is_gone, is_given_up) = (row.array::<16>()?, row.bool()?, row.bool()?);
+        if !is_gone && !is_given_up {
+            unmarked.push([disk.as_slice().into()]);
+        }
+    }
+    if found < asked.len() {
+        return Ok(false);
+    }
+    if !unmarked.is_empty() {
+        let sql =
+            "UPDATE disks SET given_up = 1, intent = 2 FROM {rows} AS r WHERE disks.disk_id = r.column1";
+        tx.execute_rows(sql, &[], &unmarked).await?;
+        raise_epoch(tx).await?;
+    }
+    Ok(true)
+}
+
+/// Refuses to let a disk serve that was given up, while a group or an eviction names it: with the last of them leaves what
+/// was deleted while it was away.
+async fn refuse_forgotten(tx: &mut Tx, disk: DiskId) -> Result<(), Failure> {
+    let sql = "SELECT 1 FROM evictions AS e WHERE e.disk_id = $1 LIMIT 1";
+    let is_evicted = tx.fetch_optional(sql, vec![disk.0.as_slice().into()]).await?.is_some();
+    if is_evicted || load_named_disks(tx).await?.contains(&disk) {
+        return Err(malformed(format!(
+            "disk {disk} was away and to be removed while objects were deleted, and still has what was deleted: it serves \
+             again when nothing is left on it. Drain it first (`ashlar admin disk drain {disk} --wait`)"
+        )));
+    }
+    Ok(())
 }
 
 async fn update_free_space(tx: &mut Tx, disks: &[DiskRegistration]) -> Result<(), DatabaseError> {

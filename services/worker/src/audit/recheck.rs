@@ -103,6 +103,7 @@ async fn unnamed(
                     continue;
                 }
                 report.orphaned_bytes += lone.bytes;
+                report.remember_orphan(lone.chunk);
                 let owner = readable.map_or_else(
                     |_| "unreadable".to_owned(),
                     |owner| format!("{}/{}", owner.bucket, owner.key.as_bytes().escape_ascii()),
@@ -163,6 +164,7 @@ async fn missing(
             report.found(Finding::Missing { shard, disks: layout.places(group, index) });
             report.can_repair(MissingShard { shard, group, coding, chunk_length: length });
         }
+        report.queue_repairs(metadata, PAGE_SIZE_MAX).await?;
     }
     if unmapped.is_empty() {
         return Ok(());

@@ -2,13 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use metadata_api::ContentKind;
+use metadata_api::{ContentKind, Metadata, PAGE_SIZE_MAX};
 use types::{
     BucketId, BucketName, ChunkId, DiskId, GroupId, LeaseId, MissingShard, ObjectKey, ShardId, ShardIndex,
 };
 
 /// Findings that are kept to be shown; all are counted.
 const FINDINGS_MAX: usize = 1000;
+
+/// Orphaned chunks that are kept to be freed; more take another run.
+const ORPHANS_MAX: usize = 200_000;
 
 /// What is wrong with a shard or chunk.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,7 +81,8 @@ pub struct AuditProgress {
     pub verified_bytes: u64,
 }
 
-/// What an audit found. Zero missing, corrupt, unreadable, orphaned and misplaced is the only good answer.
+/// What an audit found. Zero missing, corrupt, unreadable, orphaned and misplaced is the only good answer; what is
+/// quarantined stays so until its disk is replaced.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct AuditReport {
     /// Chunks that rows name.
@@ -125,13 +129,23 @@ pub struct AuditReport {
     /// Which disk has shards of a group's index that the map does not say are there, as of a move that the metadata does not
     /// know of any more.
     pub strays: BTreeMap<(GroupId, ShardIndex), DiskId>,
-    /// Shards among them that can be queued to be rebuilt: what is missing or corrupt.
+    /// Shards among them that can be queued to be rebuilt: what is missing or corrupt, the first of them. An audit that
+    /// repairs has queued them all.
     pub repairable: Vec<MissingShard>,
+    /// Shards that were queued to be rebuilt.
+    pub queued: u64,
+    /// Runs of bytes on disks that were stable once and whose shards cannot be named. Where rows name these shards they are
+    /// counted as missing too.
+    pub quarantined: u64,
+    /// Whether what can be repaired is queued.
+    pub(super) queues: bool,
+    /// Orphaned chunks, the first of them.
+    pub(super) orphans: BTreeSet<ChunkId>,
 }
 
 impl AuditReport {
     /// What was counted that is wrong or waits, each with its name for people.
-    pub fn counts(&self) -> [(&'static str, u64); 11] {
+    pub fn counts(&self) -> [(&'static str, u64); 12] {
         [
             ("missing", self.missing),
             ("lost chunks", self.lost),
@@ -139,6 +153,7 @@ impl AuditReport {
             ("unreadable", self.unreadable),
             ("orphaned", self.orphaned),
             ("misplaced", self.misplaced),
+            ("quarantined", self.quarantined),
             ("unseen", self.unseen),
             ("in flight", self.in_flight),
             ("awaiting reaping", self.awaiting_reaping),
@@ -161,10 +176,34 @@ impl AuditReport {
         self.is_clean() && waiting == 0
     }
 
-    /// Keeps a shard to be queued for repair while there is room.
+    /// Keeps a shard to be queued for repair, while there is room when it is not queued soon.
     pub(super) fn can_repair(&mut self, shard: MissingShard) {
-        if self.repairable.len() < FINDINGS_MAX {
+        if self.queues || self.repairable.len() < FINDINGS_MAX {
             self.repairable.push(shard);
+        }
+    }
+
+    /// Queues what can be repaired once there is so much of it, when that is asked for.
+    pub(super) async fn queue_repairs(
+        &mut self,
+        metadata: &dyn Metadata,
+        minimum: usize,
+    ) -> Result<(), metadata_api::Error> {
+        if !self.queues || self.repairable.len() < minimum {
+            return Ok(());
+        }
+        for page in self.repairable.chunks(PAGE_SIZE_MAX) {
+            metadata.report_missing(page).await?;
+            self.queued += page.len() as u64;
+        }
+        self.repairable.clear();
+        Ok(())
+    }
+
+    /// Keeps an orphaned chunk while there is room.
+    pub(super) fn remember_orphan(&mut self, chunk: ChunkId) {
+        if self.orphans.len() < ORPHANS_MAX {
+            self.orphans.insert(chunk);
         }
     }
 

@@ -6,10 +6,10 @@ use std::{
 };
 
 use chunk_api::Error as ChunkError;
-use data_pool::{ChunkList, ListedChunk, Look};
+use data_pool::{ChunkList, ListedChunk, Look, UnreachedDisk};
 use futures_util::{StreamExt, stream};
-use metadata_api::{ClusterMap, Error, PAGE_SIZE_MAX};
-use types::{ChunkId, Coding, ShardIndex};
+use metadata_api::{ClusterMap, Error, PAGE_SIZE_MAX, PlacementGroup};
+use types::{ChunkId, Coding, GroupId, ShardIndex};
 
 use super::{Move, is_pending};
 use crate::{
@@ -93,8 +93,8 @@ pub(super) async fn pass(
             return Ok(tally.given_up());
         }
     }
-    let is_all = list.unreached().is_empty();
-    if let Some(reason) = unknown_chunks(pending, &list.shown_indexes(), is_all) {
+    let shown = tally.shown(list.shown_indexes(), list.unreached()).await?;
+    if let Some(reason) = unknown_chunks(pending, &shown) {
         return Ok(Pass::Incomplete { reason });
     }
     // Chunks of which no disk that answers has a shard.
@@ -146,6 +146,10 @@ async fn missing_chunks(
     }
 }
 
+fn find_group(map: &ClusterMap, id: GroupId) -> Option<&PlacementGroup> {
+    map.classes.iter().flat_map(|class| &class.groups).find(|group| group.id == id)
+}
+
 fn has_index(coding: Coding, index: ShardIndex) -> bool {
     usize::from(index.0) < coding.total()
 }
@@ -159,30 +163,61 @@ async fn next_batch(list: &mut ChunkList) -> Vec<ListedChunk> {
     batch
 }
 
+/// What the places of a group can tell.
+struct Shown {
+    /// Indexes of which every place was listed.
+    indexes: BTreeSet<ShardIndex>,
+    /// Those of which a shard is known not to be there when it was not listed. A place may have lost the name of one to rot: it
+    /// says then that it has something quarantined, and what it does not show may still be named, with its last shard on a
+    /// disk that is silent for now.
+    explained: BTreeSet<ShardIndex>,
+    /// Whether there is no place but those that were listed.
+    is_all: bool,
+}
+
 /// Why it is not known which chunks there are, if so.
 ///
 /// A committed chunk has each of its shards at a place of it or in the queue of missing ones, so one index whose places
-/// were all listed shows every chunk that has it. Whole copies have the first m + 1 indexes alone. Which places those are
+/// were all listed, and have lost no name, shows every chunk that has it. Whole copies have the first m + 1 indexes alone. Which places those are
 /// says the map by which they were listed: other moves may have begun or ended since this one was taken up. Where all
 /// places were listed there is no other to wait for, even if each index had a target that was lost.
-fn unknown_chunks(pending: &Move, shown: &BTreeSet<ShardIndex>, is_all: bool) -> Option<String> {
+fn unknown_chunks(pending: &Move, shown: &Shown) -> Option<String> {
     let copies = pending.coding.as_copies().total();
     let indexes = if usize::from(pending.index.0) < copies { copies } else { pending.coding.total() };
-    let known = is_all || shown.iter().any(|index| usize::from(index.0) < indexes);
+    let known = shown.is_all || shown.explained.iter().any(|index| usize::from(index.0) < indexes);
     (!known).then(|| "too few disks can be listed, so it is not known which chunks there are".to_owned())
 }
 
 /// Whether a chunk that is known from the queue alone, and of which the indexes that are shown have no shard, need not be
 /// waited for: it was freed, or it cannot be rebuilt whatever the other places have.
-fn is_past_help(queued: &Queued, shown: &BTreeSet<ShardIndex>) -> bool {
+fn is_past_help(queued: &Queued, shown: &Shown) -> bool {
     let total = queued.coding.total();
-    let absent: Vec<&ShardIndex> = shown.iter().filter(|index| usize::from(index.0) < total).collect();
+    let is_of_chunk = |index: &&ShardIndex| usize::from(index.0) < total;
     // Were it named, a shard that is not in the queue would be at its place.
-    let is_freed = absent.iter().any(|index| !queued.indexes.contains(*index));
-    is_freed || total - absent.len() < queued.coding.data()
+    let mut absent = shown.explained.iter().filter(is_of_chunk);
+    let is_freed = absent.any(|index| !queued.indexes.contains(index));
+    is_freed || total - shown.indexes.iter().filter(is_of_chunk).count() < queued.coding.data()
 }
 
 impl Tally<'_> {
+    /// What a listing shows that did not reach these disks. Disks that were given up are not waited for.
+    async fn shown(
+        &self,
+        indexes: BTreeSet<ShardIndex>,
+        unreached: &[UnreachedDisk],
+    ) -> Result<Shown, Error> {
+        if unreached.is_empty() {
+            return Ok(Shown { explained: indexes.clone(), indexes, is_all: true });
+        }
+        let map = self.context.map().await?;
+        if unreached.iter().all(|unreached| presence::is_given_up(&map, unreached.disk)) {
+            return Ok(Shown { explained: indexes.clone(), indexes, is_all: false });
+        }
+        let group = find_group(&map, self.pending.group.id).unwrap_or(&self.pending.group);
+        let explained = presence::explained(&self.context.pool, group).await;
+        Ok(Shown { explained: indexes.intersection(&explained).copied().collect(), indexes, is_all: false })
+    }
+
     fn given_up(&self) -> Pass {
         let example = self.open.first().map_or("", |(_, reason)| reason.as_str());
         Pass::Incomplete {
@@ -279,7 +314,7 @@ impl Tally<'_> {
             for (chunk, reason) in std::mem::take(&mut self.open) {
                 // What is known from more than the queue has an owner and was named: every place of it has to tell.
                 let queued = (chunk.shards.is_empty() && !has_more).then(|| missing.get(&chunk.chunk));
-                match self.find(&chunk, &map, queued).await {
+                match self.find(&chunk, &map, queued).await? {
                     Found::There | Found::Nowhere => {}
                     Found::Elsewhere(found) => due.push(found),
                     Found::Unknown => self.open.push((chunk, reason)),
@@ -291,30 +326,37 @@ impl Tally<'_> {
     }
 
     /// Looks for a chunk; `queued` is what the queue alone says of it, if all there is to know of it is from there.
-    async fn find(&self, chunk: &ListedChunk, map: &ClusterMap, queued: Option<Option<&Queued>>) -> Found {
+    async fn find(
+        &self,
+        chunk: &ListedChunk,
+        map: &ClusterMap,
+        queued: Option<Option<&Queued>>,
+    ) -> Result<Found, Error> {
         let Move { index, to, since, .. } = *self.pending;
-        match self.context.pool.look_for_chunk(self.pending.group.id, chunk.chunk).await {
-            Some(Look { found, .. })
-                if found.on(index, to).is_some_and(|shard| shard.header.epoch >= since) =>
-            {
-                Found::There
+        if let Some(Look { found, shown, unreached }) =
+            self.context.pool.look_for_chunk(self.pending.group.id, chunk.chunk).await
+        {
+            if found.on(index, to).is_some_and(|shard| shard.header.epoch >= since) {
+                return Ok(Found::There);
             }
-            Some(Look { found, .. }) if !found.shards.is_empty() => Found::Elsewhere(found),
-            Some(Look { shown, unreached, .. })
-                if queued.is_some_and(|queued| match queued {
+            if !found.shards.is_empty() {
+                return Ok(Found::Elsewhere(found));
+            }
+            if let Some(queued) = queued {
+                let shown = self.shown(shown, &unreached).await?;
+                let is_nowhere = match queued {
                     Some(queued) => is_past_help(queued, &shown),
                     // It has left the queue. Were it named, it would have been shown.
-                    None => unknown_chunks(self.pending, &shown, unreached.is_empty()).is_none(),
-                }) =>
-            {
-                Found::Nowhere
-            }
-            _ => {
-                let Tally { context, pending, .. } = self;
-                let is_nowhere = presence::is_nowhere(&context.pool, map, &pending.group, chunk.chunk).await;
-                if is_nowhere { Found::Nowhere } else { Found::Unknown }
+                    None => unknown_chunks(self.pending, &shown).is_none(),
+                };
+                if is_nowhere {
+                    return Ok(Found::Nowhere);
+                }
             }
         }
+        let Tally { context, pending, .. } = self;
+        let is_nowhere = presence::is_nowhere(&context.pool, map, &pending.group, chunk.chunk).await;
+        Ok(if is_nowhere { Found::Nowhere } else { Found::Unknown })
     }
 }
 
@@ -342,11 +384,17 @@ mod tests {
     use metadata_api::ShardMove;
     use types::ShardIndex;
 
-    use super::{Queued, is_past_help, unknown_chunks};
+    use super::{Queued, Shown, is_past_help, unknown_chunks};
     use crate::{
         mover::moves,
         tests::maps::{disk, map},
     };
+
+    /// Indexes that were listed, of which these are explained.
+    fn shown(indexes: &[u8], explained: &[u8], is_all: bool) -> Shown {
+        let set = |indexes: &[u8]| -> BTreeSet<_> { indexes.iter().copied().map(ShardIndex).collect() };
+        Shown { indexes: set(indexes), explained: set(explained), is_all }
+    }
 
     #[test]
     fn one_index_that_was_listed_shows_every_chunk() {
@@ -357,28 +405,31 @@ mod tests {
             ShardMove { index: ShardIndex(3), to: disk(5), since: 2, redirected: false },
         ];
         let moves = moves(&map);
-        let unknown = |number: usize, shown: &[u8]| {
-            let shown = shown.iter().copied().map(ShardIndex).collect();
-            unknown_chunks(&moves[number], &shown, false).is_some()
+        let unknown = |number: usize, indexes: &[u8]| {
+            unknown_chunks(&moves[number], &shown(indexes, indexes, false)).is_some()
         };
-        for shown in 0..3 {
-            assert!(!unknown(0, &[shown]));
+        for index in 0..3 {
+            assert!(!unknown(0, &[index]));
         }
         assert!(unknown(0, &[]));
         // Copies have no shard 3, so that every other shows what has one, and it alone does not show copies.
         assert!(unknown(0, &[3]));
         assert!(!unknown(1, &[3]));
         assert!(unknown(1, &[]));
-        assert_eq!(unknown_chunks(&moves[0], &BTreeSet::new(), true), None, "there is no other place");
+        assert_eq!(unknown_chunks(&moves[0], &shown(&[], &[], true)), None, "there is no other place");
+        // One whose names rotted shows nothing.
+        assert!(unknown_chunks(&moves[0], &shown(&[0], &[], false)).is_some());
+        assert_eq!(unknown_chunks(&moves[0], &shown(&[0, 1], &[1], false)), None);
     }
 
     #[test]
     fn a_chunk_is_waited_for_while_a_silent_disk_may_tell_of_it() {
-        let is_past_help = |coding: &str, queued: &[u8], shown: &[u8]| {
-            let indexes = |indexes: &[u8]| indexes.iter().copied().map(ShardIndex).collect();
-            let queued = Queued { coding: coding.parse().unwrap(), indexes: indexes(queued) };
-            is_past_help(&queued, &indexes(shown))
+        let judge = |coding: &str, queued: &[u8], shown: &Shown| {
+            let indexes = queued.iter().copied().map(ShardIndex).collect();
+            is_past_help(&Queued { coding: coding.parse().unwrap(), indexes }, shown)
         };
+        let is_past_help =
+            |coding, queued: &[u8], indexes: &[u8]| judge(coding, queued, &shown(indexes, indexes, false));
         // The silent disks have enough, for all that is known.
         assert!(!is_past_help("1+1", &[1], &[1]));
         assert!(!is_past_help("2+2", &[2, 3], &[2, 3]));
@@ -389,5 +440,8 @@ mod tests {
         assert!(is_past_help("2+2", &[0, 1, 3], &[0, 1, 3]));
         // Whole copies have three.
         assert!(!is_past_help("1+2", &[1, 2], &[1, 2, 3]));
+        // Copy 0 may be there without its name, and the last one on the disk that is silent.
+        assert!(!judge("1+2", &[1], &shown(&[0, 1], &[1], false)));
+        assert!(judge("1+2", &[1], &shown(&[0, 1], &[0, 1], false)));
     }
 }

@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use env::Instant;
 use metadata_api::{NodeState, ShardMove};
@@ -35,11 +35,16 @@ fn a_move_has_about_as_many_bytes_as_the_groups_on_its_disks() {
     let mut map = map(6, &[[0, 1, 2, 3], [0, 1, 4, 5]]);
     map.classes[0].groups[0].moves =
         vec![ShardMove { index: ShardIndex(2), to: disk(4), since: 1, redirected: false }];
-    for disk in &mut map.disks[..4] {
-        disk.available_bytes -= 1000;
+    // Whatever else takes the space of a disk is not to be moved.
+    for disk in &mut map.disks {
+        disk.available_bytes -= 1_000_000;
     }
+    let mut live: BTreeMap<_, _> = (0..4).map(|number| (disk(number), 1000)).collect();
     // Disks 0 and 1 have two groups each.
-    assert_eq!(estimate(&map, &moves(&map)[0]), 750);
+    assert_eq!(estimate(&map, &live, &moves(&map)[0]), 750);
+    live.remove(&disk(0));
+    assert_eq!(estimate(&map, &live, &moves(&map)[0]), 833, "a disk that says nothing does not count");
+    assert_eq!(estimate(&map, &BTreeMap::new(), &moves(&map)[0]), 0);
 }
 
 #[test]

@@ -13,7 +13,7 @@ use placement::{DiskInfo, DiskState, RemapDisk};
 use types::DiskId;
 
 /// Longest time between two looks that still count as watching.
-const GAP_MAX: Duration = Duration::from_secs(20);
+pub(super) const GAP_MAX: Duration = Duration::from_secs(20);
 
 /// What may be done with a disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -58,12 +58,7 @@ impl RunningWorker {
 impl Cluster {
     /// So many nodes, and a class of this coding with so many groups.
     pub(crate) async fn new(nodes: u8, coding: &str, groups: u32) -> Self {
-        let env = paused();
-        let metadata = Arc::new(Fake::new(env.clone()));
-        let mut cluster = Self { env, metadata, nodes: Vec::new(), registry: Registry::default() };
-        for _ in 0..nodes {
-            cluster.add_node().await;
-        }
+        let cluster = Self::without_class(nodes).await;
         let definition = StorageClassDefinition {
             name: StorageClassName::standard(),
             coding: coding.parse().unwrap(),
@@ -73,6 +68,17 @@ impl Cluster {
             medium: None,
         };
         cluster.metadata.define_storage_class(definition).await.unwrap();
+        cluster
+    }
+
+    /// So many nodes, and no class.
+    pub(crate) async fn without_class(nodes: u8) -> Self {
+        let env = paused();
+        let metadata = Arc::new(Fake::new(env.clone()));
+        let mut cluster = Self { env, metadata, nodes: Vec::new(), registry: Registry::default() };
+        for _ in 0..nodes {
+            cluster.add_node().await;
+        }
         let request = CreateBucket::new(bucket(), AccountId("owner".to_owned()));
         cluster.metadata.create_bucket(request).await.unwrap();
         cluster

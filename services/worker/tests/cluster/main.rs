@@ -5,6 +5,8 @@
 #[cfg(test)]
 mod audit;
 #[cfg(test)]
+mod classes;
+#[cfg(test)]
 mod clock;
 #[cfg(test)]
 mod frozen;
@@ -22,6 +24,8 @@ mod lost;
 mod moves;
 #[cfg(test)]
 mod node;
+#[cfg(test)]
+mod orphans;
 #[cfg(test)]
 mod queues;
 #[cfg(test)]

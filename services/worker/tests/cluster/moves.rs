@@ -5,7 +5,10 @@ use std::{sync::Arc, time::Duration};
 use metadata_api::{DiskState, Intent, Metadata};
 use types::{ChunkId, LeaseId, MissingShard, ShardId, ShardIndex};
 
-use crate::{gateway::Gateway, harness::Cluster};
+use crate::{
+    gateway::Gateway,
+    harness::{Cluster, INLINE},
+};
 
 /// Writes objects until told to stop, and answers them.
 struct Writer {
@@ -218,6 +221,37 @@ async fn a_disk_that_is_drained_ends_up_empty() {
     drained.set_away(true);
     cluster.until_clean().await;
     cluster.check(&gateway, &objects).await;
+    worker.stop().await;
+}
+
+/// One copy waits to be repaired, of one the name has rotted, and the last is on a disk that is silent for now: that disk's
+/// move waits for it, because what it leaves behind is cleared.
+#[tokio::test(start_paused = true)]
+async fn the_last_copy_of_a_chunk_is_not_given_up_because_another_lost_its_name() {
+    let cluster = Cluster::new(5, "2+2", 1).await;
+    let gateway = cluster.gateway().await;
+    assert!(gateway.put("object", INLINE + 1).await);
+    let group = cluster.groups().await.swap_remove(0);
+    let page = cluster.metadata.list_contents(None, 10).await.unwrap();
+    let extent = page.rows[0].extents[0];
+    assert_eq!(extent.coding.to_string(), "1+2");
+    let shard = |index| ShardId { chunk: extent.chunk, index: ShardIndex(index) };
+    let node = |index: usize| cluster.nodes.iter().find(|node| node.disk == group.disks[index]).unwrap();
+    node(0).rot_name(shard(0));
+    assert!(node(1).kept.lose_shard(group.disks[1], shard(1)));
+    let (coding, chunk_length) = (extent.coding, extent.chunk_length);
+    let missing = MissingShard { shard: shard(1), group: group.id, coding, chunk_length };
+    cluster.metadata.report_missing(&[missing]).await.unwrap();
+
+    node(2).set_away(true);
+    let worker = cluster.worker();
+    cluster.until("the disk's move has begun", async || cluster.moves().await > 0).await;
+    cluster.env.sleep(Duration::from_secs(120)).await;
+    assert_eq!(cluster.moves().await, 1, "its last copy may be on the disk that is silent");
+    node(2).set_away(false);
+    cluster.until("the move is finished", async || cluster.moves().await == 0).await;
+    cluster.env.sleep(Duration::from_secs(60)).await;
+    cluster.check(&gateway, &[("object".to_owned(), INLINE + 1)]).await;
     worker.stop().await;
 }
 

@@ -28,6 +28,7 @@ pub(crate) struct Node {
     away: AtomicBool,
     failed: AtomicBool,
     available: AtomicU64,
+    quarantined: AtomicU64,
     /// Milliseconds that a repair takes to be put.
     repair_delay_ms: AtomicU64,
     pub(crate) repairs: AtomicU64,
@@ -49,6 +50,7 @@ impl Node {
             away: AtomicBool::new(false),
             failed: AtomicBool::new(false),
             available: AtomicU64::new(CAPACITY),
+            quarantined: AtomicU64::new(0),
             repair_delay_ms: AtomicU64::new(0),
             repairs: AtomicU64::new(0),
             write_delay_ms: AtomicU64::new(0),
@@ -82,6 +84,12 @@ impl Node {
     /// Lets the disk report so much free space, in hundredths of its size.
     pub(crate) fn set_available_percent(&self, percent: u64) {
         self.available.store(CAPACITY / 100 * percent, Ordering::SeqCst);
+    }
+
+    /// Lets the name of a shard rot: its disk has something of which it does not know what it is.
+    pub(crate) fn rot_name(&self, shard: ShardId) {
+        assert!(self.kept.lose_shard(self.disk, shard));
+        self.quarantined.fetch_add(1, Ordering::SeqCst);
     }
 
     /// Makes every repair take this long.
@@ -198,6 +206,10 @@ impl ChunkService for Node {
 
     async fn disks(&self) -> Result<Vec<DiskStatus>, Error> {
         self.enter()?;
-        self.kept.disks().await
+        let mut disks = self.kept.disks().await?;
+        for disk in &mut disks {
+            disk.quarantined_records = self.quarantined.load(Ordering::SeqCst);
+        }
+        Ok(disks)
     }
 }

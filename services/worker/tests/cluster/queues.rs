@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use metadata_api::{ContentKind, Intent, Metadata};
+use metadata_api::{ContentKind, Intent, Metadata, PAGE_SIZE_MAX};
 use types::{ChunkId, LeaseId, MissingShard, ShardId, ShardIndex};
 
 use crate::harness::Cluster;
@@ -80,6 +80,105 @@ async fn a_report_of_a_chunk_that_no_disk_has_leaves_the_queue() {
             cluster.metadata.list_missing(None, None, 10).await.unwrap().is_empty()
         })
         .await;
+    worker.stop().await;
+}
+
+/// Of more shards than a page of the queue has.
+#[tokio::test(start_paused = true)]
+async fn what_is_about_to_be_lost_is_repaired_first_wherever_it_is_in_the_queue() {
+    let cluster = Cluster::new(4, "2+2", 1).await;
+    let gateway = cluster.gateway().await;
+    let mut objects = Vec::new();
+    for number in 0..1100 {
+        objects.push((format!("object-{number:04}"), 200));
+        assert!(gateway.put(&objects[number].0, 200).await);
+    }
+    let group = cluster.groups().await.swap_remove(0);
+    let page = cluster.metadata.list_contents(None, PAGE_SIZE_MAX).await.unwrap();
+    let rest = cluster.metadata.list_contents(page.next, PAGE_SIZE_MAX).await.unwrap();
+    let rows = page.rows.iter().chain(&rest.rows).flat_map(|row| &row.extents);
+    let mut extents: Vec<_> = rows.copied().collect();
+    extents.sort_by_key(|extent| extent.chunk);
+    assert_eq!(extents.len(), 1100);
+    let mut missing = Vec::new();
+    let last = extents.len() - 1;
+    for (number, extent) in extents.iter().enumerate() {
+        // Three copies: of the last chunk one is left.
+        for index in if number == last { vec![0, 2] } else { vec![0] } {
+            let shard = ShardId { chunk: extent.chunk, index: ShardIndex(index) };
+            let disk = group.disks[usize::from(index)];
+            let node = cluster.nodes.iter().find(|node| node.disk == disk).unwrap();
+            assert!(node.kept.lose_shard(disk, shard));
+            let (coding, chunk_length) = (extent.coding, extent.chunk_length);
+            missing.push(MissingShard { shard, group: group.id, coding, chunk_length });
+        }
+    }
+    for page in missing.chunks(PAGE_SIZE_MAX) {
+        cluster.metadata.report_missing(page).await.unwrap();
+    }
+    cluster.nodes.iter().for_each(|node| node.slow_repairs(Duration::from_secs(1)));
+    let worker = cluster.worker();
+    let endangered = extents[last].chunk;
+    cluster
+        .until("the endangered chunk is whole", async || {
+            let mut after = None;
+            loop {
+                let page = cluster.metadata.list_missing(None, after, PAGE_SIZE_MAX).await.unwrap();
+                if page.iter().any(|missing| missing.shard.chunk == endangered) {
+                    return false;
+                }
+                after = page.last().map(|missing| missing.shard);
+                if page.len() < PAGE_SIZE_MAX {
+                    return true;
+                }
+            }
+        })
+        .await;
+    assert!(cluster.repairs() < 100, "{} were repaired before it", cluster.repairs());
+    cluster.until_clean().await;
+    cluster.check(&gateway, &objects[1090..]).await;
+    worker.stop().await;
+}
+
+/// What it has that nothing names leaves it with its groups.
+#[tokio::test(start_paused = true)]
+async fn a_disk_that_was_given_up_and_comes_back_keeps_nothing_that_was_deleted_meanwhile() {
+    let mut cluster = Cluster::new(4, "2+2", 2).await;
+    let gateway = cluster.gateway().await;
+    let mut objects = cluster.fill(&gateway, 12).await;
+    let lost = cluster.nodes[1].clone();
+    lost.set_away(true);
+    for (name, _) in objects.drain(..6) {
+        gateway.delete(&name).await;
+    }
+    let worker = cluster.worker();
+    cluster.metadata.set_node_intent(lost.id(), Intent::Remove).await.unwrap();
+    cluster
+        .until("what is deleted is forgotten", async || {
+            let page = cluster.metadata.list_contents(None, 1000).await.unwrap();
+            page.rows.iter().all(|row| row.kind != ContentKind::Garbage)
+        })
+        .await;
+    lost.set_away(false);
+    cluster.env.sleep(Duration::from_secs(10)).await;
+    let answer = cluster.metadata.set_node_intent(lost.id(), Intent::Serve).await;
+    assert!(matches!(answer, Err(metadata_api::Error::Malformed { .. })), "{answer:?}");
+
+    // The way on.
+    cluster.metadata.set_disk_intent(lost.disk, Intent::Drain).await.unwrap();
+    cluster.metadata.set_node_intent(lost.id(), Intent::Serve).await.unwrap();
+    cluster.add_node().await;
+    cluster
+        .until("nothing is left on it", async || {
+            !cluster.named_disks().await.contains(&lost.disk)
+                && cluster.metadata.list_evictions().await.unwrap().is_empty()
+        })
+        .await;
+    cluster.until_clean().await;
+    cluster.metadata.set_disk_intent(lost.disk, Intent::Serve).await.unwrap();
+    cluster.until("it is used again", async || cluster.named_disks().await.contains(&lost.disk)).await;
+    cluster.until_clean().await;
+    cluster.check(&gateway, &objects).await;
     worker.stop().await;
 }
 

@@ -53,7 +53,7 @@ async fn only_what_was_handed_out_can_be_finished(test: TestStore) {
         bucket: types::BucketId(row.i64().expect("an id")),
         number: row.i64().expect("a number"),
     };
-    store.finish_garbage(&[id], i64::MAX).await.expect("a call that does nothing");
+    store.finish_garbage(&[id], i64::MAX, &[]).await.expect("a call that does nothing");
     expect_freed(&store, minter.lease, &chunks(&content)).await;
 }
 
