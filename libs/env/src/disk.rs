@@ -1,11 +1,15 @@
 //! Files and directories. Every call blocks: call from a thread where that is allowed.
 
 use std::{
-    fs, io,
+    fs,
+    io::{self, IoSlice},
     os::unix::fs::{FileExt, OpenOptionsExt},
     path::{Path, PathBuf},
     sync::Arc,
 };
+
+/// Most slices in one system call. Source: limits.h(0p), "IOV_MAX"; Linux has 1,024.
+const SLICES_MAX: usize = 1024;
 
 /// How to open a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +37,10 @@ pub trait File: Send + Sync + 'static {
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()>;
     /// Writes all of `buffer` at `offset`, growing the file. Not durable before [`File::sync_data`].
     fn write_all_at(&self, buffer: &[u8], offset: u64) -> io::Result<()>;
+    /// Writes all of `buffers`, one behind the other, at `offset`, as [`File::write_all_at`] would write them in one piece.
+    fn write_all_vectored_at(&self, buffers: &[&[u8]], offset: u64) -> io::Result<()> {
+        self.write_all_at(&buffers.concat(), offset)
+    }
     /// Makes everything written so far, and the file's length, survive a power cut. After an error the file's
     /// unsynced contents are unknown: never retry, give the file up.
     fn sync_data(&self) -> io::Result<()>;
@@ -125,6 +133,26 @@ impl File for fs::File {
 
     fn write_all_at(&self, buffer: &[u8], offset: u64) -> io::Result<()> {
         FileExt::write_all_at(self, buffer, offset)
+    }
+
+    fn write_all_vectored_at(&self, buffers: &[&[u8]], offset: u64) -> io::Result<()> {
+        let mut slices: Vec<IoSlice<'_>> = buffers.iter().map(|buffer| IoSlice::new(buffer)).collect();
+        let (mut left, mut offset) = (slices.as_mut_slice(), offset);
+        // Those that are empty at the front are passed over.
+        IoSlice::advance_slices(&mut left, 0);
+        while !left.is_empty() {
+            let batch = &left[..left.len().min(SLICES_MAX)];
+            match rustix::io::pwritev(self, batch, offset) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) => {
+                    IoSlice::advance_slices(&mut left, written);
+                    offset += written as u64;
+                }
+                Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
     }
 
     fn sync_data(&self) -> io::Result<()> {
@@ -222,6 +250,26 @@ mod tests {
         assert_eq!(RealDisk.lock(&path).unwrap_err().kind(), io::ErrorKind::WouldBlock);
         drop(held);
         RealDisk.lock(&path).unwrap();
+    }
+
+    #[test]
+    fn slices_are_written_one_behind_the_other_however_many_and_however_long() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("file");
+        let file = RealDisk.open(&path, OpenMode::CreateNew).unwrap();
+        let bytes: Vec<u8> = (0..200_000_u32).map(|byte| (byte % 251) as u8).collect();
+        for lengths in [vec![], vec![0, 0], vec![0, 5, 0, 7, 100_000, 0], vec![3; 5_000]] {
+            let mut rest = bytes.as_slice();
+            let slices: Vec<&[u8]> =
+                lengths.iter().map(|length| rest.split_off(..*length).unwrap()).collect();
+            file.set_length(0).unwrap();
+            file.write_all_vectored_at(&slices, 17).unwrap();
+            let total = lengths.iter().sum::<usize>();
+            assert_eq!(file.length().unwrap(), if total == 0 { 0 } else { 17 + total as u64 });
+            let mut read = vec![0; total];
+            file.read_exact_at(&mut read, 17).unwrap();
+            assert!(read == bytes[..total], "{} slices", lengths.len());
+        }
     }
 
     #[test]

@@ -40,7 +40,7 @@ const SEGMENT_MAGIC: [u8; 8] = *b"ASHLARSG";
 const SHARD_MAGIC: [u8; 4] = *b"ASHR";
 const MARKS_MAGIC: [u8; 4] = *b"ASHM";
 const FOOTER_MAGIC: [u8; 4] = *b"ASHF";
-const CRC_LENGTH: usize = 4;
+pub(super) const CRC_LENGTH: usize = 4;
 
 /// What a segment's records are bound to: random, part of the segment's file name, new each time a file is used.
 ///

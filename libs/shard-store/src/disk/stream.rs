@@ -1,19 +1,19 @@
 //! Puts of large shards: cells go to their room as they come, in buffers of bounded size, and the writer commits.
 
-use std::sync::Arc;
+use std::{io, sync::Arc};
 
-use chunk_api::{CheckedCells, Error, ShardHeader};
-use env::Task;
+use chunk_api::{Cell, CheckedCells, Error, ShardHeader};
+use env::{File, Task};
 
 use super::{
     Handle, Shared,
     active::Share,
-    format::{Chain, ShardRecord, cell_offset, push_cell},
+    format::{CRC_LENGTH, Chain, ShardRecord, cell_offset, cell_span},
     index::Claim,
     request::{Request, Reserve, Room, StreamedPut, TakenName},
 };
 
-/// Bytes gathered before they are written. A put holds two such buffers: one fills while the other is written.
+/// Bytes gathered before they are written. A put holds twice as many: some are gathered while others are written.
 const BUFFER_LENGTH: usize = 512 << 10;
 
 /// Writes that follow each other in a room, one at a time.
@@ -21,25 +21,27 @@ struct RoomWriter {
     shared: Arc<Shared>,
     room: Arc<Room>,
     position: u64,
-    buffer: Vec<u8>,
+    /// What has been gathered, as it came: it is written from where it lies.
+    cells: Vec<Cell>,
+    gathered: usize,
     under_way: Option<Task<Result<(), Error>>>,
 }
 
 impl RoomWriter {
     fn new(shared: Arc<Shared>, room: Arc<Room>, position: u64) -> Self {
-        Self { shared, room, position, buffer: Vec::with_capacity(2 * BUFFER_LENGTH), under_way: None }
+        Self { shared, room, position, cells: Vec::new(), gathered: 0, under_way: None }
     }
 
     /// Writes what has been gathered, once the write before it is done.
     async fn flush(&mut self) -> Result<(), Error> {
         self.finish().await?;
-        let bytes = std::mem::replace(&mut self.buffer, Vec::with_capacity(2 * BUFFER_LENGTH));
+        let cells = std::mem::take(&mut self.cells);
         let (shared, room, position) = (self.shared.clone(), self.room.clone(), self.position);
-        self.position += bytes.len() as u64;
+        self.position += std::mem::take(&mut self.gathered) as u64;
         // The task holds the room, so the disk is not let go before the last write has ended, awaited or not. Nor is a
         // failure overlooked when nobody waits.
         self.under_way = Some(self.shared.env.spawn_blocking(move || {
-            room.file.write_all_at(&bytes, position).map_err(|error| shared.fail(&error))
+            write_cells(room.file.as_ref(), &cells, position).map_err(|error| shared.fail(&error))
         }));
         Ok(())
     }
@@ -49,6 +51,14 @@ impl RoomWriter {
         let given_up = || Err(Error::Unavailable { reason: "the write was given up".to_owned() });
         task.await.unwrap_or_else(given_up)
     }
+}
+
+/// Writes cells as they are kept, each with its checksum behind it.
+fn write_cells(file: &dyn File, cells: &[Cell], position: u64) -> io::Result<()> {
+    let checksums: Vec<[u8; CRC_LENGTH]> = cells.iter().map(|cell| cell.checksum.to_le_bytes()).collect();
+    let slices: Vec<&[u8]> =
+        cells.iter().zip(&checksums).flat_map(|(cell, checksum)| [&cell.data[..], checksum]).collect();
+    file.write_all_vectored_at(&slices, position)
 }
 
 impl Handle {
@@ -75,9 +85,10 @@ impl Handle {
         let position = room.position + cell_offset(ShardRecord::from(header).owner_length, 0);
         let mut writer = RoomWriter::new(self.shared.clone(), room.clone(), position);
         while let Some(cell) = cells.next().await? {
-            push_cell(&mut writer.buffer, &cell);
             chain.push(cell.checksum);
-            if writer.buffer.len() >= BUFFER_LENGTH {
+            writer.gathered += cell_span(cell.data.len());
+            writer.cells.push(cell);
+            if writer.gathered >= BUFFER_LENGTH {
                 writer.flush().await?;
             }
         }
