@@ -39,9 +39,10 @@ pub struct Config {
     )]
     pub connections: u32,
     /// Coding of the storage class STANDARD, as `k+m` (for example `4+2`), used when the class is defined for the
-    /// first time, along with REDUCED_REDUNDANCY of one parity shard; a class that exists keeps its coding. Without it a
-    /// worker defines both once the disks that are registered have been the same for 30 seconds, by how many hosts they are
-    /// on, or how many they are on a single host: `1+2` on three, `2+2` on four, `4+2` on six.
+    /// first time, along with REDUCED_REDUNDANCY of one parity shard; a class that exists keeps its coding. Without it a worker defines both
+    /// once all disks that are to serve answer and have been the same for two minutes, or for 30 seconds when they are on six
+    /// hosts or more, by how many hosts these are: `1+1` on two, `1+2` on three, `2+2` on four, `4+2` on six. On one host alone
+    /// it defines none.
     #[arg(long = "standard-coding", env = "ASHLAR_STANDARD_CODING", value_name = "K+M")]
     pub standard_coding: Option<Coding>,
     /// Placement groups of the storage classes that are defined by `--standard-coding`, a power of two. More groups spread data more evenly over very

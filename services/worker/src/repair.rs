@@ -75,7 +75,8 @@ struct Queue {
 }
 
 /// Goes through the queue once for each number of shards that chunks in it can still lose, from the fewest on, so that a
-/// chunk that is about to be lost waits for none that is not, however long the queue is. A page is in memory at a time.
+/// chunk that is about to be lost waits for none that is not, however long the queue is; those that cannot be read now are the
+/// last. A page is in memory at a time.
 ///
 /// What gets worse meanwhile, as everything does when one more disk is lost, is looked for now and then, and comes first.
 async fn go_over_queue(context: &Context, throttle: &Throttle, progress: &Progress) -> Result<Queue, Error> {
@@ -85,52 +86,71 @@ async fn go_over_queue(context: &Context, throttle: &Throttle, progress: &Progre
     progress.set_left(queue.found as u64);
     let mut queued = Queued::default();
     queued.add_away(survey.away);
-    let mut due: BTreeSet<isize> = survey.by_spare.keys().copied().collect();
+    let mut due: BTreeSet<Turn> = survey.by_turn.keys().copied().collect();
     // What could not be repaired, by the same.
-    let mut left: BTreeMap<isize, usize> = BTreeMap::new();
-    while let Some(spare) = due.pop_first() {
+    let mut left: BTreeMap<Turn, usize> = BTreeMap::new();
+    while let Some(turn) = due.pop_first() {
         let (mut pages, mut open) = (Pages::default(), 0);
         let mut is_urgent = false;
         while let Some(page) = pages.next(context).await? {
             let map = context.map().await?;
             let up = disks_up(context);
             let rows: Vec<MissingShard> = spares(context, &page, &map, &up)
-                .filter(|(_, of)| *of == Some(spare))
+                .filter(|(_, of)| of.map(Turn::of) == Some(turn))
                 .map(|it| it.0)
                 .collect();
             if rows.is_empty() {
                 continue;
             }
             let before = rows.len();
-            let repaired = repair_page(context, throttle, progress, rows, spare, &mut queued).await?;
+            let repaired = repair_page(context, throttle, progress, rows, turn.spare(), &mut queued).await?;
             queue.repaired += repaired;
             open += before.saturating_sub(repaired);
             context.counts.raise_queue(&queued);
             if context.env.now().since(surveyed) >= SURVEY_PERIOD {
                 (survey, surveyed) = (Survey::take(context).await?, context.env.now());
-                let worse = survey.by_spare.range(..spare);
+                let worse = survey.by_turn.range(..turn);
                 let worse = worse.filter(|(of, count)| **count > left.get(of).copied().unwrap_or(0));
-                let worse: BTreeSet<isize> = worse.map(|(of, _)| *of).collect();
+                let worse: BTreeSet<Turn> = worse.map(|(of, _)| *of).collect();
                 if !worse.is_empty() {
                     due.extend(worse);
-                    due.insert(spare);
+                    due.insert(turn);
                     is_urgent = true;
                     break;
                 }
             }
         }
         if !is_urgent {
-            left.insert(spare, open);
+            left.insert(turn, open);
         }
     }
     context.counts.set_queue(&queued);
     Ok(queue)
 }
 
-/// How many shards of the queue have chunks that can lose how many more.
+/// When chunks come that can lose so many shards more: the fewest first, and behind all of them those that cannot be read
+/// until disks come back, the nearest to that first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Turn {
+    is_unreadable: bool,
+    distance: usize,
+}
+
+impl Turn {
+    fn of(spare: isize) -> Self {
+        Self { is_unreadable: spare < 0, distance: spare.unsigned_abs() }
+    }
+
+    fn spare(self) -> isize {
+        let distance = isize::try_from(self.distance).unwrap_or(isize::MAX);
+        if self.is_unreadable { -distance } else { distance }
+    }
+}
+
+/// How many shards of the queue come at which turn.
 #[derive(Debug, Default)]
 struct Survey {
-    by_spare: BTreeMap<isize, usize>,
+    by_turn: BTreeMap<Turn, usize>,
     /// Shards that wait for their disks.
     away: usize,
 }
@@ -144,7 +164,7 @@ impl Survey {
         while let Some(page) = pages.next(context).await? {
             for (_, spare) in spares(context, &page, &map, &up) {
                 match spare {
-                    Some(spare) => *survey.by_spare.entry(spare).or_default() += 1,
+                    Some(spare) => *survey.by_turn.entry(Turn::of(spare)).or_default() += 1,
                     None => survey.away += 1,
                 }
             }
@@ -153,7 +173,7 @@ impl Survey {
     }
 
     fn found(&self) -> usize {
-        self.by_spare.values().sum::<usize>() + self.away
+        self.by_turn.values().sum::<usize>() + self.away
     }
 }
 
@@ -448,7 +468,7 @@ mod tests {
 
     use types::{ChunkId, GroupId, LeaseId, MissingShard, ShardId, ShardIndex};
 
-    use super::{leave_last_chunk, spares_of};
+    use super::{Turn, leave_last_chunk, spares_of};
     use crate::tests::maps::{disk, map};
 
     fn missing(counter: u64, index: u8, coding: &str) -> MissingShard {
@@ -484,5 +504,12 @@ mod tests {
         assert_eq!(page, [missing(1, 0, "2+2"), missing(1, 1, "2+2")]);
         leave_last_chunk(&mut page);
         assert_eq!(page.len(), 2, "there is nothing but one chunk");
+    }
+
+    #[test]
+    fn chunks_that_can_be_saved_come_before_those_that_wait_for_disks() {
+        let mut turns = [2, -2, 0, -1, 1].map(Turn::of);
+        turns.sort_unstable();
+        assert_eq!(turns.map(Turn::spare), [0, 1, 2, -1, -2]);
     }
 }

@@ -1,6 +1,6 @@
 //! The storage classes of a cluster whose operator defined none.
 //!
-//! They are defined once, when the disks that serve have been the same for a while, and by the metadata service under the
+//! They are defined once, when all disks that are to serve answer and have been the same for a while, on two hosts at least, and by the metadata service under the
 //! cluster's lock: of several workers that would define them differently the first one does. What is defined stays as it is,
 //! however the cluster grows, until its operator changes it.
 
@@ -16,8 +16,18 @@ use types::{Coding, DiskId, StorageClassName};
 
 use super::disks::GAP_MAX;
 
-/// How long the disks have to be the same before classes are defined by them.
+/// How long the disks have to be the same before classes are defined by them, where there are enough hosts for the widest of the
+/// default codings.
 const SETTLED_AFTER: Duration = Duration::from_secs(30);
+
+/// How long where there are fewer: more may be on their way.
+const FEW_SETTLED_AFTER: Duration = Duration::from_secs(120);
+
+/// Hosts that are enough.
+const HOSTS_ENOUGH: usize = 6;
+
+/// Hosts without which nothing is defined: whatever were defined on one host alone would be lost with it, for ever.
+const HOSTS_MIN: usize = 2;
 
 /// The medium of remote buckets, which is taken only when there is no other.
 const REMOTE: &str = "s3";
@@ -40,15 +50,18 @@ impl Defaults {
         }
         let is_gap = self.looked.is_some_and(|looked| now.since(looked) > GAP_MAX);
         self.looked = Some(now);
+        let hosts = hosts_that_serve(map);
+        let silent = map.disks.iter().any(|disk| is_silent(map, disk));
+        let settled_after = if hosts < HOSTS_ENOUGH { FEW_SETTLED_AFTER } else { SETTLED_AFTER };
         let serving: BTreeMap<DiskId, (&MapDisk, DiskInfo)> =
             map.disks.iter().filter_map(|disk| Some((disk.disk, (disk, serving(map, disk)?)))).collect();
         let disks: BTreeSet<DiskId> = serving.keys().copied().collect();
         let since = match &self.same {
-            Some((same, since)) if *same == disks && !is_gap => *since,
+            Some((same, since)) if *same == disks && !is_gap && !silent => *since,
             _ => now,
         };
         self.same = Some((disks, since));
-        if serving.is_empty() || now.since(since) < SETTLED_AFTER {
+        if hosts < HOSTS_MIN || silent || now.since(since) < settled_after {
             return Vec::new();
         }
         let mut media: BTreeMap<&str, Vec<DiskInfo>> = BTreeMap::new();
@@ -85,6 +98,20 @@ fn serving(map: &ClusterMap, disk: &MapDisk) -> Option<DiskInfo> {
     let serves = disk.intent == Intent::Serve && node.intent == Intent::Serve;
     let info = DiskInfo { id: disk.disk, domain: node.domain.clone(), weight: disk.capacity_bytes };
     (is_up && serves && disk.capacity_bytes > 0).then_some(info)
+}
+
+/// Whether a disk is to serve and does not answer now: it will count when it comes back.
+fn is_silent(map: &ClusterMap, disk: &MapDisk) -> bool {
+    let node = map.nodes.iter().find(|node| node.node == disk.node);
+    let serves = disk.intent == Intent::Serve && node.is_none_or(|node| node.intent == Intent::Serve);
+    let is_there = disk.state != DiskState::Gone && !disk.failed;
+    serves && is_there && serving(map, disk).is_none()
+}
+
+/// On how many hosts disks serve.
+fn hosts_that_serve(map: &ClusterMap) -> usize {
+    let hosts = map.disks.iter().filter_map(|disk| Some(serving(map, disk)?.domain));
+    hosts.collect::<BTreeSet<_>>().len()
 }
 
 #[cfg(test)]
@@ -130,10 +157,13 @@ mod tests {
 
     #[test]
     fn classes_are_defined_by_what_is_there_once_it_has_been_the_same_for_half_a_minute() {
-        for (disks, reduced, standard) in [(1, "1+0", "1+0"), (3, "1+1", "1+2"), (6, "4+1", "4+2")] {
-            let (second, classes) = defined(|_| unmapped(disks)).unwrap();
-            assert_eq!((second, texts(&classes)), (30, expected(reduced, standard, None)));
+        for (disks, second, reduced, standard) in
+            [(2, 120, "1+1", "1+1"), (3, 120, "1+1", "1+2"), (6, 30, "4+1", "4+2")]
+        {
+            let (defined_at, classes) = defined(|_| unmapped(disks)).unwrap();
+            assert_eq!((defined_at, texts(&classes)), (second, expected(reduced, standard, None)));
         }
+        assert_eq!(defined(|_| unmapped(1)), None, "one host");
         assert_eq!(defined(|_| unmapped(0)), None);
     }
 
@@ -141,14 +171,28 @@ mod tests {
     fn a_disk_that_comes_or_goes_begins_the_wait_anew() {
         let (second, classes) = defined(|second| unmapped(if second < 21 { 4 } else { 6 })).unwrap();
         assert_eq!((second, texts(&classes)), (51, expected("4+1", "4+2", None)));
-        let (second, classes) = defined(|second| {
+        let drained = |second: u64| {
             let mut map = unmapped(6);
-            map.nodes[5].state = if second < 21 { NodeState::Up } else { NodeState::Suspect };
-            map.disks[4].intent = Intent::Drain;
+            map.disks[4].intent = if second < 21 { Intent::Serve } else { Intent::Drain };
             map
-        })
-        .unwrap();
-        assert_eq!((second, texts(&classes)), (51, expected("2+1", "2+2", None)));
+        };
+        let (second, classes) = defined(drained).unwrap();
+        assert_eq!((second, texts(&classes)), (141, expected("2+1", "2+2", None)));
+    }
+
+    #[test]
+    fn a_disk_that_is_silent_is_waited_for() {
+        let silent = |state: NodeState| {
+            move |second: u64| {
+                let mut map = unmapped(6);
+                map.nodes[5].state = if second < 240 { state } else { NodeState::Up };
+                map
+            }
+        };
+        for state in [NodeState::Suspect, NodeState::Down] {
+            let (second, classes) = defined(silent(state)).unwrap();
+            assert_eq!((second, texts(&classes)), (270, expected("4+1", "4+2", None)));
+        }
     }
 
     #[test]

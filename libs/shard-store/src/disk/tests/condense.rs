@@ -13,7 +13,7 @@ use types::{GroupId, LeaseId, ShardId, ShardIndex};
 use super::{
     super::compact::Rewritten,
     DiskOptions, DiskStore, Reserve, options,
-    sim::{Rng, SimDisk},
+    sim::{Change, Rng, SimDisk},
 };
 use crate::ShardStore;
 
@@ -291,9 +291,25 @@ async fn a_segment_that_has_lost_marks_without_a_trace_is_left_as_it_is() {
     let store = open_with(&disk, 16 << 10).await;
     let mut marked = Marked { deleted: 1, evicted: vec![4], fenced: 0 };
     // One group of two records: what is lost of the second looks like padding.
+    let (is_writing, begun) = std::sync::mpsc::channel();
+    let (go_on, may_go_on) = std::sync::mpsc::channel();
+    disk.before_next(Change::Write, move || {
+        is_writing.send(()).unwrap();
+        may_go_on.recv().unwrap();
+    });
+    let before = Sample::single(9, 9, 100);
     let first = [shard(0)];
-    let (delete, evict) = tokio::join!(store.delete(&first), store.evict_group(GroupId(0), ShardIndex(0), 4));
-    assert_eq!((delete, evict), (Ok(()), Ok(())));
+    let grouped = async {
+        while begun.try_recv().is_err() {
+            tokio::task::yield_now().await;
+        }
+        // Both wait for the writer when it goes on.
+        let both =
+            async { tokio::join!(store.delete(&first), store.evict_group(GroupId(0), ShardIndex(0), 4)) };
+        tokio::join!(both, async { go_on.send(()).unwrap() }).0
+    };
+    let put = store.put(before.header.clone(), before.whole(), Purpose::Write);
+    assert_eq!(tokio::join!(put, grouped), (Ok(()), (Ok(()), Ok(()))));
     marked.delete(&store, 6, 1).await;
     store.close().await;
     let store = open_with(&disk, 16 << 10).await;
