@@ -35,6 +35,11 @@ pub struct SpaceUsage {
 pub trait File: Send + Sync + 'static {
     /// Fills `buffer` from `offset`; `UnexpectedEof` when the file is too short.
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()>;
+    /// Fills `buffer` from `offset` if that takes no waiting, because the bytes are in the system's memory, and tells whether it
+    /// did. Otherwise the buffer may have been written to in part. May be called from any thread.
+    fn read_exact_now(&self, _buffer: &mut [u8], _offset: u64) -> io::Result<bool> {
+        Ok(false)
+    }
     /// Writes all of `buffer` at `offset`, growing the file. Not durable before [`File::sync_data`].
     fn write_all_at(&self, buffer: &[u8], offset: u64) -> io::Result<()>;
     /// Writes all of `buffers`, one behind the other, at `offset`, as [`File::write_all_at`] would write them in one piece.
@@ -129,6 +134,26 @@ pub struct RealDisk;
 impl File for fs::File {
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
         FileExt::read_exact_at(self, buffer, offset)
+    }
+
+    /// Linux manual, preadv2(2), `RWF_NOWAIT`. What is short or not supported is left to the call that waits.
+    #[cfg(target_os = "linux")]
+    fn read_exact_now(&self, mut buffer: &mut [u8], mut offset: u64) -> io::Result<bool> {
+        use rustix::io::{Errno, ReadWriteFlags, preadv2};
+        while !buffer.is_empty() {
+            match preadv2(self, &mut [io::IoSliceMut::new(buffer)], offset, ReadWriteFlags::NOWAIT) {
+                Ok(0) | Err(Errno::AGAIN | Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => {
+                    return Ok(false);
+                }
+                Ok(read) => {
+                    buffer = buffer.get_mut(read..).unwrap_or_default();
+                    offset += read as u64;
+                }
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(true)
     }
 
     fn write_all_at(&self, buffer: &[u8], offset: u64) -> io::Result<()> {
@@ -270,6 +295,20 @@ mod tests {
             file.read_exact_at(&mut read, 17).unwrap();
             assert!(read == bytes[..total], "{} slices", lengths.len());
         }
+    }
+
+    #[test]
+    fn what_was_just_written_is_read_without_waiting_and_no_more_than_is_there() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = RealDisk.open(&directory.path().join("file"), OpenMode::CreateNew).unwrap();
+        let written: Vec<u8> = (0..200_000_u32).map(|number| number as u8).collect();
+        file.write_all_at(&written, 0).unwrap();
+        let mut read = vec![0; 100_000];
+        // A file system need not support it.
+        if file.read_exact_now(&mut read, 77).unwrap() {
+            assert_eq!(read, written[77..100_077]);
+        }
+        assert!(!file.read_exact_now(&mut read, 100_001).unwrap());
     }
 
     #[test]

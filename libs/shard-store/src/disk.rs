@@ -1,7 +1,7 @@
 //! A medium that is a directory of a file system: append-only segments, an index in memory, one sync for many shards.
 //!
 //! `docs/shard-store-format.md` specifies the bytes. The parts: `format` the bytes of records, `segment` the files,
-//! `active` the end that grows, `writer` the one thread that commits, `group` what it
+//! `active` the end that grows, `buffers` the memory that is read into, `writer` the one thread that commits, `group` what it
 //! commits together, `compact` and `condense` what makes room again, `read` the way back, `stream` puts too large to gather, `index` where
 //! everything is, `scan` and `recovery` what happens at a start, `stable` and `index_file`
 //! what they know, `unread` what a disk that cannot read is worth, `identity` whose disk it is.
@@ -11,6 +11,7 @@
 //! Invariant: after a failed sync nothing more is acknowledged; what is stable can still be read.
 
 mod active;
+mod buffers;
 mod compact;
 mod condense;
 mod counts;
@@ -54,6 +55,7 @@ use types::{DiskId, GroupId, LeaseId, ShardId, ShardIndex};
 
 use self::{
     active::{NoRoom, Share},
+    buffers::Buffers,
     counts::Syncs,
     format::{Eviction, Marks, ShardRecord},
     index::{Claim, Index},
@@ -93,6 +95,7 @@ struct Shared {
     disk: DiskId,
     options: DiskOptions,
     files: SegmentFiles,
+    buffers: Buffers,
     index: Mutex<Index>,
     failure: OnceLock<String>,
     unread: Unread,
@@ -229,6 +232,7 @@ impl DiskStore {
             env: env.clone(),
             disk: identity.disk,
             files,
+            buffers: Buffers::default(),
             index: Mutex::new(index),
             failure: OnceLock::new(),
             unread: Unread::default(),
@@ -357,8 +361,14 @@ impl ShardStore for DiskStore {
 
     async fn read_cells(&self, shard: ShardId, cells: CellRange) -> Result<Vec<Cell>, Error> {
         self.handle.check_open()?;
-        let (place, _) = self.handle.shared.index().find(shard)?;
-        cells.validate(place.record.cells())?;
+        let (found, is_suspect) = {
+            let index = self.handle.shared.index();
+            (index.find(shard)?, index.is_suspect(shard))
+        };
+        cells.validate(found.0.record.cells())?;
+        if !is_suspect && let Some(read) = self.handle.shared.read_cells_now(found, cells) {
+            return Ok(read);
+        }
         self.handle.read(move |shared| shared.read_cells(shard, cells)).await
     }
 

@@ -9,7 +9,10 @@ use types::{GroupId, ShardId};
 
 use super::{
     Shared,
-    format::{HEADER_LENGTH, RecordHeader, cell_offset, cell_span, open_sealed, sealed_length, take_cell},
+    format::{
+        HEADER_LENGTH, RecordHeader, ShardRecord, cell_offset, cell_span, open_sealed, sealed_length,
+        take_cell,
+    },
     index::Place,
     segment::SegmentName,
 };
@@ -47,20 +50,35 @@ impl Shared {
         let record = &place.record;
         let shard = record.shard;
         let numbers = cells.first..cells.first + u64::from(cells.count);
-        let length = numbers.clone().map(|number| cell_span(record.cell_length(number))).sum();
+        let length = numbers.map(|number| cell_span(record.cell_length(number))).sum();
         let start = place.position() + cell_offset(record.owner_length, cells.first);
         let corrupt = |cell| Error::ShardCorrupt { shard, cell };
-        let mut bytes = self
+        let bytes = self
             .read_bytes(segment, start, length)
             .map_err(|error| self.unread(shard, cells.first, &error))?;
-        let mut read = Vec::with_capacity(cells.count as usize);
-        for number in numbers {
-            let cell = take_cell(&mut bytes, record.cell_length(number)).ok_or(corrupt(number))?;
-            cell.verify(shard, number)
-                .inspect_err(|_| warn!(%shard, number, disk = %self.disk, "cell is corrupt"))?;
-            read.push(cell);
+        cells_of(bytes, record, cells).map_err(|number| {
+            warn!(%shard, number, disk = %self.disk, "cell is corrupt");
+            corrupt(number)
+        })
+    }
+
+    /// Reads cells of a shard whose bytes are in the system's memory, for which no thread need be woken. `None` when they are
+    /// not, or are not good: then whoever may wait finds out.
+    pub(super) fn read_cells_now(
+        &self,
+        (place, segment): (Place, SegmentName),
+        cells: CellRange,
+    ) -> Option<Vec<Cell>> {
+        let record = &place.record;
+        let file = self.files.opened(segment)?;
+        let numbers = cells.first..cells.first + u64::from(cells.count);
+        let length = numbers.map(|number| cell_span(record.cell_length(number))).sum();
+        let start = place.position() + cell_offset(record.owner_length, cells.first);
+        let mut bytes = self.buffers.take(length);
+        if !file.read_exact_now(bytes.as_mut(), start).ok()? {
+            return None;
         }
-        Ok(read)
+        cells_of(bytes.into_bytes(), record, cells).ok()
     }
 
     /// A page of shards. The index is let go from time to time, so that a group that is rare does not stop the disk.
@@ -106,8 +124,19 @@ impl Shared {
     }
 
     fn read_bytes(&self, segment: SegmentName, start: u64, length: usize) -> io::Result<Bytes> {
-        let mut bytes = vec![0; length];
-        self.files.open(segment)?.read_exact_at(&mut bytes, start)?;
-        Ok(bytes.into())
+        let mut bytes = self.buffers.take(length);
+        self.files.open(segment)?.read_exact_at(bytes.as_mut(), start)?;
+        Ok(bytes.into_bytes())
     }
+}
+
+/// The cells that these bytes of a record are, every one of them verified, or the number of the first that is corrupt.
+fn cells_of(mut bytes: Bytes, record: &ShardRecord, cells: CellRange) -> Result<Vec<Cell>, u64> {
+    let mut read = Vec::with_capacity(cells.count as usize);
+    for number in cells.first..cells.first + u64::from(cells.count) {
+        let cell = take_cell(&mut bytes, record.cell_length(number)).ok_or(number)?;
+        cell.verify(record.shard, number).map_err(|_| number)?;
+        read.push(cell);
+    }
+    Ok(read)
 }

@@ -123,13 +123,18 @@ impl SegmentFiles {
 
     /// The segment's file for reading and writing, opened if it is not open.
     pub(super) fn open(&self, name: SegmentName) -> io::Result<Arc<dyn File>> {
-        if let Some(file) = self.lock().files.get(&name.number) {
-            return Ok(file.clone());
+        if let Some(file) = self.opened(name) {
+            return Ok(file);
         }
         // Opened outside the lock; when two readers race, one of two equal handles is kept.
         let file = self.disk.open(&self.directory.join(name.file_name()), OpenMode::ReadWrite)?;
         self.keep(name.number, file.clone());
         Ok(file)
+    }
+
+    /// The segment's file, if it is open.
+    pub(super) fn opened(&self, name: SegmentName) -> Option<Arc<dyn File>> {
+        self.lock().files.get(&name.number).cloned()
     }
 
     /// Makes a new segment's file. Its name is durable only after [`SegmentFiles::sync_directory`].
