@@ -215,7 +215,7 @@ async fn answer_seen(
     }
     if iam::is_call(&parts) && !names_bucket(&gateway, &parts) {
         seen.is_beside(Beside::Iam);
-        return seen.answer(answer_call(&gateway, parts, body, id).await, None);
+        return seen.answer(Box::pin(answer_call(&gateway, parts, body, id)).await, None);
     }
     let (result, close) = serve(&gateway, parts, body, &seen).await;
     let code = result.as_ref().err().map(|error| error.code);
@@ -224,7 +224,7 @@ async fn answer_seen(
         Err(error) => error_response(&error, &resource, id, &gateway, head),
     };
     if let Some(cross_origin) = cross_origin {
-        cross_origin.allow(&gateway, &mut response).await;
+        Box::pin(cross_origin.allow(&gateway, &mut response)).await;
     }
     decorate(response.headers_mut(), &gateway, id);
     if close {
@@ -270,21 +270,23 @@ async fn serve(
     if parts.method == Method::OPTIONS {
         seen.is_beside(Beside::Preflight);
         let address = address_of(gateway, &parts);
-        return (preflight(gateway, &parts, address).await, !empty);
+        return (Box::pin(preflight(gateway, &parts, address)).await, !empty);
     }
     let prepared = match has_host(&parts) {
-        true => prepare(gateway, &mut parts, seen).await,
+        true => Box::pin(prepare(gateway, &mut parts, seen)).await,
         false => Err(S3Error::invalid_request("Missing required header for this request: Host")),
     };
     // A form's sender was told to go on, since its fields are read first of all.
     let awaits_continue = expects_continue && !matches!(prepared, Ok(Prepared::Form(_)));
     let result = match prepared {
-        Ok(Prepared::Permitted(request, permit)) => dispatch(gateway, &request, &mut body, *permit).await,
-        Ok(Prepared::Form(address)) => post_object(gateway, &parts, address, &mut body).await,
+        Ok(Prepared::Permitted(request, permit)) => {
+            Box::pin(dispatch(gateway, &request, &mut body, *permit)).await
+        }
+        Ok(Prepared::Form(address)) => Box::pin(post_object(gateway, &parts, address, &mut body)).await,
         Err(error) => Err(error),
     };
     if result.is_err() && !awaits_continue {
-        drain(gateway, &mut body).await;
+        Box::pin(drain(gateway, &mut body)).await;
     }
     // A body that is not read ends the connection, so the answer must say so: the client would send its next request on
     // it. And a client that waits for 100 Continue and gets the answer instead, as for an empty body, may be confused

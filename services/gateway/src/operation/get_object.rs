@@ -42,6 +42,12 @@ async fn answer(gateway: &Gateway, request: &Request, permit: &Permit) -> Result
         // The first bytes decide whether there is an answer at all: an unreadable object is an error, not a 200.
         let mut stream = encryption::read(&gateway.pool, &read.content, read.opening.as_ref(), bytes);
         let unreadable = match stream.try_next().await {
+            // All there is: no stream has to be asked for more, and head and body leave in one write.
+            Ok(Some(only)) if only.len() as u64 == bytes.length() => {
+                let mut response = read.response;
+                *response.body_mut() = Body::from(only);
+                return Ok(response);
+            }
             Ok(first) => {
                 let sent = first.as_ref().map_or(0, |first| first.len() as u64);
                 let rest = Rest {
