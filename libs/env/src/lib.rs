@@ -109,6 +109,14 @@ impl Env {
         self.spawning.spawn_blocking(work)
     }
 
+    /// Runs a task on a thread where blocking is allowed: it may block between its awaits.
+    pub fn spawn_waiting<F>(&self, work: F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.spawning.spawn_waiting(work);
+    }
+
     /// Starts a named thread of the service's own, for loops that block for as long as the service lives. The future
     /// has the thread to itself: it may block between its awaits.
     pub fn spawn_thread<F>(&self, name: &str, work: F) -> io::Result<()>

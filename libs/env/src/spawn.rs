@@ -84,6 +84,16 @@ impl Spawning {
         }
     }
 
+    pub(crate) fn spawn_waiting<F>(&self, work: F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        match self {
+            Self::Real => drop(tokio::task::spawn_blocking(move || block_on(work))),
+            Self::Simulated(_) => drop(self.spawn(work)),
+        }
+    }
+
     pub(crate) fn spawn_thread<F>(&self, name: &str, work: F) -> io::Result<()>
     where
         F: Future<Output = ()> + Send + 'static,

@@ -26,6 +26,7 @@ mod missing;
 mod moves;
 mod nodes;
 mod reaping;
+mod recent;
 mod replacing;
 mod uploads;
 mod version_row;
@@ -80,7 +81,7 @@ pub struct StoreConfig {
     pub connections_max: u32,
     /// Longest wait for a free connection, after which a call is `Unavailable`.
     pub acquire_timeout: Duration,
-    /// Longest wait for the answer to one statement.
+    /// Longest wait for the answer to one statement of Postgres, and to a commit of either.
     pub statement_timeout: Duration,
     /// How long content that nothing names is kept. Readers that began before it was unnamed must have ended by then.
     pub garbage_hold: Duration,
@@ -94,6 +95,9 @@ pub struct StoreConfig {
     pub identity_keys: Option<IdentityKeys>,
     /// Whether secrets are forgotten at opening that none of these keys opens, instead of refused.
     pub forget_access_keys: bool,
+    /// Whether no other process has the database while this one has it: then what was read last is remembered. Only SQLite can be
+    /// had alone.
+    pub is_alone: bool,
     /// A storage class that is defined at opening, unless it is there.
     pub storage_class: Option<StorageClassDefinition>,
 }
@@ -112,6 +116,7 @@ impl StoreConfig {
             commit_queue_max: 4096,
             identity_keys: None,
             forget_access_keys: false,
+            is_alone: false,
             storage_class: None,
         }
     }
@@ -163,6 +168,7 @@ impl MetadataStore {
             connections: config.connections_max.max(2),
             acquire_timeout: config.acquire_timeout,
             statement_timeout: config.statement_timeout,
+            is_alone: config.is_alone,
         };
         let failed = |failure: Failure| failure.into_error("open");
         let engine = Engine::open(env.clone(), &options).await.map_err(|error| failed(error.into()))?;

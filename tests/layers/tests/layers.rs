@@ -43,6 +43,7 @@ const BESIDE: &[(&str, &str)] = &[("shard-store-s3", "shard-store")];
 /// External crates that only some of ours may name, as a normal dependency.
 const RESTRICTED: &[(&str, &[&str])] = &[
     ("sqlx", &["metadata"]),
+    ("rusqlite", &["metadata"]),
     ("tonic", &["metadata-api", "metadata"]),
     ("axum", &["gateway"]),
     ("hyper", &["chunk-api", "metadata-api", "s3-client", "service-kit", "chunk", "gateway", "ashlar"]),

@@ -316,6 +316,8 @@ async fn open_metadata(
         identity_keys: Some(keys),
         forget_access_keys: config.forget_access_keys,
         garbage_hold: config.garbage_hold,
+        // The server holds its folders.
+        is_alone: true,
         ..StoreConfig::new(url)
     };
     let store = MetadataStore::open(env.clone(), store).await;

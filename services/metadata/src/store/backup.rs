@@ -220,6 +220,7 @@ async fn open(env: &Env, url: &str) -> Result<Engine, BackupError> {
         connections: 2,
         acquire_timeout: PATIENCE,
         statement_timeout: PATIENCE,
+        is_alone: false,
     };
     Ok(Engine::open(env.clone(), &options).await?)
 }

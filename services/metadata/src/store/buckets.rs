@@ -202,13 +202,18 @@ impl MetadataStore {
     }
 
     pub(super) async fn find_bucket(&self, name: &BucketName) -> Result<Bucket, Failure> {
+        let recent = self.engine.recent();
+        if let Some(bucket) = recent.bucket(name) {
+            return Ok(bucket);
+        }
+        let ticket = recent.ticket();
         let sql = format!(
             "SELECT {BUCKET} FROM bucket_names AS n JOIN buckets AS b ON b.bucket_id = n.bucket_id WHERE n.name = $1"
         );
-        match self.engine.fetch_optional(&sql, vec![name.as_str().as_bytes().into()]).await? {
-            Some(mut row) => Ok(read_bucket(&mut row)?),
-            None => Err(not_found(name).into()),
-        }
+        let row = self.engine.fetch_optional(&sql, vec![name.as_str().as_bytes().into()]).await?;
+        let bucket = read_bucket(&mut row.ok_or_else(|| not_found(name))?)?;
+        recent.keep_bucket(ticket, &bucket);
+        Ok(bucket)
     }
 
     /// Locks the bucket's row against everybody, so that no commit and no new upload can race with the emptiness that

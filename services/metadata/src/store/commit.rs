@@ -27,7 +27,7 @@ use metadata_api::{
     RenameObject,
 };
 use telemetry::{TRACE, trace};
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tracing::{Instrument, Span, info_span};
 use types::{BucketId, ObjectKey, VersionId};
 
@@ -37,6 +37,7 @@ use super::{
     buckets::{BucketLock, lock_bucket},
     counts::CommitCounts,
     engine::{Attempts, DatabaseError, Engine, Failure, Tx},
+    recent::Touches,
 };
 
 /// Most mutations in one batch.
@@ -44,6 +45,10 @@ const BATCH_MUTATIONS_MAX: usize = 256;
 
 /// Most rows, as [`Mutation::weight`] estimates them, that a batch begins another mutation with.
 const BATCH_WEIGHT_MAX: usize = 2000;
+
+/// Most threads that committers of SQLite have at a time. One commits and the others wait for it, so a few are enough; if they
+/// could take all threads there are, none would be left for the transaction that they wait for.
+const THREADS_MAX: usize = 8;
 
 /// A change of one bucket.
 #[derive(Debug)]
@@ -141,12 +146,14 @@ pub(crate) struct Committers {
     engine: Engine,
     settings: Arc<Settings>,
     queues: Arc<Mutex<Queues>>,
+    threads: Arc<Semaphore>,
     counts: Arc<CommitCounts>,
 }
 
 impl Committers {
     pub(crate) fn new(env: Env, engine: Engine, settings: Arc<Settings>) -> Self {
-        Self { env, engine, settings, queues: Arc::default(), counts: Arc::default() }
+        let threads = Arc::new(Semaphore::new(THREADS_MAX));
+        Self { env, engine, settings, queues: Arc::default(), threads, counts: Arc::default() }
     }
 
     pub(crate) fn counts(&self) -> &CommitCounts {
@@ -180,9 +187,30 @@ impl Committers {
         self.counts.waiting.add(1);
         drop(queues);
         let committer = Committer { committers: self.clone(), bucket };
-        self.env.spawn(async move { committer.run().await });
+        let run = async move { committer.run().await };
+        if self.engine.is_postgres() {
+            self.env.spawn(run);
+            return Ok(());
+        }
+        // SQLite's commits wait for the disk, and for each other, on the threads that they run on.
+        match Arc::clone(&self.threads).try_acquire_owned() {
+            Ok(thread) => self.env.spawn_waiting(on_a_thread(run, thread)),
+            Err(_) => {
+                let (env, threads) = (self.env.clone(), Arc::clone(&self.threads));
+                self.env.spawn(async move {
+                    if let Ok(thread) = threads.acquire_owned().await {
+                        env.spawn_waiting(on_a_thread(run, thread));
+                    }
+                });
+            }
+        }
         Ok(())
     }
+}
+
+async fn on_a_thread(run: impl Future<Output = ()>, thread: OwnedSemaphorePermit) {
+    run.await;
+    drop(thread);
 }
 
 /// The task that commits one bucket's batches.
@@ -280,7 +308,7 @@ impl Committer {
     async fn try_piece(&self, mutations: &[Mutation]) -> Result<Decided, Failure> {
         let mut attempts = Attempts::new(&self.committers.env, "commit");
         loop {
-            let mut tx = self.committers.engine.begin().await?;
+            let mut tx = self.committers.engine.begin_waiting().await?;
             let failure = match self.decide(&mut tx, mutations).await {
                 Ok(decided) if decided.changed => match tx.commit().await {
                     Ok(()) => return Ok(decided),
@@ -326,7 +354,8 @@ impl Committer {
         }
         let changed = !batch.changes.is_empty();
         if changed {
-            batch.apply(tx).await?;
+            let (bucket, keys) = batch.apply(tx).await?;
+            tx.touches(Touches::Keys(bucket.name.clone(), keys), bucket);
         }
         Ok(Decided { answers, changed })
     }

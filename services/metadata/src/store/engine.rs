@@ -2,29 +2,22 @@
 //!
 //! Postgres: READ COMMITTED with explicit row locks, `synchronous_commit` as the server has it, a bounded pool,
 //! statement and lock timeouts, plans pinned to index walks. SQLite: WAL, `synchronous=FULL`, one writer behind a
-//! fair queue, a small pool of readers.
+//! fair queue, a small pool of readers, all on the threads that ask.
 //!
 //! Invariant: a connection is given back for others only between transactions and between statements; any other is closed,
 //! so nobody inherits half a conversation.
 
 mod failure;
 mod kept;
+mod postgres;
+mod sqlite;
 mod statement;
 mod value;
 
-use std::{str::FromStr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use bytes::Bytes;
 use env::{Env, Instant};
-use sqlx::{
-    Arguments as _, AssertSqlSafe, ConnectOptions as _, Executor as _, Postgres, Row as _, Sqlite,
-    TypeInfo as _, ValueRef as _,
-    postgres::{PgArguments, PgConnectOptions, PgPoolOptions, PgRow},
-    sqlite::{
-        SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow,
-        SqliteSynchronous,
-    },
-};
+use metadata_api::Bucket;
 use telemetry::{Samples, TRACE, trace};
 use tracing::{Instrument, Span, info_span};
 
@@ -37,7 +30,10 @@ use self::{
     kept::{Borrowed, Kept},
     statement::text_for,
 };
-use super::counts::DatabaseCounts;
+use super::{
+    counts::DatabaseCounts,
+    recent::{Recent, Touches},
+};
 
 /// Distinct statement texts that a connection keeps prepared: all of ours, with every size of a list.
 const STATEMENTS_KEPT: usize = 400;
@@ -59,12 +55,14 @@ pub(crate) struct EngineOptions {
     pub(crate) acquire_timeout: Duration,
     /// Longest wait for the answer to one statement.
     pub(crate) statement_timeout: Duration,
+    /// Whether no other process has the database.
+    pub(crate) is_alone: bool,
 }
 
 #[derive(Clone)]
 enum Pools {
-    Postgres(Kept<Postgres>),
-    Sqlite { writer: Kept<Sqlite>, readers: Kept<Sqlite> },
+    Postgres(Kept<postgres::Pool>),
+    Sqlite { writer: Kept<sqlite::File>, readers: Kept<sqlite::File> },
 }
 
 /// A database.
@@ -73,7 +71,9 @@ pub(crate) struct Engine {
     pools: Pools,
     env: Env,
     statement_timeout: Duration,
+    lock_timeout: Duration,
     counts: Arc<DatabaseCounts>,
+    recent: Recent,
 }
 
 /// What a transaction is for.
@@ -91,19 +91,31 @@ impl Engine {
     /// Opens the database; a SQLite file is made if it is not there.
     pub(crate) async fn open(env: Env, options: &EngineOptions) -> Result<Self, DatabaseError> {
         let pools = match options.url.strip_prefix("sqlite:") {
-            Some(path) => open_sqlite(path, options).await?,
+            Some(path) => open_sqlite(&env, path, options).await?,
             None => open_postgres(options).await?,
         };
-        Ok(Self { pools, env, statement_timeout: options.statement_timeout, counts: Arc::default() })
+        let recent = Recent::new(options.is_alone && matches!(pools, Pools::Sqlite { .. }));
+        Ok(Self {
+            pools,
+            env,
+            statement_timeout: options.statement_timeout,
+            lock_timeout: options.acquire_timeout,
+            counts: Arc::default(),
+            recent,
+        })
     }
 
-    #[cfg(test)]
     pub(crate) fn is_postgres(&self) -> bool {
         matches!(self.pools, Pools::Postgres(_))
     }
 
     pub(crate) fn env(&self) -> &Env {
         &self.env
+    }
+
+    /// What was read last.
+    pub(crate) fn recent(&self) -> &Recent {
+        &self.recent
     }
 
     /// Tells what is counted.
@@ -121,10 +133,10 @@ impl Engine {
     /// Closes every connection; calls that follow are `Unavailable`.
     pub(crate) async fn close(&self) {
         match &self.pools {
-            Pools::Postgres(pool) => pool.close().await,
+            Pools::Postgres(pool) => pool.close(&self.env).await,
             Pools::Sqlite { writer, readers } => {
-                readers.close().await;
-                writer.close().await;
+                readers.close(&self.env).await;
+                writer.close(&self.env).await;
             }
         }
     }
@@ -134,6 +146,13 @@ impl Engine {
         self.start(Purpose::Changes).await
     }
 
+    /// The same on a thread where blocking is allowed.
+    pub(crate) async fn begin_waiting(&self) -> Result<Tx, DatabaseError> {
+        let mut tx = self.start(Purpose::Changes).await?;
+        tx.may_wait = true;
+        Ok(tx)
+    }
+
     /// Begins a transaction that reads at one snapshot.
     pub(crate) async fn snapshot(&self) -> Result<Tx, DatabaseError> {
         self.start(Purpose::Snapshot).await
@@ -141,6 +160,12 @@ impl Engine {
 
     /// Reads with one statement. Reading again is harmless, so a broken connection costs an attempt, no more.
     pub(crate) async fn fetch_all(&self, sql: &str, values: Vec<Value>) -> Result<Vec<Row>, DatabaseError> {
+        if let Pools::Sqlite { .. } = &self.pools {
+            let mut tx = self.start(Purpose::Statements).await?;
+            let result = tx.fetch_all(sql, values).await;
+            tx.release();
+            return result;
+        }
         let mut attempts = self.attempts();
         loop {
             let mut tx = self.start(Purpose::Statements).await?;
@@ -183,7 +208,7 @@ impl Engine {
         let mut attempts = self.attempts();
         loop {
             let mut tx = self.tx(self.lend(purpose).await?, purpose);
-            match tx.control(begin).await {
+            match tx.begin(begin).await {
                 Ok(()) => return Ok(tx),
                 Err(DatabaseError::Broken(_)) if attempts > 0 => attempts -= 1,
                 Err(error) => return Err(error),
@@ -197,7 +222,12 @@ impl Engine {
             env: self.env.clone(),
             counts: self.counts.clone(),
             limit: self.statement_timeout,
+            lock_timeout: self.lock_timeout,
             purpose,
+            may_wait: false,
+            recent: self.recent.clone(),
+            touches: Touches::default(),
+            leaves: None,
             in_doubt: false,
         }
     }
@@ -217,84 +247,26 @@ impl Engine {
 }
 
 async fn open_postgres(options: &EngineOptions) -> Result<Pools, DatabaseError> {
-    let statement_timeout_ms = options.statement_timeout.as_millis().to_string();
-    // Every statement walks an index by design. With these settings a plan that was made while a table was small, or
-    // before its statistics were gathered, is the same walk; just-in-time compilation would be set off by the
-    // prohibitive costs that the settings work with.
-    let settings = [
-        ("statement_timeout", statement_timeout_ms.as_str()),
-        ("idle_in_transaction_session_timeout", "60000"),
-        ("plan_cache_mode", "force_generic_plan"),
-        ("enable_seqscan", "off"),
-        ("enable_bitmapscan", "off"),
-        ("enable_hashjoin", "off"),
-        ("enable_mergejoin", "off"),
-        ("jit", "off"),
-    ];
-    let connect = PgConnectOptions::from_str(&options.url)
-        .map_err(|error| DatabaseError::Unavailable(format!("the database's address: {error}")))?
-        .application_name("ashlar-metadata")
-        .statement_cache_capacity(STATEMENTS_KEPT)
-        .options(settings)
-        .disable_statement_logging();
-    let pool = PgPoolOptions::new()
-        .max_connections(options.connections)
-        .acquire_timeout(options.acquire_timeout)
-        .test_before_acquire(false)
-        .after_connect(|connection, _| {
-            // A commit that the server has not flushed is not durable, whatever the server's default is. Settings
-            // that wait for more than the flush are left alone.
-            let sql = "SELECT set_config('synchronous_commit', 'on', false) \
-                       WHERE current_setting('synchronous_commit') = 'off'";
-            Box::pin(async move {
-                connection.execute(sqlx::raw_sql(sql)).await?;
-                // A standby would answer reads, with what was true before. A primary that becomes one ends its
-                // connections.
-                let is_standby: bool =
-                    sqlx::query_scalar("SELECT pg_is_in_recovery()").fetch_one(&mut *connection).await?;
-                let problem = "the database is a standby; the address must lead to the primary";
-                if is_standby { Err(sqlx::Error::Configuration(problem.into())) } else { Ok(()) }
-            })
-        })
-        .connect_with(connect)
-        .await
-        .map_err(classify)?;
+    let pool = postgres::Pool::open(options).await?;
     Ok(Pools::Postgres(Kept::new(pool, options.connections, options.acquire_timeout)))
 }
 
-async fn open_sqlite(path: &str, options: &EngineOptions) -> Result<Pools, DatabaseError> {
+async fn open_sqlite(env: &Env, path: &str, options: &EngineOptions) -> Result<Pools, DatabaseError> {
     let path = path.strip_prefix("//").unwrap_or(path);
-    let connect = SqliteConnectOptions::new()
-        .filename(path)
-        .create_if_missing(true)
-        .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Full)
-        .busy_timeout(options.acquire_timeout)
-        .statement_cache_capacity(STATEMENTS_KEPT)
-        .pragma("cache_size", "-32768")
-        .pragma("temp_store", "memory")
-        .disable_statement_logging();
-    let pool = |connections: u32| {
-        SqlitePoolOptions::new()
-            .max_connections(connections)
-            .acquire_timeout(options.acquire_timeout)
-            .idle_timeout(None)
-            .max_lifetime(None)
-            .test_before_acquire(false)
-    };
-    let writer = pool(1).connect_with(connect.clone()).await.map_err(classify)?;
-    let readers = pool(SQLITE_READERS)
-        .connect_with(connect.create_if_missing(false).pragma("query_only", "1").row_buffer_size(256))
-        .await
-        .map_err(classify)?;
-    let kept = |pool, connections| Kept::new(pool, connections, options.acquire_timeout);
-    Ok(Pools::Sqlite { writer: kept(writer, 1), readers: kept(readers, SQLITE_READERS) })
+    let file = |writes| sqlite::File { path: path.into(), writes, lock_timeout: options.acquire_timeout };
+    let kept = |file, connections| Kept::new(file, connections, options.acquire_timeout);
+    let pools = Pools::Sqlite { writer: kept(file(true), 1), readers: kept(file(false), SQLITE_READERS) };
+    // The file is made now, or it is told now that it cannot be.
+    if let Pools::Sqlite { writer, .. } = &pools {
+        writer.lend(env).await?.give_back();
+    }
+    Ok(pools)
 }
 
 /// A connection that is in somebody's hands.
 enum Lent {
-    Postgres(Borrowed<Postgres>),
-    Sqlite(Borrowed<Sqlite>),
+    Postgres(Borrowed<postgres::Pool>),
+    Sqlite(Borrowed<sqlite::File>),
 }
 
 /// A transaction. Dropped without [`Tx::commit`] or [`Tx::roll_back`] its connection is closed, which rolls it back.
@@ -303,7 +275,15 @@ pub(crate) struct Tx {
     env: Env,
     counts: Arc<DatabaseCounts>,
     limit: Duration,
+    lock_timeout: Duration,
     purpose: Purpose,
+    /// Whether this is a thread where blocking is allowed.
+    may_wait: bool,
+    recent: Recent,
+    /// What it may change.
+    touches: Touches,
+    /// The row of the bucket that it touches as it will be.
+    leaves: Option<Bucket>,
     /// A statement was sent and its answer has not been read to the end.
     in_doubt: bool,
 }
@@ -343,10 +323,7 @@ impl Tx {
         fixed: &[Value],
         rows: &Rows,
     ) -> Result<(), DatabaseError> {
-        for (text, values) in rows.pieces(sql, fixed, self.is_postgres()) {
-            self.execute(&text, values).await?;
-        }
-        Ok(())
+        self.run_rows(sql, fixed, rows, true).await.map(drop)
     }
 
     /// As [`Tx::execute_rows`], and answers how many rows were changed.
@@ -356,11 +333,7 @@ impl Tx {
         fixed: &[Value],
         rows: &Rows,
     ) -> Result<u64, DatabaseError> {
-        let mut changed = 0;
-        for (text, values) in rows.pieces(sql, fixed, self.is_postgres()) {
-            changed += self.execute(&text, values).await?;
-        }
-        Ok(changed)
+        self.run_rows(sql, fixed, rows, true).await.map(|(_, changed)| changed)
     }
 
     /// The rows that a statement answers over a list of rows.
@@ -370,16 +343,38 @@ impl Tx {
         fixed: &[Value],
         rows: &Rows,
     ) -> Result<Vec<Row>, DatabaseError> {
-        let mut found = Vec::new();
-        for (text, values) in rows.pieces(sql, fixed, self.is_postgres()) {
-            found.extend(self.fetch_all(&text, values).await?);
+        self.run_rows(sql, fixed, rows, false).await.map(|(found, _)| found)
+    }
+
+    async fn run_rows(
+        &mut self,
+        sql: &str,
+        fixed: &[Value],
+        rows: &Rows,
+        executes: bool,
+    ) -> Result<(Vec<Row>, u64), DatabaseError> {
+        if rows.is_empty() {
+            return Ok((Vec::new(), 0));
         }
-        Ok(found)
+        if let Some(Lent::Sqlite(_)) = self.lent {
+            let span = self.span(sql);
+            return span.in_scope(|| self.answer_each(sql, fixed, rows, executes));
+        }
+        let (mut found, mut changed) = (Vec::new(), 0);
+        for (text, values) in rows.pieces(sql, fixed) {
+            let (more, of_piece) = self.run(&text, values, executes).await?;
+            found.extend(more);
+            changed += of_piece;
+        }
+        Ok((found, changed))
     }
 
     /// Runs several statements without parameters, as a migration has them.
     pub(crate) async fn execute_script(&mut self, script: &str) -> Result<(), DatabaseError> {
-        let text = text_for(script, self.is_postgres());
+        let text = text_for(script, self.is_postgres()).into_owned();
+        if let Some(Lent::Sqlite(_)) = self.lent {
+            return self.wait_for_sqlite(move |connection| sqlite::run_script(connection, &text)).await;
+        }
         self.control(&text).await
     }
 
@@ -405,9 +400,29 @@ impl Tx {
         Ok(now_ms.unwrap_or_else(|| self.env.wall_clock_ms()))
     }
 
+    /// Says what the transaction changes at most, and how it leaves the bucket's row.
+    pub(crate) fn touches(&mut self, touches: Touches, leaves: Bucket) {
+        self.touches = touches;
+        self.leaves = Some(leaves);
+    }
+
     /// Makes the changes durable.
     pub(crate) async fn commit(mut self) -> Result<(), DatabaseError> {
-        let result = self.control("COMMIT").await;
+        let result = match &self.lent {
+            // It waits for the disk.
+            Some(Lent::Sqlite(_)) => {
+                let span = self.span("COMMIT");
+                let committing = self.recent.begin(std::mem::take(&mut self.touches));
+                let commit = self.wait_for_sqlite(|connection| sqlite::control(connection, "COMMIT"));
+                let result = commit.instrument(span).await;
+                // Without the connection it is not known whether it goes on.
+                if self.lent.is_some() {
+                    committing.end(self.leaves.take().filter(|_| result.is_ok()));
+                }
+                result
+            }
+            Some(Lent::Postgres(_)) | None => self.control("COMMIT").await,
+        };
         match result {
             Ok(()) => {
                 self.release();
@@ -422,7 +437,16 @@ impl Tx {
 
     /// Takes the changes back. When that cannot be said to the database, the connection is closed, which does it.
     pub(crate) async fn roll_back(mut self) {
-        if !self.in_doubt && self.purpose != Purpose::Statements && self.control("ROLLBACK").await.is_ok() {
+        if self.in_doubt || self.purpose == Purpose::Statements {
+            return;
+        }
+        if let Some(Lent::Sqlite(borrowed)) = &mut self.lent {
+            let open = borrowed.connection().is_ok_and(|connection| !connection.is_autocommit());
+            if !open {
+                return self.release();
+            }
+        }
+        if self.control("ROLLBACK").await.is_ok() {
             self.release();
         }
     }
@@ -434,7 +458,13 @@ impl Tx {
         }
         match self.lent.take() {
             Some(Lent::Postgres(borrowed)) => borrowed.give_back(),
-            Some(Lent::Sqlite(borrowed)) => borrowed.give_back(),
+            // A statement that fails may have ended its transaction, or not; what is still open ends with the connection.
+            Some(Lent::Sqlite(mut borrowed)) => {
+                let ended = borrowed.connection().is_ok_and(|connection| connection.is_autocommit());
+                if ended {
+                    borrowed.give_back();
+                }
+            }
             None => {}
         }
     }
@@ -466,34 +496,61 @@ impl Tx {
         let answer = match lent {
             Lent::Postgres(borrowed) => {
                 let connection = borrowed.connection()?;
-                let text = AssertSqlSafe(text_for(sql, true));
-                let query = sqlx::query_with(text, postgres_arguments(values)?);
-                let work = async {
-                    if execute {
-                        let done = query.execute(connection).await.map_err(classify)?;
-                        return Ok((Vec::new(), done.rows_affected()));
-                    }
-                    let rows = query.fetch_all(connection).await.map_err(classify)?;
-                    let rows: Result<Vec<Row>, DatabaseError> = rows.iter().map(postgres_row).collect();
-                    rows.map(|rows| (rows, 0))
-                };
-                self.env.timeout(self.limit, work).await
+                let text = text_for(sql, true).into_owned();
+                self.env.timeout(self.limit, postgres::run(connection, text, values, execute)).await
             }
             Lent::Sqlite(borrowed) => {
                 let connection = borrowed.connection()?;
-                let text = AssertSqlSafe(text_for(sql, false));
-                let query = sqlx::query_with(text, sqlite_arguments(values)?);
-                let work = async {
-                    if execute {
-                        let done = query.execute(connection).await.map_err(classify)?;
-                        return Ok((Vec::new(), done.rows_affected()));
-                    }
-                    let rows = query.fetch_all(connection).await.map_err(classify)?;
-                    let rows: Result<Vec<Row>, DatabaseError> = rows.iter().map(sqlite_row).collect();
-                    rows.map(|rows| (rows, 0))
-                };
-                self.env.timeout(self.limit, work).await
+                Ok(sqlite::run(connection, &text_for(sql, false), &values, execute))
             }
+        };
+        self.settle(answer, began)
+    }
+
+    /// Runs a statement of SQLite once for each row of a list.
+    fn answer_each(
+        &mut self,
+        sql: &str,
+        fixed: &[Value],
+        rows: &Rows,
+        executes: bool,
+    ) -> Result<(Vec<Row>, u64), DatabaseError> {
+        if self.in_doubt {
+            return Err(DatabaseError::Broken("the connection failed before".to_owned()));
+        }
+        let Some(Lent::Sqlite(borrowed)) = self.lent.as_mut() else {
+            return Err(DatabaseError::Internal("the transaction has ended".to_owned()));
+        };
+        let connection = borrowed.connection()?;
+        let began = self.env.now();
+        let (text, list, columns) = rows.one_by_one(sql, fixed.len());
+        let answer = sqlite::run_each(connection, &text_for(&text, false), fixed, list, columns, executes);
+        self.settle(Ok(answer), began)
+    }
+
+    /// Does something with SQLite's connection that may take a while.
+    async fn wait_for_sqlite(
+        &mut self,
+        work: impl FnOnce(&rusqlite::Connection) -> Result<(), DatabaseError> + Send + 'static,
+    ) -> Result<(), DatabaseError> {
+        let Some(Lent::Sqlite(mut borrowed)) = self.lent.take() else {
+            return Err(DatabaseError::Internal("the transaction has ended".to_owned()));
+        };
+        self.in_doubt = true;
+        let began = self.env.now();
+        if self.may_wait {
+            let result = borrowed.connection().and_then(|connection| work(connection));
+            self.lent = Some(Lent::Sqlite(borrowed));
+            return self.settle(Ok(result), began);
+        }
+        let answer = self.env.timeout(self.limit, sqlite::waiting(&self.env, borrowed, work)).await;
+        let answer = match answer {
+            Ok(Some((borrowed, result))) => {
+                self.lent = Some(Lent::Sqlite(borrowed));
+                Ok(result)
+            }
+            Ok(None) => Ok(Err(DatabaseError::Broken("a thread of the database broke off".to_owned()))),
+            Err(elapsed) => Err(elapsed),
         };
         self.settle(answer, began)
     }
@@ -506,6 +563,7 @@ impl Tx {
         let system = if self.is_postgres() { "postgresql" } else { "sqlite" };
         let text = text_for(sql, self.is_postgres());
         let operation = text.split_whitespace().next().unwrap_or_default();
+        let text = &*text;
         info_span!(
             target: TRACE,
             "statement",
@@ -517,7 +575,21 @@ impl Tx {
         )
     }
 
-    /// Begins or ends a transaction, or runs a script.
+    /// Begins the transaction. SQLite's writer waits, where it may, for other processes.
+    async fn begin(&mut self, text: &'static str) -> Result<(), DatabaseError> {
+        if let (Some(Lent::Sqlite(borrowed)), Purpose::Changes) = (&mut self.lent, self.purpose) {
+            let lock_timeout = self.lock_timeout;
+            if sqlite::try_begin(borrowed.connection()?, lock_timeout)? {
+                return Ok(());
+            }
+            let span = self.span(text);
+            let begin = self.wait_for_sqlite(move |connection| sqlite::control(connection, text));
+            return begin.instrument(span).await;
+        }
+        self.control(text).await
+    }
+
+    /// Begins or ends a transaction, or runs a script of Postgres.
     async fn control(&mut self, text: &str) -> Result<(), DatabaseError> {
         let span = self.span(text);
         self.answer_control(text).instrument(span).await
@@ -529,18 +601,13 @@ impl Tx {
         };
         self.in_doubt = true;
         let began = self.env.now();
-        let work = async {
-            match lent {
-                Lent::Postgres(borrowed) => {
-                    borrowed.connection()?.execute(sqlx::raw_sql(AssertSqlSafe(text))).await.map(drop)
-                }
-                Lent::Sqlite(borrowed) => {
-                    borrowed.connection()?.execute(sqlx::raw_sql(AssertSqlSafe(text))).await.map(drop)
-                }
+        let answer = match lent {
+            Lent::Postgres(borrowed) => {
+                let work = postgres::run_script(borrowed.connection()?, text);
+                self.env.timeout(self.limit, work).await
             }
-            .map_err(classify)
+            Lent::Sqlite(borrowed) => Ok(sqlite::control(borrowed.connection()?, text)),
         };
-        let answer = self.env.timeout(self.limit, work).await;
         self.settle(answer, began)
     }
 
@@ -567,135 +634,9 @@ impl Tx {
     }
 }
 
-fn postgres_arguments(values: Vec<Value>) -> Result<PgArguments, DatabaseError> {
-    let mut arguments = PgArguments::default();
-    for value in values {
-        match value {
-            Value::Number(number) => arguments.add(number),
-            Value::Bytes(bytes) => arguments.add(bytes.as_deref()),
-            Value::Text(text) => arguments.add(text),
-            Value::Numbers(numbers) => arguments.add(numbers),
-            Value::ByteStrings(list) => {
-                let list: Vec<Option<&[u8]>> = list.iter().map(Option::as_deref).collect();
-                arguments.add(list)
-            }
-            Value::Texts(texts) => arguments.add(texts),
-        }
-        .map_err(|error| DatabaseError::Internal(error.to_string()))?;
-    }
-    Ok(arguments)
-}
-
-fn sqlite_arguments(values: Vec<Value>) -> Result<SqliteArguments, DatabaseError> {
-    let mut arguments = SqliteArguments::default();
-    for value in values {
-        match value {
-            Value::Number(number) => arguments.add(number),
-            Value::Bytes(bytes) => arguments.add(bytes.map(Vec::from)),
-            Value::Text(text) => arguments.add(text),
-            Value::Numbers(_) | Value::ByteStrings(_) | Value::Texts(_) => Err("SQLite has no arrays".into()),
-        }
-        .map_err(|error| DatabaseError::Internal(error.to_string()))?;
-    }
-    Ok(arguments)
-}
-
-fn postgres_row(row: &PgRow) -> Result<Row, DatabaseError> {
-    let value = |index: usize| -> Result<Value, DatabaseError> {
-        let raw = row.try_get_raw(index).map_err(classify)?;
-        let kind = raw.type_info().name().to_owned();
-        Ok(match kind.as_str() {
-            "INT2" => Value::Number(row.try_get::<Option<i16>, _>(index).map_err(classify)?.map(i64::from)),
-            "INT4" => Value::Number(row.try_get::<Option<i32>, _>(index).map_err(classify)?.map(i64::from)),
-            "INT8" => Value::Number(row.try_get(index).map_err(classify)?),
-            "BYTEA" => {
-                Value::Bytes(row.try_get::<Option<Vec<u8>>, _>(index).map_err(classify)?.map(Bytes::from))
-            }
-            _ => Value::Text(row.try_get(index).map_err(classify)?),
-        })
-    };
-    let values: Result<Vec<Value>, DatabaseError> = (0..row.len()).map(value).collect();
-    values.map(Row::new)
-}
-
-fn sqlite_row(row: &SqliteRow) -> Result<Row, DatabaseError> {
-    let value = |index: usize| -> Result<Value, DatabaseError> {
-        let raw = row.try_get_raw(index).map_err(classify)?;
-        if raw.is_null() {
-            return Ok(Value::Number(None));
-        }
-        let kind = raw.type_info().name().to_owned();
-        Ok(match kind.as_str() {
-            "INTEGER" => Value::Number(row.try_get_unchecked(index).map_err(classify)?),
-            "BLOB" => Value::Bytes(
-                row.try_get_unchecked::<Option<Vec<u8>>, _>(index).map_err(classify)?.map(Bytes::from),
-            ),
-            _ => Value::Text(row.try_get_unchecked(index).map_err(classify)?),
-        })
-    };
-    let values: Result<Vec<Value>, DatabaseError> = (0..row.len()).map(value).collect();
-    values.map(Row::new)
-}
-
 /// Marks a full disk, which both engines report before anything is durable and after which they can go on.
 const FULL: &str = "the database's disk is full";
 
 fn is_full(error: &DatabaseError) -> bool {
     matches!(error, DatabaseError::Unavailable(reason) if reason.starts_with(FULL))
-}
-
-/// Sorts a driver's error. Whether it struck a COMMIT is for [`Tx::commit`] to consider.
-fn classify(error: sqlx::Error) -> DatabaseError {
-    let reason = error.to_string();
-    let Some(database) = error.as_database_error() else {
-        return match error {
-            sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => {
-                DatabaseError::Broken(reason)
-            }
-            sqlx::Error::Tls(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => {
-                DatabaseError::Unavailable(reason)
-            }
-            _ => DatabaseError::Internal(reason),
-        };
-    };
-    let code = database.code().unwrap_or_default().into_owned();
-    match code.parse::<u32>() {
-        // SQLite's codes are numbers with the primary code in the low byte. Postgres's have five characters, and
-        // those that are digits only are above 255.
-        Ok(number) if code.len() < 5 => classify_sqlite(number & 0xff, reason),
-        _ => classify_postgres(&code, reason),
-    }
-}
-
-/// Source: PostgreSQL documentation, appendix A, "PostgreSQL Error Codes".
-fn classify_postgres(code: &str, reason: String) -> DatabaseError {
-    match code {
-        // Serialisation failure, deadlock, lock not available; a plan or a statement that is not valid any more.
-        "40001" | "40P01" | "55P03" | "0A000" | "26000" => DatabaseError::Conflict(reason),
-        "53100" => DatabaseError::Unavailable(format!("{FULL}: {reason}")),
-        // The server shuts down or crashed, or closed a session that was idle for too long.
-        "57P01" | "57P02" | "57P03" | "25P03" | "57P05" => DatabaseError::Broken(reason),
-        // Cancelled by a timeout; read-only, as a standby is; no such database.
-        "57014" | "25006" | "3D000" => DatabaseError::Unavailable(reason),
-        _ => match &code[..2] {
-            "08" | "53" | "57" | "58" | "28" => DatabaseError::Unavailable(reason),
-            "22" | "23" | "54" => DatabaseError::Refused(reason),
-            _ => DatabaseError::Internal(reason),
-        },
-    }
-}
-
-/// Source: SQLite documentation, "Result and Error Codes".
-fn classify_sqlite(code: u32, reason: String) -> DatabaseError {
-    match code {
-        // BUSY, LOCKED, SCHEMA.
-        5 | 6 | 17 => DatabaseError::Conflict(reason),
-        // FULL.
-        13 => DatabaseError::Unavailable(format!("{FULL}: {reason}")),
-        // PERM, NOMEM, READONLY, INTERRUPT, IOERR, CORRUPT, CANTOPEN, PROTOCOL, NOTADB.
-        3 | 7 | 8 | 9 | 10 | 11 | 14 | 15 | 26 => DatabaseError::Unavailable(reason),
-        // TOOBIG, CONSTRAINT, MISMATCH.
-        18..=20 => DatabaseError::Refused(reason),
-        _ => DatabaseError::Internal(reason),
-    }
 }

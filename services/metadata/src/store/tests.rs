@@ -13,6 +13,7 @@ mod leases;
 mod listing;
 mod migrations;
 mod plans;
+mod recent;
 mod schema;
 mod support;
 

@@ -46,8 +46,22 @@ pub(crate) fn find_version_values(request: &GetVersion) -> Vec<Value> {
 }
 
 impl MetadataStore {
-    /// One statement, one more for content or parts that are in pages.
+    /// One statement, one more for content or parts that are in pages; none when it is remembered.
     pub(super) async fn find_version(&self, request: &GetVersion) -> Result<FoundVersion, Failure> {
+        if request.version_id.is_some() {
+            return self.look_up_version(request).await;
+        }
+        let recent = self.engine.recent();
+        if let Some(found) = recent.version(&request.bucket, &request.key, request.with_content) {
+            return Ok(found);
+        }
+        let ticket = recent.ticket();
+        let found = self.look_up_version(request).await?;
+        recent.keep_version(ticket, &request.key, request.with_content, &found);
+        Ok(found)
+    }
+
+    async fn look_up_version(&self, request: &GetVersion) -> Result<FoundVersion, Failure> {
         let sql = find_version_sql(request.version_id, request.with_content);
         let row = self.engine.fetch_optional(&sql, find_version_values(request)).await?;
         self.read_version(request, row.ok_or_else(|| not_found(&request.bucket))?).await

@@ -315,8 +315,8 @@ impl<'a> Batch<'a> {
         self.changes.discard_version(self.env, self.due_ms, key, &head);
     }
 
-    /// Writes the changes and advances the bucket's row.
-    pub(crate) async fn apply(mut self, tx: &mut Tx) -> Result<(), DatabaseError> {
+    /// Writes the changes and advances the bucket's row. Answers the bucket as it is then, and the keys whose versions changed.
+    pub(crate) async fn apply(mut self, tx: &mut Tx) -> Result<(Bucket, BTreeSet<ObjectKey>), DatabaseError> {
         for (key, entry) in &self.keys {
             let retired = |head: &Head| {
                 self.changes.retired.contains_key(&(key.clone(), head.version_seq, head.seq_from))
@@ -326,6 +326,7 @@ impl<'a> Batch<'a> {
                 self.changes.promoted.insert(key.clone());
             }
         }
+        let changed = self.changes.keys();
         let mut bucket = self.bucket;
         for (key, size, is_delete_marker) in self.changes.apply(tx, bucket.id).await? {
             let looked_up = self.keys.get(&key).is_some_and(|entry| entry.current().is_some());
@@ -333,7 +334,8 @@ impl<'a> Batch<'a> {
                 move_listed(&mut bucket.usage, (0, 0), (1, size));
             }
         }
-        advance_bucket(tx, &bucket).await
+        advance_bucket(tx, &bucket).await?;
+        Ok((bucket, changed))
     }
 }
 

@@ -112,6 +112,13 @@ impl Changes {
         self.inserts.is_empty() && self.retired.is_empty() && self.promoted.is_empty() && self.feed.is_empty()
     }
 
+    /// The keys of whose versions some are made, removed or marked.
+    pub(crate) fn keys(&self) -> BTreeSet<ObjectKey> {
+        let made = self.inserts.iter().map(|row| &row.key);
+        let retired = self.retired.keys().map(|(key, _, _)| key);
+        made.chain(retired).chain(&self.promoted).cloned().collect()
+    }
+
     /// Writes everything. Answers what became current of the keys in `promoted`: key, size, whether it is a marker.
     ///
     /// Old rows leave the unique indexes before new ones enter them.

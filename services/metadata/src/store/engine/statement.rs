@@ -1,9 +1,8 @@
 //! Statement texts: one text for both engines, and lists of rows as one parameter list.
 
-use super::Value;
+use std::borrow::Cow;
 
-/// Most rows of a list in one statement of SQLite. With 25 columns, far below its 32,766 parameters.
-const SQLITE_ROWS_MAX: usize = 64;
+use super::Value;
 
 /// Most rows of a list in one statement of Postgres.
 const POSTGRES_ROWS_MAX: usize = 1024;
@@ -12,7 +11,13 @@ const POSTGRES_ROWS_MAX: usize = 1024;
 ///
 /// Statements are written for both. Where they differ, the text has `[for Postgres|for SQLite]`, or `[for Postgres]`
 /// where SQLite needs nothing, such as a locking clause: it has one writer.
-pub(super) fn text_for(sql: &str, postgres: bool) -> String {
+///
+/// SQLite's parameters are written `?1`, because it gives those that are written `$1` the numbers in which they come.
+pub(super) fn text_for(sql: &str, postgres: bool) -> Cow<'_, str> {
+    let special: &[char] = if postgres { &['['] } else { &['[', '$'] };
+    if !sql.contains(special) {
+        return Cow::Borrowed(sql);
+    }
     let mut text = String::with_capacity(sql.len());
     let mut rest = sql;
     while let Some((before, after)) = rest.split_once('[') {
@@ -23,7 +28,10 @@ pub(super) fn text_for(sql: &str, postgres: bool) -> String {
         rest = after;
     }
     text.push_str(rest);
-    text
+    if !postgres {
+        text = text.replace('$', "?");
+    }
+    Cow::Owned(text)
 }
 
 /// Updates the rows of `table` that `condition` finds for each row `r` of a list: one walk down an index for each. In
@@ -67,8 +75,7 @@ pub(crate) fn find_each(table: &str, condition: &str, lock: &str) -> String {
 /// on. The first column of a real row is never NULL.
 ///
 /// Postgres gets one array for each column, so that a statement has one text whatever the length of the list. SQLite
-/// has no arrays and gets `VALUES`, in pieces that are padded with rows of NULLs to a power of two, so that few
-/// distinct texts have to be prepared.
+/// has no arrays and no trip to save: the statement is run for each row, which is one row of `VALUES` then.
 #[derive(Debug, Default)]
 pub(crate) struct Rows {
     columns: usize,
@@ -101,26 +108,21 @@ impl Rows {
         &'a self,
         sql: &'a str,
         fixed: &'a [Value],
-        postgres: bool,
     ) -> impl Iterator<Item = (String, Vec<Value>)> + Send + 'a {
-        let rows_max = if postgres { POSTGRES_ROWS_MAX } else { SQLITE_ROWS_MAX };
-        self.values.chunks(self.columns.max(1) * rows_max).map(move |piece| {
+        self.values.chunks(self.columns.max(1) * POSTGRES_ROWS_MAX).map(move |piece| {
             let mut values = fixed.to_vec();
-            let table = if postgres {
-                values.extend((0..self.columns).map(|column| {
-                    let cells = piece.iter().skip(column).step_by(self.columns);
-                    Value::array_of(cells)
-                }));
-                arrays(fixed.len(), self.columns)
-            } else {
-                let rows = (piece.len() / self.columns).next_power_of_two();
-                values.extend_from_slice(piece);
-                let padding = piece[..self.columns].iter().map(Value::null_of).cycle();
-                values.extend(padding.take(rows * self.columns - piece.len()));
-                placeholders(fixed.len(), rows, self.columns)
-            };
-            (sql.replace("{rows}", &table), values)
+            values.extend((0..self.columns).map(|column| {
+                let cells = piece.iter().skip(column).step_by(self.columns);
+                Value::array_of(cells)
+            }));
+            (sql.replace("{rows}", &arrays(fixed.len(), self.columns)), values)
         })
+    }
+
+    /// The statement's text for one row, whose parameters come after `fixed` others; the values of all rows, and how many
+    /// there are in each.
+    pub(super) fn one_by_one(&self, sql: &str, fixed: usize) -> (String, &[Value], usize) {
+        (sql.replace("{rows}", &one_row(fixed, self.columns)), &self.values, self.columns)
     }
 }
 
@@ -131,22 +133,9 @@ fn arrays(fixed: usize, columns: usize) -> String {
     format!("(SELECT * FROM unnest({}) AS u({}))", parameters.join(", "), names.join(", "))
 }
 
-fn placeholders(fixed: usize, rows: usize, columns: usize) -> String {
-    use std::fmt::Write;
-    let mut text = String::with_capacity(rows * columns * 7);
-    text.push_str("(VALUES ");
-    for row in 0..rows {
-        text.push_str(if row == 0 { "(" } else { ", (" });
-        for column in 0..columns {
-            let number = fixed + row * columns + column + 1;
-            let separator = if column == 0 { "" } else { ", " };
-            // Writing to a string cannot fail.
-            let _ = write!(text, "{separator}${number}");
-        }
-        text.push(')');
-    }
-    text.push(')');
-    text
+fn one_row(fixed: usize, columns: usize) -> String {
+    let parameters: Vec<String> = (1..=columns).map(|column| format!("${}", fixed + column)).collect();
+    format!("(VALUES ({}))", parameters.join(", "))
 }
 
 #[cfg(test)]
@@ -158,21 +147,20 @@ mod tests {
     fn a_text_has_a_form_for_each_engine() {
         let sql = "SELECT [now()|1] FROM a WHERE b = $1 [FOR UPDATE]";
         assert_eq!(text_for(sql, true), "SELECT now() FROM a WHERE b = $1 FOR UPDATE");
-        assert_eq!(text_for(sql, false), "SELECT 1 FROM a WHERE b = $1 ");
+        assert_eq!(text_for(sql, false), "SELECT 1 FROM a WHERE b = ?1 ");
     }
 
     #[test]
-    fn lists_have_few_texts() {
+    fn lists_have_one_text() {
         let mut rows = Rows::default();
         for number in 0..67_i64 {
             rows.push([Value::from(number), Value::from("x")]);
         }
-        let pieces: Vec<_> = rows.pieces("{rows}", &[Value::from(9)], false).collect();
-        assert_eq!(pieces.iter().map(|(_, values)| values.len()).collect::<Vec<_>>(), [1 + 128, 1 + 8]);
-        assert_eq!(pieces[1].0, "(VALUES ($2, $3), ($4, $5), ($6, $7), ($8, $9))");
-        assert_eq!(pieces[1].1[7..], [Value::Number(None), Value::Text(None)]);
+        let (text, values, columns) = rows.one_by_one("{rows}", 1);
+        assert_eq!((text.as_str(), values.len(), columns), ("(VALUES ($2, $3))", 2 * 67, 2));
+        assert_eq!(values[2..4], [Value::from(1), Value::from("x")]);
 
-        let pieces: Vec<_> = rows.pieces("{rows}", &[Value::from(9)], true).collect();
+        let pieces: Vec<_> = rows.pieces("{rows}", &[Value::from(9)]).collect();
         assert_eq!(pieces.len(), 1);
         assert_eq!(pieces[0].0, "(SELECT * FROM unnest($2, $3) AS u(column1, column2))");
         assert_eq!(pieces[0].1[1], Value::Numbers((0..67).map(Some).collect()));

@@ -17,15 +17,6 @@ pub(crate) enum Value {
 }
 
 impl Value {
-    /// NULL of the same type.
-    pub(super) fn null_of(&self) -> Self {
-        match self {
-            Self::Number(_) | Self::Numbers(_) => Self::Number(None),
-            Self::Bytes(_) | Self::ByteStrings(_) => Self::Bytes(None),
-            Self::Text(_) | Self::Texts(_) => Self::Text(None),
-        }
-    }
-
     /// The cells of a column as one value; they have one type.
     pub(super) fn array_of<'a>(cells: impl Iterator<Item = &'a Self>) -> Self {
         let mut cells = cells.peekable();

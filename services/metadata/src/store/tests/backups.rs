@@ -333,6 +333,7 @@ async fn a_backup_of_an_earlier_release_is_migrated(test: TestStore) {
             connections: 2,
             acquire_timeout: test.config.acquire_timeout,
             statement_timeout: test.config.statement_timeout,
+            is_alone: false,
         };
         let engine = Engine::open(Env::real(), &options).await.expect("a database opens");
         migrate(&engine, &MIGRATIONS[..version]).await.expect("an earlier program migrates");

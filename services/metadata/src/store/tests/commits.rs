@@ -1,10 +1,11 @@
 //! Group commit: order, counts, neighbours that fail, callers that go away.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use env::Env;
 use metadata_api::{
-    CommitVersion, Error, Metadata,
+    CommitVersion, Error, Metadata, Subresource,
     conformance::{
         compare::compare,
         support::{bucket, delete, etag, inline, key, put, versioned_bucket, write},
@@ -16,7 +17,7 @@ use types::Sequence;
 use super::{
     audit::audit,
     on_both_engines,
-    support::{TestStore, spawn},
+    support::{TestStore, spawn, sqlite},
 };
 use crate::MetadataStore;
 
@@ -343,4 +344,39 @@ async fn impossible_lengths_are_malformed() {
         ..request
     };
     store.commit_version(inline).await.expect("a short one is not");
+}
+
+/// Of SQLite, whose committers have threads of their own: more buckets than the runtime has threads, beside transactions that need
+/// one of these threads to end.
+#[test]
+fn committers_of_many_buckets_leave_threads_to_others() {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .max_blocking_threads(12)
+        .enable_all()
+        .build();
+    runtime.expect("a runtime").block_on(async {
+        let test = sqlite().await;
+        let store: Arc<dyn Metadata> = Arc::new(test.store.clone());
+        let mut names = Vec::new();
+        for _ in 0..40 {
+            names.push(bucket(&store).await);
+        }
+        let tasks = names.iter().cloned().map(|name| {
+            let store = store.clone();
+            spawn(async move {
+                for number in 0..5 {
+                    put(&store, &name, &key("k"), number).await;
+                    let document = Some(Bytes::from_static(b"<Document/>"));
+                    store.set_subresource(&name, Subresource::Tagging, document).await.expect("tags");
+                }
+            })
+        });
+        let deadline = Duration::from_secs(60);
+        for task in tasks.collect::<Vec<_>>() {
+            let ended = Env::real().timeout(deadline, task).await.expect("nobody waits for ever");
+            ended.expect("it ends well");
+        }
+        audit(&test.store).await;
+    });
 }

@@ -1,9 +1,15 @@
-//! The contract's conformance suite on both engines.
+//! The contract's conformance suite on both engines, and on SQLite with what was read last remembered.
 
 mod sqlite {
     use crate::store::tests::support::sqlite;
 
     metadata_api::conformance_tests!(sqlite);
+}
+
+mod sqlite_alone {
+    use crate::store::tests::support::sqlite_alone;
+
+    metadata_api::conformance_tests!(sqlite_alone);
 }
 
 mod postgres {

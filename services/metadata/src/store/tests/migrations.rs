@@ -71,6 +71,7 @@ async fn a_database_of_an_earlier_release_keeps_what_it_has(test: TestStore) {
             connections: 2,
             acquire_timeout: config.acquire_timeout,
             statement_timeout: config.statement_timeout,
+            is_alone: config.is_alone,
         };
         let engine = Engine::open(Env::real(), &options).await.expect("a database opens");
         migrate(&engine, &MIGRATIONS[..version]).await.expect("an earlier program migrates");

@@ -63,8 +63,18 @@ where
 
 /// A store on a new SQLite file.
 pub(crate) async fn sqlite() -> TestStore {
+    on_a_file(false).await
+}
+
+/// The same that is told that nobody else has the file.
+pub(crate) async fn sqlite_alone() -> TestStore {
+    on_a_file(true).await
+}
+
+async fn on_a_file(is_alone: bool) -> TestStore {
     let directory = tempfile::tempdir().expect("a temporary directory");
-    let config = config(format!("sqlite:{}", directory.path().join("metadata.db").display()));
+    let url = format!("sqlite:{}", directory.path().join("metadata.db").display());
+    let config = StoreConfig { is_alone, ..config(url) };
     let store = MetadataStore::open(Env::real(), config.clone()).await.expect("a new database opens");
     TestStore { store, config, guard: Guard::Directory(directory) }
 }

@@ -1,0 +1,273 @@
+//! What was read last of buckets and of current versions, for a process that has a SQLite database for itself.
+//!
+//! What is answered from here is what the database would answer at that moment:
+//!
+//! - Everything that changes rows is a transaction of this process, and SQLite has one writer, so at most one commits at a time.
+//! - While one commits, from before its COMMIT until after it, nothing is answered from here that it may change, and nothing
+//!   is taken in. What it may change has been thrown away when that ends: the rows of a bucket and of the keys that it names when
+//!   it is a batch of commits, everything when it is anything else.
+//! - What is read from the database is taken in only if no transaction has begun or ended to commit since before the read
+//!   began.
+//! - A bucket and a version of it are answered with together only while both are known: as of the same moment.
+//! - When it is not known how a COMMIT ended, or that it has ended, nothing is answered from here any more.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use metadata_api::{Bucket, FoundVersion, Version, VersionState};
+use types::{BucketName, Content, ObjectKey, Sequence, Timestamp, VersionId};
+
+/// Most bytes that are kept, about. Past it the memory begins anew.
+const BYTES_MAX: usize = 24 << 20;
+
+/// Most bytes of one version, about.
+const VERSION_BYTES_MAX: usize = 24 << 10;
+
+/// What a version takes beside what is counted of it, about.
+const OVERHEAD: usize = 768;
+
+/// Most buckets that are kept.
+const BUCKETS_MAX: usize = 10_000;
+
+/// What a transaction may change.
+#[derive(Debug, Clone, Default)]
+pub(crate) enum Touches {
+    #[default]
+    Anything,
+    /// The row of this bucket and versions of these keys.
+    Keys(BucketName, BTreeSet<ObjectKey>),
+}
+
+/// The memory. Clones share it.
+#[derive(Clone)]
+pub(crate) struct Recent {
+    state: Option<Arc<Mutex<State>>>,
+}
+
+#[derive(Default)]
+struct State {
+    /// Counts the beginnings and ends of commits.
+    generation: u64,
+    /// What the transaction that commits now may change.
+    committing: Option<Touches>,
+    /// The end of a commit was not learnt of.
+    is_lost: bool,
+    buckets: HashMap<BucketName, Known>,
+    bytes: usize,
+}
+
+/// What is known of a bucket.
+#[derive(Default)]
+struct Known {
+    bucket: Option<Bucket>,
+    /// Current versions that are objects, by key and by whether their content was read.
+    versions: HashMap<(ObjectKey, bool), Found>,
+}
+
+/// A version without its bucket.
+struct Found {
+    version_id: VersionId,
+    sequence: Sequence,
+    last_modified: Timestamp,
+    version: Box<Version>,
+    bytes: usize,
+}
+
+/// Says that a read began when nothing was being committed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ticket(Option<u64>);
+
+/// A commit that is under way. Dropped without [`Committing::end`] it ends the memory.
+pub(crate) struct Committing {
+    recent: Recent,
+    has_ended: bool,
+}
+
+impl Recent {
+    /// A memory, which is of use only to a process that has its database for itself.
+    pub(crate) fn new(is_alone: bool) -> Self {
+        Self { state: is_alone.then(Arc::default) }
+    }
+
+    fn lock(&self) -> Option<MutexGuard<'_, State>> {
+        self.state.as_ref().map(|state| state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The bucket of this name, if it is known now.
+    pub(crate) fn bucket(&self, name: &BucketName) -> Option<Bucket> {
+        let state = self.lock()?;
+        state.known(name)?.bucket.clone()
+    }
+
+    /// The current version of a key with its bucket, if both are known now.
+    pub(crate) fn version(
+        &self,
+        name: &BucketName,
+        key: &ObjectKey,
+        with_content: bool,
+    ) -> Option<FoundVersion> {
+        let state = self.lock()?;
+        let known = state.known(name)?;
+        let bucket = known.bucket.clone()?;
+        let found = known.versions.get(&(key.clone(), with_content))?;
+        Some(FoundVersion {
+            bucket,
+            version_id: found.version_id,
+            sequence: found.sequence,
+            is_current: true,
+            last_modified: found.last_modified,
+            state: VersionState::Object(found.version.clone()),
+        })
+    }
+
+    /// Taken before a read whose answer is to be kept.
+    pub(crate) fn ticket(&self) -> Ticket {
+        let generation = self.lock().filter(|state| state.committing.is_none() && !state.is_lost);
+        Ticket(generation.map(|state| state.generation))
+    }
+
+    /// Keeps a bucket that was read since the ticket was taken.
+    pub(crate) fn keep_bucket(&self, ticket: Ticket, bucket: &Bucket) {
+        let Some(mut state) = self.lock() else { return };
+        if state.is_good(ticket) {
+            state.known_mut(&bucket.name).bucket = Some(bucket.clone());
+        }
+    }
+
+    /// Keeps the current version of a key that was read since the ticket was taken, and its bucket.
+    pub(crate) fn keep_version(
+        &self,
+        ticket: Ticket,
+        key: &ObjectKey,
+        with_content: bool,
+        found: &FoundVersion,
+    ) {
+        let Some(mut state) = self.lock().filter(|state| state.is_good(ticket)) else { return };
+        let VersionState::Object(version) = &found.state else { return };
+        let bytes = bytes_of(key, version);
+        if !found.is_current || bytes > VERSION_BYTES_MAX {
+            return;
+        }
+        if state.bytes + bytes > BYTES_MAX {
+            state.forget_everything();
+        }
+        let known = state.known_mut(&found.bucket.name);
+        known.bucket = Some(found.bucket.clone());
+        let kept = Found {
+            version_id: found.version_id,
+            sequence: found.sequence,
+            last_modified: found.last_modified,
+            version: version.clone(),
+            bytes,
+        };
+        let replaced = known.versions.insert((key.clone(), with_content), kept);
+        state.bytes = (state.bytes + bytes).saturating_sub(replaced.map_or(0, |replaced| replaced.bytes));
+    }
+
+    /// Called before a COMMIT is sent: throws away what it may change.
+    pub(crate) fn begin(&self, touches: Touches) -> Committing {
+        if let Some(mut state) = self.lock() {
+            state.generation += 1;
+            // There is one writer. If there were two, nobody would know what the other changes.
+            state.is_lost |= state.committing.is_some();
+            match &touches {
+                Touches::Anything => state.forget_everything(),
+                Touches::Keys(name, keys) => state.forget(name, keys),
+            }
+            state.committing = Some(touches);
+        }
+        Committing { recent: self.clone(), has_ended: false }
+    }
+}
+
+impl State {
+    /// What is known of a bucket that no commit is changing.
+    fn known(&self, name: &BucketName) -> Option<&Known> {
+        let is_free = match &self.committing {
+            None => true,
+            Some(Touches::Anything) => false,
+            Some(Touches::Keys(touched, _)) => touched != name,
+        };
+        if is_free && !self.is_lost { self.buckets.get(name) } else { None }
+    }
+
+    fn known_mut(&mut self, name: &BucketName) -> &mut Known {
+        if self.buckets.len() >= BUCKETS_MAX && !self.buckets.contains_key(name) {
+            self.forget_everything();
+        }
+        self.buckets.entry(name.clone()).or_default()
+    }
+
+    fn is_good(&self, ticket: Ticket) -> bool {
+        ticket.0 == Some(self.generation) && self.committing.is_none() && !self.is_lost
+    }
+
+    fn forget_everything(&mut self) {
+        self.buckets.clear();
+        self.bytes = 0;
+    }
+
+    fn forget(&mut self, name: &BucketName, keys: &BTreeSet<ObjectKey>) {
+        let Some(known) = self.buckets.get_mut(name) else { return };
+        known.bucket = None;
+        for key in keys {
+            for with_content in [false, true] {
+                let gone = known.versions.remove(&(key.clone(), with_content));
+                self.bytes = self.bytes.saturating_sub(gone.map_or(0, |gone| gone.bytes));
+            }
+        }
+    }
+}
+
+impl Committing {
+    /// The COMMIT has ended, well or not. `bucket` is the row as it left it, if that is known and all that it touched.
+    pub(crate) fn end(mut self, bucket: Option<Bucket>) {
+        self.has_ended = true;
+        let Some(mut state) = self.recent.lock() else { return };
+        state.generation += 1;
+        let touched = state.committing.take();
+        if let (Some(Touches::Keys(name, _)), Some(bucket)) = (touched, bucket)
+            && bucket.name == name
+        {
+            state.known_mut(&name).bucket = Some(bucket);
+        }
+    }
+}
+
+impl Drop for Committing {
+    fn drop(&mut self) {
+        if self.has_ended {
+            return;
+        }
+        if let Some(mut state) = self.recent.lock() {
+            state.is_lost = true;
+            state.forget_everything();
+        }
+    }
+}
+
+/// About what a version takes in memory.
+fn bytes_of(key: &ObjectKey, version: &Version) -> usize {
+    let content = match &version.content {
+        Content::Inline(bytes) => bytes.len(),
+        Content::Stored(manifest) => manifest.extents.len() * 96,
+    };
+    let attributes = &version.attributes;
+    let texts = [
+        &attributes.content_type,
+        &attributes.cache_control,
+        &attributes.content_disposition,
+        &attributes.content_encoding,
+        &attributes.content_language,
+        &attributes.expires,
+        &attributes.website_redirect_location,
+    ];
+    let texts: usize = texts.into_iter().flatten().map(String::len).sum();
+    let metadata = attributes.user_metadata.iter().map(|(name, value)| name.len() + value.len() + 64);
+    let tags = attributes.tags.iter().map(|(key, value)| key.len() + value.len() + 64);
+    let described = texts + metadata.sum::<usize>() + tags.sum::<usize>();
+    let grants = attributes.acl.as_ref().map_or(0, |acl| acl.grants.len() * 256);
+    OVERHEAD + key.as_bytes().len() + content + described + grants + version.parts.len() * 96
+}
