@@ -96,7 +96,8 @@ impl Cluster {
         let (database, key) = (format!("sqlite:{}", path("metadata.db")), path("identity.key"));
         let (listen, health) = (self.metadata.to_string(), free_address().to_string());
         let words = ["metadata", "--database-url", &database, "--identity-key", &key, "--listen", &listen];
-        self.metadata_service = Some(run(&[&words[..], &["--health-listen", &health]].concat()));
+        self.metadata_service =
+            Some(run(&[&words[..], &["--health-listen", &health, "--standard-coding", "1+0"]].concat()));
         wait_until_it_listens(self.metadata);
     }
 }
