@@ -11,7 +11,7 @@ use crate::{
     Pool, UnreachedReason,
     health::Use,
     limits::{DELETE_DISKS_AT_ONCE, DELETE_TIMEOUT, EVICT_TIMEOUT, STATUS_TIMEOUT, VERIFY_TIMEOUT},
-    snapshot::{Home, Place},
+    snapshot::{Home, Place, Standing},
 };
 
 /// A disk of the cluster map.
@@ -70,13 +70,15 @@ impl Pool {
         known.collect()
     }
 
-    /// What those of these disks say of themselves that answer.
+    /// What those of these disks say of themselves that answer. Those that are down by the map are not asked: each would keep
+    /// the caller waiting for nothing.
     pub async fn statuses(&self, disks: &BTreeSet<DiskId>) -> BTreeMap<DiskId, DiskStatus> {
         let snapshot = self.shared().view.snapshot();
         let homes = snapshot.homes().filter(|home| disks.contains(&home.disk));
         // A node tells of all of its disks at once.
+        let nodes = homes.filter_map(|home| Some((home.known?.1, home.place.clone()?)));
         let nodes: BTreeMap<NodeId, Place> =
-            homes.filter_map(|home| Some((home.known?.1, home.place.clone()?))).collect();
+            nodes.filter(|(_, place)| place.standing != Standing::Down).collect();
         let calls = nodes.into_values().map(|place| async move {
             let answer = self.shared().env.timeout(STATUS_TIMEOUT, place.service.disks()).await;
             answer.unwrap_or(Err(Error::TimedOut)).unwrap_or_default()

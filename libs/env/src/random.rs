@@ -8,12 +8,16 @@ pub trait Random: Send + Sync + 'static {
     fn fill(&self, out: &mut [u8]);
 }
 
-/// The operating system's random source. Each thread asks it for several numbers at a time and gives every byte out once.
+/// The operating system's random source. Each thread asks it for several numbers at a time and gives every byte out once; what is
+/// longer than a number, as keys and nonces are, is asked for when it is wanted, so that no copy of a machine's memory has it.
 #[derive(Debug, Clone, Copy)]
 pub struct RealRandom;
 
 /// Bytes that a thread asks for at a time.
 const AHEAD: usize = 512;
+
+/// Bytes of a number.
+const NUMBER: usize = 8;
 
 /// Bytes that were not given out yet: those from the second's place on.
 struct Ahead([u8; AHEAD], usize);
@@ -24,7 +28,7 @@ thread_local! {
 
 impl Random for RealRandom {
     fn fill(&self, out: &mut [u8]) {
-        if out.len() > AHEAD / 8 {
+        if out.len() > NUMBER {
             return ask(out);
         }
         LEFT.with_borrow_mut(|Ahead(bytes, next)| {
@@ -48,7 +52,7 @@ fn ask(out: &mut [u8]) {
 mod tests {
     use std::collections::BTreeSet;
 
-    use super::{AHEAD, Random, RealRandom};
+    use super::{AHEAD, NUMBER, Random, RealRandom};
 
     #[test]
     fn no_number_is_given_out_twice() {
@@ -66,7 +70,7 @@ mod tests {
 
     #[test]
     fn whatever_is_asked_for_is_filled() {
-        for length in [0, 1, 7, 16, AHEAD / 8, AHEAD / 8 + 1, 3 * AHEAD] {
+        for length in [0, 1, 7, NUMBER, NUMBER + 1, 16, 3 * AHEAD] {
             let mut seen = vec![0_u8; length];
             for _ in 0..64 {
                 let mut bytes = vec![0; length];

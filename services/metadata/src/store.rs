@@ -81,7 +81,7 @@ pub struct StoreConfig {
     pub connections_max: u32,
     /// Longest wait for a free connection, after which a call is `Unavailable`.
     pub acquire_timeout: Duration,
-    /// Longest wait for the answer to one statement of Postgres, and to a commit of either.
+    /// Longest wait for the answer to one statement of Postgres, and to a commit that is no batch of either.
     pub statement_timeout: Duration,
     /// How long content that nothing names is kept. Readers that began before it was unnamed must have ended by then.
     pub garbage_hold: Duration,

@@ -415,15 +415,29 @@ async fn copy(
     Ok(header.summary(rows, 0))
 }
 
+/// How long connections may take to end of a service that has just stopped.
+const ENDING_MAX: Duration = Duration::from_secs(5);
+
 /// Refuses a Postgres database that metadata services are connected to.
 async fn refuse_used(engine: &Engine) -> Result<(), BackupError> {
+    let deadline = engine.env().now().after(ENDING_MAX);
+    loop {
+        match connections(engine).await? {
+            0 => return Ok(()),
+            connections if engine.env().now() >= deadline => {
+                return Err(BackupError::InUse { connections });
+            }
+            _ => engine.env().sleep(Duration::from_millis(100)).await,
+        }
+    }
+}
+
+/// How many connections metadata services have to a Postgres database.
+async fn connections(engine: &Engine) -> Result<i64, BackupError> {
     let sql = "[SELECT COUNT(*) FROM pg_stat_activity AS a WHERE a.datname = current_database() \
                AND a.application_name = 'ashlar-metadata' AND a.pid <> pg_backend_pid()|SELECT 0]";
     let row = engine.fetch_optional(sql, Vec::new()).await?;
-    match row.map(|mut row| row.i64()).transpose()? {
-        Some(0) | None => Ok(()),
-        Some(connections) => Err(BackupError::InUse { connections }),
-    }
+    Ok(row.map(|mut row| row.i64()).transpose()?.unwrap_or(0))
 }
 
 async fn mark_migrated(engine: &Engine) -> Result<(), BackupError> {

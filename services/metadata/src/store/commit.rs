@@ -18,7 +18,11 @@ mod rename;
 
 use std::{
     collections::{BTreeSet, HashMap, VecDeque},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
 use env::Env;
@@ -45,6 +49,9 @@ const BATCH_MUTATIONS_MAX: usize = 256;
 
 /// Most rows, as [`Mutation::weight`] estimates them, that a batch begins another mutation with.
 const BATCH_WEIGHT_MAX: usize = 2000;
+
+/// How long somebody waits for a commit, which goes on without him.
+const ANSWER_MAX: Duration = Duration::from_secs(30);
 
 /// Most threads that committers of SQLite have at a time. One commits and the others wait for it, so a few are enough; if they
 /// could take all threads there are, none would be left for the transaction that they wait for.
@@ -146,13 +153,21 @@ pub(crate) struct Committers {
     engine: Engine,
     settings: Arc<Settings>,
     queues: Arc<Mutex<Queues>>,
-    threads: Arc<Semaphore>,
+    threads: Arc<Threads>,
     counts: Arc<CommitCounts>,
+}
+
+/// The threads that committers of SQLite may have.
+struct Threads {
+    free: Arc<Semaphore>,
+    /// Committers that wait for one.
+    wanted: AtomicUsize,
 }
 
 impl Committers {
     pub(crate) fn new(env: Env, engine: Engine, settings: Arc<Settings>) -> Self {
-        let threads = Arc::new(Semaphore::new(THREADS_MAX));
+        let threads =
+            Arc::new(Threads { free: Arc::new(Semaphore::new(THREADS_MAX)), wanted: AtomicUsize::new(0) });
         Self { env, engine, settings, queues: Arc::default(), threads, counts: Arc::default() }
     }
 
@@ -165,7 +180,8 @@ impl Committers {
         let (sender, receiver) = oneshot::channel();
         self.enqueue(bucket, Job { mutation, answer: sender, span: Span::current() })?;
         // The sender is dropped only when the committer broke off, which may have been in the middle of a commit.
-        receiver.await.unwrap_or(Err(Undecided::Failed(Error::TimedOut)))
+        let answer = self.env.timeout(ANSWER_MAX, receiver).await;
+        answer.ok().and_then(Result::ok).unwrap_or(Err(Undecided::Failed(Error::TimedOut)))
     }
 
     fn queues(&self) -> MutexGuard<'_, Queues> {
@@ -187,30 +203,13 @@ impl Committers {
         self.counts.waiting.add(1);
         drop(queues);
         let committer = Committer { committers: self.clone(), bucket };
-        let run = async move { committer.run().await };
         if self.engine.is_postgres() {
-            self.env.spawn(run);
-            return Ok(());
-        }
-        // SQLite's commits wait for the disk, and for each other, on the threads that they run on.
-        match Arc::clone(&self.threads).try_acquire_owned() {
-            Ok(thread) => self.env.spawn_waiting(on_a_thread(run, thread)),
-            Err(_) => {
-                let (env, threads) = (self.env.clone(), Arc::clone(&self.threads));
-                self.env.spawn(async move {
-                    if let Ok(thread) = threads.acquire_owned().await {
-                        env.spawn_waiting(on_a_thread(run, thread));
-                    }
-                });
-            }
+            self.env.spawn(async move { while committer.run_batch().await {} });
+        } else {
+            committer.run_on_a_thread();
         }
         Ok(())
     }
-}
-
-async fn on_a_thread(run: impl Future<Output = ()>, thread: OwnedSemaphorePermit) {
-    run.await;
-    drop(thread);
 }
 
 /// The task that commits one bucket's batches.
@@ -230,17 +229,50 @@ impl Drop for Committer {
 }
 
 impl Committer {
-    async fn run(self) {
-        while let Some(jobs) = self.next_batch() {
-            let span = batch_span(&jobs);
-            let (mutations, senders): (Vec<_>, Vec<_>) =
-                jobs.into_iter().map(|job| (job.mutation, job.answer)).unzip();
-            let answers = self.commit_all(&mutations).instrument(span).await;
-            for (sender, answer) in senders.into_iter().zip(answers) {
-                // A caller who went away does not want to know.
-                let _ = sender.send(answer);
-            }
+    /// SQLite's commits wait for the disk, and for each other, on the threads that they run on. Those that wait for a thread
+    /// get one in the order in which they came.
+    fn run_on_a_thread(self) {
+        let (env, threads) = (self.committers.env.clone(), Arc::clone(&self.committers.threads));
+        if let Ok(thread) = Arc::clone(&threads.free).try_acquire_owned() {
+            return self.run_on(thread);
         }
+        threads.wanted.fetch_add(1, Ordering::Relaxed);
+        env.spawn(async move {
+            let thread = Arc::clone(&threads.free).acquire_owned().await;
+            threads.wanted.fetch_sub(1, Ordering::Relaxed);
+            if let Ok(thread) = thread {
+                self.run_on(thread);
+            }
+        });
+    }
+
+    /// Commits until nothing is left, or, where other buckets want a thread too, one batch before it is their turn.
+    fn run_on(self, thread: OwnedSemaphorePermit) {
+        let (env, threads) = (self.committers.env.clone(), Arc::clone(&self.committers.threads));
+        env.spawn_waiting(async move {
+            let mut has_more = self.run_batch().await;
+            while has_more && threads.wanted.load(Ordering::Relaxed) == 0 {
+                has_more = self.run_batch().await;
+            }
+            drop(thread);
+            if has_more {
+                self.run_on_a_thread();
+            }
+        });
+    }
+
+    /// Commits what has gathered. `false` when that was nothing: the queue has been taken away then.
+    async fn run_batch(&self) -> bool {
+        let Some(jobs) = self.next_batch() else { return false };
+        let span = batch_span(&jobs);
+        let (mutations, senders): (Vec<_>, Vec<_>) =
+            jobs.into_iter().map(|job| (job.mutation, job.answer)).unzip();
+        let answers = self.commit_all(&mutations).instrument(span).await;
+        for (sender, answer) in senders.into_iter().zip(answers) {
+            // A caller who went away does not want to know.
+            let _ = sender.send(answer);
+        }
+        true
     }
 
     /// What has gathered, or `None`, when the queue has been taken away because it was empty.

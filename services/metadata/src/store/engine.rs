@@ -263,6 +263,18 @@ async fn open_sqlite(env: &Env, path: &str, options: &EngineOptions) -> Result<P
     Ok(pools)
 }
 
+/// Rows of an answer that took so long that others have their turn after it.
+const ROWS_BEFORE_OTHERS: usize = 200;
+
+/// SQLite answers at once, so that who asks again and again would keep the thread to himself.
+async fn let_others_go_on(rows: usize) {
+    if rows >= ROWS_BEFORE_OTHERS {
+        tokio::task::yield_now().await;
+    } else {
+        tokio::task::consume_budget().await;
+    }
+}
+
 /// A connection that is in somebody's hands.
 enum Lent {
     Postgres(Borrowed<postgres::Pool>),
@@ -476,7 +488,11 @@ impl Tx {
         execute: bool,
     ) -> Result<(Vec<Row>, u64), DatabaseError> {
         let span = self.span(sql);
-        self.answer(sql, values, execute).instrument(span).await
+        let answer = self.answer(sql, values, execute).instrument(span).await;
+        if !self.is_postgres() && !self.may_wait {
+            let_others_go_on(answer.as_ref().map_or(0, |(rows, _)| rows.len())).await;
+        }
+        answer
     }
 
     async fn answer(
@@ -577,16 +593,17 @@ impl Tx {
 
     /// Begins the transaction. SQLite's writer waits, where it may, for other processes.
     async fn begin(&mut self, text: &'static str) -> Result<(), DatabaseError> {
+        let begun = self.span(text);
         if let (Some(Lent::Sqlite(borrowed)), Purpose::Changes) = (&mut self.lent, self.purpose) {
             let lock_timeout = self.lock_timeout;
-            if sqlite::try_begin(borrowed.connection()?, lock_timeout)? {
+            let connection = borrowed.connection()?;
+            if begun.in_scope(|| sqlite::try_begin(connection, lock_timeout))? {
                 return Ok(());
             }
-            let span = self.span(text);
             let begin = self.wait_for_sqlite(move |connection| sqlite::control(connection, text));
-            return begin.instrument(span).await;
+            return begin.instrument(begun).await;
         }
-        self.control(text).await
+        self.answer_control(text).instrument(begun).await
     }
 
     /// Begins or ends a transaction, or runs a script of Postgres.

@@ -242,6 +242,9 @@ impl Drop for Committing {
             return;
         }
         if let Some(mut state) = self.recent.lock() {
+            tracing::warn!(
+                "how a commit ended is not known: what is read is not remembered any more, until a restart"
+            );
             state.is_lost = true;
             state.forget_everything();
         }

@@ -1,6 +1,12 @@
 //! Group commit: order, counts, neighbours that fail, callers that go away.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use bytes::Bytes;
 use env::Env;
@@ -31,6 +37,7 @@ on_both_engines!(
     a_long_manifest_is_kept_in_pages,
     a_renamed_object_keeps_its_pages,
     renames_of_one_batch_build_on_each_other,
+    busy_buckets_do_not_keep_others_from_committing,
 );
 
 /// 16 writers over a few keys of two buckets, one of them versioned: every number once, and no more than there are.
@@ -379,4 +386,35 @@ fn committers_of_many_buckets_leave_threads_to_others() {
         }
         audit(&test.store).await;
     });
+}
+
+/// More buckets that always have something to commit than committers have threads.
+async fn busy_buckets_do_not_keep_others_from_committing(test: TestStore) {
+    let store: Arc<dyn Metadata> = Arc::new(test.store.clone());
+    let (is_over, mut writers, mut counts) = (Arc::new(AtomicBool::new(false)), Vec::new(), Vec::new());
+    for _ in 0..14 {
+        let (name, count) = (bucket(&store).await, Arc::new(AtomicUsize::new(0)));
+        for writer in 0..4 {
+            let (store, name, count, is_over) = (store.clone(), name.clone(), count.clone(), is_over.clone());
+            writers.push(spawn(async move {
+                while !is_over.load(Ordering::Relaxed) {
+                    put(&store, &name, &key(&format!("k{writer}")), 1).await;
+                    count.fetch_add(1, Ordering::Relaxed);
+                }
+            }));
+        }
+        counts.push(count);
+    }
+    let all_have_committed = async {
+        while counts.iter().any(|count| count.load(Ordering::Relaxed) < 12) {
+            Env::real().sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let waited = Env::real().timeout(Duration::from_secs(60), all_have_committed).await;
+    is_over.store(true, Ordering::Relaxed);
+    for writer in writers {
+        writer.await.expect("a writer ends");
+    }
+    assert!(waited.is_ok(), "{counts:?}");
+    audit(&test.store).await;
 }
