@@ -177,7 +177,7 @@ mod tests {
             map
         };
         let (second, classes) = defined(drained).unwrap();
-        assert_eq!((second, texts(&classes)), (141, expected("2+1", "2+2", None)));
+        assert_eq!((second, texts(&classes)), (141, expected("3+1", "3+2", None)));
     }
 
     #[test]

@@ -293,8 +293,8 @@ impl Client {
     /// Notes the object that a completion made.
     fn note_object(&mut self, upload: &Upload, start: u64, id: Option<&str>) {
         if upload.bucket == VERSIONED {
-            let id = id.expect("the answer names the version");
-            self.note_made(&upload.key, id, Made::Object(upload.value), start);
+            // A null version that is made is not named.
+            self.note_made(&upload.key, id.unwrap_or("null"), Made::Object(upload.value), start);
         } else {
             self.history.answered(&upload.key, Action::Write(Some(upload.value)), start);
         }
