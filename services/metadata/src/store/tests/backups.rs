@@ -43,6 +43,7 @@ on_both_engines!(
     a_backup_of_an_earlier_release_is_migrated,
     a_database_with_tables_is_not_restored_into,
     numbers_that_were_given_out_are_not_given_out_again,
+    restores_of_one_backup_go_on_at_different_numbers,
     a_database_that_came_back_by_other_means_is_marked,
     rows_migrate_to_either_engine_and_back,
 );
@@ -418,6 +419,61 @@ async fn numbers_that_were_given_out_are_not_given_out_again(test: TestStore) {
         assert!(row.i64().expect("a number") > 1 << 32);
         store.close().await;
     }
+}
+
+/// What a database that was just restored counts on from: all numbers of 64 bits, and that of placement groups.
+async fn counted(test: &TestStore, url: &str) -> (Vec<i64>, i64) {
+    let store = open(test, url).await.expect("it opens");
+    let sql = "SELECT c.epoch FROM cluster AS c UNION ALL SELECT j.token FROM jobs AS j UNION ALL \
+               SELECT j.renewals FROM jobs AS j UNION ALL SELECT n.heartbeats FROM nodes AS n UNION ALL \
+               SELECT a.position FROM identity_accounts AS a UNION ALL SELECT a.forgotten FROM identity_accounts AS a UNION ALL \
+               SELECT c.value FROM counters AS c WHERE c.name = 'bucket'";
+    let mut numbers = Vec::new();
+    for mut row in store.engine.fetch_all(sql, Vec::new()).await.expect("the numbers") {
+        numbers.push(row.i64().expect("a number"));
+    }
+    let sql = "SELECT c.value FROM counters AS c WHERE c.name = 'group'";
+    let mut row = store.engine.fetch_all(sql, Vec::new()).await.expect("the counter").remove(0);
+    store.close().await;
+    (numbers, row.i64().expect("a number"))
+}
+
+/// Which backup is restored does not matter: another, the same, an older one, or the database as it is.
+async fn restores_of_one_backup_go_on_at_different_numbers(test: TestStore) {
+    /// More than is counted between two restores by hand, and less than lies between the groups' numbers of two.
+    const USED: i64 = 1000;
+    fill(&test).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let (old, new) = (folder.path().join("old"), folder.path().join("new"));
+    save(&test.config.database_url, &old).await.expect("a backup");
+    let first = test.guard.empty_database("first.db");
+    load(&first, &old).await.expect("a restore");
+    save(&first, &new).await.expect("a backup of what was restored");
+    let (mut reached, mut groups) = counted(&test, &first).await;
+    let mut groups_before = vec![groups];
+    for (at, file) in [&old, &new, &new, &old, &old].into_iter().enumerate() {
+        let url = test.guard.empty_database(&format!("{at}.db"));
+        load(&url, file).await.expect("a restore");
+        (reached, groups) = goes_on(&reached, counted(&test, &url).await, USED);
+        assert!(
+            groups_before.iter().all(|before| before.abs_diff(groups) > 16),
+            "{groups}: {groups_before:?}"
+        );
+        groups_before.push(groups);
+    }
+    let before = groups_before[0];
+    mark_restored(&Env::real(), &first).await.expect("nobody uses it");
+    (_, groups) = goes_on(&reached, counted(&test, &first).await, USED);
+    assert!(groups > before);
+    assert!(i32::try_from(groups).is_ok());
+}
+
+/// Asserts that numbers go on beyond those that were used after an earlier restore.
+fn goes_on(reached: &[i64], counted: (Vec<i64>, i64), used: i64) -> (Vec<i64>, i64) {
+    assert_eq!(reached.len(), counted.0.len());
+    let most = reached.iter().max().expect("numbers");
+    assert!(counted.0.iter().all(|number| *number > most + used), "{counted:?} after {reached:?}");
+    counted
 }
 
 async fn a_database_that_came_back_by_other_means_is_marked(test: TestStore) {
