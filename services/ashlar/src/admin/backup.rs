@@ -151,7 +151,9 @@ async fn lock(env: &Env, url: &str) -> Result<Option<DirectoryLock>, Exit> {
 fn failed(error: BackupError) -> Exit {
     let code = match &error {
         BackupError::InUse { .. } => Exit::IN_USE,
-        BackupError::NewerSchema { .. } | BackupError::Format { .. } => Exit::NEWER,
+        BackupError::NewerSchema { .. } | BackupError::NewerDatabase { .. } | BackupError::Format { .. } => {
+            Exit::NEWER
+        }
         BackupError::Database(_) | BackupError::Migrated | BackupError::NotEmpty { .. } => Exit::FAILED,
         _ => Exit::DATA,
     };

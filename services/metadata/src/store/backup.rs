@@ -170,6 +170,19 @@ pub enum BackupError {
         /// This program's.
         known: i64,
     },
+    /// A newer program used the database: this one does not know all that is in it.
+    #[error(
+        "the database has schema version {found}, this program knows up to {known}: it was used by a newer program; upgrade ashlar"
+    )]
+    NewerDatabase {
+        /// The database's.
+        found: i64,
+        /// This program's.
+        known: i64,
+    },
+    /// The database's schema is none that this program ever had.
+    #[error("the database has a schema that is none of this program's")]
+    OtherDatabase,
     /// Its schema is none that this program ever had.
     #[error("the backup has a schema that is none of this program's")]
     OtherSchema,
@@ -267,9 +280,10 @@ async fn publish(env: &Env, from: &Path, to: &Path) -> Result<(), BackupError> {
 }
 
 /// Writes all rows of the database as they are at one moment to a new file, while services go on. The file is durable, and
-/// only its owner may read it, when it appears under its name.
+/// only its owner may read it, when it appears under its name. Until then it has a name of its own, so that several backups to
+/// one name do not mix: the first that is whole gets it.
 ///
-/// Errors: `Exists`, `Path`, `Write`, `Database`, `Migrated`.
+/// Errors: `Exists`, `Path`, `Write`, `Database`, `Migrated`, `NewerDatabase`, `OtherDatabase`.
 pub async fn backup(
     env: &Env,
     url: &str,
@@ -278,21 +292,21 @@ pub async fn backup(
 ) -> Result<BackupSummary, BackupError> {
     refuse_existing(env, to).await?;
     refuse_missing(env, url).await?;
-    let partial = beside(to, ".partial");
-    remove(env, &partial).await?;
+    let partial = beside(to, &format!(".{:016x}.partial", env.random_u64()));
     let engine = open(env, url).await?;
     let written = write(env, &engine, &partial, progress).await;
     engine.close().await;
-    match written {
-        Ok(summary) => {
-            publish(env, &partial, to).await?;
-            Ok(summary)
-        }
-        Err(error) => {
-            remove(env, &partial).await?;
-            Err(error)
-        }
+    let done = match written {
+        Ok(summary) => match refuse_existing(env, to).await {
+            Ok(()) => publish(env, &partial, to).await.map(|()| summary),
+            Err(error) => Err(error),
+        },
+        Err(error) => Err(error),
+    };
+    if done.is_err() {
+        remove(env, &partial).await?;
     }
+    done
 }
 
 /// An embedded database that is not there would be made by opening it.

@@ -2,11 +2,11 @@
 
 use crate::store::{
     engine::{DatabaseError, Engine, Tx, Value},
-    migrate::applied_in,
+    migrate::{MIGRATIONS, applied_in},
 };
 
 use super::{
-    BackupError, Header,
+    BackupError, Header, schema_checksum,
     tables::{Column, TABLES, Table, columns, page_sql},
 };
 
@@ -40,6 +40,16 @@ impl Export {
     pub(super) async fn begin(engine: &Engine) -> Result<(Self, Header), BackupError> {
         let mut tx = engine.snapshot().await?;
         let schema = applied_in(&mut tx).await?;
+        // Of another schema there are tables and columns that nobody here knows to copy.
+        let newer = BackupError::NewerDatabase {
+            found: schema.version,
+            known: i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX),
+        };
+        let version = usize::try_from(schema.version).unwrap_or(usize::MAX);
+        let migrations = MIGRATIONS.get(..version).ok_or(newer)?;
+        if schema_checksum(migrations) != schema.checksum {
+            return Err(BackupError::OtherDatabase);
+        }
         // Columns that databases of earlier releases do not have.
         let has = |columns: &[Column], name| columns.iter().any(|column| column.name == name);
         let known = columns(&mut tx, "cluster").await?;

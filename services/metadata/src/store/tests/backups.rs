@@ -37,6 +37,8 @@ on_both_engines!(
     every_table_is_backed_up_by_its_primary_key,
     a_backup_comes_back_on_either_engine,
     a_backup_is_of_one_moment,
+    backups_to_one_name_do_not_mix,
+    a_database_of_a_newer_program_is_not_backed_up,
     a_file_that_is_not_whole_is_refused_and_changes_nothing,
     files_of_other_programs_are_refused,
     a_restore_that_is_broken_off_leaves_nothing,
@@ -232,6 +234,61 @@ async fn a_backup_is_of_one_moment(test: TestStore) {
         assert!((1500..=2300).contains(&objects), "{objects}");
         restored.close().await;
     }
+}
+
+/// One begins while another is writing, and ends before it.
+async fn backups_to_one_name_do_not_mix(test: TestStore) {
+    fill(&test).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("backup");
+    let (reached, mut halfway) = tokio::sync::mpsc::unbounded_channel();
+    let (go_on, blocked) = std::sync::mpsc::channel::<()>();
+    let (own_url, own_file) = (test.config.database_url.clone(), file.clone());
+    let first = spawn(async move {
+        let mut tell = move |progress: crate::BackupProgress| {
+            if progress.rows > 100 {
+                // Nobody waits for it after the first time, and nothing is ever sent: the other end is dropped.
+                let _ = reached.send(());
+                let _ = blocked.recv();
+            }
+        };
+        backup(&Env::real(), &own_url, &own_file, &mut tell).await
+    });
+    halfway.recv().await.expect("it has read some rows");
+    let summary = save(&test.config.database_url, &file).await.expect("a backup");
+    drop(go_on);
+    let refused = first.await.expect("it ends").expect_err("the name is taken");
+    assert!(matches!(refused, BackupError::Exists { .. }), "{refused}");
+    assert_eq!(mode_and_length(&file).1, summary.bytes);
+    let beside = Env::real().disk().list_directory(folder.path()).expect("the folder");
+    assert_eq!(beside.len(), 1, "nothing is left beside it");
+    let url = test.guard.empty_database("target.db");
+    assert_eq!(load(&url, &file).await.expect("it is whole"), summary);
+}
+
+async fn a_database_of_a_newer_program_is_not_backed_up(test: TestStore) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (file, url) = (folder.path().join("backup"), &test.config.database_url);
+    let known = i64::try_from(MIGRATIONS.len()).expect("few migrations");
+    let mut tx = test.store.engine.begin().await.expect("a transaction");
+    let sql = "INSERT INTO schema_version (version, name, checksum, applied_ms) VALUES ($1, 'future', 1, 1)";
+    tx.execute(sql, vec![(known + 1).into()]).await.expect("a newer program's row");
+    tx.commit().await.expect("it is kept");
+    let error = save(url, &file).await.expect_err("there may be tables that are unknown");
+    assert!(
+        matches!(error, BackupError::NewerDatabase { found, known: at } if found == known + 1 && at == known),
+        "{error}"
+    );
+    let mut tx = test.store.engine.begin().await.expect("a transaction");
+    let sql = "DELETE FROM schema_version WHERE version = $1";
+    tx.execute(sql, vec![(known + 1).into()]).await.expect("a statement");
+    let sql = "UPDATE schema_version SET checksum = checksum + 1 WHERE version = $1";
+    tx.execute(sql, vec![known.into()]).await.expect("another program's migration");
+    tx.commit().await.expect("it is kept");
+    let error = save(url, &file).await.expect_err("there may be columns that are unknown");
+    assert!(matches!(error, BackupError::OtherDatabase), "{error}");
+    let beside = Env::real().disk().list_directory(folder.path()).expect("the folder");
+    assert!(beside.is_empty(), "{beside:?}");
 }
 
 async fn a_file_that_is_not_whole_is_refused_and_changes_nothing(test: TestStore) {
