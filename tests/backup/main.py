@@ -131,19 +131,30 @@ class Drill:
         return self.target.wait_for_audit(lambda found: not found["unseen"] and not found["unreached_disks"])
 
     def reconcile(self):
-        """The operator compares, deletes what lost its data, and finishes."""
+        """The operator compares, is refused until what lost its data is deleted, and finishes, twice."""
         from clients import body, read
 
         found = self.target.json("reconcile")
         lost = sorted(text.split(",")[0] for text in found["audit"]["lost_contents"])
         expect((found["frozen"], lost), (True, [f"{BUCKET}/{key}" for key in self.doomed]), "what lost data")
+        refused = self.target.admin("reconcile", "--finish", *self.target.named(), code=1)
+        assert "--accept-losses" in refused and all(f"{BUCKET}/{key}," in refused for key in self.doomed), refused
+        found = self.target.json("reconcile", "--finish")
+        expect((found["frozen"], found["finished"], found["adopted_leases"]), (True, False, 0), "refused while objects are lost")
+        expect(self.target.json("status")["frozen"], True, "frozen")
         s3 = self.client()
+        accepted = self.doomed.pop()
         for key in self.doomed:
             s3.delete_object(Bucket=BUCKET, Key=key)
         found = self.target.json("reconcile", "--finish")
-        assert found["adopted_leases"] > 0 and not found["frozen"], found
+        expect((found["finished"], found["audit"]["lost_chunks"]), (False, 1), "refused while one object is lost")
+        found = self.target.json("reconcile", "--finish", "--accept-losses")
+        assert found["adopted_leases"] > 0 and found["finished"] and not found["frozen"], found
         expect(self.target.json("status")["frozen"], False, "frozen")
-        self.target.admin("reconcile", "--finish", *self.target.named(), code=1)
+        s3.delete_object(Bucket=BUCKET, Key=accepted)
+        self.target.wait_for_audit(lambda found: self.is_done(found), seconds=150)
+        again = self.target.asked("reconcile", "--finish")
+        assert "Nothing is left to be done" in again, again
         s3.put_object(Bucket=BUCKET, Key="later", Body=body("later", 300_000))
         expect(read(s3, BUCKET, "later"), body("later", 300_000), "what is written later")
 

@@ -164,6 +164,7 @@ pub(crate) fn as_json(report: &AuditReport) -> serde_json::Value {
         "bytes": report.bytes,
         "missing": report.missing,
         "lost_chunks": report.lost,
+        "moved_chunks": report.moved,
         "lost_contents": report.lost_contents.iter().map(lost_in_words).collect::<Vec<_>>(),
         "corrupt": report.corrupt,
         "unreadable": report.unreadable,

@@ -25,18 +25,24 @@ const MOVES_AT_ONCE: usize = 200;
 #[command(
     after_help = "Examples:\n  ashlar admin reconcile --data ./data\n  ashlar admin reconcile --finish --metadata meta1:9300\n  \
     ashlar admin reconcile --freeze --metadata meta1:9300\n\n\
-    Without --finish nothing is changed, and the exit status is 0 only when no object lost data."
+    Without --finish nothing is changed, and the exit status is 0 only when no object lost data. With it the exit status is 0 only \
+    when all was finished. It may be given again, after it was broken off, refused or done."
 )]
 pub(crate) struct Reconcile {
     #[command(flatten)]
     connect: Connect,
-    /// Follows shards that have moved since the backup, has chunks freed that were written since, and lets what is deleted be
-    /// freed again. Refused while a disk is away, whose shards nobody can compare.
+    /// Follows shards that have moved since the backup; then has chunks freed that were written since, and lets what is deleted be
+    /// freed again. These two are refused while objects have lost data or shards are where they cannot be followed, and while a
+    /// disk is away, whose shards nobody can compare.
     #[arg(long, conflicts_with = "freeze")]
     finish: bool,
     /// Frees nothing from now on, without comparing anything.
     #[arg(long)]
     freeze: bool,
+    /// With --finish: objects that are lost, and shards that could not be followed, do not matter. A newer backup cannot bring them
+    /// back once what was written since this one is freed.
+    #[arg(long, requires = "finish")]
+    accept_losses: bool,
     /// With --finish: disks that are away do not matter. What was written on them since the backup stays there until another
     /// `reconcile --finish` finds it.
     #[arg(long, requires = "finish")]
@@ -49,6 +55,20 @@ pub(crate) struct Reconcile {
     chunks_max: usize,
 }
 
+/// What was done.
+struct Done {
+    was_frozen: bool,
+    followed: usize,
+    /// Leases that were adopted; none when it was not finished.
+    adopted: Option<usize>,
+}
+
+impl Done {
+    fn is_nothing(&self) -> bool {
+        !self.was_frozen && self.followed == 0 && self.adopted == Some(0)
+    }
+}
+
 pub(crate) async fn run(env: &Env, args: &Reconcile) -> Result<(), Exit> {
     let reached = args.connect.reach(env).await?;
     if args.freeze {
@@ -56,33 +76,65 @@ pub(crate) async fn run(env: &Env, args: &Reconcile) -> Result<(), Exit> {
         super::print("nothing is freed from now on\n");
         return Ok(());
     }
-    let is_frozen = reached.map().await?.is_frozen;
-    if args.finish && !is_frozen {
-        return Err(Exit::new(
-            Exit::FAILED,
-            "there is nothing to finish: nothing is frozen, as `ashlar admin status` would say",
-        ));
-    }
+    let mut done = Done { was_frozen: reached.map().await?.is_frozen, followed: 0, adopted: None };
     let mut report = compare(&reached, args).await?;
-    let mut followed = 0;
-    if args.finish && !report.strays.is_empty() {
-        followed = follow(&reached, &report).await?;
+    // What a move was begun for can leave another one to be begun.
+    while args.finish && !report.strays.is_empty() {
+        let followed = follow(&reached, &report).await?;
+        if followed == 0 {
+            break;
+        }
+        done.followed += followed;
         report = compare(&reached, args).await?;
     }
-    let adopted = if args.finish { finish(&reached, &report, args).await? } else { 0 };
+    let refused = if args.finish { refusal(&report, args) } else { None };
+    if args.finish && refused.is_none() {
+        done.adopted = Some(finish(&reached, &report).await?);
+    }
     let text = if args.json {
         let value = json!({
-            "frozen": is_frozen && !args.finish, "followed_moves": followed, "adopted_leases": adopted, "audit": audit_as_json(&report),
+            "frozen": done.was_frozen && done.adopted.is_none(), "finished": done.adopted.is_some(),
+            "followed_moves": done.followed, "adopted_leases": done.adopted.unwrap_or(0), "audit": audit_as_json(&report),
         });
         format!("{value:#}\n")
     } else {
-        as_text(&report, args.finish)
+        as_text(&report, &done)
     };
     super::print(&text);
-    if report.lost + report.unreadable == 0 {
-        return Ok(());
+    match refused {
+        Some(reason) => Err(Exit::new(Exit::FAILED, reason)),
+        None if args.finish || report.lost + report.unreadable == 0 => Ok(()),
+        None => Err(Exit::new(
+            Exit::FAILED,
+            "objects that the metadata names have lost data; they are listed above",
+        )),
     }
-    Err(Exit::new(Exit::FAILED, "objects that the metadata names have lost data; they are listed above"))
+}
+
+/// Why nothing is freed yet, if that is so.
+fn refusal(report: &AuditReport, args: &Reconcile) -> Option<String> {
+    if !report.unreached.is_empty() && !args.without_disks {
+        let disks: Vec<String> = report.unreached.iter().map(ToString::to_string).collect();
+        return Some(format!(
+            "disks could not be looked at: {}; bring them back, or finish --without-disks. Nothing was finished",
+            disks.join(", ")
+        ));
+    }
+    let lost = report.lost + report.unreadable;
+    if lost > 0 && !args.accept_losses {
+        return Some(format!(
+            "{lost} chunks cannot be read any more; the objects that they are of are listed above. Restore a newer backup, bring \
+             disks back, or delete these objects; or finish --accept-losses. Nothing was finished"
+        ));
+    }
+    if report.misplaced > 0 && !args.accept_losses {
+        return Some(format!(
+            "{} shards could not be followed to where they are, perhaps because other moves of their groups are under way; try \
+             again when `ashlar admin status` shows none, or finish --accept-losses. Nothing was finished",
+            report.misplaced
+        ));
+    }
+    None
 }
 
 async fn compare(reached: &Reached, args: &Reconcile) -> Result<AuditReport, Exit> {
@@ -151,17 +203,7 @@ async fn begin(reached: &Reached, moves: &[NewMove]) -> Result<usize, Error> {
 }
 
 /// Has everything reaped that was written since the backup, and thaws.
-async fn finish(reached: &Reached, report: &AuditReport, args: &Reconcile) -> Result<usize, Exit> {
-    if !report.unreached.is_empty() && !args.without_disks {
-        let disks: Vec<String> = report.unreached.iter().map(ToString::to_string).collect();
-        return Err(Exit::new(
-            Exit::FAILED,
-            format!(
-                "disks could not be looked at: {}; bring them back, or finish --without-disks. Nothing was finished",
-                disks.join(", ")
-            ),
-        ));
-    }
+async fn finish(reached: &Reached, report: &AuditReport) -> Result<usize, Exit> {
     let leases: Vec<LeaseId> = report.orphaned_leases.iter().copied().collect();
     let mut adopted = 0;
     for page in leases.chunks(PAGE_SIZE_MAX) {
@@ -171,7 +213,7 @@ async fn finish(reached: &Reached, report: &AuditReport, args: &Reconcile) -> Re
     Ok(adopted)
 }
 
-fn as_text(report: &AuditReport, is_finished: bool) -> String {
+fn as_text(report: &AuditReport, done: &Done) -> String {
     let mut out = format!("{} chunks are named, {} shards are there\n", report.chunks, report.shards);
     let written = report.orphaned + report.awaiting_reaping;
     out += &format!(
@@ -181,6 +223,15 @@ fn as_text(report: &AuditReport, is_finished: bool) -> String {
     out +=
         &format!("{} shards are missing; {} chunks cannot be read any more\n", report.missing, report.lost);
     out += &format!("{} shards are on disks where the map does not say they are\n", report.misplaced);
+    if report.moved > 0 {
+        out += &format!(
+            "{} chunks have only moved: they can be read once `ashlar admin reconcile --finish` has followed their shards; delete none of them\n",
+            report.moved
+        );
+    }
+    if done.followed > 0 {
+        out += &format!("{} moves were begun to where shards are\n", done.followed);
+    }
     for disk in &report.unreached {
         out += &format!("disk {disk} could not be looked at\n");
     }
@@ -190,10 +241,14 @@ fn as_text(report: &AuditReport, is_finished: bool) -> String {
     if report.missing > 0 {
         out += "`ashlar admin audit --repair` queues what is missing to be rebuilt.\n";
     }
-    out += if is_finished {
+    out += if done.is_nothing() {
+        "Nothing is left to be done: what is deleted is freed already.\n"
+    } else if done.adopted.is_some() {
         "What is deleted is freed again.\n"
+    } else if done.followed > 0 {
+        "Nothing else was changed.\n"
     } else {
-        "Nothing was changed; `ashlar admin reconcile --finish` frees what nothing names.\n"
+        "Nothing was changed; `ashlar admin reconcile --finish` follows what has moved and frees what nothing names.\n"
     };
     out
 }

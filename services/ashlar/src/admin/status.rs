@@ -83,8 +83,8 @@ impl Facts {
             self.revoked_leases
         );
         if self.map.is_frozen {
-            out += "\nNothing is freed: the metadata was restored and may be older than the disks.\nCompare them, then let what is \
-                    deleted be freed again: ashlar admin reconcile --finish\n";
+            out += "\nNothing is freed: the metadata was restored and may be older than the disks.\nCompare them: ashlar admin \
+                    reconcile\nThen let what is deleted be freed again: ashlar admin reconcile --finish\n";
         }
         if let Some(MassLoss { silent, disks }) = self.map.mass_loss() {
             out += &format!(

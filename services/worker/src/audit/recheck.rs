@@ -62,7 +62,7 @@ pub(super) async fn recheck(
     report: &mut AuditReport,
 ) -> Result<(), AuditError> {
     unnamed(metadata, suspects.unnamed, report).await?;
-    missing(metadata, pool, layout, suspects.missing, report).await?;
+    missing(metadata, pool, layout, suspects.missing, &suspects.misplaced, report).await?;
     unreadable(metadata, pool, suspects.unreadable, report).await?;
     misplaced(metadata, pool, suspects.misplaced, report).await
 }
@@ -115,16 +115,22 @@ async fn unnamed(
     Ok(())
 }
 
-/// A shard is missing when its chunk is still named and it is still at none of its places, all of which answer.
+/// A shard is missing when its chunk is still named and it is still at none of its places, all of which answer. A chunk of which
+/// too few shards are at their places is lost unless enough of them are on other disks.
 async fn missing(
     metadata: &dyn Metadata,
     pool: &Pool,
     layout: &Layout,
     mut suspects: BTreeMap<ChunkId, (Named, BTreeSet<u8>)>,
+    strays: &[Stray],
     report: &mut AuditReport,
 ) -> Result<(), AuditError> {
     if suspects.is_empty() {
         return Ok(());
+    }
+    let mut elsewhere: BTreeMap<ChunkId, Vec<&Stray>> = BTreeMap::new();
+    for stray in strays.iter().filter(|stray| suspects.contains_key(&stray.shard.chunk)) {
+        elsewhere.entry(stray.shard.chunk).or_default().push(stray);
     }
     let named = still_named(metadata, &suspects.keys().copied().collect()).await?;
     suspects.retain(|chunk, _| named.contains(chunk));
@@ -146,8 +152,19 @@ async fn missing(
                 || layout.may_be_unseen(&layout.places(group, *index))
                 || !silent_places(*index).is_empty()
         };
-        if (0..=u8::MAX).take(coding.total()).filter(may_be_there).count() < coding.data() {
-            report.lost(chunk);
+        let mut left: BTreeSet<u8> = (0..=u8::MAX).take(coding.total()).filter(may_be_there).collect();
+        if left.len() < coding.data() {
+            for stray in elsewhere.remove(&chunk).unwrap_or_default() {
+                let index = stray.shard.index.0;
+                if !left.contains(&index) && pool.verify_shard(stray.disk, stray.shard).await.is_ok() {
+                    left.insert(index);
+                }
+            }
+            if left.len() < coding.data() {
+                report.lost(chunk);
+            } else {
+                report.moved += 1;
+            }
         }
         for index in indexes {
             if on_disks.contains(&index) {

@@ -95,6 +95,8 @@ pub struct AuditReport {
     pub missing: u64,
     /// Chunks of which fewer shards are left than it takes to read them, on disks that were all looked at.
     pub lost: u64,
+    /// Chunks of which enough shards are left, but only on disks where the map does not look for all of them.
+    pub moved: u64,
     /// Shards with damaged bytes; known after a deep audit only.
     pub corrupt: u64,
     /// Chunks whose bytes are not those of their manifests; known after a deep audit only.
@@ -145,10 +147,11 @@ pub struct AuditReport {
 
 impl AuditReport {
     /// What was counted that is wrong or waits, each with its name for people.
-    pub fn counts(&self) -> [(&'static str, u64); 12] {
+    pub fn counts(&self) -> [(&'static str, u64); 13] {
         [
             ("missing", self.missing),
             ("lost chunks", self.lost),
+            ("moved chunks", self.moved),
             ("corrupt", self.corrupt),
             ("unreadable", self.unreadable),
             ("orphaned", self.orphaned),

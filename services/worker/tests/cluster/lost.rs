@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use chunk_api::{CellRange, ChunkService, ListShards, Purpose, READ_CELLS_MAX, ShardBody};
 use metadata_api::{ContentKind, Metadata};
 use types::{ShardId, ShardIndex};
 use worker::{AuditOptions, AuditProgress, AuditReport, audit};
@@ -27,6 +28,53 @@ async fn lose(cluster: &Cluster, indexes: &[u8]) {
             node.kept.lose_shard(disk, ShardId { chunk: extent.chunk, index: ShardIndex(*index) });
         }
     }
+}
+
+/// Brings the shards of these indexes of one group to a disk where the map does not look for them, as a move does that the
+/// metadata has forgotten. Answers how many they were.
+async fn carry_off(cluster: &Cluster, indexes: &[u8]) -> usize {
+    let group = cluster.groups().await.swap_remove(0);
+    let to = cluster.nodes.iter().find(|node| !group.disks.contains(&node.disk)).unwrap();
+    let mut carried = 0;
+    for index in indexes {
+        let node = cluster.nodes.iter().find(|node| node.disk == group.disks[usize::from(*index)]).unwrap();
+        for listed in node.kept.list_shards(node.disk, ListShards::all(None, 1000)).await.unwrap() {
+            let shard = listed.header.shard;
+            let count = listed.header.cells() as u32;
+            assert!(count <= READ_CELLS_MAX, "one read has all");
+            let cells = CellRange { first: 0, count };
+            let cells = node.kept.read_cells(node.disk, shard, cells).await.unwrap();
+            let body = ShardBody::Whole(cells);
+            to.kept.put_shard(to.disk, listed.header, body, Purpose::Repair).await.unwrap();
+            assert!(node.kept.lose_shard(node.disk, shard));
+            carried += 1;
+        }
+    }
+    carried
+}
+
+#[tokio::test(start_paused = true)]
+async fn chunks_that_have_only_moved_are_not_lost() {
+    let cluster = Cluster::new(5, "2+2", 1).await;
+    let gateway = cluster.gateway().await;
+    cluster.fill(&gateway, 24).await;
+    let carried = carry_off(&cluster, &[0, 1, 3]).await;
+    let report = audited(&cluster, &gateway).await;
+    assert_eq!((report.lost, report.lost_contents.len()), (0, 0), "{report:#?}");
+    assert!(report.moved > 0 && report.misplaced as usize == carried, "{report:#?}");
+    assert!(!report.is_clean());
+
+    // What was carried off and is lost there is lost.
+    let page = cluster.metadata.list_contents(None, 1000).await.unwrap();
+    let disks = cluster.groups().await.swap_remove(0).disks;
+    let to = cluster.nodes.iter().find(|node| !disks.contains(&node.disk)).unwrap();
+    let mut extents = page.rows.iter().flat_map(|row| &row.extents);
+    let chunk = extents.find(|extent| extent.coding.data() > 1).unwrap().chunk;
+    for index in [0, 1, 3] {
+        assert!(to.kept.lose_shard(to.disk, ShardId { chunk, index: ShardIndex(index) }));
+    }
+    let after = audited(&cluster, &gateway).await;
+    assert_eq!((after.lost, after.moved, after.lost_contents.len()), (1, report.moved - 1, 1));
 }
 
 #[tokio::test(start_paused = true)]
