@@ -30,10 +30,10 @@ class Grown(Services):
         wait_all([self.chunk(1)])
         wait_all([self.gateway(1), self.gateway(2), self.worker()])
 
-    def metadata(self, number, port):
+    def metadata(self, number, port, database=None):
         health = free_port()
         return self.run(f"metadata{number}", [self.binary, "metadata"], {
-            "ASHLAR_DATABASE_URL": self.postgres.url,
+            "ASHLAR_DATABASE_URL": database or self.postgres.url,
             "ASHLAR_CLUSTER_SECRET": self.cluster_secret,
             "ASHLAR_LISTEN": f"127.0.0.1:{port}",
             "ASHLAR_HEALTH_LISTEN": f"127.0.0.1:{health}",
@@ -68,6 +68,12 @@ def run_migration(binary, folder, report):
         refused = migrate(f"sqlite:{embedded}", cluster.postgres.url, code=3)
         assert "in use" in refused, refused
         server.stop()
+        # A metadata service on the embedded database holds it as a server does.
+        alone, ready = cluster.metadata("-alone", free_port(), f"sqlite:{embedded}")
+        alone.wait_until(ready)
+        refused = migrate(f"sqlite:{embedded}", cluster.postgres.url, code=3)
+        assert "in use" in refused, refused
+        alone.stop()
         said = migrate(f"sqlite:{embedded}", cluster.postgres.url)
         assert "migrated" in said, said
 

@@ -14,7 +14,7 @@ use metadata_api::{Metadata, Token};
 use service_kit::{ClusterSecret, Metrics, shutdown_on_signals};
 use telemetry::Source;
 
-use crate::{Exit, encryption_keys, exit::chain};
+use crate::{Exit, embedded::lock_database, encryption_keys, exit::chain};
 
 /// Longest wait at the stop for what writes left to be deleted and the lease to be given back.
 const CLOSE_WAIT: Duration = Duration::from_secs(5);
@@ -114,6 +114,8 @@ pub(crate) async fn gateway(env: Env, config: gateway::Config) -> Result<(), Exi
 /// Runs a metadata service until it is told to stop.
 pub(crate) async fn metadata(env: Env, config: metadata::Config) -> Result<(), Exit> {
     let shutdown = signals(&env)?;
+    // Of an embedded database, which one process uses at a time.
+    let _lock = lock_database(&env, config.database.expose()).await?;
     let server = metadata::Server::bind(env, config).await;
     let server = server.map_err(|error| Exit::because(Exit::FAILED, &error))?;
     tracing::info!(address = %server.address(), "metadata service is listening");

@@ -1,16 +1,19 @@
 //! `ashlar admin backup`, `restore` and `migrate`: the metadata as a whole. They reach the database itself, as the metadata
 //! services do: a restore is there before any service is.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
-use env::{DirectoryLock, Env, Instant};
+use env::{Env, Instant};
 use metadata::{BackupError, BackupProgress, BackupSummary};
 use serde_json::json;
 use service_kit::Secret;
 
 use super::table::bytes;
-use crate::{Exit, embedded};
+use crate::{
+    Exit,
+    embedded::{self, lock_database},
+};
 
 /// Which database.
 #[derive(Debug, Args)]
@@ -107,7 +110,7 @@ pub(crate) async fn run_backup(env: &Env, args: &Backup) -> Result<(), Exit> {
 
 pub(crate) async fn run_restore(env: &Env, args: &Restore) -> Result<(), Exit> {
     let url = args.database.url()?;
-    let _lock = lock(env, &url).await?;
+    let _lock = lock_database(env, &url).await?;
     let mut shown = Shown::new(env);
     match &args.from {
         Some(from) => {
@@ -129,23 +132,11 @@ pub(crate) async fn run_restore(env: &Env, args: &Restore) -> Result<(), Exit> {
 
 pub(crate) async fn run_migrate(env: &Env, args: &Migrate) -> Result<(), Exit> {
     let (from, to) = (args.from.expose(), args.to.expose());
-    let (_from_lock, _to_lock) = (lock(env, from).await?, lock(env, to).await?);
+    let (_from_lock, _to_lock) = (lock_database(env, from).await?, lock_database(env, to).await?);
     let mut shown = Shown::new(env);
     let summary = metadata::migrate_database(env, from, to, &mut |progress| shown.look(progress)).await;
     shown.print(args.json, &summary.map_err(failed)?, "migrated");
     Ok(())
-}
-
-/// Holds the folder of an embedded database against the server that may run on it.
-async fn lock(env: &Env, url: &str) -> Result<Option<DirectoryLock>, Exit> {
-    let Some(path) = url.strip_prefix("sqlite:") else { return Ok(None) };
-    let path = Path::new(path.strip_prefix("//").unwrap_or(path));
-    let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let (own_env, own_folder) = (env.clone(), folder.to_owned());
-    let locking = env.spawn_blocking(move || embedded::lock_home(&own_env, &own_folder));
-    let given_up = || Exit::new(Exit::FAILED, "the folder was not locked");
-    let lock = locking.await.ok_or_else(given_up)?;
-    lock.map(Some).map_err(|error| embedded::StartError::from(error).into_exit())
 }
 
 fn failed(error: BackupError) -> Exit {

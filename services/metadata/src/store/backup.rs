@@ -228,9 +228,10 @@ fn io<T>(path: &Path, result: Option<io::Result<T>>) -> Result<T, BackupError> {
 }
 
 async fn open(env: &Env, url: &str) -> Result<Engine, BackupError> {
+    // One, so that no other of its own is taken for a service's.
     let options = EngineOptions {
         url: url.to_owned(),
-        connections: 2,
+        connections: 1,
         acquire_timeout: PATIENCE,
         statement_timeout: PATIENCE,
         is_alone: false,
@@ -392,8 +393,10 @@ pub async fn restore(
     Ok(header.summary(rows, bytes))
 }
 
-/// Copies all rows from one database to an empty one, and marks the first so that no service opens it any more. No service may
-/// use it: for an embedded one the caller holds its lock.
+/// Copies all rows from one database to an empty one. The first is marked before anything is copied, so that no service opens it
+/// from then on, and every lease of it is revoked; the mark is taken away when the copy is refused. When it is broken off, by a
+/// database that fails or by the end of the process, it stays, and the migration may be done again. No service may use the database: for an embedded one the caller holds
+/// its lock.
 ///
 /// Errors: `Exists`, `NotEmpty`, `InUse`, `Migrated`, `Database`.
 pub async fn migrate_database(
@@ -404,13 +407,34 @@ pub async fn migrate_database(
 ) -> Result<BackupSummary, BackupError> {
     refuse_missing(env, from).await?;
     let source = open(env, from).await?;
-    let copied = copy(env, &source, to, progress).await;
-    let result = match copied {
-        Ok(summary) => mark_migrated(&source).await.map(|()| summary),
-        Err(error) => Err(error),
-    };
+    let result = migrate_marked(env, &source, to, progress).await;
     source.close().await;
     result
+}
+
+async fn migrate_marked(
+    env: &Env,
+    source: &Engine,
+    to: &str,
+    progress: Progress<'_>,
+) -> Result<BackupSummary, BackupError> {
+    refuse_used(source).await?;
+    migrate(source, MIGRATIONS).await?;
+    let is_again = mark_migrating(source).await?;
+    match copy(env, source, to, progress).await {
+        Ok(summary) => {
+            mark_migrated(source).await?;
+            Ok(summary)
+        }
+        // Nobody knows whether a target is filled, by this migration or the one before: two databases must not be opened.
+        Err(error @ BackupError::Database(_)) => Err(error),
+        Err(error) if is_again => Err(error),
+        Err(error) => {
+            let sql = "UPDATE cluster SET migrated_ms = NULL WHERE singleton = 1";
+            change(source, sql).await?;
+            Err(error)
+        }
+    }
 }
 
 async fn copy(
@@ -419,14 +443,46 @@ async fn copy(
     to: &str,
     progress: Progress<'_>,
 ) -> Result<BackupSummary, BackupError> {
+    // A service that came before the mark has it open.
     refuse_used(source).await?;
-    migrate(source, MIGRATIONS).await?;
-    let (mut export, header) = Export::begin(source).await?;
     let target = Target::open(env, to).await?;
+    let (mut export, header) = match Export::begin_migrating(source).await {
+        Ok(begun) => begun,
+        Err(error) => return target.finish(env, Err(error)).await,
+    };
     let rows = target.fill(&header, &mut export, Purpose::Migrate, progress).await;
     export.end().await;
     let rows = target.finish(env, rows).await?;
     Ok(header.summary(rows, 0))
+}
+
+/// Marks a database as being migrated, unless it was migrated, and revokes its leases. The time of a migration that has not
+/// come to its end is negative. Answers whether there was such a one.
+async fn mark_migrating(engine: &Engine) -> Result<bool, BackupError> {
+    let mut tx = engine.begin().await?;
+    let now_ms = tx.now_ms().await?;
+    let sql = "SELECT c.migrated_ms FROM cluster AS c WHERE c.singleton = 1";
+    let row = tx.fetch_optional(sql, Vec::new()).await?;
+    let is_again = row.map(|mut row| row.optional_i64()).transpose()?.flatten().is_some();
+    let sql = "UPDATE cluster SET migrated_ms = $1 WHERE singleton = 1 AND (migrated_ms IS NULL OR migrated_ms < 0)";
+    if tx.execute(sql, vec![(-now_ms).into()]).await? == 0 {
+        tx.roll_back().await;
+        return Err(BackupError::Migrated);
+    }
+    tx.execute("UPDATE gateway_leases SET state = 1", Vec::new()).await?;
+    tx.commit().await?;
+    Ok(is_again)
+}
+
+async fn mark_migrated(engine: &Engine) -> Result<(), BackupError> {
+    change(engine, "UPDATE cluster SET migrated_ms = -migrated_ms WHERE singleton = 1 AND migrated_ms < 0")
+        .await
+}
+
+async fn change(engine: &Engine, sql: &str) -> Result<(), BackupError> {
+    let mut tx = engine.begin().await?;
+    tx.execute(sql, Vec::new()).await?;
+    Ok(tx.commit().await?)
 }
 
 /// How long connections may take to end of a service that has just stopped.
@@ -452,13 +508,6 @@ async fn connections(engine: &Engine) -> Result<i64, BackupError> {
                AND a.application_name = 'ashlar-metadata' AND a.pid <> pg_backend_pid()|SELECT 0]";
     let row = engine.fetch_optional(sql, Vec::new()).await?;
     Ok(row.map(|mut row| row.i64()).transpose()?.unwrap_or(0))
-}
-
-async fn mark_migrated(engine: &Engine) -> Result<(), BackupError> {
-    let mut tx = engine.begin().await?;
-    let now_ms = tx.now_ms().await?;
-    tx.execute("UPDATE cluster SET migrated_ms = $1 WHERE singleton = 1", vec![now_ms.into()]).await?;
-    Ok(tx.commit().await?)
 }
 
 /// Treats a database that was brought back by other means, such as from a base backup, as one that [`restore`] filled. Its

@@ -184,8 +184,12 @@ impl MetadataStore {
         let row = self.engine.fetch_optional(sql, Vec::new()).await?;
         let mut row = row.ok_or_else(|| DatabaseError::corrupt("the cluster's row is missing"))?;
         let id = row.optional_bytes()?;
-        if row.optional_i64()?.is_some() {
-            let reason = "its rows were migrated to another database, which the services are to be given; nothing was changed";
+        if let Some(migrated_ms) = row.optional_i64()? {
+            let reason = if migrated_ms < 0 {
+                "its rows are being migrated to another database, or that was broken off: migrate them again; nothing was changed"
+            } else {
+                "its rows were migrated to another database, which the services are to be given; nothing was changed"
+            };
             return Err(Error::Internal { reason: reason.to_owned() }.into());
         }
         if id.is_some() {

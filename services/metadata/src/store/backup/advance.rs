@@ -66,7 +66,9 @@ pub(super) async fn advance_in(tx: &mut Tx) -> Result<(), DatabaseError> {
 /// For a database whose services have stopped: nobody holds a lease or a job of it any more, and nodes are away until they report
 /// again, perhaps under another name.
 pub(super) async fn settle_in(tx: &mut Tx) -> Result<(), DatabaseError> {
-    tx.execute("UPDATE cluster SET epoch = epoch + 1 WHERE singleton = 1", Vec::new()).await?;
+    // The mark is the source's alone.
+    let sql = "UPDATE cluster SET epoch = epoch + 1, migrated_ms = NULL WHERE singleton = 1";
+    tx.execute(sql, Vec::new()).await?;
     tx.execute("UPDATE gateway_leases SET state = 1", Vec::new()).await?;
     tx.execute("UPDATE jobs SET holder = NULL", Vec::new()).await?;
     tx.execute("UPDATE nodes SET state = 2", Vec::new()).await.map(drop)

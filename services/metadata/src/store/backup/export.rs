@@ -36,8 +36,21 @@ struct Reading {
 }
 
 impl Export {
-    /// Takes the snapshot.
+    /// Takes the snapshot of a database that is no source of a migration.
     pub(super) async fn begin(engine: &Engine) -> Result<(Self, Header), BackupError> {
+        match Self::begin_any(engine).await? {
+            (_, _, Some(_)) => Err(BackupError::Migrated),
+            (export, header, None) => Ok((export, header)),
+        }
+    }
+
+    /// Takes the snapshot of a database that is marked as being migrated.
+    pub(super) async fn begin_migrating(engine: &Engine) -> Result<(Self, Header), BackupError> {
+        let (export, header, _) = Self::begin_any(engine).await?;
+        Ok((export, header))
+    }
+
+    async fn begin_any(engine: &Engine) -> Result<(Self, Header, Option<i64>), BackupError> {
         let mut tx = engine.snapshot().await?;
         let schema = applied_in(&mut tx).await?;
         // Of another schema there are tables and columns that nobody here knows to copy.
@@ -58,13 +71,11 @@ impl Export {
         let row = tx.fetch_optional(&sql, Vec::new()).await?;
         let mut row = row.ok_or_else(|| DatabaseError::corrupt("the cluster's row is missing"))?;
         let (epoch, cluster) = (row.i64()?, row.optional_bytes()?.unwrap_or_default());
-        if row.optional_i64()?.is_some() {
-            return Err(BackupError::Migrated);
-        }
+        let migrated_ms = row.optional_i64()?;
         let taken_ms = tx.now_ms().await?;
         let program = env!("CARGO_PKG_VERSION").to_owned();
         let header = Header { schema, cluster: cluster.to_vec(), epoch, taken_ms, program };
-        Ok((Self { tx, left: TABLES.iter(), current: None }, header))
+        Ok((Self { tx, left: TABLES.iter(), current: None }, header, migrated_ms))
     }
 
     /// The next piece; none at the end, when the snapshot is let go.

@@ -48,6 +48,7 @@ on_both_engines!(
     restores_of_one_backup_go_on_at_different_numbers,
     a_database_that_came_back_by_other_means_is_marked,
     rows_migrate_to_either_engine_and_back,
+    nobody_opens_a_database_while_it_is_migrated,
 );
 
 /// Tables that a restore changes by intent.
@@ -573,4 +574,59 @@ async fn rows_migrate_to_either_engine_and_back(test: TestStore) {
         guards.push(guard);
         from = to;
     }
+}
+
+/// From before the first row is read; a copy that fails changes nothing, and one that is broken off may be done again.
+async fn nobody_opens_a_database_while_it_is_migrated(test: TestStore) {
+    fill(&test).await;
+    let store: Store = Arc::new(test.store.clone());
+    store.acquire_lease("gateway").await.expect("a lease");
+    let url = test.config.database_url.clone();
+    test.store.close().await;
+    let to = test.guard.empty_database("target.db");
+    let full = targets().await.remove(0);
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("backup");
+    save(&url, &file).await.expect("a backup");
+    load(&full.1, &file).await.expect("a restore");
+    let refused = migrate_database(&Env::real(), &url, &full.1, &mut |_| ()).await;
+    assert!(matches!(refused, Err(BackupError::NotEmpty { .. } | BackupError::Exists { .. })), "{refused:?}");
+    let store = open(&test, &url).await.expect("the mark was taken away");
+    let leases = store.list_leases().await.expect("leases");
+    assert!(!leases.is_empty() && leases.iter().all(|lease| lease.revoked), "{leases:?}");
+    store.acquire_lease("gateway").await.expect("a lease");
+    store.close().await;
+
+    let (reached, mut halfway) = tokio::sync::mpsc::unbounded_channel();
+    let (go_on, blocked) = std::sync::mpsc::channel::<()>();
+    let (own_url, own_to) = (url.clone(), to.clone());
+    let migrating = spawn(async move {
+        let mut tell = move |_: crate::BackupProgress| {
+            // Nobody waits for it after the first time. The other one is dropped once the task is to end.
+            let _ = reached.send(());
+            let _ = blocked.recv();
+        };
+        migrate_database(&Env::real(), &own_url, &own_to, &mut tell).await
+    });
+    halfway.recv().await.expect("it has read something");
+    let refused = open(&test, &url).await.map(drop).expect_err("it is being migrated");
+    assert!(refused.to_string().contains("being migrated"), "{refused}");
+    migrating.abort();
+    drop(go_on);
+    assert!(migrating.await.is_none(), "it was broken off");
+    let refused = open(&test, &url).await.map(drop).expect_err("nobody knows how far it came");
+    assert!(refused.to_string().contains("being migrated"), "{refused}");
+    assert!(matches!(save(&url, &folder.path().join("other")).await, Err(BackupError::Migrated)));
+
+    let refused = migrate_database(&Env::real(), &url, &full.1, &mut |_| ()).await;
+    assert!(matches!(refused, Err(BackupError::NotEmpty { .. } | BackupError::Exists { .. })), "{refused:?}");
+    let refused = open(&test, &url).await.map(drop).expect_err("that one may be the target of before");
+    assert!(refused.to_string().contains("being migrated"), "{refused}");
+    let again = migrate_database(&Env::real(), &url, &to, &mut |_| ()).await;
+    again.expect("a migration that was broken off is done again");
+    let store = open(&test, &to).await.expect("it opens");
+    assert!(store.list_leases().await.expect("leases").iter().all(|lease| lease.revoked));
+    store.close().await;
+    let refused = open(&test, &url).await.map(drop).expect_err("it has old rows");
+    assert!(refused.to_string().contains("were migrated"), "{refused}");
 }
