@@ -62,12 +62,10 @@ impl Cluster {
         if is_root() {
             run(Command::new("chown").arg("postgres").arg(&home));
         }
-        let port =
-            TcpListener::bind("127.0.0.1:0").and_then(|it| it.local_addr()).expect("a free port").port();
         let cluster = Self {
             programs: programs(),
             directory,
-            port,
+            port: free_port(),
             settings: settings
                 .iter()
                 .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
@@ -193,6 +191,16 @@ impl Drop for Cluster {
     fn drop(&mut self) {
         self.crash();
     }
+}
+
+/// A free port below those that the system gives to whoever asks for any: none of them takes it before the server does, which
+/// is after `initdb`.
+fn free_port() -> u16 {
+    static TAKEN: AtomicU32 = AtomicU32::new(0);
+    let first = std::process::id().wrapping_mul(17).wrapping_add(TAKEN.fetch_add(1, Ordering::Relaxed));
+    let ports = (0..8000).map(|step| 10_000 + first.wrapping_add(step) % 8000);
+    let mut ports = ports.filter_map(|port| u16::try_from(port).ok());
+    ports.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).expect("a free port")
 }
 
 /// Closes the pipe and waits for the shell, which ends after the server.
