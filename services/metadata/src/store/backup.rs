@@ -395,8 +395,8 @@ pub async fn restore(
 
 /// Copies all rows from one database to an empty one. The first is marked before anything is copied, so that no service opens it
 /// from then on, and every lease of it is revoked; the mark is taken away when the copy is refused. When it is broken off, by a
-/// database that fails or by the end of the process, it stays, and the migration may be done again. No service may use the database: for an embedded one the caller holds
-/// its lock.
+/// database that fails or by the end of the process, it stays, and the migration may be done again. No service may use the
+/// database: for an embedded one the caller holds its lock.
 ///
 /// Errors: `Exists`, `NotEmpty`, `InUse`, `Migrated`, `Database`.
 pub async fn migrate_database(
