@@ -5,6 +5,7 @@ import argparse
 import os
 import pathlib
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -12,17 +13,20 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "lib")]
 
+import together  # noqa: E402
 from report import Report, expect  # noqa: E402
 
 REPOSITORY = HERE.parents[1]
 BUCKET = "drill"
-DRILLS = ("server", "cluster", "base", "moved", "migration")
+DRILLS = ("moved", "server", "cluster", "base", "migration")
+#: Each waits most of the time.
+AT_ONCE = 3
 
 
 def arguments():
     """What was asked for."""
     parser = argparse.ArgumentParser(prog="tests/backup/run", description=__doc__, epilog="""examples:
-  tests/backup/run                 all drills
+  tests/backup/run                 all drills, three at once
   tests/backup/run --only cluster  the one on Postgres""", formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", action="append", choices=DRILLS, help="one drill; may be given more than once")
     parser.add_argument("--binary", type=pathlib.Path, default=REPOSITORY / "target/debug/ashlar", help="the program to test")
@@ -227,6 +231,11 @@ def main():
     if not os.access(chosen.binary, os.X_OK):
         print(f"{chosen.binary} is not there; build it with `cargo build -p ashlar`", file=sys.stderr)
         return 2
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    drills = chosen.only or DRILLS
+    if len(drills) > 1:
+        words = [sys.executable, __file__, "--binary", chosen.binary, *(["--keep"] if chosen.keep else []), "--only"]
+        return together.run([[*words, drill] for drill in drills], AT_ONCE)
     from installations import Server, Services
     from migration import run_migration
     from moved import run_moved
@@ -236,7 +245,7 @@ def main():
     # Postgres runs as a user of its own.
     folder.chmod(0o755)
     try:
-        for name in chosen.only or DRILLS:
+        for name in drills:
             own = folder / name
             own.mkdir()
             if name == "migration":

@@ -18,6 +18,8 @@ class Report:
         self.failed = []
         self.not_run = []
         self.section_name = ""
+        #: What was measured and counted, for whoever keeps it.
+        self.figures = {}
 
     def section(self, name):
         """Starts a group of cases; `name` stands before each of them in the list of failures."""

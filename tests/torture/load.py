@@ -7,6 +7,7 @@ import subprocess
 import threading
 import time
 
+import results
 from processes import CommandFailed, command
 
 #: What no run may find.
@@ -70,6 +71,10 @@ class Load(threading.Thread):
             for name, count in report["failures"].items():
                 counts[name] = counts.get(name, 0) + count
         return counts
+
+    def figures(self):
+        """What is kept of it."""
+        return results.figures(self.reports)
 
     def told(self):
         """What came of it, in a line."""

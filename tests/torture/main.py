@@ -16,6 +16,7 @@ import tempfile
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "lib")]
 
+import results  # noqa: E402
 from disks import Disks  # noqa: E402
 from postgres import Postgres  # noqa: E402
 from report import NotRun, Report  # noqa: E402
@@ -59,18 +60,13 @@ def arguments():
     parser.add_argument("--seed", type=int, help="seed of the plan")
     parser.add_argument("--binary", type=pathlib.Path, default=REPOSITORY / "target/debug/ashlar", help="the program to test")
     parser.add_argument("--keep", action="store_true", help="keep data and logs")
+    results.add_option(parser)
     return parser.parse_args()
-
-
-def commit():
-    """Which build is tested, as far as the repository knows."""
-    done = subprocess.run(["git", "-C", REPOSITORY, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
-    return done.stdout.strip() or "unknown"
 
 
 def torture(chosen, counts, seed, folder, more):
     """Runs the program and returns its code, its last line and what it said."""
-    words = [chosen.binary, "torture", "local", folder / "run", "--seed", seed, "--commit", commit(), "--disks", DISKS, *more]
+    words = [chosen.binary, "torture", "local", folder / "run", "--seed", seed, "--commit", results.commit(), "--disks", DISKS, *more]
     words += [word for name, count in counts.items() for word in (f"--{name}", count)]
     if not chosen.long:
         words += ["--size-max", SHORT_SIZE_MAX]
@@ -190,6 +186,11 @@ def main():
                 print(f"kept {folder}")
             else:
                 shutil.rmtree(folder, ignore_errors=True)
+        if chosen.record:
+            reports = [json.loads(line) for line in lines if line]
+            report.figures |= results.figures(reports) | {"seconds": round(sum(one["seconds"] for one in reports))}
+            words = [*(f"--target {target}" for target in targets), *(["--long"] if chosen.long else []), *(["--sabotage"] if chosen.sabotage else [])]
+            results.record(" ".join(["tests/torture/run", *words]), seed, report)
         code = report.close("torture")
     if chosen.long:
         print("\n".join(filter(None, lines)))
