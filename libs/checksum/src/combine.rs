@@ -26,7 +26,13 @@ impl Generator {
             ChecksumAlgorithm::Crc32 => Some(Self { polynomial: 0xedb8_8320, one: 1 << 31 }),
             ChecksumAlgorithm::Crc32c => Some(Self { polynomial: 0x82f6_3b78, one: 1 << 31 }),
             ChecksumAlgorithm::Crc64nvme => Some(Self { polynomial: 0x9a6c_9329_ac4b_c9b5, one: 1 << 63 }),
-            ChecksumAlgorithm::Sha1 | ChecksumAlgorithm::Sha256 => None,
+            ChecksumAlgorithm::Sha1
+            | ChecksumAlgorithm::Sha256
+            | ChecksumAlgorithm::Sha512
+            | ChecksumAlgorithm::Md5
+            | ChecksumAlgorithm::Xxhash64
+            | ChecksumAlgorithm::Xxhash3
+            | ChecksumAlgorithm::Xxhash128 => None,
         }
     }
 

@@ -1,11 +1,12 @@
 //! One pass over an object's bytes for everything that must be known about them.
 
-use std::fmt;
+use std::{fmt, hash::Hasher as _};
 
 use crc_fast::{CrcAlgorithm, Digest as Crc};
 use md5::Md5;
 use sha1::Sha1;
-use sha2::{Digest, Sha256};
+use sha2::{Digest, Sha256, Sha512};
+use twox_hash::{XxHash3_64, XxHash3_128, XxHash64};
 use types::{ChecksumAlgorithm, ChecksumValue, ETag};
 
 use crate::crc::low_half;
@@ -15,7 +16,7 @@ const BLOCK: usize = 32 * 1024;
 
 /// A set of checksum algorithms.
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
-pub struct AlgorithmSet(u8);
+pub struct AlgorithmSet(u16);
 
 impl AlgorithmSet {
     /// No algorithm.
@@ -80,6 +81,11 @@ pub struct ObjectHasher {
     crc32: Option<Crc>,
     crc32c: Option<Crc>,
     crc64nvme: Option<Crc>,
+    sha512: Option<Sha512>,
+    xxhash64: Option<XxHash64>,
+    // Half a kilobyte each.
+    xxhash3: Option<Box<XxHash3_64>>,
+    xxhash128: Option<Box<XxHash3_128>>,
 }
 
 impl ObjectHasher {
@@ -90,12 +96,16 @@ impl ObjectHasher {
         Self {
             wanted,
             length: 0,
-            md5: wanted.md5.then(Md5::new),
+            md5: (wanted.md5 || set.contains(ChecksumAlgorithm::Md5)).then(Md5::new),
             sha256: (wanted.payload_sha256 || set.contains(ChecksumAlgorithm::Sha256)).then(Sha256::new),
             sha1: set.contains(ChecksumAlgorithm::Sha1).then(Sha1::new),
             crc32: crc(ChecksumAlgorithm::Crc32, CrcAlgorithm::Crc32IsoHdlc),
             crc32c: crc(ChecksumAlgorithm::Crc32c, CrcAlgorithm::Crc32Iscsi),
             crc64nvme: crc(ChecksumAlgorithm::Crc64nvme, CrcAlgorithm::Crc64Nvme),
+            sha512: set.contains(ChecksumAlgorithm::Sha512).then(Sha512::new),
+            xxhash64: set.contains(ChecksumAlgorithm::Xxhash64).then(|| XxHash64::with_seed(0)),
+            xxhash3: set.contains(ChecksumAlgorithm::Xxhash3).then(|| Box::new(XxHash3_64::new())),
+            xxhash128: set.contains(ChecksumAlgorithm::Xxhash128).then(|| Box::new(XxHash3_128::new())),
         }
     }
 
@@ -118,6 +128,18 @@ impl ObjectHasher {
         if let Some(sha1) = &mut self.sha1 {
             sha1.update(block);
         }
+        if let Some(sha512) = &mut self.sha512 {
+            sha512.update(block);
+        }
+        if let Some(xxhash64) = &mut self.xxhash64 {
+            xxhash64.write(block);
+        }
+        if let Some(xxhash3) = &mut self.xxhash3 {
+            xxhash3.write(block);
+        }
+        if let Some(xxhash128) = &mut self.xxhash128 {
+            xxhash128.write(block);
+        }
     }
 
     /// The digests of all bytes taken in.
@@ -132,6 +154,10 @@ impl ObjectHasher {
             crc32: self.crc32.map(crc32_bytes),
             crc32c: self.crc32c.map(crc32_bytes),
             crc64nvme: self.crc64nvme.map(|crc| crc.finalize().to_be_bytes()),
+            sha512: self.sha512.map(|hash| hash.finalize().into()),
+            xxhash64: self.xxhash64.map(|hash| hash.finish().to_be_bytes()),
+            xxhash3: self.xxhash3.map(|hash| hash.finish().to_be_bytes()),
+            xxhash128: self.xxhash128.map(|hash| hash.finish_128().to_be_bytes()),
         }
     }
 }
@@ -153,6 +179,10 @@ pub struct ObjectDigests {
     crc32: Option<[u8; 4]>,
     crc32c: Option<[u8; 4]>,
     crc64nvme: Option<[u8; 8]>,
+    sha512: Option<[u8; 64]>,
+    xxhash64: Option<[u8; 8]>,
+    xxhash3: Option<[u8; 8]>,
+    xxhash128: Option<[u8; 16]>,
 }
 
 impl ObjectDigests {
@@ -161,14 +191,14 @@ impl ObjectDigests {
         self.length
     }
 
-    /// The MD5, if it was wanted.
+    /// The MD5, if it was wanted as such.
     pub fn md5(&self) -> Option<[u8; 16]> {
-        self.md5
+        self.md5.filter(|_| self.wanted.md5)
     }
 
     /// The ETag of an object or part made of these bytes, if the MD5 was wanted.
     pub fn etag(&self) -> Option<ETag> {
-        self.md5.map(|digest| ETag { digest, parts: None })
+        self.md5().map(|digest| ETag { digest, parts: None })
     }
 
     /// The SHA-256 for `x-amz-content-sha256`, if it was wanted as such.
@@ -187,6 +217,11 @@ impl ObjectDigests {
             ChecksumAlgorithm::Crc64nvme => self.crc64nvme.as_ref()?,
             ChecksumAlgorithm::Sha1 => self.sha1.as_ref()?,
             ChecksumAlgorithm::Sha256 => self.sha256.as_ref()?,
+            ChecksumAlgorithm::Sha512 => self.sha512.as_ref()?,
+            ChecksumAlgorithm::Md5 => self.md5.as_ref()?,
+            ChecksumAlgorithm::Xxhash64 => self.xxhash64.as_ref()?,
+            ChecksumAlgorithm::Xxhash3 => self.xxhash3.as_ref()?,
+            ChecksumAlgorithm::Xxhash128 => self.xxhash128.as_ref()?,
         };
         ChecksumValue::new(algorithm, bytes)
     }

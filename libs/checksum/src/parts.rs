@@ -22,7 +22,7 @@ pub enum PartsError {
         /// The object's.
         object: ChecksumAlgorithm,
     },
-    /// Only CRCs of parts give the checksum of the whole; SHA-1 and SHA-256 are composite or nothing.
+    /// Only CRCs of parts give the checksum of the whole; all others are composite or nothing.
     #[error("{} of a whole object cannot be made from its parts", .0.name())]
     NotCombinable(ChecksumAlgorithm),
 }

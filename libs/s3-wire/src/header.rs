@@ -25,8 +25,8 @@ pub use attributes::{
     website_redirect_location,
 };
 pub use checksum::{
-    ObjectChecksum, RequestChecksum, checksum_mode_enabled, content_md5, decoded_content_length,
-    mp_object_size, multipart_checksum, object_checksum, request_checksum,
+    ObjectChecksum, RequestChecksum, algorithm_by_name, checksum_mode_enabled, content_md5,
+    decoded_content_length, mp_object_size, multipart_checksum, object_checksum, request_checksum,
 };
 pub use conditions::{Outcome, ReadConditions, if_range};
 pub use copy_source::{CopySource, copy_source, copy_source_range};

@@ -72,11 +72,13 @@ const VALUES: &[(&str, &str, &str, ReadHeader, &str)] = &[
         |headers| header::copy_source(headers).err(),
         "arn:aws:s3:us-east-1:000000000000:accesspoint/a/object/key",
     ),
-    ("x-amz-checksum-sha512", "all", "what has a body", checksum, "AAAA"),
-    ("x-amz-checksum-md5", "all", "what has a body", checksum, "AAAA"),
-    ("x-amz-checksum-xxhash64", "all", "what has a body", checksum, "AAAA"),
-    ("x-amz-checksum-xxhash3", "all", "what has a body", checksum, "AAAA"),
-    ("x-amz-checksum-xxhash128", "all", "what has a body", checksum, "AAAA"),
+    (
+        "x-amz-checksum-blake3",
+        "all, as of every algorithm that S3 does not have",
+        "what has a body",
+        checksum,
+        "AAAA",
+    ),
 ];
 
 fn checksum(headers: &HeaderMap) -> Option<S3Error> {
@@ -205,10 +207,10 @@ const FIELDS: &[(Operation, &str, &str, ReadBody, &str)] = &[
     ),
     (
         Operation::CompleteMultipartUpload,
-        "ChecksumSHA512",
-        "all, as of every algorithm that is not built",
+        "ChecksumBLAKE3",
+        "all, as of every algorithm that S3 does not have",
         |body| xml::parse_complete(body).err(),
-        "<CompleteMultipartUpload><Part><ChecksumSHA512/></Part></CompleteMultipartUpload>",
+        "<CompleteMultipartUpload><Part><ChecksumBLAKE3/></Part></CompleteMultipartUpload>",
     ),
 ];
 

@@ -4,6 +4,9 @@ use std::{fmt, str::FromStr};
 
 use crate::hexadecimal;
 
+/// The longest value in bytes: a SHA-512.
+pub const CHECKSUM_LENGTH_MAX: usize = 64;
+
 /// A checksum algorithm of the S3 API. Source: API Reference, "Checksum" data type.
 ///
 /// Persisted: the discriminants are stored and sent; never change them.
@@ -20,18 +23,39 @@ pub enum ChecksumAlgorithm {
     Sha1 = 4,
     /// SHA-256, 32 bytes.
     Sha256 = 5,
+    /// SHA-512, 64 bytes.
+    Sha512 = 6,
+    /// MD5, 16 bytes.
+    Md5 = 7,
+    /// XXH64 with seed 0, 8 bytes.
+    Xxhash64 = 8,
+    /// XXH3 of 64 bits with seed 0, 8 bytes.
+    Xxhash3 = 9,
+    /// XXH3 of 128 bits with seed 0, 16 bytes.
+    Xxhash128 = 10,
 }
 
 impl ChecksumAlgorithm {
     /// Every algorithm.
-    pub const ALL: [Self; 5] = [Self::Crc32, Self::Crc32c, Self::Crc64nvme, Self::Sha1, Self::Sha256];
+    pub const ALL: [Self; 10] = [
+        Self::Crc32,
+        Self::Crc32c,
+        Self::Crc64nvme,
+        Self::Sha1,
+        Self::Sha256,
+        Self::Sha512,
+        Self::Md5,
+        Self::Xxhash64,
+        Self::Xxhash3,
+        Self::Xxhash128,
+    ];
 
     /// The algorithm of a stored number, if it is one.
     pub fn from_number(number: u8) -> Option<Self> {
         Self::ALL.into_iter().find(|a| *a as u8 == number)
     }
 
-    /// S3's name: `CRC32`, `CRC32C`, `CRC64NVME`, `SHA1`, `SHA256`.
+    /// S3's name: `CRC32`, `CRC32C`, `CRC64NVME`, `SHA1` and so on.
     pub fn name(self) -> &'static str {
         match self {
             Self::Crc32 => "CRC32",
@@ -39,6 +63,11 @@ impl ChecksumAlgorithm {
             Self::Crc64nvme => "CRC64NVME",
             Self::Sha1 => "SHA1",
             Self::Sha256 => "SHA256",
+            Self::Sha512 => "SHA512",
+            Self::Md5 => "MD5",
+            Self::Xxhash64 => "XXHASH64",
+            Self::Xxhash3 => "XXHASH3",
+            Self::Xxhash128 => "XXHASH128",
         }
     }
 
@@ -55,6 +84,11 @@ impl ChecksumAlgorithm {
             Self::Crc64nvme => "x-amz-checksum-crc64nvme",
             Self::Sha1 => "x-amz-checksum-sha1",
             Self::Sha256 => "x-amz-checksum-sha256",
+            Self::Sha512 => "x-amz-checksum-sha512",
+            Self::Md5 => "x-amz-checksum-md5",
+            Self::Xxhash64 => "x-amz-checksum-xxhash64",
+            Self::Xxhash3 => "x-amz-checksum-xxhash3",
+            Self::Xxhash128 => "x-amz-checksum-xxhash128",
         }
     }
 
@@ -62,10 +96,17 @@ impl ChecksumAlgorithm {
     pub fn length(self) -> usize {
         match self {
             Self::Crc32 | Self::Crc32c => 4,
-            Self::Crc64nvme => 8,
+            Self::Crc64nvme | Self::Xxhash64 | Self::Xxhash3 => 8,
+            Self::Md5 | Self::Xxhash128 => 16,
             Self::Sha1 => 20,
             Self::Sha256 => 32,
+            Self::Sha512 => 64,
         }
+    }
+
+    /// Whether the checksum of the whole object can be made from those of its parts: CRCs alone.
+    pub fn is_crc(self) -> bool {
+        matches!(self, Self::Crc32 | Self::Crc32c | Self::Crc64nvme)
     }
 }
 
@@ -100,11 +141,11 @@ impl ChecksumType {
     }
 }
 
-/// A checksum's algorithm and value, big-endian for CRCs; the value has the algorithm's length.
+/// A checksum's algorithm and value, big-endian for CRCs and XXH; the value has the algorithm's length.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ChecksumValue {
     algorithm: ChecksumAlgorithm,
-    bytes: [u8; 32],
+    bytes: [u8; CHECKSUM_LENGTH_MAX],
 }
 
 impl ChecksumValue {
@@ -113,7 +154,7 @@ impl ChecksumValue {
         if value.len() != algorithm.length() {
             return None;
         }
-        let mut bytes = [0; 32];
+        let mut bytes = [0; CHECKSUM_LENGTH_MAX];
         bytes[..value.len()].copy_from_slice(value);
         Some(Self { algorithm, bytes })
     }

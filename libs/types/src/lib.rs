@@ -23,7 +23,9 @@ mod version;
 
 pub use acl::{Acl, Grant, Grantee, Group, Permission};
 pub use bucket::{BucketId, BucketName, BucketNameError, Versioning};
-pub use checksum::{Checksum, ChecksumAlgorithm, ChecksumType, ChecksumValue, ETag, ParseETagError};
+pub use checksum::{
+    CHECKSUM_LENGTH_MAX, Checksum, ChecksumAlgorithm, ChecksumType, ChecksumValue, ETag, ParseETagError,
+};
 pub use chunk::{
     CELL_SIZE, CHUNK_SIZE_MAX, ChunkId, Coding, CodingError, Extent, LeaseId, Manifest, MissingShard,
     ShardId, ShardIndex,

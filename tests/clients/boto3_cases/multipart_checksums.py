@@ -8,7 +8,7 @@ from boto3_cases.multipart import begin, complete
 from report import expect
 
 CASES = Cases()
-COMPOSITE = ["CRC32", "CRC32C", "SHA1", "SHA256"]
+COMPOSITE = ["CRC32", "CRC32C", "SHA1", "SHA256", "SHA512", "XXHASH64", "XXHASH3", "XXHASH128"]
 FULL_OBJECT = ["CRC32", "CRC32C", "CRC64NVME"]
 
 

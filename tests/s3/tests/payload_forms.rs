@@ -11,14 +11,22 @@ use crate::support::{assert_absent, assert_content};
 /// The content whose checksums are published with every algorithm.
 const CHECK: &[u8] = b"123456789";
 
-/// Checksums of [`CHECK`]: of the CRCs by the catalogue of parametrised CRC algorithms, of the others by RFC 3174 and
-/// FIPS 180-4 tools.
-const CHECK_VALUES: [(ChecksumAlgorithm, &str); 5] = [
+/// Checksums of [`CHECK`]: of the CRCs by the catalogue of parametrised CRC algorithms, of the others by
+/// sha1sum, sha256sum, sha512sum, md5sum and as the AWS Common Runtime makes them.
+const CHECK_VALUES: [(ChecksumAlgorithm, &str); 10] = [
     (ChecksumAlgorithm::Crc32, "y/Q5Jg=="),
     (ChecksumAlgorithm::Crc32c, "4waSgw=="),
     (ChecksumAlgorithm::Crc64nvme, "rosUhgp5mIg="),
     (ChecksumAlgorithm::Sha1, "98O8HYCOBHMq32eZZczDTKeuNEE="),
     (ChecksumAlgorithm::Sha256, "FeKw08M4keuw8e9gnsQZQgwg4yDOlMZfvIwzEkSOsiU="),
+    (
+        ChecksumAlgorithm::Sha512,
+        "2eZ2LdHI6vbWGzxhkvxAjU1tXxF20MKRabwk5xw/J0rSf81YEbMT1oH35V7ALXPUmclUVba1u1A6z1dPuo/+hQ==",
+    ),
+    (ChecksumAlgorithm::Md5, "JfnnlDI7RTiF9RgfG2JNCw=="),
+    (ChecksumAlgorithm::Xxhash64, "jLhB20DmroM="),
+    (ChecksumAlgorithm::Xxhash3, "ctyxi2ehff8="),
+    (ChecksumAlgorithm::Xxhash128, "MxGUd+3l3NXpcWQnaB1YYA=="),
 ];
 
 type Form = (&'static str, fn(Request, &[u8]) -> Request);

@@ -1,7 +1,9 @@
 //! Known vectors, and that one pass finds what separate passes find.
 
 use proptest::prelude::*;
-use types::ChecksumAlgorithm::{self, Crc32, Crc32c, Crc64nvme, Sha1, Sha256};
+use types::ChecksumAlgorithm::{
+    self, Crc32, Crc32c, Crc64nvme, Md5, Sha1, Sha256, Sha512, Xxhash3, Xxhash64, Xxhash128,
+};
 
 use super::{AlgorithmSet, ObjectDigests, ObjectHasher, Wanted};
 
@@ -30,6 +32,15 @@ fn known_vectors() {
     assert_eq!(checksum_hex(&abc, Sha256), sha256);
     assert_eq!(hex::encode(abc.payload_sha256().expect("wanted")), sha256);
 
+    let sha512 = "ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a\
+                  2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f";
+    assert_eq!(checksum_hex(&abc, Sha512), sha512);
+    assert_eq!(checksum_hex(&abc, Md5), "900150983cd24fb0d6963f7d28e17f72");
+    // As `xxhsum` prints them: `-H1`, `-H3` without its prefix, `-H2`.
+    assert_eq!(checksum_hex(&abc, Xxhash64), "44bc2cf5ad770999");
+    assert_eq!(checksum_hex(&abc, Xxhash3), "78af5f94892f3950");
+    assert_eq!(checksum_hex(&abc, Xxhash128), "06b05ab6733a618578af5f94892f3950");
+
     let digits = digests(everything(), b"123456789");
     assert_eq!(digits.length(), 9);
     assert_eq!(checksum_hex(&digits, Crc32), "cbf43926");
@@ -51,6 +62,10 @@ fn only_what_was_wanted_is_reported() {
     let payload_only = digests(Wanted { payload_sha256: true, ..Wanted::default() }, b"abc");
     assert!(payload_only.payload_sha256().is_some());
     assert_eq!(payload_only.checksum(Sha256), None);
+
+    let md5_only = digests(Wanted { checksums: Md5.into(), ..Wanted::default() }, b"abc");
+    assert_eq!((md5_only.md5(), md5_only.etag()), (None, None));
+    assert!(md5_only.checksum(Md5).is_some());
 
     let checksum_only = digests(Wanted { checksums: Sha256.into(), ..Wanted::default() }, b"abc");
     assert_eq!(checksum_only.payload_sha256(), None);

@@ -101,6 +101,11 @@ fn checksum_algorithm(value: i32) -> Result<ChecksumAlgorithm, WireError> {
         Ok(proto::ChecksumAlgorithm::Crc64nvme) => Ok(ChecksumAlgorithm::Crc64nvme),
         Ok(proto::ChecksumAlgorithm::Sha1) => Ok(ChecksumAlgorithm::Sha1),
         Ok(proto::ChecksumAlgorithm::Sha256) => Ok(ChecksumAlgorithm::Sha256),
+        Ok(proto::ChecksumAlgorithm::Sha512) => Ok(ChecksumAlgorithm::Sha512),
+        Ok(proto::ChecksumAlgorithm::Md5) => Ok(ChecksumAlgorithm::Md5),
+        Ok(proto::ChecksumAlgorithm::Xxhash64) => Ok(ChecksumAlgorithm::Xxhash64),
+        Ok(proto::ChecksumAlgorithm::Xxhash3) => Ok(ChecksumAlgorithm::Xxhash3),
+        Ok(proto::ChecksumAlgorithm::Xxhash128) => Ok(ChecksumAlgorithm::Xxhash128),
         Ok(proto::ChecksumAlgorithm::Unspecified) | Err(_) => {
             Err(WireError::UnknownValue { field: "algorithm", value })
         }
@@ -115,6 +120,11 @@ impl From<ChecksumAlgorithm> for proto::ChecksumAlgorithm {
             ChecksumAlgorithm::Crc64nvme => Self::Crc64nvme,
             ChecksumAlgorithm::Sha1 => Self::Sha1,
             ChecksumAlgorithm::Sha256 => Self::Sha256,
+            ChecksumAlgorithm::Sha512 => Self::Sha512,
+            ChecksumAlgorithm::Md5 => Self::Md5,
+            ChecksumAlgorithm::Xxhash64 => Self::Xxhash64,
+            ChecksumAlgorithm::Xxhash3 => Self::Xxhash3,
+            ChecksumAlgorithm::Xxhash128 => Self::Xxhash128,
         }
     }
 }

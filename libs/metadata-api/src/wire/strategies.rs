@@ -9,11 +9,11 @@ mod uploads;
 use bytes::Bytes;
 use proptest::{collection::vec, option, prelude::*, sample::select};
 use types::{
-    Acl, ArchiveClass, Attributes, BucketName, CHUNK_SIZE_MAX, Checksum, ChecksumAlgorithm, ChecksumType,
-    ChecksumValue, ChunkId, Coding, Content, DiskId, ETag, Encryption, EncryptionScheme, Extent, Grant,
-    Grantee, Group, GroupId, KeyPrefix, LeaseId, Manifest, MissingShard, NodeId, ObjectKey, ObjectPart,
-    PartNumber, Permission, RenameMark, Restore, Retention, RetentionMode, Sequence, ShardId, ShardIndex,
-    StorageClassName, Timestamp, UploadId, VersionId, VersionLock, Versioning,
+    Acl, ArchiveClass, Attributes, BucketName, CHECKSUM_LENGTH_MAX, CHUNK_SIZE_MAX, Checksum,
+    ChecksumAlgorithm, ChecksumType, ChecksumValue, ChunkId, Coding, Content, DiskId, ETag, Encryption,
+    EncryptionScheme, Extent, Grant, Grantee, Group, GroupId, KeyPrefix, LeaseId, Manifest, MissingShard,
+    NodeId, ObjectKey, ObjectPart, PartNumber, Permission, RenameMark, Restore, Retention, RetentionMode,
+    Sequence, ShardId, ShardIndex, StorageClassName, Timestamp, UploadId, VersionId, VersionLock, Versioning,
 };
 
 use crate::{AccountId, Error, UploadChecksum, WriteCondition};
@@ -72,7 +72,7 @@ fn checksum_type() -> impl Strategy<Value = ChecksumType> {
 }
 
 fn checksum_value() -> impl Strategy<Value = ChecksumValue> {
-    (algorithm(), any::<[u8; 32]>())
+    (algorithm(), prop::collection::vec(any::<u8>(), CHECKSUM_LENGTH_MAX))
         .prop_filter_map("never", |(a, bytes)| ChecksumValue::new(a, &bytes[..a.length()]))
 }
 

@@ -92,17 +92,12 @@ pub fn multipart_checksum(headers: &HeaderMap) -> Result<Option<(ChecksumAlgorit
             )),
         };
     };
-    let algorithm = ChecksumAlgorithm::from_name(name).ok_or_else(|| {
-        S3Error::invalid_request(
-            "Checksum algorithm provided is unsupported. Please try again with any of the valid types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]",
-        )
-    })?;
-    let is_sha = matches!(algorithm, ChecksumAlgorithm::Sha1 | ChecksumAlgorithm::Sha256);
+    let algorithm = algorithm_by_name(name)?;
     let is_crc64 = algorithm == ChecksumAlgorithm::Crc64nvme;
     match kind {
         None if is_crc64 => Ok(Some((algorithm, ChecksumType::FullObject))),
         None => Ok(Some((algorithm, ChecksumType::Composite))),
-        Some("FULL_OBJECT") if !is_sha => Ok(Some((algorithm, ChecksumType::FullObject))),
+        Some("FULL_OBJECT") if algorithm.is_crc() => Ok(Some((algorithm, ChecksumType::FullObject))),
         Some("COMPOSITE") if !is_crc64 => Ok(Some((algorithm, ChecksumType::Composite))),
         Some(kind @ ("FULL_OBJECT" | "COMPOSITE")) => {
             let name = algorithm.name().to_ascii_lowercase();
@@ -112,6 +107,16 @@ pub fn multipart_checksum(headers: &HeaderMap) -> Result<Option<(ChecksumAlgorit
         }
         Some(_) => Err(S3Error::invalid_request("Value for x-amz-checksum-type header is invalid.")),
     }
+}
+
+/// The algorithm that `x-amz-checksum-algorithm` names; `InvalidRequest` for none of S3's.
+pub fn algorithm_by_name(name: &str) -> Result<ChecksumAlgorithm, S3Error> {
+    ChecksumAlgorithm::from_name(name).ok_or_else(|| {
+        let names = ChecksumAlgorithm::ALL.map(ChecksumAlgorithm::name).join(", ");
+        S3Error::invalid_request(format!(
+            "Checksum algorithm provided is unsupported. Please try again with any of the valid types: [{names}]",
+        ))
+    })
 }
 
 /// Whether a GET or HEAD asks for checksums: `x-amz-checksum-mode: ENABLED`.

@@ -382,8 +382,13 @@ fn one_checksum_in_a_header_or_announced_for_the_trailer() {
         (vec![("x-amz-checksum-crc32", "bad")], Err(ErrorCode::InvalidRequest)),
         (vec![("x-amz-trailer", "x-amz-checksum-crc32,x-amz-checksum-sha1")], Err(ErrorCode::InvalidRequest)),
         (vec![("x-amz-trailer", "x-other")], Err(ErrorCode::InvalidRequest)),
-        (vec![("x-amz-trailer", "x-amz-checksum-xxhash64")], Err(ErrorCode::NotImplemented)),
-        (vec![("x-amz-checksum-sha512", "aa==")], Err(ErrorCode::NotImplemented)),
+        (vec![("x-amz-trailer", "x-amz-checksum-blake3")], Err(ErrorCode::NotImplemented)),
+        (
+            vec![("x-amz-trailer", "x-amz-checksum-xxhash64")],
+            Ok(Some(RequestChecksum::Trailer(ChecksumAlgorithm::Xxhash64))),
+        ),
+        (vec![("x-amz-checksum-blake3", "aa==")], Err(ErrorCode::NotImplemented)),
+        (vec![("x-amz-checksum-sha512", "aa==")], Err(ErrorCode::InvalidRequest)),
     ] {
         assert_eq!(request_checksum(&headers(&pairs)).map_err(|e| e.code), expected, "{pairs:?}");
     }
@@ -395,7 +400,7 @@ fn one_checksum_in_a_header_or_announced_for_the_trailer() {
 
 #[test]
 fn checksums_of_multipart_uploads() {
-    use ChecksumAlgorithm::{Crc32, Crc64nvme, Sha256};
+    use ChecksumAlgorithm::{Crc32, Crc64nvme, Md5, Sha256, Xxhash128};
     use ChecksumType::{Composite, FullObject};
     for (algorithm, kind, expected) in [
         ("", "", Ok(None)),
@@ -405,7 +410,10 @@ fn checksums_of_multipart_uploads() {
         ("SHA256", "COMPOSITE", Ok(Some((Sha256, Composite)))),
         ("CRC64NVME", "COMPOSITE", Err(ErrorCode::InvalidRequest)),
         ("SHA256", "FULL_OBJECT", Err(ErrorCode::InvalidRequest)),
-        ("MD5", "", Err(ErrorCode::InvalidRequest)),
+        ("MD5", "", Ok(Some((Md5, Composite)))),
+        ("XXHASH128", "COMPOSITE", Ok(Some((Xxhash128, Composite)))),
+        ("XXHASH3", "FULL_OBJECT", Err(ErrorCode::InvalidRequest)),
+        ("MD4", "", Err(ErrorCode::InvalidRequest)),
         ("CRC32", "HALF", Err(ErrorCode::InvalidRequest)),
         ("", "COMPOSITE", Err(ErrorCode::InvalidRequest)),
     ] {

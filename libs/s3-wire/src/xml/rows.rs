@@ -1,7 +1,7 @@
 //! Parts that several answers have in common.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use types::{ChecksumAlgorithm, ChecksumType, ChecksumValue, RestoreState};
+use types::{CHECKSUM_LENGTH_MAX, ChecksumAlgorithm, ChecksumType, ChecksumValue, RestoreState};
 
 use super::Document;
 
@@ -31,13 +31,17 @@ pub(super) fn checksum_element(algorithm: ChecksumAlgorithm) -> &'static str {
         ChecksumAlgorithm::Crc64nvme => "ChecksumCRC64NVME",
         ChecksumAlgorithm::Sha1 => "ChecksumSHA1",
         ChecksumAlgorithm::Sha256 => "ChecksumSHA256",
+        ChecksumAlgorithm::Sha512 => "ChecksumSHA512",
+        ChecksumAlgorithm::Md5 => "ChecksumMD5",
+        ChecksumAlgorithm::Xxhash64 => "ChecksumXXHASH64",
+        ChecksumAlgorithm::Xxhash3 => "ChecksumXXHASH3",
+        ChecksumAlgorithm::Xxhash128 => "ChecksumXXHASH128",
     }
 }
 
 /// Writes a checksum's value, with `-N` behind that of N parts.
 pub(super) fn write_checksum(value: &ChecksumValue, parts: Option<u16>, document: &mut Document) {
-    // 32 bytes are 44 characters.
-    let mut text = [0; 48];
+    let mut text = [0; CHECKSUM_LENGTH_MAX.div_ceil(3) * 4];
     let length = STANDARD.encode_slice(value.as_bytes(), &mut text).unwrap_or_default();
     let text = std::str::from_utf8(&text[..length]).unwrap_or_default();
     let element = checksum_element(value.algorithm());

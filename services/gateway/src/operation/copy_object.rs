@@ -8,8 +8,8 @@ use metadata_api::{CopyAttributes, CopyVersion, Error as MetadataError, FoundVer
 use s3_wire::{
     ErrorCode, S3Error,
     header::{
-        CopySource, Directive, SERVER_SIDE_ENCRYPTION, attributes, copy_source, metadata_directive,
-        object_lock, tagging_directive, tags, website_redirect_location,
+        CopySource, Directive, SERVER_SIDE_ENCRYPTION, algorithm_by_name, attributes, copy_source,
+        metadata_directive, object_lock, tagging_directive, tags, website_redirect_location,
     },
     xml::{self, CopyResult},
 };
@@ -191,11 +191,7 @@ fn checksum_algorithm(request: &Request) -> Result<Option<ChecksumAlgorithm>, S3
     let Some(name) = request.header(&HeaderName::from_static("x-amz-checksum-algorithm")) else {
         return Ok(None);
     };
-    ChecksumAlgorithm::from_name(name).map(Some).ok_or_else(|| {
-        S3Error::invalid_request(
-            "Checksum algorithm provided is unsupported. Please try again with any of the valid types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]",
-        )
-    })
+    algorithm_by_name(name).map(Some)
 }
 
 /// The checksum that was asked for, when the source has another: the bytes are read, and still not copied.
