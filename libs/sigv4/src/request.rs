@@ -1,6 +1,6 @@
 //! What of a request a signature can cover.
 
-use http::{HeaderMap, HeaderName, Method, header::HOST, request};
+use http::{HeaderMap, HeaderName, Method, request};
 
 /// A request's head as it arrived: nothing decoded, nothing normalised.
 #[derive(Debug, Clone, Copy)]
@@ -11,10 +11,8 @@ pub struct RequestView<'a> {
     pub path: &'a str,
     /// The query as sent, without its `?`.
     pub query: Option<&'a str>,
-    /// The headers.
+    /// The headers. `host` is among them whatever the version of HTTP: nothing stands in for it.
     pub headers: &'a HeaderMap,
-    /// The authority of the request target; stands in for the `host` header that HTTP/2 does not send.
-    pub authority: Option<&'a str>,
 }
 
 impl<'a> From<&'a request::Parts> for RequestView<'a> {
@@ -24,7 +22,6 @@ impl<'a> From<&'a request::Parts> for RequestView<'a> {
             path: parts.uri.path(),
             query: parts.uri.query(),
             headers: &parts.headers,
-            authority: parts.uri.authority().map(http::uri::Authority::as_str),
         }
     }
 }
@@ -32,9 +29,7 @@ impl<'a> From<&'a request::Parts> for RequestView<'a> {
 impl<'a> RequestView<'a> {
     /// The values of a header in the order they arrived; empty when it did not.
     pub(crate) fn values(&self, name: &HeaderName) -> impl Iterator<Item = &'a [u8]> {
-        let stand_in = if *name == HOST && !self.headers.contains_key(HOST) { self.authority } else { None };
-        let arrived = self.headers.get_all(name).iter().map(http::HeaderValue::as_bytes);
-        arrived.chain(stand_in.map(str::as_bytes))
+        self.headers.get_all(name).iter().map(http::HeaderValue::as_bytes)
     }
 
     /// Whether a header arrived.

@@ -109,7 +109,7 @@ impl<'a> Signer<'a> {
             None => headers.remove(header::SECURITY_TOKEN),
         };
         let signed_headers = signed_headers(headers)?;
-        let view = RequestView { method, path, query, headers, authority: None };
+        let view = RequestView { method, path, query, headers };
         let request = canonical_request(&view, false, &signed_headers, &payload_text);
         let signature = self.signature(&request);
         let authorization = format!(
@@ -152,7 +152,7 @@ impl<'a> Signer<'a> {
             push(parameter::SECURITY_TOKEN, token);
         }
         push(parameter::SIGNED_HEADERS, &join_names(&signed_headers));
-        let view = RequestView { method, path, query: Some(&query), headers, authority: None };
+        let view = RequestView { method, path, query: Some(&query), headers };
         let payload = Payload::Unsigned.header_value();
         let signature = self.signature(&canonical_request(&view, true, &signed_headers, &payload));
         Ok(format!("{query}&{}={}", parameter::SIGNATURE, signature.text))

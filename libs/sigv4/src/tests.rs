@@ -37,7 +37,6 @@ pub(crate) struct Request {
     pub(crate) path: String,
     pub(crate) query: Option<String>,
     pub(crate) headers: HeaderMap,
-    pub(crate) authority: Option<String>,
 }
 
 impl Request {
@@ -53,7 +52,7 @@ impl Request {
             map.append(name, HeaderValue::from_bytes(value.as_bytes()).expect("a header value"));
         }
         let method = method.parse().expect("a method");
-        Self { method, path: path.to_owned(), query, headers: map, authority: None }
+        Self { method, path: path.to_owned(), query, headers: map }
     }
 
     pub(crate) fn set(&mut self, name: &'static str, value: &str) {
@@ -66,7 +65,6 @@ impl Request {
             path: &self.path,
             query: self.query.as_deref(),
             headers: &self.headers,
-            authority: self.authority.as_deref(),
         }
     }
 

@@ -187,7 +187,8 @@ async fn listen(
 
 /// Answers one request: always, and always with the request's id.
 async fn answer(State(front): State<Front>, request: http::Request<Body>) -> Response {
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
+    settle_host(&mut parts);
     if let Some(response) = health(&front, &parts).await {
         return response;
     }
@@ -272,9 +273,9 @@ async fn serve(
         let address = address_of(gateway, &parts);
         return (Box::pin(preflight(gateway, &parts, address)).await, !empty);
     }
-    let prepared = match has_host(&parts) {
-        true => Box::pin(prepare(gateway, &mut parts, seen)).await,
-        false => Err(S3Error::invalid_request("Missing required header for this request: Host")),
+    let prepared = match check_host(&parts) {
+        Ok(()) => Box::pin(prepare(gateway, &mut parts, seen)).await,
+        Err(error) => Err(error),
     };
     // A form's sender was told to go on, since its fields are read first of all.
     let awaits_continue = expects_continue && !matches!(prepared, Ok(Prepared::Form(_)));
@@ -295,11 +296,25 @@ async fn serve(
     (result, unread || (expects_continue && empty))
 }
 
-/// Requests of HTTP/1.1 must say to whom they are sent. RFC 9112, section 3.2.
-fn has_host(parts: &Parts) -> bool {
-    parts.version < Version::HTTP_11
-        || parts.uri.authority().is_some()
-        || parts.headers.contains_key(header::HOST)
+/// Leaves one answer to whom a request is sent: the `Host` header, which a target with an authority of its own replaces. What a
+/// signature covers and what is addressed could else be two hosts. RFC 9112, section 3.2.2.
+fn settle_host(parts: &mut Parts) {
+    let Some(authority) = parts.uri.authority() else { return };
+    let host = authority.as_str().rsplit('@').next().unwrap_or_default();
+    if let Ok(host) = HeaderValue::from_str(host) {
+        parts.headers.insert(header::HOST, host);
+    }
+}
+
+/// Requests of HTTP/1.1 must say to whom they are sent, and no request says it twice. RFC 9112, section 3.2.
+fn check_host(parts: &Parts) -> Result<(), S3Error> {
+    match parts.headers.get_all(header::HOST).iter().count() {
+        0 if parts.version >= Version::HTTP_11 => {
+            Err(S3Error::invalid_request("Missing required header for this request: Host"))
+        }
+        0 | 1 => Ok(()),
+        _ => Err(S3Error::invalid_request("A request has one Host header")),
+    }
 }
 
 /// What is known of a request by its head.
@@ -331,7 +346,7 @@ async fn prepare(gateway: &Gateway, parts: &mut Parts, seen: &Seen) -> Result<Pr
         address,
         authenticated,
         peer: peer(&parts.extensions),
-        body_rate_min: gateway.body_rate_min,
+        limits: gateway.limits.clone(),
         target: Target::default(),
     };
     let permit = authorize(gateway, &request, recognised).await?;

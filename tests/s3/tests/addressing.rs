@@ -99,3 +99,44 @@ fn hosts_that_name_no_bucket_are_addressed_by_path() {
     let missing = format!("missing.{DOMAIN}");
     server.client().request(Method::GET, "/key").host(&missing).refused(404, "NoSuchBucket");
 }
+
+/// A target with a host of its own says whom it is for, whatever `Host` says or does not say: what is signed and what is addressed are
+/// never two hosts, so that a name in one bucket is never taken for another bucket. RFC 9112, section 3.2.2.
+#[test]
+fn the_host_of_a_target_is_both_signed_and_addressed() {
+    let server = server();
+    let client = server.client();
+    for name in ["uploads", "payroll"] {
+        client.request(Method::PUT, &format!("/{name}")).ok();
+    }
+    let (uploads, payroll) = (client.existing_bucket("uploads"), client.existing_bucket("payroll"));
+    payroll.put("list", "secret").ok();
+    let host = format!("uploads.{DOMAIN}");
+    let asked = |method: Method| {
+        let request = client.request(method.clone(), "/payroll/list").host(&host).presigned(300);
+        if method == Method::PUT { request.body("mallory's").prepare() } else { request.prepare() }
+    };
+    for other in [None, Some(DOMAIN.to_owned()), Some(client.host())] {
+        let send = |method: Method| {
+            let prepared = asked(method);
+            let target = format!("http://{host}{}", prepared.target);
+            let prepared = match &other {
+                None => prepared.with_target(target).without_header("host"),
+                Some(other) => prepared.with_target(target).set_header("host", other),
+            };
+            prepared.send()
+        };
+        send(Method::GET).expect_error(404, "NoSuchKey");
+        send(Method::PUT).expect(200);
+        assert_content(&uploads, "payroll/list", b"mallory's");
+        assert_content(&payroll, "list", b"secret");
+        uploads.delete("payroll/list").send().expect(204);
+    }
+    // Two hosts are none.
+    let twice = asked(Method::GET);
+    let mut connection = client.connect();
+    let head = String::from_utf8(twice.head()).expect("text");
+    connection.send(head.replace("\r\nhost:", &format!("\r\nhost: {DOMAIN}\r\nhost:")).as_bytes());
+    let answer = connection.receive(&Method::GET);
+    assert!((400..500).contains(&answer.status), "{answer:?}");
+}
