@@ -3,7 +3,7 @@
 use crate::{
     Context, Policy, Principal,
     document::{ARN_PREFIX, Statement},
-    principal::Naming,
+    principal::{Naming, Principals},
 };
 
 /// What somebody asks for.
@@ -105,6 +105,11 @@ impl Policy {
     pub fn can_allow(&self, request: &Request<'_>) -> bool {
         self.statements.iter().any(|statement| statement.allows && statement.names(request).is_some())
     }
+
+    /// Whether a statement may allow the request's action on some key of its bucket, whatever conditions say.
+    pub fn can_allow_some_key(&self, request: &Request<'_>) -> bool {
+        self.statements.iter().any(|statement| statement.allows && statement.may_name_key(request))
+    }
 }
 
 impl Statement {
@@ -121,6 +126,18 @@ impl Statement {
             None => Naming::Own,
         };
         (self.is_for_action(request.action) && self.is_for_resource(request)).then_some(naming)
+    }
+
+    fn may_name_key(&self, request: &Request<'_>) -> bool {
+        let names = |principals: &Principals| principals.names(request.principal, true).is_some();
+        let (short, whole) = (request.resource.short_name(), request.resource.whole_name());
+        let matches = |pattern: &crate::document::ResourcePattern| {
+            let name = if pattern.is_whole { Some(&whole) } else { short.as_ref() };
+            name.is_some_and(|name| pattern.text.can_match(&format!("{name}/"), false))
+        };
+        self.principals.as_ref().is_none_or(names)
+            && self.is_for_action(request.action)
+            && (self.is_not_resource || self.resources.iter().any(matches))
     }
 
     /// Whether it holds only because something that it excepts cannot be known: a variable that the request does not have.

@@ -40,6 +40,7 @@ use types::StorageClassName;
 use access_log::AccessLog;
 use identity::Identities;
 use metrics::Metrics;
+use payload::BodyLimits;
 
 pub use auth::{CredentialError, Credentials, root_account};
 pub use config::{Config, FrontConfig};
@@ -63,7 +64,7 @@ pub struct Gateway {
     /// The master keys of SSE-S3; without any, nothing is encrypted or decrypted by them.
     keys: Option<Arc<Keyring>>,
     customer_keys_over_http: bool,
-    body_rate_min: u64,
+    limits: BodyLimits,
     scheme: &'static str,
     host_id: String,
     metadata: Arc<dyn Metadata>,
@@ -98,7 +99,7 @@ impl Gateway {
             lifecycle_day: DAY,
             keys,
             customer_keys_over_http: config.customer_keys_over_http,
-            body_rate_min: config.body_rate_min,
+            limits: BodyLimits::new(config.body_rate_min),
             scheme: if config.tls_cert.is_some() { "https" } else { "http" },
             host_id,
             metadata,

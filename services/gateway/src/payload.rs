@@ -3,7 +3,7 @@
 //! The stream's last item is an error when the body is not what the request announced, so that whoever stores it
 //! abandons what it has.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -19,6 +19,7 @@ use s3_wire::{
     header::{RequestChecksum, content_md5, decoded_content_length, request_checksum},
 };
 use sigv4::{ChunkError, ChunkVerifier, Payload};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use types::{ChecksumAlgorithm, ChecksumValue};
 
 use crate::{
@@ -32,6 +33,41 @@ pub(crate) const IDLE_MAX: Duration = Duration::from_secs(30);
 
 /// How long is waited for a body before its pace is looked at.
 const PACE_WINDOW: Duration = Duration::from_secs(60);
+
+/// How long a document may take: it is a few MiB at most.
+const DOCUMENT_TIME_MAX: Duration = Duration::from_secs(60);
+
+/// Most bytes of documents that all requests together have in memory while they come.
+const DOCUMENTS_MAX: usize = 256 << 20;
+
+/// What requests have to share, and each has to keep to, while its body comes.
+#[derive(Debug, Clone)]
+pub(crate) struct BodyLimits {
+    /// Fewest bytes a second.
+    pub(crate) rate_min: u64,
+    /// The memory for documents.
+    pub(crate) documents: Documents,
+}
+
+impl BodyLimits {
+    /// Nothing has come yet.
+    pub(crate) fn new(rate_min: u64) -> Self {
+        Self { rate_min, documents: Documents(Arc::new(Semaphore::new(DOCUMENTS_MAX))) }
+    }
+}
+
+/// The memory that is left for documents, in bytes.
+#[derive(Debug, Clone)]
+pub(crate) struct Documents(Arc<Semaphore>);
+
+impl Documents {
+    /// Takes room until what is returned is dropped; `SlowDown` when there is none.
+    fn room_for(&self, bytes: usize) -> Result<OwnedSemaphorePermit, S3Error> {
+        let room =
+            u32::try_from(bytes).ok().and_then(|bytes| self.0.clone().try_acquire_many_owned(bytes).ok());
+        room.ok_or_else(|| S3Error::new(ErrorCode::SlowDown))
+    }
+}
 
 /// How fast a body comes. Only time that is spent waiting for it counts: a store that takes long to keep what came is not its
 /// sender's fault.
@@ -169,6 +205,7 @@ pub(crate) struct ObjectBody<'a> {
     length: Length,
     received: u64,
     pace: Pace,
+    documents: Documents,
     announced: Announced,
     kept: ChecksumAlgorithm,
     proved: Option<Proved>,
@@ -274,7 +311,8 @@ impl<'a> ObjectBody<'a> {
             hasher: Some(hasher),
             length,
             received: 0,
-            pace: Pace::new(request.body_rate_min),
+            pace: Pace::new(request.limits.rate_min),
+            documents: request.limits.documents.clone(),
             announced,
             kept,
             proved: None,
@@ -300,11 +338,20 @@ impl<'a> ObjectBody<'a> {
         self.proved.ok_or_else(|| S3Error::new(ErrorCode::IncompleteBody))
     }
 
-    /// The whole body in memory, for XML documents.
-    pub(crate) async fn collect(mut self) -> Result<Bytes, S3Error> {
-        let mut out = Vec::new();
+    /// The whole body in memory, for XML documents. `SlowDown` while all documents that come would take more memory than they may,
+    /// `RequestTimeout` for one that takes longer than a minute.
+    pub(crate) async fn collect(self) -> Result<Bytes, S3Error> {
+        let (env, documents) = (self.env.clone(), self.documents.clone());
+        let collected = env.timeout(DOCUMENT_TIME_MAX, Box::pin(self.collect_within(&documents))).await;
+        collected.unwrap_or_else(|_| Err(from_body(BodyError::Idle)))
+    }
+
+    async fn collect_within(mut self, documents: &Documents) -> Result<Bytes, S3Error> {
+        let (mut out, mut room) = (Vec::new(), documents.room_for(0)?);
         while let Some(bytes) = self.next().await {
-            out.extend_from_slice(&bytes.map_err(from_body)?);
+            let bytes = bytes.map_err(from_body)?;
+            room.merge(documents.room_for(bytes.len())?);
+            out.extend_from_slice(&bytes);
         }
         Ok(out.into())
     }
@@ -537,7 +584,18 @@ fn signature_error(error: ChunkError) -> BodyError {
 mod tests {
     use std::time::Duration;
 
-    use super::Pace;
+    use super::{BodyLimits, DOCUMENTS_MAX, Pace};
+
+    #[test]
+    fn documents_share_what_memory_there_is_for_them() {
+        let (one, other) = (BodyLimits::new(0), BodyLimits::new(0));
+        let shared = one.clone();
+        let room = one.documents.room_for(DOCUMENTS_MAX).expect("nothing came yet");
+        assert_eq!(shared.documents.room_for(1).expect_err("it is full").code, s3_wire::ErrorCode::SlowDown);
+        drop(other.documents.room_for(1).expect("it is another gateway"));
+        drop(room);
+        drop(shared.documents.room_for(DOCUMENTS_MAX).expect("it was given back"));
+    }
 
     const SECOND: Duration = Duration::from_secs(1);
 

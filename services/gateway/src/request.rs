@@ -17,6 +17,7 @@ use crate::{
     Gateway,
     auth::{ACCOUNT_NUMBER, Authenticated, root_account},
     error,
+    payload::BodyLimits,
 };
 
 /// Whether an account is named by its canonical id or by that of 12 digits.
@@ -58,8 +59,8 @@ pub(crate) struct Request {
     pub(crate) authenticated: Authenticated,
     /// Where it comes from.
     pub(crate) peer: Option<IpAddr>,
-    /// Fewest bytes a second that its body may come with.
-    pub(crate) body_rate_min: u64,
+    /// What its body has to keep to.
+    pub(crate) limits: BodyLimits,
     /// What was read of its target.
     pub(crate) target: Target,
 }

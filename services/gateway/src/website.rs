@@ -320,7 +320,7 @@ impl Visit<'_> {
             address,
             authenticated: Authenticated::nobody(),
             peer: peer(&self.parts.extensions),
-            body_rate_min: self.gateway.body_rate_min,
+            limits: self.gateway.limits.clone(),
             target: Target::default(),
         };
         let permit = authorize_visitor(self.gateway, &request, &self.publication, head).await?;

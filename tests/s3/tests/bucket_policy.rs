@@ -668,3 +668,26 @@ fn a_bad_body_does_not_tell_what_is_there() {
         request.refused(403, "AccessDenied");
     }
 }
+
+/// Patterns are compared with what strangers send: nothing is cut off, as what denies might then not match.
+#[test]
+fn what_is_too_long_to_be_compared_is_refused() {
+    let server = Server::start();
+    let bucket = server.bucket();
+    bucket.put("key", "content").ok();
+    let long = "a".repeat(2049);
+    for name in ["user-agent", "referer"] {
+        bucket.get("key").header(name, &long).ok();
+    }
+    let pattern = format!(r#"{{"StringLike": {{"aws:UserAgent": "*{}b"}}}}"#, "a".repeat(2000));
+    set(&bucket, &[&allow("s3:GetObject"), &deny_if(r#""s3:*""#, &pattern)]);
+    for get in [|bucket: &Bucket| bucket.get("key"), |bucket: &Bucket| bucket.get("key").anonymous()] {
+        for name in ["user-agent", "referer"] {
+            get(&bucket).unsigned_header(name, &long).refused(400, "InvalidRequest");
+        }
+        get(&bucket).unsigned_header("user-agent", &long[..2048]).ok();
+        get(&bucket)
+            .unsigned_header("user-agent", format!("{}b", &long[..2047]))
+            .refused(403, "AccessDenied");
+    }
+}

@@ -140,3 +140,22 @@ fn no_header_says_where_a_request_is_from() {
     allow("127.0.0.0/8");
     bucket.get("key").anonymous().unsigned_header("x-forwarded-for", "192.0.2.7").ok();
 }
+
+/// What nobody may delete from is not sent: strangers do not fill the memory with documents.
+#[test]
+fn a_list_of_what_strangers_may_not_delete_is_not_waited_for() {
+    let server = Server::start();
+    let bucket = server.bucket();
+    let policy = format!(
+        r#"{{"Version": "2012-10-17", "Statement": [{{"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::{}/*"}}]}}"#,
+        bucket.name
+    );
+    bucket.request(Method::PUT).raw_query("policy").body(policy).send().expect(204);
+    let mut connection = bucket.client().connect();
+    let name = &bucket.name;
+    connection.send(
+        format!("POST /{name}?delete HTTP/1.1\r\nhost: a\r\nexpect: 100-continue\r\ncontent-length: 8000000\r\n\r\n")
+            .as_bytes(),
+    );
+    connection.receive(&Method::POST).expect_error(403, "AccessDenied");
+}

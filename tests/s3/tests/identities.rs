@@ -560,3 +560,48 @@ fn a_denial_says_what_was_denied_and_by_what() {
         "what is missing is not told"
     );
 }
+
+/// Logs and lists are written by nobody who is asked, so whoever asks for them has to be allowed to write there.
+#[test]
+fn logs_and_lists_go_where_their_sender_may_write() {
+    let server = Server::start();
+    let root = server.client();
+    let (own, other) = (server.bucket(), server.bucket());
+    let bob = user(root, "bob");
+    let all = [
+        statement("Allow", "s3:*", &format!("arn:aws:s3:::{}", own.name)),
+        statement("Allow", "s3:*", &format!("arn:aws:s3:::{}/*", own.name)),
+    ];
+    let bobs = of(&bob, &own);
+    let logging = |prefix: &str| {
+        let target = &other.name;
+        let enabled = format!(
+            "<LoggingEnabled><TargetBucket>{target}</TargetBucket><TargetPrefix>{prefix}</TargetPrefix></LoggingEnabled>"
+        );
+        let body = format!("<BucketLoggingStatus>{enabled}</BucketLoggingStatus>");
+        bobs.request(Method::PUT).raw_query("logging").body(body)
+    };
+    let inventory = |prefix: &str| {
+        let destination = format!(
+            "<S3BucketDestination><Bucket>arn:aws:s3:::{}</Bucket><Format>CSV</Format><Prefix>{prefix}</Prefix></S3BucketDestination>",
+            other.name
+        );
+        let body = format!(
+            "<InventoryConfiguration><Id>i</Id><IsEnabled>true</IsEnabled><IncludedObjectVersions>Current</IncludedObjectVersions>\
+             <Schedule><Frequency>Daily</Frequency></Schedule><Destination>{destination}</Destination></InventoryConfiguration>"
+        );
+        bobs.request(Method::PUT).raw_query("inventory&id=i").body(body)
+    };
+    put(root, "bob", &all);
+    logging("logs/").refused(403, "AccessDenied");
+    inventory("logs").refused(403, "AccessDenied");
+    let stored = own.request(Method::GET).raw_query("logging").ok().xml();
+    assert!(stored.all("LoggingEnabled/TargetBucket").is_empty(), "{stored:?}");
+    own.request(Method::GET).raw_query("inventory&id=i").refused(404, "NoSuchConfiguration");
+    let allowed = statement("Allow", "s3:PutObject", &format!("arn:aws:s3:::{}/logs/*", other.name));
+    put(root, "bob", &[&all[..], &[allowed]].concat());
+    logging("other/").refused(403, "AccessDenied");
+    inventory("other").refused(403, "AccessDenied");
+    logging("logs/").ok();
+    inventory("logs").ok();
+}

@@ -1,9 +1,14 @@
 //! GetObjectTagging, PutObjectTagging, DeleteObjectTagging, and the tags that objects are written and copied with.
 
+use std::time::Duration;
+
 use harness::{Bucket, Request, Server};
 use http::Method;
 
-use crate::support::tagging_document;
+use crate::{
+    iam_users::{iam, user},
+    support::tagging_document,
+};
 
 fn tagging(bucket: &Bucket, method: Method, key: &str) -> Request {
     bucket.object(method, key).raw_query("tagging")
@@ -118,4 +123,40 @@ fn what_is_no_tag_set_changes_nothing() {
         tagging(&bucket, Method::PUT, "key").body(&body).refused(400, code);
     }
     assert_eq!(tags(tagging(&bucket, Method::GET, "key")), "kept=yes");
+}
+
+/// Who decides when a body ends does not decide which object its right is about.
+#[test]
+fn a_right_by_tags_is_of_the_object_that_is_tagged() {
+    let server = Server::start();
+    let bucket = server.bucket();
+    let ann = user(server.client(), "ann");
+    let document = format!(
+        r#"{{"Version": "2012-10-17", "Statement": [{{"Effect": "Allow", "Action": "s3:PutObjectTagging",
+            "Resource": "arn:aws:s3:::{}/*", "Condition": {{"StringEquals": {{"s3:ExistingObjectTag/owner": "ann"}}}}}}]}}"#,
+        bucket.name
+    );
+    iam(
+        server.client(),
+        "PutUserPolicy",
+        &[("UserName", "ann"), ("PolicyName", "p"), ("PolicyDocument", &document)],
+    );
+    let hers = bucket.through(&ann);
+    for versioned in [false, true] {
+        if versioned {
+            bucket.set_versioning("Enabled");
+        }
+        bucket.put("key", "hers").header("x-amz-tagging", "owner=ann").ok();
+        let put = tagging(&hers, Method::PUT, "key").body(tagging_document(&[("owner", "ann")])).prepare();
+        put.send().expect(200);
+        let mut connection = ann.connect();
+        let (most, last) = put.body.split_at(put.body.len() - 1);
+        connection.send(&[put.head(), most.to_vec()].concat());
+        // Its head has been decided on by then.
+        std::thread::sleep(Duration::from_millis(500));
+        bucket.put("key", "another's").header("x-amz-tagging", "owner=eve").ok();
+        connection.send(last);
+        put.receive(&mut connection).expect_error(403, "AccessDenied");
+        assert_eq!(tags(tagging(&bucket, Method::GET, "key")), "owner=eve");
+    }
 }

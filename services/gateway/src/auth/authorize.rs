@@ -82,11 +82,6 @@ impl Permit {
         authority.check_all(&self.rights, request.address.key.as_ref(), &facts)
     }
 
-    /// The same for tags.
-    pub(crate) fn confirm_tags(&self, request: &Request, tags: &[(String, String)]) -> Result<(), S3Error> {
-        self.confirm(request, |context| add_request_tags(context, tags))
-    }
-
     /// Decides whether the request may also do this to its key.
     pub(crate) fn check(&self, action: &'static str, key: &ObjectKey) -> Result<(), S3Error> {
         match &self.authority {
@@ -108,15 +103,36 @@ impl Permit {
     /// Decides once more on the version that is there by now, when what it decided on before has gone and the policy asks for
     /// tags or lists decide. The version is kept for the handler.
     pub(crate) async fn again(&self, gateway: &Gateway, request: &Request) -> Result<(), S3Error> {
-        let Some(authority) = self.authority.as_ref().filter(|authority| authority.asks_for_object()) else {
-            return Ok(());
-        };
+        self.again_with_tags(gateway, request, &[]).await
+    }
+
+    /// The same, and on tags that the body has too.
+    pub(crate) async fn again_with_tags(
+        &self,
+        gateway: &Gateway,
+        request: &Request,
+        tags: &[(String, String)],
+    ) -> Result<(), S3Error> {
+        let Some(authority) = &self.authority else { return Ok(()) };
+        let mut facts = authority.facts.clone();
+        if authority.asks_for_object() {
+            self.read_again(gateway, request, &mut facts).await?;
+        }
+        add_request_tags(&mut facts.context, tags);
+        authority.check_all(&self.rights, request.address.key.as_ref(), &facts)
+    }
+
+    async fn read_again(
+        &self,
+        gateway: &Gateway,
+        request: &Request,
+        facts: &mut Facts,
+    ) -> Result<(), S3Error> {
         let version_id = request.query()?.version_id()?.map(str::to_owned);
         let wanted = wanted(request, self.operation, version_id.as_deref());
         request.read_target(gateway, wanted).await.map_err(|error| request.metadata_error(error))?;
-        let mut facts = authority.facts.clone();
         request.target.with_version(|found| facts.set_object(found.as_ref().ok().and_then(attributes)));
-        authority.check_all(&self.rights, request.address.key.as_ref(), &facts)
+        Ok(())
     }
 
     /// Decides whether the request may take the object with these tags away from another key of its bucket, as a rename does.
@@ -294,6 +310,14 @@ impl Authority {
         Ok(())
     }
 
+    /// Refuses who can be allowed none of these on any key.
+    fn check_possible_on_some_key(&self, rights: &[&'static str]) -> Result<(), S3Error> {
+        match rights.iter().any(|action| self.can_allow_some_key(action)) {
+            true => Ok(()),
+            false => Err(self.denied(rights.first().copied().unwrap_or_default(), None, Refusal::NotAllowed)),
+        }
+    }
+
     /// Refuses what cannot come out as allowed.
     fn check_possible(&self, rights: &[&'static str], key: Option<&ObjectKey>) -> Result<(), S3Error> {
         match rights.iter().find(|action| !self.can_allow(action, key)) {
@@ -380,6 +404,21 @@ impl Authority {
         own.chain(&self.policy).any(|policy| policy.can_allow(&request))
     }
 
+    /// The same for some key of the bucket.
+    fn can_allow_some_key(&self, action: &'static str) -> bool {
+        if self.default || self.facts.lists.as_ref().is_some_and(|lists| lists.can_allow(action)) {
+            return true;
+        }
+        let request = policy::Request {
+            principal: &self.principal,
+            action,
+            resource: Resource::S3 { bucket: self.bucket.as_str(), key: None },
+            context: &self.facts.context,
+        };
+        let own = self.identity.iter().flatten().map(Arc::as_ref);
+        own.chain(&self.policy).any(|policy| policy.can_allow_some_key(&request))
+    }
+
     /// Whether more than the key of an object decides on it.
     fn asks_for_object(&self) -> bool {
         self.facts.lists.is_some() || self.asks_for(EXISTING_TAG)
@@ -455,7 +494,7 @@ fn check_account(
         return request.authenticated.account().is_some().then_some(()).ok_or_else(denied);
     };
     let principal = principal(&request.authenticated);
-    let context = of_request(gateway, request, operation, &principal, &super::root_account());
+    let context = of_request(gateway, request, operation, &principal, &super::root_account())?;
     let resource = Resource::S3 { bucket, key: None };
     let asked = policy::Request { principal: &principal, action, resource, context: &context };
     check_own(&user.directory, user, &user.holder, &asked)
@@ -579,6 +618,10 @@ async fn decide(
     let rights = rights(operation, action, &request.headers, version_id.is_some(), !tags.is_empty());
     // Whoever no statement can allow it learns nothing, and costs no more calls.
     authority.check_possible(&rights, key)?;
+    if operation == Operation::DeleteObjects && account.is_none() {
+        // Each key is decided on; but a stranger who can delete none need not send them.
+        authority.check_possible_on_some_key(&["DeleteObject", "DeleteObjectVersion"])?;
+    }
     if authority.asks_for_object()
         && let Some(key) = key
     {
@@ -670,7 +713,7 @@ async fn authority(
     let identity = user.map(|user| user.directory.policies_of(&user.holder));
     let limits = user.and_then(|user| user.session.as_ref()?.limits(&user.directory));
     let context = match bucket.has_policy || user.is_some() {
-        true => of_request(gateway, request, operation, &principal, &bucket.owner),
+        true => of_request(gateway, request, operation, &principal, &bucket.owner)?,
         false => Context::default(),
     };
     // A user of the account has what its policies say, not what a list grants the account; but what everybody has, it has too.
@@ -761,6 +804,23 @@ pub(crate) async fn authorize_source(
     Ok(())
 }
 
+/// Decides whether the request may have objects written to a bucket from now on, as `key` for example: logs and lists are written by
+/// nobody who is asked. On AWS the target's policy has to allow it to the service that writes them.
+pub(crate) async fn authorize_delivery(
+    gateway: &Gateway,
+    request: &Request,
+    permit: &Permit,
+    target: &Bucket,
+    key: &str,
+) -> Result<(), S3Error> {
+    let key = ObjectKey::new(key.as_bytes().to_vec());
+    let key =
+        key.map_err(|_| S3Error::invalid_request("The prefix is too long for the key of an object."))?;
+    let mut authority = authority(gateway, request, permit.operation, target).await?;
+    authority.facts.set_object(None);
+    authority.check_all(&["PutObject"], Some(&key), &authority.facts)
+}
+
 /// What decides on the visitors of a website, as it is while they are answered.
 pub(crate) struct Publication {
     /// What of public access the bucket shuts out.
@@ -798,7 +858,7 @@ pub(crate) async fn authorize_visitor(
         let wanted = wanted(request, operation, None);
         let bucket = request.read_target(gateway, wanted).await.map_err(|e| request.metadata_error(e))?;
         let facts = &mut authority.facts;
-        facts.context = of_request(gateway, request, operation, &authority.principal, &bucket.owner);
+        facts.context = of_request(gateway, request, operation, &authority.principal, &bucket.owner)?;
         if ownership(gateway, &bucket)?.has_acls() && !block.ignore_public_acls && !authority.is_restricted {
             facts.lists = Some(Lists::new(None, None));
         }

@@ -1,7 +1,7 @@
 //! What a request has for the condition keys of policies. Service Authorization Reference, "Actions, resources, and condition
 //! keys for Amazon S3"; IAM User Guide, "AWS global condition context keys".
 
-use std::net::IpAddr;
+use std::{borrow::Cow, net::IpAddr};
 
 use metadata_api::{AccountId, Error as MetadataError, GetVersion, VersionState};
 use policy::{Context, Principal};
@@ -42,14 +42,18 @@ const PARAMETERS: [(&str, &str); 4] = [
     ("versionId", "s3:VersionId"),
 ];
 
-/// Everything that a request's head says, and where it comes from.
+/// Most bytes of a value that policies are compared with: as many as a pattern has. None is cut off, as what denies might then not
+/// match.
+const VALUE_LENGTH_MAX: usize = 2048;
+
+/// Everything that a request's head says, and where it comes from. `InvalidRequest` for what is too long to be compared.
 pub(super) fn of_request(
     gateway: &Gateway,
     request: &Request,
     operation: Operation,
     principal: &Principal,
     owner: &AccountId,
-) -> Context {
+) -> Result<Context, S3Error> {
     let now = gateway.env.wall_clock_ms();
     let mut context = circumstances(gateway, now, request.peer);
     // The one account that there is.
@@ -66,17 +70,28 @@ pub(super) fn of_request(
         context.add_some("s3:signatureAge", age.map(|age| age.max(0).to_string()));
     }
     for (name, key) in HEADERS {
-        let value = request.headers.get(name);
-        context.add_some(key, value.map(|value| String::from_utf8_lossy(value.as_bytes())));
+        let value = request.headers.get(name).map(|value| comparable(name, value.as_bytes())).transpose()?;
+        context.add_some(key, value);
     }
     context.add("s3:x-amz-content-sha256", payload(request, operation));
     if let Ok(query) = request.query() {
         for (name, key) in PARAMETERS {
-            context.add_some(key, query.get(name));
+            let value = query.get(name).map(|value| comparable(name, value.as_bytes())).transpose()?;
+            context.add_some(key, value);
         }
     }
     add_write(&mut context, gateway, request, operation);
-    context
+    Ok(context)
+}
+
+fn comparable<'a>(name: &str, value: &'a [u8]) -> Result<Cow<'a, str>, S3Error> {
+    if value.len() > VALUE_LENGTH_MAX {
+        let message = format!(
+            "The value of {name} is longer than the {VALUE_LENGTH_MAX} bytes that policies are compared with."
+        );
+        return Err(S3Error::invalid_request(message));
+    }
+    Ok(String::from_utf8_lossy(value))
 }
 
 /// What a call of IAM has for condition keys.

@@ -12,8 +12,8 @@ pub(crate) use authenticate::{
     several_mechanisms,
 };
 pub(crate) use authorize::{
-    Permit, Publication, authorize, authorize_assumption, authorize_call, authorize_form, authorize_source,
-    authorize_visitor, public_access_block,
+    Permit, Publication, authorize, authorize_assumption, authorize_call, authorize_delivery, authorize_form,
+    authorize_source, authorize_visitor, public_access_block,
 };
 pub(crate) use conditions::add_retention;
 pub(crate) use credentials::ACCOUNT_NUMBER;

@@ -12,7 +12,7 @@ use s3_wire::{
 
 use crate::{
     Gateway,
-    auth::Permit,
+    auth::{Permit, authorize_delivery},
     output::{self, empty},
     payload::ObjectBody,
     request::{Request, Response},
@@ -39,7 +39,7 @@ pub(super) async fn put_bucket_inventory_configuration(
     gateway: &Gateway,
     request: &Request,
     body: &mut Body,
-    _permit: &Permit,
+    permit: &Permit,
 ) -> Result<Response, S3Error> {
     let id = id(request)?;
     let body = ObjectBody::open(&gateway.env, request, body, None, INVENTORY_BODY_MAX as u64)?;
@@ -48,7 +48,7 @@ pub(super) async fn put_bucket_inventory_configuration(
     if inventory.id != id {
         return Err(S3Error::new(ErrorCode::IdMismatch).field("Id", inventory.id).field("ExpectedId", id));
     }
-    check_destination(gateway, request, &bucket, &inventory).await?;
+    check_destination(gateway, request, permit, &bucket, &inventory).await?;
     let document = xml::inventory(&inventory);
     match gateway.metadata.set_inventory(&bucket.name, &id, Some(document)).await {
         Ok(true) => Ok(empty(StatusCode::OK)),
@@ -108,10 +108,12 @@ fn missing(bucket: &Bucket) -> S3Error {
     S3Error::new(ErrorCode::NoSuchConfiguration).field("BucketName", bucket.name.as_str())
 }
 
-/// Lists go to a bucket of the same owner, from which the files of a list that is not finished can be taken away again. What AWS would find out when it delivers is said at once.
+/// Lists go to a bucket of the same owner that whoever asks for them may write to himself, and from which the files of a list that is
+/// not finished can be taken away again. What AWS would find out when it delivers is said at once.
 async fn check_destination(
     gateway: &Gateway,
     request: &Request,
+    permit: &Permit,
     source: &Bucket,
     inventory: &Inventory,
 ) -> Result<(), S3Error> {
@@ -130,6 +132,9 @@ async fn check_destination(
     if found.owner != source.owner {
         return Err(refused("The owner of the bucket and of the destination bucket must be the same."));
     }
+    let prefix = destination.prefix.as_deref().map(|prefix| format!("{prefix}/")).unwrap_or_default();
+    let key = format!("{prefix}{}/{}/", source.name, inventory.id);
+    authorize_delivery(gateway, request, permit, &found, &key).await?;
     if found.object_lock.as_ref().is_some_and(|lock| lock.default_retention.is_some()) {
         return Err(refused("The destination bucket must not have a default retention of Object Lock."));
     }

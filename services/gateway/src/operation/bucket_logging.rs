@@ -14,7 +14,7 @@ use types::BucketName;
 use super::subresource;
 use crate::{
     Gateway,
-    auth::Permit,
+    auth::{Permit, authorize_delivery},
     output::{self, empty},
     payload::ObjectBody,
     request::{Request, Response},
@@ -33,13 +33,13 @@ pub(super) async fn put_bucket_logging(
     gateway: &Gateway,
     request: &Request,
     body: &mut Body,
-    _permit: &Permit,
+    permit: &Permit,
 ) -> Result<Response, S3Error> {
     let body = ObjectBody::open(&gateway.env, request, body, None, LOGGING_BODY_MAX as u64)?;
     let bucket = request.existing_bucket(gateway).await?;
     let logging = parse_logging(&body.collect().await?)?;
     if let Some(logging) = &logging {
-        check_target(gateway, request, &bucket, logging).await?;
+        check_target(gateway, request, permit, &bucket, logging).await?;
     }
     let is_logged = logging.is_some();
     subresource::set(gateway, request, Subresource::Logging, logging.as_ref().map(xml::logging)).await?;
@@ -47,11 +47,12 @@ pub(super) async fn put_bucket_logging(
     Ok(empty(StatusCode::OK))
 }
 
-/// Logs go to a bucket of the same owner in which nothing is kept from being deleted by default. Source: User Guide, "Logging
+/// Logs go to a bucket of the same owner that whoever asks for them may write to himself, and in which nothing is kept from being deleted by default. Source: User Guide, "Logging
 /// requests with server access logging".
 async fn check_target(
     gateway: &Gateway,
     request: &Request,
+    permit: &Permit,
     source: &Bucket,
     logging: &Logging,
 ) -> Result<(), S3Error> {
@@ -69,6 +70,9 @@ async fn check_target(
     if target.owner != source.owner {
         return Err(refused("The owner for the bucket to be logged and the target bucket must be the same."));
     }
+    // Something that could be the key of a log.
+    let key = format!("{}{}", logging.target_prefix, source.name);
+    authorize_delivery(gateway, request, permit, &target, &key).await?;
     if target.object_lock.is_some_and(|lock| lock.default_retention.is_some()) {
         return Err(refused("The target bucket must not have a default retention of Object Lock."));
     }

@@ -9,6 +9,8 @@ use s3_wire::{
     xml::{self, TAGGING_BODY_MAX, parse_tagging},
 };
 
+use types::VersionId;
+
 use super::object_read;
 use crate::{
     Gateway,
@@ -36,10 +38,11 @@ pub(super) async fn put_object_tagging(
     permit: &Permit,
 ) -> Result<Response, S3Error> {
     let body = ObjectBody::open(&gateway.env, request, body, None, TAGGING_BODY_MAX as u64)?;
-    object_read::find_asked_for(gateway, request).await?;
     let tags = parse_tagging(&body.collect().await?, Tagged::Object)?;
-    permit.confirm_tags(request, &tags)?;
-    let tagged = set_tags(gateway, request, tags).await?;
+    // A body may take long, and the key may have another object by now.
+    permit.again_with_tags(gateway, request, &tags).await?;
+    let (found, _) = object_read::find_asked_for(gateway, request).await?;
+    let tagged = set_tags(gateway, request, found.version_id, tags).await?;
     Ok(answer(StatusCode::OK, tagged))
 }
 
@@ -48,17 +51,19 @@ pub(super) async fn delete_object_tagging(
     request: &Request,
     _permit: &Permit,
 ) -> Result<Response, S3Error> {
-    object_read::find_asked_for(gateway, request).await?;
-    let tagged = set_tags(gateway, request, Vec::new()).await?;
+    let (found, _) = object_read::find_asked_for(gateway, request).await?;
+    let tagged = set_tags(gateway, request, found.version_id, Vec::new()).await?;
     Ok(answer(StatusCode::NO_CONTENT, tagged))
 }
 
+/// Sets the tags of the version that was decided on, whatever is current by now.
 async fn set_tags(
     gateway: &Gateway,
     request: &Request,
+    version_id: VersionId,
     tags: Vec<(String, String)>,
 ) -> Result<TaggedVersion, S3Error> {
-    let version_id = object_read::version_id(request.query()?.version_id()?)?;
+    let version_id = Some(version_id);
     let (bucket, key) = (request.bucket()?.clone(), request.key()?.clone());
     let tagged = gateway.metadata.set_tags(SetTags { bucket, key, version_id, tags }).await;
     tagged.map_err(|error| request.metadata_error(error))

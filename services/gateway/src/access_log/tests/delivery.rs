@@ -39,6 +39,7 @@ use crate::{
     Credentials, FrontConfig, Gateway,
     auth::Authenticated,
     encryption,
+    payload::BodyLimits,
     request::{Request, RequestId, Target},
     root_account,
 };
@@ -308,7 +309,7 @@ fn request(asked: Option<&str>) -> Request {
         address: Address { bucket, key, style: Style::Path },
         authenticated: Authenticated::nobody(),
         peer: None,
-        body_rate_min: 0,
+        limits: BodyLimits::new(0),
         target: Target::default(),
     }
 }
