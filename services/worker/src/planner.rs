@@ -63,6 +63,11 @@ impl Planner {
         let map = context.map().await?;
         let conditions = self.watch.look(&map, context.env.now());
         self.tell_mass_loss(map.mass_loss());
+        // A restored map may not know where shards have moved since. An operator follows them first: a move that begins before, be it
+        // of what seems lost, would stand in the way of that.
+        if map.is_frozen {
+            return Ok(());
+        }
         for class in self.defaults.look(&map, context.env.now()) {
             define(context, class).await?;
         }
@@ -76,8 +81,6 @@ impl Planner {
         for class in map.classes.iter().filter(|class| !class.groups.is_empty()) {
             wishes.extend(remap(context, class, &map, &conditions).await?);
         }
-        // A restored map may not know where shards have moved since, which an operator has followed first.
-        wishes.retain(|wish| !map.is_frozen || wish.reason == Reason::Lost);
         // Stable: the order within each class stays.
         wishes.sort_by_key(|wish| wish.reason);
         let plan = Plan::new(&map, &conditions, &evicted, wishes, context.options.moves_pending);
