@@ -134,12 +134,19 @@ impl StableFile {
     }
 
     /// Notes a point, over the older of the two notes. Not synced.
-    pub(super) fn note(&mut self, point: &StablePoint) {
-        let Some(file) = &self.file else { return };
+    ///
+    /// An error is that of a medium which cannot be written any more, so that the sync before it proves nothing: a file system that
+    /// goes down while it syncs may say that it has succeeded. (Linux 6.18: `fdatasync` of ext4 answers 0 when the file system is
+    /// shut down before it has noted that the blocks were written; they are zeros after the next mount.) Lack of room is no error.
+    pub(super) fn note(&mut self, point: &StablePoint) -> io::Result<()> {
+        let Some(file) = &self.file else { return Ok(()) };
         self.slot = SLOT_SPACING - self.slot;
-        if let Err(error) = file.write_all_at(&point.encode(self.disk), self.slot) {
-            warn!(disk = %self.disk, %error, "what is stable cannot be noted any more");
-            self.file = None;
+        let Err(error) = file.write_all_at(&point.encode(self.disk), self.slot) else { return Ok(()) };
+        warn!(disk = %self.disk, %error, "what is stable cannot be noted any more");
+        self.file = None;
+        match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Ok(()),
+            _ => Err(error),
         }
     }
 

@@ -355,7 +355,7 @@ impl Writer {
         active.file.write_all_at(&record, position).map_err(NoRoom::Failed)
     }
 
-    /// Makes the group stable, and notes that it is.
+    /// Makes the group stable, and notes that it is: only then is it acknowledged.
     fn sync(&mut self, files: &[(u32, Arc<dyn File>)]) -> Result<(), Error> {
         self.shared.check_failure()?;
         for (_, file) in files {
@@ -372,8 +372,7 @@ impl Writer {
                 self.stable.set_end(kind, End { segment, position });
             }
         }
-        self.note.note(&self.stable);
-        Ok(())
+        self.note.note(&self.stable).map_err(|error| self.shared.fail(&error))
     }
 
     /// The error that callers see; a failing medium is given up.

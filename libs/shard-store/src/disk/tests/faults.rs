@@ -72,6 +72,24 @@ async fn a_failed_sync_is_never_acknowledged_nor_tried_again() {
     }
 }
 
+/// A file system that goes down while it syncs may not say so; it cannot be written any more by then.
+#[tokio::test]
+async fn a_sync_behind_which_nothing_can_be_written_is_a_failed_one() {
+    for length in [100, 1 << 20] {
+        let disk = SimDisk::new(64 << 20);
+        let store = open(&disk.env(), Path::new("/disk")).await;
+        let kept = Sample::single(1, 1, 300);
+        assert_eq!(store.put(kept.header.clone(), kept.whole(), Purpose::Write).await, Ok(()));
+        disk.go_down_in_sync();
+        let sample = Sample::single(1, 2, length);
+        let put = store.put(sample.header.clone(), sample.whole(), Purpose::Write).await;
+        assert!(matches!(put, Err(Error::DiskFailed { disk: DISK, .. })), "{put:?}");
+        let deleted = store.delete(&[kept.shard()]).await;
+        assert!(matches!(deleted, Err(Error::DiskFailed { .. })), "{deleted:?}");
+        assert!(store.status().await.failed);
+    }
+}
+
 /// A file system that reserves no space, or whose own medium is full, says so when it is to make things stable: what was
 /// written before is lost then, and the next sync knows nothing of it.
 #[tokio::test]

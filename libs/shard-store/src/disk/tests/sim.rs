@@ -63,6 +63,7 @@ struct State {
     calls_left: Option<u64>,
     off: bool,
     fail_syncs: bool,
+    goes_down_in_sync: bool,
     /// Syncs until one fails, and no later one; and with what.
     sync_failure: Option<(u64, io::ErrorKind)>,
     /// What the next sync of a directory fails with.
@@ -209,6 +210,11 @@ impl SimDisk {
     /// Cuts the power after this many more changing calls.
     pub(super) fn cut_power_after(&self, calls: u64) {
         self.state().calls_left = Some(calls);
+    }
+
+    /// The next sync does nothing and says that it succeeded, and nothing can be written from then on.
+    pub(super) fn go_down_in_sync(&self) {
+        self.state().goes_down_in_sync = true;
     }
 
     /// From now on every sync fails.
@@ -438,6 +444,10 @@ impl File for SimFile {
 
     fn sync_data(&self) -> io::Result<()> {
         let mut state = self.disk.changing()?;
+        if state.goes_down_in_sync {
+            state.write_failure = Some(io::ErrorKind::Other);
+            return Ok(());
+        }
         if state.fail_syncs {
             return Err(io::Error::other("sync failed"));
         }
