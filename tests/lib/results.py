@@ -1,6 +1,7 @@
 """Figures that are kept: one line of JSON for each long run, in docs/results.jsonl."""
 
 import datetime
+import functools
 import json
 import pathlib
 import subprocess
@@ -11,14 +12,16 @@ RESULTS = REPOSITORY / "docs/results.jsonl"
 KEPT = ("acked", "reads", "unknown", "lost", "wrong", "stale", "resurrected", "leaked_bytes", "kills", "stops", "partitions", "delays", "power_cuts")
 
 
+@functools.cache
 def commit():
-    """Which build is tested, as far as the repository knows."""
+    """Which build is tested, as far as the repository knows: asked first when a run begins."""
     done = subprocess.run(["git", "-C", REPOSITORY, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
     return done.stdout.strip() or "unknown"
 
 
 def add_option(parser):
     """The switch of a script that can keep its figures."""
+    commit()
     parser.add_argument("--record", action="store_true", help="add the figures to docs/results.jsonl, also when it fails")
 
 
