@@ -14,6 +14,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("encryption", 1),
     ("env", 1),
     ("erasure", 1),
+    ("multi-md5", 1),
     ("placement", 1),
     ("policy", 1),
     ("s3-wire", 1),
@@ -72,7 +73,7 @@ const RESTRICTED: &[(&str, &[&str])] = &[
 
 /// Crates that do no I/O and know no runtime.
 const PURE: &[&str] =
-    &["types", "checksum", "encryption", "erasure", "placement", "policy", "s3-wire", "sigv4"];
+    &["types", "checksum", "encryption", "erasure", "multi-md5", "placement", "policy", "s3-wire", "sigv4"];
 
 /// Normal dependencies of each workspace crate, by name.
 fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
