@@ -35,6 +35,7 @@ use ::encryption::Keyring;
 use data_pool::{Claim, Pool};
 use env::Env;
 use metadata_api::{Error as MetadataError, Metadata};
+use multi_md5::Backend;
 use types::StorageClassName;
 
 use access_log::AccessLog;
@@ -69,6 +70,8 @@ pub struct Gateway {
     host_id: String,
     metadata: Arc<dyn Metadata>,
     pool: Pool,
+    /// Where bodies meet whose MD5 is needed.
+    md5: multi_md5::Pool,
     access_log: AccessLog,
     identities: Identities,
     metrics: Metrics,
@@ -104,6 +107,7 @@ impl Gateway {
             host_id,
             metadata,
             pool,
+            md5: multi_md5::Pool::new(Backend::detect()),
             access_log,
             identities: Identities::default(),
             metrics: Metrics::default(),
@@ -113,6 +117,12 @@ impl Gateway {
     /// The same gateway with another length of the days for which archived objects are restored.
     pub fn with_lifecycle_day(self, lifecycle_day: Duration) -> Self {
         Self { lifecycle_day, ..self }
+    }
+
+    /// The same gateway with so many bodies hashed side by side (1 to 16), whatever its processor is good at. In a simulation, which task
+    /// does what must not depend on that.
+    pub fn with_md5_lanes(self, lanes: usize) -> Self {
+        Self { md5: multi_md5::Pool::with_lanes(Backend::detect(), lanes), ..self }
     }
 
     /// Whether requests can be carried out now, or what stands in the way.

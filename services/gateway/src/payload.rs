@@ -12,6 +12,7 @@ use env::Env;
 use futures_util::{Stream, stream};
 use http::HeaderMap;
 use http_body_util::BodyExt;
+use multi_md5::Stream as Md5Stream;
 use s3_wire::{
     ErrorCode, S3Error,
     aws_chunked::{Decoder, Event, Framing, FramingError},
@@ -23,6 +24,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use types::{ChecksumAlgorithm, ChecksumValue};
 
 use crate::{
+    Gateway,
     error::from_body,
     form::{form_error, unframe_file},
     request::Request,
@@ -200,8 +202,14 @@ pub(crate) struct ObjectBody<'a> {
     body: &'a mut Body,
     frame: Frame,
     chunk_verifier: Option<ChunkVerifier>,
+    /// What has come and was not answered.
     pending: VecDeque<Bytes>,
+    /// Whether the first of it was hashed.
+    is_hashed: bool,
+    /// For everything but the MD5.
     hasher: Option<ObjectHasher>,
+    /// Hashed side by side with other bodies' bytes.
+    md5: Md5Stream,
     length: Length,
     received: u64,
     pace: Pace,
@@ -216,28 +224,28 @@ impl<'a> ObjectBody<'a> {
     /// Reads what the headers announce of the body. `keep` is the checksum algorithm that the object will have if the
     /// client names none. At most `length_max` bytes; `EntityTooLarge` otherwise.
     pub(crate) fn open(
-        env: &Env,
+        gateway: &Gateway,
         request: &Request,
         body: &'a mut Body,
         keep: Option<ChecksumAlgorithm>,
         length_max: u64,
     ) -> Result<Self, S3Error> {
         let checksum = request_checksum(&request.headers)?;
-        Self::open_with(env, request, body, checksum, keep, length_max)
+        Self::open_with(gateway, request, body, checksum, keep, length_max)
     }
 
     /// A body that is an XML document whose request's checksum headers speak of something else.
     pub(crate) fn open_document(
-        env: &Env,
+        gateway: &Gateway,
         request: &Request,
         body: &'a mut Body,
         length_max: u64,
     ) -> Result<Self, S3Error> {
-        Self::open_with(env, request, body, None, None, length_max)
+        Self::open_with(gateway, request, body, None, None, length_max)
     }
 
     fn open_with(
-        env: &Env,
+        gateway: &Gateway,
         request: &Request,
         body: &'a mut Body,
         checksum: Option<RequestChecksum>,
@@ -253,13 +261,13 @@ impl<'a> ObjectBody<'a> {
         };
         check_length(length, length_max)?;
         let frame = framing(payload).map_or(Frame::None, |framing| Frame::Chunked(Decoder::new(framing)));
-        Self::new(env, request, body, checksum, keep, frame, Length::Announced(length))
+        Self::new(gateway, request, body, checksum, keep, frame, Length::Announced(length))
     }
 
     /// The file of a form whose fields have been read and stand in the request as headers: what is left of its body
     /// begins with `read`, which came with the fields.
     pub(crate) fn open_file(
-        env: &Env,
+        gateway: &Gateway,
         request: &Request,
         body: &'a mut Body,
         decoder: form::Decoder,
@@ -268,13 +276,13 @@ impl<'a> ObjectBody<'a> {
     ) -> Result<Self, S3Error> {
         let checksum = request_checksum(&request.headers)?;
         let frame = Frame::Form { decoder, excess: 0 };
-        let mut file = Self::new(env, request, body, checksum, None, frame, Length::Allowed(allowed))?;
+        let mut file = Self::new(gateway, request, body, checksum, None, frame, Length::Allowed(allowed))?;
         file.unframe(read).map_err(from_body)?;
         Ok(file)
     }
 
     fn new(
-        env: &Env,
+        gateway: &Gateway,
         request: &Request,
         body: &'a mut Body,
         checksum: Option<RequestChecksum>,
@@ -301,14 +309,16 @@ impl<'a> ObjectBody<'a> {
         let kept = keep.or(named).unwrap_or(ChecksumAlgorithm::Crc64nvme);
         let checksums: AlgorithmSet = [Some(kept), named].into_iter().flatten().collect();
         let hasher =
-            ObjectHasher::new(Wanted { md5: true, payload_sha256: announced.sha256.is_some(), checksums });
+            ObjectHasher::new(Wanted { md5: false, payload_sha256: announced.sha256.is_some(), checksums });
         Ok(Self {
-            env: env.clone(),
+            env: gateway.env.clone(),
             frame,
             chunk_verifier: request.authenticated.chunk_verifier(),
             body,
             pending: VecDeque::new(),
+            is_hashed: false,
             hasher: Some(hasher),
+            md5: gateway.md5.stream(),
             length,
             received: 0,
             pace: Pace::new(request.limits.rate_min),
@@ -368,21 +378,28 @@ impl<'a> ObjectBody<'a> {
     /// The next bytes, hashed, or `None` when the body has ended and is proved.
     async fn advance(&mut self) -> Result<Option<Bytes>, BodyError> {
         loop {
-            if let Some(bytes) = self.pending.pop_front() {
-                self.received += bytes.len() as u64;
-                match self.length {
-                    Length::Announced(expected) if self.received > expected => {
-                        return Err(BodyError::TooLong { expected });
+            if let Some(bytes) = self.pending.front() {
+                // It stays until nothing more is to be awaited: should this future be dropped, nothing is lost.
+                if !self.is_hashed {
+                    self.received += bytes.len() as u64;
+                    match self.length {
+                        Length::Announced(expected) if self.received > expected => {
+                            return Err(BodyError::TooLong { expected });
+                        }
+                        Length::Allowed(LengthRange { most, .. }) if self.received > most => {
+                            return Err(BodyError::AboveRange { most });
+                        }
+                        Length::Announced(_) | Length::Allowed(_) => {}
                     }
-                    Length::Allowed(LengthRange { most, .. }) if self.received > most => {
-                        return Err(BodyError::AboveRange { most });
+                    if let Some(hasher) = &mut self.hasher {
+                        hasher.update(bytes);
                     }
-                    Length::Announced(_) | Length::Allowed(_) => {}
+                    self.md5.push(bytes.clone());
+                    self.is_hashed = true;
                 }
-                if let Some(hasher) = &mut self.hasher {
-                    hasher.update(&bytes);
-                }
-                return Ok(Some(bytes));
+                self.md5.settle().await;
+                self.is_hashed = false;
+                return Ok(self.pending.pop_front());
             }
             let asked = self.env.now();
             match self.env.timeout(IDLE_MAX, self.body.frame()).await {
@@ -395,7 +412,7 @@ impl<'a> ObjectBody<'a> {
                     }
                 }
                 Ok(None) => {
-                    self.prove()?;
+                    self.prove().await?;
                     return Ok(None);
                 }
             }
@@ -458,7 +475,7 @@ impl<'a> ObjectBody<'a> {
     }
 
     /// The body has ended: holds it against everything that was announced.
-    fn prove(&mut self) -> Result<(), BodyError> {
+    async fn prove(&mut self) -> Result<(), BodyError> {
         match &self.frame {
             Frame::None => {}
             Frame::Chunked(decoder) => decoder.finish().map_err(framing_error)?,
@@ -485,8 +502,9 @@ impl<'a> ObjectBody<'a> {
                 message,
             ))));
         }
+        let md5 = self.md5.digest().await;
         let Some(hasher) = self.hasher.take() else { return Err(BodyError::Connection) };
-        let digests = hasher.finish();
+        let digests = hasher.finish().with_md5(md5);
         self.announced.compare(&digests)?;
         let checksum = digests.checksum(self.kept);
         self.proved = Some(Proved { digests, checksum });

@@ -6,7 +6,7 @@
 use harness::{Request, Server, checksum_of, content, md5_base64, md5_hex};
 use types::ChecksumAlgorithm;
 
-use crate::support::{assert_absent, assert_content};
+use crate::support::{assert_absent, assert_content, race};
 
 /// The content whose checksums are published with every algorithm.
 const CHECK: &[u8] = b"123456789";
@@ -70,6 +70,33 @@ fn every_form_stores_the_bytes_and_nothing_of_its_framing() {
             assert_eq!(read.header("content-encoding"), None, "{key}");
             assert_eq!(read.get("content-length"), length.to_string(), "{key}");
         }
+    }
+}
+
+/// Bodies that come at the same time are hashed side by side, also those that end together and in the middle of a block: each is held
+/// against its own `Content-MD5`.
+#[test]
+fn uploads_that_come_together_are_each_held_against_their_own_md5() {
+    let server = Server::start();
+    let bucket = server.bucket();
+    for (round, length) in [100_001, 300_055, 1_000_020, 3_000_001].into_iter().enumerate() {
+        race(9, |number| {
+            // A third is a little longer than the others.
+            let length = length + if number % 3 == 2 { 1_000 + number } else { 0 };
+            let data = content(length, (100 * round + number) as u64);
+            let key = format!("{round} {number}");
+            let put = bucket.put(&key, &data);
+            let put = if number % 2 == 0 { put.unsigned_payload() } else { put.signed_chunks(64 << 10) };
+            if number % 3 == 1 {
+                let other = content(length, (100 * round + number + 1) as u64);
+                put.header("content-md5", md5_base64(&other)).refused(400, "BadDigest");
+                assert_absent(&bucket, &key);
+            } else {
+                let stored = put.header("content-md5", md5_base64(&data)).ok();
+                assert_eq!(stored.etag(), format!("\"{}\"", md5_hex(&data)), "{key}");
+                assert_content(&bucket, &key, &data);
+            }
+        });
     }
 }
 

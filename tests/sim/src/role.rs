@@ -26,6 +26,8 @@ pub(crate) const ACCESS_KEY: &str = "simulated-user";
 pub(crate) const SECRET_KEY: &str = "simulated-password";
 /// The region of signatures.
 pub(crate) const REGION: &str = "us-east-1";
+/// Bodies that a gateway hashes side by side: the same on every processor, so that a seed replays on any.
+const MD5_LANES: usize = 8;
 
 /// A kind of process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -144,7 +146,8 @@ async fn gateway(process: &Process, site: &Site, env: Env, shutdown: Shutdown) {
         settings(&[&format!("--listen={listen}"), &format!("--region={REGION}")]);
     let credentials = Credentials::root(ACCESS_KEY, Secret::new(SECRET_KEY)).expect("good credentials");
     let Cluster { metadata, pool, _follower, .. } = connect(process, site, &env);
-    let gateway = Gateway::new(env.clone(), &front, credentials, None, metadata, pool);
+    let gateway =
+        Gateway::new(env.clone(), &front, credentials, None, metadata, pool).with_md5_lanes(MD5_LANES);
     let metrics = Metrics::new(&env, "gateway", []);
     match gateway::Server::bind(env, &front, Arc::new(gateway), metrics).await {
         Ok(server) => server.run(shutdown).await,

@@ -54,7 +54,7 @@ pub(super) async fn put_bucket_acl(
     body: &mut Body,
     _permit: &Permit,
 ) -> Result<Response, S3Error> {
-    let body = ObjectBody::open(&gateway.env, request, body, None, ACCESS_BODY_MAX as u64)?;
+    let body = ObjectBody::open(gateway, request, body, None, ACCESS_BODY_MAX as u64)?;
     let bucket = request.existing_bucket(gateway).await?;
     let asked = asked_in_full(request, &body.collect().await?)?;
     let acl = if ownership(gateway, &bucket)?.has_acls() {
@@ -75,7 +75,7 @@ pub(super) async fn put_object_acl(
     body: &mut Body,
     permit: &Permit,
 ) -> Result<Response, S3Error> {
-    let body = ObjectBody::open(&gateway.env, request, body, None, ACCESS_BODY_MAX as u64)?;
+    let body = ObjectBody::open(gateway, request, body, None, ACCESS_BODY_MAX as u64)?;
     let body = body.collect().await?;
     // A body may take long, and the key may have another object by now.
     permit.again(gateway, request).await?;

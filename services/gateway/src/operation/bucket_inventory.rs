@@ -42,7 +42,7 @@ pub(super) async fn put_bucket_inventory_configuration(
     permit: &Permit,
 ) -> Result<Response, S3Error> {
     let id = id(request)?;
-    let body = ObjectBody::open(&gateway.env, request, body, None, INVENTORY_BODY_MAX as u64)?;
+    let body = ObjectBody::open(gateway, request, body, None, INVENTORY_BODY_MAX as u64)?;
     let bucket = request.existing_bucket(gateway).await?;
     let inventory = parse_inventory(&body.collect().await?)?;
     if inventory.id != id {

@@ -35,7 +35,7 @@ pub(super) async fn put_bucket_logging(
     body: &mut Body,
     permit: &Permit,
 ) -> Result<Response, S3Error> {
-    let body = ObjectBody::open(&gateway.env, request, body, None, LOGGING_BODY_MAX as u64)?;
+    let body = ObjectBody::open(gateway, request, body, None, LOGGING_BODY_MAX as u64)?;
     let bucket = request.existing_bucket(gateway).await?;
     let logging = parse_logging(&body.collect().await?)?;
     if let Some(logging) = &logging {

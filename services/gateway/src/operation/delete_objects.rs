@@ -28,7 +28,7 @@ pub(super) async fn delete_objects(
     permit: &Permit,
 ) -> Result<Response, S3Error> {
     let bypasses_governance = bypasses_governance(&request.headers)?;
-    let body = ObjectBody::open(&gateway.env, request, body, None, DELETE_BODY_MAX as u64)?;
+    let body = ObjectBody::open(gateway, request, body, None, DELETE_BODY_MAX as u64)?;
     let bucket = request.existing_bucket(gateway).await?.name;
     let delete = xml::parse_delete(&body.collect().await?)?;
 

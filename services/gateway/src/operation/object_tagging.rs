@@ -37,7 +37,7 @@ pub(super) async fn put_object_tagging(
     body: &mut Body,
     permit: &Permit,
 ) -> Result<Response, S3Error> {
-    let body = ObjectBody::open(&gateway.env, request, body, None, TAGGING_BODY_MAX as u64)?;
+    let body = ObjectBody::open(gateway, request, body, None, TAGGING_BODY_MAX as u64)?;
     let tags = parse_tagging(&body.collect().await?, Tagged::Object)?;
     // A body may take long, and the key may have another object by now.
     permit.again_with_tags(gateway, request, &tags).await?;

@@ -76,7 +76,7 @@ pub(crate) async fn post_object(
     let permit = authorize_form(gateway, &request, &tags).await?;
 
     // Act.
-    let file = ObjectBody::open_file(&gateway.env, &request, body, decoder, read, allowed)?;
+    let file = ObjectBody::open_file(gateway, &request, body, decoder, read, allowed)?;
     let written = put_object::store(gateway, &request, tags, file, &permit).await?;
 
     // Respond.

@@ -21,7 +21,7 @@ pub(super) async fn put_bucket_versioning(
     body: &mut Body,
     _permit: &Permit,
 ) -> Result<Response, S3Error> {
-    let body = ObjectBody::open(&gateway.env, request, body, None, VERSIONING_BODY_MAX as u64)?;
+    let body = ObjectBody::open(gateway, request, body, None, VERSIONING_BODY_MAX as u64)?;
     request.existing_bucket(gateway).await?;
     let versioning = parse_versioning(&body.collect().await?)?;
     let bucket = request.bucket()?;

@@ -35,7 +35,7 @@ pub(super) async fn put_object(
     permit: &Permit,
 ) -> Result<Response, S3Error> {
     let tags = tags(&request.headers)?;
-    let body = ObjectBody::open(&gateway.env, request, body, None, UPLOAD_SIZE_MAX)?;
+    let body = ObjectBody::open(gateway, request, body, None, UPLOAD_SIZE_MAX)?;
     let written = store(gateway, request, tags, body, permit).await?;
     let mut response = empty(StatusCode::OK);
     written.set_headers(response.headers_mut());

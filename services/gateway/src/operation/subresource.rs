@@ -20,7 +20,7 @@ pub(super) async fn body(
     body: &mut Body,
     limit: usize,
 ) -> Result<Bytes, S3Error> {
-    let body = ObjectBody::open(&gateway.env, request, body, None, limit as u64)?;
+    let body = ObjectBody::open(gateway, request, body, None, limit as u64)?;
     request.existing_bucket(gateway).await?;
     body.collect().await
 }

@@ -79,7 +79,7 @@ pub(super) async fn upload_part(
     check_algorithm(&upload, sent.as_ref())?;
     let sealing = encryption::of_part(gateway, request, &upload, number)?;
     let algorithm = upload.checksum.algorithm;
-    let mut body = ObjectBody::open(&gateway.env, request, body, Some(algorithm), UPLOAD_SIZE_MAX)?;
+    let mut body = ObjectBody::open(gateway, request, body, Some(algorithm), UPLOAD_SIZE_MAX)?;
 
     // Act.
     let (bucket, key) = (request.bucket()?.clone(), request.key()?.clone());
