@@ -32,9 +32,14 @@ impl Job {
         self.pieces.push_back(piece);
     }
 
-    /// Pieces that were not taken in, in their order.
-    pub(crate) fn left(&mut self) -> impl DoubleEndedIterator<Item = Bytes> + '_ {
-        self.pieces.drain(..)
+    /// Pieces that were not taken in, in their order: also a block that was gathered and not hashed.
+    pub(crate) fn left(&mut self) -> VecDeque<Bytes> {
+        let mut left = std::mem::take(&mut self.pieces);
+        if self.carried == BLOCK {
+            left.push_front(Bytes::copy_from_slice(&self.carry));
+            self.carried = 0;
+        }
+        left
     }
 
     /// The digest of everything that was pushed; `None` as long as some of it was not taken in, as before the padding, whose end is that

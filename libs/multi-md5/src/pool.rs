@@ -202,13 +202,15 @@ impl Shared {
         }
     }
 
-    /// Gives others turns while a stream has much to hash and bytes of others come, which are then hashed along.
+    /// Gives others turns while a stream has much to hash, bytes of others come, which are then hashed along, and lanes are left for them.
     async fn let_others_come(&self, place: usize) {
         let mut came = None;
         for _ in 0..TURNS {
             let (is_worth_it, now) = {
                 let slots = self.slots();
-                (slots.waiting(place) >= LONG && !slots.is_alone(place), slots.came())
+                let is_worth_it =
+                    slots.waiting(place) >= LONG && !slots.is_alone(place) && !slots.is_full(place);
+                (is_worth_it, slots.came())
             };
             if !is_worth_it || came.replace(now) == Some(now) {
                 return;

@@ -26,6 +26,9 @@ pub(crate) const SLICE: usize = 256 << 10;
 /// Others are taken to come no more when so many bytes have come since, of one stream alone.
 const RECENT: u64 = 8 << 20;
 
+/// A stream is one to wait for when it has brought so many bytes since it last was: one that trickles holds nobody up.
+const FED: usize = 16 << 10;
+
 /// Pieces below this many bytes are copied together: each by itself would take more memory than its bytes.
 const CRUMB: usize = 8 << 10;
 
@@ -101,6 +104,8 @@ struct Slot {
     crumbs: BytesMut,
     /// Bytes in both.
     waiting: usize,
+    /// Bytes that came since it was noted in `Slots::recent`.
+    brought: usize,
     /// Where it stands in `Slots::ready`.
     ready: Option<usize>,
     /// Whether its end is there.
@@ -153,6 +158,8 @@ impl Slots {
             pieces: VecDeque::new(),
             crumbs: BytesMut::new(),
             waiting: 0,
+            // It has brought as many before others saw it.
+            brought: FED,
             ready: None,
             ends: false,
             given_up: false,
@@ -172,10 +179,16 @@ impl Slots {
             return;
         }
         self.came += piece.len() as u64;
-        let before = self.recent[0].filter(|(last, _)| *last != place).or(self.recent[1]);
-        self.recent = [Some((place, self.came)), before];
         self.waiting += piece.len();
-        self.slot_mut(place).push(piece);
+        let slot = self.slot_mut(place);
+        slot.brought += piece.len();
+        let is_fed = slot.brought >= FED;
+        slot.push(piece);
+        if is_fed {
+            self.slot_mut(place).brought = 0;
+            let before = self.recent[0].filter(|(last, _)| *last != place).or(self.recent[1]);
+            self.recent = [Some((place, self.came)), before];
+        }
         self.note_ready(place);
     }
 
@@ -229,6 +242,12 @@ impl Slots {
             || self.waiting == self.slot(place).waiting && self.recent.iter().flatten().all(is_old)
     }
 
+    /// Whether as many streams as there are lanes have something to be hashed, with this one.
+    pub(crate) fn is_full(&self, place: usize) -> bool {
+        let own = usize::from(self.slot(place).ready.is_some());
+        self.ready.len() - own + 1 >= self.lanes
+    }
+
     /// Takes a slice of a stream, and as much of those that have most waiting or that end, as many as there are lanes.
     fn take(&mut self, place: usize) -> Batch {
         let depth = self.slot(place).waiting.min(SLICE);
@@ -275,7 +294,7 @@ impl Slots {
             let slot = self.slot_mut(place);
             // There is something only if hashing was broken off.
             let mut left = 0;
-            for piece in job.left().rev() {
+            for piece in job.left().into_iter().rev() {
                 left += piece.len();
                 slot.pieces.push_front(piece);
             }

@@ -466,3 +466,24 @@ proptest! {
         }
     }
 }
+
+/// Long enough for windows and the pool to be full, so that streams are hashed and waited for before they end.
+#[test]
+fn many_threads_fill_their_windows_and_the_pool() {
+    for backend in Backend::available() {
+        let pool = Pool::new(backend);
+        let at_once = std::sync::Barrier::new(9);
+        std::thread::scope(|scope| {
+            for thread in 0..9 {
+                let (pool, at_once) = (&pool, &at_once);
+                scope.spawn(move || {
+                    let pieces = vec![256 << 10, 70_001 + thread, 1 << 20];
+                    let upload = Upload { length: 5_000_017 + thread, pieces, is_dropped: thread == 8 };
+                    at_once.wait();
+                    carry_upload_out(pool, thread, &upload).expect("it is the digest of its bytes");
+                });
+            }
+        });
+        assert_eq!(pool.load(), NOTHING);
+    }
+}
