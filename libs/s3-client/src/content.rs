@@ -28,13 +28,29 @@ pub struct Pattern {
     block: Bytes,
 }
 
-/// What one object holds, or a part or a range of it.
+/// What one object holds, or a part or a range of it, or several of these in a row.
 #[derive(Debug, Clone)]
 pub struct Content {
     block: Bytes,
+    piece: Piece,
+    /// What follows, the next one last. Only the piece of a content of which nothing remains is empty.
+    rest: Vec<Piece>,
+}
+
+/// Bytes in a row of the pattern.
+#[derive(Debug, Clone, Copy)]
+struct Piece {
     /// Where in the period the next byte lies.
     position: usize,
     remaining: u64,
+}
+
+impl Piece {
+    /// The `length` bytes from `offset`; both must lie within the piece.
+    fn range(self, offset: u64, length: u64) -> Self {
+        let position = position(self.position as u64 + offset % PERIOD as u64);
+        Self { position, remaining: length }
+    }
 }
 
 impl Default for Pattern {
@@ -55,25 +71,43 @@ impl Pattern {
     /// The object `key` of `size` bytes.
     pub fn object(&self, key: &str, size: u64) -> Content {
         let hash = key.bytes().fold(mix(size), |hash, byte| mix(hash ^ u64::from(byte)));
-        Content { block: self.block.clone(), position: position(hash), remaining: size }
+        let piece = Piece { position: position(hash), remaining: size };
+        Content { block: self.block.clone(), piece, rest: Vec::new() }
     }
 }
 
 impl Content {
     /// The `length` bytes from `offset`; both must lie within the content.
-    pub fn range(&self, offset: u64, length: u64) -> Self {
-        let position = position(self.position as u64 + offset % PERIOD as u64);
-        Self { block: self.block.clone(), position, remaining: length }
+    pub fn range(&self, mut offset: u64, mut length: u64) -> Self {
+        let none = Self { block: self.block.clone(), piece: self.piece.range(0, 0), rest: Vec::new() };
+        let pieces = [&self.piece].into_iter().chain(self.rest.iter().rev());
+        pieces.fold(none, |whole, piece| {
+            let skipped = offset.min(piece.remaining);
+            let taken = length.min(piece.remaining - skipped);
+            (offset, length) = (offset - skipped, length - taken);
+            let piece = piece.range(skipped, taken);
+            whole.then(Self { block: self.block.clone(), piece, rest: Vec::new() })
+        })
+    }
+
+    /// These bytes and then those of another content of the same pattern.
+    pub fn then(mut self, next: Self) -> Self {
+        if self.piece.remaining == 0 {
+            return next;
+        }
+        let pieces = next.rest.into_iter().chain((next.piece.remaining > 0).then_some(next.piece));
+        self.rest = pieces.chain(self.rest).collect();
+        self
     }
 
     /// Bytes not yet taken.
     pub fn remaining(&self) -> u64 {
-        self.remaining
+        self.rest.iter().map(|piece| piece.remaining).sum::<u64>() + self.piece.remaining
     }
 
     /// Whether `received` is what comes next; moves past it if so.
     pub fn matches(&mut self, mut received: &[u8]) -> bool {
-        if received.len() as u64 > self.remaining {
+        if received.len() as u64 > self.remaining() {
             return false;
         }
         while !received.is_empty() {
@@ -89,7 +123,7 @@ impl Content {
 
     /// Gives every piece of the content to `take`, in order.
     pub fn for_each(mut self, mut take: impl FnMut(&[u8])) {
-        while self.remaining > 0 {
+        while self.piece.remaining > 0 {
             let (start, end) = self.advance(FRAME_SIZE);
             take(self.block.get(start..end).unwrap_or_default());
         }
@@ -97,11 +131,14 @@ impl Content {
 
     /// Takes up to `length` bytes, at least one if any remain, and says where in the block they lie.
     fn advance(&mut self, length: usize) -> (usize, usize) {
-        let remaining = usize::try_from(self.remaining).unwrap_or(usize::MAX);
-        let length = length.min(FRAME_SIZE).min(remaining);
-        let start = self.position;
-        self.position = (start + length) % PERIOD;
-        self.remaining -= length as u64;
+        let Piece { position: start, remaining } = self.piece;
+        let length = length.min(FRAME_SIZE).min(usize::try_from(remaining).unwrap_or(usize::MAX));
+        self.piece = self.piece.range(length as u64, remaining - length as u64);
+        if self.piece.remaining == 0
+            && let Some(next) = self.rest.pop()
+        {
+            self.piece = next;
+        }
         (start, start + length)
     }
 }
@@ -231,6 +268,30 @@ mod tests {
         let mut cells: Vec<&[u8]> = whole.chunks(64 << 10).collect();
         cells.sort_unstable();
         assert!(cells.windows(2).all(|pair| pair[0] != pair[1]));
+    }
+
+    #[test]
+    fn contents_in_a_row_are_sent_ranged_and_compared_as_one() {
+        let pattern = Pattern::new();
+        let parts = [("a", 300_000), ("b", 0), ("c", PERIOD as u64 + 9), ("d", 1), ("e", 0)];
+        let none = pattern.object("none", 0);
+        let joined = parts.iter().fold(none, |whole, (key, size)| whole.then(pattern.object(key, *size)));
+        let whole: Vec<u8> =
+            parts.iter().flat_map(|(key, size)| bytes_of(pattern.object(key, *size))).collect();
+        assert_eq!((joined.remaining(), bytes_of(joined.clone())), (whole.len() as u64, whole.clone()));
+        for piece in [4095_usize, 299_999, 1 << 20] {
+            let mut content = joined.clone();
+            assert!(whole.chunks(piece).all(|piece| content.matches(piece)), "{piece}");
+            assert_eq!(content.remaining(), 0);
+        }
+        for (offset, length) in [(0, 10), (299_990, 20), (299_990, PERIOD + 19), (300_000, PERIOD + 10)] {
+            let range = joined.range(offset as u64, length as u64);
+            assert_eq!(bytes_of(range), whole[offset..offset + length], "{offset} {length}");
+        }
+        assert!(!joined.clone().then(pattern.object("f", 5)).matches(&whole[1..]));
+        let mut wrong = whole;
+        wrong[300_000] ^= 1;
+        assert!(!joined.clone().matches(&wrong));
     }
 
     #[test]
