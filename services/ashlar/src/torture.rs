@@ -3,7 +3,8 @@
 //! A run has four phases: clients go through plans that follow from a seed, while faults strike at points of their
 //! progress; every answer is logged with the moments between which it was given; when the faults are over everything is
 //! read back; the log is checked, key by key and page by page, and every shard against every manifest. What is checked
-//! is S3's own promise: each key is a linearizable register, listings are complete, conditions are granted to one.
+//! is S3's own promise: each key is a linearizable register, a rename changes both of its keys or none, listings of objects
+//! and of versions are complete, conditions are granted to one.
 //!
 //! `ashlar torture local` starts a server or a cluster of its own, so that it may kill and stop its services, disturb
 //! the links between them and cut their disks off. `ashlar torture run` uses any cluster; it is a client like any
@@ -27,6 +28,7 @@ mod player;
 mod progress;
 mod readback;
 mod register;
+mod renames;
 mod report;
 mod requests;
 mod stage;
@@ -34,6 +36,7 @@ mod stage;
 mod tests;
 mod timeline;
 mod values;
+mod versions;
 mod workload;
 mod zones;
 

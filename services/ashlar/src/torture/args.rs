@@ -39,9 +39,10 @@ Examples:
   ashlar torture run --endpoint http://gw1:9000,http://gw2:9000 --operations 20000 --faults 10 \\
     --fault-command 'docker kill chunk3' --recover-command 'docker start chunk3'
 
-Clients write, copy, delete, read and list, many at a time on the same keys, while faults strike. Every answer is logged;
-in the end everything is read back and the log is checked: nothing acknowledged may be lost, no byte wrong, no old state
-answered again, no delete undone, no listing incomplete, no condition granted twice. Then every shard on every disk is
+Clients write, copy, rename, delete, read and list objects and versions, many at a time on the same keys, and upload in parts, some
+of them copied from other keys, while faults strike. Every answer is logged; in the end everything is read back and the log is
+checked: nothing acknowledged may be lost, no byte wrong, no old state answered again, no delete undone, no rename half done, no
+listing incomplete, no version listed twice or out of order, no condition granted twice. Then every shard on every disk is
 compared with every manifest: nothing may be missing, damaged or leaked (`run` does it when it is told the metadata services
 or the data folder). The last line on standard output is
 one JSON object. The status is 0 only when nothing is wrong.";
@@ -68,7 +69,7 @@ pub(crate) enum Command {
 /// What is done to any cluster.
 #[derive(Debug, Clone, ClapArgs)]
 pub(crate) struct WorkloadArgs {
-    /// Changes (PUT, copy, multipart upload, DELETE) that must be acknowledged until the run ends.
+    /// Changes (PUT, copy, rename, multipart upload, DELETE) that must be acknowledged until the run ends.
     #[arg(long, default_value_t = 2_000)]
     operations: u64,
     /// Clients at a time.

@@ -6,6 +6,9 @@ use crate::torture::{
     stage::Stage,
 };
 
+/// Versions that are listed, and then removed, at a time.
+const PAGE: u64 = 1_000;
+
 /// Removes the run's buckets with all that is in them.
 pub(crate) async fn clear(stage: &Stage) -> Result<(), TortureError> {
     let access = stage.accesses.first().ok_or(TortureError::NoEndpoint)?;
@@ -13,12 +16,12 @@ pub(crate) async fn clear(stage: &Stage) -> Result<(), TortureError> {
     for bucket in [&stage.plain, &stage.versioned] {
         let failed = |reason| TortureError::Cleanup { bucket: bucket.clone(), reason };
         loop {
-            let versions = requests.list_versions(bucket).await.map_err(failed)?;
+            let versions = requests.list_versions(bucket, "", PAGE, None).await.map_err(failed)?.entries;
             if versions.is_empty() {
                 break;
             }
-            for (key, version) in versions {
-                requests.delete_version(bucket, &key, &version).await.map_err(failed)?;
+            for version in versions {
+                requests.delete_version(bucket, &version.key, &version.version).await.map_err(failed)?;
             }
         }
         loop {

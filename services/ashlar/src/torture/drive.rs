@@ -105,7 +105,7 @@ impl Drive {
             }
         }
         let mut findings = stage.findings();
-        findings.extend(judge(&stage.log.records()));
+        findings.extend(judge(stage.log.records()));
         let mut audit = None;
         if ended == Ended::Goal && result.is_ok() {
             // What is lost already will not come back.

@@ -61,6 +61,34 @@ pub(crate) struct Delete {
     pub(crate) outcome: Outcome,
     /// The version id of its delete marker, as the acknowledgement told it.
     pub(crate) marker: Option<String>,
+    /// The value that a rename took away; of its delete marker no answer tells.
+    pub(crate) taken: Option<ValueId>,
+}
+
+impl Delete {
+    /// Whether it may have made a delete marker that no answer named.
+    pub(crate) fn may_have_unnamed_marker(&self) -> bool {
+        match self.outcome {
+            Outcome::Acknowledged => self.taken.is_some(),
+            Outcome::Unknown => true,
+            Outcome::Refused => false,
+        }
+    }
+}
+
+/// A rename of what was the object of a key, under the condition that it still is: at both keys it is a change of the
+/// same moment.
+#[derive(Debug, Clone)]
+pub(crate) struct Rename {
+    pub(crate) value: ValueId,
+    pub(crate) size: u64,
+    pub(crate) etag: String,
+    pub(crate) from: Key,
+    pub(crate) to: Key,
+    pub(crate) span: Span,
+    pub(crate) outcome: Outcome,
+    /// As the acknowledgement told it.
+    pub(crate) version: Option<String>,
 }
 
 /// What a read found.
@@ -110,6 +138,36 @@ pub(crate) struct Entry {
     pub(crate) etag: String,
 }
 
+/// A listing of the versions of a folder, page by page.
+#[derive(Debug, Clone)]
+pub(crate) struct Versions {
+    pub(crate) folder: Folder,
+    /// It began after all versions of this key; `None`: at the beginning of the folder.
+    pub(crate) after: Option<Key>,
+    /// In order: each goes on where the one before ended.
+    pub(crate) pages: Vec<VersionsPage>,
+    /// Whether the last page said that nothing follows.
+    pub(crate) is_whole: bool,
+}
+
+/// One page of a listing of versions.
+#[derive(Debug, Clone)]
+pub(crate) struct VersionsPage {
+    pub(crate) span: Span,
+    /// In order.
+    pub(crate) entries: Vec<ListedVersion>,
+}
+
+/// A version or a delete marker of a listing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ListedVersion {
+    pub(crate) key: Key,
+    pub(crate) version: String,
+    pub(crate) is_latest: bool,
+    /// Size and ETag; `None` for a delete marker.
+    pub(crate) object: Option<(u64, String)>,
+}
+
 /// Everything that was done and seen. It grows with the number of operations, which the command line bounds.
 #[derive(Debug, Default)]
 pub(crate) struct Log {
@@ -120,7 +178,9 @@ pub(crate) struct Log {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Records {
     pub(crate) keys: BTreeMap<Key, History>,
+    pub(crate) renames: Vec<Rename>,
     pub(crate) pages: Vec<Page>,
+    pub(crate) versions: Vec<Versions>,
 }
 
 impl Log {
@@ -142,6 +202,14 @@ impl Log {
 
     pub(crate) fn found_present(&self, key: Key, span: Span) {
         self.with(|records| records.keys.entry(key).or_default().found_present.push(span));
+    }
+
+    pub(crate) fn rename(&self, rename: Rename) {
+        self.with(|records| records.renames.push(rename));
+    }
+
+    pub(crate) fn versions(&self, versions: Versions) {
+        self.with(|records| records.versions.push(versions));
     }
 
     pub(crate) fn page(&self, page: Page) {

@@ -77,6 +77,17 @@ impl Folder {
         format!("{kind}/{:06}/", self.number)
     }
 
+    /// Its first key.
+    pub(crate) fn first(self) -> Key {
+        Key { bucket: self.bucket, purpose: self.purpose, number: self.number * FOLDER }
+    }
+
+    /// All keys that it can have, in order.
+    pub(crate) fn keys(self) -> impl Iterator<Item = Key> {
+        let first = self.first();
+        (first.number..first.number + FOLDER).map(move |number| Key { number, ..first })
+    }
+
     /// The key of this name.
     pub(crate) fn key(self, name: &str) -> Option<Key> {
         let within: u32 = name.strip_prefix(&self.prefix())?.parse().ok()?;

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use crate::torture::{
     findings::{Finding, Kind},
     history::{Entry, Page},
-    keys::{FOLDER, Key},
+    keys::Key,
     timeline::{Timeline, What},
+    values::ValueId,
 };
 
 /// Everything that is wrong with a page.
@@ -25,13 +26,8 @@ pub(crate) fn check(page: &Page, timelines: &BTreeMap<Key, Timeline>) -> Vec<Fin
             find(Kind::Wrong, next.key, "listed out of order or twice");
         }
     }
-    let first = page.folder.number * FOLDER;
-    let keys = (first..first + FOLDER).map(|number| Key {
-        bucket: page.folder.bucket,
-        purpose: page.folder.purpose,
-        number,
-    });
-    for key in keys.filter(|key| in_range(page, *key)) {
+    let mut found: BTreeMap<ValueId, Key> = BTreeMap::new();
+    for key in page.folder.keys().filter(|key| in_range(page, *key)) {
         let entry = page.entries.iter().find(|entry| entry.key == key);
         match (entry, timelines.get(&key)) {
             (None, None) => {}
@@ -45,6 +41,12 @@ pub(crate) fn check(page: &Page, timelines: &BTreeMap<Key, Timeline>) -> Vec<Fin
                 if let Some((kind, text)) = listed(entry, page, timeline) {
                     find(kind, key, text);
                 }
+                // A page is one moment, and a value is under one key at a time.
+                if let Some(value) = value(entry, page, timeline)
+                    && found.insert(value, key).is_some()
+                {
+                    find(Kind::Wrong, key, "listed on one page with the key that it was renamed from");
+                }
             }
         }
     }
@@ -57,13 +59,29 @@ fn in_range(page: &Page, key: Key) -> bool {
         && page.until.is_none_or(|until| key <= until)
 }
 
-fn listed(entry: &Entry, page: &Page, timeline: &Timeline) -> Option<(Kind, &'static str)> {
-    let wanted = |what: &What| match what {
+/// Whether a state is what was listed.
+fn is_listed(entry: &Entry, what: &What) -> bool {
+    match what {
         What::Value { size, etag, .. } => {
             *size == entry.size && etag.as_ref().is_none_or(|etag| *etag == entry.etag)
         }
-        What::Initial | What::Deleted => false,
-    };
+        What::Initial | What::Deleted { .. } => false,
+    }
+}
+
+/// The only value that an entry can be, if there is only one.
+fn value(entry: &Entry, page: &Page, timeline: &Timeline) -> Option<ValueId> {
+    let listed = timeline.met(page.span).filter(|state| is_listed(entry, &state.what));
+    let mut values = listed.filter_map(|state| match state.what {
+        What::Value { id, .. } => Some(id),
+        What::Initial | What::Deleted { .. } => None,
+    });
+    let first = values.next()?;
+    values.all(|value| value == first).then_some(first)
+}
+
+fn listed(entry: &Entry, page: &Page, timeline: &Timeline) -> Option<(Kind, &'static str)> {
+    let wanted = |what: &What| is_listed(entry, what);
     if timeline.may_meet(page.span, wanted) {
         return None;
     }

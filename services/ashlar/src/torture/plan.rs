@@ -9,9 +9,11 @@ use crate::torture::{
 /// Every so many steps each client races with the others for a key.
 const STEPS_PER_RACE: u32 = 24;
 /// S3's least size of a part that is not the last.
-const PART: u64 = 5 << 20;
+pub(crate) const PART: u64 = 5 << 20;
 /// Longest page of a listing, so that most listings have several.
 const PAGE_MAX: u64 = 9;
+/// Longest page of a listing of versions, of which there are more.
+const VERSIONS_PAGE_MAX: u64 = 60;
 
 /// One step.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +50,11 @@ pub(crate) enum Step {
         from: Key,
         to: Key,
     },
+    /// Gives the object of a key a key of a higher number, so that no value comes to a key twice.
+    Rename {
+        from: Key,
+        to: Key,
+    },
     Multipart {
         key: Key,
         upload: Upload,
@@ -56,17 +63,31 @@ pub(crate) enum Step {
         folder: Folder,
         limit: u64,
     },
+    /// Lists versions, from the beginning of a folder or after all versions of a key in it.
+    Versions {
+        folder: Folder,
+        after: Option<Key>,
+        limit: u64,
+    },
 }
 
 /// A multipart upload.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Upload {
-    /// Sizes of the parts.
-    pub(crate) parts: Vec<u64>,
+    pub(crate) parts: Vec<Part>,
     /// The part, by its place, that is first uploaded with other bytes and then again.
     pub(crate) again: Option<usize>,
     /// Whether it is aborted in the end instead of completed.
     pub(crate) aborted: bool,
+}
+
+/// Where the bytes of a part come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// From the client: so many.
+    Own(u64),
+    /// UploadPartCopy of the object that this key has then: all of it, or the bytes between two places in thousandths.
+    Copied { from: Key, range: Option<(u64, u64)> },
 }
 
 /// Bounds of the steps.
@@ -89,22 +110,26 @@ enum Kind {
     Head,
     Delete,
     Copy,
+    Rename,
     Multipart,
     List,
+    Versions,
 }
 
 /// Shares in a hundred.
-const MIX: [(u64, Kind); 10] = [
-    (29, Kind::Put),
+const MIX: [(u64, Kind); 12] = [
+    (26, Kind::Put),
     (4, Kind::Create),
     (6, Kind::Replace),
-    (20, Kind::Get),
+    (19, Kind::Get),
     (6, Kind::Range),
     (6, Kind::Head),
-    (11, Kind::Delete),
-    (6, Kind::Copy),
-    (3, Kind::Multipart),
-    (9, Kind::List),
+    (10, Kind::Delete),
+    (5, Kind::Copy),
+    (4, Kind::Rename),
+    (4, Kind::Multipart),
+    (8, Kind::List),
+    (2, Kind::Versions),
 ];
 
 impl Plan {
@@ -135,8 +160,18 @@ impl Plan {
                 let from = self.key(&mut chance, bucket).original();
                 Step::Copy { from, to: key.copy() }
             }
-            Kind::Multipart => Step::Multipart { key, upload: upload(&mut chance, size) },
+            Kind::Rename => {
+                let other = self.key(&mut chance, bucket);
+                let (from, to) = (key.min(other).original(), key.max(other));
+                Step::Rename { from, to: if from == to { to.copy() } else { to } }
+            }
+            Kind::Multipart => self.multipart(&mut chance, key, size),
             Kind::List => self.list(&mut chance, key, number),
+            Kind::Versions => {
+                let longest = if chance.percent(50) { PAGE_MAX } else { VERSIONS_PAGE_MAX };
+                let limit = chance.between(1, longest);
+                Step::Versions { folder: key.folder(), after: chance.percent(25).then_some(key), limit }
+            }
         };
         (step, id)
     }
@@ -162,6 +197,26 @@ impl Plan {
         chance.between(low.min(high), high)
     }
 
+    /// Half of the uploads have a part that is copied from another key; their keys are of those that take copies.
+    fn multipart(&self, chance: &mut Chance, key: Key, size: u64) -> Step {
+        let mut parts = vec![Part::Own(size.max(1))];
+        if chance.percent(25) {
+            parts.insert(0, Part::Own(PART));
+        }
+        let copied = chance.percent(50);
+        if copied {
+            let from = self.key(chance, key.bucket).original();
+            let range = chance.percent(50).then(|| (chance.below(500), chance.between(500, 1_000)));
+            let place = usize::try_from(chance.below(parts.len() as u64)).unwrap_or_default();
+            if let Some(part) = parts.get_mut(place) {
+                *part = Part::Copied { from, range };
+            }
+        }
+        let again = chance.percent(40).then_some(0);
+        let upload = Upload { parts, again, aborted: chance.percent(20) };
+        Step::Multipart { key: if copied { key.copy() } else { key }, upload }
+    }
+
     fn list(&self, chance: &mut Chance, key: Key, number: u32) -> Step {
         let limit = chance.between(1, PAGE_MAX);
         let race = Folder { purpose: Use::Race, number: number / STEPS_PER_RACE / FOLDER, ..key.folder() };
@@ -170,16 +225,9 @@ impl Plan {
     }
 }
 
-fn upload(chance: &mut Chance, size: u64) -> Upload {
-    let last = size.max(1);
-    let parts = if chance.percent(25) { vec![PART, last] } else { vec![last] };
-    let again = chance.percent(40).then_some(0);
-    Upload { parts, again, aborted: chance.percent(20) }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Plan, Step};
+    use super::{Part, Plan, Step};
     use crate::torture::keys::Bucket;
 
     const PLAN: Plan = Plan { seed: 5, keys: 64, size_max: 8 << 20 };
@@ -202,9 +250,46 @@ mod tests {
                     assert!(from == from.original() && to == to.copy() && to.number < 64);
                     assert_eq!(from.bucket == Bucket::Plain, to.bucket == Bucket::Plain);
                 }
+                Step::Multipart { key, upload } => {
+                    for part in upload.parts {
+                        let Part::Copied { from, range } = part else { continue };
+                        assert!(from == from.original() && key == key.copy() && from.bucket == key.bucket);
+                        assert!(range.is_none_or(|(start, end)| start < end && end <= 1_000));
+                    }
+                }
+                Step::Rename { from, to } => {
+                    assert!(from == from.original() && from.number < to.number && to.number < 64);
+                    assert_eq!(from.bucket, to.bucket);
+                }
                 Step::Put { size, .. } => assert!(size <= 8 << 20),
                 _ => {}
             }
         }
+    }
+
+    #[test]
+    fn every_operation_is_in_the_mix() {
+        let steps: Vec<Step> = (0..2_000).map(|number| PLAN.step(0, number).0).collect();
+        let names: Vec<String> = steps.iter().map(|step| format!("{step:?}")).collect();
+        for name in [
+            "Put",
+            "Create",
+            "Replace",
+            "Get",
+            "Range",
+            "Head",
+            "Delete",
+            "Copy",
+            "Rename",
+            "Multipart",
+            "List",
+            "Versions",
+        ] {
+            assert!(names.iter().any(|step| step.starts_with(&format!("{name} "))), "{name}");
+        }
+        let copied = names.iter().filter(|step| step.contains("Copied"));
+        assert!(copied.clone().any(|step| step.contains("range: None")));
+        assert!(copied.clone().any(|step| step.contains("range: Some")));
+        assert!(names.iter().any(|step| step.starts_with("Versions") && step.contains("after: Some")));
     }
 }

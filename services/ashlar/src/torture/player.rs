@@ -80,8 +80,12 @@ impl<'a> Player<'a> {
             Step::Head { key } => self.head(key).await.map(drop),
             Step::Delete { key } => self.delete(key).await,
             Step::Copy { from, to } => self.copy(from, to, id).await,
+            Step::Rename { from, to } => self.rename(from, to, id).await,
             Step::Multipart { key, upload } => self.multipart(key, id, &upload).await,
             Step::List { folder, limit } => self.list(folder, limit).await,
+            Step::Versions { folder, after, limit } => {
+                self.list_versions(folder, after, limit, reads::PAGES_MAX).await
+            }
         }
     }
 

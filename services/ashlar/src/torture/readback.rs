@@ -16,6 +16,7 @@ use crate::torture::{
     history::Records,
     keys::{Bucket, Folder, Key},
     player::{Failed, Player},
+    renames::spread,
     stage::Stage,
     values::ValueId,
 };
@@ -23,12 +24,16 @@ use s3_client::Failure;
 
 /// Keys of a page: a folder fits.
 const PAGE: u64 = 1_000;
+/// Versions of a page.
+const VERSIONS_PAGE: u64 = 100;
 
 /// One thing to read.
 #[derive(Debug, Clone)]
 enum Item {
     Key(Key),
     Folder(Folder),
+    /// All versions of all keys of a folder, page by page.
+    Versions(Folder),
     /// A version that was acknowledged in the bucket with versioning, whether it is still the current one or not.
     Version(Key, ValueId, String),
 }
@@ -38,6 +43,9 @@ impl fmt::Display for Item {
         match self {
             Self::Key(key) => write!(f, "{key}"),
             Self::Folder(folder) => write!(f, "{:?}: the listing of {}", folder.bucket, folder.prefix()),
+            Self::Versions(folder) => {
+                write!(f, "{:?}: the listing of the versions of {}", folder.bucket, folder.prefix())
+            }
             Self::Version(key, _, version) => write!(f, "{key}: version {version}"),
         }
     }
@@ -45,7 +53,7 @@ impl fmt::Display for Item {
 
 /// Reads everything back; what cannot be read within `patience`, counted from now for all of it, is lost.
 pub(crate) async fn read_back(stage: &Arc<Stage>, clients: u32, patience: Duration) {
-    let items = Arc::new(items(&stage.log.records()));
+    let items = Arc::new(items(&spread(stage.log.records()).0));
     let next = Arc::new(AtomicUsize::new(0));
     let deadline = stage.env.now().after(patience);
     let tasks: Vec<_> = (0..clients)
@@ -75,7 +83,8 @@ fn items(records: &Records) -> Vec<Item> {
         let versions = history.writes.iter().filter_map(|write| Some((write.value, write.version.clone()?)));
         versions.map(|(value, version)| Item::Version(*key, value, version))
     });
-    keys.chain(folders.into_iter().map(Item::Folder)).chain(versions).collect()
+    let folders = folders.into_iter().flat_map(|folder| [Item::Folder(folder), Item::Versions(folder)]);
+    keys.chain(folders).chain(versions).collect()
 }
 
 impl Player<'_> {
@@ -84,6 +93,7 @@ impl Player<'_> {
             let read = match item {
                 Item::Key(key) => self.read(*key, None).await.map(drop),
                 Item::Folder(folder) => self.list(*folder, PAGE).await,
+                Item::Versions(folder) => self.list_versions(*folder, None, VERSIONS_PAGE, usize::MAX).await,
                 Item::Version(key, value, version) => self.read_version(*key, *value, version).await,
             };
             if read.is_ok() {

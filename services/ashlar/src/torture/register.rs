@@ -111,9 +111,9 @@ impl Register {
         let index = match self.markers.get(marker) {
             Some(index) => *index,
             None => {
-                // The marker of a delete that was not answered. Which one of several it was cannot be told; it
-                // began no earlier than the first.
-                let unanswered = history.deletes.iter().filter(|delete| delete.outcome == Outcome::Unknown);
+                // The marker of a delete that was not answered, or of a rename. Which one of several it was cannot be
+                // told; it began no earlier than the first.
+                let unanswered = history.deletes.iter().filter(|delete| delete.may_have_unnamed_marker());
                 let known = history.deletes.iter().filter_map(|delete| delete.marker.as_ref());
                 let taken = self.markers.len().saturating_sub(known.count());
                 let Some(first) = unanswered.clone().map(|delete| delete.span.start).min() else {
@@ -137,7 +137,11 @@ impl Register {
     fn read_absent(&mut self, timeline: &Timeline, span: Span) {
         // With versioning the 404 after a delete tells its marker.
         let versioned = self.key.bucket == Bucket::Versioned;
-        let absent = |what: &What| *what == What::Initial || (*what == What::Deleted && !versioned);
+        let absent = |what: &What| match what {
+            What::Initial => true,
+            What::Deleted { .. } => !versioned,
+            What::Value { .. } => false,
+        };
         if !timeline.may_meet(span, absent) {
             self.find(
                 Kind::Lost,

@@ -11,6 +11,10 @@ const VERSION_ID: HeaderName = HeaderName::from_static("x-amz-version-id");
 const DELETE_MARKER: HeaderName = HeaderName::from_static("x-amz-delete-marker");
 const COPY_SOURCE: HeaderName = HeaderName::from_static("x-amz-copy-source");
 const COPY_SOURCE_IF_MATCH: HeaderName = HeaderName::from_static("x-amz-copy-source-if-match");
+const COPY_SOURCE_RANGE: HeaderName = HeaderName::from_static("x-amz-copy-source-range");
+const RENAME_SOURCE: HeaderName = HeaderName::from_static("x-amz-rename-source");
+const RENAME_SOURCE_IF_MATCH: HeaderName = HeaderName::from_static("x-amz-rename-source-if-match");
+const CLIENT_TOKEN: HeaderName = HeaderName::from_static("x-amz-client-token");
 const METADATA_DIRECTIVE: HeaderName = HeaderName::from_static("x-amz-metadata-directive");
 
 /// Largest object that a run reads without knowing its size beforehand; time is allowed for so many bytes.
@@ -178,6 +182,25 @@ impl<'a> Requests<'a> {
         written_in_body(&answer)
     }
 
+    /// RenameObject of what is at `source` as long as it has this ETag. The token makes a repetition the same request.
+    /// Tells the version id that the object has under its new key.
+    pub(crate) async fn rename(
+        &mut self,
+        source: &str,
+        etag: &str,
+        place: &Place<'_>,
+        token: &str,
+    ) -> Result<Option<String>, Failure> {
+        let headers = headers([
+            (RENAME_SOURCE, &encode_path(source.as_bytes())),
+            (RENAME_SOURCE_IF_MATCH, &quoted(etag)),
+            (CLIENT_TOKEN, token),
+        ])?;
+        let target = place.target("?renameObject");
+        let answer = self.send(Method::PUT, target, headers, RequestBody::empty()).await?;
+        Ok(header_text(&answer.headers, &VERSION_ID))
+    }
+
     /// CreateMultipartUpload; tells the upload id.
     pub(crate) async fn create_upload(&mut self, place: &Place<'_>, label: &str) -> Result<String, Failure> {
         let headers = headers([(VALUE, label)])?;
@@ -197,6 +220,27 @@ impl<'a> Requests<'a> {
         let target = place.target(&format!("?partNumber={number}&uploadId={upload}"));
         let answer = self.send(Method::PUT, target, HeaderMap::new(), RequestBody::Content(content)).await?;
         Ok(Part { number, etag: written(&answer)?.etag })
+    }
+
+    /// UploadPartCopy of what is at `source` as long as it has this ETag, or of a range of it.
+    pub(crate) async fn upload_part_copy(
+        &mut self,
+        place: &Place<'_>,
+        upload: &str,
+        number: u32,
+        source: &Place<'_>,
+        etag: &str,
+        range: ByteRange,
+    ) -> Result<Part, Failure> {
+        let mut headers =
+            headers([(COPY_SOURCE, &source.target("")), (COPY_SOURCE_IF_MATCH, &quoted(etag))])?;
+        if let Some((offset, length)) = range {
+            headers.insert(COPY_SOURCE_RANGE, plain(&format!("bytes={offset}-{}", offset + length - 1))?);
+        }
+        let upload = encode_component(upload.as_bytes());
+        let target = place.target(&format!("?partNumber={number}&uploadId={upload}"));
+        let answer = self.send(Method::PUT, target, headers, RequestBody::empty()).await?;
+        Ok(Part { number, etag: written_in_body(&answer)?.etag })
     }
 
     /// CompleteMultipartUpload.
@@ -240,14 +284,24 @@ impl<'a> Requests<'a> {
         listed(&answer)
     }
 
-    /// The first page of ListObjectVersions: key and version id of versions and delete markers.
-    pub(crate) async fn list_versions(&mut self, bucket: &str) -> Result<Vec<(String, String)>, Failure> {
-        let target = format!("/{bucket}?versions");
+    /// One page of ListObjectVersions, of at most `limit` versions and delete markers.
+    pub(crate) async fn list_versions(
+        &mut self,
+        bucket: &str,
+        prefix: &str,
+        limit: u64,
+        marker: Option<&VersionMarker>,
+    ) -> Result<ListedVersions, Failure> {
+        let prefix = encode_component(prefix.as_bytes());
+        let marker = marker.map_or_else(String::new, |marker| {
+            let version = marker.version.as_ref().map_or_else(String::new, |version| {
+                format!("&version-id-marker={}", encode_component(version.as_bytes()))
+            });
+            format!("&key-marker={}{version}", encode_component(marker.key.as_bytes()))
+        });
+        let target = format!("/{bucket}?versions&max-keys={limit}&prefix={prefix}{marker}");
         let answer = self.send(Method::GET, target, HeaderMap::new(), RequestBody::empty()).await?;
-        let page = String::from_utf8_lossy(&answer.body);
-        let mut found = pairs(&page, "Version", "VersionId");
-        found.extend(pairs(&page, "DeleteMarker", "VersionId"));
-        Ok(found)
+        listed_versions(&answer)
     }
 
     /// The first page of ListMultipartUploads: key and upload id.
@@ -306,6 +360,30 @@ pub(crate) struct Listed {
     pub(crate) next: Option<String>,
 }
 
+/// Where a page of a listing of versions begins: after a version of a key, or after all of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct VersionMarker {
+    pub(crate) key: String,
+    pub(crate) version: Option<String>,
+}
+
+/// One page of a listing of versions, and where the next one begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ListedVersions {
+    pub(crate) entries: Vec<VersionRow>,
+    pub(crate) next: Option<VersionMarker>,
+}
+
+/// A version or a delete marker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct VersionRow {
+    pub(crate) key: String,
+    pub(crate) version: String,
+    pub(crate) is_latest: bool,
+    /// Size and ETag; `None` for a delete marker.
+    pub(crate) object: Option<(u64, String)>,
+}
+
 /// The delete marker that a 404 names.
 pub(crate) fn marker_of(headers: &HeaderMap) -> Option<String> {
     header_text(headers, &VERSION_ID).filter(|_| headers.contains_key(DELETE_MARKER))
@@ -318,20 +396,54 @@ fn pairs(page: &str, name: &str, other: &str) -> Vec<(String, String)> {
     xml::elements(page, name).filter_map(pair).collect()
 }
 
+/// An element that each listing, or each entry of one, has.
+fn part<'a>(text: &'a str, name: &str) -> Result<&'a str, Failure> {
+    xml::element(text, name).ok_or_else(|| Failure::Unexpected(format!("a listing without {name}")))
+}
+
+/// Size and ETag of an entry.
+fn size_and_etag(entry: &str) -> Result<(u64, String), Failure> {
+    let size = part(entry, "Size")?.parse();
+    let size = size.map_err(|_| Failure::Unexpected("a listing with a size that is none".to_owned()))?;
+    Ok((size, etag(&xml::unescape(part(entry, "ETag")?))))
+}
+
+fn listed_versions(answer: &Answer) -> Result<ListedVersions, Failure> {
+    const KINDS: [(&str, &str); 2] = [("<Version>", "</Version>"), ("<DeleteMarker>", "</DeleteMarker>")];
+    let page = String::from_utf8_lossy(&answer.body);
+    let mut entries = Vec::new();
+    let mut rest = &*page;
+    // Versions and delete markers are in one order.
+    while let Some((start, open, close)) =
+        KINDS.iter().filter_map(|(open, close)| Some((rest.find(open)?, *open, *close))).min()
+    {
+        let text = rest.get(start + open.len()..).unwrap_or_default();
+        let cut = || Failure::Unexpected("a listing that ends within an entry".to_owned());
+        let (entry, after) = text.split_once(close).ok_or_else(cut)?;
+        rest = after;
+        entries.push(VersionRow {
+            key: xml::unescape(part(entry, "Key")?),
+            version: xml::unescape(part(entry, "VersionId")?),
+            is_latest: part(entry, "IsLatest")? == "true",
+            object: if open == "<Version>" { Some(size_and_etag(entry)?) } else { None },
+        });
+    }
+    let more = part(&page, "IsTruncated")? == "true";
+    let next = if more {
+        let version = xml::element(&page, "NextVersionIdMarker").map(xml::unescape);
+        Some(VersionMarker { key: xml::unescape(part(&page, "NextKeyMarker")?), version })
+    } else {
+        None
+    };
+    Ok(ListedVersions { entries, next })
+}
+
 fn listed(answer: &Answer) -> Result<Listed, Failure> {
     let page = String::from_utf8_lossy(&answer.body);
-    let part = |text, name: &str| {
-        xml::element(text, name).ok_or_else(|| Failure::Unexpected(format!("a listing without {name}")))
-    };
     let mut entries = Vec::new();
     for object in xml::elements(&page, "Contents") {
-        let size = part(object, "Size")?.parse();
-        let size = size.map_err(|_| Failure::Unexpected("a listing with a size that is none".to_owned()))?;
-        entries.push((
-            xml::unescape(part(object, "Key")?),
-            size,
-            etag(&xml::unescape(part(object, "ETag")?)),
-        ));
+        let (size, etag) = size_and_etag(object)?;
+        entries.push((xml::unescape(part(object, "Key")?), size, etag));
     }
     let more = part(&page, "IsTruncated")? == "true";
     let next = if more { Some(xml::unescape(part(&page, "NextContinuationToken")?)) } else { None };

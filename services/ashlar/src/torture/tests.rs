@@ -195,7 +195,7 @@ async fn one_flipped_bit_in_an_answer_is_wrong_bytes() {
 
 fn kinds(stage: &Stage) -> Vec<Kind> {
     let mut findings: Vec<Finding> = stage.findings();
-    findings.extend(judge(&stage.log.records()));
+    findings.extend(judge(stage.log.records()));
     findings.into_iter().map(|finding| finding.kind).collect()
 }
 

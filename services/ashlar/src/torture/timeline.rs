@@ -17,8 +17,8 @@ pub(crate) enum What {
     Initial,
     /// An object.
     Value { id: ValueId, size: u64, etag: Option<String> },
-    /// Nothing any more.
-    Deleted,
+    /// Nothing any more; with the value that a rename took away, if it was one.
+    Deleted { taken: Option<ValueId> },
 }
 
 /// One state, with the moments between which it began.
@@ -52,7 +52,9 @@ impl Timeline {
             let what = What::Value { id: write.value, size: write.size, etag: write.etag.clone() };
             add(write.span, write.outcome, what);
         }
-        history.deletes.iter().for_each(|delete| add(delete.span, delete.outcome, What::Deleted));
+        for delete in &history.deletes {
+            add(delete.span, delete.outcome, What::Deleted { taken: delete.taken });
+        }
         let mut settled: Vec<(Time, Time)> =
             states.iter().filter(|s| s.finish != NEVER).map(|s| (s.finish, s.start)).collect();
         settled.sort_unstable();

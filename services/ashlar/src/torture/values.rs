@@ -2,8 +2,8 @@
 //! follow from the seed, so that a few numbers stand for megabytes.
 
 use std::{
-    collections::HashMap,
-    sync::{Mutex, PoisonError},
+    collections::{BTreeSet, HashMap},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use crate::torture::keys::Key;
@@ -23,18 +23,44 @@ pub(crate) struct Value {
     pub(crate) origin: ValueId,
 }
 
+/// A part of a value that was uploaded in parts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Piece {
+    /// Bytes of its own, unlike those of a part with another number.
+    Own { number: u32, length: u64 },
+    /// A range of another value.
+    Of { value: Value, offset: u64, length: u64 },
+}
+
+impl Piece {
+    pub(crate) fn length(self) -> u64 {
+        match self {
+            Self::Own { length, .. } | Self::Of { length, .. } => length,
+        }
+    }
+}
+
 /// All values of a run. A value is added before it is sent, so whoever reads it finds it here.
 #[derive(Debug)]
 pub(crate) struct Values {
     run: String,
     pattern: Pattern,
-    values: Mutex<HashMap<ValueId, Value>>,
+    known: Mutex<Known>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    values: HashMap<ValueId, Value>,
+    /// Of what the values consist that were uploaded in parts.
+    pieces: HashMap<ValueId, Arc<[Piece]>>,
+    /// Further keys that a value may have been given.
+    renamed: BTreeSet<(ValueId, Key)>,
 }
 
 impl Values {
     /// None so far. `run` keeps the values of one run apart from another's.
     pub(crate) fn new(run: String) -> Self {
-        Self { run, pattern: Pattern::new(), values: Mutex::default() }
+        Self { run, pattern: Pattern::new(), known: Mutex::default() }
     }
 
     /// Adds a value with bytes of its own.
@@ -47,18 +73,59 @@ impl Values {
         self.insert(id, Value { key, ..of });
     }
 
+    /// Adds a value that consists of these parts; tells its size.
+    pub(crate) fn add_composed(&self, id: ValueId, key: Key, pieces: Vec<Piece>) -> u64 {
+        let size = pieces.iter().map(|piece| piece.length()).sum();
+        self.known().pieces.insert(id, pieces.into());
+        self.add(id, key, size);
+        size
+    }
+
+    /// Tells that a value may be found under another key, too.
+    pub(crate) fn rename(&self, id: ValueId, to: Key) {
+        self.known().renamed.insert((id, to));
+    }
+
+    /// Whether a value was written or renamed to this key.
+    pub(crate) fn may_be_at(&self, id: ValueId, key: Key) -> bool {
+        let known = self.known();
+        known.values.get(&id).is_some_and(|value| value.key == key) || known.renamed.contains(&(id, key))
+    }
+
     fn insert(&self, id: ValueId, value: Value) {
-        self.values.lock().unwrap_or_else(PoisonError::into_inner).insert(id, value);
+        self.known().values.insert(id, value);
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A value by its number.
     pub(crate) fn get(&self, id: ValueId) -> Option<Value> {
-        self.values.lock().unwrap_or_else(PoisonError::into_inner).get(&id).copied()
+        self.known().values.get(&id).copied()
     }
 
     /// A value's bytes.
     pub(crate) fn content(&self, value: Value) -> Content {
-        self.pattern.object(&format!("{}/{:x}", self.run, value.origin.0), value.size)
+        let id = value.origin;
+        let pieces = self.known().pieces.get(&id).cloned();
+        match pieces {
+            None => self.pattern.object(&format!("{}/{:x}", self.run, id.0), value.size),
+            Some(pieces) => {
+                let pieces = pieces.iter().map(|piece| self.piece(id, *piece));
+                pieces.fold(self.pattern.object("", 0), |whole, piece| whole.then(piece))
+            }
+        }
+    }
+
+    /// The bytes of a part of a value.
+    pub(crate) fn piece(&self, id: ValueId, piece: Piece) -> Content {
+        match piece {
+            Piece::Own { number, length } => {
+                self.pattern.object(&format!("{}/{:x}/{number}", self.run, id.0), length)
+            }
+            Piece::Of { value, offset, length } => self.content(value).range(offset, length),
+        }
     }
 
     /// Bytes that are no value's.
@@ -81,8 +148,14 @@ impl Values {
 
 #[cfg(test)]
 mod tests {
-    use super::{ValueId, Values};
+    use super::{Piece, ValueId, Values};
     use crate::torture::keys::{Bucket, Key, Use};
+
+    fn bytes(content: s3_client::Content) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        content.for_each(|piece| bytes.extend_from_slice(piece));
+        bytes
+    }
 
     #[test]
     fn a_copy_has_its_origins_bytes_and_a_name_of_its_own() {
@@ -93,12 +166,45 @@ mod tests {
         values.add_copy(ValueId(2), Key { number: 2, ..key }, origin);
         let (id, copy) = values.by_label(&values.label(ValueId(2))).unwrap();
         assert_eq!((id, copy.origin, copy.key.number), (ValueId(2), ValueId(1), 2));
-        let mut bytes = Vec::new();
-        values.content(copy).for_each(|piece| bytes.extend_from_slice(piece));
+        let bytes = bytes(values.content(copy));
         assert!(values.content(origin).matches(&bytes));
         assert!(!values.decoy(ValueId(1), 5_000).matches(&bytes));
         for unknown in ["", "run-", "run-3", "other-1", "run-1z"] {
             assert_eq!(values.by_label(unknown), None, "{unknown}");
         }
+    }
+    #[test]
+    fn a_value_can_be_put_together_from_others_and_a_copy_of_it_has_the_same_bytes() {
+        let key = Key { bucket: Bucket::Plain, purpose: Use::Register, number: 1 };
+        let values = Values::new("run".to_owned());
+        let value = |id, size| {
+            values.add(ValueId(id), key, size);
+            values.get(ValueId(id)).unwrap()
+        };
+        let other = value(2, 5_000);
+        let own = Piece::Own { number: 1, length: 700 };
+        let pieces = vec![own, Piece::Of { value: other, offset: 4_000, length: 1_000 }];
+        assert_eq!(values.add_composed(ValueId(3), key, pieces), 1_700);
+        let composed = values.get(ValueId(3)).unwrap();
+        values.add_copy(ValueId(4), key, composed);
+        let own = bytes(values.piece(ValueId(3), own));
+        let wanted = [&own[..], &bytes(values.content(other))[4_000..]].concat();
+        for id in [3, 4] {
+            let value = values.get(ValueId(id)).unwrap();
+            assert_eq!((value.size, bytes(values.content(value))), (1_700, wanted.clone()));
+        }
+        let nested = Piece::Of { value: composed, offset: 690, length: 20 };
+        assert_eq!(bytes(values.piece(ValueId(5), nested)), wanted[690..710]);
+    }
+
+    #[test]
+    fn a_value_is_at_its_key_and_where_it_was_renamed_to() {
+        let key = |number| Key { bucket: Bucket::Plain, purpose: Use::Register, number };
+        let values = Values::new("run".to_owned());
+        values.add(ValueId(1), key(0), 100);
+        values.rename(ValueId(1), key(5));
+        let found: Vec<u32> = (0..8).filter(|number| values.may_be_at(ValueId(1), key(*number))).collect();
+        assert_eq!(found, [0, 5]);
+        assert!(!values.may_be_at(ValueId(2), key(0)));
     }
 }

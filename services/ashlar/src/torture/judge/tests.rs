@@ -1,7 +1,10 @@
 //! The checkers can see: each fault is put into a history and must be reported as what it is; and a store that does
 //! everything right is never blamed, however its answers were delayed or lost.
 
+mod moving;
+mod renames;
 mod simulated;
+mod versions;
 
 use self::simulated::simulate;
 use super::judge;
@@ -50,7 +53,7 @@ impl Story {
 
     fn delete_as(&mut self, key: Key, outcome: Outcome, marker: Option<&str>) -> &mut Self {
         let (span, marker) = (self.span(), marker.map(str::to_owned));
-        self.records.keys.entry(key).or_default().deletes.push(Delete { span, outcome, marker });
+        self.records.keys.entry(key).or_default().deletes.push(Delete { span, outcome, marker, taken: None });
         self
     }
 
@@ -79,7 +82,7 @@ impl Story {
     }
 
     fn kinds(&self) -> Vec<Kind> {
-        judge(&self.records).into_iter().map(|finding| finding.kind).collect()
+        judge(self.records.clone()).into_iter().map(|finding| finding.kind).collect()
     }
 }
 
@@ -209,7 +212,7 @@ fn a_store_that_does_everything_right_is_never_blamed() {
     for seed in 0..400 {
         for key in [PLAIN, VERSIONED] {
             let records = simulate(&mut Chance::new(seed, &[]), key, 120);
-            let findings = judge(&records);
+            let findings = judge(records.clone());
             assert!(findings.is_empty(), "seed {seed}: {findings:#?}\n{records:#?}");
         }
     }
@@ -228,7 +231,7 @@ fn one_old_answer_among_many_good_ones_is_noticed() {
         let old = acked[0].value;
         let span = Span { start: 1_000_000, finish: 1_000_010 };
         history.reads.push(Read { span, seen: Seen::Value(old) });
-        noticed += u32::from(!judge(&records).is_empty());
+        noticed += u32::from(!judge(records.clone()).is_empty());
     }
     assert_eq!(noticed, 400);
 }

@@ -2,10 +2,10 @@
 
 use crate::torture::{
     findings::{Finding, Kind},
-    history::{Entry, Page, Read, Seen},
+    history::{Entry, ListedVersion, Page, Read, Seen, Versions, VersionsPage},
     keys::{Folder, Key},
     player::{Failed, Player, writes::Absent},
-    requests::{ByteRange, Found},
+    requests::{ByteRange, Found, VersionMarker, VersionRow},
     stage::Stage,
     values::{Value, ValueId},
     zones::Time,
@@ -13,7 +13,7 @@ use crate::torture::{
 use s3_client::Failure;
 
 /// Pages of a listing that are read by their tokens.
-const PAGES_MAX: usize = 8;
+pub(super) const PAGES_MAX: usize = 8;
 /// Longest range that is read.
 const RANGE_MAX: u64 = 256 << 10;
 
@@ -112,12 +112,6 @@ impl Player<'_> {
     pub(in crate::torture) async fn list(&mut self, folder: Folder, limit: u64) -> Result<(), Failed> {
         let stage = self.stage;
         let (bucket, prefix) = (stage.bucket(folder.bucket), folder.prefix());
-        // For messages: a key of the folder.
-        let key = Key {
-            bucket: folder.bucket,
-            purpose: folder.purpose,
-            number: folder.number * crate::torture::keys::FOLDER,
-        };
         let (mut token, mut after) = (None, None);
         for _ in 0..PAGES_MAX {
             let requests = self.connected().await?;
@@ -126,7 +120,7 @@ impl Player<'_> {
             let span = self.span(start);
             let listed = match answer {
                 Ok(listed) => listed,
-                Err(failure) => return self.complain(key, "a listing", &failure, &[]),
+                Err(failure) => return self.complain(folder.first(), "a listing", &failure, &[]),
             };
             stage.has_read();
             let mut entries = Vec::with_capacity(listed.entries.len());
@@ -158,12 +152,63 @@ impl Player<'_> {
     }
 }
 
-/// The value that an object says to be; it must have been written to this key.
+impl Player<'_> {
+    /// Lists the versions of a folder page by page, from its beginning or after those of a key.
+    pub(in crate::torture) async fn list_versions(
+        &mut self,
+        folder: Folder,
+        after: Option<Key>,
+        limit: u64,
+        pages_max: usize,
+    ) -> Result<(), Failed> {
+        let stage = self.stage;
+        let (bucket, prefix) = (stage.bucket(folder.bucket), folder.prefix());
+        let mut next = after.map(|key| VersionMarker { key: key.name(), version: None });
+        let mut listing = Versions { folder, after, pages: Vec::new(), is_whole: false };
+        while listing.pages.len() < pages_max && !listing.is_whole {
+            let requests = self.connected().await?;
+            let start = stage.now();
+            let answer = requests.list_versions(bucket, &prefix, limit, next.as_ref()).await;
+            let span = self.span(start);
+            let listed = match answer {
+                Ok(listed) => listed,
+                Err(failure) => return self.complain(folder.first(), "a listing of versions", &failure, &[]),
+            };
+            stage.has_read();
+            let mut entries = Vec::with_capacity(listed.entries.len());
+            for VersionRow { key: name, version, is_latest, object } in listed.entries {
+                match folder.key(&name) {
+                    Some(key) => entries.push(ListedVersion { key, version, is_latest, object }),
+                    None => stage.find(Finding::new(
+                        Kind::Wrong,
+                        format!(
+                            "{bucket}: the listing of {prefix} has versions of {name}, which nobody wrote"
+                        ),
+                    )),
+                }
+            }
+            if listed.next.is_some() && entries.is_empty() {
+                stage.find(Finding::new(
+                    Kind::Wrong,
+                    format!("{bucket}: an empty page of the versions of {prefix} is not the last"),
+                ));
+                return Ok(());
+            }
+            listing.is_whole = listed.next.is_none();
+            listing.pages.push(VersionsPage { span, entries });
+            next = listed.next;
+        }
+        stage.log.versions(listing);
+        Ok(())
+    }
+}
+
+/// The value that an object says to be; it must have been written or renamed to this key.
 pub(super) fn value_of(stage: &Stage, key: Key, found: &Found) -> Result<(ValueId, Value), Failure> {
     let Some((id, value)) = stage.values.by_label(&found.label) else {
         return Err(Failure::Corrupt(format!("its metadata names {}, which nobody wrote", found.label)));
     };
-    if value.key != key {
+    if !stage.values.may_be_at(id, key) {
         return Err(Failure::Corrupt(format!("it is what was written to {}", value.key)));
     }
     Ok((id, value))

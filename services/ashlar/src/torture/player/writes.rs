@@ -1,7 +1,7 @@
-//! Writes, deletes and copies.
+//! Writes, deletes, copies and renames.
 
 use crate::torture::{
-    history::{Condition, Delete, Outcome},
+    history::{Condition, Delete, Outcome, Rename},
     keys::Key,
     player::{Attempt, Failed, Player},
     requests::{OnlyIf, marker_of},
@@ -11,7 +11,10 @@ use crate::torture::{
 use s3_client::Failure;
 
 /// Objects below this size may have the same bytes, so their ETag does not tell them apart.
-const DISTINCT_SIZE: u64 = 64;
+pub(super) const DISTINCT_SIZE: u64 = 64;
+
+/// Tries of a rename.
+const TRIES: u32 = 3;
 
 /// What S3 may answer to a condition.
 const CONDITION: [&str; 3] = ["PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey"];
@@ -73,7 +76,7 @@ impl Player<'_> {
         let span = self.span(start);
         let outcome = answer.as_ref().map_or_else(outcome_of, |_| Outcome::Acknowledged);
         let marker = answer.as_ref().ok().cloned().flatten();
-        stage.log.delete(key, Delete { span, outcome, marker });
+        stage.log.delete(key, Delete { span, outcome, marker, taken: None });
         match answer {
             Ok(_) => {
                 stage.acknowledge();
@@ -98,6 +101,49 @@ impl Player<'_> {
         let answer = requests.copy(&from_place, &found.etag, &to_place, &label).await;
         let attempt = Attempt { value: id, size: value.size, condition: Condition::None, start };
         self.log_write(to, attempt, &answer, &["PreconditionFailed", "NoSuchKey"])
+    }
+
+    /// Renames what is there, and repeats it with the same token when its answer was lost.
+    pub(super) async fn rename(&mut self, from: Key, to: Key, id: ValueId) -> Result<(), Failed> {
+        let stage = self.stage;
+        let Some((found, source)) = self.head(from).await? else { return Ok(()) };
+        let Some(value) = stage.values.get(source) else { return Ok(()) };
+        if value.size < DISTINCT_SIZE {
+            return Ok(());
+        }
+        stage.values.rename(source, to);
+        let (from_name, to_name, token) = (from.name(), to.name(), stage.values.label(id));
+        let place = self.place(to, &to_name);
+        let start = stage.now();
+        // One try without an answer may have happened, whatever the others are told.
+        let mut outcome = Outcome::Refused;
+        let mut version = None;
+        for _ in 0..TRIES {
+            let Ok(requests) = self.connected().await else {
+                self.pause_after(Err::<(), _>(Failed)).await;
+                continue;
+            };
+            match requests.rename(&from_name, &found.etag, &place, &token).await {
+                Ok(told) => {
+                    (outcome, version) = (Outcome::Acknowledged, told);
+                    stage.acknowledge();
+                    break;
+                }
+                Err(failure) => {
+                    let complained = self.complain(from, "RenameObject", &failure, &CONDITION);
+                    if outcome_of(&failure) == Outcome::Unknown {
+                        outcome = Outcome::Unknown;
+                    }
+                    if complained.is_ok() {
+                        break;
+                    }
+                    self.pause_after(complained).await;
+                }
+            }
+        }
+        let (span, etag) = (self.span(start), found.etag);
+        stage.log.rename(Rename { value: source, size: value.size, etag, from, to, span, outcome, version });
+        if outcome == Outcome::Unknown { Err(Failed) } else { Ok(()) }
     }
 
     /// The delete marker that a failure names, if it is a 404.

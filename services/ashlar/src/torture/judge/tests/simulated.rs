@@ -81,7 +81,7 @@ pub(super) fn simulate(chance: &mut Chance, key: Key, requests: u64) -> Records 
                     state = State::Deleted(marker.clone());
                 }
                 let told = answered && key.bucket == Bucket::Versioned;
-                history.deletes.push(Delete { span, outcome, marker: told.then_some(marker) });
+                history.deletes.push(Delete { span, outcome, marker: told.then_some(marker), taken: None });
             }
             Request::Read if answered => {
                 let seen = match &state {
