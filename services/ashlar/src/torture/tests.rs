@@ -17,10 +17,11 @@ use super::{
     drive::Drive,
     faults::Target,
     findings::{Finding, Kind},
+    history::Outcome::Acknowledged,
     judge::judge,
     keys::{Bucket, Key, Use},
     local::{Cluster, LocalError},
-    plan::{Plan, Step},
+    plan::{PART, Part, Plan, Step, Upload},
     player::Player,
     readback::read_back,
     requests::{OnlyIf, Place, Requests},
@@ -262,4 +263,52 @@ async fn a_folder_with_something_in_it_is_not_used() {
     let connect = Connect::new(Cluster::credentials(&env));
     let refused = Cluster::start(&env, layout, connect).await.map(drop);
     assert!(matches!(refused, Err(LocalError::NotEmpty(_))), "{refused:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn renames_copied_parts_and_versions_are_done_and_their_faults_seen() {
+    let server = Server::start().await;
+    for bucket in [Bucket::Plain, Bucket::Versioned] {
+        let stage = server.stage().await;
+        let key = |number| Key { bucket, purpose: Use::Register, number };
+        let mut player = Player::new(&stage, 1, 0);
+        player.take(Step::Put { key: key(0), size: 5_000 }, ValueId(1)).await.unwrap();
+        let copied = Part::Copied { from: key(0), range: Some((100, 900)) };
+        let upload = Upload { parts: vec![Part::Own(PART), copied], again: Some(0), aborted: false };
+        player.take(Step::Multipart { key: key(3), upload }, ValueId(2)).await.unwrap();
+        let whole = Part::Copied { from: key(0), range: None };
+        let upload = Upload { parts: vec![whole], again: None, aborted: false };
+        player.take(Step::Multipart { key: key(5), upload }, ValueId(3)).await.unwrap();
+        player.take(Step::Rename { from: key(0), to: key(4) }, ValueId(4)).await.unwrap();
+        player.take(Step::Rename { from: key(4), to: key(7) }, ValueId(5)).await.unwrap();
+        let mut read = Vec::new();
+        for number in [0, 3, 4, 5, 7] {
+            read.push(player.read(key(number), None).await.unwrap());
+        }
+        assert_eq!(read, [None, Some(ValueId(2)), None, Some(ValueId(3)), Some(ValueId(1))]);
+        let sizes = [2, 3].map(|id| stage.values.get(ValueId(id)).unwrap().size);
+        assert_eq!(sizes, [PART + 4_000, 5_000]);
+        let versions = Step::Versions { folder: key(0).folder(), after: None, limit: 2 };
+        player.take(versions, ValueId(6)).await.unwrap();
+        let records = stage.log.records();
+        assert_eq!(
+            records.renames.iter().map(|rename| rename.outcome).collect::<Vec<_>>(),
+            [Acknowledged; 2]
+        );
+        let [listing] = &records.versions[..] else { panic!("one listing") };
+        let listed: usize = listing.pages.iter().map(|page| page.entries.len()).sum();
+        let wanted = if bucket == Bucket::Plain { (3, 2) } else { (7, 4) };
+        assert_eq!((listed, listing.pages.len(), listing.is_whole), (wanted.0, wanted.1, true));
+        assert_eq!(kinds(&stage), []);
+
+        // As if the last rename had left its source.
+        let (name, value) = (key(4).name(), stage.values.get(ValueId(1)).unwrap());
+        let place = Place { bucket: stage.bucket(bucket), key: &name };
+        let mut requests = Requests::new(&stage.accesses[0]);
+        let label = stage.values.label(ValueId(1));
+        requests.put(&place, &label, stage.values.content(value), OnlyIf::Always).await.unwrap();
+        player.take(Step::Get { key: key(4) }, ValueId(7)).await.unwrap();
+        let kinds = kinds(&stage);
+        assert!(!kinds.is_empty() && kinds.iter().all(|kind| *kind == Kind::Resurrected), "{kinds:?}");
+    }
 }
