@@ -28,6 +28,7 @@ def add_option(parser):
 def figures(reports):
     """The sums over some reports of `ashlar torture`, and the longest time without an answer."""
     sums = {name: sum(report.get(name) or 0 for report in reports) for name in KEPT}
+    sums["missing"] = sum((report.get("audit") or {}).get("missing", 0) for report in reports)
     return sums | {"unavailable_p100": max((report["unavailable_p100"] for report in reports), default=None)}
 
 
