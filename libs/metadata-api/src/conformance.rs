@@ -225,6 +225,7 @@ macro_rules! conformance_cases {
             membership::a_disk_is_down_without_its_node;
             membership::intents_are_kept;
             membership::a_disk_that_was_given_up_serves_again_only_when_nothing_is_left_on_it;
+            membership::silent_disks_are_given_up_with_the_garbage_of_their_groups;
             membership::a_removed_disk_is_gone_once_no_group_names_it;
             membership::new_groups_are_on_disks_that_serve;
             membership::lost_disks_are_remembered;
@@ -254,6 +255,7 @@ macro_rules! conformance_cases {
             recoding::a_classes_coding_can_be_changed;
             recoding::a_classes_medium_stays_when_its_coding_changes;
             recoding::former_groups_go_when_nothing_is_in_them;
+            recoding::a_disk_that_was_given_up_is_cleared_of_former_groups;
             recoding::replaced_chunks_are_freed_and_nothing_else_changes;
             recoding::only_named_chunks_are_replaced;
             recoding::replaced_chunks_of_copies_are_freed_with_the_last_of_them;

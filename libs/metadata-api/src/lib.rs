@@ -322,7 +322,8 @@ pub trait Metadata: Send + Sync + 'static {
     /// Takes groups of former codings out of the map, of which by the map of `epoch` no disk had a shard and then no row
     /// named a chunk. Answers whether they are gone, all or none: not while one of them may still be written to by a
     /// lease's oldest map, moves, or has changed since, nor while a revoked lease is not reaped. Their shards in the repair
-    /// queue, which are of chunks that nothing names, go with them. Those that are gone already count as gone. At most [`PAGE_SIZE_MAX`].
+    /// queue, which are of chunks that nothing names, go with them. Those that are gone already count as gone. Disks that were
+    /// given up are left an eviction for each of their shard indexes. At most [`PAGE_SIZE_MAX`].
     /// Errors: `Malformed` (a group is of a class's present coding, or too many).
     async fn remove_former_groups(&self, groups: &[GroupId], epoch: i64) -> Result<bool, Error>;
     /// Nodes, disks, storage classes and placement groups, or `None` when the epoch is still `known_epoch`.
@@ -433,7 +434,7 @@ pub trait Metadata: Send + Sync + 'static {
     /// are given out again; all of them do when one of these disks is waited for by now. Answers how many were forgotten.
     ///
     /// What lies on a disk that was given up is named by nothing any more. So it is to be removed by its own intent from
-    /// then on, whatever node brings it back, and serves again only after it was drained: see
+    /// then on, as is every disk of the items' groups that is silent and to be removed, whether the caller tells of it or not, whatever node brings it back, and serves again only after it was drained: see
     /// [`set_disk_intent`](Metadata::set_disk_intent).
     async fn finish_garbage(
         &self,

@@ -1,9 +1,15 @@
 //! Who is there: heartbeats, silence, intents, disks that come and go.
 
 use env::Env;
-use types::{DiskId, NodeId, ShardIndex};
+use types::{Content, DiskId, Extent, Manifest, NodeId, ShardIndex};
 
-use super::support::{Pool, Store, epoch, map, map_disk, map_node, node, register, unique};
+use super::{
+    garbage::expect_freed,
+    support::{
+        Minter, Pool, Store, bucket, delete, epoch, extent, key, map, map_disk, map_node, node, register,
+        unique, write_stored,
+    },
+};
 use crate::{DiskHistory, DiskState, Error, Intent, NewMove, NodeState, ObservedNode};
 
 async fn observe(store: &Store, node: NodeId) -> ObservedNode {
@@ -68,6 +74,37 @@ pub async fn a_disk_that_was_given_up_serves_again_only_when_nothing_is_left_on_
     }
     store.set_disk_intent(disk, Intent::Serve).await.expect("nothing is left on it");
     assert_eq!(intent().await, Intent::Serve);
+}
+
+/// Who forgets garbage need not know of the mark: silent disks of its groups that are to be removed have it, and no others.
+pub async fn silent_disks_are_given_up_with_the_garbage_of_their_groups(store: &Store) {
+    let pool = Pool::with_groups(store, "1+1", 4, 8).await;
+    let group = pool.group(store).await;
+    let (disk, other) = (group.disks[0], pool.spares(&group)[1]);
+    for id in [disk, other, group.disks[1]].map(|disk| pool.node_of(disk).node) {
+        store.mark_node(observe(store, id).await, NodeState::Down).await.expect("a silent node");
+    }
+    let mut minter = Minter::acquire(store).await;
+    let (name, k) = (bucket(store).await, key("k"));
+    let stored = Extent { group: group.id, ..extent(minter.chunk(), 64) };
+    let content = Content::Stored(Manifest { extents: vec![stored] });
+    store.commit_version(write_stored(&name, &k, 1, minter.lease, content)).await.expect("a commit");
+    // A target of a move is a place as well.
+    let moved = pool.begin(store, 1).await;
+    store
+        .mark_node(observe(store, pool.node_of(moved.to).node).await, NodeState::Down)
+        .await
+        .expect("a node");
+    for id in [disk, other, moved.to].map(|disk| pool.node_of(disk).node) {
+        store.set_node_intent(id, Intent::Remove).await.expect("a node");
+    }
+    delete(store, &name, &k, None).await;
+    expect_freed(store, minter.lease, &[stored.chunk]).await;
+    let intent = async |disk| map_disk(store, disk).await.intent;
+    assert_eq!(intent(disk).await, Intent::Remove, "it may have what was forgotten");
+    assert_eq!(intent(moved.to).await, Intent::Remove, "it may have what was forgotten");
+    assert_eq!(intent(other).await, Intent::Serve, "nothing of the group is on it");
+    assert_eq!(intent(group.disks[1]).await, Intent::Serve, "it is waited for");
 }
 
 /// Every heartbeat is counted, and none alone raises the epoch.

@@ -1,23 +1,23 @@
 //! Changes of a class's coding, and chunks that are put in the place of others.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use types::{
-    BucketName, ChunkId, ChunkOwner, Coding, Content, DiskId, Extent, LeaseId, Manifest, MissingShard,
-    ObjectKey, ShardId, ShardIndex, StorageClassName, VersionId,
+    BucketName, ChunkId, ChunkOwner, Coding, Content, DiskId, Extent, GroupId, LeaseId, Manifest,
+    MissingShard, ObjectKey, ShardId, ShardIndex, StorageClassName, VersionId,
 };
 
 use super::{
     garbage::{collect, expect_freed},
     support::{
         Minter, Pool, Store, all_versions, bucket, bucket_name, chunks, completion, copy, definition, delete,
-        epoch, etag, extent, get, get_bucket, key, map, new_upload, node, register, stored_part, together,
-        unique, versioned_bucket, violation, write_stored,
+        epoch, etag, extent, get, get_bucket, key, map, map_node, new_upload, node, register, stored_part,
+        together, unique, versioned_bucket, violation, write_stored,
     },
 };
 use crate::{
-    AbortUpload, ContentKind, ContentOwner, Error, PAGE_SIZE_MAX, REPLACED_ROWS_MAX, ReplaceChunks,
-    Replacement, StorageClass, StorageClassDefinition, VersionState,
+    AbortUpload, ContentKind, ContentOwner, Error, Intent, NodeState, ObservedNode, PAGE_SIZE_MAX,
+    REPLACED_ROWS_MAX, ReplaceChunks, Replacement, StorageClass, StorageClassDefinition, VersionState,
 };
 
 fn coding(text: &str) -> Coding {
@@ -158,6 +158,56 @@ pub async fn former_groups_go_when_nothing_is_in_them(store: &Store) {
         let queued = store.list_missing(Some(groups[0]), None, 10).await.expect("the queue");
         assert_eq!(queued, [], "what nothing names needs no repair");
     }
+}
+
+/// A disk that has what was deleted while it was away is cleared of the groups that leave the map: it serves again only
+/// after that.
+pub async fn a_disk_that_was_given_up_is_cleared_of_former_groups(store: &Store) {
+    let pool = Pool::with_groups(store, "1+1", 3, 2).await;
+    let group = pool.group(store).await;
+    let (index, disk) = (ShardIndex(1), group.disks[1]);
+    let node = pool.node_of(disk);
+    let observed = ObservedNode { node: node.node, heartbeats: map_node(store, node.node).await.heartbeats };
+    store.mark_node(observed, NodeState::Down).await.expect("a silent node");
+    store.set_disk_intent(disk, Intent::Remove).await.expect("a disk");
+    store.finish_garbage(&[], i64::MAX, &[disk]).await.expect("nobody waits for it");
+    register(store, node).await;
+    store.set_disk_intent(disk, Intent::Drain).await.expect("a disk");
+    let old = epoch(store).await;
+    for _ in 0..3 {
+        register(store, &super::support::node(&node.disks[0].medium)).await;
+    }
+    store.set_storage_class_coding(&pool.class.name, coding("2+1")).await.expect("there are enough disks");
+    let (_, former) = entries(store, &pool).await;
+    let homes = former[0].groups.iter().map(|group| (group.id, group.disks.clone()));
+    let homes: BTreeMap<GroupId, Vec<DiskId>> = homes.collect();
+    let groups: Vec<GroupId> = homes.keys().copied().collect();
+    let now = epoch(store).await;
+    assert!(now > old);
+    if !store.remove_former_groups(&groups, now).await.expect("former groups") {
+        let leases = store.list_leases().await.expect("leases");
+        assert!(!leases.is_empty(), "leases of others may be in the way where cases share a store");
+        return;
+    }
+    let mut evictions = store.list_evictions().await.expect("evictions");
+    evictions.retain(|eviction| groups.contains(&eviction.group));
+    let named: BTreeSet<_> = evictions.iter().map(|it| (it.group, it.index, it.disk)).collect();
+    let expected: BTreeSet<_> = homes
+        .iter()
+        .flat_map(|(group, disks)| {
+            let indexes = (0..).map(ShardIndex).zip(disks);
+            indexes.filter(|(_, home)| **home == disk).map(|(index, home)| (*group, index, *home))
+        })
+        .collect();
+    assert!(expected.contains(&(group.id, index, disk)));
+    assert_eq!(named, expected, "the other disks have forgotten nothing");
+    assert!(evictions.iter().all(|eviction| eviction.epoch > now), "whatever was written to them goes");
+    let answer = store.set_disk_intent(disk, Intent::Serve).await;
+    assert!(matches!(answer, Err(Error::Malformed { .. })), "it is still to be cleared: {answer:?}");
+    for eviction in evictions {
+        store.finish_eviction(eviction).await.expect("an eviction");
+    }
+    store.set_disk_intent(disk, Intent::Serve).await.expect("nothing is left on it");
 }
 
 /// As many bytes in a new chunk.

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use types::{DiskId, GroupId, NodeId, StorageClassName, Timestamp};
+use types::{DiskId, GroupId, NodeId, ShardIndex, StorageClassName, Timestamp};
 
 use super::{
     losses::{Loss, between},
@@ -179,6 +179,27 @@ impl Cluster {
             }
         }
         true
+    }
+
+    /// The disks of these groups that are silent and to be removed: nobody waits for them.
+    pub(super) fn lost_of_groups(&self, groups: &BTreeSet<GroupId>) -> Vec<DiskId> {
+        let named: BTreeSet<DiskId> =
+            self.groups().filter(|group| groups.contains(&group.id)).flat_map(disks_of).collect();
+        let is_lost =
+            |disk: &Disk| self.state(disk) == DiskState::Down && self.intent(disk) == Intent::Remove;
+        named.into_iter().filter(|id| self.disks.get(id).is_some_and(is_lost)).collect()
+    }
+
+    /// Has disks that were given up cleared of groups that have just left the map.
+    pub(super) fn evict_forgotten(&mut self, removed: &[PlacementGroup]) {
+        for group in removed {
+            for (index, disk) in (0..=u8::MAX).zip(&group.disks) {
+                if self.disks.get(disk).is_some_and(|disk| disk.given_up && !disk.gone) {
+                    let (index, epoch) = (ShardIndex(index), self.epoch);
+                    self.evictions.insert(Eviction { disk: *disk, group: group.id, index, epoch });
+                }
+            }
+        }
     }
 
     /// Whether garbage may lie on the disk that is forgotten: until no group and no eviction names it.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use types::{BucketId, BucketName, ChunkId, Content, DiskId, Extent, ObjectKey};
+use types::{BucketId, BucketName, ChunkId, Content, DiskId, Extent, GroupId, ObjectKey};
 
 use super::State;
 use crate::{GarbageId, GarbageItem};
@@ -110,7 +110,7 @@ impl State {
     }
 
     /// Only items that were handed out are forgotten, and only those whose groups are as they were at `epoch`. The disks
-    /// that were given up are marked.
+    /// that were given up are marked, and those of the groups of what is forgotten that nobody waits for.
     pub(super) fn finish_garbage(&mut self, items: &[GarbageId], epoch: i64, given_up: &[DiskId]) -> usize {
         if !self.cluster.give_up(given_up) {
             return 0;
@@ -124,7 +124,10 @@ impl State {
         let finished: BTreeSet<GarbageId> = items.iter().filter(is_finished).copied().collect();
         let items = self.garbage.items.iter().filter(|(id, _)| finished.contains(id));
         let extents = items.flat_map(|(_, item)| item.freed.iter().flatten());
-        let freed: BTreeSet<ChunkId> = extents.map(|extent| extent.chunk).collect();
+        let (groups, freed): (BTreeSet<GroupId>, BTreeSet<ChunkId>) =
+            extents.map(|extent| (extent.group, extent.chunk)).unzip();
+        let lost = self.cluster.lost_of_groups(&groups);
+        self.cluster.give_up(&lost);
         self.missing.forget(&freed);
         self.garbage.items.retain(|id, _| !finished.contains(id));
         finished.len()

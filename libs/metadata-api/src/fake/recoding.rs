@@ -69,13 +69,14 @@ impl State {
         }
         self.missing.forget_groups(groups);
         let before = self.cluster.former.len();
-        let mut removed = 0;
+        let mut removed = Vec::new();
         for class in &mut self.cluster.former {
-            removed += class.groups.extract_if(.., |group| is_asked(&group.id)).count();
+            removed.extend(class.groups.extract_if(.., |group| is_asked(&group.id)));
         }
         self.cluster.former.retain(|class| !class.groups.is_empty());
-        if removed > 0 || self.cluster.former.len() < before {
+        if !removed.is_empty() || self.cluster.former.len() < before {
             self.cluster.epoch += 1;
+            self.cluster.evict_forgotten(&removed);
             self.cluster.finish_losses();
             self.cluster.settle_removed();
         }

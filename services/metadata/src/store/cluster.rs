@@ -15,7 +15,7 @@ use types::{Coding, DiskId, FailureDomain, GroupId, NodeId, ShardIndex, StorageC
 use super::{
     MetadataStore,
     counters::next_number,
-    engine::{DatabaseError, Failure, Row, Rows, Tx},
+    engine::{DatabaseError, Failure, Row, Rows, Tx, find_each},
     version_row::read_storage_class,
 };
 
@@ -321,6 +321,27 @@ pub(crate) async fn load_named_disks(tx: &mut Tx) -> Result<BTreeSet<DiskId>, Da
         group.disks.iter().copied().chain(group.moves.iter().map(|pending| pending.to))
     });
     Ok(disks.collect())
+}
+
+/// The disks that these groups are on, and those that their shards move to.
+pub(crate) async fn disks_of_groups(
+    tx: &mut Tx,
+    groups: BTreeSet<GroupId>,
+) -> Result<BTreeSet<DiskId>, DatabaseError> {
+    let mut rows = Rows::default();
+    for group in groups {
+        rows.push([i64::from(group.0).into()]);
+    }
+    let of_group =
+        |columns, table| format!("SELECT {columns} FROM {}", find_each(table, "t.group_id = r.column1", ""));
+    let mut disks = BTreeSet::new();
+    for mut row in tx.fetch_rows(&of_group("t.disks", "placement_groups"), &[], &rows).await? {
+        disks.extend(read_group_disks(&mut row)?);
+    }
+    for mut row in tx.fetch_rows(&of_group("t.to_disk", "shard_moves"), &[], &rows).await? {
+        disks.insert(DiskId(row.array()?));
+    }
+    Ok(disks)
 }
 
 /// Maps classes that have no groups of their coding yet, over the disks of their medium, or of the first that has enough of them. The

@@ -2,14 +2,18 @@
 
 use std::collections::BTreeSet;
 
-use metadata_api::StorageClassDefinition;
-use types::{Coding, GroupId, StorageClassName};
+use metadata_api::{Eviction, StorageClassDefinition};
+use types::{Coding, DiskId, GroupId, ShardIndex, StorageClassName};
 
 use super::{
     MetadataStore,
-    cluster::{CLASS, load_map_in, load_media, lock_cluster, malformed, map_class, raise_epoch, read_class},
+    cluster::{
+        CLASS, load_map_in, load_media, lock_cluster, malformed, map_class, raise_epoch, read_class,
+        read_group_disks,
+    },
     engine::{DatabaseError, Failure, Rows, Tx, delete_each, find_each},
     losses::finish_losses,
+    moves::insert_eviction,
     nodes::settle_removed,
 };
 
@@ -72,18 +76,18 @@ impl MetadataStore {
         }
         let sql = format!(
             "SELECT t.changed_epoch, CASE WHEN t.coding IS NULL OR t.coding = (SELECT s.coding FROM storage_classes AS s \
-             WHERE s.name = t.storage_class) THEN 1 ELSE 0 END FROM {}",
+             WHERE s.name = t.storage_class) THEN 1 ELSE 0 END, t.group_id, t.disks FROM {}",
             find_each("placement_groups", "t.group_id = r.column1", "")
         );
-        let (mut changed, mut count) = (0, 0);
+        let (mut changed, mut homes) = (0, Vec::new());
         for mut row in tx.fetch_rows(&sql, &[], &rows).await? {
             changed = row.i64()?.max(changed);
-            count += 1;
             if row.bool()? {
                 return Err(malformed("a group is of a class's present coding".to_owned()));
             }
+            homes.push((GroupId(row.number()?), read_group_disks(&mut row)?));
         }
-        if count == 0 {
+        if homes.is_empty() {
             return Ok(true);
         }
         if changed > epoch || is_written_by_older_maps(tx, changed).await? || is_moving(tx, &rows).await? {
@@ -92,11 +96,33 @@ impl MetadataStore {
         for table in ["missing_shards", "placement_groups"] {
             tx.execute_rows(&delete_each(table, "t.group_id = r.column1"), &[], &rows).await?;
         }
-        raise_epoch(tx).await?;
+        let epoch = raise_epoch(tx).await?;
+        evict_forgotten(tx, &homes, epoch).await?;
         finish_losses(tx).await?;
         settle_removed(tx).await?;
         Ok(true)
     }
+}
+
+/// Has disks that were given up cleared of groups that leave the map, as if a move had taken the groups off them: no listing
+/// says that nothing is left there, and a disk that nothing names is taken for empty.
+async fn evict_forgotten(
+    tx: &mut Tx,
+    homes: &[(GroupId, Vec<DiskId>)],
+    epoch: i64,
+) -> Result<(), DatabaseError> {
+    let mut given_up = BTreeSet::new();
+    let sql = "SELECT d.disk_id FROM disks AS d WHERE d.given_up = 1 AND d.gone = 0";
+    for mut row in tx.fetch_all(sql, Vec::new()).await? {
+        given_up.insert(DiskId(row.array()?));
+    }
+    for (group, disks) in homes {
+        for (index, disk) in (0..=u8::MAX).zip(disks).filter(|(_, disk)| given_up.contains(disk)) {
+            let index = ShardIndex(index);
+            insert_eviction(tx, Eviction { disk: *disk, group: *group, index, epoch }).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Whether something may still arrive on disks that was written by a map older than `epoch`.

@@ -15,11 +15,11 @@ use types::{BucketId, ChunkId, DiskId, Extent, GroupId, UploadId};
 
 use super::{
     MetadataStore,
-    cluster::is_frozen_in,
+    cluster::{disks_of_groups, is_frozen_in, lock_cluster},
     codec::{decode_manifest, encode_manifest},
     commit::complete::COMPLETED_KEPT_MS,
     engine::{DatabaseError, Failure, Row, Rows, Tx, delete_each, find_each, update_each},
-    nodes::give_up,
+    nodes::{give_up, unmarked_lost},
     version_row::Pages,
 };
 
@@ -152,6 +152,13 @@ impl MetadataStore {
         if !given_up.is_empty() && !give_up(tx, given_up).await? {
             return Ok(0);
         }
+        // Whatever the caller says, so that one which knows of no mark forgets nothing without it. Under the cluster's lock,
+        // which comes before those of the items.
+        let mut lost = unmarked_lost(tx).await?;
+        if !lost.is_empty() {
+            lock_cluster(tx).await?;
+            lost = unmarked_lost(tx).await?;
+        }
         let mut asked = Rows::default();
         for id in items {
             asked.push([id.bucket.0.into(), id.number.into()]);
@@ -168,6 +175,12 @@ impl MetadataStore {
         let named = found.iter().flat_map(|(_, _, groups, ..)| groups).copied().collect();
         let changed = changed_groups(tx, named, epoch).await?;
         found.retain(|(_, _, groups, ..)| groups.is_disjoint(&changed));
+        if !lost.is_empty() {
+            let groups = found.iter().flat_map(|(_, _, groups, ..)| groups).copied().collect();
+            let named = disks_of_groups(tx, groups).await?;
+            lost.retain(|disk| named.contains(disk));
+            give_up(tx, &lost.into_iter().collect::<Vec<_>>()).await?;
+        }
 
         let count = found.len();
         forget_missing(tx, found.iter().flat_map(|(_, _, _, chunks, _)| chunks)).await?;

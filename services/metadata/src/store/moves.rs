@@ -167,7 +167,7 @@ impl MetadataStore {
     }
 }
 
-async fn insert_eviction(tx: &mut Tx, eviction: Eviction) -> Result<(), DatabaseError> {
+pub(super) async fn insert_eviction(tx: &mut Tx, eviction: Eviction) -> Result<(), DatabaseError> {
     let Eviction { disk, group, index, epoch } = eviction;
     let sql = "INSERT INTO evictions (disk_id, group_id, shard_index, epoch) VALUES ($1, $2, $3, $4)";
     let values =

@@ -262,6 +262,14 @@ pub(super) async fn give_up(tx: &mut Tx, disks: &[DiskId]) -> Result<bool, Datab
     Ok(true)
 }
 
+/// Disks that [`give_up`] would mark: that are silent and to be removed, and not marked yet.
+pub(super) async fn unmarked_lost(tx: &mut Tx) -> Result<BTreeSet<DiskId>, DatabaseError> {
+    let sql = "SELECT d.disk_id FROM disks AS d JOIN nodes AS n ON n.node_id = d.node_id WHERE d.gone = 0 \
+               AND d.given_up = 0 AND (d.intent = 2 OR n.intent = 2) AND (d.attached = 0 OR n.state = 2)";
+    let mut rows = tx.fetch_all(sql, Vec::new()).await?;
+    rows.iter_mut().map(|row| Ok(DiskId(row.array()?))).collect()
+}
+
 /// Refuses to let a disk serve that was given up, while a group or an eviction names it: with the last of them leaves what
 /// was deleted while it was away.
 async fn refuse_forgotten(tx: &mut Tx, disk: DiskId) -> Result<(), Failure> {
