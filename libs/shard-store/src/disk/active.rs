@@ -154,7 +154,7 @@ impl Appender {
         share: Share,
     ) -> Result<(), NoRoom> {
         let name = SegmentName { kind: self.kind, number: *next_number, salt: Salt(shared.env.random_u64()) };
-        let first = SEGMENT_HEADER_LENGTH + length;
+        let first = (SEGMENT_HEADER_LENGTH + length).next_multiple_of(GROUP_ALIGNMENT);
         shared.check_reserve(share, first)?;
         if let Some(full) = &self.active {
             full.finish()?;

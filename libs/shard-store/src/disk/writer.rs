@@ -218,7 +218,8 @@ impl Writer {
     }
 
     fn write_run(&mut self, run: Option<Run>, progress: &mut Progress) {
-        let Some(run) = run else { return };
+        let Some(mut run) = run else { return };
+        pad(&mut run.bytes, run.start);
         progress.touch(run.active.number, &run.active.file);
         match run.active.file.write_all_at(&run.bytes, run.start) {
             Ok(()) => progress.written.extend(run.written),
@@ -239,8 +240,9 @@ impl Writer {
             return finish(commit.reply, commit.name, Err(error));
         }
         let room = commit.room;
-        let footer = commit.chain.footer(room.salt, self.group);
+        let mut footer = commit.chain.footer(room.salt, self.group).to_vec();
         let position = room.position + record.layout().footer;
+        pad(&mut footer, position);
         progress.touch(room.segment, &room.file);
         match room.file.write_all_at(&footer, position) {
             Ok(()) => {
@@ -351,6 +353,7 @@ impl Writer {
         let mut record = header.to_vec();
         record.extend_from_slice(&sealed);
         record.extend_from_slice(&chain.footer(active.salt, self.group));
+        pad(&mut record, position);
         progress.touch(active.number, &active.file);
         active.file.write_all_at(&record, position).map_err(NoRoom::Failed)
     }
@@ -412,6 +415,13 @@ impl Writer {
             }
         }
     }
+}
+
+/// Fills up the last block of what is written at `position`, so that nothing can come back there that an earlier start cut off
+/// and could not make stable: what stands between two groups would pass for rot.
+fn pad(bytes: &mut Vec<u8>, position: u64) {
+    let end = (position + bytes.len() as u64).next_multiple_of(GROUP_ALIGNMENT);
+    bytes.resize(usize::try_from(end - position).unwrap_or(bytes.len()), 0);
 }
 
 /// Marks of many requests in as few records as may be.
