@@ -110,6 +110,12 @@ impl ObjectHasher {
         }
     }
 
+    /// Leaves the MD5 out, also where it is a checksum: it is hashed elsewhere, for [`ObjectDigests::with_md5`].
+    #[must_use]
+    pub fn without_md5(self) -> Self {
+        Self { md5: None, ..self }
+    }
+
     /// Takes in more bytes.
     pub fn update(&mut self, data: &[u8]) {
         data.chunks(BLOCK).for_each(|block| self.update_block(block));
@@ -192,7 +198,7 @@ impl ObjectDigests {
         self.length
     }
 
-    /// The same digests and the MD5 of the same bytes, which was computed elsewhere.
+    /// The same digests and the MD5 of the same bytes, which was computed elsewhere; as a checksum too where that was wanted.
     #[must_use]
     pub fn with_md5(self, md5: [u8; 16]) -> Self {
         Self { wanted: Wanted { md5: true, ..self.wanted }, md5: Some(md5), ..self }

@@ -43,7 +43,7 @@ const DOCUMENT_TIME_MAX: Duration = Duration::from_secs(60);
 const DOCUMENTS_MAX: usize = 256 << 20;
 
 /// What requests have to share, and each has to keep to, while its body comes.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct BodyLimits {
     /// Fewest bytes a second.
     pub(crate) rate_min: u64,
@@ -309,7 +309,8 @@ impl<'a> ObjectBody<'a> {
         let kept = keep.or(named).unwrap_or(ChecksumAlgorithm::Crc64nvme);
         let checksums: AlgorithmSet = [Some(kept), named].into_iter().flatten().collect();
         let hasher =
-            ObjectHasher::new(Wanted { md5: false, payload_sha256: announced.sha256.is_some(), checksums });
+            ObjectHasher::new(Wanted { md5: false, payload_sha256: announced.sha256.is_some(), checksums })
+                .without_md5();
         Ok(Self {
             env: gateway.env.clone(),
             frame,
@@ -321,8 +322,8 @@ impl<'a> ObjectBody<'a> {
             md5: gateway.md5.stream(),
             length,
             received: 0,
-            pace: Pace::new(request.limits.rate_min),
-            documents: request.limits.documents.clone(),
+            pace: Pace::new(gateway.limits.rate_min),
+            documents: gateway.limits.documents.clone(),
             announced,
             kept,
             proved: None,
@@ -607,12 +608,12 @@ mod tests {
     #[test]
     fn documents_share_what_memory_there_is_for_them() {
         let (one, other) = (BodyLimits::new(0), BodyLimits::new(0));
-        let shared = one.clone();
+        let shared = one.documents.clone();
         let room = one.documents.room_for(DOCUMENTS_MAX).expect("nothing came yet");
-        assert_eq!(shared.documents.room_for(1).expect_err("it is full").code, s3_wire::ErrorCode::SlowDown);
+        assert_eq!(shared.room_for(1).expect_err("it is full").code, s3_wire::ErrorCode::SlowDown);
         drop(other.documents.room_for(1).expect("it is another gateway"));
         drop(room);
-        drop(shared.documents.room_for(DOCUMENTS_MAX).expect("it was given back"));
+        drop(shared.room_for(DOCUMENTS_MAX).expect("it was given back"));
     }
 
     const SECOND: Duration = Duration::from_secs(1);

@@ -17,7 +17,6 @@ use crate::{
     Gateway,
     auth::{ACCOUNT_NUMBER, Authenticated, root_account},
     error,
-    payload::BodyLimits,
 };
 
 /// Whether an account is named by its canonical id or by that of 12 digits.
@@ -59,8 +58,6 @@ pub(crate) struct Request {
     pub(crate) authenticated: Authenticated,
     /// Where it comes from.
     pub(crate) peer: Option<IpAddr>,
-    /// What its body has to keep to.
-    pub(crate) limits: BodyLimits,
     /// What was read of its target.
     pub(crate) target: Target,
 }

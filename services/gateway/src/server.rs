@@ -346,7 +346,6 @@ async fn prepare(gateway: &Gateway, parts: &mut Parts, seen: &Seen) -> Result<Pr
         address,
         authenticated,
         peer: peer(&parts.extensions),
-        limits: gateway.limits.clone(),
         target: Target::default(),
     };
     let permit = authorize(gateway, &request, recognised).await?;

@@ -320,7 +320,6 @@ impl Visit<'_> {
             address,
             authenticated: Authenticated::nobody(),
             peer: peer(&self.parts.extensions),
-            limits: self.gateway.limits.clone(),
             target: Target::default(),
         };
         let permit = authorize_visitor(self.gateway, &request, &self.publication, head).await?;

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use types::ChecksumAlgorithm::{
     self, Crc32, Crc32c, Crc64nvme, Md5, Sha1, Sha256, Sha512, Xxhash3, Xxhash64, Xxhash128,
 };
+use types::ChecksumValue;
 
 use super::{AlgorithmSet, ObjectDigests, ObjectHasher, Wanted};
 
@@ -66,6 +67,13 @@ fn only_what_was_wanted_is_reported() {
     let md5_only = digests(Wanted { checksums: Md5.into(), ..Wanted::default() }, b"abc");
     assert_eq!((md5_only.md5(), md5_only.etag()), (None, None));
     assert!(md5_only.checksum(Md5).is_some());
+
+    let mut elsewhere =
+        ObjectHasher::new(Wanted { checksums: Md5.into(), ..Wanted::default() }).without_md5();
+    elsewhere.update(b"abc");
+    assert_eq!(elsewhere.clone().finish().checksum(Md5), None);
+    let given = elsewhere.finish().with_md5([7; 16]);
+    assert_eq!((given.md5(), given.checksum(Md5)), (Some([7; 16]), ChecksumValue::new(Md5, &[7; 16])));
 
     let checksum_only = digests(Wanted { checksums: Sha256.into(), ..Wanted::default() }, b"abc");
     assert_eq!(checksum_only.payload_sha256(), None);

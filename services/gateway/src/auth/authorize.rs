@@ -103,7 +103,12 @@ impl Permit {
     /// Decides once more on the version that is there by now, when what it decided on before has gone and the policy asks for
     /// tags or lists decide. The version is kept for the handler.
     pub(crate) async fn again(&self, gateway: &Gateway, request: &Request) -> Result<(), S3Error> {
-        self.again_with_tags(gateway, request, &[]).await
+        match &self.authority {
+            Some(authority) if authority.asks_for_object() => {
+                self.again_with_tags(gateway, request, &[]).await
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The same, and on tags that the body has too.
@@ -391,6 +396,20 @@ impl Authority {
 
     /// Whether it may come out that the sender is allowed this, whatever conditions and the object's list say.
     fn can_allow(&self, action: &'static str, key: Option<&ObjectKey>) -> bool {
+        self.may(action, key, Policy::can_allow)
+    }
+
+    /// The same for some key of the bucket.
+    fn can_allow_some_key(&self, action: &'static str) -> bool {
+        self.may(action, None, Policy::can_allow_some_key)
+    }
+
+    fn may(
+        &self,
+        action: &'static str,
+        key: Option<&ObjectKey>,
+        can_allow: impl Fn(&Policy, &policy::Request<'_>) -> bool,
+    ) -> bool {
         if self.default || self.facts.lists.as_ref().is_some_and(|lists| lists.can_allow(action)) {
             return true;
         }
@@ -401,22 +420,7 @@ impl Authority {
             context: &self.facts.context,
         };
         let own = self.identity.iter().flatten().map(Arc::as_ref);
-        own.chain(&self.policy).any(|policy| policy.can_allow(&request))
-    }
-
-    /// The same for some key of the bucket.
-    fn can_allow_some_key(&self, action: &'static str) -> bool {
-        if self.default || self.facts.lists.as_ref().is_some_and(|lists| lists.can_allow(action)) {
-            return true;
-        }
-        let request = policy::Request {
-            principal: &self.principal,
-            action,
-            resource: Resource::S3 { bucket: self.bucket.as_str(), key: None },
-            context: &self.facts.context,
-        };
-        let own = self.identity.iter().flatten().map(Arc::as_ref);
-        own.chain(&self.policy).any(|policy| policy.can_allow_some_key(&request))
+        own.chain(&self.policy).any(|policy| can_allow(policy, &request))
     }
 
     /// Whether more than the key of an object decides on it.

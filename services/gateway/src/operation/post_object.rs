@@ -68,9 +68,8 @@ pub(crate) async fn post_object(
     let location = location(gateway, request, &address, &key);
     let address = Address { key: Some(key), ..address };
     let (method, uri, peer) = (Method::POST, Uri::default(), peer(&request.extensions));
-    let limits = gateway.limits.clone();
     let target = Target::default();
-    let request = Request { method, uri, headers, address, authenticated, peer, limits, target };
+    let request = Request { method, uri, headers, address, authenticated, peer, target };
 
     // Authorise.
     let permit = authorize_form(gateway, &request, &tags).await?;

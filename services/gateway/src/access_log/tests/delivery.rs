@@ -39,7 +39,6 @@ use crate::{
     Credentials, FrontConfig, Gateway,
     auth::Authenticated,
     encryption,
-    payload::BodyLimits,
     request::{Request, RequestId, Target},
     root_account,
 };
@@ -309,7 +308,6 @@ fn request(asked: Option<&str>) -> Request {
         address: Address { bucket, key, style: Style::Path },
         authenticated: Authenticated::nobody(),
         peer: None,
-        limits: BodyLimits::new(0),
         target: Target::default(),
     }
 }
