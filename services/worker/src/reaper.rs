@@ -29,6 +29,9 @@ const BATCH: usize = 500;
 /// Wait before a lease that could not be finished is tried again.
 const RETRY: Duration = Duration::from_secs(30);
 
+/// Longest wait before a lease is looked at again that has chunks without a readable owner, for which every row is read.
+const OWNERLESS_RETRY_MAX: Duration = Duration::from_secs(3600);
+
 /// Chunks without a readable owner that are looked for in all rows at a time; more take another pass.
 const OWNERLESS_MAX: usize = 10_000;
 
@@ -47,8 +50,12 @@ pub(crate) async fn work(context: Context, progress: Progress) {
 #[derive(Debug)]
 struct Waiting {
     until: Instant,
+    /// How long it waits.
+    pause: Duration,
     /// All other disks have been cleared of it: there is nothing to do before one of these answers.
     away: BTreeSet<DiskId>,
+    /// But for chunks without a readable owner that something names.
+    has_ownerless: bool,
 }
 
 /// How a lease was left.
@@ -58,8 +65,10 @@ enum Left {
     Finished,
     /// Disks were added or moves began meanwhile.
     Stale,
-    /// Disks are away; the others are clear of it.
-    DisksAway(BTreeSet<DiskId>),
+    /// Disks are away; the others are clear of it, but for chunks without a readable owner that something still names. No
+    /// garbage frees such a shard where a move that went elsewhere left it, and moves take it for named: unless it is looked
+    /// at again, moves off a disk that is away wait for it, and it for that disk.
+    DisksAway { away: BTreeSet<DiskId>, has_ownerless: bool },
     /// Some shards could not be deleted or listed.
     Incomplete,
 }
@@ -95,7 +104,7 @@ async fn look(
                 progress.add(1);
                 context.counts.reaped.increment();
             } else {
-                let retry = wait(context, *lease, left, before.is_some());
+                let retry = wait(context, *lease, left, before.as_ref());
                 waiting.insert(*lease, retry);
             }
         }
@@ -104,26 +113,28 @@ async fn look(
 }
 
 /// When to try a lease again. Told once in a while only, because disks may be away for days.
-fn wait(context: &Context, lease: LeaseId, left: Left, is_known: bool) -> Waiting {
+fn wait(context: &Context, lease: LeaseId, left: Left, before: Option<&Waiting>) -> Waiting {
     let lease = lease.0;
-    let (after, away) = match left {
-        Left::Finished | Left::Stale => (Duration::ZERO, BTreeSet::new()),
-        Left::DisksAway(away) => {
-            if !is_known {
+    let (pause, away, has_ownerless) = match left {
+        Left::Finished | Left::Stale => (Duration::ZERO, BTreeSet::new(), false),
+        Left::DisksAway { away, has_ownerless } => {
+            if before.is_none() {
                 tracing::info!(
                     lease,
                     disks = away.len(),
                     "a lease stays until disks that are away were cleared of it"
                 );
             }
-            (RETRY, away)
+            let again = before.filter(|before| has_ownerless && before.away == away);
+            let pause = again.map_or(RETRY, |before| (before.pause * 2).clamp(RETRY, OWNERLESS_RETRY_MAX));
+            (pause, away, has_ownerless)
         }
         Left::Incomplete => {
             tracing::info!(lease, "not every shard of a revoked lease could be cleared; it is tried again");
-            (RETRY, BTreeSet::new())
+            (RETRY, BTreeSet::new(), false)
         }
     };
-    Waiting { until: context.env.now().after(after), away }
+    Waiting { until: context.env.now().after(pause), pause, away, has_ownerless }
 }
 
 async fn reap(
@@ -133,8 +144,8 @@ async fn reap(
     before: Option<&Waiting>,
 ) -> Result<Left, Error> {
     let away: BTreeSet<DiskId> = fence.unreached.iter().map(|unreached| unreached.disk).collect();
-    if !away.is_empty() && before.is_some_and(|before| before.away == away) {
-        return Ok(Left::DisksAway(away));
+    if !away.is_empty() && before.is_some_and(|before| before.away == away && !before.has_ownerless) {
+        return Ok(Left::DisksAway { away, has_ownerless: false });
     }
     let mut list = context.pool.list_lease(lease);
     let mut sweep = Sweep::default();
@@ -158,7 +169,7 @@ async fn reap(
         return Ok(Left::Incomplete);
     }
     if !away.is_empty() {
-        return Ok(Left::DisksAway(away));
+        return Ok(Left::DisksAway { away, has_ownerless: sweep.has_ownerless });
     }
     match context.metadata.finish_lease(lease, fence.epoch).await {
         Ok(()) => {
@@ -178,6 +189,8 @@ struct Sweep {
     ownerless: Vec<ListedChunk>,
     /// There are more of them than are kept.
     has_more: bool,
+    /// Something names some of them.
+    has_ownerless: bool,
     /// Disks on which shards could not be deleted.
     undeleted: BTreeSet<DiskId>,
     /// Shards could not be deleted, and the map does not say where they are.
@@ -218,6 +231,7 @@ impl Sweep {
             "looking through all objects for chunks whose owner cannot be read"
         );
         let unnamed = unnamed_anywhere(&*context.metadata, lease, chunks).await?;
+        self.has_ownerless = unnamed.len() < ownerless.len();
         self.delete(context, ownerless.into_iter().filter(|chunk| unnamed.contains(&chunk.chunk)).collect())
             .await?;
         Ok(!self.has_more)

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use chunk_api::{ChunkService, ListShards};
-use metadata_api::Metadata;
+use chunk_api::{CellRange, ChunkService, ListShards, Purpose, ShardBody};
+use metadata_api::{Intent, Metadata};
+use types::ShardIndex;
 
 use crate::harness::Cluster;
 
@@ -89,5 +90,53 @@ async fn chunks_whose_owner_no_disk_can_tell_are_reaped_unless_something_names_t
         .await;
     assert!(cluster.until_clean().await.shards > 0);
     cluster.check(&cluster.gateway().await, &objects).await;
+    worker.stop().await;
+}
+
+/// A move whose target was lost and went elsewhere leaves such a shard, which no garbage frees: the place is none any more.
+/// Moves take it for named, so that those off the silent disk wait for it, and the disk is never gone before they end.
+#[tokio::test(start_paused = true)]
+async fn a_chunk_whose_owner_no_disk_can_tell_is_looked_at_again_while_a_disk_is_away() {
+    let cluster = Cluster::new(4, "2+2", 1).await;
+    let dying = cluster.gateway().await;
+    let lease = dying.leases.lease().unwrap();
+    assert!(dying.put("copies", 2000).await);
+    let group = cluster.groups().await.swap_remove(0);
+    let at = |index: usize| cluster.nodes.iter().find(|node| node.disk == group.disks[index]).unwrap();
+    let (lost, kept, stray) = (at(0), at(2), at(3));
+    let listed = kept.kept.list_shards(kept.disk, ListShards::all(None, 10)).await.unwrap().swap_remove(0);
+    assert_eq!(listed.header.shard.index, ShardIndex(2));
+    let cells = CellRange { first: 0, count: listed.header.cells() as u32 };
+    let cells = kept.kept.read_cells(kept.disk, listed.header.shard, cells).await.unwrap();
+    let body = ShardBody::Whole(cells);
+    stray.kept.put_shard(stray.disk, listed.header, body, Purpose::Repair).await.unwrap();
+    for node in &cluster.nodes {
+        for listed in node.kept.list_shards(node.disk, ListShards::all(None, 10)).await.unwrap() {
+            assert!(node.kept.lose_owner(node.disk, listed.header.shard));
+        }
+    }
+    drop(dying);
+    lost.set_away(true);
+    cluster.metadata.set_disk_intent(lost.disk, Intent::Remove).await.unwrap();
+    let worker = cluster.worker();
+    let is_revoked = async || {
+        let leases = cluster.metadata.list_leases().await.unwrap();
+        leases.iter().any(|state| state.id == lease && state.revoked)
+    };
+    cluster.until("the lease is revoked", is_revoked).await;
+    cluster.env.sleep(Duration::from_secs(100)).await;
+    assert_eq!(stray.kept.list_shards(stray.disk, ListShards::all(None, 10)).await.unwrap().len(), 1);
+    cluster.gateway().await.delete("copies").await;
+    cluster
+        .until("nothing is left of it", async || {
+            for node in cluster.nodes.iter().filter(|node| !node.is_away()) {
+                if !node.kept.list_shards(node.disk, ListShards::all(None, 10)).await.unwrap().is_empty() {
+                    return false;
+                }
+            }
+            true
+        })
+        .await;
+    assert!(is_revoked().await, "one disk has not been cleared of it");
     worker.stop().await;
 }
