@@ -8,6 +8,7 @@ mod pass;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    pin::pin,
     time::Duration,
 };
 
@@ -77,7 +78,18 @@ pub(crate) async fn work(context: Context, progress: Progress) {
     let mut active: HashSet<Key> = HashSet::new();
     let mut live = LiveBytes::default();
     loop {
-        match ready_moves(&context, &progress, &mut live).await {
+        // Those under way go on meanwhile: a disk that does not say how much it keeps is waited for.
+        let mut ended = Vec::new();
+        let ready = {
+            let mut looking = pin!(ready_moves(&context, &progress, &mut live));
+            loop {
+                tokio::select! {
+                    ready = &mut looking => break ready,
+                    Some(one) = running.next(), if !running.is_empty() => ended.push(one),
+                }
+            }
+        };
+        match ready {
             Ok(moves) => {
                 waiting.keep(&moves);
                 let now = context.env.now();
@@ -91,6 +103,11 @@ pub(crate) async fn work(context: Context, progress: Progress) {
                 }
             }
             Err(error) => tracing::warn!(%error, "moves were not looked at"),
+        }
+        // Not before: what was found may still have them.
+        for (ended, left) in ended {
+            active.remove(&ended.key());
+            waiting.take_in(&ended, left, context.env.now());
         }
         tokio::select! {
             Some((ended, left)) = running.next(), if !running.is_empty() => {

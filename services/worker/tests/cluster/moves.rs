@@ -255,6 +255,35 @@ async fn the_last_copy_of_a_chunk_is_not_given_up_because_another_lost_its_name(
     worker.stop().await;
 }
 
+/// How much is left is told by what disks keep, which is asked again every half minute; nothing stands still for that.
+#[tokio::test(start_paused = true)]
+async fn moves_go_on_while_a_disk_does_not_say_how_much_it_keeps() {
+    let cluster = Cluster::new(5, "2+2", 1).await;
+    let gateway = cluster.gateway().await;
+    let objects = cluster.fill(&gateway, 300).await;
+    cluster.nodes.iter().for_each(|node| node.slow_repairs(Duration::from_secs(1)));
+    let group = cluster.groups().await.swap_remove(0);
+    let node = |index: usize| cluster.nodes.iter().find(|node| node.disk == group.disks[index]).unwrap();
+    node(1).keep_silent();
+    let worker = cluster.worker();
+    cluster.metadata.set_disk_intent(node(0).disk, Intent::Drain).await.unwrap();
+    cluster.until("the move is under way", async || cluster.repairs() > 0).await;
+    let (begun, mut before, mut last) = (cluster.env.now(), cluster.repairs(), cluster.env.now());
+    while cluster.env.now().since(begun) < Duration::from_secs(45) {
+        cluster.env.sleep(Duration::from_millis(250)).await;
+        let (repairs, now) = (cluster.repairs(), cluster.env.now());
+        if repairs > before {
+            (before, last) = (repairs, now);
+        }
+        assert!(now.since(last) < Duration::from_secs(4), "it stands still after {before} shards");
+    }
+    assert!(cluster.moves().await > 0, "it was to take longer than that");
+    cluster.until("the move is finished", async || cluster.moves().await == 0).await;
+    cluster.until_clean().await;
+    cluster.check(&gateway, &objects).await;
+    worker.stop().await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_drained_disk_that_stays_is_cleared() {
     let cluster = Cluster::new(5, "2+2", 8).await;
