@@ -15,7 +15,8 @@ use crate::{
 ///
 /// Dropping it says that the outcome is unknown: the commit was given up half-way or its answer was lost. The chunks are
 /// left as they are then, because they may be named, and the lease is given back when no write uses it any more, so
-/// that a worker finds out and frees what is not.
+/// that a worker finds out and frees what is not. The commit may still be on its way and name them until the lease is
+/// given back, so the map counts as in use until then.
 #[derive(Debug, Default)]
 #[must_use = "say what became of the commit"]
 pub struct Claim {
@@ -45,10 +46,7 @@ impl Claim {
 impl Drop for Claim {
     fn drop(&mut self) {
         if let Some(unnamed) = self.unsettled.take() {
-            if !unnamed.chunks.is_empty() {
-                unnamed.grant.mark_dirty();
-            }
-            unnamed.keep();
+            unnamed.leave();
         }
     }
 }
@@ -96,8 +94,19 @@ impl Unnamed {
         Claim { unsettled: Some(self) }
     }
 
+    /// Its chunks are named.
     fn keep(mut self) {
         self.chunks.clear();
+    }
+
+    /// Its chunks may be named, or may still come to be.
+    fn leave(mut self) {
+        if !self.chunks.is_empty()
+            && let Some(map) = self.map.take()
+        {
+            self.grant.leave(map);
+        }
+        self.keep();
     }
 }
 

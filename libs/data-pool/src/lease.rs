@@ -22,7 +22,7 @@ use tokio::sync::{Notify, watch};
 use types::{ChunkId, LeaseId};
 
 use self::renewal::{ClusterLeases, LeaseService, Renewal};
-use crate::ClusterView;
+use crate::{ClusterView, cluster::HeldSnapshot};
 
 /// No lease is held at the moment: none was acquired yet, or it could not be renewed in time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -128,6 +128,9 @@ pub(crate) struct Grant {
     next: AtomicU64,
     valid_until: Mutex<Instant>,
     dirty: AtomicBool,
+    /// The oldest map of the writes whose commit may still be on its way. It counts as in use until the lease is given back,
+    /// after which nothing is named under it.
+    left: Mutex<Option<Arc<HeldSnapshot>>>,
     orders: Arc<Orders>,
 }
 
@@ -142,6 +145,7 @@ impl Grant {
             next: AtomicU64::new(0),
             valid_until: Mutex::new(asked.after(time_to_live)),
             dirty: AtomicBool::new(false),
+            left: Mutex::default(),
             orders: Arc::clone(orders),
         }
     }
@@ -159,6 +163,16 @@ impl Grant {
             return Err(LeaseNotHeld);
         }
         Ok(ChunkId { lease: self.id, counter: self.next.fetch_add(1, Ordering::Relaxed) })
+    }
+
+    /// What a write by this map put may be named under this lease some time, or is left behind.
+    pub(crate) fn leave(&self, map: Arc<HeldSnapshot>) {
+        let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+        if left.as_ref().is_none_or(|oldest| map.epoch < oldest.epoch) {
+            *left = Some(map);
+        }
+        drop(left);
+        self.mark_dirty();
     }
 
     /// Something may have been left behind under this lease that only a reaper can find.
