@@ -12,7 +12,7 @@ use crate::{
     limits::{READ_TIMEOUT, READ_WINDOW, WHOLE_SHARD_MAX},
     pool::Shared,
     read::{fetch, windows::Window},
-    snapshot::{Group, Place},
+    snapshot::{Group, Place, Standing},
     write::shard::{self, Source},
 };
 
@@ -156,6 +156,9 @@ struct Cells<'a> {
     extent: Extent,
     /// Other places of the same shard, the best last.
     copies: Vec<Place>,
+    /// Those that are taken for lost or failed lately: asked only for what cannot be rebuilt. One without power is waited for
+    /// as long as a connection may take, for every chunk that was on it.
+    doubtful: Vec<Place>,
     next: u64,
     rebuilt: bool,
 }
@@ -172,10 +175,12 @@ impl<'a> Cells<'a> {
             checksum: 0,
         };
         let avoided = |place: &Place| shared.health.avoids(place, Use::Read);
-        let mut copies = group.read_places(usize::from(header.shard.index.0), avoided);
-        copies.retain(|place| place.disk != to);
-        copies.reverse();
-        Self { shared, group, shard: header.shard, extent, copies, next: 0, rebuilt: false }
+        let mut places = group.read_places(usize::from(header.shard.index.0), avoided);
+        places.retain(|place| place.disk != to);
+        places.reverse();
+        let (doubtful, copies) =
+            places.into_iter().partition(|place| place.standing == Standing::Down || avoided(place));
+        Self { shared, group, shard: header.shard, extent, copies, doubtful, next: 0, rebuilt: false }
     }
 
     /// The cells of the next stripes; `None` after the last.
@@ -188,10 +193,17 @@ impl<'a> Cells<'a> {
         let wanted = self.next..stripes.min(self.next + at_once);
         let cells = match self.copy(&wanted).await {
             Some(cells) => cells,
-            None => {
-                self.rebuilt = true;
-                self.rebuild(&wanted).await?
-            }
+            None => match self.rebuild(&wanted).await {
+                Err(too_few @ Restored::NotEnoughShards { .. }) => {
+                    // From now on these come first.
+                    self.copies = std::mem::take(&mut self.doubtful);
+                    self.copy(&wanted).await.ok_or(too_few)?
+                }
+                rebuilt => {
+                    self.rebuilt = true;
+                    rebuilt?
+                }
+            },
         };
         self.next = wanted.end;
         Ok(Some(cells))

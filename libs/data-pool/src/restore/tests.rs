@@ -1,6 +1,7 @@
 use std::sync::atomic::Ordering;
 
 use chunk_api::{CellRange, ChunkService, Error, ListShards, ShardHeader};
+use metadata_api::DiskState;
 use types::{CELL_SIZE, Content, Extent, GroupId, ShardId, ShardIndex};
 
 use super::{Restore, Restored};
@@ -94,6 +95,29 @@ async fn a_copy_reads_one_shard_and_a_rebuild_k() {
     let read = cells(&cluster);
     assert_eq!((read[0], read[1], read[2]), (8, 8, 8));
     assert_eq!(read[4] + read[5], 8, "one parity shard in place of the one that is rebuilt");
+}
+
+/// A host without power is waited for as long as a connection may take, once for every chunk that was on it.
+#[tokio::test(start_paused = true)]
+async fn a_lost_place_is_asked_only_for_what_cannot_be_rebuilt() {
+    let (cluster, extent, _) = cluster("4+2", 1 << 20).await;
+    cluster.change_map(|map| map.disks[2].state = DiskState::Down).await;
+    let reads = |node: usize| cluster.nodes[node].reads.load(Ordering::Relaxed);
+    assert!(matches!(restore(&cluster, &extent, 2, 6).await, Restored::Rebuilt { .. }));
+    assert_eq!(reads(2), 0);
+    let forget = || {
+        let shard = ShardId { chunk: extent.chunk, index: ShardIndex(2) };
+        assert!(cluster.nodes[6].kept.lose_shard(cluster.nodes[6].disk, shard));
+    };
+    forget();
+    lose(&cluster, &extent, 0).await;
+    assert!(matches!(restore(&cluster, &extent, 2, 6).await, Restored::Rebuilt { .. }));
+    assert_eq!(reads(2), 0);
+    // Three of the others are not enough.
+    forget();
+    lose(&cluster, &extent, 1).await;
+    assert!(matches!(restore(&cluster, &extent, 2, 6).await, Restored::Copied { .. }));
+    assert!(reads(2) > 0);
 }
 
 #[tokio::test(start_paused = true)]
