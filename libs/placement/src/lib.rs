@@ -28,4 +28,4 @@ pub use remap::{
     CurrentGroup, DiskState, PendingMove, Reason, Remap, RemapDisk, RemapError, SlotMove, remap,
 };
 pub use survives::Survives;
-pub use urgency::{most_urgent_first, spare_shards};
+pub use urgency::{Urgency, is_blocked, most_urgent_first, spare_shards};

@@ -15,7 +15,29 @@ pub fn spare_shards(group: &CurrentGroup, coding: Coding, is_up: impl Fn(DiskId)
     up.cast_signed() - coding.data().cast_signed()
 }
 
-/// Puts moves in the order in which they should be begun.
+/// Whether a slot of a group can be neither copied nor rebuilt now: its disk is not up, and the group cannot be read.
+pub fn is_blocked(
+    group: &CurrentGroup,
+    index: usize,
+    coding: Coding,
+    is_up: impl Fn(DiskId) -> bool,
+) -> bool {
+    let from_is_up = group.disks.get(index).is_some_and(|disk| is_up(*disk));
+    !from_is_up && spare_shards(group, coding, is_up) < 0
+}
+
+/// How urgent a move is, of whatever class: the least comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Urgency {
+    /// Nothing can be done about it now; see [`is_blocked`].
+    pub is_blocked: bool,
+    /// Why the slot is to be moved.
+    pub reason: Reason,
+    /// Spare shards of its group, and of lost slots those of it that come before.
+    pub spare: isize,
+}
+
+/// Puts moves in the order in which they should be begun, each with its urgency.
 ///
 /// Lost slots first, those of the groups with the fewest spare shards before others; each rebuilt slot counts as a
 /// spare shard for the next one of its group, and of equals the slot nearer the front goes first, because the first
@@ -29,30 +51,29 @@ pub fn most_urgent_first(
     current: &[CurrentGroup],
     coding: Coding,
     is_up: impl Fn(DiskId) -> bool,
-) -> Vec<SlotMove> {
+) -> Vec<(Urgency, SlotMove)> {
     let spares: Vec<isize> = current.iter().map(|group| spare_shards(group, coding, &is_up)).collect();
     let mut rebuilt = vec![0_isize; current.len()];
     moves.sort_by_key(|slot| (slot.group, slot.index));
     let mut key = |slot: &SlotMove| {
-        let spare = spares.get(slot.group).copied().unwrap_or(isize::MAX);
-        let blocked = spare < 0 && !is_up(slot.from);
-        let mut level = spare;
+        let mut spare = spares.get(slot.group).copied().unwrap_or(isize::MAX);
+        let is_blocked = spare < 0 && !is_up(slot.from);
         if let Some(rebuilt) = rebuilt.get_mut(slot.group).filter(|_| slot.reason == Reason::Lost) {
-            level += *rebuilt;
+            spare += *rebuilt;
             *rebuilt += 1;
         }
-        (blocked, slot.reason, level, slot.index, slot.group)
+        Urgency { is_blocked, reason: slot.reason, spare }
     };
     let mut keyed: Vec<_> = moves.into_iter().map(|slot| (key(&slot), slot)).collect();
-    keyed.sort_by_key(|(key, _)| *key);
-    keyed.into_iter().map(|(_, slot)| slot).collect()
+    keyed.sort_by_key(|(urgency, slot)| (*urgency, slot.index, slot.group));
+    keyed
 }
 
 #[cfg(test)]
 mod tests {
     use types::{Coding, DiskId};
 
-    use super::{most_urgent_first, spare_shards};
+    use super::{Urgency, is_blocked, most_urgent_first, spare_shards};
     use crate::{CurrentGroup, PendingMove, Reason, SlotMove};
 
     fn disk(number: u8) -> DiskId {
@@ -105,9 +126,13 @@ mod tests {
             slot(3, 5, 6, Reason::Draining),
         ];
         let sorted = most_urgent_first(moves.clone(), &current, coding(), |id| id.0[0] < 90);
-        let order: Vec<(usize, usize)> = sorted.iter().map(|slot| (slot.group, slot.index)).collect();
+        let order: Vec<(usize, usize)> = sorted.iter().map(|(_, slot)| (slot.group, slot.index)).collect();
         // After its first slot the twofold loss is as safe as the single one, and further back.
         assert_eq!(order, [(2, 1), (1, 0), (2, 5), (1, 4), (3, 5), (0, 3), (2, 2), (0, 1), (3, 0)]);
+        assert_eq!(sorted[2].0, Urgency { is_blocked: false, reason: Reason::Lost, spare: 1 });
+        assert_eq!(sorted[8].0, Urgency { is_blocked: true, reason: Reason::Lost, spare: -1 });
+        let blocked = |slot: usize| is_blocked(&current[3], slot, coding(), |id| id.0[0] < 90);
+        assert_eq!([0, 2, 3, 5].map(blocked), [true, true, false, false]);
         let mut reversed = moves;
         reversed.reverse();
         assert_eq!(most_urgent_first(reversed, &current, coding(), |id| id.0[0] < 90), sorted);

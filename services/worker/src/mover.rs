@@ -15,7 +15,7 @@ use std::{
 use env::Instant;
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use metadata_api::{ClusterMap, DiskState, Error, MapDisk, NodeState, PlacementGroup};
-use placement::{CurrentGroup, PendingMove, spare_shards};
+use placement::{CurrentGroup, PendingMove, is_blocked, spare_shards};
 use types::{Coding, DiskId, GroupId, ShardIndex};
 
 use self::pass::{Pass, pass};
@@ -27,6 +27,10 @@ const PERIOD: Duration = Duration::from_secs(1);
 /// Moves that are carried out at a time.
 const AT_ONCE: usize = 8;
 
+/// Those among them whose group cannot be read and whose disk is away: as a rule nothing can be done for them, and it takes
+/// long to find that out.
+const BLOCKED_AT_ONCE: usize = 2;
+
 /// Passes over a group before others get a turn.
 const PASSES_MAX: usize = 8;
 
@@ -37,8 +41,9 @@ const WRITERS_PAUSE: Duration = Duration::from_secs(1);
 /// How often disks are asked how many bytes they keep, to say how much is left.
 const LIVE_BYTES_PERIOD: Duration = Duration::from_secs(30);
 
-/// Wait before a move that could not be finished is tried again.
+/// Wait before a move that could not be finished is tried again; longer each time that it ends for the same reason.
 const RETRY: Duration = Duration::from_secs(10);
+const RETRY_MAX: Duration = Duration::from_secs(120);
 
 /// A move as the map has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,7 +56,7 @@ pub(crate) struct Move {
 }
 
 /// Names a move; a move that was sent elsewhere has another name.
-type Key = (GroupId, ShardIndex, i64);
+pub(crate) type Key = (GroupId, ShardIndex, i64);
 
 impl Move {
     fn key(&self) -> Key {
@@ -75,7 +80,7 @@ pub(crate) async fn work(context: Context, progress: Progress) {
     let throttle = Throttle::new(context.env.clone(), context.options.move_rate_bytes);
     let mut running = FuturesUnordered::new();
     let mut waiting = Waiting::default();
-    let mut active: HashSet<Key> = HashSet::new();
+    let mut active = Active::default();
     let mut live = LiveBytes::default();
     loop {
         // Those under way go on meanwhile: a disk that does not say how much it keeps is waited for.
@@ -94,11 +99,8 @@ pub(crate) async fn work(context: Context, progress: Progress) {
                 waiting.keep(&moves);
                 let now = context.env.now();
                 for ready in moves {
-                    if running.len() < AT_ONCE
-                        && waiting.is_over(&ready.key(), now)
-                        && active.insert(ready.key())
-                    {
-                        running.push(carry_out(&context, &throttle, &progress, ready));
+                    if waiting.is_over(&ready.pending.key(), now) && active.enter(&ready) {
+                        running.push(carry_out(&context, &throttle, &progress, ready.pending));
                     }
                 }
             }
@@ -116,6 +118,34 @@ pub(crate) async fn work(context: Context, progress: Progress) {
             }
             () = context.pause(PERIOD) => {}
         }
+    }
+}
+
+/// A move that can be carried out now, as its target answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Ready {
+    pending: Move,
+    /// What is in its group cannot be read now, neither from its disk nor from the others.
+    is_blocked: bool,
+}
+
+/// The moves that are being carried out, and whether they are blocked.
+#[derive(Debug, Default)]
+struct Active(HashMap<Key, bool>);
+
+impl Active {
+    /// Whether the move may be carried out now; it counts as active then.
+    fn enter(&mut self, ready: &Ready) -> bool {
+        let blocked = self.0.values().filter(|is_blocked| **is_blocked).count();
+        let has_room = self.0.len() < AT_ONCE && !(ready.is_blocked && blocked >= BLOCKED_AT_ONCE);
+        has_room && !self.0.contains_key(&ready.pending.key()) && {
+            self.0.insert(ready.pending.key(), ready.is_blocked);
+            true
+        }
+    }
+
+    fn remove(&mut self, key: &Key) {
+        self.0.remove(key);
     }
 }
 
@@ -142,19 +172,29 @@ impl LiveBytes {
     }
 }
 
-/// Moves that can be carried out now because their target answers. The most urgent come first.
+/// Moves that can be carried out now because their target answers. The most urgent come first, and those of groups that
+/// cannot be read last.
 async fn ready_moves(
     context: &Context,
     progress: &Progress,
     live: &mut LiveBytes,
-) -> Result<Vec<Move>, Error> {
+) -> Result<Vec<Ready>, Error> {
     let map = context.map().await?;
-    let mut moves = moves(&map);
+    let moves = moves(&map);
     let live = live.of(context, &moves).await;
     progress.set_left(moves.iter().map(|pending| estimate(&map, live, pending)).sum());
-    moves.retain(|pending| is_up(&map, pending.to));
-    moves.sort_by_cached_key(|pending| spare(&map, pending));
-    Ok(moves)
+    Ok(by_urgency(&map, moves))
+}
+
+fn by_urgency(map: &ClusterMap, moves: Vec<Move>) -> Vec<Ready> {
+    let ready = moves.into_iter().filter(|pending| is_up(map, pending.to)).map(|pending| {
+        let (group, index) = (current(&pending.group), usize::from(pending.index.0));
+        let is_blocked = is_blocked(&group, index, pending.coding, |disk| is_up(map, disk));
+        Ready { pending, is_blocked }
+    });
+    let mut ready: Vec<Ready> = ready.collect();
+    ready.sort_by_cached_key(|ready| (ready.is_blocked, spare(map, &ready.pending)));
+    ready
 }
 
 fn moves(map: &ClusterMap) -> Vec<Move> {
@@ -282,18 +322,25 @@ async fn wait_for_writers(context: &Context, since: i64) -> Result<bool, Error> 
 /// Moves that could not be finished, and why.
 #[derive(Debug, Default)]
 struct Waiting {
-    moves: HashMap<Key, (Instant, String)>,
+    moves: HashMap<Key, Wait>,
+}
+
+#[derive(Debug)]
+struct Wait {
+    until: Instant,
+    pause: Duration,
+    reason: String,
 }
 
 impl Waiting {
     /// Forgets moves that are not there any more.
-    fn keep(&mut self, moves: &[Move]) {
-        let keys: HashSet<Key> = moves.iter().map(Move::key).collect();
+    fn keep(&mut self, moves: &[Ready]) {
+        let keys: HashSet<Key> = moves.iter().map(|ready| ready.pending.key()).collect();
         self.moves.retain(|key, _| keys.contains(key));
     }
 
     fn is_over(&self, key: &Key, now: Instant) -> bool {
-        self.moves.get(key).is_none_or(|(until, _)| *until <= now)
+        self.moves.get(key).is_none_or(|wait| wait.until <= now)
     }
 
     fn take_in(&mut self, ended: &Move, left: Left, now: Instant) {
@@ -306,11 +353,13 @@ impl Waiting {
             }
             Left::Gone => drop(self.moves.remove(&ended.key())),
             Left::Unfinished { reason } => {
-                let before = self.moves.insert(ended.key(), (now.after(RETRY), reason.clone()));
+                let before = self.moves.get(&ended.key()).filter(|before| before.reason == reason);
+                let pause = before.map_or(RETRY, |before| (before.pause * 2).min(RETRY_MAX));
                 // Told when it changes, not every time.
-                if before.is_none_or(|(_, before)| before != reason) {
+                if before.is_none() {
                     tracing::warn!(group, index, %to, reason, "a move cannot be finished now");
                 }
+                self.moves.insert(ended.key(), Wait { until: now.after(pause), pause, reason });
             }
         }
     }

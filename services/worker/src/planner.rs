@@ -12,15 +12,16 @@ use std::{
     time::Duration,
 };
 
+use env::Instant;
 use metadata_api::{ClusterMap, Error, MassLoss, NewMove, StorageClass, StorageClassDefinition};
-use placement::{CurrentGroup, DiskState, PendingMove, Reason, Remap, RemapDisk, SlotMove};
+use placement::{CurrentGroup, DiskState, Reason, Remap, RemapDisk, SlotMove, Urgency, is_blocked};
 use types::{Coding, DiskId, GroupId, ShardIndex};
 
 use self::{
     classes::Defaults,
     disks::{Condition, Watch},
 };
-use crate::{context::Context, jobs::Progress};
+use crate::{context::Context, jobs::Progress, mover};
 
 /// Pause between looks.
 const PERIOD: Duration = Duration::from_secs(3);
@@ -28,12 +29,19 @@ const PERIOD: Duration = Duration::from_secs(3);
 /// Pause before a look by a newer map.
 const STALE_PAUSE: Duration = Duration::from_millis(200);
 
+/// A move that has been pending for so long waits for something: it does not keep others from being begun.
+const STALLED_AFTER: Duration = Duration::from_secs(600);
+
+/// Most pending moves, those that wait included, as a multiple of how many are under way.
+const PENDING_FACTOR: usize = 8;
+
 /// Plans as long as this worker has the job.
 pub(crate) async fn work(context: Context, progress: Progress) {
     let mut planner = Planner {
         watch: Watch::new(context.options.down_after()),
         defaults: Defaults::default(),
         settled: None,
+        pending: Pending::default(),
         mass_loss: None,
     };
     loop {
@@ -54,6 +62,7 @@ struct Planner {
     defaults: Defaults,
     /// What was planned for last, with nothing left to begin.
     settled: Option<(i64, BTreeMap<DiskId, Condition>)>,
+    pending: Pending,
     /// Whether so many disks are silent that nothing of them is rebuilt.
     mass_loss: Option<MassLoss>,
 }
@@ -62,6 +71,7 @@ impl Planner {
     async fn look(&mut self, context: &Context, progress: &Progress) -> Result<(), Error> {
         let map = context.map().await?;
         let conditions = self.watch.look(&map, context.env.now());
+        let stalled = self.pending.look(&map, context.env.now());
         self.tell_mass_loss(map.mass_loss());
         // A restored map may not know where shards have moved since. An operator follows them first: a move that begins before, be it
         // of what seems lost, would stand in the way of that.
@@ -79,11 +89,11 @@ impl Planner {
             evictions.iter().map(|eviction| (eviction.disk, eviction.group, eviction.index)).collect();
         let mut wishes = Vec::new();
         for class in map.classes.iter().filter(|class| !class.groups.is_empty()) {
-            wishes.extend(remap(context, class, &map, &conditions).await?);
+            wishes.push(remap(context, class, &map, &conditions).await?);
         }
-        // Stable: the order within each class stays.
-        wishes.sort_by_key(|wish| wish.reason);
-        let plan = Plan::new(&map, &conditions, &evicted, wishes, context.options.moves_pending);
+        let wishes = in_order(wishes);
+        let disks = Disks { conditions: &conditions, evicted: &evicted, stalled: &stalled };
+        let plan = Plan::new(&map, &disks, wishes, context.options.moves_pending);
         progress.set_left(plan.left as u64);
         if plan.is_empty() {
             if plan.left == 0 {
@@ -182,6 +192,24 @@ async fn begin(context: &Context, epoch: i64, moves: &[NewMove]) -> Result<usize
     }
 }
 
+/// Since when moves have been pending, as far as this worker has seen.
+#[derive(Debug, Default)]
+struct Pending {
+    since: BTreeMap<mover::Key, Instant>,
+}
+
+impl Pending {
+    /// Takes the moves of a map in, and answers those that have been pending for long.
+    fn look(&mut self, map: &ClusterMap, now: Instant) -> BTreeSet<mover::Key> {
+        let groups = map.classes.iter().flat_map(|class| &class.groups);
+        let keys = groups.flat_map(|group| group.moves.iter().map(|it| (group.id, it.index, it.since)));
+        let before = std::mem::take(&mut self.since);
+        self.since = keys.map(|key| (key, before.get(&key).copied().unwrap_or(now))).collect();
+        let stalled = self.since.iter().filter(|(_, since)| now.since(**since) >= STALLED_AFTER);
+        stalled.map(|(key, _)| *key).collect()
+    }
+}
+
 /// A slot that should be elsewhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Wish {
@@ -189,7 +217,7 @@ struct Wish {
     index: ShardIndex,
     from: DiskId,
     to: DiskId,
-    reason: Reason,
+    urgency: Urgency,
 }
 
 /// Which slots of a class should be elsewhere, the most urgent first.
@@ -200,18 +228,7 @@ async fn remap(
     conditions: &BTreeMap<DiskId, Condition>,
 ) -> Result<Vec<Wish>, Error> {
     let disks = disks::of_class(class, map, conditions);
-    let current: Vec<CurrentGroup> = class
-        .groups
-        .iter()
-        .map(|group| CurrentGroup {
-            disks: group.disks.clone(),
-            moves: group
-                .moves
-                .iter()
-                .map(|pending| PendingMove { index: usize::from(pending.index.0), to: pending.to })
-                .collect(),
-        })
-        .collect();
+    let current: Vec<CurrentGroup> = class.groups.iter().map(mover::current).collect();
     let up: BTreeSet<DiskId> =
         conditions.iter().filter(|(_, condition)| condition.is_up).map(|(disk, _)| *disk).collect();
     let coding = class.definition.coding;
@@ -227,17 +244,24 @@ async fn remap(
             "placement groups lack disks: add some"
         );
     }
-    let wish = |slot: SlotMove| {
+    let wish = |(urgency, slot): (Urgency, SlotMove)| {
         let group = class.groups.get(slot.group)?.id;
         let index = ShardIndex(u8::try_from(slot.index).ok()?);
-        Some(Wish { group, index, from: slot.from, to: slot.to, reason: slot.reason })
+        Some(Wish { group, index, from: slot.from, to: slot.to, urgency })
     };
     Ok(moves.into_iter().filter_map(wish).filter(|wish| is_worth_it(class, wish)).collect())
 }
 
+/// The wishes of all classes, the most urgent first; the order within each class stays.
+fn in_order(classes: Vec<Vec<Wish>>) -> Vec<Wish> {
+    let mut wishes = classes.concat();
+    wishes.sort_by_key(|wish| wish.urgency);
+    wishes
+}
+
 /// What is in the groups of a former coding is to be re-encoded: it is kept safe, and not moved for the sake of balance.
 fn is_worth_it(class: &StorageClass, wish: &Wish) -> bool {
-    !class.is_former || wish.reason != Reason::Balance
+    !class.is_former || wish.urgency.reason != Reason::Balance
 }
 
 fn urgent_moves(
@@ -245,7 +269,7 @@ fn urgent_moves(
     disks: &[RemapDisk],
     coding: Coding,
     up: &BTreeSet<DiskId>,
-) -> Result<(Remap, Vec<SlotMove>), placement::RemapError> {
+) -> Result<(Remap, Vec<(Urgency, SlotMove)>), placement::RemapError> {
     // The same seed as when the groups were first mapped.
     let mut remap = placement::remap(current, disks, coding, 0)?;
     let moves = std::mem::take(&mut remap.moves);
@@ -273,40 +297,106 @@ struct Plan {
     left: usize,
 }
 
+/// What is known of disks and moves beside the map.
+struct Disks<'a> {
+    conditions: &'a BTreeMap<DiskId, Condition>,
+    /// What disks are still to be cleared of.
+    evicted: &'a BTreeSet<(DiskId, GroupId, ShardIndex)>,
+    /// Moves that have been pending for long.
+    stalled: &'a BTreeSet<mover::Key>,
+}
+
+impl Disks<'_> {
+    fn is_lost(&self, disk: &DiskId) -> bool {
+        self.conditions.get(disk).is_none_or(|it| it.state == DiskState::Lost)
+    }
+
+    fn is_up(&self, disk: DiskId) -> bool {
+        self.conditions.get(&disk).is_some_and(|it| it.is_up)
+    }
+
+    fn takes(&self, disk: &DiskId) -> bool {
+        self.conditions.get(disk).is_some_and(|it| it.takes)
+    }
+}
+
+/// How many moves may begin.
+struct Room {
+    lost: usize,
+    others: usize,
+    /// Those of which nothing can be brought over now: they take nothing from the others, which may be all that keeps
+    /// objects from being lost, and a few of them are begun so that they end if there is nothing to bring over.
+    blocked: usize,
+    all: usize,
+}
+
+impl Room {
+    fn new(map: &ClusterMap, disks: &Disks<'_>, pending_max: u32) -> Self {
+        let (mut of_lost, mut of_any, mut blocked, mut all) = (0, 0, 0, 0);
+        for class in &map.classes {
+            for group in &class.groups {
+                let current = mover::current(group);
+                for pending in &group.moves {
+                    all += 1;
+                    let index = usize::from(pending.index.0);
+                    if disks.stalled.contains(&(group.id, pending.index, pending.since)) {
+                        continue;
+                    }
+                    if is_blocked(&current, index, class.definition.coding, |disk| disks.is_up(disk)) {
+                        blocked += 1;
+                        continue;
+                    }
+                    of_any += 1;
+                    of_lost += usize::from(group.disks.get(index).is_none_or(|disk| disks.is_lost(disk)));
+                }
+            }
+        }
+        let pending_max = usize::try_from(pending_max).unwrap_or(usize::MAX);
+        let half = pending_max.div_ceil(2);
+        // Half is kept free for what is urgent, and what is not urgent never stands in its way.
+        Self {
+            lost: pending_max.saturating_sub(of_lost),
+            others: half.saturating_sub(of_any),
+            blocked: half.saturating_sub(blocked),
+            all: pending_max.saturating_mul(PENDING_FACTOR).saturating_sub(all),
+        }
+    }
+
+    /// Takes the place of a move. Whether there was one.
+    fn take(&mut self, urgency: Urgency) -> bool {
+        let kind = match urgency {
+            Urgency { is_blocked: true, .. } => &mut self.blocked,
+            Urgency { reason: Reason::Lost, .. } => &mut self.lost,
+            _ => &mut self.others,
+        };
+        let (Some(kind_left), Some(all_left)) = (kind.checked_sub(1), self.all.checked_sub(1)) else {
+            return false;
+        };
+        (*kind, self.all) = (kind_left, all_left);
+        if !urgency.is_blocked && urgency.reason == Reason::Lost {
+            self.others = self.others.saturating_sub(1);
+        }
+        true
+    }
+}
+
 impl Plan {
-    fn new(
-        map: &ClusterMap,
-        conditions: &BTreeMap<DiskId, Condition>,
-        evicted: &BTreeSet<(DiskId, GroupId, ShardIndex)>,
-        wishes: Vec<Wish>,
-        pending_max: u32,
-    ) -> Self {
-        let is_lost = |disk: &DiskId| conditions.get(disk).is_none_or(|it| it.state == DiskState::Lost);
-        let takes = |disk: &DiskId| conditions.get(disk).is_some_and(|it| it.takes);
+    /// What to do about the wishes, which come in the order of their urgency.
+    fn new(map: &ClusterMap, disks: &Disks<'_>, wishes: Vec<Wish>, pending_max: u32) -> Self {
         let groups: BTreeMap<GroupId, _> =
             map.classes.iter().flat_map(|class| &class.groups).map(|group| (group.id, group)).collect();
-        let pending = groups.values().flat_map(|group| group.moves.iter().map(|it| (*group, it)));
-        let (mut of_lost, mut all) = (0, 0);
-        for (group, pending) in pending {
-            all += 1;
-            of_lost += usize::from(group.disks.get(usize::from(pending.index.0)).is_none_or(is_lost));
-        }
-        // Half is kept free for what is urgent, and what is not urgent never stands in its way.
-        let pending_max = usize::try_from(pending_max).unwrap_or(usize::MAX);
-        let mut room_for_lost = pending_max.saturating_sub(of_lost);
-        let mut room_for_others = pending_max.div_ceil(2).saturating_sub(all);
-
+        let mut room = Room::new(map, disks, pending_max);
         let mut plan = Self::default();
-        for Wish { group: id, index, to, reason, from } in wishes {
+        for Wish { group: id, index, to, urgency, from } in wishes {
             let Some(group) = groups.get(&id) else { continue };
-            if evicted.contains(&(to, id, index)) {
+            if disks.evicted.contains(&(to, id, index)) {
                 plan.left += 1;
                 continue;
             }
             if let Some(pending) = group.move_of(index) {
                 let is_reversal = group.disks.get(usize::from(index.0)) == Some(&to);
                 // A target that is only to be emptied is moved on from when the move is finished.
-                if is_lost(&pending.to) && takes(&to) && pending.to == from {
+                if disks.is_lost(&pending.to) && disks.takes(&to) && pending.to == from {
                     plan.changes.push(TargetChange {
                         group: id,
                         index,
@@ -319,12 +409,7 @@ impl Plan {
                 continue;
             }
             plan.left += 1;
-            let room = if reason == Reason::Lost { &mut room_for_lost } else { &mut room_for_others };
-            if *room > 0 && takes(&to) {
-                *room -= 1;
-                if reason == Reason::Lost {
-                    room_for_others = room_for_others.saturating_sub(1);
-                }
+            if disks.takes(&to) && room.take(urgency) {
                 plan.begin.push(NewMove { group: id, index, to });
             }
         }

@@ -4,7 +4,9 @@ use env::Instant;
 use metadata_api::{NodeState, ShardMove};
 use types::ShardIndex;
 
-use super::{Left, RETRY, Waiting, estimate, is_up, moves, spare};
+use super::{
+    AT_ONCE, Active, BLOCKED_AT_ONCE, Left, RETRY, Ready, Waiting, by_urgency, estimate, is_up, moves, spare,
+};
 use crate::tests::maps::{disk, map};
 
 #[test]
@@ -17,6 +19,35 @@ fn moves_of_endangered_groups_are_more_urgent() {
         vec![ShardMove { index: ShardIndex(0), to: disk(5), since: 1, redirected: false }];
     let moves = moves(&map);
     assert_eq!(moves.iter().map(|pending| spare(&map, pending)).collect::<Vec<_>>(), [1, 2]);
+}
+
+#[test]
+fn moves_of_groups_that_cannot_be_read_come_last_and_take_few_places() {
+    let mut map = map(12, &[[0, 1, 2, 3], [3, 4, 5, 6]]);
+    for number in 0..3 {
+        map.nodes[number].state = NodeState::Down;
+    }
+    let pending =
+        |index, to| ShardMove { index: ShardIndex(index), to: disk(to), since: 1, redirected: false };
+    map.classes[0].groups[0].moves = (0..4).map(|index| pending(index, 8)).collect();
+    map.classes[0].groups[1].moves = vec![pending(1, 9)];
+    let ready = by_urgency(&map, moves(&map));
+    let order: Vec<_> = ready.iter().map(|it| (it.pending.group.id.0, it.is_blocked)).collect();
+    assert_eq!(order, [(1, false), (2, false), (1, true), (1, true), (1, true)]);
+    assert_eq!(ready[0].pending.index, ShardIndex(3), "its disk is there, so that its shards can be copied");
+    let mut active = Active::default();
+    let entered = |active: &mut Active| ready.iter().filter(|ready| active.enter(ready)).count();
+    assert_eq!(entered(&mut active), 2 + BLOCKED_AT_ONCE);
+    assert_eq!(entered(&mut active), 0);
+    active.remove(&ready[2].pending.key());
+    assert_eq!(entered(&mut active), 1);
+    let many = (0..2 * AT_ONCE as i64).map(|since| {
+        let mut ready = ready[1].clone();
+        ready.pending.since = 10 + since;
+        ready
+    });
+    let mut active = Active::default();
+    assert_eq!(many.filter(|ready| active.enter(ready)).count(), AT_ONCE);
 }
 
 #[test]
@@ -63,6 +94,13 @@ fn a_move_that_cannot_be_finished_gets_another_turn_later() {
     let mut other = moves[0].clone();
     other.since = 2;
     assert!(waiting.is_over(&other.key(), now));
-    waiting.keep(&[other]);
+    // Each time it waits longer, unless it is held up by something else.
+    let later = now.after(RETRY);
+    waiting.take_in(&moves[0], Left::Unfinished { reason: "no disk".to_owned() }, later);
+    assert!(!waiting.is_over(&moves[0].key(), later.after(RETRY)));
+    assert!(waiting.is_over(&moves[0].key(), later.after(RETRY * 2)));
+    waiting.take_in(&moves[0], Left::Unfinished { reason: "too slow".to_owned() }, later);
+    assert!(waiting.is_over(&moves[0].key(), later.after(RETRY)));
+    waiting.keep(&[Ready { pending: other, is_blocked: false }]);
     assert!(waiting.moves.is_empty());
 }

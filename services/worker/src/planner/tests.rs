@@ -5,13 +5,13 @@ use std::{
 
 use env::Instant;
 use metadata_api::{ClusterMap, NewMove, NodeState, ShardMove};
-use placement::Reason;
+use placement::{Reason, Urgency};
 use types::{DiskId, GroupId, ShardIndex};
 
 use super::{
-    Plan, TargetChange, Wish,
+    Disks, Pending, Plan, STALLED_AFTER, TargetChange, Wish,
     disks::{Condition, Watch},
-    is_worth_it,
+    in_order, is_worth_it,
 };
 use crate::tests::maps::{disk, map};
 
@@ -20,11 +20,19 @@ fn conditions(map: &ClusterMap) -> BTreeMap<DiskId, Condition> {
 }
 
 fn plan(map: &ClusterMap, wishes: Vec<Wish>, pending_max: u32) -> Plan {
-    Plan::new(map, &conditions(map), &BTreeSet::new(), wishes, pending_max)
+    let (conditions, none) = (conditions(map), BTreeSet::new());
+    let disks = Disks { conditions: &conditions, evicted: &none, stalled: &BTreeSet::new() };
+    Plan::new(map, &disks, wishes, pending_max)
 }
 
 fn wish(group: i32, index: u8, from: u8, to: u8, reason: Reason) -> Wish {
-    Wish { group: GroupId(group), index: ShardIndex(index), from: disk(from), to: disk(to), reason }
+    Wish {
+        group: GroupId(group),
+        index: ShardIndex(index),
+        from: disk(from),
+        to: disk(to),
+        urgency: Urgency { is_blocked: false, reason, spare: 1 },
+    }
 }
 
 fn new_move(group: i32, index: u8, to: u8) -> NewMove {
@@ -62,6 +70,79 @@ fn moves_that_are_not_urgent_leave_room_for_those_that_are() {
     assert_eq!(plan(&busy, wishes, 4).begin, [new_move(2, 0, 4)]);
 }
 
+/// Group 1 on disks 0 to 3 has lost three of them, with these moves pending; group 2, on others, has lost one.
+fn half_lost(pending: u8) -> ClusterMap {
+    let mut map = map(12, &[[0, 1, 2, 3], [0, 4, 5, 6]]);
+    for number in 0..3 {
+        map.nodes[number].state = NodeState::Down;
+    }
+    for index in 0..pending {
+        let moved = ShardMove { index: ShardIndex(index), to: disk(8 + index), since: 7, redirected: false };
+        map.classes[0].groups[0].moves.push(moved);
+    }
+    map
+}
+
+#[test]
+fn moves_of_groups_that_cannot_be_read_hold_up_no_others() {
+    let wishes = || vec![wish(2, 0, 0, 11, Reason::Lost), wish(2, 1, 4, 9, Reason::Draining)];
+    assert_eq!(plan(&half_lost(0), wishes(), 2).begin, [new_move(2, 0, 11)]);
+    assert_eq!(plan(&half_lost(3), wishes(), 2).begin, [new_move(2, 0, 11)]);
+    assert_eq!(plan(&half_lost(3), wishes(), 4).begin, [new_move(2, 0, 11), new_move(2, 1, 9)]);
+    // They have room of their own, which is bounded.
+    let blocked = |group, index, from, to| Wish {
+        urgency: Urgency { is_blocked: true, reason: Reason::Lost, spare: -1 },
+        ..wish(group, index, from, to, Reason::Lost)
+    };
+    let wishes = vec![blocked(1, 1, 1, 9), blocked(1, 2, 2, 10)];
+    assert_eq!(plan(&half_lost(1), wishes.clone(), 2).begin, []);
+    assert_eq!(plan(&half_lost(1), wishes, 4).begin, [new_move(1, 1, 9)]);
+}
+
+#[test]
+fn lost_shards_are_rebuilt_by_spare_shards_whatever_their_class() {
+    let wish = |group, is_blocked, reason, spare| Wish {
+        urgency: Urgency { is_blocked, reason, spare },
+        ..wish(group, 0, 0, 4, reason)
+    };
+    let (first, second) = (
+        vec![
+            wish(1, false, Reason::Lost, 1),
+            wish(2, false, Reason::Balance, -1),
+            wish(3, true, Reason::Lost, -2),
+        ],
+        vec![
+            wish(4, false, Reason::Lost, 0),
+            wish(5, false, Reason::Lost, 1),
+            wish(6, false, Reason::Spread, 0),
+        ],
+    );
+    let order: Vec<i32> = in_order(vec![first, second]).iter().map(|wish| wish.group.0).collect();
+    assert_eq!(order, [4, 1, 5, 6, 2, 3]);
+}
+
+#[test]
+fn moves_that_have_been_pending_for_long_hold_up_no_others() {
+    let mut map = map(12, &[[0, 1, 2, 3], [0, 4, 5, 6]]);
+    map.nodes[0].state = NodeState::Down;
+    map.classes[0].groups[0].moves =
+        vec![ShardMove { index: ShardIndex(0), to: disk(8), since: 7, redirected: false }];
+    let mut pending = Pending::default();
+    let start = Instant::from_start(Duration::ZERO);
+    let conditions = conditions(&map);
+    let mut begun = |map: &ClusterMap, now| {
+        let stalled = pending.look(map, now);
+        let disks = Disks { conditions: &conditions, evicted: &BTreeSet::new(), stalled: &stalled };
+        Plan::new(map, &disks, vec![wish(2, 0, 0, 9, Reason::Lost)], 1).begin.len()
+    };
+    assert_eq!(begun(&map, start), 0);
+    assert_eq!(begun(&map, start.after(STALLED_AFTER - Duration::from_secs(1))), 0);
+    assert_eq!(begun(&map, start.after(STALLED_AFTER)), 1);
+    // Sent elsewhere it is another move.
+    map.classes[0].groups[0].moves[0].since = 8;
+    assert_eq!(begun(&map, start.after(STALLED_AFTER)), 0);
+}
+
 #[test]
 fn nothing_moves_to_a_disk_that_does_not_take_it() {
     let mut map = two_groups();
@@ -79,7 +160,9 @@ fn nothing_moves_to_a_disk_that_is_to_be_cleared_of_the_same_shards() {
     let map = two_groups();
     let evicted = BTreeSet::from([(disk(4), GroupId(1), ShardIndex(0))]);
     let wishes = vec![wish(1, 0, 0, 4, Reason::Balance), wish(2, 0, 0, 4, Reason::Balance)];
-    let plan = Plan::new(&map, &conditions(&map), &evicted, wishes, 8);
+    let conditions = conditions(&map);
+    let disks = Disks { conditions: &conditions, evicted: &evicted, stalled: &BTreeSet::new() };
+    let plan = Plan::new(&map, &disks, wishes, 8);
     assert_eq!(plan.begin, [new_move(2, 0, 4)]);
 }
 
