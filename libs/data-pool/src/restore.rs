@@ -61,10 +61,10 @@ pub enum Restored {
 
 impl Pool {
     /// Brings a shard of a chunk that something names to a disk, unless it is there and whole, replacing one that is there
-    /// and damaged: from its other place if it has one, and where that has no
-    /// good cell, from any k other shards of the chunk. Cells are verified on their way, a few stripes are in memory at
-    /// a time, and on `Copied` and `Rebuilt` the shard is stable. While it runs it counts as a write by the cluster
-    /// map in use. May be repeated.
+    /// and damaged: from its other place if it has one, and where that has no good cell, from any k other shards of the
+    /// chunk. Cells are verified on their way, a few stripes are in memory at a time, and on `Copied` and `Rebuilt` the
+    /// shard is stable and was read back from the medium. While it runs it counts as a write by the cluster map in use.
+    /// May be repeated.
     pub async fn restore_shard(&self, request: Restore) -> Restored {
         let shared = self.shared();
         let map = shared.view.hold();
@@ -85,8 +85,16 @@ impl Pool {
             Err(error) => return Restored::Failed(error),
         }
         let cells = Cells::new(shared, group, &header, to.disk);
-        let put = put(shared, to, header, cells).await;
-        match put {
+        let shard = header.shard;
+        match put(shared, to, header, cells).await {
+            // What it comes from is given up for it.
+            Ok(restored @ (Restored::Copied { .. } | Restored::Rebuilt { .. })) => {
+                match self.verify_shard(to.disk, shard).await {
+                    Ok(()) => restored,
+                    Err(Error::ShardDeleted { .. }) => Restored::ChunkDeleted,
+                    Err(error) => Restored::Failed(error),
+                }
+            }
             Err(Restored::Failed(Error::ShardExists { shard })) => {
                 match self.verify_shard(to.disk, shard).await {
                     Ok(()) => Restored::AlreadyThere,

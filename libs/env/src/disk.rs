@@ -3,6 +3,7 @@
 use std::{
     fs,
     io::{self, IoSlice},
+    num::NonZeroU64,
     os::unix::fs::{FileExt, OpenOptionsExt},
     path::{Path, PathBuf},
     sync::Arc,
@@ -10,6 +11,9 @@ use std::{
 
 /// Most slices in one system call. Source: limits.h(0p), "IOV_MAX"; Linux has 1,024.
 const SLICES_MAX: usize = 1024;
+
+/// What the system keeps of a file in memory, or forgets, at least, in bytes.
+const PAGE: u64 = 4096;
 
 /// How to open a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +44,9 @@ pub trait File: Send + Sync + 'static {
     fn read_exact_now(&self, _buffer: &mut [u8], _offset: u64) -> io::Result<bool> {
         Ok(false)
     }
+    /// Lets the system forget what it keeps in memory of these bytes, as far as that is on the medium already, so that the next
+    /// read shows what the medium has. A hint: nothing says whether it was followed.
+    fn forget_cached(&self, _offset: u64, _length: u64) {}
     /// Writes all of `buffer` at `offset`, growing the file. Not durable before [`File::sync_data`].
     fn write_all_at(&self, buffer: &[u8], offset: u64) -> io::Result<()>;
     /// Writes all of `buffers`, one behind the other, at `offset`, as [`File::write_all_at`] would write them in one piece.
@@ -154,6 +161,14 @@ impl File for fs::File {
             }
         }
         Ok(true)
+    }
+
+    fn forget_cached(&self, offset: u64, length: u64) {
+        // Pages of which only a part is named stay.
+        let start = offset - offset % PAGE;
+        let end = offset.saturating_add(length).next_multiple_of(PAGE);
+        // A file system that keeps nothing in memory, or nothing else, refuses.
+        let _ = rustix::fs::fadvise(self, start, NonZeroU64::new(end - start), rustix::fs::Advice::DontNeed);
     }
 
     fn write_all_at(&self, buffer: &[u8], offset: u64) -> io::Result<()> {

@@ -206,6 +206,17 @@ async fn a_target_that_hangs_is_given_up() {
     }
 }
 
+/// What it comes from is given up for it.
+#[tokio::test(start_paused = true)]
+async fn a_shard_that_was_put_is_read_back() {
+    let (cluster, extent, _) = cluster("4+2", 8 << 20).await;
+    cluster.set_fault(6, Fault::Discard);
+    let shard = ShardId { chunk: extent.chunk, index: ShardIndex(2) };
+    assert_eq!(restore(&cluster, &extent, 2, 6).await, Restored::Failed(Error::ShardNotFound { shard }));
+    cluster.set_fault(6, Fault::None);
+    assert!(matches!(restore(&cluster, &extent, 2, 6).await, Restored::Copied { .. }));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_restore_counts_as_a_write_by_its_map() {
     let (cluster, extent, _) = cluster("4+2", 300_000).await;

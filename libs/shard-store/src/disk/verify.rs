@@ -89,12 +89,16 @@ fn read_array<const N: usize>(file: &dyn File, position: u64) -> io::Result<[u8;
 }
 
 impl Shared {
-    /// Verifies a shard wherever it is now.
+    /// Verifies a shard wherever it is now, as the medium has it.
     pub(super) fn verify(&self, shard: ShardId) -> Result<(), Error> {
         loop {
             let (place, segment) = self.index().find(shard)?;
             let file = self.files.open(segment).map_err(Damage::Unread);
-            match file.and_then(|file| verify_record(file.as_ref(), segment.salt, &place)) {
+            let verified = file.and_then(|file| {
+                file.forget_cached(place.position(), place.record.layout().length);
+                verify_record(file.as_ref(), segment.salt, &place)
+            });
+            match verified {
                 Ok(()) => return Ok(()),
                 // Moved, replaced or deleted meanwhile.
                 Err(_) if self.index().find(shard).map(|(now, _)| now) != Ok(place) => {}
