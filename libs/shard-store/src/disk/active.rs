@@ -7,7 +7,9 @@ use tracing::warn;
 
 use super::{
     Shared,
-    format::{GROUP_ALIGNMENT, RECORD_ALIGNMENT, SEGMENT_HEADER_LENGTH, Salt, encode_void, segment_header},
+    format::{
+        GROUP_ALIGNMENT, RECORD_ALIGNMENT, SEGMENT_HEADER_LENGTH, Salt, encode_void, padding, segment_header,
+    },
     index::Claim,
     recovery::Tail,
     segment::{Kind, SegmentName},
@@ -88,6 +90,8 @@ impl Appender {
             position: tail.position,
             reserved: tail.position,
         });
+        // What is reserved ends where a block does, so that the padding behind a group has room.
+        let full_length = full_length - full_length % GROUP_ALIGNMENT;
         Self { kind, step, full_length, active }
     }
 
@@ -226,8 +230,9 @@ impl Active {
     /// Ends a full segment with a void and makes all of it stable, the headers of records that are still to come too:
     /// what is in it and cannot be read at a start has rotted, and where the void is missing the end is. May be repeated.
     fn finish(&self) -> Result<(), NoRoom> {
-        let void = encode_void(self.salt, self.position, RECORD_ALIGNMENT);
-        self.file.allocate(self.position + RECORD_ALIGNMENT).map_err(NoRoom::of_reserving)?;
+        let mut void = encode_void(self.salt, self.position, RECORD_ALIGNMENT).to_vec();
+        void.extend_from_slice(padding(self.position + RECORD_ALIGNMENT));
+        self.file.allocate(self.position + void.len() as u64).map_err(NoRoom::of_reserving)?;
         let written = self.file.write_all_at(&void, self.position);
         written.and_then(|()| self.file.sync_data()).map_err(NoRoom::Failed)
     }

@@ -24,6 +24,15 @@ pub(super) const RECORD_ALIGNMENT: u64 = 512;
 /// What one group writes begins at a multiple of this: no block that holds an acknowledged record is written again.
 pub(super) const GROUP_ALIGNMENT: u64 = 4096;
 
+/// What fills up the last block of something that ends at `end`. It is written, though it is zeros already, so that nothing
+/// can come back there that an earlier start cut off and could not make stable: what stands between two groups would pass
+/// for rot.
+pub(super) fn padding(end: u64) -> &'static [u8] {
+    const BLOCK: [u8; GROUP_ALIGNMENT as usize] = [0; GROUP_ALIGNMENT as usize];
+    let length = usize::try_from(end.next_multiple_of(GROUP_ALIGNMENT) - end).unwrap_or_default();
+    BLOCK.get(..length).unwrap_or_default()
+}
+
 /// Bytes before the first record of a segment.
 pub(super) const SEGMENT_HEADER_LENGTH: u64 = 4096;
 

@@ -23,7 +23,7 @@ use types::ShardId;
 use super::{
     format::{
         Chain, FOOTER_LENGTH, Footer, GROUP_ALIGNMENT, Group, HEADER_LENGTH, Marks, MarksRecord,
-        RECORD_ALIGNMENT, RecordHeader, Salt, encode_void, open_sealed, sealed_length, take_cell,
+        RECORD_ALIGNMENT, RecordHeader, Salt, encode_void, open_sealed, padding, sealed_length, take_cell,
     },
     index::{Index, Place},
     index_file,
@@ -229,6 +229,8 @@ fn settle(segment: &mut Scanned, is_newest: bool, stable: &StablePoint) -> io::R
 /// Reads the records that are not known to be stable. Whether anything was written.
 fn settle_records(segment: &mut Scanned, stable: &StablePoint) -> io::Result<bool> {
     let (file, salt) = (&segment.file, segment.name.salt);
+    let length = file.length()?;
+    let starts = segment.scan.starts();
     let (kept, unproven): (Vec<_>, Vec<_>) =
         segment.scan.records.drain(..).partition(|record| record.group <= stable.group);
     segment.scan.records = kept;
@@ -239,6 +241,11 @@ fn settle_records(segment: &mut Scanned, stable: &StablePoint) -> io::Result<boo
         let read = file.read_exact_at(&mut bytes, record.position).is_ok();
         if read && is_intact(&record, salt, &bytes) {
             file.write_all_at(&bytes, record.position)?;
+            let end = record.end();
+            let block_end = end.next_multiple_of(GROUP_ALIGNMENT);
+            if block_end <= length && starts.range(end..block_end).next().is_none() {
+                file.write_all_at(padding(end), end)?;
+            }
             segment.scan.records.push(record);
         } else {
             file.write_all_at(&[0; FOOTER_LENGTH], record.position + footer)?;

@@ -4,7 +4,7 @@
 //! records is passed over: a record begins where the one before it ends, or at the next block, and whatever else lies
 //! between them is a [`Stray`], zeros too.
 
-use std::{io, sync::Arc};
+use std::{collections::BTreeSet, io, sync::Arc};
 
 use env::File;
 
@@ -124,6 +124,13 @@ impl Scan {
     /// Whether it is of a full segment in which nothing is damaged, as far as a scan shows.
     pub(super) fn is_whole(&self) -> bool {
         self.is_finished && self.broken.is_empty() && self.strays.is_empty()
+    }
+
+    /// Where everything that is known begins.
+    pub(super) fn starts(&self) -> BTreeSet<u64> {
+        let records = self.records.iter().map(|record| record.position);
+        let broken = self.broken.iter().map(|broken| broken.position);
+        records.chain(broken).chain(self.voids.iter().map(|void| void.position)).collect()
     }
 
     /// Whether the blocks of something, `length` bytes at `position`, hold nothing else that is known.

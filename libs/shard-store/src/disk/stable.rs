@@ -99,18 +99,24 @@ pub(super) fn read(disk: &dyn Disk, directory: &Path, id: DiskId) -> StablePoint
     let Ok(file) = disk.open(&directory.join(FILE_NAME), OpenMode::Read) else {
         return StablePoint::default();
     };
+    newest(file.as_ref(), id).map_or_else(StablePoint::default, |(_, point)| point)
+}
+
+/// The newest note in the file, and where it is.
+fn newest(file: &dyn File, id: DiskId) -> Option<(u64, StablePoint)> {
     let points = [0, SLOT_SPACING].into_iter().filter_map(|position| {
         let mut bytes = [0; SLOT_LENGTH];
         file.read_exact_at(&mut bytes, position).ok()?;
-        StablePoint::decode(&bytes, id)
+        Some((position, StablePoint::decode(&bytes, id)?))
     });
-    points.max_by_key(|point| point.group).unwrap_or_default()
+    points.max_by_key(|(_, point)| point.group)
 }
 
 /// The file that the writer notes its progress in.
 pub(super) struct StableFile {
     disk: DiskId,
     file: Option<Arc<dyn File>>,
+    /// Where the last note is.
     slot: u64,
 }
 
@@ -130,7 +136,8 @@ impl StableFile {
         });
         let file =
             opened.inspect_err(|error| warn!(disk = %id, %error, "what is stable cannot be noted")).ok();
-        Self { disk: id, file, slot: 0 }
+        let slot = file.as_ref().and_then(|file| newest(file.as_ref(), id)).map_or(0, |(slot, _)| slot);
+        Self { disk: id, file, slot }
     }
 
     /// Notes a point, over the older of the two notes. Not synced.
@@ -163,7 +170,26 @@ impl StableFile {
 mod tests {
     use types::DiskId;
 
-    use super::{End, Group, StablePoint};
+    use super::{End, Group, StableFile, StablePoint};
+
+    /// A note that is torn leaves the one before it, also when it is the first one after a start.
+    #[test]
+    fn the_first_note_after_a_start_is_over_the_older_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let (disk, id) = (env::RealDisk, DiskId([1; 16]));
+        let point = |group| StablePoint { group: Group(group), ..StablePoint::default() };
+        for notes in 1..6 {
+            let mut file = StableFile::open(&disk, directory.path(), id);
+            for group in 1..=notes {
+                file.note(&point(notes * 10 + group)).unwrap();
+            }
+            let before = super::read(&disk, directory.path(), id);
+            assert_eq!(before, point(notes * 11));
+            let mut file = StableFile::open(&disk, directory.path(), id);
+            file.note(&point(1)).unwrap();
+            assert_eq!(super::read(&disk, directory.path(), id), before, "{notes} notes");
+        }
+    }
 
     #[test]
     fn a_note_with_a_changed_byte_or_of_another_disk_is_none() {

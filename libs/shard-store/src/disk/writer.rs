@@ -14,7 +14,7 @@ use super::{
     active::{Active, Appender, NoRoom, Share},
     format::{
         Chain, Eviction, GROUP_ALIGNMENT, Group, HEADER_LENGTH, MARKS_PER_RECORD_MAX, Marks, RecordHeader,
-        ShardRecord, push_cell, push_sealed,
+        ShardRecord, padding, push_cell, push_sealed,
     },
     group::{Batch, Progress, Run, Written},
     index::Place,
@@ -130,7 +130,10 @@ impl Writer {
         push_sealed(&mut head, owner);
         let mut chain = Chain::new(&header);
         chain.push(last_checksum(&head));
-        active.file.write_all_at(&head, position).map_err(|error| self.shared.fail(&error))?;
+        let tail = position + record.layout().length;
+        let written = active.file.write_all_at(&head, position);
+        let written = written.and_then(|()| active.file.write_all_at(padding(tail), tail));
+        written.map_err(|error| self.shared.fail(&error))?;
         Ok((Arc::new(Room::new(self.shared.clone(), active, position, length, permit)), chain))
     }
 
@@ -417,11 +420,9 @@ impl Writer {
     }
 }
 
-/// Fills up the last block of what is written at `position`, so that nothing can come back there that an earlier start cut off
-/// and could not make stable: what stands between two groups would pass for rot.
+/// Fills up the last block of what is written at `position`.
 fn pad(bytes: &mut Vec<u8>, position: u64) {
-    let end = (position + bytes.len() as u64).next_multiple_of(GROUP_ALIGNMENT);
-    bytes.resize(usize::try_from(end - position).unwrap_or(bytes.len()), 0);
+    bytes.extend_from_slice(padding(position + bytes.len() as u64));
 }
 
 /// Marks of many requests in as few records as may be.
