@@ -11,6 +11,10 @@ pub(crate) enum GatewayStep {
     Next,
     /// Gives up a write.
     Abandon,
+    /// Waits for the answer to a commit no more.
+    GiveUp,
+    /// Gives its lease back and stops, whatever became of the commit.
+    GiveBack,
     /// Deletes a shard of a write that was given up.
     Delete { chunk: usize, shard: usize, disk: usize },
 }

@@ -27,6 +27,9 @@ pub(crate) enum Phase {
     /// Enough shards are stable and those of `unstored` are given up; the commit comes next. The map is held on to until its
     /// outcome is known.
     Written { unstored: u8 },
+    /// Nobody waits for the commit any more, which may still be carried out. The map is held on to until the lease has been
+    /// given back, after which it is refused.
+    Unknown { unstored: u8 },
     /// A write that failed is deleted, at these places still.
     Cleaning { left: Places, is_dirty: bool },
     /// Broken copies and completions: what the first transaction found.
@@ -66,7 +69,10 @@ impl Gateway {
 
     /// The oldest map that a write, a clean-up or the next request uses.
     pub(crate) fn oldest(&self) -> u8 {
-        let holds = matches!(self.phase, Phase::Writing | Phase::Written { .. } | Phase::Cleaning { .. });
+        let holds = matches!(
+            self.phase,
+            Phase::Writing | Phase::Written { .. } | Phase::Unknown { .. } | Phase::Cleaning { .. }
+        );
         if holds && self.held.epoch != 0 { self.held.epoch.min(self.view.epoch) } else { self.view.epoch }
     }
 
@@ -110,6 +116,13 @@ impl Protocol {
                 if self.scenario.abandons {
                     add(GatewayStep::Abandon);
                 }
+                if self.scenario.gives_commits_up {
+                    add(GatewayStep::GiveUp);
+                }
+            }
+            Phase::Unknown { .. } => {
+                add(GatewayStep::Next);
+                add(GatewayStep::GiveBack);
             }
             Phase::Cleaning { left, .. } => {
                 for (chunk, shard, disk) in left.iter() {
@@ -138,6 +151,15 @@ impl Protocol {
             }
             GatewayStep::LearnMap => state.gateways[number].view = state.rows.map,
             GatewayStep::Abandon => self.begin_cleaning(state, number),
+            GatewayStep::GiveUp => {
+                let gateway = &mut state.gateways[number];
+                let Phase::Written { unstored } = gateway.phase else { return };
+                gateway.phase = Phase::Unknown { unstored };
+                if self.scenario.is(Sabotage::MapHeldForAnswersOnly) {
+                    gateway.held = Map::default();
+                }
+            }
+            GatewayStep::GiveBack => self.give_back(state, number),
             GatewayStep::Delete { chunk, shard, disk } => self.clean(state, number, chunk, shard, disk),
             GatewayStep::Next => self.proceed(state, number),
         }
@@ -225,14 +247,18 @@ impl Protocol {
         if !left.is_empty() {
             state.gateways[number].phase = Phase::Cleaning { left, is_dirty };
         } else if is_dirty || !state.rows.is_active(number) {
-            // The lease is released; the reaper does the rest.
-            if state.rows.is_active(number) {
-                state.rows.leases[number] = Lease::Revoked;
-            }
-            state.gateways[number] = state.gateways[number].end(Phase::Gone);
+            self.give_back(state, number);
         } else {
             state.gateways[number] = state.gateways[number].next(self.scenario.programs[number]);
         }
+    }
+
+    /// The lease is released, and the gateway stops; the reaper does the rest.
+    fn give_back(&self, state: &mut State, number: usize) {
+        if state.rows.is_active(number) {
+            state.rows.leases[number] = Lease::Revoked;
+        }
+        state.gateways[number] = state.gateways[number].end(Phase::Gone);
     }
 
     fn proceed(&self, state: &mut State, number: usize) {
@@ -249,7 +275,17 @@ impl Protocol {
                     gateway.held = Map::default();
                 }
             }
-            Phase::Written { unstored } => self.commit(state, number, unstored),
+            Phase::Written { unstored } => {
+                if !self.commit(state, number, unstored) {
+                    self.begin_cleaning(state, number);
+                    return;
+                }
+                state.gateways[number] = state.gateways[number].next(self.scenario.programs[number]);
+            }
+            Phase::Unknown { unstored } => {
+                self.commit(state, number, unstored);
+                self.give_back(state, number);
+            }
             Phase::Found { chunks } => self.write_found(state, number, chunks),
             Phase::Reading { .. } => self.read(state, number),
             Phase::Cleaning { .. } | Phase::Done | Phase::Gone => {}
@@ -308,8 +344,8 @@ impl Protocol {
         state.gateways[number] = state.gateways[number].next(self.scenario.programs[number]);
     }
 
-    /// Makes a stored chunk visible, if the lease is live and the upload still takes parts.
-    fn commit(&self, state: &mut State, number: usize, unstored: u8) {
+    /// Makes a stored chunk visible, if the lease is live and the upload still takes parts. Whether it did.
+    fn commit(&self, state: &mut State, number: usize, unstored: u8) -> bool {
         let rows = &mut state.rows;
         let is_live = rows.is_active(number) || self.scenario.is(Sabotage::NoCommitFence);
         let (chunk, is_committed) = match self.request(state, number) {
@@ -323,14 +359,10 @@ impl Protocol {
             }
             _ => (0, false),
         };
-        if !is_committed {
-            self.begin_cleaning(state, number);
-            return;
-        }
-        if !self.scenario.is(Sabotage::CommitForgetsMissing) {
+        if is_committed && !self.scenario.is(Sabotage::CommitForgetsMissing) {
             state.rows.record_missing(chunk, unstored);
         }
-        state.gateways[number] = state.gateways[number].next(self.scenario.programs[number]);
+        is_committed
     }
 
     /// The second transaction of broken copies and completions.

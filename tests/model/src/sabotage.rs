@@ -59,6 +59,8 @@ sabotages! {
     RenewalForgetsHeldMaps in "move" breaks READABLE;
     /// A write lets go of its map when the shards are stable, not when its commit has an outcome.
     MapHeldForShardsOnly in "move" breaks READABLE;
+    /// A write lets go of its map when nobody waits for its commit any more, which may still be carried out.
+    MapHeldForAnswersOnly in "given up commit" breaks READABLE;
     /// A move is finished although a chunk could not be copied.
     FinishMoveEarly in "outage" breaks ACCOUNTED;
     /// A move is finished by what could be listed alone, although rows of missing shards say that there is more.

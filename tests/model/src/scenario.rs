@@ -47,6 +47,8 @@ pub(crate) struct Scenario {
     pub(crate) fences_one_by_one: bool,
     /// Whether a gateway may give up a write.
     pub(crate) abandons: bool,
+    /// Whether a gateway may stop waiting for the answer to a commit, which is carried out later, or never.
+    pub(crate) gives_commits_up: bool,
     /// Moves that are begun in this order: which shard, and to which disk.
     pub(crate) moves: &'static [(u8, u8)],
     /// How often a move may be reversed.
@@ -86,6 +88,7 @@ impl Scenario {
             listing: [2, 1, 0],
             fences_one_by_one: false,
             abandons: false,
+            gives_commits_up: false,
             moves: &[],
             reversals: 0,
             outages: 0,

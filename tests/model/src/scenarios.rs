@@ -30,6 +30,7 @@ pub const QUICK: &[(&str, usize)] = &[
     ("delete", 80_000),
     ("delete, given up", 100_000),
     ("abandon", 100_000),
+    ("given up commit", 5_000),
     ("two movers", 100_000),
     ("back, outage", 100_000),
     ("back, rot", 20_000),
@@ -173,6 +174,7 @@ fn moves(name: &str) -> Option<Scenario> {
         "delete, late" => Scenario { late_workers: true, ..named("delete") },
         "delete, back" => Scenario { moves: &[(0, 2), (0, 0)], ..named("delete") },
         "abandon" => Scenario { reaps: true, abandons: true, ..named("move") },
+        "given up commit" => Scenario { reaps: true, gives_commits_up: true, ..named("move") },
         "abandon, fences one by one" => {
             Scenario { fences_one_by_one: true, late_workers: true, ..named("abandon") }
         }

@@ -39,7 +39,7 @@ holds! {
     moves_with_readers: &["read"];
     moves_with_deletions: &["delete"];
     deletions_that_do_not_wait_for_a_disk: &["delete, given up"];
-    moves_with_writes_given_up: &["abandon"];
+    moves_with_writes_given_up: &["abandon", "given up commit"];
     moves_by_two_movers: &["two movers"];
 }
 
