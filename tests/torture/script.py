@@ -34,7 +34,7 @@ def perform(name, chosen, run):
     if chosen.seed is None:
         chosen.seed = random.SystemRandom().randrange(10**6)
     report = Report()
-    folder = pathlib.Path(tempfile.mkdtemp(prefix=f"ashlar-{name}-"))
+    folder = pathlib.Path(tempfile.mkdtemp(prefix=f"ashlar-{name.split()[0]}-"))
     # Postgres runs as another user.
     folder.chmod(0o755)
     with contextlib.ExitStack() as undo:
