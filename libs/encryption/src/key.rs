@@ -33,7 +33,8 @@ impl DataKey {
         Self(Zeroizing::new(random))
     }
 
-    pub(crate) fn bytes(&self) -> &[u8; KEY_LENGTH] {
+    /// Its bytes, to be wrapped by somebody else.
+    pub fn bytes(&self) -> &[u8; KEY_LENGTH] {
         &self.0
     }
 
@@ -59,6 +60,11 @@ impl WrappingKey {
     /// Of its bytes.
     pub fn new(bytes: [u8; KEY_LENGTH]) -> Self {
         Self(Zeroizing::new(bytes))
+    }
+
+    /// Of a key that was wrapped itself.
+    pub fn of(key: &DataKey) -> Self {
+        Self(key.0.clone())
     }
 
     /// Wraps a data key. It comes out only by the same key in the same `context`. `salt` is 32 random bytes.
@@ -110,7 +116,7 @@ pub fn wrapped(
     salt: [u8; SALT_LENGTH],
 ) -> Encryption {
     let wrapped_key = by.wrap(key, &context(scheme, key_id), salt);
-    Encryption { scheme, key_id: key_id.to_owned(), wrapped_key }
+    Encryption::new(scheme, key_id, wrapped_key)
 }
 
 /// The data key of an object. Errors: `WrongKey`.

@@ -174,6 +174,9 @@ macro_rules! conformance_cases {
             encryption::encrypted_content_tells_the_size_of_its_object;
             encryption::encrypted_parts_tell_their_sizes;
             encryption::copies_and_renames_keep_how_their_bytes_are_encrypted;
+            encryption::a_data_key_is_wrapped_anew_as_it_was_found;
+            encryption::copies_can_wrap_their_data_key_otherwise;
+            encryption::whatever_is_encrypted_is_listed;
             copies::a_copy_is_a_version_of_the_same_content;
             copies::copying_an_older_version_restores_it;
             copies::a_copy_needs_its_source_as_it_was_read;

@@ -43,13 +43,14 @@ use self::{
 use crate::{
     AbortUpload, AccessSecret, AccountId, Bucket, BucketPage, BucketQuota, ChangeIdentities, ClusterMap,
     CommitPart, CommitVersion, Committed, CompleteUpload, ContentPage, ContentPosition, CopyVersion,
-    CreateBucket, CreateUpload, DeleteVersions, DeletedVersion, DiskHistory, Error, Eviction, FoundVersion,
-    GarbageId, GarbageItem, GetVersion, INVENTORIES_PAGE_MAX, IdentitiesChanged, IdentityPage, Intent,
-    Inventory, JobName, JobProgress, JobState, Lease, LeaseState, ListBuckets, ListObjects, ListParts,
-    ListUploads, ListVersions, Metadata, NewMove, NodeRegistration, NodeState, ObjectPage, ObservedNode,
-    OpenSession, PAGE_SIZE_MAX, Part, PartPage, RenameObject, ReplaceChunks, SealSession, SealedSession,
-    Session, SessionOpened, SetAcl, SetLock, SetRestore, SetTags, StorageClassDefinition, Subresource,
-    Tagged, Upload, UploadPage, VersionPage, check_signed_scope, part_size_min,
+    CreateBucket, CreateUpload, DeleteVersions, DeletedVersion, DiskHistory, EncryptedPage, Error, Eviction,
+    FoundVersion, GarbageId, GarbageItem, GetVersion, INVENTORIES_PAGE_MAX, IdentitiesChanged, IdentityPage,
+    Intent, Inventory, JobName, JobProgress, JobState, Lease, LeaseState, ListBuckets, ListObjects,
+    ListParts, ListUploads, ListVersions, Metadata, NewMove, NodeRegistration, NodeState, ObjectPage,
+    ObservedNode, OpenSession, PAGE_SIZE_MAX, Part, PartPage, RenameObject, ReplaceChunks, Rewrap,
+    SealSession, SealedSession, Session, SessionOpened, SetAcl, SetLock, SetRestore, SetTags,
+    StorageClassDefinition, Subresource, Tagged, Upload, UploadPage, VersionPage, check_signed_scope,
+    part_size_min,
 };
 
 /// What a deployment may choose.
@@ -342,6 +343,18 @@ impl Metadata for Fake {
 
     async fn set_restore(&self, request: SetRestore) -> Result<Tagged, Error> {
         self.state().set_restore(&request)
+    }
+
+    async fn rewrap(&self, request: Rewrap) -> Result<(), Error> {
+        self.state().rewrap(&request)
+    }
+
+    async fn list_encrypted(
+        &self,
+        after: Option<ContentPosition>,
+        limit: usize,
+    ) -> Result<EncryptedPage, Error> {
+        self.state().list_encrypted(after.as_ref(), limit)
     }
 
     async fn get_version(&self, request: GetVersion) -> Result<FoundVersion, Error> {

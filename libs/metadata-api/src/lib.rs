@@ -22,6 +22,7 @@ mod job;
 mod lease;
 mod listing;
 mod moves;
+mod rewrap;
 pub mod server;
 mod session;
 mod span;
@@ -68,6 +69,7 @@ pub use listing::{
     UploadEntry, UploadPage, UploadPosition, VersionEntry, VersionPage, VersionPosition, VersionSummary,
 };
 pub use moves::{DiskState, Eviction, Intent, NewMove, NodeState, ObservedNode, ShardMove};
+pub use rewrap::{EncryptedOwner, EncryptedPage, EncryptedRow, Rewrap};
 pub use session::{
     OpenSession, SESSION_LENGTH_MAX, SESSION_SECONDS_MAX, SESSION_TOKEN_LENGTH_MAX, SealSession,
     SealedSession, Session, SessionOpened,
@@ -223,10 +225,22 @@ pub trait Metadata: Send + Sync + 'static {
     /// Records a restore of a version of an archive class. It is no commit, as [`Metadata::set_tags`] is none.
     /// Errors: as `set_tags`, `PreconditionFailed` (the version, its class or its restore is not what the caller saw).
     async fn set_restore(&self, request: SetRestore) -> Result<Tagged, Error>;
+    /// Wraps the data key of a version or an open upload otherwise. It is no commit, as [`Metadata::set_tags`] is none.
+    /// Errors: `BucketNotFound`, `VersionNotFound`, `UploadNotFound`, `PreconditionFailed` (it is another version, or wrapped
+    /// otherwise than the caller saw).
+    async fn rewrap(&self, request: Rewrap) -> Result<(), Error>;
+    /// Everything that is encrypted, a page at a time, in an order of its own: versions that are there, then open uploads; what
+    /// comes and goes while the pages are read may or may not be among them. Looks at `limit` rows at most, from 1 to
+    /// [`PAGE_SIZE_MAX`]. Errors: `Malformed` (also when the position is none).
+    async fn list_encrypted(
+        &self,
+        after: Option<ContentPosition>,
+        limit: usize,
+    ) -> Result<EncryptedPage, Error>;
     /// Makes a new version that names the source version's chunks: rows only, no bytes. The source and the
     /// destination may be in different buckets, and may be the same key.
     /// Errors: `BucketNotFound` (either), `VersionNotFound` (the source is gone or is a delete marker),
-    /// `PreconditionFailed` (destination's condition, or the source's ETag or class is no longer the expected one),
+    /// `PreconditionFailed` (destination's condition, or the source's ETag, class or encryption is no longer the expected one),
     /// `KeyNotFound`, `NoObjectLock` and `QuotaExceeded` (as `commit_version`).
     async fn copy_version(&self, request: CopyVersion) -> Result<Committed, Error>;
     /// Gives the current object of a key another key of its bucket, in one commit: no listing shows it twice or not at

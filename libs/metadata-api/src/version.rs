@@ -1,9 +1,9 @@
 //! Object versions: commit, read, delete, copy.
 
 use types::{
-    Acl, Attributes, BucketName, Checksum, Content, ETag, LeaseId, MissingShard, ObjectKey, ObjectPart,
-    RenameMark, Restore, Retention, Sequence, StorageClassName, Timestamp, VersionId, VersionLock,
-    Versioning,
+    Acl, Attributes, BucketName, Checksum, Content, ETag, Encryption, LeaseId, MissingShard, ObjectKey,
+    ObjectPart, RenameMark, Restore, Retention, Sequence, StorageClassName, Timestamp, VersionId,
+    VersionLock, Versioning,
 };
 
 use crate::{Bucket, Error};
@@ -206,8 +206,8 @@ pub fn size_of(version: &NewVersion) -> Result<u64, Error> {
 pub enum CopyAttributes {
     /// The source's, without its lock, its access control list and its restore.
     Keep,
-    /// These, of which how the bytes are encrypted is as the source has it, whose bytes they are: `PreconditionFailed` when it
-    /// has it otherwise by now.
+    /// These, of which how the bytes are encrypted is as the source has it, whose bytes they are, or as [`CopyVersion::rewraps`]
+    /// allows: `PreconditionFailed` when it has it otherwise by now.
     Replace(Box<Attributes>),
 }
 
@@ -361,6 +361,9 @@ pub struct CopyVersion {
     /// The storage class that the earlier read saw, when it matters: the copy has the source's. `PreconditionFailed` when the
     /// version has another by now.
     pub source_class: Option<StorageClassName>,
+    /// How the source must be encrypted where `attributes`, which replace its own, have its data key wrapped otherwise:
+    /// `PreconditionFailed` when it is encrypted otherwise by now. That it is the same data key, nobody but the caller can tell.
+    pub rewraps: Option<Encryption>,
     /// The destination's bucket.
     pub bucket: BucketName,
     /// The destination's key.
@@ -371,4 +374,23 @@ pub struct CopyVersion {
     pub checksum: Option<Checksum>,
     /// What must hold of the destination.
     pub condition: WriteCondition,
+}
+
+impl CopyVersion {
+    /// The attributes of the copy of a source that has these; `None` when the source is encrypted otherwise than the caller saw.
+    pub fn attributes_of(&self, source: Attributes) -> Option<Attributes> {
+        match &self.attributes {
+            CopyAttributes::Keep => {
+                let lock = VersionLock::default();
+                Some(Attributes { lock, renamed: None, acl: None, restore: None, ..source })
+            }
+            CopyAttributes::Replace(attributes) => {
+                let is_encrypted_so = match &self.rewraps {
+                    Some(was) => source.encryption.as_ref() == Some(was) && attributes.encryption.is_some(),
+                    None => source.encryption == attributes.encryption,
+                };
+                is_encrypted_so.then(|| (**attributes).clone())
+            }
+        }
+    }
 }

@@ -19,6 +19,7 @@ mod locks;
 mod moves;
 mod repair;
 mod restores;
+mod rewrap;
 pub(crate) mod sessions;
 #[cfg(test)]
 mod strategies;

@@ -21,11 +21,13 @@ pub enum EncryptionScheme {
     SseS3 = 1,
     /// SSE-C: a key that the client brings with each request and that is not kept.
     SseC = 2,
+    /// SSE-KMS: a named key of a key management service.
+    SseKms = 3,
 }
 
 impl EncryptionScheme {
     /// Every scheme.
-    pub const ALL: [Self; 2] = [Self::SseS3, Self::SseC];
+    pub const ALL: [Self; 3] = [Self::SseS3, Self::SseC, Self::SseKms];
 
     /// The scheme of a persistent number.
     pub fn from_number(number: u64) -> Option<Self> {
@@ -38,10 +40,21 @@ impl EncryptionScheme {
 pub struct Encryption {
     /// Whose key wraps the data key.
     pub scheme: EncryptionScheme,
-    /// Which of the cluster's keys; empty where the client brings it.
+    /// Which of the cluster's keys, or of the key management service's; empty where the client brings it.
     pub key_id: String,
     /// The data key, wrapped.
     pub wrapped_key: Bytes,
+    /// The encryption context of SSE-KMS, a JSON object in one certain form, which is bound to the wrapped key; empty for none.
+    pub context: String,
+    /// Whether a bucket key was asked for, which SSE-KMS alone has.
+    pub bucket_key: bool,
+}
+
+impl Encryption {
+    /// A data key that is wrapped without what SSE-KMS has beside.
+    pub fn new(scheme: EncryptionScheme, key_id: impl Into<String>, wrapped_key: Bytes) -> Self {
+        Self { scheme, key_id: key_id.into(), wrapped_key, context: String::new(), bucket_key: false }
+    }
 }
 
 /// Bytes that are kept of so many bytes of an object that is written whole.

@@ -57,7 +57,9 @@ impl Sealing {
     pub(crate) fn etag(&self, plain: ETag) -> ETag {
         match self.encryption.scheme {
             EncryptionScheme::SseS3 => plain,
-            EncryptionScheme::SseC => ETag { digest: self.key.entity_tag(plain.digest), ..plain },
+            EncryptionScheme::SseC | EncryptionScheme::SseKms => {
+                ETag { digest: self.key.entity_tag(plain.digest), ..plain }
+            }
         }
     }
 
@@ -298,7 +300,7 @@ pub(crate) fn set_encryption(headers: &mut HeaderMap, encryption: Option<&Encryp
             let name = HeaderName::from_static(SERVER_SIDE_ENCRYPTION);
             set(headers, name, ServerSideEncryption::SseS3.name());
         }
-        Some(EncryptionScheme::SseC) | None => {}
+        Some(EncryptionScheme::SseC | EncryptionScheme::SseKms) | None => {}
     }
 }
 
@@ -504,6 +506,10 @@ fn unlock(
         (EncryptionScheme::SseC, None) => Err(S3Error::invalid_request(
             "The object was stored using a form of Server Side Encryption. The correct parameters must be provided to retrieve the object.",
         )),
+        (EncryptionScheme::SseKms, _) => {
+            tracing::error!("an object is encrypted by a named key, and this server knows none");
+            Err(S3Error::new(ErrorCode::InternalError))
+        }
         (EncryptionScheme::SseS3, Some(_)) => Err(not_applicable()),
         (EncryptionScheme::SseS3, None) => {
             let key_id = &encryption.key_id;

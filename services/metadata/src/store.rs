@@ -28,6 +28,7 @@ mod nodes;
 mod reaping;
 mod recent;
 mod replacing;
+mod rewrap;
 mod uploads;
 mod version_row;
 mod versions;
@@ -44,13 +45,13 @@ use env::Env;
 use metadata_api::{
     AbortUpload, AccountId, Bucket, BucketPage, BucketQuota, ChangeIdentities, ClusterMap, CommitPart,
     CommitVersion, Committed, CompleteUpload, ContentPage, ContentPosition, CopyVersion, CreateBucket,
-    CreateUpload, DeleteVersions, DeletedVersion, DiskHistory, Error, Eviction, FoundVersion, GarbageId,
-    GarbageItem, GetVersion, INVENTORIES_PAGE_MAX, IdentitiesChanged, IdentityPage, Intent, Inventory,
-    JobName, JobProgress, JobState, Lease, LeaseState, ListBuckets, ListObjects, ListParts, ListUploads,
-    ListVersions, Metadata, NewMove, NodeRegistration, NodeState, ObjectPage, ObservedNode, OpenSession,
-    PAGE_SIZE_MAX, Part, PartPage, RenameObject, ReplaceChunks, SealSession, SealedSession, SessionOpened,
-    SetAcl, SetLock, SetRestore, SetTags, StorageClassDefinition, Subresource, Tagged, Upload, UploadPage,
-    VersionPage, part_size_min,
+    CreateUpload, DeleteVersions, DeletedVersion, DiskHistory, EncryptedPage, Error, Eviction, FoundVersion,
+    GarbageId, GarbageItem, GetVersion, INVENTORIES_PAGE_MAX, IdentitiesChanged, IdentityPage, Intent,
+    Inventory, JobName, JobProgress, JobState, Lease, LeaseState, ListBuckets, ListObjects, ListParts,
+    ListUploads, ListVersions, Metadata, NewMove, NodeRegistration, NodeState, ObjectPage, ObservedNode,
+    OpenSession, PAGE_SIZE_MAX, Part, PartPage, RenameObject, ReplaceChunks, Rewrap, SealSession,
+    SealedSession, SessionOpened, SetAcl, SetLock, SetRestore, SetTags, StorageClassDefinition, Subresource,
+    Tagged, Upload, UploadPage, VersionPage, part_size_min,
 };
 use sigv4::{Scope, SigningKey};
 use telemetry::{Samples, Source};
@@ -453,6 +454,20 @@ impl Metadata for MetadataStore {
 
     async fn set_restore(&self, request: SetRestore) -> Result<Tagged, Error> {
         transact!(self, "set_restore", |store, tx| store.set_restore_in(tx, &request))
+    }
+
+    async fn rewrap(&self, request: Rewrap) -> Result<(), Error> {
+        transact!(self, "rewrap", |store, tx| store.rewrap_in(tx, &request))
+    }
+
+    async fn list_encrypted(
+        &self,
+        after: Option<ContentPosition>,
+        limit: usize,
+    ) -> Result<EncryptedPage, Error> {
+        check_limit(limit, PAGE_SIZE_MAX)?;
+        let page = self.list_encrypted_page(after.as_ref(), limit).await;
+        page.map_err(|failure| failure.into_error("list_encrypted"))
     }
 
     async fn get_version(&self, request: GetVersion) -> Result<FoundVersion, Error> {

@@ -5,13 +5,13 @@ use bytes::Bytes;
 use metadata_api::{
     AbortUpload, AccountId, Bucket, BucketPage, BucketQuota, ChangeIdentities, ClusterMap, CommitPart,
     CommitVersion, Committed, CompleteUpload, ContentPage, ContentPosition, CopyVersion, CreateBucket,
-    CreateUpload, DeleteVersions, DeletedVersion, DiskHistory, Error, Eviction, FoundVersion, GarbageId,
-    GarbageItem, GetVersion, IdentitiesChanged, IdentityPage, Intent, Inventory, JobName, JobProgress,
-    JobState, Lease, LeaseState, ListBuckets, ListObjects, ListParts, ListUploads, ListVersions, Metadata,
-    NewMove, NodeRegistration, NodeState, ObjectPage, ObservedNode, OpenSession, PAGE_SIZE_MAX, Part,
-    PartPage, RenameObject, ReplaceChunks, SealSession, SealedSession, SessionOpened, SetAcl, SetLock,
-    SetRestore, SetTags, StorageClassDefinition, Subresource, Tagged, Upload, UploadPage, VersionEntry,
-    VersionPage, VersionPosition, fake::Fake,
+    CreateUpload, DeleteVersions, DeletedVersion, DiskHistory, EncryptedPage, Error, Eviction, FoundVersion,
+    GarbageId, GarbageItem, GetVersion, IdentitiesChanged, IdentityPage, Intent, Inventory, JobName,
+    JobProgress, JobState, Lease, LeaseState, ListBuckets, ListObjects, ListParts, ListUploads, ListVersions,
+    Metadata, NewMove, NodeRegistration, NodeState, ObjectPage, ObservedNode, OpenSession, PAGE_SIZE_MAX,
+    Part, PartPage, RenameObject, ReplaceChunks, Rewrap, SealSession, SealedSession, SessionOpened, SetAcl,
+    SetLock, SetRestore, SetTags, StorageClassDefinition, Subresource, Tagged, Upload, UploadPage,
+    VersionEntry, VersionPage, VersionPosition, fake::Fake,
 };
 use sigv4::{Scope, SigningKey};
 use types::{
@@ -145,6 +145,8 @@ passed_on! {
     set_lock(request: SetLock) -> Tagged;
     set_acl(request: SetAcl) -> Tagged;
     set_restore(request: SetRestore) -> Tagged;
+    rewrap(request: Rewrap) -> ();
+    list_encrypted(after: Option<ContentPosition>, limit: usize) -> EncryptedPage;
     copy_version(request: CopyVersion) -> Committed;
     rename_object(request: RenameObject) -> Committed;
     list_objects(request: ListObjects) -> ObjectPage;

@@ -15,12 +15,12 @@ use super::{
 use crate::{
     AbortUpload, AccountId, Bucket, BucketPage, BucketQuota, ChangeIdentities, ClusterMap, CommitPart,
     CommitVersion, Committed, CompleteUpload, ContentPage, ContentPosition, CopyVersion, CreateBucket,
-    CreateUpload, DeleteVersions, DeletedVersion, DiskHistory, Error, Eviction, FoundVersion, GarbageId,
-    GarbageItem, GetVersion, IdentitiesChanged, IdentityPage, Intent, Inventory, JobName, JobProgress,
-    JobState, Lease, LeaseState, ListBuckets, ListObjects, ListParts, ListUploads, ListVersions, Metadata,
-    NewMove, NodeRegistration, NodeState, ObjectPage, ObservedNode, OpenSession, Part, PartPage,
-    RenameObject, ReplaceChunks, SealSession, SealedSession, SessionOpened, SetAcl, SetLock, SetRestore,
-    SetTags, StorageClassDefinition, Subresource, Tagged, Upload, UploadPage, VersionPage,
+    CreateUpload, DeleteVersions, DeletedVersion, DiskHistory, EncryptedPage, Error, Eviction, FoundVersion,
+    GarbageId, GarbageItem, GetVersion, IdentitiesChanged, IdentityPage, Intent, Inventory, JobName,
+    JobProgress, JobState, Lease, LeaseState, ListBuckets, ListObjects, ListParts, ListUploads, ListVersions,
+    Metadata, NewMove, NodeRegistration, NodeState, ObjectPage, ObservedNode, OpenSession, Part, PartPage,
+    RenameObject, ReplaceChunks, Rewrap, SealSession, SealedSession, SessionOpened, SetAcl, SetLock,
+    SetRestore, SetTags, StorageClassDefinition, Subresource, Tagged, Upload, UploadPage, VersionPage,
     wire::{
         self,
         identities::{DerivedKey, derive_signing_key_request},
@@ -237,6 +237,22 @@ impl Metadata for Client {
     async fn set_restore(&self, request: SetRestore) -> Result<Tagged, Error> {
         let request = proto::SetRestoreRequest::from(request);
         self.call(Mutation, request, send!(versions.set_restore)).await
+    }
+
+    async fn rewrap(&self, request: Rewrap) -> Result<(), Error> {
+        let request = proto::RewrapRequest::from(request);
+        let Done = self.call(Mutation, request, send!(versions.rewrap)).await?;
+        Ok(())
+    }
+
+    async fn list_encrypted(
+        &self,
+        after: Option<ContentPosition>,
+        limit: usize,
+    ) -> Result<EncryptedPage, Error> {
+        let (after, limit) = (after.map(|after| after.0.into()), wire::limit_to_wire(limit));
+        let request = proto::ListEncryptedRequest { after, limit };
+        self.call(LongRead, request, send!(versions.list_encrypted)).await
     }
 
     async fn get_version(&self, request: GetVersion) -> Result<FoundVersion, Error> {

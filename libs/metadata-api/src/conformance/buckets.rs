@@ -91,6 +91,7 @@ pub async fn a_missing_bucket_is_reported_by_every_call(store: &Store) {
             source_version_id: VersionId::Null,
             source_etag: made.etag,
             source_class: None,
+            rewraps: None,
             bucket: destination.clone(),
             key: key("copy"),
             attributes: CopyAttributes::Keep,

@@ -387,6 +387,7 @@ pub async fn tags_are_changed_version_by_version(store: &Store) {
         source_version_id: second,
         source_etag: object(&untouched).etag,
         source_class: None,
+        rewraps: None,
         bucket: name.clone(),
         key: key("copy"),
         attributes: CopyAttributes::Keep,

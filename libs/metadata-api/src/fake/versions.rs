@@ -1,18 +1,19 @@
 //! Commits, reads, deletes and copies of versions.
 
 use types::{
-    Acl, BucketName, Content, ETag, ObjectKey, Sequence, StorageClassName, VersionId, VersionLock, Versioning,
+    Acl, Attributes, BucketName, Content, ETag, ObjectKey, Sequence, StorageClassName, VersionId, Versioning,
 };
 
 use super::{
     State,
     buckets::{BucketRow, VersionRow},
-    malformed,
+    check_limit, malformed,
 };
 use crate::{
-    BucketQuota, CommitVersion, Committed, CopyAttributes, CopyVersion, DeleteCondition, DeleteVersion,
-    DeleteVersions, DeletedVersion, ETagCondition, Error, FoundVersion, GetVersion, RenameObject, SetAcl,
-    SetLock, SetRestore, SetTags, Tagged, Version, VersionState, WriteCondition, size_of,
+    BucketQuota, CommitVersion, Committed, ContentPosition, CopyVersion, DeleteCondition, DeleteVersion,
+    DeleteVersions, DeletedVersion, ETagCondition, EncryptedOwner, EncryptedPage, EncryptedRow, Error,
+    FoundVersion, GetVersion, PAGE_SIZE_MAX, RenameObject, Rewrap, SetAcl, SetLock, SetRestore, SetTags,
+    Tagged, Version, VersionState, WriteCondition, size_of,
 };
 
 impl BucketRow {
@@ -203,6 +204,72 @@ impl State {
         })
     }
 
+    pub(super) fn rewrap(&mut self, request: &Rewrap) -> Result<(), Error> {
+        let (bucket, key) = (&request.bucket, &request.key);
+        match request.owner {
+            EncryptedOwner::Version { version_id, sequence } => {
+                let amended = self.amend(bucket, key, Some(version_id), |made_by, version| {
+                    let current = Some(version.etag);
+                    if made_by != sequence {
+                        return Err(Error::PreconditionFailed { current });
+                    }
+                    request.apply(current, &mut version.attributes.encryption)
+                });
+                amended.map(|_| ())
+            }
+            EncryptedOwner::Upload(upload) => {
+                let row = self.bucket_mut(bucket)?.uploads.get_mut(&(key.clone(), upload));
+                let row = row.ok_or(Error::UploadNotFound)?;
+                request.apply(None, &mut row.upload.attributes.encryption)
+            }
+        }
+    }
+
+    /// Positions are how many rows came before.
+    pub(super) fn list_encrypted(
+        &self,
+        after: Option<&ContentPosition>,
+        limit: usize,
+    ) -> Result<EncryptedPage, Error> {
+        check_limit(limit, PAGE_SIZE_MAX)?;
+        let skipped = match after {
+            None => 0,
+            Some(ContentPosition(bytes)) => {
+                let bytes = bytes.as_slice().try_into();
+                u64::from_be_bytes(bytes.map_err(|_| malformed("not a position of this listing"))?)
+            }
+        };
+        let skipped = usize::try_from(skipped).unwrap_or(usize::MAX);
+        let all = self.encrypted();
+        let rows: Vec<EncryptedRow> = all.iter().skip(skipped).take(limit).cloned().collect();
+        let seen = skipped.saturating_add(rows.len());
+        let next = (seen < all.len()).then(|| ContentPosition((seen as u64).to_be_bytes().to_vec()));
+        Ok(EncryptedPage { rows, next })
+    }
+
+    fn encrypted(&self) -> Vec<EncryptedRow> {
+        let mut rows = Vec::new();
+        for bucket in self.buckets.values() {
+            let row = |key: &ObjectKey, owner, attributes: &Attributes| {
+                let (bucket, key) = (bucket.name.clone(), key.clone());
+                let encryption = attributes.encryption.clone()?;
+                Some(EncryptedRow { bucket, key, owner, encryption })
+            };
+            for (key, version) in
+                bucket.versions.iter().flat_map(|(key, rows)| rows.iter().map(move |row| (key, row)))
+            {
+                let owner = EncryptedOwner::Version { version_id: version.id, sequence: version.sequence };
+                if let VersionState::Object(object) = &version.state {
+                    rows.extend(row(key, owner, &object.attributes));
+                }
+            }
+            for ((key, id), upload) in &bucket.uploads {
+                rows.extend(row(key, EncryptedOwner::Upload(*id), &upload.upload.attributes));
+            }
+        }
+        rows
+    }
+
     /// Changes the attributes of a version.
     fn amend(
         &mut self,
@@ -314,18 +381,9 @@ impl State {
         }
         destination.check(&request.key, request.condition)?;
         let mut version = version.clone();
-        match request.attributes {
-            CopyAttributes::Keep => {
-                version.attributes.lock = VersionLock::default();
-                version.attributes.renamed = None;
-                version.attributes.acl = None;
-                version.attributes.restore = None;
-            }
-            CopyAttributes::Replace(attributes) if attributes.encryption != version.attributes.encryption => {
-                return Err(Error::PreconditionFailed { current: Some(version.etag) });
-            }
-            CopyAttributes::Replace(attributes) => version.attributes = *attributes,
-        }
+        version.attributes = request
+            .attributes_of(version.attributes)
+            .ok_or(Error::PreconditionFailed { current: Some(version.etag) })?;
         destination.check_lock(&version.attributes.lock)?;
         destination.check_quota(&request.key, version.size, 0, false)?;
         version.checksum = request.checksum.or(version.checksum);

@@ -2,8 +2,8 @@
 
 use tonic::{Request, Response, Status, async_trait};
 
-use super::{Calls, answer, decoded};
-use crate::wire::{messages, proto};
+use super::{Calls, answer, checked, decoded};
+use crate::wire::{content_position, list_limit, messages, proto};
 
 #[async_trait]
 impl proto::versions_server::Versions for Calls {
@@ -55,6 +55,24 @@ impl proto::versions_server::Versions for Calls {
         request: Request<proto::SetRestoreRequest>,
     ) -> Result<Response<proto::SetRestoreResponse>, Status> {
         answer(self.metadata.set_restore(decoded(request)?).await)
+    }
+
+    async fn rewrap(
+        &self,
+        request: Request<proto::RewrapRequest>,
+    ) -> Result<Response<proto::RewrapResponse>, Status> {
+        let done = self.metadata.rewrap(decoded(request)?).await;
+        answer(done.map(|()| proto::RewrapResponse {}))
+    }
+
+    async fn list_encrypted(
+        &self,
+        request: Request<proto::ListEncryptedRequest>,
+    ) -> Result<Response<proto::ListEncryptedResponse>, Status> {
+        let request = request.into_inner();
+        let after = request.after.map(|after| content_position(after, "after"));
+        let limit = checked(list_limit(request.limit))?;
+        answer(self.metadata.list_encrypted(checked(after.transpose())?, limit).await)
     }
 
     async fn rename_object(

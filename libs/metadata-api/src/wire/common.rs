@@ -305,8 +305,10 @@ impl From<Encryption> for proto::Encryption {
         let scheme = match encryption.scheme {
             EncryptionScheme::SseS3 => proto::EncryptionScheme::SseS3,
             EncryptionScheme::SseC => proto::EncryptionScheme::SseC,
+            EncryptionScheme::SseKms => proto::EncryptionScheme::SseKms,
         };
-        Self { scheme: scheme.into(), key_id: encryption.key_id, wrapped_key: encryption.wrapped_key }
+        let Encryption { scheme: _, key_id, wrapped_key, context, bucket_key } = encryption;
+        Self { scheme: scheme.into(), key_id, wrapped_key, context, bucket_key }
     }
 }
 
@@ -317,11 +319,13 @@ impl TryFrom<proto::Encryption> for Encryption {
         let scheme = match proto::EncryptionScheme::try_from(message.scheme) {
             Ok(proto::EncryptionScheme::SseS3) => EncryptionScheme::SseS3,
             Ok(proto::EncryptionScheme::SseC) => EncryptionScheme::SseC,
+            Ok(proto::EncryptionScheme::SseKms) => EncryptionScheme::SseKms,
             Ok(proto::EncryptionScheme::Unspecified) | Err(_) => {
                 return Err(WireError::UnknownValue { field: "scheme", value: message.scheme });
             }
         };
-        Ok(Self { scheme, key_id: message.key_id, wrapped_key: message.wrapped_key })
+        let proto::Encryption { scheme: _, key_id, wrapped_key, context, bucket_key } = message;
+        Ok(Self { scheme, key_id, wrapped_key, context, bucket_key })
     }
 }
 

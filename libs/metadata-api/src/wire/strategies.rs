@@ -25,8 +25,8 @@ pub(crate) use cluster::{
 pub(crate) use identities::{change_identities, identities_changed, identity_page};
 pub(crate) use objects::{
     bucket, bucket_page, commit_version, committed, copy_version, create_bucket, delete_outcome,
-    delete_versions, found_version, get_version, list_buckets, list_objects, list_versions, object_page,
-    rename_object, set_acl, set_lock, set_restore, set_tags, tagged, version_page,
+    delete_versions, encrypted_page, found_version, get_version, list_buckets, list_objects, list_versions,
+    object_page, rename_object, rewrap, set_acl, set_lock, set_restore, set_tags, tagged, version_page,
 };
 pub(crate) use sessions::{made_session, open_session, seal_session, session, session_opened};
 pub(crate) use uploads::{
@@ -140,8 +140,16 @@ fn attributes() -> impl Strategy<Value = Attributes> {
 }
 
 fn encryption() -> impl Strategy<Value = Encryption> {
-    (select(&EncryptionScheme::ALL[..]), "[a-z0-9-]{0,8}", bytes())
-        .prop_map(|(scheme, key_id, wrapped_key)| Encryption { scheme, key_id, wrapped_key })
+    let beside = ("\\PC{0,12}", any::<bool>());
+    (select(&EncryptionScheme::ALL[..]), "[a-z0-9-]{0,8}", bytes(), beside).prop_map(
+        |(scheme, key_id, wrapped_key, (context, bucket_key))| Encryption {
+            scheme,
+            key_id,
+            wrapped_key,
+            context,
+            bucket_key,
+        },
+    )
 }
 
 fn acl() -> impl Strategy<Value = Acl> {

@@ -14,9 +14,10 @@ use super::{
 };
 use crate::{
     AccountId, ChangeIdentities, CommitPart, CommitVersion, CompleteUpload, ContentPage, CopyVersion,
-    DeleteVersions, Error, Eviction, GarbageId, GarbageItem, IdentitiesChanged, Inventory, JobName, JobState,
-    ListBuckets, ListObjects, NewMove, NodeRegistration, ObjectEntry, ObjectPage, OpenSession, RenameObject,
-    ReplaceChunks, SealSession, Session, SessionOpened, SetAcl, SetRestore, StorageClassDefinition,
+    DeleteVersions, EncryptedPage, Error, Eviction, GarbageId, GarbageItem, IdentitiesChanged, Inventory,
+    JobName, JobState, ListBuckets, ListObjects, NewMove, NodeRegistration, ObjectEntry, ObjectPage,
+    OpenSession, RenameObject, ReplaceChunks, Rewrap, SealSession, Session, SessionOpened, SetAcl,
+    SetRestore, StorageClassDefinition,
 };
 
 fn config() -> ProptestConfig {
@@ -78,6 +79,7 @@ mod every_message_survives_the_wire {
         delete_outcome: DeleteOutcome;
         delete_versions: DeleteVersionsRequest;
         error: Failure;
+        encrypted_page: ListEncryptedResponse;
         eviction: Eviction;
         found_version: FoundVersion;
         garbage_id: GarbageId;
@@ -108,6 +110,7 @@ mod every_message_survives_the_wire {
         part_page: PartPage;
         rename_object: RenameObjectRequest;
         replace_chunks: RowReplacement;
+        rewrap: RewrapRequest;
         set_acl: SetAclRequest;
         set_lock: SetLockRequest;
         set_restore: SetRestoreRequest;
@@ -298,6 +301,20 @@ fn a_request_that_breaks_a_bound_is_refused() {
         "archive class": |m| m.was = Some(proto::Restore { class: 3, ..Default::default() });
         "restore": |m| m.restore = None;
         "archive class": |m| m.restore = Some(proto::Restore::default());
+    }
+    refused! { Rewrap, proto::RewrapRequest, strategies::rewrap(),
+        "row": |m| m.row = None;
+        "was": |m| m.was = None;
+        "owner": |m| m.row.as_mut().unwrap().owner = None;
+        "upload": |m| m.row.as_mut().unwrap().owner = Some(proto::encrypted_row::Owner::Upload("x".into()));
+        "version_id": |m| m.row.as_mut().unwrap().owner =
+            Some(proto::encrypted_row::Owner::Version(proto::EncryptedVersion::default()));
+        "scheme": |m| m.was.as_mut().unwrap().scheme = 4;
+        "encryption": |m| m.row.as_mut().unwrap().encryption = None;
+    }
+    refused! { EncryptedPage, proto::ListEncryptedResponse, strategies::encrypted_page(),
+        "next": |m| m.next = Some(Bytes::from(vec![0; 4097]));
+        "owner": |m| m.rows = vec![proto::EncryptedRow::default()];
     }
     refused! { NodeRegistration, proto::NodeRegistration, strategies::node_registration(),
         "node": |m| m.node = Bytes::new();

@@ -22,7 +22,7 @@ macro_rules! done {
 done! {
     AbortUploadResponse DefineStorageClassResponse DeleteBucketResponse FinishEvictionResponse FinishLeaseResponse
     FinishMoveResponse MarkInventoryResponse ReadyResponse RegisterNodeResponse ReleaseJobResponse
-    ReleaseLeaseResponse RenewJobResponse RenewLeaseResponse ReportMissingResponse SetDiskIntentResponse
+    ReleaseLeaseResponse RenewJobResponse RenewLeaseResponse ReportMissingResponse RewrapResponse SetDiskIntentResponse
     SetFrozenResponse SetNodeIntentResponse SetObjectLockResponse SetQuotaResponse SetStorageClassCodingResponse SetSubresourceResponse SetVersioningResponse
 }
 

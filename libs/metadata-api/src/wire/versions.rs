@@ -422,6 +422,7 @@ impl From<CopyVersion> for proto::CopyVersionRequest {
             source_version_id: Some(request.source_version_id.into()),
             source_etag: Some(request.source_etag.into()),
             source_class: request.source_class.map(|class| class.to_string()),
+            rewraps: request.rewraps.map(Into::into),
             bucket: request.bucket.to_string(),
             key: request.key.to_bytes(),
             replace_attributes,
@@ -441,6 +442,7 @@ impl TryFrom<proto::CopyVersionRequest> for CopyVersion {
             source_version_id: required(message.source_version_id, "source_version_id")?,
             source_etag: required(message.source_etag, "source_etag")?,
             source_class: message.source_class.as_deref().map(storage_class).transpose()?,
+            rewraps: optional(message.rewraps)?,
             bucket: bucket_name(&message.bucket, "bucket")?,
             key: object_key(message.key, "key")?,
             attributes: match message.replace_attributes {

@@ -95,6 +95,7 @@ pub(super) async fn copy_object(
             source_version_id: found.version_id,
             source_etag: version.etag,
             source_class: Some(version.storage_class.clone()),
+            rewraps: None,
             bucket: request.bucket()?.clone(),
             key: request.key()?.clone(),
             attributes,

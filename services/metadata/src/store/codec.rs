@@ -27,6 +27,9 @@ const FORMAT_WITH_RESTORE: u8 = 3;
 /// restore is said.
 const FORMAT_WITH_ENCRYPTION: u8 = 4;
 
+/// The same with what SSE-KMS has beside, behind the encryption.
+const FORMAT_WITH_KMS: u8 = 5;
+
 /// The bytes are not what they should be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a stored {0} cannot be decoded")]
@@ -57,6 +60,7 @@ pub(crate) fn encode_attributes(attributes: &Attributes) -> Bytes {
         encryption,
     } = attributes;
     let format = match (encryption, restore, acl) {
+        (Some(Encryption { scheme: EncryptionScheme::SseKms, .. }), _, _) => FORMAT_WITH_KMS,
         (Some(_), _, _) => FORMAT_WITH_ENCRYPTION,
         (None, Some(_), _) => FORMAT_WITH_RESTORE,
         (None, None, Some(_)) => FORMAT_WITH_ACL,
@@ -118,17 +122,21 @@ pub(crate) fn encode_attributes(attributes: &Attributes) -> Bytes {
         out.number(restore.class as u64);
         out.fixed(&restore.nonce.to_be_bytes());
     }
-    if let Some(Encryption { scheme, key_id, wrapped_key }) = encryption {
+    if let Some(Encryption { scheme, key_id, wrapped_key, context, bucket_key }) = encryption {
         out.number(*scheme as u64);
         out.bytes(key_id.as_bytes());
         out.bytes(wrapped_key);
+        if format == FORMAT_WITH_KMS {
+            out.bytes(context.as_bytes());
+            out.number(u64::from(*bucket_key));
+        }
     }
     out.finish()
 }
 
 /// Decodes headers and user metadata.
 pub(crate) fn decode_attributes(bytes: Bytes) -> Result<Attributes, DecodeError> {
-    let formats = [FORMAT, FORMAT_WITH_ACL, FORMAT_WITH_RESTORE, FORMAT_WITH_ENCRYPTION];
+    let formats = [FORMAT, FORMAT_WITH_ACL, FORMAT_WITH_RESTORE, FORMAT_WITH_ENCRYPTION, FORMAT_WITH_KMS];
     let (mut reader, format) = Reader::of(bytes, "set of attributes", &formats)?;
     let mut attributes = Attributes {
         content_type: reader.optional_text()?,
@@ -172,8 +180,8 @@ pub(crate) fn decode_attributes(bytes: Bytes) -> Result<Attributes, DecodeError>
     if has_restore {
         attributes.restore = Some(read_restore(&mut reader)?);
     }
-    if format == FORMAT_WITH_ENCRYPTION {
-        attributes.encryption = Some(read_encryption(&mut reader)?);
+    if format >= FORMAT_WITH_ENCRYPTION {
+        attributes.encryption = Some(read_encryption(&mut reader, format)?);
     }
     reader.end()?;
     Ok(attributes)
@@ -186,10 +194,17 @@ fn read_restore(reader: &mut Reader) -> Result<Restore, DecodeError> {
     Ok(Restore { class, nonce: u64::from_be_bytes(reader.fixed()?), asked, ready, until })
 }
 
-fn read_encryption(reader: &mut Reader) -> Result<Encryption, DecodeError> {
+fn read_encryption(reader: &mut Reader, format: u8) -> Result<Encryption, DecodeError> {
     let number = reader.number()?;
     let scheme = EncryptionScheme::from_number(number).ok_or_else(|| reader.error())?;
-    Ok(Encryption { scheme, key_id: reader.text()?, wrapped_key: reader.bytes()? })
+    if (scheme == EncryptionScheme::SseKms) != (format == FORMAT_WITH_KMS) {
+        return Err(reader.error());
+    }
+    let encryption = Encryption::new(scheme, reader.text()?, reader.bytes()?);
+    if format != FORMAT_WITH_KMS {
+        return Ok(encryption);
+    }
+    Ok(Encryption { context: reader.text()?, bucket_key: reader.flag()?, ..encryption })
 }
 
 /// An account is its id, a group no id and its number.

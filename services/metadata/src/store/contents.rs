@@ -42,7 +42,7 @@ pub(crate) const BUCKET_NAME: &str = "SELECT b.name FROM buckets AS b WHERE b.bu
 
 /// Where a page goes on. Its bytes begin with a format's number and one that tells the table.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Position {
+pub(super) enum Position {
     /// After a version: bucket, key, `version_seq`, `seq_from`.
     Version(i64, Bytes, i64, i64),
     /// In an upload, after a part: bucket, key, upload, part's number.
@@ -55,11 +55,11 @@ const FORMAT: u8 = 1;
 const KEY_LENGTH_MAX: usize = 1024;
 
 impl Position {
-    const START: Self = Self::Version(0, Bytes::new(), 0, 0);
+    pub(super) const START: Self = Self::Version(0, Bytes::new(), 0, 0);
     const FIRST_PART: Self = Self::Part(0, Bytes::new(), [0; 16], 0);
     const FIRST_GARBAGE: Self = Self::Garbage(0, -1);
 
-    fn to_bytes(&self) -> Vec<u8> {
+    pub(super) fn to_bytes(&self) -> Vec<u8> {
         match self {
             Self::Version(bucket, key, version_seq, seq_from) => [
                 &[FORMAT, 1],
@@ -78,7 +78,7 @@ impl Position {
         }
     }
 
-    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+    pub(super) fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (&[format, table], rest) = bytes.split_first_chunk()?;
         let (bucket, rest) = take(rest)?;
         let key = |rest: &[u8]| (rest.len() <= KEY_LENGTH_MAX).then(|| Bytes::copy_from_slice(rest));

@@ -117,7 +117,7 @@ impl MetadataStore {
 
     /// Changes the attributes of a version. The bucket's row is locked as by a commit, so that no commit copies or removes
     /// the version meanwhile.
-    async fn amend(
+    pub(super) async fn amend(
         &self,
         tx: &mut Tx,
         LockedBucket { bucket, .. }: LockedBucket,

@@ -57,6 +57,7 @@ impl Entry {
             None => "NOT-SSE",
             Some(EncryptionScheme::SseS3) => "SSE-S3",
             Some(EncryptionScheme::SseC) => "SSE-C",
+            Some(EncryptionScheme::SseKms) => "SSE-KMS",
         });
     }
 

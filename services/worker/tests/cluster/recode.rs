@@ -81,6 +81,7 @@ impl Gateway {
             source_version_id: VersionId::Null,
             source_etag: TAG,
             source_class: None,
+            rewraps: None,
             bucket: bucket(),
             key: key(to),
             attributes: CopyAttributes::Keep,

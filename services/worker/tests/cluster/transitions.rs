@@ -120,6 +120,7 @@ impl Gateway {
             source_version_id: VersionId::Null,
             source_etag: ETag { digest: [0; 16], parts: None },
             source_class: None,
+            rewraps: None,
             bucket: bucket(),
             key: key(to),
             attributes: CopyAttributes::Keep,

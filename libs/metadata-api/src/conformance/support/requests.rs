@@ -270,6 +270,7 @@ pub fn copy(
         source_version_id,
         source_etag,
         source_class: None,
+        rewraps: None,
         bucket: bucket.clone(),
         key: key.clone(),
         attributes: CopyAttributes::Keep,

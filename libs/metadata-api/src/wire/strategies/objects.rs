@@ -6,19 +6,22 @@ use proptest::{
     option,
     prelude::*,
 };
-use types::{BucketId, DefaultRetention, LeaseId, ObjectLockConfiguration, RetentionPeriod, Sequence};
+use types::{
+    BucketId, DefaultRetention, LeaseId, ObjectLockConfiguration, RetentionPeriod, Sequence, UploadId,
+};
 
 use super::{
     account, acl, algorithm, attributes, bucket_name, bytes, checksum, checksum_type, content, delimiter,
-    error, etag, key_prefix, limit, missing_shard, object_key, object_part, rename_mark, restore, retention,
-    retention_mode, storage_class, timestamp, version_id, versioning, write_condition,
+    encryption, error, etag, key_prefix, limit, missing_shard, object_key, object_part, rename_mark, restore,
+    retention, retention_mode, storage_class, timestamp, version_id, versioning, write_condition,
 };
 use crate::{
-    Bucket, BucketPage, BucketQuota, BucketUsage, CommitVersion, Committed, CopyAttributes, CopyVersion,
-    CreateBucket, DeleteCondition, DeleteVersion, DeleteVersions, DeletedVersion, ETagCondition, Error,
-    FoundVersion, GetVersion, ListBuckets, ListObjects, ListPosition, ListVersions, LockChange, NewVersion,
-    ObjectEntry, ObjectPage, ObjectSummary, RenameObject, SetAcl, SetLock, SetRestore, SetTags, Subresource,
-    Tagged, Version, VersionEntry, VersionPage, VersionPosition, VersionState, VersionSummary,
+    Bucket, BucketPage, BucketQuota, BucketUsage, CommitVersion, Committed, ContentPosition, CopyAttributes,
+    CopyVersion, CreateBucket, DeleteCondition, DeleteVersion, DeleteVersions, DeletedVersion, ETagCondition,
+    EncryptedOwner, EncryptedPage, EncryptedRow, Error, FoundVersion, GetVersion, ListBuckets, ListObjects,
+    ListPosition, ListVersions, LockChange, NewVersion, ObjectEntry, ObjectPage, ObjectSummary, RenameObject,
+    Rewrap, SetAcl, SetLock, SetRestore, SetTags, Subresource, Tagged, Version, VersionEntry, VersionPage,
+    VersionPosition, VersionState, VersionSummary,
 };
 
 pub(crate) fn bucket() -> impl Strategy<Value = Bucket> {
@@ -162,6 +165,28 @@ pub(crate) fn set_restore() -> impl Strategy<Value = SetRestore> {
     )
 }
 
+fn encrypted_owner() -> impl Strategy<Value = EncryptedOwner> {
+    prop_oneof![
+        (version_id(), any::<i64>()).prop_map(|(version_id, sequence)| EncryptedOwner::Version {
+            version_id,
+            sequence: Sequence(sequence),
+        }),
+        any::<[u8; 16]>().prop_map(|id| EncryptedOwner::Upload(UploadId(id))),
+    ]
+}
+
+pub(crate) fn rewrap() -> impl Strategy<Value = Rewrap> {
+    (bucket_name(), object_key(), encrypted_owner(), encryption(), encryption())
+        .prop_map(|(bucket, key, owner, was, encryption)| Rewrap { bucket, key, owner, was, encryption })
+}
+
+pub(crate) fn encrypted_page() -> impl Strategy<Value = EncryptedPage> {
+    let row = (bucket_name(), object_key(), encrypted_owner(), encryption())
+        .prop_map(|(bucket, key, owner, encryption)| EncryptedRow { bucket, key, owner, encryption });
+    let next = option::of(vec(any::<u8>(), 0..40).prop_map(ContentPosition));
+    (vec(row, 0..3), next).prop_map(|(rows, next)| EncryptedPage { rows, next })
+}
+
 pub(crate) fn set_tags() -> impl Strategy<Value = SetTags> {
     let tags = vec(("\\PC{1,8}", "\\PC{0,8}"), 0..4);
     (bucket_name(), object_key(), option::of(version_id()), tags)
@@ -248,14 +273,16 @@ pub(crate) fn copy_version() -> impl Strategy<Value = CopyVersion> {
         Just(CopyAttributes::Keep),
         attributes().prop_map(|attributes| CopyAttributes::Replace(Box::new(attributes)))
     ];
-    let source = (bucket_name(), object_key(), version_id(), etag(), option::of(storage_class()));
+    let seen = (option::of(storage_class()), option::of(encryption()));
+    let source = (bucket_name(), object_key(), version_id(), etag(), seen);
     (source, bucket_name(), object_key(), attributes, option::of(checksum()), write_condition()).prop_map(
         |(source, bucket, key, attributes, checksum, condition)| CopyVersion {
             source_bucket: source.0,
             source_key: source.1,
             source_version_id: source.2,
             source_etag: source.3,
-            source_class: source.4,
+            source_class: source.4.0,
+            rewraps: source.4.1,
             bucket,
             key,
             attributes,

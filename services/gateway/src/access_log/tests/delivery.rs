@@ -251,11 +251,7 @@ async fn without_master_keys_nothing_is_taken_that_is_to_be_encrypted() {
     let document = Some(encryption_document());
     front.metadata.set_subresource(&bucket("logs"), Subresource::Encryption, document).await.unwrap();
     let encrypting = front.metadata.get_bucket(&bucket("logs")).await.unwrap();
-    let source = Encryption {
-        scheme: EncryptionScheme::SseS3,
-        key_id: "key".to_owned(),
-        wrapped_key: Bytes::from_static(b"wrapped"),
-    };
+    let source = Encryption::new(EncryptionScheme::SseS3, "key", Bytes::from_static(b"wrapped"));
     let (asks, says_nothing) = (request(Some("AES256")), request(None));
     let of_new = |request, bucket| {
         encryption::of_new(&front.gateway, request, bucket).map(|sealing| sealing.is_some())

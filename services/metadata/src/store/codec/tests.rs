@@ -47,7 +47,7 @@ prop_compose! {
         mark in option::of(any::<([u8; 16], [u8; 16])>()),
         acl in option::of(acl()),
         restore in option::of((select(&ArchiveClass::ALL[..]), any::<u64>(), any::<[i64; 3]>())),
-        encryption in option::of((select(&EncryptionScheme::ALL[..]), ".{0,20}", bytes())),
+        encryption in option::of((select(&EncryptionScheme::ALL[..]), ".{0,20}", bytes(), (".{0,20}", any::<bool>()))),
     ) -> Attributes {
         let [content_type, cache_control, content_disposition, content_encoding, content_language, expires, redirect] = texts;
         Attributes {
@@ -62,8 +62,10 @@ prop_compose! {
                 ready: Timestamp(ready),
                 until: Timestamp(until),
             }),
-            encryption: encryption
-                .map(|(scheme, key_id, wrapped_key)| Encryption { scheme, key_id, wrapped_key }),
+            encryption: encryption.map(|(scheme, key_id, wrapped_key, (context, bucket_key))| match scheme {
+                EncryptionScheme::SseKms => Encryption { scheme, key_id, wrapped_key, context, bucket_key },
+                EncryptionScheme::SseS3 | EncryptionScheme::SseC => Encryption::new(scheme, key_id, wrapped_key),
+            }),
         }
     }
 }
@@ -134,7 +136,7 @@ proptest! {
 
     #[test]
     fn any_bytes_are_decoded_or_refused(mut noise in vec(any::<u8>(), 0..300)) {
-        for format in [None, Some(1), Some(2), Some(3), Some(4)] {
+        for format in [None, Some(1), Some(2), Some(3), Some(4), Some(5)] {
             if let (Some(format), Some(first)) = (format, noise.first_mut()) {
                 *first = format;
             }
@@ -163,6 +165,7 @@ fn attributes_of_every_format_stay_as_they_are() {
     const ACL: &[u8] = b"\x01\0\x01\x02";
     const RESTORE: &[u8] = b"\x02\x04\x06\x01\0\0\0\0\0\0\0\x09";
     const ENCRYPTION: &[u8] = b"\x01\x02id\x03key";
+    const BY_KMS: &[u8] = b"\x03\x02id\x03key\x02{}\x01";
     const MARK: [u8; 32] = [5; 32];
     let row = |pieces: &[&[u8]]| Bytes::from(pieces.concat());
     let plain = Attributes {
@@ -182,10 +185,11 @@ fn attributes_of_every_format_stay_as_they_are() {
         ready: Timestamp(2),
         until: Timestamp(3),
     });
-    let encryption = Some(Encryption {
-        scheme: EncryptionScheme::SseS3,
-        key_id: "id".to_owned(),
-        wrapped_key: Bytes::from_static(b"key"),
+    let encryption = Some(Encryption::new(EncryptionScheme::SseS3, "id", Bytes::from_static(b"key")));
+    let by_kms = Some(Encryption {
+        context: "{}".to_owned(),
+        bucket_key: true,
+        ..Encryption::new(EncryptionScheme::SseKms, "id", Bytes::from_static(b"key"))
     });
     for (attributes, expected) in [
         (plain.clone(), row(&[&[1], TEXTS])),
@@ -199,6 +203,10 @@ fn attributes_of_every_format_stay_as_they_are() {
         (
             Attributes { encryption: encryption.clone(), ..renamed },
             row(&[&[4], TEXTS, TAG_NO_LOCK, &[1], &MARK, &[0], &[0], ENCRYPTION]),
+        ),
+        (
+            Attributes { encryption: by_kms, ..tagged.clone() },
+            row(&[&[5], TEXTS, TAG_NO_LOCK, &[0], &[0], &[0], BY_KMS]),
         ),
         (
             Attributes { restore, encryption, ..listed },

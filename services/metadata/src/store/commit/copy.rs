@@ -6,8 +6,8 @@
 
 use std::collections::BTreeSet;
 
-use metadata_api::{Committed, CopyAttributes, CopyVersion, Error};
-use types::{Attributes, BucketId, ChunkId, ObjectKey, StorageClassName, VersionId, VersionLock};
+use metadata_api::{Committed, CopyVersion, Error};
+use types::{BucketId, ChunkId, ObjectKey, StorageClassName, VersionId};
 
 use super::{
     batch::{Batch, NewBody},
@@ -80,19 +80,9 @@ impl Batch<'_> {
         let mut body = source.body.clone();
         body.checksum = request.checksum.or(body.checksum);
         let of_source = decode_attributes(body.attributes).map_err(DatabaseError::from)?;
-        body.attributes = self.encode_attributes(&match &request.attributes {
-            CopyAttributes::Keep => Attributes {
-                lock: VersionLock::default(),
-                renamed: None,
-                acl: None,
-                restore: None,
-                ..of_source
-            },
-            CopyAttributes::Replace(attributes) if attributes.encryption != of_source.encryption => {
-                return Err(Error::PreconditionFailed { current: Some(etag) }.into());
-            }
-            CopyAttributes::Replace(attributes) => (**attributes).clone(),
-        })?;
+        let attributes = request.attributes_of(of_source);
+        let attributes = attributes.ok_or(Error::PreconditionFailed { current: Some(etag) })?;
+        body.attributes = self.encode_attributes(&attributes)?;
         body.shared = self.share(source)?;
         Ok(self.put(&request.key, NewBody { body, size, etag }))
     }

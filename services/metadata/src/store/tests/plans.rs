@@ -40,6 +40,7 @@ use crate::{
         nodes::{COUNT_HEARTBEAT, NODE_DISKS},
         reaping::{HISTORY, PARTS, REFERENCED, UPLOADS},
         replacing::{self, pass_on_sql},
+        rewrap,
         versions::find_version_sql,
     },
 };
@@ -139,6 +140,12 @@ fn hot_statements(bucket: i64, name: &str) -> Vec<Hot> {
             contents::VERSIONS,
             vec![b.clone(), k(), 0_i64.into(), 0_i64.into(), 10_i64.into()],
         ),
+        hot(
+            "encrypted versions",
+            rewrap::versions_sql(),
+            vec![b.clone(), k(), 0_i64.into(), 0_i64.into(), 10_i64.into()],
+        ),
+        hot("encrypted uploads", rewrap::UPLOADS, vec![b.clone(), k(), id(), 10_i64.into()]),
         hot("a bucket's name", contents::BUCKET_NAME, vec![b.clone()]),
         hot("contents of uploads", contents::UPLOADS, vec![b.clone(), k(), id(), 10_i64.into()]),
         hot("contents of parts", contents::PARTS, vec![b.clone(), id(), 0_i64.into(), 10_i64.into()]),
