@@ -21,7 +21,7 @@ mod open;
 mod seal;
 
 pub use key::{DataKey, WrappingKey, WrongKey, unwrapped, wrapped};
-pub use keyring::{Keyring, KeyringError, MASTER_KEY_ID_MAX, line_of_key};
+pub use keyring::{ALIAS_MAX, Keyring, KeyringError, MASTER_KEY_ID_MAX, NamedKey, is_alias, line_of_key};
 pub use open::{Layout, Opener, Unproved};
 pub use seal::Sealer;
 

@@ -20,5 +20,5 @@ pub use content::{Content, Pattern, RequestBody, mix};
 pub use endpoint::{Endpoint, EndpointError};
 pub use error::ConnectError;
 pub use settings::{Connect, ConnectArgs, endpoint};
-pub use tls::Trust;
+pub use tls::{Tls, Trust, of_endpoint};
 pub use units::{UnitError, parse_duration, parse_size, show_count, show_seconds, show_size};

@@ -3,7 +3,6 @@
 use std::{path::PathBuf, time::Duration};
 
 use env::Env;
-use rustls::pki_types::ServerName;
 use sigv4::Credentials;
 
 use crate::{Access, ConnectError, Endpoint, tls, tls::Trust};
@@ -91,16 +90,7 @@ impl Connect {
 
     /// What clients of `endpoint` need.
     pub async fn access(&self, env: &Env, endpoint: Endpoint) -> Result<Access, ConnectError> {
-        let tls = if endpoint.is_secure() {
-            let name = endpoint.host_name().to_owned();
-            let name = ServerName::try_from(name.clone()).map_err(|_| ConnectError::TlsName(name))?;
-            let (own_env, trust) = (env.clone(), self.trust.clone());
-            let loading = env.spawn_blocking(move || tls::connector(&own_env, &trust));
-            let connector = loading.await.unwrap_or(Err(ConnectError::NoSystemCertificates))?;
-            Some((connector, name))
-        } else {
-            None
-        };
+        let tls = tls::of_endpoint(env, &endpoint, &self.trust).await?;
         Ok(Access {
             env: env.clone(),
             endpoint,

@@ -14,7 +14,7 @@ use rustls::{
 };
 use tokio_rustls::TlsConnector;
 
-use crate::ConnectError;
+use crate::{ConnectError, Endpoint};
 
 /// Files of certificates are smaller than this.
 const PEM_LENGTH_MAX: usize = 4 << 20;
@@ -34,8 +34,24 @@ pub enum Trust {
     System,
 }
 
+/// How to agree on TLS, and the name that the certificate must have.
+pub type Tls = (TlsConnector, ServerName<'static>);
+
+/// How to agree on TLS with an endpoint; `None` of one that speaks plain HTTP.
+pub async fn of_endpoint(env: &Env, endpoint: &Endpoint, trust: &Trust) -> Result<Option<Tls>, ConnectError> {
+    if !endpoint.is_secure() {
+        return Ok(None);
+    }
+    let name = endpoint.host_name().to_owned();
+    let name = ServerName::try_from(name.clone()).map_err(|_| ConnectError::TlsName(name))?;
+    let (own_env, trust) = (env.clone(), trust.clone());
+    let loading = env.spawn_blocking(move || connector(&own_env, &trust));
+    let connector = loading.await.unwrap_or(Err(ConnectError::NoSystemCertificates))?;
+    Ok(Some((connector, name)))
+}
+
 /// A connector that offers HTTP/1.1. Blocks.
-pub(crate) fn connector(env: &Env, trust: &Trust) -> Result<TlsConnector, ConnectError> {
+fn connector(env: &Env, trust: &Trust) -> Result<TlsConnector, ConnectError> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let builder = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()

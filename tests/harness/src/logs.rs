@@ -12,12 +12,13 @@ use tracing::{
 use tracing_subscriber::{EnvFilter, Layer, layer::Context, prelude::*};
 
 /// Crates whose warnings count; those of libraries are printed and no more.
-const OURS: [&str; 11] = [
+const OURS: [&str; 12] = [
     "ashlar",
     "chunk",
     "chunk_api",
     "data_pool",
     "gateway",
+    "kms",
     "metadata",
     "metadata_api",
     "service_kit",

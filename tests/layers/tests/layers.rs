@@ -25,6 +25,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("s3-client", 2),
     ("service-kit", 2),
     ("data-pool", 3),
+    ("kms", 3),
     ("shard-store", 3),
     ("shard-store-s3", 3),
     ("chunk", 4),
@@ -47,7 +48,10 @@ const RESTRICTED: &[(&str, &[&str])] = &[
     ("rusqlite", &["metadata"]),
     ("tonic", &["metadata-api", "metadata"]),
     ("axum", &["gateway"]),
-    ("hyper", &["chunk-api", "metadata-api", "s3-client", "service-kit", "chunk", "gateway", "ashlar"]),
+    (
+        "hyper",
+        &["chunk-api", "metadata-api", "s3-client", "service-kit", "kms", "chunk", "gateway", "ashlar"],
+    ),
     (
         "http",
         &[
@@ -57,6 +61,7 @@ const RESTRICTED: &[(&str, &[&str])] = &[
             "chunk-api",
             "metadata-api",
             "service-kit",
+            "kms",
             "chunk",
             "gateway",
             "ashlar",
