@@ -24,6 +24,7 @@ const fn known(name: &'static str, of: Of) -> Known {
 }
 
 const PUTS: Of = Of::Some(&["PutObject"]);
+const ENCRYPTED: Of = Of::Some(&["PutObject", "UpdateObjectEncryption"]);
 const LISTS: Of = Of::Some(&["ListBucket", "ListBucketVersions"]);
 const TAGGED: Of = Of::Some(&["PutObject", "PutObjectTagging", "PutObjectVersionTagging"]);
 const RETAINED: Of = Of::Some(&["PutObject", "PutObjectRetention"]);
@@ -102,7 +103,8 @@ const KNOWN: &[Known] = &[
     known("s3:x-amz-content-sha256", Of::Every),
     known("s3:x-amz-copy-source", PUTS),
     known("s3:x-amz-metadata-directive", PUTS),
-    known("s3:x-amz-server-side-encryption", PUTS),
+    known("s3:x-amz-server-side-encryption", ENCRYPTED),
+    known("s3:x-amz-server-side-encryption-aws-kms-key-id", ENCRYPTED),
     known("s3:x-amz-server-side-encryption-customer-algorithm", PUTS),
     known("s3:x-amz-storage-class", PUTS),
     known("sts:ExternalId", Of::Some(&["sts:AssumeRole"])),

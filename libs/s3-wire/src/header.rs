@@ -31,8 +31,8 @@ pub use checksum::{
 pub use conditions::{Outcome, ReadConditions, if_range};
 pub use copy_source::{CopySource, copy_source, copy_source_range};
 pub use encryption::{
-    CustomerKey, SERVER_SIDE_ENCRYPTION, ServerSideEncryption, copy_source_customer_key, customer_key,
-    refuse_misplaced_encryption, server_side_encryption,
+    CustomerKey, KmsParameters, SERVER_SIDE_ENCRYPTION, ServerSideEncryption, copy_source_customer_key,
+    customer_key, kms_parameters, refuse_misplaced_encryption, server_side_encryption,
 };
 pub use object_lock::{bucket_object_lock, bypasses_governance, object_lock};
 pub use range::{RangeSpec, range};

@@ -193,7 +193,7 @@ operations! {
     RenameObject Object Supported,
     RestoreObject Object Supported,
     SelectObjectContent Object Refused,
-    UpdateObjectEncryption Object Refused,
+    UpdateObjectEncryption Object Supported,
     PutObjectAnnotation Object Refused,
     GetObjectAnnotation Object Refused,
     ListObjectAnnotations Object Refused,

@@ -50,7 +50,10 @@ pub use defaults::{
     request_payment,
 };
 pub use delete::{DELETE_BODY_MAX, DELETE_OBJECTS_MAX, Delete, ObjectIdentifier, parse_delete};
-pub use encryption::{DefaultEncryption, ENCRYPTION_BODY_MAX, encryption, parse_encryption};
+pub use encryption::{
+    DefaultEncryption, ENCRYPTION_BODY_MAX, ObjectEncryption, encryption, parse_encryption,
+    parse_object_encryption,
+};
 pub use inventory::{INVENTORY_BODY_MAX, check_inventory_id, inventory, list_inventories, parse_inventory};
 pub use lifecycle::{
     LIFECYCLE_BODY_MAX, lifecycle, parse_lifecycle, parse_stored_lifecycle, stored_lifecycle,

@@ -52,10 +52,10 @@ type ReadHeader = fn(&HeaderMap) -> Option<S3Error>;
 const VALUES: &[(&str, &str, &str, ReadHeader, &str)] = &[
     (
         "x-amz-server-side-encryption",
-        "`aws:kms`, `aws:kms:dsse`",
+        "`aws:kms:dsse`",
         "what creates an object or an upload",
         |headers| header::server_side_encryption(headers).err(),
-        "aws:kms",
+        "aws:kms:dsse",
     ),
     (
         "if-none-match",
@@ -128,9 +128,9 @@ const FIELDS: &[(Operation, &str, &str, ReadBody, &str)] = &[
     (
         Operation::PutBucketEncryption,
         "SSEAlgorithm",
-        "`aws:kms`, `aws:kms:dsse`",
+        "`aws:kms:dsse`",
         encryption,
-        "<ServerSideEncryptionConfiguration><Rule><ApplyServerSideEncryptionByDefault><SSEAlgorithm>aws:kms</SSEAlgorithm></ApplyServerSideEncryptionByDefault></Rule></ServerSideEncryptionConfiguration>",
+        "<ServerSideEncryptionConfiguration><Rule><ApplyServerSideEncryptionByDefault><SSEAlgorithm>aws:kms:dsse</SSEAlgorithm></ApplyServerSideEncryptionByDefault></Rule></ServerSideEncryptionConfiguration>",
     ),
     (
         Operation::PutBucketEncryption,
@@ -259,13 +259,15 @@ const DIFFERENCES: &str = "
 - **Conditions of writes are decided in the commit.** Of writers that race one wins, and the others get `PreconditionFailed`. `ConditionalRequestConflict` is
   answered by RenameObject alone, when its source changes again and again meanwhile.
 - **Long requests are answered at their end.** Nothing is sent before, and 200 never has an error in its body. A CompleteMultipartUpload and a CopyObject within a storage
-  class are one transaction, whatever the size of the object. A copy into another class, or encrypted otherwise, and an UploadPartCopy read and write up to 5 GiB first.
+  class are one transaction, whatever the size of the object. A copy into another class, or encrypted otherwise but from named key to named key, and an UploadPartCopy read and write up to 5 GiB first.
 - **Sizes.** An object that is put, copied into another class or uploaded as a part has at most 5 GiB, and an upload has at most 10,000 parts, so that an object has
   at most 48.8 TiB. Tests write objects of some hundred MiB; longer ones differ in the number of their chunks alone.
 - **A copy of a multipart object is one.** It keeps its parts, its ETag with `-N` and its checksum, where Amazon S3 makes an object of one piece.
 - **Parts have places.** `partNumber` of GetObject and HeadObject, and GetObjectAttributes, count an object's parts from 1, also when they were uploaded by other numbers.
 - **Storage classes** other than STANDARD are there once an operator has made them; until then they are refused with `InvalidStorageClass`.
-- **A bucket encrypts nothing by default** until it is told to, while Amazon S3 encrypts everything. `BucketKeyEnabled` is kept and shown, and means nothing without keys of a KMS.
+- **A bucket encrypts nothing by default** until it is told to, while Amazon S3 encrypts everything. `BucketKeyEnabled` is kept and shown with SSE-S3 too, where it means nothing.
+- **SSE-KMS** goes over plain HTTP too, binds no ARN of the object, and asks for no right of the key's own (`kms:Decrypt` and the like). The store's own key, `alias/aws/s3`, is the current master key, and its id changes with that. A copy from named key to named key
+  keeps its source's entity tag, at any size.
 - **RenameObject** is there for all buckets, not for directory buckets alone. Keys that end in a slash are refused, and with them prefixes.
 - **Access control lists.** Whoever may write to a bucket by a list may also replace objects in it; only the owner may delete them. A list that an upload began with is given to
   the object also when `BlockPublicAcls` was set meanwhile; it has no effect while `IgnorePublicAcls` is set.

@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use encryption::{Keyring, KeyringError, line_of_key};
+use encryption::{Keyring, KeyringError, is_alias, line_of_key};
 use env::{DirectoryLock, Env};
 use zeroize::Zeroizing;
 
@@ -15,11 +15,15 @@ use crate::Exit;
 /// Longest file of keys.
 const FILE_LENGTH_MAX: usize = 1 << 20;
 
-const HEADER: &str = "# Master keys of Ashlar: id, key, and `current` at the one that encrypts what is new.\n\
+const HEADER: &str = "# Master keys of Ashlar: id, key, and `current` at the one that encrypts what is new; named keys have `kms`.\n\
                       # Keep a copy elsewhere: without its key an object is lost.\n";
 
 /// What stands behind the key that encrypts what is new.
 const CURRENT: &str = " current";
+
+/// What stands behind a named key, and behind that at one that is disabled.
+const KMS: &str = "kms";
+const DISABLED: &str = "disabled";
 
 /// A file of master keys cannot be used. Nothing was changed, unless writing it failed at its end.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +60,20 @@ pub enum KeysError {
         /// The id that was given.
         id: String,
     },
+    /// It has no such named key.
+    #[error("there is no key {id} for SSE-KMS in {path}")]
+    NotNamed {
+        /// The file.
+        path: PathBuf,
+        /// The id that was given.
+        id: String,
+    },
+    /// A key cannot have this alias.
+    #[error("{alias} is no alias: letters, digits, `-`, `_` and `/`, 250 at most, and not `aws/` in front")]
+    Alias {
+        /// The alias that was given.
+        alias: String,
+    },
     /// It lacks a key that was the current one before.
     #[error(
         "{path} lacks the key {id}, by which objects may be encrypted; add its line from a copy of the keys, or give those objects up and take the id out of `encryption_keys` in {identity}"
@@ -79,7 +97,7 @@ pub enum KeysError {
 }
 
 /// Settings of `ashlar encryption-key`.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Args {
     /// The file.
     #[arg(value_name = "FILE")]
@@ -90,14 +108,36 @@ pub(crate) struct Args {
     /// Add no key, and make the one of this id the current one.
     #[arg(long, value_name = "ID", conflicts_with = "not_current")]
     make_current: Option<String>,
+    /// Add a named key, by which clients ask for SSE-KMS, in place of a master key. Every service has to be of a version that knows
+    /// them before the file has one: older ones do not start with it.
+    #[arg(long, conflicts_with_all = ["not_current", "make_current"])]
+    kms: bool,
+    /// A name that the named key has beside its id: clients ask for `alias/NAME`. May be given more than once.
+    #[arg(long, value_name = "NAME", requires = "kms")]
+    alias: Vec<String>,
+    /// Add no key, and let the named key of this id wrap and unwrap nothing for now.
+    #[arg(long, value_name = "ID", conflicts_with_all = ["not_current", "make_current", "kms"])]
+    disable: Option<String>,
+    /// Add no key, and let the named key of this id be used again.
+    #[arg(long, value_name = "ID", conflicts_with_all = ["not_current", "make_current", "kms", "disable"])]
+    enable: Option<String>,
 }
 
 /// Adds a key, which becomes the current one if that is not deferred, and shows its id; or makes another the current one.
 pub(crate) async fn run(env: &Env, args: &Args) -> Result<(), Exit> {
-    let (path, stays, wanted) = (args.path.clone(), args.not_current, args.make_current.clone());
-    let done = in_background(env, path, move |env, path| match wanted {
-        Some(id) => make_current(env, path, &id).map(|()| format!("made the key {id} the current one")),
-        None => add(env, path, stays).map(|id| format!("added the key {id}")),
+    let args = args.clone();
+    let done = in_background(env, args.path.clone(), move |env, path| {
+        if let Some(id) = args.make_current {
+            make_current(env, path, &id).map(|()| format!("made the key {id} the current one"))
+        } else if let Some(id) = args.disable {
+            set_disabled(env, path, &id, true).map(|()| format!("disabled the key {id}"))
+        } else if let Some(id) = args.enable {
+            set_disabled(env, path, &id, false).map(|()| format!("enabled the key {id}"))
+        } else if args.kms {
+            add_named(env, path, &args.alias).map(|id| format!("added the key {id} for SSE-KMS"))
+        } else {
+            add(env, path, args.not_current).map(|id| format!("added the key {id}"))
+        }
     });
     println!("{}", done.await.map_err(|error| Exit::because(Exit::FAILED, &error))?);
     Ok(())
@@ -120,6 +160,48 @@ fn add(env: &Env, path: &Path, stays: bool) -> Result<String, KeysError> {
     Ok(id.to_owned())
 }
 
+/// Adds a named key to a file, which has to be there since a named key alone is no file of keys, and answers its id.
+fn add_named(env: &Env, path: &Path, aliases: &[String]) -> Result<String, KeysError> {
+    if let Some(alias) = aliases.iter().find(|alias| !is_alias(alias)) {
+        return Err(KeysError::Alias { alias: alias.clone() });
+    }
+    let _lock = lock(env, path)?;
+    let kept = read(env, path)?;
+    parse(path, &kept)?;
+    let line = line_of_key(env.random_bytes(), false);
+    let id = line.split(' ').next().unwrap_or_default().to_owned();
+    let names: String = aliases.iter().map(|alias| format!(" alias={alias}")).collect();
+    let kept = kept.trim_end_matches('\n');
+    let all = Zeroizing::new(format!("{kept}\n{} {KMS}{names}\n", line.trim_end_matches('\n')));
+    parse(path, &all)?;
+    write(env, path, &all)?;
+    Ok(id)
+}
+
+fn set_disabled(env: &Env, path: &Path, id: &str, is_disabled: bool) -> Result<(), KeysError> {
+    let _lock = lock(env, path)?;
+    let kept = read(env, path)?;
+    if parse(path, &kept)?.named(id).is_none() {
+        return Err(KeysError::NotNamed { path: path.to_owned(), id: id.to_owned() });
+    }
+    let mut out = Zeroizing::new(String::with_capacity(kept.len() + DISABLED.len() + 2));
+    for line in kept.lines() {
+        let mut words = line.split_ascii_whitespace();
+        if !line.starts_with('#') && words.next() == Some(id) {
+            let key = words.next().unwrap_or_default();
+            out.extend([id, " ", key, " ", KMS, if is_disabled { " disabled" } else { "" }]);
+            for word in words.filter(|word| *word != KMS && *word != DISABLED) {
+                out.extend([" ", word]);
+            }
+        } else {
+            out.push_str(line);
+        }
+        out.push('\n');
+    }
+    parse(path, &out)?;
+    write(env, path, &out)
+}
+
 fn make_current(env: &Env, path: &Path, id: &str) -> Result<(), KeysError> {
     let _lock = lock(env, path)?;
     let kept = read(env, path)?;
@@ -136,8 +218,8 @@ fn write_with_current(env: &Env, path: &Path, text: &str, current: &str) -> Resu
     for line in text.lines() {
         let is_key = !line.starts_with('#') && !line.trim().is_empty();
         let mut words = line.split_ascii_whitespace();
-        match (words.next(), words.next()) {
-            (Some(id), Some(key)) if is_key => {
+        match (words.next(), words.next(), words.next()) {
+            (Some(id), Some(key), role) if is_key && role != Some(KMS) => {
                 out.extend([id, " ", key, if id == current { CURRENT } else { "" }]);
             }
             _ => out.push_str(line),

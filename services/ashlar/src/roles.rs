@@ -7,9 +7,9 @@ use chunk_api::{
     client::{Client, ClientOptions},
 };
 use data_pool::{ClusterView, Follower, LeaseHolder, Pool, report_to};
-use encryption::Keyring;
 use env::Env;
 use gateway::{Credentials, Gateway};
+use kms::Keys;
 use metadata_api::{Metadata, Token};
 use service_kit::{ClusterSecret, Metrics, shutdown_on_signals};
 use telemetry::Source;
@@ -67,11 +67,16 @@ fn signals(env: &Env) -> Result<service_kit::Shutdown, Exit> {
     shutdown_on_signals(env).map_err(|error| Exit::because(Exit::FAILED, &error))
 }
 
-/// The master keys, if a file of them is given.
-async fn keys(env: &Env, path: Option<&Path>) -> Result<Option<Arc<Keyring>>, Exit> {
-    let Some(path) = path else { return Ok(None) };
-    let keys = encryption_keys::load(env, path).await;
-    keys.map(Some).map_err(|error| Exit::because(Exit::FAILED, &error))
+/// The keys of a file, if one is given, and of the key management service, if one is set.
+async fn keys(env: &Env, path: Option<&Path>, kms: &kms::Config) -> Result<Arc<Keys>, Exit> {
+    let ring = match path {
+        Some(path) => {
+            let ring = encryption_keys::load(env, path).await;
+            Some(ring.map_err(|error| Exit::because(Exit::FAILED, &error))?)
+        }
+        None => None,
+    };
+    kms.keys(env, ring).await.map_err(|error| Exit::because(Exit::FAILED, &error))
 }
 
 fn bind_failed(error: &gateway::BindError) -> Exit {
@@ -89,7 +94,7 @@ pub(crate) async fn gateway(env: Env, config: gateway::Config) -> Result<(), Exi
     let credentials = Credentials::root(&config.root_user, config.root_password)
         .map_err(|error| Exit::because(Exit::FAILED, &error))?;
     let holder = format!("gateway {:016x}", env.random_u64());
-    let keys = keys(&env, config.front.encryption_keys.as_deref()).await?;
+    let keys = keys(&env, config.front.encryption_keys.as_deref(), &config.front.kms).await?;
     let cluster = Cluster::connect(&env, &config.metadata, &config.cluster_secret, &holder)?;
     let (metadata, pool) = (cluster.metadata.clone(), cluster.pool.clone());
     let gateway = Gateway::new(env.clone(), &config.front, credentials, keys, metadata, pool);
@@ -138,7 +143,7 @@ pub(crate) async fn chunk(env: Env, config: chunk::Config) -> Result<(), Exit> {
 pub(crate) async fn worker(env: Env, config: worker::Config) -> Result<(), Exit> {
     let shutdown = signals(&env)?;
     let holder = format!("worker {:016x}", env.random_u64());
-    let keys = keys(&env, config.encryption_keys.as_deref()).await?;
+    let keys = keys(&env, config.encryption_keys.as_deref(), &config.kms).await?;
     let cluster = Cluster::connect(&env, &config.metadata, &config.cluster_secret, &holder)?;
     let (metadata, view, pool) = (cluster.metadata.clone(), cluster.view.clone(), cluster.pool.clone());
     let worker = worker::Worker::new(env.clone(), metadata, view, pool, config.options).with_keys(keys);

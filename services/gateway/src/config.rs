@@ -96,6 +96,9 @@ pub struct FrontConfig {
     /// loses the file loses every object that is encrypted by its keys.
     #[arg(long, env = "ASHLAR_ENCRYPTION_KEYS", value_name = "FILE")]
     pub encryption_keys: Option<PathBuf>,
+    /// Keys of SSE-KMS elsewhere.
+    #[command(flatten)]
+    pub kms: kms::Config,
     /// Takes keys that clients bring (SSE-C) over plain HTTP too, which S3 refuses: everybody on the way can read them. For
     /// listeners on loopback behind a proxy that speaks TLS.
     #[arg(long, env = "ASHLAR_CUSTOMER_KEYS_OVER_HTTP")]

@@ -13,31 +13,61 @@ use checksum::{ObjectHasher, Wanted as WantedDigests};
 use data_pool::{ByteStream, Pool, ReadError, Stored, WriteError};
 use futures_util::{Stream, StreamExt, TryStreamExt, stream};
 use http::{HeaderMap, HeaderName};
+use kms::KeyName;
 use metadata_api::{Bucket, Upload, Version};
 use s3_wire::{
     ErrorCode, S3Error,
     header::{
         CustomerKey, SERVER_SIDE_ENCRYPTION, ServerSideEncryption, copy_source_customer_key, customer_key,
-        server_side_encryption,
+        kms_parameters, server_side_encryption,
     },
-    xml::parse_encryption,
+    xml::{DefaultEncryption, parse_encryption},
 };
 use types::{
     BucketName, ByteRange, Content, ETag, Encryption, EncryptionScheme, ObjectKey, PartNumber,
     StorageClassName, opened_length, opened_part_length,
 };
 
-use crate::{Gateway, output::set, request::Request};
+use crate::{Gateway, error, output::set, request::Request};
 
 const CUSTOMER_ALGORITHM: HeaderName =
     HeaderName::from_static("x-amz-server-side-encryption-customer-algorithm");
+const KMS_KEY_ID_NAME: &str = "x-amz-server-side-encryption-aws-kms-key-id";
+const KMS_KEY_ID: HeaderName = HeaderName::from_static(KMS_KEY_ID_NAME);
+const KMS_CONTEXT: HeaderName = HeaderName::from_static("x-amz-server-side-encryption-context");
+const KMS_BUCKET_KEY_NAME: &str = "x-amz-server-side-encryption-bucket-key-enabled";
+const KMS_BUCKET_KEY: HeaderName = HeaderName::from_static(KMS_BUCKET_KEY_NAME);
 const CUSTOMER_KEY_MD5: HeaderName = HeaderName::from_static("x-amz-server-side-encryption-customer-key-md5");
 
 /// What a new object is to be encrypted by.
 enum Asked {
     Nothing,
     SseS3,
+    Kms(AskedOfKms),
     Customer(CustomerKey),
+}
+
+/// By which key of SSE-KMS, and how.
+#[derive(Clone)]
+pub(crate) struct AskedOfKms {
+    /// The key's id.
+    pub(crate) id: String,
+    pub(crate) context: String,
+    pub(crate) bucket_key: bool,
+}
+
+impl AskedOfKms {
+    /// Wraps a data key for an object of this bucket.
+    pub(crate) async fn wrap(
+        &self,
+        gateway: &Gateway,
+        key: &DataKey,
+        bucket: &BucketName,
+    ) -> Result<Encryption, S3Error> {
+        let bucket = self.bucket_key.then(|| bucket.as_str());
+        let wrapped = gateway.keys.wrap_named(key, &self.id, &self.context, bucket).await;
+        wrapped.map_err(|failed| error::from_kms(failed, &gateway.key_arns))
+    }
 }
 
 /// How new bytes are sealed: those of an object that is written whole, or of a part.
@@ -64,8 +94,11 @@ impl Sealing {
     }
 
     /// Tells the client of it.
-    pub(crate) fn set_headers(&self, headers: &mut HeaderMap) {
-        set_encryption(headers, Some(&self.encryption));
+    pub(crate) fn set_headers(&self, gateway: &Gateway, headers: &mut HeaderMap) {
+        set_encryption(gateway, headers, Some(&self.encryption));
+        if !self.encryption.context.is_empty() && self.part.is_none() {
+            set(headers, KMS_CONTEXT, &STANDARD.encode(&self.encryption.context));
+        }
         set_customer_key(headers, self.customer_key_md5);
     }
 
@@ -81,47 +114,116 @@ impl Sealing {
 pub(crate) struct Opening {
     key: DataKey,
     layout: Arc<Layout>,
-    encryption: Encryption,
 }
 
 /// How a copy is to be encrypted.
 pub(crate) struct CopyEncryption {
     asked: Asked,
-    /// Whether it can share its source's chunks, and with them how they are encrypted.
+    target: BucketName,
+    /// Whether it can share its source's chunks, and with them their data key.
     pub(crate) shares: bool,
+    /// Whether that is wrapped otherwise then.
+    pub(crate) rewraps: bool,
 }
 
 impl CopyEncryption {
     /// How a copy is sealed that is written anew.
-    pub(crate) fn sealing(self, gateway: &Gateway) -> Result<Option<Sealing>, S3Error> {
-        seal(gateway, self.asked)
+    pub(crate) async fn sealing(self, gateway: &Gateway) -> Result<Option<Sealing>, S3Error> {
+        seal(gateway, self.asked, &self.target).await
+    }
+
+    /// How a copy that shares its source's chunks is encrypted.
+    pub(crate) async fn shared(
+        self,
+        gateway: &Gateway,
+        source: Option<&Encryption>,
+        opening: Option<&Opening>,
+    ) -> Result<Option<Encryption>, S3Error> {
+        match (self.asked, opening) {
+            (Asked::Kms(asked), Some(opening)) if self.rewraps => {
+                asked.wrap(gateway, &opening.key, &self.target).await.map(Some)
+            }
+            _ => Ok(source.cloned()),
+        }
     }
 }
 
-/// Refuses what takes master keys where there are none.
-pub(crate) fn require_keys(gateway: &Gateway) -> Result<(), S3Error> {
-    match gateway.keys {
-        Some(_) => Ok(()),
-        None => Err(S3Error::with_message(
-            ErrorCode::NotImplemented,
-            "Server-side encryption needs master keys, and this server has none.",
-        )
-        .field("Header", SERVER_SIDE_ENCRYPTION)),
+/// Refuses what takes keys where there are none.
+pub(crate) fn require_keys(gateway: &Gateway, algorithm: ServerSideEncryption) -> Result<(), S3Error> {
+    let has_some = match algorithm {
+        ServerSideEncryption::SseS3 => gateway.keys.ring().is_some(),
+        ServerSideEncryption::SseKms => gateway.keys.has_kms(),
+    };
+    if has_some { Ok(()) } else { Err(error::no_keys()) }
+}
+
+/// The id of a key of SSE-KMS that is named, or of the store's own. Errors: `InvalidArgument` for what is no name, and as S3 for a
+/// key that is not there.
+pub(crate) fn find_key(
+    gateway: &Gateway,
+    name: Option<&str>,
+    argument: &'static str,
+) -> Result<String, S3Error> {
+    let parsed = match name {
+        None => None,
+        Some(name) => match gateway.key_arns.parse(name) {
+            Ok(parsed) => Some(parsed),
+            Err(kms::NameError::Elsewhere) => {
+                let message = format!("Invalid arn {name}");
+                return Err(S3Error::with_message(ErrorCode::KmsNotFoundException, message));
+            }
+            Err(kms::NameError::Malformed) => {
+                let message = "The key has to be named by its id, its alias, or the ARN of either.";
+                return Err(S3Error::invalid_argument(message, argument, name));
+            }
+        },
+    };
+    let found = gateway.keys.find(parsed.as_ref());
+    found.map_err(|failed| error::from_kms(failed, &gateway.key_arns))
+}
+
+/// What policies are asked about a key that a request names: its ARN, whichever way it is named; what names none, as it is.
+pub(crate) fn key_for_policies(gateway: &Gateway, name: &str) -> String {
+    let Ok(parsed) = gateway.key_arns.parse(name) else { return name.to_owned() };
+    match (gateway.keys.find(Some(&parsed)), parsed) {
+        (Ok(id), _) | (Err(_), KeyName::Id(id)) => gateway.key_arns.of(&id),
+        (Err(_), KeyName::Alias(_)) => name.to_owned(),
     }
+}
+
+/// Keys of SSE-KMS are used for nobody who does not sign by version 4. Source: Amazon S3 User Guide, "Using server-side encryption with
+/// AWS KMS keys (SSE-KMS)".
+fn require_version_4(request: &Request) -> Result<(), S3Error> {
+    if is_version_4(request) {
+        return Ok(());
+    }
+    Err(S3Error::invalid_argument(
+        "Requests specifying Server Side Encryption with AWS KMS managed keys require AWS Signature Version 4.",
+        "Authorization",
+        "null",
+    ))
+}
+
+/// Whether the sender signs by version 4.
+pub(crate) fn is_version_4(request: &Request) -> bool {
+    let signature = request.authenticated.signature();
+    signature.is_some_and(|signature| signature.version == "AWS4-HMAC-SHA256")
 }
 
 /// How a new object is sealed: as the request asks, or by the bucket's default.
-pub(crate) fn of_new(
+pub(crate) async fn of_new(
     gateway: &Gateway,
     request: &Request,
     target: &Bucket,
 ) -> Result<Option<Sealing>, S3Error> {
-    seal(gateway, or_default(asked(gateway, request)?, target)?)
+    let asked = asked_or_default(gateway, request, target)?;
+    seal(gateway, asked, &target.name).await
 }
 
 /// How an object is sealed that no request is about: by the bucket's default.
-pub(crate) fn of_default(gateway: &Gateway, target: &Bucket) -> Result<Option<Sealing>, S3Error> {
-    seal(gateway, or_default(Asked::Nothing, target)?)
+pub(crate) async fn of_default(gateway: &Gateway, target: &Bucket) -> Result<Option<Sealing>, S3Error> {
+    let asked = or_default(gateway, Asked::Nothing, None, target)?;
+    seal(gateway, asked, &target.name).await
 }
 
 /// Refuses what the metadata service took for plain: one of a version that knows no encryption leaves the data key out of what it
@@ -155,10 +257,18 @@ pub(crate) fn not_kept(request: &Request) -> S3Error {
 }
 
 /// Checks what the end or the listing of an upload says of its encryption, if anything.
-pub(crate) fn check_upload(gateway: &Gateway, request: &Request, upload: &Upload) -> Result<(), S3Error> {
+pub(crate) async fn check_upload(
+    gateway: &Gateway,
+    request: &Request,
+    upload: &Upload,
+) -> Result<(), S3Error> {
     let encryption = upload.attributes.encryption.as_ref();
+    let scheme_of = |stated| match stated {
+        ServerSideEncryption::SseS3 => EncryptionScheme::SseS3,
+        ServerSideEncryption::SseKms => EncryptionScheme::SseKms,
+    };
     if let Some(stated) = server_side_encryption(&request.headers)?
-        && encryption.is_none_or(|encryption| encryption.scheme != EncryptionScheme::SseS3)
+        && encryption.is_none_or(|encryption| encryption.scheme != scheme_of(stated))
     {
         return Err(S3Error::invalid_argument(
             "The encryption method specified is not that of the multipart upload.",
@@ -167,7 +277,7 @@ pub(crate) fn check_upload(gateway: &Gateway, request: &Request, upload: &Upload
         ));
     }
     if names_customer_key(&request.headers) {
-        key_of_upload(gateway, request, upload)?;
+        key_of_upload(gateway, request, upload).await?;
     }
     Ok(())
 }
@@ -178,13 +288,13 @@ pub(crate) fn is_spoken_of(request: &Request) -> bool {
 }
 
 /// How the part of this number is sealed: by the data key of its upload.
-pub(crate) fn of_part(
+pub(crate) async fn of_part(
     gateway: &Gateway,
     request: &Request,
     upload: &Upload,
     number: PartNumber,
 ) -> Result<Option<Sealing>, S3Error> {
-    let Some(UploadKey { key, customer_key_md5 }) = key_of_upload(gateway, request, upload)? else {
+    let Some(UploadKey { key, customer_key_md5 }) = key_of_upload(gateway, request, upload).await? else {
         return Ok(None);
     };
     let part = Some((number, gateway.env.random_bytes()));
@@ -201,7 +311,7 @@ struct UploadKey {
 
 /// The key of an upload; `None` when it is not encrypted. Errors: as of S3 for a key of the
 /// client's that is missing, wrong or needless.
-fn key_of_upload(
+async fn key_of_upload(
     gateway: &Gateway,
     request: &Request,
     upload: &Upload,
@@ -220,8 +330,11 @@ fn key_of_upload(
             "The multipart upload initiate requested encryption. Subsequent part requests must include the appropriate encryption parameters.",
         ));
     }
-    let key = unlock(gateway, encryption, given.as_ref()).map_err(|refused| match refused.code {
-        ErrorCode::AccessDenied => S3Error::invalid_request(
+    if encryption.scheme == EncryptionScheme::SseKms {
+        require_version_4(request)?;
+    }
+    let key = unlock(gateway, encryption, given.as_ref()).await.map_err(|refused| match refused.code {
+        ErrorCode::AccessDenied if given.is_some() => S3Error::invalid_request(
             "The provided encryption parameters did not match the ones used originally.",
         ),
         _ => refused,
@@ -237,19 +350,26 @@ pub(crate) fn of_copy(
     target: &Bucket,
     source: Option<&Encryption>,
 ) -> Result<CopyEncryption, S3Error> {
-    let asked = match or_default(asked(gateway, request)?, target)? {
+    let asked = match asked_or_default(gateway, request, target)? {
         Asked::Nothing if source.is_some() => Asked::SseS3,
         asked => asked,
     };
-    let shares = matches!(
-        (source.map(|source| source.scheme), &asked),
-        (None, Asked::Nothing) | (Some(EncryptionScheme::SseS3), Asked::SseS3)
-    );
-    Ok(CopyEncryption { asked, shares })
+    let (shares, rewraps) = match (source, &asked) {
+        (None, Asked::Nothing) => (true, false),
+        (Some(source), Asked::SseS3) => (source.scheme == EncryptionScheme::SseS3, false),
+        // The entity tag goes along, so only what has none that is an MD5 can become what has none.
+        (Some(source), Asked::Kms(asked)) if source.scheme == EncryptionScheme::SseKms => {
+            let is_same = (&source.key_id, &source.context, source.bucket_key)
+                == (&asked.id, &asked.context, asked.bucket_key);
+            (true, !is_same)
+        }
+        _ => (false, false),
+    };
+    Ok(CopyEncryption { asked, target: target.name.clone(), shares, rewraps })
 }
 
 /// How a version's bytes are opened; `None` when they are not encrypted. `key` is what [`check`] found, which is asked first.
-pub(crate) fn open(
+pub(crate) async fn open(
     gateway: &Gateway,
     version: &Version,
     key: Option<DataKey>,
@@ -257,24 +377,37 @@ pub(crate) fn open(
     let Some(encryption) = &version.attributes.encryption else { return Ok(None) };
     let key = match key {
         Some(key) => key,
-        None => unlock(gateway, encryption, None)?,
+        None => unlock(gateway, encryption, None).await?,
     };
-    Ok(Some(opened_by(key, encryption, version)))
+    Ok(Some(opened_by(key, version)))
 }
 
 /// How the bytes of the source of a copy are opened by what the request brings; `None` when they are not encrypted. Errors: as S3
 /// for a missing, wrong or needless key.
-pub(crate) fn open_source(
+pub(crate) async fn open_source(
     gateway: &Gateway,
     request: &Request,
     version: &Version,
 ) -> Result<Option<Opening>, S3Error> {
-    opening(gateway, version, customer(gateway, copy_source_customer_key(&request.headers)?)?)
+    let given = customer(gateway, copy_source_customer_key(&request.headers)?)?;
+    let Some(encryption) = &version.attributes.encryption else {
+        return if given.is_none() { Ok(None) } else { Err(not_applicable()) };
+    };
+    if encryption.scheme == EncryptionScheme::SseKms {
+        require_version_4(request)?;
+    }
+    let key = unlock(gateway, encryption, given.as_ref()).await?;
+    Ok(Some(opened_by(key, version)))
+}
+
+/// The data key of a version that is encrypted by keys of the store, for it to be wrapped otherwise.
+pub(crate) async fn data_key(gateway: &Gateway, encryption: &Encryption) -> Result<DataKey, S3Error> {
+    unlock(gateway, encryption, None).await
 }
 
 /// Checks what a request brings to learn of an object, without its bytes, and tells the client of it. Answers the data key if it
 /// took the client's to find it. Errors: as S3 for a missing, wrong or needless key.
-pub(crate) fn check(
+pub(crate) async fn check(
     gateway: &Gateway,
     request: &Request,
     encryption: Option<&Encryption>,
@@ -285,22 +418,31 @@ pub(crate) fn check(
     }
     let given = customer(gateway, customer_key(&request.headers)?)?;
     let mut key = None;
-    if given.is_some() || encryption.is_some_and(|encryption| encryption.scheme == EncryptionScheme::SseC) {
-        key = Some(unlock(gateway, encryption.ok_or_else(not_applicable)?, given.as_ref())?);
+    if encryption.is_some_and(|encryption| encryption.scheme == EncryptionScheme::SseKms) {
+        require_version_4(request)?;
     }
-    set_encryption(headers, encryption);
+    if given.is_some() || encryption.is_some_and(|encryption| encryption.scheme == EncryptionScheme::SseC) {
+        key = Some(unlock(gateway, encryption.ok_or_else(not_applicable)?, given.as_ref()).await?);
+    }
+    set_encryption(gateway, headers, encryption);
     set_customer_key(headers, given.map(|given| given.md5));
     Ok(key)
 }
 
 /// `x-amz-server-side-encryption`, of what is encrypted by keys of the store.
-pub(crate) fn set_encryption(headers: &mut HeaderMap, encryption: Option<&Encryption>) {
-    match encryption.map(|encryption| encryption.scheme) {
-        Some(EncryptionScheme::SseS3) => {
-            let name = HeaderName::from_static(SERVER_SIDE_ENCRYPTION);
-            set(headers, name, ServerSideEncryption::SseS3.name());
+pub(crate) fn set_encryption(gateway: &Gateway, headers: &mut HeaderMap, encryption: Option<&Encryption>) {
+    let Some(encryption) = encryption else { return };
+    let name = HeaderName::from_static(SERVER_SIDE_ENCRYPTION);
+    match encryption.scheme {
+        EncryptionScheme::SseS3 => set(headers, name, ServerSideEncryption::SseS3.name()),
+        EncryptionScheme::SseC => {}
+        EncryptionScheme::SseKms => {
+            set(headers, name, ServerSideEncryption::SseKms.name());
+            set(headers, KMS_KEY_ID, &gateway.key_arns.of(&encryption.key_id));
+            if encryption.bucket_key {
+                set(headers, KMS_BUCKET_KEY, "true");
+            }
         }
-        Some(EncryptionScheme::SseC | EncryptionScheme::SseKms) | None => {}
     }
 }
 
@@ -368,9 +510,9 @@ pub(crate) fn read(
     }))
 }
 
-/// Whether a version has the bytes that are being read: those that are encrypted in the same way.
+/// Whether a version, which the same commit made, has the bytes that are being read. Its data key may be wrapped otherwise by now.
 pub(crate) fn is_same(opening: Option<&Opening>, version: &Version) -> bool {
-    opening.map(|opening| &opening.encryption) == version.attributes.encryption.as_ref()
+    opening.is_some() == version.attributes.encryption.is_some()
 }
 
 /// Kept bytes that are being opened.
@@ -422,78 +564,112 @@ fn sealed<E: Send, B: Stream<Item = Result<Bytes, E>> + Send>(
     })
 }
 
-/// What the request asks new objects to be encrypted by.
-fn asked(gateway: &Gateway, request: &Request) -> Result<Asked, S3Error> {
+/// What the request asks a new object to be encrypted by, or else the bucket's default. Errors: `InvalidArgument` for what is said
+/// of SSE-KMS and has no meaning for anything else.
+fn asked_or_default(gateway: &Gateway, request: &Request, target: &Bucket) -> Result<Asked, S3Error> {
     let headers = &request.headers;
     let (by_store, by_customer) = (server_side_encryption(headers)?, customer_key(headers)?);
-    match (by_store, customer(gateway, by_customer)?) {
-        (None, None) => Ok(Asked::Nothing),
-        (Some(ServerSideEncryption::SseS3), None) => Ok(Asked::SseS3),
-        (None, Some(key)) => Ok(Asked::Customer(key)),
-        (Some(by_store), Some(_)) => Err(S3Error::invalid_argument(
-            "Server Side Encryption with Customer provided key is incompatible with the encryption method specified",
-            SERVER_SIDE_ENCRYPTION,
-            by_store.name(),
-        )),
-    }
-}
-
-/// What the bucket's configuration asks for, where the request asks for nothing.
-fn or_default(asked: Asked, target: &Bucket) -> Result<Asked, S3Error> {
-    let (Asked::Nothing, Some(document)) = (&asked, &target.encryption) else { return Ok(asked) };
-    match parse_encryption(document).map(|default| default.algorithm) {
-        Ok(ServerSideEncryption::SseS3) => Ok(Asked::SseS3),
-        Err(error) => {
-            tracing::error!(bucket = %target.name, message = %error.message, "a kept encryption configuration cannot be read");
-            Err(S3Error::new(ErrorCode::InternalError))
+    let parameters = kms_parameters(headers)?;
+    let asked = match (by_store, customer(gateway, by_customer)?) {
+        (None, None) => Asked::Nothing,
+        (Some(ServerSideEncryption::SseS3), None) => Asked::SseS3,
+        (Some(ServerSideEncryption::SseKms), None) => Asked::Kms(AskedOfKms {
+            id: find_key(gateway, parameters.key.as_deref(), KMS_KEY_ID_NAME)?,
+            context: parameters.context,
+            // Set below.
+            bucket_key: false,
+        }),
+        (None, Some(key)) => Asked::Customer(key),
+        (Some(by_store), Some(_)) => {
+            return Err(S3Error::invalid_argument(
+                "Server Side Encryption with Customer provided key is incompatible with the encryption method specified",
+                SERVER_SIDE_ENCRYPTION,
+                by_store.name(),
+            ));
         }
-    }
-}
-
-fn seal(gateway: &Gateway, asked: Asked) -> Result<Option<Sealing>, S3Error> {
-    let env = &gateway.env;
-    let sealing = |scheme, by: (&str, &WrappingKey), customer_key_md5| {
-        let key = DataKey::new(env.random_bytes());
-        let encryption = wrapped(scheme, by, &key, env.random_bytes());
-        Sealing { encryption, key, part: None, customer_key_md5 }
     };
-    match asked {
-        Asked::Nothing => Ok(None),
-        Asked::SseS3 => {
-            require_keys(gateway)?;
-            let Some(keys) = &gateway.keys else { return Err(S3Error::new(ErrorCode::InternalError)) };
-            Ok(Some(sealing(EncryptionScheme::SseS3, keys.current(), None)))
+    let asked = or_default(gateway, asked, parameters.bucket_key, target)?;
+    match &asked {
+        Asked::Kms(_) => require_version_4(request)?,
+        _ if parameters.bucket_key == Some(true) => {
+            return Err(S3Error::invalid_argument(
+                "Bucket keys are of objects that are encrypted by aws:kms.",
+                KMS_BUCKET_KEY_NAME,
+                "true",
+            ));
         }
+        _ => {}
+    }
+    Ok(asked)
+}
+
+/// What the bucket's configuration asks for, where the request asks for nothing; whether there is a bucket key, it says wherever the
+/// request does not.
+fn or_default(
+    gateway: &Gateway,
+    asked: Asked,
+    bucket_key: Option<bool>,
+    target: &Bucket,
+) -> Result<Asked, S3Error> {
+    let default = match (&asked, &target.encryption) {
+        (Asked::Nothing | Asked::Kms(_), Some(document)) => Some(read_default(document, target)?),
+        _ => None,
+    };
+    let by_kms = default.as_ref().filter(|default| default.algorithm == ServerSideEncryption::SseKms);
+    let bucket_key = bucket_key.unwrap_or_else(|| by_kms.is_some_and(|default| default.bucket_key_enabled));
+    match (asked, default) {
+        (Asked::Kms(asked), _) => Ok(Asked::Kms(AskedOfKms { bucket_key, ..asked })),
+        (Asked::Nothing, Some(default)) => match default.algorithm {
+            ServerSideEncryption::SseS3 => Ok(Asked::SseS3),
+            ServerSideEncryption::SseKms => {
+                let name = default.key.as_deref().map(KeyName::of_checked);
+                let id = gateway.keys.find(name.as_ref());
+                let id = id.map_err(|failed| error::from_kms(failed, &gateway.key_arns))?;
+                Ok(Asked::Kms(AskedOfKms { id, context: String::new(), bucket_key }))
+            }
+        },
+        (asked, _) => Ok(asked),
+    }
+}
+
+fn read_default(document: &[u8], target: &Bucket) -> Result<DefaultEncryption, S3Error> {
+    parse_encryption(document).map_err(|error| {
+        tracing::error!(bucket = %target.name, message = %error.message, "a kept encryption configuration cannot be read");
+        S3Error::new(ErrorCode::InternalError)
+    })
+}
+
+async fn seal(gateway: &Gateway, asked: Asked, target: &BucketName) -> Result<Option<Sealing>, S3Error> {
+    let env = &gateway.env;
+    let key = DataKey::new(env.random_bytes());
+    let (encryption, customer_key_md5) = match asked {
+        Asked::Nothing => return Ok(None),
+        Asked::SseS3 => {
+            let wrapped = gateway.keys.wrap(&key);
+            (wrapped.map_err(|failed| error::from_kms(failed, &gateway.key_arns))?, None)
+        }
+        Asked::Kms(asked) => (asked.wrap(gateway, &key, target).await?, None),
         Asked::Customer(customer) => {
             let by = WrappingKey::new(*customer.key);
-            Ok(Some(sealing(EncryptionScheme::SseC, ("", &by), Some(customer.md5))))
+            let encryption = wrapped(EncryptionScheme::SseC, ("", &by), &key, env.random_bytes());
+            (encryption, Some(customer.md5))
         }
-    }
-}
-
-fn opening(
-    gateway: &Gateway,
-    version: &Version,
-    given: Option<CustomerKey>,
-) -> Result<Option<Opening>, S3Error> {
-    let Some(encryption) = &version.attributes.encryption else {
-        return if given.is_none() { Ok(None) } else { Err(not_applicable()) };
     };
-    let key = unlock(gateway, encryption, given.as_ref())?;
-    Ok(Some(opened_by(key, encryption, version)))
+    Ok(Some(Sealing { encryption, key, part: None, customer_key_md5 }))
 }
 
-fn opened_by(key: DataKey, encryption: &Encryption, version: &Version) -> Opening {
+fn opened_by(key: DataKey, version: &Version) -> Opening {
     let layout = if version.parts.is_empty() {
         Layout::Whole(version.size)
     } else {
         Layout::Parts(version.parts.iter().map(|part| (part.number, part.size)).collect())
     };
-    Opening { key, layout: Arc::new(layout), encryption: encryption.clone() }
+    Opening { key, layout: Arc::new(layout) }
 }
 
-/// The data key. Errors: as of S3 for a key of the client's that is missing, wrong or not applicable.
-fn unlock(
+/// The data key. Errors: as of S3 for a key of the client's that is missing, wrong or not applicable, and for one of SSE-KMS that
+/// cannot be used.
+async fn unlock(
     gateway: &Gateway,
     encryption: &Encryption,
     given: Option<&CustomerKey>,
@@ -506,25 +682,21 @@ fn unlock(
         (EncryptionScheme::SseC, None) => Err(S3Error::invalid_request(
             "The object was stored using a form of Server Side Encryption. The correct parameters must be provided to retrieve the object.",
         )),
-        (EncryptionScheme::SseKms, _) => {
-            tracing::error!("an object is encrypted by a named key, and this server knows none");
-            Err(S3Error::new(ErrorCode::InternalError))
-        }
-        (EncryptionScheme::SseS3, Some(_)) => Err(not_applicable()),
-        (EncryptionScheme::SseS3, None) => {
+        (EncryptionScheme::SseS3 | EncryptionScheme::SseKms, Some(_)) => Err(not_applicable()),
+        (EncryptionScheme::SseS3, None) => gateway.keys.unwrap(encryption).await.map_err(|error| {
             let key_id = &encryption.key_id;
-            let master = gateway.keys.as_ref().and_then(|keys| keys.get(key_id));
-            let Some(master) = master else {
-                tracing::error!(
+            match error {
+                kms::Error::NotFound { .. } | kms::Error::NoKeys => tracing::error!(
                     key_id,
                     "an object is encrypted by a master key that this server does not have"
-                );
-                return Err(S3Error::new(ErrorCode::InternalError));
-            };
-            unwrapped(encryption, master).map_err(|error| {
-                tracing::error!(%error, key_id, "an object's data key cannot be unwrapped");
-                S3Error::new(ErrorCode::InternalError)
-            })
+                ),
+                error => tracing::error!(%error, key_id, "an object's data key cannot be unwrapped"),
+            }
+            S3Error::new(ErrorCode::InternalError)
+        }),
+        (EncryptionScheme::SseKms, None) => {
+            let key = gateway.keys.unwrap(encryption).await;
+            key.map_err(|failed| error::from_kms(failed, &gateway.key_arns))
         }
     }
 }

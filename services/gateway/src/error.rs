@@ -5,7 +5,7 @@
 use data_pool::{ReadError, WriteError};
 use http::{HeaderValue, header::RETRY_AFTER};
 use metadata_api::Error as MetadataError;
-use s3_wire::{ErrorCode, S3Error, address::Address};
+use s3_wire::{ErrorCode, S3Error, address::Address, header::SERVER_SIDE_ENCRYPTION};
 use types::{BucketName, ObjectKey};
 
 use crate::payload::BodyError;
@@ -94,6 +94,47 @@ pub(crate) fn from_metadata(error: MetadataError, address: &Address) -> S3Error 
             S3Error::new(ErrorCode::InternalError)
         }
     }
+}
+
+/// What it means to the client that a data key is not wrapped or unwrapped. Source: AWS KMS API Reference, "Common errors", which S3
+/// passes on with `KMS.` in front; Amazon S3 User Guide, "Troubleshoot access denied (403 Forbidden) errors in Amazon S3".
+pub(crate) fn from_kms(error: kms::Error, arns: &kms::Arns) -> S3Error {
+    use kms::Error;
+    match error {
+        Error::NotFound { id } => {
+            let name = if id.starts_with("alias/") { id } else { arns.of(&id) };
+            let message = format!("Key '{name}' does not exist");
+            S3Error::with_message(ErrorCode::KmsNotFoundException, message)
+        }
+        Error::Disabled { id } => {
+            let message = format!("{} is disabled.", arns.of(&id));
+            S3Error::with_message(ErrorCode::KmsDisabledException, message)
+        }
+        Error::Denied { id } => {
+            let message =
+                format!("The key management service does not allow the key {} to be used.", arns.of(&id));
+            S3Error::with_message(ErrorCode::AccessDenied, message)
+        }
+        Error::Unavailable { reason: _ } => {
+            let message = "The key management service is not available. Please try again.";
+            S3Error::with_message(ErrorCode::ServiceUnavailable, message)
+                .header(RETRY_AFTER, HeaderValue::from_static("1"))
+        }
+        Error::WrongKey { id } => {
+            tracing::error!(key_id = id, "an object's data key cannot be unwrapped");
+            S3Error::new(ErrorCode::InternalError)
+        }
+        Error::NoKeys => no_keys(),
+    }
+}
+
+/// Refuses what takes keys where there are none.
+pub(crate) fn no_keys() -> S3Error {
+    S3Error::with_message(
+        ErrorCode::NotImplemented,
+        "Server-side encryption needs master keys, and this server has none.",
+    )
+    .field("Header", SERVER_SIDE_ENCRYPTION)
 }
 
 /// What a failed write of object bytes means to the client.

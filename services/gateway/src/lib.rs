@@ -31,9 +31,9 @@ mod website;
 
 use std::{sync::Arc, time::Duration};
 
-use ::encryption::Keyring;
 use data_pool::{Claim, Pool};
 use env::Env;
+use kms::{Arns, Keys};
 use metadata_api::{Error as MetadataError, Metadata};
 use multi_md5::Backend;
 use types::StorageClassName;
@@ -62,8 +62,10 @@ pub struct Gateway {
     object_ownership: ObjectOwnership,
     restore_delay: Duration,
     lifecycle_day: Duration,
-    /// The master keys of SSE-S3; without any, nothing is encrypted or decrypted by them.
-    keys: Option<Arc<Keyring>>,
+    /// The keys of SSE-S3 and SSE-KMS; without any, nothing is encrypted or decrypted by them.
+    keys: Arc<Keys>,
+    /// What those of SSE-KMS are called.
+    key_arns: Arns,
     customer_keys_over_http: bool,
     limits: BodyLimits,
     scheme: &'static str,
@@ -83,7 +85,7 @@ impl Gateway {
         env: Env,
         config: &FrontConfig,
         credentials: Credentials,
-        keys: Option<Arc<Keyring>>,
+        keys: Arc<Keys>,
         metadata: Arc<dyn Metadata>,
         pool: Pool,
     ) -> Self {
@@ -101,6 +103,7 @@ impl Gateway {
             restore_delay: Duration::from_secs(config.restore_delay_seconds),
             lifecycle_day: DAY,
             keys,
+            key_arns: Arns::new(&config.region, auth::ACCOUNT_NUMBER),
             customer_keys_over_http: config.customer_keys_over_http,
             limits: BodyLimits::new(config.body_rate_min),
             scheme: if config.tls_cert.is_some() { "https" } else { "http" },

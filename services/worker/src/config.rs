@@ -23,6 +23,9 @@ pub struct Config {
     /// File of the master keys by which inventories are encrypted in buckets that encrypt new objects; the gateways' own.
     #[arg(long, env = "ASHLAR_ENCRYPTION_KEYS", value_name = "FILE")]
     pub encryption_keys: Option<PathBuf>,
+    /// Keys of SSE-KMS elsewhere; the gateways' own settings.
+    #[command(flatten)]
+    pub kms: kms::Config,
     /// How the loops work.
     #[command(flatten)]
     pub options: Options,

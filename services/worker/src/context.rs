@@ -6,8 +6,8 @@ use std::{
 };
 
 use data_pool::{ClusterView, Pool};
-use encryption::Keyring;
 use env::Env;
+use kms::Keys;
 use metadata_api::{ClusterMap, Error, Metadata};
 use service_kit::Shutdown;
 
@@ -23,8 +23,8 @@ pub(crate) struct Context {
     pub(crate) metadata: Arc<dyn Metadata>,
     pub(crate) pool: Pool,
     pub(crate) options: Options,
-    /// The master keys, for what it writes into buckets that encrypt.
-    pub(crate) keys: Option<Arc<Keyring>>,
+    /// The keys, for what it writes into buckets that encrypt.
+    pub(crate) keys: Option<Arc<Keys>>,
     /// Who this worker is, for showing to operators.
     pub(crate) name: Arc<str>,
     pub(crate) shutdown: Shutdown,
@@ -53,7 +53,7 @@ impl Context {
         metadata: Arc<dyn Metadata>,
         view: Arc<ClusterView>,
         pool: Pool,
-        (options, keys): (Options, Option<Arc<Keyring>>),
+        (options, keys): (Options, Option<Arc<Keys>>),
         shutdown: Shutdown,
         source: &WorkerSource,
     ) -> Self {

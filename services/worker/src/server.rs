@@ -3,8 +3,8 @@
 use std::{io, net::SocketAddr, sync::Arc};
 
 use data_pool::{ClusterView, Pool};
-use encryption::Keyring;
 use env::{Env, Task};
+use kms::Keys;
 use metadata_api::{JobName, Metadata};
 use service_kit::{HttpLimits, HttpServer, Metrics, Readiness, Shutdown, serve_health};
 use telemetry::Source;
@@ -23,7 +23,7 @@ pub struct Worker {
     view: Arc<ClusterView>,
     pool: Pool,
     options: Options,
-    keys: Option<Arc<Keyring>>,
+    keys: Option<Arc<Keys>>,
     source: Arc<WorkerSource>,
 }
 
@@ -40,9 +40,9 @@ impl Worker {
         Self { env, metadata, view, pool, options, keys: None, source }
     }
 
-    /// Gives it the master keys by which it encrypts what it writes into buckets that want it.
-    pub fn with_keys(self, keys: Option<Arc<Keyring>>) -> Self {
-        Self { keys, ..self }
+    /// Gives it the keys by which it encrypts what it writes into buckets that want it.
+    pub fn with_keys(self, keys: Arc<Keys>) -> Self {
+        Self { keys: Some(keys), ..self }
     }
 
     /// What it counts.

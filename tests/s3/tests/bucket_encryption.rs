@@ -32,7 +32,7 @@ fn a_configuration_is_kept_and_deleted() {
     let found = encryption(&bucket, Method::GET).ok().xml();
     assert_eq!(found.all("Rule/ApplyServerSideEncryptionByDefault/SSEAlgorithm"), ["AES256"]);
     for (bad, status, code) in [
-        (document("aws:kms"), 501, "NotImplemented"),
+        (document("aws:kms:dsse"), 501, "NotImplemented"),
         (document("AES128"), 400, "MalformedXML"),
         ("<ServerSideEncryptionConfiguration/>".to_owned(), 400, "MalformedXML"),
         ("nonsense".to_owned(), 400, "MalformedXML"),
@@ -40,7 +40,7 @@ fn a_configuration_is_kept_and_deleted() {
         encryption(&bucket, Method::PUT).body(bad).refused(status, code);
     }
     assert_eq!(encryption(&bucket, Method::GET).ok().xml(), found, "what is refused changes nothing");
-    // Bucket keys are of a KMS; that they are wanted is kept and has no effect, as on S3.
+    // Bucket keys are of SSE-KMS; that they are wanted is kept and has no effect, as on S3.
     assert_eq!(found.get("Rule/BucketKeyEnabled"), "false");
     let wanted = document("AES256").replace("</Rule>", "<BucketKeyEnabled>true</BucketKeyEnabled></Rule>");
     encryption(&bucket, Method::PUT).body(wanted).ok();

@@ -78,19 +78,25 @@ fn lines(target: &Bucket, manifest: &Value) -> Vec<String> {
 #[test]
 fn lists_are_encrypted_by_the_default_of_their_bucket() {
     let mut server = start(2);
-    let (bucket, target) = (server.bucket(), server.bucket());
-    bucket.put("key", "content").ok();
-    target.request(Method::PUT).raw_query("encryption").body(ENCRYPTED).ok();
-    inventory(&bucket, Method::PUT, "a").body(document("a", &target)).ok();
-    // The next pass may be an hour away; a start begins with one.
-    server.restart();
-    let (bucket, target) = (bucket.through(server.client()), target.through(server.client()));
-    let (_, manifest) = first_manifest(&target, "lists/");
-    let lines = lines(&target, &manifest);
-    assert!(lines.len() == 1 && lines[0].contains("\"key\""), "{lines:?}");
-    inventory(&bucket, Method::DELETE, "a").send().expect(204);
-    for key in target.keys() {
-        assert_eq!(target.head(&key).ok().get("x-amz-server-side-encryption"), "AES256", "{key}");
+    for algorithm in ["AES256", "aws:kms"] {
+        let (bucket, target) = (server.bucket(), server.bucket());
+        bucket.put("key", "content").ok();
+        let by_default = ENCRYPTED.replace("AES256", algorithm);
+        target.request(Method::PUT).raw_query("encryption").body(by_default).ok();
+        inventory(&bucket, Method::PUT, "a").body(document("a", &target)).ok();
+        // The next pass may be an hour away; a start begins with one.
+        server.restart();
+        let (bucket, target) = (bucket.through(server.client()), target.through(server.client()));
+        let (_, manifest) = first_manifest(&target, "lists/");
+        let lines = lines(&target, &manifest);
+        assert!(lines.len() == 1 && lines[0].contains("\"key\""), "{lines:?}");
+        inventory(&bucket, Method::DELETE, "a").send().expect(204);
+        for key in target.keys() {
+            let read = target.get(&key).ok();
+            assert_eq!(read.get("x-amz-server-side-encryption"), algorithm, "{key}");
+            let is_md5 = read.etag() == format!("\"{}\"", md5_hex(&read.body));
+            assert_eq!(is_md5, algorithm == "AES256", "{key}");
+        }
     }
 }
 

@@ -35,13 +35,20 @@ const ENCRYPTED: &str = "<ServerSideEncryptionConfiguration><Rule><ApplyServerSi
 #[test]
 fn logs_are_encrypted_by_the_default_of_their_bucket() {
     let server = start(1);
-    let (bucket, target) = (server.bucket(), server.bucket());
-    target.request(Method::PUT).raw_query("encryption").body(ENCRYPTED).ok();
-    logging(&bucket, Method::PUT).body(enabled(&target, "", "")).ok();
-    bucket.put("key", "content").ok();
-    wait_for(&target, "the put", |found| found.iter().any(|record| record.operation() == "REST.PUT.OBJECT"));
-    for key in target.keys() {
-        assert_eq!(target.head(&key).ok().get("x-amz-server-side-encryption"), "AES256", "{key}");
+    for algorithm in ["AES256", "aws:kms"] {
+        let (bucket, target) = (server.bucket(), server.bucket());
+        let document = ENCRYPTED.replace("AES256", algorithm);
+        target.request(Method::PUT).raw_query("encryption").body(document).ok();
+        logging(&bucket, Method::PUT).body(enabled(&target, "", "")).ok();
+        bucket.put("key", "content").ok();
+        let is_put = |record: &Record| record.operation() == "REST.PUT.OBJECT";
+        wait_for(&target, "the put", |found| found.iter().any(is_put));
+        for key in target.keys() {
+            let read = target.get(&key).ok();
+            assert_eq!(read.get("x-amz-server-side-encryption"), algorithm, "{key}");
+            let is_md5 = read.etag() == format!("\"{}\"", harness::md5_hex(&read.body));
+            assert_eq!(is_md5, algorithm == "AES256", "{key}");
+        }
     }
 }
 

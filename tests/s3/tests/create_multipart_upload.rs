@@ -86,7 +86,7 @@ fn the_checksum_is_agreed_on() {
 fn what_is_not_built_is_refused() {
     let server = Server::start();
     let bucket = server.bucket();
-    let (name, value) = ("x-amz-server-side-encryption", "aws:kms");
+    let (name, value) = ("x-amz-server-side-encryption", "aws:kms:dsse");
     let error = bucket.create_upload("key").header(name, value).refused(501, "NotImplemented");
     assert_eq!(error.get("Header"), name);
     bucket.create_upload("key").header("x-amz-storage-class", "GLACIER").refused(400, "InvalidStorageClass");

@@ -149,7 +149,7 @@ fn what_is_said_of_encryption_is_heeded_everywhere() {
     let complete = |at: usize| uploads[at].complete(&[(1, &etags[at])]);
     complete(0).header(scheme, "AES256").refused(400, "InvalidArgument");
     complete(2).header(scheme, "AES256").refused(400, "InvalidArgument");
-    complete(1).header(scheme, "aws:kms").refused(501, "NotImplemented");
+    complete(1).header(scheme, "aws:kms").refused(400, "InvalidArgument");
     for at in [0, 1] {
         keyed(complete(at), 1).refused(400, "InvalidRequest");
         keyed(uploads[at].list(), 1).refused(400, "InvalidRequest");

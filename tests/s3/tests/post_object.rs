@@ -179,7 +179,7 @@ fn headers_of_the_request_are_heeded() {
     let server = Server::start();
     let bucket = server.bucket();
     let form = || bucket.form().field("key", "key").signed(b"bytes");
-    form().header("x-amz-server-side-encryption-context", "e30=").refused(501, "NotImplemented");
+    form().header("x-amz-server-side-encryption-context", "e30=").refused(400, "InvalidArgument");
     // They are fields of a form, and would have no effect in its head.
     form().header("x-amz-server-side-encryption", "AES256").refused(400, "InvalidArgument");
     keyed(form(), 1).refused(400, "InvalidArgument");
@@ -232,7 +232,10 @@ fn other_bodies_are_refused_and_change_nothing() {
     let long = form().field("x-ignore-a", "x".repeat(FIELDS_BYTES_MAX));
     long.signed(b"bytes").refused(400, "MaxPostPreDataLengthExceeded");
     form().field("acl", "public-read").signed(b"bytes").refused(400, "AccessControlListNotSupported");
-    form().field("x-amz-server-side-encryption", "aws:kms").signed(b"bytes").refused(501, "NotImplemented");
+    form()
+        .field("x-amz-server-side-encryption", "aws:kms:dsse")
+        .signed(b"bytes")
+        .refused(501, "NotImplemented");
     form().field("x-amz-storage-class", "NO_SUCH").signed(b"bytes").refused(400, "InvalidStorageClass");
     form().field("tagging", "<Tagging>").signed(b"bytes").refused(400, "MalformedXML");
     form().field("x-amz-checksum-crc32", "AAAAAA==").signed(b"bytes").refused(400, "BadDigest");

@@ -13,7 +13,7 @@ use crate::support::{PART_SIZE_MIN, assert_absent, assert_content, assert_same, 
 const HEADER: &str = "x-amz-server-side-encryption";
 
 /// Every file under a folder.
-fn files(folder: &Path, found: &mut Vec<PathBuf>) {
+pub(crate) fn files(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).expect("a folder") {
         let path = entry.expect("an entry").path();
         if path.is_dir() { files(&path, found) } else { found.push(path) }
@@ -21,7 +21,7 @@ fn files(folder: &Path, found: &mut Vec<PathBuf>) {
 }
 
 /// Whether bytes lie anywhere in the folders of a server: shards, database, journals.
-fn lies_on_disk(server: &Server, needle: &[u8]) -> bool {
+pub(crate) fn lies_on_disk(server: &Server, needle: &[u8]) -> bool {
     let mut found = Vec::new();
     files(server.folder(), &mut found);
     assert!(found.len() > 3, "{found:?}");

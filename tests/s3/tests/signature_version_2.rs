@@ -27,7 +27,7 @@ fn http_date() -> String {
     s3_wire::date::http_date(types::Timestamp(now_seconds() * 1000)).to_string()
 }
 
-fn presigned(bucket: &Bucket, method: Method, key: &str, expires: i64) -> Request {
+pub(crate) fn presigned(bucket: &Bucket, method: Method, key: &str, expires: i64) -> Request {
     let signature = sign(&format!("{method}\n\n\n{expires}\n/{}/{key}", bucket.name));
     let request = bucket.object(method, key).anonymous().query("AWSAccessKeyId", ACCESS_KEY);
     request.query("Expires", expires).query("Signature", signature)

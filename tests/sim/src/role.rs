@@ -146,8 +146,9 @@ async fn gateway(process: &Process, site: &Site, env: Env, shutdown: Shutdown) {
         settings(&[&format!("--listen={listen}"), &format!("--region={REGION}")]);
     let credentials = Credentials::root(ACCESS_KEY, Secret::new(SECRET_KEY)).expect("good credentials");
     let Cluster { metadata, pool, _follower, .. } = connect(process, site, &env);
+    let keys = Arc::new(kms::Keys::none(env.clone()));
     let gateway =
-        Gateway::new(env.clone(), &front, credentials, None, metadata, pool).with_md5_lanes(MD5_LANES);
+        Gateway::new(env.clone(), &front, credentials, keys, metadata, pool).with_md5_lanes(MD5_LANES);
     let metrics = Metrics::new(&env, "gateway", []);
     match gateway::Server::bind(env, &front, Arc::new(gateway), metrics).await {
         Ok(server) => server.run(shutdown).await,

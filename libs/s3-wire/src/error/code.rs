@@ -3,7 +3,7 @@
 use http::StatusCode;
 
 macro_rules! error_codes {
-    ($($code:ident $status:literal $message:literal,)*) => {
+    ($($code:ident $(as $name:literal)? $status:literal $message:literal,)*) => {
         /// An S3 error code. Source: API Reference, "Error Responses", and the pages of the single operations.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub enum ErrorCode {
@@ -14,10 +14,10 @@ macro_rules! error_codes {
             /// Every code.
             pub const ALL: &'static [Self] = &[$(Self::$code,)*];
 
-            /// The text in the `Code` element, which is the variant's name.
+            /// The text in the `Code` element, which is the variant's name unless another is given.
             pub fn as_str(self) -> &'static str {
                 match self {
-                    $(Self::$code => stringify!($code),)*
+                    $(Self::$code => error_codes!(@name $code $($name)?),)*
                 }
             }
 
@@ -37,6 +37,8 @@ macro_rules! error_codes {
             }
         }
     };
+    (@name $code:ident) => { stringify!($code) };
+    (@name $code:ident $name:literal) => { $name };
 }
 
 error_codes! {
@@ -86,6 +88,8 @@ error_codes! {
     InvalidToken 400 "The provided token is malformed or otherwise not valid.",
     InvalidURI 400 "Couldn't parse the specified URI.",
     KeyTooLongError 400 "Your key is too long",
+    KmsDisabledException as "KMS.DisabledException" 400 "The key is disabled.",
+    KmsNotFoundException as "KMS.NotFoundException" 400 "The key does not exist.",
     MalformedACLError 400 "The ACL that you provided was not well formed or did not validate against our published schema.",
     MalformedPOSTRequest 400 "The body of your POST request is not well-formed multipart/form-data.",
     MalformedPolicy 400 "The policy is not well formed.",

@@ -1,11 +1,13 @@
 //! What a request says of server-side encryption. Source: API Reference, "PutObject", "GetObject", "CopyObject"; Amazon S3
 //! User Guide, "Using server-side encryption with customer-provided keys (SSE-C)".
 
+use std::collections::BTreeMap;
+
 use base64::{Engine, engine::general_purpose::STANDARD};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use zeroize::Zeroizing;
 
-use super::{UNSUPPORTED_HEADERS, text};
+use super::text;
 use crate::{
     error::{ErrorCode, S3Error},
     operation::Operation,
@@ -13,6 +15,18 @@ use crate::{
 
 /// The header that asks for encryption, and that answers tell of it by.
 pub const SERVER_SIDE_ENCRYPTION: &str = "x-amz-server-side-encryption";
+
+/// The headers of SSE-KMS: which key, the encryption context, whether there is a bucket key.
+const KMS_KEY_ID: &str = "x-amz-server-side-encryption-aws-kms-key-id";
+const KMS_CONTEXT: &str = "x-amz-server-side-encryption-context";
+const KMS_BUCKET_KEY: &str = "x-amz-server-side-encryption-bucket-key-enabled";
+
+/// Longest encryption context in bytes. Source: AWS KMS Developer Guide, "Encryption context", has 8192 characters, and S3 bounds all
+/// headers together by as many.
+const CONTEXT_MAX: usize = 8192;
+
+/// The pair that S3 adds itself.
+const CONTEXT_RESERVED: &str = "aws:s3:arn";
 
 /// The headers of a client's own key: algorithm, key, MD5 of the key.
 const CUSTOMER: [&str; 3] = [
@@ -33,6 +47,8 @@ const COPY_SOURCE: [&str; 3] = [
 pub enum ServerSideEncryption {
     /// `AES256`: by keys that the store has.
     SseS3,
+    /// `aws:kms`: by named keys of a key management service.
+    SseKms,
 }
 
 impl ServerSideEncryption {
@@ -40,8 +56,20 @@ impl ServerSideEncryption {
     pub fn name(self) -> &'static str {
         match self {
             Self::SseS3 => "AES256",
+            Self::SseKms => "aws:kms",
         }
     }
+}
+
+/// What a request says of SSE-KMS beside asking for it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KmsParameters {
+    /// The key, as the client names it.
+    pub key: Option<String>,
+    /// The encryption context: a JSON object of texts, without white space and in the order of its keys; empty for none.
+    pub context: String,
+    /// Whether there is to be a bucket key, if anything is said of it.
+    pub bucket_key: Option<bool>,
 }
 
 /// A key that a client brings with its request. It cannot be printed, and is wiped when it is dropped.
@@ -54,18 +82,60 @@ pub struct CustomerKey {
 }
 
 /// What the request asks new objects to be encrypted by. `InvalidArgument` for what S3 does not know, `NotImplemented` for
-/// keys of a key management service.
+/// encryption in two layers.
 pub fn server_side_encryption(headers: &HeaderMap) -> Result<Option<ServerSideEncryption>, S3Error> {
     match text(headers, SERVER_SIDE_ENCRYPTION)? {
         None => Ok(None),
         Some("AES256") => Ok(Some(ServerSideEncryption::SseS3)),
-        Some("aws:kms" | "aws:kms:dsse") => Err(S3Error::header_not_implemented(SERVER_SIDE_ENCRYPTION)),
+        Some("aws:kms") => Ok(Some(ServerSideEncryption::SseKms)),
+        Some("aws:kms:dsse") => Err(S3Error::header_not_implemented(SERVER_SIDE_ENCRYPTION)),
         Some(other) => Err(S3Error::invalid_argument(
             "The encryption method specified is not supported",
             SERVER_SIDE_ENCRYPTION,
             other,
         )),
     }
+}
+
+/// What the request says of SSE-KMS. `InvalidArgument` for a key or a context without `aws:kms`, and for what is no context or no
+/// boolean. Source: API Reference, "PutObject".
+pub fn kms_parameters(headers: &HeaderMap) -> Result<KmsParameters, S3Error> {
+    let asked = text(headers, SERVER_SIDE_ENCRYPTION)?;
+    let (key, context) = (text(headers, KMS_KEY_ID)?, text(headers, KMS_CONTEXT)?);
+    if (key.is_some() || context.is_some()) && asked != Some(ServerSideEncryption::SseKms.name()) {
+        return Err(S3Error::invalid_argument(
+            "Server Side Encryption with AWS KMS managed key requires HTTP header x-amz-server-side-encryption : aws:kms",
+            SERVER_SIDE_ENCRYPTION,
+            asked.unwrap_or("null"),
+        ));
+    }
+    let bucket_key = match text(headers, KMS_BUCKET_KEY)? {
+        None => None,
+        Some(value) if value.eq_ignore_ascii_case("true") => Some(true),
+        Some(value) if value.eq_ignore_ascii_case("false") => Some(false),
+        Some(other) => {
+            let message = "The value has to be true or false.";
+            return Err(S3Error::invalid_argument(message, KMS_BUCKET_KEY, other));
+        }
+    };
+    let context = context.map(encryption_context).transpose()?.unwrap_or_default();
+    Ok(KmsParameters { key: key.map(str::to_owned), context, bucket_key })
+}
+
+/// A context in its one form.
+fn encryption_context(text: &str) -> Result<String, S3Error> {
+    let invalid = |message: &'static str| S3Error::invalid_argument(message, KMS_CONTEXT, text);
+    let malformed =
+        || invalid("The encryption context has to be the base64 of a JSON object whose values are strings.");
+    let json = STANDARD.decode(text).map_err(|_| malformed())?;
+    if json.len() > CONTEXT_MAX {
+        return Err(invalid("The encryption context is too long."));
+    }
+    let pairs: BTreeMap<String, String> = serde_json::from_slice(&json).map_err(|_| malformed())?;
+    if pairs.contains_key(CONTEXT_RESERVED) {
+        return Err(invalid("The encryption context cannot have the key aws:s3:arn."));
+    }
+    if pairs.is_empty() { Ok(String::new()) } else { serde_json::to_string(&pairs).map_err(|_| malformed()) }
 }
 
 /// The key that the request brings. Errors: as of S3 for one that is not whole.
@@ -144,9 +214,10 @@ pub fn refuse_misplaced_encryption(operation: Operation, headers: &HeaderMap) ->
             takes_customer_key(operation)
         } else if COPY_SOURCE.contains(&name) {
             matches!(operation, Operation::CopyObject | Operation::UploadPartCopy)
-        } else if UNSUPPORTED_HEADERS.iter().any(|known| known.name == name) {
-            // With a value that asks for nothing.
-            true
+        } else if [KMS_KEY_ID, KMS_CONTEXT, KMS_BUCKET_KEY].contains(&name) {
+            let asks_for_nothing = name == KMS_BUCKET_KEY
+                && headers.get_all(name).iter().all(|value| value.as_bytes().eq_ignore_ascii_case(b"false"));
+            takes_kms(operation) || asks_for_nothing
         } else {
             return Err(S3Error::header_not_implemented(name));
         };
@@ -164,6 +235,11 @@ pub fn refuse_misplaced_encryption(operation: Operation, headers: &HeaderMap) ->
 fn takes_scheme(operation: Operation) -> bool {
     use Operation::{CompleteMultipartUpload, CopyObject, CreateMultipartUpload, PutObject};
     matches!(operation, PutObject | CopyObject | CreateMultipartUpload | CompleteMultipartUpload)
+}
+
+fn takes_kms(operation: Operation) -> bool {
+    use Operation::{CopyObject, CreateMultipartUpload, PutObject};
+    matches!(operation, PutObject | CopyObject | CreateMultipartUpload)
 }
 
 fn takes_customer_key(operation: Operation) -> bool {
@@ -188,11 +264,13 @@ fn takes_customer_key(operation: Operation) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use base64::{Engine, engine::general_purpose::STANDARD};
     use http::{HeaderMap, HeaderName, HeaderValue};
 
     use super::{
-        COPY_SOURCE, CUSTOMER, SERVER_SIDE_ENCRYPTION, ServerSideEncryption, copy_source_customer_key,
-        customer_key, refuse_misplaced_encryption, server_side_encryption,
+        COPY_SOURCE, CUSTOMER, KMS_BUCKET_KEY, KMS_CONTEXT, KMS_KEY_ID, KmsParameters,
+        SERVER_SIDE_ENCRYPTION, ServerSideEncryption, copy_source_customer_key, customer_key, kms_parameters,
+        refuse_misplaced_encryption, server_side_encryption,
     };
     use crate::{error::ErrorCode, operation::Operation};
 
@@ -211,7 +289,7 @@ mod tests {
         assert_eq!(server_side_encryption(&HeaderMap::new()), Ok(None));
         for (value, expected) in [
             ("AES256", Ok(Some(ServerSideEncryption::SseS3))),
-            ("aws:kms", Err(ErrorCode::NotImplemented)),
+            ("aws:kms", Ok(Some(ServerSideEncryption::SseKms))),
             ("aws:kms:dsse", Err(ErrorCode::NotImplemented)),
             ("aes256", Err(ErrorCode::InvalidArgument)),
             ("", Err(ErrorCode::InvalidArgument)),
@@ -252,6 +330,10 @@ mod tests {
             for name in COPY_SOURCE {
                 assert_eq!(code(name, KEY), expected(copies.contains(&operation)), "{operation:?} {name}");
             }
+            let creates = [PutObject, CopyObject, CreateMultipartUpload].contains(&operation);
+            for (name, value) in [(KMS_KEY_ID, "key"), (KMS_CONTEXT, "e30="), (KMS_BUCKET_KEY, "true")] {
+                assert_eq!(code(name, value), expected(creates), "{operation:?} {name}");
+            }
             for name in [
                 "x-amz-server-side-encryption-foo",
                 "x-amz-server-side-encryptionn",
@@ -261,6 +343,48 @@ mod tests {
             }
             assert_eq!(code("x-amz-server-side-encryption-bucket-key-enabled", "false"), None);
         }
+    }
+
+    #[test]
+    fn what_is_said_of_a_kms_is_read_or_refused() {
+        let kms = (SERVER_SIDE_ENCRYPTION, "aws:kms");
+        let none = KmsParameters::default();
+        let with_context = |context: &str| KmsParameters { context: context.to_owned(), ..none.clone() };
+        // {"b":"2","a":"1"}, {"a":1}, {"aws:s3:arn":"x"}, [], {}
+        for (pairs, expected) in [
+            (&[][..], Some(none.clone())),
+            (&[kms], Some(none.clone())),
+            (
+                &[kms, (KMS_KEY_ID, "key")],
+                Some(KmsParameters { key: Some("key".to_owned()), ..none.clone() }),
+            ),
+            (
+                &[kms, (KMS_CONTEXT, "eyJiIjoiMiIsICJhIjoiMSJ9")],
+                Some(with_context("{\"a\":\"1\",\"b\":\"2\"}")),
+            ),
+            (&[kms, (KMS_CONTEXT, "e30=")], Some(none.clone())),
+            (&[kms, (KMS_CONTEXT, "eyJhIjoxfQ==")], None),
+            (&[kms, (KMS_CONTEXT, "eyJhd3M6czM6YXJuIjoieCJ9")], None),
+            (&[kms, (KMS_CONTEXT, "W10=")], None),
+            (&[kms, (KMS_CONTEXT, "{}")], None),
+            (&[kms, (KMS_CONTEXT, "")], None),
+            (&[(KMS_CONTEXT, "e30=")], None),
+            (&[(KMS_KEY_ID, "key")], None),
+            (&[(SERVER_SIDE_ENCRYPTION, "AES256"), (KMS_KEY_ID, "key")], None),
+            (&[(KMS_BUCKET_KEY, "True")], Some(KmsParameters { bucket_key: Some(true), ..none.clone() })),
+            (
+                &[kms, (KMS_BUCKET_KEY, "false")],
+                Some(KmsParameters { bucket_key: Some(false), ..none.clone() }),
+            ),
+            (&[kms, (KMS_BUCKET_KEY, "yes")], None),
+        ] {
+            let read = kms_parameters(&headers(pairs)).map_err(|error| error.code);
+            assert_eq!(read, expected.ok_or(ErrorCode::InvalidArgument), "{pairs:?}");
+        }
+        let long = STANDARD.encode(format!("{{\"a\":\"{}\"}}", "x".repeat(8192)));
+        let mut all = headers(&[kms]);
+        all.insert(KMS_CONTEXT, HeaderValue::from_str(&long).expect("a value"));
+        assert!(kms_parameters(&all).is_err());
     }
 
     /// A key that is sent as its bytes and not in base64 is not shown either.

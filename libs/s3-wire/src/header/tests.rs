@@ -447,9 +447,9 @@ fn digests_lengths_and_modes() {
 fn what_is_not_built_is_refused_by_name_unless_it_changes_nothing() {
     for (name, value, operation, refused) in [
         ("x-amz-server-side-encryption", "AES256", Operation::PutObject, false),
-        ("x-amz-server-side-encryption-context", "e30=", Operation::PutObject, true),
-        ("x-amz-server-side-encryption-aws-kms-key-id", "a", Operation::CreateMultipartUpload, true),
-        ("x-amz-server-side-encryption-bucket-key-enabled", "true", Operation::PutObject, true),
+        ("x-amz-server-side-encryption-context", "e30=", Operation::PutObject, false),
+        ("x-amz-server-side-encryption-aws-kms-key-id", "a", Operation::CreateMultipartUpload, false),
+        ("x-amz-server-side-encryption-bucket-key-enabled", "true", Operation::PutObject, false),
         ("x-amz-server-side-encryption-bucket-key-enabled", "false", Operation::PutObject, false),
         ("x-amz-server-side-encryption-customer-key", "a", Operation::GetObject, false),
         ("x-amz-acl", "public-read", Operation::PutObject, false),

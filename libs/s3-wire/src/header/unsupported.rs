@@ -48,9 +48,6 @@ const fn entry(name: &'static str, harmless: &'static [&'static str], scope: Sco
 /// Every such header. Ignored on purpose, as their effect is none here: `x-amz-request-payer` (nobody pays),
 /// `x-amz-mfa` (no bucket has MFA delete).
 pub const UNSUPPORTED_HEADERS: &[UnsupportedHeader] = &[
-    entry("x-amz-server-side-encryption-aws-kms-key-id", &[], Scope::Any),
-    entry("x-amz-server-side-encryption-context", &[], Scope::Any),
-    entry("x-amz-server-side-encryption-bucket-key-enabled", &["false"], Scope::Any),
     entry("x-amz-bucket-namespace", &["global"], Scope::Create),
     entry("x-amz-write-offset-bytes", &[], Scope::Write),
     entry("x-amz-annotation-directive", &["COPY", "EXCLUDE"], Scope::Create),

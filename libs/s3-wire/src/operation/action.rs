@@ -47,6 +47,7 @@ impl Operation {
             Self::GetObjectLockConfiguration => "GetBucketObjectLockConfiguration",
             Self::PutObjectLockConfiguration => "PutBucketObjectLockConfiguration",
             Self::RestoreObject => "RestoreObject",
+            Self::UpdateObjectEncryption => "UpdateObjectEncryption",
             Self::GetObjectRetention => "GetObjectRetention",
             Self::PutObjectRetention => "PutObjectRetention",
             Self::GetObjectLegalHold => "GetObjectLegalHold",

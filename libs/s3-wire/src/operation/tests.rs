@@ -69,7 +69,7 @@ fn every_operation_has_a_route() {
 #[test]
 fn the_daily_job_is_supported() {
     let supported = Operation::ALL.iter().filter(|operation| operation.kind() == Kind::Supported);
-    assert_eq!(supported.count(), 71);
+    assert_eq!(supported.count(), 72);
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod class;
 mod connect;
 mod durability;
 mod health;
+mod keys;
 mod member;
 mod pace;
 mod reconcile;
@@ -49,6 +50,8 @@ enum Command {
     Class(class::Class),
     /// Shows what buckets hold, and sets their quotas.
     Bucket(bucket::BucketCommand),
+    /// Shows by which keys objects are encrypted, and wraps their data keys by the current master key.
+    Keys(keys::KeysCommand),
     /// Shows what waits to be rebuilt.
     Repair(repair::Repair),
     /// Compares every shard on every disk with every manifest.
@@ -74,6 +77,7 @@ pub(crate) async fn run(env: Env, admin: Admin) -> Result<(), Exit> {
         Command::Disk(disk) => member::run_disk(&env, &disk).await,
         Command::Class(class) => class::run(&env, &class).await,
         Command::Bucket(bucket) => bucket::run(&env, &bucket).await,
+        Command::Keys(keys) => keys::run(&env, &keys).await,
         Command::Repair(repair) => repair::run(&env, &repair).await,
         Command::Audit(audit) => audit::run(&env, &audit).await,
         Command::Backup(args) => backup::run_backup(&env, &args).await,

@@ -89,6 +89,9 @@ pub enum StartError {
     /// The master keys of encryption cannot be used.
     #[error(transparent)]
     Keys(#[from] KeysError),
+    /// The key management service cannot be used.
+    #[error(transparent)]
+    Kms(#[from] kms::ConfigError),
     /// The listener cannot be set up.
     #[error(transparent)]
     Bind(#[from] gateway::BindError),
@@ -120,6 +123,7 @@ impl StartError {
             | Self::Credentials(_)
             | Self::TooFewFolders { .. }
             | Self::Admin(_)
+            | Self::Kms(_)
             | Self::NoLease => Exit::because(Exit::FAILED, &self),
         }
     }
@@ -130,6 +134,7 @@ impl Embedded {
     pub async fn start(env: Env, config: EmbeddedConfig) -> Result<Self, StartError> {
         let (installation, root) = open_installation(&env, &config).await?;
         let (installation, keys) = open_keys(&env, installation, &config).await?;
+        let keys = config.front.kms.keys(&env, Some(keys)).await?;
         let credentials = Credentials::root(&root.user, root.password.clone())?;
         let store = Arc::new(open_metadata(&env, &installation, &config).await?);
         let metadata: Arc<dyn Metadata> = store.clone();
@@ -153,7 +158,7 @@ impl Embedded {
         let follower = Follower::start(&env, metadata.clone(), view.clone());
         let pool = Pool::new(&env, view.clone(), leases, report_to(&env, metadata.clone()));
 
-        let (front, keys) = (&config.front, Some(keys));
+        let front = &config.front;
         let (own_metadata, own_pool) = (metadata.clone(), pool.clone());
         let gateway = Gateway::new(env.clone(), front, credentials, keys.clone(), own_metadata, own_pool);
         let gateway = gateway.with_lifecycle_day(Duration::from_secs(config.lifecycle.lifecycle_day_seconds));

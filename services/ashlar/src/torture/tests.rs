@@ -56,6 +56,7 @@ impl Server {
                 tls_cert: None,
                 tls_key: None,
                 encryption_keys: None,
+                kms: Default::default(),
                 customer_keys_over_http: false,
                 signature_v2: false,
                 health_listen: None,

@@ -231,7 +231,8 @@ async fn write(gateway: &Gateway, batch: &Batch) -> Result<Written, String> {
         Ok(_) | Err(Error::BucketNotFound { .. }) => return Ok(Written::Nowhere),
         Err(error) => return Err(error.to_string()),
     };
-    let sealing = encryption::of_default(gateway, &target).map_err(|error| error.message.into_owned())?;
+    let sealing =
+        encryption::of_default(gateway, &target).await.map_err(|error| error.message.into_owned())?;
     let digests = hash(&batch.body).await;
     let etag = digests.etag().ok_or("a log object has no digest")?;
     let checksum = digests
@@ -243,6 +244,7 @@ async fn write(gateway: &Gateway, batch: &Batch) -> Result<Written, String> {
     let length = body.len() as u64;
     let body = stream::once(async move { Ok::<Bytes, Infallible>(body) });
     let (pool, sealing) = (&gateway.pool, sealing.as_ref());
+    let etag = sealing.map_or(etag, |sealing| sealing.etag(etag));
     let stored = encryption::write(pool, &storage_class, owner, Some(length), body, sealing).await;
     let stored = stored.map_err(|error| error.to_string())?;
     let attributes = Attributes {

@@ -14,7 +14,10 @@ use sigv4::Payload;
 use types::{EncryptionScheme, Retention, Timestamp};
 
 use super::{ACCOUNT_NUMBER, Authenticated, User};
-use crate::{Gateway, operation::upload_id, request::Request};
+use crate::{Gateway, encryption::key_for_policies, operation::upload_id, request::Request};
+
+/// What the first of them has for SSE-KMS.
+const BY_KMS: &str = "aws:kms";
 
 const DAY_MS: i64 = 86_400_000;
 
@@ -32,6 +35,7 @@ const HEADERS: [(&str, &str); 8] = [
 
 /// The keys on how an object is encrypted. Those of what belongs to an upload are as the upload was begun.
 const ENCRYPTION: &str = "s3:x-amz-server-side-encryption";
+const ENCRYPTION_KEY: &str = "s3:x-amz-server-side-encryption-aws-kms-key-id";
 const ENCRYPTION_BY_CUSTOMER: &str = "s3:x-amz-server-side-encryption-customer-algorithm";
 
 /// Parameters that are.
@@ -72,6 +76,11 @@ pub(super) fn of_request(
     for (name, key) in HEADERS {
         let value = request.headers.get(name).map(|value| comparable(name, value.as_bytes())).transpose()?;
         context.add_some(key, value);
+    }
+    // Whichever way it is named, so that no other way to write it gets past a policy.
+    if let Some(key) = request.headers.get("x-amz-server-side-encryption-aws-kms-key-id") {
+        let key = comparable("x-amz-server-side-encryption-aws-kms-key-id", key.as_bytes())?;
+        context.add(ENCRYPTION_KEY, key_for_policies(gateway, &key));
     }
     context.add("s3:x-amz-content-sha256", payload(request, operation));
     if let Ok(query) = request.query() {
@@ -223,7 +232,7 @@ fn add_write(context: &mut Context, gateway: &Gateway, request: &Request, operat
 pub(super) fn keys_of_upload(operation: Operation) -> &'static [&'static str] {
     match operation {
         Operation::UploadPart | Operation::UploadPartCopy | Operation::CompleteMultipartUpload => {
-            &[ENCRYPTION, ENCRYPTION_BY_CUSTOMER]
+            &[ENCRYPTION, ENCRYPTION_KEY, ENCRYPTION_BY_CUSTOMER]
         }
         _ => &[],
     }
@@ -251,11 +260,27 @@ pub(super) async fn set_encryption_of_upload(
         }
         Err(error) => return Err(request.metadata_error(error)),
     };
-    let scheme = attributes.and_then(|attributes| attributes.encryption).map(|encryption| encryption.scheme);
-    let of = |wanted| (scheme == Some(wanted)).then_some("AES256");
-    context.set(ENCRYPTION, of(EncryptionScheme::SseS3));
-    context.set(ENCRYPTION_BY_CUSTOMER, of(EncryptionScheme::SseC));
+    let encryption = attributes.and_then(|attributes| attributes.encryption);
+    let (mut by_store, mut by_customer, mut key) = (None, None, None);
+    if let Some(encryption) = &encryption {
+        match encryption.scheme {
+            EncryptionScheme::SseS3 => by_store = Some("AES256"),
+            EncryptionScheme::SseC => by_customer = Some("AES256"),
+            EncryptionScheme::SseKms => {
+                (by_store, key) = (Some(BY_KMS), Some(gateway.key_arns.of(&encryption.key_id)));
+            }
+        }
+    }
+    context.set(ENCRYPTION, by_store);
+    context.set(ENCRYPTION_KEY, key);
+    context.set(ENCRYPTION_BY_CUSTOMER, by_customer);
     Ok(())
+}
+
+/// How an object is to be encrypted from now on.
+pub(crate) fn add_encryption(context: &mut Context, gateway: &Gateway, key: &str) {
+    context.set(ENCRYPTION, Some(BY_KMS));
+    context.set(ENCRYPTION_KEY, Some(key_for_policies(gateway, key)));
 }
 
 /// The tags that a request gives an object.

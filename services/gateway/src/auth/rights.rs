@@ -25,7 +25,7 @@ pub(super) fn reads_version(operation: Operation) -> bool {
     use Operation::{
         DeleteObjectTagging, GetObject, GetObjectAcl, GetObjectAttributes, GetObjectLegalHold,
         GetObjectRetention, GetObjectTagging, HeadObject, PutObjectAcl, PutObjectLegalHold,
-        PutObjectRetention, PutObjectTagging, RestoreObject,
+        PutObjectRetention, PutObjectTagging, RestoreObject, UpdateObjectEncryption,
     };
     matches!(
         operation,
@@ -42,6 +42,7 @@ pub(super) fn reads_version(operation: Operation) -> bool {
             | GetObjectLegalHold
             | PutObjectLegalHold
             | RestoreObject
+            | UpdateObjectEncryption
     )
 }
 
@@ -55,6 +56,9 @@ pub(super) fn keys_of_body(operation: Operation) -> &'static [&'static str] {
             "s3:object-lock-remaining-retention-days",
         ],
         Operation::PutObjectLegalHold => &["s3:object-lock-legal-hold"],
+        Operation::UpdateObjectEncryption => {
+            &["s3:x-amz-server-side-encryption", "s3:x-amz-server-side-encryption-aws-kms-key-id"]
+        }
         _ => &[],
     }
 }

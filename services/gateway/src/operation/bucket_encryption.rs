@@ -13,7 +13,7 @@ use super::subresource;
 use crate::{
     Gateway,
     auth::Permit,
-    encryption::require_keys,
+    encryption::{find_key, require_keys},
     output::{self, empty},
     request::{Request, Response},
 };
@@ -37,8 +37,12 @@ pub(super) async fn put_bucket_encryption(
     _permit: &Permit,
 ) -> Result<Response, S3Error> {
     let body = subresource::body(gateway, request, body, ENCRYPTION_BODY_MAX).await?;
-    let document = xml::encryption(parse_encryption(&body)?);
-    require_keys(gateway)?;
+    let default = parse_encryption(&body)?;
+    require_keys(gateway, default.algorithm)?;
+    if let Some(key) = &default.key {
+        find_key(gateway, Some(key), "KMSMasterKeyID")?;
+    }
+    let document = xml::encryption(&default);
     subresource::set(gateway, request, Subresource::Encryption, Some(document)).await?;
     Ok(empty(StatusCode::OK))
 }

@@ -56,7 +56,7 @@ pub(super) async fn complete_multipart_upload(
     if encryption::is_spoken_of(request) || checksum_type.is_some() || lacks_checksum {
         match gateway.metadata.get_upload(request.bucket()?, request.key()?, upload).await {
             Ok(upload) => {
-                encryption::check_upload(gateway, request, &upload)?;
+                encryption::check_upload(gateway, request, &upload).await?;
                 check_checksums(&upload, checksum_type, &parts)?;
             }
             // It may be that it ended already, and that this is asked again.
@@ -138,7 +138,7 @@ async fn say_what_it_has(
     {
         let object = current(request, committed, &version.attributes.tags)?;
         set_expiration(gateway, &bucket, object, response.headers_mut()).await;
-        set_encryption(response.headers_mut(), version.attributes.encryption.as_ref());
+        set_encryption(gateway, response.headers_mut(), version.attributes.encryption.as_ref());
     }
     Ok(())
 }

@@ -13,7 +13,7 @@ use s3_wire::{
     },
     xml::{self, CopyResult},
 };
-use types::{Acl, Attributes, ByteRange, Checksum, ChecksumAlgorithm, ChecksumType, VersionLock};
+use types::{Acl, Attributes, ByteRange, Checksum, ChecksumAlgorithm, ChecksumType, Encryption, VersionLock};
 
 use super::{
     access_control::acl_of_new,
@@ -59,43 +59,59 @@ pub(super) async fn copy_object(
         let is_other_class = class != version.storage_class;
         let of_source = version.attributes.encryption.as_ref();
         let encryption = encryption::of_copy(gateway, request, &target, of_source)?;
-        let is_rewritten = is_other_class || !encryption.shares;
+        // A metadata service of a version that does not know how leaves no other way.
+        let is_last = attempt == ATTEMPTS_MAX;
+        let is_rewritten = is_other_class || !encryption.shares || encryption.rewraps && is_last;
         let (found, version) = if is_rewritten {
             find_source(gateway, request, &source, true, permit, copies_tags).await?
         } else {
             refuse_unchanged(request, &source, directive)?;
             (found, version)
         };
-        let opening = encryption::open_source(gateway, request, &version)?;
+        let encryption = match is_rewritten {
+            // It may have been replaced by one that is encrypted otherwise.
+            true => encryption::of_copy(gateway, request, &target, version.attributes.encryption.as_ref())?,
+            false => encryption,
+        };
+        let opening = encryption::open_source(gateway, request, &version).await?;
         check_lock(gateway, &target, &lock)?;
         let acl = acl_of_new(gateway, request, &target).await?;
         check_early(gateway, request, condition).await?;
 
         // Act.
-        let attributes = copied_attributes(request, &version, directive, of_tags, lock, acl)?;
+        let was = version.attributes.encryption.as_ref();
+        let rewraps = was.filter(|_| encryption.rewraps).cloned();
+        let (sealing, shared) = if is_rewritten {
+            (encryption.sealing(gateway).await?, None)
+        } else {
+            (None, encryption.shared(gateway, was, opening.as_ref()).await?)
+        };
+        let attributes = copied_attributes(request, &version, directive, of_tags, lock, (acl, shared))?;
         let tags = match &attributes {
             CopyAttributes::Keep => version.attributes.tags.clone(),
             CopyAttributes::Replace(attributes) => attributes.tags.clone(),
         };
         let mut encrypted = HeaderMap::new();
         if is_rewritten {
-            let of_source = version.attributes.encryption.as_ref();
-            let sealing = encryption::of_copy(gateway, request, &target, of_source)?.sealing(gateway)?;
             if let Some(sealing) = &sealing {
-                sealing.set_headers(&mut encrypted);
+                sealing.set_headers(gateway, &mut encrypted);
             }
             let copy = ClassCopy { opening, sealing, class: class.clone(), attributes, algorithm, condition };
             let committed = copy.write(gateway, request, &source, &version).await?;
             break (found, committed, target, tags, encrypted);
         }
-        set_encryption(&mut encrypted, version.attributes.encryption.as_ref());
+        let shared = match &attributes {
+            CopyAttributes::Keep => None,
+            CopyAttributes::Replace(attributes) => attributes.encryption.as_ref(),
+        };
+        set_encryption(gateway, &mut encrypted, shared);
         let copy = CopyVersion {
             source_bucket: source.bucket.clone(),
             source_key: source.key.clone(),
             source_version_id: found.version_id,
             source_etag: version.etag,
             source_class: Some(version.storage_class.clone()),
-            rewraps: None,
+            rewraps,
             bucket: request.bucket()?.clone(),
             key: request.key()?.clone(),
             attributes,
@@ -138,14 +154,15 @@ pub(super) fn set_source_version(response: &mut Response, found: &FoundVersion) 
 }
 
 /// The attributes of the copy: metadata and tags come from the source or from the request, each for itself, and the
-/// lock, the access control list and where a website redirects to from the request alone.
+/// lock, the access control list and where a website redirects to from the request alone. How a copy that shares its source's bytes is
+/// encrypted is given; one that is written anew is by how it was sealed.
 fn copied_attributes(
     request: &Request,
     source: &Version,
     metadata: Directive,
     of_tags: Directive,
     lock: VersionLock,
-    acl: Option<Acl>,
+    (acl, encryption): (Option<Acl>, Option<Encryption>),
 ) -> Result<CopyAttributes, S3Error> {
     let headers = &request.headers;
     let website_redirect_location = website_redirect_location(headers)?;
@@ -171,7 +188,6 @@ fn copied_attributes(
         Directive::Copy => source.attributes.tags.clone(),
         Directive::Replace => tags(headers)?,
     };
-    let encryption = source.attributes.encryption.clone();
     Ok(CopyAttributes::Replace(Box::new(Attributes { tags, lock, acl, encryption, ..base })))
 }
 

@@ -41,7 +41,7 @@ pub(super) async fn create_multipart_upload(
     let target = request.existing_bucket(gateway).await?;
     check_lock(gateway, &target, &create.attributes.lock)?;
     create.attributes.acl = acl_of_new(gateway, request, &target).await?;
-    let sealing = encryption::of_new(gateway, request, &target)?;
+    let sealing = encryption::of_new(gateway, request, &target).await?;
     create.attributes.encryption = sealing.as_ref().map(|sealing| sealing.encryption.clone());
     let upload = gateway.metadata.create_upload(create).await.map_err(|e| request.metadata_error(e))?;
     if upload.attributes.encryption != sealing.as_ref().map(|sealing| sealing.encryption.clone()) {
@@ -56,7 +56,7 @@ pub(super) async fn create_multipart_upload(
         set(headers, HeaderName::from_static("x-amz-checksum-type"), kind.name());
     }
     if let Some(sealing) = sealing {
-        sealing.set_headers(response.headers_mut());
+        sealing.set_headers(gateway, response.headers_mut());
     }
     set_abort(gateway, &target, key, upload.initiated, response.headers_mut()).await;
     Ok(response)

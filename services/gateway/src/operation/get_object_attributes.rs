@@ -46,7 +46,7 @@ pub(super) async fn get_object_attributes(
     let marker = number(request, &PART_NUMBER_MARKER)?.unwrap_or(0);
     let (found, version) = object_read::find_asked_for(gateway, request).await?;
     let mut encrypted = HeaderMap::new();
-    encryption::check(gateway, request, version.attributes.encryption.as_ref(), &mut encrypted)?;
+    encryption::check(gateway, request, version.attributes.encryption.as_ref(), &mut encrypted).await?;
     let answer = ObjectAttributes {
         etag: wanted.etag.then_some(&version.etag),
         checksum: version.checksum.as_ref().filter(|_| wanted.checksum),

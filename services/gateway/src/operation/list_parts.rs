@@ -29,7 +29,7 @@ pub(super) async fn list_parts(
     let bucket = request.existing_bucket(gateway).await?;
     let page = page(gateway, request, &query, max_parts, marker).await?;
     let upload = &page.upload;
-    encryption::check_upload(gateway, request, upload)?;
+    encryption::check_upload(gateway, request, upload).await?;
     let named = upload.checksum_named;
     let answer = xml::ListParts {
         bucket: request.bucket()?.as_str(),

@@ -44,6 +44,7 @@ mod put_object;
 mod rename_object;
 mod restore_object;
 mod subresource;
+mod update_object_encryption;
 mod upload_part;
 mod upload_part_copy;
 
@@ -253,6 +254,10 @@ pub(crate) async fn dispatch(
         }
         Operation::PutObjectLegalHold => {
             Box::pin(object_legal_hold::put_object_legal_hold(gateway, request, body, &permit)).await
+        }
+        Operation::UpdateObjectEncryption => {
+            Box::pin(update_object_encryption::update_object_encryption(gateway, request, body, &permit))
+                .await
         }
         Operation::GetObjectAttributes => {
             Box::pin(get_object_attributes::get_object_attributes(gateway, request, &permit)).await

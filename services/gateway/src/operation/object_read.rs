@@ -82,7 +82,7 @@ pub(super) async fn read(
     }
     let mut encrypted = HeaderMap::new();
     let data_key =
-        encryption::check(gateway, request, version.attributes.encryption.as_ref(), &mut encrypted)?;
+        encryption::check(gateway, request, version.attributes.encryption.as_ref(), &mut encrypted).await?;
 
     match ReadConditions::for_read(&request.headers).evaluate(&version.etag, found.last_modified) {
         Outcome::Proceed => {}
@@ -121,7 +121,7 @@ pub(super) async fn read(
         set_content_range(headers, bytes, version.size);
         *response.status_mut() = StatusCode::PARTIAL_CONTENT;
     }
-    let opening = if with_content { encryption::open(gateway, &version, data_key)? } else { None };
+    let opening = if with_content { encryption::open(gateway, &version, data_key).await? } else { None };
     let content = std::mem::replace(&mut version.content, Content::Inline(bytes::Bytes::new()));
     let version = ReadVersion::new(request, &found, &version)?;
     Ok(ObjectRead { response, content, opening, bytes: Some(bytes), version })

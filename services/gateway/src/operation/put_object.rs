@@ -76,7 +76,7 @@ pub(super) async fn store(
     check_lock(gateway, &target, &attributes.lock)?;
     require_checksum(request, &target, &attributes.lock)?;
     attributes.acl = acl_of_new(gateway, request, &target).await?;
-    let sealing = encryption::of_new(gateway, request, &target)?;
+    let sealing = encryption::of_new(gateway, request, &target).await?;
     check_early(gateway, request, condition).await?;
 
     // Act. Bytes become stable first; one metadata commit then makes them visible.
@@ -92,7 +92,7 @@ pub(super) async fn store(
     let (mut etag, mut beside) = (etag, HeaderMap::new());
     if let Some(sealing) = sealing {
         etag = sealing.etag(etag);
-        sealing.set_headers(&mut beside);
+        sealing.set_headers(gateway, &mut beside);
         attributes.encryption = Some(sealing.encryption);
     }
     let (is_sealed, kept) = (attributes.encryption.is_some(), stored.content.length());

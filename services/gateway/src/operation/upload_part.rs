@@ -77,7 +77,7 @@ pub(super) async fn upload_part(
     let (upload, number) = open_upload(gateway, request).await?;
     let sent = request_checksum(&request.headers)?;
     check_algorithm(&upload, sent.as_ref())?;
-    let sealing = encryption::of_part(gateway, request, &upload, number)?;
+    let sealing = encryption::of_part(gateway, request, &upload, number).await?;
     let algorithm = upload.checksum.algorithm;
     let mut body = ObjectBody::open(gateway, request, body, Some(algorithm), UPLOAD_SIZE_MAX)?;
 
@@ -117,7 +117,7 @@ pub(super) async fn upload_part(
         set(response.headers_mut(), name, &format_checksum(&part.checksum));
     }
     if let Some(sealing) = sealing {
-        sealing.set_headers(response.headers_mut());
+        sealing.set_headers(gateway, response.headers_mut());
     }
     Ok(response)
 }

@@ -40,9 +40,9 @@ pub(super) async fn upload_part_copy(
     let source = copy_source(&request.headers)?;
     let range = copy_source_range(&request.headers)?;
     let (found, version) = find_source(gateway, request, &source, true, permit, false).await?;
-    let opening = encryption::open_source(gateway, request, &version)?;
+    let opening = encryption::open_source(gateway, request, &version).await?;
     let (upload, number) = open_upload(gateway, request).await?;
-    let sealing = encryption::of_part(gateway, request, &upload, number)?;
+    let sealing = encryption::of_part(gateway, request, &upload, number).await?;
     let bytes = match range {
         Some(range) => exact(range.resolve(version.size)?, version.size, range)?,
         None => ByteRange::new(0, version.size).ok_or_else(|| S3Error::new(ErrorCode::InternalError))?,
@@ -81,7 +81,7 @@ pub(super) async fn upload_part_copy(
     let mut response = output::xml(xml::copy_part(&result));
     set_source_version(&mut response, &found);
     if let Some(sealing) = sealing {
-        sealing.set_headers(response.headers_mut());
+        sealing.set_headers(gateway, response.headers_mut());
     }
     Ok(response)
 }

@@ -4,15 +4,17 @@ use std::convert::Infallible;
 
 use bytes::Bytes;
 use checksum::{AlgorithmSet, ObjectHasher, Wanted};
-use encryption::{DataKey, Sealer, wrapped};
+use encryption::{DataKey, Sealer};
 use futures_util::stream;
+use kms::KeyName;
 use metadata_api::{
     CommitVersion, DeleteCondition, DeleteVersion, DeleteVersions, Error, NewVersion, PAGE_SIZE_MAX,
     WriteCondition,
 };
+use s3_wire::{header::ServerSideEncryption, xml::parse_encryption};
 use types::{
-    Attributes, BucketName, Checksum, ChecksumAlgorithm, ChecksumType, ChunkOwner, Encryption,
-    EncryptionScheme, ObjectKey, StorageClassName, VersionId,
+    Attributes, BucketName, Checksum, ChecksumAlgorithm, ChecksumType, ChunkOwner, ETag, Encryption,
+    ObjectKey, StorageClassName, VersionId,
 };
 
 use super::retry::{Attempts, persistently};
@@ -83,7 +85,7 @@ async fn write(
     let storage_class = StorageClassName::standard();
     let owner = ChunkOwner { bucket: bucket.clone(), key: object.clone() }.to_bytes().into();
     let size = body.len();
-    let (pieces, encryption) = sealed(context, bucket, body).await?;
+    let Sealed { pieces, encryption, etag: own_etag } = sealed(context, bucket, body, etag).await?;
     let length = pieces.iter().map(|piece| piece.len() as u64).sum();
     let body = stream::iter(pieces.into_iter().map(Ok::<Bytes, Infallible>));
     let stored = context.pool.write(&storage_class, owner, length, body).await;
@@ -91,7 +93,8 @@ async fn write(
     let is_sealed = encryption.is_some();
     let attributes =
         Attributes { content_type: Some(content_type.to_owned()), encryption, ..Attributes::default() };
-    let version = NewVersion { content: stored.content, etag, checksum, attributes, storage_class };
+    let content = stored.content;
+    let version = NewVersion { content, etag: own_etag, checksum, attributes, storage_class };
     let commit = CommitVersion {
         bucket: bucket.clone(),
         key: object,
@@ -114,27 +117,42 @@ async fn write(
     Ok(Published { key, version: committed.version_id, size, md5: etag.to_string() })
 }
 
-/// What is kept of a file: itself, or what its bucket has it encrypted to.
-async fn sealed(
-    context: &Context,
-    bucket: &BucketName,
-    body: Bytes,
-) -> Result<(Vec<Bytes>, Option<Encryption>), Error> {
-    if context.metadata.get_bucket(bucket).await?.encryption.is_none() {
-        return Ok((vec![body], None));
-    }
-    let missing = "the bucket encrypts new objects, and this worker has no master keys";
-    let keys = context.keys.as_ref().ok_or_else(|| Error::Unavailable { reason: missing.to_owned() })?;
-    let env = &context.env;
-    let key = DataKey::new(env.random_bytes());
-    let encryption = wrapped(EncryptionScheme::SseS3, keys.current(), &key, env.random_bytes());
+/// What is kept of a file.
+struct Sealed {
+    pieces: Vec<Bytes>,
+    encryption: Option<Encryption>,
+    etag: ETag,
+}
+
+/// The file itself, or what its bucket has it encrypted to. Its entity tag is not its MD5 where SSE-KMS encrypts it.
+async fn sealed(context: &Context, bucket: &BucketName, body: Bytes, etag: ETag) -> Result<Sealed, Error> {
+    let Some(document) = context.metadata.get_bucket(bucket).await?.encryption else {
+        return Ok(Sealed { pieces: vec![body], encryption: None, etag });
+    };
+    let unavailable = |reason: &dyn std::fmt::Display| Error::Unavailable { reason: reason.to_string() };
+    let default =
+        parse_encryption(&document).map_err(|error| Error::Internal { reason: error.to_string() })?;
+    let missing = "the bucket encrypts new objects, and this worker has no keys";
+    let keys = context.keys.as_ref().ok_or_else(|| unavailable(&missing))?;
+    let key = DataKey::new(context.env.random_bytes());
+    let (encryption, etag) = match default.algorithm {
+        ServerSideEncryption::SseS3 => (keys.wrap(&key), etag),
+        ServerSideEncryption::SseKms => {
+            let name = default.key.as_deref().map(KeyName::of_checked);
+            let id = keys.find(name.as_ref()).map_err(|error| unavailable(&error))?;
+            let bucket = default.bucket_key_enabled.then(|| bucket.as_str());
+            let wrapped = keys.wrap_named(&key, &id, "", bucket).await;
+            (wrapped, ETag { digest: key.entity_tag(etag.digest), ..etag })
+        }
+    };
+    let encryption = Some(encryption.map_err(|error| unavailable(&error))?);
     let (mut sealer, mut pieces) = (Sealer::whole(&key), Vec::new());
     for slice in body.chunks(WORK_SLICE) {
         sealer.seal(slice, &mut pieces);
         tokio::task::yield_now().await;
     }
     sealer.finish(&mut pieces);
-    Ok((pieces, Some(encryption)))
+    Ok(Sealed { pieces, encryption, etag })
 }
 
 /// Takes away what no manifest names, the latest first since it may name those before it, as far as that is possible.

@@ -113,7 +113,8 @@ impl Front {
         let pool = Pool::new(&env, view.clone(), Arc::new(LeaseHolder::none(&env)), Arc::new(|_| ()));
         let settings = Settings::parse_from(["gateway", "--access-log-interval", "60"]);
         let credentials = Credentials::root("accesskey", "secretkey0123456".parse().unwrap()).unwrap();
-        let gateway = Gateway::new(env.clone(), &settings.front, credentials, None, metadata.clone(), pool);
+        let keys = Arc::new(kms::Keys::none(env.clone()));
+        let gateway = Gateway::new(env.clone(), &settings.front, credentials, keys, metadata.clone(), pool);
         Self { env, metadata, view, gateway: Arc::new(gateway) }
     }
 
@@ -223,7 +224,7 @@ async fn what_has_nowhere_to_go_is_dropped_and_counted() {
 /// The document of a bucket whose new objects are encrypted.
 fn encryption_document() -> Bytes {
     let algorithm = ServerSideEncryption::SseS3;
-    xml::encryption(xml::DefaultEncryption { algorithm, bucket_key_enabled: false })
+    xml::encryption(&xml::DefaultEncryption { algorithm, key: None, bucket_key_enabled: false })
 }
 
 /// A gateway without master keys writes nothing in plain where everything is to be encrypted.
@@ -253,22 +254,24 @@ async fn without_master_keys_nothing_is_taken_that_is_to_be_encrypted() {
     let encrypting = front.metadata.get_bucket(&bucket("logs")).await.unwrap();
     let source = Encryption::new(EncryptionScheme::SseS3, "key", Bytes::from_static(b"wrapped"));
     let (asks, says_nothing) = (request(Some("AES256")), request(None));
-    let of_new = |request, bucket| {
-        encryption::of_new(&front.gateway, request, bucket).map(|sealing| sealing.is_some())
+    let asks_kms = request(Some("aws:kms"));
+    let of_new = async |request, bucket| {
+        encryption::of_new(&front.gateway, request, bucket).await.map(|sealing| sealing.is_some())
     };
-    let of_copy = |request, bucket, source| {
+    let of_copy = async |request, bucket, source| {
         let copy = encryption::of_copy(&front.gateway, request, bucket, source)?;
-        copy.sealing(&front.gateway).map(|sealing| sealing.is_some())
+        copy.sealing(&front.gateway).await.map(|sealing| sealing.is_some())
     };
-    assert_eq!(of_new(&says_nothing, &plain), Ok(false));
-    assert_eq!(of_copy(&says_nothing, &plain, None), Ok(false));
+    assert_eq!(of_new(&says_nothing, &plain).await, Ok(false));
+    assert_eq!(of_copy(&says_nothing, &plain, None).await, Ok(false));
     for refused in [
-        of_new(&asks, &plain),
-        of_new(&asks, &encrypting),
-        of_new(&says_nothing, &encrypting),
-        of_copy(&asks, &plain, None),
-        of_copy(&says_nothing, &encrypting, None),
-        of_copy(&says_nothing, &plain, Some(&source)),
+        of_new(&asks, &plain).await,
+        of_new(&asks_kms, &plain).await,
+        of_new(&asks, &encrypting).await,
+        of_new(&says_nothing, &encrypting).await,
+        of_copy(&asks, &plain, None).await,
+        of_copy(&says_nothing, &encrypting, None).await,
+        of_copy(&says_nothing, &plain, Some(&source)).await,
     ] {
         assert_eq!(refused.unwrap_err().code, ErrorCode::NotImplemented);
     }
