@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 use env::Env;
 use service_kit::{CollectorUrl, LogFormat, Traces, start_logs_and_traces};
 
-use crate::{Exit, admin, bench, embedded, encryption_keys, roles, torture};
+use crate::{Exit, admin, bench, embedded, encryption_keys, roles, shell, torture};
 
 /// An S3-compatible object store made of cooperating services.
 #[derive(Debug, Parser)]
@@ -76,6 +76,10 @@ enum Command {
     Bench(Box<bench::Args>),
     /// Loads an S3 server while faults strike, and checks that it loses nothing.
     Torture(Box<torture::Args>),
+    /// Prints a script by which a shell completes commands and settings.
+    Completion(shell::Completion),
+    /// Writes a manual page for each command.
+    Man(shell::Pages),
 }
 
 /// Runs the command that the process was started with.
@@ -133,7 +137,12 @@ impl Command {
             Self::Metadata(_) => Some("metadata"),
             Self::Chunk(_) => Some("chunk"),
             Self::Worker(_) => Some("worker"),
-            Self::EncryptionKey(_) | Self::Admin(_) | Self::Bench(_) | Self::Torture(_) => None,
+            Self::EncryptionKey(_)
+            | Self::Admin(_)
+            | Self::Bench(_)
+            | Self::Torture(_)
+            | Self::Completion(_)
+            | Self::Man(_) => None,
         }
     }
 }
@@ -153,6 +162,11 @@ async fn run(env: Env, command: Command) -> Result<(), Exit> {
         Command::Torture(args) => {
             torture::run(env, *args).await.map_err(|error| Exit::because(Exit::FAILED, &error))
         }
+        Command::Completion(args) => {
+            shell::print_completion(&args, self::command());
+            Ok(())
+        }
+        Command::Man(args) => shell::write_pages(&env, args, self::command()).await,
     }
 }
 

@@ -10,6 +10,7 @@ mod embedded;
 mod encryption_keys;
 mod exit;
 mod roles;
+mod shell;
 mod torture;
 
 pub use cli::{command, main, run_words};

@@ -89,7 +89,7 @@ pub(crate) async fn run(env: Env, admin: Admin) -> Result<(), Exit> {
 }
 
 /// Prints a result; nobody may be reading.
-fn print(text: &str) {
+pub(crate) fn print(text: &str) {
     let mut out = std::io::stdout().lock();
     // A closed pipe is the reader's choice.
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
