@@ -1,16 +1,23 @@
 """Tests the alerts of deploy/monitoring by promtool, and holds alerts and dashboards against docs/metrics.md, and alerts,
-runbooks and the commands in them against each other. Commands are tried when target/debug/ashlar is there.
+runbooks and the commands in them against each other. Holds docker-compose.observability.yml against docker-compose.yml by Compose itself, and
+has Prometheus run by the settings that it gives, scraping a server that stands for each service. What needs target/debug/ashlar, Compose or root is
+tried when that is there.
 
 Usage: tests/monitoring/run [--help]
 """
 
 import copy
 import json
+import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
+import time
+import urllib.parse
+import urllib.request
 
 if "--help" in sys.argv[1:]:
     print(__doc__.strip())
@@ -20,7 +27,9 @@ sys.path.insert(1, str(pathlib.Path(__file__).resolve().parent.parent / "lib"))
 
 import yaml
 
+from processes import Server, free_port
 from report import NotRun, Report, expect
+from targets import answers
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 MONITORING = ROOT / "deploy/monitoring"
@@ -179,12 +188,131 @@ def run_dashboards(report):
         raise AssertionError("it was accepted")
 
 
+def composed(*files):
+    """The services of compose files taken together, by Compose itself."""
+    found = [*(ROOT / ".venv/compose").glob("lib/python3*/site-packages/compose/docker-compose"), ROOT / ".docker/cli-plugins/docker-compose"]
+    program = next((path for path in found if path.exists()), None)
+    if program is None:
+        raise NotRun("Compose is not there; tests/compose/install installs it")
+    secrets = dict.fromkeys(("ASHLAR_CLUSTER_SECRET", "ASHLAR_ROOT_USER", "ASHLAR_ROOT_PASSWORD", "POSTGRES_PASSWORD", "GRAFANA_PASSWORD"), "x")
+    words = [program, "--project-directory", ROOT, *(word for file in files for word in ("-f", ROOT / file)), "config", "--format", "json"]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False, env={"PATH": os.environ["PATH"], "HOME": "/nonexistent"} | secrets)
+    expect([done.returncode, done.stderr], [0, ""], "what Compose says")
+    return json.loads(done.stdout)["services"]
+
+
+def settings(name):
+    """A file of settings of deploy/monitoring."""
+    return yaml.safe_load((MONITORING / name).read_text(encoding="utf-8"))
+
+
+def targets():
+    """Whom Prometheus asks."""
+    return settings("prometheus.yml")["scrape_configs"][0]["static_configs"][0]["targets"]
+
+
+def run_compose(report):
+    """What docker-compose.observability.yml adds."""
+    report.section("compose")
+    with report.case("changes nothing of the cluster but where traces go"):
+        before, after = composed("docker-compose.yml"), composed("docker-compose.yml", "docker-compose.observability.yml")
+        ours = {name for name, service in before.items() if service["image"] == "ashlar" and name != "identity-key"}
+        for name, service in before.items():
+            changed = copy.deepcopy(after[name])
+            if name in ours:
+                expect(changed["environment"].pop("ASHLAR_OTLP_ENDPOINT"), "http://collector:4318", f"where {name} sends traces")
+                changed["environment"].pop("ASHLAR_TRACE_SAMPLE")
+            expect(changed, service, name)
+        expect(sorted(set(after) - set(before)), ["collector", "grafana", "jaeger", "prometheus"], "what is added")
+        expect(sorted(targets()), sorted(f"{name}:{service['environment']['ASHLAR_HEALTH_LISTEN'].split(':')[1]}" for name, service in before.items() if name in ours), "whom Prometheus asks")
+        for name in ours:
+            expect("control" in after[name]["networks"], True, f"whether Prometheus and the collector reach {name}")
+        for name in ("prometheus", "grafana", "jaeger"):
+            expect({port["host_ip"] for port in after[name]["ports"]}, {"127.0.0.1"}, f"who reaches {name}")
+        mounted = [volume["source"] for name in set(after) - set(before) for volume in after[name].get("volumes", []) if volume["type"] == "bind"]
+        expect([path for path in mounted if not pathlib.Path(path).exists()], [], "files that are mounted and are not there")
+        expect(len(mounted), 6, "files that are mounted")
+    with report.case("the collector's pipelines name what is configured, and all of it"):
+        collector = settings("collector.yml")
+        for kind in ("receivers", "processors", "exporters"):
+            used = {name for pipeline in collector["service"]["pipelines"].values() for name in pipeline[kind]}
+            expect(used, set(collector[kind]), kind)
+        expect(collector["receivers"]["otlp"]["protocols"]["http"]["endpoint"].split(":")[1], "4318", "the port that services send to")
+    with report.case("Grafana is given data sources of the kinds that dashboards ask for, by hosts that there are"):
+        kinds = {variable["query"] for dashboard in dashboards().values() for variable in dashboard["templating"]["list"] if variable["type"] == "datasource"}
+        sources = settings("grafana/datasources.yml")["datasources"]
+        expect(kinds - {source["type"] for source in sources}, set(), "kinds that are missing")
+        hosts = {re.match(r"http://(\w+):", source["url"])[1] for source in sources}
+        expect(hosts - set(yaml.safe_load((ROOT / "docker-compose.observability.yml").read_text(encoding="utf-8"))["services"]), set(), "hosts that there are not")
+
+
+def run_prometheus(report):
+    """Prometheus by the very settings of the compose file. Names of services lead to one server on an address of loopback, in an /etc/hosts
+    that this process alone has."""
+    report.section("prometheus")
+    with report.case("promtool takes the settings"):
+        expect_content("check", "config", "prometheus.yml")
+    with report.case("scrapes every service, evaluates every alert and answers every dashboard"):
+        if os.geteuid() != 0 or not shutil.which("unshare"):
+            raise NotRun("only root may give a process an /etc/hosts of its own")
+        if not PROGRAM.exists():
+            raise NotRun("target/debug/ashlar is not there")
+        with tempfile.TemporaryDirectory(prefix="ashlar-prometheus-") as name:
+            scrape(pathlib.Path(name))
+
+
+def ask(port, path):
+    """What Prometheus answers."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
+        return json.load(answer)["data"]
+
+
+def scrape(folder):
+    """Starts a server and Prometheus, and looks at what it sees."""
+    address, s3, port = "127.0.77.1", free_port(), free_port()
+    hosts = folder / "hosts"
+    hosts.write_text("".join(f"{address} {target.split(':')[0]}\n" for target in targets()), encoding="utf-8")
+    environment = {"PATH": os.environ["PATH"], "ASHLAR_LISTEN": f"127.0.0.1:{s3}"}
+    server = Server("server", [PROGRAM, "server", folder / "data", "--health-listen", f"{address}:9090"], environment, folder / "server.log")
+    inside = f"mount --bind {hosts} /etc/hosts && exec prometheus --config.file={MONITORING / 'prometheus.yml'} --web.listen-address=127.0.0.1:{port} --storage.tsdb.path={folder / 'tsdb'}"
+    prometheus = Server("prometheus", ["unshare", "--mount", "sh", "-c", inside], {"PATH": os.environ["PATH"]}, folder / "prometheus.log")
+    server.start()
+    try:
+        server.wait_until(lambda: answers(f"http://{address}:9090/health/ready", None))
+        prometheus.start()
+        prometheus.wait_until(lambda: answers(f"http://127.0.0.1:{port}/-/ready", None))
+        deadline = time.monotonic() + 60
+        while True:
+            active = ask(port, "/api/v1/targets")["activeTargets"]
+            groups = ask(port, "/api/v1/rules")["groups"]
+            rules_seen = [rule for group in groups for rule in group["rules"]]
+            if active and all(one["health"] == "up" for one in active) and all(rule["health"] == "ok" for rule in rules_seen):
+                break
+            expect(time.monotonic() < deadline, True, f"whether all is well within a minute: {[(one['scrapeUrl'], one['health'], one['lastError']) for one in active][:2]}")
+            time.sleep(0.5)
+        expect(sorted(one["labels"]["instance"] for one in active), sorted(targets()), "whom it asks")
+        expect(sorted(rule["name"] for rule in rules_seen), sorted(rule["alert"] for rule in rules()), "alerts")
+        expect([rule["name"] for rule in rules_seen if rule["state"] == "firing"], [], "alerts that fire")
+        for dashboard in dashboards().values():
+            for title, query, _ in queries(dashboard):
+                expect(ask(port, f"/api/v1/query?query={urllib.parse.quote(query)}")["resultType"], "vector", title)
+        seen = ask(port, "/api/v1/query?query=count(ashlar_build_info)")["result"][0]["value"][1]
+        expect(seen, str(len(targets())), "services that are seen")
+    finally:
+        for one in (prometheus, server):
+            if one.process is not None:
+                one.stop()
+
+
 def main():
-    """Everything, in a quarter of a minute."""
+    """Everything, in half a minute."""
     report = Report()
     run_alerts(report)
     run_runbooks(report)
     run_dashboards(report)
+    run_compose(report)
+    run_prometheus(report)
     sys.exit(report.close("monitoring"))
 
 
