@@ -73,10 +73,12 @@ def expect_documented(query, metrics):
     """Fails when a query names a metric or a label that is not documented."""
     named = set(re.findall(r"\b((?:ashlar|process)_\w+)", query))
     expect(named - set(metrics), set(), "metrics that there are not")
-    expect(bool(named), True, "whether any was found")
+    # Prometheus's own, of whether a target answers.
+    expect(bool(named) or query.startswith("up{"), True, "whether any was found")
     for name, selectors in re.findall(r"\b((?:ashlar|process)_\w+)\{([^}]*)\}", query):
         expect(set(re.findall(r"(\w+)=", selectors)) - metrics[name], set(), f"labels that {name} does not have")
     labels = set().union(*(metrics[name] for name in named)) | OF_PROMETHEUS
+    expect("job" in labels, False, "whether a label has the name of one of Prometheus's, which it would call exported_job")
     for grouped in re.findall(r"\b(?:by|on) \(([^)]*)\)", query):
         expect(set(grouped.split(", ")) - labels, set(), "labels to group by that there are not")
 
@@ -134,7 +136,7 @@ def run_runbooks(report):
             expect(re.findall(r"^## (.*)$", text, re.M), SECTIONS, "sections")
             expect(f"Severity: {alert['labels']['severity']}." in text, True, "severity")
             for link in re.findall(r"\]\(([^)]+)\)", text):
-                expect((RUNBOOKS / link).exists(), True, f"whether {link} is there")
+                expect((RUNBOOKS / link.split("#")[0]).exists(), True, f"whether {link} is there")
             expect(set(re.findall(r"\bashlar_\w+", text)) - set(metrics) - {base(metric) for metric in metrics}, set(), "metrics that there are not")
             commands |= set(re.findall(r"ashlar (admin(?: [a-z]+\b(?!:))+(?: --[a-z]+)?)", text))
     with report.case("every command in them is one of the program's"):

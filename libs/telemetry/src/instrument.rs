@@ -25,6 +25,27 @@ const DURATIONS: &[u64] = &[
     60_000_000_000,
 ];
 
+/// Upper bounds of buckets of durations of what mostly takes less than a millisecond, in nanoseconds: from 50 microseconds to half a
+/// minute.
+const SHORT_DURATIONS: &[u64] = &[
+    50_000,
+    100_000,
+    250_000,
+    500_000,
+    1_000_000,
+    2_500_000,
+    5_000_000,
+    10_000_000,
+    25_000_000,
+    50_000_000,
+    100_000_000,
+    250_000_000,
+    500_000_000,
+    1_000_000_000,
+    5_000_000_000,
+    30_000_000_000,
+];
+
 /// Upper bounds of buckets of counts.
 const COUNTS: &[u64] = &[1, 2, 4, 8, 16, 32, 64, 128, 256];
 
@@ -105,6 +126,11 @@ impl Histogram {
         Self::new(DURATIONS, 1e9)
     }
 
+    /// A histogram of durations of what mostly takes less than a millisecond: statements, reads from memory.
+    pub fn short_seconds() -> Self {
+        Self::new(SHORT_DURATIONS, 1e9)
+    }
+
     /// A histogram of numbers of things.
     pub fn counts() -> Self {
         Self::new(COUNTS, 1.0)
@@ -160,7 +186,7 @@ impl Reading {
 mod tests {
     use std::time::Duration;
 
-    use super::{BUCKETS_MAX, COUNTS, Counter, DURATIONS, Gauge, Histogram};
+    use super::{BUCKETS_MAX, COUNTS, Counter, DURATIONS, Gauge, Histogram, SHORT_DURATIONS};
 
     #[test]
     fn a_value_is_in_the_bucket_of_the_least_bound_that_is_not_below_it() {
@@ -185,7 +211,7 @@ mod tests {
 
     #[test]
     fn every_bound_has_a_bucket_and_is_above_the_one_before() {
-        for bounds in [DURATIONS, COUNTS] {
+        for bounds in [DURATIONS, SHORT_DURATIONS, COUNTS] {
             assert!(bounds.len() < BUCKETS_MAX && bounds.is_sorted());
         }
     }

@@ -111,6 +111,16 @@ pub fn end(span: &Span) {
     }
 }
 
+/// Whether the span is of a trace that is not recorded, so that nothing of it needs to be described. It is not where there is no trace.
+pub fn is_left_out(span: &Span) -> bool {
+    if !is_on() || span.is_none() {
+        return false;
+    }
+    let context = span.context();
+    let span = context.span();
+    span.span_context().is_valid() && !span.span_context().is_sampled()
+}
+
 /// The id of the trace that the span belongs to, if that is recorded.
 pub fn recorded_id(span: &Span) -> Option<String> {
     if !is_on() {

@@ -293,7 +293,12 @@ async fn each_service_tells_exactly_what_was_asked_of_it() {
     assert_eq!(grown("ashlar_s3_received_bytes_total"), 5.0 * LENGTH as f64);
     let sent = grown("ashlar_s3_sent_bytes_total");
     assert!(sent > 3.0 * LENGTH as f64 && sent < 3.0 * LENGTH as f64 + 3000.0, "{sent}");
-    assert_eq!(grown("ashlar_s3_requests_broken_off_total"), 0.0);
+    for by in ["client", "server"] {
+        assert_eq!(grown(&format!("ashlar_s3_requests_broken_off_total{{by=\"{by}\"}}")), 0.0);
+    }
+    // What was asked tells of its failures before there is one.
+    let failures = "ashlar_s3_requests_total{operation=\"ListObjectsV2\",status=\"5xx\"}";
+    assert_eq!(after.series.get(failures), Some(&0.0));
     assert_eq!(grown("ashlar_pool_shard_writes_total{result=\"ok\"}"), 15.0);
     assert!(grown("ashlar_pool_shard_reads_total{result=\"ok\"}") >= 6.0);
 
@@ -391,6 +396,62 @@ async fn what_clients_choose_is_in_no_label() {
     // Clients are not told.
     let (head, _) = fetch(&env, &listen, "/metrics").await.unwrap();
     assert!(!head.starts_with("HTTP/1.1 200"), "{head}");
+}
+
+/// Changes a byte in each file of shards that reaches so far.
+#[expect(clippy::disallowed_methods, reason = "the medium does what no service does")]
+fn damage(folder: &Path, offset: u64) -> usize {
+    use std::os::unix::fs::FileExt as _;
+
+    let mut damaged = 0;
+    for entry in std::fs::read_dir(folder).expect("the disk's folder") {
+        let path = entry.expect("a file of the disk").path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let file = std::fs::OpenOptions::new().read(true).write(true).open(&path);
+        if let (true, Ok(file)) = (name.ends_with(".segment"), file) {
+            let mut byte = [0];
+            if file.read_exact_at(&mut byte, offset).is_ok() && byte != [0] {
+                file.write_all_at(&[!byte[0]], offset).expect("a byte can be changed");
+                damaged += 1;
+            }
+        }
+    }
+    damaged
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_that_the_server_breaks_off_is_told_from_one_that_its_client_leaves() {
+    const MIB: usize = 1 << 20;
+    let env = Env::real();
+    let folder = TempDir::with_prefix("ashlar-metrics-").expect("a folder for temporary files");
+    let data = folder.path().join("data").display().to_string();
+    let [listen, health] = [free_address(&env).await, free_address(&env).await];
+    let words = ["server", &data, "--listen", &listen, "--health-listen", &health];
+    let _server = Service::start(folder.path(), &words);
+    let front = access(&env, &listen).await;
+    wait_for(&env, "the server", async || {
+        send(&front, Method::PUT, "/bucket-of-a-client", Bytes::new()).await.is_ok()
+    })
+    .await;
+    let large = Bytes::from(vec![1; 16 * MIB]);
+    send(&front, Method::PUT, "/bucket-of-a-client/large", large).await.unwrap();
+    let get = async || send(&front, Method::GET, "/bucket-of-a-client/large", Bytes::new()).await;
+    assert_eq!(get().await.unwrap().body.len(), 16 * MIB);
+
+    assert_eq!(damage(&folder.path().join("data/shards"), 14 * MIB as u64), 1);
+    assert!(get().await.is_err());
+    let of = |scrape: &Scrape, by: &str| {
+        scrape.get(&format!("ashlar_s3_requests_broken_off_total{{by=\"{by}\"}}"))
+    };
+    let mut scrape = Scrape::of(&env, &health).await;
+    wait_for(&env, "the end of the request", async || {
+        scrape = Scrape::of(&env, &health).await;
+        of(&scrape, "server") >= 1.0
+    })
+    .await;
+    assert_eq!(of(&scrape, "client"), 0.0);
+    // Its head had been sent.
+    assert!(scrape.get("ashlar_s3_requests_total{operation=\"GetObject\",status=\"2xx\"}") >= 2.0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -29,7 +29,7 @@ metrics! {
     REQUESTS: counter("ashlar_s3_requests_total", ["operation", "status"], "Requests answered, by operation and class of status (2xx to 5xx). The operation is Unknown when a request was refused before it was recognised, IAM for calls of IAM and STS, Preflight for OPTIONS, Website for visitors of websites.");
     DURATION: histogram("ashlar_s3_request_duration_seconds", ["operation"], "Time from the head of a request to the last byte of its answer.");
     IN_FLIGHT: gauge("ashlar_s3_requests_in_flight", [], "Requests whose answers are not complete.");
-    BROKEN_OFF: counter("ashlar_s3_requests_broken_off_total", [], "Answers that ended before their last byte: the client went away, or bytes could not be proved.");
+    BROKEN_OFF: counter("ashlar_s3_requests_broken_off_total", ["by"], "Answers that ended before their last byte: by the client, who went away, or by the server, whose bytes could not be read or proved.");
     ERRORS: counter("ashlar_s3_errors_total", ["code"], "Error answers of S3 operations, by S3's code.");
     RECEIVED: counter("ashlar_s3_received_bytes_total", [], "Bytes of requests' bodies that were read.");
     SENT: counter("ashlar_s3_sent_bytes_total", [], "Bytes of answers' bodies that were sent.");
@@ -69,6 +69,7 @@ pub(crate) struct Metrics {
     asked: Box<[Asked]>,
     errors: Box<[Counter]>,
     in_flight: Gauge,
+    left_by_client: Counter,
     broken_off: Counter,
     received: Counter,
     sent: Counter,
@@ -88,6 +89,7 @@ impl Default for Metrics {
             asked: std::iter::repeat_with(asked).take(places).collect(),
             errors: ErrorCode::ALL.iter().map(|_| Counter::default()).collect(),
             in_flight: Gauge::default(),
+            left_by_client: Counter::default(),
             broken_off: Counter::default(),
             received: Counter::default(),
             sent: Counter::default(),
@@ -102,8 +104,14 @@ impl Source for Gateway {
         let names = Operation::ALL.iter().map(|operation| operation.name());
         let names = names.chain(Beside::ALL.map(Beside::name));
         for (name, asked) in names.zip(&metrics.asked) {
+            let is_asked = asked.answered.iter().any(|counter| counter.get() > 0);
             for (status, counter) in STATUSES.iter().zip(&asked.answered) {
-                samples.add_counted(&REQUESTS, &[name, status], counter);
+                // The first failure would not be seen as a growth if its series began with it.
+                if is_asked && *status == "5xx" {
+                    samples.add(&REQUESTS, &[name, status], counter);
+                } else {
+                    samples.add_counted(&REQUESTS, &[name, status], counter);
+                }
             }
             samples.add_observed(&DURATION, &[name], &asked.duration);
         }
@@ -111,7 +119,8 @@ impl Source for Gateway {
             samples.add_counted(&ERRORS, &[code.as_str()], counter);
         }
         samples.add(&IN_FLIGHT, &[], &metrics.in_flight);
-        samples.add(&BROKEN_OFF, &[], &metrics.broken_off);
+        samples.add(&BROKEN_OFF, &["client"], &metrics.left_by_client);
+        samples.add(&BROKEN_OFF, &["server"], &metrics.broken_off);
         samples.add(&RECEIVED, &[], &metrics.received);
         samples.add(&SENT, &[], &metrics.sent);
     }
@@ -135,6 +144,8 @@ enum Left {
     Bytes(u64),
     /// It ends when its body does.
     Unknown,
+    /// All that did not come, because the body failed.
+    Failed,
 }
 
 impl Seen {
@@ -209,8 +220,10 @@ impl Seen {
 impl Drop for Seen {
     fn drop(&mut self) {
         let metrics = &self.gateway.metrics;
-        if self.left != Some(Left::Bytes(0)) {
-            metrics.broken_off.increment();
+        match self.left {
+            Some(Left::Bytes(0)) => {}
+            Some(Left::Failed) => metrics.broken_off.increment(),
+            Some(Left::Bytes(_) | Left::Unknown) | None => metrics.left_by_client.increment(),
         }
         if let (Some(asked), Some(_)) = (self.asked(), self.left) {
             asked.duration.took(self.gateway.env.now().since(self.started));
@@ -270,6 +283,7 @@ impl HttpBody for Sent {
         let polled = seen.span.in_scope(|| Pin::new(body).poll_frame(context));
         match &polled {
             Poll::Ready(Some(Ok(frame))) => seen.sent(frame.data_ref().map_or(0, Bytes::len)),
+            Poll::Ready(Some(Err(_))) => seen.left = Some(Left::Failed),
             Poll::Ready(None) if seen.left == Some(Left::Unknown) => seen.left = Some(Left::Bytes(0)),
             _ => {}
         }

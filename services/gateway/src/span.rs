@@ -18,6 +18,11 @@ pub(crate) fn of_request(scheme: &'static str, parts: &Parts, id: RequestId) -> 
     }
     span.record("otel.kind", "server");
     trace::follow(&span, |name| text(parts, name));
+    // Most requests are not recorded: nothing is described of them.
+    let Some(recorded) = trace::recorded_id(&span) else {
+        return span;
+    };
+    span.record("trace_id", recorded);
     let method = method(&parts.method);
     trace::rename(&span, method.to_owned());
     describe(&span, "http.request.method", method);
@@ -35,15 +40,12 @@ pub(crate) fn of_request(scheme: &'static str, parts: &Parts, id: RequestId) -> 
             describe(&span, attribute, cut(text).to_owned());
         }
     }
-    if let Some(recorded) = trace::recorded_id(&span) {
-        span.record("trace_id", recorded);
-    }
     span
 }
 
 /// The request is for this operation.
 pub(crate) fn is_for(span: &Span, operation: Operation) {
-    if !trace::is_on() {
+    if !trace::is_on() || trace::is_left_out(span) {
         return;
     }
     let route = match operation.resource() {

@@ -9,8 +9,9 @@ metrics! {
     WAITING: gauge("ashlar_metadata_commits_waiting", [], "Mutations that wait for a batch.");
     CONNECTIONS: gauge("ashlar_database_connections", ["pool", "state"], "Connections by pool (postgres; writer and readers of SQLite) and state (idle, used).");
     CONNECTIONS_MAX: gauge("ashlar_database_connections_max", ["pool"], "Most connections of the pool.");
-    CONNECTION_WAIT: histogram("ashlar_database_connection_wait_seconds", [], "Wait for a free connection.");
-    STATEMENTS: counter("ashlar_database_statements_total", ["result"], "Statements by result (ok, error).");
+    CONNECTION_WAIT: histogram("ashlar_database_connection_wait_seconds", [], "Wait for a free connection, also for one that never came.");
+    CONNECTION_FAILURES: counter("ashlar_database_connection_failures_total", [], "Times that no connection could be had: the database is away or refuses, or none was free in time.");
+    STATEMENTS: counter("ashlar_database_statements_total", ["result"], "Statements by result: ok, conflict (another transaction was in the way; it is tried again), error.");
     STATEMENT: histogram("ashlar_database_statement_duration_seconds", [], "Time to answer a statement.");
 }
 
@@ -53,18 +54,22 @@ impl CommitCounts {
 #[derive(Debug)]
 pub(crate) struct DatabaseCounts {
     pub(crate) answered: Counter,
+    pub(crate) conflicts: Counter,
     pub(crate) failed: Counter,
     pub(crate) statement: Histogram,
     pub(crate) connection_wait: Histogram,
+    pub(crate) connection_failures: Counter,
 }
 
 impl Default for DatabaseCounts {
     fn default() -> Self {
         Self {
             answered: Counter::default(),
+            conflicts: Counter::default(),
             failed: Counter::default(),
-            statement: Histogram::seconds(),
-            connection_wait: Histogram::seconds(),
+            statement: Histogram::short_seconds(),
+            connection_wait: Histogram::short_seconds(),
+            connection_failures: Counter::default(),
         }
     }
 }
@@ -72,7 +77,9 @@ impl Default for DatabaseCounts {
 impl DatabaseCounts {
     pub(crate) fn collect(&self, samples: &mut Samples) {
         samples.add_histogram(&CONNECTION_WAIT, &[], &self.connection_wait);
+        samples.add(&CONNECTION_FAILURES, &[], &self.connection_failures);
         samples.add(&STATEMENTS, &["ok"], &self.answered);
+        samples.add(&STATEMENTS, &["conflict"], &self.conflicts);
         samples.add(&STATEMENTS, &["error"], &self.failed);
         samples.add_histogram(&STATEMENT, &[], &self.statement);
     }

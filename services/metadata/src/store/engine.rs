@@ -235,14 +235,17 @@ impl Engine {
     async fn lend(&self, purpose: Purpose) -> Result<Lent, DatabaseError> {
         let began = self.env.now();
         let lent = match &self.pools {
-            Pools::Postgres(pool) => Lent::Postgres(pool.lend(&self.env).await?),
+            Pools::Postgres(pool) => pool.lend(&self.env).await.map(Lent::Postgres),
             Pools::Sqlite { writer, .. } if purpose == Purpose::Changes => {
-                Lent::Sqlite(writer.lend(&self.env).await?)
+                writer.lend(&self.env).await.map(Lent::Sqlite)
             }
-            Pools::Sqlite { readers, .. } => Lent::Sqlite(readers.lend(&self.env).await?),
+            Pools::Sqlite { readers, .. } => readers.lend(&self.env).await.map(Lent::Sqlite),
         };
         self.counts.connection_wait.took(self.env.now().since(began));
-        Ok(lent)
+        if lent.is_err() {
+            self.counts.connection_failures.increment();
+        }
+        lent
     }
 }
 
@@ -573,7 +576,8 @@ impl Tx {
 
     /// The span of a statement, by OpenTelemetry's semantic conventions for databases. A statement's text has none of its values.
     fn span(&self, sql: &str) -> Span {
-        if !trace::is_on() {
+        // Most requests are not recorded, and their statements are not described either.
+        if !trace::is_on() || trace::is_left_out(&Span::current()) {
             return Span::none();
         }
         let system = if self.is_postgres() { "postgresql" } else { "sqlite" };
@@ -642,10 +646,10 @@ impl Tx {
             Err(DatabaseError::Broken(_)) => true,
             _ => false,
         };
-        if result.is_ok() {
-            self.counts.answered.increment()
-        } else {
-            self.counts.failed.increment()
+        match &result {
+            Ok(_) => self.counts.answered.increment(),
+            Err(DatabaseError::Conflict(_)) => self.counts.conflicts.increment(),
+            Err(_) => self.counts.failed.increment(),
         }
         result
     }
