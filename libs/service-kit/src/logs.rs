@@ -6,7 +6,7 @@ use clap::ValueEnum;
 use telemetry::trace::{REQUEST, TRACE};
 use tracing_subscriber::{
     EnvFilter, Layer, Registry,
-    filter::{FilterExt, filter_fn},
+    filter::{FilterExt, LevelFilter, filter_fn},
     fmt,
     layer::SubscriberExt,
     util::SubscriberInitExt,
@@ -53,7 +53,10 @@ pub fn start_logs_and_traces(format: LogFormat, filter: &str, traces: Option<&Tr
 fn log_layer(format: LogFormat, filter: &str) -> Box<dyn Layer<Registry> + Send + Sync> {
     let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
     // Lines name the request that they are about whatever is logged.
-    let filter = filter.or(filter_fn(|of| of.target() == REQUEST)).and(filter_fn(|of| of.target() != TRACE));
+    // With the levels that each lets through, what no level lets through is passed over by one comparison.
+    let of_requests = filter_fn(|of| of.target() == REQUEST).with_max_level_hint(LevelFilter::ERROR);
+    let but_traces = filter_fn(|of| of.target() != TRACE).with_max_level_hint(LevelFilter::TRACE);
+    let filter = filter.or(of_requests).and(but_traces);
     let mut layer = fmt::layer().with_writer(std::io::stderr);
     if !std::io::stderr().is_terminal() {
         layer = layer.with_ansi(false);
@@ -67,7 +70,18 @@ fn log_layer(format: LogFormat, filter: &str) -> Box<dyn Layer<Registry> + Send 
 
 #[cfg(test)]
 mod tests {
-    use super::{LogFormat, start_logs};
+    use tracing_subscriber::{Layer, filter::LevelFilter};
+
+    use super::{LogFormat, log_layer, start_logs};
+
+    #[test]
+    fn what_no_level_lets_through_is_known_beforehand() {
+        let levels = |filter| log_layer(LogFormat::Text, filter).max_level_hint();
+        assert_eq!(levels("info"), Some(LevelFilter::INFO));
+        assert_eq!(levels("warn,gateway=debug"), Some(LevelFilter::DEBUG));
+        // Requests are named whatever is logged.
+        assert_eq!(levels("off"), Some(LevelFilter::ERROR));
+    }
 
     #[test]
     fn spans_of_traces_are_made_nowhere_while_none_are_exported() {

@@ -1,6 +1,9 @@
 //! Counts the calls of a node, and tells how its disks are.
 
-use std::sync::Arc;
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use chunk_api::{
@@ -13,6 +16,9 @@ use tracing::{Instrument, Span, info_span};
 use types::{DiskId, GroupId, LeaseId, ShardId, ShardIndex};
 
 use crate::ChunkNode;
+
+/// How long a scrape waits for what disks say of themselves; then it has what they said last.
+const STATUSES_WAIT: Duration = Duration::from_secs(2);
 
 metrics! {
     CALLS: counter("ashlar_chunk_calls_total", ["call", "result"], "Calls by name (put_shard, read_cells, ...) and result: ok or the error (disk_full, shard_not_found, ...).");
@@ -119,6 +125,10 @@ pub struct CountedNode {
     calls: [Answered; Call::ALL.len()],
     read: Counter,
     written: Counter,
+    /// What disks said last of themselves.
+    statuses: Arc<Mutex<Vec<DiskStatus>>>,
+    /// Held while they are asked.
+    asking: Arc<tokio::sync::Mutex<()>>,
 }
 
 struct Answered {
@@ -129,9 +139,35 @@ struct Answered {
 impl CountedNode {
     /// Counts the calls of this node.
     pub fn new(env: &Env, node: Arc<ChunkNode>) -> Self {
-        let calls =
-            std::array::from_fn(|_| Answered { results: Default::default(), duration: Histogram::seconds() });
-        Self { env: env.clone(), node, calls, read: Counter::default(), written: Counter::default() }
+        let calls = std::array::from_fn(|_| Answered {
+            results: Default::default(),
+            duration: Histogram::short_seconds(),
+        });
+        Self {
+            env: env.clone(),
+            node,
+            calls,
+            read: Counter::default(),
+            written: Counter::default(),
+            statuses: Arc::default(),
+            asking: Arc::default(),
+        }
+    }
+
+    /// How the disks are, or were when they last said it. They are asked once at a time: a disk that hangs holds one thread, however
+    /// often it is asked for.
+    async fn statuses(&self) -> Vec<DiskStatus> {
+        if let Ok(asking) = Arc::clone(&self.asking).try_lock_owned() {
+            let (node, statuses) = (self.node.clone(), self.statuses.clone());
+            let asked = self.env.spawn(async move {
+                let _asking = asking;
+                // It is not known to fail.
+                let now = node.disks().await.unwrap_or_default();
+                *statuses.lock().unwrap_or_else(PoisonError::into_inner) = now;
+            });
+            let _ = self.env.timeout(STATUSES_WAIT, asked).await;
+        }
+        self.statuses.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     async fn count<T>(
@@ -218,8 +254,7 @@ impl Source for CountedNode {
         }
         samples.add(&READ, &[], &self.read);
         samples.add(&WRITTEN, &[], &self.written);
-        // It is not known to fail.
-        for status in self.node.disks().await.unwrap_or_default() {
+        for status in self.statuses().await {
             tell(&status, samples);
         }
         samples.add(&UNOPENED, &[], self.node.unopened().count());
