@@ -26,6 +26,10 @@ const AT_ONCE: usize = 8;
 /// Times that everything is looked through: what others write or copy meanwhile is found by the next one.
 const PASSES_MAX: u32 = 10;
 
+/// Passes one after the other that find nothing to do before it is said that there is nothing: while one goes on, the completion
+/// of an upload or a rename can take a row past it.
+const CLEAN_PASSES: u32 = 2;
+
 /// Shows by which keys objects are encrypted, and wraps their data keys by the current master key.
 #[derive(Debug, Args)]
 pub(crate) struct KeysCommand {
@@ -111,32 +115,38 @@ struct Pass {
 
 async fn rewrap(env: &Env, reached: &Reached, ring: Arc<Keyring>) -> Result<(), Exit> {
     let keys = Keys::of_ring(env.clone(), ring.clone());
-    let mut renewed = 0;
+    let (mut renewed, mut clean) = (0, 0);
     for _ in 0..PASSES_MAX {
         let pass = look_through(reached, &keys).await?;
         renewed += pass.renewed;
-        if pass.left > 0 {
-            let unknown: Vec<String> = pass.unknown.into_iter().collect();
-            let text = format!(
-                "{renewed} data keys were wrapped anew; {} could not be, by keys that the file lacks or has otherwise: {}",
-                pass.left,
-                unknown.join(", ")
-            );
-            return Err(Exit::new(Exit::FAILED, text));
-        }
-        if pass.renewed + pass.changed == 0 {
-            let current = ring.current().0;
-            let older: Vec<&str> = ring.ids().filter(|id| *id != current).collect();
-            let older = if older.is_empty() { "there are none".to_owned() } else { older.join(", ") };
-            super::print(&format!(
-                "{renewed} data keys were wrapped anew; nothing is encrypted by older master keys any more ({older})\n"
-            ));
-            return Ok(());
+        clean = if pass.renewed + pass.changed == 0 { clean + 1 } else { 0 };
+        if clean == CLEAN_PASSES {
+            return conclude(&ring, renewed, &pass);
         }
     }
     let text = format!(
         "{renewed} data keys were wrapped anew, and there are others again: some service still encrypts by an older master key; start \
          all of them again with the present file and repeat this"
+    );
+    Err(Exit::new(Exit::FAILED, text))
+}
+
+/// Says which keys of the file are not needed any more, and fails if there is something that no key of it opens.
+fn conclude(ring: &Keyring, renewed: u64, last: &Pass) -> Result<(), Exit> {
+    let current = ring.current().0;
+    let unused: Vec<&str> = ring.ids().filter(|id| *id != current && !last.unknown.contains(*id)).collect();
+    let unused = if unused.is_empty() { "there are none".to_owned() } else { unused.join(", ") };
+    super::print(&format!(
+        "{renewed} data keys were wrapped anew; nothing is encrypted by older master keys any more ({unused})\n"
+    ));
+    if last.left == 0 {
+        return Ok(());
+    }
+    let unknown: Vec<&str> = last.unknown.iter().map(String::as_str).collect();
+    let text = format!(
+        "{} data keys could not be wrapped anew, by keys that the file lacks or has otherwise: {}",
+        last.left,
+        unknown.join(", ")
     );
     Err(Exit::new(Exit::FAILED, text))
 }
