@@ -220,6 +220,7 @@ PLACES = {"ASHLAR_METADATA", "ASHLAR_ADVERTISE", "ASHLAR_FAILURE_DOMAIN", "ASHLA
 OWN = PLACES | {
     "ASHLAR_LISTEN", "ASHLAR_HEALTH_LISTEN", "ASHLAR_CLUSTER_SECRET", "ASHLAR_ROOT_USER", "ASHLAR_ROOT_PASSWORD", "ASHLAR_ENCRYPTION_KEYS", "ASHLAR_MEDIUM",
     "ASHLAR_TLS_CERT", "ASHLAR_TLS_KEY", "ASHLAR_WEBSITE_ADDRESS", "ASHLAR_WEBSITE_DOMAIN", "ASHLAR_STANDARD_CODING", "ASHLAR_LOG", "ASHLAR_LOG_FORMAT",
+    "ASHLAR_KMS_ENDPOINT", "ASHLAR_KMS_TOKEN_FILE", "ASHLAR_KMS_MOUNT", "ASHLAR_KMS_DEFAULT_KEY", "ASHLAR_KMS_CA", "ASHLAR_KMS_CACHE",
 }  # fmt: skip
 
 
@@ -251,6 +252,19 @@ def run_settings(report, rendered):
                     having[component(pod)] = (file, json.dumps(volume, sort_keys=True))
             expect(sorted(having), ["gateway", "worker"], "who has it")
             expect(len(set(having.values())), 1, "files")
+    with report.case("external: gateways and workers have the same key service and its token, and nobody else has them"):
+        having = {}
+        for _, pod in pods(rendered["external"]):
+            container = pod["spec"]["containers"][0]
+            given = settings.of_container(container | {"env": container.get("env", [])})
+            if given.get("ASHLAR_KMS_ENDPOINT"):
+                volume = next(each for each in pod["spec"]["volumes"] if each["name"] == "kms")
+                mounted = next(each for each in container["volumeMounts"] if each["name"] == "kms")
+                expect(given["ASHLAR_KMS_TOKEN_FILE"], mounted["mountPath"] + "/" + volume["secret"]["items"][0]["path"], "token")
+                expect(given["ASHLAR_KMS_CA"], mounted["mountPath"] + "/" + volume["secret"]["items"][1]["path"], "certificates")
+                having[component(pod)] = json.dumps([volume, {name: value for name, value in given.items() if "KMS" in name}], sort_keys=True)
+        expect(sorted(having), ["gateway", "worker"], "who has it")
+        expect(len(set(having.values())), 1, "services")
     schema = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
     for role in settings.ROLES:
         with report.case(f"the schema takes every setting of {role} that the chart does not set itself"):

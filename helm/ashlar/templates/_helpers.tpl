@@ -188,6 +188,44 @@ readinessProbe:
 {{- splitList "+" .Values.standardCoding | last }}
 {{- end }}
 
+{{/* The key management service, for those that encrypt: its variables, its mount and its volume, one by one. */}}
+{{- define "ashlar.kmsVariables" -}}
+{{- with .Values.kms -}}
+{{- if .endpoint -}}
+- { name: ASHLAR_KMS_ENDPOINT, value: {{ .endpoint | quote }} }
+- { name: ASHLAR_KMS_TOKEN_FILE, value: /etc/ashlar/kms/token }
+{{- if .caKey }}
+- { name: ASHLAR_KMS_CA, value: /etc/ashlar/kms/ca.crt }
+{{- end }}
+- { name: ASHLAR_KMS_MOUNT, value: {{ .mount | quote }} }
+- { name: ASHLAR_KMS_DEFAULT_KEY, value: {{ .defaultKey | quote }} }
+- { name: ASHLAR_KMS_CACHE, value: {{ .cacheSeconds | quote }} }
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "ashlar.kmsMount" -}}
+{{- if .Values.kms.endpoint -}}
+- { name: kms, mountPath: /etc/ashlar/kms, readOnly: true }
+{{- end }}
+{{- end }}
+
+{{- define "ashlar.kmsVolume" -}}
+{{- with .Values.kms -}}
+{{- if .endpoint -}}
+- name: kms
+  secret:
+    secretName: {{ required "kms.existingSecret: the Secret with the token of kms.endpoint" .existingSecret }}
+    defaultMode: 0440
+    items:
+      - { key: {{ .tokenKey }}, path: token }
+      {{- if .caKey }}
+      - { key: {{ .caKey }}, path: ca.crt }
+      {{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
 {{/* The file of master keys, for those that encrypt: its variable, its mount and its volume, one by one. */}}
 {{- define "ashlar.encryptionVariable" -}}
 {{- if .Values.encryption.existingSecret -}}

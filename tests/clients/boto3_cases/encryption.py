@@ -25,7 +25,22 @@ def an_object_is_encrypted_by_keys_of_the_store(c):
     expect(c.get(key, Range="bytes=65530-200000"), body[65530:200001])
     expect("ServerSideEncryption" in c.head(c.put()), False)
     with refused("NotImplemented", 501):
-        c.put(ServerSideEncryption="aws:kms")
+        c.put(ServerSideEncryption="aws:kms:dsse")
+
+
+@CASES.add
+def an_object_is_encrypted_by_a_key_of_the_key_service(c):
+    body, key = random_bytes(200_000), c.key()
+    put = c.s3.put_object(Bucket=c.bucket, Key=key, Body=body, ServerSideEncryption="aws:kms", BucketKeyEnabled=True)
+    expect((put["ServerSideEncryption"], put["BucketKeyEnabled"]), ("aws:kms", True))
+    expect(put["ETag"] == etag(body), False)
+    head = c.head(key)
+    expect((head["ServerSideEncryption"], head["SSEKMSKeyId"], head["ContentLength"]), ("aws:kms", put["SSEKMSKeyId"], len(body)))
+    expect(put["SSEKMSKeyId"].startswith("arn:aws:kms:"), True)
+    expect(c.get(key), body)
+    expect(c.get(key, Range="bytes=65530-150000"), body[65530:150001])
+    with refused("KMS.NotFoundException", 400):
+        c.put(ServerSideEncryption="aws:kms", SSEKMSKeyId="no-such-key")
 
 
 @CASES.add

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use env::Env;
+use env::{Env, Listener};
 use sigv4::Credentials;
 
 use crate::{
@@ -18,8 +18,33 @@ use s3_client::{Access, Connect, Endpoint};
 
 /// Ports are taken from here: outside of what systems use for outgoing connections, so that a service that was
 /// killed finds its port free again.
-const PORTS: std::ops::Range<u64> = 20_000..30_000;
-const PORT_TRIES: u32 = 1_000;
+const PORTS: std::ops::Range<u16> = 10_000..20_000;
+
+/// Ports that one cluster has to itself.
+const BLOCK: u16 = 100;
+const BLOCK_TRIES: u32 = 1_000;
+
+/// Ports of a cluster, which no other one takes, although they are listened on later only, and given up when a service is
+/// killed: whoever listens on the first of a block has all of it.
+struct Ports {
+    _held: Box<dyn Listener>,
+    next: u16,
+    end: u16,
+}
+
+impl Ports {
+    async fn take(env: &Env) -> Result<Self, LocalError> {
+        for _ in 0..BLOCK_TRIES {
+            let blocks = u64::from((PORTS.end - PORTS.start) / BLOCK);
+            let block = u16::try_from(env.random_u64() % blocks).unwrap_or_default();
+            let first = PORTS.start + block * BLOCK;
+            if let Ok(held) = env.listen(SocketAddr::from(([127, 0, 0, 1], first))).await {
+                return Ok(Self { _held: held, next: first + 1, end: first + BLOCK });
+            }
+        }
+        Err(LocalError::Impossible("there are no free ports from 10000 to 19999"))
+    }
+}
 
 /// A cluster that runs.
 pub(crate) struct Cluster {
@@ -32,6 +57,7 @@ pub(crate) struct Cluster {
     pub(super) links: Vec<Link>,
     gateways: Vec<SocketAddr>,
     metadata: Vec<SocketAddr>,
+    ports: Ports,
 }
 
 impl Cluster {
@@ -47,6 +73,7 @@ impl Cluster {
             links: Vec::new(),
             gateways: Vec::new(),
             metadata: Vec::new(),
+            ports: Ports::take(env).await?,
         };
         new.make_folders().await?;
         if new.layout.database.is_some() {
@@ -271,14 +298,15 @@ impl Cluster {
         self.connect.access(&self.env, endpoint).await.map_err(|_| impossible)
     }
 
-    async fn free_port(&self) -> Result<SocketAddr, LocalError> {
-        for _ in 0..PORT_TRIES {
-            let port = PORTS.start + self.env.random_u64() % (PORTS.end - PORTS.start);
-            let address = SocketAddr::from(([127, 0, 0, 1], u16::try_from(port).unwrap_or(0)));
+    /// One that nobody else listens on either.
+    async fn free_port(&mut self) -> Result<SocketAddr, LocalError> {
+        while self.ports.next < self.ports.end {
+            let address = SocketAddr::from(([127, 0, 0, 1], self.ports.next));
+            self.ports.next += 1;
             if self.env.listen(address).await.is_ok() {
                 return Ok(address);
             }
         }
-        Err(LocalError::Impossible("there is no free port from 20000 to 29999"))
+        Err(LocalError::Impossible("a cluster has a hundred ports, and there are no more free ones of them"))
     }
 }
