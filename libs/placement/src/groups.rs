@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use types::{Coding, DiskId, FailureDomain};
 
 use crate::{
-    Survives, caps,
+    CurrentGroup, DiskState, Remap, RemapDisk, SlotMove, Survives, caps,
     order::Orderer,
-    seeded, share,
+    remap, seeded, share,
     tree::{LEVELS, Tree},
 };
 
@@ -103,7 +103,25 @@ pub fn map_groups(disks: &[DiskInfo], coding: Coding, groups: u32, seed: u64) ->
 
     let survives = Survives::of(&tree, coding, &groups);
     let names = |group: &Vec<usize>| group.iter().map(|disk| disks[*disk].id).collect();
-    Ok(GroupMap { groups: groups.iter().map(names).collect(), survives })
+    Ok(evened_out(GroupMap { groups: groups.iter().map(names).collect(), survives }, disks, coding, seed))
+}
+
+/// What is dealt one group after the other may end with a disk that is a little more than a slot short of its share. Nothing is in
+/// the groups yet, so that it costs nothing to even that out, and the first plan for them finds nothing to move.
+fn evened_out(map: GroupMap, disks: Vec<DiskInfo>, coding: Coding, seed: u64) -> GroupMap {
+    let current = |disks: &Vec<DiskId>| CurrentGroup { disks: disks.clone(), moves: Vec::new() };
+    let current: Vec<CurrentGroup> = map.groups.iter().map(current).collect();
+    let usable = |info| RemapDisk { info, state: DiskState::Usable };
+    let disks: Vec<RemapDisk> = disks.into_iter().map(usable).collect();
+    // It refuses only what no map is.
+    let Ok(Remap { moves, survives, .. }) = remap(&current, &disks, coding, seed) else { return map };
+    let mut groups = map.groups;
+    for SlotMove { group, index, to, .. } in moves {
+        if let Some(slot) = groups.get_mut(group).and_then(|group| group.get_mut(index)) {
+            *slot = to;
+        }
+    }
+    GroupMap { groups, survives }
 }
 
 /// Sets of `size` disks that give each of `disks` its scatter width.
