@@ -11,7 +11,7 @@ use gateway::{CredentialError, Credentials, Gateway};
 use metadata::{IdentityKeys, IdentityKeysError, MetadataStore, StoreConfig};
 use metadata_api::{Metadata, StorageClass, StorageClassDefinition};
 use placement::{default_coding, reduced_coding};
-use service_kit::{Metrics, Shutdown};
+use service_kit::{Metrics, Shutdown, ShutdownTrigger, shutdown_channel};
 use shard_store::{ClusterId, DiskOptions, OpenError};
 use telemetry::Source;
 use types::{Coding, FailureDomain, NodeId, StorageClassName};
@@ -55,6 +55,7 @@ pub struct Embedded {
     pool: Pool,
     node: Arc<ChunkNode>,
     heartbeat: Task<()>,
+    heartbeat_stop: ShutdownTrigger,
     follower: Follower,
 }
 
@@ -152,7 +153,8 @@ impl Embedded {
         let view = Arc::new(ClusterView::in_process(services));
         view.refresh(&*metadata).await.map_err(|error| metadata_failed(&installation, &error))?;
         revoke_leases(&*metadata).await.map_err(|error| metadata_failed(&installation, &error))?;
-        let heartbeat = env.spawn(beat(env.clone(), metadata.clone(), id, node.clone()));
+        let (heartbeat_stop, stopped) = shutdown_channel();
+        let heartbeat = env.spawn(beat(env.clone(), metadata.clone(), id, node.clone(), stopped));
         let leases = Arc::new(LeaseHolder::start(&env, metadata.clone(), &view, "server"));
         env.timeout(LEASE_WAIT, leases.held()).await.map_err(|_| StartError::NoLease)?;
         let follower = Follower::start(&env, metadata.clone(), view.clone());
@@ -188,6 +190,7 @@ impl Embedded {
             pool,
             node,
             heartbeat,
+            heartbeat_stop,
             follower,
         })
     }
@@ -259,7 +262,11 @@ impl Embedded {
             tracing::info!("the lease was not given back; it will be revoked");
         }
         drop(self.follower);
-        self.heartbeat.abort();
+        // Not broken off: of a commit that is, nobody would know whether it was made.
+        self.heartbeat_stop.begin();
+        if self.env.timeout(CLOSE_WAIT, self.heartbeat).await.is_err() {
+            tracing::info!("the disks' state was not recorded for the last time");
+        }
         self.node.close().await;
         drop(self.installation);
     }
@@ -409,9 +416,8 @@ async fn register(metadata: &dyn Metadata, id: NodeId, node: &ChunkNode) -> Resu
 }
 
 /// Tells the metadata store of the disks, again and again.
-async fn beat(env: Env, metadata: Arc<dyn Metadata>, id: NodeId, node: Arc<ChunkNode>) {
-    loop {
-        env.sleep(HEARTBEAT).await;
+async fn beat(env: Env, metadata: Arc<dyn Metadata>, id: NodeId, node: Arc<ChunkNode>, stop: Shutdown) {
+    while env.timeout(HEARTBEAT, stop.begun()).await.is_err() {
         if let Err(error) = register(&*metadata, id, &node).await {
             tracing::warn!(%error, "the disks' state was not recorded");
         }
