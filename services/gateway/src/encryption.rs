@@ -4,30 +4,32 @@
 //! no key the request is refused.
 //! Invariant: a data key is made for one object or one upload. Only what shares an object's chunks shares its data key.
 
-use std::{collections::VecDeque, pin::Pin, sync::Arc};
+mod asked;
+mod stream;
 
-use ::encryption::{DataKey, Layout, Opener, Sealer, WrappingKey, unwrapped, wrapped};
+use std::sync::Arc;
+
+use ::encryption::{DataKey, Layout, Sealer, WrappingKey, unwrapped, wrapped};
 use base64::{Engine, engine::general_purpose::STANDARD};
-use bytes::Bytes;
 use checksum::{ObjectHasher, Wanted as WantedDigests};
-use data_pool::{ByteStream, Pool, ReadError, Stored, WriteError};
-use futures_util::{Stream, StreamExt, TryStreamExt, stream};
 use http::{HeaderMap, HeaderName};
-use kms::KeyName;
 use metadata_api::{Bucket, Upload, Version};
 use s3_wire::{
     ErrorCode, S3Error,
     header::{
         CustomerKey, SERVER_SIDE_ENCRYPTION, ServerSideEncryption, copy_source_customer_key, customer_key,
-        kms_parameters, server_side_encryption,
+        server_side_encryption,
     },
-    xml::{DefaultEncryption, parse_encryption},
 };
 use types::{
-    BucketName, ByteRange, Content, ETag, Encryption, EncryptionScheme, ObjectKey, PartNumber,
-    StorageClassName, opened_length, opened_part_length,
+    BucketName, ETag, Encryption, EncryptionScheme, ObjectKey, PartNumber, opened_length, opened_part_length,
 };
 
+use self::asked::{Asked, asked_or_default, or_default, require_version_4};
+pub(crate) use self::{
+    asked::{AskedOfKms, find_key, is_version_4, key_for_policies, require_keys},
+    stream::{read, write, write_part},
+};
 use crate::{Gateway, error, output::set, request::Request};
 
 const CUSTOMER_ALGORITHM: HeaderName =
@@ -38,37 +40,6 @@ const KMS_CONTEXT: HeaderName = HeaderName::from_static("x-amz-server-side-encry
 const KMS_BUCKET_KEY_NAME: &str = "x-amz-server-side-encryption-bucket-key-enabled";
 const KMS_BUCKET_KEY: HeaderName = HeaderName::from_static(KMS_BUCKET_KEY_NAME);
 const CUSTOMER_KEY_MD5: HeaderName = HeaderName::from_static("x-amz-server-side-encryption-customer-key-md5");
-
-/// What a new object is to be encrypted by.
-enum Asked {
-    Nothing,
-    SseS3,
-    Kms(AskedOfKms),
-    Customer(CustomerKey),
-}
-
-/// By which key of SSE-KMS, and how.
-#[derive(Clone)]
-pub(crate) struct AskedOfKms {
-    /// The key's id.
-    pub(crate) id: String,
-    pub(crate) context: String,
-    pub(crate) bucket_key: bool,
-}
-
-impl AskedOfKms {
-    /// Wraps a data key for an object of this bucket.
-    pub(crate) async fn wrap(
-        &self,
-        gateway: &Gateway,
-        key: &DataKey,
-        bucket: &BucketName,
-    ) -> Result<Encryption, S3Error> {
-        let bucket = self.bucket_key.then(|| bucket.as_str());
-        let wrapped = gateway.keys.wrap_named(key, &self.id, &self.context, bucket).await;
-        wrapped.map_err(|failed| error::from_kms(failed, &gateway.key_arns))
-    }
-}
 
 /// How new bytes are sealed: those of an object that is written whole, or of a part.
 pub(crate) struct Sealing {
@@ -146,68 +117,6 @@ impl CopyEncryption {
             _ => Ok(source.cloned()),
         }
     }
-}
-
-/// Refuses what takes keys where there are none.
-pub(crate) fn require_keys(gateway: &Gateway, algorithm: ServerSideEncryption) -> Result<(), S3Error> {
-    let has_some = match algorithm {
-        ServerSideEncryption::SseS3 => gateway.keys.ring().is_some(),
-        ServerSideEncryption::SseKms => gateway.keys.has_kms(),
-    };
-    if has_some { Ok(()) } else { Err(error::no_keys()) }
-}
-
-/// The id of a key of SSE-KMS that is named, or of the store's own. Errors: `InvalidArgument` for what is no name, and as S3 for a
-/// key that is not there.
-pub(crate) fn find_key(
-    gateway: &Gateway,
-    name: Option<&str>,
-    argument: &'static str,
-) -> Result<String, S3Error> {
-    let parsed = match name {
-        None => None,
-        Some(name) => match gateway.key_arns.parse(name) {
-            Ok(parsed) => Some(parsed),
-            Err(kms::NameError::Elsewhere) => {
-                let message = format!("Invalid arn {name}");
-                return Err(S3Error::with_message(ErrorCode::KmsNotFoundException, message));
-            }
-            Err(kms::NameError::Malformed) => {
-                let message = "The key has to be named by its id, its alias, or the ARN of either.";
-                return Err(S3Error::invalid_argument(message, argument, name));
-            }
-        },
-    };
-    let found = gateway.keys.find(parsed.as_ref());
-    found.map_err(|failed| error::from_kms(failed, &gateway.key_arns))
-}
-
-/// What policies are asked about a key that a request names: its ARN, whichever way it is named; what names none, as it is.
-pub(crate) fn key_for_policies(gateway: &Gateway, name: &str) -> String {
-    let Ok(parsed) = gateway.key_arns.parse(name) else { return name.to_owned() };
-    match (gateway.keys.find(Some(&parsed)), parsed) {
-        (Ok(id), _) | (Err(_), KeyName::Id(id)) => gateway.key_arns.of(&id),
-        (Err(_), KeyName::Alias(_)) => name.to_owned(),
-    }
-}
-
-/// Keys of SSE-KMS are used for nobody who does not sign by version 4. Source: Amazon S3 User Guide, "Using server-side encryption with
-/// AWS KMS keys (SSE-KMS)".
-fn require_version_4(request: &Request) -> Result<(), S3Error> {
-    if is_version_4(request) {
-        return Ok(());
-    }
-    Err(S3Error::invalid_argument(
-        "Requests specifying Server Side Encryption with AWS KMS managed keys require AWS Signature Version 4.",
-        "Authorization",
-        "null",
-    ))
-}
-
-/// Whether the sender signs by version 4.
-pub(crate) fn is_version_4(request: &Request) -> bool {
-    let signature = request.authenticated.signature();
-    signature.is_some_and(|signature| signature.version == "AWS4-HMAC-SHA256")
 }
 
 /// How a new object is sealed: as the request asks, or by the bucket's default.
@@ -446,213 +355,30 @@ pub(crate) fn set_encryption(gateway: &Gateway, headers: &mut HeaderMap, encrypt
     }
 }
 
-/// Writes an object, and seals it on the way.
-pub(crate) async fn write<E: Send>(
-    pool: &Pool,
-    class: &StorageClassName,
-    owner: Bytes,
-    length: Option<u64>,
-    body: impl Stream<Item = Result<Bytes, E>> + Send,
-    sealing: Option<&Sealing>,
-) -> Result<Stored, WriteError<E>> {
-    let Some(sealing) = sealing else {
-        return match length {
-            Some(length) => pool.write(class, owner, length, body).await,
-            None => pool.write_undeclared(class, owner, body).await,
-        };
-    };
-    let sealer = sealing.sealer();
-    let length = length.map(|length| sealer.sealed_length(length));
-    let body = sealed(Box::pin(body), sealer);
-    match length {
-        Some(length) => Box::pin(pool.write(class, owner, length, body)).await,
-        None => Box::pin(pool.write_undeclared(class, owner, body)).await,
-    }
-}
-
-/// Writes a part, and seals it on the way.
-pub(crate) async fn write_part<E: Send>(
-    pool: &Pool,
-    class: &StorageClassName,
-    owner: Bytes,
-    length: u64,
-    body: impl Stream<Item = Result<Bytes, E>> + Send,
-    sealing: Option<&Sealing>,
-) -> Result<Stored, WriteError<E>> {
-    let Some(sealing) = sealing else { return pool.write_part(class, owner, length, body).await };
-    let sealer = sealing.sealer();
-    let length = sealer.sealed_length(length);
-    Box::pin(pool.write_part(class, owner, length, sealed(Box::pin(body), sealer))).await
-}
-
-/// Reads a range of an object, which is opened and proved frame by frame on the way.
-pub(crate) fn read(
-    pool: &Pool,
-    content: &Content,
-    opening: Option<&Opening>,
-    range: ByteRange,
-) -> ByteStream {
-    let Some(opening) = opening else { return pool.read(content, range) };
-    if range.length() == 0 {
-        return Box::pin(stream::empty());
-    }
-    let opener = Opener::new(&opening.key, &opening.layout, range);
-    let Some((opener, kept)) = opener.and_then(|opener| opener.kept().map(|kept| (opener, kept))) else {
-        // The row says of its content what cannot be.
-        return Box::pin(stream::once(async { Err(ReadError::NotDecrypted) }));
-    };
-    let salt = opener.salt().map(|salt| pool.read(content, salt));
-    let kept = stream::iter(salt).flatten().chain(pool.read(content, kept));
-    let opened = Opened { kept: Box::pin(kept), opener, ready: VecDeque::new() };
-    Box::pin(stream::try_unfold(opened, |mut opened| async move {
-        let next = opened.next().await?;
-        Ok(next.map(|bytes| (bytes, opened)))
-    }))
-}
-
 /// Whether a version, which the same commit made, has the bytes that are being read. Its data key may be wrapped otherwise by now.
 pub(crate) fn is_same(opening: Option<&Opening>, version: &Version) -> bool {
     opening.is_some() == version.attributes.encryption.is_some()
 }
 
-/// Kept bytes that are being opened.
-struct Opened {
-    kept: ByteStream,
-    opener: Opener,
-    ready: VecDeque<Bytes>,
-}
-
-impl Opened {
-    async fn next(&mut self) -> Result<Option<Bytes>, ReadError> {
-        let mut frames = Vec::new();
-        loop {
-            if let Some(bytes) = self.ready.pop_front() {
-                return Ok(Some(bytes));
-            }
-            let Some(kept) = self.kept.try_next().await? else {
-                return if self.opener.is_at_end() { Ok(None) } else { Err(ReadError::NotDecrypted) };
-            };
-            self.opener.open(kept, &mut frames).map_err(|_| ReadError::NotDecrypted)?;
-            self.ready.extend(frames.drain(..));
-        }
-    }
-}
-
-/// Bytes that are being sealed. The last frame is sealed only when the body has ended without an error.
-fn sealed<E: Send, B: Stream<Item = Result<Bytes, E>> + Send>(
-    body: Pin<Box<B>>,
-    sealer: Sealer,
-) -> impl Stream<Item = Result<Bytes, E>> + Send {
-    let state = (body, Some(sealer), VecDeque::new());
-    stream::try_unfold(state, |(mut body, mut sealer, mut ready)| async move {
-        let mut frames = Vec::new();
-        loop {
-            if let Some(frame) = ready.pop_front() {
-                return Ok(Some((frame, (body, sealer, ready))));
-            }
-            let Some(open) = &mut sealer else { return Ok(None) };
-            match body.try_next().await? {
-                Some(bytes) => open.seal(&bytes, &mut frames),
-                None => {
-                    if let Some(open) = sealer.take() {
-                        open.finish(&mut frames);
-                    }
-                }
-            }
-            ready.extend(frames.drain(..));
-        }
-    })
-}
-
-/// What the request asks a new object to be encrypted by, or else the bucket's default. Errors: `InvalidArgument` for what is said
-/// of SSE-KMS and has no meaning for anything else.
-fn asked_or_default(gateway: &Gateway, request: &Request, target: &Bucket) -> Result<Asked, S3Error> {
-    let headers = &request.headers;
-    let (by_store, by_customer) = (server_side_encryption(headers)?, customer_key(headers)?);
-    let parameters = kms_parameters(headers)?;
-    let asked = match (by_store, customer(gateway, by_customer)?) {
-        (None, None) => Asked::Nothing,
-        (Some(ServerSideEncryption::SseS3), None) => Asked::SseS3,
-        (Some(ServerSideEncryption::SseKms), None) => Asked::Kms(AskedOfKms {
-            id: find_key(gateway, parameters.key.as_deref(), KMS_KEY_ID_NAME)?,
-            context: parameters.context,
-            // Set below.
-            bucket_key: false,
-        }),
-        (None, Some(key)) => Asked::Customer(key),
-        (Some(by_store), Some(_)) => {
-            return Err(S3Error::invalid_argument(
-                "Server Side Encryption with Customer provided key is incompatible with the encryption method specified",
-                SERVER_SIDE_ENCRYPTION,
-                by_store.name(),
-            ));
-        }
-    };
-    let asked = or_default(gateway, asked, parameters.bucket_key, target)?;
-    match &asked {
-        Asked::Kms(_) => require_version_4(request)?,
-        _ if parameters.bucket_key == Some(true) => {
-            return Err(S3Error::invalid_argument(
-                "Bucket keys are of objects that are encrypted by aws:kms.",
-                KMS_BUCKET_KEY_NAME,
-                "true",
-            ));
-        }
-        _ => {}
-    }
-    Ok(asked)
-}
-
-/// What the bucket's configuration asks for, where the request asks for nothing; whether there is a bucket key, it says wherever the
-/// request does not.
-fn or_default(
-    gateway: &Gateway,
-    asked: Asked,
-    bucket_key: Option<bool>,
-    target: &Bucket,
-) -> Result<Asked, S3Error> {
-    let default = match (&asked, &target.encryption) {
-        (Asked::Nothing | Asked::Kms(_), Some(document)) => Some(read_default(document, target)?),
-        _ => None,
-    };
-    let by_kms = default.as_ref().filter(|default| default.algorithm == ServerSideEncryption::SseKms);
-    let bucket_key = bucket_key.unwrap_or_else(|| by_kms.is_some_and(|default| default.bucket_key_enabled));
-    match (asked, default) {
-        (Asked::Kms(asked), _) => Ok(Asked::Kms(AskedOfKms { bucket_key, ..asked })),
-        (Asked::Nothing, Some(default)) => match default.algorithm {
-            ServerSideEncryption::SseS3 => Ok(Asked::SseS3),
-            ServerSideEncryption::SseKms => {
-                let name = default.key.as_deref().map(KeyName::of_checked);
-                let id = gateway.keys.find(name.as_ref());
-                let id = id.map_err(|failed| error::from_kms(failed, &gateway.key_arns))?;
-                Ok(Asked::Kms(AskedOfKms { id, context: String::new(), bucket_key }))
-            }
-        },
-        (asked, _) => Ok(asked),
-    }
-}
-
-fn read_default(document: &[u8], target: &Bucket) -> Result<DefaultEncryption, S3Error> {
-    parse_encryption(document).map_err(|error| {
-        tracing::error!(bucket = %target.name, message = %error.message, "a kept encryption configuration cannot be read");
-        S3Error::new(ErrorCode::InternalError)
-    })
-}
-
 async fn seal(gateway: &Gateway, asked: Asked, target: &BucketName) -> Result<Option<Sealing>, S3Error> {
     let env = &gateway.env;
-    let key = DataKey::new(env.random_bytes());
-    let (encryption, customer_key_md5) = match asked {
+    let new_key = || DataKey::new(env.random_bytes());
+    let (key, encryption, customer_key_md5) = match asked {
         Asked::Nothing => return Ok(None),
         Asked::SseS3 => {
+            let key = new_key();
             let wrapped = gateway.keys.wrap(&key);
-            (wrapped.map_err(|failed| error::from_kms(failed, &gateway.key_arns))?, None)
+            (key, wrapped.map_err(|failed| error::from_kms(failed, &gateway.key_arns))?, None)
         }
-        Asked::Kms(asked) => (asked.wrap(gateway, &key, target).await?, None),
+        Asked::Kms(asked) => {
+            let key = new_key();
+            let encryption = asked.wrap(gateway, &key, target).await?;
+            (key, encryption, None)
+        }
         Asked::Customer(customer) => {
-            let by = WrappingKey::new(*customer.key);
+            let (key, by) = (new_key(), WrappingKey::new(*customer.key));
             let encryption = wrapped(EncryptionScheme::SseC, ("", &by), &key, env.random_bytes());
-            (encryption, Some(customer.md5))
+            (key, encryption, Some(customer.md5))
         }
     };
     Ok(Some(Sealing { encryption, key, part: None, customer_key_md5 }))
@@ -694,10 +420,14 @@ async fn unlock(
             }
             S3Error::new(ErrorCode::InternalError)
         }),
-        (EncryptionScheme::SseKms, None) => {
-            let key = gateway.keys.unwrap(encryption).await;
-            key.map_err(|failed| error::from_kms(failed, &gateway.key_arns))
-        }
+        (EncryptionScheme::SseKms, None) => gateway.keys.unwrap(encryption).await.map_err(|failed| {
+            // The client is told as S3 tells it, and the operator that something cannot be read any more.
+            if let kms::Error::NotFound { .. } = &failed {
+                let key_id = &encryption.key_id;
+                tracing::error!(key_id, "an object is encrypted by a key that is not there");
+            }
+            error::from_kms(failed, &gateway.key_arns)
+        }),
     }
 }
 

@@ -241,6 +241,10 @@ fn data_keys_are_wrapped_by_the_service() {
     server.restart();
     let bucket = bucket.through(server.client());
     bucket.get("key").refused(400, "KMS.NotFoundException");
+    assert!(
+        Logs::start().take("encrypted by a key that is not there")[0].contains("payroll"),
+        "the operator learns of it"
+    );
     let update = format!(
         "<ObjectEncryption><SSE-KMS><KMSKeyArn>{}</KMSKeyArn></SSE-KMS></ObjectEncryption>",
         arn("aws-s3")

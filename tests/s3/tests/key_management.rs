@@ -370,6 +370,7 @@ fn a_key_that_is_disabled_or_gone_says_so() {
     let bucket = server.bucket();
     by(bucket.put("first", "content"), "first").ok();
     by(bucket.put("second", "content"), "second").header(BUCKET_KEY, "true").ok();
+    let logs = Logs::start();
     for (line, code) in [
         ("first AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE= kms disabled\n", "KMS.DisabledException"),
         ("", "KMS.NotFoundException"),
@@ -382,12 +383,18 @@ fn a_key_that_is_disabled_or_gone_says_so() {
         assert_eq!(bucket.head("first").ok().get(KEY_ID), arn("first"), "a head needs no key");
         assert_content(&bucket, "second", b"content");
         bucket.delete("missing").send().expect(204);
+        let told = logs.take("encrypted by a key that is not there");
+        assert_eq!(
+            !told.is_empty(),
+            line.is_empty(),
+            "the operator learns of one that is not there: {told:?}"
+        );
+        assert!(told.iter().all(|line| line.contains("first")), "{told:?}");
     }
     restart_with(&mut server, KEYS);
     assert_content(&bucket.through(server.client()), "first", b"content");
     // Another key of that id opens nothing, and does no harm.
     restart_with(&mut server, &KEYS.replace("AQEB", "BAQE"));
-    let logs = Logs::start();
     bucket.through(server.client()).get("first").refused(500, "InternalError");
     assert!(!logs.take("cannot be unwrapped").is_empty());
 }

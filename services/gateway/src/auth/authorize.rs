@@ -104,26 +104,24 @@ impl Permit {
     /// tags or lists decide. The version is kept for the handler.
     pub(crate) async fn again(&self, gateway: &Gateway, request: &Request) -> Result<(), S3Error> {
         match &self.authority {
-            Some(authority) if authority.asks_for_object() => {
-                self.again_with_tags(gateway, request, &[]).await
-            }
+            Some(authority) if authority.asks_for_object() => self.again_with(gateway, request, |_| ()).await,
             _ => Ok(()),
         }
     }
 
-    /// The same, and on tags that the body has too.
-    pub(crate) async fn again_with_tags(
+    /// The same, and by what the body says, as [`Permit::confirm`].
+    pub(crate) async fn again_with(
         &self,
         gateway: &Gateway,
         request: &Request,
-        tags: &[(String, String)],
+        add: impl FnOnce(&mut Context),
     ) -> Result<(), S3Error> {
         let Some(authority) = &self.authority else { return Ok(()) };
         let mut facts = authority.facts.clone();
         if authority.asks_for_object() {
             self.read_again(gateway, request, &mut facts).await?;
         }
-        add_request_tags(&mut facts.context, tags);
+        add(&mut facts.context);
         authority.check_all(&self.rights, request.address.key.as_ref(), &facts)
     }
 

@@ -284,7 +284,7 @@ pub(crate) fn add_encryption(context: &mut Context, gateway: &Gateway, key: &str
 }
 
 /// The tags that a request gives an object.
-pub(super) fn add_request_tags(context: &mut Context, tags: &[(String, String)]) {
+pub(crate) fn add_request_tags(context: &mut Context, tags: &[(String, String)]) {
     for (key, value) in tags {
         context.add(&format!("s3:RequestObjectTag/{key}"), value.as_str());
         context.add("s3:RequestObjectTagKeys", key.as_str());

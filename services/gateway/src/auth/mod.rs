@@ -15,7 +15,7 @@ pub(crate) use authorize::{
     Permit, Publication, authorize, authorize_assumption, authorize_call, authorize_delivery, authorize_form,
     authorize_source, authorize_visitor, public_access_block,
 };
-pub(crate) use conditions::{add_encryption, add_retention};
+pub(crate) use conditions::{add_encryption, add_request_tags, add_retention};
 pub(crate) use credentials::ACCOUNT_NUMBER;
 pub use credentials::{CredentialError, Credentials, root_account};
 pub(crate) use lists::{bucket_acl, ownership};

@@ -14,7 +14,7 @@ use types::VersionId;
 use super::object_read;
 use crate::{
     Gateway,
-    auth::Permit,
+    auth::{Permit, add_request_tags},
     output::{self, empty, set_version_id},
     payload::ObjectBody,
     request::{Request, Response},
@@ -40,7 +40,7 @@ pub(super) async fn put_object_tagging(
     let body = ObjectBody::open(gateway, request, body, None, TAGGING_BODY_MAX as u64)?;
     let tags = parse_tagging(&body.collect().await?, Tagged::Object)?;
     // A body may take long, and the key may have another object by now.
-    permit.again_with_tags(gateway, request, &tags).await?;
+    permit.again_with(gateway, request, |context| add_request_tags(context, &tags)).await?;
     let (found, _) = object_read::find_asked_for(gateway, request).await?;
     let tagged = set_tags(gateway, request, found.version_id, tags).await?;
     Ok(answer(StatusCode::OK, tagged))

@@ -4,6 +4,7 @@
 use axum::body::Body;
 use http::StatusCode;
 use metadata_api::{EncryptedOwner, Error as MetadataError, Rewrap, Version};
+use policy::Context;
 use s3_wire::{
     ErrorCode, S3Error,
     xml::{ENCRYPTION_BODY_MAX, ObjectEncryption, parse_object_encryption},
@@ -37,14 +38,15 @@ pub(super) async fn update_object_encryption(
     }
     let body = ObjectBody::open(gateway, request, body, None, ENCRYPTION_BODY_MAX as u64)?;
     let asked = parse_object_encryption(&body.collect().await?)?;
-    permit.confirm(request, |context| add_encryption(context, gateway, &asked.key_arn))?;
+    let add_key = |context: &mut Context| add_encryption(context, gateway, &asked.key_arn);
+    permit.confirm(request, add_key)?;
     let id = key_id(gateway, &asked)?;
 
     let mut attempt = 1;
     loop {
         // A body may take long, and the key may have another object by now.
         if attempt > 1 {
-            permit.again(gateway, request).await?;
+            permit.again_with(gateway, request, add_key).await?;
         }
         let (found, version) = object_read::find_asked_for(gateway, request).await?;
         let was = encryption_of(&version)?;
