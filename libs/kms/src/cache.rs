@@ -22,9 +22,9 @@ impl<K: Clone + Eq + Hash, V: Clone> Cache<K, V> {
         Self { entries: HashMap::new(), order: VecDeque::new(), most, life }
     }
 
-    pub(crate) fn get(&self, key: &K, now: Instant) -> Option<V> {
-        let (since, value) = self.entries.get(key)?;
-        (now.since(*since) < self.life).then(|| value.clone())
+    pub(crate) fn get(&mut self, key: &K, now: Instant) -> Option<V> {
+        self.forget(now);
+        self.entries.get(key).map(|(_, value)| value.clone())
     }
 
     pub(crate) fn insert(&mut self, key: K, value: V, now: Instant) {
@@ -33,6 +33,11 @@ impl<K: Clone + Eq + Hash, V: Clone> Cache<K, V> {
         }
         self.entries.insert(key.clone(), (now, value));
         self.order.push_back((now, key));
+        self.forget(now);
+    }
+
+    /// Gives up what is old or too much.
+    fn forget(&mut self, now: Instant) {
         while let Some((since, key)) = self.order.front()
             && (self.order.len() > self.most || now.since(*since) >= self.life)
         {

@@ -8,6 +8,7 @@ use std::{
 use bytes::Bytes;
 use encryption::{DataKey, Keyring, WrappingKey, unwrapped, wrapped};
 use env::Env;
+use sha2::{Digest, Sha256};
 use types::{Encryption, EncryptionScheme};
 
 use crate::{BuiltIn, Error, KeyName, Kms, cache::Cache, transit::WRAPPED_PREFIX};
@@ -40,14 +41,23 @@ pub struct Keys {
     built_in: Option<BuiltIn>,
     external: Option<External>,
     /// What the external service has wrapped or unwrapped, by what is wrapped, its key and its context.
-    data_keys: Mutex<Cache<Wrapped, DataKey>>,
-    bucket_keys: Mutex<Cache<OfBucket, BucketKey>>,
+    data_keys: Mutex<Cache<Name, DataKey>>,
+    /// By bucket, key and context.
+    bucket_keys: Mutex<Cache<Name, BucketKey>>,
 }
 
-type Wrapped = (Bytes, String, Vec<u8>);
+/// What something is remembered by: a digest, since what is wrapped may share its memory with all of a long answer, and contexts are
+/// as long as clients make them.
+type Name = [u8; 32];
 
-/// A bucket, a key and a context.
-type OfBucket = (String, String, Vec<u8>);
+fn name(parts: [&[u8]; 3]) -> Name {
+    let mut digest = Sha256::new();
+    for part in parts {
+        digest.update((part.len() as u64).to_be_bytes());
+        digest.update(part);
+    }
+    digest.finalize().into()
+}
 
 /// A key of a bucket's own, which wraps data keys for a time without the key that wraps it.
 #[derive(Clone)]
@@ -167,14 +177,14 @@ impl Keys {
                 if wrapped.first() != Some(&BY_BUCKET_KEY) {
                     return self.unwrap_by(id, wrapped, &bound).await;
                 }
-                let rest = wrapped.slice(1..);
+                let rest = &wrapped[1..];
                 let (length, _) = rest.split_first_chunk().ok_or_else(wrong)?;
                 let end = 2 + usize::from(u16::from_be_bytes(*length));
                 if end > rest.len() {
                     return Err(wrong());
                 }
                 let of_bucket = [&bound[..], BUCKET_KEY].concat();
-                let bucket_key = self.unwrap_by(id, &rest.slice(2..end), &of_bucket).await?;
+                let bucket_key = self.unwrap_by(id, &rest[2..end], &of_bucket).await?;
                 WrappingKey::of(&bucket_key).unwrap(&rest[end..], &bound).map_err(|_| wrong())
             }
         }
@@ -207,7 +217,7 @@ impl Keys {
 
     /// The bucket key that is used for now, or a new one.
     async fn bucket_key(&self, bucket: &str, id: &str, bound: &[u8]) -> Result<BucketKey, Error> {
-        let name = (bucket.to_owned(), id.to_owned(), bound.to_vec());
+        let name = name([bucket.as_bytes(), id.as_bytes(), bound]);
         let known = lock(&self.bucket_keys).get(&name, self.env.now());
         if let Some(known) = known {
             return Ok(known);
@@ -223,7 +233,7 @@ impl Keys {
         match (&self.external, &self.built_in) {
             (Some(external), _) => {
                 let wrapped = external.kms.wrap(id, key, bound).await?;
-                let name = (wrapped.clone(), id.to_owned(), bound.to_vec());
+                let name = name([&wrapped, id.as_bytes(), bound]);
                 lock(&self.data_keys).insert(name, key.clone(), self.env.now());
                 Ok(wrapped)
             }
@@ -233,7 +243,7 @@ impl Keys {
     }
 
     /// By whichever of them has wrapped it.
-    async fn unwrap_by(&self, id: &str, wrapped: &Bytes, bound: &[u8]) -> Result<DataKey, Error> {
+    async fn unwrap_by(&self, id: &str, wrapped: &[u8], bound: &[u8]) -> Result<DataKey, Error> {
         if !wrapped.starts_with(WRAPPED_PREFIX) {
             return self.built_in.as_ref().ok_or(Error::NoKeys)?.unwrap(id, wrapped, bound).await;
         }
@@ -241,7 +251,7 @@ impl Keys {
             let reason = "a data key was wrapped by one, and none is set".to_owned();
             return Err(Error::Unavailable { reason });
         };
-        let name = (wrapped.clone(), id.to_owned(), bound.to_vec());
+        let name = name([wrapped, id.as_bytes(), bound]);
         let known = lock(&self.data_keys).get(&name, self.env.now());
         if let Some(known) = known {
             return Ok(known);

@@ -334,7 +334,7 @@ impl Room {
     fn new(map: &ClusterMap, disks: &Disks<'_>, pending_max: u32) -> Self {
         let (mut of_lost, mut of_any, mut blocked, mut all) = (0, 0, 0, 0);
         for class in &map.classes {
-            for group in &class.groups {
+            for group in class.groups.iter().filter(|group| !group.moves.is_empty()) {
                 let current = mover::current(group);
                 for pending in &group.moves {
                     all += 1;

@@ -8,6 +8,18 @@ use crate::{
     PAGE_SIZE_MAX,
 };
 
+/// How many rows a position is behind.
+pub(super) fn rows_before(position: Option<&ContentPosition>) -> Result<usize, Error> {
+    let Some(ContentPosition(bytes)) = position else { return Ok(0) };
+    let bytes = bytes.as_slice().try_into().map_err(|_| malformed("not a position of this listing"))?;
+    Ok(usize::try_from(u64::from_be_bytes(bytes)).unwrap_or(usize::MAX))
+}
+
+/// The position behind so many rows.
+pub(super) fn position(rows: usize) -> ContentPosition {
+    ContentPosition((rows as u64).to_be_bytes().to_vec())
+}
+
 impl State {
     /// The position is the number of rows before it, which is exact while nothing changes.
     pub(super) fn list_contents(
@@ -16,14 +28,7 @@ impl State {
         limit: usize,
     ) -> Result<ContentPage, Error> {
         check_limit(limit, PAGE_SIZE_MAX)?;
-        let skipped = match after {
-            None => 0,
-            Some(ContentPosition(bytes)) => {
-                let bytes = bytes.as_slice().try_into();
-                u64::from_be_bytes(bytes.map_err(|_| malformed("not a position of this listing"))?)
-            }
-        };
-        let skipped = usize::try_from(skipped).unwrap_or(usize::MAX);
+        let skipped = rows_before(after)?;
         let mut rest = self.contents().into_iter().skip(skipped);
         let (mut rows, mut extents) = (Vec::new(), 0);
         while rows.len() < limit && extents < CONTENT_EXTENTS_MAX {
@@ -32,8 +37,8 @@ impl State {
             rows.push(row);
         }
         let truncated = rest.next().is_some();
-        let next = (skipped.saturating_add(rows.len()) as u64).to_be_bytes();
-        Ok(ContentPage { rows, next: truncated.then(|| ContentPosition(next.to_vec())) })
+        let next = truncated.then(|| position(skipped.saturating_add(rows.len())));
+        Ok(ContentPage { rows, next })
     }
 
     fn contents(&self) -> Vec<ContentRow> {

@@ -7,7 +7,9 @@ use types::{
 use super::{
     State,
     buckets::{BucketRow, VersionRow},
-    check_limit, malformed,
+    check_limit,
+    contents::{position, rows_before},
+    malformed,
 };
 use crate::{
     BucketQuota, CommitVersion, Committed, ContentPosition, CopyVersion, DeleteCondition, DeleteVersion,
@@ -232,18 +234,11 @@ impl State {
         limit: usize,
     ) -> Result<EncryptedPage, Error> {
         check_limit(limit, PAGE_SIZE_MAX)?;
-        let skipped = match after {
-            None => 0,
-            Some(ContentPosition(bytes)) => {
-                let bytes = bytes.as_slice().try_into();
-                u64::from_be_bytes(bytes.map_err(|_| malformed("not a position of this listing"))?)
-            }
-        };
-        let skipped = usize::try_from(skipped).unwrap_or(usize::MAX);
+        let skipped = rows_before(after)?;
         let all = self.encrypted();
         let rows: Vec<EncryptedRow> = all.iter().skip(skipped).take(limit).cloned().collect();
         let seen = skipped.saturating_add(rows.len());
-        let next = (seen < all.len()).then(|| ContentPosition((seen as u64).to_be_bytes().to_vec()));
+        let next = (seen < all.len()).then(|| position(seen));
         Ok(EncryptedPage { rows, next })
     }
 
