@@ -9,7 +9,7 @@ use s3_wire::{
 };
 use types::{Acl, Permission};
 
-use super::authorize::unreadable;
+use super::authority::unreadable;
 use crate::Gateway;
 
 /// What owns the objects of a bucket, and whether lists have an effect in it. What was told nothing is as the gateway's

@@ -1,20 +1,24 @@
 //! Who is calling, and may they.
 
 mod authenticate;
+mod authority;
 mod authorize;
+mod calls;
 mod conditions;
 mod credentials;
 mod lists;
 mod rights;
+mod target;
 
 pub(crate) use authenticate::{
     Authenticated, Refused, User, Version2, authenticate, authenticate_call, authenticate_form,
     several_mechanisms,
 };
+pub(crate) use authority::public_access_block;
 pub(crate) use authorize::{
-    Permit, Publication, authorize, authorize_assumption, authorize_call, authorize_delivery, authorize_form,
-    authorize_source, authorize_visitor, public_access_block,
+    Permit, Publication, authorize, authorize_delivery, authorize_form, authorize_source, authorize_visitor,
 };
+pub(crate) use calls::{authorize_assumption, authorize_call};
 pub(crate) use conditions::{add_encryption, add_request_tags, add_retention};
 pub(crate) use credentials::ACCOUNT_NUMBER;
 pub use credentials::{CredentialError, Credentials, root_account};

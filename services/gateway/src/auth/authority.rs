@@ -1,0 +1,331 @@
+//! What decides in one bucket, and how: its policy and its lists, and the policies of who asks.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::future::try_join3;
+use metadata_api::{Bucket, Subresource};
+use policy::{Context, Decider, Naming, Policy, Principal, Resource, Verdict, evaluate};
+use s3_wire::{
+    ErrorCode, Operation, S3Error,
+    xml::{PublicAccessBlock, parse_public_access_block},
+};
+use types::{Attributes, BucketName, ObjectKey};
+
+use super::{
+    calls::{Said, principal, says},
+    conditions::{add_existing_tags, of_request},
+    lists::{Lists, bucket_acl, ownership},
+};
+use crate::{Gateway, request::Request};
+
+/// The beginning of the keys of conditions on what tags an object has.
+pub(super) const EXISTING_TAG: &str = "s3:ExistingObjectTag/";
+
+/// What the root user of the account that owns a bucket may always do, so that nobody locks himself out of his bucket.
+/// Source: API Reference, "PutBucketPolicy".
+pub(super) const NEVER_DENIED: [&str; 3] = ["PutBucketPolicy", "GetBucketPolicy", "DeleteBucketPolicy"];
+
+pub(super) fn denied() -> S3Error {
+    S3Error::new(ErrorCode::AccessDenied)
+}
+
+/// Why something may not be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// A policy of this kind denies it.
+    Denied(&'static str),
+    /// Nothing allows it.
+    NotAllowed,
+    /// The policies of the session do not.
+    NotWithin,
+}
+
+/// The kinds of policies, as messages name them.
+pub(super) const IDENTITY_BASED: &str = "identity-based";
+const RESOURCE_BASED: &str = "resource-based";
+pub(super) const OF_SESSION: &str = "session";
+
+/// `AccessDenied` that says to whom of the account that it concerns what was denied, and by which kind of policy. Others learn
+/// nothing. Source: Amazon S3 User Guide, "Troubleshoot access denied (403 Forbidden) errors in Amazon S3".
+pub(super) fn denied_to(
+    principal: &Principal,
+    action: &str,
+    bucket: &str,
+    key: Option<&ObjectKey>,
+    why: Refusal,
+) -> S3Error {
+    let Some(arn) = principal.own_arn() else { return denied() };
+    let path = key.map(|key| format!("/{}", key.as_str())).unwrap_or_default();
+    let why = match why {
+        Refusal::Denied(kind) => format!("with an explicit deny in {} {kind} policy", article(kind)),
+        Refusal::NotAllowed => format!("because no {IDENTITY_BASED} policy allows the s3:{action} action"),
+        Refusal::NotWithin => format!("because no {OF_SESSION} policy allows the s3:{action} action"),
+    };
+    let message = format!(
+        "User: {arn} is not authorized to perform: s3:{action} on resource: \"arn:aws:s3:::{bucket}{path}\" {why}"
+    );
+    S3Error::with_message(ErrorCode::AccessDenied, message)
+}
+
+fn article(kind: &str) -> &'static str {
+    if kind.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" }
+}
+
+/// What decides on everything that one request does in one bucket.
+#[derive(Debug)]
+pub(super) struct Authority {
+    pub(super) principal: Principal,
+    pub(super) bucket: BucketName,
+    /// Whether the sender's account owns the bucket.
+    pub(super) owns: bool,
+    pub(super) policy: Option<Policy>,
+    /// The sender's own policies, if it is a user or in a role. They decide together with the bucket's.
+    pub(super) identity: Option<Vec<Arc<Policy>>>,
+    /// The policies of the sender's session, if it has some: what it gets otherwise than by its own name is what they allow too.
+    pub(super) limits: Option<Vec<Arc<Policy>>>,
+    /// Whether the policy is public and grants nothing outside of the owner's account.
+    pub(super) is_restricted: bool,
+    /// Whether what no statement speaks of may be done, as in a bucket of one's own and by visitors of a website.
+    pub(super) default: bool,
+    pub(super) facts: Facts,
+}
+
+/// What is known of a request and of what it is about.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Facts {
+    /// The condition keys of policies.
+    pub(super) context: Context,
+    /// The lists, where they have an effect on who asks.
+    pub(super) lists: Option<Lists>,
+}
+
+impl Facts {
+    /// Goes on with another object, or with none.
+    pub(super) fn set_object(&mut self, object: Option<&Attributes>) {
+        self.context.remove(EXISTING_TAG);
+        add_existing_tags(&mut self.context, object.map_or(&[], |object| &object.tags));
+        if let Some(lists) = &mut self.lists {
+            match object {
+                Some(object) => lists.set_object(object.acl.clone()),
+                None => lists.set_missing(),
+            }
+        }
+    }
+}
+
+impl Authority {
+    pub(super) fn check_all(
+        &self,
+        rights: &[&'static str],
+        key: Option<&ObjectKey>,
+        facts: &Facts,
+    ) -> Result<(), S3Error> {
+        for action in rights {
+            self.check(action, key, facts).map_err(|why| self.denied(action, key, why))?;
+        }
+        Ok(())
+    }
+
+    /// Refuses who can be allowed none of these on any key.
+    pub(super) fn check_possible_on_some_key(&self, rights: &[&'static str]) -> Result<(), S3Error> {
+        match rights.iter().any(|action| self.can_allow_some_key(action)) {
+            true => Ok(()),
+            false => Err(self.denied(rights.first().copied().unwrap_or_default(), None, Refusal::NotAllowed)),
+        }
+    }
+
+    /// Refuses what cannot come out as allowed.
+    pub(super) fn check_possible(
+        &self,
+        rights: &[&'static str],
+        key: Option<&ObjectKey>,
+    ) -> Result<(), S3Error> {
+        match rights.iter().find(|action| !self.can_allow(action, key)) {
+            Some(action) => Err(self.denied(action, key, Refusal::NotAllowed)),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn denied(&self, action: &str, key: Option<&ObjectKey>, why: Refusal) -> S3Error {
+        if !self.owns {
+            return denied();
+        }
+        denied_to(&self.principal, action, self.bucket.as_str(), key, why)
+    }
+
+    pub(super) fn check(
+        &self,
+        action: &'static str,
+        key: Option<&ObjectKey>,
+        facts: &Facts,
+    ) -> Result<(), Refusal> {
+        if self.owns && self.identity.is_none() && NEVER_DENIED.contains(&action) {
+            return Ok(());
+        }
+        let request = policy::Request {
+            principal: &self.principal,
+            action,
+            resource: Resource::S3 { bucket: self.bucket.as_str(), key: key.map(ObjectKey::as_str) },
+            context: &facts.context,
+        };
+        let by_identity = match self.identity.as_deref().map(|policies| says(policies, &request)) {
+            Some(Said::Denied) => return Err(Refusal::Denied(IDENTITY_BASED)),
+            Some(said) => said == Said::Allowed,
+            None => true,
+        };
+        let is_within = match self.limits.as_deref().map(|policies| says(policies, &request)) {
+            Some(Said::Denied) => return Err(Refusal::Denied(OF_SESSION)),
+            Some(said) => said == Said::Allowed,
+            None => true,
+        };
+        let mut is_named = false;
+        let by_list = || facts.lists.as_ref().is_some_and(|lists| lists.allow(action));
+        let by_bucket = match self.policy.as_ref().map(|policy| evaluate(&[policy], &request)) {
+            Some(Verdict::Denied(decider)) => {
+                let (statement, sid) = (decider.statement, decider.sid.unwrap_or_default());
+                tracing::debug!(bucket = %self.bucket, action, statement, sid, "denied by a statement");
+                return Err(Refusal::Denied(RESOURCE_BASED));
+            }
+            Some(Verdict::Allowed(decider)) if !self.is_restricted && !self.is_handed_on(&decider) => {
+                is_named = decider.naming == Naming::OfSession;
+                true
+            }
+            Some(Verdict::Allowed(_) | Verdict::NotMentioned) | None => self.default || by_list(),
+        };
+        let is_allowed = match (self.identity.is_some(), self.owns) {
+            (false, _) => by_bucket,
+            // In the own account one of both is enough.
+            (true, true) => by_identity || by_bucket,
+            (true, false) => by_identity && by_bucket,
+        };
+        // What a session gets by its own name nothing but what denies it limits. IAM User Guide, "Policy evaluation for requests
+        // within a single account", the section "Evaluating identity-based policies with resource-based policies", and "Policies
+        // and permissions in AWS", the section "Session policies".
+        match is_allowed {
+            true if is_within || self.owns && is_named => Ok(()),
+            true => Err(Refusal::NotWithin),
+            false => Err(Refusal::NotAllowed),
+        }
+    }
+
+    /// Whether a statement allows something to the account that owns the bucket, which its users get by policies of their own.
+    /// IAM User Guide, "AWS JSON policy elements: Principal", the section "AWS account principals".
+    fn is_handed_on(&self, decider: &Decider<'_>) -> bool {
+        self.owns && self.identity.is_some() && decider.naming == Naming::OfAccount
+    }
+
+    /// Whether it may come out that the sender is allowed this, whatever conditions and the object's list say.
+    fn can_allow(&self, action: &'static str, key: Option<&ObjectKey>) -> bool {
+        self.may(action, key, Policy::can_allow)
+    }
+
+    /// The same for some key of the bucket.
+    fn can_allow_some_key(&self, action: &'static str) -> bool {
+        self.may(action, None, Policy::can_allow_some_key)
+    }
+
+    fn may(
+        &self,
+        action: &'static str,
+        key: Option<&ObjectKey>,
+        can_allow: impl Fn(&Policy, &policy::Request<'_>) -> bool,
+    ) -> bool {
+        if self.default || self.facts.lists.as_ref().is_some_and(|lists| lists.can_allow(action)) {
+            return true;
+        }
+        let request = policy::Request {
+            principal: &self.principal,
+            action,
+            resource: Resource::S3 { bucket: self.bucket.as_str(), key: key.map(ObjectKey::as_str) },
+            context: &self.facts.context,
+        };
+        let own = self.identity.iter().flatten().map(Arc::as_ref);
+        own.chain(&self.policy).any(|policy| can_allow(policy, &request))
+    }
+
+    /// Whether more than the key of an object decides on it.
+    pub(super) fn asks_for_object(&self) -> bool {
+        self.facts.lists.is_some() || self.asks_for(EXISTING_TAG)
+    }
+
+    pub(super) fn asks_for(&self, key: &str) -> bool {
+        let own = self.identity.iter().chain(&self.limits).flatten().map(Arc::as_ref);
+        own.chain(&self.policy).any(|policy| policy.asks_for(key))
+    }
+}
+
+/// Reads what decides in a bucket whose row was read for this request.
+pub(super) async fn authority(
+    gateway: &Gateway,
+    request: &Request,
+    operation: Operation,
+    bucket: &Bucket,
+) -> Result<Authority, S3Error> {
+    let principal = principal(&request.authenticated);
+    let owns = request.authenticated.account() == Some(&bucket.owner);
+    let user = request.authenticated.user();
+    let identity = user.map(|user| user.directory.policies_of(&user.holder));
+    let limits = user.and_then(|user| user.session.as_ref()?.limits(&user.directory));
+    let context = match bucket.has_policy || user.is_some() {
+        true => of_request(gateway, request, operation, &principal, &bucket.owner)?,
+        false => Context::default(),
+    };
+    // A user of the account has what its policies say, not what a list grants the account; but what everybody has, it has too.
+    let has_lists = (!owns || user.is_some()) && ownership(gateway, bucket)?.has_acls();
+    let has_block = has_lists || !owns && bucket.has_policy;
+    let (policy, block, acl) = try_join3(
+        read_if(bucket.has_policy, gateway, request, bucket, Subresource::Policy),
+        read_if(has_block, gateway, request, bucket, Subresource::PublicAccessBlock),
+        read_if(has_lists, gateway, request, bucket, Subresource::Acl),
+    )
+    .await?;
+    let policy = policy.map(|document| stored_policy(&bucket.name, &document)).transpose()?;
+    let block = public_access_block(bucket.name.as_str(), block)?;
+    let is_restricted =
+        !owns && block.restrict_public_buckets && policy.as_ref().is_some_and(Policy::is_public);
+    // What a public policy does not open to others any more, no list does either.
+    let lists = if has_lists && !block.ignore_public_acls && !is_restricted {
+        let account = request.authenticated.account().filter(|_| user.is_none());
+        let account = account.map(|account| account.0.clone());
+        Some(Lists::new(account, Some(bucket_acl(bucket, acl.as_deref())?)))
+    } else {
+        None
+    };
+    let bucket = bucket.name.clone();
+    let facts = Facts { context, lists };
+    let default = owns && user.is_none();
+    Ok(Authority { principal, bucket, owns, policy, identity, limits, is_restricted, default, facts })
+}
+
+async fn read_if(
+    is_wanted: bool,
+    gateway: &Gateway,
+    request: &Request,
+    bucket: &Bucket,
+    subresource: Subresource,
+) -> Result<Option<Bytes>, S3Error> {
+    if !is_wanted {
+        return Ok(None);
+    }
+    let found = gateway.metadata.get_subresource(&bucket.name, subresource).await;
+    found.map_err(|error| request.metadata_error(error))
+}
+
+/// The block of public access of a bucket. One that cannot be read is an error, as it may shut something out.
+pub(crate) fn public_access_block(
+    bucket: &str,
+    document: Option<Bytes>,
+) -> Result<PublicAccessBlock, S3Error> {
+    let block = document.map(|document| parse_public_access_block(&document)).transpose();
+    block.map(Option::unwrap_or_default).map_err(|error| unreadable(bucket, &error))
+}
+
+pub(super) fn stored_policy(bucket: &BucketName, document: &[u8]) -> Result<Policy, S3Error> {
+    Policy::parse(document, bucket.as_str()).map_err(|error| unreadable(bucket.as_str(), &error))
+}
+
+pub(super) fn unreadable(bucket: &str, error: &dyn std::error::Error) -> S3Error {
+    tracing::error!(bucket, %error, "a configuration that was stored cannot be read");
+    S3Error::new(ErrorCode::InternalError)
+}
