@@ -174,3 +174,28 @@ async fn run(env: Env, command: Command) -> Result<(), Exit> {
 pub fn command() -> clap::Command {
     <Cli as clap::CommandFactory>::command()
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::{Command, CommandFactory};
+
+    use super::Cli;
+
+    /// The commands below one whose help shows no example, in words.
+    fn without_example(command: &Command, words: &str, found: &mut Vec<String>) {
+        let help = command.get_after_help().or(command.get_after_long_help());
+        if !command.is_hide_set() && !help.is_some_and(|help| help.to_string().contains("Example")) {
+            found.push(words.to_owned());
+        }
+        for below in command.get_subcommands() {
+            without_example(below, &format!("{words} {}", below.get_name()), found);
+        }
+    }
+
+    #[test]
+    fn the_help_of_every_command_has_an_example() {
+        let mut found = Vec::new();
+        without_example(&Cli::command(), "ashlar", &mut found);
+        assert_eq!(found, Vec::<String>::new());
+    }
+}

@@ -98,6 +98,9 @@ pub enum KeysError {
 
 /// Settings of `ashlar encryption-key`.
 #[derive(Debug, Clone, clap::Args)]
+#[command(after_help = "Examples:\n  ashlar encryption-key encryption.keys\n  \
+    ashlar encryption-key encryption.keys --kms --alias payroll\n  \
+    ashlar encryption-key encryption.keys --disable 4f1c0a97e2b85d36")]
 pub(crate) struct Args {
     /// The file.
     #[arg(value_name = "FILE")]

@@ -8,6 +8,9 @@ use service_kit::{ClusterSecret, Secret};
 
 /// Settings of a gateway that serves a cluster.
 #[derive(Debug, Clone, Args)]
+#[command(
+    after_help = "Example:\n  ashlar gateway --metadata meta1:9400,meta2:9400 --listen 0.0.0.0:9000 --tls-cert tls.crt --tls-key tls.key"
+)]
 pub struct Config {
     /// What clients connect to.
     #[command(flatten)]

@@ -24,6 +24,8 @@ pub(crate) struct BucketCommand {
 #[derive(Debug, Subcommand)]
 enum Action {
     /// Shows them with what they hold, exact as of each bucket's last commit, and their quotas.
+    #[command(after_help = "Examples:\n  ashlar admin bucket list --data ./data\n  \
+        ashlar admin bucket list photos- --json --metadata meta1:9400")]
     List(List),
     /// Says what a bucket may hold at most.
     Quota(Quota),

@@ -32,8 +32,12 @@ pub(crate) struct Class {
 #[derive(Debug, Subcommand)]
 enum Action {
     /// Shows them.
+    #[command(after_help = "Example:\n  ashlar admin class list --data ./data")]
     List(List),
     /// Defines a class; clients name it in `x-amz-storage-class` from then on.
+    #[command(after_help = "Examples:\n  \
+        ashlar admin class define REDUCED_REDUNDANCY --coding 2+1 --metadata meta1:9400\n  \
+        ashlar admin class define GLACIER_IR --coding 1+1 --medium s3 --metadata meta1:9400")]
     Define(Define),
     /// Changes the coding of a class; what is stored in it is re-encoded in the background.
     Recode(Recode),

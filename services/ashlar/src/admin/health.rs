@@ -16,6 +16,7 @@ const TIMEOUT: Duration = Duration::from_secs(3);
 
 /// The endpoint to ask.
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  ashlar admin health http://127.0.0.1:9000/health/ready")]
 pub(crate) struct Health {
     /// An `http` URL, such as `http://127.0.0.1:9000/health/ready`.
     url: Uri,

@@ -36,12 +36,20 @@ pub(crate) struct Disk {
 #[derive(Debug, Subcommand)]
 enum Action {
     /// Shows them.
+    #[command(after_help = "Examples:\n  ashlar admin disk list --data ./data\n  \
+        ashlar admin node list --metadata meta1:9400")]
     List(List),
     /// Moves all shards elsewhere; reads are served meanwhile.
+    #[command(after_help = "Examples:\n  ashlar admin disk drain 07c1 --wait --data ./data\n  \
+        ashlar admin node drain 3f9a --wait --metadata meta1:9400")]
     Drain(Change),
     /// Takes a drain or a removal back.
+    #[command(after_help = "Examples:\n  ashlar admin disk serve 07c1 --data ./data\n  \
+        ashlar admin node serve 3f9a --metadata meta1:9400")]
     Serve(Change),
     /// Moves all shards elsewhere, rebuilding those of lost disks, and then forgets the disks for good.
+    #[command(after_help = "Examples:\n  ashlar admin disk remove 07c1 --wait --data ./data\n  \
+        ashlar admin node remove 3f9a --wait --metadata meta1:9400")]
     Remove(Change),
 }
 

@@ -36,8 +36,11 @@ pub(crate) struct Repair {
 #[derive(Debug, Subcommand)]
 enum Action {
     /// Counts the shards that wait: single ones, and those of disks that are being replaced.
+    #[command(after_help = "Examples:\n  ashlar admin repair status --data ./data\n  \
+        ashlar admin repair status --wait --metadata meta1:9400")]
     Status(Status),
     /// Shows shards that wait one by one, and the disk that each belongs on.
+    #[command(after_help = "Example:\n  ashlar admin repair list --limit 20 --metadata meta1:9400")]
     List(List),
 }
 
