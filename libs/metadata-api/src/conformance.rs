@@ -236,6 +236,7 @@ macro_rules! conformance_cases {
             moves::a_move_that_breaks_a_rule_is_refused;
             moves::a_finished_move_leaves_an_eviction;
             moves::a_disk_takes_nothing_back_before_it_was_evicted;
+            moves::evictions_come_in_pages;
             moves::evictions_wait_for_their_disk;
             moves::a_move_can_be_turned_round;
             moves::a_move_can_be_sent_elsewhere;

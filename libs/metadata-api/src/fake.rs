@@ -524,8 +524,8 @@ impl Metadata for Fake {
         self.state().cluster.redirect_move(group, index, since, to)
     }
 
-    async fn list_evictions(&self) -> Result<Vec<Eviction>, Error> {
-        Ok(self.state().cluster.list_evictions())
+    async fn list_evictions(&self, after: Option<Eviction>) -> Result<Vec<Eviction>, Error> {
+        Ok(self.state().cluster.list_evictions(after))
     }
 
     async fn finish_eviction(&self, eviction: Eviction) -> Result<(), Error> {

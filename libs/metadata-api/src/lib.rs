@@ -68,7 +68,9 @@ pub use listing::{
     ListObjects, ListPosition, ListUploads, ListVersions, ObjectEntry, ObjectPage, ObjectSummary,
     UploadEntry, UploadPage, UploadPosition, VersionEntry, VersionPage, VersionPosition, VersionSummary,
 };
-pub use moves::{DiskState, Eviction, Intent, NewMove, NodeState, ObservedNode, ShardMove};
+pub use moves::{
+    DiskState, Eviction, EvictionPages, Intent, NewMove, NodeState, ObservedNode, ShardMove, all_evictions,
+};
 pub use rewrap::{EncryptedOwner, EncryptedPage, EncryptedRow, Rewrap};
 pub use session::{
     OpenSession, SESSION_LENGTH_MAX, SESSION_SECONDS_MAX, SESSION_TOKEN_LENGTH_MAX, SealSession,
@@ -380,9 +382,10 @@ pub trait Metadata: Send + Sync + 'static {
         since: i64,
         to: DiskId,
     ) -> Result<i64, Error>;
-    /// Evictions that can be carried out, at most [`PAGE_SIZE_MAX`]: those of disks that are up and have not failed. Those
-    /// of other disks wait; a disk that is gone loses its own.
-    async fn list_evictions(&self) -> Result<Vec<Eviction>, Error>;
+    /// A page of at most [`PAGE_SIZE_MAX`] evictions that can be carried out, by disk, group and index, that come after
+    /// `after`: those of disks that are up and have not failed. Those of other disks wait; a disk that is gone loses its
+    /// own. See [`all_evictions`].
+    async fn list_evictions(&self, after: Option<Eviction>) -> Result<Vec<Eviction>, Error>;
     /// Forgets an eviction that was carried out.
     async fn finish_eviction(&self, eviction: Eviction) -> Result<(), Error>;
 

@@ -3,6 +3,8 @@
 
 use types::{DiskId, GroupId, NodeId, ShardIndex};
 
+use crate::{Error, Metadata, PAGE_SIZE_MAX};
+
 /// A shard index of a group on its way to another disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ShardMove {
@@ -39,6 +41,48 @@ pub struct Eviction {
     pub index: ShardIndex,
     /// Shards that were placed there at this epoch or before are to go.
     pub epoch: i64,
+}
+
+impl Eviction {
+    /// What no two evictions share, and what they are listed by.
+    pub fn key(&self) -> (DiskId, GroupId, ShardIndex) {
+        (self.disk, self.group, self.index)
+    }
+}
+
+/// Goes over all evictions that can be carried out, page by page. Those that come meanwhile may be among them.
+#[derive(Debug, Default)]
+pub struct EvictionPages {
+    last: Option<Eviction>,
+    is_over: bool,
+}
+
+impl EvictionPages {
+    /// The next page, which is never empty, or `None` behind the last one. Errors: those of [`Metadata::list_evictions`].
+    pub async fn next(&mut self, metadata: &dyn Metadata) -> Result<Option<Vec<Eviction>>, Error> {
+        if self.is_over {
+            return Ok(None);
+        }
+        let mut page = metadata.list_evictions(self.last).await?;
+        self.is_over = page.len() < PAGE_SIZE_MAX;
+        // A service of a release that knew one page alone answers that again.
+        let known = self.last.map(|last| last.key());
+        page.retain(|eviction| known.is_none_or(|known| eviction.key() > known));
+        self.last = page.last().copied();
+        self.is_over |= page.is_empty();
+        Ok((!page.is_empty()).then_some(page))
+    }
+}
+
+/// All evictions that can be carried out, by disk, group and index: at most one for each disk and slot of the map. Errors:
+/// those of [`Metadata::list_evictions`].
+pub async fn all_evictions(metadata: &dyn Metadata) -> Result<Vec<Eviction>, Error> {
+    let mut pages = EvictionPages::default();
+    let mut evictions = Vec::new();
+    while let Some(page) = pages.next(metadata).await? {
+        evictions.extend(page);
+    }
+    Ok(evictions)
 }
 
 /// What an operator wants of a node or a disk. Numbers persist.

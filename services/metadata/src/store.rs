@@ -658,8 +658,8 @@ impl Metadata for MetadataStore {
         transact!(self, "redirect_move", |store, tx| store.redirect_move_in(tx, (group, index, since), to))
     }
 
-    async fn list_evictions(&self) -> Result<Vec<Eviction>, Error> {
-        self.list_evictions_page().await.map_err(|failure| failure.into_error("list_evictions"))
+    async fn list_evictions(&self, after: Option<Eviction>) -> Result<Vec<Eviction>, Error> {
+        self.list_evictions_page(after).await.map_err(|failure| failure.into_error("list_evictions"))
     }
 
     async fn finish_eviction(&self, eviction: Eviction) -> Result<(), Error> {

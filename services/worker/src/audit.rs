@@ -142,7 +142,7 @@ impl Layout {
     async fn load(metadata: &dyn Metadata, pool: &Pool) -> Result<Self, AuditError> {
         let map: ClusterMap = metadata.cluster_map(None).await?.unwrap_or_default();
         pool.take_in(&map);
-        let evictions = metadata.list_evictions().await?;
+        let evictions = metadata_api::all_evictions(metadata).await?;
         let of_state = |state| map.disks.iter().filter(move |disk| disk.state == state).map(|disk| disk.disk);
         let (unreached, gone) = (of_state(DiskState::Down).collect(), of_state(DiskState::Gone).collect());
         let groups = map.classes.into_iter().flat_map(|class| class.groups);

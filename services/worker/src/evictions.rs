@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
-use metadata_api::{ClusterMap, DiskState, Error, Eviction, NodeState};
+use metadata_api::{ClusterMap, DiskState, Error, Eviction, EvictionPages, NodeState};
 
 use crate::context::Context;
 
@@ -37,18 +37,18 @@ pub(crate) async fn run(context: Context) {
 }
 
 async fn carry_out(context: &Context) -> Result<(), Error> {
-    let evictions = context.metadata.list_evictions().await?;
-    if evictions.is_empty() {
-        return Ok(());
+    let mut pages = EvictionPages::default();
+    // Those that wait must not keep those behind them from being looked at.
+    while let Some(evictions) = pages.next(&*context.metadata).await? {
+        // Read after the evictions, so that a move that was pending when one was written is pending or finished in it.
+        let map = context.map().await?;
+        // What has moved since the metadata was backed up may be on the disk that it moved to alone.
+        if map.is_frozen {
+            return Ok(());
+        }
+        let due = evictions.into_iter().filter(|eviction| is_due(&map, eviction));
+        stream::iter(due).for_each_concurrent(AT_ONCE, |eviction| evict(context, eviction)).await;
     }
-    // Read after the evictions, so that a move that was pending when one was written is pending or finished in it.
-    let map = context.map().await?;
-    // What has moved since the metadata was backed up may be on the disk that it moved to alone.
-    if map.is_frozen {
-        return Ok(());
-    }
-    let due = evictions.into_iter().filter(|eviction| is_due(&map, eviction));
-    stream::iter(due).for_each_concurrent(AT_ONCE, |eviction| evict(context, eviction)).await;
     Ok(())
 }
 

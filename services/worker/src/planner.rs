@@ -84,7 +84,7 @@ impl Planner {
         if self.settled.as_ref().is_some_and(|(epoch, before)| *epoch == map.epoch && *before == conditions) {
             return Ok(());
         }
-        let evictions = context.metadata.list_evictions().await?;
+        let evictions = metadata_api::all_evictions(&*context.metadata).await?;
         let evicted =
             evictions.iter().map(|eviction| (eviction.disk, eviction.group, eviction.index)).collect();
         let mut wishes = Vec::new();

@@ -157,7 +157,7 @@ pub(crate) async fn unrest(site: &Site, losses: &Losses, holders: usize) -> Resu
         ("former codings", map.classes.iter().filter(|class| class.is_former).count()),
         ("moves", map.classes.iter().flat_map(|class| &class.groups).map(|group| group.moves.len()).sum()),
         ("lost disks", loss::unreplaced(site, losses).await.len()),
-        ("evictions", database.list_evictions().await?.len()),
+        ("evictions", metadata_api::all_evictions(&**database).await?.len()),
         ("missing shards", database.list_missing(None, None, PAGE_SIZE_MAX).await?.len()),
         ("items of garbage", rows.iter().filter(|row| row.kind == ContentKind::Garbage).count()),
         ("revoked leases", revoked),

@@ -178,7 +178,7 @@ passed_on! {
     finish_move(group: GroupId, index: ShardIndex, since: i64) -> ();
     reverse_move(group: GroupId, index: ShardIndex, since: i64) -> i64;
     redirect_move(group: GroupId, index: ShardIndex, since: i64, to: DiskId) -> i64;
-    list_evictions() -> Vec<Eviction>;
+    list_evictions(after: Option<Eviction>) -> Vec<Eviction>;
     finish_eviction(eviction: Eviction) -> ();
     report_missing(shards: &[MissingShard]) -> ();
     list_missing(group: Option<GroupId>, after: Option<ShardId>, limit: usize) -> Vec<MissingShard>;

@@ -491,8 +491,8 @@ impl Metadata for Client {
         Ok(epoch)
     }
 
-    async fn list_evictions(&self) -> Result<Vec<Eviction>, Error> {
-        let request = proto::ListEvictionsRequest {};
+    async fn list_evictions(&self, after: Option<Eviction>) -> Result<Vec<Eviction>, Error> {
+        let request = proto::ListEvictionsRequest { after: after.map(Into::into) };
         let Evictions(evictions) = self.call(Read, request, send!(moves.list_evictions)).await?;
         Ok(evictions)
     }

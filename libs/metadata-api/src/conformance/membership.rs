@@ -10,7 +10,7 @@ use super::{
         unique, write_stored,
     },
 };
-use crate::{DiskHistory, DiskState, Error, Intent, NewMove, NodeState, ObservedNode};
+use crate::{DiskHistory, DiskState, Error, Intent, NewMove, NodeState, ObservedNode, all_evictions};
 
 async fn observe(store: &Store, node: NodeId) -> ObservedNode {
     ObservedNode { node, heartbeats: map_node(store, node).await.heartbeats }
@@ -68,7 +68,7 @@ pub async fn a_disk_that_was_given_up_serves_again_only_when_nothing_is_left_on_
     let moved = pool.begin(store, 0).await;
     store.finish_move(group.id, ShardIndex(0), moved.since).await.expect("a pending move");
     assert!(refused(store.set_disk_intent(disk, Intent::Serve).await), "it is still to be evicted");
-    let evictions = store.list_evictions().await.expect("evictions");
+    let evictions = all_evictions(&**store).await.expect("evictions");
     for eviction in evictions.into_iter().filter(|eviction| eviction.disk == disk) {
         store.finish_eviction(eviction).await.expect("an eviction");
     }
@@ -225,7 +225,7 @@ pub async fn a_removed_disk_is_gone_once_no_group_names_it(store: &Store) {
     assert_eq!(disk_state(store, by_disk).await, DiskState::Up, "its shards are still on their way");
     store.finish_move(group.id, pending.index, pending.since).await.expect("a pending move");
     assert_eq!(disk_state(store, by_disk).await, DiskState::Gone);
-    let evictions = store.list_evictions().await.expect("evictions");
+    let evictions = all_evictions(&**store).await.expect("evictions");
     assert!(evictions.iter().all(|eviction| eviction.disk != by_disk), "nothing is left to evict there");
 
     let owner = pool.node_of(by_node);

@@ -3,10 +3,12 @@
 use types::{DiskId, GroupId, ShardIndex};
 
 use super::support::{Pool, Store, epoch, map_node, register};
-use crate::{Error, Eviction, Intent, NewMove, NodeState, ObservedNode, ShardMove};
+use crate::{
+    Error, Eviction, Intent, NewMove, NodeState, ObservedNode, PAGE_SIZE_MAX, ShardMove, all_evictions,
+};
 
 async fn evictions(store: &Store, group: GroupId) -> Vec<Eviction> {
-    let mut evictions = store.list_evictions().await.expect("evictions");
+    let mut evictions = all_evictions(&**store).await.expect("evictions");
     evictions.retain(|eviction| eviction.group == group);
     evictions
 }
@@ -135,6 +137,28 @@ pub async fn a_disk_takes_nothing_back_before_it_was_evicted(store: &Store) {
     assert_eq!(third, before.disks[1]);
     let back = NewMove { to: third, ..back };
     store.begin_moves(epoch(store).await, &[back]).await.expect("that disk has no shard of this index");
+}
+
+/// Evictions come by their key, those behind the last one that is known, so that those that wait hide none.
+pub async fn evictions_come_in_pages(store: &Store) {
+    let pool = Pool::with_groups(store, "1+1", 3, 4).await;
+    let at = epoch(store).await;
+    let groups = pool.groups(store).await;
+    let moves = groups.iter().map(|group| {
+        let to = pool.spares(group)[0];
+        NewMove { group: group.id, index: ShardIndex(0), to }
+    });
+    let since = store.begin_moves(at, &moves.collect::<Vec<_>>()).await.expect("moves");
+    for group in &groups {
+        store.finish_move(group.id, ShardIndex(0), since).await.expect("a pending move");
+    }
+    let all = all_evictions(&**store).await.expect("evictions");
+    assert!(all.len() >= groups.len() && all.len() < PAGE_SIZE_MAX, "{} evictions", all.len());
+    assert!(all.is_sorted_by(|left, right| left.key() < right.key()), "{all:?}");
+    for (place, last) in all.iter().enumerate() {
+        let page = store.list_evictions(Some(Eviction { epoch: 0, ..*last })).await;
+        assert_eq!(page.as_deref(), Ok(&all[place + 1..]), "behind {last:?}");
+    }
 }
 
 /// Evictions of a disk that is away or has failed wait, and are not handed out.

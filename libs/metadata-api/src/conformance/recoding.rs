@@ -18,6 +18,7 @@ use super::{
 use crate::{
     AbortUpload, ContentKind, ContentOwner, Error, Intent, NodeState, ObservedNode, PAGE_SIZE_MAX,
     REPLACED_ROWS_MAX, ReplaceChunks, Replacement, StorageClass, StorageClassDefinition, VersionState,
+    all_evictions,
 };
 
 fn coding(text: &str) -> Coding {
@@ -189,7 +190,7 @@ pub async fn a_disk_that_was_given_up_is_cleared_of_former_groups(store: &Store)
         assert!(!leases.is_empty(), "leases of others may be in the way where cases share a store");
         return;
     }
-    let mut evictions = store.list_evictions().await.expect("evictions");
+    let mut evictions = all_evictions(&**store).await.expect("evictions");
     evictions.retain(|eviction| groups.contains(&eviction.group));
     let named: BTreeSet<_> = evictions.iter().map(|it| (it.group, it.index, it.disk)).collect();
     let expected: BTreeSet<_> = homes

@@ -133,11 +133,12 @@ impl Cluster {
     }
 
     /// A disk that is away or has failed keeps its evictions waiting, without holding up those of others.
-    pub(super) fn list_evictions(&self) -> Vec<Eviction> {
+    pub(super) fn list_evictions(&self, after: Option<Eviction>) -> Vec<Eviction> {
         let is_up = |eviction: &&Eviction| {
             self.disk(eviction.disk)
                 .is_some_and(|disk| self.state(disk) == DiskState::Up && !disk.report.failed)
         };
-        self.evictions.iter().filter(is_up).take(PAGE_SIZE_MAX).copied().collect()
+        let is_behind = |eviction: &&Eviction| after.is_none_or(|after| eviction.key() > after.key());
+        self.evictions.iter().filter(is_behind).filter(is_up).take(PAGE_SIZE_MAX).copied().collect()
     }
 }

@@ -57,9 +57,10 @@ impl proto::moves_server::Moves for Calls {
 
     async fn list_evictions(
         &self,
-        _request: Request<proto::ListEvictionsRequest>,
+        request: Request<proto::ListEvictionsRequest>,
     ) -> Result<Response<proto::ListEvictionsResponse>, Status> {
-        let evictions = self.metadata.list_evictions().await;
+        let after = checked(request.into_inner().after.map(TryInto::try_into).transpose())?;
+        let evictions = self.metadata.list_evictions(after).await;
         answer(evictions.map(|evictions| proto::ListEvictionsResponse { evictions: messages(evictions) }))
     }
 

@@ -54,7 +54,7 @@ impl Facts {
             map: reached.map().await?,
             jobs: metadata.list_jobs().await.map_err(failed)?,
             missing: metadata.list_missing(None, None, PAGE_SIZE_MAX).await.map_err(failed)?.len(),
-            evictions: metadata.list_evictions().await.map_err(failed)?.len(),
+            evictions: metadata_api::all_evictions(&**metadata).await.map_err(failed)?.len(),
             active_leases: leases.len() - revoked_leases,
             revoked_leases,
         })

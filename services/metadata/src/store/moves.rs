@@ -134,14 +134,23 @@ impl MetadataStore {
     }
 
     /// Walks the evictions by their key and passes over those of disks that are not up.
-    pub(super) async fn list_evictions_page(&self) -> Result<Vec<Eviction>, Failure> {
+    pub(super) async fn list_evictions_page(
+        &self,
+        after: Option<Eviction>,
+    ) -> Result<Vec<Eviction>, Failure> {
         let limit = i64::try_from(PAGE_SIZE_MAX).unwrap_or(i64::MAX);
+        // No id is as short as the one before the first page.
+        let (disk, group, index) = after.map_or((Vec::new(), 0, 0), |after| {
+            (after.disk.0.to_vec(), i64::from(after.group.0), i64::from(after.index.0))
+        });
         let sql = "SELECT e.disk_id, e.group_id, e.shard_index, e.epoch FROM evictions AS e \
                    JOIN disks AS d ON d.disk_id = e.disk_id JOIN nodes AS n ON n.node_id = d.node_id \
-                   WHERE d.gone = 0 AND d.attached = 1 AND d.failed = 0 AND n.state <> 2 \
-                   ORDER BY e.disk_id, e.group_id, e.shard_index LIMIT $1";
+                   WHERE (e.disk_id, e.group_id, e.shard_index) > ($1, $2, $3) \
+                   AND d.gone = 0 AND d.attached = 1 AND d.failed = 0 AND n.state <> 2 \
+                   ORDER BY e.disk_id, e.group_id, e.shard_index LIMIT $4";
         let mut evictions = Vec::new();
-        for mut row in self.engine.fetch_all(sql, vec![limit.into()]).await? {
+        let values = vec![disk.into(), group.into(), index.into(), limit.into()];
+        for mut row in self.engine.fetch_all(sql, values).await? {
             evictions.push(Eviction {
                 disk: DiskId(row.array()?),
                 group: GroupId(row.number()?),

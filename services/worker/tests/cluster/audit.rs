@@ -37,7 +37,7 @@ pub(crate) async fn audit(cluster: &Cluster) -> Audit {
     let groups: BTreeMap<GroupId, PlacementGroup> =
         cluster.groups().await.into_iter().map(|group| (group.id, group)).collect();
     audit.moves = groups.values().map(|group| group.moves.len()).sum();
-    audit.evictions = cluster.metadata.list_evictions().await.unwrap().len();
+    audit.evictions = metadata_api::all_evictions(&*cluster.metadata).await.unwrap().len();
     audit.queued = cluster.metadata.list_missing(None, None, 1000).await.unwrap().len();
     audit.revoked =
         cluster.metadata.list_leases().await.unwrap().iter().filter(|lease| lease.revoked).count();

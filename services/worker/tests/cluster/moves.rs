@@ -60,7 +60,7 @@ async fn a_failed_disk_is_rebuilt_elsewhere_at_once_and_then_taken_away() {
         .await;
     objects.extend(writer.stop().await);
     // What it still has cannot be evicted, and nobody is asked to.
-    assert_eq!(cluster.metadata.list_evictions().await.unwrap(), []);
+    assert_eq!(metadata_api::all_evictions(&*cluster.metadata).await.unwrap(), []);
 
     cluster.metadata.set_disk_intent(failed.disk, Intent::Remove).await.unwrap();
     cluster

@@ -171,7 +171,7 @@ async fn a_disk_that_was_given_up_and_comes_back_keeps_nothing_that_was_deleted_
     cluster
         .until("nothing is left on it", async || {
             !cluster.named_disks().await.contains(&lost.disk)
-                && cluster.metadata.list_evictions().await.unwrap().is_empty()
+                && metadata_api::all_evictions(&*cluster.metadata).await.unwrap().is_empty()
         })
         .await;
     cluster.until_clean().await;
