@@ -60,7 +60,7 @@ BETWEEN = [
     ("README.md", r"^aws s3 mb s3://photos", "ashlar server ./data", ""),
     ("docs/operations.md", r"^ashlar admin status", "ashlar server ./data", ""),
     ("docs/how-to/give-users-keys.md", r"create-access-key", "", "cp $OUT/$N.out key.json"),
-    ("docs/how-to/give-users-keys.md", r"^aws iam create-group|^aws iam create-role", ROOT_USER, ""),
+    ("docs/how-to/give-users-keys.md", r"^aws iam create-group|^aws iam create-role|--user-name lead$", ROOT_USER, ""),
     ("docs/how-to/give-users-keys.md", r"^aws iam create-role", "aws iam create-access-key --user-name ann > key.json", ""),
     ("docs/how-to/give-users-keys.md", r"^aws sts assume-role", f"export {KEY_OF_ANN}; sleep 1", "cp $OUT/$N.out session.json"),
     ("docs/how-to/encrypt-objects.md", r"^ashlar encryption-key keys  ", "ashlar server ./data; aws s3 mb s3://bucket; echo 'A secret' > secret.txt", ""),

@@ -79,7 +79,16 @@ pub enum Verdict<'a> {
 /// of who asks.
 pub fn evaluate<'a>(policies: &[&'a Policy], request: &Request<'_>) -> Verdict<'a> {
     let context = request.context.of(request.action);
-    let request = &Request { context: &context, ..*request };
+    evaluate_of(policies, &Request { context: &context, ..*request }, false)
+}
+
+/// The same with a context of nothing but what requests for the action have, and for somebody who has a permissions boundary if
+/// `is_bounded`.
+pub(crate) fn evaluate_of<'a>(
+    policies: &[&'a Policy],
+    request: &Request<'_>,
+    is_bounded: bool,
+) -> Verdict<'a> {
     let mut allowed: Option<Decider<'_>> = None;
     for (place, policy) in policies.iter().enumerate() {
         for (number, statement) in policy.statements.iter().enumerate() {
@@ -87,7 +96,7 @@ pub fn evaluate<'a>(policies: &[&'a Policy], request: &Request<'_>) -> Verdict<'
             if is_settled && statement.allows {
                 continue;
             }
-            let Some(naming) = statement.is_about(request) else { continue };
+            let Some(naming) = statement.is_about(request, is_bounded) else { continue };
             let decider = Decider { policy: place, statement: number, sid: statement.sid.as_deref(), naming };
             if !statement.allows {
                 return Verdict::Denied(decider);
@@ -103,7 +112,7 @@ pub fn evaluate<'a>(policies: &[&'a Policy], request: &Request<'_>) -> Verdict<'
 impl Policy {
     /// Whether a statement allows the request whatever its conditions say; there may be others that deny it.
     pub fn can_allow(&self, request: &Request<'_>) -> bool {
-        self.statements.iter().any(|statement| statement.allows && statement.names(request).is_some())
+        self.statements.iter().any(|statement| statement.allows && statement.names(request, false).is_some())
     }
 
     /// Whether a statement may allow the request's action on some key of its bucket, whatever conditions say.
@@ -113,23 +122,23 @@ impl Policy {
 }
 
 impl Statement {
-    fn is_about(&self, request: &Request<'_>) -> Option<Naming> {
-        self.names(request).filter(|_| {
+    fn is_about(&self, request: &Request<'_>, is_bounded: bool) -> Option<Naming> {
+        self.names(request, is_bounded).filter(|_| {
             self.conditions.iter().all(|condition| condition.holds(request.context))
                 && !(self.allows && self.leaves_open(request.context))
         })
     }
 
-    fn names(&self, request: &Request<'_>) -> Option<Naming> {
+    fn names(&self, request: &Request<'_>, is_bounded: bool) -> Option<Naming> {
         let naming = match &self.principals {
-            Some(principals) => principals.names(request.principal, self.allows)?,
+            Some(principals) => principals.names(request.principal, self.allows, is_bounded)?,
             None => Naming::Own,
         };
         (self.is_for_action(request.action) && self.is_for_resource(request)).then_some(naming)
     }
 
     fn may_name_key(&self, request: &Request<'_>) -> bool {
-        let names = |principals: &Principals| principals.names(request.principal, true).is_some();
+        let names = |principals: &Principals| principals.names(request.principal, true, false).is_some();
         let (short, whole) = (request.resource.short_name(), request.resource.whole_name());
         let matches = |pattern: &crate::document::ResourcePattern| {
             let name = if pattern.is_whole { Some(&whole) } else { short.as_ref() };

@@ -16,11 +16,28 @@ struct Known {
     name: &'static str,
     of: Of,
     is_of_tag: bool,
+    /// Whether the tag's key is the same in whatever case it is written.
+    ignores_case: bool,
     has_several_values: bool,
 }
 
 const fn known(name: &'static str, of: Of) -> Known {
-    Known { name, of, is_of_tag: false, has_several_values: false }
+    Known { name, of, is_of_tag: false, ignores_case: false, has_several_values: false }
+}
+
+/// The keys that end with the key of an object's tag.
+const fn of_tag(name: &'static str, of: Of) -> Known {
+    Known { is_of_tag: true, ..known(name, of) }
+}
+
+/// Those that end with the key of a tag of a user or a role. IAM User Guide, "Tags for AWS Identity and Access Management
+/// resources", the section "Rules for tagging in IAM and AWS STS": case does not tell keys apart.
+const fn of_holders_tag(name: &'static str, of: Of) -> Known {
+    Known { ignores_case: true, ..of_tag(name, of) }
+}
+
+const fn of_several(name: &'static str, of: Of) -> Known {
+    Known { has_several_values: true, ..known(name, of) }
 }
 
 const PUTS: Of = Of::Some(&["PutObject"]);
@@ -29,24 +46,101 @@ const LISTS: Of = Of::Some(&["ListBucket", "ListBucketVersions"]);
 const TAGGED: Of = Of::Some(&["PutObject", "PutObjectTagging", "PutObjectVersionTagging"]);
 const RETAINED: Of = Of::Some(&["PutObject", "PutObjectRetention"]);
 
+/// What gives a user or a role tags, and what takes them.
+const GIVES_TAGS: Of = Of::Some(&["iam:CreateRole", "iam:CreateUser", "iam:TagRole", "iam:TagUser"]);
+const CHANGES_TAGS: Of = Of::Some(&[
+    "iam:CreateRole",
+    "iam:CreateUser",
+    "iam:TagRole",
+    "iam:TagUser",
+    "iam:UntagRole",
+    "iam:UntagUser",
+]);
+
+/// What changes what a user or a role may.
+const BOUNDED: Of = Of::Some(&[
+    "iam:AttachRolePolicy",
+    "iam:AttachUserPolicy",
+    "iam:CreateRole",
+    "iam:CreateUser",
+    "iam:DeleteRolePermissionsBoundary",
+    "iam:DeleteRolePolicy",
+    "iam:DeleteUserPermissionsBoundary",
+    "iam:DeleteUserPolicy",
+    "iam:DetachRolePolicy",
+    "iam:DetachUserPolicy",
+    "iam:PutRolePermissionsBoundary",
+    "iam:PutRolePolicy",
+    "iam:PutUserPermissionsBoundary",
+    "iam:PutUserPolicy",
+]);
+
+/// What is done to a user or a role that is there.
+const HOLDERS: Of = Of::Some(&[
+    "iam:AttachRolePolicy",
+    "iam:AttachUserPolicy",
+    "iam:CreateAccessKey",
+    "iam:DeleteAccessKey",
+    "iam:DeleteRole",
+    "iam:DeleteRolePermissionsBoundary",
+    "iam:DeleteRolePolicy",
+    "iam:DeleteUser",
+    "iam:DeleteUserPermissionsBoundary",
+    "iam:DeleteUserPolicy",
+    "iam:DetachRolePolicy",
+    "iam:DetachUserPolicy",
+    "iam:GetRole",
+    "iam:GetRolePolicy",
+    "iam:GetUser",
+    "iam:GetUserPolicy",
+    "iam:ListAccessKeys",
+    "iam:ListAttachedRolePolicies",
+    "iam:ListAttachedUserPolicies",
+    "iam:ListGroupsForUser",
+    "iam:ListInstanceProfilesForRole",
+    "iam:ListRolePolicies",
+    "iam:ListRoleTags",
+    "iam:ListUserPolicies",
+    "iam:ListUserTags",
+    "iam:PutRolePermissionsBoundary",
+    "iam:PutRolePolicy",
+    "iam:PutUserPermissionsBoundary",
+    "iam:PutUserPolicy",
+    "iam:TagRole",
+    "iam:TagUser",
+    "iam:UntagRole",
+    "iam:UntagUser",
+    "iam:UpdateAccessKey",
+    "iam:UpdateAssumeRolePolicy",
+    "iam:UpdateRole",
+    "iam:UpdateUser",
+    "sts:AssumeRole",
+]);
+
 /// Every key that this store fills in. Source: Service Authorization Reference, "Actions, resources, and condition keys for
-/// Amazon S3"; IAM User Guide, "AWS global condition context keys".
+/// Amazon S3" and "... for AWS Identity and Access Management (IAM)"; IAM User Guide, "AWS global condition context keys" and
+/// "IAM and AWS STS condition context keys".
 const KNOWN: &[Known] = &[
     known("aws:CurrentTime", Of::Every),
     known("aws:EpochTime", Of::Every),
     known("aws:PrincipalAccount", Of::Every),
     known("aws:PrincipalArn", Of::Every),
+    of_holders_tag("aws:PrincipalTag/", Of::Every),
     known("aws:PrincipalType", Of::Every),
     known("aws:Referer", Of::Every),
+    of_holders_tag("aws:RequestTag/", GIVES_TAGS),
     known("aws:SecureTransport", Of::Every),
     known("aws:SourceIp", Of::Every),
+    of_several("aws:TagKeys", CHANGES_TAGS),
     known("aws:TokenIssueTime", Of::Every),
     known("aws:UserAgent", Of::Every),
     known("aws:userid", Of::Every),
     known("aws:username", Of::Every),
-    Known {
-        name: "s3:ExistingObjectTag/",
-        of: Of::Some(&[
+    known("iam:PermissionsBoundary", BOUNDED),
+    of_holders_tag("iam:ResourceTag/", HOLDERS),
+    of_tag(
+        "s3:ExistingObjectTag/",
+        Of::Some(&[
             "DeleteObject",
             "DeleteObjectTagging",
             "DeleteObjectVersion",
@@ -64,12 +158,10 @@ const KNOWN: &[Known] = &[
             "PutObjectVersionAcl",
             "PutObjectVersionTagging",
         ]),
-        is_of_tag: true,
-        has_several_values: false,
-    },
+    ),
     known("s3:ObjectCreationOperation", PUTS),
-    Known { name: "s3:RequestObjectTag/", of: TAGGED, is_of_tag: true, has_several_values: false },
-    Known { name: "s3:RequestObjectTagKeys", of: TAGGED, is_of_tag: false, has_several_values: true },
+    of_tag("s3:RequestObjectTag/", TAGGED),
+    of_several("s3:RequestObjectTagKeys", TAGGED),
     known("s3:ResourceAccount", Of::Every),
     known(
         "s3:VersionId",
@@ -116,7 +208,7 @@ pub fn keys() -> impl Iterator<Item = &'static str> {
     KNOWN.iter().map(|known| known.name)
 }
 
-/// A condition key. Case does not matter in its name, but does in the tag's key that it may end with.
+/// A condition key. Case does not matter in its name, but does in the key of an object's tag that it may end with.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Key {
     /// Its place in [`KNOWN`].
@@ -133,7 +225,11 @@ impl Key {
             (false, _) => text.eq_ignore_ascii_case(known.name),
         };
         let at = KNOWN.iter().position(found)?;
-        let tag = KNOWN[at].is_of_tag.then(|| text[KNOWN[at].name.len()..].to_owned());
+        let of_tag = || match (&text[KNOWN[at].name.len()..], KNOWN[at].ignores_case) {
+            (tag, true) => tag.to_lowercase(),
+            (tag, false) => tag.to_owned(),
+        };
+        let tag = KNOWN[at].is_of_tag.then(of_tag);
         Some(Self { at, tag })
     }
 

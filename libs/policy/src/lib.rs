@@ -15,6 +15,7 @@
 mod action;
 mod condition;
 mod date;
+mod decide;
 mod document;
 mod error;
 mod evaluate;
@@ -27,6 +28,7 @@ mod public;
 mod tests;
 
 pub use action::{Scope, is_known, scope};
+pub use decide::{Decision, Grounds, Kind, Of, Otherwise, decide};
 pub use document::{DOCUMENT_LENGTH_MAX, Policy};
 pub use error::Malformed;
 pub use evaluate::{Decider, Request, Resource, Verdict, evaluate};

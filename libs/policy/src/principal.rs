@@ -219,8 +219,9 @@ impl Principals {
     /// How a statement names somebody, if it does. What is denied to an account is denied to its users and roles; what is
     /// denied to all but an account is denied to those of them that are not named themselves, of which a session is named by
     /// its role too. IAM User Guide, "AWS JSON policy elements: Principal", the sections "AWS account principals", "IAM role
-    /// principals" and "Role session principals", and "AWS JSON policy elements: NotPrincipal".
-    pub(crate) fn names(&self, principal: &Principal, allows: bool) -> Option<Naming> {
+    /// principals" and "Role session principals", and "AWS JSON policy elements: NotPrincipal". Who has a permissions boundary is
+    /// excepted from nothing that is denied. IAM User Guide, "Permissions boundaries for IAM entities".
+    pub(crate) fn names(&self, principal: &Principal, allows: bool, is_bounded: bool) -> Option<Naming> {
         let naming = |grantee: &Grantee| match (principal, grantee) {
             (Principal::User { .. } | Principal::Role { .. }, Grantee::Account(_)) => Naming::OfAccount,
             (_, Grantee::Session { .. }) => Naming::OfSession,
@@ -230,7 +231,7 @@ impl Principals {
         if !self.is_negated {
             return naming;
         }
-        let is_excepted = naming.is_some_and(|naming| allows || naming != Naming::OfAccount);
+        let is_excepted = naming.is_some_and(|naming| allows || naming != Naming::OfAccount && !is_bounded);
         (!is_excepted).then_some(Naming::Own)
     }
 }

@@ -1,4 +1,5 @@
 mod conditions;
+mod decisions;
 mod documents;
 mod examples;
 mod identities;

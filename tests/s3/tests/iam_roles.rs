@@ -164,7 +164,9 @@ fn what_no_role_can_have_is_refused_and_changes_nothing() {
         ("MaxSessionDuration", "43201"),
         ("MaxSessionDuration", "long"),
         ("Path", "x"),
-        ("PermissionsBoundary", "arn:aws:iam::aws:policy/AdministratorAccess"),
+        ("PermissionsBoundary", "AdministratorAccess"),
+        ("Tags", "k"),
+        ("Tags.1.Key", "k"),
         ("Tags.member.1.Key", "k"),
         ("Description", &"x".repeat(1001)),
     ] {

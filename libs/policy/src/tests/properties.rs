@@ -1,7 +1,9 @@
 use proptest::{collection::vec, prelude::*, sample::select};
 
 use super::{BUCKET, context, root, user};
-use crate::{Policy, Principal, Request, Verdict, document::Statement, evaluate};
+use crate::{
+    Grounds, Of, Policy, Principal, Request, Resource, Verdict, decide, document::Statement, evaluate,
+};
 
 fn statement() -> impl Strategy<Value = String> {
     (
@@ -70,6 +72,50 @@ fn verdicts(policies: &[&Policy]) -> Vec<bool> {
     found
 }
 
+/// The same policy for whoever has it, as that of an identity.
+fn own(policy: &Policy) -> Policy {
+    let mut policy = policy.clone();
+    for statement in &mut policy.statements {
+        statement.principals = None;
+    }
+    policy
+}
+
+/// What is allowed by policies of these kinds, for everything that the statements above can tell apart and everyone whom they
+/// can name.
+fn decisions(
+    identity: &Policy,
+    limits: [Option<&Policy>; 2],
+    bucket: Option<&Policy>,
+    owns: bool,
+) -> Vec<bool> {
+    let session = Principal::Role {
+        account: super::account("111122223333"),
+        name: "r".to_owned(),
+        session: "s".to_owned(),
+    };
+    let mut found = Vec::new();
+    for principal in [user("111122223333", "bob"), user("111122223333", "ann"), session] {
+        for (action, key) in [("GetObject", Some("a")), ("PutObject", Some("b")), ("ListBucket", None)] {
+            for referer in ["x", "xy"] {
+                let context = context(&[("aws:Referer", referer)]);
+                let resource = Resource::S3 { bucket: BUCKET, key };
+                let request = Request { principal: &principal, action, resource, context: &context };
+                let [boundary, session] = limits.map(|limit| limit.map(|limit| vec![limit]));
+                let of = Of::Bucket { policy: bucket, owns, is_restricted: false, otherwise: None };
+                let grounds = Grounds {
+                    identity: Some(&[identity]),
+                    boundary: boundary.as_deref(),
+                    session: session.as_deref(),
+                    of,
+                };
+                found.push(decide(&grounds, &request).is_allowed());
+            }
+        }
+    }
+    found
+}
+
 /// Whether nothing is granted now that was not before.
 fn grants_no_more(before: &[bool], now: &[bool]) -> bool {
     before.iter().zip(now).all(|(before, now)| *before || !now)
@@ -111,6 +157,31 @@ proptest! {
         let nobody = verdicts(&[&policy]).into_iter().take(12).any(|allowed| allowed);
         let from_somewhere = policy.statements.iter().any(|statement| !statement.conditions.is_empty());
         prop_assert!(!nobody || policy.is_public() || from_somewhere);
+    }
+
+    /// Whatever a boundary or the policy of a session says, nothing is allowed by it that is not without it.
+    #[test]
+    fn a_boundary_never_grants(identity in policy(), limit in policy(), bucket in policy(), owns in any::<bool>()) {
+        let (identity, limit) = (own(&identity), own(&limit));
+        for bucket in [None, Some(&bucket)] {
+            let without = decisions(&identity, [None, None], bucket, owns);
+            let bounded = decisions(&identity, [Some(&limit), None], bucket, owns);
+            prop_assert!(grants_no_more(&without, &bounded));
+            prop_assert!(grants_no_more(&without, &decisions(&identity, [None, Some(&limit)], bucket, owns)));
+            prop_assert!(grants_no_more(&bounded, &decisions(&identity, [Some(&limit), Some(&limit)], bucket, owns)));
+        }
+    }
+
+    /// What a boundary does not allow no policy of the identity gives.
+    #[test]
+    fn no_identity_policy_grants_beyond_the_boundary(identity in policy(), limit in policy()) {
+        let (identity, limit) = (own(&identity), own(&limit));
+        let both = decisions(&identity, [Some(&limit), None], None, true);
+        let by_limit = decisions(&limit, [None, None], None, true);
+        let by_own = decisions(&identity, [None, None], None, true);
+        for ((both, by_limit), by_own) in both.into_iter().zip(by_limit).zip(by_own) {
+            prop_assert_eq!(both, by_limit && by_own);
+        }
     }
 
     #[test]

@@ -1,11 +1,9 @@
 //! What decides in one bucket, and how: its policy and its lists, and the policies of who asks.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use futures_util::future::try_join3;
 use metadata_api::{Bucket, Subresource};
-use policy::{Context, Decider, Naming, Policy, Principal, Resource, Verdict, evaluate};
+use policy::{Context, Decision, Kind, Of, Otherwise, Policy, Principal, Resource};
 use s3_wire::{
     ErrorCode, Operation, S3Error,
     xml::{PublicAccessBlock, parse_public_access_block},
@@ -13,9 +11,10 @@ use s3_wire::{
 use types::{Attributes, BucketName, ObjectKey};
 
 use super::{
-    calls::{Said, principal, says},
+    calls::principal,
     conditions::{add_existing_tags, of_request},
     lists::{Lists, bucket_acl, ownership},
+    own::Own,
 };
 use crate::{Gateway, request::Request};
 
@@ -30,22 +29,6 @@ pub(super) fn denied() -> S3Error {
     S3Error::new(ErrorCode::AccessDenied)
 }
 
-/// Why something may not be done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Refusal {
-    /// A policy of this kind denies it.
-    Denied(&'static str),
-    /// Nothing allows it.
-    NotAllowed,
-    /// The policies of the session do not.
-    NotWithin,
-}
-
-/// The kinds of policies, as messages name them.
-pub(super) const IDENTITY_BASED: &str = "identity-based";
-const RESOURCE_BASED: &str = "resource-based";
-pub(super) const OF_SESSION: &str = "session";
-
 /// `AccessDenied` that says to whom of the account that it concerns what was denied, and by which kind of policy. Others learn
 /// nothing. Source: Amazon S3 User Guide, "Troubleshoot access denied (403 Forbidden) errors in Amazon S3".
 pub(super) fn denied_to(
@@ -53,23 +36,30 @@ pub(super) fn denied_to(
     action: &str,
     bucket: &str,
     key: Option<&ObjectKey>,
-    why: Refusal,
+    why: Decision,
 ) -> S3Error {
     let Some(arn) = principal.own_arn() else { return denied() };
     let path = key.map(|key| format!("/{}", key.as_str())).unwrap_or_default();
-    let why = match why {
-        Refusal::Denied(kind) => format!("with an explicit deny in {} {kind} policy", article(kind)),
-        Refusal::NotAllowed => format!("because no {IDENTITY_BASED} policy allows the s3:{action} action"),
-        Refusal::NotWithin => format!("because no {OF_SESSION} policy allows the s3:{action} action"),
-    };
+    let why = reason(&format!("s3:{action}"), why);
     let message = format!(
         "User: {arn} is not authorized to perform: s3:{action} on resource: \"arn:aws:s3:::{bucket}{path}\" {why}"
     );
     S3Error::with_message(ErrorCode::AccessDenied, message)
 }
 
-fn article(kind: &str) -> &'static str {
-    if kind.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" }
+/// How messages say which kind of policy refuses an action, named with its service. Source: IAM User Guide, "Troubleshoot access
+/// denied error messages".
+pub(crate) fn reason(action: &str, why: Decision) -> String {
+    let article = |kind| match kind {
+        Kind::Identity => "an",
+        Kind::Boundary | Kind::Session | Kind::Resource => "a",
+        Kind::Trust => "the",
+    };
+    match why {
+        Decision::Denied(kind) => format!("with an explicit deny in {} {kind}", article(kind)),
+        Decision::NotAllowed(kind) => format!("because no {kind} allows the {action} action"),
+        Decision::Allowed(_) | Decision::AllowedOtherwise(_) => String::new(),
+    }
 }
 
 /// What decides on everything that one request does in one bucket.
@@ -80,14 +70,12 @@ pub(super) struct Authority {
     /// Whether the sender's account owns the bucket.
     pub(super) owns: bool,
     pub(super) policy: Option<Policy>,
-    /// The sender's own policies, if it is a user or in a role. They decide together with the bucket's.
-    pub(super) identity: Option<Vec<Arc<Policy>>>,
-    /// The policies of the sender's session, if it has some: what it gets otherwise than by its own name is what they allow too.
-    pub(super) limits: Option<Vec<Arc<Policy>>>,
+    /// The sender's own policies. They decide together with the bucket's.
+    pub(super) own: Own,
     /// Whether the policy is public and grants nothing outside of the owner's account.
     pub(super) is_restricted: bool,
-    /// Whether what no statement speaks of may be done, as in a bucket of one's own and by visitors of a website.
-    pub(super) default: bool,
+    /// Why what no statement speaks of may be done, if it may, as in a bucket of one's own and by visitors of a website.
+    pub(super) default: Option<Otherwise>,
     pub(super) facts: Facts,
 }
 
@@ -131,7 +119,11 @@ impl Authority {
     pub(super) fn check_possible_on_some_key(&self, rights: &[&'static str]) -> Result<(), S3Error> {
         match rights.iter().any(|action| self.can_allow_some_key(action)) {
             true => Ok(()),
-            false => Err(self.denied(rights.first().copied().unwrap_or_default(), None, Refusal::NotAllowed)),
+            false => Err(self.denied(
+                rights.first().copied().unwrap_or_default(),
+                None,
+                Decision::NotAllowed(Kind::Identity),
+            )),
         }
     }
 
@@ -142,12 +134,12 @@ impl Authority {
         key: Option<&ObjectKey>,
     ) -> Result<(), S3Error> {
         match rights.iter().find(|action| !self.can_allow(action, key)) {
-            Some(action) => Err(self.denied(action, key, Refusal::NotAllowed)),
+            Some(action) => Err(self.denied(action, key, Decision::NotAllowed(Kind::Identity))),
             None => Ok(()),
         }
     }
 
-    pub(super) fn denied(&self, action: &str, key: Option<&ObjectKey>, why: Refusal) -> S3Error {
+    pub(super) fn denied(&self, action: &str, key: Option<&ObjectKey>, why: Decision) -> S3Error {
         if !self.owns {
             return denied();
         }
@@ -159,8 +151,8 @@ impl Authority {
         action: &'static str,
         key: Option<&ObjectKey>,
         facts: &Facts,
-    ) -> Result<(), Refusal> {
-        if self.owns && self.identity.is_none() && NEVER_DENIED.contains(&action) {
+    ) -> Result<(), Decision> {
+        if self.owns && !self.own.is_asked() && NEVER_DENIED.contains(&action) {
             return Ok(());
         }
         let request = policy::Request {
@@ -169,50 +161,17 @@ impl Authority {
             resource: Resource::S3 { bucket: self.bucket.as_str(), key: key.map(ObjectKey::as_str) },
             context: &facts.context,
         };
-        let by_identity = match self.identity.as_deref().map(|policies| says(policies, &request)) {
-            Some(Said::Denied) => return Err(Refusal::Denied(IDENTITY_BASED)),
-            Some(said) => said == Said::Allowed,
-            None => true,
+        let by_list = || facts.lists.as_ref().filter(|lists| lists.allow(action)).map(|_| Otherwise::List);
+        let of = Of::Bucket {
+            policy: self.policy.as_ref(),
+            owns: self.owns,
+            is_restricted: self.is_restricted,
+            otherwise: self.default.or_else(by_list),
         };
-        let is_within = match self.limits.as_deref().map(|policies| says(policies, &request)) {
-            Some(Said::Denied) => return Err(Refusal::Denied(OF_SESSION)),
-            Some(said) => said == Said::Allowed,
-            None => true,
-        };
-        let mut is_named = false;
-        let by_list = || facts.lists.as_ref().is_some_and(|lists| lists.allow(action));
-        let by_bucket = match self.policy.as_ref().map(|policy| evaluate(&[policy], &request)) {
-            Some(Verdict::Denied(decider)) => {
-                let (statement, sid) = (decider.statement, decider.sid.unwrap_or_default());
-                tracing::debug!(bucket = %self.bucket, action, statement, sid, "denied by a statement");
-                return Err(Refusal::Denied(RESOURCE_BASED));
-            }
-            Some(Verdict::Allowed(decider)) if !self.is_restricted && !self.is_handed_on(&decider) => {
-                is_named = decider.naming == Naming::OfSession;
-                true
-            }
-            Some(Verdict::Allowed(_) | Verdict::NotMentioned) | None => self.default || by_list(),
-        };
-        let is_allowed = match (self.identity.is_some(), self.owns) {
-            (false, _) => by_bucket,
-            // In the own account one of both is enough.
-            (true, true) => by_identity || by_bucket,
-            (true, false) => by_identity && by_bucket,
-        };
-        // What a session gets by its own name nothing but what denies it limits. IAM User Guide, "Policy evaluation for requests
-        // within a single account", the section "Evaluating identity-based policies with resource-based policies", and "Policies
-        // and permissions in AWS", the section "Session policies".
-        match is_allowed {
-            true if is_within || self.owns && is_named => Ok(()),
-            true => Err(Refusal::NotWithin),
-            false => Err(Refusal::NotAllowed),
+        match self.own.decide(of, &request) {
+            decision if decision.is_allowed() => Ok(()),
+            decision => Err(decision),
         }
-    }
-
-    /// Whether a statement allows something to the account that owns the bucket, which its users get by policies of their own.
-    /// IAM User Guide, "AWS JSON policy elements: Principal", the section "AWS account principals".
-    fn is_handed_on(&self, decider: &Decider<'_>) -> bool {
-        self.owns && self.identity.is_some() && decider.naming == Naming::OfAccount
     }
 
     /// Whether it may come out that the sender is allowed this, whatever conditions and the object's list say.
@@ -231,7 +190,7 @@ impl Authority {
         key: Option<&ObjectKey>,
         can_allow: impl Fn(&Policy, &policy::Request<'_>) -> bool,
     ) -> bool {
-        if self.default || self.facts.lists.as_ref().is_some_and(|lists| lists.can_allow(action)) {
+        if self.default.is_some() || self.facts.lists.as_ref().is_some_and(|lists| lists.can_allow(action)) {
             return true;
         }
         let request = policy::Request {
@@ -240,8 +199,7 @@ impl Authority {
             resource: Resource::S3 { bucket: self.bucket.as_str(), key: key.map(ObjectKey::as_str) },
             context: &self.facts.context,
         };
-        let own = self.identity.iter().flatten().map(Arc::as_ref);
-        own.chain(&self.policy).any(|policy| can_allow(policy, &request))
+        self.own.identity().chain(&self.policy).any(|policy| can_allow(policy, &request))
     }
 
     /// Whether more than the key of an object decides on it.
@@ -250,8 +208,7 @@ impl Authority {
     }
 
     pub(super) fn asks_for(&self, key: &str) -> bool {
-        let own = self.identity.iter().chain(&self.limits).flatten().map(Arc::as_ref);
-        own.chain(&self.policy).any(|policy| policy.asks_for(key))
+        self.own.asks_for(key) || self.policy.as_ref().is_some_and(|policy| policy.asks_for(key))
     }
 }
 
@@ -265,8 +222,7 @@ pub(super) async fn authority(
     let principal = principal(&request.authenticated);
     let owns = request.authenticated.account() == Some(&bucket.owner);
     let user = request.authenticated.user();
-    let identity = user.map(|user| user.directory.policies_of(&user.holder));
-    let limits = user.and_then(|user| user.session.as_ref()?.limits(&user.directory));
+    let own = Own::of(user);
     let context = match bucket.has_policy || user.is_some() {
         true => of_request(gateway, request, operation, &principal, &bucket.owner)?,
         false => Context::default(),
@@ -294,8 +250,8 @@ pub(super) async fn authority(
     };
     let bucket = bucket.name.clone();
     let facts = Facts { context, lists };
-    let default = owns && user.is_none();
-    Ok(Authority { principal, bucket, owns, policy, identity, limits, is_restricted, default, facts })
+    let default = (owns && user.is_none()).then_some(Otherwise::Owner);
+    Ok(Authority { principal, bucket, owns, policy, own, is_restricted, default, facts })
 }
 
 async fn read_if(

@@ -10,15 +10,16 @@
 use bytes::Bytes;
 use http::HeaderMap;
 use metadata_api::{AccountId, Bucket, Error as MetadataError, FoundVersion};
-use policy::{Context, Policy, Principal};
+use policy::{Context, Decision, Kind, Otherwise, Policy, Principal};
 use s3_wire::{ErrorCode, Operation, S3Error, header::CopySource, xml::PublicAccessBlock};
 use types::{Attributes, ObjectKey, VersionId};
 
 use super::{
-    authority::{Authority, EXISTING_TAG, Facts, NEVER_DENIED, Refusal, authority, denied, stored_policy},
+    authority::{Authority, EXISTING_TAG, Facts, NEVER_DENIED, authority, denied, stored_policy},
     calls::check_account,
     conditions::{add_existing_tags, add_request_tags, keys_of_upload, of_request, set_encryption_of_upload},
     lists::{Lists, ownership},
+    own::Own,
     rights::{keys_of_body, of_version, rights},
     target::{attributes, is_missing, tags_of, wanted},
 };
@@ -250,9 +251,17 @@ async fn decide(
     }
     let mut authority = authority(gateway, request, operation, &bucket).await?;
     add_request_tags(&mut authority.facts.context, tags);
-    let has_own = authority.identity.as_ref().is_some_and(|policies| !policies.is_empty());
-    if !authority.default && !has_own && authority.policy.is_none() && authority.facts.lists.is_none() {
-        return Err(authority.denied(action, request.address.key.as_ref(), Refusal::NotAllowed));
+    let has_own = authority.own.identity().next().is_some();
+    if authority.default.is_none()
+        && !has_own
+        && authority.policy.is_none()
+        && authority.facts.lists.is_none()
+    {
+        return Err(authority.denied(
+            action,
+            request.address.key.as_ref(),
+            Decision::NotAllowed(Kind::Identity),
+        ));
     }
     let key = request.address.key.as_ref();
     let rights = rights(operation, action, &request.headers, version_id.is_some(), !tags.is_empty());
@@ -365,14 +374,13 @@ pub(crate) async fn authorize_visitor(
         principal: Principal::Anonymous,
         bucket: bucket.clone(),
         owns: false,
-        identity: None,
-        limits: None,
+        own: Own::default(),
         is_restricted: block.restrict_public_buckets && policy.as_ref().is_some_and(Policy::is_public),
         policy,
-        default: !block.block_public_policy && !block.restrict_public_buckets,
+        default: (!block.block_public_policy && !block.restrict_public_buckets).then_some(Otherwise::Website),
         facts: Facts::default(),
     };
-    if authority.policy.is_some() || !authority.default {
+    if authority.policy.is_some() || authority.default.is_none() {
         let wanted = wanted(request, operation, None);
         let bucket = request.read_target(gateway, wanted).await.map_err(|e| request.metadata_error(e))?;
         let facts = &mut authority.facts;

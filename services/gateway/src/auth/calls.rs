@@ -1,15 +1,14 @@
 //! Who asks, and whether policies of its own allow it what is done to no bucket that there is: actions of the account, and calls
 //! of IAM and STS.
 
-use std::sync::Arc;
-
-use policy::{Account, Naming, Policy, Principal, Resource, Verdict, evaluate};
+use policy::{Account, Decision, Kind, Of, Principal, Resource};
 use s3_wire::{Operation, S3Error};
 
 use super::{
     ACCOUNT_NUMBER, Authenticated, User,
-    authority::{IDENTITY_BASED, OF_SESSION, Refusal, denied, denied_to},
+    authority::{denied, denied_to},
     conditions::{of_call, of_request},
+    own::Own,
 };
 use crate::{
     Gateway,
@@ -33,41 +32,6 @@ pub(super) fn principal(authenticated: &Authenticated) -> Principal {
     }
 }
 
-/// What the policies of a user say.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Said {
-    Allowed,
-    Denied,
-    Nothing,
-}
-
-pub(super) fn says(policies: &[Arc<Policy>], request: &policy::Request<'_>) -> Said {
-    let policies: Vec<&Policy> = policies.iter().map(Arc::as_ref).collect();
-    match evaluate(&policies, request) {
-        Verdict::Allowed(_) => Said::Allowed,
-        Verdict::Denied(_) => Said::Denied,
-        Verdict::NotMentioned => Said::Nothing,
-    }
-}
-
-/// Decides by the own policies of a user or a role within those of its session.
-fn check_own(
-    directory: &Directory,
-    user: &User,
-    holder: &Holder,
-    request: &policy::Request<'_>,
-) -> Result<(), Refusal> {
-    let limits = user.session.as_ref().and_then(|session| session.limits(directory));
-    let limit = limits.map_or(Said::Allowed, |limits| says(&limits, request));
-    match (says(&directory.policies_of(holder), request), limit) {
-        (Said::Denied, _) => Err(Refusal::Denied(IDENTITY_BASED)),
-        (_, Said::Denied) => Err(Refusal::Denied(OF_SESSION)),
-        (Said::Nothing, _) => Err(Refusal::NotAllowed),
-        (Said::Allowed, Said::Nothing) => Err(Refusal::NotWithin),
-        (Said::Allowed, Said::Allowed) => Ok(()),
-    }
-}
-
 /// Decides whether a user's own policies allow what is done to no bucket that there is: an action of the account. The root user
 /// may do everything.
 pub(super) fn check_account(
@@ -84,8 +48,10 @@ pub(super) fn check_account(
     let context = of_request(gateway, request, operation, &principal, &super::root_account())?;
     let resource = Resource::S3 { bucket, key: None };
     let asked = policy::Request { principal: &principal, action, resource, context: &context };
-    check_own(&user.directory, user, &user.holder, &asked)
-        .map_err(|why| denied_to(&principal, action, bucket, None, why))
+    match Own::of(Some(user)).decide(Of::Account, &asked) {
+        decision if decision.is_allowed() => Ok(()),
+        decision => Err(denied_to(&principal, action, bucket, None, decision)),
+    }
 }
 
 /// Decides whether the sender of a call of IAM may make it. `directory` is the account as the call finds it: a user who is not
@@ -95,46 +61,32 @@ pub(crate) fn authorize_call(
     authenticated: &Authenticated,
     directory: &Directory,
     call: &crate::iam::Call<'_>,
-) -> bool {
-    let Some(user) = authenticated.user() else { return authenticated.account().is_some() };
-    let Some(holder) = user.holder_in(directory) else { return false };
+) -> Decision {
+    let own = match authenticated.user() {
+        Some(user) => user.holder_in(directory).map(|holder| Own::as_in(directory, user, holder)),
+        None => authenticated.account().map(|_| Own::default()),
+    };
+    let Some(own) = own else { return Decision::NotAllowed(Kind::Identity) };
     let principal = principal(authenticated);
     let context = of_call(gateway, call, authenticated, &principal);
     let resource = Resource::Other(call.resource);
     let asked = policy::Request { principal: &principal, action: call.action, resource, context: &context };
-    check_own(directory, user, holder, &asked).is_ok()
+    own.decide(Of::Account, &asked)
 }
 
-/// Decides whether a user may assume a role, by the role's policy of who may. Whoever that names by no more than its account has
-/// to be allowed it by policies of its own; nobody may who is denied it by any policy. IAM User Guide, "IAM role trust
-/// policies"; AWS STS API Reference, "AssumeRole", the section "Permissions".
+/// Decides whether a user may assume a role, by the role's policy of who may; a role that is not there is one that lets nobody.
+/// Whoever that names by no more than its account has to be allowed it by policies of its own; nobody may who is denied it by any
+/// policy. IAM User Guide, "IAM role trust policies"; AWS STS API Reference, "AssumeRole", the section "Permissions".
 pub(crate) fn authorize_assumption(
     gateway: &Gateway,
     authenticated: &Authenticated,
-    (user, role): (&User, &Holder),
+    (user, role): (&User, Option<&Holder>),
     call: &crate::iam::Call<'_>,
-    told: &[(&str, Option<&str>)],
-) -> bool {
-    let Some(trust) = role.role.as_ref().and_then(Terms::trust) else { return false };
+) -> Decision {
+    let trust = role.and_then(|role| role.role.as_ref()).and_then(Terms::trust);
     let principal = principal(authenticated);
-    let mut context = of_call(gateway, call, authenticated, &principal);
-    for (key, value) in told {
-        context.add_some(key, *value);
-    }
+    let context = of_call(gateway, call, authenticated, &principal);
     let resource = Resource::Other(call.resource);
     let asked = policy::Request { principal: &principal, action: call.action, resource, context: &context };
-    let own = says(&user.directory.policies_of(&user.holder), &asked);
-    let limits = user.session.as_ref().and_then(|session| session.limits(&user.directory));
-    let limit = limits.map_or(Said::Allowed, |limits| says(&limits, &asked));
-    if own == Said::Denied || limit == Said::Denied {
-        return false;
-    }
-    match evaluate(&[trust], &asked) {
-        Verdict::Denied(_) | Verdict::NotMentioned => false,
-        Verdict::Allowed(decider) => match decider.naming {
-            Naming::OfSession => true,
-            Naming::Own => limit == Said::Allowed,
-            Naming::OfAccount => limit == Said::Allowed && own == Said::Allowed,
-        },
-    }
+    Own::of(Some(user)).decide(Of::Role { trust }, &asked)
 }

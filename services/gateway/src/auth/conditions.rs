@@ -116,6 +116,9 @@ pub(super) fn of_call(
         let value = call.headers.get(name);
         context.add_some(key, value.map(|value| String::from_utf8_lossy(value.as_bytes())));
     }
+    for (key, value) in call.told {
+        context.add(key, value.as_str());
+    }
     context
 }
 
@@ -156,6 +159,9 @@ fn add_sender(context: &mut Context, principal: &Principal, authenticated: &Auth
             context.add_some("aws:username", authenticated.user().map(|user| user.holder.name.as_str()));
             context.add_some("aws:userid", authenticated.user().map(User::id));
         }
+    }
+    for (key, value) in authenticated.user().iter().flat_map(|user| &user.holder.tags) {
+        context.add(&format!("aws:PrincipalTag/{key}"), value.as_str());
     }
     let session = authenticated.user().and_then(|user| user.session.as_ref());
     let issued = session.map(|session| xml_date(Timestamp(session.issued_ms)).as_str().to_owned());

@@ -7,6 +7,7 @@ mod calls;
 mod conditions;
 mod credentials;
 mod lists;
+mod own;
 mod rights;
 mod target;
 
@@ -14,7 +15,7 @@ pub(crate) use authenticate::{
     Authenticated, Refused, User, Version2, authenticate, authenticate_call, authenticate_form,
     several_mechanisms,
 };
-pub(crate) use authority::public_access_block;
+pub(crate) use authority::{public_access_block, reason};
 pub(crate) use authorize::{
     Permit, Publication, authorize, authorize_delivery, authorize_form, authorize_source, authorize_visitor,
 };

@@ -3,11 +3,11 @@
 
 use http::StatusCode;
 use metadata_api::Error as MetadataError;
-use policy::Malformed;
+use policy::{Decision, Malformed};
 use s3_wire::S3Error;
 
 use super::Service;
-use crate::auth::{ACCOUNT_NUMBER, Authenticated, Refused, User};
+use crate::auth::{ACCOUNT_NUMBER, Authenticated, Refused, User, reason};
 
 /// A refusal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +24,10 @@ impl IamError {
 
     pub(super) fn validation(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "ValidationError", message)
+    }
+
+    pub(super) fn invalid_input(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "InvalidInput", message)
     }
 
     pub(super) fn no_such(what: &str, name: &str) -> Self {
@@ -78,10 +82,12 @@ impl IamError {
         Self::new(StatusCode::FORBIDDEN, "SignatureDoesNotMatch", message)
     }
 
-    pub(super) fn denied(authenticated: &Authenticated, action: &str, resource: &str) -> Self {
+    pub(super) fn denied(authenticated: &Authenticated, action: &str, resource: &str, why: Decision) -> Self {
         let user =
             authenticated.user().map_or_else(|| format!("arn:aws:iam::{ACCOUNT_NUMBER}:root"), User::arn);
-        let message = format!("User: {user} is not authorized to perform: {action} on resource: {resource}");
+        let why = reason(action, why);
+        let message =
+            format!("User: {user} is not authorized to perform: {action} on resource: {resource} {why}");
         Self::new(StatusCode::FORBIDDEN, "AccessDenied", message)
     }
 

@@ -20,14 +20,14 @@ const DOCUMENT_LENGTH_MAX: usize = 20 << 10;
 
 /// What has policies.
 #[derive(Debug, Clone, Copy)]
-enum Of {
+pub(super) enum Of {
     User,
     Group,
     Role,
 }
 
 impl Of {
-    fn find<'a>(self, context: &'a Context<'_>) -> Result<&'a Arc<Holder>, IamError> {
+    pub(super) fn find<'a>(self, context: &'a Context<'_>) -> Result<&'a Arc<Holder>, IamError> {
         match self {
             Self::User => {
                 context.parameters.name("UserName", NAME_LENGTH_MAX)?;
@@ -38,7 +38,7 @@ impl Of {
         }
     }
 
-    fn parameter(self) -> &'static str {
+    pub(super) fn parameter(self) -> &'static str {
         match self {
             Self::User => "UserName",
             Self::Group => "GroupName",
@@ -55,7 +55,7 @@ impl Of {
         }
     }
 
-    fn store(self, holder: &Holder) -> Planned {
+    pub(super) fn store(self, holder: &Holder) -> Planned {
         let kind = match self {
             Self::User => IdentityKind::User,
             Self::Group => IdentityKind::Group,
@@ -181,6 +181,23 @@ fn list_attached(context: &Context<'_>, of: Of) -> Planned {
     })?;
     Ok(Plan::answer(result))
 }
+
+/// The handlers of the same call for users and for roles.
+macro_rules! all_but_groups {
+    ($($act:ident: $user:ident $role:ident;)*) => {
+        $(
+            pub(super) fn $user(context: &Context<'_>) -> Planned {
+                $act(context, Of::User)
+            }
+
+            pub(super) fn $role(context: &Context<'_>) -> Planned {
+                $act(context, Of::Role)
+            }
+        )*
+    };
+}
+
+pub(super) use all_but_groups;
 
 /// The handlers of the same call for users, for groups and for roles.
 macro_rules! all {

@@ -72,12 +72,57 @@ fn holders<'a>(context: &'a Context<'_>, arn: &str) -> impl Iterator<Item = (&'s
     users.chain(groups).chain(roles).filter(move |(_, holder)| holder.attached.contains(&arn))
 }
 
+/// Who has it as its permissions boundary.
+fn bounded<'a>(context: &'a Context<'_>, arn: &str) -> impl Iterator<Item = (&'static str, &'a Arc<Holder>)> {
+    let users = context.directory.users.values().map(|user| ("User", user));
+    let roles = context.directory.roles.values().map(|role| ("Role", role));
+    let arn = arn.to_owned();
+    users.chain(roles).filter(move |(_, holder)| holder.boundary.as_ref() == Some(&arn))
+}
+
+/// What a policy is used for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Usage {
+    /// It gives or denies rights.
+    Permissions,
+    /// It bounds them.
+    Boundary,
+}
+
+/// The usage that a call asks for; `None` when it asks for both.
+fn usage(context: &Context<'_>) -> Result<Option<Usage>, IamError> {
+    match context.parameters.get("PolicyUsageFilter") {
+        None => Ok(None),
+        Some("PermissionsPolicy") => Ok(Some(Usage::Permissions)),
+        Some("PermissionsBoundary") => Ok(Some(Usage::Boundary)),
+        Some(_) => Err(IamError::validation("The filter is PermissionsPolicy or PermissionsBoundary.")),
+    }
+}
+
+/// Who uses a policy so, nobody twice.
+fn users_of<'a>(
+    context: &'a Context<'_>,
+    arn: &str,
+    usage: Option<Usage>,
+) -> impl Iterator<Item = (&'static str, &'a Arc<Holder>)> {
+    let own = arn.to_owned();
+    let is_attached = move |holder: &Holder| holder.attached.contains(&own);
+    let attached = holders(context, arn).filter(move |_| usage != Some(Usage::Boundary));
+    let bounded = bounded(context, arn).filter(move |(_, holder)| match usage {
+        Some(Usage::Permissions) => false,
+        Some(Usage::Boundary) => true,
+        None => !is_attached(holder),
+    });
+    attached.chain(bounded)
+}
+
 fn write_policy(context: &Context<'_>, out: &mut Xml, policy: &ManagedPolicy) {
     let arn = policy.arn();
     out.text("PolicyName", &policy.name).text("PolicyId", &policy.id).text("Arn", &arn);
     out.text("Path", &policy.path).text("DefaultVersionId", &format!("v{}", policy.default));
     out.text("AttachmentCount", &holders(context, &arn).count().to_string());
-    out.text("PermissionsBoundaryUsageCount", "0").text("IsAttachable", "true");
+    out.text("PermissionsBoundaryUsageCount", &bounded(context, &arn).count().to_string());
+    out.text("IsAttachable", "true");
     if !policy.description.is_empty() {
         out.text("Description", &policy.description);
     }
@@ -150,21 +195,16 @@ pub(super) fn list_policies(context: &Context<'_>) -> Planned {
         Some("true") => true,
         Some(_) => return Err(IamError::validation("OnlyAttached is true or false.")),
     };
-    // There are no permissions boundaries, for which nothing is used then.
-    let usable = match parameters.get("PolicyUsageFilter") {
-        None | Some("PermissionsPolicy") => true,
-        Some("PermissionsBoundary") => false,
-        Some(_) => {
-            return Err(IamError::validation("The filter is PermissionsPolicy or PermissionsBoundary."));
-        }
-    };
+    let usage = usage(context)?;
+    let is_used = |arn: &str, usage| users_of(context, arn, usage).next().is_some();
     let own = context.directory.policies.values().filter(|_| ours);
     let built_in = built_in_policies().values().filter(|_| theirs);
     let mut policies: Vec<_> = own
         .chain(built_in)
-        .filter(|policy| usable && policy.path.starts_with(prefix))
+        .filter(|policy| policy.path.starts_with(prefix))
         .map(|policy| (policy.arn(), policy))
-        .filter(|(arn, _)| !only_attached || holders(context, arn).next().is_some())
+        .filter(|(arn, _)| usage.is_none() || is_used(arn, usage))
+        .filter(|(arn, _)| !only_attached || is_used(arn, None))
         .collect();
     policies.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
     let mut result = Xml::default();
@@ -181,13 +221,13 @@ pub(super) fn delete_policy(context: &Context<'_>) -> Planned {
     let unread = arn.rsplit('/').next().map(entry_name);
     let unread = unread.filter(|name| context.directory.is_unread(IdentityKind::Policy, name));
     if let Some(name) = unread {
-        if holders(context, arn).next().is_some() {
+        if users_of(context, arn, None).next().is_some() {
             return Err(IamError::delete_conflict("Cannot delete a policy attached to entities."));
         }
         return Ok(Plan::change(vec![removal(IdentityKind::Policy, &name)]));
     }
     let policy = own(context)?;
-    if holders(context, &policy.arn()).next().is_some() {
+    if users_of(context, &policy.arn(), None).next().is_some() {
         return Err(IamError::delete_conflict("Cannot delete a policy attached to entities."));
     }
     if policy.versions.len() > 1 {
@@ -306,15 +346,8 @@ pub(super) fn list_entities_for_policy(context: &Context<'_>) -> Planned {
         Some("LocalManagedPolicy" | "AWSManagedPolicy") => &[],
         Some(_) => return Err(IamError::validation("The filter is no kind of entity.")),
     };
-    let kinds: &[&str] = match parameters.get("PolicyUsageFilter") {
-        None | Some("PermissionsPolicy") => kinds,
-        Some("PermissionsBoundary") => &[],
-        Some(_) => {
-            return Err(IamError::validation("The filter is PermissionsPolicy or PermissionsBoundary."));
-        }
-    };
     let arn = policy.arn();
-    let found = holders(context, &arn)
+    let found = users_of(context, &arn, usage(context)?)
         .filter(|(kind, holder)| kinds.contains(kind) && holder.path.starts_with(prefix));
     // All kinds are on the same pages, one after the other.
     let mut entries: Vec<_> = found

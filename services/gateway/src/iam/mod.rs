@@ -8,6 +8,7 @@
 
 mod access_keys;
 mod answer;
+mod boundaries;
 mod error;
 mod groups;
 mod holders;
@@ -15,6 +16,7 @@ mod managed;
 mod parameters;
 mod roles;
 mod sts;
+mod tags;
 mod users;
 
 use std::net::IpAddr;
@@ -85,6 +87,8 @@ pub(crate) struct Call<'a> {
     pub(crate) resource: &'a str,
     pub(crate) headers: &'a HeaderMap,
     pub(crate) peer: Option<IpAddr>,
+    /// The condition keys that it has by its parameters and by what it is done to.
+    pub(crate) told: &'a [(String, String)],
 }
 
 /// What handlers of calls are given.
@@ -166,6 +170,11 @@ const CALLS: &[Handler] = &[
     ("iam:AttachUserPolicy", users::resource, holders::attach_user_policy),
     ("iam:DetachUserPolicy", users::resource, holders::detach_user_policy),
     ("iam:ListAttachedUserPolicies", users::resource, holders::list_attached_user_policies),
+    ("iam:PutUserPermissionsBoundary", users::resource, boundaries::put_user_permissions_boundary),
+    ("iam:DeleteUserPermissionsBoundary", users::resource, boundaries::delete_user_permissions_boundary),
+    ("iam:TagUser", users::resource, tags::tag_user),
+    ("iam:UntagUser", users::resource, tags::untag_user),
+    ("iam:ListUserTags", users::resource, tags::list_user_tags),
     ("iam:CreateGroup", groups::new_resource, groups::create_group),
     ("iam:GetGroup", groups::resource, groups::get_group),
     ("iam:ListGroups", groups::all, groups::list_groups),
@@ -194,6 +203,11 @@ const CALLS: &[Handler] = &[
     ("iam:AttachRolePolicy", roles::resource, holders::attach_role_policy),
     ("iam:DetachRolePolicy", roles::resource, holders::detach_role_policy),
     ("iam:ListAttachedRolePolicies", roles::resource, holders::list_attached_role_policies),
+    ("iam:PutRolePermissionsBoundary", roles::resource, boundaries::put_role_permissions_boundary),
+    ("iam:DeleteRolePermissionsBoundary", roles::resource, boundaries::delete_role_permissions_boundary),
+    ("iam:TagRole", roles::resource, tags::tag_role),
+    ("iam:UntagRole", roles::resource, tags::untag_role),
+    ("iam:ListRoleTags", roles::resource, tags::list_role_tags),
     ("iam:CreatePolicy", managed::new_resource, managed::create_policy),
     ("iam:GetPolicy", managed::resource, managed::get_policy),
     ("iam:ListPolicies", managed::all, managed::list_policies),
@@ -276,10 +290,12 @@ async fn carry_out(
         if *name == users::UPDATE_USER {
             resources.extend(users::renamed_resource(&context)?);
         }
+        let told = told(&context, name, &resources)?;
         for resource in &resources {
-            let call = Call { action: name, resource, headers: &parts.headers, peer };
-            if !authorize_call(gateway, authenticated, directory, &call) {
-                return Err(IamError::denied(authenticated, name, resource));
+            let call = Call { action: name, resource, headers: &parts.headers, peer, told: &told };
+            let decision = authorize_call(gateway, authenticated, directory, &call);
+            if !decision.is_allowed() {
+                return Err(IamError::denied(authenticated, name, resource, decision));
             }
         }
 
@@ -304,6 +320,38 @@ async fn carry_out(
         }
     }
     Err(IamError::too_busy())
+}
+
+/// The condition keys of a call: what it gives, and what the user or the role has that it is done to. IAM User Guide, "IAM and AWS
+/// STS condition context keys".
+fn told(
+    context: &Context<'_>,
+    action: &str,
+    resources: &[String],
+) -> Result<Vec<(String, String)>, IamError> {
+    const GIVE_BOUNDARY: [&str; 4] = [
+        "iam:CreateRole",
+        "iam:CreateUser",
+        "iam:PutRolePermissionsBoundary",
+        "iam:PutUserPermissionsBoundary",
+    ];
+    // What is renamed has its tags under both names.
+    let holder = resources.first().and_then(|arn| context.directory.holder(arn));
+    let boundary = match GIVE_BOUNDARY.contains(&action) {
+        true => context.parameters.get("PermissionsBoundary"),
+        false => holder.and_then(|holder| holder.boundary.as_deref()),
+    };
+    let mut told: Vec<(String, String)> = Vec::new();
+    told.extend(boundary.map(|arn| ("iam:PermissionsBoundary".to_owned(), arn.to_owned())));
+    told.extend(holder.map(|holder| tags::of_resource(holder)).unwrap_or_default());
+    for (key, value) in tags::tags(context.parameters)? {
+        told.push((format!("aws:RequestTag/{key}"), value.to_owned()));
+        told.push(("aws:TagKeys".to_owned(), key.to_owned()));
+    }
+    for key in tags::tag_keys(context.parameters)? {
+        told.push(("aws:TagKeys".to_owned(), key.to_owned()));
+    }
+    Ok(told)
 }
 
 /// Reads a form, within a bound of bytes and of time.

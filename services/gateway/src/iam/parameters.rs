@@ -1,6 +1,8 @@
 //! The parameters of a call, and their bounds. IAM API Reference, the section "Request Parameters" of each action; IAM User
 //! Guide, "IAM and AWS STS quotas".
 
+use std::collections::BTreeMap;
+
 use super::{IamError, Xml, parse_form};
 use crate::token;
 
@@ -32,15 +34,47 @@ impl Parameters {
 
     /// Refuses parameters that the call does not know, which would be taken for something that is not done.
     pub(super) fn only(&self, known: &[&str]) -> Result<(), IamError> {
-        let unknown = |(name, value): &&(String, String)| {
+        self.only_with(known, &[])
+    }
+
+    /// The same for a call that has lists of these names beside.
+    pub(super) fn only_with(&self, known: &[&str], lists: &[&str]) -> Result<(), IamError> {
+        for (name, value) in &self.0 {
             let name = name.as_str();
             // Clients send an empty list so.
-            let is_empty_list = name == "Tags" && value.is_empty();
-            !known.contains(&name) && !OF_EVERY_CALL.contains(&name) && !is_empty_list
-        };
-        match self.0.iter().find(unknown) {
-            Some((name, _)) => Err(IamError::validation(format!("The parameter {name} is not supported."))),
-            None => Ok(()),
+            let is_empty_list = value.is_empty() && (name == "Tags" || lists.contains(&name));
+            let list = lists.iter().find(|list| name.split('.').next() == Some(**list));
+            match list {
+                _ if known.contains(&name) || OF_EVERY_CALL.contains(&name) || is_empty_list => {}
+                Some(list) if name.split('.').nth(1) == Some("member") => {
+                    self.list(list)?;
+                }
+                Some(list) => return Err(not_a_member(list, name)),
+                None => {
+                    return Err(IamError::validation(format!("The parameter {name} is not supported.")));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The members of a list, in their order: of each the values of its fields, by their names, of which that of a text is empty.
+    /// IAM API Reference, "Making query requests"; their numbers go on from 1.
+    pub(super) fn list(&self, list: &str) -> Result<Vec<BTreeMap<&str, &str>>, IamError> {
+        let mut members: BTreeMap<usize, BTreeMap<&str, &str>> = BTreeMap::new();
+        for (name, value) in &self.0 {
+            let Some(rest) = name.strip_prefix(list).and_then(|rest| rest.strip_prefix(".member.")) else {
+                continue;
+            };
+            let (number, field) = rest.split_once('.').unwrap_or((rest, ""));
+            let parsed = number.parse().ok().filter(|parsed: &usize| parsed.to_string() == number);
+            let parsed = parsed.filter(|_| field.is_empty() != rest.contains('.'));
+            let number = parsed.ok_or_else(|| not_a_member(list, name))?;
+            members.entry(number).or_default().insert(field, value);
+        }
+        match members.keys().zip(1..).find(|(number, expected)| **number != *expected) {
+            Some((number, _)) => Err(not_a_member(list, &format!("{list}.member.{number}"))),
+            None => Ok(members.into_values().collect()),
         }
     }
 
@@ -151,9 +185,47 @@ impl Parameters {
     }
 }
 
+/// A parameter that has the name of a list and is none of its members, which would be taken for one and have no effect.
+fn not_a_member(list: &str, name: &str) -> IamError {
+    IamError::validation(format!(
+        "The parameter {name} is no member of the list {list}, whose members are {list}.member.1, {list}.member.2 and so on."
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use super::Parameters;
+
+    #[test]
+    fn lists_are_sent_by_members_alone() {
+        let good = parse("L.member.2.Key=b&L.member.1.Key=a&L.member.1.Value=x&M.member.1=y&N=1");
+        assert!(good.only_with(&["N"], &["L", "M"]).is_ok());
+        let list = good.list("L").expect("a list");
+        assert_eq!(list.len(), 2);
+        assert_eq!((list[0]["Key"], list[0]["Value"], list[1]["Key"]), ("a", "x", "b"));
+        assert_eq!(good.list("M").expect("a list")[0][""], "y");
+        assert!(good.list("O").expect("a list").is_empty());
+        assert!(good.only_with(&["N"], &["L"]).is_err(), "a list that the call does not know");
+        assert!(parse("L=").only_with(&[], &["L"]).is_ok(), "an empty list");
+        for bad in [
+            "L=x",
+            "L.1=x",
+            "L.1.Key=x",
+            "L.member=x",
+            "L.member.=x",
+            "L.member.0=x",
+            "L.member.01=x",
+            "L.member.2=x",
+            "L.member.x=x",
+            "L.member.1.=x",
+            "L.member.1=x&L.member.3=y",
+            "L.member.1=x&L=y",
+            "L.members.1=x",
+            "l.member.1=x",
+        ] {
+            assert!(parse(bad).only_with(&[], &["L"]).is_err(), "{bad}");
+        }
+    }
 
     fn parse(form: &str) -> Parameters {
         Parameters::parse(form.as_bytes()).expect("a form")

@@ -9,8 +9,10 @@ use s3_wire::date::xml_date;
 
 use super::{
     Context, IamError, Plan, Planned, Xml, arn,
+    boundaries::{optional_boundary, write_boundary},
     holders::{escaped, length, text},
     record, removal,
+    tags::{add_tags, tags, write_tags},
 };
 use crate::identity::{Holder, Terms, entry_name};
 
@@ -58,6 +60,13 @@ fn write_role(out: &mut Xml, role: &Holder) {
         out.text("Description", &terms.description);
     }
     out.text("MaxSessionDuration", &terms.session_seconds_max.to_string());
+    write_boundary(out, role);
+}
+
+/// The same with its tags, which lists of roles do not have.
+fn write_whole_role(out: &mut Xml, role: &Holder) {
+    write_role(out, role);
+    write_tags(out, role);
 }
 
 /// A document that says who may assume a role. Only whoever is there can be named.
@@ -102,17 +111,20 @@ fn store(role: &Holder) -> Planned {
 
 pub(super) fn create_role(context: &Context<'_>) -> Planned {
     let parameters = context.parameters;
-    parameters.only(&[
+    const KNOWN: [&str; 6] = [
         "RoleName",
         "Path",
         "AssumeRolePolicyDocument",
         "Description",
         "MaxSessionDuration",
-    ])?;
+        "PermissionsBoundary",
+    ];
+    parameters.only_with(&KNOWN, &["Tags"])?;
     let name = parameters.name("RoleName", NAME_LENGTH_MAX)?;
     let path = parameters.path("Path")?.unwrap_or("/");
     let seconds = session_seconds_max(context)?.unwrap_or(*SESSION_SECONDS.start());
     let description = description(context)?.unwrap_or_default();
+    let (boundary, tags) = (optional_boundary(context)?, tags(parameters)?);
     let terms = Terms::new(description, trust(context, "AssumeRolePolicyDocument")?, seconds);
     if context.directory.roles.contains_key(&entry_name(name)) {
         return Err(IamError::exists(format!("Role with name {name} already exists.")));
@@ -122,8 +134,10 @@ pub(super) fn create_role(context: &Context<'_>) -> Planned {
     }
     let mut role = Holder::new(name, path, context.new_id("AROA"), context.now);
     role.role = Some(terms);
+    role.boundary = boundary;
+    add_tags(&mut role, tags)?;
     let mut result = Xml::default();
-    result.element("Role", |out| write_role(out, &role));
+    result.element("Role", |out| write_whole_role(out, &role));
     Ok(Plan { result, ..store(&role)? })
 }
 
@@ -131,7 +145,7 @@ pub(super) fn get_role(context: &Context<'_>) -> Planned {
     context.parameters.only(&["RoleName"])?;
     let role = named(context)?;
     let mut result = Xml::default();
-    result.element("Role", |out| write_role(out, role));
+    result.element("Role", |out| write_whole_role(out, role));
     Ok(Plan::answer(result))
 }
 

@@ -8,7 +8,7 @@ use policy::{Malformed, Policy};
 use s3_wire::date::xml_date;
 use types::Timestamp;
 
-use super::{Call, IamError, Parameters, Service, Xml, new_id};
+use super::{Call, IamError, Parameters, Service, Xml, new_id, tags::of_resource};
 use crate::{
     Gateway,
     auth::{ACCOUNT_NUMBER, Authenticated, User, authorize_assumption, root_account},
@@ -71,11 +71,8 @@ fn get_caller_identity(asked: &Asked<'_>) -> Result<Xml, IamError> {
 async fn assume_role(asked: &Asked<'_>, headers: &HeaderMap, peer: Option<IpAddr>) -> Result<Xml, IamError> {
     // Parse.
     let parameters = asked.parameters;
-    let members: Vec<String> =
-        (1..=POLICY_ARNS_MAX).map(|number| format!("PolicyArns.member.{number}.arn")).collect();
-    let known = ["RoleArn", "RoleSessionName", "DurationSeconds", "ExternalId", "Policy", "PolicyArns"];
-    let names: Vec<&str> = known.into_iter().chain(members.iter().map(String::as_str)).collect();
-    parameters.only(&names)?;
+    let known = ["RoleArn", "RoleSessionName", "DurationSeconds", "ExternalId", "Policy"];
+    parameters.only_with(&known, &["PolicyArns"])?;
     let arn = parameters.required("RoleArn")?;
     let parts = arn.strip_prefix("arn:aws:iam::").and_then(|rest| rest.split_once(":role/"));
     if arn.len() > 2048 || parts.is_none_or(|(account, name)| account.is_empty() || name.is_empty()) {
@@ -90,13 +87,15 @@ async fn assume_role(asked: &Asked<'_>, headers: &HeaderMap, peer: Option<IpAddr
     let Some(user) = asked.authenticated.user() else {
         return Err(IamError::never("Roles may not be assumed by root accounts."));
     };
-    let denied = || IamError::denied(asked.authenticated, ASSUME_ROLE, arn);
-    let role = user.directory.role(arn).ok_or_else(denied)?;
-    let call = Call { action: ASSUME_ROLE, resource: arn, headers, peer };
-    let told = [("sts:ExternalId", external), ("sts:RoleSessionName", Some(session))];
-    if !authorize_assumption(asked.gateway, asked.authenticated, (user, role), &call, &told) {
-        return Err(denied());
-    }
+    let role = user.directory.role(arn);
+    let mut told = role.map(|role| of_resource(role)).unwrap_or_default();
+    told.push(("sts:RoleSessionName".to_owned(), session.to_owned()));
+    told.extend(external.map(|id| ("sts:ExternalId".to_owned(), id.to_owned())));
+    let call = Call { action: ASSUME_ROLE, resource: arn, headers, peer, told: &told };
+    let holder = role.map(|role| &**role);
+    let decision = authorize_assumption(asked.gateway, asked.authenticated, (user, holder), &call);
+    let denied = || IamError::denied(asked.authenticated, ASSUME_ROLE, arn, decision);
+    let role = role.filter(|_| decision.is_allowed()).ok_or_else(denied)?;
     if role.role.as_ref().is_none_or(|terms| seconds > terms.session_seconds_max) {
         return Err(IamError::validation(
             "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.",
@@ -107,7 +106,7 @@ async fn assume_role(asked: &Asked<'_>, headers: &HeaderMap, peer: Option<IpAddr
             "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining.",
         ));
     }
-    let (policy, arns) = policies(asked, user, &members)?;
+    let (policy, arns) = policies(asked, user)?;
 
     // Act.
     let length = policy.as_ref().map_or(0, String::len) + arns.iter().map(String::len).sum::<usize>();
@@ -171,11 +170,7 @@ async fn write_credentials(
 }
 
 /// The policies that a call limits the session by: one of its own, and ARNs of others, which must be there.
-fn policies(
-    asked: &Asked<'_>,
-    user: &User,
-    members: &[String],
-) -> Result<(Option<String>, BTreeSet<String>), IamError> {
+fn policies(asked: &Asked<'_>, user: &User) -> Result<(Option<String>, BTreeSet<String>), IamError> {
     let policy = asked.parameters.get("Policy");
     if policy.is_some_and(|policy| policy.chars().count() > POLICIES_LENGTH_MAX) {
         return Err(invalid("policy", "Member must have length less than or equal to 2048"));
@@ -183,8 +178,15 @@ fn policies(
     if let Some(policy) = policy {
         Policy::parse_identity(policy.as_bytes()).map_err(IamError::malformed_policy)?;
     }
-    let arns: BTreeSet<String> =
-        members.iter().filter_map(|name| asked.parameters.get(name)).map(str::to_owned).collect();
+    let mut arns = BTreeSet::new();
+    for member in asked.parameters.list("PolicyArns")? {
+        let arn = member.get("arn").filter(|_| member.len() == 1);
+        let arn = arn.ok_or_else(|| invalid("policyArns", "a member has the field arn alone"))?;
+        arns.insert((*arn).to_owned());
+    }
+    if arns.len() > POLICY_ARNS_MAX {
+        return Err(invalid("policyArns", "Member must have length less than or equal to 10"));
+    }
     if let Some(missing) = arns.iter().find(|arn| user.directory.managed(arn).is_none()) {
         let message = format!("Policy {missing} does not exist or is not attachable.");
         return Err(IamError::malformed_policy(Malformed { message, detail: None }));

@@ -5,7 +5,12 @@ use std::sync::Arc;
 use metadata_api::IdentityKind;
 use s3_wire::date::xml_date;
 
-use super::{Context, IamError, Plan, Planned, Xml, arn, record, removal};
+use super::{
+    Context, IamError, Plan, Planned, Xml, arn,
+    boundaries::{optional_boundary, write_boundary},
+    record, removal,
+    tags::{add_tags, tags, write_tags},
+};
 use crate::{
     auth::ACCOUNT_NUMBER,
     identity::{AccessKey, Holder, entry_name},
@@ -62,20 +67,30 @@ pub(super) fn all(_context: &Context<'_>) -> Result<String, IamError> {
 pub(super) fn write_user(out: &mut Xml, user: &Holder) {
     out.text("Path", &user.path).text("UserName", &user.name).text("UserId", &user.id);
     out.text("Arn", &arn("user", &user.full_name())).text("CreateDate", xml_date(user.created()).as_str());
+    write_boundary(out, user);
+}
+
+/// The same with its tags, which lists of users do not have.
+fn write_whole_user(out: &mut Xml, user: &Holder) {
+    write_user(out, user);
+    write_tags(out, user);
 }
 
 pub(super) fn create_user(context: &Context<'_>) -> Planned {
     let parameters = context.parameters;
-    parameters.only(&["UserName", "Path"])?;
+    parameters.only_with(&["UserName", "Path", "PermissionsBoundary"], &["Tags"])?;
     let name = parameters.name("UserName", NAME_LENGTH_MAX)?;
     let path = parameters.path("Path")?.unwrap_or("/");
+    let (boundary, tags) = (optional_boundary(context)?, tags(parameters)?);
     check_free(context, name)?;
     if context.directory.users.len() >= USERS_MAX {
         return Err(IamError::limit(format!("Cannot exceed quota for UsersPerAccount: {USERS_MAX}")));
     }
-    let user = Holder::new(name, path, context.new_id("AIDA"), context.now);
+    let mut user = Holder::new(name, path, context.new_id("AIDA"), context.now);
+    user.boundary = boundary;
+    add_tags(&mut user, tags)?;
     let mut result = Xml::default();
-    result.element("User", |out| write_user(out, &user));
+    result.element("User", |out| write_whole_user(out, &user));
     Ok(Plan { result, ..Plan::change(vec![record(IdentityKind::User, entry_name(name), &user)?]) })
 }
 
@@ -98,7 +113,7 @@ pub(super) fn get_user(context: &Context<'_>) -> Planned {
         return Ok(Plan::answer(result));
     }
     let user = named(context)?;
-    result.element("User", |out| write_user(out, user));
+    result.element("User", |out| write_whole_user(out, user));
     Ok(Plan::answer(result))
 }
 

@@ -32,6 +32,12 @@ pub(crate) struct Holder {
     /// What a role has beside.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) role: Option<Terms>,
+    /// The ARN of the policy that bounds what a user or a role may.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) boundary: Option<String>,
+    /// Tags of a user or a role, by their keys, of which no two differ in case alone.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) tags: BTreeMap<String, String>,
     #[serde(skip)]
     parsed: Vec<Arc<Policy>>,
 }
@@ -47,6 +53,8 @@ impl Holder {
             attached: BTreeSet::new(),
             groups: BTreeSet::new(),
             role: None,
+            boundary: None,
+            tags: BTreeMap::new(),
             parsed: Vec::new(),
         }
     }
@@ -322,6 +330,18 @@ impl Directory {
         self.managed(arn).and_then(|policy| policy.parsed.clone())
     }
 
+    /// A user or a role by its ARN.
+    pub(crate) fn holder(&self, arn: &str) -> Option<&Arc<Holder>> {
+        let name = arn.strip_prefix(&format!("arn:aws:iam::{ACCOUNT_NUMBER}:user/"));
+        match name {
+            Some(full_name) => {
+                let name = entry_name(full_name.rsplit('/').next()?);
+                self.users.get(&name).filter(|user| user.full_name() == full_name)
+            }
+            None => self.role(arn),
+        }
+    }
+
     /// A role by its ARN.
     pub(crate) fn role(&self, arn: &str) -> Option<&Arc<Holder>> {
         let name = arn.rsplit('/').next()?;
@@ -349,6 +369,13 @@ impl Directory {
                 is_ours(account) && found.is_some_and(|found| found.name == *role)
             }
         })
+    }
+
+    /// What bounds what a user or a role may, if anything does. A policy that is not there any more might have left out anything,
+    /// so that nothing is left.
+    pub(crate) fn boundary_of(&self, holder: &Holder) -> Option<Vec<Arc<Policy>>> {
+        let arn = holder.boundary.as_ref()?;
+        Some(self.policy_in_force(arn).into_iter().collect())
     }
 
     /// Every policy that a user or a role has: its own, those that are attached to it, and those of its groups.
