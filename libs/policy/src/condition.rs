@@ -7,7 +7,7 @@ use std::{collections::BTreeSet, net::IpAddr};
 use base64::{Engine, engine::general_purpose::STANDARD};
 
 use crate::{
-    Malformed, date,
+    Malformed, SeenCondition, date,
     json::Json,
     key::{Context, Key},
     pattern::{Syntax, Text},
@@ -19,6 +19,8 @@ pub(crate) struct Condition {
     pub(crate) key: Key,
     pub(crate) operator: Operator,
     operands: Vec<Operand>,
+    /// The operator and the values as they are written.
+    written: (String, Vec<String>),
 }
 
 /// An operator as it is written.
@@ -286,10 +288,18 @@ impl Condition {
                     return Err(Malformed::of("Policy has the same condition key twice", key_name));
                 }
                 let operands = operands(operator, key_name, values, variables)?;
-                conditions.push(Self { key, operator, operands });
+                let texts = values.texts().unwrap_or_default().into_iter().map(str::to_owned).collect();
+                conditions.push(Self { key, operator, operands, written: (name.clone(), texts) });
             }
         }
         Ok(conditions)
+    }
+
+    /// The same as [`Condition::holds`], with what is compared.
+    pub(crate) fn see(&self, context: &Context) -> SeenCondition {
+        let (operator, wanted) = self.written.clone();
+        let found = context.values(&self.key).to_vec();
+        SeenCondition { operator, key: self.key.to_string(), wanted, found, holds: self.holds(context) }
     }
 
     /// Whether it holds for a request.

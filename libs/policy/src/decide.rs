@@ -5,7 +5,11 @@
 
 use std::fmt;
 
-use crate::{Naming, Policy, Principal, Request, Verdict, evaluate::evaluate_of};
+use crate::{
+    Naming, Policy, Principal, Request, Verdict,
+    evaluate::{Terms, evaluate_watched},
+    explain::Watch,
+};
 
 /// A kind of policy, by where it is and what it says together with others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,6 +54,8 @@ pub enum Otherwise {
     List,
     /// The bucket is published as a website.
     Website,
+    /// It takes no right.
+    Everybody,
 }
 
 /// What a request is about, and what that says of it.
@@ -73,6 +79,16 @@ pub enum Of<'a> {
         /// The policy of who may; without one nobody may.
         trust: Option<&'a Policy>,
     },
+}
+
+impl Of<'_> {
+    /// What the policy of the resource is.
+    fn kind(self) -> Kind {
+        match self {
+            Self::Role { .. } => Kind::Trust,
+            Self::Account | Self::Bucket { .. } => Kind::Resource,
+        }
+    }
 }
 
 /// Everything that decides on a request.
@@ -138,32 +154,42 @@ struct All {
 
 /// Decides on a request.
 pub fn decide(grounds: &Grounds<'_>, request: &Request<'_>) -> Decision {
+    decide_watched(grounds, request, &mut ())
+}
+
+/// The same with somebody who is told of each statement.
+pub(crate) fn decide_watched<W: Watch>(
+    grounds: &Grounds<'_>,
+    request: &Request<'_>,
+    watch: &mut W,
+) -> Decision {
     let context = request.context.of(request.action);
     let request = &Request { context: &context, ..*request };
     let is_bounded = grounds.boundary.is_some();
-    let says = |policies: &[&Policy]| Said::from(evaluate_of(policies, request, is_bounded));
+    let mut says = |kind, policies: &[&Policy]| {
+        Said::from(evaluate_watched(policies, request, Terms { kind, is_bounded }, watch))
+    };
     let resource = match grounds.of {
         Of::Account => None,
         Of::Bucket { policy, .. } => policy,
         Of::Role { trust } => trust,
     };
     let all = All {
-        identity: grounds.identity.map(says),
-        boundary: grounds.boundary.map(says),
-        session: grounds.session.map(says),
-        resource: resource.map(|policy| says(&[policy])),
+        identity: grounds.identity.map(|policies| says(Kind::Identity, policies)),
+        boundary: grounds.boundary.map(|policies| says(Kind::Boundary, policies)),
+        session: grounds.session.map(|policies| says(Kind::Session, policies)),
+        resource: resource.map(|policy| says(grounds.of.kind(), &[policy])),
     };
     all.decide(grounds.of, request.principal)
 }
 
 impl All {
     fn decide(self, of: Of<'_>, principal: &Principal) -> Decision {
-        let resource_kind = if matches!(of, Of::Role { .. }) { Kind::Trust } else { Kind::Resource };
         let by_kind = [
             (self.identity, Kind::Identity),
             (self.boundary, Kind::Boundary),
             (self.session, Kind::Session),
-            (self.resource, resource_kind),
+            (self.resource, of.kind()),
         ];
         if let Some((_, kind)) = by_kind.iter().find(|(said, _)| *said == Some(Said::Denied)) {
             return Decision::Denied(*kind);

@@ -23,6 +23,8 @@ pub(crate) const ARN_PREFIX: &str = "arn:aws:s3:::";
 /// The policy of a bucket, of an identity, or of who may assume a role.
 #[derive(Debug, Clone)]
 pub struct Policy {
+    /// What it is called when it is told of; empty when it has no name.
+    pub(crate) name: String,
     pub(crate) statements: Vec<Statement>,
 }
 
@@ -131,7 +133,13 @@ impl Policy {
                 return Err(Malformed::of("Statement IDs (SID) in a single policy must be unique.", sid));
             }
         }
-        Ok(Self { statements })
+        Ok(Self { name: String::new(), statements })
+    }
+
+    /// The same policy by this name, under which it is told of.
+    #[must_use]
+    pub fn named(self, name: impl Into<String>) -> Self {
+        Self { name: name.into(), ..self }
     }
 
     /// Whom its statements name.

@@ -1,8 +1,9 @@
 //! The verdict. IAM User Guide, "Policy evaluation logic".
 
 use crate::{
-    Context, Policy, Principal,
+    Context, Kind, Policy, Principal, Seen,
     document::{ARN_PREFIX, Statement},
+    explain::Watch,
     principal::{Naming, Principals},
 };
 
@@ -43,7 +44,8 @@ impl Resource<'_> {
         }
     }
 
-    fn whole_name(&self) -> String {
+    /// Its whole name, its ARN.
+    pub fn whole_name(&self) -> String {
         match self {
             Self::Other(name) => (*name).to_owned(),
             Self::S3 { .. } => format!("{ARN_PREFIX}{}", self.short_name().unwrap_or_default()),
@@ -79,26 +81,42 @@ pub enum Verdict<'a> {
 /// of who asks.
 pub fn evaluate<'a>(policies: &[&'a Policy], request: &Request<'_>) -> Verdict<'a> {
     let context = request.context.of(request.action);
-    evaluate_of(policies, &Request { context: &context, ..*request }, false)
+    let request = &Request { context: &context, ..*request };
+    evaluate_watched(policies, request, Terms { kind: Kind::Resource, is_bounded: false }, &mut ())
 }
 
-/// The same with a context of nothing but what requests for the action have, and for somebody who has a permissions boundary if
-/// `is_bounded`.
-pub(crate) fn evaluate_of<'a>(
+/// What policies are evaluated as.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Terms {
+    /// Their kind.
+    pub(crate) kind: Kind,
+    /// Whether who asks has a permissions boundary.
+    pub(crate) is_bounded: bool,
+}
+
+/// The same with a context of nothing but what requests for the action have, and with somebody who is told of each statement.
+pub(crate) fn evaluate_watched<'a, W: Watch>(
     policies: &[&'a Policy],
     request: &Request<'_>,
-    is_bounded: bool,
+    terms: Terms,
+    watch: &mut W,
 ) -> Verdict<'a> {
+    let mut denied: Option<Decider<'_>> = None;
     let mut allowed: Option<Decider<'_>> = None;
     for (place, policy) in policies.iter().enumerate() {
         for (number, statement) in policy.statements.iter().enumerate() {
             let is_settled = allowed.is_some_and(|decider| decider.naming == Naming::OfSession);
-            if is_settled && statement.allows {
+            if is_settled && statement.allows && !W::WATCHES {
                 continue;
             }
-            let Some(naming) = statement.is_about(request, is_bounded) else { continue };
+            let at = (policy.name.as_str(), number);
+            let Some(naming) = statement.is_about(request, terms, at, watch) else { continue };
             let decider = Decider { policy: place, statement: number, sid: statement.sid.as_deref(), naming };
             if !statement.allows {
+                denied.get_or_insert(decider);
+                if W::WATCHES {
+                    continue;
+                }
                 return Verdict::Denied(decider);
             }
             if allowed.is_none_or(|other| other.naming < decider.naming) {
@@ -106,13 +124,16 @@ pub(crate) fn evaluate_of<'a>(
             }
         }
     }
-    allowed.map_or(Verdict::NotMentioned, Verdict::Allowed)
+    match denied {
+        Some(decider) => Verdict::Denied(decider),
+        None => allowed.map_or(Verdict::NotMentioned, Verdict::Allowed),
+    }
 }
 
 impl Policy {
     /// Whether a statement allows the request whatever its conditions say; there may be others that deny it.
     pub fn can_allow(&self, request: &Request<'_>) -> bool {
-        self.statements.iter().any(|statement| statement.allows && statement.names(request, false).is_some())
+        self.statements.iter().any(|statement| statement.allows && statement.names(request))
     }
 
     /// Whether a statement may allow the request's action on some key of its bucket, whatever conditions say.
@@ -122,19 +143,63 @@ impl Policy {
 }
 
 impl Statement {
-    fn is_about(&self, request: &Request<'_>, is_bounded: bool) -> Option<Naming> {
-        self.names(request, is_bounded).filter(|_| {
-            self.conditions.iter().all(|condition| condition.holds(request.context))
-                && !(self.allows && self.leaves_open(request.context))
-        })
+    /// How it names who asks, if it is about the request.
+    fn is_about<W: Watch>(
+        &self,
+        request: &Request<'_>,
+        terms: Terms,
+        (policy, statement): (&str, usize),
+        watch: &mut W,
+    ) -> Option<Naming> {
+        // Without anybody who watches, the first part that does not match ends it.
+        let is_over = |matches: bool| !matches && !W::WATCHES;
+        let principal = self.names_principal(request, terms.is_bounded);
+        if is_over(principal.is_some()) {
+            return None;
+        }
+        let action = self.is_for_action(request.action);
+        if is_over(action) {
+            return None;
+        }
+        let resource = self.is_for_resource(request);
+        if is_over(resource) {
+            return None;
+        }
+        let holds = self.conditions.iter().all(|condition| condition.holds(request.context));
+        if is_over(holds) {
+            return None;
+        }
+        let is_open = self.allows && self.leaves_open(request.context);
+        let naming = principal.filter(|_| action && resource && holds && !is_open);
+        if W::WATCHES {
+            watch.see(Seen {
+                kind: terms.kind,
+                policy: policy.to_owned(),
+                statement,
+                sid: self.sid.clone(),
+                allows: self.allows,
+                principal,
+                action,
+                resource,
+                conditions: self.conditions.iter().map(|condition| condition.see(request.context)).collect(),
+                is_open,
+                matches: naming.is_some(),
+            });
+        }
+        naming
     }
 
-    fn names(&self, request: &Request<'_>, is_bounded: bool) -> Option<Naming> {
-        let naming = match &self.principals {
-            Some(principals) => principals.names(request.principal, self.allows, is_bounded)?,
-            None => Naming::Own,
-        };
-        (self.is_for_action(request.action) && self.is_for_resource(request)).then_some(naming)
+    fn names_principal(&self, request: &Request<'_>, is_bounded: bool) -> Option<Naming> {
+        match &self.principals {
+            Some(principals) => principals.names(request.principal, self.allows, is_bounded),
+            None => Some(Naming::Own),
+        }
+    }
+
+    fn names(&self, request: &Request<'_>) -> bool {
+        self.names_principal(request, false).is_some()
+            && self.is_for_action(request.action)
+            && self.is_for_resource(request)
     }
 
     fn may_name_key(&self, request: &Request<'_>) -> bool {

@@ -129,6 +129,7 @@ const KNOWN: &[Known] = &[
     known("aws:PrincipalType", Of::Every),
     known("aws:Referer", Of::Every),
     of_holders_tag("aws:RequestTag/", GIVES_TAGS),
+    known("aws:ResourceAccount", Of::Every),
     known("aws:SecureTransport", Of::Every),
     known("aws:SourceIp", Of::Every),
     of_several("aws:TagKeys", CHANGES_TAGS),
@@ -312,6 +313,11 @@ impl Context {
         of.values.retain(|key, _| key.is_of(action));
         of.aliases.retain(|key, _| key.is_of(action));
         of
+    }
+
+    /// Every key that has a value.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (&Key, &[String])> {
+        self.values.iter().map(|(key, values)| (key, values.as_slice()))
     }
 
     /// The values of a key; none when it is absent.

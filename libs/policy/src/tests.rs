@@ -2,6 +2,7 @@ mod conditions;
 mod decisions;
 mod documents;
 mod examples;
+mod explanations;
 mod identities;
 mod patterns;
 mod properties;

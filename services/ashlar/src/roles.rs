@@ -104,6 +104,7 @@ pub(crate) async fn gateway(env: Env, config: gateway::Config) -> Result<(), Exi
     let metrics = Metrics::new(&env, "gateway", sources);
     let server = gateway::Server::bind(env.clone(), &config.front, gateway, metrics).await;
     let server = server.map_err(|error| bind_failed(&error))?;
+    let server = server.with_explainer(&config.cluster_secret.token(gateway::EXPLAIN_AUDIENCE));
     tracing::info!(endpoint = format!("{}://{}", server.scheme(), server.address()), "gateway is listening");
     if let Some(address) = server.website_address() {
         tracing::info!(endpoint = format!("{}://{address}", server.scheme()), "gateway serves websites");

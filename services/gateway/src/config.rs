@@ -81,7 +81,8 @@ pub struct FrontConfig {
     )]
     pub website_domain: Vec<String>,
     /// Address to answer health checks and metrics on, for operators alone; there is no such listener without it. Health checks
-    /// are answered on the S3 listener too.
+    /// are answered on the S3 listener too. A gateway of a cluster explains its decisions there (`ashlar admin explain`), to whoever
+    /// knows the cluster secret.
     #[arg(long, env = "ASHLAR_HEALTH_LISTEN", value_name = "ADDRESS:PORT")]
     pub health_listen: Option<SocketAddr>,
     /// Answers `/metrics` on the S3 listener too, to anybody who can reach it. A bucket of that name cannot be listed without

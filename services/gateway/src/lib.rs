@@ -12,8 +12,10 @@ mod archive;
 mod auth;
 mod config;
 mod cross_origin;
+mod decisions;
 mod encryption;
 mod error;
+mod explain;
 mod form;
 mod hoisted;
 mod iam;
@@ -39,12 +41,15 @@ use multi_md5::Backend;
 use types::StorageClassName;
 
 use access_log::AccessLog;
+use decisions::Decisions;
 use identity::Identities;
 use metrics::Metrics;
 use payload::BodyLimits;
 
-pub use auth::{CredentialError, Credentials, root_account};
+pub use auth::{CredentialError, Credentials, Described, root_account};
 pub use config::{Config, FrontConfig};
+pub use decisions::{Condition, Explanation, Statement};
+pub use explain::{Asked, EXPLAIN_AUDIENCE, Explainer, Told};
 pub use metrics::METRICS;
 pub use s3_wire::acl::ObjectOwnership;
 pub use server::{BindError, Server};
@@ -76,6 +81,7 @@ pub struct Gateway {
     md5: multi_md5::Pool,
     access_log: AccessLog,
     identities: Identities,
+    decisions: Arc<Decisions>,
     metrics: Metrics,
 }
 
@@ -113,6 +119,7 @@ impl Gateway {
             md5: multi_md5::Pool::new(Backend::detect()),
             access_log,
             identities: Identities::default(),
+            decisions: Arc::default(),
             metrics: Metrics::default(),
         }
     }

@@ -28,7 +28,7 @@ fn is_account(id: &[u8], account: &metadata_api::AccountId) -> bool {
 pub(crate) type Response = http::Response<Body>;
 
 /// A request's id: in the answer's `x-amz-request-id`, in error bodies and in logs.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct RequestId(u64);
 
 impl RequestId {
@@ -58,6 +58,8 @@ pub(crate) struct Request {
     pub(crate) authenticated: Authenticated,
     /// Where it comes from.
     pub(crate) peer: Option<IpAddr>,
+    /// Its id.
+    pub(crate) id: RequestId,
     /// What was read of its target.
     pub(crate) target: Target,
 }
@@ -91,6 +93,11 @@ impl Target {
     ) -> Option<T> {
         self.lock().version.as_ref().map(look)
     }
+}
+
+/// The id that a request was given.
+pub(crate) fn id(extensions: &Extensions) -> RequestId {
+    extensions.get().copied().unwrap_or(RequestId(0))
 }
 
 /// The address that a request's connection comes from.

@@ -19,9 +19,7 @@ use s3_wire::{
     operation::{self, RouteInput},
     query::Query,
 };
-use service_kit::{
-    HttpLimits, HttpServer, Metrics, Readiness, Shutdown, health_response, load_tls, serve_health,
-};
+use service_kit::{HttpLimits, HttpServer, Metrics, Readiness, Shutdown, health_response, load_tls};
 use sigv4::RequestView;
 use tracing::Instrument;
 use types::{BucketName, Timestamp};
@@ -31,10 +29,11 @@ use crate::{
     access_log::{self, Entrance, Watch, tell_sender},
     auth::{Authenticated, Permit, Version2, authenticate, authorize, several_mechanisms},
     cross_origin::{CrossOrigin, address_of, preflight},
+    explain::{Explainer, serve_operators},
     hoisted, iam,
     metrics::{Beside, Seen},
     operation::{dispatch, post_object::post_object},
-    request::{Request, RequestId, Response, Target, peer},
+    request::{Request, RequestId, Response, Target, id, peer},
     website,
 };
 
@@ -51,6 +50,7 @@ pub struct Server {
     health: Option<(HttpServer, SocketAddr)>,
     metrics: Metrics,
     metrics_public: bool,
+    explainer: Option<Explainer>,
 }
 
 /// What requests are answered by.
@@ -112,7 +112,14 @@ impl Server {
             }
             None => None,
         };
-        Ok(Self { http, gateway, address, website, health, metrics, metrics_public: config.metrics_public })
+        let (metrics_public, explainer) = (config.metrics_public, None);
+        Ok(Self { http, gateway, address, website, health, metrics, metrics_public, explainer })
+    }
+
+    /// The same server, which explains decisions on its listener for operators, if there is one, to whoever knows this token.
+    pub fn with_explainer(self, token: &str) -> Self {
+        let explainer = Some(Explainer::new(self.gateway.clone(), token));
+        Self { explainer, ..self }
     }
 
     /// The address that is bound.
@@ -151,7 +158,8 @@ impl Server {
         };
         let health = async {
             if let Some((http, _)) = self.health {
-                serve_health(http, readiness(&gateway), self.metrics, shutdown.clone()).await;
+                serve_operators(http, readiness(&gateway), self.metrics, self.explainer, shutdown.clone())
+                    .await;
             }
         };
         join3(s3, websites, health).await;
@@ -194,6 +202,7 @@ async fn answer(State(front): State<Front>, request: http::Request<Body>) -> Res
     }
     let gateway = front.gateway;
     let id = RequestId::new(&gateway.env);
+    parts.extensions.insert(id);
     let seen = Seen::begin(&gateway, Beside::Unknown, &parts, id);
     let span = seen.span();
     answer_seen(gateway, parts, body, id, seen).instrument(span).await
@@ -346,6 +355,7 @@ async fn prepare(gateway: &Gateway, parts: &mut Parts, seen: &Seen) -> Result<Pr
         address,
         authenticated,
         peer: peer(&parts.extensions),
+        id: id(&parts.extensions),
         target: Target::default(),
     };
     let permit = authorize(gateway, &request, recognised).await?;

@@ -41,7 +41,7 @@ use crate::{
     metrics::{Beside, Seen},
     operation::dispatch,
     output::{empty, set},
-    request::{Request, RequestId, Response, Target, peer},
+    request::{Request, RequestId, Response, Target, id, peer},
     server::{decorate, drain},
 };
 
@@ -93,8 +93,9 @@ impl From<S3Error> for Failure {
 
 /// Answers one request: always, and always with the request's id.
 pub(crate) async fn answer(State(gateway): State<Arc<Gateway>>, request: http::Request<Body>) -> Response {
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
     let id = RequestId::new(&gateway.env);
+    parts.extensions.insert(id);
     let seen = Seen::begin(&gateway, Beside::Website, &parts, id);
     let span = seen.span();
     answer_seen(gateway, parts, body, id, seen).instrument(span).await
@@ -320,6 +321,7 @@ impl Visit<'_> {
             address,
             authenticated: Authenticated::nobody(),
             peer: peer(&self.parts.extensions),
+            id: id(&self.parts.extensions),
             target: Target::default(),
         };
         let permit = authorize_visitor(self.gateway, &request, &self.publication, head).await?;

@@ -58,6 +58,7 @@ mod completeness;
 mod conditional_writes;
 mod customer_keys;
 mod defaults;
+mod explain;
 mod external_keys;
 mod first_start;
 mod gateways;

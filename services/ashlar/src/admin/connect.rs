@@ -60,19 +60,45 @@ impl Connect {
         Reached::cluster(env, &self.metadata, secret)
     }
 
+    /// Where gateways answer operators, and what they are asked with: the server's own, or these of a cluster.
+    pub(crate) async fn gateways(
+        &self,
+        env: &Env,
+        cluster: &[String],
+    ) -> Result<(Vec<String>, String), Exit> {
+        const AUDIENCE: &str = gateway::EXPLAIN_AUDIENCE;
+        if let Some(folder) = &self.data {
+            let file = admin_file(env, folder).await?;
+            return Ok((vec![file.gateway], file.secret.token(AUDIENCE)));
+        }
+        match self.cluster_secret.clone().filter(|_| !cluster.is_empty()) {
+            Some(secret) => Ok((cluster.to_vec(), secret.token(AUDIENCE))),
+            None => Err(Exit::new(
+                Exit::FAILED,
+                "which gateway? Give --data FOLDER for an `ashlar server` on this machine, or --gateway HOST:PORT \
+                 and ASHLAR_CLUSTER_SECRET for a cluster"
+                    .to_owned(),
+            )),
+        }
+    }
+
     /// Whether a cluster was named.
     pub(crate) fn is_given(&self) -> bool {
         self.data.is_some() || !self.metadata.is_empty()
     }
 }
 
+async fn admin_file(env: &Env, folder: &Path) -> Result<AdminFile, Exit> {
+    let (own_env, folder) = (env.clone(), folder.to_owned());
+    let reading = env.spawn_blocking(move || AdminFile::read(&own_env, &folder));
+    let file = reading.await.unwrap_or_else(|| Err("reading was given up".to_owned()));
+    file.map_err(|reason| Exit::new(Exit::FAILED, reason))
+}
+
 impl Reached {
     /// An all-in-one server that runs on this machine, by the first of its folders.
     pub(crate) async fn server(env: &Env, folder: &Path) -> Result<Self, Exit> {
-        let (own_env, folder) = (env.clone(), folder.to_owned());
-        let reading = env.spawn_blocking(move || AdminFile::read(&own_env, &folder));
-        let file = reading.await.unwrap_or_else(|| Err("reading was given up".to_owned()));
-        let file = file.map_err(|reason| Exit::new(Exit::FAILED, reason))?;
+        let file = admin_file(env, folder).await?;
         let metadata = metadata_client(env, std::slice::from_ref(&file.metadata), &file.secret)?;
         let embedded = Some((file.node, file.chunk));
         Ok(Self { metadata, env: env.clone(), secret: file.secret, embedded })

@@ -6,6 +6,7 @@ mod bucket;
 mod class;
 mod connect;
 mod durability;
+mod explain;
 mod health;
 mod keys;
 mod member;
@@ -64,6 +65,8 @@ enum Command {
     Reconcile(reconcile::Reconcile),
     /// Copies all metadata to an empty database of the other kind, so that an `ashlar server` can become a cluster.
     Migrate(backup::Migrate),
+    /// Shows why a request was refused, or what would be decided on one.
+    Explain(explain::Explain),
     /// Says how likely data is lost, from the coding, the disks and the time a repair takes.
     Durability(durability::Durability),
 }
@@ -84,6 +87,7 @@ pub(crate) async fn run(env: Env, admin: Admin) -> Result<(), Exit> {
         Command::Restore(args) => backup::run_restore(&env, &args).await,
         Command::Reconcile(args) => reconcile::run(&env, &args).await,
         Command::Migrate(args) => backup::run_migrate(&env, &args).await,
+        Command::Explain(args) => explain::run(&env, &args).await,
         Command::Durability(durability) => durability::run(&env, &durability).await,
     }
 }

@@ -1,5 +1,5 @@
-//! What `ashlar admin --data FOLDER` needs of a running all-in-one server: both contracts on loopback, under a secret
-//! that is made at each start, and a file in the home folder that says where they are.
+//! What `ashlar admin --data FOLDER` needs of a running all-in-one server: both contracts, and what the gateway explains, on loopback,
+//! under a secret that is made at each start, and a file in the home folder that says where they are.
 
 use std::{
     io,
@@ -11,6 +11,7 @@ use std::{
 use chunk::ChunkNode;
 use chunk_api::server::ChunkServer;
 use env::{Env, Listener};
+use gateway::{EXPLAIN_AUDIENCE, Explainer, Gateway};
 use metadata_api::{Metadata, Token};
 use serde::{Deserialize, Serialize};
 use service_kit::{ClusterSecret, HttpLimits, HttpServer, Shutdown};
@@ -27,9 +28,11 @@ pub(crate) struct AdminFile {
     pub(crate) metadata: String,
     /// Address of the chunk contract.
     pub(crate) chunk: String,
+    /// Where the gateway answers operators.
+    pub(crate) gateway: String,
     /// The node inside the server.
     pub(crate) node: NodeId,
-    /// What both are called with.
+    /// What all are called with.
     pub(crate) secret: ClusterSecret,
 }
 
@@ -37,6 +40,7 @@ pub(crate) struct AdminFile {
 struct Stored {
     metadata: String,
     chunk: String,
+    gateway: String,
     node: String,
     secret: String,
 }
@@ -58,13 +62,14 @@ impl AdminFile {
         Ok(Self {
             metadata: stored.metadata,
             chunk: stored.chunk,
+            gateway: stored.gateway,
             node: stored.node.parse().map_err(|_| unusable("cannot be understood"))?,
             secret: stored.secret.parse().map_err(|_| unusable("cannot be understood"))?,
         })
     }
 }
 
-/// The two listeners of a server.
+/// The listeners of a server for its operator.
 pub(super) struct AdminServer {
     env: Env,
     metadata: Arc<dyn Metadata>,
@@ -72,24 +77,29 @@ pub(super) struct AdminServer {
     token: Token,
     chunk: HttpServer,
     chunk_service: ChunkServer,
+    explain: HttpServer,
+    explainer: Explainer,
     file: PathBuf,
 }
 
 impl AdminServer {
-    /// Binds both listeners and writes the file.
+    /// Binds the listeners and writes the file.
     pub(super) async fn bind(
         env: &Env,
         installation: &Installation,
         metadata: Arc<dyn Metadata>,
         node: Arc<ChunkNode>,
+        gateway: Arc<Gateway>,
     ) -> io::Result<Self> {
         let loopback = || SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let metadata_listener = env.listen(loopback()).await?;
         let listener = env.listen(loopback()).await?;
+        let explain = env.listen(loopback()).await?;
         let secret = hex::encode(env.random_bytes::<32>());
         let stored = Stored {
             metadata: metadata_listener.local_address()?.to_string(),
             chunk: listener.local_address()?.to_string(),
+            gateway: explain.local_address()?.to_string(),
             node: NodeId(installation.cluster()).to_string(),
             secret,
         };
@@ -106,7 +116,9 @@ impl AdminServer {
             metadata,
             metadata_listener,
             token,
-            chunk: HttpServer { env: env.clone(), listener, tls: None, limits },
+            chunk: HttpServer { env: env.clone(), listener, tls: None, limits: limits.clone() },
+            explain: HttpServer { env: env.clone(), listener: explain, tls: None, limits },
+            explainer: Explainer::new(gateway, &secret.token(EXPLAIN_AUDIENCE)),
             chunk_service: ChunkServer::new(env.clone(), node, &secret.token("chunk")),
             file,
         })
@@ -114,7 +126,8 @@ impl AdminServer {
 
     /// Serves until the stop begins, and takes the file away.
     pub(super) async fn run(self, shutdown: Shutdown) {
-        let Self { env, metadata, metadata_listener, token, chunk, chunk_service, file } = self;
+        let Self { env, metadata, metadata_listener, token, chunk, chunk_service, explain, explainer, file } =
+            self;
         let begun = shutdown.clone();
         tokio::join!(
             metadata_api::server::serve(
@@ -127,7 +140,8 @@ impl AdminServer {
                     begun.begun().await;
                 }
             ),
-            chunk.run(chunk_service, shutdown),
+            chunk.run(chunk_service, shutdown.clone()),
+            explainer.run(explain, shutdown),
         );
         let own_env = env.clone();
         // A file that stays behind names addresses where nobody answers.

@@ -170,8 +170,8 @@ impl Embedded {
         let sources: [Arc<dyn Source>; 5] =
             [gateway.clone(), Arc::new(pool.clone()), store, counted, worker.counts()];
         let metrics = Metrics::new(&env, "server", sources);
-        let server = gateway::Server::bind(env.clone(), &config.front, gateway, metrics).await?;
-        let admin = AdminServer::bind(&env, &installation, metadata.clone(), node.clone()).await;
+        let server = gateway::Server::bind(env.clone(), &config.front, gateway.clone(), metrics).await?;
+        let admin = AdminServer::bind(&env, &installation, metadata.clone(), node.clone(), gateway).await;
         let admin = admin.map_err(StartError::Admin)?;
         let (region, folders) = (config.front.region.clone(), config.data.len());
         let scrub_period = config.scrub.period();

@@ -1,11 +1,14 @@
 //! What decides in one bucket, and how: its policy and its lists, and the policies of who asks.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use futures_util::future::try_join3;
-use metadata_api::{Bucket, Subresource};
-use policy::{Context, Decision, Kind, Of, Otherwise, Policy, Principal, Resource};
+use metadata_api::{AccountId, Bucket, Subresource};
+use policy::{Context, Decision, Kind, Of, Otherwise, Policy, Principal, Resource, Trace};
 use s3_wire::{
     ErrorCode, Operation, S3Error,
+    address::Address,
     xml::{PublicAccessBlock, parse_public_access_block},
 };
 use types::{Attributes, BucketName, ObjectKey};
@@ -16,7 +19,12 @@ use super::{
     lists::{Lists, bucket_acl, ownership},
     own::Own,
 };
-use crate::{Gateway, request::Request};
+use crate::{
+    Gateway,
+    decisions::{Asker, Decisions},
+    error::from_metadata,
+    request::Request,
+};
 
 /// The beginning of the keys of conditions on what tags an object has.
 pub(super) const EXISTING_TAG: &str = "s3:ExistingObjectTag/";
@@ -77,6 +85,9 @@ pub(super) struct Authority {
     /// Why what no statement speaks of may be done, if it may, as in a bucket of one's own and by visitors of a website.
     pub(super) default: Option<Otherwise>,
     pub(super) facts: Facts,
+    /// Who sent the request, and where refusals are kept.
+    pub(super) asker: Asker,
+    pub(super) decisions: Arc<Decisions>,
 }
 
 /// What is known of a request and of what it is about.
@@ -110,7 +121,7 @@ impl Authority {
         facts: &Facts,
     ) -> Result<(), S3Error> {
         for action in rights {
-            self.check(action, key, facts).map_err(|why| self.denied(action, key, why))?;
+            self.check(action, key, facts).map_err(|why| self.denied(action, key, facts, why))?;
         }
         Ok(())
     }
@@ -122,6 +133,7 @@ impl Authority {
             false => Err(self.denied(
                 rights.first().copied().unwrap_or_default(),
                 None,
+                &self.facts,
                 Decision::NotAllowed(Kind::Identity),
             )),
         }
@@ -134,16 +146,55 @@ impl Authority {
         key: Option<&ObjectKey>,
     ) -> Result<(), S3Error> {
         match rights.iter().find(|action| !self.can_allow(action, key)) {
-            Some(action) => Err(self.denied(action, key, Decision::NotAllowed(Kind::Identity))),
+            Some(action) => Err(self.denied(action, key, &self.facts, Decision::NotAllowed(Kind::Identity))),
             None => Ok(()),
         }
     }
 
-    pub(super) fn denied(&self, action: &str, key: Option<&ObjectKey>, why: Decision) -> S3Error {
+    /// The refusal, which operators can ask the reason of.
+    pub(super) fn denied(
+        &self,
+        action: &str,
+        key: Option<&ObjectKey>,
+        facts: &Facts,
+        why: Decision,
+    ) -> S3Error {
+        let request = self.request(action, key, facts);
+        let explain = |bytes_max| self.explain(action, key, facts, bytes_max);
+        // What could not come out as allowed may be denied by more than that nothing allows it.
+        let why = match self.decisions.note_refused(&self.asker, &request, explain) {
+            found if found.is_allowed() => why,
+            found => found,
+        };
         if !self.owns {
             return denied();
         }
         denied_to(&self.principal, action, self.bucket.as_str(), key, why)
+    }
+
+    pub(super) fn request<'a>(
+        &'a self,
+        action: &'a str,
+        key: Option<&'a ObjectKey>,
+        facts: &'a Facts,
+    ) -> policy::Request<'a> {
+        let resource = Resource::S3 { bucket: self.bucket.as_str(), key: key.map(ObjectKey::as_str) };
+        policy::Request { principal: &self.principal, action, resource, context: &facts.context }
+    }
+
+    /// What the request is about.
+    fn of(&self, action: &str, facts: &Facts) -> Of<'_> {
+        let by_list = || facts.lists.as_ref().filter(|lists| lists.allow(action)).map(|_| Otherwise::List);
+        Of::Bucket {
+            policy: self.policy.as_ref(),
+            owns: self.owns,
+            is_restricted: self.is_restricted,
+            otherwise: self.default.or_else(by_list),
+        }
+    }
+
+    fn is_never_denied(&self, action: &str) -> bool {
+        self.owns && !self.own.is_asked() && NEVER_DENIED.contains(&action)
     }
 
     pub(super) fn check(
@@ -151,27 +202,26 @@ impl Authority {
         action: &'static str,
         key: Option<&ObjectKey>,
         facts: &Facts,
-    ) -> Result<(), Decision> {
-        if self.owns && !self.own.is_asked() && NEVER_DENIED.contains(&action) {
-            return Ok(());
+    ) -> Result<Decision, Decision> {
+        if self.is_never_denied(action) {
+            return Ok(Decision::AllowedOtherwise(Otherwise::Owner));
         }
-        let request = policy::Request {
-            principal: &self.principal,
-            action,
-            resource: Resource::S3 { bucket: self.bucket.as_str(), key: key.map(ObjectKey::as_str) },
-            context: &facts.context,
-        };
-        let by_list = || facts.lists.as_ref().filter(|lists| lists.allow(action)).map(|_| Otherwise::List);
-        let of = Of::Bucket {
-            policy: self.policy.as_ref(),
-            owns: self.owns,
-            is_restricted: self.is_restricted,
-            otherwise: self.default.or_else(by_list),
-        };
-        match self.own.decide(of, &request) {
-            decision if decision.is_allowed() => Ok(()),
-            decision => Err(decision),
+        let decision = self.own.decide(self.of(action, facts), &self.request(action, key, facts));
+        if decision.is_allowed() { Ok(decision) } else { Err(decision) }
+    }
+
+    /// The same, with what was seen of each statement.
+    pub(super) fn explain(
+        &self,
+        action: &str,
+        key: Option<&ObjectKey>,
+        facts: &Facts,
+        bytes_max: usize,
+    ) -> (Decision, Trace) {
+        if self.is_never_denied(action) {
+            return (Decision::AllowedOtherwise(Otherwise::Owner), Trace::default());
         }
+        self.own.explain(self.of(action, facts), &self.request(action, key, facts), bytes_max)
     }
 
     /// Whether it may come out that the sender is allowed this, whatever conditions and the object's list say.
@@ -193,12 +243,7 @@ impl Authority {
         if self.default.is_some() || self.facts.lists.as_ref().is_some_and(|lists| lists.can_allow(action)) {
             return true;
         }
-        let request = policy::Request {
-            principal: &self.principal,
-            action,
-            resource: Resource::S3 { bucket: self.bucket.as_str(), key: key.map(ObjectKey::as_str) },
-            context: &self.facts.context,
-        };
+        let request = self.request(action, key, &self.facts);
         self.own.identity().chain(&self.policy).any(|policy| can_allow(policy, &request))
     }
 
@@ -220,20 +265,41 @@ pub(super) async fn authority(
     bucket: &Bucket,
 ) -> Result<Authority, S3Error> {
     let principal = principal(&request.authenticated);
-    let owns = request.authenticated.account() == Some(&bucket.owner);
     let user = request.authenticated.user();
-    let own = Own::of(user);
     let context = match bucket.has_policy || user.is_some() {
         true => of_request(gateway, request, operation, &principal, &bucket.owner)?,
         false => Context::default(),
     };
+    let asker = Asker::of(gateway, request, &principal);
+    let sender = Sender { principal, own: Own::of(user), account: request.authenticated.account(), asker };
+    in_bucket(gateway, bucket, sender, context, &request.address).await
+}
+
+/// Who asks, as far as it decides in a bucket.
+pub(super) struct Sender<'a> {
+    pub(super) principal: Principal,
+    pub(super) own: Own,
+    pub(super) account: Option<&'a AccountId>,
+    pub(super) asker: Asker,
+}
+
+/// Reads what decides in a bucket on what somebody asks for.
+pub(super) async fn in_bucket(
+    gateway: &Gateway,
+    bucket: &Bucket,
+    Sender { principal, own, account, asker }: Sender<'_>,
+    context: Context,
+    address: &Address,
+) -> Result<Authority, S3Error> {
+    let owns = account == Some(&bucket.owner);
+    let is_user = own.is_asked();
     // A user of the account has what its policies say, not what a list grants the account; but what everybody has, it has too.
-    let has_lists = (!owns || user.is_some()) && ownership(gateway, bucket)?.has_acls();
+    let has_lists = (!owns || is_user) && ownership(gateway, bucket)?.has_acls();
     let has_block = has_lists || !owns && bucket.has_policy;
     let (policy, block, acl) = try_join3(
-        read_if(bucket.has_policy, gateway, request, bucket, Subresource::Policy),
-        read_if(has_block, gateway, request, bucket, Subresource::PublicAccessBlock),
-        read_if(has_lists, gateway, request, bucket, Subresource::Acl),
+        read_if(bucket.has_policy, gateway, address, bucket, Subresource::Policy),
+        read_if(has_block, gateway, address, bucket, Subresource::PublicAccessBlock),
+        read_if(has_lists, gateway, address, bucket, Subresource::Acl),
     )
     .await?;
     let policy = policy.map(|document| stored_policy(&bucket.name, &document)).transpose()?;
@@ -242,22 +308,21 @@ pub(super) async fn authority(
         !owns && block.restrict_public_buckets && policy.as_ref().is_some_and(Policy::is_public);
     // What a public policy does not open to others any more, no list does either.
     let lists = if has_lists && !block.ignore_public_acls && !is_restricted {
-        let account = request.authenticated.account().filter(|_| user.is_none());
-        let account = account.map(|account| account.0.clone());
+        let account = account.filter(|_| !is_user).map(|account| account.0.clone());
         Some(Lists::new(account, Some(bucket_acl(bucket, acl.as_deref())?)))
     } else {
         None
     };
-    let bucket = bucket.name.clone();
     let facts = Facts { context, lists };
-    let default = (owns && user.is_none()).then_some(Otherwise::Owner);
-    Ok(Authority { principal, bucket, owns, policy, own, is_restricted, default, facts })
+    let default = (owns && !is_user).then_some(Otherwise::Owner);
+    let (bucket, decisions) = (bucket.name.clone(), gateway.decisions.clone());
+    Ok(Authority { principal, bucket, owns, policy, own, is_restricted, default, facts, asker, decisions })
 }
 
 async fn read_if(
     is_wanted: bool,
     gateway: &Gateway,
-    request: &Request,
+    address: &Address,
     bucket: &Bucket,
     subresource: Subresource,
 ) -> Result<Option<Bytes>, S3Error> {
@@ -265,7 +330,7 @@ async fn read_if(
         return Ok(None);
     }
     let found = gateway.metadata.get_subresource(&bucket.name, subresource).await;
-    found.map_err(|error| request.metadata_error(error))
+    found.map_err(|error| from_metadata(error, address))
 }
 
 /// The block of public access of a bucket. One that cannot be read is an error, as it may shut something out.
@@ -278,7 +343,9 @@ pub(crate) fn public_access_block(
 }
 
 pub(super) fn stored_policy(bucket: &BucketName, document: &[u8]) -> Result<Policy, S3Error> {
-    Policy::parse(document, bucket.as_str()).map_err(|error| unreadable(bucket.as_str(), &error))
+    let policy = Policy::parse(document, bucket.as_str());
+    let policy = policy.map_err(|error| unreadable(bucket.as_str(), &error))?;
+    Ok(policy.named(format!("of bucket {}", bucket.as_str())))
 }
 
 pub(super) fn unreadable(bucket: &str, error: &dyn std::error::Error) -> S3Error {

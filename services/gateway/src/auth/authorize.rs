@@ -23,7 +23,7 @@ use super::{
     rights::{keys_of_body, of_version, rights},
     target::{attributes, is_missing, tags_of, wanted},
 };
-use crate::{Gateway, request::Request};
+use crate::{Gateway, decisions::Asker, request::Request};
 
 /// Headers of an object for which it takes another right than to read it. Source: API Reference, "GetObject", the section
 /// "Response Elements".
@@ -257,11 +257,8 @@ async fn decide(
         && authority.policy.is_none()
         && authority.facts.lists.is_none()
     {
-        return Err(authority.denied(
-            action,
-            request.address.key.as_ref(),
-            Decision::NotAllowed(Kind::Identity),
-        ));
+        let why = Decision::NotAllowed(Kind::Identity);
+        return Err(authority.denied(action, request.address.key.as_ref(), &authority.facts, why));
     }
     let key = request.address.key.as_ref();
     let rights = rights(operation, action, &request.headers, version_id.is_some(), !tags.is_empty());
@@ -379,6 +376,8 @@ pub(crate) async fn authorize_visitor(
         policy,
         default: (!block.block_public_policy && !block.restrict_public_buckets).then_some(Otherwise::Website),
         facts: Facts::default(),
+        asker: Asker::of(gateway, request, &Principal::Anonymous),
+        decisions: gateway.decisions.clone(),
     };
     if authority.policy.is_some() || authority.default.is_none() {
         let wanted = wanted(request, operation, None);

@@ -1,7 +1,7 @@
 //! Who asks, and whether policies of its own allow it what is done to no bucket that there is: actions of the account, and calls
 //! of IAM and STS.
 
-use policy::{Account, Decision, Kind, Of, Principal, Resource};
+use policy::{Account, Context, Decision, Kind, Of, Principal, Resource, Trace};
 use s3_wire::{Operation, S3Error};
 
 use super::{
@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     Gateway,
+    decisions::Asker,
     identity::{Directory, Holder, Terms},
     request::Request,
 };
@@ -32,6 +33,20 @@ pub(super) fn principal(authenticated: &Authenticated) -> Principal {
     }
 }
 
+/// Decides, and tells of a refusal.
+fn decide(
+    gateway: &Gateway,
+    own: &Own,
+    of: Of<'_>,
+    (asker, asked): (&Asker, &policy::Request<'_>),
+) -> Decision {
+    let decision = own.decide(of, asked);
+    if !decision.is_allowed() {
+        gateway.decisions.note_refused(asker, asked, |bytes_max| own.explain(of, asked, bytes_max));
+    }
+    decision
+}
+
 /// Decides whether a user's own policies allow what is done to no bucket that there is: an action of the account. The root user
 /// may do everything.
 pub(super) fn check_account(
@@ -41,14 +56,22 @@ pub(super) fn check_account(
     action: &'static str,
     bucket: &str,
 ) -> Result<(), S3Error> {
-    let Some(user) = request.authenticated.user() else {
-        return request.authenticated.account().is_some().then_some(()).ok_or_else(denied);
-    };
     let principal = principal(&request.authenticated);
-    let context = of_request(gateway, request, operation, &principal, &super::root_account())?;
+    let asker = Asker::of(gateway, request, &principal);
     let resource = Resource::S3 { bucket, key: None };
+    let Some(user) = request.authenticated.user() else {
+        if request.authenticated.account().is_some() {
+            return Ok(());
+        }
+        let context = &Context::default();
+        let asked = policy::Request { principal: &principal, action, resource, context };
+        let nothing = (Decision::NotAllowed(Kind::Identity), Trace::default());
+        gateway.decisions.note_refused(&asker, &asked, |_| nothing);
+        return Err(denied());
+    };
+    let context = of_request(gateway, request, operation, &principal, &super::root_account())?;
     let asked = policy::Request { principal: &principal, action, resource, context: &context };
-    match Own::of(Some(user)).decide(Of::Account, &asked) {
+    match decide(gateway, &Own::of(Some(user)), Of::Account, (&asker, &asked)) {
         decision if decision.is_allowed() => Ok(()),
         decision => Err(denied_to(&principal, action, bucket, None, decision)),
     }
@@ -71,7 +94,7 @@ pub(crate) fn authorize_call(
     let context = of_call(gateway, call, authenticated, &principal);
     let resource = Resource::Other(call.resource);
     let asked = policy::Request { principal: &principal, action: call.action, resource, context: &context };
-    own.decide(Of::Account, &asked)
+    decide(gateway, &own, Of::Account, (&Asker::of_call(gateway, call, authenticated, &principal), &asked))
 }
 
 /// Decides whether a user may assume a role, by the role's policy of who may; a role that is not there is one that lets nobody.
@@ -88,5 +111,6 @@ pub(crate) fn authorize_assumption(
     let context = of_call(gateway, call, authenticated, &principal);
     let resource = Resource::Other(call.resource);
     let asked = policy::Request { principal: &principal, action: call.action, resource, context: &context };
-    Own::of(Some(user)).decide(Of::Role { trust }, &asked)
+    let asker = Asker::of_call(gateway, call, authenticated, &principal);
+    decide(gateway, &Own::of(Some(user)), Of::Role { trust }, (&asker, &asked))
 }

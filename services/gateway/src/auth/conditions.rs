@@ -14,7 +14,9 @@ use sigv4::Payload;
 use types::{EncryptionScheme, Retention, Timestamp};
 
 use super::{ACCOUNT_NUMBER, Authenticated, User};
-use crate::{Gateway, encryption::key_for_policies, operation::upload_id, request::Request};
+use crate::{
+    Gateway, encryption::key_for_policies, identity::Holder, operation::upload_id, request::Request,
+};
 
 /// What the first of them has for SSE-KMS.
 const BY_KMS: &str = "aws:kms";
@@ -60,13 +62,8 @@ pub(super) fn of_request(
 ) -> Result<Context, S3Error> {
     let now = gateway.env.wall_clock_ms();
     let mut context = circumstances(gateway, now, request.peer);
-    // The one account that there is.
-    let is_ours = *owner == super::root_account();
-    context.add("s3:ResourceAccount", if is_ours { ACCOUNT_NUMBER } else { owner.0.as_str() });
-    if is_ours {
-        context.add_alias("s3:ResourceAccount", owner.0.as_str());
-    }
-    add_sender(&mut context, principal, &request.authenticated);
+    add_owner(&mut context, owner);
+    add_sender(&mut context, principal, &Known::of(&request.authenticated));
     if let Some(signature) = request.authenticated.signature() {
         context.add("s3:signatureversion", signature.version);
         context.add("s3:authType", signature.kind);
@@ -111,7 +108,8 @@ pub(super) fn of_call(
     principal: &Principal,
 ) -> Context {
     let mut context = circumstances(gateway, gateway.env.wall_clock_ms(), call.peer);
-    add_sender(&mut context, principal, authenticated);
+    add_account(&mut context, "aws:ResourceAccount", &super::root_account());
+    add_sender(&mut context, principal, &Known::of(authenticated));
     for (name, key) in HEADERS.into_iter().filter(|(_, key)| key.starts_with("aws:")) {
         let value = call.headers.get(name);
         context.add_some(key, value.map(|value| String::from_utf8_lossy(value.as_bytes())));
@@ -132,9 +130,55 @@ fn circumstances(gateway: &Gateway, now_ms: i64, peer: Option<IpAddr>) -> Contex
     context
 }
 
+/// What is known of a request that was not sent, of somebody of the account or of nobody.
+pub(super) fn of_described(gateway: &Gateway, principal: &Principal, holder: Option<&Holder>) -> Context {
+    let mut context = circumstances(gateway, gateway.env.wall_clock_ms(), None);
+    let id = holder.map(|holder| match principal {
+        Principal::Role { session, .. } => format!("{}:{session}", holder.id),
+        _ => holder.id.clone(),
+    });
+    add_sender(&mut context, principal, &Known { holder, id, issued_ms: None });
+    context
+}
+
+/// Whose a bucket is, by which it is asked about by either key.
+pub(super) fn add_owner(context: &mut Context, owner: &AccountId) {
+    add_account(context, "s3:ResourceAccount", owner);
+    add_account(context, "aws:ResourceAccount", owner);
+}
+
+fn add_account(context: &mut Context, key: &str, account: &AccountId) {
+    // The one account that there is.
+    let is_ours = *account == super::root_account();
+    context.add(key, if is_ours { ACCOUNT_NUMBER } else { account.0.as_str() });
+    if is_ours {
+        context.add_alias(key, account.0.as_str());
+    }
+}
+
+/// What is known of who asks, if it is a user or in a role.
+struct Known<'a> {
+    holder: Option<&'a Holder>,
+    /// `aws:userid`.
+    id: Option<String>,
+    /// When its session began.
+    issued_ms: Option<i64>,
+}
+
+impl<'a> Known<'a> {
+    fn of(authenticated: &'a Authenticated) -> Self {
+        let user = authenticated.user();
+        Self {
+            holder: user.map(|user| &*user.holder),
+            id: user.map(User::id),
+            issued_ms: user.and_then(|user| user.session.as_ref()).map(|session| session.issued_ms),
+        }
+    }
+}
+
 /// Accounts are compared by either of their ids, as principals are: policies that were put before accounts had 12 digits have
 /// the canonical one.
-fn add_sender(context: &mut Context, principal: &Principal, authenticated: &Authenticated) {
+fn add_sender(context: &mut Context, principal: &Principal, known: &Known<'_>) {
     let kind = match principal {
         Principal::Anonymous => "Anonymous",
         Principal::Root { .. } => "Account",
@@ -154,17 +198,16 @@ fn add_sender(context: &mut Context, principal: &Principal, authenticated: &Auth
             context.add("aws:userid", account.number.as_str());
             context.add_alias("aws:userid", account.canonical.as_str());
         }
-        Principal::Role { .. } => context.add_some("aws:userid", authenticated.user().map(User::id)),
+        Principal::Role { .. } => context.add_some("aws:userid", known.id.as_deref()),
         Principal::User { .. } => {
-            context.add_some("aws:username", authenticated.user().map(|user| user.holder.name.as_str()));
-            context.add_some("aws:userid", authenticated.user().map(User::id));
+            context.add_some("aws:username", known.holder.map(|holder| holder.name.as_str()));
+            context.add_some("aws:userid", known.id.as_deref());
         }
     }
-    for (key, value) in authenticated.user().iter().flat_map(|user| &user.holder.tags) {
+    for (key, value) in known.holder.iter().flat_map(|holder| &holder.tags) {
         context.add(&format!("aws:PrincipalTag/{key}"), value.as_str());
     }
-    let session = authenticated.user().and_then(|user| user.session.as_ref());
-    let issued = session.map(|session| xml_date(Timestamp(session.issued_ms)).as_str().to_owned());
+    let issued = known.issued_ms.map(|issued| xml_date(Timestamp(issued)).as_str().to_owned());
     context.add_some("aws:TokenIssueTime", issued);
 }
 

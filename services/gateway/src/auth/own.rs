@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use policy::{Decision, Grounds, Of, Policy, decide};
+use policy::{Decision, Grounds, Of, Policy, Trace, decide, explain};
 
 use super::User;
 use crate::identity::{Directory, Holder};
@@ -50,8 +50,28 @@ impl Own {
         self.identity().chain(limits).any(|policy| policy.asks_for(key))
     }
 
+    /// Those of a user or a role of this account, without a session.
+    pub(super) fn of_holder(directory: &Directory, holder: &Holder) -> Self {
+        let (identity, boundary) = (directory.policies_of(holder), directory.boundary_of(holder));
+        Self { identity: Some(identity), boundary, session: None }
+    }
+
     /// Decides on a request. Every decision on what somebody may is made here.
     pub(super) fn decide(&self, of: Of<'_>, request: &policy::Request<'_>) -> Decision {
+        self.with(of, |grounds| decide(grounds, request))
+    }
+
+    /// The same, with what was seen of each statement, in at most about so many bytes.
+    pub(super) fn explain(
+        &self,
+        of: Of<'_>,
+        request: &policy::Request<'_>,
+        bytes_max: usize,
+    ) -> (Decision, Trace) {
+        self.with(of, |grounds| explain(grounds, request, bytes_max))
+    }
+
+    fn with<T>(&self, of: Of<'_>, decide: impl FnOnce(&Grounds<'_>) -> T) -> T {
         let [identity, boundary, session] = [&self.identity, &self.boundary, &self.session].map(|policies| {
             policies.as_ref().map(|policies| policies.iter().map(Arc::as_ref).collect::<Vec<&Policy>>())
         });
@@ -61,6 +81,6 @@ impl Own {
             session: session.as_deref(),
             of,
         };
-        decide(&grounds, request)
+        decide(&grounds)
     }
 }

@@ -49,11 +49,11 @@ pub(super) async fn tags_of(
     match gateway.metadata.get_version(wanted).await {
         Ok(found) => Ok(attributes(&found).map_or(Vec::new(), |attributes| attributes.tags.clone())),
         Err(MetadataError::KeyNotFound | MetadataError::VersionNotFound) => Ok(Vec::new()),
-        Err(error) => Err(crate::error::from_metadata(error, &address(bucket, key))),
+        Err(error) => Err(crate::error::from_metadata(error, &address_of(bucket, Some(key)))),
     }
 }
 
-fn address(bucket: &BucketName, key: &ObjectKey) -> s3_wire::address::Address {
+pub(super) fn address_of(bucket: &BucketName, key: Option<&ObjectKey>) -> s3_wire::address::Address {
     let style = s3_wire::address::Style::Path;
-    s3_wire::address::Address { bucket: Some(bucket.clone()), key: Some(key.clone()), style }
+    s3_wire::address::Address { bucket: Some(bucket.clone()), key: key.cloned(), style }
 }

@@ -39,9 +39,9 @@ use self::{
 use crate::{
     Gateway,
     auth::{ACCOUNT_NUMBER, Authenticated, authenticate_call, authorize_call, root_account},
-    identity::Directory,
+    identity::{Directory, Holder},
     payload::IDLE_MAX,
-    request::{RequestId, Response, peer},
+    request::{RequestId, Response, id, peer},
 };
 
 pub(crate) use answer::error_response;
@@ -87,6 +87,7 @@ pub(crate) struct Call<'a> {
     pub(crate) resource: &'a str,
     pub(crate) headers: &'a HeaderMap,
     pub(crate) peer: Option<IpAddr>,
+    pub(crate) id: RequestId,
     /// The condition keys that it has by its parameters and by what it is done to.
     pub(crate) told: &'a [(String, String)],
 }
@@ -259,9 +260,9 @@ async fn carry_out(
 
     // Authenticate.
     let authenticated = authenticate(gateway, parts, &form, *service).await?;
-    let peer = peer(&parts.extensions);
+    let (peer, id) = (peer(&parts.extensions), id(&parts.extensions));
     if *service == Service::Sts {
-        let asked = sts::Asked { gateway, authenticated: &authenticated, parameters: &parameters };
+        let asked = sts::Asked { gateway, authenticated: &authenticated, parameters: &parameters, id };
         return sts::answer(&asked, &action, &parts.headers, peer).await;
     }
     // Sessions of users may not. Source: AWS STS API Reference, "GetSessionToken".
@@ -292,7 +293,7 @@ async fn carry_out(
         }
         let told = told(&context, name, &resources)?;
         for resource in &resources {
-            let call = Call { action: name, resource, headers: &parts.headers, peer, told: &told };
+            let call = Call { action: name, resource, headers: &parts.headers, peer, id, told: &told };
             let decision = authorize_call(gateway, authenticated, directory, &call);
             if !decision.is_allowed() {
                 return Err(IamError::denied(authenticated, name, resource, decision));
@@ -322,6 +323,22 @@ async fn carry_out(
     Err(IamError::too_busy())
 }
 
+const PERMISSIONS_BOUNDARY: &str = "iam:PermissionsBoundary";
+
+/// Whether an action can give a boundary, which is what it is asked about then, and not about the one that there is.
+fn gives_boundary(action: &str) -> bool {
+    let actions = ["CreateRole", "CreateUser", "PutRolePermissionsBoundary", "PutUserPermissionsBoundary"];
+    action.strip_prefix("iam:").is_some_and(|name| actions.contains(&name))
+}
+
+/// The condition keys that a call has by the user or the role that it is done to.
+pub(crate) fn told_of_holder(action: &str, holder: &Holder) -> Vec<(String, String)> {
+    let mut told = tags::of_resource(holder);
+    let boundary = holder.boundary.as_ref().filter(|_| !gives_boundary(action));
+    told.extend(boundary.map(|arn| (PERMISSIONS_BOUNDARY.to_owned(), arn.clone())));
+    told
+}
+
 /// The condition keys of a call: what it gives, and what the user or the role has that it is done to. IAM User Guide, "IAM and AWS
 /// STS condition context keys".
 fn told(
@@ -329,21 +346,11 @@ fn told(
     action: &str,
     resources: &[String],
 ) -> Result<Vec<(String, String)>, IamError> {
-    const GIVE_BOUNDARY: [&str; 4] = [
-        "iam:CreateRole",
-        "iam:CreateUser",
-        "iam:PutRolePermissionsBoundary",
-        "iam:PutUserPermissionsBoundary",
-    ];
     // What is renamed has its tags under both names.
     let holder = resources.first().and_then(|arn| context.directory.holder(arn));
-    let boundary = match GIVE_BOUNDARY.contains(&action) {
-        true => context.parameters.get("PermissionsBoundary"),
-        false => holder.and_then(|holder| holder.boundary.as_deref()),
-    };
-    let mut told: Vec<(String, String)> = Vec::new();
-    told.extend(boundary.map(|arn| ("iam:PermissionsBoundary".to_owned(), arn.to_owned())));
-    told.extend(holder.map(|holder| tags::of_resource(holder)).unwrap_or_default());
+    let mut told = holder.map(|holder| told_of_holder(action, holder)).unwrap_or_default();
+    let boundary = context.parameters.get("PermissionsBoundary").filter(|_| gives_boundary(action));
+    told.extend(boundary.map(|arn| (PERMISSIONS_BOUNDARY.to_owned(), arn.to_owned())));
     for (key, value) in tags::tags(context.parameters)? {
         told.push((format!("aws:RequestTag/{key}"), value.to_owned()));
         told.push(("aws:TagKeys".to_owned(), key.to_owned()));

@@ -46,7 +46,7 @@ impl Parameters {
             let list = lists.iter().find(|list| name.split('.').next() == Some(**list));
             match list {
                 _ if known.contains(&name) || OF_EVERY_CALL.contains(&name) || is_empty_list => {}
-                Some(list) if name.split('.').nth(1) == Some("member") => {
+                Some(list) if name[list.len()..].starts_with(".member.") => {
                     self.list(list)?;
                 }
                 Some(list) => return Err(not_a_member(list, name)),

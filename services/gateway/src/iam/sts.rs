@@ -13,6 +13,7 @@ use crate::{
     Gateway,
     auth::{ACCOUNT_NUMBER, Authenticated, User, authorize_assumption, root_account},
     identity::{Session, Subject, encode_token},
+    request::RequestId,
 };
 
 const ASSUME_ROLE: &str = "sts:AssumeRole";
@@ -39,6 +40,7 @@ pub(super) struct Asked<'a> {
     pub(super) gateway: &'a Gateway,
     pub(super) authenticated: &'a Authenticated,
     pub(super) parameters: &'a Parameters,
+    pub(super) id: RequestId,
 }
 
 /// Answers a call.
@@ -91,7 +93,7 @@ async fn assume_role(asked: &Asked<'_>, headers: &HeaderMap, peer: Option<IpAddr
     let mut told = role.map(|role| of_resource(role)).unwrap_or_default();
     told.push(("sts:RoleSessionName".to_owned(), session.to_owned()));
     told.extend(external.map(|id| ("sts:ExternalId".to_owned(), id.to_owned())));
-    let call = Call { action: ASSUME_ROLE, resource: arn, headers, peer, told: &told };
+    let call = Call { action: ASSUME_ROLE, resource: arn, headers, peer, id: asked.id, told: &told };
     let holder = role.map(|role| &**role);
     let decision = authorize_assumption(asked.gateway, asked.authenticated, (user, holder), &call);
     let denied = || IamError::denied(asked.authenticated, ASSUME_ROLE, arn, decision);

@@ -205,9 +205,10 @@ pub(crate) fn built_in_policies() -> &'static BTreeMap<String, Arc<ManagedPolicy
             // When the first of AWS's was made, so that it is the same in every answer.
             let made = Timestamp(1_423_161_600_000);
             let id = format!("ANPAASHLARBUILTIN{at:04}");
-            let parsed = Policy::parse_identity(document.as_bytes()).ok().map(Arc::new);
+            let parsed = Policy::parse_identity(document.as_bytes()).ok();
             let policy = ManagedPolicy::new(name, "/", id, description, document, made);
-            let policy = ManagedPolicy { is_built_in: true, parsed, ..policy };
+            let mut policy = ManagedPolicy { is_built_in: true, ..policy };
+            policy.parsed = parsed.map(|parsed| Arc::new(parsed.named(policy.arn())));
             (policy.arn(), Arc::new(policy))
         };
         DOCUMENTS.iter().enumerate().map(policy).collect()
@@ -417,8 +418,16 @@ fn put<T: DeserializeOwned>(
 }
 
 fn parse_holder(holder: &mut Holder) -> bool {
-    let parse = |document: &String| Policy::parse_identity(document.as_bytes()).ok().map(Arc::new);
-    match holder.policies.values().map(parse).collect() {
+    let of = match &holder.role {
+        Some(_) => "role",
+        None if holder.id.starts_with("AGPA") => "group",
+        None => "user",
+    };
+    let parse = |(name, document): (&String, &String)| {
+        let policy = Policy::parse_identity(document.as_bytes()).ok()?;
+        Some(Arc::new(policy.named(format!("{name} of {of} {}", holder.name))))
+    };
+    match holder.policies.iter().map(parse).collect() {
         Some(parsed) => {
             holder.parsed = parsed;
             true
@@ -429,14 +438,15 @@ fn parse_holder(holder: &mut Holder) -> bool {
 
 fn parse_role(role: &mut Holder) -> bool {
     let Some(terms) = &mut role.role else { return false };
-    terms.parsed = Policy::parse_trust(terms.trust.as_bytes()).ok().map(Arc::new);
+    let trust = Policy::parse_trust(terms.trust.as_bytes()).ok();
+    terms.parsed = trust.map(|trust| Arc::new(trust.named(format!("of role {}", role.name))));
     terms.parsed.is_some() && parse_holder(role)
 }
 
 fn parse_managed(policy: &mut ManagedPolicy) -> bool {
     let version = policy.versions.get(&policy.default);
-    policy.parsed =
-        version.and_then(|version| Policy::parse_identity(version.document.as_bytes()).ok()).map(Arc::new);
+    let parsed = version.and_then(|version| Policy::parse_identity(version.document.as_bytes()).ok());
+    policy.parsed = parsed.map(|parsed| Arc::new(parsed.named(policy.arn())));
     policy.parsed.is_some()
 }
 
@@ -465,7 +475,7 @@ mod tests {
         assert!(directory.check_readable().is_ok());
         assert_eq!(directory.policies_of(&directory.users["a"]).len(), 1);
         // What a later release says of a user is not left out, nor lost when the record is written again.
-        let later = user(good).replace("\"attached\"", "\"boundary\":\"arn\",\"attached\"");
+        let later = user(good).replace("\"attached\"", "\"limit\":\"arn\",\"attached\"");
         for bad in ["{", &user("{}"), "{}", &later] {
             assert!(with(IdentityKind::User, "a", Some(bad)).check_readable().is_err(), "{bad}");
         }

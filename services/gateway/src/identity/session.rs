@@ -57,7 +57,8 @@ impl Session {
     pub(super) fn read(written: &[u8]) -> Option<Self> {
         let mut session: Self = serde_json::from_slice(written).ok()?;
         if let Some(policy) = &session.policy {
-            session.parsed = Some(Arc::new(Policy::parse_identity(policy.as_bytes()).ok()?));
+            let policy = Policy::parse_identity(policy.as_bytes()).ok()?;
+            session.parsed = Some(Arc::new(policy.named("of the session")));
         }
         Some(session)
     }
