@@ -296,7 +296,7 @@ impl ChunkService for Client {
         validate_limit(limit)?;
         let after = after.map(|shard| format!("&after={shard}")).unwrap_or_default();
         let group = group.map(|group| format!("&group={}", group.0)).unwrap_or_default();
-        let path = format!("/v1/disks/{disk}/shards?limit={limit}{after}{group}");
+        let path = format!("/v1/disks/{disk}/shards?limit={limit}{after}{group}&damage=true");
         let body = read_outcome(self.call(Method::GET, &path, Bytes::new(), LISTING_MAX).await?)?;
         decode_listing(body).ok_or_else(misunderstood)
     }

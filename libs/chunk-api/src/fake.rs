@@ -208,7 +208,10 @@ impl ChunkService for FakeChunkService {
         let start = request.after.map_or(Bound::Unbounded, Bound::Excluded);
         let headers = state.shards.range((start, Bound::Unbounded)).map(|(_, (header, _))| header);
         let wanted = headers.filter(|header| request.group.is_none_or(|group| group == header.group));
-        Ok(wanted.take(request.limit).map(|header| ShardSummary { header: header.clone() }).collect())
+        Ok(wanted
+            .take(request.limit)
+            .map(|header| ShardSummary { header: header.clone(), is_damaged: false })
+            .collect())
     }
 
     async fn disks(&self) -> Result<Vec<DiskStatus>, Error> {

@@ -152,6 +152,9 @@ pub struct CellRange {
 pub struct ShardSummary {
     /// The shard's header.
     pub header: ShardHeader,
+    /// Whether the start found it torn or rotted: it answers `ShardCorrupt` until it is repaired. One of which this is not
+    /// known need not be whole.
+    pub is_damaged: bool,
 }
 
 /// A disk's state.

@@ -141,11 +141,23 @@ fn name(bytes: &[u8; NAME_LENGTH]) -> ShardId {
     ShardId { chunk: ChunkId::from_bytes(chunk), index: ShardIndex(bytes[16]) }
 }
 
-pub(crate) fn encode_listing(page: &[ShardSummary]) -> Bytes {
+/// In a listing, set in the length of the owner of a shard that is damaged. Told to those alone who ask for it: others take
+/// the length for one that cannot be.
+const DAMAGED: u16 = 1 << 15;
+
+/// Where the length of the owner stands in a head.
+const OWNER_LENGTH_AT: usize = 2;
+
+/// A page of a listing. It says which shards are damaged if `tells_damage`.
+pub(crate) fn encode_listing(page: &[ShardSummary], tells_damage: bool) -> Bytes {
     let mut out = BytesMut::new();
-    for ShardSummary { header } in page {
+    for ShardSummary { header, is_damaged } in page {
         put_name(header.shard, &mut out);
+        let head = out.len();
         PutHead::encode(header, &mut out);
+        if tells_damage && *is_damaged {
+            out[head + OWNER_LENGTH_AT + 1] |= (DAMAGED >> 8) as u8;
+        }
         out.put_slice(&header.owner);
     }
     out.freeze()
@@ -156,7 +168,11 @@ pub(crate) fn decode_listing(mut body: Bytes) -> Option<Vec<ShardSummary>> {
     while !body.is_empty() {
         let shard = name(body.first_chunk()?);
         body.advance(NAME_LENGTH);
-        let head = PutHead::decode(&body).ok()?;
+        let mut bytes: [u8; HEAD_LENGTH] = *body.first_chunk()?;
+        let high = &mut bytes[OWNER_LENGTH_AT + 1];
+        let is_damaged = *high & (DAMAGED >> 8) as u8 != 0;
+        *high &= !((DAMAGED >> 8) as u8);
+        let head = PutHead::decode(&bytes).ok()?;
         body.advance(HEAD_LENGTH);
         if body.len() < head.owner_length {
             return None;
@@ -164,7 +180,7 @@ pub(crate) fn decode_listing(mut body: Bytes) -> Option<Vec<ShardSummary>> {
         let owner = body.split_to(head.owner_length);
         let header = head.header(shard, owner);
         header.validate().ok()?;
-        page.push(ShardSummary { header });
+        page.push(ShardSummary { header, is_damaged });
     }
     Some(page)
 }
@@ -411,9 +427,18 @@ mod tests {
         for name in names {
             assert_eq!(parse_shard(&name.to_string()), Ok(name));
         }
-        let page: Vec<_> = samples.into_iter().map(|sample| ShardSummary { header: sample.header }).collect();
-        let bytes = encode_listing(&page);
-        assert_eq!(decode_listing(bytes.clone()), Some(page));
+        let summary = |(number, sample): (usize, Sample)| ShardSummary {
+            header: sample.header,
+            is_damaged: number % 3 == 1,
+        };
+        let page: Vec<_> = samples.into_iter().enumerate().map(summary).collect();
+        let bytes = encode_listing(&page, true);
+        assert_eq!(decode_listing(bytes.clone()).as_ref(), Some(&page));
+        // As it is told to those who do not ask.
+        let whole: Vec<_> =
+            page.into_iter().map(|summary| ShardSummary { is_damaged: false, ..summary }).collect();
+        assert_eq!(decode_listing(encode_listing(&whole, true)), Some(whole.clone()));
+        assert_eq!(encode_listing(&whole, true), encode_listing(&whole, false));
         assert_eq!(decode_listing(bytes.slice(..bytes.len() - 1)), None);
     }
 }

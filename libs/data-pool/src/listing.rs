@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use chunk_api::{Error, ListShards, SHARDS_PER_CALL_MAX, ShardHeader};
+use chunk_api::{Error, ListShards, SHARDS_PER_CALL_MAX, ShardHeader, ShardSummary};
 use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream};
 use types::{ChunkId, DiskId, GroupId, LeaseId, ShardId, ShardIndex};
 
@@ -34,6 +34,8 @@ pub struct ListedShard {
     pub disk: DiskId,
     /// The shard's header.
     pub header: ShardHeader,
+    /// Whether the disk knows that it is damaged.
+    pub is_damaged: bool,
 }
 
 impl ListedChunk {
@@ -182,8 +184,12 @@ impl ChunkList {
         loop {
             for disk in &mut self.disks {
                 while disk.chunk() == Some(chunk) {
-                    let header = disk.page.pop_front();
-                    shards.extend(header.map(|header| ListedShard { disk: disk.place.disk, header }));
+                    let summary = disk.page.pop_front();
+                    shards.extend(summary.map(|ShardSummary { header, is_damaged }| ListedShard {
+                        disk: disk.place.disk,
+                        header,
+                        is_damaged,
+                    }));
                 }
             }
             // A page may end between two shards of a chunk.
@@ -223,7 +229,7 @@ struct DiskList {
     place: Place,
     request: ListShards,
     lease: Option<LeaseId>,
-    page: VecDeque<ShardHeader>,
+    page: VecDeque<ShardSummary>,
     ended: bool,
 }
 
@@ -242,7 +248,7 @@ impl DiskList {
     }
 
     fn chunk(&self) -> Option<ChunkId> {
-        self.page.front().map(|header| header.shard.chunk)
+        self.page.front().map(|summary| summary.header.shard.chunk)
     }
 
     fn is_hungry(&self) -> bool {
@@ -253,18 +259,15 @@ impl DiskList {
     async fn refill(&mut self, shared: &Shared) -> Option<UnreachedDisk> {
         let answer = self.place.service.list_shards(self.place.disk, self.request);
         let answer = shared.env.timeout(LIST_TIMEOUT, answer).await.unwrap_or(Err(Error::TimedOut));
-        let page: Result<Vec<ShardHeader>, Error> = answer.and_then(|page| {
-            let page: Vec<ShardHeader> = page.into_iter().map(|summary| summary.header).collect();
-            self.check(&page).map(|()| page)
-        });
-        match page {
+        match answer.and_then(|page| self.check(&page).map(|()| page)) {
             Ok(page) => {
                 shared.health.succeeded(&self.place, Use::Read);
-                self.request.after = page.last().map(|header| header.shard).or(self.request.after);
-                let beyond =
-                    |header: &ShardHeader| self.lease.is_some_and(|lease| header.shard.chunk.lease > lease);
+                self.request.after = page.last().map(|summary| summary.header.shard).or(self.request.after);
+                let beyond = |summary: &ShardSummary| {
+                    self.lease.is_some_and(|lease| summary.header.shard.chunk.lease > lease)
+                };
                 self.ended = page.len() < self.request.limit || page.last().is_some_and(beyond);
-                self.page = page.into_iter().filter(|header| !beyond(header)).collect();
+                self.page = page.into_iter().filter(|summary| !beyond(summary)).collect();
                 None
             }
             Err(error) => {
@@ -276,8 +279,8 @@ impl DiskList {
     }
 
     /// A page that is not in order could make a listing go on for ever.
-    fn check(&self, page: &[ShardHeader]) -> Result<(), Error> {
-        let names = self.request.after.into_iter().chain(page.iter().map(|header| header.shard));
+    fn check(&self, page: &[ShardSummary]) -> Result<(), Error> {
+        let names = self.request.after.into_iter().chain(page.iter().map(|summary| summary.header.shard));
         if page.len() <= self.request.limit && names.is_sorted_by(|before, after| before < after) {
             Ok(())
         } else {

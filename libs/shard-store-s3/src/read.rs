@@ -89,7 +89,7 @@ impl Shared {
         } else {
             self.read_owner(&place).await?.unwrap_or_default()
         };
-        Ok(ShardSummary { header: place.name.header(owner) })
+        Ok(ShardSummary { header: place.name.header(owner), is_damaged: place.damaged })
     }
 
     async fn read_owner(&self, place: &Place) -> Result<Option<Bytes>, Error> {

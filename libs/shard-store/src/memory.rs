@@ -197,7 +197,10 @@ impl ShardStore for MemoryStore {
         let state = self.open_state()?;
         let headers = state.shards.range((start, Bound::Unbounded)).map(|(_, (header, _))| header);
         let wanted = headers.filter(|header| request.group.is_none_or(|group| group == header.group));
-        Ok(wanted.take(request.limit).map(|header| ShardSummary { header: header.clone() }).collect())
+        Ok(wanted
+            .take(request.limit)
+            .map(|header| ShardSummary { header: header.clone(), is_damaged: false })
+            .collect())
     }
 
     async fn list_damaged(&self) -> Result<Vec<ShardHeader>, Error> {

@@ -13,9 +13,10 @@ mod report;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use chunk_api::ShardHeader;
 use data_pool::{ListedChunk, Pool};
 use metadata_api::{ClusterMap, DiskState, Eviction, Metadata, PAGE_SIZE_MAX, PlacementGroup};
-use types::{ChunkId, DiskId, GroupId};
+use types::{ChunkId, DiskId, GroupId, MissingShard};
 
 use self::{compare::Compare, deep::Deep, names::Part, recheck::Suspects};
 
@@ -174,6 +175,12 @@ impl Layout {
     fn may_be_unseen(&self, places: &[DiskId]) -> bool {
         places.iter().any(|disk| self.unreached.contains(disk) && !self.gone.contains(disk))
     }
+}
+
+/// How the queue of repairs calls a shard.
+fn missing_shard(header: &ShardHeader) -> MissingShard {
+    let ShardHeader { shard, group, coding, chunk_length, .. } = *header;
+    MissingShard { shard, group, coding, chunk_length }
 }
 
 /// Bytes of a listed chunk's shards.

@@ -152,7 +152,8 @@ impl Inner {
         let after = query.get("after").map(parse_shard).transpose()?;
         let group = query.get("group").map(|_| query.number("group").map(GroupId)).transpose()?;
         let page = self.service.list_shards(disk, ListShards { after, limit, group }).await?;
-        Ok(Response::new(OutgoingBody::full(encode_listing(&page))))
+        let tells_damage = query.get("damage") == Some("true");
+        Ok(Response::new(OutgoingBody::full(encode_listing(&page, tells_damage))))
     }
 
     pub(super) async fn disks(self: &Arc<Self>) -> Result<Response<OutgoingBody>, Error> {

@@ -66,10 +66,18 @@ pub(super) enum Claim {
     Move(Place),
 }
 
+/// A shard of a page.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) place: Place,
+    pub(super) segment: SegmentName,
+    pub(super) is_suspect: bool,
+}
+
 /// Part of a page.
 #[derive(Debug)]
 pub(super) struct Page {
-    pub(super) found: Vec<(Place, SegmentName)>,
+    pub(super) found: Vec<Found>,
     /// The last shard that was looked at.
     pub(super) after: Option<ShardId>,
     /// Whether there are no more shards.
@@ -409,7 +417,8 @@ impl Index {
             if group.is_none_or(|group| group == place.record.group)
                 && let Some(segment) = self.segments.get(&place.segment)
             {
-                page.found.push((place, segment.name));
+                let is_suspect = self.is_suspect(place.record.shard);
+                page.found.push(Found { place, segment: segment.name, is_suspect });
             }
         }
         page

@@ -13,7 +13,7 @@ use super::{
         HEADER_LENGTH, RecordHeader, ShardRecord, cell_offset, cell_span, open_sealed, sealed_length,
         take_cell,
     },
-    index::Place,
+    index::{Found, Place},
     segment::SegmentName,
 };
 
@@ -91,8 +91,10 @@ impl Shared {
         let mut found = Vec::new();
         loop {
             let page = self.index().page(after, limit - found.len(), group, EXAMINED_MAX);
-            let headers = page.found.iter().map(|(place, segment)| self.read_header(place, *segment));
-            found.extend(headers.map(|header| ShardSummary { header }));
+            found.extend(page.found.iter().map(|Found { place, segment, is_suspect }| ShardSummary {
+                header: self.read_header(place, *segment),
+                is_damaged: *is_suspect,
+            }));
             if page.complete || found.len() == limit {
                 return found;
             }

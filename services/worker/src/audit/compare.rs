@@ -6,7 +6,7 @@ use data_pool::ListedChunk;
 use types::{ChunkId, ShardId, ShardIndex};
 
 use super::{
-    AuditReport, Layout, bytes_of,
+    AuditReport, Finding, Layout, bytes_of, missing_shard,
     names::Named,
     recheck::{Lone, Stray, Suspects},
 };
@@ -43,6 +43,10 @@ impl Compare<'_> {
                 Some(shard) => {
                     self.report.shards += 1;
                     self.report.bytes += shard.header.length();
+                    if shard.is_damaged {
+                        self.report.found(Finding::Corrupt { shard: shard.header.shard, disk: shard.disk });
+                        self.report.can_repair(missing_shard(&shard.header));
+                    }
                 }
                 None => self.absent(layout, chunk.chunk, named, index),
             }

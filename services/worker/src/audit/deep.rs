@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use chunk_api::{SHARDS_PER_CALL_MAX, ShardHeader};
+use chunk_api::SHARDS_PER_CALL_MAX;
 use data_pool::{ListedChunk, Pool, ReadError};
 use futures_util::StreamExt;
 use types::{ByteRange, ChunkId, Content, DiskId, Manifest, MissingShard, ShardId};
 
-use super::{AuditReport, Finding, names::Named, recheck::Suspects};
+use super::{AuditReport, Finding, missing_shard, names::Named, recheck::Suspects};
 
 /// Bytes of shards that a disk is asked to verify in one call: a second's work or so.
 const BATCH_BYTES_MAX: u64 = 64 << 20;
@@ -39,24 +39,22 @@ impl Deep {
             // It may have been freed since it was listed.
             Err(_) => suspects.unreadable(chunk.chunk, *named),
         }
-        for shard in &chunk.shards {
+        // Those that are known to be damaged are told of already.
+        for shard in chunk.shards.iter().filter(|shard| !shard.is_damaged) {
             let (shards, bytes) = self.waiting.entry(shard.disk).or_default();
-            let ShardHeader { shard: name, group, coding, chunk_length, .. } = shard.header;
-            shards.push(MissingShard { shard: name, group, coding, chunk_length });
+            shards.push(missing_shard(&shard.header));
             *bytes += shard.header.length();
             if shards.len() >= SHARDS_PER_CALL_MAX || *bytes >= BATCH_BYTES_MAX {
-                let (shards, bytes) = std::mem::take(self.waiting.entry(shard.disk).or_default());
-                self.verified_bytes += bytes;
-                verify(pool, report, shard.disk, &shards).await;
+                let (shards, _) = std::mem::take(self.waiting.entry(shard.disk).or_default());
+                self.verified_bytes += verify(pool, report, shard.disk, &shards).await;
             }
         }
     }
 
     /// Verifies what is still waiting.
     pub(super) async fn finish(&mut self, pool: &Pool, report: &mut AuditReport) {
-        for (disk, (shards, bytes)) in std::mem::take(&mut self.waiting) {
-            self.verified_bytes += bytes;
-            verify(pool, report, disk, &shards).await;
+        for (disk, (shards, _)) in std::mem::take(&mut self.waiting) {
+            self.verified_bytes += verify(pool, report, disk, &shards).await;
         }
     }
 }
@@ -74,15 +72,25 @@ pub(super) async fn read(pool: &Pool, chunk: ChunkId, named: &Named) -> Result<u
     Ok(read)
 }
 
-async fn verify(pool: &Pool, report: &mut AuditReport, disk: DiskId, shards: &[MissingShard]) {
+/// Verifies shards on a disk and answers how many bytes were read.
+async fn verify(pool: &Pool, report: &mut AuditReport, disk: DiskId, shards: &[MissingShard]) -> u64 {
     let names: Vec<ShardId> = shards.iter().map(|shard| shard.shard).collect();
+    let mut read = 0;
     match pool.verify_shards(disk, &names).await {
         Ok(verdicts) => {
             for (shard, verdict) in shards.iter().zip(verdicts) {
-                // A shard that is gone by now was freed or moved.
-                if let Err(chunk_api::Error::ShardCorrupt { .. }) = verdict {
-                    report.found(Finding::Corrupt { shard: shard.shard, disk });
-                    report.can_repair(*shard);
+                match verdict {
+                    Ok(()) => read += shard.coding.shard_length(shard.chunk_length, shard.shard.index),
+                    Err(chunk_api::Error::ShardCorrupt { .. }) => {
+                        report.found(Finding::Corrupt { shard: shard.shard, disk });
+                        report.can_repair(*shard);
+                    }
+                    // It was freed or moved.
+                    Err(chunk_api::Error::ShardNotFound { .. } | chunk_api::Error::ShardDeleted { .. }) => {}
+                    Err(error) => {
+                        tracing::warn!(%disk, %error, shard = %shard.shard, "a shard was not verified");
+                        report.unreached.insert(disk);
+                    }
                 }
             }
         }
@@ -91,4 +99,5 @@ async fn verify(pool: &Pool, report: &mut AuditReport, disk: DiskId, shards: &[M
             report.unreached.insert(disk);
         }
     }
+    read
 }

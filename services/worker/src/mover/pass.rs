@@ -239,8 +239,8 @@ impl Tally<'_> {
                 continue;
             }
             match chunk.on(index, to) {
-                // Put there for this move, or by a writer that knows of it: proved when it was put.
-                Some(shard) if shard.header.epoch >= since => {}
+                // Put there for this move, or by a writer that knows of it: proved when it was put, if it was put to its end.
+                Some(shard) if shard.header.epoch >= since && !shard.is_damaged => {}
                 Some(_) => unsure.push(chunk),
                 None => absent.push(chunk),
             }
@@ -315,8 +315,8 @@ impl Tally<'_> {
                 // What is known from more than the queue has an owner and was named: every place of it has to tell.
                 let queued = (chunk.shards.is_empty() && !has_more).then(|| missing.get(&chunk.chunk));
                 match self.find(&chunk, &map, queued).await? {
-                    Found::There | Found::Nowhere => {}
-                    Found::Elsewhere(found) => due.push(found),
+                    Found::Nowhere => {}
+                    Found::Somewhere(found) => due.push(found),
                     Found::Unknown => self.open.push((chunk, reason)),
                 }
             }
@@ -332,15 +332,12 @@ impl Tally<'_> {
         map: &ClusterMap,
         queued: Option<Option<&Queued>>,
     ) -> Result<Found, Error> {
-        let Move { index, to, since, .. } = *self.pending;
         if let Some(Look { found, shown, unreached }) =
             self.context.pool.look_for_chunk(self.pending.group.id, chunk.chunk).await
         {
-            if found.on(index, to).is_some_and(|shard| shard.header.epoch >= since) {
-                return Ok(Found::There);
-            }
+            // Also one that is there by now: its put was not heard to end well.
             if !found.shards.is_empty() {
-                return Ok(Found::Elsewhere(found));
+                return Ok(Found::Somewhere(found));
             }
             if let Some(queued) = queued {
                 let shown = self.shown(shown, &unreached).await?;
@@ -367,10 +364,8 @@ fn is_of_move(chunk: &ListedChunk, since: i64) -> bool {
 
 /// What became of a chunk that was left open.
 enum Found {
-    /// Its shard is at the new disk.
-    There,
-    /// Other shards of it are found.
-    Elsewhere(ListedChunk),
+    /// Shards of it are found.
+    Somewhere(ListedChunk),
     /// No place of it has a shard, as far as one has to know: it was freed.
     Nowhere,
     /// No place that answers has a shard of it.

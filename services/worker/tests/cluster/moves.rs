@@ -224,6 +224,31 @@ async fn a_disk_that_is_drained_ends_up_empty() {
     worker.stop().await;
 }
 
+/// The target of a move dies while it takes a shard and comes back with the beginning of it, under its name. There is no
+/// other copy once the disk that it moves from is cleared.
+#[tokio::test(start_paused = true)]
+async fn what_was_torn_on_its_way_is_not_taken_for_whole() {
+    let cluster = Cluster::new(3, "1+0", 8).await;
+    let gateway = Arc::new(cluster.gateway().await);
+    let objects = cluster.fill(&gateway, 24).await;
+    cluster.nodes.iter().for_each(|node| node.tear_repairs());
+    let worker = cluster.worker();
+    let drained = cluster.nodes[1].clone();
+    cluster.metadata.set_disk_intent(drained.disk, Intent::Remove).await.unwrap();
+    cluster
+        .until("the disk is gone", async || {
+            let map = cluster.map().await;
+            map.disks.iter().any(|disk| disk.disk == drained.disk && disk.state == DiskState::Gone)
+        })
+        .await;
+    drained.set_away(true);
+    let torn: usize = cluster.nodes.iter().map(|node| node.torn.lock().unwrap().len()).sum();
+    assert!(torn > 0, "nothing was torn");
+    cluster.until_clean().await;
+    cluster.check(&gateway, &objects).await;
+    worker.stop().await;
+}
+
 /// One copy waits to be repaired, of one the name has rotted, and the last is on a disk that is silent for now: that disk's
 /// move waits for it, because what it leaves behind is cleared.
 #[tokio::test(start_paused = true)]

@@ -1,8 +1,9 @@
 //! A chunk service with one disk in memory, which can be cut off.
 
 use std::{
+    collections::BTreeSet,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
@@ -31,6 +32,11 @@ pub(crate) struct Node {
     quarantined: AtomicU64,
     /// Whether it never says how its disk is.
     mute: AtomicBool,
+    /// Whether it dies in the middle of the first repair of each shard, and is back at once.
+    tears: AtomicBool,
+    /// Repairs that it died of. The start found those damaged that were not put since.
+    pub(crate) torn: Mutex<BTreeSet<ShardId>>,
+    damaged: Mutex<BTreeSet<ShardId>>,
     /// Milliseconds that a repair takes to be put.
     repair_delay_ms: AtomicU64,
     pub(crate) repairs: AtomicU64,
@@ -54,6 +60,9 @@ impl Node {
             available: AtomicU64::new(CAPACITY),
             quarantined: AtomicU64::new(0),
             mute: AtomicBool::new(false),
+            tears: AtomicBool::new(false),
+            torn: Mutex::default(),
+            damaged: Mutex::default(),
             repair_delay_ms: AtomicU64::new(0),
             repairs: AtomicU64::new(0),
             write_delay_ms: AtomicU64::new(0),
@@ -98,6 +107,11 @@ impl Node {
     /// Lets it never say how its disk is, while it does everything else.
     pub(crate) fn keep_silent(&self) {
         self.mute.store(true, Ordering::SeqCst);
+    }
+
+    /// Lets it die in the middle of the first repair of each shard.
+    pub(crate) fn tear_repairs(&self) {
+        self.tears.store(true, Ordering::SeqCst);
     }
 
     /// Makes every repair take this long.
@@ -171,7 +185,15 @@ impl ChunkService for Node {
             self.env.sleep(Duration::from_millis(self.write_delay_ms.load(Ordering::SeqCst))).await;
             self.writes_now.fetch_sub(1, Ordering::SeqCst);
         }
+        let shard = header.shard;
         self.kept.put_shard(disk, header, body, purpose).await?;
+        self.damaged.lock().unwrap().remove(&shard);
+        let is_torn = purpose == Purpose::Repair && self.tears.load(Ordering::SeqCst);
+        if is_torn && self.torn.lock().unwrap().insert(shard) {
+            assert!(self.kept.corrupt_cell(disk, shard, 0));
+            self.damaged.lock().unwrap().insert(shard);
+            return Err(Error::TimedOut);
+        }
         // Cut off meanwhile: it is there, and nobody hears of it.
         self.enter().map_err(|_| Error::TimedOut)
     }
@@ -209,7 +231,12 @@ impl ChunkService for Node {
 
     async fn list_shards(&self, disk: DiskId, request: ListShards) -> Result<Vec<ShardSummary>, Error> {
         self.enter()?;
-        self.kept.list_shards(disk, request).await
+        let mut page = self.kept.list_shards(disk, request).await?;
+        let damaged = self.damaged.lock().unwrap();
+        for summary in &mut page {
+            summary.is_damaged = damaged.contains(&summary.header.shard);
+        }
+        Ok(page)
     }
 
     async fn disks(&self) -> Result<Vec<DiskStatus>, Error> {

@@ -30,8 +30,10 @@ async fn rewrite_all(store: &DiskStore, tight: bool) -> Vec<Rewritten> {
 
 async fn expect_exactly(store: DiskStore, samples: &[Sample]) -> DiskStore {
     let listed = store.list(ListShards::all(None, 1000)).await.unwrap();
-    let wanted: Vec<_> =
-        samples.iter().map(|sample| ShardSummary { header: sample.header.clone() }).collect();
+    let wanted: Vec<_> = samples
+        .iter()
+        .map(|sample| ShardSummary { header: sample.header.clone(), is_damaged: false })
+        .collect();
     assert_eq!(listed, wanted);
     let disk = store.disk();
     let store = std::sync::Arc::new(store);

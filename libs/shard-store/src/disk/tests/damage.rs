@@ -210,6 +210,8 @@ async fn rot_of_the_newest_group_is_told_from_a_torn_end() {
         let store = open(&rotted).await.unwrap();
         let suspects = store.list_damaged().await.unwrap();
         assert_eq!(suspects.iter().map(|header| header.shard).collect::<Vec<_>>(), [shard]);
+        let listed = store.list(ListShards::all(None, 10)).await.unwrap();
+        assert!(matches!(&listed[..], [summary] if summary.is_damaged), "{listed:?}");
         let read = store.read_cells(shard, CellRange { first: 0, count: 1 }).await;
         assert_eq!(read, Err(Error::ShardCorrupt { shard, cell: 0 }));
         let written = store.put(sample.header.clone(), sample.whole(), Purpose::Write).await;

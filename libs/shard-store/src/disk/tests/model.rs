@@ -173,8 +173,10 @@ async fn read(store: &DiskStore, model: &Model, name: u64) {
 async fn list(store: &DiskStore, model: &Model, after: Option<u64>, limit: usize) {
     let after = after.map(shard);
     let kept = model.kept().filter(|sample| after.is_none_or(|after| sample.shard() > after));
-    let wanted: Vec<_> =
-        kept.take(limit).map(|sample| ShardSummary { header: sample.header.clone() }).collect();
+    let wanted: Vec<_> = kept
+        .take(limit)
+        .map(|sample| ShardSummary { header: sample.header.clone(), is_damaged: false })
+        .collect();
     assert_eq!(store.list(ListShards::all(after, limit)).await, Ok(wanted));
 }
 
