@@ -49,6 +49,9 @@ pub enum WriteError<E> {
     /// This process holds no lease at the moment, so it may not name chunks. May be repeated later.
     #[error("no lease is held")]
     LeaseNotHeld,
+    /// It took so long that shards which are to move waited for it. May be repeated, in smaller parts.
+    #[error("what is to move has waited for the write for too long")]
+    Overtaken,
 }
 
 /// A failed read. Bytes that were answered before are right; those that follow cannot be proved or reached.

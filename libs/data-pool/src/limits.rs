@@ -35,6 +35,13 @@ pub(crate) const WRITE_HEDGE_MAX: Duration = Duration::from_secs(1);
 /// would be the loss of the chunk. A disk that takes longer counts as one that failed.
 pub(crate) const WRITE_DOMAIN_WAIT_MAX: Duration = Duration::from_secs(2);
 
+/// How long a write may go on by a map whose groups have moved on: shards that move, and groups of a former coding, wait until
+/// nothing is written by it any more.
+pub(crate) const WRITE_AWAITED_MAX: Duration = Duration::from_secs(3600);
+
+/// How often a write looks whether it is awaited.
+pub(crate) const WRITE_AWAITED_PERIOD: Duration = Duration::from_secs(60);
+
 /// How long a shard of which others of its chunk can do without may hold up a write that has a cell for it.
 pub(crate) const WRITE_LAG_MAX: Duration = Duration::from_secs(1);
 

@@ -15,6 +15,8 @@ use types::{Coding, DiskId, GroupId, NodeId, ShardIndex, StorageClassName};
 #[derive(Default)]
 pub(crate) struct Snapshot {
     pub(crate) epoch: i64,
+    /// The latest move's first epoch; 0 without moves. Moves wait for those that write by older maps.
+    pub(crate) moves_since: i64,
     nodes: HashMap<NodeId, Node>,
     homes: BTreeMap<DiskId, Home>,
     /// By their present codings.
@@ -202,7 +204,9 @@ impl Snapshot {
             (disk.disk, Home { disk: disk.disk, known: Some((disk.state, disk.node)), place })
         };
         let homes: BTreeMap<DiskId, Home> = map.disks.iter().map(home).collect();
-        let mut snapshot = Self { epoch: map.epoch, ..Self::default() };
+        let moves = map.classes.iter().flat_map(|class| &class.groups).flat_map(|group| &group.moves);
+        let moves_since = moves.map(|pending| pending.since).max().unwrap_or_default();
+        let mut snapshot = Self { epoch: map.epoch, moves_since, ..Self::default() };
         for class in &map.classes {
             let groups: Vec<Arc<Group>> =
                 class.groups.iter().map(|group| Arc::new(Group::new(group, &homes))).collect();

@@ -20,7 +20,7 @@ use crate::{
     cluster::HeldSnapshot,
     delete::Doomed,
     lease::Grant,
-    limits::{INLINE_LIMIT_MAX, READ_AHEAD},
+    limits::{INLINE_LIMIT_MAX, READ_AHEAD, WRITE_AWAITED_MAX, WRITE_AWAITED_PERIOD},
     snapshot::{Class, Group},
     write::{
         choose::Part,
@@ -113,7 +113,43 @@ impl Pool {
             return Err(WriteError::OwnerTooLong { length: owner.len(), maximum: OWNER_LENGTH_MAX });
         }
         // Held to the end: while a write goes on by a coding that the class had before, that coding's groups are kept.
-        let snapshot = Arc::new(self.shared().view.hold());
+        let map = Arc::new(self.shared().view.hold());
+        let Some(coding) = map.class(class).map(|class| class.definition.coding) else {
+            return Err(WriteError::UnknownClass { class: class.clone() });
+        };
+        tokio::select! {
+            biased;
+            stored = self.write_by(Arc::clone(&map), class, owner, length, body, form) => stored,
+            () = self.has_been_awaited(&map, class, coding) => Err(WriteError::Overtaken),
+        }
+    }
+
+    /// Waits until moves, or the groups of a coding that the class has no more, have waited for too long for a write by this
+    /// map: a client may take days to send a body.
+    async fn has_been_awaited(&self, map: &HeldSnapshot, class: &StorageClassName, coding: Coding) {
+        let shared = self.shared();
+        let mut awaited_since = None;
+        loop {
+            shared.env.sleep(WRITE_AWAITED_PERIOD).await;
+            let (latest, now) = (shared.view.snapshot(), shared.env.now());
+            let is_former = || latest.class(class).is_none_or(|class| class.definition.coding != coding);
+            if latest.moves_since <= map.epoch && !is_former() {
+                awaited_since = None;
+            } else if now.since(*awaited_since.get_or_insert(now)) >= WRITE_AWAITED_MAX {
+                return;
+            }
+        }
+    }
+
+    async fn write_by<E>(
+        &self,
+        snapshot: Arc<HeldSnapshot>,
+        class: &StorageClassName,
+        owner: Bytes,
+        length: Option<u64>,
+        body: impl Stream<Item = Result<Bytes, E>>,
+        form: Form,
+    ) -> Result<Stored, WriteError<E>> {
         let Some(definition) = snapshot.class(class).map(|class| &class.definition) else {
             return Err(WriteError::UnknownClass { class: class.clone() });
         };
@@ -146,7 +182,7 @@ impl Pool {
         let grant = self.leases().grant().map_err(|_| WriteError::LeaseNotHeld)?;
         let write = ChunkedWrite {
             pool: self,
-            map: snapshot,
+            map: Arc::clone(&snapshot),
             class,
             class_coding,
             owner,

@@ -141,6 +141,15 @@ pub(crate) fn no_keys() -> S3Error {
 pub(crate) fn from_write(error: WriteError<BodyError>) -> S3Error {
     match error {
         WriteError::Body(error) => from_body(error),
+        WriteError::Overtaken => {
+            tracing::warn!(
+                "an upload was broken off: shards that are to move have waited for its end for too long"
+            );
+            S3Error::with_message(
+                ErrorCode::RequestTimeout,
+                "The upload takes so long that stored data waits to be moved for it. Upload it again, in parts.",
+            )
+        }
         error => {
             tracing::warn!(%error, "object bytes were not written");
             slow_down()

@@ -12,7 +12,7 @@ use metadata_api::{DiskState, Intent, Metadata, NodeState};
 use types::{Content, Extent, ShardId, ShardIndex};
 
 use super::harness::{BodyError, Cluster, Fault, bytes};
-use crate::{BadShardReason, UnreachedReason};
+use crate::{BadShardReason, UnreachedReason, WriteError};
 
 const MIB: u64 = 1 << 20;
 
@@ -203,6 +203,42 @@ async fn an_old_map_is_in_use_until_the_outcome_of_a_commit_is_known() {
     assert_eq!(cluster.view.oldest_epoch_in_use(), old);
     stored.claim.named();
     assert_eq!(cluster.view.oldest_epoch_in_use(), new);
+}
+
+/// Whoever may write could hold up every move of the cluster for as long as it keeps a body open.
+#[tokio::test(start_paused = true)]
+async fn a_body_that_does_not_end_is_given_up_once_moves_have_waited_for_an_hour() {
+    let hour = Duration::from_secs(3600);
+    let cluster = Cluster::new(7, "4+2", 1).await;
+    let old = cluster.view.epoch();
+    let begun = cluster.env.now();
+    let slow = || {
+        let env = cluster.env.clone();
+        stream::unfold(0_u64, move |sent| {
+            let env = env.clone();
+            async move {
+                env.sleep(Duration::from_secs(10)).await;
+                Some((Ok(bytes(1024)), sent + 1024))
+            }
+        })
+    };
+    let writing = cluster.write_unnamed(64 * MIB, slow());
+    let moving = async {
+        cluster.env.sleep(3 * hour).await;
+        let new = cluster.begin_move(2, 6).await;
+        assert_eq!(cluster.view.oldest_epoch_in_use(), old);
+        new
+    };
+    let (written, new) = tokio::join!(writing, moving);
+    assert_eq!(written.err(), Some(WriteError::Overtaken));
+    let took = cluster.env.now().since(begun);
+    assert!(took >= 4 * hour && took < 4 * hour + Duration::from_secs(180), "{took:?}");
+    cluster.pool.settle().await;
+    assert_eq!(cluster.view.oldest_epoch_in_use(), new);
+
+    // One that began by the map with the move is not waited for.
+    let later = cluster.env.timeout(3 * hour, cluster.write_unnamed(64 * MIB, slow())).await;
+    assert!(later.is_err(), "{later:?}");
 }
 
 /// A metadata service that was slow to answer may still carry out a commit that nobody waits for any more, and a move that
