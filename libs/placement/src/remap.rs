@@ -23,6 +23,8 @@ pub enum DiskState {
     /// Holds shards and takes more. Also right for a disk that is away for the moment and is expected back: leave out
     /// the moves to it until it is.
     Usable,
+    /// As `Usable`, but takes no more than it holds.
+    Full,
     /// Can be read, and is to hold nothing in the end.
     Draining,
     /// What it held is to be rebuilt elsewhere.
@@ -43,7 +45,7 @@ pub struct RemapDisk {
 pub struct CurrentGroup {
     /// Its k + m disks in the order of its shards.
     pub disks: Vec<DiskId>,
-    /// Slots that are being moved, each at most once. Such a slot counts as being on the new disk.
+    /// Slots that are being moved, each at most once. Such a slot counts as being on the new disk, unless it is stuck.
     pub moves: Vec<PendingMove>,
 }
 
@@ -54,6 +56,8 @@ pub struct PendingMove {
     pub index: usize,
     /// Where it is being moved.
     pub to: DiskId,
+    /// Whether it cannot end there, though that disk is not lost: the slot counts as being on no disk.
+    pub is_stuck: bool,
 }
 
 /// Why a slot is to be moved.
@@ -155,8 +159,8 @@ pub fn remap(
             return Err(RemapError::DuplicateDisk { disk: info.id });
         }
         match state {
-            DiskState::Usable if info.weight > 0 => usable.push(info.clone()),
-            DiskState::Usable | DiskState::Draining => readable.push(info.clone()),
+            DiskState::Usable | DiskState::Full if info.weight > 0 => usable.push(info.clone()),
+            DiskState::Usable | DiskState::Full | DiskState::Draining => readable.push(info.clone()),
             DiskState::Lost => {}
         }
     }
@@ -177,6 +181,7 @@ pub fn remap(
         size,
         front_lengths: front_lengths(coding),
         copies: coding.parity() + 1,
+        full: usable.iter().map(|disk| known.get(&disk.id) == Some(&DiskState::Full)).collect(),
         seed,
     };
     let mut seats = Seats::new(&scheme, groups);
@@ -195,13 +200,18 @@ pub fn remap(
         if to == from {
             continue;
         }
-        let reason = match known.get(&from) {
+        // One that is stuck is still where it comes from.
+        let is_stuck = current[group].moves.iter().any(|pending| pending.index == index && pending.is_stuck);
+        let at = if is_stuck { current[group].disks[index] } else { from };
+        let reason = match known.get(&at) {
             None | Some(DiskState::Lost) => Reason::Lost,
             _ if spread.contains(&(group, index)) => Reason::Spread,
-            Some(DiskState::Usable) if usable.binary_search_by_key(&from, |disk| disk.id).is_ok() => {
+            Some(DiskState::Usable | DiskState::Full)
+                if usable.binary_search_by_key(&at, |disk| disk.id).is_ok() =>
+            {
                 Reason::Balance
             }
-            Some(DiskState::Usable | DiskState::Draining) => Reason::Draining,
+            Some(DiskState::Usable | DiskState::Full | DiskState::Draining) => Reason::Draining,
         };
         target[group][index] = to;
         remap.moves.push(SlotMove { group, index, from, to, reason });
@@ -219,7 +229,7 @@ fn slots(current: &[CurrentGroup], coding: Coding) -> Result<Vec<Vec<DiskId>>, R
         }
         let mut now = disks.clone();
         let mut moved = BTreeSet::new();
-        for PendingMove { index, to } in moves {
+        for PendingMove { index, to, .. } in moves {
             match now.get_mut(*index) {
                 Some(disk) if moved.insert(*index) => *disk = *to,
                 _ => return Err(RemapError::PendingMove { group, index: *index }),
@@ -242,16 +252,15 @@ fn groups(
     let group = |(current, slots): (&CurrentGroup, &Vec<DiskId>)| {
         let mut leaving = vec![None; slots.len()];
         let mut pinned = vec![false; slots.len()];
-        for PendingMove { index, .. } in &current.moves {
+        let mut seats: Vec<Option<usize>> = slots.iter().map(number).collect();
+        for PendingMove { index, is_stuck, .. } in &current.moves {
             leaving[*index] = number(&current.disks[*index]);
-            pinned[*index] = true;
+            pinned[*index] = !is_stuck;
+            if *is_stuck {
+                seats[*index] = None;
+            }
         }
-        Group {
-            seats: slots.iter().map(number).collect(),
-            lost: slots.iter().map(lost).collect(),
-            leaving,
-            pinned,
-        }
+        Group { seats, lost: slots.iter().map(lost).collect(), leaving, pinned }
     };
     current.iter().zip(slots).map(group).collect()
 }

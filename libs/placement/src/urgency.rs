@@ -100,7 +100,7 @@ mod tests {
         assert_eq!(spare_shards(&group, coding(), down(&[2, 9])), 1);
         assert_eq!(spare_shards(&group, coding(), down(&[1, 2, 3])), -1);
         // Its shards are partly here, partly there.
-        group.moves = vec![PendingMove { index: 1, to: disk(9) }];
+        group.moves = vec![PendingMove { index: 1, to: disk(9), is_stuck: false }];
         assert_eq!(spare_shards(&group, coding(), down(&[])), 2);
         assert_eq!(spare_shards(&group, coding(), down(&[9])), 1);
         assert_eq!(spare_shards(&group, coding(), down(&[2])), 1);

@@ -230,7 +230,8 @@ fn spare(map: &ClusterMap, pending: &Move) -> isize {
 /// A group as placement knows it.
 pub(crate) fn current(group: &PlacementGroup) -> CurrentGroup {
     let moves = group.moves.iter();
-    let moves = moves.map(|it| PendingMove { index: usize::from(it.index.0), to: it.to }).collect();
+    let moves =
+        moves.map(|it| PendingMove { index: usize::from(it.index.0), to: it.to, is_stuck: false }).collect();
     CurrentGroup { disks: group.disks.clone(), moves }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Where every group should be is `placement`'s business; this loop says which disks are lost, which are to be emptied
 //! and which take more, begins a bounded number of the moves, the most urgent first, and sends moves elsewhere whose
-//! target was lost. It also defines the storage classes of a cluster whose operator defined none.
+//! target was lost or has no room for them. It also defines the storage classes of a cluster whose operator defined none.
 
 mod classes;
 mod disks;
@@ -13,7 +13,9 @@ use std::{
 };
 
 use env::Instant;
-use metadata_api::{ClusterMap, Error, MassLoss, NewMove, StorageClass, StorageClassDefinition};
+use metadata_api::{
+    ClusterMap, Error, MassLoss, NewMove, PlacementGroup, ShardMove, StorageClass, StorageClassDefinition,
+};
 use placement::{CurrentGroup, DiskState, Reason, Remap, RemapDisk, SlotMove, Urgency, is_blocked};
 use types::{Coding, DiskId, GroupId, ShardIndex};
 
@@ -87,12 +89,12 @@ impl Planner {
         let evictions = metadata_api::all_evictions(&*context.metadata).await?;
         let evicted =
             evictions.iter().map(|eviction| (eviction.disk, eviction.group, eviction.index)).collect();
+        let disks = Disks { conditions: &conditions, evicted: &evicted, stalled: &stalled };
         let mut wishes = Vec::new();
         for class in map.classes.iter().filter(|class| !class.groups.is_empty()) {
-            wishes.push(remap(context, class, &map, &conditions).await?);
+            wishes.push(remap(context, class, &map, &disks).await?);
         }
         let wishes = in_order(wishes);
-        let disks = Disks { conditions: &conditions, evicted: &evicted, stalled: &stalled };
         let plan = Plan::new(&map, &disks, wishes, context.options.moves_pending);
         progress.set_left(plan.left as u64);
         if plan.is_empty() {
@@ -145,7 +147,7 @@ async fn define(context: &Context, class: StorageClassDefinition) -> Result<(), 
     Ok(())
 }
 
-/// Sends a move elsewhere whose target was lost.
+/// Sends a move elsewhere whose target was lost or has filled up.
 async fn change_target(context: &Context, change: &TargetChange) {
     let TargetChange { group, index, since, to, is_reversal } = *change;
     let changed = if is_reversal {
@@ -155,12 +157,12 @@ async fn change_target(context: &Context, change: &TargetChange) {
     };
     match changed {
         Ok(epoch) => {
-            tracing::info!(group = group.0, index = index.0, %to, epoch, "a move whose target was lost goes elsewhere");
+            tracing::info!(group = group.0, index = index.0, %to, epoch, "a move whose target was lost or has filled up goes elsewhere");
         }
         // It was finished or changed meanwhile.
         Err(Error::MoveNotFound) => {}
         Err(error) => {
-            tracing::warn!(%error, group = group.0, index = index.0, %to, "a move whose target was lost was not changed");
+            tracing::warn!(%error, group = group.0, index = index.0, %to, "a move whose target was lost or has filled up was not changed");
         }
     }
 }
@@ -225,12 +227,13 @@ async fn remap(
     context: &Context,
     class: &StorageClass,
     map: &ClusterMap,
-    conditions: &BTreeMap<DiskId, Condition>,
+    known: &Disks<'_>,
 ) -> Result<Vec<Wish>, Error> {
-    let disks = disks::of_class(class, map, conditions);
-    let current: Vec<CurrentGroup> = class.groups.iter().map(mover::current).collect();
+    let disks = disks::of_class(class, map, known.conditions);
+    let current: Vec<CurrentGroup> =
+        class.groups.iter().map(|group| known.current(group, class.definition.coding)).collect();
     let up: BTreeSet<DiskId> =
-        conditions.iter().filter(|(_, condition)| condition.is_up).map(|(disk, _)| *disk).collect();
+        known.conditions.iter().filter(|(_, condition)| condition.is_up).map(|(disk, _)| *disk).collect();
     let coding = class.definition.coding;
     // With thousands of groups it takes seconds.
     let computing = context.env.spawn_blocking(move || urgent_moves(&current, &disks, coding, &up));
@@ -277,7 +280,7 @@ fn urgent_moves(
     Ok((remap, moves))
 }
 
-/// A pending move whose target was lost.
+/// A pending move whose target was lost or has filled up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct TargetChange {
     group: GroupId,
@@ -317,6 +320,36 @@ impl Disks<'_> {
 
     fn takes(&self, disk: &DiskId) -> bool {
         self.conditions.get(disk).is_some_and(|it| it.takes)
+    }
+
+    fn is_full(&self, disk: &DiskId) -> bool {
+        self.conditions.get(disk).is_some_and(|it| it.is_full)
+    }
+
+    /// Whether a move cannot end because its target has filled up, and may go elsewhere. What was written to that target
+    /// meanwhile is left there then, and rebuilt from the group's other disks: there have to be enough of them, and one such
+    /// target at a time.
+    fn is_stuck(&self, group: &PlacementGroup, pending: &ShardMove, coding: Coding) -> bool {
+        let waits =
+            |it: &&ShardMove| self.is_full(&it.to) && self.stalled.contains(&(group.id, it.index, it.since));
+        let is_whole = |(index, disk): &(u8, &DiskId)| {
+            let mut moves = group.moves.iter().filter(|it| it.index.0 == *index);
+            self.is_up(**disk) && moves.all(|it| self.is_up(it.to))
+        };
+        let others = (0..=u8::MAX).zip(&group.disks).filter(|(index, _)| *index != pending.index.0);
+        let mut beside = group.moves.iter().filter(|it| it.index != pending.index);
+        group.moves.iter().find(waits) == Some(pending)
+            && beside.all(|it| !it.redirected)
+            && others.filter(is_whole).count() >= coding.data()
+    }
+
+    /// A group as placement knows it.
+    fn current(&self, group: &PlacementGroup, coding: Coding) -> CurrentGroup {
+        let mut current = mover::current(group);
+        for (known, pending) in current.moves.iter_mut().zip(&group.moves) {
+            known.is_stuck = self.is_stuck(group, pending, coding);
+        }
+        current
     }
 }
 
@@ -382,21 +415,28 @@ impl Room {
 
 impl Plan {
     /// What to do about the wishes, which come in the order of their urgency.
-    fn new(map: &ClusterMap, disks: &Disks<'_>, wishes: Vec<Wish>, pending_max: u32) -> Self {
-        let groups: BTreeMap<GroupId, _> =
-            map.classes.iter().flat_map(|class| &class.groups).map(|group| (group.id, group)).collect();
+    fn new<'a>(map: &'a ClusterMap, disks: &Disks<'_>, wishes: Vec<Wish>, pending_max: u32) -> Self {
+        let of_class = |class: &'a StorageClass| {
+            class.groups.iter().map(|group| (group.id, (group, class.definition.coding)))
+        };
+        let groups: BTreeMap<GroupId, (&PlacementGroup, Coding)> =
+            map.classes.iter().flat_map(of_class).collect();
         let mut room = Room::new(map, disks, pending_max);
         let mut plan = Self::default();
+        // Those that wait for room are wanted elsewhere once they have waited for long, without any change of the map.
+        let pending = groups.values().flat_map(|(group, _)| &group.moves);
+        plan.left += pending.filter(|pending| disks.is_full(&pending.to)).count();
         for Wish { group: id, index, to, urgency, from } in wishes {
-            let Some(group) = groups.get(&id) else { continue };
+            let Some((group, coding)) = groups.get(&id) else { continue };
             if disks.evicted.contains(&(to, id, index)) {
                 plan.left += 1;
                 continue;
             }
             if let Some(pending) = group.move_of(index) {
                 let is_reversal = group.disks.get(usize::from(index.0)) == Some(&to);
-                // A target that is only to be emptied is moved on from when the move is finished.
-                if disks.is_lost(&pending.to) && disks.takes(&to) && pending.to == from {
+                // A target that is only to be emptied, or has filled up of late, is moved on from when the move is finished.
+                let is_given_up = disks.is_lost(&pending.to) || disks.is_stuck(group, pending, *coding);
+                if is_given_up && disks.takes(&to) && pending.to == from {
                     plan.changes.push(TargetChange {
                         group: id,
                         index,

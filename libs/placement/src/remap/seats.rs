@@ -16,6 +16,8 @@ pub(super) struct Scheme<'a> {
     pub(super) front_lengths: Vec<usize>,
     /// The first m + 1 slots, which hold the copies of small objects.
     pub(super) copies: usize,
+    /// For each disk whether it takes no more than it holds.
+    pub(super) full: Vec<bool>,
     pub(super) seed: u64,
 }
 
@@ -146,9 +148,10 @@ impl<'a> Seats<'a> {
         })
     }
 
-    /// Whether a slot is being moved from this disk, which therefore no other slot may take.
+    /// Whether no slot may take this disk: it takes no more, or a slot is being moved from it.
     pub(super) fn barred(&self, group: usize, disk: usize) -> bool {
-        self.found[group].leaving.contains(&Some(disk))
+        let is_new = || self.home(group, disk).is_none();
+        (self.scheme.full[disk] && is_new()) || self.found[group].leaving.contains(&Some(disk))
     }
 
     /// Puts a disk into an empty slot.

@@ -262,10 +262,11 @@ fn impossible_inputs_are_refused() {
     let refused = |group: CurrentGroup, disks: &[RemapDisk]| remap(&[group], disks, coding, 0).unwrap_err();
     let short = CurrentGroup { disks: ids[..2].to_vec(), moves: Vec::new() };
     assert_eq!(refused(short, &usable(&disks)), RemapError::GroupSize { group: 0, disks: 2, needed: 3 });
-    let moves = vec![PendingMove { index: 1, to: ids[3] }; 2];
+    let moves = vec![PendingMove { index: 1, to: ids[3], is_stuck: false }; 2];
     let twice = CurrentGroup { moves, ..group.clone() };
     assert_eq!(refused(twice, &usable(&disks)), RemapError::PendingMove { group: 0, index: 1 });
-    let beyond = CurrentGroup { moves: vec![PendingMove { index: 3, to: ids[3] }], ..group.clone() };
+    let beyond =
+        CurrentGroup { moves: vec![PendingMove { index: 3, to: ids[3], is_stuck: false }], ..group.clone() };
     assert_eq!(refused(beyond, &usable(&disks)), RemapError::PendingMove { group: 0, index: 3 });
     let mut doubled = usable(&disks);
     doubled.push(doubled[2].clone());
@@ -287,11 +288,53 @@ fn a_disk_that_is_in_a_group_twice_leaves_one_slot() {
 fn a_move_to_a_disk_that_is_lost_turns_back() {
     let disks = cluster(5, 1);
     let ids: Vec<DiskId> = disks.iter().map(|disk| disk.id).collect();
-    let moves = vec![PendingMove { index: 1, to: ids[3] }];
+    let moves = vec![PendingMove { index: 1, to: ids[3], is_stuck: false }];
     let group = CurrentGroup { disks: ids[..3].to_vec(), moves };
     let mut now = usable(&disks);
     now[3].state = DiskState::Lost;
     let found = remap(&[group], &now, coding("2+1"), 0).unwrap();
     let back = SlotMove { group: 0, index: 1, from: ids[3], to: ids[1], reason: Reason::Lost };
     assert_eq!(found.moves, [back]);
+}
+
+#[test]
+fn a_disk_that_is_full_keeps_what_it_has_and_takes_no_more() {
+    let disks = cluster(6, 1);
+    let groups = map_groups(&disks[..5], coding("2+1"), 64, 0).unwrap().groups;
+    let mut now = usable(&disks);
+    (now[2].state, now[5].state) = (DiskState::Full, DiskState::Full);
+    now[3].state = DiskState::Lost;
+    let found = remap(&at_rest(&groups), &now, coding("2+1"), 0).unwrap();
+    assert_eq!(found.homeless, 0);
+    let lost = groups.iter().filter(|group| group.contains(&disks[3].id)).count();
+    assert_eq!(found.moves.iter().filter(|slot| slot.reason == Reason::Lost).count(), lost);
+    for slot in &found.moves {
+        assert!(slot.to != disks[2].id && slot.to != disks[5].id, "{slot:?}");
+    }
+    // Where no other disk is left the slot has none.
+    for disk in [0, 1, 4] {
+        now[disk].state = DiskState::Full;
+    }
+    let found = remap(&at_rest(&groups), &now, coding("2+1"), 0).unwrap();
+    assert_eq!((found.moves, found.homeless), (vec![], lost));
+}
+
+#[test]
+fn a_move_that_is_stuck_goes_to_a_disk_that_takes_it_or_turns_back() {
+    let disks = cluster(5, 1);
+    let ids: Vec<DiskId> = disks.iter().map(|disk| disk.id).collect();
+    let group = |is_stuck| CurrentGroup {
+        disks: ids[..3].to_vec(),
+        moves: vec![PendingMove { index: 1, to: ids[3], is_stuck }],
+    };
+    let mut now = usable(&disks);
+    now[3].state = DiskState::Full;
+    let moves = |group, now: &[RemapDisk]| remap(&[group], now, coding("2+1"), 0).unwrap().moves;
+    let to = |to, reason| [SlotMove { group: 0, index: 1, from: ids[3], to, reason }];
+    assert_eq!(moves(group(true), &now), to(ids[1], Reason::Balance));
+    now[1].state = DiskState::Draining;
+    assert_eq!(moves(group(true), &now), to(ids[4], Reason::Draining));
+    now[1].state = DiskState::Lost;
+    assert_eq!(moves(group(true), &now), to(ids[4], Reason::Lost));
+    assert_eq!(moves(group(false), &now), []);
 }

@@ -23,6 +23,8 @@ pub(super) struct Condition {
     pub(super) is_up: bool,
     /// Whether shards may be moved to it now.
     pub(super) takes: bool,
+    /// Whether it answers and has no room for shards of others.
+    pub(super) is_full: bool,
 }
 
 /// Since when disks have been away whose nodes are not.
@@ -78,7 +80,13 @@ fn judge(map: &ClusterMap, disk: &MapDisk, is_lost: bool, is_mass_loss: bool) ->
     };
     let is_held_back = state == DiskState::Lost && is_mass_loss && may_return && !disk.failed;
     let state = if is_held_back { DiskState::Usable } else { state };
-    Condition { state, is_up, takes: is_up && serves && disk.has_room() && disk.writable && !disk.failed }
+    let has_room = disk.has_room() && disk.writable;
+    Condition {
+        state,
+        is_up,
+        takes: is_up && serves && has_room && !disk.failed,
+        is_full: is_up && !has_room && !disk.failed,
+    }
 }
 
 /// The disks that a class may use, and those that its groups are on.
@@ -98,6 +106,7 @@ pub(super) fn of_class(
         let is_of_class = Some(disk.medium.as_str()) == medium;
         let state = match condition.state {
             DiskState::Usable if !is_of_class => DiskState::Draining,
+            DiskState::Usable if condition.is_full => DiskState::Full,
             state => state,
         };
         let info = DiskInfo { id: disk.disk, domain: domain(disk)?, weight: disk.capacity_bytes };
@@ -144,7 +153,11 @@ mod tests {
         for (number, (change, state, is_up, takes)) in cases.into_iter().enumerate() {
             let mut map = map(4, &[[0, 1, 2, 3]]);
             change(&mut map);
-            assert_eq!(condition(&map), Some(Condition { state, is_up, takes }), "case {number}");
+            let is_full = number == 4 || number == 6;
+            assert_eq!(condition(&map), Some(Condition { state, is_up, takes, is_full }), "case {number}");
+            let found =
+                of_class(&map.classes[0], &map, &Watch::new(Duration::from_secs(30)).look(&map, at(0)));
+            assert_eq!(found.iter().any(|disk| disk.state == DiskState::Full), is_full, "case {number}");
         }
         let mut gone = map(4, &[[0, 1, 2, 3]]);
         gone.disks[0].state = MapState::Gone;

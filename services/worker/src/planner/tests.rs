@@ -190,6 +190,47 @@ fn a_move_goes_elsewhere_only_when_its_target_is_lost() {
 }
 
 #[test]
+fn a_move_to_a_disk_that_has_filled_up_goes_elsewhere_after_a_while() {
+    let pending = |index: u8, to: u8, redirected| ShardMove {
+        index: ShardIndex(index),
+        to: disk(to),
+        since: 9,
+        redirected,
+    };
+    let mut map = two_groups();
+    map.nodes[0].state = NodeState::Down;
+    map.disks[4].writable = false;
+    map.classes[0].groups[0].moves = vec![pending(0, 4, false)];
+    let changes = |map: &ClusterMap, stalled: bool| {
+        let conditions = conditions(map);
+        let moves = &map.classes[0].groups[0].moves;
+        let stalled = moves.iter().filter(|_| stalled).map(|it| (GroupId(1), it.index, it.since)).collect();
+        let disks = Disks { conditions: &conditions, evicted: &BTreeSet::new(), stalled: &stalled };
+        let wishes = vec![wish(1, 0, 4, 5, Reason::Lost), wish(1, 1, 6, 7, Reason::Lost)];
+        let plan = Plan::new(map, &disks, wishes, 8);
+        assert!(plan.left > 0, "it is looked at again");
+        plan.changes.iter().map(|change| (change.index.0, change.to)).collect::<Vec<_>>()
+    };
+    assert_eq!(changes(&map, false), []);
+    assert_eq!(changes(&map, true), [(0, disk(5))]);
+    let mut has_room = map.clone();
+    has_room.disks[4].writable = true;
+    assert_eq!(changes(&has_room, true), []);
+    // What was written to it is rebuilt from two others.
+    map.nodes[1].state = NodeState::Down;
+    assert_eq!(changes(&map, true), [(0, disk(5))]);
+    map.nodes[2].state = NodeState::Down;
+    assert_eq!(changes(&map, true), []);
+    map.nodes[2].state = NodeState::Up;
+    // One at a time.
+    map.disks[6].available_bytes = 0;
+    map.classes[0].groups[0].moves.push(pending(1, 6, false));
+    assert_eq!(changes(&map, true), [(0, disk(5))]);
+    map.classes[0].groups[0].moves[0] = pending(0, 5, true);
+    assert_eq!(changes(&map, true), []);
+}
+
+#[test]
 fn groups_of_a_former_coding_are_kept_safe_and_not_balanced() {
     let mut class = two_groups().classes.remove(0);
     for (is_former, balanced) in [(false, true), (true, false)] {

@@ -128,7 +128,7 @@ proptest! {
         prop_assert_eq!(remap(&at_rest(&target), &now, coding, seed).unwrap().moves, []);
         let mut pending = at_rest(&groups);
         for slot in &found.moves {
-            pending[slot.group].moves.push(PendingMove { index: slot.index, to: slot.to });
+            pending[slot.group].moves.push(PendingMove { index: slot.index, to: slot.to, is_stuck: false });
         }
         prop_assert_eq!(remap(&pending, &now, coding, seed).unwrap().moves, []);
         let mut reversed = now.clone();
@@ -164,7 +164,7 @@ proptest! {
                     }
                 } else {
                     prop_assert_eq!(slot.from, group.disks[slot.index]);
-                    group.moves.push(PendingMove { index: slot.index, to: slot.to });
+                    group.moves.push(PendingMove { index: slot.index, to: slot.to, is_stuck: false });
                 }
                 let places = group.disks.iter().chain(group.moves.iter().map(|pending| &pending.to));
                 prop_assert!(distinct(&places.copied().collect::<Vec<_>>()));
