@@ -1,4 +1,4 @@
-//! Bodies that client and server send: bytes at hand, then cells as they come.
+//! Bodies that client and server send: bytes at hand, then cells or other pieces as they come.
 
 use std::{
     collections::VecDeque,
@@ -16,12 +16,23 @@ use crate::{Cell, CellStream, Error};
 /// Cells up to this many bytes together are copied into one buffer: one short write beats many pieces.
 const COPY_MAX: usize = 16 << 10;
 
-/// A body of known length.
+/// Pieces of a body of unknown length.
+type PieceStream = Pin<Box<dyn Stream<Item = Result<Bytes, Error>> + Send>>;
+
+/// A body.
 pub struct OutgoingBody {
     ready: VecDeque<Bytes>,
-    cells: Option<CellStream>,
-    left: u64,
+    source: Source,
+    /// How much of it is left, if that is known.
+    left: Option<u64>,
     watch: Option<Arc<dyn BodyWatch>>,
+}
+
+/// Where more of a body comes from.
+enum Source {
+    None,
+    Cells(CellStream),
+    Pieces(PieceStream),
 }
 
 /// Is told how a body gets on.
@@ -39,12 +50,23 @@ pub(crate) trait BodyWatch: Send + Sync {
 impl OutgoingBody {
     /// A body of these bytes.
     pub(crate) fn full(bytes: Bytes) -> Self {
-        let left = bytes.len() as u64;
-        Self { ready: VecDeque::from([bytes]), cells: None, left, watch: None }
+        let left = Some(bytes.len() as u64);
+        Self { ready: VecDeque::from([bytes]), source: Source::None, left, watch: None }
     }
 
     pub(crate) fn empty() -> Self {
-        Self { ready: VecDeque::new(), cells: None, left: 0, watch: None }
+        Self { ready: VecDeque::new(), source: Source::None, left: Some(0), watch: None }
+    }
+
+    /// A body of unknown length: `first`, then pieces as they come. An error breaks it off.
+    pub(crate) fn begun(
+        first: Bytes,
+        pieces: impl Stream<Item = Result<Bytes, Error>> + Send + 'static,
+    ) -> Self {
+        let source = Source::Pieces(Box::pin(pieces));
+        let mut body = Self { ready: VecDeque::new(), source, left: None, watch: None };
+        body.push(first);
+        body
     }
 
     /// A body of `head` and these cells.
@@ -59,7 +81,8 @@ impl OutgoingBody {
             }
             return Self::full(out.freeze());
         }
-        let mut body = Self { ready: VecDeque::new(), cells: None, left: length as u64, watch: None };
+        let left = Some(length as u64);
+        let mut body = Self { ready: VecDeque::new(), source: Source::None, left, watch: None };
         body.push(head);
         cells.iter().for_each(|cell| body.push_cell(cell));
         body
@@ -71,8 +94,8 @@ impl OutgoingBody {
         cells: impl Stream<Item = Result<Cell, Error>> + Send + 'static,
         length: u64,
     ) -> Self {
-        let mut body =
-            Self { ready: VecDeque::new(), cells: Some(Box::pin(cells)), left: length, watch: None };
+        let source = Source::Cells(Box::pin(cells));
+        let mut body = Self { ready: VecDeque::new(), source, left: Some(length), watch: None };
         body.push(head);
         body
     }
@@ -98,11 +121,17 @@ impl OutgoingBody {
             if let Some(bytes) = self.ready.pop_front() {
                 return Poll::Ready(Some(Ok(bytes)));
             }
-            let Some(cells) = &mut self.cells else { return Poll::Ready(None) };
-            match cells.as_mut().poll_next(context) {
-                Poll::Ready(Some(Ok(cell))) => self.push_cell(&cell),
+            let polled = match &mut self.source {
+                Source::None => return Poll::Ready(None),
+                Source::Cells(cells) => {
+                    cells.as_mut().poll_next(context).map_ok(|cell| self.push_cell(&cell))
+                }
+                Source::Pieces(pieces) => pieces.as_mut().poll_next(context).map_ok(|piece| self.push(piece)),
+            };
+            match polled {
+                Poll::Ready(Some(Ok(()))) => {}
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(error))),
-                Poll::Ready(None) => self.cells = None,
+                Poll::Ready(None) => self.source = Source::None,
                 Poll::Pending => return Poll::Pending,
             }
         }
@@ -127,8 +156,8 @@ impl Body for OutgoingBody {
             }
         }
         if let Poll::Ready(Some(Ok(bytes))) = &polled {
-            self.left = self.left.saturating_sub(bytes.len() as u64);
-            if self.left == 0
+            self.left = self.left.map(|left| left.saturating_sub(bytes.len() as u64));
+            if self.left == Some(0)
                 && let Some(watch) = &self.watch
             {
                 // A connection that has all announced bytes does not ask again.
@@ -139,17 +168,17 @@ impl Body for OutgoingBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.left == 0
+        self.left == Some(0)
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.left)
+        self.left.map_or_else(SizeHint::new, SizeHint::with_exact)
     }
 }
 
 impl std::fmt::Debug for OutgoingBody {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "OutgoingBody({} bytes left)", self.left)
+        write!(f, "OutgoingBody({:?} bytes left)", self.left)
     }
 }
 

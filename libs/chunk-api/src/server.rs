@@ -1,6 +1,7 @@
 //! The chunk service over HTTP/1.1: a hyper service in front of any [`ChunkService`].
 
 mod calls;
+mod patience;
 
 use std::{convert::Infallible, future::Future, pin::Pin, sync::Arc, time::Duration};
 
@@ -89,12 +90,7 @@ impl Inner {
         match self.route(&parts, &mut body).await {
             Ok(response) => response,
             Err(error) => {
-                match error {
-                    Error::DiskFailed { .. } | Error::ShardCorrupt { .. } => {
-                        warn!(%error, path = parts.uri.path(), "call failed")
-                    }
-                    _ => debug!(%error, path = parts.uri.path(), "call refused"),
-                }
+                tell_of(&error, parts.uri.path());
                 let drained = body.drain(DRAIN_MAX).await;
                 let response = error_response(&error);
                 if drained { response } else { with_close(response) }
@@ -112,7 +108,8 @@ impl Inner {
         parts: &http::request::Parts,
         body: &mut BodyReader,
     ) -> Result<Response<OutgoingBody>, Error> {
-        let path: Vec<&str> = parts.uri.path().trim_start_matches('/').split('/').collect();
+        let whole_path = parts.uri.path();
+        let path: Vec<&str> = whole_path.trim_start_matches('/').split('/').collect();
         let Some(("v1", path)) = path.split_first().map(|(first, rest)| (*first, rest)) else {
             return Err(no_such_call());
         };
@@ -120,11 +117,11 @@ impl Inner {
         let disk = |text: &str| text.parse().map_err(|_| malformed("not a disk's id"));
         match (&parts.method, path) {
             (&Method::GET, ["disks"]) => self.disks().await,
-            (&Method::GET, ["disks", id, "shards"]) => self.list(disk(id)?, &query).await,
-            (&Method::POST, ["disks", id, "delete"]) => self.delete(disk(id)?, body).await,
-            (&Method::POST, ["disks", id, "evict"]) => self.evict(disk(id)?, &query).await,
-            (&Method::POST, ["disks", id, "fence"]) => self.fence(disk(id)?, body).await,
-            (&Method::POST, ["disks", id, "verify"]) => self.verify(disk(id)?, body).await,
+            (&Method::GET, ["disks", id, "shards"]) => self.list(whole_path, disk(id)?, &query).await,
+            (&Method::POST, ["disks", id, "delete"]) => self.delete(whole_path, disk(id)?, body).await,
+            (&Method::POST, ["disks", id, "evict"]) => self.evict(whole_path, disk(id)?, &query).await,
+            (&Method::POST, ["disks", id, "fence"]) => self.fence(whole_path, disk(id)?, body).await,
+            (&Method::POST, ["disks", id, "verify"]) => self.verify(whole_path, disk(id)?, body).await,
             (&Method::GET, ["disks", id, "shards", shard]) => {
                 self.read(disk(id)?, parse_shard(shard)?, &query).await
             }
@@ -142,6 +139,14 @@ impl Inner {
             }
             _ => Err(no_such_call()),
         }
+    }
+}
+
+/// Logs what a call failed with.
+fn tell_of(error: &Error, path: &str) {
+    match error {
+        Error::DiskFailed { .. } | Error::ShardCorrupt { .. } => warn!(%error, path, "call failed"),
+        _ => debug!(%error, path, "call refused"),
     }
 }
 

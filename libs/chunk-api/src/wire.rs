@@ -14,6 +14,10 @@
 //!
 //! A cell is its bytes, then its CRC-32C in four bytes, little-endian. Every cell of a shard but the last is full, so
 //! lengths need not be sent. Errors are JSON ([`WireError`]); 401 has no body.
+//!
+//! `delete_shards`, `evict_group`, `fence_leases` and `verify_shards` may read or write much. When one takes more than a
+//! second its answer is begun with 200, goes on with a blank a second, and ends with what stands in the table, or nothing
+//! for 204; or it is broken off, when the call failed. A page of a listing is sent in parts as they are read.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use http::StatusCode;

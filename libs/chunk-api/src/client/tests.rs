@@ -1,5 +1,7 @@
 //! Client and server over loopback TCP.
 
+mod slow;
+
 use std::{
     net::SocketAddr,
     sync::{

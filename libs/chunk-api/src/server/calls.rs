@@ -1,15 +1,16 @@
 //! The server's side of each call: wire to domain and back, nothing else.
 
-use std::sync::Arc;
+use std::{future::Future, sync::Arc};
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
 use tokio::sync::mpsc;
 use types::{DiskId, GroupId, ShardId, ShardIndex};
 
-use super::{Inner, Query, status};
+use super::{Inner, Query, patience, status, tell_of};
 use crate::{
-    Cell, CellRange, Error, ListShards, Purpose, READ_CELLS_MAX, SHARDS_PER_CALL_MAX, ShardBody, ShardHeader,
+    Cell, CellRange, ChunkService, Error, ListShards, Purpose, READ_CELLS_MAX, SHARDS_PER_CALL_MAX,
+    ShardBody, ShardHeader,
     body::malformed,
     incoming::BodyReader,
     outgoing::OutgoingBody,
@@ -25,6 +26,9 @@ const WHOLE_MAX: u64 = 256 << 10;
 
 /// Bytes of the names in a call: one name more than allowed, so that the service's own answer to too many is reached.
 const NAMES_MAX: usize = (SHARDS_PER_CALL_MAX + 1) * NAME_LENGTH;
+
+/// Shards of a listing that are asked for at once. A disk that takes 50 ms for each is slow, and sends in time.
+const LISTED_AT_ONCE: usize = 64;
 
 /// Cells that wait between the connection and the service.
 const CELLS_WAITING: usize = 4;
@@ -104,46 +108,65 @@ impl Inner {
 
     pub(super) async fn delete(
         &self,
+        path: &str,
         disk: DiskId,
         body: &mut BodyReader,
     ) -> Result<Response<OutgoingBody>, Error> {
         let names = decode_names(&body.collect(NAMES_MAX).await?)?;
-        self.service.delete_shards(disk, &names).await?;
-        Ok(status(StatusCode::NO_CONTENT))
+        let service = self.service.clone();
+        self.change(path, async move { service.delete_shards(disk, &names).await }).await
     }
 
     pub(super) async fn evict(
         &self,
+        path: &str,
         disk: DiskId,
         query: &Query<'_>,
     ) -> Result<Response<OutgoingBody>, Error> {
         let (group, index) = (GroupId(query.number("group")?), ShardIndex(query.number("index")?));
-        self.service.evict_group(disk, group, index, query.number("epoch")?).await?;
-        Ok(status(StatusCode::NO_CONTENT))
+        let epoch = query.number("epoch")?;
+        let service = self.service.clone();
+        self.change(path, async move { service.evict_group(disk, group, index, epoch).await }).await
     }
 
     pub(super) async fn fence(
         &self,
+        path: &str,
         disk: DiskId,
         body: &mut BodyReader,
     ) -> Result<Response<OutgoingBody>, Error> {
         let leases = decode_leases(&body.collect((SHARDS_PER_CALL_MAX + 1) * LEASE_LENGTH).await?)?;
-        self.service.fence_leases(disk, &leases).await?;
-        Ok(status(StatusCode::NO_CONTENT))
+        let service = self.service.clone();
+        self.change(path, async move { service.fence_leases(disk, &leases).await }).await
+    }
+
+    /// The answer of a call that gives nothing back and may have to wait for its disk.
+    async fn change(
+        &self,
+        path: &str,
+        call: impl Future<Output = Result<(), Error>> + Send + 'static,
+    ) -> Result<Response<OutgoingBody>, Error> {
+        patience::answer(&self.env, path, async move { call.await.map(|()| Bytes::new()) }).await
     }
 
     pub(super) async fn verify(
         &self,
+        path: &str,
         disk: DiskId,
         body: &mut BodyReader,
     ) -> Result<Response<OutgoingBody>, Error> {
         let names = decode_names(&body.collect(NAMES_MAX).await?)?;
-        let verdicts = self.service.verify_shards(disk, &names).await?;
-        json(&verdicts.iter().map(WireVerdict::new).collect::<Vec<_>>())
+        let service = self.service.clone();
+        let verify = async move {
+            let verdicts = service.verify_shards(disk, &names).await?;
+            json(&verdicts.iter().map(WireVerdict::new).collect::<Vec<_>>())
+        };
+        patience::answer(&self.env, path, verify).await
     }
 
     pub(super) async fn list(
         &self,
+        path: &str,
         disk: DiskId,
         query: &Query<'_>,
     ) -> Result<Response<OutgoingBody>, Error> {
@@ -151,19 +174,64 @@ impl Inner {
         validate_limit(limit)?;
         let after = query.get("after").map(parse_shard).transpose()?;
         let group = query.get("group").map(|_| query.number("group").map(GroupId)).transpose()?;
-        let page = self.service.list_shards(disk, ListShards { after, limit, group }).await?;
         let tells_damage = query.get("damage") == Some("true");
-        Ok(Response::new(OutgoingBody::full(encode_listing(&page, tells_damage))))
+        let service = self.service.clone();
+        let mut rest = Rest { service, disk, after, left: limit, group, tells_damage, complete: false };
+        let first = rest.next().await?.unwrap_or_default();
+        if rest.is_empty() {
+            return Ok(Response::new(OutgoingBody::full(first)));
+        }
+        let path = path.to_owned();
+        let pieces = futures_util::stream::unfold((rest, path), |(mut rest, path)| async move {
+            let piece = rest.next().await.inspect_err(|error| tell_of(error, &path)).transpose()?;
+            Some((piece, (rest, path)))
+        });
+        Ok(Response::new(OutgoingBody::begun(first, pieces)))
     }
 
     pub(super) async fn disks(self: &Arc<Self>) -> Result<Response<OutgoingBody>, Error> {
         let disks: Vec<WireDisk> = self.service.disks().await?.into_iter().map(WireDisk::from).collect();
-        json(&disks)
+        Ok(Response::new(OutgoingBody::full(json(&disks)?)))
     }
 }
 
-fn json(answer: &impl serde::Serialize) -> Result<Response<OutgoingBody>, Error> {
+/// What is left of a page of a listing. It is asked for in parts, each sent when it is there: the disk reads the owner of
+/// every shard, and who waits for the page is not to hear nothing for as long as that takes for all of them.
+struct Rest {
+    service: Arc<dyn ChunkService>,
+    disk: DiskId,
+    after: Option<ShardId>,
+    left: usize,
+    group: Option<GroupId>,
+    /// Whether it says which shards are damaged.
+    tells_damage: bool,
+    /// Whether the disk has no more.
+    complete: bool,
+}
+
+impl Rest {
+    fn is_empty(&self) -> bool {
+        self.complete || self.left == 0
+    }
+
+    /// The next part; none when the page is whole.
+    async fn next(&mut self) -> Result<Option<Bytes>, Error> {
+        if self.is_empty() {
+            return Ok(None);
+        }
+        let limit = self.left.min(LISTED_AT_ONCE);
+        let request = ListShards { after: self.after, limit, group: self.group };
+        let part =
+            self.service.list_shards(self.disk, request).await.inspect_err(|_| self.complete = true)?;
+        self.complete = part.len() < limit;
+        self.left -= part.len().min(limit);
+        self.after = part.last().map(|line| line.header.shard);
+        Ok(Some(encode_listing(&part, self.tells_damage)))
+    }
+}
+
+fn json(answer: &impl serde::Serialize) -> Result<Bytes, Error> {
     let text =
         serde_json::to_vec(answer).map_err(|error| Error::Unavailable { reason: error.to_string() })?;
-    Ok(Response::new(OutgoingBody::full(text.into())))
+    Ok(text.into())
 }
