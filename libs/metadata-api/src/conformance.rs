@@ -170,6 +170,7 @@ macro_rules! conformance_cases {
             version_listing::versions_come_newest_first;
             version_listing::a_listing_goes_on_inside_a_key;
             version_listing::a_listing_goes_on_after_a_version_that_is_gone;
+            version_listing::a_listing_goes_on_after_a_null_version_that_changed;
             version_listing::random_version_listings_agree_with_a_naive_model;
             encryption::encrypted_content_tells_the_size_of_its_object;
             encryption::encrypted_parts_tell_their_sizes;

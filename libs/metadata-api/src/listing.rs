@@ -4,8 +4,8 @@
 //! what it returns, never with what hides behind a common prefix.
 
 use types::{
-    BucketName, ChecksumAlgorithm, ChecksumType, ETag, KeyPrefix, ObjectKey, Restore, StorageClassName,
-    Timestamp, UploadId, VersionId,
+    BucketName, ChecksumAlgorithm, ChecksumType, ETag, KeyPrefix, ObjectKey, Restore, Sequence,
+    StorageClassName, Timestamp, UploadId, VersionId,
 };
 
 use crate::{AccountId, Upload};
@@ -108,10 +108,31 @@ pub struct ListVersions {
 pub struct VersionPage {
     /// The entries.
     pub entries: Vec<VersionEntry>,
-    /// Whether there are more; the next page begins after the last entry.
+    /// Whether there are more; the next page begins after the last entry ([`Self::next`]).
     pub truncated: bool,
+    /// The commit that made the last entry, if that is a version.
+    pub last_commit: Option<Sequence>,
     /// The bucket's owner.
     pub owner: AccountId,
+}
+
+impl VersionPage {
+    /// Where the listing goes on; `None` after the last page.
+    ///
+    /// A version is named by the commit that made it also where its id is `null`, which another version may have by then, or
+    /// none: what is older than the version that was listed follows, whatever becomes of that.
+    pub fn next(&self) -> Option<VersionPosition> {
+        match self.entries.last().filter(|_| self.truncated)? {
+            VersionEntry::Version(last) => {
+                let id = match (last.version_id, self.last_commit) {
+                    (VersionId::Null, Some(sequence)) => VersionId::Numbered { sequence, nonce: 0 },
+                    (id, _) => id,
+                };
+                Some(VersionPosition::AfterVersion(last.key.clone(), id))
+            }
+            VersionEntry::CommonPrefix(last) => Some(VersionPosition::AfterKey(last.clone())),
+        }
+    }
 }
 
 /// One entry of a page.

@@ -272,7 +272,8 @@ const DIFFERENCES: &str = "
 - **Access control lists.** Whoever may write to a bucket by a list may also replace objects in it; only the owner may delete them. A list that an upload began with is given to
   the object also when `BlockPublicAcls` was set meanwhile; it has no effect while `IgnorePublicAcls` is set.
 - **User metadata** that is no UTF-8 is taken for Latin-1, and shown as UTF-8.
-- **Listings** show the `MaxKeys`, `MaxUploads` or `MaxParts` that were asked for, and have a thousand entries at most.
+- **Listings** show the `MaxKeys`, `MaxUploads` or `MaxParts` that were asked for, and have a thousand entries at most. The `NextVersionIdMarker` of a page that ends with a null version is the number of a place, which no
+  version has for its id: the next page has what was older, also when the null version was replaced or removed meanwhile.
 - **HTTP.** Over TLS clients that offer nothing else are served by HTTP/2, which Amazon S3 does not speak. A head that is no HTTP or has too many bytes or headers is answered with 400 or 431 before it is known to be a request of S3: with neither a body
   nor `x-amz-request-id`. A head that does not come within 30 seconds ends the connection; a body that stops for 30 seconds, or that comes with less than
   `--body-rate-min` (1 KiB a second on average over a minute), is answered with `RequestTimeout`.

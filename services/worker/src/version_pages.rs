@@ -42,7 +42,8 @@ impl VersionPages {
 
     /// Takes the answer to [`request`](Self::request) in.
     pub(crate) fn take(&mut self, page: VersionPage) -> Versions {
-        let VersionPage { entries, truncated, owner } = page;
+        let position = page.next();
+        let VersionPage { entries, owner, .. } = page;
         let versions: Vec<VersionSummary> = entries
             .into_iter()
             .filter_map(|entry| match entry {
@@ -50,10 +51,6 @@ impl VersionPages {
                 VersionEntry::CommonPrefix(_) => None,
             })
             .collect();
-        let position = match versions.last() {
-            Some(last) if truncated => Some(VersionPosition::AfterVersion(last.key.clone(), last.version_id)),
-            _ => None,
-        };
         self.next =
             self.next.take().zip(position).map(|(request, position)| ListVersions { position, ..request });
         Versions { versions, owner, is_last: self.next.is_none() }

@@ -114,6 +114,32 @@ fn a_listing_goes_on_after_its_markers() {
     assert_eq!(rows(&page), expected[5..]);
 }
 
+/// A null version has no id of its own: the marker of a page that ends with one still tells its place, whatever takes that.
+#[test]
+fn a_listing_goes_on_after_a_null_version_that_was_replaced_or_removed() {
+    let server = Server::start();
+    for is_replaced in [true, false] {
+        let bucket = server.bucket();
+        bucket.set_versioning("Enabled");
+        let oldest = put(&bucket, "k", "1");
+        bucket.set_versioning("Suspended");
+        bucket.put("k", "2").ok();
+        bucket.set_versioning("Enabled");
+        let newest = put(&bucket, "k", "3");
+        let page = bucket.list_versions().query("max-keys", 2).ok().xml();
+        assert_eq!(rows(&page), [newest, ("k".to_owned(), "null".to_owned(), false)]);
+        if is_replaced {
+            bucket.set_versioning("Suspended");
+            bucket.put("k", "4").ok();
+        } else {
+            bucket.delete("k").query("versionId", "null").send().expect(204);
+        }
+        let (key, version) = (page.get("NextKeyMarker"), page.get("NextVersionIdMarker"));
+        let page = bucket.list_versions().query("key-marker", key).query("version-id-marker", version);
+        assert_eq!(rows(&page.ok().xml()), [oldest], "replaced: {is_replaced}");
+    }
+}
+
 #[test]
 fn prefixes_and_delimiters_choose() {
     let server = Server::start();

@@ -262,7 +262,13 @@ fn check(model: &Model, kind: Kind, page: &Page, answer: &Element) -> Option<Pag
         Kind::Versions => {
             let id = wanted.last().and_then(|entry| entry.version.as_ref()).map(|(id, _)| id.clone());
             assert_eq!(next("NextKeyMarker"), last.clone().filter(|_| truncated), "{}", context());
-            assert_eq!(next("NextVersionIdMarker"), id.clone().filter(|_| truncated), "{}", context());
+            let marker = next("NextVersionIdMarker");
+            if truncated && id.as_deref() == Some("null") {
+                // By an id that no other version gets while the listing goes on.
+                assert!(marker.is_some_and(|marker| marker.len() == 32), "{}", context());
+            } else {
+                assert_eq!(marker, id.clone().filter(|_| truncated), "{}", context());
+            }
             following.after = last.map(|text| (text, id));
         }
     }

@@ -132,13 +132,8 @@ pub async fn a_listing_goes_on_inside_a_key(store: &Store) {
             while seen.len() < everything.len() {
                 let page = check(store, &request, &model).await;
                 seen.extend(shown(&page));
-                request.position = match page.entries.last() {
-                    Some(VersionEntry::Version(last)) => {
-                        VersionPosition::AfterVersion(last.key.clone(), last.version_id)
-                    }
-                    Some(VersionEntry::CommonPrefix(last)) => VersionPosition::AfterKey(last.clone()),
-                    None => violation("a truncated page has an entry"),
-                };
+                assert_eq!(page.next().is_some(), page.truncated, "a page tells whether another follows");
+                request.position = page.next().unwrap_or_default();
             }
             assert_eq!(seen, everything, "pages of {limit} give everything once");
         }
@@ -182,6 +177,37 @@ pub async fn a_listing_goes_on_after_a_version_that_is_gone(store: &Store) {
         delete(store, &name, &k, Some(id)).await;
     }
     assert_eq!(after(ids[3]).await, [last], "the whole key is gone");
+}
+
+/// A page that ends with a null version is followed by what was older than that, also when it was replaced or removed since.
+pub async fn a_listing_goes_on_after_a_null_version_that_changed(store: &Store) {
+    for is_replaced in [true, false] {
+        let (name, k) = (bucket(store).await, key("k"));
+        store.set_versioning(&name, Versioning::Enabled).await.expect("enable");
+        let oldest = put(store, &name, &k, 1).await.version_id;
+        store.set_versioning(&name, Versioning::Suspended).await.expect("suspend");
+        put(store, &name, &k, 2).await;
+        store.set_versioning(&name, Versioning::Enabled).await.expect("enable");
+        let newest = put(store, &name, &k, 3).await.version_id;
+        let request = ListVersions { limit: 2, ..list_versions(&name) };
+        let page = store.list_versions(request.clone()).await.expect("a listing");
+        let ids = |page: &VersionPage| -> Vec<VersionId> {
+            let shown = shown(page).into_iter();
+            shown
+                .filter_map(|entry| if let Shown::Version { id, .. } = entry { Some(id) } else { None })
+                .collect()
+        };
+        assert_eq!(ids(&page), [newest, VersionId::Null]);
+        if is_replaced {
+            store.set_versioning(&name, Versioning::Suspended).await.expect("suspend");
+            put(store, &name, &k, 4).await;
+        } else {
+            delete(store, &name, &k, Some(VersionId::Null)).await;
+        }
+        let position = page.next().unwrap_or_else(|| violation("more follows"));
+        let page = store.list_versions(ListVersions { position, ..request }).await.expect("a listing");
+        assert_eq!(ids(&page), [oldest], "once, and nothing again; replaced: {is_replaced}");
+    }
 }
 
 /// Builds versions of random keys through all states of versioning.

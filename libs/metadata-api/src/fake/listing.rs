@@ -114,6 +114,10 @@ impl State {
         let is_older =
             |(_, row, _): &(&ObjectKey, &VersionRow, bool)| version.is_some_and(|seq| row.sequence.0 < seq);
         let (entries, truncated) = shape.page(rows, after, is_older);
+        let last_commit = match entries.last() {
+            Some(Entry::Row((_, row, _))) => Some(row.sequence),
+            _ => None,
+        };
         let entry = |entry| match entry {
             Entry::Row((key, row, is_latest)) => VersionEntry::Version(version_summary(key, row, is_latest)),
             Entry::CommonPrefix(prefix) => VersionEntry::CommonPrefix(prefix),
@@ -121,6 +125,7 @@ impl State {
         Ok(VersionPage {
             entries: entries.into_iter().map(entry).collect(),
             truncated,
+            last_commit,
             owner: bucket.owner.clone(),
         })
     }

@@ -1,7 +1,7 @@
 //! Listings.
 
 use bytes::Bytes;
-use types::{KeyPrefix, Timestamp};
+use types::{KeyPrefix, Sequence, Timestamp};
 
 use super::{
     WireError,
@@ -177,7 +177,12 @@ impl TryFrom<proto::ListVersionsRequest> for ListVersions {
 
 impl From<VersionPage> for proto::VersionPage {
     fn from(page: VersionPage) -> Self {
-        Self { entries: messages(page.entries), truncated: page.truncated, owner: page.owner.0 }
+        Self {
+            entries: messages(page.entries),
+            truncated: page.truncated,
+            owner: page.owner.0,
+            last_commit: page.last_commit.map(|sequence| sequence.0),
+        }
     }
 }
 
@@ -188,6 +193,7 @@ impl TryFrom<proto::VersionPage> for VersionPage {
         Ok(Self {
             entries: list(message.entries, PAGE_SIZE_MAX, "entries")?,
             truncated: message.truncated,
+            last_commit: message.last_commit.map(Sequence),
             owner: account(message.owner, "owner")?,
         })
     }

@@ -30,7 +30,7 @@ pub(super) async fn list_object_versions(
     let position = position(&query)?;
     let bucket = request.existing_bucket(gateway).await?;
     let page = if listing.limit == 0 {
-        VersionPage { entries: Vec::new(), truncated: false, owner: bucket.owner }
+        VersionPage { entries: Vec::new(), truncated: false, last_commit: None, owner: bucket.owner }
     } else {
         let wanted = ListVersions {
             bucket: bucket.name,
@@ -42,7 +42,8 @@ pub(super) async fn list_object_versions(
         gateway.metadata.list_versions(wanted).await.map_err(|e| request.metadata_error(e))?
     };
 
-    let (next_key, next_version) = next_place(&page);
+    let next = page.next();
+    let (next_key, next_version) = place(next.as_ref());
     let answer = xml::ListObjectVersions {
         name: request.bucket()?.as_str(),
         prefix: listing.prefix.as_str(),
@@ -86,11 +87,12 @@ fn position(query: &Query<'_>) -> Result<VersionPosition, S3Error> {
     }
 }
 
-fn next_place(page: &VersionPage) -> (Option<&str>, Option<VersionId>) {
-    match page.entries.last().filter(|_| page.truncated) {
-        None => (None, None),
-        Some(VersionEntry::Version(version)) => (Some(version.key.as_str()), Some(version.version_id)),
-        Some(VersionEntry::CommonPrefix(prefix)) => (Some(prefix.as_str()), None),
+/// The markers of a position. That of a version is not always its id: a client only hands it back.
+fn place(position: Option<&VersionPosition>) -> (Option<&str>, Option<VersionId>) {
+    match position {
+        None | Some(VersionPosition::Start) => (None, None),
+        Some(VersionPosition::AfterKey(prefix)) => (Some(prefix.as_str()), None),
+        Some(VersionPosition::AfterVersion(key, id)) => (Some(key.as_str()), Some(*id)),
     }
 }
 

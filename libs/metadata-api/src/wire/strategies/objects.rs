@@ -363,9 +363,12 @@ pub(crate) fn version_page() -> impl Strategy<Value = VersionPage> {
         summary.prop_map(VersionEntry::Version),
         key_prefix().prop_map(VersionEntry::CommonPrefix),
     ];
-    (vec(entry, 0..4), any::<bool>(), account()).prop_map(|(entries, truncated, owner)| VersionPage {
-        entries,
-        truncated,
-        owner,
-    })
+    (vec(entry, 0..4), any::<bool>(), option::of(any::<i64>()), account()).prop_map(
+        |(entries, truncated, last_commit, owner)| VersionPage {
+            entries,
+            truncated,
+            last_commit: last_commit.map(Sequence),
+            owner,
+        },
+    )
 }

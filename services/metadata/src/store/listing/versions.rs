@@ -119,11 +119,15 @@ async fn list_versions(tx: &mut Tx, request: &ListVersions) -> Result<VersionPag
     let (bucket, owner) = find_listed(tx, &request.bucket).await?;
     let from = begin(tx, bucket, &shape, &request.position).await?;
     let (entries, truncated) = read_page(tx, &Versions { bucket }, &shape, from).await?;
+    let last_commit = match entries.last() {
+        Some(Entry::Row(row)) => Some(Sequence(row.version_seq)),
+        _ => None,
+    };
     let entry = |entry| match entry {
         Entry::Row(VersionRow { summary, .. }) => VersionEntry::Version(summary),
         Entry::CommonPrefix(prefix) => VersionEntry::CommonPrefix(prefix),
     };
-    Ok(VersionPage { entries: entries.into_iter().map(entry).collect(), truncated, owner })
+    Ok(VersionPage { entries: entries.into_iter().map(entry).collect(), truncated, last_commit, owner })
 }
 
 /// Where the listing begins. The age of a numbered version is in its id; that of a null version has to be looked up.
