@@ -206,6 +206,14 @@ fn versions_of_both_keys_are_kept() {
     let request = || rename(&bucket, "from", "to").header("x-amz-client-token", "token");
     let made = request().ok().version_id();
     assert_eq!(request().ok().version_id(), made, "the answer to a repetition is the first one");
+    bucket.set_versioning("Suspended");
+    assert_eq!(request().ok().version_id(), made, "whatever became of versioning since");
+
+    bucket.put("from", "null").ok();
+    let request = || rename(&bucket, "from", "to").header("x-amz-client-token", "another");
+    assert_eq!(request().ok().header("x-amz-version-id"), None, "a null version is not named");
+    bucket.set_versioning("Enabled");
+    assert_eq!(request().ok().header("x-amz-version-id"), None, "neither in a repetition");
 }
 
 #[test]

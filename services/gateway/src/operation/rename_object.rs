@@ -65,7 +65,7 @@ pub(super) async fn rename_object(
             && let Some(made) = version.attributes.renamed.filter(|made| made.token == mark.token)
         {
             return if made == *mark {
-                Ok(renamed(replaced.bucket.versioning, replaced.version_id))
+                Ok(repeated(replaced.version_id))
             } else {
                 Err(S3Error::new(ErrorCode::IdempotencyParameterMismatch))
             };
@@ -106,6 +106,16 @@ pub(super) async fn rename_object(
 
     // Respond.
     Ok(renamed(committed.versioning, committed.version_id))
+}
+
+/// What a rename was answered with that made this version: its id tells whether versions had ids of their own then, which may
+/// have changed since.
+fn repeated(version_id: VersionId) -> Response {
+    let versioning = match version_id {
+        VersionId::Null => Versioning::Suspended,
+        VersionId::Numbered { .. } => Versioning::Enabled,
+    };
+    renamed(versioning, version_id)
 }
 
 fn renamed(versioning: Versioning, version_id: VersionId) -> Response {
