@@ -110,6 +110,10 @@ pub(crate) async fn audit(
     for node in map.nodes.iter().filter(|node| !gone(node.node)) {
         let service = chunk_client(env, &node.address);
         for disk in service.disks().await.map_err(|error| format!("{}: {error}", node.address))? {
+            // What is gone is nobody's any more, wherever it is.
+            if map.disks.iter().any(|known| known.disk == disk.disk && known.state == DiskState::Gone) {
+                continue;
+            }
             for shard in shards(&*service, disk.disk).await? {
                 let there = format!("{shard} on {}", disk.disk);
                 let Some(extent) = named.get(&shard.chunk) else {
@@ -168,7 +172,7 @@ pub(crate) async fn unrest(site: &Site, losses: &Losses, holders: usize) -> Resu
 }
 
 /// Every chunk that a version or a part of an open upload names.
-async fn named(site: &Site) -> BTreeMap<ChunkId, Extent> {
+pub(crate) async fn named(site: &Site) -> BTreeMap<ChunkId, Extent> {
     let mut named = BTreeMap::new();
     let mut after = None;
     loop {
@@ -191,7 +195,8 @@ fn places(map: &ClusterMap) -> BTreeMap<(GroupId, ShardIndex), DiskId> {
     disks.collect()
 }
 
-async fn shards(service: &dyn ChunkService, disk: DiskId) -> Result<Vec<ShardId>, String> {
+/// Every shard on a disk.
+pub(crate) async fn shards(service: &dyn ChunkService, disk: DiskId) -> Result<Vec<ShardId>, String> {
     let mut found: Vec<ShardId> = Vec::new();
     loop {
         let request = ListShards::all(found.last().copied(), SHARDS_PER_CALL_MAX);

@@ -1,6 +1,9 @@
 //! Clients that write, read, list and delete, and note what they were told.
 
 mod multipart;
+mod pages;
+mod part_copies;
+mod renames;
 mod versioned;
 
 use std::sync::Arc;
@@ -10,8 +13,9 @@ use http::{Method, StatusCode};
 
 use crate::{
     audit::EverNamed,
-    content::{Value, content, etag, value_of},
-    history::{Action, History},
+    content::{Value, content},
+    history::History,
+    linear::Action,
     process::Process,
     rng::Rng,
     s3::{Answer, Call, S3},
@@ -30,6 +34,12 @@ const SIZES: &[usize] = &[16, 300, 300, 2_000, 2_000, 6_000, 20_000, 70_000, 180
 
 /// Size of an object whose shards are streamed, which few are.
 const STREAMED: usize = 850_000;
+
+/// Requests for the same thing as long as none is answered.
+const TRIES: u32 = 3;
+
+/// The header that names what is copied.
+const COPY_SOURCE: &str = "x-amz-copy-source";
 
 /// A client's view of the world.
 pub(crate) struct Client {
@@ -55,15 +65,16 @@ impl Client {
             time::sleep_ms(pause).await;
             let key = self.rng.pick(&self.keys).clone();
             match self.rng.below(100) {
-                0..24 => self.put(&key).await,
-                24..42 => drop(self.get(&key).await),
-                42..48 => {
+                0..22 => self.put(&key).await,
+                22..38 => drop(self.get(&key).await),
+                38..44 => {
                     let source = self.rng.pick(&self.keys).clone();
                     self.copy(&source, &key).await;
                 }
-                48..57 => self.delete(&key).await,
-                57..66 => drop(self.list().await),
-                66..76 => self.upload().await,
+                44..52 => self.delete(&key).await,
+                52..60 => drop(self.list().await),
+                60..70 => self.upload().await,
+                70..78 => self.rename().await,
                 _ => self.work_on_versions().await,
             }
         }
@@ -85,7 +96,7 @@ impl Client {
         let value = self.history.new_value();
         let length = if self.rng.once_in(80) { STREAMED } else { *self.rng.pick(SIZES) };
         let body = content(value, length);
-        self.history.know_etag(etag(&body), value);
+        self.history.know(value, body.clone());
         self.site.trace.event("put", &self.name, [u64::from(value.0), length as u64, key_number(key)]);
         let start = self.history.moment();
         let answer = self.send(Method::PUT, format!("/{BUCKET}/{key}"), body).await;
@@ -101,7 +112,7 @@ impl Client {
         self.site.trace.event("copy", &self.name, [0, key_number(source), key_number(key)]);
         let start = self.history.moment();
         let mut call = Call::new(Method::PUT, format!("/{BUCKET}/{key}"), Bytes::new());
-        call.copy_source = Some(format!("/{BUCKET}/{source}"));
+        call.headers.push((COPY_SOURCE, format!("/{BUCKET}/{source}")));
         let answer = self.call(call).await;
         self.ever.look(&self.site).await;
         match answer {
@@ -110,17 +121,17 @@ impl Client {
                 let tag = between(body, "<ETag>&quot;", "&quot;</ETag>");
                 let value = self.history.value_of_etag(&tag);
                 assert!(value.is_some(), "{}: {source} was copied with a tag that nobody wrote", self.name);
-                self.history.answered(source, Action::Read(value), start);
-                self.history.answered(key, Action::Write(value), start);
+                self.history.read(source, value, start);
+                self.history.answered(Action::Write(self.history.key(key), value), start);
             }
             Some(Answer { status: StatusCode::NOT_FOUND, .. }) => {
-                self.history.answered(source, Action::Read(None), start);
+                self.history.read(source, None, start);
             }
             Some(Answer { status: StatusCode::FORBIDDEN, .. }) => self.history.refused(),
             Some(Answer { status, body, .. }) if status.is_client_error() => {
                 panic!("{}: a good copy was refused with {status}: {body:?}", self.name)
             }
-            _ => self.history.unknown_copy(key, start),
+            _ => self.history.unknown(Action::WriteSome(self.history.key(key)), start),
         }
     }
 
@@ -132,32 +143,34 @@ impl Client {
     }
 
     fn note_write(&self, key: &str, value: Option<Value>, start: u64, answer: Option<Answer>) {
+        let action = Action::Write(self.history.key(key), value);
         match answer.map(|answer| answer.status) {
-            Some(status) if status.is_success() => self.history.answered(key, Action::Write(value), start),
+            Some(status) if status.is_success() => self.history.answered(action, start),
             // The gateway's clock was turned between the signature and its check: nothing was done.
             Some(StatusCode::FORBIDDEN) => self.history.refused(),
             Some(status) if status.is_client_error() => {
                 panic!("{}: a good request was refused with {status}", self.name)
             }
-            _ => self.history.unknown(key, value, start),
+            _ => self.history.unknown(action, start),
         }
     }
 
-    /// Reads a key. Whether there was an answer.
-    pub(crate) async fn get(&mut self, key: &str) -> bool {
+    /// Reads a key. What it has, with its entity tag, if there was an answer.
+    pub(crate) async fn get(&mut self, key: &str) -> Option<Option<(Value, String)>> {
         self.site.trace.event("get", &self.name, [0, 0, key_number(key)]);
         let start = self.history.moment();
         let answer = self.send(Method::GET, format!("/{BUCKET}/{key}"), Bytes::new()).await;
         match answer {
-            Some(Answer { status: StatusCode::OK, body, .. }) => {
-                let value = value_of(&body);
-                assert!(value.is_some(), "{}: {key} has {} bytes that nobody wrote", self.name, body.len());
-                self.history.answered(key, Action::Read(value), start);
-                true
+            Some(answer) if answer.status == StatusCode::OK => {
+                let length = answer.body.len();
+                let value = self.history.value_of(&answer.body);
+                assert!(value.is_some(), "{}: {key} has {length} bytes that nobody wrote", self.name);
+                self.history.read(key, value, start);
+                Some(value.map(|value| (value, tag(&answer))))
             }
             Some(Answer { status: StatusCode::NOT_FOUND, .. }) => {
-                self.history.answered(key, Action::Read(None), start);
-                true
+                self.history.read(key, None, start);
+                Some(None)
             }
             Some(Answer { status, body, .. })
                 if status.is_client_error() && status != StatusCode::FORBIDDEN =>
@@ -166,7 +179,7 @@ impl Client {
             }
             _ => {
                 self.history.refused();
-                false
+                None
             }
         }
     }
@@ -198,13 +211,14 @@ impl Client {
             let truncated = page.contains("<IsTruncated>true</IsTruncated>");
             assert!(!truncated || entries.len() as u64 == page_size, "a page that is not the last is full");
             let last = entries.last().map(|(key, _)| key.clone());
-            for key in &self.keys {
-                let in_page = *key > after && (!truncated || last.as_ref().is_some_and(|last| key <= last));
-                if in_page {
-                    let value = entries.iter().find(|(listed, _)| listed == key).map(|(_, value)| *value);
-                    self.history.answered(key, Action::Read(value), start);
-                }
-            }
+            let in_page = |key: &&String| {
+                **key > after && (!truncated || last.as_ref().is_some_and(|last| *key <= last))
+            };
+            let told = self.keys.iter().filter(in_page).map(|key| {
+                let value = entries.iter().find(|(listed, _)| listed == key).map(|(_, value)| *value);
+                (self.history.key(key), value)
+            });
+            self.history.answered(Action::Read(told.collect()), start);
             match last {
                 Some(last) if truncated => after = last,
                 _ => return true,
@@ -230,6 +244,11 @@ impl Client {
         }
         entries
     }
+}
+
+/// The entity tag of an answer, as a condition names it.
+fn tag(answer: &Answer) -> String {
+    answer.header("etag").expect("an object has an entity tag").to_owned()
 }
 
 /// The text between two others, which are there.

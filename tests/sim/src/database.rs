@@ -4,14 +4,14 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use metadata_api::{
     AbortUpload, AccountId, Bucket, BucketPage, BucketQuota, ChangeIdentities, ClusterMap, CommitPart,
-    CommitVersion, Committed, CompleteUpload, ContentPage, ContentPosition, CopyVersion, CreateBucket,
-    CreateUpload, DeleteVersions, DeletedVersion, DiskHistory, EncryptedPage, Error, Eviction, FoundVersion,
-    GarbageId, GarbageItem, GetVersion, IdentitiesChanged, IdentityPage, Intent, Inventory, JobName,
-    JobProgress, JobState, Lease, LeaseState, ListBuckets, ListObjects, ListParts, ListUploads, ListVersions,
-    Metadata, NewMove, NodeRegistration, NodeState, ObjectPage, ObservedNode, OpenSession, PAGE_SIZE_MAX,
-    Part, PartPage, RenameObject, ReplaceChunks, Rewrap, SealSession, SealedSession, SessionOpened, SetAcl,
-    SetLock, SetRestore, SetTags, StorageClassDefinition, Subresource, Tagged, Upload, UploadPage,
-    VersionEntry, VersionPage, VersionPosition, fake::Fake,
+    CommitVersion, Committed, CompleteUpload, ContentPage, ContentPosition, CopyAttributes, CopyVersion,
+    CreateBucket, CreateUpload, DeleteVersions, DeletedVersion, DiskHistory, EncryptedPage, Error, Eviction,
+    FoundVersion, GarbageId, GarbageItem, GetVersion, IdentitiesChanged, IdentityPage, Intent, Inventory,
+    JobName, JobProgress, JobState, Lease, LeaseState, ListBuckets, ListObjects, ListParts, ListUploads,
+    ListVersions, Metadata, NewMove, NodeRegistration, NodeState, ObjectPage, ObservedNode, OpenSession,
+    PAGE_SIZE_MAX, Part, PartPage, RenameObject, ReplaceChunks, Rewrap, SealSession, SealedSession,
+    SessionOpened, SetAcl, SetLock, SetRestore, SetTags, StorageClassDefinition, Subresource, Tagged, Upload,
+    UploadPage, VersionEntry, VersionPage, VersionPosition, fake::Fake,
 };
 use sigv4::{Scope, SigningKey};
 use types::{
@@ -80,6 +80,53 @@ impl Database {
         Ok(ids.into_iter().find(|other| *other != id))
     }
 
+    /// The map, and what is still to be evicted from disks that answer: what an operator is told of both at one moment.
+    pub(crate) async fn progress(&self) -> Result<(ClusterMap, Vec<Eviction>), Error> {
+        let mut map = self.fake.cluster_map(None).await?.unwrap_or_default();
+        let mut evictions = metadata_api::all_evictions(&self.fake).await?;
+        if self.sabotage == Some(Sabotage::EarlyDrain) {
+            evictions.clear();
+            for group in map.classes.iter_mut().flat_map(|class| &mut class.groups) {
+                for pending in group.moves.drain(..) {
+                    group.disks[usize::from(pending.index.0)] = pending.to;
+                }
+            }
+        }
+        Ok((map, evictions))
+    }
+
+    /// Both ends of a rename.
+    async fn rename(&self, request: RenameObject) -> Result<Committed, Error> {
+        if self.sabotage != Some(Sabotage::LeftSource) {
+            return self.fake.rename_object(request).await;
+        }
+        let RenameObject { bucket, source_key, source_version_id, source_etag, key, condition, .. } = request;
+        let copy = CopyVersion {
+            source_bucket: bucket.clone(),
+            source_key,
+            source_version_id,
+            source_etag,
+            source_class: None,
+            rewraps: None,
+            bucket,
+            key,
+            attributes: CopyAttributes::Keep,
+            checksum: None,
+            condition,
+        };
+        self.fake.copy_version(copy).await
+    }
+
+    async fn list(&self, mut request: ListVersions) -> Result<VersionPage, Error> {
+        if self.sabotage == Some(Sabotage::SkippedVersions)
+            && let VersionPosition::AfterVersion(key, _) = &request.position
+        {
+            let key = KeyPrefix::new(key.as_str().to_owned()).expect("a key is a prefix");
+            request.position = VersionPosition::AfterKey(key);
+        }
+        self.fake.list_versions(request).await
+    }
+
     async fn begin(&self, expected_epoch: i64, moves: &[NewMove]) -> Result<i64, Error> {
         let since = self.fake.begin_moves(expected_epoch, moves).await?;
         if self.sabotage == Some(Sabotage::HastyMoves) {
@@ -105,6 +152,14 @@ macro_rules! passed_on {
                 request: DeleteVersions,
             ) -> Result<Vec<Result<DeletedVersion, Error>>, Error> {
                 self.delete(request).await
+            }
+
+            async fn rename_object(&self, request: RenameObject) -> Result<Committed, Error> {
+                self.rename(request).await
+            }
+
+            async fn list_versions(&self, request: ListVersions) -> Result<VersionPage, Error> {
+                self.list(request).await
             }
 
             async fn begin_moves(&self, expected_epoch: i64, moves: &[NewMove]) -> Result<i64, Error> {
@@ -148,9 +203,7 @@ passed_on! {
     rewrap(request: Rewrap) -> ();
     list_encrypted(after: Option<ContentPosition>, limit: usize) -> EncryptedPage;
     copy_version(request: CopyVersion) -> Committed;
-    rename_object(request: RenameObject) -> Committed;
     list_objects(request: ListObjects) -> ObjectPage;
-    list_versions(request: ListVersions) -> VersionPage;
     create_upload(request: CreateUpload) -> Upload;
     get_upload(bucket: &BucketName, key: &ObjectKey, upload: UploadId) -> Upload;
     commit_part(request: CommitPart) -> Part;

@@ -1,34 +1,24 @@
-//! What clients asked for and were told, key by key.
+//! What clients asked for and were told.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard},
 };
 
+use bytes::Bytes;
+
 use crate::{
-    content::Value,
+    content::{Value, etag, value_of},
+    linear::{self, Key, Token},
+    search::Operation,
     versions::{self, Name},
 };
 
-/// What an operation on one key does. `None` is the absence of an object.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Action {
-    Write(Option<Value>),
-    Read(Option<Value>),
-}
-
-/// One operation on one key. Times are numbers of moments: no two are the same.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Operation {
-    pub(crate) action: Action,
-    pub(crate) start: u64,
-    /// When the answer was there. `None`: nobody knows whether and when it took effect.
-    pub(crate) end: Option<u64>,
-}
-
 /// All operations. Clones share it.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct History {
+    /// The keys of both buckets, each in the order of listings.
+    keys: Arc<[String]>,
     state: Arc<Mutex<State>>,
 }
 
@@ -36,15 +26,17 @@ pub(crate) struct History {
 struct State {
     moment: u64,
     values: u32,
+    tokens: u32,
     etags: BTreeMap<String, Value>,
-    keys: BTreeMap<String, Vec<Operation>>,
-    /// Target and start of copies whose outcome nobody knows.
-    copies: Vec<(String, u64)>,
+    contents: BTreeMap<Value, Bytes>,
+    /// What was asked and told of the bucket without versions, of that with versions, and of whether these are enabled.
+    plain: Vec<linear::Operation>,
+    versioned: Vec<versions::Operation>,
+    versioning: Vec<linear::Operation>,
     /// Ids of versions, in the order in which they were first told; the first is `null`.
     ids: Vec<String>,
-    /// Keys of the bucket with versions: what was asked and told, and which versions were seen.
-    versioned: BTreeMap<String, Vec<versions::Operation>>,
-    seen: BTreeMap<String, BTreeSet<Name>>,
+    /// Which versions of a key were seen.
+    seen: BTreeMap<Key, BTreeSet<Name>>,
     counts: Counts,
 }
 
@@ -61,9 +53,37 @@ pub(crate) struct Counts {
     pub(crate) raced: u32,
     /// Versions and delete markers that were removed for good.
     pub(crate) removed: u32,
+    /// Objects that were renamed, and renames that were repeated as they were not answered.
+    pub(crate) renamed: u32,
+    pub(crate) repeated: u32,
+    /// Parts that were copied from an object, and of these parts of objects.
+    pub(crate) copied: u32,
+    pub(crate) ranges: u32,
+    /// Pages of versions that began where another had ended.
+    pub(crate) continued: u32,
+    /// Disks and nodes that were drained until nothing was left on them, drains and removals that were taken back, and disks
+    /// that were removed.
+    pub(crate) drained: u32,
+    pub(crate) taken_back: u32,
+    pub(crate) disks_removed: u32,
 }
 
+/// The register of whether versioning is enabled or suspended.
+const VERSIONING: Key = Key(0);
+
 impl History {
+    /// An empty history of these keys, which are in order.
+    pub(crate) fn new(plain: &[String], versioned: &[String]) -> Self {
+        let keys = plain.iter().chain(versioned).cloned().collect();
+        Self { keys, state: Arc::default() }
+    }
+
+    /// The key of this name.
+    pub(crate) fn key(&self, name: &str) -> Key {
+        let place = self.keys.iter().position(|key| key == name);
+        Key(u8::try_from(place.unwrap_or_else(|| panic!("{name} is nobody's key"))).expect("few keys"))
+    }
+
     /// A number for a write that nobody has used.
     pub(crate) fn new_value(&self) -> Value {
         let mut state = self.state();
@@ -71,13 +91,38 @@ impl History {
         Value(state.values)
     }
 
-    /// Notes the entity tag of a write's bytes, by which listings show them.
+    /// Something to tell a request by that is sent again.
+    pub(crate) fn new_token(&self) -> Token {
+        let mut state = self.state();
+        state.tokens += 1;
+        Token(state.tokens)
+    }
+
+    /// Notes the bytes of a write, and with them their entity tag, by which listings show them.
+    pub(crate) fn know(&self, value: Value, bytes: Bytes) {
+        let tag = etag(&bytes);
+        let mut state = self.state();
+        state.etags.insert(tag, value);
+        state.contents.insert(value, bytes);
+    }
+
+    /// Notes another entity tag of a write's bytes.
     pub(crate) fn know_etag(&self, etag: String, value: Value) {
         self.state().etags.insert(etag, value);
     }
 
     pub(crate) fn value_of_etag(&self, etag: &str) -> Option<Value> {
         self.state().etags.get(etag).copied()
+    }
+
+    /// The write whose bytes these are, also if they were put together of those of several.
+    pub(crate) fn value_of(&self, bytes: &[u8]) -> Option<Value> {
+        value_of(bytes).or_else(|| self.value_of_etag(&etag(bytes)))
+    }
+
+    /// The bytes of a write, if they are known.
+    pub(crate) fn bytes(&self, value: Value) -> Bytes {
+        self.state().contents.get(&value).cloned().expect("what is read was written")
     }
 
     /// The next moment.
@@ -88,33 +133,48 @@ impl History {
     }
 
     /// Notes an operation that was answered now.
-    pub(crate) fn answered(&self, key: &str, action: Action, start: u64) {
+    pub(crate) fn answered(&self, action: linear::Action, start: u64) {
         let end = Some(self.moment());
         let mut state = self.state();
         match action {
-            Action::Write(_) => state.counts.acknowledged += 1,
-            Action::Read(_) => state.counts.read += 1,
+            linear::Action::Read(_) => state.counts.read += 1,
+            _ => state.counts.acknowledged += 1,
         }
-        state.keys.entry(key.to_owned()).or_default().push(Operation { action, start, end });
+        state.plain.push(Operation { action, start, end });
     }
 
-    /// Notes a write whose outcome nobody knows.
-    pub(crate) fn unknown(&self, key: &str, value: Option<Value>, start: u64) {
-        let mut state = self.state();
-        state.counts.unknown += 1;
-        let action = Action::Write(value);
-        state.keys.entry(key.to_owned()).or_default().push(Operation { action, start, end: None });
+    /// Notes that a key was read, and what was told.
+    pub(crate) fn read(&self, key: &str, value: Option<Value>, start: u64) {
+        self.answered(linear::Action::Read(vec![(self.key(key), value)]), start);
     }
 
-    /// Notes a copy whose outcome nobody knows.
-    pub(crate) fn unknown_copy(&self, key: &str, start: u64) {
+    /// Notes an operation whose outcome nobody knows.
+    pub(crate) fn unknown(&self, action: linear::Action, start: u64) {
         let mut state = self.state();
         state.counts.unknown += 1;
-        state.copies.push((key.to_owned(), start));
+        state.plain.push(Operation { action, start, end: None });
+    }
+
+    /// Notes that versioning was set, or may have been.
+    pub(crate) fn set_versioning(&self, versioning: Value, start: u64, is_answered: bool) {
+        let end = is_answered.then(|| self.moment());
+        let mut state = self.state();
+        let count = if is_answered { &mut state.counts.acknowledged } else { &mut state.counts.unknown };
+        *count += 1;
+        let action = linear::Action::Write(VERSIONING, Some(versioning));
+        state.versioning.push(Operation { action, start, end });
+    }
+
+    /// Notes what an answer tells of versioning.
+    pub(crate) fn saw_versioning(&self, versioning: Value, start: u64) {
+        let end = Some(self.moment());
+        let action = linear::Action::Read(vec![(VERSIONING, Some(versioning))]);
+        self.state().versioning.push(Operation { action, start, end });
     }
 
     /// A version's name by its id, and that it is one of the key's.
     pub(crate) fn name(&self, key: &str, id: &str) -> Name {
+        let key = self.key(key);
         let mut state = self.state();
         if state.ids.is_empty() {
             state.ids.push("null".to_owned());
@@ -124,7 +184,7 @@ impl History {
             state.ids.len() - 1
         });
         let name = Name(u32::try_from(position).expect("few versions"));
-        state.seen.entry(key.to_owned()).or_default().insert(name);
+        state.seen.entry(key).or_default().insert(name);
         name
     }
 
@@ -135,39 +195,33 @@ impl History {
 
     /// Every version of a key that was ever seen.
     pub(crate) fn seen(&self, key: &str) -> Vec<Name> {
-        self.state().seen.get(key).into_iter().flatten().copied().collect()
+        let key = self.key(key);
+        self.state().seen.get(&key).into_iter().flatten().copied().collect()
     }
 
-    /// Notes an operation on a key with versions that was answered now.
-    pub(crate) fn told(&self, key: &str, action: versions::Action, start: u64) {
+    /// Notes an operation of the bucket with versions that was answered now.
+    pub(crate) fn told(&self, action: versions::Action, start: u64) {
         let end = Some(self.moment());
         let mut state = self.state();
         match action {
-            versions::Action::Make(..) => state.counts.acknowledged += 1,
+            versions::Action::Make(..) | versions::Action::Rename(_) => state.counts.acknowledged += 1,
             versions::Action::Remove(..) => {
                 state.counts.acknowledged += 1;
                 state.counts.removed += 1;
             }
             _ => state.counts.read += 1,
         }
-        let operation = versions::Operation { action, start, end };
-        state.versioned.entry(key.to_owned()).or_default().push(operation);
+        state.versioned.push(Operation { action, start, end });
     }
 
-    /// Notes an operation on a key with versions whose outcome nobody knows.
-    pub(crate) fn untold(&self, key: &str, action: versions::Action, start: u64) {
+    /// Notes an operation of the bucket with versions whose outcome nobody knows.
+    pub(crate) fn untold(&self, action: versions::Action, start: u64) {
         let mut state = self.state();
         state.counts.unknown += 1;
-        let operation = versions::Operation { action, start, end: None };
-        state.versioned.entry(key.to_owned()).or_default().push(operation);
+        state.versioned.push(Operation { action, start, end: None });
     }
 
-    /// The operations on each key with versions.
-    pub(crate) fn versioned(&self) -> BTreeMap<String, Vec<versions::Operation>> {
-        self.state().versioned.clone()
-    }
-
-    /// Changes the counts of what became of uploads.
+    /// Changes the counts of what became of requests.
     pub(crate) fn count(&self, change: impl FnOnce(&mut Counts)) {
         change(&mut self.state().counts);
     }
@@ -181,32 +235,42 @@ impl History {
         self.state().counts
     }
 
-    /// Each key's operations.
-    ///
-    /// A copy of unknown outcome may have written any value that was read at its target, so each of them counts as a write
-    /// that may have happened. Writes of unknown outcome that nobody read need not have happened and are left out.
-    pub(crate) fn keys(&self) -> BTreeMap<String, Vec<Operation>> {
+    /// Looks for what no order of operations explains.
+    pub(crate) fn check(&self) -> Result<(), String> {
         let state = self.state();
-        let mut keys = state.keys.clone();
-        for (key, operations) in &mut keys {
-            let reads = operations.iter().filter_map(|operation| match operation.action {
-                Action::Read(value) => value,
-                Action::Write(_) => None,
-            });
-            let read: BTreeSet<Value> = reads.collect();
-            for (_, start) in state.copies.iter().filter(|(target, _)| target == key) {
-                let writes = read.iter().map(|value| Action::Write(Some(*value)));
-                operations.extend(writes.map(|action| Operation { action, start: *start, end: None }));
-            }
-            operations.retain(|operation| match operation.action {
-                Action::Write(Some(value)) if operation.end.is_none() => read.contains(&value),
-                _ => true,
-            });
+        let State { plain, versioned, versioning, .. } = &*state;
+        let keys = self.keys.join(", ");
+        if !linear::is_linearizable(plain) {
+            return Err(format!(
+                "the history of objects is not linearizable; keys {keys}:\n{}",
+                lines(plain)
+            ));
         }
-        keys
+        if !linear::is_linearizable(versioning) {
+            return Err(format!("the history of versioning is not linearizable:\n{}", lines(versioning)));
+        }
+        if !versions::is_linearizable(versioned) {
+            return Err(format!(
+                "the history of versions is not linearizable; keys {keys}:\n{}",
+                lines(versioned)
+            ));
+        }
+        Ok(())
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("nobody panics with it")
     }
+}
+
+/// Operations in the order in which they began, one a line.
+fn lines<A: std::fmt::Debug>(operations: &[Operation<A>]) -> String {
+    let mut operations: Vec<_> = operations.iter().collect();
+    operations.sort_by_key(|operation| operation.start);
+    let line = |operation: &Operation<A>| {
+        let Operation { action, start, end } = operation;
+        let end = end.map_or_else(|| "...".to_owned(), |end| end.to_string());
+        format!("{start:>4} to {end:>4}  {action:?}\n")
+    };
+    operations.into_iter().map(line).collect()
 }

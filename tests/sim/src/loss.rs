@@ -2,7 +2,10 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use metadata_api::{DiskState, Intent, Metadata};
@@ -14,11 +17,28 @@ use crate::{life::Standing, process::Process, rng::Rng, site::Site, time};
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Losses {
     disks: Arc<Mutex<Vec<DiskId>>>,
+    is_removing: Arc<AtomicBool>,
 }
 
 impl Losses {
-    fn add(&self, disk: DiskId) {
+    /// Notes that a disk was destroyed.
+    pub(crate) fn add(&self, disk: DiskId) {
         self.disks.lock().expect("nobody panics with it").push(disk);
+    }
+
+    /// Notes that a disk is to be removed, which counts as lost if it falls silent; false when another is.
+    pub(crate) fn begin_removal(&self) -> bool {
+        !self.is_removing.swap(true, Ordering::Relaxed)
+    }
+
+    /// Notes that nothing is to be removed any more.
+    pub(crate) fn end_removal(&self) {
+        self.is_removing.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether the cluster bears it that another disk is destroyed.
+    pub(crate) fn may_destroy(&self) -> bool {
+        self.disks().is_empty() && !self.is_removing.load(Ordering::Relaxed)
     }
 
     /// The disks, in the order in which they were destroyed.
@@ -54,7 +74,7 @@ pub(crate) async fn destroy(
 }
 
 /// The identity of the disk in a folder.
-fn identity(process: &Process, folder: &Path) -> Option<DiskId> {
+pub(crate) fn identity(process: &Process, folder: &Path) -> Option<DiskId> {
     let text = String::from_utf8(process.disk.peek(&folder.join("shards/disk.json"))?).ok()?;
     let (_, rest) = text.split_once("\"disk\": \"")?;
     rest.split_once('"')?.0.parse().ok()

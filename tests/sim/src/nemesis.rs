@@ -197,7 +197,7 @@ impl Nemesis {
 
     /// Destroys a disk for good, with all that is on it, whether its service runs or not. It is replaced by an empty one.
     async fn destroy_disk(&mut self, pending: &mut JoinSet<()>) {
-        if !self.losses.disks().is_empty() {
+        if !self.losses.may_destroy() {
             return;
         }
         let process = self.chunk_service();

@@ -48,14 +48,14 @@ pub(crate) struct NoAnswer;
 pub(crate) struct Call {
     pub(crate) method: Method,
     pub(crate) target: String,
-    /// The object to copy, if it is a copy.
-    pub(crate) copy_source: Option<String>,
+    /// Headers beside those that every request has.
+    pub(crate) headers: Vec<(&'static str, String)>,
     pub(crate) body: Bytes,
 }
 
 impl Call {
     pub(crate) fn new(method: Method, target: String, body: Bytes) -> Self {
-        Self { method, target, copy_source: None, body }
+        Self { method, target, headers: Vec::new(), body }
     }
 }
 
@@ -112,7 +112,7 @@ impl S3 {
 
     /// Clients correct their clocks by what the gateway says of its own, as the SDKs do.
     fn request(&self, gateway: &Process, call: Call) -> Request<Full<Bytes>> {
-        let Call { method, target, copy_source, body } = call;
+        let Call { method, target, headers: own, body } = call;
         let now = env::Clock::wall_clock_ms(&gateway.clock) / 1000;
         let signer = Signer::new(&self.credentials, REGION, now).expect("the time is in range");
         let (path, query) = match target.split_once('?') {
@@ -123,8 +123,8 @@ impl S3 {
         let host = format!("{}:{PORT}", gateway.machine.address());
         headers.insert(header::HOST, HeaderValue::from_str(&host).expect("an address"));
         headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
-        if let Some(source) = copy_source {
-            headers.insert("x-amz-copy-source", HeaderValue::from_str(&source).expect("a path"));
+        for (name, value) in own {
+            headers.insert(name, HeaderValue::from_str(&value).expect("visible text"));
         }
         signer
             .sign_headers(&method, path, query, &mut headers, Payload::Unsigned)

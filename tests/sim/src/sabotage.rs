@@ -17,4 +17,10 @@ pub(crate) enum Sabotage {
     OtherVersion,
     /// Shards count as moved as soon as their move has begun, before any was brought.
     HastyMoves,
+    /// A rename leaves its source where it is.
+    LeftSource,
+    /// A page of versions goes on behind the key, not the version, that the one before ended with.
+    SkippedVersions,
+    /// A disk that is drained is said to be empty as soon as its shards have begun to move.
+    EarlyDrain,
 }

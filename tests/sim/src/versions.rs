@@ -1,13 +1,23 @@
-//! Whether the history of a key in a bucket with versions is one that a stack of versions can have.
+//! Whether the history of a bucket with versions is one that stacks of versions can have.
 //!
-//! The same search as in `linear`, over more than a register: each operation happens at one moment between its start and
+//! The same search as in `linear`, over more than registers: each operation happens at one moment between its start and
 //! its answer; a write puts a version on top, a null version replaces the null version that was there, a delete puts a
-//! marker on top or removes the version that it names. An answer names the version that it is about, so the search guesses
-//! only which version a write of unknown outcome made.
+//! marker on top or removes the version that it names, a rename puts a version on top of one key and a marker on top of
+//! another. An answer names the version that it is about, so the search guesses only which version a write of unknown
+//! outcome made, and which marker a rename.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+mod guesses;
+#[cfg(test)]
+mod tests;
 
-use crate::{content::Value, linear::OPERATIONS_MAX};
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{
+    content::Value,
+    linear::{Key, Token},
+    search::{self, Object, has_order},
+    versions::guesses::Guesses,
+};
 
 /// A version's id, by the order in which ids were first told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -28,331 +38,263 @@ pub(crate) enum Made {
     Copy,
 }
 
-/// What an operation on one key does.
+/// What an operation does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Action {
     /// A new version. Its name is `None` when the outcome is unknown.
-    Make(Option<Name>, Made),
+    Make(Key, Option<Name>, Made),
     /// Removes a version for good; with what the answer said of it: whether it was a delete marker.
-    Remove(Name, Option<bool>),
+    Remove(Key, Name, Option<bool>),
+    Rename(Rename),
     /// Sees the newest version, or that there is none.
-    ReadCurrent(Option<Version>),
+    ReadCurrent(Key, Option<Version>),
+    /// Sees that there is no object: no version, or a marker on top.
+    HasNone(Key),
     /// Sees a version, or that it is not there.
-    Read(Name, Option<Option<Value>>),
-    /// Sees all versions, the newest first.
-    List(Vec<Version>),
+    Read(Key, Name, Option<Option<Value>>),
+    List(Page),
 }
 
-/// One operation. Times are numbers of moments.
+/// The newest object of a key becomes that of another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Rename {
+    pub(crate) from: Key,
+    pub(crate) to: Key,
+    /// What the object has to be, if that was a condition.
+    pub(crate) value: Option<Value>,
+    /// The request does nothing if it was carried out before and its object is where it brought it.
+    pub(crate) token: Option<Token>,
+    /// The version that was made; `None` when the outcome is unknown.
+    pub(crate) made: Option<Name>,
+}
+
+/// A page of a listing: all that follows its beginning at one moment, as far as there is room on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Operation {
-    pub(crate) action: Action,
-    pub(crate) start: u64,
-    /// When the answer was there. `None`: nobody knows whether and when it took effect.
-    pub(crate) end: Option<u64>,
+pub(crate) struct Page {
+    /// The one key that is listed, if not all are.
+    pub(crate) key: Option<Key>,
+    /// What the page before ended with. What is older follows, whatever became of it since.
+    pub(crate) after: Option<(Key, Version)>,
+    pub(crate) room: usize,
+    pub(crate) rows: Vec<Row>,
+    /// Whether more follows.
+    pub(crate) is_truncated: bool,
+}
+
+/// A version on a page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Row {
+    pub(crate) key: Key,
+    pub(crate) version: Version,
+    /// Whether it is the newest of its key.
+    pub(crate) is_latest: bool,
+}
+
+/// See [`search::Operation`].
+pub(crate) type Operation = search::Operation<Action>;
+
+/// A version in its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Entry {
+    version: Version,
+    /// The rename that made it, if it has a token.
+    token: Option<Token>,
+    /// Whether it has been removed or replaced; kept when a page begins behind it.
+    is_gone: bool,
 }
 
 /// The versions of a key, the oldest first, and the names that guesses have given.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 struct Stack {
-    versions: Vec<Version>,
+    entries: Vec<Entry>,
     guessed: BTreeSet<Name>,
 }
 
 impl Stack {
+    /// The versions that are there, the newest first.
+    fn newest_first(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter().rev().filter(|entry| !entry.is_gone)
+    }
+
+    fn current(&self) -> Option<Version> {
+        self.newest_first().next().map(|entry| entry.version)
+    }
+
+    /// The object on top, if there is one.
+    fn object(&self) -> Option<Value> {
+        self.current().and_then(|(_, content)| content)
+    }
+
     fn find(&self, name: Name) -> Option<Option<Value>> {
-        self.versions.iter().find(|(other, _)| *other == name).map(|(_, content)| *content)
-    }
-
-    fn removed(&self, name: Name) -> Self {
-        let mut stack = self.clone();
-        stack.versions.retain(|(other, _)| *other != name);
-        stack
-    }
-
-    /// With one more version; `None` when its name is taken.
-    fn with(&self, version: Version) -> Option<Self> {
-        let mut stack = if version.0 == NULL { self.removed(NULL) } else { self.clone() };
-        stack.find(version.0).is_none().then(|| {
-            stack.versions.push(version);
-            stack
-        })
-    }
-
-    /// Whether this is what a read would tell; a write is none.
-    fn tells(&self, action: &Action) -> bool {
-        match action {
-            Action::Make(..) | Action::Remove(..) => false,
-            Action::ReadCurrent(seen) => self.versions.last() == seen.as_ref(),
-            Action::Read(name, seen) => self.find(*name) == *seen,
-            Action::List(seen) => self.versions.iter().rev().eq(seen),
-        }
+        self.newest_first().find(|entry| entry.version.0 == name).map(|entry| entry.version.1)
     }
 }
 
-/// Whether the operations on a key that begins without versions are linearizable.
+/// The stacks of a bucket's keys.
+type State = BTreeMap<Key, Stack>;
+
+/// Whether the operations on keys that begin without versions are linearizable.
 pub(crate) fn is_linearizable(operations: &[Operation]) -> bool {
-    let guesses = Guesses::new(operations);
-    let operations: Vec<Operation> =
-        operations.iter().filter(|operation| guesses.matter(operation)).cloned().collect();
-    assert!(operations.len() <= OPERATIONS_MAX, "a key has too many operations to be checked");
-    let mut seen = HashSet::new();
-    let mut open = vec![(0_u128, Stack::default())];
-    while let Some((done, stack)) = open.pop() {
-        let done = take_reads(&operations, done, &stack);
-        if !seen.insert((done, stack.clone())) {
-            continue;
-        }
-        let Some(limit) = limit(&operations, done) else {
-            // All that were answered have their place; of the others each may never have happened.
-            return true;
-        };
-        for (position, operation) in candidates(&operations, done, limit) {
-            let next = guesses.after(&stack, operation).into_iter();
-            open.extend(next.map(|stack| (done | 1 << position, stack)));
-        }
-    }
-    false
+    let bucket = Bucket { guesses: Guesses::new(operations), begins: begins(operations) };
+    let matter = operations.iter().filter(|operation| bucket.guesses.matter(operation));
+    has_order(&bucket, matter.cloned().collect())
 }
 
-/// What writes of unknown outcome may have made: versions that were seen and that no answered write made.
-struct Guesses {
-    unclaimed: BTreeMap<Name, Option<Value>>,
-    /// Whether there was a null version at some time.
-    has_null: bool,
+/// Versions behind which pages begin.
+fn begins(operations: &[Operation]) -> BTreeSet<(Key, Name)> {
+    let begins = operations.iter().filter_map(|operation| match &operation.action {
+        Action::List(Page { after: Some((key, (name, _))), .. }) => Some((*key, *name)),
+        _ => None,
+    });
+    begins.collect()
 }
 
-impl Guesses {
-    fn new(operations: &[Operation]) -> Self {
-        let mut seen: BTreeMap<Name, Option<Value>> = BTreeMap::new();
-        let mut claimed = BTreeSet::new();
-        let mut null_values = BTreeSet::new();
-        let mut see = |(name, content): &Version| {
-            if *name == NULL {
-                null_values.insert(*content);
-            } else {
-                seen.insert(*name, *content);
+struct Bucket {
+    guesses: Guesses,
+    begins: BTreeSet<(Key, Name)>,
+}
+
+impl Bucket {
+    fn remove(&self, state: &mut State, key: Key, name: Name) {
+        let Some(stack) = state.get_mut(&key) else { return };
+        let is_kept = self.begins.contains(&(key, name));
+        stack.entries.retain(|entry| is_kept || entry.version.0 != name);
+        for entry in stack.entries.iter_mut().filter(|entry| entry.version.0 == name) {
+            entry.is_gone = true;
+        }
+    }
+
+    /// Puts one more version on top; `None` when its name is taken.
+    fn put(&self, mut state: State, key: Key, version: Version, token: Option<Token>) -> Option<State> {
+        if version.0 == NULL {
+            self.remove(&mut state, key, NULL);
+        }
+        let stack = state.entry(key).or_default();
+        if stack.entries.iter().any(|entry| entry.version.0 == version.0 && version.0 != NULL) {
+            return None;
+        }
+        stack.entries.push(Entry { version, token, is_gone: false });
+        Some(state)
+    }
+
+    /// Puts a version on top whose name is guessed.
+    fn guess(&self, state: State, key: Key, version: Version, token: Option<Token>) -> Option<State> {
+        if state.get(&key).is_some_and(|stack| stack.guessed.contains(&version.0)) {
+            return None;
+        }
+        let mut state = self.put(state, key, version, token)?;
+        if version.0 != NULL {
+            state.entry(key).or_default().guessed.insert(version.0);
+        }
+        Some(state)
+    }
+
+    fn renamed(&self, state: &State, rename: &Rename) -> Vec<State> {
+        let Rename { from, to, value, token, made } = *rename;
+        let none = Stack::default();
+        let brought = state.get(&to).unwrap_or(&none).newest_first().next();
+        let is_done = brought.is_some_and(|entry| entry.token.is_some() && entry.token == token);
+        if is_done {
+            let is_told = made.is_none_or(|made| brought.is_some_and(|entry| entry.version.0 == made));
+            return is_told.then(|| state.clone()).into_iter().collect();
+        }
+        let object = state.get(&from).and_then(Stack::object);
+        let Some(found) = object.filter(|found| value.is_none_or(|value| value == *found)) else {
+            return Vec::new();
+        };
+        let objects = match made {
+            Some(name) => self
+                .put(state.clone(), to, (name, Some(found)), token)
+                .map(|state| (name, state))
+                .into_iter()
+                .collect(),
+            None => {
+                let names = self.guesses.renamed(to, found, token).into_iter();
+                let with = |name| Some((name, self.guess(state.clone(), to, (name, Some(found)), token)?));
+                names.filter_map(with).collect::<Vec<_>>()
             }
         };
-        let mut has_null = false;
-        for operation in operations {
-            match &operation.action {
-                Action::Make(Some(name), _) => {
-                    claimed.insert(*name);
-                }
-                Action::Make(None, _) => {}
-                Action::Remove(name, _) => has_null |= *name == NULL,
-                Action::ReadCurrent(version) => version.iter().for_each(&mut see),
-                Action::Read(name, content) => content.iter().for_each(|content| see(&(*name, *content))),
-                Action::List(versions) => versions.iter().for_each(&mut see),
-            }
-        }
-        has_null |= claimed.contains(&NULL) || !null_values.is_empty();
-        seen.retain(|name, _| !claimed.contains(name));
-        Self { unclaimed: seen, has_null }
-    }
-
-    /// What an operation of unknown outcome may have made, if it made anything.
-    fn of(&self, made: Made) -> Vec<Version> {
-        let fits = |content: Option<Value>| match made {
-            Made::Object(value) => content == Some(value),
-            Made::Marker => content.is_none(),
-            Made::Copy => content.is_some(),
+        let markers = |(name, state): (Name, State)| {
+            // The bucket is as it is for both: they have ids of their own, or neither has.
+            let markers = self.guesses.markers(from, name == NULL).into_iter();
+            markers.filter_map(move |marker| self.guess(state.clone(), from, (marker, None), None))
         };
-        let mut versions: Vec<Version> =
-            self.unclaimed.iter().filter(|(_, content)| fits(**content)).map(|(n, c)| (*n, *c)).collect();
-        match made {
-            Made::Object(value) if self.has_null => versions.push((NULL, Some(value))),
-            Made::Marker if self.has_null => versions.push((NULL, None)),
-            _ => {}
+        objects.into_iter().flat_map(markers).collect()
+    }
+}
+
+impl Object for Bucket {
+    type Action = Action;
+    type State = State;
+
+    fn tells(&self, state: &State, action: &Action) -> bool {
+        let none = Stack::default();
+        let stack = |key: &Key| state.get(key).unwrap_or(&none);
+        match action {
+            Action::Make(..) | Action::Remove(..) | Action::Rename(_) => false,
+            Action::ReadCurrent(key, seen) => stack(key).current() == *seen,
+            Action::HasNone(key) => stack(key).object().is_none(),
+            Action::Read(key, name, seen) => stack(key).find(*name) == *seen,
+            Action::List(page) => page.tells(state),
         }
-        versions
     }
 
-    /// Whether the operation can have any part in what was told.
-    fn matter(&self, operation: &Operation) -> bool {
-        match operation.action {
-            Action::Make(None, made) => !self.of(made).is_empty(),
-            _ => true,
-        }
-    }
-
-    /// What there may be after a write; nothing when it cannot be the next.
-    fn after(&self, stack: &Stack, operation: &Operation) -> Vec<Stack> {
-        match operation.action {
-            Action::Make(Some(name), made) => {
+    fn after(&self, state: &State, action: &Action) -> Vec<State> {
+        match action {
+            Action::Make(key, Some(name), made) => {
                 let content = match made {
-                    Made::Object(value) => Some(value),
+                    Made::Object(value) => Some(*value),
                     Made::Marker => None,
                     Made::Copy => unreachable!("an answered copy tells what it copied"),
                 };
-                stack.with((name, content)).into_iter().collect()
+                self.put(state.clone(), *key, (*name, content), None).into_iter().collect()
             }
-            Action::Make(None, made) => {
-                let free = |version: &Version| !stack.guessed.contains(&version.0);
-                let made = self.of(made).into_iter().filter(free);
-                made.filter_map(|version| {
-                    let mut stack = stack.with(version)?;
-                    if version.0 != NULL {
-                        stack.guessed.insert(version.0);
-                    }
-                    Some(stack)
-                })
-                .collect()
+            Action::Make(key, None, made) => {
+                let made = self.guesses.of(*key, *made).into_iter();
+                made.filter_map(|version| self.guess(state.clone(), *key, version, None)).collect()
             }
-            Action::Remove(name, was_marker) => {
-                let is_marker = stack.find(name) == Some(None);
+            Action::Remove(key, name, was_marker) => {
+                let is_marker = state.get(key).and_then(|stack| stack.find(*name)) == Some(None);
                 // A null version may have been replaced by one that nobody saw.
-                let fits = name == NULL || was_marker.is_none_or(|was_marker| was_marker == is_marker);
-                fits.then(|| stack.removed(name)).into_iter().collect()
+                let fits = *name == NULL || was_marker.is_none_or(|was_marker| was_marker == is_marker);
+                let mut state = state.clone();
+                self.remove(&mut state, *key, *name);
+                fits.then_some(state).into_iter().collect()
             }
-            Action::ReadCurrent(_) | Action::Read(..) | Action::List(_) => Vec::new(),
+            Action::Rename(rename) => self.renamed(state, rename),
+            Action::ReadCurrent(..) | Action::HasNone(_) | Action::Read(..) | Action::List(_) => Vec::new(),
         }
     }
 }
 
-fn left(operations: &[Operation], done: u128) -> impl Iterator<Item = (usize, &Operation)> {
-    operations.iter().enumerate().filter(move |(position, _)| done & (1 << position) == 0)
-}
-
-/// The earliest answer among operations that have no place yet: no operation that starts later can come before it.
-fn limit(operations: &[Operation], done: u128) -> Option<u64> {
-    left(operations, done).filter_map(|(_, operation)| operation.end).min()
-}
-
-/// Operations that can be next.
-fn candidates(operations: &[Operation], done: u128, limit: u64) -> impl Iterator<Item = (usize, &Operation)> {
-    left(operations, done).filter(move |(_, operation)| operation.start < limit)
-}
-
-/// Gives every read its place that can be next and tells what there is: nothing is lost by it, as reads change nothing.
-fn take_reads(operations: &[Operation], mut done: u128, stack: &Stack) -> u128 {
-    while let Some(limit) = limit(operations, done) {
-        let fitting = candidates(operations, done, limit).filter(|(_, next)| stack.tells(&next.action));
-        let taken = fitting.fold(0, |taken, (position, _)| taken | 1 << position);
-        if taken == 0 {
-            break;
-        }
-        done |= taken;
-    }
-    done
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Action, Made, NULL, Name, Operation, is_linearizable};
-    use crate::content::Value;
-
-    const A: Value = Value(1);
-    const B: Value = Value(2);
-    const ONE: Name = Name(1);
-    const TWO: Name = Name(2);
-
-    fn put(name: Name, value: Value) -> Action {
-        Action::Make(Some(name), Made::Object(value))
-    }
-
-    fn marker(name: Name) -> Action {
-        Action::Make(Some(name), Made::Marker)
-    }
-
-    /// Operations one after the other; those that are marked have no answer.
-    fn history(actions: &[(Action, bool)]) -> Vec<Operation> {
-        let times = (1..).step_by(2);
-        let operation = |((action, is_answered), start): (&(Action, bool), u64)| Operation {
-            action: action.clone(),
-            start,
-            end: is_answered.then_some(start + 1),
+impl Page {
+    fn tells(&self, state: &State) -> bool {
+        let Some((key, version)) = self.after else {
+            return self.is_of(state, None);
         };
-        actions.iter().zip(times).map(operation).collect()
+        let entries = state.get(&key).map_or(&[][..], |stack| &stack.entries);
+        // Null versions with the same content may have been there one after the other.
+        let places = entries.iter().enumerate().filter(|(_, entry)| entry.version == version);
+        places.map(|(place, _)| place).any(|place| self.is_of(state, Some((key, place))))
     }
 
-    fn answered(actions: &[Action]) -> Vec<Operation> {
-        history(&actions.iter().map(|action| (action.clone(), true)).collect::<Vec<_>>())
-    }
-
-    #[test]
-    fn histories_that_one_stack_could_have_are_linearizable() {
-        let good = [
-            answered(&[Action::ReadCurrent(None), Action::List(vec![])]),
-            answered(&[put(ONE, A), put(TWO, B), Action::List(vec![(TWO, Some(B)), (ONE, Some(A))])]),
-            // A marker hides, and is removed again.
-            answered(&[
-                put(ONE, A),
-                marker(TWO),
-                Action::ReadCurrent(Some((TWO, None))),
-                Action::Read(ONE, Some(Some(A))),
-                Action::Remove(TWO, Some(true)),
-                Action::ReadCurrent(Some((ONE, Some(A)))),
-            ]),
-            // Null versions replace each other, and come on top.
-            answered(&[
-                put(NULL, A),
-                put(ONE, A),
-                put(NULL, B),
-                Action::List(vec![(NULL, Some(B)), (ONE, Some(A))]),
-            ]),
-            // Of unknown outcome: seen later by its name, as a null version, or never.
-            history(&[
-                (Action::Make(None, Made::Object(A)), false),
-                (Action::ReadCurrent(None), true),
-                (Action::ReadCurrent(Some((ONE, Some(A)))), true),
-            ]),
-            history(&[
-                (put(NULL, B), true),
-                (Action::Make(None, Made::Marker), false),
-                (Action::List(vec![(NULL, None)]), true),
-            ]),
-            history(&[
-                (put(ONE, A), true),
-                (Action::Remove(ONE, None), false),
-                (Action::Read(ONE, Some(Some(A))), true),
-                (Action::Read(ONE, None), true),
-            ]),
-            history(&[(Action::Make(None, Made::Copy), false), (Action::List(vec![(ONE, Some(B))]), true)]),
-        ];
-        for history in good {
-            assert!(is_linearizable(&history), "{history:?}");
-        }
-    }
-
-    #[test]
-    fn histories_that_no_stack_can_have_are_not() {
-        let bad = [
-            // From nowhere.
-            answered(&[Action::ReadCurrent(Some((ONE, Some(A))))]),
-            // A version is lost.
-            answered(&[put(ONE, A), put(TWO, B), Action::List(vec![(TWO, Some(B))])]),
-            answered(&[put(ONE, A), put(TWO, B), Action::Read(ONE, None)]),
-            // In the wrong order.
-            answered(&[put(ONE, A), put(TWO, B), Action::ReadCurrent(Some((ONE, Some(A))))]),
-            // Another version was removed than the one that was named.
-            answered(&[put(ONE, A), put(TWO, B), Action::Remove(ONE, Some(false)), Action::Read(TWO, None)]),
-            // A delete that was answered made no marker, or not the one that it named.
-            answered(&[put(ONE, A), marker(TWO), Action::ReadCurrent(Some((ONE, Some(A))))]),
-            answered(&[put(ONE, A), marker(TWO), Action::Read(Name(3), Some(None))]),
-            // What was removed was no marker.
-            answered(&[put(ONE, A), Action::Remove(ONE, Some(true))]),
-            // Two null versions.
-            answered(&[put(NULL, A), put(NULL, B), Action::List(vec![(NULL, Some(B)), (NULL, Some(A))])]),
-            // An unknown outcome happens once, and makes what was to be made.
-            history(&[
-                (Action::Make(None, Made::Object(A)), false),
-                (Action::List(vec![(TWO, Some(A)), (ONE, Some(A))]), true),
-            ]),
-            history(&[
-                (Action::Make(None, Made::Marker), false),
-                (Action::ReadCurrent(Some((ONE, Some(A)))), true),
-            ]),
-            history(&[
-                (Action::Make(None, Made::Marker), false),
-                (Action::List(vec![(ONE, None)]), true),
-                (Action::Remove(ONE, Some(true)), true),
-                (Action::List(vec![(ONE, None)]), true),
-            ]),
-        ];
-        for history in bad {
-            assert!(!is_linearizable(&history), "{history:?}");
-        }
+    /// Whether it is of this moment, if it begins below this place in a stack.
+    fn is_of(&self, state: &State, below: Option<(Key, usize)>) -> bool {
+        let stacks = state.iter().filter(|(key, _)| self.key.is_none_or(|only| only == **key));
+        let rows = stacks.flat_map(|(key, stack)| {
+            let current = stack.current();
+            let of_key = stack.entries.iter().enumerate().rev().filter(move |(place, entry)| {
+                !entry.is_gone
+                    && below.is_none_or(|below| *key > below.0 || *key == below.0 && *place < below.1)
+            });
+            of_key.map(move |(_, Entry { version, .. })| Row {
+                key: *key,
+                version: *version,
+                is_latest: Some(*version) == current,
+            })
+        });
+        let rows: Vec<Row> = rows.take(self.room + 1).collect();
+        let shown = rows.len().min(self.room);
+        self.rows == rows[..shown] && self.is_truncated == (rows.len() > self.room)
     }
 }

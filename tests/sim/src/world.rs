@@ -16,9 +16,9 @@ use crate::{
     client::{BUCKET, Client, VERSIONED},
     database::Database,
     disk::SimDisk,
+    drains::DiskOperator,
     history::{Counts, History},
     life::Life,
-    linear::is_linearizable,
     loss::Losses,
     nemesis::{DISK_BYTES, Nemesis},
     network::{Machine, Net},
@@ -31,7 +31,6 @@ use crate::{
     site::{PORT, Site},
     time::{self, SimClock},
     trace::Trace,
-    versions,
 };
 
 /// How long things go wrong.
@@ -63,10 +62,15 @@ pub(crate) struct Report {
 impl std::fmt::Display for Report {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { counts, good_shards, disks_lost, time } = self;
-        let Counts { acknowledged, read, unknown, refused, completed, aborted, raced, removed } = counts;
+        let Counts { acknowledged, read, unknown, refused, completed, aborted, raced, removed, .. } = counts;
+        let Counts { renamed, repeated, copied, ranges, continued, .. } = counts;
+        let Counts { drained, taken_back, disks_removed, .. } = counts;
         write!(f, "acknowledged: {acknowledged}, read: {read}, unknown: {unknown}, refused: {refused}, ")?;
         write!(f, "uploads completed: {completed}, uploads aborted: {aborted}, uploads raced: {raced}, ")?;
-        write!(f, "versions removed: {removed}, disks lost: {disks_lost}, ")?;
+        write!(f, "versions removed: {removed}, renamed: {renamed}, renames repeated: {repeated}, ")?;
+        write!(f, "parts copied: {copied}, ranges copied: {ranges}, pages continued: {continued}, ")?;
+        write!(f, "drained: {drained}, taken back: {taken_back}, disks removed: {disks_removed}, ")?;
+        write!(f, "disks lost: {disks_lost}, ")?;
         write!(f, "good shards: {good_shards}, virtual time: {time:?}")
     }
 }
@@ -150,15 +154,17 @@ impl World {
         });
         let processes = processes.collect();
         let auditor = onlooker(&site, machine(70));
+        let keys: Vec<String> = (0..5).map(|number| format!("key-{number}")).collect();
+        let versioned_keys: Vec<String> = (0..2).map(|number| format!("versioned-{number}")).collect();
         Self {
             plan,
             site: Arc::new(site),
             processes,
-            history: History::default(),
+            history: History::new(&keys, &versioned_keys),
             ever: EverNamed::default(),
             losses: Losses::default(),
-            keys: (0..5).map(|number| format!("key-{number}")).collect(),
-            versioned_keys: (0..2).map(|number| format!("versioned-{number}")).collect(),
+            keys,
+            versioned_keys,
             auditor,
             database_clock,
         }
@@ -230,13 +236,24 @@ impl World {
         let nodes = self.processes.iter().filter(|process| process.role == Role::Chunk).count();
         parts.spawn(operate(self.site.clone(), rng.fork("operator"), nodes));
         parts.spawn(move_to_a_class(self.site.clone(), rng.fork("classes"), nodes));
+        let disk_operator = DiskOperator {
+            site: self.site.clone(),
+            rng: rng.fork("disks"),
+            env: onlooker(&self.site, machine(71)),
+            processes: self.processes.clone(),
+            losses: self.losses.clone(),
+            history: self.history.clone(),
+        };
         for number in 1..=3 {
             let mut client = self.client(number);
             parts.spawn(async move { client.work(REQUESTS).await });
         }
-        while let Some(ended) = parts.join_next().await {
-            ended.expect("no part of the world panics");
-        }
+        let ended = async {
+            while let Some(ended) = parts.join_next().await {
+                ended.expect("no part of the world panics");
+            }
+        };
+        tokio::join!(biased; disk_operator.work(), ended);
     }
 
     /// With everything repaired: reads every key and every version, waits until nothing is left to be done, and checks.
@@ -252,16 +269,7 @@ impl World {
         // Once more: nothing may have come or gone since.
         self.read_keys(&mut client).await?;
         self.read_versions(&mut client).await?;
-        for (key, operations) in self.history.keys() {
-            if !is_linearizable(&operations) {
-                return Err(format!("the history of {key} is not linearizable: {operations:#?}"));
-            }
-        }
-        for (key, operations) in self.history.versioned() {
-            if !versions::is_linearizable(&operations) {
-                return Err(format!("the history of versions of {key} is not linearizable: {operations:#?}"));
-            }
-        }
+        self.history.check()?;
         let (counts, disks_lost) = (self.history.counts(), self.losses.disks().len());
         Ok(Report { counts, good_shards: audited?, disks_lost, time: time::now() })
     }
@@ -269,12 +277,12 @@ impl World {
     /// Reads every key, and lists its versions where it has some.
     async fn read_keys(&self, client: &mut Client) -> Result<(), String> {
         for key in &self.keys {
-            until(&format!("{key} can be read"), async || client.get(key).await).await?;
+            until(&format!("{key} can be read"), async || client.get(key).await.is_some()).await?;
         }
         for key in &self.versioned_keys {
             let what = format!("{key} and its versions can be read");
             until(&what, async || client.list_versions(key).await).await?;
-            until(&what, async || client.get_current(key).await).await?;
+            until(&what, async || client.get_current(key).await.is_some()).await?;
         }
         Ok(())
     }
@@ -284,7 +292,7 @@ impl World {
         for key in &self.versioned_keys {
             for name in self.history.seen(key) {
                 let what = format!("version {} of {key} can be read", self.history.id(name));
-                until(&what, async || client.get_version(key, name).await).await?;
+                until(&what, async || client.get_version(key, name).await.is_some()).await?;
             }
         }
         Ok(())

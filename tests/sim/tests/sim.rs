@@ -13,12 +13,20 @@ use std::{
 const AT_ONCE: usize = 2;
 
 /// What is to happen in some of many worlds.
-const FIGURES: [&str; 6] = [
+const FIGURES: [&str; 14] = [
     "acknowledged",
     "uploads completed",
     "uploads aborted",
     "uploads raced",
     "versions removed",
+    "renamed",
+    "renames repeated",
+    "parts copied",
+    "ranges copied",
+    "pages continued",
+    "drained",
+    "taken back",
+    "disks removed",
     "disks lost",
 ];
 
@@ -171,10 +179,25 @@ fn an_upload_that_becomes_an_object_without_one_of_its_parts_is_found() {
 
 #[test]
 fn a_delete_that_removes_another_version_than_it_names_is_found() {
-    is_found("other-version", &["the history of versions of"]);
+    is_found("other-version", &["the history of versions is not linearizable"]);
 }
 
 #[test]
 fn moves_that_are_finished_before_anything_was_brought_are_found() {
     is_found("hasty-moves", &["endangered", "incomplete", "can be read: not within"]);
+}
+
+#[test]
+fn a_rename_that_leaves_its_source_is_found() {
+    is_found("left-source", &["is not linearizable"]);
+}
+
+#[test]
+fn a_page_of_versions_that_skips_some_is_found() {
+    is_found("skipped-versions", &["the history of versions is not linearizable"]);
+}
+
+#[test]
+fn a_drain_that_is_said_to_have_ended_too_early_is_found() {
+    is_found("early-drain", &["was drained and holds what is named"]);
 }

@@ -4,10 +4,10 @@ use bytes::Bytes;
 use http::{Method, StatusCode};
 use md5::{Digest, Md5};
 
-use super::{BUCKET, Client, VERSIONED, between, key_number};
+use super::{BUCKET, Client, TRIES, VERSIONED, between, key_number};
 use crate::{
     content::{Value, content, etag},
-    history::Action,
+    linear::Action,
     s3::{Answer, Call},
     time,
     versions::{self, Made},
@@ -16,11 +16,8 @@ use crate::{
 /// Sizes of parts: whole copies, one cell, several stripes.
 const PART_SIZES: &[usize] = &[200, 2_000, 2_000, 6_000, 20_000, 70_000];
 
-/// Requests for the same thing as long as none is answered.
-const TRIES: u32 = 3;
-
 /// An open upload.
-struct Upload {
+pub(super) struct Upload {
     bucket: &'static str,
     key: String,
     id: String,
@@ -33,7 +30,7 @@ struct Upload {
 }
 
 impl Upload {
-    fn target(&self, query: &str) -> String {
+    pub(super) fn target(&self, query: &str) -> String {
         format!("/{}/{}?{query}uploadId={}", self.bucket, self.key, self.id)
     }
 
@@ -105,7 +102,7 @@ impl Client {
     }
 
     /// Notes that a request that makes nothing visible failed.
-    fn refused_or_lost(&self, answer: Option<Answer>) {
+    pub(super) fn refused_or_lost(&self, answer: Option<Answer>) {
         if let Some(Answer { status, body, .. }) = answer
             && status.is_client_error()
             && status != StatusCode::FORBIDDEN
@@ -115,20 +112,22 @@ impl Client {
         self.history.refused();
     }
 
-    /// Sends the parts, some of them more than once. Whether all were taken.
+    /// Sends the parts, some of them more than once, and copies others. Whether all were taken that make the object.
     async fn send_parts(&mut self, upload: &mut Upload) -> bool {
         let count = self.rng.between(1, 3);
         let lengths: Vec<usize> = (0..count).map(|_| *self.rng.pick(PART_SIZES)).collect();
-        let whole = content(upload.value, lengths.iter().sum());
+        let own = content(upload.value, lengths.iter().sum());
+        // The first part is its own, so that no other object begins as it does.
+        let mut whole = Vec::with_capacity(own.len());
         self.site.trace.event(
             "upload",
             &self.name,
-            [u64::from(upload.value.0), whole.len() as u64, key_number(&upload.key)],
+            [u64::from(upload.value.0), own.len() as u64, key_number(&upload.key)],
         );
         let (mut number, mut start) = (0, 0);
         for length in lengths {
             number += u32::try_from(self.rng.between(1, 3)).expect("few");
-            let body = whole.slice(start..start + length);
+            let body = own.slice(start..start + length);
             start += length;
             if self.rng.once_in(3) {
                 self.send_other(upload, number, &body).await;
@@ -147,6 +146,14 @@ impl Client {
                 return false;
             }
             upload.parts.push((number, etag(&body)));
+            whole.extend_from_slice(&body);
+            if self.rng.once_in(3) {
+                number += 1;
+                if let Some(copied) = self.copy_part(upload, number).await {
+                    upload.parts.push((number, etag(&copied)));
+                    whole.extend_from_slice(&copied);
+                }
+            }
         }
         if self.rng.once_in(4) {
             // One that the completion will not name.
@@ -154,8 +161,8 @@ impl Client {
             self.send_part(upload, number + 1, junk).await;
         }
         self.history.know_etag(upload.etag(), upload.value);
-        // A copy in another storage class is written whole.
-        self.history.know_etag(etag(&whole), upload.value);
+        // By its own entity tag, too: a copy in another storage class is written whole.
+        self.history.know(upload.value, whole.into());
         true
     }
 
@@ -296,16 +303,18 @@ impl Client {
             // A null version that is made is not named.
             self.note_made(&upload.key, id.unwrap_or("null"), Made::Object(upload.value), start);
         } else {
-            self.history.answered(&upload.key, Action::Write(Some(upload.value)), start);
+            let key = self.history.key(&upload.key);
+            self.history.answered(Action::Write(key, Some(upload.value)), start);
         }
     }
 
     fn note_unknown(&self, upload: &Upload, start: u64) {
+        let key = self.history.key(&upload.key);
         if upload.bucket == VERSIONED {
-            let made = versions::Action::Make(None, Made::Object(upload.value));
-            self.history.untold(&upload.key, made, start);
+            let made = versions::Action::Make(key, None, Made::Object(upload.value));
+            self.history.untold(made, start);
         } else {
-            self.history.unknown(&upload.key, Some(upload.value), start);
+            self.history.unknown(Action::Write(key, Some(upload.value)), start);
         }
     }
 

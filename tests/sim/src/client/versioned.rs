@@ -3,16 +3,14 @@
 use bytes::Bytes;
 use http::{Method, StatusCode};
 
-use super::{Client, SIZES, VERSIONED, between, key_number};
+use super::{COPY_SOURCE, Client, SIZES, VERSIONED, between, key_number, tag};
 use crate::{
-    content::{Value, content, etag, value_of},
-    history,
+    content::{Value, content},
     s3::{Answer, Call},
-    versions::{Action, Made, NULL, Name, Version},
+    versions::{Action, Made, NULL, Name},
 };
 
-/// The register of whether versioning is enabled or suspended, as one more key of the history.
-const VERSIONING: &str = "?versioning";
+/// What versioning of the bucket is.
 const ENABLED: Value = Value(1);
 const SUSPENDED: Value = Value(2);
 
@@ -25,7 +23,7 @@ impl Client {
             28..40 => drop(self.get_current(&key).await),
             40..54 => {
                 if let Some(name) = self.some_version(&key) {
-                    self.get_version(&key, name).await;
+                    drop(self.get_version(&key, name).await);
                 }
             }
             54..66 => self.make_marker(&key).await,
@@ -34,8 +32,9 @@ impl Client {
                     self.remove_version(&key, name).await;
                 }
             }
-            78..86 => drop(self.list_versions(&key).await),
-            86..94 => self.copy_to_version(&key).await,
+            78..83 => drop(self.list_versions(&key).await),
+            83..88 => self.page_versions().await,
+            88..94 => self.copy_to_version(&key).await,
             _ => {
                 let enabled = !self.rng.once_in(3);
                 self.set_versioning(enabled).await;
@@ -43,17 +42,17 @@ impl Client {
         }
     }
 
-    fn some_version(&mut self, key: &str) -> Option<Name> {
+    pub(super) fn some_version(&mut self, key: &str) -> Option<Name> {
         let seen = self.history.seen(key);
         (!seen.is_empty()).then(|| *self.rng.pick(&seen))
     }
 
-    fn target(&self, key: &str, name: Name) -> String {
+    pub(super) fn target(&self, key: &str, name: Name) -> String {
         format!("/{VERSIONED}/{key}?versionId={}", self.history.id(name))
     }
 
     /// An answer that tells something; `None` if nothing was done, or if nobody knows.
-    fn check(&self, answer: Option<Answer>) -> Option<Answer> {
+    pub(super) fn check(&self, answer: Option<Answer>) -> Option<Answer> {
         let answer = answer?;
         let is_told = matches!(answer.status, StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED);
         match answer.status {
@@ -67,23 +66,27 @@ impl Client {
     }
 
     /// Notes a write that was not answered as it should be.
-    fn note_failed(&self, key: &str, action: Action, start: u64, is_refused: bool) {
-        if is_refused { self.history.refused() } else { self.history.untold(key, action, start) }
+    fn note_failed(&self, action: Action, start: u64, is_refused: bool) {
+        if is_refused { self.history.refused() } else { self.history.untold(action, start) }
     }
 
     /// Notes a version that a write made, and what its id says of the bucket.
     pub(super) fn note_made(&self, key: &str, id: &str, made: Made, start: u64) {
         let name = self.history.name(key, id);
-        self.history.told(key, Action::Make(Some(name), made), start);
-        let versioning = if name == NULL { SUSPENDED } else { ENABLED };
-        self.history.answered(VERSIONING, history::Action::Read(Some(versioning)), start);
+        self.history.told(Action::Make(self.history.key(key), Some(name), made), start);
+        self.note_versioning(Some(name), start);
+    }
+
+    /// Notes what the name of a version that was made after `start` says of the bucket.
+    pub(super) fn note_versioning(&self, made: Option<Name>, start: u64) {
+        self.history.saw_versioning(if made == Some(NULL) { SUSPENDED } else { ENABLED }, start);
     }
 
     /// Puts an object. Whether it was taken.
     async fn put_version(&mut self, key: &str) -> bool {
         let value = self.history.new_value();
         let body = content(value, *self.rng.pick(SIZES));
-        self.history.know_etag(etag(&body), value);
+        self.history.know(value, body.clone());
         self.site.trace.event(
             "put version",
             &self.name,
@@ -101,13 +104,13 @@ impl Client {
                     // The bucket has no versions yet.
                     None => {
                         let name = self.history.name(key, "null");
-                        self.history.told(key, Action::Make(Some(name), made), start);
+                        self.history.told(Action::Make(self.history.key(key), Some(name), made), start);
                     }
                 }
                 true
             }
             None => {
-                self.note_failed(key, Action::Make(None, made), start, is_refused);
+                self.note_failed(Action::Make(self.history.key(key), None, made), start, is_refused);
                 false
             }
         }
@@ -124,7 +127,10 @@ impl Client {
                 let id = answer.header("x-amz-version-id").expect("a delete names its marker");
                 self.note_made(key, id, Made::Marker, start);
             }
-            None => self.note_failed(key, Action::Make(None, Made::Marker), start, is_refused),
+            None => {
+                let action = Action::Make(self.history.key(key), None, Made::Marker);
+                self.note_failed(action, start, is_refused);
+            }
         }
     }
 
@@ -138,9 +144,11 @@ impl Client {
                 let id = self.history.id(name);
                 assert_eq!(answer.header("x-amz-version-id"), Some(&*id), "an answer names what was removed");
                 let was_marker = answer.header("x-amz-delete-marker") == Some("true");
-                self.history.told(key, Action::Remove(name, Some(was_marker)), start);
+                self.history.told(Action::Remove(self.history.key(key), name, Some(was_marker)), start);
             }
-            None => self.note_failed(key, Action::Remove(name, None), start, is_refused),
+            None => {
+                self.note_failed(Action::Remove(self.history.key(key), name, None), start, is_refused);
+            }
         }
     }
 
@@ -157,10 +165,13 @@ impl Client {
         self.site.trace.event("copy version", &self.name, numbers);
         let start = self.history.moment();
         let mut call = Call::new(Method::PUT, format!("/{VERSIONED}/{key}"), Bytes::new());
-        call.copy_source = Some(match name {
-            Some(name) => self.target(&source, name),
-            None => format!("/{VERSIONED}/{source}"),
-        });
+        call.headers.push((
+            COPY_SOURCE,
+            match name {
+                Some(name) => self.target(&source, name),
+                None => format!("/{VERSIONED}/{source}"),
+            },
+        ));
         let answer = self.call(call).await;
         self.ever.look(&self.site).await;
         match answer {
@@ -169,14 +180,7 @@ impl Client {
                 let value = self.history.value_of_etag(&tag);
                 let value =
                     value.unwrap_or_else(|| panic!("{source} was copied with a tag that nobody wrote"));
-                let from = answer.header("x-amz-copy-source-version-id").expect("a copy names its source");
-                let from = self.history.name(&source, from);
-                assert!(name.is_none_or(|name| name == from), "another version of {source} was copied");
-                let read = match name {
-                    Some(name) => Action::Read(name, Some(Some(value))),
-                    None => Action::ReadCurrent(Some((from, Some(value)))),
-                };
-                self.history.told(&source, read, start);
+                self.note_source(&source, name, value, &answer, start);
                 // A null version that is made is not named.
                 let id = answer.header("x-amz-version-id").unwrap_or("null");
                 self.note_made(key, id, Made::Object(value), start);
@@ -187,18 +191,38 @@ impl Client {
             Some(answer) if answer.status.is_client_error() => {
                 panic!("{}: a good copy was refused with {}: {}", self.name, answer.status, answer.text())
             }
-            _ => self.history.untold(key, Action::Make(None, Made::Copy), start),
+            _ => self.history.untold(Action::Make(self.history.key(key), None, Made::Copy), start),
         }
     }
 
-    /// Reads the newest version. Whether there was an answer.
-    pub(crate) async fn get_current(&mut self, key: &str) -> bool {
+    /// Notes what was copied of the newest or of one version of a key.
+    pub(super) fn note_source(
+        &self,
+        source: &str,
+        asked: Option<Name>,
+        value: Value,
+        answer: &Answer,
+        start: u64,
+    ) {
+        let from = answer.header("x-amz-copy-source-version-id").expect("a copy names its source");
+        let from = self.history.name(source, from);
+        assert!(asked.is_none_or(|name| name == from), "another version of {source} was copied");
+        let key = self.history.key(source);
+        let read = match asked {
+            Some(name) => Action::Read(key, name, Some(Some(value))),
+            None => Action::ReadCurrent(key, Some((from, Some(value)))),
+        };
+        self.history.told(read, start);
+    }
+
+    /// Reads the newest version. What it is, with its entity tag, if there was an answer.
+    pub(crate) async fn get_current(&mut self, key: &str) -> Option<Option<(Value, String)>> {
         self.site.trace.event("get current", &self.name, [0, 0, key_number(key)]);
         let start = self.history.moment();
         let answer = self.send(Method::GET, format!("/{VERSIONED}/{key}"), Bytes::new()).await;
         let Some(answer) = self.check(answer) else {
             self.history.refused();
-            return false;
+            return None;
         };
         let id = answer.header("x-amz-version-id");
         let seen = match answer.status {
@@ -208,25 +232,25 @@ impl Client {
         };
         let seen = seen
             .map(|(id, content)| (self.history.name(key, id.expect("an answer names the version")), content));
-        self.history.told(key, Action::ReadCurrent(seen), start);
-        true
+        self.history.told(Action::ReadCurrent(self.history.key(key), seen), start);
+        Some(seen.and_then(|(_, content)| Some((content?, tag(&answer)))))
     }
 
     fn value(&self, key: &str, answer: &Answer) -> Value {
-        let value = value_of(&answer.body);
+        let value = self.history.value_of(&answer.body);
         value.unwrap_or_else(|| {
             panic!("{}: {key} has {} bytes that nobody wrote", self.name, answer.body.len())
         })
     }
 
-    /// Reads a version. Whether there was an answer.
-    pub(crate) async fn get_version(&mut self, key: &str, name: Name) -> bool {
+    /// Reads a version. What it is, with its entity tag, if there was an answer.
+    pub(crate) async fn get_version(&mut self, key: &str, name: Name) -> Option<Option<(Value, String)>> {
         self.site.trace.event("get version", &self.name, [0, u64::from(name.0), key_number(key)]);
         let start = self.history.moment();
         let answer = self.send(Method::GET, self.target(key, name), Bytes::new()).await;
         let Some(answer) = self.check(answer) else {
             self.history.refused();
-            return false;
+            return None;
         };
         let seen = match answer.status {
             StatusCode::NOT_FOUND => None,
@@ -237,37 +261,8 @@ impl Client {
                 Some(Some(self.value(key, &answer)))
             }
         };
-        self.history.told(key, Action::Read(name, seen), start);
-        true
-    }
-
-    /// Lists the versions of a key, all at one moment. Whether there was an answer.
-    pub(crate) async fn list_versions(&mut self, key: &str) -> bool {
-        self.site.trace.event("list versions", &self.name, [0, 0, key_number(key)]);
-        let start = self.history.moment();
-        let answer =
-            self.send(Method::GET, format!("/{VERSIONED}?versions=&prefix={key}"), Bytes::new()).await;
-        let Some(answer) = self.check(answer) else {
-            self.history.refused();
-            return false;
-        };
-        assert!(!answer.text().contains("<IsTruncated>true"), "one page has room for every version");
-        let versions = version_elements(answer.text()).map(|element| self.listed(key, element)).collect();
-        self.history.told(key, Action::List(versions), start);
-        true
-    }
-
-    fn listed(&self, key: &str, (is_first, element, is_marker): (bool, &str, bool)) -> Version {
-        assert_eq!(between(element, "<Key>", "</Key>"), key, "a listing shows what was asked for");
-        let is_latest = between(element, "<IsLatest>", "</IsLatest>") == "true";
-        assert_eq!(is_latest, is_first, "the newest version, and no other, is the latest one");
-        let name = self.history.name(key, &between(element, "<VersionId>", "</VersionId>"));
-        let content = (!is_marker).then(|| {
-            let tag = between(element, "<ETag>&quot;", "&quot;</ETag>");
-            let value = self.history.value_of_etag(&tag);
-            value.unwrap_or_else(|| panic!("{key} is listed with a tag that nobody wrote"))
-        });
-        (name, content)
+        self.history.told(Action::Read(self.history.key(key), name, seen), start);
+        Some(seen.flatten().map(|value| (value, tag(&answer))))
     }
 
     /// Enables or suspends versioning. Whether that was answered.
@@ -281,9 +276,9 @@ impl Client {
         let is_refused = answer.as_ref().is_some_and(|answer| answer.status == StatusCode::FORBIDDEN);
         let is_answered = self.check(answer).is_some();
         match (is_answered, is_refused) {
-            (true, _) => self.history.answered(VERSIONING, history::Action::Write(Some(value)), start),
+            (true, _) => self.history.set_versioning(value, start, true),
             (false, true) => self.history.refused(),
-            (false, false) => self.history.unknown(VERSIONING, Some(value), start),
+            (false, false) => self.history.set_versioning(value, start, false),
         }
         is_answered
     }
@@ -297,14 +292,4 @@ impl Client {
         }
         self.set_versioning(true).await
     }
-}
-
-/// The versions and markers of a listing in their order: whether it is the first, its text, and whether it is a marker.
-fn version_elements(text: &str) -> impl Iterator<Item = (bool, &str, bool)> {
-    let starts = text.match_indices('<').filter_map(|(start, _)| {
-        let rest = &text[start..];
-        let is_marker = rest.starts_with("<DeleteMarker>");
-        (is_marker || rest.starts_with("<Version>")).then_some((rest, is_marker))
-    });
-    starts.enumerate().map(|(position, (rest, is_marker))| (position == 0, rest, is_marker))
 }
