@@ -87,6 +87,7 @@ async fn go_over_queue(context: &Context, throttle: &Throttle, progress: &Progre
     let mut queued = Queued::default();
     queued.add_away(survey.away);
     let mut due: BTreeSet<Turn> = survey.by_turn.keys().copied().collect();
+    let mut refusing = HashSet::new();
     // What could not be repaired, by the same.
     let mut left: BTreeMap<Turn, usize> = BTreeMap::new();
     while let Some(turn) = due.pop_first() {
@@ -103,7 +104,9 @@ async fn go_over_queue(context: &Context, throttle: &Throttle, progress: &Progre
                 continue;
             }
             let before = rows.len();
-            let repaired = repair_page(context, throttle, progress, rows, turn.spare(), &mut queued).await?;
+            let repaired =
+                repair_page(context, throttle, progress, rows, turn.spare(), &mut queued, &mut refusing)
+                    .await?;
             queue.repaired += repaired;
             open += before.saturating_sub(repaired);
             context.counts.raise_queue(&queued);
@@ -225,6 +228,9 @@ fn spares(
     })
 }
 
+/// Repairs what it can of a page. Disks that do not answer or take nothing are added to `refusing`, and what belongs on those is
+/// left for the next time that the queue is gone over: asked for each page anew they would hold up all others, and what was
+/// rebuilt for them would be read for nothing.
 async fn repair_page(
     context: &Context,
     throttle: &Throttle,
@@ -232,6 +238,7 @@ async fn repair_page(
     page: Vec<MissingShard>,
     spare: isize,
     queued: &mut Queued,
+    refusing: &mut HashSet<DiskId>,
 ) -> Result<usize, Error> {
     let map = context.map().await?;
     let gone = of_removed_groups(&page, &map);
@@ -244,14 +251,20 @@ async fn repair_page(
     let homes: HashMap<ShardId, ShardHome> = page
         .iter()
         .filter_map(|missing| Some((missing.shard, context.pool.home(missing.group, missing.shard.index)?)))
-        .filter(|(_, home)| up.contains(&home.disk))
+        .filter(|(_, home)| up.contains(&home.disk) && !refusing.contains(&home.disk))
         .collect();
-    let mut repair = Repair { context, throttle, progress, map: &map, homes, repaired: forgotten };
+    let mut repair = Repair { context, throttle, progress, map: &map, homes, refusing, repaired: forgotten };
     let mut bad = Vec::new();
-    for (disk, shards) in by_disk(&page, &repair.homes) {
-        let (whole, damaged) = verify(context, disk, shards).await;
+    let verifying = by_disk(&page, &repair.homes)
+        .into_iter()
+        .map(|(disk, shards)| async move { (disk, verify(context, disk, shards).await) });
+    let mut verifying = stream::iter(verifying).buffer_unordered(AT_ONCE);
+    while let Some((disk, Verified { whole, damaged, has_failed })) = verifying.next().await {
         repair.finish(&whole).await?;
         bad.extend(damaged);
+        if has_failed {
+            repair.refusing.insert(disk);
+        }
     }
     bad.iter().for_each(|_| queued.add(spare));
     for batch in bad.chunks(BATCH) {
@@ -287,17 +300,19 @@ fn by_disk(
     disks
 }
 
-/// Which of these shards are on the disk after all, and which are not. Those of a disk that fails are neither.
-async fn verify(
-    context: &Context,
-    disk: DiskId,
-    shards: Vec<MissingShard>,
-) -> (Vec<ShardId>, Vec<MissingShard>) {
+/// Which of some shards are on their disk after all, and which are not. Those of a disk that fails are neither.
+struct Verified {
+    whole: Vec<ShardId>,
+    damaged: Vec<MissingShard>,
+    has_failed: bool,
+}
+
+async fn verify(context: &Context, disk: DiskId, shards: Vec<MissingShard>) -> Verified {
     let length =
         |missing: &MissingShard| missing.coding.shard_length(missing.chunk_length, missing.shard.index);
     let named: Vec<(ShardId, u64)> = shards.iter().map(|missing| (missing.shard, length(missing))).collect();
     let results = presence::verify(&context.pool, disk, &named).await;
-    let (mut whole, mut bad, mut failed) = (Vec::new(), Vec::new(), None);
+    let (mut whole, mut damaged, mut failed) = (Vec::new(), Vec::new(), None);
     for (missing, result) in shards.into_iter().zip(results) {
         match result {
             Ok(()) => whole.push(missing.shard),
@@ -305,14 +320,14 @@ async fn verify(
                 ChunkError::ShardNotFound { .. }
                 | ChunkError::ShardCorrupt { .. }
                 | ChunkError::ShardDeleted { .. },
-            ) => bad.push(missing),
+            ) => damaged.push(missing),
             Err(error) => failed = Some(error),
         }
     }
-    if let Some(error) = failed {
+    if let Some(error) = &failed {
         tracing::info!(%error, %disk, "missing shards wait for their disk");
     }
-    (whole, bad)
+    Verified { whole, damaged, has_failed: failed.is_some() }
 }
 
 /// How many more shards the chunk of each shard of a page can lose.
@@ -349,6 +364,8 @@ struct Repair<'a> {
     map: &'a ClusterMap,
     /// Where each shard of the page should be. Shards whose disk is away are not in it.
     homes: HashMap<ShardId, ShardHome>,
+    /// Disks that take nothing now.
+    refusing: &'a mut HashSet<DiskId>,
     /// Shards that have left the queue.
     repaired: usize,
 }
@@ -416,22 +433,27 @@ impl Repair<'_> {
     }
 
     /// Answers the shards that are whole now, or whose chunks are freed.
-    async fn rebuild(&self, due: Vec<(MissingShard, ListedChunk)>) -> Vec<ShardId> {
+    async fn rebuild(&mut self, due: Vec<(MissingShard, ListedChunk)>) -> Vec<ShardId> {
         let (context, throttle) = (self.context, self.throttle);
-        let rebuilding = due.into_iter().filter_map(|(missing, chunk)| {
-            let home = *self.homes.get(&missing.shard)?;
+        let (homes, refusing) = (&self.homes, &mut *self.refusing);
+        let due: Vec<_> = due
+            .into_iter()
+            .filter_map(|(missing, chunk)| Some((missing, chunk, *homes.get(&missing.shard)?)))
+            .filter(|(_, _, home)| !refusing.contains(&home.disk))
+            .collect();
+        let rebuilding = due.into_iter().map(|(missing, chunk, home)| {
             let target = Target { index: missing.shard.index, disk: home.disk, epoch: home.epoch };
-            Some(async move {
+            async move {
                 let outcome = restore(context, &chunk, target).await;
                 if let Outcome::Whole { bytes } = outcome {
                     throttle.spent(bytes).await;
                 }
-                (missing.shard, outcome)
-            })
+                (missing.shard, home.disk, outcome)
+            }
         });
         let mut rebuilding = stream::iter(rebuilding).buffered(AT_ONCE);
         let mut whole = Vec::new();
-        while let Some((shard, outcome)) = rebuilding.next().await {
+        while let Some((shard, disk, outcome)) = rebuilding.next().await {
             match outcome {
                 Outcome::Whole { bytes } => {
                     tracing::debug!(%shard, bytes, "rebuilt a shard");
@@ -440,6 +462,10 @@ impl Repair<'_> {
                 }
                 Outcome::Freed => whole.push(shard),
                 Outcome::Open { reason } => stays(shard, &reason),
+                Outcome::Refused { reason } => {
+                    stays(shard, &reason);
+                    refusing.insert(disk);
+                }
             }
         }
         whole

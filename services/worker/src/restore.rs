@@ -1,5 +1,6 @@
 //! Puts one shard of a named chunk where it should be: what the mover and the repair have in common.
 
+use chunk_api::Error;
 use data_pool::{ListedChunk, Restore, Restored};
 use types::{DiskId, ShardIndex};
 
@@ -14,6 +15,8 @@ pub(crate) enum Outcome {
     Freed,
     /// It could not be put now, or it is not known whether it is there.
     Open { reason: String },
+    /// The disk takes nothing now, or does not answer.
+    Refused { reason: String },
 }
 
 impl Outcome {
@@ -45,6 +48,12 @@ pub(crate) async fn restore(context: &Context, chunk: &ListedChunk, target: Targ
         Restored::NotEnoughShards { available, needed } => {
             Outcome::open(format!("{available} of the {needed} shards that it takes can be read"))
         }
+        Restored::Failed(
+            error @ (Error::DiskFull { .. }
+            | Error::DiskFailed { .. }
+            | Error::Unavailable { .. }
+            | Error::TimedOut),
+        ) => Outcome::Refused { reason: error.to_string() },
         Restored::Failed(error) => Outcome::open(error),
         Restored::UnknownPlace => Outcome::open("the cluster map does not say where it should be"),
     }

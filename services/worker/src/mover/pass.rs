@@ -294,7 +294,7 @@ impl Tally<'_> {
                     self.brought += usize::from(!is_of_move(&chunk, pending.since));
                 }
                 Outcome::Freed => {}
-                Outcome::Open { reason } => self.open.push((chunk, reason)),
+                Outcome::Open { reason } | Outcome::Refused { reason } => self.open.push((chunk, reason)),
             }
         }
         Ok(())

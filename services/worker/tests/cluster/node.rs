@@ -32,6 +32,8 @@ pub(crate) struct Node {
     quarantined: AtomicU64,
     /// Whether it never says how its disk is.
     mute: AtomicBool,
+    /// Whether it has no room for repairs, which its reports do not say.
+    refuses: AtomicBool,
     /// Whether it dies in the middle of the first repair of each shard, and is back at once.
     tears: AtomicBool,
     /// Repairs that it died of. The start found those damaged that were not put since.
@@ -60,6 +62,7 @@ impl Node {
             available: AtomicU64::new(CAPACITY),
             quarantined: AtomicU64::new(0),
             mute: AtomicBool::new(false),
+            refuses: AtomicBool::new(false),
             tears: AtomicBool::new(false),
             torn: Mutex::default(),
             damaged: Mutex::default(),
@@ -107,6 +110,11 @@ impl Node {
     /// Lets it never say how its disk is, while it does everything else.
     pub(crate) fn keep_silent(&self) {
         self.mute.store(true, Ordering::SeqCst);
+    }
+
+    /// Lets it have no room for repairs, or have some again.
+    pub(crate) fn refuse_repairs(&self, refuses: bool) {
+        self.refuses.store(refuses, Ordering::SeqCst);
     }
 
     /// Lets it die in the middle of the first repair of each shard.
@@ -179,6 +187,9 @@ impl ChunkService for Node {
         if purpose == Purpose::Repair {
             self.env.sleep(Duration::from_millis(self.repair_delay_ms.load(Ordering::SeqCst))).await;
             self.repairs.fetch_add(1, Ordering::SeqCst);
+            if self.refuses.load(Ordering::SeqCst) {
+                return Err(Error::DiskFull { disk });
+            }
         } else {
             let now = self.writes_now.fetch_add(1, Ordering::SeqCst) + 1;
             self.writes_at_once_max.fetch_max(now, Ordering::SeqCst);

@@ -1,6 +1,6 @@
 //! Single shards that are missing or damaged.
 
-use std::time::Duration;
+use std::{sync::atomic::Ordering, time::Duration};
 
 use metadata_api::{ContentKind, Intent, Metadata, PAGE_SIZE_MAX};
 use types::{ChunkId, LeaseId, MissingShard, ShardId, ShardIndex};
@@ -60,6 +60,50 @@ async fn missing_shards_of_deleted_objects_leave_the_queue() {
     cluster.env.sleep(Duration::from_secs(10)).await;
     cluster.nodes[1].set_away(false);
     assert_eq!(cluster.until_clean().await.shards, 0);
+    worker.stop().await;
+}
+
+/// Rebuilding reads from other disks what a full one refuses in the end: that is tried with a few shards, and not with all
+/// that wait for it, before others get their turn.
+#[tokio::test(start_paused = true)]
+async fn a_disk_without_room_costs_little_and_holds_up_no_others() {
+    let cluster = Cluster::new(4, "2+2", 1).await;
+    let gateway = cluster.gateway().await;
+    let objects: Vec<(String, usize)> = (0..400).map(|number| (format!("object-{number:03}"), 200)).collect();
+    for (name, length) in &objects {
+        assert!(gateway.put(name, *length).await);
+    }
+    let group = cluster.groups().await.swap_remove(0);
+    let node = |index: usize| cluster.nodes.iter().find(|node| node.disk == group.disks[index]).unwrap();
+    let page = cluster.metadata.list_contents(None, PAGE_SIZE_MAX).await.unwrap();
+    let mut missing = Vec::new();
+    for extent in page.rows.iter().flat_map(|row| &row.extents) {
+        for index in [0, 1] {
+            let shard = ShardId { chunk: extent.chunk, index: ShardIndex(index) };
+            assert!(node(index.into()).kept.lose_shard(group.disks[usize::from(index)], shard));
+            let (coding, chunk_length) = (extent.coding, extent.chunk_length);
+            missing.push(MissingShard { shard, group: extent.group, coding, chunk_length });
+        }
+    }
+    for page in missing.chunks(PAGE_SIZE_MAX) {
+        cluster.metadata.report_missing(page).await.unwrap();
+    }
+    node(0).refuse_repairs(true);
+    let worker = cluster.worker();
+    cluster
+        .until("what belongs on other disks is rebuilt", async || {
+            let left = cluster.metadata.list_missing(None, None, PAGE_SIZE_MAX).await.unwrap();
+            left.iter().all(|missing| missing.shard.index == ShardIndex(0))
+        })
+        .await;
+    let before = node(0).repairs.load(Ordering::SeqCst);
+    cluster.env.sleep(Duration::from_secs(60)).await;
+    let tried = node(0).repairs.load(Ordering::SeqCst) - before;
+    // Each ten seconds a batch of 64 at most.
+    assert!(tried > 0 && tried <= 7 * 64, "{tried}");
+    node(0).refuse_repairs(false);
+    cluster.until_clean().await;
+    cluster.check(&gateway, &objects).await;
     worker.stop().await;
 }
 
