@@ -84,7 +84,7 @@ fn bind_failed(error: &gateway::BindError) -> Exit {
         gateway::BindError::Listen { setting, .. } => {
             Exit::new(Exit::ADDRESS, format!("{}; choose another with {setting}", chain(error)))
         }
-        gateway::BindError::Tls(_) => Exit::because(Exit::FAILED, error),
+        gateway::BindError::Tls(_) | gateway::BindError::Audit(_) => Exit::because(Exit::FAILED, error),
     }
 }
 

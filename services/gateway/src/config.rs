@@ -6,6 +6,8 @@ use clap::Args;
 use s3_wire::acl::ObjectOwnership;
 use service_kit::{ClusterSecret, Secret};
 
+use crate::AuditTarget;
+
 /// Settings of a gateway that serves a cluster.
 #[derive(Debug, Clone, Args)]
 #[command(
@@ -121,6 +123,15 @@ pub struct FrontConfig {
         value_parser = clap::value_parser!(u64).range(1..=3600)
     )]
     pub access_log_interval_seconds: u64,
+    /// Where a line of JSON is written for each decision on what somebody may: `stdout`, a file, or the URL of a webhook that lines are
+    /// posted to, `https://HOST/PATH`; `http://` for one on this machine alone. Lines say who asked for what, when and from where, and
+    /// which kind of policy decided. What cannot be written for long is dropped, and counted.
+    #[arg(long, env = "ASHLAR_AUDIT_LOG", value_name = "stdout|FILE|URL")]
+    pub audit_log: Option<AuditTarget>,
+    /// File of a token that the webhook is posted to with. It is read before each post, so that whoever renews the token only writes
+    /// the file.
+    #[arg(long, env = "ASHLAR_AUDIT_LOG_TOKEN_FILE", requires = "audit_log", value_name = "FILE")]
+    pub audit_log_token_file: Option<PathBuf>,
     /// Seconds that a restore of an archived object is under way before the object can be read. Bytes of archive classes can be
     /// read at once here, so 0 will do, unless their medium has to be made ready by other means.
     #[arg(

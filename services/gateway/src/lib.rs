@@ -1,7 +1,7 @@
 //! The gateway: speaks the S3 API to clients and the contracts of the metadata and chunk services to the cluster.
 //!
-//! It owns nothing that outlives a request but records of access that wait to be delivered (`access_log.rs`), and what it
-//! last read of users, which it reads on before each use (`identity/`). One file per S3 operation is in `operation/`; who may do what is decided in
+//! It owns nothing that outlives a request but records of access and lines of the audit log that wait to be delivered
+//! (`access_log.rs`, `audit.rs`), its last refusals (`decisions.rs`), and what it last read of users, which it reads on before each use (`identity/`). One file per S3 operation is in `operation/`; who may do what is decided in
 //! `auth/` alone; `error.rs` is the one table from our errors to S3's.
 //!
 //! Invariant: no handler runs without a `Permit`, and only `auth/authorize.rs` makes permits.
@@ -9,6 +9,7 @@
 
 mod access_log;
 mod archive;
+mod audit;
 mod auth;
 mod config;
 mod cross_origin;
@@ -46,6 +47,7 @@ use identity::Identities;
 use metrics::Metrics;
 use payload::BodyLimits;
 
+pub use audit::{AuditTarget, AuditTargetError, SinkError};
 pub use auth::{CredentialError, Credentials, Described, root_account};
 pub use config::{Config, FrontConfig};
 pub use decisions::{Condition, Explanation, Statement};
@@ -119,7 +121,7 @@ impl Gateway {
             md5: multi_md5::Pool::new(Backend::detect()),
             access_log,
             identities: Identities::default(),
-            decisions: Arc::default(),
+            decisions: Arc::new(Decisions::new(config.audit_log.is_some())),
             metrics: Metrics::default(),
         }
     }

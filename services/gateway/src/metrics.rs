@@ -33,6 +33,8 @@ metrics! {
     ERRORS: counter("ashlar_s3_errors_total", ["code"], "Error answers of S3 operations, by S3's code.");
     RECEIVED: counter("ashlar_s3_received_bytes_total", [], "Bytes of requests' bodies that were read.");
     SENT: counter("ashlar_s3_sent_bytes_total", [], "Bytes of answers' bodies that were sent.");
+    AUDIT_WRITTEN: counter("ashlar_audit_lines_written_total", [], "Lines of the audit log that were written.");
+    AUDIT_DROPPED: counter("ashlar_audit_lines_dropped_total", [], "Lines of the audit log that were dropped: too many waited to be written, or they were not taken.");
 }
 
 /// What is asked for beside operations, or before an operation is known.
@@ -123,6 +125,10 @@ impl Source for Gateway {
         samples.add(&BROKEN_OFF, &["server"], &metrics.broken_off);
         samples.add(&RECEIVED, &[], &metrics.received);
         samples.add(&SENT, &[], &metrics.sent);
+        if let Some(audit) = self.decisions.audit() {
+            samples.add(&AUDIT_WRITTEN, &[], &audit.written);
+            samples.add(&AUDIT_DROPPED, &[], &audit.dropped);
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use axum::{
     extract::State,
 };
 use env::{Env, Listener, Task};
-use futures_util::future::join3;
+use futures_util::future::{join, join3};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header, request::Parts};
 use http_body_util::BodyExt;
 use hyper_util::service::TowerToHyperService;
@@ -27,6 +27,7 @@ use types::{BucketName, Timestamp};
 use crate::{
     FrontConfig, Gateway,
     access_log::{self, Entrance, Watch, tell_sender},
+    audit::{Sink, SinkError, Writer},
     auth::{Authenticated, Permit, Version2, authenticate, authorize, several_mechanisms},
     cross_origin::{CrossOrigin, address_of, preflight},
     explain::{Explainer, serve_operators},
@@ -51,6 +52,7 @@ pub struct Server {
     metrics: Metrics,
     metrics_public: bool,
     explainer: Option<Explainer>,
+    audit: Option<Sink>,
 }
 
 /// What requests are answered by.
@@ -78,6 +80,9 @@ pub enum BindError {
     /// Certificate or key are not usable.
     #[error(transparent)]
     Tls(#[from] service_kit::TlsError),
+    /// The audit log cannot be written.
+    #[error(transparent)]
+    Audit(#[from] SinkError),
 }
 
 impl Server {
@@ -93,6 +98,10 @@ impl Server {
         let tls = match (&config.tls_cert, &config.tls_key) {
             (Some(certificate), Some(key)) => Some(load_tls(&env, certificate, key)?),
             _ => None,
+        };
+        let audit = match &config.audit_log {
+            Some(target) => Some(Sink::open(&env, target, config.audit_log_token_file.as_deref()).await?),
+            None => None,
         };
         let limits = HttpLimits { connections_max: config.connections_max, ..HttpLimits::default() };
         let (listener, address) = listen(&env, config.listen, "--listen").await?;
@@ -113,7 +122,7 @@ impl Server {
             None => None,
         };
         let (metrics_public, explainer) = (config.metrics_public, None);
-        Ok(Self { http, gateway, address, website, health, metrics, metrics_public, explainer })
+        Ok(Self { http, gateway, address, website, health, metrics, metrics_public, explainer, audit })
     }
 
     /// The same server, which explains decisions on its listener for operators, if there is one, to whoever knows this token.
@@ -146,6 +155,8 @@ impl Server {
     pub async fn run(self, shutdown: Shutdown) {
         let gateway = self.gateway;
         let log = Background(gateway.env.spawn(access_log::run(gateway.clone(), shutdown.clone())));
+        let audit = self.audit.zip(gateway.decisions.audit().cloned());
+        let audit = audit.map(|(sink, queue)| Writer::start(&gateway.env, queue, sink));
         let front =
             Front { gateway: gateway.clone(), metrics: self.metrics_public.then(|| self.metrics.clone()) };
         let s3 = Router::new().fallback(answer).with_state(front);
@@ -163,7 +174,13 @@ impl Server {
             }
         };
         join3(s3, websites, health).await;
-        access_log::deliver_all(&gateway, log.end()).await;
+        // Both at a time, so that the stop takes no longer for the second.
+        let audited = async {
+            if let Some(audit) = audit {
+                audit.stop().await;
+            }
+        };
+        join(access_log::deliver_all(&gateway, log.end()), audited).await;
     }
 }
 

@@ -95,6 +95,8 @@ impl Server {
             health_listen: None,
             metrics_public: false,
             access_log_interval_seconds: 300,
+            audit_log: None,
+            audit_log_token_file: None,
             body_rate_min: 1024,
             restore_delay_seconds: 0,
             connections_max: 1000,

@@ -54,6 +54,7 @@ mod upload_part_copy;
 
 mod addressing;
 mod anonymous;
+mod audit;
 mod completeness;
 mod conditional_writes;
 mod customer_keys;

@@ -121,7 +121,10 @@ impl Authority {
         facts: &Facts,
     ) -> Result<(), S3Error> {
         for action in rights {
-            self.check(action, key, facts).map_err(|why| self.denied(action, key, facts, why))?;
+            let decision = self.check(action, key, facts);
+            let decision = decision.map_err(|why| self.denied(action, key, facts, why))?;
+            let resource = self.request(action, key, facts).resource;
+            self.decisions.note(&self.asker, (action, resource), decision);
         }
         Ok(())
     }

@@ -10,13 +10,13 @@
 use bytes::Bytes;
 use http::HeaderMap;
 use metadata_api::{AccountId, Bucket, Error as MetadataError, FoundVersion};
-use policy::{Context, Decision, Kind, Otherwise, Policy, Principal};
+use policy::{Context, Decision, Kind, Otherwise, Policy, Principal, Resource};
 use s3_wire::{ErrorCode, Operation, S3Error, header::CopySource, xml::PublicAccessBlock};
 use types::{Attributes, ObjectKey, VersionId};
 
 use super::{
     authority::{Authority, EXISTING_TAG, Facts, NEVER_DENIED, authority, denied, stored_policy},
-    calls::check_account,
+    calls::{check_account, principal},
     conditions::{add_existing_tags, add_request_tags, keys_of_upload, of_request, set_encryption_of_upload},
     lists::{Lists, ownership},
     own::Own,
@@ -247,6 +247,10 @@ async fn decide(
     // Also when the policy cannot be read, which only its owner can mend.
     let is_root = request.authenticated.user().is_none();
     if is_root && NEVER_DENIED.contains(&action) && account.as_ref() == Some(&bucket.owner) {
+        let asker = Asker::of(gateway, request, &principal(&request.authenticated));
+        let resource = Resource::S3 { bucket: bucket.name.as_str(), key: None };
+        let decision = Decision::AllowedOtherwise(Otherwise::Owner);
+        gateway.decisions.note(&asker, (action, resource), decision);
         return Ok(permit(vec![action], None));
     }
     let mut authority = authority(gateway, request, operation, &bucket).await?;

@@ -1,7 +1,7 @@
 //! Who asks, and whether policies of its own allow it what is done to no bucket that there is: actions of the account, and calls
 //! of IAM and STS.
 
-use policy::{Account, Context, Decision, Kind, Of, Principal, Resource, Trace};
+use policy::{Account, Context, Decision, Kind, Of, Otherwise, Principal, Resource, Trace};
 use s3_wire::{Operation, S3Error};
 
 use super::{
@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Whoever the signature proves.
-pub(super) fn principal(authenticated: &Authenticated) -> Principal {
+pub(crate) fn principal(authenticated: &Authenticated) -> Principal {
     let Some(account) = authenticated.account() else { return Principal::Anonymous };
     let account = Account { number: ACCOUNT_NUMBER.to_owned(), canonical: account.0.clone() };
     match authenticated.user() {
@@ -33,7 +33,7 @@ pub(super) fn principal(authenticated: &Authenticated) -> Principal {
     }
 }
 
-/// Decides, and tells of a refusal.
+/// Decides, and tells of it.
 fn decide(
     gateway: &Gateway,
     own: &Own,
@@ -41,7 +41,9 @@ fn decide(
     (asker, asked): (&Asker, &policy::Request<'_>),
 ) -> Decision {
     let decision = own.decide(of, asked);
-    if !decision.is_allowed() {
+    if decision.is_allowed() {
+        gateway.decisions.note(asker, (asked.action, asked.resource), decision);
+    } else {
         gateway.decisions.note_refused(asker, asked, |bytes_max| own.explain(of, asked, bytes_max));
     }
     decision
@@ -61,6 +63,8 @@ pub(super) fn check_account(
     let resource = Resource::S3 { bucket, key: None };
     let Some(user) = request.authenticated.user() else {
         if request.authenticated.account().is_some() {
+            let decision = Decision::AllowedOtherwise(Otherwise::Owner);
+            gateway.decisions.note(&asker, (action, resource), decision);
             return Ok(());
         }
         let context = &Context::default();
@@ -99,7 +103,7 @@ pub(crate) fn authorize_call(
 
 /// Decides whether a user may assume a role, by the role's policy of who may; a role that is not there is one that lets nobody.
 /// Whoever that names by no more than its account has to be allowed it by policies of its own; nobody may who is denied it by any
-/// policy. IAM User Guide, "IAM role trust policies"; AWS STS API Reference, "AssumeRole", the section "Permissions".
+/// policy. Whether it comes to a session shows later, so whoever asks for it tells the audit log. IAM User Guide, "IAM role trust policies"; AWS STS API Reference, "AssumeRole", the section "Permissions".
 pub(crate) fn authorize_assumption(
     gateway: &Gateway,
     authenticated: &Authenticated,
@@ -112,5 +116,10 @@ pub(crate) fn authorize_assumption(
     let resource = Resource::Other(call.resource);
     let asked = policy::Request { principal: &principal, action: call.action, resource, context: &context };
     let asker = Asker::of_call(gateway, call, authenticated, &principal);
-    decide(gateway, &Own::of(Some(user)), Of::Role { trust }, (&asker, &asked))
+    let (own, of) = (Own::of(Some(user)), Of::Role { trust });
+    let decision = own.decide(of, &asked);
+    if !decision.is_allowed() {
+        gateway.decisions.remember(&asker, &asked, |bytes_max| own.explain(of, &asked, bytes_max));
+    }
+    decision
 }

@@ -15,11 +15,13 @@ pub(crate) struct IamError {
     pub(crate) status: StatusCode,
     pub(crate) code: &'static str,
     pub(crate) message: String,
+    /// What was decided, if it was refused by that.
+    pub(crate) why: Option<Decision>,
 }
 
 impl IamError {
     fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into() }
+        Self { status, code, message: message.into(), why: None }
     }
 
     pub(super) fn validation(message: impl Into<String>) -> Self {
@@ -85,10 +87,10 @@ impl IamError {
     pub(super) fn denied(authenticated: &Authenticated, action: &str, resource: &str, why: Decision) -> Self {
         let user =
             authenticated.user().map_or_else(|| format!("arn:aws:iam::{ACCOUNT_NUMBER}:root"), User::arn);
-        let why = reason(action, why);
+        let reason = reason(action, why);
         let message =
-            format!("User: {user} is not authorized to perform: {action} on resource: {resource} {why}");
-        Self::new(StatusCode::FORBIDDEN, "AccessDenied", message)
+            format!("User: {user} is not authorized to perform: {action} on resource: {resource} {reason}");
+        Self { why: Some(why), ..Self::new(StatusCode::FORBIDDEN, "AccessDenied", message) }
     }
 
     /// What nobody can be allowed.

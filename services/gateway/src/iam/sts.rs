@@ -4,14 +4,15 @@ use std::{collections::BTreeSet, net::IpAddr, ops::RangeInclusive};
 
 use http::HeaderMap;
 use metadata_api::SealSession;
-use policy::{Malformed, Policy};
+use policy::{Decision, Malformed, Otherwise, Policy, Resource};
 use s3_wire::date::xml_date;
 use types::Timestamp;
 
 use super::{Call, IamError, Parameters, Service, Xml, new_id, tags::of_resource};
 use crate::{
     Gateway,
-    auth::{ACCOUNT_NUMBER, Authenticated, User, authorize_assumption, root_account},
+    auth::{ACCOUNT_NUMBER, Authenticated, User, authorize_assumption, principal, root_account},
+    decisions::Asker,
     identity::{Session, Subject, encode_token},
     request::RequestId,
 };
@@ -50,12 +51,30 @@ pub(super) async fn answer(
     headers: &HeaderMap,
     peer: Option<IpAddr>,
 ) -> Result<(&'static str, Xml), IamError> {
-    match action {
-        "GetCallerIdentity" => Ok(("sts:GetCallerIdentity", get_caller_identity(asked)?)),
-        "AssumeRole" => Ok((ASSUME_ROLE, assume_role(asked, headers, peer).await?)),
-        "GetSessionToken" => Ok(("sts:GetSessionToken", get_session_token(asked).await?)),
+    let of_everybody = |result| (Decision::AllowedOtherwise(Otherwise::Everybody), result);
+    let (action, done) = match action {
+        "GetCallerIdentity" => ("sts:GetCallerIdentity", get_caller_identity(asked).map(of_everybody)),
+        "AssumeRole" => (ASSUME_ROLE, assume_role(asked, headers, peer).await),
+        "GetSessionToken" => ("sts:GetSessionToken", get_session_token(asked).await.map(of_everybody)),
         // Whoever may ask for nothing does not learn what there is.
-        _ => Err(IamError::no_such_action(action, Service::Sts)),
+        _ => return Err(IamError::no_such_action(action, Service::Sts)),
+    };
+    note(asked, action, peer, &done);
+    done.map(|(_, result)| (action, result))
+}
+
+/// Tells the audit log what a call came to. One that is refused after it was decided on has made no session, so nothing was
+/// allowed by it.
+fn note(asked: &Asked<'_>, action: &str, peer: Option<IpAddr>, done: &Result<(Decision, Xml), IamError>) {
+    let principal = principal(asked.authenticated);
+    let asker = Asker::new(asked.gateway, asked.authenticated, &principal, (asked.id, peer));
+    let role = asked.parameters.get("RoleArn").filter(|_| action == ASSUME_ROLE);
+    let of = (action, Resource::Other(role.unwrap_or("*")));
+    let decisions = &asked.gateway.decisions;
+    match done {
+        Ok((decision, _)) => decisions.note(&asker, of, *decision),
+        Err(IamError { why: Some(decision), .. }) => decisions.note(&asker, of, *decision),
+        Err(error) => decisions.audit_line(&asker, of, "refused", error.code),
     }
 }
 
@@ -70,7 +89,11 @@ fn get_caller_identity(asked: &Asked<'_>) -> Result<Xml, IamError> {
     Ok(out)
 }
 
-async fn assume_role(asked: &Asked<'_>, headers: &HeaderMap, peer: Option<IpAddr>) -> Result<Xml, IamError> {
+async fn assume_role(
+    asked: &Asked<'_>,
+    headers: &HeaderMap,
+    peer: Option<IpAddr>,
+) -> Result<(Decision, Xml), IamError> {
     // Parse.
     let parameters = asked.parameters;
     let known = ["RoleArn", "RoleSessionName", "DurationSeconds", "ExternalId", "Policy"];
@@ -123,7 +146,7 @@ async fn assume_role(asked: &Asked<'_>, headers: &HeaderMap, peer: Option<IpAddr
     if length > 0 {
         out.text("PackedPolicySize", &(length * 100).div_ceil(POLICIES_LENGTH_MAX).to_string());
     }
-    Ok(out)
+    Ok((decision, out))
 }
 
 /// Whoever signs with an access key of its own may; it takes no right.

@@ -1,0 +1,142 @@
+//! The audit log: a line for each decision, and nothing secret in it.
+
+use std::path::PathBuf;
+
+use harness::{Client, Server};
+use http::Method;
+use serde_json::Value;
+
+use crate::{
+    iam_roles::trust,
+    iam_users::{iam, user},
+};
+
+const ACCOUNT: &str = "750814517293";
+
+/// A server with an audit log beside its folder, which is kept for the test.
+fn start() -> (Server, PathBuf) {
+    let mut path = PathBuf::new();
+    let server = Server::start_with(1, |config| {
+        path = config.data[0].parent().expect("it is in a folder").join("audit.log");
+        config.front.audit_log = Some(path.display().to_string().parse().expect("a file"));
+    });
+    (server, path)
+}
+
+/// What was written until the server was stopped: verdict, action and kind of each line.
+fn lines(server: &mut Server, path: &PathBuf) -> (String, Vec<Value>) {
+    server.stop();
+    let text = std::fs::read_to_string(path).expect("the log is there");
+    let lines = text.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect();
+    (text, lines)
+}
+
+fn of<'a>(lines: &'a [Value], action: &str) -> Vec<(&'a str, &'a str, &'a str)> {
+    let text = |line: &'a Value, name: &str| line[name].as_str().expect("text");
+    let is_it = |line: &&Value| line["action"] == action;
+    lines
+        .iter()
+        .filter(is_it)
+        .map(|line| (text(line, "verdict"), text(line, "kind"), text(line, "identity")))
+        .collect()
+}
+
+fn role(root: &Client, name: &str) -> String {
+    let to_ann = trust(&[&format!("arn:aws:iam::{ACCOUNT}:user/ann")]);
+    iam(root, "CreateRole", &[("RoleName", name), ("AssumeRolePolicyDocument", &to_ann)]);
+    format!("arn:aws:iam::{ACCOUNT}:role/{name}")
+}
+
+#[test]
+fn every_decision_has_a_line() {
+    let (mut server, path) = start();
+    let root = server.client();
+    let bucket = server.bucket();
+    bucket.object(Method::PUT, "k").body("x").ok();
+    let ann = user(root, "ann");
+    let allow = r#"{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}}"#;
+    iam(root, "PutUserPolicy", &[("UserName", "ann"), ("PolicyName", "p"), ("PolicyDocument", allow)]);
+    let hers = ann.existing_bucket(&bucket.name);
+    let got = hers.object(Method::GET, "k").ok();
+    let id = got.get("x-amz-request-id").to_owned();
+    hers.object(Method::DELETE, "k").refused(403, "AccessDenied");
+    bucket.object(Method::GET, "k").anonymous().refused(403, "AccessDenied");
+    ann.call("iam", "ListUsers", &[]).refused_call(403, "AccessDenied");
+    ann.call("sts", "GetCallerIdentity", &[]).ok();
+    bucket.request(Method::GET).raw_query("policy").refused(404, "NoSuchBucketPolicy");
+    root.request(Method::GET, "/").ok();
+
+    let (text, lines) = lines(&mut server, &path);
+    let ann = format!("arn:aws:iam::{ACCOUNT}:user/ann");
+    let own = "identity-based policy";
+    let root = format!("arn:aws:iam::{ACCOUNT}:root");
+    let by_root = ("allowed", "root user", root.as_str());
+    assert_eq!(
+        of(&lines, "s3:GetObject"),
+        [("allowed", own, ann.as_str()), ("denied", own, "anonymous")],
+        "{text}"
+    );
+    assert_eq!(of(&lines, "s3:DeleteObject"), [("denied", own, ann.as_str())]);
+    assert_eq!(of(&lines, "iam:ListUsers"), [("denied", own, ann.as_str())]);
+    assert_eq!(of(&lines, "sts:GetCallerIdentity"), [("allowed", "everybody", ann.as_str())]);
+    for action in [
+        "s3:PutObject",
+        "s3:CreateBucket",
+        "iam:CreateUser",
+        "iam:CreateAccessKey",
+        "s3:GetBucketPolicy",
+        "s3:ListAllMyBuckets",
+    ] {
+        assert_eq!(of(&lines, action), [by_root], "{action}");
+    }
+    let line = lines.iter().find(|line| line["request_id"] == id.as_str()).expect("it is told by its id");
+    assert_eq!(line["resource"], format!("arn:aws:s3:::{}/k", bucket.name));
+    assert_eq!(line["source_ip"], "127.0.0.1");
+    assert!(line["access_key_id"].as_str().expect("a key").starts_with("AKIA"));
+    let signed = ["AWS4-HMAC", "Signature", "Authorization", "Statement", "secretkey"];
+    assert!(signed.iter().all(|secret| !text.contains(secret)), "nothing secret is told: {text}");
+}
+
+/// What made no session is not told as allowed, whatever it was refused for.
+#[test]
+fn a_role_that_was_not_assumed_is_not_told_as_allowed() {
+    let (mut server, path) = start();
+    let root = server.client();
+    let (ann, bob) = (user(root, "ann"), user(root, "bob"));
+    let arn = role(root, "r");
+    let asking = |client: &Client, arn: &str, more: &[(&str, &str)]| {
+        let parameters = [&[("RoleArn", arn), ("RoleSessionName", "s1")][..], more].concat();
+        client.call("sts", "AssumeRole", &parameters)
+    };
+    asking(&ann, &arn, &[("DurationSeconds", "43200")]).refused_call(400, "ValidationError");
+    asking(&ann, &arn, &[("Policy", "{")]).refused_call(400, "MalformedPolicyDocument");
+    asking(&ann, &arn, &[("PolicyArns", "x")]).refused_call(400, "ValidationError");
+    asking(&bob, &arn, &[]).refused_call(403, "AccessDenied");
+    asking(root, &arn, &[]).refused_call(403, "AccessDenied");
+    root.call("sts", "GetSessionToken", &[]).refused_call(403, "AccessDenied");
+    asking(&ann, &arn, &[]).ok();
+    let (text, lines) = lines(&mut server, &path);
+    let found = of(&lines, "sts:AssumeRole");
+    let verdicts: Vec<_> = found.iter().map(|(verdict, kind, _)| (*verdict, *kind)).collect();
+    let trusted = "role trust policy";
+    assert_eq!(
+        verdicts,
+        [
+            ("refused", "ValidationError"),
+            ("refused", "MalformedPolicyDocument"),
+            ("refused", "ValidationError"),
+            ("denied", trusted),
+            ("refused", "AccessDenied"),
+            ("allowed", trusted),
+        ],
+        "{text}"
+    );
+    assert_eq!(of(&lines, "sts:GetSessionToken")[0].0, "refused");
+    let resources: Vec<_> = lines
+        .iter()
+        .filter(|line| line["action"] == "sts:AssumeRole")
+        .map(|line| &line["resource"])
+        .collect();
+    assert!(resources.iter().all(|resource| **resource == arn.as_str()), "{resources:?}");
+    assert!(!text.contains("SessionToken\"") || !text.contains("SecretAccessKey"), "{text}");
+}
