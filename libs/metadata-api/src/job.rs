@@ -19,11 +19,13 @@ pub enum JobName {
     Transition = 7,
     /// Makes the inventories of buckets.
     Inventory = 8,
+    /// Compares every shard on every disk with every manifest, now and then.
+    Audit = 9,
 }
 
 impl JobName {
     /// Every job.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Plan,
         Self::Move,
         Self::Repair,
@@ -32,6 +34,7 @@ impl JobName {
         Self::Lifecycle,
         Self::Transition,
         Self::Inventory,
+        Self::Audit,
     ];
 
     /// The job of a persistent number.
@@ -41,7 +44,7 @@ impl JobName {
 }
 
 /// How far a job is. Units are the job's own: bytes for moves, re-encoding and transitions, shards for
-/// repairs, buckets for lifecycles and inventories.
+/// repairs and audits, buckets for lifecycles and inventories.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct JobProgress {
     /// Done since the job last had nothing to do.

@@ -328,7 +328,7 @@ async fn each_service_tells_exactly_what_was_asked_of_it() {
     let mut worker = cluster.scrape(&env, "worker").await;
     wait_for(&env, "the jobs", async || {
         worker = cluster.scrape(&env, "worker").await;
-        worker.sum("ashlar_worker_job_held{") == 8.0 && worker.get("ashlar_leases{state=\"live\"}") == 2.0
+        worker.sum("ashlar_worker_job_held{") == 9.0 && worker.get("ashlar_leases{state=\"live\"}") == 2.0
     })
     .await;
     assert_eq!(worker.get("ashlar_cluster_disks{state=\"up\"}"), 3.0);

@@ -1,14 +1,17 @@
 //! The audit: every shard on every disk against every row that names chunks.
 //!
 //! It may run while the cluster works: what looks wrong at first is looked at again, because rows and shards come and go
-//! meanwhile. It changes nothing, unless it is asked to queue repairs; `orphans` frees what two audits found unnamed. Memory is bounded by [`AuditOptions::chunks_max`]: of more chunks than that a part at a
-//! time is compared, each in a pass of its own over rows and disks.
+//! meanwhile. It changes nothing, unless it is asked to queue repairs; `orphans` frees what two audits found unnamed, and
+//! `regular` is the job that audits by itself now and then. Memory is bounded by [`AuditOptions::chunks_max`]: of more chunks
+//! than that a part at a time is compared, each in a pass of its own over rows and disks.
 
 mod compare;
 mod deep;
 mod names;
 mod orphans;
+mod pace;
 mod recheck;
+mod regular;
 mod report;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -18,9 +21,16 @@ use data_pool::{ListedChunk, Pool};
 use metadata_api::{ClusterMap, DiskState, Eviction, Metadata, PAGE_SIZE_MAX, PlacementGroup};
 use types::{ChunkId, DiskId, GroupId, MissingShard};
 
-use self::{compare::Compare, deep::Deep, names::Part, recheck::Suspects};
+use self::{
+    compare::Compare,
+    deep::Deep,
+    names::Part,
+    pace::{Pace, Tally},
+    recheck::Suspects,
+};
 
 pub use orphans::{FreedOrphans, free_orphans};
+pub(crate) use regular::work;
 pub use report::{AuditProgress, AuditReport, Finding, LostContent};
 
 /// How to audit.
@@ -54,7 +64,7 @@ pub async fn audit(
     options: AuditOptions,
     progress: &mut (dyn FnMut(AuditProgress) + Send),
 ) -> Result<AuditReport, AuditError> {
-    Ok(audit_and_name(metadata, pool, options, progress).await?.0)
+    Ok(audit_and_name(metadata, pool, options, &Pace::unbounded(), progress).await?.0)
 }
 
 /// The same, with the chunks that are orphaned, as many as are kept.
@@ -62,15 +72,16 @@ async fn audit_and_name(
     metadata: &dyn Metadata,
     pool: &Pool,
     options: AuditOptions,
+    pace: &Pace,
     progress: &mut (dyn FnMut(AuditProgress) + Send),
 ) -> Result<(AuditReport, BTreeSet<ChunkId>), AuditError> {
     let report = AuditReport { queues: options.repair, ..AuditReport::default() };
-    let mut run = Run { metadata, pool, options, report, told: AuditProgress::default() };
+    let mut run = Run { metadata, pool, options, pace, report, told: AuditProgress::default() };
     let mut parts = vec![Part::whole()];
     while let Some(part) = parts.pop() {
         parts.extend(run.part(part, progress).await?);
     }
-    recheck::name_lost(metadata, &mut run.report).await?;
+    recheck::name_lost(metadata, pace, &mut run.report).await?;
     let disks: BTreeSet<DiskId> = pool.disks().into_iter().map(|disk| disk.disk).collect();
     let statuses = pool.statuses(&disks).await;
     run.report.quarantined = statuses.values().map(|status| status.quarantined_records).sum();
@@ -83,6 +94,7 @@ struct Run<'a> {
     metadata: &'a dyn Metadata,
     pool: &'a Pool,
     options: AuditOptions,
+    pace: &'a Pace,
     report: AuditReport,
     told: AuditProgress,
 }
@@ -95,7 +107,8 @@ impl Run<'_> {
         progress: &mut (dyn FnMut(AuditProgress) + Send),
     ) -> Result<Vec<Part>, AuditError> {
         let (names, rest) =
-            names::collect(self.metadata, part, self.options.chunks_max, &mut self.told, progress).await?;
+            names::collect(self.metadata, self.pace, part, self.options.chunks_max, &mut self.told, progress)
+                .await?;
         // The narrowest part that was collected; the others are in `rest`.
         let part = rest.last().map_or(part, |sibling| sibling.sibling());
         // After the names: the pool is to know every group that a name tells of, also of a coding that came meanwhile.
@@ -103,10 +116,12 @@ impl Run<'_> {
         let mut suspects = Suspects::default();
         let mut deep = self.options.deep.then(Deep::default);
         let mut list = self.pool.list_all();
+        let mut tally = Tally::default();
         let mut compare = Compare { names, report: &mut self.report, suspects: &mut suspects };
         while let Some(chunk) = list.next().await {
             self.told.shards += chunk.shards.len() as u64;
             progress(self.told);
+            self.pace.spent(&mut tally, chunk.shards.len() as u64).await;
             if !part.contains(chunk.chunk) {
                 continue;
             }
@@ -123,7 +138,7 @@ impl Run<'_> {
             deep.finish(self.pool, &mut self.report).await;
         }
         self.report.unreached.extend(layout.unreached.iter().copied());
-        recheck::recheck(self.metadata, self.pool, &layout, suspects, &mut self.report).await?;
+        recheck::recheck(self.metadata, self.pace, self.pool, &layout, suspects, &mut self.report).await?;
         self.report.queue_repairs(self.metadata, 0).await?;
         Ok(rest)
     }

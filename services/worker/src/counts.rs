@@ -1,6 +1,6 @@
 //! What a worker counts of its work.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use metadata_api::{ClusterMap, DiskState, Intent, JobName, MapDisk, MapNode, NodeState};
@@ -8,12 +8,12 @@ use placement::spare_shards;
 use telemetry::{Counter, Gauge, Samples, Source, metrics};
 use types::{DiskId, NodeId};
 
-use crate::{context::KnownMap, mover::current};
+use crate::{audit::AuditReport, context::KnownMap, mover::current};
 
 metrics! {
     HELD: gauge("ashlar_worker_job_held", ["task"], "1 if this worker has the job. Over all workers each job has one holder.");
-    DONE: counter("ashlar_worker_job_done_total", ["task"], "What this worker has done of the job: shards of repair, bytes of move, recode and transition, leases of reap, buckets of lifecycle and inventory.");
-    LEFT: gauge("ashlar_worker_job_left", ["task"], "What is left of the job, in the same unit, as its holder last saw it.");
+    DONE: counter("ashlar_worker_job_done_total", ["task"], "What this worker has done of the job: shards of repair, bytes of move, recode and transition, leases of reap, shards of audit, buckets of lifecycle and inventory.");
+    LEFT: gauge("ashlar_worker_job_left", ["task"], "What is left of the job, in the same unit, as its holder last saw it; of audit, as far as the last one tells.");
     QUEUE: gauge("ashlar_repair_queue_shards", ["spare"], "Shards in the repair queue that their disks lack, by how many more shards of their chunk can be lost before it cannot be read: unreadable, 0, 1, 2, more. As the last pass found them, or the one under way if those are more; only from the worker that has the job repair.");
     AWAY: gauge("ashlar_repair_queue_waiting_shards", [], "Shards in the repair queue that wait for a disk that is away. Only from the worker that has the job repair.");
     REPAIRED: counter("ashlar_repair_shards_total", [], "Shards that left the repair queue, whole or freed.");
@@ -26,6 +26,12 @@ metrics! {
     REAPED: counter("ashlar_reaped_leases_total", [], "Revoked leases that were looked through and forgotten.");
     REAPED_CHUNKS: counter("ashlar_reaped_chunks_total", [], "Chunks under revoked leases that nothing named and that were deleted.");
     GARBAGE: counter("ashlar_garbage_freed_items_total", [], "Items of the garbage queue that were freed: what deleted versions and parts named.");
+    AUDITS: counter("ashlar_audits_total", ["result"], "Audits that this worker made by itself: complete, incomplete (a disk could not be looked at to its end), failed (no result).");
+    AUDIT_PERIOD: gauge("ashlar_audit_period_seconds", [], "Time from an audit to the next. 0 without the job audit.");
+    AUDIT_SINCE: gauge("ashlar_audit_since_timestamp_seconds", [], "When the last complete audit ended, and before the first when this worker took the job, as Unix time. 0 without the job audit.");
+    AUDIT_FINDINGS: gauge("ashlar_audit_findings", ["finding"], "What the last audit found: missing (shards of which nobody had said so before; they are queued for repair), lost (chunks with too few shards left), moved (chunks that have enough shards only where the map does not look), orphaned (chunks that nothing names, nor will), misplaced (shards on disks where they do not belong). Zero is the only good answer. Only from the worker that has the job audit.");
+    AUDIT_UNREACHED: gauge("ashlar_audit_unreached_disks", [], "Disks that the last audit could not look at to their end. Only from the worker that has the job audit.");
+    AUDIT_UNSEEN: gauge("ashlar_audit_unseen_shards", [], "Shards that belong on such disks and were not looked for elsewhere. Only from the worker that has the job audit.");
     EPOCH: gauge("ashlar_cluster_map_epoch", [], "Epoch of the cluster map as this worker knows it.");
     NODES: gauge("ashlar_cluster_nodes", ["state"], "Nodes by state in the cluster map: up, suspect, down. Those that are to be removed and have no disks left are not counted.");
     DEGRADED: gauge("ashlar_cluster_degraded_groups", ["spare"], "Placement groups of which shards are on disks that are down or failed, or on their way from such, by how many more can be lost before the group cannot be read: unreadable, 0, 1, 2, more.");
@@ -53,6 +59,68 @@ pub(crate) struct Counts {
     pub(crate) reaped: Counter,
     pub(crate) reaped_chunks: Counter,
     pub(crate) garbage: Counter,
+    pub(crate) audit: AuditCounts,
+}
+
+/// Values of the label `finding`.
+const FINDINGS: [&str; 5] = ["missing", "lost", "moved", "orphaned", "misplaced"];
+
+/// Of audits.
+#[derive(Debug, Default)]
+pub(crate) struct AuditCounts {
+    complete: Counter,
+    incomplete: Counter,
+    pub(crate) failed: Counter,
+    period: Gauge,
+    since: Gauge,
+    findings: [Gauge; FINDINGS.len()],
+    unreached: Gauge,
+    unseen: Gauge,
+}
+
+impl AuditCounts {
+    /// This worker audits from now on, once in this time.
+    pub(crate) fn begin(&self, period: Duration, now_ms: i64) {
+        self.period.set(i64::try_from(period.as_secs()).unwrap_or(i64::MAX));
+        self.since.set(now_ms / 1000);
+    }
+
+    /// An audit has ended.
+    pub(crate) fn end(&self, report: &AuditReport, now_ms: i64) {
+        let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        let AuditReport { missing, queued_before, lost, moved, orphaned, misplaced, .. } = *report;
+        let unnoticed = missing.saturating_sub(queued_before);
+        for (gauge, count) in self.findings.iter().zip([unnoticed, lost, moved, orphaned, misplaced]) {
+            gauge.set(number(count));
+        }
+        self.unreached.set(number(report.unreached.len() as u64));
+        self.unseen.set(number(report.unseen));
+        if report.looked_everywhere() {
+            self.complete.increment();
+            self.since.set(now_ms / 1000);
+        } else {
+            self.incomplete.increment();
+        }
+    }
+
+    fn give_up(&self) {
+        let alone = [&self.period, &self.since, &self.unreached, &self.unseen];
+        self.findings.iter().chain(alone).for_each(|gauge| gauge.set(0));
+    }
+
+    fn tell(&self, samples: &mut Samples) {
+        let results = [&self.complete, &self.incomplete, &self.failed];
+        for (name, counter) in ["complete", "incomplete", "failed"].iter().zip(results) {
+            samples.add(&AUDITS, &[name], counter);
+        }
+        samples.add(&AUDIT_PERIOD, &[], &self.period);
+        samples.add(&AUDIT_SINCE, &[], &self.since);
+        for (finding, gauge) in FINDINGS.iter().zip(&self.findings) {
+            samples.add(&AUDIT_FINDINGS, &[finding], gauge);
+        }
+        samples.add(&AUDIT_UNREACHED, &[], &self.unreached);
+        samples.add(&AUDIT_UNSEEN, &[], &self.unseen);
+    }
 }
 
 /// Of one job.
@@ -83,6 +151,7 @@ impl Counts {
         match job {
             JobName::Repair => self.set_queue(&Queued::default()),
             JobName::Reap => self.set_leases(0, 0),
+            JobName::Audit => self.audit.give_up(),
             _ => {}
         }
     }
@@ -160,6 +229,7 @@ impl Source for WorkerSource {
         samples.add(&REAPED, &[], &counts.reaped);
         samples.add(&REAPED_CHUNKS, &[], &counts.reaped_chunks);
         samples.add(&GARBAGE, &[], &counts.garbage);
+        counts.audit.tell(samples);
         tell(&self.map.get(), samples);
     }
 }
@@ -228,6 +298,7 @@ fn name(job: JobName) -> &'static str {
         JobName::Lifecycle => "lifecycle",
         JobName::Transition => "transition",
         JobName::Inventory => "inventory",
+        JobName::Audit => "audit",
     }
 }
 

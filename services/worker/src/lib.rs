@@ -16,10 +16,9 @@
 //! - `reaper` frees what gateways that are gone wrote and never committed,
 //! - `recode` re-encodes what has a coding that its storage class had before,
 //! - `lifecycle` deletes what has expired by the rules of its bucket, and moves to other storage classes what they say,
-//! - `inventory` lists what is in buckets for their owners.
-//!
-//! Beside them is `audit`, which compares every shard with every row, and frees orphans when it is told to; operators ask for
-//! it.
+//! - `inventory` lists what is in buckets for their owners,
+//! - `audit` compares every shard with every row, once a period; operators ask for it too, and for more of it: that every
+//!   byte is read, and that orphans are freed.
 //!
 //! Invariant: everything a loop does may be repeated, by it or by another worker at the same time.
 //! Invariant: no loop deletes what a listing alone says is unused; the metadata service decides.
@@ -55,7 +54,7 @@ pub use audit::{
 };
 pub use config::Config;
 pub use counts::METRICS;
-pub use options::{LifecycleOptions, Options};
+pub use options::{AuditSchedule, LifecycleOptions, Options};
 pub use server::{BindError, Server, Worker};
 
 #[cfg(test)]

@@ -67,6 +67,41 @@ pub struct Options {
     /// When what is in buckets expires or moves to other storage classes.
     #[command(flatten)]
     pub lifecycle: LifecycleOptions,
+    /// How often everything is audited.
+    #[command(flatten)]
+    pub audit: AuditSchedule,
+}
+
+/// How often the names of all shards are compared with everything that names them, and how fast.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Args)]
+pub struct AuditSchedule {
+    /// Seconds from the end of one audit of the cluster to the next: every shard on every disk is compared by its name with
+    /// what the metadata says. 0 means never. A worker that has just started waits an hour at most.
+    #[arg(
+        long = "audit-period",
+        env = "ASHLAR_AUDIT_PERIOD",
+        value_name = "SECONDS",
+        default_value_t = 7 * 86_400,
+        value_parser = clap::value_parser!(u64).range(0..=31_536_000)
+    )]
+    pub period_seconds: u64,
+    /// Rows and shards a second that an audit reads, by their names. 0 means as many as there are, at the cost of what
+    /// clients do meanwhile.
+    #[arg(long = "audit-rate", env = "ASHLAR_AUDIT_RATE", value_name = "NUMBER", default_value_t = 20_000)]
+    pub rate: u64,
+}
+
+impl AuditSchedule {
+    /// From the end of an audit to the next; `None` means that there are none.
+    pub(crate) fn period(&self) -> Option<Duration> {
+        (self.period_seconds > 0).then(|| Duration::from_secs(self.period_seconds))
+    }
+}
+
+impl Default for AuditSchedule {
+    fn default() -> Self {
+        Self { period_seconds: 7 * 86_400, rate: 20_000 }
+    }
 }
 
 /// When what is in buckets expires or moves to other storage classes.
@@ -107,6 +142,7 @@ impl Default for Options {
             repair_rate_bytes: 256 << 20,
             recode_rate_bytes: 128 << 20,
             lifecycle: LifecycleOptions::default(),
+            audit: AuditSchedule::default(),
         }
     }
 }

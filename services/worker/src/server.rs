@@ -10,7 +10,7 @@ use service_kit::{HttpLimits, HttpServer, Metrics, Readiness, Shutdown, serve_he
 use telemetry::Source;
 
 use crate::{
-    Options,
+    Options, audit,
     context::{Context, KnownMap},
     counts::WorkerSource,
     evictions, garbage, inventory, jobs, leases, lifecycle, mover, nodes, planner, reaper, recode, repair,
@@ -67,8 +67,11 @@ impl Worker {
             env.spawn(jobs::run(context.clone(), JobName::Recode, recode::work)),
             env.spawn(jobs::run(context.clone(), JobName::Lifecycle, lifecycle::work)),
             env.spawn(jobs::run(context.clone(), JobName::Transition, lifecycle::move_to_classes)),
-            env.spawn(jobs::run(context, JobName::Inventory, inventory::work)),
+            env.spawn(jobs::run(context.clone(), JobName::Inventory, inventory::work)),
         ]);
+        if context.options.audit.period().is_some() {
+            loops.0.push(env.spawn(jobs::run(context, JobName::Audit, audit::work)));
+        }
         for ended in &mut loops.0 {
             ended.await;
         }

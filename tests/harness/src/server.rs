@@ -110,6 +110,7 @@ impl Server {
             forget_access_keys: false,
             lifecycle: Default::default(),
             scrub: Default::default(),
+            audit: Default::default(),
         };
         change(&mut config);
         let (running, addresses) = run(config.clone(), Duration::ZERO);

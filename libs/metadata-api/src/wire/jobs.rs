@@ -14,6 +14,7 @@ pub(crate) fn job_name(value: i32) -> Result<JobName, WireError> {
         Ok(proto::JobName::Lifecycle) => Ok(JobName::Lifecycle),
         Ok(proto::JobName::Transition) => Ok(JobName::Transition),
         Ok(proto::JobName::Inventory) => Ok(JobName::Inventory),
+        Ok(proto::JobName::Audit) => Ok(JobName::Audit),
         Ok(proto::JobName::Unspecified) | Err(_) => Err(WireError::UnknownValue { field: "job", value }),
     }
 }
@@ -29,6 +30,7 @@ impl From<JobName> for proto::JobName {
             JobName::Lifecycle => Self::Lifecycle,
             JobName::Transition => Self::Transition,
             JobName::Inventory => Self::Inventory,
+            JobName::Audit => Self::Audit,
         }
     }
 }

@@ -83,7 +83,8 @@ pub(crate) async fn run(env: &Env, args: &Audit) -> Result<(), Exit> {
     let (report, freed) = outcome.map_err(|error| Exit::because(Exit::FAILED, &error))?;
     eprint!("\r");
     if report.queued > 0 {
-        eprintln!("queued {} shards to be rebuilt", report.queued);
+        let before = report.queued_before;
+        eprintln!("queued {} shards to be rebuilt, of which {before} were queued before", report.queued);
     }
     if args.free_orphans {
         eprintln!(

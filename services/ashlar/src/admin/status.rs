@@ -256,5 +256,6 @@ fn job_name(job: JobName) -> &'static str {
         JobName::Lifecycle => "lifecycle",
         JobName::Transition => "transition",
         JobName::Inventory => "inventory",
+        JobName::Audit => "audit",
     }
 }

@@ -7,7 +7,7 @@ use clap::Args;
 use gateway::FrontConfig;
 use service_kit::Secret;
 use types::Coding;
-use worker::LifecycleOptions;
+use worker::{AuditSchedule, LifecycleOptions};
 
 use crate::Exit;
 
@@ -53,6 +53,8 @@ pub(crate) struct Config {
     lifecycle: LifecycleOptions,
     #[command(flatten)]
     scrub: ScrubOptions,
+    #[command(flatten)]
+    audit: AuditSchedule,
 }
 
 /// Settings, resolved.
@@ -74,6 +76,8 @@ pub struct EmbeddedConfig {
     pub lifecycle: LifecycleOptions,
     /// How often everything is verified.
     pub scrub: ScrubOptions,
+    /// How often everything is audited.
+    pub audit: AuditSchedule,
 }
 
 impl Config {
@@ -98,6 +102,7 @@ impl Config {
             forget_access_keys: self.forget_access_keys,
             lifecycle: self.lifecycle,
             scrub: self.scrub,
+            audit: self.audit,
         })
     }
 }

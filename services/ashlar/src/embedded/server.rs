@@ -164,7 +164,7 @@ impl Embedded {
         let (own_metadata, own_pool) = (metadata.clone(), pool.clone());
         let gateway = Gateway::new(env.clone(), front, credentials, keys.clone(), own_metadata, own_pool);
         let gateway = gateway.with_lifecycle_day(Duration::from_secs(config.lifecycle.lifecycle_day_seconds));
-        let options = Options { lifecycle: config.lifecycle, ..Options::default() };
+        let options = Options { lifecycle: config.lifecycle, audit: config.audit, ..Options::default() };
         let worker = Worker::new(env.clone(), metadata.clone(), view, pool.clone(), options).with_keys(keys);
         let gateway = Arc::new(gateway);
         let sources: [Arc<dyn Source>; 5] =

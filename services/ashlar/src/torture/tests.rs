@@ -74,6 +74,7 @@ impl Server {
             root: Some(("tester".to_owned(), Secret::new("password-of-tests"))),
             lifecycle: Default::default(),
             scrub: Default::default(),
+            audit: Default::default(),
         };
         let env = Env::real();
         let embedded = Embedded::start(env.clone(), config).await.unwrap();

@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
-use metadata_api::{ContentKind, Metadata, PAGE_SIZE_MAX};
+use metadata_api::{ContentKind, Metadata};
 use types::{ChunkId, Coding, Extent, GroupId};
 
-use super::{AuditError, AuditProgress};
+use super::{AuditError, AuditProgress, pace::Pace};
 
 /// What rows say of a chunk.
 #[derive(Debug, Clone, Copy)]
@@ -65,6 +65,7 @@ impl Part {
 /// Reads every row. When the part has more chunks than `maximum` it is halved, and the other halves are answered.
 pub(super) async fn collect(
     metadata: &dyn Metadata,
+    pace: &Pace,
     mut part: Part,
     maximum: usize,
     told: &mut AuditProgress,
@@ -73,7 +74,7 @@ pub(super) async fn collect(
     let (mut names, mut rest) = (HashMap::new(), Vec::new());
     let mut after = None;
     loop {
-        let page = metadata.list_contents(after, PAGE_SIZE_MAX).await?;
+        let page = pace.rows(metadata, after).await?;
         told.rows += page.rows.len() as u64;
         progress(*told);
         for row in page.rows {

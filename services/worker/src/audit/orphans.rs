@@ -15,7 +15,7 @@ use env::Env;
 use metadata_api::{Error, Metadata};
 use types::{ChunkId, ChunkOwner, GroupId, LeaseId};
 
-use super::{AuditError, AuditOptions, AuditProgress, AuditReport, audit_and_name, bytes_of};
+use super::{AuditError, AuditOptions, AuditProgress, AuditReport, audit_and_name, bytes_of, pace::Pace};
 use crate::standing::{delete_unnamed, owner, unnamed_anywhere};
 
 /// Chunks that are deleted together.
@@ -46,7 +46,7 @@ pub async fn free_orphans(
     wait: Duration,
     progress: &mut (dyn FnMut(AuditProgress) + Send),
 ) -> Result<(AuditReport, FreedOrphans), AuditError> {
-    let (report, first) = audit_and_name(metadata, pool, options, progress).await?;
+    let (report, first) = audit_and_name(metadata, pool, options, &Pace::unbounded(), progress).await?;
     if first.is_empty() {
         return Ok((report, FreedOrphans::default()));
     }
@@ -54,7 +54,7 @@ pub async fn free_orphans(
     // None of these leases is live: no packet under them that is late may put back what is deleted.
     let leases: BTreeSet<LeaseId> = first.iter().map(|chunk| chunk.lease).collect();
     pool.fence(&leases.into_iter().collect::<Vec<_>>()).await;
-    let (report, second) = audit_and_name(metadata, pool, options, progress).await?;
+    let (report, second) = audit_and_name(metadata, pool, options, &Pace::unbounded(), progress).await?;
     let mut doomed: BTreeMap<LeaseId, BTreeSet<ChunkId>> = BTreeMap::new();
     for chunk in second.intersection(&first) {
         doomed.entry(chunk.lease).or_default().insert(*chunk);

@@ -7,7 +7,7 @@ use data_pool::{Look, Pool};
 use metadata_api::{ContentKind, ContentRow, Error, Metadata, PAGE_SIZE_MAX};
 use types::{ChunkId, ChunkOwner, DiskId, GroupId, LeaseId, MissingShard, ShardId};
 
-use super::{AuditError, AuditReport, Finding, Layout, LostContent, deep, names::Named};
+use super::{AuditError, AuditReport, Finding, Layout, LostContent, deep, names::Named, pace::Pace};
 
 /// Chunk that nothing names as far as rows were read.
 pub(super) struct Lone {
@@ -56,14 +56,15 @@ impl Suspects {
 /// Looks again, and counts what is still wrong.
 pub(super) async fn recheck(
     metadata: &dyn Metadata,
+    pace: &Pace,
     pool: &Pool,
     layout: &Layout,
     suspects: Suspects,
     report: &mut AuditReport,
 ) -> Result<(), AuditError> {
     unnamed(metadata, suspects.unnamed, report).await?;
-    missing(metadata, pool, layout, suspects.missing, &suspects.misplaced, report).await?;
-    unreadable(metadata, pool, suspects.unreadable, report).await?;
+    missing(metadata, pace, pool, layout, suspects.missing, &suspects.misplaced, report).await?;
+    unreadable(metadata, pace, pool, suspects.unreadable, report).await?;
     misplaced(metadata, pool, suspects.misplaced, report).await
 }
 
@@ -119,6 +120,7 @@ async fn unnamed(
 /// too few shards are at their places is lost unless enough of them are on other disks.
 async fn missing(
     metadata: &dyn Metadata,
+    pace: &Pace,
     pool: &Pool,
     layout: &Layout,
     mut suspects: BTreeMap<ChunkId, (Named, BTreeSet<u8>)>,
@@ -132,7 +134,7 @@ async fn missing(
     for stray in strays.iter().filter(|stray| suspects.contains_key(&stray.shard.chunk)) {
         elsewhere.entry(stray.shard.chunk).or_default().push(stray);
     }
-    let named = still_named(metadata, &suspects.keys().copied().collect()).await?;
+    let named = still_named(metadata, pace, &suspects.keys().copied().collect()).await?;
     suspects.retain(|chunk, _| named.contains(chunk));
     let mut unmapped = BTreeMap::new();
     for (chunk, (Named { group, coding, length, .. }, indexes)) in suspects {
@@ -187,7 +189,7 @@ async fn missing(
         return Ok(());
     }
     // A group goes when nothing names a chunk of it. What still does is not lost, as far as can be known: nobody has looked.
-    let named = still_named(metadata, &unmapped.keys().copied().collect()).await?;
+    let named = still_named(metadata, pace, &unmapped.keys().copied().collect()).await?;
     unmapped.retain(|chunk, _| named.contains(chunk));
     for (chunk, indexes) in unmapped {
         for index in indexes {
@@ -201,6 +203,7 @@ async fn missing(
 /// A chunk is unreadable when it still is and is still named afterwards.
 async fn unreadable(
     metadata: &dyn Metadata,
+    pace: &Pace,
     pool: &Pool,
     suspects: BTreeMap<ChunkId, Named>,
     report: &mut AuditReport,
@@ -214,7 +217,7 @@ async fn unreadable(
     if again.is_empty() {
         return Ok(());
     }
-    let named = still_named(metadata, &again.keys().copied().collect()).await?;
+    let named = still_named(metadata, pace, &again.keys().copied().collect()).await?;
     again.retain(|chunk, _| named.contains(chunk));
     for (chunk, reason) in again {
         report.found(Finding::Unreadable { chunk, reason });
@@ -225,12 +228,13 @@ async fn unreadable(
 /// Which of these chunks a row names that is there to stay.
 async fn still_named(
     metadata: &dyn Metadata,
+    pace: &Pace,
     chunks: &HashSet<ChunkId>,
 ) -> Result<HashSet<ChunkId>, AuditError> {
     let mut named = HashSet::new();
     let mut after = None;
     loop {
-        let page = metadata.list_contents(after, PAGE_SIZE_MAX).await?;
+        let page = pace.rows(metadata, after).await?;
         let rows = page.rows.iter().filter(|row| row.kind != ContentKind::Garbage);
         let extents = rows.flat_map(|row| &row.extents).map(|extent| extent.chunk);
         named.extend(extents.filter(|chunk| chunks.contains(chunk)));
@@ -242,10 +246,14 @@ async fn still_named(
 }
 
 /// Finds out which versions and parts name chunks that are lost or cannot be read.
-pub(super) async fn name_lost(metadata: &dyn Metadata, report: &mut AuditReport) -> Result<(), AuditError> {
+pub(super) async fn name_lost(
+    metadata: &dyn Metadata,
+    pace: &Pace,
+    report: &mut AuditReport,
+) -> Result<(), AuditError> {
     let mut after = None;
     while !report.lost_chunks.is_empty() && report.has_room_for_lost_contents() {
-        let page = metadata.list_contents(after, PAGE_SIZE_MAX).await?;
+        let page = pace.rows(metadata, after).await?;
         for row in page.rows.into_iter().filter(|row| row.kind != ContentKind::Garbage) {
             let mut chunks = row.extents.iter().map(|extent| extent.chunk);
             let lost = chunks.find(|chunk| report.lost_chunks.contains(chunk));

@@ -136,6 +136,8 @@ pub struct AuditReport {
     pub repairable: Vec<MissingShard>,
     /// Shards that were queued to be rebuilt.
     pub queued: u64,
+    /// Shards among those that were in the queue before: whoever missed them first had said so.
+    pub queued_before: u64,
     /// Runs of bytes on disks that were stable once and whose shards cannot be named. Where rows name these shards they are
     /// counted as missing too.
     pub quarantined: u64,
@@ -163,6 +165,11 @@ impl AuditReport {
             ("awaiting deletion", self.awaiting_deletion),
             ("awaiting eviction", self.awaiting_eviction),
         ]
+    }
+
+    /// Whether every disk was looked at, to its end. What is said of a cluster otherwise leaves out what those disks have.
+    pub fn looked_everywhere(&self) -> bool {
+        self.unreached.is_empty() && self.unseen == 0
     }
 
     /// Whether nothing is wrong. Disks that were not reached make no audit clean.
@@ -196,6 +203,7 @@ impl AuditReport {
             return Ok(());
         }
         for page in self.repairable.chunks(PAGE_SIZE_MAX) {
+            self.queued_before += queued_among(metadata, page).await?;
             metadata.report_missing(page).await?;
             self.queued += page.len() as u64;
         }
@@ -244,6 +252,24 @@ impl AuditReport {
         }
         if self.findings.len() < FINDINGS_MAX {
             self.findings.push(finding);
+        }
+    }
+}
+
+/// How many of these shards, at most a page, are in the repair queue. It reads the part of the queue from the first of them to
+/// the last.
+async fn queued_among(metadata: &dyn Metadata, shards: &[MissingShard]) -> Result<u64, metadata_api::Error> {
+    let wanted: BTreeSet<ShardId> = shards.iter().map(|shard| shard.shard).collect();
+    let (Some(first), Some(last)) = (wanted.first(), wanted.last()) else { return Ok(0) };
+    let before = first.chunk.counter.checked_sub(1).map(|counter| ChunkId { counter, ..first.chunk });
+    let mut after = before.map(|chunk| ShardId { chunk, index: ShardIndex(u8::MAX) });
+    let mut found = 0;
+    loop {
+        let page = metadata.list_missing(None, after, PAGE_SIZE_MAX).await?;
+        found += page.iter().filter(|queued| wanted.contains(&queued.shard)).count() as u64;
+        after = page.last().map(|queued| queued.shard);
+        if page.len() < PAGE_SIZE_MAX || after.is_some_and(|after| after >= *last) {
+            return Ok(found);
         }
     }
 }

@@ -13,6 +13,7 @@ use metadata_api::{
     AccountId, ClusterMap, CreateBucket, Metadata, PlacementGroup, StorageClassDefinition, fake::Fake,
 };
 use service_kit::{ShutdownTrigger, shutdown_channel};
+use telemetry::Source;
 use types::{DiskId, StorageClassName};
 use worker::{Options, Worker};
 
@@ -109,6 +110,21 @@ impl Cluster {
     }
 
     pub(crate) fn worker_with(&self, options: Options) -> RunningWorker {
+        self.start_worker(options, |_| ())
+    }
+
+    /// A worker, and what it counts.
+    pub(crate) async fn counted_worker(&self, options: Options) -> (RunningWorker, Arc<dyn Source>) {
+        let (told, counts) = tokio::sync::oneshot::channel();
+        let worker = self.start_worker(options, |source| drop(told.send(source)));
+        (worker, counts.await.unwrap())
+    }
+
+    fn start_worker(
+        &self,
+        options: Options,
+        tell: impl FnOnce(Arc<dyn Source>) + Send + 'static,
+    ) -> RunningWorker {
         let (trigger, shutdown) = shutdown_channel();
         let (env, metadata, view) =
             (self.env.clone(), self.metadata.clone() as Arc<dyn Metadata>, self.view());
@@ -116,7 +132,9 @@ impl Cluster {
             let _follower = Follower::start(&env, metadata.clone(), view.clone());
             let leases = Arc::new(LeaseHolder::start(&env, metadata.clone(), &view, "worker"));
             let pool = Pool::new(&env, view.clone(), leases, Arc::new(|_| ()));
-            Worker::new(env, metadata, view, pool, options).run(shutdown).await;
+            let worker = Worker::new(env, metadata, view, pool, options);
+            tell(worker.counts());
+            worker.run(shutdown).await;
         });
         RunningWorker { task, trigger }
     }

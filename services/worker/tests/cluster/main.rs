@@ -5,6 +5,8 @@
 #[cfg(test)]
 mod audit;
 #[cfg(test)]
+mod audits;
+#[cfg(test)]
 mod classes;
 #[cfg(test)]
 mod clock;

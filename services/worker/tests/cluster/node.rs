@@ -39,6 +39,8 @@ pub(crate) struct Node {
     /// Repairs that it died of. The start found those damaged that were not put since.
     pub(crate) torn: Mutex<BTreeSet<ShardId>>,
     damaged: Mutex<BTreeSet<ShardId>>,
+    /// Whether it lists nothing, while it does everything else.
+    lists_nothing: AtomicBool,
     /// Milliseconds that a repair takes to be put.
     repair_delay_ms: AtomicU64,
     pub(crate) repairs: AtomicU64,
@@ -66,6 +68,7 @@ impl Node {
             tears: AtomicBool::new(false),
             torn: Mutex::default(),
             damaged: Mutex::default(),
+            lists_nothing: AtomicBool::new(false),
             repair_delay_ms: AtomicU64::new(0),
             repairs: AtomicU64::new(0),
             write_delay_ms: AtomicU64::new(0),
@@ -120,6 +123,11 @@ impl Node {
     /// Lets it die in the middle of the first repair of each shard.
     pub(crate) fn tear_repairs(&self) {
         self.tears.store(true, Ordering::SeqCst);
+    }
+
+    /// Lets it fail to list what it has, while it does everything else.
+    pub(crate) fn fail_listings(&self, fails: bool) {
+        self.lists_nothing.store(fails, Ordering::SeqCst);
     }
 
     /// Makes every repair take this long.
@@ -242,6 +250,9 @@ impl ChunkService for Node {
 
     async fn list_shards(&self, disk: DiskId, request: ListShards) -> Result<Vec<ShardSummary>, Error> {
         self.enter()?;
+        if self.lists_nothing.load(Ordering::SeqCst) {
+            return Err(Error::Unavailable { reason: "a page cannot be read".to_owned() });
+        }
         let mut page = self.kept.list_shards(disk, request).await?;
         let damaged = self.damaged.lock().unwrap();
         for summary in &mut page {
