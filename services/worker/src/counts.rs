@@ -29,7 +29,7 @@ metrics! {
     AUDITS: counter("ashlar_audits_total", ["result"], "Audits that this worker made by itself: complete, incomplete (a disk could not be looked at to its end), failed (no result).");
     AUDIT_PERIOD: gauge("ashlar_audit_period_seconds", [], "Time from an audit to the next. 0 without the job audit.");
     AUDIT_SINCE: gauge("ashlar_audit_since_timestamp_seconds", [], "When the last complete audit ended, and before the first when this worker took the job, as Unix time. 0 without the job audit.");
-    AUDIT_FINDINGS: gauge("ashlar_audit_findings", ["finding"], "What the last audit found: missing (shards of which nobody had said so before; they are queued for repair), lost (chunks with too few shards left), moved (chunks that have enough shards only where the map does not look), orphaned (chunks that nothing names, nor will), misplaced (shards on disks where they do not belong). Zero is the only good answer. Only from the worker that has the job audit.");
+    AUDIT_FINDINGS: gauge("ashlar_audit_findings", ["finding"], "What the last audit found: missing (shards that their disks lack, or know to be damaged, and of which nobody had said so before; they are queued for repair), lost (chunks with too few shards left), moved (chunks that have enough shards only where the map does not look), orphaned (chunks that nothing names, nor will), misplaced (shards on disks where they do not belong). Zero is the only good answer. Only from the worker that has the job audit.");
     AUDIT_UNREACHED: gauge("ashlar_audit_unreached_disks", [], "Disks that the last audit could not look at to their end. Only from the worker that has the job audit.");
     AUDIT_UNSEEN: gauge("ashlar_audit_unseen_shards", [], "Shards that belong on such disks and were not looked for elsewhere. Only from the worker that has the job audit.");
     EPOCH: gauge("ashlar_cluster_map_epoch", [], "Epoch of the cluster map as this worker knows it.");
@@ -88,8 +88,8 @@ impl AuditCounts {
     /// An audit has ended.
     pub(crate) fn end(&self, report: &AuditReport, now_ms: i64) {
         let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
-        let AuditReport { missing, queued_before, lost, moved, orphaned, misplaced, .. } = *report;
-        let unnoticed = missing.saturating_sub(queued_before);
+        let AuditReport { missing, corrupt, queued_before, lost, moved, orphaned, misplaced, .. } = *report;
+        let unnoticed = (missing + corrupt).saturating_sub(queued_before);
         for (gauge, count) in self.findings.iter().zip([unnoticed, lost, moved, orphaned, misplaced]) {
             gauge.set(number(count));
         }

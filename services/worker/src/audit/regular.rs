@@ -69,7 +69,9 @@ async fn one(
 }
 
 fn say(report: &AuditReport) {
-    let AuditReport { chunks, shards, missing, queued_before, lost, moved, orphaned, misplaced, .. } = report;
+    let AuditReport {
+        chunks, shards, missing, corrupt, queued_before, lost, moved, orphaned, misplaced, ..
+    } = report;
     if report.findings.is_empty() {
         tracing::info!(chunks, shards, "an audit found nothing wrong");
     } else {
@@ -77,6 +79,7 @@ fn say(report: &AuditReport) {
             chunks,
             shards,
             missing,
+            corrupt,
             queued_before,
             lost,
             moved,
