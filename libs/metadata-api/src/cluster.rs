@@ -183,6 +183,10 @@ pub struct DiskHistory {
     pub rebuilding: Duration,
     /// How long the longest of them took.
     pub longest_rebuild: Duration,
+    /// Bytes that were in use on those lost disks of which it is known, when their shards began to be rebuilt, added up.
+    pub measured_bytes: u64,
+    /// How long it took to rebuild those, added up.
+    pub measured_rebuilding: Duration,
 }
 
 /// The cluster as one epoch sees it. The epoch grows with every change of membership, address, writability or

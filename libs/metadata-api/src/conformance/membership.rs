@@ -315,6 +315,13 @@ pub async fn lost_disks_are_remembered(store: &Store) {
     assert_eq!((after.losses, after.rebuilt), (before.losses + 1, before.rebuilt + 1));
     assert!(after.rebuilding >= before.rebuilding + PASSES / 2, "{before:?}, then {after:?}");
     assert!((PASSES / 2..=after.rebuilding).contains(&after.longest_rebuild), "{after:?}");
+    let report = &lost.disks[0];
+    let held = report.capacity_bytes - report.available_bytes;
+    assert!(held > 0 && after.measured_bytes == before.measured_bytes + held, "{before:?}, then {after:?}");
+    assert!(
+        after.measured_rebuilding >= before.measured_rebuilding + PASSES / 2,
+        "{before:?}, then {after:?}"
+    );
     let others = u32::try_from(after.disks - 1).expect("a few disks");
     assert!(after.disks >= 4 && after.observed >= before.observed + others.min(3) * PASSES / 2);
     register(store, &lost).await;

@@ -13,6 +13,7 @@ pub(super) struct Loss {
     disk: DiskId,
     lost: Timestamp,
     rebuilt: Option<Timestamp>,
+    held_bytes: u64,
 }
 
 impl Cluster {
@@ -40,7 +41,10 @@ impl Cluster {
         let is_open = self.losses.iter().any(|loss| loss.disk == disk && loss.rebuilt.is_none());
         if self.is_lost(disk) && !is_open {
             let now = self.now;
-            self.losses.push(Loss { disk, lost: now, rebuilt: None });
+            let report = self.disk(disk).map(|disk| &disk.report);
+            let held_bytes =
+                report.map_or(0, |report| report.capacity_bytes.saturating_sub(report.available_bytes));
+            self.losses.push(Loss { disk, lost: now, rebuilt: None, held_bytes });
             if let Some(disk) = self.disk_mut(disk) {
                 disk.stop_observing(now);
             }
@@ -71,6 +75,8 @@ impl Cluster {
                 history.rebuilt += 1;
                 history.rebuilding += took;
                 history.longest_rebuild = history.longest_rebuild.max(took);
+                history.measured_bytes += loss.held_bytes;
+                history.measured_rebuilding += took;
             }
         }
         for disk in self.all_disks() {

@@ -329,6 +329,8 @@ impl From<DiskHistory> for proto::DiskHistory {
             rebuilt: history.rebuilt,
             rebuilding_ms: to_milliseconds(history.rebuilding),
             longest_rebuild_ms: to_milliseconds(history.longest_rebuild),
+            measured_bytes: history.measured_bytes,
+            measured_rebuilding_ms: to_milliseconds(history.measured_rebuilding),
         }
     }
 }
@@ -342,6 +344,8 @@ impl From<proto::DiskHistory> for DiskHistory {
             rebuilt: message.rebuilt,
             rebuilding: Duration::from_millis(message.rebuilding_ms),
             longest_rebuild: Duration::from_millis(message.longest_rebuild_ms),
+            measured_bytes: message.measured_bytes,
+            measured_rebuilding: Duration::from_millis(message.measured_rebuilding_ms),
         }
     }
 }

@@ -85,7 +85,8 @@ pub(crate) async fn run(env: &Env, command: &BucketCommand) -> Result<(), Exit> 
     Ok(())
 }
 
-async fn all(reached: &Reached, prefix: &str) -> Result<Vec<Bucket>, Exit> {
+/// The buckets whose names begin with `prefix`.
+pub(super) async fn all(reached: &Reached, prefix: &str) -> Result<Vec<Bucket>, Exit> {
     let owner = gateway::root_account();
     let mut request = ListBuckets { owner, prefix: prefix.to_owned(), after: None, limit: PAGE_SIZE_MAX };
     let mut buckets = Vec::new();

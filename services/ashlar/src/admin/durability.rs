@@ -5,9 +5,10 @@ use std::time::Duration;
 use clap::Args;
 use env::Env;
 use metadata_api::{ClusterMap, DiskHistory, DiskState, StorageClass};
-use placement::durability::FailureModel;
+use placement::durability::{ExpectedLoss, FailureModel, Kept};
 
 use super::{
+    bucket,
     connect::Connect,
     status::class_name,
     table::{Table, bytes},
@@ -25,12 +26,17 @@ pub(crate) struct Durability {
     /// The share of disks that fail in a year; by default what the cluster has seen of its own, beginning with 0.02.
     #[arg(long, value_name = "SHARE")]
     annual_failure_rate: Option<f64>,
-    /// Hours from a disk's failure until its shards are rebuilt; by default the mean of the rebuilds that the cluster has
-    /// seen, and before the first the fullest disk's bytes over the rate.
+    /// Hours from a disk's failure until its shards are rebuilt; by default the fullest disk's bytes over the rate at which
+    /// the cluster has rebuilt so far, and before its first loss over the rate that is given.
     #[arg(long, value_name = "HOURS")]
     repair_hours: Option<f64>,
     /// Bytes a second that repair rebuilds, in MiB, as long as no rebuild was seen.
-    #[arg(long, default_value_t = 100, value_name = "MIB")]
+    #[arg(
+        long,
+        default_value_t = 100,
+        value_name = "MIB",
+        value_parser = clap::value_parser!(u64).range(1..=1_048_576)
+    )]
     repair_mib_per_second: u64,
 }
 
@@ -40,33 +46,59 @@ pub(crate) async fn run(env: &Env, args: &Durability) -> Result<(), Exit> {
     let repair = match args.repair_hours {
         Some(hours) if hours > 0.0 && hours.is_finite() => Duration::from_secs_f64(hours * 3600.0),
         Some(_) => return Err(Exit::new(Exit::FAILED, "--repair-hours must be above 0".to_owned())),
-        None => match mean_rebuild(&history) {
-            Some(mean) => NOTICE + mean,
-            None => repair_time(&map, args.repair_mib_per_second),
+        None => match (rebuilt_per_second(&history), mean_rebuild(&history)) {
+            (Some(rate), _) => repair_time(&map, rate),
+            (None, Some(mean)) => NOTICE + mean,
+            (None, None) => repair_time(&map, args.repair_mib_per_second << 20),
         },
     };
     let rate = args.annual_failure_rate.unwrap_or_else(|| annual_failure_rate(&history));
     let model = FailureModel::new(rate, repair).map_err(|error| Exit::because(Exit::FAILED, &error))?;
-    let mut table = Table::new(["CLASS", "CODING", "GROUPS", "NINES A GROUP", "NINES ALL", "FRESH LOSS"]);
+    let held = bucket::all(&reached, "").await?.into_iter().fold(Kept::default(), |sum, bucket| Kept {
+        bytes: sum.bytes + bucket.usage.version_bytes,
+        objects: sum.objects + bucket.usage.versions,
+        ..sum
+    });
+    let mut table = Table::new([
+        "CLASS",
+        "CODING",
+        "GROUPS",
+        "NINES A GROUP",
+        "NINES AN OBJECT",
+        "NINES ALL",
+        "FRESH LOSS",
+        "OBJECTS A YEAR",
+        "BYTES A YEAR",
+    ]);
     for class in &map.classes {
         let StorageClass { definition, groups, .. } = class;
         let count = u32::try_from(groups.len()).unwrap_or(u32::MAX);
         let odds = model.durability(definition.coding, count);
+        let ExpectedLoss { bytes, objects, object_nines } =
+            model.expected_loss(definition.coding, Kept { groups: count, ..held });
         table.line([
             class_name(class),
             definition.coding.to_string(),
             count.to_string(),
             format!("{:.1}", odds.group_nines),
+            format!("{object_nines:.1}"),
             format!("{:.1}", odds.cluster_nines),
             format!("{:.1e}", odds.fresh_loss),
+            format!("{objects:.1e}"),
+            format!("{bytes:.1e}"),
         ]);
     }
     let fullest = fullest_bytes(&map);
     super::print(&format!(
-        "{}\nSeen: {}.\nReckoned with: {:.1} % of the disks fail in a year{}, independently; a lost disk is rebuilt in \
-         {:.2} h{} (the fullest holds {}).\nLeft out: failures with a common cause, errors of software, errors of \
+        "{}\nHeld: {} objects and older versions, {}. The last two columns say how many of them and of their bytes would be lost in \
+         a year, on the mean of many, if all of them were in that class: buckets are not counted by class.\nSeen: {}.\nReckoned \
+         with: {:.1} % of the disks fail in a year{}, independently; a lost disk is rebuilt in {:.2} h{} (the fullest holds \
+         {}); a group that loses data loses all of it, each byte is in one \
+         group, and an object of the mean size in as many as it has chunks of 64 MiB.\nLeft out: failures with a common cause, errors of software, errors of \
          people.\n",
         table.text(),
+        held.objects,
+        bytes(held.bytes),
         seen(&history),
         rate * 100.0,
         if args.annual_failure_rate.is_some() { " (as asked)" } else { "" },
@@ -105,7 +137,10 @@ fn mean_rebuild(history: &DiskHistory) -> Option<Duration> {
 
 /// What the cluster has seen of its disks.
 fn seen(history: &DiskHistory) -> String {
-    let DiskHistory { disks, observed, losses, rebuilt, longest_rebuild, .. } = history;
+    let DiskHistory { disks, observed, losses, rebuilt, longest_rebuild, measured_bytes, .. } = history;
+    let rate = rebuilt_per_second(history).map_or_else(String::new, |rate| {
+        format!("; {} of lost disks at {} a second", bytes(*measured_bytes), bytes(rate))
+    });
     let lost = match (losses, mean_rebuild(history)) {
         (0, _) => "none lost".to_owned(),
         (_, None) => format!("{losses} lost, not rebuilt yet"),
@@ -115,28 +150,51 @@ fn seen(history: &DiskHistory) -> String {
             longest_rebuild.as_secs_f64() / 3600.0
         ),
     };
-    format!("{disks} disks for {:.2} years in all, {lost}", years(*observed))
+    format!("{disks} disks for {:.2} years in all, {lost}{rate}", years(*observed))
 }
 
 /// The time to notice a loss.
 const NOTICE: Duration = Duration::from_secs(60);
 
 /// The time to notice a loss, and to rebuild the fullest disk.
-fn repair_time(map: &ClusterMap, mib_per_second: u64) -> Duration {
-    NOTICE + Duration::from_secs(fullest_bytes(map) / (mib_per_second.max(1) << 20))
+fn repair_time(map: &ClusterMap, bytes_per_second: u64) -> Duration {
+    NOTICE + Duration::from_secs(fullest_bytes(map) / bytes_per_second.max(1))
+}
+
+/// Bytes of lost disks that the cluster has rebuilt in a second, on the mean of all that it has rebuilt; `None` while it does
+/// not know of any how many those were.
+fn rebuilt_per_second(history: &DiskHistory) -> Option<u64> {
+    let milliseconds = u64::try_from(history.measured_rebuilding.as_millis()).unwrap_or(u64::MAX);
+    let rate = u128::from(history.measured_bytes) * 1000 / u128::from(milliseconds.max(1));
+    u64::try_from(rate).ok().filter(|rate| *rate > 0)
 }
 
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use metadata_api::DiskHistory;
+    use metadata_api::{ClusterMap, DiskHistory, DiskState, Intent, MapDisk};
+    use types::{DiskId, NodeId};
 
-    use super::{annual_failure_rate, mean_rebuild, seen};
+    use super::{annual_failure_rate, mean_rebuild, rebuilt_per_second, repair_time, seen};
 
     fn history(disk_years: u32, losses: u64) -> DiskHistory {
         let observed = Duration::from_secs(365 * 24 * 3600 + 6 * 3600) * disk_years;
         DiskHistory { disks: 10, observed, losses, ..DiskHistory::default() }
+    }
+
+    fn disk(used_bytes: u64) -> MapDisk {
+        MapDisk {
+            disk: DiskId([1; 16]),
+            node: NodeId([1; 16]),
+            medium: "hdd".to_owned(),
+            capacity_bytes: 1 << 40,
+            available_bytes: (1 << 40) - used_bytes,
+            writable: true,
+            failed: false,
+            state: DiskState::Up,
+            intent: Intent::Serve,
+        }
     }
 
     #[test]
@@ -161,5 +219,15 @@ mod tests {
         assert_eq!(mean_rebuild(&old), Some(Duration::from_secs(3600)));
         let told = "10 disks for 2.00 years in all, 3 lost, 2 of them rebuilt, in 1.00 h on average and 1.50 h at most";
         assert_eq!(seen(&old), told);
+
+        // 3 GiB in 2 h and 1.5 GiB in one are 4,831,838,208 bytes in 10,800 s, 447,392 a second. The fullest disk, of 447,392,000,
+        // takes 1000 s, and the minute in which the loss is noticed.
+        assert_eq!(rebuilt_per_second(&old), None, "nobody knows how many bytes those were");
+        let measured_rebuilding = Duration::from_secs(3 * 3600);
+        let measured = DiskHistory { measured_bytes: 9 << 29, measured_rebuilding, ..old };
+        assert_eq!(rebuilt_per_second(&measured), Some(447_392));
+        assert_eq!(seen(&measured), format!("{told}; 4.5 GiB of lost disks at 436.9 KiB a second"));
+        let map = ClusterMap { disks: vec![disk(447_392_000)], ..ClusterMap::default() };
+        assert_eq!(repair_time(&map, 447_392), Duration::from_secs(1060));
     }
 }

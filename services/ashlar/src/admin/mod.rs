@@ -67,7 +67,7 @@ enum Command {
     Migrate(backup::Migrate),
     /// Shows why a request was refused, or what would be decided on one.
     Explain(explain::Explain),
-    /// Says how likely data is lost, from the coding, the disks and the time a repair takes.
+    /// Says how likely data is lost, and how much of it, from the coding, the disks and the time a repair takes.
     Durability(durability::Durability),
 }
 

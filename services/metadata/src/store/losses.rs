@@ -49,8 +49,10 @@ pub(crate) async fn begin_losses(tx: &mut Tx, lost: &BTreeSet<DiskId>) -> Result
     for disk in lost.iter().filter(|disk| !open.contains_key(disk)) {
         rows.push([disk.0.as_slice().into()]);
     }
-    let sql = "INSERT INTO disk_losses (disk_id, lost_ms) SELECT column1, $1 FROM {rows} AS r \
-               WHERE column1 IS NOT NULL ON CONFLICT DO NOTHING";
+    let sql = "INSERT INTO disk_losses (disk_id, lost_ms, held_bytes) \
+               SELECT r.column1, $1, d.capacity_bytes - d.available_bytes \
+               FROM {rows} AS r JOIN disks AS d ON d.disk_id = r.column1 WHERE r.column1 IS NOT NULL \
+               ON CONFLICT DO NOTHING";
     tx.execute_rows(sql, &[now_ms.into()], &rows).await?;
     stop_observing(tx, &rows).await
 }
@@ -95,15 +97,19 @@ impl MetadataStore {
     pub(super) async fn read_disk_history(&self, tx: &mut Tx) -> Result<DiskHistory, Failure> {
         let now_ms = tx.now_ms().await?;
         let mut history = DiskHistory::default();
-        let sql = "SELECT l.lost_ms, l.rebuilt_ms FROM disk_losses AS l";
+        let sql = "SELECT l.lost_ms, l.rebuilt_ms, l.held_bytes FROM disk_losses AS l";
         for mut row in tx.fetch_all(sql, Vec::new()).await? {
-            let (lost_ms, rebuilt_ms) = (row.i64()?, row.optional_i64()?);
+            let (lost_ms, rebuilt_ms, held_bytes) = (row.i64()?, row.optional_i64()?, row.optional_i64()?);
             history.losses += 1;
             if let Some(rebuilt_ms) = rebuilt_ms {
                 let took = milliseconds(rebuilt_ms - lost_ms);
                 history.rebuilt += 1;
                 history.rebuilding += took;
                 history.longest_rebuild = history.longest_rebuild.max(took);
+                if let Some(bytes) = held_bytes {
+                    history.measured_bytes += u64::try_from(bytes).unwrap_or(0);
+                    history.measured_rebuilding += took;
+                }
             }
         }
         let sql = "SELECT d.there_since_ms, d.was_there_ms FROM disks AS d";

@@ -220,12 +220,14 @@ pub(crate) fn garbage_item() -> impl Strategy<Value = GarbageItem> {
 }
 
 pub(crate) fn disk_history() -> impl Strategy<Value = DiskHistory> {
-    any::<(u64, u64, u64, u64, u64, u64)>().prop_map(|numbers| DiskHistory {
+    any::<(u64, u64, u64, u64, u64, u64, u64, u64)>().prop_map(|numbers| DiskHistory {
         disks: numbers.0,
         observed: Duration::from_millis(numbers.1),
         losses: numbers.2,
         rebuilt: numbers.3,
         rebuilding: Duration::from_millis(numbers.4),
         longest_rebuild: Duration::from_millis(numbers.5),
+        measured_bytes: numbers.6,
+        measured_rebuilding: Duration::from_millis(numbers.7),
     })
 }
