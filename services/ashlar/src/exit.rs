@@ -20,6 +20,10 @@ impl Exit {
     pub const ADDRESS: u8 = 5;
     /// The data was written by a newer version.
     pub const NEWER: u8 = 6;
+    /// What was waited for was not over in time.
+    pub const WAITS: u8 = 7;
+    /// What was waited for does not come by waiting: an operator has to do something first, or data is lost.
+    pub const BLOCKED: u8 = 8;
 
     /// An exit with this status and message.
     pub fn new(code: u8, message: impl Into<String>) -> Self {

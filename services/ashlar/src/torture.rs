@@ -33,7 +33,7 @@ mod report;
 mod requests;
 mod stage;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod timeline;
 mod values;
 mod versions;

@@ -1,25 +1,25 @@
 //! `ashlar admin repair`: shards that wait to be rebuilt, and why.
 
-use std::{collections::HashMap, time::Duration};
+mod heal;
+#[cfg(test)]
+mod tests;
+mod waiting;
+
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use env::Env;
-use metadata_api::{ClusterMap, DiskState, PAGE_SIZE_MAX};
-use serde_json::json;
-use types::{DiskId, GroupId, MissingShard};
+use metadata_api::{DiskState, PAGE_SIZE_MAX};
 
+use self::{
+    heal::{End, Healing},
+    waiting::{Homes, Waiting},
+};
 use super::{
-    connect::{Connect, Reached, failed},
-    pace::Pace,
-    table::{Table, short},
+    connect::{Connect, failed},
+    table::{Table, bytes, short},
 };
 use crate::Exit;
-
-/// How often progress is looked at.
-const LOOK: Duration = Duration::from_secs(2);
-
-/// How long nothing gets done until the operator is told where to look.
-const STUCK: Duration = Duration::from_secs(60);
 
 /// Repairs.
 #[derive(Debug, Args)]
@@ -35,9 +35,12 @@ pub(crate) struct Repair {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Counts the shards that wait: single ones, and those of disks that are being replaced.
+    /// Counts what waits: single shards, and those of disks that are being replaced, and says what holds it up.
     #[command(after_help = "Examples:\n  ashlar admin repair status --data ./data\n  \
-        ashlar admin repair status --wait --metadata meta1:9400")]
+        ashlar admin repair status --wait --timeout 3600 --metadata meta1:9400\n\n\
+        With --wait the exit status is 0 only when nothing waits any more and an audit has read and verified every shard where \
+        it belongs; 7 when something still waited when the time was over; 8 when an operator has to do something first, or \
+        data is lost; 1 when the cluster cannot be asked. Without --wait it is 0 when the cluster could be asked.")]
     Status(Status),
     /// Shows shards that wait one by one, and the disk that each belongs on.
     #[command(after_help = "Example:\n  ashlar admin repair list --limit 20 --metadata meta1:9400")]
@@ -46,9 +49,22 @@ enum Action {
 
 #[derive(Debug, Args)]
 struct Status {
-    /// Waits until every shard is where it belongs, showing how far it is.
+    /// Waits until nothing is left to be done, showing how far it is and what it waits for, and then reads and verifies every
+    /// shard. What that finds is queued to be rebuilt and waited for.
     #[arg(long)]
     wait: bool,
+    /// Seconds to wait at most, the reading included.
+    #[arg(
+        long,
+        default_value_t = 86_400,
+        value_name = "SECONDS",
+        requires = "wait",
+        value_parser = clap::value_parser!(u64).range(1..=31_536_000)
+    )]
+    timeout: u64,
+    /// Compares shards by their names in the end, and reads none: quick on a large cluster, and proves less.
+    #[arg(long, requires = "wait")]
+    names_only: bool,
     /// Shows it as JSON, for programs.
     #[arg(long)]
     json: bool,
@@ -72,81 +88,42 @@ pub(crate) async fn run(env: &Env, repair: &Repair) -> Result<(), Exit> {
     }
 }
 
-/// What waits to be done.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Waiting {
-    /// Single shards whose disk is there.
-    due: u64,
-    /// Single shards whose disk is away: they wait for it, or for a move of its groups.
-    away: u64,
-    /// Groups' indexes on their way to other disks.
-    moves: u64,
-}
-
-impl Waiting {
-    async fn count(reached: &Reached) -> Result<Self, Exit> {
-        let map = reached.map().await?;
-        let homes = Homes::new(&map);
-        let moves = map.classes.iter().flat_map(|class| &class.groups).map(|group| group.moves.len() as u64);
-        let mut waiting = Self { moves: moves.sum(), ..Self::default() };
-        let mut after = None;
-        loop {
-            let page = reached.metadata.list_missing(None, after, PAGE_SIZE_MAX).await.map_err(failed)?;
-            for missing in &page {
-                match homes.of(missing) {
-                    Some((_, DiskState::Up)) => waiting.due += 1,
-                    _ => waiting.away += 1,
-                }
-            }
-            after = page.last().map(|missing| missing.shard);
-            if page.len() < PAGE_SIZE_MAX {
-                return Ok(waiting);
-            }
-        }
-    }
-
-    fn total(self) -> u64 {
-        self.due + self.away + self.moves
-    }
-
-    fn text(self) -> String {
-        format!(
-            "{} shards to rebuild now\n{} shards wait for a disk that is away\n{} shard indexes of groups on their way to \
-             other disks\n",
-            self.due, self.away, self.moves
-        )
-    }
-}
-
 async fn show_status(env: &Env, status: &Status) -> Result<(), Exit> {
     let reached = status.connect.reach(env).await?;
-    let mut waiting = Waiting::count(&reached).await?;
-    let (mut shards, mut moves) = (Pace::new(env.now()), Pace::new(env.now()));
-    let mut changed = Some(env.now());
-    while status.wait && waiting.total() > 0 {
-        shards.look(waiting.due + waiting.away);
-        moves.look(waiting.moves);
-        let now = env.now();
-        eprint!("\r\x1b[K{}; {}", shards.text("shards", now), moves.text("moves", now));
-        if changed.is_some_and(|changed| now.since(changed) >= STUCK) {
-            eprintln!(
-                "\nnothing was done for a while; `ashlar admin audit` names what cannot be rebuilt, `ashlar admin repair list` what waits for a disk"
-            );
-            changed = None;
-        }
-        env.sleep(LOOK).await;
-        let before = std::mem::replace(&mut waiting, Waiting::count(&reached).await?);
-        if before != waiting {
-            changed = Some(env.now());
-        }
+    let (pool, _follower) = reached.pool().await?;
+    let waiting = Waiting::read(&reached, &pool).await?;
+    if !status.wait {
+        let as_json = waiting.json();
+        super::print(&if status.json { format!("{as_json:#}\n") } else { waiting.text() });
+        return Ok(());
     }
-    if status.wait {
-        eprintln!();
+    let time = Duration::from_secs(status.timeout);
+    let healing = Healing::new(env, &reached, &pool, !status.names_only, time);
+    let (waiting, end) = healing.wait(waiting).await;
+    eprintln!();
+    let mut as_json = waiting.json();
+    as_json["healed"] = matches!(end, End::Healed(_)).into();
+    if let End::Healed(report) = &end {
+        as_json["audit"] = super::audit_as_json(report);
     }
-    let Waiting { due, away, moves } = waiting;
-    let as_json = json!({ "shards_due": due, "shards_waiting_for_disks": away, "moves": moves });
-    super::print(&if status.json { format!("{as_json:#}\n") } else { waiting.text() });
-    Ok(())
+    let how = if status.names_only { "found by its name" } else { "read and verified" };
+    super::print(&match &end {
+        _ if status.json => format!("{as_json:#}\n"),
+        End::Healed(report) => format!(
+            "healed: each of {} shards ({}) was {how} where it belongs\n",
+            report.shards,
+            bytes(report.bytes)
+        ),
+        _ => waiting.text(),
+    });
+    match end {
+        End::Healed(_) => Ok(()),
+        End::TimedOut(reason) => Err(Exit::new(
+            Exit::WAITS,
+            format!("not healed within {} s: {}", status.timeout, reason.trim_end()),
+        )),
+        End::Blocked(reason) => Err(Exit::new(Exit::BLOCKED, format!("not healed: {reason}"))),
+    }
 }
 
 async fn show_list(env: &Env, list: &List) -> Result<(), Exit> {
@@ -183,28 +160,4 @@ async fn show_list(env: &Env, list: &List) -> Result<(), Exit> {
     let text = table.text();
     super::print(if text.is_empty() { "no shard waits to be rebuilt\n" } else { &text });
     Ok(())
-}
-
-/// Where shards belong.
-struct Homes<'a> {
-    groups: HashMap<GroupId, &'a metadata_api::PlacementGroup>,
-    states: HashMap<DiskId, DiskState>,
-}
-
-impl<'a> Homes<'a> {
-    fn new(map: &'a ClusterMap) -> Self {
-        let groups = map.classes.iter().flat_map(|class| &class.groups);
-        Self {
-            groups: groups.map(|group| (group.id, group)).collect(),
-            states: map.disks.iter().map(|disk| (disk.disk, disk.state)).collect(),
-        }
-    }
-
-    /// The disk that a shard is to be put to, and its state.
-    fn of(&self, missing: &MissingShard) -> Option<(DiskId, DiskState)> {
-        let group = self.groups.get(&missing.group)?;
-        let moved = group.move_of(missing.shard.index).map(|pending| pending.to);
-        let disk = moved.or_else(|| group.disks.get(usize::from(missing.shard.index.0)).copied())?;
-        Some((disk, *self.states.get(&disk)?))
-    }
 }

@@ -35,14 +35,14 @@ use s3_client::{Connect, Endpoint};
 const PLAN: Plan = Plan { seed: 11, keys: 8, size_max: 1 << 20 };
 
 /// `ashlar server` on a folder of its own.
-struct Server {
-    address: SocketAddr,
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
     folder: TempDir,
     _stop: ShutdownTrigger,
 }
 
 impl Server {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let folder = TempDir::with_prefix("ashlar-torture-").unwrap();
         let config = EmbeddedConfig {
             data: vec![folder.path().join("1"), folder.path().join("2")],
@@ -84,7 +84,7 @@ impl Server {
         Self { address, folder, _stop: stop }
     }
 
-    fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.folder.path()
     }
 
@@ -104,7 +104,7 @@ impl Server {
 }
 
 /// `ashlar torture run` at an address; its line, and how it ended.
-async fn torture(address: SocketAddr, words: &[&str]) -> (Value, Result<(), TortureError>) {
+pub(crate) async fn torture(address: SocketAddr, words: &[&str]) -> (Value, Result<(), TortureError>) {
     let endpoint = format!("http://{address}");
     let common = ["torture", "run", "--endpoint", &endpoint, "--access-key", "tester"];
     let common = common.into_iter().chain(["--secret-key", "password-of-tests", "--seed", "5"]);
