@@ -4,11 +4,13 @@
 //! `active` the end that grows, `buffers` the memory that is read into, `writer` the one thread that commits, `group` what it
 //! commits together, `compact` and `condense` what makes room again, `read` the way back, `stream` puts too large to gather, `index` where
 //! everything is, `scan` and `recovery` what happens at a start, `stable` and `index_file`
-//! what they know, `unread` what a disk that cannot read is worth, `identity` whose disk it is.
+//! what they know, `unread` what a disk that cannot read is worth, `watched` what one that does not answer is, `identity` whose
+//! disk it is.
 //!
 //! Invariant: a shard is visible only after its record is stable; it is out of view only after its tombstone is.
 //! Invariant: tombstones beat records, whichever came first.
-//! Invariant: after a failed sync nothing more is acknowledged; what is stable can still be read.
+//! Invariant: after a failed sync, or one that was not answered in time, nothing more is acknowledged; what is stable can still
+//! be read.
 
 mod active;
 mod buffers;
@@ -30,6 +32,7 @@ mod stable;
 mod stream;
 mod unread;
 mod verify;
+mod watched;
 mod writer;
 
 use std::{
@@ -62,6 +65,7 @@ use self::{
     request::{Abandoned, Request, SmallPut, TakenName},
     segment::SegmentFiles,
     unread::Unread,
+    watched::{Watch, WatchedDisk},
     writer::Writer,
 };
 use crate::{SCRUB_NOTE_MAX, ShardStore};
@@ -99,6 +103,7 @@ struct Shared {
     index: Mutex<Index>,
     failure: OnceLock<String>,
     unread: Unread,
+    watch: Arc<Watch>,
     /// Bytes reserved at the end of the open segment and not used.
     slack_bytes: AtomicU64,
     damaged_records: u64,
@@ -176,6 +181,8 @@ impl Shared {
 pub struct DiskStore {
     handle: Handle,
     closing: watch::Sender<bool>,
+    /// Set when the disk was let go, or cannot be.
+    ended: watch::Sender<bool>,
 }
 
 /// What a disk's calls and its background work share.
@@ -205,6 +212,7 @@ impl DiskStore {
         // They end when the store is closed or dropped.
         env.spawn(compact::run(store.handle.clone(), store.closing.subscribe()));
         env.spawn(index_file::run(store.handle.clone(), store.closing.subscribe()));
+        env.spawn(watched::run(store.handle.shared.clone(), store.ended.subscribe()));
         Ok(store)
     }
 
@@ -222,7 +230,9 @@ impl DiskStore {
     fn open_blocking(env: &Env, options: DiskOptions) -> Result<Self, OpenError> {
         let failed = |source| OpenError::Io { directory: options.directory.clone(), source };
         let identity = identity::open_or_format(env.disk().as_ref(), &options, DiskId(env.random_bytes()))?;
-        let files = SegmentFiles::new(env.disk().clone(), options.directory.clone());
+        let watch = Arc::new(Watch::new(options.hung_after));
+        let watched = Arc::new(WatchedDisk::new(env.disk().clone(), Arc::clone(&watch)));
+        let files = SegmentFiles::new(watched, options.directory.clone());
         let noted = stable::read(env.disk().as_ref(), &options.directory, identity.disk);
         let mut recovered = recovery::recover(&files, noted).map_err(failed)?;
         let index = std::mem::take(&mut recovered.index);
@@ -236,6 +246,7 @@ impl DiskStore {
             index: Mutex::new(index),
             failure: OnceLock::new(),
             unread: Unread::default(),
+            watch,
             slack_bytes: AtomicU64::new(0),
             damaged_records: recovered.damaged,
             quarantined_records: recovered.quarantined,
@@ -256,7 +267,7 @@ impl DiskStore {
             reads: Arc::new(Semaphore::new(READS_MAX)),
             closing: is_closing,
         };
-        Ok(Self { handle, closing })
+        Ok(Self { handle, closing, ended: watch::Sender::new(false) })
     }
 }
 
@@ -281,9 +292,12 @@ impl Handle {
         request: impl FnOnce(oneshot::Sender<Result<T, Error>>) -> Request,
     ) -> Result<T, Error> {
         let (reply, answer) = oneshot::channel();
-        self.queue.send(request(reply)).await.map_err(|_| closed())?;
-        // The writer answers everything that it takes from the queue. What it left there was not done.
-        answer.await.unwrap_or_else(|_| Err(closed()))
+        let asking = async {
+            self.queue.send(request(reply)).await.map_err(|_| closed())?;
+            // The writer answers everything that it takes from the queue. What it left there was not done.
+            answer.await.unwrap_or_else(|_| Err(closed()))
+        };
+        self.unless_hung(asking).await
     }
 
     /// Succeeds when the shard is damaged; `ShardExists` when it is whole.
@@ -313,19 +327,24 @@ impl Handle {
         self.ask(|reply| Request::Put(SmallPut { header, claim, cells, name, _memory: memory, reply })).await
     }
 
-    /// Runs a blocking read on a thread where that is allowed.
+    /// Runs a blocking read on a thread where that is allowed. Those that hang keep their permits: they are no more than there
+    /// are of these.
     async fn read<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Shared) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
-        let permit = self.reads.clone().acquire_owned().await.map_err(|_| closed())?;
-        let shared = self.shared.clone();
-        let task = self.shared.env.spawn_blocking(move || {
-            let result = work(&shared);
-            drop(permit);
-            result
-        });
-        task.await.unwrap_or_else(|| Err(Error::Unavailable { reason: "the read was given up".to_owned() }))
+        let reading = async {
+            let permit = self.reads.clone().acquire_owned().await.map_err(|_| closed())?;
+            let shared = self.shared.clone();
+            let task = self.shared.env.spawn_blocking(move || {
+                let result = work(&shared);
+                drop(permit);
+                result
+            });
+            task.await
+                .unwrap_or_else(|| Err(Error::Unavailable { reason: "the read was given up".to_owned() }))
+        };
+        self.unless_hung(reading).await
     }
 }
 
@@ -352,15 +371,19 @@ impl ShardStore for DiskStore {
         };
         let small = header.length() <= SMALL_LENGTH_MAX;
         let cells = CheckedCells::new(header.clone(), body);
-        if small {
-            self.handle.put_small(header, cells, claim, name).await
-        } else {
-            self.handle.put_stream(header, cells, claim, name).await
-        }
+        let putting = async {
+            if small {
+                self.handle.put_small(header, cells, claim, name).await
+            } else {
+                self.handle.put_stream(header, cells, claim, name).await
+            }
+        };
+        self.handle.unless_hung(putting).await
     }
 
     async fn read_cells(&self, shard: ShardId, cells: CellRange) -> Result<Vec<Cell>, Error> {
         self.handle.check_open()?;
+        self.handle.shared.check_hung()?;
         let (found, is_suspect) = {
             let index = self.handle.shared.index();
             (index.find(shard)?, index.is_suspect(shard))
@@ -468,6 +491,18 @@ impl ShardStore for DiskStore {
 
     async fn close(&self) {
         self.closing.send_replace(true);
+        match self.handle.unless_hung(self.finish()).await {
+            Ok(()) => drop(self.handle.shared.lock.lock().unwrap_or_else(PoisonError::into_inner).take()),
+            // What hangs may still be written. Nobody else gets the disk while it may: the lock ends with the process.
+            Err(error) => warn!(disk = %self.handle.shared.disk, %error, "the disk is not let go"),
+        }
+        self.ended.send_replace(true);
+    }
+}
+
+impl DiskStore {
+    /// Waits for what is under way.
+    async fn finish(&self) -> Result<(), Error> {
         // Streams give up when they see `closing`; their last write may still run and must not outlive the lock.
         let all = u32::try_from(STREAMS_MAX).unwrap_or(u32::MAX);
         if let Ok(streams) = self.handle.streams.clone().acquire_many_owned(all).await {
@@ -479,7 +514,7 @@ impl ShardStore for DiskStore {
             self.handle.streams.close();
             drop(streams);
         }
-        self.handle.shared.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
+        Ok(())
     }
 }
 

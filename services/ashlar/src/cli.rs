@@ -1,12 +1,15 @@
 //! The command line.
 
-use std::{ffi::OsString, process::ExitCode};
+use std::{ffi::OsString, process::ExitCode, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
 use env::Env;
 use service_kit::{CollectorUrl, LogFormat, Traces, start_logs_and_traces};
 
 use crate::{Exit, admin, bench, embedded, encryption_keys, roles, shell, torture};
+
+/// How long threads that still work may do so when all is done that has to be.
+const THREADS_GRACE: Duration = Duration::from_secs(2);
 
 /// An S3-compatible object store made of cooperating services.
 #[derive(Debug, Parser)]
@@ -92,7 +95,10 @@ pub fn main() -> ExitCode {
             return ExitCode::from(Exit::FAILED);
         }
     };
-    match runtime.block_on(run_observed(Env::real(), cli)) {
+    let result = runtime.block_on(run_observed(Env::real(), cli));
+    // Whatever has to end was waited for; a disk that hangs keeps its threads for as long as it does.
+    runtime.shutdown_timeout(THREADS_GRACE);
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(exit) => {
             eprintln!("ashlar: {exit}");

@@ -56,12 +56,14 @@ pub(super) async fn run(handle: Handle, mut closing: watch::Receiver<bool>) {
         }
         for kind in [Kind::Shards, Kind::Marks] {
             loop {
-                let tight = handle.is_tight().await;
-                let rewritten = match kind {
-                    Kind::Shards => handle.rewrite_sparsest(tight, !tight).await,
-                    Kind::Marks => handle.condense_sparsest(!tight).await,
+                let rewriting = async {
+                    let tight = handle.is_tight().await;
+                    match kind {
+                        Kind::Shards => handle.rewrite_sparsest(tight, !tight).await,
+                        Kind::Marks => handle.condense_sparsest(!tight).await,
+                    }
                 };
-                match rewritten {
+                match handle.unless_hung(rewriting).await {
                     Ok(Some(_)) => {}
                     Ok(None) => break,
                     Err(Error::Unavailable { .. } | Error::DiskFailed { .. }) => return,

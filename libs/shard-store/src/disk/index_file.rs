@@ -133,10 +133,13 @@ impl Handle {
             let shared = self.shared.clone();
             let task = self.shared.env.spawn_blocking(move || {
                 let outcome = shared.make_index_file(segment, length);
-                drop((permit, turn));
+                drop(permit);
                 outcome
             });
-            match task.await.ok_or_else(closed)? {
+            // The turn ends with the wait: other disks do not wait for one that hangs.
+            let outcome = self.unless_hung(async { task.await.ok_or_else(closed) }).await?;
+            drop(turn);
+            match outcome {
                 Outcome::Scanned if throttled => {
                     let pause = Duration::from_millis(length * 1000 / BYTES_PER_SECOND);
                     self.shared.env.sleep(pause).await;

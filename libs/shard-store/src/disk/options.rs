@@ -1,6 +1,6 @@
 //! How to open a disk, and why it cannot be opened.
 
-use std::{io, path::PathBuf, sync::Arc};
+use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use types::DiskId;
@@ -58,12 +58,15 @@ pub struct DiskOptions {
     pub mark_segment_bytes: u64,
     /// What is left free.
     pub reserve: Reserve,
+    /// How long a write or sync may take before the disk is taken to hang and given up.
+    pub hung_after: Duration,
     /// Shared by the disks of a process.
     pub scan_turns: ScanTurns,
 }
 
 impl DiskOptions {
-    /// The defaults for a directory: segments of 256 MiB, of marks 16 MiB, medium `disk`.
+    /// The defaults for a directory: segments of 256 MiB, of marks 16 MiB, medium `disk`, given
+    /// up after a write or sync of 30 seconds.
     pub fn new(directory: impl Into<PathBuf>) -> Self {
         Self {
             directory: directory.into(),
@@ -73,6 +76,7 @@ impl DiskOptions {
             segment_bytes: 256 << 20,
             mark_segment_bytes: 16 << 20,
             reserve: Reserve::default(),
+            hung_after: Duration::from_secs(30),
             scan_turns: ScanTurns::default(),
         }
     }

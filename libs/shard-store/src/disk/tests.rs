@@ -5,6 +5,7 @@ mod condense;
 mod crash;
 mod damage;
 mod faults;
+mod hung;
 mod index_files;
 mod marks;
 mod measure;
