@@ -22,7 +22,7 @@ use super::{
     read::EXAMINED_MAX,
     request::{Request, SmallPut, TakenName},
     segment::{Kind, SegmentName},
-    verify::verify_record,
+    verify::{Damage, verify_record},
 };
 
 /// How often sparse segments are looked for.
@@ -47,37 +47,45 @@ pub(super) struct Rewritten {
     pub(super) dead_bytes: u64,
 }
 
-/// Rewrites sparse segments until the disk is closed or dropped.
+/// Rewrites sparse segments until the disk is closed or dropped, or has failed.
 pub(super) async fn run(handle: Handle, mut closing: watch::Receiver<bool>) {
     loop {
         tokio::select! {
             () = handle.shared.env.sleep(PERIOD) => {}
             _ = closing.changed() => return,
         }
+        handle.rewrite_all_sparse().await;
+        if handle.check_open().and_then(|()| handle.shared.check_failure()).is_err() {
+            return;
+        }
+    }
+}
+
+impl Handle {
+    /// Rewrites what is sparse. What cannot be rewritten now, for want of room or of means, is left for the next time.
+    pub(super) async fn rewrite_all_sparse(&self) {
         for kind in [Kind::Shards, Kind::Marks] {
             loop {
                 let rewriting = async {
-                    let tight = handle.is_tight().await;
+                    let tight = self.is_tight().await;
                     match kind {
-                        Kind::Shards => handle.rewrite_sparsest(tight, !tight).await,
-                        Kind::Marks => handle.condense_sparsest(!tight).await,
+                        Kind::Shards => self.rewrite_sparsest(tight, !tight).await,
+                        Kind::Marks => self.condense_sparsest(!tight).await,
                     }
                 };
-                match handle.unless_hung(rewriting).await {
+                match self.unless_hung(rewriting).await {
                     Ok(Some(_)) => {}
                     Ok(None) => break,
-                    Err(Error::Unavailable { .. } | Error::DiskFailed { .. }) => return,
+                    Err(_) if self.check_open().is_err() => return,
                     Err(error) => {
-                        warn!(disk = %handle.shared.disk, %error, "segment was not rewritten");
+                        warn!(disk = %self.shared.disk, %error, "segment was not rewritten");
                         break;
                     }
                 }
             }
         }
     }
-}
 
-impl Handle {
     /// Whether less than a fifth of the disk is free.
     async fn is_tight(&self) -> bool {
         let shared = self.shared.clone();
@@ -124,7 +132,7 @@ impl Handle {
             let Some(name) = TakenName::take_to_move(&self.shared, place) else { continue };
             let length = place.record.layout().length;
             if place.record.data_length() <= SMALL_LENGTH_MAX {
-                if let Some(whole) = self.read(move |shared| Ok(read_whole(shared, segment, place))).await? {
+                if let Some(whole) = self.read(move |shared| read_whole(shared, segment, place)).await? {
                     small.push((place, whole, name));
                     copied += length;
                 }
@@ -163,15 +171,8 @@ impl Handle {
 
     /// Puts a large shard anew. Whether it was whole.
     async fn move_large(&self, segment: SegmentName, place: Place, name: TakenName) -> Result<bool, Error> {
-        let owner = self.read(move |shared| {
-            let file = shared.files.open(segment).ok();
-            let whole = file.is_some_and(|file| verify_record(file.as_ref(), segment.salt, &place).is_ok());
-            Ok(whole.then(|| shared.read_header(&place, segment).owner))
-        });
-        let Some(owner) = owner.await? else {
-            warn!(shard = %place.record.shard, disk = %self.shared.disk, "damaged shard is not moved");
-            return Ok(false);
-        };
+        let owner = self.read(move |shared| whole_owner(shared, segment, &place));
+        let Some(owner) = owner.await? else { return Ok(false) };
         let (shard, count) = (place.record.shard, place.record.cells());
         let handle = self.clone();
         let cells = futures_util::stream::unfold((handle, 0u64), move |(handle, first)| async move {
@@ -206,21 +207,45 @@ struct Whole {
 }
 
 /// Reads a small shard; `None` when it is damaged.
-fn read_whole(shared: &Shared, segment: SegmentName, place: Place) -> Option<Whole> {
-    let shard = place.record.shard;
-    let file = shared.files.open(segment).ok()?;
-    if let Err(damage) = verify_record(file.as_ref(), segment.salt, &place) {
-        warn!(%shard, disk = %shared.disk, ?damage, "damaged shard is not moved");
-        return None;
-    }
-    let owner = shared.read_header(&place, segment).owner;
+fn read_whole(shared: &Shared, segment: SegmentName, place: Place) -> Result<Option<Whole>, Error> {
+    let Some(owner) = whole_owner(shared, segment, &place)? else { return Ok(None) };
     let count = u32::try_from(place.record.cells()).unwrap_or(u32::MAX);
     let cells = if count == 0 {
         Vec::new()
     } else {
-        shared.read_cells_at(&place, segment, CellRange { first: 0, count }).ok()?
+        match shared.read_cells_at(&place, segment, CellRange { first: 0, count }) {
+            Ok(cells) => cells,
+            Err(Error::ShardCorrupt { .. }) => return Ok(None),
+            Err(error) => return Err(error),
+        }
     };
-    Some(Whole { owner, cells })
+    Ok(Some(Whole { owner, cells }))
+}
+
+/// The owner of a shard that is whole; `None` when it is damaged. Fails when that cannot be found out now.
+fn whole_owner(shared: &Shared, segment: SegmentName, place: &Place) -> Result<Option<bytes::Bytes>, Error> {
+    let shard = place.record.shard;
+    let file = shared.files.open(segment).map_err(Damage::Unread);
+    match file.and_then(|file| verify_record(file.as_ref(), segment.salt, place)) {
+        Ok(()) => {}
+        Err(Damage::Unread(error)) => {
+            return match shared.unread(shard, 0, &error) {
+                Error::ShardCorrupt { .. } => Ok(None),
+                error => Err(error),
+            };
+        }
+        Err(damage) => {
+            warn!(%shard, disk = %shared.disk, ?damage, "damaged shard is not moved");
+            return Ok(None);
+        }
+    }
+    let owner = shared.read_header(place, segment).owner;
+    if owner.len() == place.record.owner_length {
+        Ok(Some(owner))
+    } else {
+        // It was there a moment ago: it is not to be lost by the move.
+        Err(Error::Unavailable { reason: "the owner of a shard cannot be read now".to_owned() })
+    }
 }
 
 /// A move that lost to a deletion or an eviction has nothing left to do.

@@ -29,6 +29,7 @@ use super::{
     request::Request,
     scan::{Record, scan},
     segment::SegmentName,
+    unread::is_for_want_of_means,
     writer::merge,
 };
 
@@ -109,6 +110,8 @@ impl Handle {
             Ok(Some(Rewritten { copied_bytes, dead_bytes })) => {
                 debug!(disk = %self.shared.disk, segment = name.number, copied_bytes, dead_bytes, "marks condensed");
             }
+            // Nothing was copied, and it may be read the next time.
+            Err(Error::Unavailable { .. }) => {}
             Ok(None) | Err(_) => self.shared.index().leave_marks(name.number),
         }
         // Of one that is left alone nothing was copied.
@@ -117,7 +120,7 @@ impl Handle {
 
     /// Copies the marks of a segment and removes it. `None` when it is left as it is.
     async fn condense(&self, segment: SparseMarks, throttled: bool) -> Result<Option<Rewritten>, Error> {
-        let Some(marks) = self.read(move |shared| Ok(shared.marks_to_copy(segment))).await? else {
+        let Some(marks) = self.read(move |shared| shared.marks_to_copy(segment)).await? else {
             return Ok(None);
         };
         let copied_bytes = dense_bytes(marks.iter().map(Marks::record));
@@ -140,27 +143,32 @@ impl Shared {
     }
 
     /// The marks of a full segment that must not be lost, in as few records as may be. `None` when the segment is to stay:
-    /// something in it is not as it should be, or its marks take more than half of it.
-    fn marks_to_copy(&self, segment: SparseMarks) -> Option<Vec<Marks>> {
+    /// something in it is not as it should be, or its marks take more than half of it. `Unavailable` when the process lacks the
+    /// means to find out.
+    fn marks_to_copy(&self, segment: SparseMarks) -> Result<Option<Vec<Marks>>, Error> {
         let name = segment.name.file_name();
         let (marks, found) = match self.read_mark_segment(segment.name) {
             Ok(Some(read)) => read,
             Ok(None) => {
                 warn!(segment = name, "a segment of marks is damaged and stays as it is");
-                return None;
+                return Ok(None);
+            }
+            Err(error) if is_for_want_of_means(&error) => {
+                return Err(Error::Unavailable { reason: format!("marks cannot be read now: {error}") });
             }
             Err(error) => {
                 warn!(segment = name, %error, "a segment of marks cannot be read and stays as it is");
-                return None;
+                return Ok(None);
             }
         };
         if !found.covers(&segment.counts) {
             warn!(segment = name, ?found, expected = ?segment.counts, "a segment has lost marks and stays as it is");
-            return None;
+            return Ok(None);
         }
         // All of them are in newer segments, from which nothing that is needed is ever lost.
         let marks = if segment.counts.is_zero() { Vec::new() } else { merge(marks) };
-        (dense_bytes(marks.iter().map(Marks::record)) <= segment.length / 2).then_some(marks)
+        let is_sparse = dense_bytes(marks.iter().map(Marks::record)) <= segment.length / 2;
+        Ok(is_sparse.then_some(marks))
     }
 
     /// The marks of a full segment that must not be lost, and how many it holds in all. `None` when any of it is damaged.

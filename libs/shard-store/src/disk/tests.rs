@@ -8,6 +8,7 @@ mod faults;
 mod hung;
 mod index_files;
 mod marks;
+mod means;
 mod measure;
 mod model;
 mod sim;

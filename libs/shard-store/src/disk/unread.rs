@@ -33,6 +33,12 @@ impl Unread {
     }
 }
 
+/// Whether a read failed for want of the process's or the system's means, which says nothing of the medium.
+pub(super) fn is_for_want_of_means(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::OutOfMemory | ErrorKind::Interrupted | ErrorKind::WouldBlock)
+        || error.raw_os_error().is_some_and(|code| NO_DESCRIPTOR.contains(&code))
+}
+
 impl Shared {
     /// What became of a read that the system refused.
     ///
@@ -40,10 +46,7 @@ impl Shared {
     /// of the medium, are damage to the shard, to be repaired; when too many shards have it, it is the disk that failed,
     /// and such reads are `DiskFailed` from then on: nothing is to be repaired onto it.
     pub(super) fn unread(&self, shard: ShardId, cell: u64, error: &io::Error) -> Error {
-        let without_means =
-            matches!(error.kind(), ErrorKind::OutOfMemory | ErrorKind::Interrupted | ErrorKind::WouldBlock)
-                || error.raw_os_error().is_some_and(|code| NO_DESCRIPTOR.contains(&code));
-        if without_means {
+        if is_for_want_of_means(error) {
             return Error::Unavailable { reason: format!("a shard cannot be read now: {error}") };
         }
         warn!(%shard, disk = %self.disk, %error, "shard cannot be read");
