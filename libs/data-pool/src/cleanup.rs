@@ -97,7 +97,7 @@ pub(crate) async fn run(shared: Arc<Shared>, mut queue: CleanupQueue) {
     let mut entries = Vec::new();
     while queue.0.recv_many(&mut entries, CLEANUP_AT_ONCE).await > 0 {
         let doomed: Vec<Doomed> = entries.iter().flat_map(Entry::chunks).map(|chunk| chunk.doomed).collect();
-        let unreached = delete::abandon(&shared, &doomed).await.unreached;
+        let unreached = delete::delete(&shared, &doomed).await.unreached;
         for entry in entries.drain(..) {
             match entry {
                 Entry::Delete(chunks, grant, map) => {

@@ -12,10 +12,10 @@ use types::{ChunkId, Coding, DiskId, Extent, GroupId, ShardId};
 use crate::{
     ListedChunk, Pool,
     cluster::HeldSnapshot,
-    health::Use,
+    health::{Health, Use},
     limits::{DELETE_DISKS_AT_ONCE, DELETE_TIMEOUT},
     pool::Shared,
-    snapshot::{Home, Place, Snapshot, shard_index},
+    snapshot::{Home, Place, Snapshot, Standing, shard_index},
 };
 
 /// What became of shards that were to be deleted.
@@ -60,7 +60,8 @@ pub(crate) struct Doomed {
 impl Pool {
     /// Deletes every shard of the chunks that these extents are part of, on every disk where one may be: its group's,
     /// and those that the group's shards are on their way to. The caller has proved that nothing names the chunks.
-    /// Durable for every shard that the answer does not list; those it lists may be tried again at any time.
+    /// Durable for every shard that the answer does not list; those it lists may be tried again at any time. Disks that are
+    /// known not to answer are not waited for: they are tried now and then, and their shards are listed meanwhile.
     pub async fn delete(&self, extents: &[Extent]) -> Deletion {
         let doomed = extents.iter().map(|extent| Doomed {
             chunk: extent.chunk,
@@ -104,18 +105,6 @@ struct Batch {
     shards: Vec<(ShardId, GroupId)>,
 }
 
-/// As [`delete`], without asking disks that are known not to answer.
-pub(crate) async fn abandon(shared: &Arc<Shared>, chunks: &[Doomed]) -> Deletion {
-    let map = shared.view.hold();
-    let mut plan = plan(&map, chunks);
-    let avoided = |batch: &mut Batch| shared.health.avoids(&batch.place, Use::Read);
-    for batch in plan.batches.extract_if(|_, batch| avoided(batch)).map(|(_, batch)| batch) {
-        let error = Error::Unavailable { reason: "the disk failed lately".to_owned() };
-        plan.unreached.extend(batch.shards.iter().map(|shard| batch.unreached(shard, &error)));
-    }
-    carry_out(shared, &map, plan).await
-}
-
 impl Batch {
     fn unreached(&self, (shard, group): &(ShardId, GroupId), error: &Error) -> UnreachedShard {
         let (disk, reason) = (Some(self.place.disk), UnreachedReason::Failed(error.clone()));
@@ -131,6 +120,16 @@ struct Plan {
 }
 
 impl Plan {
+    /// Gives up the disks that are known not to answer: what may be on them is unreached at once. One whose mark has run out
+    /// is tried, and given up by others meanwhile.
+    fn give_up_silent(&mut self, health: &Health) {
+        let is_silent = |place: &Place| place.standing == Standing::Down || health.avoids(place, Use::Read);
+        for (_, batch) in self.batches.extract_if(|_, batch| is_silent(&batch.place)) {
+            let error = Error::Unavailable { reason: "the disk failed lately".to_owned() };
+            self.unreached.extend(batch.shards.iter().map(|shard| batch.unreached(shard, &error)));
+        }
+    }
+
     /// What was on a disk that is gone is gone with it.
     fn add(&mut self, home: &Home, shard: ShardId, group: GroupId) {
         match &home.place {
@@ -171,7 +170,8 @@ fn plan(map: &Snapshot, chunks: &[Doomed]) -> Plan {
     plan
 }
 
-async fn carry_out(shared: &Arc<Shared>, map: &HeldSnapshot, plan: Plan) -> Deletion {
+async fn carry_out(shared: &Arc<Shared>, map: &HeldSnapshot, mut plan: Plan) -> Deletion {
+    plan.give_up_silent(&shared.health);
     let Plan { batches, mut unreached } = plan;
     let calls = batches.into_values().map(|batch| delete_batch(shared, batch));
     let mut calls = stream::iter(calls).buffer_unordered(DELETE_DISKS_AT_ONCE);
@@ -188,6 +188,7 @@ async fn delete_batch(shared: &Arc<Shared>, mut batch: Batch) -> Vec<UnreachedSh
     let Batch { place, shards } = &batch;
     for (call, page) in shards.chunks(SHARDS_PER_CALL_MAX).enumerate() {
         let names: Vec<ShardId> = page.iter().map(|(shard, _)| *shard).collect();
+        shared.health.attempt(place, Use::Read);
         let answer =
             shared.env.timeout(DELETE_TIMEOUT, place.service.delete_shards(place.disk, &names)).await;
         match answer.unwrap_or(Err(Error::TimedOut)) {
