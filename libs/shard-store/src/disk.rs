@@ -106,6 +106,8 @@ struct Shared {
     watch: Arc<Watch>,
     /// Bytes reserved at the end of the open segment and not used.
     slack_bytes: AtomicU64,
+    /// Size of the file system when it was last asked for.
+    capacity_bytes: AtomicU64,
     damaged_records: u64,
     quarantined_records: u64,
     /// Room of streamed puts that were given up, to be voided.
@@ -166,6 +168,7 @@ impl Shared {
     /// Size of the file system, and what is free beyond a part of the reserve.
     fn space_beyond(&self, part: u64) -> io::Result<(u64, u64)> {
         let space = self.files.disk().space(self.files.directory())?;
+        self.capacity_bytes.store(space.total_bytes, Ordering::Relaxed);
         let share = space.total_bytes / 100 * u64::from(self.options.reserve.percent);
         let reserve = share.max(self.options.reserve.bytes);
         Ok((space.total_bytes, space.available_bytes.saturating_sub(reserve / part)))
@@ -248,6 +251,7 @@ impl DiskStore {
             unread: Unread::default(),
             watch,
             slack_bytes: AtomicU64::new(0),
+            capacity_bytes: AtomicU64::new(0),
             damaged_records: recovered.damaged,
             quarantined_records: recovered.quarantined,
             abandoned: Mutex::default(),
@@ -455,15 +459,19 @@ impl ShardStore for DiskStore {
     }
 
     async fn status(&self) -> DiskStatus {
-        let shared = self.handle.shared.clone();
-        let space = self.handle.shared.env.spawn_blocking(move || shared.space()).await;
-        let (capacity_bytes, free_bytes) = match space {
-            Some(Ok(space)) => space,
-            Some(Err(error)) => {
+        // Not asked while the disk hangs: each question would hold a thread.
+        let asking = async {
+            let shared = self.handle.shared.clone();
+            Ok(self.handle.shared.env.spawn_blocking(move || shared.space()).await)
+        };
+        let capacity_bytes = || self.handle.shared.capacity_bytes.load(Ordering::Relaxed);
+        let (capacity_bytes, free_bytes) = match self.handle.unless_hung(asking).await {
+            Ok(Some(Ok(space))) => space,
+            Ok(Some(Err(error))) => {
                 warn!(disk = %self.handle.shared.disk, %error, "free space is not known");
-                (0, 0)
+                (capacity_bytes(), 0)
             }
-            None => (0, 0),
+            Ok(None) | Err(_) => (capacity_bytes(), 0),
         };
         let available_bytes = free_bytes + self.handle.shared.slack_bytes.load(Ordering::Relaxed);
         let (live_bytes, dead_bytes) = self.handle.shared.index().live_and_dead_bytes();

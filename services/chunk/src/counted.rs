@@ -1,9 +1,6 @@
 //! Counts the calls of a node, and tells how its disks are.
 
-use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use chunk_api::{
@@ -17,9 +14,6 @@ use types::{DiskId, GroupId, LeaseId, ShardId, ShardIndex};
 
 use crate::ChunkNode;
 
-/// How long a scrape waits for what disks say of themselves; then it has what they said last.
-const STATUSES_WAIT: Duration = Duration::from_secs(2);
-
 metrics! {
     CALLS: counter("ashlar_chunk_calls_total", ["call", "result"], "Calls by name (put_shard, read_cells, ...) and result: ok or the error (disk_full, shard_not_found, ...).");
     DURATION: histogram("ashlar_chunk_call_duration_seconds", ["call"], "Time to answer a call.");
@@ -31,7 +25,7 @@ metrics! {
     DEAD: gauge("ashlar_disk_dead_bytes", ["disk"], "Bytes of deleted shards that compaction has not freed yet.");
     SHARDS: gauge("ashlar_disk_shards", ["disk"], "Shards that are kept.");
     WRITABLE: gauge("ashlar_disk_writable", ["disk"], "1 if the disk takes shards; 0 if it is full or failed.");
-    FAILED: gauge("ashlar_disk_failed", ["disk"], "1 if a write or sync failed: its shards should be rebuilt elsewhere.");
+    FAILED: gauge("ashlar_disk_failed", ["disk"], "1 if a write or sync failed or did not return: its shards should be rebuilt elsewhere.");
     DAMAGED: gauge("ashlar_disk_damaged_records", ["disk"], "Damage that the last start found.");
     QUARANTINED: gauge("ashlar_disk_quarantined_records", ["disk"], "Of these, runs of bytes whose shards cannot be named.");
     UNOPENED: gauge("ashlar_disks_unopened", [], "Folders whose disk could not be opened at the start.");
@@ -125,10 +119,6 @@ pub struct CountedNode {
     calls: [Answered; Call::ALL.len()],
     read: Counter,
     written: Counter,
-    /// What disks said last of themselves.
-    statuses: Arc<Mutex<Vec<DiskStatus>>>,
-    /// Held while they are asked.
-    asking: Arc<tokio::sync::Mutex<()>>,
 }
 
 struct Answered {
@@ -143,31 +133,7 @@ impl CountedNode {
             results: Default::default(),
             duration: Histogram::short_seconds(),
         });
-        Self {
-            env: env.clone(),
-            node,
-            calls,
-            read: Counter::default(),
-            written: Counter::default(),
-            statuses: Arc::default(),
-            asking: Arc::default(),
-        }
-    }
-
-    /// How the disks are, or were when they last said it. They are asked once at a time: a disk that hangs holds one thread, however
-    /// often it is asked for.
-    async fn statuses(&self) -> Vec<DiskStatus> {
-        if let Ok(asking) = Arc::clone(&self.asking).try_lock_owned() {
-            let (node, statuses) = (self.node.clone(), self.statuses.clone());
-            let asked = self.env.spawn(async move {
-                let _asking = asking;
-                // It is not known to fail.
-                let now = node.disks().await.unwrap_or_default();
-                *statuses.lock().unwrap_or_else(PoisonError::into_inner) = now;
-            });
-            let _ = self.env.timeout(STATUSES_WAIT, asked).await;
-        }
-        self.statuses.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        Self { env: env.clone(), node, calls, read: Counter::default(), written: Counter::default() }
     }
 
     async fn count<T>(
@@ -254,7 +220,8 @@ impl Source for CountedNode {
         }
         samples.add(&READ, &[], &self.read);
         samples.add(&WRITTEN, &[], &self.written);
-        for status in self.statuses().await {
+        // It is not known to fail.
+        for status in self.node.disks().await.unwrap_or_default() {
             tell(&status, samples);
         }
         samples.add(&UNOPENED, &[], self.node.unopened().count());

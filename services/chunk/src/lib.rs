@@ -9,6 +9,7 @@ mod data;
 mod node;
 mod scrub;
 mod server;
+mod statuses;
 
 pub use config::{Config, ScrubOptions};
 pub use counted::{CountedNode, METRICS};

@@ -20,11 +20,14 @@ use shard_store::{DiskOptions, DiskStore, OpenError, ScanTurns, ShardStore};
 use telemetry::Samples;
 use types::{DiskId, FailureDomain, GroupId, LeaseId, NodeId, ShardId, ShardIndex};
 
-use crate::scrub::{BadShards, Progress, Scrub};
+use crate::{
+    scrub::{BadShards, Progress, Scrub},
+    statuses::Statuses,
+};
 
 /// The chunk service's contract over the disks of this process. One bad disk does not take the others down.
-#[derive(Default)]
 pub struct ChunkNode {
+    env: Env,
     /// Those that are open. The lock is held for no longer than it takes to look one up.
     disks: RwLock<BTreeMap<DiskId, Disk>>,
     unopened: Vec<(PathBuf, OpenError)>,
@@ -36,12 +39,23 @@ pub struct ChunkNode {
 struct Disk {
     store: Arc<dyn ShardStore>,
     scrub: Arc<Progress>,
+    statuses: Arc<Statuses>,
 }
 
 impl ChunkNode {
+    /// A node without disks.
+    pub fn new(env: &Env) -> Self {
+        Self {
+            env: env.clone(),
+            disks: RwLock::default(),
+            unopened: Vec::new(),
+            scan_turns: ScanTurns::default(),
+        }
+    }
+
     /// Opens the disks, all at once. Those that cannot be opened are left out; see [`ChunkNode::unopened`].
     pub async fn open(env: &Env, disks: Vec<DiskOptions>) -> Self {
-        let mut opened = Self::default();
+        let mut opened = Self::new(env);
         opened.add(env, disks).await;
         opened
     }
@@ -86,7 +100,7 @@ impl ChunkNode {
     pub(crate) fn attach(&self, store: Arc<dyn ShardStore>) -> bool {
         match self.disks_mut().entry(store.disk()) {
             Entry::Vacant(entry) => {
-                entry.insert(Disk { store, scrub: Arc::default() });
+                entry.insert(Disk { store, scrub: Arc::default(), statuses: Arc::default() });
                 true
             }
             Entry::Occupied(_) => false,
@@ -143,26 +157,34 @@ impl ChunkNode {
     }
 
     /// What the node tells the metadata service of itself now, by which identity. A disk that another process may have by
-    /// now is left out: that process reports it, and would be refused while this one does too.
+    /// now is left out: that process reports it, and would be refused while this one does too. So is one that has not said
+    /// yet how it is.
     pub async fn registration(
         &self,
         node: NodeId,
         address: &str,
         domain: &FailureDomain,
     ) -> NodeRegistration {
-        let mut disks = Vec::new();
-        for disk in self.all().into_iter().filter(|disk| disk.store.is_held()) {
-            let status = disk.store.status().await;
-            disks.push(DiskRegistration {
-                disk: status.disk,
-                medium: status.medium,
-                capacity_bytes: status.capacity_bytes,
-                available_bytes: status.available_bytes,
-                writable: status.writable,
-                failed: status.failed,
-            });
-        }
+        let held = self.all().into_iter().filter(|disk| disk.store.is_held());
+        let registered = |status: DiskStatus| DiskRegistration {
+            disk: status.disk,
+            medium: status.medium,
+            capacity_bytes: status.capacity_bytes,
+            available_bytes: status.available_bytes,
+            writable: status.writable,
+            failed: status.failed,
+        };
+        let disks = self.statuses(held).await.into_iter().map(registered).collect();
         NodeRegistration { node, address: address.to_owned(), domain: domain.clone(), disks }
+    }
+
+    /// How these disks are, all asked at once; without those that have never said it.
+    async fn statuses(&self, disks: impl Iterator<Item = Disk>) -> Vec<DiskStatus> {
+        let asked = disks.map(|Disk { store, scrub, statuses }| async move {
+            let status = statuses.ask(&self.env, &store).await?;
+            Some(DiskStatus { scrub: scrub.status(), ..status })
+        });
+        join_all(asked).await.into_iter().flatten().collect()
     }
 
     /// Reads every byte of the disks that are open now within each `period` and reports what is damaged, until the stop
@@ -174,7 +196,7 @@ impl ChunkNode {
         bad: Arc<dyn BadShards>,
         shutdown: Shutdown,
     ) -> impl Future<Output = ()> + Send + use<> {
-        let scrubs = self.all().into_iter().map(|Disk { store, scrub: progress }| {
+        let scrubs = self.all().into_iter().map(|Disk { store, scrub: progress, .. }| {
             let scrub = Scrub { env: env.clone(), store, progress, period, bad: bad.clone() };
             scrub.run(shutdown.clone())
         });
@@ -191,7 +213,7 @@ impl ChunkNode {
         shutdown: Shutdown,
     ) {
         let found = self.disks().get(&disk).cloned();
-        if let Some(Disk { store, scrub: progress }) = found {
+        if let Some(Disk { store, scrub: progress, .. }) = found {
             Scrub { env: env.clone(), store, progress, period, bad }.run(shutdown).await;
         }
     }
@@ -282,11 +304,7 @@ impl ChunkService for ChunkNode {
     }
 
     async fn disks(&self) -> Result<Vec<DiskStatus>, Error> {
-        let mut statuses = Vec::new();
-        for disk in self.all() {
-            statuses.push(DiskStatus { scrub: disk.scrub.status(), ..disk.store.status().await });
-        }
-        Ok(statuses)
+        Ok(self.statuses(self.all().into_iter()).await)
     }
 }
 

@@ -94,7 +94,7 @@ impl Server {
             ..DiskOptions::new(folder.join("shards"))
         });
         let (node, identity) = if folders.is_empty() {
-            (ChunkNode::default(), None)
+            (ChunkNode::new(&env), None)
         } else {
             match node_id(&env, &folders).await? {
                 // A new node misses no disk, so that it can start before the metadata service does.
