@@ -17,35 +17,35 @@ use crate::{context::Context, presence::is_given_up};
 /// Pause between looks at an empty queue.
 const PERIOD: Duration = Duration::from_secs(5);
 
+/// Pause after items of which none could be freed. They come back behind all others that are due, which are not to wait long.
+const STUCK_PERIOD: Duration = Duration::from_millis(500);
+
 /// Items taken at a time.
 const BATCH: usize = 256;
 
 /// Collects garbage until the stop begins.
 pub(crate) async fn run(context: Context) {
     loop {
-        let more = match collect(&context).await {
-            Ok(more) => more,
-            Err(error) => {
-                tracing::warn!(%error, "garbage was not collected");
-                false
-            }
-        };
+        let pause = collect(&context).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "garbage was not collected");
+            PERIOD
+        });
         if context.shutdown.has_begun() {
             return;
         }
-        if !more {
-            context.pause(PERIOD).await;
+        if !pause.is_zero() {
+            context.pause(pause).await;
         }
     }
 }
 
-/// One batch. Answers whether there may be more that can be freed now.
-async fn collect(context: &Context) -> Result<bool, metadata_api::Error> {
+/// One batch. Answers how long to wait for the next.
+async fn collect(context: &Context) -> Result<Duration, metadata_api::Error> {
     let items = context.metadata.take_garbage(BATCH).await?;
     let taken = items.len();
     // Asked after: what was handed out before a restore is not freed after it.
     if items.is_empty() || context.map().await?.is_frozen {
-        return Ok(false);
+        return Ok(PERIOD);
     }
     let extents: Vec<_> = items.iter().flat_map(|item| item.extents.iter().copied()).collect();
     let Deletion { epoch, mut unreached } = context.pool.delete(&extents).await;
@@ -61,7 +61,7 @@ async fn collect(context: &Context) -> Result<bool, metadata_api::Error> {
     let left: HashSet<_> = unreached.into_iter().map(|shard| shard.shard.chunk).collect();
     let deleted = deleted(&items, &left);
     if deleted.is_empty() {
-        return Ok(false);
+        return Ok(pause_after(taken, 0));
     }
     // Items whose groups have changed since the map by which they were deleted come back, and all of them do when a disk that
     // was given up is waited for again.
@@ -71,12 +71,38 @@ async fn collect(context: &Context) -> Result<bool, metadata_api::Error> {
     if freed > 0 {
         tracing::debug!(items = freed, "freed garbage");
     }
-    // Items whose disks are away come back with the next batch; do not spin on them.
-    Ok(taken == BATCH && freed > 0)
+    Ok(pause_after(taken, freed))
+}
+
+/// How long to wait after a batch. Items whose disks are away come back again and again; do not spin on them.
+fn pause_after(taken: usize, freed: usize) -> Duration {
+    match (taken, freed) {
+        (BATCH, 0) => STUCK_PERIOD,
+        (BATCH, _) => Duration::ZERO,
+        _ => PERIOD,
+    }
 }
 
 /// The items of whose chunks no shard is left that anybody waits for.
 fn deleted(items: &[GarbageItem], left: &HashSet<ChunkId>) -> Vec<GarbageId> {
     let kept = |item: &GarbageItem| item.extents.iter().any(|extent| left.contains(&extent.chunk));
     items.iter().filter(|item| !kept(item)).map(|item| item.id).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{BATCH, PERIOD, pause_after};
+
+    #[test]
+    fn items_whose_disks_are_away_hold_up_no_others() {
+        assert_eq!(pause_after(BATCH, 1), Duration::ZERO);
+        let stuck = pause_after(BATCH, 0);
+        assert!(!stuck.is_zero(), "they come back at once when nothing else is due");
+        let passed_in_a_minute = BATCH as u128 * (60_000 / stuck.as_millis());
+        assert!(passed_in_a_minute > 10_000, "{passed_in_a_minute}");
+        assert_eq!(pause_after(BATCH - 1, BATCH - 1), PERIOD);
+        assert_eq!(pause_after(3, 0), PERIOD);
+    }
 }
