@@ -147,7 +147,7 @@ pub(crate) fn from_write(error: WriteError<BodyError>) -> S3Error {
             );
             S3Error::with_message(
                 ErrorCode::RequestTimeout,
-                "The upload takes so long that stored data waits to be moved for it. Upload it again, in parts.",
+                "The upload took so long that stored data waited for it to be moved. Send it again, faster or in smaller parts.",
             )
         }
         error => {

@@ -94,9 +94,10 @@ impl Planner {
         for class in map.classes.iter().filter(|class| !class.groups.is_empty()) {
             wishes.push(remap(context, class, &map, &disks).await?);
         }
-        let wishes = in_order(wishes);
+        let homeless: usize = wishes.iter().map(|of_class| of_class.homeless).sum();
+        let wishes = in_order(wishes.into_iter().map(|of_class| of_class.wishes).collect());
         let plan = Plan::new(&map, &disks, wishes, context.options.moves_pending);
-        progress.set_left(plan.left as u64);
+        progress.set_left((plan.left + homeless) as u64);
         if plan.is_empty() {
             if plan.left == 0 {
                 self.settled = Some((map.epoch, conditions));
@@ -149,7 +150,18 @@ async fn define(context: &Context, class: StorageClassDefinition) -> Result<(), 
 
 /// Sends a move elsewhere whose target was lost or has filled up.
 async fn change_target(context: &Context, change: &TargetChange) {
-    let TargetChange { group, index, since, to, is_reversal } = *change;
+    let TargetChange { group, index, since, to, is_reversal, leaves_shards } = *change;
+    if leaves_shards {
+        match context.metadata.list_missing(Some(group), None, 1).await {
+            Ok(missing) if missing.is_empty() => {}
+            // The target may have what others lack.
+            Ok(_) => return,
+            Err(error) => {
+                tracing::warn!(%error, group = group.0, index = index.0, "a move whose target is full was not changed");
+                return;
+            }
+        }
+    }
     let changed = if is_reversal {
         context.metadata.reverse_move(group, index, since).await
     } else {
@@ -222,13 +234,21 @@ struct Wish {
     urgency: Urgency,
 }
 
-/// Which slots of a class should be elsewhere, the most urgent first.
+/// What is wanted of a class.
+struct Wishes {
+    /// The most urgent first.
+    wishes: Vec<Wish>,
+    /// Slots that should be elsewhere, for which there is no disk.
+    homeless: usize,
+}
+
+/// Which slots of a class should be elsewhere.
 async fn remap(
     context: &Context,
     class: &StorageClass,
     map: &ClusterMap,
     known: &Disks<'_>,
-) -> Result<Vec<Wish>, Error> {
+) -> Result<Wishes, Error> {
     let disks = disks::of_class(class, map, known.conditions);
     let current: Vec<CurrentGroup> =
         class.groups.iter().map(|group| known.current(group, class.definition.coding)).collect();
@@ -252,7 +272,8 @@ async fn remap(
         let index = ShardIndex(u8::try_from(slot.index).ok()?);
         Some(Wish { group, index, from: slot.from, to: slot.to, urgency })
     };
-    Ok(moves.into_iter().filter_map(wish).filter(|wish| is_worth_it(class, wish)).collect())
+    let wishes = moves.into_iter().filter_map(wish).filter(|wish| is_worth_it(class, wish)).collect();
+    Ok(Wishes { wishes, homeless: remap.homeless })
 }
 
 /// The wishes of all classes, the most urgent first; the order within each class stays.
@@ -289,6 +310,8 @@ struct TargetChange {
     to: DiskId,
     /// Whether it goes back to the disk that it leaves.
     is_reversal: bool,
+    /// Whether what was written to the target alone is left on it, though it could be read.
+    leaves_shards: bool,
 }
 
 /// What to do now.
@@ -322,25 +345,20 @@ impl Disks<'_> {
         self.conditions.get(disk).is_some_and(|it| it.takes)
     }
 
-    fn is_full(&self, disk: &DiskId) -> bool {
-        self.conditions.get(disk).is_some_and(|it| it.is_full)
+    fn is_out_of_room(&self, disk: &DiskId) -> bool {
+        self.conditions.get(disk).is_some_and(|it| it.is_out_of_room)
     }
 
-    /// Whether a move cannot end because its target has filled up, and may go elsewhere. What was written to that target
-    /// meanwhile is left there then, and rebuilt from the group's other disks: there have to be enough of them, and one such
-    /// target at a time.
+    /// Whether a move cannot end because its target has not a byte of room left, and may go elsewhere. What was written to that
+    /// target meanwhile is left there then, and rebuilt from the group's other disks: all of them have to have all of it, as
+    /// far as can be seen here.
     fn is_stuck(&self, group: &PlacementGroup, pending: &ShardMove, coding: Coding) -> bool {
-        let waits =
-            |it: &&ShardMove| self.is_full(&it.to) && self.stalled.contains(&(group.id, it.index, it.since));
-        let is_whole = |(index, disk): &(u8, &DiskId)| {
-            let mut moves = group.moves.iter().filter(|it| it.index.0 == *index);
-            self.is_up(**disk) && moves.all(|it| self.is_up(it.to))
-        };
-        let others = (0..=u8::MAX).zip(&group.disks).filter(|(index, _)| *index != pending.index.0);
-        let mut beside = group.moves.iter().filter(|it| it.index != pending.index);
-        group.moves.iter().find(waits) == Some(pending)
-            && beside.all(|it| !it.redirected)
-            && others.filter(is_whole).count() >= coding.data()
+        let mut others = (0..=u8::MAX).zip(&group.disks).filter(|(index, _)| *index != pending.index.0);
+        self.stalled.contains(&(group.id, pending.index, pending.since))
+            && self.is_out_of_room(&pending.to)
+            && group.moves.len() == 1
+            && coding.parity() > 0
+            && others.all(|(_, disk)| self.is_up(*disk) && !self.is_out_of_room(disk))
     }
 
     /// A group as placement knows it.
@@ -425,7 +443,7 @@ impl Plan {
         let mut plan = Self::default();
         // Those that wait for room are wanted elsewhere once they have waited for long, without any change of the map.
         let pending = groups.values().flat_map(|(group, _)| &group.moves);
-        plan.left += pending.filter(|pending| disks.is_full(&pending.to)).count();
+        plan.left += pending.filter(|pending| disks.is_out_of_room(&pending.to)).count();
         for Wish { group: id, index, to, urgency, from } in wishes {
             let Some((group, coding)) = groups.get(&id) else { continue };
             if disks.evicted.contains(&(to, id, index)) {
@@ -443,6 +461,7 @@ impl Plan {
                         since: pending.since,
                         to,
                         is_reversal,
+                        leaves_shards: !is_reversal && !disks.is_lost(&pending.to),
                     });
                 }
                 plan.left += 1;

@@ -112,6 +112,8 @@ async fn go_over_queue(context: &Context, throttle: &Throttle, progress: &Progre
             context.counts.raise_queue(&queued);
             if context.env.now().since(surveyed) >= SURVEY_PERIOD {
                 (survey, surveyed) = (Survey::take(context).await?, context.env.now());
+                // They may be well again.
+                refusing.clear();
                 let worse = survey.by_turn.range(..turn);
                 let worse = worse.filter(|(of, count)| **count > left.get(of).copied().unwrap_or(0));
                 let worse: BTreeSet<Turn> = worse.map(|(of, _)| *of).collect();
@@ -229,7 +231,7 @@ fn spares(
 }
 
 /// Repairs what it can of a page. Disks that do not answer or take nothing are added to `refusing`, and what belongs on those is
-/// left for the next time that the queue is gone over: asked for each page anew they would hold up all others, and what was
+/// left for later: asked for each page anew they would hold up all others, and what was
 /// rebuilt for them would be read for nothing.
 async fn repair_page(
     context: &Context,

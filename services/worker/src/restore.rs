@@ -48,12 +48,9 @@ pub(crate) async fn restore(context: &Context, chunk: &ListedChunk, target: Targ
         Restored::NotEnoughShards { available, needed } => {
             Outcome::open(format!("{available} of the {needed} shards that it takes can be read"))
         }
-        Restored::Failed(
-            error @ (Error::DiskFull { .. }
-            | Error::DiskFailed { .. }
-            | Error::Unavailable { .. }
-            | Error::TimedOut),
-        ) => Outcome::Refused { reason: error.to_string() },
+        Restored::Failed(error @ (Error::DiskFull { .. } | Error::DiskFailed { .. } | Error::TimedOut)) => {
+            Outcome::Refused { reason: error.to_string() }
+        }
         Restored::Failed(error) => Outcome::open(error),
         Restored::UnknownPlace => Outcome::open("the cluster map does not say where it should be"),
     }

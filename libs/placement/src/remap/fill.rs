@@ -28,7 +28,8 @@ pub(super) fn fill(seats: &mut Seats, sets_wanted: usize) {
 fn turn_back(seats: &mut Seats, group: usize) {
     for index in 0..seats.found[group].leaving.len() {
         let from = seats.found[group].leaving[index];
-        let Some(from) = from.filter(|_| seats.disk_at(group, index).is_none()) else { continue };
+        let is_empty = seats.disk_at(group, index).is_none();
+        let Some(from) = from.filter(|from| is_empty && !seats.scheme.full[*from]) else { continue };
         let room = seats.taken(group).count() < seats.scheme.size;
         if room && !seats.has(group, from) && seats.fits(group, from, &[], None) {
             seats.sit(group, index, from);

@@ -336,5 +336,7 @@ fn a_move_that_is_stuck_goes_to_a_disk_that_takes_it_or_turns_back() {
     assert_eq!(moves(group(true), &now), to(ids[4], Reason::Draining));
     now[1].state = DiskState::Lost;
     assert_eq!(moves(group(true), &now), to(ids[4], Reason::Lost));
+    now[1].state = DiskState::Full;
+    assert_eq!(moves(group(true), &now), to(ids[4], Reason::Balance));
     assert_eq!(moves(group(false), &now), []);
 }

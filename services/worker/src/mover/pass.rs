@@ -1,7 +1,7 @@
 //! One pass over a group: every chunk that is known gets its shard at the new disk.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     time::Duration,
 };
 
@@ -82,13 +82,16 @@ pub(super) async fn pass(
         if batch.is_empty() {
             break;
         }
+        let mut doubted = HashSet::new();
         for chunk in &batch {
-            missing.remove(&chunk.chunk);
+            if missing.remove(&chunk.chunk).is_some_and(|queued| queued.indexes.contains(&pending.index)) {
+                doubted.insert(chunk.chunk);
+            }
         }
         if !is_pending(context, pending).await? {
             return Ok(Pass::Gone);
         }
-        tally.go_over(batch).await?;
+        tally.go_over(batch, &doubted).await?;
         if tally.open.len() > OPEN_MAX {
             return Ok(tally.given_up());
         }
@@ -228,8 +231,9 @@ impl Tally<'_> {
         }
     }
 
-    /// Brings over what of these chunks is not at the new disk.
-    async fn go_over(&mut self, batch: Vec<ListedChunk>) -> Result<(), Error> {
+    /// Brings over what of these chunks is not at the new disk. Of those that are doubted the queue says that the shard is missing or
+    /// damaged: what a scrub found is not in a listing.
+    async fn go_over(&mut self, batch: Vec<ListedChunk>, doubted: &HashSet<ChunkId>) -> Result<(), Error> {
         let Move { index, to, since, .. } = *self.pending;
         let mut unsure = Vec::new();
         let mut absent = Vec::new();
@@ -240,7 +244,10 @@ impl Tally<'_> {
             }
             match chunk.on(index, to) {
                 // Put there for this move, or by a writer that knows of it: proved when it was put, if it was put to its end.
-                Some(shard) if shard.header.epoch >= since && !shard.is_damaged => {}
+                Some(shard)
+                    if shard.header.epoch >= since
+                        && !shard.is_damaged
+                        && !doubted.contains(&chunk.chunk) => {}
                 Some(_) => unsure.push(chunk),
                 None => absent.push(chunk),
             }

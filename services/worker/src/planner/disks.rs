@@ -25,6 +25,8 @@ pub(super) struct Condition {
     pub(super) takes: bool,
     /// Whether it answers and has no room for shards of others.
     pub(super) is_full: bool,
+    /// Whether it answers and takes nothing at all, for want of room.
+    pub(super) is_out_of_room: bool,
 }
 
 /// Since when disks have been away whose nodes are not.
@@ -86,6 +88,7 @@ fn judge(map: &ClusterMap, disk: &MapDisk, is_lost: bool, is_mass_loss: bool) ->
         is_up,
         takes: is_up && serves && has_room && !disk.failed,
         is_full: is_up && !has_room && !disk.failed,
+        is_out_of_room: is_up && !disk.writable && !disk.failed,
     }
 }
 
@@ -154,7 +157,11 @@ mod tests {
             let mut map = map(4, &[[0, 1, 2, 3]]);
             change(&mut map);
             let is_full = number == 4 || number == 6;
-            assert_eq!(condition(&map), Some(Condition { state, is_up, takes, is_full }), "case {number}");
+            assert_eq!(
+                condition(&map),
+                Some(Condition { state, is_up, takes, is_full, is_out_of_room: number == 4 }),
+                "case {number}"
+            );
             let found =
                 of_class(&map.classes[0], &map, &Watch::new(Duration::from_secs(30)).look(&map, at(0)));
             assert_eq!(found.iter().any(|disk| disk.state == DiskState::Full), is_full, "case {number}");

@@ -177,6 +177,7 @@ fn a_move_goes_elsewhere_only_when_its_target_is_lost() {
         since: 9,
         to: disk(to),
         is_reversal,
+        leaves_shards: false,
     };
     let onward = |reason| vec![wish(1, 0, 4, 5, reason)];
     assert_eq!(plan(&map, onward(Reason::Draining), 8).changes, []);
@@ -216,17 +217,25 @@ fn a_move_to_a_disk_that_has_filled_up_goes_elsewhere_after_a_while() {
     let mut has_room = map.clone();
     has_room.disks[4].writable = true;
     assert_eq!(changes(&has_room, true), []);
-    // What was written to it is rebuilt from two others.
-    map.nodes[1].state = NodeState::Down;
-    assert_eq!(changes(&map, true), [(0, disk(5))]);
-    map.nodes[2].state = NodeState::Down;
-    assert_eq!(changes(&map, true), []);
-    map.nodes[2].state = NodeState::Up;
-    // One at a time.
-    map.disks[6].available_bytes = 0;
-    map.classes[0].groups[0].moves.push(pending(1, 6, false));
-    assert_eq!(changes(&map, true), [(0, disk(5))]);
-    map.classes[0].groups[0].moves[0] = pending(0, 5, true);
+    // What was written to it is rebuilt from all others, which have to have it.
+    type Change = fn(&mut ClusterMap);
+    let lacking: [Change; 4] = [
+        |map| map.nodes[1].state = NodeState::Down,
+        |map| map.disks[2].writable = false,
+        |map| {
+            let other = ShardMove { index: ShardIndex(1), to: disk(6), since: 9, redirected: false };
+            map.classes[0].groups[0].moves.push(other);
+        },
+        |map| map.classes[0].definition.coding = "4+0".parse().unwrap(),
+    ];
+    for lack in lacking {
+        let mut map = map.clone();
+        lack(&mut map);
+        assert_eq!(changes(&map, true), []);
+    }
+    // With a little room it goes on.
+    map.disks[4].writable = true;
+    map.disks[4].available_bytes = 1;
     assert_eq!(changes(&map, true), []);
 }
 

@@ -249,6 +249,46 @@ async fn what_was_torn_on_its_way_is_not_taken_for_whole() {
     worker.stop().await;
 }
 
+/// What was brought over rots before the move ends, a scrub finds that, and the only good copy is where it comes from.
+#[tokio::test(start_paused = true)]
+async fn what_is_reported_at_its_new_place_is_looked_at_before_the_old_one_is_given_up() {
+    let cluster = Cluster::new(3, "1+0", 1).await;
+    let gateway = Arc::new(cluster.gateway().await);
+    let objects: Vec<_> = (0..6).map(|number| (format!("object-{number}"), INLINE + 1)).collect();
+    for (name, length) in &objects {
+        assert!(gateway.put(name, *length).await);
+    }
+    let group = cluster.groups().await.swap_remove(0);
+    cluster.nodes.iter().for_each(|node| node.slow_repairs(Duration::from_secs(3)));
+    let worker = cluster.worker();
+    cluster.metadata.set_disk_intent(group.disks[0], Intent::Remove).await.unwrap();
+    cluster.until("some were brought over", async || cluster.repairs() >= 4).await;
+    let to = cluster.groups().await[0].moves[0].to;
+    let target = cluster.nodes.iter().find(|node| node.disk == to).unwrap();
+    let mut rotten = Vec::new();
+    for extent in
+        cluster.metadata.list_contents(None, 10).await.unwrap().rows.iter().flat_map(|row| &row.extents)
+    {
+        let shard = ShardId { chunk: extent.chunk, index: ShardIndex(0) };
+        if target.kept.corrupt_cell(to, shard, 0) {
+            let (coding, chunk_length) = (extent.coding, extent.chunk_length);
+            rotten.push(MissingShard { shard, group: extent.group, coding, chunk_length });
+        }
+    }
+    assert!(!rotten.is_empty());
+    cluster.metadata.report_missing(&rotten).await.unwrap();
+    cluster
+        .until("the disk is gone", async || {
+            let map = cluster.map().await;
+            map.disks.iter().any(|disk| disk.disk == group.disks[0] && disk.state == DiskState::Gone)
+        })
+        .await;
+    cluster.nodes.iter().find(|node| node.disk == group.disks[0]).unwrap().set_away(true);
+    cluster.until_clean().await;
+    cluster.check(&gateway, &objects).await;
+    worker.stop().await;
+}
+
 /// One copy waits to be repaired, of one the name has rotted, and the last is on a disk that is silent for now: that disk's
 /// move waits for it, because what it leaves behind is cleared.
 #[tokio::test(start_paused = true)]
