@@ -75,7 +75,8 @@ fn boundaries_are_given_answered_and_taken() {
         assert_eq!(found().as_deref(), Some(READ_ONLY));
         let listed = iam(root, &format!("List{kind}s"), &[]);
         let path = format!("List{kind}sResult/{kind}s/member");
-        assert_eq!(boundary(&listed, &path).as_deref(), Some(READ_ONLY));
+        assert_eq!(listed.find(&format!("{path}/{name}")), Some("with"));
+        assert_eq!(boundary(&listed, &path), None, "lists do not have it");
 
         let put = format!("Put{kind}PermissionsBoundary");
         let delete = format!("Delete{kind}PermissionsBoundary");

@@ -155,8 +155,13 @@ fn rights_depend_on_tags() {
     refused(&ann, "CreateUser", &[("UserName", "eve")], 403, "AccessDenied");
     refused(&ann, "CreateUser", &[&[("UserName", "eve")][..], &of("blue")].concat(), 403, "AccessDenied");
     iam(&ann, "CreateUser", &[&[("UserName", "eve")][..], &of("red")].concat());
+    // Tags are rights, so giving them takes one, also to whom one makes.
+    put_user(root, "ann", "iam:CreateUser", r#""StringLike": {"aws:PrincipalTag/team": "red"}"#);
+    refused(&ann, "CreateUser", &[&[("UserName", "fay")][..], &of("red")].concat(), 403, "AccessDenied");
+    iam(&ann, "CreateUser", &[("UserName", "fay")]);
+    put_user(root, "ann", "iam:*", r#""StringEquals": {"aws:RequestTag/team": "red"}"#);
     // A list that is written otherwise is no tag.
-    refused(&ann, "CreateUser", &[("UserName", "fay"), ("Tags", "team=red")], 403, "AccessDenied");
+    refused(&ann, "CreateUser", &[("UserName", "gil"), ("Tags", "team=red")], 403, "AccessDenied");
 
     put_user(
         root,

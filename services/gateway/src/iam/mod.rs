@@ -291,12 +291,14 @@ async fn carry_out(
         if *name == users::UPDATE_USER {
             resources.extend(users::renamed_resource(&context)?);
         }
-        let told = told(&context, name, &resources)?;
-        for resource in &resources {
-            let call = Call { action: name, resource, headers: &parts.headers, peer, id, told: &told };
-            let decision = authorize_call(gateway, authenticated, directory, &call);
-            if !decision.is_allowed() {
-                return Err(IamError::denied(authenticated, name, resource, decision));
+        for action in std::iter::once(*name).chain(tags_action(name, parameters)) {
+            let told = told(&context, action, &resources)?;
+            for resource in &resources {
+                let call = Call { action, resource, headers: &parts.headers, peer, id, told: &told };
+                let decision = authorize_call(gateway, authenticated, directory, &call);
+                if !decision.is_allowed() {
+                    return Err(IamError::denied(authenticated, action, resource, decision));
+                }
             }
         }
 
@@ -329,6 +331,16 @@ const PERMISSIONS_BOUNDARY: &str = "iam:PermissionsBoundary";
 fn gives_boundary(action: &str) -> bool {
     let actions = ["CreateRole", "CreateUser", "PutRolePermissionsBoundary", "PutUserPermissionsBoundary"];
     action.strip_prefix("iam:").is_some_and(|name| actions.contains(&name))
+}
+
+/// What a call takes beside its own action, because it gives tags to what it makes: tags are rights where policies ask for them.
+fn tags_action(action: &str, parameters: &Parameters) -> Option<&'static str> {
+    let tags = match action {
+        "iam:CreateUser" => "iam:TagUser",
+        "iam:CreateRole" => "iam:TagRole",
+        _ => return None,
+    };
+    parameters.has_members("Tags").then_some(tags)
 }
 
 /// The condition keys that a call has by the user or the role that it is done to.

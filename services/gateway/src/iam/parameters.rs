@@ -58,6 +58,12 @@ impl Parameters {
         Ok(())
     }
 
+    /// Whether a list has members.
+    pub(super) fn has_members(&self, list: &str) -> bool {
+        let is_member = |name: &str| name.strip_prefix(list).is_some_and(|rest| rest.starts_with(".member."));
+        self.0.iter().any(|(name, _)| is_member(name))
+    }
+
     /// The members of a list, in their order: of each the values of its fields, by their names, of which that of a text is empty.
     /// IAM API Reference, "Making query requests"; their numbers go on from 1.
     pub(super) fn list(&self, list: &str) -> Result<Vec<BTreeMap<&str, &str>>, IamError> {

@@ -60,12 +60,12 @@ fn write_role(out: &mut Xml, role: &Holder) {
         out.text("Description", &terms.description);
     }
     out.text("MaxSessionDuration", &terms.session_seconds_max.to_string());
-    write_boundary(out, role);
 }
 
-/// The same with its tags, which lists of roles do not have.
+/// The same with its boundary and its tags, which lists of roles do not have.
 fn write_whole_role(out: &mut Xml, role: &Holder) {
     write_role(out, role);
+    write_boundary(out, role);
     write_tags(out, role);
 }
 

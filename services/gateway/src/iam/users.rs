@@ -67,12 +67,12 @@ pub(super) fn all(_context: &Context<'_>) -> Result<String, IamError> {
 pub(super) fn write_user(out: &mut Xml, user: &Holder) {
     out.text("Path", &user.path).text("UserName", &user.name).text("UserId", &user.id);
     out.text("Arn", &arn("user", &user.full_name())).text("CreateDate", xml_date(user.created()).as_str());
-    write_boundary(out, user);
 }
 
-/// The same with its tags, which lists of users do not have.
+/// The same with its boundary and its tags, which lists of users do not have.
 fn write_whole_user(out: &mut Xml, user: &Holder) {
     write_user(out, user);
+    write_boundary(out, user);
     write_tags(out, user);
 }
 
