@@ -1,7 +1,7 @@
 //! What was decided on requests, for operators: a line of the audit log for each, and of the last that were refused, why.
 //!
 //! Refusals are kept in memory, a bounded number of them, each within a bound of bytes, and go with the process. What a policy compares
-//! may be in them, and is told to operators alone (`explain/`).
+//! may be in them, and is told to operators alone (`explain/`); secrets are taken out before (`redact.rs`).
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -19,6 +19,7 @@ use crate::{
     audit::{Line, Queue},
     auth::{Authenticated, reason},
     iam::Call,
+    redact::told_value,
     request::{Request, RequestId},
 };
 
@@ -104,7 +105,7 @@ pub struct Explanation {
     pub kind: String,
     /// The same in a sentence.
     pub reason: String,
-    /// What the request has for condition keys.
+    /// What the request has for condition keys, without what is secret.
     pub context: BTreeMap<String, Vec<String>>,
     /// The statements that were decided on.
     pub statements: Vec<Statement>,
@@ -150,7 +151,7 @@ pub struct Condition {
     pub key: String,
     /// The values of the policy.
     pub wanted: Vec<String>,
-    /// Those of the request; none when it lacks the key.
+    /// Those of the request, without what is secret; none when it lacks the key.
     pub found: Vec<String>,
     /// Whether it holds.
     pub holds: bool,
@@ -160,6 +161,7 @@ impl Statement {
     fn new(seen: Seen) -> Self {
         let condition = |seen: SeenCondition| {
             let SeenCondition { operator, key, wanted, found, holds } = seen;
+            let found = found.into_iter().map(|value| told_value(&key, value)).collect();
             Condition { operator, key, wanted, found, holds }
         };
         Self {
@@ -228,6 +230,7 @@ impl Explanation {
         let action = whole_action(asked.action);
         let (mut left, mut left_out, mut context) = (context_bytes_max, trace.left_out, BTreeMap::new());
         for (key, values) in asked.context.told(asked.action) {
+            let values: Vec<String> = values.into_iter().map(|value| told_value(&key, value)).collect();
             let bytes = key.len() + values.iter().map(|value| value.len() + 16).sum::<usize>() + 64;
             match left.checked_sub(bytes) {
                 Some(rest) => {

@@ -26,6 +26,7 @@ mod metrics;
 mod operation;
 mod output;
 mod payload;
+mod redact;
 mod request;
 mod server;
 mod span;

@@ -144,6 +144,48 @@ fn a_refusal_is_explained_by_its_request() {
     assert!(!server.admin(&["explain", "0000000000000000"]) && !server.admin(&["explain"]));
 }
 
+/// What is compared is what was sent; what is kept and told of it is nothing that could be used.
+#[test]
+fn what_is_secret_is_compared_and_not_told() {
+    let server = Server::start();
+    let root = server.client();
+    let bucket = server.bucket();
+    bucket.object(Method::PUT, "k").body("x").ok();
+    let ann = user(root, "ann");
+    let signature = "0123456789abcdef".repeat(4);
+    let page =
+        |signature: &str| format!("https://s3.example.com/b/k?X-Amz-Date=1&X-Amz-Signature={signature}");
+    let wanted = page(&signature);
+    let own = format!(
+        r#"{{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*", "Condition": {{"StringEquals": {{"aws:Referer": "{wanted}"}}}}}}"#
+    );
+    put_user(root, "ann", &own);
+    let hers = ann.existing_bucket(&bucket.name);
+    hers.object(Method::GET, "k").header("referer", &wanted).ok();
+    let other = page(&"f".repeat(64));
+    hers.object(Method::GET, "k").header("referer", &other).refused(403, "AccessDenied");
+    let told = ask(&server, &json!("last")).remove(0);
+    let redacted = json!([page("REDACTED")]);
+    assert_eq!(told["context"]["aws:Referer"], redacted);
+    assert_eq!(told["statements"][0]["conditions"][0]["found"], redacted);
+    assert!(!told.to_string().contains(&"f".repeat(64)), "{told}");
+
+    let to_ann = trust(&[&format!("arn:aws:iam::{ACCOUNT}:user/ann")])
+        .replace(r#""Effect""#, r#""Condition": {"StringEquals": {"sts:ExternalId": "expected"}}, "Effect""#);
+    iam(root, "CreateRole", &[("RoleName", "r"), ("AssumeRolePolicyDocument", &to_ann)]);
+    let arn = format!("arn:aws:iam::{ACCOUNT}:role/r");
+    let assume = |external: &str| {
+        let parameters = [("RoleArn", arn.as_str()), ("RoleSessionName", "s1"), ("ExternalId", external)];
+        ann.call("sts", "AssumeRole", &parameters)
+    };
+    assume("expected").ok();
+    assume("another-secret").refused_call(403, "AccessDenied");
+    let told = ask(&server, &json!("last")).remove(0);
+    assert_eq!(told["context"]["sts:ExternalId"], json!(["REDACTED"]));
+    assert_eq!(told["statements"][1]["conditions"][0]["found"], json!(["REDACTED"]), "{told}");
+    assert!(!told.to_string().contains("another-secret"), "{told}");
+}
+
 /// What is told of a request that is described is what is decided on it when it is sent.
 #[test]
 fn what_is_described_is_decided_as_what_is_sent() {

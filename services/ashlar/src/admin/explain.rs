@@ -14,7 +14,10 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 
-use super::{Connect, table::Table};
+use super::{
+    Connect,
+    table::{Table, plain},
+};
 use crate::Exit;
 
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -111,8 +114,7 @@ pub(crate) async fn run(env: &Env, explain: &Explain) -> Result<(), Exit> {
     }
     found.sort_by(|one, other| other.time.cmp(&one.time));
     if explain.json {
-        let text = serde_json::to_string_pretty(&found);
-        super::print(&format!("{}\n", text.map_err(|error| Exit::because(Exit::FAILED, &error))?));
+        super::print(&as_json(&found).map_err(|error| Exit::because(Exit::FAILED, &error))?);
         return Ok(());
     }
     super::print(&if explain.last { in_lines(&found) } else { found.iter().map(in_words).collect() });
@@ -131,7 +133,7 @@ async fn ask(env: &Env, address: &str, token: &str, body: Bytes) -> Result<Vec<E
         (StatusCode::NOT_FOUND, _) => {
             Err(failed("it explains nothing: is it a gateway's --health-listen?".to_owned()))
         }
-        (_, Ok(Told::Error(problem))) => Err(Exit::new(Exit::FAILED, problem)),
+        (_, Ok(Told::Error(problem))) => Err(Exit::new(Exit::FAILED, plain(&problem))),
         (status, _) => Err(failed(format!("{status}"))),
     }
 }
@@ -155,6 +157,20 @@ async fn post(env: &Env, address: &str, token: &str, body: Bytes) -> Result<(Sta
     Ok((status, body))
 }
 
+/// For programs, and with nothing that controls a terminal: of such characters JSON itself escapes only those of ASCII.
+fn as_json(found: &[Explanation]) -> Result<String, serde_json::Error> {
+    let mut text = String::new();
+    for character in serde_json::to_string_pretty(found)?.chars() {
+        if character.is_control() && character != '\n' {
+            let _ = write!(text, "\\u{:04x}", u32::from(character));
+        } else {
+            text.push(character);
+        }
+    }
+    text.push('\n');
+    Ok(text)
+}
+
 /// A line for each.
 fn in_lines(found: &[Explanation]) -> String {
     let mut table = Table::new(["TIME", "REQUEST", "WHO", "ACTION", "RESOURCE", "REFUSED BY"]);
@@ -171,18 +187,22 @@ fn in_words(told: &Explanation) -> String {
     let verdict = if told.allowed { "allowed" } else { "denied" };
     let mut text = String::new();
     if let Some(id) = &told.request_id {
-        let _ = writeln!(text, "request    {id}");
+        let _ = writeln!(text, "request    {}", plain(id));
     }
     let _ = writeln!(
         text,
         "time       {}\nwho        {}\naction     {}\nresource   {}\nverdict    {verdict}, {}",
-        told.time, told.principal, told.action, told.resource, told.reason
+        plain(&told.time),
+        plain(&told.principal),
+        plain(&told.action),
+        plain(&told.resource),
+        plain(&told.reason)
     );
     if let Some(key) = &told.access_key_id {
-        let _ = writeln!(text, "access key {key}");
+        let _ = writeln!(text, "access key {}", plain(key));
     }
     if let Some(address) = &told.source_ip {
-        let _ = writeln!(text, "from       {address}");
+        let _ = writeln!(text, "from       {}", plain(address));
     }
     text.push('\n');
     let mut statements = Table::new(["KIND", "POLICY", "STATEMENT", "EFFECT", "MATCHES", "WHY NOT"]);
@@ -237,7 +257,7 @@ mod tests {
 
     use gateway::{Condition, Explanation, Statement};
 
-    use super::{condition, in_lines, in_words};
+    use super::{as_json, condition, in_lines, in_words};
 
     fn told() -> Explanation {
         let statement = Statement {
@@ -290,6 +310,30 @@ mod tests {
         }
         assert_eq!(in_lines(&[told()]).lines().count(), 2);
         assert_eq!(in_lines(&[]), "");
+    }
+
+    /// Clients choose keys, headers and names of sessions; none of them gets at an operator's terminal.
+    #[test]
+    fn nothing_that_a_client_sends_controls_a_terminal() {
+        let bad = || "x\u{1b}[2J\ny\u{7f}\u{9b}m".to_owned();
+        let mut told = told();
+        let lines = in_words(&told).lines().count();
+        (told.request_id, told.access_key_id, told.source_ip) = (Some(bad()), None, Some(bad()));
+        [&mut told.time, &mut told.principal, &mut told.action, &mut told.resource, &mut told.reason]
+            .into_iter()
+            .for_each(|text| *text = bad());
+        told.context = BTreeMap::from([(bad(), vec![bad()])]);
+        told.statements[0].policy = bad();
+        told.statements[0].sid = Some(bad());
+        told.statements[0].conditions[0].found = vec![bad()];
+        let words = in_words(&told);
+        assert_eq!(words.lines().count(), lines, "{words}");
+        assert!(words.contains(r"resource   x\u{1b}[2J\ny\u{7f}\u{9b}m"), "{words}");
+        let json = as_json(std::slice::from_ref(&told)).expect("it is written");
+        for text in [&words, &in_lines(std::slice::from_ref(&told)), &json] {
+            assert!(!text.contains(|found: char| found.is_control() && found != '\n'), "{text:?}");
+        }
+        assert_eq!(serde_json::from_str::<Vec<Explanation>>(&json).expect("it is JSON"), [told]);
     }
 
     #[test]

@@ -13,9 +13,9 @@ impl Table {
         Self { lines: vec![columns.iter().map(|column| (*column).to_owned()).collect()] }
     }
 
-    /// Adds a line.
+    /// Adds a line. What controls a terminal is shown, and not sent.
     pub(crate) fn line<const N: usize>(&mut self, cells: [String; N]) {
-        self.lines.push(cells.into());
+        self.lines.push(cells.iter().map(|cell| plain(cell)).collect());
     }
 
     /// The table as text; empty without a line.
@@ -38,6 +38,19 @@ impl Table {
     }
 }
 
+/// A text of one line in which characters that control a terminal are written out, as clients choose names and values.
+pub(crate) fn plain(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character.is_control() {
+            plain.extend(character.escape_default());
+        } else {
+            plain.push(character);
+        }
+    }
+    plain
+}
+
 /// The first eight digits of an identifier: enough to tell a cluster's apart.
 pub(crate) fn short(id: impl ToString) -> String {
     id.to_string().chars().take(8).collect()
@@ -57,7 +70,7 @@ pub(crate) fn bytes(count: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Table, bytes};
+    use super::{Table, bytes, plain};
 
     #[test]
     fn columns_are_aligned_and_an_empty_table_is_nothing() {
@@ -65,6 +78,15 @@ mod tests {
         assert_eq!(table.text(), "");
         table.line(["long".to_owned(), "c".to_owned()]);
         assert_eq!(table.text(), "a     bbb\nlong  c\n");
+    }
+
+    #[test]
+    fn what_controls_a_terminal_is_written_out() {
+        assert_eq!(plain("a\u{1b}[2J\r\n\0\u{7f}\u{9b}1m"), r"a\u{1b}[2J\r\n\u{0}\u{7f}\u{9b}1m");
+        assert_eq!(plain("k\u{e4}se \u{1f600}"), "k\u{e4}se \u{1f600}");
+        let mut table = Table::new(["A"]);
+        table.line(["x\ny\u{1b}c".to_owned()]);
+        assert_eq!(table.text(), "A\nx\\ny\\u{1b}c\n");
     }
 
     #[test]

@@ -30,17 +30,9 @@ use types::{BucketName, Timestamp};
 
 use crate::{
     Gateway,
+    redact::without_secrets,
     request::{RequestId, Response},
 };
-
-/// Parameters of a signature that a reader of the log could use, or that tell a secret.
-const SECRET_PARAMETERS: [&str; 5] = [
-    "x-amz-signature",
-    "x-amz-security-token",
-    "signature",
-    "x-amz-server-side-encryption-customer-key",
-    "x-amz-copy-source-server-side-encryption-customer-key",
-];
 
 /// How a request came in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -359,27 +351,6 @@ fn authentication(headers: &HeaderMap, query: &Query<'_>) -> (&'static str, &'st
 fn request_uri(parts: &Parts) -> String {
     let uri = without_secrets(&parts.uri.to_string());
     quoted(format!("{} {uri} {:?}", parts.method, parts.version).as_bytes())
-}
-
-/// A URI, but for what in its query is secret. That of a page that refers to here may be presigned too.
-pub(super) fn without_secrets(uri: &str) -> String {
-    let Some((path, query)) = uri.split_once('?') else { return uri.to_owned() };
-    let parameters: Vec<String> = query.split('&').map(hide_secret).collect();
-    format!("{path}?{}", parameters.join("&"))
-}
-
-fn hide_secret(parameter: &str) -> String {
-    let Ok(parsed) = Query::parse(parameter) else {
-        // Of what cannot be decoded nobody knows what it is.
-        return parameter
-            .split_once('=')
-            .map_or("REDACTED".to_owned(), |(name, _)| format!("{name}=REDACTED"));
-    };
-    let name = parsed.iter().next().map_or("", |(name, _)| name);
-    match SECRET_PARAMETERS.iter().any(|secret| name.eq_ignore_ascii_case(secret)) {
-        true => format!("{name}=REDACTED"),
-        false => parameter.to_owned(),
-    }
 }
 
 /// Text for a field in quotes: a quote, and what is no printable character of ASCII, as `%XX`.
