@@ -172,8 +172,8 @@ pub struct DiskStatus {
     pub shards: u64,
     /// Whether the disk takes shards; a failed or full disk does not.
     pub writable: bool,
-    /// Whether a write or sync failed, or was not answered in time, after which nothing is written any more: what is kept
-    /// should be rebuilt elsewhere while it can still be read.
+    /// Whether a write or sync failed, after which nothing is written any more, or has not been answered for ten minutes: what is
+    /// kept should be rebuilt elsewhere while it can still be read.
     pub failed: bool,
     /// Damage that the last start found: shards that answer `ShardCorrupt` until they are repaired, what is quarantined, and
     /// ends of segments that were torn, as a power cut leaves them.

@@ -9,8 +9,8 @@
 //!
 //! Invariant: a shard is visible only after its record is stable; it is out of view only after its tombstone is.
 //! Invariant: tombstones beat records, whichever came first.
-//! Invariant: after a failed sync, or one that was not answered in time, nothing more is acknowledged; what is stable can still
-//! be read.
+//! Invariant: after a failed sync nothing more is acknowledged; what is stable can still be read. Nothing is acknowledged while the
+//! medium does not answer.
 
 mod active;
 mod buffers;
@@ -108,6 +108,8 @@ struct Shared {
     slack_bytes: AtomicU64,
     /// Size of the file system when it was last asked for.
     capacity_bytes: AtomicU64,
+    /// As the file system said last.
+    free_bytes: AtomicU64,
     damaged_records: u64,
     quarantined_records: u64,
     /// Room of streamed puts that were given up, to be voided.
@@ -171,7 +173,9 @@ impl Shared {
         self.capacity_bytes.store(space.total_bytes, Ordering::Relaxed);
         let share = space.total_bytes / 100 * u64::from(self.options.reserve.percent);
         let reserve = share.max(self.options.reserve.bytes);
-        Ok((space.total_bytes, space.available_bytes.saturating_sub(reserve / part)))
+        let free_bytes = space.available_bytes.saturating_sub(reserve / part);
+        self.free_bytes.store(free_bytes, Ordering::Relaxed);
+        Ok((space.total_bytes, free_bytes))
     }
 }
 
@@ -252,6 +256,7 @@ impl DiskStore {
             watch,
             slack_bytes: AtomicU64::new(0),
             capacity_bytes: AtomicU64::new(0),
+            free_bytes: AtomicU64::new(0),
             damaged_records: recovered.damaged,
             quarantined_records: recovered.quarantined,
             abandoned: Mutex::default(),
@@ -362,6 +367,7 @@ impl ShardStore for DiskStore {
         header.validate()?;
         self.handle.check_open()?;
         self.handle.shared.check_failure()?;
+        self.handle.shared.check_hung()?;
         let (name, old) = TakenName::take(&self.handle.shared, &ShardRecord::from(&header), purpose)?;
         let claim = match old {
             None => Claim::New(purpose),
@@ -471,12 +477,14 @@ impl ShardStore for DiskStore {
                 warn!(disk = %self.handle.shared.disk, %error, "free space is not known");
                 (capacity_bytes(), 0)
             }
-            Ok(None) | Err(_) => (capacity_bytes(), 0),
+            Ok(None) => (capacity_bytes(), 0),
+            Err(_) => (capacity_bytes(), self.handle.shared.free_bytes.load(Ordering::Relaxed)),
         };
         let available_bytes = free_bytes + self.handle.shared.slack_bytes.load(Ordering::Relaxed);
         let (live_bytes, dead_bytes) = self.handle.shared.index().live_and_dead_bytes();
-        let failed = self.handle.shared.failure.get().is_some();
-        let usable = !failed && !*self.closing.borrow();
+        let shared = &self.handle.shared;
+        let failed = shared.failure.get().is_some() || shared.watch.has_failed();
+        let usable = !failed && shared.check_hung().is_ok() && !*self.closing.borrow();
         DiskStatus {
             disk: self.handle.shared.disk,
             medium: self.handle.shared.options.medium.clone(),

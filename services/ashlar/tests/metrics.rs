@@ -217,10 +217,11 @@ impl Cluster {
         }
         let database = format!("sqlite:{}", path("metadata.sqlite"));
         let data = [path("1"), path("2"), path("3")].join(",");
+        let audit_log = path("decisions.log");
         let words: [&[&str]; 4] = [
             &["metadata", "--listen", &metadata, "--database-url", &database, "--standard-coding", "2+1"],
             &["chunk", "--listen", &chunk, "--metadata", &metadata, "--data", &data],
-            &["gateway", "--listen", &gateway, "--metadata", &metadata],
+            &["gateway", "--listen", &gateway, "--metadata", &metadata, "--audit-log", &audit_log],
             &["worker", "--metadata", &metadata],
         ];
         let start = |words: &&[&str]| {
@@ -300,6 +301,13 @@ async fn each_service_tells_exactly_what_was_asked_of_it() {
     let failures = "ashlar_s3_requests_total{operation=\"ListObjectsV2\",status=\"5xx\"}";
     assert_eq!(after.series.get(failures), Some(&0.0));
     assert_eq!(grown("ashlar_pool_shard_writes_total{result=\"ok\"}"), 15.0);
+    // The buckets and objects that are there, and those that are not.
+    let lines = "ashlar_audit_lines_written_total";
+    wait_for(&env, "the lines of ten decisions", async || {
+        cluster.scrape(&env, "gateway").await.get(lines) - before.get(lines) >= 10.0
+    })
+    .await;
+    assert_eq!(after.get("ashlar_audit_lines_dropped_total"), 0.0);
     assert!(grown("ashlar_pool_shard_reads_total{result=\"ok\"}") >= 6.0);
 
     let metadata = cluster.scrape(&env, "metadata").await;

@@ -58,15 +58,16 @@ pub struct DiskOptions {
     pub mark_segment_bytes: u64,
     /// What is left free.
     pub reserve: Reserve,
-    /// How long a write or sync may take before the disk is taken to hang and given up.
+    /// How long a write or sync may take before the disk is taken to hang, and takes nothing until it answers. After twenty times
+    /// as long it counts as failed meanwhile.
     pub hung_after: Duration,
     /// Shared by the disks of a process.
     pub scan_turns: ScanTurns,
 }
 
 impl DiskOptions {
-    /// The defaults for a directory: segments of 256 MiB, of marks 16 MiB, medium `disk`, given
-    /// up after a write or sync of 30 seconds.
+    /// The defaults for a directory: segments of 256 MiB, of marks 16 MiB, medium `disk`, taken
+    /// to hang after a write or sync of 30 seconds.
     pub fn new(directory: impl Into<PathBuf>) -> Self {
         Self {
             directory: directory.into(),

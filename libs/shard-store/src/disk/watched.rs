@@ -5,7 +5,9 @@
 //! between two looks than it meant to wait: a process that was stopped, or a machine that slept, must not take its own
 //! absence for the medium's. Reads are not counted, for a disk may try long to read a bad sector.
 //!
-//! The disk has failed for good then, as after a failed sync; what is kept on it is read again as soon as it answers.
+//! The disk takes nothing then until it answers. A storage network that fails over, or a disk that tries a bad sector for a
+//! minute, has refused nothing, and what was written is in order as after any other wait; what waited for it was told that its
+//! outcome is unknown. One that hangs for much longer counts as failed meanwhile, so that what is on it is rebuilt elsewhere.
 
 use std::{
     collections::BTreeMap,
@@ -13,7 +15,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -21,12 +23,15 @@ use std::{
 use chunk_api::Error;
 use env::{DirectoryLock, Disk, File, OpenMode, SpaceUsage};
 use tokio::sync::watch;
-use tracing::info;
+use tracing::{error, info};
 
 use super::{Handle, Shared};
 
 /// Looks in the time after which a medium is taken to hang.
 const LOOKS: u32 = 10;
+
+/// After how many times as long it counts as failed.
+const FAILED_AFTER: u32 = 20;
 
 /// The calls under way.
 pub(super) struct Watch {
@@ -37,6 +42,8 @@ pub(super) struct Watch {
     calls: Mutex<Calls>,
     /// Whether one has been under way for too long.
     hung: watch::Sender<bool>,
+    /// Whether it has been so for much longer.
+    failed: AtomicBool,
 }
 
 #[derive(Default)]
@@ -55,12 +62,18 @@ struct UnderWay<'a> {
 impl Watch {
     pub(super) fn new(limit: Duration) -> Self {
         let hung = watch::Sender::new(false);
-        Self { limit, watched_ms: AtomicU64::new(0), calls: Mutex::default(), hung }
+        let (watched_ms, failed) = (AtomicU64::new(0), AtomicBool::new(false));
+        Self { limit, watched_ms, calls: Mutex::default(), hung, failed }
     }
 
     /// Whether the medium hangs now.
     pub(super) fn is_hung(&self) -> bool {
         *self.hung.borrow()
+    }
+
+    /// Whether it hangs for so long by now that it counts as failed.
+    pub(super) fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::Relaxed)
     }
 
     fn begin(&self) -> UnderWay<'_> {
@@ -83,7 +96,9 @@ impl Watch {
         let counted = u64::try_from(counted.as_millis()).unwrap_or(u64::MAX);
         let now = self.watched_ms.fetch_add(counted, Ordering::Relaxed) + counted;
         let oldest = self.calls().under_way.first_key_value().map(|(_, began)| *began);
-        let is_hung = oldest.is_some_and(|began| u128::from(now - began) >= self.limit.as_millis());
+        let is_older = |age: Duration| oldest.is_some_and(|began| u128::from(now - began) >= age.as_millis());
+        let is_hung = is_older(self.limit);
+        self.failed.store(is_older(self.limit * FAILED_AFTER), Ordering::Relaxed);
         self.hung.send_if_modified(|hung| std::mem::replace(hung, is_hung) != is_hung);
         is_hung
     }
@@ -102,26 +117,27 @@ impl Drop for UnderWay<'_> {
 impl Shared {
     /// Fails while the medium hangs.
     pub(super) fn check_hung(&self) -> Result<(), Error> {
-        if self.watch.is_hung() { Err(self.fail(&self.hung())) } else { Ok(()) }
-    }
-
-    fn hung(&self) -> io::Error {
+        if !self.watch.is_hung() {
+            return Ok(());
+        }
         let reason = format!("a write or sync was not answered within {:?}", self.watch.limit);
-        io::Error::new(io::ErrorKind::TimedOut, reason)
+        Err(Error::DiskFailed { disk: self.disk, reason })
     }
 }
 
 impl Handle {
-    /// Runs what waits for the medium, and gives it up while that hangs.
+    /// Runs what waits for the medium, and gives it up with `TimedOut` when that hangs. While it hangs already, nothing is begun:
+    /// `DiskFailed`.
     pub(super) async fn unless_hung<T>(
         &self,
         work: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {
+        self.shared.check_hung()?;
         let mut hung = self.shared.watch.hung.subscribe();
         tokio::select! {
             biased;
             // The sender lives as long as `shared`.
-            _ = hung.wait_for(|hung| *hung) => Err(self.shared.fail(&self.shared.hung())),
+            _ = hung.wait_for(|hung| *hung) => Err(Error::TimedOut),
             result = work => result,
         }
     }
@@ -139,10 +155,13 @@ pub(super) async fn run(shared: Arc<Shared>, mut ended: watch::Receiver<bool>) {
         let now = shared.env.now();
         let is_hung = shared.watch.look(now.since(last));
         last = now;
-        if is_hung {
-            shared.fail(&shared.hung());
-        } else if was_hung {
-            info!(disk = %shared.disk, "the disk answers again; it can be read, and takes nothing before a restart");
+        match (was_hung, is_hung) {
+            (false, true) => {
+                let directory = shared.options.directory.display();
+                error!(disk = %shared.disk, %directory, limit = ?shared.watch.limit, "the disk does not answer; it takes nothing until it does");
+            }
+            (true, false) => info!(disk = %shared.disk, "the disk answers again"),
+            _ => {}
         }
         was_hung = is_hung;
     }
@@ -285,6 +304,21 @@ mod tests {
         assert!(!watch.look(SECOND) && !watch.is_hung(), "the second is not that old");
         drop(second);
         (0..20).for_each(|_| assert!(!watch.look(3 * SECOND)));
+    }
+
+    #[test]
+    fn a_medium_that_hangs_for_ten_minutes_has_failed_until_it_answers() {
+        let watch = Watch::new(30 * SECOND);
+        let call = watch.begin();
+        for _ in 0..199 {
+            watch.look(3 * SECOND);
+        }
+        assert!(watch.is_hung() && !watch.has_failed());
+        watch.look(3 * SECOND);
+        assert!(watch.has_failed());
+        drop(call);
+        watch.look(3 * SECOND);
+        assert!(!watch.is_hung() && !watch.has_failed());
     }
 
     #[test]

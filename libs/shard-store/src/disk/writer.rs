@@ -369,7 +369,7 @@ impl Writer {
             let synced = self.shared.syncs.count(&self.shared.env, || file.sync_data());
             synced.map_err(|error| self.shared.fail(&error))?;
         }
-        // It may have taken so long that the disk was given up, and callers were told so.
+        // Something else may have failed meanwhile.
         self.shared.check_failure()?;
         self.stable.group = self.group;
         for (kind, end) in [(Kind::Shards, self.shards.end()), (Kind::Marks, self.marks.end())] {
