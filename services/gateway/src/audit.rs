@@ -45,6 +45,9 @@ const TEXT_BYTES_MAX: usize = 2 << 10;
 const PAUSE_MIN: Duration = Duration::from_millis(500);
 const PAUSE_MAX: Duration = Duration::from_secs(30);
 
+/// Pauses between attempts when the stop has begun.
+const STOP_PAUSE: Duration = Duration::from_millis(250);
+
 /// Longest time that the stop waits for the last lines to be written.
 const STOP_WAIT: Duration = Duration::from_secs(5);
 
@@ -199,6 +202,17 @@ impl Queue {
         self.changed.notify_one();
     }
 
+    fn is_closed(&self) -> bool {
+        self.waiting().is_closed
+    }
+
+    /// Waits until no more come. For the task that writes, which alone waits for changes.
+    async fn closed(&self) {
+        while !self.is_closed() {
+            self.changed.notified().await;
+        }
+    }
+
     /// Takes what is left, of which nothing is written any more.
     fn give_up(&self) {
         let mut waiting = self.waiting();
@@ -261,8 +275,12 @@ async fn run(env: Env, queue: Arc<Queue>, mut sink: Sink) {
                 Err(Problem::Refused(reason)) => queue.settle(Some(&reason)),
                 Err(Problem::Failed(reason)) => {
                     tracing::warn!(reason, "the audit log cannot be written; it is tried again");
-                    env.sleep(pause).await;
-                    pause = (pause * 2).min(PAUSE_MAX);
+                    // The stop waits for a short time, so it ends a long pause.
+                    if queue.is_closed() {
+                        env.sleep(STOP_PAUSE).await;
+                    } else if env.timeout(pause, queue.closed()).await.is_err() {
+                        pause = (pause * 2).min(PAUSE_MAX);
+                    }
                     continue;
                 }
             }

@@ -128,8 +128,8 @@ pub struct FrontConfig {
     /// which kind of policy decided. What cannot be written for long is dropped, and counted.
     #[arg(long, env = "ASHLAR_AUDIT_LOG", value_name = "stdout|FILE|URL")]
     pub audit_log: Option<AuditTarget>,
-    /// File of a token that the webhook is posted to with. It is read before each post, so that whoever renews the token only writes
-    /// the file.
+    /// File of a token that the webhook is posted to with. It is read at the start, and before each post, so that whoever renews
+    /// the token only writes the file.
     #[arg(long, env = "ASHLAR_AUDIT_LOG_TOKEN_FILE", requires = "audit_log", value_name = "FILE")]
     pub audit_log_token_file: Option<PathBuf>,
     /// Seconds that a restore of an archived object is under way before the object can be read. Bytes of archive classes can be

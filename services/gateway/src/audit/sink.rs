@@ -40,6 +40,17 @@ pub enum SinkError {
     /// There is no thread for it.
     #[error("--audit-log has no thread to be written by")]
     Thread(#[source] io::Error),
+    /// There is nobody to show the token to.
+    #[error("--audit-log-token-file is for a webhook, and --audit-log names none")]
+    TokenUnused,
+    /// The token cannot be used.
+    #[error("--audit-log-token-file {path}: {reason}")]
+    Token {
+        /// Its file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
     /// TLS cannot be set up.
     #[error("cannot speak to the webhook of --audit-log")]
     Tls(#[source] ConnectError),
@@ -52,13 +63,14 @@ pub(crate) enum Sink {
 }
 
 impl Sink {
-    /// Opens what a target names.
+    /// Opens what a target names. A token is for a webhook alone, and has to be there.
     pub(crate) async fn open(
         env: &Env,
         target: &AuditTarget,
         token_file: Option<&Path>,
     ) -> Result<Self, SinkError> {
         match target {
+            AuditTarget::Stdout | AuditTarget::File(_) if token_file.is_some() => Err(SinkError::TokenUnused),
             AuditTarget::Stdout => Local::start(env, Place::Stdout).map(Self::Local),
             AuditTarget::File(path) => {
                 let (own_env, own_path) = (env.clone(), path.clone());
@@ -70,13 +82,13 @@ impl Sink {
             AuditTarget::Webhook { endpoint, path } => {
                 let tls = of_endpoint(env, endpoint, &Trust::System).await.map_err(SinkError::Tls)?;
                 let token_file = token_file.map(Path::to_owned);
-                Ok(Self::Webhook(Box::new(Webhook {
-                    env: env.clone(),
-                    endpoint: endpoint.clone(),
-                    path: path.clone(),
-                    tls,
-                    token_file,
-                })))
+                let (env, endpoint, path) = (env.clone(), endpoint.clone(), path.clone());
+                let webhook = Webhook { env, endpoint, path, tls, token_file };
+                // What is wrong with it is said now, and not when the first line is lost.
+                if let (Err(reason), Some(path)) = (webhook.token().await, webhook.token_file.clone()) {
+                    return Err(SinkError::Token { path, reason });
+                }
+                Ok(Self::Webhook(Box::new(webhook)))
             }
         }
     }
@@ -207,7 +219,11 @@ impl Webhook {
         let reading = self.env.spawn_blocking(move || env.disk().read_small(&path, TOKEN_BYTES_MAX));
         let read = reading.await.ok_or("reading the token was given up")?;
         let read = read.map_err(|error| format!("the token cannot be read: {error}"))?;
-        let value = [b"Bearer ", read.trim_ascii()].concat();
+        let read = read.trim_ascii();
+        if read.is_empty() {
+            return Err("there is no token in it".to_owned());
+        }
+        let value = [b"Bearer ", read].concat();
         let mut token = HeaderValue::from_bytes(&value).map_err(|_| "the token is no text")?;
         token.set_sensitive(true);
         Ok(Some(token))

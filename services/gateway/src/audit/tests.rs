@@ -1,6 +1,6 @@
 //! The queue has bounds, and the stop has an end.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use env::{Env, Listener};
 use policy::Principal;
@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use types::Timestamp;
 
-use super::{AuditTarget, Line, Queue, Sink, WAITING_BYTES_MAX, WAITING_LINES_MAX, Writer};
+use super::{AuditTarget, Line, Queue, Sink, SinkError, WAITING_BYTES_MAX, WAITING_LINES_MAX, Writer};
 use crate::{decisions::Asker, request::RequestId};
 
 fn asker() -> Asker {
@@ -53,7 +53,7 @@ async fn lines_are_added_to_a_file_and_to_another_when_it_was_taken_away() {
     let writer = Writer::start(&env, queue.clone(), sink);
     add(&queue, 3, "arn:aws:s3:::b/k");
     while queue.written.get() < 3 {
-        env.sleep(std::time::Duration::from_millis(1)).await;
+        env.sleep(Duration::from_millis(1)).await;
     }
     let read = || String::from_utf8(env.disk().read_small(&path, 1 << 20).unwrap()).unwrap();
     let text = read();
@@ -110,6 +110,59 @@ async fn read_post(connection: &mut Box<dyn env::Connection>) -> String {
     }
 }
 
+/// Answers the next post.
+async fn answer(listener: &dyn Listener, status: &str) -> String {
+    let (mut connection, _) = listener.accept().await.unwrap();
+    let post = read_post(&mut connection).await;
+    let answer = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n");
+    connection.write_all(answer.as_bytes()).await.unwrap();
+    post
+}
+
+/// A token that cannot be shown to anybody, or is not there, is said at the start.
+#[tokio::test]
+async fn a_token_is_for_a_webhook_and_is_there_at_the_start() {
+    let (env, folder) = (Env::real(), TempDir::new().unwrap());
+    let (token, log) = (folder.path().join("token"), folder.path().join("audit.log"));
+    let (_listener, hook) = webhook(&env).await;
+    let open = async |target: &AuditTarget| Sink::open(&env, target, Some(&token)).await.map(drop);
+    assert!(
+        matches!(open(&hook).await, Err(SinkError::Token { path, .. }) if path == token),
+        "it is not there"
+    );
+    for (content, is_good) in [(&b" \n"[..], false), (b"a\nb", false), (b"sesame\n", true)] {
+        env.disk().replace_small(&token, content).unwrap();
+        let opened = open(&hook).await;
+        assert!(if is_good { opened.is_ok() } else { matches!(opened, Err(SinkError::Token { .. })) });
+    }
+    for target in [AuditTarget::Stdout, AuditTarget::File(log.clone())] {
+        assert!(matches!(open(&target).await, Err(SinkError::TokenUnused)), "{target}");
+    }
+    assert!(env.disk().read_small(&log, 1).is_err(), "no file was made");
+}
+
+/// A stop in a long pause tries at once, and again soon.
+#[tokio::test]
+async fn a_stop_in_a_pause_tries_what_waits() {
+    const UNAVAILABLE: &str = "503 Service Unavailable";
+    let (env, queue) = (Env::real(), Arc::new(Queue::default()));
+    let (listener, target) = webhook(&env).await;
+    let sink = Sink::open(&env, &target, None).await.unwrap();
+    let writer = Writer::start(&env, queue.clone(), sink);
+    add(&queue, 3, "r");
+    for _ in 0..3 {
+        answer(&*listener, UNAVAILABLE).await;
+    }
+    // The next pause has begun, which is of two seconds.
+    env.sleep(Duration::from_millis(200)).await;
+    let stopping = env.spawn(writer.stop());
+    for status in [UNAVAILABLE, UNAVAILABLE, "200 OK"] {
+        env.timeout(Duration::from_secs(1), answer(&*listener, status)).await.expect("it is tried soon");
+    }
+    stopping.await;
+    assert_eq!((queue.written.get(), queue.dropped.get()), (3, 0));
+}
+
 /// What a webhook does not take is tried again, or dropped if it would never be taken, and nothing is followed.
 #[tokio::test]
 async fn a_webhook_gets_lines_until_it_takes_them() {
@@ -122,24 +175,19 @@ async fn a_webhook_gets_lines_until_it_takes_them() {
     let writer = Writer::start(&env, queue.clone(), sink);
     let mut posts = Vec::new();
     for status in ["503 Service Unavailable", "302 Found\r\nlocation: http://127.0.0.1:1/", "200 OK"] {
-        let (mut connection, _) = listener.accept().await.unwrap();
-        posts.push(read_post(&mut connection).await);
-        let answer = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n");
-        connection.write_all(answer.as_bytes()).await.unwrap();
+        posts.push(answer(&*listener, status).await);
     }
     let (head, body) = posts[0].split_once("\r\n\r\n").unwrap();
     assert!(head.starts_with("POST /hook?a=1 HTTP/1.1\r\n"), "{head}");
     assert!(head.contains("authorization: Bearer sesame\r\n") && body.lines().count() == 2, "{head}");
     assert!(posts.iter().all(|post| *post == posts[0]), "the same lines again");
     while queue.written.get() < 2 {
-        env.sleep(std::time::Duration::from_millis(1)).await;
+        env.sleep(Duration::from_millis(1)).await;
     }
     add(&queue, 1, "r");
-    let (mut connection, _) = listener.accept().await.unwrap();
-    read_post(&mut connection).await;
-    connection.write_all(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+    answer(&*listener, "400 Bad Request").await;
     while queue.dropped.get() < 1 {
-        env.sleep(std::time::Duration::from_millis(1)).await;
+        env.sleep(Duration::from_millis(1)).await;
     }
     writer.stop().await;
     assert_eq!((queue.written.get(), queue.dropped.get()), (2, 1));
