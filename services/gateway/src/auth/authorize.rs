@@ -16,7 +16,7 @@ use types::{Attributes, ObjectKey, VersionId};
 
 use super::{
     authority::{Authority, EXISTING_TAG, Facts, NEVER_DENIED, authority, denied, stored_policy},
-    calls::{check_account, principal},
+    calls::{check_account, note_unasked, principal},
     conditions::{add_existing_tags, add_request_tags, keys_of_upload, of_request, set_encryption_of_upload},
     lists::{Lists, ownership},
     own::Own,
@@ -241,6 +241,10 @@ async fn decide(
     };
     // Its parts would be nobody's. Source: Amazon S3 User Guide, "Multipart upload API and permissions".
     if operation == Operation::CreateMultipartUpload && account.is_none() {
+        let nobody = principal(&request.authenticated);
+        let key = request.address.key.as_ref().map(ObjectKey::as_str);
+        let resource = Resource::S3 { bucket: bucket.name.as_str(), key };
+        note_unasked(gateway, &Asker::of(gateway, request, &nobody), &nobody, (action, resource));
         let message = "Anonymous users cannot initiate multipart uploads.  Please authenticate.";
         return Err(S3Error::with_message(ErrorCode::AccessDenied, message));
     }

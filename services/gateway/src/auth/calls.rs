@@ -33,20 +33,48 @@ pub(crate) fn principal(authenticated: &Authenticated) -> Principal {
     }
 }
 
-/// Decides, and tells of it.
+/// Decides, and tells of it, unless it is allowed as `is_new` knows already.
 fn decide(
     gateway: &Gateway,
     own: &Own,
     of: Of<'_>,
     (asker, asked): (&Asker, &policy::Request<'_>),
+    is_new: impl FnOnce(Decision) -> bool,
 ) -> Decision {
     let decision = own.decide(of, asked);
-    if decision.is_allowed() {
-        gateway.decisions.note(asker, (asked.action, asked.resource), decision);
-    } else {
+    if !decision.is_allowed() {
         gateway.decisions.note_refused(asker, asked, |bytes_max| own.explain(of, asked, bytes_max));
+    } else if is_new(decision) {
+        gateway.decisions.note(asker, (asked.action, asked.resource), decision);
     }
     decision
+}
+
+/// Tells of what is refused without that any policy is asked, and of whom there is none.
+pub(super) fn note_unasked(
+    gateway: &Gateway,
+    asker: &Asker,
+    principal: &Principal,
+    (action, resource): (&str, Resource<'_>),
+) -> Decision {
+    let context = &Context::default();
+    let asked = policy::Request { principal, action, resource, context };
+    let nothing = (Decision::NotAllowed(Kind::Identity), Trace::default());
+    gateway.decisions.note_refused(asker, &asked, |_| nothing)
+}
+
+/// What a call was allowed, of which was told already: when it is decided on anew, that is no news.
+#[derive(Debug, Default)]
+pub(crate) struct Allowed(Vec<(&'static str, String, Decision)>);
+
+impl Allowed {
+    /// Adds what was allowed; whether it was not there.
+    fn add(&mut self, call: &crate::iam::Call<'_>, decision: Decision) -> bool {
+        let allowed = (call.action, call.resource.to_owned(), decision);
+        let is_new = !self.0.contains(&allowed);
+        self.0.extend(is_new.then_some(allowed));
+        is_new
+    }
 }
 
 /// Decides whether a user's own policies allow what is done to no bucket that there is: an action of the account. The root user
@@ -67,38 +95,39 @@ pub(super) fn check_account(
             gateway.decisions.note(&asker, (action, resource), decision);
             return Ok(());
         }
-        let context = &Context::default();
-        let asked = policy::Request { principal: &principal, action, resource, context };
-        let nothing = (Decision::NotAllowed(Kind::Identity), Trace::default());
-        gateway.decisions.note_refused(&asker, &asked, |_| nothing);
+        note_unasked(gateway, &asker, &principal, (action, resource));
         return Err(denied());
     };
     let context = of_request(gateway, request, operation, &principal, &super::root_account())?;
     let asked = policy::Request { principal: &principal, action, resource, context: &context };
-    match decide(gateway, &Own::of(Some(user)), Of::Account, (&asker, &asked)) {
+    match decide(gateway, &Own::of(Some(user)), Of::Account, (&asker, &asked), |_| true) {
         decision if decision.is_allowed() => Ok(()),
         decision => Err(denied_to(&principal, action, bucket, None, decision)),
     }
 }
 
 /// Decides whether the sender of a call of IAM may make it. `directory` is the account as the call finds it: a user who is not
-/// in it any more may nothing.
+/// in it any more may nothing. `allowed` is kept from one decision on the call to the next.
 pub(crate) fn authorize_call(
     gateway: &Gateway,
     authenticated: &Authenticated,
     directory: &Directory,
     call: &crate::iam::Call<'_>,
+    allowed: &mut Allowed,
 ) -> Decision {
     let own = match authenticated.user() {
         Some(user) => user.holder_in(directory).map(|holder| Own::as_in(directory, user, holder)),
         None => authenticated.account().map(|_| Own::default()),
     };
-    let Some(own) = own else { return Decision::NotAllowed(Kind::Identity) };
     let principal = principal(authenticated);
-    let context = of_call(gateway, call, authenticated, &principal);
+    let asker = Asker::of_call(gateway, call, authenticated, &principal);
     let resource = Resource::Other(call.resource);
+    let Some(own) = own else {
+        return note_unasked(gateway, &asker, &principal, (call.action, resource));
+    };
+    let context = of_call(gateway, call, authenticated, &principal);
     let asked = policy::Request { principal: &principal, action: call.action, resource, context: &context };
-    decide(gateway, &own, Of::Account, (&Asker::of_call(gateway, call, authenticated, &principal), &asked))
+    decide(gateway, &own, Of::Account, (&asker, &asked), |decision| allowed.add(call, decision))
 }
 
 /// Decides whether a user may assume a role, by the role's policy of who may; a role that is not there is one that lets nobody.

@@ -20,7 +20,7 @@ pub(crate) use authority::{public_access_block, reason};
 pub(crate) use authorize::{
     Permit, Publication, authorize, authorize_delivery, authorize_form, authorize_source, authorize_visitor,
 };
-pub(crate) use calls::{authorize_assumption, authorize_call, principal};
+pub(crate) use calls::{Allowed, authorize_assumption, authorize_call, principal};
 pub(crate) use conditions::{add_encryption, add_request_tags, add_retention};
 pub(crate) use credentials::ACCOUNT_NUMBER;
 pub use credentials::{CredentialError, Credentials, root_account};

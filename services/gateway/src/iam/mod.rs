@@ -38,7 +38,7 @@ use self::{
 };
 use crate::{
     Gateway,
-    auth::{ACCOUNT_NUMBER, Authenticated, authenticate_call, authorize_call, root_account},
+    auth::{ACCOUNT_NUMBER, Allowed, Authenticated, authenticate_call, authorize_call, root_account},
     identity::{Directory, Holder},
     payload::IDLE_MAX,
     request::{RequestId, Response, id, peer},
@@ -276,6 +276,7 @@ async fn carry_out(
         return Err(IamError::no_such_action(&action, *service));
     };
 
+    let mut allowed = Allowed::default();
     for _ in 0..ATTEMPTS {
         let directory = gateway.identities.read(&*gateway.metadata).await.map_err(IamError::from_metadata)?;
         let is_readable = directory.check_readable().is_ok();
@@ -295,7 +296,7 @@ async fn carry_out(
             let told = told(&context, action, &resources)?;
             for resource in &resources {
                 let call = Call { action, resource, headers: &parts.headers, peer, id, told: &told };
-                let decision = authorize_call(gateway, authenticated, directory, &call);
+                let decision = authorize_call(gateway, authenticated, directory, &call, &mut allowed);
                 if !decision.is_allowed() {
                     return Err(IamError::denied(authenticated, action, resource, decision));
                 }
