@@ -128,7 +128,7 @@ impl Run<'_> {
             let named = compare.chunk(&layout, &chunk);
             if let (Some(deep), Some(named)) = (&mut deep, named) {
                 deep.add(self.pool, compare.report, compare.suspects, &chunk, &named).await;
-                compare.report.queue_repairs(self.metadata, PAGE_SIZE_MAX).await?;
+                compare.report.queue_repairs(self.metadata, self.pool, PAGE_SIZE_MAX).await?;
                 self.told.verified_bytes = deep.verified_bytes();
             }
         }
@@ -139,7 +139,7 @@ impl Run<'_> {
         }
         self.report.unreached.extend(layout.unreached.iter().copied());
         recheck::recheck(self.metadata, self.pace, self.pool, &layout, suspects, &mut self.report).await?;
-        self.report.queue_repairs(self.metadata, 0).await?;
+        self.report.queue_repairs(self.metadata, self.pool, 0).await?;
         Ok(rest)
     }
 }

@@ -183,7 +183,7 @@ async fn missing(
             report.found(Finding::Missing { shard, disks: layout.places(group, index) });
             report.can_repair(MissingShard { shard, group, coding, chunk_length: length });
         }
-        report.queue_repairs(metadata, PAGE_SIZE_MAX).await?;
+        report.queue_repairs(metadata, pool, PAGE_SIZE_MAX).await?;
     }
     if unmapped.is_empty() {
         return Ok(());

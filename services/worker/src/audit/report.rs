@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use data_pool::Pool;
 use metadata_api::{ContentKind, Metadata, PAGE_SIZE_MAX};
 use types::{
     BucketId, BucketName, ChunkId, DiskId, GroupId, LeaseId, MissingShard, ObjectKey, ShardId, ShardIndex,
@@ -197,13 +198,19 @@ impl AuditReport {
     pub(super) async fn queue_repairs(
         &mut self,
         metadata: &dyn Metadata,
+        pool: &Pool,
         minimum: usize,
     ) -> Result<(), metadata_api::Error> {
         if !self.queues || self.repairable.len() < minimum {
             return Ok(());
         }
         for page in self.repairable.chunks(PAGE_SIZE_MAX) {
-            self.queued_before += queued_among(metadata, page).await?;
+            let queued = queued_among(metadata, page).await?;
+            self.queued_before += queued.len() as u64;
+            // Those that left the queue since they were looked for were known as well.
+            for shard in page.iter().filter(|shard| !queued.contains(&shard.shard)) {
+                self.queued_before += u64::from(is_whole(pool, shard).await);
+            }
             metadata.report_missing(page).await?;
             self.queued += page.len() as u64;
         }
@@ -256,17 +263,27 @@ impl AuditReport {
     }
 }
 
-/// How many of these shards, at most a page, are in the repair queue. It reads the part of the queue from the first of them to
-/// the last.
-async fn queued_among(metadata: &dyn Metadata, shards: &[MissingShard]) -> Result<u64, metadata_api::Error> {
+/// Whether a shard is at its place by now, as far as that is listed.
+async fn is_whole(pool: &Pool, missing: &MissingShard) -> bool {
+    let Some(home) = pool.home(missing.group, missing.shard.index) else { return false };
+    let found = pool.find_chunk(missing.group, missing.shard.chunk).await;
+    found.is_some_and(|found| found.on(missing.shard.index, home.disk).is_some_and(|it| !it.is_damaged))
+}
+
+/// Which of these shards, at most a page, are in the repair queue. It reads the part of the queue from the first of them to the
+/// last.
+async fn queued_among(
+    metadata: &dyn Metadata,
+    shards: &[MissingShard],
+) -> Result<BTreeSet<ShardId>, metadata_api::Error> {
     let wanted: BTreeSet<ShardId> = shards.iter().map(|shard| shard.shard).collect();
-    let (Some(first), Some(last)) = (wanted.first(), wanted.last()) else { return Ok(0) };
+    let (Some(first), Some(last)) = (wanted.first(), wanted.last()) else { return Ok(BTreeSet::new()) };
     let before = first.chunk.counter.checked_sub(1).map(|counter| ChunkId { counter, ..first.chunk });
     let mut after = before.map(|chunk| ShardId { chunk, index: ShardIndex(u8::MAX) });
-    let mut found = 0;
+    let mut found = BTreeSet::new();
     loop {
         let page = metadata.list_missing(None, after, PAGE_SIZE_MAX).await?;
-        found += page.iter().filter(|queued| wanted.contains(&queued.shard)).count() as u64;
+        found.extend(page.iter().map(|queued| queued.shard).filter(|shard| wanted.contains(shard)));
         after = page.last().map(|queued| queued.shard);
         if page.len() < PAGE_SIZE_MAX || after.is_some_and(|after| after >= *last) {
             return Ok(found);
