@@ -89,6 +89,14 @@ impl Unnamed {
         self.chunks.push(chunk);
     }
 
+    /// The write goes on without one of its chunks, which is never named: it is deleted in the background.
+    pub(crate) fn give_up(&mut self, chunk: ChunkId, map: Arc<HeldSnapshot>) {
+        let mut given_up = self.chunks.extract_if(.., |abandoned| abandoned.doomed.chunk == chunk).peekable();
+        if given_up.peek().is_some() {
+            self.cleanup.delete(given_up.collect(), &self.grant, Some(map));
+        }
+    }
+
     /// The write succeeded: naming its chunks is now its caller's business.
     pub(crate) fn into_claim(self) -> Claim {
         Claim { unsettled: Some(self) }

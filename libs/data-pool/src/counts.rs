@@ -9,6 +9,7 @@ metrics! {
     READS: counter("ashlar_pool_shard_reads_total", ["result"], "Reads of cells that chunk services answered, by result (ok, error).");
     HEDGED: counter("ashlar_pool_hedged_reads_total", [], "Reads that came late, so that other shards were read in their place.");
     WRITES: counter("ashlar_pool_shard_writes_total", ["result"], "Shards given to chunk services, by result (ok, error).");
+    RETRIED: counter("ashlar_pool_retried_chunks_total", [], "Chunks that were written anew in another placement group, because too few disks of theirs took them or did so in time.");
     RECONSTRUCTED: counter("ashlar_pool_reconstructed_stripes_total", [], "Stripes whose bytes were decoded from other shards, because one was missing, damaged or late.");
     BAD: counter("ashlar_pool_bad_shards_total", ["reason"], "Shards that reads found missing or corrupt and reported for repair.");
     AVOIDING: gauge("ashlar_pool_avoided", ["what"], "What is passed over now because it failed: a node, a disk, a full_disk for writes.");
@@ -20,6 +21,7 @@ pub(crate) struct Counts {
     reads: Results,
     pub(crate) hedged: Counter,
     writes: Results,
+    pub(crate) retried: Counter,
     pub(crate) reconstructed: Counter,
     missing: Counter,
     corrupt: Counter,
@@ -66,6 +68,7 @@ impl Source for Pool {
         counts.reads.collect(&READS, samples);
         samples.add(&HEDGED, &[], &counts.hedged);
         counts.writes.collect(&WRITES, samples);
+        samples.add(&RETRIED, &[], &counts.retried);
         samples.add(&RECONSTRUCTED, &[], &counts.reconstructed);
         samples.add(&BAD, &["missing"], &counts.missing);
         samples.add(&BAD, &["corrupt"], &counts.corrupt);

@@ -19,7 +19,7 @@ use types::{DiskId, NodeId};
 
 use crate::{
     latency::Latency,
-    limits::{AVOID_MAX, AVOID_MIN, LATE_DECAY, LATE_MAX, LATE_MEMORY},
+    limits::{AVOID_MAX, AVOID_MIN, BEHIND_MAX, LATE_DECAY, LATE_MAX, LATE_MEMORY},
     load::Load,
     snapshot::Place,
 };
@@ -105,6 +105,8 @@ struct Marks {
     failed: HashMap<Subject, Mark>,
     /// How often disks were late of late, and when they were last.
     late: HashMap<DiskId, (f32, Instant)>,
+    /// How often disks were far behind the others of a write of late, though they were in time, and when they were last.
+    behind: HashMap<DiskId, (f32, Instant)>,
 }
 
 impl Health {
@@ -155,13 +157,40 @@ impl Health {
         }
     }
 
-    /// Whether the place was late lately. It is no reason not to use it where nothing else will do.
-    pub(crate) fn was_late(&self, place: &Place) -> bool {
+    /// Whether the place was late lately, or was behind the others again and again. It is no reason not to use it where nothing
+    /// else will do.
+    pub(crate) fn is_sluggish(&self, place: &Place) -> bool {
         if !self.any.load(Ordering::Relaxed) {
             return false;
         }
         let now = self.env.now();
-        self.marks().late.get(&place.disk).is_some_and(|(_, last)| now.since(*last) < LATE_MEMORY)
+        let marks = self.marks();
+        let is_recent = |(_, last): &&(f32, Instant)| now.since(*last) < LATE_MEMORY;
+        let behind = marks.behind.get(&place.disk).filter(is_recent);
+        marks.late.get(&place.disk).filter(is_recent).is_some()
+            || behind.is_some_and(|(behind, _)| *behind >= BEHIND_MAX)
+    }
+
+    /// The place did its part of a write, and whether it was far behind the others with it.
+    pub(crate) fn was_behind(&self, place: &Place, is_so: bool) {
+        if !is_so && !self.any.load(Ordering::Relaxed) {
+            return;
+        }
+        let now = self.env.now();
+        let mut marks = self.marks();
+        if is_so {
+            let (behind, last) = marks.behind.entry(place.disk).or_insert((0.0, now));
+            if now.since(*last) >= LATE_MEMORY {
+                *behind = 0.0;
+            }
+            (*behind, *last) = (*behind + 1.0, now);
+        } else if let Some((behind, _)) = marks.behind.get_mut(&place.disk) {
+            *behind *= LATE_DECAY;
+            if *behind < 0.1 {
+                marks.behind.remove(&place.disk);
+            }
+        }
+        self.note_whether_any(&marks);
     }
 
     /// The place answered as it should.
@@ -318,7 +347,8 @@ impl Health {
 
     /// To be called when marks may have gone, while they are locked.
     fn note_whether_any(&self, marks: &Marks) {
-        self.any.store(!marks.failed.is_empty() || !marks.late.is_empty(), Ordering::Relaxed);
+        let any = !marks.failed.is_empty() || !marks.late.is_empty() || !marks.behind.is_empty();
+        self.any.store(any, Ordering::Relaxed);
     }
 
     fn marks(&self) -> MutexGuard<'_, Marks> {

@@ -8,6 +8,7 @@
 //! Invariant: a write that fails leaves nothing named; what it left on disks is deleted in the background, and when that
 //! misses anything the write's lease is given back, so that a worker finds the rest.
 //! Invariant: no byte leaves [`Pool::read`] whose cell was not verified, and no whole chunk ends unverified.
+//! Invariant: a chunk that is written anew in another group has another name; the former is never named, and what is left of it is deleted as that of a write that failed.
 //! Invariant: memory per write and per read is bounded, whatever the object's length (`limits`).
 
 mod claim;

@@ -8,9 +8,23 @@ pub(crate) const INLINE_LIMIT_MAX: u64 = 128 << 10;
 /// Bytes that are held of a body whose length is not declared, and with them the length of its chunks.
 pub(crate) const READ_AHEAD: u64 = 8 << 20;
 
-/// Cells that wait for one shard's service while a chunk streams. With the stripe in work this bounds the memory of a
-/// write to `(k + m) * (CHANNEL_CELLS + 1)` cells per chunk, and two chunks are at most in work.
+/// Cells that wait for one shard's service while a chunk streams. With the stripe in work and what is kept of the chunk this bounds the memory of a
+/// write to `(k + m) * (CHANNEL_CELLS + 1)` cells and [`KEPT_CHUNK_MAX`] per chunk, and two chunks are at most in work.
 pub(crate) const CHANNEL_CELLS: usize = 4;
+
+/// Object bytes of a streamed chunk that are kept until it is stable, so that it can be tried again in another group. A chunk
+/// that gets longer is not kept any more.
+pub(crate) const KEPT_CHUNK_MAX: usize = 16 << 20;
+
+/// Object bytes of streamed chunks that are kept by all writes of a pool together. Chunks that find no room are not kept.
+pub(crate) const KEPT_BYTES_MAX: usize = 64 << 20;
+
+/// How often a chunk that lost its quorum is tried again, each time in another group.
+pub(crate) const WRITE_RETRIES_MAX: usize = 2;
+
+/// How long the last disks that a quorum takes are waited for, when most others have answered and another group has none of
+/// them. A disk that takes longer counts as one that failed.
+pub(crate) const WRITE_QUORUM_WAIT_MAX: Duration = Duration::from_secs(2);
 
 /// Shards up to this length are handed over whole, so that their service can write many of them at once.
 pub(crate) const WHOLE_SHARD_MAX: u64 = 256 << 10;
@@ -64,6 +78,13 @@ pub(crate) const LATE_MAX: f32 = 2.5;
 
 /// What remains of a disk's latenesses after an answer on time.
 pub(crate) const LATE_DECAY: f32 = 0.75;
+
+/// How much later than the quorum of its write a shard has to be stable, at least, for its disk to count as behind; and as
+/// long again as the quorum took.
+pub(crate) const WRITE_BEHIND_MIN: Duration = Duration::from_millis(50);
+
+/// How often a disk may be behind with few writes in between where it was not, before groups without it are preferred.
+pub(crate) const BEHIND_MAX: f32 = 1.5;
 
 /// How long it is remembered that a disk was late.
 pub(crate) const LATE_MEMORY: Duration = Duration::from_secs(10);

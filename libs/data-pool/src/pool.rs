@@ -15,6 +15,7 @@ use crate::{
     cleanup::{self, Cleanup},
     counts::Counts,
     health::{Health, probe},
+    write::kept::KeptBytes,
 };
 
 /// Writes and reads object bytes across chunk services. Cheap to clone.
@@ -32,6 +33,8 @@ pub(crate) struct Shared {
     pub(crate) health: Health,
     pub(crate) codecs: Codecs,
     pub(crate) counts: Counts,
+    /// What writes keep of their streamed chunks.
+    pub(crate) kept: KeptBytes,
     reporter: Reporter,
     turn: AtomicUsize,
 }
@@ -49,6 +52,7 @@ impl Pool {
             health,
             codecs: Codecs::default(),
             counts: Counts::default(),
+            kept: KeptBytes::default(),
             reporter,
             turn,
         });

@@ -1,7 +1,7 @@
 //! One epoch of the cluster map, resolved: which disks a group's shards are on and how each is reached.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
 };
 
@@ -35,6 +35,8 @@ struct Node {
 pub(crate) struct Class {
     pub(crate) definition: StorageClassDefinition,
     pub(crate) groups: Vec<Arc<Group>>,
+    /// Whether there are disks that one of the groups writes to and another does not.
+    pub(crate) has_spare_disks: bool,
 }
 
 /// A disk that a group names.
@@ -138,6 +140,11 @@ impl Group {
         self.slots.get(position).map(|slot| slot.to.as_ref().unwrap_or(&slot.from))
     }
 
+    /// The disks that its shards are written to.
+    fn targets(&self) -> impl Iterator<Item = DiskId> {
+        (0..self.width()).filter_map(|position| Some(self.target(position)?.disk))
+    }
+
     /// How the disk is reached that a shard is written to.
     pub(crate) fn write_place(&self, position: usize) -> Option<&Place> {
         self.target(position)?.place.as_ref()
@@ -213,7 +220,10 @@ impl Snapshot {
             snapshot.groups.extend(groups.iter().map(|group| (group.id, Arc::clone(group))));
             let definition = class.definition.clone();
             let (name, coding) = (definition.name.clone(), definition.coding);
-            let resolved = Arc::new(Class { definition, groups });
+            let targets = groups.iter().flat_map(|group| group.targets());
+            let disks: BTreeSet<DiskId> = targets.collect();
+            let has_spare_disks = groups.iter().any(|group| group.targets().count() < disks.len());
+            let resolved = Arc::new(Class { definition, groups, has_spare_disks });
             if class.is_former {
                 snapshot.former.insert((name, coding), resolved);
             } else {

@@ -10,6 +10,7 @@ mod moves;
 mod reads;
 mod recoding;
 mod recovery;
+mod retries;
 mod round_trips;
 mod slow;
 mod writes;

@@ -2,7 +2,9 @@
 
 pub(crate) mod choose;
 mod chunk;
+mod chunks;
 mod input;
+pub(crate) mod kept;
 pub(crate) mod shard;
 mod tally;
 
@@ -11,22 +13,13 @@ use std::{pin::pin, sync::Arc};
 use bytes::Bytes;
 use chunk_api::OWNER_LENGTH_MAX;
 use futures_util::Stream;
-use types::{CHUNK_SIZE_MAX, Coding, Content, Extent, LeaseId, Manifest, MissingShard, StorageClassName};
+use types::{CHUNK_SIZE_MAX, Coding, Content, LeaseId, MissingShard, StorageClassName};
 
 use crate::{
     Claim, Pool, WriteError,
-    claim::Unnamed,
-    cleanup::Abandoned,
     cluster::HeldSnapshot,
-    delete::Doomed,
-    lease::Grant,
     limits::{INLINE_LIMIT_MAX, READ_AHEAD, WRITE_AWAITED_MAX, WRITE_AWAITED_PERIOD},
-    snapshot::{Class, Group},
-    write::{
-        choose::Part,
-        chunk::{ChunkUpload, Ending},
-        input::Input,
-    },
+    write::{chunks::ChunkedWrite, input::Input},
 };
 
 /// What a write made.
@@ -209,88 +202,4 @@ enum Form {
 /// Object bytes in a full chunk: as many whole stripes as there are in `most` bytes.
 fn chunk_size(coding: Coding, most: u64) -> u64 {
     most / coding.stripe_size() * coding.stripe_size()
-}
-
-/// A write of one or more chunks.
-struct ChunkedWrite<'a> {
-    pool: &'a Pool,
-    /// The map that it began by.
-    map: Arc<HeldSnapshot>,
-    class: &'a StorageClassName,
-    /// The class's coding in that map.
-    class_coding: Coding,
-    owner: Bytes,
-    /// That of its chunks.
-    coding: Coding,
-    chunk_size: u64,
-    grant: &'a Arc<Grant>,
-    /// Whether no client waits for it.
-    in_background: bool,
-}
-
-impl ChunkedWrite<'_> {
-    /// Writes chunk after chunk. While one chunk is filled the one before becomes stable.
-    async fn run<S, E>(&self, input: &mut Input<'_, S>) -> Result<Stored, WriteError<E>>
-    where
-        S: Stream<Item = Result<Bytes, E>>,
-    {
-        let mut unnamed = Unnamed::new(self.pool.cleanup(), self.grant, &self.map);
-        let mut stored = Stored {
-            content: Content::Stored(Manifest::default()),
-            lease: Some(self.grant.id),
-            missing: vec![],
-            claim: Claim::default(),
-        };
-        let mut extents = Vec::new();
-        let mut before: Option<Ending> = None;
-        if input.left() == 0 {
-            input.end().await?;
-        }
-        while input.left() > 0 {
-            let length = input.left().min(self.chunk_size);
-            let (map, group, parts) = self.choose_group()?;
-            let now = self.pool.shared().env.now();
-            let chunk = self.grant.mint(now).map_err(|_| WriteError::LeaseNotHeld)?;
-            let doomed = Doomed { chunk, group: group.id, coding: self.coding };
-            unnamed.add(Abandoned::new(doomed, map.epoch, &parts));
-            let extent = Extent {
-                chunk,
-                group: group.id,
-                coding: self.coding,
-                chunk_length: length,
-                offset: 0,
-                length,
-                checksum: 0,
-            };
-            let mut upload =
-                ChunkUpload::start(self.pool.shared(), extent, &group, &parts, &map, &self.owner);
-            upload.fill(input, before.as_mut()).await?;
-            if let Some(ending) = before.replace(upload.end()) {
-                ending.settle(&mut extents, &mut stored.missing).await?;
-            }
-            input.read_ahead().await?;
-        }
-        if let Some(ending) = before {
-            ending.settle(&mut extents, &mut stored.missing).await?;
-        }
-        stored.claim = unnamed.into_claim();
-        stored.content = Content::Stored(Manifest { extents });
-        Ok(stored)
-    }
-
-    /// A group of the coding that the write began by that can reach the quorum by the latest map, with that map and what each of the group's disks is for.
-    #[expect(clippy::type_complexity, reason = "three things that are used at once")]
-    fn choose_group<E>(&self) -> Result<(Arc<HeldSnapshot>, Arc<Group>, Vec<Part>), WriteError<E>> {
-        let shared = self.pool.shared();
-        let map = Arc::new(shared.view.hold());
-        let groups =
-            map.class_with(self.class, self.class_coding).map_or(&[][..], |class: &Arc<Class>| &class.groups);
-        let (group, parts) =
-            choose::choose_group(groups, self.coding, &shared.health, shared.turn(), self.in_background)
-                .map_err(|reachable| WriteError::NotEnoughShards {
-                    reachable,
-                    needed: self.coding.write_quorum(),
-                })?;
-        Ok((map, group, parts))
-    }
 }

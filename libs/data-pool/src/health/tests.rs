@@ -79,7 +79,7 @@ async fn a_disk_that_is_late_a_few_times_in_a_row_is_avoided_and_tried_once_at_a
     let disk = place(1, 1);
     for _ in 0..2 {
         health.late(&disk);
-        assert!(health.was_late(&disk) && !health.avoids(&disk, Use::Read));
+        assert!(health.is_sluggish(&disk) && !health.avoids(&disk, Use::Read));
     }
     health.late(&disk);
     assert!(health.avoids(&disk, Use::Read));
@@ -91,7 +91,7 @@ async fn a_disk_that_is_late_a_few_times_in_a_row_is_avoided_and_tried_once_at_a
     env.sleep(Duration::from_millis(2)).await;
     health.attempt(&disk, Use::Read);
     health.succeeded(&disk, Use::Read);
-    assert!(!health.avoids(&disk, Use::Read) && !health.was_late(&disk));
+    assert!(!health.avoids(&disk, Use::Read) && !health.is_sluggish(&disk));
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use types::Coding;
+use types::{Coding, DiskId, GroupId};
 
 use crate::{
     health::{Condition, Health, Use},
@@ -19,7 +19,7 @@ enum Fitness {
     Slow,
     /// The map takes it for lost or about to be, and this process knows nothing against it.
     Doubtful,
-    /// It would, but another is better: its shards are to move elsewhere, it was late of late, or its room is for others.
+    /// It would, but another is better: its shards are to move elsewhere, it was late or behind of late, or its room is for others.
     Reluctant,
     /// Well.
     Fit,
@@ -48,6 +48,12 @@ impl Candidate<'_> {
     fn count(&self, least: Fitness) -> usize {
         self.fitness.iter().filter(|fitness| **fitness >= least).count()
     }
+
+    /// The group, and what each of its disks is for in a write to those that are at least so fit.
+    fn chosen(&self, least: Fitness, health: &Health) -> (Arc<Group>, Vec<Part>) {
+        let part = |(position, fitness)| part(self.group, position, fitness, least, health);
+        (Arc::clone(self.group), self.fitness.iter().copied().enumerate().map(part).collect())
+    }
 }
 
 /// The first group from number `turn` on whose disks are all fit, or else the one with most disks up. Answers the group
@@ -63,16 +69,67 @@ pub(crate) fn choose_group(
     in_background: bool,
 ) -> Result<(Arc<Group>, Vec<Part>), usize> {
     let mut most = 0;
+    let fit = |group: &Group, position| fitness(group, position, health, in_background);
     for least in [Fitness::Reluctant, Fitness::Doubtful, Fitness::Slow] {
-        let Some(best) = best_group(groups, coding, health, turn, least, in_background) else { break };
+        let Some(best) = best_group(groups, coding, turn, least, fit) else { break };
         most = best.count(least);
         if most >= coding.write_quorum() {
-            let part = |(position, fitness)| part(best.group, position, fitness, least, health);
-            let parts = best.fitness.iter().copied().enumerate().map(part).collect();
-            return Ok((Arc::clone(best.group), parts));
+            return Ok(best.chosen(least, health));
         }
     }
     Err(most)
+}
+
+/// What a chunk that is tried again goes without.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Without<'a> {
+    /// Groups in which it was tried.
+    pub(crate) groups: &'a [GroupId],
+    /// Disks that have not answered.
+    pub(crate) disks: &'a [DiskId],
+}
+
+/// A group for a chunk that lost its quorum in others, as [`choose_group`] answers it: one that has a quorum without disks that are slow or in doubt.
+/// Disks that have not answered are used, but groups that have fewer of them are better.
+pub(crate) fn choose_another(
+    groups: &[Arc<Group>],
+    coding: Coding,
+    health: &Health,
+    turn: usize,
+    in_background: bool,
+    without: Without<'_>,
+) -> Option<(Arc<Group>, Vec<Part>)> {
+    let others = others(groups, without.groups);
+    let fit = |group: &Group, position| {
+        let fitness = fitness(group, position, health, in_background);
+        let is_silent = group.write_place(position).is_some_and(|place| without.disks.contains(&place.disk));
+        if is_silent { fitness.min(Fitness::Reluctant) } else { fitness }
+    };
+    let best = best_group(&others, coding, turn, Fitness::Reluctant, fit)?;
+    (best.count(Fitness::Reluctant) >= coding.write_quorum()).then(|| best.chosen(Fitness::Reluctant, health))
+}
+
+/// A group for a chunk that still may get its quorum in its own, but slowly: one whose disks would all take a shard now, none of which
+/// is one of those that have not answered.
+pub(crate) fn choose_spare(
+    groups: &[Arc<Group>],
+    coding: Coding,
+    health: &Health,
+    turn: usize,
+    in_background: bool,
+    without: Without<'_>,
+) -> Option<(Arc<Group>, Vec<Part>)> {
+    let others = others(groups, without.groups);
+    let fit = |group: &Group, position| {
+        let is_silent = group.write_place(position).is_some_and(|place| without.disks.contains(&place.disk));
+        if is_silent { Fitness::Unfit } else { fitness(group, position, health, in_background) }
+    };
+    let best = best_group(&others, coding, turn, Fitness::Reluctant, fit)?;
+    (best.count(Fitness::Reluctant) == coding.total()).then(|| best.chosen(Fitness::Reluctant, health))
+}
+
+fn others(groups: &[Arc<Group>], tried: &[GroupId]) -> Vec<Arc<Group>> {
+    groups.iter().filter(|group| !tried.contains(&group.id)).cloned().collect()
 }
 
 /// What a disk is for in a write to disks that are at least so fit.
@@ -87,19 +144,17 @@ fn part(group: &Group, position: usize, fitness: Fitness, least: Fitness, health
 
 /// The group with most disks that are at least so fit. Among equals the one with more fit disks is better, and then the
 /// first from number `turn` on.
-fn best_group<'a>(
-    groups: &'a [Arc<Group>],
+fn best_group(
+    groups: &[Arc<Group>],
     coding: Coding,
-    health: &Health,
     turn: usize,
     least: Fitness,
-    in_background: bool,
-) -> Option<Candidate<'a>> {
-    let mut best: Option<Candidate<'a>> = None;
+    fit: impl Fn(&Group, usize) -> Fitness,
+) -> Option<Candidate<'_>> {
+    let mut best: Option<Candidate<'_>> = None;
     for step in 0..groups.len() {
         let group = &groups[turn.wrapping_add(step) % groups.len()];
-        let fit = |position| fitness(group, position, health, in_background);
-        let fitness = (0..coding.total()).map(fit).collect();
+        let fitness = (0..coding.total()).map(|position| fit(group, position)).collect();
         let next = Candidate { group, fitness };
         let score = |candidate: &Candidate<'_>| (candidate.count(least), candidate.count(Fitness::Fit));
         if best.as_ref().is_none_or(|best| score(&next) > score(best)) {
@@ -125,7 +180,7 @@ fn fitness(group: &Group, position: usize, health: &Health, in_background: bool)
         Condition::Slow => Fitness::Slow,
         Condition::Well if place.standing != Standing::Up => Fitness::Doubtful,
         Condition::Well if in_background && place.full => Fitness::Reluctant,
-        Condition::Well if place.draining || health.was_late(place) => Fitness::Reluctant,
+        Condition::Well if place.draining || health.is_sluggish(place) => Fitness::Reluctant,
         Condition::Well => Fitness::Fit,
     }
 }

@@ -5,30 +5,69 @@ use std::{sync::Arc, time::Duration};
 use bytes::{Bytes, BytesMut};
 use checksum::Crc64;
 use chunk_api::{Cell, Error, Purpose, ShardHeader};
+use env::Instant;
 use erasure::Codec;
 use futures_util::Stream;
 use tokio::sync::mpsc::{self, error::TrySendError};
 use tracing::{Instrument, Span};
 use tracing::{debug, warn};
-use types::{Extent, MissingShard, ShardId};
+use types::{DiskId, Extent, MissingShard, ShardId};
 
 use crate::{
     WriteError,
     cluster::HeldSnapshot,
     health::Use,
     limits::{
-        WHOLE_SHARD_MAX, WORK_SLICE, WRITE_DOMAIN_WAIT_MAX, WRITE_HEDGE_MAX, WRITE_HEDGE_MIN, WRITE_LAG_MAX,
-        WRITES_ALONG_LAG_MAX,
+        CHANNEL_CELLS, WHOLE_SHARD_MAX, WORK_SLICE, WRITE_BEHIND_MIN, WRITE_DOMAIN_WAIT_MAX, WRITE_HEDGE_MAX,
+        WRITE_HEDGE_MIN, WRITE_LAG_MAX, WRITES_ALONG_LAG_MAX,
     },
     pool::Shared,
     snapshot::{Group, Place, shard_index},
     write::{
         choose::Part,
         input::Input,
+        kept::Kept,
         shard::{self, Source},
         tally::{Outcome, Tally},
     },
 };
+
+/// The quorum of a chunk cannot be reached in its group any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Lost {
+    /// Shards that are stable or may yet be.
+    reachable: usize,
+    needed: usize,
+}
+
+impl<E> From<Lost> for WriteError<E> {
+    fn from(Lost { reachable, needed }: Lost) -> Self {
+        Self::NotEnoughShards { reachable, needed }
+    }
+}
+
+/// Why a chunk could not be filled.
+#[derive(Debug)]
+pub(crate) enum Unfilled<E> {
+    /// It has lost its quorum.
+    Lost(Lost),
+    /// The chunk before has; this one can be filled further.
+    LostBefore(Lost),
+    /// The write is over.
+    Failed(WriteError<E>),
+}
+
+impl<E> From<Lost> for Unfilled<E> {
+    fn from(lost: Lost) -> Self {
+        Self::Lost(lost)
+    }
+}
+
+impl<E> From<WriteError<E>> for Unfilled<E> {
+    fn from(error: WriteError<E>) -> Self {
+        Self::Failed(error)
+    }
+}
 
 /// A chunk that is being filled.
 pub(crate) struct ChunkUpload {
@@ -41,11 +80,18 @@ pub(crate) struct ChunkUpload {
     owner: Bytes,
     crc: Crc64,
     lanes: Vec<Lane>,
+    /// The first stripe that was not sent.
+    stripe: u64,
     /// How long shards that nobody waits for may hold it up yet.
     patience: Duration,
-    answers: mpsc::Sender<(usize, Result<(), Error>)>,
+    /// How long it was held up by each shard while most others were ahead.
+    held_up: Vec<Duration>,
+    answers: mpsc::Sender<Answer>,
     results: Results,
 }
+
+/// What became of a shard, and when.
+type Answer = (usize, Result<(), Error>, Instant);
 
 /// How a shard's cells travel.
 enum Lane {
@@ -59,9 +105,11 @@ enum Lane {
 
 /// What the shards' tasks answer.
 struct Results {
-    receiver: mpsc::Receiver<(usize, Result<(), Error>)>,
+    receiver: mpsc::Receiver<Answer>,
     tally: Tally,
     needed: usize,
+    /// When each shard became stable.
+    stable_at: Vec<Option<Instant>>,
 }
 
 impl ChunkUpload {
@@ -88,11 +136,18 @@ impl ChunkUpload {
             owner: owner.clone(),
             crc: Crc64::new(),
             lanes: Vec::with_capacity(coding.total()),
+            stripe: 0,
             patience: WRITES_ALONG_LAG_MAX,
+            held_up: vec![Duration::ZERO; coding.total()],
             answers,
-            results: Results { receiver, tally, needed: coding.write_quorum() },
+            results: Results {
+                receiver,
+                tally,
+                needed: coding.write_quorum(),
+                stable_at: vec![None; coding.total()],
+            },
         };
-        let whole = coding.shard_length(extent.chunk_length, shard_index(0)) <= WHOLE_SHARD_MAX;
+        let whole = is_handed_over_whole(&extent);
         for (position, part) in parts.iter().enumerate() {
             let place = group.write_place(position).filter(|_| *part != Part::Out);
             let is_busy = |place: &Place| shared.health.load.of(place.disk, Use::Write) > 0;
@@ -141,34 +196,40 @@ impl ChunkUpload {
                 Err(error) => shared.health.failed(&place, error),
             }
             // Nobody listens any more when the write was abandoned or has settled without this shard.
-            let _ = answers.try_send((position, result));
+            let _ = answers.try_send((position, result, shared.env.now()));
         };
         self.shared.env.spawn(putting.instrument(Span::current()));
     }
 
-    /// Fills the chunk from the input, stripe by stripe. When these are the input's last bytes, it is seen to end
-    /// before the last cell goes out. `before` is the chunk before, whose failure ends the write.
+    /// Fills the chunk from what was kept of it and then from the input, stripe by stripe. When these are the input's last bytes, it is seen to end
+    /// before the last cell goes out. `before` is the chunk before, which is looked after meanwhile. After `LostBefore` it may
+    /// be called again.
     pub(crate) async fn fill<S, E>(
         &mut self,
+        kept: &mut Kept,
         input: &mut Input<'_, S>,
         mut before: Option<&mut Ending>,
-    ) -> Result<(), WriteError<E>>
+    ) -> Result<(), Unfilled<E>>
     where
         S: Stream<Item = Result<Bytes, E>>,
     {
         let Extent { coding, chunk_length, .. } = self.extent;
         let mut worked = 0;
-        for stripe in 0..coding.stripes(chunk_length) {
+        let mut number = usize::try_from(self.stripe).unwrap_or(usize::MAX).saturating_mul(coding.data());
+        while self.stripe < coding.stripes(chunk_length) {
             self.results.take_in()?;
             if let Some(before) = &mut before {
-                before.results.take_in()?;
+                before.results.take_in().map_err(Unfilled::LostBefore)?;
             }
+            let stripe = self.stripe;
             let mut parity = self.blank_parity(stripe);
             for lane in 0..coding.data() {
-                let cell = input.take(coding.cell_length(chunk_length, shard_index(lane), stripe)).await?;
-                if input.left() == 0 && !cell.is_empty() {
-                    input.end().await?;
-                }
+                let length = coding.cell_length(chunk_length, shard_index(lane), stripe);
+                let cell = match kept.cell(number) {
+                    Some(cell) => cell,
+                    None => take_next(kept, input, length).await?,
+                };
+                number += 1;
                 self.crc.update(&cell);
                 worked += cell.len();
                 if coding.data() == 1 {
@@ -189,8 +250,14 @@ impl ChunkUpload {
             for (position, cell) in parity.into_iter().enumerate() {
                 self.send(coding.data() + position, stripe, cell.freeze()).await?;
             }
+            self.stripe += 1;
         }
         Ok(())
+    }
+
+    /// The disks of shards whose outcome is not known.
+    pub(crate) fn silent_disks(&self) -> Vec<DiskId> {
+        self.results.silent_disks(&self.group)
     }
 
     /// Zeroed parity cells of a stripe; none for copies, which are the data cell itself.
@@ -204,7 +271,7 @@ impl ChunkUpload {
     }
 
     /// Hands a cell to its shard, waiting while the shard's channel is full. A shard that fails meanwhile is closed.
-    async fn send<E>(&mut self, position: usize, stripe: u64, data: Bytes) -> Result<(), WriteError<E>> {
+    async fn send(&mut self, position: usize, stripe: u64, data: Bytes) -> Result<(), Lost> {
         let shard = ShardId { chunk: self.extent.chunk, index: shard_index(position) };
         if let Lane::Closed = self.lanes[position] {
             return Ok(());
@@ -230,6 +297,8 @@ impl ChunkUpload {
             };
             let is_spare = self.results.tally.can_spare_one();
             let goes_along = self.results.tally.goes_along(position);
+            let is_behind = are_mostly_ahead(&self.lanes);
+            let Lane::Stream(sender) = &mut self.lanes[position] else { return Ok(()) };
             // The receiver of a service that hangs may live on, so the shard's answer ends the wait as well. So does
             // patience, when the chunk can do without the shard.
             let began = self.shared.env.now();
@@ -237,20 +306,23 @@ impl ChunkUpload {
             tokio::select! {
                 biased;
                 _ = async { sender.reserve().await.is_ok() } => {}
-                Some((failed, result)) = self.results.receiver.recv() => {
+                Some((failed, result, at)) = self.results.receiver.recv() => {
                     self.lanes[failed] = Lane::Closed;
-                    self.results.record(failed, result)?;
+                    self.results.record(failed, result, at)?;
                 }
                 () = lag, if is_spare => {
                     self.lanes[position] = Lane::Closed;
                     if let (Some(place), false) = (self.group.write_place(position), goes_along) {
                         self.shared.health.failed(place, &Error::TimedOut);
                     }
-                    self.results.record(position, Err(Error::TimedOut))?;
+                    self.results.record(position, Err(Error::TimedOut), self.shared.env.now())?;
                 }
             }
+            let waited = self.shared.env.now().since(began);
             if goes_along {
-                self.patience = self.patience.saturating_sub(self.shared.env.now().since(began));
+                self.patience = self.patience.saturating_sub(waited);
+            } else if is_behind {
+                self.held_up[position] += waited;
             }
         }
     }
@@ -262,30 +334,72 @@ impl ChunkUpload {
                 self.spawn_put(position, place.clone(), Source::whole(&self.shared.env, cells));
             }
         }
-        let Self { shared, mut extent, group, crc, results, .. } = self;
+        let Self { shared, mut extent, group, crc, held_up, results, .. } = self;
         extent.checksum = crc.value();
-        Ending { shared, extent, group, results }
+        let began = shared.env.now();
+        Ending { shared, extent, group, began, held_up, results }
     }
+}
+
+/// Whether a chunk's shards are gathered, each to be put at once.
+pub(crate) fn is_handed_over_whole(extent: &Extent) -> bool {
+    extent.coding.shard_length(extent.chunk_length, shard_index(0)) <= WHOLE_SHARD_MAX
+}
+
+/// The next cell of the input, which is kept. When it is the last the input is seen to end.
+async fn take_next<S, E>(
+    kept: &mut Kept,
+    input: &mut Input<'_, S>,
+    length: usize,
+) -> Result<Bytes, WriteError<E>>
+where
+    S: Stream<Item = Result<Bytes, E>>,
+{
+    let cell = input.take(length).await?;
+    if input.left() == 0 && !cell.is_empty() {
+        input.end().await?;
+    }
+    kept.push(&cell);
+    Ok(cell)
+}
+
+/// Whether most shards that stream have taken most of the cells that were sent to them. Where all are as slow as each other none
+/// is ahead.
+fn are_mostly_ahead(lanes: &[Lane]) -> bool {
+    let streams =
+        || lanes.iter().filter_map(|lane| if let Lane::Stream(cells) = lane { Some(cells) } else { None });
+    let ahead = streams().filter(|cells| cells.capacity() > CHANNEL_CELLS / 2).count();
+    ahead * 2 > streams().count()
 }
 
 impl Results {
     /// Takes the answers in that have come; fails when the quorum can no longer be reached.
-    fn take_in<E>(&mut self) -> Result<(), WriteError<E>> {
-        while let Ok((position, result)) = self.receiver.try_recv() {
-            self.record(position, result)?;
+    fn take_in(&mut self) -> Result<(), Lost> {
+        while let Ok((position, result, at)) = self.receiver.try_recv() {
+            self.record(position, result, at)?;
         }
         Ok(())
     }
 
-    fn record<E>(&mut self, position: usize, result: Result<(), Error>) -> Result<(), WriteError<E>> {
+    fn record(&mut self, position: usize, result: Result<(), Error>, at: Instant) -> Result<(), Lost> {
+        self.stable_at[position] = result.is_ok().then_some(at);
         self.tally.record(position, result);
         if self.tally.is_hopeless() {
-            return Err(WriteError::NotEnoughShards {
-                reachable: self.tally.reachable(),
-                needed: self.needed,
-            });
+            return Err(Lost { reachable: self.tally.reachable(), needed: self.needed });
         }
         Ok(())
+    }
+
+    /// When enough shards were stable.
+    fn quorum_at(&self) -> Option<Instant> {
+        let mut times: Vec<Instant> = self.stable_at.iter().flatten().copied().collect();
+        times.sort_unstable();
+        times.get(self.needed - 1).copied()
+    }
+
+    fn silent_disks(&self, group: &Group) -> Vec<DiskId> {
+        let pending = self.tally.missing().filter(|(_, outcome)| **outcome == Outcome::Pending);
+        pending.filter_map(|(position, _)| Some(group.write_place(position)?.disk)).collect()
     }
 }
 
@@ -294,40 +408,79 @@ pub(crate) struct Ending {
     shared: Arc<Shared>,
     extent: Extent,
     group: Arc<Group>,
+    /// When the last cell was on its way.
+    began: Instant,
+    held_up: Vec<Duration>,
     results: Results,
 }
 
 impl Ending {
-    /// Waits until the chunk has its quorum, and then a little longer for the rest, and adds it to the write's
-    /// extents and its shards that are not known to be stable to `missing`.
-    pub(crate) async fn settle<E>(
-        mut self,
-        extents: &mut Vec<Extent>,
-        missing: &mut Vec<MissingShard>,
-    ) -> Result<(), WriteError<E>> {
+    /// Waits until the chunk has its quorum, or until some of its disks have kept it waiting for so long that others answered
+    /// long ago, where `patience` is given: whether it has it.
+    pub(crate) async fn quorum(&mut self, patience: Option<Duration>) -> Result<bool, Lost> {
         let env = self.shared.env.clone();
-        let began = env.now();
+        let deadline = patience.map(|patience| self.began.after(patience));
         // Every shard that was tried answers or times out, so this ends.
         while !self.results.tally.has_quorum() {
-            let Some((position, result)) = self.results.receiver.recv().await else {
-                // A task ended without an answer: it panicked.
-                let (reachable, needed) = (self.results.tally.stable(), self.results.needed);
-                return Err(WriteError::NotEnoughShards { reachable, needed });
+            let wait = deadline.map_or(Duration::MAX, |deadline| deadline.since(env.now()));
+            let answer = tokio::select! {
+                biased;
+                answer = self.results.receiver.recv() => answer,
+                () = env.sleep(wait), if deadline.is_some() => return Ok(false),
             };
-            self.results.record(position, result)?;
+            let Some((position, result, at)) = answer else {
+                // A task ended without an answer: it panicked.
+                return Err(Lost { reachable: self.results.tally.stable(), needed: self.results.needed });
+            };
+            self.results.record(position, result, at)?;
         }
-        let quorum_took = env.now().since(began);
+        Ok(true)
+    }
+
+    /// Whether so many disks have answered that those which have not are slow rather than all of them.
+    pub(crate) fn is_mostly_stable(&self) -> bool {
+        self.results.tally.stable() * 2 >= self.results.needed
+    }
+
+    /// The disks of shards whose outcome is not known.
+    pub(crate) fn silent_disks(&self) -> Vec<DiskId> {
+        self.results.silent_disks(&self.group)
+    }
+
+    /// The chunk is not waited for any more, because these disks were waited for too long.
+    pub(crate) fn give_up(&self) -> Lost {
+        for (position, outcome) in self.results.tally.missing() {
+            if let (Outcome::Pending, Some(place)) = (outcome, self.group.write_place(position))
+                && !self.results.tally.goes_along(position)
+            {
+                self.shared.health.failed(place, &Error::TimedOut);
+            }
+        }
+        Lost { reachable: self.results.tally.stable(), needed: self.results.needed }
+    }
+
+    /// Waits until the chunk has its quorum, and then a little longer for the rest, and adds it to the write's
+    /// extents and its shards that are not known to be stable to `missing`.
+    pub(crate) async fn settle(
+        &mut self,
+        extents: &mut Vec<Extent>,
+        missing: &mut Vec<MissingShard>,
+    ) -> Result<(), Lost> {
+        self.quorum(None).await?;
+        let env = self.shared.env.clone();
+        let quorum_took = self.results.quorum_at().map_or(Duration::ZERO, |at| at.since(self.began));
         let hedge = quorum_took.saturating_mul(2).clamp(WRITE_HEDGE_MIN, WRITE_HEDGE_MAX);
         let began = env.now();
         while !self.results.tally.is_complete() {
             let survives = self.results.tally.survives_a_domain();
             let deadline = began.after(if survives { hedge } else { WRITE_DOMAIN_WAIT_MAX });
             let answer = env.timeout(deadline.since(env.now()), self.results.receiver.recv()).await;
-            let Ok(Some((position, result))) = answer else { break };
-            self.results.record(position, result)?;
+            let Ok(Some((position, result, at))) = answer else { break };
+            self.results.record(position, result, at)?;
         }
         // Of those that are not waited for, what has come counts.
         self.results.take_in()?;
+        self.tell_who_was_behind();
         for (position, outcome) in self.results.tally.missing() {
             if let (Outcome::Pending, Some(place)) = (outcome, self.group.write_place(position))
                 && !self.results.tally.goes_along(position)
@@ -339,6 +492,20 @@ impl Ending {
         }
         extents.push(self.extent);
         Ok(())
+    }
+
+    /// Tells of each disk that was waited for and did its part whether it was far behind the others.
+    fn tell_who_was_behind(&self) {
+        let Some(quorum_at) = self.results.quorum_at() else { return };
+        let least = quorum_at.since(self.began).max(WRITE_BEHIND_MIN);
+        for (position, stable_at) in self.results.stable_at.iter().enumerate() {
+            if let (Some(at), Some(place)) = (stable_at, self.group.write_place(position))
+                && !self.results.tally.goes_along(position)
+            {
+                let behind = at.since(quorum_at) + self.held_up[position];
+                self.shared.health.was_behind(place, behind >= least);
+            }
+        }
     }
 
     fn missing(&self, position: usize, outcome: &Outcome) -> MissingShard {
