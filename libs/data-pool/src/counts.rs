@@ -12,6 +12,7 @@ metrics! {
     RETRIED: counter("ashlar_pool_retried_chunks_total", [], "Chunks that were written anew in another placement group, because too few disks of theirs took them or did so in time.");
     RECONSTRUCTED: counter("ashlar_pool_reconstructed_stripes_total", [], "Stripes whose bytes were decoded from other shards, because one was missing, damaged or late.");
     BAD: counter("ashlar_pool_bad_shards_total", ["reason"], "Shards that reads found missing or corrupt and reported for repair.");
+    LOST: counter("ashlar_pool_lost_chunk_reads_total", [], "Reads that failed because a chunk is lost: fewer good shards are left than it needs, and no disk that may have another is away.");
     AVOIDING: gauge("ashlar_pool_avoided", ["what"], "What is passed over now because it failed: a node, a disk, a full_disk for writes.");
 }
 
@@ -23,6 +24,7 @@ pub(crate) struct Counts {
     writes: Results,
     pub(crate) retried: Counter,
     pub(crate) reconstructed: Counter,
+    pub(crate) lost: Counter,
     missing: Counter,
     corrupt: Counter,
 }
@@ -72,6 +74,7 @@ impl Source for Pool {
         samples.add(&RECONSTRUCTED, &[], &counts.reconstructed);
         samples.add(&BAD, &["missing"], &counts.missing);
         samples.add(&BAD, &["corrupt"], &counts.corrupt);
+        samples.add(&LOST, &[], &counts.lost);
         for (what, number) in AVOIDED.into_iter().zip(self.shared().health.avoided()) {
             samples.add(&AVOIDING, &[what], number);
         }

@@ -92,6 +92,18 @@ pub enum ReadError {
         /// Shards needed, k.
         needed: usize,
     },
+    /// Too few good shards are anywhere: every place that may have one, by a cluster map that was the latest afterwards, was looked at and has none.
+    #[error(
+        "chunk {chunk} is lost: it has {available} good shards where {needed} are needed, and no disk that may have another is away"
+    )]
+    Lost {
+        /// The chunk.
+        chunk: ChunkId,
+        /// Good shards that there are.
+        available: usize,
+        /// Shards needed, k.
+        needed: usize,
+    },
     /// Every cell is good by itself, yet the chunk is not the one that the manifest names.
     #[error("chunk {chunk} does not match the checksum in its manifest")]
     ChunkChecksumMismatch {

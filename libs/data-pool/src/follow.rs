@@ -36,6 +36,16 @@ pub(crate) struct Refreshes {
     followers: AtomicUsize,
 }
 
+/// What the latest cluster map is, compared with one in use.
+pub(crate) enum Latest {
+    /// This one.
+    Newer(Arc<Snapshot>),
+    /// The one in use, by an answer to a question that was asked just now.
+    Same,
+    /// The metadata service has not answered in time, or nobody asks it.
+    Unknown,
+}
+
 impl Follower {
     /// Starts to follow. The view has its first map a moment later; [`ClusterView::refresh`] waits for one.
     pub fn start(env: &Env, metadata: Arc<dyn Metadata>, view: Arc<ClusterView>) -> Self {
@@ -69,16 +79,22 @@ impl ClusterView {
     }
 
     /// A newer map than that of `epoch`, if the metadata service has one and a follower can have it soon.
-    pub(crate) async fn newer_than(&self, env: &Env, epoch: i64) -> Option<Arc<Snapshot>> {
+    pub(crate) async fn newer_than(&self, env: &Env, epoch: i64) -> Latest {
         let is_old = || self.epoch() <= epoch;
+        let mut is_asked = false;
         if is_old() && self.refreshes.followers.load(Ordering::Relaxed) > 0 {
             let begun = self.refreshes.begun.load(Ordering::Relaxed);
             let mut completed = self.refreshes.completed.subscribe();
             self.refreshes.wanted.notify_one();
             // An error means that there is no answer yet; the map may be newer all the same.
-            let _ = env.timeout(REFRESH_WAIT, completed.wait_for(|completed| *completed > begun)).await;
+            let asked = env.timeout(REFRESH_WAIT, completed.wait_for(|completed| *completed > begun)).await;
+            is_asked = matches!(asked, Ok(Ok(_)));
         }
-        (!is_old()).then(|| self.snapshot())
+        match (is_old(), is_asked) {
+            (false, _) => Latest::Newer(self.snapshot()),
+            (true, true) => Latest::Same,
+            (true, false) => Latest::Unknown,
+        }
     }
 }
 

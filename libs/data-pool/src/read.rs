@@ -91,6 +91,9 @@ impl Reader {
             if let Err(error) = self.advance().await? {
                 self.failed = true;
                 self.ahead = None;
+                if let ReadError::Lost { .. } = error {
+                    self.shared.counts.lost.increment();
+                }
                 return Some(Err(error));
             }
         }

@@ -285,7 +285,7 @@ impl<'a> Cells<'a> {
 
 fn not_enough(error: &ReadError, window: &Window) -> Restored {
     let available = match error {
-        ReadError::NotEnoughShards { available, .. } => *available,
+        ReadError::NotEnoughShards { available, .. } | ReadError::Lost { available, .. } => *available,
         _ => 0,
     };
     Restored::NotEnoughShards { available, needed: window.extent.coding.data() }

@@ -6,6 +6,7 @@ mod bounds;
 mod claims;
 mod cluster_views;
 mod deletes;
+mod lost;
 mod moves;
 mod reads;
 mod recoding;

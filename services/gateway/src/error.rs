@@ -162,7 +162,7 @@ pub(crate) fn from_read(error: &ReadError, bucket: &BucketName, key: &ObjectKey)
     tracing::error!(%error, %bucket, key = key.as_str(), "object bytes cannot be read");
     match error {
         // It is no better the next time.
-        ReadError::NotDecrypted => S3Error::new(ErrorCode::InternalError),
+        ReadError::NotDecrypted | ReadError::Lost { .. } => S3Error::new(ErrorCode::InternalError),
         _ => slow_down(),
     }
 }
@@ -220,4 +220,27 @@ pub(crate) fn no_classes() -> S3Error {
 
 fn key_text(address: &Address) -> &str {
     address.key.as_ref().map_or("", |key| key.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use data_pool::ReadError;
+    use http::{StatusCode, header::RETRY_AFTER};
+    use types::{BucketName, ChunkId, LeaseId, ObjectKey};
+
+    #[test]
+    fn a_lost_chunk_is_no_reason_to_come_back_and_a_silent_disk_is() {
+        let (bucket, key) = (BucketName::new("bucket").unwrap(), ObjectKey::new(b"key".to_vec()).unwrap());
+        let chunk = ChunkId { lease: LeaseId(1), counter: 1 };
+        let (available, needed) = (3, 4);
+        for (error, status) in [
+            (ReadError::Lost { chunk, available, needed }, StatusCode::INTERNAL_SERVER_ERROR),
+            (ReadError::NotEnoughShards { chunk, available, needed }, StatusCode::SERVICE_UNAVAILABLE),
+        ] {
+            let answer = super::from_read(&error, &bucket, &key);
+            assert_eq!(answer.status(), status);
+            let comes_back = answer.headers.iter().any(|(name, _)| name == RETRY_AFTER);
+            assert_eq!(comes_back, status == StatusCode::SERVICE_UNAVAILABLE);
+        }
+    }
 }

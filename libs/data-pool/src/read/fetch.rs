@@ -10,6 +10,7 @@ use types::ShardId;
 
 use crate::{
     BadShard, BadShardReason, ReadError,
+    follow::Latest,
     health::Use,
     limits::{READ_HEDGE_MAX, READ_PATIENCE, READ_STRIPES_MIN, READ_TIMEOUT, READS_PER_DISK_MAX, WORK_SLICE},
     pool::Shared,
@@ -20,16 +21,43 @@ use crate::{
 /// The window's bytes in order, every cell verified.
 pub(crate) async fn fetch(shared: &Shared, window: &Window) -> Result<Vec<Bytes>, ReadError> {
     let snapshot = shared.view.snapshot();
-    let answer = fetch_by(shared, &snapshot, window).await;
-    match answer {
-        Err(ReadError::NotEnoughShards { .. } | ReadError::UnknownGroup { .. }) => {
+    let (answer, snapshot) = match fetch_by(shared, &snapshot, window).await {
+        Err(error) if may_be_outdated(&error) => {
             // Shards may have moved meanwhile, and what was left at their old places been removed.
             match shared.view.newer_than(&shared.env, snapshot.epoch).await {
-                Some(newer) => fetch_by(shared, &newer, window).await,
-                None => answer,
+                Latest::Newer(newer) => (fetch_by(shared, &newer, window).await, newer),
+                Latest::Same => return Err(error),
+                Latest::Unknown => return Err(not_known_to_be_lost(error)),
+            }
+        }
+        answer => return answer,
+    };
+    match answer {
+        Err(error @ ReadError::Lost { .. }) => {
+            match shared.view.newer_than(&shared.env, snapshot.epoch).await {
+                Latest::Same => Err(error),
+                Latest::Newer(_) | Latest::Unknown => Err(not_known_to_be_lost(error)),
             }
         }
         answer => answer,
+    }
+}
+
+/// Whether a later cluster map may know better.
+fn may_be_outdated(error: &ReadError) -> bool {
+    matches!(
+        error,
+        ReadError::NotEnoughShards { .. } | ReadError::Lost { .. } | ReadError::UnknownGroup { .. }
+    )
+}
+
+/// What is said of a chunk that other places may have than were looked at.
+fn not_known_to_be_lost(error: ReadError) -> ReadError {
+    match error {
+        ReadError::Lost { chunk, available, needed } => {
+            ReadError::NotEnoughShards { chunk, available, needed }
+        }
+        error => error,
     }
 }
 
@@ -42,7 +70,7 @@ async fn fetch_by(shared: &Shared, snapshot: &Snapshot, window: &Window) -> Resu
     match Fetch::new(shared, group, *window, began.after(READ_TIMEOUT)).bytes().await {
         // Different stripes may have lost different shards; each may be whole enough by itself, unless shards were
         // waited for in vain.
-        Err(ReadError::NotEnoughShards { .. })
+        Err(ReadError::NotEnoughShards { .. } | ReadError::Lost { .. })
             if end - first > 1 && shared.env.now().since(began) < READ_PATIENCE =>
         {
             let deadline = began.after(READ_PATIENCE).max(shared.env.now().after(READ_STRIPES_MIN));
@@ -52,6 +80,8 @@ async fn fetch_by(shared: &Shared, snapshot: &Snapshot, window: &Window) -> Resu
             }
             Ok(runs)
         }
+        // What is bad in one stripe may be good in another.
+        Err(error) if end - first > 1 => Err(not_known_to_be_lost(error)),
         other => other,
     }
 }
@@ -366,6 +396,15 @@ impl<'a> Fetch<'a> {
         }
     }
 
+    /// Whether every place where a shard may be was looked at, and does not have it or has it damaged.
+    fn is_absent(&self, shard: usize) -> bool {
+        let homes = self.group.homes(shard).filter(|home| !home.is_gone()).count();
+        self.sources[shard].standing == Standing::Failed
+            && self.sources[shard].found.len() == homes
+            && self.group.width() > shard
+            && !self.group.is_redirected(shard)
+    }
+
     fn report(&self, shard: usize, reason: BadShardReason) {
         let Some(home) = self.group.target(shard) else { return };
         let extent = self.window.extent;
@@ -397,7 +436,14 @@ impl<'a> Fetch<'a> {
     fn not_enough(&self) -> ReadError {
         self.report_late();
         let least = (0..self.grid.stripes()).map(|stripe| self.grid.present(stripe)).min();
-        let error = self.window.not_enough(least.unwrap_or(0));
+        let coding = self.window.extent.coding;
+        let absent = (0..self.grid.shards()).filter(|shard| self.is_absent(*shard)).count();
+        let error = match self.window.not_enough(least.unwrap_or(0)) {
+            ReadError::NotEnoughShards { chunk, available, needed } if absent > coding.parity() => {
+                ReadError::Lost { chunk, available, needed }
+            }
+            error => error,
+        };
         tracing::warn!(%error, "window not read");
         error
     }
