@@ -17,10 +17,9 @@ use hyper_util::{
     server::graceful::GracefulShutdown,
 };
 use tokio::sync::Semaphore;
-use tokio_rustls::TlsAcceptor;
 
 use self::version_2::{Activity, AsVersion1};
-use crate::{Shutdown, TlsSession};
+use crate::{ServerTls, Shutdown, TlsSession};
 
 /// Bounds of a listener.
 #[derive(Debug, Clone)]
@@ -57,7 +56,7 @@ pub struct HttpServer {
     /// Where connections come from.
     pub listener: Box<dyn Listener>,
     /// TLS, if the listener speaks it.
-    pub tls: Option<TlsAcceptor>,
+    pub tls: Option<ServerTls>,
     /// Bounds.
     pub limits: HttpLimits,
 }
@@ -139,11 +138,11 @@ impl HttpServer {
 async fn secure(
     env: &Env,
     connection: Box<dyn Connection>,
-    tls: Option<TlsAcceptor>,
+    tls: Option<ServerTls>,
     timeout: Duration,
 ) -> Option<(Box<dyn Connection>, Option<TlsSession>)> {
     let Some(tls) = tls else { return Some((connection, None)) };
-    match env.timeout(timeout, tls.accept(connection)).await {
+    match env.timeout(timeout, tls.acceptor().accept(connection)).await {
         Ok(Ok(stream)) => {
             let session = TlsSession::of(stream.get_ref().1);
             Some((Box::new(stream), session))

@@ -19,5 +19,5 @@ pub use logs::{LogFormat, start_logs, start_logs_and_traces};
 pub use metrics::{METRICS, Metrics};
 pub use secret::{ClusterSecret, Secret, SecretError};
 pub use shutdown::{Shutdown, ShutdownTrigger, shutdown_channel, shutdown_on_signals};
-pub use tls::{TlsError, TlsSession, load_tls};
+pub use tls::{METRICS as TLS_METRICS, ServerTls, TlsError, TlsSession};
 pub use traces::{CollectorUrl, CollectorUrlError, Traces, TracesError};

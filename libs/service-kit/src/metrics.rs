@@ -41,6 +41,12 @@ impl Metrics {
         Self { env: env.clone(), service, sources: sources.into() }
     }
 
+    /// The same, and what this counts.
+    #[must_use]
+    pub fn with(self, source: Arc<dyn Source>) -> Self {
+        Self { sources: self.sources.iter().cloned().chain([source]).collect(), ..self }
+    }
+
     /// What is counted now.
     pub async fn read(&self) -> Samples {
         let mut samples = Samples::default();

@@ -1,5 +1,8 @@
 //! TLS for listeners: a certificate chain and a key from PEM files, and what a connection agreed on.
 
+mod live;
+mod validity;
+
 use std::{
     io,
     path::{Path, PathBuf},
@@ -8,13 +11,19 @@ use std::{
 
 use env::Env;
 use rustls::{
-    CipherSuite, ProtocolVersion,
+    CipherSuite, ProtocolVersion, ServerConfig,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
 };
+use telemetry::{Source, metrics};
 use tokio_rustls::TlsAcceptor;
 
-/// Certificates and keys larger than this are not what they claim to be.
-const PEM_LENGTH_MAX: usize = 1 << 20;
+use self::live::{Contents, Live, Made};
+use crate::Shutdown;
+
+metrics! {
+    METRIC_END: gauge("ashlar_tls_certificate_end_seconds", ["usage"], "When the certificate that is in use ends, since the Unix epoch: of the listeners for clients (clients).");
+    METRIC_RELOADS: counter("ashlar_tls_reloads_total", ["usage", "result"], "Changes of the files of certificates that were seen: used, or refused because what was in them is not usable.");
+}
 
 /// TLS cannot be set up.
 #[derive(Debug, thiserror::Error)]
@@ -39,36 +48,89 @@ pub enum TlsError {
     /// Certificate and key do not go together.
     #[error("certificate and key cannot be used")]
     Unusable(#[source] rustls::Error),
+    /// A certificate that was to replace one has ended.
+    #[error("the certificate has ended")]
+    Ended,
+    /// The process ends.
+    #[error("reading was given up because the process ends")]
+    Stopping,
 }
 
 /// HTTP/2 by its name in ALPN (RFC 9113, section 3.2).
 const HTTP_2: &[u8] = b"h2";
 
-/// Loads a certificate chain and its key. TLS 1.2 and 1.3. By ALPN clients that speak HTTP/1.1 get
-/// that, as they do from S3, and those that speak HTTP/2 alone get HTTP/2. Blocks.
-pub fn load_tls(env: &Env, certificate: &Path, key: &Path) -> Result<TlsAcceptor, TlsError> {
-    let read = |path: &Path| {
-        env.disk()
-            .read_small(path, PEM_LENGTH_MAX)
-            .map_err(|source| TlsError::Read { path: path.to_owned(), source })
-    };
-    let chain = CertificateDer::pem_slice_iter(&read(certificate)?)
-        .collect::<Result<Vec<_>, _>>()
-        .unwrap_or_default();
-    if chain.is_empty() {
-        return Err(TlsError::Pem { path: certificate.to_owned(), what: "certificate" });
+/// TLS of listeners for clients, whose certificate and key are read again when their files change. Cheap to clone.
+///
+/// TLS 1.2 and 1.3. By ALPN clients that speak HTTP/1.1 get that, as they do from S3, and those that speak HTTP/2 alone get HTTP/2.
+#[derive(Clone)]
+pub struct ServerTls(Arc<Live<ServerConfig>>);
+
+impl ServerTls {
+    /// Loads a certificate chain and its key.
+    ///
+    /// Errors: a file cannot be read or has no PEM in it, or the key is not the certificate's.
+    pub async fn load(env: &Env, certificate: &Path, key: &Path) -> Result<Self, TlsError> {
+        let files = vec![certificate.to_owned(), key.to_owned()];
+        Ok(Self(Arc::new(Live::load(env, "clients", files, server_config).await?)))
     }
-    let key = PrivateKeyDer::from_pem_slice(&read(key)?)
-        .map_err(|_| TlsError::Pem { path: key.to_owned(), what: "private key" })?;
-    let mut config =
-        rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
-            .with_safe_default_protocol_versions()
-            .map_err(TlsError::Unusable)?
-            .with_no_client_auth()
-            .with_single_cert(chain, key)
-            .map_err(TlsError::Unusable)?;
+
+    /// What new connections are accepted with.
+    pub fn acceptor(&self) -> TlsAcceptor {
+        TlsAcceptor::from(self.0.current())
+    }
+
+    /// Reads the files every ten seconds, and at once on SIGHUP, until the stop begins. What is new, whole and usable is used for
+    /// connections from then on; else the old certificate stays in use, and the log says why.
+    pub async fn watch(&self, env: &Env, shutdown: &Shutdown) {
+        self.0.watch(env, shutdown).await;
+    }
+
+    /// What it tells on `/metrics`.
+    pub fn source(&self) -> Arc<dyn Source> {
+        self.0.clone()
+    }
+}
+
+/// A certificate chain and its key, of which the chain's end is known.
+struct Pair {
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+    end: i64,
+}
+
+impl Pair {
+    fn read(certificate: &Contents, key: &Contents) -> Result<Self, TlsError> {
+        let chain = certificates(certificate)?;
+        let bad = |file: &Contents, what| TlsError::Pem { path: file.path.clone(), what };
+        let end = chain.first().and_then(|leaf| validity::not_after(leaf));
+        let end = end.ok_or_else(|| bad(certificate, "certificate"))?;
+        let key = PrivateKeyDer::from_pem_slice(&key.bytes).map_err(|_| bad(key, "private key"))?;
+        Ok(Self { chain, key, end })
+    }
+}
+
+/// The certificates in a file, of which there is one at least.
+fn certificates(file: &Contents) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let chain: Vec<_> =
+        CertificateDer::pem_slice_iter(&file.bytes).collect::<Result<_, _>>().unwrap_or_default();
+    if chain.is_empty() {
+        return Err(TlsError::Pem { path: file.path.clone(), what: "certificate" });
+    }
+    Ok(chain)
+}
+
+fn server_config(files: &[Contents]) -> Result<Made<ServerConfig>, TlsError> {
+    let [certificate, key] = files else { return Err(TlsError::Stopping) };
+    let Pair { chain, key, end } = Pair::read(certificate, key)?;
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(TlsError::Unusable)?
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .map_err(TlsError::Unusable)?;
     config.alpn_protocols = vec![b"http/1.1".to_vec(), HTTP_2.to_vec()];
-    Ok(TlsAcceptor::from(Arc::new(config)))
+    Ok(Made { value: config, ends: vec![("clients", end)] })
 }
 
 /// What a TLS connection agreed on.
@@ -109,19 +171,4 @@ impl TlsSession {
 }
 
 #[cfg(test)]
-mod tests {
-    use rustls::CipherSuite;
-
-    use super::TlsSession;
-
-    #[test]
-    fn cipher_suites_have_the_names_that_openssl_gives_them() {
-        let name = |cipher| TlsSession { version: "TLSv1.2", cipher, http_2: false }.cipher_suite();
-        assert_eq!(name(CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256), "ECDHE-RSA-AES128-GCM-SHA256");
-        assert_eq!(
-            name(CipherSuite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256),
-            "ECDHE-ECDSA-CHACHA20-POLY1305"
-        );
-        assert_eq!(name(CipherSuite::TLS13_AES_256_GCM_SHA384), "TLS_AES_256_GCM_SHA384");
-    }
-}
+mod tests;

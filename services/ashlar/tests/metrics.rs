@@ -40,6 +40,7 @@ with labels that name operations, methods, calls, or codes appears when it has c
 /// Who tells of what, in the order of the document.
 const TOLD: &[(&str, &[&[&Metric]])] = &[
     ("every service", &[service_kit::METRICS]),
+    ("gateway with TLS", &[service_kit::TLS_METRICS]),
     ("gateway", &[gateway::METRICS]),
     ("gateway, worker", &[data_pool::METRICS]),
     ("metadata", &[metadata_api::server::METRICS, metadata::METRICS]),
@@ -350,10 +351,54 @@ async fn each_service_tells_exactly_what_was_asked_of_it() {
         assert!(scrape.sum(&format!("ashlar_build_info{{service=\"{service}\"")) == 1.0);
         told.extend(scrape.types);
     }
+    told.extend(scrape_over_tls(&env).await.types);
     for (_, metric) in metrics() {
         assert_eq!(told.remove(metric.name).as_deref(), Some(metric.kind.name()), "{}", metric.name);
     }
     assert_eq!(told, BTreeMap::new(), "not in docs/metrics.md");
+}
+
+/// What a gateway that speaks TLS tells, which reaches no cluster.
+async fn scrape_over_tls(env: &Env) -> Scrape {
+    let folder = TempDir::with_prefix("ashlar-metrics-").expect("a folder for temporary files");
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let made = Command::new("openssl")
+        .args([
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+            "-days",
+            "2",
+        ])
+        .args(["-subj", "/CN=127.0.0.1", "-keyout", &path("tls.key"), "-out", &path("tls.crt")])
+        .output()
+        .expect("openssl is installed");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let [nowhere, listen, health] =
+        [free_address(env).await, free_address(env).await, free_address(env).await];
+    let (certificate, key) = (path("tls.crt"), path("tls.key"));
+    let _gateway = Service::start(
+        folder.path(),
+        &[
+            "gateway",
+            "--metadata",
+            &nowhere,
+            "--listen",
+            &listen,
+            "--health-listen",
+            &health,
+            "--tls-cert",
+            &certificate,
+            "--tls-key",
+            &key,
+        ],
+    );
+    wait_for(env, "the gateway", async || fetch(env, &health, "/health/live").await.is_some()).await;
+    Scrape::of(env, &health).await
 }
 
 const LENGTH: usize = 300_000;

@@ -91,7 +91,8 @@ pub struct FrontConfig {
     /// credentials then.
     #[arg(long, env = "ASHLAR_METRICS_PUBLIC")]
     pub metrics_public: bool,
-    /// Certificate chain in PEM form. Together with `--tls-key` it makes the listeners speak HTTPS.
+    /// Certificate chain in PEM form. Together with `--tls-key` it makes the listeners speak HTTPS. Both files are read again every
+    /// ten seconds, and on SIGHUP: a new certificate takes no restart.
     #[arg(long, env = "ASHLAR_TLS_CERT", requires = "tls_key", value_name = "FILE")]
     pub tls_cert: Option<PathBuf>,
     /// Private key of the certificate in PEM form.

@@ -8,7 +8,7 @@ use axum::{
     extract::State,
 };
 use env::{Env, Listener, Task};
-use futures_util::future::{join, join3};
+use futures_util::future::{join, join4};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header, request::Parts};
 use http_body_util::BodyExt;
 use hyper_util::service::TowerToHyperService;
@@ -19,7 +19,7 @@ use s3_wire::{
     operation::{self, RouteInput},
     query::Query,
 };
-use service_kit::{HttpLimits, HttpServer, Metrics, Readiness, Shutdown, health_response, load_tls};
+use service_kit::{HttpLimits, HttpServer, Metrics, Readiness, ServerTls, Shutdown, health_response};
 use sigv4::RequestView;
 use tracing::Instrument;
 use types::{BucketName, Timestamp};
@@ -96,8 +96,12 @@ impl Server {
         metrics: Metrics,
     ) -> Result<Self, BindError> {
         let tls = match (&config.tls_cert, &config.tls_key) {
-            (Some(certificate), Some(key)) => Some(load_tls(&env, certificate, key)?),
+            (Some(certificate), Some(key)) => Some(ServerTls::load(&env, certificate, key).await?),
             _ => None,
+        };
+        let metrics = match &tls {
+            Some(tls) => metrics.with(tls.source()),
+            None => metrics,
         };
         let audit = match &config.audit_log {
             Some(target) => Some(Sink::open(&env, target, config.audit_log_token_file.as_deref()).await?),
@@ -159,6 +163,13 @@ impl Server {
         let audit = audit.map(|(sink, queue)| Writer::start(&gateway.env, queue, sink));
         let front =
             Front { gateway: gateway.clone(), metrics: self.metrics_public.then(|| self.metrics.clone()) };
+        // One for both listeners.
+        let tls = self.http.tls.clone();
+        let certificate = async {
+            if let Some(tls) = tls {
+                tls.watch(&gateway.env, &shutdown).await;
+            }
+        };
         let s3 = Router::new().fallback(answer).with_state(front);
         let s3 = self.http.run(TowerToHyperService::new(s3), shutdown.clone());
         let websites = async {
@@ -173,7 +184,7 @@ impl Server {
                     .await;
             }
         };
-        join3(s3, websites, health).await;
+        join4(s3, websites, health, certificate).await;
         // Both at a time, so that the stop takes no longer for the second.
         let audited = async {
             if let Some(audit) = audit {

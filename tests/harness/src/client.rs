@@ -91,6 +91,11 @@ impl Client {
         }
     }
 
+    /// Whether the server speaks TLS with a certificate that this client trusts.
+    pub fn can_connect(&self) -> bool {
+        self.trust.as_ref().is_some_and(|trust| Connection::can_open_tls(self.address, trust))
+    }
+
     /// A request with a path that is sent exactly so.
     pub fn request(&self, method: Method, path: &str) -> Request {
         Request::new(self, method, path)

@@ -48,6 +48,14 @@ impl Connection {
         Self { stream: Box::new(StreamOwned::new(session, stream)), tcp, buffer: Vec::new(), ended: false }
     }
 
+    /// Whether a server agrees on TLS with a certificate that is trusted.
+    pub fn can_open_tls(address: SocketAddr, trust: &Trust) -> bool {
+        let mut tcp = connect(address);
+        let name = ServerName::from(address.ip());
+        let mut session = ClientConnection::new(trust.config(), name).expect("settings that fit");
+        session.complete_io(&mut tcp).is_ok()
+    }
+
     /// Sends bytes. A server that has closed the connection has answered before; that answer is then what counts.
     pub fn send(&mut self, bytes: &[u8]) {
         match self.stream.write_all(bytes).and_then(|()| self.stream.flush()) {

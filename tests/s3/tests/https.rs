@@ -1,6 +1,13 @@
 //! The same over TLS, where current SDKs send other requests: bodies of unsigned chunks.
 
-use harness::{Certificate, Client, Server, checksum_of, content};
+use std::{
+    fs,
+    process::{self, Command},
+    thread,
+    time::{Duration, Instant},
+};
+
+use harness::{Certificate, Client, Logs, Server, checksum_of, content};
 use http::Method;
 use types::ChecksumAlgorithm::Crc64nvme;
 
@@ -77,4 +84,64 @@ fn plain_text_is_not_served() {
     connection.finish_sending();
     connection.expect_no_http();
     assert_eq!(client.request(Method::GET, &format!("/{}/key", bucket.name)).ok().body, b"content");
+}
+
+/// Writes over the server's certificate and key with others.
+fn replace(certificate: &Certificate, other: &Certificate, with_key: bool) {
+    fs::copy(other.chain(), certificate.chain()).expect("a certificate can be replaced");
+    if with_key {
+        fs::copy(other.key(), certificate.key()).expect("a key can be replaced");
+    }
+}
+
+/// Waits until clients that trust this certificate alone are served.
+fn wait_until_shown(server: &Server, certificate: &Certificate) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !server.client().with_tls(certificate.trust()).can_connect() {
+        assert!(Instant::now() < deadline, "the new certificate is not used");
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// A new certificate is used without a restart: by itself within moments, at once when the process is told, and a connection that
+/// is open goes on.
+#[test]
+fn a_new_certificate_takes_no_restart() {
+    let logs = Logs::start();
+    let (certificate, old) = (Certificate::make(), Certificate::make());
+    let trust = certificate.trust();
+    let server = Server::start_with(1, |config| {
+        config.front.tls_cert = Some(certificate.chain());
+        config.front.tls_key = Some(certificate.key());
+    });
+    let client = server.client().with_tls(trust);
+    let bucket = client.bucket();
+    bucket.put("key", "content").ok();
+    let mut open = client.connect();
+    replace(&certificate, &old, true);
+    wait_until_shown(&server, &old);
+    assert!(!client.can_connect(), "the old certificate is used no more");
+    let get = bucket.get("key").prepare();
+    open.send(&get.head());
+    assert_eq!(get.receive(&mut open).body, b"content");
+
+    // One whose key is another's is left alone, and the log says so.
+    let new = Certificate::make();
+    replace(&certificate, &new, false);
+    hang_up();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while logs.take("the new certificate cannot be used and the old one stays in use").is_empty() {
+        assert!(Instant::now() < deadline, "the log says nothing of it");
+        thread::sleep(Duration::from_millis(50));
+    }
+    assert!(server.client().with_tls(old.trust()).can_connect());
+    replace(&certificate, &new, true);
+    hang_up();
+    wait_until_shown(&server, &new);
+}
+
+/// Sends SIGHUP to this process, which is the server's.
+fn hang_up() {
+    let sent = Command::new("kill").args(["-HUP", &process::id().to_string()]).status();
+    assert!(sent.expect("kill is installed").success());
 }

@@ -313,7 +313,7 @@ async fn over_https_only_a_trusted_certificate_will_do() {
     let folder = tempfile::tempdir().unwrap();
     let (certificate, key) = certificate(folder.path(), "ours");
     let (other, _) = self::certificate(folder.path(), "other");
-    let tls = service_kit::load_tls(&Env::real(), &certificate, &key).unwrap();
+    let tls = service_kit::ServerTls::load(&Env::real(), &certificate, &key).await.unwrap();
     let server = FakeS3::start_with(Fault::None, Some(tls)).await;
 
     let load = "--op get --size 200000 --objects 3 --requests 20 --concurrency 2";

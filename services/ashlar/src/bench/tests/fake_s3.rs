@@ -14,8 +14,7 @@ use env::Env;
 use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full};
 use hyper::{body::Incoming, service::service_fn};
-use service_kit::{HttpLimits, HttpServer, ShutdownTrigger, shutdown_channel};
-use tokio_rustls::TlsAcceptor;
+use service_kit::{HttpLimits, HttpServer, ServerTls, ShutdownTrigger, shutdown_channel};
 
 /// How the server misbehaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,7 +58,7 @@ impl FakeS3 {
         Self::start_with(fault, None).await
     }
 
-    pub(super) async fn start_with(fault: Fault, tls: Option<TlsAcceptor>) -> Self {
+    pub(super) async fn start_with(fault: Fault, tls: Option<ServerTls>) -> Self {
         let env = Env::real();
         let listener = env.listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let address = listener.local_address().unwrap();
