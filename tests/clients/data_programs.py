@@ -1,10 +1,9 @@
 """Runs the programs in `data/`, whose libraries have an environment of their own; each line that they print is one case."""
 
-import json
 import pathlib
-import re
 
 from boto3_cases.context import Context
+from printed import cases_of
 from report import expect
 from sessions import REPOSITORY
 
@@ -18,12 +17,7 @@ def run_program(session, name, seconds=300):
     bucket = begin(session, name.removesuffix(".py").replace("_", "-"))
     printed = session.run(VENV / "python", FOLDER / name, bucket.bucket, code=None, seconds=seconds, cwd=session.home,
                           PYTHONPATH=str(LIBRARY), PYTHONWARNINGS="ignore", AWS_ALLOW_HTTP="true")
-    cases = re.findall(r"^(ok|FAIL) (.*?)(?:: (\".*\"))?$", printed, re.MULTILINE)
-    for outcome, case, reason in cases:
-        with session.case(case):
-            assert outcome == "ok", json.loads(reason)
-    with session.case("the program says that it is done"):
-        assert cases and re.search(r"^done$", printed, re.MULTILINE), printed[-2000:]
+    cases_of(session, printed)
     end(session, bucket)
 
 

@@ -1,10 +1,10 @@
 """Runs the programs in `javascript/` by Node.js; each line that they print is one case."""
 
-import json
 import pathlib
 import re
 import shutil
 
+from printed import cases_of
 from report import NotRun
 
 FOLDER = pathlib.Path(__file__).resolve().parent / "javascript"
@@ -19,9 +19,4 @@ def run_program(session, name, *words):
             raise NotRun(f"there is no Node.js {OLDEST_NODE} or newer on the PATH")
         return
     printed = session.run(node, FOLDER / name, *words, code=None, seconds=300)
-    cases = re.findall(r"^(ok|FAIL) (.*?)(?:: (\".*\"))?$", printed, re.MULTILINE)
-    for outcome, case, reason in cases:
-        with session.case(case):
-            assert outcome == "ok", json.loads(reason)
-    with session.case("the program says that it is done"):
-        assert cases and re.search(r"^done$", printed, re.MULTILINE), printed[-2000:]
+    cases_of(session, printed)

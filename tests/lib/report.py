@@ -44,6 +44,10 @@ class Report:
             self.passed += 1
             print(f"  ok    {name} ({time.monotonic() - began:.1f} s)", flush=True)
 
+    def counts(self):
+        """How many cases passed, failed and were not run so far."""
+        return self.passed, len(self.failed), len(self.not_run)
+
     def close(self, what):
         """Prints the failures and the closing line; returns the exit code."""
         print()
