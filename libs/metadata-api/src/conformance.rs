@@ -249,7 +249,7 @@ macro_rules! conformance_cases {
             reaping::versions_name_their_chunks_until_they_are_freed;
             reaping::copies_name_the_chunks_of_their_source;
             reaping::parts_name_their_chunks;
-            reaping::a_bucket_made_again_names_nothing_of_the_old_one;
+            reaping::a_deleted_bucket_names_its_chunks_until_they_are_freed;
             reaping::a_lease_is_finished_by_a_map_that_has_every_place;
             reaping::leases_that_are_not_known_are_adopted;
             repair::missing_shards_wait_until_they_are_finished;

@@ -301,8 +301,8 @@ pub trait Metadata: Send + Sync + 'static {
     /// Revokes a lease unless it was renewed since `observed_renewals` was read: the fence after which none of its
     /// commits can succeed. Answers whether the lease is revoked now.
     async fn revoke_lease(&self, lease: LeaseId, observed_renewals: i64) -> Result<bool, Error>;
-    /// Which of these chunks of a lease that is not active, revoked or reaped, nothing names: no version that is there or
-    /// waits to be freed, no part, no reference. Final, because nothing can name a chunk of such a lease that is not
+    /// Which of these chunks of a lease that is not active, revoked or reaped, nothing names: no version and no part
+    /// that is there or waits to be freed, no reference. Final, because nothing can name a chunk of such a lease that is not
     /// named. A chunk is looked for where its owner's tag says. At most [`PAGE_SIZE_MAX`].
     /// Errors: `LeaseActive`, `Malformed` (a chunk is not of the lease, or too many).
     async fn unnamed_chunks(
@@ -310,8 +310,8 @@ pub trait Metadata: Send + Sync + 'static {
         lease: LeaseId,
         chunks: &[(ChunkId, ChunkOwner)],
     ) -> Result<Vec<ChunkId>, Error>;
-    /// Which of these chunks, of any leases, something names now: a version that is there or waits to be freed, a part, a
-    /// reference. A chunk that is named is freed through the garbage queue alone. At most [`PAGE_SIZE_MAX`].
+    /// Which of these chunks, of any leases, something names now: a version or a part that is there or waits to be freed,
+    /// a reference. A chunk that is named is freed through the garbage queue alone. At most [`PAGE_SIZE_MAX`].
     /// Errors: `Malformed`.
     async fn named_chunks(&self, chunks: &[(ChunkId, ChunkOwner)]) -> Result<Vec<ChunkId>, Error>;
     /// Knows these leases as revoked, those of them that are not known, so that what nothing names under them is reaped: their

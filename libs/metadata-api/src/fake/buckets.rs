@@ -142,12 +142,16 @@ impl State {
             return Err(Error::BucketNotEmpty { bucket: name.clone() });
         }
         let id = row.id;
-        let row = self.buckets.remove(name);
-        for upload in row.into_iter().flat_map(|row| row.uploads.into_values()) {
-            for part in upload.parts.into_values() {
-                self.free(id, None, &part.content);
-            }
+        let parts: Vec<(ObjectKey, Content)> = row
+            .uploads
+            .iter()
+            .flat_map(|((key, _), upload)| upload.parts.values().map(move |part| (key, &part.content)))
+            .map(|(key, content)| (key.clone(), content.clone()))
+            .collect();
+        for (key, content) in &parts {
+            self.free_part(id, key, content);
         }
+        self.buckets.remove(name);
         Ok(())
     }
 

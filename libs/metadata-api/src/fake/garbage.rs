@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use types::{BucketId, BucketName, ChunkId, Content, DiskId, Extent, GroupId, ObjectKey};
+use types::{BucketId, BucketName, ChunkId, ChunkOwner, Content, DiskId, Extent, GroupId, ObjectKey};
 
 use super::State;
 use crate::{GarbageId, GarbageItem};
@@ -18,6 +18,8 @@ pub(super) struct Item {
     due_ms: i64,
     /// The key of the version that was removed; none of a part.
     pub(super) key: Option<ObjectKey>,
+    /// The bucket and the key of which the version or the part was; none of a holder.
+    owner: Option<(BucketName, ObjectKey)>,
     /// Whether it holds its chunks by references of its own: they were replaced in a row that stays.
     pub(super) is_holder: bool,
     /// What the row named that was removed.
@@ -34,12 +36,14 @@ impl Item {
 }
 
 impl Garbage {
-    /// Whether a version that was removed names the chunk: one of this key, until it is forgotten, or any, until it
-    /// is handed out.
-    pub(super) fn names(&self, chunk: ChunkId, of: Option<(BucketId, &ObjectKey)>) -> bool {
-        self.items.iter().any(|(id, item)| {
+    /// Whether a version or a part that was removed names the chunk: one of this owner, until it is forgotten, or any version,
+    /// until it is handed out.
+    pub(super) fn names(&self, chunk: ChunkId, of: Option<&ChunkOwner>) -> bool {
+        self.items.values().any(|item| {
             let counts = match of {
-                Some((bucket, key)) => id.bucket == bucket && item.key.as_ref() == Some(key),
+                Some(of) => {
+                    item.owner.as_ref().is_some_and(|(bucket, key)| (bucket, key) == (&of.bucket, &of.key))
+                }
                 None => (item.key.is_some() || item.is_holder) && item.freed.is_none(),
             };
             counts && item.named.iter().any(|extent| extent.chunk == chunk)
@@ -48,17 +52,28 @@ impl Garbage {
 }
 
 impl State {
-    /// Queues what a removed version of a key, or a removed part, named.
-    pub(super) fn free(&mut self, bucket: BucketId, key: Option<&ObjectKey>, content: &Content) {
-        self.queue(bucket, key, content, false);
+    /// Queues what a removed version of a key named.
+    pub(super) fn free(&mut self, bucket: BucketId, key: &ObjectKey, content: &Content) {
+        self.queue(bucket, Some(key), Some(key), content);
+    }
+
+    /// Queues what a removed part of a key's upload named.
+    pub(super) fn free_part(&mut self, bucket: BucketId, key: &ObjectKey, content: &Content) {
+        self.queue(bucket, None, Some(key), content);
     }
 
     /// Queues chunks that were replaced.
     pub(super) fn hold(&mut self, bucket: BucketId, content: &Content) {
-        self.queue(bucket, None, content, true);
+        self.queue(bucket, None, None, content);
     }
 
-    fn queue(&mut self, bucket: BucketId, key: Option<&ObjectKey>, content: &Content, is_holder: bool) {
+    fn queue(
+        &mut self,
+        bucket: BucketId,
+        key: Option<&ObjectKey>,
+        owner: Option<&ObjectKey>,
+        content: &Content,
+    ) {
         let Content::Stored(manifest) = content else { return };
         let mut seen = BTreeSet::new();
         let named = manifest.extents.iter().filter(|extent| seen.insert(extent.chunk)).copied().collect();
@@ -66,13 +81,22 @@ impl State {
         let due_ms = self.env.wall_clock_ms().saturating_add(hold_ms);
         self.garbage.queued += 1;
         let id = GarbageId { bucket, number: self.garbage.queued };
-        let item = Item { due_ms, key: key.cloned(), is_holder, named, freed: None };
+        let name = self.buckets.values().find(|row| row.id == bucket).map(|row| row.name.clone());
+        let is_holder = owner.is_none();
+        let owner = name.zip(owner.cloned());
+        let item = Item { due_ms, key: key.cloned(), owner, is_holder, named, freed: None };
         self.garbage.items.insert(id, item);
     }
 
-    pub(super) fn free_in(&mut self, bucket: &BucketName, key: Option<&ObjectKey>, content: &Content) {
+    pub(super) fn free_in(&mut self, bucket: &BucketName, key: &ObjectKey, content: &Content) {
         if let Some(id) = self.buckets.get(bucket).map(|bucket| bucket.id) {
             self.free(id, key, content);
+        }
+    }
+
+    pub(super) fn free_part_in(&mut self, bucket: &BucketName, key: &ObjectKey, content: &Content) {
+        if let Some(id) = self.buckets.get(bucket).map(|bucket| bucket.id) {
+            self.free_part(id, key, content);
         }
     }
 

@@ -105,8 +105,8 @@ impl State {
         Ok(named.map(|(chunk, _)| *chunk).collect::<BTreeSet<_>>().into_iter().collect())
     }
 
-    /// Whether a version of the owner's key or a part of one of its uploads names the chunk; a version counts until it
-    /// is freed. A chunk that was copied may be named by any version, until that is handed out to be freed.
+    /// Whether a version of the owner's key or a part of one of its uploads names the chunk; both count until they are
+    /// freed. A chunk that was copied may be named by any version, until that is handed out to be freed.
     fn is_named(&self, chunk: ChunkId, owner: &ChunkOwner) -> bool {
         let names = |content: &Content| match content {
             Content::Stored(manifest) => manifest.extents.iter().any(|extent| extent.chunk == chunk),
@@ -117,7 +117,7 @@ impl State {
         let uploads = bucket.into_iter().flat_map(|bucket| &bucket.uploads);
         let parts =
             uploads.filter(|((key, _), _)| *key == owner.key).flat_map(|(_, upload)| upload.parts.values());
-        let removed = bucket.is_some_and(|bucket| self.garbage.names(chunk, Some((bucket.id, &owner.key))));
+        let removed = self.garbage.names(chunk, Some(owner));
         versions.filter_map(|row| row.content()).any(names)
             || parts.map(|part| &part.content).any(names)
             || removed

@@ -68,9 +68,10 @@ impl State {
         let row = PartRow { part: part.clone(), content: request.content };
         self.missing.add(&request.missing);
         let bucket = self.bucket_mut(&request.bucket)?;
-        let upload = bucket.uploads.get_mut(&(request.key, request.upload)).ok_or(Error::UploadNotFound)?;
+        let place = (request.key, request.upload);
+        let upload = bucket.uploads.get_mut(&place).ok_or(Error::UploadNotFound)?;
         if let Some(replaced) = upload.parts.insert(request.number, row) {
-            self.free_in(&request.bucket, None, &replaced.content);
+            self.free_part_in(&request.bucket, &place.0, &replaced.content);
         }
         Ok(part)
     }
@@ -87,7 +88,7 @@ impl State {
     pub(super) fn abort_upload(&mut self, request: &AbortUpload) -> Result<(), Error> {
         let row = self.take_upload(&request.bucket, &request.key, request.upload)?;
         for part in row.parts.into_values() {
-            self.free_in(&request.bucket, None, &part.content);
+            self.free_part_in(&request.bucket, &request.key, &part.content);
         }
         Ok(())
     }
@@ -108,7 +109,7 @@ impl State {
 
         let row = self.take_upload(&request.bucket, &request.key, request.upload)?;
         for part in row.parts.values().filter(|row| !names(&request, row.part.number)) {
-            self.free_in(&request.bucket, None, &part.content);
+            self.free_part_in(&request.bucket, &request.key, &part.content);
         }
         let committed = self.commit(&request.bucket, request.key.clone(), version)?;
         let answer = (request, committed.clone());

@@ -165,7 +165,7 @@ impl State {
         bucket.versions.entry(key.clone()).or_default().push(row.clone());
         let bucket = bucket.id;
         if let Some(content) = replaced.as_ref().and_then(VersionRow::content) {
-            self.free(bucket, Some(&key), content);
+            self.free(bucket, &key, content);
         }
         Ok(row)
     }
@@ -318,7 +318,7 @@ impl State {
                     if let Some(bucket) = self.buckets.get_mut(&request.bucket) {
                         bucket.commit_sequence = sequence;
                     }
-                    content.inspect(|content| self.free_in(&request.bucket, Some(&entry.key), content));
+                    content.inspect(|content| self.free_in(&request.bucket, &entry.key, content));
                 }
                 deleted
             });
@@ -423,7 +423,7 @@ impl State {
         committed.last_modified = last_modified;
         let removed = found.remove(&source_key, VersionId::Null);
         if let Some(content) = removed.as_ref().and_then(VersionRow::content) {
-            self.free_in(&bucket, Some(&source_key), content);
+            self.free_in(&bucket, &source_key, content);
         }
         Ok(committed)
     }

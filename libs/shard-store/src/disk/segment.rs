@@ -89,6 +89,21 @@ struct OpenFiles {
     files: HashMap<u32, Arc<dyn File>>,
     /// Numbers in the order of opening; the oldest is closed first.
     order: VecDeque<u32>,
+    /// Files removed so far.
+    removals: u64,
+}
+
+impl OpenFiles {
+    fn keep(&mut self, number: u32, file: Arc<dyn File>) {
+        if self.files.insert(number, file).is_none() {
+            self.order.push_back(number);
+        }
+        while self.order.len() > OPEN_FILES_MAX {
+            if let Some(oldest) = self.order.pop_front() {
+                self.files.remove(&oldest);
+            }
+        }
+    }
 }
 
 impl SegmentFiles {
@@ -123,12 +138,21 @@ impl SegmentFiles {
 
     /// The segment's file for reading and writing, opened if it is not open.
     pub(super) fn open(&self, name: SegmentName) -> io::Result<Arc<dyn File>> {
-        if let Some(file) = self.opened(name) {
-            return Ok(file);
-        }
+        let removals = {
+            let open = self.lock();
+            if let Some(file) = open.files.get(&name.number) {
+                return Ok(file.clone());
+            }
+            open.removals
+        };
         // Opened outside the lock; when two readers race, one of two equal handles is kept.
         let file = self.disk.open(&self.directory.join(name.file_name()), OpenMode::ReadWrite)?;
-        self.keep(name.number, file.clone());
+        let mut open = self.lock();
+        // Kept, the handle of a segment that was removed meanwhile would hold its room.
+        if open.removals == removals {
+            open.keep(name.number, file.clone());
+        }
+        drop(open);
         Ok(file)
     }
 
@@ -140,7 +164,7 @@ impl SegmentFiles {
     /// Makes a new segment's file. Its name is durable only after [`SegmentFiles::sync_directory`].
     pub(super) fn create(&self, name: SegmentName) -> io::Result<Arc<dyn File>> {
         let file = self.disk.open(&self.directory.join(name.file_name()), OpenMode::CreateNew)?;
-        self.keep(name.number, file.clone());
+        self.lock().keep(name.number, file.clone());
         Ok(file)
     }
 
@@ -150,12 +174,13 @@ impl SegmentFiles {
 
     /// Removes a segment's file. Readers that have it open read on.
     pub(super) fn remove(&self, name: SegmentName) -> io::Result<()> {
-        {
-            let mut open = self.lock();
-            open.files.remove(&name.number);
-            open.order.retain(|number| *number != name.number);
-        }
-        self.disk.remove(&self.directory.join(name.file_name()))
+        let removed = self.disk.remove(&self.directory.join(name.file_name()));
+        // After its name is gone: whoever opened it by its name keeps it before this, or sees that something was removed.
+        let mut open = self.lock();
+        open.removals += 1;
+        open.files.remove(&name.number);
+        open.order.retain(|number| *number != name.number);
+        removed
     }
 
     /// The bytes of a segment's index file: `InvalidData` when they are more than `limit`.
@@ -182,18 +207,6 @@ impl SegmentFiles {
         match self.disk.remove(&self.directory.join(name.index_file_name())) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),
-        }
-    }
-
-    fn keep(&self, number: u32, file: Arc<dyn File>) {
-        let mut open = self.lock();
-        if open.files.insert(number, file).is_none() {
-            open.order.push_back(number);
-        }
-        while open.order.len() > OPEN_FILES_MAX {
-            if let Some(oldest) = open.order.pop_front() {
-                open.files.remove(&oldest);
-            }
         }
     }
 

@@ -6,8 +6,8 @@ use metadata_api::{
     SUBRESOURCE_LENGTH_MAX, Subresource,
 };
 use types::{
-    BucketId, BucketName, DefaultRetention, ObjectLockConfiguration, RetentionMode, RetentionPeriod,
-    Sequence, Timestamp, UploadId, Versioning,
+    BucketId, BucketName, DefaultRetention, ObjectKey, ObjectLockConfiguration, RetentionMode,
+    RetentionPeriod, Sequence, Timestamp, UploadId, Versioning,
 };
 
 use super::{
@@ -225,9 +225,11 @@ impl MetadataStore {
         }
         let due_ms = now_ms.saturating_add(self.settings.garbage_hold_ms());
         // Parts may still be on their way into its uploads; these locks wait for them.
-        let sql = "SELECT u.upload_id FROM uploads AS u WHERE u.bucket_id = $1 [FOR UPDATE]";
+        let sql = "SELECT u.upload_id, u.key FROM uploads AS u WHERE u.bucket_id = $1 [FOR UPDATE]";
         for mut row in tx.fetch_all(sql, vec![bucket.id.0.into()]).await? {
-            queue_parts(tx, &self.env, bucket.id, UploadId(row.array()?), due_ms).await?;
+            let upload = UploadId(row.array()?);
+            let key = ObjectKey::new(row.bytes()?).map_err(|_| DatabaseError::corrupt("an invalid key"))?;
+            queue_parts(tx, &self.env, bucket.id, &key, upload, due_ms).await?;
         }
         for sql in [
             "DELETE FROM parts WHERE bucket_id = $1",
@@ -240,6 +242,8 @@ impl MetadataStore {
             tx.execute(sql, vec![bucket.id.0.into()]).await?;
         }
         tx.execute("DELETE FROM bucket_names WHERE name = $1", vec![name.as_str().as_bytes().into()]).await?;
+        let sql = "INSERT INTO former_buckets (bucket_id, name) VALUES ($1, $2)";
+        tx.execute(sql, vec![bucket.id.0.into(), name.as_str().as_bytes().into()]).await?;
         Ok(())
     }
 

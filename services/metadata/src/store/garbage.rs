@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use env::Env;
 use metadata_api::{GarbageId, GarbageItem};
-use types::{BucketId, ChunkId, DiskId, Extent, GroupId, UploadId};
+use types::{BucketId, ChunkId, DiskId, Extent, GroupId, ObjectKey, UploadId};
 
 use super::{
     MetadataStore,
@@ -37,19 +37,25 @@ const TAKEN_MAX: usize = 1000;
 pub(crate) const TAKE_DUE: &str = "SELECT g.bucket_id, g.number, g.kind, g.state, g.key, g.version_seq, g.seq_from, \
      g.extents FROM garbage AS g WHERE g.due_ms <= $1 ORDER BY g.due_ms LIMIT $2 [FOR UPDATE SKIP LOCKED]";
 
+/// Deleted buckets are remembered while something of theirs waits.
+pub(crate) const FORGET_FORMER: &str = "DELETE FROM former_buckets WHERE NOT EXISTS \
+     (SELECT 1 FROM garbage AS g WHERE g.bucket_id = former_buckets.bucket_id)";
+
 /// Queues the chunks of an upload's parts. The caller has locked the upload and deletes the parts.
 pub(crate) async fn queue_parts(
     tx: &mut Tx,
     env: &Env,
     bucket: BucketId,
+    key: &ObjectKey,
     upload: UploadId,
     due_ms: i64,
 ) -> Result<(), DatabaseError> {
-    let sql = "INSERT INTO garbage (bucket_id, number, due_ms, kind, state, extents) \
-               SELECT p.bucket_id, $3 + p.part_number, $4, 2, 0, p.manifest FROM parts AS p \
+    let sql = "INSERT INTO garbage (bucket_id, number, due_ms, kind, state, extents, part_key) \
+               SELECT p.bucket_id, $3 + p.part_number, $4, 2, 0, p.manifest, $5 FROM parts AS p \
                WHERE p.bucket_id = $1 AND p.upload_id = $2 AND p.content_kind = 2";
     let first = (env.random_u64() >> 2).cast_signed();
-    tx.execute(sql, vec![bucket.0.into(), upload.0.as_slice().into(), first.into(), due_ms.into()])
+    let upload = upload.0.as_slice().into();
+    tx.execute(sql, vec![bucket.0.into(), upload, first.into(), due_ms.into(), key.to_bytes().into()])
         .await
         .map(drop)
 }
@@ -107,6 +113,7 @@ impl MetadataStore {
         }
         let now_ms = tx.now_ms().await?;
         forget_completions(tx, now_ms).await?;
+        tx.execute(FORGET_FORMER, Vec::new()).await?;
         let limit = i64::try_from(limit.min(TAKEN_MAX)).unwrap_or(i64::MAX);
         let mut rows = tx.fetch_all(TAKE_DUE, vec![now_ms.into(), limit.into()]).await?;
         let queued = rows.iter_mut().map(Queued::read).collect::<Result<Vec<_>, _>>()?;

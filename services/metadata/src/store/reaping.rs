@@ -20,6 +20,9 @@ use super::{
 /// Rows of a history that are in memory at a time: with manifests of 16 KiB at most, 8 MiB.
 const BATCH: i64 = 512;
 
+/// A record in the log of Postgres, after which the commit waits for standbys as any other does. SQLite has one writer, here.
+const PROVE_CURRENT: &str = "[SELECT 1 FROM pg_logical_emit_message(true, 'ashlar', '')|SELECT 1]";
+
 /// Which chunks have references. However many a chunk has, one is looked at.
 pub(crate) const REFERENCED: &str = "SELECT r.column1 FROM {rows} AS r \
      WHERE EXISTS (SELECT 1 FROM chunk_refs AS c WHERE c.chunk_id = r.column1)";
@@ -32,6 +35,10 @@ pub(crate) const HISTORY: &str = "SELECT v.version_seq, v.seq_from, v.content_ki
 /// A batch of a key's open uploads.
 pub(crate) const UPLOADS: &str = "SELECT u.upload_id FROM uploads AS u WHERE u.bucket_id = $1 AND u.key = $2 \
      AND u.upload_id > $3 ORDER BY u.upload_id LIMIT $4";
+
+/// A batch of a key's parts that went away and are not freed yet.
+pub(crate) const HELD_PARTS: &str = "SELECT g.number, g.extents FROM garbage AS g WHERE g.bucket_id = $1 \
+     AND g.part_key = $2 AND g.number > $3 ORDER BY g.number LIMIT $4";
 
 /// A batch of an upload's parts.
 pub(crate) const PARTS: &str = "SELECT p.part_number, p.manifest FROM parts AS p WHERE p.bucket_id = $1 \
@@ -48,15 +55,13 @@ impl MetadataStore {
         }
         let mut tx = self.engine.snapshot().await?;
         let unnamed = find_unnamed_in(&mut tx, lease, chunks).await;
-        tx.roll_back().await;
-        unnamed
+        end(tx, unnamed).await
     }
 
     pub(super) async fn find_named(&self, chunks: &[(ChunkId, ChunkOwner)]) -> Result<Vec<ChunkId>, Failure> {
         let mut tx = self.engine.snapshot().await?;
-        let unnamed = unnamed_of(&mut tx, chunks).await;
-        tx.roll_back().await;
-        let unnamed = unnamed?;
+        let unnamed = unnamed_of(&mut tx, chunks).await.map_err(Failure::from);
+        let unnamed = end(tx, unnamed).await?;
         let asked: BTreeSet<ChunkId> = chunks.iter().map(|(chunk, _)| *chunk).collect();
         Ok(asked.difference(&unnamed).copied().collect())
     }
@@ -80,6 +85,22 @@ impl MetadataStore {
         }
         tx.execute("DELETE FROM gateway_leases WHERE lease_id = $1", vec![lease.0.into()]).await?;
         Ok(())
+    }
+}
+
+/// Ends the transaction with a note in the log. What nothing names is deleted, so a database that was replaced by another
+/// and does not know it must not answer: when standbys confirm commits, as failover demands, none confirms this one.
+async fn end<T>(mut tx: Tx, answer: Result<T, Failure>) -> Result<T, Failure> {
+    match answer {
+        Ok(answer) => {
+            tx.fetch_all(PROVE_CURRENT, Vec::new()).await?;
+            tx.commit().await?;
+            Ok(answer)
+        }
+        Err(failure) => {
+            tx.roll_back().await;
+            Err(failure)
+        }
     }
 }
 
@@ -114,30 +135,35 @@ async fn unnamed_of(
     let buckets = find_buckets(tx, owners.keys().map(|owner| &owner.bucket)).await?;
     let mut unnamed = BTreeSet::new();
     for (owner, mut sought) in owners {
-        if let Some(bucket) = buckets.get(&owner.bucket) {
+        for bucket in buckets.get(&owner.bucket).into_iter().flatten() {
             look_through_versions(tx, *bucket, &owner.key, &mut sought).await?;
             look_through_parts(tx, *bucket, &owner.key, &mut sought).await?;
+            look_through_held_parts(tx, *bucket, &owner.key, &mut sought).await?;
         }
         unnamed.extend(sought.0);
     }
     Ok(unnamed)
 }
 
+/// The buckets that have or had these names: those that were deleted, as long as something of theirs is not freed yet.
 async fn find_buckets(
     tx: &mut Tx,
     names: impl Iterator<Item = &BucketName>,
-) -> Result<BTreeMap<BucketName, BucketId>, DatabaseError> {
+) -> Result<BTreeMap<BucketName, Vec<BucketId>>, DatabaseError> {
     let names: BTreeSet<&BucketName> = names.collect();
-    let (mut rows, mut buckets) = (Rows::default(), BTreeMap::new());
+    let (mut rows, mut buckets) = (Rows::default(), BTreeMap::<BucketName, Vec<BucketId>>::new());
     for name in &names {
         rows.push([name.as_str().as_bytes().into()]);
     }
-    let sql =
-        format!("SELECT t.name, t.bucket_id FROM {}", find_each("bucket_names", "t.name = r.column1", ""));
-    for mut row in tx.fetch_rows(&sql, &[], &rows).await? {
-        let (bytes, id) = (row.bytes()?, BucketId(row.i64()?));
-        let name = names.iter().find(|name| name.as_str().as_bytes() == bytes);
-        buckets.extend(name.map(|name| ((*name).clone(), id)));
+    for table in ["bucket_names", "former_buckets"] {
+        let found = find_each(table, "t.name = r.column1", "");
+        let sql = format!("SELECT t.name, t.bucket_id FROM {found}");
+        for mut row in tx.fetch_rows(&sql, &[], &rows).await? {
+            let (bytes, id) = (row.bytes()?, BucketId(row.i64()?));
+            if let Some(name) = names.iter().find(|name| name.as_str().as_bytes() == bytes) {
+                buckets.entry((*name).clone()).or_default().push(id);
+            }
+        }
     }
     Ok(buckets)
 }
@@ -199,6 +225,27 @@ async fn look_through_parts(
         for mut row in uploads {
             after = row.bytes()?;
             look_through_upload(tx, bucket, &after, sought).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn look_through_held_parts(
+    tx: &mut Tx,
+    bucket: BucketId,
+    key: &ObjectKey,
+    sought: &mut Sought,
+) -> Result<(), DatabaseError> {
+    let mut after = -1;
+    while !sought.0.is_empty() {
+        let values = vec![bucket.0.into(), key.to_bytes().into(), after.into(), BATCH.into()];
+        let parts = tx.fetch_all(HELD_PARTS, values).await?;
+        if parts.is_empty() {
+            break;
+        }
+        for mut row in parts {
+            after = row.i64()?;
+            sought.strike(row.optional_bytes()?)?;
         }
     }
     Ok(())

@@ -216,6 +216,7 @@ async fn hold(tx: &mut Tx, bucket: BucketId, due_ms: i64, given_up: &[GivenUp]) 
             None::<i64>.into(),
             None::<i64>.into(),
             Some(encode_manifest(extents)).into(),
+            None::<Bytes>.into(),
         ]);
         for chunk in extents.iter().map(|extent| extent.chunk) {
             match owners {

@@ -16,7 +16,7 @@ use super::{
     codec::{decode_attributes, encode_attributes},
     commit::{
         batch::{check_lease, encode_content},
-        changes::{INSERT_GARBAGE, INSERT_MISSING, garbage_number, missing_values},
+        changes::{INSERT_GARBAGE, INSERT_MISSING, missing_values, part_garbage},
     },
     engine::{DatabaseError, Failure, Row, Rows, Tx, Value},
     garbage::queue_parts,
@@ -213,7 +213,7 @@ impl MetadataStore {
                 }
             };
             if let Some(manifest) = replaced.optional_bytes()? {
-                self.discard_manifest(tx, bucket, manifest).await?;
+                self.discard_part(tx, bucket, &request.key, manifest).await?;
             }
             let sql = "UPDATE parts SET last_modified_ms = $4, size = $5, etag = $6, etag_parts = $7, \
                        checksum_algorithm = $8, checksum_value = $9, content_kind = $10, inline_data = $11, \
@@ -223,23 +223,16 @@ impl MetadataStore {
         Err(DatabaseError::Conflict("a part is being replaced".to_owned()))
     }
 
-    async fn discard_manifest(
+    async fn discard_part(
         &self,
         tx: &mut Tx,
         bucket: BucketId,
+        key: &ObjectKey,
         manifest: Bytes,
     ) -> Result<(), DatabaseError> {
         let due_ms = tx.now_ms().await?.saturating_add(self.settings.garbage_hold_ms());
         let mut garbage = Rows::default();
-        garbage.push([
-            garbage_number(&self.env).into(),
-            due_ms.into(),
-            2_i64.into(),
-            None::<Bytes>.into(),
-            None::<i64>.into(),
-            None::<i64>.into(),
-            Some(manifest).into(),
-        ]);
+        garbage.push(part_garbage(&self.env, due_ms, key, manifest));
         tx.execute_rows(INSERT_GARBAGE, &[bucket.0.into()], &garbage).await
     }
 
@@ -277,7 +270,7 @@ impl MetadataStore {
         let upload = lock_upload(tx, bucket, &request.key, request.upload, UploadLock::Close).await?;
         upload.ok_or(Error::UploadNotFound)?;
         let due_ms = now_ms.saturating_add(self.settings.garbage_hold_ms());
-        queue_parts(tx, &self.env, bucket, request.upload, due_ms).await?;
+        queue_parts(tx, &self.env, bucket, &request.key, request.upload, due_ms).await?;
         let id = request.upload.0.as_slice();
         let sql = "DELETE FROM parts WHERE bucket_id = $1 AND upload_id = $2";
         tx.execute(sql, vec![bucket.0.into(), id.into()]).await?;

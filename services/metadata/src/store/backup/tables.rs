@@ -40,6 +40,7 @@ pub(crate) const TABLES: &[Table] = &[
     table("jobs", &["job"]),
     table("feed", &["bucket_id", "seq", "ordinal"]),
     table("garbage", &["bucket_id", "number"]),
+    table("former_buckets", &["bucket_id"]),
     table("missing_shards", &["chunk_id", "shard_index"]),
     table("identity_accounts", &["account"]),
     table("identity_records", &["account", "kind", "name"]),

@@ -78,20 +78,13 @@ impl Changes {
             Some(head.version_seq).into(),
             Some(head.seq_from).into(),
             None::<Bytes>.into(),
+            None::<Bytes>.into(),
         ]);
     }
 
-    /// Queues the chunks of a part that goes away.
-    pub(crate) fn discard_manifest(&mut self, env: &Env, due_ms: i64, manifest: Bytes) {
-        self.garbage.push([
-            garbage_number(env).into(),
-            due_ms.into(),
-            2_i64.into(),
-            None::<Bytes>.into(),
-            None::<i64>.into(),
-            None::<i64>.into(),
-            Some(manifest).into(),
-        ]);
+    /// Queues the chunks of a key's part that goes away.
+    pub(crate) fn discard_part(&mut self, env: &Env, due_ms: i64, key: &ObjectKey, manifest: Bytes) {
+        self.garbage.push(part_garbage(env, due_ms, key, manifest));
     }
 
     /// Names an owner of shared chunks.
@@ -182,6 +175,25 @@ pub(crate) fn garbage_number(env: &Env) -> i64 {
     (env.random_u64() >> 1).cast_signed()
 }
 
+/// A row of [`INSERT_GARBAGE`]: the chunks of a part that goes away.
+pub(crate) fn part_garbage(
+    env: &Env,
+    due_ms: i64,
+    key: &ObjectKey,
+    manifest: Bytes,
+) -> [crate::store::engine::Value; 8] {
+    [
+        garbage_number(env).into(),
+        due_ms.into(),
+        2_i64.into(),
+        None::<Bytes>.into(),
+        None::<i64>.into(),
+        None::<i64>.into(),
+        Some(manifest).into(),
+        Some(key.to_bytes()).into(),
+    ]
+}
+
 pub(crate) fn missing_values(now_ms: i64, missing: &MissingShard) -> [crate::store::engine::Value; 6] {
     [
         missing.shard.chunk.to_bytes().as_slice().into(),
@@ -229,7 +241,7 @@ const INSERT_FEED: &str = "INSERT INTO feed (bucket_id, seq, ordinal, kind, key,
      SELECT $1, column1, column2, column3, column4, column5, column6, column7 FROM {rows} AS r WHERE column1 IS NOT NULL";
 
 pub(crate) const INSERT_GARBAGE: &str = "INSERT INTO garbage (bucket_id, number, due_ms, kind, state, key, version_seq, \
-     seq_from, extents) SELECT $1, column1, column2, column3, 0, column4, column5, column6, column7 \
+     seq_from, extents, part_key) SELECT $1, column1, column2, column3, 0, column4, column5, column6, column7, column8 \
      FROM {rows} AS r WHERE column1 IS NOT NULL";
 
 pub(crate) const INSERT_MISSING: &str = "INSERT INTO missing_shards (chunk_id, shard_index, group_id, coding, chunk_length, \

@@ -45,7 +45,7 @@ impl Batch<'_> {
         for row in rows {
             let named = request.parts.binary_search_by_key(&row.part.number, |part| part.number).is_ok();
             if let (false, BodyContent::Manifest(Paged::Here(manifest))) = (named, row.content) {
-                self.changes.discard_manifest(self.env, self.due_ms, manifest);
+                self.changes.discard_part(self.env, self.due_ms, &request.key, manifest);
             }
         }
         let committed = self.put(&request.key, new);

@@ -5,9 +5,10 @@ use std::{sync::Arc, time::Duration};
 use env::Env;
 use metadata_api::{
     Error, Metadata,
-    conformance::support::{bucket, key, put, write},
+    conformance::support::{Minter, bucket, key, put, write},
 };
 use test_postgres::Cluster;
+use types::ChunkOwner;
 
 use super::{
     audit::audit,
@@ -126,6 +127,34 @@ async fn acknowledged_commits_survive_a_crash_of_the_server() {
         audit(&opened).await;
     }
     opened.close().await;
+}
+
+/// A primary whose standbys have left it, for another primary perhaps, does not say what may be deleted: nothing confirms
+/// that it is still the one that knows.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_primary_without_its_standbys_tells_nothing_to_be_unnamed() {
+    let cluster = Env::real().spawn_blocking(|| Cluster::start(&[])).await.expect("Postgres starts");
+    let url = cluster.url(&cluster.create_database(None));
+    let store = MetadataStore::open(Env::real(), config(url)).await.expect("a store");
+    let metadata: Arc<dyn Metadata> = Arc::new(store.clone());
+    let name = bucket(&metadata).await;
+    let mut minter = Minter::acquire(&metadata).await;
+    let asked = [(minter.chunk(), ChunkOwner { bucket: name.clone(), key: key("k") })];
+    metadata.release_lease(minter.lease).await.expect("a lease");
+    assert_eq!(metadata.unnamed_chunks(minter.lease, &asked).await, Ok(vec![asked[0].0]));
+
+    cluster.query("postgres", "ALTER SYSTEM SET synchronous_standby_names = 'standby'");
+    cluster.query("postgres", "SELECT pg_reload_conf()");
+    Env::real().sleep(Duration::from_millis(500)).await;
+    metadata.get_bucket(&name).await.expect("reads are answered");
+    for answer in [metadata.unnamed_chunks(minter.lease, &asked).await, metadata.named_chunks(&asked).await] {
+        assert!(matches!(answer, Err(Error::Unavailable { .. } | Error::TimedOut)), "{answer:?}");
+    }
+    cluster.query("postgres", "ALTER SYSTEM RESET synchronous_standby_names");
+    cluster.query("postgres", "SELECT pg_reload_conf()");
+    Env::real().sleep(Duration::from_millis(500)).await;
+    assert_eq!(metadata.unnamed_chunks(minter.lease, &asked).await, Ok(vec![asked[0].0]));
+    store.close().await;
 }
 
 /// The process's tasks end wherever they are: what was acknowledged is in the file, and nothing is half there.

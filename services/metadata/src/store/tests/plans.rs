@@ -38,7 +38,7 @@ use crate::{
         },
         missing::{LIST_MISSING, LIST_MISSING_OF_GROUP},
         nodes::{COUNT_HEARTBEAT, NODE_DISKS},
-        reaping::{HISTORY, PARTS, REFERENCED, UPLOADS},
+        reaping::{HELD_PARTS, HISTORY, PARTS, REFERENCED, UPLOADS},
         replacing::{self, pass_on_sql},
         rewrap,
         versions::find_version_sql,
@@ -135,6 +135,7 @@ fn hot_statements(bucket: i64, name: &str) -> Vec<Hot> {
         hot("a key's history", HISTORY, vec![b.clone(), k(), 0_i64.into(), 0_i64.into(), 10_i64.into()]),
         hot("a key's uploads", UPLOADS, vec![b.clone(), k(), id(), 10_i64.into()]),
         hot("an upload's parts", PARTS, vec![b.clone(), id(), 0_i64.into(), 10_i64.into()]),
+        hot("parts that wait to be freed", HELD_PARTS, vec![b.clone(), k(), 0_i64.into(), 10_i64.into()]),
         hot(
             "contents of versions",
             contents::VERSIONS,
