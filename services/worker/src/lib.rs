@@ -33,6 +33,7 @@ mod inventory;
 mod jobs;
 mod leases;
 mod lifecycle;
+mod losses;
 mod mover;
 mod nodes;
 mod options;
@@ -54,6 +55,7 @@ pub use audit::{
 };
 pub use config::Config;
 pub use counts::METRICS;
+pub use losses::{Losses, LostObject, losses};
 pub use options::{AuditSchedule, LifecycleOptions, Options};
 pub use server::{BindError, Server, Worker};
 

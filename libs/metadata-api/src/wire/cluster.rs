@@ -70,6 +70,7 @@ pub(crate) fn intent(value: i32) -> Result<Intent, WireError> {
         Ok(proto::Intent::Serve) => Ok(Intent::Serve),
         Ok(proto::Intent::Drain) => Ok(Intent::Drain),
         Ok(proto::Intent::Remove) => Ok(Intent::Remove),
+        Ok(proto::Intent::RemoveAcceptingLoss) => Ok(Intent::RemoveAcceptingLoss),
         Ok(proto::Intent::Unspecified) | Err(_) => Err(WireError::UnknownValue { field: "intent", value }),
     }
 }
@@ -80,6 +81,7 @@ impl From<Intent> for proto::Intent {
             Intent::Serve => Self::Serve,
             Intent::Drain => Self::Drain,
             Intent::Remove => Self::Remove,
+            Intent::RemoveAcceptingLoss => Self::RemoveAcceptingLoss,
         }
     }
 }

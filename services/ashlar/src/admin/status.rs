@@ -243,6 +243,7 @@ fn intent(intent: Intent) -> &'static str {
         Intent::Serve => "serve",
         Intent::Drain => "drain",
         Intent::Remove => "remove",
+        Intent::RemoveAcceptingLoss => "remove, accepting loss",
     }
 }
 

@@ -33,4 +33,6 @@ mod queues;
 #[cfg(test)]
 mod recode;
 #[cfg(test)]
+mod removals;
+#[cfg(test)]
 mod transitions;

@@ -49,7 +49,12 @@ fn disk_state() -> impl Strategy<Value = DiskState> {
 }
 
 fn intent() -> impl Strategy<Value = Intent> {
-    prop_oneof![Just(Intent::Serve), Just(Intent::Drain), Just(Intent::Remove)]
+    prop_oneof![
+        Just(Intent::Serve),
+        Just(Intent::Drain),
+        Just(Intent::Remove),
+        Just(Intent::RemoveAcceptingLoss)
+    ]
 }
 
 fn shard_index() -> impl Strategy<Value = ShardIndex> {
