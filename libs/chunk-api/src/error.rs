@@ -69,6 +69,12 @@ pub enum Error {
     /// The caller did not prove to be of this cluster.
     #[error("not authenticated")]
     Unauthenticated,
+    /// The caller is a service of this cluster that may not make this call.
+    #[error("the call is not for this service: {reason}")]
+    Forbidden {
+        /// What it is, and whom the call is for.
+        reason: String,
+    },
     /// The service could not be reached or refused to begin. Nothing happened.
     #[error("the chunk service is unavailable: {reason}")]
     Unavailable {

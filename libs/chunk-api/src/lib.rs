@@ -190,6 +190,8 @@ pub struct DiskStatus {
 
 /// Keeps shards on disks.
 ///
+/// Where services have certificates, every call may fail with [`Error::Forbidden`] too.
+///
 /// Every call may be repeated. A call that fails with [`Error::Unavailable`] did nothing; after [`Error::TimedOut`]
 /// the outcome is unknown and the call is repeated or its effect is undone with `delete_shards`.
 #[async_trait]

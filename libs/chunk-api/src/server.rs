@@ -2,22 +2,22 @@
 
 mod calls;
 mod patience;
+mod refusals;
+mod route;
 
 use std::{convert::Infallible, future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use env::Env;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
 use hyper::{body::Incoming, service::Service};
 use subtle::ConstantTimeEq;
 use tracing::{Instrument, debug, warn};
+use types::Roles;
 
+pub use self::refusals::{METRICS, Refusals};
+use self::route::Route;
 use crate::{
-    ChunkService, Error, Purpose,
-    body::malformed,
-    incoming::BodyReader,
-    outgoing::OutgoingBody,
-    span,
-    wire::{WireError, parse_shard},
+    ChunkService, Error, body::malformed, incoming::BodyReader, outgoing::OutgoingBody, span, wire::WireError,
 };
 
 /// Longest wait for the next piece of a request's body.
@@ -39,12 +39,30 @@ struct Inner {
     env: Env,
     service: Arc<dyn ChunkService>,
     authorization: String,
+    demands_roles: bool,
+    refusals: Arc<Refusals>,
 }
 
 impl ChunkServer {
     /// A server for `service`, to be called with `Authorization: Bearer <token>`.
     pub fn new(env: Env, service: Arc<dyn ChunkService>, token: &str) -> Self {
-        Self { inner: Arc::new(Inner { env, service, authorization: format!("Bearer {token}") }) }
+        Self::of(env, service, token, false)
+    }
+
+    /// The same, which asks besides for the [`Roles`] of the caller's certificate, as the serving loop puts them into requests, and
+    /// refuses those that may not make the call.
+    pub fn demanding_roles(env: Env, service: Arc<dyn ChunkService>, token: &str) -> Self {
+        Self::of(env, service, token, true)
+    }
+
+    fn of(env: Env, service: Arc<dyn ChunkService>, token: &str, demands_roles: bool) -> Self {
+        let (authorization, refusals) = (format!("Bearer {token}"), Arc::default());
+        Self { inner: Arc::new(Inner { env, service, authorization, demands_roles, refusals }) }
+    }
+
+    /// Calls that were refused.
+    pub fn refusals(&self) -> Arc<Refusals> {
+        self.inner.refusals.clone()
     }
 }
 
@@ -68,6 +86,7 @@ impl Service<Request<Incoming>> for ChunkServer {
 impl Inner {
     async fn answer(self: &Arc<Self>, request: Request<Incoming>) -> Response<OutgoingBody> {
         if !self.knows_token(request.headers()) {
+            self.refusals.token.increment();
             // Closed, so that nothing of a stranger's body is read.
             return with_close(status(StatusCode::UNAUTHORIZED));
         }
@@ -108,37 +127,42 @@ impl Inner {
         parts: &http::request::Parts,
         body: &mut BodyReader,
     ) -> Result<Response<OutgoingBody>, Error> {
-        let whole_path = parts.uri.path();
-        let path: Vec<&str> = whole_path.trim_start_matches('/').split('/').collect();
-        let Some(("v1", path)) = path.split_first().map(|(first, rest)| (*first, rest)) else {
-            return Err(no_such_call());
-        };
+        let route = Route::of(parts)?;
+        self.check_caller(parts, route)?;
+        let path = parts.uri.path();
         let query = Query(parts.uri.query().unwrap_or_default());
-        let disk = |text: &str| text.parse().map_err(|_| malformed("not a disk's id"));
-        match (&parts.method, path) {
-            (&Method::GET, ["disks"]) => self.disks().await,
-            (&Method::GET, ["disks", id, "shards"]) => self.list(whole_path, disk(id)?, &query).await,
-            (&Method::POST, ["disks", id, "delete"]) => self.delete(whole_path, disk(id)?, body).await,
-            (&Method::POST, ["disks", id, "evict"]) => self.evict(whole_path, disk(id)?, &query).await,
-            (&Method::POST, ["disks", id, "fence"]) => self.fence(whole_path, disk(id)?, body).await,
-            (&Method::POST, ["disks", id, "verify"]) => self.verify(whole_path, disk(id)?, body).await,
-            (&Method::GET, ["disks", id, "shards", shard]) => {
-                self.read(disk(id)?, parse_shard(shard)?, &query).await
-            }
-            (&Method::PUT, ["disks", id, "shards", shard]) => {
+        match route {
+            Route::Disks => self.disks().await,
+            Route::List(disk) => self.list(path, disk, &query).await,
+            Route::Delete(disk) => self.delete(path, disk, body).await,
+            Route::Evict(disk) => self.evict(path, disk, &query).await,
+            Route::Fence(disk) => self.fence(path, disk, body).await,
+            Route::Verify(disk) => self.verify(path, disk, body).await,
+            Route::Read(disk, shard) => self.read(disk, shard, &query).await,
+            Route::Put(disk, shard, purpose) => {
                 let length = parts
                     .headers
                     .get(header::CONTENT_LENGTH)
                     .and_then(|value| value.to_str().ok()?.parse().ok());
-                let purpose = match query.get("purpose") {
-                    None => Purpose::Write,
-                    Some("repair") => Purpose::Repair,
-                    Some(_) => return Err(malformed("not a purpose of a put")),
-                };
-                self.put(disk(id)?, parse_shard(shard)?, length, purpose, body).await
+                self.put(disk, shard, length, purpose, body).await
             }
-            _ => Err(no_such_call()),
         }
+    }
+
+    /// Refuses callers whose certificates are of services that may not make the call.
+    fn check_caller(&self, parts: &http::request::Parts, route: Route) -> Result<(), Error> {
+        if !self.demands_roles {
+            return Ok(());
+        }
+        let roles = parts.extensions.get::<Roles>().copied().unwrap_or(Roles::NONE);
+        if roles.meet(route.callers()) {
+            return Ok(());
+        }
+        self.refusals.role.increment();
+        warn!(caller = %roles, path = parts.uri.path(), "a call was refused: that service may not make it");
+        let reason =
+            format!("the caller's certificate is that of {roles}, and the call is for {}", route.callers());
+        Err(Error::Forbidden { reason })
     }
 }
 
@@ -148,10 +172,6 @@ fn tell_of(error: &Error, path: &str) {
         Error::DiskFailed { .. } | Error::ShardCorrupt { .. } => warn!(%error, path, "call failed"),
         _ => debug!(%error, path, "call refused"),
     }
-}
-
-fn no_such_call() -> Error {
-    malformed("there is no such call")
 }
 
 /// Parameters of a call; names and values of ours need no decoding.

@@ -316,6 +316,7 @@ impl WireError {
             Error::Interrupted => (StatusCode::BAD_REQUEST, code("interrupted")),
             Error::Malformed { reason } => (StatusCode::BAD_REQUEST, because("malformed", reason)),
             Error::Unauthenticated => (StatusCode::UNAUTHORIZED, code("unauthenticated")),
+            Error::Forbidden { reason } => (StatusCode::FORBIDDEN, because("forbidden", reason)),
             Error::Unavailable { reason } => {
                 (StatusCode::SERVICE_UNAVAILABLE, because("unavailable", reason))
             }
@@ -339,6 +340,7 @@ impl WireError {
             "interrupted" => Error::Interrupted,
             "malformed" => Error::Malformed { reason: self.reason? },
             "unauthenticated" => Error::Unauthenticated,
+            "forbidden" => Error::Forbidden { reason: self.reason? },
             "unavailable" => Error::Unavailable { reason: self.reason? },
             "timed_out" => Error::TimedOut,
             _ => return None,
@@ -393,6 +395,7 @@ mod tests {
             Error::Interrupted,
             Error::Malformed { reason: reason() },
             Error::Unauthenticated,
+            Error::Forbidden { reason: reason() },
             Error::Unavailable { reason: reason() },
             Error::TimedOut,
         ] {

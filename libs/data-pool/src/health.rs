@@ -236,7 +236,7 @@ impl Health {
     /// The place failed; errors that concern one shard alone do not count against it.
     pub(crate) fn failed(&self, place: &Place, error: &Error) {
         match error {
-            Error::Unavailable { .. } | Error::Unauthenticated => {
+            Error::Unavailable { .. } | Error::Unauthenticated | Error::Forbidden { .. } => {
                 self.mark(Subject::Node(place.node), place, error);
             }
             Error::DiskNotFound { .. } | Error::DiskFailed { .. } | Error::TimedOut => {

@@ -53,6 +53,17 @@ impl Env {
         Self { spawning: Spawning::Simulated(spawner), ..self }
     }
 
+    /// The same environment with another network.
+    #[must_use]
+    pub fn with_network(self, network: Arc<dyn Network>) -> Self {
+        Self { network, ..self }
+    }
+
+    /// The network.
+    pub fn network(&self) -> &Arc<dyn Network> {
+        &self.network
+    }
+
     /// Monotonic time. Comparable only within one process.
     pub fn now(&self) -> Instant {
         self.clock.now()

@@ -92,7 +92,7 @@ pub const PAGE_SIZE_MAX: usize = 1000;
 
 /// Owns buckets, objects, versions, uploads and placement.
 ///
-/// Every call may fail with `Unauthenticated`, `Unavailable` (nothing happened, may be repeated at once), `TimedOut`
+/// Every call may fail with `Unauthenticated`, `Forbidden` (where services have certificates), `Unavailable` (nothing happened, may be repeated at once), `TimedOut`
 /// (the outcome is unknown) and `Internal` (a fault of ours, logged where it happened); each call names what else it
 /// answers.
 #[async_trait]

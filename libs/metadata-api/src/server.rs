@@ -5,6 +5,7 @@
 
 mod authenticate;
 mod buckets;
+mod callers;
 mod cluster;
 mod connection;
 mod counts;
@@ -19,9 +20,10 @@ mod repair;
 mod uploads;
 mod versions;
 
-use std::{pin::pin, sync::Arc, time::Duration};
+use std::{io, pin::pin, sync::Arc, time::Duration};
 
-use env::{Env, Listener};
+use async_trait::async_trait;
+use env::{Connection, Env, Listener};
 use tokio::{
     select,
     sync::{Semaphore, watch},
@@ -30,6 +32,7 @@ use tonic::{
     Request, Response, Status,
     service::{Routes, interceptor::InterceptedService},
 };
+use types::Roles;
 
 pub use self::{
     authenticate::Authenticate,
@@ -55,6 +58,15 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// The contract's services as one HTTP service that refuses callers without the token.
 pub type MetadataService = InterceptedService<Routes, Authenticate>;
+
+/// Agrees with whoever has connected on how bytes are protected, and on what he is.
+#[async_trait]
+pub trait Admission: Send + Sync + 'static {
+    /// The protected connection, and the roles that the caller has proved.
+    ///
+    /// Errors: he proves nothing.
+    async fn admit(&self, connection: Box<dyn Connection>) -> io::Result<(Box<dyn Connection>, Roles)>;
+}
 
 /// Makes the HTTP service that answers calls from `implementation`.
 pub fn service(implementation: Arc<dyn Metadata>, token: &Token) -> MetadataService {
@@ -86,27 +98,37 @@ pub fn service(implementation: Arc<dyn Metadata>, token: &Token) -> MetadataServ
 }
 
 /// Answers calls that come in on `listener` until `shutdown` ends; then accepts no more connections and no more
-/// calls, gives those under way 10 s to end, and cuts off the rest. Calls are counted in `counts`.
+/// calls, gives those under way 10 s to end, and cuts off the rest. Calls are counted in `counts`. With an `admission`
+/// callers are asked for their roles, and refused calls that these may not make.
 pub async fn serve(
     env: Env,
     listener: Box<dyn Listener>,
     implementation: Arc<dyn Metadata>,
     token: &Token,
+    admission: Option<Arc<dyn Admission>>,
     counts: Arc<Counts>,
     shutdown: impl Future<Output = ()> + Send,
 ) {
-    serve_within(env, listener, service(implementation, token), counts, shutdown, STOP_TIME).await;
+    let entrance = Entrance { service: service(implementation, token), admission, counts };
+    serve_within(env, listener, entrance, shutdown, STOP_TIME).await;
+}
+
+/// What connections come in to.
+pub(crate) struct Entrance {
+    pub(crate) service: MetadataService,
+    pub(crate) admission: Option<Arc<dyn Admission>>,
+    pub(crate) counts: Arc<Counts>,
 }
 
 /// [`serve`] with another time to stop.
 pub(crate) async fn serve_within(
     env: Env,
     listener: Box<dyn Listener>,
-    service: MetadataService,
-    counts: Arc<Counts>,
+    entrance: Entrance,
     shutdown: impl Future<Output = ()> + Send,
     stop_time: Duration,
 ) {
+    let Entrance { service, admission, counts } = entrance;
     let service = Counted::new(env.clone(), service, counts);
     let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX as usize));
     let (stage, _) = watch::channel(Stage::Serve);
@@ -123,7 +145,13 @@ pub(crate) async fn serve_within(
         };
         match accepted {
             Ok((stream, peer)) => {
-                let serving = connection::serve(env.clone(), stream, service.clone(), stage.subscribe());
+                let serving = connection::serve(
+                    env.clone(),
+                    stream,
+                    admission.clone(),
+                    service.clone(),
+                    stage.subscribe(),
+                );
                 drop(env.spawn(async move {
                     let _permit = permit;
                     if let Err(error) = serving.await {

@@ -6,6 +6,8 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{Request, Response, StatusCode, body::Incoming, service::service_fn};
 
+use types::{Role, Roles};
+
 use crate::{HttpServer, Metrics, Shutdown};
 
 /// Answers whether a service can take work now, or why not.
@@ -27,22 +29,37 @@ pub async fn health_response(path: &str, readiness: &Readiness) -> Option<Respon
     Some(response)
 }
 
-/// Serves the health paths and `/metrics`, and nothing else, until the stop begins.
+/// Whether whoever sent this request may ask for what is for these roles: on a listener that asks for no certificates, anybody.
+pub fn may_ask<B>(request: &Request<B>, roles: &[Role]) -> bool {
+    request.extensions().get::<Roles>().is_none_or(|caller| caller.meet(Roles::of(roles)))
+}
+
+/// Serves the health paths and `/metrics`, and nothing else, until the stop begins. Where callers have certificates, metrics are told
+/// to monitors and operators alone.
 pub async fn serve_health(server: HttpServer, readiness: Readiness, metrics: Metrics, shutdown: Shutdown) {
     let service = service_fn(move |request: Request<Incoming>| {
         let (readiness, metrics) = (readiness.clone(), metrics.clone());
-        async move {
-            let path = request.uri().path();
-            let answer = match metrics.response(path).await {
-                Some(answer) => Some(answer),
-                None => health_response(path, &readiness).await,
-            };
-            Ok::<_, Infallible>(answer.unwrap_or_else(|| {
-                let mut response = Response::new(Full::new(Bytes::new()));
-                *response.status_mut() = StatusCode::NOT_FOUND;
-                response
-            }))
-        }
+        async move { Ok::<_, Infallible>(answer_health(&request, &readiness, &metrics).await) }
     });
     server.run(service, shutdown).await;
+}
+
+/// The answer to a request for health or metrics.
+pub async fn answer_health<B>(
+    request: &Request<B>,
+    readiness: &Readiness,
+    metrics: &Metrics,
+) -> Response<Full<Bytes>> {
+    let path = request.uri().path();
+    if let Some(answer) = health_response(path, readiness).await {
+        return answer;
+    }
+    let status = match metrics.response(path).await {
+        Some(answer) if may_ask(request, &[Role::Monitor, Role::Admin]) => return answer,
+        Some(_) => StatusCode::FORBIDDEN,
+        None => StatusCode::NOT_FOUND,
+    };
+    let mut response = Response::new(Full::new(Bytes::new()));
+    *response.status_mut() = status;
+    response
 }

@@ -17,9 +17,10 @@ use hyper_util::{
     server::graceful::GracefulShutdown,
 };
 use tokio::sync::Semaphore;
+use types::Roles;
 
 use self::version_2::{Activity, AsVersion1};
-use crate::{ServerTls, Shutdown, TlsSession};
+use crate::{ListenerTls, Shutdown, TlsSession};
 
 /// Bounds of a listener.
 #[derive(Debug, Clone)]
@@ -56,7 +57,7 @@ pub struct HttpServer {
     /// Where connections come from.
     pub listener: Box<dyn Listener>,
     /// TLS, if the listener speaks it.
-    pub tls: Option<ServerTls>,
+    pub tls: Option<ListenerTls>,
     /// Bounds.
     pub limits: HttpLimits,
 }
@@ -65,7 +66,7 @@ impl HttpServer {
     /// Serves requests until the stop begins, then lets those in flight finish within the grace period.
     ///
     /// The peer's address is put into each request's extensions as a [`SocketAddr`], and what TLS agreed on, if it is spoken, as a
-    /// [`TlsSession`].
+    /// [`TlsSession`]; and between services the [`Roles`] of the peer's certificate.
     pub async fn run<S, B>(self, service: S, shutdown: Shutdown)
     where
         S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
@@ -98,12 +99,13 @@ impl HttpServer {
             let (env, tls, limits) = (self.env.clone(), self.tls.clone(), self.limits.clone());
             self.env.spawn(async move {
                 let _permit = permit;
-                let Some((connection, session)) = secure(&env, connection, tls, limits.head_timeout).await
+                let Some((connection, session, roles)) =
+                    secure(&env, connection, tls, limits.head_timeout).await
                 else {
                     return;
                 };
                 let is_version_2 = session.is_some_and(|session| session.http_2);
-                let service = WithPeer { service, peer, session };
+                let service = WithPeer { service, peer, session, roles };
                 let connection = TokioIo::new(connection);
                 let ended = if is_version_2 {
                     let activity = Activity::new(&env);
@@ -138,15 +140,12 @@ impl HttpServer {
 async fn secure(
     env: &Env,
     connection: Box<dyn Connection>,
-    tls: Option<ServerTls>,
+    tls: Option<ListenerTls>,
     timeout: Duration,
-) -> Option<(Box<dyn Connection>, Option<TlsSession>)> {
-    let Some(tls) = tls else { return Some((connection, None)) };
-    match env.timeout(timeout, tls.acceptor().accept(connection)).await {
-        Ok(Ok(stream)) => {
-            let session = TlsSession::of(stream.get_ref().1);
-            Some((Box::new(stream), session))
-        }
+) -> Option<(Box<dyn Connection>, Option<TlsSession>, Option<Roles>)> {
+    let Some(tls) = tls else { return Some((connection, None, None)) };
+    match env.timeout(timeout, tls.accept(connection)).await {
+        Ok(Ok(agreed)) => Some(agreed),
         Ok(Err(error)) => {
             tracing::debug!(%error, "TLS was not agreed");
             None
@@ -160,6 +159,7 @@ struct WithPeer<S> {
     service: S,
     peer: SocketAddr,
     session: Option<TlsSession>,
+    roles: Option<Roles>,
 }
 
 impl<S, B> Service<Request<Incoming>> for WithPeer<S>
@@ -174,6 +174,9 @@ where
         request.extensions_mut().insert(self.peer);
         if let Some(session) = self.session {
             request.extensions_mut().insert(session);
+        }
+        if let Some(roles) = self.roles {
+            request.extensions_mut().insert(roles);
         }
         self.service.call(request)
     }

@@ -13,11 +13,13 @@ mod shutdown;
 mod tls;
 mod traces;
 
-pub use health::{Readiness, health_response, serve_health};
+pub use health::{Readiness, answer_health, health_response, may_ask, serve_health};
 pub use http::{HttpLimits, HttpServer};
 pub use logs::{LogFormat, start_logs, start_logs_and_traces};
 pub use metrics::{METRICS, Metrics};
 pub use secret::{ClusterSecret, Secret, SecretError};
 pub use shutdown::{Shutdown, ShutdownTrigger, shutdown_channel, shutdown_on_signals};
-pub use tls::{METRICS as TLS_METRICS, ServerTls, TlsError, TlsSession};
+pub use tls::{
+    ClusterTls, ClusterTlsConfig, ListenerTls, METRICS as TLS_METRICS, ServerTls, TlsError, TlsSession, watch,
+};
 pub use traces::{CollectorUrl, CollectorUrlError, Traces, TracesError};

@@ -1,5 +1,6 @@
 //! TLS for listeners: a certificate chain and a key from PEM files, and what a connection agreed on.
 
+mod cluster;
 mod live;
 mod validity;
 
@@ -9,20 +10,23 @@ use std::{
     sync::Arc,
 };
 
-use env::Env;
+use env::{Connection, Env};
 use rustls::{
     CipherSuite, ProtocolVersion, ServerConfig,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
 };
 use telemetry::{Source, metrics};
 use tokio_rustls::TlsAcceptor;
+use types::{Role, Roles};
 
+pub use self::cluster::{ClusterTls, ClusterTlsConfig, watch};
 use self::live::{Contents, Live, Made};
 use crate::Shutdown;
 
 metrics! {
-    METRIC_END: gauge("ashlar_tls_certificate_end_seconds", ["usage"], "When the certificate that is in use ends, since the Unix epoch: of the listeners for clients (clients).");
+    METRIC_END: gauge("ashlar_tls_certificate_end_seconds", ["usage"], "When the certificate that is in use ends, since the Unix epoch: of the listeners for clients (clients), of this service between services (cluster), and of the authority for these, of several the one that ends last (authority).");
     METRIC_RELOADS: counter("ashlar_tls_reloads_total", ["usage", "result"], "Changes of the files of certificates that were seen: used, or refused because what was in them is not usable.");
+    REFUSED: counter("ashlar_tls_callers_refused_total", ["reason"], "Connections between services that were refused: no TLS or no certificate of the cluster's authority (handshake), or a certificate of no role (role).");
 }
 
 /// TLS cannot be set up.
@@ -48,6 +52,15 @@ pub enum TlsError {
     /// Certificate and key do not go together.
     #[error("certificate and key cannot be used")]
     Unusable(#[source] rustls::Error),
+    /// A certificate is not of the authority that is given, or is for another purpose.
+    #[error("the certificate is not one of the cluster's authority for this use")]
+    Untrusted(#[source] rustls::Error),
+    /// A certificate has not the name of the service that it is given to.
+    #[error("the certificate is not that of a {role}: it has no DNS name {}", role.dns_name())]
+    WrongRole {
+        /// What the service is.
+        role: Role,
+    },
     /// A certificate that was to replace one has ended.
     #[error("the certificate has ended")]
     Ended,
@@ -88,6 +101,41 @@ impl ServerTls {
     /// What it tells on `/metrics`.
     pub fn source(&self) -> Arc<dyn Source> {
         self.0.clone()
+    }
+}
+
+/// What a listener speaks TLS with.
+#[derive(Clone)]
+pub enum ListenerTls {
+    /// To clients.
+    Clients(ServerTls),
+    /// To services, each with a certificate of the cluster's authority.
+    Cluster(ClusterTls),
+    /// To services, and to whoever else asks: the latter has no role.
+    Anybody(ClusterTls),
+}
+
+impl ListenerTls {
+    /// Agrees with a peer. The roles are those of its certificate; none where none is asked for.
+    pub(crate) async fn accept(
+        &self,
+        connection: Box<dyn Connection>,
+    ) -> io::Result<(Box<dyn Connection>, Option<TlsSession>, Option<Roles>)> {
+        match self {
+            Self::Clients(tls) => {
+                let stream = tls.acceptor().accept(connection).await?;
+                let session = TlsSession::of(stream.get_ref().1);
+                Ok((Box::new(stream), session, None))
+            }
+            Self::Cluster(tls) => {
+                let (connection, roles) = tls.accept(connection).await?;
+                Ok((connection, None, Some(roles)))
+            }
+            Self::Anybody(tls) => {
+                let (connection, roles) = tls.accept_anybody(connection).await?;
+                Ok((connection, None, Some(roles)))
+            }
+        }
     }
 }
 

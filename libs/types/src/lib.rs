@@ -18,6 +18,7 @@ mod object;
 mod object_lock;
 mod owner;
 mod range;
+mod role;
 mod timestamp;
 mod version;
 
@@ -46,5 +47,6 @@ pub use object_lock::{
 };
 pub use owner::{ChunkOwner, ChunkOwnerError};
 pub use range::ByteRange;
+pub use role::{Role, Roles};
 pub use timestamp::Timestamp;
 pub use version::{ParseVersionIdError, Sequence, VersionId};

@@ -11,8 +11,9 @@ use env::Env;
 use gateway::{Credentials, Gateway};
 use kms::Keys;
 use metadata_api::{Metadata, Token};
-use service_kit::{ClusterSecret, Metrics, shutdown_on_signals};
+use service_kit::{ClusterSecret, ClusterTls, ClusterTlsConfig, Metrics, shutdown_on_signals};
 use telemetry::Source;
+use types::Role;
 
 use crate::{Exit, embedded::lock_database, encryption_keys, exit::chain};
 
@@ -28,10 +29,16 @@ struct Cluster {
 }
 
 impl Cluster {
-    fn connect(env: &Env, metadata: &[String], secret: &ClusterSecret, holder: &str) -> Result<Self, Exit> {
-        let metadata = metadata_client(env, metadata, secret)?;
+    fn connect(
+        env: &Env,
+        metadata: &[String],
+        secret: &ClusterSecret,
+        tls: Option<&ClusterTls>,
+        holder: &str,
+    ) -> Result<Self, Exit> {
+        let metadata = metadata_client(&reaching(env, tls, Role::Metadata), metadata, secret)?;
         let token = secret.token("chunk");
-        let (own_env, connect_env) = (env.clone(), env.clone());
+        let (own_env, connect_env) = (env.clone(), reaching(env, tls, Role::Chunk));
         let view = Arc::new(ClusterView::networked(move |address| -> Arc<dyn ChunkService> {
             let client = Client::new(connect_env.clone(), address, &token, ClientOptions::default());
             Arc::new(client.expect("a derived token is hexadecimal"))
@@ -61,6 +68,20 @@ pub(crate) fn metadata_client(
     let client = metadata_api::client::connect(env.clone(), addresses.to_vec(), token)
         .map_err(|error| Exit::because(Exit::FAILED, &error))?;
     Ok(Arc::new(client))
+}
+
+/// The environment in which services of this role are called, over TLS where the cluster has it.
+pub(crate) fn reaching(env: &Env, tls: Option<&ClusterTls>, role: Role) -> Env {
+    tls.map_or_else(|| env.clone(), |tls| tls.reaching(env, role))
+}
+
+/// TLS between services, if it is set. A tool has no role but what its certificate says.
+pub(crate) async fn cluster_tls(
+    env: &Env,
+    config: &ClusterTlsConfig,
+    role: Option<Role>,
+) -> Result<Option<ClusterTls>, Exit> {
+    config.load(env, role).await.map_err(|error| Exit::because(Exit::FAILED, &error))
 }
 
 fn signals(env: &Env) -> Result<service_kit::Shutdown, Exit> {
@@ -95,7 +116,8 @@ pub(crate) async fn gateway(env: Env, config: gateway::Config) -> Result<(), Exi
         .map_err(|error| Exit::because(Exit::FAILED, &error))?;
     let holder = format!("gateway {:016x}", env.random_u64());
     let keys = keys(&env, config.front.encryption_keys.as_deref(), &config.front.kms).await?;
-    let cluster = Cluster::connect(&env, &config.metadata, &config.cluster_secret, &holder)?;
+    let tls = cluster_tls(&env, &config.cluster_tls, Some(Role::Gateway)).await?;
+    let cluster = Cluster::connect(&env, &config.metadata, &config.cluster_secret, tls.as_ref(), &holder)?;
     let (metadata, pool) = (cluster.metadata.clone(), cluster.pool.clone());
     let gateway = Gateway::new(env.clone(), &config.front, credentials, keys, metadata, pool);
     let gateway = gateway.with_lifecycle_day(Duration::from_secs(config.lifecycle_day_seconds));
@@ -105,6 +127,7 @@ pub(crate) async fn gateway(env: Env, config: gateway::Config) -> Result<(), Exi
     let server = gateway::Server::bind(env.clone(), &config.front, gateway, metrics).await;
     let server = server.map_err(|error| bind_failed(&error))?;
     let server = server.with_explainer(&config.cluster_secret.token(gateway::EXPLAIN_AUDIENCE));
+    let server = server.with_cluster_tls(tls);
     tracing::info!(endpoint = format!("{}://{}", server.scheme(), server.address()), "gateway is listening");
     if let Some(address) = server.website_address() {
         tracing::info!(endpoint = format!("{}://{address}", server.scheme()), "gateway serves websites");
@@ -132,8 +155,10 @@ pub(crate) async fn metadata(env: Env, config: metadata::Config) -> Result<(), E
 /// Runs a chunk service until it is told to stop.
 pub(crate) async fn chunk(env: Env, config: chunk::Config) -> Result<(), Exit> {
     let shutdown = signals(&env)?;
-    let metadata = metadata_client(&env, &config.metadata, &config.cluster_secret)?;
-    let server = chunk::Server::bind(env, config, metadata).await;
+    let tls = cluster_tls(&env, &config.cluster_tls, Some(Role::Chunk)).await?;
+    let to_metadata = reaching(&env, tls.as_ref(), Role::Metadata);
+    let metadata = metadata_client(&to_metadata, &config.metadata, &config.cluster_secret)?;
+    let server = chunk::Server::bind(env, config, metadata, tls).await;
     let server = server.map_err(|error| Exit::because(Exit::DATA, &error))?;
     tracing::info!(address = %server.address(), "chunk service is listening");
     server.run(shutdown).await;
@@ -145,10 +170,11 @@ pub(crate) async fn worker(env: Env, config: worker::Config) -> Result<(), Exit>
     let shutdown = signals(&env)?;
     let holder = format!("worker {:016x}", env.random_u64());
     let keys = keys(&env, config.encryption_keys.as_deref(), &config.kms).await?;
-    let cluster = Cluster::connect(&env, &config.metadata, &config.cluster_secret, &holder)?;
+    let tls = cluster_tls(&env, &config.cluster_tls, Some(Role::Worker)).await?;
+    let cluster = Cluster::connect(&env, &config.metadata, &config.cluster_secret, tls.as_ref(), &holder)?;
     let (metadata, view, pool) = (cluster.metadata.clone(), cluster.view.clone(), cluster.pool.clone());
     let worker = worker::Worker::new(env.clone(), metadata, view, pool, config.options).with_keys(keys);
-    let server = worker::Server::bind(worker, config.health_listen).await;
+    let server = worker::Server::bind(worker, config.health_listen, tls).await;
     let server = server.map_err(|error| Exit::new(Exit::ADDRESS, chain(&error)))?;
     tracing::info!(health = %server.address(), "worker is running");
     server.run(shutdown).await;

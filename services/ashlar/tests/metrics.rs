@@ -17,9 +17,11 @@ use bytes::Bytes;
 use env::Env;
 use http::{HeaderMap, Method};
 use s3_client::{Access, Answer, Call, Client, Connect, Endpoint, Failure, RequestBody};
+use service_kit::ClusterTlsConfig;
 use telemetry::{Kind, Metric};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use types::Role;
 
 const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/metrics.md");
 
@@ -40,11 +42,11 @@ with labels that name operations, methods, calls, or codes appears when it has c
 /// Who tells of what, in the order of the document.
 const TOLD: &[(&str, &[&[&Metric]])] = &[
     ("every service", &[service_kit::METRICS]),
-    ("gateway with TLS", &[service_kit::TLS_METRICS]),
+    ("services with TLS", &[service_kit::TLS_METRICS]),
     ("gateway", &[gateway::METRICS]),
     ("gateway, worker", &[data_pool::METRICS]),
     ("metadata", &[metadata_api::server::METRICS, metadata::METRICS]),
-    ("chunk", &[chunk::METRICS, shard_store::METRICS]),
+    ("chunk", &[chunk::METRICS, chunk_api::server::METRICS, shard_store::METRICS]),
     ("worker", &[worker::METRICS]),
 ];
 
@@ -378,27 +380,33 @@ async fn scrape_over_tls(env: &Env) -> Scrape {
         .output()
         .expect("openssl is installed");
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let made = Command::new(env!("CARGO_BIN_EXE_ashlar"))
+        .args(["admin", "certificates", &path("cluster"), "--role", "gateway", "--role", "monitor"])
+        .output()
+        .expect("the program runs");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let between = |role: &str| ClusterTlsConfig {
+        certificate: Some(path(&format!("cluster/{role}.crt")).into()),
+        key: Some(path(&format!("cluster/{role}.key")).into()),
+        ca: Some(path("cluster/ca.crt").into()),
+    };
+    let monitor = between("monitor").load(env, None).await.expect("certificates that can be used");
+    let by_tls = monitor.expect("TLS").reaching(env, Role::Gateway);
     let [nowhere, listen, health] =
         [free_address(env).await, free_address(env).await, free_address(env).await];
-    let (certificate, key) = (path("tls.crt"), path("tls.key"));
-    let _gateway = Service::start(
-        folder.path(),
-        &[
-            "gateway",
-            "--metadata",
-            &nowhere,
-            "--listen",
-            &listen,
-            "--health-listen",
-            &health,
-            "--tls-cert",
-            &certificate,
-            "--tls-key",
-            &key,
-        ],
-    );
-    wait_for(env, "the gateway", async || fetch(env, &health, "/health/live").await.is_some()).await;
-    Scrape::of(env, &health).await
+    let words = [
+        ["--metadata", &nowhere],
+        ["--listen", &listen],
+        ["--health-listen", &health],
+        ["--tls-cert", &path("tls.crt")],
+        ["--tls-key", &path("tls.key")],
+        ["--cluster-tls-cert", &path("cluster/gateway.crt")],
+        ["--cluster-tls-key", &path("cluster/gateway.key")],
+        ["--cluster-tls-ca", &path("cluster/ca.crt")],
+    ];
+    let _gateway = Service::start(folder.path(), &[&["gateway"], words.as_flattened()].concat());
+    wait_for(env, "the gateway", async || fetch(&by_tls, &health, "/health/live").await.is_some()).await;
+    Scrape::of(&by_tls, &health).await
 }
 
 const LENGTH: usize = 300_000;

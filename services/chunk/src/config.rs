@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use clap::Args;
-use service_kit::ClusterSecret;
+use service_kit::{ClusterSecret, ClusterTlsConfig};
 use shard_store_s3::Credentials;
 use types::FailureDomain;
 
@@ -41,6 +41,9 @@ pub struct Config {
     /// one with `openssl rand -hex 32`.
     #[arg(long, env = "ASHLAR_CLUSTER_SECRET", hide_env_values = true, value_name = "SECRET")]
     pub cluster_secret: ClusterSecret,
+    /// TLS between services.
+    #[command(flatten)]
+    pub cluster_tls: ClusterTlsConfig,
     /// Where this service stands, as region/zone/rack/host. A chunk's shards are kept apart by it, so that what shares
     /// a part of it may fail together.
     #[arg(

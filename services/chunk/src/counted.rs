@@ -75,7 +75,7 @@ impl Call {
 }
 
 /// Results, as they are named.
-const RESULTS: [&str; 14] = [
+const RESULTS: [&str; 15] = [
     "ok",
     "disk_not_found",
     "disk_full",
@@ -90,6 +90,7 @@ const RESULTS: [&str; 14] = [
     "unauthenticated",
     "unavailable",
     "timed_out",
+    "forbidden",
 ];
 
 /// Which of [`RESULTS`] it is.
@@ -109,6 +110,7 @@ fn place<T>(result: &Result<T, Error>) -> usize {
         Err(Error::Unauthenticated) => 11,
         Err(Error::Unavailable { .. }) => 12,
         Err(Error::TimedOut) => 13,
+        Err(Error::Forbidden { .. }) => 14,
     }
 }
 

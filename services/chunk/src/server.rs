@@ -12,7 +12,9 @@ use chunk_api::server::ChunkServer;
 use env::{Env, Listener};
 use futures_util::future::join_all;
 use metadata_api::{Metadata, NodeRegistration};
-use service_kit::{HttpLimits, HttpServer, Metrics, Readiness, Shutdown, serve_health};
+use service_kit::{
+    ClusterTls, HttpLimits, HttpServer, ListenerTls, Metrics, Readiness, Shutdown, serve_health, watch,
+};
 use shard_store::DiskOptions;
 use shard_store_s3::{S3Options, Timings};
 use telemetry::Source;
@@ -36,6 +38,7 @@ const NODE_FILE_LENGTH_MAX: usize = 64;
 pub struct Server {
     http: HttpServer,
     health: HttpServer,
+    tls: Option<ClusterTls>,
     health_address: SocketAddr,
     address: SocketAddr,
     token: String,
@@ -82,7 +85,14 @@ pub enum BindError {
 impl Server {
     /// Opens the disks in folders and binds the addresses. Disks that cannot be opened are left out as long as one can.
     /// Remote buckets are opened while the service runs.
-    pub async fn bind(env: Env, config: Config, metadata: Arc<dyn Metadata>) -> Result<Self, BindError> {
+    ///
+    /// With TLS between services it is spoken on both, and callers are asked for their roles.
+    pub async fn bind(
+        env: Env,
+        config: Config,
+        metadata: Arc<dyn Metadata>,
+        tls: Option<ClusterTls>,
+    ) -> Result<Self, BindError> {
         let listener = listen(&env, config.listen).await?;
         let address = listener.local_address().map_err(|source| listen_failed(config.listen, source))?;
         let health_listener = listen(&env, config.health_listen).await?;
@@ -120,8 +130,19 @@ impl Server {
         };
         let health_limits = HttpLimits { connections_max: 64, ..HttpLimits::default() };
         Ok(Self {
-            http: HttpServer { env: env.clone(), listener, tls: None, limits: HttpLimits::default() },
-            health: HttpServer { env, listener: health_listener, tls: None, limits: health_limits },
+            http: HttpServer {
+                env: env.clone(),
+                listener,
+                tls: tls.clone().map(ListenerTls::Cluster),
+                limits: HttpLimits::default(),
+            },
+            health: HttpServer {
+                env,
+                listener: health_listener,
+                tls: tls.clone().map(ListenerTls::Anybody),
+                limits: health_limits,
+            },
+            tls,
             health_address,
             address,
             token: config.cluster_secret.token("chunk"),
@@ -146,8 +167,15 @@ impl Server {
     pub async fn run(self, shutdown: Shutdown) {
         let env = self.http.env.clone();
         let counted = Arc::new(CountedNode::new(&env, self.node.clone()));
-        let service = ChunkServer::new(env.clone(), counted.clone(), &self.token);
-        let metrics = Metrics::new(&env, "chunk", [counted as Arc<dyn Source>]);
+        let service = match self.tls {
+            Some(_) => ChunkServer::demanding_roles(env.clone(), counted.clone(), &self.token),
+            None => ChunkServer::new(env.clone(), counted.clone(), &self.token),
+        };
+        let metrics = Metrics::new(&env, "chunk", [counted as Arc<dyn Source>, service.refusals()]);
+        let metrics = match &self.tls {
+            Some(tls) => metrics.with(tls.source()),
+            None => metrics,
+        };
         // Ready means that gateways have been told of this node.
         let (announced, is_announced) = watch::channel(false);
         let readiness: Readiness = Arc::new(move || {
@@ -178,7 +206,8 @@ impl Server {
         let heartbeat = env.spawn(self.heartbeat.run(announced, shutdown.clone()));
         tokio::join!(
             self.http.run(service, shutdown.clone()),
-            serve_health(self.health, readiness, metrics, shutdown)
+            watch(self.tls, &shutdown),
+            serve_health(self.health, readiness, metrics, shutdown.clone())
         );
         heartbeat.await;
         scrub.await;

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::Args;
 use s3_wire::acl::ObjectOwnership;
-use service_kit::{ClusterSecret, Secret};
+use service_kit::{ClusterSecret, ClusterTlsConfig, Secret};
 
 use crate::AuditTarget;
 
@@ -25,6 +25,9 @@ pub struct Config {
     /// one with `openssl rand -hex 32`.
     #[arg(long, env = "ASHLAR_CLUSTER_SECRET", hide_env_values = true, value_name = "SECRET")]
     pub cluster_secret: ClusterSecret,
+    /// TLS between services.
+    #[command(flatten)]
+    pub cluster_tls: ClusterTlsConfig,
     /// The root user's access key id, 3 to 128 characters.
     #[arg(long, env = "ASHLAR_ROOT_USER", value_name = "ACCESS_KEY_ID")]
     pub root_user: String,

@@ -71,6 +71,10 @@ pub(crate) fn from_metadata(error: MetadataError, address: &Address) -> S3Error 
             tracing::error!("the metadata service does not accept this gateway's cluster secret");
             S3Error::new(ErrorCode::InternalError)
         }
+        MetadataError::Forbidden { reason } => {
+            tracing::error!(reason, "the metadata service refuses this gateway's certificate for a call");
+            S3Error::new(ErrorCode::InternalError)
+        }
         // Only workers and operators ask for what answers these.
         error @ (MetadataError::StaleMap { .. }
         | MetadataError::LeaseActive { .. }

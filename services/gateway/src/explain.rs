@@ -9,8 +9,9 @@ use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::{body::Incoming, service::service_fn};
 use serde::{Deserialize, Serialize};
-use service_kit::{HttpServer, Metrics, Readiness, Shutdown, health_response, serve_health};
+use service_kit::{HttpServer, Metrics, Readiness, Shutdown, answer_health, may_ask, serve_health};
 use subtle::ConstantTimeEq;
+use types::Role;
 
 use crate::{
     Gateway,
@@ -143,15 +144,11 @@ pub(crate) async fn serve_operators(
     let service = service_fn(move |request: Request<Incoming>| {
         let (readiness, metrics, explainer) = (readiness.clone(), metrics.clone(), explainer.clone());
         async move {
-            let path = request.uri().path().to_owned();
-            let answer = if path == PATH {
-                Some(explainer.answer(request).await)
-            } else if let Some(answer) = metrics.response(&path).await {
-                Some(answer)
-            } else {
-                health_response(&path, &readiness).await
-            };
-            Ok::<_, Infallible>(answer.unwrap_or_else(|| empty(StatusCode::NOT_FOUND)))
+            Ok::<_, Infallible>(match request.uri().path() {
+                PATH if may_ask(&request, &[Role::Admin]) => explainer.answer(request).await,
+                PATH => empty(StatusCode::FORBIDDEN),
+                _ => answer_health(&request, &readiness, &metrics).await,
+            })
         }
     });
     server.run(service, shutdown).await;

@@ -19,7 +19,10 @@ use s3_wire::{
     operation::{self, RouteInput},
     query::Query,
 };
-use service_kit::{HttpLimits, HttpServer, Metrics, Readiness, ServerTls, Shutdown, health_response};
+use service_kit::{
+    ClusterTls, HttpLimits, HttpServer, ListenerTls, Metrics, Readiness, ServerTls, Shutdown,
+    health_response, watch,
+};
 use sigv4::RequestView;
 use tracing::Instrument;
 use types::{BucketName, Timestamp};
@@ -53,6 +56,9 @@ pub struct Server {
     metrics_public: bool,
     explainer: Option<Explainer>,
     audit: Option<Sink>,
+    /// That of the listeners for clients, and between services, to read again when they change.
+    tls: Option<ServerTls>,
+    cluster_tls: Option<ClusterTls>,
 }
 
 /// What requests are answered by.
@@ -103,13 +109,15 @@ impl Server {
             Some(tls) => metrics.with(tls.source()),
             None => metrics,
         };
+        let listener_tls = tls.clone().map(ListenerTls::Clients);
         let audit = match &config.audit_log {
             Some(target) => Some(Sink::open(&env, target, config.audit_log_token_file.as_deref()).await?),
             None => None,
         };
         let limits = HttpLimits { connections_max: config.connections_max, ..HttpLimits::default() };
         let (listener, address) = listen(&env, config.listen, "--listen").await?;
-        let http = HttpServer { env: env.clone(), listener, tls: tls.clone(), limits: limits.clone() };
+        let http =
+            HttpServer { env: env.clone(), listener, tls: listener_tls.clone(), limits: limits.clone() };
         let health = match config.health_listen {
             Some(address) => {
                 let (listener, address) = listen(&env, address, "--health-listen").await?;
@@ -121,18 +129,42 @@ impl Server {
         let website = match config.website_address {
             Some(address) => {
                 let (listener, address) = listen(&env, address, "--website-address").await?;
-                Some((HttpServer { env, listener, tls, limits }, address))
+                Some((HttpServer { env, listener, tls: listener_tls, limits }, address))
             }
             None => None,
         };
         let (metrics_public, explainer) = (config.metrics_public, None);
-        Ok(Self { http, gateway, address, website, health, metrics, metrics_public, explainer, audit })
+        let (tls, cluster_tls) = (tls, None);
+        Ok(Self {
+            http,
+            gateway,
+            address,
+            website,
+            health,
+            metrics,
+            metrics_public,
+            explainer,
+            audit,
+            tls,
+            cluster_tls,
+        })
     }
 
     /// The same server, which explains decisions on its listener for operators, if there is one, to whoever knows this token.
     pub fn with_explainer(self, token: &str) -> Self {
         let explainer = Some(Explainer::new(self.gateway.clone(), token));
         Self { explainer, ..self }
+    }
+
+    /// The same server, whose listener for operators speaks this TLS, if there is one.
+    pub fn with_cluster_tls(mut self, tls: Option<ClusterTls>) -> Self {
+        if let (Some(tls), Some((health, _))) = (&tls, &mut self.health) {
+            health.tls = Some(ListenerTls::Anybody(tls.clone()));
+        }
+        if let Some(tls) = &tls {
+            self.metrics = self.metrics.with(tls.source());
+        }
+        Self { cluster_tls: tls, ..self }
     }
 
     /// The address that is bound.
@@ -163,13 +195,12 @@ impl Server {
         let audit = audit.map(|(sink, queue)| Writer::start(&gateway.env, queue, sink));
         let front =
             Front { gateway: gateway.clone(), metrics: self.metrics_public.then(|| self.metrics.clone()) };
-        // One for both listeners.
-        let tls = self.http.tls.clone();
-        let certificate = async {
-            if let Some(tls) = tls {
+        let certificates = async {
+            if let Some(tls) = self.tls {
                 tls.watch(&gateway.env, &shutdown).await;
             }
         };
+        let certificates = join(certificates, watch(self.cluster_tls, &shutdown));
         let s3 = Router::new().fallback(answer).with_state(front);
         let s3 = self.http.run(TowerToHyperService::new(s3), shutdown.clone());
         let websites = async {
@@ -184,7 +215,7 @@ impl Server {
                     .await;
             }
         };
-        join4(s3, websites, health, certificate).await;
+        join4(s3, websites, health, certificates).await;
         // Both at a time, so that the stop takes no longer for the second.
         let audited = async {
             if let Some(audit) = audit {

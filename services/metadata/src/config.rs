@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use metadata_api::StorageClassDefinition;
-use service_kit::{ClusterSecret, Secret};
+use service_kit::{ClusterSecret, ClusterTlsConfig, Secret};
 use types::{Coding, StorageClassName};
 
 use crate::StoreConfig;
@@ -32,6 +32,9 @@ pub struct Config {
         hide_env_values = true
     )]
     pub cluster_secret: ClusterSecret,
+    /// TLS between services.
+    #[command(flatten)]
+    pub cluster_tls: ClusterTlsConfig,
     /// Most connections to Postgres from this process. Raise it when the database has cores to spare and calls wait
     /// for connections; all replicas together must stay below the server's `max_connections`.
     #[arg(

@@ -2,10 +2,18 @@
 
 use std::{io, net::SocketAddr, sync::Arc};
 
-use env::{Env, Listener};
-use metadata_api::{Error, Metadata, Token, TokenError, server::Counts};
-use service_kit::{HttpLimits, HttpServer, Metrics, Readiness, Shutdown, serve_health};
+use async_trait::async_trait;
+use env::{Connection, Env, Listener};
+use metadata_api::{
+    Error, Metadata, Token, TokenError,
+    server::{Admission, Counts},
+};
+use service_kit::{
+    ClusterTls, HttpLimits, HttpServer, ListenerTls, Metrics, Readiness, Shutdown, TlsError, serve_health,
+    watch,
+};
 use telemetry::Source;
+use types::{Role, Roles};
 
 use crate::{Config, IdentityKeys, IdentityKeysError, MetadataStore, StoreConfig};
 
@@ -18,6 +26,7 @@ pub struct Server {
     health_address: SocketAddr,
     store: Arc<MetadataStore>,
     token: Token,
+    tls: Option<ClusterTls>,
 }
 
 /// The service cannot start.
@@ -38,6 +47,9 @@ pub enum BindError {
     /// The identity keys cannot be used.
     #[error(transparent)]
     IdentityKeys(#[from] IdentityKeysError),
+    /// Certificates of the cluster cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The cluster secret gives no token.
     #[error(transparent)]
     Token(#[from] TokenError),
@@ -47,6 +59,7 @@ impl Server {
     /// Opens the database, brings its schema up to date and binds both addresses.
     pub async fn bind(env: Env, config: Config) -> Result<Self, BindError> {
         let token = Token::new(&config.cluster_secret.token("metadata"))?;
+        let tls = config.cluster_tls.load(&env, Some(Role::Metadata)).await?;
         let listener = listen(&env, config.listen).await?;
         let address = listener.local_address().map_err(|source| listen_failed(config.listen, source))?;
         let health_listener = listen(&env, config.health_listen).await?;
@@ -55,7 +68,7 @@ impl Server {
         let health = HttpServer {
             env: env.clone(),
             listener: health_listener,
-            tls: None,
+            tls: tls.clone().map(ListenerTls::Anybody),
             limits: HttpLimits { connections_max: 64, ..HttpLimits::default() },
         };
         let identity_keys = match config.identity_key.clone() {
@@ -68,7 +81,7 @@ impl Server {
         };
         let store = StoreConfig { identity_keys, ..config.store() };
         let store = MetadataStore::open(env.clone(), store).await.map_err(BindError::Store)?;
-        Ok(Self { env, listener, address, health, health_address, store: Arc::new(store), token })
+        Ok(Self { env, listener, address, health, health_address, store: Arc::new(store), token, tls })
     }
 
     /// The address that calls come in on.
@@ -83,7 +96,7 @@ impl Server {
 
     /// Answers calls, health checks and metrics until the stop begins and calls under way have ended.
     pub async fn run(self, shutdown: Shutdown) {
-        let Self { env, listener, health, store, token, .. } = self;
+        let Self { env, listener, health, store, token, tls, .. } = self;
         let asked = store.clone();
         let readiness: Readiness = Arc::new(move || {
             let store = asked.clone();
@@ -91,15 +104,33 @@ impl Server {
         });
         let counts = Arc::new(Counts::default());
         let metrics = Metrics::new(&env, "metadata", [store.clone() as Arc<dyn Source>, counts.clone()]);
+        let metrics = match &tls {
+            Some(tls) => metrics.with(tls.source()),
+            None => metrics,
+        };
+        let admission = tls.clone().map(|tls| Arc::new(Certificates(tls)) as Arc<dyn Admission>);
         let begun = shutdown.clone();
-        let serving =
-            async move {
-                metadata_api::server::serve(env, listener, store, &token, counts, async move {
-                    begun.begun().await
-                })
-                .await;
-            };
-        tokio::join!(serving, serve_health(health, readiness, metrics, shutdown));
+        let serving = async move {
+            metadata_api::server::serve(env, listener, store, &token, admission, counts, async move {
+                begun.begun().await
+            })
+            .await;
+        };
+        tokio::join!(
+            serving,
+            watch(tls, &shutdown),
+            serve_health(health, readiness, metrics, shutdown.clone())
+        );
+    }
+}
+
+/// Admits callers by their certificates.
+struct Certificates(ClusterTls);
+
+#[async_trait]
+impl Admission for Certificates {
+    async fn admit(&self, connection: Box<dyn Connection>) -> io::Result<(Box<dyn Connection>, Roles)> {
+        self.0.accept(connection).await
     }
 }
 

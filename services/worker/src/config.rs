@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::Args;
-use service_kit::ClusterSecret;
+use service_kit::{ClusterSecret, ClusterTlsConfig};
 
 use crate::Options;
 
@@ -18,6 +18,9 @@ pub struct Config {
     /// one with `openssl rand -hex 32`.
     #[arg(long, env = "ASHLAR_CLUSTER_SECRET", hide_env_values = true, value_name = "SECRET")]
     pub cluster_secret: ClusterSecret,
+    /// TLS between services.
+    #[command(flatten)]
+    pub cluster_tls: ClusterTlsConfig,
     /// Address to answer health checks and metrics on, for operators alone.
     #[arg(long, env = "ASHLAR_HEALTH_LISTEN", default_value = "127.0.0.1:9091", value_name = "ADDRESS:PORT")]
     pub health_listen: SocketAddr,

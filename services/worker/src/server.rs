@@ -6,7 +6,9 @@ use data_pool::{ClusterView, Pool};
 use env::{Env, Task};
 use kms::Keys;
 use metadata_api::{JobName, Metadata};
-use service_kit::{HttpLimits, HttpServer, Metrics, Readiness, Shutdown, serve_health};
+use service_kit::{
+    ClusterTls, HttpLimits, HttpServer, ListenerTls, Metrics, Readiness, Shutdown, serve_health, watch,
+};
 use telemetry::Source;
 
 use crate::{
@@ -92,6 +94,7 @@ pub struct Server {
     worker: Worker,
     health: HttpServer,
     address: SocketAddr,
+    tls: Option<ClusterTls>,
 }
 
 /// The health listener cannot be set up.
@@ -105,13 +108,18 @@ pub struct BindError {
 
 impl Server {
     /// Binds the health listener.
-    pub async fn bind(worker: Worker, health_listen: SocketAddr) -> Result<Self, BindError> {
+    pub async fn bind(
+        worker: Worker,
+        health_listen: SocketAddr,
+        tls: Option<ClusterTls>,
+    ) -> Result<Self, BindError> {
         let env = worker.env.clone();
         let failed = |source| BindError { address: health_listen, source };
         let listener = env.listen(health_listen).await.map_err(failed)?;
         let address = listener.local_address().map_err(failed)?;
         let limits = HttpLimits { connections_max: 64, ..HttpLimits::default() };
-        Ok(Self { worker, health: HttpServer { env, listener, tls: None, limits }, address })
+        let health = HttpServer { env, listener, tls: tls.clone().map(ListenerTls::Anybody), limits };
+        Ok(Self { worker, health, address, tls })
     }
 
     /// The health listener's address.
@@ -128,9 +136,14 @@ impl Server {
         });
         let sources = [self.worker.counts(), Arc::new(self.worker.pool.clone())];
         let metrics = Metrics::new(&self.worker.env, "worker", sources);
+        let metrics = match &self.tls {
+            Some(tls) => metrics.with(tls.source()),
+            None => metrics,
+        };
         tokio::join!(
             self.worker.run(shutdown.clone()),
-            serve_health(self.health, readiness, metrics, shutdown)
+            watch(self.tls, &shutdown),
+            serve_health(self.health, readiness, metrics, shutdown.clone())
         );
     }
 }

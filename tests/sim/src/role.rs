@@ -89,6 +89,7 @@ async fn metadata(process: &Process, site: &Site, env: Env, shutdown: Shutdown) 
         listener,
         site.database.clone(),
         &token,
+        None,
         Arc::default(),
         shutdown.begun(),
     )
@@ -110,7 +111,7 @@ async fn chunk(process: &Process, site: &Site, env: Env, shutdown: Shutdown) {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let config: chunk::Config = settings(&arguments);
     let metadata = metadata_client(site, &env);
-    match chunk::Server::bind(env, config, metadata).await {
+    match chunk::Server::bind(env, config, metadata, None).await {
         Ok(server) => server.run(shutdown).await,
         Err(error) => tracing::warn!(%error, process = %process.name, "not started"),
     }

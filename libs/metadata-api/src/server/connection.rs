@@ -1,6 +1,6 @@
 //! One connection, from its first byte to its last.
 
-use std::{error::Error, pin::pin, time::Duration};
+use std::{error::Error, pin::pin, sync::Arc, time::Duration};
 
 use env::{Connection, Env};
 use hyper::server::conn::http2::Builder;
@@ -11,7 +11,7 @@ use tokio::{
     sync::watch,
 };
 
-use super::{counts::Counted, linger::Linger};
+use super::{Admission, counts::Counted, linger::Linger};
 use crate::transport::{CONNECTION_WINDOW, Executor, HEADERS_SIZE_MAX, STREAM_WINDOW, STREAMS_MAX, timer};
 
 /// How long a peer may take to begin to speak HTTP/2, so that silent ones do not hold connections.
@@ -39,11 +39,22 @@ pub(super) enum Stage {
 pub(super) async fn serve(
     env: Env,
     stream: Box<dyn Connection>,
+    admission: Option<Arc<dyn Admission>>,
     service: Counted,
     mut stage: watch::Receiver<Stage>,
 ) -> Result<(), Box<dyn Error + Send + Sync>> {
-    let stream = select! {
-        stream = env.timeout(PREFACE_TIME, after_preface(stream)) => stream??,
+    let admitted = async {
+        let (stream, service) = match admission {
+            Some(admission) => {
+                let (stream, roles) = admission.admit(stream).await?;
+                (stream, service.called_by(roles))
+            }
+            None => (stream, service),
+        };
+        io::Result::Ok((after_preface(stream).await?, service))
+    };
+    let (stream, service) = select! {
+        admitted = env.timeout(PREFACE_TIME, admitted) => admitted??,
         _ = stage.wait_for(|stage| *stage != Stage::Serve) => return Ok(()),
     };
     let stream = Linger::new(stream, env.clone());

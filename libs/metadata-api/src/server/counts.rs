@@ -13,8 +13,9 @@ use hyper::body::Incoming;
 use telemetry::{Counter, Gauge, Histogram, Samples, Source, metrics, trace};
 use tonic::{Code, Status, codegen::Service};
 use tracing::{Instrument, Span};
+use types::Roles;
 
-use super::MetadataService;
+use super::{MetadataService, callers};
 use crate::span::{self, Side};
 
 metrics! {
@@ -24,7 +25,7 @@ metrics! {
 }
 
 /// Paths of the contract's methods, and their names, in the order of the paths.
-const METHODS: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/methods.rs"));
+pub(super) const METHODS: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/methods.rs"));
 
 /// Names of status codes, by number. Source: gRPC, "Status codes and their use in gRPC".
 const CODES: [&str; 17] = [
@@ -86,11 +87,18 @@ pub(super) struct Counted {
     env: Env,
     service: MetadataService,
     counts: Arc<Counts>,
+    /// What callers have proved to be, where they are asked.
+    caller: Option<Roles>,
 }
 
 impl Counted {
     pub(super) fn new(env: Env, service: MetadataService, counts: Arc<Counts>) -> Self {
-        Self { env, service, counts }
+        Self { env, service, counts, caller: None }
+    }
+
+    /// The same for a caller with these roles.
+    pub(super) fn called_by(self, roles: Roles) -> Self {
+        Self { caller: Some(roles), ..self }
     }
 }
 
@@ -103,7 +111,7 @@ impl Service<Request<Incoming>> for Counted {
         <MetadataService as Service<Request<Incoming>>>::poll_ready(&mut self.service, context)
     }
 
-    fn call(&mut self, request: Request<Incoming>) -> Self::Future {
+    fn call(&mut self, mut request: Request<Incoming>) -> Self::Future {
         let place = METHODS.binary_search_by_key(&request.uri().path(), |(path, _)| path).ok();
         let (env, counts) = (self.env.clone(), self.counts.clone());
         let span = match place {
@@ -111,6 +119,10 @@ impl Service<Request<Incoming>> for Counted {
             None => Span::none(),
         };
         trace::follow(&span, |name| request.headers().get(name)?.to_str().ok());
+        if let Some(refusal) = self.caller.and_then(|caller| callers::refusal(caller, place)) {
+            // By whoever asks for the token, so that both are refused before anything is read of the call.
+            request.extensions_mut().insert(refusal);
+        }
         let answer = self.service.call(request);
         let answering = async move {
             let _under_way = counts.in_flight.enter();

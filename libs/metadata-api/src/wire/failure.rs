@@ -64,6 +64,7 @@ fn code(failure: &proto::Failure) -> Code {
         | Wire::UploadChecksumMismatch(_)
         | Wire::Malformed(_) => Code::InvalidArgument,
         Wire::Unauthenticated(_) => Code::Unauthenticated,
+        Wire::Forbidden(_) => Code::PermissionDenied,
         Wire::Unavailable(_) => Code::Unavailable,
         Wire::TimedOut(_) => Code::DeadlineExceeded,
         Wire::Internal(_) => Code::Internal,
@@ -130,6 +131,7 @@ impl From<Error> for proto::Failure {
             Error::QuotaExceeded => Wire::QuotaExceeded(nothing),
             Error::Malformed { reason } => Wire::Malformed(reason_to_wire(reason)),
             Error::Unauthenticated => Wire::Unauthenticated(nothing),
+            Error::Forbidden { reason } => Wire::Forbidden(reason_to_wire(reason)),
             Error::Unavailable { reason } => Wire::Unavailable(reason_to_wire(reason)),
             Error::TimedOut => Wire::TimedOut(nothing),
             Error::Internal { reason } => Wire::Internal(reason_to_wire(reason)),
@@ -182,6 +184,7 @@ impl TryFrom<proto::Failure> for Error {
             Wire::QuotaExceeded(_) => Self::QuotaExceeded,
             Wire::Malformed(facts) => Self::Malformed { reason: facts.reason },
             Wire::Unauthenticated(_) => Self::Unauthenticated,
+            Wire::Forbidden(facts) => Self::Forbidden { reason: facts.reason },
             Wire::Unavailable(facts) => Self::Unavailable { reason: facts.reason },
             Wire::TimedOut(_) => Self::TimedOut,
             Wire::Internal(facts) => Self::Internal { reason: facts.reason },

@@ -274,6 +274,7 @@ pub(crate) fn error() -> impl Strategy<Value = Error> {
         Just(Error::JobLost),
         reason().prop_map(|reason| Error::Malformed { reason }),
         Just(Error::Unauthenticated),
+        reason().prop_map(|reason| Error::Forbidden { reason }),
         reason().prop_map(|reason| Error::Unavailable { reason }),
         Just(Error::TimedOut),
         reason().prop_map(|reason| Error::Internal { reason }),

@@ -15,10 +15,14 @@ use clap::Args;
 use data_pool::{ClusterView, Follower, LeaseHolder, Pool};
 use env::Env;
 use metadata_api::{ClusterMap, DiskHistory, Metadata};
-use service_kit::ClusterSecret;
-use types::{DiskId, NodeId};
+use service_kit::{ClusterSecret, ClusterTls, ClusterTlsConfig};
+use types::{DiskId, NodeId, Role};
 
-use crate::{Exit, embedded::AdminFile, roles::metadata_client};
+use crate::{
+    Exit,
+    embedded::AdminFile,
+    roles::{cluster_tls, metadata_client, reaching},
+};
 
 /// Which cluster.
 #[derive(Debug, Clone, Args)]
@@ -32,6 +36,9 @@ pub(crate) struct Connect {
     /// What the services of the cluster share to know each other.
     #[arg(long, env = "ASHLAR_CLUSTER_SECRET", hide_env_values = true, value_name = "SECRET")]
     cluster_secret: Option<ClusterSecret>,
+    /// TLS between services.
+    #[command(flatten)]
+    tls: ClusterTlsConfig,
 }
 
 /// A cluster within reach.
@@ -39,6 +46,7 @@ pub(crate) struct Reached {
     pub(crate) metadata: Arc<dyn Metadata>,
     env: Env,
     secret: ClusterSecret,
+    tls: Option<ClusterTls>,
     /// The node inside an all-in-one server, and where it is reached.
     embedded: Option<(NodeId, String)>,
 }
@@ -57,7 +65,7 @@ impl Connect {
                     .to_owned(),
             ));
         };
-        Reached::cluster(env, &self.metadata, secret)
+        Reached::cluster(env, &self.metadata, secret, cluster_tls(env, &self.tls, None).await?)
     }
 
     /// Where gateways answer operators, and what they are asked with: the server's own, or these of a cluster.
@@ -82,6 +90,14 @@ impl Connect {
         }
     }
 
+    /// The environment in which gateways are asked.
+    pub(crate) async fn reaching_gateways(&self, env: &Env) -> Result<Env, Exit> {
+        if self.data.is_some() {
+            return Ok(env.clone());
+        }
+        Ok(reaching(env, cluster_tls(env, &self.tls, None).await?.as_ref(), Role::Gateway))
+    }
+
     /// Whether a cluster was named.
     pub(crate) fn is_given(&self) -> bool {
         self.data.is_some() || !self.metadata.is_empty()
@@ -101,13 +117,18 @@ impl Reached {
         let file = admin_file(env, folder).await?;
         let metadata = metadata_client(env, std::slice::from_ref(&file.metadata), &file.secret)?;
         let embedded = Some((file.node, file.chunk));
-        Ok(Self { metadata, env: env.clone(), secret: file.secret, embedded })
+        Ok(Self { metadata, env: env.clone(), secret: file.secret, tls: None, embedded })
     }
 
     /// A cluster, by the addresses of its metadata services. Nothing is asked of it yet.
-    pub(crate) fn cluster(env: &Env, metadata: &[String], secret: ClusterSecret) -> Result<Self, Exit> {
-        let metadata = metadata_client(env, metadata, &secret)?;
-        Ok(Self { metadata, env: env.clone(), secret, embedded: None })
+    pub(crate) fn cluster(
+        env: &Env,
+        metadata: &[String],
+        secret: ClusterSecret,
+        tls: Option<ClusterTls>,
+    ) -> Result<Self, Exit> {
+        let metadata = metadata_client(&reaching(env, tls.as_ref(), Role::Metadata), metadata, &secret)?;
+        Ok(Self { metadata, env: env.clone(), secret, tls, embedded: None })
     }
 
     /// The cluster's map as it is now.
@@ -131,7 +152,7 @@ impl Reached {
         };
         let inside: HashMap<NodeId, Arc<dyn ChunkService>> =
             self.embedded.iter().map(|(node, address)| (*node, client(&self.env, address))).collect();
-        let (env, token) = (self.env.clone(), token.clone());
+        let (env, token) = (reaching(&self.env, self.tls.as_ref(), Role::Chunk), token.clone());
         let connect = move |address: &str| -> Arc<dyn ChunkService> {
             let client = Client::new(env.clone(), address, &token, ClientOptions::default());
             Arc::new(client.expect("a derived token is hexadecimal"))
@@ -179,6 +200,9 @@ pub(crate) fn failed(error: metadata_api::Error) -> Exit {
             "; check that the metadata services run and that the address is right"
         }
         metadata_api::Error::Unauthenticated => "; check ASHLAR_CLUSTER_SECRET",
+        metadata_api::Error::Forbidden { .. } => {
+            "; give ASHLAR_CLUSTER_TLS_CERT one for admin.ashlar.internal"
+        }
         _ => "",
     };
     Exit::new(Exit::FAILED, format!("{error}{hint}"))

@@ -94,6 +94,7 @@ pub(crate) async fn run(env: &Env, explain: &Explain) -> Result<(), Exit> {
     let question = explain.question()?;
     let body = serde_json::to_vec(&question).map_err(|error| Exit::because(Exit::FAILED, &error))?;
     let (addresses, token) = explain.connect.gateways(env, &explain.gateways).await?;
+    let env = &explain.connect.reaching_gateways(env).await?;
     let mut found = Vec::new();
     for address in &addresses {
         found.extend(ask(env, address, &token, body.clone().into()).await?);

@@ -9,8 +9,9 @@ use http::{Request, StatusCode, Uri, header::HOST};
 use http_body_util::{BodyExt, Empty};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
+use service_kit::ClusterTlsConfig;
 
-use crate::Exit;
+use crate::{Exit, roles::cluster_tls};
 
 const TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -18,14 +19,29 @@ const TIMEOUT: Duration = Duration::from_secs(3);
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  ashlar admin health http://127.0.0.1:9000/health/ready")]
 pub(crate) struct Health {
-    /// An `http` URL, such as `http://127.0.0.1:9000/health/ready`.
+    /// A URL, such as `http://127.0.0.1:9000/health/ready`. With `https` it is of a service that has the same certificate between
+    /// services as is given here.
     url: Uri,
+    /// TLS between services.
+    #[command(flatten)]
+    tls: ClusterTlsConfig,
 }
 
 /// Asks, and fails with what was answered instead of 200.
 pub(crate) async fn run(env: &Env, health: &Health) -> Result<(), Exit> {
     let failed = |reason: String| Exit::new(Exit::FAILED, format!("{}: {reason}", health.url));
-    match env.timeout(TIMEOUT, get(env, &health.url)).await {
+    let reached = match health.url.scheme_str() {
+        Some("https") => match cluster_tls(env, &health.tls, None).await? {
+            Some(tls) => tls.reaching_its_like(env),
+            None => {
+                return Err(failed(
+                    "https takes --cluster-tls-cert, --cluster-tls-key and --cluster-tls-ca".to_owned(),
+                ));
+            }
+        },
+        _ => env.clone(),
+    };
+    match env.timeout(TIMEOUT, get(&reached, &health.url)).await {
         Err(_) => Err(failed("no answer within 3 s".to_owned())),
         Ok(Err(reason)) => Err(failed(reason)),
         Ok(Ok((StatusCode::OK, _))) => Ok(()),
@@ -39,8 +55,13 @@ pub(crate) async fn is_healthy(env: &Env, url: &Uri) -> bool {
 }
 
 async fn get(env: &Env, url: &Uri) -> Result<(StatusCode, String), String> {
-    let authority = url.authority().filter(|_| url.scheme_str() == Some("http")).ok_or("not an http URL")?;
-    let address = format!("{}:{}", authority.host(), authority.port_u16().unwrap_or(80));
+    let port = match url.scheme_str() {
+        Some("http") => 80,
+        Some("https") => 443,
+        _ => return Err("not an http or https URL".to_owned()),
+    };
+    let authority = url.authority().ok_or("not an http or https URL")?;
+    let address = format!("{}:{}", authority.host(), authority.port_u16().unwrap_or(port));
     let text = |error: &dyn std::error::Error| error.to_string();
     let connection = env.connect(&address).await.map_err(|error| text(&error))?;
     let (mut sender, driver) =

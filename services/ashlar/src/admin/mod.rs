@@ -3,6 +3,7 @@
 mod audit;
 mod backup;
 mod bucket;
+mod certificates;
 mod class;
 mod connect;
 mod durability;
@@ -53,6 +54,8 @@ enum Command {
     Bucket(bucket::BucketCommand),
     /// Shows by which keys objects are encrypted, and wraps their data keys by the current master key.
     Keys(keys::KeysCommand),
+    /// Makes an authority for a cluster, and certificates by which its services know each other.
+    Certificates(certificates::Certificates),
     /// Shows what waits to be rebuilt.
     Repair(repair::Repair),
     /// Compares every shard on every disk with every manifest.
@@ -81,6 +84,7 @@ pub(crate) async fn run(env: Env, admin: Admin) -> Result<(), Exit> {
         Command::Class(class) => class::run(&env, &class).await,
         Command::Bucket(bucket) => bucket::run(&env, &bucket).await,
         Command::Keys(keys) => keys::run(&env, &keys).await,
+        Command::Certificates(args) => certificates::run(&env, &args).await,
         Command::Repair(repair) => repair::run(&env, &repair).await,
         Command::Audit(audit) => audit::run(&env, &audit).await,
         Command::Backup(args) => backup::run_backup(&env, &args).await,

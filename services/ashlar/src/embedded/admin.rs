@@ -135,6 +135,7 @@ impl AdminServer {
                 metadata_listener,
                 metadata,
                 &token,
+                None,
                 Arc::default(),
                 async move {
                     begun.begun().await;

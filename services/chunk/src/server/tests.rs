@@ -39,6 +39,7 @@ fn config(data: Vec<PathBuf>) -> Config {
         advertise: None,
         health_listen: "127.0.0.1:0".parse().unwrap(),
         metadata: Vec::new(),
+        cluster_tls: Default::default(),
         cluster_secret: SECRET.parse().unwrap(),
         failure_domain: "eu/a/r1/h7".parse().unwrap(),
         medium: "nvme".to_owned(),
@@ -61,7 +62,7 @@ impl Running {
 
     /// The same with other timings of remote buckets.
     async fn start_with(env: &Env, config: Config, metadata: Arc<dyn Metadata>, timings: Timings) -> Self {
-        let mut server = Server::bind(env.clone(), config, metadata).await.unwrap();
+        let mut server = Server::bind(env.clone(), config, metadata, None).await.unwrap();
         server.buckets.iter_mut().for_each(|options| options.timings = timings);
         let address = server.address().to_string();
         let health = server.health.listener.local_address().unwrap().to_string();
@@ -267,11 +268,11 @@ async fn a_new_node_starts_before_metadata_does_and_a_new_folder_of_a_known_one_
         Arc::new(client) as Arc<dyn Metadata>
     };
     let folders: Vec<_> = ["d1", "d2"].iter().map(|name| home.path().join(name)).collect();
-    let first = Server::bind(env.clone(), config(folders[..1].to_vec()), away()).await.unwrap();
+    let first = Server::bind(env.clone(), config(folders[..1].to_vec()), away(), None).await.unwrap();
     first.node.close().await;
-    let again = Server::bind(env.clone(), config(folders[..1].to_vec()), away()).await.unwrap();
+    let again = Server::bind(env.clone(), config(folders[..1].to_vec()), away(), None).await.unwrap();
     again.node.close().await;
-    let added = Server::bind(env.clone(), config(folders), away()).await;
+    let added = Server::bind(env.clone(), config(folders), away(), None).await;
     assert!(matches!(added, Err(BindError::Metadata(_))));
 }
 
@@ -281,7 +282,7 @@ async fn without_a_usable_folder_it_does_not_start() {
     let home = tempfile::tempdir().unwrap();
     let file = home.path().join("file");
     env.disk().replace_small(&file, b"").unwrap();
-    let bound = Server::bind(env.clone(), config(vec![file]), Arc::new(Fake::new(env))).await;
+    let bound = Server::bind(env.clone(), config(vec![file]), Arc::new(Fake::new(env)), None).await;
     assert!(matches!(bound, Err(BindError::Folder { .. })));
 }
 

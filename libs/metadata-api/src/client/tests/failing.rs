@@ -459,8 +459,15 @@ async fn a_client_outlives_its_server() {
     let env = Env::real();
     let listener = env.listen(address).await.expect("the port is free again");
     let token = token();
-    let again =
-        crate::server::serve(env.clone(), listener, fake, &token, Arc::default(), std::future::pending());
+    let again = crate::server::serve(
+        env.clone(),
+        listener,
+        fake,
+        &token,
+        None,
+        Arc::default(),
+        std::future::pending(),
+    );
     let name = bucket_name(1);
     tokio::select! {
         () = again => panic!("the server ended"),

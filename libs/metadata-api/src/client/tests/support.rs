@@ -9,7 +9,7 @@ use types::BucketName;
 use crate::{
     AccountId, CreateBucket, Metadata, Token,
     client::{Client, Timing},
-    server::{MetadataService, serve_within, service},
+    server::{Entrance, MetadataService, serve_within, service},
 };
 
 /// A running server. Dropping it asks it to stop.
@@ -33,8 +33,8 @@ impl Server {
         let address = listener.local_address().expect("a bound address").to_string();
         let (stop, stopped) = oneshot::channel::<()>();
         let shutdown = async move { drop(stopped.await) };
-        let ended =
-            env.spawn(serve_within(env.clone(), listener, service, Arc::default(), shutdown, stop_time));
+        let entrance = Entrance { service, admission: None, counts: Arc::default() };
+        let ended = env.spawn(serve_within(env.clone(), listener, entrance, shutdown, stop_time));
         Self { address, stop: Some(stop), ended }
     }
 

@@ -14,7 +14,7 @@ use env::Env;
 use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full};
 use hyper::{body::Incoming, service::service_fn};
-use service_kit::{HttpLimits, HttpServer, ServerTls, ShutdownTrigger, shutdown_channel};
+use service_kit::{HttpLimits, HttpServer, ListenerTls, ServerTls, ShutdownTrigger, shutdown_channel};
 
 /// How the server misbehaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,7 +64,12 @@ impl FakeS3 {
         let address = listener.local_address().unwrap();
         let state = Arc::new(Mutex::new(State::default()));
         let (stop, shutdown) = shutdown_channel();
-        let server = HttpServer { env: env.clone(), listener, tls, limits: HttpLimits::default() };
+        let server = HttpServer {
+            env: env.clone(),
+            listener,
+            tls: tls.map(ListenerTls::Clients),
+            limits: HttpLimits::default(),
+        };
         let (own, own_env) = (state.clone(), env.clone());
         let service = service_fn(move |request: Request<Incoming>| {
             let (state, env) = (own.clone(), own_env.clone());

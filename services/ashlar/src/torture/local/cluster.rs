@@ -111,7 +111,7 @@ impl Cluster {
             _ => {
                 let secret = self.secret.parse().map_err(|error| Exit::because(Exit::FAILED, &error))?;
                 let addresses: Vec<String> = self.metadata.iter().map(ToString::to_string).collect();
-                Reached::cluster(&self.env, &addresses, secret)
+                Reached::cluster(&self.env, &addresses, secret, None)
             }
         }
     }
