@@ -66,6 +66,9 @@ REFUSED = [
     ("TLS without a certificate", BUNDLED | {"tls": {"enabled": True}}, "existingSecret"),
     ("two certificates", BUNDLED | {"tls": {"enabled": True, "existingSecret": "x", "certManager": {"enabled": True}}}, "not both"),
     ("cert-manager without an issuer", BUNDLED | {"tls": {"enabled": True, "certManager": {"enabled": True}}}, "issuer"),
+    ("TLS between services without certificates", BUNDLED | {"clusterTls": {"enabled": True}}, "secretPrefix"),
+    ("two kinds of certificates between services", BUNDLED | {"clusterTls": {"enabled": True, "secretPrefix": "x", "certManager": {"enabled": True}}}, "not both"),
+    ("cert-manager between services without an issuer", BUNDLED | {"clusterTls": {"enabled": True, "certManager": {"enabled": True}}}, "issuer"),
     ("Ingress without a host", BUNDLED | {"ingress": {"enabled": True}}, "hosts"),
     ("a route without a Gateway", BUNDLED | {"gatewayAPI": {"enabled": True}}, "parentRefs"),
     ("a digest that is none", BUNDLED | {"image": {"digest": "latest"}}, "digest"),
@@ -219,7 +222,7 @@ PLACES = {"ASHLAR_METADATA", "ASHLAR_ADVERTISE", "ASHLAR_FAILURE_DOMAIN", "ASHLA
 # Values of the chart itself, which a role's `settings` cannot set.
 OWN = PLACES | {
     "ASHLAR_LISTEN", "ASHLAR_HEALTH_LISTEN", "ASHLAR_CLUSTER_SECRET", "ASHLAR_ROOT_USER", "ASHLAR_ROOT_PASSWORD", "ASHLAR_ENCRYPTION_KEYS", "ASHLAR_MEDIUM",
-    "ASHLAR_TLS_CERT", "ASHLAR_TLS_KEY", "ASHLAR_WEBSITE_ADDRESS", "ASHLAR_WEBSITE_DOMAIN", "ASHLAR_STANDARD_CODING", "ASHLAR_LOG", "ASHLAR_LOG_FORMAT",
+    "ASHLAR_TLS_CERT", "ASHLAR_TLS_KEY", "ASHLAR_CLUSTER_TLS_CERT", "ASHLAR_CLUSTER_TLS_KEY", "ASHLAR_CLUSTER_TLS_CA", "ASHLAR_WEBSITE_ADDRESS", "ASHLAR_WEBSITE_DOMAIN", "ASHLAR_STANDARD_CODING", "ASHLAR_LOG", "ASHLAR_LOG_FORMAT",
     "ASHLAR_KMS_ENDPOINT", "ASHLAR_KMS_TOKEN_FILE", "ASHLAR_KMS_MOUNT", "ASHLAR_KMS_DEFAULT_KEY", "ASHLAR_KMS_CA", "ASHLAR_KMS_CACHE",
 }  # fmt: skip
 

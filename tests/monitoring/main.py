@@ -234,6 +234,25 @@ def run_compose(report):
         mounted = [volume["source"] for name in set(after) - set(before) for volume in after[name].get("volumes", []) if volume["type"] == "bind"]
         expect([path for path in mounted if not pathlib.Path(path).exists()], [], "files that are mounted and are not there")
         expect(len(mounted), 6, "files that are mounted")
+    with report.case("TLS between services: each has its own certificate, and nothing else is changed"):
+        before, after = composed("docker-compose.yml"), composed("docker-compose.yml", "docker-compose.tls.yml")
+        expect(sorted(after), sorted(before), "services")
+        for name, service in before.items():
+            changed, role = copy.deepcopy(after[name]), name.rstrip("0123456789")
+            if name in ours:
+                files = {setting: f"/certificates/{file}" for setting, file in (("CERT", f"{role}.crt"), ("KEY", f"{role}.key"), ("CA", "ca.crt"))}
+                given = {setting: changed["environment"].pop(f"ASHLAR_CLUSTER_TLS_{setting}") for setting in files}
+                expect(given, files, f"certificate of {name}")
+                mounts = [volume for volume in changed["volumes"] if volume["target"] == "/certificates"]
+                expect([volume["read_only"] for volume in mounts], [True], f"mounts of {name}")
+                changed["volumes"] = [volume for volume in changed["volumes"] if volume not in mounts]
+                if not service.get("volumes"):
+                    del changed["volumes"]
+                if role != "gateway":
+                    test = changed["healthcheck"]["test"]
+                    expect(test[-1], service["healthcheck"]["test"][-1].replace("http:", "https:"), f"health check of {name}")
+                    test[-1] = service["healthcheck"]["test"][-1]
+            expect(changed, service, name)
     with report.case("the collector's pipelines name what is configured, and all of it"):
         collector = settings("collector.yml")
         for kind in ("receivers", "processors", "exporters"):

@@ -251,3 +251,38 @@ readinessProbe:
 {{- end }}
 {{- end }}
 {{- end }}
+
+{{/* TLS between services: the variables, the mount and the volume of a component, one by one. */}}
+{{- define "ashlar.clusterTlsVariables" -}}
+{{- if .Values.clusterTls.enabled -}}
+- { name: ASHLAR_CLUSTER_TLS_CERT, value: /etc/ashlar/cluster/tls.crt }
+- { name: ASHLAR_CLUSTER_TLS_KEY, value: /etc/ashlar/cluster/tls.key }
+- { name: ASHLAR_CLUSTER_TLS_CA, value: /etc/ashlar/cluster/ca.crt }
+{{- end }}
+{{- end }}
+
+{{- define "ashlar.clusterTlsMount" -}}
+{{- if .Values.clusterTls.enabled -}}
+- { name: cluster, mountPath: /etc/ashlar/cluster, readOnly: true }
+{{- end }}
+{{- end }}
+
+{{- define "ashlar.clusterTlsVolume" -}}
+{{- $context := index . 0 -}}
+{{- if $context.Values.clusterTls.enabled -}}
+- name: cluster
+  secret: { secretName: {{ include "ashlar.clusterTlsSecret" . }}, defaultMode: 0440 }
+{{- end }}
+{{- end }}
+
+{{/* The Secret with the certificate of a component, or of monitors. */}}
+{{- define "ashlar.clusterTlsSecret" -}}
+{{- $context := index . 0 -}}
+{{- $prefix := $context.Values.clusterTls.secretPrefix | default (printf "%s-cluster" (include "ashlar.fullname" $context)) -}}
+{{- printf "%s-%s" $prefix (index . 1) -}}
+{{- end }}
+
+{{/* What health checks are asked by. */}}
+{{- define "ashlar.healthScheme" -}}
+{{- ternary "HTTPS" "HTTP" .Values.clusterTls.enabled -}}
+{{- end }}
