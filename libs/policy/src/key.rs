@@ -123,6 +123,7 @@ const HOLDERS: Of = Of::Some(&[
 const KNOWN: &[Known] = &[
     known("aws:CurrentTime", Of::Every),
     known("aws:EpochTime", Of::Every),
+    known("aws:MultiFactorAuthPresent", Of::Every),
     known("aws:PrincipalAccount", Of::Every),
     known("aws:PrincipalArn", Of::Every),
     of_holders_tag("aws:PrincipalTag/", Of::Every),
@@ -135,6 +136,7 @@ const KNOWN: &[Known] = &[
     of_several("aws:TagKeys", CHANGES_TAGS),
     known("aws:TokenIssueTime", Of::Every),
     known("aws:UserAgent", Of::Every),
+    known("aws:ViaAWSService", Of::Every),
     known("aws:userid", Of::Every),
     known("aws:username", Of::Every),
     known("iam:PermissionsBoundary", BOUNDED),
@@ -164,6 +166,7 @@ const KNOWN: &[Known] = &[
     of_tag("s3:RequestObjectTag/", TAGGED),
     of_several("s3:RequestObjectTagKeys", TAGGED),
     known("s3:ResourceAccount", Of::Every),
+    known("s3:TlsVersion", Of::Every),
     known(
         "s3:VersionId",
         Of::Some(&[
@@ -196,10 +199,12 @@ const KNOWN: &[Known] = &[
     known("s3:x-amz-content-sha256", Of::Every),
     known("s3:x-amz-copy-source", PUTS),
     known("s3:x-amz-metadata-directive", PUTS),
+    known("s3:x-amz-object-ownership", Of::Some(&["CreateBucket"])),
     known("s3:x-amz-server-side-encryption", ENCRYPTED),
     known("s3:x-amz-server-side-encryption-aws-kms-key-id", ENCRYPTED),
     known("s3:x-amz-server-side-encryption-customer-algorithm", PUTS),
     known("s3:x-amz-storage-class", PUTS),
+    known("s3:x-amz-website-redirect-location", PUTS),
     known("sts:ExternalId", Of::Some(&["sts:AssumeRole"])),
     known("sts:RoleSessionName", Of::Some(&["sts:AssumeRole"])),
 ];

@@ -11,6 +11,7 @@ use env::Env;
 use http::{Extensions, HeaderMap, HeaderName, Method, Uri};
 use metadata_api::{Bucket, Error as MetadataError, FoundVersion, GetVersion};
 use s3_wire::{ErrorCode, S3Error, address::Address, query::Query};
+use service_kit::TlsSession;
 use types::{BucketName, ObjectKey};
 
 use crate::{
@@ -20,7 +21,7 @@ use crate::{
 };
 
 /// Whether an account is named by its canonical id or by that of 12 digits.
-fn is_account(id: &[u8], account: &metadata_api::AccountId) -> bool {
+pub(crate) fn is_account(id: &[u8], account: &metadata_api::AccountId) -> bool {
     id == account.0.as_bytes() || id == ACCOUNT_NUMBER.as_bytes() && *account == root_account()
 }
 
@@ -58,6 +59,8 @@ pub(crate) struct Request {
     pub(crate) authenticated: Authenticated,
     /// Where it comes from.
     pub(crate) peer: Option<IpAddr>,
+    /// What was agreed on for its connection, if it came over TLS.
+    pub(crate) tls: Option<TlsSession>,
     /// Its id.
     pub(crate) id: RequestId,
     /// What was read of its target.
@@ -103,6 +106,11 @@ pub(crate) fn id(extensions: &Extensions) -> RequestId {
 /// The address that a request's connection comes from.
 pub(crate) fn peer(extensions: &Extensions) -> Option<IpAddr> {
     extensions.get::<SocketAddr>().map(|peer| peer.ip().to_canonical())
+}
+
+/// What was agreed on for a request's connection, if it came over TLS.
+pub(crate) fn tls(extensions: &Extensions) -> Option<TlsSession> {
+    extensions.get().copied()
 }
 
 impl Request {

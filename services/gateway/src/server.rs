@@ -37,7 +37,7 @@ use crate::{
     hoisted, iam,
     metrics::{Beside, Seen},
     operation::{dispatch, post_object::post_object},
-    request::{Request, RequestId, Response, Target, id, peer},
+    request::{Request, RequestId, Response, Target, id, peer, tls},
     website,
 };
 
@@ -414,6 +414,7 @@ async fn prepare(gateway: &Gateway, parts: &mut Parts, seen: &Seen) -> Result<Pr
         address,
         authenticated,
         peer: peer(&parts.extensions),
+        tls: tls(&parts.extensions),
         id: id(&parts.extensions),
         target: Target::default(),
     };

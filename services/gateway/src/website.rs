@@ -41,7 +41,7 @@ use crate::{
     metrics::{Beside, Seen},
     operation::dispatch,
     output::{empty, set},
-    request::{Request, RequestId, Response, Target, id, peer},
+    request::{Request, RequestId, Response, Target, id, peer, tls},
     server::{decorate, drain},
 };
 
@@ -321,6 +321,7 @@ impl Visit<'_> {
             address,
             authenticated: Authenticated::nobody(),
             peer: peer(&self.parts.extensions),
+            tls: tls(&self.parts.extensions),
             id: id(&self.parts.extensions),
             target: Target::default(),
         };

@@ -116,8 +116,8 @@ fn documents_that_cannot_be_enforced_are_refused_and_change_nothing() {
             "Policy has an invalid condition key: aws:SourceVpc",
         ),
         (
-            document(&bucket, &[&deny_if(r#""s3:*""#, r#"{"NumericLessThan": {"s3:TlsVersion": "1.2"}}"#)]),
-            "Policy has an invalid condition key: s3:TlsVersion",
+            document(&bucket, &[&deny_if(r#""s3:*""#, r#"{"StringEquals": {"s3:x-amz-grant-read": "x"}}"#)]),
+            "Policy has an invalid condition key: s3:x-amz-grant-read",
         ),
         (
             document(&bucket, &[&statement])
@@ -127,6 +127,17 @@ fn documents_that_cannot_be_enforced_are_refused_and_change_nothing() {
     ] {
         let error = policy(&bucket, Method::PUT).body(&bad).refused(400, "MalformedPolicy");
         assert_eq!(error.get("Message"), message, "{bad}");
+    }
+    for key in [
+        "aws:SourceVpce",
+        "aws:PrincipalOrgID",
+        "aws:SourceArn",
+        "aws:SourceAccount",
+        "aws:MultiFactorAuthAge",
+    ] {
+        let bad = document(&bucket, &[&deny_if(r#""s3:*""#, &format!(r#"{{"Null": {{"{key}": "true"}}}}"#))]);
+        let error = policy(&bucket, Method::PUT).body(&bad).refused(400, "MalformedPolicy");
+        assert_eq!(error.get("Message"), format!("Policy has an invalid condition key: {key}"));
     }
     policy(&bucket, Method::PUT).body(vec![b'x'; 100 << 10]).refused(400, "EntityTooLarge");
     let wrong = md5_base64(b"something else");
@@ -274,6 +285,12 @@ fn conditions_are_held_against_requests() {
         ),
         (
             r#""s3:PutObject""#,
+            r#"{"StringLike": {"s3:x-amz-website-redirect-location": "http*"}}"#,
+            put().header("x-amz-website-redirect-location", "https://elsewhere/"),
+            put().header("x-amz-website-redirect-location", "/here"),
+        ),
+        (
+            r#""s3:PutObject""#,
             r#"{"Null": {"s3:x-amz-storage-class": "true"}}"#,
             put(),
             put().header("x-amz-storage-class", "STANDARD"),
@@ -384,6 +401,12 @@ fn conditions_are_held_against_requests() {
         (r#"{"StringEquals": {"aws:PrincipalType": "Account"}}"#, true),
         (r#"{"ArnLike": {"aws:PrincipalArn": "arn:aws:iam::*:root"}}"#, true),
         (r#"{"Null": {"aws:username": "false"}}"#, false),
+        (r#"{"Bool": {"aws:ViaAWSService": "false"}}"#, true),
+        // As on AWS: keys that last have no word of it.
+        (r#"{"Null": {"aws:MultiFactorAuthPresent": "true"}}"#, true),
+        (r#"{"BoolIfExists": {"aws:MultiFactorAuthPresent": "false"}}"#, true),
+        (r#"{"Null": {"s3:TlsVersion": "true"}}"#, true),
+        (r#"{"NumericLessThan": {"s3:TlsVersion": "1.2"}}"#, false),
         (
             r#"{"StringEquals": {"aws:userid": "${aws:PrincipalAccount}", "s3:ResourceAccount": "${aws:userid}"}}"#,
             true,

@@ -145,3 +145,24 @@ fn hang_up() {
     let sent = Command::new("kill").args(["-HUP", &process::id().to_string()]).status();
     assert!(sent.expect("kill is installed").success());
 }
+
+/// Amazon S3 User Guide, "Amazon S3 condition key examples", "Requiring a minimum TLS version".
+#[test]
+fn policies_can_ask_for_a_version_of_tls() {
+    let certificate = Certificate::make();
+    let (_server, client) = start(&certificate);
+    let bucket = client.bucket();
+    bucket.put("key", "content").ok();
+    for (condition, is_denied) in [
+        (r#"{"NumericLessThan": {"s3:TlsVersion": "1.3"}}"#, false),
+        (r#"{"NumericLessThan": {"s3:TlsVersion": "1.4"}}"#, true),
+        (r#"{"NumericEquals": {"s3:TlsVersion": ["1.2", "1.3"]}}"#, true),
+        (r#"{"Null": {"s3:TlsVersion": "true"}}"#, false),
+    ] {
+        let statement = format!(
+            r#"{{"Effect": "Deny", "Principal": "*", "Action": "s3:GetObject", "Resource": "BUCKET/*", "Condition": {condition}}}"#
+        );
+        crate::bucket_policy::set(&bucket, &[&statement]);
+        assert_eq!(bucket.get("key").send().status == 403, is_denied, "{condition}");
+    }
+}

@@ -341,6 +341,8 @@ fn conditions_tell_sessions_apart() {
     assert!(when(r#"{"DateGreaterThan": {"aws:TokenIssueTime": "2020-01-01T00:00:00Z"}}"#));
     assert!(!when(r#"{"DateLessThan": {"aws:TokenIssueTime": "2020-01-01T00:00:00Z"}}"#));
     assert!(when(r#"{"DateLessThan": {"aws:TokenIssueTime": "2100-01-01T00:00:00Z"}}"#));
+    assert!(when(r#"{"Bool": {"aws:MultiFactorAuthPresent": "false", "aws:ViaAWSService": "false"}}"#));
+    assert!(!when(r#"{"Bool": {"aws:MultiFactorAuthPresent": "true"}}"#));
     put_user(
         root,
         "ann",

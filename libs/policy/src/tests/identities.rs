@@ -194,7 +194,7 @@ fn what_is_no_policy_of_an_identity_is_refused() {
         r#"{"Effect": "Allow", "Action": "s3:*", "Resource": "bucket"}"#,
         r#"{"Effect": "Allow", "Action": "s3:*", "Resource": "arn:aws:s3:b"}"#,
         r#"{"Effect": "Allow", "Action": "s3:*", "Resource": []}"#,
-        r#"{"Effect": "Allow", "Action": "s3:*", "Resource": "*", "Condition": {"Bool": {"aws:MultiFactorAuthPresent": "true"}}}"#,
+        r#"{"Effect": "Allow", "Action": "s3:*", "Resource": "*", "Condition": {"NumericLessThan": {"aws:MultiFactorAuthAge": "300"}}}"#,
         r#"{"Effect": "Allow", "Action": "s3:*", "Resource": "*", "Condition": {"Likes": {"aws:username": "a"}}}"#,
         r#"{"Effect": "Allow", "Action": "s3:*", "Resource": "*", "Surprise": 1}"#,
         "[]",

@@ -24,15 +24,17 @@ const BY_KMS: &str = "aws:kms";
 const DAY_MS: i64 = 86_400_000;
 
 /// Headers that are a key's value as they are.
-const HEADERS: [(&str, &str); 8] = [
+const HEADERS: [(&str, &str); 10] = [
     ("user-agent", "aws:UserAgent"),
     ("referer", "aws:Referer"),
     ("if-match", "s3:if-match"),
     ("if-none-match", "s3:if-none-match"),
     ("x-amz-acl", "s3:x-amz-acl"),
+    ("x-amz-object-ownership", "s3:x-amz-object-ownership"),
     ("x-amz-server-side-encryption", ENCRYPTION),
     ("x-amz-server-side-encryption-customer-algorithm", ENCRYPTION_BY_CUSTOMER),
     ("x-amz-storage-class", "s3:x-amz-storage-class"),
+    ("x-amz-website-redirect-location", "s3:x-amz-website-redirect-location"),
 ];
 
 /// The keys on how an object is encrypted. Those of what belongs to an upload are as the upload was begun.
@@ -62,6 +64,7 @@ pub(super) fn of_request(
 ) -> Result<Context, S3Error> {
     let now = gateway.env.wall_clock_ms();
     let mut context = circumstances(gateway, now, request.peer);
+    context.add_some("s3:TlsVersion", request.tls.and_then(|tls| tls.version.strip_prefix("TLSv")));
     add_owner(&mut context, owner);
     add_sender(&mut context, principal, &Known::of(&request.authenticated));
     if let Some(signature) = request.authenticated.signature() {
@@ -127,6 +130,8 @@ fn circumstances(gateway: &Gateway, now_ms: i64, peer: Option<IpAddr>) -> Contex
     context.add("aws:EpochTime", now_ms.div_euclid(1000).to_string());
     context.add("aws:SecureTransport", (gateway.scheme == "https").to_string());
     context.add_some("aws:SourceIp", peer.map(|peer| peer.to_string()));
+    // No service sends requests in the name of who asked it for something else.
+    context.add("aws:ViaAWSService", "false");
     context
 }
 
@@ -207,6 +212,9 @@ fn add_sender(context: &mut Context, principal: &Principal, known: &Known<'_>) {
     for (key, value) in known.holder.iter().flat_map(|holder| &holder.tags) {
         context.add(&format!("aws:PrincipalTag/{key}"), value.as_str());
     }
+    // Nobody is asked for a second factor. Keys that last have no word of it, as on AWS.
+    let is_temporary = known.issued_ms.is_some() || matches!(principal, Principal::Role { .. });
+    context.add_some("aws:MultiFactorAuthPresent", is_temporary.then_some("false"));
     let issued = known.issued_ms.map(|issued| xml_date(Timestamp(issued)).as_str().to_owned());
     context.add_some("aws:TokenIssueTime", issued);
 }

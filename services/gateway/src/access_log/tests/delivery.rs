@@ -307,6 +307,7 @@ fn request(asked: Option<&str>) -> Request {
         address: Address { bucket, key, style: Style::Path },
         authenticated: Authenticated::nobody(),
         peer: None,
+        tls: None,
         id: RequestId::new(&env::Env::real()),
         target: Target::default(),
     }
