@@ -341,7 +341,8 @@ async fn serve(
         let address = address_of(gateway, &parts);
         return (Box::pin(preflight(gateway, &parts, address)).await, !empty);
     }
-    let prepared = match check_host(&parts) {
+    let is_framed = is_framed_read(&parts);
+    let prepared = match check_host(&parts).and_then(|()| refuse_framed_read(is_framed)) {
         Ok(()) => Box::pin(prepare(gateway, &mut parts, seen)).await,
         Err(error) => Err(error),
     };
@@ -361,7 +362,7 @@ async fn serve(
     // it. And a client that waits for 100 Continue and gets the answer instead, as for an empty body, may be confused
     // about the next answer on the same connection: botocore takes the old status line for it.
     let unread = result.is_err() && !body.is_end_stream();
-    (result, unread || (expects_continue && empty))
+    (result, unread || is_framed || (expects_continue && empty))
 }
 
 /// Leaves one answer to whom a request is sent: the `Host` header, which a target with an authority of its own replaces. What a
@@ -383,6 +384,20 @@ fn check_host(parts: &Parts) -> Result<(), S3Error> {
         0 | 1 => Ok(()),
         _ => Err(S3Error::invalid_request("A request has one Host header")),
     }
+}
+
+/// Whether a GET or HEAD says how its body is framed. None has a body that means anything here, and where `Content-Length` says
+/// something else beside it, which is not shown any more, a proxy in front may take the body for another request. RFC 9112, section 11.2.
+fn is_framed_read(parts: &Parts) -> bool {
+    matches!(parts.method, Method::GET | Method::HEAD)
+        && parts.headers.contains_key(header::TRANSFER_ENCODING)
+}
+
+fn refuse_framed_read(is_framed: bool) -> Result<(), S3Error> {
+    if is_framed {
+        return Err(S3Error::invalid_request("A GET or HEAD has no Transfer-Encoding header"));
+    }
+    Ok(())
 }
 
 /// What is known of a request by its head.

@@ -60,6 +60,25 @@ fn what_follows_a_body_of_two_lengths_is_no_request() {
     }
 }
 
+/// A read has no body, so whoever says how one is framed means something else, or wants it to be taken for a request.
+#[test]
+fn a_read_with_a_framed_body_is_refused_and_ends_the_connection() {
+    let server = Server::start();
+    let bucket = open_bucket(&server);
+    let name = &bucket.name;
+    let next = format!("PUT /{name}/smuggled HTTP/1.1\r\nhost: a\r\ncontent-length: 1\r\n\r\nx");
+    let length = 5 + next.len();
+    for head in [
+        "transfer-encoding: chunked\r\n".to_owned(),
+        format!("content-length: {length}\r\ntransfer-encoding: chunked\r\n"),
+        format!("transfer-encoding: chunked\r\ncontent-length: {length}\r\n"),
+    ] {
+        let bytes = format!("GET /{name}/key HTTP/1.1\r\nhost: a\r\n{head}\r\n0\r\n\r\n{next}");
+        assert_eq!(statuses(&bucket, &bytes), [400], "{head:?}");
+        assert_absent(&bucket, "smuggled");
+    }
+}
+
 #[test]
 fn heads_that_proxies_read_differently_are_refused() {
     let server = Server::start();
