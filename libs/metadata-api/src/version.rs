@@ -142,8 +142,8 @@ pub enum ETagCondition {
 
 /// What must hold of the version that a delete is about: the named one, else the current one.
 ///
-/// When any of it is stated and that version is not there, or is a delete marker, the answer is `KeyNotFound`; with
-/// `marker`, when it is none.
+/// When any of it is stated, the answer is `KeyNotFound` where that version is not there, and `PreconditionFailed` without a
+/// tag where it is a delete marker; with `marker`, `KeyNotFound` where it is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct DeleteCondition {
     /// Its entity tag.

@@ -121,6 +121,40 @@ fn conditions_guard_a_delete() {
     assert_absent(&bucket, "key");
 }
 
+/// A delete marker is there and is no object, so nothing holds of it; where nothing is at all, there is no key.
+#[test]
+fn a_condition_fails_where_a_delete_marker_is_current() {
+    let server = Server::start();
+    let bucket = server.bucket();
+    bucket.set_versioning("Enabled");
+    let etag = bucket.put("key", "content").ok().etag().to_owned();
+    let marker = bucket.put_marker("key");
+    for condition in ["*", etag.as_str()] {
+        bucket.delete("key").header("if-match", condition).refused(412, "PreconditionFailed");
+        bucket.delete("missing").header("if-match", condition).refused(404, "NoSuchKey");
+    }
+    let document =
+        |key: &str| format!("<Delete><Object><Key>{key}</Key><ETag>{etag}</ETag></Object></Delete>");
+    for (key, code) in [("key", "PreconditionFailed"), ("missing", "NoSuchKey")] {
+        let answer = bucket.delete_objects(&document(key)).ok().xml();
+        assert_eq!(answer.all("Error/Code"), [code]);
+    }
+    let versions = bucket.list_versions().ok().xml();
+    assert_eq!(versions.all("DeleteMarker/VersionId"), [marker.as_str()]);
+    assert_eq!(versions.all("Version/Key"), ["key"]);
+}
+
+/// Whoever has lost an upload's id on the way does not mean the object.
+#[test]
+fn a_part_without_its_upload_is_not_taken_for_the_object() {
+    let server = Server::start();
+    let bucket = server.bucket();
+    bucket.put("key", "content").ok();
+    let error = bucket.delete("key").query("partNumber", 1).refused(400, "InvalidArgument");
+    assert_eq!((error.get("ArgumentName"), error.get("ArgumentValue")), ("partNumber", "1"));
+    assert_content(&bucket, "key", b"content");
+}
+
 /// Who deletes the lock that he has seen, deletes it alone.
 #[test]
 fn one_of_many_racers_deletes_what_all_have_seen() {

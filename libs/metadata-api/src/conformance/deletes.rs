@@ -155,11 +155,16 @@ pub async fn conditions_guard_deletes(store: &Store) {
             "all parts of the condition hold, times compared in whole seconds: {answer:?}"
         );
         assert_eq!(current_etag(store, &name, &k).await, None);
-        assert_eq!(
-            delete_entry(store, &name, guarded(any)).await.err(),
-            Some(Error::KeyNotFound),
-            "it was deleted"
-        );
+        // What is there now, if anything, is a delete marker.
+        let left = all_versions(store, &name).await;
+        let expected = match left.is_empty() {
+            true => Error::KeyNotFound,
+            false => Error::PreconditionFailed { current: None },
+        };
+        for condition in [any, holds, DeleteCondition { size: Some(0), ..none }] {
+            assert_eq!(delete_entry(store, &name, guarded(condition)).await.err(), Some(expected.clone()));
+        }
+        assert_eq!(all_versions(store, &name).await.len(), left.len(), "a refused delete leaves no marker");
     }
 }
 

@@ -450,7 +450,10 @@ fn check_delete(bucket: &BucketRow, entry: &DeleteVersion) -> Result<(), Error> 
         let is_marker = row.is_some_and(|row| matches!(row.state, VersionState::DeleteMarker));
         return if is_marker { Ok(()) } else { Err(Error::KeyNotFound) };
     }
-    let (row, version) = bucket.find_object(&entry.key, entry.version_id).ok_or(Error::KeyNotFound)?;
+    let row = bucket.find(&entry.key, entry.version_id).ok_or(Error::KeyNotFound)?;
+    let VersionState::Object(version) = &row.state else {
+        return Err(Error::PreconditionFailed { current: None });
+    };
     let etag = match condition.etag {
         None | Some(ETagCondition::Any) => true,
         Some(ETagCondition::Is(etag)) => etag == version.etag,

@@ -322,10 +322,15 @@ fn subresource(query: &Query<'_>) -> Result<Option<&'static str>, S3Error> {
     Ok(found)
 }
 
-/// A write with `partNumber` and no `uploadId` is a part gone astray, not an object.
+/// A write or a delete with `partNumber` and no `uploadId` is about a part, not about the object.
 fn check_upload_parameters(operation: Operation, query: &Query<'_>) -> Result<(), S3Error> {
     match query.get("partNumber") {
-        Some(number) if matches!(operation, Operation::PutObject | Operation::CopyObject) => {
+        Some(number)
+            if matches!(
+                operation,
+                Operation::PutObject | Operation::CopyObject | Operation::DeleteObject
+            ) =>
+        {
             Err(S3Error::invalid_argument(
                 "This operation does not accept partNumber without uploadId",
                 "partNumber",

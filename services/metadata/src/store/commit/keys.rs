@@ -90,7 +90,7 @@ pub(crate) fn check_write(condition: WriteCondition, current: Option<ETag>) -> R
     if holds { Ok(()) } else { Err(Error::PreconditionFailed { current }) }
 }
 
-/// Whether a delete may go on, given the version it is about. A delete marker counts as absent.
+/// Whether a delete may go on, given the version it is about. Of a delete marker nothing holds that can be asked of an object.
 pub(crate) fn check_delete(condition: DeleteCondition, target: Option<&Head>) -> Result<(), Error> {
     if condition == DeleteCondition::default() {
         return Ok(());
@@ -99,7 +99,8 @@ pub(crate) fn check_delete(condition: DeleteCondition, target: Option<&Head>) ->
         let is_marker = target.is_some_and(|head| head.is_delete_marker);
         return if is_marker { Ok(()) } else { Err(Error::KeyNotFound) };
     }
-    let (head, etag) = target.and_then(|head| Some((head, head.object()?))).ok_or(Error::KeyNotFound)?;
+    let head = target.ok_or(Error::KeyNotFound)?;
+    let etag = head.object().ok_or(Error::PreconditionFailed { current: None })?;
     let same_etag = match condition.etag {
         None | Some(ETagCondition::Any) => true,
         Some(ETagCondition::Is(stated)) => stated == etag,
