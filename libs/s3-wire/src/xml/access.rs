@@ -64,7 +64,7 @@ fn read_acl(body: &[u8]) -> Result<AclDocument, S3Error> {
     let (mut owner, mut list) = (None, None);
     while let Some(name) = reader.next_child()? {
         match name.as_str() {
-            "Owner" => match read_grantee(&mut reader)? {
+            "Owner" => match read_named(&mut reader)? {
                 NamedGrantee::Id(id) => set(&mut owner, id)?,
                 NamedGrantee::Uri(_) | NamedGrantee::Email(_) => return Err(S3Error::malformed_xml()),
             },
@@ -100,8 +100,20 @@ fn read_grant(reader: &mut XmlReader<'_>) -> Result<(NamedGrantee, Permission), 
     grantee.zip(permission).ok_or_else(S3Error::malformed_xml)
 }
 
-/// Who is named in the element that is open, in one way.
+/// The grantee that is open, who is named as the attribute `xsi:type` says.
 fn read_grantee(reader: &mut XmlReader<'_>) -> Result<NamedGrantee, S3Error> {
+    let kind = reader.attribute("type")?;
+    let named = read_named(reader)?;
+    let expected = match named {
+        NamedGrantee::Id(_) => "CanonicalUser",
+        NamedGrantee::Uri(_) => "Group",
+        NamedGrantee::Email(_) => "AmazonCustomerByEmail",
+    };
+    if kind.as_deref() == Some(expected) { Ok(named) } else { Err(S3Error::malformed_xml()) }
+}
+
+/// Who is named in the element that is open, in one way.
+fn read_named(reader: &mut XmlReader<'_>) -> Result<NamedGrantee, S3Error> {
     let mut named = None;
     while let Some(name) = reader.next_child()? {
         let word = reader.word()?;
@@ -109,7 +121,7 @@ fn read_grantee(reader: &mut XmlReader<'_>) -> Result<NamedGrantee, S3Error> {
             "ID" => set(&mut named, NamedGrantee::Id(word))?,
             "URI" => set(&mut named, NamedGrantee::Uri(word))?,
             "EmailAddress" => set(&mut named, NamedGrantee::Email(word))?,
-            "DisplayName" | "Type" => {}
+            "DisplayName" => {}
             _ => return Err(S3Error::malformed_xml()),
         }
     }
@@ -241,9 +253,12 @@ mod tests {
                 "<AccessControlPolicy><Owner><ID>me</ID></Owner><AccessControlList>{grants}</AccessControlList></AccessControlPolicy>"
             )
         };
-        let grant = |grantee: &str, permission: &str| {
-            format!("<Grant><Grantee>{grantee}</Grantee><Permission>{permission}</Permission></Grant>")
+        let typed = |kind: &str, grantee: &str, permission: &str| {
+            format!(
+                "<Grant><Grantee xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" xsi:type=\"{kind}\">{grantee}</Grantee><Permission>{permission}</Permission></Grant>"
+            )
         };
+        let grant = |grantee: &str, permission: &str| typed("CanonicalUser", grantee, permission);
         let me = grant("<ID>me</ID>", "READ");
         let document =
             parse_acl(list(&me.repeat(Acl::GRANTS_MAX)).as_bytes()).expect("as many as there may be");
@@ -257,7 +272,14 @@ mod tests {
             list("").replace("ID>", "EmailAddress>"),
             list("<Grant/>"),
             list("<Other/>"),
-            list("<Grant><Grantee><ID>me</ID></Grantee></Grant>"),
+            list("<Grant><Grantee xsi:type=\"CanonicalUser\"><ID>me</ID></Grantee></Grant>"),
+            list("<Grant><Grantee><ID>me</ID></Grantee><Permission>READ</Permission></Grant>"),
+            list(&typed("Group", "<ID>me</ID>", "READ")),
+            list(&typed(
+                "CanonicalUser",
+                "<URI>http://acs.amazonaws.com/groups/global/AllUsers</URI>",
+                "READ",
+            )),
             list(&grant("", "READ")),
             list(&grant("<DisplayName>me</DisplayName>", "READ")),
             list(&grant("<ID>me</ID><URI>all</URI>", "READ")),

@@ -1,6 +1,9 @@
 //! A pull reader for small, trusted-by-nobody documents.
 
-use quick_xml::{Reader, events::Event};
+use quick_xml::{
+    Reader,
+    events::{BytesStart, Event},
+};
 
 use crate::error::S3Error;
 
@@ -11,6 +14,8 @@ const DEPTH_MAX: usize = 32;
 pub(super) struct XmlReader<'a> {
     reader: Reader<&'a [u8]>,
     depth: usize,
+    /// The attributes of the element that was entered last.
+    attributes: Option<BytesStart<'a>>,
 }
 
 impl<'a> XmlReader<'a> {
@@ -23,7 +28,7 @@ impl<'a> XmlReader<'a> {
         let text = std::str::from_utf8(body).map_err(|_| S3Error::malformed_xml())?;
         let mut reader = Reader::from_str(text.strip_prefix('\u{feff}').unwrap_or(text));
         reader.config_mut().expand_empty_elements = true;
-        let mut reader = Self { reader, depth: 0 };
+        let mut reader = Self { reader, depth: 0, attributes: None };
         match reader.next_child()? {
             Some(name) if name == root => Ok(reader),
             _ => Err(S3Error::malformed_xml()),
@@ -38,6 +43,7 @@ impl<'a> XmlReader<'a> {
             match self.event()? {
                 Event::Start(start) => {
                     let name = start.local_name().as_ref().to_owned();
+                    self.attributes = Some(start);
                     self.depth += 1;
                     if self.depth > DEPTH_MAX {
                         return Err(S3Error::malformed_xml());
@@ -54,6 +60,19 @@ impl<'a> XmlReader<'a> {
                 _ => return Err(S3Error::malformed_xml()),
             }
         }
+    }
+
+    /// The value of an attribute of the element that was entered last, as it is written and whatever its prefix. `MalformedXML` for attributes that cannot be
+    /// read.
+    pub(super) fn attribute(&self, name: &str) -> Result<Option<String>, S3Error> {
+        let Some(start) = &self.attributes else { return Ok(None) };
+        for attribute in start.attributes() {
+            let attribute = attribute.map_err(|_| S3Error::malformed_xml())?;
+            if attribute.key.local_name().as_ref() == name {
+                return Ok(Some(attribute.value.into_owned()));
+            }
+        }
+        Ok(None)
     }
 
     /// The text of the current element, which has no children; leaves the element.
