@@ -4,7 +4,10 @@ use harness::{Element, Server, checksum_of, md5_base64, md5_hex};
 use http::Method;
 use types::ChecksumAlgorithm;
 
-use crate::support::{ODD_KEYS, assert_content, delete_document};
+use crate::{
+    object_lock_configuration::locking_bucket,
+    support::{ODD_KEYS, assert_content, delete_document},
+};
 
 fn deleted(result: &Element) -> Vec<&str> {
     assert_eq!(result.name, "DeleteResult");
@@ -35,6 +38,25 @@ fn quiet_answers_hold_errors_only() {
     let result = bucket.delete_objects(document).ok().xml();
     assert!(result.children.is_empty(), "{result:?}");
     assert!(bucket.keys().is_empty());
+}
+
+/// As listings have it: a client that cannot read such a key is told none that is not there.
+#[test]
+fn characters_that_xml_lacks_come_back_as_references() {
+    let server = Server::start();
+    let bucket = locking_bucket(&server, "locking");
+    let key = "a\u{1}b\u{fffe}c";
+    bucket.put(key, "content").ok();
+    let held = bucket.object(Method::PUT, key).raw_query("legal-hold");
+    held.body("<LegalHold><Status>ON</Status></LegalHold>").ok();
+    let named = "<Key>a&#x1;b&#xfffe;c</Key>";
+    let version = bucket.head(key).ok().version_id();
+    let document = format!(
+        "<Delete><Object>{named}</Object><Object>{named}<VersionId>{version}</VersionId></Object></Delete>"
+    );
+    let answer = String::from_utf8(bucket.delete_objects(&document).ok().body).expect("text");
+    assert!(answer.contains(&format!("<Deleted>{named}")), "{answer}");
+    assert!(answer.contains(&format!("<Error>{named}")), "{answer}");
 }
 
 #[test]

@@ -56,35 +56,25 @@ impl RangeSpec {
         size == 0 && matches!(self, Self::Suffix(length) if length > 0)
     }
 
-    /// The bytes of an object of `size` bytes, never none; `InvalidRange` with `RangeRequested` and
+    /// The bytes of an object of `size` bytes, never none; `InvalidRange` with `RangeRequested`, which is `asked`, and
     /// `ActualObjectSize` when no byte of the object is in the range.
-    pub fn resolve(self, size: u64) -> Result<ByteRange, S3Error> {
+    pub fn resolve(self, size: u64, asked: &str) -> Result<ByteRange, S3Error> {
         let range = match self {
             Self::Inclusive(first, last) => ByteRange::new(first, size.min(last.saturating_add(1))),
             Self::From(first) => ByteRange::new(first, size),
             Self::Suffix(length) => ByteRange::new(size.saturating_sub(length), size),
         };
-        range.filter(|range| range.length() > 0).ok_or_else(|| self.not_satisfiable(size))
-    }
-
-    fn not_satisfiable(self, size: u64) -> S3Error {
-        let value = http::HeaderValue::try_from(format!("bytes */{size}"));
-        let error = S3Error::new(ErrorCode::InvalidRange)
-            .field("RangeRequested", format!("bytes={self}"))
-            .field("ActualObjectSize", size.to_string());
-        match value {
-            Ok(value) => error.header(header::CONTENT_RANGE, value),
-            Err(_) => error,
-        }
+        range.filter(|range| range.length() > 0).ok_or_else(|| not_satisfiable(size, asked))
     }
 }
 
-impl std::fmt::Display for RangeSpec {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Inclusive(first, last) => write!(f, "{first}-{last}"),
-            Self::From(first) => write!(f, "{first}-"),
-            Self::Suffix(length) => write!(f, "-{length}"),
-        }
+fn not_satisfiable(size: u64, asked: &str) -> S3Error {
+    let value = http::HeaderValue::try_from(format!("bytes */{size}"));
+    let error = S3Error::new(ErrorCode::InvalidRange)
+        .field("RangeRequested", asked)
+        .field("ActualObjectSize", size.to_string());
+    match value {
+        Ok(value) => error.header(header::CONTENT_RANGE, value),
+        Err(_) => error,
     }
 }

@@ -67,10 +67,11 @@ fn ranges_resolve_to_bytes_of_the_object_or_to_416() {
         (RangeSpec::Suffix(0), 10, None),
         (RangeSpec::Suffix(1), 0, None),
     ] {
-        match (spec.resolve(size), expected) {
+        match (spec.resolve(size, "as asked"), expected) {
             (Ok(range), Some(bytes)) => assert_eq!((range.start(), range.end()), bytes, "{spec:?} {size}"),
             (Err(error), None) => {
                 assert_eq!(error.code, ErrorCode::InvalidRange);
+                assert!(error.fields.contains(&("RangeRequested", "as asked".to_owned())));
                 assert!(error.fields.contains(&("ActualObjectSize", size.to_string())));
                 assert_eq!(error.headers[0].1, format!("bytes */{size}"));
             }
@@ -503,7 +504,7 @@ proptest! {
         let Ok(value) = HeaderValue::from_bytes(value.as_bytes()) else { return Ok(()) };
         let mut map = HeaderMap::new();
         map.insert(NAMES[name], value);
-        let _ = range(&map).map(|range| range.resolve(10));
+        let _ = range(&map).map(|range| range.resolve(10, ""));
         let _ = ReadConditions::for_read(&map).evaluate(&tag(TAG), MODIFIED);
         let _ = ReadConditions::for_copy_source(&map);
         let _ = (write_condition(&map), delete_condition(&map), copy_source(&map), copy_source_range(&map));

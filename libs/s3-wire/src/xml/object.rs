@@ -122,7 +122,7 @@ pub fn delete_result<'a>(rows: impl IntoIterator<Item = DeleteRow<'a>>) -> Bytes
         match row {
             DeleteRow::Deleted { key, version_id, delete_marker } => {
                 document.open("Deleted");
-                document.element("Key", key);
+                document.key("Key", key, false);
                 document.optional("VersionId", version_id);
                 if let Some(marker) = delete_marker {
                     document.boolean("DeleteMarker", true);
@@ -132,7 +132,7 @@ pub fn delete_result<'a>(rows: impl IntoIterator<Item = DeleteRow<'a>>) -> Bytes
             }
             DeleteRow::Error { key, version_id, error } => {
                 document.open("Error");
-                document.element("Key", key);
+                document.key("Key", key, false);
                 document.optional("VersionId", version_id);
                 document.element("Code", error.code.as_str());
                 document.element("Message", &error.message);

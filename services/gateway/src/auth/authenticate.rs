@@ -191,9 +191,10 @@ pub(crate) async fn authenticate(
         }
         (Ok(Authentication::Signed(claim)), _) => claim,
     };
-    claim.admit(now, &gateway.region).map_err(refusal)?;
+    let refused = |error| refusal_of(view, ["x-amz-date", "date"], error);
+    claim.admit(now, &gateway.region).map_err(refused)?;
     let sender = sender(gateway, &claim).await?;
-    let verified = sigv4::verify(*claim, view, &sender.key, now, &gateway.region).map_err(refusal)?;
+    let verified = sigv4::verify(*claim, view, &sender.key, now, &gateway.region).map_err(refused)?;
     Ok(Authenticated::verified(sender, verified.payload(), verified))
 }
 
@@ -248,7 +249,8 @@ fn authenticate_version_2(
     if view.headers.contains_key("x-amz-security-token") {
         return Err(S3Error::new(ErrorCode::InvalidToken));
     }
-    claim.verify(view, bucket_in_host, secret, now).map_err(refusal)?;
+    let refused = |error| refusal_of(view, ["date", "x-amz-date"], error);
+    claim.verify(view, bucket_in_host, secret, now).map_err(refused)?;
     let is_in_header = view.headers.contains_key(http::header::AUTHORIZATION);
     let signature = Signature::version_2(if is_in_header { IN_HEADER } else { IN_QUERY });
     let (account, payload) = (Some(account), claim.payload());
@@ -484,6 +486,17 @@ fn refusal(error: sigv4::Error) -> S3Error {
             }
         }
     }
+}
+
+/// The same of a request, which reads its time as it sent it, in the first of these headers that it has.
+fn refusal_of(view: &RequestView<'_>, dates: [&str; 2], error: sigv4::Error) -> S3Error {
+    let mut refused = refusal(error);
+    let sent = dates.into_iter().find_map(|name| view.headers.get(name)?.to_str().ok());
+    let shown = refused.fields.iter_mut().find(|(name, _)| *name == "RequestTime");
+    if let (Some((_, shown)), Some(sent)) = (shown, sent) {
+        sent.clone_into(shown);
+    }
+    refused
 }
 
 /// Headers whose values are keys of a client's own, which are shown to nobody, also where they are parameters of a URL.

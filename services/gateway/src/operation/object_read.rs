@@ -223,7 +223,8 @@ fn select(
     let applies = if_range(&request.headers, &version.etag, found.last_modified);
     let spec = range(&request.headers).filter(|_| applies);
     if let Some(spec) = spec.filter(|spec| !spec.is_whole(version.size)) {
-        return Ok((spec.resolve(version.size)?, true));
+        let asked = request.header(&header::RANGE).unwrap_or_default();
+        return Ok((spec.resolve(version.size, asked)?, true));
     }
     // A checksum covers the whole object, so it is shown with the whole object only.
     if shows_checksum && let Some(checksum) = &version.checksum {

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use checksum::{AlgorithmSet, ObjectHasher, Wanted};
 use data_pool::{ReadError, Stored, WriteError};
 use futures_util::{Stream, TryStreamExt};
+use http::HeaderName;
 use metadata_api::CommitPart;
 use s3_wire::{
     ErrorCode, S3Error,
@@ -44,7 +45,10 @@ pub(super) async fn upload_part_copy(
     let (upload, number) = open_upload(gateway, request).await?;
     let sealing = encryption::of_part(gateway, request, &upload, number).await?;
     let bytes = match range {
-        Some(range) => exact(range.resolve(version.size)?, version.size, range)?,
+        Some(range) => {
+            let asked = request.header(&HeaderName::from_static("x-amz-copy-source-range"));
+            exact(range.resolve(version.size, asked.unwrap_or_default())?, version.size, range)?
+        }
         None => ByteRange::new(0, version.size).ok_or_else(|| S3Error::new(ErrorCode::InternalError))?,
     };
     if bytes.length() > UPLOAD_SIZE_MAX {
