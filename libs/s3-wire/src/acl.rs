@@ -13,6 +13,9 @@ use crate::{
 
 const CANNED: &str = "x-amz-acl";
 
+/// The predefined list by which Amazon EC2 reads an object. There is nobody here to grant that to.
+const EXEC_READ: &str = "aws-exec-read";
+
 /// What all headers with grants begin with.
 const GRANT: &str = "x-amz-grant-";
 
@@ -104,8 +107,6 @@ pub enum CannedAcl {
     PublicReadWrite,
     /// Everybody with an account reads.
     AuthenticatedRead,
-    /// Amazon EC2 reads, which is nowhere here.
-    AwsExecRead,
     /// The bucket's owner reads, who is the object's owner.
     BucketOwnerRead,
     /// The same with full control.
@@ -115,12 +116,11 @@ pub enum CannedAcl {
 }
 
 impl CannedAcl {
-    const NAMES: [(&'static str, Self); 8] = [
+    const NAMES: [(&'static str, Self); 7] = [
         ("private", Self::Private),
         ("public-read", Self::PublicRead),
         ("public-read-write", Self::PublicReadWrite),
         ("authenticated-read", Self::AuthenticatedRead),
-        ("aws-exec-read", Self::AwsExecRead),
         ("bucket-owner-read", Self::BucketOwnerRead),
         ("bucket-owner-full-control", Self::BucketOwnerFullControl),
         ("log-delivery-write", Self::LogDeliveryWrite),
@@ -128,7 +128,7 @@ impl CannedAcl {
 
     fn grants(self) -> &'static [(Group, Permission)] {
         match self {
-            Self::Private | Self::AwsExecRead | Self::BucketOwnerRead | Self::BucketOwnerFullControl => &[],
+            Self::Private | Self::BucketOwnerRead | Self::BucketOwnerFullControl => &[],
             Self::PublicRead => &[(Group::AllUsers, Permission::Read)],
             Self::PublicReadWrite => {
                 &[(Group::AllUsers, Permission::Read), (Group::AllUsers, Permission::Write)]
@@ -210,7 +210,7 @@ fn invalid_canned(value: &str) -> S3Error {
 }
 
 /// The list that a request's headers ask for, if they do. `InvalidArgument` for what is none, `InvalidRequest` for a
-/// predefined list and grants. Source: API Reference, "PutObject".
+/// predefined list and grants, `NotImplemented` for `aws-exec-read`. Source: API Reference, "PutObject".
 pub fn asked_acl(headers: &HeaderMap) -> Result<Option<AskedAcl>, S3Error> {
     let mut grants = Vec::new();
     for (name, value) in headers.iter().filter(|(name, _)| name.as_str().starts_with(GRANT)) {
@@ -230,6 +230,7 @@ pub fn asked_acl(headers: &HeaderMap) -> Result<Option<AskedAcl>, S3Error> {
         Some(_) if !grants.is_empty() => {
             Err(S3Error::invalid_request("Specifying both Canned ACLs and Header Grants is not allowed"))
         }
+        Some(EXEC_READ) => Err(S3Error::header_not_implemented(CANNED)),
         Some(value) => {
             let found = CannedAcl::NAMES.iter().find(|(name, _)| *name == value);
             let (_, canned) = found.ok_or_else(|| invalid_canned(value))?;

@@ -39,7 +39,10 @@ pub use range::{RangeSpec, range};
 pub use rename::{client_token, rename_source};
 pub use restore::{restore, wants_restore_status};
 pub use unsupported::{Scope, UNSUPPORTED_HEADERS, UnsupportedHeader, refuse_unsupported_headers};
-pub use write_conditions::{DeleteCondition, WriteCondition, delete_condition, write_condition};
+pub use write_conditions::{
+    DeleteCondition, IF_MATCH_INITIATED_TIME, WriteCondition, delete_condition, initiated_condition,
+    write_condition,
+};
 
 pub(crate) use checksum::value as checksum_value;
 pub(crate) use write_conditions::{entity_tag, is_any};

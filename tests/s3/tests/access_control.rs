@@ -69,11 +69,18 @@ fn owner(bucket: &Bucket) -> String {
     bucket_acl(bucket, Method::GET).ok().xml().get("Owner/ID").to_owned()
 }
 
+const XSI: &str = "xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\"";
+
 fn policy(owner: &str, grants: &[(&str, &str)]) -> String {
     let grants: String = grants
         .iter()
         .map(|(grantee, permission)| {
-            format!("<Grant><Grantee>{grantee}</Grantee><Permission>{permission}</Permission></Grant>")
+            let kind = match grantee {
+                id if id.contains("<ID>") => "CanonicalUser",
+                uri if uri.contains("<URI>") => "Group",
+                _ => "AmazonCustomerByEmail",
+            };
+            format!("<Grant><Grantee {XSI} xsi:type=\"{kind}\">{grantee}</Grantee><Permission>{permission}</Permission></Grant>")
         })
         .collect();
     format!(
@@ -113,7 +120,6 @@ fn where_lists_are_off_those_that_say_so_are_taken_and_others_refused() {
     for (name, value) in [
         ("x-amz-acl", "public-read"),
         ("x-amz-acl", "authenticated-read"),
-        ("x-amz-acl", "aws-exec-read"),
         ("x-amz-acl", "bucket-owner-read"),
         ("x-amz-grant-read", "id=\"1\""),
         ("x-amz-grant-full-control", "uri=\"http://acs.amazonaws.com/groups/global/AllUsers\""),
@@ -160,7 +166,6 @@ fn canned_lists_are_shown_as_their_grants() {
         ),
         ("authenticated-read", &[(ACCOUNTS, "READ")], Some(&[(ACCOUNTS, "READ")])),
         ("log-delivery-write", &[(LOGS, "WRITE"), (LOGS, "READ_ACP")], None),
-        ("aws-exec-read", &[], Some(&[])),
         ("bucket-owner-read", &[], Some(&[])),
         ("bucket-owner-full-control", &[], Some(&[])),
         ("private", &[], Some(&[])),
@@ -411,4 +416,51 @@ fn a_block_of_public_acls_refuses_lists_that_grant_everybody() {
     bucket_acl(&bucket, Method::PUT).header("x-amz-acl", "log-delivery-write").ok();
     object_acl(&bucket, Method::PUT, "key").header("x-amz-grant-read", format!("id={me}")).ok();
     bucket.put("other", "content").header("x-amz-acl", "private").ok();
+}
+
+/// There is no service here that the list would let read.
+#[test]
+fn the_list_for_another_service_is_refused_by_name() {
+    let server = server_with_acls();
+    let bucket = server.bucket();
+    bucket.put("key", "content").ok();
+    let source = format!("{}/key", bucket.name);
+    for request in [
+        server.client().existing_bucket("new-bucket").request(Method::PUT),
+        bucket_acl(&bucket, Method::PUT),
+        object_acl(&bucket, Method::PUT, "key"),
+        bucket.put("other", "content"),
+        bucket.copy(&source, "other"),
+        bucket.create_upload("other"),
+    ] {
+        let error = request.header("x-amz-acl", "aws-exec-read").refused(501, "NotImplemented");
+        assert_eq!(error.get("Header"), "x-amz-acl");
+    }
+    let form = bucket.form().field("key", "other").field("acl", "aws-exec-read").signed("content");
+    form.refused(501, "NotImplemented");
+    assert_eq!(bucket.keys(), ["key"]);
+    server.client().existing_bucket("new-bucket").request(Method::HEAD).send().expect(404);
+}
+
+/// A document that does not say of what kind a grantee is does not fit the schema.
+#[test]
+fn a_grantee_is_of_the_kind_that_it_says() {
+    let server = server_with_acls();
+    let bucket = server.bucket();
+    bucket.put("key", "content").ok();
+    let owner = owner(&bucket);
+    let good = policy(&owner, &[(&format!("<URI>{EVERYBODY}</URI>"), "READ")]);
+    for bad in [
+        good.replace(" xsi:type=\"Group\"", ""),
+        good.replace("xsi:type=\"Group\"", "xsi:type=\"CanonicalUser\""),
+        good.replace("xsi:type=\"Group\"", "xsi:type=\"\""),
+        good.replace(" xsi:type=\"Group\"", "").replace("</URI>", "</URI><Type>Group</Type>"),
+    ] {
+        bucket_acl(&bucket, Method::PUT).body(&bad).refused(400, "MalformedACLError");
+        object_acl(&bucket, Method::PUT, "key").body(&bad).refused(400, "MalformedACLError");
+    }
+    assert_grants(object_acl(&bucket, Method::GET, "key"), &[]);
+    object_acl(&bucket, Method::PUT, "key").body(&good).ok();
+    let shown = object_acl(&bucket, Method::GET, "key").ok().xml();
+    assert_eq!(shown.all("AccessControlList/Grant/Grantee/URI"), [EVERYBODY]);
 }

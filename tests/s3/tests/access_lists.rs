@@ -25,7 +25,6 @@ fn lists(of: fn(&'static str) -> Takes) -> Vec<(&'static str, String, Vec<Takes>
         ("public-read", &["READ"][..]),
         ("public-read-write", &["READ", "WRITE"]),
         ("authenticated-read", &[]),
-        ("aws-exec-read", &[]),
         ("bucket-owner-read", &[]),
         ("bucket-owner-full-control", &[]),
     ];

@@ -3,7 +3,10 @@
 use harness::Server;
 use http::Method;
 
-use crate::support::{assert_content, count, race};
+use crate::{
+    iam_users::{iam, user},
+    support::{assert_content, count, race},
+};
 
 fn constraint(region: &str) -> String {
     format!(
@@ -61,9 +64,30 @@ fn one_of_many_racers_makes_the_bucket() {
 fn the_location_must_be_the_servers() {
     let server = Server::start();
     let bucket = server.client().existing_bucket("far-away");
-    bucket.request(Method::PUT).body(constraint("eu-west-1")).refused(400, "InvalidLocationConstraint");
+    for region in ["eu-west-1", "us-gov-west-1", "EU"] {
+        let illegal = bucket.request(Method::PUT).body(constraint(region));
+        let error = illegal.refused(400, "IllegalLocationConstraintException");
+        assert!(error.get("Message").contains(region), "{error:?}");
+    }
+    for region in ["nowhere", "us-east-1b", "US-EAST-1", "-a-1"] {
+        let invalid = bucket.request(Method::PUT).body(constraint(region));
+        assert_eq!(invalid.refused(400, "InvalidLocationConstraint").get("LocationConstraint"), region);
+    }
     bucket.request(Method::HEAD).send().expect(404);
     bucket.request(Method::PUT).body(constraint("us-east-1")).ok();
+}
+
+/// Where S3 would refuse it: clients are told a server's region for their signatures, and say nothing more.
+#[test]
+fn a_bucket_without_a_location_is_made_in_every_region() {
+    let server = Server::start_with(1, |config| config.front.region = "eu-west-1".to_owned());
+    for (name, document) in [("no-document", ""), ("no-constraint", "<CreateBucketConfiguration/>")] {
+        let bucket = server.client().existing_bucket(name);
+        bucket.request(Method::PUT).body(document).ok();
+        assert_eq!(bucket.request(Method::GET).raw_query("location").ok().xml().text, "eu-west-1");
+    }
+    let elsewhere = server.client().existing_bucket("elsewhere").request(Method::PUT);
+    elsewhere.body(constraint("us-east-1")).refused(400, "IllegalLocationConstraintException");
 }
 
 /// The SDKs send an empty document, or none, where the region is us-east-1.
@@ -141,4 +165,23 @@ fn no_label_of_a_name_ends_with_a_hyphen() {
     for name in ["a-b.c--d.e", "foo.-bar"] {
         server.client().existing_bucket(name).request(Method::PUT).ok();
     }
+}
+
+/// Amazon S3 User Guide, "Controlling ownership of objects and disabling ACLs for your bucket", the section on its condition key.
+#[test]
+fn a_policy_can_ask_for_the_ownership_of_new_buckets() {
+    let server = Server::start();
+    let ann = user(server.client(), "ann");
+    let condition = r#"{"StringEquals": {"s3:x-amz-object-ownership": "BucketOwnerEnforced"}}"#;
+    // Whoever names an ownership needs the right to set one.
+    let policy = format!(
+        r#"{{"Version": "2012-10-17", "Statement": [{{"Effect": "Allow", "Action": "s3:PutBucketOwnershipControls", "Resource": "*"}},
+           {{"Effect": "Allow", "Action": "s3:CreateBucket", "Resource": "*", "Condition": {condition}}}]}}"#
+    );
+    let parameters = [("UserName", "ann"), ("PolicyName", "p"), ("PolicyDocument", policy.as_str())];
+    iam(server.client(), "PutUserPolicy", &parameters);
+    let make = || ann.existing_bucket("hers").request(Method::PUT);
+    make().refused(403, "AccessDenied");
+    make().header("x-amz-object-ownership", "ObjectWriter").refused(403, "AccessDenied");
+    make().header("x-amz-object-ownership", "BucketOwnerEnforced").ok();
 }

@@ -56,6 +56,50 @@ fn a_retention_is_prolonged_and_shortened_only_by_bypassing_governance() {
     assert_eq!(retention(&bucket, Method::GET, "key").ok().xml().get("Mode"), "COMPLIANCE");
 }
 
+/// A hold until an event, which is not there, is never taken for granted: whoever asks for one is told so.
+#[test]
+fn a_hold_until_an_event_is_refused_by_name_and_nothing_is_written() {
+    let server = Server::start();
+    let bucket = locking_bucket(&server, "locking");
+    let version = bucket.put("key", "content").ok().version_id();
+    let source = format!("{}/key", bucket.name);
+    let hold = "x-amz-object-lock-event-hold";
+    let (days, years) = (format!("{hold}-duration-days"), format!("{hold}-duration-years"));
+    for (name, value) in [(hold, "ON"), (days.as_str(), "30"), (years.as_str(), "1")] {
+        for request in
+            [bucket.put("other", "content"), bucket.copy(&source, "other"), bucket.create_upload("other")]
+        {
+            let error = request.header(name, value).refused(501, "NotImplemented");
+            assert_eq!(error.get("Header"), name);
+        }
+        let form = bucket.form().field("key", "other").field(name, value).signed("content");
+        assert_eq!(form.send().expect_error(501, "NotImplemented").get("Header"), name);
+    }
+    bucket.put("free", "content").header(hold, "OFF").ok();
+    for (inner, field) in [
+        ("<EventHold>ON</EventHold>", "EventHold"),
+        ("<EventHoldDuration><Days>30</Days></EventHoldDuration>", "EventHoldDuration"),
+    ] {
+        let document =
+            document("GOVERNANCE", &in_days(1)).replace("</Retention>", &format!("{inner}</Retention>"));
+        let error = retention(&bucket, Method::PUT, "key").body(document).refused(501, "NotImplemented");
+        assert_eq!(error.get("Field"), field);
+    }
+    retention(&bucket, Method::GET, "key")
+        .query("versionId", &version)
+        .refused(404, "NoSuchObjectLockConfiguration");
+    let rule = "<DefaultRetention><Mode>GOVERNANCE</Mode><Days>1</Days><DefaultEventHold><Days>30</Days></DefaultEventHold></DefaultRetention>";
+    let configuration = format!(
+        "<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled><Rule>{rule}</Rule></ObjectLockConfiguration>"
+    );
+    let configure = bucket.request(Method::PUT).raw_query("object-lock").body(configuration);
+    assert_eq!(configure.refused(501, "NotImplemented").get("Field"), "DefaultEventHold");
+    let found = bucket.request(Method::GET).raw_query("object-lock").ok().xml();
+    assert!(found.elements("Rule").is_empty());
+    assert_eq!(bucket.keys(), ["free", "key"]);
+    assert!(bucket.list_uploads().ok().xml().elements("Upload").is_empty());
+}
+
 #[test]
 fn a_retained_version_stays_while_its_key_is_deleted() {
     let server = Server::start();

@@ -250,3 +250,22 @@ fn other_bodies_are_refused_and_change_nothing() {
         .refused(404, "NoSuchBucket");
     form().field("Content-MD5", "SzpiGLs+OnMD6KFxpg/Pkg==").signed(b"bytes").send().expect(204);
 }
+
+/// As with the headers of a PutObject.
+#[test]
+fn a_form_can_ask_for_a_key_to_be_absent_or_as_it_was() {
+    let server = Server::start();
+    let bucket = server.bucket();
+    let form = |name: &str, value: &str, file: &str| {
+        bucket.form().field("key", "key").field(name, value).signed(file).send()
+    };
+    form("If-Match", "*", "lost").expect_error(404, "NoSuchKey");
+    form("If-None-Match", "*", "first").expect(204);
+    form("If-None-Match", "*", "second").expect_error(412, "PreconditionFailed");
+    form("if-none-match", "\"abc\"", "second").expect_error(501, "NotImplemented");
+    assert_content(&bucket, "key", b"first");
+    let etag = bucket.head("key").ok().etag().to_owned();
+    form("if-match", &etag, "third").expect(204);
+    form("If-Match", &etag, "fourth").expect_error(412, "PreconditionFailed");
+    assert_content(&bucket, "key", b"third");
+}

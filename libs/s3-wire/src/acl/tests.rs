@@ -37,7 +37,6 @@ fn canned_lists_are_what_aws_says() {
             Some(vec![(AllUsers, Read), (AllUsers, Write)]),
         ),
         ("authenticated-read", vec![(AuthenticatedUsers, Read)], Some(vec![(AuthenticatedUsers, Read)])),
-        ("aws-exec-read", vec![], Some(vec![])),
         ("bucket-owner-read", vec![], Some(vec![])),
         ("bucket-owner-full-control", vec![], Some(vec![])),
         ("log-delivery-write", vec![(LogDelivery, Write), (LogDelivery, ReadAcp)], None),
@@ -46,7 +45,7 @@ fn canned_lists_are_what_aws_says() {
         assert_eq!(others(asked.clone(), AclOf::Bucket), Ok(bucket), "{name}");
         assert_eq!(others(asked, AclOf::Object), object.ok_or(ErrorCode::InvalidArgument), "{name}");
     }
-    assert_eq!(CannedAcl::NAMES.len(), 8);
+    assert_eq!(CannedAcl::NAMES.len(), 7);
 }
 
 #[test]

@@ -14,6 +14,8 @@ const HEADER_FIELDS: &[&str] = &[
     "content-md5",
     "content-type",
     "expires",
+    "if-match",
+    "if-none-match",
 ];
 
 /// Fields that prove who sends the form.

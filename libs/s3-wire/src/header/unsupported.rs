@@ -45,12 +45,14 @@ const fn entry(name: &'static str, harmless: &'static [&'static str], scope: Sco
     UnsupportedHeader { name, harmless, scope }
 }
 
-/// Every such header. Ignored on purpose, as their effect is none here: `x-amz-request-payer` (nobody pays),
-/// `x-amz-mfa` (no bucket has MFA delete).
+/// Every such header. Those that are ignored on purpose, as they ask for nothing here, are named in `docs/compatibility.md`.
 pub const UNSUPPORTED_HEADERS: &[UnsupportedHeader] = &[
     entry("x-amz-bucket-namespace", &["global"], Scope::Create),
     entry("x-amz-write-offset-bytes", &[], Scope::Write),
-    entry("x-amz-annotation-directive", &["COPY", "EXCLUDE"], Scope::Create),
+    entry("x-amz-object-annotation-directive", &["COPY", "EXCLUDE"], Scope::Create),
+    entry("x-amz-object-lock-event-hold", &["OFF"], Scope::Create),
+    entry("x-amz-object-lock-event-hold-duration-days", &[], Scope::Create),
+    entry("x-amz-object-lock-event-hold-duration-years", &[], Scope::Create),
     entry("x-amz-checksum-type", &["FULL_OBJECT"], Scope::Write),
     entry("x-amz-copy-source-range", &[], Scope::Write),
     entry("if-modified-since", &[], Scope::Write),

@@ -83,6 +83,17 @@ pub fn delete_condition(headers: &HeaderMap) -> Result<DeleteCondition, S3Error>
     })
 }
 
+/// The header of [`initiated_condition`].
+pub const IF_MATCH_INITIATED_TIME: &str = "x-amz-if-match-initiated-time";
+
+/// When an upload must have been begun for an AbortMultipartUpload to close it, compared by whole seconds. `InvalidArgument` for a
+/// time that cannot be read. Source: API Reference, "AbortMultipartUpload".
+pub fn initiated_condition(headers: &HeaderMap) -> Result<Option<Timestamp>, S3Error> {
+    let Some(value) = text(headers, IF_MATCH_INITIATED_TIME)? else { return Ok(None) };
+    let invalid = || S3Error::invalid_argument("Invalid condition", IF_MATCH_INITIATED_TIME, value);
+    parse_http_date(value).map(Some).ok_or_else(invalid)
+}
+
 pub(crate) fn is_any(tag: &str) -> bool {
     tag.trim() == "*"
 }

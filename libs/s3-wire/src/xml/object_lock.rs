@@ -17,7 +17,7 @@ pub const OBJECT_LOCK_BODY_MAX: usize = 64 << 10;
 
 /// Reads a body of PutObjectLockConfiguration.
 ///
-/// Errors: `MalformedXML`; `InvalidArgument` for a period that is none or too long.
+/// Errors: `MalformedXML`; `InvalidArgument` for a period that is none or too long; `NotImplemented` for a hold until an event.
 /// Source: API Reference, "PutObjectLockConfiguration".
 pub fn parse_object_lock(body: &[u8]) -> Result<ObjectLockConfiguration, S3Error> {
     let mut reader = XmlReader::open(body, OBJECT_LOCK_BODY_MAX, "ObjectLockConfiguration")?;
@@ -54,6 +54,7 @@ fn read_default(reader: &mut XmlReader<'_>) -> Result<DefaultRetention, S3Error>
             "Mode" => set(&mut mode, read_mode(reader)?)?,
             "Days" => set(&mut days, read_number(reader)?)?,
             "Years" => set(&mut years, read_number(reader)?)?,
+            "DefaultEventHold" => return Err(S3Error::field_not_implemented("DefaultEventHold")),
             _ => return Err(S3Error::malformed_xml()),
         }
     }
@@ -100,13 +101,14 @@ pub fn object_lock(configuration: &ObjectLockConfiguration) -> Bytes {
 }
 
 /// Reads a body of PutObjectRetention; `None` when it asks for no retention. Errors: `MalformedXML`, also for half a
-/// retention. Source: API Reference, "PutObjectRetention".
+/// retention; `NotImplemented` for a hold until an event. Source: API Reference, "PutObjectRetention".
 pub fn parse_retention(body: &[u8]) -> Result<Option<Retention>, S3Error> {
     let mut reader = XmlReader::open(body, OBJECT_LOCK_BODY_MAX, "Retention")?;
     let (mut mode, mut until) = (None, None);
     while let Some(name) = reader.next_child()? {
         match name.as_str() {
             "Mode" => set(&mut mode, read_mode(&mut reader)?)?,
+            "EventHold" | "EventHoldDuration" => return Err(S3Error::field_not_implemented(&name)),
             "RetainUntilDate" => {
                 set(&mut until, parse_iso_date(&reader.word()?).ok_or_else(S3Error::malformed_xml)?)?;
             }

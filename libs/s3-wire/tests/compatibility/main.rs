@@ -10,7 +10,7 @@ use std::fmt::Write;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use s3_wire::{
-    ErrorCode, Operation, S3Error,
+    ErrorCode, Operation, S3Error, acl,
     header::{self, Scope, UNSUPPORTED_HEADERS},
     inventory::Field,
     operation::{Kind, ROUTES, Resource, Route, SUBRESOURCES_OF_OTHERS, Signal},
@@ -34,7 +34,9 @@ const HEADERS: &str = "
 ## Request headers that are refused
 
 A request with one of these headers is refused with `NotImplemented` and the header's name, unless its value asks for what happens anyway.
-Headers that ask for nothing here are ignored: `x-amz-request-payer` (nobody pays), `x-amz-mfa` (no bucket has MFA delete).
+Headers that ask for nothing here are ignored: `x-amz-request-payer` (nobody pays), `x-amz-mfa` (no bucket has MFA delete), `x-amz-bucket-object-lock-token`
+(object lock is set up without one), `x-amz-skip-destination-validation` (no destination can be configured), `x-amz-confirm-remove-self-bucket-access`
+(the root user can always change a policy). What becomes of every other header, parameter and element that AWS's model of S3 has is tried out by `tests/s3/tests/model.rs`.
 
 | header | values that are let through | where |
 |---|---|---|
@@ -65,6 +67,13 @@ const VALUES: &[(&str, &str, &str, ReadHeader, &str)] = &[
         "PutObject, CopyObject, CompleteMultipartUpload",
         |headers| header::write_condition(headers).err(),
         "\"d41d8cd98f00b204e9800998ecf8427e\"",
+    ),
+    (
+        "x-amz-acl",
+        "`aws-exec-read`",
+        "what has an access control list",
+        |headers| acl::asked_acl(headers).err(),
+        "aws-exec-read",
     ),
     ("if-none-match", "all", "DeleteObject", |headers| header::delete_condition(headers).err(), "*"),
     (
@@ -126,6 +135,21 @@ const FIELDS: &[(Operation, &str, &str, ReadBody, &str)] = &[
         "`Enabled`",
         |body| xml::parse_versioning(body).err(),
         "<VersioningConfiguration><Status>Enabled</Status><MfaDelete>Enabled</MfaDelete></VersioningConfiguration>",
+    ),
+    (
+        Operation::PutObjectLockConfiguration,
+        "DefaultEventHold",
+        "all",
+        |body| xml::parse_object_lock(body).err(),
+        "<ObjectLockConfiguration><Rule><DefaultRetention><DefaultEventHold/></DefaultRetention></Rule></ObjectLockConfiguration>",
+    ),
+    (Operation::PutObjectRetention, "EventHold", "all", retention, "<Retention><EventHold/></Retention>"),
+    (
+        Operation::PutObjectRetention,
+        "EventHoldDuration",
+        "all",
+        retention,
+        "<Retention><EventHoldDuration/></Retention>",
     ),
     (
         Operation::PutBucketEncryption,
@@ -220,6 +244,10 @@ fn create_bucket(body: &[u8]) -> Option<S3Error> {
     xml::parse_create_bucket(body).err()
 }
 
+fn retention(body: &[u8]) -> Option<S3Error> {
+    xml::parse_retention(body).err()
+}
+
 fn encryption(body: &[u8]) -> Option<S3Error> {
     xml::parse_encryption(body).err()
 }
@@ -257,7 +285,8 @@ const DIFFERENCES: &str = "
 ## Intended differences
 
 - **One account, one region.** `BucketAlreadyExists` cannot occur, since whoever makes buckets owns all of them (`BucketAlreadyOwnedByYou`), and there is no
-  `PermanentRedirect`: a signature for another region is answered with `AuthorizationHeaderMalformed` and the region.
+  `PermanentRedirect`: a signature for another region is answered with `AuthorizationHeaderMalformed` and the region. A CreateBucket without a `LocationConstraint` makes the bucket in the server's region, where Amazon S3 outside of us-east-1
+  answers `IllegalLocationConstraintException`: clients are told a server's region for their signatures, and many send a constraint only where they take themselves to be at Amazon S3.
 - **Conditions of writes are decided in the commit.** Of writers that race one wins, and the others get `PreconditionFailed`. `ConditionalRequestConflict` is
   answered by RenameObject alone, when its source changes again and again meanwhile.
 - **Long requests are answered at their end.** Nothing is sent before, and 200 never has an error in its body. A CompleteMultipartUpload and a CopyObject within a storage
@@ -273,6 +302,7 @@ const DIFFERENCES: &str = "
 - **RenameObject** is there for all buckets, not for directory buckets alone. Keys that end in a slash are refused, and with them prefixes.
 - **Access control lists.** Whoever may write to a bucket by a list may also replace objects in it; only the owner may delete them. A list that an upload began with is given to
   the object also when `BlockPublicAcls` was set meanwhile; it has no effect while `IgnorePublicAcls` is set.
+- **AbortMultipartUpload** holds to `x-amz-if-match-initiated-time` in every bucket, not in directory buckets alone, and an upload that is not there is `NoSuchUpload` with it too.
 - **User metadata** that is no UTF-8 is taken for Latin-1, and shown as UTF-8.
 - **Listings** show the `MaxKeys`, `MaxUploads` or `MaxParts` that were asked for, and have a thousand entries at most. The `NextVersionIdMarker` of a page that ends with a null version is the number of a place, which no
   version has for its id: the next page has what was older, also when the null version was replaced or removed meanwhile.
@@ -401,7 +431,7 @@ fn every_field_that_is_refused_is_on_the_page() {
         }
     }
     assert_eq!(
-        places, 12,
+        places, 14,
         "a place was added or taken away: look whether the page has what is refused there"
     );
 }

@@ -41,9 +41,7 @@ pub(super) async fn create_bucket(
         bytes::Bytes::new()
     };
     let NewBucket { location, tags } = parse_create_bucket(&body)?;
-    if let Some(location) = location.filter(|location| *location != gateway.region) {
-        return Err(S3Error::new(ErrorCode::InvalidLocationConstraint).field("LocationConstraint", location));
-    }
+    check_location(location.as_deref(), &gateway.region)?;
 
     let mut subresources = BTreeMap::new();
     if !tags.is_empty() {
@@ -76,6 +74,36 @@ pub(super) async fn create_bucket(
     let mut response = empty(StatusCode::OK);
     set(response.headers_mut(), header::LOCATION, &format!("/{}", request.bucket()?));
     Ok(response)
+}
+
+/// The region that a bucket is to be in must be this one. One that S3 has is refused as by the endpoint of another region, and what is
+/// none as everywhere. Whoever names none gets the server's: clients are told its region for their signatures, and many send a
+/// constraint only where they take themselves to be at AWS.
+fn check_location(asked: Option<&str>, region: &str) -> Result<(), S3Error> {
+    let Some(asked) = asked.filter(|asked| *asked != region) else { return Ok(()) };
+    if is_region(asked) {
+        let message = format!(
+            "The {asked} location constraint is incompatible for the region specific endpoint this request was sent to."
+        );
+        return Err(S3Error::with_message(ErrorCode::IllegalLocationConstraintException, message));
+    }
+    Err(S3Error::new(ErrorCode::InvalidLocationConstraint).field("LocationConstraint", asked))
+}
+
+/// Whether a text is formed like a region of AWS, such as `us-gov-west-1`, or is the old name of one. Source: API Reference,
+/// "CreateBucketConfiguration", the values of `LocationConstraint`.
+fn is_region(text: &str) -> bool {
+    let mut parts = text.split('-');
+    let (first, last) = (parts.next().unwrap_or_default(), parts.next_back().unwrap_or_default());
+    let is_word = |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase());
+    let middle: Vec<&str> = parts.collect();
+    text == "EU"
+        || first.len() == 2
+            && is_word(first)
+            && !middle.is_empty()
+            && middle.into_iter().all(is_word)
+            && last.len() == 1
+            && last.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// No label of a name may end with a hyphen, as none of a host does; that one begins with one is let through, as by S3. Buckets that
