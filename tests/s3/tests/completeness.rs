@@ -61,7 +61,7 @@ fn file_name(operation: Operation) -> String {
 }
 
 /// A request that asks for the operation of a route and for nothing more.
-fn request(bucket: &Bucket, route: &Route) -> Request {
+pub(crate) fn request(bucket: &Bucket, route: &Route) -> Request {
     let request = match route.operation.resource() {
         Resource::Service => bucket.client().request(route.method.clone(), "/"),
         Resource::Bucket => bucket.request(route.method.clone()),

@@ -75,6 +75,7 @@ mod iam_users;
 mod identities;
 mod key_management;
 mod listing_model;
+mod model;
 mod payload_forms;
 mod quotas;
 mod refusals;

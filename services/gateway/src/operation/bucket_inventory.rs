@@ -15,7 +15,7 @@ use crate::{
     auth::{Permit, authorize_delivery},
     output::{self, empty},
     payload::ObjectBody,
-    request::{Request, Response},
+    request::{Request, Response, is_account},
     token,
 };
 
@@ -138,7 +138,7 @@ async fn check_destination(
     if found.object_lock.as_ref().is_some_and(|lock| lock.default_retention.is_some()) {
         return Err(refused("The destination bucket must not have a default retention of Object Lock."));
     }
-    if destination.account.as_ref().is_some_and(|account| *account != found.owner.0) {
+    if destination.account.as_ref().is_some_and(|account| !is_account(account.as_bytes(), &found.owner)) {
         return Err(refused("The destination bucket does not belong to the AccountId that was given."));
     }
     Ok(())

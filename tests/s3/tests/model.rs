@@ -1,0 +1,335 @@
+//! Nothing that a request of S3 can say falls through: each header, query parameter and element of a body in AWS's model is enforced, or
+//! asks for what is so anyway, or is refused by name. The list of them, `tests/s3/model/fields.txt`, is made from the model by the script
+//! beside it; what becomes of each header and parameter is said in `registry.rs` and tried out here, and elements are what the documents of
+//! `samples.rs` have, or are refused.
+
+mod registry;
+mod samples;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+use harness::{Bucket, Element, Request, Response, Server, Upload};
+use http::Method;
+use s3_wire::{
+    Operation,
+    date::http_date,
+    operation::{Kind, ROUTES, Route},
+};
+use types::Timestamp;
+
+use self::registry::{FIELDS, Fate};
+use crate::{completeness, key_management};
+
+const MODEL: &str = include_str!("../model/fields.txt");
+
+/// Operations of the model that cannot be told from their successors, by whose names they are known here.
+const SUPERSEDED: [(&str, &str); 4] = [
+    ("GetBucketLifecycle", "GetBucketLifecycleConfiguration"),
+    ("GetBucketNotification", "GetBucketNotificationConfiguration"),
+    ("PutBucketLifecycle", "PutBucketLifecycleConfiguration"),
+    ("PutBucketNotification", "PutBucketNotificationConfiguration"),
+];
+
+/// What requests of an operation can say.
+#[derive(Default)]
+struct Said {
+    /// Headers and query parameters, with what they are.
+    fields: BTreeSet<(&'static str, &'static str)>,
+    /// The paths of the elements of a body.
+    elements: BTreeSet<&'static str>,
+}
+
+fn model() -> BTreeMap<&'static str, Said> {
+    let mut model: BTreeMap<&str, Said> = BTreeMap::new();
+    let mut current = "";
+    for line in MODEL.lines().filter(|line| !line.starts_with('#')) {
+        let Some(field) = line.strip_prefix("  ") else {
+            let superseded = SUPERSEDED.iter().find(|(old, _)| *old == line);
+            current = superseded.map_or(line, |(_, new)| new);
+            model.entry(current).or_default();
+            continue;
+        };
+        let said = model.get_mut(current).expect("an operation comes first");
+        match field.split_once(' ').expect("a kind and a name") {
+            ("body", path) => drop(said.elements.insert(path)),
+            field => drop(said.fields.insert(field)),
+        }
+    }
+    model
+}
+
+/// The operations of the model that are answered.
+fn answered() -> impl Iterator<Item = (Operation, Said)> {
+    let model = model().into_iter().map(|(name, said)| {
+        let operation = Operation::ALL.iter().find(|operation| operation.name() == name);
+        (*operation.unwrap_or_else(|| panic!("{name} is not known")), said)
+    });
+    model.filter(|(operation, _)| operation.kind() != Kind::Refused)
+}
+
+#[test]
+fn every_operation_of_the_model_is_known_and_no_other() {
+    let mut known: BTreeSet<&str> = Operation::ALL.iter().map(|operation| operation.name()).collect();
+    assert!(known.remove("PostObject"), "the form upload is no operation of the model");
+    assert_eq!(model().into_keys().collect::<BTreeSet<_>>(), known);
+}
+
+/// A bucket in which everything can be asked for, and an upload of its key.
+struct Place {
+    bucket: Bucket,
+    upload: Upload,
+    etag: String,
+}
+
+impl Place {
+    fn new(server: &Server) -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("locks-{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        let bucket = server.client().existing_bucket(&name);
+        bucket.request(Method::PUT).header("x-amz-bucket-object-lock-enabled", "true").ok();
+        for key in ["key", "other"] {
+            bucket.put(key, "content").header("x-amz-tagging", "a=b").ok();
+        }
+        let upload = bucket.upload("key");
+        let etag = upload.put(1, "content");
+        Self { bucket, upload, etag }
+    }
+
+    fn source(&self) -> String {
+        format!("{}/key", self.bucket.name)
+    }
+
+    /// A request of an operation that asks for nothing more, and that could be carried out.
+    fn request(&self, operation: Operation) -> Request {
+        let (bucket, upload) = (&self.bucket, &self.upload);
+        match operation {
+            Operation::CreateBucket => {
+                bucket.client().existing_bucket(&format!("{}-new", bucket.name)).request(Method::PUT)
+            }
+            Operation::PutObject => bucket.put("key", "content"),
+            Operation::CopyObject => bucket.copy(&self.source(), "other"),
+            Operation::UploadPart => upload.part(1, "content"),
+            Operation::UploadPartCopy => upload.copy(1, &self.source()),
+            Operation::CompleteMultipartUpload => upload.complete(&[(1, &self.etag)]),
+            Operation::AbortMultipartUpload => upload.abort(),
+            Operation::ListParts => upload.list(),
+            Operation::RenameObject => bucket
+                .object(Method::PUT, "other")
+                .raw_query("renameObject")
+                .header("x-amz-rename-source", "key"),
+            Operation::GetObjectAttributes => {
+                let attributes = bucket.get("key").raw_query("attributes");
+                attributes.header("x-amz-object-attributes", "ObjectParts,ETag")
+            }
+            _ => {
+                let request = completeness::request(bucket, route(operation));
+                let is_inventory = matches!(
+                    operation,
+                    Operation::PutBucketInventoryConfiguration
+                        | Operation::DeleteBucketInventoryConfiguration
+                );
+                let request = if is_inventory { request.query("id", 1) } else { request };
+                match samples::of(operation, self).into_iter().next() {
+                    Some((_, document)) => request.body(document),
+                    None => request,
+                }
+            }
+        }
+    }
+}
+
+fn route(operation: Operation) -> &'static Route {
+    ROUTES.iter().find(|route| route.operation == operation).expect("an operation with a route")
+}
+
+/// What an answer comes to, without what is another each time.
+fn outcome(answer: &Response) -> (u16, String, String) {
+    const VARIES: [&str; 5] =
+        ["date", "x-amz-request-id", "x-amz-version-id", "last-modified", "content-length"];
+    let headers = answer.headers.iter().filter(|(name, _)| !VARIES.contains(&name.as_str()));
+    let headers: Vec<String> =
+        headers.map(|(name, value)| format!("{name}: {}", String::from_utf8_lossy(value))).collect();
+    let body = match answer.status {
+        200..300 => String::from_utf8_lossy(&answer.body).into_owned(),
+        _ if answer.body.is_empty() => String::new(),
+        _ => Element::parse(&answer.body).get("Code").to_owned(),
+    };
+    (answer.status, headers.join("\n"), body)
+}
+
+/// A request that says this too.
+fn saying(request: Request, (kind, name): (&str, &str), value: &str) -> Request {
+    let now = http_date(Timestamp(harness::now_seconds() * 1000));
+    let value = if value == "NOW" { now.as_str() } else { value };
+    match kind {
+        "header" => request.header(&name.replace('*', "a"), value),
+        _ => request.query(name, value),
+    }
+}
+
+/// Tries out the fields of one operation.
+struct Trial<'a> {
+    server: &'a Server,
+    operation: Operation,
+    /// What is answered to a request that says nothing more.
+    plain: (u16, String, String),
+    /// Where nothing was done yet.
+    untouched: Option<Place>,
+}
+
+impl<'a> Trial<'a> {
+    fn new(server: &'a Server, operation: Operation) -> Self {
+        let place = Place::new(server);
+        let plain = outcome(&place.request(operation).send());
+        Self { server, operation, plain, untouched: is_read(operation).then_some(place) }
+    }
+
+    /// The answer to a request that says this too.
+    fn ask(&mut self, field: (&str, &str), value: &str) -> Response {
+        let place = self.untouched.take().unwrap_or_else(|| Place::new(self.server));
+        let answer = saying(place.request(self.operation), field, value).send();
+        self.untouched = Some(place).filter(|_| is_read(self.operation) || answer.status >= 300);
+        answer
+    }
+
+    /// What becomes of a field is as the registry says; otherwise what is wrong.
+    fn of(&mut self, field: (&str, &str), fate: Fate) -> Result<(), String> {
+        let name = field.1;
+        let (is_so, answer) = match fate {
+            Fate::Told(value) => {
+                let answer = self.ask(field, value);
+                let found = outcome(&answer);
+                let is_same = match is_read(self.operation) || found.0 >= 300 {
+                    true => found == self.plain,
+                    // Places have names of their own, which only what was carried out shows.
+                    false => found.0 == self.plain.0,
+                };
+                (!is_same, answer)
+            }
+            Fate::Kept(value) => (self.keeps(field, value), self.ask(field, value)),
+            Fate::Refused(value) => {
+                let answer = self.ask(field, value);
+                let is_named =
+                    answer.status == 501 && Element::parse(&answer.body).find("Header") == Some(name);
+                (is_named, answer)
+            }
+            Fate::Moot { value, why } => {
+                assert!(!why.is_empty(), "{name}");
+                let answer = self.ask(field, value);
+                (answer.status == self.plain.0, answer)
+            }
+            Fate::Part => return Ok(()),
+            Fate::In(file) => {
+                let path = format!("{}/tests/{file}.rs", env!("CARGO_MANIFEST_DIR"));
+                let test = std::fs::read_to_string(&path).expect("a file of tests");
+                return if test.contains(name) {
+                    Ok(())
+                } else {
+                    Err(format!("{path} does not have {name}"))
+                };
+            }
+        };
+        if is_so { Ok(()) } else { Err(format!("{name}: {answer:?}")) }
+    }
+
+    /// Whether an object that is written with a header is shown with it.
+    fn keeps(&self, field: (&str, &str), value: &str) -> bool {
+        let place = Place::new(self.server);
+        let mut request = saying(place.request(self.operation), field, value);
+        if self.operation == Operation::CopyObject {
+            request = request.header("x-amz-metadata-directive", "REPLACE");
+        }
+        let answer = request.ok();
+        if self.operation == Operation::CreateMultipartUpload {
+            let id = answer.xml().get("UploadId").to_owned();
+            let upload = Upload { id, ..place.upload.clone() };
+            let etag = upload.put(1, "content");
+            upload.complete(&[(1, &etag)]).ok();
+        }
+        let key = if self.operation == Operation::CopyObject { "other" } else { "key" };
+        place.bucket.head(key).ok().header(&field.1.replace('*', "a")) == Some(value)
+    }
+}
+
+fn is_read(operation: Operation) -> bool {
+    matches!(route(operation).method, Method::GET | Method::HEAD)
+}
+
+#[test]
+fn every_header_and_parameter_has_the_fate_that_the_registry_says() {
+    let server = key_management::start();
+    let (mut wrong, mut used) = (Vec::new(), BTreeSet::new());
+    for (operation, said) in answered() {
+        let mut trial = Trial::new(&server, operation);
+        for field in said.fields {
+            let of = |entry: &&registry::Entry| {
+                entry.1 == field.1 && (entry.0.is_empty() || entry.0.contains(&operation))
+            };
+            let Some(at) = FIELDS.iter().position(|entry| of(&entry)) else {
+                wrong.push(format!(
+                    "{}: nobody has said what becomes of the {} {}",
+                    operation.name(),
+                    field.0,
+                    field.1
+                ));
+                continue;
+            };
+            used.insert(at);
+            if let Err(problem) = trial.of(field, FIELDS[at].2) {
+                wrong.push(format!("{}: {problem}", operation.name()));
+            }
+        }
+    }
+    for at in (0..FIELDS.len()).filter(|at| !used.contains(at)) {
+        wrong.push(format!("no operation has {} any more", FIELDS[at].1));
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The paths of a document's elements.
+fn paths(element: &Element, above: &str, found: &mut BTreeSet<String>) {
+    for child in &element.children {
+        let path = format!("{above}/{}", child.name);
+        paths(child, &path, found);
+        found.insert(path);
+    }
+}
+
+/// A document with nothing but an element at this path.
+fn only(path: &str) -> String {
+    let names: Vec<&str> = path.split('/').collect();
+    let open: String = names.iter().map(|name| format!("<{name}>")).collect();
+    let close: String = names.iter().rev().map(|name| format!("</{name}>")).collect();
+    format!("{open}{close}")
+}
+
+#[test]
+fn every_element_is_understood_or_refused_by_name() {
+    let server = key_management::start();
+    let mut wrong = Vec::new();
+    for (operation, said) in answered().filter(|(_, said)| !said.elements.is_empty()) {
+        let place = Place::new(&server);
+        let mut understood = BTreeSet::new();
+        for (code, document) in samples::of(operation, &place) {
+            let answer = Place::new(&server).request(operation).body(&document).send();
+            let found = (answer.status >= 300).then(|| Element::parse(&answer.body).get("Code").to_owned());
+            if found.as_deref().unwrap_or_default() != code {
+                wrong.push(format!("{}: {document}: {answer:?}", operation.name()));
+            }
+            let root = Element::parse(document.as_bytes());
+            paths(&root, &root.name, &mut understood);
+        }
+        for path in said.elements.iter().filter(|path| !understood.contains(**path)) {
+            let answer = place.request(operation).body(only(path)).send();
+            let is_refused = answer.status == 501
+                && path.split('/').any(|name| Element::parse(&answer.body).find("Field") == Some(name));
+            if !is_refused {
+                wrong.push(format!("{}: {path} falls through: {answer:?}", operation.name()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}

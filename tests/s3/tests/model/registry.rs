@@ -1,0 +1,184 @@
+//! What becomes of each header and query parameter of a request.
+
+use s3_wire::Operation::{self, *};
+
+/// What becomes of a field.
+#[derive(Clone, Copy)]
+pub(super) enum Fate {
+    /// It is enforced: with this value the answer is another.
+    Told(&'static str),
+    /// It is enforced: this value is shown with the object that is written.
+    Kept(&'static str),
+    /// With this value the request is refused with the field's name.
+    Refused(&'static str),
+    /// It asks for what is so anyway, so that this value makes no difference.
+    Moot {
+        /// The value.
+        value: &'static str,
+        /// Why there is nothing to do.
+        why: &'static str,
+    },
+    /// Without it there is no such request.
+    Part,
+    /// It is enforced, as this file's tests show that have its name in them.
+    In(&'static str),
+}
+
+use Fate::{In, Kept, Moot, Part, Refused, Told};
+
+/// The operations, or none for all others, a field, and what becomes of it there.
+pub(super) type Entry = (&'static [Operation], &'static str, Fate);
+
+const DATE: &str = "Tue, 01 Jan 2019 00:00:00 GMT";
+const NOBODY: &str = "111122223333";
+
+const NOBODY_PAYS: Fate = Moot { value: "requester", why: "nobody pays" };
+const NO_MFA: Fate = Moot { value: "serial 123456", why: "no bucket has MFA delete" };
+const FOR_SDKS: Fate = Moot {
+    value: "SHA256",
+    why: "it tells of a checksum that has a header of its own, and asks for one if that is missing",
+};
+const EMPTY: Fate = Moot { value: "1", why: "a list without entries has no next page" };
+
+/// The first entry that fits counts.
+pub(super) const FIELDS: &[Entry] = &[
+    (&[], "cache-control", Kept("no-cache")),
+    (&[], "content-disposition", Kept("attachment")),
+    (&[], "content-encoding", Kept("gzip")),
+    (&[], "content-language", Kept("la")),
+    (&[], "content-type", Kept("text/x-test")),
+    (&[], "expires", Kept(DATE)),
+    (&[], "x-amz-meta-*", Kept("value")),
+    (&[], "content-length", Part),
+    (&[], "content-md5", Told("AAAA")),
+    (&[], "if-match", Told("\"x\"")),
+    (&[], "if-none-match", Told("*")),
+    (&[], "if-modified-since", Told("NOW")),
+    (&[], "if-unmodified-since", Told(DATE)),
+    (&[], "range", Told("bytes=0-0")),
+    (&[], "x-amz-acl", Told("nonsense")),
+    (&[], "x-amz-bucket-namespace", Refused("account-regional")),
+    (&[], "x-amz-bucket-object-lock-enabled", Told("yes")),
+    (
+        &[],
+        "x-amz-bucket-object-lock-token",
+        Moot { value: "token", why: "object lock is set up without one, as at S3 by now" },
+    ),
+    (&[], "x-amz-bypass-governance-retention", Told("yes")),
+    (&[], "x-amz-checksum-algorithm", Told("MD9")),
+    (&[], "x-amz-checksum-crc32", Told("AAAA")),
+    (&[], "x-amz-checksum-crc32c", Told("AAAA")),
+    (&[], "x-amz-checksum-crc64nvme", Told("AAAA")),
+    (&[], "x-amz-checksum-md5", Told("AAAA")),
+    (&[], "x-amz-checksum-sha1", Told("AAAA")),
+    (&[], "x-amz-checksum-sha256", Told("AAAA")),
+    (&[], "x-amz-checksum-sha512", Told("AAAA")),
+    (&[], "x-amz-checksum-xxhash128", Told("AAAA")),
+    (&[], "x-amz-checksum-xxhash3", Told("AAAA")),
+    (&[], "x-amz-checksum-xxhash64", Told("AAAA")),
+    (&[], "x-amz-checksum-mode", Told("ENABLED")),
+    (&[], "x-amz-checksum-type", Told("bogus")),
+    (&[], "x-amz-client-token", Told("a token")),
+    (
+        &[],
+        "x-amz-confirm-remove-self-bucket-access",
+        Moot { value: "true", why: "the root user can always change a policy" },
+    ),
+    (&[], "x-amz-copy-source", Part),
+    (&[], "x-amz-copy-source-if-match", Told("\"x\"")),
+    (&[], "x-amz-copy-source-if-modified-since", Told("NOW")),
+    (&[], "x-amz-copy-source-if-none-match", Told("*")),
+    (&[], "x-amz-copy-source-if-unmodified-since", Told(DATE)),
+    (&[], "x-amz-copy-source-range", Told("bytes=9-")),
+    (&[], "x-amz-copy-source-server-side-encryption-customer-algorithm", Told("AES256")),
+    (&[], "x-amz-copy-source-server-side-encryption-customer-key", Told("AAAA")),
+    (&[], "x-amz-copy-source-server-side-encryption-customer-key-md5", Told("AAAA")),
+    (&[], "x-amz-expected-bucket-owner", Told(NOBODY)),
+    (&[], "x-amz-grant-full-control", Told("nonsense")),
+    (&[], "x-amz-grant-read", Told("nonsense")),
+    (&[], "x-amz-grant-read-acp", Told("nonsense")),
+    (&[], "x-amz-grant-write", Told("nonsense")),
+    (&[], "x-amz-grant-write-acp", Told("nonsense")),
+    (&[], "x-amz-if-match-initiated-time", Told(DATE)),
+    (&[], "x-amz-if-match-last-modified-time", Told(DATE)),
+    (&[], "x-amz-if-match-size", Told("99")),
+    (&[], "x-amz-max-parts", Told("many")),
+    (&[], "x-amz-metadata-directive", Told("bogus")),
+    (&[], "x-amz-mfa", NO_MFA),
+    (&[], "x-amz-mp-object-size", Told("99")),
+    (&[], "x-amz-object-annotation-directive", Refused("bogus")),
+    (&[], "x-amz-object-attributes", Part),
+    (&[], "x-amz-object-lock-event-hold", Refused("ON")),
+    (&[], "x-amz-object-lock-event-hold-duration-days", Refused("1")),
+    (&[], "x-amz-object-lock-event-hold-duration-years", Refused("1")),
+    (&[], "x-amz-object-lock-legal-hold", Told("maybe")),
+    (&[], "x-amz-object-lock-mode", Told("GOVERNANCE")),
+    (&[], "x-amz-object-lock-retain-until-date", Told("2050-01-01T00:00:00Z")),
+    (&[], "x-amz-object-ownership", Told("Nobody")),
+    (&[], "x-amz-optional-object-attributes", Told("Color")),
+    (&[], "x-amz-part-number-marker", Told("many")),
+    (&[], "x-amz-rename-source", Part),
+    (&[], "x-amz-rename-source-if-match", Told("\"x\"")),
+    (&[], "x-amz-rename-source-if-modified-since", Told("NOW")),
+    (&[], "x-amz-rename-source-if-none-match", Told("*")),
+    (&[], "x-amz-rename-source-if-unmodified-since", Told(DATE)),
+    (&[], "x-amz-request-payer", NOBODY_PAYS),
+    (&[], "x-amz-sdk-checksum-algorithm", FOR_SDKS),
+    (&[], "x-amz-server-side-encryption", Told("bogus")),
+    (&[], "x-amz-server-side-encryption-aws-kms-key-id", Told("alias/first")),
+    (&[], "x-amz-server-side-encryption-bucket-key-enabled", Told("maybe")),
+    (&[], "x-amz-server-side-encryption-context", Told("nonsense")),
+    (&[], "x-amz-server-side-encryption-customer-algorithm", Told("AES256")),
+    (&[], "x-amz-server-side-encryption-customer-key", Told("AAAA")),
+    (&[], "x-amz-server-side-encryption-customer-key-md5", Told("AAAA")),
+    (
+        &[],
+        "x-amz-skip-destination-validation",
+        Moot { value: "true", why: "no destination can be configured" },
+    ),
+    (&[], "x-amz-source-expected-bucket-owner", Told(NOBODY)),
+    (&[], "x-amz-storage-class", Told("BOGUS")),
+    // A copy that keeps its source's tags has no use for others.
+    (&[CopyObject], "x-amz-tagging", In("copy_object")),
+    (&[], "x-amz-tagging", Told("a=b&a=c")),
+    (&[], "x-amz-tagging-directive", Told("bogus")),
+    (&[], "x-amz-transition-default-minimum-object-size", Told("bogus")),
+    (&[], "x-amz-website-redirect-location", Told("nowhere")),
+    (&[], "x-amz-write-offset-bytes", Refused("0")),
+    (&[], "bucket-region", Told("eu-west-1")),
+    (
+        &[
+            ListBucketAnalyticsConfigurations,
+            ListBucketIntelligentTieringConfigurations,
+            ListBucketMetricsConfigurations,
+        ],
+        "continuation-token",
+        EMPTY,
+    ),
+    (&[], "continuation-token", Told("!")),
+    (&[], "delimiter", Told("e")),
+    (&[], "encoding-type", Told("bogus")),
+    (&[], "fetch-owner", Told("true")),
+    (&[], "id", Part),
+    (&[], "key-marker", Told("z")),
+    (&[], "marker", Told("z")),
+    (&[], "max-buckets", Told("many")),
+    (&[], "max-keys", Told("many")),
+    (&[], "max-parts", Told("many")),
+    (&[], "max-uploads", Told("many")),
+    (&[], "part-number-marker", Told("many")),
+    (&[UploadPart, UploadPartCopy], "partNumber", Part),
+    (&[], "partNumber", Told("2")),
+    (&[], "prefix", Told("z")),
+    (&[], "response-cache-control", Told("no-cache")),
+    (&[], "response-content-disposition", Told("attachment")),
+    (&[], "response-content-encoding", Told("gzip")),
+    (&[], "response-content-language", Told("la")),
+    (&[], "response-content-type", Told("text/x-test")),
+    (&[], "response-expires", Told(DATE)),
+    (&[], "start-after", Told("z")),
+    (&[], "upload-id-marker", In("list_multipart_uploads")),
+    (&[], "uploadId", Part),
+    (&[], "version-id-marker", Told("nonsense")),
+    (&[], "versionId", Told("nonsense")),
+];
