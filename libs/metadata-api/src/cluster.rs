@@ -243,7 +243,7 @@ impl ClusterMap {
         let (mut silent_nodes, mut missed_disks) = (BTreeSet::new(), 0);
         for disk in self.disks.iter().filter(|disk| disk.state != DiskState::Gone) {
             let node = nodes.get(&disk.node);
-            if disk.intent.removes() || node.is_some_and(|node| node.intent.removes()) {
+            if disk.intent == Intent::Remove || node.is_some_and(|node| node.intent == Intent::Remove) {
                 continue;
             }
             disks += 1;

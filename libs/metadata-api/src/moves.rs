@@ -95,21 +95,12 @@ pub enum Intent {
     Drain = 1,
     /// As `Drain`; once no group names it, it is gone for good.
     Remove = 2,
-    /// As `Remove`; and what cannot be rebuilt without it, should it be silent, is given up: its operator knows that there is
-    /// such.
-    RemoveAcceptingLoss = 3,
 }
 
 impl Intent {
     /// The intent of a persistent number.
     pub fn from_number(number: i64) -> Option<Self> {
-        let all = [Self::Serve, Self::Drain, Self::Remove, Self::RemoveAcceptingLoss];
-        all.into_iter().find(|intent| *intent as i64 == number)
-    }
-
-    /// Whether it is to be gone for good, one way or the other.
-    pub fn removes(self) -> bool {
-        matches!(self, Self::Remove | Self::RemoveAcceptingLoss)
+        [Self::Serve, Self::Drain, Self::Remove].into_iter().find(|intent| *intent as i64 == number)
     }
 }
 

@@ -14,7 +14,7 @@ use chunk_api::{
 };
 use env::Env;
 use futures_util::{FutureExt, future::join_all};
-use metadata_api::{DiskRegistration, DiskState, MapDisk, Metadata, NodeRegistration};
+use metadata_api::{DiskRegistration, DiskState, Intent, MapDisk, Metadata, NodeRegistration};
 use service_kit::Shutdown;
 use shard_store::{DiskOptions, DiskStore, OpenError, ScanTurns, ShardStore};
 use telemetry::Samples;
@@ -249,13 +249,13 @@ impl ChunkNode {
 /// The disks that a node is to have in folders, as far as the metadata service knows.
 async fn known_disks(metadata: &dyn Metadata, node: NodeId) -> Result<Vec<DiskId>, metadata_api::Error> {
     let map = metadata.cluster_map(None).await?.unwrap_or_default();
-    if map.nodes.iter().any(|known| known.node == node && known.intent.removes()) {
+    if map.nodes.iter().any(|known| known.node == node && known.intent == Intent::Remove) {
         return Ok(Vec::new());
     }
     let stays = |disk: &&MapDisk| {
         disk.node == node
             && disk.state != DiskState::Gone
-            && !disk.intent.removes()
+            && disk.intent != Intent::Remove
             && disk.medium != shard_store_s3::MEDIUM
     };
     Ok(map.disks.iter().filter(stays).map(|disk| disk.disk).collect())

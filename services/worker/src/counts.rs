@@ -3,7 +3,7 @@
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use metadata_api::{ClusterMap, DiskState, JobName, MapDisk, MapNode, NodeState};
+use metadata_api::{ClusterMap, DiskState, Intent, JobName, MapDisk, MapNode, NodeState};
 use placement::spare_shards;
 use telemetry::{Counter, Gauge, Samples, Source, metrics};
 use types::{DiskId, NodeId};
@@ -21,7 +21,6 @@ metrics! {
     MOVES_PENDING: gauge("ashlar_moves_pending", [], "Moves of placement groups' indexes in the cluster map.");
     MOVES_RUNNING: gauge("ashlar_moves_in_progress", [], "Moves that this worker carries out now.");
     MOVES_FINISHED: counter("ashlar_moves_finished_total", [], "Moves that this worker finished.");
-    MOVES_LOST: counter("ashlar_moves_given_up_chunks_total", [], "Chunks without which this worker finished moves, because they cannot be rebuilt and the operator of the lost disks accepts that; one of which several shards were to move counts with each.");
     MOVE_BYTES: counter("ashlar_moves_written_bytes_total", [], "Bytes of shards that moves brought over.");
     LEASES: gauge("ashlar_leases", ["state"], "Leases of gateways and workers: live, revoked (to be reaped). Only from the worker that has the job reap.");
     REAPED: counter("ashlar_reaped_leases_total", [], "Revoked leases that were looked through and forgotten.");
@@ -54,7 +53,6 @@ pub(crate) struct Counts {
     pub(crate) repair_bytes: Counter,
     pub(crate) moves_running: Gauge,
     pub(crate) moves_finished: Counter,
-    pub(crate) moves_lost: Counter,
     pub(crate) move_bytes: Counter,
     live_leases: Gauge,
     revoked_leases: Gauge,
@@ -225,7 +223,6 @@ impl Source for WorkerSource {
         samples.add(&REPAIR_BYTES, &[], &counts.repair_bytes);
         samples.add(&MOVES_RUNNING, &[], &counts.moves_running);
         samples.add(&MOVES_FINISHED, &[], &counts.moves_finished);
-        samples.add(&MOVES_LOST, &[], &self.counts.moves_lost);
         samples.add(&MOVE_BYTES, &[], &counts.move_bytes);
         samples.add(&LEASES, &["live"], &counts.live_leases);
         samples.add(&LEASES, &["revoked"], &counts.revoked_leases);
@@ -269,7 +266,7 @@ fn tell(map: &ClusterMap, samples: &mut Samples) {
 /// Whether nothing is left of a node that was to be removed.
 fn is_removed(map: &ClusterMap, node: &MapNode) -> bool {
     let mut disks = map.disks.iter().filter(|disk| disk.node == node.node);
-    node.intent.removes() && disks.all(|disk| disk.state == DiskState::Gone)
+    node.intent == Intent::Remove && disks.all(|disk| disk.state == DiskState::Gone)
 }
 
 /// Groups that lack shards, by [`SPARES`].

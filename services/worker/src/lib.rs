@@ -33,7 +33,6 @@ mod inventory;
 mod jobs;
 mod leases;
 mod lifecycle;
-mod losses;
 mod mover;
 mod nodes;
 mod options;
@@ -55,7 +54,6 @@ pub use audit::{
 };
 pub use config::Config;
 pub use counts::METRICS;
-pub use losses::{Losses, LostObject, losses};
 pub use options::{AuditSchedule, LifecycleOptions, Options};
 pub use server::{BindError, Server, Worker};
 

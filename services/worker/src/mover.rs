@@ -19,13 +19,7 @@ use placement::{CurrentGroup, PendingMove, is_blocked, spare_shards};
 use types::{Coding, DiskId, GroupId, ShardIndex};
 
 use self::pass::{Pass, pass};
-use crate::{
-    context::Context,
-    jobs::Progress,
-    losses::{Losses, LostObject},
-    presence::is_loss_accepted,
-    throttle::Throttle,
-};
+use crate::{context::Context, jobs::Progress, throttle::Throttle};
 
 /// Pause between looks for moves.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -59,13 +53,7 @@ pub(crate) struct Move {
     pub(crate) index: ShardIndex,
     pub(crate) to: DiskId,
     pub(crate) since: i64,
-    /// Disks of its group whose operator accepts that something is lost with them.
-    accepting: usize,
 }
-
-/// Wait before a move that lacks what is lost is tried again, unless its operator accepts that meanwhile: all rows are read to find
-/// out.
-const LOST_RETRY: Duration = Duration::from_secs(600);
 
 /// Names a move; a move that was sent elsewhere has another name.
 pub(crate) type Key = (GroupId, ShardIndex, i64);
@@ -85,8 +73,6 @@ enum Left {
     Gone,
     /// It cannot be finished now.
     Unfinished { reason: String },
-    /// It cannot be finished without losses that nobody has accepted.
-    Lost { reason: String },
 }
 
 /// Carries moves out as long as this worker has the job.
@@ -113,7 +99,7 @@ pub(crate) async fn work(context: Context, progress: Progress) {
                 waiting.keep(&moves);
                 let now = context.env.now();
                 for ready in moves {
-                    if waiting.is_over(&ready.pending, now) && active.enter(&ready) {
+                    if waiting.is_over(&ready.pending.key(), now) && active.enter(&ready) {
                         running.push(carry_out(&context, &throttle, &progress, ready.pending));
                     }
                 }
@@ -222,7 +208,6 @@ fn moves(map: &ClusterMap) -> Vec<Move> {
                 index: pending.index,
                 to: pending.to,
                 since: pending.since,
-                accepting: group.named_disks().filter(|disk| is_loss_accepted(map, *disk)).count(),
             }));
         }
     }
@@ -301,13 +286,11 @@ async fn bring_over(
         match pass(context, throttle, progress, pending).await? {
             Pass::Gone => return Ok(Left::Gone),
             Pass::Incomplete { reason } => return Ok(Left::Unfinished { reason }),
-            Pass::Lost { reason } => return Ok(Left::Lost { reason }),
-            Pass::Complete { brought, bytes, lost } => {
+            Pass::Complete { brought, bytes } => {
                 all_bytes += bytes;
                 if brought == 0 && is_known {
                     context.metadata.finish_move(pending.group.id, pending.index, pending.since).await?;
                     context.counts.moves_finished.increment();
-                    tell_lost(context, &lost);
                     return Ok(Left::Finished { bytes: all_bytes });
                 }
                 if !is_known && !wait_for_writers(context, pending.since).await? {
@@ -319,16 +302,6 @@ async fn bring_over(
         }
     }
     Ok(Left::Unfinished { reason: "there was something to bring over in every pass".to_owned() })
-}
-
-/// Says what a move was finished without.
-fn tell_lost(context: &Context, lost: &Losses) {
-    context.counts.moves_lost.add(lost.chunks.len() as u64);
-    for LostObject { chunk, bucket, key } in &lost.contents {
-        let bucket = bucket.as_ref().map(ToString::to_string);
-        let key = key.as_ref().map(ToString::to_string);
-        tracing::warn!(%chunk, bucket, key, "a chunk is lost, and given up as the operator of its disk said");
-    }
 }
 
 /// Whether every writer goes by a map that has the moves of `since`.
@@ -358,7 +331,6 @@ struct Wait {
     until: Instant,
     pause: Duration,
     reason: String,
-    accepting: usize,
 }
 
 impl Waiting {
@@ -368,32 +340,27 @@ impl Waiting {
         self.moves.retain(|key, _| keys.contains(key));
     }
 
-    /// Whether the move may be tried again.
-    fn is_over(&self, pending: &Move, now: Instant) -> bool {
-        let wait = self.moves.get(&pending.key());
-        wait.is_none_or(|wait| wait.until <= now || wait.accepting != pending.accepting)
+    fn is_over(&self, key: &Key, now: Instant) -> bool {
+        self.moves.get(key).is_none_or(|wait| wait.until <= now)
     }
 
     fn take_in(&mut self, ended: &Move, left: Left, now: Instant) {
         let Move { group, index, to, since, .. } = ended;
         let (group, index) = (group.id.0, index.0);
-        let is_lost = matches!(left, Left::Lost { .. });
         match left {
             Left::Finished { bytes } => {
                 tracing::info!(group, index, %to, since, bytes, "finished a move");
                 self.moves.remove(&ended.key());
             }
             Left::Gone => drop(self.moves.remove(&ended.key())),
-            Left::Unfinished { reason } | Left::Lost { reason } => {
+            Left::Unfinished { reason } => {
                 let before = self.moves.get(&ended.key()).filter(|before| before.reason == reason);
                 let pause = before.map_or(RETRY, |before| (before.pause * 2).min(RETRY_MAX));
-                let pause = if is_lost { LOST_RETRY } else { pause };
                 // Told when it changes, not every time.
                 if before.is_none() {
                     tracing::warn!(group, index, %to, reason, "a move cannot be finished now");
                 }
-                let accepting = ended.accepting;
-                self.moves.insert(ended.key(), Wait { until: now.after(pause), pause, reason, accepting });
+                self.moves.insert(ended.key(), Wait { until: now.after(pause), pause, reason });
             }
         }
     }

@@ -76,18 +76,9 @@ pub(crate) fn is_given_up(map: &ClusterMap, id: DiskId) -> bool {
     let disk = map.disks.iter().find(|disk| disk.disk == id);
     disk.is_some_and(|disk| {
         let node = map.nodes.iter().find(|node| node.node == disk.node);
-        let is_removed = disk.intent.removes() || node.is_some_and(|node| node.intent.removes());
+        let is_removed =
+            disk.intent == Intent::Remove || node.is_some_and(|node| node.intent == Intent::Remove);
         disk.state != DiskState::Up && is_removed
-    })
-}
-
-/// Whether the operator of a disk that was given up knows that something is lost with it.
-pub(crate) fn is_loss_accepted(map: &ClusterMap, id: DiskId) -> bool {
-    let accepts = |intent: Intent| intent == Intent::RemoveAcceptingLoss;
-    let disk = map.disks.iter().find(|disk| disk.disk == id);
-    disk.is_some_and(|disk| {
-        let node = map.nodes.iter().find(|node| node.node == disk.node);
-        accepts(disk.intent) || node.is_some_and(|node| accepts(node.intent))
     })
 }
 

@@ -98,16 +98,11 @@ pub async fn silent_disks_are_given_up_with_the_garbage_of_their_groups(store: &
     for id in [disk, other, moved.to].map(|disk| pool.node_of(disk).node) {
         store.set_node_intent(id, Intent::Remove).await.expect("a node");
     }
-    store.set_disk_intent(moved.to, Intent::RemoveAcceptingLoss).await.expect("a disk");
     delete(store, &name, &k, None).await;
     expect_freed(store, minter.lease, &[stored.chunk]).await;
     let intent = async |disk| map_disk(store, disk).await.intent;
     assert_eq!(intent(disk).await, Intent::Remove, "it may have what was forgotten");
-    assert_eq!(
-        intent(moved.to).await,
-        Intent::RemoveAcceptingLoss,
-        "it is removed by its own intent already"
-    );
+    assert_eq!(intent(moved.to).await, Intent::Remove, "it may have what was forgotten");
     assert_eq!(intent(other).await, Intent::Serve, "nothing of the group is on it");
     assert_eq!(intent(group.disks[1]).await, Intent::Serve, "it is waited for");
 }
@@ -194,7 +189,7 @@ pub async fn intents_are_kept(store: &Store) {
     let pool = Pool::new(store, "1+1", 2).await;
     let registered = &pool.nodes[0];
     let (id, disk) = (registered.node, registered.disks[0].disk);
-    for intent in [Intent::Drain, Intent::Remove, Intent::RemoveAcceptingLoss, Intent::Serve] {
+    for intent in [Intent::Drain, Intent::Remove, Intent::Serve] {
         let before = epoch(store).await;
         store.set_node_intent(id, intent).await.expect("a known node");
         assert!(epoch(store).await > before);
@@ -224,7 +219,7 @@ pub async fn a_removed_disk_is_gone_once_no_group_names_it(store: &Store) {
     assert_eq!(disk_state(store, spares[1]).await, DiskState::Gone, "no group names it");
 
     let (by_disk, by_node) = (group.disks[0], group.disks[1]);
-    store.set_disk_intent(by_disk, Intent::RemoveAcceptingLoss).await.expect("a known disk");
+    store.set_disk_intent(by_disk, Intent::Remove).await.expect("a known disk");
     assert_eq!(disk_state(store, by_disk).await, DiskState::Up, "a group names it");
     let pending = pool.begin(store, 0).await;
     assert_eq!(disk_state(store, by_disk).await, DiskState::Up, "its shards are still on their way");

@@ -127,7 +127,7 @@ impl Cluster {
     }
 
     pub(super) fn set_node_intent(&mut self, id: NodeId, intent: Intent) -> Result<(), Error> {
-        let removed = self.disks.values().filter(|disk| disk.node == id && disk.intent.removes());
+        let removed = self.disks.values().filter(|disk| disk.node == id && disk.intent == Intent::Remove);
         let removed: Vec<DiskId> = removed.map(|disk| disk.report.disk).collect();
         if intent == Intent::Serve && removed.into_iter().any(|disk| self.has_forgotten(disk)) {
             return Err(malformed("what a disk of the node has may be deleted"));
@@ -145,7 +145,7 @@ impl Cluster {
     pub(super) fn set_disk_intent(&mut self, id: DiskId, intent: Intent) -> Result<(), Error> {
         let has_forgotten = self.has_forgotten(id);
         let disk = self.disks.get_mut(&id).ok_or(Error::DiskNotFound { disk: id })?;
-        if disk.gone && !intent.removes() {
+        if disk.gone && intent != Intent::Remove {
             return Err(malformed("the disk is gone"));
         }
         if intent == Intent::Serve && has_forgotten {
@@ -166,7 +166,7 @@ impl Cluster {
         let is_waited_for = |id: &DiskId| {
             let disk = self.disks.get(id);
             disk.is_none_or(|disk| {
-                self.state(disk) == DiskState::Up || !self.intent(disk).removes() && !disk.gone
+                self.state(disk) == DiskState::Up || self.intent(disk) != Intent::Remove && !disk.gone
             })
         };
         if disks.iter().any(is_waited_for) {
@@ -174,7 +174,7 @@ impl Cluster {
         }
         for id in disks {
             if let Some(disk) = self.disks.get_mut(id).filter(|disk| !disk.gone && !disk.given_up) {
-                (disk.given_up, disk.intent) = (true, disk.intent.max(Intent::Remove));
+                (disk.given_up, disk.intent) = (true, Intent::Remove);
                 self.epoch += 1;
             }
         }
@@ -185,7 +185,8 @@ impl Cluster {
     pub(super) fn lost_of_groups(&self, groups: &BTreeSet<GroupId>) -> Vec<DiskId> {
         let named: BTreeSet<DiskId> =
             self.groups().filter(|group| groups.contains(&group.id)).flat_map(disks_of).collect();
-        let is_lost = |disk: &Disk| self.state(disk) == DiskState::Down && self.intent(disk).removes();
+        let is_lost =
+            |disk: &Disk| self.state(disk) == DiskState::Down && self.intent(disk) == Intent::Remove;
         named.into_iter().filter(|id| self.disks.get(id).is_some_and(is_lost)).collect()
     }
 
@@ -214,7 +215,7 @@ impl Cluster {
         let removed: BTreeSet<DiskId> = self
             .disks
             .iter()
-            .filter(|(id, disk)| self.intent(disk).removes() && !named.contains(id))
+            .filter(|(id, disk)| self.intent(disk) == Intent::Remove && !named.contains(id))
             .map(|(id, _)| *id)
             .collect();
         for (_, disk) in self.disks.iter_mut().filter(|(id, _)| removed.contains(id)) {

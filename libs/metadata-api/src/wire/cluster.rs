@@ -70,7 +70,6 @@ pub(crate) fn intent(value: i32) -> Result<Intent, WireError> {
         Ok(proto::Intent::Serve) => Ok(Intent::Serve),
         Ok(proto::Intent::Drain) => Ok(Intent::Drain),
         Ok(proto::Intent::Remove) => Ok(Intent::Remove),
-        Ok(proto::Intent::RemoveAcceptingLoss) => Ok(Intent::RemoveAcceptingLoss),
         Ok(proto::Intent::Unspecified) | Err(_) => Err(WireError::UnknownValue { field: "intent", value }),
     }
 }
@@ -81,7 +80,6 @@ impl From<Intent> for proto::Intent {
             Intent::Serve => Self::Serve,
             Intent::Drain => Self::Drain,
             Intent::Remove => Self::Remove,
-            Intent::RemoveAcceptingLoss => Self::RemoveAcceptingLoss,
         }
     }
 }

@@ -243,7 +243,6 @@ fn intent(intent: Intent) -> &'static str {
         Intent::Serve => "serve",
         Intent::Drain => "drain",
         Intent::Remove => "remove",
-        Intent::RemoveAcceptingLoss => "remove, accepting loss",
     }
 }
 

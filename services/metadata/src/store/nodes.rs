@@ -180,7 +180,7 @@ impl MetadataStore {
         }
         if intent == Intent::Serve {
             let sql = "SELECT d.disk_id FROM disks AS d WHERE d.node_id = $1 AND d.given_up = 1 AND d.gone = 0 \
-                       AND d.intent >= 2";
+                       AND d.intent = 2";
             for mut row in tx.fetch_all(sql, vec![id.into()]).await? {
                 refuse_forgotten(tx, DiskId(row.array()?)).await?;
             }
@@ -205,7 +205,7 @@ impl MetadataStore {
         let row = tx.fetch_optional(sql, vec![id.into()]).await?;
         let mut row = row.ok_or(Error::DiskNotFound { disk })?;
         let (known, is_gone, is_given_up) = (read_intent(&mut row)?, row.bool()?, row.bool()?);
-        if is_gone && !intent.removes() {
+        if is_gone && intent != Intent::Remove {
             return Err(malformed(format!("disk {disk} is gone")));
         }
         if known == intent {
@@ -238,7 +238,7 @@ pub(super) async fn give_up(tx: &mut Tx, disks: &[DiskId]) -> Result<bool, Datab
         find_each(
             "disks",
             "t.disk_id = r.column1 AND (t.gone = 1 OR EXISTS (SELECT 1 FROM nodes AS n \
-             WHERE n.node_id = t.node_id AND (t.intent >= 2 OR n.intent >= 2) AND (t.attached = 0 OR n.state = 2)))",
+             WHERE n.node_id = t.node_id AND (t.intent = 2 OR n.intent = 2) AND (t.attached = 0 OR n.state = 2)))",
             "",
         )
     );
@@ -254,7 +254,8 @@ pub(super) async fn give_up(tx: &mut Tx, disks: &[DiskId]) -> Result<bool, Datab
         return Ok(false);
     }
     if !unmarked.is_empty() {
-        let sql = "UPDATE disks SET given_up = 1, intent = CASE WHEN disks.intent > 2 THEN disks.intent ELSE 2 END FROM {rows} AS r WHERE disks.disk_id = r.column1";
+        let sql =
+            "UPDATE disks SET given_up = 1, intent = 2 FROM {rows} AS r WHERE disks.disk_id = r.column1";
         tx.execute_rows(sql, &[], &unmarked).await?;
         raise_epoch(tx).await?;
     }
@@ -264,7 +265,7 @@ pub(super) async fn give_up(tx: &mut Tx, disks: &[DiskId]) -> Result<bool, Datab
 /// Disks that [`give_up`] would mark: that are silent and to be removed, and not marked yet.
 pub(super) async fn unmarked_lost(tx: &mut Tx) -> Result<BTreeSet<DiskId>, DatabaseError> {
     let sql = "SELECT d.disk_id FROM disks AS d JOIN nodes AS n ON n.node_id = d.node_id WHERE d.gone = 0 \
-               AND d.given_up = 0 AND (d.intent >= 2 OR n.intent >= 2) AND (d.attached = 0 OR n.state = 2)";
+               AND d.given_up = 0 AND (d.intent = 2 OR n.intent = 2) AND (d.attached = 0 OR n.state = 2)";
     let mut rows = tx.fetch_all(sql, Vec::new()).await?;
     rows.iter_mut().map(|row| Ok(DiskId(row.array()?))).collect()
 }
@@ -297,7 +298,7 @@ async fn update_free_space(tx: &mut Tx, disks: &[DiskRegistration]) -> Result<()
 /// locked the cluster's row and raises the epoch.
 pub(crate) async fn settle_removed(tx: &mut Tx) -> Result<(), DatabaseError> {
     let sql = "SELECT d.disk_id FROM disks AS d JOIN nodes AS n ON n.node_id = d.node_id \
-               WHERE d.gone = 0 AND (d.intent >= 2 OR n.intent >= 2)";
+               WHERE d.gone = 0 AND (d.intent = 2 OR n.intent = 2)";
     let mut removed = BTreeSet::new();
     for mut row in tx.fetch_all(sql, Vec::new()).await? {
         removed.insert(DiskId(row.array()?));

@@ -9,13 +9,12 @@ use chunk_api::Error as ChunkError;
 use data_pool::{ChunkList, ListedChunk, Look, UnreachedDisk};
 use futures_util::{StreamExt, stream};
 use metadata_api::{ClusterMap, Error, PAGE_SIZE_MAX, PlacementGroup};
-use types::{ChunkId, Coding, DiskId, GroupId, ShardIndex};
+use types::{ChunkId, Coding, GroupId, ShardIndex};
 
 use super::{Move, is_pending};
 use crate::{
     context::Context,
     jobs::Progress,
-    losses::{Losses, losses, losses_among},
     presence,
     restore::{Outcome, Target, restore},
     standing,
@@ -44,12 +43,10 @@ pub(super) enum Pass {
     /// The move is not there any more, or is another.
     Gone,
     /// Every named chunk that is known has its shard at the new disk now; `brought` of them had to be brought over and
-    /// had been written before the move. The lost ones need not be there, as the operator of their disks says.
-    Complete { brought: usize, bytes: u64, lost: Losses },
+    /// had been written before the move.
+    Complete { brought: usize, bytes: u64 },
     /// Some chunks' shards could not be brought over, or it is not known which chunks there are.
     Incomplete { reason: String },
-    /// There are chunks that cannot be rebuilt whatever is waited for, and nobody has said that this is known.
-    Lost { reason: String },
 }
 
 /// What is known of a group when it was gone over.
@@ -61,8 +58,6 @@ struct Tally<'a> {
     brought: usize,
     bytes: u64,
     open: Vec<(ListedChunk, String)>,
-    /// What nobody waits for.
-    lost: Losses,
 }
 
 /// Goes over the group once.
@@ -81,16 +76,7 @@ pub(super) async fn pass(
     if list.epoch() < pending.since {
         return Ok(incomplete("the cluster map is older than the move"));
     }
-    let mut tally = Tally {
-        context,
-        throttle,
-        progress,
-        pending,
-        brought: 0,
-        bytes: 0,
-        open: Vec::new(),
-        lost: Losses::default(),
-    };
+    let mut tally = Tally { context, throttle, progress, pending, brought: 0, bytes: 0, open: Vec::new() };
     loop {
         let batch = next_batch(&mut list).await;
         if batch.is_empty() {
@@ -107,21 +93,15 @@ pub(super) async fn pass(
         }
         tally.go_over(batch, &doubted).await?;
         if tally.open.len() > OPEN_MAX {
-            if let Some(lost) = tally.go_without_lost(false).await? {
-                return Ok(lost);
-            }
-            if tally.open.len() > OPEN_MAX / 2 {
-                return Ok(tally.given_up());
-            }
+            return Ok(tally.given_up());
         }
     }
     let shown = tally.shown(list.shown_indexes(), list.unreached()).await?;
-    let unknown = unknown_chunks(pending, &shown);
-    if let (Some(reason), false) = (&unknown, shown.is_given_up) {
-        return Ok(incomplete(reason));
+    if let Some(reason) = unknown_chunks(pending, &shown) {
+        return Ok(Pass::Incomplete { reason });
     }
-    // Chunks of which no disk that answers has a shard. Where these disks do not show which chunks there are the rows do.
-    for chunk in missing.into_keys().filter(|_| unknown.is_none()) {
+    // Chunks of which no disk that answers has a shard.
+    for chunk in missing.into_keys() {
         let found = context.pool.find_chunk(pending.group.id, chunk).await;
         let found = found.unwrap_or(ListedChunk { chunk, shards: Vec::new() });
         tally.open.push((found, "no disk that answers has a shard of it".to_owned()));
@@ -130,19 +110,11 @@ pub(super) async fn pass(
         }
     }
     tally.look_again().await?;
-    // Of a chunk that the queue alone tells of only its row says how it is coded.
-    let by_rows = unknown.is_some() || tally.open.iter().any(|(chunk, _)| chunk.shards.is_empty());
-    if shown.is_given_up
-        && (by_rows || !tally.open.is_empty())
-        && let Some(lost) = tally.go_without_lost(by_rows).await?
-    {
-        return Ok(lost);
-    }
     if !tally.open.is_empty() {
         return Ok(tally.given_up());
     }
     let brought = tally.brought + usize::from(has_more);
-    Ok(Pass::Complete { brought, bytes: tally.bytes, lost: tally.lost })
+    Ok(Pass::Complete { brought, bytes: tally.bytes })
 }
 
 fn incomplete(reason: &str) -> Pass {
@@ -204,8 +176,6 @@ struct Shown {
     explained: BTreeSet<ShardIndex>,
     /// Whether there is no place but those that were listed.
     is_all: bool,
-    /// Whether there are others, and all of them were given up.
-    is_given_up: bool,
 }
 
 /// Why it is not known which chunks there are, if so.
@@ -240,57 +210,15 @@ impl Tally<'_> {
         unreached: &[UnreachedDisk],
     ) -> Result<Shown, Error> {
         if unreached.is_empty() {
-            return Ok(Shown { explained: indexes.clone(), indexes, is_all: true, is_given_up: false });
+            return Ok(Shown { explained: indexes.clone(), indexes, is_all: true });
         }
         let map = self.context.map().await?;
         if unreached.iter().all(|unreached| presence::is_given_up(&map, unreached.disk)) {
-            return Ok(Shown { explained: indexes.clone(), indexes, is_all: false, is_given_up: true });
+            return Ok(Shown { explained: indexes.clone(), indexes, is_all: false });
         }
         let group = find_group(&map, self.pending.group.id).unwrap_or(&self.pending.group);
         let explained = presence::explained(&self.context.pool, group).await;
-        let explained = indexes.intersection(&explained).copied().collect();
-        Ok(Shown { explained, indexes, is_all: false, is_given_up: false })
-    }
-
-    /// Leaves out, of what is open, the chunks that are lost with disks that were given up, where the operator of all these disks
-    /// knows of it; where that is all that is open and nobody does, answers how many they are. `by_rows` looks through all rows for
-    /// more of them, because the disks do not show which chunks there are.
-    async fn go_without_lost(&mut self, by_rows: bool) -> Result<Option<Pass>, Error> {
-        let Self { context, pending, .. } = *self;
-        let map = context.map().await?;
-        let group = find_group(&map, pending.group.id).unwrap_or(&pending.group);
-        let given_up: BTreeSet<DiskId> =
-            group.named_disks().filter(|disk| presence::is_given_up(&map, *disk)).collect();
-        if given_up.is_empty() {
-            return Ok(None);
-        }
-        let is_given_up = |disk: DiskId| given_up.contains(&disk);
-        let lost = if by_rows {
-            let groups = BTreeSet::from([pending.group.id]);
-            losses(&*context.metadata, &context.pool, &groups, &is_given_up).await?
-        } else {
-            let open = self.open.iter().map(|(chunk, _)| chunk);
-            losses_among(&context.pool, pending.group.id, open, &is_given_up).await
-        };
-        if lost.chunks.is_empty() {
-            return Ok(None);
-        }
-        if given_up.iter().all(|disk| presence::is_loss_accepted(&map, *disk)) {
-            self.open.retain(|(open, _)| !lost.chunks.contains(&open.chunk));
-            self.lost.add(lost);
-            return Ok(None);
-        }
-        if self.open.iter().any(|(open, _)| !lost.chunks.contains(&open.chunk)) {
-            return Ok(None);
-        }
-        let disks: Vec<String> = given_up.iter().map(ToString::to_string).collect();
-        let reason = format!(
-            "{} chunks on record cannot be rebuilt without disks that are silent and to be removed: {}; bring them back, or \
-             remove them with --accept-loss",
-            lost.chunks.len(),
-            disks.join(", ")
-        );
-        Ok(Some(Pass::Lost { reason }))
+        Ok(Shown { explained: indexes.intersection(&explained).copied().collect(), indexes, is_all: false })
     }
 
     fn given_up(&self) -> Pass {
@@ -467,7 +395,7 @@ mod tests {
     /// Indexes that were listed, of which these are explained.
     fn shown(indexes: &[u8], explained: &[u8], is_all: bool) -> Shown {
         let set = |indexes: &[u8]| -> BTreeSet<_> { indexes.iter().copied().map(ShardIndex).collect() };
-        Shown { indexes: set(indexes), explained: set(explained), is_all, is_given_up: false }
+        Shown { indexes: set(indexes), explained: set(explained), is_all }
     }
 
     #[test]

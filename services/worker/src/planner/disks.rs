@@ -71,7 +71,7 @@ fn judge(map: &ClusterMap, disk: &MapDisk, is_lost: bool, is_mass_loss: bool) ->
     let is_up = disk.state == MapState::Up && node.is_some_and(|node| node.state == NodeState::Up);
     let serves = disk.intent == Intent::Serve && node.is_some_and(|node| node.intent == Intent::Serve);
     // Whoever is to be removed is known not to come back.
-    let may_return = !disk.intent.removes() && node.is_none_or(|node| !node.intent.removes());
+    let may_return = disk.intent != Intent::Remove && node.is_none_or(|node| node.intent != Intent::Remove);
     let state = match node.map(|node| node.state) {
         None | Some(NodeState::Down) => DiskState::Lost,
         // It may still be read from, but nobody knows for how long.

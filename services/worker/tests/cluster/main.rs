@@ -33,6 +33,4 @@ mod queues;
 #[cfg(test)]
 mod recode;
 #[cfg(test)]
-mod removals;
-#[cfg(test)]
 mod transitions;

@@ -49,12 +49,7 @@ fn disk_state() -> impl Strategy<Value = DiskState> {
 }
 
 fn intent() -> impl Strategy<Value = Intent> {
-    prop_oneof![
-        Just(Intent::Serve),
-        Just(Intent::Drain),
-        Just(Intent::Remove),
-        Just(Intent::RemoveAcceptingLoss)
-    ]
+    prop_oneof![Just(Intent::Serve), Just(Intent::Drain), Just(Intent::Remove)]
 }
 
 fn shard_index() -> impl Strategy<Value = ShardIndex> {
