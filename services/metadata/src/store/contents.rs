@@ -16,6 +16,7 @@ use super::{
     cluster::malformed,
     codec::decode_manifest,
     engine::{DatabaseError, Failure, Tx},
+    reaping::end_current,
     version_row::Pages,
 };
 
@@ -157,7 +158,7 @@ impl Filling {
 }
 
 impl MetadataStore {
-    /// A page of one table's rows, at one snapshot.
+    /// A page of one table's rows, at one snapshot. What is on no page may be deleted, so that only a current primary answers.
     pub(super) async fn list_contents_page(
         &self,
         after: Option<&ContentPosition>,
@@ -180,9 +181,9 @@ impl MetadataStore {
             Position::Garbage(bucket, number) => list_garbage(&mut tx, &mut page, (bucket, number)).await,
         };
         let named = page.name_buckets(&mut tx).await;
-        tx.roll_back().await;
-        named?;
-        let next = next?.map(|next| ContentPosition(next.to_bytes()));
+        let next = end_current(tx, named.and(next).map_err(Failure::from))
+            .await?
+            .map(|next| ContentPosition(next.to_bytes()));
         Ok(ContentPage { rows: page.rows, next })
     }
 }

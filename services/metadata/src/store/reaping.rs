@@ -55,13 +55,13 @@ impl MetadataStore {
         }
         let mut tx = self.engine.snapshot().await?;
         let unnamed = find_unnamed_in(&mut tx, lease, chunks).await;
-        end(tx, unnamed).await
+        end_current(tx, unnamed).await
     }
 
     pub(super) async fn find_named(&self, chunks: &[(ChunkId, ChunkOwner)]) -> Result<Vec<ChunkId>, Failure> {
         let mut tx = self.engine.snapshot().await?;
         let unnamed = unnamed_of(&mut tx, chunks).await.map_err(Failure::from);
-        let unnamed = end(tx, unnamed).await?;
+        let unnamed = end_current(tx, unnamed).await?;
         let asked: BTreeSet<ChunkId> = chunks.iter().map(|(chunk, _)| *chunk).collect();
         Ok(asked.difference(&unnamed).copied().collect())
     }
@@ -90,7 +90,7 @@ impl MetadataStore {
 
 /// Ends the transaction with a note in the log. What nothing names is deleted, so a database that was replaced by another
 /// and does not know it must not answer: when standbys confirm commits, as failover demands, none confirms this one.
-async fn end<T>(mut tx: Tx, answer: Result<T, Failure>) -> Result<T, Failure> {
+pub(super) async fn end_current<T>(mut tx: Tx, answer: Result<T, Failure>) -> Result<T, Failure> {
     match answer {
         Ok(answer) => {
             tx.fetch_all(PROVE_CURRENT, Vec::new()).await?;

@@ -150,6 +150,8 @@ async fn a_primary_without_its_standbys_tells_nothing_to_be_unnamed() {
     for answer in [metadata.unnamed_chunks(minter.lease, &asked).await, metadata.named_chunks(&asked).await] {
         assert!(matches!(answer, Err(Error::Unavailable { .. } | Error::TimedOut)), "{answer:?}");
     }
+    let answer = metadata.list_contents(None, 10).await;
+    assert!(matches!(answer, Err(Error::Unavailable { .. } | Error::TimedOut)), "{answer:?}");
     cluster.query("postgres", "ALTER SYSTEM RESET synchronous_standby_names");
     cluster.query("postgres", "SELECT pg_reload_conf()");
     Env::real().sleep(Duration::from_millis(500)).await;
