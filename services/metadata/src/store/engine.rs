@@ -304,7 +304,7 @@ pub(crate) struct Tx {
 }
 
 impl Tx {
-    fn is_postgres(&self) -> bool {
+    pub(crate) fn is_postgres(&self) -> bool {
         matches!(self.lent, Some(Lent::Postgres(_)))
     }
 

@@ -20,8 +20,8 @@ use super::{
 /// Rows of a history that are in memory at a time: with manifests of 16 KiB at most, 8 MiB.
 const BATCH: i64 = 512;
 
-/// A record in the log of Postgres, after which the commit waits for standbys as any other does. SQLite has one writer, here.
-const PROVE_CURRENT: &str = "[SELECT 1 FROM pg_logical_emit_message(true, 'ashlar', '')|SELECT 1]";
+/// A record in the log of Postgres, after which the commit waits for standbys as any other does.
+const PROVE_CURRENT: &str = "SELECT 1 FROM pg_logical_emit_message(true, 'ashlar', '')";
 
 /// Which chunks have references. However many a chunk has, one is looked at.
 pub(crate) const REFERENCED: &str = "SELECT r.column1 FROM {rows} AS r \
@@ -88,18 +88,18 @@ impl MetadataStore {
     }
 }
 
-/// Ends the transaction with a note in the log. What nothing names is deleted, so a database that was replaced by another
+/// Ends the transaction, on Postgres with a note in the log. What nothing names is deleted, so a database that was replaced by another
 /// and does not know it must not answer: when standbys confirm commits, as failover demands, none confirms this one.
 pub(super) async fn end_current<T>(mut tx: Tx, answer: Result<T, Failure>) -> Result<T, Failure> {
     match answer {
-        Ok(answer) => {
+        Ok(answer) if tx.is_postgres() => {
             tx.fetch_all(PROVE_CURRENT, Vec::new()).await?;
             tx.commit().await?;
             Ok(answer)
         }
-        Err(failure) => {
+        answer => {
             tx.roll_back().await;
-            Err(failure)
+            answer
         }
     }
 }
