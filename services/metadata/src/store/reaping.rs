@@ -138,7 +138,7 @@ async fn unnamed_of(
         for bucket in buckets.get(&owner.bucket).into_iter().flatten() {
             look_through_versions(tx, *bucket, &owner.key, &mut sought).await?;
             look_through_parts(tx, *bucket, &owner.key, &mut sought).await?;
-            look_through_held_parts(tx, *bucket, &owner.key, &mut sought).await?;
+            look_through_list(tx, HELD_PARTS, (*bucket, owner.key.to_bytes()), &mut sought).await?;
         }
         unnamed.extend(sought.0);
     }
@@ -224,43 +224,23 @@ async fn look_through_parts(
         }
         for mut row in uploads {
             after = row.bytes()?;
-            look_through_upload(tx, bucket, &after, sought).await?;
+            look_through_list(tx, PARTS, (bucket, after.clone()), sought).await?;
         }
     }
     Ok(())
 }
 
-async fn look_through_held_parts(
+/// Looks through the manifests of one upload's parts ([`PARTS`]), or of one key's that wait to be freed ([`HELD_PARTS`]).
+async fn look_through_list(
     tx: &mut Tx,
-    bucket: BucketId,
-    key: &ObjectKey,
+    sql: &str,
+    (bucket, of): (BucketId, Bytes),
     sought: &mut Sought,
 ) -> Result<(), DatabaseError> {
     let mut after = -1;
     while !sought.0.is_empty() {
-        let values = vec![bucket.0.into(), key.to_bytes().into(), after.into(), BATCH.into()];
-        let parts = tx.fetch_all(HELD_PARTS, values).await?;
-        if parts.is_empty() {
-            break;
-        }
-        for mut row in parts {
-            after = row.i64()?;
-            sought.strike(row.optional_bytes()?)?;
-        }
-    }
-    Ok(())
-}
-
-async fn look_through_upload(
-    tx: &mut Tx,
-    bucket: BucketId,
-    upload: &Bytes,
-    sought: &mut Sought,
-) -> Result<(), DatabaseError> {
-    let mut after = 0;
-    while !sought.0.is_empty() {
-        let values = vec![bucket.0.into(), upload.clone().into(), after.into(), BATCH.into()];
-        let parts = tx.fetch_all(PARTS, values).await?;
+        let values = vec![bucket.0.into(), of.clone().into(), after.into(), BATCH.into()];
+        let parts = tx.fetch_all(sql, values).await?;
         if parts.is_empty() {
             break;
         }
