@@ -24,6 +24,9 @@ pub(super) enum Mode {
     Shut = 3,
     /// Keeps it and passes it on when the mode changes, though the client may be gone by then.
     Hold = 4,
+    /// Loses the answers to puts of shards and keeps requests for marks as [`Mode::Hold`] does; passes all else on, so that
+    /// the claim stays renewed.
+    Orphan = 5,
 }
 
 /// A gate on a port of its own.
@@ -86,6 +89,7 @@ async fn pass(env: Env, state: Arc<State>, mut client: Box<dyn Connection>, serv
     let Ok(mut server) = env.connect(&server).await else { return };
     let is = |wanted: Mode| state.mode.load(Ordering::SeqCst) == wanted as u8;
     let mut held_marks = false;
+    let mut loses_answer = false;
     let [mut from_client, mut from_server] = [vec![0; 64 << 10], vec![0; 64 << 10]];
     loop {
         tokio::select! {
@@ -107,10 +111,12 @@ async fn pass(env: Env, state: Arc<State>, mut client: Box<dyn Connection>, serv
                     let _ = client.write_all(answer.as_bytes()).await;
                     return;
                 }
-                if is(Mode::Hold) {
-                    held_marks = String::from_utf8_lossy(&from_client[..length]).contains("/marks/");
+                let marks = text.contains("/marks/");
+                loses_answer |= puts_shard && is(Mode::Orphan);
+                if is(Mode::Hold) || marks && is(Mode::Orphan) {
+                    held_marks = marks;
                     state.marks_held.fetch_add(usize::from(held_marks), Ordering::SeqCst);
-                    while is(Mode::Hold) {
+                    while is(Mode::Hold) || is(Mode::Orphan) {
                         env.sleep(Duration::from_millis(5)).await;
                     }
                 }
@@ -121,6 +127,9 @@ async fn pass(env: Env, state: Arc<State>, mut client: Box<dyn Connection>, serv
             read = server.read(&mut from_server) => {
                 let Ok(length @ 1..) = read else { return };
                 state.marks_answered.fetch_add(usize::from(std::mem::take(&mut held_marks)), Ordering::SeqCst);
+                if loses_answer {
+                    return;
+                }
                 if is(Mode::LoseAnswers) {
                     let left = state.to_lose.load(Ordering::SeqCst) - 1;
                     state.to_lose.store(left, Ordering::SeqCst);

@@ -149,9 +149,8 @@ async fn marks_of_a_killed_process_do_not_land_once_its_successor_has_read_them(
     let gate = Gate::start(&remote.env, &remote.address).await;
     let store = S3Store::open(&remote.env, remote.options_at(&gate.address, "p")).await.unwrap();
     let sample = Sample::single(1, 1, 1000);
-    gate.set(Mode::LoseAnswers);
+    gate.set(Mode::Orphan);
     assert_eq!(put(&store, &sample).await, Err(Error::TimedOut));
-    gate.set(Mode::Hold);
     let deadline = remote.env.now().after(Duration::from_secs(20));
     while gate.marks_held().0 == 0 {
         assert!(remote.env.now() < deadline, "the shard is not made void");
