@@ -602,6 +602,3 @@ impl Metadata for Fake {
         Ok(self.state().finish_garbage(items, epoch, given_up))
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,8 +1,8 @@
 //! The contract of the metadata service: buckets, keys, versions, uploads, leases and the cluster map.
 //!
 //! [`Metadata`] has an in-process implementation (`services/metadata`, on Postgres or SQLite), a network client and
-//! server ([`client`], [`server`]) and an in-memory fake ([`fake`]); all pass the [`conformance`] suite. No caller
-//! knows which one it talks to.
+//! server ([`client`], [`server`]) and an in-memory fake ([`fake`]); `tests/metadata-conformance` holds them all to it.
+//! No caller knows which one it talks to.
 //!
 //! Invariant: every mutation of a bucket has one number in that bucket's gapless commit order.
 //! Invariant: a call that answers `Ok` has been made durable; a call that fails has changed nothing, except after
@@ -12,7 +12,6 @@ mod background;
 mod bucket;
 pub mod client;
 mod cluster;
-pub mod conformance;
 mod contents;
 mod error;
 pub mod fake;

@@ -35,6 +35,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("ashlar", 5),
     ("harness", 6),
     ("layers", 6),
+    ("metadata-conformance", 6),
     ("model", 6),
     ("transport", 6),
 ];

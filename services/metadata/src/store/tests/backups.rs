@@ -6,11 +6,11 @@ use bytes::Bytes;
 use env::Env;
 use metadata_api::{
     AccountId, ChangeIdentities, Error, IdentityKind, IdentityRecord, JobName, Metadata, NodeState,
-    conformance::{
-        compare::compare,
-        support::{Pool, Store, bucket, key, put},
-    },
     fake::Fake,
+};
+use metadata_conformance::{
+    compare::compare,
+    support::{Pool, Store, bucket, key, put},
 };
 use types::BucketName;
 

@@ -3,12 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use env::Env;
-use metadata_api::{
-    ContentKind, ReplaceChunks, Replacement,
-    conformance::{
-        garbage::{collect, expect_freed},
-        support::{Minter, Pool, Store, bucket, chunks, copy, delete, etag, extent, key, write_stored},
-    },
+use metadata_api::{ContentKind, ReplaceChunks, Replacement};
+use metadata_conformance::{
+    garbage::{collect, expect_freed},
+    support::{Minter, Pool, Store, bucket, chunks, copy, delete, etag, extent, key, write_stored},
 };
 use types::{ChunkId, Content, Extent, VersionId};
 

@@ -10,13 +10,10 @@ use std::{
 
 use bytes::Bytes;
 use env::Env;
-use metadata_api::{
-    CommitVersion, Error, Metadata, Subresource,
-    conformance::{
-        compare::compare,
-        support::{bucket, delete, etag, inline, key, put, versioned_bucket, write},
-    },
-    fake::Fake,
+use metadata_api::{CommitVersion, Error, Metadata, Subresource, fake::Fake};
+use metadata_conformance::{
+    compare::compare,
+    support::{bucket, delete, etag, inline, key, put, versioned_bucket, write},
 };
 use types::Sequence;
 
@@ -189,7 +186,7 @@ async fn a_full_queue_is_unavailable(test: TestStore) {
 
 /// A manifest of 3,000 extents is read, copied and freed as a short one is.
 async fn a_long_manifest_is_kept_in_pages(test: TestStore) {
-    use metadata_api::conformance::support::{Minter, chunks, copy, get, write_stored};
+    use metadata_conformance::support::{Minter, chunks, copy, get, write_stored};
     use types::VersionId;
 
     let store: Arc<dyn Metadata> = Arc::new(test.store.clone());
@@ -217,14 +214,14 @@ async fn a_long_manifest_is_kept_in_pages(test: TestStore) {
     delete(&store, &name, &key("long"), None).await;
     audit(&test.store).await;
     delete(&store, &name, &key("copy"), None).await;
-    metadata_api::conformance::garbage::expect_freed(&store, minter.lease, &chunks(&content)).await;
+    metadata_conformance::garbage::expect_freed(&store, minter.lease, &chunks(&content)).await;
     assert_eq!(count(test.store.engine.fetch_all(pages, Vec::new()).await.expect("a query")), 0);
     audit(&test.store).await;
 }
 
 /// The marker under the old key has the same number as the version under the new one, whose pages outlive it.
 async fn a_renamed_object_keeps_its_pages(test: TestStore) {
-    use metadata_api::conformance::{
+    use metadata_conformance::{
         garbage::expect_freed,
         support::{Minter, chunks, get, rename, write_stored},
     };
@@ -263,12 +260,10 @@ async fn a_renamed_object_keeps_its_pages(test: TestStore) {
 
 /// What is queued behind a lock is one batch: a write, renames of what it wrote, and a rename of what a delete uncovers.
 async fn renames_of_one_batch_build_on_each_other(test: TestStore) {
-    use metadata_api::{
-        DeleteVersions,
-        conformance::{
-            garbage::expect_freed,
-            support::{Minter, chunks, current_etag, entry, rename, write_stored},
-        },
+    use metadata_api::DeleteVersions;
+    use metadata_conformance::{
+        garbage::expect_freed,
+        support::{Minter, chunks, current_etag, entry, rename, write_stored},
     };
     use types::VersionId;
 
@@ -332,7 +327,7 @@ async fn renames_of_one_batch_build_on_each_other(test: TestStore) {
 /// Content whose length cannot be counted is refused before anything adds it up.
 #[tokio::test]
 async fn impossible_lengths_are_malformed() {
-    use metadata_api::conformance::support::{Minter, extent, write_stored};
+    use metadata_conformance::support::{Minter, extent, write_stored};
     use types::{Content, Manifest};
 
     let test = super::support::sqlite().await;

@@ -3,13 +3,13 @@
 mod sqlite {
     use crate::store::tests::support::sqlite;
 
-    metadata_api::conformance_tests!(sqlite);
+    metadata_conformance::conformance_tests!(sqlite);
 }
 
 mod sqlite_alone {
     use crate::store::tests::support::sqlite_alone;
 
-    metadata_api::conformance_tests!(sqlite_alone);
+    metadata_conformance::conformance_tests!(sqlite_alone);
 }
 
 mod postgres {
@@ -21,6 +21,6 @@ mod postgres {
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn the_store_on_postgres_conforms() {
         let _cluster = env::Env::real().spawn_blocking(Cluster::shared).await.expect("Postgres starts");
-        metadata_api::conformance::run_all(postgres).await;
+        metadata_conformance::run_all(postgres).await;
     }
 }

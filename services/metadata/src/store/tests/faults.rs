@@ -3,10 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use env::Env;
-use metadata_api::{
-    Error, Metadata,
-    conformance::support::{Minter, bucket, key, put, write},
-};
+use metadata_api::{Error, Metadata};
+use metadata_conformance::support::{Minter, bucket, key, put, write};
 use test_postgres::Cluster;
 use types::ChunkOwner;
 
@@ -120,9 +118,7 @@ async fn acknowledged_commits_survive_a_crash_of_the_server() {
         let launched = cluster.clone();
         Env::real().spawn_blocking(move || launched.launch()).await.expect("it starts");
         for k in &acknowledged {
-            metadata_api::conformance::support::get(&store, &name, k, None)
-                .await
-                .expect("what was acknowledged");
+            metadata_conformance::support::get(&store, &name, k, None).await.expect("what was acknowledged");
         }
         audit(&opened).await;
     }
@@ -197,9 +193,7 @@ fn acknowledged_commits_survive_the_end_of_the_process() {
         let reopened = MetadataStore::open(Env::real(), config).await.expect("it opens again");
         let store: Arc<dyn Metadata> = Arc::new(reopened.clone());
         for k in &acknowledged {
-            metadata_api::conformance::support::get(&store, &name, k, None)
-                .await
-                .expect("what was acknowledged");
+            metadata_conformance::support::get(&store, &name, k, None).await.expect("what was acknowledged");
         }
         put(&store, &name, &key("after"), 1).await;
         audit(&reopened).await;

@@ -3,12 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use env::Env;
-use metadata_api::{
-    GarbageId, Metadata,
-    conformance::{
-        garbage::expect_freed,
-        support::{Minter, bucket, chunks, delete, key, write_stored},
-    },
+use metadata_api::{GarbageId, Metadata};
+use metadata_conformance::{
+    garbage::expect_freed,
+    support::{Minter, bucket, chunks, delete, key, write_stored},
 };
 
 use super::{audit::audit, on_both_engines, support::TestStore};

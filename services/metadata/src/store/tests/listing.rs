@@ -5,10 +5,8 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use metadata_api::{
-    Metadata,
-    conformance::support::{bucket, key, prefix, put},
-};
+use metadata_api::Metadata;
+use metadata_conformance::support::{bucket, key, prefix, put};
 use types::{BucketId, KeyPrefix};
 
 use super::{

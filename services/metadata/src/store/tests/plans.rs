@@ -3,10 +3,8 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use metadata_api::{
-    AccountId, ChangeIdentities, IdentityKind, IdentityRecord, Metadata, Subresource,
-    conformance::support::{bucket, delete, key, put, versioned_bucket},
-};
+use metadata_api::{AccountId, ChangeIdentities, IdentityKind, IdentityRecord, Metadata, Subresource};
+use metadata_conformance::support::{bucket, delete, key, put, versioned_bucket};
 use types::{Sequence, VersionId, Versioning};
 
 use super::{

@@ -9,10 +9,8 @@ use std::{
 };
 
 use bytes::Bytes;
-use metadata_api::{
-    Error, GetVersion, Metadata, Subresource,
-    conformance::support::{bucket, delete, get, key, put},
-};
+use metadata_api::{Error, GetVersion, Metadata, Subresource};
+use metadata_conformance::support::{bucket, delete, get, key, put};
 use types::{BucketName, ObjectKey, Versioning};
 
 use super::support::{TestStore, config, spawn, sqlite, sqlite_alone};

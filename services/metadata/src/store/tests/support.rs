@@ -6,7 +6,7 @@ use std::{
 };
 
 use env::Env;
-use metadata_api::conformance::Subject;
+use metadata_conformance::Subject;
 use tempfile::TempDir;
 use test_postgres::Cluster;
 
