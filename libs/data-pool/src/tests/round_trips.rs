@@ -4,7 +4,7 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use types::{CHUNK_SIZE_MAX, Coding, Content};
 
-use crate::limits::READ_AHEAD;
+use crate::limits::{READ_AHEAD, WRITE_LAG_MAX};
 
 use super::harness::{Cluster, Fault, INLINE, WHOLE, boundary_lengths, bytes, run_paused};
 
@@ -103,7 +103,8 @@ fn faults() -> impl Strategy<Value = Fault> {
         Just(Fault::Short),
         Just(Fault::Few),
         Just(Fault::Misplaced),
-        Just(Fault::Slow(std::time::Duration::from_secs(1))),
+        // In time by a hair: a streamed shard that is waited for longer may be given up, and a disk that hangs be kept instead.
+        Just(Fault::Slow(WRITE_LAG_MAX - std::time::Duration::from_millis(1))),
     ]
 }
 
