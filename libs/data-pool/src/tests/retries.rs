@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeSet,
-    sync::{Arc, atomic::Ordering},
+    sync::{Arc, Mutex, atomic::Ordering},
     time::Duration,
 };
 
@@ -11,7 +11,10 @@ use futures_util::StreamExt;
 use types::{ChunkId, Content, StorageClassName};
 
 use super::harness::{BodyError, Cluster, Fault, WHOLE, bytes, pieces};
-use crate::{WriteError, limits::WRITE_QUORUM_WAIT_MAX};
+use crate::{
+    WriteError,
+    limits::{KEPT_BYTES_MAX, WRITE_QUORUM_WAIT_MAX},
+};
 
 const MIB: u64 = 1 << 20;
 const MILLISECOND: Duration = Duration::from_millis(1);
@@ -166,6 +169,55 @@ async fn a_chunk_that_loses_its_quorum_while_the_next_is_filled_is_written_anew(
         assert!(cluster.read_all(&stored.content).await.unwrap() == original);
     }
     assert!(retried(&cluster) > 0);
+}
+
+/// Of the memory for what is kept of chunks, what is free.
+fn free_of_kept(cluster: &Cluster) -> usize {
+    cluster.pool.shared().kept.free()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_kept_of_a_chunk_is_let_go_with_its_quorum_however_slow_the_rest_of_the_body_is() {
+    let cluster = with_faults_in_one_group(&Fault::None).await;
+    let original = bytes(20 * MIB);
+    let (shared, env) = (Arc::clone(cluster.pool.shared()), cluster.env.clone());
+    let (kept, until) = (Arc::new(Mutex::new(Vec::new())), 17 * MIB);
+    let seen = Arc::clone(&kept);
+    // The body pauses for long in the second chunk, and once more when so much of the second was read as makes a third.
+    let body = pieces(&original).scan(0, move |sent, piece| {
+        let before = *sent;
+        *sent += piece.len() as u64;
+        let pauses = [9 * MIB, until].into_iter().any(|at| before < at && at <= *sent);
+        let (env, shared, seen) = (env.clone(), Arc::clone(&shared), Arc::clone(&seen));
+        async move {
+            if pauses {
+                env.sleep(Duration::from_secs(60)).await;
+                seen.lock().unwrap().push(KEPT_BYTES_MAX - shared.kept.free());
+            }
+            Some(Ok::<_, BodyError>(piece))
+        }
+    });
+    let (class, owner) = (StorageClassName::standard(), Bytes::from_static(b"owner"));
+    let mut stored = cluster.pool.write_undeclared(&class, owner, body).await.unwrap();
+    std::mem::take(&mut stored.claim).named();
+    assert!(cluster.read_all(&stored.content).await.unwrap() == original);
+    let kept = std::mem::take(&mut *kept.lock().unwrap());
+    assert_eq!(kept.len(), 2);
+    assert!(kept.iter().all(|kept| *kept < 2 * MIB as usize), "of the chunk that is filled alone: {kept:?}");
+    assert_eq!(free_of_kept(&cluster), KEPT_BYTES_MAX);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_kept_of_a_chunk_is_let_go_with_its_quorum_and_not_with_its_last_shard() {
+    let cluster = with_faults_in_one_group(&Fault::None).await;
+    cluster.set_fault(0, Fault::NeverStable);
+    cluster.set_fault(6, Fault::NeverStable);
+    let original = bytes(4 * MIB);
+    let mut writing = std::pin::pin!(cluster.write(&original));
+    let waited = cluster.env.timeout(150 * MILLISECOND, &mut writing).await;
+    assert!(waited.is_err(), "it waits for the last shard");
+    assert_eq!(free_of_kept(&cluster), KEPT_BYTES_MAX);
+    assert_eq!(writing.await.unwrap().missing.len(), 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -51,8 +51,6 @@ impl<E> From<Lost> for WriteError<E> {
 pub(crate) enum Unfilled<E> {
     /// It has lost its quorum.
     Lost(Lost),
-    /// The chunk before has; this one can be filled further.
-    LostBefore(Lost),
     /// The write is over.
     Failed(WriteError<E>),
 }
@@ -82,6 +80,8 @@ pub(crate) struct ChunkUpload {
     lanes: Vec<Lane>,
     /// The first stripe that was not sent.
     stripe: u64,
+    /// Bytes that were hashed and coded since other tasks had a turn.
+    worked: usize,
     /// How long shards that nobody waits for may hold it up yet.
     patience: Duration,
     /// How long it was held up by each shard while most others were ahead.
@@ -137,6 +137,7 @@ impl ChunkUpload {
             crc: Crc64::new(),
             lanes: Vec::with_capacity(coding.total()),
             stripe: 0,
+            worked: 0,
             patience: WRITES_ALONG_LAG_MAX,
             held_up: vec![Duration::ZERO; coding.total()],
             answers,
@@ -201,57 +202,53 @@ impl ChunkUpload {
         self.shared.env.spawn(putting.instrument(Span::current()));
     }
 
-    /// Fills the chunk from what was kept of it and then from the input, stripe by stripe. When these are the input's last bytes, it is seen to end
-    /// before the last cell goes out. `before` is the chunk before, which is looked after meanwhile. After `LostBefore` it may
-    /// be called again.
-    pub(crate) async fn fill<S, E>(
+    /// Whether every stripe was sent.
+    pub(crate) fn is_full(&self) -> bool {
+        self.stripe >= self.extent.coding.stripes(self.extent.chunk_length)
+    }
+
+    /// Fills the next stripe from what was kept of the chunk and then from the input. When these are the input's last bytes, it is
+    /// seen to end before the last cell goes out. What fails, or is dropped, is not called again.
+    pub(crate) async fn fill_stripe<S, E>(
         &mut self,
         kept: &mut Kept,
         input: &mut Input<'_, S>,
-        mut before: Option<&mut Ending>,
     ) -> Result<(), Unfilled<E>>
     where
         S: Stream<Item = Result<Bytes, E>>,
     {
+        self.results.take_in()?;
         let Extent { coding, chunk_length, .. } = self.extent;
-        let mut worked = 0;
-        let mut number = usize::try_from(self.stripe).unwrap_or(usize::MAX).saturating_mul(coding.data());
-        while self.stripe < coding.stripes(chunk_length) {
-            self.results.take_in()?;
-            if let Some(before) = &mut before {
-                before.results.take_in().map_err(Unfilled::LostBefore)?;
-            }
-            let stripe = self.stripe;
-            let mut parity = self.blank_parity(stripe);
-            for lane in 0..coding.data() {
-                let length = coding.cell_length(chunk_length, shard_index(lane), stripe);
-                let cell = match kept.cell(number) {
-                    Some(cell) => cell,
-                    None => take_next(kept, input, length).await?,
-                };
-                number += 1;
-                self.crc.update(&cell);
-                worked += cell.len();
-                if coding.data() == 1 {
-                    for copy in 1..coding.total() {
-                        self.send(copy, stripe, cell.clone()).await?;
-                    }
-                } else {
-                    self.codec
-                        .add_cell(lane, &cell, &mut parity)
-                        .expect("parity cells are as long as the stripe's first cell, which is its longest");
+        let stripe = self.stripe;
+        let first = usize::try_from(stripe).unwrap_or(usize::MAX).saturating_mul(coding.data());
+        let mut parity = self.blank_parity(stripe);
+        for lane in 0..coding.data() {
+            let length = coding.cell_length(chunk_length, shard_index(lane), stripe);
+            let cell = match kept.cell(first.saturating_add(lane)) {
+                Some(cell) => cell,
+                None => take_next(kept, input, length).await?,
+            };
+            self.crc.update(&cell);
+            self.worked += cell.len();
+            if coding.data() == 1 {
+                for copy in 1..coding.total() {
+                    self.send(copy, stripe, cell.clone()).await?;
                 }
-                self.send(lane, stripe, cell).await?;
-                if worked >= WORK_SLICE {
-                    worked = 0;
-                    tokio::task::yield_now().await;
-                }
+            } else {
+                self.codec
+                    .add_cell(lane, &cell, &mut parity)
+                    .expect("parity cells are as long as the stripe's first cell, which is its longest");
             }
-            for (position, cell) in parity.into_iter().enumerate() {
-                self.send(coding.data() + position, stripe, cell.freeze()).await?;
+            self.send(lane, stripe, cell).await?;
+            if self.worked >= WORK_SLICE {
+                self.worked = 0;
+                tokio::task::yield_now().await;
             }
-            self.stripe += 1;
         }
+        for (position, cell) in parity.into_iter().enumerate() {
+            self.send(coding.data() + position, stripe, cell.freeze()).await?;
+        }
+        self.stripe += 1;
         Ok(())
     }
 
@@ -378,16 +375,20 @@ impl Results {
         while let Ok((position, result, at)) = self.receiver.try_recv() {
             self.record(position, result, at)?;
         }
+        self.check()
+    }
+
+    fn check(&self) -> Result<(), Lost> {
+        if self.tally.is_hopeless() {
+            return Err(Lost { reachable: self.tally.reachable(), needed: self.needed });
+        }
         Ok(())
     }
 
     fn record(&mut self, position: usize, result: Result<(), Error>, at: Instant) -> Result<(), Lost> {
         self.stable_at[position] = result.is_ok().then_some(at);
         self.tally.record(position, result);
-        if self.tally.is_hopeless() {
-            return Err(Lost { reachable: self.tally.reachable(), needed: self.needed });
-        }
-        Ok(())
+        self.check()
     }
 
     /// When enough shards were stable.
@@ -415,6 +416,28 @@ pub(crate) struct Ending {
 }
 
 impl Ending {
+    /// Takes the next answer in while the chunk's quorum is open: whether it is open still. Nothing is lost when it is dropped.
+    pub(crate) async fn next_answer(&mut self) -> bool {
+        let is_open = |results: &Results| !results.tally.has_quorum() && !results.tally.is_hopeless();
+        if !is_open(&self.results) {
+            return false;
+        }
+        let Some((position, result, at)) = self.results.receiver.recv().await else { return false };
+        // Whether the quorum is lost by it is asked for when the chunk can be written anew.
+        let _ = self.results.record(position, result, at);
+        is_open(&self.results)
+    }
+
+    /// Takes the answers in that have come; fails when the quorum can no longer be reached.
+    pub(crate) fn take_in(&mut self) -> Result<(), Lost> {
+        self.results.take_in()
+    }
+
+    /// Whether enough shards are stable, which stays so.
+    pub(crate) fn has_quorum(&self) -> bool {
+        self.results.tally.has_quorum()
+    }
+
     /// Waits until the chunk has its quorum, or until some of its disks have kept it waiting for so long that others answered
     /// long ago, where `patience` is given: whether it has it.
     pub(crate) async fn quorum(&mut self, patience: Option<Duration>) -> Result<bool, Lost> {

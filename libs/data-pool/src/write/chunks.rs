@@ -1,6 +1,6 @@
 //! The chunks of a write, one after the other, each tried in more than one group where that is needed.
 
-use std::sync::Arc;
+use std::{pin::pin, sync::Arc};
 
 use bytes::Bytes;
 use futures_util::Stream;
@@ -60,6 +60,31 @@ struct Trial<Stage> {
     groups: Vec<GroupId>,
 }
 
+impl Trial<Ending> {
+    /// Does something else while the chunk gets its quorum. What was kept of it is let go as soon as it has it, however long the rest takes.
+    async fn alongside<T>(trial: &mut Option<Self>, doing: impl Future<Output = T>) -> T {
+        let mut doing = pin!(doing);
+        let Some(trial) = trial else { return doing.await };
+        let mut is_open = true;
+        while is_open {
+            tokio::select! {
+                biased;
+                done = &mut doing => return done,
+                still_open = trial.stage.next_answer() => is_open = still_open,
+            }
+        }
+        trial.let_go_if_stable();
+        doing.await
+    }
+
+    /// A chunk that has its quorum is not written anew.
+    fn let_go_if_stable(&mut self) {
+        if self.stage.has_quorum() {
+            self.kept = Kept::nothing();
+        }
+    }
+}
+
 impl<Stage> Trial<Stage> {
     fn may_be_tried_again(&self) -> bool {
         self.kept.is_whole() && self.groups.len() <= WRITE_RETRIES_MAX
@@ -94,9 +119,10 @@ impl ChunkedWrite<'_> {
             let trial = self.start(length, &mut unnamed)?;
             let trial = self.fill(trial, input, &mut before, &mut unnamed).await?;
             if let Some(ending) = before.replace(trial) {
-                self.settle(ending, input, &mut unnamed, &mut extents, &mut stored).await?;
+                let settling = self.settle(ending, input, &mut unnamed, &mut extents, &mut stored);
+                Trial::alongside(&mut before, settling).await?;
             }
-            input.read_ahead().await?;
+            Trial::alongside(&mut before, input.read_ahead()).await?;
         }
         if let Some(ending) = before {
             self.settle(ending, input, &mut unnamed, &mut extents, &mut stored).await?;
@@ -158,22 +184,23 @@ impl ChunkedWrite<'_> {
     where
         S: Stream<Item = Result<Bytes, E>>,
     {
-        loop {
-            let watched = before.as_mut().map(|before| &mut before.stage);
-            match trial.stage.fill(&mut trial.kept, input, watched).await {
-                Ok(()) => return Ok(trial.in_stage(ChunkUpload::end)),
+        while !trial.stage.is_full() {
+            if let Some(Err(lost)) = before.as_mut().map(|before| before.stage.take_in())
+                && let Some(lost_before) = before.take()
+            {
+                *before = Some(self.repeat(lost_before, lost, input, unnamed).await?);
+            }
+            let filling = trial.stage.fill_stripe(&mut trial.kept, input);
+            match Trial::alongside(before, filling).await {
+                Ok(()) => {}
                 Err(Unfilled::Lost(lost)) => {
                     let silent = trial.stage.silent_disks();
                     trial = self.again(trial, lost, &silent, unnamed)?;
                 }
-                Err(Unfilled::LostBefore(lost)) => {
-                    if let Some(lost_before) = before.take() {
-                        *before = Some(self.repeat(lost_before, lost, input, unnamed).await?);
-                    }
-                }
                 Err(Unfilled::Failed(error)) => return Err(error),
             }
         }
+        Ok(trial.in_stage(ChunkUpload::end))
     }
 
     /// Waits until a chunk is stable, and tries it again in another group where it loses its quorum or the last disks that this takes
@@ -191,17 +218,19 @@ impl ChunkedWrite<'_> {
     {
         loop {
             let patience = trial.may_be_tried_again().then_some(WRITE_QUORUM_WAIT_MAX);
-            let settled = match trial.stage.quorum(patience).await {
-                Ok(false) => match self.spare_for(&trial) {
-                    Some(spare) => {
-                        let lost = trial.stage.give_up();
-                        let trial_anew = self.anew(trial, lost, spare, unnamed)?;
-                        trial = self.refill(trial_anew, input, unnamed).await?;
-                        continue;
-                    }
-                    None => trial.stage.settle(extents, &mut stored.missing).await,
-                },
-                Ok(true) => trial.stage.settle(extents, &mut stored.missing).await,
+            let mut reached = trial.stage.quorum(patience).await;
+            if reached == Ok(false) {
+                if let Some(spare) = self.spare_for(&trial) {
+                    let lost = trial.stage.give_up();
+                    let trial_anew = self.anew(trial, lost, spare, unnamed)?;
+                    trial = self.refill(trial_anew, input, unnamed).await?;
+                    continue;
+                }
+                reached = trial.stage.quorum(None).await;
+            }
+            trial.let_go_if_stable();
+            let settled = match reached {
+                Ok(_) => trial.stage.settle(extents, &mut stored.missing).await,
                 Err(lost) => Err(lost),
             };
             match settled {
@@ -237,16 +266,17 @@ impl ChunkedWrite<'_> {
     where
         S: Stream<Item = Result<Bytes, E>>,
     {
-        loop {
-            match trial.stage.fill(&mut trial.kept, input, None).await {
-                Ok(()) => return Ok(trial.in_stage(ChunkUpload::end)),
-                Err(Unfilled::Lost(lost) | Unfilled::LostBefore(lost)) => {
+        while !trial.stage.is_full() {
+            match trial.stage.fill_stripe(&mut trial.kept, input).await {
+                Ok(()) => {}
+                Err(Unfilled::Lost(lost)) => {
                     let silent = trial.stage.silent_disks();
                     trial = self.again(trial, lost, &silent, unnamed)?;
                 }
                 Err(Unfilled::Failed(error)) => return Err(error),
             }
         }
+        Ok(trial.in_stage(ChunkUpload::end))
     }
 
     /// Begins a chunk that lost its quorum anew in another group, if it was kept and there is one.

@@ -17,6 +17,14 @@ impl Default for KeptBytes {
     }
 }
 
+#[cfg(test)]
+impl KeptBytes {
+    /// Bytes that are free.
+    pub(crate) fn free(&self) -> usize {
+        self.0.available_permits()
+    }
+}
+
 /// The cells that a chunk was made of so far, in their order.
 #[derive(Debug)]
 pub(crate) struct Kept {
