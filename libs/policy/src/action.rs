@@ -181,6 +181,8 @@ const OF_ACCOUNTS: &[&str] = &[
     "iam:UpdateUser",
     "sts:AssumeRole",
     "sts:GetCallerIdentity",
+    "sts:GetFederationToken",
+    "sts:TagSession",
 ];
 
 /// Whether policies of identities can be about an action, named without `s3:` where it is S3's.

@@ -94,7 +94,8 @@ impl Of<'_> {
 /// Everything that decides on a request.
 #[derive(Debug, Clone, Copy)]
 pub struct Grounds<'a> {
-    /// The policies of who asks; `None` of who has none by its nature: the root user, and whoever has no credentials.
+    /// The policies of who asks; `None` of who has none by its nature: the root user and its federated users, and whoever has no
+    /// credentials.
     pub identity: Option<&'a [&'a Policy]>,
     /// The permissions boundary of who asks, if it has one. When it cannot be found it is an empty list, which bounds
     /// everything.
@@ -194,7 +195,7 @@ impl All {
         if let Some((_, kind)) = by_kind.iter().find(|(said, _)| *said == Some(Said::Denied)) {
             return Decision::Denied(*kind);
         }
-        // The root user has no policies of its own, and needs none.
+        // The root user has no policies of its own, and needs none; nor has a federated user of it, whom its session limits.
         let by_identity = self.identity.is_none_or(|said| said != Said::Nothing);
         match of {
             Of::Account => {
@@ -260,7 +261,7 @@ impl All {
 
     /// What is allowed, if it is within the boundary and the policies of the session. Of what a policy of the resource grants
     /// somebody by name neither limits a session that is named itself, nor the boundary a user; somebody in a role is limited by
-    /// both, as the role is what is named. IAM User Guide, "Policy evaluation for requests within a single account", the
+    /// both, as the role is what is named, and so is a federated user where its user is. IAM User Guide, "Policy evaluation for requests within a single account", the
     /// section "Evaluating identity-based policies with resource-based policies", and "Permissions boundaries for IAM entities".
     fn within(self, by: Decision, named: Option<Naming>, principal: &Principal) -> Decision {
         let is_user = matches!(principal, Principal::User { .. });

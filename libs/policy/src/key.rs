@@ -46,8 +46,15 @@ const LISTS: Of = Of::Some(&["ListBucket", "ListBucketVersions"]);
 const TAGGED: Of = Of::Some(&["PutObject", "PutObjectTagging", "PutObjectVersionTagging"]);
 const RETAINED: Of = Of::Some(&["PutObject", "PutObjectRetention"]);
 
-/// What gives a user or a role tags, and what takes them.
-const GIVES_TAGS: Of = Of::Some(&["iam:CreateRole", "iam:CreateUser", "iam:TagRole", "iam:TagUser"]);
+/// What gives a user, a role or a session tags, and what takes them.
+const GIVES_TAGS: Of = Of::Some(&[
+    "iam:CreateRole",
+    "iam:CreateUser",
+    "iam:TagRole",
+    "iam:TagUser",
+    "sts:GetFederationToken",
+    "sts:TagSession",
+]);
 const CHANGES_TAGS: Of = Of::Some(&[
     "iam:CreateRole",
     "iam:CreateUser",
@@ -55,6 +62,8 @@ const CHANGES_TAGS: Of = Of::Some(&[
     "iam:TagUser",
     "iam:UntagRole",
     "iam:UntagUser",
+    "sts:GetFederationToken",
+    "sts:TagSession",
 ]);
 
 /// What changes what a user or a role may.

@@ -30,6 +30,16 @@ pub enum Principal {
         /// What the session was named when the role was assumed.
         session: String,
     },
+    /// Somebody whom a user or the root user of an account lets act with rights of its own. AWS STS API Reference,
+    /// "GetFederationToken".
+    Federated {
+        /// The account.
+        account: Account,
+        /// The user's name with its path, as in its ARN; none of the root user.
+        user: Option<String>,
+        /// What the federated user is called.
+        name: String,
+    },
 }
 
 /// An account. Policies name it by either id.
@@ -48,13 +58,16 @@ impl Account {
 }
 
 impl Principal {
-    /// `aws:PrincipalArn`, which in a role is the role's; nobody has none.
+    /// `aws:PrincipalArn`, which in a role is the role's, and of a federated user its own; nobody has none.
     pub fn arn(&self) -> Option<String> {
         match self {
             Self::Anonymous => None,
             Self::Root { account } => Some(format!("arn:aws:iam::{}:root", account.number)),
             Self::User { account, name } => Some(format!("arn:aws:iam::{}:user/{name}", account.number)),
             Self::Role { account, name, .. } => Some(format!("arn:aws:iam::{}:role/{name}", account.number)),
+            Self::Federated { account, name, .. } => {
+                Some(format!("arn:aws:sts::{}:federated-user/{name}", account.number))
+            }
         }
     }
 
@@ -65,7 +78,7 @@ impl Principal {
                 let role = name.rsplit('/').next().unwrap_or_default();
                 Some(format!("arn:aws:sts::{}:assumed-role/{role}/{session}", account.number))
             }
-            Self::Anonymous | Self::Root { .. } | Self::User { .. } => self.arn(),
+            Self::Anonymous | Self::Root { .. } | Self::User { .. } | Self::Federated { .. } => self.arn(),
         }
     }
 
@@ -73,7 +86,10 @@ impl Principal {
     pub fn account(&self) -> Option<&Account> {
         match self {
             Self::Anonymous => None,
-            Self::Root { account } | Self::User { account, .. } | Self::Role { account, .. } => Some(account),
+            Self::Root { account }
+            | Self::User { account, .. }
+            | Self::Role { account, .. }
+            | Self::Federated { account, .. } => Some(account),
         }
     }
 }
@@ -108,6 +124,13 @@ pub enum Grantee {
         /// The session's.
         session: String,
     },
+    /// One federated user.
+    Federated {
+        /// The account's id.
+        account: String,
+        /// What it is called.
+        name: String,
+    },
 }
 
 impl Grantee {
@@ -139,6 +162,7 @@ impl Grantee {
                 let (role, session) = (role.to_owned(), session.to_owned());
                 is_good.then_some(Self::Session { account, role, session })
             }
+            ("sts", "federated-user") => (!name.contains('/')).then_some(Self::Federated { account, name }),
             _ => None,
         }
     }
@@ -150,6 +174,15 @@ impl Grantee {
             (Self::User { account, name }, Principal::User { account: own, name: own_name }) => {
                 own.is(account) && name == own_name
             }
+            // What is granted to the user is granted within what limits the session.
+            (
+                Self::User { account, name },
+                Principal::Federated { account: own, user: Some(own_name), .. },
+            )
+            | (
+                Self::Federated { account, name },
+                Principal::Federated { account: own, name: own_name, .. },
+            ) => own.is(account) && name == own_name,
             (Self::Role { account, name }, Principal::Role { account: own, name: own_name, session: _ }) => {
                 own.is(account) && name == own_name
             }
@@ -157,7 +190,9 @@ impl Grantee {
                 Self::Session { account, role, session },
                 Principal::Role { account: own, name: own_name, session: own_session },
             ) => own.is(account) && own_name.rsplit('/').next() == Some(role) && session == own_session,
-            (Self::User { .. } | Self::Role { .. } | Self::Session { .. }, _) => false,
+            (Self::User { .. } | Self::Role { .. } | Self::Session { .. } | Self::Federated { .. }, _) => {
+                false
+            }
         }
     }
 }
@@ -172,6 +207,7 @@ impl fmt::Display for Grantee {
             Self::Session { account, role, session } => {
                 write!(f, "arn:aws:sts::{account}:assumed-role/{role}/{session}")
             }
+            Self::Federated { account, name } => write!(f, "arn:aws:sts::{account}:federated-user/{name}"),
         }
     }
 }
@@ -220,18 +256,26 @@ impl Principals {
     /// denied to all but an account is denied to those of them that are not named themselves, of which a session is named by
     /// its role too. IAM User Guide, "AWS JSON policy elements: Principal", the sections "AWS account principals", "IAM role
     /// principals" and "Role session principals", and "AWS JSON policy elements: NotPrincipal". Who has a permissions boundary is
-    /// excepted from nothing that is denied. IAM User Guide, "Permissions boundaries for IAM entities".
+    /// excepted from nothing that is denied. IAM User Guide, "Permissions boundaries for IAM entities". A federated user is not the
+    /// user that it is of, and is excepted by its own name alone.
     pub(crate) fn names(&self, principal: &Principal, allows: bool, is_bounded: bool) -> Option<Naming> {
         let naming = |grantee: &Grantee| match (principal, grantee) {
-            (Principal::User { .. } | Principal::Role { .. }, Grantee::Account(_)) => Naming::OfAccount,
-            (_, Grantee::Session { .. }) => Naming::OfSession,
+            (
+                Principal::User { .. } | Principal::Role { .. } | Principal::Federated { .. },
+                Grantee::Account(_),
+            ) => Naming::OfAccount,
+            (_, Grantee::Session { .. } | Grantee::Federated { .. }) => Naming::OfSession,
             _ => Naming::Own,
         };
         let naming = self.grantees.iter().filter(|grantee| grantee.is(principal)).map(naming).max();
         if !self.is_negated {
             return naming;
         }
-        let is_excepted = naming.is_some_and(|naming| allows || naming != Naming::OfAccount && !is_bounded);
+        let least = match principal {
+            Principal::Federated { .. } => Naming::OfSession,
+            _ => Naming::Own,
+        };
+        let is_excepted = naming.is_some_and(|naming| allows || naming >= least && !is_bounded);
         (!is_excepted).then_some(Naming::Own)
     }
 }
@@ -239,12 +283,12 @@ impl Principals {
 /// How a statement names somebody. The later ones say more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Naming {
-    /// A user or a role, by its account alone. What a statement allows the account may hand on to its users and roles, by
-    /// policies of theirs; by itself it allows them nothing in the account's own buckets.
+    /// A user, a role or a federated user, by its account alone. What a statement allows the account may hand on to its users
+    /// and roles, by policies of theirs; by itself it allows them nothing in the account's own buckets.
     OfAccount,
-    /// By its own name, which in a role is the role's, or among everybody.
+    /// By its own name, which in a role is the role's and of a federated user the user's, or among everybody.
     Own,
-    /// By the name of its session, to which nothing else that limits the session matters.
+    /// By the name of its session, or of the federated user, to which nothing else that limits the session matters.
     OfSession,
 }
 

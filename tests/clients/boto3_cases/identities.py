@@ -170,6 +170,20 @@ def a_session_does_what_its_role_and_its_policy_say(c):
 
 
 @CASES.add
+def a_federated_user_has_what_its_policy_says(c):
+    c.s3.put_object(Bucket=c.bucket, Key="k", Body=b"x")
+    made = service(c, "sts").get_federation_token(Name="bob", Policy=allow("s3:GetObject"), DurationSeconds=900,
+                                                  Tags=[{"Key": "team", "Value": "blue"}])
+    account, name = made["FederatedUser"]["FederatedUserId"].split(":")
+    expect([made["FederatedUser"]["Arn"], name], [f"arn:aws:sts::{account}:federated-user/bob", "bob"])
+    assert 0 < made["PackedPolicySize"] < 100, made
+    s3 = in_session(c, made["Credentials"])
+    expect(s3.get_object(Bucket=c.bucket, Key="k")["Body"].read(), b"x")
+    with refused("AccessDenied", 403):
+        s3.put_object(Bucket=c.bucket, Key="k", Body=b"y")
+
+
+@CASES.add
 def a_profile_assumes_its_role_by_itself(c):
     user, _, key = new_user(c)
     arn, role = new_role(c, user, "s3:PutObject", "s3:GetObject")

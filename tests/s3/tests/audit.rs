@@ -7,6 +7,7 @@ use http::Method;
 use serde_json::Value;
 
 use crate::{
+    federation::federate,
     iam_roles::trust,
     iam_users::{iam, user},
 };
@@ -162,4 +163,40 @@ fn a_role_that_was_not_assumed_is_not_told_as_allowed() {
         .collect();
     assert!(resources.iter().all(|resource| **resource == arn.as_str()), "{resources:?}");
     assert!(!text.contains("SessionToken\"") || !text.contains("SecretAccessKey"), "{text}");
+}
+
+#[test]
+fn federated_users_are_told_by_their_own_name() {
+    let (mut server, path) = start();
+    let root = server.client();
+    let bucket = root.bucket();
+    bucket.object(Method::PUT, "k").body("x").ok();
+    let ann = user(root, "ann");
+    ann.call("sts", "GetFederationToken", &[("Name", "hers")]).refused_call(403, "AccessDenied");
+    ann.call("sts", "GetFederationToken", &[("Name", "x")]).refused_call(400, "ValidationError");
+    let allow = r#"{"Statement": {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}}"#;
+    let federated = federate(root, "his", &[("Policy", allow)]);
+    let his = federated.existing_bucket(&bucket.name);
+    his.object(Method::GET, "k").ok();
+    his.object(Method::DELETE, "k").refused(403, "AccessDenied");
+    federated.call("sts", "GetSessionToken", &[]).refused_call(403, "AccessDenied");
+    let (text, lines) = lines(&mut server, &path);
+    let (ann, root) = (format!("arn:aws:iam::{ACCOUNT}:user/ann"), format!("arn:aws:iam::{ACCOUNT}:root"));
+    let his = format!("arn:aws:sts::{ACCOUNT}:federated-user/his");
+    let own = "identity-based policy";
+    let made: Vec<_> = of(&lines, "sts:GetFederationToken");
+    let expected = [
+        ("denied", own, ann.as_str()),
+        ("refused", "ValidationError", &ann),
+        ("allowed", "root user", &root),
+    ];
+    assert_eq!(made, expected, "{text}");
+    let resource = |at: usize| {
+        let of = lines.iter().filter(|line| line["action"] == "sts:GetFederationToken");
+        of.map(|line| line["resource"].as_str()).nth(at).flatten()
+    };
+    assert_eq!(resource(2), Some(his.as_str()));
+    assert_eq!(of(&lines, "s3:GetObject"), [("allowed", "root user", his.as_str())]);
+    assert_eq!(of(&lines, "s3:DeleteObject"), [("denied", "session policy", his.as_str())]);
+    assert_eq!(of(&lines, "sts:GetSessionToken"), [("refused", "AccessDenied", his.as_str())]);
 }

@@ -361,6 +361,46 @@ fn sessions_may_do_what_their_role_and_their_own_policy_name_and_nothing_else() 
     }
 }
 
+/// The same as a federated user, whose policies are all that it has of what its user has, and its own name in that of the bucket.
+#[test]
+fn federated_users_may_do_what_their_user_and_their_own_policy_name_and_nothing_else() {
+    let server = Server::start();
+    let root = server.client();
+    let ann = crate::iam_users::user(root, "ann");
+    let federating = [r#""sts:GetFederationToken""#.to_owned()];
+    let answered = ROUTES.iter().filter(|route| route.operation.kind() != Kind::Refused);
+    for route in answered.filter(|route| route.operation != Operation::PostObject) {
+        let all = actions(route.operation);
+        let own = [r#""s3:GetObjectTorrent""#.to_owned()];
+        let fresh = || match route.operation {
+            Operation::CreateBucket => root.existing_bucket(&format!("{}-new", server.bucket().name)),
+            _ => bucket_with_key(&server),
+        };
+        let batch = route.operation == Operation::DeleteObjects;
+        for (by_root, of_user, of_session, is_allowed) in [
+            (false, &[("Allow", &all[..])][..], None, false),
+            (false, &[("Allow", &all)], Some(&[("Allow", &all[..])][..]), true),
+            (false, &[("Allow", &all)], Some(&[("Allow", &own)]), false),
+            (false, &[("Allow", &own)], Some(&[("Allow", &all)]), false),
+            (false, &[("Allow", &all)], Some(&[("Allow", &all), ("Deny", &all[..1])]), false),
+            (true, &[], None, false),
+            (true, &[], Some(&[("Allow", &all)]), true),
+            (true, &[], Some(&[("Allow", &own)]), false),
+            (true, &[], Some(&[("Allow", &all), ("Deny", &all[..1])]), false),
+        ] {
+            put_user_policy(root, &[of_user, &[("Allow", &federating)]].concat());
+            let limit = of_session.map(identity_policy);
+            let limit: Vec<_> = limit.iter().map(|limit| ("Policy", limit.as_str())).collect();
+            let federated = crate::federation::federate(if by_root { root } else { &ann }, "hers", &limit);
+            let bucket = fresh();
+            let answer = request(&of(&federated, &bucket), route).send();
+            // It is decided on each object that the body names.
+            let is_right = batch || (answer.status != 403) == is_allowed;
+            assert!(is_right, "{route:?} {by_root} {of_user:?} {of_session:?}: {answer:?}");
+        }
+    }
+}
+
 /// Whoever does not sign right is nobody, whatever is asked for.
 #[test]
 fn keys_that_are_not_right_are_refused_for_every_operation() {

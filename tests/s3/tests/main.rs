@@ -61,6 +61,7 @@ mod customer_keys;
 mod defaults;
 mod explain;
 mod external_keys;
+mod federation;
 mod first_start;
 mod gateways;
 mod hostile_connections;

@@ -72,7 +72,7 @@ pub(crate) fn assume(client: &Client, role: &str, more: &[(&str, &str)]) -> Clie
     client.with_credentials(&id, &secret).with_session_token(&token)
 }
 
-fn session_token(client: &Client) -> Client {
+pub(crate) fn session_token(client: &Client) -> Client {
     let answer = Element::parse(&client.call("sts", "GetSessionToken", &[]).ok().body);
     let [id, secret, token] = credentials(&answer, "GetSessionToken");
     client.with_credentials(&id, &secret).with_session_token(&token)
@@ -550,7 +550,6 @@ fn calls_for_sessions_have_their_bounds() {
         call(&[("DurationSeconds", seconds)]).ok();
     }
     ann.call("sts", "AssumeRoleWithWebIdentity", &[]).refused_call(400, "InvalidAction");
-    ann.call("sts", "GetFederationToken", &[("Name", "x")]).refused_call(400, "InvalidAction");
 }
 
 /// Nothing of a session is kept, so that it is as good after a start as before, through any gateway.

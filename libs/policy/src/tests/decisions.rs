@@ -11,6 +11,10 @@ fn role() -> Principal {
     Principal::Role { account: account(ME), name: "r".to_owned(), session: "s".to_owned() }
 }
 
+fn federated(user: Option<&str>) -> Principal {
+    Principal::Federated { account: account(ME), user: user.map(str::to_owned), name: "f".to_owned() }
+}
+
 fn own(effect: &str, action: &str) -> Policy {
     let statement = format!(r#"{{"Effect": "{effect}", "Action": "{action}", "Resource": "*"}}"#);
     Policy::parse_identity(format!(r#"{{"Version": "2012-10-17", "Statement": {statement}}}"#).as_bytes())
@@ -100,6 +104,61 @@ fn a_bucket_grants_by_name_what_nothing_else_does() {
         let found = decided(principal, own, policy.as_ref(), true);
         assert_eq!(found, expected, "{principal:?} by {names:?}");
     }
+}
+
+/// IAM User Guide, "Policy evaluation for requests within a single account": what is granted a federated user is so whatever limits
+/// it, and what is granted its user, within that.
+#[test]
+fn a_federated_user_is_its_user_within_its_session() {
+    use Has::{Allow, Deny, Nothing, Silent};
+    let (hers, of_root) = (federated(Some("ann")), federated(None));
+    let user_arn = format!("arn:aws:iam::{ME}:user/ann");
+    let arn = format!("arn:aws:sts::{ME}:federated-user/f");
+    let (by_bucket, by_own) = (Decision::Allowed(Kind::Resource), Decision::Allowed(Kind::Identity));
+    let no = Decision::NotAllowed;
+    for (principal, names, own, expected) in [
+        (&hers, None, [Allow, Nothing, Allow], by_own),
+        (&hers, None, [Allow, Nothing, Silent], no(Kind::Session)),
+        (&hers, None, [Silent, Nothing, Allow], no(Kind::Identity)),
+        (&hers, None, [Allow, Silent, Allow], no(Kind::Boundary)),
+        (&hers, Some(arn.as_str()), [Silent, Silent, Silent], by_bucket),
+        (&hers, Some(&arn), [Deny, Silent, Silent], Decision::Denied(Kind::Identity)),
+        (&hers, Some(&arn), [Silent, Silent, Deny], Decision::Denied(Kind::Session)),
+        (&hers, Some(&user_arn), [Silent, Nothing, Allow], by_bucket),
+        (&hers, Some(&user_arn), [Silent, Nothing, Silent], no(Kind::Session)),
+        (&hers, Some(&user_arn), [Silent, Silent, Allow], no(Kind::Boundary)),
+        (&hers, Some("*"), [Silent, Nothing, Silent], no(Kind::Session)),
+        (&hers, Some(ME), [Silent, Nothing, Allow], no(Kind::Identity)),
+        (&of_root, None, [Nothing, Nothing, Silent], no(Kind::Identity)),
+        (&of_root, Some(&user_arn), [Nothing, Nothing, Allow], no(Kind::Identity)),
+        (&of_root, Some(&arn), [Nothing, Nothing, Silent], by_bucket),
+        (&of_root, Some(ME), [Nothing, Nothing, Silent], no(Kind::Session)),
+        (&of_root, Some(ME), [Nothing, Nothing, Allow], by_bucket),
+    ] {
+        let policy = names.map(|names| of_bucket("Allow", "Principal", names));
+        let found = decided(principal, own, policy.as_ref(), true);
+        assert_eq!(found, expected, "{principal:?} by {names:?}");
+    }
+    for (element, names, is_denied) in [
+        ("Principal", &user_arn, true),
+        ("Principal", &arn, true),
+        ("Principal", &format!("arn:aws:sts::{ME}:federated-user/g"), false),
+        ("Principal", &format!("arn:aws:sts::{OTHER}:federated-user/f"), false),
+        ("NotPrincipal", &user_arn, true),
+        ("NotPrincipal", &arn, false),
+    ] {
+        let policy = of_bucket("Deny", element, names);
+        let found = decided(&hers, [Allow, Nothing, Allow], Some(&policy), true);
+        assert_eq!(found == Decision::Denied(Kind::Resource), is_denied, "{element} {names}");
+    }
+    assert_eq!(hers.arn().as_deref(), Some(arn.as_str()));
+    let user = decided(
+        &user(ME, "ann"),
+        [Allow, Nothing, Nothing],
+        Some(&of_bucket("Deny", "Principal", &arn)),
+        true,
+    );
+    assert_eq!(user, by_own, "its user is another");
 }
 
 /// In another account's bucket both have to allow it, whoever is named, and the boundary too.

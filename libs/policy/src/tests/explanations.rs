@@ -33,6 +33,7 @@ fn statements() -> Vec<Statement> {
             r#""Principal": {"AWS": "arn:aws:iam::111122223333:user/ann"}"#,
             r#""Principal": {"AWS": "arn:aws:iam::111122223333:role/r"}"#,
             r#""Principal": {"AWS": "arn:aws:sts::111122223333:assumed-role/r/s"}"#,
+            r#""Principal": {"AWS": "arn:aws:sts::111122223333:federated-user/f"}"#,
             r#""NotPrincipal": {"AWS": "arn:aws:iam::111122223333:user/ann"}"#,
         ] {
             for action in
@@ -124,7 +125,9 @@ fn what_is_told_is_what_is_decided() {
     let pool = statements();
     let mut numbers = Numbers(7);
     let role = Principal::Role { account: account(ME), name: "r".to_owned(), session: "s".to_owned() };
-    let principals = [Principal::Anonymous, root(ME), user(ME, "ann"), user(ME, "bob"), role];
+    let user_of = Some("ann".to_owned());
+    let federated = Principal::Federated { account: account(ME), user: user_of, name: "f".to_owned() };
+    let principals = [Principal::Anonymous, root(ME), user(ME, "ann"), user(ME, "bob"), role, federated];
     let contexts: Vec<Context> = [
         &[][..],
         &[("aws:username", "ann"), ("aws:PrincipalTag/team", "x")],
@@ -137,7 +140,7 @@ fn what_is_told_is_what_is_decided() {
     let mut counts = [0_u32; 4];
     for set in 0..SETS {
         let principal = numbers.pick(&principals);
-        let has_own = matches!(principal, Principal::User { .. } | Principal::Role { .. });
+        let has_own = !matches!(principal, Principal::Anonymous | Principal::Root { .. });
         let mut own = |name| some(&mut numbers, &pool, name).filter(|_| has_own);
         let (mut identity, boundary, session) = (own("identity"), own("boundary"), own("session"));
         if has_own {

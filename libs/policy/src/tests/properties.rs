@@ -95,7 +95,12 @@ fn decisions(
         session: "s".to_owned(),
     };
     let mut found = Vec::new();
-    for principal in [user("111122223333", "bob"), user("111122223333", "ann"), session] {
+    let federated = Principal::Federated {
+        account: super::account("111122223333"),
+        user: Some("ann".to_owned()),
+        name: "f".to_owned(),
+    };
+    for principal in [user("111122223333", "bob"), user("111122223333", "ann"), session, federated] {
         for (action, key) in [("GetObject", Some("a")), ("PutObject", Some("b")), ("ListBucket", None)] {
             for referer in ["x", "xy"] {
                 let context = context(&[("aws:Referer", referer)]);

@@ -18,7 +18,7 @@ use super::{ACCOUNT_NUMBER, Credentials};
 use crate::{
     Gateway,
     error::{from_metadata, unavailable},
-    identity::{Directory, Holder, Opened, OpenedSession, Session, Subject},
+    identity::{Directory, Federator, Holder, Opened, OpenedSession, Session, Subject},
 };
 
 /// A request's sender, as far as the request proves one. Made in this file alone.
@@ -31,13 +31,13 @@ pub(crate) struct Authenticated {
     signature: Option<Signature>,
 }
 
-/// A user or somebody in a role, and the account as it was read after the request began.
+/// A user, somebody in a role or a federated user, and the account as it was read after the request began.
 #[derive(Debug, Clone)]
 pub(crate) struct User {
     pub(crate) directory: Arc<Directory>,
-    /// The user, or the role.
+    /// The user, or the role; of a federated user whose it is. Where that is the root user it is nobody, without any policy.
     pub(crate) holder: Arc<Holder>,
-    /// The session, of a role always; of a user that signs with a key of its own there is none.
+    /// The session, of a role and of a federated user always; of a user that signs with a key of its own there is none.
     pub(crate) session: Option<Arc<Session>>,
 }
 
@@ -46,12 +46,28 @@ impl User {
     pub(crate) fn role_session(&self) -> Option<&str> {
         match &self.session.as_ref()?.subject {
             Subject::Role { id: _, session } => Some(session),
-            Subject::User { .. } => None,
+            Subject::User { .. } | Subject::Federated { .. } => None,
         }
+    }
+
+    /// What a federated user is called, and whose it is.
+    pub(crate) fn federated(&self) -> Option<(&str, &Federator)> {
+        match &self.session.as_ref()?.subject {
+            Subject::Federated { of, name } => Some((name, of)),
+            Subject::Role { .. } | Subject::User { .. } => None,
+        }
+    }
+
+    /// Whether it is a federated user of the root user, which has no policies of its own.
+    pub(crate) fn is_of_root(&self) -> bool {
+        matches!(self.federated(), Some((_, Federator::Root { .. })))
     }
 
     /// In a role it is the session's. IAM User Guide, "AWS JSON policy elements: Principal", "Role session principals".
     pub(crate) fn arn(&self) -> String {
+        if let Some((name, _)) = self.federated() {
+            return federated_arn(name);
+        }
         match self.role_session() {
             Some(session) => {
                 format!("arn:aws:sts::{ACCOUNT_NUMBER}:assumed-role/{}/{session}", self.holder.name)
@@ -62,6 +78,9 @@ impl User {
 
     /// `aws:userid`.
     pub(crate) fn id(&self) -> String {
+        if let Some((name, _)) = self.federated() {
+            return format!("{ACCOUNT_NUMBER}:{name}");
+        }
         match self.role_session() {
             Some(session) => format!("{}:{session}", self.holder.id),
             None => self.holder.id.clone(),
@@ -75,6 +94,11 @@ impl User {
             None => directory.users.values().find(|holder| holder.id == self.holder.id),
         }
     }
+}
+
+/// The ARN of a federated user.
+pub(crate) fn federated_arn(name: &str) -> String {
+    format!("arn:aws:sts::{ACCOUNT_NUMBER}:federated-user/{name}")
 }
 
 /// Whose an access key is, and the key that its signatures of a scope are made with.
@@ -342,7 +366,8 @@ async fn sender(gateway: &Gateway, claim: &Claim) -> Result<Sender, S3Error> {
     Ok(sender)
 }
 
-/// The same for temporary credentials. A session is none any more when its role, its user or the user's access key is gone.
+/// The same for temporary credentials. A session is none any more when its role, its user or the user's access key is gone, and
+/// one of the root user when that has another name or secret.
 async fn session_sender(
     gateway: &Gateway,
     credentials: (&str, &str),
@@ -361,7 +386,13 @@ async fn session_sender(
     };
     let directory = gateway.identities.read(metadata).await.map_err(unread)?;
     directory.check_readable().map_err(|_| S3Error::new(ErrorCode::InternalError))?;
-    let holder = session.holder(&directory).cloned().ok_or_else(|| no_such_key(credentials.0))?;
+    let holder = match &session.subject {
+        Subject::Federated { of: Federator::Root { mark }, name: _ } => {
+            (*mark == gateway.credentials.mark()).then(|| Arc::new(Holder::of_root()))
+        }
+        _ => session.holder(&directory).cloned(),
+    };
+    let holder = holder.ok_or_else(|| no_such_key(credentials.0))?;
     Ok(Sender { account, user: Some(User { directory, holder, session: Some(session) }), key })
 }
 

@@ -317,7 +317,7 @@ pub(super) async fn in_bucket(
         None
     };
     let facts = Facts { context, lists };
-    let default = (owns && !is_user).then_some(Otherwise::Owner);
+    let default = (owns && own.is_of_root()).then_some(Otherwise::Owner);
     let (bucket, decisions) = (bucket.name.clone(), gateway.decisions.clone());
     Ok(Authority { principal, bucket, owns, policy, own, is_restricted, default, facts, asker, decisions })
 }

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     Gateway,
     decisions::Asker,
-    identity::{Directory, Holder, Terms},
+    identity::{Directory, Federator, Holder, Subject, Terms},
     request::Request,
 };
 
@@ -24,9 +24,15 @@ pub(crate) fn principal(authenticated: &Authenticated) -> Principal {
     match authenticated.user() {
         Some(user) => {
             let name = user.holder.full_name();
-            match user.role_session() {
-                Some(session) => Principal::Role { account, name, session: session.to_owned() },
-                None => Principal::User { account, name },
+            match user.session.as_ref().map(|session| &session.subject) {
+                Some(Subject::Role { id: _, session }) => {
+                    Principal::Role { account, name, session: session.clone() }
+                }
+                Some(Subject::Federated { of, name: own }) => {
+                    let user = matches!(of, Federator::User { .. }).then_some(name);
+                    Principal::Federated { account, user, name: own.clone() }
+                }
+                Some(Subject::User { .. }) | None => Principal::User { account, name },
             }
         }
         None => Principal::Root { account },
@@ -128,6 +134,27 @@ pub(crate) fn authorize_call(
     let context = of_call(gateway, call, authenticated, &principal);
     let asked = policy::Request { principal: &principal, action: call.action, resource, context: &context };
     decide(gateway, &own, Of::Account, (&asker, &asked), |decision| allowed.add(call, decision))
+}
+
+/// Decides whether somebody with an access key of its own may make a federated user, or give it tags. The root user may; of others
+/// policies of their own decide. What it comes to is told to the audit log by whoever asks. AWS STS API Reference,
+/// "GetFederationToken", the section "Permissions".
+pub(crate) fn authorize_federation(
+    gateway: &Gateway,
+    authenticated: &Authenticated,
+    call: &crate::iam::Call<'_>,
+) -> Decision {
+    let own = Own::of(authenticated.user());
+    let principal = principal(authenticated);
+    let context = of_call(gateway, call, authenticated, &principal);
+    let resource = Resource::Other(call.resource);
+    let asked = policy::Request { principal: &principal, action: call.action, resource, context: &context };
+    let decision = own.decide(Of::Account, &asked);
+    if !decision.is_allowed() {
+        let asker = Asker::of_call(gateway, call, authenticated, &principal);
+        gateway.decisions.remember(&asker, &asked, |bytes_max| own.explain(Of::Account, &asked, bytes_max));
+    }
+    decision
 }
 
 /// Decides whether a user may assume a role, by the role's policy of who may; a role that is not there is one that lets nobody.

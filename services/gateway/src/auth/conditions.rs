@@ -15,7 +15,11 @@ use types::{EncryptionScheme, Retention, Timestamp};
 
 use super::{ACCOUNT_NUMBER, Authenticated, User};
 use crate::{
-    Gateway, encryption::key_for_policies, identity::Holder, operation::upload_id, request::Request,
+    Gateway,
+    encryption::key_for_policies,
+    identity::{Holder, Session},
+    operation::upload_id,
+    request::Request,
 };
 
 /// What the first of them has for SSE-KMS.
@@ -142,7 +146,7 @@ pub(super) fn of_described(gateway: &Gateway, principal: &Principal, holder: Opt
         Principal::Role { session, .. } => format!("{}:{session}", holder.id),
         _ => holder.id.clone(),
     });
-    add_sender(&mut context, principal, &Known { holder, id, issued_ms: None });
+    add_sender(&mut context, principal, &Known { holder, id, session: None });
     context
 }
 
@@ -166,8 +170,7 @@ struct Known<'a> {
     holder: Option<&'a Holder>,
     /// `aws:userid`.
     id: Option<String>,
-    /// When its session began.
-    issued_ms: Option<i64>,
+    session: Option<&'a Session>,
 }
 
 impl<'a> Known<'a> {
@@ -176,7 +179,7 @@ impl<'a> Known<'a> {
         Self {
             holder: user.map(|user| &*user.holder),
             id: user.map(User::id),
-            issued_ms: user.and_then(|user| user.session.as_ref()).map(|session| session.issued_ms),
+            session: user.and_then(|user| user.session.as_deref()),
         }
     }
 }
@@ -189,6 +192,7 @@ fn add_sender(context: &mut Context, principal: &Principal, known: &Known<'_>) {
         Principal::Root { .. } => "Account",
         Principal::User { .. } => "User",
         Principal::Role { .. } => "AssumedRole",
+        Principal::Federated { .. } => "FederatedUser",
     };
     context.add("aws:PrincipalType", kind);
     context.add_some("aws:PrincipalArn", principal.arn());
@@ -203,7 +207,9 @@ fn add_sender(context: &mut Context, principal: &Principal, known: &Known<'_>) {
             context.add("aws:userid", account.number.as_str());
             context.add_alias("aws:userid", account.canonical.as_str());
         }
-        Principal::Role { .. } => context.add_some("aws:userid", known.id.as_deref()),
+        Principal::Role { .. } | Principal::Federated { .. } => {
+            context.add_some("aws:userid", known.id.as_deref());
+        }
         Principal::User { .. } => {
             context.add_some("aws:username", known.holder.map(|holder| holder.name.as_str()));
             context.add_some("aws:userid", known.id.as_deref());
@@ -212,10 +218,14 @@ fn add_sender(context: &mut Context, principal: &Principal, known: &Known<'_>) {
     for (key, value) in known.holder.iter().flat_map(|holder| &holder.tags) {
         context.add(&format!("aws:PrincipalTag/{key}"), value.as_str());
     }
+    // A tag of a session is in the place of one that its user has.
+    for (key, value) in known.session.iter().flat_map(|session| &session.tags) {
+        context.set(&format!("aws:PrincipalTag/{key}"), Some(value.as_str()));
+    }
     // Nobody is asked for a second factor. Keys that last have no word of it, as on AWS.
-    let is_temporary = known.issued_ms.is_some() || matches!(principal, Principal::Role { .. });
+    let is_temporary = known.session.is_some() || matches!(principal, Principal::Role { .. });
     context.add_some("aws:MultiFactorAuthPresent", is_temporary.then_some("false"));
-    let issued = known.issued_ms.map(|issued| xml_date(Timestamp(issued)).as_str().to_owned());
+    let issued = known.session.map(|session| xml_date(Timestamp(session.issued_ms)).as_str().to_owned());
     context.add_some("aws:TokenIssueTime", issued);
 }
 

@@ -7,6 +7,7 @@ use std::{
 
 use metadata_api::AccountId;
 use service_kit::Secret;
+use sha2::{Digest, Sha256};
 use sigv4::{Scope, SigningKey};
 
 /// The canonical user id of the account that the root user belongs to. Fixed, so that a new root password, or root
@@ -59,6 +60,16 @@ impl Credentials {
     /// The account that the access key belongs to, if there is such a key.
     pub(crate) fn account(&self, access_key_id: &str) -> Option<AccountId> {
         (access_key_id == self.access_key_id).then(root_account)
+    }
+
+    /// What is another when the name or the secret of the root user is, and tells neither.
+    pub(crate) fn mark(&self) -> String {
+        let mut digest = Sha256::new();
+        for part in ["ashlar root user v1", &self.access_key_id, self.secret.expose()] {
+            digest.update((part.len() as u64).to_be_bytes());
+            digest.update(part);
+        }
+        hex::encode(digest.finalize())
     }
 
     /// The account and the secret behind an access key, for signatures that are made with the secret itself.

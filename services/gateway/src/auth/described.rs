@@ -11,6 +11,7 @@ use types::{Attributes, BucketName, ObjectKey, Timestamp};
 
 use super::{
     ACCOUNT_NUMBER,
+    authenticate::federated_arn,
     authority::{Sender, in_bucket},
     conditions::{add_owner, of_described},
     own::Own,
@@ -107,6 +108,11 @@ fn who(directory: &Directory, text: &str) -> Result<(Principal, Option<Arc<Holde
     if text == root || text == "root" {
         return Ok((Principal::Root { account }, None));
     }
+    if text.starts_with(&federated_arn("")) {
+        return invalid(
+            "what a federated user may is said by its session alone: ask why a request of it was refused, by that one's id",
+        );
+    }
     let (found, session) = match text.strip_prefix(&sessions).and_then(|rest| rest.split_once('/')) {
         Some((role, session)) => (directory.roles.get(&entry_name(role)), Some(session)),
         None if text.starts_with("arn:") => (directory.holder(text), None),
@@ -171,6 +177,7 @@ impl Asking<'_> {
             (None, "iam:ListRoles") => everything("role"),
             (None, "iam:ListPolicies") => everything("policy"),
             (None, ASSUME_ROLE) => return invalid("which role? Name it as the resource, by its ARN"),
+            (None, "sts:GetFederationToken" | "sts:TagSession") => federated_arn("*"),
             // Whoever names no user is asked about itself.
             (None, _) => self.principal.arn().unwrap_or_else(|| "*".to_owned()),
         };

@@ -14,13 +14,13 @@ mod target;
 
 pub(crate) use authenticate::{
     Authenticated, Refused, User, Version2, authenticate, authenticate_call, authenticate_form,
-    several_mechanisms,
+    federated_arn, several_mechanisms,
 };
 pub(crate) use authority::{public_access_block, reason};
 pub(crate) use authorize::{
     Permit, Publication, authorize, authorize_delivery, authorize_form, authorize_source, authorize_visitor,
 };
-pub(crate) use calls::{Allowed, authorize_assumption, authorize_call, principal};
+pub(crate) use calls::{Allowed, authorize_assumption, authorize_call, authorize_federation, principal};
 pub(crate) use conditions::{add_encryption, add_request_tags, add_retention};
 pub(crate) use credentials::ACCOUNT_NUMBER;
 pub use credentials::{CredentialError, Credentials, root_account};

@@ -10,8 +10,8 @@ use crate::identity::{Directory, Holder};
 /// The policies of who asks, by their kinds.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Own {
-    /// Those of the user or the role, with those of its groups. The root user and whoever has no credentials have none by their
-    /// nature.
+    /// Those of the user or the role, with those of its groups. The root user, its federated users and whoever has no credentials
+    /// have none by their nature.
     identity: Option<Vec<Arc<Policy>>>,
     /// The permissions boundary, if there is one.
     boundary: Option<Vec<Arc<Policy>>>,
@@ -28,7 +28,7 @@ impl Own {
     /// Those of a user as it is in this account.
     pub(super) fn as_in(directory: &Directory, user: &User, holder: &Holder) -> Self {
         Self {
-            identity: Some(directory.policies_of(holder)),
+            identity: (!user.is_of_root()).then(|| directory.policies_of(holder)),
             boundary: directory.boundary_of(holder),
             session: user.session.as_ref().and_then(|session| session.limits(directory)),
         }
@@ -36,7 +36,12 @@ impl Own {
 
     /// Whether policies decide on what it may.
     pub(super) fn is_asked(&self) -> bool {
-        self.identity.is_some()
+        self.identity.is_some() || self.session.is_some()
+    }
+
+    /// Whether nothing decides on what it may in the account but what limits its session, if anything does.
+    pub(super) fn is_of_root(&self) -> bool {
+        self.identity.is_none()
     }
 
     /// Those that can allow something.

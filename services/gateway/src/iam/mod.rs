@@ -265,7 +265,7 @@ async fn carry_out(
         let asked = sts::Asked { gateway, authenticated: &authenticated, parameters: &parameters, id };
         return sts::answer(&asked, &action, &parts.headers, peer).await;
     }
-    // Sessions of users may not. Source: AWS STS API Reference, "GetSessionToken".
+    // Sessions of users and federated users may not. Source: AWS STS API Reference, "GetSessionToken" and "GetFederationToken".
     if authenticated.user().is_some_and(|user| user.session.is_some() && user.role_session().is_none()) {
         return Err(IamError::not_taken());
     }

@@ -1,23 +1,35 @@
-//! GetCallerIdentity, AssumeRole, GetSessionToken. AWS STS API Reference, the page of each.
+//! GetCallerIdentity, AssumeRole, GetSessionToken, GetFederationToken. AWS STS API Reference, the page of each.
 
-use std::{collections::BTreeSet, net::IpAddr, ops::RangeInclusive};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    ops::RangeInclusive,
+};
 
 use http::HeaderMap;
-use metadata_api::SealSession;
+use metadata_api::{SESSION_LENGTH_MAX, SealSession};
 use policy::{Decision, Malformed, Otherwise, Policy, Resource};
 use s3_wire::date::xml_date;
 use types::Timestamp;
 
-use super::{Call, IamError, Parameters, Service, Xml, new_id, tags::of_resource};
+use super::{
+    Call, IamError, Parameters, Service, Xml, new_id,
+    tags::{TAGS_MAX, of_resource, tags},
+};
 use crate::{
     Gateway,
-    auth::{ACCOUNT_NUMBER, Authenticated, User, authorize_assumption, principal, root_account},
+    auth::{
+        ACCOUNT_NUMBER, Authenticated, User, authorize_assumption, authorize_federation, federated_arn,
+        principal, root_account,
+    },
     decisions::Asker,
-    identity::{Session, Subject, encode_token},
+    identity::{Directory, Federator, Session, Subject, encode_token},
     request::RequestId,
 };
 
 const ASSUME_ROLE: &str = "sts:AssumeRole";
+const GET_FEDERATION_TOKEN: &str = "sts:GetFederationToken";
+const TAG_SESSION: &str = "sts:TagSession";
 
 /// Life of a session of a role, and what it is where the call does not say.
 const ROLE_SECONDS: RangeInclusive<u32> = 900..=43_200;
@@ -26,7 +38,10 @@ const ROLE_SECONDS_DEFAULT: u32 = 3600;
 /// The longest of one that was begun by another session of a role.
 const CHAINED_SECONDS_MAX: u32 = 3600;
 
-/// Life of a session of a user.
+/// The longest of one that the root user asks for, which is what it gets that asks for more.
+const ROOT_SECONDS_MAX: u32 = 3600;
+
+/// Life of a session of a user, and of a federated user.
 const USER_SECONDS: RangeInclusive<u32> = 900..=129_600;
 const USER_SECONDS_DEFAULT: u32 = 43_200;
 
@@ -56,6 +71,7 @@ pub(super) async fn answer(
         "GetCallerIdentity" => ("sts:GetCallerIdentity", get_caller_identity(asked).map(of_everybody)),
         "AssumeRole" => (ASSUME_ROLE, assume_role(asked, headers, peer).await),
         "GetSessionToken" => ("sts:GetSessionToken", get_session_token(asked).await.map(of_everybody)),
+        "GetFederationToken" => (GET_FEDERATION_TOKEN, get_federation_token(asked, headers, peer).await),
         // Whoever may ask for nothing does not learn what there is.
         _ => return Err(IamError::no_such_action(action, Service::Sts)),
     };
@@ -68,8 +84,12 @@ pub(super) async fn answer(
 fn note(asked: &Asked<'_>, action: &str, peer: Option<IpAddr>, done: &Result<(Decision, Xml), IamError>) {
     let principal = principal(asked.authenticated);
     let asker = Asker::new(asked.gateway, asked.authenticated, &principal, (asked.id, peer));
-    let role = asked.parameters.get("RoleArn").filter(|_| action == ASSUME_ROLE);
-    let of = (action, Resource::Other(role.unwrap_or("*")));
+    let resource = match action {
+        ASSUME_ROLE => asked.parameters.get("RoleArn").map(str::to_owned),
+        GET_FEDERATION_TOKEN => asked.parameters.get("Name").map(federated_arn),
+        _ => None,
+    };
+    let of = (action, Resource::Other(resource.as_deref().unwrap_or("*")));
     let decisions = &asked.gateway.decisions;
     match done {
         Ok((decision, _)) => decisions.note(&asker, of, *decision),
@@ -112,6 +132,9 @@ async fn assume_role(
     let Some(user) = asked.authenticated.user() else {
         return Err(IamError::never("Roles may not be assumed by root accounts."));
     };
+    if user.federated().is_some() {
+        return Err(IamError::never("Cannot call AssumeRole with federation credentials"));
+    }
     let role = user.directory.role(arn);
     let mut told = role.map(|role| of_resource(role)).unwrap_or_default();
     told.push(("sts:RoleSessionName".to_owned(), session.to_owned()));
@@ -131,7 +154,7 @@ async fn assume_role(
             "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining.",
         ));
     }
-    let (policy, arns) = policies(asked, user)?;
+    let (policy, arns) = policies(parameters, &user.directory)?;
 
     // Act.
     let length = policy.as_ref().map_or(0, String::len) + arns.iter().map(String::len).sum::<usize>();
@@ -167,6 +190,84 @@ async fn get_session_token(asked: &Asked<'_>) -> Result<Xml, IamError> {
     Ok(out)
 }
 
+/// Whoever signs with an access key of its own may, the root user too, if its policies let it.
+async fn get_federation_token(
+    asked: &Asked<'_>,
+    headers: &HeaderMap,
+    peer: Option<IpAddr>,
+) -> Result<(Decision, Xml), IamError> {
+    // Parse.
+    let parameters = asked.parameters;
+    parameters.only_with(&["Name", "DurationSeconds", "Policy"], &["PolicyArns", "Tags"])?;
+    let name = text(parameters, "Name", 2..=32, b"_+=,.@-")?;
+    let name = name.ok_or_else(|| invalid("name", "Member must not be null"))?;
+    let seconds = seconds(parameters, USER_SECONDS)?.unwrap_or(USER_SECONDS_DEFAULT);
+    let tags = tags(parameters)?;
+    if tags.len() > TAGS_MAX {
+        return Err(invalid("tags", "Member must have length less than or equal to 50"));
+    }
+
+    // Authorise.
+    let user = asked.authenticated.user();
+    if user.is_some_and(|user| user.session.is_some()) {
+        return Err(IamError::never("Cannot call GetFederationToken with session credentials"));
+    }
+    let arn = federated_arn(name);
+    let given = |(key, value): &(&str, &str)| {
+        [
+            (format!("aws:RequestTag/{key}"), (*value).to_owned()),
+            ("aws:TagKeys".to_owned(), (*key).to_owned()),
+        ]
+    };
+    let told: Vec<_> = tags.iter().flat_map(given).collect();
+    let may = |action| {
+        let call = Call { action, resource: &arn, headers, peer, id: asked.id, told: &told };
+        match authorize_federation(asked.gateway, asked.authenticated, &call) {
+            decision if decision.is_allowed() => Ok(decision),
+            decision => Err(IamError::denied(asked.authenticated, action, &arn, decision)),
+        }
+    };
+    let decision = may(GET_FEDERATION_TOKEN)?;
+    if !tags.is_empty() {
+        may(TAG_SESSION)?;
+    }
+    let (of, seconds) = match user {
+        Some(user) => {
+            let access_key_id =
+                asked.authenticated.access_key_id().ok_or_else(IamError::internal)?.to_owned();
+            (Federator::User { id: user.holder.id.clone(), access_key_id }, seconds)
+        }
+        None => (Federator::Root { mark: asked.gateway.credentials.mark() }, seconds.min(ROOT_SECONDS_MAX)),
+    };
+    let (policy, arns) = match user {
+        Some(user) => policies(parameters, &user.directory)?,
+        None => {
+            let directory = asked.gateway.identities.read(&*asked.gateway.metadata).await;
+            policies(parameters, &*directory.map_err(IamError::from_metadata)?)?
+        }
+    };
+
+    // Act.
+    let length = policy.as_ref().map_or(0, String::len) + arns.iter().map(String::len).sum::<usize>();
+    let has_tags = !tags.is_empty();
+    let tags: BTreeMap<_, _> =
+        tags.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
+    let made = Session::new(Subject::Federated { of, name: name.to_owned() }, now(asked.gateway));
+    let made = made.limited(policy, arns).tagged(tags);
+    let mut out = Xml::default();
+    write_credentials(asked.gateway, &mut out, &made, seconds).await?;
+    out.element("FederatedUser", |out| {
+        out.text("Arn", &arn).text("FederatedUserId", &format!("{ACCOUNT_NUMBER}:{name}"));
+    });
+    if length > 0 || has_tags {
+        // Whichever of the two bounds is nearer.
+        let packed = made.write().map_or(0, |written| (written.len() * 100).div_ceil(SESSION_LENGTH_MAX));
+        let size = (length * 100).div_ceil(POLICIES_LENGTH_MAX).max(packed);
+        out.text("PackedPolicySize", &size.to_string());
+    }
+    Ok((decision, out))
+}
+
 fn now(gateway: &Gateway) -> Timestamp {
     // Clients are told whole seconds.
     let now = gateway.env.wall_clock_ms();
@@ -195,8 +296,11 @@ async fn write_credentials(
 }
 
 /// The policies that a call limits the session by: one of its own, and ARNs of others, which must be there.
-fn policies(asked: &Asked<'_>, user: &User) -> Result<(Option<String>, BTreeSet<String>), IamError> {
-    let policy = asked.parameters.get("Policy");
+fn policies(
+    parameters: &Parameters,
+    directory: &Directory,
+) -> Result<(Option<String>, BTreeSet<String>), IamError> {
+    let policy = parameters.get("Policy");
     if policy.is_some_and(|policy| policy.chars().count() > POLICIES_LENGTH_MAX) {
         return Err(invalid("policy", "Member must have length less than or equal to 2048"));
     }
@@ -204,7 +308,7 @@ fn policies(asked: &Asked<'_>, user: &User) -> Result<(Option<String>, BTreeSet<
         Policy::parse_identity(policy.as_bytes()).map_err(IamError::malformed_policy)?;
     }
     let mut arns = BTreeSet::new();
-    for member in asked.parameters.list("PolicyArns")? {
+    for member in parameters.list("PolicyArns")? {
         let arn = member.get("arn").filter(|_| member.len() == 1);
         let arn = arn.ok_or_else(|| invalid("policyArns", "a member has the field arn alone"))?;
         arns.insert((*arn).to_owned());
@@ -212,7 +316,7 @@ fn policies(asked: &Asked<'_>, user: &User) -> Result<(Option<String>, BTreeSet<
     if arns.len() > POLICY_ARNS_MAX {
         return Err(invalid("policyArns", "Member must have length less than or equal to 10"));
     }
-    if let Some(missing) = arns.iter().find(|arn| user.directory.managed(arn).is_none()) {
+    if let Some(missing) = arns.iter().find(|arn| directory.managed(arn).is_none()) {
         let message = format!("Policy {missing} does not exist or is not attachable.");
         return Err(IamError::malformed_policy(Malformed { message, detail: None }));
     }

@@ -8,8 +8,8 @@ use super::{
 };
 use crate::identity::Holder;
 
-/// Tags of a user or a role.
-const TAGS_MAX: usize = 50;
+/// Tags of a user or a role, or of a session.
+pub(super) const TAGS_MAX: usize = 50;
 
 /// Characters of a tag's key, and of its value.
 const KEY_LENGTH_MAX: usize = 128;

@@ -59,6 +59,11 @@ impl Holder {
         }
     }
 
+    /// In the place of the root user, which is no thing of the account: it has no policy.
+    pub(crate) fn of_root() -> Self {
+        Self::new("root", "/", ACCOUNT_NUMBER.to_owned(), Timestamp(0))
+    }
+
     pub(crate) fn created(&self) -> Timestamp {
         Timestamp(self.created_ms)
     }
@@ -365,6 +370,8 @@ impl Directory {
             Grantee::Account(id) => is_ours(id),
             Grantee::User { account, name } => is_ours(account) && has(&self.users, name),
             Grantee::Role { account, name } => is_ours(account) && has(&self.roles, name),
+            // What a federated user is called is said when it is made.
+            Grantee::Federated { account, name: _ } => is_ours(account),
             Grantee::Session { account, role, session: _ } => {
                 let found = self.roles.get(&entry_name(role));
                 is_ours(account) && found.is_some_and(|found| found.name == *role)

@@ -31,7 +31,7 @@ pub(crate) use directory::{
     AccessKey, Directory, Holder, ManagedPolicy, PolicyVersion, Status, Terms, built_in_policies, entry_name,
 };
 
-pub(crate) use session::{Session, Subject};
+pub(crate) use session::{Federator, Session, Subject};
 
 /// Signing keys kept per gateway. What the keys of many users need in a day.
 const SIGNING_KEYS_MAX: usize = 4096;

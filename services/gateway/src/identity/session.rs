@@ -2,7 +2,10 @@
 //!
 //! Nothing of a session is kept anywhere. So it has what its role or its user has when it asks, and is none when that is gone.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use metadata_api::SESSION_LENGTH_MAX;
 use policy::Policy;
@@ -19,6 +22,18 @@ pub(crate) enum Subject {
     Role { id: String, session: String },
     /// A user, by its id and the access key that it was asked for with.
     User { id: String, access_key_id: String },
+    /// A federated user of this name, of whoever asked for it.
+    Federated { of: Federator, name: String },
+}
+
+/// Who lets a federated user act.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) enum Federator {
+    /// A user, by its id and the access key that it was asked for with.
+    User { id: String, access_key_id: String },
+    /// The root user, by the mark of its credentials.
+    Root { mark: String },
 }
 
 /// What a token says.
@@ -33,14 +48,22 @@ pub(crate) struct Session {
     /// ARNs of others.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     policy_arns: BTreeSet<String>,
+    /// Tags of its own, by their keys, of which no two differ in case alone.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) tags: BTreeMap<String, String>,
     #[serde(skip)]
     parsed: Option<Arc<Policy>>,
 }
 
 impl Session {
     pub(crate) fn new(subject: Subject, issued: Timestamp) -> Self {
-        let (policy, policy_arns) = (None, BTreeSet::new());
-        Self { subject, issued_ms: issued.0, policy, policy_arns, parsed: None }
+        let (policy, policy_arns, tags) = (None, BTreeSet::new(), BTreeMap::new());
+        Self { subject, issued_ms: issued.0, policy, policy_arns, tags, parsed: None }
+    }
+
+    /// The same with these tags.
+    pub(crate) fn tagged(self, tags: BTreeMap<String, String>) -> Self {
+        Self { tags, ..self }
     }
 
     /// The same under these policies.
@@ -63,20 +86,24 @@ impl Session {
         Some(session)
     }
 
-    /// The role or the user that it is of, if that is still there; a user's access key must be too, and active.
+    /// The role or the user that it is of, if that is still there; a user's access key must be too, and active. Of the root
+    /// user's there is none.
     pub(crate) fn holder<'a>(&self, directory: &'a Directory) -> Option<&'a Arc<Holder>> {
         match &self.subject {
             Subject::Role { id, session: _ } => directory.roles.values().find(|role| role.id == *id),
-            Subject::User { id, access_key_id } => {
+            Subject::User { id, access_key_id }
+            | Subject::Federated { of: Federator::User { id, access_key_id }, name: _ } => {
                 directory.user_of_key(access_key_id).filter(|user| user.id == *id)
             }
+            Subject::Federated { of: Federator::Root { .. }, name: _ } => None,
         }
     }
 
     /// The policies that limit it, if any do. One that is not there any more might have denied anything, so that nothing is
-    /// left.
+    /// left. A federated user has nothing but what they allow.
     pub(crate) fn limits(&self, directory: &Directory) -> Option<Vec<Arc<Policy>>> {
-        if self.parsed.is_none() && self.policy_arns.is_empty() {
+        let is_federated = matches!(self.subject, Subject::Federated { .. });
+        if self.parsed.is_none() && self.policy_arns.is_empty() && !is_federated {
             return None;
         }
         let attached = self.policy_arns.iter().map(|arn| directory.policy_in_force(arn));
@@ -91,7 +118,7 @@ mod tests {
 
     use types::Timestamp;
 
-    use super::{Session, Subject};
+    use super::{Federator, Session, Subject};
     use crate::identity::Directory;
 
     fn session() -> Session {
@@ -128,5 +155,12 @@ mod tests {
         let (there, gone) =
             ("arn:aws:iam::aws:policy/AmazonS3FullAccess", "arn:aws:iam::750814517293:policy/gone");
         assert_eq!([limits(&[]), limits(&[there]), limits(&[there, gone])], [None, Some(1), Some(0)]);
+    }
+
+    #[test]
+    fn a_federated_user_without_a_policy_has_nothing() {
+        let of = Federator::Root { mark: "m".to_owned() };
+        let session = Session::new(Subject::Federated { of, name: "f".to_owned() }, Timestamp(7));
+        assert_eq!(session.limits(&Directory::default()).map(|limits| limits.len()), Some(0));
     }
 }
