@@ -27,6 +27,7 @@ mod operation;
 mod output;
 mod payload;
 mod redact;
+mod region;
 mod request;
 mod server;
 mod span;

@@ -37,6 +37,8 @@ use crate::{
     hoisted, iam,
     metrics::{Beside, Seen},
     operation::{dispatch, post_object::post_object},
+    output,
+    region::{BUCKET_REGION, WhereIs},
     request::{Request, RequestId, Response, Target, id, peer, tls},
     website,
 };
@@ -277,7 +279,7 @@ async fn answer_seen(
     body = seen.request_body(body);
     let (head, resource) = (parts.method == Method::HEAD, parts.uri.path().to_owned());
     let started = gateway.env.now();
-    let cross_origin = CrossOrigin::of(&gateway, &parts);
+    let (cross_origin, whereis) = (CrossOrigin::of(&gateway, &parts), WhereIs::of(&gateway, &parts));
     let watch = Watch::begin(&gateway, &mut parts, id, Entrance::Api, |parts| address_of(&gateway, parts));
     if let Some(watch) = &watch {
         body = watch.request_body(body);
@@ -294,6 +296,9 @@ async fn answer_seen(
     };
     if let Some(cross_origin) = cross_origin {
         Box::pin(cross_origin.allow(&gateway, &mut response)).await;
+    }
+    if let Some(whereis) = whereis {
+        Box::pin(whereis.tell(&gateway, &mut response)).await;
     }
     decorate(response.headers_mut(), &gateway, id);
     if close {
@@ -459,7 +464,8 @@ async fn recognise(
     Ok((address, authenticated, recognised))
 }
 
-fn route_input<'a>(
+/// What routing looks at in a request.
+pub(crate) fn route_input<'a>(
     method: &'a Method,
     address: &Address,
     query: &'a Query<'a>,
@@ -527,7 +533,7 @@ fn error_response(error: &S3Error, resource: &str, id: RequestId, gateway: &Gate
         *response.body_mut() = Body::from(body);
     }
     if error.code == ErrorCode::AuthorizationHeaderMalformed {
-        insert(response.headers_mut(), "x-amz-bucket-region", &gateway.region);
+        output::set(response.headers_mut(), BUCKET_REGION, &gateway.region);
     }
     response
 }

@@ -11,6 +11,31 @@ fn the_region_of_a_bucket_is_told() {
     assert_eq!(head.get("x-amz-bucket-region"), "eu-central-1");
 }
 
+/// Clients find out a bucket's region by a HEAD that they do not sign.
+#[test]
+fn the_region_is_told_to_those_who_may_not_have_the_bucket() {
+    let server = Server::start_with(1, |config| config.front.region = "eu-central-1".to_owned());
+    let bucket = server.bucket();
+    bucket.put("key", "content").ok();
+    let forger = bucket.through(&bucket.client().with_credentials(harness::ACCESS_KEY, "not the secret"));
+    for method in [Method::HEAD, Method::GET] {
+        let unsigned = bucket.request(method.clone()).anonymous().send().expect(403);
+        assert_eq!(unsigned.get("x-amz-bucket-region"), "eu-central-1");
+        let forged = forger.request(method.clone()).send().expect(403);
+        assert_eq!(forged.get("x-amz-bucket-region"), "eu-central-1");
+        let permitted = bucket.request(method).ok();
+        assert_eq!(permitted.get("x-amz-bucket-region"), "eu-central-1");
+    }
+    assert_eq!(bucket.list().ok().get("x-amz-bucket-region"), "eu-central-1");
+    // Of a bucket that is not there, and with an object, nothing is told.
+    let missing = server.client().existing_bucket("missing");
+    assert_eq!(missing.request(Method::HEAD).anonymous().send().header("x-amz-bucket-region"), None);
+    let forger = missing.through(&missing.client().with_credentials(harness::ACCESS_KEY, "not the secret"));
+    let forged = forger.request(Method::HEAD).send().expect(403);
+    assert_eq!(forged.header("x-amz-bucket-region"), None);
+    assert_eq!(bucket.get("key").ok().header("x-amz-bucket-region"), None);
+}
+
 #[test]
 fn a_missing_bucket_is_404_without_a_body() {
     let server = Server::start();

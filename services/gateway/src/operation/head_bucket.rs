@@ -17,7 +17,6 @@ pub(super) async fn head_bucket(
 ) -> Result<Response, S3Error> {
     request.existing_bucket(gateway).await?;
     let mut response = empty(StatusCode::OK);
-    set(response.headers_mut(), HeaderName::from_static("x-amz-bucket-region"), &gateway.region);
     set(response.headers_mut(), HeaderName::from_static("x-amz-access-point-alias"), "false");
     Ok(response)
 }
