@@ -74,4 +74,5 @@ pub use tagging::{TAGGING_BODY_MAX, parse_tagging, tagging};
 pub use uploads::{ListMultipartUploads, ListParts, PartRow, UploadRow, list_multipart_uploads, list_parts};
 pub use versions::{DeleteMarkerRow, ListObjectVersions, VersionEntry, VersionRow, list_object_versions};
 pub use website::{WEBSITE_BODY_MAX, parse_website, website};
+pub use write::DECLARATION;
 pub(crate) use write::Document;

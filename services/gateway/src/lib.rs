@@ -22,6 +22,7 @@ mod hoisted;
 mod iam;
 mod identity;
 mod lifecycle;
+mod long_answer;
 mod metrics;
 mod operation;
 mod output;

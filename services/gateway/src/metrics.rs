@@ -21,12 +21,13 @@ use tracing::Span;
 
 use crate::{
     Gateway,
+    long_answer::LateError,
     request::{RequestId, Response},
     span,
 };
 
 metrics! {
-    REQUESTS: counter("ashlar_s3_requests_total", ["operation", "status"], "Requests answered, by operation and class of status (2xx to 5xx). The operation is Unknown when a request was refused before it was recognised, IAM for calls of IAM and STS, Preflight for OPTIONS, Website for visitors of websites.");
+    REQUESTS: counter("ashlar_s3_requests_total", ["operation", "status"], "Requests answered, by operation and class of status (2xx to 5xx); that of its code where an error is in the body of a 200. The operation is Unknown when a request was refused before it was recognised, IAM for calls of IAM and STS, Preflight for OPTIONS, Website for visitors of websites.");
     DURATION: histogram("ashlar_s3_request_duration_seconds", ["operation"], "Time from the head of a request to the last byte of its answer.");
     IN_FLIGHT: gauge("ashlar_s3_requests_in_flight", [], "Requests whose answers are not complete.");
     BROKEN_OFF: counter("ashlar_s3_requests_broken_off_total", ["by"], "Answers that ended before their last byte: by the client, who went away, or by the server, whose bytes could not be read or proved.");
@@ -141,6 +142,8 @@ pub(crate) struct Seen {
     place: AtomicUsize,
     /// What is left to be sent, once there is an answer.
     left: Option<Left>,
+    /// Where an answer that began before it was known tells whether it failed.
+    late: Option<LateError>,
     span: Span,
 }
 
@@ -160,7 +163,8 @@ impl Seen {
         gateway.metrics.in_flight.add(1);
         let span = span::of_request(gateway.scheme, parts, id);
         let (gateway, started) = (gateway.clone(), gateway.env.now());
-        Self { gateway, started, place: AtomicUsize::new(as_what.place()), left: None, span }
+        let place = AtomicUsize::new(as_what.place());
+        Self { gateway, started, place, left: None, late: None, span }
     }
 
     /// The span that it is answered in.
@@ -190,12 +194,10 @@ impl Seen {
     /// The answer, which is counted; its body takes this along if there is something to wait for.
     pub(crate) fn answer(mut self, response: Response, code: Option<ErrorCode>) -> Response {
         let metrics = &self.gateway.metrics;
-        let class = usize::from(response.status().as_u16() / 100).saturating_sub(1);
-        if let Some(counter) = self.asked().and_then(|asked| asked.answered.get(class)) {
-            counter.increment();
-        }
-        if let Some(counter) = code.and_then(|code| metrics.errors.get(code as usize)) {
-            counter.increment();
+        self.late = response.extensions().get().cloned();
+        // What has begun before it was known is counted when it ends.
+        if self.late.is_none() {
+            self.count(response.status(), code);
         }
         span::answered(&self.span, response.status(), code);
         // What is as long as is known is in memory.
@@ -209,6 +211,16 @@ impl Seen {
         let has_body = response.status() != StatusCode::NOT_MODIFIED;
         self.left = Some(length.filter(|_| has_body).map_or(Left::Unknown, Left::Bytes));
         response.map(|body| Body::new(Sent { body, seen: self }))
+    }
+
+    fn count(&self, status: StatusCode, code: Option<ErrorCode>) {
+        let class = usize::from(status.as_u16() / 100).saturating_sub(1);
+        if let Some(counter) = self.asked().and_then(|asked| asked.answered.get(class)) {
+            counter.increment();
+        }
+        if let Some(counter) = code.and_then(|code| self.gateway.metrics.errors.get(code as usize)) {
+            counter.increment();
+        }
     }
 
     fn asked(&self) -> Option<&Asked> {
@@ -230,6 +242,13 @@ impl Drop for Seen {
             Some(Left::Bytes(0)) => {}
             Some(Left::Failed) => metrics.broken_off.increment(),
             Some(Left::Bytes(_) | Left::Unknown) | None => metrics.left_by_client.increment(),
+        }
+        if let Some(late) = &self.late {
+            let code = late.code();
+            self.count(code.map_or(StatusCode::OK, ErrorCode::status), code);
+            if let Some(code) = code {
+                span::failed(&self.span, code);
+            }
         }
         if let (Some(asked), Some(_)) = (self.asked(), self.left) {
             asked.duration.took(self.gateway.env.now().since(self.started));

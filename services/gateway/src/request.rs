@@ -65,6 +65,24 @@ pub(crate) struct Request {
     pub(crate) id: RequestId,
     /// What was read of its target.
     pub(crate) target: Target,
+    /// What is known of its answer.
+    pub(crate) early: EarlyHeaders,
+}
+
+/// Headers of an answer that are known while the operation is carried out, for answers that begin before it has ended.
+#[derive(Default)]
+pub(crate) struct EarlyHeaders(Mutex<HeaderMap>);
+
+impl EarlyHeaders {
+    /// If the operation succeeds its answer has these headers.
+    pub(crate) fn set(&self, headers: HeaderMap) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = headers;
+    }
+
+    /// What is known now.
+    pub(crate) fn get(&self) -> HeaderMap {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
 /// What was read to decide on a request, so that its handler need not read it again.

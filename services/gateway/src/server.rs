@@ -35,11 +35,12 @@ use crate::{
     cross_origin::{CrossOrigin, address_of, preflight},
     explain::{Explainer, serve_operators},
     hoisted, iam,
+    long_answer::{dispatch_patiently, may_take_long},
     metrics::{Beside, Seen},
     operation::{dispatch, post_object::post_object},
     output,
     region::{BUCKET_REGION, WhereIs},
-    request::{Request, RequestId, Response, Target, id, peer, tls},
+    request::{EarlyHeaders, Request, RequestId, Response, Target, id, peer, tls},
     website,
 };
 
@@ -334,7 +335,7 @@ fn names_bucket(gateway: &Gateway, parts: &Parts) -> bool {
 /// Authenticates, routes and authorises a request, in this order, and carries it out. Tells too whether the client must
 /// not send another request on this connection.
 async fn serve(
-    gateway: &Gateway,
+    gateway: &Arc<Gateway>,
     mut parts: Parts,
     mut body: Body,
     seen: &Seen,
@@ -354,6 +355,11 @@ async fn serve(
     // A form's sender was told to go on, since its fields are read first of all.
     let awaits_continue = expects_continue && !matches!(prepared, Ok(Prepared::Form(_)));
     let result = match prepared {
+        Ok(Prepared::Permitted(request, permit)) if may_take_long(permit.operation()) => {
+            let (result, left) = Box::pin(dispatch_patiently(gateway, request, body, *permit)).await;
+            body = left;
+            result
+        }
         Ok(Prepared::Permitted(request, permit)) => {
             Box::pin(dispatch(gateway, &request, &mut body, *permit)).await
         }
@@ -437,6 +443,7 @@ async fn prepare(gateway: &Gateway, parts: &mut Parts, seen: &Seen) -> Result<Pr
         tls: tls(&parts.extensions),
         id: id(&parts.extensions),
         target: Target::default(),
+        early: EarlyHeaders::default(),
     };
     let permit = authorize(gateway, &request, recognised).await?;
     let query = request.query()?;

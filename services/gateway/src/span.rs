@@ -71,6 +71,14 @@ pub(crate) fn answered(span: &Span, status: StatusCode, code: Option<ErrorCode>)
     }
 }
 
+/// The body of the request's answer has this error, whatever its status is.
+pub(crate) fn failed(span: &Span, code: ErrorCode) {
+    describe(span, "error.type", code.as_str());
+    if code.status().is_server_error() {
+        trace::fail(span);
+    }
+}
+
 fn text<'a>(parts: &'a Parts, name: &str) -> Option<&'a str> {
     parts.headers.get(name)?.to_str().ok()
 }

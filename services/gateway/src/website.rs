@@ -41,7 +41,7 @@ use crate::{
     metrics::{Beside, Seen},
     operation::dispatch,
     output::{empty, set},
-    request::{Request, RequestId, Response, Target, id, peer, tls},
+    request::{EarlyHeaders, Request, RequestId, Response, Target, id, peer, tls},
     server::{decorate, drain},
 };
 
@@ -324,6 +324,7 @@ impl Visit<'_> {
             tls: tls(&self.parts.extensions),
             id: id(&self.parts.extensions),
             target: Target::default(),
+            early: EarlyHeaders::default(),
         };
         let permit = authorize_visitor(self.gateway, &request, &self.publication, head).await?;
         let mut response = dispatch(self.gateway, &request, &mut Body::empty(), permit).await?;

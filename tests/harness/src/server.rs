@@ -5,7 +5,11 @@ use std::{
     net::SocketAddr,
     path::Path,
     pin::Pin,
-    sync::{Arc, mpsc},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
@@ -21,6 +25,10 @@ use crate::{ACCESS_KEY, Bucket, Client, Logs, REGION, SECRET_KEY, Visitor, asser
 /// A server that has not stopped by then never will.
 const STOP_MAX: Duration = Duration::from_secs(40);
 
+/// How long a server waits before it begins an answer that it does not know, and how long when it is impatient.
+const PATIENCE: Duration = Duration::from_secs(10);
+const MOMENT: Duration = Duration::from_millis(20);
+
 /// A server on a port and a folder of its own, with threads of its own. Dropping it stops it in order, removes the
 /// folder, and fails the test when the server has logged a warning that the test did not take out of [`Logs`].
 pub struct Server {
@@ -31,22 +39,29 @@ pub struct Server {
     websites: Option<SocketAddr>,
     /// How much later than now it is for the server.
     ahead: Duration,
+    /// Whether ten seconds are a moment for it.
+    impatient: Arc<AtomicBool>,
 }
 
 /// The machine's clocks, of which that on the wall is ahead.
-struct ClockAhead(RealClock, Duration);
+struct ServerClock {
+    machine: RealClock,
+    ahead: Duration,
+    impatient: Arc<AtomicBool>,
+}
 
-impl Clock for ClockAhead {
+impl Clock for ServerClock {
     fn now(&self) -> EnvInstant {
-        self.0.now()
+        self.machine.now()
     }
 
     fn wall_clock_ms(&self) -> i64 {
-        self.0.wall_clock_ms() + i64::try_from(self.1.as_millis()).expect("not that far")
+        self.machine.wall_clock_ms() + i64::try_from(self.ahead.as_millis()).expect("not that far")
     }
 
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
-        self.0.sleep(duration)
+        let is_moment = duration == PATIENCE && self.impatient.load(Ordering::Relaxed);
+        self.machine.sleep(if is_moment { MOMENT } else { duration })
     }
 }
 
@@ -113,10 +128,16 @@ impl Server {
             audit: Default::default(),
         };
         change(&mut config);
-        let (running, addresses) = run(config.clone(), Duration::ZERO);
+        let impatient = Arc::default();
+        let (running, addresses) = run(config.clone(), Duration::ZERO, &impatient);
         let client = Client::new(addresses.s3, &config.front.region);
         let (running, websites) = (Some(running), addresses.websites);
-        Self { folder, config, running, client, websites, ahead: Duration::ZERO }
+        Self { folder, config, running, client, websites, ahead: Duration::ZERO, impatient }
+    }
+
+    /// From now on a wait of ten seconds, as for what is carried out before its answer is begun, is over in a moment.
+    pub fn be_impatient(&self) {
+        self.impatient.store(true, Ordering::Relaxed);
     }
 
     /// A client of this server.
@@ -164,7 +185,7 @@ impl Server {
     /// Stops the server in order and starts it again on the same data. Its address changes; take a new client.
     pub fn restart(&mut self) {
         self.stop();
-        let (running, addresses) = run(self.config.clone(), self.ahead);
+        let (running, addresses) = run(self.config.clone(), self.ahead, &self.impatient);
         self.running = Some(running);
         self.client = Client::new(addresses.s3, &self.config.front.region);
         self.websites = addresses.websites;
@@ -205,14 +226,15 @@ impl Drop for Server {
 }
 
 /// Starts a server on a thread of its own, and waits until it listens.
-fn run(config: EmbeddedConfig, ahead: Duration) -> (Running, Addresses) {
+fn run(config: EmbeddedConfig, ahead: Duration, impatient: &Arc<AtomicBool>) -> (Running, Addresses) {
+    let impatient = impatient.clone();
     let (stop, shutdown) = shutdown_channel();
     let (started, addresses) = mpsc::channel();
     let thread = thread::spawn(move || {
         let mut builder = tokio::runtime::Builder::new_multi_thread();
         let runtime = builder.worker_threads(2).enable_all().build().expect("threads");
         runtime.block_on(async move {
-            let clock = Arc::new(ClockAhead(RealClock::new(), ahead));
+            let clock = Arc::new(ServerClock { machine: RealClock::new(), ahead, impatient });
             let env = Env::new(clock, Arc::new(RealRandom), Arc::new(RealNetwork), Arc::new(RealDisk));
             let embedded = Embedded::start(env, config).await.expect("the server starts");
             let addresses = Addresses { s3: embedded.address(), websites: embedded.website_address() };

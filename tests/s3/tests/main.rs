@@ -37,6 +37,7 @@ mod list_object_versions;
 mod list_objects;
 mod list_objects_v2;
 mod list_parts;
+mod long_answers;
 mod object_legal_hold;
 mod object_lock_configuration;
 mod object_retention;

@@ -7,7 +7,8 @@ use types::Timestamp;
 
 use crate::{date::xml_date, percent::encode_url};
 
-const DECLARATION: &[u8] = b"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n";
+/// What every document begins with.
+pub const DECLARATION: &[u8] = b"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n";
 const NAMESPACE: &[u8] = b" xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"";
 
 /// What becomes of characters that XML 1.0 cannot carry.

@@ -289,7 +289,9 @@ const DIFFERENCES: &str = "
   answers `IllegalLocationConstraintException`: clients are told a server's region for their signatures, and many send a constraint only where they take themselves to be at Amazon S3.
 - **Conditions of writes are decided in the commit.** Of writers that race one wins, and the others get `PreconditionFailed`. `ConditionalRequestConflict` is
   answered by RenameObject alone, when its source changes again and again meanwhile.
-- **Long requests are answered at their end.** Nothing is sent before, and 200 never has an error in its body. A CompleteMultipartUpload and a CopyObject within a storage
+- **Long requests.** A CompleteMultipartUpload, a CopyObject or an UploadPartCopy that is not done 10 seconds after its body was read is answered with 200 and a space every
+  10 seconds, as at Amazon S3, and what it came to is in the body, also when that is an error. Headers that tell of the result, as `x-amz-version-id`, are missing then; a copy whose bytes are
+  written anew tells of its source's version and its encryption all the same. Everything else is answered at its end. A CompleteMultipartUpload and a CopyObject within a storage
   class are one transaction, whatever the size of the object. A copy into another class, or encrypted otherwise but from named key to named key, and an UploadPartCopy read and write up to 5 GiB first.
 - **Sizes.** An object that is put, copied into another class or uploaded as a part has at most 5 GiB, and an upload has at most 10,000 parts, so that an object has
   at most 48.8 TiB. Tests write objects of some hundred MiB; longer ones differ in the number of their chunks alone.

@@ -30,6 +30,7 @@ use types::{BucketName, Timestamp};
 
 use crate::{
     Gateway,
+    long_answer::LateError,
     redact::without_secrets,
     request::{RequestId, Response},
 };
@@ -95,6 +96,8 @@ pub(crate) struct Watch {
     /// The answer, once there is one.
     outcome: Option<Outcome>,
     batch: Option<BatchDeleted>,
+    /// Where an answer that began before it was known tells whether it failed.
+    late: Option<LateError>,
     /// Bytes of the answer's body that were sent.
     sent: Arc<AtomicU64>,
 }
@@ -178,6 +181,7 @@ impl Watch {
             received: Arc::default(),
             outcome: None,
             batch: None,
+            late: None,
             sent: Arc::default(),
         })
     }
@@ -201,6 +205,7 @@ impl Watch {
         let status = response.status().as_u16();
         self.outcome = Some(Outcome { status, error, size, turn_around: Some(turn_around) });
         self.batch = response.extensions_mut().remove::<BatchDeleted>();
+        self.late = response.extensions_mut().remove::<LateError>();
         let sent = Arc::clone(&self.sent);
         let watch = self;
         response.map(|body| {
@@ -228,7 +233,8 @@ struct Outcome {
 impl Drop for Watch {
     fn drop(&mut self) {
         let closed = || Outcome { status: CLIENT_CLOSED, error: None, size: None, turn_around: None };
-        let outcome = self.outcome.take().unwrap_or_else(closed);
+        let mut outcome = self.outcome.take().unwrap_or_else(closed);
+        outcome.error = outcome.error.or_else(|| self.late.as_ref()?.code());
         let log = &self.gateway.access_log;
         let total = self.gateway.env.now().since(self.started);
         let sent = self.sent.load(Ordering::Relaxed);

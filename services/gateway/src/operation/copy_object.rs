@@ -96,6 +96,8 @@ pub(super) async fn copy_object(
             if let Some(sealing) = &sealing {
                 sealing.set_headers(gateway, &mut encrypted);
             }
+            set_source_version(&mut encrypted, &found);
+            request.early.set(encrypted.clone());
             let copy = ClassCopy { opening, sealing, class: class.clone(), attributes, algorithm, condition };
             let committed = copy.write(gateway, request, &source, &version).await?;
             break (found, committed, target, tags, encrypted);
@@ -138,7 +140,7 @@ pub(super) async fn copy_object(
     };
     let mut response = output::xml(xml::copy_object(&result));
     set_new_version_id(response.headers_mut(), committed.versioning, committed.version_id);
-    set_source_version(&mut response, &found);
+    set_source_version(response.headers_mut(), &found);
     response.headers_mut().extend(encrypted);
     let copied = current(request, &committed, &tags)?;
     set_expiration(gateway, &target, copied, response.headers_mut()).await;
@@ -146,10 +148,10 @@ pub(super) async fn copy_object(
 }
 
 /// `x-amz-copy-source-version-id`, when the source's bucket has versioning.
-pub(super) fn set_source_version(response: &mut Response, found: &FoundVersion) {
+pub(super) fn set_source_version(headers: &mut HeaderMap, found: &FoundVersion) {
     if found.bucket.versioning != types::Versioning::Unversioned {
         let name = HeaderName::from_static("x-amz-copy-source-version-id");
-        set(response.headers_mut(), name, &found.version_id.to_string());
+        set(headers, name, &found.version_id.to_string());
     }
 }
 

@@ -25,7 +25,7 @@ use crate::{
     form::Form,
     output::{empty, set},
     payload::ObjectBody,
-    request::{Request, Response, Target, id, peer, tls},
+    request::{EarlyHeaders, Request, Response, Target, id, peer, tls},
 };
 
 /// Answers a form. Who sends it shows only in its fields, and so does what for, so authenticating it and authorising it are done here.
@@ -69,8 +69,8 @@ pub(crate) async fn post_object(
     let address = Address { key: Some(key), ..address };
     let (method, uri, peer) = (Method::POST, Uri::default(), peer(&request.extensions));
     let (id, tls) = (id(&request.extensions), tls(&request.extensions));
-    let target = Target::default();
-    let request = Request { method, uri, headers, address, authenticated, peer, tls, id, target };
+    let (target, early) = (Target::default(), EarlyHeaders::default());
+    let request = Request { method, uri, headers, address, authenticated, peer, tls, id, target, early };
 
     // Authorise.
     let permit = authorize_form(gateway, &request, &tags).await?;

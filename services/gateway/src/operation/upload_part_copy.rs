@@ -8,7 +8,7 @@ use bytes::Bytes;
 use checksum::{AlgorithmSet, ObjectHasher, Wanted};
 use data_pool::{ReadError, Stored, WriteError};
 use futures_util::{Stream, TryStreamExt};
-use http::HeaderName;
+use http::{HeaderMap, HeaderName};
 use metadata_api::CommitPart;
 use s3_wire::{
     ErrorCode, S3Error,
@@ -56,6 +56,12 @@ pub(super) async fn upload_part_copy(
     }
 
     // Act.
+    let mut headers = HeaderMap::new();
+    set_source_version(&mut headers, &found);
+    if let Some(sealing) = &sealing {
+        sealing.set_headers(gateway, &mut headers);
+    }
+    request.early.set(headers.clone());
     let algorithm = upload.checksum.algorithm;
     let hasher = ObjectHasher::new(Wanted {
         md5: true,
@@ -83,10 +89,7 @@ pub(super) async fn upload_part_copy(
     let checksum = upload.checksum_named.then_some(value);
     let result = CopyResult { etag: part.etag, last_modified: part.last_modified, checksum };
     let mut response = output::xml(xml::copy_part(&result));
-    set_source_version(&mut response, &found);
-    if let Some(sealing) = sealing {
-        sealing.set_headers(gateway, response.headers_mut());
-    }
+    response.headers_mut().extend(headers);
     Ok(response)
 }
 

@@ -39,7 +39,7 @@ use crate::{
     Credentials, FrontConfig, Gateway,
     auth::Authenticated,
     encryption,
-    request::{Request, RequestId, Target},
+    request::{EarlyHeaders, Request, RequestId, Target},
     root_account,
 };
 
@@ -310,6 +310,7 @@ fn request(asked: Option<&str>) -> Request {
         tls: None,
         id: RequestId::new(&env::Env::real()),
         target: Target::default(),
+        early: EarlyHeaders::default(),
     }
 }
 
