@@ -161,6 +161,33 @@ fn user_metadata_is_bounded() {
     assert_content(&bucket, "key", b"first");
 }
 
+/// What writes a new version is not about one that there is.
+#[test]
+fn a_write_that_names_a_version_is_refused() {
+    let server = Server::start();
+    let bucket = server.bucket();
+    bucket.set_versioning("Enabled");
+    let version = bucket.put_version("key", "content");
+    let source = format!("{}/key", bucket.name);
+    let upload = bucket.upload("key");
+    for id in [version.as_str(), "nonsense", ""] {
+        for request in [
+            bucket.put("key", "other"),
+            bucket.copy(&source, "copy"),
+            bucket.create_upload("key"),
+            upload.part(1, "part"),
+            upload.copy(1, &source),
+        ] {
+            let error = request.query("versionId", id).refused(400, "InvalidArgument");
+            assert_eq!(error.get("Message"), "This operation does not accept a version-id.");
+            assert_eq!((error.get("ArgumentName"), error.get("ArgumentValue")), ("versionId", id));
+        }
+    }
+    assert_content(&bucket, "key", b"content");
+    assert_eq!(bucket.keys(), ["key"]);
+    assert!(upload.list().ok().xml().elements("Part").is_empty());
+}
+
 #[test]
 fn every_write_to_a_versioned_bucket_is_a_version() {
     let server = Server::start();

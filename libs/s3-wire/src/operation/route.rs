@@ -217,7 +217,7 @@ const PARAMETERS_OF_WRITES: [&str; 5] = ["annotationName", "id", "partNumber", "
 /// The operation of a request, if it is built; `NotImplemented` naming it if it is not, or naming a sub-resource that S3 does not have.
 ///
 /// Other errors: `MethodNotAllowed`; `InvalidArgument` for two sub-resources at once, for one that its resource does
-/// not have, and for half of `partNumber` and `uploadId`; `AccessForbidden` for a CORS preflight, which is no operation;
+/// not have, for half of `partNumber` and `uploadId`, and for a `versionId` of what writes a new version; `AccessForbidden` for a CORS preflight, which is no operation;
 /// `PreconditionFailed` for a POST to a bucket that is no form.
 pub fn route(input: &RouteInput<'_>) -> Result<Operation, S3Error> {
     let operation = recognise(input)?;
@@ -276,11 +276,13 @@ pub fn recognise(input: &RouteInput<'_>) -> Result<Operation, S3Error> {
     let mut routes =
         ROUTES.iter().filter(|r| r.operation.resource() == resource && r.subresource == subresource);
     match routes.find(|route| route.method == *input.method && holds(route.signal, input)) {
-        Some(route) if resource == Resource::Object && subresource.is_none() => {
-            check_upload_parameters(route.operation, input.query)?;
+        Some(route) => {
+            if resource == Resource::Object && subresource.is_none() {
+                check_upload_parameters(route.operation, input.query)?;
+            }
+            refuse_version_id(route.operation, input.query)?;
             Ok(route.operation)
         }
-        Some(route) => Ok(route.operation),
         None => Err(no_route(resource, subresource, input)),
     }
 }
@@ -320,6 +322,23 @@ fn subresource(query: &Query<'_>) -> Result<Option<&'static str>, S3Error> {
         }
     }
     Ok(found)
+}
+
+/// What writes a new version is not about one that there is, and whoever names one must not believe that it is replaced.
+fn refuse_version_id(operation: Operation, query: &Query<'_>) -> Result<(), S3Error> {
+    use Operation::{CopyObject, CreateMultipartUpload, PutObject, UploadPart, UploadPartCopy};
+    match query.get("versionId") {
+        Some(version_id)
+            if matches!(
+                operation,
+                PutObject | CopyObject | CreateMultipartUpload | UploadPart | UploadPartCopy
+            ) =>
+        {
+            let message = "This operation does not accept a version-id.";
+            Err(S3Error::invalid_argument(message, "versionId", version_id))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// A write or a delete with `partNumber` and no `uploadId` is about a part, not about the object.

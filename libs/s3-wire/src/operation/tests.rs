@@ -119,6 +119,9 @@ fn requests_of_real_clients() {
         (Method::PUT, Resource::Object, "uploadId=2&partNumber=1", &copy, Operation::UploadPartCopy),
         (Method::POST, Resource::Object, "select&select-type=2", &none, Operation::SelectObjectContent),
         (Method::PUT, Resource::Object, "tagging", &copy, Operation::PutObjectTagging),
+        (Method::PUT, Resource::Object, "tagging&versionId=1", &none, Operation::PutObjectTagging),
+        (Method::DELETE, Resource::Object, "versionId=1", &none, Operation::DeleteObject),
+        (Method::POST, Resource::Object, "restore&versionId=1", &none, Operation::RestoreObject),
     ] {
         assert_eq!(ask(&method, resource, query, headers), Ok(operation), "{method} {query}");
     }
@@ -135,6 +138,10 @@ fn what_makes_no_sense_is_refused() {
         (Method::PATCH, Resource::Object, "", ErrorCode::MethodNotAllowed),
         (Method::POST, Resource::Object, "", ErrorCode::MethodNotAllowed),
         (Method::POST, Resource::Bucket, "", ErrorCode::PreconditionFailed),
+        (Method::PUT, Resource::Object, "versionId=1", ErrorCode::InvalidArgument),
+        (Method::PUT, Resource::Object, "versionId=", ErrorCode::InvalidArgument),
+        (Method::POST, Resource::Object, "uploads&versionId=1", ErrorCode::InvalidArgument),
+        (Method::PUT, Resource::Object, "partNumber=1&uploadId=2&versionId=3", ErrorCode::InvalidArgument),
         (Method::DELETE, Resource::Bucket, "acl", ErrorCode::MethodNotAllowed),
         (Method::HEAD, Resource::Object, "acl", ErrorCode::MethodNotAllowed),
         (Method::PUT, Resource::Bucket, "location", ErrorCode::MethodNotAllowed),
