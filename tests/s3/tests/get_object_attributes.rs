@@ -32,6 +32,27 @@ fn what_is_asked_for_is_answered_and_nothing_else() {
     assert_eq!((size.find("ETag"), size.find("StorageClass"), size.find("Checksum")), (None, None, None));
 }
 
+/// API Reference, "GetObjectAttributes", the section on request headers: conditions are those of a read.
+#[test]
+fn conditions_are_those_of_a_read() {
+    let server = Server::start();
+    let bucket = server.bucket();
+    let etag = bucket.put("key", "content").ok().etag().to_owned();
+    let ask = |name: &str, value: &str| attributes(&bucket, "key", "ETag").header(name, value);
+    const PAST: &str = "Tue, 01 Jan 2019 00:00:00 GMT";
+    ask("if-match", &etag).ok();
+    ask("if-none-match", "\"x\"").ok();
+    ask("if-modified-since", PAST).ok();
+    assert_eq!(ask("if-match", "\"x\"").refused(412, "PreconditionFailed").get("Condition"), "If-Match");
+    let error = ask("if-unmodified-since", PAST).refused(412, "PreconditionFailed");
+    assert_eq!(error.get("Condition"), "If-Unmodified-Since");
+    let modified = bucket.head("key").ok().get("last-modified").to_owned();
+    for (name, value) in [("if-none-match", etag.as_str()), ("if-modified-since", &modified)] {
+        let answer = ask(name, value).send().expect(304);
+        assert_eq!((answer.etag(), answer.body.len()), (etag.as_str(), 0));
+    }
+}
+
 #[test]
 fn parts_are_paged() {
     let server = Server::start();

@@ -1,10 +1,11 @@
 //! GetObjectAttributes: what is known of an object, as far as it is asked for. S3 API Reference, "GetObjectAttributes".
 
-use http::{HeaderMap, HeaderName, header};
+use http::{HeaderMap, HeaderName, StatusCode, header};
 use metadata_api::{FoundVersion, Version};
 use s3_wire::{
-    S3Error,
+    ErrorCode, S3Error,
     date::http_date,
+    header::{Outcome, ReadConditions},
     xml::{self, AttributeParts, ObjectAttributes},
 };
 use types::ChecksumType;
@@ -14,7 +15,7 @@ use crate::{
     Gateway,
     auth::Permit,
     encryption,
-    output::{self, set, set_version_id},
+    output::{self, set, set_etag, set_version_id},
     request::{Request, Response},
 };
 
@@ -47,6 +48,18 @@ pub(super) async fn get_object_attributes(
     let (found, version) = object_read::find_asked_for(gateway, request).await?;
     let mut encrypted = HeaderMap::new();
     encryption::check(gateway, request, version.attributes.encryption.as_ref(), &mut encrypted).await?;
+    match ReadConditions::for_read(&request.headers).evaluate(&version.etag, found.last_modified) {
+        Outcome::Proceed => {}
+        Outcome::NotModified => {
+            let mut response = output::empty(StatusCode::NOT_MODIFIED);
+            set_etag(response.headers_mut(), &version.etag);
+            set_headers(&mut response, &found);
+            return Ok(response);
+        }
+        failed @ Outcome::PreconditionFailed(_) => {
+            return Err(failed.error().unwrap_or_else(|| S3Error::new(ErrorCode::PreconditionFailed)));
+        }
+    }
     let answer = ObjectAttributes {
         etag: wanted.etag.then_some(&version.etag),
         checksum: version.checksum.as_ref().filter(|_| wanted.checksum),
