@@ -26,9 +26,8 @@ pub(crate) fn from_metadata(error: MetadataError, address: &Address) -> S3Error 
         }
         MetadataError::PreconditionFailed { current: _ } => S3Error::new(ErrorCode::PreconditionFailed),
         MetadataError::UploadNotFound => S3Error::new(ErrorCode::NoSuchUpload),
-        MetadataError::InvalidPart { number } => {
-            S3Error::new(ErrorCode::InvalidPart).field("PartNumber", number.to_string())
-        }
+        // CompleteMultipartUpload, which alone is answered so, tells what it has asked for.
+        MetadataError::InvalidPart { number: _ } => S3Error::new(ErrorCode::InvalidPart),
         MetadataError::InvalidPartOrder => S3Error::new(ErrorCode::InvalidPartOrder),
         MetadataError::PartTooSmall { number, size, minimum, etag } => {
             S3Error::new(ErrorCode::EntityTooSmall)
@@ -181,8 +180,13 @@ pub(crate) fn from_body(error: BodyError) -> S3Error {
             ErrorCode::InvalidRequest,
             format!("The body is longer than the {expected} bytes that were announced."),
         ),
-        BodyError::AboveRange { most } => {
-            S3Error::new(ErrorCode::EntityTooLarge).field("MaxSizeAllowed", most.to_string())
+        BodyError::AboveRange { most, proposed } => {
+            let error = S3Error::new(ErrorCode::EntityTooLarge);
+            let error = match proposed {
+                Some(proposed) => error.field("ProposedSize", proposed.to_string()),
+                None => error,
+            };
+            error.field("MaxSizeAllowed", most.to_string())
         }
         BodyError::BelowRange { least, received } => S3Error::new(ErrorCode::EntityTooSmall)
             .field("ProposedSize", received.to_string())

@@ -33,6 +33,10 @@ use crate::{
 /// A sender that is silent for longer is cut off.
 pub(crate) const IDLE_MAX: Duration = Duration::from_secs(30);
 
+/// How much of a file that is too long is counted, and for how long, to say how long it is.
+const REST_BYTES_MAX: u64 = 4 << 20;
+const REST_MAX: Duration = Duration::from_secs(2);
+
 /// How long is waited for a body before its pace is looked at.
 const PACE_WINDOW: Duration = Duration::from_secs(60);
 
@@ -120,6 +124,8 @@ pub(crate) enum BodyError {
     AboveRange {
         /// Bytes allowed.
         most: u64,
+        /// Bytes that it has, if it ended soon enough to be known.
+        proposed: Option<u64>,
     },
     /// A form's file has fewer bytes than its policy demands.
     BelowRange {
@@ -388,7 +394,9 @@ impl<'a> ObjectBody<'a> {
                             return Err(BodyError::TooLong { expected });
                         }
                         Length::Allowed(LengthRange { most, .. }) if self.received > most => {
-                            return Err(BodyError::AboveRange { most });
+                            let rest = self.rest().await;
+                            let proposed = rest.map(|rest| self.received + rest);
+                            return Err(BodyError::AboveRange { most, proposed });
                         }
                         Length::Announced(_) | Length::Allowed(_) => {}
                     }
@@ -418,6 +426,31 @@ impl<'a> ObjectBody<'a> {
                 }
             }
         }
+    }
+
+    /// How many bytes of a file follow that is too long already, if it ends soon.
+    async fn rest(&mut self) -> Option<u64> {
+        self.pending.pop_front();
+        let env = self.env.clone();
+        let counting = async {
+            let mut bytes = 0;
+            loop {
+                bytes += self.pending.drain(..).map(|bytes| bytes.len() as u64).sum::<u64>();
+                if bytes > REST_BYTES_MAX {
+                    return None;
+                }
+                match self.body.frame().await {
+                    Some(Ok(frame)) => {
+                        if let Ok(data) = frame.into_data() {
+                            self.unframe(data).ok()?;
+                        }
+                    }
+                    Some(Err(_)) => return None,
+                    None => return Some(bytes),
+                }
+            }
+        };
+        env.timeout(REST_MAX, counting).await.ok().flatten()
     }
 
     /// A connection that breaks in the middle of an announced length shows as an error of the body.

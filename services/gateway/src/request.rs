@@ -25,6 +25,14 @@ pub(crate) fn is_account(id: &[u8], account: &metadata_api::AccountId) -> bool {
     id == account.0.as_bytes() || id == ACCOUNT_NUMBER.as_bytes() && *account == root_account()
 }
 
+/// The conditions of writes and deletes, with the names that answers have for them.
+const CONDITIONS: [(&str, &str); 4] = [
+    ("if-match", "If-Match"),
+    ("if-none-match", "If-None-Match"),
+    ("x-amz-if-match-last-modified-time", "x-amz-if-match-last-modified-time"),
+    ("x-amz-if-match-size", "x-amz-if-match-size"),
+];
+
 /// The answer to a request.
 pub(crate) type Response = http::Response<Body>;
 
@@ -152,9 +160,24 @@ impl Request {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 
-    /// What a metadata error means for this request.
+    /// What a metadata error means for this request, with what the request has said of it.
     pub(crate) fn metadata_error(&self, error: MetadataError) -> S3Error {
-        error::from_metadata(error, &self.address)
+        let error = error::from_metadata(error, &self.address);
+        match error.code {
+            ErrorCode::NoSuchUpload => {
+                match self.query().ok().and_then(|query| query.get("uploadId").map(str::to_owned)) {
+                    Some(upload_id) => error.field("UploadId", upload_id),
+                    None => error,
+                }
+            }
+            ErrorCode::PreconditionFailed => {
+                match CONDITIONS.iter().find(|(header, _)| self.headers.contains_key(*header)) {
+                    Some((_, name)) => error.field("Condition", *name),
+                    None => error,
+                }
+            }
+            _ => error,
+        }
     }
 
     /// Reads the request's bucket anew, and in the same call the version that it is about if that is `wanted`; both are kept

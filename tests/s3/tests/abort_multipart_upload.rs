@@ -14,10 +14,9 @@ fn an_aborted_upload_is_gone_and_the_object_stays() {
     let etag = upload.put(1, "new");
     let answer = upload.abort().send().expect(204);
     assert!(answer.body.is_empty());
-    upload.list().refused(404, "NoSuchUpload");
-    upload.part(2, "more").refused(404, "NoSuchUpload");
-    upload.complete(&[(1, &etag)]).refused(404, "NoSuchUpload");
-    upload.abort().refused(404, "NoSuchUpload");
+    for request in [upload.list(), upload.part(2, "more"), upload.complete(&[(1, &etag)]), upload.abort()] {
+        assert_eq!(request.refused(404, "NoSuchUpload").get("UploadId"), upload.id);
+    }
     assert_content(&bucket, "key", b"old");
     assert_eq!(bucket.list_uploads().ok().xml().all("Upload/UploadId"), [other.id.as_str()]);
 }

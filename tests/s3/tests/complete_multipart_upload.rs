@@ -102,6 +102,15 @@ fn wrong_lists_are_refused_and_the_upload_stays() {
                 ["2", "100", "5242880"]
             );
         }
+        if matches!(*code, "InvalidPart" | "InvalidPartOrder") {
+            assert_eq!(error.get("UploadId"), upload.id);
+        }
+        if *code == "InvalidPart" {
+            let number: u32 = error.get("PartNumber").parse().expect("a number");
+            let (_, etag) = list.iter().find(|(part, _)| *part == number).expect("a part of the list");
+            let shown = (*etag != "nonsense").then(|| etag.trim_matches('"'));
+            assert_eq!(error.find("ETag"), shown);
+        }
         assert_absent(&bucket, "key");
     }
     for document in [

@@ -279,7 +279,8 @@ fn parts_of_a_multipart_object_can_be_read() {
         }
         first = last + 1;
     }
-    bucket.get("key").query("partNumber", 4).refused(416, "InvalidPartNumber");
+    let error = bucket.get("key").query("partNumber", 4).refused(416, "InvalidPartNumber");
+    assert_eq!((error.get("PartNumberRequested"), error.get("ActualPartCount")), ("4", "3"));
     let both = bucket.get("key").query("partNumber", 1).header("range", "bytes=0-1");
     both.refused(400, "InvalidRequest");
     for number in ["0", "-1", "10001", "x", ""] {
@@ -335,7 +336,8 @@ fn an_object_written_whole_is_its_own_first_part() {
     bucket.put("key", "content").ok();
     let read = bucket.get("key").query("partNumber", 1).send().expect(206);
     assert_eq!((read.get("content-range"), &*read.body), ("bytes 0-6/7", &b"content"[..]));
-    bucket.get("key").query("partNumber", 2).refused(416, "InvalidPartNumber");
+    let error = bucket.get("key").query("partNumber", 2).refused(416, "InvalidPartNumber");
+    assert_eq!((error.get("PartNumberRequested"), error.get("ActualPartCount")), ("2", "1"));
     // No range is a part of nothing.
     bucket.put("empty", "").ok();
     for method in [Method::GET, Method::HEAD] {

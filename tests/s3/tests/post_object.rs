@@ -119,7 +119,11 @@ fn nothing_is_stored_against_the_policy() {
     }
     let refused =
         form().condition("[\"content-length-range\", 0, 4]").signed(b"bytes").refused(400, "EntityTooLarge");
-    assert_eq!(refused.get("MaxSizeAllowed"), "4");
+    assert_eq!((refused.get("ProposedSize"), refused.get("MaxSizeAllowed")), ("5", "4"));
+    // It is counted to its end, as far as that is near.
+    let long = vec![b'x'; 1 << 20];
+    let refused = form().condition("[\"content-length-range\", 0, 4]").signed(&long);
+    assert_eq!(refused.refused(400, "EntityTooLarge").get("ProposedSize"), long.len().to_string());
     // A policy is for one bucket.
     let other = server.bucket();
     let stolen = other.form().field("key", "key").condition(&format!("{{\"bucket\": \"{}\"}}", bucket.name));

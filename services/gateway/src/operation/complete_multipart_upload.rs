@@ -7,11 +7,11 @@ use metadata_api::{
     UploadChecksum, VersionState,
 };
 use s3_wire::{
-    S3Error,
+    ErrorCode, S3Error,
     header::{mp_object_size, object_checksum},
     xml::{self, COMPLETE_BODY_MAX},
 };
-use types::ChecksumType;
+use types::{ChecksumType, UploadId};
 
 use super::{
     put_object::{current, write_condition},
@@ -44,7 +44,7 @@ pub(super) async fn complete_multipart_upload(
         request.existing_bucket(gateway).await?;
     }
     let parts = xml::parse_complete(&body.collect().await?)?;
-    xml::check_part_order(&parts)?;
+    xml::check_part_order(&parts).map_err(|error| error.field("UploadId", upload.to_string()))?;
     if checksum.and_then(|checksum| checksum.parts).is_some_and(|stated| usize::from(stated) != parts.len()) {
         return Err(S3Error::invalid_request(
             "The number of parts behind the checksum is not that of the request.",
@@ -79,8 +79,8 @@ pub(super) async fn complete_multipart_upload(
         checksum_type,
         condition,
     };
-    let committed =
-        gateway.metadata.complete_upload(complete).await.map_err(|e| request.metadata_error(e))?;
+    let completed = gateway.metadata.complete_upload(complete).await;
+    let committed = completed.map_err(|error| refusal(request, upload, &parts, error))?;
 
     // Respond.
     let host = request.header(&HOST).unwrap_or("");
@@ -96,6 +96,31 @@ pub(super) async fn complete_multipart_upload(
     set_new_version_id(response.headers_mut(), committed.versioning, committed.version_id);
     say_what_it_has(gateway, request, &committed, &mut response).await?;
     Ok(response)
+}
+
+/// What a failure means to the client, with the upload and the part that it is about.
+fn refusal(
+    request: &Request,
+    upload: UploadId,
+    parts: &[xml::CompletedPart],
+    error: MetadataError,
+) -> S3Error {
+    let number = match error {
+        MetadataError::InvalidPart { number } => Some(number),
+        _ => None,
+    };
+    let error = request.metadata_error(error);
+    let error = match error.code {
+        ErrorCode::InvalidPart | ErrorCode::InvalidPartOrder => error.field("UploadId", upload.to_string()),
+        _ => error,
+    };
+    let Some(number) = number else { return error };
+    let error = error.field("PartNumber", number.get().to_string());
+    // What can be no entity tag was not kept.
+    match parts.iter().find(|part| part.number == number && part.etag.parts != Some(0)) {
+        Some(part) => error.field("ETag", part.etag.to_string()),
+        None => error,
+    }
 }
 
 /// What a request says of checksums must be what the upload was created with; where the object's is composed of those of its parts, it

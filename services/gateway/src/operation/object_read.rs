@@ -241,7 +241,12 @@ fn select_part(
     shows_checksum: bool,
     headers: &mut HeaderMap,
 ) -> Result<ByteRange, S3Error> {
-    let invalid = || S3Error::new(ErrorCode::InvalidPartNumber);
+    let count = version.parts.len().max(1);
+    let invalid = || {
+        S3Error::new(ErrorCode::InvalidPartNumber)
+            .field("PartNumberRequested", part.get().to_string())
+            .field("ActualPartCount", count.to_string())
+    };
     let checksum = version.checksum.as_ref().filter(|_| shows_checksum);
     if version.parts.is_empty() {
         let whole = ByteRange::new(0, version.size).filter(|_| part.get() == 1).ok_or_else(invalid)?;
