@@ -9,6 +9,7 @@ mod conditions;
 mod copy_source;
 mod encryption;
 mod entity_tag;
+mod misplaced;
 mod object_lock;
 mod range;
 mod rename;

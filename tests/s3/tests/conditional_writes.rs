@@ -89,7 +89,63 @@ fn other_conditions_are_not_built_and_write_nothing() {
         write(&bucket, "key", "lost").header("if-none-match", &tag).refused(501, "NotImplemented");
         let both = write(&bucket, "key", "lost").header("if-none-match", "*").header("if-match", &tag);
         both.refused(501, "NotImplemented");
+        for name in ["if-modified-since", "if-unmodified-since"] {
+            let error = write(&bucket, "key", "lost").header(name, DATE).refused(501, "NotImplemented");
+            assert_eq!(error.get("Header"), name);
+        }
         assert_content(&bucket, "key", b"first");
+    }
+}
+
+const DATE: &str = "Tue, 01 Jan 2019 00:00:00 GMT";
+
+/// A condition that were passed over would leave a client to believe that it holds.
+#[test]
+fn deletes_and_parts_refuse_the_conditions_that_they_do_not_have() {
+    let server = Server::start();
+    let bucket = server.bucket();
+    bucket.put("key", "first").ok();
+    let source = format!("{}/key", bucket.name);
+    let upload = bucket.upload("key");
+    for name in ["if-modified-since", "if-unmodified-since", "if-none-match", "if-match"] {
+        let value = if name.ends_with("since") { DATE } else { "\"x\"" };
+        let is_of_delete = name == "if-match";
+        for request in [bucket.create_upload("key"), upload.part(1, "part"), upload.copy(1, &source)] {
+            let error = request.header(name, value).refused(501, "NotImplemented");
+            assert_eq!(error.get("Header"), name);
+        }
+        if !is_of_delete {
+            bucket.delete("key").header(name, value).refused(501, "NotImplemented");
+        }
+    }
+    assert_content(&bucket, "key", b"first");
+    assert_eq!(bucket.list_uploads().ok().xml().elements("Upload").len(), 1);
+    assert!(upload.list().ok().xml().elements("Part").is_empty());
+}
+
+#[test]
+fn the_condition_that_did_not_hold_is_named() {
+    let server = Server::start();
+    for (name, write) in WRITES {
+        let bucket = server.bucket();
+        bucket.put("key", "first").ok();
+        for (header, value, condition) in
+            [("if-none-match", "*", "If-None-Match"), ("if-match", "\"x\"", "If-Match")]
+        {
+            let error =
+                write(&bucket, "key", "lost").header(header, value).refused(412, "PreconditionFailed");
+            assert_eq!(error.get("Condition"), condition, "{name}");
+        }
+    }
+    let bucket = server.bucket();
+    bucket.put("key", "first").ok();
+    for (header, value, condition) in [
+        ("if-match", "\"x\"", "If-Match"),
+        ("x-amz-if-match-size", "99", "x-amz-if-match-size"),
+        ("x-amz-if-match-last-modified-time", DATE, "x-amz-if-match-last-modified-time"),
+    ] {
+        let error = bucket.delete("key").header(header, value).refused(412, "PreconditionFailed");
+        assert_eq!(error.get("Condition"), condition);
     }
 }
 

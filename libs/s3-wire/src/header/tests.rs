@@ -480,14 +480,75 @@ fn what_is_not_built_is_refused_by_name_unless_it_changes_nothing() {
 fn every_unsupported_header_is_refused_somewhere() {
     for entry in UNSUPPORTED_HEADERS {
         let name = entry.name.replace('*', "x");
-        let answer = refuse_unsupported_headers(Operation::PutObject, &headers(&[(&name, "unheard-of")]));
+        let operation = match entry.scope {
+            Scope::Parts => Operation::UploadPart,
+            Scope::Any | Scope::Create | Scope::Write | Scope::Change => Operation::PutObject,
+        };
+        let answer = refuse_unsupported_headers(operation, &headers(&[(&name, "unheard-of")]));
         assert_eq!(answer.expect_err(&name).code, ErrorCode::NotImplemented);
         for harmless in entry.harmless {
-            assert_eq!(
-                refuse_unsupported_headers(Operation::PutObject, &headers(&[(&name, harmless)])),
-                Ok(())
-            );
+            assert_eq!(refuse_unsupported_headers(operation, &headers(&[(&name, harmless)])), Ok(()));
         }
+    }
+}
+
+#[test]
+fn conditions_that_a_change_does_not_have_are_refused_by_name() {
+    use Operation::*;
+    let parts = [CreateMultipartUpload, UploadPart, UploadPartCopy];
+    let whole = [PutObject, CopyObject, CompleteMultipartUpload, DeleteObject];
+    for (name, operations) in [
+        ("if-modified-since", [&parts[..], &whole[..]].concat()),
+        ("if-unmodified-since", [&parts[..], &whole[..]].concat()),
+        ("if-match", parts.to_vec()),
+        ("if-none-match", parts.to_vec()),
+    ] {
+        let map = headers(&[(name, SAME)]);
+        for operation in Operation::ALL {
+            let answer = refuse_unsupported_headers(*operation, &map);
+            assert_eq!(answer.is_err(), operations.contains(operation), "{operation:?} {name}");
+        }
+    }
+}
+
+#[test]
+fn a_write_with_a_header_of_another_operation_is_refused() {
+    for (operation, name) in [
+        (Operation::PutObject, "x-amz-metadata-directive"),
+        (Operation::PutObject, "x-amz-rename-source"),
+        (Operation::PutObject, "x-amz-mp-object-size"),
+        (Operation::CopyObject, "x-amz-mp-object-size"),
+        (Operation::CreateMultipartUpload, "x-amz-copy-source"),
+        (Operation::UploadPart, "x-amz-acl"),
+        (Operation::UploadPart, "x-amz-copy-source-if-match"),
+        (Operation::UploadPartCopy, "x-amz-tagging-directive"),
+        (Operation::CompleteMultipartUpload, "x-amz-storage-class"),
+    ] {
+        let error = refuse_unsupported_headers(operation, &headers(&[(name, "a")])).expect_err(name);
+        assert_eq!(error.code, ErrorCode::InvalidArgument, "{operation:?} {name}");
+        assert_eq!(error.message, "The specified header is not valid in this context");
+        assert_eq!(error.fields, [("ArgumentName", name.to_owned()), ("ArgumentValue", "a".to_owned())]);
+    }
+    let metadata = headers(&[("x-amz-meta-a", "1")]);
+    let error = refuse_unsupported_headers(Operation::UploadPart, &metadata).expect_err("metadata of a part");
+    assert_eq!(error.message, "Metadata cannot be specified in this context.");
+    // What any request may have, what other stores know, and reads.
+    for (operation, name) in [
+        (Operation::UploadPart, "x-amz-date"),
+        (Operation::UploadPart, "x-amz-security-token"),
+        (Operation::UploadPart, "x-amz-decoded-content-length"),
+        (Operation::UploadPart, "x-amz-trailer"),
+        (Operation::UploadPart, "x-amz-request-payer"),
+        (Operation::UploadPart, "x-amz-expected-bucket-owner"),
+        (Operation::UploadPart, "x-amz-id-2"),
+        (Operation::UploadPart, "x-amz-unheard-of"),
+        (Operation::UploadPart, "x-minio-extract"),
+        (Operation::UploadPart, "amz-sdk-invocation-id"),
+        (Operation::UploadPartCopy, "x-amz-copy-source-range"),
+        (Operation::CompleteMultipartUpload, "x-amz-mp-object-size"),
+        (Operation::GetObject, "x-amz-acl"),
+    ] {
+        assert_eq!(refuse_unsupported_headers(operation, &headers(&[(name, "a")])), Ok(()), "{name}");
     }
 }
 

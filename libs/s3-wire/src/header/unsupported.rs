@@ -3,7 +3,7 @@
 
 use http::HeaderMap;
 
-use super::refuse_misplaced_encryption;
+use super::{misplaced::refuse_misplaced, refuse_misplaced_encryption};
 use crate::{error::S3Error, operation::Operation};
 
 /// A header that asks for something, or the beginning of several headers' names.
@@ -26,17 +26,30 @@ pub enum Scope {
     Create,
     /// Those that write an object in one go.
     Write,
+    /// Those that make an object or delete one, and those of its parts.
+    Change,
+    /// Those that open an upload and write its parts.
+    Parts,
 }
 
 impl Scope {
     fn contains(self, operation: Operation) -> bool {
         let writes = matches!(operation, Operation::PutObject | Operation::CopyObject);
+        let is_of_parts = matches!(
+            operation,
+            Operation::CreateMultipartUpload | Operation::UploadPart | Operation::UploadPartCopy
+        );
         match self {
             Self::Any => true,
             Self::Create => {
                 writes || matches!(operation, Operation::CreateBucket | Operation::CreateMultipartUpload)
             }
             Self::Write => writes,
+            Self::Change => {
+                let ends = matches!(operation, Operation::CompleteMultipartUpload | Operation::DeleteObject);
+                writes || is_of_parts || ends
+            }
+            Self::Parts => is_of_parts,
         }
     }
 }
@@ -55,12 +68,14 @@ pub const UNSUPPORTED_HEADERS: &[UnsupportedHeader] = &[
     entry("x-amz-object-lock-event-hold-duration-years", &[], Scope::Create),
     entry("x-amz-checksum-type", &["FULL_OBJECT"], Scope::Write),
     entry("x-amz-copy-source-range", &[], Scope::Write),
-    entry("if-modified-since", &[], Scope::Write),
-    entry("if-unmodified-since", &[], Scope::Write),
+    entry("if-modified-since", &[], Scope::Change),
+    entry("if-unmodified-since", &[], Scope::Change),
+    entry("if-match", &[], Scope::Parts),
+    entry("if-none-match", &[], Scope::Parts),
 ];
 
-/// Refuses a request whose headers ask for what is not built, `NotImplemented` with the header's name, and one whose headers speak
-/// of encryption where that has no meaning.
+/// Refuses a request whose headers ask for what is not built, `NotImplemented` with the header's name, and a write with headers that
+/// have no meaning for it, as those that speak of encryption where that has none: `InvalidArgument`.
 pub fn refuse_unsupported_headers(operation: Operation, headers: &HeaderMap) -> Result<(), S3Error> {
     for (name, value) in headers {
         let name = name.as_str();
@@ -72,10 +87,12 @@ pub fn refuse_unsupported_headers(operation: Operation, headers: &HeaderMap) -> 
             return Err(S3Error::header_not_implemented(name));
         }
     }
+    refuse_misplaced(operation, headers)?;
     refuse_misplaced_encryption(operation, headers)
 }
 
-fn matches(pattern: &str, name: &str) -> bool {
+/// Whether a name is the pattern, or begins with what is before the `*` at its end.
+pub(super) fn matches(pattern: &str, name: &str) -> bool {
     match pattern.strip_suffix('*') {
         Some(start) => name.starts_with(start),
         None => name == pattern,

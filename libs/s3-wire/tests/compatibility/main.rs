@@ -36,7 +36,8 @@ const HEADERS: &str = "
 A request with one of these headers is refused with `NotImplemented` and the header's name, unless its value asks for what happens anyway.
 Headers that ask for nothing here are ignored: `x-amz-request-payer` (nobody pays), `x-amz-mfa` (no bucket has MFA delete), `x-amz-bucket-object-lock-token`
 (object lock is set up without one), `x-amz-skip-destination-validation` (no destination can be configured), `x-amz-confirm-remove-self-bucket-access`
-(the root user can always change a policy). What becomes of every other header, parameter and element that AWS's model of S3 has is tried out by `tests/s3/tests/model.rs`.
+(the root user can always change a policy). A write of an object or a part with a header of another operation, as UploadPart with `x-amz-acl`, is refused with
+`InvalidArgument` and the header's name, as by Amazon S3; other operations pass over headers that they do not have. What becomes of every other header, parameter and element that AWS's model of S3 has is tried out by `tests/s3/tests/model.rs`.
 
 | header | values that are let through | where |
 |---|---|---|
@@ -370,6 +371,8 @@ fn page() -> String {
             Scope::Any => "every operation",
             Scope::Create => "what creates a bucket, an object or an upload",
             Scope::Write => "what writes an object in one go",
+            Scope::Change => "what makes or deletes an object, and what opens an upload or writes a part",
+            Scope::Parts => "what opens an upload or writes a part",
         };
         writeln!(text, "| `{}` | {} | {scope} |", header.name, harmless.join(", "))
             .expect("a string takes it");
