@@ -32,7 +32,7 @@ class Registry:
             "storage": {
                 "s3": {
                     "accesskey": session.target.access_key, "secretkey": session.target.secret_key, "region": session.target.region,
-                    "regionendpoint": session.target.endpoint, "bucket": bucket, "rootdirectory": "/deep/root", "secure": session.target.tls,
+                    "regionendpoint": session.target.endpoint, "bucket": bucket, "objectacl": "bucket-owner-full-control", "rootdirectory": "/deep/root", "secure": session.target.tls,
                     "v4auth": True, "chunksize": 5 * MIB, "multipartcopychunksize": 5 * MIB, "multipartcopythresholdsize": 6 * MIB,
                     "multipartcopymaxconcurrency": 4,
                 },

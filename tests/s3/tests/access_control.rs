@@ -104,20 +104,25 @@ fn everything_belongs_to_the_buckets_owner() {
 }
 
 #[test]
-fn where_lists_are_off_those_that_say_so_are_taken_and_others_refused() {
+fn where_lists_are_off_new_objects_may_have_the_bucket_owners_and_no_other_is_set() {
     let server = Server::start();
     let bucket = server.bucket();
     bucket.put("key", "content").ok();
     let of_bucket = || bucket_acl(&bucket, Method::PUT);
     let of_object = || object_acl(&bucket, Method::PUT, "key");
-    for harmless in ["private", "bucket-owner-full-control"] {
-        of_bucket().header("x-amz-acl", harmless).ok();
-        of_object().header("x-amz-acl", harmless).ok();
-        bucket.put("key", "content").header("x-amz-acl", harmless).ok();
-    }
-    of_object().header("x-amz-grant-full-control", format!("id={}", owner(&bucket))).ok();
     let source = format!("{}/key", bucket.name);
+    let owners = format!("id={}", owner(&bucket));
+    for (name, value) in
+        [("x-amz-acl", "bucket-owner-full-control"), ("x-amz-grant-full-control", owners.as_str())]
+    {
+        bucket.put("key", "content").header(name, value).ok();
+        bucket.copy(&source, "copy").header(name, value).ok();
+        bucket.upload_with("key", bucket.create_upload("key").header(name, value)).abort().send().expect(204);
+        of_bucket().header(name, value).refused(400, "AccessControlListNotSupported");
+        of_object().header(name, value).refused(400, "AccessControlListNotSupported");
+    }
     for (name, value) in [
+        ("x-amz-acl", "private"),
         ("x-amz-acl", "public-read"),
         ("x-amz-acl", "authenticated-read"),
         ("x-amz-acl", "bucket-owner-read"),
@@ -142,12 +147,9 @@ fn where_lists_are_off_those_that_say_so_are_taken_and_others_refused() {
         .refused(400, "AccessControlListNotSupported");
     assert_absent(&bucket, "other");
     assert!(bucket.list_uploads().ok().xml().elements("Upload").is_empty());
-    // Clients that keep the list of what they copy put back what they were given.
     let given = object_acl(&bucket, Method::GET, "key").ok().body;
-    of_object().body(&given).ok();
-    of_bucket().body(&given).ok();
-    let other = String::from_utf8(given).expect("text").replace("FULL_CONTROL", "READ");
-    of_object().body(&other).refused(400, "AccessControlListNotSupported");
+    of_object().body(&given).refused(400, "AccessControlListNotSupported");
+    of_bucket().body(&given).refused(400, "AccessControlListNotSupported");
     of_bucket().body("<AccessControlPolicy/>").refused(400, "MalformedACLError");
     object_acl(&bucket, Method::PUT, "missing").header("x-amz-acl", "private").refused(404, "NoSuchKey");
 }
@@ -310,6 +312,15 @@ fn a_bucket_is_made_with_its_ownership_and_its_list() {
 
     create("own").header("x-amz-object-ownership", "BucketOwnerEnforced").header("x-amz-acl", "private").ok();
     let own = server.client().existing_bucket("own");
+    assert_eq!(get_ownership(&own).ok().xml().get("Rule/ObjectOwnership"), "BucketOwnerEnforced");
+
+    // Clients that name the private list with each bucket do so with each object too.
+    create("listed").header("x-amz-acl", "private").ok();
+    let listed = server.client().existing_bucket("listed");
+    assert_eq!(get_ownership(&listed).ok().xml().get("Rule/ObjectOwnership"), "BucketOwnerPreferred");
+    assert_grants(bucket_acl(&listed, Method::GET), &[]);
+    listed.put("key", "content").header("x-amz-acl", "private").ok();
+    create("own").header("x-amz-acl", "private").ok();
     assert_eq!(get_ownership(&own).ok().xml().get("Rule/ObjectOwnership"), "BucketOwnerEnforced");
 
     let open = || {

@@ -4,7 +4,7 @@
 use harness::{Bucket, Request, Server, md5_base64};
 use http::Method;
 
-use crate::object_lock_configuration::locking_bucket;
+use crate::{access_control::put_ownership, object_lock_configuration::locking_bucket};
 
 pub(crate) fn policy(bucket: &Bucket, method: Method) -> Request {
     bucket.request(method).raw_query("policy")
@@ -279,9 +279,9 @@ fn conditions_are_held_against_requests() {
         ),
         (
             r#""s3:PutObject""#,
-            r#"{"StringEquals": {"s3:x-amz-acl": "private"}}"#,
-            put().header("x-amz-acl", "private"),
+            r#"{"StringEquals": {"s3:x-amz-acl": "bucket-owner-full-control"}}"#,
             put().header("x-amz-acl", "bucket-owner-full-control"),
+            put(),
         ),
         (
             r#""s3:PutObject""#,
@@ -429,6 +429,7 @@ fn conditions_are_held_against_requests() {
 fn versions_have_rights_of_their_own() {
     let server = Server::start();
     let bucket = server.bucket();
+    put_ownership(&bucket, "ObjectWriter").ok();
     bucket.set_versioning("Enabled");
     let version = bucket.put_version("key", "old");
     bucket.put_version("key", "new");
@@ -478,7 +479,7 @@ fn what_a_write_does_beside_takes_rights_too() {
         ("GetObjectTagging", bucket.copy(&source, "copy")),
         ("GetObject", bucket.copy(&source, "copy")),
         ("GetObject", bucket.put("key", "x").header("if-match", &etag)),
-        ("PutObjectAcl", put().header("x-amz-acl", "private")),
+        ("PutObjectAcl", put().header("x-amz-acl", "bucket-owner-full-control")),
         ("PutObjectLegalHold", put().header("x-amz-object-lock-legal-hold", "ON")),
         (
             "PutObjectRetention",

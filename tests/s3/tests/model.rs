@@ -89,7 +89,8 @@ impl Place {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let name = format!("locks-{}", NEXT.fetch_add(1, Ordering::Relaxed));
         let bucket = server.client().existing_bucket(&name);
-        bucket.request(Method::PUT).header("x-amz-bucket-object-lock-enabled", "true").ok();
+        let made = bucket.request(Method::PUT).header("x-amz-bucket-object-lock-enabled", "true");
+        made.header("x-amz-object-ownership", "ObjectWriter").ok();
         for key in ["key", "other"] {
             bucket.put(key, "content").header("x-amz-tagging", "a=b").ok();
         }

@@ -24,7 +24,7 @@ fn a_form_stores_an_object_as_its_fields_say() {
         .field("x-amz-meta-from", "${filename}")
         .field("x-amz-website-redirect-location", "/there")
         .field("tagging", tagging)
-        .field("acl", "private")
+        .field("acl", "bucket-owner-full-control")
         .free_field("x-ignore-this", "anything")
         .file_name(Some("C:\\photos\\a b.png"))
         .late_field()

@@ -57,13 +57,8 @@ pub(super) async fn put_bucket_acl(
     let body = ObjectBody::open(gateway, request, body, None, ACCESS_BODY_MAX as u64)?;
     let bucket = request.existing_bucket(gateway).await?;
     let asked = asked_in_full(request, &body.collect().await?)?;
-    let acl = if ownership(gateway, &bucket)?.has_acls() {
-        allowed(gateway, request, asked.list(&bucket, AclOf::Bucket)?, &bucket).await?
-    } else {
-        // It is stored too, so that no other comes back when lists have an effect again.
-        refuse_other_than_owners(&asked, &bucket, AclOf::Bucket)?;
-        None
-    };
+    refuse_where_off(gateway, &bucket)?;
+    let acl = allowed(gateway, request, asked.list(&bucket, AclOf::Bucket)?, &bucket).await?;
     let document = acl.map(|acl| xml::acl(owner(&bucket.owner), &acl));
     subresource::set(gateway, request, Subresource::Acl, document).await?;
     Ok(empty(StatusCode::OK))
@@ -82,12 +77,8 @@ pub(super) async fn put_object_acl(
     let (found, _) = object_read::find_asked_for(gateway, request).await?;
     let bucket = &found.bucket;
     let asked = asked_in_full(request, &body)?;
-    let acl = if ownership(gateway, bucket)?.has_acls() {
-        allowed(gateway, request, asked.list(bucket, AclOf::Object)?, bucket).await?
-    } else {
-        refuse_other_than_owners(&asked, bucket, AclOf::Object)?;
-        None
-    };
+    refuse_where_off(gateway, bucket)?;
+    let acl = allowed(gateway, request, asked.list(bucket, AclOf::Object)?, bucket).await?;
     // The version that was decided on, whatever is current by now.
     let version_id = Some(found.version_id);
     let (bucket, key) = (request.bucket()?.clone(), request.key()?.clone());
@@ -127,13 +118,23 @@ fn asked_in_full(request: &Request, body: &[u8]) -> Result<Asked, S3Error> {
     }
 }
 
-/// Where lists have no effect, the one that there is anyway is taken, as S3 does.
-fn refuse_other_than_owners(asked: &Asked, bucket: &Bucket, of: AclOf) -> Result<(), S3Error> {
+/// Where lists have no effect none is set, whatever it grants. API Reference, "PutBucketAcl" and "PutObjectAcl".
+fn refuse_where_off(gateway: &Gateway, bucket: &Bucket) -> Result<(), S3Error> {
+    match ownership(gateway, bucket)?.has_acls() {
+        true => Ok(()),
+        false => Err(S3Error::new(ErrorCode::AccessControlListNotSupported)),
+    }
+}
+
+/// Where lists have no effect, a new object is taken with that of the bucket owner's full control, and with no other: not with `private`
+/// either (distribution/distribution#3861, cloudyr/aws.s3#435). Amazon S3 User Guide, "Controlling ownership of objects and disabling
+/// ACLs for your bucket", the section "Changes introduced by disabling ACLs".
+fn refuse_other_than_owners(asked: &Asked, bucket: &Bucket) -> Result<(), S3Error> {
     let is_taken = match &asked.acl {
-        AskedAcl::Canned(canned) => matches!(canned, CannedAcl::Private | CannedAcl::BucketOwnerFullControl),
+        AskedAcl::Canned(canned) => matches!(canned, CannedAcl::BucketOwnerFullControl),
         AskedAcl::Grants(_) => true,
     };
-    match asked.list(bucket, of) {
+    match asked.list(bucket, AclOf::Object) {
         Ok(acl) if is_taken && acl == Acl::of_owner(&bucket.owner.0) => Ok(()),
         Ok(_) | Err(_) => Err(S3Error::new(ErrorCode::AccessControlListNotSupported)),
     }
@@ -148,7 +149,7 @@ pub(super) async fn acl_of_new(
     let Some(acl) = asked_acl(&request.headers)? else { return Ok(None) };
     let asked = Asked { acl, owner: None };
     if !ownership(gateway, bucket)?.has_acls() {
-        return refuse_other_than_owners(&asked, bucket, AclOf::Object).map(|()| None);
+        return refuse_other_than_owners(&asked, bucket).map(|()| None);
     }
     allowed(gateway, request, asked.list(bucket, AclOf::Object)?, bucket).await
 }
@@ -179,8 +180,13 @@ pub(super) fn documents_of_new(
     default: ObjectOwnership,
     account: &AccountId,
 ) -> Result<Vec<(Subresource, Bytes)>, S3Error> {
-    let named = object_ownership(headers)?;
+    let mut named = object_ownership(headers)?;
     let asked = asked_acl(headers)?;
+    // Whoever asks for the list of clients that always name one means to go on naming it, so lists are not off in the bucket. Amazon S3
+    // does so (versity/versitygw#1869).
+    if named.is_none() && !default.has_acls() && matches!(asked, Some(AskedAcl::Canned(CannedAcl::Private))) {
+        named = Some(ObjectOwnership::BucketOwnerPreferred);
+    }
     let mut documents = Vec::new();
     if let Some(ownership) = named {
         documents.push((Subresource::OwnershipControls, xml::ownership(ownership)));

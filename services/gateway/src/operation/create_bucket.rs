@@ -50,7 +50,9 @@ pub(super) async fn create_bucket(
     }
     let owner = permit.account()?.clone();
     let access = documents_of_new(&request.headers, gateway.object_ownership, &owner)?;
-    let says_access = !access.is_empty();
+    // Beside the ownership that goes with the list that every bucket has.
+    let says_access = request.headers.contains_key("x-amz-object-ownership")
+        || access.iter().any(|(kind, _)| *kind == Subresource::Acl);
     subresources.extend(access);
     let made = gateway.metadata.create_bucket(CreateBucket { name, owner, object_lock, subresources }).await;
     match made {

@@ -171,9 +171,9 @@ fn lists(place: &Place) -> Vec<(&'static str, String)> {
     let everybody = "<URI>http://acs.amazonaws.com/groups/global/AllUsers</URI>";
     vec![
         ("", list("CanonicalUser", &owner)),
-        ("AccessControlListNotSupported", list("Group", everybody)),
+        ("", list("Group", everybody)),
         (
-            "AccessControlListNotSupported",
+            "UnresolvableGrantByEmailAddress",
             list("AmazonCustomerByEmail", "<EmailAddress>a@example.com</EmailAddress>"),
         ),
     ]
