@@ -87,6 +87,10 @@ fn a_copy_onto_itself_must_change_something() {
     bucket.copy(&itself, "key").header("x-amz-metadata-directive", "COPY").refused(400, "InvalidRequest");
     assert_eq!(bucket.head("key").ok().get("x-amz-meta-old"), "1");
 
+    // Whoever names a storage class gets what he asks for, as at S3, also where it is the same.
+    bucket.copy(&itself, "key").header("x-amz-storage-class", "STANDARD").ok();
+    assert_eq!(bucket.head("key").ok().get("x-amz-meta-old"), "1");
+
     let replace = bucket.copy(&itself, "key").header("x-amz-metadata-directive", "REPLACE");
     replace.header("x-amz-meta-new", "2").ok();
     let read = bucket.get("key").ok();

@@ -86,6 +86,8 @@ fn a_bucket_without_a_location_is_made_in_every_region() {
         bucket.request(Method::PUT).body(document).ok();
         assert_eq!(bucket.request(Method::GET).raw_query("location").ok().xml().text, "eu-west-1");
     }
+    // By its old name too.
+    server.client().existing_bucket("ireland").request(Method::PUT).body(constraint("EU")).ok();
     let elsewhere = server.client().existing_bucket("elsewhere").request(Method::PUT);
     elsewhere.body(constraint("us-east-1")).refused(400, "IllegalLocationConstraintException");
 }

@@ -65,6 +65,24 @@ fn what_is_so_already_can_be_put() {
     }
 }
 
+/// As that of an inventory, which can be configured.
+#[test]
+fn a_configuration_has_an_id() {
+    let server = Server::start();
+    let bucket = server.bucket();
+    for name in ["inventory", "analytics", "metrics", "intelligent-tiering"] {
+        for (method, query) in [
+            (Method::DELETE, name.to_owned()),
+            (Method::DELETE, format!("{name}&id=")),
+            (Method::GET, format!("{name}&id=")),
+            (Method::GET, format!("{name}&id=a/b")),
+        ] {
+            let error = bucket.request(method).raw_query(&query).refused(400, "InvalidArgument");
+            assert_eq!(error.get("ArgumentName"), "id", "{query}");
+        }
+    }
+}
+
 #[test]
 fn what_is_not_configured_is_answered_as_s3_does() {
     let server = Server::start();

@@ -127,12 +127,15 @@ impl Place {
             }
             _ => {
                 let request = completeness::request(bucket, route(operation));
-                let is_inventory = matches!(
+                let has_id = matches!(
                     operation,
                     Operation::PutBucketInventoryConfiguration
                         | Operation::DeleteBucketInventoryConfiguration
+                        | Operation::DeleteBucketAnalyticsConfiguration
+                        | Operation::DeleteBucketMetricsConfiguration
+                        | Operation::DeleteBucketIntelligentTieringConfiguration
                 );
-                let request = if is_inventory { request.query("id", 1) } else { request };
+                let request = if has_id { request.query("id", 1) } else { request };
                 match samples::of(operation, self).into_iter().next() {
                     Some((_, document)) => request.body(document),
                     None => request,

@@ -97,7 +97,8 @@ fn read(stored: &Stored) -> Result<Inventory, S3Error> {
     })
 }
 
-fn id(request: &Request) -> Result<String, S3Error> {
+/// The id of the configuration that a request is about.
+pub(super) fn id(request: &Request) -> Result<String, S3Error> {
     let query = request.query()?;
     let id = query.get("id").unwrap_or_default();
     check_inventory_id(id)?;

@@ -196,7 +196,8 @@ fn copied_attributes(
 /// A copy onto itself must change something, unless it brings an older version back.
 fn refuse_unchanged(request: &Request, source: &CopySource, directive: Directive) -> Result<(), S3Error> {
     let itself = source.bucket == *request.bucket()? && source.key == *request.key()?;
-    let changes = ["x-amz-website-redirect-location", SERVER_SIDE_ENCRYPTION];
+    // A storage class may be the one that it has (minio/minio#9357).
+    let changes = ["x-amz-website-redirect-location", "x-amz-storage-class", SERVER_SIDE_ENCRYPTION];
     let changes = changes.iter().any(|name| request.headers.contains_key(*name));
     if itself && source.version_id.is_none() && directive == Directive::Copy && !changes {
         return Err(S3Error::invalid_request(

@@ -78,11 +78,15 @@ pub(super) async fn create_bucket(
     Ok(response)
 }
 
+/// The old name of a region, and its name. Source: API Reference, "CreateBucketConfiguration", the values of `LocationConstraint`.
+const OLD_IRELAND: (&str, &str) = ("EU", "eu-west-1");
+
 /// The region that a bucket is to be in must be this one. One that S3 has is refused as by the endpoint of another region, and what is
 /// none as everywhere. Whoever names none gets the server's: clients are told its region for their signatures, and many send a
 /// constraint only where they take themselves to be at AWS.
 fn check_location(asked: Option<&str>, region: &str) -> Result<(), S3Error> {
-    let Some(asked) = asked.filter(|asked| *asked != region) else { return Ok(()) };
+    let is_here = |asked: &&str| *asked == region || *asked == OLD_IRELAND.0 && region == OLD_IRELAND.1;
+    let Some(asked) = asked.filter(|asked| !is_here(asked)) else { return Ok(()) };
     if is_region(asked) {
         let message = format!(
             "The {asked} location constraint is incompatible for the region specific endpoint this request was sent to."
@@ -99,7 +103,7 @@ fn is_region(text: &str) -> bool {
     let (first, last) = (parts.next().unwrap_or_default(), parts.next_back().unwrap_or_default());
     let is_word = |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase());
     let middle: Vec<&str> = parts.collect();
-    text == "EU"
+    text == OLD_IRELAND.0
         || first.len() == 2
             && is_word(first)
             && !middle.is_empty()

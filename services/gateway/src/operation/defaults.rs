@@ -5,7 +5,7 @@ use axum::body::Body;
 use http::StatusCode;
 use s3_wire::{ErrorCode, Operation, S3Error, xml};
 
-use super::subresource;
+use super::{bucket_inventory, subresource};
 use crate::{
     Gateway,
     auth::Permit,
@@ -69,6 +69,9 @@ pub(super) async fn default(
     request.existing_bucket(gateway).await?;
     Ok(match answer {
         Answer::Missing(code) => {
+            if code == ErrorCode::NoSuchConfiguration {
+                bucket_inventory::id(request)?;
+            }
             return Err(S3Error::new(code).field("BucketName", request.bucket()?.as_str()));
         }
         Answer::Deleted => output::empty(StatusCode::NO_CONTENT),

@@ -43,7 +43,8 @@ pub(super) async fn get_object_attributes(
     _permit: &Permit,
 ) -> Result<Response, S3Error> {
     let wanted = wanted(request)?;
-    let limit = number(request, &MAX_PARTS)?.unwrap_or(PARTS_MAX).min(PARTS_MAX);
+    // One that is no number is passed over, as Amazon S3 does (versity/versitygw#1806).
+    let limit = number(request, &MAX_PARTS).ok().flatten().unwrap_or(PARTS_MAX).min(PARTS_MAX);
     let marker = number(request, &PART_NUMBER_MARKER)?.unwrap_or(0);
     let (found, version) = object_read::find_asked_for(gateway, request).await?;
     let mut encrypted = HeaderMap::new();

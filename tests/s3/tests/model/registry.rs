@@ -102,7 +102,7 @@ pub(super) const FIELDS: &[Entry] = &[
     (&[], "x-amz-if-match-initiated-time", Told(DATE)),
     (&[], "x-amz-if-match-last-modified-time", Told(DATE)),
     (&[], "x-amz-if-match-size", Told("99")),
-    (&[], "x-amz-max-parts", Told("many")),
+    (&[], "x-amz-max-parts", In("get_object_attributes")),
     (&[], "x-amz-metadata-directive", Told("bogus")),
     (&[], "x-amz-mfa", NO_MFA),
     (&[], "x-amz-mp-object-size", Told("99")),
