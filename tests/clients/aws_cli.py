@@ -273,6 +273,9 @@ def website(session, aws, url, bucket):
         aws("s3", "sync", "--only-show-errors", pages, url)
         assert "404" in curl("/")[0] and "NoSuchWebsiteConfiguration" in curl("/")[1], curl("/")
         aws("s3", "website", url, "--index-document", "index.html", "--error-document", "error.html")
+        assert "403" in curl("/")[0] and "AccessDenied" in curl("/")[1], curl("/")
+        statement = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{bucket}/*"}
+        aws("s3api", "put-bucket-policy", "--bucket", bucket, "--policy", json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
         expect(curl("/"), ("200 text/html", "<h1>index.html</h1>"))
         expect(curl("/about/"), ("200 text/html", "<h1>about/index.html</h1>"))
         expect(curl("/missing"), ("404 text/html", "<h1>error.html</h1>"))

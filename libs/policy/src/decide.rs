@@ -52,8 +52,6 @@ pub enum Otherwise {
     Owner,
     /// An access control list grants it.
     List,
-    /// The bucket is published as a website.
-    Website,
     /// It takes no right.
     Everybody,
 }

@@ -70,8 +70,8 @@ pub struct FrontConfig {
     )]
     pub object_ownership: ObjectOwnership,
     /// Address to listen on for the visitors of websites; there is no such listener without it. Every bucket that has a
-    /// website configuration is published there: anybody can read its objects, without credentials, unless its policy
-    /// denies it or its block of public access has BlockPublicPolicy or RestrictPublicBuckets.
+    /// website configuration is served there: what its policy, or the access control list of an object, lets everybody
+    /// read.
     #[arg(long, env = "ASHLAR_WEBSITE_ADDRESS", value_name = "ADDRESS:PORT")]
     pub website_address: Option<SocketAddr>,
     /// Domains under which websites are reached as host names (`bucket.website.example.com` for `website.example.com`),

@@ -186,7 +186,6 @@ pub(crate) fn kind_of(decision: Decision) -> &'static str {
         Decision::Allowed(kind) | Decision::Denied(kind) | Decision::NotAllowed(kind) => kind.name(),
         Decision::AllowedOtherwise(Otherwise::Owner) => "root user",
         Decision::AllowedOtherwise(Otherwise::List) => "access control list",
-        Decision::AllowedOtherwise(Otherwise::Website) => "website",
         Decision::AllowedOtherwise(Otherwise::Everybody) => "everybody",
     }
 }
@@ -200,7 +199,6 @@ fn sentence(action: &str, decision: Decision) -> String {
         }
         Decision::AllowedOtherwise(Otherwise::Owner) => "because it is the root user".to_owned(),
         Decision::AllowedOtherwise(Otherwise::List) => "because an access control list grants it".to_owned(),
-        Decision::AllowedOtherwise(Otherwise::Website) => "because the bucket is a website".to_owned(),
         Decision::AllowedOtherwise(Otherwise::Everybody) => "because it takes no right".to_owned(),
     }
 }

@@ -10,6 +10,8 @@ use std::{
 use harness::{Bucket, Certificate, Client, Element, Logs, Request, Server};
 use http::Method;
 
+use crate::bucket_policy;
+
 fn logging(bucket: &Bucket, method: Method) -> Request {
     bucket.request(method).raw_query("logging")
 }
@@ -394,6 +396,7 @@ fn visitors_of_a_website_are_recorded() {
     let (bucket, target) = (server.bucket(), server.bucket());
     let website = "<WebsiteConfiguration><IndexDocument><Suffix>index.html</Suffix></IndexDocument></WebsiteConfiguration>";
     bucket.request(Method::PUT).raw_query("website").body(website).ok();
+    bucket_policy::set(&bucket, &[&bucket_policy::allow("s3:GetObject")]);
     bucket.put("page.html", "<html/>").ok();
     logging(&bucket, Method::PUT).body(enabled(&target, "", "")).ok();
     let visitor = server.visitor(&bucket.name);

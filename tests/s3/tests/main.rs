@@ -85,4 +85,5 @@ mod restarts;
 mod roles;
 mod server_side_encryption;
 mod signature_version_2;
+mod website_redirects;
 mod websites;

@@ -7,7 +7,12 @@ use http::Method;
 use s3_wire::date::{parse_http_date, xml_date};
 use types::Timestamp;
 
-use crate::{bucket_policy::set, customer_keys::keyed, support::race, transitions::wait_until};
+use crate::{
+    bucket_policy::{allow, set},
+    customer_keys::keyed,
+    support::race,
+    transitions::wait_until,
+};
 
 const DAY: i64 = 86_400;
 
@@ -451,6 +456,7 @@ fn visitors_of_a_website_do_not_read_archived_objects() {
     let website = "<WebsiteConfiguration><IndexDocument><Suffix>index.html</Suffix></IndexDocument>\
                    <ErrorDocument><Key>error</Key></ErrorDocument></WebsiteConfiguration>";
     bucket.request(Method::PUT).raw_query("website").body(website).ok();
+    set(&bucket, &[&allow("s3:GetObject")]);
     put(&bucket, "page", "GLACIER", b"a page");
     let redirect = bucket.put("moved", "").header("x-amz-storage-class", "GLACIER");
     redirect.header("x-amz-website-redirect-location", "/page").ok();

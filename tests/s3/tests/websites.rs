@@ -7,33 +7,39 @@ use harness::{Bucket, Response, Server, Visitor, content};
 use http::Method;
 
 use crate::{
-    bucket_policy::set,
+    bucket_policy::{allow, set},
     support::{ODD_KEYS, assert_same},
 };
 
-const DOMAIN: &str = "website.example.com";
+pub(crate) const DOMAIN: &str = "website.example.com";
 
 /// A server that also listens for visitors of websites.
-fn start() -> Server {
+pub(crate) fn start() -> Server {
     Server::start_with(1, |config| {
         config.front.website_address = Some(SocketAddr::from(([127, 0, 0, 1], 0)));
         config.front.website_domain = vec![DOMAIN.to_owned(), "other.example.com".to_owned()];
     })
 }
 
-fn visitor(server: &Server, bucket: &Bucket) -> Visitor {
+pub(crate) fn visitor(server: &Server, bucket: &Bucket) -> Visitor {
     server.visitor(&format!("{}.{DOMAIN}", bucket.name))
 }
 
-fn configure(bucket: &Bucket, inner: &str) {
+pub(crate) fn configure(bucket: &Bucket, inner: &str) {
     let document = format!("<WebsiteConfiguration>{inner}</WebsiteConfiguration>");
     bucket.request(Method::PUT).raw_query("website").body(document).ok();
 }
 
-const INDEX: &str = "<IndexDocument><Suffix>index.html</Suffix></IndexDocument>";
-const ERROR: &str = "<ErrorDocument><Key>error.html</Key></ErrorDocument>";
+/// The same, of a bucket that everybody may read.
+pub(crate) fn publish(bucket: &Bucket, inner: &str) {
+    set(bucket, &[&allow("s3:GetObject")]);
+    configure(bucket, inner);
+}
 
-fn with_rules(rules: &[&str]) -> String {
+pub(crate) const INDEX: &str = "<IndexDocument><Suffix>index.html</Suffix></IndexDocument>";
+pub(crate) const ERROR: &str = "<ErrorDocument><Key>error.html</Key></ErrorDocument>";
+
+pub(crate) fn with_rules(rules: &[&str]) -> String {
     let rules: String = rules.iter().map(|rule| format!("<RoutingRule>{rule}</RoutingRule>")).collect();
     format!("{INDEX}{ERROR}<RoutingRules>{rules}</RoutingRules>")
 }
@@ -61,7 +67,7 @@ fn assert_page(answer: &Response, status: u16, code: &str, items: &[(&str, &str)
 }
 
 #[track_caller]
-fn assert_redirect(answer: &Response, status: u16, location: &str) {
+pub(crate) fn assert_redirect(answer: &Response, status: u16, location: &str) {
     assert_eq!((answer.status, answer.header("location")), (status, Some(location)), "{answer:?}");
     assert!(answer.body.is_empty());
 }
@@ -70,7 +76,7 @@ fn assert_redirect(answer: &Response, status: u16, location: &str) {
 fn folders_are_answered_with_their_index() {
     let server = start();
     let bucket = server.bucket();
-    configure(&bucket, INDEX);
+    publish(&bucket, INDEX);
     for (key, body) in [
         ("index.html", "root"),
         ("a/index.html", "a"),
@@ -112,7 +118,7 @@ fn folders_are_answered_with_their_index() {
 fn pages_have_the_headers_of_their_objects() {
     let server = start();
     let bucket = server.bucket();
-    configure(&bucket, INDEX);
+    publish(&bucket, INDEX);
     bucket.set_versioning("Enabled");
     let data = content(3_000_000, 1);
     let put =
@@ -158,7 +164,7 @@ fn pages_have_the_headers_of_their_objects() {
 fn a_query_and_credentials_choose_nothing() {
     let server = start();
     let bucket = server.bucket();
-    configure(&bucket, INDEX);
+    publish(&bucket, INDEX);
     bucket.set_versioning("Enabled");
     let old = bucket.put_version("page", "old secret");
     bucket.put("page", "new").header("content-type", "text/plain").ok();
@@ -195,7 +201,7 @@ fn a_query_and_credentials_choose_nothing() {
 fn only_reads_are_taken() {
     let server = start();
     let bucket = server.bucket();
-    configure(&bucket, INDEX);
+    publish(&bucket, INDEX);
     bucket.put("page", "content").ok();
     let visitor = visitor(&server, &bucket);
     for method in [Method::PUT, Method::POST, Method::DELETE, Method::PATCH, Method::OPTIONS] {
@@ -231,7 +237,7 @@ fn the_host_names_the_bucket() {
     for bucket in [&whole, &dotted] {
         bucket.request(Method::PUT).ok();
         bucket.put("index.html", &bucket.name).ok();
-        configure(bucket, INDEX);
+        publish(bucket, INDEX);
     }
     for (host, name) in [
         ("www.example.org", "www.example.org"),
@@ -267,7 +273,7 @@ fn the_host_names_the_bucket() {
 fn errors_have_a_page_of_the_website_or_one_of_s3() {
     let server = start();
     let bucket = server.bucket();
-    configure(&bucket, &format!("{INDEX}{ERROR}"));
+    publish(&bucket, &format!("{INDEX}{ERROR}"));
     let visitor = visitor(&server, &bucket);
     let both = visitor.get("/a%3Cb%3E&'%22c");
     assert_page(&both, 404, "NoSuchKey", &[("Key", "a&lt;b&gt;&amp;&#39;&quot;c"), ("Key", "error.html")]);
@@ -304,141 +310,20 @@ fn errors_have_a_page_of_the_website_or_one_of_s3() {
     assert_redirect(&visitor.get("/missing"), 301, "/sorry");
 }
 
-#[test]
-fn objects_can_be_redirects() {
-    let server = start();
-    let bucket = server.bucket();
-    configure(&bucket, INDEX);
-    let redirect = "x-amz-website-redirect-location";
-    for (key, location) in [
-        ("old", "/new"),
-        ("away", "https://example.org/a%20b?c=d#e"),
-        ("folder/index.html", "/f"),
-        ("odd", "/caf\u{e9} x"),
-    ] {
-        bucket.put(key, "not shown").header(redirect, location).ok();
-    }
-    let visitor = visitor(&server, &bucket);
-    for (path, location) in [
-        ("/old", "/new"),
-        ("/old?x=1", "/new"),
-        ("/away", "https://example.org/a%20b?c=d#e"),
-        ("/folder/", "/f"),
-        ("/odd", "/caf%C3%A9%20x"),
-    ] {
-        assert_redirect(&visitor.get(path), 301, location);
-        assert_redirect(&visitor.head(path), 301, location);
-    }
-    let etag = bucket.head("old").ok().etag().to_owned();
-    for (name, value) in
-        [("range", "bytes=100-"), ("range", "bytes=0-1"), ("if-none-match", &etag), ("if-match", "\"other\"")]
-    {
-        let answer = visitor.request(Method::GET, "/old").header(name, value).send();
-        assert_redirect(&answer, 301, "/new");
-    }
-    // S3 itself answers with the object.
-    assert_eq!(bucket.get("old").ok().body, b"not shown");
-}
-
-#[test]
-fn everything_can_be_redirected() {
-    let server = start();
-    let bucket = server.bucket();
-    bucket.put("index.html", "not shown").ok();
-    let visitor = visitor(&server, &bucket);
-    for (protocol, scheme) in [("", "http"), ("<Protocol>https</Protocol>", "https")] {
-        configure(
-            &bucket,
-            &format!(
-                "<RedirectAllRequestsTo><HostName>example.org</HostName>{protocol}</RedirectAllRequestsTo>"
-            ),
-        );
-        for path in ["/", "/index.html", "/a%2Fb//../c?x=1&y=%20", "//evil.example/", "/%0d%0aset-cookie:a=b"]
-        {
-            assert_redirect(&visitor.get(path), 301, &format!("{scheme}://example.org{path}"));
-        }
-        // Nor need the path be a key.
-        for path in ["/caf%E9".to_owned(), "/%zz".to_owned(), format!("/{}", "x".repeat(1025))] {
-            assert_redirect(&visitor.get(&path), 301, &format!("{scheme}://example.org{path}"));
-        }
-    }
-    configure(
-        &bucket,
-        "<RedirectAllRequestsTo><HostName>a&#13;&#10;Set-Cookie: b</HostName></RedirectAllRequestsTo>",
-    );
-    assert_redirect(&visitor.get("/"), 301, "http://a%0D%0ASet-Cookie:%20b/");
-}
-
-#[test]
-fn rules_redirect_before_and_after_the_object_is_looked_for() {
-    let server = start();
-    let bucket = server.bucket();
-    for key in ["docs/a", "images/a", "secret/a"] {
-        bucket.put(key, key).ok();
-    }
-    bucket.put("error.html", "lost").ok();
-    let prefix = |prefix: &str| format!("<KeyPrefixEquals>{prefix}</KeyPrefixEquals>");
-    let code = |code: u16| format!("<HttpErrorCodeReturnedEquals>{code}</HttpErrorCodeReturnedEquals>");
-    let rule = |condition: &str, redirect: &str| {
-        format!("<Condition>{condition}</Condition><Redirect>{redirect}</Redirect>")
-    };
-    configure(
-        &bucket,
-        &with_rules(&[
-            &rule(&prefix("docs/"), "<ReplaceKeyPrefixWith>documents/</ReplaceKeyPrefixWith>"),
-            &rule(
-                &(prefix("images/") + &code(404)),
-                "<ReplaceKeyWith>no-image.png</ReplaceKeyWith><HttpRedirectCode>302</HttpRedirectCode>",
-            ),
-            &rule(
-                &prefix("shop/"),
-                "<HostName>shop.example.org</HostName><Protocol>https</Protocol><ReplaceKeyPrefixWith/>",
-            ),
-            &rule(
-                &prefix("inject/"),
-                "<ReplaceKeyWith>a&#13;&#10;Set-Cookie: b=c&#13;&#10;&#13;&#10;body</ReplaceKeyWith>",
-            ),
-            &rule(
-                &(prefix("find/") + &code(404)),
-                "<ReplaceKeyPrefixWith>search?key=</ReplaceKeyPrefixWith><HttpRedirectCode>307</HttpRedirectCode>",
-            ),
-        ]),
-    );
-    let visitor = visitor(&server, &bucket);
-    let own = format!("http://{}.{DOMAIN}", bucket.name);
-    for (path, status, location) in [
-        ("/docs/a", 301, format!("{own}/documents/a")),
-        ("/docs/", 301, format!("{own}/documents/")),
-        ("/docs/a%20b?x=1", 301, format!("{own}/documents/a%20b?x=1")),
-        ("/docs/%0d%0aSet-Cookie:a", 301, format!("{own}/documents/%0D%0ASet-Cookie%3Aa")),
-        ("/images/missing", 302, format!("{own}/no-image.png")),
-        ("/images/", 302, format!("{own}/no-image.png")),
-        ("/shop/cart", 301, "https://shop.example.org/cart".to_owned()),
-        ("/inject/", 301, format!("{own}/a%0D%0ASet-Cookie:%20b=c%0D%0A%0D%0Abody")),
-        ("/find/a&b", 307, format!("{own}/search?key=a%26b")),
-    ] {
-        assert_redirect(&visitor.get(path), status, &location);
-        let head = visitor.head(path);
-        assert_redirect(&head, status, &location);
-        assert_eq!(head.header("set-cookie"), None);
-    }
-    assert_eq!(visitor.get("/images/a").expect(200).body, b"images/a");
-    // No rule is for these: the page for errors is left.
-    for path in ["/docs", "/other", "/Docs/a"] {
+/// Nobody learns what there is.
+#[track_caller]
+fn assert_closed(visitor: &Visitor) {
+    for path in ["/", "/index.html", "/a", "/a/", "/missing", "/moved", "/error.html"] {
         let answer = visitor.get(path);
-        assert_eq!((answer.status, &answer.body[..]), (404, &b"lost"[..]), "{path}");
+        assert_page(&answer, 403, "AccessDenied", &[]);
+        assert!(!String::from_utf8_lossy(&answer.body).contains("Key:"), "{answer:?}");
+        assert_eq!(visitor.head(path).status, 403);
     }
-    let elsewhere = server.visitor(&format!("{}.other.example.com:8080", bucket.name)).get("/docs/a");
-    assert_redirect(&elsewhere, 301, &format!("http://{}.other.example.com:8080/documents/a", bucket.name));
-
-    configure(&bucket, &with_rules(&["<Redirect><HostName>example.org</HostName></Redirect>"]));
-    assert_redirect(&visitor.get("/docs/a"), 301, "http://example.org/docs/a");
-    assert_redirect(&visitor.get("/"), 301, "http://example.org/");
 }
 
-/// The settings that shut out a policy which lets everyone read shut out what a website publishes.
+/// A configuration opens nothing that the policy and the lists of the bucket keep to its owner.
 #[test]
-fn a_block_of_public_access_holds() {
+fn a_configuration_publishes_nothing_by_itself() {
     let server = start();
     let bucket = server.bucket();
     for key in ["index.html", "error.html", "a/index.html"] {
@@ -447,20 +332,31 @@ fn a_block_of_public_access_holds() {
     bucket.put("moved", "").header("x-amz-website-redirect-location", "/secret").ok();
     configure(&bucket, &format!("{INDEX}{ERROR}"));
     let visitor = visitor(&server, &bucket);
+    assert_closed(&visitor);
+    set(&bucket, &[&allow("s3:GetObject").replace("BUCKET/*", "BUCKET/index.html")]);
     visitor.get("/").expect(200);
-    for setting in ["BlockPublicPolicy", "RestrictPublicBuckets"] {
-        block(&bucket, setting);
-        // Nobody learns what there is.
-        for path in ["/", "/index.html", "/a", "/a/", "/missing", "/moved", "/error.html"] {
-            let answer = visitor.get(path);
-            assert_page(&answer, 403, "AccessDenied", &[]);
-            assert!(!String::from_utf8_lossy(&answer.body).contains("Key:"), "{answer:?}");
-            assert_eq!(visitor.head(path).status, 403);
-        }
-        bucket.request(Method::DELETE).raw_query("publicAccessBlock").send().expect(204);
-        visitor.get("/").expect(200);
+    assert_page(&visitor.get("/error.html"), 403, "AccessDenied", &[]);
+    assert_page(&visitor.get("/missing"), 403, "AccessDenied", &[]);
+}
+
+/// The setting that takes a policy's effect away which lets everyone read closes a website.
+#[test]
+fn a_block_of_public_access_holds() {
+    let server = start();
+    let bucket = server.bucket();
+    for key in ["index.html", "error.html", "a/index.html"] {
+        bucket.put(key, "content").ok();
     }
-    for setting in ["BlockPublicAcls", "IgnorePublicAcls"] {
+    bucket.put("moved", "").header("x-amz-website-redirect-location", "/secret").ok();
+    publish(&bucket, &format!("{INDEX}{ERROR}"));
+    let visitor = visitor(&server, &bucket);
+    visitor.get("/").expect(200);
+    block(&bucket, "RestrictPublicBuckets");
+    assert_closed(&visitor);
+    bucket.request(Method::DELETE).raw_query("publicAccessBlock").send().expect(204);
+    visitor.get("/").expect(200);
+    // The policy is there already, and access lists are another matter.
+    for setting in ["BlockPublicPolicy", "BlockPublicAcls", "IgnorePublicAcls"] {
         block(&bucket, setting);
         visitor.get("/").expect(200);
     }
@@ -477,7 +373,7 @@ fn a_block_of_public_access_holds() {
     assert_page(&visitor.get("/missing"), 403, "AccessDenied", &[]);
 }
 
-/// What a policy denies is not published, and what it allows is published without the configuration's help.
+/// What a policy denies is not published, and what it allows is, also when no such policy may be put any more.
 #[test]
 fn a_policy_of_the_bucket_holds_for_visitors() {
     let server = start();
@@ -488,29 +384,31 @@ fn a_policy_of_the_bucket_holds_for_visitors() {
     bucket.put("tagged", "content").header("x-amz-tagging", "secret=yes").ok();
     configure(&bucket, &format!("{INDEX}{ERROR}"));
     let visitor = visitor(&server, &bucket);
+    let all = allow("s3:GetObject");
     let statement = |effect: &str, resource: &str, condition: &str| {
         format!(
             r#"{{"Effect": "{effect}", "Principal": "*", "Action": "s3:GetObject", "Resource": "BUCKET/{resource}",
                "Condition": {condition}}}"#
         )
     };
-    set(&bucket, &[&statement("Deny", "secret/*", "{}")]);
+    set(&bucket, &[&all, &statement("Deny", "secret/*", "{}")]);
     visitor.get("/").expect(200);
     for path in ["/secret/", "/secret/missing"] {
         let answer = visitor.get(path);
         assert_eq!((answer.status, answer.get("x-amz-error-code")), (403, "AccessDenied"), "{path}");
         assert_eq!(answer.body, b"content of error.html");
     }
-    set(&bucket, &[&statement("Deny", "*", r#"{"StringEquals": {"s3:ExistingObjectTag/secret": "yes"}}"#)]);
+    let tagged = r#"{"StringEquals": {"s3:ExistingObjectTag/secret": "yes"}}"#;
+    set(&bucket, &[&all, &statement("Deny", "*", tagged)]);
     visitor.get("/index.html").expect(200);
     assert_eq!(visitor.get("/tagged").status, 403);
     set(
         &bucket,
-        &[&statement("Deny", "*", r#"{"StringNotLike": {"aws:Referer": "https://example.com/*"}}"#)],
+        &[&all, &statement("Deny", "*", r#"{"StringNotLike": {"aws:Referer": "https://example.com/*"}}"#)],
     );
     assert_eq!(visitor.get("/index.html").status, 403);
     visitor.request(Method::GET, "/index.html").header("referer", "https://example.com/a").send().expect(200);
-    set(&bucket, &[&statement("Deny", "*", r#"{"IpAddress": {"aws:SourceIp": "127.0.0.1"}}"#)]);
+    set(&bucket, &[&all, &statement("Deny", "*", r#"{"IpAddress": {"aws:SourceIp": "127.0.0.1"}}"#)]);
     assert_page(&visitor.get("/"), 403, "AccessDenied", &[]);
 
     set(&bucket, &[&statement("Allow", "index.html", "{}")]);
@@ -529,11 +427,8 @@ fn nothing_is_published_without_a_configuration() {
     bucket.put("index.html", "content").ok();
     let name = format!("{}.{DOMAIN}", bucket.name);
     assert_page(&server.visitor(&name).get("/index.html"), 404, "NoSuchWebsiteConfiguration", &[]);
-    configure(&bucket, INDEX);
+    publish(&bucket, INDEX);
     server.visitor(&name).get("/index.html").expect(200);
-    // Without credentials it is only there for visitors.
-    bucket.get("index.html").anonymous().refused(403, "AccessDenied");
-    bucket.get("index.html").anonymous().host(&name).refused(403, "AccessDenied");
     // A visitor who stays is told to leave when the server stops.
     let mut idle = server.visitor(&name).connect();
     server.visitor(&name).request(Method::GET, "/").send_over(&mut idle).expect(200);
@@ -549,7 +444,7 @@ fn nothing_is_published_without_a_configuration() {
 fn keys_are_bytes_and_never_paths() {
     let server = start();
     let bucket = server.bucket();
-    configure(&bucket, INDEX);
+    publish(&bucket, INDEX);
     for key in ODD_KEYS {
         bucket.put(key, key).ok();
     }
@@ -592,7 +487,7 @@ fn keys_are_bytes_and_never_paths() {
 fn scripts_of_other_origins_are_let_in_by_the_buckets_rules() {
     let server = start();
     let bucket = server.bucket();
-    configure(&bucket, INDEX);
+    publish(&bucket, INDEX);
     bucket.put("page", "content").ok();
     let rules = "<CORSConfiguration><CORSRule><AllowedOrigin>https://app.example</AllowedOrigin>\
                  <AllowedMethod>GET</AllowedMethod></CORSRule></CORSConfiguration>";
@@ -628,7 +523,7 @@ fn one_host_is_asked() {
     let server = start();
     let [one, other] = [server.bucket(), server.bucket()];
     for (bucket, content) in [(&one, "one"), (&other, "other")] {
-        configure(bucket, INDEX);
+        publish(bucket, INDEX);
         bucket.put("index.html", content).ok();
     }
     let visitor = visitor(&server, &one);
@@ -657,7 +552,7 @@ fn one_host_is_asked() {
 fn what_is_not_http_does_no_harm() {
     let server = start();
     let bucket = server.bucket();
-    configure(&bucket, INDEX);
+    publish(&bucket, INDEX);
     bucket.put("index.html", "content").ok();
     let visitor = visitor(&server, &bucket);
     let many = (0..400).fold(String::new(), |head, number| format!("{head}x-{number}: 1\r\n"));

@@ -287,7 +287,9 @@ const DIFFERENCES: &str = "
 
 - **One account, one region.** `BucketAlreadyExists` cannot occur, since whoever makes buckets owns all of them (`BucketAlreadyOwnedByYou`), and there is no
   `PermanentRedirect`: a signature for another region is answered with `AuthorizationHeaderMalformed` and the region. A CreateBucket without a `LocationConstraint` makes the bucket in the server's region, where Amazon S3 outside of us-east-1
-  answers `IllegalLocationConstraintException`: clients are told a server's region for their signatures, and many send a constraint only where they take themselves to be at Amazon S3.
+  answers `IllegalLocationConstraintException`: clients are told a server's region for their signatures, and many send a constraint only where they take themselves to be at Amazon S3. For the same reason `us-east-1` is
+  taken for a constraint in us-east-1, where Amazon S3 answers `InvalidLocationConstraint`.
+- **A new bucket has no block of public access**, while Amazon S3 sets all four of its settings since April 2023. It is as private: its policy is empty and lists are off.
 - **Conditions of writes are decided in the commit.** Of writers that race one wins, and the others get `PreconditionFailed`. `ConditionalRequestConflict` is
   answered by RenameObject alone, when its source changes again and again meanwhile.
 - **Long requests.** A CompleteMultipartUpload, a CopyObject or an UploadPartCopy that is not done 10 seconds after its body was read is answered with 200 and a space every
@@ -303,6 +305,7 @@ const DIFFERENCES: &str = "
 - **SSE-KMS** goes over plain HTTP too, binds no ARN of the object, and asks for no right of the key's own (`kms:Decrypt` and the like). The store's own key, `alias/aws/s3`, is the current master key, and its id changes with that. A copy from named key to named key
   keeps its source's entity tag, at any size.
 - **RenameObject** is there for all buckets, not for directory buckets alone. Keys that end in a slash are refused, and with them prefixes.
+- **Requests without credentials** set no list of what they write: `x-amz-acl` and `x-amz-grant-*` with a PutObject take a right of their own (`s3:PutObjectAcl`), which a list of the bucket does not give.
 - **Access control lists.** Whoever may write to a bucket by a list may also replace objects in it; only the owner may delete them. A list that an upload began with is given to
   the object also when `BlockPublicAcls` was set meanwhile; it has no effect while `IgnorePublicAcls` is set.
 - **AbortMultipartUpload** holds to `x-amz-if-match-initiated-time` in every bucket, not in directory buckets alone, and an upload that is not there is `NoSuchUpload` with it too.

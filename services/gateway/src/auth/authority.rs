@@ -82,7 +82,7 @@ pub(super) struct Authority {
     pub(super) own: Own,
     /// Whether the policy is public and grants nothing outside of the owner's account.
     pub(super) is_restricted: bool,
-    /// Why what no statement speaks of may be done, if it may, as in a bucket of one's own and by visitors of a website.
+    /// Why what no statement speaks of may be done, if it may, as in a bucket of one's own.
     pub(super) default: Option<Otherwise>,
     pub(super) facts: Facts,
     /// Who sent the request, and where refusals are kept.

@@ -361,11 +361,9 @@ pub(crate) struct Publication {
     pub(crate) policy: Option<Bytes>,
 }
 
-/// Decides whether anybody may read an object, or its head, of a bucket that has a website configuration, which publishes
-/// what is in the bucket as a policy would that lets everyone read it. So the block of public access holds against it as
-/// against such a policy, which `BlockPublicPolicy` keeps from being set up and `RestrictPublicBuckets` from having an
-/// effect. The two other settings are about access control lists. What the bucket's policy denies is not published, and what it
-/// allows or the object's list grants to everybody is allowed here too.
+/// Decides whether anybody may read an object, or its head, of a bucket that has a website configuration: as of a GetObject without
+/// credentials, by the bucket's policy, the object's list, and the block of public access. The configuration publishes nothing by itself.
+/// What is missing is told to whoever could read it. Amazon S3 User Guide, "Setting permissions for website access".
 pub(crate) async fn authorize_visitor(
     gateway: &Gateway,
     request: &Request,
@@ -382,21 +380,19 @@ pub(crate) async fn authorize_visitor(
         own: Own::default(),
         is_restricted: block.restrict_public_buckets && policy.as_ref().is_some_and(Policy::is_public),
         policy,
-        default: (!block.block_public_policy && !block.restrict_public_buckets).then_some(Otherwise::Website),
+        default: None,
         facts: Facts::default(),
         asker: Asker::of(gateway, request, &Principal::Anonymous),
         decisions: gateway.decisions.clone(),
     };
-    if authority.policy.is_some() || authority.default.is_none() {
-        let wanted = wanted(request, operation, None);
-        let bucket = request.read_target(gateway, wanted).await.map_err(|e| request.metadata_error(e))?;
-        let facts = &mut authority.facts;
-        facts.context = of_request(gateway, request, operation, &authority.principal, &bucket.owner)?;
-        if ownership(gateway, &bucket)?.has_acls() && !block.ignore_public_acls && !authority.is_restricted {
-            facts.lists = Some(Lists::new(None, None));
-        }
-        request.target.with_version(|found| facts.set_object(found.as_ref().ok().and_then(attributes)));
+    let wanted = wanted(request, operation, None);
+    let bucket = request.read_target(gateway, wanted).await.map_err(|e| request.metadata_error(e))?;
+    let facts = &mut authority.facts;
+    facts.context = of_request(gateway, request, operation, &authority.principal, &bucket.owner)?;
+    if ownership(gateway, &bucket)?.has_acls() && !block.ignore_public_acls && !authority.is_restricted {
+        facts.lists = Some(Lists::new(None, None));
     }
+    request.target.with_version(|found| facts.set_object(found.as_ref().ok().and_then(attributes)));
     let rights = vec!["GetObject"];
     authority.check_all(&rights, request.address.key.as_ref(), &authority.facts)?;
     Ok(Permit { account: None, operation, rights, authority: Some(authority) })
