@@ -84,7 +84,7 @@ impl DirectoryLock {
 pub trait Disk: Send + Sync + 'static {
     /// Opens a file. A created file's name is durable only after [`Disk::sync_directory`] of its directory.
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn File>>;
-    /// Makes a directory and those above it.
+    /// Makes a directory and those above it. The names of what was made survive a power cut.
     fn create_directory(&self, path: &Path) -> io::Result<()>;
     /// Names in a directory, sorted.
     fn list_directory(&self, path: &Path) -> io::Result<Vec<PathBuf>>;
@@ -127,6 +127,30 @@ pub trait Disk: Send + Sync + 'static {
         self.rename(&temporary, path)?;
         self.sync_directory(directory)
     }
+}
+
+/// Makes a directory and those above it that are not there, each after the name of the one above was synced: of what a process
+/// leaves behind that is killed meanwhile, the last alone may have a name that is not stable, and that is synced by the next.
+fn create_synced(
+    path: &Path,
+    exists: impl Fn(&Path) -> io::Result<bool>,
+    make: impl Fn(&Path) -> io::Result<()>,
+    sync: impl Fn(&Path) -> io::Result<()>,
+) -> io::Result<()> {
+    let mut absent = Vec::new();
+    for directory in path.ancestors().filter(|directory| !directory.as_os_str().is_empty()) {
+        if exists(directory)? {
+            // The parent of what was there may be out of reach, as that of a mount may, and then nobody has made it lately.
+            let _ = sync(directory_of(directory));
+            break;
+        }
+        absent.push(directory);
+    }
+    for directory in absent.into_iter().rev() {
+        make(directory)?;
+        sync(directory_of(directory))?;
+    }
+    Ok(())
 }
 
 /// The directory that a file is in. The parent of a bare name is an empty path, which nothing can open.
@@ -230,6 +254,12 @@ impl Disk for RealDisk {
     }
 
     fn create_directory(&self, path: &Path) -> io::Result<()> {
+        let make = |directory: &Path| match fs::create_dir(directory) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            made => made,
+        };
+        create_synced(path, |directory| fs::exists(directory), make, |parent| self.sync_directory(parent))?;
+        // What is there may be something else than a directory.
         fs::create_dir_all(path)
     }
 
@@ -280,7 +310,7 @@ impl Disk for RealDisk {
 mod tests {
     use std::{io, path::Path};
 
-    use super::{Disk, OpenMode, RealDisk, directory_of};
+    use super::{Disk, OpenMode, RealDisk, create_synced, directory_of};
 
     #[test]
     fn a_locked_directory_refuses_a_second_holder_until_released() {
@@ -332,6 +362,48 @@ mod tests {
             assert_eq!(directory_of(Path::new(path)), Path::new(expected), "{path}");
         }
         RealDisk.sync_directory(directory_of(Path::new("keys"))).unwrap();
+    }
+
+    #[test]
+    fn each_directory_that_is_made_is_synced_by_its_name_before_the_next() {
+        let calls = |path: &str, there: &[&str]| {
+            let calls = std::cell::RefCell::new(Vec::new());
+            let exists = |path: &Path| Ok(there.iter().any(|known| Path::new(known) == path));
+            let tell = |what: &str, path: &Path| {
+                calls.borrow_mut().push(format!("{what} {}", path.display()));
+                Ok(())
+            };
+            create_synced(Path::new(path), exists, |path| tell("make", path), |path| tell("sync", path))
+                .unwrap();
+            calls.into_inner()
+        };
+        assert_eq!(
+            calls("/a/b/c", &["/", "/a"]),
+            ["sync /", "make /a/b", "sync /a", "make /a/b/c", "sync /a/b"]
+        );
+        // Whoever made it may have been killed before it was synced.
+        assert_eq!(calls("/a/b", &["/", "/a", "/a/b"]), ["sync /a"]);
+        assert_eq!(calls("a/b", &[]), ["make a", "sync .", "make a/b", "sync a"]);
+    }
+
+    #[test]
+    fn a_name_that_cannot_be_synced_is_an_error_only_of_what_is_made() {
+        let fails = |_: &Path| Err(io::ErrorKind::PermissionDenied.into());
+        let create = |is_there: bool| create_synced(Path::new("a"), |_| Ok(is_there), |_| Ok(()), fails);
+        create(true).unwrap();
+        assert_eq!(create(false).unwrap_err().kind(), io::ErrorKind::PermissionDenied);
+    }
+
+    #[test]
+    fn directories_are_made_with_those_above_them_and_not_over_files() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a/b/c");
+        for _ in 0..2 {
+            RealDisk.create_directory(&path).unwrap();
+            assert!(path.is_dir());
+        }
+        RealDisk.replace_small(&path.join("file"), b"").unwrap();
+        RealDisk.create_directory(&path.join("file")).unwrap_err();
     }
 
     #[test]
