@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use types::LeaseId;
+use types::{Content, LeaseId};
+
+use crate::Error;
 
 /// A lease that was given out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +30,23 @@ pub struct LeaseState {
     pub oldest_epoch: i64,
     /// Whether it is revoked; what was written under it and is named by nothing waits to be reaped.
     pub revoked: bool,
+}
+
+/// Refuses content that cannot be written under a lease: chunks are named under the lease by whose numbers they are called, since
+/// its revocation fences those off and no others. Errors: `Malformed`.
+pub fn check_chunks_of_lease(lease: Option<LeaseId>, content: &Content) -> Result<(), Error> {
+    let Content::Stored(manifest) = content else { return Ok(()) };
+    let mut others = manifest.extents.iter().filter(|extent| Some(extent.chunk.lease) != lease);
+    match (others.next(), lease) {
+        (None, _) => Ok(()),
+        (Some(_), None) => Err(Error::Malformed { reason: "stored content without a lease".to_owned() }),
+        (Some(other), Some(lease)) => Err(Error::Malformed {
+            reason: format!(
+                "chunk {} is not of lease {}, under which it is to be named",
+                other.chunk, lease.0
+            ),
+        }),
+    }
 }
 
 /// What the holder of a lease is called that was adopted, whoever it was.

@@ -62,7 +62,7 @@ pub use inventory::{
     INVENTORIES_MAX, INVENTORIES_PAGE_MAX, INVENTORY_ID_LENGTH_MAX, INVENTORY_LENGTH_MAX, Inventory,
 };
 pub use job::{JobName, JobProgress, JobState};
-pub use lease::{ADOPTED, Lease, LeaseState};
+pub use lease::{ADOPTED, Lease, LeaseState, check_chunks_of_lease};
 pub use listing::{
     ListObjects, ListPosition, ListUploads, ListVersions, ObjectEntry, ObjectPage, ObjectSummary,
     UploadEntry, UploadPage, UploadPosition, VersionEntry, VersionPage, VersionPosition, VersionSummary,
@@ -201,7 +201,8 @@ pub trait Metadata: Send + Sync + 'static {
 
     /// Makes stored bytes visible as the key's new current version.
     /// Errors: `BucketNotFound`, `PreconditionFailed`, `KeyNotFound` (`IfMatch` without a current version),
-    /// `LeaseRevoked`, `NoObjectLock` (the version is to be locked), `QuotaExceeded`.
+    /// `LeaseRevoked`, `NoObjectLock` (the version is to be locked), `QuotaExceeded`, `Malformed` (see
+    /// [`check_chunks_of_lease`]).
     async fn commit_version(&self, request: CommitVersion) -> Result<Committed, Error>;
     /// The current or a named version of a key. Errors: `BucketNotFound`, `KeyNotFound` (no current version and no
     /// current delete marker), `VersionNotFound`.
@@ -270,7 +271,7 @@ pub trait Metadata: Send + Sync + 'static {
         upload: UploadId,
     ) -> Result<Upload, Error>;
     /// Adds stored bytes to an open upload as a part, replacing one with the same number.
-    /// Errors: `BucketNotFound`, `UploadNotFound`, `LeaseRevoked`.
+    /// Errors: `BucketNotFound`, `UploadNotFound`, `LeaseRevoked`, `Malformed` (see [`check_chunks_of_lease`]).
     async fn commit_part(&self, request: CommitPart) -> Result<Part, Error>;
     /// An upload's parts in the order of their numbers. Errors: `BucketNotFound`, `UploadNotFound`.
     async fn list_parts(&self, request: ListParts) -> Result<PartPage, Error>;

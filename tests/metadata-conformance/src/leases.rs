@@ -8,7 +8,7 @@ use super::support::{
     Minter, Store, bucket, current_etag, get_bucket, key, new_upload, sequence, stored_part, unique,
     violation, write_stored,
 };
-use metadata_api::{Error, LeaseState, ListParts};
+use metadata_api::{CommitPart, CommitVersion, Error, LeaseState, ListParts};
 
 async fn state(store: &Store, lease: LeaseId) -> Option<LeaseState> {
     store.list_leases().await.expect("a listing of leases").into_iter().find(|state| state.id == lease)
@@ -76,6 +76,40 @@ pub async fn nothing_is_committed_under_a_revoked_or_unknown_lease(store: &Store
     assert_eq!(current_etag(store, &name, &k).await, None);
     let request = ListParts { bucket: name, key: k, upload, after: None, limit: 10 };
     assert_eq!(store.list_parts(request).await.expect("the upload is open").parts, []);
+}
+
+/// Chunks are named under their own lease alone: another one that is live does not stand for theirs, and none does not either.
+pub async fn chunks_are_named_under_their_own_lease(store: &Store) {
+    let (name, k) = (bucket(store).await, key("k"));
+    let upload = store.create_upload(new_upload(&name, &k)).await.expect("an upload").id;
+    let revoked = store.acquire_lease("holder").await.expect("a lease").id;
+    let observed = renewals(store, revoked).await;
+    assert_eq!(store.revoke_lease(revoked, observed).await, Ok(true));
+    let other = store.acquire_lease("other").await.expect("a lease").id;
+    let mut own = Minter::acquire(store).await;
+    let before = get_bucket(store, &name).await;
+    for foreign in [revoked, other] {
+        let mut foreign = Minter::under(foreign);
+        let mut mixed = own.content(&[9]);
+        if let (Content::Stored(mixed), Content::Stored(more)) = (&mut mixed, foreign.content(&[9])) {
+            mixed.extents.extend(more.extents);
+        }
+        for content in [foreign.content(&[9]), mixed] {
+            let request = write_stored(&name, &k, 1, own.lease, content.clone());
+            let answer = store.commit_version(request.clone()).await;
+            assert!(matches!(answer, Err(Error::Malformed { .. })), "{answer:?}");
+            let answer = store.commit_version(CommitVersion { lease: None, ..request }).await;
+            assert!(matches!(answer, Err(Error::Malformed { .. })), "{answer:?}");
+            let part = stored_part(&name, &k, upload, 1, &mut own, 9);
+            let answer = store.commit_part(CommitPart { content, ..part }).await;
+            assert!(matches!(answer, Err(Error::Malformed { .. })), "{answer:?}");
+        }
+    }
+    assert_eq!(get_bucket(store, &name).await, before);
+    let request = ListParts { bucket: name.clone(), key: k.clone(), upload, after: None, limit: 10 };
+    assert_eq!(store.list_parts(request).await.expect("the upload is open").parts, []);
+    let request = write_stored(&name, &k, 1, own.lease, own.content(&[9, 9]));
+    store.commit_version(request).await.expect("its own chunks are named");
 }
 
 /// The fence itself: once a revocation has been answered, no commit under the lease happens, not even one that was

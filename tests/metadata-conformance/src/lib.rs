@@ -215,6 +215,7 @@ macro_rules! conformance_cases {
             garbage::parts_that_end_in_no_object_are_freed;
             leases::leases_are_distinct_and_listed;
             leases::nothing_is_committed_under_a_revoked_or_unknown_lease;
+            leases::chunks_are_named_under_their_own_lease;
             leases::no_commit_follows_a_revocation;
             cluster::a_registered_node_is_in_the_map;
             cluster::the_epoch_grows_with_every_change_but_free_space;

@@ -15,7 +15,7 @@ use crate::{
     BucketQuota, CommitVersion, Committed, ContentPosition, CopyVersion, DeleteCondition, DeleteVersion,
     DeleteVersions, DeletedVersion, ETagCondition, EncryptedOwner, EncryptedPage, EncryptedRow, Error,
     FoundVersion, GetVersion, PAGE_SIZE_MAX, RenameObject, Rewrap, SetAcl, SetLock, SetRestore, SetTags,
-    Tagged, Version, VersionState, WriteCondition, size_of,
+    Tagged, Version, VersionState, WriteCondition, check_chunks_of_lease, size_of,
 };
 
 impl BucketRow {
@@ -430,13 +430,8 @@ impl State {
 
     /// The fence: stored content is named only under a live lease.
     pub(super) fn check_lease(&self, lease: Option<types::LeaseId>, content: &Content) -> Result<(), Error> {
-        match (lease, content) {
-            (Some(lease), _) => self.leases.check(lease),
-            (None, Content::Stored(manifest)) if !manifest.extents.is_empty() => {
-                Err(malformed("stored content without a lease"))
-            }
-            (None, _) => Ok(()),
-        }
+        check_chunks_of_lease(lease, content)?;
+        lease.map_or(Ok(()), |lease| self.leases.check(lease))
     }
 }
 

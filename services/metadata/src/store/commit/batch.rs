@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use bytes::Bytes;
 use env::Env;
-use metadata_api::{Bucket, CommitVersion, Committed, Error, size_of};
+use metadata_api::{Bucket, CommitVersion, Committed, Error, check_chunks_of_lease, size_of};
 use types::{
     Attributes, Content, LeaseId, ObjectKey, ObjectLockConfiguration, Sequence, Timestamp, VersionId,
     VersionLock, Versioning,
@@ -375,13 +375,10 @@ pub(crate) fn check_lease(
     content: &Content,
     is_active: impl Fn(LeaseId) -> bool,
 ) -> Result<(), Error> {
-    match (lease, content) {
-        (Some(lease), _) if is_active(lease) => Ok(()),
-        (Some(_), _) => Err(Error::LeaseRevoked),
-        (None, Content::Stored(manifest)) if !manifest.extents.is_empty() => {
-            Err(Error::Malformed { reason: "stored content without a lease".to_owned() })
-        }
-        (None, _) => Ok(()),
+    check_chunks_of_lease(lease, content)?;
+    match lease {
+        Some(lease) if !is_active(lease) => Err(Error::LeaseRevoked),
+        Some(_) | None => Ok(()),
     }
 }
 
