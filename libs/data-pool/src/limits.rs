@@ -70,6 +70,9 @@ pub(crate) const READ_TIMEOUT: Duration = Duration::from_secs(10);
 /// See [`READ_TIMEOUT`].
 pub(crate) const READ_PATIENCE: Duration = Duration::from_secs(4);
 
+/// How long a read waits before it looks again for shards of a chunk that seems to be lost.
+pub(crate) const READ_LOST_PAUSE: Duration = Duration::from_millis(200);
+
 /// The least time that is left to read a window stripe by stripe.
 pub(crate) const READ_STRIPES_MIN: Duration = Duration::from_secs(1);
 

@@ -12,14 +12,29 @@ use crate::{
     BadShard, BadShardReason, ReadError,
     follow::Latest,
     health::Use,
-    limits::{READ_HEDGE_MAX, READ_PATIENCE, READ_STRIPES_MIN, READ_TIMEOUT, READS_PER_DISK_MAX, WORK_SLICE},
+    limits::{
+        READ_HEDGE_MAX, READ_LOST_PAUSE, READ_PATIENCE, READ_STRIPES_MIN, READ_TIMEOUT, READS_PER_DISK_MAX,
+        WORK_SLICE,
+    },
     pool::Shared,
     read::{grid::Grid, windows::Window},
     snapshot::{Group, Place, Snapshot, Standing as MapStanding, shard_index},
 };
 
-/// The window's bytes in order, every cell verified.
+/// The window's bytes in order, every cell verified. A chunk is not called lost by one look: what is read by is looked at again a
+/// moment later, since what a disk answers wrongly once it may answer well then.
 pub(crate) async fn fetch(shared: &Shared, window: &Window) -> Result<Vec<Bytes>, ReadError> {
+    match look(shared, window).await {
+        Err(ReadError::Lost { .. }) => {
+            shared.env.sleep(READ_LOST_PAUSE).await;
+            look(shared, window).await
+        }
+        answer => answer,
+    }
+}
+
+/// Reads the window by the present map, and by a newer one if there is one that may know better.
+async fn look(shared: &Shared, window: &Window) -> Result<Vec<Bytes>, ReadError> {
     let snapshot = shared.view.snapshot();
     let (answer, snapshot) = match fetch_by(shared, &snapshot, window).await {
         Err(error) if may_be_outdated(&error) => {

@@ -98,6 +98,10 @@ pub(crate) enum Fault {
     Corrupt,
     /// Cuts each cell that it answers short.
     Short,
+    /// Changes a bit of each cell of so many answers, and is well after that.
+    CorruptTimes(usize),
+    /// Has no shard for so many calls, and is well after that.
+    ForgetfulTimes(usize),
     /// Answers one cell too few.
     Few,
     /// Answers an intact cell of another place.
@@ -122,6 +126,22 @@ pub(crate) struct Node {
 impl Node {
     fn fault(&self) -> Fault {
         self.fault.lock().unwrap().clone()
+    }
+
+    /// The fault of this read: one that is counted passes with the last of its reads.
+    fn next_fault(&self) -> Fault {
+        let mut fault = self.fault.lock().unwrap();
+        let (now, left) = match *fault {
+            Fault::CorruptTimes(times) => (Fault::Corrupt, times.saturating_sub(1)),
+            Fault::ForgetfulTimes(times) => (Fault::Forgetful, times.saturating_sub(1)),
+            ref other => return other.clone(),
+        };
+        *fault = match now {
+            _ if left == 0 => Fault::None,
+            Fault::Corrupt => Fault::CorruptTimes(left),
+            _ => Fault::ForgetfulTimes(left),
+        };
+        now
     }
 
     async fn enter(&self) -> Result<(), Error> {
@@ -193,7 +213,7 @@ impl ChunkService for Node {
         self.reads.fetch_add(1, Ordering::Relaxed);
         self.cells_read.fetch_add(cells.count as usize, Ordering::Relaxed);
         self.enter().await?;
-        let fault = self.fault();
+        let fault = self.next_fault();
         if fault == Fault::Forgetful {
             return Err(Error::ShardNotFound { shard });
         }

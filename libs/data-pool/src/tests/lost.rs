@@ -84,6 +84,19 @@ async fn a_chunk_that_a_silent_disk_may_have_is_not_lost() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_chunk_that_is_misread_for_a_moment_is_read() {
+    // Of two stripes the first is read by itself when both together were not to be had.
+    for (length, times) in [(WHOLE, 1), (300_000, 2)] {
+        for fault in [Fault::CorruptTimes(times), Fault::ForgetfulTimes(times)] {
+            let faults = [(0, fault.clone()), (1, fault.clone()), (2, fault.clone())];
+            let (answer, counted) = read(length, &faults, |_| ()).await;
+            assert!(answer.unwrap() == bytes(length), "{length} {fault:?}");
+            assert_eq!(counted, 0);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn nothing_is_called_lost_by_a_map_that_nobody_knows_to_be_the_latest() {
     let cluster = Cluster::new(6, "4+2", 1).await;
     let content = cluster.write(&bytes(MIB)).await.unwrap().content;
