@@ -241,9 +241,14 @@ impl MetadataStore {
         ] {
             tx.execute(sql, vec![bucket.id.0.into()]).await?;
         }
-        tx.execute("DELETE FROM bucket_names WHERE name = $1", vec![name.as_str().as_bytes().into()]).await?;
-        let sql = "INSERT INTO former_buckets (bucket_id, name) VALUES ($1, $2)";
-        tx.execute(sql, vec![bucket.id.0.into(), name.as_str().as_bytes().into()]).await?;
+        for sql in [
+            // A bucket of which nothing waits as garbage has nothing left that a chunk could be named by.
+            "INSERT INTO former_buckets (bucket_id, name) SELECT n.bucket_id, n.name FROM bucket_names AS n \
+             WHERE n.name = $1 AND EXISTS (SELECT 1 FROM garbage AS g WHERE g.bucket_id = n.bucket_id)",
+            "DELETE FROM bucket_names WHERE name = $1",
+        ] {
+            tx.execute(sql, vec![name.as_str().as_bytes().into()]).await?;
+        }
         Ok(())
     }
 

@@ -37,9 +37,19 @@ const TAKEN_MAX: usize = 1000;
 pub(crate) const TAKE_DUE: &str = "SELECT g.bucket_id, g.number, g.kind, g.state, g.key, g.version_seq, g.seq_from, \
      g.extents FROM garbage AS g WHERE g.due_ms <= $1 ORDER BY g.due_ms LIMIT $2 [FOR UPDATE SKIP LOCKED]";
 
-/// Deleted buckets are remembered while something of theirs waits.
-pub(crate) const FORGET_FORMER: &str = "DELETE FROM former_buckets WHERE NOT EXISTS \
+/// Forgets all deleted buckets of which nothing waits. It looks at each of them, so it runs when the queue was worked off: most are
+/// forgotten by [`forget_former_sql`], but for those whose last items two transactions finished at once.
+const FORGET_FORMER: &str = "DELETE FROM former_buckets WHERE NOT EXISTS \
      (SELECT 1 FROM garbage AS g WHERE g.bucket_id = former_buckets.bucket_id)";
+
+/// Forgets deleted buckets of the list of which nothing waits any more. No item has a negative number.
+fn forget_former_sql() -> String {
+    delete_each(
+        "former_buckets",
+        "t.bucket_id = r.column1 AND NOT EXISTS (SELECT 1 FROM garbage AS g WHERE g.bucket_id = t.bucket_id \
+         AND g.number >= 0)",
+    )
+}
 
 /// Queues the chunks of an upload's parts. The caller has locked the upload and deletes the parts.
 pub(crate) async fn queue_parts(
@@ -113,9 +123,12 @@ impl MetadataStore {
         }
         let now_ms = tx.now_ms().await?;
         forget_completions(tx, now_ms).await?;
-        tx.execute(FORGET_FORMER, Vec::new()).await?;
-        let limit = i64::try_from(limit.min(TAKEN_MAX)).unwrap_or(i64::MAX);
-        let mut rows = tx.fetch_all(TAKE_DUE, vec![now_ms.into(), limit.into()]).await?;
+        let limit = limit.min(TAKEN_MAX);
+        let values = vec![now_ms.into(), i64::try_from(limit).unwrap_or(i64::MAX).into()];
+        let mut rows = tx.fetch_all(TAKE_DUE, values).await?;
+        if rows.len() < limit {
+            tx.execute(FORGET_FORMER, Vec::new()).await?;
+        }
         let queued = rows.iter_mut().map(Queued::read).collect::<Result<Vec<_>, _>>()?;
 
         let closed = load_closed(tx, &queued).await?;
@@ -191,7 +204,10 @@ impl MetadataStore {
 
         let count = found.len();
         forget_missing(tx, found.iter().flat_map(|(_, _, _, chunks, _)| chunks)).await?;
-        let (mut finished, mut versions) = (Rows::default(), Rows::default());
+        let (mut finished, mut versions, mut concerned) = (Rows::default(), Rows::default(), Rows::default());
+        for bucket in found.iter().map(|(bucket, ..)| *bucket).collect::<BTreeSet<i64>>() {
+            concerned.push([bucket.into()]);
+        }
         for (bucket, number, _, _, mut row) in found {
             finished.push([bucket.into(), number.into()]);
             if let Some(key) = row.optional_bytes()? {
@@ -212,6 +228,7 @@ impl MetadataStore {
         );
         tx.execute_rows(&pages, &[], &owners).await?;
         tx.execute_rows(&delete_each("garbage", ITEM), &[], &finished).await?;
+        tx.execute_rows(&forget_former_sql(), &[], &concerned).await?;
         Ok(count)
     }
 }

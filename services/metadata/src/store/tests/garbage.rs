@@ -3,10 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use env::Env;
-use metadata_api::{GarbageId, Metadata};
+use metadata_api::{CreateBucket, GarbageId, Metadata};
 use metadata_conformance::{
     garbage::expect_freed,
-    support::{Minter, bucket, chunks, delete, key, write_stored},
+    support::{Minter, bucket, chunks, delete, key, put, write_stored},
 };
 
 use super::{audit::audit, on_both_engines, support::TestStore};
@@ -16,11 +16,47 @@ on_both_engines!(
     nothing_is_handed_out_before_its_hold_has_passed,
     only_what_was_handed_out_can_be_finished,
     nothing_is_left_of_what_was_finished,
+    a_deleted_bucket_is_remembered_only_while_something_of_it_waits,
 );
 
 async fn count(store: &MetadataStore, table: &str) -> i64 {
     let rows = store.engine.fetch_all(&format!("SELECT COUNT(*) FROM {table}"), Vec::new()).await;
     rows.expect("a query")[0].i64().expect("a count")
+}
+
+/// However often a name is used again, and without a look at all deleted buckets for each batch of garbage.
+async fn a_deleted_bucket_is_remembered_only_while_something_of_it_waits(test: TestStore) {
+    let store: Arc<dyn Metadata> = Arc::new(test.store.clone());
+    let name = bucket(&store).await;
+    let account = store.get_bucket(&name).await.expect("the bucket").owner;
+    let remake = async || {
+        store.delete_bucket(&name).await.expect("an empty bucket goes");
+        store.create_bucket(CreateBucket::new(name.clone(), account.clone())).await.expect("a bucket");
+    };
+    for _ in 0..3 {
+        remake().await;
+    }
+    assert_eq!(count(&test.store, "former_buckets").await, 0, "nothing of them waits");
+    for number in 0..3 {
+        put(&store, &name, &key("k"), number).await;
+        delete(&store, &name, &key("k"), None).await;
+        remake().await;
+    }
+    assert_eq!(count(&test.store, "former_buckets").await, 3);
+    for left in (0..3).rev() {
+        // A batch that is full says that more is due.
+        let items = store.take_garbage(1).await.expect("garbage");
+        let ids: Vec<GarbageId> = items.iter().map(|item| item.id).collect();
+        assert_eq!(store.finish_garbage(&ids, i64::MAX, &[]).await, Ok(1));
+        assert_eq!(count(&test.store, "former_buckets").await, left);
+    }
+    // Whatever is left behind goes when nothing is due.
+    let sql = "INSERT INTO former_buckets (bucket_id, name) VALUES (7777, $1)";
+    let mut tx = test.store.engine.begin().await.expect("a transaction");
+    tx.execute(sql, vec![b"left".as_slice().into()]).await.expect("a row");
+    tx.commit().await.expect("a commit");
+    assert_eq!(store.take_garbage(1).await, Ok(Vec::new()));
+    assert_eq!(count(&test.store, "former_buckets").await, 0);
 }
 
 async fn nothing_is_handed_out_before_its_hold_has_passed(test: TestStore) {
@@ -72,7 +108,9 @@ async fn nothing_is_left_of_what_was_finished(test: TestStore) {
     audit(&test.store).await;
     store.delete_bucket(&name).await.expect("an empty bucket goes");
     expect_freed(&store, minter.lease, &written).await;
-    for table in ["garbage", "versions", "content_pages", "chunk_refs", "buckets", "bucket_names"] {
+    for table in
+        ["garbage", "versions", "content_pages", "chunk_refs", "buckets", "bucket_names", "former_buckets"]
+    {
         assert_eq!(count(&test.store, table).await, 0, "{table}");
     }
 }
