@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use telemetry::{Counter, Samples, Source, metrics};
 
-use crate::{BadShardReason, Pool, health::AVOIDED};
+use crate::{BadShardReason, Pool, ReadError, health::AVOIDED};
 
 metrics! {
     READS: counter("ashlar_pool_shard_reads_total", ["result"], "Reads of cells that chunk services answered, by result (ok, error).");
@@ -47,6 +47,13 @@ impl Results {
 }
 
 impl Counts {
+    /// Counts the error of a read if it is that a chunk is lost.
+    pub(crate) fn count_lost(&self, error: &ReadError) {
+        if let ReadError::Lost { .. } = error {
+            self.lost.increment();
+        }
+    }
+
     pub(crate) fn read(&self, is_ok: bool) {
         self.reads.count(is_ok);
     }

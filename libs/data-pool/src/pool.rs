@@ -11,7 +11,7 @@ use metadata_api::ClusterMap;
 use types::StorageClassName;
 
 use crate::{
-    BadShard, ClusterView, LeaseHolder, Reporter,
+    BadShard, ClusterView, LeaseHolder, ReadError, Reporter,
     cleanup::{self, Cleanup},
     counts::Counts,
     health::{Health, probe},
@@ -24,6 +24,8 @@ pub struct Pool {
     shared: Arc<Shared>,
     leases: Arc<LeaseHolder>,
     cleanup: Cleanup,
+    /// Whether reads that fail because a chunk is lost are counted by whoever reads.
+    leaves_losses: bool,
 }
 
 /// What background tasks of the pool use too.
@@ -59,7 +61,22 @@ impl Pool {
         probe::start(&shared);
         let (cleanup, queue) = cleanup::channel();
         env.spawn(cleanup::run(Arc::clone(&shared), queue));
-        Self { shared, leases, cleanup }
+        Self { shared, leases, cleanup, leaves_losses: false }
+    }
+
+    /// The same pool, but that its reads count no chunk as lost: for those who can look up whether what they read is still named, as
+    /// what was freed meanwhile is not, and then call [`Pool::count_lost`].
+    pub fn leaving_losses(&self) -> Self {
+        Self { leaves_losses: true, ..self.clone() }
+    }
+
+    /// Counts a read that failed because a chunk is lost, if that is what it failed of. See [`Pool::leaving_losses`].
+    pub fn count_lost(&self, error: &ReadError) {
+        self.shared.counts.count_lost(error);
+    }
+
+    pub(crate) fn counts_losses(&self) -> bool {
+        !self.leaves_losses
     }
 
     /// Waits until what refused commits and given up writes left has been deleted as far as possible: before the disks

@@ -44,7 +44,7 @@ impl Pool {
             }
             Content::Stored(manifest) => {
                 let windows = Windows::new(manifest, range);
-                let reader = Reader::new(Arc::clone(self.shared()), windows);
+                let reader = Reader::new(Arc::clone(self.shared()), windows, self.counts_losses());
                 Box::pin(stream::unfold(reader, |mut reader| async move {
                     let item = reader.next().await?;
                     Some((item, reader))
@@ -58,6 +58,7 @@ impl Pool {
 struct Reader {
     shared: Arc<Shared>,
     windows: Windows,
+    counts_losses: bool,
     ahead: Option<Ahead>,
     /// Fetched and verified runs that were not taken yet.
     ready: VecDeque<Bytes>,
@@ -79,8 +80,9 @@ impl Drop for Ahead {
 }
 
 impl Reader {
-    fn new(shared: Arc<Shared>, windows: Windows) -> Self {
-        Self { shared, windows, ahead: None, ready: VecDeque::new(), crc: Crc64::new(), failed: false }
+    fn new(shared: Arc<Shared>, windows: Windows, counts_losses: bool) -> Self {
+        let (ready, crc) = (VecDeque::new(), Crc64::new());
+        Self { shared, windows, counts_losses, ahead: None, ready, crc, failed: false }
     }
 
     async fn next(&mut self) -> Option<Result<Bytes, ReadError>> {
@@ -91,8 +93,8 @@ impl Reader {
             if let Err(error) = self.advance().await? {
                 self.failed = true;
                 self.ahead = None;
-                if let ReadError::Lost { .. } = error {
-                    self.shared.counts.lost.increment();
+                if self.counts_losses {
+                    self.shared.counts.count_lost(&error);
                 }
                 return Some(Err(error));
             }

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use futures_util::TryStreamExt;
 use metadata_api::{DiskState, Metadata};
 use types::{Content, ShardId, ShardIndex};
 
@@ -81,6 +82,26 @@ async fn a_chunk_that_a_silent_disk_may_have_is_not_lost() {
         .await;
         assert!(!is_lost(&answer));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_can_look_up_what_is_named_counts_what_is_lost() {
+    let cluster = Cluster::new(6, "4+2", 1).await;
+    let _follower = follow(&cluster);
+    let content = cluster.write(&bytes(300_000)).await.unwrap().content;
+    (0..3).for_each(|node| cluster.set_fault(node, Fault::Forgetful));
+    let counted = || cluster.pool.shared().counts.lost.get();
+    let pool = cluster.pool.leaving_losses();
+    let range = types::ByteRange::new(0, content.length()).unwrap();
+    let error = pool.read(&content, range).try_collect::<Vec<_>>().await.unwrap_err();
+    assert_eq!(counted(), 0);
+    pool.count_lost(&error);
+    assert_eq!(counted(), 1);
+    let ReadError::Lost { chunk, .. } = error else { panic!("{error}") };
+    pool.count_lost(&ReadError::NotEnoughShards { chunk, available: 3, needed: 4 });
+    assert_eq!(counted(), 1);
+    assert!(is_lost(&cluster.read_all(&content).await));
+    assert_eq!(counted(), 2);
 }
 
 #[tokio::test(start_paused = true)]

@@ -6,7 +6,7 @@ use axum::body::Body;
 use bytes::Bytes;
 use data_pool::{ByteStream, Pool, ReadError};
 use futures_util::{Stream, StreamExt, TryStreamExt, stream};
-use metadata_api::{Metadata, VersionState};
+use metadata_api::{FoundVersion, Metadata, VersionState};
 use s3_wire::S3Error;
 use types::{ByteRange, Content};
 
@@ -35,12 +35,15 @@ pub(super) async fn get_object(
 }
 
 async fn answer(gateway: &Gateway, request: &Request, permit: &Permit) -> Result<Response, S3Error> {
+    // A client that reads slowly, or a version that is replaced all the time, meets chunks that were freed meanwhile. They count as lost
+    // when the version names them still.
+    let pool = gateway.pool.leaving_losses();
     let mut read = object_read::read(gateway, request, true).await?;
     let mut attempt = 1;
     loop {
         let Some(bytes) = read.bytes.filter(|bytes| bytes.length() > 0) else { return Ok(read.response) };
         // The first bytes decide whether there is an answer at all: an unreadable object is an error, not a 200.
-        let mut stream = encryption::read(&gateway.pool, &read.content, read.opening.as_ref(), bytes);
+        let mut stream = encryption::read(&pool, &read.content, read.opening.as_ref(), bytes);
         let unreadable = match stream.try_next().await {
             // All there is: no stream has to be asked for more, and head and body leave in one write.
             Ok(Some(only)) if only.len() as u64 == bytes.length() => {
@@ -52,7 +55,7 @@ async fn answer(gateway: &Gateway, request: &Request, permit: &Permit) -> Result
                 let sent = first.as_ref().map_or(0, |first| first.len() as u64);
                 let rest = Rest {
                     metadata: Arc::clone(&gateway.metadata),
-                    pool: gateway.pool.clone(),
+                    pool,
                     version: read.version,
                     content: read.content,
                     opening: read.opening,
@@ -72,6 +75,9 @@ async fn answer(gateway: &Gateway, request: &Request, permit: &Permit) -> Result
         // be read too: the policy may ask for its tags.
         permit.again(gateway, request).await?;
         let now = object_read::read(gateway, request, true).await?;
+        if now.content == read.content {
+            pool.count_lost(&unreadable);
+        }
         if now.content == read.content || attempt == ATTEMPTS_MAX {
             return Err(error::from_read(&unreadable, request.bucket()?, request.key()?));
         }
@@ -83,6 +89,7 @@ async fn answer(gateway: &Gateway, request: &Request, permit: &Permit) -> Result
 /// An answer's bytes after the first.
 struct Rest {
     metadata: Arc<dyn Metadata>,
+    /// Which leaves it to this to count what is lost.
     pool: Pool,
     version: ReadVersion,
     content: Content,
@@ -106,8 +113,12 @@ impl Rest {
                         return Ok(Some((bytes, rest)));
                     }
                     Ok(None) => return Ok(None),
-                    Err(_) if rest.goes_on_elsewhere().await => {}
                     Err(error) => {
+                        match rest.look().await {
+                            Named::Elsewhere => continue,
+                            Named::There => rest.pool.count_lost(&error),
+                            Named::Unknown => {}
+                        }
                         let (bucket, key) = (&rest.version.wanted.bucket, rest.version.wanted.key.as_str());
                         tracing::error!(%error, %bucket, key, "an answer was broken off");
                         return Err(error);
@@ -117,25 +128,42 @@ impl Rest {
         })
     }
 
-    /// Whether the version has the same bytes elsewhere by now, as it has when it was re-encoded and its former chunks were
-    /// freed; then it goes on by these. One of the same id that replaced it is another, which might not be read.
-    async fn goes_on_elsewhere(&mut self) -> bool {
+    /// Looks the version up again. Where it has the same bytes elsewhere by now, as it has when it was re-encoded and its former
+    /// chunks were freed, it goes on by these. One of the same id that replaced it is another, which might not be read.
+    async fn look(&mut self) -> Named {
         if self.attempts == ATTEMPTS_MAX {
-            return false;
+            return Named::Unknown;
         }
         self.attempts += 1;
-        let Ok(found) = self.metadata.get_version(self.version.wanted.clone()).await else { return false };
-        let VersionState::Object(version) = found.state else { return false };
+        let found = self.metadata.get_version(self.version.wanted.clone()).await;
+        let Ok(FoundVersion { state: VersionState::Object(version), sequence: found, .. }) = found else {
+            return Named::Unknown;
+        };
         let ReadVersion { sequence, etag, size, .. } = self.version;
-        let is_same = (found.sequence, version.etag, version.size) == (sequence, etag, size)
+        let is_same = (found, version.etag, version.size) == (sequence, etag, size)
             && encryption::is_same(self.opening.as_ref(), &version);
-        let Some(left) = ByteRange::new(self.next, self.end) else { return false };
-        if !is_same || version.content == self.content {
-            return false;
+        let Some(left) = ByteRange::new(self.next, self.end).filter(|_| is_same) else {
+            return Named::Unknown;
+        };
+        if version.content == self.content {
+            return Named::There;
         }
         tracing::debug!(next = self.next, "an answer goes on by what its version names now");
         self.stream = encryption::read(&self.pool, &version.content, self.opening.as_ref(), left);
         self.content = version.content;
-        true
+        Named::Elsewhere
     }
 }
+
+/// What a version names whose bytes could not be read.
+enum Named {
+    /// The same bytes elsewhere.
+    Elsewhere,
+    /// What could not be read.
+    There,
+    /// It is gone, or another, or could not be looked up.
+    Unknown,
+}
+
+#[cfg(test)]
+mod tests;
