@@ -147,9 +147,12 @@ fn where_lists_are_off_new_objects_may_have_the_bucket_owners_and_no_other_is_se
         .refused(400, "AccessControlListNotSupported");
     assert_absent(&bucket, "other");
     assert!(bucket.list_uploads().ok().xml().elements("Upload").is_empty());
+    // Clients that keep the list of what they copy put back what they were given.
     let given = object_acl(&bucket, Method::GET, "key").ok().body;
-    of_object().body(&given).refused(400, "AccessControlListNotSupported");
-    of_bucket().body(&given).refused(400, "AccessControlListNotSupported");
+    of_object().body(&given).ok();
+    of_bucket().body(&given).ok();
+    let other = String::from_utf8(given).expect("text").replace("FULL_CONTROL", "READ");
+    of_object().body(&other).refused(400, "AccessControlListNotSupported");
     of_bucket().body("<AccessControlPolicy/>").refused(400, "MalformedACLError");
     object_acl(&bucket, Method::PUT, "missing").header("x-amz-acl", "private").refused(404, "NoSuchKey");
 }

@@ -88,7 +88,11 @@ pub(super) fn refuse_misplaced(operation: Operation, headers: &HeaderMap) -> Res
     for (name, value) in headers {
         let name = name.as_str();
         let place = PLACES.iter().find(|(known, _)| super::unsupported::matches(known, name));
-        if place.is_some_and(|(_, operations)| !operations.contains(&operation)) {
+        // So s3fs-fuse begins a copy in parts (as of version 1.90). The metadata is that of the request anyway.
+        let is_so = operation == CreateMultipartUpload
+            && name == "x-amz-metadata-directive"
+            && value.as_bytes().eq_ignore_ascii_case(b"REPLACE");
+        if !is_so && place.is_some_and(|(_, operations)| !operations.contains(&operation)) {
             let message = match name.starts_with("x-amz-meta-") {
                 true => "Metadata cannot be specified in this context.",
                 false => "The specified header is not valid in this context",

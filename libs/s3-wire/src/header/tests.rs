@@ -529,6 +529,14 @@ fn a_write_with_a_header_of_another_operation_is_refused() {
         assert_eq!(error.message, "The specified header is not valid in this context");
         assert_eq!(error.fields, [("ArgumentName", name.to_owned()), ("ArgumentValue", "a".to_owned())]);
     }
+    let directive = |value| headers(&[("x-amz-metadata-directive", value)]);
+    for (operation, value, refused) in [
+        (Operation::CreateMultipartUpload, "REPLACE", false),
+        (Operation::CreateMultipartUpload, "COPY", true),
+        (Operation::PutObject, "REPLACE", true),
+    ] {
+        assert_eq!(refuse_unsupported_headers(operation, &directive(value)).is_err(), refused, "{value}");
+    }
     let metadata = headers(&[("x-amz-meta-a", "1")]);
     let error = refuse_unsupported_headers(Operation::UploadPart, &metadata).expect_err("metadata of a part");
     assert_eq!(error.message, "Metadata cannot be specified in this context.");

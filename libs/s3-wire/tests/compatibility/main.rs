@@ -306,7 +306,7 @@ const DIFFERENCES: &str = "
   keeps its source's entity tag, at any size.
 - **RenameObject** is there for all buckets, not for directory buckets alone. Keys that end in a slash are refused, and with them prefixes.
 - **Requests without credentials** set no list of what they write: `x-amz-acl` and `x-amz-grant-*` with a PutObject take a right of their own (`s3:PutObjectAcl`), which a list of the bucket does not give.
-- **Access control lists.** Whoever may write to a bucket by a list may also replace objects in it; only the owner may delete them. A list that an upload began with is given to
+- **Access control lists.** Where they are off, PutBucketAcl and PutObjectAcl take a document that is the list that there is anyway, for the sake of s3cmd, whose `cp` Amazon S3 refuses there. Whoever may write to a bucket by a list may also replace objects in it; only the owner may delete them. A list that an upload began with is given to
   the object also when `BlockPublicAcls` was set meanwhile; it has no effect while `IgnorePublicAcls` is set.
 - **AbortMultipartUpload** holds to `x-amz-if-match-initiated-time` in every bucket, not in directory buckets alone, and an upload that is not there is `NoSuchUpload` with it too.
 - **User metadata** that is no UTF-8 is taken for Latin-1, and shown as UTF-8.

@@ -57,7 +57,7 @@ pub(super) async fn put_bucket_acl(
     let body = ObjectBody::open(gateway, request, body, None, ACCESS_BODY_MAX as u64)?;
     let bucket = request.existing_bucket(gateway).await?;
     let asked = asked_in_full(request, &body.collect().await?)?;
-    refuse_where_off(gateway, &bucket)?;
+    refuse_where_off(gateway, &asked, &bucket, AclOf::Bucket)?;
     let acl = allowed(gateway, request, asked.list(&bucket, AclOf::Bucket)?, &bucket).await?;
     let document = acl.map(|acl| xml::acl(owner(&bucket.owner), &acl));
     subresource::set(gateway, request, Subresource::Acl, document).await?;
@@ -77,7 +77,7 @@ pub(super) async fn put_object_acl(
     let (found, _) = object_read::find_asked_for(gateway, request).await?;
     let bucket = &found.bucket;
     let asked = asked_in_full(request, &body)?;
-    refuse_where_off(gateway, bucket)?;
+    refuse_where_off(gateway, &asked, bucket, AclOf::Object)?;
     let acl = allowed(gateway, request, asked.list(bucket, AclOf::Object)?, bucket).await?;
     // The version that was decided on, whatever is current by now.
     let version_id = Some(found.version_id);
@@ -118,11 +118,16 @@ fn asked_in_full(request: &Request, body: &[u8]) -> Result<Asked, S3Error> {
     }
 }
 
-/// Where lists have no effect none is set, whatever it grants. API Reference, "PutBucketAcl" and "PutObjectAcl".
-fn refuse_where_off(gateway: &Gateway, bucket: &Bucket) -> Result<(), S3Error> {
-    match ownership(gateway, bucket)?.has_acls() {
-        true => Ok(()),
-        false => Err(S3Error::new(ErrorCode::AccessControlListNotSupported)),
+/// Where lists have no effect none is set. API Reference, "PutBucketAcl" and "PutObjectAcl". But a document that is the list that there is
+/// anyway is taken: s3cmd puts back what it was given of each object that it copies, and gives up where that is refused.
+fn refuse_where_off(gateway: &Gateway, asked: &Asked, bucket: &Bucket, of: AclOf) -> Result<(), S3Error> {
+    if ownership(gateway, bucket)?.has_acls() {
+        return Ok(());
+    }
+    let is_document = asked.owner.is_some();
+    match asked.list(bucket, of) {
+        Ok(acl) if is_document && acl == Acl::of_owner(&bucket.owner.0) => Ok(()),
+        Ok(_) | Err(_) => Err(S3Error::new(ErrorCode::AccessControlListNotSupported)),
     }
 }
 
