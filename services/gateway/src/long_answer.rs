@@ -48,13 +48,20 @@ fn is_copy(operation: Operation) -> bool {
     matches!(operation, Operation::CopyObject | Operation::UploadPartCopy)
 }
 
-/// The code of the error that is in the body of an answer with status 200, once it is known; goes with the answer.
+/// What a request came to whose answer began before that was known; goes with the answer.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct LateError(Arc<OnceLock<ErrorCode>>);
+pub(crate) struct LateOutcome(Arc<OnceLock<Option<ErrorCode>>>);
 
-impl LateError {
-    pub(crate) fn code(&self) -> Option<ErrorCode> {
+impl LateOutcome {
+    /// The code of the error that is in the body of the answer, `Some(None)` when there is none. `None` when the request has not
+    /// come to its end: its client went away, and nobody can say what was done.
+    pub(crate) fn get(&self) -> Option<Option<ErrorCode>> {
         self.0.get().copied()
+    }
+
+    /// It is told once: what comes first counts.
+    fn tell(&self, error: Option<ErrorCode>) {
+        let _ = self.0.set(error);
     }
 }
 
@@ -69,7 +76,7 @@ pub(crate) async fn dispatch_patiently(
     let end = Some(end).filter(|_| !is_copy(permit.operation()) && !body.is_end_stream());
     let mut body = Body::new(Watched { body, end });
     let request: Arc<Request> = Arc::from(request);
-    let late = Late { gateway: gateway.clone(), request: request.clone(), error: LateError::default() };
+    let late = Late { gateway: gateway.clone(), request: request.clone(), outcome: LateOutcome::default() };
     let (env, gateway) = (gateway.env.clone(), gateway.clone());
     let handling = async move {
         let result = dispatch(&gateway, &request, &mut body, permit).await;
@@ -114,8 +121,8 @@ trait Beginning: Send + Sync + 'static {
     /// Headers that are known already.
     fn headers(&self) -> HeaderMap;
 
-    /// Where it is told that it failed.
-    fn error(&self) -> LateError;
+    /// Where it is told what it came to.
+    fn outcome(&self) -> LateOutcome;
 
     /// What is shown of an error that comes too late for a status.
     fn document(&self, error: &S3Error) -> Bytes;
@@ -124,7 +131,7 @@ trait Beginning: Send + Sync + 'static {
 struct Late {
     gateway: Arc<Gateway>,
     request: Arc<Request>,
-    error: LateError,
+    outcome: LateOutcome,
 }
 
 impl Beginning for Late {
@@ -132,8 +139,8 @@ impl Beginning for Late {
         self.request.early.get()
     }
 
-    fn error(&self) -> LateError {
-        self.error.clone()
+    fn outcome(&self) -> LateOutcome {
+        self.outcome.clone()
     }
 
     fn document(&self, error: &S3Error) -> Bytes {
@@ -167,9 +174,14 @@ async fn answer(
     if let Ok(done) = env.timeout(PATIENCE, &mut handling).await {
         return done;
     }
-    let (headers, error) = (late.headers(), late.error());
+    let (headers, outcome) = (late.headers(), late.outcome());
+    let told = outcome.clone();
     // It goes on whether or not the client takes what is sent: it may hold what others wait for.
-    let running = Running(env.spawn(handling));
+    let running = Running(env.spawn(async move {
+        let done = handling.await;
+        told.tell(done.0.as_ref().err().map(|error| error.code));
+        done
+    }));
     let begun = Some((false, env, running, late));
     let pieces = stream::unfold(begun, |begun| async {
         let (has_begun, env, mut running, late) = begun?;
@@ -185,7 +197,7 @@ async fn answer(
     let mut response = http::Response::new(Body::from_stream(pieces));
     *response.headers_mut() = headers;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/xml"));
-    response.extensions_mut().insert(error);
+    response.extensions_mut().insert(outcome);
     (Ok(response), Body::empty())
 }
 
@@ -193,12 +205,11 @@ async fn answer(
 async fn document(result: Option<Result<Response, S3Error>>, late: &impl Beginning) -> io::Result<Bytes> {
     let document = match result {
         Some(Ok(response)) => response.into_body().collect().await.map_err(io::Error::other)?.to_bytes(),
-        Some(Err(error)) => {
-            // It is told once.
-            let _ = late.error().0.set(error.code);
-            late.document(&error)
+        Some(Err(error)) => late.document(&error),
+        None => {
+            late.outcome().tell(Some(ErrorCode::InternalError));
+            return Err(io::Error::other("the request was not carried out to its end"));
         }
-        None => return Err(io::Error::other("the request was not carried out to its end")),
     };
     let rest = document.strip_prefix(DECLARATION).ok_or_else(|| io::Error::other("no document"))?;
     Ok(document.slice_ref(rest))
@@ -216,18 +227,18 @@ mod tests {
     use s3_wire::{ErrorCode, S3Error};
     use tokio::{sync::oneshot, time::Instant};
 
-    use super::{Beginning, Handling, LateError, PATIENCE, answer};
+    use super::{Beginning, Handling, LateOutcome, PATIENCE, answer};
     use crate::{output, request::Response};
 
     #[derive(Clone, Default)]
-    struct Known(LateError);
+    struct Known(LateOutcome);
 
     impl Beginning for Known {
         fn headers(&self) -> HeaderMap {
             HeaderMap::from_iter([(HeaderName::from_static("known"), HeaderValue::from_static("before"))])
         }
 
-        fn error(&self) -> LateError {
+        fn outcome(&self) -> LateOutcome {
             self.0.clone()
         }
 
@@ -275,7 +286,7 @@ mod tests {
                 let (status, is_late) = (response.status(), waited >= times[0] + PATIENCE);
                 assert_eq!(response.headers().contains_key("known"), is_late);
                 let body = response.into_body().collect().await.expect("a whole body").to_bytes();
-                assert_eq!(known.0.code(), result.err().filter(|_| is_late));
+                assert_eq!(known.0.get(), is_late.then_some(result.err()));
                 (Ok(status), waited, String::from_utf8(body.to_vec()).expect("text"))
             }
         }
@@ -310,7 +321,7 @@ mod tests {
     }
 
     /// The beginning of an answer to a request that tells on the channel when it is over: true when it was carried out.
-    async fn begun(takes: Duration) -> (Response, oneshot::Receiver<bool>) {
+    async fn begun(takes: Duration, known: &Known) -> (Response, oneshot::Receiver<bool>) {
         let (over, is_over) = oneshot::channel();
         let (handling, read) = handling([Duration::ZERO, takes], Ok(DONE));
         let handling = async move {
@@ -318,37 +329,45 @@ mod tests {
             let _ = over.send(true);
             done
         };
-        let (answered, _) = answer(Env::real(), Box::pin(handling), read, Known::default()).await;
+        let (answered, _) = answer(Env::real(), Box::pin(handling), read, known.clone()).await;
         (answered.expect("200"), is_over)
     }
 
     #[tokio::test(start_paused = true)]
     async fn it_goes_on_while_nobody_takes_what_is_sent() {
-        let (response, is_over) = begun(PATIENCE * 2).await;
+        let known = Known::default();
+        let (response, is_over) = begun(PATIENCE * 2, &known).await;
+        assert_eq!(known.0.get(), None);
         assert_eq!(is_over.await, Ok(true));
         drop(response);
+        // Also where the client had not taken the answer when it left.
+        assert_eq!(known.0.get(), Some(None));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_client_who_goes_away_ends_it() {
-        let (response, is_over) = begun(PATIENCE * 2).await;
+        let known = Known::default();
+        let (response, is_over) = begun(PATIENCE * 2, &known).await;
         let begun = now();
         drop(response);
         assert!(is_over.await.is_err(), "it was carried out to its end");
         assert!(now() - begun < PATIENCE);
+        assert_eq!(known.0.get(), None, "nobody knows what it would have come to");
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_comes_to_no_end_is_broken_off() {
-        for result in [None, Some(&b"no document"[..])] {
+        for (result, outcome) in [(None, Some(ErrorCode::InternalError)), (Some(&b"no document"[..]), None)] {
             let handling = async move {
                 Env::real().sleep(PATIENCE * 2).await;
                 let body = result.expect("a defect that ends the task");
                 (Ok(output::xml(Bytes::from_static(body))), Body::empty())
             };
             let (_, read) = oneshot::channel();
-            let (answered, _) = answer(Env::real(), Box::pin(handling), read, Known::default()).await;
+            let known = Known::default();
+            let (answered, _) = answer(Env::real(), Box::pin(handling), read, known.clone()).await;
             answered.expect("200").into_body().collect().await.expect_err("a whole answer");
+            assert_eq!(known.0.get(), Some(outcome));
         }
     }
 }

@@ -21,7 +21,7 @@ use tracing::Span;
 
 use crate::{
     Gateway,
-    long_answer::LateError,
+    long_answer::LateOutcome,
     request::{RequestId, Response},
     span,
 };
@@ -143,7 +143,7 @@ pub(crate) struct Seen {
     /// What is left to be sent, once there is an answer.
     left: Option<Left>,
     /// Where an answer that began before it was known tells whether it failed.
-    late: Option<LateError>,
+    late: Option<LateOutcome>,
     span: Span,
 }
 
@@ -243,8 +243,8 @@ impl Drop for Seen {
             Some(Left::Failed) => metrics.broken_off.increment(),
             Some(Left::Bytes(_) | Left::Unknown) | None => metrics.left_by_client.increment(),
         }
-        if let Some(late) = &self.late {
-            let code = late.code();
+        // What nobody knows the end of is not counted, as where there was no answer at all.
+        if let Some(code) = self.late.as_ref().and_then(LateOutcome::get) {
             self.count(code.map_or(StatusCode::OK, ErrorCode::status), code);
             if let Some(code) = code {
                 span::failed(&self.span, code);

@@ -20,6 +20,9 @@ impl WhereIs {
             return None;
         }
         let address = address_of(gateway, parts)?;
+        if address.key.is_some() {
+            return None;
+        }
         let query = Query::parse(parts.uri.query().unwrap_or("")).ok()?;
         let operation = recognise(&route_input(&parts.method, &address, &query, &parts.headers)).ok()?;
         match operation {

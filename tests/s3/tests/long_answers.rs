@@ -50,6 +50,12 @@ fn end(
     (response, connection, document)
 }
 
+/// The server's metrics, which are no answer of S3.
+fn metrics(server: &Server, connection: &mut Connection) -> String {
+    connection.send(format!("GET /metrics HTTP/1.1\r\nhost: {}\r\n\r\n", server.client().host()).as_bytes());
+    String::from_utf8(connection.receive(&Method::GET).body).expect("text")
+}
+
 #[test]
 fn what_takes_long_is_answered_with_its_document_at_the_end() {
     let server = start(300);
@@ -113,9 +119,7 @@ fn what_fails_late_says_so_in_its_body() {
     assert_absent(&bucket, "key");
     assert_eq!(upload.parts().elements("Part").len(), 1);
 
-    // No answer of S3.
-    connection.send(format!("GET /metrics HTTP/1.1\r\nhost: {}\r\n\r\n", server.client().host()).as_bytes());
-    let metrics = String::from_utf8(connection.receive(&Method::GET).body).expect("text");
+    let metrics = metrics(&server, &mut connection);
     for series in [
         "ashlar_s3_requests_total{operation=\"CompleteMultipartUpload\",status=\"4xx\"} 1",
         "ashlar_s3_errors_total{code=\"InvalidPart\"} 1",
@@ -125,6 +129,40 @@ fn what_fails_late_says_so_in_its_body() {
     let deadline = Instant::now() + Duration::from_secs(30);
     let logged =
         |record: &str| record.contains(" REST.POST.UPLOAD key ") && record.contains("\" 200 InvalidPart ");
+    while !logs.keys().iter().any(|key| String::from_utf8_lossy(&logs.get(key).ok().body).lines().any(logged))
+    {
+        assert!(Instant::now() < deadline, "there is no record of it");
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// What a client left before its end is no success, whatever the head of its answer said.
+#[test]
+fn what_is_left_before_its_end_is_not_counted_as_done() {
+    let server = start(1);
+    let (bucket, logs) = (server.bucket(), server.bucket());
+    let logging = format!(
+        "<BucketLoggingStatus><LoggingEnabled><TargetBucket>{}</TargetBucket><TargetPrefix/></LoggingEnabled></BucketLoggingStatus>",
+        logs.name
+    );
+    bucket.request(Method::PUT).raw_query("logging").body(logging).ok();
+    bucket.put("key", "content").ok();
+    let (_, connection, database) = begin(&server, bucket.copy(&format!("{}/key", bucket.name), "copy"));
+    drop(connection);
+    let deadline = Instant::now() + Duration::from_secs(30);
+    let mut connection = server.client().connect();
+    let counted = loop {
+        let metrics = metrics(&server, &mut connection);
+        if metrics.lines().any(|line| line == "ashlar_s3_requests_in_flight 0") {
+            break metrics;
+        }
+        assert!(Instant::now() < deadline, "it is in flight for ever");
+        thread::sleep(Duration::from_millis(50));
+    };
+    drop(database);
+    let copies = "ashlar_s3_requests_total{operation=\"CopyObject\"";
+    assert!(counted.lines().all(|line| !line.starts_with(copies) || line.ends_with(" 0")), "{counted}");
+    let logged = |record: &str| record.contains(" REST.COPY.OBJECT copy ") && record.contains("\" 499 - ");
     while !logs.keys().iter().any(|key| String::from_utf8_lossy(&logs.get(key).ok().body).lines().any(logged))
     {
         assert!(Instant::now() < deadline, "there is no record of it");

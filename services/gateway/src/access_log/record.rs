@@ -30,7 +30,7 @@ use types::{BucketName, Timestamp};
 
 use crate::{
     Gateway,
-    long_answer::LateError,
+    long_answer::LateOutcome,
     redact::without_secrets,
     request::{RequestId, Response},
 };
@@ -97,7 +97,7 @@ pub(crate) struct Watch {
     outcome: Option<Outcome>,
     batch: Option<BatchDeleted>,
     /// Where an answer that began before it was known tells whether it failed.
-    late: Option<LateError>,
+    late: Option<LateOutcome>,
     /// Bytes of the answer's body that were sent.
     sent: Arc<AtomicU64>,
 }
@@ -205,7 +205,7 @@ impl Watch {
         let status = response.status().as_u16();
         self.outcome = Some(Outcome { status, error, size, turn_around: Some(turn_around) });
         self.batch = response.extensions_mut().remove::<BatchDeleted>();
-        self.late = response.extensions_mut().remove::<LateError>();
+        self.late = response.extensions_mut().remove::<LateOutcome>();
         let sent = Arc::clone(&self.sent);
         let watch = self;
         response.map(|body| {
@@ -234,7 +234,12 @@ impl Drop for Watch {
     fn drop(&mut self) {
         let closed = || Outcome { status: CLIENT_CLOSED, error: None, size: None, turn_around: None };
         let mut outcome = self.outcome.take().unwrap_or_else(closed);
-        outcome.error = outcome.error.or_else(|| self.late.as_ref()?.code());
+        match self.late.as_ref().map(LateOutcome::get) {
+            None => {}
+            Some(Some(error)) => outcome.error = error,
+            // Its head was sent, but nobody knows what it would have come to.
+            Some(None) => outcome = closed(),
+        }
         let log = &self.gateway.access_log;
         let total = self.gateway.env.now().since(self.started);
         let sent = self.sent.load(Ordering::Relaxed);
