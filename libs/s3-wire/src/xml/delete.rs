@@ -74,7 +74,7 @@ fn object(reader: &mut XmlReader<'_>) -> Result<ObjectIdentifier, S3Error> {
     let (mut key, mut version_id, mut etag, mut time, mut size) = (None, None, None, None, None);
     while let Some(name) = reader.next_child()? {
         match name.as_str() {
-            "Key" => set(&mut key, reader.text()?)?,
+            "Key" => set(&mut key, reader.key()?)?,
             "VersionId" => set(&mut version_id, reader.word()?)?,
             "ETag" => set(&mut etag, reader.word()?)?,
             "LastModifiedTime" => {

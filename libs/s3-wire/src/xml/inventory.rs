@@ -92,7 +92,7 @@ fn only<T>(
 }
 
 fn read_filter(reader: &mut XmlReader<'_>) -> Result<String, S3Error> {
-    let prefix = only(reader, "Prefix", |reader| reader.text())?;
+    let prefix = only(reader, "Prefix", |reader| reader.key())?;
     if prefix.len() > types::KEY_LENGTH_MAX {
         return Err(S3Error::invalid_argument("The prefix is longer than any key.", "Prefix", &prefix));
     }
@@ -155,7 +155,7 @@ fn read_format(reader: &mut XmlReader<'_>) -> Result<Format, S3Error> {
 }
 
 fn read_prefix(reader: &mut XmlReader<'_>) -> Result<String, S3Error> {
-    let prefix = reader.text()?;
+    let prefix = reader.key()?;
     if prefix.len() > PREFIX_MAX {
         let message = format!("The prefix of the destination is longer than {PREFIX_MAX} bytes.");
         return Err(S3Error::invalid_argument(message, "Prefix", &prefix));

@@ -86,7 +86,7 @@ fn read_rule(reader: &mut XmlReader<'_>, name: impl FnOnce() -> String) -> Resul
         match element.as_str() {
             "ID" => set(&mut id, reader.text()?)?,
             "Status" => set(&mut status, reader.word()?)?,
-            "Prefix" => set(&mut prefix, reader.text()?)?,
+            "Prefix" => set(&mut prefix, reader.key()?)?,
             "Filter" => set(&mut filter, read_filter(reader)?)?,
             "Expiration" => set(&mut expiration, read_expiration(reader)?)?,
             "NoncurrentVersionExpiration" => set(&mut noncurrent, read_noncurrent(reader)?)?,
@@ -315,7 +315,7 @@ fn read_condition(
     filter: &mut LifecycleFilter,
 ) -> Result<(), S3Error> {
     match element {
-        "Prefix" => set(&mut filter.prefix, reader.text()?),
+        "Prefix" => set(&mut filter.prefix, reader.key()?),
         "Tag" => {
             filter.tags.push(read_tag(reader)?);
             Ok(())
@@ -522,14 +522,18 @@ fn write(rules: &[LifecycleRule], minimum_size: Option<DefaultMinimumSize>) -> B
 fn write_filter(rule: &LifecycleRule, document: &mut Document) {
     let filter = &rule.filter;
     if rule.form == FilterForm::RulePrefix {
-        document.optional("Prefix", filter.prefix.as_deref());
+        if let Some(prefix) = &filter.prefix {
+            document.key("Prefix", prefix, false);
+        }
         return;
     }
     document.open("Filter");
     if rule.form == FilterForm::And {
         document.open("And");
     }
-    document.optional("Prefix", filter.prefix.as_deref());
+    if let Some(prefix) = &filter.prefix {
+        document.key("Prefix", prefix, false);
+    }
     for (key, value) in &filter.tags {
         document.open("Tag");
         document.element("Key", key);

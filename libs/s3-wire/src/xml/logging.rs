@@ -39,7 +39,7 @@ fn read_enabled(reader: &mut XmlReader<'_>) -> Result<Logging, S3Error> {
     while let Some(name) = reader.next_child()? {
         match name.as_str() {
             "TargetBucket" => set(&mut bucket, reader.word()?)?,
-            "TargetPrefix" => set(&mut prefix, reader.text()?)?,
+            "TargetPrefix" => set(&mut prefix, reader.key()?)?,
             "TargetObjectKeyFormat" => set(&mut format, read_format(reader)?)?,
             "TargetGrants" => {
                 if reader.next_child()?.is_some() {

@@ -77,9 +77,16 @@ impl<'a> XmlReader<'a> {
 
     /// The text of the current element, which has no children; leaves the element.
     ///
-    /// Line ends are normalised as XML 1.0 says, characters that are escaped are not. A character reference may stand
-    /// for any character of Unicode, also for those that XML 1.0 lacks, so that such a key can be named at all.
+    /// Line ends are normalised as XML 1.0 says, characters that are escaped are not. A reference to a character that XML 1.0
+    /// lacks is `MalformedXML`: what has one could not be shown again as it is.
     pub(super) fn text(&mut self) -> Result<String, S3Error> {
+        let text = self.key()?;
+        if text.chars().any(is_lacking) { Err(S3Error::malformed_xml()) } else { Ok(text) }
+    }
+
+    /// As [`text`](Self::text), but a character reference may stand for any character of Unicode, also for those that XML 1.0
+    /// lacks, so that a key with one can be named at all.
+    pub(super) fn key(&mut self) -> Result<String, S3Error> {
         let mut out = String::new();
         loop {
             match self.event()? {
@@ -134,12 +141,17 @@ fn push_text(text: &str, out: &mut String) -> Result<(), S3Error> {
             '\n' if previous == '\r' => {}
             '\r' => out.push('\n'),
             '\t' | '\n' => out.push(character),
-            '\0'..' ' | '\u{fffe}' | '\u{ffff}' => return Err(S3Error::malformed_xml()),
+            _ if is_lacking(character) => return Err(S3Error::malformed_xml()),
             _ => out.push(character),
         }
         previous = character;
     }
     Ok(())
+}
+
+/// Whether XML 1.0 lacks the character. Source: XML 1.0, production 2, "Char".
+fn is_lacking(character: char) -> bool {
+    matches!(character, '\0'..' ' | '\u{fffe}' | '\u{ffff}') && !matches!(character, '\t' | '\n' | '\r')
 }
 
 /// The character of `amp`, `#10`, `#xA` and so on.

@@ -62,7 +62,7 @@ fn read_one(reader: &mut XmlReader<'_>, element: &str) -> Result<String, S3Error
         if name != element {
             return Err(S3Error::malformed_xml());
         }
-        set(&mut text, reader.text()?)?;
+        set(&mut text, reader.key()?)?;
     }
     text.ok_or_else(S3Error::malformed_xml)
 }
@@ -154,7 +154,7 @@ fn read_condition(reader: &mut XmlReader<'_>) -> Result<Condition, S3Error> {
     let (mut key_prefix, mut error_code) = (None, None);
     while let Some(name) = reader.next_child()? {
         match name.as_str() {
-            "KeyPrefixEquals" => set(&mut key_prefix, of_a_key(reader.text()?)?)?,
+            "KeyPrefixEquals" => set(&mut key_prefix, of_a_key(reader.key()?)?)?,
             "HttpErrorCodeReturnedEquals" => {
                 let code = status(&reader.word()?)?;
                 if !(code.is_client_error() || code.is_server_error()) {
@@ -192,8 +192,8 @@ fn read_redirect(reader: &mut XmlReader<'_>) -> Result<Redirect, S3Error> {
                 }
                 set(&mut code, given)?;
             }
-            "ReplaceKeyPrefixWith" => set(&mut prefix, of_a_key(reader.text()?)?)?,
-            "ReplaceKeyWith" => set(&mut key, of_a_key(reader.text()?)?)?,
+            "ReplaceKeyPrefixWith" => set(&mut prefix, of_a_key(reader.key()?)?)?,
+            "ReplaceKeyWith" => set(&mut key, of_a_key(reader.key()?)?)?,
             _ => return Err(S3Error::malformed_xml()),
         }
     }
@@ -216,7 +216,7 @@ fn read_redirect(reader: &mut XmlReader<'_>) -> Result<Redirect, S3Error> {
 }
 
 fn read_host_name(reader: &mut XmlReader<'_>) -> Result<String, S3Error> {
-    let name = reader.word()?;
+    let name = reader.key()?.trim().to_owned();
     if name.len() > HOST_NAME_MAX {
         return Err(S3Error::invalid_request(format!("A HostName has at most {HOST_NAME_MAX} characters.")));
     }
