@@ -22,6 +22,13 @@ use crate::{
     settle,
 };
 
+/// More is to be copied than is read and written in one request.
+pub(super) fn too_large() -> S3Error {
+    S3Error::invalid_request(format!(
+        "The specified copy source is larger than the maximum allowable size for a copy source: {UPLOAD_SIZE_MAX}"
+    ))
+}
+
 /// What the copy is to be.
 pub(super) struct ClassCopy {
     /// How the source's bytes are opened.
@@ -45,9 +52,7 @@ impl ClassCopy {
         source: &Version,
     ) -> Result<Committed, S3Error> {
         if source.size > UPLOAD_SIZE_MAX {
-            return Err(S3Error::invalid_request(format!(
-                "The specified copy source is larger than the maximum allowable size for a copy source: {UPLOAD_SIZE_MAX}"
-            )));
+            return Err(too_large());
         }
         let bytes = ByteRange::new(0, source.size).ok_or_else(|| S3Error::new(ErrorCode::InternalError))?;
         let of_source = source.checksum.map(|checksum| checksum.value.algorithm());

@@ -18,7 +18,7 @@ use s3_wire::{
 use types::{ByteRange, Checksum, ChecksumType, Content};
 
 use super::{
-    UPLOAD_SIZE_MAX,
+    UPLOAD_SIZE_MAX, copy_class,
     copy_object::set_source_version,
     copy_source::find_source,
     put_object::owner_tag,
@@ -52,7 +52,7 @@ pub(super) async fn upload_part_copy(
         None => ByteRange::new(0, version.size).ok_or_else(|| S3Error::new(ErrorCode::InternalError))?,
     };
     if bytes.length() > UPLOAD_SIZE_MAX {
-        return Err(S3Error::new(ErrorCode::EntityTooLarge));
+        return Err(copy_class::too_large());
     }
 
     // Act.
