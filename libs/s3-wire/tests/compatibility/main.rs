@@ -297,7 +297,7 @@ const DIFFERENCES: &str = "
   written anew tells of its source's version and its encryption all the same. Everything else is answered at its end. A CompleteMultipartUpload and a CopyObject within a storage
   class are one transaction, whatever the size of the object. A copy into another class, or encrypted otherwise but from named key to named key, and an UploadPartCopy read and write up to 5 GiB first.
 - **Sizes.** An object that is put, copied into another class or uploaded as a part has at most 5 GiB, and an upload has at most 10,000 parts, so that an object has
-  at most 48.8 TiB. Tests write objects of some hundred MiB; longer ones differ in the number of their chunks alone.
+  at most 48.8 TiB. `tests/large/run` puts, reads and copies one of 5.1 GiB; longer ones differ in the number of their chunks alone.
 - **A copy of a multipart object is one.** It keeps its parts, its ETag with `-N` and its checksum, where Amazon S3 makes an object of one piece.
 - **Parts have places.** `partNumber` of GetObject and HeadObject, and GetObjectAttributes, count an object's parts from 1, also when they were uploaded by other numbers.
 - **Storage classes** other than STANDARD are there once an operator has made them; until then they are refused with `InvalidStorageClass`.
