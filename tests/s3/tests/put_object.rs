@@ -264,6 +264,17 @@ fn unknown_parameters_are_ignored() {
     let bucket = server.bucket();
     bucket.put("key", "content").query("x-id", "PutObject").query("something", "else").ok();
     assert_eq!(bucket.get("key").query("x-id", "GetObject").ok().body, b"content");
+    // Links that were passed on have gathered some.
+    for query in ["utm_source=mail&fbclid=", "word", "foo=bar&x-id=GetBucketAcl"] {
+        assert_eq!(bucket.get("key").raw_query(query).ok().body, b"content", "{query}");
+        bucket.head("key").raw_query(query).ok();
+        assert_eq!(
+            bucket.request(Method::GET).raw_query(query).ok().xml().name,
+            "ListBucketResult",
+            "{query}"
+        );
+        bucket.request(Method::HEAD).raw_query(query).ok();
+    }
 }
 
 /// What looks like a sub-resource is not taken for the object: `?Tagging` must not replace it by a document of tags.
