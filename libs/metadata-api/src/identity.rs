@@ -58,11 +58,14 @@ pub enum IdentityKind {
     Policy = 4,
     /// A role.
     Role = 5,
+    /// What is set for the whole account.
+    Account = 6,
 }
 
 impl IdentityKind {
     /// Every kind.
-    pub const ALL: [Self; 5] = [Self::User, Self::AccessKey, Self::Group, Self::Policy, Self::Role];
+    pub const ALL: [Self; 6] =
+        [Self::User, Self::AccessKey, Self::Group, Self::Policy, Self::Role, Self::Account];
 
     /// The kind of a persistent number.
     pub fn from_number(number: i64) -> Option<Self> {

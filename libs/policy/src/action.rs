@@ -113,7 +113,9 @@ const ACTIONS: &[(&str, Scope)] = &[
 /// Authorization Reference, "Actions, resources, and condition keys for Amazon S3", "... for AWS Identity and Access
 /// Management (IAM)" and "... for AWS Security Token Service".
 const OF_ACCOUNTS: &[&str] = &[
+    "GetAccountPublicAccessBlock",
     "ListAllMyBuckets",
+    "PutAccountPublicAccessBlock",
     "iam:AddUserToGroup",
     "iam:AttachGroupPolicy",
     "iam:AttachRolePolicy",

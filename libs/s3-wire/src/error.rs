@@ -140,6 +140,21 @@ impl S3Error {
         document.finish("Error")
     }
 
+    /// The body as Amazon S3 Control has it: the error is an element of it.
+    pub fn to_wrapped_xml(&self, request_id: &str, host_id: &str) -> Bytes {
+        let mut document = Document::without_namespace("ErrorResponse", 512);
+        document.open("Error");
+        document.element("Code", self.code.as_str());
+        document.element("Message", &self.message);
+        for (name, value) in &self.fields {
+            document.element(name, value);
+        }
+        document.close("Error");
+        document.element("RequestId", request_id);
+        document.element("HostId", host_id);
+        document.finish("ErrorResponse")
+    }
+
     fn write_body(&self, document: &mut Document, resource: &str, request_id: &str, host_id: &str) {
         document.element("Code", self.code.as_str());
         document.element("Message", &self.message);

@@ -11,6 +11,7 @@
 pub mod acl;
 pub mod address;
 pub mod aws_chunked;
+pub mod control;
 pub mod cors;
 pub mod date;
 pub mod error;

@@ -12,6 +12,7 @@ mod archive;
 mod audit;
 mod auth;
 mod config;
+mod control;
 mod cross_origin;
 mod decisions;
 mod encryption;

@@ -27,7 +27,7 @@ use crate::{
 };
 
 metrics! {
-    REQUESTS: counter("ashlar_s3_requests_total", ["operation", "status"], "Requests answered, by operation and class of status (2xx to 5xx); that of its code where an error is in the body of a 200. The operation is Unknown when a request was refused before it was recognised, IAM for calls of IAM and STS, Preflight for OPTIONS, Website for visitors of websites.");
+    REQUESTS: counter("ashlar_s3_requests_total", ["operation", "status"], "Requests answered, by operation and class of status (2xx to 5xx); that of its code where an error is in the body of a 200. The operation is Unknown when a request was refused before it was recognised, IAM for calls of IAM and STS, Control for those of S3 Control, Preflight for OPTIONS, Website for visitors of websites.");
     DURATION: histogram("ashlar_s3_request_duration_seconds", ["operation"], "Time from the head of a request to the last byte of its answer.");
     IN_FLIGHT: gauge("ashlar_s3_requests_in_flight", [], "Requests whose answers are not complete.");
     BROKEN_OFF: counter("ashlar_s3_requests_broken_off_total", ["by"], "Answers that ended before their last byte: by the client, who went away, or by the server, whose bytes could not be read or proved.");
@@ -45,10 +45,11 @@ pub(crate) enum Beside {
     Iam,
     Preflight,
     Website,
+    Control,
 }
 
 impl Beside {
-    const ALL: [Self; 4] = [Self::Unknown, Self::Iam, Self::Preflight, Self::Website];
+    const ALL: [Self; 5] = [Self::Unknown, Self::Iam, Self::Preflight, Self::Website, Self::Control];
 
     fn name(self) -> &'static str {
         match self {
@@ -56,6 +57,7 @@ impl Beside {
             Self::Iam => "IAM",
             Self::Preflight => "Preflight",
             Self::Website => "Website",
+            Self::Control => "Control",
         }
     }
 

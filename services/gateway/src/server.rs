@@ -32,6 +32,7 @@ use crate::{
     access_log::{self, Entrance, Watch, tell_sender},
     audit::{Sink, SinkError, Writer},
     auth::{Authenticated, Permit, Version2, authenticate, authorize, several_mechanisms},
+    control,
     cross_origin::{CrossOrigin, address_of, preflight},
     explain::{Explainer, serve_operators},
     hoisted, iam,
@@ -278,6 +279,11 @@ async fn answer_seen(
     seen: Seen,
 ) -> Response {
     body = seen.request_body(body);
+    // Before anything is taken for a bucket's.
+    if control::is_call(&parts) {
+        seen.is_beside(Beside::Control);
+        return seen.answer(Box::pin(answer_control(&gateway, parts, body, id)).await, None);
+    }
     let (head, resource) = (parts.method == Method::HEAD, parts.uri.path().to_owned());
     let started = gateway.env.now();
     let (cross_origin, whereis) = (CrossOrigin::of(&gateway, &parts), WhereIs::of(&gateway, &parts));
@@ -319,6 +325,26 @@ async fn answer_call(gateway: &Gateway, mut parts: Parts, mut body: Body, id: Re
     let mut response = iam::answer(gateway, &mut parts, &mut body, id).await;
     if !body.is_end_stream() {
         drain(gateway, &mut body).await;
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    decorate(response.headers_mut(), gateway, id);
+    tracing::debug!(request_id = %id, status = response.status().as_u16(), "answered a call");
+    response
+}
+
+/// Answers a call of S3 Control, as those of IAM are answered.
+async fn answer_control(gateway: &Gateway, mut parts: Parts, mut body: Body, id: RequestId) -> Response {
+    let is_framed = is_framed_read(&parts);
+    let answered = match check_host(&parts).and_then(|()| refuse_framed_read(is_framed)) {
+        Ok(()) => control::answer(gateway, &mut parts, &mut body).await,
+        Err(error) => Err(error),
+    };
+    let mut response = answered.unwrap_or_else(|error| control::error_response(&error, id, gateway));
+    if !body.is_end_stream() {
+        drain(gateway, &mut body).await;
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    if is_framed {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     decorate(response.headers_mut(), gateway, id);

@@ -230,18 +230,19 @@ async fn serve(
 
 /// How the bucket is served, and what decides on who may see it, as it is now. `NoSuchBucket`, `NoSuchWebsiteConfiguration`.
 async fn configuration(gateway: &Gateway, bucket: &BucketName) -> Result<(Website, Publication), S3Error> {
-    let website = gateway.metadata.get_subresource(bucket, Subresource::Website);
-    let block = gateway.metadata.get_subresource(bucket, Subresource::PublicAccessBlock);
-    let policy = gateway.metadata.get_subresource(bucket, Subresource::Policy);
-    let found = try_join3(website, block, policy).await;
+    let address = at(bucket, None);
+    let read = async |subresource| {
+        let found = gateway.metadata.get_subresource(bucket, subresource).await;
+        found.map_err(|failure| error::from_metadata(failure, &address))
+    };
+    let block = public_access_block(gateway, bucket, &address);
     let (website, block, policy) =
-        found.map_err(|failure| error::from_metadata(failure, &at(bucket, None)))?;
+        try_join3(read(Subresource::Website), block, read(Subresource::Policy)).await?;
     let website = website.ok_or_else(|| S3Error::no_such_website(bucket.as_str()))?;
     let unreadable = |error: S3Error| {
         tracing::error!(%bucket, %error, "a configuration that was stored cannot be read");
         S3Error::new(ErrorCode::InternalError)
     };
-    let block = public_access_block(bucket.as_str(), block)?;
     Ok((parse_website(&website).map_err(unreadable)?, Publication { block, policy }))
 }
 

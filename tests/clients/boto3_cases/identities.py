@@ -9,17 +9,20 @@ from unittest import mock
 import boto3
 from botocore.config import Config
 
+from boto3_cases.addressing import resolving_to_loopback
 from boto3_cases.context import Cases, refused
 from boto3_cases.presigned import fetch, sign
 from report import expect
+from tls import DOMAIN
 
 CASES = Cases()
 
 
 def service(c, name, **more):
     """A client of another service on the same endpoint."""
-    options = {"aws_access_key_id": c.target.access_key, "aws_secret_access_key": c.target.secret_key} | more
-    return boto3.Session().client(name, endpoint_url=c.target.endpoint, region_name=c.target.region,
+    options = {"aws_access_key_id": c.target.access_key, "aws_secret_access_key": c.target.secret_key,
+               "endpoint_url": c.target.endpoint} | more
+    return boto3.Session().client(name, region_name=c.target.region,
                                   verify=str(c.target.ca) if c.target.ca else None,
                                   config=Config(retries={"total_max_attempts": 1}), **options)
 
@@ -181,6 +184,28 @@ def a_federated_user_has_what_its_policy_says(c):
     expect(s3.get_object(Bucket=c.bucket, Key="k")["Body"].read(), b"x")
     with refused("AccessDenied", 403):
         s3.put_object(Bucket=c.bucket, Key="k", Body=b"y")
+
+
+@CASES.add
+def the_account_shuts_its_buckets(c):
+    account = service(c, "sts").get_caller_identity()["Account"]
+    # Clients put the account in front of the host.
+    scheme, port = c.target.endpoint.split(":")[0], c.target.endpoint.rsplit(":", 1)[1]
+    control = service(c, "s3control", endpoint_url=f"{scheme}://{DOMAIN}:{port}")
+    shut = {"BlockPublicAcls": False, "IgnorePublicAcls": False, "BlockPublicPolicy": True, "RestrictPublicBuckets": False}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{c.bucket}/*"}]})
+    with resolving_to_loopback():
+        with refused("NoSuchPublicAccessBlockConfiguration", 404):
+            control.get_public_access_block(AccountId=account)
+        control.put_public_access_block(AccountId=account, PublicAccessBlockConfiguration=shut)
+        expect(control.get_public_access_block(AccountId=account)["PublicAccessBlockConfiguration"], shut)
+        try:
+            with refused("AccessDenied", 403):
+                c.s3.put_bucket_policy(Bucket=c.bucket, Policy=policy)
+        finally:
+            control.delete_public_access_block(AccountId=account)
+    c.s3.put_bucket_policy(Bucket=c.bucket, Policy=policy)
 
 
 @CASES.add

@@ -59,7 +59,16 @@ pub struct Request {
     time_seconds: i64,
     keep_alive: bool,
     service: &'static str,
-    is_call: bool,
+    api: Api,
+}
+
+/// What all answers have in common.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Api {
+    S3,
+    /// IAM and STS.
+    Query,
+    Control,
 }
 
 impl Request {
@@ -80,7 +89,7 @@ impl Request {
             time_seconds: now_seconds(),
             keep_alive: false,
             service: "s3",
-            is_call: false,
+            api: Api::S3,
         }
     }
 
@@ -201,7 +210,13 @@ impl Request {
 
     /// A call of IAM or STS, whose answer is no answer of S3.
     pub(crate) fn into_call(mut self) -> Self {
-        self.is_call = true;
+        self.api = Api::Query;
+        self
+    }
+
+    /// A call of S3 Control, whose errors have another form than those of S3.
+    pub fn into_control(mut self) -> Self {
+        self.api = Api::Control;
         self
     }
 
@@ -267,7 +282,7 @@ impl Request {
             headers.push(("connection".to_owned(), b"close".to_vec()));
         }
         let target = sent_query.map_or(self.path.clone(), |query| format!("{}?{query}", self.path));
-        Prepared { client: self.client, method: self.method, target, headers, body, is_call: self.is_call }
+        Prepared { client: self.client, method: self.method, target, headers, body, api: self.api }
     }
 
     /// Sends the request over a connection of its own and gives the answer back.
@@ -357,7 +372,7 @@ pub struct Prepared {
     pub headers: Vec<(String, Vec<u8>)>,
     /// The body in its framing.
     pub body: Vec<u8>,
-    is_call: bool,
+    api: Api,
 }
 
 impl Prepared {
@@ -443,10 +458,10 @@ impl Prepared {
     /// The answer to this request, which was sent over `connection`.
     pub fn receive(&self, connection: &mut Connection) -> Response {
         let response = connection.receive(&self.method);
-        if self.is_call {
-            response.check_call();
-        } else {
-            response.check_common(self.method == Method::HEAD);
+        match self.api {
+            Api::Query => response.check_call(),
+            Api::S3 => response.check_common(self.method == Method::HEAD),
+            Api::Control => response.check_control(),
         }
         response
     }

@@ -73,6 +73,19 @@ impl Response {
         error
     }
 
+    /// Holds the answer to what all of those of S3 Control have in common.
+    pub(crate) fn check_control(&self) {
+        let id = self.get("x-amz-request-id");
+        assert!(!id.is_empty() && !self.get("x-amz-id-2").is_empty(), "{self:?}");
+        if self.status < 300 {
+            return;
+        }
+        let error = self.xml();
+        assert_eq!(error.name, "ErrorResponse", "{self:?}");
+        assert_eq!((error.get("RequestId"), error.get("HostId")), (id, self.get("x-amz-id-2")), "{self:?}");
+        assert!(!error.get("Error/Code").is_empty() && !error.get("Error/Message").is_empty(), "{self:?}");
+    }
+
     /// Holds the answer to what all of those of IAM and STS have in common.
     pub(crate) fn check_call(&self) {
         let id = self.get("x-amzn-requestid");

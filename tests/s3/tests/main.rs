@@ -53,6 +53,7 @@ mod update_object_encryption;
 mod upload_part;
 mod upload_part_copy;
 
+mod account_block;
 mod addressing;
 mod anonymous;
 mod audit;

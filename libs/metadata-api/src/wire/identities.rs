@@ -24,6 +24,7 @@ impl From<IdentityRecord> for proto::IdentityRecord {
             IdentityKind::Group => proto::IdentityKind::Group,
             IdentityKind::Policy => proto::IdentityKind::Policy,
             IdentityKind::Role => proto::IdentityKind::Role,
+            IdentityKind::Account => proto::IdentityKind::Account,
         };
         Self { kind: kind.into(), name: record.name, document: record.document }
     }

@@ -160,7 +160,7 @@ pub fn ownership(ownership: ObjectOwnership) -> Bytes {
     document.finish("OwnershipControls")
 }
 
-/// What a bucket shuts out of public access, each false where a body does not name it.
+/// What a bucket or an account shuts out of public access, each false where a body does not name it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct PublicAccessBlock {
     /// New public ACLs.
@@ -171,6 +171,20 @@ pub struct PublicAccessBlock {
     pub block_public_policy: bool,
     /// What public policies grant to others.
     pub restrict_public_buckets: bool,
+}
+
+impl PublicAccessBlock {
+    /// What either shuts out, of a bucket's and its account's. Source: Amazon S3 User Guide, "Blocking public access to your Amazon
+    /// S3 storage", the section "Block public access settings".
+    #[must_use]
+    pub fn with(self, other: Self) -> Self {
+        Self {
+            block_public_acls: self.block_public_acls || other.block_public_acls,
+            ignore_public_acls: self.ignore_public_acls || other.ignore_public_acls,
+            block_public_policy: self.block_public_policy || other.block_public_policy,
+            restrict_public_buckets: self.restrict_public_buckets || other.restrict_public_buckets,
+        }
+    }
 }
 
 /// Reads a body of PutPublicAccessBlock. Source: API Reference, "PutPublicAccessBlock".

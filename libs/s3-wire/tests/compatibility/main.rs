@@ -10,7 +10,7 @@ use std::fmt::Write;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use s3_wire::{
-    ErrorCode, Operation, S3Error, acl,
+    ErrorCode, Operation, S3Error, acl, control,
     header::{self, Scope, UNSUPPORTED_HEADERS},
     inventory::Field,
     operation::{Kind, ROUTES, Resource, Route, SUBRESOURCES_OF_OTHERS, Signal},
@@ -28,6 +28,14 @@ edit. Where an answer is meant to be another than Amazon S3's is told [below](#i
 [public suites](#public-suites) were run against it, and how that went, stands at the end.
 
 ## Operations
+";
+
+const CONTROL: &str = "
+Of Amazon S3 Control there is the block of public access of the account, [for all its buckets](how-to/open-a-bucket.md#keep-every-bucket-closed). Its calls have the header
+`x-amz-account-id`; other paths of that API are paths of S3 here.
+
+| operation | request | action |
+|---|---|---|
 ";
 
 const HEADERS: &str = "
@@ -366,6 +374,12 @@ fn page() -> String {
         writeln!(text, "\n{} operations {what}:\n", operations.len()).expect("a string takes it");
         text.push_str("| operation | request | action | answer |\n|---|---|---|---|\n");
         operations.into_iter().for_each(|operation| describe(operation, &mut text));
+    }
+    text.push_str(CONTROL);
+    for call in control::CALLS {
+        let (name, method) = (call.operation.name(), &call.method);
+        writeln!(text, "| {name} | `{method} {}` | `s3:{}` |", control::PATH, call.action)
+            .expect("a string takes it");
     }
     text.push_str(HEADERS);
     for header in UNSUPPORTED_HEADERS {

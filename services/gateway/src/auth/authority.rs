@@ -6,11 +6,7 @@ use bytes::Bytes;
 use futures_util::future::try_join3;
 use metadata_api::{AccountId, Bucket, Subresource};
 use policy::{Context, Decision, Kind, Of, Otherwise, Policy, Principal, Resource, Trace};
-use s3_wire::{
-    ErrorCode, Operation, S3Error,
-    address::Address,
-    xml::{PublicAccessBlock, parse_public_access_block},
-};
+use s3_wire::{ErrorCode, Operation, S3Error, address::Address, xml::PublicAccessBlock};
 use types::{Attributes, BucketName, ObjectKey};
 
 use super::{
@@ -18,6 +14,7 @@ use super::{
     conditions::{add_existing_tags, of_request},
     lists::{Lists, bucket_acl, ownership},
     own::Own,
+    public_access::public_access_block,
 };
 use crate::{
     Gateway,
@@ -299,14 +296,19 @@ pub(super) async fn in_bucket(
     // A user of the account has what its policies say, not what a list grants the account; but what everybody has, it has too.
     let has_lists = (!owns || is_user) && ownership(gateway, bucket)?.has_acls();
     let has_block = has_lists || !owns && bucket.has_policy;
+    let block = async {
+        match has_block {
+            true => public_access_block(gateway, &bucket.name, address).await,
+            false => Ok(PublicAccessBlock::default()),
+        }
+    };
     let (policy, block, acl) = try_join3(
         read_if(bucket.has_policy, gateway, address, bucket, Subresource::Policy),
-        read_if(has_block, gateway, address, bucket, Subresource::PublicAccessBlock),
+        block,
         read_if(has_lists, gateway, address, bucket, Subresource::Acl),
     )
     .await?;
     let policy = policy.map(|document| stored_policy(&bucket.name, &document)).transpose()?;
-    let block = public_access_block(bucket.name.as_str(), block)?;
     let is_restricted =
         !owns && block.restrict_public_buckets && policy.as_ref().is_some_and(Policy::is_public);
     // What a public policy does not open to others any more, no list does either.
@@ -334,15 +336,6 @@ async fn read_if(
     }
     let found = gateway.metadata.get_subresource(&bucket.name, subresource).await;
     found.map_err(|error| from_metadata(error, address))
-}
-
-/// The block of public access of a bucket. One that cannot be read is an error, as it may shut something out.
-pub(crate) fn public_access_block(
-    bucket: &str,
-    document: Option<Bytes>,
-) -> Result<PublicAccessBlock, S3Error> {
-    let block = document.map(|document| parse_public_access_block(&document)).transpose();
-    block.map(Option::unwrap_or_default).map_err(|error| unreadable(bucket, &error))
 }
 
 pub(super) fn stored_policy(bucket: &BucketName, document: &[u8]) -> Result<Policy, S3Error> {

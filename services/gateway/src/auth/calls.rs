@@ -112,6 +112,16 @@ pub(super) fn check_account(
     }
 }
 
+/// Decides whether the sender may do what is done to the account itself.
+pub(crate) fn authorize_account(
+    gateway: &Gateway,
+    request: &Request,
+    operation: Operation,
+    action: &'static str,
+) -> Result<(), S3Error> {
+    check_account(gateway, request, operation, action, "*")
+}
+
 /// Decides whether the sender of a call of IAM may make it. `directory` is the account as the call finds it: a user who is not
 /// in it any more may nothing. `allowed` is kept from one decision on the call to the next.
 pub(crate) fn authorize_call(

@@ -9,6 +9,7 @@ mod credentials;
 mod described;
 mod lists;
 mod own;
+mod public_access;
 mod rights;
 mod target;
 
@@ -16,14 +17,17 @@ pub(crate) use authenticate::{
     Authenticated, Refused, User, Version2, authenticate, authenticate_call, authenticate_form,
     federated_arn, several_mechanisms,
 };
-pub(crate) use authority::{public_access_block, reason};
+pub(crate) use authority::reason;
 pub(crate) use authorize::{
     Permit, Publication, authorize, authorize_delivery, authorize_form, authorize_source, authorize_visitor,
 };
-pub(crate) use calls::{Allowed, authorize_assumption, authorize_call, authorize_federation, principal};
+pub(crate) use calls::{
+    Allowed, authorize_account, authorize_assumption, authorize_call, authorize_federation, principal,
+};
 pub(crate) use conditions::{add_encryption, add_request_tags, add_retention};
 pub(crate) use credentials::ACCOUNT_NUMBER;
 pub use credentials::{CredentialError, Credentials, root_account};
 pub use described::Described;
 pub(crate) use described::{Problem, explain_described};
 pub(crate) use lists::{bucket_acl, ownership};
+pub(crate) use public_access::{block_in, public_access_block, public_access_block_of_account};

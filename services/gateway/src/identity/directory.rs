@@ -8,6 +8,7 @@ use std::{
 use bytes::Bytes;
 use metadata_api::{IdentityKind, IdentityRecord};
 use policy::{Grantee, Policy};
+use s3_wire::xml::PublicAccessBlock;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use types::Timestamp;
 
@@ -125,6 +126,43 @@ pub(crate) struct AccessKey {
     pub(crate) created_ms: i64,
 }
 
+/// The name of the account's block of public access.
+pub(crate) const PUBLIC_ACCESS_BLOCK: &str = "public-access-block";
+
+/// What the account shuts out of public access to its buckets.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct BlockOfAccount {
+    block_public_acls: bool,
+    ignore_public_acls: bool,
+    block_public_policy: bool,
+    restrict_public_buckets: bool,
+}
+
+impl From<PublicAccessBlock> for BlockOfAccount {
+    fn from(block: PublicAccessBlock) -> Self {
+        let PublicAccessBlock {
+            block_public_acls,
+            ignore_public_acls,
+            block_public_policy,
+            restrict_public_buckets,
+        } = block;
+        Self { block_public_acls, ignore_public_acls, block_public_policy, restrict_public_buckets }
+    }
+}
+
+impl From<&BlockOfAccount> for PublicAccessBlock {
+    fn from(block: &BlockOfAccount) -> Self {
+        let BlockOfAccount {
+            block_public_acls,
+            ignore_public_acls,
+            block_public_policy,
+            restrict_public_buckets,
+        } = *block;
+        Self { block_public_acls, ignore_public_acls, block_public_policy, restrict_public_buckets }
+    }
+}
+
 /// A policy that users and groups can have in common.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -235,6 +273,8 @@ pub(crate) struct Directory {
     pub(crate) roles: BTreeMap<String, Arc<Holder>>,
     pub(crate) keys: BTreeMap<String, Arc<AccessKey>>,
     pub(crate) policies: BTreeMap<String, Arc<ManagedPolicy>>,
+    /// The account's block of public access, by its name.
+    blocks: BTreeMap<String, Arc<BlockOfAccount>>,
     /// Records that cannot be read, as those of a later release. While there are any, nothing is decided.
     unreadable: BTreeMap<(IdentityKind, String), Unread>,
 }
@@ -274,6 +314,11 @@ impl Directory {
             IdentityKind::Role => put(&mut self.roles, &name, document, parse_role),
             IdentityKind::AccessKey => put(&mut self.keys, &name, document, |_| true),
             IdentityKind::Policy => put(&mut self.policies, &name, document, parse_managed),
+            IdentityKind::Account if name == PUBLIC_ACCESS_BLOCK => {
+                put(&mut self.blocks, &name, document, |_| true)
+            }
+            // What a later release sets for the account may shut out anything.
+            IdentityKind::Account => document.map_or(Ok(()), |_| Err(Unread::All)),
         };
         match read {
             Ok(()) => {
@@ -288,6 +333,15 @@ impl Directory {
 
     pub(crate) fn check_readable(&self) -> Result<(), Unreadable> {
         if self.unreadable.is_empty() { Ok(()) } else { Err(Unreadable) }
+    }
+
+    /// The account's block of public access, if it has one. What is set for the account and cannot be read may shut something
+    /// out.
+    pub(crate) fn public_access_block(&self) -> Result<Option<PublicAccessBlock>, Unreadable> {
+        match self.unreadable.keys().any(|(kind, _)| *kind == IdentityKind::Account) {
+            true => Err(Unreadable),
+            false => Ok(self.blocks.get(PUBLIC_ACCESS_BLOCK).map(|block| (&**block).into())),
+        }
     }
 
     /// Whether there is a record of which nothing is known.
@@ -405,7 +459,7 @@ fn refers_to(kind: IdentityKind) -> &'static [IdentityKind] {
         IdentityKind::AccessKey => &[IdentityKind::User],
         IdentityKind::User => &[IdentityKind::Group, IdentityKind::Policy],
         IdentityKind::Group | IdentityKind::Role => &[IdentityKind::Policy],
-        IdentityKind::Policy => &[],
+        IdentityKind::Policy | IdentityKind::Account => &[],
     }
 }
 
@@ -461,7 +515,7 @@ fn parse_managed(policy: &mut ManagedPolicy) -> bool {
 mod tests {
     use metadata_api::{IdentityKind, IdentityRecord};
 
-    use super::{Directory, built_in_policies};
+    use super::{Directory, PUBLIC_ACCESS_BLOCK, built_in_policies};
 
     fn with(kind: IdentityKind, name: &str, document: Option<&str>) -> Directory {
         let document = document.map(|document| document.to_owned().into());
@@ -502,6 +556,18 @@ mod tests {
         assert!(with(IdentityKind::AccessKey, "k", Some(key)).check_readable().is_ok());
         let later = key.replace("0}", r#"0,"expires_ms":1}"#);
         assert!(with(IdentityKind::AccessKey, "k", Some(&later)).check_readable().is_err());
+        let block = r#"{"block_public_acls": true, "ignore_public_acls": false, "block_public_policy": false, "restrict_public_buckets": false}"#;
+        let read = with(IdentityKind::Account, PUBLIC_ACCESS_BLOCK, Some(block));
+        let read = read.public_access_block().expect("it can be read").expect("a block");
+        assert!(read.block_public_acls && !read.ignore_public_acls);
+        let later = block.replace('{', r#"{"more": true, "#);
+        for (name, document) in [(PUBLIC_ACCESS_BLOCK, later.as_str()), ("another-setting", block)] {
+            let directory = with(IdentityKind::Account, name, Some(document));
+            assert!(
+                directory.public_access_block().is_err() && directory.check_readable().is_err(),
+                "{name}"
+            );
+        }
         let record = IdentityRecord { kind: IdentityKind::User, name: "a".to_owned(), document: None };
         let mended = with(IdentityKind::User, "a", Some("{")).with(vec![record], 2);
         assert!(mended.check_readable().is_ok(), "it can be removed");

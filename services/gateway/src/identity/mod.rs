@@ -28,7 +28,8 @@ use self::sharing::Sharing;
 use crate::auth::root_account;
 
 pub(crate) use directory::{
-    AccessKey, Directory, Holder, ManagedPolicy, PolicyVersion, Status, Terms, built_in_policies, entry_name,
+    AccessKey, BlockOfAccount, Directory, Holder, ManagedPolicy, PUBLIC_ACCESS_BLOCK, PolicyVersion, Status,
+    Terms, built_in_policies, entry_name,
 };
 
 pub(crate) use session::{Federator, Session, Subject};

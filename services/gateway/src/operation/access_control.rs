@@ -5,19 +5,19 @@
 
 use axum::body::Body;
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 use metadata_api::{AccountId, Bucket, SetAcl, Subresource};
 use s3_wire::{
     ErrorCode, S3Error,
     acl::{AclOf, AskedAcl, CannedAcl, ObjectOwnership, asked_acl, object_ownership},
-    xml::{self, ACCESS_BODY_MAX, parse_acl, parse_ownership},
+    xml::{self, ACCESS_BODY_MAX, PublicAccessBlock, parse_acl, parse_ownership},
 };
 use types::{Acl, Grantee};
 
 use super::{object_read, subresource};
 use crate::{
     Gateway,
-    auth::{Permit, bucket_acl, ownership, public_access_block},
+    auth::{Permit, bucket_acl, ownership, public_access_block, public_access_block_of_account},
     output::{self, empty, owner},
     payload::ObjectBody,
     request::{Request, Response},
@@ -159,7 +159,7 @@ pub(super) async fn acl_of_new(
     allowed(gateway, request, asked.list(bucket, AclOf::Object)?, bucket).await
 }
 
-/// What a list that is asked for is stored as, if the bucket's block of public access does not refuse it.
+/// What a list that is asked for is stored as, if no block of public access refuses it.
 async fn allowed(
     gateway: &Gateway,
     request: &Request,
@@ -167,40 +167,52 @@ async fn allowed(
     bucket: &Bucket,
 ) -> Result<Option<Acl>, S3Error> {
     if acl.is_public() {
-        let block = gateway.metadata.get_subresource(&bucket.name, Subresource::PublicAccessBlock).await;
-        let block = block.map_err(|error| request.metadata_error(error))?;
-        if public_access_block(bucket.name.as_str(), block)?.block_public_acls {
-            return Err(S3Error::with_message(
-                ErrorCode::AccessDenied,
-                "Access Denied because public ACLs are blocked by the BlockPublicAcls block public access setting.",
-            ));
-        }
+        let block = public_access_block(gateway, &bucket.name, &request.address).await?;
+        check_public(block)?;
     }
     Ok((acl != Acl::of_owner(&bucket.owner.0)).then_some(acl))
 }
 
+/// Refuses a public list where they are blocked.
+fn check_public(block: PublicAccessBlock) -> Result<(), S3Error> {
+    if block.block_public_acls {
+        return Err(S3Error::with_message(
+            ErrorCode::AccessDenied,
+            "Access Denied because public ACLs are blocked by the BlockPublicAcls block public access setting.",
+        ));
+    }
+    Ok(())
+}
+
 /// The documents that a new bucket has for the list and the ownership that its request's headers ask for.
-pub(super) fn documents_of_new(
-    headers: &HeaderMap,
-    default: ObjectOwnership,
+pub(super) async fn documents_of_new(
+    gateway: &Gateway,
+    request: &Request,
     account: &AccountId,
 ) -> Result<Vec<(Subresource, Bytes)>, S3Error> {
-    let mut named = object_ownership(headers)?;
-    let asked = asked_acl(headers)?;
+    let mut named = object_ownership(&request.headers)?;
+    let asked = asked_acl(&request.headers)?;
     // Whoever asks for the list of clients that always name one means to go on naming it, so lists are not off in the bucket. Amazon S3
     // does so (versity/versitygw#1869).
-    if named.is_none() && !default.has_acls() && matches!(asked, Some(AskedAcl::Canned(CannedAcl::Private))) {
+    if named.is_none()
+        && !gateway.object_ownership.has_acls()
+        && matches!(asked, Some(AskedAcl::Canned(CannedAcl::Private)))
+    {
         named = Some(ObjectOwnership::BucketOwnerPreferred);
     }
     let mut documents = Vec::new();
     if let Some(ownership) = named {
         documents.push((Subresource::OwnershipControls, xml::ownership(ownership)));
     }
-    let has_acls = named.unwrap_or(default).has_acls();
+    let has_acls = named.unwrap_or(gateway.object_ownership).has_acls();
     let acl = asked.map(|asked| asked.resolve(&account.0, AclOf::Bucket)).transpose()?;
     match acl.filter(|acl| *acl != Acl::of_owner(&account.0)) {
         Some(_) if !has_acls => Err(S3Error::new(ErrorCode::InvalidBucketAclWithObjectOwnership)),
         Some(acl) => {
+            if acl.is_public() {
+                // It has no block of its own yet.
+                check_public(public_access_block_of_account(gateway, &request.address).await?)?;
+            }
             documents.push((Subresource::Acl, xml::acl(owner(account), &acl)));
             Ok(documents)
         }

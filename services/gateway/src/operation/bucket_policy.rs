@@ -56,8 +56,8 @@ pub(super) async fn put_bucket_policy(
     request.existing_bucket(gateway).await?;
     check_grantees(gateway, &policy).await?;
     if policy.is_public() {
-        let block = subresource::get(gateway, request, Subresource::PublicAccessBlock).await?;
-        if public_access_block(request.bucket()?.as_str(), block)?.block_public_policy {
+        let block = public_access_block(gateway, request.bucket()?, &request.address).await?;
+        if block.block_public_policy {
             return Err(S3Error::with_message(
                 ErrorCode::AccessDenied,
                 "Access Denied because public policies are blocked by the BlockPublicPolicy block public access setting.",

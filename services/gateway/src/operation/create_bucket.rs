@@ -49,7 +49,7 @@ pub(super) async fn create_bucket(
         subresources.insert(Subresource::Tagging, tagging(&tags));
     }
     let owner = permit.account()?.clone();
-    let access = documents_of_new(&request.headers, gateway.object_ownership, &owner)?;
+    let access = documents_of_new(gateway, request, &owner).await?;
     // Beside the ownership that goes with the list that every bucket has.
     let says_access = request.headers.contains_key("x-amz-object-ownership")
         || access.iter().any(|(kind, _)| *kind == Subresource::Acl);
