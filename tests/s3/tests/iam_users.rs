@@ -198,7 +198,7 @@ fn what_cannot_be_done_is_refused_by_name_and_changes_nothing() {
     ] {
         root.call("iam", action, parameters).refused_call(400, code);
     }
-    root.call("sts", "GetFederationToken", &[]).refused_call(400, "InvalidAction");
+    root.call("sts", "AssumeRoleWithSAML", &[]).refused_call(400, "InvalidAction");
     let form = "application/x-www-form-urlencoded";
     let post = |body: &str| {
         root.call("iam", "", &[]).body(body).send();
