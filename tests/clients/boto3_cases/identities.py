@@ -93,7 +93,7 @@ def errors_are_those_of_iam(c):
     with refused("InvalidAction", 400):
         iam.list_open_id_connect_providers()
     with refused("InvalidAction", 400):
-        service(c, "sts").get_federation_token(Name="somebody")
+        service(c, "sts").decode_authorization_message(EncodedMessage="message")
     with refused("SignatureDoesNotMatch", 403):
         service(c, "iam", aws_secret_access_key="wrong-secret").list_users()
     with refused("InvalidClientTokenId", 403):
