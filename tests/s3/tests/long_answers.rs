@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use harness::{Connection, Prepared, Request, Response, Server, content};
+use harness::{Connection, Logs, Prepared, Request, Response, Server, content};
 use http::Method;
 use rusqlite::Connection as Database;
 
@@ -134,6 +134,8 @@ fn what_fails_late_says_so_in_its_body() {
         assert!(Instant::now() < deadline, "there is no record of it");
         thread::sleep(Duration::from_millis(50));
     }
+    // While the database is held, no log can be delivered either.
+    Logs.take("an access log was not delivered in time");
 }
 
 /// What a client left before its end is no success, whatever the head of its answer said.
@@ -168,4 +170,6 @@ fn what_is_left_before_its_end_is_not_counted_as_done() {
         assert!(Instant::now() < deadline, "there is no record of it");
         thread::sleep(Duration::from_millis(50));
     }
+    // While the database is held, no log can be delivered either.
+    Logs.take("an access log was not delivered in time");
 }
