@@ -32,7 +32,7 @@ pub use form::Form;
 pub use logs::{Logs, assert_no_complaints};
 pub use request::{Prepared, Request, now_seconds};
 pub use response::Response;
-pub use server::{Server, run_command};
+pub use server::{Impatience, Server, run_command};
 pub use tls::{Certificate, Trust};
 pub use visitor::{Visit, Visitor};
 pub use wire::Connection;

@@ -43,6 +43,16 @@ pub struct Server {
     impatient: Arc<AtomicBool>,
 }
 
+/// A server is impatient until this is dropped.
+#[must_use]
+pub struct Impatience(Arc<AtomicBool>);
+
+impl Drop for Impatience {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+}
+
 /// The machine's clocks, of which that on the wall is ahead.
 struct ServerClock {
     machine: RealClock,
@@ -135,9 +145,11 @@ impl Server {
         Self { folder, config, running, client, websites, ahead: Duration::ZERO, impatient }
     }
 
-    /// From now on a wait of ten seconds, as for what is carried out before its answer is begun, is over in a moment.
-    pub fn be_impatient(&self) {
+    /// A wait of ten seconds, as for what is carried out before its answer is begun, is over in a moment if it begins before the
+    /// result is dropped.
+    pub fn be_impatient(&self) -> Impatience {
         self.impatient.store(true, Ordering::Relaxed);
+        Impatience(self.impatient.clone())
     }
 
     /// A client of this server.

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use harness::{Connection, Logs, Prepared, Request, Response, Server, content};
+use harness::{Bucket, Connection, Logs, Prepared, Request, Response, Server, content};
 use http::Method;
 use rusqlite::Connection as Database;
 
@@ -14,22 +14,44 @@ use crate::support::{PART_SIZE_MIN, assert_absent, assert_same};
 
 const DECLARATION: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n";
 
-/// A server that soon begins its answers, and tells its metrics.
+/// A server that tells its metrics.
 fn start(log_interval: u64) -> Server {
-    let server = Server::start_with(1, |config| {
+    Server::start_with(1, |config| {
         config.front.metrics_public = true;
         config.front.access_log_interval_seconds = log_interval;
-    });
-    server.be_impatient();
-    server
+    })
 }
 
-/// Sends a request while nothing can be committed, and waits until its answer has begun.
+/// A bucket, and the one that its access log goes to.
+fn logged_bucket(server: &Server) -> (Bucket, Bucket) {
+    let (bucket, logs) = (server.bucket(), server.bucket());
+    let logging = format!(
+        "<BucketLoggingStatus><LoggingEnabled><TargetBucket>{}</TargetBucket><TargetPrefix/></LoggingEnabled></BucketLoggingStatus>",
+        logs.name
+    );
+    bucket.request(Method::PUT).raw_query("logging").body(logging).ok();
+    (bucket, logs)
+}
+
+/// Waits for a record in an access log.
+fn assert_logged(logs: &Bucket, is_meant: impl Fn(&str) -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    let holds = |key: &String| String::from_utf8_lossy(&logs.get(key).ok().body).lines().any(&is_meant);
+    while !logs.keys().iter().any(holds) {
+        assert!(Instant::now() < deadline, "there is no record of it");
+        thread::sleep(Duration::from_millis(50));
+    }
+    // While the database is held, no log can be delivered either.
+    Logs.take("an access log was not delivered in time");
+}
+
+/// Sends a request while nothing can be committed, and waits until its answer has begun, which is soon.
 fn begin(server: &Server, request: Request) -> (Prepared, Connection, Database) {
     let database = Database::open(server.folder().join("0/metadata.db")).expect("the server's database");
     database.execute_batch("BEGIN IMMEDIATE").expect("its lock");
     let prepared = request.keep_alive().prepare();
     let mut connection = server.client().connect();
+    let _impatience = server.be_impatient();
     connection.send(&[prepared.head(), prepared.body.clone()].concat());
     connection.wait();
     (prepared, connection, database)
@@ -102,12 +124,7 @@ fn what_takes_long_is_answered_with_its_document_at_the_end() {
 #[test]
 fn what_fails_late_says_so_in_its_body() {
     let server = start(1);
-    let (bucket, logs) = (server.bucket(), server.bucket());
-    let logging = format!(
-        "<BucketLoggingStatus><LoggingEnabled><TargetBucket>{}</TargetBucket><TargetPrefix/></LoggingEnabled></BucketLoggingStatus>",
-        logs.name
-    );
-    bucket.request(Method::PUT).raw_query("logging").body(logging).ok();
+    let (bucket, logs) = logged_bucket(&server);
     let upload = bucket.upload("key");
     upload.put(1, "part");
     let (response, mut connection, document) = end(begin(&server, upload.complete(&[(1, &"0".repeat(32))])));
@@ -126,28 +143,16 @@ fn what_fails_late_says_so_in_its_body() {
     ] {
         assert!(metrics.lines().any(|line| line == series), "{series}\n{metrics}");
     }
-    let deadline = Instant::now() + Duration::from_secs(30);
     let logged =
         |record: &str| record.contains(" REST.POST.UPLOAD key ") && record.contains("\" 200 InvalidPart ");
-    while !logs.keys().iter().any(|key| String::from_utf8_lossy(&logs.get(key).ok().body).lines().any(logged))
-    {
-        assert!(Instant::now() < deadline, "there is no record of it");
-        thread::sleep(Duration::from_millis(50));
-    }
-    // While the database is held, no log can be delivered either.
-    Logs.take("an access log was not delivered in time");
+    assert_logged(&logs, logged);
 }
 
 /// What a client left before its end is no success, whatever the head of its answer said.
 #[test]
 fn what_is_left_before_its_end_is_not_counted_as_done() {
     let server = start(1);
-    let (bucket, logs) = (server.bucket(), server.bucket());
-    let logging = format!(
-        "<BucketLoggingStatus><LoggingEnabled><TargetBucket>{}</TargetBucket><TargetPrefix/></LoggingEnabled></BucketLoggingStatus>",
-        logs.name
-    );
-    bucket.request(Method::PUT).raw_query("logging").body(logging).ok();
+    let (bucket, logs) = logged_bucket(&server);
     bucket.put("key", "content").ok();
     let (_, connection, database) = begin(&server, bucket.copy(&format!("{}/key", bucket.name), "copy"));
     drop(connection);
@@ -165,11 +170,5 @@ fn what_is_left_before_its_end_is_not_counted_as_done() {
     let copies = "ashlar_s3_requests_total{operation=\"CopyObject\"";
     assert!(counted.lines().all(|line| !line.starts_with(copies) || line.ends_with(" 0")), "{counted}");
     let logged = |record: &str| record.contains(" REST.COPY.OBJECT copy ") && record.contains("\" 499 - ");
-    while !logs.keys().iter().any(|key| String::from_utf8_lossy(&logs.get(key).ok().body).lines().any(logged))
-    {
-        assert!(Instant::now() < deadline, "there is no record of it");
-        thread::sleep(Duration::from_millis(50));
-    }
-    // While the database is held, no log can be delivered either.
-    Logs.take("an access log was not delivered in time");
+    assert_logged(&logs, logged);
 }
