@@ -14,14 +14,16 @@ use crate::{HttpServer, Metrics, Shutdown};
 pub type Readiness = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = Result<(), String>> + Send>> + Send + Sync>;
 
 /// The answer to a health path, or `None` for any other path. Ours and MinIO's paths are understood, so that probes
-/// written for it go on working.
+/// written for it go on working: a gateway that is ready takes reads and writes.
 pub async fn health_response(path: &str, readiness: &Readiness) -> Option<Response<Full<Bytes>>> {
     let (status, body) = match path {
         "/health/live" | "/minio/health/live" => (StatusCode::OK, String::new()),
-        "/health/ready" | "/minio/health/ready" => match readiness().await {
-            Ok(()) => (StatusCode::OK, String::new()),
-            Err(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")),
-        },
+        "/health/ready" | "/minio/health/ready" | "/minio/health/cluster" | "/minio/health/cluster/read" => {
+            match readiness().await {
+                Ok(()) => (StatusCode::OK, String::new()),
+                Err(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")),
+            }
+        }
         _ => return None,
     };
     let mut response = Response::new(Full::new(Bytes::from(body)));

@@ -136,7 +136,14 @@ fn headers_of_proxies_change_nothing() {
 #[test]
 fn health_is_told_to_anybody() {
     let server = Server::start();
-    for path in ["/health/live", "/health/ready", "/minio/health/live", "/minio/health/ready"] {
+    for path in [
+        "/health/live",
+        "/health/ready",
+        "/minio/health/live",
+        "/minio/health/ready",
+        "/minio/health/cluster",
+        "/minio/health/cluster/read",
+    ] {
         for method in [Method::GET, Method::HEAD] {
             let mut connection = server.client().connect();
             let head = format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
