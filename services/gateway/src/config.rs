@@ -11,7 +11,7 @@ use crate::AuditTarget;
 /// Settings of a gateway that serves a cluster.
 #[derive(Debug, Clone, Args)]
 #[command(
-    after_help = "Example:\n  ashlar gateway --metadata meta1:9400,meta2:9400 --listen 0.0.0.0:9000 --tls-cert tls.crt --tls-key tls.key"
+    after_help = "Example:\n  ashlar gateway --metadata meta1:9300,meta2:9300 --listen 0.0.0.0:9000 --tls-cert tls.crt --tls-key tls.key"
 )]
 pub struct Config {
     /// What clients connect to.

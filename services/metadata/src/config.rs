@@ -11,7 +11,7 @@ use crate::StoreConfig;
 /// Settings of the metadata service: defaults, then environment, then flags.
 #[derive(Debug, Clone, clap::Args)]
 #[command(
-    after_help = "Example:\n  ashlar metadata --database-url postgres://ashlar@db/ashlar --listen 0.0.0.0:9400 --standard-coding 4+2"
+    after_help = "Example:\n  ashlar metadata --database-url postgres://ashlar@db/ashlar --listen 0.0.0.0:9300 --standard-coding 4+2"
 )]
 pub struct Config {
     /// Database: `postgres://USER:PASSWORD@HOST:PORT/DATABASE` for a cluster, `sqlite:PATH` for a single process. No

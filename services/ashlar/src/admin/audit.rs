@@ -19,8 +19,8 @@ use crate::Exit;
 /// How to audit.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  ashlar admin audit --data ./data\n  ashlar admin audit --deep --json --metadata meta1:9400\n  \
-    ashlar admin audit --free-orphans --metadata meta1:9400\n\n\
+    after_help = "Examples:\n  ashlar admin audit --data ./data\n  ashlar admin audit --deep --json --metadata meta1:9300\n  \
+    ashlar admin audit --free-orphans --metadata meta1:9300\n\n\
     The exit status is 0 only when nothing is missing, corrupt, orphaned or misplaced and every disk was looked at."
 )]
 pub(crate) struct Audit {

@@ -15,7 +15,7 @@ use crate::Exit;
 /// Buckets.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  ashlar admin bucket list --data ./data\n  \
-    ashlar admin bucket quota photos --bytes 500GiB --objects 1000000 --metadata meta1:9400")]
+    ashlar admin bucket quota photos --bytes 500GiB --objects 1000000 --metadata meta1:9300")]
 pub(crate) struct BucketCommand {
     #[command(subcommand)]
     action: Action,
@@ -25,7 +25,7 @@ pub(crate) struct BucketCommand {
 enum Action {
     /// Shows them with what they hold, exact as of each bucket's last commit, and their quotas.
     #[command(after_help = "Examples:\n  ashlar admin bucket list --data ./data\n  \
-        ashlar admin bucket list photos- --json --metadata meta1:9400")]
+        ashlar admin bucket list photos- --json --metadata meta1:9300")]
     List(List),
     /// Says what a bucket may hold at most.
     Quota(Quota),

@@ -21,9 +21,9 @@ const LOOK: Duration = Duration::from_secs(2);
 /// Storage classes.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  ashlar admin class list --data ./data\n  \
-    ashlar admin class define REDUCED_REDUNDANCY --coding 2+1 --metadata meta1:9400\n  \
-    ashlar admin class define GLACIER_IR --coding 1+1 --medium s3 --metadata meta1:9400\n  \
-    ashlar admin class recode STANDARD --coding 8+3 --wait --metadata meta1:9400")]
+    ashlar admin class define REDUCED_REDUNDANCY --coding 2+1 --metadata meta1:9300\n  \
+    ashlar admin class define GLACIER_IR --coding 1+1 --medium s3 --metadata meta1:9300\n  \
+    ashlar admin class recode STANDARD --coding 8+3 --wait --metadata meta1:9300")]
 pub(crate) struct Class {
     #[command(subcommand)]
     action: Action,
@@ -36,8 +36,8 @@ enum Action {
     List(List),
     /// Defines a class; clients name it in `x-amz-storage-class` from then on.
     #[command(after_help = "Examples:\n  \
-        ashlar admin class define REDUCED_REDUNDANCY --coding 2+1 --metadata meta1:9400\n  \
-        ashlar admin class define GLACIER_IR --coding 1+1 --medium s3 --metadata meta1:9400")]
+        ashlar admin class define REDUCED_REDUNDANCY --coding 2+1 --metadata meta1:9300\n  \
+        ashlar admin class define GLACIER_IR --coding 1+1 --medium s3 --metadata meta1:9300")]
     Define(Define),
     /// Changes the coding of a class; what is stored in it is re-encoded in the background.
     Recode(Recode),
@@ -74,7 +74,7 @@ struct Define {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example:\n  ashlar admin class recode STANDARD --coding 8+3 --wait --metadata meta1:9400\n\n\
+    after_help = "Example:\n  ashlar admin class recode STANDARD --coding 8+3 --wait --metadata meta1:9300\n\n\
     New objects have the new coding at once. Workers read what is stored, verify it, write it again and switch each version over, \
     at the rate of their --recode-rate; clients go on reading and writing, and see no change. `ashlar admin class list` shows the \
     former coding until the last chunk of it is freed, after the hold time of garbage (--garbage-hold-seconds, a day by default, an hour in `ashlar server`); \

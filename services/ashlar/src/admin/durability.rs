@@ -18,7 +18,7 @@ use crate::Exit;
 /// What the arithmetic starts from.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example:\n  ashlar admin durability --annual-failure-rate 0.015 --metadata meta1:9400"
+    after_help = "Example:\n  ashlar admin durability --annual-failure-rate 0.015 --metadata meta1:9300"
 )]
 pub(crate) struct Durability {
     #[command(flatten)]

@@ -33,7 +33,7 @@ const CLEAN_PASSES: u32 = 2;
 /// Shows by which keys objects are encrypted, and wraps their data keys by the current master key.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  ashlar admin keys list --data ./data\n  \
-    ashlar admin keys rewrap --encryption-keys encryption.keys --metadata meta1:9400")]
+    ashlar admin keys rewrap --encryption-keys encryption.keys --metadata meta1:9300")]
 pub(crate) struct KeysCommand {
     #[command(subcommand)]
     action: Action,
@@ -50,7 +50,7 @@ enum Action {
     /// Wraps every data key anew that an older master key wraps, by the current one. No byte of an object is read or written, and
     /// entity tags stay. It can be broken off and begun again. At its end nothing is encrypted by the older keys any more.
     #[command(
-        after_help = "Example:\n  ashlar admin keys rewrap --encryption-keys encryption.keys --metadata meta1:9400"
+        after_help = "Example:\n  ashlar admin keys rewrap --encryption-keys encryption.keys --metadata meta1:9300"
     )]
     Rewrap {
         /// The file of master keys, of which one is current by now for every service.

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use env::Env;
-use metadata_api::{ClusterMap, DiskState, Intent};
-use types::DiskId;
+use metadata_api::{ClusterMap, DiskState, Intent, MapDisk};
+use types::{DiskId, StorageClassName};
 
 use super::{
     connect::{Connect, Reached, failed},
@@ -19,7 +19,7 @@ const LOOK: Duration = Duration::from_secs(2);
 
 /// Nodes.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  ashlar admin node drain 3f9a --wait --metadata meta1:9400")]
+#[command(after_help = "Example:\n  ashlar admin node drain 3f9a --wait --metadata meta1:9300")]
 pub(crate) struct Node {
     #[command(subcommand)]
     action: Action,
@@ -37,19 +37,19 @@ pub(crate) struct Disk {
 enum Action {
     /// Shows them.
     #[command(after_help = "Examples:\n  ashlar admin disk list --data ./data\n  \
-        ashlar admin node list --metadata meta1:9400")]
+        ashlar admin node list --metadata meta1:9300")]
     List(List),
     /// Moves all shards elsewhere; reads are served meanwhile.
     #[command(after_help = "Examples:\n  ashlar admin disk drain 07c1 --wait --data ./data\n  \
-        ashlar admin node drain 3f9a --wait --metadata meta1:9400")]
+        ashlar admin node drain 3f9a --wait --metadata meta1:9300")]
     Drain(Change),
     /// Takes a drain or a removal back.
     #[command(after_help = "Examples:\n  ashlar admin disk serve 07c1 --data ./data\n  \
-        ashlar admin node serve 3f9a --metadata meta1:9400")]
+        ashlar admin node serve 3f9a --metadata meta1:9300")]
     Serve(Change),
     /// Moves all shards elsewhere, rebuilding those of lost disks, and then forgets the disks for good.
     #[command(after_help = "Examples:\n  ashlar admin disk remove 07c1 --wait --data ./data\n  \
-        ashlar admin node remove 3f9a --wait --metadata meta1:9400")]
+        ashlar admin node remove 3f9a --wait --metadata meta1:9300")]
     Remove(Change),
 }
 
@@ -121,6 +121,13 @@ async fn finish(
         super::print("it serves\n");
         return Ok(());
     }
+    let map = reached.map().await?;
+    for (class, needed, left) in short_of_disks(&map, &disks_of(&map)) {
+        eprintln!(
+            "storage class {class} needs {needed} disks and {left} are left to it: what it keeps there stays until disks are added; \
+            `serve` in the place of this word takes it back"
+        );
+    }
     if !change.wait {
         super::print(
             "noted; workers move its shards from now on (`ashlar admin status` shows how far they are)\n",
@@ -143,6 +150,24 @@ async fn finish(
     }
 }
 
+/// The classes with groups on these disks that have too few other disks to move to, with how many they need and how many are left.
+fn short_of_disks(map: &ClusterMap, leaving: &[DiskId]) -> Vec<(StorageClassName, usize, usize)> {
+    let serves = |disk: &&MapDisk| {
+        let node_serves = map.nodes.iter().any(|node| node.node == disk.node && node.intent == Intent::Serve);
+        let is_there = disk.state != DiskState::Gone && !disk.failed && node_serves;
+        is_there && disk.intent == Intent::Serve && !leaving.contains(&disk.disk)
+    };
+    let classes = map.classes.iter().filter(|class| !class.is_former);
+    let short = classes.filter_map(|class| {
+        let used = class.groups.iter().flat_map(|group| &group.disks).find(|disk| leaving.contains(disk))?;
+        let medium = &map.disks.iter().find(|disk| disk.disk == *used)?.medium;
+        let left = map.disks.iter().filter(serves).filter(|disk| disk.medium == *medium).count();
+        let needed = class.definition.coding.total();
+        (left < needed).then(|| (class.definition.name.clone(), needed, left))
+    });
+    short.collect()
+}
+
 /// How many shard indexes of groups these disks still hold or receive.
 fn slots_on(map: &ClusterMap, disks: &[DiskId]) -> usize {
     let groups = map.classes.iter().flat_map(|class| &class.groups);
@@ -152,4 +177,31 @@ fn slots_on(map: &ClusterMap, disks: &[DiskId]) -> usize {
             held + group.moves.iter().filter(|pending| disks.contains(&pending.to)).count()
         })
         .sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admin::repair::waiting::tests::map;
+
+    fn disks(numbers: impl IntoIterator<Item = u8>) -> Vec<DiskId> {
+        numbers.into_iter().map(|number| DiskId([number; 16])).collect()
+    }
+
+    #[test]
+    fn a_class_without_disks_to_move_to_is_named() {
+        let mut map = map();
+        assert_eq!(short_of_disks(&map, &disks([0, 5])), []);
+        assert_eq!(short_of_disks(&map, &disks([0, 4, 5])), [(StorageClassName::standard(), 4, 3)]);
+        // Nothing of the class is on these.
+        assert_eq!(short_of_disks(&map, &disks([4, 5])), []);
+        map.nodes[4].intent = Intent::Drain;
+        map.disks[5].failed = true;
+        assert_eq!(short_of_disks(&map, &disks([0])), [(StorageClassName::standard(), 4, 3)]);
+        map.disks[5].failed = false;
+        map.disks[5].medium = "tape".to_owned();
+        assert_eq!(short_of_disks(&map, &disks([0])), [(StorageClassName::standard(), 4, 3)]);
+        map.disks[5].medium = "hdd".to_owned();
+        assert_eq!(short_of_disks(&map, &disks([0])), []);
+    }
 }

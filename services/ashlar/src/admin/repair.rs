@@ -3,7 +3,7 @@
 mod heal;
 #[cfg(test)]
 mod tests;
-mod waiting;
+pub(crate) mod waiting;
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ use crate::Exit;
 /// Repairs.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  ashlar admin repair status --wait --metadata meta1:9400\n  ashlar admin repair list --data ./data\n\n\
+    after_help = "Examples:\n  ashlar admin repair status --wait --metadata meta1:9300\n  ashlar admin repair list --data ./data\n\n\
     Workers rebuild by themselves what is missing, the chunks with the fewest shards left first. `ashlar admin audit` \
     finds what nobody has missed yet, and names objects that cannot be rebuilt."
 )]
@@ -37,13 +37,13 @@ pub(crate) struct Repair {
 enum Action {
     /// Counts what waits: single shards, and those of disks that are being replaced, and says what holds it up.
     #[command(after_help = "Examples:\n  ashlar admin repair status --data ./data\n  \
-        ashlar admin repair status --wait --timeout 3600 --metadata meta1:9400\n\n\
+        ashlar admin repair status --wait --timeout 3600 --metadata meta1:9300\n\n\
         With --wait the exit status is 0 only when nothing waits any more and an audit has read and verified every shard where \
         it belongs; 7 when something still waited when the time was over; 8 when an operator has to do something first, or \
         data is lost; 1 when the cluster cannot be asked. Without --wait it is 0 when the cluster could be asked.")]
     Status(Status),
     /// Shows shards that wait one by one, and the disk that each belongs on.
-    #[command(after_help = "Example:\n  ashlar admin repair list --limit 20 --metadata meta1:9400")]
+    #[command(after_help = "Example:\n  ashlar admin repair list --limit 20 --metadata meta1:9300")]
     List(List),
 }
 

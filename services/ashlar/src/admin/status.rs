@@ -16,7 +16,7 @@ use crate::Exit;
 /// Which cluster, and how to show it.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  ashlar admin status --data ./data\n  ashlar admin status --metadata meta1:9400 --json"
+    after_help = "Examples:\n  ashlar admin status --data ./data\n  ashlar admin status --metadata meta1:9300 --json"
 )]
 pub(crate) struct Status {
     #[command(flatten)]

@@ -240,7 +240,7 @@ impl<'a> Homes<'a> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use metadata_api::{
         ClusterMap, DiskState, Intent, MapDisk, MapNode, NodeState, PlacementGroup, ShardMove, StorageClass,
         StorageClassDefinition,
@@ -250,7 +250,7 @@ mod tests {
     use super::Waiting;
 
     /// Six nodes of a disk each, and a group of 2+2 on the first four.
-    fn map() -> ClusterMap {
+    pub(crate) fn map() -> ClusterMap {
         let definition = StorageClassDefinition {
             name: StorageClassName::standard(),
             coding: "2+2".parse().unwrap(),
