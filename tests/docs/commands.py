@@ -58,12 +58,23 @@ ROOT_USER = "export AWS_ACCESS_KEY_ID=$ROOT_KEY AWS_SECRET_ACCESS_KEY=$ROOT_SECR
 KEY_OF_ANN = "AWS_ACCESS_KEY_ID=$(field AccessKey.AccessKeyId <key.json) AWS_SECRET_ACCESS_KEY=$(field AccessKey.SecretAccessKey <key.json)"
 # What a document's text does between its blocks: a document, a pattern of a command, and what is done before and after it.
 BETWEEN = [
-    ("README.md", r"^aws s3 mb s3://photos", "ashlar server ./data", ""),
+    ("README.md", r"^aws s3 mb s3://photos", f"ln -s {ROOT}/README.md {ROOT}/docs . && ashlar server ./data", ""),
     ("docs/operations.md", r"^ashlar admin status", "ashlar server ./data", ""),
     ("docs/how-to/give-users-keys.md", r"create-access-key", "", "cp $OUT/$N.out key.json"),
     ("docs/how-to/give-users-keys.md", r"^aws iam create-group|^aws iam create-role|--user-name lead$", ROOT_USER, ""),
     ("docs/how-to/give-users-keys.md", r"^aws iam create-role", "aws iam create-access-key --user-name ann > key.json", ""),
     ("docs/how-to/give-users-keys.md", r"^aws sts assume-role", f"export {KEY_OF_ANN}; sleep 1", "cp $OUT/$N.out session.json"),
+    # The old store, with what the page copies. It is stopped at the end.
+    ("docs/how-to/move-from-minio.md", r"^export RCLONE_CONFIG_OLD_TYPE", "",
+     "MINIO_ROOT_USER=old-root MINIO_ROOT_PASSWORD=old-password ASHLAR_LISTEN=${RCLONE_CONFIG_OLD_ENDPOINT#http://} command ashlar server ./old >old.out 2>old.log &\n"
+     "OLD=$!; until curl -sf $RCLONE_CONFIG_OLD_ENDPOINT/minio/health/cluster; do sleep 0.1; done"),
+    ("docs/how-to/move-from-minio.md", r"^aws s3 mb",
+     "old() { AWS_ENDPOINT_URL=$RCLONE_CONFIG_OLD_ENDPOINT AWS_ACCESS_KEY_ID=old-root AWS_SECRET_ACCESS_KEY=old-password aws \"$@\"; }\n"
+     "echo 'Hello' > hello.txt; old s3 mb s3://photos && old s3 cp --metadata colour=red hello.txt s3://photos/a/hello.txt &&\n"
+     "old s3api put-bucket-lifecycle-configuration --bucket photos --lifecycle-configuration "
+     "'{\"Rules\": [{\"ID\": \"one\", \"Status\": \"Enabled\", \"Filter\": {\"Prefix\": \"tmp/\"}, \"Expiration\": {\"Days\": 30}}]}' &&\n"
+     "old s3api put-bucket-policy --bucket photos --policy '{\"Version\": \"2012-10-17\", \"Statement\": {\"Effect\": \"Deny\", \"Principal\": \"*\", "
+     "\"Action\": \"s3:DeleteBucket\", \"Resource\": \"arn:aws:s3:::photos\"}}'", ""),
     ("docs/how-to/encrypt-objects.md", r"^ashlar encryption-key keys  ", "ashlar server ./data; aws s3 mb s3://bucket; echo 'A secret' > secret.txt", ""),
     ("docs/how-to/encrypt-objects.md", r"--not-current", "", "cp $OUT/$N.out added"),
     ("docs/how-to/back-up-and-restore.md", r"^ashlar admin backup --to .*--data", "mkdir -p backups srv; ashlar server srv/data", ""),
@@ -79,13 +90,17 @@ CHANGED = [
     ("docs/how-to/back-up-and-restore.md", r"/backups/", "backups/"),
     ("docs/how-to/back-up-and-restore.md", r"/srv/ashlar/data", "srv/data"),
     ("docs/getting-started.md", r"--listen 0\.0\.0\.0:9000", "--listen $ASHLAR_LISTEN"),
+    ("docs/how-to/move-from-minio.md", r"--listen 127\.0\.0\.1:9100", "--listen $ASHLAR_LISTEN"),
+    ("docs/how-to/move-from-minio.md", r"http://127\.0\.0\.1:9000", "http://127.0.0.1:9001"),
+    ("docs/how-to/move-from-minio.md", r"OLD_ACCESS_KEY_ID=\.\.\.", "OLD_ACCESS_KEY_ID=old-root"),
+    ("docs/how-to/move-from-minio.md", r"OLD_SECRET_ACCESS_KEY=\.\.\.", "OLD_SECRET_ACCESS_KEY=old-password"),
 ]
 
 PRELUDE = r"""
 set -o pipefail
 field() { python3 -c 'import functools, json, sys; print(functools.reduce(dict.get, sys.argv[1].split("."), json.load(sys.stdin)))' "$1"; }
 stop() { if [ -n "${SERVER:-}" ]; then kill "$SERVER"; wait "$SERVER"; SERVER=; fi; }
-trap stop EXIT
+trap 'stop; SERVER=${OLD:-}; stop' EXIT
 ashlar() {
   if [ "$1" != server ]; then command ashlar "$@"; return; fi
   stop || return
@@ -95,7 +110,6 @@ ashlar() {
     if curl -skf "http://$ASHLAR_LISTEN/health/ready" >/dev/null || curl -skf "https://$ASHLAR_LISTEN/health/ready" >/dev/null; then
       # Pasted by the reader.
       eval "$(grep '^  export ' server.out || true)"
-      export AWS_DEFAULT_REGION=$AWS_REGION
       ROOT_KEY=${ROOT_KEY:-$AWS_ACCESS_KEY_ID} ROOT_SECRET=${ROOT_SECRET:-$AWS_SECRET_ACCESS_KEY}
       return 0
     fi

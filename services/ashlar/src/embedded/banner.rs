@@ -27,14 +27,24 @@ pub(crate) fn print(embedded: &Embedded) {
     };
     text += &format!("  Storage     {}\n", embedded.storage());
     let secret = match (&root.file, root.generated) {
-        (_, true) => root.password.expose(),
-        (Some(_), false) | (None, false) => "...",
+        (_, true) => root.password.expose().to_owned(),
+        // As the file was written at the first start: a field in each line.
+        (Some(file), false) => format!(
+            r#""$(sed -n 's/.*"secret_access_key": "\(.*\)".*/\1/p' {})""#,
+            quoted(&std::path::absolute(file).unwrap_or_else(|_| file.clone()).display().to_string())
+        ),
+        (None, false) => "...".to_owned(),
     };
+    let region = embedded.region();
     text += &format!(
-        "\nTry it with aws-cli:\n\n  export AWS_ENDPOINT_URL={endpoint} AWS_REGION={}\n  export AWS_ACCESS_KEY_ID={} AWS_SECRET_ACCESS_KEY={secret}\n  aws s3 mb s3://photos && aws s3 cp /etc/hostname s3://photos/ && aws s3 ls s3://photos\n",
-        embedded.region(),
+        "\nTry it with aws-cli, 2.13 or 1.29 at least:\n\n  export AWS_ENDPOINT_URL={endpoint} AWS_REGION={region} AWS_DEFAULT_REGION={region}\n  export AWS_ACCESS_KEY_ID={} AWS_SECRET_ACCESS_KEY={secret}\n  aws s3 mb s3://photos && aws s3 cp /etc/hostname s3://photos/ && aws s3 ls s3://photos\n",
         root.user,
     );
     // A server goes on when nobody reads what it prints.
     let _ = writeln!(std::io::stdout(), "{text}");
+}
+
+/// A word of a shell.
+fn quoted(word: &str) -> String {
+    format!("'{}'", word.replace('\'', r"'\''"))
 }

@@ -1,6 +1,12 @@
 //! The wiring of the all-in-one server: every contract by its in-process implementation.
 
-use std::{collections::HashMap, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use chunk::{ChunkNode, CountedNode, RepairQueue};
 use chunk_api::ChunkService;
@@ -210,9 +216,15 @@ impl Embedded {
         self.server.health_address()
     }
 
-    /// The URL that clients use.
+    /// The URL that clients on this machine use.
     pub fn endpoint(&self) -> String {
-        format!("{}://{}", self.server.scheme(), self.server.address())
+        let mut address = self.server.address();
+        match address.ip() {
+            IpAddr::V4(Ipv4Addr::UNSPECIFIED) => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+            IpAddr::V6(Ipv6Addr::UNSPECIFIED) => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+            _ => {}
+        }
+        format!("{}://{address}", self.server.scheme())
     }
 
     /// The URL of the listener for websites, if there is one.
