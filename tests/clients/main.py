@@ -5,6 +5,7 @@ import importlib
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -17,6 +18,7 @@ sys.path.insert(0, str(HERE.parent / "lib"))
 os.environ.update(AWS_CONFIG_FILE=os.devnull, AWS_SHARED_CREDENTIALS_FILE=os.devnull)
 
 import outcomes  # noqa: E402
+import together  # noqa: E402
 from catalog import CLIENTS  # noqa: E402
 from files import parse_size  # noqa: E402
 from report import Report  # noqa: E402
@@ -35,7 +37,7 @@ MATRIX = [
     ("cluster", False, OVER_HTTP),
     ("cluster", True, list(CLIENTS)),
 ]
-# What `--short` runs, in nine minutes: what takes minutes or needs packages of its own is left out, and so is what differs little
+# What `--short` runs: what takes minutes or needs packages of its own is left out, and so is what differs little
 # from another row.
 SHORT = [
     ("embedded", False, ["aws-cli", "aws-cli-debian", "boto3", "rclone", "restic", "aws-sdk-rust", "s3cmd", "s5cmd", "minio-py", "terraform",
@@ -52,7 +54,7 @@ REDUCED = 5
 
 HELP_END = """examples:
   tests/clients/run                                   every client as in the matrix of README.md
-  tests/clients/run --short                           what `./test` runs of it
+  tests/clients/run --short --at-once 3               what `./test` runs of it
   tests/clients/run --target cluster --tls boto3      one client, one server
   tests/clients/run --record --target cluster         every client on one kind of server, for docs/compatibility.md
   tests/clients/run --large 3GiB --files 5000 aws-cli at full size
@@ -73,6 +75,7 @@ def arguments():
     parser.add_argument("--large", type=parse_size, default="300MiB", metavar="SIZE", help="size of aws-cli's large file (300MiB)")
     parser.add_argument("--files", type=int, default=400, metavar="N", help="files in aws-cli's tree (400)")
     parser.add_argument("--short", action="store_true", help="without what takes minutes: what `./test` runs")
+    parser.add_argument("--at-once", type=int, default=1, metavar="N", help="kinds of server at a time, each shown when it is done (1)")
     parser.add_argument("--record", action="store_true",
                         help=f"keep what passed and failed in {outcomes.RESULTS.relative_to(REPOSITORY)}, for docs/compatibility.md")
     parser.add_argument("--keep", action="store_true", help="keep data and logs")
@@ -81,6 +84,8 @@ def arguments():
     for name in chosen.clients:
         if name not in CLIENTS:
             parser.error(f"no client {name!r}; there are {', '.join(CLIENTS)}")
+    if chosen.at_once > 1 and (chosen.record or chosen.endpoint):
+        parser.error("--at-once is for neither --record nor --endpoint")
     return chosen
 
 
@@ -98,6 +103,16 @@ def plan(chosen):
 def reduced(chosen):
     """The same options with less to move."""
     return argparse.Namespace(**vars(chosen) | {"large": chosen.large // REDUCED, "files": chosen.files // REDUCED})
+
+
+def run_together(rows, chosen):
+    """Runs each row in a process of its own, the first, which is the longest, among those that begin."""
+    commands = []
+    for number, (target, tls, clients) in enumerate(rows):
+        options = chosen if number == 0 else reduced(chosen)
+        commands.append([sys.executable, HERE / "main.py", "--target", target, *(["--tls"] if tls else []), "--binary", options.binary,
+                         "--large", options.large, "--files", options.files, *(["--keep"] if options.keep else []), *clients])
+    return together.run(commands, chosen.at_once)
 
 
 def make_target(name, tls, folder, chosen):
@@ -154,6 +169,7 @@ def run_row(name, tls, clients, folder, report, chosen):
 
 def main():
     """Runs what was asked for."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     chosen = arguments()
     rows = plan(chosen)
     if chosen.list:
@@ -166,6 +182,8 @@ def main():
         return 2
     # Only what these clients need, which some of them alone do.
     subprocess.run([REPOSITORY / "tests/lib/install", *sorted({client for _, _, clients in rows for client in clients})], check=True)
+    if chosen.at_once > 1 and len(rows) > 1:
+        return run_together(rows, chosen)
     report = Report()
     folder = pathlib.Path(tempfile.mkdtemp(prefix="ashlar-clients-"))
     # Postgres runs as another user and must reach its folder.

@@ -10,23 +10,37 @@ import subprocess
 import time
 
 SIGTERM_GRACE_SECONDS = 40
+#: Variable with the range of ports that a program may take, so that programs that run at once do not take each other's.
+PORTS = "TEST_PORTS"
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _BAD_LINE = re.compile(r"\bERROR\b|panicked at|stack backtrace|memory allocation of|fatal runtime error")
 
 
+def ports():
+    """The ports that this program may take, outside the range from which outgoing connections take theirs."""
+    first, end = os.environ.get(PORTS, "20000-30000").split("-")
+    return range(int(first), int(end))
+
+
+_given = set()
+
+
 def free_port():
-    """A TCP port on 127.0.0.1 that nothing listens on, outside the range from which outgoing connections take theirs."""
+    """A TCP port on 127.0.0.1 that nothing listens on and that was not given before."""
     for _ in range(1000):
-        port = random.SystemRandom().randrange(20000, 30000)
+        port = random.SystemRandom().choice(ports())
+        if port in _given:
+            continue
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
+            _given.add(port)
             return port
-    raise RuntimeError("no free port between 20000 and 30000")
+    raise RuntimeError(f"no free port in {ports()}")
 
 
 class Server:
