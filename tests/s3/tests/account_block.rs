@@ -22,9 +22,10 @@ fn call(client: &Client, method: Method) -> Request {
     }
 }
 
-/// A configuration in which these are true.
+/// A configuration in which these are true and the others false.
 fn of(settings: &[&str]) -> String {
-    let settings: String = settings.iter().map(|name| format!("<{name}>true</{name}>")).collect();
+    let setting = |name: &&str| format!("<{name}>{}</{name}>", settings.contains(name));
+    let settings: String = SETTINGS.iter().map(setting).collect();
     format!("<PublicAccessBlockConfiguration>{settings}</PublicAccessBlockConfiguration>")
 }
 
@@ -39,6 +40,8 @@ fn the_block_of_the_account_is_kept_and_deleted() {
     call(root, Method::GET).refused_call(404, "NoSuchPublicAccessBlockConfiguration");
     call(root, Method::DELETE).ok();
     shut(root, &["BlockPublicAcls", "RestrictPublicBuckets"]);
+    let empty = "<PublicAccessBlockConfiguration/>";
+    call(root, Method::PUT).body(empty).refused_call(400, "InvalidRequest");
     server.restart();
     let root = server.client();
     let found = call(root, Method::GET).ok().xml();
@@ -109,6 +112,8 @@ fn the_block_of_the_account_is_changed_by_who_may() {
             statement("Allow", other),
             statement("Allow", "s3:*BucketPublicAccessBlock"),
             of_bucket.clone(),
+            // Whoever may do everything to every bucket and object.
+            all.replace(r#""Resource": "*""#, r#""Resource": ["arn:aws:s3:::*", "arn:aws:s3:::*/*"]"#),
             format!("{all}, {}", statement("Deny", action)),
         ] {
             put(&statements);

@@ -202,6 +202,10 @@ pub fn parse_public_access_block(body: &[u8]) -> Result<PublicAccessBlock, S3Err
         }
     }
     reader.finish()?;
+    if [acls, ignore, policy, restrict].iter().all(Option::is_none) {
+        // Who forgets the fields does not mean to open what was shut.
+        return Err(S3Error::invalid_request("Must specify at least one configuration."));
+    }
     Ok(PublicAccessBlock {
         block_public_acls: acls.unwrap_or(false),
         ignore_public_acls: ignore.unwrap_or(false),
@@ -334,7 +338,8 @@ mod tests {
         assert_eq!(parse_public_access_block(&public_access_block(block)), Ok(block));
         let wrap =
             |inner: &str| format!("<PublicAccessBlockConfiguration>{inner}</PublicAccessBlockConfiguration>");
-        assert_eq!(parse_public_access_block(wrap("").as_bytes()), Ok(PublicAccessBlock::default()));
+        let none = parse_public_access_block(wrap("").as_bytes()).expect_err("no field");
+        assert_eq!(none.code, ErrorCode::InvalidRequest);
         let upper = parse_public_access_block(wrap("<BlockPublicAcls>TRUE</BlockPublicAcls>").as_bytes());
         assert_eq!(upper.map(|block| block.block_public_acls), Ok(true));
         for bad in ["<BlockPublicAcls>1</BlockPublicAcls>", "<Other>true</Other>", "<BlockPublicAcls/>"] {

@@ -83,6 +83,16 @@ impl Allowed {
     }
 }
 
+/// What an action is done to that is done to no bucket that there is. The account's own block is guarded from whoever may do
+/// everything to all buckets (`arn:aws:s3:::*`): its actions have no type of resource and take `*`. Source: Service Authorization
+/// Reference, "Actions, resources, and condition keys for Amazon S3".
+pub(super) fn of_account<'a>(action: &str, bucket: &'a str) -> Resource<'a> {
+    match action {
+        "GetAccountPublicAccessBlock" | "PutAccountPublicAccessBlock" => Resource::Other("*"),
+        _ => Resource::S3 { bucket, key: None },
+    }
+}
+
 /// Decides whether a user's own policies allow what is done to no bucket that there is: an action of the account. The root user
 /// may do everything.
 pub(super) fn check_account(
@@ -94,7 +104,7 @@ pub(super) fn check_account(
 ) -> Result<(), S3Error> {
     let principal = principal(&request.authenticated);
     let asker = Asker::of(gateway, request, &principal);
-    let resource = Resource::S3 { bucket, key: None };
+    let resource = of_account(action, bucket);
     let Some(user) = request.authenticated.user() else {
         if request.authenticated.account().is_some() {
             let decision = Decision::AllowedOtherwise(Otherwise::Owner);

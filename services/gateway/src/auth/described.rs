@@ -13,6 +13,7 @@ use super::{
     ACCOUNT_NUMBER,
     authenticate::federated_arn,
     authority::{Sender, in_bucket},
+    calls::of_account,
     conditions::{add_owner, of_described},
     own::Own,
     root_account,
@@ -264,7 +265,7 @@ impl Asking<'_> {
         let mut context = self.context();
         add_owner(&mut context, &root_account());
         self.give(&mut context)?;
-        let resource = Resource::S3 { bucket, key: None };
+        let resource = of_account(self.action, bucket);
         let request =
             policy::Request { principal: self.principal, action: self.action, resource, context: &context };
         let found = match self.principal {

@@ -107,6 +107,7 @@ pub(super) async fn copy_object(
             CopyAttributes::Replace(attributes) => attributes.encryption.as_ref(),
         };
         set_encryption(gateway, &mut encrypted, shared);
+        request.early.set(encrypted.clone());
         let copy = CopyVersion {
             source_bucket: source.bucket.clone(),
             source_key: source.key.clone(),
