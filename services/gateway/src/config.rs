@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::Args;
+use ipnet::IpNet;
 use s3_wire::acl::ObjectOwnership;
 use service_kit::{ClusterSecret, ClusterTlsConfig, Secret};
 
@@ -59,6 +60,17 @@ pub struct FrontConfig {
     /// separated by commas. Without one, buckets are reached by path only.
     #[arg(long, env = "ASHLAR_DOMAIN", value_delimiter = ',', value_name = "DOMAIN")]
     pub domain: Vec<String>,
+    /// Proxies, by address or range (`10.0.0.0/8`), separated by commas, whose `X-Forwarded-For` is believed: policies
+    /// (`aws:SourceIp`) and logs have the client's address then. Name none but those that add the address of their own client to
+    /// that header.
+    #[arg(
+        long,
+        env = "ASHLAR_TRUSTED_PROXIES",
+        value_delimiter = ',',
+        value_parser = crate::forwarded::parse,
+        value_name = "RANGE"
+    )]
+    pub trusted_proxies: Vec<IpNet>,
     /// What owns the objects of buckets that were never told by x-amz-object-ownership or ownership controls:
     /// BucketOwnerEnforced, by which access control lists have no effect and cannot be set, or BucketOwnerPreferred or
     /// ObjectWriter, by which they have one. With one account all objects belong to it, so these two are the same here.

@@ -19,6 +19,7 @@ mod encryption;
 mod error;
 mod explain;
 mod form;
+mod forwarded;
 mod hoisted;
 mod iam;
 mod identity;
@@ -40,6 +41,7 @@ use std::{sync::Arc, time::Duration};
 
 use data_pool::{Claim, Pool};
 use env::Env;
+use ipnet::IpNet;
 use kms::{Arns, Keys};
 use metadata_api::{Error as MetadataError, Metadata};
 use multi_md5::Backend;
@@ -68,6 +70,7 @@ pub struct Gateway {
     credentials: Credentials,
     region: String,
     domains: Vec<String>,
+    trusted_proxies: Vec<IpNet>,
     website_domains: Vec<String>,
     signature_v2: bool,
     object_ownership: ObjectOwnership,
@@ -109,6 +112,7 @@ impl Gateway {
             credentials,
             region: config.region.clone(),
             domains: config.domain.clone(),
+            trusted_proxies: config.trusted_proxies.clone(),
             website_domains: config.website_domain.clone(),
             signature_v2: config.signature_v2,
             object_ownership: config.object_ownership,

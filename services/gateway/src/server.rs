@@ -35,7 +35,7 @@ use crate::{
     control,
     cross_origin::{CrossOrigin, address_of, preflight},
     explain::{Explainer, serve_operators},
-    hoisted, iam,
+    forwarded, hoisted, iam,
     long_answer::{dispatch_patiently, may_take_long},
     metrics::{Beside, Seen},
     operation::{dispatch, post_object::post_object},
@@ -260,6 +260,7 @@ async fn listen(
 async fn answer(State(front): State<Front>, request: http::Request<Body>) -> Response {
     let (mut parts, body) = request.into_parts();
     settle_host(&mut parts);
+    forwarded::resolve(&mut parts, &front.gateway.trusted_proxies);
     if let Some(response) = health(&front, &parts).await {
         return response;
     }

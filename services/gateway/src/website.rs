@@ -37,7 +37,7 @@ use crate::{
     access_log::{Entrance, Watch},
     auth::{Authenticated, Publication, authorize_visitor, public_access_block},
     cross_origin::{CrossOrigin, preflight},
-    error,
+    error, forwarded,
     metrics::{Beside, Seen},
     operation::dispatch,
     output::{empty, set},
@@ -94,6 +94,7 @@ impl From<S3Error> for Failure {
 /// Answers one request: always, and always with the request's id.
 pub(crate) async fn answer(State(gateway): State<Arc<Gateway>>, request: http::Request<Body>) -> Response {
     let (mut parts, body) = request.into_parts();
+    forwarded::resolve(&mut parts, &gateway.trusted_proxies);
     let id = RequestId::new(&gateway.env);
     parts.extensions.insert(id);
     let seen = Seen::begin(&gateway, Beside::Website, &parts, id);

@@ -108,6 +108,7 @@ impl Server {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             region: REGION.to_owned(),
             domain: Vec::new(),
+            trusted_proxies: Vec::new(),
             object_ownership: ObjectOwnership::BucketOwnerEnforced,
             website_address: None,
             website_domain: Vec::new(),

@@ -160,6 +160,27 @@ fn no_header_says_where_a_request_is_from() {
     bucket.get("key").anonymous().unsigned_header("x-forwarded-for", "192.0.2.7").ok();
 }
 
+/// A proxy that is trusted says where a request is from, and what it was told itself is believed no further.
+#[test]
+fn a_trusted_proxy_says_where_a_request_is_from() {
+    let server = Server::start_with(1, |config| {
+        config.front.trusted_proxies = vec!["127.0.0.0/8".parse().expect("a range")];
+    });
+    let bucket = server.bucket();
+    bucket.put("key", "content").ok();
+    let statement = r#"{"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::BUCKET/*", "Condition": {"IpAddress": {"aws:SourceIp": "192.0.2.7"}}}"#
+        .replace("BUCKET", &bucket.name);
+    let policy = format!(r#"{{"Version": "2012-10-17", "Statement": [{statement}]}}"#);
+    bucket.request(Method::PUT).raw_query("policy").body(policy).send().expect(204);
+    let from = |forwarded: &str| bucket.get("key").anonymous().unsigned_header("x-forwarded-for", forwarded);
+    from("192.0.2.7").ok();
+    from("198.51.100.1, 192.0.2.7").ok();
+    from("192.0.2.7, 127.0.0.9").ok();
+    from("192.0.2.7, 198.51.100.1").refused(403, "AccessDenied");
+    from("unknown").refused(403, "AccessDenied");
+    bucket.get("key").anonymous().refused(403, "AccessDenied");
+}
+
 /// What nobody may delete from is not sent: strangers do not fill the memory with documents.
 #[test]
 fn a_list_of_what_strangers_may_not_delete_is_not_waited_for() {

@@ -50,6 +50,7 @@ impl Server {
                 listen: SocketAddr::from(([127, 0, 0, 1], 0)),
                 region: "us-east-1".to_owned(),
                 domain: Vec::new(),
+                trusted_proxies: Vec::new(),
                 object_ownership: gateway::ObjectOwnership::BucketOwnerEnforced,
                 website_address: None,
                 website_domain: Vec::new(),
