@@ -8,20 +8,28 @@ import urllib.error
 import urllib.request
 
 from engine import REPOSITORY
+from objects import make_client
 from processes import free_port
 from report import expect
 
 PROJECT = "ashlar-compose-test"
-CHUNKS = [f"chunk{number}" for number in range(1, 7)]
-METADATA = ["metadata1", "metadata2"]
-GATEWAYS = ["gateway1", "gateway2"]
-OURS = [*METADATA, *CHUNKS, *GATEWAYS, "worker"]
-SERVICES = ["postgres", *OURS]
-# Runs to its end before the metadata services start.
-ONCE = "identity-key"
+# Containers, without the project's name before them.
+CHUNKS = [f"chunk-{number}" for number in range(1, 7)]
+METADATA = ["metadata-1", "metadata-2"]
+GATEWAYS = ["gateway-1", "gateway-2"]
+OURS = [*METADATA, *CHUNKS, *GATEWAYS, "worker-1"]
+POSTGRES, BALANCER = "postgres-1", "balancer-1"
+SERVICES = [POSTGRES, *OURS, BALANCER]
+# Run to their end before what needs the keys that they make.
+ONCE = ["encryption-keys-1", "identity-key-1"]
 UP_SECONDS = 240
 HEALTHY_SECONDS = 60
 DOWN_SECONDS = 30
+
+
+def container(name):
+    """What the engine calls a container."""
+    return f"{PROJECT}-{name}"
 
 
 class Cluster:
@@ -32,12 +40,11 @@ class Cluster:
         self.image = f"{PROJECT}:latest"
         self.access_key = f"test-{secrets.token_hex(6)}"
         self.secret_key = secrets.token_hex(32)
-        self.ports = []
-        while len(self.ports) < len(GATEWAYS):
-            port = free_port()
-            if port not in self.ports:
-                self.ports.append(port)
-        self.endpoints = [f"http://127.0.0.1:{port}" for port in self.ports]
+        self.port = free_port()
+        self.endpoint = f"http://127.0.0.1:{self.port}"
+        # Of each gateway by itself, at the address that its container has now.
+        self.endpoints = []
+        self.clients = []
         self.settings = pathlib.Path(folder) / "env"
         self._write_settings()
 
@@ -48,8 +55,7 @@ class Cluster:
             "ASHLAR_ROOT_USER": self.access_key,
             "ASHLAR_ROOT_PASSWORD": self.secret_key,
             "POSTGRES_PASSWORD": secrets.token_hex(32),
-            "ASHLAR_PORT1": self.ports[0],
-            "ASHLAR_PORT2": self.ports[1],
+            "ASHLAR_PORT": self.port,
             "ASHLAR_IMAGE": self.image,
             "ASHLAR_BUILD_TARGET": "prebuilt",
         }
@@ -61,43 +67,68 @@ class Cluster:
         return self.docker.run("compose", "--project-name", PROJECT, "--file", REPOSITORY / "docker-compose.yml",
                                "--env-file", self.settings, *words, seconds=seconds)
 
-    def up(self):
+    def up(self, *words):
         """Starts what does not run, and waits until every container is healthy."""
-        self.compose("up", "--detach", "--no-build", "--wait", "--wait-timeout", UP_SECONDS, seconds=UP_SECONDS + 30)
+        self.compose("up", "--detach", "--no-build", "--wait", "--wait-timeout", UP_SECONDS, *words, seconds=UP_SECONDS + 30)
+        self._find_gateways()
 
-    def kill(self, *services):
+    def _find_gateways(self):
+        """Makes the clients anew: a container that starts may have another address."""
+        place = f'{{{{(index .NetworkSettings.Networks "{PROJECT}_front").IPAddress}}}}'
+        addresses = self.docker.run("inspect", "--format", place, *map(container, GATEWAYS)).split()
+        self.endpoints = [f"http://{address}:9000" for address in addresses]
+        # In place: whoever works with the clients has this list.
+        self.clients[:] = [make_client(self, endpoint) for endpoint in self.endpoints]
+
+    def kill(self, *names):
         """Ends containers as a power cut would, and sees that they are gone."""
-        self.compose("kill", *services)
+        self.docker.run("kill", *map(container, names))
         states = self.states()
-        for service in services:
-            expect(states[service]["State"], "exited", f"state of {service} after the kill")
+        for name in names:
+            expect(states[name]["State"], "exited", f"state of {name} after the kill")
 
-    def start(self, *services, seconds=HEALTHY_SECONDS):
+    def start(self, *names, seconds=HEALTHY_SECONDS):
         """Starts containers again and waits until they are healthy."""
-        self.compose("start", *services)
-        self.wait_until_healthy(*services, seconds=seconds)
+        self.docker.run("start", *map(container, names))
+        self.wait_until_healthy(*names, seconds=seconds)
 
-    def wait_until_healthy(self, *services, seconds=HEALTHY_SECONDS):
+    def restart(self, name, seconds=HEALTHY_SECONDS):
+        """Asks a container to stop, starts it again and waits until it is healthy."""
+        self.docker.run("restart", "--time", 35, container(name), seconds=90)
+        self.wait_until_healthy(name, seconds=seconds)
+
+    def admin(self, *words, seconds=60):
+        """Runs `ashlar admin` where the guide runs it."""
+        return self.compose("exec", "--no-TTY", "worker", "ashlar", "admin", *words, seconds=seconds)
+
+    def nodes(self):
+        """The chunk services that the cluster knows, by the first part of their addresses."""
+        nodes = json.loads(self.admin("status", "--json"))["nodes"]
+        return {node["address"].split(":")[0].removeprefix(f"{PROJECT}-"): node for node in nodes}
+
+    def wait_until_healthy(self, *names, seconds=HEALTHY_SECONDS):
         """Waits until the engine calls these containers healthy."""
         deadline = time.monotonic() + seconds
         while True:
             states = self.states()
-            sick = {name: states.get(name, {}).get("Health", "missing") for name in services}
+            sick = {name: states.get(name, {}).get("Health", "missing") for name in names}
             sick = {name: health for name, health in sick.items() if health != "healthy"}
             if not sick:
+                if set(names) & set(GATEWAYS):
+                    self._find_gateways()
                 return
             if time.monotonic() > deadline:
                 raise AssertionError(f"not healthy after {seconds} s: {sick}")
             time.sleep(0.3)
 
     def states(self):
-        """What the engine says of each service's container."""
+        """What the engine says of each container."""
         lines = self.compose("ps", "--all", "--format", "json").splitlines()
-        return {state["Service"]: state for state in map(json.loads, lines)}
+        return {state["Name"].removeprefix(f"{PROJECT}-"): state for state in map(json.loads, lines)}
 
-    def inspect(self, service):
-        """The engine's whole description of a service's container."""
-        return json.loads(self.docker.run("inspect", self.states()[service]["ID"]))[0]
+    def inspect(self, name):
+        """The engine's whole description of a container."""
+        return json.loads(self.docker.run("inspect", container(name)))[0]
 
     def ready(self, number):
         """The status that gateway `number` (from 0) answers its readiness check with, or 0 when it does not answer."""
@@ -110,9 +141,9 @@ class Cluster:
         except OSError:
             return 0
 
-    def log(self, service):
-        """All that a service has logged."""
-        return self.compose("logs", "--no-color", "--no-log-prefix", service)
+    def log(self, name):
+        """All that a container has logged."""
+        return self.docker.run("logs", container(name), with_errors=True)
 
     def down(self):
         """Removes containers, networks and volumes; what is not there does no harm."""

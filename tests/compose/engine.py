@@ -34,8 +34,8 @@ class Docker:
         if not self.succeeds("compose", "version"):
             self.environment["DOCKER_CONFIG"] = str(REPOSITORY / ".docker")
 
-    def run(self, *words, seconds=60):
-        """Runs a command and returns its standard output."""
+    def run(self, *words, seconds=60, with_errors=False):
+        """Runs a command and returns its standard output, and its standard error too if that is asked for."""
         words = ["docker", *map(str, words)]
         try:
             done = subprocess.run(words, env=self.environment, cwd=REPOSITORY, stdin=subprocess.DEVNULL, capture_output=True,
@@ -44,7 +44,7 @@ class Docker:
             raise DockerFailed(f"{' '.join(words)}: not done after {seconds} s\n{end_of(text_of(error.stderr))}") from None
         if done.returncode != 0:
             raise DockerFailed(f"{' '.join(words)}: code {done.returncode}\n{end_of(text_of(done.stdout) + text_of(done.stderr))}")
-        return text_of(done.stdout)
+        return text_of(done.stdout) + (text_of(done.stderr) if with_errors else "")
 
     def succeeds(self, *words):
         """Whether a command ends with code 0."""

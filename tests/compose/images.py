@@ -10,14 +10,15 @@ CONTAINER_BINARY = REPOSITORY / "target" / "container" / "ashlar"
 
 
 def ensure_base_images(docker):
-    """Makes debian:bookworm-slim and postgres:15 here if they are not there; an image that was pulled is used as it is."""
+    """Makes the images of others here that are not there; one that was pulled is used as it is."""
     if not docker.succeeds("image", "inspect", "debian:bookworm-slim"):
         print("making the image debian:bookworm-slim, about a minute", flush=True)
         subprocess.run([HERE / "debian-image"], env=docker.environment | {"LC_ALL": "C.UTF-8"}, cwd=REPOSITORY, stdin=subprocess.DEVNULL,
                        timeout=600, check=True)
-    if not docker.succeeds("image", "inspect", "postgres:15"):
-        print("making the image postgres:15, about a minute", flush=True)
-        docker.run("build", "--tag", "postgres:15", HERE / "postgres", seconds=600)
+    for image, folder in (("postgres:15", "postgres"), ("haproxy:2.6", "haproxy")):
+        if not docker.succeeds("image", "inspect", image):
+            print(f"making the image {image}, about a minute", flush=True)
+            docker.run("build", "--tag", image, HERE / folder, seconds=600)
 
 
 class Image:

@@ -27,6 +27,7 @@ HELP_END = """examples:
   tests/compose/run              the program of `cargo build -p ashlar`
   tests/compose/run --release    the program of `cargo build --release -p ashlar`
   tests/compose/run --pairs 15   every pair of chunk services
+  tests/compose/run --long       also what takes minutes: more and fewer containers, rolling restarts, pauses, lost networks
   tests/compose/run --keep       leaves the cluster running, to look at it
 """
 
@@ -38,6 +39,7 @@ def arguments():
     parser.add_argument("--release", action="store_true", help="test target/release/ashlar instead of target/debug/ashlar")
     parser.add_argument("--binary", type=pathlib.Path, help="test this program")
     parser.add_argument("--pairs", type=int, default=PAIRS, metavar="N", help=f"pairs of chunk services to kill, of 15 ({PAIRS})")
+    parser.add_argument("--long", action="store_true", help="also the cases that take minutes")
     parser.add_argument("--seed", type=int, help="seed of pairs and sizes")
     parser.add_argument("--keep", action="store_true", help="leave the cluster, and the engine, running")
     chosen = parser.parse_args()
@@ -49,21 +51,23 @@ class Run:
     """What the cases work with."""
 
     def __init__(self, chosen, cluster, report):
-        from objects import Objects, make_client
+        from objects import Objects
 
         self.report = report
         self.cluster = cluster
         self.seed = chosen.seed if chosen.seed is not None else random.SystemRandom().randrange(10**6)
-        self.clients = [make_client(cluster, number) for number in (0, 1)]
+        # One of each gateway.
+        self.clients = cluster.clients
         # Written while everything is up: any two chunk services may be lost.
         self.settled = Objects(self.clients, "settled")
 
 
-def run_cases(run, pairs):
+def run_cases(run, chosen):
     """Everything, in order. Later cases make no sense on a cluster that does not start."""
     from chunk_cases import pairs_of, run_pair
     from cluster import CHUNKS, GATEWAYS, METADATA
-    from service_cases import run_exchange, run_layout, run_postgres, run_restart, run_takeover
+    from long_cases import run_disconnect, run_new_containers, run_pause, run_rolling, run_scale
+    from service_cases import run_balancer, run_exchange, run_layout, run_postgres, run_restart, run_takeover
 
     run.report.section(f"start, seed={run.seed}")
     with run.report.case("docker compose up --wait"):
@@ -72,12 +76,16 @@ def run_cases(run, pairs):
         return
     run_layout(run)
     run_exchange(run)
-    for pair in pairs_of(CHUNKS, pairs, random.Random(run.seed)):
+    run_balancer(run)
+    for pair in pairs_of(CHUNKS, chosen.pairs, random.Random(run.seed)):
         run_pair(run, pair)
     for metadata, gateway in zip(METADATA, GATEWAYS):
         run_takeover(run, metadata, gateway)
     run_postgres(run)
     run_restart(run)
+    if chosen.long:
+        for cases in (run_rolling, run_pause, run_disconnect, run_new_containers, run_scale):
+            cases(run)
 
 
 def read_logs(run):
@@ -118,13 +126,13 @@ def run_cluster(chosen, docker, folder, report):
         began = time.monotonic()
         image.build()
         print(f"built the image in {time.monotonic() - began:.1f} s", flush=True)
-        run_cases(run, chosen.pairs)
+        run_cases(run, chosen)
         read_logs(run)
     finally:
         if report.failed:
             keep_logs(cluster)
         if chosen.keep:
-            print(f"the cluster runs: {' '.join(cluster.endpoints)}; settings in {cluster.settings}", flush=True)
+            print(f"the cluster runs: {cluster.endpoint}; settings in {cluster.settings}", flush=True)
         else:
             cluster.down()
             left = cluster.leftovers()

@@ -2,12 +2,14 @@
 
 import concurrent.futures
 import pathlib
+import random
 import threading
+import urllib.request
 
 import botocore.exceptions
 
-from cluster import CHUNKS, GATEWAYS, METADATA, ONCE, OURS, SERVICES
-from objects import BUCKET, CUT_SIZES, MIB, SIZES, UNCUT_SIZES, Objects, expect_unavailable, until_served
+from cluster import BALANCER, GATEWAYS, METADATA, ONCE, OURS, POSTGRES, SERVICES, container
+from objects import BUCKET, CUT_SIZES, MIB, SIZES, UNCUT_SIZES, Objects, body_of, expect_unavailable, make_client, until_served
 from report import expect
 
 USER = 65532
@@ -18,17 +20,19 @@ POSTGRES_SECONDS = 60
 def run_layout(run):
     """What a security review would look at first, read from the engine and from the processes themselves."""
     run.report.section("containers")
-    with run.report.case("one container for each service, all healthy"):
+    with run.report.case("as many containers as docker-compose.yml says, all healthy"):
         states = run.cluster.states()
-        once = states.pop(ONCE)
-        expect((once["State"], once["ExitCode"]), ("exited", 0), f"the end of {ONCE}")
+        for name in ONCE:
+            once = states.pop(name)
+            expect((once["State"], once["ExitCode"]), ("exited", 0), f"the end of {name}")
         expect(sorted(states), sorted(SERVICES), "services")
         expect({state["Health"] for state in states.values()}, {"healthy"}, "health")
     descriptions = {service: run.cluster.inspect(service) for service in OURS}
-    with run.report.case("only the gateways have a port outside, and only on loopback"):
-        for service, description in (descriptions | {"postgres": run.cluster.inspect("postgres")}).items():
+    with run.report.case("only the balancer has a port outside, and only on loopback"):
+        for service in SERVICES:
+            description = run.cluster.inspect(service)
             published = [each["HostIp"] for bindings in (description["NetworkSettings"]["Ports"] or {}).values() for each in bindings or []]
-            expect(published, ["127.0.0.1"] if service in GATEWAYS else [], f"addresses on which {service} is published")
+            expect(published, ["127.0.0.1"] if service == BALANCER else [], f"addresses on which {service} is published")
     with run.report.case("they run as user 65532, without capabilities, on a read-only root"):
         for service, description in descriptions.items():
             expect(description["HostConfig"]["ReadonlyRootfs"], True, f"{service}: read-only root")
@@ -36,11 +40,15 @@ def run_layout(run):
             expect(set(status["Uid"].split() + status["Gid"].split()), {str(USER)}, f"{service}: users and groups")
             expect({int(status[name], 16) for name in ("CapPrm", "CapEff", "CapBnd")}, {0}, f"{service}: capabilities")
             expect(status["NoNewPrivs"], "1", f"{service}: no new privileges")
-    with run.report.case("only chunk services and Postgres keep data in a volume; metadata services read a key from one"):
+    with run.report.case("only chunk services and Postgres keep data in a volume; the others read keys from one"):
+        expected = {"chunk": ("/data", True), "metadata": ("/data", False), "gateway": ("/keys", False), "worker": ("/keys", False)}
         for service, description in descriptions.items():
             volumes = [(mount["Destination"], mount["RW"]) for mount in description["Mounts"]]
-            expected = [("/data", service in CHUNKS)] if service in [*CHUNKS, *METADATA] else []
-            expect(volumes, expected, f"{service}: volumes")
+            expect(volumes, [expected[service.split("-")[0]]], f"{service}: volumes")
+    with run.report.case("each chunk service is known by its container's name, and stands for itself"):
+        nodes = run.cluster.nodes()
+        expect(sorted(nodes), sorted(name for name in OURS if name.startswith("chunk-")), "nodes")
+        expect(len({node["domain"] for node in nodes.values()}), len(nodes), "failure domains")
 
 
 def status_of(process):
@@ -82,6 +90,27 @@ def run_exchange(run):
             raise AssertionError("a deleted key is still there")
 
 
+def run_balancer(run):
+    """What clients are meant to use: one address, with all gateways behind it."""
+    run.report.section("the balancer")
+    through = make_client(run.cluster, run.cluster.endpoint)
+    objects = Objects([through], "balanced")
+    with run.report.case("bodies, parts, ranges and names that need quoting arrive as they were signed"):
+        objects.put_sizes(UNCUT_SIZES + CUT_SIZES)
+        objects.put_multipart(0, "multipart", [5 * MIB, 7])
+        objects.put(0, "a b+c%d/ä&=?#", 3000)
+        objects.compare((0,))
+        objects.compare_listing(0)
+        url = through.generate_presigned_url("get_object", Params={"Bucket": BUCKET, "Key": f"balanced/size-{CUT_SIZES[0]}"})
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with opener.open(url, timeout=20) as answer:
+            expect(answer.read(), body_of(f"balanced/size-{CUT_SIZES[0]}", CUT_SIZES[0]), "what the presigned URL leads to")
+    with run.report.case("an object that asks for encryption is encrypted"):
+        answer = through.put_object(Bucket=BUCKET, Key="encrypted", Body=bytes(MIB), ServerSideEncryption="AES256")
+        expect(answer["ServerSideEncryption"], "AES256", "encryption")
+        expect(run.clients[1].get_object(Bucket=BUCKET, Key="encrypted")["Body"].read(), bytes(MIB), "the object")
+
+
 def run_takeover(run, metadata, gateway):
     """One metadata service and one gateway die; the others serve."""
     dead, alive = GATEWAYS.index(gateway), 1 - GATEWAYS.index(gateway)
@@ -112,7 +141,7 @@ def run_postgres(run):
     unsure = {}
     try:
         with run.report.case("every request is answered with 503, in time"):
-            run.cluster.kill("postgres")
+            run.cluster.kill(POSTGRES)
             calls = [call for number in (0, 1) for call in calls_without_postgres(run, number, unsure)]
             with concurrent.futures.ThreadPoolExecutor(len(calls)) as threads:
                 times = list(threads.map(lambda call: expect_unavailable(*call), calls))
@@ -121,7 +150,7 @@ def run_postgres(run):
             expect([run.cluster.ready(number) for number in (0, 1)], [503, 503], "readiness")
     finally:
         with run.report.case("it comes back healthy"):
-            run.cluster.start("postgres")
+            run.cluster.start(POSTGRES)
     with run.report.case("both gateways serve again"):
         for number in (0, 1):
             refused, took = until_served(POSTGRES_SECONDS, lambda number=number: run.settled.put(number, "after-postgres", 300_000))
@@ -181,7 +210,7 @@ def run_postgres_restart(run):
             for writer in writers:
                 writer.start()
             run.cluster.compose("restart", "postgres")
-            run.cluster.wait_until_healthy("postgres", *METADATA, *GATEWAYS)
+            run.cluster.wait_until_healthy(POSTGRES, *METADATA, *GATEWAYS)
             expect(problems[:5], [], "other answers")
     finally:
         over.set()
@@ -201,8 +230,21 @@ def run_restart(run):
         run.cluster.compose("stop")
         codes = {service: state["ExitCode"] for service, state in run.cluster.states().items()}
         expect(codes, dict.fromkeys(codes, 0), "exit codes")
-    with run.report.case("it starts again"):
+    order = random.Random(run.seed).sample(SERVICES, len(SERVICES))
+    with run.report.case(f"it starts again in any order: {' '.join(order)}"):
+        for name in order:
+            run.cluster.docker.run("start", container(name))
+        run.cluster.wait_until_healthy(*SERVICES, seconds=180)
+    with run.report.case("everything reads back equal, and writes go on"):
+        run.settled.put_sizes(UNCUT_SIZES + CUT_SIZES, (0, 1))
+        run.settled.compare()
+    run.report.section("docker compose down, and up again")
+    with run.report.case("new containers find what the old ones left"):
+        before = run.cluster.nodes()
+        run.cluster.compose("down", seconds=180)
         run.cluster.up()
+        after = run.cluster.nodes()
+        expect({name: node["node"] for name, node in after.items()}, {name: node["node"] for name, node in before.items()}, "nodes")
     with run.report.case("everything reads back equal, and writes go on"):
         run.settled.put_sizes(UNCUT_SIZES + CUT_SIZES, (0, 1))
         run.settled.compare()

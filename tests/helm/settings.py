@@ -35,6 +35,11 @@ def of_compose():
     return roles, file
 
 
+def number_of(service):
+    """How many containers of a service compose starts when nobody says otherwise."""
+    return int(re.sub(r"\$\{\w+:-(\d+)\}", r"\1", str(service.get("scale", 1))))
+
+
 def of_container(container):
     """The settings that a container is given: values, or None for what is taken from elsewhere."""
     return {variable["name"]: variable.get("value") for variable in container["env"] if variable["name"].startswith("ASHLAR_")}

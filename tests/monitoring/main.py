@@ -6,15 +6,18 @@ tried when that is there.
 Usage: tests/monitoring/run [--help]
 """
 
+import contextlib
 import copy
 import json
 import os
 import pathlib
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.parse
 import urllib.request
@@ -208,9 +211,9 @@ def settings(name):
     return yaml.safe_load((MONITORING / name).read_text(encoding="utf-8"))
 
 
-def targets():
-    """Whom Prometheus asks."""
-    return settings("prometheus.yml")["scrape_configs"][0]["static_configs"][0]["targets"]
+def found_by():
+    """How Prometheus finds whom it asks: names, each of all containers of a service, and the port."""
+    return settings("prometheus.yml")["scrape_configs"][0]["dns_sd_configs"][0]
 
 
 def run_compose(report):
@@ -218,7 +221,9 @@ def run_compose(report):
     report.section("compose")
     with report.case("changes nothing of the cluster but where traces go"):
         before, after = composed("docker-compose.yml"), composed("docker-compose.yml", "docker-compose.observability.yml")
-        ours = {name for name, service in before.items() if service["image"] == "ashlar" and name != "identity-key"}
+        # Those that make keys run another program first, and no service.
+        ours = {name for name, service in before.items() if service["image"] == "ashlar" and not service.get("entrypoint")}
+        expect(sorted(ours), ["chunk", "gateway", "metadata", "worker"], "services of ours")
         for name, service in before.items():
             changed = copy.deepcopy(after[name])
             if name in ours:
@@ -226,7 +231,8 @@ def run_compose(report):
                 changed["environment"].pop("ASHLAR_TRACE_SAMPLE")
             expect(changed, service, name)
         expect(sorted(set(after) - set(before)), ["collector", "grafana", "jaeger", "prometheus"], "what is added")
-        expect(sorted(targets()), sorted(f"{name}:{service['environment']['ASHLAR_HEALTH_LISTEN'].split(':')[1]}" for name, service in before.items() if name in ours), "whom Prometheus asks")
+        asked = sorted((name, str(found_by()["port"])) for name in found_by()["names"])
+        expect(asked, sorted((name, before[name]["environment"]["ASHLAR_HEALTH_LISTEN"].split(":")[1]) for name in ours), "whom Prometheus asks")
         for name in ours:
             expect("control" in after[name]["networks"], True, f"whether Prometheus and the collector reach {name}")
         for name in ("prometheus", "grafana", "jaeger"):
@@ -238,7 +244,7 @@ def run_compose(report):
         before, after = composed("docker-compose.yml"), composed("docker-compose.yml", "docker-compose.tls.yml")
         expect(sorted(after), sorted(before), "services")
         for name, service in before.items():
-            changed, role = copy.deepcopy(after[name]), name.rstrip("0123456789")
+            changed, role = copy.deepcopy(after[name]), name
             if name in ours:
                 files = {setting: f"/certificates/{file}" for setting, file in (("CERT", f"{role}.crt"), ("KEY", f"{role}.key"), ("CA", "ca.crt"))}
                 given = {setting: changed["environment"].pop(f"ASHLAR_CLUSTER_TLS_{setting}") for setting in files}
@@ -268,14 +274,14 @@ def run_compose(report):
 
 
 def run_prometheus(report):
-    """Prometheus by the very settings of the compose file. Names of services lead to one server on an address of loopback, in an /etc/hosts
+    """Prometheus by the very settings of the compose file. Names of services lead to one server on an address of loopback, by a name server
     that this process alone has."""
     report.section("prometheus")
     with report.case("promtool takes the settings"):
         expect_content("check", "config", "prometheus.yml")
     with report.case("scrapes every service, evaluates every alert and answers every dashboard"):
         if os.geteuid() != 0 or not shutil.which("unshare"):
-            raise NotRun("only root may give a process an /etc/hosts of its own")
+            raise NotRun("only root may give a process a name server of its own")
         if not PROGRAM.exists():
             raise NotRun("target/debug/ashlar is not there")
         with tempfile.TemporaryDirectory(prefix="ashlar-prometheus-") as name:
@@ -289,14 +295,43 @@ def ask(port, path):
         return json.load(answer)["data"]
 
 
+class Names(threading.Thread):
+    """A name server that answers every question for an address with the same one, and remembers the names."""
+
+    def __init__(self, address):
+        super().__init__(daemon=True)
+        self.address = address
+        self.asked = set()
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind((address, 53))
+
+    def run(self):
+        """Until the socket is closed."""
+        with contextlib.suppress(OSError):
+            while True:
+                question, client = self.socket.recvfrom(1500)
+                labels, at = [], 12
+                while question[at]:
+                    labels.append(question[at + 1:at + 1 + question[at]].decode())
+                    at += 1 + question[at]
+                end = at + 5
+                self.asked.add(".".join(labels))
+                is_address = question[at + 1:at + 3] == b"\0\1"
+                answer = b"\xc0\x0c\0\1\0\1\0\0\0\1\0\4" + socket.inet_aton(self.address) if is_address else b""
+                head = question[:2] + b"\x81\x80\0\1" + bytes([0, is_address]) + bytes(4)
+                self.socket.sendto(head + question[12:end] + answer, client)
+
+
 def scrape(folder):
     """Starts a server and Prometheus, and looks at what it sees."""
     address, s3, port = "127.0.77.1", free_port(), free_port()
-    hosts = folder / "hosts"
-    hosts.write_text("".join(f"{address} {target.split(':')[0]}\n" for target in targets()), encoding="utf-8")
+    resolvers = folder / "resolv.conf"
+    resolvers.write_text(f"nameserver {address}\n", encoding="utf-8")
+    names = Names(address)
+    names.start()
     environment = {"PATH": os.environ["PATH"], "ASHLAR_LISTEN": f"127.0.0.1:{s3}"}
     server = Server("server", [PROGRAM, "server", folder / "data", "--health-listen", f"{address}:9090"], environment, folder / "server.log")
-    inside = f"mount --bind {hosts} /etc/hosts && exec prometheus --config.file={MONITORING / 'prometheus.yml'} --web.listen-address=127.0.0.1:{port} --storage.tsdb.path={folder / 'tsdb'}"
+    inside = f"mount --bind {resolvers} /etc/resolv.conf && exec prometheus --config.file={MONITORING / 'prometheus.yml'} --web.listen-address=127.0.0.1:{port} --storage.tsdb.path={folder / 'tsdb'}"
     prometheus = Server("prometheus", ["unshare", "--mount", "sh", "-c", inside], {"PATH": os.environ["PATH"]}, folder / "prometheus.log")
     server.start()
     try:
@@ -312,15 +347,17 @@ def scrape(folder):
                 break
             expect(time.monotonic() < deadline, True, f"whether all is well within a minute: {[(one['scrapeUrl'], one['health'], one['lastError']) for one in active][:2]}")
             time.sleep(0.5)
-        expect(sorted(one["labels"]["instance"] for one in active), sorted(targets()), "whom it asks")
+        expect([one["labels"]["instance"] for one in active], [f"{address}:{found_by()['port']}"], "whom it asks")
+        expect(sorted(names.asked), sorted(found_by()["names"]), "whom it looks for")
         expect(sorted(rule["name"] for rule in rules_seen), sorted(rule["alert"] for rule in rules()), "alerts")
         expect([rule["name"] for rule in rules_seen if rule["state"] == "firing"], [], "alerts that fire")
         for dashboard in dashboards().values():
             for title, query, _ in queries(dashboard):
                 expect(ask(port, f"/api/v1/query?query={urllib.parse.quote(query)}")["resultType"], "vector", title)
         seen = ask(port, "/api/v1/query?query=count(ashlar_build_info)")["result"][0]["value"][1]
-        expect(seen, str(len(targets())), "services that are seen")
+        expect(seen, "1", "services that are seen")
     finally:
+        names.socket.close()
         for one in (prometheus, server):
             if one.process is not None:
                 one.stop()

@@ -6,14 +6,16 @@ mod bucket;
 mod config;
 mod counted;
 mod data;
+mod name;
 mod node;
 mod scrub;
 mod server;
 mod statuses;
 
-pub use config::{Config, ScrubOptions};
+pub use config::{Config, Place, ScrubOptions};
 pub use counted::{CountedNode, METRICS};
 pub use data::Data;
+pub use name::{NameError, NameSource};
 pub use node::ChunkNode;
 pub use scrub::{BadShards, RepairQueue};
 pub use server::{BindError, Server};

@@ -16,13 +16,16 @@ use service_kit::{
     ClusterTls, HttpLimits, HttpServer, ListenerTls, Metrics, Readiness, Shutdown, serve_health, watch,
 };
 use shard_store::DiskOptions;
-use shard_store_s3::{S3Options, Timings};
+use shard_store_s3::{Credentials, S3Options, Timings};
 use telemetry::Source;
 use tokio::sync::watch;
 use tracing::{error, info, warn};
-use types::{DiskId, FailureDomain, NodeId};
+use types::{DiskId, FailureDomain, FailureDomainError, NodeId};
 
-use crate::{BadShards, ChunkNode, Config, CountedNode, Data, RepairQueue, bucket::BucketTask};
+use crate::{
+    BadShards, ChunkNode, Config, CountedNode, Data, NameError, RepairQueue, bucket::BucketTask,
+    config::Named, name::own_name,
+};
 
 /// How often the metadata service is told of this node.
 const HEARTBEAT: Duration = Duration::from_secs(3);
@@ -74,6 +77,12 @@ pub enum BindError {
         "a data folder has no disk yet, and the metadata service cannot be asked whether one may be made there; start it, or check --metadata, and start this service again"
     )]
     Metadata(#[from] metadata_api::Error),
+    /// What the service is called is not known, and settings depend on it.
+    #[error("cannot find out what this service is called; see --name-from")]
+    Name(#[from] NameError),
+    /// With the service's name the failure domain is none.
+    #[error("cannot use the failure domain with this service's name")]
+    Domain(#[from] FailureDomainError),
     /// No disk could be opened; the log says why for each.
     #[error("none of the {folders} data folders could be opened")]
     NoDisk {
@@ -98,7 +107,8 @@ impl Server {
         let health_listener = listen(&env, config.health_listen).await?;
         let health_address =
             health_listener.local_address().map_err(|source| listen_failed(config.health_listen, source))?;
-        let (folders, buckets) = places(&config);
+        let named = named(&env, &config).await?;
+        let (folders, buckets) = places(named.data, &config.remote);
         let disks = folders.iter().map(|folder| DiskOptions {
             medium: config.medium.clone(),
             ..DiskOptions::new(folder.join("shards"))
@@ -125,8 +135,8 @@ impl Server {
             node: node.clone(),
             identity: watch::Sender::new(identity),
             named_by_bucket,
-            advertise: config.advertise.unwrap_or_else(|| address.to_string()),
-            domain: config.failure_domain,
+            advertise: named.advertise.unwrap_or_else(|| address.to_string()),
+            domain: named.domain,
         };
         let health_limits = HttpLimits { connections_max: 64, ..HttpLimits::default() };
         Ok(Self {
@@ -296,15 +306,21 @@ impl Heartbeat {
     }
 }
 
+/// The settings with the service's name in them, which is asked for only when they depend on it.
+async fn named(env: &Env, config: &Config) -> Result<Named, BindError> {
+    let name = if config.needs_name() { own_name(env, config.name_from).await? } else { String::new() };
+    Ok(config.named(&name)?)
+}
+
 /// The folders and remote buckets to keep shards in.
-fn places(config: &Config) -> (Vec<PathBuf>, Vec<S3Options>) {
+fn places(data: Vec<Data>, credentials: &Credentials) -> (Vec<PathBuf>, Vec<S3Options>) {
     let (mut folders, mut buckets) = (Vec::new(), Vec::new());
-    for data in &config.data {
+    for data in data {
         match data {
-            Data::Folder(folder) => folders.push(folder.clone()),
+            Data::Folder(folder) => folders.push(folder),
             Data::Bucket(location) => buckets.push(S3Options {
-                location: (**location).clone(),
-                credentials: config.remote.clone(),
+                location: *location,
+                credentials: credentials.clone(),
                 timings: Timings::default(),
             }),
         }

@@ -42,6 +42,7 @@ fn config(data: Vec<PathBuf>) -> Config {
         cluster_tls: Default::default(),
         cluster_secret: SECRET.parse().unwrap(),
         failure_domain: "eu/a/r1/h7".parse().unwrap(),
+        name_from: crate::NameSource::Host,
         medium: "nvme".to_owned(),
         scrub: crate::ScrubOptions::default(),
     }
@@ -343,7 +344,7 @@ async fn a_remote_bucket_that_another_process_has_is_served_and_reported_no_more
     let endpoint = Endpoint::parse(&format!("http://{address}")).unwrap();
     let raw = Bucket::new(connect.access(&env, endpoint).await.unwrap(), name);
     // A claim that was let go, for later.
-    let options = super::places(&config).1.remove(0);
+    let options = super::places(config.data.clone(), &config.remote).1.remove(0);
     S3Store::open(&env, options).await.unwrap().close().await;
     let (released, _) = raw.get("p/claim", 4096).await.unwrap().unwrap();
 
