@@ -14,12 +14,21 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,targe
     cargo build --release --locked -p ashlar && strip --strip-debug -o /ashlar target/release/ashlar
 
 FROM debian:bookworm-slim AS runtime
-# A named volume takes the owner of the directory that it is mounted on.
-RUN install -d -o 65532 -g 65532 /data
+# Authorities for HTTPS to key servers, remote buckets and webhooks. A named volume takes the owner of the directory that it is mounted on.
+RUN apt-get update -qq \
+ && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends ca-certificates >/dev/null \
+ && rm -rf /var/lib/apt/lists/* \
+ && install -d -o 65532 -g 65532 /data
 USER 65532:65532
+# Where clients reach `ashlar server`, and a gateway that is told to listen there.
+EXPOSE 9000
+# `ashlar server` listens on every address in a container, as nobody but its own processes reaches loopback there.
+ENV ASHLAR_IN_CONTAINER=true
+# Of `ashlar server` as it is run by default; the services of a cluster have checks of their own in docker-compose.yml and the chart.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 CMD ["/usr/local/bin/ashlar", "admin", "health", "http://127.0.0.1:9000/health/ready"]
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["/usr/local/bin/ashlar"]
-CMD ["--help"]
+CMD ["server", "/data"]
 
 FROM runtime AS prebuilt
 COPY target/container/ashlar /usr/local/bin/ashlar

@@ -67,8 +67,10 @@ def run_cases(run, chosen):
     from chunk_cases import pairs_of, run_pair
     from cluster import CHUNKS, GATEWAYS, METADATA
     from long_cases import run_disconnect, run_new_containers, run_pause, run_rolling, run_scale
+    from single_case import run_single
     from service_cases import run_balancer, run_exchange, run_layout, run_postgres, run_restart, run_takeover
 
+    run_single(run)
     run.report.section(f"start, seed={run.seed}")
     with run.report.case("docker compose up --wait"):
         run.cluster.up()

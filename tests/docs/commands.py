@@ -39,6 +39,7 @@ NOT_RUN = [
     ("README.md", r"^ashlar admin disk drain|^ashlar admin repair status", "a single disk cannot be drained, and the id is an example", "services/ashlar's and tests/torture's drains"),
     ("README.md", r"^ashlar torture", "takes minutes", "tests/torture/run, and docs/operations.md with fewer kills"),
     ("docs/getting-started.md", r"^cargo install", "builds for minutes", "packaging/build, and the steps of .github/workflows/release.yml"),
+    ("docs/how-to/run-in-a-container.md", r"", "needs a Docker engine, and root", "tests/compose/run runs every command of it"),
     ("docs/how-to/run-by-compose.md", r"", "needs a Docker engine, and root", "tests/compose/run; the files by tests/monitoring/run"),
     ("docs/how-to/run-on-kubernetes.md", r"", "needs a Kubernetes", "tests/helm/run renders and checks the chart"),
     ("docs/how-to/run-on-bare-metal.md", r"", "needs root and a machine that systemd runs", "tests/systemd/run, tests/packaging/run"),

@@ -13,11 +13,14 @@ use crate::Exit;
 
 /// Settings as the command line and the environment give them.
 #[derive(Debug, Args)]
-#[command(after_help = "\
+#[command(
+    after_help = "\
 Examples:
   ashlar server ./data
   ashlar server --listen 0.0.0.0:9000 --tls-cert cert.pem --tls-key key.pem /data
-  ashlar server /disk1 /disk2 /disk3 /disk4")]
+  ashlar server /disk1 /disk2 /disk3 /disk4",
+    mut_arg("listen", in_container)
+)]
 pub(crate) struct Config {
     /// Folders to keep data in; made if they are not there. One folder keeps single checksummed copies; with several,
     /// best on disks of their own, objects are erasure coded across them.
@@ -55,6 +58,15 @@ pub(crate) struct Config {
     scrub: ScrubOptions,
     #[command(flatten)]
     audit: AuditSchedule,
+}
+
+/// In a container loopback leads to the container's own processes alone: published ports reach what listens on every address. The
+/// image says that it is one.
+fn in_container(listen: clap::Arg) -> clap::Arg {
+    match std::env::var_os("ASHLAR_IN_CONTAINER") {
+        Some(_) => listen.default_value("0.0.0.0:9000"),
+        None => listen,
+    }
 }
 
 /// Settings, resolved.
