@@ -8,9 +8,12 @@ Usage: tests/helm/run [--help]
 import base64
 import copy
 import json
+import os
 import pathlib
 import re
+import subprocess
 import sys
+import tempfile
 
 if "--help" in sys.argv[1:]:
     print(__doc__.strip())
@@ -349,6 +352,38 @@ def run_upgrades(report):
             expect([sorted(each["data"]) for each in made], [sorted(each["data"]) for each in secrets], "keys")
 
 
+def run_release(report):
+    """What a release makes of the chart, and what its workflow pushes."""
+    workflow = (ROOT / ".github/workflows/release.yml").read_text(encoding="utf-8")
+    for version in HELMS:
+        report.section(f"release, Helm {version}")
+        with tempfile.TemporaryDirectory(prefix="ashlar-chart-") as folder:
+            with report.case("the chart of a release pulls the image of that release"):
+                environment = os.environ | {"HELM": str(HELMS[version]), "HELM_CONFIG_HOME": folder}
+                words = [ROOT / "packaging/chart", "1.2.3", "ghcr.io/example/ashlar", folder]
+                subprocess.run(words, env=environment, capture_output=True, timeout=60, check=True)
+                packed = helm(version, "template", "r", f"{folder}/ashlar-1.2.3.tgz", "--values", str(TRIAL))
+                images = {pod["spec"]["containers"][0]["image"] for _, pod in pods([each for each in yaml.safe_load_all(packed) if each])}
+                expect(images, {"ghcr.io/example/ashlar:1.2.3", "postgres:15"}, "images")
+    report.section("release")
+    with report.case("the workflow pushes the image under the name that the chart pulls"):
+        steps = yaml.safe_load(workflow)["jobs"]["image"]["steps"]
+        named = next(step["run"] for step in steps if step.get("id") == "name")
+        pushed = next(step["with"]["tags"] for step in steps if step.get("id") == "push")
+        with tempfile.NamedTemporaryFile("r") as output:
+            environment = {"PATH": os.environ["PATH"], "GITHUB_OUTPUT": output.name, "GITHUB_REPOSITORY": "Example/Ashlar", "GITHUB_REF_NAME": "v1.2.3"}
+            subprocess.run(["bash", "-euc", named], env=environment, timeout=10, check=True)
+            outputs = dict(line.split("=", 1) for line in output.read().splitlines())
+        for name, value in outputs.items():
+            pushed = pushed.replace("${{ steps.name.outputs.%s }}" % name, value)
+        expect(pushed, "ghcr.io/example/ashlar:1.2.3", "image")
+    with report.case("the notes of a release are its own"):
+        noted = subprocess.run([ROOT / "packaging/notes", "Unreleased"], capture_output=True, text=True, timeout=10, check=True).stdout
+        expect(noted.startswith("Nothing was released yet") and "\n## " not in noted, True, "notes")
+        none = subprocess.run([ROOT / "packaging/notes", "9.9.9"], capture_output=True, text=True, timeout=10, check=False)
+        expect((none.returncode, none.stdout), (1, ""), "notes of a version that there is not")
+
+
 def main():
     """Everything, in half a minute."""
     report = Report()
@@ -359,6 +394,7 @@ def main():
         run_settings(report, rendered)
         run_monitoring(report, rendered)
         run_upgrades(report)
+        run_release(report)
     sys.exit(report.close("helm"))
 
 
