@@ -41,7 +41,7 @@ use types::{
 
 pub use background::{GarbageId, GarbageItem};
 pub use bucket::{
-    AccountId, Bucket, BucketPage, BucketQuota, BucketUsage, CreateBucket, ListBuckets,
+    ACCOUNT_NUMBER, AccountId, Bucket, BucketPage, BucketQuota, BucketUsage, CreateBucket, ListBuckets,
     SUBRESOURCE_LENGTH_MAX, Subresource,
 };
 pub use cluster::{

@@ -166,7 +166,7 @@ struct Elements {
 }
 
 impl Elements {
-    fn read(statement: Json) -> Result<Self, Malformed> {
+    fn read(statement: Json, of: Of<'_>) -> Result<Self, Malformed> {
         let Json::Object(members) = statement else { return Err(Malformed::syntax()) };
         let mut elements = Self::default();
         for (name, value) in members {
@@ -175,7 +175,8 @@ impl Elements {
                 "Sid" => elements.sid = Some(value.text().ok_or_else(Malformed::syntax)?.to_owned()),
                 "Effect" => elements.effect = Some(value),
                 "Principal" | "NotPrincipal" if elements.principals.is_none() => {
-                    elements.principals = Some(Principals::parse(&value, is_not)?);
+                    elements.principals =
+                        Some(Principals::parse(&value, is_not, matches!(of, Of::Bucket(_)))?);
                 }
                 "Action" | "NotAction" if elements.actions.is_none() => {
                     elements.actions = Some((value, is_not));
@@ -199,7 +200,7 @@ impl Elements {
 
 impl Statement {
     fn parse(statement: Json, of: Of<'_>, variables: bool) -> Result<Self, Malformed> {
-        let elements = Elements::read(statement)?;
+        let elements = Elements::read(statement, of)?;
         let effect = elements.effect.ok_or_else(|| missing("Effect"))?;
         let allows = match effect.text() {
             Some("Allow") => true,

@@ -25,6 +25,7 @@ mod key;
 mod pattern;
 mod principal;
 mod public;
+mod service;
 #[cfg(test)]
 mod tests;
 
@@ -36,3 +37,4 @@ pub use evaluate::{Decider, Request, Resource, Verdict, evaluate};
 pub use explain::{Seen, SeenCondition, Trace, explain};
 pub use key::{Context, Key, keys};
 pub use principal::{Account, Grantee, Naming, Principal};
+pub use service::{Delivery, Service};

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{Malformed, json::Json};
+use crate::{Malformed, Service, json::Json};
 
 /// Who sends a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +40,8 @@ pub enum Principal {
         /// What the federated user is called.
         name: String,
     },
+    /// The store itself, in the place of a service of AWS. No request is its.
+    Service(Service),
 }
 
 /// An account. Policies name it by either id.
@@ -58,10 +60,10 @@ impl Account {
 }
 
 impl Principal {
-    /// `aws:PrincipalArn`, which in a role is the role's, and of a federated user its own; nobody has none.
+    /// `aws:PrincipalArn`, which in a role is the role's, and of a federated user its own; nobody has none, nor a service.
     pub fn arn(&self) -> Option<String> {
         match self {
-            Self::Anonymous => None,
+            Self::Anonymous | Self::Service(_) => None,
             Self::Root { account } => Some(format!("arn:aws:iam::{}:root", account.number)),
             Self::User { account, name } => Some(format!("arn:aws:iam::{}:user/{name}", account.number)),
             Self::Role { account, name, .. } => Some(format!("arn:aws:iam::{}:role/{name}", account.number)),
@@ -78,14 +80,18 @@ impl Principal {
                 let role = name.rsplit('/').next().unwrap_or_default();
                 Some(format!("arn:aws:sts::{}:assumed-role/{role}/{session}", account.number))
             }
-            Self::Anonymous | Self::Root { .. } | Self::User { .. } | Self::Federated { .. } => self.arn(),
+            Self::Anonymous
+            | Self::Root { .. }
+            | Self::User { .. }
+            | Self::Federated { .. }
+            | Self::Service(_) => self.arn(),
         }
     }
 
     /// Whose it is.
     pub fn account(&self) -> Option<&Account> {
         match self {
-            Self::Anonymous => None,
+            Self::Anonymous | Self::Service(_) => None,
             Self::Root { account }
             | Self::User { account, .. }
             | Self::Role { account, .. }
@@ -131,6 +137,8 @@ pub enum Grantee {
         /// What it is called.
         name: String,
     },
+    /// A service of AWS, in whose place the store itself is.
+    Service(Service),
 }
 
 impl Grantee {
@@ -190,9 +198,15 @@ impl Grantee {
                 Self::Session { account, role, session },
                 Principal::Role { account: own, name: own_name, session: own_session },
             ) => own.is(account) && own_name.rsplit('/').next() == Some(role) && session == own_session,
-            (Self::User { .. } | Self::Role { .. } | Self::Session { .. } | Self::Federated { .. }, _) => {
-                false
-            }
+            (Self::Service(service), Principal::Service(own)) => own == service,
+            (
+                Self::User { .. }
+                | Self::Role { .. }
+                | Self::Session { .. }
+                | Self::Federated { .. }
+                | Self::Service(_),
+                _,
+            ) => false,
         }
     }
 }
@@ -208,6 +222,7 @@ impl fmt::Display for Grantee {
                 write!(f, "arn:aws:sts::{account}:assumed-role/{role}/{session}")
             }
             Self::Federated { account, name } => write!(f, "arn:aws:sts::{account}:federated-user/{name}"),
+            Self::Service(service) => service.fmt(f),
         }
     }
 }
@@ -227,19 +242,26 @@ pub(crate) struct Principals {
 }
 
 impl Principals {
-    pub(crate) fn parse(value: &Json, is_negated: bool) -> Result<Self, Malformed> {
+    /// With `services`, it may name those.
+    pub(crate) fn parse(value: &Json, is_negated: bool, services: bool) -> Result<Self, Malformed> {
         let invalid = |detail: &str| Malformed::of("Invalid principal in policy", detail);
         let mut grantees = Vec::new();
         match value {
             Json::Text(text) if text == "*" => grantees.push(Grantee::Everyone),
             Json::Object(members) if !members.is_empty() => {
                 for (kind, value) in members {
-                    if !matches!(kind.as_str(), "AWS" | "CanonicalUser") {
+                    let is_service = services && kind == "Service";
+                    if !is_service && !matches!(kind.as_str(), "AWS" | "CanonicalUser") {
                         return Err(unsupported(kind));
                     }
                     let texts =
                         value.texts().filter(|texts| !texts.is_empty()).ok_or_else(|| invalid(kind))?;
                     for text in texts {
+                        if is_service {
+                            let service = Service::parse(text).ok_or_else(|| no_such_service(text))?;
+                            grantees.push(Grantee::Service(service));
+                            continue;
+                        }
                         let grantee = Grantee::parse(text).filter(|grantee| {
                             kind == "AWS" || matches!(grantee, Grantee::Account(_)) && text.len() == 64
                         });
@@ -290,6 +312,13 @@ pub enum Naming {
     Own,
     /// By the name of its session, or of the federated user, to which nothing else that limits the session matters.
     OfSession,
+}
+
+fn no_such_service(name: &str) -> Malformed {
+    Malformed::of(
+        format!("Invalid principal in policy: the service {name} does nothing in buckets here"),
+        name,
+    )
 }
 
 fn unsupported(kind: &str) -> Malformed {

@@ -4,7 +4,7 @@
 use crate::{Policy, document::Statement, principal::Grantee};
 
 /// Keys by whose fixed values a grant to everybody is one to somebody, of those that are known here.
-const FIXING: [&str; 2] = ["aws:SourceIp", "aws:userid"];
+const FIXING: [&str; 4] = ["aws:SourceAccount", "aws:SourceArn", "aws:SourceIp", "aws:userid"];
 
 impl Policy {
     /// Whether it grants anything to everybody. A policy is taken for public until every grant of it is seen to be to fixed

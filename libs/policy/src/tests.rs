@@ -8,6 +8,7 @@ mod patterns;
 mod properties;
 mod public;
 mod roles;
+mod services;
 
 use crate::{Account, Context, Malformed, Policy, Principal, Request, Resource, Verdict, evaluate};
 

@@ -28,7 +28,7 @@ use types::{BucketName, KeyPrefix, Timestamp};
 
 use self::{
     file::File,
-    publish::{Failed, Published},
+    publish::{Failed, Published, Stop},
     retry::persistently,
     rows::Entry,
 };
@@ -127,6 +127,10 @@ async fn carry_out(
             let destination = &inventory.destination.bucket;
             return tracing::info!(%bucket, id, %destination, "an inventory has no bucket to go to");
         }
+        Ok(Made::Denied) => {
+            let destination = &inventory.destination.bucket;
+            return tracing::info!(%bucket, id, %destination, "an inventory is denied by its destination");
+        }
         // It was deleted meanwhile.
         Err(Error::BucketNotFound { .. }) => return,
         Err(error) => {
@@ -147,6 +151,8 @@ enum Made {
     Before,
     /// There is no bucket of the same owner for it.
     Nowhere,
+    /// The policy of that bucket denies it.
+    Denied,
 }
 
 async fn make(
@@ -176,7 +182,11 @@ async fn make(
     if made.is_err() && !named {
         publish::withdraw(context, destination, files).await;
     }
-    made.map(|()| Made::Now { objects: rows })
+    match made {
+        Ok(()) => Ok(Made::Now { objects: rows }),
+        Err(Stop::Denied) => Ok(Made::Denied),
+        Err(Stop::Failed(error)) => Err(error),
+    }
 }
 
 /// Whether the list of this day or week is there although that was not recorded: the checksum of its manifest, which comes last.
@@ -229,7 +239,7 @@ struct List<'a> {
 }
 
 impl List<'_> {
-    async fn make(&mut self) -> Result<(), Error> {
+    async fn make(&mut self) -> Result<(), Stop> {
         let mut file = None;
         match self.inventory.versions {
             IncludedVersions::Current => self.list_objects(&mut file).await?,
@@ -245,7 +255,7 @@ impl List<'_> {
         prefix(self.inventory.prefix.clone().unwrap_or_default())
     }
 
-    async fn list_objects(&mut self, file: &mut Option<File>) -> Result<(), Error> {
+    async fn list_objects(&mut self, file: &mut Option<File>) -> Result<(), Stop> {
         let (mut position, prefix) = (ListPosition::Start, self.prefix()?);
         loop {
             let request = ListObjects {
@@ -271,7 +281,7 @@ impl List<'_> {
         }
     }
 
-    async fn list_versions(&mut self, file: &mut Option<File>) -> Result<(), Error> {
+    async fn list_versions(&mut self, file: &mut Option<File>) -> Result<(), Stop> {
         let mut pages = VersionPages::new(self.source.name.clone(), self.prefix()?, PAGE_SIZE_MAX);
         while let Some(request) = pages.request() {
             let metadata = &self.context.metadata;
@@ -289,7 +299,7 @@ impl List<'_> {
         mut entries: Vec<Entry>,
         owner: &AccountId,
         file: &mut Option<File>,
-    ) -> Result<(), Error> {
+    ) -> Result<(), Stop> {
         let columns = self.inventory.columns();
         let locks = self.source.object_lock.is_some() && rows::shows_locks(&columns);
         if locks || rows::shows_encryption(&columns) {
@@ -315,20 +325,20 @@ impl List<'_> {
         format!("{}/{rest}", self.inventory.folder(&self.source.name))
     }
 
-    async fn publish_file(&mut self, file: File) -> Result<(), Error> {
+    async fn publish_file(&mut self, file: File) -> Result<(), Stop> {
         let extension = match self.inventory.destination.format {
             Format::Csv => "csv.gz",
             Format::Parquet => "parquet",
         };
         let key = self.key(&format!("data/{}.{extension}", uuid(self.context.env.random_bytes())));
         let published = self.publish(key, "application/octet-stream", file.finish()?).await;
-        self.files.push(published.map_err(|failed| failed.error)?);
+        self.files.push(published.map_err(|failed| failed.why)?);
         Ok(())
     }
 
     async fn publish(&self, key: String, content_type: &str, body: Vec<u8>) -> Result<Published, Failed> {
-        publish::publish(self.context, &self.inventory.destination.bucket, key, content_type, body.into())
-            .await
+        let buckets = (&self.source.name, &self.inventory.destination.bucket);
+        publish::publish(self.context, buckets, key, content_type, body.into()).await
     }
 
     /// Publishes what names the files.
@@ -337,16 +347,16 @@ impl List<'_> {
         key: String,
         content_type: &str,
         body: Vec<u8>,
-    ) -> Result<Published, Error> {
+    ) -> Result<Published, Stop> {
         let published = self.publish(key, content_type, body).await;
-        published.map_err(|Failed { error, may_be_there }| {
+        published.map_err(|Failed { why, may_be_there }| {
             self.named |= may_be_there;
-            error
+            why
         })
     }
 
     /// The manifest and what goes with it. The checksum comes last: who waits for it finds everything else.
-    async fn publish_manifests(&mut self) -> Result<(), Error> {
+    async fn publish_manifests(&mut self) -> Result<(), Stop> {
         let destination = self.inventory.destination.bucket.as_str();
         let links: Vec<String> =
             self.files.iter().map(|file| format!("s3://{destination}/{}", file.key)).collect();

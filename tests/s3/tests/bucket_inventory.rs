@@ -13,6 +13,8 @@ use harness::{Bucket, Element, Request, Server, md5_base64, md5_hex};
 use http::Method;
 use serde_json::Value;
 
+use crate::bucket_policy;
+
 fn inventory(bucket: &Bucket, method: Method, id: &str) -> Request {
     bucket.request(method).raw_query("inventory").query("id", id)
 }
@@ -365,5 +367,48 @@ fn a_list_without_a_destination_is_made_once_there_is_one() {
     target.request(Method::PUT).ok();
     let (_, manifest) = first_manifest(&target, "lists/");
     assert_eq!(lines(&target, &manifest).len(), 2);
+    inventory(&bucket, Method::DELETE, "a").send().expect(204);
+}
+
+/// Guides and tools write such a policy for the destination. What it denies the service holds, also half-way through a list.
+#[test]
+fn the_policy_of_the_destination_may_name_the_service_that_delivers() {
+    let server = start(1);
+    let (bucket, target) = (server.bucket(), server.bucket());
+    bucket.put("key", "content").ok();
+    let statement = |effect: &str, key: &str| {
+        format!(
+            r#"{{"Effect": "{effect}", "Principal": {{"Service": "s3.amazonaws.com"}}, "Action": "s3:PutObject",
+               "Resource": "BUCKET/{key}", "Condition": {{"ArnLike": {{"aws:SourceArn": "arn:aws:s3:::{}"}}, "StringEquals":
+               {{"aws:SourceAccount": "750814517293", "s3:x-amz-acl": "bucket-owner-full-control"}}}}}}"#,
+            bucket.name
+        )
+    };
+    let granted = statement("Allow", "*");
+    bucket_policy::set(&target, &[&granted]);
+    let found = bucket_policy::policy(&target, Method::GET).ok();
+    assert_eq!(found.body, bucket_policy::document(&target, &[&granted]).as_bytes());
+    inventory(&bucket, Method::PUT, "a").body(document("a", &target)).ok();
+    first_manifest(&target, "lists/");
+
+    // The files of the next list are put; the manifest is not, and they are taken away again.
+    bucket_policy::set(&target, &[&statement("Deny", "*/manifest.json")]);
+    thread::sleep(Duration::from_secs(3));
+    let manifests = || keys(&target, "/manifest.json");
+    for key in target.keys() {
+        target.delete(&key).send().expect(204);
+    }
+    thread::sleep(Duration::from_secs(4));
+    assert!(manifests().is_empty(), "{:?}", manifests());
+
+    bucket_policy::set(&target, &[&statement("Deny", "lists/*")]);
+    let error = inventory(&bucket, Method::PUT, "b").body(document("b", &target));
+    let error = error.refused(400, "InvalidS3DestinationBucket");
+    assert!(error.get("Message").contains("s3.amazonaws.com"), "{error:?}");
+    thread::sleep(Duration::from_secs(3));
+    assert!(target.keys().is_empty(), "nothing is put, or left behind: {:?}", target.keys());
+
+    bucket_policy::policy(&target, Method::DELETE).send().expect(204);
+    first_manifest(&target, "lists/");
     inventory(&bucket, Method::DELETE, "a").send().expect(204);
 }

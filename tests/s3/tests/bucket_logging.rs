@@ -375,6 +375,63 @@ fn what_was_recorded_is_delivered_after_logging_is_switched_off() {
     assert!(told[0].contains("total="), "{told:?}");
 }
 
+/// Guides and tools write such a policy for the target. It is no grant to anybody who sends requests, and what it denies the service
+/// holds.
+#[test]
+fn the_policy_of_the_target_may_name_the_service_that_delivers() {
+    let server = start(1);
+    let (bucket, target) = (server.bucket(), server.bucket());
+    let service = r#"{"Service": "logging.s3.amazonaws.com"}"#;
+    let to_service = |effect: &str, key: &str, source: &str| {
+        format!(
+            r#"{{"Sid": "{effect}-{source}", "Effect": "{effect}", "Principal": {service}, "Action": "s3:PutObject",
+               "Resource": "BUCKET/{key}", "Condition": {{"ArnLike": {{"aws:SourceArn": "arn:aws:s3:::{source}"}},
+               "StringEquals": {{"aws:SourceAccount": "750814517293"}}}}}}"#
+        )
+    };
+    let deny_plain = r#"{"Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": ["BUCKET", "BUCKET/*"],
+        "Condition": {"Bool": {"aws:PrincipalIsAWSService": "false", "aws:SecureTransport": "true"}}}"#;
+    let granted = [to_service("Allow", "logs/*", &bucket.name), deny_plain.to_owned()];
+    let granted: Vec<&str> = granted.iter().map(String::as_str).collect();
+    bucket_policy::set(&target, &granted);
+    let found = bucket_policy::policy(&target, Method::GET).ok();
+    assert_eq!(found.body, bucket_policy::document(&target, &granted).as_bytes());
+    target.put("logs/forged", "content").anonymous().refused(403, "AccessDenied");
+    logging(&bucket, Method::PUT).body(enabled(&target, "logs/", "")).ok();
+    bucket.put("first", "1").ok();
+    wait_for(&target, "the first", |found| found.iter().any(|record| record.0[7] == "first"));
+
+    // What it denies of another bucket's log does not concern this one's.
+    let (other, own) = (to_service("Deny", "*", "other"), to_service("Deny", "logs/*", &bucket.name));
+    bucket_policy::set(&target, &[&other]);
+    bucket.put("second", "2").ok();
+    let before =
+        wait_for(&target, "the second", |found| found.iter().any(|record| record.0[7] == "second")).len();
+    let everybody =
+        r#"{"Effect": "Deny", "Principal": "*", "Action": "s3:PutObject", "Resource": "BUCKET/*"}"#;
+    for denied in [own.as_str(), everybody] {
+        bucket_policy::set(&target, &[denied]);
+        bucket.put("third", "3").ok();
+        let (begun, mut told) = (Instant::now(), Vec::new());
+        while told.is_empty() {
+            assert!(begun.elapsed() < Duration::from_secs(30), "nobody is told what was thrown away");
+            thread::sleep(Duration::from_millis(200));
+            told = Logs::start().take("records of access logs were dropped");
+        }
+        let found = records(&target);
+        assert!(found.iter().all(|record| record.0[7] != "third"), "{found:#?}");
+        assert!(found.len() >= before, "{found:#?}");
+    }
+    // It is said at once when it is asked for, to whoever may write there himself.
+    bucket_policy::set(&target, &[&own]);
+    let refused = logging(&bucket, Method::PUT).body(enabled(&target, "logs/", ""));
+    let error = refused.refused(400, "InvalidTargetBucketForLogging");
+    assert!(error.get("Message").contains("logging.s3.amazonaws.com"), "{error:?}");
+    logging(&bucket, Method::PUT).body(enabled(&target, "elsewhere/", "")).ok();
+    logging(&bucket, Method::PUT).body(wrap("")).ok();
+    bucket_policy::policy(&target, Method::DELETE).send().expect(204);
+}
+
 #[test]
 fn a_presigned_url_that_refers_to_an_object_cannot_be_used() {
     let server = start(1);

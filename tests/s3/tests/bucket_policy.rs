@@ -109,7 +109,7 @@ fn documents_that_cannot_be_enforced_are_refused_and_change_nothing() {
         ),
         (
             document(&bucket, &[&statement.replace(r#""*""#, r#"{"Service": "x.amazonaws.com"}"#)]),
-            "Invalid principal in policy: there are no principals of the kind Service here",
+            "Invalid principal in policy: the service x.amazonaws.com does nothing in buckets here",
         ),
         (
             document(&bucket, &[&deny_if(r#""s3:*""#, r#"{"StringEquals": {"aws:SourceVpc": "x"}}"#)]),
@@ -128,13 +128,7 @@ fn documents_that_cannot_be_enforced_are_refused_and_change_nothing() {
         let error = policy(&bucket, Method::PUT).body(&bad).refused(400, "MalformedPolicy");
         assert_eq!(error.get("Message"), message, "{bad}");
     }
-    for key in [
-        "aws:SourceVpce",
-        "aws:PrincipalOrgID",
-        "aws:SourceArn",
-        "aws:SourceAccount",
-        "aws:MultiFactorAuthAge",
-    ] {
+    for key in ["aws:SourceVpce", "aws:PrincipalOrgID", "aws:SourceOrgID", "aws:MultiFactorAuthAge"] {
         let bad = document(&bucket, &[&deny_if(r#""s3:*""#, &format!(r#"{{"Null": {{"{key}": "true"}}}}"#))]);
         let error = policy(&bucket, Method::PUT).body(&bad).refused(400, "MalformedPolicy");
         assert_eq!(error.get("Message"), format!("Policy has an invalid condition key: {key}"));
@@ -402,6 +396,9 @@ fn conditions_are_held_against_requests() {
         (r#"{"ArnLike": {"aws:PrincipalArn": "arn:aws:iam::*:root"}}"#, true),
         (r#"{"Null": {"aws:username": "false"}}"#, false),
         (r#"{"Bool": {"aws:ViaAWSService": "false"}}"#, true),
+        (r#"{"Bool": {"aws:PrincipalIsAWSService": "false"}}"#, true),
+        (r#"{"Null": {"aws:PrincipalServiceName": "true"}}"#, true),
+        (r#"{"Null": {"aws:SourceAccount": "true", "aws:SourceArn": "true"}}"#, true),
         // As on AWS: keys that last have no word of it.
         (r#"{"Null": {"aws:MultiFactorAuthPresent": "true"}}"#, true),
         (r#"{"BoolIfExists": {"aws:MultiFactorAuthPresent": "false"}}"#, true),

@@ -51,9 +51,9 @@ fn what_is_wrong_is_named() {
         ),
         (with("Principal", r#"{"CanonicalUser": "111122223333"}"#), PRINCIPAL, Some("111122223333")),
         (
-            with("Principal", r#"{"Service": "s3.amazonaws.com"}"#),
-            "Invalid principal in policy: there are no principals of the kind Service here",
-            Some("Service"),
+            with("Principal", r#"{"Service": "ec2.amazonaws.com"}"#),
+            "Invalid principal in policy: the service ec2.amazonaws.com does nothing in buckets here",
+            Some("ec2.amazonaws.com"),
         ),
         (
             with("Principal", r#"{"AWS": "*", "Federated": "cognito"}"#),

@@ -49,6 +49,8 @@ fn a_grant_to_somebody_is_not_public() {
         (r#""Principal": {"AWS": "111122223333"}"#, false),
         (r#""Principal": {"AWS": ["111122223333", "*"]}"#, true),
         (r#""NotPrincipal": {"AWS": "111122223333"}"#, true),
+        (r#""Principal": {"Service": "logging.s3.amazonaws.com"}"#, false),
+        (r#""Principal": {"AWS": "*", "Service": "logging.s3.amazonaws.com"}"#, true),
     ] {
         assert_eq!(with(principal).is_public(), expected, "{principal}");
     }

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use checksum::{AlgorithmSet, ObjectDigests, ObjectHasher, Wanted};
 use futures_util::{StreamExt, stream};
 use metadata_api::{CommitVersion, Error, NewVersion, PAGE_SIZE_MAX, Subresource, WriteCondition};
+use policy::Service;
 use s3_wire::xml::parse_logging;
 use service_kit::Shutdown;
 use types::{
@@ -14,7 +15,7 @@ use types::{
 };
 
 use super::buffer::{BUCKET_BYTES_MAX, Batch, Known, OBJECT_BYTES};
-use crate::{Gateway, encryption, settle};
+use crate::{Gateway, auth::is_delivery_denied, encryption, settle};
 
 /// How often it is asked which buckets are logged: how long a change takes that was made through another gateway.
 const REFRESH: Duration = Duration::from_secs(5);
@@ -184,7 +185,7 @@ async fn of_bucket(gateway: &Gateway, bucket: BucketName, interval: Option<Durat
         let (delivered, unique) = (Timestamp(env.wall_clock_ms()), env.random_u64());
         let batch = log.buffers().next(&bucket, &gateway.region, delivered, unique);
         let Some(batch) = batch else { return };
-        match env.timeout(write_max, write(gateway, &batch)).await {
+        match env.timeout(write_max, write(gateway, &bucket, &batch)).await {
             Ok(Ok(Written::Delivered)) => {
                 tracing::debug!(%bucket, key = batch.key, records = batch.records, "delivered an access log");
                 log.buffers().finish(&bucket, &batch);
@@ -192,6 +193,11 @@ async fn of_bucket(gateway: &Gateway, bucket: BucketName, interval: Option<Durat
             Ok(Ok(Written::Nowhere)) => {
                 let Batch { target, records, .. } = &batch;
                 tracing::info!(%bucket, target_bucket = target, records, "an access log has no bucket to go to");
+                log.buffers().abandon(&bucket, &batch);
+            }
+            Ok(Ok(Written::Denied)) => {
+                let Batch { target, records, .. } = &batch;
+                tracing::info!(%bucket, target_bucket = target, records, "an access log is denied by its target");
                 log.buffers().abandon(&bucket, &batch);
             }
             Ok(Err(reason)) => {
@@ -217,10 +223,12 @@ enum Written {
     Delivered,
     /// There is no bucket of the owner's to put it into.
     Nowhere,
+    /// The policy of that bucket denies it.
+    Denied,
 }
 
 /// Writes a log object as a client's PutObject would be. On an error it may be there, and is written again.
-async fn write(gateway: &Gateway, batch: &Batch) -> Result<Written, String> {
+async fn write(gateway: &Gateway, source: &BucketName, batch: &Batch) -> Result<Written, String> {
     let (Ok(bucket), Ok(key)) =
         (BucketName::new(&batch.target), ObjectKey::new(batch.key.clone().into_bytes()))
     else {
@@ -231,6 +239,13 @@ async fn write(gateway: &Gateway, batch: &Batch) -> Result<Written, String> {
         Ok(_) | Err(Error::BucketNotFound { .. }) => return Ok(Written::Nowhere),
         Err(error) => return Err(error.to_string()),
     };
+    let denied = is_delivery_denied(gateway, Service::Logging, source, &target, &batch.key).await;
+    match denied {
+        Ok(true) => return Ok(Written::Denied),
+        Ok(false) => {}
+        Err(Error::BucketNotFound { .. }) => return Ok(Written::Nowhere),
+        Err(error) => return Err(error.to_string()),
+    }
     let sealing =
         encryption::of_default(gateway, &target).await.map_err(|error| error.message.into_owned())?;
     let digests = hash(&batch.body).await;

@@ -10,14 +10,15 @@
 use bytes::Bytes;
 use http::HeaderMap;
 use metadata_api::{AccountId, Bucket, Error as MetadataError, FoundVersion};
-use policy::{Context, Decision, Kind, Otherwise, Policy, Principal, Resource};
+use policy::{Context, Decision, Kind, Otherwise, Policy, Principal, Resource, Service};
 use s3_wire::{ErrorCode, Operation, S3Error, header::CopySource, xml::PublicAccessBlock};
-use types::{Attributes, ObjectKey, VersionId};
+use types::{Attributes, BucketName, ObjectKey, VersionId};
 
 use super::{
     authority::{Authority, EXISTING_TAG, Facts, NEVER_DENIED, authority, denied, stored_policy},
     calls::{check_account, note_unasked, principal},
     conditions::{add_existing_tags, add_request_tags, keys_of_upload, of_request, set_encryption_of_upload},
+    delivery::denies,
     lists::{Lists, ownership},
     own::Own,
     rights::{keys_of_body, of_version, rights},
@@ -337,20 +338,24 @@ pub(crate) async fn authorize_source(
 }
 
 /// Decides whether the request may have objects written to a bucket from now on, as `key` for example: logs and lists are written by
-/// nobody who is asked. On AWS the target's policy has to allow it to the service that writes them.
+/// nobody who is asked. On AWS the target's policy has to allow it to the service that writes them; here it must not deny it, which
+/// is answered: whether it does.
 pub(crate) async fn authorize_delivery(
     gateway: &Gateway,
     request: &Request,
     permit: &Permit,
+    (service, source): (Service, &BucketName),
     target: &Bucket,
-    key: &str,
-) -> Result<(), S3Error> {
-    let key = ObjectKey::new(key.as_bytes().to_vec());
+    name: &str,
+) -> Result<bool, S3Error> {
+    let key = ObjectKey::new(name.as_bytes().to_vec());
     let key =
         key.map_err(|_| S3Error::invalid_request("The prefix is too long for the key of an object."))?;
     let mut authority = authority(gateway, request, permit.operation, target).await?;
     authority.facts.set_object(None);
-    authority.check_all(&["PutObject"], Some(&key), &authority.facts)
+    authority.check_all(&["PutObject"], Some(&key), &authority.facts)?;
+    let policy = authority.policy.as_ref();
+    Ok(policy.is_some_and(|policy| denies(gateway, policy, service, source, target, name)))
 }
 
 /// What decides on the visitors of a website, as it is while they are answered.

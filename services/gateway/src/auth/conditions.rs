@@ -13,7 +13,7 @@ use s3_wire::{
 use sigv4::Payload;
 use types::{EncryptionScheme, Retention, Timestamp};
 
-use super::{ACCOUNT_NUMBER, Authenticated, User};
+use super::{Authenticated, User};
 use crate::{
     Gateway,
     encryption::key_for_policies,
@@ -157,12 +157,8 @@ pub(super) fn add_owner(context: &mut Context, owner: &AccountId) {
 }
 
 fn add_account(context: &mut Context, key: &str, account: &AccountId) {
-    // The one account that there is.
-    let is_ours = *account == super::root_account();
-    context.add(key, if is_ours { ACCOUNT_NUMBER } else { account.0.as_str() });
-    if is_ours {
-        context.add_alias(key, account.0.as_str());
-    }
+    context.add(key, account.number());
+    context.add_alias(key, account.0.as_str());
 }
 
 /// What is known of who asks, if it is a user or in a role.
@@ -193,7 +189,10 @@ fn add_sender(context: &mut Context, principal: &Principal, known: &Known<'_>) {
         Principal::User { .. } => "User",
         Principal::Role { .. } => "AssumedRole",
         Principal::Federated { .. } => "FederatedUser",
+        Principal::Service(_) => "Service",
     };
+    // Services send no requests: the store delivers what is theirs.
+    context.add_some("aws:PrincipalIsAWSService", (*principal != Principal::Anonymous).then_some("false"));
     context.add("aws:PrincipalType", kind);
     context.add_some("aws:PrincipalArn", principal.arn());
     if let Some(account) = principal.account() {
@@ -201,7 +200,7 @@ fn add_sender(context: &mut Context, principal: &Principal, known: &Known<'_>) {
         context.add_alias("aws:PrincipalAccount", account.canonical.as_str());
     }
     match principal {
-        Principal::Anonymous => {}
+        Principal::Anonymous | Principal::Service(_) => {}
         Principal::Root { account } => {
             context.add_alias("aws:PrincipalArn", format!("arn:aws:iam::{}:root", account.canonical));
             context.add("aws:userid", account.number.as_str());

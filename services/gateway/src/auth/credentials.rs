@@ -10,13 +10,6 @@ use service_kit::Secret;
 use sha2::{Digest, Sha256};
 use sigv4::{Scope, SigningKey};
 
-/// The canonical user id of the account that the root user belongs to. Fixed, so that a new root password, or root
-/// user name, still finds the account's buckets.
-const ROOT_ACCOUNT: &str = "75a81d4e5b7b2f9f3c1e6a0d8f4b2c9e7d5a3f1b8c6e4d2a0f9b7c5e3d1a8f60";
-
-/// The id of the same account in ARNs.
-pub(crate) const ACCOUNT_NUMBER: &str = "750814517293";
-
 /// Signing keys kept per gateway. A key is good for one day, so the number in use at a time is small.
 const SIGNING_KEYS_MAX: usize = 64;
 
@@ -33,7 +26,7 @@ pub enum CredentialError {
 
 /// The account of the root user.
 pub fn root_account() -> AccountId {
-    AccountId(ROOT_ACCOUNT.to_owned())
+    AccountId::root()
 }
 
 /// The credentials that a gateway accepts: the root user's.

@@ -6,6 +6,7 @@ mod authorize;
 mod calls;
 mod conditions;
 mod credentials;
+mod delivery;
 mod described;
 mod lists;
 mod own;
@@ -25,9 +26,10 @@ pub(crate) use calls::{
     Allowed, authorize_account, authorize_assumption, authorize_call, authorize_federation, principal,
 };
 pub(crate) use conditions::{add_encryption, add_request_tags, add_retention};
-pub(crate) use credentials::ACCOUNT_NUMBER;
 pub use credentials::{CredentialError, Credentials, root_account};
+pub(crate) use delivery::is_delivery_denied;
 pub use described::Described;
 pub(crate) use described::{Problem, explain_described};
 pub(crate) use lists::{bucket_acl, ownership};
+pub(crate) use metadata_api::ACCOUNT_NUMBER;
 pub(crate) use public_access::{block_in, public_access_block, public_access_block_of_account};

@@ -420,7 +420,7 @@ impl Directory {
             holders.get(&name).is_some_and(|holder| holder.full_name() == full_name)
         };
         policy.grantees().find(|grantee| !match grantee {
-            Grantee::Everyone => true,
+            Grantee::Everyone | Grantee::Service(_) => true,
             Grantee::Account(id) => is_ours(id),
             Grantee::User { account, name } => is_ours(account) && has(&self.users, name),
             Grantee::Role { account, name } => is_ours(account) && has(&self.roles, name),

@@ -4,6 +4,7 @@
 use axum::body::Body;
 use http::StatusCode;
 use metadata_api::{Bucket, Error as MetadataError, Inventory as Stored};
+use policy::Service;
 use s3_wire::{
     ErrorCode, S3Error,
     inventory::Inventory,
@@ -135,7 +136,10 @@ async fn check_destination(
     }
     let prefix = destination.prefix.as_deref().map(|prefix| format!("{prefix}/")).unwrap_or_default();
     let key = format!("{prefix}{}/{}/", source.name, inventory.id);
-    authorize_delivery(gateway, request, permit, &found, &key).await?;
+    let delivery = (Service::S3, &source.name);
+    if authorize_delivery(gateway, request, permit, delivery, &found, &key).await? {
+        return Err(refused("The policy of the destination bucket denies s3.amazonaws.com to put objects."));
+    }
     if found.object_lock.as_ref().is_some_and(|lock| lock.default_retention.is_some()) {
         return Err(refused("The destination bucket must not have a default retention of Object Lock."));
     }

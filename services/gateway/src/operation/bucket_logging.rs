@@ -4,6 +4,7 @@
 use axum::body::Body;
 use http::StatusCode;
 use metadata_api::{Bucket, Error as MetadataError, Subresource};
+use policy::Service;
 use s3_wire::{
     ErrorCode, S3Error,
     logging::Logging,
@@ -72,7 +73,12 @@ async fn check_target(
     }
     // Something that could be the key of a log.
     let key = format!("{}{}", logging.target_prefix, source.name);
-    authorize_delivery(gateway, request, permit, &target, &key).await?;
+    let delivery = (Service::Logging, &source.name);
+    if authorize_delivery(gateway, request, permit, delivery, &target, &key).await? {
+        return Err(refused(
+            "The policy of the target bucket denies logging.s3.amazonaws.com to put objects.",
+        ));
+    }
     if target.object_lock.is_some_and(|lock| lock.default_retention.is_some()) {
         return Err(refused("The target bucket must not have a default retention of Object Lock."));
     }

@@ -92,7 +92,8 @@ fn malformed(error: Malformed) -> S3Error {
 /// Only whoever there is can be named: the one account, its users and roles, and everybody. What is granted to a user is granted
 /// to whoever has its name and path, also when that is another some day.
 async fn check_grantees(gateway: &Gateway, policy: &Policy) -> Result<(), S3Error> {
-    let is_somebody = |grantee: &Grantee| !matches!(grantee, Grantee::Everyone | Grantee::Account(_));
+    let is_somebody =
+        |grantee: &Grantee| !matches!(grantee, Grantee::Everyone | Grantee::Account(_) | Grantee::Service(_));
     let directory = if policy.grantees().any(is_somebody) {
         gateway.identities.read(&*gateway.metadata).await.map_err(|error| {
             tracing::warn!(%error, "it cannot be read which users there are");

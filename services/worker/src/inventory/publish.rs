@@ -9,12 +9,13 @@ use futures_util::stream;
 use kms::KeyName;
 use metadata_api::{
     CommitVersion, DeleteCondition, DeleteVersion, DeleteVersions, Error, NewVersion, PAGE_SIZE_MAX,
-    WriteCondition,
+    Subresource, WriteCondition,
 };
-use s3_wire::{header::ServerSideEncryption, xml::parse_encryption};
+use policy::{Account, Delivery, Policy, Service};
+use s3_wire::{date::xml_date, header::ServerSideEncryption, xml::parse_encryption};
 use types::{
     Attributes, BucketName, Checksum, ChecksumAlgorithm, ChecksumType, ChunkOwner, ETag, Encryption,
-    ObjectKey, StorageClassName, VersionId,
+    ObjectKey, StorageClassName, Timestamp, VersionId,
 };
 
 use super::retry::{Attempts, persistently};
@@ -33,9 +34,23 @@ pub(super) struct Published {
     pub(super) md5: String,
 }
 
+/// Why a list is not made.
+pub(super) enum Stop {
+    /// A step of it failed.
+    Failed(Error),
+    /// The policy of the destination denies it.
+    Denied,
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
 /// A file was not written, or it is not known.
 pub(super) struct Failed {
-    pub(super) error: Error,
+    pub(super) why: Stop,
     /// Whether it may be there all the same.
     pub(super) may_be_there: bool,
 }
@@ -44,11 +59,16 @@ pub(super) struct Failed {
 /// it was written.
 pub(super) async fn publish(
     context: &Context,
-    bucket: &BucketName,
+    (source, bucket): (&BucketName, &BucketName),
     key: String,
     content_type: &str,
     body: Bytes,
 ) -> Result<Published, Failed> {
+    match persistently(context, || is_denied(context, source, bucket, &key)).await {
+        Ok(false) => {}
+        Ok(true) => return Err(Failed { why: Stop::Denied, may_be_there: false }),
+        Err(error) => return Err(Failed { why: error.into(), may_be_there: false }),
+    }
     let (mut attempts, mut may_be_there) = (Attempts::new(context), false);
     loop {
         let error = match write(context, bucket, key.clone(), content_type, body.clone()).await {
@@ -57,9 +77,37 @@ pub(super) async fn publish(
         };
         may_be_there |= matches!(error, Error::TimedOut | Error::Internal { .. });
         if !attempts.go_on_after(&error).await {
-            return Err(Failed { error, may_be_there });
+            return Err(Failed { why: error.into(), may_be_there });
         }
     }
+}
+
+/// Whether the destination's policy, as it is now, denies the service that lists are delivered by at AWS to put this there.
+async fn is_denied(
+    context: &Context,
+    source: &BucketName,
+    bucket: &BucketName,
+    key: &str,
+) -> Result<bool, Error> {
+    let target = context.metadata.get_bucket(bucket).await?;
+    if !target.has_policy {
+        return Ok(false);
+    }
+    let document = context.metadata.get_subresource(bucket, Subresource::Policy).await?;
+    let Some(document) = document else { return Ok(false) };
+    let policy = Policy::parse(&document, bucket.as_str());
+    let policy = policy.map_err(|error| Error::Internal { reason: format!("a bucket's policy: {error}") })?;
+    let now = context.env.wall_clock_ms();
+    let (number, canonical) = (target.owner.number().to_owned(), target.owner.0.clone());
+    Ok(policy.denies_delivery(&Delivery {
+        service: Service::S3,
+        account: &Account { number, canonical },
+        source: source.as_str(),
+        target: bucket.as_str(),
+        key,
+        time: xml_date(Timestamp(now)).as_str(),
+        epoch_seconds: now.div_euclid(1000),
+    }))
 }
 
 /// Writes a file under this worker's lease, which its commit checks.
