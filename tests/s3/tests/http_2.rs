@@ -7,8 +7,9 @@ use futures_util::future::join_all;
 use harness::{Certificate, Client, Prepared, Server, content};
 use http::Method;
 use http_body_util::{BodyExt, Full};
-use hyper::client::conn::http2::SendRequest;
+use hyper::{body::Incoming, client::conn::http2::SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use rusqlite::Connection as Database;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
@@ -57,6 +58,17 @@ async fn handshake(client: &Client, certificate: &Certificate) -> SendRequest<Fu
 
 /// Status, headers and body of the answer to what was prepared and signed for HTTP/1.1.
 async fn send(sender: &SendRequest<Full<Bytes>>, prepared: &Prepared) -> http::Response<Bytes> {
+    whole(begin(sender, prepared).await).await
+}
+
+/// An answer whose head has come, with all of its body.
+async fn whole(answer: http::Response<Incoming>) -> http::Response<Bytes> {
+    let (parts, body) = answer.into_parts();
+    http::Response::from_parts(parts, body.collect().await.expect("all of it").to_bytes())
+}
+
+/// The same as soon as its head has come.
+async fn begin(sender: &SendRequest<Full<Bytes>>, prepared: &Prepared) -> http::Response<Incoming> {
     let host = prepared.headers.iter().find(|(name, _)| name == "host").expect("a host");
     let host = std::str::from_utf8(&host.1).expect("a host is text");
     let mut request = http::Request::builder()
@@ -70,8 +82,7 @@ async fn send(sender: &SendRequest<Full<Bytes>>, prepared: &Prepared) -> http::R
     let request = request.body(Full::new(Bytes::from(prepared.body.clone()))).expect("a request");
     let mut sender = sender.clone();
     sender.ready().await.expect("the connection is open");
-    let (parts, body) = sender.send_request(request).await.expect("an answer").into_parts();
-    http::Response::from_parts(parts, body.collect().await.expect("all of it").to_bytes())
+    sender.send_request(request).await.expect("an answer")
 }
 
 #[test]
@@ -161,6 +172,39 @@ fn many_requests_share_a_connection() {
             assert_same(answer.body(), data);
         }
     });
+}
+
+/// What is answered before it is known what it came to keeps nothing else on its connection waiting, and tells it at the end of its body.
+#[test]
+fn what_takes_long_is_answered_beside_others() {
+    let (server, client, certificate) = start();
+    let bucket = client.bucket();
+    bucket.put("key", "content").ok();
+    let upload = bucket.upload("parts");
+    upload.put(1, "part");
+    let copy = bucket.copy(&format!("{}/key", bucket.name), "copy").prepare();
+    let failing = upload.complete(&[(1, &"0".repeat(32))]).prepare();
+    run(async {
+        let sender = handshake(&client, &certificate).await;
+        // While it is held nothing can be committed.
+        let database = Database::open(server.folder().join("0/metadata.db")).expect("the server's database");
+        database.execute_batch("BEGIN IMMEDIATE").expect("its lock");
+        let impatience = server.be_impatient();
+        let (copied, failed) = (begin(&sender, &copy).await, begin(&sender, &failing).await);
+        drop(impatience);
+        assert_eq!(send(&sender, &bucket.get("key").prepare()).await.body(), "content");
+        drop(database);
+        for (answer, expected) in [(copied, "<CopyObjectResult"), (failed, "<Code>InvalidPart</Code>")] {
+            assert_eq!(answer.status(), 200);
+            assert_eq!(answer.headers()["content-type"], "application/xml");
+            assert!(!answer.headers().contains_key("content-length"), "{:?}", answer.headers());
+            let answer = whole(answer).await;
+            let text = String::from_utf8_lossy(answer.body());
+            let document = text.split_once("?>").expect("a declaration").1;
+            assert!(document.trim_start().starts_with('<') && document.contains(expected), "{text}");
+        }
+    });
+    assert_same(&bucket.get("copy").ok().body, b"content");
 }
 
 #[test]

@@ -427,6 +427,14 @@ fn nothing_is_published_without_a_configuration() {
     bucket.put("index.html", "content").ok();
     let name = format!("{}.{DOMAIN}", bucket.name);
     assert_page(&server.visitor(&name).get("/index.html"), 404, "NoSuchWebsiteConfiguration", &[]);
+    // Nor by a policy alone, nor by a configuration alone, by which nobody gets it from S3 either, by whichever name.
+    set(&bucket, &[&allow("s3:GetObject")]);
+    assert_page(&server.visitor(&name).get("/index.html"), 404, "NoSuchWebsiteConfiguration", &[]);
+    bucket.request(Method::DELETE).raw_query("policy").send().expect(204);
+    configure(&bucket, INDEX);
+    assert_page(&server.visitor(&name).get("/index.html"), 403, "AccessDenied", &[]);
+    bucket.get("index.html").anonymous().refused(403, "AccessDenied");
+    bucket.get("index.html").anonymous().host(&name).refused(403, "AccessDenied");
     publish(&bucket, INDEX);
     server.visitor(&name).get("/index.html").expect(200);
     // A visitor who stays is told to leave when the server stops.
