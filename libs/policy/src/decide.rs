@@ -269,7 +269,13 @@ impl All {
         match (leaves(self.boundary) || is_unbounded, leaves(self.session) || is_left_to_session) {
             (false, _) => Decision::NotAllowed(Kind::Boundary),
             (_, false) => Decision::NotAllowed(Kind::Session),
-            (true, true) => by,
+            // Whoever may do everything but for its session is let through by what that says.
+            (true, true) => match (by, self.session) {
+                (Decision::AllowedOtherwise(Otherwise::Owner), Some(Said::Allowed(_))) => {
+                    Decision::Allowed(Kind::Session)
+                }
+                _ => by,
+            },
         }
     }
 }

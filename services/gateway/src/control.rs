@@ -2,9 +2,11 @@
 //! by the header that names the account, whatever the host: clients put the account's id in front of that. Amazon S3 API Reference,
 //! "Amazon S3 Control", the pages PutPublicAccessBlock, GetPublicAccessBlock and DeletePublicAccessBlock.
 
+use std::convert::Infallible;
+
 use axum::body::Body;
 use http::{HeaderValue, StatusCode, header::CONTENT_TYPE, request::Parts};
-use metadata_api::{ChangeIdentities, IdentitiesChanged, IdentityKind, IdentityRecord};
+use metadata_api::{IdentityKind, IdentityRecord};
 use s3_wire::{
     ErrorCode, Operation, S3Error,
     address::{Address, Style},
@@ -15,15 +17,12 @@ use sigv4::RequestView;
 
 use crate::{
     Gateway,
-    auth::{ACCOUNT_NUMBER, authenticate, authorize_account, block_in, root_account},
-    identity::{BlockOfAccount, Directory, PUBLIC_ACCESS_BLOCK},
+    auth::{ACCOUNT_NUMBER, authenticate, authorize_account, block_in},
+    identity::{BlockOfAccount, Directory, PUBLIC_ACCESS_BLOCK, Plan, Unchanged, change},
     output::{self, empty},
     payload::ObjectBody,
     request::{EarlyHeaders, Request, RequestId, Response, Target, id, peer, tls},
 };
-
-/// How often a change is made anew when others change the account meanwhile.
-const ATTEMPTS: usize = 16;
 
 /// Whether a request is one of the calls.
 pub(crate) fn is_call(parts: &Parts) -> bool {
@@ -63,44 +62,34 @@ pub(crate) async fn answer(
     // Act.
     match call.operation {
         Operation::GetPublicAccessBlock => {
-            let block = block_in(&*directory(gateway, &request).await?)?;
+            let directory = gateway.identities.read(&*gateway.metadata).await;
+            let block = block_in(&*directory.map_err(|error| request.metadata_error(error))?)?;
             let missing = || S3Error::new(ErrorCode::NoSuchPublicAccessBlockConfiguration);
             Ok(output::xml(xml::public_access_block(block.ok_or_else(missing)?)))
         }
         Operation::PutPublicAccessBlock => {
             let body = ObjectBody::open(gateway, &request, body, None, ACCESS_BODY_MAX as u64)?;
             let block = parse_public_access_block(&body.collect().await?)?;
-            let document = serde_json::to_vec(&BlockOfAccount::from(block));
+            let document = serde_json::to_vec(&BlockOfAccount(block));
             set(gateway, &request, Some(document.map_err(|_| S3Error::new(ErrorCode::InternalError))?)).await
         }
         _ => set(gateway, &request, None).await,
     }
 }
 
-async fn directory(gateway: &Gateway, request: &Request) -> Result<std::sync::Arc<Directory>, S3Error> {
-    gateway.identities.read(&*gateway.metadata).await.map_err(|error| request.metadata_error(error))
-}
-
 async fn set(gateway: &Gateway, request: &Request, document: Option<Vec<u8>>) -> Result<Response, S3Error> {
-    let failed = || S3Error::new(ErrorCode::InternalError);
-    for _ in 0..ATTEMPTS {
-        let directory = directory(gateway, request).await?;
-        let change = IdentityRecord {
-            kind: IdentityKind::Account,
-            name: PUBLIC_ACCESS_BLOCK.to_owned(),
-            document: document.clone().map(Into::into),
-        };
-        directory.check_changes(std::slice::from_ref(&change)).map_err(|_| failed())?;
-        let (account, expected) = (root_account(), directory.position());
-        let change = ChangeIdentities { account, expected, changes: vec![change], secret_for: None };
-        let changed = gateway.metadata.change_identities(change).await;
-        match changed.map_err(|error| request.metadata_error(error))? {
-            IdentitiesChanged::Done { .. } => return Ok(empty(StatusCode::OK)),
-            IdentitiesChanged::Outdated => {}
-            IdentitiesChanged::Unsealed => return Err(failed()),
-        }
+    let (kind, name) = (IdentityKind::Account, PUBLIC_ACCESS_BLOCK.to_owned());
+    let record = IdentityRecord { kind, name, document: document.map(Into::into) };
+    let plan = |_: &Directory| {
+        Ok::<_, Infallible>(Plan { result: (), changes: vec![record.clone()], secret_for: None })
+    };
+    match change(gateway, plan).await {
+        Ok(((), _)) => Ok(empty(StatusCode::OK)),
+        Err(Unchanged::TooBusy) => Err(S3Error::new(ErrorCode::OperationAborted)),
+        Err(Unchanged::Failed(error)) => Err(request.metadata_error(error)),
+        Err(Unchanged::Unread | Unchanged::Unsealed) => Err(S3Error::new(ErrorCode::InternalError)),
+        Err(Unchanged::Refused(never)) => match never {},
     }
-    Err(S3Error::new(ErrorCode::OperationAborted))
 }
 
 /// The answer to a call that was refused, in the form that this API has.

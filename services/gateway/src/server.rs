@@ -323,7 +323,11 @@ async fn answer_seen(
 
 /// Answers a call of IAM or STS. They are not made by browsers from other origins, nor to buckets that are logged.
 async fn answer_call(gateway: &Gateway, mut parts: Parts, mut body: Body, id: RequestId) -> Response {
-    let mut response = iam::answer(gateway, &mut parts, &mut body, id).await;
+    let response = iam::answer(gateway, &mut parts, &mut body, id).await;
+    end_call(gateway, response, body, id).await
+}
+
+async fn end_call(gateway: &Gateway, mut response: Response, mut body: Body, id: RequestId) -> Response {
     if !body.is_end_stream() {
         drain(gateway, &mut body).await;
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
@@ -341,16 +345,10 @@ async fn answer_control(gateway: &Gateway, mut parts: Parts, mut body: Body, id:
         Err(error) => Err(error),
     };
     let mut response = answered.unwrap_or_else(|error| control::error_response(&error, id, gateway));
-    if !body.is_end_stream() {
-        drain(gateway, &mut body).await;
-        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-    }
     if is_framed {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
-    decorate(response.headers_mut(), gateway, id);
-    tracing::debug!(request_id = %id, status = response.status().as_u16(), "answered a call");
-    response
+    end_call(gateway, response, body, id).await
 }
 
 fn names_bucket(gateway: &Gateway, parts: &Parts) -> bool {

@@ -196,7 +196,24 @@ fn federated_users_are_told_by_their_own_name() {
         of.map(|line| line["resource"].as_str()).nth(at).flatten()
     };
     assert_eq!(resource(2), Some(his.as_str()));
-    assert_eq!(of(&lines, "s3:GetObject"), [("allowed", "root user", his.as_str())]);
+    // It is his session that lets him, within what the root user may.
+    assert_eq!(of(&lines, "s3:GetObject"), [("allowed", "session policy", his.as_str())]);
     assert_eq!(of(&lines, "s3:DeleteObject"), [("denied", "session policy", his.as_str())]);
     assert_eq!(of(&lines, "sts:GetSessionToken"), [("refused", "AccessDenied", his.as_str())]);
+}
+
+/// What is refused because of its tags is refused by the right to give them.
+#[test]
+fn session_tags_are_told_by_their_own_action() {
+    let (mut server, path) = start();
+    let root = server.client();
+    let ann = user(root, "ann");
+    let allow = r#"{"Statement": {"Effect": "Allow", "Action": "sts:GetFederationToken", "Resource": "*"}}"#;
+    iam(root, "PutUserPolicy", &[("UserName", "ann"), ("PolicyName", "p"), ("PolicyDocument", allow)]);
+    let tagged = [("Name", "hers"), ("Tags.member.1.Key", "team"), ("Tags.member.1.Value", "red")];
+    ann.call("sts", "GetFederationToken", &tagged).refused_call(403, "AccessDenied");
+    let (text, lines) = lines(&mut server, &path);
+    let ann = format!("arn:aws:iam::{ACCOUNT}:user/ann");
+    assert_eq!(of(&lines, "sts:TagSession"), [("denied", "identity-based policy", ann.as_str())], "{text}");
+    assert_eq!(of(&lines, "sts:GetFederationToken"), [], "{text}");
 }

@@ -7,7 +7,10 @@ use policy::{Decision, Malformed};
 use s3_wire::S3Error;
 
 use super::Service;
-use crate::auth::{ACCOUNT_NUMBER, Authenticated, Refused, User, reason};
+use crate::{
+    auth::{ACCOUNT_NUMBER, Authenticated, Refused, User, reason},
+    identity::Unchanged,
+};
 
 /// A refusal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,8 +18,8 @@ pub(crate) struct IamError {
     pub(crate) status: StatusCode,
     pub(crate) code: &'static str,
     pub(crate) message: String,
-    /// What was decided, if it was refused by that.
-    pub(crate) why: Option<Decision>,
+    /// What was decided, if it was refused by that, and on which action.
+    pub(crate) why: Option<(&'static str, Decision)>,
 }
 
 impl IamError {
@@ -84,13 +87,18 @@ impl IamError {
         Self::new(StatusCode::FORBIDDEN, "SignatureDoesNotMatch", message)
     }
 
-    pub(super) fn denied(authenticated: &Authenticated, action: &str, resource: &str, why: Decision) -> Self {
+    pub(super) fn denied(
+        authenticated: &Authenticated,
+        action: &'static str,
+        resource: &str,
+        why: Decision,
+    ) -> Self {
         let user =
             authenticated.user().map_or_else(|| format!("arn:aws:iam::{ACCOUNT_NUMBER}:root"), User::arn);
         let reason = reason(action, why);
         let message =
             format!("User: {user} is not authorized to perform: {action} on resource: {resource} {reason}");
-        Self { why: Some(why), ..Self::new(StatusCode::FORBIDDEN, "AccessDenied", message) }
+        Self { why: Some((action, why)), ..Self::new(StatusCode::FORBIDDEN, "AccessDenied", message) }
     }
 
     /// What nobody can be allowed.
@@ -193,6 +201,18 @@ impl IamError {
                 }
                 error => Self::new(StatusCode::BAD_REQUEST, "IncompleteSignature", error.to_string()),
             },
+        }
+    }
+}
+
+impl From<Unchanged<IamError>> for IamError {
+    fn from(why: Unchanged<IamError>) -> Self {
+        match why {
+            Unchanged::Refused(error) => error,
+            Unchanged::Unread => Self::unread(),
+            Unchanged::Unsealed => Self::unsealed(),
+            Unchanged::TooBusy => Self::too_busy(),
+            Unchanged::Failed(error) => Self::from_metadata(error),
         }
     }
 }

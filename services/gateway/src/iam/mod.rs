@@ -24,7 +24,7 @@ use std::net::IpAddr;
 use axum::body::Body;
 use http::{HeaderMap, HeaderValue, Method, header, request::Parts};
 use http_body_util::BodyExt;
-use metadata_api::{ChangeIdentities, IdentitiesChanged, IdentityKind, IdentityRecord};
+use metadata_api::{IdentityKind, IdentityRecord};
 use s3_wire::query::Query;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -38,8 +38,8 @@ use self::{
 };
 use crate::{
     Gateway,
-    auth::{ACCOUNT_NUMBER, Allowed, Authenticated, authenticate_call, authorize_call, root_account},
-    identity::{Directory, Holder},
+    auth::{ACCOUNT_NUMBER, Allowed, Authenticated, authenticate_call, authorize_call},
+    identity::{self, Directory, Holder, change},
     payload::IDLE_MAX,
     request::{RequestId, Response, id, peer},
 };
@@ -48,9 +48,6 @@ pub(crate) use answer::error_response;
 
 /// Most bytes of a form. A document of 6,144 characters has three times as many when they are all escaped.
 const FORM_BYTES_MAX: usize = 128 << 10;
-
-/// How often a call is decided on anew when others change the account meanwhile.
-const ATTEMPTS: usize = 16;
 
 /// The region that signatures for IAM are made for, wherever the endpoint is. Source: AWS General Reference, "AWS Identity
 /// and Access Management endpoints and quotas".
@@ -116,12 +113,7 @@ fn new_id(gateway: &Gateway, prefix: &str) -> String {
 }
 
 /// What a call comes to: the answer, and what has to be changed for it.
-struct Plan {
-    result: Xml,
-    changes: Vec<IdentityRecord>,
-    /// An access key that gets a secret, which is told in the answer.
-    secret_for: Option<String>,
-}
+type Plan = identity::Plan<Xml>;
 
 impl Plan {
     fn answer(result: Xml) -> Self {
@@ -277,14 +269,13 @@ async fn carry_out(
     };
 
     let mut allowed = Allowed::default();
-    for _ in 0..ATTEMPTS {
-        let directory = gateway.identities.read(&*gateway.metadata).await.map_err(IamError::from_metadata)?;
+    let plan = |directory: &Directory| {
         let is_readable = directory.check_readable().is_ok();
         if !is_readable && authenticated.user().is_some() {
             return Err(IamError::internal());
         }
         let now = Timestamp(gateway.env.wall_clock_ms());
-        let (directory, parameters, authenticated) = (&*directory, &parameters, &authenticated);
+        let (parameters, authenticated) = (&parameters, &authenticated);
         let context = Context { gateway, directory, parameters, authenticated, now };
 
         // Authorise.
@@ -304,26 +295,13 @@ async fn carry_out(
         }
 
         // Act.
-        let Plan { mut result, changes, secret_for } = handler(&context)?;
-        if changes.is_empty() {
-            return Ok((name, result));
-        }
-        // The root user is asked by no policy, so that it can mend what cannot be read.
-        directory.check_changes(&changes).map_err(|_| IamError::unread())?;
-        let expected = directory.position();
-        let request = ChangeIdentities { account: root_account(), expected, changes, secret_for };
-        match gateway.metadata.change_identities(request).await.map_err(IamError::from_metadata)? {
-            IdentitiesChanged::Done { secret } => {
-                if let Some(secret) = secret {
-                    result.fill_secret(secret.expose());
-                }
-                return Ok((name, result));
-            }
-            IdentitiesChanged::Outdated => {}
-            IdentitiesChanged::Unsealed => return Err(IamError::unsealed()),
-        }
+        handler(&context)
+    };
+    let (mut result, secret) = change(gateway, plan).await?;
+    if let Some(secret) = secret {
+        result.fill_secret(secret.expose());
     }
-    Err(IamError::too_busy())
+    Ok((name, result))
 }
 
 const PERMISSIONS_BOUNDARY: &str = "iam:PermissionsBoundary";

@@ -89,12 +89,13 @@ fn note(asked: &Asked<'_>, action: &str, peer: Option<IpAddr>, done: &Result<(De
         GET_FEDERATION_TOKEN => asked.parameters.get("Name").map(federated_arn),
         _ => None,
     };
-    let of = (action, Resource::Other(resource.as_deref().unwrap_or("*")));
+    let of = |action| (action, Resource::Other(resource.as_deref().unwrap_or("*")));
     let decisions = &asked.gateway.decisions;
     match done {
-        Ok((decision, _)) => decisions.note(&asker, of, *decision),
-        Err(IamError { why: Some(decision), .. }) => decisions.note(&asker, of, *decision),
-        Err(error) => decisions.audit_line(&asker, of, "refused", error.code),
+        Ok((decision, _)) => decisions.note(&asker, of(action), *decision),
+        // Which may be the right to give tags.
+        Err(IamError { why: Some((action, decision)), .. }) => decisions.note(&asker, of(action), *decision),
+        Err(error) => decisions.audit_line(&asker, of(action), "refused", error.code),
     }
 }
 

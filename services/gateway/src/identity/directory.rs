@@ -131,36 +131,17 @@ pub(crate) const PUBLIC_ACCESS_BLOCK: &str = "public-access-block";
 
 /// What the account shuts out of public access to its buckets.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct BlockOfAccount {
+#[serde(transparent)]
+pub(crate) struct BlockOfAccount(#[serde(with = "BlockFields")] pub(crate) PublicAccessBlock);
+
+/// How it is stored.
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "PublicAccessBlock", deny_unknown_fields)]
+struct BlockFields {
     block_public_acls: bool,
     ignore_public_acls: bool,
     block_public_policy: bool,
     restrict_public_buckets: bool,
-}
-
-impl From<PublicAccessBlock> for BlockOfAccount {
-    fn from(block: PublicAccessBlock) -> Self {
-        let PublicAccessBlock {
-            block_public_acls,
-            ignore_public_acls,
-            block_public_policy,
-            restrict_public_buckets,
-        } = block;
-        Self { block_public_acls, ignore_public_acls, block_public_policy, restrict_public_buckets }
-    }
-}
-
-impl From<&BlockOfAccount> for PublicAccessBlock {
-    fn from(block: &BlockOfAccount) -> Self {
-        let BlockOfAccount {
-            block_public_acls,
-            ignore_public_acls,
-            block_public_policy,
-            restrict_public_buckets,
-        } = *block;
-        Self { block_public_acls, ignore_public_acls, block_public_policy, restrict_public_buckets }
-    }
 }
 
 /// A policy that users and groups can have in common.
@@ -340,7 +321,7 @@ impl Directory {
     pub(crate) fn public_access_block(&self) -> Result<Option<PublicAccessBlock>, Unreadable> {
         match self.unreadable.keys().any(|(kind, _)| *kind == IdentityKind::Account) {
             true => Err(Unreadable),
-            false => Ok(self.blocks.get(PUBLIC_ACCESS_BLOCK).map(|block| (&**block).into())),
+            false => Ok(self.blocks.get(PUBLIC_ACCESS_BLOCK).map(|block| block.0)),
         }
     }
 

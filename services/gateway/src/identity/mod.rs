@@ -6,6 +6,7 @@
 //!
 //! Invariant: nothing is decided by what was read before the request began.
 
+mod change;
 mod directory;
 mod session;
 mod sharing;
@@ -27,6 +28,7 @@ use types::Timestamp;
 use self::sharing::Sharing;
 use crate::auth::root_account;
 
+pub(crate) use change::{Plan, Unchanged, change};
 pub(crate) use directory::{
     AccessKey, BlockOfAccount, Directory, Holder, ManagedPolicy, PUBLIC_ACCESS_BLOCK, PolicyVersion, Status,
     Terms, built_in_policies, entry_name,
