@@ -137,6 +137,37 @@ fn entries_fail_by_themselves() {
     assert_eq!(bucket.keys(), ["guarded", "kept"]);
 }
 
+/// The conditions of an entry hold together: its tag, its size and its time.
+#[test]
+fn entries_are_deleted_only_as_they_were_seen() {
+    let server = Server::start();
+    let bucket = server.bucket();
+    bucket.put("key", "content").ok();
+    let listed = bucket.list().ok().xml();
+    let (modified, etag) = (listed.get("Contents/LastModified"), listed.get("Contents/ETag"));
+    let entry = |inner: &str| format!("<Delete><Object><Key>key</Key>{inner}</Object></Delete>");
+    let seen = |etag: &str, size: &str, modified: &str| {
+        let etag = etag.replace('"', "&quot;");
+        entry(&format!(
+            "<ETag>{etag}</ETag><Size>{size}</Size><LastModifiedTime>{modified}</LastModifiedTime>"
+        ))
+    };
+    for document in [
+        seen("\"0123456789abcdef0123456789abcdef\"", "7", modified),
+        seen(etag, "8", modified),
+        seen(etag, "7", "2019-01-01T00:00:00.000Z"),
+        entry("<Size>8</Size>"),
+        entry("<LastModifiedTime>2019-01-01T00:00:00.000Z</LastModifiedTime>"),
+    ] {
+        let result = bucket.delete_objects(&document).ok().xml();
+        assert_eq!(result.all("Error/Code"), ["PreconditionFailed"], "{document}");
+        assert_content(&bucket, "key", b"content");
+    }
+    let result = bucket.delete_objects(&seen(etag, "7", modified)).ok().xml();
+    assert_eq!(deleted(&result), ["key"]);
+    assert!(bucket.keys().is_empty());
+}
+
 #[test]
 fn a_thousand_keys_are_the_most() {
     let server = Server::start();
