@@ -21,10 +21,11 @@ const OF_THE_SIGNATURE: [&str; 8] = [
 /// Headers that begin like the value of a checksum and are none.
 const NOT_CHECKSUMS: [&str; 3] = ["x-amz-checksum-algorithm", "x-amz-checksum-mode", "x-amz-checksum-type"];
 
-/// Whether it is the value of a checksum. S3 heeds these in headers alone: in a query they are of nothing, signed by an
-/// SDK that did not know yet what would be sent (aws/aws-sdk-go-v2#2610; the AWS SDK for JavaScript does so by default).
+/// Whether it is the value of a checksum, or says whose that is. S3 heeds these in headers alone: in a query they are of nothing, signed
+/// by an SDK that did not know yet what would be sent (aws/aws-sdk-go-v2#2610; the AWS SDK for JavaScript does so by default).
 fn is_checksum(name: &str) -> bool {
-    name.starts_with("x-amz-checksum-") && !NOT_CHECKSUMS.contains(&name)
+    name == "x-amz-sdk-checksum-algorithm"
+        || name.starts_with("x-amz-checksum-") && !NOT_CHECKSUMS.contains(&name)
 }
 
 /// Puts the hoisted headers of a presigned request back, once its signature has been verified. A header that was sent
@@ -71,9 +72,10 @@ mod tests {
     #[test]
     fn a_checksum_in_the_query_is_none_of_the_body() {
         let headers = restored(
-            "X-Amz-Signature=0&x-amz-checksum-crc32=AAAAAA%3D%3D&x-amz-checksum-mode=ENABLED&x-amz-checksum-algorithm=CRC32",
+            "X-Amz-Signature=0&x-amz-checksum-crc32=AAAAAA%3D%3D&x-amz-sdk-checksum-algorithm=CRC32&x-amz-checksum-mode=ENABLED&x-amz-checksum-algorithm=CRC32",
         );
         assert!(!headers.contains_key("x-amz-checksum-crc32"));
+        assert!(!headers.contains_key("x-amz-sdk-checksum-algorithm"));
         assert_eq!(headers["x-amz-checksum-mode"], "ENABLED");
         assert_eq!(headers["x-amz-checksum-algorithm"], "CRC32");
     }

@@ -40,12 +40,10 @@ type Handling = Pin<Box<dyn Future<Output = (Result<Response, S3Error>, Body)> +
 
 /// Whether an operation's answer is a document that may begin before the operation has ended.
 pub(crate) fn may_take_long(operation: Operation) -> bool {
-    is_copy(operation) || operation == Operation::CompleteMultipartUpload
-}
-
-/// Copies have no body that they wait for.
-fn is_copy(operation: Operation) -> bool {
-    matches!(operation, Operation::CopyObject | Operation::UploadPartCopy)
+    matches!(
+        operation,
+        Operation::CopyObject | Operation::UploadPartCopy | Operation::CompleteMultipartUpload
+    )
 }
 
 /// What a request came to whose answer began before that was known; goes with the answer.
@@ -73,7 +71,7 @@ pub(crate) async fn dispatch_patiently(
     permit: Permit,
 ) -> (Result<Response, S3Error>, Body) {
     let (end, read) = oneshot::channel();
-    let end = Some(end).filter(|_| !is_copy(permit.operation()) && !body.is_end_stream());
+    let end = Some(end).filter(|_| !body.is_end_stream());
     let mut body = Body::new(Watched { body, end });
     let request: Arc<Request> = Arc::from(request);
     let late = Late { gateway: gateway.clone(), request: request.clone(), outcome: LateOutcome::default() };

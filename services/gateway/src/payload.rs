@@ -5,7 +5,7 @@
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody as _};
 use bytes::Bytes;
 use checksum::{AlgorithmSet, ObjectDigests, ObjectHasher, Wanted, format_content_md5};
 use env::Env;
@@ -39,6 +39,9 @@ const REST_MAX: Duration = Duration::from_secs(2);
 
 /// How long is waited for a body before its pace is looked at.
 const PACE_WINDOW: Duration = Duration::from_secs(60);
+
+/// Most bytes of a body that means nothing and is read all the same.
+const UNUSED_LENGTH_MAX: u64 = 64 << 10;
 
 /// How long a document may take: it is a few MiB at most.
 const DOCUMENT_TIME_MAX: Duration = Duration::from_secs(60);
@@ -259,15 +262,25 @@ impl<'a> ObjectBody<'a> {
         length_max: u64,
     ) -> Result<Self, S3Error> {
         let payload = request.authenticated.payload();
-        let headers = &request.headers;
-        let length = if payload.is_streaming() {
-            decoded_content_length(headers)?.ok_or_else(|| S3Error::new(ErrorCode::MissingContentLength))?
-        } else {
-            content_length(headers).ok_or_else(|| S3Error::new(ErrorCode::MissingContentLength))?
-        };
+        let length =
+            announced_length(request)?.ok_or_else(|| S3Error::new(ErrorCode::MissingContentLength))?;
         check_length(length, length_max)?;
         let frame = framing(payload).map_or(Frame::None, |framing| Frame::Chunked(Decoder::new(framing)));
         Self::new(gateway, request, body, checksum, keep, frame, Length::Announced(length))
+    }
+
+    /// A body of this length that means nothing.
+    fn open_unused(
+        gateway: &Gateway,
+        request: &Request,
+        body: &'a mut Body,
+        length: u64,
+    ) -> Result<Self, S3Error> {
+        check_length(length, UNUSED_LENGTH_MAX)?;
+        let framing = framing(request.authenticated.payload());
+        let frame = framing.map_or(Frame::None, |framing| Frame::Chunked(Decoder::new(framing)));
+        let checksum = request_checksum(&request.headers)?;
+        Self::new(gateway, request, body, checksum, None, frame, Length::Announced(length))
     }
 
     /// The file of a form whose fields have been read and stand in the request as headers: what is left of its body
@@ -301,7 +314,7 @@ impl<'a> ObjectBody<'a> {
         match checksum {
             Some(RequestChecksum::Header(value)) => announced.checksum = Some(value),
             Some(RequestChecksum::Trailer(algorithm)) => announced.trailer = Some(algorithm),
-            Some(RequestChecksum::Named(_)) | None => {}
+            None => {}
         }
         if announced.trailer.is_some() && !payload.is_streaming() {
             return Err(S3Error::invalid_request(
@@ -591,6 +604,31 @@ fn take_trailer(announced: &mut Announced, headers: &[(String, String)]) -> Resu
 /// `Content-Length`; the HTTP library has refused requests with a malformed or second one.
 pub(crate) fn content_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(http::header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// How long the content of a body is, as the head says.
+fn announced_length(request: &Request) -> Result<Option<u64>, S3Error> {
+    match request.authenticated.payload().is_streaming() {
+        true => decoded_content_length(&request.headers),
+        false => Ok(content_length(&request.headers)),
+    }
+}
+
+/// Reads a body that means nothing to the request, which as a rule has none. What is said of it has to hold all the same.
+pub(crate) async fn prove_unused(
+    gateway: &Gateway,
+    request: &Request,
+    body: &mut Body,
+) -> Result<(), S3Error> {
+    let is_spoken_of =
+        content_md5(&request.headers)?.is_some() || request_checksum(&request.headers)?.is_some();
+    let is_empty = body.is_end_stream();
+    if is_empty && !is_spoken_of {
+        return Ok(());
+    }
+    let length = announced_length(request)?.or(is_empty.then_some(0));
+    let length = length.ok_or_else(|| S3Error::new(ErrorCode::MissingContentLength))?;
+    ObjectBody::open_unused(gateway, request, body, length)?.collect().await.map(drop)
 }
 
 pub(crate) fn check_length(length: u64, most: u64) -> Result<(), S3Error> {

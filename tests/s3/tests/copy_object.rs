@@ -1,6 +1,6 @@
 //! CopyObject. Conditions on the destination are in `conditional_writes.rs`.
 
-use harness::{Server, checksum_of, content, md5_hex};
+use harness::{Request, Server, checksum_of, content, md5_base64, md5_hex};
 use types::ChecksumAlgorithm;
 
 use crate::support::{PART_SIZE_MIN, assert_absent, assert_content, assert_same};
@@ -270,6 +270,33 @@ fn another_checksum_can_be_asked_for() {
         assert_eq!(read.get(algorithm.header_name()), expected);
     }
     bucket.copy(&source, "copy").header("x-amz-checksum-algorithm", "MD4").refused(400, "InvalidRequest");
+}
+
+/// A copy has no use for a body. What is said of one that comes holds all the same.
+#[test]
+fn a_body_that_means_nothing_is_as_it_is_said_to_be() {
+    let server = Server::start();
+    let bucket = server.bucket();
+    let etag = bucket.put("key", "content").ok().etag().to_owned();
+    let upload = bucket.upload("parts");
+    let source = format!("{}/key", bucket.name);
+    let copies: [&dyn Fn() -> Request; 2] = [&|| bucket.copy(&source, "copy"), &|| upload.copy(1, &source)];
+    for copy in copies {
+        for (wrong, code) in [
+            (copy().body("body").header("content-md5", md5_base64(b"other")), "BadDigest"),
+            (copy().header("content-md5", md5_base64(b"other")), "BadDigest"),
+            (copy().header("content-md5", "nonsense"), "InvalidDigest"),
+            (copy().body("body").header("x-amz-checksum-crc32", "AAAAAA=="), "BadDigest"),
+            (copy().body("body").sha256_of(b"other"), "XAmzContentSHA256Mismatch"),
+            (copy().body(vec![b'x'; 70_000]), "EntityTooLarge"),
+        ] {
+            wrong.refused(400, code);
+        }
+        let right = copy().body("body").header("content-md5", md5_base64(b"body"));
+        assert_eq!(right.ok().xml().get("ETag"), etag);
+        let empty = copy().header("x-amz-checksum-crc32", "AAAAAA==").header("content-md5", md5_base64(b""));
+        assert_eq!(empty.ok().xml().get("ETag"), etag);
+    }
 }
 
 #[test]

@@ -126,6 +126,33 @@ fn what_is_no_tag_set_changes_nothing() {
 }
 
 /// Who decides when a body ends does not decide which object its right is about.
+/// Whoever waits to be told to send a document is not told so for a key that is not there.
+#[test]
+fn a_document_for_what_is_not_there_is_not_asked_for() {
+    let server = Server::start();
+    let bucket = server.bucket();
+    bucket.put("key", "content").ok();
+    let document = tagging_document(&[("a", "1")]);
+    for (key, subresource) in
+        [("key", "tagging"), ("missing", "tagging"), ("missing", "acl"), ("missing", "encryption")]
+    {
+        let put = bucket.object(Method::PUT, key).raw_query(subresource).body(document.clone());
+        let prepared = put.unsigned_header("expect", "100-continue").prepare();
+        let mut connection = server.client().connect();
+        connection.send(&prepared.head());
+        if key == "key" {
+            assert_eq!(connection.receive_interim(), 100);
+            connection.send(&prepared.body);
+            prepared.receive(&mut connection).expect(200);
+            continue;
+        }
+        let answer = prepared.receive(&mut connection);
+        assert!(answer.interim.is_empty(), "{subresource}: {answer:?}");
+        answer.expect_error(404, "NoSuchKey");
+    }
+    assert_eq!(tags(tagging(&bucket, Method::GET, "key")), "a=1");
+}
+
 #[test]
 fn a_right_by_tags_is_of_the_object_that_is_tagged() {
     let server = Server::start();

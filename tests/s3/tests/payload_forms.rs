@@ -4,9 +4,13 @@
 //! integrity".
 
 use harness::{Request, Server, checksum_of, content, md5_base64, md5_hex};
+use http::Method;
 use types::ChecksumAlgorithm;
 
-use crate::support::{assert_absent, assert_content, race};
+use crate::{
+    bucket_policy,
+    support::{assert_absent, assert_content, race},
+};
 
 /// The content whose checksums are published with every algorithm.
 const CHECK: &[u8] = b"123456789";
@@ -164,8 +168,6 @@ fn checksums_in_headers_and_trailers_are_kept_and_shown() {
                 .put("key", CHECK)
                 .header(header, value)
                 .header("x-amz-sdk-checksum-algorithm", algorithm.name()),
-            // Named without a value: computed here.
-            bucket.put("key", CHECK).header("x-amz-sdk-checksum-algorithm", algorithm.name()),
         ];
         for put in ways {
             let stored = put.ok();
@@ -203,6 +205,94 @@ fn an_unknown_sdk_algorithm_is_ignored() {
     let bucket = server.bucket();
     let stored = bucket.put("key", CHECK).header("x-amz-sdk-checksum-algorithm", "MD4").ok();
     assert_eq!(stored.get("x-amz-checksum-crc64nvme"), "rosUhgp5mIg=");
+}
+
+/// As at S3, which wants to see what the SDK that names it has made.
+#[test]
+fn an_algorithm_without_a_checksum_is_refused() {
+    let server = Server::start();
+    let bucket = server.bucket();
+    let upload = bucket.upload("key");
+    for algorithm in ChecksumAlgorithm::ALL {
+        let delete = bucket.request(Method::POST).raw_query("delete");
+        let delete = delete.body("<Delete><Object><Key>kept</Key></Object></Delete>");
+        for request in [bucket.put("key", CHECK), upload.part(1, CHECK), delete] {
+            let error = request.header("x-amz-sdk-checksum-algorithm", algorithm.name());
+            let error = error.refused(400, "InvalidRequest");
+            let message = "x-amz-sdk-checksum-algorithm specified, but no corresponding x-amz-checksum-* or x-amz-trailer headers were found.";
+            assert_eq!(error.get("Message"), message);
+        }
+    }
+    assert_absent(&bucket, "key");
+    assert!(upload.parts().elements("Part").is_empty());
+    // Some SDKs presign it, with the checksum of nothing beside it or without any, before they know what will be sent.
+    let presigned = bucket.put("key", CHECK).query("x-amz-sdk-checksum-algorithm", "CRC32").presigned(60);
+    assert_eq!(presigned.ok().get("x-amz-checksum-crc64nvme"), "rosUhgp5mIg=");
+}
+
+/// Documents are held to whatever digest they come with, of any kind, and need none: SDKs send none, an MD5 or a checksum.
+#[test]
+fn documents_come_with_any_digest_or_with_none() {
+    const TAGGING: &str = "<Tagging><TagSet><Tag><Key>a</Key><Value>b</Value></Tag></TagSet></Tagging>";
+    let server = Server::start();
+    let bucket = server.bucket();
+    bucket.put("key", "content").ok();
+    let statement = bucket_policy::allow("s3:GetObject");
+    let policy = bucket_policy::document(&bucket, &[&statement]);
+    let documents = [
+        ("tagging", TAGGING),
+        ("versioning", "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>"),
+        ("policy", &policy),
+        (
+            "cors",
+            "<CORSConfiguration><CORSRule><AllowedOrigin>*</AllowedOrigin><AllowedMethod>GET</AllowedMethod></CORSRule></CORSConfiguration>",
+        ),
+        (
+            "lifecycle",
+            "<LifecycleConfiguration><Rule><Filter/><Status>Enabled</Status><Expiration><Days>9</Days></Expiration></Rule></LifecycleConfiguration>",
+        ),
+        (
+            "website",
+            "<WebsiteConfiguration><IndexDocument><Suffix>i</Suffix></IndexDocument></WebsiteConfiguration>",
+        ),
+        (
+            "encryption",
+            "<ServerSideEncryptionConfiguration><Rule><ApplyServerSideEncryptionByDefault><SSEAlgorithm>AES256</SSEAlgorithm></ApplyServerSideEncryptionByDefault></Rule></ServerSideEncryptionConfiguration>",
+        ),
+        ("logging", "<BucketLoggingStatus/>"),
+        (
+            "publicAccessBlock",
+            "<PublicAccessBlockConfiguration><BlockPublicAcls>true</BlockPublicAcls></PublicAccessBlockConfiguration>",
+        ),
+        (
+            "ownershipControls",
+            "<OwnershipControls><Rule><ObjectOwnership>BucketOwnerEnforced</ObjectOwnership></Rule></OwnershipControls>",
+        ),
+    ];
+    for (subresource, document) in documents {
+        let puts: [&dyn Fn() -> Request; 2] =
+            [&|| bucket.request(Method::PUT).raw_query(subresource).body(document), &|| {
+                bucket.object(Method::PUT, "key").raw_query("tagging").body(TAGGING)
+            }];
+        let (puts, document) = match subresource {
+            "tagging" => (&puts[..], TAGGING.as_bytes()),
+            _ => (&puts[..1], document.as_bytes()),
+        };
+        for put in puts {
+            let taken = |request: Request| {
+                let answer = request.send();
+                assert!(matches!(answer.status, 200 | 204), "{subresource}: {answer:?}");
+            };
+            taken(put());
+            taken(put().header("content-md5", md5_base64(document)));
+            put().header("content-md5", md5_base64(b"other")).refused(400, "BadDigest");
+            for algorithm in ChecksumAlgorithm::ALL {
+                let name = algorithm.header_name();
+                taken(put().header(name, checksum_of(algorithm, document)));
+                put().header(name, checksum_of(algorithm, b"other")).refused(400, "BadDigest");
+            }
+        }
+    }
 }
 
 #[test]

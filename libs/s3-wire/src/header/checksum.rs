@@ -16,8 +16,6 @@ pub enum RequestChecksum {
     Header(ChecksumValue),
     /// To come in the body's trailer.
     Trailer(ChecksumAlgorithm),
-    /// Nothing to compare with, but the client named an algorithm: compute and keep that one.
-    Named(ChecksumAlgorithm),
 }
 
 impl RequestChecksum {
@@ -25,7 +23,7 @@ impl RequestChecksum {
     pub fn algorithm(&self) -> ChecksumAlgorithm {
         match self {
             Self::Header(value) => value.algorithm(),
-            Self::Trailer(algorithm) | Self::Named(algorithm) => *algorithm,
+            Self::Trailer(algorithm) => *algorithm,
         }
     }
 }
@@ -38,15 +36,21 @@ const SDK_ALGORITHM: &str = "x-amz-sdk-checksum-algorithm";
 /// The checksum of a body: PutObject, UploadPart, DeleteObjects and every PUT of a configuration.
 ///
 /// An unknown `x-amz-sdk-checksum-algorithm` is ignored. Errors: `InvalidRequest` for two checksums, for a value that
-/// is not base64 of the right length, for an algorithm that is not the value's, for a trailer that is no checksum;
-/// `NotImplemented` for a checksum by an algorithm that is not built.
+/// is not base64 of the right length, for an algorithm that is not the value's, or that is named without any, for a trailer that is no
+/// checksum; `NotImplemented` for a checksum by an algorithm that is not built.
 pub fn request_checksum(headers: &HeaderMap) -> Result<Option<RequestChecksum>, S3Error> {
     let named = text(headers, SDK_ALGORITHM)?.and_then(ChecksumAlgorithm::from_name);
     let found = match (value_in_header(headers)?, announced(headers)?) {
         (Some(_), Some(_)) => return Err(only_one()),
         (Some((algorithm, text)), None) => Some(RequestChecksum::Header(value(algorithm, text)?)),
         (None, Some(algorithm)) => Some(RequestChecksum::Trailer(algorithm)),
-        (None, None) => named.map(RequestChecksum::Named),
+        // API Reference, "PutObject" and "UploadPart", the header of this name.
+        (None, None) if named.is_some() => {
+            return Err(S3Error::invalid_request(format!(
+                "{SDK_ALGORITHM} specified, but no corresponding x-amz-checksum-* or x-amz-trailer headers were found."
+            )));
+        }
+        (None, None) => None,
     };
     match (found, named) {
         (Some(found), Some(named)) if found.algorithm() != named => {

@@ -357,10 +357,7 @@ fn one_checksum_in_a_header_or_announced_for_the_trailer() {
         (vec![("x-amz-checksum-crc32", "y/Q5Jg=="), ("x-amz-checksum-type", "FULL_OBJECT")], Ok(Some(good))),
         (vec![("x-amz-trailer", "x-amz-checksum-crc64nvme")], Ok(Some(trailer))),
         (vec![("x-amz-trailer", " X-Amz-Checksum-Crc64nvme ,")], Ok(Some(trailer))),
-        (
-            vec![("x-amz-sdk-checksum-algorithm", "SHA1")],
-            Ok(Some(RequestChecksum::Named(ChecksumAlgorithm::Sha1))),
-        ),
+        (vec![("x-amz-sdk-checksum-algorithm", "SHA1")], Err(ErrorCode::InvalidRequest)),
         (vec![("x-amz-sdk-checksum-algorithm", "MD9")], Ok(None)),
         (
             vec![("x-amz-checksum-crc32", "y/Q5Jg=="), ("x-amz-checksum-sha1", "x")],

@@ -322,7 +322,8 @@ const DIFFERENCES: &str = "
   version has for its id: the next page has what was older, also when the null version was replaced or removed meanwhile.
 - **HTTP.** Over TLS clients that offer nothing else are served by HTTP/2, which Amazon S3 does not speak. A head that is no HTTP or has too many bytes or headers is answered with 400 or 431 before it is known to be a request of S3: with neither a body
   nor `x-amz-request-id`. A head that does not come within 30 seconds ends the connection; a body that stops for 30 seconds, or that comes with less than
-  `--body-rate-min` (1 KiB a second on average over a minute), is answered with `RequestTimeout`.
+  `--body-rate-min` (1 KiB a second on average over a minute), is answered with `RequestTimeout`. A PUT or POST that has both `Content-Length` and `Transfer-Encoding` is read by the latter, and its connection is closed after the answer, as RFC 9112, section 6.3, has it.
+  Writes in transfer chunks are taken only with `x-amz-decoded-content-length`.
 ";
 
 /// A request of a route, as one line.

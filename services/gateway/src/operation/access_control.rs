@@ -71,6 +71,7 @@ pub(super) async fn put_object_acl(
     permit: &Permit,
 ) -> Result<Response, S3Error> {
     let body = ObjectBody::open(gateway, request, body, None, ACCESS_BODY_MAX as u64)?;
+    object_read::check_before_body(gateway, request).await?;
     let body = body.collect().await?;
     // A body may take long, and the key may have another object by now.
     permit.again(gateway, request).await?;

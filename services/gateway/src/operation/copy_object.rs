@@ -1,6 +1,7 @@
 //! CopyObject: a new version that names the source's chunks. Rows only, no bytes, at any size, unless the copy is to have
 //! another storage class or to be encrypted otherwise (`copy_class`). S3 API Reference, "CopyObject".
 
+use axum::body::Body;
 use checksum::{AlgorithmSet, ObjectHasher, Wanted};
 use futures_util::TryStreamExt;
 use http::{HeaderMap, HeaderName};
@@ -29,6 +30,7 @@ use crate::{
     error,
     lifecycle::set_expiration,
     output::{self, set, set_new_version_id},
+    payload::prove_unused,
     request::{Request, Response},
 };
 
@@ -38,6 +40,7 @@ const ATTEMPTS_MAX: u32 = 4;
 pub(super) async fn copy_object(
     gateway: &Gateway,
     request: &Request,
+    body: &mut Body,
     permit: &Permit,
 ) -> Result<Response, S3Error> {
     // Parse.
@@ -48,6 +51,7 @@ pub(super) async fn copy_object(
     let condition = write_condition(request)?;
     let class = writable_class(gateway, request)?;
     let algorithm = checksum_algorithm(request)?;
+    prove_unused(gateway, request, body).await?;
 
     let mut attempt = 1;
     let (found, committed, target, tags, encrypted) = loop {

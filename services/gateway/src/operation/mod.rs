@@ -103,7 +103,7 @@ pub(crate) async fn dispatch(
         Operation::GetObject => Box::pin(get_object::get_object(gateway, request, &permit)).await,
         Operation::HeadObject => Box::pin(head_object::head_object(gateway, request, &permit)).await,
         Operation::DeleteObject => Box::pin(delete_object::delete_object(gateway, request, &permit)).await,
-        Operation::CopyObject => Box::pin(copy_object::copy_object(gateway, request, &permit)).await,
+        Operation::CopyObject => Box::pin(copy_object::copy_object(gateway, request, body, &permit)).await,
         Operation::RenameObject => Box::pin(rename_object::rename_object(gateway, request, &permit)).await,
         Operation::RestoreObject => {
             Box::pin(restore_object::restore_object(gateway, request, body, &permit)).await
@@ -113,7 +113,7 @@ pub(crate) async fn dispatch(
         }
         Operation::UploadPart => Box::pin(upload_part::upload_part(gateway, request, body, &permit)).await,
         Operation::UploadPartCopy => {
-            Box::pin(upload_part_copy::upload_part_copy(gateway, request, &permit)).await
+            Box::pin(upload_part_copy::upload_part_copy(gateway, request, body, &permit)).await
         }
         Operation::CompleteMultipartUpload => {
             Box::pin(complete_multipart_upload::complete_multipart_upload(gateway, request, body, &permit))

@@ -136,6 +136,14 @@ pub(super) async fn find_asked_for(
     find(gateway, request, version_id, false).await
 }
 
+/// Refuses a change of a version that is not there before its document is sent, where the sender waits to be told to go on.
+pub(super) async fn check_before_body(gateway: &Gateway, request: &Request) -> Result<(), S3Error> {
+    match request.headers.contains_key(header::EXPECT) {
+        true => find_asked_for(gateway, request).await.map(drop),
+        false => Ok(()),
+    }
+}
+
 /// The version that a read is about; a delete marker is answered as S3 does.
 async fn find(
     gateway: &Gateway,

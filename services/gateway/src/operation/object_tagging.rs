@@ -38,6 +38,7 @@ pub(super) async fn put_object_tagging(
     permit: &Permit,
 ) -> Result<Response, S3Error> {
     let body = ObjectBody::open(gateway, request, body, None, TAGGING_BODY_MAX as u64)?;
+    object_read::check_before_body(gateway, request).await?;
     let tags = parse_tagging(&body.collect().await?, Tagged::Object)?;
     // A body may take long, and the key may have another object by now.
     permit.again_with(gateway, request, |context| add_request_tags(context, &tags)).await?;

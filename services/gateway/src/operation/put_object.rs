@@ -9,7 +9,7 @@ use metadata_api::{
 };
 use s3_wire::{
     ErrorCode, S3Error,
-    header::{self, RequestChecksum, attributes, content_md5, request_checksum, storage_class, tags},
+    header::{self, attributes, content_md5, request_checksum, storage_class, tags},
     lifecycle::Current,
 };
 use types::{
@@ -123,7 +123,7 @@ fn require_checksum(request: &Request, target: &Bucket, lock: &VersionLock) -> R
     let headers = &request.headers;
     if (default || lock.retention.is_some())
         && content_md5(headers)?.is_none()
-        && matches!(request_checksum(headers)?, None | Some(RequestChecksum::Named(_)))
+        && request_checksum(headers)?.is_none()
     {
         return Err(S3Error::invalid_request(
             "Content-MD5 OR x-amz-checksum- HTTP header is required for Put Object requests with Object Lock parameters",

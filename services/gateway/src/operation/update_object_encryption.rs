@@ -37,6 +37,7 @@ pub(super) async fn update_object_encryption(
         ));
     }
     let body = ObjectBody::open(gateway, request, body, None, ENCRYPTION_BODY_MAX as u64)?;
+    object_read::check_before_body(gateway, request).await?;
     let asked = parse_object_encryption(&body.collect().await?)?;
     let add_key = |context: &mut Context| add_encryption(context, gateway, &asked.key_arn);
     permit.confirm(request, add_key)?;

@@ -56,8 +56,7 @@ fn check_algorithm(upload: &Upload, sent: Option<&RequestChecksum>) -> Result<()
     let actual = match sent {
         _ if !upload.checksum_named => return Ok(()),
         Some(sent) if sent.algorithm() != expected => sent.algorithm().name(),
-        // An algorithm alone is nothing to compare with.
-        None | Some(RequestChecksum::Named(_)) if kind == ChecksumType::Composite => "null",
+        None if kind == ChecksumType::Composite => "null",
         _ => return Ok(()),
     };
     Err(S3Error::invalid_request(format!(

@@ -4,6 +4,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use axum::body::Body;
 use bytes::Bytes;
 use checksum::{AlgorithmSet, ObjectHasher, Wanted};
 use data_pool::{ReadError, Stored, WriteError};
@@ -29,17 +30,20 @@ use crate::{
     auth::Permit,
     encryption::{self, Opening},
     error, output,
+    payload::prove_unused,
     request::{Request, Response},
 };
 
 pub(super) async fn upload_part_copy(
     gateway: &Gateway,
     request: &Request,
+    body: &mut Body,
     permit: &Permit,
 ) -> Result<Response, S3Error> {
     // Parse.
     let source = copy_source(&request.headers)?;
     let range = copy_source_range(&request.headers)?;
+    prove_unused(gateway, request, body).await?;
     let (found, version) = find_source(gateway, request, &source, true, permit, false).await?;
     let opening = encryption::open_source(gateway, request, &version).await?;
     let (upload, number) = open_upload(gateway, request).await?;

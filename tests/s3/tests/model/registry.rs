@@ -34,10 +34,6 @@ const NOBODY: &str = "111122223333";
 
 const NOBODY_PAYS: Fate = Moot { value: "requester", why: "nobody pays" };
 const NO_MFA: Fate = Moot { value: "serial 123456", why: "no bucket has MFA delete" };
-const FOR_SDKS: Fate = Moot {
-    value: "SHA256",
-    why: "it tells of a checksum that has a header of its own, and asks for one if that is missing",
-};
 const EMPTY: Fate = Moot { value: "1", why: "a list without entries has no next page" };
 
 /// The first entry that fits counts.
@@ -123,7 +119,8 @@ pub(super) const FIELDS: &[Entry] = &[
     (&[], "x-amz-rename-source-if-none-match", Told("*")),
     (&[], "x-amz-rename-source-if-unmodified-since", Told(DATE)),
     (&[], "x-amz-request-payer", NOBODY_PAYS),
-    (&[], "x-amz-sdk-checksum-algorithm", FOR_SDKS),
+    (&[Operation::UpdateObjectEncryption], "x-amz-sdk-checksum-algorithm", In("payload_forms")),
+    (&[], "x-amz-sdk-checksum-algorithm", Told("SHA256")),
     (&[], "x-amz-server-side-encryption", Told("bogus")),
     (&[], "x-amz-server-side-encryption-aws-kms-key-id", Told("alias/first")),
     (&[], "x-amz-server-side-encryption-bucket-key-enabled", Told("maybe")),
