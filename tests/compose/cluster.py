@@ -151,7 +151,8 @@ class Cluster:
         deadline = time.monotonic() + DOWN_SECONDS
         while True:
             # Skips a network from which the engine has not quite taken the last container yet, and calls that a success.
-            self.compose("down", "--volumes", "--remove-orphans", "--timeout", 1)
+            # The volume of backups is that of a tool alone, which is of a profile.
+            self.compose("--profile", "*", "down", "--volumes", "--remove-orphans", "--timeout", 1)
             if not self.leftovers() or time.monotonic() > deadline:
                 return
             time.sleep(0.3)

@@ -1,6 +1,7 @@
 """What takes minutes: containers come and go, one after the other, while clients work."""
 
 import contextlib
+import json
 import random
 import threading
 import time
@@ -173,3 +174,29 @@ def holds_something(cluster, name):
     """Whether shards lie in a chunk service's folder."""
     found = cluster.docker.run("exec", container(name), "sh", "-c", f"du -s /data/{PROJECT}-{name}/shards | cut -f1")
     return int(found) > 1024
+
+
+def run_backup(run):
+    """The metadata is backed up, lost and restored by the commands of docs/how-to/back-up-and-restore.md."""
+    cluster, report = run.cluster, run.report
+    report.section("a backup and a restore")
+    with report.case("docker compose run backup"):
+        cluster.compose("run", "--rm", "--no-TTY", "backup")
+        names = cluster.compose("run", "--rm", "--no-TTY", "--entrypoint", "ls", "backup", "/data").split()
+        expect([name.endswith(".ashlar") for name in names], [True], f"backups in {names}")
+        copied = cluster.compose("run", "--rm", "--no-TTY", "--entrypoint", "cat", "backup", f"/data/{names[0]}")
+        expect(len(copied) > 1000, True, "whether the copy has the rows")
+    with report.case("the database is lost and restored"):
+        cluster.compose("stop", "gateway", "worker", "metadata")
+        cluster.compose("exec", "--no-TTY", "postgres", "dropdb", "--username", "ashlar", "--force", "ashlar")
+        cluster.compose("exec", "--no-TTY", "postgres", "createdb", "--username", "ashlar", "ashlar")
+        cluster.compose("run", "--rm", "--no-TTY", "--entrypoint", "ashlar", "backup", "admin", "restore", "--from", f"/data/{names[0]}")
+        cluster.up("--scale", "chunk=8")
+    with report.case("everything reads back equal"):
+        run.settled.compare()
+    with report.case("it is compared with the disks, and deleting frees again"):
+        cluster.compose("run", "--rm", "--no-TTY", "admin", "reconcile")
+        cluster.compose("run", "--rm", "--no-TTY", "admin", "reconcile", "--finish", seconds=300)
+        expect(json.loads(cluster.compose("run", "--rm", "--no-TTY", "admin", "status", "--json"))["frozen"], False, "frozen")
+        run.settled.put_sizes(UNCUT_SIZES + CUT_SIZES, (0, 1))
+        run.settled.compare()

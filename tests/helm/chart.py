@@ -10,7 +10,8 @@ import yaml
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 CHART = ROOT / "helm/ashlar"
 HELMS = {version: ROOT / f".venv/helm-{version}/helm" for version in ("3", "4")}
-VALUES = sorted((ROOT / "tests/helm/values").glob("*.yaml"))
+# Those of the tests, and those that the chart itself offers.
+VALUES = sorted([*(ROOT / "tests/helm/values").glob("*.yaml"), *CHART.glob("values-*.yaml")])
 RELEASE = "r"
 
 
@@ -48,6 +49,8 @@ def pods(objects):
     """Everything that makes pods, as pairs of a name and the pod's template."""
     for each in of_kind(objects, "Deployment", "StatefulSet"):
         yield f"{each['kind']} {each['metadata']['name']}", each["spec"]["template"]
+    for each in of_kind(objects, "CronJob"):
+        yield f"CronJob {each['metadata']['name']}", each["spec"]["jobTemplate"]["spec"]["template"]
     for each in of_kind(objects, "Pod"):
         yield f"Pod {each['metadata']['name']}", each
 

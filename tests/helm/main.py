@@ -74,6 +74,8 @@ REFUSED = [
     ("cert-manager between services without an issuer", BUNDLED | {"clusterTls": {"enabled": True, "certManager": {"enabled": True}}}, "issuer"),
     ("Ingress without a host", BUNDLED | {"ingress": {"enabled": True}}, "hosts"),
     ("a route without a Gateway", BUNDLED | {"gatewayAPI": {"enabled": True}}, "parentRefs"),
+    ("a backup without a time", BUNDLED | {"backup": {"enabled": True, "schedule": ""}}, "schedule"),
+    ("a backup that keeps none", BUNDLED | {"backup": {"enabled": True, "keep": 0}}, "keep"),
     ("a digest that is none", BUNDLED | {"image": {"digest": "latest"}}, "digest"),
     ("an interval that is none", BUNDLED | {"monitoring": {"serviceMonitor": {"interval": "often"}}}, "interval"),
     ("two pools of one name", BUNDLED | {"chunk": {"pools": [{"name": "a", "replicas": 3, "storage": {"size": "1Gi"}}] * 2}}, "two pools"),
@@ -183,7 +185,7 @@ def run_policy(report, rendered):
     """The rules, and that each finds what it is there for."""
     report.section("policy")
     for name, objects in rendered.items():
-        values = yaml.safe_load((ROOT / f"tests/helm/values/{name}.yaml").read_text(encoding="utf-8"))
+        values = yaml.safe_load(next(file for file in VALUES if file.stem == name).read_text(encoding="utf-8"))
         for rule in policy.RULES:
             part, switch = policy.OPTIONAL.get(rule, ("", ""))
             if not values.get(part, {}).get(switch, True):
@@ -352,6 +354,46 @@ def run_upgrades(report):
             expect([sorted(each["data"]) for each in made], [sorted(each["data"]) for each in secrets], "keys")
 
 
+def run_operators(report, rendered):
+    """What operators need beside the services: a certificate of theirs, backups, the order of an upgrade."""
+    report.section("operators")
+    with report.case("with TLS between services there is a pod with the certificate of operators"):
+        for name in ("external", "pools"):
+            pod = the(rendered[name], "Deployment", "-admin")["spec"]["template"]
+            given = settings.of_container(pod["spec"]["containers"][0])
+            expect(set(given) - set(settings.of_container(the(rendered[name], "Deployment", "-worker")["spec"]["template"]["spec"]["containers"][0])), set(), f"{name}: settings")
+            expect(pod["spec"]["volumes"][0]["secret"]["secretName"].endswith("-admin"), True, f"{name}: certificate")
+        made = {each["metadata"]["name"].rsplit("-", 1)[1] for each in of_kind(rendered["pools"], "Certificate") if "-cluster-" in each["metadata"]["name"]}
+        expect(made, {"gateway", "worker", "chunk", "metadata", "admin", "monitor"}, "certificates of cert-manager")
+        expect([each for each in of_kind(rendered["trial"], "Deployment") if each["metadata"]["name"].endswith("-admin")], [], "the pod without TLS")
+    with report.case("backups are of the metadata services' database, by their program, and older ones go"):
+        more = {"backup": {"enabled": True, "keep": 2}, "metadata": {"imageTag": "9.9.9"}}
+        objects = render("3", BUNDLED | more)
+        job = the(objects, "CronJob", "-backup")["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"][0]
+        metadata = the(objects, "Deployment", "-metadata")["spec"]["template"]["spec"]["containers"][0]
+        expect((job["image"], job["env"][0]), (metadata["image"], metadata["env"][0]), "image and database")
+        for rule in policy.RULES:
+            expect(list(rule(objects)), [], rule.__name__)
+        with tempfile.TemporaryDirectory() as folder:
+            program = pathlib.Path(folder, "ashlar")
+            program.write_text('#!/bin/sh\n[ "$1 $2 $3" = "admin backup --to" ] && [ ! -e "$4" ] && echo rows > "$4"\n', encoding="utf-8")
+            program.chmod(0o755)
+            backups = pathlib.Path(folder, "backups")
+            backups.mkdir()
+            for name in ("2026-01-01T00-00-00Z.ashlar", "2026-01-02T00-00-00Z.ashlar", "2026-01-03T00-00-00Z.ashlar.12.partial", "other"):
+                (backups / name).touch()
+            script = job["command"][2].replace("/backups", str(backups))
+            subprocess.run(["/bin/sh", "-euc", script], env={"PATH": f"{folder}:{os.environ['PATH']}", "KEEP": "2"}, timeout=10, check=True)
+            left = sorted(path.name for path in backups.iterdir())
+            expect([name for name in left if name.startswith("2026-01")], ["2026-01-02T00-00-00Z.ashlar"], "older backups that are left")
+            expect((len(left), left[-1]), (3, "other"), "what is left")
+    with report.case("the metadata services can be upgraded before the others"):
+        objects = render("3", BUNDLED | {"image": {"tag": "1.0.0"}, "metadata": {"imageTag": "1.1.0"}})
+        images = {component(pod): pod["spec"]["containers"][0]["image"].split(":")[1] for _, pod in pods(objects)}
+        expect({images.pop("metadata"), images.pop("postgres")}, {"1.1.0", "15"}, "images")
+        expect(set(images.values()), {"1.0.0"}, "images of the others")
+
+
 def run_release(report):
     """What a release makes of the chart, and what its workflow pushes."""
     workflow = (ROOT / ".github/workflows/release.yml").read_text(encoding="utf-8")
@@ -394,6 +436,7 @@ def main():
         run_settings(report, rendered)
         run_monitoring(report, rendered)
         run_upgrades(report)
+        run_operators(report, rendered)
         run_release(report)
     sys.exit(report.close("helm"))
 

@@ -200,7 +200,7 @@ def composed(*files):
     if program is None:
         raise NotRun("Compose is not there; tests/compose/install installs it")
     secrets = dict.fromkeys(("ASHLAR_CLUSTER_SECRET", "ASHLAR_ROOT_USER", "ASHLAR_ROOT_PASSWORD", "POSTGRES_PASSWORD", "GRAFANA_PASSWORD"), "x")
-    words = [program, "--project-directory", ROOT, *(word for file in files for word in ("-f", ROOT / file)), "config", "--format", "json"]
+    words = [program, "--profile", "*", "--project-directory", ROOT, *(word for file in files for word in ("-f", ROOT / file)), "config", "--format", "json"]
     done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False, env={"PATH": os.environ["PATH"], "HOME": "/nonexistent"} | secrets)
     expect([done.returncode, done.stderr], [0, ""], "what Compose says")
     return json.loads(done.stdout)["services"]
@@ -221,7 +221,7 @@ def run_compose(report):
     report.section("compose")
     with report.case("changes nothing of the cluster but where traces go"):
         before, after = composed("docker-compose.yml"), composed("docker-compose.yml", "docker-compose.observability.yml")
-        # Those that make keys run another program first, and no service.
+        # Tools, and those that make keys, are told what to run first, and are no services.
         ours = {name for name, service in before.items() if service["image"] == "ashlar" and not service.get("entrypoint")}
         expect(sorted(ours), ["chunk", "gateway", "metadata", "worker"], "services of ours")
         for name, service in before.items():
@@ -245,7 +245,7 @@ def run_compose(report):
         expect(sorted(after), sorted(before), "services")
         for name, service in before.items():
             changed, role = copy.deepcopy(after[name]), name
-            if name in ours:
+            if name in ours | {"admin"}:
                 files = {setting: f"/certificates/{file}" for setting, file in (("CERT", f"{role}.crt"), ("KEY", f"{role}.key"), ("CA", "ca.crt"))}
                 given = {setting: changed["environment"].pop(f"ASHLAR_CLUSTER_TLS_{setting}") for setting in files}
                 expect(given, files, f"certificate of {name}")
@@ -254,7 +254,7 @@ def run_compose(report):
                 changed["volumes"] = [volume for volume in changed["volumes"] if volume not in mounts]
                 if not service.get("volumes"):
                     del changed["volumes"]
-                if role != "gateway":
+                if role not in ("gateway", "admin"):
                     test = changed["healthcheck"]["test"]
                     expect(test[-1], service["healthcheck"]["test"][-1].replace("http:", "https:"), f"health check of {name}")
                     test[-1] = service["healthcheck"]["test"][-1]

@@ -20,6 +20,15 @@
 {{- end }}
 {{- end }}
 
+{{/* That of the metadata services, which an upgrade may change first. */}}
+{{- define "ashlar.metadataImage" -}}
+{{- with .Values.metadata.imageTag -}}
+{{ $.Values.image.repository }}:{{ . }}
+{{- else -}}
+{{ include "ashlar.image" . }}
+{{- end }}
+{{- end }}
+
 {{/* What pods are chosen by; never changes. Called with (list $ COMPONENT). */}}
 {{- define "ashlar.selector" -}}
 {{- $ := index . 0 -}}
