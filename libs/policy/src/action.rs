@@ -111,11 +111,20 @@ const ACTIONS: &[(&str, Scope)] = &[
 
 /// Actions that only policies of identities can be about: S3's without its prefix, others with theirs. Source: Service
 /// Authorization Reference, "Actions, resources, and condition keys for Amazon S3", "... for AWS Identity and Access
-/// Management (IAM)" and "... for AWS Security Token Service".
+/// Management (IAM)" and "... for AWS Security Token Service". Those of `ashlar` are the routes of `libs/admin-api`.
 const OF_ACCOUNTS: &[&str] = &[
     "GetAccountPublicAccessBlock",
     "ListAllMyBuckets",
     "PutAccountPublicAccessBlock",
+    "ashlar:GetConfiguration",
+    "ashlar:GetDurability",
+    "ashlar:GetRepair",
+    "ashlar:GetStatus",
+    "ashlar:ListBucketUsage",
+    "ashlar:ListClasses",
+    "ashlar:ListDisks",
+    "ashlar:ListJobs",
+    "ashlar:ListNodes",
     "iam:AddUserToGroup",
     "iam:AttachGroupPolicy",
     "iam:AttachRolePolicy",

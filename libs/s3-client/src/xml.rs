@@ -32,8 +32,9 @@ pub fn failure(status: StatusCode, headers: HeaderMap, body: &[u8]) -> Failure {
     let text = String::from_utf8_lossy(body);
     let part =
         |name| element(&text, name).map(|found| found.chars().take(TEXT_LENGTH_MAX).collect::<String>());
-    // Answers to HEAD have no body.
-    let code = part("Code").unwrap_or_else(|| format!("HTTP{}", status.as_u16()));
+    // Answers in JSON name it in a header. Those to HEAD have no body.
+    let named = || headers.get("x-amzn-errortype")?.to_str().ok().map(str::to_owned);
+    let code = part("Code").or_else(named).unwrap_or_else(|| format!("HTTP{}", status.as_u16()));
     let message = part("Message").unwrap_or_default();
     Failure::Status { status, headers: Box::new(headers), code, message }
 }

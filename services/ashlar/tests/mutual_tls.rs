@@ -18,6 +18,7 @@ use env::Env;
 use http::{HeaderMap, Method};
 use metadata_api::{Error as MetadataError, Metadata, Token};
 use s3_client::{Access, Answer, Call, Client, Connect, Endpoint, Failure, RequestBody};
+use serde_json::Value;
 use service_kit::{ClusterSecret, ClusterTls, ClusterTlsConfig};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -270,6 +271,7 @@ async fn a_cluster_speaks_tls_and_knows_who_calls() {
     refuses_strangers(&env, &cluster).await;
     refuses_other_services(&env, &cluster).await;
     answers_operators(&env, &cluster).await;
+    reads_the_same_of_a_gateway(&cluster);
 }
 
 /// Callers that know the secret and have no certificate, or one of an authority of their own.
@@ -368,6 +370,67 @@ async fn answers_operators(env: &Env, cluster: &Cluster) {
         &["admin", "explain", "--last", "--gateway", &cluster.health[2]],
     );
     assert!(explained.status.success(), "{}", String::from_utf8_lossy(&explained.stderr));
+}
+
+/// What changes from one reading to the next.
+const VOLATILE: [&str; 4] = ["available_bytes", "fullest_disk_bytes", "observed_seconds", "jobs"];
+
+fn without_volatile(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            fields.retain(|name, _| !VOLATILE.contains(&name.as_str()));
+            fields.values_mut().for_each(without_volatile);
+        }
+        Value::Array(items) => items.iter_mut().for_each(without_volatile),
+        _ => {}
+    }
+}
+
+/// Whoever has no certificate and may ask a gateway reads the same as one who has the operator's.
+fn reads_the_same_of_a_gateway(cluster: &Cluster) {
+    let endpoint = format!("http://{}", cluster.gateway);
+    let as_root = ["--endpoint", &endpoint, "--access-key", ACCESS_KEY, "--secret-key", SECRET_KEY];
+    for words in [
+        &["status"][..],
+        &["node", "list"],
+        &["disk", "list"],
+        &["class", "list"],
+        &["bucket", "list"],
+        &["repair", "status"],
+        &["durability", "--annual-failure-rate", "0.5", "--repair-hours", "2"],
+    ] {
+        let words = [&["admin"], words].concat();
+        let read = |role: Option<&str>, from: &[&str]| {
+            let done = run(&cluster.certificates, role, &[&words, from, &["--json"]].concat());
+            assert!(done.status.success(), "{words:?}: {}", String::from_utf8_lossy(&done.stderr));
+            let mut read = serde_json::from_slice(&done.stdout).expect("JSON");
+            without_volatile(&mut read);
+            read
+        };
+        let direct: Value = read(Some("admin"), &["--metadata", &cluster.metadata]);
+        assert_eq!(read(None, &as_root), direct, "{words:?}");
+        assert!(!direct.to_string().contains(SECRET), "{words:?}");
+        let table = run(&cluster.certificates, None, &[&words, &as_root[..]].concat());
+        assert!(table.status.success() && !table.stdout.is_empty(), "{words:?}");
+    }
+    for (from, told) in [
+        (&["--endpoint", &endpoint][..], "no credentials"),
+        (
+            &["--endpoint", &endpoint, "--access-key", ACCESS_KEY, "--secret-key", "wrong"],
+            "SignatureDoesNotMatch",
+        ),
+        (
+            &["--endpoint", "http://127.0.0.1:1", "--access-key", ACCESS_KEY, "--secret-key", SECRET_KEY],
+            "--endpoint",
+        ),
+    ] {
+        let refused = run(&cluster.certificates, None, &[&["admin", "status"], from].concat());
+        let error = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(!refused.status.success() && error.contains(told), "{error}");
+    }
+    let waiting = [&["admin", "repair", "status", "--wait"], &as_root[..]].concat();
+    let refused = run(&cluster.certificates, None, &waiting);
+    assert!(!refused.status.success() && String::from_utf8_lossy(&refused.stderr).contains("--metadata"));
 }
 
 /// A service that is given another's certificate says so, and does not start.

@@ -27,6 +27,7 @@ mod lifecycle;
 mod long_answer;
 mod metrics;
 mod operation;
+mod operators;
 mod output;
 mod payload;
 mod redact;
@@ -39,6 +40,7 @@ mod website;
 
 use std::{sync::Arc, time::Duration};
 
+use admin_api::Configuration;
 use data_pool::{Claim, Pool};
 use env::Env;
 use ipnet::IpNet;
@@ -92,6 +94,8 @@ pub struct Gateway {
     identities: Identities,
     decisions: Arc<Decisions>,
     metrics: Metrics,
+    /// What operators are told of how it is set up.
+    configuration: Configuration,
 }
 
 impl Gateway {
@@ -106,6 +110,8 @@ impl Gateway {
     ) -> Self {
         let interval = Duration::from_secs(config.access_log_interval_seconds);
         let access_log = AccessLog::new(env.clone(), interval);
+        let scheme = if config.tls_cert.is_some() { "https" } else { "http" };
+        let configuration = operators::configuration(config, scheme, keys.has_kms());
         let host_id = format!("{:016x}{:016x}", env.random_u64(), env.random_u64());
         Self {
             env,
@@ -122,7 +128,7 @@ impl Gateway {
             key_arns: Arns::new(&config.region, auth::ACCOUNT_NUMBER),
             customer_keys_over_http: config.customer_keys_over_http,
             limits: BodyLimits::new(config.body_rate_min),
-            scheme: if config.tls_cert.is_some() { "https" } else { "http" },
+            scheme,
             host_id,
             metadata,
             pool,
@@ -131,6 +137,7 @@ impl Gateway {
             identities: Identities::default(),
             decisions: Arc::new(Decisions::new(config.audit_log.is_some())),
             metrics: Metrics::default(),
+            configuration,
         }
     }
 

@@ -46,10 +46,12 @@ pub(crate) enum Beside {
     Preflight,
     Website,
     Control,
+    Operators,
 }
 
 impl Beside {
-    const ALL: [Self; 5] = [Self::Unknown, Self::Iam, Self::Preflight, Self::Website, Self::Control];
+    const ALL: [Self; 6] =
+        [Self::Unknown, Self::Iam, Self::Preflight, Self::Website, Self::Control, Self::Operators];
 
     fn name(self) -> &'static str {
         match self {
@@ -58,6 +60,7 @@ impl Beside {
             Self::Preflight => "Preflight",
             Self::Website => "Website",
             Self::Control => "Control",
+            Self::Operators => "Operators",
         }
     }
 

@@ -39,7 +39,7 @@ use crate::{
     long_answer::{dispatch_patiently, may_take_long},
     metrics::{Beside, Seen},
     operation::{dispatch, post_object::post_object},
-    output,
+    operators, output,
     region::{BUCKET_REGION, WhereIs},
     request::{EarlyHeaders, Request, RequestId, Response, Target, id, peer, tls},
     website,
@@ -285,6 +285,10 @@ async fn answer_seen(
         seen.is_beside(Beside::Control);
         return seen.answer(Box::pin(answer_control(&gateway, parts, body, id)).await, None);
     }
+    if operators::is_call(&parts) && !names_bucket(&gateway, &parts) {
+        seen.is_beside(Beside::Operators);
+        return seen.answer(Box::pin(answer_operator(&gateway, parts, body, id)).await, None);
+    }
     let (head, resource) = (parts.method == Method::HEAD, parts.uri.path().to_owned());
     let started = gateway.env.now();
     let (cross_origin, whereis) = (CrossOrigin::of(&gateway, &parts), WhereIs::of(&gateway, &parts));
@@ -344,16 +348,38 @@ async fn answer_control(gateway: &Gateway, mut parts: Parts, mut body: Body, id:
         Ok(()) => control::answer(gateway, &mut parts, &mut body).await,
         Err(error) => Err(error),
     };
-    let mut response = answered.unwrap_or_else(|error| control::error_response(&error, id, gateway));
+    let response = answered.unwrap_or_else(|error| control::error_response(&error, id, gateway));
+    end_framed(gateway, response, body, id, is_framed).await
+}
+
+/// Answers an operator, as a call of S3 Control is answered.
+async fn answer_operator(gateway: &Gateway, parts: Parts, body: Body, id: RequestId) -> Response {
+    let is_framed = is_framed_read(&parts);
+    let answered = match check_host(&parts).and_then(|()| refuse_framed_read(is_framed)) {
+        Ok(()) => operators::answer(gateway, &parts).await,
+        Err(error) => Err(error),
+    };
+    let response = answered.unwrap_or_else(|error| operators::error_response(&error, id));
+    end_framed(gateway, response, body, id, is_framed).await
+}
+
+async fn end_framed(
+    gateway: &Gateway,
+    mut response: Response,
+    body: Body,
+    id: RequestId,
+    is_framed: bool,
+) -> Response {
     if is_framed {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     end_call(gateway, response, body, id).await
 }
 
+/// Whether the host names a bucket, whatever the path says.
 fn names_bucket(gateway: &Gateway, parts: &Parts) -> bool {
     let host = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    let address = address::address(host, &gateway.domains, parts.uri.path());
+    let address = address::address(host, &gateway.domains, "/");
     address.is_ok_and(|address| address.bucket.is_some())
 }
 

@@ -69,6 +69,8 @@ enum Api {
     /// IAM and STS.
     Query,
     Control,
+    /// What operators read.
+    Operators,
 }
 
 impl Request {
@@ -217,6 +219,12 @@ impl Request {
     /// A call of S3 Control, whose errors have another form than those of S3.
     pub fn into_control(mut self) -> Self {
         self.api = Api::Control;
+        self
+    }
+
+    /// A request of an operator, whose answer is JSON.
+    pub fn into_operators(mut self) -> Self {
+        self.api = Api::Operators;
         self
     }
 
@@ -462,6 +470,7 @@ impl Prepared {
             Api::Query => response.check_call(),
             Api::S3 => response.check_common(self.method == Method::HEAD),
             Api::Control => response.check_control(),
+            Api::Operators => response.check_operators(self.method == Method::HEAD),
         }
         response
     }

@@ -86,6 +86,23 @@ impl Response {
         assert!(!error.get("Error/Code").is_empty() && !error.get("Error/Message").is_empty(), "{self:?}");
     }
 
+    /// Holds the answer to what all of those to operators have in common.
+    pub(crate) fn check_operators(&self, head: bool) {
+        assert_eq!(self.header("content-type"), Some("application/json"), "{self:?}");
+        assert_eq!(self.header("cache-control"), Some("no-store"), "{self:?}");
+        if head {
+            return;
+        }
+        let answer: serde_json::Value = serde_json::from_slice(&self.body).expect("JSON");
+        if self.status < 300 {
+            return;
+        }
+        let text = |name: &str| answer[name].as_str().unwrap_or_default();
+        assert_eq!(text("request_id"), self.get("x-amz-request-id"), "{self:?}");
+        assert_eq!(text("code"), self.get("x-amzn-errortype"), "{self:?}");
+        assert!(!text("message").is_empty(), "{self:?}");
+    }
+
     /// Holds the answer to what all of those of IAM and STS have in common.
     pub(crate) fn check_call(&self) {
         let id = self.get("x-amzn-requestid");

@@ -24,6 +24,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("metadata-api", 2),
     ("s3-client", 2),
     ("service-kit", 2),
+    ("admin-api", 3),
     ("data-pool", 3),
     ("kms", 3),
     ("shard-store", 3),

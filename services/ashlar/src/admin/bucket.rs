@@ -1,13 +1,13 @@
 //! `ashlar admin bucket`: what buckets hold, and what they may hold at most.
 
+use admin_api::{BucketUsage, Resource};
 use clap::{Args, Subcommand};
 use env::Env;
-use metadata_api::{Bucket, BucketQuota, ListBuckets, PAGE_SIZE_MAX};
-use serde_json::json;
+use metadata_api::{BucketQuota, PAGE_SIZE_MAX};
 use types::BucketName;
 
 use super::{
-    connect::{Connect, Reached, failed},
+    connect::{Connect, Remote, Source, failed},
     table::{Table, bytes},
 };
 use crate::Exit;
@@ -40,7 +40,7 @@ struct List {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    connect: Connect,
+    source: Source,
 }
 
 #[derive(Debug, Args)]
@@ -68,8 +68,16 @@ struct Quota {
 pub(crate) async fn run(env: &Env, command: &BucketCommand) -> Result<(), Exit> {
     match &command.action {
         Action::List(list) => {
-            let buckets = all(&list.connect.reach(env).await?, &list.prefix).await?;
-            super::print(&if list.json { as_json(&buckets) } else { as_table(&buckets) });
+            let buckets = match list.source.remote(env).await? {
+                Some(remote) => of_gateway(&remote, &list.prefix).await?,
+                None => {
+                    let (reached, owner) = (list.source.reach(env).await?, gateway::root_account());
+                    let buckets =
+                        admin_api::buckets(&*reached.metadata, owner, (&list.prefix, None), usize::MAX);
+                    buckets.await.map_err(failed)?
+                }
+            };
+            super::print(&if list.json { super::as_json(&buckets) } else { as_table(&buckets) });
         }
         Action::Quota(quota) => {
             let name = BucketName::new(&quota.name).map_err(|error| {
@@ -79,28 +87,28 @@ pub(crate) async fn run(env: &Env, command: &BucketCommand) -> Result<(), Exit> 
             let reached = quota.connect.reach(env).await?;
             reached.metadata.set_quota(&name, bounds).await.map_err(failed)?;
             let bucket = reached.metadata.get_bucket(&name).await.map_err(failed)?;
-            super::print(&as_table(&[bucket]));
+            super::print(&as_table(&[BucketUsage::from(&bucket)]));
         }
     }
     Ok(())
 }
 
-/// The buckets whose names begin with `prefix`.
-pub(super) async fn all(reached: &Reached, prefix: &str) -> Result<Vec<Bucket>, Exit> {
-    let owner = gateway::root_account();
-    let mut request = ListBuckets { owner, prefix: prefix.to_owned(), after: None, limit: PAGE_SIZE_MAX };
-    let mut buckets = Vec::new();
+/// The buckets whose names begin with `prefix`, page by page.
+async fn of_gateway(remote: &Remote, prefix: &str) -> Result<Vec<BucketUsage>, Exit> {
+    let mut buckets: Vec<BucketUsage> = Vec::new();
     loop {
-        let page = reached.metadata.list_buckets(request.clone()).await.map_err(failed)?;
-        buckets.extend(page.buckets);
-        request.after = buckets.last().map(|bucket: &Bucket| bucket.name.to_string());
-        if !page.truncated {
+        let mut query = vec![("prefix", prefix.to_owned()), ("limit", PAGE_SIZE_MAX.to_string())];
+        query.extend(buckets.last().map(|last| ("after", last.bucket.clone())));
+        let page: Vec<BucketUsage> = remote.get(Resource::Buckets, &query).await?;
+        let is_last = page.len() < PAGE_SIZE_MAX;
+        buckets.extend(page);
+        if is_last {
             return Ok(buckets);
         }
     }
 }
 
-fn as_table(buckets: &[Bucket]) -> String {
+fn as_table(buckets: &[BucketUsage]) -> String {
     let mut table = Table::new([
         "BUCKET",
         "OBJECTS",
@@ -112,28 +120,17 @@ fn as_table(buckets: &[Bucket]) -> String {
     ]);
     let bound = |bound: Option<String>| bound.unwrap_or_else(|| "any".to_owned());
     for bucket in buckets {
-        let (usage, quota) = (bucket.usage, bucket.quota);
         table.line([
-            bucket.name.to_string(),
-            usage.objects.to_string(),
-            bytes(usage.object_bytes),
-            usage.versions.to_string(),
-            bytes(usage.version_bytes),
-            bound(quota.objects.map(|most| most.to_string())),
-            bound(quota.bytes.map(bytes)),
+            bucket.bucket.clone(),
+            bucket.objects.to_string(),
+            bytes(bucket.object_bytes),
+            bucket.versions.to_string(),
+            bytes(bucket.version_bytes),
+            bound(bucket.quota.objects.map(|most| most.to_string())),
+            bound(bucket.quota.bytes.map(bytes)),
         ]);
     }
     table.text()
-}
-
-fn as_json(buckets: &[Bucket]) -> String {
-    let buckets = buckets.iter().map(|bucket| {
-        let (usage, quota) = (bucket.usage, bucket.quota);
-        json!({ "bucket": bucket.name.as_str(), "objects": usage.objects, "object_bytes": usage.object_bytes,
-                "versions": usage.versions, "version_bytes": usage.version_bytes,
-                "quota": { "bytes": quota.bytes, "objects": quota.objects } })
-    });
-    format!("{:#}\n", json!(buckets.collect::<Vec<_>>()))
 }
 
 /// A number of bytes, with a unit or without.

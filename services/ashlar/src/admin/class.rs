@@ -2,6 +2,7 @@
 
 use std::{collections::HashSet, time::Duration};
 
+use admin_api::Resource;
 use clap::{Args, Subcommand};
 use env::Env;
 use metadata_api::{ContentKind, PAGE_SIZE_MAX, StorageClass, StorageClassDefinition};
@@ -9,7 +10,7 @@ use placement::GROUPS_DEFAULT;
 use types::{Coding, GroupId, StorageClassName};
 
 use super::{
-    connect::{Connect, Reached, failed},
+    connect::{Connect, Reached, Source, failed},
     pace::Pace,
     status,
 };
@@ -45,8 +46,11 @@ enum Action {
 
 #[derive(Debug, Args)]
 struct List {
+    /// Shows them as JSON, for programs.
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
-    connect: Connect,
+    source: Source,
 }
 
 #[derive(Debug, Args)]
@@ -98,7 +102,11 @@ struct Recode {
 pub(crate) async fn run(env: &Env, class: &Class) -> Result<(), Exit> {
     match &class.action {
         Action::List(list) => {
-            super::print(&status::classes(&list.connect.reach(env).await?.map().await?.classes));
+            let classes = match list.source.remote(env).await? {
+                Some(remote) => remote.get(Resource::Classes, &[]).await?,
+                None => admin_api::classes(&list.source.reach(env).await?.map().await?),
+            };
+            super::print(&if list.json { super::as_json(&classes) } else { status::classes(&classes) });
             Ok(())
         }
         Action::Define(define) => {

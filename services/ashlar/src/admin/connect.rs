@@ -7,6 +7,7 @@ use std::{
     sync::Arc,
 };
 
+use admin_api::{Resource, Route};
 use chunk_api::{
     ChunkService,
     client::{Client, ClientOptions},
@@ -14,7 +15,10 @@ use chunk_api::{
 use clap::Args;
 use data_pool::{ClusterView, Follower, LeaseHolder, Pool};
 use env::Env;
+use http::{HeaderMap, Method};
 use metadata_api::{ClusterMap, DiskHistory, Metadata};
+use s3_client::{Access, Call, Client as S3Client, ConnectArgs, Failure, RequestBody};
+use serde::de::DeserializeOwned;
 use service_kit::{ClusterSecret, ClusterTls, ClusterTlsConfig};
 use types::{DiskId, NodeId, Role};
 
@@ -40,6 +44,21 @@ pub(crate) struct Connect {
     #[command(flatten)]
     tls: ClusterTlsConfig,
 }
+
+/// Which cluster, of a command that only reads what gateways answer too.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Source {
+    #[command(flatten)]
+    connect: Connect,
+    /// URL of the S3 endpoint, to ask a gateway over HTTP, as a user who may, and no metadata service.
+    #[arg(long, conflicts_with = "data", value_name = "URL")]
+    endpoint: Option<String>,
+    #[command(flatten, next_help_heading = "With --endpoint")]
+    credentials: ConnectArgs,
+}
+
+/// A gateway that answers operators.
+pub(crate) struct Remote(Access);
 
 /// A cluster within reach.
 pub(crate) struct Reached {
@@ -102,6 +121,68 @@ impl Connect {
     pub(crate) fn is_given(&self) -> bool {
         self.data.is_some() || !self.metadata.is_empty()
     }
+}
+
+impl Source {
+    /// The gateway to ask; none where the cluster itself is to be reached.
+    pub(crate) async fn remote(&self, env: &Env) -> Result<Option<Remote>, Exit> {
+        let Some(endpoint) = &self.endpoint else { return Ok(None) };
+        let failed = |error| Exit::because(Exit::FAILED, &error);
+        let endpoint = s3_client::endpoint(Some(endpoint)).map_err(failed)?;
+        let connect = self.credentials.clone().check().map_err(failed)?;
+        Ok(Some(Remote(connect.access(env, endpoint).await.map_err(failed)?)))
+    }
+
+    /// The cluster, where no gateway is to be asked.
+    pub(crate) async fn reach(&self, env: &Env) -> Result<Reached, Exit> {
+        if self.endpoint.is_some() {
+            return Err(Exit::new(
+                Exit::FAILED,
+                "gateways do not answer this: give --data or --metadata instead of --endpoint".to_owned(),
+            ));
+        }
+        self.connect.reach(env).await
+    }
+}
+
+impl Remote {
+    /// A resource as it is now.
+    pub(crate) async fn get<T: DeserializeOwned>(
+        &self,
+        resource: Resource,
+        query: &[(&str, String)],
+    ) -> Result<T, Exit> {
+        let query: Vec<String> = query
+            .iter()
+            .map(|(name, value)| format!("{name}={}", sigv4::encode_component(value.as_bytes())))
+            .collect();
+        let mut target = Route::of(resource).full_path();
+        if !query.is_empty() {
+            target = format!("{target}?{}", query.join("&"));
+        }
+        let call = Call {
+            method: Method::GET,
+            target,
+            headers: HeaderMap::new(),
+            body: RequestBody::Bytes(Default::default()),
+        };
+        let answer =
+            S3Client::new(&self.0).send(call, None).await.map_err(|failure| refused(resource, &failure))?;
+        serde_json::from_slice(&answer.body)
+            .map_err(|error| Exit::new(Exit::FAILED, format!("the gateway answered something else: {error}")))
+    }
+}
+
+/// What an operator reads of a request that failed.
+fn refused(resource: Resource, failure: &Failure) -> Exit {
+    let action = Route::of(resource).action;
+    let hint = match failure.code() {
+        "AccessDenied" => format!("; ask as the root user, or as one whose policies allow {action} on *"),
+        "InvalidAccessKeyId" | "SignatureDoesNotMatch" => "; check the credentials and --region".to_owned(),
+        "ConnectionFailed" | "TimedOut" => "; check that --endpoint is that of the store".to_owned(),
+        _ => String::new(),
+    };
+    Exit::new(Exit::FAILED, format!("{failure}{hint}"))
 }
 
 async fn admin_file(env: &Env, folder: &Path) -> Result<AdminFile, Exit> {

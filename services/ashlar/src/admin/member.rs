@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use admin_api::Resource;
 use clap::{Args, Subcommand};
 use env::Env;
 use metadata_api::{ClusterMap, DiskState, Intent, MapDisk};
 use types::{DiskId, StorageClassName};
 
 use super::{
-    connect::{Connect, Reached, failed},
+    connect::{Connect, Reached, Source, failed},
     pace::Pace,
     status,
 };
@@ -55,8 +56,11 @@ enum Action {
 
 #[derive(Debug, Args)]
 struct List {
+    /// Shows them as JSON, for programs.
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
-    connect: Connect,
+    source: Source,
 }
 
 #[derive(Debug, Args)]
@@ -73,7 +77,11 @@ struct Change {
 pub(crate) async fn run_node(env: &Env, node: &Node) -> Result<(), Exit> {
     let (change, intent) = match &node.action {
         Action::List(list) => {
-            super::print(&status::nodes(&list.connect.reach(env).await?.map().await?));
+            let nodes = match list.source.remote(env).await? {
+                Some(remote) => remote.get(Resource::Nodes, &[]).await?,
+                None => admin_api::nodes(&list.source.reach(env).await?.map().await?),
+            };
+            super::print(&if list.json { super::as_json(&nodes) } else { status::nodes(&nodes) });
             return Ok(());
         }
         Action::Drain(change) => (change, Intent::Drain),
@@ -96,7 +104,11 @@ pub(crate) async fn run_node(env: &Env, node: &Node) -> Result<(), Exit> {
 pub(crate) async fn run_disk(env: &Env, disk: &Disk) -> Result<(), Exit> {
     let (change, intent) = match &disk.action {
         Action::List(list) => {
-            super::print(&status::disks(&list.connect.reach(env).await?.map().await?));
+            let disks = match list.source.remote(env).await? {
+                Some(remote) => remote.get(Resource::Disks, &[]).await?,
+                None => admin_api::disks(&list.source.reach(env).await?.map().await?),
+            };
+            super::print(&if list.json { super::as_json(&disks) } else { status::disks(&disks) });
             return Ok(());
         }
         Action::Drain(change) => (change, Intent::Drain),
@@ -181,8 +193,57 @@ fn slots_on(map: &ClusterMap, disks: &[DiskId]) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::admin::repair::waiting::tests::map;
+    use metadata_api::{
+        ClusterMap, DiskState, Intent, MapDisk, MapNode, NodeState, PlacementGroup, StorageClass,
+        StorageClassDefinition,
+    };
+    use types::{DiskId, GroupId, NodeId, StorageClassName};
+
+    use super::short_of_disks;
+
+    /// Six nodes of a disk each, and a group of 2+2 on the first four.
+    fn map() -> ClusterMap {
+        let definition = StorageClassDefinition {
+            name: StorageClassName::standard(),
+            coding: "2+2".parse().unwrap(),
+            inline_limit_bytes: 0,
+            whole_limit_bytes: 0,
+            groups: 1,
+            medium: None,
+        };
+        let group = PlacementGroup {
+            id: GroupId(1),
+            disks: (0..4).map(|number| DiskId([number; 16])).collect(),
+            moves: Vec::new(),
+            changed_epoch: 1,
+        };
+        let node = |number: u8| MapNode {
+            node: NodeId([number; 16]),
+            address: String::new(),
+            domain: format!("r/z/k/h{number}").parse().unwrap(),
+            state: NodeState::Up,
+            intent: Intent::Serve,
+            heartbeats: 1,
+        };
+        let disk = |number: u8| MapDisk {
+            disk: DiskId([number; 16]),
+            node: NodeId([number; 16]),
+            medium: "hdd".to_owned(),
+            capacity_bytes: 100,
+            available_bytes: 50,
+            writable: true,
+            failed: false,
+            state: DiskState::Up,
+            intent: Intent::Serve,
+        };
+        ClusterMap {
+            epoch: 1,
+            nodes: (0..6).map(node).collect(),
+            disks: (0..6).map(disk).collect(),
+            classes: vec![StorageClass { groups: vec![group], ..StorageClass::new(definition) }],
+            is_frozen: false,
+        }
+    }
 
     fn disks(numbers: impl IntoIterator<Item = u8>) -> Vec<DiskId> {
         numbers.into_iter().map(|number| DiskId([number; 16])).collect()

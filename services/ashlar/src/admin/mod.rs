@@ -96,6 +96,12 @@ pub(crate) async fn run(env: Env, admin: Admin) -> Result<(), Exit> {
     }
 }
 
+/// A result for programs.
+pub(crate) fn as_json(result: &impl serde::Serialize) -> String {
+    let text = serde_json::to_string_pretty(result).expect("what is shown has texts for keys");
+    format!("{text}\n")
+}
+
 /// Prints a result; nobody may be reading.
 pub(crate) fn print(text: &str) {
     let mut out = std::io::stdout().lock();

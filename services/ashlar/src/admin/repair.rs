@@ -3,20 +3,19 @@
 mod heal;
 #[cfg(test)]
 mod tests;
-pub(crate) mod waiting;
+mod waiting;
 
 use std::time::Duration;
 
+use admin_api::{Homes, Resource};
 use clap::{Args, Subcommand};
 use env::Env;
 use metadata_api::{DiskState, PAGE_SIZE_MAX};
+use serde_json::json;
 
-use self::{
-    heal::{End, Healing},
-    waiting::{Homes, Waiting},
-};
+use self::heal::{End, Healing};
 use super::{
-    connect::{Connect, failed},
+    connect::{Connect, Source, failed},
     table::{Table, bytes, short},
 };
 use crate::Exit;
@@ -69,7 +68,7 @@ struct Status {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    connect: Connect,
+    source: Source,
 }
 
 #[derive(Debug, Args)]
@@ -89,19 +88,25 @@ pub(crate) async fn run(env: &Env, repair: &Repair) -> Result<(), Exit> {
 }
 
 async fn show_status(env: &Env, status: &Status) -> Result<(), Exit> {
-    let reached = status.connect.reach(env).await?;
+    let tell = |waiting: &admin_api::Repair| {
+        super::print(&if status.json { super::as_json(waiting) } else { waiting::text(waiting) });
+    };
+    if let Some(remote) = status.source.remote(env).await?.filter(|_| !status.wait) {
+        tell(&remote.get(Resource::Repair, &[]).await?);
+        return Ok(());
+    }
+    let reached = status.source.reach(env).await?;
     let (pool, _follower) = reached.pool().await?;
-    let waiting = Waiting::read(&reached, &pool).await?;
+    let waiting = waiting::read(&reached, &pool).await?;
     if !status.wait {
-        let as_json = waiting.json();
-        super::print(&if status.json { format!("{as_json:#}\n") } else { waiting.text() });
+        tell(&waiting);
         return Ok(());
     }
     let time = Duration::from_secs(status.timeout);
     let healing = Healing::new(env, &reached, &pool, !status.names_only, time);
     let (waiting, end) = healing.wait(waiting).await;
     eprintln!();
-    let mut as_json = waiting.json();
+    let mut as_json = json!(waiting);
     as_json["healed"] = matches!(end, End::Healed(_)).into();
     if let End::Healed(report) = &end {
         as_json["audit"] = super::audit_as_json(report);
@@ -114,7 +119,7 @@ async fn show_status(env: &Env, status: &Status) -> Result<(), Exit> {
             report.shards,
             bytes(report.bytes)
         ),
-        _ => waiting.text(),
+        _ => waiting::text(&waiting),
     });
     match end {
         End::Healed(_) => Ok(()),

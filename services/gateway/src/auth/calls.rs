@@ -2,11 +2,11 @@
 //! of IAM and STS.
 
 use policy::{Account, Context, Decision, Kind, Of, Otherwise, Principal, Resource, Trace};
-use s3_wire::{Operation, S3Error};
+use s3_wire::{ErrorCode, Operation, S3Error};
 
 use super::{
     ACCOUNT_NUMBER, Authenticated, User,
-    authority::{denied, denied_to},
+    authority::{denied, denied_to, reason},
     conditions::{of_call, of_request},
     own::Own,
 };
@@ -154,6 +154,31 @@ pub(crate) fn authorize_call(
     let context = of_call(gateway, call, authenticated, &principal);
     let asked = policy::Request { principal: &principal, action: call.action, resource, context: &context };
     decide(gateway, &own, Of::Account, (&asker, &asked), |decision| allowed.add(call, decision))
+}
+
+/// Decides whether the sender may read what operators read: the root user may, of others policies of their own decide.
+pub(crate) fn authorize_operator(
+    gateway: &Gateway,
+    authenticated: &Authenticated,
+    call: &crate::iam::Call<'_>,
+) -> Result<(), S3Error> {
+    let principal = principal(authenticated);
+    let asker = Asker::of_call(gateway, call, authenticated, &principal);
+    let (action, resource) = (call.action, Resource::Other(call.resource));
+    if authenticated.account().is_none() {
+        note_unasked(gateway, &asker, &principal, (action, resource));
+        return Err(denied());
+    }
+    let context = of_call(gateway, call, authenticated, &principal);
+    let asked = policy::Request { principal: &principal, action, resource, context: &context };
+    let decision = decide(gateway, &Own::of(authenticated.user()), Of::Account, (&asker, &asked), |_| true);
+    if decision.is_allowed() {
+        return Ok(());
+    }
+    let arn = principal.own_arn().unwrap_or_default();
+    let reason = reason(action, decision);
+    let message = format!("User: {arn} is not authorized to perform: {action} on resource: * {reason}");
+    Err(S3Error::with_message(ErrorCode::AccessDenied, message))
 }
 
 /// Decides whether somebody with an access key of its own may make a federated user, or give it tags. The root user may; of others

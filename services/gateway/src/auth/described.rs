@@ -72,7 +72,7 @@ pub(crate) async fn explain_described(gateway: &Gateway, asked: &Described) -> R
     }
     let action = match asked.action.split_once(':') {
         Some(("s3", name)) if !name.contains(':') => name,
-        Some(("iam" | "sts", _)) => asked.action.as_str(),
+        Some(("iam" | "sts" | "ashlar", _)) => asked.action.as_str(),
         _ => "",
     };
     if OF_EVERYBODY.contains(&action) {
@@ -167,7 +167,7 @@ impl Asking<'_> {
         Explanation::new((self.principal.own_arn(), time), request, found, DESCRIBED_BYTES_MAX)
     }
 
-    /// A call of IAM, or one to assume a role.
+    /// A call of IAM, one to assume a role, or what operators read.
     fn of_call(&self) -> Result<Explanation, Problem> {
         const ASSUME_ROLE: &str = "sts:AssumeRole";
         let everything = |kind: &str| format!("arn:aws:iam::{ACCOUNT_NUMBER}:{kind}/");
@@ -179,6 +179,7 @@ impl Asking<'_> {
             (None, "iam:ListPolicies") => everything("policy"),
             (None, ASSUME_ROLE) => return invalid("which role? Name it as the resource, by its ARN"),
             (None, "sts:GetFederationToken" | "sts:TagSession") => federated_arn("*"),
+            (None, action) if action.starts_with("ashlar:") => "*".to_owned(),
             // Whoever names no user is asked about itself.
             (None, _) => self.principal.arn().unwrap_or_else(|| "*".to_owned()),
         };

@@ -23,7 +23,8 @@ pub(crate) use authorize::{
     Permit, Publication, authorize, authorize_delivery, authorize_form, authorize_source, authorize_visitor,
 };
 pub(crate) use calls::{
-    Allowed, authorize_account, authorize_assumption, authorize_call, authorize_federation, principal,
+    Allowed, authorize_account, authorize_assumption, authorize_call, authorize_federation,
+    authorize_operator, principal,
 };
 pub(crate) use conditions::{add_encryption, add_request_tags, add_retention};
 pub use credentials::{CredentialError, Credentials, root_account};

@@ -2,12 +2,13 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
+use admin_api::{Repair, named_disks};
 use data_pool::Pool;
 use env::{Env, Instant};
 use types::DiskId;
 use worker::{AuditOptions, AuditProgress, AuditReport, audit};
 
-use super::waiting::{Waiting, named};
+use super::waiting::{blocked, others, read, text};
 use crate::{
     Exit,
     admin::{
@@ -83,12 +84,12 @@ impl<'a> Healing<'a> {
 
     /// Waits; the first look is given. Answers what waits in the end, too. A metadata service that does not answer is waited
     /// for like everything else.
-    pub(super) async fn wait(mut self, mut waiting: Waiting) -> (Waiting, End) {
+    pub(super) async fn wait(mut self, mut waiting: Repair) -> (Repair, End) {
         let mut unknown = None;
         loop {
             let left = self.until.since(self.env.now());
             if unknown.is_none() && !waiting.waits() {
-                if let Some(reason) = waiting.blocked() {
+                if let Some(reason) = blocked(&waiting) {
                     return (waiting, End::Blocked(reason));
                 }
                 eprintln!("\r\x1b[Knothing waits; an audit shows whether everything is there");
@@ -106,13 +107,13 @@ impl<'a> Healing<'a> {
             }
             let left = self.until.since(self.env.now());
             if left.is_zero() {
-                let reason = unknown.unwrap_or_else(|| waiting.text());
+                let reason = unknown.unwrap_or_else(|| text(&waiting));
                 return (waiting, End::TimedOut(reason));
             }
             self.tell(&waiting, unknown.as_deref());
             let pause = if unknown.is_some() { AGAIN } else { LOOK };
             self.env.sleep(pause.min(left)).await;
-            unknown = match Waiting::read(self.reached, self.pool).await {
+            unknown = match read(self.reached, self.pool).await {
                 Ok(now) => {
                     waiting = now;
                     None
@@ -122,14 +123,14 @@ impl<'a> Healing<'a> {
         }
     }
 
-    fn tell(&mut self, waiting: &Waiting, unknown: Option<&str>) {
+    fn tell(&mut self, waiting: &Repair, unknown: Option<&str>) {
         let now = self.env.now();
-        self.shards.look(waiting.due + waiting.away);
-        self.moves.look(waiting.moves + waiting.not_begun);
+        self.shards.look(waiting.shards_due + waiting.shards_waiting_for_disks);
+        self.moves.look(waiting.moves + waiting.moves_not_begun);
         self.evictions.look(waiting.evictions);
         let others = match unknown {
             Some(reason) => reason.to_owned(),
-            None => waiting.others(),
+            None => others(waiting),
         };
         if others != self.told && !others.is_empty() {
             eprintln!("\r\x1b[Kwaits for: {others}");
@@ -159,10 +160,10 @@ impl<'a> Healing<'a> {
         let report = audit(metadata, self.pool, options, &mut progress).await;
         let report = report.map_err(|error| Exit::because(Exit::FAILED, &error))?;
         let map = metadata.cluster_map(None).await.map_err(failed)?.unwrap_or_default();
-        let mut verdict = judge(&report, &named(&map));
+        let mut verdict = judge(&report, &named_disks(&map));
         if verdict == Verdict::Healed {
-            let waiting = Waiting::read(self.reached, self.pool).await?;
-            if waiting.waits() || waiting.blocked().is_some() {
+            let waiting = read(self.reached, self.pool).await?;
+            if waiting.waits() || waiting.is_blocked() {
                 verdict = Verdict::Open("something came to wait while everything was audited".to_owned());
             }
         }

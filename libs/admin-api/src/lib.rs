@@ -1,0 +1,39 @@
+//! What operators read of a cluster: resources as the metadata service and the disks tell of them, each one type for the tools of
+//! the command line and for programs that ask over HTTP.
+//!
+//! It knows no HTTP and nobody's rights: a gateway serves [`ROUTES`] to whoever may, and [`document`] describes them. Nothing here
+//! changes anything, and no secret is in any resource.
+//!
+//! Invariant: fields are added, and never renamed or given another meaning.
+
+mod bucket;
+mod configuration;
+mod durability;
+mod openapi;
+mod repair;
+mod route;
+mod status;
+#[cfg(test)]
+mod tests;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use bucket::{BucketUsage, Quota, buckets};
+pub use configuration::{Configuration, KeyService};
+pub use durability::{AssumptionError, Assumptions, ClassDurability, Durability, Held, Seen, durability};
+pub use openapi::document;
+pub use repair::{Homes, Repair, named_disks};
+pub use route::{DOCUMENT_PATH, PREFIX, Parameter, ROUTES, Resource, Route, Values};
+pub use status::{Class, Disk, Job, Leases, MassLoss, Node, Status, classes, disks, jobs, nodes};
+
+/// Why there is no answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Problem {
+    /// What it is called, as in S3: `AccessDenied`, `SignatureDoesNotMatch`, `InvalidArgument`, `ServiceUnavailable`, ...
+    pub code: String,
+    /// The same for people.
+    pub message: String,
+    /// The request's id, which is in the logs of the gateway too.
+    pub request_id: String,
+}

@@ -1,0 +1,272 @@
+//! What stands between a cluster and being whole, as far as its map, its queues and its disks tell.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use chunk_api::DiskStatus;
+use metadata_api::{
+    ClusterMap, DiskState, Error, Intent, MapDisk, MapNode, Metadata, NodeState, PAGE_SIZE_MAX,
+    PlacementGroup,
+};
+use placement::{CurrentGroup, PendingMove, spare_shards};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use types::{DiskId, GroupId, MissingShard, NodeId};
+
+/// What waits to be done until the cluster is whole, and what holds it up.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Repair {
+    /// Single shards to be rebuilt whose disk is there.
+    pub shards_due: u64,
+    /// Single shards whose disk is away: they wait for it, or for a move of its groups.
+    pub shards_waiting_for_disks: u64,
+    /// Groups' indexes on their way to other disks.
+    pub moves: u64,
+    /// Groups' indexes on disks that are down or failed or that are to leave, and that are not on their way elsewhere yet.
+    pub moves_not_begun: u64,
+    /// Groups of which too few disks are up to read all that is in them.
+    pub groups_unreadable: u64,
+    /// Evictions of what moves have left on disks that are up.
+    pub evictions: u64,
+    /// Disks that groups are on and that do not say how they are.
+    pub disks_silent: BTreeSet<String>,
+    /// Disks that groups are on and that have bytes which nobody can name.
+    pub disks_quarantined: BTreeSet<String>,
+    /// Whether nothing is freed or evicted, because the metadata may be older than the disks.
+    pub frozen: bool,
+    /// Whether so many disks are silent that nothing of them is rebuilt.
+    pub rebuilding_is_held_back: bool,
+}
+
+impl Repair {
+    /// As it is now, by this map of the cluster and what the disks say of themselves that [`named_disks`] names.
+    pub async fn read(
+        metadata: &dyn Metadata,
+        map: &ClusterMap,
+        statuses: &BTreeMap<DiskId, DiskStatus>,
+    ) -> Result<Self, Error> {
+        let has_quarantined = statuses.values().filter(|status| status.quarantined_records > 0);
+        let down: BTreeSet<DiskId> =
+            map.disks.iter().filter(|disk| is_down(map, disk)).map(|disk| disk.disk).collect();
+        // Those that are down are told of by their groups.
+        let silent = named_disks(map).into_iter();
+        let silent = silent.filter(|disk| !statuses.contains_key(disk) && !down.contains(disk));
+        let mut repair = Self {
+            disks_quarantined: has_quarantined.map(|status| status.disk.to_string()).collect(),
+            disks_silent: silent.map(|disk| disk.to_string()).collect(),
+            evictions: metadata_api::all_evictions(metadata).await?.len() as u64,
+            ..Self::of_map(map)
+        };
+        repair.count_queue(metadata, &Homes::new(map)).await?;
+        Ok(repair)
+    }
+
+    fn of_map(map: &ClusterMap) -> Self {
+        let disks: HashMap<DiskId, &MapDisk> = map.disks.iter().map(|disk| (disk.disk, disk)).collect();
+        let leaving: HashSet<NodeId> =
+            map.nodes.iter().filter(|node| node.intent != Intent::Serve).map(|node| node.node).collect();
+        let is_up = |disk: DiskId| disks.get(&disk).is_some_and(|disk| !is_down(map, disk) && !disk.failed);
+        let stays = |disk: DiskId| {
+            let known = disks.get(&disk);
+            let may = known.is_some_and(|disk| disk.intent == Intent::Serve && !leaving.contains(&disk.node));
+            may && is_up(disk)
+        };
+        let mut repair = Self {
+            frozen: map.is_frozen,
+            rebuilding_is_held_back: map.mass_loss().is_some(),
+            ..Self::default()
+        };
+        for class in &map.classes {
+            for group in &class.groups {
+                repair.moves += group.moves.len() as u64;
+                let unmoved = (0..=u8::MAX).zip(&group.disks);
+                let unmoved = unmoved.filter(|(index, _)| group.move_of(types::ShardIndex(*index)).is_none());
+                repair.moves_not_begun += unmoved.filter(|(_, disk)| !stays(**disk)).count() as u64;
+                let moves = group.moves.iter();
+                let moves = moves
+                    .map(|it| PendingMove { index: usize::from(it.index.0), to: it.to, is_stuck: false })
+                    .collect();
+                let current = CurrentGroup { disks: group.disks.clone(), moves };
+                // One that failed may be read from still.
+                let answers = |disk| disks.get(&disk).is_some_and(|disk| !is_down(map, disk));
+                repair.groups_unreadable +=
+                    u64::from(spare_shards(&current, class.definition.coding, answers) < 0);
+            }
+        }
+        repair
+    }
+
+    async fn count_queue(&mut self, metadata: &dyn Metadata, homes: &Homes<'_>) -> Result<(), Error> {
+        let mut after = None;
+        loop {
+            let page = metadata.list_missing(None, after, PAGE_SIZE_MAX).await?;
+            for missing in &page {
+                match homes.of(missing) {
+                    Some((_, DiskState::Up)) => self.shards_due += 1,
+                    _ => self.shards_waiting_for_disks += 1,
+                }
+            }
+            after = page.last().map(|missing| missing.shard);
+            if page.len() < PAGE_SIZE_MAX {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Whether something is left that gets done by itself, or when disks come back.
+    pub fn waits(&self) -> bool {
+        let counts = self.shards_due
+            + self.shards_waiting_for_disks
+            + self.moves
+            + self.moves_not_begun
+            + self.groups_unreadable
+            + self.evictions;
+        counts > 0 || !self.disks_silent.is_empty()
+    }
+
+    /// Whether something is left that no waiting ends: an operator has to do something first.
+    pub fn is_blocked(&self) -> bool {
+        self.frozen || !self.disks_quarantined.is_empty()
+    }
+}
+
+/// Disks that groups are on or move to: what others have is not missed.
+pub fn named_disks(map: &ClusterMap) -> BTreeSet<DiskId> {
+    map.classes.iter().flat_map(|class| &class.groups).flat_map(PlacementGroup::named_disks).collect()
+}
+
+fn is_down(map: &ClusterMap, disk: &MapDisk) -> bool {
+    let silent = |node: &MapNode| node.node == disk.node && node.state == NodeState::Down;
+    disk.state != DiskState::Up || map.nodes.iter().any(silent)
+}
+
+/// Where shards belong.
+pub struct Homes<'a> {
+    groups: HashMap<GroupId, &'a PlacementGroup>,
+    states: HashMap<DiskId, DiskState>,
+}
+
+impl<'a> Homes<'a> {
+    /// By this map.
+    pub fn new(map: &'a ClusterMap) -> Self {
+        let groups = map.classes.iter().flat_map(|class| &class.groups);
+        Self {
+            groups: groups.map(|group| (group.id, group)).collect(),
+            states: map.disks.iter().map(|disk| (disk.disk, disk.state)).collect(),
+        }
+    }
+
+    /// The disk that a shard is to be put to, and its state.
+    pub fn of(&self, missing: &MissingShard) -> Option<(DiskId, DiskState)> {
+        let group = self.groups.get(&missing.group)?;
+        let moved = group.move_of(missing.shard.index).map(|pending| pending.to);
+        let disk = moved.or_else(|| group.disks.get(usize::from(missing.shard.index.0)).copied())?;
+        Some((disk, *self.states.get(&disk)?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use metadata_api::{
+        ClusterMap, DiskState, Intent, MapDisk, MapNode, NodeState, PlacementGroup, ShardMove, StorageClass,
+        StorageClassDefinition,
+    };
+    use types::{DiskId, GroupId, NodeId, ShardIndex, StorageClassName};
+
+    use super::Repair;
+
+    /// Six nodes of a disk each, and a group of 2+2 on the first four.
+    fn map() -> ClusterMap {
+        let definition = StorageClassDefinition {
+            name: StorageClassName::standard(),
+            coding: "2+2".parse().unwrap(),
+            inline_limit_bytes: 0,
+            whole_limit_bytes: 0,
+            groups: 1,
+            medium: None,
+        };
+        let group = PlacementGroup {
+            id: GroupId(1),
+            disks: (0..4).map(|number| DiskId([number; 16])).collect(),
+            moves: Vec::new(),
+            changed_epoch: 1,
+        };
+        let node = |number: u8| MapNode {
+            node: NodeId([number; 16]),
+            address: String::new(),
+            domain: format!("r/z/k/h{number}").parse().unwrap(),
+            state: NodeState::Up,
+            intent: Intent::Serve,
+            heartbeats: 1,
+        };
+        let disk = |number: u8| MapDisk {
+            disk: DiskId([number; 16]),
+            node: NodeId([number; 16]),
+            medium: "hdd".to_owned(),
+            capacity_bytes: 100,
+            available_bytes: 50,
+            writable: true,
+            failed: false,
+            state: DiskState::Up,
+            intent: Intent::Serve,
+        };
+        ClusterMap {
+            epoch: 1,
+            nodes: (0..6).map(node).collect(),
+            disks: (0..6).map(disk).collect(),
+            classes: vec![StorageClass { groups: vec![group], ..StorageClass::new(definition) }],
+            is_frozen: false,
+        }
+    }
+
+    #[test]
+    fn a_disk_that_is_lost_waits_before_anything_of_it_is_on_its_way() {
+        let whole = Repair::of_map(&map());
+        assert_eq!(whole, Repair::default());
+        assert!(!whole.waits() && !whole.is_blocked());
+
+        let mut lost = map();
+        lost.nodes[2].state = NodeState::Down;
+        assert_eq!(Repair::of_map(&lost), Repair { moves_not_begun: 1, ..Repair::default() });
+        assert!(Repair::of_map(&lost).waits());
+        let to = DiskId([4; 16]);
+        lost.classes[0].groups[0].moves =
+            vec![ShardMove { index: ShardIndex(2), to, since: 1, redirected: false }];
+        assert_eq!(Repair::of_map(&lost), Repair { moves: 1, ..Repair::default() });
+        lost.classes[0].groups[0].moves.clear();
+        lost.classes[0].groups[0].disks[2] = to;
+        assert_eq!(Repair::of_map(&lost), Repair::default(), "nothing is on it any more");
+    }
+
+    #[test]
+    fn what_is_to_leave_or_has_failed_waits_too() {
+        for change in [
+            (|map| map.disks[1].failed = true) as fn(&mut ClusterMap),
+            |map| map.disks[1].state = DiskState::Gone,
+            |map| map.disks[1].intent = Intent::Drain,
+            |map| map.nodes[1].intent = Intent::Remove,
+        ] {
+            let mut map = map();
+            change(&mut map);
+            assert_eq!(Repair::of_map(&map), Repair { moves_not_begun: 1, ..Repair::default() });
+        }
+    }
+
+    #[test]
+    fn groups_that_cannot_be_read_and_what_holds_up_are_told_of() {
+        let mut map = map();
+        for number in [0, 1, 2] {
+            map.disks[number].state = DiskState::Down;
+        }
+        let repair = Repair::of_map(&map);
+        assert_eq!(
+            (repair.moves_not_begun, repair.groups_unreadable, repair.rebuilding_is_held_back),
+            (3, 1, true)
+        );
+        assert!(repair.waits() && !repair.is_blocked(), "they may come back");
+        map.is_frozen = true;
+        assert!(Repair::of_map(&map).is_blocked());
+        let quarantined =
+            Repair { disks_quarantined: [DiskId([7; 16]).to_string()].into(), ..Repair::default() };
+        assert!(!quarantined.waits() && quarantined.is_blocked());
+    }
+}

@@ -1,0 +1,203 @@
+//! What can be read, where, and by whom.
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+
+use crate::{BucketUsage, Class, Configuration, Disk, Durability, Job, Node, Repair, Status};
+
+/// What the paths of the routes begin with. No bucket's name has an underscore.
+pub const PREFIX: &str = "/_ashlar/v1";
+
+/// Where the document that describes them is.
+pub const DOCUMENT_PATH: &str = "/_ashlar/openapi.json";
+
+/// What can be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resource {
+    /// [`Status`].
+    Status,
+    /// [`Node`]s.
+    Nodes,
+    /// [`Disk`]s.
+    Disks,
+    /// [`Class`]es.
+    Classes,
+    /// [`Job`]s.
+    Jobs,
+    /// [`Repair`].
+    Repair,
+    /// [`Durability`].
+    Durability,
+    /// [`BucketUsage`] of each.
+    Buckets,
+    /// [`Configuration`].
+    Configuration,
+}
+
+/// How a resource is read.
+#[derive(Debug)]
+pub struct Route {
+    /// The resource.
+    pub resource: Resource,
+    /// The path after [`PREFIX`].
+    pub path: &'static str,
+    /// The action that policies allow or deny.
+    pub action: &'static str,
+    /// What it is.
+    pub summary: &'static str,
+    /// What may be in the query.
+    pub parameters: &'static [Parameter],
+    pub(crate) schema: fn(&mut SchemaGenerator) -> Schema,
+}
+
+/// Something that may be in a query.
+#[derive(Debug)]
+pub struct Parameter {
+    /// Its name.
+    pub name: &'static str,
+    /// What it means.
+    pub description: &'static str,
+    pub(crate) values: Values,
+}
+
+/// What a parameter may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Values {
+    /// Any text.
+    Text,
+    /// A number.
+    Number,
+    /// A whole number from the first to the second.
+    Count(u64, u64),
+}
+
+const PAGE_MAX: u64 = metadata_api::PAGE_SIZE_MAX as u64;
+
+/// Everything that can be read.
+pub const ROUTES: &[Route] = &[
+    Route {
+        resource: Resource::Status,
+        path: "/status",
+        action: "ashlar:GetStatus",
+        summary: "The cluster at a glance: members, classes, and the work under way.",
+        parameters: &[],
+        schema: of::<Status>,
+    },
+    Route {
+        resource: Resource::Nodes,
+        path: "/nodes",
+        action: "ashlar:ListNodes",
+        summary: "The machines that keep shards.",
+        parameters: &[],
+        schema: of::<Vec<Node>>,
+    },
+    Route {
+        resource: Resource::Disks,
+        path: "/disks",
+        action: "ashlar:ListDisks",
+        summary: "The disks, with what is free and what moves.",
+        parameters: &[],
+        schema: of::<Vec<Disk>>,
+    },
+    Route {
+        resource: Resource::Classes,
+        path: "/classes",
+        action: "ashlar:ListClasses",
+        summary: "The storage classes.",
+        parameters: &[],
+        schema: of::<Vec<Class>>,
+    },
+    Route {
+        resource: Resource::Jobs,
+        path: "/jobs",
+        action: "ashlar:ListJobs",
+        summary: "What workers do, and how far they are.",
+        parameters: &[],
+        schema: of::<Vec<Job>>,
+    },
+    Route {
+        resource: Resource::Repair,
+        path: "/repair",
+        action: "ashlar:GetRepair",
+        summary: "What waits to be rebuilt, moved or evicted, and what holds it up.",
+        parameters: &[],
+        schema: of::<Repair>,
+    },
+    Route {
+        resource: Resource::Durability,
+        path: "/durability",
+        action: "ashlar:GetDurability",
+        summary: "How likely data is lost, and how much of it, for each storage class.",
+        parameters: &[
+            Parameter {
+                name: "annual_failure_rate",
+                description: "The share of disks that fail in a year, in the place of what the cluster has seen.",
+                values: Values::Number,
+            },
+            Parameter {
+                name: "repair_hours",
+                description: "Hours from a disk's failure until its shards are rebuilt, in the place of what the cluster has seen.",
+                values: Values::Number,
+            },
+            Parameter {
+                name: "repair_mib_per_second",
+                description: "MiB a second that are rebuilt, as long as no rebuild was seen; 100 if nothing is said.",
+                values: Values::Count(1, 1 << 20),
+            },
+        ],
+        schema: of::<Durability>,
+    },
+    Route {
+        resource: Resource::Buckets,
+        path: "/buckets",
+        action: "ashlar:ListBucketUsage",
+        summary: "What buckets hold, exactly as of each one's last commit, and their quotas; in the order of their names.",
+        parameters: &[
+            Parameter {
+                name: "prefix",
+                description: "Only buckets whose names begin with this.",
+                values: Values::Text,
+            },
+            Parameter {
+                name: "after",
+                description: "Only buckets whose names come after this: the last one of the page before.",
+                values: Values::Text,
+            },
+            Parameter {
+                name: "limit",
+                description: "Most buckets to answer, 1,000 if nothing is said; fewer are answered when there are no more.",
+                values: Values::Count(1, PAGE_MAX),
+            },
+        ],
+        schema: of::<Vec<BucketUsage>>,
+    },
+    Route {
+        resource: Resource::Configuration,
+        path: "/configuration",
+        action: "ashlar:GetConfiguration",
+        summary: "How the gateway is set up that answers, without secrets.",
+        parameters: &[],
+        schema: of::<Configuration>,
+    },
+];
+
+fn of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+    generator.subschema_for::<T>()
+}
+
+impl Route {
+    /// That of a whole path.
+    pub fn find(path: &str) -> Option<&'static Self> {
+        let path = path.strip_prefix(PREFIX)?;
+        ROUTES.iter().find(|route| route.path == path)
+    }
+
+    /// That of a resource.
+    pub fn of(resource: Resource) -> &'static Self {
+        ROUTES.iter().find(|route| route.resource == resource).expect("a test sees that each has one")
+    }
+
+    /// The path.
+    pub fn full_path(&self) -> String {
+        format!("{PREFIX}{}", self.path)
+    }
+}

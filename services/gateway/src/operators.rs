@@ -1,0 +1,232 @@
+//! What operators read of the cluster over HTTP: the routes of `admin-api`, in JSON, on the listener for S3 and under a path that no
+//! bucket has. Whoever asks signs as for S3, in the header, and has to be the root user or allowed the route's action by policies of
+//! its own. The document that describes the routes says the same to everybody, and is told without credentials.
+
+use std::{collections::BTreeMap, net::IpAddr, sync::LazyLock};
+
+use admin_api::{
+    Assumptions, Configuration, DOCUMENT_PATH, KeyService, PREFIX, Problem, Repair, Resource, Route, Status,
+    named_disks,
+};
+use axum::body::Body;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, request::Parts};
+use metadata_api::{ClusterMap, Metadata, PAGE_SIZE_MAX};
+use s3_wire::{ErrorCode, S3Error, query::Query};
+use serde::Serialize;
+use sigv4::RequestView;
+
+use crate::{
+    FrontConfig, Gateway,
+    auth::{authenticate, authorize_operator, root_account},
+    error::from_metadata,
+    iam::Call,
+    request::{RequestId, Response, id, peer},
+};
+
+/// Where AWS tells the code of an error whose body is JSON.
+const ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
+
+static DOCUMENT: LazyLock<Bytes> =
+    LazyLock::new(|| serde_json::to_vec(&admin_api::document()).unwrap_or_default().into());
+
+/// What a request asks for by its query.
+type Asked = BTreeMap<String, String>;
+
+/// Whether a request is one of an operator, if its host names no bucket.
+pub(crate) fn is_call(parts: &Parts) -> bool {
+    let parent = PREFIX.rsplit_once('/').map_or(PREFIX, |(parent, _)| parent);
+    let rest = parts.uri.path().strip_prefix(parent);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// Answers it.
+pub(crate) async fn answer(gateway: &Gateway, parts: &Parts) -> Result<Response, S3Error> {
+    // Parse.
+    let (path, id) = (parts.uri.path(), id(&parts.extensions));
+    if path == DOCUMENT_PATH && parts.method == Method::GET {
+        return Ok(json(StatusCode::OK, DOCUMENT.clone()));
+    }
+
+    // Authenticate.
+    let authenticated = authenticate(gateway, &RequestView::from(parts), None).await?;
+    let Some(route) = Route::find(path) else {
+        if authenticated.account().is_none() {
+            return Err(S3Error::new(ErrorCode::AccessDenied));
+        }
+        return Err(S3Error::with_message(
+            ErrorCode::NoSuchConfiguration,
+            format!("There is no such resource. {DOCUMENT_PATH} names those that there are."),
+        ));
+    };
+    if parts.method != Method::GET {
+        return Err(S3Error::method_not_allowed(&parts.method, "RESOURCE", "GET"));
+    }
+    // A signature in the query is no parameter either.
+    let query = Query::parse(parts.uri.query().unwrap_or(""))?;
+    let asked = asked(route, &query)?;
+
+    // Authorise.
+    let peer: Option<IpAddr> = peer(&parts.extensions);
+    let call = Call { action: route.action, resource: "*", headers: &parts.headers, peer, id, told: &[] };
+    authorize_operator(gateway, &authenticated, &call)?;
+
+    // Act.
+    let body = read(gateway, route.resource, &asked).await?;
+
+    // Respond.
+    Ok(json(StatusCode::OK, body))
+}
+
+/// The parameters of a query, each known and there once.
+fn asked(route: &Route, query: &Query<'_>) -> Result<Asked, S3Error> {
+    let mut asked = Asked::new();
+    for (name, value) in query.iter() {
+        if !route.parameters.iter().any(|parameter| parameter.name == name) {
+            return Err(S3Error::invalid_argument(format!("{name} is no parameter of this."), name, value));
+        }
+        if asked.insert(name.to_owned(), value.to_owned()).is_some() {
+            return Err(S3Error::invalid_argument(format!("{name} is there more than once."), name, value));
+        }
+    }
+    Ok(asked)
+}
+
+fn number<T: std::str::FromStr>(asked: &Asked, name: &str) -> Result<Option<T>, S3Error> {
+    let parse = |text: &String| {
+        text.parse().map_err(|_| S3Error::invalid_argument(format!("{name} is no such number."), name, text))
+    };
+    asked.get(name).map(parse).transpose()
+}
+
+async fn read(gateway: &Gateway, resource: Resource, asked: &Asked) -> Result<Bytes, S3Error> {
+    let metadata = &*gateway.metadata;
+    match resource {
+        Resource::Status => written(&Status::read(metadata, &map(metadata).await?).await.map_err(failed)?),
+        Resource::Nodes => written(&admin_api::nodes(&map(metadata).await?)),
+        Resource::Disks => written(&admin_api::disks(&map(metadata).await?)),
+        Resource::Classes => written(&admin_api::classes(&map(metadata).await?)),
+        Resource::Jobs => written(&admin_api::jobs(&metadata.list_jobs().await.map_err(failed)?)),
+        Resource::Repair => {
+            let map = map(metadata).await?;
+            let statuses = gateway.pool.statuses(&named_disks(&map)).await;
+            written(&Repair::read(metadata, &map, &statuses).await.map_err(failed)?)
+        }
+        Resource::Durability => {
+            let assumed = Assumptions {
+                annual_failure_rate: number(asked, "annual_failure_rate")?,
+                repair_hours: number(asked, "repair_hours")?,
+                repair_mib_per_second: number(asked, "repair_mib_per_second")?,
+            };
+            let history = metadata.disk_history().await.map_err(failed)?;
+            let buckets = admin_api::buckets(metadata, root_account(), ("", None), usize::MAX);
+            let (map, buckets) = (map(metadata).await?, buckets.await.map_err(failed)?);
+            let reckoned = admin_api::durability(&map, &history, &buckets, assumed);
+            written(
+                &reckoned
+                    .map_err(|error| S3Error::with_message(ErrorCode::InvalidArgument, error.to_string()))?,
+            )
+        }
+        Resource::Buckets => {
+            let limit = number(asked, "limit")?.unwrap_or(PAGE_SIZE_MAX);
+            if !(1..=PAGE_SIZE_MAX).contains(&limit) {
+                let message = format!("limit is a number from 1 to {PAGE_SIZE_MAX}.");
+                return Err(S3Error::invalid_argument(message, "limit", &limit.to_string()));
+            }
+            let text = |name: &str| asked.get(name).map(String::as_str);
+            let names = (text("prefix").unwrap_or(""), text("after"));
+            written(&admin_api::buckets(metadata, root_account(), names, limit).await.map_err(failed)?)
+        }
+        Resource::Configuration => written(&gateway.configuration),
+    }
+}
+
+async fn map(metadata: &dyn Metadata) -> Result<ClusterMap, S3Error> {
+    let map = metadata.cluster_map(None).await.map_err(failed)?;
+    map.ok_or_else(|| S3Error::new(ErrorCode::InternalError))
+}
+
+fn failed(error: metadata_api::Error) -> S3Error {
+    use s3_wire::address::{Address, Style};
+    from_metadata(error, &Address { bucket: None, key: None, style: Style::Path })
+}
+
+fn written(resource: &impl Serialize) -> Result<Bytes, S3Error> {
+    let written = serde_json::to_vec(resource).map_err(|_| S3Error::new(ErrorCode::InternalError))?;
+    Ok(written.into())
+}
+
+fn json(status: StatusCode, body: Bytes) -> Response {
+    let mut response = http::Response::new(Body::from(body));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// The answer to one that was refused.
+pub(crate) fn error_response(error: &S3Error, id: RequestId) -> Response {
+    let problem = Problem {
+        code: error.code.as_str().to_owned(),
+        message: error.message.to_string(),
+        request_id: id.to_string(),
+    };
+    let mut response = json(error.status(), serde_json::to_vec(&problem).unwrap_or_default().into());
+    let headers: &mut HeaderMap = response.headers_mut();
+    headers.extend(error.headers.iter().cloned());
+    headers.insert(ERROR_TYPE, HeaderValue::from_static(error.code.as_str()));
+    response
+}
+
+/// What is told of how a gateway is set up.
+pub(crate) fn configuration(config: &FrontConfig, scheme: &str, has_kms: bool) -> Configuration {
+    Configuration {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        scheme: scheme.to_owned(),
+        region: config.region.clone(),
+        domains: config.domain.clone(),
+        website_domains: config.website_domain.clone(),
+        trusted_proxies: config.trusted_proxies.iter().map(ToString::to_string).collect(),
+        object_ownership: config.object_ownership.to_string(),
+        signature_v2: config.signature_v2,
+        customer_keys_over_http: config.customer_keys_over_http,
+        access_log_interval_seconds: config.access_log_interval_seconds,
+        audit_log: config.audit_log.is_some(),
+        restore_delay_seconds: config.restore_delay_seconds,
+        body_rate_min: config.body_rate_min,
+        connections_max: config.connections_max,
+        key_service: match config.kms.kms_endpoint {
+            Some(_) => KeyService::External,
+            None if has_kms => KeyService::File,
+            None => KeyService::None,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use admin_api::{DOCUMENT_PATH, ROUTES};
+
+    use super::is_call;
+
+    #[test]
+    fn only_paths_that_no_bucket_has_are_operators() {
+        let is = |path: &str| is_call(&http::Request::get(path).body(()).expect("a request").into_parts().0);
+        for path in ["/_ashlar", "/_ashlar/", "/_ashlar/v1/x", "/_ashlar?x", DOCUMENT_PATH] {
+            assert!(is(path), "{path}");
+        }
+        for path in ["/", "/_ashlarx/v1/status", "/ashlar/v1/status", "/bucket/_ashlar/v1/status"] {
+            assert!(!is(path), "{path}");
+        }
+        assert!(types::BucketName::new("_ashlar").is_err());
+    }
+
+    #[test]
+    fn every_route_takes_a_right_that_policies_can_be_about() {
+        for route in ROUTES {
+            assert!(policy::is_known(route.action), "{}", route.action);
+            assert_eq!(policy::scope(route.action), None, "no bucket's policy is asked");
+        }
+    }
+}
