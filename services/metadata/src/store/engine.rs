@@ -543,7 +543,7 @@ impl Tx {
         let connection = borrowed.connection()?;
         let began = self.env.now();
         let (text, list, columns) = rows.one_by_one(sql, fixed.len());
-        let answer = sqlite::run_each(connection, &text_for(&text, false), fixed, list, columns, executes);
+        let answer = sqlite::run_each(connection, &text, fixed, list, columns, executes);
         self.settle(Ok(answer), began)
     }
 

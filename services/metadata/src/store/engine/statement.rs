@@ -1,6 +1,6 @@
 //! Statement texts: one text for both engines, and lists of rows as one parameter list.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt::Write};
 
 use super::Value;
 
@@ -14,9 +14,13 @@ const POSTGRES_ROWS_MAX: usize = 1024;
 ///
 /// SQLite's parameters are written `?1`, because it gives those that are written `$1` the numbers in which they come.
 pub(super) fn text_for(sql: &str, postgres: bool) -> Cow<'_, str> {
-    let special: &[char] = if postgres { &['['] } else { &['[', '$'] };
-    if !sql.contains(special) {
-        return Cow::Borrowed(sql);
+    // One character at a time: several in one search are looked for without the processor's help, and this is done for each statement.
+    if !sql.contains('[') {
+        return if postgres || !sql.contains('$') {
+            Cow::Borrowed(sql)
+        } else {
+            Cow::Owned(sql.replace('$', "?"))
+        };
     }
     let mut text = String::with_capacity(sql.len());
     let mut rest = sql;
@@ -119,10 +123,19 @@ impl Rows {
         })
     }
 
-    /// The statement's text for one row, whose parameters come after `fixed` others; the values of all rows, and how many
+    /// SQLite's text of a statement for one row, whose parameters come after `fixed` others; the values of all rows, and how many
     /// there are in each.
     pub(super) fn one_by_one(&self, sql: &str, fixed: usize) -> (String, &[Value], usize) {
-        (sql.replace("{rows}", &one_row(fixed, self.columns)), &self.values, self.columns)
+        // No other text of ours has a brace.
+        let text = text_for(sql, false);
+        let mut parts = text.split('{');
+        let mut out = String::with_capacity(text.len() + 16 + 5 * self.columns);
+        out.push_str(parts.next().unwrap_or_default());
+        for part in parts {
+            push_row(&mut out, fixed, self.columns);
+            out.push_str(part.strip_prefix("rows}").unwrap_or(part));
+        }
+        (out, &self.values, self.columns)
     }
 }
 
@@ -133,9 +146,14 @@ fn arrays(fixed: usize, columns: usize) -> String {
     format!("(SELECT * FROM unnest({}) AS u({}))", parameters.join(", "), names.join(", "))
 }
 
-fn one_row(fixed: usize, columns: usize) -> String {
-    let parameters: Vec<String> = (1..=columns).map(|column| format!("${}", fixed + column)).collect();
-    format!("(VALUES ({}))", parameters.join(", "))
+/// Adds a list of one row, as SQLite has it.
+fn push_row(out: &mut String, fixed: usize, columns: usize) {
+    for column in 1..=columns {
+        out.push_str(if column == 1 { "(VALUES (?" } else { ", ?" });
+        // Writing to a string does not fail.
+        let _ = write!(out, "{}", fixed + column);
+    }
+    out.push_str("))");
 }
 
 #[cfg(test)]
@@ -156,8 +174,9 @@ mod tests {
         for number in 0..67_i64 {
             rows.push([Value::from(number), Value::from("x")]);
         }
-        let (text, values, columns) = rows.one_by_one("{rows}", 1);
-        assert_eq!((text.as_str(), values.len(), columns), ("(VALUES ($2, $3))", 2 * 67, 2));
+        let (text, values, columns) = rows.one_by_one("[p|$1 {rows}] AS r, {rows}", 1);
+        let expected = "?1 (VALUES (?2, ?3)) AS r, (VALUES (?2, ?3))";
+        assert_eq!((text.as_str(), values.len(), columns), (expected, 2 * 67, 2));
         assert_eq!(values[2..4], [Value::from(1), Value::from("x")]);
 
         let pieces: Vec<_> = rows.pieces("{rows}", &[Value::from(9)]).collect();
