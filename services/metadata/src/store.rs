@@ -65,6 +65,7 @@ use types::{
 use self::{
     commit::{Committers, Mutation, Outcome, Undecided, batch::check_content},
     engine::{Attempts, Engine, EngineOptions, Failure},
+    garbage::GarbageNumbers,
     migrate::{MIGRATIONS, migrate},
 };
 
@@ -131,6 +132,7 @@ pub(crate) struct Settings {
     part_size_min: u64,
     commit_queue_max: usize,
     identity_keys: Option<IdentityKeys>,
+    garbage_numbers: GarbageNumbers,
 }
 
 impl Settings {
@@ -180,6 +182,7 @@ impl MetadataStore {
             part_size_min: config.part_size_min,
             commit_queue_max: config.commit_queue_max.max(1),
             identity_keys: config.identity_keys,
+            garbage_numbers: GarbageNumbers::new(&env),
         });
         let committers = Committers::new(env.clone(), engine.clone(), settings.clone());
         let store = Self { env, engine, settings, committers, remembered: Arc::default() };

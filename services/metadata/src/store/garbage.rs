@@ -6,7 +6,10 @@
 //! lock: nothing can begin to name the chunks of a closed row, and whatever named them before has written its own row
 //! of `chunk_refs` by the time the closed row could be taken.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::atomic::{AtomicI64, Ordering::Relaxed},
+};
 
 use bytes::Bytes;
 use env::Env;
@@ -49,6 +52,22 @@ fn forget_former_sql() -> String {
         "t.bucket_id = r.column1 AND NOT EXISTS (SELECT 1 FROM garbage AS g WHERE g.bucket_id = t.bucket_id \
          AND g.number >= 0)",
     )
+}
+
+/// The numbers of the closed versions that this process queues: one after the other from a random one on, so that queueing needs no
+/// lock on a counter, those of other processes are as unlikely to be met as by random ones, and what is queued together lies together
+/// in the index: of SQLite's log each page that a commit touches is as dear as many rows.
+#[derive(Debug)]
+pub(crate) struct GarbageNumbers(AtomicI64);
+
+impl GarbageNumbers {
+    pub(crate) fn new(env: &Env) -> Self {
+        Self(AtomicI64::new((env.random_u64() >> 2).cast_signed()))
+    }
+
+    pub(crate) fn next(&self) -> i64 {
+        self.0.fetch_add(1, Relaxed)
+    }
 }
 
 /// Queues the chunks of an upload's parts. The caller has locked the upload and deletes the parts.

@@ -312,7 +312,8 @@ impl<'a> Batch<'a> {
                 }
             }
         }
-        self.changes.discard_version(self.env, self.due_ms, key, &head);
+        let number = self.settings.garbage_numbers.next();
+        self.changes.discard_version(number, self.due_ms, key, &head);
     }
 
     /// Writes the changes and advances the bucket's row. Answers the bucket as it is then, and the keys whose versions changed.

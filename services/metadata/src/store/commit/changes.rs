@@ -69,9 +69,9 @@ impl Changes {
     }
 
     /// Queues a closed version row.
-    pub(crate) fn discard_version(&mut self, env: &Env, due_ms: i64, key: &ObjectKey, head: &Head) {
+    pub(crate) fn discard_version(&mut self, number: i64, due_ms: i64, key: &ObjectKey, head: &Head) {
         self.garbage.push([
-            garbage_number(env).into(),
+            number.into(),
             due_ms.into(),
             1_i64.into(),
             Some(key.to_bytes()).into(),

@@ -17,11 +17,26 @@ on_both_engines!(
     only_what_was_handed_out_can_be_finished,
     nothing_is_left_of_what_was_finished,
     a_deleted_bucket_is_remembered_only_while_something_of_it_waits,
+    versions_that_one_process_removes_lie_together,
 );
 
 async fn count(store: &MetadataStore, table: &str) -> i64 {
     let rows = store.engine.fetch_all(&format!("SELECT COUNT(*) FROM {table}"), Vec::new()).await;
     rows.expect("a query")[0].i64().expect("a count")
+}
+
+async fn versions_that_one_process_removes_lie_together(test: TestStore) {
+    let store: Arc<dyn Metadata> = Arc::new(test.store.clone());
+    let name = bucket(&store).await;
+    for k in ["a", "b", "c", "d"].map(key) {
+        put(&store, &name, &k, 1).await;
+        delete(&store, &name, &k, None).await;
+    }
+    let sql = "SELECT number FROM garbage ORDER BY number";
+    let rows = test.store.engine.fetch_all(sql, Vec::new()).await.expect("a query");
+    let numbers: Vec<i64> = rows.into_iter().map(|mut row| row.i64().expect("a number")).collect();
+    assert!(numbers[0] > 0);
+    assert_eq!(numbers, (numbers[0]..numbers[0] + 4).collect::<Vec<_>>());
 }
 
 /// However often a name is used again, and without a look at all deleted buckets for each batch of garbage.
