@@ -15,6 +15,7 @@ KINDS = {
     "v1": ["Secret", "Service", "ServiceAccount", "Pod"],
     "apps/v1": ["Deployment", "StatefulSet"],
     "autoscaling/v2": ["HorizontalPodAutoscaler"],
+    "batch/v1": ["CronJob", "Job"],
     "cert-manager.io/v1": ["Certificate"],
     "gateway.networking.k8s.io/v1": ["HTTPRoute"],
     "monitoring.coreos.com/v1": ["PrometheusRule", "ServiceMonitor"],

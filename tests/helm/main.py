@@ -11,9 +11,11 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
+import time
 
 if "--help" in sys.argv[1:]:
     print(__doc__.strip())
@@ -28,7 +30,7 @@ import policy
 import settings
 from api import serving
 from chart import CHART, HELMS, ROOT, VALUES, Refused, chooses, component, helm, of_kind, pods, render
-from report import Report, expect
+from report import NotRun, Report, expect
 
 KUBERNETES = ["1.28", "1.29", "1.30", "1.31", "1.32", "1.33", "1.34", "1.35", "1.36", "1.37"]
 # What has no schema in Kubernetes itself.
@@ -380,13 +382,54 @@ def run_operators(report, rendered):
             program.chmod(0o755)
             backups = pathlib.Path(folder, "backups")
             backups.mkdir()
-            for name in ("2026-01-01T00-00-00Z.ashlar", "2026-01-02T00-00-00Z.ashlar", "2026-01-03T00-00-00Z.ashlar.12.partial", "other"):
+            for name in (*(f"2026-01-0{day}T00-00-00Z.ashlar" for day in range(1, 5)), "2026-01-05T00-00-00Z.ashlar.12.partial", "now.ashlar.13.partial", "other"):
                 (backups / name).touch()
+            os.utime(backups / "2026-01-05T00-00-00Z.ashlar.12.partial", (time.time() - 7200,) * 2)
             script = job["command"][2].replace("/backups", str(backups))
-            subprocess.run(["/bin/sh", "-euc", script], env={"PATH": f"{folder}:{os.environ['PATH']}", "KEEP": "2"}, timeout=10, check=True)
-            left = sorted(path.name for path in backups.iterdir())
-            expect([name for name in left if name.startswith("2026-01")], ["2026-01-02T00-00-00Z.ashlar"], "older backups that are left")
-            expect((len(left), left[-1]), (3, "other"), "what is left")
+
+            def make(keep, code=0):
+                done = subprocess.run(["/bin/sh", "-euc", script], env={"PATH": f"{folder}:{os.environ['PATH']}", "KEEP": str(keep)}, timeout=10, check=False)
+                expect(done.returncode, code, "code")
+                return sorted(path.name for path in backups.iterdir())
+
+            old = ["2026-01-03T00-00-00Z.ashlar", "2026-01-04T00-00-00Z.ashlar"]
+            left = make(3)
+            expect((left[:2], len(left), left[-2:]), (old, 5, ["now.ashlar.13.partial", "other"]), "what is left, with one that is being written")
+            (backups / left[2]).unlink()
+            program.write_text("#!/bin/sh\nexit 1\n", encoding="utf-8")
+            for _ in range(2):
+                expect(make(2, 1), [old[1], *left[-2:]], "what is left where none can be made: room, and a backup")
+            expect(make(1, 1), [old[1], *left[-2:]], "what is left where one alone is kept")
+            program.write_text('#!/bin/sh\necho rows > "$4"\n', encoding="utf-8")
+            expect([len(make(1)), (backups / old[1]).exists()], [3, False], "whether the new one takes its place")
+    with report.case("pods for backups and operators stand where they are told, and a backup that hangs is given up"):
+        places = {"nodeSelector": {"disk": "big"}, "tolerations": [{"key": "storage", "operator": "Exists"}]}
+        objects = render("3", BUNDLED | {"backup": {"enabled": True, "deadlineSeconds": 99} | places, "clusterTls": {"enabled": True, "secretPrefix": "x", "admin": places}})
+        job = the(objects, "CronJob", "-backup")["spec"]["jobTemplate"]["spec"]
+        expect(job["activeDeadlineSeconds"], 99, "seconds")
+        for pod in (job["template"]["spec"], the(objects, "Deployment", "-admin")["spec"]["template"]["spec"]):
+            expect({name: pod[name] for name in places}, places, "places")
+    with report.case("the guide makes Jobs that list backups and restore one, of the CronJob"):
+        if not (shutil.which("kubectl") and shutil.which("jq")):
+            raise NotRun("kubectl or jq is not there")
+        objects = render("3", BUNDLED | {"fullnameOverride": "ashlar", "backup": {"enabled": True}})
+        cronjob = the(objects, "CronJob", "-backup")
+        guide = (ROOT / "docs/how-to/back-up-and-restore.md").read_text(encoding="utf-8")
+        made = re.findall(r"(kubectl create job ashlar-(?:backups|restore) [^`]*?) *\|\s*kubectl create --filename=-", guide)
+        with serving([cronjob]) as kubeconfig:
+            jobs = [json.loads(subprocess.run(["bash", "-euo", "pipefail", "-c", command], env={"PATH": os.environ["PATH"], "HOME": "/nonexistent", "KUBECONFIG": str(kubeconfig)}, capture_output=True, text=True, timeout=30, check=True).stdout) for command in made]
+        wanted = cronjob["spec"]["jobTemplate"]["spec"]["template"]
+        commands = []
+        for job in jobs:
+            expect(job["kind"], "Job", "kind")
+            commands.append(job["spec"]["template"]["spec"]["containers"][0].pop("command"))
+            container = copy.deepcopy(wanted["spec"]["containers"][0])
+            del container["command"]
+            given = job["spec"]["template"]["spec"]
+            expect({name: given["containers"][0][name] for name in container}, container, "the rest of the container")
+            expect((given["volumes"], job["spec"]["template"]["metadata"]["labels"]), (wanted["spec"]["volumes"], wanted["metadata"]["labels"]), "volumes and labels")
+        expect([command[:4] for command in commands], [["ls", "-l", "/backups"], ["ashlar", "admin", "restore", "--from"]], "commands")
+        expect((jobs[1]["spec"]["backoffLimit"], "activeDeadlineSeconds" in jobs[1]["spec"]), (0, False), "repetitions and deadline of a restore")
     with report.case("the metadata services can be upgraded before the others"):
         objects = render("3", BUNDLED | {"image": {"tag": "1.0.0"}, "metadata": {"imageTag": "1.1.0"}})
         images = {component(pod): pod["spec"]["containers"][0]["image"].split(":")[1] for _, pod in pods(objects)}
