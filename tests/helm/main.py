@@ -214,6 +214,19 @@ def run_monitoring(report, rendered):
     with report.case("the PrometheusRule has the alerts of deploy/monitoring"):
         alerts = yaml.safe_load((ROOT / "deploy/monitoring/alerts.yml").read_text(encoding="utf-8"))
         expect(of_kind(objects, "PrometheusRule")[0]["spec"], alerts, "alerts")
+    with report.case("how many gateways there are is no matter where their load says it"):
+        asked = BUNDLED | {"monitoring": {"prometheusRule": {"enabled": True}}}
+        many = [{rule["alert"]: rule["expr"] for group in of_kind(render("3", asked | more), "PrometheusRule")[0]["spec"]["groups"] for rule in group["rules"]} for more in ({}, {"gateway": {"autoscaling": {"enabled": True}}})]
+        expect([name for name in many[0] if many[0][name] != many[1][name]], ["AshlarServiceMissing"], "alerts that differ")
+        expect([alerts["AshlarServiceMissing"].count('{service!="gateway"}') for alerts in many], [0, 2], "gateways that are left out")
+    with report.case("no label that the Prometheus Operator gives takes the name of a metric's"):
+        given = {"namespace", "service", "pod", "container", "endpoint", "job", "instance"}
+        ours = set(re.findall(r"`(\w+)`", "".join(re.findall(r"^\| `\w+` \| \w+ \| [^|]* \|([^|]*)\|", (ROOT / "docs/metrics.md").read_text(encoding="utf-8"), re.M))))
+        expect({"service", "status"} <= ours, True, "whether labels were found")
+        for name in ("external", "pools"):
+            for endpoint in of_kind(rendered[name], "ServiceMonitor")[0]["spec"]["endpoints"]:
+                dropped = {each["regex"] for each in endpoint["relabelings"] if each.get("action") == "labeldrop"}
+                expect(ours & (given - dropped), set(), f"{name}: labels of both")
     with report.case("neither is there unless it is asked for"):
         expect(of_kind(rendered["trial"], "PrometheusRule", "ServiceMonitor"), [], "objects")
 
