@@ -3,11 +3,12 @@
 import json
 import pathlib
 import secrets
+import subprocess
 import time
 import urllib.error
 import urllib.request
 
-from engine import REPOSITORY
+from engine import DockerFailed, REPOSITORY
 from objects import make_client
 from processes import free_port
 from report import expect
@@ -66,6 +67,15 @@ class Cluster:
         """Runs `docker compose` on the cluster."""
         return self.docker.run("compose", "--project-name", PROJECT, "--file", REPOSITORY / "docker-compose.yml",
                                "--env-file", self.settings, *words, seconds=seconds)
+
+    def run_guide(self, commands, folder, seconds=UP_SECONDS + 120):
+        """Runs commands of a guide as they are written, in a folder."""
+        environment = self.docker.environment | {
+            "COMPOSE_PROJECT_NAME": PROJECT, "COMPOSE_FILE": str(REPOSITORY / "docker-compose.yml"), "COMPOSE_ENV_FILES": str(self.settings),
+        }
+        done = subprocess.run(["bash", "-euo", "pipefail", "-c", commands], env=environment, cwd=folder, stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True, timeout=seconds, check=False)
+        expect((done.returncode, done.stderr[-1500:] if done.returncode else ""), (0, ""), "code of the guide's commands, and what they say")
 
     def up(self, *words):
         """Starts what does not run, and waits until every container is healthy."""
@@ -152,9 +162,14 @@ class Cluster:
         while True:
             # Skips a network from which the engine has not quite taken the last container yet, and calls that a success.
             # The volume of backups is that of a tool alone, which is of a profile.
-            self.compose("--profile", "*", "down", "--volumes", "--remove-orphans", "--timeout", 1)
-            if not self.leftovers() or time.monotonic() > deadline:
-                return
+            try:
+                self.compose("--profile", "*", "down", "--volumes", "--remove-orphans", "--timeout", 1)
+                if not self.leftovers() or time.monotonic() > deadline:
+                    return
+            except DockerFailed:
+                # Or it calls it an error.
+                if time.monotonic() > deadline:
+                    raise
             time.sleep(0.3)
 
     def leftovers(self):

@@ -1,12 +1,18 @@
 """What takes minutes: containers come and go, one after the other, while clients work."""
 
 import contextlib
+import hashlib
 import json
+import pathlib
 import random
+import re
+import tempfile
+import textwrap
 import threading
 import time
 
 from cluster import CHUNKS, GATEWAYS, METADATA, OURS, PROJECT, container
+from engine import REPOSITORY
 from objects import BUCKET, CUT_SIZES, MIB, UNCUT_SIZES, Objects, body_of, make_client
 from report import expect
 
@@ -159,21 +165,79 @@ def run_scale(run):
         with report.case("--scale chunk=6, the others as before"):
             cluster.up("--no-recreate")
             expect(sorted(name for name in cluster.states() if name.startswith("chunk-")), CHUNKS, "containers")
+        with report.case("the folders of nodes that were removed go"):
+            cluster.compose("exec", "--no-TTY", "chunk", "rm", "-r", *(f"/data/{container(name)}" for name in joined))
     with report.case("no request failed after the SDK's repetitions"):
         work.check()
     with report.case("everything reads back equal"):
         run.settled.compare()
         work.objects.compare((0,))
-    with report.case("they come again"):
+    with report.case("two come again, as new nodes that serve and are given shards"):
         cluster.up("--no-recreate", "--scale", "chunk=8")
-        nodes = cluster.nodes()
-        expect({name: nodes[name]["state"] for name in joined}, dict.fromkeys(joined, "up"), "states")
+        deadline = time.monotonic() + EMPTY_SECONDS
+        while not all(holds_something(cluster, name) for name in joined) and time.monotonic() < deadline:
+            run.settled.put_sizes(CUT_SIZES, (0, 1))
+            time.sleep(1)
+        status = json.loads(cluster.admin("status", "--json"))
+        addresses = {f"{container(name)}:9200": name for name in joined}
+        # Of the same address there may be one that was removed.
+        nodes = {node["node"]: addresses[node["address"]] for node in status["nodes"] if node["address"] in addresses and node["state"] == "up"}
+        expect(sorted(nodes.values()), joined, "nodes that are up")
+        disks = {nodes[disk["node"]]: (disk["state"], disk["intent"]) for disk in status["disks"] if disk["node"] in nodes}
+        expect(disks, dict.fromkeys(joined, ("up", "serve")), "their disks")
+        expect([name for name in joined if not holds_something(cluster, name)], [], "those that hold nothing")
+    with report.case("everything reads back equal"):
+        run.settled.compare()
 
 
 def holds_something(cluster, name):
     """Whether shards lie in a chunk service's folder."""
     found = cluster.docker.run("exec", container(name), "sh", "-c", f"du -s /data/{PROJECT}-{name}/shards | cut -f1")
     return int(found) > 1024
+
+
+def run_keys(run):
+    """Keys are copied, lost, and put back by the commands of docs/how-to/run-by-compose.md, without those made meanwhile being lost."""
+    cluster, report = run.cluster, run.report
+    report.section("keys are lost and put back")
+    places = {"identity-key": "identity.key", "encryption-keys": "encryption.keys"}
+
+    def inside(service, script):
+        return cluster.compose("run", "--rm", "--no-deps", "--no-TTY", "--entrypoint", "sh", service, "-euc", script)
+
+    def put(key):
+        run.clients[0].put_object(Bucket=BUCKET, Key=key, Body=key.encode(), ServerSideEncryption="AES256")
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        with report.case("they are copied, and then lost: others are made"):
+            put("sealed before")
+            cluster.run_guide(next(block for block in guide_blocks() if "compose cp metadata" in block), folder)
+            cluster.compose("stop", "gateway", "worker", "metadata")
+            for service, file in places.items():
+                inside(service, f"rm /data/{file}")
+            cluster.up()
+            put("sealed between")
+        with report.case("they are put back, of the user of the services and for it alone"):
+            between = inside("encryption-keys", "cat /data/encryption.keys")
+            cluster.run_guide(next(block for block in guide_blocks() if "< identity.key" in block), folder)
+            # Finds the gateways.
+            cluster.up("--no-recreate")
+            for service, file in places.items():
+                expect(inside(service, f"stat -c '%u %g %a' /data/{file}; ls /data | grep -c new || true").split(), ["65532", "65532", "600", "0"], file)
+            expect(inside("identity-key", "cat /data/identity.key"), (folder / "identity.key").read_text(encoding="utf-8"), "identity key")
+            ids = [{line.split()[0] for line in text.splitlines()} for text in (inside("encryption-keys", "cat /data/encryption.keys"), between, (folder / "encryption.keys").read_text(encoding="utf-8"))]
+            expect(ids[0], ids[1] | ids[2], "master keys")
+            expect(len(ids[0]), 3, "master keys, and the sign of a comment")
+        with report.case("what was encrypted by either is read"):
+            for key in ("sealed before", "sealed between"):
+                expect(run.clients[1].get_object(Bucket=BUCKET, Key=key)["Body"].read(), key.encode(), key)
+
+
+def guide_blocks():
+    """The blocks of commands in the guide."""
+    guide = (REPOSITORY / "docs/how-to/run-by-compose.md").read_text(encoding="utf-8")
+    return [textwrap.dedent(block) for block in re.findall(r"```sh\n(.*?)```", guide, re.S)]
 
 
 def run_backup(run):
@@ -184,8 +248,11 @@ def run_backup(run):
         cluster.compose("run", "--rm", "--no-TTY", "backup")
         names = cluster.compose("run", "--rm", "--no-TTY", "--entrypoint", "ls", "backup", "/data").split()
         expect([name.endswith(".ashlar") for name in names], [True], f"backups in {names}")
-        copied = cluster.compose("run", "--rm", "--no-TTY", "--entrypoint", "cat", "backup", f"/data/{names[0]}")
-        expect(len(copied) > 1000, True, "whether the copy has the rows")
+        with tempfile.TemporaryDirectory() as folder:
+            cluster.run_guide(f"docker compose run --rm --no-TTY --entrypoint cat backup /data/{names[0]} > copy", folder)
+            copied = hashlib.sha256(pathlib.Path(folder, "copy").read_bytes()).hexdigest()
+        there = cluster.compose("run", "--rm", "--no-TTY", "--entrypoint", "sha256sum", "backup", f"/data/{names[0]}").split()[0]
+        expect(copied, there, "digest of the copy")
     with report.case("the database is lost and restored"):
         cluster.compose("stop", "gateway", "worker", "metadata")
         cluster.compose("exec", "--no-TTY", "postgres", "dropdb", "--username", "ashlar", "--force", "ashlar")
