@@ -234,6 +234,27 @@ def run_keys(run):
                 expect(run.clients[1].get_object(Bucket=BUCKET, Key=key)["Body"].read(), key.encode(), key)
 
 
+def run_numbers(run):
+    """A single container is removed: the one in its place has another number and folder. `down` and `up` with the highest number serve both."""
+    cluster, report = run.cluster, run.report
+    report.section("a container is removed by itself")
+    before = sorted(name for name in cluster.states() if name.startswith("chunk-"))
+    after = sorted([*before, f"chunk-{len(before) + 1}"])
+    with report.case("the one that takes its place has a new number"):
+        cluster.docker.run("rm", "--force", container("chunk-3"))
+        cluster.up("--no-recreate", "--scale", f"chunk={len(before)}")
+        expect(sorted(name for name in cluster.states() if name.startswith("chunk-")), [name for name in after if name != "chunk-3"], "containers")
+    with report.case("down, and up with the highest number of a folder: all are served"):
+        cluster.compose("down")
+        cluster.up("--scale", f"chunk={len(after)}")
+        expect(sorted(name for name in cluster.states() if name.startswith("chunk-")), after, "containers")
+        status = json.loads(cluster.admin("status", "--json"))
+        up = {node["address"].split(":")[0].removeprefix(f"{PROJECT}-") for node in status["nodes"] if node["state"] == "up"}
+        expect(sorted(up), after, "nodes that are up")
+    with report.case("everything reads back equal"):
+        run.settled.compare()
+
+
 def guide_blocks():
     """The blocks of commands in the guide."""
     guide = (REPOSITORY / "docs/how-to/run-by-compose.md").read_text(encoding="utf-8")

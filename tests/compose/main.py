@@ -66,7 +66,7 @@ def run_cases(run, chosen):
     """Everything, in order. Later cases make no sense on a cluster that does not start."""
     from chunk_cases import pairs_of, run_pair
     from cluster import CHUNKS, GATEWAYS, METADATA
-    from long_cases import run_backup, run_disconnect, run_keys, run_new_containers, run_pause, run_rolling, run_scale
+    from long_cases import run_backup, run_disconnect, run_keys, run_new_containers, run_numbers, run_pause, run_rolling, run_scale
     from single_case import run_single
     from service_cases import run_balancer, run_exchange, run_layout, run_postgres, run_restart, run_takeover
 
@@ -86,7 +86,7 @@ def run_cases(run, chosen):
     run_postgres(run)
     run_restart(run)
     if chosen.long:
-        for cases in (run_rolling, run_pause, run_disconnect, run_new_containers, run_keys, run_scale, run_backup):
+        for cases in (run_rolling, run_pause, run_disconnect, run_new_containers, run_keys, run_scale, run_backup, run_numbers):
             cases(run)
 
 
