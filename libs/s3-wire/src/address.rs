@@ -86,6 +86,9 @@ pub fn website_key(path: &str) -> Result<Option<ObjectKey>, S3Error> {
 
 /// The bucket in front of the longest base domain that `host` ends with.
 fn virtual_bucket<S: AsRef<str>>(host: &str, base_domains: &[S]) -> Option<String> {
+    if base_domains.is_empty() {
+        return None;
+    }
     let host = host_name(host).to_ascii_lowercase();
     let label = |domain: &str| {
         let domain = domain.trim_matches('.').to_ascii_lowercase();

@@ -59,12 +59,11 @@ pub(crate) async fn answer(gateway: &Gateway, parts: &Parts) -> Result<Response,
             format!("There is no such resource. {DOCUMENT_PATH} names those that there are."),
         ));
     };
-    if parts.method != Method::GET {
-        return Err(S3Error::method_not_allowed(&parts.method, "RESOURCE", "GET"));
-    }
-    // A signature in the query is no parameter either.
-    let query = Query::parse(parts.uri.query().unwrap_or(""))?;
-    let asked = asked(route, &query)?;
+    // What a stranger asks for is not looked at.
+    let asked = match authenticated.account() {
+        Some(_) => asked(route, parts)?,
+        None => Asked::new(),
+    };
 
     // Authorise.
     let peer: Option<IpAddr> = peer(&parts.extensions);
@@ -78,8 +77,12 @@ pub(crate) async fn answer(gateway: &Gateway, parts: &Parts) -> Result<Response,
     Ok(json(StatusCode::OK, body))
 }
 
-/// The parameters of a query, each known and there once.
-fn asked(route: &Route, query: &Query<'_>) -> Result<Asked, S3Error> {
+/// The parameters of a GET, each known and there once: a signature in the query is none.
+fn asked(route: &Route, parts: &Parts) -> Result<Asked, S3Error> {
+    if parts.method != Method::GET {
+        return Err(S3Error::method_not_allowed(&parts.method, "RESOURCE", "GET"));
+    }
+    let query = Query::parse(parts.uri.query().unwrap_or(""))?;
     let mut asked = Asked::new();
     for (name, value) in query.iter() {
         if !route.parameters.iter().any(|parameter| parameter.name == name) {

@@ -99,6 +99,33 @@ fn every_decision_has_a_line() {
     assert!(signed.iter().all(|secret| !text.contains(secret)), "nothing secret is told: {text}");
 }
 
+/// What operators read has a line too, whoever asked, and what was no question has none.
+#[test]
+fn what_operators_read_has_a_line() {
+    let (mut server, path) = start();
+    let root = server.client();
+    let ann = user(root, "ann");
+    let status =
+        |client: &Client, method: Method| client.request(method, "/_ashlar/v1/status").into_operators();
+    status(root, Method::GET).ok();
+    status(&ann, Method::GET).send().expect(403);
+    status(root, Method::GET).anonymous().send().expect(403);
+    status(root, Method::PUT).send().expect(405);
+    status(root, Method::GET).query("unknown", 1).send().expect(400);
+    let (text, lines) = lines(&mut server, &path);
+    let own = "identity-based policy";
+    let (root, ann) = (format!("arn:aws:iam::{ACCOUNT}:root"), format!("arn:aws:iam::{ACCOUNT}:user/ann"));
+    assert_eq!(
+        of(&lines, "ashlar:GetStatus"),
+        [
+            ("allowed", "root user", root.as_str()),
+            ("denied", own, ann.as_str()),
+            ("denied", own, "anonymous")
+        ],
+        "{text}"
+    );
+}
+
 /// A call that others get ahead of is decided on anew, and told of once.
 #[test]
 fn a_call_that_is_decided_on_anew_has_one_line() {

@@ -125,7 +125,6 @@ fn what_is_no_tag_set_changes_nothing() {
     assert_eq!(tags(tagging(&bucket, Method::GET, "key")), "kept=yes");
 }
 
-/// Who decides when a body ends does not decide which object its right is about.
 /// Whoever waits to be told to send a document is not told so for a key that is not there.
 #[test]
 fn a_document_for_what_is_not_there_is_not_asked_for() {
@@ -153,6 +152,7 @@ fn a_document_for_what_is_not_there_is_not_asked_for() {
     assert_eq!(tags(tagging(&bucket, Method::GET, "key")), "a=1");
 }
 
+/// Who decides when a body ends does not decide which object its right is about.
 #[test]
 fn a_right_by_tags_is_of_the_object_that_is_tagged() {
     let server = Server::start();

@@ -294,7 +294,7 @@ fn every_route_is_read_by_who_may() {
     }
 }
 
-/// What would be decided on a request is explained as it is decided, and refusals are on record.
+/// What would be decided on a request can be asked for.
 #[test]
 fn a_right_of_operators_is_one_like_others() {
     let server = Server::start();

@@ -79,6 +79,9 @@ const PLACES: &[(&str, &[Operation])] = &[
     ("x-amz-write-offset-bytes", WHOLE),
 ];
 
+/// How the names of all of them begin.
+const PREFIX: &str = "x-amz-";
+
 /// Refuses a write with a header that has no meaning for it: `InvalidArgument`, with the words of Amazon S3 (boto/boto3#2675,
 /// aws/aws-cli#1674; durch/rust-s3#352 for user metadata).
 pub(super) fn refuse_misplaced(operation: Operation, headers: &HeaderMap) -> Result<(), S3Error> {
@@ -87,6 +90,10 @@ pub(super) fn refuse_misplaced(operation: Operation, headers: &HeaderMap) -> Res
     }
     for (name, value) in headers {
         let name = name.as_str();
+        // As all of them begin: a request has more headers of other kinds.
+        if !name.starts_with(PREFIX) {
+            continue;
+        }
         let place = PLACES.iter().find(|(known, _)| super::unsupported::matches(known, name));
         // So s3fs-fuse begins a copy in parts (as of version 1.90). The metadata is that of the request anyway.
         let is_so = operation == CreateMultipartUpload
