@@ -430,7 +430,7 @@ def run_operators(report, rendered):
         guide = (ROOT / "docs/how-to/back-up-and-restore.md").read_text(encoding="utf-8")
         made = re.findall(r"(kubectl create job ashlar-(?:backups|restore) [^`]*?) *\|\s*kubectl create --filename=-", guide)
         with serving([cronjob]) as kubeconfig:
-            jobs = [json.loads(subprocess.run(["bash", "-euo", "pipefail", "-c", command], env={"PATH": os.environ["PATH"], "HOME": "/nonexistent", "KUBECONFIG": str(kubeconfig)}, capture_output=True, text=True, timeout=30, check=True).stdout) for command in made]
+            jobs = [json.loads(subprocess.run(["bash", "-euo", "pipefail", "-c", command], env={"PATH": os.environ["PATH"], "HOME": str(kubeconfig.parent), "KUBECONFIG": str(kubeconfig)}, capture_output=True, text=True, timeout=30, check=True).stdout) for command in made]
         wanted = cronjob["spec"]["jobTemplate"]["spec"]["template"]
         commands = []
         for job in jobs:

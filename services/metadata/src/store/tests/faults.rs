@@ -218,7 +218,9 @@ async fn a_database_out_of_reach_is_unavailable() {
     let opened =
         MetadataStore::open(Env::real(), config("postgres://nobody@127.0.0.1:1/none".to_owned())).await;
     assert!(matches!(opened.map(drop), Err(Error::Unavailable { .. })));
-    let opened = MetadataStore::open(Env::real(), config("sqlite:/nonexistent/metadata.db".to_owned())).await;
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let nowhere = format!("sqlite:{}/missing/metadata.db", directory.path().display());
+    let opened = MetadataStore::open(Env::real(), config(nowhere)).await;
     assert!(matches!(opened.map(drop), Err(Error::Unavailable { .. })));
 }
 
