@@ -53,11 +53,11 @@ pub(crate) async fn answer(
         early: EarlyHeaders::default(),
     };
 
-    // Authorise.
-    authorize_account(gateway, &request, call.operation, call.action)?;
+    // Authorise. Nobody is allowed anything of another account, so nothing is decided on it.
     if request.headers.get(ACCOUNT).is_none_or(|account| account != ACCOUNT_NUMBER) {
         return Err(S3Error::new(ErrorCode::AccessDenied));
     }
+    authorize_account(gateway, &request, call.operation, call.action)?;
 
     // Act.
     match call.operation {
