@@ -4,8 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use chunk_api::DiskStatus;
 use metadata_api::{
-    ClusterMap, DiskState, Error, Intent, MapDisk, MapNode, Metadata, NodeState, PAGE_SIZE_MAX,
-    PlacementGroup,
+    ClusterMap, DiskState, Error, Intent, MapDisk, Metadata, NodeState, PAGE_SIZE_MAX, PlacementGroup,
 };
 use placement::{CurrentGroup, PendingMove, spare_shards};
 use schemars::JsonSchema;
@@ -45,8 +44,7 @@ impl Repair {
         statuses: &BTreeMap<DiskId, DiskStatus>,
     ) -> Result<Self, Error> {
         let has_quarantined = statuses.values().filter(|status| status.quarantined_records > 0);
-        let down: BTreeSet<DiskId> =
-            map.disks.iter().filter(|disk| is_down(map, disk)).map(|disk| disk.disk).collect();
+        let down = disks_down(map);
         // Those that are down are told of by their groups.
         let silent = named_disks(map).into_iter();
         let silent = silent.filter(|disk| !statuses.contains_key(disk) && !down.contains(disk));
@@ -61,10 +59,13 @@ impl Repair {
     }
 
     fn of_map(map: &ClusterMap) -> Self {
+        let down = disks_down(map);
         let disks: HashMap<DiskId, &MapDisk> = map.disks.iter().map(|disk| (disk.disk, disk)).collect();
         let leaving: HashSet<NodeId> =
             map.nodes.iter().filter(|node| node.intent != Intent::Serve).map(|node| node.node).collect();
-        let is_up = |disk: DiskId| disks.get(&disk).is_some_and(|disk| !is_down(map, disk) && !disk.failed);
+        // One that failed may be read from still.
+        let answers = |disk| disks.contains_key(&disk) && !down.contains(&disk);
+        let is_up = |disk| answers(disk) && disks.get(&disk).is_some_and(|disk| !disk.failed);
         let stays = |disk: DiskId| {
             let known = disks.get(&disk);
             let may = known.is_some_and(|disk| disk.intent == Intent::Serve && !leaving.contains(&disk.node));
@@ -86,8 +87,6 @@ impl Repair {
                     .map(|it| PendingMove { index: usize::from(it.index.0), to: it.to, is_stuck: false })
                     .collect();
                 let current = CurrentGroup { disks: group.disks.clone(), moves };
-                // One that failed may be read from still.
-                let answers = |disk| disks.get(&disk).is_some_and(|disk| !is_down(map, disk));
                 repair.groups_unreadable +=
                     u64::from(spare_shards(&current, class.definition.coding, answers) < 0);
             }
@@ -134,9 +133,12 @@ pub fn named_disks(map: &ClusterMap) -> BTreeSet<DiskId> {
     map.classes.iter().flat_map(|class| &class.groups).flat_map(PlacementGroup::named_disks).collect()
 }
 
-fn is_down(map: &ClusterMap, disk: &MapDisk) -> bool {
-    let silent = |node: &MapNode| node.node == disk.node && node.state == NodeState::Down;
-    disk.state != DiskState::Up || map.nodes.iter().any(silent)
+/// The disks that do not answer, by themselves or with their nodes.
+fn disks_down(map: &ClusterMap) -> BTreeSet<DiskId> {
+    let nodes = map.nodes.iter().filter(|node| node.state == NodeState::Down).map(|node| node.node);
+    let nodes: HashSet<NodeId> = nodes.collect();
+    let is_down = |disk: &&MapDisk| disk.state != DiskState::Up || nodes.contains(&disk.node);
+    map.disks.iter().filter(is_down).map(|disk| disk.disk).collect()
 }
 
 /// Where shards belong.

@@ -1,11 +1,14 @@
 //! The cluster at a glance: its members, its classes, and the work under way.
 
+use std::collections::HashMap;
+
 use metadata_api::{
     ClusterMap, DiskState, Error, Intent, JobName, JobState, MapDisk, Metadata, NodeState, PAGE_SIZE_MAX,
     StorageClass,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use types::DiskId;
 
 /// The cluster at a glance.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -178,15 +181,30 @@ pub fn nodes(map: &ClusterMap) -> Vec<Node> {
 
 /// The disks of a map.
 pub fn disks(map: &ClusterMap) -> Vec<Disk> {
-    map.disks.iter().map(|disk| one_disk(map, disk)).collect()
+    let mut slots: HashMap<DiskId, Slots> = HashMap::new();
+    for group in map.classes.iter().flat_map(|class| &class.groups) {
+        for disk in &group.disks {
+            slots.entry(*disk).or_default().held += 1;
+        }
+        for pending in &group.moves {
+            slots.entry(pending.to).or_default().arriving += 1;
+            if let Some(from) = group.disks.get(usize::from(pending.index.0)) {
+                slots.entry(*from).or_default().leaving += 1;
+            }
+        }
+    }
+    map.disks.iter().map(|disk| one_disk(disk, slots.get(&disk.disk).copied().unwrap_or_default())).collect()
 }
 
-fn one_disk(map: &ClusterMap, disk: &MapDisk) -> Disk {
-    let groups = || map.classes.iter().flat_map(|class| &class.groups);
-    let arriving = groups().flat_map(|group| &group.moves).filter(|pending| pending.to == disk.disk);
-    let leaving = groups().flat_map(|group| group.moves.iter().map(move |pending| (group, pending)));
-    let leaving =
-        leaving.filter(|(group, pending)| group.disks.get(usize::from(pending.index.0)) == Some(&disk.disk));
+/// Shard indexes of groups that are on a disk, come to it and leave it.
+#[derive(Debug, Clone, Copy, Default)]
+struct Slots {
+    held: usize,
+    arriving: usize,
+    leaving: usize,
+}
+
+fn one_disk(disk: &MapDisk, slots: Slots) -> Disk {
     Disk {
         disk: disk.disk.to_string(),
         node: disk.node.to_string(),
@@ -197,9 +215,9 @@ fn one_disk(map: &ClusterMap, disk: &MapDisk) -> Disk {
         failed: disk.failed,
         state: disk_state(disk.state).to_owned(),
         intent: intent(disk.intent).to_owned(),
-        groups: groups().flat_map(|group| &group.disks).filter(|at| **at == disk.disk).count(),
-        arriving: arriving.count(),
-        leaving: leaving.count(),
+        groups: slots.held,
+        arriving: slots.arriving,
+        leaving: slots.leaving,
     }
 }
 
