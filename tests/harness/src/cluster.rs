@@ -7,52 +7,64 @@ use std::{
 };
 
 use env::Env;
+use http::Method;
 use metadata_api::{ChangeIdentities, IdentitiesChanged, IdentityKind, IdentityRecord, Metadata, Token};
 use service_kit::ClusterSecret;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-use crate::{ACCESS_KEY, Client, Logs, REGION, SECRET_KEY, assert_no_complaints};
+use crate::{ACCESS_KEY, Client, Connection, Logs, REGION, SECRET_KEY, assert_no_complaints};
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
 /// A service that does not listen, or does not end, by then never will.
 const PATIENCE: Duration = Duration::from_secs(40);
 
-/// What of a cluster answers for users and buckets: there are no chunk services, and no object can be written. Dropping it
-/// fails the test when a service has logged a warning that the test did not take out of [`Logs`].
+/// A metadata service, gateways, and a chunk service where a test wants one. Dropping it fails the test when a service has logged
+/// a warning that the test did not take out of [`Logs`].
 pub struct Cluster {
     folder: TempDir,
     metadata: SocketAddr,
+    coding: &'static str,
     metadata_service: Option<Runtime>,
+    chunk_service: Option<Runtime>,
     gateways: Vec<Client>,
     gateway_services: Vec<Runtime>,
 }
 
 impl Cluster {
-    /// Starts a metadata service on a new database, and so many gateways.
+    /// Starts a metadata service on a new database, and so many gateways. Without a chunk service objects are no longer than rows
+    /// may have them.
     pub fn start(gateways: usize) -> Self {
+        let mut new = Self::new("1+0");
+        new.start_metadata();
+        (0..gateways).for_each(|_| new.start_gateway());
+        new
+    }
+
+    /// The same with a chunk service that has three disks. Every gateway takes writes when this is done.
+    pub fn start_with_disks(gateways: usize) -> Self {
+        let mut new = Self::new("2+1");
+        new.start_metadata();
+        new.start_chunk();
+        (0..gateways).for_each(|_| new.start_gateway());
+        new.gateways.iter().for_each(|gateway| wait_until_ready(&mut || gateway.connect()));
+        new
+    }
+
+    fn new(coding: &'static str) -> Self {
         Logs::start();
         let folder = TempDir::with_prefix("ashlar-test-").expect("a folder for temporary files");
         std::fs::write(folder.path().join("identity.key"), "07".repeat(32)).expect("a key can be written");
-        let mut new = Self {
+        Self {
             folder,
             metadata: free_address(),
+            coding,
             metadata_service: None,
+            chunk_service: None,
             gateways: Vec::new(),
             gateway_services: Vec::new(),
-        };
-        new.start_metadata();
-        for _ in 0..gateways {
-            let address = free_address();
-            let (listen, metadata) = (address.to_string(), new.metadata.to_string());
-            let words = ["gateway", "--listen", &listen, "--metadata", &metadata, "--root-user", ACCESS_KEY];
-            let service = run(&[&words[..], &["--root-password", SECRET_KEY, "--region", REGION]].concat());
-            wait_until_it_listens(address);
-            new.gateway_services.push(service);
-            new.gateways.push(Client::new(address, REGION));
         }
-        new
     }
 
     /// A client of one of the gateways, which are counted from 0.
@@ -91,21 +103,48 @@ impl Cluster {
         });
     }
 
+    fn path(&self, name: &str) -> String {
+        self.folder.path().join(name).display().to_string()
+    }
+
+    fn start_gateway(&mut self) {
+        let address = free_address();
+        let (listen, metadata) = (address.to_string(), self.metadata.to_string());
+        let words = ["gateway", "--listen", &listen, "--metadata", &metadata, "--root-user", ACCESS_KEY];
+        let service = run(&[&words[..], &["--root-password", SECRET_KEY, "--region", REGION]].concat());
+        wait_until_it_listens(address);
+        self.gateway_services.push(service);
+        self.gateways.push(Client::new(address, REGION));
+    }
+
+    fn start_chunk(&mut self) {
+        let (address, health) = (free_address(), free_address());
+        let (listen, health_listen) = (address.to_string(), health.to_string());
+        let (data, metadata) =
+            (["1", "2", "3"].map(|name| self.path(name)).join(","), self.metadata.to_string());
+        let words = ["chunk", "--listen", &listen, "--health-listen", &health_listen, "--data", &data];
+        self.chunk_service = Some(run(&[&words[..], &["--metadata", &metadata]].concat()));
+        wait_until_it_listens(address);
+        wait_until_ready(&mut || Connection::open(health));
+    }
+
     fn start_metadata(&mut self) {
-        let path = |name: &str| self.folder.path().join(name).display().to_string();
-        let (database, key) = (format!("sqlite:{}", path("metadata.db")), path("identity.key"));
+        let (database, key) = (format!("sqlite:{}", self.path("metadata.db")), self.path("identity.key"));
         let (listen, health) = (self.metadata.to_string(), free_address().to_string());
         let words = ["metadata", "--database-url", &database, "--identity-key", &key, "--listen", &listen];
         self.metadata_service =
-            Some(run(&[&words[..], &["--health-listen", &health, "--standard-coding", "1+0"]].concat()));
+            Some(
+                run(&[&words[..], &["--health-listen", &health, "--standard-coding", self.coding]].concat()),
+            );
         wait_until_it_listens(self.metadata);
     }
 }
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        // A gateway that stands still asks for nothing that the metadata service could not answer any more.
-        for service in self.gateway_services.drain(..).chain(self.metadata_service.take()) {
+        // What stands still asks for nothing that the others could not answer any more.
+        let services = self.gateway_services.drain(..).chain(self.chunk_service.take());
+        for service in services.chain(self.metadata_service.take()) {
             service.shutdown_timeout(PATIENCE);
         }
         // A test that has failed already says what is to be said.
@@ -134,6 +173,21 @@ fn wait_until_it_listens(address: SocketAddr) {
     let begun = Instant::now();
     while TcpStream::connect(address).is_err() {
         assert!(begun.elapsed() < PATIENCE, "nobody listens at {address}");
+        thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Waits until what listens there says that it takes requests.
+fn wait_until_ready(connect: &mut dyn FnMut() -> Connection) {
+    let begun = Instant::now();
+    loop {
+        let mut connection = connect();
+        connection.send(b"GET /health/ready HTTP/1.1\r\nhost: ready\r\nconnection: close\r\n\r\n");
+        let answer = connection.receive(&Method::GET);
+        if answer.status == 200 {
+            return;
+        }
+        assert!(begun.elapsed() < PATIENCE, "it does not become ready: {answer:?}");
         thread::sleep(Duration::from_millis(2));
     }
 }

@@ -5,7 +5,7 @@
 //! deliberately wrong. Everything here blocks; nothing is retried; what is not as it should be panics, which fails the
 //! test.
 //!
-//! A [`Cluster`] is a metadata service with gateways, each by itself. A [`Visitor`] asks for pages of websites as a browser does.
+//! A [`Cluster`] is a metadata service with gateways, each by itself, and disks if a test wants some. A [`Visitor`] asks for pages of websites as a browser does.
 //!
 //! Invariant: every answer that passes through [`Client`] is held to what all of S3's answers have in common.
 

@@ -7,14 +7,14 @@ use harness::{Bucket, Request, Server, md5_hex};
 use crate::support::{assert_absent, assert_content, count, race};
 
 /// One way to write `content` to `key`.
-type Write = fn(bucket: &Bucket, key: &str, content: &str) -> Request;
+pub(crate) type Write = fn(bucket: &Bucket, key: &str, content: &str) -> Request;
 
-const WRITES: [(&str, Write); 3] = [
+pub(crate) const WRITES: [(&str, Write); 3] = [
     ("PutObject", |bucket, key, content| bucket.put(key, content)),
     ("CopyObject", |bucket, key, content| {
-        let source = format!("source of {key} {content}");
+        let source = md5_hex(format!("source of {key} {content}").as_bytes());
         bucket.put(&source, content).ok();
-        bucket.copy(&format!("{}/{}", bucket.name, source.replace(' ', "%20")), key)
+        bucket.copy(&format!("{}/{source}", bucket.name), key)
     }),
     ("CompleteMultipartUpload", |bucket, key, content| {
         let upload = bucket.upload(key);

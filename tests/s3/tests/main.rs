@@ -66,6 +66,7 @@ mod explain;
 mod external_keys;
 mod federation;
 mod first_start;
+mod gateway_races;
 mod gateways;
 mod hostile_connections;
 mod http_2;
