@@ -5,6 +5,9 @@ use http::{HeaderName, Method};
 
 use crate::Operation;
 
+/// What the paths of all calls of Amazon S3 Control begin with.
+pub const PREFIX: &str = "/v20180820/";
+
 /// The path of all calls that there are.
 pub const PATH: &str = "/v20180820/configuration/publicAccessBlock";
 

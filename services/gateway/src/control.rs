@@ -1,16 +1,21 @@
-//! Amazon S3 Control, as far as it is there: the block of public access of the whole account. Its calls are known by their path and
-//! by the header that names the account, whatever the host: clients put the account's id in front of that. Amazon S3 API Reference,
-//! "Amazon S3 Control", the pages PutPublicAccessBlock, GetPublicAccessBlock and DeletePublicAccessBlock.
+//! Amazon S3 Control, as far as it is there: the block of public access of the whole account. Calls are known by their path and
+//! by the header that names the account, which may stand in front of the host too, where clients put it; those that are not there are
+//! refused and never taken for a bucket's. Amazon S3 API Reference, "Amazon S3 Control", the pages PutPublicAccessBlock,
+//! GetPublicAccessBlock and DeletePublicAccessBlock.
 
 use std::convert::Infallible;
 
 use axum::body::Body;
-use http::{HeaderValue, StatusCode, header::CONTENT_TYPE, request::Parts};
+use http::{
+    HeaderValue, StatusCode,
+    header::{AUTHORIZATION, CONTENT_TYPE, HOST},
+    request::Parts,
+};
 use metadata_api::{IdentityKind, IdentityRecord};
 use s3_wire::{
     ErrorCode, Operation, S3Error,
-    address::{Address, Style},
-    control::{ACCOUNT, PATH, call_by},
+    address::{self, Address, Style},
+    control::{ACCOUNT, PATH, PREFIX, call_by},
     xml::{self, ACCESS_BODY_MAX, parse_public_access_block},
 };
 use sigv4::RequestView;
@@ -24,9 +29,17 @@ use crate::{
     request::{EarlyHeaders, Request, RequestId, Response, Target, id, peer, tls},
 };
 
-/// Whether a request is one of the calls.
-pub(crate) fn is_call(parts: &Parts) -> bool {
-    parts.uri.path() == PATH && parts.headers.contains_key(ACCOUNT) && call_by(&parts.method).is_some()
+/// Whether a request is surely a call of this API: S3 has no such header, and no call comes without credentials or to another bucket's
+/// host.
+pub(crate) fn is_call(gateway: &Gateway, parts: &Parts) -> bool {
+    let (path, headers) = (parts.uri.path(), &parts.headers);
+    let Some(account) = headers.get(ACCOUNT) else { return false };
+    if path != PATH && !(path.starts_with(PREFIX) && headers.contains_key(AUTHORIZATION)) {
+        return false;
+    }
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok());
+    let bucket = address::address(host, &gateway.domains, "/").ok().and_then(|address| address.bucket);
+    bucket.is_none_or(|bucket| bucket.as_str().as_bytes() == account.as_bytes())
 }
 
 /// Answers a call.
@@ -35,9 +48,6 @@ pub(crate) async fn answer(
     parts: &mut Parts,
     body: &mut Body,
 ) -> Result<Response, S3Error> {
-    // Parse.
-    let call = call_by(&parts.method).ok_or_else(|| S3Error::new(ErrorCode::MethodNotAllowed))?;
-
     // Authenticate.
     let authenticated = authenticate(gateway, &RequestView::from(&*parts), None).await?;
     let request = Request {
@@ -57,6 +67,13 @@ pub(crate) async fn answer(
     if request.headers.get(ACCOUNT).is_none_or(|account| account != ACCOUNT_NUMBER) {
         return Err(S3Error::new(ErrorCode::AccessDenied));
     }
+    if request.uri.path() != PATH {
+        // As what is not built of S3: whoever has credentials is told so.
+        request.authenticated.account().ok_or_else(|| S3Error::new(ErrorCode::AccessDenied))?;
+        let message = "Of Amazon S3 Control there is the account's block of public access alone.";
+        return Err(S3Error::with_message(ErrorCode::NotImplemented, message));
+    }
+    let call = call_by(&request.method).ok_or_else(|| S3Error::new(ErrorCode::MethodNotAllowed))?;
     authorize_account(gateway, &request, call.operation, call.action)?;
 
     // Act.
@@ -87,7 +104,13 @@ async fn set(gateway: &Gateway, request: &Request, document: Option<Vec<u8>>) ->
         Ok(((), _)) => Ok(empty(StatusCode::OK)),
         Err(Unchanged::TooBusy) => Err(S3Error::new(ErrorCode::OperationAborted)),
         Err(Unchanged::Failed(error)) => Err(request.metadata_error(error)),
-        Err(Unchanged::Unread | Unchanged::Unsealed) => Err(S3Error::new(ErrorCode::InternalError)),
+        Err(Unchanged::Unread) => {
+            tracing::warn!("what is set for the account cannot be read, and is not written over");
+            let message = "What is set for the account cannot be read here, as it was written by another release. Delete it to set it \
+                           anew.";
+            Err(S3Error::with_message(ErrorCode::OperationAborted, message))
+        }
+        Err(Unchanged::Unsealed) => Err(S3Error::new(ErrorCode::InternalError)),
         Err(Unchanged::Refused(never)) => match never {},
     }
 }

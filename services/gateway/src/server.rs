@@ -281,7 +281,7 @@ async fn answer_seen(
 ) -> Response {
     body = seen.request_body(body);
     // Before anything is taken for a bucket's.
-    if control::is_call(&parts) {
+    if control::is_call(&gateway, &parts) {
         seen.is_beside(Beside::Control);
         return seen.answer(Box::pin(answer_control(&gateway, parts, body, id)).await, None);
     }

@@ -1,7 +1,8 @@
 //! The block of public access of the whole account, by Amazon S3 Control.
 
-use harness::{Bucket, Client, Cluster, Request, Server};
+use harness::{Bucket, Client, Cluster, Logs, Request, Server};
 use http::Method;
+use metadata_api::IdentityKind;
 
 use crate::{
     access_control::{block, bucket_acl, object_acl, server_with_acls},
@@ -215,6 +216,56 @@ fn the_block_of_the_account_holds_for_every_bucket() {
     }
 }
 
+/// The same of what says it otherwise: fields of forms, the lists of uploads and copies, sources of copies, websites by lists.
+#[test]
+fn the_block_of_the_account_holds_for_forms_uploads_copies_and_websites() {
+    let server = Server::start_with(1, |config| {
+        config.front.object_ownership = s3_wire::acl::ObjectOwnership::ObjectWriter;
+        config.front.website_address = Some(std::net::SocketAddr::from(([127, 0, 0, 1], 0)));
+    });
+    let root = server.client();
+    let (plain, listed, opened) = (server.bucket(), server.bucket(), server.bucket());
+    bucket_acl(&listed, Method::PUT).header("x-amz-acl", "public-read-write").ok();
+    set(&opened, &[&allow("s3:GetObject"), &allow("s3:PutObject")]);
+    for (bucket, key) in [(&plain, "key"), (&listed, "index.html"), (&opened, "key")] {
+        bucket.put(key, "content").ok();
+    }
+    object_acl(&listed, Method::PUT, "index.html").header("x-amz-acl", "public-read").ok();
+    let website = "<WebsiteConfiguration><IndexDocument><Suffix>index.html</Suffix></IndexDocument></WebsiteConfiguration>";
+    listed.request(Method::PUT).raw_query("website").body(website).ok();
+    let visitor = server.visitor(&listed.name);
+    let (of_plain, of_listed, of_opened) = (
+        format!("{}/key", plain.name),
+        format!("{}/index.html", listed.name),
+        format!("{}/key", opened.name),
+    );
+    let everybody = "uri=http://acs.amazonaws.com/groups/global/AllUsers";
+    let works = || {
+        [
+            plain.form().field("key", "form").field("acl", "public-read").signed(b"x").send().status,
+            plain.create_upload("parts").header("x-amz-acl", "public-read").send().status,
+            plain.create_upload("parts").header("x-amz-grant-read", everybody).send().status,
+            plain.copy(&of_plain, "copy").header("x-amz-acl", "authenticated-read").send().status,
+            listed.copy(&of_opened, "copy").anonymous().send().status,
+            opened.copy(&of_listed, "copy").anonymous().send().status,
+            visitor.get("/").status,
+        ]
+    };
+    let none = [204, 200, 200, 200, 200, 200, 200];
+    assert_eq!(works(), none);
+    for (settings, expected) in [
+        (&["BlockPublicAcls"][..], [403, 403, 403, 403, 200, 200, 200]),
+        (&["IgnorePublicAcls"], [204, 200, 200, 200, 403, 403, 403]),
+        (&["BlockPublicPolicy"], none),
+        (&["RestrictPublicBuckets"], [204, 200, 200, 200, 403, 403, 200]),
+        (&SETTINGS, [403; 7]),
+        (&[], none),
+    ] {
+        shut(root, settings);
+        assert_eq!(works(), expected, "{settings:?}");
+    }
+}
+
 /// A bucket and a key that are called as the calls are, are a bucket and a key.
 #[test]
 fn a_bucket_may_be_called_as_the_calls_are() {
@@ -229,7 +280,54 @@ fn a_bucket_may_be_called_as_the_calls_are() {
     bucket.object(Method::DELETE, "configuration/publicAccessBlock").send().expect(204);
     call(root, Method::GET).ok();
     let posted = root.request(Method::POST, PATH).header("x-amz-account-id", ACCOUNT);
-    posted.refused(405, "MethodNotAllowed");
+    posted.into_control().refused_call(405, "MethodNotAllowed");
+}
+
+/// Whoever asks for what is not there of this API is told so in its form, and nothing is done to a bucket.
+#[test]
+fn other_calls_of_the_api_are_refused() {
+    let server = Server::start_with(1, |config| config.front.domain = vec!["s3.example.com".to_owned()]);
+    let root = server.client();
+    let bucket = root.existing_bucket("v20180820");
+    bucket.request(Method::PUT).ok();
+    let paths =
+        ["jobs", "jobs/1/status", "accesspoint/name", "mrap/instances", "tags/arn%3Aaws%3As3%3A%3A%3Ab", ""];
+    for path in paths {
+        let path = format!("/v20180820/{path}");
+        for method in [Method::GET, Method::PUT, Method::POST, Method::DELETE] {
+            let call = || root.request(method.clone(), &path).into_control();
+            let of_account = || call().header("x-amz-account-id", ACCOUNT);
+            of_account().refused_call(501, "NotImplemented");
+            of_account().host(&format!("{ACCOUNT}.s3.example.com")).refused_call(501, "NotImplemented");
+            call().header("x-amz-account-id", "111122223333").refused_call(403, "AccessDenied");
+        }
+    }
+    assert!(bucket.keys().is_empty());
+
+    // Without that header, without credentials, or to the host of a bucket it is about a key.
+    bucket.put("jobs", "content").ok();
+    assert_eq!(bucket.get("jobs").ok().body, b"content");
+    set(&bucket, &[&allow("s3:GetObject")]);
+    bucket.get("jobs").header("x-amz-account-id", ACCOUNT).anonymous().ok();
+    let hosted = server.bucket();
+    hosted.put("v20180820/jobs", "hosted").ok();
+    let key = root.request(Method::GET, "/v20180820/jobs").host(&format!("{}.s3.example.com", hosted.name));
+    assert_eq!(key.header("x-amz-account-id", ACCOUNT).ok().body, b"hosted");
+}
+
+/// What another release has set is not written over, and whoever puts is told how to.
+#[test]
+fn a_block_that_cannot_be_read_is_deleted_first() {
+    let cluster = Cluster::start(1);
+    let root = cluster.gateway(0);
+    shut(root, &["BlockPublicAcls"]);
+    cluster.put_identity(IdentityKind::Account, "public-access-block", r#"{"later": true}"#);
+    call(root, Method::GET).refused_call(500, "InternalError");
+    call(root, Method::PUT).refused_call(409, "OperationAborted");
+    call(root, Method::DELETE).ok();
+    call(root, Method::PUT).ok();
+    assert_eq!(call(root, Method::GET).ok().xml().get("BlockPublicPolicy"), "true");
+    assert!(!Logs.take("cannot be read").is_empty());
 }
 
 /// What one gateway is told holds at the next request to another.
