@@ -127,9 +127,9 @@ async fn carry_out(
             let destination = &inventory.destination.bucket;
             return tracing::info!(%bucket, id, %destination, "an inventory has no bucket to go to");
         }
-        Ok(Made::Denied) => {
+        Ok(Made::Denied { key }) => {
             let destination = &inventory.destination.bucket;
-            return tracing::info!(%bucket, id, %destination, "an inventory is denied by its destination");
+            return tracing::info!(%bucket, id, %destination, key, "an inventory is denied by its destination");
         }
         // It was deleted meanwhile.
         Err(Error::BucketNotFound { .. }) => return,
@@ -151,8 +151,8 @@ enum Made {
     Before,
     /// There is no bucket of the same owner for it.
     Nowhere,
-    /// The policy of that bucket denies it.
-    Denied,
+    /// The policy of that bucket denies that something is put under this key.
+    Denied { key: String },
 }
 
 async fn make(
@@ -184,7 +184,7 @@ async fn make(
     }
     match made {
         Ok(()) => Ok(Made::Now { objects: rows }),
-        Err(Stop::Denied) => Ok(Made::Denied),
+        Err(Stop::Denied { key }) => Ok(Made::Denied { key }),
         Err(Stop::Failed(error)) => Err(error),
     }
 }
@@ -240,6 +240,7 @@ struct List<'a> {
 
 impl List<'_> {
     async fn make(&mut self) -> Result<(), Stop> {
+        self.ask_for_keys().await?;
         let mut file = None;
         match self.inventory.versions {
             IncludedVersions::Current => self.list_objects(&mut file).await?,
@@ -249,6 +250,18 @@ impl List<'_> {
             self.publish_file(file).await?;
         }
         self.publish_manifests().await
+    }
+
+    /// Asks before anything is listed, so that no bucket is listed in vain again and again. Each is asked for once more when it is put.
+    async fn ask_for_keys(&self) -> Result<(), Stop> {
+        for key in [self.new_file(), self.links(), self.manifest_key("json"), self.manifest_key("checksum")] {
+            let (source, bucket) = (&self.source.name, &self.inventory.destination.bucket);
+            let is_denied = || publish::is_denied(self.context, source, bucket, &key);
+            if persistently(self.context, is_denied).await? {
+                return Err(Stop::Denied { key });
+            }
+        }
+        Ok(())
     }
 
     fn prefix(&self) -> Result<KeyPrefix, Error> {
@@ -325,13 +338,27 @@ impl List<'_> {
         format!("{}/{rest}", self.inventory.folder(&self.source.name))
     }
 
-    async fn publish_file(&mut self, file: File) -> Result<(), Stop> {
+    /// The key of another file.
+    fn new_file(&self) -> String {
         let extension = match self.inventory.destination.format {
             Format::Csv => "csv.gz",
             Format::Parquet => "parquet",
         };
-        let key = self.key(&format!("data/{}.{extension}", uuid(self.context.env.random_bytes())));
-        let published = self.publish(key, "application/octet-stream", file.finish()?).await;
+        self.key(&format!("data/{}.{extension}", uuid(self.context.env.random_bytes())))
+    }
+
+    /// The key of the links to the files.
+    fn links(&self) -> String {
+        self.key(&format!("hive/dt={}/symlink.txt", hive_time(self.begun)))
+    }
+
+    /// The key of the manifest, or of its checksum.
+    fn manifest_key(&self, extension: &str) -> String {
+        self.key(&format!("{}/manifest.{extension}", manifest_time(self.begun)))
+    }
+
+    async fn publish_file(&mut self, file: File) -> Result<(), Stop> {
+        let published = self.publish(self.new_file(), "application/octet-stream", file.finish()?).await;
         self.files.push(published.map_err(|failed| failed.why)?);
         Ok(())
     }
@@ -360,17 +387,13 @@ impl List<'_> {
         let destination = self.inventory.destination.bucket.as_str();
         let links: Vec<String> =
             self.files.iter().map(|file| format!("s3://{destination}/{}", file.key)).collect();
-        let key = self.key(&format!("hive/dt={}/symlink.txt", hive_time(self.begun)));
-        let links = self.publish_name(key, "text/plain", links.join("\n").into_bytes()).await?;
+        let links = self.publish_name(self.links(), "text/plain", links.join("\n").into_bytes()).await?;
         let manifest = manifest(self.inventory, &self.source.name, self.begun, &self.files);
         // They are withdrawn with the files, should there be no manifest.
         self.files.push(links);
-        let folder = manifest_time(self.begun);
-        let key = self.key(&format!("{folder}/manifest.json"));
-        let manifest = self.publish_name(key, "application/json", manifest).await?;
+        let manifest = self.publish_name(self.manifest_key("json"), "application/json", manifest).await?;
         self.named = true;
-        let key = self.key(&format!("{folder}/manifest.checksum"));
-        self.publish_name(key, "text/plain", manifest.md5.into_bytes()).await?;
+        self.publish_name(self.manifest_key("checksum"), "text/plain", manifest.md5.into_bytes()).await?;
         Ok(())
     }
 }

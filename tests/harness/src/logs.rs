@@ -1,8 +1,10 @@
 //! What servers log while tests run: a warning that no test expects fails the run.
 
 use std::{
+    collections::VecDeque,
     fmt::Write as _,
-    sync::{Mutex, Once, PoisonError},
+    sync::{Condvar, Mutex, MutexGuard, Once, PoisonError},
+    time::{Duration, Instant},
 };
 
 use tracing::{
@@ -32,6 +34,13 @@ const KEPT_MAX: usize = 1000;
 
 static KEPT: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
+/// What servers tell of their work, the last lines.
+static TOLD: Mutex<VecDeque<String>> = Mutex::new(VecDeque::new());
+static MORE_TOLD: Condvar = Condvar::new();
+
+/// What is not told by then never will be.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// The warnings and errors of this process's servers. Tests that share a process share them too.
 #[derive(Debug, Clone, Copy)]
 pub struct Logs;
@@ -57,6 +66,27 @@ impl Logs {
         *kept = left;
         taken
     }
+
+    /// Waits until servers have told so many lines more that hold `text`, which are no warnings, and gives them back.
+    #[track_caller]
+    pub fn wait_until_told(self, text: &str, lines: usize) -> Vec<String> {
+        let begun = Instant::now();
+        let mut told = told();
+        told.clear();
+        loop {
+            let found: Vec<String> = told.iter().filter(|line| line.contains(text)).cloned().collect();
+            if found.len() >= lines {
+                return found;
+            }
+            let left = PATIENCE.checked_sub(begun.elapsed());
+            let left = left.unwrap_or_else(|| panic!("nobody tells {text:?}, but {told:?}"));
+            told = MORE_TOLD.wait_timeout(told, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+fn told() -> MutexGuard<'static, VecDeque<String>> {
+    TOLD.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Fails when a server of this process has warned of something that no test took out with [`Logs::take`].
@@ -71,11 +101,20 @@ impl<S: Subscriber> Layer<S> for Keep {
     fn on_event(&self, event: &Event<'_>, _context: Context<'_, S>) {
         let metadata = event.metadata();
         let origin = metadata.target().split("::").next().unwrap_or_default();
-        if *metadata.level() > Level::WARN || !OURS.contains(&origin) {
+        if *metadata.level() > Level::INFO || !OURS.contains(&origin) {
             return;
         }
         let mut line = Line(format!("{} {}:", metadata.level(), metadata.target()));
         event.record(&mut line);
+        if *metadata.level() == Level::INFO {
+            let mut told = told();
+            if told.len() == KEPT_MAX {
+                told.pop_front();
+            }
+            told.push_back(line.0);
+            MORE_TOLD.notify_all();
+            return;
+        }
         let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.len() < KEPT_MAX {
             kept.push(line.0);

@@ -9,11 +9,16 @@ use std::{
 };
 
 use flate2::read::GzDecoder;
-use harness::{Bucket, Element, Request, Server, md5_base64, md5_hex};
+use harness::{Bucket, Element, Logs, Request, Server, md5_base64, md5_hex};
 use http::Method;
 use serde_json::Value;
 
 use crate::bucket_policy;
+
+/// What the worker tells of lists.
+const MADE: &str = "made an inventory";
+const DENIED: &str = "an inventory is denied by its destination";
+const NOWHERE: &str = "an inventory has no bucket to go to";
 
 fn inventory(bucket: &Bucket, method: Method, id: &str) -> Request {
     bucket.request(method).raw_query("inventory").query("id", id)
@@ -284,10 +289,15 @@ fn current_objects_are_listed_once_a_day_and_not_again_after_a_restart() {
     let link = target.get(&links[0]).ok().body;
     assert_eq!(String::from_utf8_lossy(&link), format!("s3://{}/{key}", target.name));
 
+    // It is made once a day: a later start makes what comes behind it alone.
     let before = target.keys();
+    inventory(&bucket, Method::PUT, "z").body(document("z", &target)).ok();
     server.restart();
-    thread::sleep(Duration::from_secs(8));
-    assert_eq!(target.through(server.client()).keys(), before, "it is made once a day");
+    Logs.wait_until_told("id=\"z\"", 1);
+    let (bucket, target) = (bucket.through(server.client()), target.through(server.client()));
+    let of_z = format!("lists/{}/z/", bucket.name);
+    let found: Vec<String> = target.keys().into_iter().filter(|key| !key.starts_with(&of_z)).collect();
+    assert_eq!(found, before);
 }
 
 #[test]
@@ -336,11 +346,15 @@ fn versions_and_locks_are_listed_again_each_day() {
         assert!(begun.elapsed() < Duration::from_secs(60), "no further lists");
         thread::sleep(Duration::from_millis(200));
     }
+    // None is made of what is not configured any more, by a pass that begins after that.
     inventory(&bucket, Method::DELETE, "all").send().expect(204);
-    thread::sleep(Duration::from_secs(3));
-    let settled = target.keys().len();
-    thread::sleep(Duration::from_secs(4));
-    assert_eq!(target.keys().len(), settled, "none is made of what is not configured");
+    inventory(&bucket, Method::PUT, "z").body(document("z", &target)).ok();
+    Logs.wait_until_told("id=\"z\"", 1);
+    let settled = keys(&target, ".csv.gz").into_iter().filter(|key| key.contains("/all/")).count();
+    Logs.wait_until_told("id=\"z\"", 3);
+    let found = keys(&target, ".csv.gz").into_iter().filter(|key| key.contains("/all/")).count();
+    assert_eq!(found, settled);
+    inventory(&bucket, Method::DELETE, "z").send().expect(204);
 }
 
 #[test]
@@ -362,7 +376,7 @@ fn a_list_without_a_destination_is_made_once_there_is_one() {
         assert!(begun.elapsed() < Duration::from_secs(60), "lists come faster than they go");
     }
     // Several days without a destination: the worker carries on.
-    thread::sleep(Duration::from_secs(4));
+    Logs.wait_until_told(NOWHERE, 4);
     bucket.put("later", "content").ok();
     target.request(Method::PUT).ok();
     let (_, manifest) = first_manifest(&target, "lists/");
@@ -370,7 +384,7 @@ fn a_list_without_a_destination_is_made_once_there_is_one() {
     inventory(&bucket, Method::DELETE, "a").send().expect(204);
 }
 
-/// Guides and tools write such a policy for the destination. What it denies the service holds, also half-way through a list.
+/// Guides and tools write such a policy for the destination. What it denies the service holds, and lists nothing in vain.
 #[test]
 fn the_policy_of_the_destination_may_name_the_service_that_delivers() {
     let server = start(1);
@@ -391,24 +405,32 @@ fn the_policy_of_the_destination_may_name_the_service_that_delivers() {
     inventory(&bucket, Method::PUT, "a").body(document("a", &target)).ok();
     first_manifest(&target, "lists/");
 
-    // The files of the next list are put; the manifest is not, and they are taken away again.
-    bucket_policy::set(&target, &[&statement("Deny", "*/manifest.json")]);
-    thread::sleep(Duration::from_secs(3));
-    let manifests = || keys(&target, "/manifest.json");
-    for key in target.keys() {
-        target.delete(&key).send().expect(204);
+    // Where the last thing that is put is denied nothing is put at all, not even to be taken away again.
+    target.set_versioning("Enabled");
+    for last in ["manifest.json", "manifest.checksum", "symlink.txt"] {
+        bucket_policy::set(&target, &[&statement("Deny", &format!("*/{last}"))]);
+        // A list that was begun before may end in the first of them.
+        let denied = Logs.wait_until_told(DENIED, 2);
+        assert!(denied[1].contains(last), "{denied:?}");
+        let before = commit_of(&target.put_version("mark", last));
+        Logs.wait_until_told(DENIED, 3);
+        assert_eq!(commit_of(&target.put_version("mark", last)), before + 1, "something was put");
     }
-    thread::sleep(Duration::from_secs(4));
-    assert!(manifests().is_empty(), "{:?}", manifests());
 
     bucket_policy::set(&target, &[&statement("Deny", "lists/*")]);
     let error = inventory(&bucket, Method::PUT, "b").body(document("b", &target));
     let error = error.refused(400, "InvalidS3DestinationBucket");
     assert!(error.get("Message").contains("s3.amazonaws.com"), "{error:?}");
-    thread::sleep(Duration::from_secs(3));
-    assert!(target.keys().is_empty(), "nothing is put, or left behind: {:?}", target.keys());
+    let before = commit_of(&target.put_version("mark", "all"));
+    Logs.wait_until_told(DENIED, 2);
+    assert_eq!(commit_of(&target.put_version("mark", "all")), before + 1, "something was put");
 
     bucket_policy::policy(&target, Method::DELETE).send().expect(204);
-    first_manifest(&target, "lists/");
+    Logs.wait_until_told(MADE, 1);
     inventory(&bucket, Method::DELETE, "a").send().expect(204);
+}
+
+/// The number of the bucket's commit by which a version was made.
+fn commit_of(version_id: &str) -> u64 {
+    u64::from_str_radix(&version_id[..16], 16).expect("a number before what is random")
 }

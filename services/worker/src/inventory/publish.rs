@@ -38,8 +38,8 @@ pub(super) struct Published {
 pub(super) enum Stop {
     /// A step of it failed.
     Failed(Error),
-    /// The policy of the destination denies it.
-    Denied,
+    /// The policy of the destination denies that something is put under this key.
+    Denied { key: String },
 }
 
 impl From<Error> for Stop {
@@ -66,7 +66,7 @@ pub(super) async fn publish(
 ) -> Result<Published, Failed> {
     match persistently(context, || is_denied(context, source, bucket, &key)).await {
         Ok(false) => {}
-        Ok(true) => return Err(Failed { why: Stop::Denied, may_be_there: false }),
+        Ok(true) => return Err(Failed { why: Stop::Denied { key }, may_be_there: false }),
         Err(error) => return Err(Failed { why: error.into(), may_be_there: false }),
     }
     let (mut attempts, mut may_be_there) = (Attempts::new(context), false);
@@ -83,7 +83,7 @@ pub(super) async fn publish(
 }
 
 /// Whether the destination's policy, as it is now, denies the service that lists are delivered by at AWS to put this there.
-async fn is_denied(
+pub(super) async fn is_denied(
     context: &Context,
     source: &BucketName,
     bucket: &BucketName,
