@@ -269,18 +269,24 @@ impl<'a> ObjectBody<'a> {
         Self::new(gateway, request, body, checksum, keep, frame, Length::Announced(length))
     }
 
-    /// A body of this length that means nothing.
-    fn open_unused(
-        gateway: &Gateway,
-        request: &Request,
-        body: &'a mut Body,
-        length: u64,
-    ) -> Result<Self, S3Error> {
-        check_length(length, UNUSED_LENGTH_MAX)?;
-        let framing = framing(request.authenticated.payload());
+    /// A body that means nothing. Where there is none at all there are no chunks either, whatever the head says, and no trailer.
+    fn open_unused(gateway: &Gateway, request: &Request, body: &'a mut Body) -> Result<Self, S3Error> {
+        let length = match announced_length(request)? {
+            Some(length) => {
+                check_length(length, UNUSED_LENGTH_MAX)?;
+                Length::Announced(length)
+            }
+            None => Length::Allowed(LengthRange { least: 0, most: UNUSED_LENGTH_MAX }),
+        };
+        let is_framed = !body.is_end_stream();
+        let framing = framing(request.authenticated.payload()).filter(|_| is_framed);
         let frame = framing.map_or(Frame::None, |framing| Frame::Chunked(Decoder::new(framing)));
         let checksum = request_checksum(&request.headers)?;
-        Self::new(gateway, request, body, checksum, None, frame, Length::Announced(length))
+        let mut unused = Self::new(gateway, request, body, checksum, None, frame, length)?;
+        if !is_framed {
+            (unused.chunk_verifier, unused.announced.trailer) = (None, None);
+        }
+        Ok(unused)
     }
 
     /// The file of a form whose fields have been read and stand in the request as headers: what is left of its body
@@ -620,15 +626,7 @@ pub(crate) async fn prove_unused(
     request: &Request,
     body: &mut Body,
 ) -> Result<(), S3Error> {
-    let is_spoken_of =
-        content_md5(&request.headers)?.is_some() || request_checksum(&request.headers)?.is_some();
-    let is_empty = body.is_end_stream();
-    if is_empty && !is_spoken_of {
-        return Ok(());
-    }
-    let length = announced_length(request)?.or(is_empty.then_some(0));
-    let length = length.ok_or_else(|| S3Error::new(ErrorCode::MissingContentLength))?;
-    ObjectBody::open_unused(gateway, request, body, length)?.collect().await.map(drop)
+    ObjectBody::open_unused(gateway, request, body)?.collect().await.map(drop)
 }
 
 pub(crate) fn check_length(length: u64, most: u64) -> Result<(), S3Error> {

@@ -289,6 +289,10 @@ fn a_body_that_means_nothing_is_as_it_is_said_to_be() {
             (copy().body("body").header("x-amz-checksum-crc32", "AAAAAA=="), "BadDigest"),
             (copy().body("body").sha256_of(b"other"), "XAmzContentSHA256Mismatch"),
             (copy().body(vec![b'x'; 70_000]), "EntityTooLarge"),
+            (copy().body(vec![b'x'; 70_000]).transfer_chunked(), "EntityTooLarge"),
+            (copy().sha256_of(b"other"), "XAmzContentSHA256Mismatch"),
+            (copy().body("body").transfer_chunked().sha256_of(b"other"), "XAmzContentSHA256Mismatch"),
+            (copy().body("body").signed_trailer(10, CRC32, "AAAAAA=="), "BadDigest"),
         ] {
             wrong.refused(400, code);
         }
@@ -296,8 +300,25 @@ fn a_body_that_means_nothing_is_as_it_is_said_to_be() {
         assert_eq!(right.ok().xml().get("ETag"), etag);
         let empty = copy().header("x-amz-checksum-crc32", "AAAAAA==").header("content-md5", md5_base64(b""));
         assert_eq!(empty.ok().xml().get("ETag"), etag);
+        // No more is asked of its head than of the body itself: neither a length nor, where nothing comes, chunks and a trailer.
+        let framed: [fn(Request) -> Request; 3] = [
+            |copy| copy.signed_chunks(100),
+            |copy| copy.signed_trailer(100, CRC32, "AAAAAA=="),
+            |copy| copy.unsigned_trailer(100, CRC32, "AAAAAA=="),
+        ];
+        for framed in framed {
+            framed(copy()).ok();
+            framed(copy()).no_decoded_length().ok();
+            framed(copy()).prepare().with_body("").send().expect(200);
+            framed(copy()).no_decoded_length().prepare().with_body("").send().expect(200);
+        }
+        copy().transfer_chunked().ok();
+        copy().body("body").transfer_chunked().ok();
+        copy().no_content_length().ok();
     }
 }
+
+const CRC32: &str = "x-amz-checksum-crc32";
 
 #[test]
 fn a_multipart_object_is_copied_whole() {
