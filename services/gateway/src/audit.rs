@@ -63,6 +63,8 @@ pub(crate) struct Line<'a> {
     pub(crate) verdict: &'static str,
     /// The kind of policy that decided, or the code of the error of what was refused.
     pub(crate) kind: &'a str,
+    /// The access key of the session that was made by it, if one was.
+    pub(crate) issued: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -76,6 +78,8 @@ struct Written<'a> {
     resource: &'a str,
     verdict: &'static str,
     kind: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    issued_access_key_id: Option<&'a str>,
 }
 
 /// A text within the bound.
@@ -97,6 +101,7 @@ impl Line<'_> {
             resource: cut(self.resource),
             verdict: self.verdict,
             kind: self.kind,
+            issued_access_key_id: self.issued,
         };
         let mut line = serde_json::to_vec(&written).ok()?;
         line.push(b'\n');

@@ -279,19 +279,30 @@ impl Decisions {
         &self,
         asker: &Asker,
         (action, resource): (&str, Resource<'_>),
-        verdict: &'static str,
-        kind: &str,
+        (verdict, kind): (&'static str, &str),
+        issued: Option<&str>,
     ) {
         if let Some(queue) = &self.audit {
             let (action, resource) = (whole_action(action), resource.whole_name());
-            queue.add(&Line { asker, action: &action, resource: &resource, verdict, kind });
+            queue.add(&Line { asker, action: &action, resource: &resource, verdict, kind, issued });
         }
     }
 
     /// Tells of what was decided.
     pub(crate) fn note(&self, asker: &Asker, of: (&str, Resource<'_>), decision: Decision) {
+        self.note_session(asker, of, decision, None);
+    }
+
+    /// Tells of what was decided, and of the access key of the session that was made by it.
+    pub(crate) fn note_session(
+        &self,
+        asker: &Asker,
+        of: (&str, Resource<'_>),
+        decision: Decision,
+        issued: Option<&str>,
+    ) {
         let verdict = if decision.is_allowed() { "allowed" } else { "denied" };
-        self.audit_line(asker, of, verdict, kind_of(decision));
+        self.audit_line(asker, of, (verdict, kind_of(decision)), issued);
     }
 
     fn refused(&self) -> MutexGuard<'_, VecDeque<Explanation>> {
@@ -306,7 +317,7 @@ impl Decisions {
         explain: impl FnOnce(usize) -> (Decision, Trace),
     ) -> Decision {
         let decision = self.remember(asker, asked, explain);
-        self.audit_line(asker, (asked.action, asked.resource), "denied", kind_of(decision));
+        self.audit_line(asker, (asked.action, asked.resource), ("denied", kind_of(decision)), None);
         decision
     }
 

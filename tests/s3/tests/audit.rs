@@ -10,6 +10,7 @@ use crate::{
     federation::federate,
     iam_roles::trust,
     iam_users::{iam, user},
+    roles::{assume, session_token},
 };
 
 const ACCOUNT: &str = "750814517293";
@@ -191,6 +192,52 @@ fn a_role_that_was_not_assumed_is_not_told_as_allowed() {
     assert!(resources.iter().all(|resource| **resource == arn.as_str()), "{resources:?}");
     assert!(!text.contains("SessionToken\"") || !text.contains("SecretAccessKey"), "{text}");
 }
+
+/// The access key of a session is in the line of the call that made it, and in those of what was done with it.
+#[test]
+fn sessions_are_told_apart_by_their_access_keys() {
+    let (mut server, path) = start();
+    let root = server.client();
+    let bucket = root.bucket();
+    let ann = user(root, "ann");
+    let allow = r#"{"Statement": {"Effect": "Allow", "Action": ["sts:*", "s3:*"], "Resource": "*"}}"#;
+    iam(root, "PutUserPolicy", &[("UserName", "ann"), ("PolicyName", "p"), ("PolicyDocument", allow)]);
+    let arn = role(root, "r");
+    iam(root, "PutRolePolicy", &[("RoleName", "r"), ("PolicyName", "p"), ("PolicyDocument", allow)]);
+    let sessions = [
+        assume(&ann, "r", &[]),
+        assume(&ann, "r", &[]),
+        session_token(&ann),
+        federate(&ann, "hers", &[("Policy", allow)]),
+        federate(&ann, "hers", &[("Policy", allow), TEAM[0], TEAM[1]]),
+    ];
+    for (number, session) in sessions.iter().enumerate() {
+        session.existing_bucket(&bucket.name).put(&format!("{number}"), "x").ok();
+    }
+    let (text, lines) = lines(&mut server, &path);
+    let issued = |action: &str| -> Vec<&str> {
+        let of = lines.iter().filter(|line| line["action"] == action && line["verdict"] == "allowed");
+        of.map(|line| line["issued_access_key_id"].as_str().expect("a key")).collect()
+    };
+    let by = |number: usize| {
+        let resource = format!("arn:aws:s3:::{}/{number}", bucket.name);
+        let of = |line: &&Value| line["action"] == "s3:PutObject" && line["resource"] == resource.as_str();
+        let line = lines.iter().find(of).expect("it has a line");
+        assert!(line.get("issued_access_key_id").is_none(), "{line}");
+        line["access_key_id"].as_str().expect("a key")
+    };
+    assert_eq!(issued("sts:AssumeRole"), [by(0), by(1)], "{text}");
+    assert_eq!(issued("sts:GetSessionToken"), [by(2)]);
+    assert_eq!(issued("sts:GetFederationToken"), [by(3), by(4)]);
+    assert_eq!(issued("sts:TagSession"), [by(4)], "what has tags has a line for them");
+    let own = |action: &str| of(&lines, action).iter().map(|(verdict, ..)| *verdict).collect::<Vec<_>>();
+    assert_eq!(own("sts:TagSession"), ["allowed"]);
+    let keys: std::collections::BTreeSet<_> = (0..5).map(by).collect();
+    assert!(keys.len() == 5 && keys.iter().all(|key| key.starts_with("ASIA")), "{keys:?}");
+    assert!(lines.iter().any(|line| line["resource"] == arn.as_str()));
+}
+
+const TEAM: [(&str, &str); 2] = [("Tags.member.1.Key", "team"), ("Tags.member.1.Value", "red")];
 
 #[test]
 fn federated_users_are_told_by_their_own_name() {

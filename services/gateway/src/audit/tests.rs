@@ -24,7 +24,14 @@ fn asker() -> Asker {
 fn add(queue: &Queue, count: usize, resource: &str) {
     let asker = asker();
     for _ in 0..count {
-        let line = Line { asker: &asker, action: "s3:GetObject", resource, verdict: "denied", kind: "k" };
+        let line = Line {
+            asker: &asker,
+            action: "s3:GetObject",
+            resource,
+            verdict: "denied",
+            kind: "k",
+            issued: None,
+        };
         queue.add(&line);
     }
 }

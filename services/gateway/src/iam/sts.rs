@@ -59,6 +59,23 @@ pub(super) struct Asked<'a> {
     pub(super) id: RequestId,
 }
 
+/// What a call came to that was served.
+struct Served {
+    decision: Decision,
+    /// What was decided on the tags that the session has, if it has any.
+    tags: Option<Decision>,
+    /// The access key of the session that was made, if one was.
+    issued: Option<String>,
+    result: Xml,
+}
+
+impl Served {
+    /// A call that takes no right.
+    fn to_everybody(issued: Option<String>, result: Xml) -> Self {
+        Self { decision: Decision::AllowedOtherwise(Otherwise::Everybody), tags: None, issued, result }
+    }
+}
+
 /// Answers a call.
 pub(super) async fn answer(
     asked: &Asked<'_>,
@@ -66,22 +83,21 @@ pub(super) async fn answer(
     headers: &HeaderMap,
     peer: Option<IpAddr>,
 ) -> Result<(&'static str, Xml), IamError> {
-    let of_everybody = |result| (Decision::AllowedOtherwise(Otherwise::Everybody), result);
     let (action, done) = match action {
-        "GetCallerIdentity" => ("sts:GetCallerIdentity", get_caller_identity(asked).map(of_everybody)),
+        "GetCallerIdentity" => ("sts:GetCallerIdentity", get_caller_identity(asked)),
         "AssumeRole" => (ASSUME_ROLE, assume_role(asked, headers, peer).await),
-        "GetSessionToken" => ("sts:GetSessionToken", get_session_token(asked).await.map(of_everybody)),
+        "GetSessionToken" => ("sts:GetSessionToken", get_session_token(asked).await),
         "GetFederationToken" => (GET_FEDERATION_TOKEN, get_federation_token(asked, headers, peer).await),
         // Whoever may ask for nothing does not learn what there is.
         _ => return Err(IamError::no_such_action(action, Service::Sts)),
     };
     note(asked, action, peer, &done);
-    done.map(|(_, result)| (action, result))
+    done.map(|served| (action, served.result))
 }
 
 /// Tells the audit log what a call came to. One that is refused after it was decided on has made no session, so nothing was
 /// allowed by it.
-fn note(asked: &Asked<'_>, action: &str, peer: Option<IpAddr>, done: &Result<(Decision, Xml), IamError>) {
+fn note(asked: &Asked<'_>, action: &str, peer: Option<IpAddr>, done: &Result<Served, IamError>) {
     let principal = principal(asked.authenticated);
     let asker = Asker::new(asked.gateway, asked.authenticated, &principal, (asked.id, peer));
     let resource = match action {
@@ -92,29 +108,34 @@ fn note(asked: &Asked<'_>, action: &str, peer: Option<IpAddr>, done: &Result<(De
     let of = |action| (action, Resource::Other(resource.as_deref().unwrap_or("*")));
     let decisions = &asked.gateway.decisions;
     match done {
-        Ok((decision, _)) => decisions.note(&asker, of(action), *decision),
+        Ok(Served { decision, tags, issued, .. }) => {
+            decisions.note_session(&asker, of(action), *decision, issued.as_deref());
+            if let Some(decision) = tags {
+                decisions.note_session(&asker, of(TAG_SESSION), *decision, issued.as_deref());
+            }
+        }
         // Which may be the right to give tags.
         Err(IamError { why: Some((action, decision)), .. }) => decisions.note(&asker, of(action), *decision),
-        Err(error) => decisions.audit_line(&asker, of(action), "refused", error.code),
+        Err(error) => decisions.audit_line(&asker, of(action), ("refused", error.code), None),
     }
 }
 
 /// Everybody with credentials is told who they are; it takes no right.
-fn get_caller_identity(asked: &Asked<'_>) -> Result<Xml, IamError> {
+fn get_caller_identity(asked: &Asked<'_>) -> Result<Served, IamError> {
     asked.parameters.only(&[])?;
     let user = asked.authenticated.user();
     let arn = user.map_or_else(|| format!("arn:aws:iam::{ACCOUNT_NUMBER}:root"), User::arn);
     let id = user.map_or_else(|| ACCOUNT_NUMBER.to_owned(), User::id);
     let mut out = Xml::default();
     out.text("Arn", &arn).text("UserId", &id).text("Account", ACCOUNT_NUMBER);
-    Ok(out)
+    Ok(Served::to_everybody(None, out))
 }
 
 async fn assume_role(
     asked: &Asked<'_>,
     headers: &HeaderMap,
     peer: Option<IpAddr>,
-) -> Result<(Decision, Xml), IamError> {
+) -> Result<Served, IamError> {
     // Parse.
     let parameters = asked.parameters;
     let known = ["RoleArn", "RoleSessionName", "DurationSeconds", "ExternalId", "Policy"];
@@ -166,15 +187,15 @@ async fn assume_role(
         out.text("AssumedRoleId", &format!("{}:{session}", role.id));
     });
     let made = Session::new(subject, now(asked.gateway)).limited(policy, arns);
-    write_credentials(asked.gateway, &mut out, &made, seconds).await?;
+    let issued = Some(write_credentials(asked.gateway, &mut out, &made, seconds).await?);
     if length > 0 {
         out.text("PackedPolicySize", &(length * 100).div_ceil(POLICIES_LENGTH_MAX).to_string());
     }
-    Ok((decision, out))
+    Ok(Served { decision, tags: None, issued, result: out })
 }
 
 /// Whoever signs with an access key of its own may; it takes no right.
-async fn get_session_token(asked: &Asked<'_>) -> Result<Xml, IamError> {
+async fn get_session_token(asked: &Asked<'_>) -> Result<Served, IamError> {
     asked.parameters.only(&["DurationSeconds"])?;
     let seconds = seconds(asked.parameters, USER_SECONDS)?.unwrap_or(USER_SECONDS_DEFAULT);
     let Some(user) = asked.authenticated.user() else {
@@ -187,8 +208,8 @@ async fn get_session_token(asked: &Asked<'_>) -> Result<Xml, IamError> {
     let subject = Subject::User { id: user.holder.id.clone(), access_key_id };
     let mut out = Xml::default();
     let made = Session::new(subject, now(asked.gateway));
-    write_credentials(asked.gateway, &mut out, &made, seconds).await?;
-    Ok(out)
+    let issued = write_credentials(asked.gateway, &mut out, &made, seconds).await?;
+    Ok(Served::to_everybody(Some(issued), out))
 }
 
 /// Whoever signs with an access key of its own may, the root user too, if its policies let it.
@@ -196,7 +217,7 @@ async fn get_federation_token(
     asked: &Asked<'_>,
     headers: &HeaderMap,
     peer: Option<IpAddr>,
-) -> Result<(Decision, Xml), IamError> {
+) -> Result<Served, IamError> {
     // Parse.
     let parameters = asked.parameters;
     parameters.only_with(&["Name", "DurationSeconds", "Policy"], &["PolicyArns", "Tags"])?;
@@ -229,9 +250,7 @@ async fn get_federation_token(
         }
     };
     let decision = may(GET_FEDERATION_TOKEN)?;
-    if !tags.is_empty() {
-        may(TAG_SESSION)?;
-    }
+    let of_tags = if tags.is_empty() { None } else { Some(may(TAG_SESSION)?) };
     let (of, seconds) = match user {
         Some(user) => {
             let access_key_id =
@@ -256,7 +275,7 @@ async fn get_federation_token(
     let made = Session::new(Subject::Federated { of, name: name.to_owned() }, now(asked.gateway));
     let made = made.limited(policy, arns).tagged(tags);
     let mut out = Xml::default();
-    write_credentials(asked.gateway, &mut out, &made, seconds).await?;
+    let issued = Some(write_credentials(asked.gateway, &mut out, &made, seconds).await?);
     out.element("FederatedUser", |out| {
         out.text("Arn", &arn).text("FederatedUserId", &format!("{ACCOUNT_NUMBER}:{name}"));
     });
@@ -266,7 +285,7 @@ async fn get_federation_token(
         let size = (length * 100).div_ceil(POLICIES_LENGTH_MAX).max(packed);
         out.text("PackedPolicySize", &size.to_string());
     }
-    Ok((decision, out))
+    Ok(Served { decision, tags: of_tags, issued, result: out })
 }
 
 fn now(gateway: &Gateway) -> Timestamp {
@@ -275,13 +294,13 @@ fn now(gateway: &Gateway) -> Timestamp {
     Timestamp(now.saturating_sub(now.rem_euclid(1000)))
 }
 
-/// Makes a session of so many seconds and tells its credentials.
+/// Makes a session of so many seconds and tells its credentials. Answers the access key's id, which is no secret.
 async fn write_credentials(
     gateway: &Gateway,
     out: &mut Xml,
     session: &Session,
     seconds: u32,
-) -> Result<(), IamError> {
+) -> Result<String, IamError> {
     let access_key_id = new_id(gateway, "ASIA");
     let expires = Timestamp(session.issued_ms.saturating_add(i64::from(seconds) * 1000));
     let claims = session.write().ok_or_else(IamError::packed_policy_too_large)?.into();
@@ -293,7 +312,7 @@ async fn write_credentials(
         out.text("AccessKeyId", &access_key_id).text("SecretAccessKey", made.secret.expose());
         out.text("SessionToken", &encode_token(&made.token)).text("Expiration", xml_date(expires).as_str());
     });
-    Ok(())
+    Ok(access_key_id)
 }
 
 /// The policies that a call limits the session by: one of its own, and ARNs of others, which must be there.
