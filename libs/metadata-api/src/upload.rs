@@ -1,7 +1,7 @@
 //! Multipart uploads.
 
 use types::{
-    Attributes, BucketName, ChecksumAlgorithm, ChecksumType, ChecksumValue, Content, ETag, LeaseId,
+    Attributes, BucketName, Checksum, ChecksumAlgorithm, ChecksumType, ChecksumValue, Content, ETag, LeaseId,
     MissingShard, ObjectKey, PartNumber, StorageClassName, Timestamp, UploadId,
 };
 
@@ -56,6 +56,17 @@ pub struct Upload {
     pub checksum: UploadChecksum,
     /// Whether the client named the checksum's algorithm.
     pub checksum_named: bool,
+}
+
+impl Upload {
+    /// Whether a completion says of the object's checksum what is not so. Where the client named no algorithm, a checksum by another one
+    /// than the upload's says nothing, as to Amazon S3: nothing was computed by it.
+    pub fn is_belied_by(&self, request: &CompleteUpload, actual: &Checksum) -> bool {
+        let is_told =
+            |value: &ChecksumValue| self.checksum_named || value.algorithm() == self.checksum.algorithm;
+        request.checksum_type.is_some_and(|kind| kind != actual.kind)
+            || request.checksum.filter(is_told).is_some_and(|value| value != actual.value)
+    }
 }
 
 /// Adds stored bytes to an upload.

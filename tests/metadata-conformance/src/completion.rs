@@ -180,11 +180,12 @@ pub async fn wrong_parts_are_refused_and_the_upload_stays_open(store: &Store) {
 
 /// What the completion states of the whole object must be so.
 pub async fn stated_size_and_checksum_must_hold(store: &Store) {
-    for kind in [ChecksumType::Composite, ChecksumType::FullObject] {
+    let kinds = [ChecksumType::Composite, ChecksumType::FullObject];
+    for (kind, checksum_named) in kinds.into_iter().flat_map(|kind| [(kind, true), (kind, false)]) {
         let (name, k) = (bucket(store).await, key("k"));
         let mut minter = Minter::acquire(store).await;
         let checksum = UploadChecksum { algorithm: ChecksumAlgorithm::Crc32c, kind };
-        let request = CreateUpload { checksum, ..new_upload(&name, &k) };
+        let request = CreateUpload { checksum, checksum_named, ..new_upload(&name, &k) };
         let id = store.create_upload(request).await.expect("an upload").id;
         let parts = [(1, 5 * MIB), (2, 8)].map(|(n, size)| stored_part(&name, &k, id, n, &mut minter, size));
         for part in &parts {
@@ -204,16 +205,19 @@ pub async fn stated_size_and_checksum_must_hold(store: &Store) {
         let actual = 5 * MIB + 8;
         let size = attempt(Some(actual + 1), None, None).await;
         assert_eq!(size, Err(Error::UploadSizeMismatch { stated: actual + 1, actual }));
-        for (value, of_type) in
-            [(Some(wrong), None), (Some(sha), None), (None, Some(that)), (Some(wrong), Some(this))]
-        {
+        let of_another = checksum_named.then_some((Some(sha), None));
+        let wrongs = [(Some(wrong), None), (None, Some(that)), (Some(wrong), Some(this))];
+        for (value, of_type) in wrongs.into_iter().chain(of_another) {
             let answer = attempt(None, value, of_type).await;
             assert_eq!(answer, Err(Error::UploadChecksumMismatch), "{value:?} {of_type:?} for {kind:?}");
         }
         assert_eq!(current_etag(store, &name, &k).await, None, "refused completions change nothing");
+        // Of an algorithm that nobody named none is kept, so one by another says nothing.
+        let stated = if checksum_named { right } else { sha };
         let made =
-            attempt(Some(actual), Some(right), Some(this)).await.expect("everything that is stated holds");
+            attempt(Some(actual), Some(stated), Some(this)).await.expect("everything that is stated holds");
         assert_eq!(made.checksum, Some(Checksum { value: right, kind }));
+        assert_eq!(attempt(Some(actual), Some(stated), Some(this)).await, Ok(made), "it is answered again");
     }
 }
 

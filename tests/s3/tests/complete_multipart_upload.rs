@@ -256,9 +256,14 @@ fn full_object_checksums_cover_the_bytes() {
             [upload.part(1, &parts[0]).unsigned_payload().ok().etag().to_owned(), upload.put(2, &parts[1])];
         let complete = || upload.complete(&[(1, &etags[0]), (2, &etags[1])]);
         let right = checksum_of(algorithm, &parts.concat());
-        complete()
-            .header(algorithm.header_name(), checksum_of(algorithm, b"other"))
-            .refused(400, "BadDigest");
+        let wrong = complete().header(algorithm.header_name(), checksum_of(algorithm, b"other"));
+        let error = wrong.refused(400, "BadDigest");
+        let message =
+            format!("The {} you specified did not match the calculated checksum.", key.to_lowercase());
+        assert_eq!(error.get("Message"), message);
+        // As it would be if it were composed of those of the parts.
+        complete().header(algorithm.header_name(), format!("{right}-3")).refused(400, "BadDigest");
+        complete().header(algorithm.header_name(), format!("{right}-a")).refused(400, "InvalidRequest");
         let error = complete().header("x-amz-checksum-type", "COMPOSITE").refused(400, "InvalidRequest");
         assert!(error.get("Message").contains("using the FULL_OBJECT checksum mode"), "{error:?}");
         assert_absent(&bucket, key);
@@ -321,6 +326,77 @@ fn composite_checksums_cover_the_parts() {
         let read = bucket.head(key).header("x-amz-checksum-mode", "ENABLED").ok();
         assert_eq!((read.get(name), read.get("x-amz-checksum-type")), (&*expected, "COMPOSITE"));
     }
+}
+
+/// What is said by another algorithm than the upload's: where that was named it cannot be so, where it was not it says nothing. Source:
+/// what Amazon S3 answers to the checks of OpenStack Swift, test/s3api/test_object_checksums.py.
+#[test]
+fn a_checksum_by_another_algorithm_holds_only_where_none_was_named() {
+    let server = Server::start();
+    let bucket = server.bucket();
+    let [sha, crc] = [ChecksumAlgorithm::Sha256, ChecksumAlgorithm::Crc32].map(|algorithm| {
+        let name = algorithm.name();
+        move |data: &[u8]| {
+            (
+                algorithm.header_name(),
+                format!("<Checksum{name}>{}</Checksum{name}>", checksum_of(algorithm, data)),
+            )
+        }
+    });
+    let document = |etag: &str, checksum: &str| {
+        let etag = etag.replace('"', "");
+        format!(
+            "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>{etag}</ETag>{checksum}</Part></CompleteMultipartUpload>"
+        )
+    };
+    let of_nothing = |algorithm: ChecksumAlgorithm| checksum_of(algorithm, b"nothing");
+
+    let create = bucket.create_upload("named").header("x-amz-checksum-algorithm", "SHA256");
+    let upload = bucket.upload_with("named", create);
+    let part = upload.part(1, "content").unsigned_payload();
+    let etag =
+        part.header(sha(b"").0, checksum_of(ChecksumAlgorithm::Sha256, b"content")).ok().etag().to_owned();
+    let error = upload.complete_with(&document(&etag, &crc(b"content").1)).refused(400, "BadDigest");
+    assert_eq!(error.get("Message"), "The crc32 you specified for part 1 did not match what we received.");
+    let right = || upload.complete_with(&document(&etag, &sha(b"content").1));
+    right().header(crc(b"").0, of_nothing(ChecksumAlgorithm::Crc32)).refused(400, "BadDigest");
+    assert_absent(&bucket, "named");
+    right().ok();
+
+    let upload = bucket.upload("unnamed");
+    let etag = upload.put(1, "content");
+    let error = upload.complete_with(&document(&etag, &crc(b"content").1)).refused(400, "InvalidPart");
+    assert_eq!(error.get("PartNumber"), "1");
+    let crc64 = ChecksumAlgorithm::Crc64nvme;
+    upload.complete(&[(1, &etag)]).header(crc64.header_name(), of_nothing(crc64)).refused(400, "BadDigest");
+    let complete = || upload.complete(&[(1, &etag)]).header(crc(b"").0, of_nothing(ChecksumAlgorithm::Crc32));
+    let done = complete().ok();
+    assert_eq!(done.xml().get("ChecksumCRC64NVME"), checksum_of(crc64, b"content"));
+    assert_eq!(complete().ok().body, done.body, "it is answered again");
+}
+
+/// What can be no checksum, and more than one, is told with what was sent.
+#[test]
+fn checksums_of_parts_that_cannot_be_are_refused() {
+    let server = Server::start();
+    let bucket = server.bucket();
+    let upload = bucket.upload("key");
+    let etag = upload.put(1, "content").replace('"', "");
+    for (checksums, told) in [
+        ("<ChecksumCRC32C>4waSgx==</ChecksumCRC32C>", "CRC32C:4waSgx==;"),
+        ("<ChecksumCRC32>nonsense!</ChecksumCRC32>", "CRC32:nonsense!;"),
+        (
+            "<ChecksumCRC32>y/Q5Jg==</ChecksumCRC32><ChecksumCRC32C>4waSgw==</ChecksumCRC32C>",
+            "CRC32:y/Q5Jg==;CRC32C:4waSgw==;",
+        ),
+    ] {
+        let document = format!(
+            "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>{etag}</ETag>{checksums}</Part></CompleteMultipartUpload>"
+        );
+        let error = upload.complete_with(&document).refused(400, "InvalidArgument");
+        assert_eq!((error.get("ArgumentName"), error.get("ArgumentValue")), ("Checksum", told));
+    }
+    assert_absent(&bucket, "key");
 }
 
 #[test]

@@ -365,14 +365,36 @@ fn a_delete_marker_is_not_an_object() {
     assert_eq!(bucket.get("key").query("versionId", version).ok().body, b"content");
 }
 
-/// A checksum covers the whole object, so a range is answered without it.
+/// A checksum covers the whole object, so a range is answered without it unless it is all of that.
 #[test]
 fn a_range_has_no_checksum() {
     let server = Server::start();
     let bucket = server.bucket();
     bucket.put("key", "123456789").ok();
-    let read = bucket.get("key").header("x-amz-checksum-mode", "ENABLED").header("range", "bytes=0-3");
-    assert_eq!(read.send().expect(206).header("x-amz-checksum-crc64nvme"), None);
+    let upload = bucket.upload("parts");
+    let etag = upload.put(1, "123456789");
+    upload.complete(&[(1, &etag)]).ok();
+    for (key, method) in
+        [("key", Method::GET), ("key", Method::HEAD), ("parts", Method::GET), ("parts", Method::HEAD)]
+    {
+        for (range, is_shown) in [
+            ("bytes=0-3", false),
+            ("bytes=1-", false),
+            ("bytes=-8", false),
+            ("bytes=0-8", true),
+            ("bytes=0-", true),
+            ("bytes=-9", true),
+            ("bytes=0-99", true),
+        ] {
+            let read = || bucket.object(method.clone(), key).header("range", range);
+            let shown = read().header("x-amz-checksum-mode", "ENABLED").send().expect(206);
+            let expected = is_shown.then_some("rosUhgp5mIg=");
+            assert_eq!(shown.header("x-amz-checksum-crc64nvme"), expected, "{method} {key} {range}");
+            assert_eq!(read().send().expect(206).header("x-amz-checksum-crc64nvme"), None);
+        }
+    }
+    bucket.get("key").header("x-amz-checksum-mode", "INVALID").refused(400, "InvalidRequest");
+    bucket.head("key").header("x-amz-checksum-mode", "INVALID").send().expect(400);
 }
 
 /// A reader that has begun finishes, whatever becomes of the object meanwhile.

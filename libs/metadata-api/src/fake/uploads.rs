@@ -141,7 +141,8 @@ fn complete(upload: &UploadRow, request: &CompleteUpload, part_size_min: u64) ->
     }
     let parts: Vec<&PartRow> =
         request.parts.iter().map(|named| find_part(upload, named)).collect::<Result<_, _>>()?;
-    let size = parts.iter().map(|row| row.part.size).sum();
+    let size = parts.iter().try_fold(0_u64, |size, row| size.checked_add(row.part.size));
+    let size = size.ok_or_else(|| malformed("the object is longer than can be counted"))?;
     if let Some(row) = parts[..parts.len() - 1].iter().find(|row| row.part.size < part_size_min) {
         let Part { number, size, etag, .. } = row.part;
         return Err(Error::PartTooSmall { number, size, minimum: part_size_min, etag });
@@ -150,9 +151,7 @@ fn complete(upload: &UploadRow, request: &CompleteUpload, part_size_min: u64) ->
         return Err(Error::UploadSizeMismatch { stated, actual: size });
     }
     let checksum = object_checksum(upload.upload.checksum, &parts)?;
-    if request.checksum_type.is_some_and(|kind| kind != checksum.kind)
-        || request.checksum.is_some_and(|value| value != checksum.value)
-    {
+    if upload.upload.is_belied_by(request, &checksum) {
         return Err(Error::UploadChecksumMismatch);
     }
     let digests: Vec<[u8; 16]> = parts.iter().map(|row| row.part.etag.digest).collect();

@@ -123,9 +123,13 @@ pub fn algorithm_by_name(name: &str) -> Result<ChecksumAlgorithm, S3Error> {
     })
 }
 
-/// Whether a GET or HEAD asks for checksums: `x-amz-checksum-mode: ENABLED`.
-pub fn checksum_mode_enabled(headers: &HeaderMap) -> bool {
-    headers.get("x-amz-checksum-mode").is_some_and(|mode| mode.as_bytes().eq_ignore_ascii_case(b"ENABLED"))
+/// Whether a GET or HEAD asks for checksums: `x-amz-checksum-mode: ENABLED`; `InvalidRequest` for another value.
+pub fn checksum_mode_enabled(headers: &HeaderMap) -> Result<bool, S3Error> {
+    match headers.get("x-amz-checksum-mode") {
+        None => Ok(false),
+        Some(mode) if mode.as_bytes().eq_ignore_ascii_case(b"ENABLED") => Ok(true),
+        Some(_) => Err(S3Error::invalid_request("Value for x-amz-checksum-mode header is invalid.")),
+    }
 }
 
 /// The raw MD5 in `Content-MD5`; `InvalidDigest` unless it is base64 of 16 bytes.

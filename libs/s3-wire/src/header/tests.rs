@@ -437,8 +437,12 @@ fn digests_lengths_and_modes() {
     for text in ["", "-1", "+1", "1 ", "99999999999999999999"] {
         assert_eq!(length(text), Err(ErrorCode::InvalidArgument), "{text:?}");
     }
-    assert!(checksum_mode_enabled(&headers(&[("x-amz-checksum-mode", "enabled")])));
-    assert!(!checksum_mode_enabled(&HeaderMap::new()));
+    let mode = |text| checksum_mode_enabled(&headers(&[("x-amz-checksum-mode", text)])).map_err(|e| e.code);
+    assert_eq!((mode("ENABLED"), mode("enabled")), (Ok(true), Ok(true)));
+    assert_eq!(checksum_mode_enabled(&HeaderMap::new()), Ok(false));
+    for text in ["", "DISABLED", "ENABLED,ENABLED"] {
+        assert_eq!(mode(text), Err(ErrorCode::InvalidRequest), "{text:?}");
+    }
 }
 
 #[test]

@@ -27,8 +27,8 @@ pub struct CompletedPart {
 
 /// Reads the body: 1 to 10,000 parts in the order of the request.
 ///
-/// `MalformedXML` for anything else, `InvalidArgument` for a number that no part can have, `InvalidRequest` for a
-/// checksum that is not base64 of its length or a second one, `NotImplemented` for a checksum that is not built.
+/// `MalformedXML` for anything else, `InvalidArgument` for a number that no part can have and for a checksum that is not base64 of its
+/// length or a second one, `NotImplemented` for a checksum that is not built.
 pub fn parse_complete(body: &[u8]) -> Result<Vec<CompletedPart>, S3Error> {
     let mut reader = XmlReader::open(body, COMPLETE_BODY_MAX, "CompleteMultipartUpload")?;
     let mut parts = Vec::new();
@@ -52,24 +52,32 @@ pub fn check_part_order(parts: &[CompletedPart]) -> Result<(), S3Error> {
 }
 
 fn part(reader: &mut XmlReader<'_>) -> Result<CompletedPart, S3Error> {
-    let (mut number, mut etag, mut checksum) = (None, None, None);
+    let (mut number, mut etag, mut checksums) = (None, None, Vec::new());
     while let Some(name) = reader.next_child()? {
         match name.as_str() {
             "PartNumber" => set(&mut number, part_number(&reader.word()?)?)?,
             "ETag" => set(&mut etag, entity_tag(&reader.word()?))?,
-            _ => {
-                let algorithm = checksum_algorithm(&name)?;
-                let value = checksum_value(algorithm, &reader.word()?)?;
-                if checksum.replace(value).is_some() {
-                    return Err(S3Error::invalid_request("Expecting a single checksum for each part."));
-                }
+            _ if checksums.len() < ChecksumAlgorithm::ALL.len() => {
+                checksums.push((checksum_algorithm(&name)?, reader.word()?));
             }
+            _ => return Err(S3Error::malformed_xml()),
         }
     }
-    match (number, etag) {
-        (Some(number), Some(etag)) => Ok(CompletedPart { number, etag, checksum }),
-        _ => Err(S3Error::malformed_xml()),
-    }
+    let (Some(number), Some(etag)) = (number, etag) else { return Err(S3Error::malformed_xml()) };
+    Ok(CompletedPart { number, etag, checksum: only_checksum(&checksums)? })
+}
+
+fn only_checksum(found: &[(ChecksumAlgorithm, String)]) -> Result<Option<ChecksumValue>, S3Error> {
+    let value = match found {
+        [] => return Ok(None),
+        [(algorithm, text)] => checksum_value(*algorithm, text).ok(),
+        _ => None,
+    };
+    value.map(Some).ok_or_else(|| {
+        let all: String =
+            found.iter().map(|(algorithm, text)| format!("{}:{text};", algorithm.name())).collect();
+        S3Error::invalid_argument("Invalid Base64 or multiple checksums present in request", "Checksum", &all)
+    })
 }
 
 fn part_number(text: &str) -> Result<PartNumber, S3Error> {

@@ -163,7 +163,7 @@ fn malformed_completes_are_refused() {
         (tagged("<PartNumber>0</PartNumber>"), ErrorCode::InvalidArgument),
         (tagged("<PartNumber>-1</PartNumber>"), ErrorCode::InvalidArgument),
         (tagged("<PartNumber>10001</PartNumber>"), ErrorCode::InvalidArgument),
-        (tagged("<PartNumber>1</PartNumber><ChecksumCRC32>x</ChecksumCRC32>"), ErrorCode::InvalidRequest),
+        (tagged("<PartNumber>1</PartNumber><ChecksumCRC32>x</ChecksumCRC32>"), ErrorCode::InvalidArgument),
         (tagged("<PartNumber>1</PartNumber><ChecksumBLAKE3>x</ChecksumBLAKE3>"), ErrorCode::NotImplemented),
     ] {
         assert_eq!(parse_complete(body.as_bytes()).expect_err(&body).code, code, "{body}");

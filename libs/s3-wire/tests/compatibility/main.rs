@@ -32,7 +32,7 @@ edit. Where an answer is meant to be another than Amazon S3's is told [below](#i
 
 const CONTROL: &str = "
 Of Amazon S3 Control there is the block of public access of the account, [for all its buckets](how-to/open-a-bucket.md#keep-every-bucket-closed). Its calls have the header
-`x-amz-account-id`; other paths of that API are paths of S3 here.
+`x-amz-account-id`. With it and credentials everything else under `/v20180820/` is refused with `NotImplemented`, unless the host names a bucket.
 
 | operation | request | action |
 |---|---|---|
@@ -307,6 +307,8 @@ const DIFFERENCES: &str = "
 - **Sizes.** An object that is put, copied into another class or uploaded as a part has at most 5 GiB, and an upload has at most 10,000 parts, so that an object has
   at most 48.8 TiB. `tests/large/run` puts, reads and copies one of 5.1 GiB; longer ones differ in the number of their chunks alone.
 - **A copy of a multipart object is one.** It keeps its parts, its ETag with `-N` and its checksum, where Amazon S3 makes an object of one piece.
+- **Checksums of uploads.** A CompleteMultipartUpload may state the checksum of the full object without `x-amz-checksum-type`, for which Amazon S3 answers `BadDigest`. A type that is not the upload's is
+  answered with `InvalidRequest`, as Amazon S3 does, whose reference says `BadDigest`. A checksum by another algorithm says nothing, as there, where CreateMultipartUpload named none.
 - **Parts have places.** `partNumber` of GetObject and HeadObject, and GetObjectAttributes, count an object's parts from 1, also when they were uploaded by other numbers.
 - **Storage classes** other than STANDARD are there once an operator has made them; until then they are refused with `InvalidStorageClass`.
 - **A bucket encrypts nothing by default** until it is told to, while Amazon S3 encrypts everything. `BucketKeyEnabled` is kept and shown with SSE-S3 too, where it means nothing.

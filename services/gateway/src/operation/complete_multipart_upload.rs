@@ -11,7 +11,7 @@ use s3_wire::{
     header::{mp_object_size, object_checksum},
     xml::{self, COMPLETE_BODY_MAX},
 };
-use types::{ChecksumType, UploadId};
+use types::{ChecksumType, ChecksumValue, PartNumber, UploadId};
 
 use super::{
     put_object::{current, write_condition},
@@ -46,9 +46,7 @@ pub(super) async fn complete_multipart_upload(
     let parts = xml::parse_complete(&body.collect().await?)?;
     xml::check_part_order(&parts).map_err(|error| error.field("UploadId", upload.to_string()))?;
     if checksum.and_then(|checksum| checksum.parts).is_some_and(|stated| usize::from(stated) != parts.len()) {
-        return Err(S3Error::invalid_request(
-            "The number of parts behind the checksum is not that of the request.",
-        ));
+        return Err(bad_digest(checksum.map(|checksum| checksum.value)));
     }
 
     // What every part has and what nothing is said of needs no look at the upload.
@@ -79,8 +77,17 @@ pub(super) async fn complete_multipart_upload(
         checksum_type,
         condition,
     };
-    let completed = gateway.metadata.complete_upload(complete).await;
-    let committed = completed.map_err(|error| refusal(request, upload, &parts, error))?;
+    let stated = complete.checksum;
+    let committed = match gateway.metadata.complete_upload(complete).await {
+        Ok(committed) => committed,
+        Err(MetadataError::UploadChecksumMismatch) => return Err(bad_digest(stated)),
+        Err(MetadataError::InvalidPart { number }) => {
+            let of_another = of_another_algorithm(gateway, request, upload, &parts, number).await;
+            let error = MetadataError::InvalidPart { number };
+            return Err(of_another.unwrap_or_else(|| refusal(request, upload, &parts, error)));
+        }
+        Err(error) => return Err(refusal(request, upload, &parts, error)),
+    };
 
     // Respond.
     let host = request.header(&HOST).unwrap_or("");
@@ -96,6 +103,31 @@ pub(super) async fn complete_multipart_upload(
     set_new_version_id(response.headers_mut(), committed.versioning, committed.version_id);
     say_what_it_has(gateway, request, &committed, &mut response).await?;
     Ok(response)
+}
+
+/// The checksum that was stated is not the object's.
+fn bad_digest(stated: Option<ChecksumValue>) -> S3Error {
+    let name = stated.map_or("checksum", |stated| stated.algorithm().name()).to_ascii_lowercase();
+    let message = format!("The {name} you specified did not match the calculated checksum.");
+    S3Error::with_message(ErrorCode::BadDigest, message)
+}
+
+/// What is wrong with a part whose checksum is by another algorithm than the upload names, if it is that.
+async fn of_another_algorithm(
+    gateway: &Gateway,
+    request: &Request,
+    upload: UploadId,
+    parts: &[xml::CompletedPart],
+    number: PartNumber,
+) -> Option<S3Error> {
+    let stated = parts.iter().find(|part| part.number == number)?.checksum?.algorithm();
+    let upload =
+        gateway.metadata.get_upload(request.bucket().ok()?, request.key().ok()?, upload).await.ok()?;
+    (upload.checksum_named && upload.checksum.algorithm != stated).then(|| {
+        let (name, number) = (stated.name().to_ascii_lowercase(), number.get());
+        let message = format!("The {name} you specified for part {number} did not match what we received.");
+        S3Error::with_message(ErrorCode::BadDigest, message)
+    })
 }
 
 /// What a failure means to the client, with the upload and the part that it is about.

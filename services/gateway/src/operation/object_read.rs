@@ -222,7 +222,7 @@ fn select(
     headers: &mut HeaderMap,
 ) -> Result<(ByteRange, bool), S3Error> {
     let whole = ByteRange::new(0, version.size).ok_or_else(|| S3Error::new(ErrorCode::InternalError))?;
-    let shows_checksum = checksum_mode_enabled(&request.headers);
+    let shows_checksum = checksum_mode_enabled(&request.headers)?;
     if let Some(part) = part {
         let bytes = select_part(version, part, shows_checksum, headers)?;
         // No part of nothing has a place that a `Content-Range` could tell. RFC 9110, section 14.4.
@@ -230,15 +230,19 @@ fn select(
     }
     let applies = if_range(&request.headers, &version.etag, found.last_modified);
     let spec = range(&request.headers).filter(|_| applies);
-    if let Some(spec) = spec.filter(|spec| !spec.is_whole(version.size)) {
-        let asked = request.header(&header::RANGE).unwrap_or_default();
-        return Ok((spec.resolve(version.size, asked)?, true));
-    }
-    // A checksum covers the whole object, so it is shown with the whole object only.
-    if shows_checksum && let Some(checksum) = &version.checksum {
+    let ranged = match spec.filter(|spec| !spec.is_whole(version.size)) {
+        Some(spec) => Some(spec.resolve(version.size, request.header(&header::RANGE).unwrap_or_default())?),
+        None => None,
+    };
+    let bytes = ranged.unwrap_or(whole);
+    // A checksum covers the whole object, so it is shown with all of its bytes only.
+    if bytes == whole
+        && shows_checksum
+        && let Some(checksum) = &version.checksum
+    {
         set_checksum(headers, checksum, &version.etag);
     }
-    Ok((whole, false))
+    Ok((bytes, ranged.is_some()))
 }
 
 /// A part, by its place in the object, from 1: whoever reads parts up to `x-amz-mp-parts-count` gets them all, whatever

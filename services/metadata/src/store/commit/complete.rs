@@ -118,9 +118,7 @@ fn assemble(
         return Err(Error::UploadSizeMismatch { stated, actual: size }.into());
     }
     let checksum = object_checksum(upload, &parts)?;
-    if request.checksum_type.is_some_and(|kind| kind != checksum.kind)
-        || request.checksum.is_some_and(|value| value != checksum.value)
-    {
+    if upload.is_belied_by(request, &checksum) {
         return Err(Error::UploadChecksumMismatch.into());
     }
     let digests: Vec<[u8; 16]> = parts.iter().map(|row| row.part.etag.digest).collect();
