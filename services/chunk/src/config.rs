@@ -56,8 +56,8 @@ pub struct Config {
     )]
     pub failure_domain: Place,
     /// Where the name comes from that `{name}` stands for: the host's name, or by `dns` what the first name server calls the
-    /// host's address, up to the first dot. A container that Compose makes anew has another host name, and the same one there.
-    /// It must not change: what is kept under one name is not found under another.
+    /// host's address, up to the first dot, if that name leads back to the address. A container that Compose makes anew has
+    /// another host name, and the same one there. It must not change: what is kept under one name is not found under another.
     #[arg(long, env = "ASHLAR_NAME_FROM", value_enum, default_value_t, value_name = "SOURCE")]
     pub name_from: NameSource,
     /// What the disks in folders are called, such as `nvme` or `hdd`; not `s3`.

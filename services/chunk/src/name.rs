@@ -3,6 +3,7 @@
 use std::{
     io,
     net::{IpAddr, Ipv4Addr, SocketAddr},
+    ops::Range,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -18,6 +19,13 @@ const HOSTNAME: &str = "/etc/hostname";
 const HOSTS: &str = "/etc/hosts";
 const RESOLVERS: &str = "/etc/resolv.conf";
 const FILE_LENGTH_MAX: usize = 1 << 20;
+
+/// Types of records: the address of a name, and the name of an address.
+const A: u16 = 1;
+const PTR: u16 = 12;
+
+/// Most labels of a name: each has two bytes at least, and all 255 at most.
+const LABELS_MAX: usize = 127;
 
 /// Longest wait for one answer of a name server, how often it is asked, and how long apart.
 const ANSWER_WAIT: Duration = Duration::from_secs(3);
@@ -63,6 +71,21 @@ pub enum NameError {
         /// This host.
         address: Ipv4Addr,
     },
+    /// The name is another host's, as far as the name server knows.
+    #[error(
+        "the name server {server} calls {address} '{name}', but {}: correct its entries, or give this service's name instead of {PLACEHOLDER}",
+        leads_to(.found)
+    )]
+    Elsewhere {
+        /// The name server.
+        server: IpAddr,
+        /// This host.
+        address: Ipv4Addr,
+        /// What it is called.
+        name: String,
+        /// Where the name leads.
+        found: Vec<Ipv4Addr>,
+    },
     /// The name is no name of a folder and of a host.
     #[error("this service is called '{0}', which is not letters, digits, '.', '_' and '-' alone")]
     Invalid(String),
@@ -76,7 +99,7 @@ pub(crate) async fn own_name(env: &Env, source: NameSource) -> Result<String, Na
         NameSource::Dns => {
             let address = address_in(&read(env, HOSTS).await?, &host).ok_or(NameError::NoAddress { host })?;
             let server = server_in(&read(env, RESOLVERS).await?).ok_or(NameError::NoServer)?;
-            asked(env, server, address).await.ok_or(NameError::Unknown { server, address })?
+            asked(env, SocketAddr::new(server, 53), address).await?
         }
     };
     // It becomes a part of a path: nothing that leads out of it.
@@ -107,51 +130,100 @@ fn server_in(resolvers: &str) -> Option<IpAddr> {
     resolvers.lines().find_map(|line| line.trim().strip_prefix("nameserver")?.trim().parse().ok())
 }
 
-/// The name that the server has for an address. Asked again a few times: a network may know an address a moment after the
-/// process has it.
-async fn asked(env: &Env, server: IpAddr, address: Ipv4Addr) -> Option<String> {
+/// The name that the server has for an address, up to the first dot, if it leads back to the address: who finds another
+/// service's folder by a name that is not its own would serve its disks. Asked again a few times: a network may know an address a
+/// moment after the process has it.
+async fn asked(env: &Env, server: SocketAddr, address: Ipv4Addr) -> Result<String, NameError> {
+    let mut reason = NameError::Unknown { server: server.ip(), address };
     for attempt in 0..ATTEMPTS {
         if attempt > 0 {
             env.sleep(PAUSE).await;
         }
-        let answer = env.timeout(ANSWER_WAIT, ask(env, server, address)).await;
-        if let Ok(Ok(answer)) = answer
-            && let Some(name) = name_in(&answer)
+        let Some(name) = ask(env, server, &backward(address), PTR).await.and_then(|it| name_in(&it)) else {
+            continue;
+        };
+        let found = ask(env, server, &name, A).await.map(|answer| addresses_in(&answer)).unwrap_or_default();
+        if found.contains(&address)
+            && let Some(first) = name.first()
         {
-            return Some(name);
+            return Ok(String::from_utf8_lossy(first).into_owned());
         }
+        reason = NameError::Elsewhere { server: server.ip(), address, name: dotted(&name), found };
     }
-    None
+    Err(reason)
 }
 
-/// Asks a name server over TCP (RFC 1035, section 4.2.2).
-async fn ask(env: &Env, server: IpAddr, address: Ipv4Addr) -> io::Result<Vec<u8>> {
-    let mut connection = env.connect(&SocketAddr::new(server, 53).to_string()).await?;
-    let question = question(address);
+fn leads_to(found: &[Ipv4Addr]) -> String {
+    let addresses: Vec<String> = found.iter().map(ToString::to_string).collect();
+    match addresses[..] {
+        [] => "does not say where that name leads".to_owned(),
+        _ => format!("that name leads to {}", addresses.join(" and ")),
+    }
+}
+
+/// Asks a name server over TCP (RFC 1035, section 4.2.2), for a while.
+async fn ask(env: &Env, server: SocketAddr, name: &[Vec<u8>], kind: u16) -> Option<Vec<u8>> {
+    env.timeout(ANSWER_WAIT, exchange(env, server, &question(name, kind))).await.ok()?.ok()
+}
+
+async fn exchange(env: &Env, server: SocketAddr, question: &[u8]) -> io::Result<Vec<u8>> {
+    let mut connection = env.connect(&server.to_string()).await?;
     let length = u16::try_from(question.len()).map_err(io::Error::other)?;
-    connection.write_all(&[&length.to_be_bytes()[..], &question].concat()).await?;
+    connection.write_all(&[&length.to_be_bytes()[..], question].concat()).await?;
     let length = connection.read_u16().await?;
     let mut answer = vec![0; length.into()];
     connection.read_exact(&mut answer).await?;
     Ok(answer)
 }
 
-/// The question what an address is called.
-fn question(address: Ipv4Addr) -> Vec<u8> {
+/// What is asked what an address is called.
+fn backward(address: Ipv4Addr) -> Vec<Vec<u8>> {
+    let [a, b, c, d] = address.octets().map(|part| part.to_string());
+    [d.as_str(), &c, &b, &a, "in-addr", "arpa"].map(|label| label.as_bytes().to_vec()).to_vec()
+}
+
+/// A question about a name, in labels of at most 63 bytes.
+fn question(name: &[Vec<u8>], kind: u16) -> Vec<u8> {
     // An identity of no meaning, recursion desired, one question.
     let mut question = vec![0, 1, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
-    let [a, b, c, d] = address.octets().map(|part| part.to_string());
-    for label in [d.as_str(), &c, &b, &a, "in-addr", "arpa"] {
+    for label in name {
         question.push(u8::try_from(label.len()).unwrap_or_default());
-        question.extend_from_slice(label.as_bytes());
+        question.extend_from_slice(label);
     }
-    // The end of the name, type PTR, class IN.
-    question.extend_from_slice(&[0, 0, 12, 0, 1]);
+    // The end of the name, the type, class IN.
+    question.push(0);
+    question.extend_from_slice(&kind.to_be_bytes());
+    question.extend_from_slice(&[0, 1]);
     question
 }
 
-/// The first part of the first name that an answer has.
-fn name_in(answer: &[u8]) -> Option<String> {
+/// The first name that an answer has, in labels.
+fn name_in(answer: &[u8]) -> Option<Vec<Vec<u8>>> {
+    let record = records_in(answer).into_iter().find(|record| record.kind == PTR)?;
+    name_at(answer, record.data.start).filter(|name| !name.is_empty())
+}
+
+/// The addresses that an answer has.
+fn addresses_in(answer: &[u8]) -> Vec<Ipv4Addr> {
+    let of_addresses = records_in(answer).into_iter().filter(|record| record.kind == A);
+    let octets = of_addresses.filter_map(|record| <[u8; 4]>::try_from(answer.get(record.data)?).ok());
+    octets.map(Ipv4Addr::from).collect()
+}
+
+/// What a record is, and where its data stands.
+struct Record {
+    kind: u16,
+    data: Range<usize>,
+}
+
+/// The records of an answer, as far as it goes.
+fn records_in(answer: &[u8]) -> Vec<Record> {
+    let mut records = Vec::new();
+    read_records(answer, &mut records);
+    records
+}
+
+fn read_records(answer: &[u8], records: &mut Vec<Record>) -> Option<()> {
     let number = |at: usize| Some(u16::from_be_bytes([*answer.get(at)?, *answer.get(at + 1)?]));
     let (questions, answers) = (number(4)?, number(6)?);
     let mut at = 12;
@@ -162,12 +234,10 @@ fn name_in(answer: &[u8]) -> Option<String> {
         let record = after_name(answer, at)?;
         let (kind, length) = (number(record)?, number(record + 8)?);
         let data = record + 10;
-        if kind == 12 {
-            return first_label(answer, data);
-        }
         at = data + usize::from(length);
+        records.push(Record { kind, data: data..at });
     }
-    None
+    Some(())
 }
 
 /// Where what follows a name begins.
@@ -182,53 +252,145 @@ fn after_name(message: &[u8], mut at: usize) -> Option<usize> {
     }
 }
 
-/// The first label of a name, which may itself be elsewhere.
-fn first_label(message: &[u8], at: usize) -> Option<String> {
-    let length = *message.get(at)?;
-    let at = if length >= 0xc0 {
-        usize::from(u16::from_be_bytes([length & 0x3f, *message.get(at + 1)?]))
-    } else {
-        at
-    };
-    let length = usize::from(*message.get(at)?);
-    let label = message.get(at + 1..at + 1 + length)?;
-    (0 < length && length < 64).then(|| String::from_utf8_lossy(label).into_owned())
+/// The labels of a name, parts of which may be elsewhere, always before (RFC 1035, section 4.1.4).
+fn name_at(message: &[u8], mut at: usize) -> Option<Vec<Vec<u8>>> {
+    let (mut labels, mut before) = (Vec::new(), at + 1);
+    loop {
+        let length = *message.get(at)?;
+        if length >= 0xc0 {
+            at = usize::from(u16::from_be_bytes([length & 0x3f, *message.get(at + 1)?]));
+            if at >= before {
+                return None;
+            }
+            before = at;
+            continue;
+        }
+        let length = usize::from(length);
+        if length == 0 {
+            return Some(labels);
+        }
+        if length > 63 || labels.len() >= LABELS_MAX {
+            return None;
+        }
+        labels.push(message.get(at + 1..at + 1 + length)?.to_vec());
+        at += 1 + length;
+    }
+}
+
+/// A name as people write it.
+fn dotted(labels: &[Vec<u8>]) -> String {
+    labels.iter().map(|label| label.escape_ascii().to_string()).collect::<Vec<_>>().join(".")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// An answer as Docker's name server gives it.
-    fn answer(name: &[&str]) -> Vec<u8> {
-        let mut message = question(Ipv4Addr::new(172, 19, 0, 2));
+    const HOST: Ipv4Addr = Ipv4Addr::new(172, 19, 0, 2);
+
+    fn labels(name: &[&str]) -> Vec<Vec<u8>> {
+        name.iter().map(|label| label.as_bytes().to_vec()).collect()
+    }
+
+    /// An answer of one record as Docker's name server gives it.
+    fn answered(question: &[u8], kind: u16, data: &[u8]) -> Vec<u8> {
+        let mut message = question.to_vec();
         message[2..4].copy_from_slice(&[0x81, 0x80]);
         message[7] = 1;
-        // The name of the question, PTR, IN, ten minutes.
-        message.extend_from_slice(&[0xc0, 12, 0, 12, 0, 1, 0, 0, 2, 88]);
-        let length: usize = name.iter().map(|label| label.len() + 1).sum();
-        message.extend_from_slice(&[0, u8::try_from(length + 1).unwrap()]);
-        for label in name {
-            message.push(u8::try_from(label.len()).unwrap());
-            message.extend_from_slice(label.as_bytes());
-        }
-        message.push(0);
+        // The name of the question, the type, IN, ten minutes.
+        message.extend_from_slice(&[0xc0, 12]);
+        message.extend_from_slice(&kind.to_be_bytes());
+        message.extend_from_slice(&[0, 1, 0, 0, 2, 88]);
+        message.extend_from_slice(&u16::try_from(data.len()).unwrap().to_be_bytes());
+        message.extend_from_slice(data);
         message
     }
 
-    #[test]
-    fn a_name_is_what_stands_before_the_network() {
-        assert_eq!(name_in(&answer(&["ashlar-chunk-2", "ashlar_data"])).as_deref(), Some("ashlar-chunk-2"));
-        assert_eq!(name_in(&answer(&["h7", "example", "com"])).as_deref(), Some("h7"));
-        assert_eq!(name_in(&question(Ipv4Addr::new(172, 19, 0, 2))), None);
+    fn answer(name: &[&str]) -> Vec<u8> {
+        let mut data = Vec::new();
+        for label in name {
+            data.push(u8::try_from(label.len()).unwrap());
+            data.extend_from_slice(label.as_bytes());
+        }
+        data.push(0);
+        answered(&question(&backward(HOST), PTR), PTR, &data)
     }
 
     #[test]
-    fn a_cut_answer_has_no_name_and_harms_nobody() {
+    fn a_name_is_read_to_its_end() {
+        for name in [&["ashlar-chunk-2", "ashlar_data"][..], &["h7", "example", "com"]] {
+            assert_eq!(name_in(&answer(name)), Some(labels(name)));
+        }
+        assert_eq!(name_in(&question(&backward(HOST), PTR)), None);
+        // The end of it is in the question.
+        let arpa = 12 + 1 + "2.0.19.172.in-addr".len();
+        let data = [&[1, b'x'][..], &[0xc0, u8::try_from(arpa).unwrap()]].concat();
+        let compressed = answered(&question(&backward(HOST), PTR), PTR, &data);
+        assert_eq!(name_in(&compressed), Some(labels(&["x", "arpa"])));
+    }
+
+    #[test]
+    fn a_name_that_never_ends_is_none() {
+        let question = question(&backward(HOST), PTR);
+        let data = question.len() + 12;
+        for at in [data, data + 2, 0x3fff] {
+            let pointer = (0xc000 | u16::try_from(at).unwrap()).to_be_bytes();
+            let message = answered(&question, PTR, &[&[1, b'x'][..], &pointer].concat());
+            assert_eq!(name_in(&message), None, "{at}");
+        }
+    }
+
+    #[test]
+    fn a_cut_answer_has_no_name_and_no_address_and_harms_nobody() {
         let whole = answer(&["ashlar-chunk-2", "ashlar_data"]);
-        let end_of_label = whole.len() - 1 - "ashlar_data".len() - 1;
-        for length in 0..end_of_label {
+        for length in 0..whole.len() {
             assert_eq!(name_in(&whole[..length]), None, "{length} bytes");
+        }
+        let whole = answered(&question(&labels(&["a"]), A), A, &HOST.octets());
+        assert_eq!(addresses_in(&whole), [HOST]);
+        for length in 0..whole.len() {
+            assert!(addresses_in(&whole[..length]).is_empty(), "{length} bytes");
+        }
+    }
+
+    /// A name server that calls every address by one name, which leads to these addresses.
+    async fn name_server(env: &Env, name: &'static [&'static str], leads_to: Vec<Ipv4Addr>) -> SocketAddr {
+        let listener = env.listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let server = listener.local_address().unwrap();
+        let _serving: env::Task<()> = env.spawn(async move {
+            loop {
+                let (mut connection, _) = listener.accept().await.unwrap();
+                let length = connection.read_u16().await.unwrap();
+                let mut asked = vec![0; length.into()];
+                connection.read_exact(&mut asked).await.unwrap();
+                let is_backward = asked.ends_with(&[0, 0, 12, 0, 1]);
+                let answer = match leads_to.first() {
+                    _ if is_backward => answer(name),
+                    Some(address) => answered(&asked, A, &address.octets()),
+                    None => asked,
+                };
+                connection.write_u16(u16::try_from(answer.len()).unwrap()).await.unwrap();
+                connection.write_all(&answer).await.unwrap();
+                connection.flush().await.unwrap();
+            }
+        });
+        server
+    }
+
+    #[tokio::test]
+    async fn a_name_counts_only_where_it_leads_back() {
+        let env = Env::real();
+        let name = &["ashlar-chunk-2", "ashlar_data"];
+        let server = name_server(&env, name, vec![HOST]).await;
+        assert_eq!(asked(&env, server, HOST).await.unwrap(), "ashlar-chunk-2");
+        let other = Ipv4Addr::new(172, 19, 0, 9);
+        for (found, told) in [(vec![other], "that name leads to 172.19.0.9"), (vec![], "does not say where")]
+        {
+            let server = name_server(&env, name, found.clone()).await;
+            let error = asked(&env, server, HOST).await.unwrap_err();
+            assert!(matches!(&error, NameError::Elsewhere { found: to, .. } if *to == found), "{error}");
+            let text = error.to_string();
+            assert!(text.contains("'ashlar-chunk-2.ashlar_data'") && text.contains(told), "{text}");
         }
     }
 

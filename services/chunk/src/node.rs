@@ -1,7 +1,7 @@
 //! A chunk node: several disks behind one contract.
 
 use std::{
-    collections::{BTreeMap, btree_map::Entry},
+    collections::{BTreeMap, BTreeSet, btree_map::Entry},
     path::{Path, PathBuf},
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
     time::Duration,
@@ -154,6 +154,11 @@ impl ChunkNode {
     /// Whether no disk is open.
     pub fn is_empty(&self) -> bool {
         self.disks().is_empty()
+    }
+
+    /// The disks that are open.
+    pub(crate) fn open_disks(&self) -> BTreeSet<DiskId> {
+        self.disks().keys().copied().collect()
     }
 
     /// What the node tells the metadata service of itself now, by which identity. A disk that another process may have by

@@ -24,7 +24,7 @@ use types::{DiskId, FailureDomain, FailureDomainError, NodeId};
 
 use crate::{
     BadShards, ChunkNode, Config, CountedNode, Data, NameError, RepairQueue, bucket::BucketTask,
-    config::Named, name::own_name,
+    config::Named, name::own_name, removed::Removed,
 };
 
 /// How often the metadata service is told of this node.
@@ -244,7 +244,7 @@ impl Heartbeat {
         if self.identity(&shutdown).await.is_none() {
             return;
         }
-        let mut was_silent = false;
+        let (mut was_silent, mut removed) = (false, Removed::default());
         while !shutdown.has_begun() {
             let registration = self.registration().await;
             self.tell_of_silence(registration.is_none(), &mut was_silent);
@@ -252,6 +252,7 @@ impl Heartbeat {
                 Some(registration) => match self.metadata.register_node(registration).await {
                     Ok(()) => {
                         announced.send_replace(true);
+                        removed.look(&self.env, &*self.metadata, &self.node).await;
                     }
                     Err(error) => warn!(%error, "the metadata service was not told of this node"),
                 },

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use chunk::{ChunkNode, CountedNode, RepairQueue};
+use chunk::{ChunkNode, CountedNode, Removed, RepairQueue};
 use chunk_api::ChunkService;
 use data_pool::{ClusterView, Follower, LeaseHolder, Pool, report_to};
 use encryption::Keyring;
@@ -429,10 +429,12 @@ async fn register(metadata: &dyn Metadata, id: NodeId, node: &ChunkNode) -> Resu
 
 /// Tells the metadata store of the disks, again and again.
 async fn beat(env: Env, metadata: Arc<dyn Metadata>, id: NodeId, node: Arc<ChunkNode>, stop: Shutdown) {
+    let mut removed = Removed::default();
     while env.timeout(HEARTBEAT, stop.begun()).await.is_err() {
         if let Err(error) = register(&*metadata, id, &node).await {
             tracing::warn!(%error, "the disks' state was not recorded");
         }
+        removed.look(&env, &*metadata, &node).await;
     }
 }
 
