@@ -8,12 +8,14 @@ use std::{
     time::Duration,
 };
 
-use data_pool::Claim;
+use data_pool::{Claim, ReadError, WriteError};
 use env::Instant;
 use metadata_api::{
     ClassChange, ContentRow, Error, PAGE_SIZE_MAX, REPLACED_ROWS_MAX, ReplaceChunks, Replacement,
 };
-use types::{ByteRange, ChunkOwner, Content, Extent, LeaseId, Manifest, MissingShard, StorageClassName};
+use types::{
+    ByteRange, ChunkId, ChunkOwner, Content, Extent, LeaseId, Manifest, MissingShard, StorageClassName,
+};
 
 use self::watch::{Standing, Watch};
 use crate::{context::Context, jobs::Progress, throttle::Throttle};
@@ -302,11 +304,14 @@ async fn write(context: &Context, row: &ContentRow, class: &StorageClassName, ol
     let length = old.chunk_length;
     let whole = Content::Stored(Manifest { extents: vec![Extent { offset: 0, length, ..*old }] });
     let range = ByteRange::new(0, length)?;
-    let owner = ChunkOwner { bucket, key }.to_bytes().into();
-    let body = context.pool.read(&whole, range);
-    let stored = match context.pool.write_chunk(class, owner, length, body).await {
+    let owner = ChunkOwner { bucket, key };
+    let body = context.pool.leaving_losses().read(&whole, range);
+    let stored = match context.pool.write_chunk(class, owner.to_bytes().into(), length, body).await {
         Ok(stored) => stored,
         Err(error) => {
+            if let WriteError::Body(unreadable) = &error {
+                count_lost(context, old.chunk, owner, unreadable).await;
+            }
             tracing::info!(%error, chunk = %old.chunk, group = old.group.0, "a chunk was not written anew; it is tried again");
             return None;
         }
@@ -322,6 +327,18 @@ async fn write(context: &Context, row: &ContentRow, class: &StorageClassName, ol
         return None;
     };
     Some(New { by, lease, missing: stored.missing, claim: stored.claim })
+}
+
+/// Counts a chunk as lost if a read says so and something names it still: what was deleted since its row was read may be freed.
+async fn count_lost(context: &Context, chunk: ChunkId, owner: ChunkOwner, error: &ReadError) {
+    if !matches!(error, ReadError::Lost { .. }) {
+        return;
+    }
+    match context.metadata.named_chunks(&[(chunk, owner)]).await {
+        Ok(named) if named.contains(&chunk) => context.pool.count_lost(error),
+        Ok(_) => {}
+        Err(error) => tracing::info!(%error, %chunk, "it is not known whether a chunk is lost or was freed"),
+    }
 }
 
 #[cfg(test)]

@@ -67,7 +67,10 @@ impl ClassCopy {
         let body = hashed(gateway, &source.content, self.opening.as_ref(), bytes, hasher.clone());
         let (pool, sealing) = (&gateway.pool, self.sealing.as_ref());
         let stored = encryption::write(pool, &self.class, owner, Some(source.size), body, sealing).await;
-        let stored = stored.map_err(|failed| failure(failed, from))?;
+        let stored = match stored {
+            Ok(stored) => stored,
+            Err(failed) => return Err(failure(gateway, failed, from, &source.content).await),
+        };
         let digests = hasher.lock().unwrap_or_else(PoisonError::into_inner).clone().finish();
         let (Some(etag), Some(value)) = (digests.etag(), digests.checksum(algorithm)) else {
             return Err(S3Error::new(ErrorCode::InternalError));

@@ -19,7 +19,7 @@ use types::{Acl, Attributes, ByteRange, Checksum, ChecksumAlgorithm, ChecksumTyp
 use super::{
     access_control::acl_of_new,
     copy_class::ClassCopy,
-    copy_source::find_source,
+    copy_source::{find_source, unreadable},
     object_retention::check_lock,
     put_object::{check_early, current, writable_class, write_condition},
 };
@@ -27,7 +27,6 @@ use crate::{
     Gateway,
     auth::Permit,
     encryption::{self, Opening, set_encryption},
-    error,
     lifecycle::set_expiration,
     output::{self, set, set_new_version_id},
     payload::prove_unused,
@@ -249,10 +248,12 @@ async fn hash(
     hasher: &mut ObjectHasher,
 ) -> Result<(), S3Error> {
     let whole = ByteRange::new(0, source.size).ok_or_else(|| S3Error::new(ErrorCode::InternalError))?;
-    let mut bytes = encryption::read(&gateway.pool, &source.content, opening, whole);
-    let failed = |unreadable| error::from_read(&unreadable, &from.bucket, &from.key);
-    while let Some(bytes) = bytes.try_next().await.map_err(failed)? {
-        hasher.update(&bytes);
+    let mut bytes = encryption::read(&gateway.pool.leaving_losses(), &source.content, opening, whole);
+    loop {
+        match bytes.try_next().await {
+            Ok(Some(bytes)) => hasher.update(&bytes),
+            Ok(None) => return Ok(()),
+            Err(error) => return Err(unreadable(gateway, from, &source.content, &error).await),
+        }
     }
-    Ok(())
 }

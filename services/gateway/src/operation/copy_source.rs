@@ -1,11 +1,13 @@
 //! What CopyObject and UploadPartCopy share: the source.
 
+use data_pool::ReadError;
 use metadata_api::{Error as MetadataError, FoundVersion, GetVersion, Version, VersionState};
 use s3_wire::{
     ErrorCode, S3Error,
     address::{Address, Style},
     header::{CopySource, Outcome, ReadConditions},
 };
+use types::Content;
 
 use crate::{
     Gateway,
@@ -68,4 +70,24 @@ pub(super) async fn find_source(
             Err(failed.error().unwrap_or_else(|| S3Error::new(ErrorCode::PreconditionFailed)))
         }
     }
+}
+
+/// What is answered when a source cannot be read that names `content`. A copy may take so long that its source is replaced and its
+/// bytes freed meanwhile: what is lost counts so only while the source names it.
+pub(super) async fn unreadable(
+    gateway: &Gateway,
+    source: &CopySource,
+    content: &Content,
+    error: &ReadError,
+) -> S3Error {
+    if matches!(error, ReadError::Lost { .. }) {
+        let CopySource { bucket, key, version_id } = source.clone();
+        let found = gateway.metadata.get_version(GetVersion { bucket, key, version_id, with_content: true });
+        if let Ok(FoundVersion { state: VersionState::Object(version), .. }) = found.await
+            && version.content == *content
+        {
+            gateway.pool.count_lost(error);
+        }
+    }
+    error::from_read(error, &source.bucket, &source.key)
 }

@@ -21,7 +21,7 @@ use types::{ByteRange, Checksum, ChecksumType, Content};
 use super::{
     UPLOAD_SIZE_MAX, copy_class,
     copy_object::set_source_version,
-    copy_source::find_source,
+    copy_source::{find_source, unreadable},
     put_object::owner_tag,
     upload_part::{commit_part, open_upload},
 };
@@ -78,7 +78,10 @@ pub(super) async fn upload_part_copy(
     let body = hashed(gateway, &version.content, opening.as_ref(), bytes, hasher.clone());
     let (pool, class, length) = (&gateway.pool, &upload.storage_class, bytes.length());
     let stored = encryption::write_part(pool, class, owner, length, body, sealing.as_ref()).await;
-    let Stored { content, lease, missing, claim, .. } = stored.map_err(|failed| failure(failed, &source))?;
+    let Stored { content, lease, missing, claim, .. } = match stored {
+        Ok(stored) => stored,
+        Err(failed) => return Err(failure(gateway, failed, &source, &version.content).await),
+    };
     let digests = hasher.lock().unwrap_or_else(PoisonError::into_inner).clone().finish();
     let (Some(etag), Some(checksum)) = (digests.etag(), digests.checksum(algorithm)) else {
         return Err(S3Error::new(ErrorCode::InternalError));
@@ -109,7 +112,7 @@ fn exact(bytes: ByteRange, size: u64, asked: s3_wire::header::RangeSpec) -> Resu
     }
 }
 
-/// The source's bytes, hashed on their way.
+/// The source's bytes, hashed on their way. Whether something of them is lost is for [`failure`] to find out.
 pub(super) fn hashed(
     gateway: &Gateway,
     content: &Content,
@@ -117,14 +120,19 @@ pub(super) fn hashed(
     bytes: ByteRange,
     hasher: Arc<Mutex<ObjectHasher>>,
 ) -> impl Stream<Item = Result<Bytes, ReadError>> + Send + use<> {
-    encryption::read(&gateway.pool, content, opening, bytes).inspect_ok(move |bytes| {
+    encryption::read(&gateway.pool.leaving_losses(), content, opening, bytes).inspect_ok(move |bytes| {
         hasher.lock().unwrap_or_else(PoisonError::into_inner).update(bytes);
     })
 }
 
-pub(super) fn failure(failed: WriteError<ReadError>, source: &CopySource) -> S3Error {
+pub(super) async fn failure(
+    gateway: &Gateway,
+    failed: WriteError<ReadError>,
+    source: &CopySource,
+    content: &Content,
+) -> S3Error {
     match failed {
-        WriteError::Body(unreadable) => error::from_read(&unreadable, &source.bucket, &source.key),
+        WriteError::Body(error) => unreadable(gateway, source, content, &error).await,
         other => {
             tracing::warn!(error = %other, "what was to be copied was not written");
             error::slow_down()

@@ -59,12 +59,13 @@ impl Deep {
     }
 }
 
-/// Reads a chunk against the checksum in its manifest. Answers how many bytes it has.
+/// Reads a chunk against the checksum in its manifest. Answers how many bytes it has. What is lost is found by the audit, which
+/// asks whether it is named still, and is no read of a client.
 pub(super) async fn read(pool: &Pool, chunk: ChunkId, named: &Named) -> Result<u64, ReadError> {
     let content = Content::Stored(Manifest { extents: vec![named.extent(chunk)] });
     let mut read = 0;
     if let Some(range) = ByteRange::new(0, named.length) {
-        let mut bytes = pool.read(&content, range);
+        let mut bytes = pool.leaving_losses().read(&content, range);
         while let Some(run) = bytes.next().await {
             read += run?.len() as u64;
         }

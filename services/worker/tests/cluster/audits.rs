@@ -21,7 +21,7 @@ fn regular() -> Options {
 }
 
 /// What a metric is at, without its labels or with one of them.
-async fn told(source: &Arc<dyn Source>, metric: &str, label: &str) -> f64 {
+pub(crate) async fn told(source: &Arc<dyn Source>, metric: &str, label: &str) -> f64 {
     let mut samples = Samples::default();
     source.collect(&mut samples).await;
     let text = samples.text();

@@ -110,20 +110,27 @@ impl Cluster {
     }
 
     pub(crate) fn worker_with(&self, options: Options) -> RunningWorker {
-        self.start_worker(options, |_| ())
+        self.start_worker(options, |_, _| ())
     }
 
     /// A worker, and what it counts.
     pub(crate) async fn counted_worker(&self, options: Options) -> (RunningWorker, Arc<dyn Source>) {
         let (told, counts) = tokio::sync::oneshot::channel();
-        let worker = self.start_worker(options, |source| drop(told.send(source)));
+        let worker = self.start_worker(options, |worker, _| drop(told.send(worker)));
+        (worker, counts.await.unwrap())
+    }
+
+    /// A worker, and what its reads and writes count.
+    pub(crate) async fn reading_worker(&self, options: Options) -> (RunningWorker, Arc<dyn Source>) {
+        let (told, counts) = tokio::sync::oneshot::channel();
+        let worker = self.start_worker(options, |_, pool| drop(told.send(pool)));
         (worker, counts.await.unwrap())
     }
 
     fn start_worker(
         &self,
         options: Options,
-        tell: impl FnOnce(Arc<dyn Source>) + Send + 'static,
+        tell: impl FnOnce(Arc<dyn Source>, Arc<dyn Source>) + Send + 'static,
     ) -> RunningWorker {
         let (trigger, shutdown) = shutdown_channel();
         let (env, metadata, view) =
@@ -132,8 +139,9 @@ impl Cluster {
             let _follower = Follower::start(&env, metadata.clone(), view.clone());
             let leases = Arc::new(LeaseHolder::start(&env, metadata.clone(), &view, "worker"));
             let pool = Pool::new(&env, view.clone(), leases, Arc::new(|_| ()));
+            let reads = Arc::new(pool.clone());
             let worker = Worker::new(env, metadata, view, pool, options);
-            tell(worker.counts());
+            tell(worker.counts(), reads);
             worker.run(shutdown).await;
         });
         RunningWorker { task, trigger }

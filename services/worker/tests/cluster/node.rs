@@ -44,6 +44,7 @@ pub(crate) struct Node {
     /// Milliseconds that a repair takes to be put.
     repair_delay_ms: AtomicU64,
     pub(crate) repairs: AtomicU64,
+    pub(crate) reads: AtomicU64,
     /// Milliseconds that a write takes to be put.
     write_delay_ms: AtomicU64,
     writes_now: AtomicU64,
@@ -71,6 +72,7 @@ impl Node {
             lists_nothing: AtomicBool::new(false),
             repair_delay_ms: AtomicU64::new(0),
             repairs: AtomicU64::new(0),
+            reads: AtomicU64::new(0),
             write_delay_ms: AtomicU64::new(0),
             writes_now: AtomicU64::new(0),
             writes_at_once_max: AtomicU64::new(0),
@@ -218,6 +220,7 @@ impl ChunkService for Node {
     }
 
     async fn read_cells(&self, disk: DiskId, shard: ShardId, cells: CellRange) -> Result<Vec<Cell>, Error> {
+        self.reads.fetch_add(1, Ordering::SeqCst);
         self.enter()?;
         self.kept.read_cells(disk, shard, cells).await
     }

@@ -18,10 +18,14 @@ use s3_wire::{
     lifecycle::{DefaultMinimumSize, LifecycleConfiguration},
     xml::{parse_lifecycle, stored_lifecycle},
 };
-use types::{ChunkOwner, Coding, Content, ETag, KeyPrefix, StorageClassName, VersionId, Versioning};
+use types::{
+    ChunkOwner, Coding, Content, ETag, KeyPrefix, ShardId, ShardIndex, StorageClassName, VersionId,
+    Versioning,
+};
 use worker::{LifecycleOptions, Options};
 
 use crate::{
+    audits::told,
     gateway::{Gateway, bucket, content, key},
     harness::{Cluster, INLINE, RunningWorker, WHOLE},
 };
@@ -360,4 +364,43 @@ async fn a_version_that_cannot_be_read_stays_as_it_is() {
     gateway.delete("stuck").await;
     cluster.until_clean().await;
     cluster.check(&gateway, &objects).await;
+}
+
+/// What was deleted and freed while a worker read it is not lost; what a version names still is.
+#[tokio::test(start_paused = true)]
+async fn a_chunk_that_cannot_be_copied_counts_as_lost_while_something_names_it() {
+    let cluster = Cluster::with_cold("4+2").await;
+    let gateway = cluster.gateway().await;
+    cluster.set_rules(&[AT_ONCE]).await;
+    let options =
+        || Options { lifecycle: LifecycleOptions { lifecycle_day_seconds: 1 }, ..Options::default() };
+    let reads = || cluster.nodes.iter().map(|node| node.reads.load(Ordering::SeqCst)).sum::<u64>();
+    for (is_deleted, expected) in [(false, true), (true, false)] {
+        assert!(gateway.put("object", 300_000).await);
+        let page = cluster.metadata.list_contents(None, PAGE_SIZE_MAX).await.unwrap();
+        let groups = cluster.groups().await;
+        for extent in page.rows.iter().flat_map(|row| &row.extents) {
+            let group = groups.iter().find(|group| group.id == extent.group).unwrap();
+            for (index, disk) in (0..).zip(&group.disks[..2]) {
+                let node = cluster.nodes.iter().find(|node| node.disk == *disk).unwrap();
+                node.kept.lose_shard(*disk, ShardId { chunk: extent.chunk, index: ShardIndex(index) });
+            }
+        }
+        let before = reads();
+        let (worker, counts) = cluster.reading_worker(options()).await;
+        while reads() == before {
+            cluster.env.sleep(Duration::from_millis(1)).await;
+        }
+        if is_deleted {
+            gateway.delete("object").await;
+            let garbage = cluster.metadata.take_garbage(10).await.unwrap();
+            let items: Vec<_> = garbage.iter().map(|item| item.id).collect();
+            assert_eq!(cluster.metadata.finish_garbage(&items, i64::MAX, &[]).await.unwrap(), 1);
+        }
+        cluster.env.sleep(Duration::from_secs(5)).await;
+        let lost = told(&counts, "ashlar_pool_lost_chunk_reads_total", "").await;
+        assert_eq!(lost > 0.0, expected, "{lost}");
+        worker.stop().await;
+        gateway.delete("object").await;
+    }
 }
