@@ -28,6 +28,7 @@ use self::{
     pace::{Pace, Tally},
     recheck::Suspects,
 };
+use crate::presence;
 
 pub use orphans::{FreedOrphans, free_orphans};
 pub(crate) use regular::work;
@@ -151,6 +152,8 @@ struct Layout {
     /// Disks that cannot be looked at now.
     unreached: BTreeSet<DiskId>,
     gone: BTreeSet<DiskId>,
+    /// Those that are away and to be removed: what is on them is lost for good.
+    given_up: BTreeSet<DiskId>,
 }
 
 impl Layout {
@@ -161,6 +164,8 @@ impl Layout {
         let evictions = metadata_api::all_evictions(metadata).await?;
         let of_state = |state| map.disks.iter().filter(move |disk| disk.state == state).map(|disk| disk.disk);
         let (unreached, gone) = (of_state(DiskState::Down).collect(), of_state(DiskState::Gone).collect());
+        let disks = map.disks.iter().map(|disk| disk.disk);
+        let given_up = disks.filter(|disk| presence::is_given_up(&map, *disk)).collect();
         let groups = map.classes.into_iter().flat_map(|class| class.groups);
         Ok(Self {
             groups: groups.map(|group| (group.id, group)).collect(),
@@ -170,6 +175,7 @@ impl Layout {
                 .collect(),
             unreached,
             gone,
+            given_up,
         })
     }
 
@@ -189,6 +195,12 @@ impl Layout {
     /// Whether a shard that is not found may be on a disk that cannot be looked at.
     fn may_be_unseen(&self, places: &[DiskId]) -> bool {
         places.iter().any(|disk| self.unreached.contains(disk) && !self.gone.contains(disk))
+    }
+
+    /// Whether it may be on one that may come back.
+    fn may_come_back(&self, places: &[DiskId]) -> bool {
+        let may = |disk: &&DiskId| !self.gone.contains(disk) && !self.given_up.contains(disk);
+        places.iter().filter(may).any(|disk| self.unreached.contains(disk))
     }
 }
 

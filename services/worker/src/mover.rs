@@ -4,6 +4,7 @@
 //! finished when every chunk of the group that is known has its shard at the new disk; a chunk that cannot be rebuilt
 //! holds it up, because finishing it clears the old disk of what may be the chunk's last shards.
 
+mod needed;
 mod pass;
 
 use std::{
@@ -18,7 +19,10 @@ use metadata_api::{ClusterMap, DiskState, Error, MapDisk, NodeState, PlacementGr
 use placement::{CurrentGroup, PendingMove, is_blocked, spare_shards};
 use types::{Coding, DiskId, GroupId, ShardIndex};
 
-use self::pass::{Pass, pass};
+use self::{
+    needed::Needed,
+    pass::{Pass, pass},
+};
 use crate::{context::Context, jobs::Progress, throttle::Throttle};
 
 /// Pause between looks for moves.
@@ -78,6 +82,7 @@ enum Left {
 /// Carries moves out as long as this worker has the job.
 pub(crate) async fn work(context: Context, progress: Progress) {
     let throttle = Throttle::new(context.env.clone(), context.options.move_rate_bytes);
+    let needed = Needed::default();
     let mut running = FuturesUnordered::new();
     let mut waiting = Waiting::default();
     let mut active = Active::default();
@@ -100,7 +105,7 @@ pub(crate) async fn work(context: Context, progress: Progress) {
                 let now = context.env.now();
                 for ready in moves {
                     if waiting.is_over(&ready.pending.key(), now) && active.enter(&ready) {
-                        running.push(carry_out(&context, &throttle, &progress, ready.pending));
+                        running.push(carry_out(&context, &throttle, &progress, &needed, ready.pending));
                     }
                 }
             }
@@ -261,10 +266,11 @@ async fn carry_out(
     context: &Context,
     throttle: &Throttle,
     progress: &Progress,
+    needed: &Needed,
     pending: Move,
 ) -> (Move, Left) {
     let _running = context.counts.moves_running.enter();
-    let left = match bring_over(context, throttle, progress, &pending).await {
+    let left = match bring_over(context, throttle, progress, needed, &pending).await {
         Ok(left) => left,
         Err(Error::MoveNotFound) => Left::Gone,
         Err(error) => Left::Unfinished { reason: error.to_string() },
@@ -278,12 +284,13 @@ async fn bring_over(
     context: &Context,
     throttle: &Throttle,
     progress: &Progress,
+    needed: &Needed,
     pending: &Move,
 ) -> Result<Left, Error> {
     let mut all_bytes = 0;
     for _ in 0..PASSES_MAX {
         let is_known = is_known_to_writers(context, pending.since).await?;
-        match pass(context, throttle, progress, pending).await? {
+        match pass(context, throttle, progress, needed, pending).await? {
             Pass::Gone => return Ok(Left::Gone),
             Pass::Incomplete { reason } => return Ok(Left::Unfinished { reason }),
             Pass::Complete { brought, bytes } => {

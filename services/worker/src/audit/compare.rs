@@ -36,8 +36,11 @@ impl Compare<'_> {
             return None;
         }
         self.report.chunks += 1;
-        for index in 0..named.coding.total() {
-            let index = ShardIndex(u8::try_from(index).unwrap_or(u8::MAX));
+        let is_there = |index: ShardIndex| {
+            layout.places(named.group, index.0).iter().any(|disk| chunk.on(index, *disk).is_some())
+        };
+        let is_lost = is_lost(layout, named, is_there);
+        for index in indexes(named) {
             let places = layout.places(named.group, index.0);
             match places.iter().find_map(|disk| chunk.on(index, *disk)) {
                 Some(shard) => {
@@ -48,7 +51,7 @@ impl Compare<'_> {
                         self.report.can_repair(missing_shard(&shard.header));
                     }
                 }
-                None => self.absent(layout, chunk.chunk, named, index),
+                None => self.absent(layout, chunk.chunk, named, index, is_lost),
             }
         }
         for shard in &chunk.shards {
@@ -77,17 +80,32 @@ impl Compare<'_> {
                 continue;
             }
             self.report.chunks += 1;
-            for index in 0..named.coding.total() {
-                self.absent(layout, chunk, named, ShardIndex(u8::try_from(index).unwrap_or(u8::MAX)));
+            let is_lost = is_lost(layout, named, |_| false);
+            for index in indexes(named) {
+                self.absent(layout, chunk, named, index, is_lost);
             }
         }
     }
 
-    fn absent(&mut self, layout: &Layout, chunk: ChunkId, named: Named, index: ShardIndex) {
-        if layout.may_be_unseen(&layout.places(named.group, index.0)) {
+    /// What was on a disk that was given up is on its way to another, and unseen until it is there, unless its chunk is lost.
+    fn absent(&mut self, layout: &Layout, chunk: ChunkId, named: Named, index: ShardIndex, is_lost: bool) {
+        let places = layout.places(named.group, index.0);
+        let is_unseen = if is_lost { layout.may_come_back(&places) } else { layout.may_be_unseen(&places) };
+        if is_unseen {
             self.report.unseen += 1;
         } else {
             self.suspects.missing(ShardId { chunk, index }, named);
         }
     }
+}
+
+fn indexes(named: Named) -> impl Iterator<Item = ShardIndex> {
+    (0..=u8::MAX).take(named.coding.total()).map(ShardIndex)
+}
+
+/// Whether a chunk cannot be read any more, whatever disks come back that may.
+fn is_lost(layout: &Layout, named: Named, is_there: impl Fn(ShardIndex) -> bool) -> bool {
+    let may_be =
+        |index: &ShardIndex| is_there(*index) || layout.may_come_back(&layout.places(named.group, index.0));
+    indexes(named).filter(may_be).count() < named.coding.data()
 }

@@ -147,11 +147,13 @@ async fn missing(
         let silent: BTreeSet<DiskId> = unreached.into_iter().map(|unreached| unreached.disk).collect();
         let silent_places = |index| -> Vec<DiskId> {
             let places = layout.places(group, index).into_iter();
-            places.filter(|disk| silent.contains(disk) && !layout.gone.contains(disk)).collect()
+            let may_come_back =
+                |disk: &DiskId| !layout.gone.contains(disk) && !layout.given_up.contains(disk);
+            places.filter(|disk| silent.contains(disk) && may_come_back(disk)).collect()
         };
         let may_be_there = |index: &u8| {
             on_disks.contains(index)
-                || layout.may_be_unseen(&layout.places(group, *index))
+                || layout.may_come_back(&layout.places(group, *index))
                 || !silent_places(*index).is_empty()
         };
         let mut left: BTreeSet<u8> = (0..=u8::MAX).take(coding.total()).filter(may_be_there).collect();

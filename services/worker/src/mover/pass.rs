@@ -11,7 +11,7 @@ use futures_util::{StreamExt, stream};
 use metadata_api::{ClusterMap, Error, PAGE_SIZE_MAX, PlacementGroup};
 use types::{ChunkId, Coding, GroupId, ShardIndex};
 
-use super::{Move, is_pending};
+use super::{Move, is_pending, needed::Needed};
 use crate::{
     context::Context,
     jobs::Progress,
@@ -65,6 +65,7 @@ pub(super) async fn pass(
     context: &Context,
     throttle: &Throttle,
     progress: &Progress,
+    needed: &Needed,
     pending: &Move,
 ) -> Result<Pass, Error> {
     // Before the disks are listed: a shard that is missing now and is on its disk by the time that is listed is found
@@ -98,7 +99,14 @@ pub(super) async fn pass(
     }
     let shown = tally.shown(list.shown_indexes(), list.unreached()).await?;
     if let Some(reason) = unknown_chunks(pending, &shown) {
-        return Ok(Pass::Incomplete { reason });
+        let waits = if shown.is_all_that_is_left {
+            lost_chunks(context, needed, pending).await?
+        } else {
+            Some(reason)
+        };
+        if let Some(reason) = waits {
+            return Ok(Pass::Incomplete { reason });
+        }
     }
     // Chunks of which no disk that answers has a shard.
     for chunk in missing.into_keys() {
@@ -115,6 +123,32 @@ pub(super) async fn pass(
     }
     let brought = tally.brought + usize::from(has_more);
     Ok(Pass::Complete { brought, bytes: tally.bytes })
+}
+
+/// Why a move waits of which disks that were given up alone could show every chunk, if it does: rows name chunks that nothing is
+/// left of. It ends when these are deleted, so that nothing is dropped without somebody's will, and any disk can be removed.
+async fn lost_chunks(context: &Context, needed: &Needed, pending: &Move) -> Result<Option<String>, Error> {
+    let group = pending.group.id;
+    let Some(chunks) = needed.of(context, group, pending.since).await? else {
+        return Ok(Some("it is not known yet which chunks rows name whose disks were given up".to_owned()));
+    };
+    if chunks.is_empty() {
+        return Ok(None);
+    }
+    let Some(mut list) = context.pool.list_group(group) else {
+        return Ok(Some("the cluster map does not have the group".to_owned()));
+    };
+    let mut lost = (*chunks).clone();
+    while let Some(chunk) = list.next().await {
+        lost.remove(&chunk.chunk);
+    }
+    Ok((!lost.is_empty()).then(|| {
+        format!(
+            "{} chunks that objects name were on disks alone that were given up: `ashlar admin audit` names these objects, and the \
+             move ends when they are deleted",
+            lost.len()
+        )
+    }))
 }
 
 fn incomplete(reason: &str) -> Pass {
@@ -176,6 +210,8 @@ struct Shown {
     explained: BTreeSet<ShardIndex>,
     /// Whether there is no place but those that were listed.
     is_all: bool,
+    /// Whether there is none but those and disks that were given up.
+    is_all_that_is_left: bool,
 }
 
 /// Why it is not known which chunks there are, if so.
@@ -210,15 +246,30 @@ impl Tally<'_> {
         unreached: &[UnreachedDisk],
     ) -> Result<Shown, Error> {
         if unreached.is_empty() {
-            return Ok(Shown { explained: indexes.clone(), indexes, is_all: true });
+            return Ok(Shown {
+                explained: indexes.clone(),
+                indexes,
+                is_all: true,
+                is_all_that_is_left: true,
+            });
         }
         let map = self.context.map().await?;
         if unreached.iter().all(|unreached| presence::is_given_up(&map, unreached.disk)) {
-            return Ok(Shown { explained: indexes.clone(), indexes, is_all: false });
+            return Ok(Shown {
+                explained: indexes.clone(),
+                indexes,
+                is_all: false,
+                is_all_that_is_left: true,
+            });
         }
         let group = find_group(&map, self.pending.group.id).unwrap_or(&self.pending.group);
         let explained = presence::explained(&self.context.pool, group).await;
-        Ok(Shown { explained: indexes.intersection(&explained).copied().collect(), indexes, is_all: false })
+        Ok(Shown {
+            explained: indexes.intersection(&explained).copied().collect(),
+            indexes,
+            is_all: false,
+            is_all_that_is_left: false,
+        })
     }
 
     fn given_up(&self) -> Pass {
@@ -395,7 +446,8 @@ mod tests {
     /// Indexes that were listed, of which these are explained.
     fn shown(indexes: &[u8], explained: &[u8], is_all: bool) -> Shown {
         let set = |indexes: &[u8]| -> BTreeSet<_> { indexes.iter().copied().map(ShardIndex).collect() };
-        Shown { indexes: set(indexes), explained: set(explained), is_all }
+        let (indexes, explained) = (set(indexes), set(explained));
+        Shown { indexes, explained, is_all, is_all_that_is_left: is_all }
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! Chunks of which too little is left.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use chunk_api::{CellRange, ChunkService, ListShards, Purpose, READ_CELLS_MAX, ShardBody};
-use metadata_api::{ContentKind, Metadata};
+use metadata_api::{ContentKind, DiskState, Intent, Metadata};
 use types::{ShardId, ShardIndex};
 use worker::{AuditOptions, AuditProgress, AuditReport, audit};
 
@@ -110,7 +110,7 @@ async fn objects_that_are_lost_are_named_and_leave_nothing_when_they_are_deleted
     }
     cluster.metadata.report_missing(&report.repairable).await.unwrap();
     let worker = cluster.worker();
-    cluster.env.sleep(std::time::Duration::from_secs(30)).await;
+    cluster.env.sleep(Duration::from_secs(30)).await;
 
     let (gone, left): (Vec<_>, Vec<_>) =
         objects.into_iter().partition(|(name, _)| named.contains(key(name).as_bytes()));
@@ -145,4 +145,71 @@ async fn a_shard_whose_disk_falls_silent_in_the_middle_of_an_audit_is_unseen_and
     assert!(!report.is_clean());
     node.set_away(false);
     cluster.check(&gateway, &objects).await;
+}
+
+/// A dead disk whose groups have no other place can be removed: its operator is told which objects are lost, and it goes when these
+/// are deleted, and not before.
+#[tokio::test(start_paused = true)]
+async fn a_dead_disk_that_has_the_last_of_objects_goes_when_these_are_deleted() {
+    let mut cluster = Cluster::new(3, "1+0", 8).await;
+    let gateway = cluster.gateway().await;
+    let objects = cluster.fill(&gateway, 24).await;
+    let dead = cluster.nodes[0].disk;
+    let groups = cluster.groups().await.into_iter().filter(|group| group.disks == [dead]);
+    let groups: BTreeSet<_> = groups.map(|group| group.id).collect();
+    let page = cluster.metadata.list_contents(None, 1000).await.unwrap();
+    let on_dead =
+        page.rows.iter().filter(|row| row.extents.iter().any(|extent| groups.contains(&extent.group)));
+    let expected: BTreeSet<Vec<u8>> =
+        on_dead.map(|row| row.key.as_ref().unwrap().as_bytes().to_vec()).collect();
+    assert!(!expected.is_empty());
+    cluster.nodes[0].set_away(true);
+    cluster.add_node().await;
+    let worker = cluster.worker();
+    cluster.env.sleep(Duration::from_secs(120)).await;
+    let report = audited(&cluster, &gateway).await;
+    assert_eq!((report.lost, report.missing), (0, 0), "it may come back: {report:#?}");
+    assert!(report.unseen > 0);
+
+    cluster.metadata.set_disk_intent(dead, Intent::Remove).await.unwrap();
+    let state = async || {
+        let map = cluster.map().await;
+        map.disks.iter().find(|disk| disk.disk == dead).unwrap().state
+    };
+    cluster.env.sleep(Duration::from_secs(1200)).await;
+    assert_eq!(state().await, DiskState::Down, "objects name what it has");
+    let report = audited(&cluster, &gateway).await;
+    let named: BTreeSet<Vec<u8>> =
+        report.lost_contents.iter().map(|lost| lost.key.as_ref().unwrap().as_bytes().to_vec()).collect();
+    assert_eq!((named, report.unseen), (expected.clone(), 0));
+
+    let (gone, left): (Vec<_>, Vec<_>) =
+        objects.into_iter().partition(|(name, _)| expected.contains(key(name).as_bytes()));
+    for (name, _) in &gone {
+        assert_eq!(state().await, DiskState::Down);
+        gateway.delete(name).await;
+    }
+    cluster.until("the dead disk is gone", async || state().await == DiskState::Gone).await;
+    cluster.until_clean().await;
+    cluster.check(&gateway, &left).await;
+    worker.stop().await;
+}
+
+/// What can be rebuilt is no reason to call anything lost.
+#[tokio::test(start_paused = true)]
+async fn nothing_is_lost_with_a_disk_that_was_given_up_while_the_others_have_enough() {
+    let cluster = Cluster::new(4, "2+2", 2).await;
+    let gateway = cluster.gateway().await;
+    let _objects = cluster.fill(&gateway, 12).await;
+    for number in [0, 1] {
+        cluster.nodes[number].set_away(true);
+        cluster.metadata.set_disk_intent(cluster.nodes[number].disk, Intent::Remove).await.unwrap();
+    }
+    // A worker says that they are down, and no disk is there to rebuild on.
+    let worker = cluster.worker();
+    cluster.env.sleep(Duration::from_secs(120)).await;
+    let report = audited(&cluster, &gateway).await;
+    assert_eq!((report.lost, report.missing), (0, 0), "{report:#?}");
+    assert!(report.unseen > 0);
+    worker.stop().await;
 }
