@@ -7,8 +7,6 @@ use placement::durability::{ExpectedLoss, FailureModel, FailureModelError, Kept}
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::BucketUsage;
-
 /// How likely data is lost, and how much of it, from the coding, the disks and the time a repair takes. Failures with a common cause, errors of
 /// software and errors of people are left out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -117,7 +115,7 @@ pub enum AssumptionError {
 pub fn durability(
     map: &ClusterMap,
     history: &DiskHistory,
-    buckets: &[BucketUsage],
+    held: Held,
     assumed: Assumptions,
 ) -> Result<Durability, AssumptionError> {
     const REPAIR_MIB_PER_SECOND: u64 = 100;
@@ -141,10 +139,6 @@ pub fn durability(
         return Err(AssumptionError::Rate);
     }
     let model = FailureModel::new(rate, repair)?;
-    let held = buckets.iter().fold(Held::default(), |sum, bucket| Held {
-        versions: sum.versions + bucket.versions,
-        bytes: sum.bytes + bucket.version_bytes,
-    });
     let classes = map.classes.iter().map(|class| {
         let coding = class.definition.coding;
         let groups = u32::try_from(class.groups.len()).unwrap_or(u32::MAX);
@@ -244,7 +238,7 @@ mod tests {
     use types::{DiskId, NodeId};
 
     use super::{
-        Assumptions, annual_failure_rate, durability, mean_rebuild, rebuilt_per_second, repair_time,
+        Assumptions, Held, annual_failure_rate, durability, mean_rebuild, rebuilt_per_second, repair_time,
     };
 
     fn history(disk_years: u32, losses: u64) -> DiskHistory {
@@ -295,7 +289,8 @@ mod tests {
 
     #[test]
     fn what_cannot_be_reckoned_with_is_refused() {
-        let with = |assumed| durability(&ClusterMap::default(), &history(1, 0), &[], assumed).is_ok();
+        let with =
+            |assumed| durability(&ClusterMap::default(), &history(1, 0), Held::default(), assumed).is_ok();
         assert!(with(Assumptions::default()));
         for hours in [0.0, -1.0, f64::NAN, f64::INFINITY, 1e300] {
             assert!(!with(Assumptions { repair_hours: Some(hours), ..Assumptions::default() }), "{hours}");

@@ -9,6 +9,10 @@
 mod bucket;
 mod configuration;
 mod durability;
+#[cfg(test)]
+mod fixture;
+mod job;
+mod leaving;
 mod openapi;
 mod repair;
 mod route;
@@ -19,13 +23,15 @@ mod tests;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use bucket::{BucketUsage, Quota, buckets};
+pub use bucket::{BucketUsage, Quota, buckets, held};
 pub use configuration::{Configuration, KeyService};
 pub use durability::{AssumptionError, Assumptions, ClassDurability, Durability, Held, Seen, durability};
+pub use job::{Job, jobs};
+pub use leaving::short_of_disks;
 pub use openapi::document;
 pub use repair::{Homes, Repair, named_disks};
 pub use route::{DOCUMENT_PATH, PREFIX, Parameter, ROUTES, Resource, Route, Values};
-pub use status::{Class, Disk, Job, Leases, MassLoss, Node, Status, classes, disks, jobs, nodes};
+pub use status::{Class, Disk, Leases, MassLoss, Node, Status, classes, disks, nodes};
 
 /// Why there is no answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -10,6 +10,7 @@ const REFUSALS: &[(&str, &str)] = &[
     ("400", "Something in the query is not understood."),
     ("403", "Nobody signed the request, or not rightly, or whoever did may not ask for this."),
     ("405", "The resource can only be read."),
+    ("500", "The store has a fault, which its logs tell of."),
     ("503", "It cannot be found out now; try again."),
 ];
 

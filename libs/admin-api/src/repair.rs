@@ -4,15 +4,18 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use chunk_api::DiskStatus;
 use metadata_api::{
-    ClusterMap, DiskState, Error, Intent, MapDisk, Metadata, NodeState, PAGE_SIZE_MAX, PlacementGroup,
+    ClusterMap, DiskState, Error, Intent, JobName, JobState, MapDisk, Metadata, NodeState, PAGE_SIZE_MAX,
+    PlacementGroup,
 };
 use placement::{CurrentGroup, PendingMove, spare_shards};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use types::{DiskId, GroupId, MissingShard, NodeId};
 
+use crate::Job;
+
 /// What waits to be done until the cluster is whole, and what holds it up.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Repair {
     /// Single shards to be rebuilt whose disk is there.
     pub shards_due: u64,
@@ -34,6 +37,10 @@ pub struct Repair {
     pub frozen: bool,
     /// Whether so many disks are silent that nothing of them is rebuilt.
     pub rebuilding_is_held_back: bool,
+    /// What workers do about it: how far they are with plans (which count what is still to be moved), moves and single shards,
+    /// how fast, and how long the rest takes.
+    #[serde(default)]
+    pub jobs: Vec<Job>,
 }
 
 impl Repair {
@@ -51,7 +58,8 @@ impl Repair {
         let mut repair = Self {
             disks_quarantined: has_quarantined.map(|status| status.disk.to_string()).collect(),
             disks_silent: silent.map(|disk| disk.to_string()).collect(),
-            evictions: metadata_api::all_evictions(metadata).await?.len() as u64,
+            evictions: metadata_api::count_evictions(metadata).await? as u64,
+            jobs: metadata.list_jobs().await?.iter().filter(|state| repairs(state)).map(Job::from).collect(),
             ..Self::of_map(map)
         };
         repair.count_queue(metadata, &Homes::new(map)).await?;
@@ -128,6 +136,10 @@ impl Repair {
     }
 }
 
+fn repairs(state: &JobState) -> bool {
+    matches!(state.job, JobName::Plan | JobName::Move | JobName::Repair)
+}
+
 /// Disks that groups are on or move to: what others have is not missed.
 pub fn named_disks(map: &ClusterMap) -> BTreeSet<DiskId> {
     map.classes.iter().flat_map(|class| &class.groups).flat_map(PlacementGroup::named_disks).collect()
@@ -168,57 +180,11 @@ impl<'a> Homes<'a> {
 
 #[cfg(test)]
 mod tests {
-    use metadata_api::{
-        ClusterMap, DiskState, Intent, MapDisk, MapNode, NodeState, PlacementGroup, ShardMove, StorageClass,
-        StorageClassDefinition,
-    };
-    use types::{DiskId, GroupId, NodeId, ShardIndex, StorageClassName};
+    use metadata_api::{ClusterMap, DiskState, Intent, NodeState, ShardMove};
+    use types::{DiskId, ShardIndex};
 
     use super::Repair;
-
-    /// Six nodes of a disk each, and a group of 2+2 on the first four.
-    fn map() -> ClusterMap {
-        let definition = StorageClassDefinition {
-            name: StorageClassName::standard(),
-            coding: "2+2".parse().unwrap(),
-            inline_limit_bytes: 0,
-            whole_limit_bytes: 0,
-            groups: 1,
-            medium: None,
-        };
-        let group = PlacementGroup {
-            id: GroupId(1),
-            disks: (0..4).map(|number| DiskId([number; 16])).collect(),
-            moves: Vec::new(),
-            changed_epoch: 1,
-        };
-        let node = |number: u8| MapNode {
-            node: NodeId([number; 16]),
-            address: String::new(),
-            domain: format!("r/z/k/h{number}").parse().unwrap(),
-            state: NodeState::Up,
-            intent: Intent::Serve,
-            heartbeats: 1,
-        };
-        let disk = |number: u8| MapDisk {
-            disk: DiskId([number; 16]),
-            node: NodeId([number; 16]),
-            medium: "hdd".to_owned(),
-            capacity_bytes: 100,
-            available_bytes: 50,
-            writable: true,
-            failed: false,
-            state: DiskState::Up,
-            intent: Intent::Serve,
-        };
-        ClusterMap {
-            epoch: 1,
-            nodes: (0..6).map(node).collect(),
-            disks: (0..6).map(disk).collect(),
-            classes: vec![StorageClass { groups: vec![group], ..StorageClass::new(definition) }],
-            is_frozen: false,
-        }
-    }
+    use crate::fixture::map;
 
     #[test]
     fn a_disk_that_is_lost_waits_before_anything_of_it_is_on_its_way() {

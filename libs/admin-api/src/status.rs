@@ -3,15 +3,17 @@
 use std::collections::HashMap;
 
 use metadata_api::{
-    ClusterMap, DiskState, Error, Intent, JobName, JobState, MapDisk, Metadata, NodeState, PAGE_SIZE_MAX,
-    StorageClass,
+    ClusterMap, DiskState, Error, Intent, JobName, JobState, MapDisk, MapNode, Metadata, NodeState,
+    PAGE_SIZE_MAX, StorageClass,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use types::DiskId;
+use types::{DiskId, NodeId};
+
+use crate::{Job, jobs};
 
 /// The cluster at a glance.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Status {
     /// How often membership or placement have changed.
     pub epoch: i64,
@@ -67,13 +69,20 @@ pub struct Node {
     pub address: String,
     /// Region, zone, rack and host.
     pub domain: String,
-    /// `up`, `suspect` or `down`.
+    /// `up`, `suspect` or `down`; `removed` once it is to be removed and nothing is left of it.
     pub state: String,
     /// What the operator wants of it: `serve`, `drain` or `remove`.
     pub intent: String,
     /// Its disks that are not gone.
     #[serde(default)]
     pub disks: usize,
+    /// Shard indexes of placement groups that are on its disks.
+    #[serde(default)]
+    pub groups: usize,
+    /// Where these are to leave: seconds until none is left, at the pace of the last minutes and at most, as everything else
+    /// that is to move may come first. None while nothing moves.
+    #[serde(default)]
+    pub seconds_left: Option<u64>,
 }
 
 /// A disk.
@@ -106,10 +115,14 @@ pub struct Disk {
     /// And those that leave it.
     #[serde(default)]
     pub leaving: usize,
+    /// Where all are to leave: seconds until none is left, at the pace of the last minutes and at most, as everything else that
+    /// is to move may come first. None while nothing moves.
+    #[serde(default)]
+    pub seconds_left: Option<u64>,
 }
 
 /// A storage class.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Class {
     /// Its name.
     pub name: String,
@@ -124,19 +137,9 @@ pub struct Class {
     pub moves: usize,
     /// Whether this is a coding that the class had before, by which something is still kept.
     pub former: bool,
-}
-
-/// What a worker does.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Job {
-    /// `plan`, `move`, `repair`, `reap`, `recode`, `lifecycle`, `transition`, `inventory` or `audit`.
-    pub job: String,
-    /// Who does it.
-    pub holder: String,
-    /// How far it is, in pieces of work.
-    pub done: u64,
-    /// Of how many, as far as that is known.
-    pub total: u64,
+    /// Of such a coding: how far everything is re-encoded that has one, while a worker does it.
+    #[serde(default)]
+    pub recoding: Option<Job>,
 }
 
 impl Status {
@@ -146,15 +149,16 @@ impl Status {
         let to_be_reaped = leases.iter().filter(|lease| lease.revoked).count();
         let missing = metadata.list_missing(None, None, PAGE_SIZE_MAX).await?.len();
         let mass_loss = map.mass_loss();
+        let states = metadata.list_jobs().await?;
         Ok(Self {
             epoch: map.epoch,
-            nodes: nodes(map),
-            disks: disks(map),
-            classes: classes(map),
-            jobs: jobs(&metadata.list_jobs().await?),
+            nodes: nodes(map, &states),
+            disks: disks(map, &states),
+            classes: classes(map, &states),
+            jobs: jobs(&states),
             shards_to_repair: missing,
             shards_to_repair_is_complete: missing < PAGE_SIZE_MAX,
-            evictions: metadata_api::all_evictions(metadata).await?.len(),
+            evictions: metadata_api::count_evictions(metadata).await?,
             frozen: map.is_frozen,
             rebuilding_is_held_back: mass_loss.is_some(),
             mass_loss: mass_loss.map(|loss| MassLoss { silent: loss.silent, disks: loss.disks }),
@@ -163,24 +167,52 @@ impl Status {
     }
 }
 
-/// The nodes of a map.
-pub fn nodes(map: &ClusterMap) -> Vec<Node> {
-    let disks = |node: &metadata_api::MapNode| {
-        map.disks.iter().filter(|disk| disk.node == node.node && disk.state != DiskState::Gone).count()
-    };
-    let nodes = map.nodes.iter().map(|node| Node {
-        node: node.node.to_string(),
-        address: node.address.clone(),
-        domain: node.domain.to_string(),
-        state: node_state(node.state).to_owned(),
-        intent: intent(node.intent).to_owned(),
-        disks: disks(node),
+/// The nodes of a map, and how fast these jobs empty those that are to leave.
+pub fn nodes(map: &ClusterMap, jobs: &[JobState]) -> Vec<Node> {
+    let (slots, seconds_left) = (slots(map), seconds_of_moves(jobs));
+    let nodes = map.nodes.iter().map(|node| {
+        let disks = || map.disks.iter().filter(|disk| disk.node == node.node);
+        let there = disks().filter(|disk| disk.state != DiskState::Gone).count();
+        let groups = disks().filter_map(|disk| slots.get(&disk.disk)).map(|slots| slots.held).sum();
+        let leaves = groups > 0 && (node.intent != Intent::Serve || node.state == NodeState::Down);
+        let is_removed = node.intent == Intent::Remove && there == 0;
+        Node {
+            node: node.node.to_string(),
+            address: node.address.clone(),
+            domain: node.domain.to_string(),
+            state: if is_removed { "removed" } else { node_state(node.state) }.to_owned(),
+            intent: intent(node.intent).to_owned(),
+            disks: there,
+            groups,
+            seconds_left: seconds_left.filter(|_| leaves),
+        }
     });
     nodes.collect()
 }
 
-/// The disks of a map.
-pub fn disks(map: &ClusterMap) -> Vec<Disk> {
+/// The disks of a map, and how fast these jobs empty those that are to leave.
+pub fn disks(map: &ClusterMap, jobs: &[JobState]) -> Vec<Disk> {
+    let (slots, seconds_left) = (slots(map), seconds_of_moves(jobs));
+    let nodes: HashMap<NodeId, &MapNode> = map.nodes.iter().map(|node| (node.node, node)).collect();
+    let disks = map.disks.iter().map(|disk| {
+        let slots = slots.get(&disk.disk).copied().unwrap_or_default();
+        let node = nodes.get(&disk.node);
+        let stays = disk.intent == Intent::Serve
+            && disk.state == DiskState::Up
+            && !disk.failed
+            && node.is_some_and(|node| node.intent == Intent::Serve && node.state != NodeState::Down);
+        one_disk(disk, slots, seconds_left.filter(|_| !stays && slots.held > 0))
+    });
+    disks.collect()
+}
+
+/// How long it takes until everything is where it should be.
+fn seconds_of_moves(states: &[JobState]) -> Option<u64> {
+    let plan = states.iter().find(|state| state.job == JobName::Plan)?;
+    Job::from(plan).seconds_left
+}
+
+fn slots(map: &ClusterMap) -> HashMap<DiskId, Slots> {
     let mut slots: HashMap<DiskId, Slots> = HashMap::new();
     for group in map.classes.iter().flat_map(|class| &class.groups) {
         for disk in &group.disks {
@@ -193,7 +225,7 @@ pub fn disks(map: &ClusterMap) -> Vec<Disk> {
             }
         }
     }
-    map.disks.iter().map(|disk| one_disk(disk, slots.get(&disk.disk).copied().unwrap_or_default())).collect()
+    slots
 }
 
 /// Shard indexes of groups that are on a disk, come to it and leave it.
@@ -204,7 +236,7 @@ struct Slots {
     leaving: usize,
 }
 
-fn one_disk(disk: &MapDisk, slots: Slots) -> Disk {
+fn one_disk(disk: &MapDisk, slots: Slots, seconds_left: Option<u64>) -> Disk {
     Disk {
         disk: disk.disk.to_string(),
         node: disk.node.to_string(),
@@ -218,11 +250,13 @@ fn one_disk(disk: &MapDisk, slots: Slots) -> Disk {
         groups: slots.held,
         arriving: slots.arriving,
         leaving: slots.leaving,
+        seconds_left,
     }
 }
 
-/// The storage classes of a map.
-pub fn classes(map: &ClusterMap) -> Vec<Class> {
+/// The storage classes of a map, and how far these jobs have re-encoded them.
+pub fn classes(map: &ClusterMap, jobs: &[JobState]) -> Vec<Class> {
+    let recode = jobs.iter().find(|state| state.job == JobName::Recode);
     let moves = |class: &StorageClass| class.groups.iter().map(|group| group.moves.len()).sum();
     let classes = map.classes.iter().map(|class| Class {
         name: class.definition.name.to_string(),
@@ -231,19 +265,9 @@ pub fn classes(map: &ClusterMap) -> Vec<Class> {
         groups: class.groups.len(),
         moves: moves(class),
         former: class.is_former,
+        recoding: recode.filter(|_| class.is_former).map(Job::from),
     });
     classes.collect()
-}
-
-/// What workers do.
-pub fn jobs(jobs: &[JobState]) -> Vec<Job> {
-    let jobs = jobs.iter().map(|job| Job {
-        job: job_name(job.job).to_owned(),
-        holder: job.holder.clone(),
-        done: job.progress.done,
-        total: job.progress.total,
-    });
-    jobs.collect()
 }
 
 fn node_state(state: NodeState) -> &'static str {
@@ -270,16 +294,58 @@ fn intent(intent: Intent) -> &'static str {
     }
 }
 
-fn job_name(job: JobName) -> &'static str {
-    match job {
-        JobName::Plan => "plan",
-        JobName::Move => "move",
-        JobName::Repair => "repair",
-        JobName::Reap => "reap",
-        JobName::Recode => "recode",
-        JobName::Lifecycle => "lifecycle",
-        JobName::Transition => "transition",
-        JobName::Inventory => "inventory",
-        JobName::Audit => "audit",
+#[cfg(test)]
+mod tests {
+    use metadata_api::{DiskState, Intent, JobName, JobProgress, JobState, NodeState, StorageClass};
+
+    use super::{classes, disks, nodes};
+    use crate::fixture::map;
+
+    fn job(job: JobName) -> JobState {
+        let progress = JobProgress { done: 6, total: 10, per_hour: 240 };
+        JobState { job, holder: "w".to_owned(), renewals: 1, progress }
+    }
+
+    #[test]
+    fn what_is_to_leave_tells_how_long_that_takes() {
+        let jobs = [job(JobName::Plan), job(JobName::Recode)];
+        let mut map = map();
+        assert!(disks(&map, &jobs).iter().all(|disk| disk.seconds_left.is_none()), "nothing is to leave");
+        // One by itself, one with its node, one that failed, one that is away, and one that nothing is on.
+        map.disks[0].intent = Intent::Drain;
+        map.nodes[1].intent = Intent::Remove;
+        map.disks[2].failed = true;
+        map.nodes[3].state = NodeState::Down;
+        map.disks[4].intent = Intent::Drain;
+        let left = |told: Vec<Option<u64>>| told.iter().map(Option::is_some).collect::<Vec<_>>();
+        let told: Vec<_> = disks(&map, &jobs).iter().map(|disk| disk.seconds_left).collect();
+        assert_eq!(told[0], Some(60));
+        assert_eq!(left(told), [true, true, true, true, false, false]);
+        let told = nodes(&map, &jobs);
+        assert_eq!(told.iter().map(|node| node.groups).collect::<Vec<_>>(), [1, 1, 1, 1, 0, 0]);
+        let told = told.iter().map(|node| node.seconds_left).collect();
+        assert_eq!(left(told), [false, true, false, true, false, false]);
+        assert!(disks(&map, &jobs[1..]).iter().all(|disk| disk.seconds_left.is_none()), "nobody moves it");
+    }
+
+    #[test]
+    fn a_node_of_which_nothing_is_left_is_removed() {
+        let mut map = map();
+        map.nodes[5].intent = Intent::Remove;
+        map.nodes[5].state = NodeState::Down;
+        assert_eq!(nodes(&map, &[])[5].state, "down");
+        map.disks[5].state = DiskState::Gone;
+        let told = nodes(&map, &[]);
+        assert_eq!((told[5].state.as_str(), told[5].disks, told[4].state.as_str()), ("removed", 0, "up"));
+    }
+
+    #[test]
+    fn a_former_coding_tells_how_far_everything_is_re_encoded() {
+        let mut map = map();
+        map.classes.push(StorageClass { is_former: true, ..map.classes[0].clone() });
+        let told = classes(&map, &[job(JobName::Recode)]);
+        assert_eq!(told[0].recoding, None);
+        assert_eq!(told[1].recoding.as_ref().map(|job| (job.done, job.total)), Some((6, 10)));
+        assert!(classes(&map, &[]).iter().all(|class| class.recoding.is_none()));
     }
 }

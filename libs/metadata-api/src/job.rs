@@ -44,13 +44,15 @@ impl JobName {
 }
 
 /// How far a job is. Units are the job's own: bytes for moves, re-encoding and transitions, shards for
-/// repairs and audits, buckets for lifecycles and inventories.
+/// repairs and audits, shard indexes of groups for plans, leases for reaping, buckets for lifecycles and inventories.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct JobProgress {
     /// Done since the job last had nothing to do.
     pub done: u64,
     /// What was there to be done, done included.
     pub total: u64,
+    /// What would be done in an hour at the pace of the last minutes; 0 when nothing was done in them.
+    pub per_hour: u64,
 }
 
 /// A job as it stands.

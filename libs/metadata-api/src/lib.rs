@@ -69,6 +69,7 @@ pub use listing::{
 };
 pub use moves::{
     DiskState, Eviction, EvictionPages, Intent, NewMove, NodeState, ObservedNode, ShardMove, all_evictions,
+    count_evictions,
 };
 pub use rewrap::{EncryptedOwner, EncryptedPage, EncryptedRow, Rewrap};
 pub use session::{

@@ -74,6 +74,15 @@ impl EvictionPages {
     }
 }
 
+/// How many evictions can be carried out; a page of them is in memory at a time. Errors: those of [`Metadata::list_evictions`].
+pub async fn count_evictions(metadata: &dyn Metadata) -> Result<usize, Error> {
+    let (mut pages, mut count) = (EvictionPages::default(), 0);
+    while let Some(page) = pages.next(metadata).await? {
+        count += page.len();
+    }
+    Ok(count)
+}
+
 /// All evictions that can be carried out, by disk, group and index: at most one for each disk and slot of the map. Errors:
 /// those of [`Metadata::list_evictions`].
 pub async fn all_evictions(metadata: &dyn Metadata) -> Result<Vec<Eviction>, Error> {

@@ -11,7 +11,7 @@ use admin_api::{
 use axum::body::Body;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, request::Parts};
-use metadata_api::{ClusterMap, Metadata, PAGE_SIZE_MAX};
+use metadata_api::{ClusterMap, JobState, Metadata, PAGE_SIZE_MAX};
 use s3_wire::{ErrorCode, S3Error, query::Query};
 use serde::Serialize;
 use sigv4::RequestView;
@@ -106,10 +106,10 @@ async fn read(gateway: &Gateway, resource: Resource, asked: &Asked) -> Result<By
     let metadata = &*gateway.metadata;
     match resource {
         Resource::Status => written(&Status::read(metadata, &map(metadata).await?).await.map_err(failed)?),
-        Resource::Nodes => written(&admin_api::nodes(&map(metadata).await?)),
-        Resource::Disks => written(&admin_api::disks(&map(metadata).await?)),
-        Resource::Classes => written(&admin_api::classes(&map(metadata).await?)),
-        Resource::Jobs => written(&admin_api::jobs(&metadata.list_jobs().await.map_err(failed)?)),
+        Resource::Nodes => written(&admin_api::nodes(&map(metadata).await?, &jobs(metadata).await?)),
+        Resource::Disks => written(&admin_api::disks(&map(metadata).await?, &jobs(metadata).await?)),
+        Resource::Classes => written(&admin_api::classes(&map(metadata).await?, &jobs(metadata).await?)),
+        Resource::Jobs => written(&admin_api::jobs(&jobs(metadata).await?)),
         Resource::Repair => {
             let map = map(metadata).await?;
             let statuses = gateway.pool.statuses(&named_disks(&map)).await;
@@ -122,9 +122,8 @@ async fn read(gateway: &Gateway, resource: Resource, asked: &Asked) -> Result<By
                 repair_mib_per_second: number(asked, "repair_mib_per_second")?,
             };
             let history = metadata.disk_history().await.map_err(failed)?;
-            let buckets = admin_api::buckets(metadata, root_account(), ("", None), usize::MAX);
-            let (map, buckets) = (map(metadata).await?, buckets.await.map_err(failed)?);
-            let reckoned = admin_api::durability(&map, &history, &buckets, assumed);
+            let held = admin_api::held(metadata, root_account()).await.map_err(failed)?;
+            let reckoned = admin_api::durability(&map(metadata).await?, &history, held, assumed);
             written(
                 &reckoned
                     .map_err(|error| S3Error::with_message(ErrorCode::InvalidArgument, error.to_string()))?,
@@ -147,6 +146,10 @@ async fn read(gateway: &Gateway, resource: Resource, asked: &Asked) -> Result<By
 async fn map(metadata: &dyn Metadata) -> Result<ClusterMap, S3Error> {
     let map = metadata.cluster_map(None).await.map_err(failed)?;
     map.ok_or_else(|| S3Error::new(ErrorCode::InternalError))
+}
+
+async fn jobs(metadata: &dyn Metadata) -> Result<Vec<JobState>, S3Error> {
+    metadata.list_jobs().await.map_err(failed)
 }
 
 fn failed(error: metadata_api::Error) -> S3Error {

@@ -12,7 +12,7 @@ use crate::{audit::AuditReport, context::KnownMap, mover::current};
 
 metrics! {
     HELD: gauge("ashlar_worker_job_held", ["task"], "1 if this worker has the job. Over all workers each job has one holder.");
-    DONE: counter("ashlar_worker_job_done_total", ["task"], "What this worker has done of the job: shards of repair, bytes of move, recode and transition, leases of reap, shards of audit, buckets of lifecycle and inventory.");
+    DONE: counter("ashlar_worker_job_done_total", ["task"], "What this worker has done of the job: shards of repair, shard indexes of groups that have moved of plan, bytes of move, recode and transition, leases of reap, shards of audit, buckets of lifecycle and inventory.");
     LEFT: gauge("ashlar_worker_job_left", ["task"], "What is left of the job, in the same unit, as its holder last saw it; of audit, as far as the last one tells.");
     QUEUE: gauge("ashlar_repair_queue_shards", ["spare"], "Shards in the repair queue that their disks lack, by how many more shards of their chunk can be lost before it cannot be read: unreadable, 0, 1, 2, more. As the last pass found them, or the one under way if those are more; only from the worker that has the job repair.");
     AWAY: gauge("ashlar_repair_queue_waiting_shards", [], "Shards in the repair queue that wait for a disk that is away. Only from the worker that has the job repair.");

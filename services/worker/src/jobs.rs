@@ -5,6 +5,7 @@
 //! a job does is decided by compare-and-set in the metadata service and may be repeated.
 
 use std::{
+    collections::VecDeque,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -26,6 +27,9 @@ const HELD: Duration = Duration::from_secs(15);
 /// A job that stood still for this long is taken over.
 const SILENCE: Duration = Duration::from_secs(25);
 
+/// The last minutes, whose pace is told.
+const RECENT: Duration = Duration::from_secs(300);
+
 /// How long the release at the stop may take.
 const RELEASE_WAIT: Duration = Duration::from_secs(3);
 
@@ -34,18 +38,21 @@ const RELEASE_WAIT: Duration = Duration::from_secs(3);
 pub(crate) struct Progress {
     done: Arc<AtomicU64>,
     total: Arc<AtomicU64>,
+    /// Never begins anew.
+    ever_done: Arc<AtomicU64>,
     counts: Arc<Counts>,
     job: JobName,
 }
 
 impl Progress {
     fn new(counts: Arc<Counts>, job: JobName) -> Self {
-        Self { done: Arc::default(), total: Arc::default(), counts, job }
+        Self { done: Arc::default(), total: Arc::default(), ever_done: Arc::default(), counts, job }
     }
 
     /// More was done.
     pub(crate) fn add(&self, done: u64) {
         self.done.fetch_add(done, Ordering::Relaxed);
+        self.ever_done.fetch_add(done, Ordering::Relaxed);
         self.counts.job(self.job).done.add(done);
     }
 
@@ -58,9 +65,35 @@ impl Progress {
         self.total.store(self.done.load(Ordering::Relaxed).saturating_add(left), Ordering::Relaxed);
     }
 
-    fn get(&self) -> JobProgress {
+    fn get(&self, recent: &mut Recent, now: Instant) -> JobProgress {
         let done = self.done.load(Ordering::Relaxed);
-        JobProgress { done, total: self.total.load(Ordering::Relaxed).max(done) }
+        let per_hour = recent.look(self.ever_done.load(Ordering::Relaxed), now);
+        JobProgress { done, total: self.total.load(Ordering::Relaxed).max(done), per_hour }
+    }
+}
+
+/// What was done when, in the last minutes: the pace of long ago says nothing of work that has stopped.
+#[derive(Debug)]
+struct Recent {
+    looks: VecDeque<(Instant, u64)>,
+}
+
+impl Recent {
+    /// Begins before anything is done.
+    fn new(now: Instant) -> Self {
+        Self { looks: [(now, 0)].into() }
+    }
+
+    /// Takes in how much was done in all, and answers how much an hour brings at the pace of the last minutes.
+    fn look(&mut self, ever_done: u64, now: Instant) -> u64 {
+        self.looks.push_back((now, ever_done));
+        // The last look before the period stays: the pace is of no less than the period.
+        while self.looks.get(1).is_some_and(|(at, _)| now.since(*at) >= RECENT) {
+            self.looks.pop_front();
+        }
+        let Some((at, before)) = self.looks.front() else { return 0 };
+        let (done, elapsed) = (u128::from(ever_done - before), now.since(*at).as_millis().max(1));
+        u64::try_from(done * 3_600_000 / elapsed).unwrap_or(u64::MAX)
     }
 }
 
@@ -114,10 +147,11 @@ async fn acquire(context: &Context, job: JobName, watch: &mut Watch) -> Result<O
 /// Renews until the job is lost, or may be.
 async fn renew(context: &Context, job: JobName, token: i64, progress: &Progress, acquired: Instant) {
     let mut held_until = acquired.after(HELD);
+    let mut recent = Recent::new(acquired);
     loop {
         context.env.sleep(PERIOD).await;
         let asked = context.env.now();
-        let renewal = context.metadata.renew_job(job, token, progress.get());
+        let renewal = context.metadata.renew_job(job, token, progress.get(&mut recent, asked));
         match context.env.timeout(held_until.since(asked), renewal).await {
             Ok(Ok(())) => held_until = asked.after(HELD),
             Ok(Err(Error::JobLost)) => return,
@@ -184,7 +218,7 @@ mod tests {
     use env::Instant;
     use metadata_api::{JobName, JobProgress, JobState};
 
-    use super::{Progress, Standing, Watch};
+    use super::{PERIOD, Progress, RECENT, Recent, Standing, Watch};
     use crate::counts::Counts;
 
     fn state(holder: &str, renewals: i64) -> JobState {
@@ -210,13 +244,36 @@ mod tests {
     fn progress_counts_from_the_last_time_that_nothing_was_left() {
         let counts = Arc::<Counts>::default();
         let progress = Progress::new(counts.clone(), JobName::Move);
+        let at = |seconds| Instant::from_start(Duration::from_secs(seconds));
+        let mut recent = Recent::new(at(0));
         progress.set_left(100);
         progress.add(30);
         progress.set_left(70);
-        assert_eq!(progress.get(), JobProgress { done: 30, total: 100 });
+        let told = progress.get(&mut recent, at(60));
+        assert_eq!(told, JobProgress { done: 30, total: 100, per_hour: 1800 });
         let shown = counts.job(JobName::Move);
         assert_eq!((shown.done.get(), shown.left.get()), (30, 70));
         progress.set_left(0);
-        assert_eq!(progress.get(), JobProgress::default());
+        let told = progress.get(&mut recent, at(120));
+        assert_eq!(told, JobProgress { per_hour: 900, ..JobProgress::default() });
+    }
+
+    #[test]
+    fn the_pace_is_that_of_the_last_minutes() {
+        let mut recent = Recent::new(Instant::from_start(Duration::ZERO));
+        let (mut now, mut done, mut pace) = (Instant::from_start(Duration::ZERO), 0, 0);
+        let mut pass = |looks: u32, each: u64| {
+            for _ in 0..looks {
+                (now, done) = (now.after(PERIOD), done + each);
+                pace = recent.look(done, now);
+            }
+            (pace, recent.looks.len())
+        };
+        let looks = u32::try_from(RECENT.as_secs() / PERIOD.as_secs()).unwrap();
+        assert_eq!(pass(1, 1).0, 1200, "one in three seconds");
+        assert_eq!(pass(10 * looks, 1), (1200, looks as usize + 1), "no more than that is kept");
+        assert_eq!(pass(looks / 2, 0).0, 600);
+        assert_eq!(pass(looks / 2, 0).0, 0, "it has stopped");
+        assert_eq!(pass(looks / 10, 30).0, 3600, "a burst is spread over the period");
     }
 }

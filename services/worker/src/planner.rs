@@ -44,6 +44,7 @@ pub(crate) async fn work(context: Context, progress: Progress) {
         defaults: Defaults::default(),
         settled: None,
         pending: Pending::default(),
+        under_way: UnderWay::default(),
         mass_loss: None,
     };
     loop {
@@ -65,6 +66,7 @@ struct Planner {
     /// What was planned for last, with nothing left to begin.
     settled: Option<(i64, BTreeMap<DiskId, Condition>)>,
     pending: Pending,
+    under_way: UnderWay,
     /// Whether so many disks are silent that nothing of them is rebuilt.
     mass_loss: Option<MassLoss>,
 }
@@ -75,6 +77,7 @@ impl Planner {
         let conditions = self.watch.look(&map, context.env.now());
         let stalled = self.pending.look(&map, context.env.now());
         self.tell_mass_loss(map.mass_loss());
+        progress.add(self.under_way.look(&map));
         // A restored map may not know where shards have moved since. An operator follows them first: a move that begins before, be it
         // of what seems lost, would stand in the way of that.
         if map.is_frozen {
@@ -97,7 +100,7 @@ impl Planner {
         let homeless: usize = wishes.iter().map(|of_class| of_class.homeless).sum();
         let wishes = in_order(wishes.into_iter().map(|of_class| of_class.wishes).collect());
         let plan = Plan::new(&map, &disks, wishes, context.options.moves_pending);
-        progress.set_left((plan.left + homeless) as u64);
+        progress.set_left((plan.to_go + homeless) as u64);
         if plan.is_empty() {
             if plan.left == 0 {
                 self.settled = Some((map.epoch, conditions));
@@ -110,8 +113,7 @@ impl Planner {
         }
         // Whoever changed a target has made the map newer; the rest is planned by that.
         if plan.changes.is_empty() {
-            let begun = begin(context, map.epoch, &plan.begin).await?;
-            progress.add(begun as u64);
+            begin(context, map.epoch, &plan.begin).await?;
         }
         Ok(())
     }
@@ -179,12 +181,12 @@ async fn change_target(context: &Context, change: &TargetChange) {
     }
 }
 
-/// Begins moves by the map of `epoch`, together if that is possible, and answers how many.
-async fn begin(context: &Context, epoch: i64, moves: &[NewMove]) -> Result<usize, Error> {
+/// Begins moves by the map of `epoch`, together if that is possible.
+async fn begin(context: &Context, epoch: i64, moves: &[NewMove]) -> Result<(), Error> {
     match context.metadata.begin_moves(epoch, moves).await {
         Ok(epoch) => {
             tracing::info!(moves = moves.len(), epoch, "began to move shards");
-            Ok(moves.len())
+            Ok(())
         }
         // One that cannot begin must not hold up the others.
         Err(Error::Malformed { .. }) if moves.len() > 1 => {
@@ -200,7 +202,7 @@ async fn begin(context: &Context, epoch: i64, moves: &[NewMove]) -> Result<usize
                 }
             }
             tracing::info!(moves = begun, epoch = by, "began to move shards");
-            Ok(begun)
+            Ok(())
         }
         Err(error) => Err(error),
     }
@@ -221,6 +223,29 @@ impl Pending {
         self.since = keys.map(|key| (key, before.get(&key).copied().unwrap_or(now))).collect();
         let stalled = self.since.iter().filter(|(_, since)| now.since(**since) >= STALLED_AFTER);
         stalled.map(|(key, _)| *key).collect()
+    }
+}
+
+/// The moves of the map of the last look, and where they go.
+#[derive(Debug, Default)]
+struct UnderWay(BTreeMap<(GroupId, ShardIndex), DiskId>);
+
+impl UnderWay {
+    /// Takes a map in, and answers how many moves have ended where they went. Those that an operator took back have not.
+    fn look(&mut self, map: &ClusterMap) -> u64 {
+        let before = std::mem::take(&mut self.0);
+        let mut ended = 0;
+        for group in map.classes.iter().flat_map(|class| &class.groups) {
+            self.0.extend(group.moves.iter().map(|pending| ((group.id, pending.index), pending.to)));
+            let of_group = before.range((group.id, ShardIndex(0))..=(group.id, ShardIndex(u8::MAX)));
+            // One that was turned round has its former target for a disk, and goes on.
+            let has_ended = |index: &ShardIndex| group.move_of(*index).is_none();
+            let arrived = of_group.filter(|((_, index), to)| {
+                group.disks.get(usize::from(index.0)) == Some(to) && has_ended(index)
+            });
+            ended += arrived.count() as u64;
+        }
+        ended
     }
 }
 
@@ -321,6 +346,8 @@ struct Plan {
     begin: Vec<NewMove>,
     /// Moves that are wanted and not to be begun now, and those to be begun.
     left: usize,
+    /// Slots that are under way or wanted elsewhere.
+    to_go: usize,
 }
 
 /// What is known of disks and moves beside the map.
@@ -443,9 +470,11 @@ impl Plan {
         let mut plan = Self::default();
         // Those that wait for room are wanted elsewhere once they have waited for long, without any change of the map.
         let pending = groups.values().flat_map(|(group, _)| &group.moves);
+        plan.to_go += pending.clone().count();
         plan.left += pending.filter(|pending| disks.is_out_of_room(&pending.to)).count();
         for Wish { group: id, index, to, urgency, from } in wishes {
             let Some((group, coding)) = groups.get(&id) else { continue };
+            plan.to_go += usize::from(group.move_of(index).is_none());
             if disks.evicted.contains(&(to, id, index)) {
                 plan.left += 1;
                 continue;

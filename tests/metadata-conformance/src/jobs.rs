@@ -19,7 +19,7 @@ pub async fn a_job_has_one_holder(store: &Store) {
     for job in JobName::ALL {
         let (first, second) = (unique(), unique());
         let token = take(store, job, &first).await;
-        let progress = JobProgress { done: 3, total: 1 << 60 };
+        let progress = JobProgress { done: 3, total: 1 << 60, per_hour: 1 << 59 };
         store.renew_job(job, token, progress).await.expect("the holder's own job");
         let shown = state(store, job).await.expect("somebody has it");
         assert_eq!((&shown.holder, shown.progress), (&first, progress));

@@ -37,13 +37,13 @@ impl From<JobName> for proto::JobName {
 
 impl From<JobProgress> for proto::JobProgress {
     fn from(progress: JobProgress) -> Self {
-        Self { done: progress.done, total: progress.total }
+        Self { done: progress.done, total: progress.total, per_hour: progress.per_hour }
     }
 }
 
 impl From<proto::JobProgress> for JobProgress {
     fn from(message: proto::JobProgress) -> Self {
-        Self { done: message.done, total: message.total }
+        Self { done: message.done, total: message.total, per_hour: message.per_hour }
     }
 }
 

@@ -11,7 +11,7 @@ use types::{Coding, GroupId, StorageClassName};
 
 use super::{
     connect::{Connect, Reached, Source, failed},
-    pace::Pace,
+    pace::{Line, Pace},
     status,
 };
 use crate::Exit;
@@ -104,7 +104,10 @@ pub(crate) async fn run(env: &Env, class: &Class) -> Result<(), Exit> {
         Action::List(list) => {
             let classes = match list.source.remote(env).await? {
                 Some(remote) => remote.get(Resource::Classes, &[]).await?,
-                None => admin_api::classes(&list.source.reach(env).await?.map().await?),
+                None => {
+                    let reached = list.source.reach(env).await?;
+                    admin_api::classes(&reached.map().await?, &reached.jobs().await?)
+                }
             };
             super::print(&if list.json { super::as_json(&classes) } else { status::classes(&classes) });
             Ok(())
@@ -148,19 +151,20 @@ async fn run_recode(env: &Env, recode: &Recode) -> Result<(), Exit> {
         );
         return Ok(());
     }
-    let mut pace = Pace::new(env.now());
+    let (mut pace, mut line) = (Pace::default(), Line::new());
     loop {
         let begun = env.now();
         let left = bytes_to_recode(&reached, &name).await?;
-        pace.look(left.div_ceil(1 << 20));
-        eprint!("\r\x1b[K{}", pace.text("MiB re-encoded", env.now()));
+        let now = env.now();
+        pace.look(left.div_ceil(1 << 20), now);
+        line.show(&pace.text("MiB re-encoded"), now);
         if left == 0 {
             break;
         }
         // Counting reads every row: most of the time belongs to others.
         env.sleep(LOOK.max(env.now().since(begun) * 10)).await;
     }
-    eprintln!();
+    line.end();
     let is_former = |class: &StorageClass| class.is_former && class.definition.name == name;
     super::print(if reached.map().await?.classes.iter().any(is_former) {
         "everything is re-encoded; what it was before is freed when the hold time of garbage has passed\n"

@@ -16,7 +16,7 @@ use clap::Args;
 use data_pool::{ClusterView, Follower, LeaseHolder, Pool};
 use env::Env;
 use http::{HeaderMap, Method};
-use metadata_api::{ClusterMap, DiskHistory, Metadata};
+use metadata_api::{ClusterMap, DiskHistory, JobState, Metadata};
 use s3_client::{Access, Call, Client as S3Client, ConnectArgs, Failure, RequestBody};
 use serde::de::DeserializeOwned;
 use service_kit::{ClusterSecret, ClusterTls, ClusterTlsConfig};
@@ -216,6 +216,11 @@ impl Reached {
     pub(crate) async fn map(&self) -> Result<ClusterMap, Exit> {
         let map = self.metadata.cluster_map(None).await.map_err(failed)?;
         map.ok_or_else(|| Exit::new(Exit::FAILED, "the metadata service gave no cluster map".to_owned()))
+    }
+
+    /// What the cluster has seen of its disks.
+    pub(crate) async fn jobs(&self) -> Result<Vec<JobState>, Exit> {
+        self.metadata.list_jobs().await.map_err(failed)
     }
 
     /// What the cluster has seen of its disks.

@@ -51,10 +51,8 @@ pub(crate) async fn run(env: &Env, args: &Durability) -> Result<(), Exit> {
         None => {
             let reached = args.source.reach(env).await?;
             let (map, history) = (reached.map().await?, reached.disk_history().await?);
-            let buckets =
-                admin_api::buckets(&*reached.metadata, gateway::root_account(), ("", None), usize::MAX);
-            let buckets = buckets.await.map_err(failed)?;
-            admin_api::durability(&map, &history, &buckets, assumed)
+            let held = admin_api::held(&*reached.metadata, gateway::root_account()).await;
+            admin_api::durability(&map, &history, held.map_err(failed)?, assumed)
                 .map_err(|error| Exit::because(Exit::FAILED, &error))?
         }
     };

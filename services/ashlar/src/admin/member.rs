@@ -2,21 +2,30 @@
 
 use std::time::Duration;
 
-use admin_api::Resource;
+use admin_api::{Resource, short_of_disks};
 use clap::{Args, Subcommand};
-use env::Env;
-use metadata_api::{ClusterMap, DiskState, Intent, MapDisk};
-use types::{DiskId, StorageClassName};
+use env::{Env, Instant};
+use metadata_api::{ClusterMap, DiskState, Intent, NodeState};
+use types::{DiskId, NodeId};
+use worker::{AuditOptions, audit};
 
 use super::{
+    audit::lost_in_words,
     connect::{Connect, Reached, Source, failed},
-    pace::Pace,
+    pace::{Line, Pace},
     status,
 };
 use crate::Exit;
 
 /// How often a drain's progress is looked at.
 const LOOK: Duration = Duration::from_secs(2);
+
+/// Time without progress after which it is asked what is lost with disks that are away, and how often after that.
+const STALLED: Duration = Duration::from_secs(30);
+const ASK_AGAIN: Duration = Duration::from_secs(600);
+
+/// Most lost objects to show.
+const LOSSES_SHOWN: usize = 20;
 
 /// Nodes.
 #[derive(Debug, Args)]
@@ -50,7 +59,9 @@ enum Action {
     Serve(Change),
     /// Moves all shards elsewhere, rebuilding those of lost disks, and then forgets the disks for good.
     #[command(after_help = "Examples:\n  ashlar admin disk remove 07c1 --wait --data ./data\n  \
-        ashlar admin node remove 3f9a --wait --metadata meta1:9300")]
+        ashlar admin node remove 3f9a --wait --metadata meta1:9300\n\n\
+        A disk that is away is not waited for. Objects of which too few shards are left without it are lost: --wait and `ashlar \
+        admin audit` name them, and the disk goes when they are deleted.")]
     Remove(Change),
 }
 
@@ -79,7 +90,10 @@ pub(crate) async fn run_node(env: &Env, node: &Node) -> Result<(), Exit> {
         Action::List(list) => {
             let nodes = match list.source.remote(env).await? {
                 Some(remote) => remote.get(Resource::Nodes, &[]).await?,
-                None => admin_api::nodes(&list.source.reach(env).await?.map().await?),
+                None => {
+                    let reached = list.source.reach(env).await?;
+                    admin_api::nodes(&reached.map().await?, &reached.jobs().await?)
+                }
             };
             super::print(&if list.json { super::as_json(&nodes) } else { status::nodes(&nodes) });
             return Ok(());
@@ -106,7 +120,10 @@ pub(crate) async fn run_disk(env: &Env, disk: &Disk) -> Result<(), Exit> {
         Action::List(list) => {
             let disks = match list.source.remote(env).await? {
                 Some(remote) => remote.get(Resource::Disks, &[]).await?,
-                None => admin_api::disks(&list.source.reach(env).await?.map().await?),
+                None => {
+                    let reached = list.source.reach(env).await?;
+                    admin_api::disks(&reached.map().await?, &reached.jobs().await?)
+                }
             };
             super::print(&if list.json { super::as_json(&disks) } else { status::disks(&disks) });
             return Ok(());
@@ -146,38 +163,69 @@ async fn finish(
         );
         return Ok(());
     }
-    let mut pace = Pace::new(env.now());
+    let (mut pace, mut line) = (Pace::default(), Line::new());
+    let mut losses = Losses { least: usize::MAX, next: env.now() };
     loop {
         let map = reached.map().await?;
         let disks = disks_of(&map);
         let left = slots_on(&map, &disks);
-        pace.look(left as u64);
-        eprint!("\r\x1b[K{}", pace.text("group slots moved", env.now()));
+        let now = env.now();
+        pace.look(left as u64, now);
+        line.show(&pace.text("group slots moved"), now);
         if left == 0 {
-            eprintln!();
+            line.end();
             super::print("no shard is left on it\n");
             return Ok(());
+        }
+        if intent == Intent::Remove && is_away(&map, &disks) && losses.are_due(left, now) {
+            losses.tell(reached, &mut line).await?;
+            losses.next = env.now().after(ASK_AGAIN);
         }
         env.sleep(LOOK).await;
     }
 }
 
-/// The classes with groups on these disks that have too few other disks to move to, with how many they need and how many are left.
-fn short_of_disks(map: &ClusterMap, leaving: &[DiskId]) -> Vec<(StorageClassName, usize, usize)> {
-    let serves = |disk: &&MapDisk| {
-        let node_serves = map.nodes.iter().any(|node| node.node == disk.node && node.intent == Intent::Serve);
-        let is_there = disk.state != DiskState::Gone && !disk.failed && node_serves;
-        is_there && disk.intent == Intent::Serve && !leaving.contains(&disk.disk)
-    };
-    let classes = map.classes.iter().filter(|class| !class.is_former);
-    let short = classes.filter_map(|class| {
-        let used = class.groups.iter().flat_map(|group| &group.disks).find(|disk| leaving.contains(disk))?;
-        let medium = &map.disks.iter().find(|disk| disk.disk == *used)?.medium;
-        let left = map.disks.iter().filter(serves).filter(|disk| disk.medium == *medium).count();
-        let needed = class.definition.coding.total();
-        (left < needed).then(|| (class.definition.name.clone(), needed, left))
-    });
-    short.collect()
+/// What is lost with disks that are away and are not waited for: groups whose last shards they had stay until nothing names these.
+struct Losses {
+    /// Fewest group slots that were left.
+    least: usize,
+    /// When to ask.
+    next: Instant,
+}
+
+impl Losses {
+    /// Whether nothing has moved for a while.
+    fn are_due(&mut self, left: usize, now: Instant) -> bool {
+        if left < self.least {
+            (self.least, self.next) = (left, now.after(STALLED));
+        }
+        now >= self.next
+    }
+
+    /// Names the objects that nothing brings back but the disks.
+    async fn tell(&self, reached: &Reached, line: &mut Line) -> Result<(), Exit> {
+        let (pool, _follower) = reached.pool().await?;
+        let report = audit(&*reached.metadata, &pool, AuditOptions::default(), &mut |_| ()).await;
+        let report = report.map_err(|error| Exit::because(Exit::FAILED, &error))?;
+        if report.lost > 0 {
+            line.say(&format!(
+                "{} chunks are lost with it; it goes when the objects that name them are deleted, or put anew from elsewhere:",
+                report.lost
+            ));
+            report.lost_contents.iter().take(LOSSES_SHOWN).for_each(|lost| line.say(&lost_in_words(lost)));
+            if report.lost_contents.len() > LOSSES_SHOWN {
+                line.say("and more, which `ashlar admin audit` names");
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether one of these disks does not answer.
+fn is_away(map: &ClusterMap, disks: &[DiskId]) -> bool {
+    let down = |node: NodeId| map.nodes.iter().any(|it| it.node == node && it.state == NodeState::Down);
+    let mut leaving = map.disks.iter().filter(|disk| disks.contains(&disk.disk));
+    leaving.any(|disk| disk.state == DiskState::Down || down(disk.node))
 }
 
 /// How many shard indexes of groups these disks still hold or receive.
@@ -189,80 +237,4 @@ fn slots_on(map: &ClusterMap, disks: &[DiskId]) -> usize {
             held + group.moves.iter().filter(|pending| disks.contains(&pending.to)).count()
         })
         .sum()
-}
-
-#[cfg(test)]
-mod tests {
-    use metadata_api::{
-        ClusterMap, DiskState, Intent, MapDisk, MapNode, NodeState, PlacementGroup, StorageClass,
-        StorageClassDefinition,
-    };
-    use types::{DiskId, GroupId, NodeId, StorageClassName};
-
-    use super::short_of_disks;
-
-    /// Six nodes of a disk each, and a group of 2+2 on the first four.
-    fn map() -> ClusterMap {
-        let definition = StorageClassDefinition {
-            name: StorageClassName::standard(),
-            coding: "2+2".parse().unwrap(),
-            inline_limit_bytes: 0,
-            whole_limit_bytes: 0,
-            groups: 1,
-            medium: None,
-        };
-        let group = PlacementGroup {
-            id: GroupId(1),
-            disks: (0..4).map(|number| DiskId([number; 16])).collect(),
-            moves: Vec::new(),
-            changed_epoch: 1,
-        };
-        let node = |number: u8| MapNode {
-            node: NodeId([number; 16]),
-            address: String::new(),
-            domain: format!("r/z/k/h{number}").parse().unwrap(),
-            state: NodeState::Up,
-            intent: Intent::Serve,
-            heartbeats: 1,
-        };
-        let disk = |number: u8| MapDisk {
-            disk: DiskId([number; 16]),
-            node: NodeId([number; 16]),
-            medium: "hdd".to_owned(),
-            capacity_bytes: 100,
-            available_bytes: 50,
-            writable: true,
-            failed: false,
-            state: DiskState::Up,
-            intent: Intent::Serve,
-        };
-        ClusterMap {
-            epoch: 1,
-            nodes: (0..6).map(node).collect(),
-            disks: (0..6).map(disk).collect(),
-            classes: vec![StorageClass { groups: vec![group], ..StorageClass::new(definition) }],
-            is_frozen: false,
-        }
-    }
-
-    fn disks(numbers: impl IntoIterator<Item = u8>) -> Vec<DiskId> {
-        numbers.into_iter().map(|number| DiskId([number; 16])).collect()
-    }
-
-    #[test]
-    fn a_class_without_disks_to_move_to_is_named() {
-        let mut map = map();
-        assert_eq!(short_of_disks(&map, &disks([0, 5])), []);
-        assert_eq!(short_of_disks(&map, &disks([0, 4, 5])), [(StorageClassName::standard(), 4, 3)]);
-        // Nothing of the class is on these.
-        assert_eq!(short_of_disks(&map, &disks([4, 5])), []);
-        map.nodes[4].intent = Intent::Drain;
-        map.disks[5].failed = true;
-        assert_eq!(short_of_disks(&map, &disks([0])), [(StorageClassName::standard(), 4, 3)]);
-        map.disks[5].failed = false;
-        map.disks[5].medium = "tape".to_owned();
-        assert_eq!(short_of_disks(&map, &disks([0])), [(StorageClassName::standard(), 4, 3)]);
-        map.disks[5].medium = "hdd".to_owned();
-        assert_eq!(short_of_disks(&map, &disks([0])), []);
-    }
 }

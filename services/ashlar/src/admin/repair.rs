@@ -105,7 +105,6 @@ async fn show_status(env: &Env, status: &Status) -> Result<(), Exit> {
     let time = Duration::from_secs(status.timeout);
     let healing = Healing::new(env, &reached, &pool, !status.names_only, time);
     let (waiting, end) = healing.wait(waiting).await;
-    eprintln!();
     let mut as_json = json!(waiting);
     as_json["healed"] = matches!(end, End::Healed(_)).into();
     if let End::Healed(report) = &end {

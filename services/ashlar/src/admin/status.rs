@@ -1,11 +1,14 @@
 //! `ashlar admin status`: the cluster at a glance.
 
+use std::time::Duration;
+
 use admin_api::{Class, Disk, Job, MassLoss, Node, Resource, Status as Facts};
 use clap::Args;
 use env::Env;
 
 use super::{
     connect::{Source, failed},
+    pace::{in_words, rate_in_words, rest},
     table::{Table, bytes, short},
 };
 use crate::Exit;
@@ -83,12 +86,46 @@ pub(crate) fn classes(classes: &[Class]) -> String {
             class.moves.to_string(),
         ]);
     }
-    table.text()
+    let recoding = classes.iter().find_map(|class| class.recoding.as_ref()).map(recoding);
+    table.text() + &recoding.unwrap_or_default()
+}
+
+/// How far everything is re-encoded that has a former coding.
+fn recoding(job: &Job) -> String {
+    if job.done >= job.total {
+        return "re-encoding: nothing is left; the former coding goes when what had it is freed\n".to_owned();
+    }
+    format!("re-encoding: {}\n", job_in_words(job))
+}
+
+/// Such as `3.0 GiB of 4.0 GiB, 20.0 MiB/s, about 52 s left`.
+pub(crate) fn job_in_words(job: &Job) -> String {
+    let counted = |count| if job.unit == "bytes" { bytes(count) } else { count.to_string() };
+    let unit = match job.unit.as_str() {
+        "bytes" => String::new(),
+        unit => format!(" {unit}"),
+    };
+    let of = format!("{} of {}{unit}", counted(job.done), counted(job.total));
+    if job.done >= job.total {
+        return of;
+    }
+    format!("{of}, {}", rest(job.per_second, &job.unit, job.seconds_left))
+}
+
+/// The column of what leaves.
+fn time_left(leaves: bool, seconds: Option<u64>) -> String {
+    match seconds {
+        Some(seconds) => in_words(Duration::from_secs(seconds)),
+        None if leaves => "unknown".to_owned(),
+        None => "-".to_owned(),
+    }
 }
 
 pub(crate) fn nodes(nodes: &[Node]) -> String {
-    let mut table = Table::new(["NODE", "ADDRESS", "DOMAIN", "STATE", "INTENT", "DISKS"]);
+    let mut table =
+        Table::new(["NODE", "ADDRESS", "DOMAIN", "STATE", "INTENT", "DISKS", "GROUPS", "TIME LEFT"]);
     for node in nodes {
+        let leaves = node.groups > 0 && (node.intent != "serve" || node.state == "down");
         table.line([
             short(&node.node),
             if node.address.is_empty() { "in process".to_owned() } else { node.address.clone() },
@@ -96,6 +133,8 @@ pub(crate) fn nodes(nodes: &[Node]) -> String {
             node.state.clone(),
             node.intent.clone(),
             node.disks.to_string(),
+            node.groups.to_string(),
+            time_left(leaves, node.seconds_left),
         ]);
     }
     table.text()
@@ -103,7 +142,17 @@ pub(crate) fn nodes(nodes: &[Node]) -> String {
 
 pub(crate) fn disks(disks: &[Disk]) -> String {
     let mut table = Table::new([
-        "DISK", "NODE", "MEDIUM", "SIZE", "FREE", "STATE", "INTENT", "GROUPS", "ARRIVING", "LEAVING",
+        "DISK",
+        "NODE",
+        "MEDIUM",
+        "SIZE",
+        "FREE",
+        "STATE",
+        "INTENT",
+        "GROUPS",
+        "ARRIVING",
+        "LEAVING",
+        "TIME LEFT",
     ]);
     for disk in disks {
         let state = match disk.state.as_str() {
@@ -122,15 +171,30 @@ pub(crate) fn disks(disks: &[Disk]) -> String {
             disk.groups.to_string(),
             disk.arriving.to_string(),
             disk.leaving.to_string(),
+            time_left(
+                disk.groups > 0 && (disk.intent != "serve" || disk.leaving == disk.groups),
+                disk.seconds_left,
+            ),
         ]);
     }
     table.text()
 }
 
 fn jobs(jobs: &[Job]) -> String {
-    let mut table = Table::new(["JOB", "HOLDER", "DONE", "OF"]);
+    let mut table = Table::new(["JOB", "HOLDER", "DONE", "OF", "PACE", "TIME LEFT"]);
     for job in jobs {
-        table.line([job.job.clone(), job.holder.clone(), job.done.to_string(), job.total.to_string()]);
+        let counted = |count| match job.unit.as_str() {
+            "bytes" => bytes(count),
+            unit => format!("{count} {unit}"),
+        };
+        table.line([
+            job.job.clone(),
+            job.holder.clone(),
+            counted(job.done),
+            counted(job.total),
+            job.per_second.map_or_else(|| "-".to_owned(), |rate| rate_in_words(rate, &job.unit)),
+            time_left(job.done < job.total, job.seconds_left),
+        ]);
     }
     table.text()
 }

@@ -9,7 +9,7 @@ use placement::{Reason, Urgency};
 use types::{DiskId, GroupId, ShardIndex};
 
 use super::{
-    Disks, Pending, Plan, STALLED_AFTER, TargetChange, Wish,
+    Disks, Pending, Plan, STALLED_AFTER, TargetChange, UnderWay, Wish,
     disks::{Condition, Watch},
     in_order, is_worth_it,
 };
@@ -50,7 +50,26 @@ fn a_bounded_number_of_moves_begins_in_the_order_given() {
         vec![wish(2, 0, 0, 4, Reason::Lost), wish(1, 0, 0, 4, Reason::Lost), wish(1, 1, 1, 5, Reason::Lost)];
     let plan = plan(&two_groups(), wishes, 2);
     assert_eq!(plan.begin, [new_move(2, 0, 4), new_move(1, 0, 4)]);
-    assert_eq!(plan.left, 3);
+    assert_eq!((plan.left, plan.to_go), (3, 3));
+}
+
+#[test]
+fn moves_count_as_done_when_they_have_ended_where_they_went() {
+    let mut map = two_groups();
+    let pending =
+        |index, to| ShardMove { index: ShardIndex(index), to: disk(to), since: 1, redirected: false };
+    let mut under_way = UnderWay::default();
+    assert_eq!(under_way.look(&map), 0);
+    map.classes[0].groups[0].moves = vec![pending(0, 4), pending(1, 5), pending(2, 6)];
+    assert_eq!(under_way.look(&map), 0);
+    assert_eq!(plan(&map, vec![wish(1, 0, 4, 7, Reason::Lost), wish(2, 0, 0, 4, Reason::Lost)], 9).to_go, 4);
+    // One has arrived, one was sent elsewhere, and one was taken back.
+    map.classes[0].groups[0].disks[0] = disk(4);
+    map.classes[0].groups[0].moves = vec![pending(1, 7)];
+    assert_eq!(under_way.look(&map), 1);
+    // The group leaves the map with what was under way.
+    map.classes[0].groups.remove(0);
+    assert_eq!((under_way.look(&map), under_way.look(&map)), (0, 0));
 }
 
 #[test]

@@ -131,7 +131,8 @@ pub(crate) fn inventory() -> impl Strategy<Value = Inventory> {
 
 pub(crate) fn job_state() -> impl Strategy<Value = JobState> {
     let job = prop::sample::select(JobName::ALL.to_vec());
-    let progress = any::<(u64, u64)>().prop_map(|(done, total)| JobProgress { done, total });
+    let progress = any::<(u64, u64, u64)>();
+    let progress = progress.prop_map(|(done, total, per_hour)| JobProgress { done, total, per_hour });
     (job, "\\PC{0,32}", any::<i64>(), progress).prop_map(|(job, holder, renewals, progress)| JobState {
         job,
         holder,

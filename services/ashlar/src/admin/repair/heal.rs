@@ -13,7 +13,7 @@ use crate::{
     Exit,
     admin::{
         connect::{Reached, failed},
-        pace::Pace,
+        pace::{Line, Pace},
         table::bytes,
     },
 };
@@ -55,6 +55,7 @@ pub(super) struct Healing<'a> {
     shards: Pace,
     moves: Pace,
     evictions: Pace,
+    line: Line,
     told: String,
 }
 
@@ -66,18 +67,16 @@ impl<'a> Healing<'a> {
         deep: bool,
         time: Duration,
     ) -> Self {
-        let now = env.now();
-        let pace = || Pace::new(now);
-        let (shards, moves, evictions) = (pace(), pace(), pace());
         Self {
             env,
             reached,
             pool,
             deep,
-            until: now.after(time),
-            shards,
-            moves,
-            evictions,
+            until: env.now().after(time),
+            shards: Pace::default(),
+            moves: Pace::default(),
+            evictions: Pace::default(),
+            line: Line::new(),
             told: String::new(),
         }
     }
@@ -92,14 +91,14 @@ impl<'a> Healing<'a> {
                 if let Some(reason) = blocked(&waiting) {
                     return (waiting, End::Blocked(reason));
                 }
-                eprintln!("\r\x1b[Knothing waits; an audit shows whether everything is there");
+                self.line.say("nothing waits; an audit shows whether everything is there");
                 let audited = self.env.timeout(left, self.audit()).await;
                 match audited {
                     Err(_) => return (waiting, End::TimedOut("the audit was not over".to_owned())),
                     Ok(Ok((Verdict::Healed, report))) => return (waiting, End::Healed(Box::new(report))),
                     Ok(Ok((Verdict::Lost(reason), _))) => return (waiting, End::Blocked(reason)),
                     Ok(Ok((Verdict::Open(reason), _))) => {
-                        eprintln!("\r\x1b[K{reason}");
+                        self.line.say(&reason);
                         unknown = Some(reason);
                     }
                     Ok(Err(exit)) => unknown = Some(exit.to_string()),
@@ -125,35 +124,32 @@ impl<'a> Healing<'a> {
 
     fn tell(&mut self, waiting: &Repair, unknown: Option<&str>) {
         let now = self.env.now();
-        self.shards.look(waiting.shards_due + waiting.shards_waiting_for_disks);
-        self.moves.look(waiting.moves + waiting.moves_not_begun);
-        self.evictions.look(waiting.evictions);
+        self.shards.look(waiting.shards_due + waiting.shards_waiting_for_disks, now);
+        self.moves.look(waiting.moves + waiting.moves_not_begun, now);
+        self.evictions.look(waiting.evictions, now);
         let others = match unknown {
             Some(reason) => reason.to_owned(),
             None => others(waiting),
         };
         if others != self.told && !others.is_empty() {
-            eprintln!("\r\x1b[Kwaits for: {others}");
+            self.line.say(&format!("waits for: {others}"));
         }
         self.told = others;
-        let line = [
-            self.shards.text("shards", now),
-            self.moves.text("moves", now),
-            self.evictions.text("evictions", now),
-        ];
-        eprint!("\r\x1b[K{}", line.join("; "));
+        let texts = [self.shards.text("shards"), self.moves.text("moves"), self.evictions.text("evictions")];
+        self.line.show(&texts.join("; "), now);
     }
 
     /// Audits, queues what is missing or corrupt, and looks once more whether anything has begun to wait meanwhile.
     async fn audit(&self) -> Result<(Verdict, AuditReport), Exit> {
         let options = AuditOptions { deep: self.deep, repair: true, ..AuditOptions::default() };
         let mut shown = self.env.now();
-        let env = self.env.clone();
+        let (env, mut line) = (self.env.clone(), Line::new());
         let mut progress = move |progress: AuditProgress| {
-            if env.now().since(shown) >= Duration::from_millis(500) {
-                shown = env.now();
+            let now = env.now();
+            if now.since(shown) >= Duration::from_millis(500) {
+                shown = now;
                 let AuditProgress { rows, shards, verified_bytes } = progress;
-                eprint!("\r\x1b[K{rows} rows, {shards} shards, {} verified", bytes(verified_bytes));
+                line.show(&format!("{rows} rows, {shards} shards, {} verified", bytes(verified_bytes)), now);
             }
         };
         let metadata = &*self.reached.metadata;

@@ -9,6 +9,7 @@ use crate::{
     Exit,
     admin::{
         connect::{Reached, failed},
+        status::job_in_words,
         table::short,
     },
 };
@@ -79,6 +80,14 @@ pub(super) fn text(repair: &Repair) -> String {
         repair.groups_unreadable,
         repair.evictions
     );
+    for job in repair.jobs.iter().filter(|job| job.done < job.total) {
+        let what = match job.job.as_str() {
+            "plan" => "moved",
+            "move" => "brought over",
+            _ => "repaired",
+        };
+        out += &format!("{what}: {}\n", job_in_words(job));
+    }
     if !repair.disks_silent.is_empty() {
         out += &format!("no answer from {}\n", disks(&repair.disks_silent));
     }
