@@ -85,14 +85,21 @@ impl Cluster {
         }
     }
 
-    /// Puts a record of the account as a gateway of another release could have written it.
-    pub fn put_identity(&self, kind: IdentityKind, name: &str, document: &str) {
+    /// Does something with the metadata service as a gateway could.
+    pub fn with_metadata<T>(&self, act: impl AsyncFnOnce(&dyn Metadata) -> T) -> T {
         let secret: ClusterSecret = SECRET.parse().expect("a secret");
         let token = Token::new(&secret.token("metadata")).expect("a token");
         let runtime = Runtime::new().expect("threads");
         runtime.block_on(async {
             let addresses = vec![self.metadata.to_string()];
             let metadata = metadata_api::client::connect(Env::real(), addresses, token).expect("an address");
+            act(&metadata).await
+        })
+    }
+
+    /// Puts a record of the account as a gateway of another release could have written it.
+    pub fn put_identity(&self, kind: IdentityKind, name: &str, document: &str) {
+        self.with_metadata(async |metadata| {
             let account = gateway::root_account();
             let expected = metadata.read_identities(&account, 0).await.expect("it is read").changed;
             let document = Some(document.to_owned().into());

@@ -79,6 +79,7 @@ mod iam_tags;
 mod iam_users;
 mod identities;
 mod key_management;
+mod largest_object;
 mod listing_model;
 mod model;
 mod payload_forms;

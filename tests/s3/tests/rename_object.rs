@@ -1,6 +1,11 @@
 //! RenameObject: the object as a whole goes to the other key, once, and only under the conditions of both keys.
 
-use harness::{Bucket, Request, Server, content, md5_hex};
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::{Duration, Instant},
+};
+
+use harness::{Bucket, Cluster, Request, Server, content, md5_hex};
 use http::Method;
 
 use crate::{
@@ -248,4 +253,36 @@ fn an_object_is_under_one_key_at_any_time() {
         rename(&bucket, &winner, &format!("done{round}")).ok();
         assert_content(&bucket, &format!("done{round}"), format!("{round}").as_bytes());
     }
+}
+
+/// Whoever loses to writers of the source again and again is told to come again, and both keys are as they would be without.
+#[test]
+fn a_source_that_changes_again_and_again_is_a_conflict() {
+    let cluster = Cluster::start(2);
+    let bucket = cluster.gateway(0).bucket();
+    let writing = bucket.through(cluster.gateway(1));
+    let done = AtomicBool::new(false);
+    let conflicts = race(9, |number| {
+        if number > 0 {
+            for round in 0.. {
+                writing.put("from", format!("{number} {round}")).ok();
+                if done.load(Ordering::Relaxed) {
+                    return None;
+                }
+            }
+        }
+        let begun = Instant::now();
+        let mut answer = rename(&bucket, "from", "to").send();
+        while matches!(answer.status, 200 | 404) && begun.elapsed() < Duration::from_secs(60) {
+            answer = rename(&bucket, "from", "to").send();
+        }
+        done.store(true, Ordering::Relaxed);
+        Some(answer)
+    });
+    let conflict = conflicts.into_iter().flatten().next().expect("one that renames");
+    conflict.expect_error(409, "ConditionalRequestConflict");
+    let last = bucket.get("from").ok().body;
+    rename(&bucket, "from", "to").ok();
+    assert_absent(&bucket, "from");
+    assert_content(&bucket, "to", &last);
 }
