@@ -4,10 +4,11 @@
 //! `samples.rs` have, or are refused.
 
 mod registry;
+mod said;
 mod samples;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     sync::atomic::{AtomicU32, Ordering},
 };
 
@@ -16,59 +17,15 @@ use http::Method;
 use s3_wire::{
     Operation,
     date::http_date,
-    operation::{Kind, ROUTES, Route},
+    operation::{ROUTES, Route},
 };
 use types::Timestamp;
 
-use self::registry::{FIELDS, Fate};
+use self::{
+    registry::{FIELDS, Fate, fate, is_refused},
+    said::{answered, model},
+};
 use crate::{completeness, key_management};
-
-const MODEL: &str = include_str!("../model/fields.txt");
-
-/// Operations of the model that cannot be told from their successors, by whose names they are known here.
-const SUPERSEDED: [(&str, &str); 4] = [
-    ("GetBucketLifecycle", "GetBucketLifecycleConfiguration"),
-    ("GetBucketNotification", "GetBucketNotificationConfiguration"),
-    ("PutBucketLifecycle", "PutBucketLifecycleConfiguration"),
-    ("PutBucketNotification", "PutBucketNotificationConfiguration"),
-];
-
-/// What requests of an operation can say.
-#[derive(Default)]
-struct Said {
-    /// Headers and query parameters, with what they are.
-    fields: BTreeSet<(&'static str, &'static str)>,
-    /// The paths of the elements of a body.
-    elements: BTreeSet<&'static str>,
-}
-
-fn model() -> BTreeMap<&'static str, Said> {
-    let mut model: BTreeMap<&str, Said> = BTreeMap::new();
-    let mut current = "";
-    for line in MODEL.lines().filter(|line| !line.starts_with('#')) {
-        let Some(field) = line.strip_prefix("  ") else {
-            let superseded = SUPERSEDED.iter().find(|(old, _)| *old == line);
-            current = superseded.map_or(line, |(_, new)| new);
-            model.entry(current).or_default();
-            continue;
-        };
-        let said = model.get_mut(current).expect("an operation comes first");
-        match field.split_once(' ').expect("a kind and a name") {
-            ("body", path) => drop(said.elements.insert(path)),
-            field => drop(said.fields.insert(field)),
-        }
-    }
-    model
-}
-
-/// The operations of the model that are answered.
-fn answered() -> impl Iterator<Item = (Operation, Said)> {
-    let model = model().into_iter().map(|(name, said)| {
-        let operation = Operation::ALL.iter().find(|operation| operation.name() == name);
-        (*operation.unwrap_or_else(|| panic!("{name} is not known")), said)
-    });
-    model.filter(|(operation, _)| operation.kind() != Kind::Refused)
-}
 
 #[test]
 fn every_operation_of_the_model_is_known_and_no_other() {
@@ -269,10 +226,7 @@ fn every_header_and_parameter_has_the_fate_that_the_registry_says() {
     for (operation, said) in answered() {
         let mut trial = Trial::new(&server, operation);
         for field in said.fields {
-            let of = |entry: &&registry::Entry| {
-                entry.1 == field.1 && (entry.0.is_empty() || entry.0.contains(&operation))
-            };
-            let Some(at) = FIELDS.iter().position(|entry| of(&entry)) else {
+            let Some((at, fate)) = fate(operation, field.1) else {
                 wrong.push(format!(
                     "{}: nobody has said what becomes of the {} {}",
                     operation.name(),
@@ -282,7 +236,7 @@ fn every_header_and_parameter_has_the_fate_that_the_registry_says() {
                 continue;
             };
             used.insert(at);
-            if let Err(problem) = trial.of(field, FIELDS[at].2) {
+            if let Err(problem) = trial.of(field, fate) {
                 wrong.push(format!("{}: {problem}", operation.name()));
             }
         }
@@ -385,6 +339,11 @@ fn every_element_is_understood_or_refused_by_name() {
             }
             let root = Element::parse(document.as_bytes());
             paths(&root, &root.name, &mut understood);
+        }
+        for path in &said.elements {
+            if understood.contains(*path) == is_refused(operation, path) {
+                wrong.push(format!("{}: {path} is not as the registry says", operation.name()));
+            }
         }
         for path in said.elements.iter().filter(|path| !understood.contains(**path)) {
             let answer = place.request(operation).body(only(path)).send();

@@ -4,6 +4,7 @@
 //! ASHLAR_WRITE_DOCS=1 cargo test -p s3-wire --test compatibility
 //! ```
 
+mod fields;
 mod runs;
 
 use std::fmt::Write;
@@ -42,10 +43,8 @@ const HEADERS: &str = "
 ## Request headers that are refused
 
 A request with one of these headers is refused with `NotImplemented` and the header's name, unless its value asks for what happens anyway.
-Headers that ask for nothing here are ignored: `x-amz-request-payer` (nobody pays), `x-amz-mfa` (no bucket has MFA delete), `x-amz-bucket-object-lock-token`
-(object lock is set up without one), `x-amz-skip-destination-validation` (no destination can be configured), `x-amz-confirm-remove-self-bucket-access`
-(the root user can always change a policy). A write of an object or a part with a header of another operation, as UploadPart with `x-amz-acl`, is refused with
-`InvalidArgument` and the header's name, as by Amazon S3; other operations pass over headers that they do not have. What becomes of every other header, parameter and element that AWS's model of S3 has is tried out by `tests/s3/tests/model.rs`.
+A write of an object or a part with a header of another operation, as UploadPart with `x-amz-acl`, is refused with
+`InvalidArgument` and the header's name, as by Amazon S3; other operations pass over headers that they do not have.
 
 | header | values that are let through | where |
 |---|---|---|
@@ -305,7 +304,7 @@ const DIFFERENCES: &str = "
   written anew tells of its source's version and its encryption all the same. Everything else is answered at its end. A CompleteMultipartUpload and a CopyObject within a storage
   class are one transaction, whatever the size of the object. A copy into another class, or encrypted otherwise but from named key to named key, and an UploadPartCopy read and write up to 5 GiB first.
 - **Sizes.** An object that is put, copied into another class or uploaded as a part has at most 5 GiB, and an upload has at most 10,000 parts, so that an object has
-  at most 48.8 TiB. `tests/large/run` puts, reads and copies one of 5.1 GiB; longer ones differ in the number of their chunks alone.
+  at most 48.8 TiB. `tests/large/run` puts, reads and copies one of 5.1 GiB; longer ones differ in the number of their chunks alone, of which one of 48.8 TiB has 800,000: `tests/s3/tests/largest_object.rs` makes it of rows without bytes.
 - **A copy of a multipart object is one.** It keeps its parts, its ETag with `-N` and its checksum, where Amazon S3 makes an object of one piece.
 - **Checksums of uploads.** A CompleteMultipartUpload may state the checksum of the full object without `x-amz-checksum-type`, for which Amazon S3 answers `BadDigest`. A type that is not the upload's is
   answered with `InvalidRequest`, as Amazon S3 does, whose reference says `BadDigest`. A checksum by another algorithm says nothing, as there, where CreateMultipartUpload named none.
@@ -384,6 +383,7 @@ fn page() -> String {
         writeln!(text, "| {name} | `{method} {}` | `s3:{}` |", control::PATH, call.action)
             .expect("a string takes it");
     }
+    text.push_str(&fields::section());
     text.push_str(HEADERS);
     for header in UNSUPPORTED_HEADERS {
         let harmless: Vec<String> = header.harmless.iter().map(|value| format!("`{value}`")).collect();
@@ -434,6 +434,20 @@ fn what_the_page_says_to_be_refused_is_refused_by_name() {
     }
     for field in Field::UNKNOWN {
         assert_eq!(optional_field(field).expect(field).code, ErrorCode::NotImplemented, "{field}");
+    }
+}
+
+/// What is refused whatever it says is told with that in both places.
+#[test]
+fn every_element_that_is_refused_is_on_the_page() {
+    let of_all = |values: &str| values.starts_with("all");
+    for (operation, element) in fields::refused_elements() {
+        // An empty list of grants is what there is.
+        let element = if element == "Grant" { "TargetGrants" } else { element };
+        let is_it =
+            |entry: &&(Operation, &str, &str, ReadBody, &str)| entry.0 == operation && entry.1 == element;
+        let found = FIELDS.iter().find(is_it).expect(element);
+        assert!(of_all(found.2), "{element}");
     }
 }
 

@@ -1,4 +1,4 @@
-//! What becomes of each header and query parameter of a request.
+//! What becomes of each header, query parameter and element of a request. The page of compatibility is made from it too.
 
 use s3_wire::Operation::{self, *};
 
@@ -179,3 +179,34 @@ pub(super) const FIELDS: &[Entry] = &[
     (&[], "version-id-marker", Told("nonsense")),
     (&[], "versionId", Told("nonsense")),
 ];
+
+/// Elements of bodies that are refused, with all that is in them. All others are understood.
+pub(super) const REFUSED_ELEMENTS: &[(Operation, &str)] = &[
+    (CreateBucket, "Bucket"),
+    (CreateBucket, "Location"),
+    (PutBucketEncryption, "BlockedEncryptionTypes"),
+    (PutBucketInventoryConfiguration, "Encryption"),
+    (PutBucketLogging, "Grant"),
+    (PutBucketNotificationConfiguration, "CloudFunctionConfiguration"),
+    (PutBucketNotificationConfiguration, "EventBridgeConfiguration"),
+    (PutBucketNotificationConfiguration, "QueueConfiguration"),
+    (PutBucketNotificationConfiguration, "TopicConfiguration"),
+    (PutObjectLockConfiguration, "DefaultEventHold"),
+    (PutObjectRetention, "EventHold"),
+    (PutObjectRetention, "EventHoldDuration"),
+    (RestoreObject, "OutputLocation"),
+    (RestoreObject, "SelectParameters"),
+    (RestoreObject, "Type"),
+];
+
+/// What becomes of a field of an operation, and the place of that in the table.
+pub(super) fn fate(operation: Operation, name: &str) -> Option<(usize, Fate)> {
+    let is_it = |entry: &Entry| entry.1 == name && (entry.0.is_empty() || entry.0.contains(&operation));
+    let at = FIELDS.iter().position(is_it)?;
+    Some((at, FIELDS[at].2))
+}
+
+/// Whether the element at this path is refused, or is in one that is.
+pub(super) fn is_refused(operation: Operation, path: &str) -> bool {
+    path.split('/').any(|name| REFUSED_ELEMENTS.contains(&(operation, name)))
+}
