@@ -1,9 +1,9 @@
 //! GetObjectRetention, PutObjectRetention, and what a retention does to deletes.
 
-use harness::{Bucket, Request, Server, md5_base64, now_seconds};
+use harness::{Bucket, Request, Server, checksum_of, md5_base64, now_seconds};
 use http::Method;
 use s3_wire::date::xml_date;
-use types::Timestamp;
+use types::{ChecksumAlgorithm, Timestamp};
 
 use crate::object_lock_configuration::locking_bucket;
 
@@ -194,6 +194,17 @@ fn a_write_asks_for_a_retention_in_its_headers() {
         let head = bucket.head(key).ok();
         assert_eq!((head.header(MODE), head.header(UNTIL).is_some()), (mode, mode.is_some()), "{key}");
     }
+
+    // What is to stay has to be what was meant: it takes a digest, of any kind.
+    let put = || locked(bucket.put("put", "content"));
+    let error = put().refused(400, "InvalidRequest");
+    assert!(error.get("Message").starts_with("Content-MD5 OR x-amz-checksum- HTTP header"), "{error:?}");
+    bucket.get("put").refused(404, "NoSuchKey");
+    let crc = checksum_of(ChecksumAlgorithm::Crc32, b"content");
+    put().header("content-md5", md5_base64(b"content")).ok();
+    put().header("x-amz-checksum-crc32", &crc).ok();
+    put().unsigned_trailer(100, "x-amz-checksum-crc32", &crc).ok();
+    assert_eq!(bucket.head("put").ok().header(MODE), Some("GOVERNANCE"));
 
     let plain = server.bucket();
     locked(plain.put("key", "content")).refused(400, "InvalidRequest");

@@ -295,6 +295,38 @@ fn documents_come_with_any_digest_or_with_none() {
     }
 }
 
+/// A body that ends before its length is not stored, in whatever form it comes.
+#[test]
+fn a_body_that_breaks_off_is_not_stored() {
+    let server = Server::start();
+    let bucket = server.bucket();
+    let upload = bucket.upload("parts");
+    let data = content(200_000, 9);
+    for (name, form) in FORMS {
+        let forms: [&dyn Fn() -> Request; 2] = [&|| bucket.put("key", &data), &|| upload.part(1, &data)];
+        for request in forms {
+            for left in [1, 100_000, data.len()] {
+                let mut cut = form(request(), &data).prepare();
+                let end = cut.body.len() - left;
+                cut.body.truncate(end);
+                let answer = cut.send_short();
+                assert_eq!(
+                    (answer.status, answer.xml().get("Code")),
+                    (400, "IncompleteBody"),
+                    "{name}: {left}"
+                );
+            }
+            // One whose frames are whole, with fewer bytes than the head says.
+            let framed = form(request(), &data).decoded_length(200_001).prepare();
+            if framed.headers.iter().any(|(name, _)| name == "x-amz-decoded-content-length") {
+                framed.send().expect_error(400, "IncompleteBody");
+            }
+        }
+        assert_absent(&bucket, "key");
+        assert!(upload.parts().elements("Part").is_empty(), "{name}");
+    }
+}
+
 #[test]
 fn content_md5_goes_with_every_form() {
     let server = Server::start();
