@@ -6,8 +6,8 @@ use futures_util::StreamExt;
 use types::{CHUNK_SIZE_MAX, LeaseId, ShardId};
 
 use crate::{
-    Cell, CellRange, CellStream, Error, OWNER_LENGTH_MAX, READ_CELLS_MAX, SHARDS_PER_CALL_MAX, ShardBody,
-    ShardHeader,
+    Cell, CellRange, CellStream, Error, OWNER_LENGTH_MAX, QUARANTINED_MAX, READ_CELLS_MAX,
+    SHARDS_PER_CALL_MAX, ShardBody, ShardHeader,
 };
 
 impl ShardHeader {
@@ -48,6 +48,18 @@ pub fn validate_names(shards: &[ShardId]) -> Result<(), Error> {
 /// Checks the number of leases in a call. `Malformed` beyond [`SHARDS_PER_CALL_MAX`].
 pub fn validate_leases(leases: &[LeaseId]) -> Result<(), Error> {
     if leases.len() > SHARDS_PER_CALL_MAX { Err(malformed("too many leases in one call")) } else { Ok(()) }
+}
+
+/// Longest name of a run of bytes.
+const RUN_ID_LENGTH_MAX: usize = 128;
+
+/// Checks the names of a `release_quarantined`. `Malformed` when they are too many, or one is no line of a bounded length.
+pub fn validate_runs(ids: &[String]) -> Result<(), Error> {
+    let is_good = |id: &String| id.len() <= RUN_ID_LENGTH_MAX && !id.chars().any(char::is_control);
+    if ids.len() > QUARANTINED_MAX || !ids.iter().all(is_good) {
+        return Err(malformed("not the names of runs of bytes"));
+    }
+    Ok(())
 }
 
 /// Checks the length of a page of `list_shards`. `Malformed` when it is zero or too long.

@@ -18,12 +18,12 @@ use self::{
     progress::Progress,
 };
 use crate::{
-    Cell, CellRange, CheckedCells, ChunkService, DiskStatus, Error, ListShards, Purpose, READ_CELLS_MAX,
-    ShardBody, ShardHeader, ShardSummary,
+    Cell, CellRange, CheckedCells, ChunkService, DiskStatus, Error, ListShards, Purpose, QuarantinedRun,
+    READ_CELLS_MAX, ShardBody, ShardHeader, ShardSummary,
     body::malformed,
     incoming::BodyReader,
     outgoing::OutgoingBody,
-    span, validate_leases, validate_limit, validate_names,
+    span, validate_leases, validate_limit, validate_names, validate_runs,
     wire::{
         CHECKSUM_LENGTH, HEAD_LENGTH, LISTING_MAX, PutHead, SMALL_ANSWER_MAX, WireDisk, WireError,
         WireVerdict, decode_listing, encode_leases, encode_names, put_length, split_cells,
@@ -299,6 +299,18 @@ impl ChunkService for Client {
         let path = format!("/v1/disks/{disk}/shards?limit={limit}{after}{group}&damage=true");
         let body = read_outcome(self.call(Method::GET, &path, Bytes::new(), LISTING_MAX).await?)?;
         decode_listing(body).ok_or_else(misunderstood)
+    }
+
+    async fn list_quarantined(&self, disk: DiskId) -> Result<Vec<QuarantinedRun>, Error> {
+        let path = format!("/v1/disks/{disk}/quarantine");
+        let body = read_outcome(self.call(Method::GET, &path, Bytes::new(), SMALL_ANSWER_MAX).await?)?;
+        serde_json::from_slice(&body).map_err(|_| misunderstood())
+    }
+
+    async fn release_quarantined(&self, disk: DiskId, ids: &[String]) -> Result<(), Error> {
+        validate_runs(ids)?;
+        let ids = serde_json::to_vec(ids).map_err(|error| Error::Malformed { reason: error.to_string() })?;
+        self.change(&format!("/v1/disks/{disk}/release"), ids.into()).await
     }
 
     async fn disks(&self) -> Result<Vec<DiskStatus>, Error> {

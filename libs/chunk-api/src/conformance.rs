@@ -62,5 +62,6 @@ pub async fn run(subject: &Subject) {
     moves::a_group_is_listed_alone(subject).await;
     listing::pages_are_in_order_and_complete(subject).await;
     listing::status_counts_shards(subject).await;
+    listing::a_whole_disk_has_nothing_quarantined(subject).await;
     listing::an_unknown_disk_is_refused_by_every_call(subject).await;
 }

@@ -10,8 +10,9 @@ use async_trait::async_trait;
 use types::{DiskId, GroupId, LeaseId, ShardId, ShardIndex};
 
 use crate::{
-    Cell, CellRange, CheckedCells, ChunkService, DiskStatus, Error, ListShards, Purpose, ScrubStatus,
-    ShardBody, ShardHeader, ShardSummary, validate_leases, validate_limit, validate_names,
+    Cell, CellRange, CheckedCells, ChunkService, DiskStatus, Error, ListShards, Purpose, QuarantinedRun,
+    ScrubStatus, ShardBody, ShardHeader, ShardSummary, validate_leases, validate_limit, validate_names,
+    validate_runs,
 };
 
 /// Disks in memory. Shards are lost with the process; there is no bound but the machine's memory.
@@ -212,6 +213,15 @@ impl ChunkService for FakeChunkService {
             .take(request.limit)
             .map(|header| ShardSummary { header: header.clone(), is_damaged: false })
             .collect())
+    }
+
+    async fn list_quarantined(&self, disk: DiskId) -> Result<Vec<QuarantinedRun>, Error> {
+        self.disk(disk).map(|_| Vec::new())
+    }
+
+    async fn release_quarantined(&self, disk: DiskId, ids: &[String]) -> Result<(), Error> {
+        self.disk(disk).map(drop)?;
+        validate_runs(ids)
     }
 
     async fn disks(&self) -> Result<Vec<DiskStatus>, Error> {

@@ -25,9 +25,10 @@ use std::pin::Pin;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::Stream;
+use serde::{Deserialize, Serialize};
 use types::{Coding, DiskId, GroupId, LeaseId, ShardId, ShardIndex};
 
-pub use body::{CheckedCells, validate_leases, validate_limit, validate_names};
+pub use body::{CheckedCells, validate_leases, validate_limit, validate_names, validate_runs};
 pub use cell::{Cell, cell_seed};
 pub use error::Error;
 
@@ -39,6 +40,20 @@ pub const READ_CELLS_MAX: u32 = 64;
 
 /// Most shards in one [`ChunkService::delete_shards`] or page of [`ChunkService::list_shards`].
 pub const SHARDS_PER_CALL_MAX: usize = 1000;
+
+/// Most runs in one [`ChunkService::list_quarantined`] and [`ChunkService::release_quarantined`].
+pub const QUARANTINED_MAX: usize = 1000;
+
+/// Bytes on a disk that were stable once and whose shards cannot be named.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QuarantinedRun {
+    /// What names it on its disk: a file, and where in it.
+    pub id: String,
+    /// How many bytes; 0 where the end is lost.
+    pub bytes: u64,
+    /// What was found.
+    pub reason: String,
+}
 
 /// What a shard is, kept in front of its cells.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -255,6 +270,17 @@ pub trait ChunkService: Send + Sync + 'static {
     ///
     /// Errors: as `delete_shards`.
     async fn list_shards(&self, disk: DiskId, request: ListShards) -> Result<Vec<ShardSummary>, Error>;
+
+    /// What is quarantined on a disk, the first [`QUARANTINED_MAX`] runs of bytes; nothing where no name can be lost.
+    ///
+    /// Errors: `DiskNotFound`, `Unauthenticated`, `Unavailable`, `TimedOut`.
+    async fn list_quarantined(&self, disk: DiskId) -> Result<Vec<QuarantinedRun>, Error>;
+
+    /// Forgets what is quarantined under these ids, at most [`QUARANTINED_MAX`]: their disk no longer counts as one that may have
+    /// shards without showing them, and its room is used again. Those that are not there are forgotten already. Durable on return.
+    ///
+    /// Errors: as `list_quarantined`, and `Malformed`.
+    async fn release_quarantined(&self, disk: DiskId, ids: &[String]) -> Result<(), Error>;
 
     /// The service's disks.
     ///

@@ -138,6 +138,8 @@ impl Inner {
             Route::Evict(disk) => self.evict(path, disk, &query).await,
             Route::Fence(disk) => self.fence(path, disk, body).await,
             Route::Verify(disk) => self.verify(path, disk, body).await,
+            Route::Quarantine(disk) => self.quarantine(disk).await,
+            Route::Release(disk) => self.release(path, disk, body).await,
             Route::Read(disk, shard) => self.read(disk, shard, &query).await,
             Route::Put(disk, shard, purpose) => {
                 let length = parts

@@ -83,6 +83,8 @@ fn route(target: &str) -> &'static str {
         ["v1", "disks", _, "evict"] => "/v1/disks/{disk}/evict",
         ["v1", "disks", _, "fence"] => "/v1/disks/{disk}/fence",
         ["v1", "disks", _, "verify"] => "/v1/disks/{disk}/verify",
+        ["v1", "disks", _, "quarantine"] => "/v1/disks/{disk}/quarantine",
+        ["v1", "disks", _, "release"] => "/v1/disks/{disk}/release",
         _ => "/",
     }
 }

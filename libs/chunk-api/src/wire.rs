@@ -11,6 +11,8 @@
 //! | `verify_shards` | `POST /v1/disks/D/verify`, names | 200, JSON |
 //! | `list_shards` | `GET /v1/disks/D/shards?after=S&limit=N&group=N` | 200, names with [`PutHead`] and owner |
 //! | `disks` | `GET /v1/disks` | 200, JSON |
+//! | `list_quarantined` | `GET /v1/disks/D/quarantine` | 200, JSON |
+//! | `release_quarantined` | `POST /v1/disks/D/release`, names in JSON | 204 |
 //!
 //! A cell is its bytes, then its CRC-32C in four bytes, little-endian. Every cell of a shard but the last is full, so
 //! lengths need not be sent. Errors are JSON ([`WireError`]); 401 has no body.
@@ -42,6 +44,9 @@ pub(crate) const LEASE_LENGTH: usize = 8;
 
 /// Most bytes of an answer that is neither cells nor a listing.
 pub(crate) const SMALL_ANSWER_MAX: usize = 1 << 20;
+
+/// Most bytes of the names of a `release_quarantined`.
+pub(crate) const RELEASE_MAX: usize = 256 << 10;
 
 /// Most bytes of a page of a listing.
 pub(crate) const LISTING_MAX: usize =

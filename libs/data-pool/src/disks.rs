@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chunk_api::{DiskStatus, Error, SHARDS_PER_CALL_MAX};
+use chunk_api::{DiskStatus, Error, QuarantinedRun, SHARDS_PER_CALL_MAX};
 use futures_util::{StreamExt, stream};
 use metadata_api::{DiskState, Eviction};
 use types::{DiskId, GroupId, LeaseId, NodeId, ShardId, ShardIndex};
@@ -90,6 +90,26 @@ impl Pool {
             statuses.extend(wanted.map(|status| (status.disk, status)));
         }
         statuses
+    }
+
+    /// What is quarantined on a disk.
+    ///
+    /// Errors: those of [`chunk_api::ChunkService::list_quarantined`]; `Unavailable` when the cluster map does not say how to reach
+    /// the disk.
+    pub async fn list_quarantined(&self, disk: DiskId) -> Result<Vec<QuarantinedRun>, Error> {
+        let place = self.place(disk)?;
+        let answer = self.shared().env.timeout(STATUS_TIMEOUT, place.service.list_quarantined(disk)).await;
+        self.noted(&place, answer.unwrap_or(Err(Error::TimedOut)))
+    }
+
+    /// Forgets what is quarantined on a disk under these ids.
+    ///
+    /// Errors: as [`Pool::list_quarantined`].
+    pub async fn release_quarantined(&self, disk: DiskId, ids: &[String]) -> Result<(), Error> {
+        let place = self.place(disk)?;
+        let answer = place.service.release_quarantined(disk, ids);
+        let answer = self.shared().env.timeout(VERIFY_TIMEOUT, answer).await;
+        self.noted(&place, answer.unwrap_or(Err(Error::TimedOut)))
     }
 
     /// Where a shard of this group and index is to be written by the cluster map in use; `None` when the map has no

@@ -4,8 +4,8 @@ use std::{future::Future, sync::Arc};
 
 use async_trait::async_trait;
 use chunk_api::{
-    Cell, CellRange, ChunkService, DiskStatus, Error, ListShards, Purpose, ShardBody, ShardHeader,
-    ShardSummary,
+    Cell, CellRange, ChunkService, DiskStatus, Error, ListShards, Purpose, QuarantinedRun, ShardBody,
+    ShardHeader, ShardSummary,
     conformance::{self, Sample, Subject},
 };
 use env::Env;
@@ -153,6 +153,14 @@ impl ChunkService for SingleDisk {
 
     async fn list_shards(&self, disk: DiskId, request: ListShards) -> Result<Vec<ShardSummary>, Error> {
         self.store(disk)?.list(request).await
+    }
+
+    async fn list_quarantined(&self, disk: DiskId) -> Result<Vec<QuarantinedRun>, Error> {
+        self.store(disk)?.list_quarantined().await
+    }
+
+    async fn release_quarantined(&self, disk: DiskId, ids: &[String]) -> Result<(), Error> {
+        self.store(disk)?.release_quarantined(ids).await
     }
 
     async fn disks(&self) -> Result<Vec<DiskStatus>, Error> {

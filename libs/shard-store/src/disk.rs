@@ -25,6 +25,7 @@ mod index_file;
 mod options;
 mod read;
 mod recovery;
+mod released;
 mod request;
 mod scan;
 mod segment;
@@ -47,8 +48,8 @@ use std::{
 
 use async_trait::async_trait;
 use chunk_api::{
-    Cell, CellRange, CheckedCells, DiskStatus, Error, ListShards, Purpose, ShardBody, ShardHeader,
-    ShardSummary, validate_leases, validate_limit, validate_names,
+    Cell, CellRange, CheckedCells, DiskStatus, Error, ListShards, Purpose, QUARANTINED_MAX, QuarantinedRun,
+    ShardBody, ShardHeader, ShardSummary, validate_leases, validate_limit, validate_names, validate_runs,
 };
 use env::{DirectoryLock, Env};
 use telemetry::Samples;
@@ -111,7 +112,8 @@ struct Shared {
     /// As the file system said last.
     free_bytes: AtomicU64,
     damaged_records: u64,
-    quarantined_records: u64,
+    /// Held also while what was released is noted.
+    quarantined: Mutex<Vec<QuarantinedRun>>,
     /// Room of streamed puts that were given up, to be voided.
     abandoned: Mutex<Vec<Abandoned>>,
     lock: Mutex<Option<DirectoryLock>>,
@@ -139,6 +141,10 @@ impl Shared {
     /// The file with the note of how far a scrub is.
     fn scrub_path(&self) -> PathBuf {
         self.files.directory().join("scrub")
+    }
+
+    fn quarantined(&self) -> MutexGuard<'_, Vec<QuarantinedRun>> {
+        self.quarantined.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn check_failure(&self) -> Result<(), Error> {
@@ -241,10 +247,11 @@ impl DiskStore {
         let watched = Arc::new(WatchedDisk::new(env.disk().clone(), Arc::clone(&watch)));
         let files = SegmentFiles::new(watched, options.directory.clone());
         let noted = stable::read(env.disk().as_ref(), &options.directory, identity.disk);
-        let mut recovered = recovery::recover(&files, noted).map_err(failed)?;
+        let released = released::read(env.disk().as_ref(), &options.directory);
+        let mut recovered = recovery::recover(&files, noted, released).map_err(failed)?;
         let index = std::mem::take(&mut recovered.index);
         info!(disk = %identity.disk, directory = %options.directory.display(), shards = index.shards(),
-            index_files = index.index_files(), damaged = recovered.damaged, quarantined = recovered.quarantined, "disk opened");
+            index_files = index.index_files(), damaged = recovered.damaged, quarantined = recovered.quarantined.len(), "disk opened");
         let shared = Arc::new(Shared {
             env: env.clone(),
             disk: identity.disk,
@@ -258,7 +265,7 @@ impl DiskStore {
             capacity_bytes: AtomicU64::new(0),
             free_bytes: AtomicU64::new(0),
             damaged_records: recovered.damaged,
-            quarantined_records: recovered.quarantined,
+            quarantined: Mutex::new(std::mem::take(&mut recovered.quarantined)),
             abandoned: Mutex::default(),
             lock: Mutex::new(Some(identity.lock)),
             syncs: Syncs::default(),
@@ -446,6 +453,18 @@ impl ShardStore for DiskStore {
         Ok(suspects.iter().map(|record| record.with_owner(bytes::Bytes::new())).collect())
     }
 
+    async fn list_quarantined(&self) -> Result<Vec<QuarantinedRun>, Error> {
+        self.handle.check_open()?;
+        Ok(self.handle.shared.quarantined().iter().take(QUARANTINED_MAX).cloned().collect())
+    }
+
+    async fn release_quarantined(&self, ids: &[String]) -> Result<(), Error> {
+        validate_runs(ids)?;
+        self.handle.check_open()?;
+        let ids = ids.iter().cloned().collect();
+        self.handle.read(move |shared| shared.release(&ids)).await
+    }
+
     async fn keep_scrub(&self, note: &str) -> Result<(), Error> {
         let note = note.as_bytes().to_vec();
         self.handle
@@ -482,6 +501,7 @@ impl ShardStore for DiskStore {
         };
         let available_bytes = free_bytes + self.handle.shared.slack_bytes.load(Ordering::Relaxed);
         let (live_bytes, dead_bytes) = self.handle.shared.index().live_and_dead_bytes();
+        let quarantined_records = self.handle.shared.quarantined().len() as u64;
         let shared = &self.handle.shared;
         let failed = shared.failure.get().is_some() || shared.watch.has_failed();
         let usable = !failed && shared.check_hung().is_ok() && !*self.closing.borrow();
@@ -493,10 +513,10 @@ impl ShardStore for DiskStore {
             shards: self.handle.shared.index().shards(),
             writable: usable && available_bytes >= WRITABLE_BYTES_MIN,
             failed,
-            damaged_records: self.handle.shared.damaged_records,
+            damaged_records: self.handle.shared.damaged_records + quarantined_records,
             live_bytes,
             dead_bytes,
-            quarantined_records: self.handle.shared.quarantined_records,
+            quarantined_records,
             scrub: chunk_api::ScrubStatus::default(),
         }
     }

@@ -13,7 +13,8 @@ mod memory;
 
 use async_trait::async_trait;
 use chunk_api::{
-    Cell, CellRange, DiskStatus, Error, ListShards, Purpose, ShardBody, ShardHeader, ShardSummary,
+    Cell, CellRange, DiskStatus, Error, ListShards, Purpose, QuarantinedRun, ShardBody, ShardHeader,
+    ShardSummary, validate_runs,
 };
 use telemetry::Samples;
 use types::{DiskId, GroupId, LeaseId, ShardId, ShardIndex};
@@ -56,6 +57,17 @@ pub trait ShardStore: Send + Sync + 'static {
     /// The shards that the last start found damaged and that are still there, in the order of their ids and without
     /// their owners: they answer `ShardCorrupt` until a repair replaces them.
     async fn list_damaged(&self) -> Result<Vec<ShardHeader>, Error>;
+
+    /// Runs of bytes that are kept because no name can be told of them, the first [`QUARANTINED_MAX`](chunk_api::QUARANTINED_MAX). A
+    /// medium that cannot lose names has none.
+    async fn list_quarantined(&self) -> Result<Vec<QuarantinedRun>, Error> {
+        Ok(Vec::new())
+    }
+
+    /// Forgets such runs by their ids; durable on return. Those that are not there are forgotten already.
+    async fn release_quarantined(&self, ids: &[String]) -> Result<(), Error> {
+        validate_runs(ids)
+    }
 
     /// The medium's state.
     async fn status(&self) -> DiskStatus;

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use chunk_api::{
-    Cell, CellRange, ChunkService, DiskStatus, Error, ListShards, Purpose, ShardBody, ShardHeader,
-    ShardSummary,
+    Cell, CellRange, ChunkService, DiskStatus, Error, ListShards, Purpose, QuarantinedRun, ShardBody,
+    ShardHeader, ShardSummary,
 };
 use env::Env;
 use telemetry::{Counter, Histogram, Samples, Source, TRACE, metrics, trace};
@@ -46,10 +46,12 @@ enum Call {
     VerifyShards,
     ListShards,
     Disks,
+    ListQuarantined,
+    ReleaseQuarantined,
 }
 
 impl Call {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 10] = [
         Self::PutShard,
         Self::ReadCells,
         Self::DeleteShards,
@@ -58,6 +60,8 @@ impl Call {
         Self::VerifyShards,
         Self::ListShards,
         Self::Disks,
+        Self::ListQuarantined,
+        Self::ReleaseQuarantined,
     ];
 
     fn name(self) -> &'static str {
@@ -70,6 +74,8 @@ impl Call {
             Self::VerifyShards => "verify_shards",
             Self::ListShards => "list_shards",
             Self::Disks => "disks",
+            Self::ListQuarantined => "list_quarantined",
+            Self::ReleaseQuarantined => "release_quarantined",
         }
     }
 }
@@ -204,6 +210,14 @@ impl ChunkService for CountedNode {
 
     async fn list_shards(&self, disk: DiskId, request: ListShards) -> Result<Vec<ShardSummary>, Error> {
         self.count(Call::ListShards, Some(disk), self.node.list_shards(disk, request)).await
+    }
+
+    async fn list_quarantined(&self, disk: DiskId) -> Result<Vec<QuarantinedRun>, Error> {
+        self.count(Call::ListQuarantined, Some(disk), self.node.list_quarantined(disk)).await
+    }
+
+    async fn release_quarantined(&self, disk: DiskId, ids: &[String]) -> Result<(), Error> {
+        self.count(Call::ReleaseQuarantined, Some(disk), self.node.release_quarantined(disk, ids)).await
     }
 
     async fn disks(&self) -> Result<Vec<DiskStatus>, Error> {

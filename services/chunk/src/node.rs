@@ -9,8 +9,8 @@ use std::{
 
 use async_trait::async_trait;
 use chunk_api::{
-    Cell, CellRange, ChunkService, DiskStatus, Error, ListShards, Purpose, ShardBody, ShardHeader,
-    ShardSummary,
+    Cell, CellRange, ChunkService, DiskStatus, Error, ListShards, Purpose, QuarantinedRun, ShardBody,
+    ShardHeader, ShardSummary,
 };
 use env::Env;
 use futures_util::{FutureExt, future::join_all};
@@ -306,6 +306,14 @@ impl ChunkService for ChunkNode {
 
     async fn list_shards(&self, disk: DiskId, request: ListShards) -> Result<Vec<ShardSummary>, Error> {
         self.disk(disk)?.list(request).await
+    }
+
+    async fn list_quarantined(&self, disk: DiskId) -> Result<Vec<QuarantinedRun>, Error> {
+        self.disk(disk)?.list_quarantined().await
+    }
+
+    async fn release_quarantined(&self, disk: DiskId, ids: &[String]) -> Result<(), Error> {
+        self.disk(disk)?.release_quarantined(ids).await
     }
 
     async fn disks(&self) -> Result<Vec<DiskStatus>, Error> {

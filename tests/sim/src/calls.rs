@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use chunk_api::{
-    Cell, CellRange, ChunkService, DiskStatus, Error, ListShards, Purpose, ShardBody, ShardHeader,
-    ShardSummary,
+    Cell, CellRange, ChunkService, DiskStatus, Error, ListShards, Purpose, QuarantinedRun, ShardBody,
+    ShardHeader, ShardSummary,
 };
 use env::Env;
 use types::{DiskId, GroupId, LeaseId, ShardId, ShardIndex};
@@ -109,6 +109,14 @@ impl ChunkService for Calls {
 
     async fn list_shards(&self, disk: DiskId, request: ListShards) -> Result<Vec<ShardSummary>, Error> {
         self.service.list_shards(disk, request).await
+    }
+
+    async fn list_quarantined(&self, disk: DiskId) -> Result<Vec<QuarantinedRun>, Error> {
+        self.service.list_quarantined(disk).await
+    }
+
+    async fn release_quarantined(&self, disk: DiskId, ids: &[String]) -> Result<(), Error> {
+        self.service.release_quarantined(disk, ids).await
     }
 
     async fn disks(&self) -> Result<Vec<DiskStatus>, Error> {

@@ -8,8 +8,8 @@ use std::{
 
 use async_trait::async_trait;
 use chunk_api::{
-    Cell, CellRange, CellStream, ChunkService, DiskStatus, Error, ListShards, Purpose, ShardBody,
-    ShardHeader, ShardSummary,
+    Cell, CellRange, CellStream, ChunkService, DiskStatus, Error, ListShards, Purpose, QuarantinedRun,
+    ShardBody, ShardHeader, ShardSummary,
 };
 use futures_util::{Stream, StreamExt};
 use tonic::{
@@ -181,6 +181,14 @@ impl ChunkService for Client {
 
     async fn list_shards(&self, _: DiskId, _: ListShards) -> Result<Vec<ShardSummary>, Error> {
         Ok(Vec::new())
+    }
+
+    async fn list_quarantined(&self, _: DiskId) -> Result<Vec<QuarantinedRun>, Error> {
+        Err(crate::stub::not_measured())
+    }
+
+    async fn release_quarantined(&self, _: DiskId, _: &[String]) -> Result<(), Error> {
+        Err(crate::stub::not_measured())
     }
 
     async fn disks(&self) -> Result<Vec<DiskStatus>, Error> {

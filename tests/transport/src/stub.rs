@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use async_trait::async_trait;
 use chunk_api::{
-    Cell, CellRange, CheckedCells, ChunkService, DiskStatus, Error, ListShards, Purpose, ShardBody,
-    ShardHeader, ShardSummary, conformance::Sample,
+    Cell, CellRange, CheckedCells, ChunkService, DiskStatus, Error, ListShards, Purpose, QuarantinedRun,
+    ShardBody, ShardHeader, ShardSummary, conformance::Sample,
 };
 use types::{DiskId, GroupId, LeaseId, ShardId, ShardIndex};
 
@@ -60,6 +60,14 @@ impl ChunkService for Stub {
 
     async fn list_shards(&self, _: DiskId, _: ListShards) -> Result<Vec<ShardSummary>, Error> {
         Ok(Vec::new())
+    }
+
+    async fn list_quarantined(&self, _: DiskId) -> Result<Vec<QuarantinedRun>, Error> {
+        Err(not_measured())
+    }
+
+    async fn release_quarantined(&self, _: DiskId, _: &[String]) -> Result<(), Error> {
+        Err(not_measured())
     }
 
     async fn disks(&self) -> Result<Vec<DiskStatus>, Error> {

@@ -4,7 +4,8 @@ use types::{ChunkId, DiskId, GroupId, LeaseId, ShardId, ShardIndex};
 
 use super::{Sample, Subject};
 use crate::{
-    CellRange, DiskStatus, Error, ListShards, Purpose, SHARDS_PER_CALL_MAX, ShardBody, ShardSummary,
+    CellRange, DiskStatus, Error, ListShards, Purpose, QUARANTINED_MAX, SHARDS_PER_CALL_MAX, ShardBody,
+    ShardSummary,
 };
 
 /// Pages of any length add up to the shards that were put, in order, without those that were deleted.
@@ -72,6 +73,17 @@ async fn status(subject: &Subject) -> DiskStatus {
     status
 }
 
+/// A disk that is whole has nothing quarantined, and what is not there is released already; names are checked.
+pub(super) async fn a_whole_disk_has_nothing_quarantined(subject: &Subject) {
+    let Subject { service, disk, .. } = subject;
+    assert_eq!(service.list_quarantined(*disk).await, Ok(Vec::new()));
+    assert_eq!(service.release_quarantined(*disk, &["none:1".to_owned()]).await, Ok(()));
+    for names in [vec!["two\nlines".to_owned()], vec![String::new(); QUARANTINED_MAX + 1]] {
+        let released = service.release_quarantined(*disk, &names).await;
+        assert!(matches!(released, Err(Error::Malformed { .. })), "{released:?}");
+    }
+}
+
 /// A disk that the service does not have.
 pub(super) async fn an_unknown_disk_is_refused_by_every_call(subject: &Subject) {
     let mut unknown = subject.disk;
@@ -94,5 +106,7 @@ pub(super) async fn an_unknown_disk_is_refused_by_every_call(subject: &Subject) 
     assert_eq!(service.evict_group(unknown, GroupId(1), ShardIndex(0), 1).await, Err(not_found.clone()));
     assert_eq!(service.fence_leases(unknown, &[LeaseId(403)]).await, Err(not_found.clone()));
     assert_eq!(service.verify_shards(unknown, &[sample.shard()]).await, Err(not_found.clone()));
+    assert_eq!(service.list_quarantined(unknown).await, Err(not_found.clone()));
+    assert_eq!(service.release_quarantined(unknown, &[]).await, Err(not_found.clone()));
     assert_eq!(service.list_shards(unknown, ListShards::all(None, 1)).await, Err(not_found));
 }

@@ -16,8 +16,8 @@ use crate::{
     outgoing::OutgoingBody,
     validate_limit,
     wire::{
-        HEAD_LENGTH, LEASE_LENGTH, NAME_LENGTH, PutHead, WireDisk, WireVerdict, decode_leases, decode_names,
-        encode_listing, parse_shard, put_length,
+        HEAD_LENGTH, LEASE_LENGTH, NAME_LENGTH, PutHead, RELEASE_MAX, WireDisk, WireVerdict, decode_leases,
+        decode_names, encode_listing, parse_shard, put_length,
     },
 };
 
@@ -187,6 +187,23 @@ impl Inner {
             Some((piece, (rest, path)))
         });
         Ok(Response::new(OutgoingBody::begun(first, pieces)))
+    }
+
+    pub(super) async fn quarantine(&self, disk: DiskId) -> Result<Response<OutgoingBody>, Error> {
+        Ok(Response::new(OutgoingBody::full(json(&self.service.list_quarantined(disk).await?)?)))
+    }
+
+    pub(super) async fn release(
+        &self,
+        path: &str,
+        disk: DiskId,
+        body: &mut BodyReader,
+    ) -> Result<Response<OutgoingBody>, Error> {
+        let ids = body.collect(RELEASE_MAX).await?;
+        let ids: Vec<String> =
+            serde_json::from_slice(&ids).map_err(|_| malformed("not the names of runs"))?;
+        let service = self.service.clone();
+        self.change(path, async move { service.release_quarantined(disk, &ids).await }).await
     }
 
     pub(super) async fn disks(self: &Arc<Self>) -> Result<Response<OutgoingBody>, Error> {

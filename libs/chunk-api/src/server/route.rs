@@ -20,6 +20,8 @@ pub(super) enum Route {
     Verify(DiskId),
     Read(DiskId, ShardId),
     Put(DiskId, ShardId, Purpose),
+    Quarantine(DiskId),
+    Release(DiskId),
 }
 
 impl Route {
@@ -36,6 +38,8 @@ impl Route {
             (&Method::POST, ["disks", id, "evict"]) => Self::Evict(disk(id)?),
             (&Method::POST, ["disks", id, "fence"]) => Self::Fence(disk(id)?),
             (&Method::POST, ["disks", id, "verify"]) => Self::Verify(disk(id)?),
+            (&Method::GET, ["disks", id, "quarantine"]) => Self::Quarantine(disk(id)?),
+            (&Method::POST, ["disks", id, "release"]) => Self::Release(disk(id)?),
             (&Method::GET, ["disks", id, "shards", shard]) => Self::Read(disk(id)?, parse_shard(shard)?),
             (&Method::PUT, ["disks", id, "shards", shard]) => {
                 let query = Query(parts.uri.query().unwrap_or_default());
@@ -57,6 +61,8 @@ impl Route {
             Self::Put(_, _, Purpose::Write) | Self::Delete(_) => DATA,
             Self::Put(_, _, Purpose::Repair) | Self::Evict(_) | Self::Fence(_) => Roles::of(&[Role::Worker]),
             Self::Disks | Self::Read(..) => Roles::of(&[Role::Gateway, Role::Worker, Role::Admin]),
+            // An operator alone says what is needed no more.
+            Self::Quarantine(_) | Self::Release(_) => Roles::of(&[Role::Admin]),
             // By audits.
             Self::List(_) | Self::Verify(_) => Roles::of(&[Role::Worker, Role::Admin]),
         }

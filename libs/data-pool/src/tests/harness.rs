@@ -13,8 +13,8 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use chunk_api::{
-    Cell, CellRange, ChunkService, DiskStatus, Error, ListShards, Purpose, SHARDS_PER_CALL_MAX, ShardBody,
-    ShardHeader, ShardSummary, fake::FakeChunkService,
+    Cell, CellRange, ChunkService, DiskStatus, Error, ListShards, Purpose, QuarantinedRun,
+    SHARDS_PER_CALL_MAX, ShardBody, ShardHeader, ShardSummary, fake::FakeChunkService,
 };
 use env::{Clock, Env, Instant, Random, RealDisk, RealNetwork};
 use futures_util::{Stream, StreamExt, TryStreamExt, stream};
@@ -270,6 +270,16 @@ impl ChunkService for Node {
     async fn list_shards(&self, disk: DiskId, request: ListShards) -> Result<Vec<ShardSummary>, Error> {
         self.enter().await?;
         self.kept.list_shards(disk, request).await
+    }
+
+    async fn list_quarantined(&self, disk: DiskId) -> Result<Vec<QuarantinedRun>, Error> {
+        self.enter().await?;
+        self.kept.list_quarantined(disk).await
+    }
+
+    async fn release_quarantined(&self, disk: DiskId, ids: &[String]) -> Result<(), Error> {
+        self.enter().await?;
+        self.kept.release_quarantined(disk, ids).await
     }
 
     async fn disks(&self) -> Result<Vec<DiskStatus>, Error> {

@@ -325,6 +325,14 @@ impl Index {
         }
     }
 
+    /// Keeps a segment no longer.
+    pub(super) fn release(&mut self, number: u32) {
+        if let Some(segment) = self.segments.get_mut(&number) {
+            segment.quarantined = false;
+            self.emptied |= segment.is_empty();
+        }
+    }
+
     fn remove(&mut self, shard: ShardId) {
         self.suspects.remove(&shard);
         if let Some(place) = self.shards.remove(shard)

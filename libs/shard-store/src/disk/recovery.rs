@@ -13,9 +13,14 @@
 //! Invariant: what may have been acknowledged is never dropped unseen. Where a header is whole the shard is kept as
 //! *suspect*: it answers `ShardCorrupt` and is reported. What has no name is counted, and kept if it was stable once.
 
-use std::{collections::BTreeMap, io, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+    sync::Arc,
+};
 
 use bytes::Bytes;
+use chunk_api::QuarantinedRun;
 use env::File;
 use tracing::warn;
 use types::ShardId;
@@ -50,10 +55,10 @@ pub(super) struct Recovered {
     /// The newest segment of each kind.
     pub(super) shards: Option<Tail>,
     pub(super) marks: Option<Tail>,
-    /// Damage found: suspect shards, quarantined bytes, and torn ends that no name can be told of.
+    /// Damage found beside what is quarantined: suspect shards, and torn ends that no name can be told of.
     pub(super) damaged: u64,
-    /// Runs of bytes, stable once, that no name can be told of.
-    pub(super) quarantined: u64,
+    /// Runs of bytes, stable once, that no name can be told of and that were not released.
+    pub(super) quarantined: Vec<QuarantinedRun>,
 }
 
 /// A segment with what its scan found.
@@ -61,15 +66,21 @@ struct Scanned {
     name: SegmentName,
     file: Arc<dyn File>,
     scan: Scan,
-    /// Runs of bytes in it, stable once, that no name can be told of.
-    quarantined: u64,
+    /// Runs of bytes in it, stable once, that no name can be told of and that were not released.
+    quarantined: Vec<QuarantinedRun>,
+    released: Arc<BTreeSet<String>>,
     /// Whether its index file was read in place of a scan.
     has_index_file: bool,
 }
 
 impl Scanned {
     /// Finds the segment's records. One that may be gone on with is always looked at itself.
-    fn new(files: &SegmentFiles, name: SegmentName, is_newest: bool) -> io::Result<Self> {
+    fn new(
+        files: &SegmentFiles,
+        name: SegmentName,
+        is_newest: bool,
+        released: Arc<BTreeSet<String>>,
+    ) -> io::Result<Self> {
         let file = files.open(name)?;
         let is_full = name.kind == Kind::Shards && !is_newest;
         let indexed = if is_full { index_file::load(files, name, file.as_ref())? } else { None };
@@ -78,7 +89,15 @@ impl Scanned {
             Some(found) => found,
             None => scan(&file, name.salt)?,
         };
-        Ok(Self { name, file, scan, quarantined: 0, has_index_file })
+        Ok(Self { name, file, scan, quarantined: Vec::new(), released, has_index_file })
+    }
+
+    /// Keeps a run of bytes, unless an operator has released it.
+    fn quarantine(&mut self, position: u64, bytes: u64, reason: &str) {
+        let id = run_id(self.name, position);
+        if !self.released.contains(&id) {
+            self.quarantined.push(QuarantinedRun { id, bytes, reason: reason.to_owned() });
+        }
     }
 
     /// Scans the segment instead, if its index file names a record that is not known to be stable.
@@ -95,9 +114,24 @@ impl Scanned {
     }
 }
 
-/// Recovers a disk of which `stable` is known to be stable. Blocks for as long as reading the index
-/// files, and the ends of all records that are in none, takes.
-pub(super) fn recover(files: &SegmentFiles, noted: StablePoint) -> io::Result<Recovered> {
+/// What names a run of bytes of a disk.
+fn run_id(name: SegmentName, position: u64) -> String {
+    format!("{}:{position}", name.file_name())
+}
+
+/// The segment that a run is in; none of one that is gone.
+pub(super) fn segment_of_run(id: &str) -> Option<SegmentName> {
+    SegmentName::parse(id.rsplit_once(':')?.0)
+}
+
+/// Recovers a disk of which `stable` is known to be stable, and of which an operator has released these runs of bytes. Blocks
+/// for as long as reading the index files, and the ends of all records that are in none, takes.
+pub(super) fn recover(
+    files: &SegmentFiles,
+    noted: StablePoint,
+    released: BTreeSet<String>,
+) -> io::Result<Recovered> {
+    let released = Arc::new(released);
     // A killed process may have made a segment without having synced its name.
     files.sync_directory()?;
     let names = files.list()?;
@@ -105,7 +139,8 @@ pub(super) fn recover(files: &SegmentFiles, noted: StablePoint) -> io::Result<Re
     let newest = [newest(Kind::Shards), newest(Kind::Marks)];
     let mut segments = Vec::new();
     for name in names {
-        segments.push(Scanned::new(files, name, newest.contains(&Some(name)))?);
+        let is_newest = newest.contains(&Some(name));
+        segments.push(Scanned::new(files, name, is_newest, Arc::clone(&released))?);
     }
     let stable = proven(&segments, noted);
     for segment in &mut segments {
@@ -118,9 +153,9 @@ pub(super) fn recover(files: &SegmentFiles, noted: StablePoint) -> io::Result<Re
         let is_newest = newest.contains(&Some(segment.name));
         torn += settle(segment, is_newest, &stable)?;
     }
-    let vanished =
-        [Kind::Shards, Kind::Marks].into_iter().filter(|kind| has_vanished(&segments, *kind, &noted));
-    let vanished = vanished.count() as u64;
+    let kinds = [Kind::Shards, Kind::Marks].into_iter();
+    let vanished = kinds.filter_map(|kind| vanished(&segments, kind, &noted));
+    let mut quarantined: Vec<QuarantinedRun> = vanished.filter(|run| !released.contains(&run.id)).collect();
     let last_noted = noted.shards.segment.max(noted.marks.segment);
     let last_segment = segments.iter().map(|segment| segment.name.number).fold(last_noted, u32::max);
     let marks = cut_tail(&segments, Kind::Marks, &stable)?;
@@ -130,8 +165,8 @@ pub(super) fn recover(files: &SegmentFiles, noted: StablePoint) -> io::Result<Re
     for segment in segments.iter().filter(|segment| !segment.scan.broken.is_empty()) {
         index.refuse_index_file(segment.name.number);
     }
-    let quarantined = vanished + segments.iter().map(|segment| segment.quarantined).sum::<u64>();
-    let damaged = torn + quarantined + index.suspects().len() as u64;
+    quarantined.extend(segments.iter_mut().flat_map(|segment| std::mem::take(&mut segment.quarantined)));
+    let damaged = torn + index.suspects().len() as u64;
     let records = segments.iter().flat_map(|segment| &segment.scan.records);
     let group = records.map(|record| record.group).fold(stable.group, Group::max);
     let stable = StablePoint { group, ..stable };
@@ -153,15 +188,16 @@ fn proven(segments: &[Scanned], noted: StablePoint) -> StablePoint {
     stable
 }
 
-/// Whether the segment that was written last is gone: it, or one after it, is there for as long as the disk is whole.
-fn has_vanished(segments: &[Scanned], kind: Kind, noted: &StablePoint) -> bool {
+/// The segment that was written last, if it is gone: it, or one after it, is there for as long as the disk is whole.
+fn vanished(segments: &[Scanned], kind: Kind, noted: &StablePoint) -> Option<QuarantinedRun> {
     let wanted = noted.end(kind).segment;
     let there = segments.iter().any(|segment| segment.name.kind == kind && segment.name.number >= wanted);
-    let vanished = wanted > 0 && !there;
-    if vanished {
+    (wanted > 0 && !there).then(|| {
         warn!(?kind, segment = wanted, "the newest segment is gone");
-    }
-    vanished
+        let kind = if kind == Kind::Shards { "shards" } else { "marks" };
+        let id = format!("{kind}-{wanted:08x}:gone");
+        QuarantinedRun { id, bytes: 0, reason: "the newest segment is gone".to_owned() }
+    })
 }
 
 /// Tells what may be torn from what has rotted; the number of torn ends.
@@ -186,14 +222,14 @@ fn settle(segment: &mut Scanned, is_newest: bool, stable: &StablePoint) -> io::R
             position = segment.scan.end,
             "the end of a full segment is lost"
         );
-        segment.quarantined += 1;
+        segment.quarantine(segment.scan.end, 0, "the end of a full segment is lost");
     }
     let mut torn = 0;
-    for stray in &segment.scan.strays {
-        let (name, Stray { start, end: until }) = (segment.name.file_name(), *stray);
+    for stray in segment.scan.strays.clone() {
+        let (name, Stray { start, end: until }) = (segment.name.file_name(), stray);
         if segment.at(start) < end {
             warn!(segment = name, position = start, until, "rotted or lost bytes are quarantined");
-            segment.quarantined += 1;
+            segment.quarantine(start, until.saturating_sub(start), "rotted or lost bytes");
         } else {
             warn!(segment = name, position = start, until, "torn: what was written last was not stable");
             torn += 1;
@@ -212,7 +248,7 @@ fn settle(segment: &mut Scanned, is_newest: bool, stable: &StablePoint) -> io::R
     for Broken { position, header } in marks {
         warn!(segment = segment.name.file_name(), position, "marks are damaged");
         if segment.at(position) < end {
-            segment.quarantined += 1;
+            segment.quarantine(position, header.layout().length, "marks are damaged");
         } else {
             torn += 1;
             let void = encode_void(segment.name.salt, position, header.layout().length);
@@ -349,7 +385,8 @@ fn fill_index(segments: &mut [Scanned]) -> Index {
     for segment in segments.iter_mut().rev().filter(|segment| segment.name.kind == Kind::Marks) {
         let number = segment.name.number;
         index.add_mark_segment(segment.name);
-        for record in &segment.scan.records {
+        let records = std::mem::take(&mut segment.scan.records);
+        for record in &records {
             match read_marks(segment, record) {
                 Some(marks) => {
                     let count = index.mark(&marks);
@@ -358,15 +395,16 @@ fn fill_index(segments: &mut [Scanned]) -> Index {
                 None => {
                     let position = record.position;
                     warn!(segment = segment.name.file_name(), position, "marks are damaged");
-                    segment.quarantined += 1;
+                    segment.quarantine(position, record.end() - position, "marks are damaged");
                 }
             }
         }
+        segment.scan.records = records;
         if !std::mem::take(&mut is_newest) {
             // The void that ends it is none of its groups.
             index.seal_marks(number, segment.scan.end.saturating_sub(RECORD_ALIGNMENT));
         }
-        if segment.quarantined > 0 {
+        if !segment.quarantined.is_empty() {
             index.leave_marks(number);
         }
     }
@@ -379,7 +417,7 @@ fn fill_index(segments: &mut [Scanned]) -> Index {
         index.add_segment(segment.name);
         index.set_end(number, segment.scan.end);
         add_shards(&mut index, segment, segments, &mut groups);
-        if segment.quarantined > 0 {
+        if !segment.quarantined.is_empty() {
             index.quarantine(number);
         }
         if segment.has_index_file {

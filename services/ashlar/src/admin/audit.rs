@@ -117,6 +117,9 @@ fn as_text(report: &AuditReport, deep: bool) -> String {
     for disk in &report.unreached {
         out += &format!("disk {disk} could not be looked at\n");
     }
+    if report.quarantined > 0 {
+        out += "`ashlar admin quarantine list` shows what is quarantined; what is missing of it is counted above\n";
+    }
     for finding in &report.findings {
         out += &format!("{}\n", in_words(finding));
     }

@@ -12,6 +12,7 @@ mod health;
 mod keys;
 mod member;
 mod pace;
+mod quarantine;
 mod reconcile;
 mod repair;
 mod status;
@@ -58,6 +59,8 @@ enum Command {
     Certificates(certificates::Certificates),
     /// Shows what waits to be rebuilt.
     Repair(repair::Repair),
+    /// Shows bytes on disks that no name can be told of, and deletes them.
+    Quarantine(quarantine::Quarantine),
     /// Compares every shard on every disk with every manifest.
     Audit(audit::Audit),
     /// Writes all metadata as it is at one moment to a file.
@@ -86,6 +89,7 @@ pub(crate) async fn run(env: Env, admin: Admin) -> Result<(), Exit> {
         Command::Keys(keys) => keys::run(&env, &keys).await,
         Command::Certificates(args) => certificates::run(&env, &args).await,
         Command::Repair(repair) => repair::run(&env, &repair).await,
+        Command::Quarantine(args) => quarantine::run(&env, &args).await,
         Command::Audit(audit) => audit::run(&env, &audit).await,
         Command::Backup(args) => backup::run_backup(&env, &args).await,
         Command::Restore(args) => backup::run_restore(&env, &args).await,

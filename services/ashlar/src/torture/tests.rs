@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use clap::Parser;
-use env::Env;
+use env::{Env, Task};
 use gateway::FrontConfig;
 use serde_json::Value;
 use service_kit::{Secret, Shutdown, ShutdownTrigger, shutdown_channel};
@@ -38,12 +38,25 @@ const PLAN: Plan = Plan { seed: 11, keys: 8, size_max: 1 << 20 };
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     folder: TempDir,
-    _stop: ShutdownTrigger,
+    stop: ShutdownTrigger,
+    task: Task<()>,
 }
 
 impl Server {
     pub(crate) async fn start() -> Self {
-        let folder = TempDir::with_prefix("ashlar-torture-").unwrap();
+        Self::on(TempDir::with_prefix("ashlar-torture-").unwrap()).await
+    }
+
+    /// Stops it, does something to its folder, and starts it again.
+    pub(crate) async fn restarted(self, between: impl FnOnce(&Path)) -> Self {
+        let Self { folder, stop, task, .. } = self;
+        stop.begin();
+        task.await.unwrap();
+        between(folder.path());
+        Self::on(folder).await
+    }
+
+    async fn on(folder: TempDir) -> Self {
         let config = EmbeddedConfig {
             data: vec![folder.path().join("1"), folder.path().join("2")],
             front: FrontConfig {
@@ -81,8 +94,8 @@ impl Server {
         let embedded = Embedded::start(env.clone(), config).await.unwrap();
         let address = embedded.address();
         let (stop, shutdown) = shutdown_channel();
-        env.spawn(embedded.run(shutdown));
-        Self { address, folder, _stop: stop }
+        let task = env.spawn(embedded.run(shutdown));
+        Self { address, folder, stop, task }
     }
 
     pub(crate) fn path(&self) -> &Path {

@@ -11,8 +11,8 @@ use std::{
 
 use async_trait::async_trait;
 use chunk_api::{
-    Cell, CellRange, ChunkService, DiskStatus, Error, ListShards, Purpose, ShardBody, ShardHeader,
-    ShardSummary, fake::FakeChunkService,
+    Cell, CellRange, ChunkService, DiskStatus, Error, ListShards, Purpose, QuarantinedRun, ShardBody,
+    ShardHeader, ShardSummary, fake::FakeChunkService,
 };
 use env::Env;
 use metadata_api::{DiskRegistration, Metadata, NodeRegistration};
@@ -262,6 +262,14 @@ impl ChunkService for Node {
             summary.is_damaged = damaged.contains(&summary.header.shard);
         }
         Ok(page)
+    }
+
+    async fn list_quarantined(&self, disk: DiskId) -> Result<Vec<QuarantinedRun>, Error> {
+        self.kept.list_quarantined(disk).await
+    }
+
+    async fn release_quarantined(&self, disk: DiskId, ids: &[String]) -> Result<(), Error> {
+        self.kept.release_quarantined(disk, ids).await
     }
 
     async fn disks(&self) -> Result<Vec<DiskStatus>, Error> {

@@ -9,8 +9,8 @@ use types::{CELL_SIZE, DiskId, GroupId, LeaseId, ShardId, ShardIndex};
 
 use super::{DISK, TOKEN, serve};
 use crate::{
-    Cell, CellRange, ChunkService, DiskStatus, Error, ListShards, Purpose, ShardBody, ShardHeader,
-    ShardSummary,
+    Cell, CellRange, ChunkService, DiskStatus, Error, ListShards, Purpose, QuarantinedRun, ShardBody,
+    ShardHeader, ShardSummary,
     client::{Client, ClientOptions},
     conformance::Sample,
     fake::FakeChunkService,
@@ -83,6 +83,14 @@ impl ChunkService for Slow {
         let page = self.kept.list_shards(disk, request).await?;
         self.env.sleep(SHARD * u32::try_from(page.len()).unwrap()).await;
         if self.fails && request.after.is_some() { self.wait().await.map(|()| page) } else { Ok(page) }
+    }
+
+    async fn list_quarantined(&self, disk: DiskId) -> Result<Vec<QuarantinedRun>, Error> {
+        self.kept.list_quarantined(disk).await
+    }
+
+    async fn release_quarantined(&self, disk: DiskId, ids: &[String]) -> Result<(), Error> {
+        self.kept.release_quarantined(disk, ids).await
     }
 
     async fn disks(&self) -> Result<Vec<DiskStatus>, Error> {

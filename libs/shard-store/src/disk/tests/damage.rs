@@ -260,6 +260,53 @@ async fn a_segment_with_bytes_that_nothing_explains_is_kept() {
     let store = open(&disk).await.unwrap();
     assert_eq!(store.status().await.quarantined_records, 1);
     assert!(disk.files().iter().any(|(file, _)| *file == path), "its segment stays");
+
+    // Until an operator needs it no more.
+    let runs = store.list_quarantined().await.unwrap();
+    let name = path.file_name().unwrap().to_str().unwrap();
+    let [run] = &runs[..] else { panic!("{runs:?}") };
+    let (file, position) = run.id.rsplit_once(':').unwrap();
+    let position: u64 = position.parse().unwrap();
+    assert!(file == name && position <= 8192 && position + run.bytes >= 8272, "{run:?}");
+    store.release_quarantined(&["another:1".to_owned()]).await.unwrap();
+    assert_eq!(store.list_quarantined().await.unwrap(), runs);
+    for _ in 0..2 {
+        store.release_quarantined(std::slice::from_ref(&run.id)).await.unwrap();
+        let status = store.status().await;
+        assert_eq!((status.quarantined_records, status.damaged_records), (0, 0));
+        assert_eq!(store.list_quarantined().await.unwrap(), []);
+    }
+    while store.handle.rewrite_sparsest(true, false).await.unwrap().is_some() {}
+    store.close().await;
+    assert!(!disk.files().iter().any(|(file, _)| *file == path), "its room is used again");
+    let store = open(&disk).await.unwrap();
+    assert_eq!(store.status().await.quarantined_records, 0);
+    assert_eq!(lost(&store, &more[3..]).await, 0);
+}
+
+#[tokio::test]
+async fn what_was_released_stays_so_while_its_segment_is_kept() {
+    let (disk, samples, _) = small_disk().await;
+    disk.tamper(&segment(&disk, "shards"), |data| data[8192..8192 + 80].fill(0xa5));
+    let store = open(&disk).await.unwrap();
+    let runs = store.list_quarantined().await.unwrap();
+    let listed = async |store: &DiskStore| store.list(ListShards::all(None, 1000)).await.unwrap().len();
+    let left = listed(&store).await;
+    assert!(runs.len() == 1 && 0 < left && left < samples.len(), "{runs:?} {left}");
+    let released = runs.iter().map(|run| run.id.clone()).collect::<Vec<_>>();
+    store.release_quarantined(&released).await.unwrap();
+    store.close().await;
+    for _ in 0..2 {
+        let store = open(&disk).await.unwrap();
+        assert_eq!(store.list_quarantined().await.unwrap(), []);
+        assert_eq!(store.status().await.damaged_records, 0);
+        assert_eq!(listed(&store).await, left, "nothing else is given up");
+        store.close().await;
+    }
+    // A note that cannot be read releases nothing.
+    let path = segment(&disk, "shards").with_file_name("released");
+    env::Disk::remove(&disk, &path).unwrap();
+    assert_eq!(open(&disk).await.unwrap().list_quarantined().await.unwrap(), runs);
 }
 
 #[tokio::test]
@@ -268,7 +315,13 @@ async fn a_newest_segment_that_is_gone_is_noticed() {
         let (disk, ..) = small_disk().await;
         let path = segment(&disk, kind);
         env::Disk::remove(&disk, &path).unwrap();
-        assert_eq!(open(&disk).await.unwrap().status().await.quarantined_records, 1, "{kind}");
+        let store = open(&disk).await.unwrap();
+        assert_eq!(store.status().await.quarantined_records, 1, "{kind}");
+        let runs = store.list_quarantined().await.unwrap();
+        assert!(runs[0].id.starts_with(kind), "{runs:?}");
+        store.release_quarantined(std::slice::from_ref(&runs[0].id)).await.unwrap();
+        store.close().await;
+        assert_eq!(open(&disk).await.unwrap().status().await.quarantined_records, 0, "{kind}");
     }
 }
 

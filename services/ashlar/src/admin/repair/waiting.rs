@@ -33,8 +33,9 @@ pub(super) fn blocked(repair: &Repair) -> Option<String> {
     }
     if !repair.disks_quarantined.is_empty() {
         reasons.push(format!(
-            "what cannot be explained is quarantined on {}; replace them: `ashlar admin disk drain DISK --wait`, then \
-             `ashlar admin disk remove DISK`",
+            "what cannot be explained is quarantined on {}; audit, and when nothing is missing release it: `ashlar admin quarantine \
+             release DISK --all`; replace disks that go on losing names: `ashlar admin disk drain DISK --wait`, then `ashlar admin \
+             disk remove DISK`",
             disks(&repair.disks_quarantined)
         ));
     }
