@@ -323,9 +323,8 @@ impl<'a> ObjectBody<'a> {
             None => {}
         }
         if announced.trailer.is_some() && !payload.is_streaming() {
-            return Err(S3Error::invalid_request(
-                "x-amz-trailer needs a streaming form of x-amz-content-sha256",
-            ));
+            let message = "x-amz-trailer needs a streaming form of x-amz-content-sha256";
+            return Err(S3Error::with_message(ErrorCode::MalformedTrailerError, message));
         }
         if let Payload::Sha256(digest) = payload {
             announced.sha256 = Some(digest);

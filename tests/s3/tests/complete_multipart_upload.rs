@@ -399,6 +399,42 @@ fn checksums_of_parts_that_cannot_be_are_refused() {
     assert_absent(&bucket, "key");
 }
 
+/// What is completed last is current, whenever its upload was begun, and is dated so.
+#[test]
+fn an_object_is_as_new_as_its_completion() {
+    let server = Server::start();
+    for versioning in [None, Some("Enabled")] {
+        let bucket = server.bucket();
+        if let Some(status) = versioning {
+            bucket.set_versioning(status);
+        }
+        let uploads = ["first", "second"].map(|content| {
+            let upload = bucket.upload("key");
+            let etag = upload.put(1, content);
+            (upload, etag)
+        });
+        bucket.put("key", "put since").ok();
+        let listed =
+            |text: &str| bucket.list_versions().ok().xml().elements("Version")[0].get(text).to_owned();
+        let dated = listed("LastModified");
+        // The one that was begun last is completed first.
+        for ((upload, etag), content) in uploads.iter().zip(["first", "second"]).rev() {
+            upload.complete(&[(1, etag)]).ok();
+            assert_content(&bucket, "key", content.as_bytes());
+            assert!(listed("LastModified") >= dated && listed("IsLatest") == "true");
+        }
+        let upload = bucket.upload("key");
+        let etag = upload.put(1, "third");
+        bucket.delete("key").send().expect(204);
+        upload.complete(&[(1, &etag)]).ok();
+        assert_content(&bucket, "key", b"third");
+        // A repetition has the same answer when that is gone.
+        bucket.delete("key").send().expect(204);
+        upload.complete(&[(1, &etag)]).ok();
+        assert_absent(&bucket, "key");
+    }
+}
+
 #[test]
 fn every_completion_is_a_version() {
     let server = Server::start();

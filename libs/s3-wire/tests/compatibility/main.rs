@@ -308,6 +308,10 @@ const DIFFERENCES: &str = "
 - **A copy of a multipart object is one.** It keeps its parts, its ETag with `-N` and its checksum, where Amazon S3 makes an object of one piece.
 - **Checksums of uploads.** A CompleteMultipartUpload may state the checksum of the full object without `x-amz-checksum-type`, for which Amazon S3 answers `BadDigest`. A type that is not the upload's is
   answered with `InvalidRequest`, as Amazon S3 does, whose reference says `BadDigest`. A checksum by another algorithm says nothing, as there, where CreateMultipartUpload named none.
+- **An uploaded object is as new as its completion.** What is completed last is current, and `Last-Modified` is when that was. Amazon S3 dates and orders it by the beginning of its upload: what was put or
+  deleted since is current there after the completion too. Dated so, a rule of the lifecycle could expire an object as soon as it is there, and what it replaced before anybody saw the change.
+- **Uploads that ended.** A completion that is repeated within a day has the same answer, also when the object is gone by then, where Amazon S3 answers `NoSuchUpload`. An upload that was completed or aborted
+  is `NoSuchUpload` to AbortMultipartUpload, as the reference says, while Amazon S3 was seen to answer 204.
 - **Parts have places.** `partNumber` of GetObject and HeadObject, and GetObjectAttributes, count an object's parts from 1, also when they were uploaded by other numbers.
 - **Storage classes** other than STANDARD are there once an operator has made them; until then they are refused with `InvalidStorageClass`.
 - **A bucket encrypts nothing by default** until it is told to, while Amazon S3 encrypts everything. `BucketKeyEnabled` is kept and shown with SSE-S3 too, where it means nothing.

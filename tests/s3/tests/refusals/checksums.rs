@@ -87,7 +87,7 @@ fn digests_that_cannot_be_understood_are_refused() {
         case("a trailer that is no checksum", 400, "InvalidRequest", |b, key| {
             put(b, key).unsigned_trailer(8192, "x-amz-meta-late", "value").prepare()
         }),
-        case("a trailer without frames to put it behind", 400, "InvalidRequest", |b, key| {
+        case("a trailer without frames to put it behind", 400, "MalformedTrailerError", |b, key| {
             put(b, key).header("x-amz-trailer", Crc32.header_name()).prepare()
         }),
         case(
