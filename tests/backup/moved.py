@@ -79,10 +79,9 @@ def run_moved(target, folder, report):
 
 def is_empty(target, disks):
     """Whether no group is on these disks and nothing moves."""
-    lines = [line.split() for line in target.asked("disk", "list").splitlines()[1:]]
-    groups = {line[0]: line[-3] for line in lines if line}
+    groups = {each["disk"]: each["groups"] for each in target.json("disk", "list")}
     is_still = not any(each["moves"] for each in target.json("status")["classes"])
-    return is_still and all(groups[disk[:8]] == "0" for disk in disks)
+    return is_still and all(groups[disk] == 0 for disk in disks)
 
 
 def wait_for_disks(target, count, seconds=60):

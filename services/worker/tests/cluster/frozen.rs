@@ -2,9 +2,9 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use chunk_api::{ChunkService, ListShards};
-use metadata_api::{Intent, Metadata};
-use types::{DiskId, ShardId};
+use chunk_api::{CellRange, ChunkService, ListShards, Purpose, ShardBody, ShardHeader};
+use metadata_api::{Intent, Metadata, NewMove, all_evictions};
+use types::{DiskId, ShardId, ShardIndex};
 
 use crate::harness::Cluster;
 
@@ -72,5 +72,39 @@ async fn nothing_is_freed_while_all_is_frozen_and_everything_afterwards() {
         })
         .await;
     cluster.check(&gateway, kept).await;
+    worker.stop().await;
+}
+
+/// What has moved since the backup may be on the disk alone that the metadata takes it to have left.
+#[tokio::test(start_paused = true)]
+async fn disks_are_not_cleared_of_what_has_moved_while_all_is_frozen() {
+    let cluster = Cluster::new(5, "2+2", 1).await;
+    let gateway = cluster.gateway().await;
+    let objects = cluster.fill(&gateway, 12).await;
+    let group = cluster.groups().await.swap_remove(0);
+    let index = ShardIndex(0);
+    let from = cluster.nodes.iter().find(|node| node.disk == group.disks[0]).unwrap();
+    let to = cluster.nodes.iter().find(|node| !group.disks.contains(&node.disk)).unwrap();
+    let wanted = [NewMove { group: group.id, index, to: to.disk }];
+    let since = cluster.metadata.begin_moves(cluster.map().await.epoch, &wanted).await.unwrap();
+    // All of them are of the one index of the one group.
+    for listed in from.kept.list_shards(from.disk, ListShards::all(None, 1000)).await.unwrap() {
+        let header = ShardHeader { epoch: since, ..listed.header };
+        let cells = CellRange { first: 0, count: header.cells() as u32 };
+        let cells = from.kept.read_cells(from.disk, header.shard, cells).await.unwrap();
+        to.kept.put_shard(to.disk, header, ShardBody::Whole(cells), Purpose::Repair).await.unwrap();
+    }
+    cluster.metadata.finish_move(group.id, index, since).await.unwrap();
+    assert_eq!(all_evictions(&*cluster.metadata).await.unwrap().len(), 1);
+
+    cluster.metadata.set_frozen(true).await.unwrap();
+    let worker = cluster.worker();
+    let before = shards(&cluster).await;
+    cluster.env.sleep(Duration::from_secs(600)).await;
+    assert_eq!(shards(&cluster).await, before);
+    cluster.metadata.set_frozen(false).await.unwrap();
+    cluster.until_clean().await;
+    assert!(shards(&cluster).await.len() < before.len(), "it is cleared afterwards");
+    cluster.check(&gateway, &objects).await;
     worker.stop().await;
 }
