@@ -1,12 +1,12 @@
 //! Buckets: names, identifiers, versioning state.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 /// A bucket's name: 3 to 63 characters of `a-z`, `0-9`, `.` and `-`.
 ///
 /// Source: Amazon S3 User Guide, "General purpose bucket naming rules".
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct BucketName(Box<str>);
+pub struct BucketName(Arc<str>);
 
 /// The text is not a bucket name; the message says which rule it breaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

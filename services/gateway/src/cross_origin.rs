@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, reque
 use metadata_api::Subresource;
 use s3_wire::{
     ErrorCode, S3Error,
-    address::{self, Address},
+    address::Address,
     cors::{CorsRule, METHODS, allowing, is_for_everyone},
     xml::parse_cors,
 };
@@ -27,18 +27,14 @@ pub(crate) struct CrossOrigin {
 }
 
 impl CrossOrigin {
-    /// `None` for requests that no script of another origin has sent, for those with a malformed address, and for
+    /// `None` for requests that no script of another origin has sent, for those without a well-formed address, and for
     /// preflights, which are answered by [`preflight`] alone.
-    pub(crate) fn of(gateway: &Gateway, parts: &Parts) -> Option<Self> {
-        Self::to(address_of(gateway, parts)?, parts)
-    }
-
-    /// The same for a request whose address is known.
-    pub(crate) fn to(address: Address, parts: &Parts) -> Option<Self> {
+    pub(crate) fn of(address: Option<&Address>, parts: &Parts) -> Option<Self> {
+        let origin = parts.headers.get(header::ORIGIN)?;
         if parts.method == Method::OPTIONS {
             return None;
         }
-        let origin = parts.headers.get(header::ORIGIN)?.to_str().ok()?.to_owned();
+        let (origin, address) = (origin.to_str().ok()?.to_owned(), address?.clone());
         Some(Self { origin, method: parts.method.clone(), address })
     }
 
@@ -105,12 +101,6 @@ pub(crate) async fn preflight(
         set(answer, header::ACCESS_CONTROL_MAX_AGE, &age.to_string());
     }
     Ok(response)
-}
-
-/// What a request to the S3 listener is addressed to.
-pub(crate) fn address_of(gateway: &Gateway, parts: &Parts) -> Option<Address> {
-    let host = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    address::address(host, &gateway.domains, parts.uri.path()).ok()
 }
 
 async fn rules(gateway: &Gateway, address: &Address) -> Result<Vec<CorsRule>, S3Error> {

@@ -2,10 +2,10 @@
 //! a bucket's region by a HEAD that they do not sign, whose answer is 403 for most. S3 API Reference, "HeadBucket" and "ListObjectsV2".
 
 use http::{HeaderName, Method, StatusCode, request::Parts};
-use s3_wire::{Operation, operation::recognise, query::Query};
+use s3_wire::{Operation, address::Address, operation::recognise, query::Query};
 use types::BucketName;
 
-use crate::{Gateway, cross_origin::address_of, output::set, request::Response, server::route_input};
+use crate::{Gateway, output::set, request::Response, server::route_input};
 
 /// The header of the region.
 pub(crate) const BUCKET_REGION: HeaderName = HeaderName::from_static("x-amz-bucket-region");
@@ -15,19 +15,16 @@ pub(crate) struct WhereIs(BucketName);
 
 impl WhereIs {
     /// `None` for requests of anything else than a bucket's head or the list of its objects.
-    pub(crate) fn of(gateway: &Gateway, parts: &Parts) -> Option<Self> {
+    pub(crate) fn of(address: Option<&Address>, parts: &Parts) -> Option<Self> {
+        let address = address.filter(|address| address.key.is_none())?;
         if !matches!(parts.method, Method::GET | Method::HEAD) {
             return None;
         }
-        let address = address_of(gateway, parts)?;
-        if address.key.is_some() {
-            return None;
-        }
         let query = Query::parse(parts.uri.query().unwrap_or("")).ok()?;
-        let operation = recognise(&route_input(&parts.method, &address, &query, &parts.headers)).ok()?;
+        let operation = recognise(&route_input(&parts.method, address, &query, &parts.headers)).ok()?;
         match operation {
             Operation::HeadBucket | Operation::ListObjects | Operation::ListObjectsV2 => {
-                address.bucket.map(Self)
+                address.bucket.clone().map(Self)
             }
             _ => None,
         }

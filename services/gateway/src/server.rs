@@ -33,7 +33,7 @@ use crate::{
     audit::{Sink, SinkError, Writer},
     auth::{Authenticated, Permit, Version2, authenticate, authorize, several_mechanisms},
     control,
-    cross_origin::{CrossOrigin, address_of, preflight},
+    cross_origin::{CrossOrigin, preflight},
     explain::{Explainer, serve_operators},
     forwarded, hoisted, iam,
     long_answer::{dispatch_patiently, may_take_long},
@@ -289,10 +289,12 @@ async fn answer_seen(
         seen.is_beside(Beside::Operators);
         return seen.answer(Box::pin(answer_operator(&gateway, parts, body, id)).await, None);
     }
-    let (head, resource) = (parts.method == Method::HEAD, parts.uri.path().to_owned());
+    let (head, resource) = (parts.method == Method::HEAD, parts.uri.clone());
     let started = gateway.env.now();
-    let (cross_origin, whereis) = (CrossOrigin::of(&gateway, &parts), WhereIs::of(&gateway, &parts));
-    let watch = Watch::begin(&gateway, &mut parts, id, Entrance::Api, |parts| address_of(&gateway, parts));
+    let address = address_of(&gateway, &parts);
+    let known = address.as_ref().ok();
+    let (cross_origin, whereis) = (CrossOrigin::of(known, &parts), WhereIs::of(known, &parts));
+    let watch = Watch::begin(&gateway, &mut parts, id, Entrance::Api, |_| known.cloned());
     if let Some(watch) = &watch {
         body = watch.request_body(body);
     }
@@ -300,11 +302,11 @@ async fn answer_seen(
         seen.is_beside(Beside::Iam);
         return seen.answer(Box::pin(answer_call(&gateway, parts, body, id)).await, None);
     }
-    let (result, close) = serve(&gateway, parts, body, &seen).await;
+    let (result, close) = serve(&gateway, parts, body, address, &seen).await;
     let code = result.as_ref().err().map(|error| error.code);
     let mut response = match result {
         Ok(response) => response,
-        Err(error) => error_response(&error, &resource, id, &gateway, head),
+        Err(error) => error_response(&error, resource.path(), id, &gateway, head),
     };
     if let Some(cross_origin) = cross_origin {
         Box::pin(cross_origin.allow(&gateway, &mut response)).await;
@@ -317,7 +319,8 @@ async fn answer_seen(
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     let elapsed = gateway.env.now().since(started);
-    tracing::debug!(request_id = %id, status = response.status().as_u16(), path = resource, ?elapsed, "answered");
+    let (status, path) = (response.status().as_u16(), resource.path());
+    tracing::debug!(request_id = %id, status, path, ?elapsed, "answered");
     let response = seen.answer(response, code);
     match watch {
         Some(watch) => watch.answer(response, code),
@@ -376,6 +379,12 @@ async fn end_framed(
     end_call(gateway, response, body, id).await
 }
 
+/// What a request to the S3 listener is addressed to.
+fn address_of(gateway: &Gateway, parts: &Parts) -> Result<Address, S3Error> {
+    let host = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    address::address(host, &gateway.domains, parts.uri.path())
+}
+
 /// Whether the host names a bucket, whatever the path says.
 fn names_bucket(gateway: &Gateway, parts: &Parts) -> bool {
     let host = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
@@ -389,18 +398,18 @@ async fn serve(
     gateway: &Arc<Gateway>,
     mut parts: Parts,
     mut body: Body,
+    address: Result<Address, S3Error>,
     seen: &Seen,
 ) -> (Result<Response, S3Error>, bool) {
     let expects_continue = parts.headers.contains_key(header::EXPECT);
     let empty = body.is_end_stream();
     if parts.method == Method::OPTIONS {
         seen.is_beside(Beside::Preflight);
-        let address = address_of(gateway, &parts);
-        return (Box::pin(preflight(gateway, &parts, address)).await, !empty);
+        return (Box::pin(preflight(gateway, &parts, address.ok())).await, !empty);
     }
     let is_framed = is_framed_read(&parts);
     let prepared = match check_host(&parts).and_then(|()| refuse_framed_read(is_framed)) {
-        Ok(()) => Box::pin(prepare(gateway, &mut parts, seen)).await,
+        Ok(()) => Box::pin(prepare(gateway, &mut parts, address, seen)).await,
         Err(error) => Err(error),
     };
     // A form's sender was told to go on, since its fields are read first of all.
@@ -471,8 +480,13 @@ enum Prepared {
 }
 
 /// Who may not ask for an operation does not learn whether it is built.
-async fn prepare(gateway: &Gateway, parts: &mut Parts, seen: &Seen) -> Result<Prepared, S3Error> {
-    let (address, authenticated, recognised) = recognise(gateway, parts).await?;
+async fn prepare(
+    gateway: &Gateway,
+    parts: &mut Parts,
+    address: Result<Address, S3Error>,
+    seen: &Seen,
+) -> Result<Prepared, S3Error> {
+    let (address, authenticated, recognised) = recognise(gateway, parts, address).await?;
     seen.is_for(recognised);
     if recognised == Operation::PostObject {
         // Credentials in the head as well as in the form would be two.
@@ -508,10 +522,9 @@ async fn prepare(gateway: &Gateway, parts: &mut Parts, seen: &Seen) -> Result<Pr
 async fn recognise(
     gateway: &Gateway,
     parts: &mut Parts,
+    address: Result<Address, S3Error>,
 ) -> Result<(Address, Authenticated, Operation), S3Error> {
     let view = RequestView::from(&*parts);
-    let host = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    let address = address::address(host, &gateway.domains, parts.uri.path());
     let version_2 = gateway.signature_v2.then(|| Version2 { bucket_in_host: bucket_in_host(&address) });
     let authenticated = authenticate(gateway, &view, version_2).await?;
     tell_sender(&parts.extensions, || authenticated.requester());

@@ -117,7 +117,8 @@ async fn answer_seen(
         Ok(host) => address::website_bucket(host, &gateway.website_domains),
         Err(error) => Err(error.clone()),
     };
-    let cross_origin = bucket.as_ref().ok().and_then(|bucket| CrossOrigin::to(at(bucket, None), &parts));
+    let cross_origin =
+        bucket.as_ref().ok().and_then(|bucket| CrossOrigin::of(Some(&at(bucket, None)), &parts));
     let (mut response, is_website) = match serve(&gateway, &parts, name, bucket).await {
         Ok(response) => (response, true),
         Err(failure) => {
