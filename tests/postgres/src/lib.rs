@@ -46,6 +46,8 @@ impl Cluster {
             ("fsync", "off"),
             ("full_page_writes", "off"),
             ("max_connections", "300"),
+            // Plans are those of a database without statistics until a test has them gathered.
+            ("autovacuum", "off"),
         ]));
         *shared = Arc::downgrade(&cluster);
         cluster
