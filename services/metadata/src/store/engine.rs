@@ -32,7 +32,7 @@ use self::{
 };
 use super::{
     counts::DatabaseCounts,
-    recent::{Recent, Touches},
+    recent::{Recent, Touches, may_be_remembered},
 };
 
 /// Distinct statement texts that a connection keeps prepared: all of ours, with every size of a list.
@@ -227,6 +227,7 @@ impl Engine {
             may_wait: false,
             recent: self.recent.clone(),
             touches: Touches::default(),
+            changes_remembered: false,
             leaves: None,
             in_doubt: false,
         }
@@ -297,6 +298,8 @@ pub(crate) struct Tx {
     recent: Recent,
     /// What it may change.
     touches: Touches,
+    /// Whether it has changed something else than rows that are never remembered.
+    changes_remembered: bool,
     /// The row of the bucket that it touches as it will be.
     leaves: Option<Bucket>,
     /// A statement was sent and its answer has not been read to the end.
@@ -388,6 +391,7 @@ impl Tx {
     pub(crate) async fn execute_script(&mut self, script: &str) -> Result<(), DatabaseError> {
         let text = text_for(script, self.is_postgres()).into_owned();
         if let Some(Lent::Sqlite(_)) = self.lent {
+            self.changes_remembered = true;
             return self.wait_for_sqlite(move |connection| sqlite::run_script(connection, &text)).await;
         }
         self.control(&text).await
@@ -427,7 +431,9 @@ impl Tx {
             // It waits for the disk.
             Some(Lent::Sqlite(_)) => {
                 let span = self.span("COMMIT");
-                let committing = self.recent.begin(std::mem::take(&mut self.touches));
+                let touches = std::mem::take(&mut self.touches);
+                let touches = if self.changes_remembered { touches } else { Touches::Nothing };
+                let committing = self.recent.begin(touches);
                 let commit = self.wait_for_sqlite(|connection| sqlite::control(connection, "COMMIT"));
                 let result = commit.instrument(span).await;
                 // Without the connection it is not known whether it goes on.
@@ -519,8 +525,10 @@ impl Tx {
                 self.env.timeout(self.limit, postgres::run(connection, text, values, execute)).await
             }
             Lent::Sqlite(borrowed) => {
+                let text = text_for(sql, false);
+                self.changes_remembered |= may_be_remembered(&text);
                 let connection = borrowed.connection()?;
-                Ok(sqlite::run(connection, &text_for(sql, false), &values, execute))
+                Ok(sqlite::run(connection, &text, &values, execute))
             }
         };
         self.settle(answer, began)
@@ -543,6 +551,7 @@ impl Tx {
         let connection = borrowed.connection()?;
         let began = self.env.now();
         let (text, list, columns) = rows.one_by_one(sql, fixed.len());
+        self.changes_remembered |= may_be_remembered(&text);
         let answer = sqlite::run_each(connection, &text, fixed, list, columns, executes);
         self.settle(Ok(answer), began)
     }

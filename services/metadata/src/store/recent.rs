@@ -3,16 +3,19 @@
 //! What is answered from here is what the database would answer at that moment:
 //!
 //! - Everything that changes rows is a transaction of this process, and SQLite has one writer, so at most one commits at a time.
-//! - While one commits, from before its COMMIT until after it, nothing is answered from here that it may change, and nothing
-//!   is taken in. What it may change has been thrown away when that ends: the rows of a bucket and of the keys that it names when
-//!   it is a batch of commits, everything when it is anything else.
-//! - What is read from the database is taken in only if no transaction has begun or ended to commit since before the read
-//!   began.
+//! - While one commits, from before its COMMIT until after it, no version is answered from here that it may change. That has been
+//!   thrown away when it begins: versions of the keys that it names when it is a batch of commits, everything when it is anything
+//!   else.
+//! - Of its bucket's row a batch of commits changes the sequence and the usage. The row is answered as it was before until the
+//!   COMMIT has ended, or until somebody has read from the database how it is after: nobody is told an older one than another was told before. What a listing shows of keys may be
+//!   newer than it for that long.
+//! - What is read from the database is taken in only if no transaction that may have changed it has begun or ended to commit
+//!   since before the read began.
 //! - A bucket and a version of it are answered with together only while both are known: as of the same moment.
 //! - When it is not known how a COMMIT ended, or that it has ended, nothing is answered from here any more.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -31,6 +34,10 @@ const OVERHEAD: usize = 768;
 /// Most buckets that are kept.
 const BUCKETS_MAX: usize = 10_000;
 
+/// Most batches that are known to have committed, and most keys of theirs.
+const ENDED_MAX: usize = 64;
+const ENDED_KEYS_MAX: usize = 4096;
+
 /// What a transaction may change.
 #[derive(Debug, Clone, Default)]
 pub(crate) enum Touches {
@@ -38,6 +45,44 @@ pub(crate) enum Touches {
     Anything,
     /// The row of this bucket and versions of these keys.
     Keys(BucketName, BTreeSet<ObjectKey>),
+    /// Nothing that is ever remembered.
+    Nothing,
+}
+
+/// Tables of whose rows nothing is remembered.
+const FORGOTTEN: [&str; 19] = [
+    "access_key_secrets",
+    "cluster",
+    "completed_uploads",
+    "counters",
+    "disk_losses",
+    "disks",
+    "evictions",
+    "garbage",
+    "gateway_leases",
+    "identity_accounts",
+    "identity_records",
+    "jobs",
+    "missing_shards",
+    "nodes",
+    "parts",
+    "placement_groups",
+    "shard_moves",
+    "storage_classes",
+    "uploads",
+];
+
+/// Whether a statement may change what is remembered: all but reads, and changes of tables that are known.
+pub(crate) fn may_be_remembered(sql: &str) -> bool {
+    let mut words = sql.split_ascii_whitespace();
+    let table = match words.next() {
+        Some("SELECT") => return false,
+        Some("UPDATE") => words.next(),
+        Some("INSERT") if words.next() == Some("INTO") => words.next(),
+        Some("DELETE") if words.next() == Some("FROM") => words.next(),
+        _ => None,
+    };
+    !table.is_some_and(|table| FORGOTTEN.contains(&table))
 }
 
 /// The memory. Clones share it.
@@ -52,10 +97,22 @@ struct State {
     generation: u64,
     /// What the transaction that commits now may change.
     committing: Option<Touches>,
+    /// The last batches that have committed, the newest last.
+    ended: VecDeque<Ended>,
+    ended_keys: usize,
+    /// What was changed up to this generation is not known.
+    unknown_until: u64,
     /// The end of a commit was not learnt of.
     is_lost: bool,
     buckets: HashMap<BucketName, Known>,
     bytes: usize,
+}
+
+/// A batch of commits that has ended.
+struct Ended {
+    generation: u64,
+    bucket: BucketName,
+    keys: BTreeSet<ObjectKey>,
 }
 
 /// What is known of a bucket.
@@ -75,7 +132,7 @@ struct Found {
     bytes: usize,
 }
 
-/// Says that a read began when nothing was being committed.
+/// Says when a read began.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ticket(Option<u64>);
 
@@ -124,14 +181,25 @@ impl Recent {
 
     /// Taken before a read whose answer is to be kept.
     pub(crate) fn ticket(&self) -> Ticket {
-        let generation = self.lock().filter(|state| state.committing.is_none() && !state.is_lost);
-        Ticket(generation.map(|state| state.generation))
+        let state = self.lock().filter(|state| !matches!(state.committing, Some(Touches::Anything)));
+        Ticket(state.map(|state| state.generation))
+    }
+
+    /// Takes note of a bucket's row that was read from the database and is about to be told.
+    pub(crate) fn tell_bucket(&self, bucket: &Bucket) {
+        let Some(mut state) = self.lock() else { return };
+        let known = state.buckets.get_mut(&bucket.name).and_then(|known| known.bucket.as_mut());
+        let is_older =
+            |known: &Bucket| known.id == bucket.id && known.commit_sequence < bucket.commit_sequence;
+        if let Some(known) = known.filter(|known| is_older(known)) {
+            known.clone_from(bucket);
+        }
     }
 
     /// Keeps a bucket that was read since the ticket was taken.
     pub(crate) fn keep_bucket(&self, ticket: Ticket, bucket: &Bucket) {
         let Some(mut state) = self.lock() else { return };
-        if state.is_good(ticket) {
+        if state.is_unchanged(ticket, &bucket.name, None) {
             state.known_mut(&bucket.name).bucket = Some(bucket.clone());
         }
     }
@@ -144,8 +212,9 @@ impl Recent {
         with_content: bool,
         found: &FoundVersion,
     ) {
-        let Some(mut state) = self.lock().filter(|state| state.is_good(ticket)) else { return };
-        let VersionState::Object(version) = &found.state else { return };
+        let name = &found.bucket.name;
+        let state = self.lock().filter(|state| state.is_unchanged(ticket, name, Some(key)));
+        let (Some(mut state), VersionState::Object(version)) = (state, &found.state) else { return };
         let bytes = bytes_of(key, version);
         if !found.is_current || bytes > VERSION_BYTES_MAX {
             return;
@@ -153,8 +222,11 @@ impl Recent {
         if state.bytes + bytes > BYTES_MAX {
             state.forget_everything();
         }
-        let known = state.known_mut(&found.bucket.name);
-        known.bucket = Some(found.bucket.clone());
+        let is_bucket_unchanged = state.is_unchanged(ticket, name, None);
+        let known = state.known_mut(name);
+        if is_bucket_unchanged {
+            known.bucket = Some(found.bucket.clone());
+        }
         let kept = Found {
             version_id: found.version_id,
             sequence: found.sequence,
@@ -173,8 +245,12 @@ impl Recent {
             // There is one writer. If there were two, nobody would know what the other changes.
             state.is_lost |= state.committing.is_some();
             match &touches {
-                Touches::Anything => state.forget_everything(),
+                Touches::Anything => {
+                    state.forget_everything();
+                    state.unknown_until = state.generation;
+                }
                 Touches::Keys(name, keys) => state.forget(name, keys),
+                Touches::Nothing => {}
             }
             state.committing = Some(touches);
         }
@@ -183,14 +259,10 @@ impl Recent {
 }
 
 impl State {
-    /// What is known of a bucket that no commit is changing.
+    /// What is known of a bucket now.
     fn known(&self, name: &BucketName) -> Option<&Known> {
-        let is_free = match &self.committing {
-            None => true,
-            Some(Touches::Anything) => false,
-            Some(Touches::Keys(touched, _)) => touched != name,
-        };
-        if is_free && !self.is_lost { self.buckets.get(name) } else { None }
+        let is_known = !self.is_lost && !matches!(self.committing, Some(Touches::Anything));
+        self.buckets.get(name).filter(|_| is_known)
     }
 
     fn known_mut(&mut self, name: &BucketName) -> &mut Known {
@@ -200,8 +272,31 @@ impl State {
         self.buckets.entry(name.clone()).or_default()
     }
 
-    fn is_good(&self, ticket: Ticket) -> bool {
-        ticket.0 == Some(self.generation) && self.committing.is_none() && !self.is_lost
+    /// Whether nothing can have changed the current version of a key, or a bucket's row, since the ticket was taken.
+    fn is_unchanged(&self, ticket: Ticket, name: &BucketName, key: Option<&ObjectKey>) -> bool {
+        let Some(began) = ticket.0.filter(|began| !self.is_lost && *began >= self.unknown_until) else {
+            return false;
+        };
+        let has = |bucket: &BucketName, keys: &BTreeSet<ObjectKey>| {
+            bucket == name && key.is_none_or(|key| keys.contains(key))
+        };
+        let is_changing = match &self.committing {
+            None | Some(Touches::Nothing) => false,
+            Some(Touches::Anything) => true,
+            Some(Touches::Keys(bucket, keys)) => has(bucket, keys),
+        };
+        let mut since = self.ended.iter().rev().take_while(|ended| ended.generation > began);
+        !is_changing && !since.any(|ended| has(&ended.bucket, &ended.keys))
+    }
+
+    fn note_end(&mut self, bucket: BucketName, keys: BTreeSet<ObjectKey>) {
+        self.ended_keys += keys.len();
+        self.ended.push_back(Ended { generation: self.generation, bucket, keys });
+        while self.ended.len() > ENDED_MAX || self.ended_keys > ENDED_KEYS_MAX {
+            let Some(oldest) = self.ended.pop_front() else { return };
+            self.ended_keys -= oldest.keys.len();
+            self.unknown_until = self.unknown_until.max(oldest.generation);
+        }
     }
 
     fn forget_everything(&mut self) {
@@ -211,7 +306,6 @@ impl State {
 
     fn forget(&mut self, name: &BucketName, keys: &BTreeSet<ObjectKey>) {
         let Some(known) = self.buckets.get_mut(name) else { return };
-        known.bucket = None;
         for key in keys {
             for with_content in [false, true] {
                 let gone = known.versions.remove(&(key.clone(), with_content));
@@ -227,11 +321,16 @@ impl Committing {
         self.has_ended = true;
         let Some(mut state) = self.recent.lock() else { return };
         state.generation += 1;
-        let touched = state.committing.take();
-        if let (Some(Touches::Keys(name, _)), Some(bucket)) = (touched, bucket)
-            && bucket.name == name
-        {
-            state.known_mut(&name).bucket = Some(bucket);
+        match state.committing.take() {
+            Some(Touches::Keys(name, keys)) => {
+                let bucket = bucket.filter(|bucket| bucket.name == name);
+                if bucket.is_some() || state.buckets.contains_key(&name) {
+                    state.known_mut(&name).bucket = bucket;
+                }
+                state.note_end(name, keys);
+            }
+            Some(Touches::Nothing) => {}
+            Some(Touches::Anything) | None => state.unknown_until = state.generation,
         }
     }
 }

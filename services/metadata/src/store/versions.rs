@@ -156,6 +156,7 @@ impl MetadataStore {
 
     async fn read_version(&self, request: &GetVersion, mut row: Row) -> Result<FoundVersion, Failure> {
         let bucket = read_bucket(&mut row)?;
+        self.engine.recent().tell_bucket(&bucket);
         let missing = if request.version_id.is_some() { Error::VersionNotFound } else { Error::KeyNotFound };
         if row.optional_i64()?.is_none() {
             return Err(missing.into());

@@ -9,14 +9,14 @@ use std::{
 };
 
 use bytes::Bytes;
-use metadata_api::{Error, GetVersion, Metadata, Subresource};
-use metadata_conformance::support::{bucket, delete, get, key, put};
-use types::{BucketName, ObjectKey, Versioning};
+use metadata_api::{Bucket, Error, GetVersion, ListBuckets, Metadata, Subresource};
+use metadata_conformance::support::{account, bucket, delete, get, key, put};
+use types::{BucketName, ObjectKey, Sequence, Versioning};
 
 use super::support::{TestStore, config, spawn, sqlite, sqlite_alone};
 use crate::{
     MetadataStore,
-    store::recent::{Recent, Touches},
+    store::recent::{Recent, Touches, may_be_remembered},
 };
 
 fn wanted(name: &BucketName, key: &ObjectKey) -> GetVersion {
@@ -83,7 +83,7 @@ async fn what_is_changed_beside_commits_is_read_anew() {
 }
 
 #[tokio::test]
-async fn nothing_is_answered_or_taken_in_that_a_commit_under_way_may_change() {
+async fn no_version_is_answered_or_taken_in_that_a_commit_under_way_may_change() {
     let (test, store, name, k) = remembered().await;
     let found = store.get_version(wanted(&name, &k)).await.expect("a version");
     let elsewhere = store.get_bucket(&bucket(&store).await).await.expect("another bucket");
@@ -91,28 +91,110 @@ async fn nothing_is_answered_or_taken_in_that_a_commit_under_way_may_change() {
     let before = recent.ticket();
     recent.keep_version(before, &k, true, &found);
     recent.keep_bucket(before, &elsewhere);
-    let keys = || BTreeSet::from([key("other")]);
+    let keys = || BTreeSet::from([k.clone()]);
 
     let committing = recent.begin(Touches::Keys(name.clone(), keys()));
-    assert!(recent.version(&name, &k, true).is_none(), "not even another version of the bucket");
-    assert!(recent.bucket(&name).is_none());
+    assert!(recent.version(&name, &k, true).is_none());
     assert!(recent.bucket(&elsewhere.name).is_some());
     // Of a read that began before, and of one that begins meanwhile.
-    recent.keep_bucket(before, &found.bucket);
     let meanwhile = recent.ticket();
-    recent.keep_bucket(meanwhile, &found.bucket);
-    assert!(recent.bucket(&name).is_none());
+    for ticket in [before, meanwhile] {
+        recent.keep_version(ticket, &k, true, &found);
+        assert!(recent.version(&name, &k, true).is_none());
+    }
     committing.end(None);
-    recent.keep_bucket(before, &found.bucket);
-    recent.keep_bucket(meanwhile, &found.bucket);
-    assert!(recent.bucket(&name).is_none());
-    assert!(recent.version(&name, &k, true).is_none(), "its bucket is not known");
+    assert!(recent.bucket(&name).is_none(), "nobody said how the commit left it");
+    for ticket in [before, meanwhile] {
+        recent.keep_version(ticket, &k, true, &found);
+        recent.keep_bucket(ticket, &found.bucket);
+        assert!(recent.bucket(&name).is_none());
+    }
     recent.keep_bucket(recent.ticket(), &found.bucket);
+    assert!(recent.version(&name, &k, true).is_none());
+    recent.keep_version(recent.ticket(), &k, true, &found);
     assert!(recent.version(&name, &k, true).is_some());
 
-    recent.begin(Touches::Anything).end(None);
+    let before = recent.ticket();
+    let committing = recent.begin(Touches::Anything);
+    let meanwhile = recent.ticket();
+    committing.end(None);
+    for ticket in [before, meanwhile] {
+        recent.keep_version(ticket, &k, true, &found);
+        recent.keep_bucket(ticket, &elsewhere);
+    }
     assert!(recent.bucket(&elsewhere.name).is_none());
+    assert!(recent.version(&name, &k, true).is_none());
     drop(test);
+}
+
+#[tokio::test]
+async fn a_commit_under_way_leaves_other_versions_and_the_bucket_as_it_was() {
+    let (_test, store, name, k) = remembered().await;
+    let found = store.get_version(wanted(&name, &k)).await.expect("a version");
+    let recent = Recent::new(true);
+    let commit = || recent.begin(Touches::Keys(name.clone(), BTreeSet::from([key("other")])));
+    let after = |commits| {
+        let commit_sequence = Sequence(found.bucket.commit_sequence.0 + commits);
+        Bucket { commit_sequence, ..found.bucket.clone() }
+    };
+    let before = recent.ticket();
+    recent.keep_bucket(before, &found.bucket);
+
+    let committing = commit();
+    let meanwhile = recent.ticket();
+    recent.keep_version(before, &k, true, &found);
+    assert_eq!(recent.version(&name, &k, true), Some(found.clone()));
+    assert_eq!(recent.bucket(&name), Some(found.bucket.clone()));
+    // It is there for all from when one has been told of it.
+    recent.tell_bucket(&after(1));
+    assert_eq!(recent.bucket(&name), Some(after(1)));
+    recent.tell_bucket(&found.bucket);
+    assert_eq!(recent.bucket(&name), Some(after(1)));
+    committing.end(Some(after(1)));
+
+    recent.keep_bucket(meanwhile, &found.bucket);
+    assert_eq!(recent.bucket(&name), Some(after(1)), "what was read before the end does not replace it");
+    commit().end(Some(after(2)));
+    recent.keep_version(meanwhile, &k, false, &found);
+    assert_eq!(recent.version(&name, &k, false).expect("a version").bucket, after(2));
+}
+
+#[tokio::test]
+async fn a_read_that_outlasts_more_commits_than_are_known_is_not_taken_in() {
+    let (_test, store, name, k) = remembered().await;
+    let found = store.get_version(wanted(&name, &k)).await.expect("a version");
+    let recent = Recent::new(true);
+    recent.keep_bucket(recent.ticket(), &found.bucket);
+    let commit = |keys| recent.begin(Touches::Keys(name.clone(), keys)).end(Some(found.bucket.clone()));
+    let before = recent.ticket();
+    commit(BTreeSet::from([k.clone()]));
+    for number in 0..70 {
+        commit(BTreeSet::from([key(&number.to_string())]));
+    }
+    recent.keep_version(before, &k, true, &found);
+    assert!(recent.version(&name, &k, true).is_none());
+
+    let before = recent.ticket();
+    commit((0..5000).map(|number| key(&number.to_string())).chain([k.clone()]).collect());
+    recent.keep_version(before, &k, true, &found);
+    assert!(recent.version(&name, &k, true).is_none());
+    recent.keep_version(recent.ticket(), &k, true, &found);
+    assert!(recent.version(&name, &k, true).is_some());
+}
+
+#[tokio::test]
+async fn what_is_changed_of_nothing_that_is_remembered_leaves_all_remembered() {
+    let (test, store, name, k) = remembered().await;
+    let begun = store.acquire_lease("holder").await;
+    begun.expect("a lease");
+    assert!(test.store.engine.recent().version(&name, &k, true).is_some());
+    for changes in
+        ["UPDATE buckets SET x = 1", "DELETE FROM versions WHERE x = 1", "INSERT INTO new VALUES (1)"]
+    {
+        assert!(may_be_remembered(changes), "{changes}");
+    }
+    assert!(may_be_remembered("WITH x AS (SELECT 1) UPDATE jobs SET x = 1") && may_be_remembered(""));
+    assert!(!may_be_remembered("SELECT 1 FROM versions") && !may_be_remembered("UPDATE jobs SET x = 1"));
 }
 
 #[tokio::test]
@@ -157,6 +239,7 @@ async fn reads_beside_commits_never_go_back() {
     let readers = (0..4).map(|reader| {
         let (store, name, keys, seen, done) =
             (store.clone(), name.clone(), keys.clone(), seen.clone(), done.clone());
+        let page = ListBuckets { owner: account(), prefix: name.to_string(), after: None, limit: 1 };
         spawn(async move {
             let mut reads = 0_u64;
             while !done.load(SeqCst) {
@@ -168,6 +251,11 @@ async fn reads_beside_commits_never_go_back() {
                 seen[at].fetch_max(found.sequence.0, SeqCst);
                 let there = store.get_bucket(&name).await.expect("the bucket");
                 assert!(there.commit_sequence >= found.bucket.commit_sequence);
+                let listed = store.list_buckets(page.clone()).await.expect("a page of buckets").buckets;
+                let listed = listed.iter().find(|bucket| bucket.name == name).expect("the bucket");
+                assert!(listed.commit_sequence >= there.commit_sequence);
+                let there = store.get_bucket(&name).await.expect("the bucket");
+                assert!(there.commit_sequence >= listed.commit_sequence);
                 reads += 1;
                 tokio::task::yield_now().await;
             }
