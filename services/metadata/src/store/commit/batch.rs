@@ -12,7 +12,7 @@ use types::{
 };
 
 use super::{
-    changes::{Changes, FeedKind, NewRow},
+    changes::{Changes, NewRow},
     keys::{Current, Key, Keys, Known, check_write, move_listed},
     load::{Wanted, load_bodies, load_keys, load_older},
 };
@@ -245,8 +245,6 @@ impl<'a> Batch<'a> {
             self.remove(key, null, head.version_seq);
         }
         let made = self.changes.inserts.len();
-        let kind = if head.is_delete_marker { FeedKind::MarkerMade } else { FeedKind::VersionMade };
-        self.changes.tell(head.version_seq, kind, key, &head);
         self.changes.inserts.push(NewRow {
             key: key.clone(),
             head: head.clone(),
@@ -296,8 +294,6 @@ impl<'a> Batch<'a> {
         usage.versions = usage.versions.saturating_sub(1);
         usage.version_bytes = usage.version_bytes.saturating_sub(head.size);
 
-        let kind = if head.is_delete_marker { FeedKind::MarkerRemoved } else { FeedKind::VersionRemoved };
-        self.changes.tell(sequence, kind, key, &head);
         match made {
             None => {
                 self.changes.retired.insert((key.clone(), head.version_seq, head.seq_from), Some(sequence));

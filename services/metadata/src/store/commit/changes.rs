@@ -23,15 +23,6 @@ pub(crate) struct NewRow {
     pub(crate) is_void: bool,
 }
 
-/// What the feed says of a version. Persisted; see the table's definition.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum FeedKind {
-    VersionMade = 1,
-    MarkerMade = 2,
-    VersionRemoved = 3,
-    MarkerRemoved = 4,
-}
-
 /// A row of a version: bucket, key, `version_seq`, `seq_from`.
 pub(crate) type RowName = (BucketId, ObjectKey, i64, i64);
 
@@ -46,28 +37,11 @@ pub(crate) struct Changes {
     /// Rows of the database whose chunks are shared from now on.
     pub(crate) shared: BTreeSet<RowName>,
     references: Rows,
-    feed: Rows,
     garbage: Rows,
     missing: Rows,
-    feed_ordinal: (i64, i64),
 }
 
 impl Changes {
-    /// One more line of the feed.
-    pub(crate) fn tell(&mut self, sequence: i64, kind: FeedKind, key: &ObjectKey, head: &Head) {
-        let ordinal = if self.feed_ordinal.0 == sequence { self.feed_ordinal.1 + 1 } else { 0 };
-        self.feed_ordinal = (sequence, ordinal);
-        self.feed.push([
-            sequence.into(),
-            ordinal.into(),
-            (kind as i64).into(),
-            key.to_bytes().into(),
-            head.version_seq.into(),
-            head.nonce.into(),
-            head.is_null.into(),
-        ]);
-    }
-
     /// Queues a closed version row.
     pub(crate) fn discard_version(&mut self, number: i64, due_ms: i64, key: &ObjectKey, head: &Head) {
         self.garbage.push([
@@ -102,7 +76,7 @@ impl Changes {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.inserts.is_empty() && self.retired.is_empty() && self.promoted.is_empty() && self.feed.is_empty()
+        self.inserts.is_empty() && self.retired.is_empty() && self.promoted.is_empty()
     }
 
     /// The keys of whose versions some are made, removed or marked.
@@ -130,7 +104,6 @@ impl Changes {
         let promoted = self.promote(tx, bucket).await?;
         tx.execute_rows(&share_sql(), &[], &self.shared_rows()).await?;
         tx.execute_rows(INSERT_REFERENCES, &[], &self.references).await?;
-        tx.execute_rows(INSERT_FEED, &fixed, &self.feed).await?;
         tx.execute_rows(INSERT_GARBAGE, &fixed, &self.garbage).await?;
         tx.execute_rows(INSERT_MISSING, &[], &self.missing).await?;
         Ok(promoted)
@@ -236,9 +209,6 @@ pub(crate) fn share_sql() -> String {
 
 pub(crate) const INSERT_REFERENCES: &str = "INSERT INTO chunk_refs (chunk_id, bucket_id, version_seq) \
      SELECT column1, column2, column3 FROM {rows} AS r WHERE column1 IS NOT NULL ON CONFLICT DO NOTHING";
-
-const INSERT_FEED: &str = "INSERT INTO feed (bucket_id, seq, ordinal, kind, key, version_seq, nonce, is_null) \
-     SELECT $1, column1, column2, column3, column4, column5, column6, column7 FROM {rows} AS r WHERE column1 IS NOT NULL";
 
 pub(crate) const INSERT_GARBAGE: &str = "INSERT INTO garbage (bucket_id, number, due_ms, kind, state, key, version_seq, \
      seq_from, extents, part_key) SELECT $1, column1, column2, column3, 0, column4, column5, column6, column7, column8 \

@@ -12,7 +12,7 @@ async fn expect_none(store: &MetadataStore, what: &str, sql: &str) {
     assert_eq!(found, 0, "{what}");
 }
 
-/// Checks every bucket of the store: counts, current versions, the feed, closed rows and references.
+/// Checks every bucket of the store: counts, current versions, closed rows and references.
 pub(crate) async fn audit(store: &MetadataStore) {
     expect_none(
         store,
@@ -37,15 +37,6 @@ pub(crate) async fn audit(store: &MetadataStore) {
         store,
         "a key has one null version",
         "SELECT 1 FROM versions WHERE seq_to IS NULL AND is_null = 1 GROUP BY bucket_id, key HAVING COUNT(*) > 1",
-    )
-    .await;
-    expect_none(
-        store,
-        "the feed has every commit of its bucket",
-        "SELECT 1 FROM buckets AS b LEFT JOIN (SELECT bucket_id, COUNT(DISTINCT seq) AS commits, MIN(seq) AS first, \
-         MAX(seq) AS last FROM feed GROUP BY bucket_id) AS f ON f.bucket_id = b.bucket_id \
-         WHERE b.commit_seq <> COALESCE(f.commits, 0) OR b.commit_seq <> COALESCE(f.last, 0) \
-         OR COALESCE(f.first, 1) <> 1",
     )
     .await;
     expect_none(

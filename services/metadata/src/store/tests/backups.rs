@@ -106,7 +106,7 @@ fn kept(mut tables: BTreeMap<String, Vec<String>>) -> BTreeMap<String, Vec<Strin
 async fn fill(test: &TestStore) {
     let store: Store = Arc::new(test.store.clone());
     let model: Store = Arc::new(Fake::new(Env::real()));
-    compare(&model, &store, 11, 300).await;
+    compare(&model, &store, 11, 900).await;
     let pool = Pool::with_groups(&store, "1+1", 4, 2).await;
     assert_eq!(pool.groups(&store).await.len(), 2);
     store.acquire_lease("gateway").await.expect("a lease");
@@ -132,6 +132,7 @@ async fn fill(test: &TestStore) {
         "INSERT INTO content_pages (bucket_id, version_seq, kind, page, data) VALUES (-1, 5, 1, 0, $1)",
         "INSERT INTO garbage (bucket_id, number, due_ms, kind, state, extents) VALUES (-1, 3, 5, 2, 0, $1)",
         "INSERT INTO former_buckets (bucket_id, name) VALUES (-1, $1)",
+        "INSERT INTO feed (bucket_id, seq, ordinal, kind, key, version_seq, nonce, is_null) VALUES (-1, 1, 0, 1, $1, 1, 1, 0)",
         "INSERT INTO bucket_subresources (bucket_id, kind, document) VALUES (-1, 3, $1)",
         "INSERT INTO bucket_inventories (bucket_id, id, document, listed_ms) VALUES (-1, $1, $1, NULL)",
     ] {
@@ -230,7 +231,7 @@ async fn a_backup_is_of_one_moment(test: TestStore) {
     for (_guard, url) in targets().await {
         load(&url, &file).await.expect("a restore");
         let restored = open(&test, &url).await.expect("it opens");
-        // Counts, the feed and references agree only when all rows are of one moment.
+        // Counts and references agree only when all rows are of one moment.
         audit(&restored).await;
         let objects = restored.get_bucket(&name).await.expect("the bucket").usage.objects;
         assert!((1500..=2300).contains(&objects), "{objects}");
