@@ -80,6 +80,8 @@ pub struct Fake {
     state: Mutex<State>,
     /// Ends of keys of which the answer to a commit is lost.
     lost: Mutex<Vec<String>>,
+    /// How long each page of contents takes.
+    contents_pause: Mutex<Duration>,
 }
 
 impl Fake {
@@ -105,12 +107,17 @@ impl Fake {
             secrets: BTreeMap::new(),
             sessions: BTreeMap::new(),
         };
-        Self { state: Mutex::new(state), lost: Mutex::default() }
+        Self { state: Mutex::new(state), lost: Mutex::default(), contents_pause: Mutex::default() }
     }
 
     /// The next commit of a version whose key ends so is made, and its answer is lost.
     pub fn lose_answer(&self, key_end: &str) {
         self.lost.lock().unwrap_or_else(PoisonError::into_inner).push(key_end.to_owned());
+    }
+
+    /// Each page of contents takes so long from now on.
+    pub fn slow_contents(&self, pause: Duration) {
+        *self.contents_pause.lock().unwrap_or_else(PoisonError::into_inner) = pause;
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -556,6 +563,11 @@ impl Metadata for Fake {
         after: Option<ContentPosition>,
         limit: usize,
     ) -> Result<ContentPage, Error> {
+        let pause = *self.contents_pause.lock().unwrap_or_else(PoisonError::into_inner);
+        if !pause.is_zero() {
+            let env = self.state().env.clone();
+            env.sleep(pause).await;
+        }
         self.state().list_contents(after.as_ref(), limit)
     }
 

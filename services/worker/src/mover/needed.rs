@@ -13,11 +13,13 @@ use types::{ChunkId, GroupId};
 
 use crate::{context::Context, presence};
 
-/// Most chunks that are kept, about 30 bytes each. Groups for which there is no room come with a later look.
+/// Most chunks that are kept, about 30 bytes each. Groups for which there is no room come with a later look, when others need less.
 const CHUNKS_MAX: usize = 1_000_000;
 
-/// How old a look may be by which a move still waits: reading every row is no small thing.
+/// How old a look may be by which a move still waits, at least, and as a multiple of the time that it took: reading every row is no
+/// small thing, and who is to delete what is lost may let it wait for days.
 const AGE_MAX: Duration = Duration::from_secs(60);
+const AGE_IN_LOOKS: u32 = 20;
 
 /// What rows were seen to name last. One reading of them is for all moves that ask meanwhile.
 #[derive(Debug, Default)]
@@ -29,6 +31,7 @@ pub(super) struct Needed {
 #[derive(Debug)]
 struct Look {
     ended: Instant,
+    took: Duration,
     /// Which moves all writers went by before the reading.
     known_epoch: i64,
     chunks: BTreeMap<GroupId, HashSet<ChunkId>>,
@@ -50,7 +53,8 @@ impl Needed {
         // What names nothing of the group goes on to name nothing.
         let is_fresh = |look: &Arc<Look>| {
             let chunks = look.chunks.get(&group);
-            let is_settled = chunks.is_some_and(HashSet::is_empty) || now.since(look.ended) < AGE_MAX;
+            let age_max = AGE_MAX.max(look.took * AGE_IN_LOOKS);
+            let is_settled = chunks.is_some_and(HashSet::is_empty) || now.since(look.ended) < age_max;
             look.known_epoch >= since && is_settled
         };
         let look = match last.take().filter(is_fresh) {
@@ -65,6 +69,7 @@ impl Needed {
 
 impl Look {
     async fn take(context: &Context) -> Result<Self, Error> {
+        let began = context.env.now();
         let map = context.map().await?;
         let leases = context.metadata.list_leases().await?;
         let live = leases.iter().filter(|lease| !lease.revoked).map(|lease| lease.oldest_epoch);
@@ -91,7 +96,8 @@ impl Look {
                 }
             }
         }
-        Ok(Self { ended: context.env.now(), known_epoch, chunks })
+        let ended = context.env.now();
+        Ok(Self { ended, took: ended.since(began), known_epoch, chunks })
     }
 }
 

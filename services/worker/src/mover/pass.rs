@@ -9,7 +9,7 @@ use chunk_api::Error as ChunkError;
 use data_pool::{ChunkList, ListedChunk, Look, UnreachedDisk};
 use futures_util::{StreamExt, stream};
 use metadata_api::{ClusterMap, Error, PAGE_SIZE_MAX, PlacementGroup};
-use types::{ChunkId, Coding, GroupId, ShardIndex};
+use types::{ChunkId, Coding, DiskId, GroupId, ShardIndex};
 
 use super::{Move, is_pending, needed::Needed};
 use crate::{
@@ -100,7 +100,8 @@ pub(super) async fn pass(
     let shown = tally.shown(list.shown_indexes(), list.unreached()).await?;
     if let Some(reason) = unknown_chunks(pending, &shown) {
         let waits = if shown.is_all_that_is_left {
-            lost_chunks(context, needed, pending).await?
+            let unreached = list.unreached().iter().map(|unreached| unreached.disk).collect();
+            lost_chunks(context, needed, pending, &unreached).await?
         } else {
             Some(reason)
         };
@@ -126,8 +127,14 @@ pub(super) async fn pass(
 }
 
 /// Why a move waits of which disks that were given up alone could show every chunk, if it does: rows name chunks that nothing is
-/// left of. It ends when these are deleted, so that nothing is dropped without somebody's will, and any disk can be removed.
-async fn lost_chunks(context: &Context, needed: &Needed, pending: &Move) -> Result<Option<String>, Error> {
+/// left of. It ends when these are deleted, so that nothing is dropped without somebody's will, and any disk can be removed. `unreached`
+/// are the disks that the pass did not list: what they alone show, having come back meanwhile, it has not gone over.
+async fn lost_chunks(
+    context: &Context,
+    needed: &Needed,
+    pending: &Move,
+    unreached: &HashSet<DiskId>,
+) -> Result<Option<String>, Error> {
     let group = pending.group.id;
     let Some(chunks) = needed.of(context, group, pending.since).await? else {
         return Ok(Some("it is not known yet which chunks rows name whose disks were given up".to_owned()));
@@ -139,8 +146,15 @@ async fn lost_chunks(context: &Context, needed: &Needed, pending: &Move) -> Resu
         return Ok(Some("the cluster map does not have the group".to_owned()));
     };
     let mut lost = (*chunks).clone();
+    let mut is_anew = false;
     while let Some(chunk) = list.next().await {
-        lost.remove(&chunk.chunk);
+        let was_gone_over = chunk.shards.iter().any(|shard| !unreached.contains(&shard.disk));
+        is_anew |= lost.remove(&chunk.chunk) && !was_gone_over;
+    }
+    if is_anew {
+        return Ok(Some(
+            "a disk that was given up has come back meanwhile, and is gone over next".to_owned(),
+        ));
     }
     Ok((!lost.is_empty()).then(|| {
         format!(

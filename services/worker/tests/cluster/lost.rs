@@ -195,6 +195,31 @@ async fn a_dead_disk_that_has_the_last_of_objects_goes_when_these_are_deleted() 
     worker.stop().await;
 }
 
+/// A disk that was given up, and comes back while rows are read for what it had, is emptied before it is cleared.
+#[tokio::test(start_paused = true)]
+async fn a_disk_that_comes_back_while_rows_are_read_is_emptied_first() {
+    let mut cluster = Cluster::new(3, "1+0", 8).await;
+    let gateway = cluster.gateway().await;
+    let objects = cluster.fill(&gateway, 24).await;
+    let back = cluster.nodes[0].clone();
+    back.set_away(true);
+    cluster.metadata.set_disk_intent(back.disk, Intent::Remove).await.unwrap();
+    cluster.add_node().await;
+    cluster.metadata.slow_contents(Duration::from_secs(200));
+    let worker = cluster.worker();
+    // Rows are read twice, and the first reading begins within two minutes.
+    cluster.env.sleep(Duration::from_secs(240)).await;
+    back.set_away(false);
+    cluster
+        .until("the disk is gone", async || {
+            let map = cluster.map().await;
+            map.disks.iter().find(|disk| disk.disk == back.disk).unwrap().state == DiskState::Gone
+        })
+        .await;
+    cluster.check(&gateway, &objects).await;
+    worker.stop().await;
+}
+
 /// What can be rebuilt is no reason to call anything lost.
 #[tokio::test(start_paused = true)]
 async fn nothing_is_lost_with_a_disk_that_was_given_up_while_the_others_have_enough() {
