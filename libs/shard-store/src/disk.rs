@@ -112,8 +112,9 @@ struct Shared {
     /// As the file system said last.
     free_bytes: AtomicU64,
     damaged_records: u64,
-    /// Held also while what was released is noted.
     quarantined: Mutex<Vec<QuarantinedRun>>,
+    /// Held while what was released is noted.
+    releasing: Mutex<()>,
     /// Room of streamed puts that were given up, to be voided.
     abandoned: Mutex<Vec<Abandoned>>,
     lock: Mutex<Option<DirectoryLock>>,
@@ -266,6 +267,7 @@ impl DiskStore {
             free_bytes: AtomicU64::new(0),
             damaged_records: recovered.damaged,
             quarantined: Mutex::new(std::mem::take(&mut recovered.quarantined)),
+            releasing: Mutex::default(),
             abandoned: Mutex::default(),
             lock: Mutex::new(Some(identity.lock)),
             syncs: Syncs::default(),

@@ -94,7 +94,7 @@ impl Scanned {
 
     /// Keeps a run of bytes, unless an operator has released it.
     fn quarantine(&mut self, position: u64, bytes: u64, reason: &str) {
-        let id = run_id(self.name, position);
+        let id = run_id(self.name, position, bytes);
         if !self.released.contains(&id) {
             self.quarantined.push(QuarantinedRun { id, bytes, reason: reason.to_owned() });
         }
@@ -114,9 +114,9 @@ impl Scanned {
     }
 }
 
-/// What names a run of bytes of a disk.
-fn run_id(name: SegmentName, position: u64) -> String {
-    format!("{}:{position}", name.file_name())
+/// What names a run of bytes of a disk. One that has grown since, because what was behind it is unreadable too, is another.
+fn run_id(name: SegmentName, position: u64, bytes: u64) -> String {
+    format!("{}:{position}+{bytes}", name.file_name())
 }
 
 /// The segment that a run is in; none of one that is gone.

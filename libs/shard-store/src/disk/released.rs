@@ -5,6 +5,7 @@ use std::{
     collections::BTreeSet,
     io,
     path::{Path, PathBuf},
+    sync::PoisonError,
 };
 
 use chunk_api::{Error, QuarantinedRun};
@@ -44,14 +45,16 @@ pub(super) fn read(disk: &dyn Disk, directory: &Path) -> BTreeSet<String> {
 impl Shared {
     /// Forgets runs of bytes; durable on return. Those that are not known are forgotten already.
     pub(super) fn release(&self, ids: &BTreeSet<String>) -> Result<(), Error> {
-        let mut quarantined = self.quarantined();
+        // Beside the lock of what is quarantined, which is asked for where nobody may wait for a disk.
+        let _releasing = self.releasing.lock().unwrap_or_else(PoisonError::into_inner);
         let is_released = |run: &QuarantinedRun| ids.contains(&run.id);
         let released: Vec<String> =
-            quarantined.iter().filter(|run| is_released(run)).map(|run| run.id.clone()).collect();
+            self.quarantined().iter().filter(|run| is_released(run)).map(|run| run.id.clone()).collect();
         if released.is_empty() {
             return Ok(());
         }
         self.note_released(&released).map_err(|error| Error::Unavailable { reason: error.to_string() })?;
+        let mut quarantined = self.quarantined();
         quarantined.retain(|run| !is_released(run));
         let held: BTreeSet<u32> = numbers(quarantined.iter().map(|run| &run.id)).collect();
         let mut index = self.index();

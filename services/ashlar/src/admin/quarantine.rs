@@ -35,7 +35,7 @@ enum Action {
     /// Deletes what a disk has quarantined: the disk counts as whole again, and uses the room.
     #[command(
         after_help = "Examples:\n  ashlar admin quarantine release 07c1 --all --metadata meta1:9300\n  \
-        ashlar admin quarantine release 07c1 shards-00000003-0123456789abcdef.segment:8192 --data ./data\n\n\
+        ashlar admin quarantine release 07c1 shards-00000003-0123456789abcdef.segment:8192+512 --data ./data\n\n\
         Do it when an audit has found nothing missing, or what was missing is rebuilt: bytes that are released cannot be looked at \
         any more. A disk that loses names again and again is to be replaced instead."
     )]
