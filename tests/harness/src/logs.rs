@@ -67,12 +67,23 @@ impl Logs {
         taken
     }
 
+    /// Forgets what servers have told, so that what they tell next can be waited for.
+    pub fn forget_told(self) {
+        told().clear();
+    }
+
     /// Waits until servers have told so many lines more that hold `text`, which are no warnings, and gives them back.
     #[track_caller]
     pub fn wait_until_told(self, text: &str, lines: usize) -> Vec<String> {
+        self.forget_told();
+        self.wait_until_told_since(text, lines)
+    }
+
+    /// The same with lines that were told since others were forgotten.
+    #[track_caller]
+    pub fn wait_until_told_since(self, text: &str, lines: usize) -> Vec<String> {
         let begun = Instant::now();
         let mut told = told();
-        told.clear();
         loop {
             let found: Vec<String> = told.iter().filter(|line| line.contains(text)).cloned().collect();
             if found.len() >= lines {

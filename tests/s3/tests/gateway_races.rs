@@ -13,7 +13,7 @@ use http::Method;
 
 use crate::{
     conditional_writes::WRITES,
-    support::{assert_absent, assert_content, count, race},
+    support::{EndsOthers, assert_absent, assert_content, count, race},
 };
 
 /// As many bytes as are on disks, not in a row.
@@ -250,6 +250,7 @@ fn walks_by_two_gateways_are_exact_under_concurrent_writes() {
         let (done, added) = (AtomicBool::new(false), Mutex::new(BTreeSet::new()));
         let walkers = AtomicBool::new(false);
         race(6, |number| {
+            let _ends_others = EndsOthers(&done);
             if number < 4 {
                 return write_around(&buckets[number % 2], number, &done, &added);
             }

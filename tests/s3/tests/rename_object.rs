@@ -10,7 +10,7 @@ use http::Method;
 
 use crate::{
     object_lock_configuration::locking_bucket,
-    support::{assert_absent, assert_content, count, race},
+    support::{EndsOthers, assert_absent, assert_content, count, race},
 };
 
 const PAST: &str = "Tue, 01 Jan 2019 00:00:00 GMT";
@@ -263,6 +263,7 @@ fn a_source_that_changes_again_and_again_is_a_conflict() {
     let writing = bucket.through(cluster.gateway(1));
     let done = AtomicBool::new(false);
     let conflicts = race(9, |number| {
+        let _ends_others = EndsOthers(&done);
         if number > 0 {
             for round in 0.. {
                 writing.put("from", format!("{number} {round}")).ok();

@@ -1,6 +1,13 @@
 //! Data that several tests use.
 
-use std::{collections::BTreeSet, sync::Barrier, thread};
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Barrier,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+};
 
 use harness::{Bucket, Response};
 
@@ -59,6 +66,17 @@ pub fn race<T: Send>(threads: usize, act: impl Fn(usize) -> T + Sync) -> Vec<T> 
             .collect();
         running.into_iter().map(|thread| thread.join().expect("a racer does not panic")).collect()
     })
+}
+
+/// Ends those who go on until this is set also when whoever is to set it panics, so that a race ends and says so.
+pub struct EndsOthers<'a>(pub &'a AtomicBool);
+
+impl Drop for EndsOthers<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
 }
 
 /// How many answers have this status.
