@@ -10,13 +10,14 @@ mod registry;
 #[path = "../../../../tests/s3/tests/model/said.rs"]
 mod said;
 
-use self::registry::{Fate, REFUSED_ELEMENTS, fate, is_refused};
+use self::registry::{Fate, MOOT_ELEMENTS, REFUSED_ELEMENTS, fate, is_refused};
 
 const HEAD: &str = "
 ## Fields of requests
 
 Every header, parameter (`?name`) and element of a body (`Name`) that AWS's model has of an operation which is answered. What is enforced decides what is done, or
-is kept and shown; of some of it values are refused by name, which the tables below tell. Each is tried out by `tests/s3/tests/model.rs`, where a field that nobody has said anything of fails.
+is kept and shown; of some of it values are refused by name, which the tables below tell. `tests/s3/tests/model.rs` tries them out, or says which test does, and a field that nobody has said anything of fails there; of elements of bodies it
+tries whether they are understood or refused.
 
 ";
 
@@ -64,6 +65,12 @@ fn row(operation: Operation, said: &said::Said, reasons: &mut Vec<(&'static str,
             .elements
             .iter()
             .any(|other| other.strip_prefix(*path).is_some_and(|rest| rest.starts_with('/')));
+        let without_effect = MOOT_ELEMENTS.iter().find(|(of, name, _)| *of == operation && *name == leaf);
+        if let Some((_, name, why)) = without_effect {
+            reasons.push((name, why));
+            moot.push(shown);
+            continue;
+        }
         let list = if is_refused(operation, path) { &mut refused } else { &mut enforced };
         // What only holds others is enforced with them, and what is in something that is refused is refused with that.
         let is_told = if is_refused(operation, path) { is_outermost(operation, path) } else { !is_inner };

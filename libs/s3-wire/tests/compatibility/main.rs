@@ -33,7 +33,7 @@ edit. Where an answer is meant to be another than Amazon S3's is told [below](#i
 
 const CONTROL: &str = "
 Of Amazon S3 Control there is the block of public access of the account, [for all its buckets](how-to/open-a-bucket.md#keep-every-bucket-closed). Its calls have the header
-`x-amz-account-id`. With it and credentials everything else under `/v20180820/` is refused with `NotImplemented`, unless the host names a bucket.
+`x-amz-account-id`. With it and an `Authorization` header everything else under `/v20180820/` is refused with `NotImplemented`, unless the host names a bucket.
 
 | operation | request | action |
 |---|---|---|
@@ -328,7 +328,7 @@ const DIFFERENCES: &str = "
 - **HTTP.** Over TLS clients that offer nothing else are served by HTTP/2, which Amazon S3 does not speak. A head that is no HTTP or has too many bytes or headers is answered with 400 or 431 before it is known to be a request of S3: with neither a body
   nor `x-amz-request-id`. A head that does not come within 30 seconds ends the connection; a body that stops for 30 seconds, or that comes with less than
   `--body-rate-min` (1 KiB a second on average over a minute), is answered with `RequestTimeout`. A PUT or POST that has both `Content-Length` and `Transfer-Encoding` is read by the latter, and its connection is closed after the answer, as RFC 9112, section 6.3, has it.
-  Writes in transfer chunks are taken only with `x-amz-decoded-content-length`.
+  Writes in transfer chunks are taken only with `x-amz-decoded-content-length`; copies, which have no body, are taken with an empty one of any form.
 ";
 
 /// A request of a route, as one line.
