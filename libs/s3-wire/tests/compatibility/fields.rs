@@ -10,7 +10,11 @@ mod registry;
 #[path = "../../../../tests/s3/tests/model/said.rs"]
 mod said;
 
-use self::registry::{Fate, MOOT_ELEMENTS, REFUSED_ELEMENTS, fate, is_refused};
+use self::registry::{Fate, REFUSED_ELEMENTS, fate, is_refused};
+
+/// Elements of bodies that are understood and make no difference, and why.
+const MOOT_ELEMENTS: &[(Operation, &str, &str)] =
+    &[(Operation::RestoreObject, "Description", "of a restore is told to nobody, at S3 neither")];
 
 const HEAD: &str = "
 ## Fields of requests

@@ -180,10 +180,6 @@ pub(super) const FIELDS: &[Entry] = &[
     (&[], "versionId", Told("nonsense")),
 ];
 
-/// Elements of bodies that are understood and make no difference, and why.
-pub(super) const MOOT_ELEMENTS: &[(Operation, &str, &str)] =
-    &[(RestoreObject, "Description", "of a restore is told to nobody, at S3 neither")];
-
 /// Elements of bodies that are refused, with all that is in them. All others are understood.
 pub(super) const REFUSED_ELEMENTS: &[(Operation, &str)] = &[
     (CreateBucket, "Bucket"),

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use chunk_api::{CellRange, Error, ListShards, Purpose, conformance::Sample};
+use chunk_api::{CellRange, Error, ListShards, Purpose, QuarantinedRun, conformance::Sample};
 use futures_util::future::join_all;
 use types::ShardId;
 
@@ -265,8 +265,7 @@ async fn a_segment_with_bytes_that_nothing_explains_is_kept() {
     let runs = store.list_quarantined().await.unwrap();
     let name = path.file_name().unwrap().to_str().unwrap();
     let [run] = &runs[..] else { panic!("{runs:?}") };
-    let (file, position) = run.id.rsplit_once(':').unwrap();
-    let position: u64 = position.parse().unwrap();
+    let (file, position) = place_of(run);
     assert!(file == name && position <= 8192 && position + run.bytes >= 8272, "{run:?}");
     store.release_quarantined(&["another:1".to_owned()]).await.unwrap();
     assert_eq!(store.list_quarantined().await.unwrap(), runs);
@@ -282,6 +281,32 @@ async fn a_segment_with_bytes_that_nothing_explains_is_kept() {
     let store = open(&disk).await.unwrap();
     assert_eq!(store.status().await.quarantined_records, 0);
     assert_eq!(lost(&store, &more[3..]).await, 0);
+}
+
+/// The file and the position that a run's name says.
+fn place_of(run: &QuarantinedRun) -> (&str, u64) {
+    let (file, place) = run.id.rsplit_once(':').unwrap();
+    let (position, bytes) = place.split_once('+').unwrap();
+    assert_eq!(bytes.parse(), Ok(run.bytes));
+    (file, position.parse().unwrap())
+}
+
+#[tokio::test]
+async fn what_was_released_and_has_grown_is_quarantined_again() {
+    let (disk, ..) = small_disk().await;
+    let path = segment(&disk, "shards");
+    disk.tamper(&path, |data| data[8192..8192 + 80].fill(0xa5));
+    let store = open(&disk).await.unwrap();
+    let runs = store.list_quarantined().await.unwrap();
+    let [run] = &runs[..] else { panic!("{runs:?}") };
+    store.release_quarantined(std::slice::from_ref(&run.id)).await.unwrap();
+    store.close().await;
+    // The header of the record behind it.
+    let end = usize::try_from(place_of(run).1 + run.bytes).unwrap();
+    disk.tamper(&path, |data| data[end..end + 80].fill(0xa5));
+    let store = open(&disk).await.unwrap();
+    let grown = store.list_quarantined().await.unwrap();
+    assert!(matches!(&grown[..], [grown] if grown.bytes > run.bytes), "{grown:?}, {run:?} before");
 }
 
 #[tokio::test]
