@@ -80,8 +80,8 @@ pub struct Fake {
     state: Mutex<State>,
     /// Ends of keys of which the answer to a commit is lost.
     lost: Mutex<Vec<String>>,
-    /// How long each page of contents takes.
-    contents_pause: Mutex<Duration>,
+    /// How long each page of contents takes, and how many of them were asked for.
+    contents_pause: Mutex<(Duration, usize)>,
 }
 
 impl Fake {
@@ -117,7 +117,16 @@ impl Fake {
 
     /// Each page of contents takes so long from now on.
     pub fn slow_contents(&self, pause: Duration) {
-        *self.contents_pause.lock().unwrap_or_else(PoisonError::into_inner) = pause;
+        *self.contents_pause() = (pause, 0);
+    }
+
+    /// How many pages of contents were asked for since they are slow.
+    pub fn contents_asked(&self) -> usize {
+        self.contents_pause().1
+    }
+
+    fn contents_pause(&self) -> MutexGuard<'_, (Duration, usize)> {
+        self.contents_pause.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -563,7 +572,11 @@ impl Metadata for Fake {
         after: Option<ContentPosition>,
         limit: usize,
     ) -> Result<ContentPage, Error> {
-        let pause = *self.contents_pause.lock().unwrap_or_else(PoisonError::into_inner);
+        let pause = {
+            let mut pause = self.contents_pause();
+            pause.1 += 1;
+            pause.0
+        };
         if !pause.is_zero() {
             let env = self.state().env.clone();
             env.sleep(pause).await;
