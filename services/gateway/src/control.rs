@@ -33,10 +33,10 @@ use crate::{
 /// host.
 pub(crate) fn is_call(gateway: &Gateway, parts: &Parts) -> bool {
     let (path, headers) = (parts.uri.path(), &parts.headers);
-    let Some(account) = headers.get(ACCOUNT) else { return false };
-    if path != PATH && !(path.starts_with(PREFIX) && headers.contains_key(AUTHORIZATION)) {
+    if !path.starts_with(PREFIX) || (path != PATH && !headers.contains_key(AUTHORIZATION)) {
         return false;
     }
+    let Some(account) = headers.get(ACCOUNT) else { return false };
     let host = headers.get(HOST).and_then(|host| host.to_str().ok());
     let bucket = address::address(host, &gateway.domains, "/").ok().and_then(|address| address.bucket);
     bucket.is_none_or(|bucket| bucket.as_str().as_bytes() == account.as_bytes())

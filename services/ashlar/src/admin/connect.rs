@@ -218,7 +218,7 @@ impl Reached {
         map.ok_or_else(|| Exit::new(Exit::FAILED, "the metadata service gave no cluster map".to_owned()))
     }
 
-    /// What the cluster has seen of its disks.
+    /// What workers do.
     pub(crate) async fn jobs(&self) -> Result<Vec<JobState>, Exit> {
         self.metadata.list_jobs().await.map_err(failed)
     }

@@ -526,7 +526,7 @@ impl Tx {
             }
             Lent::Sqlite(borrowed) => {
                 let text = text_for(sql, false);
-                self.changes_remembered |= may_be_remembered(&text);
+                self.changes_remembered = self.changes_remembered || may_be_remembered(&text);
                 let connection = borrowed.connection()?;
                 Ok(sqlite::run(connection, &text, &values, execute))
             }
@@ -551,7 +551,7 @@ impl Tx {
         let connection = borrowed.connection()?;
         let began = self.env.now();
         let (text, list, columns) = rows.one_by_one(sql, fixed.len());
-        self.changes_remembered |= may_be_remembered(&text);
+        self.changes_remembered = self.changes_remembered || may_be_remembered(&text);
         let answer = sqlite::run_each(connection, &text, fixed, list, columns, executes);
         self.settle(Ok(answer), began)
     }

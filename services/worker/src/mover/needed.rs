@@ -47,7 +47,7 @@ impl Needed {
         context: &Context,
         group: GroupId,
         since: i64,
-    ) -> Result<Option<Arc<HashSet<ChunkId>>>, Error> {
+    ) -> Result<Option<HashSet<ChunkId>>, Error> {
         let mut last = self.last.lock().await;
         let now = context.env.now();
         // What names nothing of the group goes on to name nothing.
@@ -63,7 +63,7 @@ impl Needed {
         };
         let chunks = look.chunks.get(&group).filter(|_| look.known_epoch >= since).cloned();
         *last = Some(look);
-        Ok(chunks.map(Arc::new))
+        Ok(chunks)
     }
 }
 

@@ -136,16 +136,15 @@ async fn lost_chunks(
     unreached: &HashSet<DiskId>,
 ) -> Result<Option<String>, Error> {
     let group = pending.group.id;
-    let Some(chunks) = needed.of(context, group, pending.since).await? else {
+    let Some(mut lost) = needed.of(context, group, pending.since).await? else {
         return Ok(Some("it is not known yet which chunks rows name whose disks were given up".to_owned()));
     };
-    if chunks.is_empty() {
+    if lost.is_empty() {
         return Ok(None);
     }
     let Some(mut list) = context.pool.list_group(group) else {
         return Ok(Some("the cluster map does not have the group".to_owned()));
     };
-    let mut lost = (*chunks).clone();
     let mut is_anew = false;
     while let Some(chunk) = list.next().await {
         let was_gone_over = chunk.shards.iter().any(|shard| !unreached.contains(&shard.disk));
