@@ -14,7 +14,7 @@ use super::{
 
 /// Columns of [`Head`].
 pub(crate) const HEAD: &str = "v.version_seq, v.seq_from, v.nonce, v.is_null, v.is_current, v.is_delete_marker, \
-     v.last_modified_ms, v.size, v.etag, v.etag_parts";
+     v.last_modified_ms, v.size, v.etag, v.etag_parts, v.content_kind, v.parts_kind";
 
 /// Columns of [`Body`].
 pub(crate) const BODY: &str = "v.checksum_algorithm, v.checksum_type, v.checksum_value, v.storage_class, v.attributes, \
@@ -27,6 +27,17 @@ pub(crate) const BODY_WITHOUT_CONTENT: &str = "v.checksum_algorithm, v.checksum_
 /// Longest manifest or list of parts in the row itself, in encoded bytes; longer ones are cut into pages of this size,
 /// so that reading a version for its attributes stays cheap.
 const PAGE_SIZE: usize = 16 << 10;
+
+/// Values of `content_kind`.
+const NO_CONTENT: i64 = 0;
+const INLINE: i64 = 1;
+const MANIFEST: i64 = 2;
+const MANIFEST_IN_PAGES: i64 = 3;
+
+/// Values of `parts_kind`.
+const NO_PARTS: i64 = 0;
+const PARTS: i64 = 1;
+const PARTS_IN_PAGES: i64 = 2;
 
 const PAGES_OF_MANIFEST: i64 = 1;
 const PAGES_OF_PARTS: i64 = 2;
@@ -46,6 +57,8 @@ pub(crate) struct Head {
     pub(crate) size: u64,
     /// `None` for a delete marker.
     pub(crate) etag: Option<ETag>,
+    /// Whether the row is all there is of the version: it names no chunks and has no pages.
+    pub(crate) is_whole: bool,
 }
 
 impl Head {
@@ -60,6 +73,10 @@ impl Head {
             last_modified: Timestamp(row.i64()?),
             size: row.number()?,
             etag: read_etag(row)?,
+            is_whole: {
+                let (content_kind, parts_kind) = (row.i64()?, row.i64()?);
+                matches!(content_kind, NO_CONTENT | INLINE) && matches!(parts_kind, NO_PARTS | PARTS)
+            },
         })
     }
 
@@ -170,19 +187,29 @@ impl Body {
         let attributes = row.bytes()?;
         let (kind, inline, manifest) = (row.i64()?, row.optional_bytes()?, row.optional_bytes()?);
         let content = match (kind, inline, manifest) {
-            (0, _, _) => BodyContent::Absent,
-            (1, Some(inline), _) => BodyContent::Inline(inline),
-            (2, _, Some(manifest)) => BodyContent::Manifest(Paged::Here(manifest)),
-            (3, _, _) => BodyContent::Manifest(Paged::InPages),
+            (NO_CONTENT, _, _) => BodyContent::Absent,
+            (INLINE, Some(inline), _) => BodyContent::Inline(inline),
+            (MANIFEST, _, Some(manifest)) => BodyContent::Manifest(Paged::Here(manifest)),
+            (MANIFEST_IN_PAGES, _, _) => BodyContent::Manifest(Paged::InPages),
             _ => return Err(DatabaseError::corrupt("content of an unknown kind")),
         };
         let parts = match (row.i64()?, row.optional_bytes()?) {
-            (0, _) => Paged::None,
-            (1, Some(parts)) => Paged::Here(parts),
-            (2, _) => Paged::InPages,
+            (NO_PARTS, _) => Paged::None,
+            (PARTS, Some(parts)) => Paged::Here(parts),
+            (PARTS_IN_PAGES, _) => Paged::InPages,
             _ => return Err(DatabaseError::corrupt("parts of an unknown kind")),
         };
         Ok(Self { checksum, storage_class, attributes, content, parts, shared: row.bool()? })
+    }
+
+    /// As [`Head::is_whole`], of a row that is made of it.
+    pub(crate) fn is_whole(&self) -> bool {
+        let has_pages = |parts: &Paged| match parts {
+            Paged::None => false,
+            Paged::Here(parts) => parts.len() > PAGE_SIZE,
+            Paged::InPages => true,
+        };
+        !matches!(self.content, BodyContent::Manifest(_)) && !has_pages(&self.parts)
     }
 
     /// Whether something has to be read from pages before the body can be used.
@@ -305,22 +332,22 @@ impl VersionInserts {
     pub(crate) fn push(&mut self, key: Bytes, head: &Head, seq_to: Option<i64>, body: Option<&Body>) {
         let checksum = body.and_then(|body| body.checksum);
         let (content_kind, inline, manifest) = match body.map(|body| &body.content) {
-            None | Some(BodyContent::Absent) => (0_i64, None, None),
-            Some(BodyContent::Inline(bytes)) => (1, Some(bytes.clone()), None),
+            None | Some(BodyContent::Absent) => (NO_CONTENT, None, None),
+            Some(BodyContent::Inline(bytes)) => (INLINE, Some(bytes.clone()), None),
             Some(BodyContent::Manifest(Paged::Here(bytes))) if bytes.len() <= PAGE_SIZE => {
-                (2, None, Some(bytes.clone()))
+                (MANIFEST, None, Some(bytes.clone()))
             }
             Some(BodyContent::Manifest(paged)) => {
                 self.push_pages(head.version_seq, PAGES_OF_MANIFEST, paged);
-                (3, None, None)
+                (MANIFEST_IN_PAGES, None, None)
             }
         };
         let (parts_kind, parts) = match body.map(|body| &body.parts) {
-            None | Some(Paged::None) => (0_i64, None),
-            Some(Paged::Here(bytes)) if bytes.len() <= PAGE_SIZE => (1, Some(bytes.clone())),
+            None | Some(Paged::None) => (NO_PARTS, None),
+            Some(Paged::Here(bytes)) if bytes.len() <= PAGE_SIZE => (PARTS, Some(bytes.clone())),
             Some(paged) => {
                 self.push_pages(head.version_seq, PAGES_OF_PARTS, paged);
-                (2, None)
+                (PARTS_IN_PAGES, None)
             }
         };
         let [etag, etag_parts] = etag_values(head.etag);
@@ -378,9 +405,9 @@ pub(crate) async fn update_manifest(
         let sql = "DELETE FROM content_pages WHERE bucket_id = $1 AND version_seq = $2 AND kind = $3";
         tx.execute(sql, vec![bucket_id.into(), version_seq.into(), PAGES_OF_MANIFEST.into()]).await?;
         inserts.push_pages(version_seq, PAGES_OF_MANIFEST, &Paged::Here(manifest));
-        (3_i64, None)
+        (MANIFEST_IN_PAGES, None)
     } else {
-        (2, Some(manifest))
+        (MANIFEST, Some(manifest))
     };
     let sql = "UPDATE versions SET content_kind = $4, manifest = $5 \
                WHERE bucket_id = $1 AND key = $2 AND version_seq = $3 AND seq_to IS NULL";

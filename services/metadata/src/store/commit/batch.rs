@@ -12,7 +12,7 @@ use types::{
 };
 
 use super::{
-    changes::{Changes, NewRow},
+    changes::{Changes, NewRow, Retired},
     keys::{Current, Key, Keys, Known, check_write, move_listed},
     load::{Wanted, load_bodies, load_keys, load_older},
 };
@@ -234,11 +234,13 @@ impl<'a> Batch<'a> {
             last_modified: self.now,
             size,
             etag,
+            is_whole: true,
         }
     }
 
     /// Puts a row on top of the key's versions; it replaces the null version unless versioning is enabled.
-    fn insert(&mut self, key: &ObjectKey, head: Head, body: Option<Body>) {
+    fn insert(&mut self, key: &ObjectKey, mut head: Head, body: Option<Body>) {
+        head.is_whole = body.as_ref().is_none_or(Body::is_whole);
         if head.is_null
             && let Some(null) = self.key(key).null
         {
@@ -267,13 +269,17 @@ impl<'a> Batch<'a> {
         match buried {
             Some(Known { made: Some(made), .. }) => self.changes.inserts[made].head.is_current = false,
             Some(Known { head, made: None }) => {
-                self.changes.retired.entry((key.clone(), head.version_seq, head.seq_from)).or_insert(None);
+                self.changes
+                    .retired
+                    .entry((key.clone(), head.version_seq, head.seq_from))
+                    .or_insert(Retired::Buried);
             }
             None => {}
         }
     }
 
-    /// Takes a row out of view for good, in commit `sequence`.
+    /// Takes a row out of view for good, in commit `sequence`. One that is all there is of its version goes at once: nobody looks for
+    /// it again. Others are closed, and wait as garbage until nobody reads their chunks or pages any more.
     pub(crate) fn remove(&mut self, key: &ObjectKey, version_seq: i64, sequence: i64) {
         let entry = self.keys.entry(key.clone()).or_default();
         let before = entry.listed();
@@ -296,17 +302,21 @@ impl<'a> Batch<'a> {
 
         match made {
             None => {
-                self.changes.retired.insert((key.clone(), head.version_seq, head.seq_from), Some(sequence));
+                let retired = if head.is_whole { Retired::Gone } else { Retired::Closed(sequence) };
+                self.changes.retired.insert((key.clone(), head.version_seq, head.seq_from), retired);
             }
             Some(made) => {
                 let row = &mut self.changes.inserts[made];
                 row.head.is_current = false;
                 row.seq_to = Some(sequence);
-                row.is_void = head.seq_from == sequence;
+                row.is_void = head.is_whole || head.seq_from == sequence;
                 if row.is_void {
                     return;
                 }
             }
+        }
+        if head.is_whole {
+            return;
         }
         let number = self.settings.garbage_numbers.next();
         self.changes.discard_version(number, self.due_ms, key, &head);

@@ -7,7 +7,7 @@ use env::Env;
 use types::{BucketId, ChunkId, MissingShard, ObjectKey};
 
 use crate::store::{
-    engine::{DatabaseError, Rows, Tx, update_each},
+    engine::{DatabaseError, Rows, Tx, delete_each, update_each},
     version_row::{Body, Head, VersionInserts},
 };
 
@@ -19,8 +19,20 @@ pub(crate) struct NewRow {
     pub(crate) body: Option<Body>,
     /// Set when a later mutation of the batch closes the row again.
     pub(crate) seq_to: Option<i64>,
-    /// Made and closed by the same commit: it was never there.
+    /// It is not written: made and closed by the same commit it was never there, and what is closed by a later one of the batch and
+    /// leaves nothing behind is there no more.
     pub(crate) is_void: bool,
+}
+
+/// What becomes of a row of the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Retired {
+    /// It is there, and not current any more.
+    Buried,
+    /// This commit closed it.
+    Closed(i64),
+    /// It is deleted.
+    Gone,
 }
 
 /// A row of a version: bucket, key, `version_seq`, `seq_from`.
@@ -30,8 +42,7 @@ pub(crate) type RowName = (BucketId, ObjectKey, i64, i64);
 #[derive(Debug, Default)]
 pub(crate) struct Changes {
     pub(crate) inserts: Vec<NewRow>,
-    /// Rows of the database that are not current any more; with a commit, those that it closes.
-    pub(crate) retired: BTreeMap<(ObjectKey, i64, i64), Option<i64>>,
+    pub(crate) retired: BTreeMap<(ObjectKey, i64, i64), Retired>,
     /// Keys whose current row has to be marked, because the batch removed the one above it.
     pub(crate) promoted: BTreeSet<ObjectKey>,
     /// Rows of the database whose chunks are shared from now on.
@@ -95,7 +106,9 @@ impl Changes {
         bucket: BucketId,
     ) -> Result<Vec<(ObjectKey, u64, bool)>, DatabaseError> {
         let fixed = [bucket.0.into()];
-        tx.execute_rows(&retire_sql(), &fixed, &self.retired_rows()).await?;
+        let (retired, gone) = self.retired_rows();
+        tx.execute_rows(&retire_sql(), &fixed, &retired).await?;
+        tx.execute_rows(&remove_sql(), &fixed, &gone).await?;
         let mut inserts = VersionInserts::default();
         for row in self.inserts.drain(..).filter(|row| !row.is_void) {
             inserts.push(row.key.to_bytes(), &row.head, row.seq_to, row.body.as_ref());
@@ -109,12 +122,19 @@ impl Changes {
         Ok(promoted)
     }
 
-    fn retired_rows(&self) -> Rows {
-        let mut rows = Rows::default();
-        for ((key, version_seq, seq_from), seq_to) in &self.retired {
-            rows.push([key.to_bytes().into(), (*version_seq).into(), (*seq_from).into(), (*seq_to).into()]);
+    /// The rows of [`retire_sql`] and of [`remove_sql`].
+    fn retired_rows(&self) -> (Rows, Rows) {
+        let (mut retired, mut gone) = (Rows::default(), Rows::default());
+        for ((key, version_seq, seq_from), what) in &self.retired {
+            let [key, version_seq, seq_from] =
+                [key.to_bytes().into(), (*version_seq).into(), (*seq_from).into()];
+            match what {
+                Retired::Buried => retired.push([key, version_seq, seq_from, None::<i64>.into()]),
+                Retired::Closed(seq_to) => retired.push([key, version_seq, seq_from, Some(*seq_to).into()]),
+                Retired::Gone => gone.push([key, version_seq, seq_from]),
+            }
         }
-        rows
+        (retired, gone)
     }
 
     fn shared_rows(&self) -> Rows {
@@ -180,12 +200,17 @@ pub(crate) fn missing_values(now_ms: i64, missing: &MissingShard) -> [crate::sto
 
 /// Takes rows out of view: key, `version_seq`, `seq_from` and the commit that closes them.
 pub(crate) fn retire_sql() -> String {
-    update_each(
-        "versions",
-        "seq_to = r.column4, is_current = 0",
-        "t.bucket_id = $1 AND t.key = r.column1 AND t.version_seq = r.column2 AND t.seq_from = r.column3",
-    )
+    update_each("versions", "seq_to = r.column4, is_current = 0", ROW)
 }
+
+/// Deletes rows: key, `version_seq`, `seq_from`.
+pub(crate) fn remove_sql() -> String {
+    delete_each("versions", ROW)
+}
+
+/// A row of a version, by a list's first three columns.
+const ROW: &str =
+    "t.bucket_id = $1 AND t.key = r.column1 AND t.version_seq = r.column2 AND t.seq_from = r.column3";
 
 /// Marks the newest rows of keys as current.
 pub(crate) fn promote_sql() -> String {

@@ -6,7 +6,7 @@ use env::Env;
 use metadata_api::{CreateBucket, GarbageId, Metadata};
 use metadata_conformance::{
     garbage::expect_freed,
-    support::{Minter, bucket, chunks, delete, key, put, write_stored},
+    support::{Minter, bucket, chunks, delete, key, put, versioned_bucket, write_stored},
 };
 
 use super::{audit::audit, on_both_engines, support::TestStore};
@@ -18,6 +18,7 @@ on_both_engines!(
     nothing_is_left_of_what_was_finished,
     a_deleted_bucket_is_remembered_only_while_something_of_it_waits,
     versions_that_one_process_removes_lie_together,
+    what_has_neither_chunks_nor_pages_goes_at_once,
 );
 
 async fn count(store: &MetadataStore, table: &str) -> i64 {
@@ -25,11 +26,47 @@ async fn count(store: &MetadataStore, table: &str) -> i64 {
     rows.expect("a query")[0].i64().expect("a count")
 }
 
-async fn versions_that_one_process_removes_lie_together(test: TestStore) {
+/// Deleted, overwritten, renamed, by version, in one batch: of what is all in its row no row is left, and no garbage. Its neighbours
+/// with chunks wait as ever.
+async fn what_has_neither_chunks_nor_pages_goes_at_once(test: TestStore) {
     let store: Arc<dyn Metadata> = Arc::new(test.store.clone());
     let name = bucket(&store).await;
+    for number in 0..3 {
+        put(&store, &name, &key("overwritten"), number).await;
+        put(&store, &name, &key("deleted"), number).await;
+    }
+    delete(&store, &name, &key("deleted"), None).await;
+    assert_eq!((count(&test.store, "versions").await, count(&test.store, "garbage").await), (1, 0));
+
+    let mut minter = Minter::acquire(&store).await;
+    let content = minter.content(&[1]);
+    store
+        .commit_version(write_stored(&name, &key("k"), 1, minter.lease, content.clone()))
+        .await
+        .expect("a commit");
+    put(&store, &name, &key("k"), 2).await;
+    assert_eq!((count(&test.store, "versions").await, count(&test.store, "garbage").await), (3, 1));
+
+    let versioned = versioned_bucket(&store).await;
+    let first = put(&store, &versioned, &key("v"), 1).await.version_id;
+    let marker = delete(&store, &versioned, &key("v"), None).await.version_id;
+    assert_eq!(count(&test.store, "versions").await, 5, "versions and delete markers stay");
+    for id in [Some(first), marker] {
+        delete(&store, &versioned, &key("v"), id).await;
+    }
+    assert_eq!((count(&test.store, "versions").await, count(&test.store, "garbage").await), (3, 1));
+
+    audit(&test.store).await;
+    expect_freed(&store, minter.lease, &chunks(&content)).await;
+    assert_eq!((count(&test.store, "versions").await, count(&test.store, "garbage").await), (2, 0));
+}
+
+async fn versions_that_one_process_removes_lie_together(test: TestStore) {
+    let store: Arc<dyn Metadata> = Arc::new(test.store.clone());
+    let (name, mut minter) = (bucket(&store).await, Minter::acquire(&store).await);
     for k in ["a", "b", "c", "d"].map(key) {
-        put(&store, &name, &k, 1).await;
+        let content = minter.content(&[1]);
+        store.commit_version(write_stored(&name, &k, 1, minter.lease, content)).await.expect("a commit");
         delete(&store, &name, &k, None).await;
     }
     let sql = "SELECT number FROM garbage ORDER BY number";
@@ -52,8 +89,11 @@ async fn a_deleted_bucket_is_remembered_only_while_something_of_it_waits(test: T
         remake().await;
     }
     assert_eq!(count(&test.store, "former_buckets").await, 0, "nothing of them waits");
+    let mut minter = Minter::acquire(&store).await;
     for number in 0..3 {
-        put(&store, &name, &key("k"), number).await;
+        let content = minter.content(&[1]);
+        let write = write_stored(&name, &key("k"), number, minter.lease, content);
+        store.commit_version(write).await.expect("a commit");
         delete(&store, &name, &key("k"), None).await;
         remake().await;
     }

@@ -17,7 +17,7 @@ use crate::{
         backup::tables::{Column, Kind, find, page_sql},
         buckets::BUCKETS_WITH,
         commit::{
-            changes::{promote_sql, retire_sql, share_sql},
+            changes::{promote_sql, remove_sql, retire_sql, share_sql},
             load::{
                 load_attributes_sql, load_bodies_sql, load_buried_null_sql, load_current_sql, load_named_sql,
             },
@@ -160,6 +160,7 @@ fn hot_statements(bucket: i64, name: &str) -> Vec<Hot> {
             vec![b.clone()],
             &row(&[k(), 5_i64.into(), 5_i64.into(), Some(6_i64).into()]),
         ),
+        hot_rows("remove", remove_sql(), vec![b.clone()], &[k(), 5_i64.into(), 5_i64.into()]),
         hot_rows("promote", promote_sql(), vec![b.clone()], &[k()]),
         hot("groups of a class", replacing::GROUPS_OF_CLASS, vec!["STANDARD".into()]),
         hot("content to replace", replacing::CONTENT, vec![b.clone(), k(), 5_i64.into()]),
