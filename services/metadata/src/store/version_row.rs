@@ -18,11 +18,11 @@ pub(crate) const HEAD: &str = "v.version_seq, v.seq_from, v.nonce, v.is_null, v.
 
 /// Columns of [`Body`].
 pub(crate) const BODY: &str = "v.checksum_algorithm, v.checksum_type, v.checksum_value, v.storage_class, v.attributes, \
-     v.content_kind, v.inline_data, v.manifest, v.parts_kind, v.parts, v.shared";
+     v.content_kind, v.inline_data, v.inline_crc, v.manifest, v.parts_kind, v.parts, v.shared";
 
 /// Columns of [`Body`] without the content.
 pub(crate) const BODY_WITHOUT_CONTENT: &str = "v.checksum_algorithm, v.checksum_type, v.checksum_value, v.storage_class, \
-     v.attributes, 0, NULL, NULL, v.parts_kind, v.parts, v.shared";
+     v.attributes, 0, NULL, NULL, NULL, v.parts_kind, v.parts, v.shared";
 
 /// Longest manifest or list of parts in the row itself, in encoded bytes; longer ones are cut into pages of this size,
 /// so that reading a version for its attributes stays cheap.
@@ -185,7 +185,13 @@ impl Body {
         };
         let storage_class = read_storage_class(&row.text()?)?;
         let attributes = row.bytes()?;
-        let (kind, inline, manifest) = (row.i64()?, row.optional_bytes()?, row.optional_bytes()?);
+        let (kind, inline) = (row.i64()?, row.optional_bytes()?);
+        let (inline_crc, manifest) = (row.optional_i64()?, row.optional_bytes()?);
+        if let (Some(inline), Some(inline_crc)) = (&inline, inline_crc)
+            && i64::from(checksum::crc32c(inline)) != inline_crc
+        {
+            return Err(DatabaseError::corrupt("inline data is not what was written"));
+        }
         let content = match (kind, inline, manifest) {
             (NO_CONTENT, _, _) => BodyContent::Absent,
             (INLINE, Some(inline), _) => BodyContent::Inline(inline),
@@ -320,10 +326,10 @@ pub(crate) struct VersionInserts {
 
 const INSERT_VERSIONS: &str = "INSERT INTO versions (bucket_id, key, version_seq, seq_from, seq_to, nonce, is_null, \
      is_current, is_delete_marker, last_modified_ms, size, etag, etag_parts, checksum_algorithm, checksum_type, \
-     checksum_value, storage_class, attributes, content_kind, inline_data, manifest, parts_kind, parts, shared) \
-     SELECT $1, column1, column2, column3, column4, column5, column6, column7, column8, column9, column10, column11, \
+     checksum_value, storage_class, attributes, content_kind, inline_data, manifest, parts_kind, parts, shared, \
+     inline_crc) SELECT $1, column1, column2, column3, column4, column5, column6, column7, column8, column9, column10, column11, \
      column12, column13, column14, column15, column16, column17, column18, column19, column20, column21, column22, \
-     column23 FROM {rows} AS r WHERE column1 IS NOT NULL";
+     column23, column24 FROM {rows} AS r WHERE column1 IS NOT NULL";
 
 const INSERT_PAGES: &str = "INSERT INTO content_pages (bucket_id, version_seq, kind, page, data) \
      SELECT $1, column1, column2, column3, column4 FROM {rows} AS r WHERE column1 IS NOT NULL";
@@ -350,6 +356,7 @@ impl VersionInserts {
                 (PARTS_IN_PAGES, None)
             }
         };
+        let inline_crc = inline.as_ref().map(|inline| i64::from(checksum::crc32c(inline)));
         let [etag, etag_parts] = etag_values(head.etag);
         self.rows.push([
             key.into(),
@@ -375,6 +382,7 @@ impl VersionInserts {
             parts_kind.into(),
             parts.into(),
             body.is_some_and(|body| body.shared).into(),
+            inline_crc.into(),
         ]);
     }
 

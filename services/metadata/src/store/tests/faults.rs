@@ -2,22 +2,27 @@
 
 use std::{sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use env::Env;
-use metadata_api::{Error, Metadata};
-use metadata_conformance::support::{Minter, bucket, key, put, write};
+use metadata_api::{CopyAttributes, CopyVersion, Error, Metadata, WriteCondition};
+use metadata_conformance::support::{Minter, bucket, get, key, object, put, write};
 use test_postgres::Cluster;
-use types::ChunkOwner;
+use types::{ChunkOwner, Content};
 
 use super::{
     audit::audit,
     on_both_engines,
     support::{TestStore, config, spawn, sqlite},
 };
-use crate::{MetadataStore, store::engine::DatabaseError};
+use crate::{
+    MetadataStore,
+    store::engine::{DatabaseError, Value},
+};
 
 on_both_engines!(
     a_transaction_that_is_dropped_changes_nothing,
-    a_conflict_is_tried_again_a_bounded_number_of_times
+    a_conflict_is_tried_again_a_bounded_number_of_times,
+    rot_in_inline_data_is_never_answered
 );
 
 async fn a_transaction_that_is_dropped_changes_nothing(test: TestStore) {
@@ -30,6 +35,45 @@ async fn a_transaction_that_is_dropped_changes_nothing(test: TestStore) {
     assert_eq!(row.i64(), Ok(0));
     // The connection was closed; the pool makes another one.
     test.store.acquire_lease("after").await.expect("the store goes on");
+}
+
+/// Neither by a read nor by a copy. Of rows without a checksum, as programs of before write them, nothing is known.
+async fn rot_in_inline_data_is_never_answered(test: TestStore) {
+    let store: Arc<dyn Metadata> = Arc::new(test.store.clone());
+    let (name, k) = (bucket(&store).await, key("k"));
+    let made = put(&store, &name, &k, 1).await;
+    let change = async |column: &str, value: Value| {
+        let mut tx = test.store.engine.begin().await.expect("a transaction");
+        let sql = format!("UPDATE versions SET {column} = $1");
+        assert_eq!(tx.execute(&sql, vec![value]).await, Ok(1));
+        tx.commit().await.expect("a commit");
+    };
+    change("inline_data", b"rotten".as_slice().into()).await;
+    // Another process, which has read nothing yet.
+    let other = MetadataStore::open(Env::real(), test.config.clone()).await.expect("it opens");
+    let reader: Arc<dyn Metadata> = Arc::new(other.clone());
+    let refused = get(&reader, &name, &k, None).await;
+    assert!(matches!(refused, Err(Error::Internal { .. })), "{refused:?}");
+    let copy = CopyVersion {
+        source_bucket: name.clone(),
+        source_key: k.clone(),
+        source_version_id: made.version_id,
+        source_etag: made.etag,
+        source_class: None,
+        rewraps: None,
+        bucket: name.clone(),
+        key: key("copy"),
+        attributes: CopyAttributes::Keep,
+        checksum: None,
+        condition: WriteCondition::None,
+    };
+    let refused = store.copy_version(copy).await;
+    assert!(matches!(refused, Err(Error::Internal { .. })), "{refused:?}");
+
+    change("inline_crc", None::<i64>.into()).await;
+    let served = get(&reader, &name, &k, None).await.expect("a version");
+    assert_eq!(object(&served).content, Content::Inline(Bytes::from_static(b"rotten")));
+    other.close().await;
 }
 
 async fn a_conflict_is_tried_again_a_bounded_number_of_times(test: TestStore) {
