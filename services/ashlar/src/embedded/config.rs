@@ -28,7 +28,8 @@ pub(crate) struct Config {
     data: Vec<PathBuf>,
     #[command(flatten)]
     front: FrontConfig,
-    /// The coding of objects, as data+parity, such as 4+2: any `parity` of the folders may be lost. Chosen from the
+    /// The coding of objects, as data+parity, such as 4+2: any `parity` of the folders may be lost, but
+    /// for the first, which has the database and the keys. Chosen from the
     /// number of folders when it is not given; after the first start `ashlar admin class recode` changes it.
     #[arg(long, env = "ASHLAR_STANDARD_CODING", value_name = "K+M")]
     coding: Option<Coding>,

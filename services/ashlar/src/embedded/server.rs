@@ -249,13 +249,18 @@ impl Embedded {
 
     /// How objects are kept, in words.
     pub(crate) fn storage(&self) -> String {
+        const HOME: &str = "the first, which has the database";
         let coding = self.class.definition.coding;
         let folders = self.folders;
         let unused = folders.saturating_sub(coding.total());
         let kept = match (coding.data(), coding.parity()) {
             (1, 0) => "single checksummed copies: a lost disk loses its objects".to_owned(),
-            (1, parity) => format!("{} copies: any {parity} of their folders may be lost", parity + 1),
-            (_, parity) => format!("coded {coding} across folders: any {parity} of them may be lost"),
+            (1, parity) => {
+                format!("{} copies: any {parity} of their folders may be lost, but not {HOME}", parity + 1)
+            }
+            (_, parity) => {
+                format!("coded {coding} across folders: any {parity} of them may be lost, but not {HOME}")
+            }
         };
         if coding == Coding::SINGLE && unused > 0 {
             return format!("{folders} folders, {kept} (`ashlar admin class recode` changes that)");
