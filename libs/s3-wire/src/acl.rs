@@ -155,16 +155,29 @@ pub enum NamedGrantee {
 impl NamedGrantee {
     /// Who that is, where `account` is the only account. `InvalidArgument`, `UnresolvableGrantByEmailAddress` for who is not
     /// there. Source: API Reference, "PutBucketAcl".
-    fn resolve(&self, account: &str) -> Result<Grantee, S3Error> {
+    fn resolve(&self, account: &str, named: NamedIn) -> Result<Grantee, S3Error> {
+        let (of_id, of_uri) = match named {
+            NamedIn::Header => ("id", "uri"),
+            NamedIn::Document => ("CanonicalUser/ID", "Group/URI"),
+        };
         match self {
             Self::Id(id) if id == account => Ok(Grantee::Account(id.clone())),
-            Self::Id(id) => Err(S3Error::invalid_argument("Invalid id", "CanonicalUser/ID", id)),
+            Self::Id(id) => Err(S3Error::invalid_argument("Invalid id", of_id, id)),
             Self::Uri(uri) => Group::from_uri(uri)
                 .map(Grantee::Group)
-                .ok_or_else(|| S3Error::invalid_argument("Invalid group uri", "Group/URI", uri)),
+                .ok_or_else(|| S3Error::invalid_argument("Invalid group uri", of_uri, uri)),
             Self::Email(_) => Err(S3Error::new(ErrorCode::UnresolvableGrantByEmailAddress)),
         }
     }
+}
+
+/// Where grantees are named. Amazon S3 calls who is not there by the words that he was named with (versity/versitygw#1384).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NamedIn {
+    /// In `x-amz-grant-*`.
+    Header,
+    /// In a document.
+    Document,
 }
 
 /// A list as a request asks for it.
@@ -173,7 +186,7 @@ pub enum AskedAcl {
     /// A predefined one.
     Canned(CannedAcl),
     /// One with these grants.
-    Grants(Vec<(NamedGrantee, Permission)>),
+    Grants(Vec<(NamedGrantee, Permission)>, NamedIn),
 }
 
 impl AskedAcl {
@@ -192,12 +205,12 @@ impl AskedAcl {
                 }));
                 Ok(acl)
             }
-            Self::Grants(grants) if grants.len() > Acl::GRANTS_MAX => {
+            Self::Grants(grants, _) if grants.len() > Acl::GRANTS_MAX => {
                 Err(S3Error::new(ErrorCode::MalformedACLError))
             }
-            Self::Grants(grants) => {
+            Self::Grants(grants, named) => {
                 let grant = |(grantee, permission): &(NamedGrantee, Permission)| {
-                    Ok(Grant { grantee: grantee.resolve(owner)?, permission: *permission })
+                    Ok(Grant { grantee: grantee.resolve(owner, *named)?, permission: *permission })
                 };
                 Ok(Acl { grants: grants.iter().map(grant).collect::<Result<_, S3Error>>()? })
             }
@@ -237,7 +250,7 @@ pub fn asked_acl(headers: &HeaderMap) -> Result<Option<AskedAcl>, S3Error> {
             Ok(Some(AskedAcl::Canned(*canned)))
         }
         None if grants.is_empty() => Ok(None),
-        None => Ok(Some(AskedAcl::Grants(grants))),
+        None => Ok(Some(AskedAcl::Grants(grants, NamedIn::Header))),
     }
 }
 

@@ -147,14 +147,15 @@ pub enum FramingError {
 
 impl From<FramingError> for S3Error {
     fn from(error: FramingError) -> Self {
+        // Whatever its frames lack, to Amazon S3 the body has ended too early (versity/versitygw#1666, versity/versitygw#1701).
         let code = match error {
             FramingError::ChunkHeader
             | FramingError::ChunkSignature
             | FramingError::ChunkEnd
-            | FramingError::Excess => ErrorCode::InvalidRequest,
+            | FramingError::Excess
+            | FramingError::Incomplete => ErrorCode::IncompleteBody,
             FramingError::ChunkSize => ErrorCode::InvalidChunkSizeError,
             FramingError::Trailer => ErrorCode::MalformedTrailerError,
-            FramingError::Incomplete => ErrorCode::IncompleteBody,
         };
         match error {
             FramingError::Incomplete | FramingError::Trailer => Self::new(code),

@@ -41,8 +41,8 @@ pub use rename::{client_token, rename_source};
 pub use restore::{restore, wants_restore_status};
 pub use unsupported::{Scope, UNSUPPORTED_HEADERS, UnsupportedHeader, refuse_unsupported_headers};
 pub use write_conditions::{
-    DeleteCondition, IF_MATCH_INITIATED_TIME, WriteCondition, delete_condition, initiated_condition,
-    write_condition,
+    DeleteCondition, IF_MATCH_INITIATED_TIME, WriteCondition, check_none_match, delete_condition,
+    initiated_condition, write_condition,
 };
 
 pub(crate) use checksum::value as checksum_value;

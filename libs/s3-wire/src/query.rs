@@ -66,7 +66,12 @@ impl<'a> Query<'a> {
             .map_err(|_| invalid(format!("Provided {name} not an integer or within integer range")))?;
         match u32::try_from(number) {
             Ok(number) if i32::try_from(number).is_ok() => Ok(Some(number)),
-            _ => Err(invalid(format!("Argument {name} must be an integer between 0 and 2147483647"))),
+            _ => {
+                // So Amazon S3 calls it here, and here alone.
+                let name = if name == "max-keys" { "maxKeys" } else { name };
+                let message = format!("Argument {name} must be an integer between 0 and 2147483647");
+                Err(S3Error::invalid_argument(message, name, text))
+            }
         }
     }
 
@@ -140,17 +145,19 @@ mod tests {
         assert_eq!(number("max-keys="), Ok(None));
         assert_eq!(number("max-keys=0"), Ok(Some(0)));
         assert_eq!(number("max-keys=2147483647"), Ok(Some(2_147_483_647)));
-        for text in [
-            "max-keys=-1",
-            "max-keys=2147483648",
-            "max-keys=a",
-            "max-keys=1.5",
-            "max-keys=99999999999999999999",
+        for (text, name) in [
+            ("max-keys=-1", "maxKeys"),
+            ("max-keys=2147483648", "maxKeys"),
+            ("max-keys=a", "max-keys"),
+            ("max-keys=1.5", "max-keys"),
+            ("max-keys=99999999999999999999", "max-keys"),
         ] {
             let error = number(text).expect_err(text);
             assert_eq!(error.code, ErrorCode::InvalidArgument);
-            assert_eq!(error.fields[0], ("ArgumentName", "max-keys".to_owned()));
+            assert_eq!(error.fields[0], ("ArgumentName", name.to_owned()));
         }
+        let error = Query::parse("max-parts=-1").expect("a valid query").number("max-parts").expect_err("-1");
+        assert_eq!(error.fields[0], ("ArgumentName", "max-parts".to_owned()));
     }
 
     #[test]

@@ -38,7 +38,7 @@ pub use access::{
     ACCESS_BODY_MAX, AclDocument, PublicAccessBlock, acl, ownership, parse_acl, parse_ownership,
     parse_public_access_block, policy_status, public_access_block,
 };
-pub use attributes::{AttributeParts, ObjectAttributes, object_attributes};
+pub use attributes::{AttributePage, AttributeParts, ObjectAttributes, object_attributes};
 pub use bucket::{
     BucketRow, CREATE_BUCKET_BODY_MAX, ListBuckets, NewBucket, VERSIONING_BODY_MAX, list_buckets,
     location_constraint, parse_create_bucket, parse_versioning, versioning,

@@ -176,8 +176,9 @@ pub(crate) fn from_body(error: BodyError) -> S3Error {
         BodyError::Incomplete { expected, received } => S3Error::new(ErrorCode::IncompleteBody)
             .field("NumberBytesExpected", expected.to_string())
             .field("NumberBytesProvided", received.to_string()),
+        // To Amazon S3 it is incomplete all the same (versity/versitygw#1701).
         BodyError::TooLong { expected } => S3Error::with_message(
-            ErrorCode::InvalidRequest,
+            ErrorCode::IncompleteBody,
             format!("The body is longer than the {expected} bytes that were announced."),
         ),
         BodyError::AboveRange { most, proposed } => {

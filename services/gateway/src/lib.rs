@@ -47,7 +47,7 @@ use ipnet::IpNet;
 use kms::{Arns, Keys};
 use metadata_api::{Error as MetadataError, Metadata};
 use multi_md5::Backend;
-use types::StorageClassName;
+use types::{StorageClassName, Timestamp};
 
 use access_log::AccessLog;
 use decisions::Decisions;
@@ -150,6 +150,11 @@ impl Gateway {
     /// does what must not depend on that.
     pub fn with_md5_lanes(self, lanes: usize) -> Self {
         Self { md5: multi_md5::Pool::with_lanes(Backend::detect(), lanes), ..self }
+    }
+
+    /// The time by this gateway's clock.
+    fn now(&self) -> Timestamp {
+        Timestamp(self.env.wall_clock_ms())
     }
 
     /// Whether requests can be carried out now, or what stands in the way.

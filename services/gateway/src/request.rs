@@ -8,7 +8,7 @@ use std::{
 
 use axum::body::Body;
 use env::Env;
-use http::{Extensions, HeaderMap, HeaderName, Method, Uri};
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use metadata_api::{Bucket, Error as MetadataError, FoundVersion, GetVersion};
 use s3_wire::{ErrorCode, S3Error, address::Address, query::Query};
 use service_kit::TlsSession;
@@ -216,13 +216,20 @@ impl Request {
         Ok(bucket)
     }
 
-    /// Refuses the request when it names another owner of `bucket` than it has.
+    /// Refuses the request when it names another owner of `bucket` than it has: `AccessDenied`, or
+    /// `InvalidBucketOwnerAWSAccountID` for what is the number of no account. API Reference, "Error responses".
     pub(crate) fn check_owner(&self, bucket: &Bucket, header: &'static str) -> Result<(), S3Error> {
-        match self.headers.get(header) {
-            Some(owner) if !is_account(owner.as_bytes(), &bucket.owner) => {
-                Err(S3Error::new(ErrorCode::AccessDenied))
-            }
-            _ => Ok(()),
+        let Some(owner) = self.headers.get(header).map(HeaderValue::as_bytes) else { return Ok(()) };
+        if is_account(owner, &bucket.owner) {
+            return Ok(());
         }
+        if owner.len() == ACCOUNT_NUMBER.len() && owner.iter().all(u8::is_ascii_digit) {
+            return Err(S3Error::new(ErrorCode::AccessDenied));
+        }
+        let owner = String::from_utf8_lossy(owner);
+        let message = format!(
+            "The value of the expected bucket owner parameter must be an AWS Account ID... [{owner}]"
+        );
+        Err(S3Error::with_message(ErrorCode::InvalidBucketOwnerAWSAccountID, message))
     }
 }

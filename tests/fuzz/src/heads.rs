@@ -19,7 +19,7 @@ const NOW: Timestamp = Timestamp(1_700_000_000_000);
 pub(crate) fn headers(data: &[u8]) {
     let map = header_map(data);
     let etag = ETag { digest: [7; 16], parts: Some(2) };
-    let _ = header::ReadConditions::for_read(&map).evaluate(&etag, NOW);
+    let _ = header::ReadConditions::for_read(&map).evaluate(&etag, NOW, NOW);
     let _ = header::ReadConditions::for_copy_source(&map).evaluate_absent();
     let _ = header::ReadConditions::for_rename_source(&map);
     let _ = header::ReadConditions::for_rename_destination(&map);

@@ -32,7 +32,7 @@ fn uploads_that_are_not_there_cannot_be_aborted() {
     Upload { key: "other".to_owned(), ..upload.clone() }.abort().refused(404, "NoSuchUpload");
     let missing = server.client().existing_bucket("missing");
     Upload { bucket: missing, ..upload.clone() }.abort().refused(404, "NoSuchBucket");
-    upload.abort().header("x-amz-expected-bucket-owner", "1").refused(403, "AccessDenied");
+    upload.abort().header("x-amz-expected-bucket-owner", "111122223333").refused(403, "AccessDenied");
     upload.list().ok();
 }
 

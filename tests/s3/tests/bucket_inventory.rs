@@ -221,7 +221,7 @@ fn other_configurations_are_refused_and_change_nothing() {
         let request = |bucket: &Bucket| {
             inventory(bucket, method.clone(), "a").body(if method == Method::PUT { &good } else { "" })
         };
-        request(&bucket).header("x-amz-expected-bucket-owner", "1").refused(403, "AccessDenied");
+        request(&bucket).header("x-amz-expected-bucket-owner", "111122223333").refused(403, "AccessDenied");
         request(&bucket).anonymous().refused(403, "AccessDenied");
         request(&missing).refused(404, "NoSuchBucket");
     }

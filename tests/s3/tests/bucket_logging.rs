@@ -185,7 +185,7 @@ fn other_configurations_are_refused_and_change_nothing() {
     for method in [Method::GET, Method::PUT] {
         let request =
             || logging(&bucket, method.clone()).body(if method == Method::PUT { &good } else { "" });
-        request().header("x-amz-expected-bucket-owner", "1").refused(403, "AccessDenied");
+        request().header("x-amz-expected-bucket-owner", "111122223333").refused(403, "AccessDenied");
         request().anonymous().refused(403, "AccessDenied");
         logging(&missing, method.clone()).body(&good).refused(404, "NoSuchBucket");
     }

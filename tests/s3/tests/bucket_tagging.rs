@@ -52,7 +52,10 @@ fn what_is_no_tag_set_changes_nothing() {
         assert!(accepted.contains(&found.get("Code")), "{body:.100}: {found:?}");
     }
     assert_eq!(tagging(&bucket, Method::GET).ok().xml().all("TagSet/Tag/Key"), ["kept"]);
-    tagging(&bucket, Method::GET).header("x-amz-expected-bucket-owner", "1").refused(403, "AccessDenied");
+    let owned = |owner| tagging(&bucket, Method::GET).header("x-amz-expected-bucket-owner", owner);
+    owned("111122223333").refused(403, "AccessDenied");
+    owned("1").refused(400, "InvalidBucketOwnerAWSAccountID");
+    assert!(tagging(&server.bucket(), Method::GET).refused(404, "NoSuchTagSet").get("BucketName").len() > 2);
     let missing = server.client().existing_bucket("missing");
     tagging(&missing, Method::GET).refused(404, "NoSuchBucket");
     tagging(&missing, Method::PUT).body(tagging_document(&[])).refused(404, "NoSuchBucket");

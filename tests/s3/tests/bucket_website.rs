@@ -110,7 +110,7 @@ fn only_the_owners_bucket_is_configured() {
     for method in [Method::GET, Method::PUT, Method::DELETE] {
         let request =
             || website(&bucket, method.clone()).body(if method == Method::PUT { WHOLE } else { "" });
-        request().header("x-amz-expected-bucket-owner", "1").refused(403, "AccessDenied");
+        request().header("x-amz-expected-bucket-owner", "111122223333").refused(403, "AccessDenied");
         request().anonymous().refused(403, "AccessDenied");
         let missing = server.client().existing_bucket("missing");
         website(&missing, method.clone()).body(WHOLE).refused(404, "NoSuchBucket");

@@ -1,6 +1,7 @@
 //! CopyObject. Conditions on the destination are in `conditional_writes.rs`.
 
 use harness::{Request, Server, checksum_of, content, md5_base64, md5_hex};
+use http::Method;
 use types::ChecksumAlgorithm;
 
 use crate::support::{PART_SIZE_MIN, assert_absent, assert_content, assert_same};
@@ -91,6 +92,20 @@ fn a_copy_onto_itself_must_change_something() {
     bucket.copy(&itself, "key").header("x-amz-storage-class", "STANDARD").ok();
     assert_eq!(bucket.head("key").ok().get("x-amz-meta-old"), "1");
 
+    // Where a bucket was told how its objects are encrypted a copy may change that.
+    let encrypted = server.bucket();
+    encrypted.put("key", "content").ok();
+    let own = format!("{}/key", encrypted.name);
+    encrypted.copy(&own, "key").refused(400, "InvalidRequest");
+    let default = "<ServerSideEncryptionConfiguration><Rule><ApplyServerSideEncryptionByDefault>\
+        <SSEAlgorithm>AES256</SSEAlgorithm></ApplyServerSideEncryptionByDefault></Rule></ServerSideEncryptionConfiguration>";
+    encrypted.request(Method::PUT).raw_query("encryption").body(default).ok();
+    for _ in 0..2 {
+        encrypted.copy(&own, "key").ok();
+        assert_content(&encrypted, "key", b"content");
+        assert_eq!(encrypted.head("key").ok().get("x-amz-server-side-encryption"), "AES256");
+    }
+
     let replace = bucket.copy(&itself, "key").header("x-amz-metadata-directive", "REPLACE");
     replace.header("x-amz-meta-new", "2").ok();
     let read = bucket.get("key").ok();
@@ -144,6 +159,8 @@ fn sources_that_are_not_there_are_named() {
         (format!("{name}/key?versionId=0000000000000009000000000000000a"), 404, "NoSuchVersion"),
         (format!("{name}/other?versionId="), 400, "InvalidArgument"),
         (format!("{name}/other?versionId=x"), 400, "InvalidArgument"),
+        (format!("{name}/other?foo=bar"), 400, "InvalidArgument"),
+        (format!("{name}/other?versionId={version}&foo"), 400, "InvalidArgument"),
         ("missing-bucket/key".to_owned(), 404, "NoSuchBucket"),
         ("Not_A_Bucket/key".to_owned(), 400, "InvalidBucketName"),
         (name.clone(), 400, "InvalidArgument"),
@@ -154,6 +171,9 @@ fn sources_that_are_not_there_are_named() {
         bucket.copy(&source, "copy").refused(status, code);
         assert_absent(&bucket, "copy");
     }
+    // A version's id may be encoded as its key is.
+    let encoded = version.replacen('0', "%30", 1);
+    bucket.copy(&format!("{name}/key?versionId={encoded}"), "copy").ok();
     let missing = server.client().existing_bucket("missing-bucket");
     missing.copy(&format!("{name}/other"), "copy").refused(404, "NoSuchBucket");
 }
@@ -192,6 +212,7 @@ fn the_source_can_be_guarded() {
     let server = Server::start();
     let bucket = server.bucket();
     let etag = bucket.put("source", "content").ok().etag().to_owned();
+    let modified = bucket.head("source").ok().get("last-modified").to_owned();
     let (source, etag, other) =
         (format!("{}/source", bucket.name), etag.as_str(), "\"d41d8cd98f00b204e9800998ecf8427e\"");
     let cases: &[(&[(&str, &str)], u16)] = &[
@@ -200,7 +221,8 @@ fn the_source_can_be_guarded() {
         (&[("if-none-match", other)], 200),
         (&[("if-none-match", etag)], 412),
         (&[("if-modified-since", PAST)], 200),
-        (&[("if-modified-since", FUTURE)], 412),
+        (&[("if-modified-since", &modified)], 412),
+        (&[("if-modified-since", FUTURE)], 200),
         (&[("if-unmodified-since", FUTURE)], 200),
         (&[("if-unmodified-since", PAST)], 412),
         (&[("if-match", etag), ("if-unmodified-since", PAST)], 200),
@@ -344,8 +366,10 @@ fn what_is_not_built_is_refused() {
     let name = "x-amz-server-side-encryption";
     assert_eq!(copy().header(name, "aws:kms:dsse").refused(501, "NotImplemented").get("Header"), name);
     copy().header("x-amz-storage-class", "GLACIER").refused(400, "InvalidStorageClass");
-    copy().header("x-amz-source-expected-bucket-owner", "1").refused(403, "AccessDenied");
-    copy().header("x-amz-expected-bucket-owner", "1").refused(403, "AccessDenied");
+    for name in ["x-amz-source-expected-bucket-owner", "x-amz-expected-bucket-owner"] {
+        copy().header(name, "111122223333").refused(403, "AccessDenied");
+        copy().header(name, "1").refused(400, "InvalidBucketOwnerAWSAccountID");
+    }
     assert_absent(&bucket, "copy");
     copy().header("x-amz-tagging-directive", "COPY").header("x-amz-storage-class", "STANDARD").ok();
 }

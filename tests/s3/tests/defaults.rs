@@ -65,6 +65,23 @@ fn what_is_so_already_can_be_put() {
     }
 }
 
+/// PutBucketNotification and GetBucketNotification, as old clients know them, are the same requests with older documents.
+#[test]
+fn the_older_form_of_notifications_is_answered_as_the_newer_one() {
+    let server = Server::start();
+    let bucket = server.bucket();
+    let notification = |method| bucket.request(method).raw_query("notification");
+    for (name, target) in [("TopicConfiguration", "Topic"), ("CloudFunctionConfiguration", "CloudFunction")] {
+        let old = format!(
+            "<NotificationConfiguration><{name}><Id>1</Id><Event>s3:ReducedRedundancyLostObject</Event>\
+             <{target}>arn:aws:sns:us-east-1:0:t</{target}></{name}></NotificationConfiguration>"
+        );
+        let error = notification(Method::PUT).body(old).refused(501, "NotImplemented");
+        assert_eq!(error.get("Field"), name);
+        assert!(notification(Method::GET).ok().xml().children.is_empty());
+    }
+}
+
 /// As that of an inventory, which can be configured.
 #[test]
 fn a_configuration_has_an_id() {

@@ -174,7 +174,28 @@ fn another_owner_than_expected_is_refused() {
     let server = Server::start();
     let bucket = server.bucket();
     bucket.put("key", "content").ok();
-    bucket.delete("key").header("x-amz-expected-bucket-owner", "1").refused(403, "AccessDenied");
+    let delete = |owner| bucket.delete("key").header("x-amz-expected-bucket-owner", owner);
+    delete("111122223333").refused(403, "AccessDenied");
+    delete("1").refused(400, "InvalidBucketOwnerAWSAccountID");
+    assert_content(&bucket, "key", b"content");
+}
+
+/// Whether it says that it would or that it would not.
+#[test]
+fn a_bypass_is_for_buckets_with_object_lock() {
+    const BYPASS: &str = "x-amz-bypass-governance-retention";
+    let server = Server::start();
+    let bucket = server.bucket();
+    bucket.put("key", "content").ok();
+    let all = "<Delete><Object><Key>key</Key></Object></Delete>";
+    for value in ["true", "false"] {
+        for request in [bucket.delete("key"), bucket.request(Method::POST).raw_query("delete").body(all)] {
+            let error = request.header(BYPASS, value).refused(400, "InvalidArgument");
+            assert_eq!(error.get("ArgumentName"), BYPASS);
+            let message = format!("{BYPASS} is only applicable to Object Lock enabled buckets.");
+            assert_eq!(error.get("Message"), message);
+        }
+    }
     assert_content(&bucket, "key", b"content");
 }
 

@@ -90,7 +90,12 @@ fn a_body_that_is_not_wanted_is_not_asked_for() {
         (stranger.put("key", &data), 403, "SignatureDoesNotMatch"),
         (bucket.put("key", &data).anonymous(), 403, "AccessDenied"),
         (bucket.put("kept", &data).header("if-none-match", "*"), 412, "PreconditionFailed"),
-        (bucket.put("key", &data).header("if-match", "*"), 404, "NoSuchKey"),
+        (bucket.put("key", &data).header("if-match", "*"), 501, "NotImplemented"),
+        (
+            bucket.put("key", &data).header("if-match", "\"d41d8cd98f00b204e9800998ecf8427e\""),
+            404,
+            "NoSuchKey",
+        ),
         (bucket.put("key", &data).header("x-amz-acl", "public-read"), 400, "AccessControlListNotSupported"),
         (bucket.put("key", &data).header("x-amz-write-offset-bytes", "0"), 501, "NotImplemented"),
         (bucket.put("key", &data).header("content-md5", "nonsense"), 400, "InvalidDigest"),

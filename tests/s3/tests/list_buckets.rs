@@ -81,6 +81,8 @@ fn arguments_out_of_bounds_are_refused() {
         let error = list(&server).query("max-buckets", value).refused(400, "InvalidArgument");
         assert_eq!((error.get("ArgumentName"), error.get("ArgumentValue")), ("max-buckets", value));
     }
+    let error = list(&server).query("bucket-region", "abc").refused(400, "InvalidArgument");
+    assert_eq!(error.get("ArgumentName"), "bucket-region");
     list(&server).query("continuation-token", "not-ours").refused(400, "InvalidArgument");
 }
 

@@ -121,10 +121,12 @@ fn errors_are_those_of_version_two() {
     let (server, bucket) = filled();
     server.client().existing_bucket("missing").list_v1().refused(404, "NoSuchBucket");
     bucket.list_v1().query("max-keys", "x").refused(400, "InvalidArgument");
+    let error = bucket.list_v1().query("max-keys", "-1").refused(400, "InvalidArgument");
+    assert_eq!(error.get("ArgumentName"), "maxKeys");
     bucket.list_v1().query("encoding-type", "base64").refused(400, "InvalidArgument");
     let page = bucket.list_v1().query("max-keys", 0).ok().xml();
     assert_eq!((page.elements("Contents").len(), page.get("IsTruncated")), (0, "false"));
     // Another list type than 2 is none.
     assert_eq!(bucket.list_v1().query("list-type", 1).ok().xml().find("KeyCount"), None);
-    bucket.list_v1().header("x-amz-expected-bucket-owner", "1").refused(403, "AccessDenied");
+    bucket.list_v1().header("x-amz-expected-bucket-owner", "111122223333").refused(403, "AccessDenied");
 }

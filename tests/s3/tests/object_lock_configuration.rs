@@ -84,7 +84,9 @@ fn what_is_no_configuration_changes_nothing() {
     let missing = server.client().existing_bucket("missing");
     lock(&missing, Method::GET).refused(404, "NoSuchBucket");
     lock(&missing, Method::PUT).body(&kept).refused(404, "NoSuchBucket");
-    lock(&bucket, Method::GET).header("x-amz-expected-bucket-owner", "1").refused(403, "AccessDenied");
+    lock(&bucket, Method::GET)
+        .header("x-amz-expected-bucket-owner", "111122223333")
+        .refused(403, "AccessDenied");
 }
 
 /// Restic and others met servers that did not: whoever has an object retained has to say what it is.

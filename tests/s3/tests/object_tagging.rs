@@ -35,9 +35,14 @@ fn tags_come_with_a_write_and_go_with_the_next() {
     bucket.put("key", "2").ok();
     assert_eq!(tags(tagging(&bucket, Method::GET, "key")), "");
     assert_eq!(bucket.head("key").ok().header("x-amz-tagging-count"), None);
-    for bad in ["a=1&a=2", "aws:a=1", "a=%ff", "a%3C=1"] {
-        let answer = bucket.put("bad", "3").header("x-amz-tagging", bad).send();
-        assert_eq!(answer.status, 400, "{bad}: {answer:?}");
+    for (bad, code) in [
+        ("a=1&a=2", "InvalidArgument"),
+        ("a=1,b=2", "InvalidArgument"),
+        ("a=%ff", "InvalidArgument"),
+        ("a%3C=1", "InvalidArgument"),
+        ("aws:a=1", "InvalidTag"),
+    ] {
+        bucket.put("bad", "3").header("x-amz-tagging", bad).refused(400, code);
     }
     bucket.get("bad").refused(404, "NoSuchKey");
 
@@ -76,9 +81,22 @@ fn tags_of_each_version_are_changed_and_deleted_alone() {
     assert_eq!(tags(tagging(&bucket, Method::GET, "key").query("versionId", &first)), "then=1");
 
     let marker = bucket.put_marker("key");
-    tagging(&bucket, Method::GET, "key").refused(404, "NoSuchKey");
-    tagging(&bucket, Method::PUT, "key").body(tagging_document(&[])).refused(404, "NoSuchKey");
-    tagging(&bucket, Method::DELETE, "key").query("versionId", &marker).refused(405, "MethodNotAllowed");
+    // As current as by its id, unlike with the object itself.
+    for method in [Method::GET, Method::PUT, Method::DELETE] {
+        for by_id in [false, true] {
+            let request = tagging(&bucket, method.clone(), "key");
+            let request = if method == Method::PUT { request.body(tagging_document(&[])) } else { request };
+            let answer = if by_id { request.query("versionId", &marker) } else { request }.send();
+            let error = answer.expect_error(405, "MethodNotAllowed");
+            assert_eq!(
+                (error.get("Method"), error.get("ResourceType")),
+                (method.as_str(), "DeleteMarker"),
+                "{by_id}"
+            );
+            assert_eq!((answer.get("x-amz-delete-marker"), answer.version_id()), ("true", marker.clone()));
+        }
+    }
+    assert_eq!(tags(tagging(&bucket, Method::GET, "key").query("versionId", &first)), "then=1");
     tagging(&bucket, Method::GET, "missing").refused(404, "NoSuchKey");
 }
 
@@ -122,6 +140,11 @@ fn what_is_no_tag_set_changes_nothing() {
     ] {
         tagging(&bucket, Method::PUT, "key").body(&body).refused(400, code);
     }
+    let put = |key, value| tagging(&bucket, Method::PUT, "key").body(tagging_document(&[(key, value)]));
+    let error = put("aws:a", "b").refused(400, "InvalidTag");
+    assert_eq!(error.get("Message"), "Your TagKey cannot be prefixed with aws:");
+    let error = put("a", "b,c").refused(400, "InvalidTag");
+    assert_eq!((error.get("TagKey"), error.get("TagValue")), ("a", "b,c"));
     assert_eq!(tags(tagging(&bucket, Method::GET, "key")), "kept=yes");
 }
 

@@ -36,7 +36,7 @@ fn a_form_stores_an_object_as_its_fields_say() {
     assert_eq!((head.etag(), answer.etag()), ("\"9a0364b9e99bb480dd25e1f0284c8555\"", head.etag()));
     assert_eq!(
         answer.get("location"),
-        format!("http://{}/{}/user/a%20b.png", bucket.client().host(), bucket.name)
+        format!("http://{}/{}/user%2Fa%20b.png", bucket.client().host(), bucket.name)
     );
     for (name, value) in [
         ("content-type", "image/png"),
@@ -77,6 +77,12 @@ fn the_answer_is_what_the_form_asks_for() {
     let server = Server::start();
     let bucket = server.bucket();
     bucket.set_versioning("Enabled");
+    let form = || bucket.form().field("key", "a/b");
+    let slash = form().field("success_action_status", "201").signed(b"1").send().expect(201);
+    let url = format!("http://{}/{}/a%2Fb", bucket.client().host(), bucket.name);
+    assert_eq!((slash.xml().get("Location"), slash.get("location")), (url.as_str(), url.as_str()));
+    assert_eq!(slash.xml().get("Key"), "a/b");
+    bucket.delete("a/b").query("versionId", slash.version_id()).send().expect(204);
     let form = || bucket.form().field("key", "a&b");
     let created = form().field("success_action_status", "201").signed(b"1").send().expect(201);
     let document = created.xml();
@@ -111,12 +117,21 @@ fn nothing_is_stored_against_the_policy() {
         (form().condition(big).condition("[\"content-length-range\", 0, 4]"), 400, "EntityTooLarge"),
         (form().condition("[\"content-length-range\", 6, 100]"), 400, "EntityTooSmall"),
         (form().condition("[\"content-length-range\", 6]"), 400, "InvalidPolicyDocument"),
+        (form().condition("[\"content-length-range\", -1, 5]"), 400, "InvalidPolicyDocument"),
+        (form().condition("[\"content-length-range\", \"test\", 10]"), 403, "AccessDenied"),
+        (form().condition("[\"eq\", \"key\", \"key\"]"), 403, "AccessDenied"),
         (form().policy("{}"), 400, "InvalidPolicyDocument"),
         (form().policy("not JSON"), 400, "InvalidPolicyDocument"),
     ] {
         form.signed(b"bytes").refused(status, code);
         assert_absent(&bucket, "key");
     }
+    let refused =
+        form().condition("[\"eq\", \"key\", \"key\"]").signed(b"bytes").refused(403, "AccessDenied");
+    assert_eq!(
+        refused.get("Message"),
+        "Invalid according to Policy: Policy Condition failed: [\"eq\", \"key\", \"key\"]"
+    );
     let refused =
         form().condition("[\"content-length-range\", 0, 4]").signed(b"bytes").refused(400, "EntityTooLarge");
     assert_eq!((refused.get("ProposedSize"), refused.get("MaxSizeAllowed")), ("5", "4"));
@@ -187,7 +202,7 @@ fn headers_of_the_request_are_heeded() {
     // They are fields of a form, and would have no effect in its head.
     form().header("x-amz-server-side-encryption", "AES256").refused(400, "InvalidArgument");
     keyed(form(), 1).refused(400, "InvalidArgument");
-    form().header("x-amz-expected-bucket-owner", "somebody").refused(403, "AccessDenied");
+    form().header("x-amz-expected-bucket-owner", "111122223333").refused(403, "AccessDenied");
     assert_absent(&bucket, "key");
     bucket.form().field("key", "key").field("x-amz-tagging", "a=1&b=2").signed(b"bytes").send().expect(204);
     assert_eq!(bucket.head("key").ok().get("x-amz-tagging-count"), "2");
@@ -263,7 +278,8 @@ fn a_form_can_ask_for_a_key_to_be_absent_or_as_it_was() {
     let form = |name: &str, value: &str, file: &str| {
         bucket.form().field("key", "key").field(name, value).signed(file).send()
     };
-    form("If-Match", "*", "lost").expect_error(404, "NoSuchKey");
+    form("If-Match", "*", "lost").expect_error(501, "NotImplemented");
+    form("If-Match", "\"d41d8cd98f00b204e9800998ecf8427e\"", "lost").expect_error(404, "NoSuchKey");
     form("If-None-Match", "*", "first").expect(204);
     form("If-None-Match", "*", "second").expect_error(412, "PreconditionFailed");
     form("if-none-match", "\"abc\"", "second").expect_error(501, "NotImplemented");

@@ -1,7 +1,9 @@
 use http::{HeaderMap, HeaderName, HeaderValue};
 use types::{Acl, Grant, Grantee, Group, Permission};
 
-use super::{AclOf, AskedAcl, CannedAcl, NamedGrantee, ObjectOwnership, asked_acl, object_ownership};
+use super::{
+    AclOf, AskedAcl, CannedAcl, NamedGrantee, NamedIn, ObjectOwnership, asked_acl, object_ownership,
+};
 use crate::error::ErrorCode;
 
 fn headers(pairs: &[(&str, &str)]) -> HeaderMap {
@@ -55,11 +57,12 @@ fn grants_name_who_has_them_and_what() {
         ("x-amz-grant-read", &format!(" id=\"me\" , URI={all}")),
         ("x-amz-grant-write-acp", "emailaddress=\"a@example.com\""),
     ]));
-    let expected = AskedAcl::Grants(vec![
+    let grants = vec![
         (NamedGrantee::Id("me".to_owned()), Permission::Read),
         (NamedGrantee::Uri(all.to_owned()), Permission::Read),
         (NamedGrantee::Email("a@example.com".to_owned()), Permission::WriteAcp),
-    ]);
+    ];
+    let expected = AskedAcl::Grants(grants, NamedIn::Header);
     assert_eq!(asked, Ok(Some(expected.clone())));
     let refusal = expected.resolve("me", AclOf::Object).expect_err("nobody has an e-mail address");
     assert_eq!(refusal.code, ErrorCode::UnresolvableGrantByEmailAddress);
@@ -73,6 +76,8 @@ fn grants_name_who_has_them_and_what() {
         let asked = asked_acl(&headers(&[("x-amz-grant-read", unknown)])).expect(unknown).expect(unknown);
         let refusal = asked.resolve("me", AclOf::Object).expect_err(unknown);
         assert_eq!(refusal.code, ErrorCode::InvalidArgument, "{unknown}");
+        let name = unknown.split('=').next().expect("a name");
+        assert_eq!(refusal.fields[0], ("ArgumentName", name.to_owned()));
     }
     let many = vec!["id=me"; 101].join(",");
     let asked = asked_acl(&headers(&[("x-amz-grant-read", &many)])).expect("grants").expect("grants");

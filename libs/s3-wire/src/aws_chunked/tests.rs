@@ -185,7 +185,7 @@ fn errors_are_those_of_s3() {
         (FramingError::Incomplete, ErrorCode::IncompleteBody),
         (FramingError::ChunkSize, ErrorCode::InvalidChunkSizeError),
         (FramingError::Trailer, ErrorCode::MalformedTrailerError),
-        (FramingError::ChunkEnd, ErrorCode::InvalidRequest),
+        (FramingError::ChunkEnd, ErrorCode::IncompleteBody),
     ] {
         assert_eq!(S3Error::from(error).code, code);
     }

@@ -67,6 +67,7 @@ error_codes! {
     InvalidArgument 400 "Invalid Argument",
     InvalidBucketAclWithObjectOwnership 400 "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting",
     InvalidBucketName 400 "The specified bucket is not valid.",
+    InvalidBucketOwnerAWSAccountID 400 "The value of the expected bucket owner parameter must be an AWS account ID.",
     InvalidBucketState 409 "The request is not valid for the current state of the bucket.",
     InvalidChunkSizeError 403 "The size of a chunk of the body is not valid.",
     InvalidDigest 400 "The Content-MD5 or checksum value that you specified is not valid.",

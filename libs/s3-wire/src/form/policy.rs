@@ -48,6 +48,9 @@ struct Condition {
 enum Kind {
     Equal,
     StartsWith,
+    /// No form meets it; what it says is the value. To Amazon S3 it is a condition all the same: localstack/localstack, the answers
+    /// recorded for `test_post_object_policy_conditions_validation_eq` and `..._size`.
+    Never,
 }
 
 impl Policy {
@@ -108,6 +111,10 @@ impl Policy {
         let operator = operator.to_ascii_lowercase();
         if operator == "content-length-range" {
             let (Some(least), Some(most)) = (bytes(second), bytes(third)) else {
+                if [second, third].into_iter().any(is_word) {
+                    self.add_unmet(parts);
+                    return Ok(());
+                }
                 return Err(invalid(&format!("Invalid content-length-range: {condition}.")));
             };
             // Each of several has to hold.
@@ -121,9 +128,20 @@ impl Policy {
             _ => return Err(unknown()),
         };
         let (Value::String(field), Value::String(value)) = (second, third) else { return Err(unknown()) };
-        let field = field.strip_prefix('$').ok_or_else(unknown)?.to_ascii_lowercase();
-        self.conditions.push(Condition { kind, field, value: value.clone() });
+        match field.strip_prefix('$') {
+            Some(field) => {
+                let field = field.to_ascii_lowercase();
+                self.conditions.push(Condition { kind, field, value: value.clone() });
+            }
+            None => self.add_unmet(parts),
+        }
         Ok(())
+    }
+
+    fn add_unmet(&mut self, parts: &[Value]) {
+        let parts: Vec<String> = parts.iter().map(Value::to_string).collect();
+        let value = format!("[{}]", parts.join(", "));
+        self.conditions.push(Condition { kind: Kind::Never, field: String::new(), value });
     }
 
     /// Holds a form for `bucket` against the policy: it has not expired, every condition holds, and every field is
@@ -162,6 +180,7 @@ impl Condition {
     fn holds(&self, value: &str) -> bool {
         match self.kind {
             Kind::Equal => value == self.value,
+            Kind::Never => false,
             // A list of types: each of them.
             Kind::StartsWith if self.field == "content-type" => {
                 value.split(',').all(|each| each.trim().starts_with(&self.value))
@@ -171,7 +190,11 @@ impl Condition {
     }
 
     fn shown(&self) -> String {
-        let operator = if self.kind == Kind::Equal { "eq" } else { "starts-with" };
+        let operator = match self.kind {
+            Kind::Equal => "eq",
+            Kind::StartsWith => "starts-with",
+            Kind::Never => return self.value.clone(),
+        };
         format!("[\"{operator}\", \"${}\", \"{}\"]", self.field, self.value)
     }
 }
@@ -206,6 +229,11 @@ fn bytes(value: &Value) -> Option<u64> {
         Value::String(text) => text.parse().ok(),
         _ => None,
     }
+}
+
+/// Whether it is text that is no number at all.
+fn is_word(value: &Value) -> bool {
+    value.as_str().is_some_and(|text| text.parse::<f64>().is_err())
 }
 
 fn invalid(problem: &str) -> S3Error {

@@ -110,8 +110,13 @@ impl ReadConditions {
     /// alone where there is one, and a date condition counts only beside no tag condition of its kind.
     ///
     /// Only a read has a 304: elsewhere `PreconditionFailed` takes its place (API Reference, "CopyObject").
-    pub fn evaluate(&self, etag: &ETag, last_modified: Timestamp) -> Outcome {
+    ///
+    /// An `If-Modified-Since` that is later than `now` is no condition, as at Amazon S3 (localstack/localstack, the answers recorded for
+    /// `test_s3_get_object_preconditions` and `test_s3_copy_object_preconditions`) and in RFC 2616, section 14.25. RFC 9110, section
+    /// 13.1.3, does not speak of it. The time of an object may be by another clock, which is ahead.
+    pub fn evaluate(&self, etag: &ETag, last_modified: Timestamp, now: Timestamp) -> Outcome {
         let seconds = last_modified.seconds();
+        let past = seconds..=seconds.max(now.seconds());
         match (&self.if_match, self.if_unmodified_since) {
             (Some(tags), _) if !tags.matches_strong(etag) => return self.failed("If-Match"),
             (None, Some(date)) if seconds > date.seconds() => return self.failed("If-Unmodified-Since"),
@@ -119,7 +124,7 @@ impl ReadConditions {
         }
         match (&self.if_none_match, self.if_modified_since) {
             (Some(tags), _) if tags.matches_weak(etag) => self.not_modified("If-None-Match"),
-            (None, Some(date)) if seconds <= date.seconds() => self.not_modified("If-Modified-Since"),
+            (None, Some(date)) if past.contains(&date.seconds()) => self.not_modified("If-Modified-Since"),
             _ => Outcome::Proceed,
         }
     }

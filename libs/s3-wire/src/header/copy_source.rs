@@ -8,7 +8,7 @@ use crate::{
     address::key_too_long,
     error::{ErrorCode, S3Error},
     percent::{Plus, decode},
-    query::{empty_version_id, invalid_version_id},
+    query::{Query, empty_version_id, invalid_version_id},
 };
 
 /// What a copy reads.
@@ -27,15 +27,23 @@ const HEADER: &str = "x-amz-copy-source";
 /// The source of a CopyObject or UploadPartCopy: `bucket/key`, a slash in front or not, percent-encoded, with
 /// `?versionId=` or not. `+` means a space, as AWS and clients that encode it as `%2B` understand it.
 ///
-/// `InvalidArgument` when the header is missing or malformed, or for a version id that cannot be, `NotImplemented` for an ARN of an access point. Source: API Reference, "CopyObject".
+/// `InvalidArgument` when the header is missing or malformed, for another parameter (jenkinsci/artifact-manager-s3-plugin#26), or for a
+/// version id that cannot be, `NotImplemented` for an ARN of an access point. Source: API Reference, "CopyObject".
 pub fn copy_source(headers: &HeaderMap) -> Result<CopySource, S3Error> {
     let value = text(headers, HEADER)?.ok_or_else(|| invalid(""))?;
     if value.trim_start_matches('/').starts_with("arn:") {
         return Err(S3Error::header_not_implemented(HEADER).field("Value", value));
     }
-    let (path, version) = match value.rsplit_once("?versionId=") {
-        Some((path, version)) => (path, Some(version)),
-        None => (value, None),
+    let (path, query) = value.split_once('?').unwrap_or((value, ""));
+    let query = Query::parse(query).map_err(|_| invalid(value))?;
+    let mut parameters = query.iter();
+    let version = match (parameters.next(), parameters.next()) {
+        (None, _) => None,
+        (Some(("versionId", version)), None) => Some(version),
+        _ => {
+            let message = "Unsupported copy source parameter.";
+            return Err(S3Error::invalid_argument(message, HEADER, value));
+        }
     };
     let path = decode(path.as_bytes(), Plus::Space).map_err(|_| invalid(value))?;
     let path = path.strip_prefix(b"/").unwrap_or(&path);
@@ -55,12 +63,12 @@ pub fn copy_source(headers: &HeaderMap) -> Result<CopySource, S3Error> {
     Ok(CopySource { bucket, key, version_id })
 }
 
-/// The range of a part that is copied: `bytes=a-b`, both there. `InvalidArgument` otherwise.
-pub fn copy_source_range(headers: &HeaderMap) -> Result<Option<RangeSpec>, S3Error> {
+/// The range of a part that is copied, its first byte and its last: `bytes=a-b`, both there. `InvalidArgument` otherwise.
+pub fn copy_source_range(headers: &HeaderMap) -> Result<Option<(u64, u64)>, S3Error> {
     const HEADER: &str = "x-amz-copy-source-range";
     let Some(value) = text(headers, HEADER)? else { return Ok(None) };
     match value.trim().strip_prefix("bytes=").and_then(range::parse) {
-        Some(range @ RangeSpec::Inclusive(..)) => Ok(Some(range)),
+        Some(RangeSpec::Inclusive(first, last)) => Ok(Some((first, last))),
         _ => {
             let message = "The x-amz-copy-source-range value must be of the form bytes=first-last where first and last are the zero-based offsets of the first and last bytes to copy";
             Err(S3Error::invalid_argument(message, HEADER, value))

@@ -53,19 +53,20 @@ pub fn object_lock(headers: &HeaderMap) -> Result<VersionLock, S3Error> {
 
 /// Whether a new bucket is to have object lock. `InvalidArgument` for what is neither true nor false.
 pub fn bucket_object_lock(headers: &HeaderMap) -> Result<bool, S3Error> {
-    boolean(headers, BUCKET_LOCK)
+    Ok(boolean(headers, BUCKET_LOCK)?.unwrap_or(false))
 }
 
-/// Whether a retention in governance mode is to be no hindrance. `InvalidArgument` for what is neither true nor false.
-pub fn bypasses_governance(headers: &HeaderMap) -> Result<bool, S3Error> {
+/// Whether a retention in governance mode is to be no hindrance, if the request says it. `InvalidArgument` for what is neither true nor
+/// false.
+pub fn bypasses_governance(headers: &HeaderMap) -> Result<Option<bool>, S3Error> {
     boolean(headers, BYPASS)
 }
 
-fn boolean(headers: &HeaderMap, name: &str) -> Result<bool, S3Error> {
+fn boolean(headers: &HeaderMap, name: &str) -> Result<Option<bool>, S3Error> {
     match text(headers, name)? {
-        None => Ok(false),
-        Some(value) if value.eq_ignore_ascii_case("true") => Ok(true),
-        Some(value) if value.eq_ignore_ascii_case("false") => Ok(false),
+        None => Ok(None),
+        Some(value) if value.eq_ignore_ascii_case("true") => Ok(Some(true)),
+        Some(value) if value.eq_ignore_ascii_case("false") => Ok(Some(false)),
         Some(value) => Err(S3Error::invalid_argument("The value must be true or false", name, value)),
     }
 }
@@ -117,7 +118,7 @@ mod tests {
     fn a_switch_is_true_or_false() {
         for (value, expected) in [("true", Some(true)), ("False", Some(false)), ("yes", None), ("", None)] {
             let bypass = headers(&[("x-amz-bypass-governance-retention", value)]);
-            assert_eq!(bypasses_governance(&bypass).ok(), expected, "{value}");
+            assert_eq!(bypasses_governance(&bypass).ok().flatten(), expected, "{value}");
             let bucket = headers(&[("x-amz-bucket-object-lock-enabled", value)]);
             assert_eq!(bucket_object_lock(&bucket).ok(), expected, "{value}");
         }

@@ -19,8 +19,6 @@ pub enum WriteCondition {
     IfAbsent,
     /// `If-Match` with an entity tag.
     IfMatch(ETag),
-    /// `If-Match: *`: there is a current version.
-    IfPresent,
 }
 
 /// What must hold of a version for a DeleteObject, or for one object of a DeleteObjects.
@@ -45,15 +43,25 @@ impl DeleteCondition {
 
 /// The condition of a write.
 ///
-/// `NotImplemented` for an `If-None-Match` other than `*`, as AWS answers, and for both headers at once. An entity tag
-/// in a form that no object has becomes one that matches no object. Source: API Reference, "PutObject".
+/// `NotImplemented` for an `If-None-Match` other than `*`, for an `If-Match` of `*`, and for both headers at once, as AWS answers
+/// (localstack/localstack, `test_put_object_if_match_validation`). An entity tag in a form that no object has becomes one that matches no
+/// object. Source: API Reference, "PutObject".
 pub fn write_condition(headers: &HeaderMap) -> Result<WriteCondition, S3Error> {
-    match (text(headers, "if-match")?, text(headers, "if-none-match")?) {
-        (None, None) => Ok(WriteCondition::None),
-        (None, Some(tag)) if tag.trim().trim_matches('"') == "*" => Ok(WriteCondition::IfAbsent),
+    check_none_match(headers)?;
+    match (text(headers, "if-match")?, headers.contains_key("if-none-match")) {
+        (_, true) => Ok(WriteCondition::IfAbsent),
+        (None, false) => Ok(WriteCondition::None),
+        (Some(tag), false) if is_any(unquoted(tag)) => Err(S3Error::header_not_implemented("If-Match")),
+        (Some(tag), false) => Ok(WriteCondition::IfMatch(entity_tag(tag))),
+    }
+}
+
+/// `NotImplemented` for an `If-None-Match` that no write has: of another text than `*`, or beside an `If-Match`.
+pub fn check_none_match(headers: &HeaderMap) -> Result<(), S3Error> {
+    match (headers.contains_key("if-match"), text(headers, "if-none-match")?) {
+        (_, None) => Ok(()),
+        (false, Some(tag)) if is_any(unquoted(tag)) => Ok(()),
         (_, Some(_)) => Err(S3Error::header_not_implemented("If-None-Match")),
-        (Some(tag), None) if is_any(tag) => Ok(WriteCondition::IfPresent),
-        (Some(tag), None) => Ok(WriteCondition::IfMatch(entity_tag(tag))),
     }
 }
 
@@ -92,6 +100,10 @@ pub fn initiated_condition(headers: &HeaderMap) -> Result<Option<Timestamp>, S3E
     let Some(value) = text(headers, IF_MATCH_INITIATED_TIME)? else { return Ok(None) };
     let invalid = || S3Error::invalid_argument("Invalid condition", IF_MATCH_INITIATED_TIME, value);
     parse_http_date(value).map(Some).ok_or_else(invalid)
+}
+
+fn unquoted(tag: &str) -> &str {
+    tag.trim().trim_matches('"')
 }
 
 pub(crate) fn is_any(tag: &str) -> bool {

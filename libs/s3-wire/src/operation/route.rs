@@ -222,6 +222,7 @@ const PARAMETERS_OF_WRITES: [&str; 5] = ["annotationName", "id", "partNumber", "
 pub fn route(input: &RouteInput<'_>) -> Result<Operation, S3Error> {
     let operation = recognise(input)?;
     refuse_unknown_subresources(input)?;
+    refuse_copy_source(operation, input)?;
     match operation.kind() {
         Kind::Refused => Err(S3Error::operation_not_implemented(operation)),
         // An append that were taken for a PutObject would replace the object.
@@ -232,6 +233,26 @@ pub fn route(input: &RouteInput<'_>) -> Result<Operation, S3Error> {
             Err(S3Error::header_not_implemented("x-amz-write-offset-bytes"))
         }
         Kind::Supported | Kind::Default => Ok(operation),
+    }
+}
+
+/// What copies is a PUT, and no other request has a source. As Amazon S3 answers (versity/versitygw#1642).
+fn refuse_copy_source(operation: Operation, input: &RouteInput<'_>) -> Result<(), S3Error> {
+    const HEADER: &str = "x-amz-copy-source";
+    let Some(source) = input.headers.get(HEADER).filter(|_| *input.method != Method::PUT) else {
+        return Ok(());
+    };
+    match operation.resource() {
+        Resource::Service => Ok(()),
+        resource if *input.method == Method::POST && !input.query.has("uploadId") => {
+            let allowed = allowed_methods(resource, subresource(input.query)?);
+            Err(S3Error::method_not_allowed(input.method, resource.name(), allowed))
+        }
+        Resource::Bucket | Resource::Object => {
+            let message = "The specified header is not valid in this context";
+            let source = String::from_utf8_lossy(source.as_bytes());
+            Err(S3Error::invalid_argument(message, HEADER, &source))
+        }
     }
 }
 
@@ -364,6 +385,10 @@ fn no_route(resource: Resource, subresource: Option<&'static str>, input: &Route
     let method = input.method;
     let belongs = ROUTES.iter().any(|r| r.operation.resource() == resource && r.subresource == subresource);
     match subresource {
+        // The errors of Amazon S3 as OpenStack Swift's `s3api` has them.
+        Some("uploads") if resource == Resource::Object && method == Method::GET => {
+            S3Error::invalid_request("Key is not expected for the GET method ?uploads subresource")
+        }
         Some(name) if !belongs => {
             let place = if resource == Resource::Object { "key" } else { "bucket" };
             let message = format!("There is no such thing as the ?{name} sub-resource for a {place}");

@@ -8,7 +8,7 @@ use super::{
     read::{XmlReader, set},
 };
 use crate::{
-    acl::{AskedAcl, NamedGrantee, ObjectOwnership, ParseOwnershipError},
+    acl::{AskedAcl, NamedGrantee, NamedIn, ObjectOwnership, ParseOwnershipError},
     error::{ErrorCode, S3Error},
 };
 
@@ -83,7 +83,8 @@ fn read_acl(body: &[u8]) -> Result<AclDocument, S3Error> {
     }
     reader.finish()?;
     let owner = owner.ok_or_else(S3Error::malformed_xml)?;
-    Ok(AclDocument { owner, asked: AskedAcl::Grants(list.ok_or_else(S3Error::malformed_xml)?) })
+    let grants = list.ok_or_else(S3Error::malformed_xml)?;
+    Ok(AclDocument { owner, asked: AskedAcl::Grants(grants, NamedIn::Document) })
 }
 
 /// The grant that is open.
@@ -240,7 +241,7 @@ mod tests {
         public_access_block,
     };
     use crate::{
-        acl::{AclOf, AskedAcl, NamedGrantee, ObjectOwnership},
+        acl::{AclOf, AskedAcl, NamedGrantee, NamedIn, ObjectOwnership},
         error::ErrorCode,
         xml::Owner,
     };
@@ -281,7 +282,7 @@ mod tests {
         let document =
             parse_acl(list(&me.repeat(Acl::GRANTS_MAX)).as_bytes()).expect("as many as there may be");
         let grants = vec![(NamedGrantee::Id("me".to_owned()), Permission::Read); Acl::GRANTS_MAX];
-        assert_eq!(document.asked, AskedAcl::Grants(grants));
+        assert_eq!(document.asked, AskedAcl::Grants(grants, NamedIn::Document));
         for bad in [
             String::new(),
             "<AccessControlPolicy/>".to_owned(),

@@ -118,8 +118,8 @@ pub(super) fn rights(
         rights.push("GetObject");
     }
     // What is no boolean is refused by the handler.
-    if matches!(operation, DeleteObject | PutObjectRetention) && bypasses_governance(headers).unwrap_or(true)
-    {
+    let bypasses = || bypasses_governance(headers).map_or(true, |bypasses| bypasses == Some(true));
+    if matches!(operation, DeleteObject | PutObjectRetention) && bypasses() {
         rights.push("BypassGovernanceRetention");
     }
     rights

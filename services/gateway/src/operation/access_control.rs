@@ -138,7 +138,7 @@ fn refuse_where_off(gateway: &Gateway, asked: &Asked, bucket: &Bucket, of: AclOf
 fn refuse_other_than_owners(asked: &Asked, bucket: &Bucket) -> Result<(), S3Error> {
     let is_taken = match &asked.acl {
         AskedAcl::Canned(canned) => matches!(canned, CannedAcl::BucketOwnerFullControl),
-        AskedAcl::Grants(_) => true,
+        AskedAcl::Grants(..) => true,
     };
     match asked.list(bucket, AclOf::Object) {
         Ok(acl) if is_taken && acl == Acl::of_owner(&bucket.owner.0) => Ok(()),

@@ -23,7 +23,9 @@ pub(super) async fn get_bucket_cors(
     _permit: &Permit,
 ) -> Result<Response, S3Error> {
     let document = subresource::get(gateway, request, Subresource::Cors).await?;
-    Ok(output::xml(document.ok_or_else(|| S3Error::new(ErrorCode::NoSuchCORSConfiguration))?))
+    Ok(output::xml(
+        document.ok_or_else(|| subresource::missing(request, ErrorCode::NoSuchCORSConfiguration))?,
+    ))
 }
 
 pub(super) async fn put_bucket_cors(

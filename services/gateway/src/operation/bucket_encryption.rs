@@ -25,9 +25,8 @@ pub(super) async fn get_bucket_encryption(
     _permit: &Permit,
 ) -> Result<Response, S3Error> {
     let document = subresource::get(gateway, request, Subresource::Encryption).await?;
-    let missing = S3Error::new(ErrorCode::ServerSideEncryptionConfigurationNotFoundError)
-        .field("BucketName", request.bucket()?.as_str());
-    Ok(output::xml(document.ok_or(missing)?))
+    let missing = || subresource::missing(request, ErrorCode::ServerSideEncryptionConfigurationNotFoundError);
+    Ok(output::xml(document.ok_or_else(missing)?))
 }
 
 pub(super) async fn put_bucket_encryption(

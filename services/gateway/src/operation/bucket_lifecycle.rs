@@ -25,7 +25,8 @@ pub(super) async fn get_bucket_lifecycle_configuration(
     _permit: &Permit,
 ) -> Result<Response, S3Error> {
     let document = subresource::get(gateway, request, Subresource::Lifecycle).await?;
-    let document = document.ok_or_else(|| S3Error::new(ErrorCode::NoSuchLifecycleConfiguration))?;
+    let document =
+        document.ok_or_else(|| subresource::missing(request, ErrorCode::NoSuchLifecycleConfiguration))?;
     let configuration = parse_stored_lifecycle(&document).map_err(|error| {
         tracing::error!(%error, "a lifecycle configuration was stored that cannot be read");
         S3Error::new(ErrorCode::InternalError)

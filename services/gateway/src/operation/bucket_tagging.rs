@@ -23,7 +23,7 @@ pub(super) async fn get_bucket_tagging(
     _permit: &Permit,
 ) -> Result<Response, S3Error> {
     let document = subresource::get(gateway, request, Subresource::Tagging).await?;
-    Ok(output::xml(document.ok_or_else(|| S3Error::new(ErrorCode::NoSuchTagSet))?))
+    Ok(output::xml(document.ok_or_else(|| subresource::missing(request, ErrorCode::NoSuchTagSet))?))
 }
 
 pub(super) async fn put_bucket_tagging(

@@ -5,7 +5,7 @@ use axum::body::Body;
 use checksum::{AlgorithmSet, ObjectHasher, Wanted};
 use futures_util::TryStreamExt;
 use http::{HeaderMap, HeaderName};
-use metadata_api::{CopyAttributes, CopyVersion, Error as MetadataError, FoundVersion, Version};
+use metadata_api::{Bucket, CopyAttributes, CopyVersion, Error as MetadataError, FoundVersion, Version};
 use s3_wire::{
     ErrorCode, S3Error,
     header::{
@@ -68,7 +68,7 @@ pub(super) async fn copy_object(
         let (found, version) = if is_rewritten {
             find_source(gateway, request, &source, true, permit, copies_tags).await?
         } else {
-            refuse_unchanged(request, &source, directive)?;
+            refuse_unchanged(request, &source, &target, directive)?;
             (found, version)
         };
         let encryption = match is_rewritten {
@@ -197,12 +197,20 @@ fn copied_attributes(
     Ok(CopyAttributes::Replace(Box::new(Attributes { tags, lock, acl, encryption, ..base })))
 }
 
-/// A copy onto itself must change something, unless it brings an older version back.
-fn refuse_unchanged(request: &Request, source: &CopySource, directive: Directive) -> Result<(), S3Error> {
+/// A copy onto itself must change something, unless it brings an older version back, or the bucket was told how its objects are to be
+/// encrypted, as they may not be so yet. Source for that: localstack/localstack, the answers of Amazon S3 recorded for
+/// `test_copy_in_place_with_bucket_encryption`.
+fn refuse_unchanged(
+    request: &Request,
+    source: &CopySource,
+    target: &Bucket,
+    directive: Directive,
+) -> Result<(), S3Error> {
     let itself = source.bucket == *request.bucket()? && source.key == *request.key()?;
     // A storage class may be the one that it has (minio/minio#9357).
     let changes = ["x-amz-website-redirect-location", "x-amz-storage-class", SERVER_SIDE_ENCRYPTION];
-    let changes = changes.iter().any(|name| request.headers.contains_key(*name));
+    let changes =
+        target.encryption.is_some() || changes.iter().any(|name| request.headers.contains_key(*name));
     if itself && source.version_id.is_none() && directive == Directive::Copy && !changes {
         return Err(S3Error::invalid_request(
             "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.",

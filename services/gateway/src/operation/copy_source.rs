@@ -64,7 +64,8 @@ pub(super) async fn find_source(
         });
     };
     check_readable(gateway, &version, NOT_COPIABLE)?;
-    match ReadConditions::for_copy_source(&request.headers).evaluate(&version.etag, found.last_modified) {
+    let conditions = ReadConditions::for_copy_source(&request.headers);
+    match conditions.evaluate(&version.etag, found.last_modified, gateway.now()) {
         Outcome::Proceed => Ok((found, version)),
         failed @ (Outcome::NotModified | Outcome::PreconditionFailed(_)) => {
             Err(failed.error().unwrap_or_else(|| S3Error::new(ErrorCode::PreconditionFailed)))

@@ -98,7 +98,7 @@ fn check_location(asked: Option<&str>, region: &str) -> Result<(), S3Error> {
 
 /// Whether a text is formed like a region of AWS, such as `us-gov-west-1`, or is the old name of one. Source: API Reference,
 /// "CreateBucketConfiguration", the values of `LocationConstraint`.
-fn is_region(text: &str) -> bool {
+pub(super) fn is_region(text: &str) -> bool {
     let mut parts = text.split('-');
     let (first, last) = (parts.next().unwrap_or_default(), parts.next_back().unwrap_or_default());
     let is_word = |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase());

@@ -1,7 +1,7 @@
 //! DeleteObject: deletes a key, or one version for good. S3 API Reference, "DeleteObject".
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use metadata_api::{DeleteCondition, DeleteVersion, DeleteVersions, DeletedVersion, ETagCondition};
+use metadata_api::{Bucket, DeleteCondition, DeleteVersion, DeleteVersions, DeletedVersion, ETagCondition};
 use s3_wire::{ErrorCode, S3Error, header};
 
 use super::object_read::version_id;
@@ -19,10 +19,11 @@ pub(super) async fn delete_object(
 ) -> Result<Response, S3Error> {
     let version_id = version_id(request.query()?.version_id()?)?;
     let condition = condition(header::delete_condition(&request.headers)?);
-    if request.headers.contains_key("x-amz-expected-bucket-owner") {
-        request.existing_bucket(gateway).await?;
+    let bypasses = header::bypasses_governance(&request.headers)?;
+    if bypasses.is_some() || request.headers.contains_key("x-amz-expected-bucket-owner") {
+        check_bypass(&request.existing_bucket(gateway).await?, bypasses)?;
     }
-    let bypasses_governance = header::bypasses_governance(&request.headers)?;
+    let bypasses_governance = bypasses.unwrap_or(false);
     let entry = DeleteVersion { key: request.key()?.clone(), version_id, condition, bypasses_governance };
     let batch = DeleteVersions { bucket: request.bucket()?.clone(), entries: vec![entry] };
     let mut outcomes =
@@ -41,6 +42,17 @@ fn set_deleted(headers: &mut HeaderMap, deleted: &DeletedVersion) {
     if deleted.delete_marker {
         headers.insert("x-amz-delete-marker", HeaderValue::from_static("true"));
     }
+}
+
+/// Where nothing can be locked there is nothing to bypass, whatever the header says. Source: localstack/localstack, the answer of Amazon
+/// S3 recorded for `test_delete_object_with_no_locking`.
+pub(super) fn check_bypass(bucket: &Bucket, bypasses: Option<bool>) -> Result<(), S3Error> {
+    const HEADER: &str = "x-amz-bypass-governance-retention";
+    if bypasses.is_none() || bucket.object_lock.is_some() {
+        return Ok(());
+    }
+    let message = format!("{HEADER} is only applicable to Object Lock enabled buckets.");
+    Err(S3Error::with_message(ErrorCode::InvalidArgument, message).field("ArgumentName", HEADER))
 }
 
 /// A delete's condition in the metadata contract's words.

@@ -8,7 +8,7 @@ use s3_wire::{
     xml::{self, DELETE_BODY_MAX, DeleteRow, ObjectIdentifier},
 };
 
-use super::delete_object::condition;
+use super::delete_object::{check_bypass, condition};
 use crate::{
     Gateway,
     access_log::{BatchDeleted, DeletedEntry},
@@ -27,9 +27,11 @@ pub(super) async fn delete_objects(
     body: &mut Body,
     permit: &Permit,
 ) -> Result<Response, S3Error> {
-    let bypasses_governance = bypasses_governance(&request.headers)?;
+    let bypasses = bypasses_governance(&request.headers)?;
     let body = ObjectBody::open(gateway, request, body, None, DELETE_BODY_MAX as u64)?;
-    let bucket = request.existing_bucket(gateway).await?.name;
+    let bucket = request.existing_bucket(gateway).await?;
+    check_bypass(&bucket, bypasses)?;
+    let (bucket, bypasses_governance) = (bucket.name, bypasses.unwrap_or(false));
     let delete = xml::parse_delete(&body.collect().await?)?;
 
     // Entries that cannot be, or may not, are answered by themselves; the others are one commit.

@@ -6,7 +6,7 @@ use s3_wire::{
     ErrorCode, S3Error,
     date::http_date,
     header::{Outcome, ReadConditions},
-    xml::{self, AttributeParts, ObjectAttributes},
+    xml::{self, AttributePage, AttributeParts, ObjectAttributes},
 };
 use types::ChecksumType;
 
@@ -49,7 +49,8 @@ pub(super) async fn get_object_attributes(
     let (found, version) = object_read::find_asked_for(gateway, request).await?;
     let mut encrypted = HeaderMap::new();
     encryption::check(gateway, request, version.attributes.encryption.as_ref(), &mut encrypted).await?;
-    match ReadConditions::for_read(&request.headers).evaluate(&version.etag, found.last_modified) {
+    let now = gateway.now();
+    match ReadConditions::for_read(&request.headers).evaluate(&version.etag, found.last_modified, now) {
         Outcome::Proceed => {}
         Outcome::NotModified => {
             let mut response = output::empty(StatusCode::NOT_MODIFIED);
@@ -64,7 +65,7 @@ pub(super) async fn get_object_attributes(
     let answer = ObjectAttributes {
         etag: wanted.etag.then_some(&version.etag),
         checksum: version.checksum.as_ref().filter(|_| wanted.checksum),
-        parts: (wanted.parts && !version.parts.is_empty()).then(|| page(&version, marker, limit)),
+        parts: (wanted.parts && !version.parts.is_empty()).then(|| parts(&version, marker, limit)),
         storage_class: wanted.storage_class.then(|| version.storage_class.as_str()),
         size: wanted.size.then_some(version.size),
     };
@@ -115,20 +116,20 @@ fn number(request: &Request, name: &HeaderName) -> Result<Option<u32>, S3Error> 
     number.map(Some).ok_or_else(|| S3Error::invalid_argument(message, name.as_str(), text))
 }
 
-/// The parts behind `marker`, by their places in the object, as `partNumber` has them. S3 shows them one by one only where the
-/// object's checksum is composed of theirs.
-fn page(version: &Version, marker: u32, limit: u32) -> AttributeParts<'_> {
+/// The parts, and of those whose checksums the object's is composed of, them that are behind `marker`, by their places in the object, as
+/// `partNumber` has them.
+fn parts(version: &Version, marker: u32, limit: u32) -> AttributeParts<'_> {
     let count = version.parts.len();
+    let is_composite = version.checksum.as_ref().is_some_and(|sum| sum.kind == ChecksumType::Composite);
     let begin = usize::try_from(marker).map_or(count, |marker| marker.min(count));
     let end = begin.saturating_add(limit as usize).min(count);
-    let is_composite = version.checksum.as_ref().is_some_and(|sum| sum.kind == ChecksumType::Composite);
-    AttributeParts {
-        count,
+    let page = is_composite.then(|| AttributePage {
         marker,
         limit,
         truncated: end < count,
         first: begin + 1,
-        page: if is_composite { &version.parts[begin..end] } else { &[] },
+        parts: &version.parts[begin..end],
         last: if end > begin { end } else { 0 },
-    }
+    });
+    AttributeParts { count, page }
 }

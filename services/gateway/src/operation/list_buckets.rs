@@ -1,8 +1,9 @@
 //! ListBuckets: the caller's buckets. S3 API Reference, "ListBuckets".
 
 use metadata_api::ListBuckets;
-use s3_wire::{S3Error, xml};
+use s3_wire::{ErrorCode, S3Error, xml};
 
+use super::create_bucket::is_region;
 use crate::{
     Gateway,
     auth::Permit,
@@ -32,7 +33,13 @@ pub(super) async fn list_buckets(
     let after = query.get_nonempty("continuation-token").map(token::decode).transpose()?;
     let after = after.and_then(|bytes| String::from_utf8(bytes).ok());
     let prefix = query.get("prefix");
-    if query.get_nonempty("bucket-region").is_some_and(|region| region != gateway.region) {
+    if let Some(region) = query.get_nonempty("bucket-region").filter(|region| *region != gateway.region) {
+        // Amazon S3 tells what is none from one that it has (versity/versitygw#1923).
+        if !is_region(region) {
+            let message = format!("Argument value {region} is not a valid AWS Region");
+            return Err(S3Error::with_message(ErrorCode::InvalidArgument, message)
+                .field("ArgumentName", "bucket-region"));
+        }
         let answer = xml::ListBuckets { owner: owner(permit.account()?), prefix, continuation_token: None };
         return Ok(output::xml(xml::list_buckets(&answer, [])));
     }

@@ -1,7 +1,7 @@
 //! What GetObject and HeadObject share: which version, whether its conditions hold, which bytes, which headers.
 
 use checksum::format_checksum;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use metadata_api::{Error as MetadataError, FoundVersion, GetVersion, Version, VersionState};
 use s3_wire::{
     ErrorCode, S3Error,
@@ -84,7 +84,8 @@ pub(super) async fn read(
     let data_key =
         encryption::check(gateway, request, version.attributes.encryption.as_ref(), &mut encrypted).await?;
 
-    match ReadConditions::for_read(&request.headers).evaluate(&version.etag, found.last_modified) {
+    let now = gateway.now();
+    match ReadConditions::for_read(&request.headers).evaluate(&version.etag, found.last_modified, now) {
         Outcome::Proceed => {}
         Outcome::NotModified => return not_modified(request, &found, &version, encrypted),
         failed @ Outcome::PreconditionFailed(_) => {
@@ -161,7 +162,7 @@ async fn find(
     request.check_owner(&found.bucket, "x-amz-expected-bucket-owner")?;
     match std::mem::replace(&mut found.state, VersionState::DeleteMarker) {
         VersionState::Object(version) => Ok((found, version)),
-        VersionState::DeleteMarker => Err(delete_marker(request, &found, version_id.is_some())),
+        VersionState::DeleteMarker => Err(delete_marker(request, &found, tells_of_marker(request)?)),
     }
 }
 
@@ -175,8 +176,16 @@ fn missing(request: &Request, version_id: Option<VersionId>, error: MetadataErro
     }
 }
 
-fn delete_marker(request: &Request, found: &FoundVersion, by_version: bool) -> S3Error {
-    let error = if by_version {
+/// Whether a delete marker is answered with as what it is, and not as no object: where it is named, and also where it is current, when
+/// its tags are asked for or set, or a list is set. Source: localstack/localstack, the answers of Amazon S3 recorded for
+/// `test_object_tagging_versioned` and `test_put_object_acl_on_delete_marker`.
+fn tells_of_marker(request: &Request) -> Result<bool, S3Error> {
+    let query = request.query()?;
+    Ok(query.has("versionId") || query.has("tagging") || query.has("acl") && request.method == Method::PUT)
+}
+
+fn delete_marker(request: &Request, found: &FoundVersion, is_told: bool) -> S3Error {
+    let error = if is_told {
         S3Error::method_not_allowed(&request.method, "DeleteMarker", "DELETE")
             .header(header::LAST_MODIFIED, date_value(found.last_modified))
     } else {

@@ -65,7 +65,7 @@ pub(super) async fn set_lock(
         key: request.key()?.clone(),
         version_id: object_read::version_id(request.query()?.version_id()?)?,
         change,
-        bypasses_governance: bypasses_governance(&request.headers)?,
+        bypasses_governance: bypasses_governance(&request.headers)?.unwrap_or(false),
     };
     let changed = gateway.metadata.set_lock(change).await.map_err(|error| request.metadata_error(error))?;
     let mut response = empty(StatusCode::OK);

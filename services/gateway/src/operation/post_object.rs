@@ -11,7 +11,7 @@ use s3_wire::{
     tags::Tagged,
     xml::{self, parse_tagging},
 };
-use sigv4::{encode_component, encode_path};
+use sigv4::encode_component;
 use types::{BucketName, ObjectKey, Timestamp};
 
 use super::{
@@ -83,10 +83,11 @@ pub(crate) async fn post_object(
     respond(&request, &fields, written, &location)
 }
 
-/// Where the object is, with the bucket in the path or in the host as in the request.
+/// Where the object is, with the bucket in the path or in the host as in the request. A slash of its key is escaped too, as Amazon S3
+/// does it (ceph/ceph#20330).
 fn location(gateway: &Gateway, request: &http::request::Parts, address: &Address, key: &ObjectKey) -> String {
     let host = request.headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("");
-    let key = encode_path(key.as_str().as_bytes());
+    let key = encode_component(key.as_str().as_bytes());
     match (&address.bucket, address.style) {
         (Some(bucket), Style::Path) => format!("{}://{host}/{}/{key}", gateway.scheme, bucket.as_str()),
         _ => format!("{}://{host}/{key}", gateway.scheme),

@@ -24,7 +24,7 @@ pub(super) async fn get_public_access_block(
     _permit: &Permit,
 ) -> Result<Response, S3Error> {
     let document = subresource::get(gateway, request, Subresource::PublicAccessBlock).await?;
-    let missing = || S3Error::new(ErrorCode::NoSuchPublicAccessBlockConfiguration);
+    let missing = || subresource::missing(request, ErrorCode::NoSuchPublicAccessBlockConfiguration);
     Ok(output::xml(document.ok_or_else(missing)?))
 }
 

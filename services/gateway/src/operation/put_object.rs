@@ -164,7 +164,6 @@ pub(super) fn write_condition(request: &Request) -> Result<WriteCondition, S3Err
         header::WriteCondition::None => WriteCondition::None,
         header::WriteCondition::IfAbsent => WriteCondition::IfAbsent,
         header::WriteCondition::IfMatch(etag) => WriteCondition::IfMatch(etag),
-        header::WriteCondition::IfPresent => WriteCondition::IfPresent,
     })
 }
 

@@ -8,11 +8,10 @@ use metadata_api::{
 };
 use s3_wire::{
     ErrorCode, S3Error,
-    header::{Outcome, ReadConditions, client_token, rename_source},
+    header::{Outcome, ReadConditions, check_none_match, client_token, rename_source},
 };
 use types::{ChecksumAlgorithm, ObjectKey, RenameMark, VersionId, Versioning};
 
-use super::put_object::write_condition;
 use crate::{
     Gateway,
     auth::Permit,
@@ -45,7 +44,7 @@ pub(super) async fn rename_object(
     // Parse.
     let (source, key) = (rename_source(&request.headers)?, request.key()?);
     // What is no one entity tag or `*` is refused here.
-    write_condition(request)?;
+    check_none_match(&request.headers)?;
     refuse_directories(&source, key)?;
     if source == *key {
         return Err(S3Error::invalid_request("The object has the key already that it is to be given."));
@@ -72,10 +71,9 @@ pub(super) async fn rename_object(
         }
         permit.check_moved(request, &source, found.as_ref().map(|(_, version)| &version.attributes))?;
         let (found, version) = found.ok_or_else(|| S3Error::no_such_key(source.as_str()))?;
-        check(
-            ReadConditions::for_rename_source(&request.headers).evaluate(&version.etag, found.last_modified),
-        )?;
-        let condition = destination_condition(request, replaced.as_ref())?;
+        let conditions = ReadConditions::for_rename_source(&request.headers);
+        check(conditions.evaluate(&version.etag, found.last_modified, gateway.now()))?;
+        let condition = destination_condition(gateway, request, replaced.as_ref())?;
 
         // Act.
         let rename = RenameObject {
@@ -153,6 +151,7 @@ async fn find(
 /// Holds the conditions of the destination against what is there, and has the commit make sure that an object with the same
 /// entity tag still is, or still none.
 fn destination_condition(
+    gateway: &Gateway,
     request: &Request,
     replaced: Option<&(FoundVersion, Box<Version>)>,
 ) -> Result<WriteCondition, S3Error> {
@@ -162,7 +161,7 @@ fn destination_condition(
     }
     match replaced {
         Some((found, version)) => {
-            check(conditions.evaluate(&version.etag, found.last_modified))?;
+            check(conditions.evaluate(&version.etag, found.last_modified, gateway.now()))?;
             Ok(WriteCondition::IfMatch(version.etag))
         }
         None => {

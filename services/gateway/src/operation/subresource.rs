@@ -4,7 +4,8 @@ use axum::body::Body;
 use bytes::Bytes;
 use http::StatusCode;
 use metadata_api::Subresource;
-use s3_wire::S3Error;
+use s3_wire::{ErrorCode, S3Error};
+use types::BucketName;
 
 use crate::{
     Gateway,
@@ -34,6 +35,12 @@ pub(super) async fn get(
     request.existing_bucket(gateway).await?;
     let found = gateway.metadata.get_subresource(request.bucket()?, subresource).await;
     found.map_err(|error| request.metadata_error(error))
+}
+
+/// The error of a bucket that has no such document, with its name.
+pub(super) fn missing(request: &Request, code: ErrorCode) -> S3Error {
+    let bucket = request.address.bucket.as_ref().map_or("", BucketName::as_str);
+    S3Error::new(code).field("BucketName", bucket)
 }
 
 /// Puts a document in place of the one that was there.

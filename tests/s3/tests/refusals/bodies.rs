@@ -50,24 +50,30 @@ fn bodies_that_are_not_as_announced_are_refused() {
         case("decoded length too great", 400, "IncompleteBody", |b, key| {
             put(b, key).signed_chunks(8192).decoded_length(DATA.len() as u64 + 1).prepare()
         }),
-        case("decoded length too small", 400, "InvalidRequest", |b, key| {
+        case("decoded length too small", 400, "IncompleteBody", |b, key| {
             put(b, key).signed_chunks(8192).decoded_length(DATA.len() as u64 - 1).prepare()
         }),
         case("no last chunk", 400, "IncompleteBody", |b, key| {
             cut(put(b, key).signed_chunks(8192).prepare(), LAST_SIGNED_CHUNK)
         }),
         case("half a last line", 400, "IncompleteBody", |b, key| cut(with_trailer(b, key), 2)),
-        case("bytes after the end", 400, "InvalidRequest", |b, key| {
+        case("bytes after the end", 400, "IncompleteBody", |b, key| {
             let prepared = put(b, key).signed_chunks(8192).prepare();
             let body = [&*prepared.body, b"more"].concat();
             prepared.with_body(body)
         }),
-        case("no frames", 400, "InvalidRequest", |b, key| with_trailer(b, key).with_body(content(1000, 1))),
-        case("frames without signatures", 400, "InvalidRequest", |b, key| {
+        case("no frames", 400, "IncompleteBody", |b, key| with_trailer(b, key).with_body(content(1000, 1))),
+        case("a frame shorter than its data", 400, "IncompleteBody", |b, key| {
+            with_trailer(b, key).with_body(b"3\r\nhello\r\n0\r\n\r\n".to_vec())
+        }),
+        case("a frame without a line end", 400, "IncompleteBody", |b, key| {
+            with_trailer(b, key).with_body(b"5\r\nhello0\r\n\r\n".to_vec())
+        }),
+        case("frames without signatures", 400, "IncompleteBody", |b, key| {
             let frames = with_trailer(b, key).body;
             put(b, key).signed_chunks(8192).prepare().with_body(frames)
         }),
-        case("frames with signatures that nobody checks", 400, "InvalidRequest", |b, key| {
+        case("frames with signatures that nobody checks", 400, "IncompleteBody", |b, key| {
             let frames = put(b, key).signed_chunks(8192).prepare().body;
             with_trailer(b, key).with_body(frames)
         }),
