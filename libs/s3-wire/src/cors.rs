@@ -21,7 +21,7 @@ pub struct CorsRule {
 /// The methods that a rule can allow.
 pub const METHODS: [&str; 5] = ["GET", "PUT", "POST", "DELETE", "HEAD"];
 
-/// The first rule that lets a request of this origin and method through, with these headers in a preflight.
+/// The first rule that lets a request of this origin and method through, with these headers.
 pub fn allowing<'a>(
     rules: &'a [CorsRule],
     origin: &str,

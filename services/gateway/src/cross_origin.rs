@@ -1,7 +1,7 @@
 //! Lets scripts of other origins in by a bucket's CORS rules: answers preflights, which carry no credentials, and says in
 //! every other answer whether a browser may show it to the script. S3 API Reference, "OPTIONS object"; the Fetch standard.
 
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, request::Parts};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts};
 use metadata_api::Subresource;
 use s3_wire::{
     ErrorCode, S3Error,
@@ -20,9 +20,13 @@ use crate::{
 const VARY: &str = "Origin, Access-Control-Request-Headers, Access-Control-Request-Method";
 
 /// Who asks from where for what, kept while the request is answered.
+///
+/// A request that is no preflight and says all the same what a preflight would is held to that, as by Amazon S3: localstack/localstack,
+/// the answers recorded for `test_cors_match_methods` and `test_cors_match_headers`.
 pub(crate) struct CrossOrigin {
     origin: String,
-    method: Method,
+    method: String,
+    headers: Vec<String>,
     address: Address,
 }
 
@@ -35,7 +39,9 @@ impl CrossOrigin {
             return None;
         }
         let (origin, address) = (origin.to_str().ok()?.to_owned(), address?.clone());
-        Some(Self { origin, method: parts.method.clone(), address })
+        let method = asked_method(&parts.headers).unwrap_or(parts.method.as_str()).to_owned();
+        let headers = asked_headers(&parts.headers).map(str::to_owned).collect();
+        Some(Self { origin, method, headers, address })
     }
 
     /// Lets the script read the answer, if a rule of the bucket allows it.
@@ -48,46 +54,60 @@ impl CrossOrigin {
                 return;
             }
         };
-        if let Some(rule) = allowing(&rules, &self.origin, self.method.as_str(), &[]) {
+        let headers: Vec<&str> = self.headers.iter().map(String::as_str).collect();
+        if let Some(rule) = allowing(&rules, &self.origin, &self.method, &headers) {
             set_allowed(response.headers_mut(), rule, &self.origin);
         }
     }
 }
 
+/// What a preflight asks for.
+fn asked_method(headers: &HeaderMap) -> Option<&str> {
+    headers.get(header::ACCESS_CONTROL_REQUEST_METHOD).and_then(|value| value.to_str().ok())
+}
+
+/// The headers that it asks for.
+fn asked_headers(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    let list = headers.get(header::ACCESS_CONTROL_REQUEST_HEADERS).and_then(|value| value.to_str().ok());
+    list.unwrap_or_default().split(',').map(str::trim).filter(|header| !header.is_empty())
+}
+
 /// Answers a preflight of a request to `address`, if it has one. Errors: `BadRequest` when it does not say what it asks for,
-/// `AccessForbidden` when no rule allows it, `NoSuchBucket`.
+/// `AccessForbidden` when no rule allows it, which there may not be, as there may be no bucket. Source of the errors, and of their order:
+/// localstack/localstack, the answers of Amazon S3 recorded for `tests/aws/services/s3/test_s3_cors.py`.
 pub(crate) async fn preflight(
     gateway: &Gateway,
     parts: &Parts,
     address: Option<Address>,
 ) -> Result<Response, S3Error> {
     let bad = |message: String| S3Error::with_message(ErrorCode::BadRequest, message);
-    let text = |name: HeaderName| parts.headers.get(name).and_then(|value| value.to_str().ok());
-    let origin = text(header::ORIGIN)
-        .ok_or_else(|| bad("Insufficient information. Origin request header needed.".to_owned()))?;
-    let method = text(header::ACCESS_CONTROL_REQUEST_METHOD);
-    let method = method
-        .filter(|method| METHODS.contains(method))
-        .ok_or_else(|| bad(format!("Invalid Access-Control-Request-Method: {}", method.unwrap_or("null"))))?;
-    let headers: Vec<&str> = text(header::ACCESS_CONTROL_REQUEST_HEADERS)
-        .unwrap_or_default()
-        .split(',')
-        .map(str::trim)
-        .filter(|header| !header.is_empty())
-        .collect();
-    let forbidden = |message: &'static str| {
+    let origin = parts.headers.get(header::ORIGIN).and_then(|value| value.to_str().ok());
+    let origin =
+        origin.ok_or_else(|| bad("Insufficient information. Origin request header needed.".to_owned()))?;
+    let method = asked_method(&parts.headers);
+    let forbidden = |resource: &'static str, message: &'static str| {
         S3Error::with_message(ErrorCode::AccessForbidden, message)
-            .field("Method", method)
-            .field("ResourceType", "OBJECT")
+            .field("Method", method.unwrap_or("OPTIONS"))
+            .field("ResourceType", resource)
     };
-    let disabled = || forbidden("CORSResponse: CORS is not enabled for this bucket.");
+    let disabled = || forbidden("BUCKET", "CORSResponse: CORS is not enabled for this bucket.");
     let address = address.ok_or_else(disabled)?;
-    let rules = rules(gateway, &address).await?;
+    let rules = match rules(gateway, &address).await {
+        Err(error) if error.code == ErrorCode::NoSuchBucket => {
+            return Err(forbidden("BUCKET", "CORSResponse: Bucket not found"));
+        }
+        found => found?,
+    };
     if rules.is_empty() {
         return Err(disabled());
     }
+    let method = method
+        .filter(|method| METHODS.contains(method))
+        .ok_or_else(|| bad(format!("Invalid Access-Control-Request-Method: {}", method.unwrap_or("null"))))?;
+    let headers: Vec<&str> = asked_headers(&parts.headers).collect();
     let rule = allowing(&rules, origin, method, &headers).ok_or_else(|| {
         forbidden(
+            if address.key.is_some() { "OBJECT" } else { "BUCKET" },
             "CORSResponse: This CORS request is not allowed. This is usually because the evalution of Origin, request method / Access-Control-Request-Method or Access-Control-Request-Headers are not whitelisted by the resource's CORS spec.",
         )
     })?;
@@ -96,9 +116,6 @@ pub(crate) async fn preflight(
     set_allowed(answer, rule, origin);
     if !headers.is_empty() {
         set(answer, header::ACCESS_CONTROL_ALLOW_HEADERS, &headers.join(", ").to_ascii_lowercase());
-    }
-    if let Some(age) = rule.max_age_seconds {
-        set(answer, header::ACCESS_CONTROL_MAX_AGE, &age.to_string());
     }
     Ok(response)
 }
@@ -122,6 +139,9 @@ fn set_allowed(headers: &mut HeaderMap, rule: &CorsRule, origin: &str) {
     set(headers, header::ACCESS_CONTROL_ALLOW_METHODS, &rule.allowed_methods.join(", "));
     if !rule.expose_headers.is_empty() {
         set(headers, header::ACCESS_CONTROL_EXPOSE_HEADERS, &rule.expose_headers.join(", "));
+    }
+    if let Some(age) = rule.max_age_seconds {
+        set(headers, header::ACCESS_CONTROL_MAX_AGE, &age.to_string());
     }
     headers.insert(header::VARY, HeaderValue::from_static(VARY));
 }

@@ -38,6 +38,13 @@ fn rules_are_kept_and_deleted() {
     for bad in ["<CORSConfiguration/>", "<Other/>"] {
         cors(&bucket, Method::PUT).body(bad).refused(400, "MalformedXML");
     }
+    let error = cors(&server.bucket(), Method::GET).refused(404, "NoSuchCORSConfiguration");
+    assert!(error.get("BucketName").len() > 2);
+    let nobody = server.bucket();
+    let empty = "<CORSConfiguration><CORSRule><AllowedOrigin/><AllowedMethod>GET</AllowedMethod></CORSRule></CORSConfiguration>";
+    cors(&nobody, Method::PUT).body(empty).ok();
+    assert_eq!(cors(&nobody, Method::GET).ok().xml().all("CORSRule/AllowedOrigin"), [""]);
+    preflight(&nobody, "http://a", "GET", "").expect_error(403, "AccessForbidden");
     let patch = RULES.replace(">PUT<", ">PATCH<");
     cors(&bucket, Method::PUT).body(patch).refused(400, "InvalidRequest");
     assert_eq!(cors(&bucket, Method::GET).ok().xml().all("CORSRule/ID"), ["app"]);
@@ -52,7 +59,29 @@ fn rules_are_kept_and_deleted() {
 fn preflights_are_answered_by_the_rules_without_credentials() {
     let server = Server::start();
     let bucket = server.bucket();
-    preflight(&bucket, "https://a.example.com", "GET", "").expect_error(403, "AccessForbidden");
+    let missing = server.client().existing_bucket("missing");
+    let without_method = |bucket: &Bucket| {
+        let request = bucket.object(Method::OPTIONS, "key").anonymous();
+        request.unsigned_header("origin", "https://a.example.com").send()
+    };
+    // Without rules, and without a bucket, there is nothing to ask for.
+    for (bucket, message) in [
+        (&bucket, "CORSResponse: CORS is not enabled for this bucket."),
+        (&missing, "CORSResponse: Bucket not found"),
+    ] {
+        for (answer, method) in [
+            (preflight(bucket, "https://a.example.com", "GET", ""), "GET"),
+            (preflight(bucket, "https://a.example.com", "PATCH", ""), "PATCH"),
+            (without_method(bucket), "OPTIONS"),
+        ] {
+            let error = answer.expect_error(403, "AccessForbidden");
+            assert_eq!(
+                (error.get("Message"), error.get("Method"), error.get("ResourceType")),
+                (message, method, "BUCKET")
+            );
+        }
+        bucket.object(Method::OPTIONS, "key").anonymous().send().expect_error(400, "BadRequest");
+    }
     cors(&bucket, Method::PUT).body(RULES).ok();
     let allowed = preflight(&bucket, "https://a.example.com", "PUT", "X-Amz-Date, authorization").expect(200);
     for (name, value) in [
@@ -76,15 +105,16 @@ fn preflights_are_answered_by_the_rules_without_credentials() {
         ("https://a.example.com", "PUT", "content-type"),
     ] {
         let refused = preflight(&bucket, origin, method, headers);
-        refused.expect_error(403, "AccessForbidden");
+        let error = refused.expect_error(403, "AccessForbidden");
+        assert_eq!((error.get("Method"), error.get("ResourceType")), (method, "OBJECT"));
         assert_eq!(refused.header("access-control-allow-origin"), None);
     }
     preflight(&bucket, "https://a.example.com", "PATCH", "").expect_error(400, "BadRequest");
-    let options = || bucket.object(Method::OPTIONS, "key").anonymous();
-    options().send().expect_error(400, "BadRequest");
-    options().unsigned_header("origin", "https://a.example.com").send().expect_error(400, "BadRequest");
-    let missing = server.client().existing_bucket("missing");
-    preflight(&missing, "https://a.example.com", "GET", "").expect_error(404, "NoSuchBucket");
+    bucket.object(Method::OPTIONS, "key").anonymous().send().expect_error(400, "BadRequest");
+    without_method(&bucket).expect_error(400, "BadRequest");
+    let of_bucket = bucket.request(Method::OPTIONS).anonymous().unsigned_header("origin", "http://elsewhere");
+    let of_bucket = of_bucket.unsigned_header("access-control-request-method", "GET").send();
+    assert_eq!(of_bucket.expect_error(403, "AccessForbidden").get("ResourceType"), "BUCKET");
 }
 
 /// Also refusals are shown to the script, which could not tell them from a broken connection otherwise.
@@ -102,7 +132,25 @@ fn answers_say_whether_the_script_may_read_them() {
         let answer = from(request, good).expect(status);
         assert_eq!(answer.get("access-control-allow-origin"), good);
         assert_eq!(answer.get("access-control-expose-headers"), "ETag, x-amz-version-id");
+        assert_eq!(answer.get("access-control-max-age"), "3000");
         assert!(answer.get("vary").starts_with("Origin"));
+    }
+    // One that says what a preflight would is held to it.
+    let asking =
+        |name: &str, value: &str| from(bucket.get("key").unsigned_header(name, value), good).expect(200);
+    for answer in [
+        asking("access-control-request-method", "PUT"),
+        asking("access-control-request-headers", "x-amz-date, Authorization"),
+    ] {
+        assert_eq!(answer.get("access-control-allow-origin"), good);
+        assert_eq!(answer.header("access-control-allow-headers"), None);
+    }
+    for answer in [
+        asking("access-control-request-method", "DELETE"),
+        asking("access-control-request-method", "nonsense"),
+        asking("access-control-request-headers", "x-amz-date, content-type"),
+    ] {
+        assert_eq!(answer.header("access-control-allow-origin"), None);
     }
     for answer in [
         from(bucket.get("key"), "https://elsewhere.org").expect(200),

@@ -40,9 +40,13 @@ fn read_rule(reader: &mut XmlReader<'_>) -> Result<CorsRule, S3Error> {
     while let Some(name) = reader.next_child()? {
         match name.as_str() {
             "ID" => set(&mut rule.id, reader.text()?)?,
+            // An empty one is taken, as by Amazon S3 (localstack/localstack, `test_put_cors_empty_origin`); it is nobody's.
             "AllowedOrigin" => rule.allowed_origins.push(one_star("AllowedOrigin", reader.word()?)?),
             "AllowedMethod" => rule.allowed_methods.push(method(reader.word()?)?),
-            "AllowedHeader" => rule.allowed_headers.push(one_star("AllowedHeader", reader.word()?)?),
+            "AllowedHeader" => match reader.word()? {
+                header if header.is_empty() => return Err(S3Error::malformed_xml()),
+                header => rule.allowed_headers.push(one_star("AllowedHeader", header)?),
+            },
             "ExposeHeader" => rule.expose_headers.push(exposed(reader.word()?)?),
             "MaxAgeSeconds" => set(&mut age, reader.word()?)?,
             _ => return Err(S3Error::malformed_xml()),
@@ -67,9 +71,6 @@ fn method(method: String) -> Result<String, S3Error> {
 }
 
 fn one_star(element: &str, value: String) -> Result<String, S3Error> {
-    if value.is_empty() {
-        return Err(S3Error::malformed_xml());
-    }
     if value.matches('*').count() > 1 {
         let message = format!("{element} \"{value}\" can not have more than one wildcard.");
         return Err(S3Error::with_message(ErrorCode::InvalidRequest, message));
@@ -134,7 +135,7 @@ mod tests {
             max_age_seconds: Some(3000),
         };
         let least = CorsRule {
-            allowed_origins: texts(&["*"]),
+            allowed_origins: texts(&["", "*"]),
             allowed_methods: texts(&["HEAD"]),
             ..CorsRule::default()
         };
@@ -156,7 +157,7 @@ mod tests {
             (wrap(""), ErrorCode::MalformedXML),
             (wrap("<AllowedOrigin>*</AllowedOrigin>"), ErrorCode::MalformedXML),
             (wrap("<AllowedMethod>GET</AllowedMethod>"), ErrorCode::MalformedXML),
-            (wrap("<AllowedOrigin/><AllowedMethod>GET</AllowedMethod>"), ErrorCode::MalformedXML),
+            (wrap(&format!("{LEAST}<AllowedHeader/>")), ErrorCode::MalformedXML),
             (wrap(&format!("{LEAST}<Other/>")), ErrorCode::MalformedXML),
             (wrap(&format!("{LEAST}<MaxAgeSeconds>-1</MaxAgeSeconds>")), ErrorCode::MalformedXML),
             (
