@@ -71,6 +71,8 @@ fn rules_are_kept_replaced_and_deleted() {
         lifecycle(&bucket, Method::PUT).body(&body).refused(status, code);
     }
     assert_eq!(lifecycle(&bucket, Method::GET).ok().xml().all("Rule/ID"), ids);
+    let error = lifecycle(&server.bucket(), Method::GET).refused(404, "NoSuchLifecycleConfiguration");
+    assert!(error.get("BucketName").len() > 2);
     for _ in 0..2 {
         lifecycle(&bucket, Method::DELETE).send().expect(204);
         lifecycle(&bucket, Method::GET).refused(404, "NoSuchLifecycleConfiguration");
@@ -78,6 +80,36 @@ fn rules_are_kept_replaced_and_deleted() {
     lifecycle(&server.client().existing_bucket("missing"), Method::PUT)
         .body(rules(&[DAYS]))
         .refused(404, "NoSuchBucket");
+}
+
+/// GetBucketLifecycle and PutBucketLifecycle, as old clients know them, have the prefix beside the actions and no filter.
+#[test]
+fn rules_of_the_first_version_are_kept_as_they_are() {
+    let server = Server::start();
+    let bucket = server.bucket();
+    let old = "<ID>old</ID><Prefix>logs/</Prefix><Expiration><Days>30</Days></Expiration>";
+    let all = "<ID>all</ID><Prefix/><AbortIncompleteMultipartUpload><DaysAfterInitiation>7</DaysAfterInitiation></AbortIncompleteMultipartUpload>";
+    lifecycle(&bucket, Method::PUT).body(rules(&[old, all])).ok();
+    let found = lifecycle(&bucket, Method::GET).ok().xml();
+    assert_eq!((found.all("Rule/ID"), found.all("Rule/Prefix")), (vec!["old", "all"], vec!["logs/", ""]));
+    assert!(found.elements("Rule/Filter").is_empty());
+    assert!(bucket.put("logs/1", "content").ok().get("x-amz-expiration").ends_with("rule-id=\"old\""));
+    let newer = "<Prefix>a</Prefix><NoncurrentVersionExpiration><NoncurrentDays>1</NoncurrentDays>\
+        <NewerNoncurrentVersions>2</NewerNoncurrentVersions></NoncurrentVersionExpiration>";
+    for (mixed, message) in [
+        (rules(&[old, DAYS]), "Filter element can only be used in Lifecycle V2."),
+        (
+            rules(&[DAYS, old]),
+            "Base level prefix cannot be used in Lifecycle V2, prefixes are only supported in the Filter.",
+        ),
+        (rules(&[newer]), "NewerNoncurrentVersions element can only be used in Lifecycle V2."),
+    ] {
+        let error = lifecycle(&bucket, Method::PUT).body(&mixed).refused(400, "InvalidRequest");
+        assert_eq!(error.get("Message"), message);
+    }
+    let alone = "<Filter><And><Prefix>a</Prefix></And></Filter><Expiration><Days>1</Days></Expiration>";
+    lifecycle(&bucket, Method::PUT).body(rules(&[alone])).refused(400, "MalformedXML");
+    assert_eq!(lifecycle(&bucket, Method::GET).ok().xml().all("Rule/ID"), ["old", "all"]);
 }
 
 #[test]

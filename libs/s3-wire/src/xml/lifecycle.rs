@@ -1,5 +1,7 @@
 //! Bodies about lifecycle rules.
 
+mod forms;
+
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
@@ -38,7 +40,9 @@ const MINIMUM_SIZE: &str = "TransitionDefaultMinimumObjectSize";
 /// there are the storage classes that it names is for the caller to ask.
 /// Source: API Reference, "PutBucketLifecycleConfiguration".
 pub fn parse_lifecycle(body: &[u8], name: impl Fn(usize) -> String) -> Result<Vec<LifecycleRule>, S3Error> {
-    Ok(parse(body, name, false)?.rules)
+    let rules = parse(body, name, false)?.rules;
+    forms::check_forms(&rules)?;
+    Ok(rules)
 }
 
 /// Reads what [`stored_lifecycle`] wrote. Errors: `MalformedXML` and those of [`parse_lifecycle`], when it did not.
@@ -577,8 +581,10 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_again() {
+        let old = wrap(&[&format!("<ID>old</ID><Prefix>logs/</Prefix><Status>Disabled</Status>{DAYS}")]);
+        let old = parse(&old).expect("a rule of the first version");
+        assert_eq!(parse(std::str::from_utf8(&lifecycle(&old)).unwrap()), Ok(old));
         let document = wrap(&[
-            &format!("<ID>old</ID><Prefix>logs/</Prefix><Status>Disabled</Status>{DAYS}"),
             &format!("<Filter/><Status>Enabled</Status>{DAYS}"),
             "<ID>date</ID><Filter><Prefix>a</Prefix></Filter><Status>Enabled</Status>\
              <Expiration><Date>2030-01-01T00:00:00.000Z</Date></Expiration>",
@@ -603,7 +609,7 @@ mod tests {
         ]);
         let rules = parse(&document).expect("every rule is good");
         let names: Vec<_> = rules.iter().map(|rule| rule.id.as_str()).collect();
-        assert_eq!(names, ["old", "rule-1", "date", "tag", "and", "marker", "tiers", "dates"]);
+        assert_eq!(names, ["rule-0", "date", "tag", "and", "marker", "tiers", "dates"]);
         assert_eq!(parse(std::str::from_utf8(&lifecycle(&rules)).unwrap()), Ok(rules.clone()));
         for minimum_size in
             [DefaultMinimumSize::AllStorageClasses128K, DefaultMinimumSize::VariesByStorageClass]

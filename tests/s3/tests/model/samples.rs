@@ -92,8 +92,11 @@ const LIFECYCLE: &[(&str, &str)] = &[
         "<LifecycleConfiguration><Rule><ID>one</ID><Filter><And><Prefix>a</Prefix><Tag><Key>k</Key><Value>v</Value></Tag>\
          <ObjectSizeGreaterThan>1</ObjectSizeGreaterThan><ObjectSizeLessThan>9</ObjectSizeLessThan></And></Filter><Status>Enabled</Status>\
          <Expiration><Days>9</Days></Expiration><NoncurrentVersionExpiration><NoncurrentDays>9</NoncurrentDays>\
-         <NewerNoncurrentVersions>1</NewerNoncurrentVersions></NoncurrentVersionExpiration></Rule>\
-         <Rule><ID>two</ID><Prefix>b</Prefix><Status>Enabled</Status><Expiration><ExpiredObjectDeleteMarker>true</ExpiredObjectDeleteMarker></Expiration>\
+         <NewerNoncurrentVersions>1</NewerNoncurrentVersions></NoncurrentVersionExpiration></Rule></LifecycleConfiguration>",
+    ),
+    (
+        "",
+        "<LifecycleConfiguration><Rule><ID>two</ID><Prefix>b</Prefix><Status>Enabled</Status><Expiration><ExpiredObjectDeleteMarker>true</ExpiredObjectDeleteMarker></Expiration>\
          <AbortIncompleteMultipartUpload><DaysAfterInitiation>1</DaysAfterInitiation></AbortIncompleteMultipartUpload></Rule></LifecycleConfiguration>",
     ),
     (
