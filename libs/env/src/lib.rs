@@ -7,6 +7,7 @@
 mod clock;
 mod disk;
 mod network;
+mod open_files;
 mod random;
 mod spawn;
 
@@ -15,6 +16,7 @@ use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
 pub use clock::{Clock, Elapsed, Instant, RealClock};
 pub use disk::{DirectoryLock, Disk, File, OpenMode, RealDisk, SpaceUsage};
 pub use network::{Connection, Listener, Network, RealNetwork};
+pub use open_files::raise_open_files_limit;
 pub use random::{Random, RealRandom};
 pub use spawn::{Spawner, Task};
 

@@ -82,7 +82,10 @@ const SMALL_LENGTH_MAX: u64 = 256 << 10;
 /// Most requests that wait for the writer.
 const QUEUE_LENGTH: usize = 1024;
 
-/// Most bytes of small shards that wait for the writer, in units of 1 KiB.
+/// Most bytes of small shards that wait for the writer, in units of 1 KiB. Those that are still coming are not among them: each put
+/// that is under way holds as much of its shard as has come, [`SMALL_LENGTH_MAX`] at most, so that in all it is this and that for each
+/// call that the service lets in. Were room taken before the bytes came, writers of several disks that go on in step could wait for
+/// each other: for room on one disk while they hold it on another.
 const QUEUED_KIB_MAX: usize = 64 << 10;
 
 /// Most streamed puts at once; each holds about two mebibytes.
@@ -188,7 +191,8 @@ impl Shared {
 
 /// Keeps shards in segment files in one directory.
 ///
-/// Memory: at most 48 bytes for each shard and 16 for each tombstone, and the bounds stated at the constants here. While the
+/// Memory: at most 48 bytes for each shard and 16 for each tombstone, the bounds stated at the constants here, and up to 256 KiB for
+/// each put of a small shard that is under way. While the
 /// index file of a segment is made also about 200 bytes for each record in it, of which a segment of 256 MiB has at most
 /// half a million, and while a segment of marks is condensed at most 32 MiB; disks that share their [`ScanTurns`] do so one
 /// after the other.
@@ -241,14 +245,25 @@ impl DiskStore {
         looking.await.unwrap_or_default()
     }
 
+    /// The disks in these directories, of as many as say which they are, whether they can be opened or not.
+    pub async fn identities(env: &Env, directories: Vec<PathBuf>) -> BTreeSet<DiskId> {
+        let disk = env.disk().clone();
+        let looking = env.spawn_blocking(move || {
+            let found =
+                directories.iter().filter_map(|directory| identity::disk_in(disk.as_ref(), directory));
+            found.collect()
+        });
+        looking.await.unwrap_or_default()
+    }
+
     fn open_blocking(env: &Env, options: DiskOptions) -> Result<Self, OpenError> {
-        let failed = |source| OpenError::Io { directory: options.directory.clone(), source };
+        let failed = |source| OpenError::of(&options.directory, source);
         let identity = identity::open_or_format(env.disk().as_ref(), &options, DiskId(env.random_bytes()))?;
         let watch = Arc::new(Watch::new(options.hung_after));
         let watched = Arc::new(WatchedDisk::new(env.disk().clone(), Arc::clone(&watch)));
         let files = SegmentFiles::new(watched, options.directory.clone());
-        let noted = stable::read(env.disk().as_ref(), &options.directory, identity.disk);
-        let released = released::read(env.disk().as_ref(), &options.directory);
+        let noted = stable::read(env.disk().as_ref(), &options.directory, identity.disk).map_err(failed)?;
+        let released = released::read(env.disk().as_ref(), &options.directory).map_err(failed)?;
         let mut recovered = recovery::recover(&files, noted, released).map_err(failed)?;
         let index = std::mem::take(&mut recovered.index);
         info!(disk = %identity.disk, directory = %options.directory.display(), shards = index.shards(),
@@ -274,7 +289,7 @@ impl DiskStore {
             options: options.clone(),
         });
         let (queue, requests) = mpsc::channel(QUEUE_LENGTH);
-        let writer = Writer::new(shared.clone(), &mut recovered);
+        let writer = Writer::new(shared.clone(), &mut recovered).map_err(failed)?;
         env.spawn_thread("shard-writer", writer.run(requests)).map_err(failed)?;
         let (closing, is_closing) = watch::channel(false);
         let handle = Handle {

@@ -13,6 +13,7 @@ use super::{
     index::Claim,
     recovery::Tail,
     segment::{Kind, SegmentName},
+    unread::is_out_of_descriptors,
 };
 
 /// Why there is no room for a record.
@@ -20,6 +21,8 @@ use super::{
 pub(super) enum NoRoom {
     /// The medium is full.
     Full,
+    /// The process has not the means to make a file, which says nothing of the medium.
+    Means(io::Error),
     /// The medium failed.
     Failed(io::Error),
 }
@@ -32,8 +35,13 @@ impl NoRoom {
         if error.kind() == io::ErrorKind::StorageFull || error.kind() == io::ErrorKind::QuotaExceeded {
             Self::Full
         } else {
-            Self::Failed(error)
+            Self::of_naming(error)
         }
+    }
+
+    /// Why a file's name could not be made, or not be made stable.
+    fn of_naming(error: io::Error) -> Self {
+        if is_out_of_descriptors(&error) { Self::Means(error) } else { Self::Failed(error) }
     }
 }
 
@@ -172,9 +180,11 @@ impl Appender {
             // The file holds nothing yet that could have been dropped.
             file.write_all_at(&header, 0).map_err(NoRoom::of_reserving)?;
             file.sync_data().map_err(NoRoom::Failed)?;
-            shared.files.sync_directory().map_err(NoRoom::Failed)
+            shared.files.sync_directory().map_err(NoRoom::of_naming)
         })();
         if let Err(reason) = made {
+            // Its descriptor may be the one that the directory is synced by.
+            drop(file);
             // Records go on over the void that ends the segment before it. Without that void it must be the newest, so
             // that this one's name must be gone for good.
             let removed = shared.files.remove(name).and_then(|()| shared.files.sync_directory());

@@ -68,6 +68,14 @@ pub(super) fn is_there(disk: &dyn Disk, directory: &Path) -> io::Result<bool> {
     disk.exists(&directory.join(FILE_NAME))
 }
 
+/// The disk that is in a directory, of whatever cluster and held by whomever; none when the directory does not say.
+pub(super) fn disk_in(disk: &dyn Disk, directory: &Path) -> Option<DiskId> {
+    let text = disk.read_small(&directory.join(FILE_NAME), LENGTH_MAX).ok()?;
+    let file: IdentityFile = serde_json::from_slice(&text).ok()?;
+    let is_whole = checksum(&file.disk, file.cluster.as_deref()) == file.checksum;
+    file.disk.parse().ok().filter(|_| is_whole)
+}
+
 /// Opens the directory, or makes it a new disk when there is nothing in it.
 ///
 /// A directory of a newer format version, of another cluster, or with files that are not ours is left untouched.
@@ -77,7 +85,7 @@ pub(super) fn open_or_format(
     new_id: DiskId,
 ) -> Result<Identity, OpenError> {
     let directory = &options.directory;
-    let failed = |source| OpenError::Io { directory: directory.clone(), source };
+    let failed = |source| OpenError::of(directory, source);
     let path = directory.join(FILE_NAME);
     // Looked at before the lock is taken, as taking it writes.
     if disk.exists(&path).map_err(failed)? {
@@ -106,9 +114,7 @@ pub(super) fn open_or_format(
 fn read(disk: &dyn Disk, path: &Path, options: &DiskOptions) -> Result<(DiskId, bool), OpenError> {
     let directory = options.directory.clone();
     let malformed = || OpenError::MalformedIdentity { directory: directory.clone() };
-    let text = disk
-        .read_small(path, LENGTH_MAX)
-        .map_err(|source| OpenError::Io { directory: directory.clone(), source })?;
+    let text = disk.read_small(path, LENGTH_MAX).map_err(|source| OpenError::of(&directory, source))?;
     let version = serde_json::from_slice::<VersionOnly>(&text).map_err(|_| malformed())?.format_version;
     if version > FORMAT_VERSION {
         return Err(OpenError::Newer { directory, version });
@@ -129,9 +135,7 @@ fn read(disk: &dyn Disk, path: &Path, options: &DiskOptions) -> Result<(DiskId, 
 
 /// A new disk begins in an empty directory: anything else may be someone's data, or a disk that lost its identity.
 fn refuse_foreign_files(disk: &dyn Disk, directory: &Path) -> Result<(), OpenError> {
-    let names = disk
-        .list_directory(directory)
-        .map_err(|source| OpenError::Io { directory: directory.to_owned(), source })?;
+    let names = disk.list_directory(directory).map_err(|source| OpenError::of(directory, source))?;
     // What an interrupted first start leaves, and what mkfs makes.
     let ours = [LOCK_NAME, "disk.json.new", "lost+found"];
     match names.into_iter().find(|name| !ours.iter().any(|known| name.as_os_str() == *known)) {

@@ -26,6 +26,7 @@ use super::{
     format::{HEADER_LENGTH, IndexEntry, IndexFile, RECORD_ALIGNMENT, RecordHeader, decode_void},
     scan::{Broken, Record, Scan, Stray, Void, scan},
     segment::{SegmentFiles, SegmentName},
+    unread::is_for_want_of_means,
 };
 
 /// How often segments without an index file are looked for.
@@ -35,12 +36,15 @@ const PERIOD: Duration = Duration::from_secs(10);
 /// comes first: mostly the system still holds it in memory.
 const BYTES_PER_SECOND: u64 = 128 << 20;
 
-/// What the index file of a full segment says that a scan would find; `None` when there is none that can be relied on.
+/// What the index file of a full segment says that a scan would find; `None` when there is none that can be relied on. Fails when
+/// the process lacks the means to find out.
 pub(super) fn load(files: &SegmentFiles, name: SegmentName, file: &dyn File) -> io::Result<Option<Scan>> {
     let length = file.length()?;
     let bytes = match files.read_index_file(name, IndexFile::length_max(length)) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        // That says nothing of the file.
+        Err(error) if is_for_want_of_means(&error) => return Err(error),
         Err(error) => {
             info!(index = name.index_file_name(), %error, "index file cannot be read: its segment is scanned");
             return Ok(None);

@@ -1,11 +1,16 @@
 //! How to open a disk, and why it cannot be opened.
 
-use std::{io, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use types::DiskId;
 
-use super::{format::FORMAT_VERSION, identity::ClusterId};
+use super::{format::FORMAT_VERSION, identity::ClusterId, unread::is_out_of_descriptors};
 
 /// How much of a file system shards leave free, for tombstones and for whoever else writes there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,8 +131,8 @@ pub enum OpenError {
     },
     /// The directory is empty, and a disk that was there before is not: a file system is not mounted, it seems.
     #[error(
-        "{directory} is empty, and disk {missing} of this node is in none of its folders: mount its file system and start \
-         again; if the disk is lost for good, say so first: ashlar admin disk remove {missing}"
+        "{directory} is empty, and disk {missing} of this node is in none of its folders, as far as they can be read: mount its \
+         file system and start again; if the disk is lost for good, say so first: ashlar admin disk remove {missing}"
     )]
     NotMounted {
         /// The directory that was not made a new disk.
@@ -141,6 +146,19 @@ pub enum OpenError {
         /// The disk's directory.
         directory: PathBuf,
     },
+    /// The process, or the machine, has no file descriptor left. That says nothing of the disk.
+    #[error(
+        "{directory} cannot be opened for want of file descriptors, and nothing is wrong with it: raise the limit of open files \
+         (LimitNOFILE= of a systemd unit, --ulimit nofile= of a container, ulimit -n of a shell; fs.file-max of the machine) and \
+         start again"
+    )]
+    OutOfFiles {
+        /// The disk's directory.
+        directory: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
     /// The operating system refused.
     #[error("{directory} cannot be opened")]
     Io {
@@ -150,4 +168,21 @@ pub enum OpenError {
         #[source]
         source: io::Error,
     },
+}
+
+impl OpenError {
+    /// Whether the process lacked file descriptors: the disk is as good as it was, and is not to be left out.
+    pub fn is_out_of_files(&self) -> bool {
+        matches!(self, Self::OutOfFiles { .. })
+    }
+
+    /// What a refusal of the operating system comes to.
+    pub(super) fn of(directory: &Path, source: io::Error) -> Self {
+        let directory = directory.to_owned();
+        if is_out_of_descriptors(&source) {
+            Self::OutOfFiles { directory, source }
+        } else {
+            Self::Io { directory, source }
+        }
+    }
 }

@@ -64,7 +64,6 @@ pub(super) struct Recovered {
 /// A segment with what its scan found.
 struct Scanned {
     name: SegmentName,
-    file: Arc<dyn File>,
     scan: Scan,
     /// Runs of bytes in it, stable once, that no name can be told of and that were not released.
     quarantined: Vec<QuarantinedRun>,
@@ -89,7 +88,13 @@ impl Scanned {
             Some(found) => found,
             None => scan(&file, name.salt)?,
         };
-        Ok(Self { name, file, scan, quarantined: Vec::new(), released, has_index_file })
+        Ok(Self { name, scan, quarantined: Vec::new(), released, has_index_file })
+    }
+
+    /// The segment's file: opened again where it has been closed meanwhile, for there may be more segments than a process may have
+    /// files open.
+    fn file(&self, files: &SegmentFiles) -> io::Result<Arc<dyn File>> {
+        files.open(self.name)
     }
 
     /// Keeps a run of bytes, unless an operator has released it.
@@ -101,10 +106,10 @@ impl Scanned {
     }
 
     /// Scans the segment instead, if its index file names a record that is not known to be stable.
-    fn look_again_if_unproven(&mut self, stable: &StablePoint) -> io::Result<()> {
+    fn look_again_if_unproven(&mut self, files: &SegmentFiles, stable: &StablePoint) -> io::Result<()> {
         if self.has_index_file && self.scan.records.iter().any(|record| record.group > stable.group) {
             self.has_index_file = false;
-            self.scan = scan(&self.file, self.name.salt)?;
+            self.scan = scan(&self.file(files)?, self.name.salt)?;
         }
         Ok(())
     }
@@ -144,24 +149,24 @@ pub(super) fn recover(
     }
     let stable = proven(&segments, noted);
     for segment in &mut segments {
-        segment.look_again_if_unproven(&stable)?;
+        segment.look_again_if_unproven(files, &stable)?;
     }
     let used = segments.iter().filter(|segment| segment.has_index_file).map(|segment| segment.name);
     index_file::remove_unused(files, &used.map(|name| (name.number, name)).collect())?;
     let mut torn = 0;
     for segment in &mut segments {
         let is_newest = newest.contains(&Some(segment.name));
-        torn += settle(segment, is_newest, &stable)?;
+        torn += settle(files, segment, is_newest, &stable)?;
     }
     let kinds = [Kind::Shards, Kind::Marks].into_iter();
     let vanished = kinds.filter_map(|kind| vanished(&segments, kind, &noted));
     let mut quarantined: Vec<QuarantinedRun> = vanished.filter(|run| !released.contains(&run.id)).collect();
     let last_noted = noted.shards.segment.max(noted.marks.segment);
     let last_segment = segments.iter().map(|segment| segment.name.number).fold(last_noted, u32::max);
-    let marks = cut_tail(&segments, Kind::Marks, &stable)?;
-    let shards = cut_tail(&segments, Kind::Shards, &stable)?;
-    let mut index = fill_index(&mut segments);
-    void_ended(&mut segments, &index);
+    let marks = cut_tail(files, &segments, Kind::Marks, &stable)?;
+    let shards = cut_tail(files, &segments, Kind::Shards, &stable)?;
+    let mut index = fill_index(files, &mut segments)?;
+    void_ended(files, &mut segments, &index);
     for segment in segments.iter().filter(|segment| !segment.scan.broken.is_empty()) {
         index.refuse_index_file(segment.name.number);
     }
@@ -205,10 +210,15 @@ fn vanished(segments: &[Scanned], kind: Kind, noted: &StablePoint) -> Option<Qua
 /// Whole records that are not known to be stable are written again and synced, so that they are, whatever became of the
 /// sync they waited for. Of torn ones the footer is wiped, so that no later start takes them for more. Other bytes behind
 /// the stable end are voided, so that no later start takes them for rot.
-fn settle(segment: &mut Scanned, is_newest: bool, stable: &StablePoint) -> io::Result<u64> {
+fn settle(
+    files: &SegmentFiles,
+    segment: &mut Scanned,
+    is_newest: bool,
+    stable: &StablePoint,
+) -> io::Result<u64> {
     let end = stable.end(segment.name.kind);
-    let mut dirty = settle_records(segment, stable)?;
-    dirty |= settle_heads(segment, end)?;
+    let mut dirty = settle_records(files, segment, stable)?;
+    dirty |= settle_heads(files, segment, end)?;
     if segment.name.number == end.segment && segment.scan.end.next_multiple_of(GROUP_ALIGNMENT) < end.position
     {
         let tail = segment.scan.strays.pop_if(|stray| stray.end > segment.scan.end);
@@ -237,7 +247,8 @@ fn settle(segment: &mut Scanned, is_newest: bool, stable: &StablePoint) -> io::R
             let is_cut = is_newest && start == segment.scan.end;
             let until = if is_cut { start.next_multiple_of(GROUP_ALIGNMENT) } else { until };
             if until > start {
-                segment.file.write_all_at(&encode_void(segment.name.salt, start, until - start), start)?;
+                let void = encode_void(segment.name.salt, start, until - start);
+                segment.file(files)?.write_all_at(&void, start)?;
                 dirty = true;
             }
         }
@@ -252,25 +263,28 @@ fn settle(segment: &mut Scanned, is_newest: bool, stable: &StablePoint) -> io::R
         } else {
             torn += 1;
             let void = encode_void(segment.name.salt, position, header.layout().length);
-            segment.file.write_all_at(&void, position)?;
+            segment.file(files)?.write_all_at(&void, position)?;
             dirty = true;
         }
     }
     if dirty {
-        segment.file.sync_data()?;
+        segment.file(files)?.sync_data()?;
     }
     Ok(torn)
 }
 
 /// Reads the records that are not known to be stable. Whether anything was written.
-fn settle_records(segment: &mut Scanned, stable: &StablePoint) -> io::Result<bool> {
-    let (file, salt) = (&segment.file, segment.name.salt);
+fn settle_records(files: &SegmentFiles, segment: &mut Scanned, stable: &StablePoint) -> io::Result<bool> {
+    // Most segments have none, and are not opened again.
+    if segment.scan.records.iter().all(|record| record.group <= stable.group) {
+        return Ok(false);
+    }
+    let (file, salt) = (segment.file(files)?, segment.name.salt);
     let length = file.length()?;
     let starts = segment.scan.starts();
     let (kept, unproven): (Vec<_>, Vec<_>) =
         segment.scan.records.drain(..).partition(|record| record.group <= stable.group);
     segment.scan.records = kept;
-    let dirty = !unproven.is_empty();
     for record in unproven {
         let footer = record.header.layout().footer;
         let mut bytes = vec![0; usize::try_from(footer).unwrap_or_default() + FOOTER_LENGTH];
@@ -289,14 +303,18 @@ fn settle_records(segment: &mut Scanned, stable: &StablePoint) -> io::Result<boo
         }
     }
     segment.scan.records.sort_unstable_by_key(|record| record.position);
-    Ok(dirty)
+    Ok(true)
 }
 
 /// Writes again what explains bytes behind the stable end and belongs to no whole record: headers alone, and voids. After a
 /// sync that failed they may be there for readers and not on the medium, and what comes to stand behind them would make
 /// rot of the hole. Whether anything was written.
-fn settle_heads(segment: &Scanned, end: End) -> io::Result<bool> {
-    let (file, salt) = (&segment.file, segment.name.salt);
+fn settle_heads(files: &SegmentFiles, segment: &Scanned, end: End) -> io::Result<bool> {
+    let is_behind = |void: &Void| segment.at(void.position) >= end;
+    if segment.scan.broken.is_empty() && !segment.scan.voids.iter().any(is_behind) {
+        return Ok(false);
+    }
+    let (file, salt) = (segment.file(files)?, segment.name.salt);
     let mut dirty = false;
     for Broken { position, header } in &segment.scan.broken {
         if segment.at(*position) >= end {
@@ -309,11 +327,9 @@ fn settle_heads(segment: &Scanned, end: End) -> io::Result<bool> {
             dirty |= settle_missing_footer(file.as_ref(), position + layout.footer)?;
         }
     }
-    for Void { position, length } in &segment.scan.voids {
-        if segment.at(*position) >= end {
-            file.write_all_at(&encode_void(salt, *position, *length), *position)?;
-            dirty = true;
-        }
+    for Void { position, length } in segment.scan.voids.iter().filter(|void| is_behind(void)) {
+        file.write_all_at(&encode_void(salt, *position, *length), *position)?;
+        dirty = true;
     }
     Ok(dirty)
 }
@@ -363,22 +379,28 @@ fn check(record: &Record, salt: Salt, bytes: &[u8]) -> Option<bool> {
 
 /// Cuts what follows the last record of the newest segment of a kind, so that it can be gone on with. What was stable
 /// once is not cut, whatever it is.
-fn cut_tail(segments: &[Scanned], kind: Kind, stable: &StablePoint) -> io::Result<Option<Tail>> {
+fn cut_tail(
+    files: &SegmentFiles,
+    segments: &[Scanned],
+    kind: Kind,
+    stable: &StablePoint,
+) -> io::Result<Option<Tail>> {
     let Some(newest) = segments.iter().rfind(|segment| segment.name.kind == kind) else { return Ok(None) };
     let end = stable.end(kind);
     let rotted = newest.scan.strays.iter().filter(|stray| newest.at(stray.start) < end);
     let position = rotted.map(|stray| stray.end).fold(newest.scan.end, u64::max);
     let position = position.next_multiple_of(GROUP_ALIGNMENT);
     // Even an untorn tail is cut: room that was reserved ahead is reserved again when it is needed.
-    if newest.file.length()? > position {
-        newest.file.set_length(position)?;
-        newest.file.sync_data()?;
+    let file = newest.file(files)?;
+    if file.length()? > position {
+        file.set_length(position)?;
+        file.sync_data()?;
     }
-    Ok(Some(Tail { name: newest.name, file: newest.file.clone(), position }))
+    Ok(Some(Tail { name: newest.name, file, position }))
 }
 
 /// The index of all records. Marks that cannot be read are quarantined.
-fn fill_index(segments: &mut [Scanned]) -> Index {
+fn fill_index(files: &SegmentFiles, segments: &mut [Scanned]) -> io::Result<Index> {
     let mut index = Index::default();
     let mut is_newest = true;
     // The newest first: what a mark in an older segment repeats is not needed there.
@@ -386,8 +408,9 @@ fn fill_index(segments: &mut [Scanned]) -> Index {
         let number = segment.name.number;
         index.add_mark_segment(segment.name);
         let records = std::mem::take(&mut segment.scan.records);
+        let file = segment.file(files)?;
         for record in &records {
-            match read_marks(segment, record) {
+            match read_marks(file.as_ref(), record) {
                 Some(marks) => {
                     let count = index.mark(&marks);
                     index.count_marks(number, MarksRecord { count, ..marks.record() });
@@ -430,7 +453,7 @@ fn fill_index(segments: &mut [Scanned]) -> Index {
     for segment in of_shards() {
         add_suspects(&mut index, segment);
     }
-    index
+    Ok(index)
 }
 
 fn add_shards(
@@ -469,7 +492,7 @@ fn add_suspects(index: &mut Index, segment: &Scanned) {
 
 /// Says that nothing is where a header stands alone and its shard has ended, so that its segment can be given an index
 /// file. Only where its blocks hold nothing else: those of acknowledged records are not written again.
-fn void_ended(segments: &mut [Scanned], index: &Index) {
+fn void_ended(files: &SegmentFiles, segments: &mut [Scanned], index: &Index) {
     for segment in segments {
         let scan = &segment.scan;
         let (ended, kept): (Vec<_>, Vec<_>) = scan.broken.iter().cloned().partition(|broken| {
@@ -479,11 +502,14 @@ fn void_ended(segments: &mut [Scanned], index: &Index) {
         if ended.is_empty() {
             continue;
         }
-        let voided = ended.iter().try_for_each(|Broken { position, header }| {
-            let void = encode_void(segment.name.salt, *position, header.layout().length);
-            segment.file.write_all_at(&void, *position)
-        });
-        match voided.and_then(|()| segment.file.sync_data()) {
+        let void_in = |file: Arc<dyn File>| {
+            for Broken { position, header } in &ended {
+                let void = encode_void(segment.name.salt, *position, header.layout().length);
+                file.write_all_at(&void, *position)?;
+            }
+            file.sync_data()
+        };
+        match segment.file(files).and_then(void_in) {
             Ok(()) => segment.scan.broken = kept,
             // Nothing depends on it, and the next start tries again.
             Err(error) => {
@@ -501,9 +527,9 @@ fn group_of(segments: &[Scanned], place: &Place) -> Group {
     at.ok().and_then(|at| records.get(at)).map_or(Group(0), |record| record.group)
 }
 
-fn read_marks(segment: &Scanned, record: &Record) -> Option<Marks> {
+fn read_marks(file: &dyn File, record: &Record) -> Option<Marks> {
     let RecordHeader::Marks(header) = record.header else { return None };
     let mut bytes = vec![0; sealed_length(header.count * header.kind.length())];
-    segment.file.read_exact_at(&mut bytes, record.position + HEADER_LENGTH as u64).ok()?;
+    file.read_exact_at(&mut bytes, record.position + HEADER_LENGTH as u64).ok()?;
     Some(Marks::decode(header.kind, open_sealed(&bytes)?))
 }

@@ -16,6 +16,7 @@ use super::{
     Shared,
     recovery::segment_of_run,
     segment::{Kind, SegmentName},
+    unread::is_for_want_of_means,
 };
 
 /// Longest file: each line names a run of a segment that is there.
@@ -25,8 +26,9 @@ fn path(directory: &Path) -> PathBuf {
     directory.join("released")
 }
 
-/// What was released; nothing when that cannot be read, so that it is quarantined again.
-pub(super) fn read(disk: &dyn Disk, directory: &Path) -> BTreeSet<String> {
+/// What was released; nothing when that cannot be read, so that it is quarantined again. Fails when the process lacks the means
+/// to find out.
+pub(super) fn read(disk: &dyn Disk, directory: &Path) -> io::Result<BTreeSet<String>> {
     let path = path(directory);
     let text = match disk.exists(&path) {
         Ok(false) => Ok(Vec::new()),
@@ -34,10 +36,11 @@ pub(super) fn read(disk: &dyn Disk, directory: &Path) -> BTreeSet<String> {
         Err(error) => Err(error),
     };
     match text {
-        Ok(text) => String::from_utf8_lossy(&text).lines().map(str::to_owned).collect(),
+        Ok(text) => Ok(String::from_utf8_lossy(&text).lines().map(str::to_owned).collect()),
+        Err(error) if is_for_want_of_means(&error) => Err(error),
         Err(error) => {
             warn!(path = %path.display(), %error, "it is not known which quarantined bytes were released");
-            BTreeSet::new()
+            Ok(BTreeSet::new())
         }
     }
 }
@@ -68,7 +71,7 @@ impl Shared {
     /// Adds to what was released, less what is in segments that are gone.
     fn note_released(&self, released: &[String]) -> io::Result<()> {
         let there: Vec<SegmentName> = self.files.list()?;
-        let mut all = read(self.files.disk().as_ref(), self.files.directory());
+        let mut all = read(self.files.disk().as_ref(), self.files.directory())?;
         all.retain(|id| segment_of_run(id).is_none_or(|name| there.contains(&name)));
         all.extend(released.iter().cloned());
         let text: String = all.iter().map(|id| format!("{id}\n")).collect();

@@ -9,7 +9,7 @@ use std::{
 
 use env::{Disk, File, OpenMode};
 
-use super::format::Salt;
+use super::{format::Salt, unread::is_out_of_descriptors};
 
 /// Most segment files of one disk that are open for reading at once.
 const OPEN_FILES_MAX: usize = 128;
@@ -132,7 +132,7 @@ impl SegmentFiles {
     }
 
     fn list_names(&self, parse: impl Fn(&str) -> Option<SegmentName>) -> io::Result<Vec<SegmentName>> {
-        let names = self.disk.list_directory(&self.directory)?;
+        let names = self.with_descriptor(|disk| disk.list_directory(&self.directory))?;
         Ok(names.iter().filter_map(|name| parse(name.to_str()?)).collect())
     }
 
@@ -146,7 +146,8 @@ impl SegmentFiles {
             open.removals
         };
         // Opened outside the lock; when two readers race, one of two equal handles is kept.
-        let file = self.disk.open(&self.directory.join(name.file_name()), OpenMode::ReadWrite)?;
+        let path = self.directory.join(name.file_name());
+        let file = self.with_descriptor(|disk| disk.open(&path, OpenMode::ReadWrite))?;
         let mut open = self.lock();
         // Kept, the handle of a segment that was removed meanwhile would hold its room.
         if open.removals == removals {
@@ -163,13 +164,14 @@ impl SegmentFiles {
 
     /// Makes a new segment's file. Its name is durable only after [`SegmentFiles::sync_directory`].
     pub(super) fn create(&self, name: SegmentName) -> io::Result<Arc<dyn File>> {
-        let file = self.disk.open(&self.directory.join(name.file_name()), OpenMode::CreateNew)?;
+        let path = self.directory.join(name.file_name());
+        let file = self.with_descriptor(|disk| disk.open(&path, OpenMode::CreateNew))?;
         self.lock().keep(name.number, file.clone());
         Ok(file)
     }
 
     pub(super) fn sync_directory(&self) -> io::Result<()> {
-        self.disk.sync_directory(&self.directory)
+        self.with_descriptor(|disk| disk.sync_directory(&self.directory))
     }
 
     /// Removes a segment's file. Readers that have it open read on.
@@ -186,18 +188,20 @@ impl SegmentFiles {
     /// The bytes of a segment's index file: `InvalidData` when they are more than `limit`.
     pub(super) fn read_index_file(&self, name: SegmentName, limit: u64) -> io::Result<Vec<u8>> {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        self.disk.read_small(&self.directory.join(name.index_file_name()), limit)
+        let path = self.directory.join(name.index_file_name());
+        self.with_descriptor(|disk| disk.read_small(&path, limit))
     }
 
     /// Makes a segment's index file, in place of one that may be there. Neither it nor its name is durable.
     pub(super) fn write_index_file(&self, name: SegmentName, bytes: &[u8]) -> io::Result<()> {
         let path = self.directory.join(name.index_file_name());
-        let made = self.disk.open(&path, OpenMode::CreateNew).or_else(|error| {
+        let make = || self.with_descriptor(|disk| disk.open(&path, OpenMode::CreateNew));
+        let made = make().or_else(|error| {
             if error.kind() != io::ErrorKind::AlreadyExists {
                 return Err(error);
             }
             self.disk.remove(&path)?;
-            self.disk.open(&path, OpenMode::CreateNew)
+            make()
         });
         made?.write_all_at(bytes, 0)
     }
@@ -208,6 +212,24 @@ impl SegmentFiles {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),
         }
+    }
+
+    /// Does what takes a file descriptor. When there is none left, the files that nobody reads or writes now are closed first.
+    fn with_descriptor<T>(&self, work: impl Fn(&dyn Disk) -> io::Result<T>) -> io::Result<T> {
+        match work(self.disk.as_ref()) {
+            Err(error) if is_out_of_descriptors(&error) && self.close_all() => work(self.disk.as_ref()),
+            result => result,
+        }
+    }
+
+    /// Keeps none of the files open that are; whether there were any.
+    fn close_all(&self) -> bool {
+        let closed = {
+            let mut open = self.lock();
+            open.order.clear();
+            std::mem::take(&mut open.files)
+        };
+        !closed.is_empty()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, OpenFiles> {

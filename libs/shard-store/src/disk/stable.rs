@@ -14,6 +14,7 @@ use types::DiskId;
 use super::{
     format::{FORMAT_VERSION, Group, field},
     segment::Kind,
+    unread::is_for_want_of_means,
 };
 
 const FILE_NAME: &str = "stable";
@@ -94,12 +95,13 @@ impl StablePoint {
 }
 
 /// The point that the directory's file names. The beginning, when there is no file or no note in it is whole: less is
-/// known then, and nothing else is lost.
-pub(super) fn read(disk: &dyn Disk, directory: &Path, id: DiskId) -> StablePoint {
-    let Ok(file) = disk.open(&directory.join(FILE_NAME), OpenMode::Read) else {
-        return StablePoint::default();
+/// known then, and nothing else is lost. Fails when the process lacks the means to find out.
+pub(super) fn read(disk: &dyn Disk, directory: &Path, id: DiskId) -> io::Result<StablePoint> {
+    let found = match disk.open(&directory.join(FILE_NAME), OpenMode::Read) {
+        Err(error) if is_for_want_of_means(&error) => return Err(error),
+        file => file.ok().and_then(|file| newest(file.as_ref(), id)),
     };
-    newest(file.as_ref(), id).map_or_else(StablePoint::default, |(_, point)| point)
+    Ok(found.map_or_else(StablePoint::default, |(_, point)| point))
 }
 
 /// The newest note in the file, and where it is.
@@ -121,8 +123,9 @@ pub(super) struct StableFile {
 }
 
 impl StableFile {
-    /// Opens the file, or makes it. Without one, on a full disk, a start knows less, and nothing else changes.
-    pub(super) fn open(disk: &dyn Disk, directory: &Path, id: DiskId) -> Self {
+    /// Opens the file, or makes it. Without one, on a full disk, a start knows less, and nothing else changes. Fails when the
+    /// process lacks the means.
+    pub(super) fn open(disk: &dyn Disk, directory: &Path, id: DiskId) -> io::Result<Self> {
         let path = directory.join(FILE_NAME);
         let opened = disk.open(&path, OpenMode::ReadWrite).or_else(|error| {
             if error.kind() != io::ErrorKind::NotFound {
@@ -134,10 +137,14 @@ impl StableFile {
             disk.sync_directory(directory)?;
             Ok(file)
         });
-        let file =
-            opened.inspect_err(|error| warn!(disk = %id, %error, "what is stable cannot be noted")).ok();
+        let file = match opened {
+            Err(error) if is_for_want_of_means(&error) => return Err(error),
+            opened => {
+                opened.inspect_err(|error| warn!(disk = %id, %error, "what is stable cannot be noted")).ok()
+            }
+        };
         let slot = file.as_ref().and_then(|file| newest(file.as_ref(), id)).map_or(0, |(slot, _)| slot);
-        Self { disk: id, file, slot }
+        Ok(Self { disk: id, file, slot })
     }
 
     /// Notes a point, over the older of the two notes. Not synced.
@@ -179,15 +186,15 @@ mod tests {
         let (disk, id) = (env::RealDisk, DiskId([1; 16]));
         let point = |group| StablePoint { group: Group(group), ..StablePoint::default() };
         for notes in 1..6 {
-            let mut file = StableFile::open(&disk, directory.path(), id);
+            let mut file = StableFile::open(&disk, directory.path(), id).unwrap();
             for group in 1..=notes {
                 file.note(&point(notes * 10 + group)).unwrap();
             }
-            let before = super::read(&disk, directory.path(), id);
+            let before = super::read(&disk, directory.path(), id).unwrap();
             assert_eq!(before, point(notes * 11));
-            let mut file = StableFile::open(&disk, directory.path(), id);
+            let mut file = StableFile::open(&disk, directory.path(), id).unwrap();
             file.note(&point(1)).unwrap();
-            assert_eq!(super::read(&disk, directory.path(), id), before, "{notes} notes");
+            assert_eq!(super::read(&disk, directory.path(), id).unwrap(), before, "{notes} notes");
         }
     }
 

@@ -33,10 +33,15 @@ impl Unread {
     }
 }
 
-/// Whether a read failed for want of the process's or the system's means, which says nothing of the medium.
+/// Whether a call failed for want of the process's or the system's means, which says nothing of the medium.
 pub(super) fn is_for_want_of_means(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::OutOfMemory | ErrorKind::Interrupted | ErrorKind::WouldBlock)
-        || error.raw_os_error().is_some_and(|code| NO_DESCRIPTOR.contains(&code))
+        || is_out_of_descriptors(error)
+}
+
+/// Whether there was no file descriptor left.
+pub(super) fn is_out_of_descriptors(error: &io::Error) -> bool {
+    error.raw_os_error().is_some_and(|code| NO_DESCRIPTOR.contains(&code))
 }
 
 impl Shared {

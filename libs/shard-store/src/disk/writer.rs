@@ -23,6 +23,7 @@ use super::{
     request::{Reply, Request, Reserve, Room, SmallPut, StreamedPut, TakenName},
     segment::{Kind, SegmentName},
     stable::{End, StableFile, StablePoint},
+    unread::is_out_of_descriptors,
 };
 
 /// Bytes by which a segment of shards is reserved ahead.
@@ -44,11 +45,11 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn new(shared: Arc<Shared>, recovered: &mut Recovered) -> Self {
-        let note = StableFile::open(shared.files.disk().as_ref(), shared.files.directory(), shared.disk);
+    pub(super) fn new(shared: Arc<Shared>, recovered: &mut Recovered) -> io::Result<Self> {
+        let note = StableFile::open(shared.files.disk().as_ref(), shared.files.directory(), shared.disk)?;
         let (full_length, full_marks) = (shared.options.segment_bytes, shared.options.mark_segment_bytes);
         let marks_step = MARKS_STEP.min(full_marks);
-        Self {
+        Ok(Self {
             group: recovered.stable.group,
             stable: recovered.stable,
             note,
@@ -56,7 +57,7 @@ impl Writer {
             shards: Appender::new(Kind::Shards, SHARDS_STEP, full_length, recovered.shards.take()),
             marks: Appender::new(Kind::Marks, marks_step, full_marks, recovered.marks.take()),
             shared,
-        }
+        })
     }
 
     /// Works until the queue ends or a `Close` comes. Blocks between its awaits: for a thread of its own.
@@ -312,7 +313,10 @@ impl Writer {
         }
         self.shared.index().forget_mark_segment(segment.number);
         // A removal that a crash undoes would be done again at a start, and cost another scan each time.
-        self.shared.files.sync_directory().map_err(|error| self.shared.fail(&error))
+        match self.shared.files.sync_directory() {
+            Err(error) if is_out_of_descriptors(&error) => Ok(()),
+            synced => synced.map_err(|error| self.shared.fail(&error)),
+        }
     }
 
     /// Writes marks as one group and makes it stable.
@@ -387,6 +391,9 @@ impl Writer {
     fn refusal(&self, reason: NoRoom) -> Error {
         match reason {
             NoRoom::Full => Error::DiskFull { disk: self.shared.disk },
+            NoRoom::Means(error) => {
+                Error::Unavailable { reason: format!("a segment cannot be made now: {error}") }
+            }
             NoRoom::Failed(error) => self.shared.fail(&error),
         }
     }
@@ -397,6 +404,7 @@ impl Writer {
             Err(NoRoom::Full) => {
                 warn!(disk = %self.shared.disk, "no room ahead for marks: the disk is full")
             }
+            Err(NoRoom::Means(error)) => warn!(disk = %self.shared.disk, %error, "no room ahead for marks"),
             Err(NoRoom::Failed(error)) => {
                 self.shared.fail(&error);
             }

@@ -4,6 +4,7 @@
 //! not synced are kept up to some point of their history. After the cut every call fails. A medium that lies loses
 //! writes that it has acknowledged, or puts them elsewhere; one that rots changes bits.
 
+mod descriptors;
 mod inode;
 
 use std::{
@@ -15,7 +16,10 @@ use std::{
 
 use env::{DirectoryLock, Disk, Env, File, OpenMode, Random, RealClock, RealNetwork, SpaceUsage};
 
-use self::inode::Inode;
+use self::{
+    descriptors::{Descriptor, Descriptors},
+    inode::Inode,
+};
 
 const SECTOR: usize = 512;
 
@@ -185,6 +189,7 @@ pub(super) struct SimDisk {
     capacity: u64,
     rng: Arc<Mutex<Rng>>,
     hook: Arc<Mutex<Hook>>,
+    descriptors: Arc<Descriptors>,
 }
 
 impl SimDisk {
@@ -194,7 +199,8 @@ impl SimDisk {
 
     /// A disk whose random numbers follow from a seed.
     pub(super) fn of_seed(capacity: u64, seed: u64) -> Self {
-        Self { state: Arc::default(), capacity, rng: Arc::new(Mutex::new(Rng(seed))), hook: Arc::default() }
+        let rng = Arc::new(Mutex::new(Rng(seed)));
+        Self { state: Arc::default(), capacity, rng, hook: Arc::default(), descriptors: Arc::default() }
     }
 
     /// An environment with this disk and the machine's clock.
@@ -273,6 +279,11 @@ impl SimDisk {
         self.state().ignore_directory_syncs = true;
     }
 
+    /// From now on there are no more than so many file descriptors.
+    pub(super) fn limit_open_files(&self, most: usize) {
+        self.descriptors.limit(most);
+    }
+
     /// From now on no file can be made.
     pub(super) fn refuse_new_files(&self) {
         self.state().refuse_new_files = true;
@@ -333,7 +344,7 @@ impl SimDisk {
 
     fn with(&self, state: State) -> Self {
         let (state, hook) = (Arc::new(Mutex::new(state)), Arc::default());
-        Self { state, capacity: self.capacity, rng: self.rng.clone(), hook }
+        Self { state, capacity: self.capacity, rng: self.rng.clone(), hook, descriptors: Arc::default() }
     }
 
     /// Does something on the thread of the next change of a kind, before that.
@@ -406,6 +417,7 @@ fn failing(kind: Option<io::ErrorKind>) -> io::Result<()> {
 struct SimFile {
     disk: SimDisk,
     inode: u64,
+    _descriptor: Descriptor,
 }
 
 impl SimFile {
@@ -472,6 +484,7 @@ impl File for SimFile {
 
 impl Disk for SimDisk {
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn File>> {
+        let descriptor = self.descriptors.take()?;
         let mut state = if mode == OpenMode::CreateNew { self.changing()? } else { self.reading()? };
         let inode = match (state.names.get(path).copied(), mode) {
             (Some(_), OpenMode::CreateNew) => return Err(io::ErrorKind::AlreadyExists.into()),
@@ -488,7 +501,7 @@ impl Disk for SimDisk {
             }
             (None, _) => return Err(io::ErrorKind::NotFound.into()),
         };
-        Ok(Arc::new(SimFile { disk: self.clone(), inode }))
+        Ok(Arc::new(SimFile { disk: self.clone(), inode, _descriptor: descriptor }))
     }
 
     fn create_directory(&self, _path: &Path) -> io::Result<()> {
@@ -496,12 +509,14 @@ impl Disk for SimDisk {
     }
 
     fn list_directory(&self, path: &Path) -> io::Result<Vec<PathBuf>> {
+        let _descriptor = self.descriptors.take()?;
         let state = self.reading()?;
         let within = state.names.keys().filter(|name| name.parent() == Some(path));
         Ok(within.filter_map(|name| Some(PathBuf::from(name.file_name()?))).collect())
     }
 
     fn sync_directory(&self, _path: &Path) -> io::Result<()> {
+        let _descriptor = self.descriptors.take()?;
         let mut state = self.changing()?;
         failing(state.directory_sync_failure.take())?;
         if !state.ignore_directory_syncs {
