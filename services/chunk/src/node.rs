@@ -63,7 +63,8 @@ impl ChunkNode {
     /// Opens the disks as [`ChunkNode::open`] does, but makes no new disk while one is missing that the node is known to
     /// have: an empty folder is then more likely a file system that is not mounted, and a disk made there would take the
     /// missing one's place on whatever is below. A disk that its operator removed, or is removing, is not missed, nor is one
-    /// in a remote bucket, which is no file system.
+    /// in a remote bucket, which is no file system, nor one that is in a folder and cannot be opened. A folder that does not say
+    /// whose it is stands for none of them.
     ///
     /// Errors: those of reading the cluster map, which is done only when a folder has no disk.
     pub async fn open_known(
@@ -78,20 +79,17 @@ impl ChunkNode {
             disks.into_iter().partition(|options| empty.contains(&options.directory));
         let known = if new.is_empty() { Vec::new() } else { known_disks(metadata, node).await? };
         let mut opened = Self::open(env, old).await;
-        let missing: Vec<DiskId> = {
-            let disks = opened.disks();
-            known.into_iter().filter(|disk| !disks.contains_key(disk)).collect()
-        };
-        match missing.first() {
-            // One that is there and cannot be opened may be the missing one.
-            Some(missing_disk) if missing.len() > opened.unopened.len() => {
+        let unopened = opened.unopened.iter().map(|(directory, _)| directory.clone()).collect();
+        let mut there = opened.open_disks();
+        there.extend(DiskStore::identities(env, unopened).await);
+        match known.into_iter().find(|disk| !there.contains(disk)) {
+            Some(missing) => {
                 for DiskOptions { directory, .. } in new {
-                    let error =
-                        OpenError::NotMounted { directory: directory.clone(), missing: *missing_disk };
+                    let error = OpenError::NotMounted { directory: directory.clone(), missing };
                     opened.leave_out(directory, error);
                 }
             }
-            _ => opened.add(env, new).await,
+            None => opened.add(env, new).await,
         }
         Ok(opened)
     }

@@ -106,13 +106,22 @@ async fn an_empty_folder_is_not_made_a_disk_while_one_of_the_node_is_missing() {
     unmounted.close().await;
     assert_eq!(disk.list_directory(&b).unwrap().len(), 0);
 
-    // A disk that is there but damaged accounts for the missing one.
+    // Nor does a disk account for the missing one that cannot be opened and does not say which it is.
     disk.create_directory(&home.path().join("d")).unwrap();
-    disk.replace_small(&b.join("disk.json"), b"{").unwrap();
-    let damaged = open(&[("a", 1), ("b", 4), ("c", 3), ("d", 5)]).await.unwrap();
-    assert_eq!((damaged.len(), names(&damaged)), (3, vec!["b".into()]));
-    damaged.close().await;
-    disk.remove(&b.join("disk.json")).unwrap();
+    disk.replace_small(&home.path().join("d/disk.json"), b"{").unwrap();
+    let unknown = open(&[("a", 1), ("b", 4), ("c", 3), ("d", 5)]).await.unwrap();
+    assert_eq!((unknown.len(), names(&unknown)), (2, vec!["d".into(), "b".into()]));
+    unknown.close().await;
+    assert_eq!(disk.list_directory(&b).unwrap().len(), 0);
+    disk.remove(&home.path().join("d/disk.json")).unwrap();
+
+    // One that cannot be opened and says that it is the missing one does.
+    let elsewhere = home.path().join("elsewhere");
+    let held = disk.lock(&elsewhere.join("lock")).unwrap();
+    let locked = open(&[("a", 1), ("elsewhere", 2), ("c", 3), ("d", 5)]).await.unwrap();
+    assert_eq!((locked.len(), names(&locked)), (3, vec!["elsewhere".into()]));
+    locked.close().await;
+    drop(held);
 
     // Its operator says that it is lost.
     metadata.set_disk_intent(missing, Intent::Remove).await.unwrap();
