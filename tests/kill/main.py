@@ -1,5 +1,6 @@
 """Kills `ashlar server` with -9 again and again while clients write, overwrite and delete; then every acknowledged write
-must read back equal, every acknowledged delete must stay, and nothing half-written may be visible."""
+must read back equal, every acknowledged delete must stay, and nothing half-written may be visible. Then, as root, the same of a
+server whose disk is full."""
 
 import argparse
 import concurrent.futures
@@ -14,6 +15,7 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "lib")]
 
+import full  # noqa: E402
 from report import Report  # noqa: E402
 from targets import Embedded  # noqa: E402
 
@@ -31,6 +33,7 @@ def arguments():
     parser.add_argument("--paths", type=int, action="append", metavar="N", help="data paths; may be given more than once (1 and 6)")
     parser.add_argument("--objects", type=int, default=1000, metavar="N", help="keys to write (1000)")
     parser.add_argument("--kills", type=int, default=20, metavar="N", help="kills while clients write (20)")
+    parser.add_argument("--no-full", dest="full", action="store_false", help="leave out the disk that gets full, which takes root")
     parser.add_argument("--seed", type=int, help="seed of the plan")
     parser.add_argument("--binary", type=pathlib.Path, default=REPOSITORY / "target/debug/ashlar", help="the program to test")
     parser.add_argument("--keep", action="store_true", help="keep data and log")
@@ -177,6 +180,8 @@ def main():
     try:
         for paths in chosen.paths or [1, 6]:
             run(chosen, paths, seed, folder / f"paths{paths}", report)
+        if chosen.full:
+            full.run(chosen, folder / "full", report)
     finally:
         if chosen.keep:
             print(f"kept {folder}")

@@ -22,4 +22,5 @@ pub use store::{
         restore,
     },
     counts::METRICS,
+    engine::{RESERVE_BYTES, RESERVE_PERCENT},
 };

@@ -13,7 +13,7 @@ mod contents;
 mod copies;
 mod counters;
 pub(crate) mod counts;
-mod engine;
+pub(crate) mod engine;
 mod garbage;
 mod identities;
 mod inventories;
@@ -64,7 +64,7 @@ use types::{
 
 use self::{
     commit::{Committers, Mutation, Outcome, Undecided, batch::check_content},
-    engine::{Attempts, Engine, EngineOptions, Failure},
+    engine::{Attempts, Engine, EngineOptions, Failure, Share},
     garbage::GarbageNumbers,
     migrate::{MIGRATIONS, migrate},
 };
@@ -215,6 +215,12 @@ impl MetadataStore {
         self.remembered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Fails with `Unavailable` when there is no room on the database's disk for what an act adds.
+    async fn check_room(&self, share: Share, operation: &'static str) -> Result<(), Error> {
+        let checked = self.engine.check_room(share).await;
+        checked.map_err(|error| Failure::from(error).into_error(operation))
+    }
+
     /// Commits a mutation of the bucket that has this name. Its remembered number may be of one that is gone, which
     /// the commit finds out; then the name is looked up again.
     async fn mutate(&self, bucket: &BucketName, mutation: impl Fn() -> Mutation) -> Result<Outcome, Error> {
@@ -294,6 +300,7 @@ impl Metadata for MetadataStore {
     }
 
     async fn create_bucket(&self, request: CreateBucket) -> Result<Bucket, Error> {
+        self.check_room(Share::Content, "create_bucket").await?;
         transact!(self, "create_bucket", |store, tx| store.create_bucket_in(tx, &request))
     }
 
@@ -337,6 +344,9 @@ impl Metadata for MetadataStore {
         subresource: Subresource,
         document: Option<Bytes>,
     ) -> Result<(), Error> {
+        if document.is_some() {
+            self.check_room(Share::Changes, "set_subresource").await?;
+        }
         let name = bucket.clone();
         transact!(self, "set_subresource", |store, tx| store.set_subresource_in(
             tx,
@@ -373,6 +383,9 @@ impl Metadata for MetadataStore {
         document: Option<Bytes>,
     ) -> Result<bool, Error> {
         Inventory::check(id, document.as_ref())?;
+        if document.is_some() {
+            self.check_room(Share::Changes, "set_inventory").await?;
+        }
         let (name, id) = (bucket.clone(), id.to_owned());
         transact!(self, "set_inventory", |store, tx| store.set_inventory_in(
             tx,
@@ -415,6 +428,7 @@ impl Metadata for MetadataStore {
 
     async fn change_identities(&self, request: ChangeIdentities) -> Result<IdentitiesChanged, Error> {
         request.check()?;
+        self.check_room(Share::Changes, "change_identities").await?;
         transact!(self, "change_identities", |store, tx| store.change_identities_in(tx, &request))
     }
 
@@ -437,14 +451,17 @@ impl Metadata for MetadataStore {
 
     async fn commit_version(&self, request: CommitVersion) -> Result<Committed, Error> {
         check_content(&request.version.content)?;
+        self.check_room(Share::Content, "commit_version").await?;
         self.mutate_version(&request.bucket, || Mutation::Commit(Box::new(request.clone()))).await
     }
 
     async fn set_tags(&self, request: SetTags) -> Result<Tagged, Error> {
+        self.check_room(Share::Changes, "set_tags").await?;
         transact!(self, "set_tags", |store, tx| store.set_tags_in(tx, &request))
     }
 
     async fn set_lock(&self, request: SetLock) -> Result<Tagged, Error> {
+        self.check_room(Share::Changes, "set_lock").await?;
         transact!(self, "set_lock", |store, tx| store.set_lock_in(tx, &request))
     }
 
@@ -452,6 +469,7 @@ impl Metadata for MetadataStore {
         if request.acl.as_ref().is_some_and(|acl| acl.grants.len() > Acl::GRANTS_MAX) {
             return Err(Error::Malformed { reason: "too many grants".to_owned() });
         }
+        self.check_room(Share::Changes, "set_acl").await?;
         transact!(self, "set_acl", |store, tx| store.set_acl_in(tx, &request))
     }
 
@@ -484,6 +502,7 @@ impl Metadata for MetadataStore {
         if request.entries.len() > PAGE_SIZE_MAX {
             return Err(Error::Malformed { reason: "too many entries".to_owned() });
         }
+        self.check_room(Share::Deletions, "delete_versions").await?;
         match self.mutate(&request.bucket, || Mutation::Delete(request.clone())).await? {
             Outcome::Deleted(answers) => Ok(answers),
             Outcome::Committed(_) => {
@@ -493,6 +512,7 @@ impl Metadata for MetadataStore {
     }
 
     async fn copy_version(&self, request: CopyVersion) -> Result<Committed, Error> {
+        self.check_room(Share::Content, "copy_version").await?;
         if request.source_bucket == request.bucket {
             return self.mutate_version(&request.bucket, || Mutation::Copy(request.clone())).await;
         }
@@ -503,6 +523,7 @@ impl Metadata for MetadataStore {
         if request.source_key == request.key {
             return Err(Error::Malformed { reason: "a rename to the same key".to_owned() });
         }
+        self.check_room(Share::Changes, "rename_object").await?;
         self.mutate_version(&request.bucket, || Mutation::Rename(request.clone())).await
     }
 
@@ -515,6 +536,7 @@ impl Metadata for MetadataStore {
     }
 
     async fn create_upload(&self, request: CreateUpload) -> Result<Upload, Error> {
+        self.check_room(Share::Content, "create_upload").await?;
         transact!(self, "create_upload", |store, tx| store.create_upload_in(tx, &request))
     }
 
@@ -529,6 +551,7 @@ impl Metadata for MetadataStore {
 
     async fn commit_part(&self, request: CommitPart) -> Result<Part, Error> {
         check_content(&request.content)?;
+        self.check_room(Share::Content, "commit_part").await?;
         transact!(self, "commit_part", |store, tx| store.commit_part_in(tx, &request))
     }
 
@@ -542,10 +565,12 @@ impl Metadata for MetadataStore {
     }
 
     async fn complete_upload(&self, request: CompleteUpload) -> Result<Committed, Error> {
+        self.check_room(Share::Changes, "complete_upload").await?;
         self.mutate_version(&request.bucket, || Mutation::Complete(request.clone())).await
     }
 
     async fn abort_upload(&self, request: AbortUpload) -> Result<(), Error> {
+        self.check_room(Share::Deletions, "abort_upload").await?;
         transact!(self, "abort_upload", |store, tx| store.abort_upload_in(tx, &request))
     }
 

@@ -410,6 +410,8 @@ async fn open_disks(
         let code = match error {
             OpenError::Newer { .. } => Exit::NEWER,
             OpenError::Locked { .. } => Exit::IN_USE,
+            // One that was left out for that would count as lost.
+            OpenError::OutOfFiles { .. } => Exit::FAILED,
             _ if node.is_empty() => Exit::DATA,
             _ => continue,
         };
@@ -503,4 +505,16 @@ async fn find_class(
 ) -> Result<Option<StorageClass>, metadata_api::Error> {
     let map = metadata.cluster_map(None).await?.unwrap_or_default();
     Ok(map.class(name).cloned())
+}
+
+#[cfg(test)]
+mod tests {
+    use shard_store::Reserve;
+
+    /// They may share a file system: neither takes what the other leaves.
+    #[test]
+    fn the_database_leaves_free_what_shards_leave_free() {
+        let Reserve { bytes, percent } = Reserve::default();
+        assert_eq!((bytes, u64::from(percent)), (metadata::RESERVE_BYTES, metadata::RESERVE_PERCENT));
+    }
 }

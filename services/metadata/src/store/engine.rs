@@ -10,24 +10,32 @@
 mod failure;
 mod kept;
 mod postgres;
+mod room;
 mod sqlite;
 mod statement;
 mod value;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use env::{Env, Instant};
 use metadata_api::Bucket;
 use telemetry::{Samples, TRACE, trace};
 use tracing::{Instrument, Span, info_span};
 
+pub use self::room::{RESERVE_BYTES, RESERVE_PERCENT};
 pub(crate) use self::{
     failure::{Attempts, DatabaseError, Failure},
+    room::Share,
     statement::{Rows, delete_each, find_each, update_each},
     value::{Row, Value},
 };
 use self::{
     kept::{Borrowed, Kept},
+    room::Room,
     statement::text_for,
 };
 use super::{
@@ -74,6 +82,8 @@ pub(crate) struct Engine {
     lock_timeout: Duration,
     counts: Arc<DatabaseCounts>,
     recent: Recent,
+    /// Of SQLite.
+    room: Option<Room>,
 }
 
 /// What a transaction is for.
@@ -90,7 +100,8 @@ enum Purpose {
 impl Engine {
     /// Opens the database; a SQLite file is made if it is not there.
     pub(crate) async fn open(env: Env, options: &EngineOptions) -> Result<Self, DatabaseError> {
-        let pools = match options.url.strip_prefix("sqlite:") {
+        let path = options.url.strip_prefix("sqlite:").map(|path| path.strip_prefix("//").unwrap_or(path));
+        let pools = match path {
             Some(path) => open_sqlite(&env, path, options).await?,
             None => open_postgres(options).await?,
         };
@@ -102,6 +113,7 @@ impl Engine {
             lock_timeout: options.acquire_timeout,
             counts: Arc::default(),
             recent,
+            room: path.map(|path| Room::new(directory_of(path))),
         })
     }
 
@@ -256,7 +268,6 @@ async fn open_postgres(options: &EngineOptions) -> Result<Pools, DatabaseError> 
 }
 
 async fn open_sqlite(env: &Env, path: &str, options: &EngineOptions) -> Result<Pools, DatabaseError> {
-    let path = path.strip_prefix("//").unwrap_or(path);
     let file = |writes| sqlite::File { path: path.into(), writes, lock_timeout: options.acquire_timeout };
     let kept = |file, connections| Kept::new(file, connections, options.acquire_timeout);
     let pools = Pools::Sqlite { writer: kept(file(true), 1), readers: kept(file(false), SQLITE_READERS) };
@@ -265,6 +276,12 @@ async fn open_sqlite(env: &Env, path: &str, options: &EngineOptions) -> Result<P
         writer.lend(env).await?.give_back();
     }
     Ok(pools)
+}
+
+/// The directory that a file is in.
+fn directory_of(path: &str) -> PathBuf {
+    let parent = Path::new(path).parent().filter(|parent| !parent.as_os_str().is_empty());
+    parent.unwrap_or(Path::new(".")).to_owned()
 }
 
 /// Rows of an answer that took so long that others have their turn after it.

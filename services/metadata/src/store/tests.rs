@@ -14,6 +14,7 @@ mod listing;
 mod migrations;
 mod plans;
 mod recent;
+mod room;
 mod schema;
 mod support;
 

@@ -22,6 +22,9 @@ use super::{
 /// beginning then and does not grow, and a page that many commits change is written back once.
 const CHECKPOINT_PAGES: u32 = 4096;
 
+/// Bytes that the log keeps once it begins anew: it may have grown while somebody read for long.
+const LOG_BYTES_MAX: u32 = 32 << 20;
+
 /// Makes connections to a database file.
 pub(super) struct File {
     pub(super) path: PathBuf,
@@ -62,6 +65,7 @@ impl File {
         connection.pragma_update(None, "journal_mode", "wal")?;
         connection.pragma_update(None, "synchronous", "full")?;
         connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+        connection.pragma_update(None, "journal_size_limit", LOG_BYTES_MAX)?;
         connection.pragma_update(None, "cache_size", -32_768)?;
         connection.pragma_update(None, "temp_store", "memory")?;
         if !self.writes {
@@ -169,6 +173,11 @@ pub(super) fn try_begin(connection: &Connection, lock_timeout: Duration) -> Resu
 pub(super) fn control(connection: &Connection, text: &str) -> Result<(), DatabaseError> {
     connection.prepare_cached(text).and_then(|mut statement| statement.raw_execute()).map_err(classify)?;
     Ok(())
+}
+
+/// Writes the log back, as far as that goes without waiting for anybody.
+pub(super) fn checkpoint(connection: &Connection) -> Result<(), DatabaseError> {
+    connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())).map_err(classify)
 }
 
 /// Runs statements without parameters that answer nothing.
