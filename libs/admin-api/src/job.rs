@@ -33,7 +33,7 @@ impl From<&JobState> for Job {
         let is_known = progress.per_hour > 0;
         let seconds = u128::from(left) * 3600 / u128::from(progress.per_hour.max(1));
         Self {
-            job: name(state.job).to_owned(),
+            job: state.job.name().to_owned(),
             holder: state.holder.clone(),
             done: progress.done,
             total: progress.total,
@@ -56,20 +56,6 @@ fn unit(job: JobName) -> &'static str {
         JobName::Repair | JobName::Audit => "shards",
         JobName::Reap => "leases",
         JobName::Lifecycle | JobName::Inventory => "buckets",
-    }
-}
-
-fn name(job: JobName) -> &'static str {
-    match job {
-        JobName::Plan => "plan",
-        JobName::Move => "move",
-        JobName::Repair => "repair",
-        JobName::Reap => "reap",
-        JobName::Recode => "recode",
-        JobName::Lifecycle => "lifecycle",
-        JobName::Transition => "transition",
-        JobName::Inventory => "inventory",
-        JobName::Audit => "audit",
     }
 }
 

@@ -37,6 +37,21 @@ impl JobName {
         Self::Audit,
     ];
 
+    /// What it is called where operators see it: in metrics and in what workers do.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Plan => "plan",
+            Self::Move => "move",
+            Self::Repair => "repair",
+            Self::Reap => "reap",
+            Self::Recode => "recode",
+            Self::Lifecycle => "lifecycle",
+            Self::Transition => "transition",
+            Self::Inventory => "inventory",
+            Self::Audit => "audit",
+        }
+    }
+
     /// The job of a persistent number.
     pub fn from_number(number: i64) -> Option<Self> {
         Self::ALL.into_iter().find(|job| *job as i64 == number)

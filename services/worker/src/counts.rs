@@ -210,7 +210,7 @@ impl Source for WorkerSource {
     async fn collect(&self, samples: &mut Samples) {
         let counts = &*self.counts;
         for job in JobName::ALL {
-            let (name, job) = (name(job), counts.job(job));
+            let (name, job) = (job.name(), counts.job(job));
             samples.add(&HELD, &[name], &job.held);
             samples.add(&DONE, &[name], &job.done);
             samples.add(&LEFT, &[name], &job.left);
@@ -286,20 +286,6 @@ fn degraded(map: &ClusterMap) -> [i64; SPARES.len()] {
         }
     }
     groups.by_spare
-}
-
-fn name(job: JobName) -> &'static str {
-    match job {
-        JobName::Plan => "plan",
-        JobName::Move => "move",
-        JobName::Repair => "repair",
-        JobName::Reap => "reap",
-        JobName::Recode => "recode",
-        JobName::Lifecycle => "lifecycle",
-        JobName::Transition => "transition",
-        JobName::Inventory => "inventory",
-        JobName::Audit => "audit",
-    }
 }
 
 #[cfg(test)]
