@@ -358,6 +358,21 @@ fn a_checksum_by_another_algorithm_holds_only_where_none_was_named() {
         part.header(sha(b"").0, checksum_of(ChecksumAlgorithm::Sha256, b"content")).ok().etag().to_owned();
     let error = upload.complete_with(&document(&etag, &crc(b"content").1)).refused(400, "BadDigest");
     assert_eq!(error.get("Message"), "The crc32 you specified for part 1 did not match what we received.");
+    // A part that is not there comes first, before it or behind it, and so does one that is another.
+    let part = |number: u32, etag: &str, checksum: &str| {
+        let etag = etag.replace('"', "");
+        format!("<Part><PartNumber>{number}</PartNumber><ETag>{etag}</ETag>{checksum}</Part>")
+    };
+    let refused = |parts: &[String], number: &str| {
+        let document = format!("<CompleteMultipartUpload>{}</CompleteMultipartUpload>", parts.concat());
+        let error = upload.complete_with(&document).refused(400, "InvalidPart");
+        assert_eq!(error.get("PartNumber"), number);
+    };
+    let (by_crc, by_sha) = (crc(b"content").1, sha(b"content").1);
+    refused(&[part(1, &etag, &by_crc), part(2, &etag, &by_crc)], "2");
+    refused(&[part(1, &etag, &by_crc), part(7, &etag, &by_sha)], "7");
+    refused(&[part(2, &etag, &by_crc)], "2");
+    refused(&[part(1, &etag.replace(|digit: char| digit.is_ascii_digit(), "f"), &by_crc)], "1");
     let right = || upload.complete_with(&document(&etag, &sha(b"content").1));
     right().header(crc(b"").0, of_nothing(ChecksumAlgorithm::Crc32)).refused(400, "BadDigest");
     assert_absent(&bucket, "named");

@@ -1,10 +1,12 @@
 //! CompleteMultipartUpload: makes an object of an upload's parts. S3 API Reference, "CompleteMultipartUpload".
 
+use std::collections::BTreeMap;
+
 use axum::body::Body;
 use http::header::HOST;
 use metadata_api::{
-    Committed, CompleteUpload, CompletedPart, Error as MetadataError, FoundVersion, GetVersion, Upload,
-    UploadChecksum, VersionState,
+    Committed, CompleteUpload, CompletedPart, Error as MetadataError, FoundVersion, GetVersion, ListParts,
+    PAGE_SIZE_MAX, Upload, UploadChecksum, VersionState,
 };
 use s3_wire::{
     ErrorCode, S3Error,
@@ -82,9 +84,7 @@ pub(super) async fn complete_multipart_upload(
         Ok(committed) => committed,
         Err(MetadataError::UploadChecksumMismatch) => return Err(bad_digest(stated)),
         Err(MetadataError::InvalidPart { number }) => {
-            let of_another = of_another_algorithm(gateway, request, upload, &parts, number).await;
-            let error = MetadataError::InvalidPart { number };
-            return Err(of_another.unwrap_or_else(|| refusal(request, upload, &parts, error)));
+            return Err(refuse_part(gateway, request, upload, &parts, number).await);
         }
         Err(error) => return Err(refusal(request, upload, &parts, error)),
     };
@@ -110,6 +110,46 @@ fn bad_digest(stated: Option<ChecksumValue>) -> S3Error {
     let name = stated.map_or("checksum", |stated| stated.algorithm().name()).to_ascii_lowercase();
     let message = format!("The {name} you specified did not match the calculated checksum.");
     S3Error::with_message(ErrorCode::BadDigest, message)
+}
+
+/// Refuses what a part that does not match made fail. Where its checksum is by another algorithm than the upload names, that is said,
+/// unless a part is named that is not there, which comes first.
+async fn refuse_part(
+    gateway: &Gateway,
+    request: &Request,
+    upload: UploadId,
+    parts: &[xml::CompletedPart],
+    number: PartNumber,
+) -> S3Error {
+    let invalid = |number| refusal(request, upload, parts, MetadataError::InvalidPart { number });
+    let Some(of_another) = of_another_algorithm(gateway, request, upload, parts, number).await else {
+        return invalid(number);
+    };
+    match first_missing(gateway, request, upload, parts).await {
+        Some(missing) => invalid(missing),
+        None => of_another,
+    }
+}
+
+/// The first of the named parts that was not uploaded, or is another by its entity tag.
+async fn first_missing(
+    gateway: &Gateway,
+    request: &Request,
+    upload: UploadId,
+    parts: &[xml::CompletedPart],
+) -> Option<PartNumber> {
+    let (mut uploaded, mut after) = (BTreeMap::new(), None);
+    loop {
+        let (bucket, key) = (request.bucket().ok()?.clone(), request.key().ok()?.clone());
+        let wanted = ListParts { bucket, key, upload, after, limit: PAGE_SIZE_MAX };
+        let page = gateway.metadata.list_parts(wanted).await.ok()?;
+        after = page.parts.last().map(|part| part.number);
+        uploaded.extend(page.parts.into_iter().map(|part| (part.number, part.etag)));
+        if !page.truncated || after.is_none() {
+            break;
+        }
+    }
+    parts.iter().find(|part| uploaded.get(&part.number) != Some(&part.etag)).map(|part| part.number)
 }
 
 /// What is wrong with a part whose checksum is by another algorithm than the upload names, if it is that.
