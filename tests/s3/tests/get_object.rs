@@ -394,8 +394,13 @@ fn a_range_has_no_checksum() {
             assert_eq!(read().send().expect(206).header("x-amz-checksum-crc64nvme"), None);
         }
     }
-    bucket.get("key").header("x-amz-checksum-mode", "INVALID").refused(400, "InvalidRequest");
-    bucket.head("key").header("x-amz-checksum-mode", "INVALID").send().expect(400);
+    // Whatever else is wrong, and whether there is anything to read or not.
+    for key in ["key", "absent"] {
+        bucket.get(key).header("x-amz-checksum-mode", "INVALID").refused(400, "InvalidRequest");
+        bucket.head(key).header("x-amz-checksum-mode", "INVALID").send().expect(400);
+        let conditional = bucket.get(key).header("if-none-match", "*");
+        conditional.header("x-amz-checksum-mode", "INVALID").refused(400, "InvalidRequest");
+    }
 }
 
 /// A reader that has begun finishes, whatever becomes of the object meanwhile.

@@ -70,6 +70,7 @@ pub(super) async fn read(
     let query = request.query()?;
     let version_id = version_id(query.version_id()?)?;
     let part = query.get("partNumber").map(part_number).transpose()?;
+    let shows_checksum = checksum_mode_enabled(&request.headers)?;
     if part.is_some() && request.headers.contains_key(header::RANGE) {
         return Err(S3Error::invalid_request(
             "Cannot specify both Range header and partNumber query parameter",
@@ -116,7 +117,7 @@ pub(super) async fn read(
         let object = Current { key, size: version.size, tags, last_modified: found.last_modified };
         set_expiration(gateway, &found.bucket, object, headers).await;
     }
-    let (bytes, partial) = select(request, &found, &version, part, headers)?;
+    let (bytes, partial) = select(request, &found, &version, (part, shows_checksum), headers)?;
     set(headers, header::CONTENT_LENGTH, &bytes.length().to_string());
     if partial {
         set_content_range(headers, bytes, version.size);
@@ -227,11 +228,10 @@ fn select(
     request: &Request,
     found: &FoundVersion,
     version: &Version,
-    part: Option<PartNumber>,
+    (part, shows_checksum): (Option<PartNumber>, bool),
     headers: &mut HeaderMap,
 ) -> Result<(ByteRange, bool), S3Error> {
     let whole = ByteRange::new(0, version.size).ok_or_else(|| S3Error::new(ErrorCode::InternalError))?;
-    let shows_checksum = checksum_mode_enabled(&request.headers)?;
     if let Some(part) = part {
         let bytes = select_part(version, part, shows_checksum, headers)?;
         // No part of nothing has a place that a `Content-Range` could tell. RFC 9110, section 14.4.
