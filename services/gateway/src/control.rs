@@ -8,13 +8,13 @@ use std::convert::Infallible;
 use axum::body::Body;
 use http::{
     HeaderValue, StatusCode,
-    header::{AUTHORIZATION, CONTENT_TYPE, HOST},
+    header::{AUTHORIZATION, CONTENT_TYPE},
     request::Parts,
 };
 use metadata_api::{IdentityKind, IdentityRecord};
 use s3_wire::{
     ErrorCode, Operation, S3Error,
-    address::{self, Address, Style},
+    address::{Address, Style},
     control::{ACCOUNT, PATH, PREFIX, call_by},
     xml::{self, ACCESS_BODY_MAX, parse_public_access_block},
 };
@@ -26,7 +26,7 @@ use crate::{
     identity::{BlockOfAccount, Directory, PUBLIC_ACCESS_BLOCK, Plan, Unchanged, change},
     output::{self, empty},
     payload::ObjectBody,
-    request::{EarlyHeaders, Request, RequestId, Response, Target, id, peer, tls},
+    request::{EarlyHeaders, Request, RequestId, Response, Target, bucket_of_host, id, peer, tls},
 };
 
 /// Whether a request is surely a call of this API: S3 has no such header, and no call comes without credentials or to another bucket's
@@ -37,9 +37,7 @@ pub(crate) fn is_call(gateway: &Gateway, parts: &Parts) -> bool {
         return false;
     }
     let Some(account) = headers.get(ACCOUNT) else { return false };
-    let host = headers.get(HOST).and_then(|host| host.to_str().ok());
-    let bucket = address::address(host, &gateway.domains, "/").ok().and_then(|address| address.bucket);
-    bucket.is_none_or(|bucket| bucket.as_str().as_bytes() == account.as_bytes())
+    bucket_of_host(gateway, parts).is_none_or(|bucket| bucket.as_str().as_bytes() == account.as_bytes())
 }
 
 /// Answers a call.

@@ -8,9 +8,13 @@ use std::{
 
 use axum::body::Body;
 use env::Env;
-use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, Uri};
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, Uri, header::HOST, request::Parts};
 use metadata_api::{Bucket, Error as MetadataError, FoundVersion, GetVersion};
-use s3_wire::{ErrorCode, S3Error, address::Address, query::Query};
+use s3_wire::{
+    ErrorCode, S3Error,
+    address::{Address, address},
+    query::Query,
+};
 use service_kit::TlsSession;
 use types::{BucketName, ObjectKey};
 
@@ -127,6 +131,12 @@ impl Target {
 /// The id that a request was given.
 pub(crate) fn id(extensions: &Extensions) -> RequestId {
     extensions.get().copied().unwrap_or(RequestId(0))
+}
+
+/// The bucket that the host names, whatever the path says.
+pub(crate) fn bucket_of_host(gateway: &Gateway, parts: &Parts) -> Option<BucketName> {
+    let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok());
+    address(host, &gateway.domains, "/").ok().and_then(|address| address.bucket)
 }
 
 /// The address that a request's connection comes from.

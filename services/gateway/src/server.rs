@@ -41,7 +41,7 @@ use crate::{
     operation::{dispatch, post_object::post_object},
     operators, output,
     region::{BUCKET_REGION, WhereIs},
-    request::{EarlyHeaders, Request, RequestId, Response, Target, id, peer, tls},
+    request::{EarlyHeaders, Request, RequestId, Response, Target, bucket_of_host, id, peer, tls},
     website,
 };
 
@@ -285,7 +285,7 @@ async fn answer_seen(
         seen.is_beside(Beside::Control);
         return seen.answer(Box::pin(answer_control(&gateway, parts, body, id)).await, None);
     }
-    if operators::is_call(&parts) && !names_bucket(&gateway, &parts) {
+    if operators::is_call(&parts) && bucket_of_host(&gateway, &parts).is_none() {
         seen.is_beside(Beside::Operators);
         return seen.answer(Box::pin(answer_operator(&gateway, parts, body, id)).await, None);
     }
@@ -298,7 +298,7 @@ async fn answer_seen(
     if let Some(watch) = &watch {
         body = watch.request_body(body);
     }
-    if iam::is_call(&parts) && !names_bucket(&gateway, &parts) {
+    if iam::is_call(&parts) && bucket_of_host(&gateway, &parts).is_none() {
         seen.is_beside(Beside::Iam);
         return seen.answer(Box::pin(answer_call(&gateway, parts, body, id)).await, None);
     }
@@ -383,13 +383,6 @@ async fn end_framed(
 fn address_of(gateway: &Gateway, parts: &Parts) -> Result<Address, S3Error> {
     let host = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
     address::address(host, &gateway.domains, parts.uri.path())
-}
-
-/// Whether the host names a bucket, whatever the path says.
-fn names_bucket(gateway: &Gateway, parts: &Parts) -> bool {
-    let host = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    let address = address::address(host, &gateway.domains, "/");
-    address.is_ok_and(|address| address.bucket.is_some())
 }
 
 /// Authenticates, routes and authorises a request, in this order, and carries it out. Tells too whether the client must

@@ -212,7 +212,6 @@ impl MetadataStore {
         );
         let row = self.engine.fetch_optional(&sql, vec![name.as_str().as_bytes().into()]).await?;
         let bucket = read_bucket(&mut row.ok_or_else(|| not_found(name))?)?;
-        recent.tell_bucket(&bucket);
         recent.keep_bucket(ticket, &bucket);
         Ok(bucket)
     }
@@ -270,7 +269,7 @@ impl MetadataStore {
         let truncated = rows.len() > request.limit;
         rows.truncate(request.limit);
         let buckets = rows.iter_mut().map(read_bucket).collect::<Result<Vec<_>, _>>()?;
-        buckets.iter().for_each(|bucket| self.engine.recent().tell_bucket(bucket));
+        self.engine.recent().tell_buckets(&buckets);
         Ok(BucketPage { buckets, truncated })
     }
 

@@ -185,26 +185,23 @@ impl Recent {
         Ticket(state.map(|state| state.generation))
     }
 
-    /// Takes note of a bucket's row that was read from the database and is about to be told.
-    pub(crate) fn tell_bucket(&self, bucket: &Bucket) {
+    /// Takes note of rows of buckets that were read from the database and are about to be told.
+    pub(crate) fn tell_buckets(&self, buckets: &[Bucket]) {
         let Some(mut state) = self.lock() else { return };
-        let known = state.buckets.get_mut(&bucket.name).and_then(|known| known.bucket.as_mut());
-        let is_older =
-            |known: &Bucket| known.id == bucket.id && known.commit_sequence < bucket.commit_sequence;
-        if let Some(known) = known.filter(|known| is_older(known)) {
-            known.clone_from(bucket);
-        }
+        buckets.iter().for_each(|bucket| state.tell(bucket));
     }
 
-    /// Keeps a bucket that was read since the ticket was taken.
+    /// Takes note of a bucket that is about to be told, and keeps it if it was read since the ticket was taken.
     pub(crate) fn keep_bucket(&self, ticket: Ticket, bucket: &Bucket) {
         let Some(mut state) = self.lock() else { return };
+        state.tell(bucket);
         if state.is_unchanged(ticket, &bucket.name, None) {
             state.known_mut(&bucket.name).bucket = Some(bucket.clone());
         }
     }
 
-    /// Keeps the current version of a key that was read since the ticket was taken, and its bucket.
+    /// Takes note of the bucket of a key's current version, which are about to be told, and keeps both if they were read since the
+    /// ticket was taken.
     pub(crate) fn keep_version(
         &self,
         ticket: Ticket,
@@ -213,10 +210,11 @@ impl Recent {
         found: &FoundVersion,
     ) {
         let name = &found.bucket.name;
-        let state = self.lock().filter(|state| state.is_unchanged(ticket, name, Some(key)));
-        let (Some(mut state), VersionState::Object(version)) = (state, &found.state) else { return };
+        let Some(mut state) = self.lock() else { return };
+        state.tell(&found.bucket);
+        let VersionState::Object(version) = &found.state else { return };
         let bytes = bytes_of(key, version);
-        if !found.is_current || bytes > VERSION_BYTES_MAX {
+        if !state.is_unchanged(ticket, name, Some(key)) || !found.is_current || bytes > VERSION_BYTES_MAX {
             return;
         }
         if state.bytes + bytes > BYTES_MAX {
@@ -259,6 +257,16 @@ impl Recent {
 }
 
 impl State {
+    /// Of a bucket that is known as it was before, how it is now.
+    fn tell(&mut self, bucket: &Bucket) {
+        let known = self.buckets.get_mut(&bucket.name).and_then(|known| known.bucket.as_mut());
+        let is_older =
+            |known: &Bucket| known.id == bucket.id && known.commit_sequence < bucket.commit_sequence;
+        if let Some(known) = known.filter(|known| is_older(known)) {
+            known.clone_from(bucket);
+        }
+    }
+
     /// What is known of a bucket now.
     fn known(&self, name: &BucketName) -> Option<&Known> {
         let is_known = !self.is_lost && !matches!(self.committing, Some(Touches::Anything));

@@ -1,6 +1,8 @@
 //! Reading versions.
 
-use metadata_api::{Error, FoundVersion, GetVersion, SetAcl, SetLock, SetRestore, SetTags, Tagged};
+use std::slice;
+
+use metadata_api::{Bucket, Error, FoundVersion, GetVersion, SetAcl, SetLock, SetRestore, SetTags, Tagged};
 use types::{Attributes, Sequence, StorageClassName, Timestamp, VersionId};
 
 use super::{
@@ -8,6 +10,7 @@ use super::{
     buckets::{BUCKET, BucketLock, LockedBucket, lock_bucket_named, not_found, read_bucket},
     codec::{decode_attributes, encode_attributes},
     engine::{DatabaseError, Failure, Row, Tx, Value},
+    recent::Ticket,
     version_row::{BODY, BODY_WITHOUT_CONTENT, Body, HEAD, Head, Pages, version_state},
 };
 
@@ -49,22 +52,39 @@ impl MetadataStore {
     /// One statement, one more for content or parts that are in pages; none when it is remembered.
     pub(super) async fn find_version(&self, request: &GetVersion) -> Result<FoundVersion, Failure> {
         if request.version_id.is_some() {
-            return self.look_up_version(request).await;
+            return self.look_up_version(request, None).await;
         }
         let recent = self.engine.recent();
         if let Some(found) = recent.version(&request.bucket, &request.key, request.with_content) {
             return Ok(found);
         }
-        let ticket = recent.ticket();
-        let found = self.look_up_version(request).await?;
-        recent.keep_version(ticket, &request.key, request.with_content, &found);
-        Ok(found)
+        self.look_up_version(request, Some(recent.ticket())).await
     }
 
-    async fn look_up_version(&self, request: &GetVersion) -> Result<FoundVersion, Failure> {
+    /// What is found is remembered, if a ticket was taken.
+    async fn look_up_version(
+        &self,
+        request: &GetVersion,
+        ticket: Option<Ticket>,
+    ) -> Result<FoundVersion, Failure> {
         let sql = find_version_sql(request.version_id, request.with_content);
         let row = self.engine.fetch_optional(&sql, find_version_values(request)).await?;
-        self.read_version(request, row.ok_or_else(|| not_found(&request.bucket))?).await
+        let mut row = row.ok_or_else(|| not_found(&request.bucket))?;
+        let bucket = read_bucket(&mut row)?;
+        let recent = self.engine.recent();
+        let found = match self.read_version(request, bucket, row).await? {
+            Ok(found) => found,
+            Err(bucket) => {
+                recent.tell_buckets(&[bucket]);
+                let is_named = request.version_id.is_some();
+                return Err(if is_named { Error::VersionNotFound } else { Error::KeyNotFound }.into());
+            }
+        };
+        match ticket {
+            Some(ticket) => recent.keep_version(ticket, &request.key, request.with_content, &found),
+            None => recent.tell_buckets(slice::from_ref(&found.bucket)),
+        }
+        Ok(found)
     }
 
     pub(super) async fn set_tags_in(&self, tx: &mut Tx, request: &SetTags) -> Result<Tagged, Failure> {
@@ -154,16 +174,19 @@ impl MetadataStore {
         Ok(Tagged { versioning: bucket.versioning, version_id })
     }
 
-    async fn read_version(&self, request: &GetVersion, mut row: Row) -> Result<FoundVersion, Failure> {
-        let bucket = read_bucket(&mut row)?;
-        self.engine.recent().tell_bucket(&bucket);
-        let missing = if request.version_id.is_some() { Error::VersionNotFound } else { Error::KeyNotFound };
+    /// The version in a row behind its bucket; the bucket alone when there is none.
+    async fn read_version(
+        &self,
+        request: &GetVersion,
+        bucket: Bucket,
+        mut row: Row,
+    ) -> Result<Result<FoundVersion, Bucket>, Failure> {
         if row.optional_i64()?.is_none() {
-            return Err(missing.into());
+            return Ok(Err(bucket));
         }
         let head = Head::read(&mut row)?;
         if request.version_id.is_some_and(|id| id != head.version_id()) {
-            return Err(missing.into());
+            return Ok(Err(bucket));
         }
         let mut body = None;
         if !head.is_delete_marker {
@@ -174,13 +197,13 @@ impl MetadataStore {
             }
             body = Some(read);
         }
-        Ok(FoundVersion {
+        Ok(Ok(FoundVersion {
             version_id: head.version_id(),
             sequence: Sequence(head.version_seq),
             is_current: head.is_current,
             last_modified: head.last_modified,
             state: version_state(&head, body)?,
             bucket,
-        })
+        }))
     }
 }

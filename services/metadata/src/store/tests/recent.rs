@@ -146,9 +146,9 @@ async fn a_commit_under_way_leaves_other_versions_and_the_bucket_as_it_was() {
     assert_eq!(recent.version(&name, &k, true), Some(found.clone()));
     assert_eq!(recent.bucket(&name), Some(found.bucket.clone()));
     // It is there for all from when one has been told of it.
-    recent.tell_bucket(&after(1));
+    recent.tell_buckets(&[after(1)]);
     assert_eq!(recent.bucket(&name), Some(after(1)));
-    recent.tell_bucket(&found.bucket);
+    recent.tell_buckets(std::slice::from_ref(&found.bucket));
     assert_eq!(recent.bucket(&name), Some(after(1)));
     committing.end(Some(after(1)));
 
