@@ -2,6 +2,7 @@
 
 use std::{
     net::{SocketAddr, TcpListener, TcpStream},
+    path::Path,
     thread,
     time::{Duration, Instant},
 };
@@ -36,7 +37,19 @@ impl Cluster {
     /// Starts a metadata service on a new database, and so many gateways. Without a chunk service objects are no longer than rows
     /// may have them.
     pub fn start(gateways: usize) -> Self {
-        let mut new = Self::new("1+0");
+        Self::start_in(new_folder(&std::env::temp_dir()), gateways)
+    }
+
+    /// The same with the database in memory, where the system has files there: for tests of more commits, one after the other, than
+    /// a disk makes durable in the time of a test.
+    pub fn start_in_memory(gateways: usize) -> Self {
+        let memory = Path::new("/dev/shm");
+        let folder = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
+        Self::start_in(new_folder(&folder), gateways)
+    }
+
+    fn start_in(folder: TempDir, gateways: usize) -> Self {
+        let mut new = Self::new(folder, "1+0");
         new.start_metadata();
         (0..gateways).for_each(|_| new.start_gateway());
         new
@@ -44,7 +57,7 @@ impl Cluster {
 
     /// The same with a chunk service that has three disks. Every gateway takes writes when this is done.
     pub fn start_with_disks(gateways: usize) -> Self {
-        let mut new = Self::new("2+1");
+        let mut new = Self::new(new_folder(&std::env::temp_dir()), "2+1");
         new.start_metadata();
         new.start_chunk();
         (0..gateways).for_each(|_| new.start_gateway());
@@ -52,9 +65,8 @@ impl Cluster {
         new
     }
 
-    fn new(coding: &'static str) -> Self {
+    fn new(folder: TempDir, coding: &'static str) -> Self {
         Logs::start();
-        let folder = TempDir::with_prefix("ashlar-test-").expect("a folder for temporary files");
         std::fs::write(folder.path().join("identity.key"), "07".repeat(32)).expect("a key can be written");
         Self {
             folder,
@@ -169,6 +181,10 @@ fn run(words: &[&str]) -> Runtime {
     let words = [words, vec!["--cluster-secret".to_owned(), SECRET.to_owned()]].concat();
     runtime.spawn(async move { ashlar::run_words(Env::real(), words).await.expect("the service runs") });
     runtime
+}
+
+fn new_folder(parent: &Path) -> TempDir {
+    TempDir::with_prefix_in("ashlar-test-", parent).expect("a folder for temporary files")
 }
 
 fn free_address() -> SocketAddr {

@@ -4,8 +4,10 @@ use std::{
     collections::BTreeSet,
     sync::{
         Mutex,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
+    thread,
+    time::Duration,
 };
 
 use harness::{Bucket, Cluster, Element, Request, Response, Upload};
@@ -168,8 +170,12 @@ enum Kind {
 /// An entry of a listing: a key, and of versions an id.
 type Entry = (String, String);
 
-/// The entries of all pages, each page by the other gateway than the one before.
-fn walk(buckets: &[Bucket; 2], kind: Kind, page_size: usize) -> Vec<Entry> {
+/// Pages that are read for each round of a writer. However slow the machine is and whoever it favours, walks and writes go on side by
+/// side, and what is written during a walk does not outgrow it.
+const PAGES_PER_ROUND: usize = 2;
+
+/// The entries of all pages, each page by the other gateway than the one before, and counted in `pages`.
+fn walk(buckets: &[Bucket; 2], kind: Kind, page_size: usize, pages: &AtomicUsize) -> Vec<Entry> {
     let mut entries: Vec<Entry> = Vec::new();
     let mut go_on: Vec<(&str, String)> = Vec::new();
     for number in 0.. {
@@ -181,6 +187,7 @@ fn walk(buckets: &[Bucket; 2], kind: Kind, page_size: usize) -> Vec<Entry> {
         };
         let list = go_on.iter().fold(list, |list: Request, (name, value)| list.query(name, value));
         let page = list.query("max-keys", page_size).ok().xml();
+        pages.fetch_add(1, Ordering::Relaxed);
         let before = entries.len();
         for child in &page.children {
             if let "Contents" | "Version" | "DeleteMarker" = child.name.as_str() {
@@ -208,9 +215,18 @@ fn next_of(kind: Kind, page: &Element, entries: &[Entry]) -> Vec<(&'static str, 
     }
 }
 
-/// Comes and goes around keys that stay, and adds some that stay from then on, which `added` has when the gateway has said so.
-fn write_around(bucket: &Bucket, writer: usize, done: &AtomicBool, added: &Mutex<BTreeSet<Entry>>) {
+/// Comes and goes around keys that stay, and adds some that stay from then on, which `added` has when the gateway has said so. Keeps
+/// pace with the pages that are read meanwhile.
+fn write_around(
+    bucket: &Bucket,
+    writer: usize,
+    (pages, done): (&AtomicUsize, &AtomicBool),
+    added: &Mutex<BTreeSet<Entry>>,
+) {
     for round in 0.. {
+        while round > pages.load(Ordering::Relaxed) / PAGES_PER_ROUND && !done.load(Ordering::Relaxed) {
+            thread::sleep(Duration::from_millis(1));
+        }
         let key = format!("{:02}/passing-{writer}", round % 30);
         bucket.put(&key, "passing").ok();
         if round % 5 == 0 {
@@ -248,16 +264,16 @@ fn walks_by_two_gateways_are_exact_under_concurrent_writes() {
             }
         }
         let (done, added) = (AtomicBool::new(false), Mutex::new(BTreeSet::new()));
-        let walkers = AtomicBool::new(false);
+        let (walkers, pages) = (AtomicBool::new(false), AtomicUsize::new(0));
         race(6, |number| {
             let _ends_others = EndsOthers(&done);
             if number < 4 {
-                return write_around(&buckets[number % 2], number, &done, &added);
+                return write_around(&buckets[number % 2], number, (&pages, &done), &added);
             }
             for round in 0..9 {
                 let kind = [Kind::V1, Kind::V2, Kind::Versions][(number + round) % 3];
                 let there = added.lock().expect("nobody panics").clone();
-                let entries = walk(&buckets, kind, 7 + 4 * (number - 4));
+                let entries = walk(&buckets, kind, 7 + 4 * (number - 4), &pages);
                 check(kind, &entries, &stable, &there);
             }
             // The writers go on until both walkers are done.
