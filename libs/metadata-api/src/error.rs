@@ -123,6 +123,9 @@ pub enum Error {
     /// The bucket's quota does not allow it to grow so.
     #[error("the bucket's quota is reached")]
     QuotaExceeded,
+    /// More is kept of the objects under a prefix than can be renamed at once.
+    #[error("the objects under the prefix take too much to be renamed at once")]
+    RenameTooLarge,
     /// The call breaks a bound or rule of the contract: a fault of the caller.
     #[error("malformed call: {reason}")]
     Malformed {

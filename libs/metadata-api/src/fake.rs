@@ -18,6 +18,7 @@ mod losses;
 mod missing;
 mod moves;
 mod recoding;
+mod renames;
 mod uploads;
 mod versions;
 
@@ -47,8 +48,8 @@ use crate::{
     FoundVersion, GarbageId, GarbageItem, GetVersion, INVENTORIES_PAGE_MAX, IdentitiesChanged, IdentityPage,
     Intent, Inventory, JobName, JobProgress, JobState, Lease, LeaseState, ListBuckets, ListObjects,
     ListParts, ListUploads, ListVersions, Metadata, NewMove, NodeRegistration, NodeState, ObjectPage,
-    ObservedNode, OpenSession, PAGE_SIZE_MAX, Part, PartPage, RenameObject, ReplaceChunks, Rewrap,
-    SealSession, SealedSession, Session, SessionOpened, SetAcl, SetLock, SetRestore, SetTags,
+    ObservedNode, OpenSession, PAGE_SIZE_MAX, Part, PartPage, RenameObject, RenamePrefix, ReplaceChunks,
+    Rewrap, SealSession, SealedSession, Session, SessionOpened, SetAcl, SetLock, SetRestore, SetTags,
     StorageClassDefinition, Subresource, Tagged, Upload, UploadPage, VersionPage, check_signed_scope,
     part_size_min,
 };
@@ -385,6 +386,11 @@ impl Metadata for Fake {
             return Err(malformed("too many entries"));
         }
         self.state().delete_versions(&request)
+    }
+
+    async fn rename_prefix(&self, request: RenamePrefix) -> Result<(), Error> {
+        request.check()?;
+        self.state().rename_prefix(&request)
     }
 
     async fn rename_object(&self, request: RenameObject) -> Result<Committed, Error> {

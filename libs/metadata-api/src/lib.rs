@@ -21,6 +21,7 @@ mod job;
 mod lease;
 mod listing;
 mod moves;
+mod rename;
 mod rewrap;
 pub mod server;
 mod session;
@@ -71,6 +72,7 @@ pub use moves::{
     DiskState, Eviction, EvictionPages, Intent, NewMove, NodeState, ObservedNode, ShardMove, all_evictions,
     count_evictions,
 };
+pub use rename::{RENAME_BYTES_MAX, RenamePrefix, RenamedObject};
 pub use rewrap::{EncryptedOwner, EncryptedPage, EncryptedRow, Rewrap};
 pub use session::{
     OpenSession, SESSION_LENGTH_MAX, SESSION_SECONDS_MAX, SESSION_TOKEN_LENGTH_MAX, SealSession,
@@ -255,6 +257,12 @@ pub trait Metadata: Send + Sync + 'static {
     /// Errors: `BucketNotFound`, `Malformed` (both keys are the same), `VersionNotFound` (the source is not the current
     /// object of its key any more), `PreconditionFailed`, `KeyNotFound` and `QuotaExceeded` (as `copy_version`).
     async fn rename_object(&self, request: RenameObject) -> Result<Committed, Error>;
+    /// Renames every current object under a prefix as [`Metadata::rename_object`] does, each in a commit of its own, but
+    /// all in one transaction: all of them or none, and nobody sees some without the others.
+    /// Errors: `BucketNotFound`, `Malformed` (as [`RenamePrefix::check`]), `PreconditionFailed` (the current objects under
+    /// the prefix are not these, or the other prefix has a current object), `QuotaExceeded`, `RenameTooLarge` (more is kept
+    /// of them than [`RENAME_BYTES_MAX`]).
+    async fn rename_prefix(&self, request: RenamePrefix) -> Result<(), Error>;
     /// Current objects and common prefixes in key order. Errors: `BucketNotFound`.
     async fn list_objects(&self, request: ListObjects) -> Result<ObjectPage, Error>;
     /// All versions and delete markers, by key and newest first within a key. Errors: `BucketNotFound`.

@@ -152,7 +152,7 @@ fn key_error(error: KeyError, length: usize, path: &str) -> S3Error {
 }
 
 /// `KeyTooLongError` with the key's size and the limit.
-pub(crate) fn key_too_long(length: usize) -> S3Error {
+pub fn key_too_long(length: usize) -> S3Error {
     S3Error::new(ErrorCode::KeyTooLongError)
         .field("Size", length.to_string())
         .field("MaxSizeAllowed", types::KEY_LENGTH_MAX.to_string())

@@ -58,6 +58,9 @@ pub(crate) fn from_metadata(error: MetadataError, address: &Address) -> S3Error 
             "Access Denied because object protected by object lock.",
         ),
         MetadataError::QuotaExceeded => S3Error::new(ErrorCode::QuotaExceeded),
+        MetadataError::RenameTooLarge => S3Error::invalid_request(
+            "The objects under the prefix have too many parts or chunks to be renamed at once; rename fewer or single ones.",
+        ),
         MetadataError::LeaseRevoked => {
             tracing::warn!("a write was refused because this gateway's lease was revoked");
             slow_down()

@@ -223,7 +223,7 @@ impl MetadataStore {
     ) -> Result<Committed, Error> {
         match self.mutate(bucket, mutation).await? {
             Outcome::Committed(committed) => Ok(committed),
-            Outcome::Deleted(_) => Err(other_answer()),
+            Outcome::Deleted(_) | Outcome::PrefixRenamed => Err(other_answer()),
         }
     }
 }

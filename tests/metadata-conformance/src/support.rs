@@ -14,8 +14,8 @@ pub use self::{
     generator::Generator,
     requests::{
         Minter, UPLOAD_CHECKSUM, chunks, completion, copy, crc32c, entry, etag, extent, inline, inline_part,
-        key, list, list_versions, new_upload, new_version, part_number, prefix, rename, stored_part, write,
-        write_stored,
+        key, list, list_versions, new_upload, new_version, part_number, prefix, rename, rename_prefix,
+        stored_part, write, write_stored,
     },
 };
 use metadata_api::{

@@ -601,6 +601,54 @@ fn a_rename_takes_rights_on_both_keys() {
     assert_eq!(bucket.keys(), ["to"]);
 }
 
+/// Each object of a prefix is decided on, and what is under both prefixes is learnt.
+#[test]
+fn a_renamed_prefix_takes_rights_on_all_of_its_keys() {
+    let server = Server::start();
+    let bucket = server.bucket();
+    for number in 0..40 {
+        bucket.put(&format!("from/{number:02}"), "content").ok();
+    }
+    bucket.put("from/33", "content").header("x-amz-tagging", "secret=yes").ok();
+    let keys = bucket.keys();
+    let rename =
+        || bucket.object(Method::PUT, "to/").raw_query("renameObject").header("x-amz-rename-source", "from/");
+    let deny = |action: &str, key: &str| {
+        format!(
+            r#"{{"Effect": "Deny", "Principal": "*", "Action": "s3:{action}", "Resource": "BUCKET/{key}"}}"#
+        )
+    };
+    let deny_listing = |prefix: &str| {
+        format!(
+            r#"{{"Effect": "Deny", "Principal": "*", "Action": "s3:ListBucket", "Resource": "BUCKET",
+                "Condition": {{"StringEquals": {{"s3:prefix": "{prefix}"}}}}}}"#
+        )
+    };
+    let tagged = r#"{"StringEquals": {"s3:ExistingObjectTag/secret": "yes"}}"#;
+    for statement in [
+        deny("GetObject", "from/33"),
+        deny("DeleteObject", "from/33"),
+        deny("GetObjectTagging", "from/33"),
+        deny("PutObject", "to/33"),
+        deny("PutObject", "to/"),
+        deny("PutObjectTagging", "to/33"),
+        deny_if(r#""s3:GetObject""#, tagged),
+        deny_if(r#""s3:DeleteObject""#, tagged),
+        deny_listing("from/"),
+        deny_listing("to/"),
+    ] {
+        set(&bucket, &[&statement]);
+        rename().refused(403, "AccessDenied");
+        policy(&bucket, Method::DELETE).send().expect(204);
+        assert_eq!(bucket.keys(), keys, "{statement}");
+    }
+    set(&bucket, &[&deny("PutObjectTagging", "to/34"), &deny("DeleteObject", "to/*"), &deny_listing("")]);
+    rename().ok();
+    policy(&bucket, Method::DELETE).send().expect(204);
+    assert_eq!(bucket.keys().len(), 40);
+    bucket.get("to/33").ok();
+}
+
 #[test]
 fn a_copy_is_decided_on_by_both_buckets() {
     let server = Server::start();

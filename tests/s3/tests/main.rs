@@ -48,6 +48,7 @@ mod public_access_block;
 mod put_bucket_versioning;
 mod put_object;
 mod rename_object;
+mod rename_prefix;
 mod restore_object;
 mod transitions;
 mod update_object_encryption;

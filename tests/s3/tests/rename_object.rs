@@ -93,6 +93,7 @@ fn what_cannot_be_renamed_is_refused_and_stays() {
     let error = rename(&bucket, "absent", "to").refused(404, "NoSuchKey");
     assert_eq!(error.get("Key"), "absent");
     rename(&bucket, "key", "key").refused(400, "InvalidRequest");
+    // A prefix is no object.
     rename(&bucket, "directory/", "to").refused(400, "InvalidRequest");
     rename(&bucket, "key", "other/").refused(400, "InvalidRequest");
     rename(&bucket, "key", "to").header("if-none-match", "\"tag\"").refused(501, "NotImplemented");

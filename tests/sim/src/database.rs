@@ -9,9 +9,9 @@ use metadata_api::{
     FoundVersion, GarbageId, GarbageItem, GetVersion, IdentitiesChanged, IdentityPage, Intent, Inventory,
     JobName, JobProgress, JobState, Lease, LeaseState, ListBuckets, ListObjects, ListParts, ListUploads,
     ListVersions, Metadata, NewMove, NodeRegistration, NodeState, ObjectPage, ObservedNode, OpenSession,
-    PAGE_SIZE_MAX, Part, PartPage, RenameObject, ReplaceChunks, Rewrap, SealSession, SealedSession,
-    SessionOpened, SetAcl, SetLock, SetRestore, SetTags, StorageClassDefinition, Subresource, Tagged, Upload,
-    UploadPage, VersionEntry, VersionPage, VersionPosition, fake::Fake,
+    PAGE_SIZE_MAX, Part, PartPage, RenameObject, RenamePrefix, ReplaceChunks, Rewrap, SealSession,
+    SealedSession, SessionOpened, SetAcl, SetLock, SetRestore, SetTags, StorageClassDefinition, Subresource,
+    Tagged, Upload, UploadPage, VersionEntry, VersionPage, VersionPosition, fake::Fake,
 };
 use sigv4::{Scope, SigningKey};
 use types::{
@@ -195,6 +195,7 @@ passed_on! {
     seal_session(request: SealSession) -> Option<SealedSession>;
     open_session(request: OpenSession) -> SessionOpened;
     commit_version(request: CommitVersion) -> Committed;
+    rename_prefix(request: RenamePrefix) -> ();
     get_version(request: GetVersion) -> FoundVersion;
     set_tags(request: SetTags) -> Tagged;
     set_lock(request: SetLock) -> Tagged;

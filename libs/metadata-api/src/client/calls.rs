@@ -19,8 +19,9 @@ use crate::{
     GarbageId, GarbageItem, GetVersion, IdentitiesChanged, IdentityPage, Intent, Inventory, JobName,
     JobProgress, JobState, Lease, LeaseState, ListBuckets, ListObjects, ListParts, ListUploads, ListVersions,
     Metadata, NewMove, NodeRegistration, NodeState, ObjectPage, ObservedNode, OpenSession, Part, PartPage,
-    RenameObject, ReplaceChunks, Rewrap, SealSession, SealedSession, SessionOpened, SetAcl, SetLock,
-    SetRestore, SetTags, StorageClassDefinition, Subresource, Tagged, Upload, UploadPage, VersionPage,
+    RenameObject, RenamePrefix, ReplaceChunks, Rewrap, SealSession, SealedSession, SessionOpened, SetAcl,
+    SetLock, SetRestore, SetTags, StorageClassDefinition, Subresource, Tagged, Upload, UploadPage,
+    VersionPage,
     wire::{
         self,
         identities::{DerivedKey, derive_signing_key_request},
@@ -282,6 +283,13 @@ impl Metadata for Client {
     async fn rename_object(&self, request: RenameObject) -> Result<Committed, Error> {
         let request = proto::RenameObjectRequest::from(request);
         self.call(Mutation, request, send!(versions.rename_object)).await
+    }
+
+    async fn rename_prefix(&self, request: RenamePrefix) -> Result<(), Error> {
+        let kind = mutation_of(2 * request.objects.len());
+        let request = proto::RenamePrefixRequest::from(request);
+        let Done = self.call(kind, request, send!(versions.rename_prefix)).await?;
+        Ok(())
     }
 
     async fn copy_version(&self, request: CopyVersion) -> Result<Committed, Error> {

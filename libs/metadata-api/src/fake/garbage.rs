@@ -7,13 +7,13 @@ use types::{BucketId, BucketName, ChunkId, ChunkOwner, Content, DiskId, Extent, 
 use super::State;
 use crate::{GarbageId, GarbageItem};
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Garbage {
     pub(super) items: BTreeMap<GarbageId, Item>,
     queued: i64,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Item {
     due_ms: i64,
     /// The key of the version that was removed; none of a part.

@@ -90,6 +90,7 @@ const CALLERS: &[(&str, Roles)] = &[
     ("Versions/GetVersion", DATA),
     ("Versions/ListEncrypted", OPERATOR),
     ("Versions/RenameObject", FRONT),
+    ("Versions/RenamePrefix", FRONT),
     ("Versions/Rewrap", FRONT_OPERATOR),
     ("Versions/SetAcl", FRONT),
     ("Versions/SetLock", FRONT),

@@ -82,6 +82,14 @@ impl proto::versions_server::Versions for Calls {
         answer(self.metadata.rename_object(decoded(request)?).await)
     }
 
+    async fn rename_prefix(
+        &self,
+        request: Request<proto::RenamePrefixRequest>,
+    ) -> Result<Response<proto::RenamePrefixResponse>, Status> {
+        let renamed = self.metadata.rename_prefix(decoded(request)?).await;
+        answer(renamed.map(|()| proto::RenamePrefixResponse {}))
+    }
+
     async fn copy_version(
         &self,
         request: Request<proto::CopyVersionRequest>,

@@ -56,7 +56,8 @@ fn code(failure: &proto::Failure) -> Code {
         | Wire::InvalidBucketState(_)
         | Wire::NoObjectLock(_)
         | Wire::VersionLocked(_)
-        | Wire::QuotaExceeded(_) => Code::FailedPrecondition,
+        | Wire::QuotaExceeded(_)
+        | Wire::RenameTooLarge(_) => Code::FailedPrecondition,
         Wire::InvalidPart(_)
         | Wire::InvalidPartOrder(_)
         | Wire::PartTooSmall(_)
@@ -129,6 +130,7 @@ impl From<Error> for proto::Failure {
             Error::NoObjectLock => Wire::NoObjectLock(nothing),
             Error::VersionLocked => Wire::VersionLocked(nothing),
             Error::QuotaExceeded => Wire::QuotaExceeded(nothing),
+            Error::RenameTooLarge => Wire::RenameTooLarge(nothing),
             Error::Malformed { reason } => Wire::Malformed(reason_to_wire(reason)),
             Error::Unauthenticated => Wire::Unauthenticated(nothing),
             Error::Forbidden { reason } => Wire::Forbidden(reason_to_wire(reason)),
@@ -182,6 +184,7 @@ impl TryFrom<proto::Failure> for Error {
             Wire::NoObjectLock(_) => Self::NoObjectLock,
             Wire::VersionLocked(_) => Self::VersionLocked,
             Wire::QuotaExceeded(_) => Self::QuotaExceeded,
+            Wire::RenameTooLarge(_) => Self::RenameTooLarge,
             Wire::Malformed(facts) => Self::Malformed { reason: facts.reason },
             Wire::Unauthenticated(_) => Self::Unauthenticated,
             Wire::Forbidden(facts) => Self::Forbidden { reason: facts.reason },

@@ -26,7 +26,8 @@ pub(crate) use identities::{change_identities, identities_changed, identity_page
 pub(crate) use objects::{
     bucket, bucket_page, commit_version, committed, copy_version, create_bucket, delete_outcome,
     delete_versions, encrypted_page, found_version, get_version, list_buckets, list_objects, list_versions,
-    object_page, rename_object, rewrap, set_acl, set_lock, set_restore, set_tags, tagged, version_page,
+    object_page, rename_object, rename_prefix, rewrap, set_acl, set_lock, set_restore, set_tags, tagged,
+    version_page,
 };
 pub(crate) use sessions::{made_session, open_session, seal_session, session, session_opened};
 pub(crate) use uploads::{
@@ -272,6 +273,7 @@ pub(crate) fn error() -> impl Strategy<Value = Error> {
         disk().prop_map(|disk| Error::DiskNotFound { disk }),
         Just(Error::MoveNotFound),
         Just(Error::JobLost),
+        Just(Error::RenameTooLarge),
         reason().prop_map(|reason| Error::Malformed { reason }),
         Just(Error::Unauthenticated),
         reason().prop_map(|reason| Error::Forbidden { reason }),

@@ -16,8 +16,8 @@ use crate::{
     AccountId, ChangeIdentities, CommitPart, CommitVersion, CompleteUpload, ContentPage, CopyVersion,
     DeleteVersions, EncryptedPage, Error, Eviction, GarbageId, GarbageItem, IdentitiesChanged, Inventory,
     JobName, JobState, ListBuckets, ListObjects, NewMove, NodeRegistration, ObjectEntry, ObjectPage,
-    OpenSession, RenameObject, ReplaceChunks, Rewrap, SealSession, Session, SessionOpened, SetAcl,
-    SetRestore, StorageClassDefinition,
+    OpenSession, RenameObject, RenamePrefix, ReplaceChunks, Rewrap, SealSession, Session, SessionOpened,
+    SetAcl, SetRestore, StorageClassDefinition,
 };
 
 fn config() -> ProptestConfig {
@@ -109,6 +109,7 @@ mod every_message_survives_the_wire {
         part: Part;
         part_page: PartPage;
         rename_object: RenameObjectRequest;
+        rename_prefix: RenamePrefixRequest;
         replace_chunks: RowReplacement;
         rewrap: RewrapRequest;
         set_acl: SetAclRequest;
@@ -285,6 +286,10 @@ fn a_request_that_breaks_a_bound_is_refused() {
     refused! { RenameObject, proto::RenameObjectRequest, strategies::rename_object(),
         "source_etag": |m| m.source_etag = None;
         "parameters": |m| m.mark = Some(proto::RenameMark { token: Bytes::from_static(&[1; 16]), ..Default::default() });
+    }
+    refused! { RenamePrefix, proto::RenamePrefixRequest, strategies::rename_prefix(),
+        "objects": |m| m.objects = vec![proto::RenamedObject::default(); 1001];
+        "version_id": |m| m.objects = vec![proto::RenamedObject { key: "k".into(), ..Default::default() }];
     }
     refused! { SetAcl, proto::SetAclRequest, strategies::set_acl(),
         "grants": |m| m.acl = Some(proto::Acl { grants: vec![proto::Grant::default(); 101] });

@@ -22,7 +22,7 @@ macro_rules! done {
 done! {
     AbortUploadResponse DefineStorageClassResponse DeleteBucketResponse FinishEvictionResponse FinishLeaseResponse
     FinishMoveResponse MarkInventoryResponse ReadyResponse RegisterNodeResponse ReleaseJobResponse
-    ReleaseLeaseResponse RenewJobResponse RenewLeaseResponse ReportMissingResponse RewrapResponse SetDiskIntentResponse
+    ReleaseLeaseResponse RenamePrefixResponse RenewJobResponse RenewLeaseResponse ReportMissingResponse RewrapResponse SetDiskIntentResponse
     SetFrozenResponse SetNodeIntentResponse SetObjectLockResponse SetQuotaResponse SetStorageClassCodingResponse SetSubresourceResponse SetVersioningResponse
 }
 

@@ -5,15 +5,15 @@ use types::{LeaseId, PART_NUMBER_MAX, Sequence, Timestamp};
 use super::{
     WireError,
     common::{
-        bucket_name, object_key, storage_class, tags_from_wire, tags_to_wire, versioning, write_condition,
-        write_condition_to_wire,
+        bucket_name, key_prefix, object_key, storage_class, tags_from_wire, tags_to_wire, versioning,
+        write_condition, write_condition_to_wire,
     },
     each, list, messages, optional, proto, required,
 };
 use crate::{
     CommitVersion, Committed, CopyAttributes, CopyVersion, DeleteCondition, DeleteVersion, DeleteVersions,
     DeletedVersion, ETagCondition, Error, FoundVersion, GetVersion, NewVersion, PAGE_SIZE_MAX, RenameObject,
-    SetTags, Tagged, Version, VersionState,
+    RenamePrefix, RenamedObject, SetTags, Tagged, Version, VersionState,
 };
 
 impl From<CommitVersion> for proto::CommitVersionRequest {
@@ -406,6 +406,54 @@ impl TryFrom<proto::RenameObjectRequest> for RenameObject {
             key: object_key(message.key, "key")?,
             mark: optional(message.mark)?,
             condition: write_condition(message.condition)?,
+        })
+    }
+}
+
+impl From<RenamePrefix> for proto::RenamePrefixRequest {
+    fn from(request: RenamePrefix) -> Self {
+        Self {
+            bucket: request.bucket.to_string(),
+            source: request.source.to_bytes(),
+            destination: request.destination.to_bytes(),
+            objects: messages(request.objects),
+            mark: request.mark.map(Into::into),
+        }
+    }
+}
+
+impl TryFrom<proto::RenamePrefixRequest> for RenamePrefix {
+    type Error = WireError;
+
+    fn try_from(message: proto::RenamePrefixRequest) -> Result<Self, WireError> {
+        Ok(Self {
+            bucket: bucket_name(&message.bucket, "bucket")?,
+            source: key_prefix(message.source, "source")?,
+            destination: key_prefix(message.destination, "destination")?,
+            objects: list(message.objects, PAGE_SIZE_MAX, "objects")?,
+            mark: optional(message.mark)?,
+        })
+    }
+}
+
+impl From<RenamedObject> for proto::RenamedObject {
+    fn from(object: RenamedObject) -> Self {
+        Self {
+            key: object.key.to_bytes(),
+            version_id: Some(object.version_id.into()),
+            etag: Some(object.etag.into()),
+        }
+    }
+}
+
+impl TryFrom<proto::RenamedObject> for RenamedObject {
+    type Error = WireError;
+
+    fn try_from(message: proto::RenamedObject) -> Result<Self, WireError> {
+        Ok(Self {
+            key: object_key(message.key, "key")?,
+            version_id: required(message.version_id, "version_id")?,
+            etag: required(message.etag, "etag")?,
         })
     }
 }

@@ -319,7 +319,11 @@ const DIFFERENCES: &str = "
 - **A bucket encrypts nothing by default** until it is told to, while Amazon S3 encrypts everything. `BucketKeyEnabled` is kept and shown with SSE-S3 too, where it means nothing.
 - **SSE-KMS** goes over plain HTTP too, binds no ARN of the object, and asks for no right of the key's own (`kms:Decrypt` and the like). The store's own key, `alias/aws/s3`, is the current master key, and its id changes with that. A copy from named key to named key
   keeps its source's entity tag, at any size.
-- **RenameObject** is there for all buckets, not for directory buckets alone. Keys that end in a slash are refused, and with them prefixes.
+- **RenameObject** is there for all buckets, not for directory buckets alone, and for prefixes too: a source that ends in a slash is renamed with every current object whose key begins with it, to a key that ends in a slash, all in one
+  transaction or not at all. Under the other prefix there must be no current object (`PreconditionFailed`), neither prefix may lie in the other, and each object is renamed as it would be by itself, so that in a bucket with versioning every old key gets a delete marker; the
+  answer has no `x-amz-version-id`. It takes the rights of every single rename and `s3:ListBucket` with each prefix for its `s3:prefix`. At most 1,000 objects are renamed so, of which the metadata service keeps at most 4 MiB (some 100,000 chunks or parts together, or 4 MiB of objects that are
+  inline), and what is more is refused with `InvalidRequest`. Conditions but `If-None-Match: *` are of one object and are refused (`NotImplemented`). Uploads that are open stay under their keys. A request that comes again by its `x-amz-client-token` is known by the first object under the other prefix. A rename between a prefix and a key without a slash at its
+  end is refused with `InvalidRequest`.
 - **Requests without credentials** set no list of what they write: `x-amz-acl` and `x-amz-grant-*` with a PutObject take a right of their own (`s3:PutObjectAcl`), which a list of the bucket does not give.
 - **Access control lists.** Where they are off, PutBucketAcl and PutObjectAcl take a document that is the list that there is anyway, for the sake of s3cmd, whose `cp` Amazon S3 refuses there. Whoever may write to a bucket by a list may also replace objects in it; only the owner may delete them. A list that an upload began with is given to
   the object also when `BlockPublicAcls` was set meanwhile; it has no effect while `IgnorePublicAcls` is set.

@@ -12,7 +12,7 @@ use http::HeaderMap;
 use metadata_api::{AccountId, Bucket, Error as MetadataError, FoundVersion};
 use policy::{Context, Decision, Kind, Otherwise, Policy, Principal, Resource, Service};
 use s3_wire::{ErrorCode, Operation, S3Error, header::CopySource, xml::PublicAccessBlock};
-use types::{Attributes, BucketName, ObjectKey, VersionId};
+use types::{Attributes, BucketName, KeyPrefix, ObjectKey, VersionId};
 
 use super::{
     authority::{Authority, EXISTING_TAG, Facts, NEVER_DENIED, authority, denied, stored_policy},
@@ -120,13 +120,15 @@ impl Permit {
         Ok(())
     }
 
-    /// Decides whether the request may take the object with these tags away from another key of its bucket, as a rename does.
+    /// Decides whether the request may take the object with these tags away from a key of its bucket and give it another one, as
+    /// a rename does.
     /// One that is not there is told only to those who may list the bucket.
     pub(crate) fn check_moved(
         &self,
         request: &Request,
         source: &ObjectKey,
         found: Option<&Attributes>,
+        key: &ObjectKey,
     ) -> Result<(), S3Error> {
         let Some(authority) = &self.authority else { return Ok(()) };
         let tags = found.map_or(&[][..], |attributes| &attributes.tags);
@@ -149,9 +151,17 @@ impl Permit {
             (attributes.acl.is_some(), "PutObjectAcl"),
         ];
         for (_, action) in given.into_iter().filter(|(given, _)| *given) {
-            self.check(action, request.key()?)?;
+            self.check(action, key)?;
         }
         Ok(())
+    }
+
+    /// Decides whether the request may learn what is under a prefix of its bucket.
+    pub(crate) fn check_listing(&self, prefix: &KeyPrefix) -> Result<(), S3Error> {
+        let Some(authority) = &self.authority else { return Ok(()) };
+        let mut facts = authority.facts.clone();
+        facts.context.set("s3:prefix", Some(prefix.as_str().to_owned()));
+        authority.check_all(&["ListBucket"], None, &facts)
     }
 
     /// Takes what has rights of its own out of an answer about an object: how many tags it has, and its lock.

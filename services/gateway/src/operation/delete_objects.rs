@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Decisions after which others get a turn.
-const DECISIONS_MAX: usize = 16;
+pub(super) const DECISIONS_MAX: usize = 16;
 
 pub(super) async fn delete_objects(
     gateway: &Gateway,

@@ -42,6 +42,7 @@ mod public_access_block;
 mod put_bucket_versioning;
 mod put_object;
 mod rename_object;
+mod rename_prefix;
 mod restore_object;
 mod subresource;
 mod update_object_encryption;

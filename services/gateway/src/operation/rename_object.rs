@@ -1,5 +1,5 @@
 //! RenameObject: an object gets another key of its bucket, in one commit and without its bytes being touched. S3 API
-//! Reference, "RenameObject", which has it for directory buckets; here every bucket has it.
+//! Reference, "RenameObject", which has it for directory buckets; here every bucket has it, and prefixes are renamed too.
 
 use checksum::{AlgorithmSet, ObjectHasher, Wanted};
 use http::StatusCode;
@@ -12,6 +12,7 @@ use s3_wire::{
 };
 use types::{ChecksumAlgorithm, ObjectKey, RenameMark, VersionId, Versioning};
 
+use super::rename_prefix::{Prefixes, rename_prefix};
 use crate::{
     Gateway,
     auth::Permit,
@@ -20,10 +21,10 @@ use crate::{
 };
 
 /// Times that a rename is begun of which one end changes each time between being looked at and being renamed.
-const ATTEMPTS_MAX: u32 = 4;
+pub(super) const ATTEMPTS_MAX: u32 = 4;
 
 /// The conditions of both ends, which are parameters as the source is.
-const CONDITIONS: [&str; 8] = [
+pub(super) const CONDITIONS: [&str; 8] = [
     "if-match",
     "if-none-match",
     "if-modified-since",
@@ -45,13 +46,18 @@ pub(super) async fn rename_object(
     let (source, key) = (rename_source(&request.headers)?, request.key()?);
     // What is no one entity tag or `*` is refused here.
     check_none_match(&request.headers)?;
-    refuse_directories(&source, key)?;
+    let prefixes = Prefixes::of(request, &source, key)?;
     if source == *key {
         return Err(S3Error::invalid_request("The object has the key already that it is to be given."));
     }
-    let mark = client_token(&request.headers)?.map(|token| mark(request, &source, token)).transpose()?;
+    let parameters = prefixes.as_ref().map_or_else(|| source.as_bytes().to_vec(), Prefixes::parameters);
+    let mark = client_token(&request.headers)?.map(|token| mark(request, parameters, token)).transpose()?;
     if request.headers.contains_key("x-amz-expected-bucket-owner") {
         request.existing_bucket(gateway).await?;
+    }
+    if let Some(prefixes) = prefixes {
+        rename_prefix(gateway, request, permit, prefixes, mark).await?;
+        return Ok(empty(StatusCode::OK));
     }
 
     let mut attempt = 1;
@@ -69,7 +75,8 @@ pub(super) async fn rename_object(
                 Err(S3Error::new(ErrorCode::IdempotencyParameterMismatch))
             };
         }
-        permit.check_moved(request, &source, found.as_ref().map(|(_, version)| &version.attributes))?;
+        let attributes = found.as_ref().map(|(_, version)| &version.attributes);
+        permit.check_moved(request, &source, attributes, key)?;
         let (found, version) = found.ok_or_else(|| S3Error::no_such_key(source.as_str()))?;
         let conditions = ReadConditions::for_rename_source(&request.headers);
         check(conditions.evaluate(&version.etag, found.last_modified, gateway.now()))?;
@@ -122,16 +129,8 @@ fn renamed(versioning: Versioning, version_id: VersionId) -> Response {
     response
 }
 
-/// Keys that end in a slash stand for directories, which are not renamed with what is in them.
-fn refuse_directories(source: &ObjectKey, key: &ObjectKey) -> Result<(), S3Error> {
-    if source.as_str().ends_with('/') || key.as_str().ends_with('/') {
-        return Err(S3Error::invalid_request("RenameObject does not rename keys that end in a slash."));
-    }
-    Ok(())
-}
-
 /// The current object of a key, if it has one.
-async fn find(
+pub(super) async fn find(
     gateway: &Gateway,
     request: &Request,
     key: &ObjectKey,
@@ -181,8 +180,7 @@ fn check(outcome: Outcome) -> Result<(), S3Error> {
 }
 
 /// What the request is known by when it comes again.
-fn mark(request: &Request, source: &ObjectKey, token: &str) -> Result<RenameMark, S3Error> {
-    let mut parameters = source.as_str().as_bytes().to_vec();
+fn mark(request: &Request, mut parameters: Vec<u8>, token: &str) -> Result<RenameMark, S3Error> {
     for name in CONDITIONS {
         let value = request.headers.get(name).map_or(&b""[..], |value| value.as_bytes());
         // No header has a zero byte, so whatever is in the key, the last eight are these.

@@ -9,9 +9,9 @@ use metadata_api::{
     GarbageId, GarbageItem, GetVersion, INVENTORIES_PAGE_MAX, IdentitiesChanged, IdentityPage, Intent,
     Inventory, JobName, JobProgress, JobState, Lease, LeaseState, ListBuckets, ListObjects, ListParts,
     ListUploads, ListVersions, Metadata, NewMove, NodeRegistration, NodeState, ObjectPage, ObservedNode,
-    OpenSession, PAGE_SIZE_MAX, Part, PartPage, RenameObject, ReplaceChunks, Rewrap, SealSession,
-    SealedSession, SessionOpened, SetAcl, SetLock, SetRestore, SetTags, StorageClassDefinition, Subresource,
-    Tagged, Upload, UploadPage, VersionPage,
+    OpenSession, PAGE_SIZE_MAX, Part, PartPage, RenameObject, RenamePrefix, ReplaceChunks, Rewrap,
+    SealSession, SealedSession, SessionOpened, SetAcl, SetLock, SetRestore, SetTags, StorageClassDefinition,
+    Subresource, Tagged, Upload, UploadPage, VersionPage,
 };
 use sigv4::{Scope, SigningKey};
 use tracing::{Instrument, Span};
@@ -286,7 +286,7 @@ impl Metadata for MetadataStore {
         self.check_room(Share::Deletions, "delete_versions").await?;
         match self.mutate(&request.bucket, || Mutation::Delete(request.clone())).await? {
             Outcome::Deleted(answers) => Ok(answers),
-            Outcome::Committed(_) => Err(other_answer()),
+            Outcome::Committed(_) | Outcome::PrefixRenamed => Err(other_answer()),
         }
     }
 
@@ -296,6 +296,16 @@ impl Metadata for MetadataStore {
             return self.mutate_version(&request.bucket, || Mutation::Copy(request.clone())).await;
         }
         transact!(self, "copy_version", |store, tx| store.copy_between_in(tx, &request))
+    }
+
+    async fn rename_prefix(&self, request: RenamePrefix) -> Result<(), Error> {
+        request.check()?;
+        // It may add as much as many writes.
+        self.check_room(Share::Content, "rename_prefix").await?;
+        match self.mutate(&request.bucket, || Mutation::RenamePrefix(request.clone())).await? {
+            Outcome::PrefixRenamed => Ok(()),
+            Outcome::Committed(_) | Outcome::Deleted(_) => Err(other_answer()),
+        }
     }
 
     async fn rename_object(&self, request: RenameObject) -> Result<Committed, Error> {

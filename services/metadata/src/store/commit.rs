@@ -15,6 +15,7 @@ mod delete;
 pub(crate) mod keys;
 pub(crate) mod load;
 mod rename;
+pub(crate) mod rename_prefix;
 
 use std::{
     collections::{BTreeSet, HashMap, VecDeque},
@@ -28,14 +29,14 @@ use std::{
 use env::Env;
 use metadata_api::{
     CommitVersion, Committed, CompleteUpload, CopyVersion, DeleteVersions, DeletedVersion, Error,
-    RenameObject,
+    RenameObject, RenamePrefix,
 };
 use telemetry::{TRACE, trace};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tracing::{Instrument, Span, info_span};
 use types::{BucketId, ObjectKey, VersionId};
 
-use self::{batch::Batch, load::Wanted};
+use self::{batch::Batch, load::Wanted, rename_prefix::check_prefix};
 use super::{
     Settings,
     buckets::{BucketLock, lock_bucket},
@@ -66,6 +67,8 @@ pub(crate) enum Mutation {
     /// Within the bucket.
     Copy(CopyVersion),
     Rename(RenameObject),
+    /// Alone in its batch.
+    RenamePrefix(RenamePrefix),
 }
 
 /// The answer to a mutation.
@@ -73,6 +76,7 @@ pub(crate) enum Mutation {
 pub(crate) enum Outcome {
     Committed(Committed),
     Deleted(Vec<Result<DeletedVersion, Error>>),
+    PrefixRenamed,
 }
 
 /// Why a mutation was not decided here.
@@ -92,6 +96,7 @@ impl Mutation {
         match self {
             Self::Commit(_) | Self::Copy(_) => 1,
             Self::Rename(_) => 2,
+            Self::RenamePrefix(request) => 2 * request.objects.len(),
             Self::Delete(request) => request.entries.len(),
             Self::Complete(request) => 1 + request.parts.len() / 8,
         }
@@ -114,6 +119,12 @@ impl Mutation {
                 wanted.keys.extend([request.key.clone(), request.source_key.clone()]);
                 wanted.version(&request.source_key, request.source_version_id);
             }
+            Self::RenamePrefix(request) => {
+                for object in &request.objects {
+                    wanted.keys.extend(request.key_of(&object.key));
+                    wanted.version(&object.key, object.version_id);
+                }
+            }
             Self::Delete(request) => {
                 for entry in &request.entries {
                     match entry.version_id {
@@ -127,12 +138,20 @@ impl Mutation {
         }
     }
 
-    fn source(&self) -> Option<(&ObjectKey, VersionId)> {
+    fn sources(&self) -> Vec<(&ObjectKey, VersionId)> {
         match self {
-            Self::Copy(request) => Some((&request.source_key, request.source_version_id)),
-            Self::Rename(request) => Some((&request.source_key, request.source_version_id)),
-            Self::Commit(_) | Self::Delete(_) | Self::Complete(_) => None,
+            Self::Copy(request) => vec![(&request.source_key, request.source_version_id)],
+            Self::Rename(request) => vec![(&request.source_key, request.source_version_id)],
+            Self::RenamePrefix(request) => {
+                request.objects.iter().map(|object| (&object.key, object.version_id)).collect()
+            }
+            Self::Commit(_) | Self::Delete(_) | Self::Complete(_) => Vec::new(),
         }
+    }
+
+    /// Whether it has a batch for itself.
+    fn is_alone(&self) -> bool {
+        matches!(self, Self::RenamePrefix(_))
     }
 }
 
@@ -282,9 +301,15 @@ impl Committer {
         let mut weight = 0;
         let mut jobs = Vec::new();
         while jobs.len() < BATCH_MUTATIONS_MAX && weight < BATCH_WEIGHT_MAX {
-            let Some(job) = queue.pop_front() else { break };
+            let Some(job) = queue.pop_front_if(|job| jobs.is_empty() || !job.mutation.is_alone()) else {
+                break;
+            };
             weight += job.mutation.weight();
+            let is_alone = job.mutation.is_alone();
             jobs.push(job);
+            if is_alone {
+                break;
+            }
         }
         if jobs.is_empty() {
             queues.remove(&self.bucket);
@@ -367,19 +392,28 @@ impl Committer {
             let answers = mutations.iter().map(|_| Err(Undecided::BucketGone)).collect();
             return Ok(Decided { answers, changed: false });
         };
+        if let [Mutation::RenamePrefix(request)] = mutations {
+            match check_prefix(tx, bucket.bucket.id, request).await {
+                Ok(()) => {}
+                Err(Failure::Answer(error)) => return Ok(Decided::refused(error)),
+                Err(failure @ Failure::Database(_)) => return Err(failure),
+            }
+        }
         let (mut wanted, mut leases) = (Wanted::default(), BTreeSet::new());
         for mutation in mutations {
             mutation.want(&mut wanted, &mut leases);
         }
         let (env, settings) = (&self.committers.env, &self.committers.settings);
         let mut batch = Batch::load(tx, env, settings, bucket, leases, &wanted).await?;
-        let sources: Vec<_> = mutations.iter().filter_map(Mutation::source).collect();
+        let sources: Vec<_> = mutations.iter().flat_map(Mutation::sources).collect();
         batch.load_bodies(tx, &sources).await?;
 
         let mut answers = Vec::with_capacity(mutations.len());
         for mutation in mutations {
             match decide_one(&mut batch, tx, mutation).await {
                 Ok(outcome) => answers.push(Ok(outcome)),
+                // Some of it may be done, which goes with the transaction.
+                Err(Failure::Answer(error)) if mutation.is_alone() => return Ok(Decided::refused(error)),
                 Err(Failure::Answer(error)) => answers.push(Err(Undecided::Failed(error))),
                 Err(failure @ Failure::Database(_)) => return Err(failure),
             }
@@ -408,6 +442,13 @@ struct Decided {
     changed: bool,
 }
 
+impl Decided {
+    /// The only mutation is not carried out.
+    fn refused(error: Error) -> Self {
+        Self { answers: vec![Err(Undecided::Failed(error))], changed: false }
+    }
+}
+
 async fn decide_one(batch: &mut Batch<'_>, tx: &mut Tx, mutation: &Mutation) -> Result<Outcome, Failure> {
     match mutation {
         Mutation::Commit(request) => batch.commit_version(tx, request).await.map(Outcome::Committed),
@@ -415,5 +456,8 @@ async fn decide_one(batch: &mut Batch<'_>, tx: &mut Tx, mutation: &Mutation) -> 
         Mutation::Complete(request) => batch.complete_upload(tx, request).await.map(Outcome::Committed),
         Mutation::Copy(request) => batch.copy_within(tx, request).await.map(Outcome::Committed),
         Mutation::Rename(request) => batch.rename_object(tx, request).await.map(Outcome::Committed),
+        Mutation::RenamePrefix(request) => {
+            batch.rename_prefix(tx, request).await.map(|()| Outcome::PrefixRenamed)
+        }
     }
 }

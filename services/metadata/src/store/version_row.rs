@@ -32,12 +32,12 @@ const PAGE_SIZE: usize = 16 << 10;
 const NO_CONTENT: i64 = 0;
 const INLINE: i64 = 1;
 const MANIFEST: i64 = 2;
-const MANIFEST_IN_PAGES: i64 = 3;
+pub(crate) const MANIFEST_IN_PAGES: i64 = 3;
 
 /// Values of `parts_kind`.
 const NO_PARTS: i64 = 0;
 const PARTS: i64 = 1;
-const PARTS_IN_PAGES: i64 = 2;
+pub(crate) const PARTS_IN_PAGES: i64 = 2;
 
 const PAGES_OF_MANIFEST: i64 = 1;
 const PAGES_OF_PARTS: i64 = 2;

@@ -72,6 +72,13 @@ pub(super) enum Operation {
         to: ObjectKey,
         condition: WriteCondition,
     },
+    /// Renames what a read just before found under one of a few prefixes.
+    RenamePrefix {
+        bucket: usize,
+        from: &'static str,
+        to: &'static str,
+        stale: bool,
+    },
     CreateUpload {
         bucket: usize,
         key: ObjectKey,
@@ -172,7 +179,8 @@ impl Planner {
     pub(super) fn next(&mut self, model: &Side) -> Operation {
         let (bucket, key) = (self.generator.below(BUCKETS), self.key());
         match self.generator.below(100) {
-            0..28 => self.put(bucket, key),
+            0..27 => self.put(bucket, key),
+            27 => self.rename_prefix(bucket),
             28..38 => {
                 let (bucket, key, version) = self.version(model);
                 Operation::Get { bucket, key, version, with_content: self.generator.one_in(2) }
@@ -231,6 +239,12 @@ impl Planner {
             }
             _ => {}
         }
+    }
+
+    fn rename_prefix(&mut self, bucket: usize) -> Operation {
+        let (from, to) =
+            *self.generator.choose(&[("a/", "é/"), ("é/", "a/"), ("a//", "é/"), ("a/", "b/"), ("b/", "a/")]);
+        Operation::RenamePrefix { bucket, from, to, stale: self.generator.one_in(8) }
     }
 
     /// Mostly one of few keys, so that versions pile up.

@@ -10,7 +10,7 @@ use super::{
         garbage::collect,
         support::{
             PATIENCE, all_versions, completion, copy, delete_all, entry, etag, get, get_bucket, inline,
-            new_upload, part_number, rename, stored_part, write, write_stored,
+            new_upload, part_number, rename, rename_prefix, stored_part, write, write_stored,
         },
     },
     operation::{Fault, Operation, VersionName},
@@ -70,6 +70,9 @@ impl Side {
             }
             Operation::Rename { bucket, from, to, condition } => {
                 self.rename(bucket, &from, &to, condition).await
+            }
+            Operation::RenamePrefix { bucket, from, to, stale } => {
+                self.rename_prefix(bucket, from, to, stale).await
             }
             Operation::CreateUpload { bucket, key } => self.create_upload(bucket, key).await,
             Operation::Part { upload, number, tag } => self.part(upload, number, tag).await,
@@ -245,6 +248,15 @@ impl Side {
         let request = rename(&name, (from, id), tag, to);
         let made = self.store.rename_object(RenameObject { condition, ..request }).await;
         answer(made.map(|made| self.committed(bucket, to, made)))
+    }
+
+    async fn rename_prefix(&mut self, bucket: usize, from: &str, to: &str, stale: bool) -> Answer {
+        let name = self.name(bucket);
+        let mut request = rename_prefix(&self.store, &name, from, to).await;
+        if stale {
+            request.objects.pop();
+        }
+        answer(self.store.rename_prefix(request).await)
     }
 
     async fn create_upload(&mut self, bucket: usize, key: ObjectKey) -> Answer {

@@ -10,8 +10,9 @@ use types::{
 use super::Store;
 use metadata_api::{
     CommitPart, CommitVersion, CompleteUpload, CompletedPart, CopyAttributes, CopyVersion, CreateUpload,
-    DeleteCondition, DeleteVersion, ListObjects, ListPosition, ListVersions, NewVersion, RenameObject,
-    UploadChecksum, VersionPosition, WriteCondition,
+    DeleteCondition, DeleteVersion, GetVersion, ListObjects, ListPosition, ListVersions, NewVersion,
+    ObjectEntry, ObjectSummary, PAGE_SIZE_MAX, RenameObject, RenamePrefix, RenamedObject, UploadChecksum,
+    VersionPosition, WriteCondition,
 };
 
 /// A key.
@@ -256,6 +257,33 @@ pub fn rename(
         mark: None,
         condition: WriteCondition::None,
     }
+}
+
+/// Asks for the rename of what is under a prefix as it is now.
+pub async fn rename_prefix(
+    store: &Store,
+    bucket: &BucketName,
+    source: &str,
+    destination: &str,
+) -> RenamePrefix {
+    let request = ListObjects {
+        bucket: bucket.clone(),
+        prefix: prefix(source),
+        delimiter: None,
+        position: ListPosition::Start,
+        limit: PAGE_SIZE_MAX,
+    };
+    let listed = store.list_objects(request).await.map_or_else(|_| Vec::new(), |page| page.entries);
+    let mut objects = Vec::with_capacity(listed.len());
+    for entry in listed {
+        let ObjectEntry::Object(ObjectSummary { key, etag, .. }) = entry else { continue };
+        let request = GetVersion { bucket: bucket.clone(), key, version_id: None, with_content: false };
+        if let Ok(found) = store.get_version(request.clone()).await {
+            objects.push(RenamedObject { key: request.key, version_id: found.version_id, etag });
+        }
+    }
+    let (source, destination) = (prefix(source), prefix(destination));
+    RenamePrefix { bucket: bucket.clone(), source, destination, objects, mark: None }
 }
 
 /// Asks for a copy that keeps everything.

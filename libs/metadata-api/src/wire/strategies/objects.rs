@@ -20,8 +20,8 @@ use crate::{
     CopyVersion, CreateBucket, DeleteCondition, DeleteVersion, DeleteVersions, DeletedVersion, ETagCondition,
     EncryptedOwner, EncryptedPage, EncryptedRow, Error, FoundVersion, GetVersion, ListBuckets, ListObjects,
     ListPosition, ListVersions, LockChange, NewVersion, ObjectEntry, ObjectPage, ObjectSummary, RenameObject,
-    Rewrap, SetAcl, SetLock, SetRestore, SetTags, Subresource, Tagged, Version, VersionEntry, VersionPage,
-    VersionPosition, VersionState, VersionSummary,
+    RenamePrefix, RenamedObject, Rewrap, SetAcl, SetLock, SetRestore, SetTags, Subresource, Tagged, Version,
+    VersionEntry, VersionPage, VersionPosition, VersionState, VersionSummary,
 };
 
 pub(crate) fn bucket() -> impl Strategy<Value = Bucket> {
@@ -264,6 +264,23 @@ pub(crate) fn rename_object() -> impl Strategy<Value = RenameObject> {
             key,
             mark,
             condition,
+        },
+    )
+}
+
+pub(crate) fn rename_prefix() -> impl Strategy<Value = RenamePrefix> {
+    let object = (object_key(), version_id(), etag()).prop_map(|(key, version_id, etag)| RenamedObject {
+        key,
+        version_id,
+        etag,
+    });
+    (bucket_name(), key_prefix(), key_prefix(), vec(object, 0..4), option::of(rename_mark())).prop_map(
+        |(bucket, source, destination, objects, mark)| RenamePrefix {
+            bucket,
+            source,
+            destination,
+            objects,
+            mark,
         },
     )
 }

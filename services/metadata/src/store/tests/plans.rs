@@ -21,6 +21,7 @@ use crate::{
             load::{
                 load_attributes_sql, load_bodies_sql, load_buried_null_sql, load_current_sql, load_named_sql,
             },
+            rename_prefix::under_prefix_sql,
         },
         contents,
         engine::{Rows, Value},
@@ -93,6 +94,7 @@ fn hot_statements(bucket: i64, name: &str) -> Vec<Hot> {
         hot("get by version", find_version_sql(Some(numbered), true), vec![n, k(), 5_i64.into()]),
         hot("list page", list_objects_sql(), range()),
         hot("list prefix jump", list_objects_sql(), vec![b.clone(), k(), vec![0xff].into(), 2_i64.into()]),
+        hot("objects under a prefix", under_prefix_sql(), range()),
         hot("list hops", Objects::hops_sql(), hops()),
         hot("versions hops", Versions::hops_sql(), hops()),
         hot("uploads hops", Uploads::hops_sql(), hops()),
