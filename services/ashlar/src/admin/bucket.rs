@@ -94,7 +94,7 @@ pub(crate) async fn run(env: &Env, command: &BucketCommand) -> Result<(), Exit> 
 }
 
 /// The buckets whose names begin with `prefix`, page by page.
-async fn of_gateway(remote: &Remote, prefix: &str) -> Result<Vec<BucketUsage>, Exit> {
+pub(super) async fn of_gateway(remote: &Remote, prefix: &str) -> Result<Vec<BucketUsage>, Exit> {
     let mut buckets: Vec<BucketUsage> = Vec::new();
     loop {
         let mut query = vec![("prefix", prefix.to_owned()), ("limit", PAGE_SIZE_MAX.to_string())];

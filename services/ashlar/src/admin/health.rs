@@ -15,6 +15,9 @@ use crate::{Exit, roles::cluster_tls};
 
 const TIMEOUT: Duration = Duration::from_secs(3);
 
+/// Most bytes of what a health check answers.
+const BODY_MAX: usize = 4096;
+
 /// The endpoint to ask.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  ashlar admin health http://127.0.0.1:9000/health/ready")]
@@ -41,20 +44,26 @@ pub(crate) async fn run(env: &Env, health: &Health) -> Result<(), Exit> {
         },
         _ => env.clone(),
     };
-    match env.timeout(TIMEOUT, get(&reached, &health.url)).await {
-        Err(_) => Err(failed("no answer within 3 s".to_owned())),
-        Ok(Err(reason)) => Err(failed(reason)),
-        Ok(Ok((StatusCode::OK, _))) => Ok(()),
-        Ok(Ok((status, body))) => Err(failed(format!("{status} {}", body.trim()))),
+    match answer(&reached, &health.url, BODY_MAX).await {
+        Err(reason) => Err(failed(reason)),
+        Ok((StatusCode::OK, _)) => Ok(()),
+        Ok((status, body)) => Err(failed(format!("{status} {}", body.trim()))),
     }
 }
 
 /// Whether a service answers 200 within three seconds.
 pub(crate) async fn is_healthy(env: &Env, url: &Uri) -> bool {
-    matches!(env.timeout(TIMEOUT, get(env, url)).await, Ok(Ok((StatusCode::OK, _))))
+    matches!(answer(env, url, BODY_MAX).await, Ok((StatusCode::OK, _)))
 }
 
-async fn get(env: &Env, url: &Uri) -> Result<(StatusCode, String), String> {
+/// What a service answers within three seconds, if its body is no longer than `body_max` bytes.
+pub(super) async fn answer(env: &Env, url: &Uri, body_max: usize) -> Result<(StatusCode, String), String> {
+    env.timeout(TIMEOUT, get(env, url, body_max))
+        .await
+        .unwrap_or_else(|_| Err("no answer within 3 s".to_owned()))
+}
+
+async fn get(env: &Env, url: &Uri, body_max: usize) -> Result<(StatusCode, String), String> {
     let port = match url.scheme_str() {
         Some("http") => 80,
         Some("https") => 443,
@@ -73,7 +82,7 @@ async fn get(env: &Env, url: &Uri) -> Result<(StatusCode, String), String> {
         .map_err(|error| text(&error))?;
     let response = sender.send_request(request).await.map_err(|error| text(&error))?;
     let status = response.status();
-    let body = http_body_util::Limited::new(response.into_body(), 4096);
+    let body = http_body_util::Limited::new(response.into_body(), body_max);
     let body = body.collect().await.map_err(|error| error.to_string())?.to_bytes();
     Ok((status, String::from_utf8_lossy(&body).into_owned()))
 }

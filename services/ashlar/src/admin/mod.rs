@@ -16,6 +16,7 @@ mod quarantine;
 mod reconcile;
 mod repair;
 mod status;
+mod support;
 mod table;
 
 use std::io::Write;
@@ -73,6 +74,8 @@ enum Command {
     Migrate(backup::Migrate),
     /// Shows why a request was refused, or what would be decided on one.
     Explain(explain::Explain),
+    /// Writes what somebody who helps needs to know to a file: no secret, no object's name.
+    Support(support::Support),
     /// Says how likely data is lost, and how much of it, from the coding, the disks and the time a repair takes.
     Durability(durability::Durability),
 }
@@ -96,6 +99,7 @@ pub(crate) async fn run(env: Env, admin: Admin) -> Result<(), Exit> {
         Command::Reconcile(args) => reconcile::run(&env, &args).await,
         Command::Migrate(args) => backup::run_migrate(&env, &args).await,
         Command::Explain(args) => explain::run(&env, &args).await,
+        Command::Support(args) => support::run(&env, &args).await,
         Command::Durability(durability) => durability::run(&env, &durability).await,
     }
 }

@@ -5,6 +5,8 @@ mod heal;
 mod tests;
 mod waiting;
 
+pub(super) use waiting::read;
+
 use std::time::Duration;
 
 use admin_api::{Homes, Resource};

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// What waits, as it is now.
-pub(super) async fn read(reached: &Reached, pool: &Pool) -> Result<Repair, Exit> {
+pub(in crate::admin) async fn read(reached: &Reached, pool: &Pool) -> Result<Repair, Exit> {
     let map = reached.map().await?;
     pool.take_in(&map);
     let statuses = pool.statuses(&named_disks(&map)).await;

@@ -1,0 +1,104 @@
+//! `ashlar admin support`: everything that helps is in its file, and nothing that is secret.
+
+use std::{
+    net::SocketAddr,
+    path::Path,
+    process::{Child, Command, Output, Stdio},
+    time::Duration,
+};
+
+use env::Env;
+use serde_json::Value;
+
+const ACCESS_KEY: &str = "AKIDSUPPORT";
+const SECRET_KEY: &str = "supportsecret0123";
+
+struct Server(Child);
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // The test is over either way.
+        let _ = self.0.kill().and_then(|()| self.0.wait());
+    }
+}
+
+fn program(words: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ashlar"));
+    command.args(words).env_clear();
+    command.env("ASHLAR_ROOT_USER", ACCESS_KEY).env("ASHLAR_ROOT_PASSWORD", SECRET_KEY);
+    command
+}
+
+fn run(words: &[&str]) -> Output {
+    program(words).output().expect("the program runs")
+}
+
+async fn free_address(env: &Env) -> String {
+    let any = SocketAddr::from(([127, 0, 0, 1], 0));
+    let listener = env.listen(any).await.expect("a free port");
+    listener.local_address().expect("an address").to_string()
+}
+
+fn read(path: &Path) -> (Value, String) {
+    let text = String::from_utf8(env::Env::real().disk().read_small(path, 64 << 20).expect("a file"));
+    let text = text.expect("a text");
+    (serde_json::from_str(&text).expect("JSON"), text)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_has_what_helps_and_no_secret() {
+    let env = Env::real();
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    let (data, to) = (at("data"), at("support.json"));
+    let [listen, health] = [free_address(&env).await, free_address(&env).await];
+    let mut starting = program(&["server", &data, "--listen", &listen, "--health-listen", &health]);
+    let _server = Server(starting.stdout(Stdio::null()).spawn().expect("the program starts"));
+    let ready = format!("http://{health}/health/ready");
+    let deadline = env.now().after(Duration::from_secs(60));
+    while !run(&["admin", "health", &ready]).status.success() {
+        assert!(env.now() < deadline, "the server does not come");
+        env.sleep(Duration::from_millis(50)).await;
+    }
+
+    let service = format!("http://{health}");
+    let made = run(&["admin", "support", "--to", &to, "--data", &data, "--buckets", "--service", &service]);
+    let told = String::from_utf8_lossy(&made.stderr).into_owned();
+    assert!(made.status.success() && told.contains("configuration") && told.contains("--endpoint"), "{told}");
+    let (bundle, text) = read(Path::new(&to));
+    assert!(bundle["status"]["disks"].as_array().is_some_and(|disks| disks.len() == 1), "{text}");
+    assert!(bundle["repair"].is_object() && bundle["durability"].is_object() && bundle["buckets"].is_array());
+    let answers = &bundle["services"][format!("{service}/")];
+    assert_eq!(answers["/health/ready"]["status"], 200);
+    assert!(
+        answers["/metrics"]["body"].as_str().is_some_and(|metrics| metrics.contains("ashlar_")),
+        "{text}"
+    );
+    let (shared, _) = read(&folder.path().join("data/admin.json"));
+    let shared = shared["secret"].as_str().expect("the secret of the server's own services");
+    for secret in [SECRET_KEY, shared] {
+        assert!(!text.contains(secret), "{text}");
+    }
+
+    let endpoint = format!("http://{listen}");
+    let as_root = ["--endpoint", &endpoint, "--access-key", ACCESS_KEY, "--secret-key", SECRET_KEY];
+    let made = run(&[&["admin", "support", "--to", &to], &as_root[..]].concat());
+    assert!(made.status.success() && made.stderr.is_empty(), "{made:?}");
+    let (bundle, text) = read(Path::new(&to));
+    assert!(bundle["configuration"].is_object() && bundle.get("buckets").is_none(), "{text}");
+    assert!(!text.contains(SECRET_KEY), "{text}");
+
+    let refused = run(&["admin", "support", "--to", &to, "--data", &data, "--service", "https://a:1"]);
+    assert!(!refused.status.success() && String::from_utf8_lossy(&refused.stderr).contains("monitor"));
+    let nowhere = at("missing/support.json");
+    let refused = run(&["admin", "support", "--to", &nowhere, "--data", &data]);
+    assert_eq!(refused.status.code(), Some(4), "{refused:?}");
+    let other = at("other.json");
+    let wrong = ["--endpoint", &endpoint, "--access-key", ACCESS_KEY, "--secret-key", "wrong-wrong"];
+    let refused = run(&[&["admin", "support", "--to", &other], &wrong[..]].concat());
+    assert!(
+        !refused.status.success()
+            && String::from_utf8_lossy(&refused.stderr).contains("SignatureDoesNotMatch")
+    );
+    assert!(!Path::new(&other).exists(), "nothing was read, so nothing is written");
+}
