@@ -29,11 +29,12 @@ pub(crate) struct Config {
     #[command(flatten)]
     front: FrontConfig,
     /// The coding of objects, as data+parity, such as 4+2: any `parity` of the folders may be lost, but
-    /// for the first, which has the database and the keys. Chosen from the
+    /// for the one that has the database and the keys: that which was the first at the first start. Chosen from the
     /// number of folders when it is not given; after the first start `ashlar admin class recode` changes it.
     #[arg(long, env = "ASHLAR_STANDARD_CODING", value_name = "K+M")]
     coding: Option<Coding>,
-    /// Seconds that deleted and overwritten data is kept before its space is freed, so that reads in flight finish.
+    /// Seconds that deleted and overwritten data is kept before its space is freed, so that reads in flight finish. What is small enough
+    /// to be in the database goes at once.
     #[arg(long, env = "ASHLAR_GARBAGE_HOLD_SECONDS", default_value_t = 3600, value_name = "SECONDS")]
     garbage_hold_seconds: u64,
     /// The root user's access key id. Generated at the first start when it is not given. MINIO_ROOT_USER is understood

@@ -249,17 +249,17 @@ impl Embedded {
 
     /// How objects are kept, in words.
     pub(crate) fn storage(&self) -> String {
-        const HOME: &str = "the first, which has the database";
+        let home = format!("{}, which has the database", self.installation.home().display());
         let coding = self.class.definition.coding;
         let folders = self.folders;
         let unused = folders.saturating_sub(coding.total());
         let kept = match (coding.data(), coding.parity()) {
             (1, 0) => "single checksummed copies: a lost disk loses its objects".to_owned(),
             (1, parity) => {
-                format!("{} copies: any {parity} of their folders may be lost, but not {HOME}", parity + 1)
+                format!("{} copies: any {parity} of their folders may be lost, but not {home}", parity + 1)
             }
             (_, parity) => {
-                format!("coded {coding} across folders: any {parity} of them may be lost, but not {HOME}")
+                format!("coded {coding} across folders: any {parity} of them may be lost, but not {home}")
             }
         };
         if coding == Coding::SINGLE && unused > 0 {

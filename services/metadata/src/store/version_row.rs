@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use metadata_api::{Version, VersionState};
 use types::{
-    Checksum, ChecksumAlgorithm, ChecksumType, ChecksumValue, Content, ETag, Sequence, StorageClassName,
-    Timestamp, VersionId,
+    BucketId, Checksum, ChecksumAlgorithm, ChecksumType, ChecksumValue, Content, ETag, ObjectKey, Sequence,
+    StorageClassName, Timestamp, VersionId,
 };
 
 use super::{
@@ -14,7 +14,8 @@ use super::{
 
 /// Columns of [`Head`].
 pub(crate) const HEAD: &str = "v.version_seq, v.seq_from, v.nonce, v.is_null, v.is_current, v.is_delete_marker, \
-     v.last_modified_ms, v.size, v.etag, v.etag_parts, v.content_kind, v.parts_kind";
+     v.last_modified_ms, v.size, v.etag, v.etag_parts, \
+     CASE WHEN v.content_kind < 2 AND v.parts_kind < 2 AND v.manifest IS NULL AND v.shared = 0 THEN 1 ELSE 0 END";
 
 /// Columns of [`Body`].
 pub(crate) const BODY: &str = "v.checksum_algorithm, v.checksum_type, v.checksum_value, v.storage_class, v.attributes, \
@@ -73,10 +74,7 @@ impl Head {
             last_modified: Timestamp(row.i64()?),
             size: row.number()?,
             etag: read_etag(row)?,
-            is_whole: {
-                let (content_kind, parts_kind) = (row.i64()?, row.i64()?);
-                matches!(content_kind, NO_CONTENT | INLINE) && matches!(parts_kind, NO_PARTS | PARTS)
-            },
+            is_whole: row.bool()?,
         })
     }
 
@@ -171,7 +169,22 @@ pub(crate) enum Paged {
 }
 
 impl Body {
-    pub(crate) fn read(row: &mut Row) -> Result<Self, DatabaseError> {
+    /// What the row of this name is made of.
+    pub(crate) fn read_of(
+        row: &mut Row,
+        (bucket, key, version_seq): (BucketId, &ObjectKey, i64),
+    ) -> Result<Self, DatabaseError> {
+        Self::read(row).map_err(|error| match error {
+            DatabaseError::Internal(reason) => DatabaseError::Internal(format!(
+                "{reason}: bucket {}, key {:?}, version_seq {version_seq}",
+                bucket.0,
+                key.as_str()
+            )),
+            other => other,
+        })
+    }
+
+    fn read(row: &mut Row) -> Result<Self, DatabaseError> {
         let algorithm = row.optional_i64()?;
         let kind = row.optional_i64()?;
         let value = row.optional_bytes()?;

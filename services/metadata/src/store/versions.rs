@@ -158,7 +158,8 @@ impl MetadataStore {
         if head.is_delete_marker || wanted.version_id.is_some_and(|id| id != version_id) {
             return Err(missing.into());
         }
-        let body = Body::read(&mut row)?;
+        let name = (bucket.id, &wanted.key, head.version_seq);
+        let body = Body::read_of(&mut row, name)?;
         let mut attributes = decode_attributes(body.attributes).map_err(DatabaseError::from)?;
         change(&head, &body.storage_class, &mut attributes)?;
         let sql = "UPDATE versions SET attributes = $5 \
@@ -190,7 +191,7 @@ impl MetadataStore {
         }
         let mut body = None;
         if !head.is_delete_marker {
-            let mut read = Body::read(&mut row)?;
+            let mut read = Body::read_of(&mut row, (bucket.id, &request.key, head.version_seq))?;
             if read.is_paged() {
                 // Pages never change, and go only with their row, after the garbage's hold.
                 read.fill(Pages::fetch(&self.engine, bucket.id.0, head.version_seq).await?)?;

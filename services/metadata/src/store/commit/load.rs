@@ -128,7 +128,7 @@ pub(crate) async fn load_bodies(
     let mut bodies = BTreeMap::new();
     for mut row in tx.fetch_rows(&load_bodies_sql(), &[bucket.0.into()], &rows).await? {
         let (key, version_seq) = (read_key(&mut row)?, row.i64()?);
-        let mut body = Body::read(&mut row)?;
+        let mut body = Body::read_of(&mut row, (bucket, &key, version_seq))?;
         if body.is_paged() {
             body.fill(Pages::fetch_in(tx, bucket.0, version_seq).await?)?;
         }

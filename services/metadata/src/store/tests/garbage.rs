@@ -3,14 +3,24 @@
 use std::{sync::Arc, time::Duration};
 
 use env::Env;
-use metadata_api::{CreateBucket, GarbageId, Metadata};
+use metadata_api::{CreateBucket, DeleteVersions, GarbageId, Metadata};
 use metadata_conformance::{
     garbage::expect_freed,
-    support::{Minter, bucket, chunks, delete, key, put, versioned_bucket, write_stored},
+    support::{
+        Minter, bucket, chunks, delete, entry, etag, key, put, rename, versioned_bucket, write, write_stored,
+    },
 };
+use types::VersionId;
 
-use super::{audit::audit, on_both_engines, support::TestStore};
-use crate::{MetadataStore, StoreConfig};
+use super::{
+    audit::audit,
+    on_both_engines,
+    support::{TestStore, spawn},
+};
+use crate::{
+    MetadataStore, StoreConfig,
+    store::buckets::{BucketLock, lock_bucket},
+};
 
 on_both_engines!(
     nothing_is_handed_out_before_its_hold_has_passed,
@@ -19,6 +29,8 @@ on_both_engines!(
     a_deleted_bucket_is_remembered_only_while_something_of_it_waits,
     versions_that_one_process_removes_lie_together,
     what_has_neither_chunks_nor_pages_goes_at_once,
+    so_does_what_is_made_and_removed_in_one_batch,
+    rows_that_an_earlier_program_closed_are_finished,
 );
 
 async fn count(store: &MetadataStore, table: &str) -> i64 {
@@ -26,7 +38,7 @@ async fn count(store: &MetadataStore, table: &str) -> i64 {
     rows.expect("a query")[0].i64().expect("a count")
 }
 
-/// Deleted, overwritten, renamed, by version, in one batch: of what is all in its row no row is left, and no garbage. Its neighbours
+/// Deleted, overwritten, renamed, by version: of what is all in its row no row is left, and no garbage. Its neighbours
 /// with chunks wait as ever.
 async fn what_has_neither_chunks_nor_pages_goes_at_once(test: TestStore) {
     let store: Arc<dyn Metadata> = Arc::new(test.store.clone());
@@ -36,6 +48,10 @@ async fn what_has_neither_chunks_nor_pages_goes_at_once(test: TestStore) {
         put(&store, &name, &key("deleted"), number).await;
     }
     delete(&store, &name, &key("deleted"), None).await;
+    assert_eq!((count(&test.store, "versions").await, count(&test.store, "garbage").await), (1, 0));
+
+    let renamed = rename(&name, (&key("overwritten"), VersionId::Null), etag(2), &key("renamed"));
+    store.rename_object(renamed).await.expect("a rename");
     assert_eq!((count(&test.store, "versions").await, count(&test.store, "garbage").await), (1, 0));
 
     let mut minter = Minter::acquire(&store).await;
@@ -59,6 +75,55 @@ async fn what_has_neither_chunks_nor_pages_goes_at_once(test: TestStore) {
     audit(&test.store).await;
     expect_freed(&store, minter.lease, &chunks(&content)).await;
     assert_eq!((count(&test.store, "versions").await, count(&test.store, "garbage").await), (2, 0));
+}
+
+/// A row of one mutation that a later one of the same transaction removes.
+async fn so_does_what_is_made_and_removed_in_one_batch(test: TestStore) {
+    let store: Arc<dyn Metadata> = Arc::new(test.store.clone());
+    let name = bucket(&store).await;
+    let id = store.get_bucket(&name).await.expect("the bucket").id;
+    let mut lock = test.store.engine.begin().await.expect("a transaction");
+    lock_bucket(&mut lock, id, BucketLock::Commit).await.expect("a lock").expect("the bucket");
+    // The first is a batch of its own, which waits; the others gather behind it.
+    let mut tasks = Vec::new();
+    for (number, k) in ["first", "k", "k", "k", "left"].into_iter().enumerate() {
+        let (store, request) = (store.clone(), write(&name, &key(k), number as u64));
+        tasks.push(spawn(async move { store.commit_version(request).await.map(drop) }));
+        Env::real().sleep(Duration::from_millis(20)).await;
+    }
+    let (of_store, entries) = (store.clone(), vec![entry(&key("k"), None)]);
+    let request = DeleteVersions { bucket: name.clone(), entries };
+    tasks.push(spawn(async move { of_store.delete_versions(request).await.map(drop) }));
+    Env::real().sleep(Duration::from_millis(20)).await;
+    lock.roll_back().await;
+    for task in tasks {
+        assert_eq!(task.await.expect("it ends"), Ok(()));
+    }
+    assert_eq!((count(&test.store, "versions").await, count(&test.store, "garbage").await), (2, 0));
+    let bucket = store.get_bucket(&name).await.expect("the bucket");
+    assert_eq!((bucket.commit_sequence.0, bucket.usage.objects, bucket.usage.versions), (6, 2, 2));
+    audit(&test.store).await;
+}
+
+/// As programs of before left them: an object and a delete marker that are closed and wait as garbage.
+async fn rows_that_an_earlier_program_closed_are_finished(test: TestStore) {
+    let store: Arc<dyn Metadata> = Arc::new(test.store.clone());
+    let name = versioned_bucket(&store).await;
+    put(&store, &name, &key("k"), 1).await;
+    delete(&store, &name, &key("k"), None).await;
+    put(&store, &name, &key("k"), 2).await;
+    let mut tx = test.store.engine.begin().await.expect("a transaction");
+    let close = "UPDATE versions SET seq_to = 3 WHERE version_seq < 3";
+    assert_eq!(tx.execute(close, Vec::new()).await, Ok(2));
+    let queue = "INSERT INTO garbage (bucket_id, number, due_ms, kind, state, key, version_seq, seq_from) \
+         SELECT bucket_id, version_seq, 0, 1, 0, key, version_seq, seq_from FROM versions WHERE version_seq < 3";
+    assert_eq!(tx.execute(queue, Vec::new()).await, Ok(2));
+    tx.commit().await.expect("a commit");
+    let items = store.take_garbage(10).await.expect("garbage");
+    assert!(items.len() == 2 && items.iter().all(|item| item.extents.is_empty()), "{items:?}");
+    let ids: Vec<GarbageId> = items.iter().map(|item| item.id).collect();
+    assert_eq!(store.finish_garbage(&ids, i64::MAX, &[]).await, Ok(2));
+    assert_eq!((count(&test.store, "versions").await, count(&test.store, "garbage").await), (1, 0));
 }
 
 async fn versions_that_one_process_removes_lie_together(test: TestStore) {
