@@ -83,6 +83,8 @@ pub struct Fake {
     lost: Mutex<Vec<String>>,
     /// How long each page of contents takes, and how many of them were asked for.
     contents_pause: Mutex<(Duration, usize)>,
+    /// How long the next answer with the cluster map takes.
+    map_pause: Mutex<Option<Duration>>,
 }
 
 impl Fake {
@@ -108,7 +110,12 @@ impl Fake {
             secrets: BTreeMap::new(),
             sessions: BTreeMap::new(),
         };
-        Self { state: Mutex::new(state), lost: Mutex::default(), contents_pause: Mutex::default() }
+        Self {
+            state: Mutex::new(state),
+            lost: Mutex::default(),
+            contents_pause: Mutex::default(),
+            map_pause: Mutex::default(),
+        }
     }
 
     /// The next commit of a version whose key ends so is made, and its answer is lost.
@@ -124,6 +131,20 @@ impl Fake {
     /// How many pages of contents were asked for since they are slow.
     pub fn contents_asked(&self) -> usize {
         self.contents_pause().1
+    }
+
+    /// The next answer with the cluster map takes so long.
+    pub fn slow_map(&self, pause: Duration) {
+        *self.map_pause() = Some(pause);
+    }
+
+    /// Whether nobody has asked for the cluster map since it is slow.
+    pub fn is_map_slow(&self) -> bool {
+        self.map_pause().is_some()
+    }
+
+    fn map_pause(&self) -> MutexGuard<'_, Option<Duration>> {
+        self.map_pause.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn contents_pause(&self) -> MutexGuard<'_, (Duration, usize)> {
@@ -505,6 +526,11 @@ impl Metadata for Fake {
     }
 
     async fn cluster_map(&self, known_epoch: Option<i64>) -> Result<Option<ClusterMap>, Error> {
+        let pause = self.map_pause().take();
+        if let Some(pause) = pause {
+            let env = self.state().env.clone();
+            env.sleep(pause).await;
+        }
         Ok(self.state().cluster.map(known_epoch))
     }
 

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use env::{Env, Instant};
+use env::Env;
 use metadata_api::{ClusterMap, DiskState, MapDisk, Metadata};
 use types::DiskId;
 
@@ -15,22 +15,24 @@ const PERIOD: Duration = Duration::from_secs(60);
 /// service that it does so in vain.
 #[derive(Debug, Default)]
 pub struct Removed {
-    looked: Option<Instant>,
     epoch: Option<i64>,
+    gone: BTreeSet<DiskId>,
     told: BTreeSet<DiskId>,
 }
 
 impl Removed {
-    /// Looks now and then, and logs those that were not told of before. What cannot be asked now is asked later.
-    pub async fn look(&mut self, env: &Env, metadata: &dyn Metadata, node: &ChunkNode) {
-        let now = env.now();
-        if self.looked.is_some_and(|looked| now.since(looked) < PERIOD) {
-            return;
+    /// Looks again and again, and logs those that were not told of before.
+    pub async fn watch(&mut self, env: &Env, metadata: &dyn Metadata, node: &ChunkNode) {
+        loop {
+            self.look(metadata, node).await;
+            env.sleep(PERIOD).await;
         }
-        self.looked = Some(now);
-        let Ok(Some(map)) = metadata.cluster_map(self.epoch).await else { return };
-        self.epoch = Some(map.epoch);
-        for disk in self.take_in(&map, &node.open_disks()) {
+    }
+
+    /// What cannot be asked now is asked later.
+    async fn look(&mut self, metadata: &dyn Metadata, node: &ChunkNode) {
+        let Ok(map) = metadata.cluster_map(self.epoch).await else { return };
+        for disk in self.take_in(map.as_ref(), &node.open_disks()) {
             tracing::warn!(
                 %disk,
                 "this disk was removed from the cluster for good, and nothing is kept on it: take it out of --data and start this \
@@ -39,10 +41,14 @@ impl Removed {
         }
     }
 
-    /// Those of the open disks that are removed, and were not told of.
-    fn take_in(&mut self, map: &ClusterMap, open: &BTreeSet<DiskId>) -> Vec<DiskId> {
-        let gone = |disk: &&MapDisk| disk.state == DiskState::Gone && open.contains(&disk.disk);
-        let gone: BTreeSet<DiskId> = map.disks.iter().filter(gone).map(|disk| disk.disk).collect();
+    /// Those of the open disks that are removed, and were not told of; by the map that was known if there is no newer one.
+    fn take_in(&mut self, map: Option<&ClusterMap>, open: &BTreeSet<DiskId>) -> Vec<DiskId> {
+        if let Some(map) = map {
+            let gone = |disk: &&MapDisk| disk.state == DiskState::Gone;
+            self.gone = map.disks.iter().filter(gone).map(|disk| disk.disk).collect();
+            self.epoch = Some(map.epoch);
+        }
+        let gone = self.gone.intersection(open).copied().collect();
         let before = std::mem::replace(&mut self.told, gone);
         self.told.difference(&before).copied().collect()
     }
@@ -77,17 +83,18 @@ mod tests {
                 .collect(),
         };
         metadata.register_node(registration(&[1, 2, 3])).await.unwrap();
-        let open = [disk(1), disk(2)].into();
-        let mut look = async |intents: &[(u8, Intent)]| {
+        let mut look = async |intents: &[(u8, Intent)], open: &[u8]| {
             for (number, intent) in intents {
                 metadata.set_disk_intent(disk(*number), *intent).await.unwrap();
             }
-            removed.take_in(&metadata.cluster_map(None).await.unwrap().unwrap(), &open)
+            let open = open.iter().map(|number| disk(*number)).collect();
+            removed.take_in(metadata.cluster_map(removed.epoch).await.unwrap().as_ref(), &open)
         };
-        assert_eq!(look(&[(1, Intent::Drain)]).await, []);
+        assert_eq!(look(&[(1, Intent::Drain)], &[1, 2]).await, []);
         // Nothing is on them, so that they are gone at once; one of them is not open here.
-        assert_eq!(look(&[(1, Intent::Remove), (3, Intent::Remove)]).await, [disk(1)]);
-        assert_eq!(look(&[]).await, [], "once");
-        assert_eq!(look(&[(2, Intent::Remove)]).await, [disk(2)]);
+        assert_eq!(look(&[(1, Intent::Remove), (3, Intent::Remove)], &[1, 2]).await, [disk(1)]);
+        assert_eq!(look(&[], &[1, 2]).await, [], "once");
+        assert_eq!(look(&[(2, Intent::Remove)], &[1, 2]).await, [disk(2)]);
+        assert_eq!(look(&[], &[1, 2, 3]).await, [disk(3)], "attached while the map stands still");
     }
 }

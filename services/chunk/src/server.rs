@@ -268,7 +268,18 @@ impl Heartbeat {
         if self.identity(&shutdown).await.is_none() {
             return;
         }
-        let (mut was_silent, mut removed) = (false, Removed::default());
+        let mut is_announced = announced.subscribe();
+        // Beside the heartbeat, which waits for no answer but its own.
+        let looking = async {
+            let _ = is_announced.wait_for(|announced| *announced).await;
+            Removed::default().watch(&self.env, &*self.metadata, &self.node).await;
+        };
+        tokio::select! { () = self.beat(&announced, &shutdown) => {}, () = looking => {} }
+    }
+
+    /// Until the stop begins.
+    async fn beat(&self, announced: &watch::Sender<bool>, shutdown: &Shutdown) {
+        let mut was_silent = false;
         while !shutdown.has_begun() {
             let registration = self.registration().await;
             self.tell_of_silence(registration.is_none(), &mut was_silent);
@@ -276,7 +287,6 @@ impl Heartbeat {
                 Some(registration) => match self.metadata.register_node(registration).await {
                     Ok(()) => {
                         announced.send_replace(true);
-                        removed.look(&self.env, &*self.metadata, &self.node).await;
                     }
                     Err(error) => warn!(%error, "the metadata service was not told of this node"),
                 },

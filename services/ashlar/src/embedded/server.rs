@@ -441,13 +441,15 @@ async fn register(metadata: &dyn Metadata, id: NodeId, node: &ChunkNode) -> Resu
 
 /// Tells the metadata store of the disks, again and again.
 async fn beat(env: Env, metadata: Arc<dyn Metadata>, id: NodeId, node: Arc<ChunkNode>, stop: Shutdown) {
-    let mut removed = Removed::default();
-    while env.timeout(HEARTBEAT, stop.begun()).await.is_err() {
-        if let Err(error) = register(&*metadata, id, &node).await {
-            tracing::warn!(%error, "the disks' state was not recorded");
+    let beating = async {
+        while env.timeout(HEARTBEAT, stop.begun()).await.is_err() {
+            if let Err(error) = register(&*metadata, id, &node).await {
+                tracing::warn!(%error, "the disks' state was not recorded");
+            }
         }
-        removed.look(&env, &*metadata, &node).await;
-    }
+    };
+    let mut removed = Removed::default();
+    tokio::select! { () = beating => {}, () = removed.watch(&env, &*metadata, &node) => {} }
 }
 
 /// The class STANDARD: as it was defined at the first start, or defined now.

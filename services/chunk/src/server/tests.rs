@@ -224,6 +224,24 @@ async fn it_tells_metadata_of_its_disks_and_then_is_ready() {
 }
 
 #[tokio::test]
+async fn a_map_that_is_long_in_coming_delays_no_heartbeat() {
+    let (env, folder) = (Env::real(), tempfile::tempdir().unwrap());
+    let metadata = Arc::new(Fake::new(env.clone()));
+    metadata.slow_map(Duration::from_secs(3600));
+    let running = Running::start(&env, config(vec![folder.path().into()]), metadata.clone()).await;
+    while metadata.is_map_slow() {
+        env.sleep(Duration::from_millis(10)).await;
+    }
+    let (before, _) = registered(&env, &metadata).await;
+    let deadline = env.now().after(4 * HEARTBEAT);
+    while registered(&env, &metadata).await.0.heartbeats == before.heartbeats {
+        assert!(env.now() < deadline, "no heartbeat while the map is waited for");
+        env.sleep(Duration::from_millis(50)).await;
+    }
+    running.stop().await;
+}
+
+#[tokio::test]
 async fn shards_and_identities_outlive_a_restart_and_the_loss_of_a_folder() {
     let env = Env::real();
     let home = tempfile::tempdir().unwrap();
