@@ -27,10 +27,28 @@ const PTR: u16 = 12;
 /// Most labels of a name: each has two bytes at least, and all 255 at most.
 const LABELS_MAX: usize = 127;
 
-/// Longest wait for one answer of a name server, how often it is asked, and how long apart.
-const ANSWER_WAIT: Duration = Duration::from_secs(3);
-const ATTEMPTS: u32 = 10;
-const PAUSE: Duration = Duration::from_millis(500);
+/// Most names of one address that are tried.
+const NAMES_MAX: usize = 16;
+
+/// How long a name server is asked. What a cache has is answered until its life is over, and that there is nothing, as well.
+struct Patience {
+    /// Longest wait for one answer.
+    answer: Duration,
+    /// How long apart it is asked, at first; twice as long each time.
+    pause: Duration,
+    pause_max: Duration,
+    /// For how long, until one more answer ends it: as long as the first answer lives, within these.
+    least: Duration,
+    most: Duration,
+}
+
+const PATIENCE: Patience = Patience {
+    answer: Duration::from_secs(3),
+    pause: Duration::from_millis(500),
+    pause_max: Duration::from_secs(10),
+    least: Duration::from_secs(60),
+    most: Duration::from_secs(600),
+};
 
 /// Where a service's name comes from.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
@@ -99,7 +117,7 @@ pub(crate) async fn own_name(env: &Env, source: NameSource) -> Result<String, Na
         NameSource::Dns => {
             let address = address_in(&read(env, HOSTS).await?, &host).ok_or(NameError::NoAddress { host })?;
             let server = server_in(&read(env, RESOLVERS).await?).ok_or(NameError::NoServer)?;
-            asked(env, SocketAddr::new(server, 53), address).await?
+            asked(env, SocketAddr::new(server, 53), address, &PATIENCE).await?
         }
     };
     // It becomes a part of a path: nothing that leads out of it.
@@ -131,24 +149,56 @@ fn server_in(resolvers: &str) -> Option<IpAddr> {
 }
 
 /// The name that the server has for an address, up to the first dot, if it leads back to the address: who finds another
-/// service's folder by a name that is not its own would serve its disks. Asked again a few times: a network may know an address a
-/// moment after the process has it.
-async fn asked(env: &Env, server: SocketAddr, address: Ipv4Addr) -> Result<String, NameError> {
-    let mut reason = NameError::Unknown { server: server.ip(), address };
-    for attempt in 0..ATTEMPTS {
-        if attempt > 0 {
-            env.sleep(PAUSE).await;
-        }
-        let Some(name) = ask(env, server, &backward(address), PTR).await.and_then(|it| name_in(&it)) else {
-            continue;
+/// service's folder by a name that is not its own would serve its disks. Asked again for a while: a network may know an address a
+/// moment after the process has it, and a cache may remember who had it before.
+async fn asked(
+    env: &Env,
+    server: SocketAddr,
+    address: Ipv4Addr,
+    patience: &Patience,
+) -> Result<String, NameError> {
+    let (begun, mut pause) = (env.now(), patience.pause);
+    let mut ending = None;
+    loop {
+        let (error, life) = match ask_once(env, server, address, patience).await {
+            Ok(name) => return Ok(name),
+            Err(refused) => refused,
         };
-        let found = ask(env, server, &name, A).await.map(|answer| addresses_in(&answer)).unwrap_or_default();
+        let asked_for = env.now().since(begun);
+        let ending = *ending.get_or_insert_with(|| asked_for + life.clamp(patience.least, patience.most));
+        if asked_for >= ending {
+            return Err(error);
+        }
+        if pause == patience.pause {
+            tracing::warn!(%error, seconds = ending.as_secs(), "the name server is asked again for a while");
+        }
+        env.sleep(pause).await;
+        pause = (pause * 2).min(patience.pause_max);
+    }
+}
+
+/// The same, once; otherwise why not, and how long that is remembered at most. Of several names, which a server gives in any order, it
+/// is the first by the alphabet.
+async fn ask_once(
+    env: &Env,
+    server: SocketAddr,
+    address: Ipv4Addr,
+    patience: &Patience,
+) -> Result<String, (NameError, Duration)> {
+    let mut reason = (NameError::Unknown { server: server.ip(), address }, Duration::ZERO);
+    let Some(answer) = ask(env, server, &backward(address), PTR, patience).await else { return Err(reason) };
+    let mut names = names_in(&answer);
+    names.sort();
+    for name in names.into_iter().take(NAMES_MAX) {
+        let found = ask(env, server, &name, A, patience).await.unwrap_or_default();
+        let (life, found) = (life_of(&answer).max(life_of(&found)), addresses_in(&found));
         if found.contains(&address)
             && let Some(first) = name.first()
         {
             return Ok(String::from_utf8_lossy(first).into_owned());
         }
-        reason = NameError::Elsewhere { server: server.ip(), address, name: dotted(&name), found };
+        let elsewhere = NameError::Elsewhere { server: server.ip(), address, name: dotted(&name), found };
+        reason = (elsewhere, reason.1.max(life));
     }
     Err(reason)
 }
@@ -162,8 +212,14 @@ fn leads_to(found: &[Ipv4Addr]) -> String {
 }
 
 /// Asks a name server over TCP (RFC 1035, section 4.2.2), for a while.
-async fn ask(env: &Env, server: SocketAddr, name: &[Vec<u8>], kind: u16) -> Option<Vec<u8>> {
-    env.timeout(ANSWER_WAIT, exchange(env, server, &question(name, kind))).await.ok()?.ok()
+async fn ask(
+    env: &Env,
+    server: SocketAddr,
+    name: &[Vec<u8>],
+    kind: u16,
+    patience: &Patience,
+) -> Option<Vec<u8>> {
+    env.timeout(patience.answer, exchange(env, server, &question(name, kind))).await.ok()?.ok()
 }
 
 async fn exchange(env: &Env, server: SocketAddr, question: &[u8]) -> io::Result<Vec<u8>> {
@@ -197,10 +253,16 @@ fn question(name: &[Vec<u8>], kind: u16) -> Vec<u8> {
     question
 }
 
-/// The first name that an answer has, in labels.
-fn name_in(answer: &[u8]) -> Option<Vec<Vec<u8>>> {
-    let record = records_in(answer).into_iter().find(|record| record.kind == PTR)?;
-    name_at(answer, record.data.start).filter(|name| !name.is_empty())
+/// The names that an answer has, in labels.
+fn names_in(answer: &[u8]) -> Vec<Vec<Vec<u8>>> {
+    let of_names = records_in(answer).into_iter().filter(|record| record.kind == PTR);
+    let names = of_names.filter_map(|record| name_at(answer, record.data.start));
+    names.filter(|name| !name.is_empty()).collect()
+}
+
+/// How long an answer may be remembered.
+fn life_of(answer: &[u8]) -> Duration {
+    records_in(answer).iter().map(|record| record.life).max().unwrap_or_default()
 }
 
 /// The addresses that an answer has.
@@ -213,6 +275,7 @@ fn addresses_in(answer: &[u8]) -> Vec<Ipv4Addr> {
 /// What a record is, and where its data stands.
 struct Record {
     kind: u16,
+    life: Duration,
     data: Range<usize>,
 }
 
@@ -233,9 +296,11 @@ fn read_records(answer: &[u8], records: &mut Vec<Record>) -> Option<()> {
     for _ in 0..answers {
         let record = after_name(answer, at)?;
         let (kind, length) = (number(record)?, number(record + 8)?);
+        let life = (u32::from(number(record + 4)?) << 16) | u32::from(number(record + 6)?);
+        let life = Duration::from_secs(life.into());
         let data = record + 10;
         at = data + usize::from(length);
-        records.push(Record { kind, data: data..at });
+        records.push(Record { kind, life, data: data..at });
     }
     Some(())
 }
@@ -292,28 +357,53 @@ mod tests {
         name.iter().map(|label| label.as_bytes().to_vec()).collect()
     }
 
+    /// For tests that end when nothing is right.
+    const SHORT: Patience = Patience {
+        answer: Duration::from_secs(3),
+        pause: Duration::from_millis(5),
+        pause_max: Duration::from_millis(10),
+        least: Duration::from_millis(20),
+        most: Duration::from_millis(20),
+    };
+
     /// An answer of one record as Docker's name server gives it.
     fn answered(question: &[u8], kind: u16, data: &[u8]) -> Vec<u8> {
+        answered_by(question, kind, &[data.to_vec()])
+    }
+
+    /// An answer of several records.
+    fn answered_by(question: &[u8], kind: u16, records: &[Vec<u8>]) -> Vec<u8> {
         let mut message = question.to_vec();
         message[2..4].copy_from_slice(&[0x81, 0x80]);
-        message[7] = 1;
-        // The name of the question, the type, IN, ten minutes.
-        message.extend_from_slice(&[0xc0, 12]);
-        message.extend_from_slice(&kind.to_be_bytes());
-        message.extend_from_slice(&[0, 1, 0, 0, 2, 88]);
-        message.extend_from_slice(&u16::try_from(data.len()).unwrap().to_be_bytes());
-        message.extend_from_slice(data);
+        message[7] = u8::try_from(records.len()).unwrap();
+        for data in records {
+            // The name of the question, the type, IN, ten minutes.
+            message.extend_from_slice(&[0xc0, 12]);
+            message.extend_from_slice(&kind.to_be_bytes());
+            message.extend_from_slice(&[0, 1, 0, 0, 2, 88]);
+            message.extend_from_slice(&u16::try_from(data.len()).unwrap().to_be_bytes());
+            message.extend_from_slice(data);
+        }
         message
     }
 
-    fn answer(name: &[&str]) -> Vec<u8> {
+    /// A name as a record has it.
+    fn encoded(name: &[&str]) -> Vec<u8> {
         let mut data = Vec::new();
         for label in name {
             data.push(u8::try_from(label.len()).unwrap());
             data.extend_from_slice(label.as_bytes());
         }
         data.push(0);
-        answered(&question(&backward(HOST), PTR), PTR, &data)
+        data
+    }
+
+    fn answer(name: &[&str]) -> Vec<u8> {
+        answered(&question(&backward(HOST), PTR), PTR, &encoded(name))
+    }
+
+    fn name_in(answer: &[u8]) -> Option<Vec<Vec<u8>>> {
+        names_in(answer).into_iter().next()
     }
 
     #[test]
@@ -353,21 +443,27 @@ mod tests {
         }
     }
 
-    /// A name server that calls every address by one name, which leads to these addresses.
-    async fn name_server(env: &Env, name: &'static [&'static str], leads_to: Vec<Ipv4Addr>) -> SocketAddr {
+    /// A name server that calls every address by these names. Where these lead is told for the question and for how often it was
+    /// asked anything before.
+    async fn name_server(
+        env: &Env,
+        names: &'static [&'static [&'static str]],
+        leads_to: impl Fn(&[u8], usize) -> Vec<Ipv4Addr> + Send + 'static,
+    ) -> SocketAddr {
         let listener = env.listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let server = listener.local_address().unwrap();
         let _serving: env::Task<()> = env.spawn(async move {
-            loop {
+            for asked_before in 0.. {
                 let (mut connection, _) = listener.accept().await.unwrap();
                 let length = connection.read_u16().await.unwrap();
                 let mut asked = vec![0; length.into()];
                 connection.read_exact(&mut asked).await.unwrap();
                 let is_backward = asked.ends_with(&[0, 0, 12, 0, 1]);
-                let answer = match leads_to.first() {
-                    _ if is_backward => answer(name),
-                    Some(address) => answered(&asked, A, &address.octets()),
-                    None => asked,
+                let answer = if is_backward {
+                    answered_by(&asked, PTR, &names.iter().map(|name| encoded(name)).collect::<Vec<_>>())
+                } else {
+                    let found = leads_to(&asked, asked_before);
+                    answered_by(&asked, A, &found.iter().map(|it| it.octets().to_vec()).collect::<Vec<_>>())
                 };
                 connection.write_u16(u16::try_from(answer.len()).unwrap()).await.unwrap();
                 connection.write_all(&answer).await.unwrap();
@@ -380,18 +476,50 @@ mod tests {
     #[tokio::test]
     async fn a_name_counts_only_where_it_leads_back() {
         let env = Env::real();
-        let name = &["ashlar-chunk-2", "ashlar_data"];
-        let server = name_server(&env, name, vec![HOST]).await;
-        assert_eq!(asked(&env, server, HOST).await.unwrap(), "ashlar-chunk-2");
+        let names: &[&[&str]] = &[&["ashlar-chunk-2", "ashlar_data"]];
+        let server = name_server(&env, names, |_, _| vec![HOST]).await;
+        assert_eq!(asked(&env, server, HOST, &SHORT).await.unwrap(), "ashlar-chunk-2");
         let other = Ipv4Addr::new(172, 19, 0, 9);
         for (found, told) in [(vec![other], "that name leads to 172.19.0.9"), (vec![], "does not say where")]
         {
-            let server = name_server(&env, name, found.clone()).await;
-            let error = asked(&env, server, HOST).await.unwrap_err();
+            let leads_to = found.clone();
+            let server = name_server(&env, names, move |_, _| leads_to.clone()).await;
+            let error = asked(&env, server, HOST, &SHORT).await.unwrap_err();
             assert!(matches!(&error, NameError::Elsewhere { found: to, .. } if *to == found), "{error}");
             let text = error.to_string();
             assert!(text.contains("'ashlar-chunk-2.ashlar_data'") && text.contains(told), "{text}");
         }
+    }
+
+    #[tokio::test]
+    async fn every_name_of_an_address_is_tried_whatever_their_order() {
+        const FORTH: &[&[&str]] = &[&["old"], &["h7", "b"], &["h8", "b"]];
+        const BACK: &[&[&str]] = &[&["h8", "b"], &["h7", "b"], &["old"]];
+        let env = Env::real();
+        let leads_to = |asked: &[u8], _| {
+            let is_old = asked.windows(3).any(|part| part == b"old");
+            vec![if is_old { Ipv4Addr::new(172, 19, 0, 9) } else { HOST }]
+        };
+        for names in [FORTH, BACK] {
+            let server = name_server(&env, names, leads_to).await;
+            assert_eq!(asked(&env, server, HOST, &SHORT).await.unwrap(), "h7");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_a_cache_remembers_is_outlived() {
+        let env = Env::real();
+        // Each time that it is asked for the name it is asked where that leads.
+        let leads_to = |_: &[u8], asked_before| {
+            vec![if asked_before < 40 { Ipv4Addr::new(172, 19, 0, 9) } else { HOST }]
+        };
+        let server = name_server(&env, &[&["h7"]], leads_to).await;
+        let patience =
+            Patience { pause_max: Duration::from_millis(5), most: Duration::from_secs(60), ..SHORT };
+        assert_eq!(asked(&env, server, HOST, &patience).await.unwrap(), "h7");
+        let server = name_server(&env, &[&["h7"]], leads_to).await;
+        asked(&env, server, HOST, &SHORT).await.unwrap_err();
+        assert_eq!(life_of(&answer(&["h7"])), Duration::from_secs(600));
     }
 
     #[test]
