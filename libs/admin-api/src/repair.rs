@@ -90,13 +90,8 @@ impl Repair {
                 let unmoved = (0..=u8::MAX).zip(&group.disks);
                 let unmoved = unmoved.filter(|(index, _)| group.move_of(types::ShardIndex(*index)).is_none());
                 repair.moves_not_begun += unmoved.filter(|(_, disk)| !stays(**disk)).count() as u64;
-                let moves = group.moves.iter();
-                let moves = moves
-                    .map(|it| PendingMove { index: usize::from(it.index.0), to: it.to, is_stuck: false })
-                    .collect();
-                let current = CurrentGroup { disks: group.disks.clone(), moves };
                 repair.groups_unreadable +=
-                    u64::from(spare_shards(&current, class.definition.coding, answers) < 0);
+                    u64::from(spare_shards(&current(group), class.definition.coding, answers) < 0);
             }
         }
         repair
@@ -136,6 +131,14 @@ impl Repair {
     }
 }
 
+/// A group as placement knows it.
+pub(crate) fn current(group: &PlacementGroup) -> CurrentGroup {
+    let moves = group.moves.iter();
+    let moves =
+        moves.map(|it| PendingMove { index: usize::from(it.index.0), to: it.to, is_stuck: false }).collect();
+    CurrentGroup { disks: group.disks.clone(), moves }
+}
+
 fn repairs(state: &JobState) -> bool {
     matches!(state.job, JobName::Plan | JobName::Move | JobName::Repair)
 }
@@ -146,7 +149,7 @@ pub fn named_disks(map: &ClusterMap) -> BTreeSet<DiskId> {
 }
 
 /// The disks that do not answer, by themselves or with their nodes.
-fn disks_down(map: &ClusterMap) -> BTreeSet<DiskId> {
+pub(crate) fn disks_down(map: &ClusterMap) -> BTreeSet<DiskId> {
     let nodes = map.nodes.iter().filter(|node| node.state == NodeState::Down).map(|node| node.node);
     let nodes: HashSet<NodeId> = nodes.collect();
     let is_down = |disk: &&MapDisk| disk.state != DiskState::Up || nodes.contains(&disk.node);

@@ -1,16 +1,20 @@
 //! The cluster at a glance: its members, its classes, and the work under way.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use metadata_api::{
     ClusterMap, DiskState, Error, Intent, JobName, JobState, MapDisk, MapNode, Metadata, NodeState,
     PAGE_SIZE_MAX, StorageClass,
 };
+use placement::is_blocked;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use types::{DiskId, NodeId};
 
-use crate::{Job, jobs};
+use crate::{
+    Job, jobs,
+    repair::{current, disks_down},
+};
 
 /// The cluster at a glance.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -80,7 +84,7 @@ pub struct Node {
     #[serde(default)]
     pub groups: usize,
     /// Where these are to leave: seconds until none is left, at the pace of the last minutes and at most, as everything else
-    /// that is to move may come first. None while nothing moves.
+    /// that is to move may come first. None while nothing moves, or some of it cannot.
     #[serde(default)]
     pub seconds_left: Option<u64>,
 }
@@ -116,7 +120,7 @@ pub struct Disk {
     #[serde(default)]
     pub leaving: usize,
     /// Where all are to leave: seconds until none is left, at the pace of the last minutes and at most, as everything else that
-    /// is to move may come first. None while nothing moves.
+    /// is to move may come first. None while nothing moves, or some of it cannot.
     #[serde(default)]
     pub seconds_left: Option<u64>,
 }
@@ -169,22 +173,27 @@ impl Status {
 
 /// The nodes of a map, and how fast these jobs empty those that are to leave.
 pub fn nodes(map: &ClusterMap, jobs: &[JobState]) -> Vec<Node> {
-    let (slots, seconds_left) = (slots(map), seconds_of_moves(jobs));
+    let disks = disks(map, jobs);
     let nodes = map.nodes.iter().map(|node| {
-        let disks = || map.disks.iter().filter(|disk| disk.node == node.node);
-        let there = disks().filter(|disk| disk.state != DiskState::Gone).count();
-        let groups = disks().filter_map(|disk| slots.get(&disk.disk)).map(|slots| slots.held).sum();
-        let leaves = groups > 0 && (node.intent != Intent::Serve || node.state == NodeState::Down);
+        let known = map.disks.iter().filter(|disk| disk.node == node.node);
+        let there = known.filter(|disk| disk.state != DiskState::Gone).count();
+        let id = node.node.to_string();
+        let used = || disks.iter().filter(|disk| disk.node == id && disk.groups > 0);
+        let leaves = node.intent != Intent::Serve || node.state == NodeState::Down;
+        // The last of them is what is waited for.
+        let seconds_left = used()
+            .map(|disk| disk.seconds_left)
+            .reduce(|one, other| one.zip(other).map(|(one, other)| one.max(other)));
         let is_removed = node.intent == Intent::Remove && there == 0;
         Node {
-            node: node.node.to_string(),
+            node: id.clone(),
             address: node.address.clone(),
             domain: node.domain.to_string(),
             state: if is_removed { "removed" } else { node_state(node.state) }.to_owned(),
             intent: intent(node.intent).to_owned(),
             disks: there,
-            groups,
-            seconds_left: seconds_left.filter(|_| leaves),
+            groups: used().map(|disk| disk.groups).sum(),
+            seconds_left: seconds_left.flatten().filter(|_| leaves),
         }
     });
     nodes.collect()
@@ -197,11 +206,14 @@ pub fn disks(map: &ClusterMap, jobs: &[JobState]) -> Vec<Disk> {
     let disks = map.disks.iter().map(|disk| {
         let slots = slots.get(&disk.disk).copied().unwrap_or_default();
         let node = nodes.get(&disk.node);
+        let answers = disk.state == DiskState::Up && node.is_some_and(|node| node.state != NodeState::Down);
         let stays = disk.intent == Intent::Serve
-            && disk.state == DiskState::Up
+            && answers
             && !disk.failed
-            && node.is_some_and(|node| node.intent == Intent::Serve && node.state != NodeState::Down);
-        one_disk(disk, slots, seconds_left.filter(|_| !stays && slots.held > 0))
+            && node.is_some_and(|node| node.intent == Intent::Serve);
+        // What a dead disk had is not on its way before it is given up, and some of it may be lost.
+        let moves = slots.blocked == 0 && (answers || slots.leaving > 0);
+        one_disk(disk, slots, seconds_left.filter(|_| !stays && slots.held > 0 && moves))
     });
     disks.collect()
 }
@@ -214,9 +226,19 @@ fn seconds_of_moves(states: &[JobState]) -> Option<u64> {
 
 fn slots(map: &ClusterMap) -> HashMap<DiskId, Slots> {
     let mut slots: HashMap<DiskId, Slots> = HashMap::new();
-    for group in map.classes.iter().flat_map(|class| &class.groups) {
-        for disk in &group.disks {
-            slots.entry(*disk).or_default().held += 1;
+    let down = disks_down(map);
+    let known: HashSet<DiskId> = map.disks.iter().map(|disk| disk.disk).collect();
+    let answers = |disk| known.contains(&disk) && !down.contains(&disk);
+    let groups = map
+        .classes
+        .iter()
+        .flat_map(|class| class.groups.iter().map(|group| (class.definition.coding, group)));
+    for (coding, group) in groups {
+        let current = current(group);
+        for (index, disk) in group.disks.iter().enumerate() {
+            let slots = slots.entry(*disk).or_default();
+            slots.held += 1;
+            slots.blocked += usize::from(is_blocked(&current, index, coding, answers));
         }
         for pending in &group.moves {
             slots.entry(pending.to).or_default().arriving += 1;
@@ -234,6 +256,8 @@ struct Slots {
     held: usize,
     arriving: usize,
     leaving: usize,
+    /// Of those on it, how many can be neither copied nor rebuilt now.
+    blocked: usize,
 }
 
 fn one_disk(disk: &MapDisk, slots: Slots, seconds_left: Option<u64>) -> Disk {
@@ -296,7 +320,10 @@ fn intent(intent: Intent) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use metadata_api::{DiskState, Intent, JobName, JobProgress, JobState, NodeState, StorageClass};
+    use metadata_api::{
+        DiskState, Intent, JobName, JobProgress, JobState, NodeState, ShardMove, StorageClass,
+    };
+    use types::{DiskId, ShardIndex};
 
     use super::{classes, disks, nodes};
     use crate::fixture::map;
@@ -317,6 +344,9 @@ mod tests {
         map.disks[2].failed = true;
         map.nodes[3].state = NodeState::Down;
         map.disks[4].intent = Intent::Drain;
+        let to = |number| DiskId([number; 16]);
+        map.classes[0].groups[0].moves =
+            vec![ShardMove { index: ShardIndex(3), to: to(5), since: 1, redirected: false }];
         let left = |told: Vec<Option<u64>>| told.iter().map(Option::is_some).collect::<Vec<_>>();
         let told: Vec<_> = disks(&map, &jobs).iter().map(|disk| disk.seconds_left).collect();
         assert_eq!(told[0], Some(60));
@@ -325,6 +355,19 @@ mod tests {
         assert_eq!(told.iter().map(|node| node.groups).collect::<Vec<_>>(), [1, 1, 1, 1, 0, 0]);
         let told = told.iter().map(|node| node.seconds_left).collect();
         assert_eq!(left(told), [false, true, false, true, false, false]);
+        // What it had is on its way no more, or not yet: it waits for the disk.
+        map.classes[0].groups[0].moves.clear();
+        let told = disks(&map, &jobs).iter().map(|disk| disk.seconds_left).collect();
+        assert_eq!(left(told), [true, true, true, false, false, false]);
+        assert_eq!(nodes(&map, &jobs)[3].seconds_left, None);
+        // Nor does it come to an end when nobody can rebuild it, though others move.
+        map.classes[0].groups[0].moves = [0, 2, 3]
+            .map(|index| ShardMove { index: ShardIndex(index), to: to(5), since: 1, redirected: false })
+            .to_vec();
+        map.disks[0].state = DiskState::Down;
+        map.disks[1].state = DiskState::Down;
+        let told = disks(&map, &jobs).iter().map(|disk| disk.seconds_left).collect();
+        assert_eq!(left(told), [false, false, true, false, false, false]);
         assert!(disks(&map, &jobs[1..]).iter().all(|disk| disk.seconds_left.is_none()), "nobody moves it");
     }
 

@@ -66,7 +66,7 @@ pub struct JobProgress {
     pub done: u64,
     /// What was there to be done, done included.
     pub total: u64,
-    /// What would be done in an hour at the pace of the last minutes; 0 when nothing was done in them.
+    /// What would be done in an hour at the pace of the last minutes; 0 when nothing was done in them, or they are too few to tell.
     pub per_hour: u64,
 }
 

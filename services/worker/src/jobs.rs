@@ -30,6 +30,9 @@ const SILENCE: Duration = Duration::from_secs(25);
 /// The last minutes, whose pace is told.
 const RECENT: Duration = Duration::from_secs(300);
 
+/// No pace is told of less: what comes first is often quick, as groups are of which little is kept.
+const RECENT_MIN: Duration = Duration::from_secs(60);
+
 /// How long the release at the stop may take.
 const RELEASE_WAIT: Duration = Duration::from_secs(3);
 
@@ -84,7 +87,8 @@ impl Recent {
         Self { looks: [(now, 0)].into() }
     }
 
-    /// Takes in how much was done in all, and answers how much an hour brings at the pace of the last minutes.
+    /// Takes in how much was done in all, and answers how much an hour brings at the pace of the last minutes; 0 while too little is
+    /// known.
     fn look(&mut self, ever_done: u64, now: Instant) -> u64 {
         self.looks.push_back((now, ever_done));
         // The last look before the period stays: the pace is of no less than the period.
@@ -92,6 +96,9 @@ impl Recent {
             self.looks.pop_front();
         }
         let Some((at, before)) = self.looks.front() else { return 0 };
+        if now.since(*at) < RECENT_MIN {
+            return 0;
+        }
         let (done, elapsed) = (u128::from(ever_done - before), now.since(*at).as_millis().max(1));
         u64::try_from(done * 3_600_000 / elapsed).unwrap_or(u64::MAX)
     }
@@ -270,7 +277,8 @@ mod tests {
             (pace, recent.looks.len())
         };
         let looks = u32::try_from(RECENT.as_secs() / PERIOD.as_secs()).unwrap();
-        assert_eq!(pass(1, 1).0, 1200, "one in three seconds");
+        assert_eq!(pass(1, 1).0, 0, "too early to tell");
+        assert_eq!(pass(19, 1).0, 1200, "one in three seconds");
         assert_eq!(pass(10 * looks, 1), (1200, looks as usize + 1), "no more than that is kept");
         assert_eq!(pass(looks / 2, 0).0, 600);
         assert_eq!(pass(looks / 2, 0).0, 0, "it has stopped");

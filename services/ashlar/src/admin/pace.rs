@@ -13,6 +13,9 @@ use super::table::bytes;
 /// The last minutes, whose pace is told: that of long ago says nothing of work that has stopped.
 const RECENT: Duration = Duration::from_secs(300);
 
+/// No pace is told of less: what comes first is often quick.
+const RECENT_MIN: Duration = Duration::from_secs(20);
+
 /// How often a line of progress is written where no terminal shows the last one alone.
 const LINE_PERIOD: Duration = Duration::from_secs(30);
 
@@ -39,12 +42,12 @@ impl Pace {
         }
     }
 
-    /// How much was done in a second, on the mean of the last minutes; `None` when nothing was.
+    /// How much was done in a second, on the mean of the last minutes; `None` when nothing was, or they are too few to tell.
     fn per_second(&self) -> Option<f64> {
         let ((begun, before), (now, done)) = (self.looks.front()?, self.looks.back()?);
-        let (done, elapsed) = (done - before, now.since(*begun).as_secs_f64());
+        let (done, elapsed) = (done - before, now.since(*begun));
         #[expect(clippy::cast_precision_loss, reason = "a mean to be shown")]
-        (done > 0 && elapsed > 0.0).then(|| done as f64 / elapsed)
+        (done > 0 && elapsed >= RECENT_MIN).then(|| done as f64 / elapsed.as_secs_f64())
     }
 
     /// Such as `12 of 40 shards, 0.2/s, about 3 min left`.
@@ -160,6 +163,7 @@ mod tests {
             pace.text("shards")
         };
         assert_eq!(look(100, 0), "0 of 100 shards, time left unknown");
+        assert_eq!(look(80, 2), "20 of 100 shards, time left unknown", "too early to tell");
         assert_eq!(look(75, 25), "25 of 100 shards, 1.0/s, about 75 s left");
         assert_eq!(look(75, 50), "25 of 100 shards, 0.5/s, about 3 min left");
         assert_eq!(look(75, 400), "25 of 100 shards, time left unknown", "it has stopped");
