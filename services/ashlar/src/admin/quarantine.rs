@@ -1,11 +1,12 @@
 //! `ashlar admin quarantine`: bytes that no name can be told of, and which of them are needed no more.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chunk_api::QuarantinedRun;
 use clap::{Args, Subcommand};
-use data_pool::Pool;
+use data_pool::{Pool, PoolDisk};
 use env::Env;
+use metadata_api::DiskState;
 use serde_json::json;
 use types::DiskId;
 
@@ -14,6 +15,9 @@ use super::{
     table::{Table, bytes, short},
 };
 use crate::Exit;
+
+/// What a disk has quarantined: how many records, and in which runs of bytes.
+type Quarantined = (DiskId, u64, Vec<QuarantinedRun>);
 
 /// What is quarantined.
 #[derive(Debug, Args)]
@@ -30,7 +34,8 @@ pub(crate) struct Quarantine {
 enum Action {
     /// Shows what disks have quarantined, run by run.
     #[command(after_help = "Examples:\n  ashlar admin quarantine list --data ./data\n  \
-        ashlar admin quarantine list 07c1 --json --metadata meta1:9300")]
+        ashlar admin quarantine list 07c1 --json --metadata meta1:9300\n\n\
+        Disks that do not answer are named, and it ends with status 1 when there are any.")]
     List(List),
     /// Deletes what a disk has quarantined: the disk counts as whole again, and uses the room.
     #[command(
@@ -88,28 +93,63 @@ async fn show(reached: &Reached, one: Option<DiskId>, as_json: bool) -> Result<(
     let (pool, _follower) = reached.pool().await?;
     let asked: BTreeSet<DiskId> = match one {
         Some(disk) => [disk].into(),
-        None => pool.disks().into_iter().filter(|disk| disk.reachable).map(|disk| disk.disk).collect(),
+        None => there(pool.disks()),
     };
     let statuses = pool.statuses(&asked).await;
-    let silent: Vec<DiskId> = asked.into_iter().filter(|disk| !statuses.contains_key(disk)).collect();
-    let mut found = Vec::new();
+    let mut told = BTreeMap::new();
     for (disk, status) in statuses {
-        if status.quarantined_records > 0 {
-            found.push((disk, status.quarantined_records, runs(&pool, disk).await?));
-        }
+        let count = status.quarantined_records;
+        told.insert(disk, (count, if count > 0 { runs(&pool, disk).await } else { Ok(Vec::new()) }));
     }
+    let (found, silent) = sort_out(asked, told);
     super::print(&if as_json {
-        let told = |(disk, count, runs): &(DiskId, u64, Vec<QuarantinedRun>)| json!({ "disk": disk.to_string(), "quarantined": count, "runs": runs });
+        let told = |(disk, count, runs): &Quarantined| json!({ "disk": disk.to_string(), "quarantined": count, "runs": runs });
         let disks: Vec<_> = found.iter().map(told).collect();
         let silent: Vec<_> = silent.iter().map(ToString::to_string).collect();
         format!("{:#}\n", json!({ "disks": disks, "disks_silent": silent }))
     } else {
         text(&found, &silent)
     });
-    Ok(())
+    ending(&silent)
 }
 
-fn text(found: &[(DiskId, u64, Vec<QuarantinedRun>)], silent: &[DiskId]) -> String {
+/// What is asked when all are: also disks that are down, which do not tell.
+fn there(disks: Vec<PoolDisk>) -> BTreeSet<DiskId> {
+    disks.into_iter().filter(|disk| disk.state != DiskState::Gone).map(|disk| disk.disk).collect()
+}
+
+fn ending(silent: &[DiskId]) -> Result<(), Exit> {
+    if silent.is_empty() {
+        return Ok(());
+    }
+    let silent: Vec<String> = silent.iter().map(ToString::to_string).collect();
+    Err(Exit::new(
+        Exit::FAILED,
+        format!("no answer from {} of the disks: {}", silent.len(), silent.join(", ")),
+    ))
+}
+
+/// What is quarantined on those of these disks that have something, how many records and in which runs, and which disks do not tell.
+fn sort_out(
+    asked: BTreeSet<DiskId>,
+    mut told: BTreeMap<DiskId, (u64, Result<Vec<QuarantinedRun>, Exit>)>,
+) -> (Vec<Quarantined>, Vec<DiskId>) {
+    let (mut found, mut silent) = (Vec::new(), Vec::new());
+    for disk in asked {
+        match told.remove(&disk) {
+            Some((0, _)) => {}
+            Some((count, Ok(runs))) => found.push((disk, count, runs)),
+            Some((_, Err(error))) => {
+                eprintln!("disk {}: {error}", short(disk));
+                silent.push(disk);
+            }
+            None => silent.push(disk),
+        }
+    }
+    (found, silent)
+}
+
+fn text(found: &[Quarantined], silent: &[DiskId]) -> String {
     let mut table = Table::new(["DISK", "RUN", "SIZE", "REASON"]);
     let mut out = String::new();
     for (disk, count, runs) in found {
@@ -161,8 +201,14 @@ mod tests {
     use clap::Parser;
     use env::{Env, OpenMode};
 
-    use super::{Quarantine, run};
+    use chunk_api::QuarantinedRun;
+    use data_pool::PoolDisk;
+    use metadata_api::DiskState;
+    use types::{DiskId, NodeId};
+
+    use super::{Quarantine, ending, run, sort_out, there};
     use crate::{
+        Exit,
         admin::connect::Reached,
         torture::tests::{Server, torture},
     };
@@ -215,5 +261,34 @@ mod tests {
         admin(&server, &["release", &disk, "--all", "--json"]).await.unwrap();
         assert_eq!(quarantined().await, None);
         assert!(Line::try_parse_from(["quarantine", "release", &disk]).is_err(), "all is said");
+    }
+
+    #[test]
+    fn a_disk_that_does_not_answer_keeps_no_other_from_being_shown() {
+        let disk = |number| DiskId([number; 16]);
+        let known = |number, state| PoolDisk {
+            disk: disk(number),
+            node: NodeId([9; 16]),
+            state,
+            reachable: state == DiskState::Up,
+        };
+        let run = QuarantinedRun { id: "a:1".to_owned(), bytes: 1, reason: "rot".to_owned() };
+        let asked = there(vec![
+            known(1, DiskState::Up),
+            known(2, DiskState::Up),
+            known(3, DiskState::Down),
+            known(4, DiskState::Up),
+            known(5, DiskState::Gone),
+        ]);
+        let failed = || Err(Exit::new(Exit::FAILED, "timed out"));
+        let told =
+            [(disk(1), (3, failed())), (disk(2), (0, Ok(Vec::new()))), (disk(4), (1, Ok(vec![run.clone()])))];
+        let (found, silent) = sort_out(asked, told.into());
+        assert_eq!(silent, [disk(1), disk(3)]);
+        assert_eq!(found, [(disk(4), 1, vec![run])]);
+        let ended = ending(&silent).unwrap_err();
+        assert_eq!(ended.code(), Exit::FAILED);
+        assert!(silent.iter().all(|disk| ended.to_string().contains(&disk.to_string())), "{ended}");
+        ending(&[]).unwrap();
     }
 }
