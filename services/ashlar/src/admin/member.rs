@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use env::{Env, Instant};
 use metadata_api::{ClusterMap, DiskState, Intent, NodeState};
 use types::{DiskId, NodeId};
-use worker::{AuditOptions, audit};
+use worker::{AuditOptions, AuditReport, audit};
 
 use super::{
     audit::lost_in_words,
@@ -23,6 +23,9 @@ const LOOK: Duration = Duration::from_secs(2);
 /// Time without progress after which it is asked what is lost with disks that are away, and how often after that.
 const STALLED: Duration = Duration::from_secs(30);
 const ASK_AGAIN: Duration = Duration::from_secs(600);
+
+/// For how long, while it waits, questions may fail one after the other until it gives up.
+const FAILING_MAX: Duration = Duration::from_secs(600);
 
 /// Most lost objects to show.
 const LOSSES_SHOWN: usize = 20;
@@ -165,8 +168,13 @@ async fn finish(
     }
     let (mut pace, mut line) = (Pace::default(), Line::new());
     let mut losses = Losses { least: usize::MAX, next: env.now() };
+    let (mut maps, mut audits) = (Patience::default(), Patience::default());
     loop {
-        let map = reached.map().await?;
+        let map = reached.map().await;
+        let Some(map) = maps.take(map, "the cluster map was not read", &mut line, env.now())? else {
+            env.sleep(LOOK).await;
+            continue;
+        };
         let disks = disks_of(&map);
         let left = slots_on(&map, &disks);
         let now = env.now();
@@ -178,8 +186,10 @@ async fn finish(
             return Ok(());
         }
         if intent == Intent::Remove && is_away(&map, &disks) && losses.are_due(left, now) {
-            losses.tell(reached, &mut line).await?;
-            losses.next = env.now().after(ASK_AGAIN);
+            let report = Losses::find(reached).await;
+            let report =
+                audits.take(report, "it was not found out what is lost with it", &mut line, env.now())?;
+            losses.told(report.as_ref(), &mut line, env.now());
         }
         env.sleep(LOOK).await;
     }
@@ -202,11 +212,17 @@ impl Losses {
         now >= self.next
     }
 
-    /// Names the objects that nothing brings back but the disks.
-    async fn tell(&self, reached: &Reached, line: &mut Line) -> Result<(), Exit> {
+    /// Looks for the objects that nothing brings back but the disks.
+    async fn find(reached: &Reached) -> Result<AuditReport, Exit> {
         let (pool, _follower) = reached.pool().await?;
         let report = audit(&*reached.metadata, &pool, AuditOptions::default(), &mut |_| ()).await;
-        let report = report.map_err(|error| Exit::because(Exit::FAILED, &error))?;
+        report.map_err(|error| Exit::because(Exit::FAILED, &error))
+    }
+
+    /// Names them; soon asked for again when they were not found out.
+    fn told(&mut self, report: Option<&AuditReport>, line: &mut Line, now: Instant) {
+        self.next = now.after(if report.is_some() { ASK_AGAIN } else { STALLED });
+        let Some(report) = report else { return };
         if report.lost > 0 {
             line.say(&format!(
                 "{} chunks are lost with it; it goes when the objects that name them are deleted, or put anew from elsewhere:",
@@ -217,7 +233,39 @@ impl Losses {
                 line.say("and more, which `ashlar admin audit` names");
             }
         }
-        Ok(())
+    }
+}
+
+/// Outlives questions that fail for a while, as they do while services are started anew.
+#[derive(Debug, Default)]
+struct Patience {
+    failing_since: Option<Instant>,
+}
+
+impl Patience {
+    /// An answer; none when the question failed and is to be asked again.
+    fn take<T>(
+        &mut self,
+        answer: Result<T, Exit>,
+        what: &str,
+        line: &mut Line,
+        now: Instant,
+    ) -> Result<Option<T>, Exit> {
+        match answer {
+            Ok(answer) => {
+                self.failing_since = None;
+                Ok(Some(answer))
+            }
+            Err(error) => match self.failing_since {
+                Some(since) if now.since(since) >= FAILING_MAX => Err(error),
+                Some(_) => Ok(None),
+                None => {
+                    line.say(&format!("{what}, and is tried again: {error}"));
+                    self.failing_since = Some(now);
+                    Ok(None)
+                }
+            },
+        }
     }
 }
 
@@ -237,4 +285,42 @@ fn slots_on(map: &ClusterMap, disks: &[DiskId]) -> usize {
             held + group.moves.iter().filter(|pending| disks.contains(&pending.to)).count()
         })
         .sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use env::Instant;
+    use worker::AuditReport;
+
+    use super::{ASK_AGAIN, FAILING_MAX, Line, Losses, Patience, STALLED};
+    use crate::Exit;
+
+    #[test]
+    fn a_question_that_fails_for_a_while_ends_no_waiting() {
+        let (mut patience, mut line) = (Patience::default(), Line::new());
+        let at = |seconds| Instant::from_start(Duration::from_secs(seconds));
+        let mut take = |works: bool, seconds| {
+            let answer = if works { Ok(7) } else { Err(Exit::new(Exit::FAILED, "unavailable")) };
+            patience.take(answer, "nothing was read", &mut line, at(seconds)).map_err(|exit| exit.to_string())
+        };
+        let most = FAILING_MAX.as_secs();
+        assert_eq!(take(false, 0), Ok(None));
+        assert_eq!(take(false, most - 1), Ok(None));
+        assert_eq!(take(true, most), Ok(Some(7)));
+        assert_eq!(take(false, most + 1), Ok(None), "it begins anew");
+        assert_eq!(take(false, 2 * most), Ok(None));
+        assert_eq!(take(false, 2 * most + 1), Err("unavailable".to_owned()));
+    }
+
+    #[test]
+    fn what_is_lost_is_asked_for_again_soon_when_it_was_not_found_out() {
+        let at = |seconds| Instant::from_start(Duration::from_secs(seconds));
+        let (mut losses, mut line) = (Losses { least: 3, next: at(0) }, Line::new());
+        losses.told(None, &mut line, at(100));
+        assert_eq!(losses.next, at(100).after(STALLED));
+        losses.told(Some(&AuditReport::default()), &mut line, at(200));
+        assert_eq!(losses.next, at(200).after(ASK_AGAIN));
+    }
 }
