@@ -10,9 +10,25 @@ import sys
 import tempfile
 
 import results
-from report import Report
+from report import NotRun, Report
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
+
+
+#: Room that a cluster takes here while shards are moved, beyond the twentieth of a disk with which it counts as full.
+ROOM_BYTES = 10 << 30
+
+
+def has_room(folder, report):
+    """Whether disks there take what is moved to them; otherwise what was to be done is told as not run: a disk that is as good as full is given
+    nothing, and the load would go on and on."""
+    usage = shutil.disk_usage(folder)
+    wanted = usage.total // 20 + ROOM_BYTES
+    with report.case("there is room to move shards to"):
+        if usage.free < wanted:
+            raise NotRun(f"{usage.free >> 30} GiB are free at {folder}, and it takes {wanted >> 30}")
+        return True
+    return False
 
 
 def add_options(parser, seed):
