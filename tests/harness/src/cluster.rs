@@ -144,6 +144,7 @@ impl Cluster {
         let words = ["chunk", "--listen", &listen, "--health-listen", &health_listen, "--data", &data];
         self.chunk_service = Some(run(&[&words[..], &["--metadata", &metadata]].concat()));
         wait_until_it_listens(address);
+        wait_until_it_listens(health);
         wait_until_ready(&mut || Connection::open(health));
     }
 
