@@ -63,6 +63,16 @@ class Cluster:
         self.settings.touch(mode=0o600)
         self.settings.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
 
+    def down(self):
+        """Takes all containers and networks away. The engine may still be about to let go of the last container when it is asked to remove its
+        network; it says so, and is asked again."""
+        try:
+            self.compose("down", seconds=180)
+        except DockerFailed as failed:
+            if "has active endpoints" not in str(failed):
+                raise
+            self.compose("down", seconds=180)
+
     def compose(self, *words, seconds=120):
         """Runs `docker compose` on the cluster."""
         return self.docker.run("compose", "--project-name", PROJECT, "--file", REPOSITORY / "docker-compose.yml",

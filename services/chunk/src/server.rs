@@ -373,7 +373,7 @@ async fn listen(env: &Env, address: SocketAddr) -> Result<Box<dyn Listener>, Bin
 
 /// The node's identity: made at the first start, and kept in every folder that can be written, so that it outlives any
 /// one disk. Whether it was made now. Refused when folders disagree: by either identity the one node would take the other's
-/// place in the map.
+/// place in the map. None is made while a folder cannot be read, which may have the one that this node had.
 async fn node_id(env: &Env, folders: &[PathBuf]) -> Result<(NodeId, bool), BindError> {
     let (own_env, folders) = (env.clone(), folders.to_vec());
     let folder = folders.first().cloned().unwrap_or_default();
@@ -401,6 +401,11 @@ fn read_or_make(env: &Env, folders: &[PathBuf]) -> Result<(NodeId, bool), BindEr
                 failure.get_or_insert(BindError::Folder { path: folder.clone(), source: error });
             }
         }
+    }
+    if known.is_none()
+        && let Some(failure) = failure
+    {
+        return Err(failure);
     }
     let id = known.map_or_else(|| NodeId(env.random_bytes()), |(id, _)| id);
     let mut kept = known.is_some();

@@ -106,14 +106,21 @@ async fn an_empty_folder_is_not_made_a_disk_while_one_of_the_node_is_missing() {
     unmounted.close().await;
     assert_eq!(disk.list_directory(&b).unwrap().len(), 0);
 
-    // Nor does a disk account for the missing one that cannot be opened and does not say which it is.
+    // Nor does another disk account for the missing one that says which it is and cannot be opened.
     disk.create_directory(&home.path().join("d")).unwrap();
-    disk.replace_small(&home.path().join("d/disk.json"), b"{").unwrap();
-    let unknown = open(&[("a", 1), ("b", 4), ("c", 3), ("d", 5)]).await.unwrap();
-    assert_eq!((unknown.len(), names(&unknown)), (2, vec!["d".into(), "b".into()]));
-    unknown.close().await;
+    let held = disk.lock(&home.path().join("c/lock")).unwrap();
+    let other = open(&[("a", 1), ("b", 4), ("c", 3), ("d", 5)]).await.unwrap();
+    assert_eq!((other.len(), names(&other)), (1, vec!["c".into(), "b".into(), "d".into()]));
+    other.close().await;
+    drop(held);
     assert_eq!(disk.list_directory(&b).unwrap().len(), 0);
-    disk.remove(&home.path().join("d/disk.json")).unwrap();
+
+    // One that is there but damaged, and says nothing of itself any more, does.
+    disk.replace_small(&b.join("disk.json"), b"{").unwrap();
+    let damaged = open(&[("a", 1), ("b", 4), ("c", 3), ("d", 5)]).await.unwrap();
+    assert_eq!((damaged.len(), names(&damaged)), (3, vec!["b".into()]));
+    damaged.close().await;
+    disk.remove(&b.join("disk.json")).unwrap();
 
     // One that cannot be opened and says that it is the missing one does.
     let elsewhere = home.path().join("elsewhere");
