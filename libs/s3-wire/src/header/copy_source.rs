@@ -27,7 +27,7 @@ const HEADER: &str = "x-amz-copy-source";
 /// The source of a CopyObject or UploadPartCopy: `bucket/key`, a slash in front or not, percent-encoded, with
 /// `?versionId=` or not. `+` means a space, as AWS and clients that encode it as `%2B` understand it.
 ///
-/// `InvalidArgument` when the header is missing or malformed, for another parameter (jenkinsci/artifact-manager-s3-plugin#26), or for a
+/// `InvalidArgument` when the header is missing or malformed, for another parameter (JCLOUDS-1447), or for a
 /// version id that cannot be, `NotImplemented` for an ARN of an access point. Source: API Reference, "CopyObject".
 pub fn copy_source(headers: &HeaderMap) -> Result<CopySource, S3Error> {
     let value = text(headers, HEADER)?.ok_or_else(|| invalid(""))?;
