@@ -63,8 +63,8 @@ class Cluster:
         self.settings.touch(mode=0o600)
         self.settings.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
 
-    def down(self):
-        """Takes all containers and networks away. The engine may still be about to let go of the last container when it is asked to remove its
+    def down_with_volumes_kept(self):
+        """Takes all containers and networks away, and no volume. The engine may still be about to let go of the last container when it is asked to remove its
         network; it says so, and is asked again."""
         try:
             self.compose("down", seconds=180)
