@@ -63,16 +63,6 @@ class Cluster:
         self.settings.touch(mode=0o600)
         self.settings.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
 
-    def down_with_volumes_kept(self):
-        """Takes all containers and networks away, and no volume. The engine may still be about to let go of the last container when it is asked to remove its
-        network; it says so, and is asked again."""
-        try:
-            self.compose("down", seconds=180)
-        except DockerFailed as failed:
-            if "has active endpoints" not in str(failed):
-                raise
-            self.compose("down", seconds=180)
-
     def compose(self, *words, seconds=120):
         """Runs `docker compose` on the cluster."""
         return self.docker.run("compose", "--project-name", PROJECT, "--file", REPOSITORY / "docker-compose.yml",
@@ -168,13 +158,17 @@ class Cluster:
     def down(self):
         """Removes containers, networks and volumes; what is not there does no harm."""
         self.compose("kill")
+        self.take_away("--profile", "*", "down", "--volumes", "--remove-orphans", "--timeout", 1, are_left=self.leftovers)
+
+    def take_away(self, *words, are_left=lambda: []):
+        """Runs a `down` until it has taken everything away."""
         deadline = time.monotonic() + DOWN_SECONDS
         while True:
             # Skips a network from which the engine has not quite taken the last container yet, and calls that a success.
             # The volume of backups is that of a tool alone, which is of a profile.
             try:
-                self.compose("--profile", "*", "down", "--volumes", "--remove-orphans", "--timeout", 1)
-                if not self.leftovers() or time.monotonic() > deadline:
+                self.compose(*words, seconds=180)
+                if not are_left() or time.monotonic() > deadline:
                     return
             except DockerFailed:
                 # Or it calls it an error.

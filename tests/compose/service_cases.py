@@ -241,7 +241,7 @@ def run_restart(run):
     run.report.section("docker compose down, and up again")
     with run.report.case("new containers find what the old ones left"):
         before = run.cluster.nodes()
-        run.cluster.down_with_volumes_kept()
+        run.cluster.take_away("down")
         run.cluster.up()
         after = run.cluster.nodes()
         expect({name: node["node"] for name, node in after.items()}, {name: node["node"] for name, node in before.items()}, "nodes")

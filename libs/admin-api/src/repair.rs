@@ -7,7 +7,7 @@ use metadata_api::{
     ClusterMap, DiskState, Error, Intent, JobName, JobState, MapDisk, Metadata, NodeState, PAGE_SIZE_MAX,
     PlacementGroup,
 };
-use placement::{CurrentGroup, PendingMove, spare_shards};
+use placement::spare_shards;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use types::{DiskId, GroupId, MissingShard, NodeId};
@@ -91,7 +91,7 @@ impl Repair {
                 let unmoved = unmoved.filter(|(index, _)| group.move_of(types::ShardIndex(*index)).is_none());
                 repair.moves_not_begun += unmoved.filter(|(_, disk)| !stays(**disk)).count() as u64;
                 repair.groups_unreadable +=
-                    u64::from(spare_shards(&current(group), class.definition.coding, answers) < 0);
+                    u64::from(spare_shards(&group.placed(), class.definition.coding, answers) < 0);
             }
         }
         repair
@@ -129,14 +129,6 @@ impl Repair {
     pub fn is_blocked(&self) -> bool {
         self.frozen || !self.disks_quarantined.is_empty()
     }
-}
-
-/// A group as placement knows it.
-pub(crate) fn current(group: &PlacementGroup) -> CurrentGroup {
-    let moves = group.moves.iter();
-    let moves =
-        moves.map(|it| PendingMove { index: usize::from(it.index.0), to: it.to, is_stuck: false }).collect();
-    CurrentGroup { disks: group.disks.clone(), moves }
 }
 
 fn repairs(state: &JobState) -> bool {

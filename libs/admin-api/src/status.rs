@@ -11,10 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use types::{DiskId, NodeId};
 
-use crate::{
-    Job, jobs,
-    repair::{current, disks_down},
-};
+use crate::{Job, jobs, repair::disks_down};
 
 /// The cluster at a glance.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -234,7 +231,7 @@ fn slots(map: &ClusterMap) -> HashMap<DiskId, Slots> {
         .iter()
         .flat_map(|class| class.groups.iter().map(|group| (class.definition.coding, group)));
     for (coding, group) in groups {
-        let current = current(group);
+        let current = group.placed();
         for (index, disk) in group.disks.iter().enumerate() {
             let slots = slots.entry(*disk).or_default();
             slots.held += 1;

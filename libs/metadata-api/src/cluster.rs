@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use placement::{CurrentGroup, PendingMove};
 use types::{Coding, DiskId, FailureDomain, GroupId, NodeId, ShardIndex, StorageClassName};
 
 use crate::{DiskState, Intent, NodeState, ShardMove};
@@ -102,6 +103,16 @@ impl PlacementGroup {
     /// The move of a shard index, if it is on its way.
     pub fn move_of(&self, index: ShardIndex) -> Option<&ShardMove> {
         self.moves.iter().find(|pending| pending.index == index)
+    }
+
+    /// The group as placement knows it, none of its moves stuck.
+    pub fn placed(&self) -> CurrentGroup {
+        let moves = self.moves.iter().map(|pending| PendingMove {
+            index: usize::from(pending.index.0),
+            to: pending.to,
+            is_stuck: false,
+        });
+        CurrentGroup { disks: self.disks.clone(), moves: moves.collect() }
     }
 
     /// The disks that it is on and those that its shards move to.

@@ -2,7 +2,7 @@
 
 use types::{BucketName, ETag, KeyPrefix, ObjectKey, RenameMark, VersionId};
 
-use crate::{Error, PAGE_SIZE_MAX};
+use crate::{Error, PAGE_SIZE_MAX, RenameObject, WriteCondition};
 
 /// Most bytes that are kept of all objects that a prefix is renamed with: content that is inline, manifests, lists of parts
 /// and attributes, about as they are encoded. They are in memory at once, and the reference rows of their chunks, of which
@@ -56,6 +56,19 @@ impl RenamePrefix {
             Some(_) => malformed("a key of another prefix, or one that becomes too long"),
             None => Ok(()),
         }
+    }
+
+    /// The rename of one of the objects; `None` where [`RenamePrefix::key_of`] has none.
+    pub fn of_one(&self, object: &RenamedObject) -> Option<RenameObject> {
+        Some(RenameObject {
+            bucket: self.bucket.clone(),
+            source_key: object.key.clone(),
+            source_version_id: object.version_id,
+            source_etag: object.etag,
+            key: self.key_of(&object.key)?,
+            mark: self.mark,
+            condition: WriteCondition::None,
+        })
     }
 
     /// The key that an object gets; `None` where its key does not begin with the prefix or would be too long.

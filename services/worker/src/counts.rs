@@ -8,7 +8,7 @@ use placement::spare_shards;
 use telemetry::{Counter, Gauge, Samples, Source, metrics};
 use types::{DiskId, NodeId};
 
-use crate::{audit::AuditReport, context::KnownMap, mover::current};
+use crate::{audit::AuditReport, context::KnownMap};
 
 metrics! {
     HELD: gauge("ashlar_worker_job_held", ["task"], "1 if this worker has the job. Over all workers each job has one holder.");
@@ -279,7 +279,7 @@ fn degraded(map: &ClusterMap) -> [i64; SPARES.len()] {
     for class in &map.classes {
         let coding = class.definition.coding;
         for group in &class.groups {
-            let spare = spare_shards(&current(group), coding, |disk| up.contains(&disk));
+            let spare = spare_shards(&group.placed(), coding, |disk| up.contains(&disk));
             if spare < coding.total().cast_signed() - coding.data().cast_signed() {
                 groups.add(spare);
             }

@@ -16,7 +16,7 @@ use std::{
 use env::Instant;
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use metadata_api::{ClusterMap, DiskState, Error, MapDisk, NodeState, PlacementGroup};
-use placement::{CurrentGroup, PendingMove, is_blocked, spare_shards};
+use placement::{is_blocked, spare_shards};
 use types::{Coding, DiskId, GroupId, ShardIndex};
 
 use self::{
@@ -193,7 +193,7 @@ async fn ready_moves(
 
 fn by_urgency(map: &ClusterMap, moves: Vec<Move>) -> Vec<Ready> {
     let ready = moves.into_iter().filter(|pending| is_up(map, pending.to)).map(|pending| {
-        let (group, index) = (current(&pending.group), usize::from(pending.index.0));
+        let (group, index) = (pending.group.placed(), usize::from(pending.index.0));
         let is_blocked = is_blocked(&group, index, pending.coding, |disk| is_up(map, disk));
         Ready { pending, is_blocked }
     });
@@ -229,15 +229,7 @@ fn is_up(map: &ClusterMap, disk: DiskId) -> bool {
 }
 
 fn spare(map: &ClusterMap, pending: &Move) -> isize {
-    spare_shards(&current(&pending.group), pending.coding, |disk| is_up(map, disk))
-}
-
-/// A group as placement knows it.
-pub(crate) fn current(group: &PlacementGroup) -> CurrentGroup {
-    let moves = group.moves.iter();
-    let moves =
-        moves.map(|it| PendingMove { index: usize::from(it.index.0), to: it.to, is_stuck: false }).collect();
-    CurrentGroup { disks: group.disks.clone(), moves }
+    spare_shards(&pending.group.placed(), pending.coding, |disk| is_up(map, disk))
 }
 
 /// About how many bytes a move has: what an index of a group has on average on those of the group's disks of which it is

@@ -390,7 +390,7 @@ impl Disks<'_> {
 
     /// A group as placement knows it.
     fn current(&self, group: &PlacementGroup, coding: Coding) -> CurrentGroup {
-        let mut current = mover::current(group);
+        let mut current = group.placed();
         for (known, pending) in current.moves.iter_mut().zip(&group.moves) {
             known.is_stuck = self.is_stuck(group, pending, coding);
         }
@@ -413,7 +413,7 @@ impl Room {
         let (mut of_lost, mut of_any, mut blocked, mut all) = (0, 0, 0, 0);
         for class in &map.classes {
             for group in class.groups.iter().filter(|group| !group.moves.is_empty()) {
-                let current = mover::current(group);
+                let current = group.placed();
                 for pending in &group.moves {
                     all += 1;
                     let index = usize::from(pending.index.0);

@@ -3,9 +3,7 @@
 use types::{Content, KeyPrefix, ObjectKey};
 
 use super::{State, buckets::BucketRow};
-use crate::{
-    Error, RENAME_BYTES_MAX, RenameObject, RenamePrefix, RenamedObject, Version, VersionState, WriteCondition,
-};
+use crate::{Error, RENAME_BYTES_MAX, RenamePrefix, RenamedObject, Version, VersionState};
 
 impl BucketRow {
     /// The current objects under a prefix.
@@ -41,16 +39,7 @@ impl State {
         let before = (bucket.versions.clone(), bucket.commit_sequence);
         let (garbage, shared) = (self.garbage.clone(), self.shared.clone());
         let renamed = request.objects.iter().try_for_each(|object| {
-            let rename = RenameObject {
-                bucket: request.bucket.clone(),
-                source_key: object.key.clone(),
-                source_version_id: object.version_id,
-                source_etag: object.etag,
-                key: request.key_of(&object.key).ok_or(Error::KeyNotFound)?,
-                mark: request.mark,
-                condition: WriteCondition::None,
-            };
-            self.rename_object(rename).map(drop)
+            self.rename_object(request.of_one(object).ok_or(Error::KeyNotFound)?).map(drop)
         });
         if renamed.is_err() {
             (self.garbage, self.shared) = (garbage, shared);

@@ -7,7 +7,7 @@ use clap::Args;
 use env::Env;
 
 use super::{
-    connect::{Source, failed},
+    connect::{Reached, Source, failed},
     status::class_name,
     table::{Table, bytes},
 };
@@ -48,16 +48,17 @@ pub(crate) async fn run(env: &Env, args: &Durability) -> Result<(), Exit> {
     };
     let reckoned = match args.source.remote(env).await? {
         Some(remote) => remote.get(Resource::Durability, &in_query(assumed)).await?,
-        None => {
-            let reached = args.source.reach(env).await?;
-            let (map, history) = (reached.map().await?, reached.disk_history().await?);
-            let held = admin_api::held(&*reached.metadata, gateway::root_account()).await;
-            admin_api::durability(&map, &history, held.map_err(failed)?, assumed)
-                .map_err(|error| Exit::because(Exit::FAILED, &error))?
-        }
+        None => reckoned(&args.source.reach(env).await?, assumed).await?,
     };
     super::print(&if args.json { super::as_json(&reckoned) } else { text(&reckoned, assumed) });
     Ok(())
+}
+
+/// Of a cluster that is reached without a gateway.
+pub(super) async fn reckoned(reached: &Reached, assumed: Assumptions) -> Result<Reckoned, Exit> {
+    let (map, history) = (reached.map().await?, reached.disk_history().await?);
+    let held = admin_api::held(&*reached.metadata, gateway::root_account()).await.map_err(failed)?;
+    admin_api::durability(&map, &history, held, assumed).map_err(|error| Exit::because(Exit::FAILED, &error))
 }
 
 fn in_query(assumed: Assumptions) -> Vec<(&'static str, String)> {

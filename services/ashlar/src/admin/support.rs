@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use super::{
     bucket,
     connect::{Reached, Remote, Source, failed},
-    health, print, repair,
+    durability, health, print, repair,
 };
 use crate::Exit;
 
@@ -132,11 +132,7 @@ impl From {
         match self {
             Self::Gateway(remote) => remote.get::<Durability>(Resource::Durability, &[]).await.map(written),
             Self::Cluster(reached) => {
-                let (map, history) = (reached.map().await?, reached.disk_history().await?);
-                let held =
-                    admin_api::held(&*reached.metadata, gateway::root_account()).await.map_err(failed)?;
-                let reckoned = admin_api::durability(&map, &history, held, Assumptions::default());
-                reckoned.map(written).map_err(|error| Exit::because(Exit::FAILED, &error))
+                durability::reckoned(reached, Assumptions::default()).await.map(written)
             }
         }
     }

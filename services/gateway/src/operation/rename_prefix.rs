@@ -175,9 +175,11 @@ async fn find_all(
 ) -> Result<Option<Vec<(ObjectKey, FoundVersion, Box<Version>)>>, S3Error> {
     let reads = keys(page).map(|key| async move {
         let found = find(gateway, request, &key).await?;
-        // Nothing is decided by the parts, of which there may be 10,000 each.
-        let without_parts = |version: Box<Version>| Box::new(Version { parts: Vec::new(), ..*version });
-        Ok::<_, S3Error>(found.map(|(found, version)| (key, found, without_parts(version))))
+        Ok::<_, S3Error>(found.map(|(found, mut version)| {
+            // Nothing is decided by the parts, of which there may be 10,000 each.
+            version.parts = Vec::new();
+            (key, found, version)
+        }))
     });
     let found: Vec<_> = stream::iter(reads).buffered(READS_MAX).try_collect().await?;
     Ok(found.into_iter().collect())

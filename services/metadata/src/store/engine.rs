@@ -15,11 +15,7 @@ mod sqlite;
 mod statement;
 mod value;
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use env::{Env, Instant};
 use metadata_api::Bucket;
@@ -113,7 +109,7 @@ impl Engine {
             lock_timeout: options.acquire_timeout,
             counts: Arc::default(),
             recent,
-            room: path.map(|path| Room::new(directory_of(path))),
+            room: path.map(Room::new),
         })
     }
 
@@ -276,12 +272,6 @@ async fn open_sqlite(env: &Env, path: &str, options: &EngineOptions) -> Result<P
         writer.lend(env).await?.give_back();
     }
     Ok(pools)
-}
-
-/// The directory that a file is in.
-fn directory_of(path: &str) -> PathBuf {
-    let parent = Path::new(path).parent().filter(|parent| !parent.as_os_str().is_empty());
-    parent.unwrap_or(Path::new(".")).to_owned()
 }
 
 /// Rows of an answer that took so long that others have their turn after it.

@@ -3,7 +3,7 @@
 //! Nothing else is in the batch, so the rows are as the database has them, and what fails in the middle goes with its
 //! transaction.
 
-use metadata_api::{Error, RENAME_BYTES_MAX, RenameObject, RenamePrefix, WriteCondition};
+use metadata_api::{Error, RENAME_BYTES_MAX, RenamePrefix};
 use types::{BucketId, KeyPrefix};
 
 use super::{batch::Batch, load::read_key};
@@ -29,15 +29,7 @@ impl Batch<'_> {
     /// Renames one object after the other.
     pub(crate) async fn rename_prefix(&mut self, tx: &mut Tx, request: &RenamePrefix) -> Result<(), Failure> {
         for object in &request.objects {
-            let rename = RenameObject {
-                bucket: request.bucket.clone(),
-                source_key: object.key.clone(),
-                source_version_id: object.version_id,
-                source_etag: object.etag,
-                key: request.key_of(&object.key).ok_or(Error::KeyNotFound)?,
-                mark: request.mark,
-                condition: WriteCondition::None,
-            };
+            let rename = request.of_one(object).ok_or(Error::KeyNotFound)?;
             self.rename_object(tx, &rename).await?;
         }
         Ok(())

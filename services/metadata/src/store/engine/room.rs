@@ -4,17 +4,19 @@
 //! disks, to open. A database that took the last byte could do none of this, and nobody could make room any more. So what
 //! clients add is refused while there still is a reserve, as large as the one that shards leave on the same disk.
 //!
-//! Pages of the file that nothing uses count as room: rows that were deleted leave them behind, and the file does not shrink.
+//! Pages of the file that nothing uses count as room: rows that were deleted leave them behind, and the file does not shrink. What is in
+//! the log and was not written back takes room when it is: the file may grow by as much. The reserve has that of an ordinary log; of one
+//! that somebody who reads for long keeps from being written back, as a backup does, what is more counts as taken.
 //!
 //! Invariant: what holds, frees or tells of something asks for no room: leases, jobs, heartbeats, garbage, moves and repairs.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use env::{Env, Instant, SpaceUsage};
+use env::{Disk, Env, Instant, OpenMode, SpaceUsage};
 
 use super::{DatabaseError, Engine, FULL, Pools, Purpose, sqlite};
 
@@ -71,6 +73,7 @@ impl Share {
 #[derive(Clone)]
 pub(super) struct Room {
     directory: PathBuf,
+    log: PathBuf,
     known: Arc<Mutex<Known>>,
 }
 
@@ -78,13 +81,17 @@ pub(super) struct Room {
 struct Known {
     space: Option<SpaceUsage>,
     asked: Option<Instant>,
+    /// Whether the file system has not answered yet: one thread waits for it at a time.
+    is_asked: bool,
     checkpointed: Option<Instant>,
 }
 
 impl Room {
-    /// The room of a database in this directory.
-    pub(super) fn new(directory: PathBuf) -> Self {
-        Self { directory, known: Arc::default() }
+    /// The room of a database in this file.
+    pub(super) fn new(file: &str) -> Self {
+        let parent = Path::new(file).parent().filter(|parent| !parent.as_os_str().is_empty());
+        let directory = parent.unwrap_or(Path::new(".")).to_owned();
+        Self { directory, log: format!("{file}-wal").into(), known: Arc::default() }
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
@@ -98,18 +105,31 @@ impl Room {
             let mut known = self.known();
             let is_short = known.space.is_none_or(|space| space.available_bytes < reserve(space) + PLENTY);
             let counts_for = if is_short { KNOWN_FOR_WHEN_SHORT } else { KNOWN_FOR };
-            if known.asked.is_some_and(|asked| now.since(asked) < counts_for) {
+            if known.is_asked || known.asked.is_some_and(|asked| now.since(asked) < counts_for) {
                 return known.space;
             }
             // Others go by what was known before while this one asks.
-            known.asked = Some(now);
+            (known.asked, known.is_asked) = (Some(now), true);
         }
-        let (disk, directory) = (env.disk().clone(), self.directory.clone());
+        let (disk, room) = (env.disk().clone(), self.clone());
+        let asking = env.spawn_blocking(move || {
+            let space = room.ask(disk.as_ref());
+            let mut known = room.known();
+            (known.space, known.is_asked) = (space, false);
+            space
+        });
         // A file system that does not answer keeps nobody waiting here: the statements that follow wait for it.
-        let asking = env.spawn_blocking(move || disk.space(&directory));
-        let space = env.timeout(limit, asking).await.ok().flatten().and_then(Result::ok);
-        self.known().space = space;
-        space
+        env.timeout(limit, asking).await.ok().flatten().flatten()
+    }
+
+    /// What the file system says, less what the log will take of it.
+    fn ask(&self, disk: &dyn Disk) -> Option<SpaceUsage> {
+        let space = disk.space(&self.directory).ok()?;
+        // There is none before the first write. No lock is on it that closing it would let go of.
+        let log = disk.open(&self.log, OpenMode::Read).and_then(|log| log.length()).unwrap_or(0);
+        let unusual = log.saturating_sub(sqlite::LOG_BYTES_MAX.into());
+        let available_bytes = space.available_bytes.saturating_sub(unusual);
+        Some(SpaceUsage { available_bytes, ..space })
     }
 
     /// Whether it is time to write the log back.

@@ -23,7 +23,7 @@ use super::{
 const CHECKPOINT_PAGES: u32 = 4096;
 
 /// Bytes that the log keeps once it begins anew: it may have grown while somebody read for long.
-const LOG_BYTES_MAX: u32 = 32 << 20;
+pub(super) const LOG_BYTES_MAX: u32 = 32 << 20;
 
 /// Makes connections to a database file.
 pub(super) struct File {

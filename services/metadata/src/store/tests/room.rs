@@ -28,6 +28,8 @@ use crate::{
 struct Scarce {
     available: AtomicU64,
     total: AtomicU64,
+    /// What is looked at in the place of the database's log.
+    log: PathBuf,
 }
 
 impl Scarce {
@@ -44,7 +46,8 @@ impl Scarce {
 
 impl Disk for Scarce {
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn File>> {
-        RealDisk.open(path, mode)
+        let is_log = path.to_string_lossy().ends_with("-wal");
+        RealDisk.open(if is_log { &self.log } else { path }, mode)
     }
 
     fn create_directory(&self, path: &Path) -> io::Result<()> {
@@ -83,8 +86,9 @@ impl Disk for Scarce {
 
 /// A store on a disk of a gibibyte, and that disk.
 async fn scarce(available: u64) -> (MetadataStore, Arc<Scarce>, tempfile::TempDir) {
-    let disk = Arc::new(Scarce { available: available.into(), total: (1_u64 << 30).into() });
     let directory = tempfile::tempdir().expect("a temporary directory");
+    let log = directory.path().join("log");
+    let disk = Arc::new(Scarce { available: available.into(), total: (1_u64 << 30).into(), log });
     let url = format!("sqlite:{}", directory.path().join("metadata.db").display());
     let store = MetadataStore::open(disk.env(), config(url)).await.expect("a new database opens");
     (store, disk, directory)
@@ -92,6 +96,26 @@ async fn scarce(available: u64) -> (MetadataStore, Arc<Scarce>, tempfile::TempDi
 
 fn is_refused<T>(answer: &Result<T, Error>) -> bool {
     matches!(answer, Err(Error::Unavailable { reason }) if reason.contains("disk is full"))
+}
+
+/// As while a backup reads: writing the log back will take room that is not there yet.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_that_cannot_be_written_back_counts_as_taken() {
+    const LOG_BYTES_MAX: u64 = 32 << 20;
+    let (opened, disk, _directory) = scarce(RESERVE_BYTES).await;
+    let store: Arc<dyn Metadata> = Arc::new(opened);
+    let name = bucket(&store).await;
+    let log = RealDisk.open(&disk.log, OpenMode::CreateNew).expect("a file");
+    for (length, available, refuses) in [
+        (LOG_BYTES_MAX, RESERVE_BYTES, false),
+        (LOG_BYTES_MAX + (200 << 20), RESERVE_BYTES + (199 << 20), true),
+        (LOG_BYTES_MAX + (200 << 20), RESERVE_BYTES + (200 << 20), false),
+    ] {
+        log.set_length(length).expect("a length");
+        disk.set(available).await;
+        let answer = store.commit_version(write(&name, &key("k"), length)).await;
+        assert_eq!(is_refused(&answer), refuses, "{length} {available}: {answer:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
