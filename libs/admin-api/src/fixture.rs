@@ -17,6 +17,7 @@ pub(crate) fn map() -> ClusterMap {
         medium: None,
     };
     let group = PlacementGroup {
+        former_targets: Vec::new(),
         id: GroupId(1),
         disks: (0..4).map(|number| DiskId([number; 16])).collect(),
         moves: Vec::new(),

@@ -78,6 +78,8 @@ impl Pool {
         let homes = (0..mapped.width()).flat_map(|position| mapped.homes(position));
         let wanted = Wanted { group: Some(group), lease: None };
         let mut list = ChunkList::new(self.shared(), snapshot.epoch, homes, wanted);
+        let former = (0..mapped.width()).flat_map(|position| mapped.former_targets(position));
+        list.add_former_targets(former, wanted);
         let places = |position| {
             let homes =
                 mapped.homes(position).filter(|home| !home.is_gone() && !mapped.is_redirected(position));
@@ -147,6 +149,17 @@ impl ChunkList {
         let limit = (LIST_SHARDS_MAX / places.len().max(1)).clamp(16, SHARDS_PER_CALL_MAX);
         let disks = places.into_iter().map(|place| DiskList::new(place, limit, wanted)).collect();
         Self { shared: Arc::clone(shared), epoch, asked, disks, places: Vec::new(), unreached }
+    }
+
+    /// Lists these as well, as far as they answer: nobody has to know what they have.
+    fn add_former_targets<'a>(&mut self, former: impl Iterator<Item = &'a Place>, wanted: Wanted) {
+        let limit = self.disks.first().map_or(16, |disk| disk.request.limit);
+        for place in former.filter(|place| place.standing != Standing::Down) {
+            if !self.disks.iter().any(|disk| disk.place.disk == place.disk) {
+                let list = DiskList::new(place.clone(), limit, wanted);
+                self.disks.push(DiskList { is_optional: true, ..list });
+            }
+        }
     }
 
     /// Epoch of the cluster map that says which disks are listed.
@@ -231,12 +244,14 @@ struct DiskList {
     lease: Option<LeaseId>,
     page: VecDeque<ShardSummary>,
     ended: bool,
+    /// Whether it does not matter if it cannot be listed.
+    is_optional: bool,
 }
 
 impl DiskList {
     fn new(place: Place, limit: usize, wanted: Wanted) -> Self {
         let request = ListShards { after: None, limit, group: wanted.group };
-        let mut list = Self { place, request, lease: wanted.lease, page: VecDeque::new(), ended: false };
+        let mut list = Self { place, request, lease: wanted.lease, page: VecDeque::new(), ended: false, is_optional: false };
         if let Some(lease) = wanted.lease {
             list.start_at(ChunkId { lease, counter: 0 });
         }
@@ -273,7 +288,7 @@ impl DiskList {
             Err(error) => {
                 self.ended = true;
                 shared.health.failed(&self.place, &error);
-                Some(UnreachedDisk { disk: self.place.disk, reason: UnreachedReason::Failed(error) })
+                (!self.is_optional).then_some(UnreachedDisk { disk: self.place.disk, reason: UnreachedReason::Failed(error) })
             }
         }
     }

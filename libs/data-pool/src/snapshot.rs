@@ -7,7 +7,7 @@ use std::{
 
 use chunk_api::ChunkService;
 use metadata_api::{
-    ClusterMap, DiskState, Intent, MapDisk, MapNode, NodeState, PlacementGroup, StorageClassDefinition,
+    ClusterMap, DiskState, FormerTarget, Intent, MapDisk, MapNode, NodeState, PlacementGroup, StorageClassDefinition,
 };
 use types::{Coding, DiskId, GroupId, NodeId, ShardIndex, StorageClassName};
 
@@ -103,6 +103,8 @@ struct Slot {
     to: Option<Home>,
     /// Whether they were on their way elsewhere before.
     redirected: bool,
+    /// Where that was, as far as it may still be read.
+    former: Vec<Home>,
 }
 
 impl Group {
@@ -114,7 +116,10 @@ impl Group {
         let slot = |(position, disk): (usize, &DiskId)| {
             let pending = group.move_of(shard_index(position));
             let to = pending.map(|pending| home(pending.to));
-            Slot { from: home(*disk), to, redirected: pending.is_some_and(|pending| pending.redirected) }
+            let of_index = |former: &&FormerTarget| former.index == shard_index(position);
+            let former = group.former_targets.iter().filter(of_index).map(|former| home(former.disk));
+            let redirected = pending.is_some_and(|pending| pending.redirected);
+            Slot { from: home(*disk), to, redirected, former: former.collect() }
         };
         let slots = group.disks.iter().enumerate().map(slot).collect();
         Self { id: group.id, changed_epoch: group.changed_epoch, slots }
@@ -125,7 +130,8 @@ impl Group {
         self.slots.len()
     }
 
-    /// Every disk on which a shard may be: the group's own, and the one that it is on its way to.
+    /// Every disk on which a shard may be: the group's own, and the one that it is on its way to. What was written before the way
+    /// was changed may also be on one of the [`former_targets`](Self::former_targets).
     pub(crate) fn homes(&self, position: usize) -> impl Iterator<Item = &Home> {
         self.slots.get(position).into_iter().flat_map(|slot| std::iter::once(&slot.from).chain(&slot.to))
     }
@@ -133,6 +139,13 @@ impl Group {
     /// Whether shards of an index may have been put to a disk that is none of its [`homes`](Self::homes) any more.
     pub(crate) fn is_redirected(&self, position: usize) -> bool {
         self.slots.get(position).is_some_and(|slot| slot.redirected)
+    }
+
+    /// Disks that shards of an index were on their way to before, which were given up and may still have what is nowhere else. As
+    /// a rule they do not answer: nothing is to depend on that.
+    pub(crate) fn former_targets(&self, position: usize) -> impl Iterator<Item = &Place> {
+        let former = self.slots.get(position).into_iter().flat_map(|slot| &slot.former);
+        former.filter_map(|home| home.place.as_ref())
     }
 
     /// The disk that a shard is written to: once it is on its way, the new one alone.
@@ -151,10 +164,10 @@ impl Group {
     }
 
     /// Where to look for a shard, in this order: the group's own disk unless it is down by the map or `avoided`, then
-    /// the one that the shard is on its way to.
+    /// the one that the shard is on its way to, then those that it was on its way to before.
     pub(crate) fn read_places(&self, position: usize, avoided: impl Fn(&Place) -> bool) -> Vec<Place> {
         let places = self.homes(position).filter_map(|home| home.place.as_ref());
-        let mut places: Vec<Place> = places.cloned().collect();
+        let mut places: Vec<Place> = places.chain(self.former_targets(position)).cloned().collect();
         // Stable: among places that are equally well the group's own stays first.
         places.sort_by_cached_key(|place| place.standing == Standing::Down || avoided(place));
         places

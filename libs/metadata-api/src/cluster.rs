@@ -95,7 +95,9 @@ pub struct PlacementGroup {
     pub disks: Vec<DiskId>,
     /// Shard indexes that are on their way to other disks; at most one move for each.
     pub moves: Vec<ShardMove>,
-    /// Epoch of the last change of `disks` or `moves`.
+    /// Disks that moves were sent elsewhere from: while they answer, they are read from as well.
+    pub former_targets: Vec<FormerTarget>,
+    /// Epoch of the last change of `disks`, `moves` or `former_targets`.
     pub changed_epoch: i64,
 }
 

@@ -69,7 +69,7 @@ pub use listing::{
     UploadEntry, UploadPage, UploadPosition, VersionEntry, VersionPage, VersionPosition, VersionSummary,
 };
 pub use moves::{
-    DiskState, Eviction, EvictionPages, Intent, NewMove, NodeState, ObservedNode, ShardMove, all_evictions,
+    DiskState, Eviction, EvictionPages, FormerTarget, Intent, NewMove, NodeState, ObservedNode, ShardMove, all_evictions,
     count_evictions,
 };
 pub use rename::{RENAME_BYTES_MAX, RenamePrefix, RenamedObject};

@@ -15,8 +15,18 @@ pub struct ShardMove {
     /// Epoch of the first map with this move: writers that have it put the shard to `to` alone.
     pub since: i64,
     /// Whether it was sent elsewhere from a target that was lost: what was written there alone is at no place of the index
-    /// until the move is finished.
+    /// until the move is finished, unless the [`FormerTarget`] can still be read.
     pub redirected: bool,
+}
+
+/// A disk that a pending move was sent elsewhere from, because it was lost or had filled up. What was written to it meanwhile may be
+/// nowhere else: it is evicted once the move is finished.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FormerTarget {
+    /// The index that moved there.
+    pub index: ShardIndex,
+    /// The disk.
+    pub disk: DiskId,
 }
 
 /// Asks for a move.

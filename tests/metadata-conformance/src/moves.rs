@@ -4,7 +4,7 @@ use types::{DiskId, GroupId, ShardIndex};
 
 use super::support::{Pool, Store, epoch, map_node, register};
 use metadata_api::{
-    Error, Eviction, Intent, NewMove, NodeState, ObservedNode, PAGE_SIZE_MAX, ShardMove, all_evictions,
+    Error, Eviction, FormerTarget, Intent, NewMove, NodeState, ObservedNode, PAGE_SIZE_MAX, ShardMove, all_evictions,
 };
 
 async fn evictions(store: &Store, group: GroupId) -> Vec<Eviction> {
@@ -230,6 +230,8 @@ pub async fn a_move_can_be_sent_elsewhere(store: &Store) {
     assert_eq!(epoch(store).await, since);
     assert_eq!((&now.disks, now.changed_epoch), (&before.disks, since));
     assert_eq!(now.moves, [ShardMove { index: first.index, to, since, redirected: true }]);
+    let former = FormerTarget { index: first.index, disk: first.to };
+    assert_eq!(now.former_targets, [former], "it may have what no other disk has");
     let left = Eviction { disk: first.to, group: before.id, index: first.index, epoch: since };
     assert_eq!(evictions(store, before.id).await, [left]);
     assert_eq!(redirect(first.since, to).await, Err(Error::MoveNotFound), "that move is another by now");
@@ -238,11 +240,16 @@ pub async fn a_move_can_be_sent_elsewhere(store: &Store) {
 
     let since = store.reverse_move(before.id, first.index, since).await.expect("a pending move");
     let reversed = ShardMove { index: first.index, to: before.disks[1], since, redirected: true };
-    assert_eq!(pool.group(store).await.moves, [reversed], "what the lost disk had is still at neither place");
+    let now = pool.group(store).await;
+    assert_eq!(now.moves, [reversed], "what the lost disk had is still at neither place");
+    assert_eq!(now.former_targets, [former]);
     store.finish_move(before.id, first.index, since).await.expect("a pending move");
-    assert_eq!(pool.group(store).await.moves, []);
+    let now = pool.group(store).await;
+    assert_eq!((now.moves, now.former_targets), (Vec::new(), Vec::new()));
     let again = pool.begin(store, 2).await;
-    assert_eq!(pool.group(store).await.moves, [again], "another move begins afresh");
+    let now = pool.group(store).await;
+    assert_eq!(now.moves, [again], "another move begins afresh");
+    assert_eq!(now.former_targets, []);
 }
 
 /// Of movers that begin the same move at once one does, and the others are told of its map.

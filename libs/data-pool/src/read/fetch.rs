@@ -393,7 +393,9 @@ impl<'a> Fetch<'a> {
         let source = &mut self.sources[shard];
         // Of several calls that are under way to one place the first to fail counts.
         if source.at == at {
-            source.found.extend(found);
+            // What was given up does not have to have it.
+            let is_home = |place: &Place| self.group.homes(shard).any(|home| home.disk == place.disk);
+            source.found.extend(found.filter(|_| source.place().is_some_and(is_home)));
             source.at += 1;
         }
         if source.place().is_some() {

@@ -8,11 +8,11 @@ use std::{
 use bytes::Bytes;
 use chunk_api::{ChunkService, Error, Purpose, ShardBody};
 use futures_util::stream;
-use metadata_api::{DiskState, Intent, Metadata, NodeState};
+use metadata_api::{DiskState, FormerTarget, Intent, Metadata, NodeState};
 use types::{Content, Extent, ShardId, ShardIndex};
 
 use super::harness::{BodyError, Cluster, Fault, bytes};
-use crate::{BadShardReason, UnreachedReason, WriteError};
+use crate::{BadShardReason, Look, ReadError, Restore, Restored, UnreachedReason, WriteError};
 
 const MIB: u64 = 1 << 20;
 
@@ -307,6 +307,50 @@ async fn an_index_whose_target_was_lost_shows_no_chunk() {
     assert_eq!(shown().await, [0, 1, 2, 3, 4, 5], "its shards are at the one place or the other");
     cluster.change_map(|map| map.classes[0].groups[0].moves.push(redirected(2, cluster.nodes[6].disk))).await;
     assert_eq!(shown().await, [0, 1, 3, 4, 5], "they may have been at the lost target alone");
+}
+
+/// The target that was given up has what no other disk has: it is read from, as long as it answers.
+#[tokio::test(start_paused = true)]
+async fn a_shard_that_only_the_former_target_of_its_move_has_is_read_and_brought_over() {
+    let cluster = Cluster::new(8, "4+2", 1).await;
+    let group = cluster.map().await.classes[0].groups[0].id;
+    cluster.begin_move(2, 6).await;
+    let original = bytes(MIB);
+    let stored = cluster.write(&original).await.unwrap();
+    let chunk = extent(&stored.content).chunk;
+    for lost in [0, 1] {
+        cluster.set_fault(lost, Fault::Forgetful);
+    }
+    let disks = [6, 7].map(|node| cluster.nodes[node].disk);
+    let redirect = async || {
+        cluster
+            .change_map(|map| {
+                let group = &mut map.classes[0].groups[0];
+                group.moves.push(redirected(2, disks[1]));
+                group.former_targets.push(FormerTarget { index: ShardIndex(2), disk: disks[0] });
+            })
+            .await
+    };
+    redirect().await;
+    assert!(cluster.read_all(&stored.content).await.unwrap() == original);
+
+    // Two of the four that it takes beside the others: without it nothing is whole.
+    cluster.set_fault(6, Fault::Refuse);
+    assert!(matches!(cluster.read_all(&stored.content).await, Err(ReadError::NotEnoughShards { .. })));
+    let Look { found, unreached, .. } = cluster.pool.look_for_chunk(group, chunk).await.unwrap();
+    assert!(unreached.is_empty(), "nobody waits for it: {unreached:?}");
+    assert_eq!(found.shards.len(), 3);
+    cluster.set_fault(6, Fault::None);
+
+    let Look { found, shown, .. } = cluster.pool.look_for_chunk(group, chunk).await.unwrap();
+    assert_eq!(found.shards.len(), 4);
+    assert!(!shown.contains(&ShardIndex(2)), "another may have been lost with it");
+    let listed = found.on(ShardIndex(2), disks[0]).unwrap();
+    let request =
+        Restore { header: listed.header.clone(), index: ShardIndex(2), to: disks[1], epoch: cluster.view.epoch() };
+    assert!(matches!(cluster.pool.restore_shard(request).await, Restored::Copied { .. }));
+    cluster.set_fault(6, Fault::Refuse);
+    assert!(cluster.read_all(&stored.content).await.unwrap() == original);
 }
 
 fn redirected(index: u8, to: types::DiskId) -> metadata_api::ShardMove {

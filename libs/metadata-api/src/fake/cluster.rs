@@ -331,6 +331,7 @@ impl Cluster {
                 id: GroupId(self.groups),
                 disks,
                 moves: Vec::new(),
+                former_targets: Vec::new(),
                 changed_epoch: self.epoch,
             });
         }
@@ -359,11 +360,17 @@ impl Cluster {
             state: self.state(disk),
             intent: disk.intent,
         };
+        let mut classes: Vec<StorageClass> = self.every_class().cloned().collect();
+        for group in classes.iter_mut().flat_map(|class| &mut class.groups) {
+            let redirected = group.moves.iter().filter(|pending| pending.redirected);
+            group.former_targets =
+                redirected.flat_map(|pending| self.former_targets(group.id, pending.index)).collect();
+        }
         Some(ClusterMap {
             epoch: self.epoch,
             nodes: self.nodes.values().map(node).collect(),
             disks: self.disks.values().map(disk).collect(),
-            classes: self.every_class().cloned().collect(),
+            classes,
             is_frozen: self.is_frozen,
         })
     }

@@ -6,7 +6,7 @@ use super::{
     cluster::{Cluster, disks_of},
     malformed,
 };
-use crate::{DiskState, Error, Eviction, NewMove, PAGE_SIZE_MAX, PlacementGroup, ShardMove};
+use crate::{DiskState, Error, Eviction, FormerTarget, NewMove, PAGE_SIZE_MAX, PlacementGroup, ShardMove};
 
 impl Cluster {
     pub(super) fn begin_moves(&mut self, expected_epoch: i64, moves: &[NewMove]) -> Result<i64, Error> {
@@ -130,6 +130,15 @@ impl Cluster {
         self.finish_losses();
         self.settle_removed();
         Ok(epoch)
+    }
+
+    pub(super) fn former_targets(
+        &self,
+        group: GroupId,
+        index: ShardIndex,
+    ) -> impl Iterator<Item = FormerTarget> {
+        let of_index = move |eviction: &&Eviction| eviction.group == group && eviction.index == index;
+        self.evictions.iter().filter(of_index).map(|it| FormerTarget { index: it.index, disk: it.disk })
     }
 
     /// A disk that is away or has failed keeps its evictions waiting, without holding up those of others.

@@ -10,8 +10,8 @@ use super::{
     each, list, messages, proto, required, shard_index, text,
 };
 use crate::{
-    ClusterMap, DiskHistory, DiskRegistration, DiskState, Intent, MapDisk, MapNode, NodeRegistration,
-    NodeState, PlacementGroup, ShardMove, StorageClass, StorageClassDefinition,
+    ClusterMap, DiskHistory, DiskRegistration, DiskState, FormerTarget, Intent, MapDisk, MapNode,
+    NodeRegistration, NodeState, PlacementGroup, ShardMove, StorageClass, StorageClassDefinition,
 };
 
 /// Most disks of one node.
@@ -285,7 +285,13 @@ impl TryFrom<proto::StorageClass> for StorageClass {
 impl From<PlacementGroup> for proto::PlacementGroup {
     fn from(group: PlacementGroup) -> Self {
         let disks = group.disks.into_iter().map(|disk| id_to_wire(disk.0)).collect();
-        Self { id: group.id.0, disks, moves: messages(group.moves), changed_epoch: group.changed_epoch }
+        Self {
+            id: group.id.0,
+            disks,
+            moves: messages(group.moves),
+            changed_epoch: group.changed_epoch,
+            former_targets: messages(group.former_targets),
+        }
     }
 }
 
@@ -298,8 +304,23 @@ impl TryFrom<proto::PlacementGroup> for PlacementGroup {
             id: GroupId(message.id),
             disks: disks?,
             moves: each(message.moves)?,
+            former_targets: each(message.former_targets)?,
             changed_epoch: message.changed_epoch,
         })
+    }
+}
+
+impl From<FormerTarget> for proto::FormerTarget {
+    fn from(target: FormerTarget) -> Self {
+        Self { index: u32::from(target.index.0), disk: id_to_wire(target.disk.0) }
+    }
+}
+
+impl TryFrom<proto::FormerTarget> for FormerTarget {
+    type Error = WireError;
+
+    fn try_from(message: proto::FormerTarget) -> Result<Self, WireError> {
+        Ok(Self { index: shard_index(message.index)?, disk: DiskId(id(&message.disk, "disk")?) })
     }
 }
 

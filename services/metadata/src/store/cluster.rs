@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use metadata_api::{
-    ClusterMap, DiskState, Error, Intent, MapDisk, MapNode, NodeState, PlacementGroup, ShardMove,
+    ClusterMap, DiskState, Error, FormerTarget, Intent, MapDisk, MapNode, NodeState, PlacementGroup, ShardMove,
     StorageClass, StorageClassDefinition,
 };
 use placement::{DiskInfo, map_groups};
@@ -271,6 +271,8 @@ struct GroupRow {
 
 async fn load_groups(tx: &mut Tx) -> Result<Vec<GroupRow>, DatabaseError> {
     let mut moves = load_moves(tx).await?;
+    let is_redirected = moves.values().flatten().any(|pending| pending.redirected);
+    let mut former = if is_redirected { load_former_targets(tx).await? } else { BTreeMap::new() };
     let sql = "SELECT g.storage_class, g.coding, g.group_id, g.disks, g.changed_epoch FROM placement_groups AS g \
                ORDER BY g.group_id";
     let mut groups = Vec::new();
@@ -281,7 +283,9 @@ async fn load_groups(tx: &mut Tx) -> Result<Vec<GroupRow>, DatabaseError> {
         let id = GroupId(row.number()?);
         let (disks, changed_epoch) = (read_group_disks(&mut row)?, row.i64()?);
         let moves = moves.remove(&id).unwrap_or_default();
-        groups.push(GroupRow { class, coding, group: PlacementGroup { id, disks, moves, changed_epoch } });
+        let former_targets = former.remove(&id).unwrap_or_default();
+        let group = PlacementGroup { id, disks, moves, former_targets, changed_epoch };
+        groups.push(GroupRow { class, coding, group });
     }
     Ok(groups)
 }
@@ -312,6 +316,21 @@ async fn load_moves(tx: &mut Tx) -> Result<BTreeMap<GroupId, Vec<ShardMove>>, Da
         moves.entry(group).or_default().push(ShardMove { index, to, since, redirected });
     }
     Ok(moves)
+}
+
+/// Of moves that were sent elsewhere, the disks that are evicted of their index once they are finished: those that they were to go to
+/// before, and what earlier moves left, which is as good.
+async fn load_former_targets(tx: &mut Tx) -> Result<BTreeMap<GroupId, Vec<FormerTarget>>, DatabaseError> {
+    let sql = "SELECT e.group_id, e.shard_index, e.disk_id FROM shard_moves AS m \
+               JOIN evictions AS e ON e.group_id = m.group_id AND e.shard_index = m.shard_index \
+               WHERE m.redirected = 1 ORDER BY e.group_id, e.shard_index, e.disk_id";
+    let mut targets: BTreeMap<_, Vec<FormerTarget>> = BTreeMap::new();
+    for mut row in tx.fetch_all(sql, Vec::new()).await? {
+        let group = GroupId(row.number()?);
+        let (index, disk) = (ShardIndex(row.number()?), DiskId(row.array()?));
+        targets.entry(group).or_default().push(FormerTarget { index, disk });
+    }
+    Ok(targets)
 }
 
 /// The disks that groups name: those that they are on and those that their shards move to.

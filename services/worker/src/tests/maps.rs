@@ -32,6 +32,7 @@ pub(crate) fn map(disks: u8, groups: &[[u8; 4]]) -> ClusterMap {
         intent: Intent::Serve,
     };
     let group = |(number, disks): (i32, &[u8; 4])| PlacementGroup {
+        former_targets: Vec::new(),
         id: GroupId(number),
         disks: disks.map(disk).to_vec(),
         moves: Vec::new(),

@@ -14,7 +14,7 @@ use super::{
 use crate::wire::OwnedChunk;
 use crate::{
     ClassChange, ClusterMap, ContentKind, ContentOwner, ContentPage, ContentPosition, ContentRow,
-    DiskHistory, DiskRegistration, DiskState, Eviction, GarbageId, GarbageItem, Intent, Inventory, JobName,
+    DiskHistory, DiskRegistration, DiskState, Eviction, FormerTarget, GarbageId, GarbageItem, Intent, Inventory, JobName,
     JobProgress, JobState, Lease, LeaseState, MapDisk, MapNode, NewMove, NodeRegistration, NodeState,
     PlacementGroup, ReplaceChunks, Replacement, ShardMove, StorageClass, StorageClassDefinition,
 };
@@ -202,9 +202,16 @@ pub(crate) fn cluster_map() -> impl Strategy<Value = ClusterMap> {
     );
     let shard_move = (shard_index(), disk(), any::<i64>(), any::<bool>())
         .prop_map(|(index, to, since, redirected)| ShardMove { index, to, since, redirected });
-    let group = (any::<i32>(), vec(disk(), 0..6), vec(shard_move, 0..3), any::<i64>()).prop_map(
-        |(id, disks, moves, changed_epoch)| PlacementGroup { id: GroupId(id), disks, moves, changed_epoch },
-    );
+    let former_target = (shard_index(), disk()).prop_map(|(index, disk)| FormerTarget { index, disk });
+    let group =
+        (any::<i32>(), vec(disk(), 0..6), vec(shard_move, 0..3), vec(former_target, 0..3), any::<i64>())
+            .prop_map(|(id, disks, moves, former_targets, changed_epoch)| PlacementGroup {
+                id: GroupId(id),
+                disks,
+                moves,
+                former_targets,
+                changed_epoch,
+            });
     let class = (storage_class_definition(), vec(group, 0..4), any::<bool>())
         .prop_map(|(definition, groups, is_former)| StorageClass { definition, groups, is_former });
     (any::<i64>(), vec(map_node, 0..3), vec(map_disk, 0..3), vec(class, 0..3), any::<bool>()).prop_map(
