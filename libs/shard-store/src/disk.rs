@@ -245,6 +245,17 @@ impl DiskStore {
         looking.await.unwrap_or_default()
     }
 
+    /// The disks in these directories, of as many as say which they are, whether they can be opened or not.
+    pub async fn identities(env: &Env, directories: Vec<PathBuf>) -> BTreeSet<DiskId> {
+        let disk = env.disk().clone();
+        let looking = env.spawn_blocking(move || {
+            let found =
+                directories.iter().filter_map(|directory| identity::disk_in(disk.as_ref(), directory));
+            found.collect()
+        });
+        looking.await.unwrap_or_default()
+    }
+
     fn open_blocking(env: &Env, options: DiskOptions) -> Result<Self, OpenError> {
         let failed = |source| OpenError::of(&options.directory, source);
         let identity = identity::open_or_format(env.disk().as_ref(), &options, DiskId(env.random_bytes()))?;

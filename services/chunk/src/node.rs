@@ -63,7 +63,8 @@ impl ChunkNode {
     /// Opens the disks as [`ChunkNode::open`] does, but makes no new disk while one is missing that the node is known to
     /// have: an empty folder is then more likely a file system that is not mounted, and a disk made there would take the
     /// missing one's place on whatever is below. A disk that its operator removed, or is removing, is not missed, nor is one
-    /// in a remote bucket, which is no file system.
+    /// in a remote bucket, which is no file system, nor one that is in a folder and cannot be opened. A folder that cannot be
+    /// opened and does not say whose it is, as on a disk that is broken altogether, may be that of any of them.
     ///
     /// Errors: those of reading the cluster map, which is done only when a folder has no disk.
     pub async fn open_known(
@@ -78,16 +79,17 @@ impl ChunkNode {
             disks.into_iter().partition(|options| empty.contains(&options.directory));
         let known = if new.is_empty() { Vec::new() } else { known_disks(metadata, node).await? };
         let mut opened = Self::open(env, old).await;
-        let missing: Vec<DiskId> = {
-            let disks = opened.disks();
-            known.into_iter().filter(|disk| !disks.contains_key(disk)).collect()
-        };
+        let unopened: Vec<_> = opened.unopened.iter().map(|(directory, _)| directory.clone()).collect();
+        let unopened_count = unopened.len();
+        let named = DiskStore::identities(env, unopened).await;
+        let nameless = unopened_count.saturating_sub(named.len());
+        let mut there = opened.open_disks();
+        there.extend(named);
+        let missing: Vec<DiskId> = known.into_iter().filter(|disk| !there.contains(disk)).collect();
         match missing.first() {
-            // One that is there and cannot be opened may be the missing one.
-            Some(missing_disk) if missing.len() > opened.unopened.len() => {
+            Some(&missing_disk) if missing.len() > nameless => {
                 for DiskOptions { directory, .. } in new {
-                    let error =
-                        OpenError::NotMounted { directory: directory.clone(), missing: *missing_disk };
+                    let error = OpenError::NotMounted { directory: directory.clone(), missing: missing_disk };
                     opened.leave_out(directory, error);
                 }
             }

@@ -80,6 +80,22 @@ pub enum BindError {
     /// What the service is called is not known, and settings depend on it.
     #[error("cannot find out what this service is called; see --name-from")]
     Name(#[from] NameError),
+    /// Folders keep the identities of two nodes.
+    #[error(
+        "{first} keeps the identity of node {known} and {second} that of node {other}, and this service can be one of them only: \
+         remove the file {NODE_FILE} from the folder whose disk came from another machine, or give only the folders of one node, \
+         and start again"
+    )]
+    TwoNodes {
+        /// A folder.
+        first: PathBuf,
+        /// The node that it names.
+        known: NodeId,
+        /// Another folder.
+        second: PathBuf,
+        /// The node that this one names.
+        other: NodeId,
+    },
     /// With the service's name the failure domain is none.
     #[error("cannot use the failure domain with this service's name")]
     Domain(#[from] FailureDomainError),
@@ -356,7 +372,8 @@ async fn listen(env: &Env, address: SocketAddr) -> Result<Box<dyn Listener>, Bin
 }
 
 /// The node's identity: made at the first start, and kept in every folder that can be written, so that it outlives any
-/// one disk. Whether it was made now.
+/// one disk. Whether it was made now. Refused when folders disagree: by either identity the one node would take the other's
+/// place in the map. None is made while a folder cannot be read, which may have the one that this node had.
 async fn node_id(env: &Env, folders: &[PathBuf]) -> Result<(NodeId, bool), BindError> {
     let (own_env, folders) = (env.clone(), folders.to_vec());
     let folder = folders.first().cloned().unwrap_or_default();
@@ -366,13 +383,18 @@ async fn node_id(env: &Env, folders: &[PathBuf]) -> Result<(NodeId, bool), BindE
 }
 
 fn read_or_make(env: &Env, folders: &[PathBuf]) -> Result<(NodeId, bool), BindError> {
-    let mut known: Option<NodeId> = None;
+    let mut known: Option<(NodeId, &PathBuf)> = None;
     let mut unmarked = Vec::new();
     let mut failure = None;
     for folder in folders {
         match read(env, folder) {
-            Ok(Some(id)) if known.is_none_or(|known| known == id) => known = Some(id),
-            Ok(Some(id)) => warn!(folder = %folder.display(), node = %id, "folder comes from another node"),
+            Ok(Some(other)) => match known {
+                Some((known, first)) if known != other => {
+                    let (first, second) = (first.clone(), folder.clone());
+                    return Err(BindError::TwoNodes { first, known, second, other });
+                }
+                _ => known = Some((other, folder)),
+            },
             Ok(None) => unmarked.push(folder),
             Err(error) => {
                 warn!(folder = %folder.display(), %error, "folder cannot be read or made");
@@ -380,7 +402,12 @@ fn read_or_make(env: &Env, folders: &[PathBuf]) -> Result<(NodeId, bool), BindEr
             }
         }
     }
-    let id = known.unwrap_or_else(|| NodeId(env.random_bytes()));
+    if known.is_none()
+        && let Some(failure) = failure
+    {
+        return Err(failure);
+    }
+    let id = known.map_or_else(|| NodeId(env.random_bytes()), |(id, _)| id);
     let mut kept = known.is_some();
     for folder in unmarked {
         match env.disk().replace_small(&folder.join(NODE_FILE), format!("{id}\n").as_bytes()) {

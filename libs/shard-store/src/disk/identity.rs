@@ -68,6 +68,14 @@ pub(super) fn is_there(disk: &dyn Disk, directory: &Path) -> io::Result<bool> {
     disk.exists(&directory.join(FILE_NAME))
 }
 
+/// The disk that is in a directory, of whatever cluster and held by whomever; none when the directory does not say.
+pub(super) fn disk_in(disk: &dyn Disk, directory: &Path) -> Option<DiskId> {
+    let text = disk.read_small(&directory.join(FILE_NAME), LENGTH_MAX).ok()?;
+    let file: IdentityFile = serde_json::from_slice(&text).ok()?;
+    let is_whole = checksum(&file.disk, file.cluster.as_deref()) == file.checksum;
+    file.disk.parse().ok().filter(|_| is_whole)
+}
+
 /// Opens the directory, or makes it a new disk when there is nothing in it.
 ///
 /// A directory of a newer format version, of another cluster, or with files that are not ours is left untouched.

@@ -106,13 +106,29 @@ async fn an_empty_folder_is_not_made_a_disk_while_one_of_the_node_is_missing() {
     unmounted.close().await;
     assert_eq!(disk.list_directory(&b).unwrap().len(), 0);
 
-    // A disk that is there but damaged accounts for the missing one.
+    // Nor does another disk account for the missing one that says which it is and cannot be opened.
     disk.create_directory(&home.path().join("d")).unwrap();
+    let held = disk.lock(&home.path().join("c/lock")).unwrap();
+    let other = open(&[("a", 1), ("b", 4), ("c", 3), ("d", 5)]).await.unwrap();
+    assert_eq!((other.len(), names(&other)), (1, vec!["c".into(), "b".into(), "d".into()]));
+    other.close().await;
+    drop(held);
+    assert_eq!(disk.list_directory(&b).unwrap().len(), 0);
+
+    // One that is there but damaged, and says nothing of itself any more, does.
     disk.replace_small(&b.join("disk.json"), b"{").unwrap();
     let damaged = open(&[("a", 1), ("b", 4), ("c", 3), ("d", 5)]).await.unwrap();
     assert_eq!((damaged.len(), names(&damaged)), (3, vec!["b".into()]));
     damaged.close().await;
     disk.remove(&b.join("disk.json")).unwrap();
+
+    // One that cannot be opened and says that it is the missing one does.
+    let elsewhere = home.path().join("elsewhere");
+    let held = disk.lock(&elsewhere.join("lock")).unwrap();
+    let locked = open(&[("a", 1), ("elsewhere", 2), ("c", 3), ("d", 5)]).await.unwrap();
+    assert_eq!((locked.len(), names(&locked)), (3, vec!["elsewhere".into()]));
+    locked.close().await;
+    drop(held);
 
     // Its operator says that it is lost.
     metadata.set_disk_intent(missing, Intent::Remove).await.unwrap();

@@ -22,7 +22,7 @@ use shard_store_s3::{Credentials, S3Store, Timings};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use types::DiskId;
 
-use super::{BindError, HEARTBEAT, Server};
+use super::{BindError, HEARTBEAT, NODE_FILE, Server};
 use crate::{Config, Data};
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
@@ -293,6 +293,33 @@ async fn a_new_node_starts_before_metadata_does_and_a_new_folder_of_a_known_one_
     again.node.close().await;
     let added = Server::bind(env.clone(), config(folders), away(), None).await;
     assert!(matches!(added, Err(BindError::Metadata(_))));
+}
+
+#[tokio::test]
+async fn folders_of_two_nodes_are_refused_whichever_comes_first() {
+    let env = Env::real();
+    let home = tempfile::tempdir().unwrap();
+    let [here, moved] = ["here", "moved"].map(|name| home.path().join(name));
+    for folder in [&here, &moved] {
+        let metadata = Arc::new(Fake::new(env.clone()));
+        let server = Server::bind(env.clone(), config(vec![folder.clone()]), metadata, None).await.unwrap();
+        server.node.close().await;
+    }
+    let bind = async |folders: [&PathBuf; 2]| {
+        let config = config(folders.map(PathBuf::clone).into());
+        Server::bind(env.clone(), config, Arc::new(Fake::new(env.clone())), None).await
+    };
+    for folders in [[&here, &moved], [&moved, &here]] {
+        let Err(refused) = bind(folders).await else { panic!("the service has two identities") };
+        let BindError::TwoNodes { first, second, known, other } = &refused else { panic!("{refused}") };
+        assert!([first, second] == folders && known != other, "{refused}");
+        assert!(refused.to_string().contains("remove the file node-id from"), "{refused}");
+    }
+    // As the message says.
+    env.disk().remove(&moved.join(NODE_FILE)).unwrap();
+    let server = bind([&moved, &here]).await.unwrap();
+    assert_eq!(server.node.len(), 2);
+    server.node.close().await;
 }
 
 #[tokio::test]
