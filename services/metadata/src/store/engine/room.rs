@@ -39,14 +39,22 @@ const PLENTY: u64 = 1 << 30;
 /// How often the log is written back while room is short, so that what it will take of the file's growth is known.
 const CHECKPOINT_PERIOD: Duration = Duration::from_secs(1);
 
+/// Most bytes that changes leave: what holds, frees or tells of something finds enough in these, however large the disk is.
+const CHANGES_LEAVE_MAX: u64 = 1 << 30;
+
+/// Most bytes that deletions leave.
+const DELETIONS_LEAVE_MAX: u64 = 256 << 20;
+
 /// Who takes room, from the first that is refused to the last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Share {
     /// What clients add: objects, copies, parts, uploads, buckets and their documents. They leave the reserve alone.
     Content,
-    /// What changes something that is there: tags, locks, names, uploads that are completed. They leave half of the reserve.
+    /// What changes something that is there: tags, locks, names, uploads that are completed. They leave half of the reserve, and
+    /// of a large one [`CHANGES_LEAVE_MAX`].
     Changes,
-    /// What deletes. It takes room too, for a while, or for good where it leaves a marker, and leaves an eighth of the reserve.
+    /// What deletes. It takes room too, for a while, or for good where it leaves a marker, and leaves an eighth of the reserve, of a
+    /// large one [`DELETIONS_LEAVE_MAX`].
     Deletions,
 }
 
@@ -55,15 +63,15 @@ impl Share {
     fn leaves(self, reserve: u64) -> u64 {
         match self {
             Self::Content => reserve,
-            Self::Changes => reserve / 2,
-            Self::Deletions => reserve / 8,
+            Self::Changes => (reserve / 2).min(CHANGES_LEAVE_MAX),
+            Self::Deletions => (reserve / 8).min(DELETIONS_LEAVE_MAX),
         }
     }
 
     /// What of this must be free on the disk, and not only within the file: the log grows there.
     fn leaves_on_disk(self, reserve: u64) -> u64 {
         match self {
-            Self::Content | Self::Changes => reserve / 8,
+            Self::Content | Self::Changes => (reserve / 8).min(DELETIONS_LEAVE_MAX),
             Self::Deletions => 0,
         }
     }
@@ -124,7 +132,8 @@ impl Room {
 
     /// What the file system says, less what the log will take of it.
     fn ask(&self, disk: &dyn Disk) -> Option<SpaceUsage> {
-        let space = disk.space(&self.directory).ok()?;
+        // Some file systems in user space know nothing of their size.
+        let space = disk.space(&self.directory).ok().filter(|space| space.total_bytes > 0)?;
         // There is none before the first write. No lock is on it that closing it would let go of.
         let log = disk.open(&self.log, OpenMode::Read).and_then(|log| log.length()).unwrap_or(0);
         let unusual = log.saturating_sub(sqlite::LOG_BYTES_MAX.into());
@@ -189,5 +198,25 @@ impl Engine {
             tracing::warn!(%error, "the database's log was not written back");
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use env::SpaceUsage;
+
+    use super::{DELETIONS_LEAVE_MAX, RESERVE_BYTES, Share, reserve};
+
+    #[test]
+    fn whoever_makes_room_leaves_little_of_a_large_disk() {
+        let of = |total_bytes| {
+            let reserve = reserve(SpaceUsage { total_bytes, available_bytes: 0 });
+            [Share::Content, Share::Changes, Share::Deletions].map(|share| share.leaves(reserve))
+        };
+        assert_eq!(of(1 << 30), [RESERVE_BYTES, RESERVE_BYTES / 2, RESERVE_BYTES / 8]);
+        let [content, changes, deletions] = of(20_000_000_000_000);
+        assert_eq!((content, changes, deletions), (400_000_000_000, 1 << 30, DELETIONS_LEAVE_MAX));
+        assert_eq!(Share::Content.leaves_on_disk(content), DELETIONS_LEAVE_MAX);
+        assert_eq!(Share::Deletions.leaves_on_disk(content), 0);
     }
 }
