@@ -1,0 +1,85 @@
+//! The names of shards that were deleted, which are never forgotten.
+
+use std::collections::BTreeMap;
+
+use roaring::RoaringTreemap;
+use types::{LeaseId, ShardId, ShardIndex};
+
+/// A set of names. Those of a lease have ascending counters, so that they are kept as sets of numbers: two bytes for a name where few of
+/// the lease's were deleted here, and less the closer they lie, down to a bit.
+#[derive(Debug, Default)]
+pub(super) struct DeletedNames {
+    counters: BTreeMap<(LeaseId, ShardIndex), RoaringTreemap>,
+    length: usize,
+}
+
+impl DeletedNames {
+    pub(super) fn len(&self) -> usize {
+        self.length
+    }
+
+    pub(super) fn contains(&self, shard: ShardId) -> bool {
+        let counters = self.counters.get(&(shard.chunk.lease, shard.index));
+        counters.is_some_and(|counters| counters.contains(shard.chunk.counter))
+    }
+
+    /// Adds a name, unless it is there.
+    pub(super) fn insert(&mut self, shard: ShardId) {
+        let counters = self.counters.entry((shard.chunk.lease, shard.index)).or_default();
+        self.length += usize::from(counters.insert(shard.chunk.counter));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+    use types::{ChunkId, LeaseId, ShardId, ShardIndex};
+
+    use super::DeletedNames;
+
+    fn shard(lease: i64, counter: u64, index: u8) -> ShardId {
+        ShardId { chunk: ChunkId { lease: LeaseId(lease), counter }, index: ShardIndex(index) }
+    }
+
+    /// Bytes of the sets of numbers, as they are written and about as they are in memory.
+    fn bytes(names: &DeletedNames) -> usize {
+        names.counters.values().map(roaring::RoaringTreemap::serialized_size).sum()
+    }
+
+    #[test]
+    fn a_name_takes_two_bytes_and_less_where_many_were_deleted() {
+        const COUNT: u64 = 200_000;
+        // How far the counters of what is deleted here lie apart, and hundredths of a byte for each.
+        for (apart, most) in [(1, 15), (6, 80), (100, 210)] {
+            let mut names = DeletedNames::default();
+            (0..COUNT).for_each(|number| names.insert(shard(1, number * apart, 3)));
+            assert_eq!(names.len() as u64, COUNT);
+            let each = bytes(&names) * 100 / names.len();
+            assert!(each <= most, "{apart}: {each} hundredths of a byte a name");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+        #[test]
+        fn it_behaves_as_a_set(
+            inserted in prop::collection::vec((0..3i64, prop_oneof![0..600u64, Just(u64::MAX)], 0..2u8), 0..2000),
+        ) {
+            let (mut names, mut model) = (DeletedNames::default(), BTreeSet::new());
+            for (lease, counter, index) in inserted {
+                let name = shard(lease, counter, index);
+                prop_assert_eq!(names.contains(name), model.contains(&name));
+                names.insert(name);
+                model.insert(name);
+                prop_assert_eq!(names.len(), model.len());
+            }
+            for counter in (0..601).chain([u64::MAX]) {
+                let name = shard(1, counter, 1);
+                prop_assert_eq!(names.contains(name), model.contains(&name));
+            }
+        }
+    }
+}
