@@ -2,6 +2,7 @@
 outcome against excluded.txt: a test that fails and is not listed there fails the run, and so does one that is listed and passes."""
 
 import argparse
+import collections
 import os
 import pathlib
 import re
@@ -93,7 +94,8 @@ def make_keys(binary, path):
 
 
 def run_suite(target, folder, keys, chosen):
-    """Runs the suite and returns the outcome of each test: None for one that passed, else why it did not. Skipped ones are left out."""
+    """Runs the suite and returns the outcome of each test: None for one that passed, else why it did not. Skipped ones are told and left out. A
+    name that several files have stands for each with its file's name before it."""
     configuration = folder / "s3tests.conf"
     configuration.write_text(CONFIGURATION.format(port=target.port, access_key=target.access_key, secret_key=target.secret_key,
                                                   account=ROOT_ACCOUNT, day=LIFECYCLE_DAY, keys=keys))
@@ -106,12 +108,20 @@ def run_suite(target, folder, keys, chosen):
     done = subprocess.run(words, cwd=folder, env=os.environ | {"AWS_MAX_ATTEMPTS": "1"}, stdout=sys.stderr, check=False)
     if done.returncode not in (0, 1):
         raise SystemExit(f"the suite did not run to its end: pytest ended with {done.returncode}")
-    outcomes = {}
-    for case in xml.etree.ElementTree.parse(folder / "result.xml").iter("testcase"):
+    cases = list(xml.etree.ElementTree.parse(folder / "result.xml").iter("testcase"))
+    names = collections.Counter(case.get("name") for case in cases)
+    outcomes, skipped = {}, []
+    for case in cases:
+        name = case.get("name")
+        if names[name] > 1:
+            name = f"{case.get('classname')}::{name}"
         if case.find("skipped") is not None:
+            skipped.append(name)
             continue
         problem = case.find("failure") if case.find("failure") is not None else case.find("error")
-        outcomes[case.get("name")] = None if problem is None else (problem.get("message") or "")
+        assert name not in outcomes, f"two tests are called {name}"
+        outcomes[name] = None if problem is None else (problem.get("message") or "")
+    print(f"{len(cases)} tests, of which the suite skips {len(skipped)}: {' '.join(sorted(skipped)) or 'none'}", file=sys.stderr)
     return outcomes
 
 

@@ -11,7 +11,7 @@ use std::{
 use placement::{CurrentGroup, PendingMove};
 use types::{Coding, DiskId, FailureDomain, GroupId, NodeId, ShardIndex, StorageClassName};
 
-use crate::{DiskState, Intent, NodeState, ShardMove};
+use crate::{DiskState, FormerTarget, Intent, NodeState, ShardMove};
 
 /// A chunk node's heartbeat.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -69,7 +69,7 @@ pub async fn a_batch_answers_entry_by_entry(store: &Store) {
 /// A batch has one number, however many entries changed something, and none when none did.
 pub async fn a_batch_is_one_commit(store: &Store) {
     let name = bucket(store).await;
-    let keys: Vec<_> = (0..300).map(|number| key(&format!("k{number}"))).collect();
+    let keys: Vec<_> = (0..1000).map(|number| key(&format!("k{number}"))).collect();
     for k in &keys {
         put(store, &name, k, 1).await;
     }

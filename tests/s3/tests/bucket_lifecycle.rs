@@ -8,6 +8,8 @@ use std::{
 use harness::{Bucket, Request, Server};
 use http::Method;
 
+use crate::object_lock_configuration::locking_bucket;
+
 fn lifecycle(bucket: &Bucket, method: Method) -> Request {
     bucket.request(method).raw_query("lifecycle")
 }
@@ -153,6 +155,117 @@ fn versions_and_markers_expire() {
         let versions = bucket.list_versions().ok().xml();
         versions.elements("Version").is_empty() && versions.elements("DeleteMarker").is_empty()
     });
+}
+
+/// Keys of the versions that are left, the markers' after a slash of their own.
+fn left(bucket: &Bucket) -> Vec<String> {
+    let versions = bucket.list_versions().ok().xml();
+    let keys = |element: &str| -> Vec<String> {
+        versions.all(&format!("{element}/Key")).into_iter().map(str::to_owned).collect()
+    };
+    let markers = keys("DeleteMarker").into_iter().map(|key| format!("marker {key}"));
+    keys("Version").into_iter().chain(markers).collect()
+}
+
+#[test]
+fn objects_expire_at_a_date_that_has_come() {
+    let server = fast();
+    let bucket = server.bucket();
+    for key in ["gone/1", "gone/2", "later/1", "other"] {
+        bucket.put(key, "content").ok();
+    }
+    let at = |prefix: &str, date: &str| {
+        format!("<Filter><Prefix>{prefix}</Prefix></Filter><Expiration><Date>{date}T00:00:00Z</Date></Expiration>")
+    };
+    let document = rules(&[&at("gone/", "2020-01-01"), &at("later/", "2999-01-01")]);
+    lifecycle(&bucket, Method::PUT).body(document).ok();
+    wait_until("its date has come", || bucket.keys() == ["later/1", "other"]);
+    thread::sleep(Duration::from_secs(2));
+    assert_eq!(bucket.keys(), ["later/1", "other"]);
+}
+
+#[test]
+fn objects_expire_that_have_all_tags_and_are_larger() {
+    let server = fast();
+    let bucket = server.bucket();
+    bucket.put("both", "0123456789").header("x-amz-tagging", "a=1&b=2&c=3").ok();
+    bucket.put("one tag", "0123456789").header("x-amz-tagging", "a=1").ok();
+    bucket.put("other value", "0123456789").header("x-amz-tagging", "a=1&b=3").ok();
+    bucket.put("small", "01234").header("x-amz-tagging", "a=1&b=2").ok();
+    bucket.put("untagged", "0123456789").ok();
+    bucket.put("large", "0123456789+").ok();
+    let document = rules(&[
+        "<Filter><And><Tag><Key>a</Key><Value>1</Value></Tag><Tag><Key>b</Key><Value>2</Value></Tag>\
+         <ObjectSizeGreaterThan>5</ObjectSizeGreaterThan></And></Filter><Expiration><Days>1</Days></Expiration>",
+        "<Filter><ObjectSizeGreaterThan>10</ObjectSizeGreaterThan></Filter><Expiration><Days>1</Days></Expiration>",
+    ]);
+    lifecycle(&bucket, Method::PUT).body(document).ok();
+    let rest = ["one tag", "other value", "small", "untagged"];
+    wait_until("what has both tags has gone, and what is large", || bucket.keys() == rest);
+    thread::sleep(Duration::from_secs(2));
+    assert_eq!(bucket.keys(), rest);
+}
+
+#[test]
+fn the_newest_noncurrent_versions_stay() {
+    let server = fast();
+    let bucket = server.bucket();
+    bucket.set_versioning("Enabled");
+    let versions: Vec<String> =
+        (0..5).map(|number| bucket.put_version("key", format!("{number}"))).collect();
+    bucket.put_version("kept", "1");
+    let document = rules(&["<Filter/><NoncurrentVersionExpiration><NoncurrentDays>1</NoncurrentDays>\
+         <NewerNoncurrentVersions>2</NewerNoncurrentVersions></NoncurrentVersionExpiration>"]);
+    lifecycle(&bucket, Method::PUT).body(document).ok();
+    wait_until("two of four are left", || left(&bucket).len() == 4);
+    thread::sleep(Duration::from_secs(2));
+    let found = bucket.list_versions().ok().xml();
+    let ids: Vec<&str> = versions[2..].iter().rev().map(String::as_str).collect();
+    assert_eq!(found.all("Version/Key"), ["kept", "key", "key", "key"]);
+    assert_eq!(found.all("Version/VersionId")[1..], ids);
+}
+
+#[test]
+fn a_delete_marker_goes_below_which_nothing_is() {
+    let server = fast();
+    let bucket = server.bucket();
+    bucket.set_versioning("Enabled");
+    bucket.put_marker("alone");
+    let version = bucket.put_version("covered", "1");
+    bucket.put_marker("covered");
+    bucket.put_version("there", "1");
+    let rule = "<Filter/><Expiration><ExpiredObjectDeleteMarker>true</ExpiredObjectDeleteMarker></Expiration>";
+    lifecycle(&bucket, Method::PUT).body(rules(&[rule])).ok();
+    wait_until("the lone marker has gone", || left(&bucket) == ["covered", "there", "marker covered"]);
+    thread::sleep(Duration::from_secs(2));
+    assert_eq!(left(&bucket), ["covered", "there", "marker covered"]);
+    bucket.delete("covered").query("versionId", &version).send().expect(204);
+    wait_until("the other is alone, too", || left(&bucket) == ["there"]);
+}
+
+#[test]
+fn versions_that_are_locked_or_held_do_not_expire() {
+    let server = fast();
+    let bucket = locking_bucket(&server, "locking");
+    let held = bucket.put("held", "1").header("x-amz-object-lock-legal-hold", "ON").ok().version_id();
+    let locked = bucket
+        .put("locked", "1")
+        .header("x-amz-object-lock-mode", "GOVERNANCE")
+        .header("x-amz-object-lock-retain-until-date", "2999-01-01T00:00:00Z")
+        .ok()
+        .version_id();
+    bucket.put_version("plain", "1");
+    let rule = "<Filter/><Expiration><Days>1</Days></Expiration>\
+         <NoncurrentVersionExpiration><NoncurrentDays>1</NoncurrentDays></NoncurrentVersionExpiration>";
+    lifecycle(&bucket, Method::PUT).body(rules(&[rule])).ok();
+    // Markers cover all three, as whoever may not delete a version may delete the object; the one of `plain` has nothing to cover then.
+    let rest = ["held", "locked", "marker held", "marker locked"];
+    wait_until("only what must not go is left", || left(&bucket) == rest);
+    thread::sleep(Duration::from_secs(2));
+    assert_eq!(left(&bucket), rest);
+    for (key, version) in [("held", &held), ("locked", &locked)] {
+        assert_eq!(bucket.get(key).query("versionId", version).ok().body, b"1");
+    }
 }
 
 #[test]

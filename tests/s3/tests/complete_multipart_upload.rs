@@ -144,6 +144,9 @@ fn a_repeated_completion_gives_the_same_answer() {
     assert_eq!(complete().expect(200).version_id(), first.version_id());
     assert_content(&bucket, "key", b"something newer");
     assert_eq!(bucket.list_versions().ok().xml().elements("Version").len(), 2, "nothing was written again");
+    bucket.delete("key").query("versionId", first.version_id()).send().expect(204);
+    assert_eq!(complete().expect(200).version_id(), first.version_id());
+    assert_eq!(bucket.list_versions().ok().xml().elements("Version").len(), 1, "it is gone all the same");
     upload.complete(&[(1, &etags[0])]).refused(404, "NoSuchUpload");
 }
 

@@ -172,7 +172,9 @@ fn entries_are_deleted_only_as_they_were_seen() {
 fn a_thousand_keys_are_the_most() {
     let server = Server::start();
     let bucket = server.bucket();
-    bucket.put("key-0", "content").ok();
+    for number in 0..1000 {
+        bucket.put(&format!("key-{number}"), "content").ok();
+    }
     let keys: Vec<String> = (0..=1000).map(|number| format!("key-{number}")).collect();
     let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
     bucket.delete_objects(&delete_document(&keys)).refused(400, "MalformedXML");

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use harness::{Bucket, Cluster, Element, Request, Response, Upload};
+use harness::{Bucket, Cluster, Element, Request, Response, Upload, content};
 use http::Method;
 
 use crate::{
@@ -136,6 +136,42 @@ fn uploads_that_end_by_two_gateways_have_one_outcome() {
             upload.list().refused(404, "NoSuchUpload");
         }
     }
+}
+
+/// A part that is replaced, by bytes or by a copy, while its upload ends: it is completed with what its completion named or not at all.
+#[test]
+fn a_part_that_is_replaced_while_its_upload_ends_is_in_no_object_that_did_not_name_it() {
+    let cluster = Cluster::start_with_disks(2);
+    let buckets = by_each(&cluster);
+    let source = content(LONG, 2);
+    buckets[0].put("source", &source).ok();
+    let mut seen = BTreeSet::new();
+    for round in 0..24 {
+        let key = format!("{round}");
+        let named = content(LONG, 1);
+        let upload = buckets[round % 2].upload(&key);
+        let uploads = buckets.each_ref().map(|bucket| Upload { bucket: bucket.clone(), ..upload.clone() });
+        let etag = uploads[0].put(1, &named);
+        let copied = format!("/{}/source", buckets[0].name);
+        let answers = race(4, |number| match (number + round) % 4 {
+            0 => uploads[0].complete(&[(1, &etag)]).send(),
+            1 => uploads[1].abort().send(),
+            2 => uploads[0].part(1, content(LONG, 3)).send(),
+            _ => uploads[1].copy(1, &copied).send(),
+        });
+        let of = |kind: usize| answers[(4 + kind - round % 4) % 4].status;
+        match (of(0), of(1)) {
+            (200, 404) => buckets.iter().for_each(|bucket| assert_content(bucket, &key, &named)),
+            (400 | 404, 204) => buckets.iter().for_each(|bucket| assert_absent(bucket, &key)),
+            _ => panic!("{answers:?}"),
+        }
+        for kind in [2, 3] {
+            assert!([200, 404].contains(&of(kind)), "{answers:?}");
+        }
+        uploads.iter().for_each(|upload| drop(upload.list().refused(404, "NoSuchUpload")));
+        seen.insert((of(0), of(1)));
+    }
+    assert!(seen.len() > 1, "whoever begins first always wins: {seen:?}");
 }
 
 /// What one gateway has answered the other knows: of an object, and in every listing.

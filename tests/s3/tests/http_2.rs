@@ -1,19 +1,28 @@
 //! HTTP/2 over TLS: for clients that speak nothing else. Those that speak both are given HTTP/1.1, as by S3.
 
-use std::sync::Arc;
+use std::{
+    convert::Infallible,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
-use futures_util::future::join_all;
+use futures_util::{
+    future::join_all,
+    stream::{self, StreamExt},
+};
 use harness::{Certificate, Client, Prepared, Server, content};
 use http::Method;
-use http_body_util::{BodyExt, Full};
-use hyper::{body::Incoming, client::conn::http2::SendRequest};
+use http_body_util::{BodyExt, Full, StreamBody, combinators::BoxBody};
+use hyper::{body::{Frame, Incoming}, client::conn::http2::SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rusqlite::Connection as Database;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use crate::support::assert_same;
+
+type Body = BoxBody<Bytes, Infallible>;
 
 fn start() -> (Server, Client, Certificate) {
     let certificate = Certificate::make();
@@ -45,7 +54,7 @@ async fn connect(
 }
 
 /// A connection that speaks HTTP/2 alone.
-async fn handshake(client: &Client, certificate: &Certificate) -> SendRequest<Full<Bytes>> {
+async fn handshake(client: &Client, certificate: &Certificate) -> SendRequest<Body> {
     let (chosen, stream) = connect(client, certificate, &[b"h2"]).await;
     assert_eq!(chosen.as_deref(), Some(&b"h2"[..]));
     let (sender, connection) =
@@ -56,19 +65,8 @@ async fn handshake(client: &Client, certificate: &Certificate) -> SendRequest<Fu
     sender
 }
 
-/// Status, headers and body of the answer to what was prepared and signed for HTTP/1.1.
-async fn send(sender: &SendRequest<Full<Bytes>>, prepared: &Prepared) -> http::Response<Bytes> {
-    whole(begin(sender, prepared).await).await
-}
-
-/// An answer whose head has come, with all of its body.
-async fn whole(answer: http::Response<Incoming>) -> http::Response<Bytes> {
-    let (parts, body) = answer.into_parts();
-    http::Response::from_parts(parts, body.collect().await.expect("all of it").to_bytes())
-}
-
-/// The same as soon as its head has come.
-async fn begin(sender: &SendRequest<Full<Bytes>>, prepared: &Prepared) -> http::Response<Incoming> {
+/// What was prepared and signed for HTTP/1.1, with this body.
+fn request(prepared: &Prepared, body: Body) -> http::Request<Body> {
     let host = prepared.headers.iter().find(|(name, _)| name == "host").expect("a host");
     let host = std::str::from_utf8(&host.1).expect("a host is text");
     let mut request = http::Request::builder()
@@ -79,7 +77,23 @@ async fn begin(sender: &SendRequest<Full<Bytes>>, prepared: &Prepared) -> http::
             request = request.header(name, value.as_slice());
         }
     }
-    let request = request.body(Full::new(Bytes::from(prepared.body.clone()))).expect("a request");
+    request.body(body).expect("a request")
+}
+
+/// Status, headers and body of the answer to what was prepared and signed for HTTP/1.1.
+async fn send(sender: &SendRequest<Body>, prepared: &Prepared) -> http::Response<Bytes> {
+    whole(begin(sender, prepared).await).await
+}
+
+/// An answer whose head has come, with all of its body.
+async fn whole(answer: http::Response<Incoming>) -> http::Response<Bytes> {
+    let (parts, body) = answer.into_parts();
+    http::Response::from_parts(parts, body.collect().await.expect("all of it").to_bytes())
+}
+
+/// The same as soon as its head has come.
+async fn begin(sender: &SendRequest<Body>, prepared: &Prepared) -> http::Response<Incoming> {
+    let request = request(prepared, Full::new(Bytes::from(prepared.body.clone())).boxed());
     let mut sender = sender.clone();
     sender.ready().await.expect("the connection is open");
     sender.send_request(request).await.expect("an answer")
@@ -152,6 +166,29 @@ fn a_refused_body_ends_its_request_alone() {
         let (refused, stored) = tokio::join!(send(&sender, &nowhere), send(&sender, &good));
         assert_eq!((refused.status().as_u16(), stored.status().as_u16()), (404, 200));
         assert_eq!(send(&sender, &bucket.get("key").prepare()).await.body(), "content");
+    });
+}
+
+#[test]
+fn a_body_that_does_not_come_is_not_waited_for_and_keeps_no_other_request_waiting() {
+    let (_server, client, certificate) = start();
+    let bucket = client.bucket();
+    let (slow, other) = (bucket.put("slow", "content").prepare(), bucket.put("other", "content").prepare());
+    run(async {
+        let sender = handshake(&client, &certificate).await;
+        let body = StreamBody::new(stream::iter([Ok(Frame::data(Bytes::from("con")))]).chain(stream::pending()));
+        let (begun, mut sending) = (Instant::now(), sender.clone());
+        let hung = async {
+            sending.ready().await.expect("the connection is open");
+            whole(sending.send_request(request(&slow, body.boxed())).await.expect("an answer")).await
+        };
+        let (refused, stored) = tokio::join!(hung, send(&sender, &other));
+        let text = String::from_utf8_lossy(refused.body()).into_owned();
+        assert!(refused.status() == 400 && text.contains("<Code>RequestTimeout</Code>"), "{text}");
+        assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", begun.elapsed());
+        assert_eq!(stored.status(), 200);
+        assert_eq!(send(&sender, &bucket.get("other").prepare()).await.body(), "content");
+        assert_eq!(send(&sender, &bucket.get("slow").prepare()).await.status(), 404);
     });
 }
 

@@ -186,6 +186,10 @@ fn what_is_not_http_does_no_harm() {
             assert!((400..500).contains(&answer.status), "{answer:?}");
         }
     }
+    // One that has come to its end is always answered.
+    let mut connection = server.client().connect();
+    connection.send(format!("GET / HTTP/1.1\r\nhost: a\r\n{many}\r\n").as_bytes());
+    assert_eq!(connection.receive(&Method::GET).status, 431);
     bucket.put("key", "content").ok();
     assert_content(&bucket, "key", b"content");
 }

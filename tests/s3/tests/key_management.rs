@@ -7,6 +7,7 @@ use http::Method;
 use serde_json::json;
 
 use crate::{
+    customer_keys::assert_looks_like_md5,
     server_side_encryption::lies_on_disk,
     support::{PART_SIZE_MIN, assert_absent, assert_content, assert_same},
 };
@@ -144,6 +145,7 @@ fn reads_are_of_plain_bytes_that_are_on_no_disk() {
         let put = by(bucket.put("key", &bytes), "first").header(CONTEXT, context).ok();
         assert_eq!(put.get(CONTEXT), context);
         assert_ne!(put.etag(), format!("\"{}\"", md5_hex(&bytes)), "it is not the MD5");
+        assert_looks_like_md5(&put);
         let whole = bucket.get("key").ok();
         assert_same(&whole.body, &bytes);
         assert_eq!((whole.etag(), whole.get("content-length")), (put.etag(), &*length.to_string()));

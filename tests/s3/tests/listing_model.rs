@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use harness::{Bucket, Element, Request, Server};
+use harness::{Bucket, Element, Request, Response, Server, md5_hex};
 
 use crate::support::race;
 
@@ -55,8 +55,32 @@ impl Generator {
     }
 }
 
-/// A version: its id, and whether it is a delete marker.
-type Version = (String, bool);
+/// A version as listings show it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Version {
+    /// Empty where a listing does not show it.
+    id: String,
+    is_marker: bool,
+    /// Empty of a delete marker, as is the size.
+    etag: String,
+    size: String,
+}
+
+impl Version {
+    fn of(answer: &Response, content: Option<&str>) -> Self {
+        Self {
+            id: answer.header("x-amz-version-id").unwrap_or("null").to_owned(),
+            is_marker: content.is_none(),
+            etag: content.map(|content| format!("\"{}\"", md5_hex(content.as_bytes()))).unwrap_or_default(),
+            size: content.map(|content| content.len().to_string()).unwrap_or_default(),
+        }
+    }
+
+    /// As a listing of objects shows it.
+    fn without_id(&self) -> Self {
+        Self { id: String::new(), ..self.clone() }
+    }
+}
 
 /// A bucket and what is in it: the versions of each key, the newest first.
 struct Model {
@@ -71,6 +95,8 @@ struct Model {
 struct Entry {
     text: String,
     version: Option<Version>,
+    /// Whether it is shown as the latest one of its key; a listing of objects shows no other.
+    is_latest: bool,
 }
 
 /// One page to ask for.
@@ -80,7 +106,7 @@ struct Page {
     delimiter: Option<String>,
     /// What the entries come after; of versions, with the id of the last one.
     after: Option<(String, Option<String>)>,
-    /// The token that stands for the position.
+    /// What the answer before gave to stand for the position: a token, or of versions the id to go on from.
     token: Option<String>,
     limit: usize,
     encoded: bool,
@@ -93,24 +119,53 @@ enum Kind {
     Versions,
 }
 
-/// Fills a bucket with keys that share prefixes, in one to three versions some of which are delete markers.
+/// Fills a bucket with keys that share prefixes, some of them deleted again: at first without versions in a third of the cases, then in
+/// one to three versions each time that versioning is enabled, and in the null version while it is suspended.
 fn fill(server: &Server, generator: &mut Generator, plain: bool) -> Model {
     let bucket = server.bucket();
-    bucket.set_versioning("Enabled");
-    let mut keys = BTreeMap::new();
-    for _ in 0..40 + generator.below(60) {
-        let key = generator.text(6, plain);
-        if key.is_empty() {
-            continue;
+    let mut model = Model { bucket, keys: BTreeMap::new(), plain };
+    let states: &[Option<&str>] = generator.choose(&[
+        &[Some("Enabled")],
+        &[None, Some("Enabled"), Some("Suspended")],
+        &[Some("Enabled"), Some("Suspended"), Some("Enabled")],
+    ]);
+    // What versioning changes is seen where keys come again.
+    let names: Vec<String> = (0..60 + generator.below(40)).map(|_| generator.text(6, plain)).collect();
+    for state in states {
+        if let Some(state) = state {
+            model.bucket.set_versioning(state);
         }
-        let versions: &mut Vec<Version> = keys.entry(key.clone()).or_default();
-        for _ in 0..=generator.below(3) {
-            let is_marker = generator.one_in(3);
-            let id = if is_marker { bucket.put_marker(&key) } else { bucket.put_version(&key, &key) };
-            versions.insert(0, (id, is_marker));
+        for _ in 0..(40 + generator.below(60)) / states.len() {
+            let key = generator.choose(&names).clone();
+            for _ in 0..=generator.below(3) {
+                write(&mut model, generator, *state, &key);
+            }
         }
     }
-    Model { bucket, keys, plain }
+    model
+}
+
+/// Puts or deletes a key in this state of its bucket.
+fn write(model: &mut Model, generator: &mut Generator, state: Option<&str>, key: &str) {
+    if key.is_empty() {
+        return;
+    }
+    let content = (!generator.one_in(3)).then(|| format!("{key}{}", generator.below(100)));
+    let answer = match &content {
+        Some(content) => model.bucket.put(key, content).ok(),
+        None => model.bucket.delete(key).send().expect(204),
+    };
+    let versions = model.keys.entry(key.to_owned()).or_default();
+    if state != Some("Enabled") {
+        versions.retain(|version| version.id != "null");
+    }
+    // Without versions nothing is left where something was deleted.
+    if state.is_some() || content.is_some() {
+        versions.insert(0, Version::of(&answer, content.as_deref()));
+    }
+    if versions.is_empty() {
+        model.keys.remove(key);
+    }
 }
 
 /// What is shown by the definition: each key under the prefix is an entry or is hidden behind one, entries are in the
@@ -123,8 +178,7 @@ fn expected(model: &Model, kind: Kind, page: &Page) -> Vec<Entry> {
     let mut entries = Vec::new();
     for (key, versions) in &model.keys {
         let Some(rest) = key.strip_prefix(&page.prefix) else { continue };
-        let (_, current_is_marker) = &versions[0];
-        if kind != Kind::Versions && *current_is_marker {
+        if kind != Kind::Versions && versions[0].is_marker {
             continue;
         }
         let is_after = after.is_none_or(|after| key.as_str() > after);
@@ -133,21 +187,22 @@ fn expected(model: &Model, kind: Kind, page: &Page) -> Vec<Entry> {
         {
             let text = format!("{}{head}{delimiter}", page.prefix);
             if after.is_none_or(|after| text.as_str() > after) {
-                entries.push(Entry { text, version: None });
+                entries.push(Entry { text, version: None, is_latest: true });
             }
             continue;
         }
         if kind != Kind::Versions {
-            entries.extend(is_after.then(|| Entry { text: key.clone(), version: Some(versions[0].clone()) }));
+            let version = Some(versions[0].without_id());
+            entries.extend(is_after.then(|| Entry { text: key.clone(), version, is_latest: true }));
             continue;
         }
         let seen = match after_id {
-            Some(id) if after == Some(key) => versions.iter().position(|(other, _)| other == id),
+            Some(id) if after == Some(key) => versions.iter().position(|version| version.id == id),
             _ => None,
         };
-        let from = if is_after { Some(0) } else { seen.map(|at| at + 1) };
-        for version in from.map_or(&[][..], |from| &versions[from..]) {
-            entries.push(Entry { text: key.clone(), version: Some(version.clone()) });
+        let from = if is_after { 0 } else { seen.map_or(versions.len(), |at| at + 1) };
+        for (at, version) in versions.iter().enumerate().skip(from) {
+            entries.push(Entry { text: key.clone(), version: Some(version.clone()), is_latest: at == 0 });
         }
     }
     entries.dedup();
@@ -172,6 +227,9 @@ fn request(model: &Model, kind: Kind, page: &Page) -> Request {
         request = request.query("encoding-type", "url");
     }
     match (kind, &page.token, &page.after) {
+        (Kind::Versions, Some(id), Some((text, _))) => {
+            request.query("key-marker", text).query("version-id-marker", id)
+        }
         (_, Some(token), _) => request.query("continuation-token", token),
         (_, None, None) => request,
         (Kind::V1, _, Some((text, _))) => request.query("marker", text),
@@ -187,15 +245,17 @@ fn request(model: &Model, kind: Kind, page: &Page) -> Request {
 fn shown(answer: &Element, page: &Page) -> Vec<Entry> {
     let mut entries = Vec::new();
     for child in &answer.children {
-        let (text, version) = match child.name.as_str() {
-            "Contents" => ("Key", Some((String::new(), false))),
-            "Version" | "DeleteMarker" => {
-                ("Key", Some((child.get("VersionId").to_owned(), child.name == "DeleteMarker")))
-            }
-            "CommonPrefixes" => ("Prefix", None),
-            _ => continue,
-        };
-        entries.push(Entry { text: decoded(child.get(text), page), version });
+        let (is_marker, is_prefix) = (child.name == "DeleteMarker", child.name == "CommonPrefixes");
+        if !is_marker && !is_prefix && !["Contents", "Version"].contains(&child.name.as_str()) {
+            continue;
+        }
+        let found = |name: &str| child.find(name).unwrap_or_default().to_owned();
+        let version = Version { id: found("VersionId"), is_marker, etag: found("ETag"), size: found("Size") };
+        entries.push(Entry {
+            text: decoded(child.get(if is_prefix { "Prefix" } else { "Key" }), page),
+            version: (!is_prefix).then_some(version),
+            is_latest: child.find("IsLatest").is_none_or(|shown| shown == "true"),
+        });
     }
     let (mut objects, prefixes): (Vec<Entry>, Vec<Entry>) =
         entries.into_iter().partition(|entry| entry.version.is_some());
@@ -231,12 +291,7 @@ fn decoded(text: &str, page: &Page) -> String {
 /// Compares one page, and answers the next one if there is one and the answer says where it begins.
 fn check(model: &Model, kind: Kind, page: &Page, answer: &Element) -> Option<Page> {
     let all = expected(model, kind, page);
-    let mut wanted: Vec<Entry> = all.iter().take(page.limit).cloned().collect();
-    if kind != Kind::Versions {
-        for entry in &mut wanted {
-            entry.version = entry.version.as_ref().map(|_| (String::new(), false));
-        }
-    }
+    let wanted: Vec<Entry> = all.iter().take(page.limit).cloned().collect();
     let context = || format!("{kind:?} {page:?} of {:?}", model.keys);
     assert_eq!(shown(answer, page), wanted, "{}", context());
     // A page of none is whole, as S3 has it.
@@ -260,12 +315,13 @@ fn check(model: &Model, kind: Kind, page: &Page, answer: &Element) -> Option<Pag
             following.after = last.map(|text| (text, None));
         }
         Kind::Versions => {
-            let id = wanted.last().and_then(|entry| entry.version.as_ref()).map(|(id, _)| id.clone());
+            let id = wanted.last().and_then(|entry| entry.version.as_ref()).map(|version| version.id.clone());
             assert_eq!(next("NextKeyMarker"), last.clone().filter(|_| truncated), "{}", context());
             let marker = next("NextVersionIdMarker");
             if truncated && id.as_deref() == Some("null") {
                 // By an id that no other version gets while the listing goes on.
-                assert!(marker.is_some_and(|marker| marker.len() == 32), "{}", context());
+                assert!(marker.as_ref().is_some_and(|marker| marker.len() == 32), "{}", context());
+                following.token = marker;
             } else {
                 assert_eq!(marker, id.clone().filter(|_| truncated), "{}", context());
             }
@@ -295,7 +351,7 @@ fn random_page(model: &Model, kind: Kind, generator: &mut Generator) -> Page {
     let after = if generator.one_in(2) { None } else { Some(part_of_key(model, generator)) };
     let after = after.filter(|text| !text.is_empty()).map(|text| {
         let versions = model.keys.get(&text).filter(|_| kind == Kind::Versions && generator.one_in(2));
-        let id = versions.map(|versions| generator.choose(versions).0.clone());
+        let id = versions.map(|versions| generator.choose(versions).id.clone());
         (text, id)
     });
     Page {
