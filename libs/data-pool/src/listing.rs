@@ -154,7 +154,9 @@ impl ChunkList {
     /// Lists these as well, as far as they answer: nobody has to know what they have.
     fn add_former_targets<'a>(&mut self, former: impl Iterator<Item = &'a Place>, wanted: Wanted) {
         let limit = self.disks.first().map_or(16, |disk| disk.request.limit);
-        for place in former.filter(|place| place.standing != Standing::Down) {
+        let health = &self.shared.health;
+        let answers = |place: &&Place| place.standing != Standing::Down && !health.avoids(place, Use::Read);
+        for place in former.filter(answers) {
             if !self.disks.iter().any(|disk| disk.place.disk == place.disk) {
                 let list = DiskList::new(place.clone(), limit, wanted);
                 self.disks.push(DiskList { is_optional: true, ..list });
@@ -176,6 +178,11 @@ impl ChunkList {
     /// the list has ended.
     pub fn unreached(&self) -> &[UnreachedDisk] {
         &self.unreached
+    }
+
+    /// Disks that were listed to their end, those that a move was sent elsewhere from among them. Complete once the list has ended.
+    pub fn listed(&self) -> BTreeSet<DiskId> {
+        self.disks.iter().filter(|disk| !disk.has_failed).map(|disk| disk.place.disk).collect()
     }
 
     /// Of a group's list, the indexes of which every place was listed to its end, by the map of [`epoch`](Self::epoch): each
@@ -244,14 +251,16 @@ struct DiskList {
     lease: Option<LeaseId>,
     page: VecDeque<ShardSummary>,
     ended: bool,
-    /// Whether it does not matter if it cannot be listed.
+    /// Whether it could not be listed to its end.
+    has_failed: bool,
+    /// Whether that does not matter.
     is_optional: bool,
 }
 
 impl DiskList {
     fn new(place: Place, limit: usize, wanted: Wanted) -> Self {
         let request = ListShards { after: None, limit, group: wanted.group };
-        let mut list = Self { place, request, lease: wanted.lease, page: VecDeque::new(), ended: false, is_optional: false };
+        let mut list = Self { place, request, lease: wanted.lease, page: VecDeque::new(), ended: false, has_failed: false, is_optional: false };
         if let Some(lease) = wanted.lease {
             list.start_at(ChunkId { lease, counter: 0 });
         }
@@ -286,7 +295,7 @@ impl DiskList {
                 None
             }
             Err(error) => {
-                self.ended = true;
+                (self.ended, self.has_failed) = (true, true);
                 shared.health.failed(&self.place, &error);
                 (!self.is_optional).then_some(UnreachedDisk { disk: self.place.disk, reason: UnreachedReason::Failed(error) })
             }

@@ -221,15 +221,16 @@ impl<'a> Cells<'a> {
     async fn copy(&mut self, stripes: &Range<u64>) -> Option<Vec<Cell>> {
         let count = u32::try_from(stripes.end - stripes.start).unwrap_or(u32::MAX);
         let range = CellRange { first: stripes.start, count };
-        while let Some(place) = self.copies.last() {
+        for at in (0..self.copies.len()).rev() {
+            let place = &self.copies[at];
             let answer = place.service.read_cells(place.disk, self.shard, range);
             match self.shared.env.timeout(READ_TIMEOUT, answer).await.unwrap_or(Err(Error::TimedOut)) {
                 Ok(cells) if self.are_good(stripes, &cells) => return Some(cells),
                 // Other cells of it may be good.
-                Ok(_) | Err(Error::ShardCorrupt { .. }) => return None,
+                Ok(_) | Err(Error::ShardCorrupt { .. }) => {}
                 Err(error) => {
                     self.shared.health.failed(place, &error);
-                    self.copies.pop();
+                    self.copies.remove(at);
                 }
             }
         }

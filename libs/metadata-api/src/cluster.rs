@@ -95,9 +95,10 @@ pub struct PlacementGroup {
     pub disks: Vec<DiskId>,
     /// Shard indexes that are on their way to other disks; at most one move for each.
     pub moves: Vec<ShardMove>,
-    /// Disks that moves were sent elsewhere from: while they answer, they are read from as well.
+    /// Disks that pending moves were sent elsewhere from: while they answer, they are read from as well. They may go without a change
+    /// of the epoch, when what they had is evicted.
     pub former_targets: Vec<FormerTarget>,
-    /// Epoch of the last change of `disks`, `moves` or `former_targets`.
+    /// Epoch of the last change of `disks` or `moves`.
     pub changed_epoch: i64,
 }
 

@@ -245,8 +245,9 @@ impl DiskStore {
         looking.await.unwrap_or_default()
     }
 
-    /// The disks in these directories, of as many as say which they are, whether they can be opened or not.
-    pub async fn identities(env: &Env, directories: Vec<PathBuf>) -> BTreeSet<DiskId> {
+    /// The disks in these directories, of as many as say which they are, whether they can be opened or not; one that is in two of them
+    /// is there twice.
+    pub async fn identities(env: &Env, directories: Vec<PathBuf>) -> Vec<DiskId> {
         let disk = env.disk().clone();
         let looking = env.spawn_blocking(move || {
             let found =

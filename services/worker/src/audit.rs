@@ -186,6 +186,13 @@ impl Layout {
         at.into_iter().chain(group.move_of(types::ShardIndex(index)).map(|pending| pending.to)).collect()
     }
 
+    /// The same, with those that its move was sent elsewhere from: it may be there alone.
+    fn all_places(&self, group: GroupId, index: u8) -> Vec<DiskId> {
+        let former = self.groups.get(&group).into_iter().flat_map(|group| &group.former_targets);
+        let former = former.filter(|former| former.index.0 == index).map(|former| former.disk);
+        self.places(group, index).into_iter().chain(former).collect()
+    }
+
     /// Whether an eviction that is waiting will remove this shard.
     fn is_leaving(&self, disk: DiskId, shard: &chunk_api::ShardHeader) -> bool {
         let eviction = self.evictions.get(&(disk, shard.group, shard.shard.index.0));

@@ -44,14 +44,18 @@ fn call_length(shards: &[(ShardId, u64)]) -> usize {
 
 /// Whether every place of the chunk answers that it does not have its shard: then the chunk was freed, or is lost, and
 /// nothing is to be rebuilt. A disk that was given up is not asked twice: a report of a missing shard that came after the
-/// chunk was freed would keep its moves waiting for ever.
+/// chunk was freed would keep its moves waiting for ever. So it is with those that moves were sent elsewhere from: what is nowhere else
+/// may be there.
 pub(crate) async fn is_nowhere(
     pool: &Pool,
     map: &ClusterMap,
     group: &PlacementGroup,
     chunk: ChunkId,
 ) -> bool {
-    for (disk, index) in places(group) {
+    let is_gone =
+        |disk: DiskId| map.disks.iter().any(|known| known.disk == disk && known.state == DiskState::Gone);
+    let former = group.former_targets.iter().filter(|former| !is_gone(former.disk));
+    for (disk, index) in places(group).chain(former.map(|former| (former.disk, former.index))) {
         match pool.verify_shard(disk, ShardId { chunk, index }).await {
             Err(Error::ShardNotFound { .. } | Error::ShardDeleted { .. }) => {}
             Err(_) if is_given_up(map, disk) => {}
@@ -59,6 +63,16 @@ pub(crate) async fn is_nowhere(
         }
     }
     true
+}
+
+/// Whether a disk of the group says that the chunk was freed.
+pub(crate) async fn is_freed(pool: &Pool, group: &PlacementGroup, chunk: ChunkId) -> bool {
+    for (disk, index) in places(group) {
+        if let Err(Error::ShardDeleted { .. }) = pool.verify_shard(disk, ShardId { chunk, index }).await {
+            return true;
+        }
+    }
+    false
 }
 
 /// The indexes of the group whose places all say that they have nothing of which they do not know what it is: a shard of

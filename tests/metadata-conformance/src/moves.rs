@@ -4,7 +4,7 @@ use types::{DiskId, GroupId, ShardIndex};
 
 use super::support::{Pool, Store, epoch, map_node, register};
 use metadata_api::{
-    Error, Eviction, FormerTarget, Intent, NewMove, NodeState, ObservedNode, PAGE_SIZE_MAX, ShardMove, all_evictions,
+    DiskState, Error, Eviction, FormerTarget, Intent, NewMove, NodeState, ObservedNode, PAGE_SIZE_MAX, ShardMove, all_evictions,
 };
 
 async fn evictions(store: &Store, group: GroupId) -> Vec<Eviction> {
@@ -250,6 +250,26 @@ pub async fn a_move_can_be_sent_elsewhere(store: &Store) {
     let now = pool.group(store).await;
     assert_eq!(now.moves, [again], "another move begins afresh");
     assert_eq!(now.former_targets, []);
+}
+
+/// A disk that a move was sent elsewhere from is not gone before the move is finished, while it answers: it may have what no other has.
+pub async fn a_former_target_that_answers_is_removed_once_its_move_is_finished(store: &Store) {
+    let pool = Pool::new(store, "2+1", 5).await;
+    let group = pool.group(store).await;
+    let first = pool.begin(store, 1).await;
+    let to = pool.spares(&pool.group(store).await)[0];
+    let since = store.redirect_move(group.id, first.index, first.since, to).await.expect("a pending move");
+    let state = async || {
+        let map = store.cluster_map(None).await.expect("a map").expect("a map");
+        map.disks.iter().find(|disk| disk.disk == first.to).map(|disk| disk.state)
+    };
+    store.set_disk_intent(first.to, Intent::Remove).await.expect("a disk");
+    assert_eq!(state().await, Some(DiskState::Up));
+    let former = FormerTarget { index: first.index, disk: first.to };
+    assert_eq!(pool.group(store).await.former_targets, [former]);
+    store.finish_move(group.id, first.index, since).await.expect("a pending move");
+    assert_eq!(state().await, Some(DiskState::Gone));
+    assert_eq!(evictions(store, group.id).await.iter().filter(|left| left.disk == first.to).count(), 0);
 }
 
 /// Of movers that begin the same move at once one does, and the others are told of its map.

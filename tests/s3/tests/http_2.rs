@@ -180,7 +180,7 @@ fn a_body_that_does_not_come_is_not_waited_for_and_keeps_no_other_request_waitin
         let (begun, mut sending) = (Instant::now(), sender.clone());
         let hung = async {
             sending.ready().await.expect("the connection is open");
-            whole(sending.send_request(request(&slow, body.boxed())).await.expect("an answer")).await
+            whole(sending.send_request(request(&slow, BodyExt::boxed(body))).await.expect("an answer")).await
         };
         let (refused, stored) = tokio::join!(hung, send(&sender, &other));
         let text = String::from_utf8_lossy(refused.body()).into_owned();

@@ -124,11 +124,12 @@ enum Kind {
 fn fill(server: &Server, generator: &mut Generator, plain: bool) -> Model {
     let bucket = server.bucket();
     let mut model = Model { bucket, keys: BTreeMap::new(), plain };
-    let states: &[Option<&str>] = generator.choose(&[
+    const STATES: [&[Option<&str>]; 3] = [
         &[Some("Enabled")],
         &[None, Some("Enabled"), Some("Suspended")],
         &[Some("Enabled"), Some("Suspended"), Some("Enabled")],
-    ]);
+    ];
+    let states = *generator.choose(&STATES);
     // What versioning changes is seen where keys come again.
     let names: Vec<String> = (0..60 + generator.below(40)).map(|_| generator.text(6, plain)).collect();
     for state in states {

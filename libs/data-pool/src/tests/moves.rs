@@ -339,11 +339,11 @@ async fn a_shard_that_only_the_former_target_of_its_move_has_is_read_and_brought
     assert!(matches!(cluster.read_all(&stored.content).await, Err(ReadError::NotEnoughShards { .. })));
     let Look { found, unreached, .. } = cluster.pool.look_for_chunk(group, chunk).await.unwrap();
     assert!(unreached.is_empty(), "nobody waits for it: {unreached:?}");
-    assert_eq!(found.shards.len(), 3);
+    assert_eq!(found.shards.len(), 5);
     cluster.set_fault(6, Fault::None);
 
     let Look { found, shown, .. } = cluster.pool.look_for_chunk(group, chunk).await.unwrap();
-    assert_eq!(found.shards.len(), 4);
+    assert_eq!(found.shards.len(), 6);
     assert!(!shown.contains(&ShardIndex(2)), "another may have been lost with it");
     let listed = found.on(ShardIndex(2), disks[0]).unwrap();
     let request =

@@ -211,7 +211,13 @@ impl Cluster {
 
     /// Declares disks gone that are to be removed and that no group names any more; they lose their evictions.
     pub(super) fn settle_removed(&mut self) {
-        let named: BTreeSet<DiskId> = self.groups().flat_map(disks_of).collect();
+        let mut named: BTreeSet<DiskId> = self.groups().flat_map(disks_of).collect();
+        let redirected = self.groups().flat_map(|group| {
+            group.moves.iter().filter(|pending| pending.redirected).map(|pending| (group.id, pending.index))
+        });
+        let former = redirected.flat_map(|(group, index)| self.former_targets(group, index));
+        let is_up = |disk: &DiskId| self.disk(*disk).is_some_and(|disk| self.state(disk) == DiskState::Up);
+        named.extend(former.map(|former| former.disk).filter(is_up));
         let removed: BTreeSet<DiskId> = self
             .disks
             .iter()

@@ -1,7 +1,8 @@
 //! Where each shard is. In memory; made anew from the segments at every start.
 //!
 //! A shard takes 27 bytes and its share of an array that is not full: 28 to 30 bytes when counters ascend, as gateways
-//! mint them, and at most 48 in any order. A tombstone takes two bytes, and less where many of a lease were deleted. Evictions and fences are few: one for a
+//! mint them, and at most 48 in any order. A tombstone takes about two bytes among up to a hundred disks,
+//! less where a lease's are closer together and five among a thousand. Evictions and fences are few: one for a
 //! group's index that was ever moved away, one for a lease.
 //!
 //! Tombstones are never dropped. A fence makes those of its lease redundant for writes, but not for repairs: a copy that

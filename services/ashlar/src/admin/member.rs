@@ -5,7 +5,7 @@ use std::time::Duration;
 use admin_api::{Resource, short_of_disks};
 use clap::{Args, Subcommand};
 use env::{Env, Instant};
-use metadata_api::{ClusterMap, DiskState, Intent, NodeState};
+use metadata_api::{ClusterMap, DiskState, FormerTarget, Intent, NodeState};
 use types::{DiskId, NodeId};
 use worker::{AuditOptions, AuditReport, audit};
 
@@ -276,13 +276,17 @@ fn is_away(map: &ClusterMap, disks: &[DiskId]) -> bool {
     leaving.any(|disk| disk.state == DiskState::Down || down(disk.node))
 }
 
-/// How many shard indexes of groups these disks still hold or receive.
+/// How many shard indexes of groups these disks still hold or receive, or may have the only shards of, as they answer and a move to
+/// them was sent elsewhere.
 fn slots_on(map: &ClusterMap, disks: &[DiskId]) -> usize {
+    let is_former =
+        |former: &&FormerTarget| disks.contains(&former.disk) && !is_away(map, &[former.disk]);
     let groups = map.classes.iter().flat_map(|class| &class.groups);
     groups
         .map(|group| {
             let held = group.disks.iter().filter(|disk| disks.contains(disk)).count();
-            held + group.moves.iter().filter(|pending| disks.contains(&pending.to)).count()
+            let former = group.former_targets.iter().filter(is_former).count();
+            held + former + group.moves.iter().filter(|pending| disks.contains(&pending.to)).count()
         })
         .sum()
 }

@@ -294,8 +294,8 @@ async fn update_free_space(tx: &mut Tx, disks: &[DiskRegistration]) -> Result<()
     tx.execute_rows(sql, &[], &rows).await
 }
 
-/// Declares disks gone that are to be removed and that no group names any more; they lose their evictions. The caller has
-/// locked the cluster's row and raises the epoch.
+/// Declares disks gone that are to be removed and that no group names any more; they lose their evictions. One that answers stays as
+/// long as it is a former target. The caller has locked the cluster's row and raises the epoch.
 pub(crate) async fn settle_removed(tx: &mut Tx) -> Result<(), DatabaseError> {
     let sql = "SELECT d.disk_id FROM disks AS d JOIN nodes AS n ON n.node_id = d.node_id \
                WHERE d.gone = 0 AND (d.intent = 2 OR n.intent = 2)";
@@ -306,7 +306,14 @@ pub(crate) async fn settle_removed(tx: &mut Tx) -> Result<(), DatabaseError> {
     if removed.is_empty() {
         return Ok(());
     }
-    let named = load_named_disks(tx).await?;
+    let mut named = load_named_disks(tx).await?;
+    let sql = "SELECT e.disk_id FROM shard_moves AS m \
+               JOIN evictions AS e ON e.group_id = m.group_id AND e.shard_index = m.shard_index \
+               JOIN disks AS d ON d.disk_id = e.disk_id JOIN nodes AS n ON n.node_id = d.node_id \
+               WHERE m.redirected = 1 AND d.attached = 1 AND n.state <> 2";
+    for mut row in tx.fetch_all(sql, Vec::new()).await? {
+        named.insert(DiskId(row.array()?));
+    }
     let mut rows = Rows::default();
     for disk in removed.difference(&named) {
         rows.push([disk.0.as_slice().into()]);

@@ -153,7 +153,7 @@ async fn missing(
         };
         let may_be_there = |index: &u8| {
             on_disks.contains(index)
-                || layout.may_come_back(&layout.places(group, *index))
+                || layout.may_come_back(&layout.all_places(group, *index))
                 || !silent_places(*index).is_empty()
         };
         let mut left: BTreeSet<u8> = (0..=u8::MAX).take(coding.total()).filter(may_be_there).collect();

@@ -100,8 +100,7 @@ pub(super) async fn pass(
     let shown = tally.shown(list.shown_indexes(), list.unreached()).await?;
     if let Some(reason) = unknown_chunks(pending, &shown) {
         let waits = if shown.is_all_that_is_left {
-            let unreached = list.unreached().iter().map(|unreached| unreached.disk).collect();
-            lost_chunks(context, needed, pending, &unreached).await?
+            lost_chunks(context, needed, pending, &list.listed()).await?
         } else {
             Some(reason)
         };
@@ -127,13 +126,13 @@ pub(super) async fn pass(
 }
 
 /// Why a move waits of which disks that were given up alone could show every chunk, if it does: rows name chunks that nothing is
-/// left of. It ends when these are deleted, so that nothing is dropped without somebody's will, and any disk can be removed. `unreached`
-/// are the disks that the pass did not list: what they alone show, having come back meanwhile, it has not gone over.
+/// left of. It ends when these are deleted, so that nothing is dropped without somebody's will, and any disk can be removed. `listed`
+/// are the disks that the pass has listed to their end: what others alone show, having come back meanwhile, it has not gone over.
 async fn lost_chunks(
     context: &Context,
     needed: &Needed,
     pending: &Move,
-    unreached: &HashSet<DiskId>,
+    listed: &BTreeSet<DiskId>,
 ) -> Result<Option<String>, Error> {
     let group = pending.group.id;
     let Some(mut lost) = needed.of(context, group, pending.since).await? else {
@@ -147,7 +146,7 @@ async fn lost_chunks(
     };
     let mut is_anew = false;
     while let Some(chunk) = list.next().await {
-        let was_gone_over = chunk.shards.iter().any(|shard| !unreached.contains(&shard.disk));
+        let was_gone_over = chunk.shards.iter().any(|shard| listed.contains(&shard.disk));
         is_anew |= lost.remove(&chunk.chunk) && !was_gone_over;
     }
     if is_anew {
@@ -346,6 +345,7 @@ impl Tally<'_> {
     async fn bring(&mut self, mut chunks: Vec<ListedChunk>) -> Result<(), Error> {
         let named = standing::named(&*self.context.metadata, &chunks).await?;
         chunks.retain(|chunk| named.contains(&chunk.chunk));
+        let chunks = self.without_freed(chunks).await;
         let (context, throttle, pending) = (self.context, self.throttle, self.pending);
         let target = Target { index: pending.index, disk: pending.to, epoch: pending.since };
         let restoring = chunks.into_iter().map(|chunk| async move {
@@ -369,6 +369,22 @@ impl Tally<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Leaves out what was freed and is still on a disk that the move was sent elsewhere from: no tombstone was put there, and the new
+    /// disk may have none. Whether something names it is not known where its owner cannot be read.
+    async fn without_freed(&self, chunks: Vec<ListedChunk>) -> Vec<ListedChunk> {
+        let homes: BTreeSet<DiskId> = self.pending.group.named_disks().collect();
+        let mut left = Vec::with_capacity(chunks.len());
+        for chunk in chunks {
+            let is_doubtful = !chunk.shards.iter().any(|shard| homes.contains(&shard.disk));
+            if !is_doubtful
+                || !presence::is_freed(&self.context.pool, &self.pending.group, chunk.chunk).await
+            {
+                left.push(chunk);
+            }
+        }
+        left
     }
 
     /// Looks again at chunks that were left open, for a while.

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use roaring::RoaringTreemap;
 use types::{LeaseId, ShardId, ShardIndex};
 
-/// A set of names. Those of a lease have ascending counters, so that they are kept as sets of numbers: two bytes for a name where few of
-/// the lease's were deleted here, and less the closer they lie, down to a bit.
+/// A set of names. Those of a lease have ascending counters, so that they are kept as sets of numbers, of 65,536 each: two bytes for a
+/// name where a hundredth of the lease's were deleted here, less the closer they lie, down to a bit, and more where they are few.
 #[derive(Debug, Default)]
 pub(super) struct DeletedNames {
     counters: BTreeMap<(LeaseId, ShardIndex), RoaringTreemap>,
