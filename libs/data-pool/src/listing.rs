@@ -260,7 +260,15 @@ struct DiskList {
 impl DiskList {
     fn new(place: Place, limit: usize, wanted: Wanted) -> Self {
         let request = ListShards { after: None, limit, group: wanted.group };
-        let mut list = Self { place, request, lease: wanted.lease, page: VecDeque::new(), ended: false, has_failed: false, is_optional: false };
+        let mut list = Self {
+            place,
+            request,
+            lease: wanted.lease,
+            page: VecDeque::new(),
+            ended: false,
+            has_failed: false,
+            is_optional: false,
+        };
         if let Some(lease) = wanted.lease {
             list.start_at(ChunkId { lease, counter: 0 });
         }
@@ -297,7 +305,10 @@ impl DiskList {
             Err(error) => {
                 (self.ended, self.has_failed) = (true, true);
                 shared.health.failed(&self.place, &error);
-                (!self.is_optional).then_some(UnreachedDisk { disk: self.place.disk, reason: UnreachedReason::Failed(error) })
+                (!self.is_optional).then_some(UnreachedDisk {
+                    disk: self.place.disk,
+                    reason: UnreachedReason::Failed(error),
+                })
             }
         }
     }

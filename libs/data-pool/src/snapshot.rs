@@ -7,7 +7,8 @@ use std::{
 
 use chunk_api::ChunkService;
 use metadata_api::{
-    ClusterMap, DiskState, FormerTarget, Intent, MapDisk, MapNode, NodeState, PlacementGroup, StorageClassDefinition,
+    ClusterMap, DiskState, FormerTarget, Intent, MapDisk, MapNode, NodeState, PlacementGroup,
+    StorageClassDefinition,
 };
 use types::{Coding, DiskId, GroupId, NodeId, ShardIndex, StorageClassName};
 

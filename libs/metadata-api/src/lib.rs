@@ -69,8 +69,8 @@ pub use listing::{
     UploadEntry, UploadPage, UploadPosition, VersionEntry, VersionPage, VersionPosition, VersionSummary,
 };
 pub use moves::{
-    DiskState, Eviction, EvictionPages, FormerTarget, Intent, NewMove, NodeState, ObservedNode, ShardMove, all_evictions,
-    count_evictions,
+    DiskState, Eviction, EvictionPages, FormerTarget, Intent, NewMove, NodeState, ObservedNode, ShardMove,
+    all_evictions, count_evictions,
 };
 pub use rename::{RENAME_BYTES_MAX, RenamePrefix, RenamedObject};
 pub use rewrap::{EncryptedOwner, EncryptedPage, EncryptedRow, Rewrap};

@@ -405,7 +405,9 @@ fn read_or_make(env: &Env, folders: &[PathBuf]) -> Result<(NodeId, bool), BindEr
     if known.is_none()
         && let Some(failure) = failure
     {
-        warn!("no folder that can be read says which node this is, and one that cannot may: mend it, or leave it out of the settings");
+        warn!(
+            "no folder that can be read says which node this is, and one that cannot may: mend it, or leave it out of the settings"
+        );
         return Err(failure);
     }
     let id = known.map_or_else(|| NodeId(env.random_bytes()), |(id, _)| id);

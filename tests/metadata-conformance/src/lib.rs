@@ -250,6 +250,7 @@ macro_rules! conformance_cases {
             moves::evictions_wait_for_their_disk;
             moves::a_move_can_be_turned_round;
             moves::a_move_can_be_sent_elsewhere;
+            moves::a_former_target_that_answers_is_removed_once_its_move_is_finished;
             moves::of_racing_movers_one_begins;
             reaping::a_lease_shows_its_oldest_map;
             reaping::a_released_lease_is_revoked;

@@ -4,7 +4,8 @@ use types::{DiskId, GroupId, ShardIndex};
 
 use super::support::{Pool, Store, epoch, map_node, register};
 use metadata_api::{
-    DiskState, Error, Eviction, FormerTarget, Intent, NewMove, NodeState, ObservedNode, PAGE_SIZE_MAX, ShardMove, all_evictions,
+    DiskState, Error, Eviction, FormerTarget, Intent, NewMove, NodeState, ObservedNode, PAGE_SIZE_MAX,
+    ShardMove, all_evictions,
 };
 
 async fn evictions(store: &Store, group: GroupId) -> Vec<Eviction> {

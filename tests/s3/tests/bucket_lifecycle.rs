@@ -175,7 +175,9 @@ fn objects_expire_at_a_date_that_has_come() {
         bucket.put(key, "content").ok();
     }
     let at = |prefix: &str, date: &str| {
-        format!("<Filter><Prefix>{prefix}</Prefix></Filter><Expiration><Date>{date}T00:00:00Z</Date></Expiration>")
+        format!(
+            "<Filter><Prefix>{prefix}</Prefix></Filter><Expiration><Date>{date}T00:00:00Z</Date></Expiration>"
+        )
     };
     let document = rules(&[&at("gone/", "2020-01-01"), &at("later/", "2999-01-01")]);
     lifecycle(&bucket, Method::PUT).body(document).ok();
@@ -211,8 +213,7 @@ fn the_newest_noncurrent_versions_stay() {
     let server = fast();
     let bucket = server.bucket();
     bucket.set_versioning("Enabled");
-    let versions: Vec<String> =
-        (0..5).map(|number| bucket.put_version("key", format!("{number}"))).collect();
+    let versions: Vec<String> = (0..5).map(|number| bucket.put_version("key", format!("{number}"))).collect();
     bucket.put_version("kept", "1");
     let document = rules(&["<Filter/><NoncurrentVersionExpiration><NoncurrentDays>1</NoncurrentDays>\
          <NewerNoncurrentVersions>2</NewerNoncurrentVersions></NoncurrentVersionExpiration>"]);
@@ -234,7 +235,8 @@ fn a_delete_marker_goes_below_which_nothing_is() {
     let version = bucket.put_version("covered", "1");
     bucket.put_marker("covered");
     bucket.put_version("there", "1");
-    let rule = "<Filter/><Expiration><ExpiredObjectDeleteMarker>true</ExpiredObjectDeleteMarker></Expiration>";
+    let rule =
+        "<Filter/><Expiration><ExpiredObjectDeleteMarker>true</ExpiredObjectDeleteMarker></Expiration>";
     lifecycle(&bucket, Method::PUT).body(rules(&[rule])).ok();
     wait_until("the lone marker has gone", || left(&bucket) == ["covered", "there", "marker covered"]);
     thread::sleep(Duration::from_secs(2));

@@ -14,7 +14,10 @@ use futures_util::{
 use harness::{Certificate, Client, Prepared, Server, content};
 use http::Method;
 use http_body_util::{BodyExt, Full, StreamBody, combinators::BoxBody};
-use hyper::{body::{Frame, Incoming}, client::conn::http2::SendRequest};
+use hyper::{
+    body::{Frame, Incoming},
+    client::conn::http2::SendRequest,
+};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rusqlite::Connection as Database;
 use tokio::net::TcpStream;
@@ -176,7 +179,8 @@ fn a_body_that_does_not_come_is_not_waited_for_and_keeps_no_other_request_waitin
     let (slow, other) = (bucket.put("slow", "content").prepare(), bucket.put("other", "content").prepare());
     run(async {
         let sender = handshake(&client, &certificate).await;
-        let body = StreamBody::new(stream::iter([Ok(Frame::data(Bytes::from("con")))]).chain(stream::pending()));
+        let body =
+            StreamBody::new(stream::iter([Ok(Frame::data(Bytes::from("con")))]).chain(stream::pending()));
         let (begun, mut sending) = (Instant::now(), sender.clone());
         let hung = async {
             sending.ready().await.expect("the connection is open");

@@ -346,8 +346,12 @@ async fn a_shard_that_only_the_former_target_of_its_move_has_is_read_and_brought
     assert_eq!(found.shards.len(), 6);
     assert!(!shown.contains(&ShardIndex(2)), "another may have been lost with it");
     let listed = found.on(ShardIndex(2), disks[0]).unwrap();
-    let request =
-        Restore { header: listed.header.clone(), index: ShardIndex(2), to: disks[1], epoch: cluster.view.epoch() };
+    let request = Restore {
+        header: listed.header.clone(),
+        index: ShardIndex(2),
+        to: disks[1],
+        epoch: cluster.view.epoch(),
+    };
     assert!(matches!(cluster.pool.restore_shard(request).await, Restored::Copied { .. }));
     cluster.set_fault(6, Fault::Refuse);
     assert!(cluster.read_all(&stored.content).await.unwrap() == original);

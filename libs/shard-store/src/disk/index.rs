@@ -20,12 +20,7 @@ use chunk_api::{Error, Purpose};
 use types::{GroupId, LeaseId, ShardId, ShardIndex};
 
 pub(super) use self::mark_segments::SparseMarks;
-use self::{
-    deleted::DeletedNames,
-    index_files::IndexFileState,
-    mark_segments::MarkSegment,
-    shards::Shards,
-};
+use self::{deleted::DeletedNames, index_files::IndexFileState, mark_segments::MarkSegment, shards::Shards};
 use super::{
     format::{Eviction, Marks, RECORD_ALIGNMENT, SEGMENT_HEADER_LENGTH, ShardRecord},
     segment::SegmentName,

@@ -279,8 +279,7 @@ fn is_away(map: &ClusterMap, disks: &[DiskId]) -> bool {
 /// How many shard indexes of groups these disks still hold or receive, or may have the only shards of, as they answer and a move to
 /// them was sent elsewhere.
 fn slots_on(map: &ClusterMap, disks: &[DiskId]) -> usize {
-    let is_former =
-        |former: &&FormerTarget| disks.contains(&former.disk) && !is_away(map, &[former.disk]);
+    let is_former = |former: &&FormerTarget| disks.contains(&former.disk) && !is_away(map, &[former.disk]);
     let groups = map.classes.iter().flat_map(|class| &class.groups);
     groups
         .map(|group| {

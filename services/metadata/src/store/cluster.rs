@@ -6,8 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use metadata_api::{
-    ClusterMap, DiskState, Error, FormerTarget, Intent, MapDisk, MapNode, NodeState, PlacementGroup, ShardMove,
-    StorageClass, StorageClassDefinition,
+    ClusterMap, DiskState, Error, FormerTarget, Intent, MapDisk, MapNode, NodeState, PlacementGroup,
+    ShardMove, StorageClass, StorageClassDefinition,
 };
 use placement::{DiskInfo, map_groups};
 use types::{Coding, DiskId, FailureDomain, GroupId, NodeId, ShardIndex, StorageClassName};

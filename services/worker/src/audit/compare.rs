@@ -105,7 +105,8 @@ fn indexes(named: Named) -> impl Iterator<Item = ShardIndex> {
 
 /// Whether a chunk cannot be read any more, whatever disks come back that may.
 fn is_lost(layout: &Layout, named: Named, is_there: impl Fn(ShardIndex) -> bool) -> bool {
-    let may_be =
-        |index: &ShardIndex| is_there(*index) || layout.may_come_back(&layout.all_places(named.group, index.0));
+    let may_be = |index: &ShardIndex| {
+        is_there(*index) || layout.may_come_back(&layout.all_places(named.group, index.0))
+    };
     indexes(named).filter(may_be).count() < named.coding.data()
 }

@@ -378,8 +378,7 @@ impl Tally<'_> {
         let mut left = Vec::with_capacity(chunks.len());
         for chunk in chunks {
             let is_doubtful = !chunk.shards.iter().any(|shard| homes.contains(&shard.disk));
-            if !is_doubtful
-                || !presence::is_freed(&self.context.pool, &self.pending.group, chunk.chunk).await
+            if !is_doubtful || !presence::is_freed(&self.context.pool, &self.pending.group, chunk.chunk).await
             {
                 left.push(chunk);
             }

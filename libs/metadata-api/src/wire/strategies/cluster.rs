@@ -14,9 +14,10 @@ use super::{
 use crate::wire::OwnedChunk;
 use crate::{
     ClassChange, ClusterMap, ContentKind, ContentOwner, ContentPage, ContentPosition, ContentRow,
-    DiskHistory, DiskRegistration, DiskState, Eviction, FormerTarget, GarbageId, GarbageItem, Intent, Inventory, JobName,
-    JobProgress, JobState, Lease, LeaseState, MapDisk, MapNode, NewMove, NodeRegistration, NodeState,
-    PlacementGroup, ReplaceChunks, Replacement, ShardMove, StorageClass, StorageClassDefinition,
+    DiskHistory, DiskRegistration, DiskState, Eviction, FormerTarget, GarbageId, GarbageItem, Intent,
+    Inventory, JobName, JobProgress, JobState, Lease, LeaseState, MapDisk, MapNode, NewMove,
+    NodeRegistration, NodeState, PlacementGroup, ReplaceChunks, Replacement, ShardMove, StorageClass,
+    StorageClassDefinition,
 };
 
 pub(crate) fn lease() -> impl Strategy<Value = Lease> {
