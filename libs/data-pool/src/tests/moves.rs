@@ -340,7 +340,15 @@ async fn a_shard_that_only_the_former_target_of_its_move_has_is_read_and_brought
     let Look { found, unreached, .. } = cluster.pool.look_for_chunk(group, chunk).await.unwrap();
     assert!(unreached.is_empty(), "nobody waits for it: {unreached:?}");
     assert_eq!(found.shards.len(), 5);
+    let mut list = cluster.pool.list_group(group).unwrap();
+    while list.next().await.is_some() {}
+    assert!(!list.listed().contains(&disks[0]), "what it has was not gone over");
     cluster.set_fault(6, Fault::None);
+    // It is asked for again after a while.
+    cluster.env.sleep(Duration::from_secs(60)).await;
+    let mut list = cluster.pool.list_group(group).unwrap();
+    while list.next().await.is_some() {}
+    assert_eq!(list.listed().len(), 8);
 
     let Look { found, shown, .. } = cluster.pool.look_for_chunk(group, chunk).await.unwrap();
     assert_eq!(found.shards.len(), 6);
