@@ -48,10 +48,10 @@ use crate::{
     FoundVersion, GarbageId, GarbageItem, GetVersion, INVENTORIES_PAGE_MAX, IdentitiesChanged, IdentityPage,
     Intent, Inventory, JobName, JobProgress, JobState, Lease, LeaseState, ListBuckets, ListObjects,
     ListParts, ListUploads, ListVersions, Metadata, NewMove, NodeRegistration, NodeState, ObjectPage,
-    ObservedNode, OpenSession, PAGE_SIZE_MAX, Part, PartPage, RenameObject, RenamePrefix, ReplaceChunks,
-    Rewrap, SealSession, SealedSession, Session, SessionOpened, SetAcl, SetLock, SetRestore, SetTags,
-    StorageClassDefinition, Subresource, Tagged, Upload, UploadPage, VersionPage, check_signed_scope,
-    part_size_min,
+    ObservedNode, OpenSession, PAGE_SIZE_MAX, Part, PartPage, RateHolder, RateLimit, RateLimitSet, Rates,
+    RenameObject, RenamePrefix, ReplaceChunks, Rewrap, SealSession, SealedSession, Session, SessionOpened,
+    SetAcl, SetLock, SetRestore, SetTags, StorageClassDefinition, Subresource, Tagged, Upload, UploadPage,
+    VersionPage, check_signed_scope, part_size_min,
 };
 
 /// What a deployment may choose.
@@ -319,6 +319,21 @@ impl Metadata for Fake {
         let random = state.env.random_bytes();
         let identities = state.identities.entry(request.account.clone()).or_default();
         Ok(identities.change(request, &mut state.secrets, random))
+    }
+
+    async fn list_rate_limits(&self, account: &AccountId) -> Result<Vec<RateLimit>, Error> {
+        Ok(self.state().identities.get(account).map_or_else(Vec::new, Identities::rate_limits))
+    }
+
+    async fn set_rate_limit(
+        &self,
+        account: &AccountId,
+        holder: &RateHolder,
+        rates: Option<Rates>,
+    ) -> Result<RateLimitSet, Error> {
+        rates.unwrap_or_default().check()?;
+        let state = &mut *self.state();
+        Ok(state.identities.entry(account.clone()).or_default().set_rate_limit(holder, rates))
     }
 
     async fn derive_signing_key(

@@ -21,6 +21,7 @@ mod job;
 mod lease;
 mod listing;
 mod moves;
+mod rate;
 mod rename;
 mod rewrap;
 pub mod server;
@@ -71,6 +72,9 @@ pub use listing::{
 pub use moves::{
     DiskState, Eviction, EvictionPages, FormerTarget, Intent, NewMove, NodeState, ObservedNode, ShardMove,
     all_evictions, count_evictions,
+};
+pub use rate::{
+    BURST_SECONDS_MAX, BYTES_RATE_MIN, RATE_LIMITS_MAX, RATE_MAX, RateHolder, RateLimit, RateLimitSet, Rates,
 };
 pub use rename::{RENAME_BYTES_MAX, RenamePrefix, RenamedObject};
 pub use rewrap::{EncryptedOwner, EncryptedPage, EncryptedRow, Rewrap};
@@ -184,6 +188,17 @@ pub trait Metadata: Send + Sync + 'static {
     /// Changes records of an account, all or none, if nothing was changed since they were read.
     /// Errors: `Malformed` (see [`ChangeIdentities`]).
     async fn change_identities(&self, request: ChangeIdentities) -> Result<IdentitiesChanged, Error>;
+    /// What an operator said of how much somebody may ask of each gateway, all of it in the order of whom it is for; at most
+    /// [`RATE_LIMITS_MAX`].
+    async fn list_rate_limits(&self, account: &AccountId) -> Result<Vec<RateLimit>, Error>;
+    /// Says how much somebody may ask of each gateway, in place of what was said, or takes that back. It goes with the user, the
+    /// role or the access key. Gateways know of it some seconds later. Errors: `Malformed` (see [`Rates::check`]).
+    async fn set_rate_limit(
+        &self,
+        account: &AccountId,
+        holder: &RateHolder,
+        rates: Option<Rates>,
+    ) -> Result<RateLimitSet, Error>;
     /// The key that requests of a day to a service in a region are signed with by an access key; `None` when there is none of
     /// that name. The secret itself never leaves the service again. Errors: `Malformed` (see [`check_signed_scope`]), `Internal` (what it
     /// was sealed with is missing).

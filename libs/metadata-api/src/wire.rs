@@ -17,6 +17,7 @@ mod leases;
 mod listings;
 mod locks;
 mod moves;
+pub(crate) mod rates;
 mod repair;
 mod restores;
 mod rewrap;

@@ -26,6 +26,7 @@ mod migrate;
 mod missing;
 mod moves;
 mod nodes;
+mod rates;
 mod reaping;
 mod recent;
 mod replacing;

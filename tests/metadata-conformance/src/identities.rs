@@ -14,7 +14,7 @@ use metadata_api::{
     IdentityRecord, REMOVED_IDENTITIES_KEPT,
 };
 
-fn account() -> AccountId {
+pub(crate) fn account() -> AccountId {
     AccountId(format!("account-{}", unique()))
 }
 

@@ -30,6 +30,7 @@ pub mod locks;
 pub mod membership;
 pub mod moves;
 pub mod quotas;
+pub mod rates;
 pub mod reaping;
 pub mod recoding;
 pub mod rename_prefixes;
@@ -120,6 +121,8 @@ macro_rules! conformance_cases {
             identities::a_secret_is_told_once_and_goes_with_its_key;
             identities::what_was_removed_is_forgotten_some_time;
             identities::bounds_of_changes_are_checked;
+            rates::limits_are_for_who_is_there;
+            rates::bounds_of_limits_are_checked;
             sessions::a_session_is_what_its_token_says;
             sessions::a_token_that_is_not_right_does_not_open;
             sessions::a_session_ends_by_itself;

@@ -9,9 +9,10 @@ use metadata_api::{
     FoundVersion, GarbageId, GarbageItem, GetVersion, IdentitiesChanged, IdentityPage, Intent, Inventory,
     JobName, JobProgress, JobState, Lease, LeaseState, ListBuckets, ListObjects, ListParts, ListUploads,
     ListVersions, Metadata, NewMove, NodeRegistration, NodeState, ObjectPage, ObservedNode, OpenSession,
-    PAGE_SIZE_MAX, Part, PartPage, RenameObject, RenamePrefix, ReplaceChunks, Rewrap, SealSession,
-    SealedSession, SessionOpened, SetAcl, SetLock, SetRestore, SetTags, StorageClassDefinition, Subresource,
-    Tagged, Upload, UploadPage, VersionEntry, VersionPage, VersionPosition, fake::Fake,
+    PAGE_SIZE_MAX, Part, PartPage, RateHolder, RateLimit, RateLimitSet, Rates, RenameObject, RenamePrefix,
+    ReplaceChunks, Rewrap, SealSession, SealedSession, SessionOpened, SetAcl, SetLock, SetRestore, SetTags,
+    StorageClassDefinition, Subresource, Tagged, Upload, UploadPage, VersionEntry, VersionPage,
+    VersionPosition, fake::Fake,
 };
 use sigv4::{Scope, SigningKey};
 use types::{
@@ -191,6 +192,8 @@ passed_on! {
     list_buckets_with_inventories(after: Option<&BucketName>, limit: usize) -> Vec<BucketName>;
     read_identities(account: &AccountId, since: i64) -> IdentityPage;
     change_identities(request: ChangeIdentities) -> IdentitiesChanged;
+    list_rate_limits(account: &AccountId) -> Vec<RateLimit>;
+    set_rate_limit(account: &AccountId, holder: &RateHolder, rates: Option<Rates>) -> RateLimitSet;
     derive_signing_key(access_key_id: &str, scope: &Scope) -> Option<SigningKey>;
     seal_session(request: SealSession) -> Option<SealedSession>;
     open_session(request: OpenSession) -> SessionOpened;

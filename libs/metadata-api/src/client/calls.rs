@@ -19,14 +19,15 @@ use crate::{
     GarbageId, GarbageItem, GetVersion, IdentitiesChanged, IdentityPage, Intent, Inventory, JobName,
     JobProgress, JobState, Lease, LeaseState, ListBuckets, ListObjects, ListParts, ListUploads, ListVersions,
     Metadata, NewMove, NodeRegistration, NodeState, ObjectPage, ObservedNode, OpenSession, Part, PartPage,
-    RenameObject, RenamePrefix, ReplaceChunks, Rewrap, SealSession, SealedSession, SessionOpened, SetAcl,
-    SetLock, SetRestore, SetTags, StorageClassDefinition, Subresource, Tagged, Upload, UploadPage,
-    VersionPage,
+    RateHolder, RateLimit, RateLimitSet, Rates, RenameObject, RenamePrefix, ReplaceChunks, Rewrap,
+    SealSession, SealedSession, SessionOpened, SetAcl, SetLock, SetRestore, SetTags, StorageClassDefinition,
+    Subresource, Tagged, Upload, UploadPage, VersionPage,
     wire::{
         self,
         identities::{DerivedKey, derive_signing_key_request},
         inventories::Inventories,
         proto,
+        rates::{RateLimits, SetRateLimit},
         sessions::MadeSession,
         unwrapped::{
             BucketNames, Chunks, Done, Evictions, GarbageItems, Jobs, Leases, MaybeMap, MissingShards,
@@ -192,6 +193,23 @@ impl Metadata for Client {
     async fn change_identities(&self, request: ChangeIdentities) -> Result<IdentitiesChanged, Error> {
         let request = proto::ChangeIdentitiesRequest::from(request);
         self.call(Mutation, request, send!(identities.change_identities)).await
+    }
+
+    async fn list_rate_limits(&self, account: &AccountId) -> Result<Vec<RateLimit>, Error> {
+        let request = proto::ListRateLimitsRequest { account: account.0.clone() };
+        let RateLimits(limits) = self.call(Read, request, send!(identities.list_rate_limits)).await?;
+        Ok(limits)
+    }
+
+    async fn set_rate_limit(
+        &self,
+        account: &AccountId,
+        holder: &RateHolder,
+        rates: Option<Rates>,
+    ) -> Result<RateLimitSet, Error> {
+        let (account, holder) = (account.clone(), holder.clone());
+        let request = proto::SetRateLimitRequest::from(SetRateLimit { account, holder, rates });
+        self.call(Mutation, request, send!(identities.set_rate_limit)).await
     }
 
     async fn derive_signing_key(

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::{
     AccessSecret, ChangeIdentities, IDENTITIES_PAGE_MAX, IdentitiesChanged, IdentityKind, IdentityPage,
-    IdentityRecord, REMOVED_IDENTITIES_KEPT,
+    IdentityRecord, RATE_LIMITS_MAX, REMOVED_IDENTITIES_KEPT, RateHolder, RateLimit, RateLimitSet, Rates,
 };
 
 /// What there is of an account.
@@ -17,6 +17,7 @@ pub(super) struct Identities {
     forgotten: i64,
     /// Each with the position of its last change.
     records: BTreeMap<(IdentityKind, String), (i64, Option<Bytes>)>,
+    limits: BTreeMap<RateHolder, Rates>,
 }
 
 impl Identities {
@@ -38,6 +39,30 @@ impl Identities {
         }
     }
 
+    pub(super) fn rate_limits(&self) -> Vec<RateLimit> {
+        let limit =
+            |(holder, rates): (&RateHolder, &Rates)| RateLimit { holder: holder.clone(), rates: *rates };
+        self.limits.iter().map(limit).collect()
+    }
+
+    pub(super) fn set_rate_limit(&mut self, holder: &RateHolder, rates: Option<Rates>) -> RateLimitSet {
+        let Some(rates) = rates else {
+            self.limits.remove(holder);
+            return RateLimitSet::Done;
+        };
+        let is_there = |(kind, name): (IdentityKind, &str)| {
+            self.records.get(&(kind, name.to_owned())).is_some_and(|(_, document)| document.is_some())
+        };
+        if !holder.record().is_none_or(is_there) {
+            return RateLimitSet::NoSuchHolder;
+        }
+        if self.limits.len() >= RATE_LIMITS_MAX && !self.limits.contains_key(holder) {
+            return RateLimitSet::TooMany;
+        }
+        self.limits.insert(holder.clone(), rates);
+        RateLimitSet::Done
+    }
+
     pub(super) fn change(
         &mut self,
         request: ChangeIdentities,
@@ -51,6 +76,11 @@ impl Identities {
             self.position += 1;
             if kind == IdentityKind::AccessKey && document.is_none() {
                 secrets.remove(&name);
+            }
+            if document.is_none()
+                && let Some(holder) = RateHolder::of_record(kind, &name)
+            {
+                self.limits.remove(&holder);
             }
             self.records.insert((kind, name), (self.position, document));
         }

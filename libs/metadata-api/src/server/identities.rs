@@ -8,6 +8,7 @@ use crate::{
     wire::{
         identities::{DerivedKey, asked_signing_key},
         proto,
+        rates::{RateLimits, SetRateLimit},
         sessions::MadeSession,
         text,
     },
@@ -29,6 +30,22 @@ impl proto::identities_server::Identities for Calls {
         request: Request<proto::ChangeIdentitiesRequest>,
     ) -> Result<Response<proto::ChangeIdentitiesResponse>, Status> {
         answer(self.metadata.change_identities(decoded(request)?).await)
+    }
+
+    async fn list_rate_limits(
+        &self,
+        request: Request<proto::ListRateLimitsRequest>,
+    ) -> Result<Response<proto::ListRateLimitsResponse>, Status> {
+        let account = AccountId(checked(text(request.into_inner().account, "account"))?);
+        answer(self.metadata.list_rate_limits(&account).await.map(RateLimits))
+    }
+
+    async fn set_rate_limit(
+        &self,
+        request: Request<proto::SetRateLimitRequest>,
+    ) -> Result<Response<proto::SetRateLimitResponse>, Status> {
+        let SetRateLimit { account, holder, rates } = decoded(request)?;
+        answer(self.metadata.set_rate_limit(&account, &holder, rates).await)
     }
 
     async fn derive_signing_key(

@@ -3,6 +3,7 @@
 mod cluster;
 mod identities;
 mod objects;
+mod rates;
 mod sessions;
 mod uploads;
 
@@ -29,6 +30,7 @@ pub(crate) use objects::{
     object_page, rename_object, rename_prefix, rewrap, set_acl, set_lock, set_restore, set_tags, tagged,
     version_page,
 };
+pub(crate) use rates::{rate_limit_set, rate_limits, set_rate_limit};
 pub(crate) use sessions::{made_session, open_session, seal_session, session, session_opened};
 pub(crate) use uploads::{
     abort_upload, commit_part, complete_upload, create_upload, list_parts, list_uploads, part, part_page,

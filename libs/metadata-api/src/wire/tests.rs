@@ -9,15 +9,18 @@ use tonic::Code;
 use types::{ChunkId, Coding, Content, ETag, Extent, GroupId, KeyPrefix, LeaseId, Manifest, PartNumber};
 
 use super::{
-    MESSAGE_SIZE_MAX, OwnedChunk, WireError, failure_of, fitting, proto, sessions::MadeSession, status_of,
-    strategies, unwrapped::Jobs,
+    MESSAGE_SIZE_MAX, OwnedChunk, WireError, failure_of, fitting, proto,
+    rates::{RateLimits, SetRateLimit},
+    sessions::MadeSession,
+    status_of, strategies,
+    unwrapped::Jobs,
 };
 use crate::{
     AccountId, ChangeIdentities, CommitPart, CommitVersion, CompleteUpload, ContentPage, CopyVersion,
     DeleteVersions, EncryptedPage, Error, Eviction, GarbageId, GarbageItem, IdentitiesChanged, Inventory,
     JobName, JobState, ListBuckets, ListObjects, NewMove, NodeRegistration, ObjectEntry, ObjectPage,
-    OpenSession, RenameObject, RenamePrefix, ReplaceChunks, Rewrap, SealSession, Session, SessionOpened,
-    SetAcl, SetRestore, StorageClassDefinition,
+    OpenSession, RateLimitSet, RenameObject, RenamePrefix, ReplaceChunks, Rewrap, SealSession, Session,
+    SessionOpened, SetAcl, SetRestore, StorageClassDefinition,
 };
 
 fn config() -> ProptestConfig {
@@ -88,6 +91,9 @@ mod every_message_survives_the_wire {
         change_identities: ChangeIdentitiesRequest;
         identities_changed: ChangeIdentitiesResponse;
         identity_page: ReadIdentitiesResponse;
+        rate_limit_set: SetRateLimitResponse;
+        rate_limits: ListRateLimitsResponse;
+        set_rate_limit: SetRateLimitRequest;
         seal_session: SealSessionRequest;
         made_session: SealSessionResponse;
         open_session: OpenSessionRequest;
@@ -372,6 +378,22 @@ fn a_request_that_breaks_a_bound_is_refused() {
     }
     refused! { IdentitiesChanged, proto::ChangeIdentitiesResponse, strategies::identities_changed(),
         "outcome": |m| m.outcome = None;
+    }
+    refused! { SetRateLimit, proto::SetRateLimitRequest, strategies::set_rate_limit(),
+        "account": |m| m.account = "x".repeat(1025);
+        "holder": |m| m.holder = None;
+        "name": |m| m.holder = Some(proto::RateHolder { kind: 0, name: String::new() });
+        "kind": |m| m.holder = Some(proto::RateHolder { kind: 99, name: String::new() });
+        "name": |m| m.holder = Some(proto::RateHolder { kind: 1, name: "x".repeat(257) });
+        "rates": |m| m.rates = Some(proto::Rates { sent_bytes: Some(1), ..Default::default() });
+    }
+    refused! { RateLimits, proto::ListRateLimitsResponse, strategies::rate_limits(),
+        "limits": |m| m.limits = vec![proto::RateLimit::default(); 1001];
+        "holder": |m| m.limits = vec![proto::RateLimit::default()];
+    }
+    refused! { RateLimitSet, proto::SetRateLimitResponse, strategies::rate_limit_set(),
+        "outcome": |m| m.outcome = 0;
+        "outcome": |m| m.outcome = 99;
     }
     refused! { SealSession, proto::SealSessionRequest, strategies::seal_session(),
         "account": |m| m.account = "x".repeat(1025);

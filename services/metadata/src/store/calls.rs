@@ -9,9 +9,9 @@ use metadata_api::{
     GarbageId, GarbageItem, GetVersion, INVENTORIES_PAGE_MAX, IdentitiesChanged, IdentityPage, Intent,
     Inventory, JobName, JobProgress, JobState, Lease, LeaseState, ListBuckets, ListObjects, ListParts,
     ListUploads, ListVersions, Metadata, NewMove, NodeRegistration, NodeState, ObjectPage, ObservedNode,
-    OpenSession, PAGE_SIZE_MAX, Part, PartPage, RenameObject, RenamePrefix, ReplaceChunks, Rewrap,
-    SealSession, SealedSession, SessionOpened, SetAcl, SetLock, SetRestore, SetTags, StorageClassDefinition,
-    Subresource, Tagged, Upload, UploadPage, VersionPage,
+    OpenSession, PAGE_SIZE_MAX, Part, PartPage, RateHolder, RateLimit, RateLimitSet, Rates, RenameObject,
+    RenamePrefix, ReplaceChunks, Rewrap, SealSession, SealedSession, SessionOpened, SetAcl, SetLock,
+    SetRestore, SetTags, StorageClassDefinition, Subresource, Tagged, Upload, UploadPage, VersionPage,
 };
 use sigv4::{Scope, SigningKey};
 use tracing::{Instrument, Span};
@@ -211,6 +211,25 @@ impl Metadata for MetadataStore {
         request.check()?;
         self.check_room(Share::Changes, "change_identities").await?;
         transact!(self, "change_identities", |store, tx| store.change_identities_in(tx, &request))
+    }
+
+    async fn list_rate_limits(&self, account: &AccountId) -> Result<Vec<RateLimit>, Error> {
+        let found = self.find_rate_limits(account).await;
+        found.map_err(|failure| failure.into_error("list_rate_limits"))
+    }
+
+    async fn set_rate_limit(
+        &self,
+        account: &AccountId,
+        holder: &RateHolder,
+        rates: Option<Rates>,
+    ) -> Result<RateLimitSet, Error> {
+        rates.unwrap_or_default().check()?;
+        if rates.is_some() {
+            self.check_room(Share::Changes, "set_rate_limit").await?;
+        }
+        let (account, holder) = (account.clone(), holder.clone());
+        transact!(self, "set_rate_limit", |store, tx| store.set_rate_limit_in(tx, &account, &holder, rates))
     }
 
     async fn derive_signing_key(

@@ -15,6 +15,7 @@ use crate::identity_keys::OpenedToken;
 use super::{
     MetadataStore,
     engine::{DatabaseError, Failure, Tx},
+    rates::forget_rate_limit,
 };
 
 /// An account's row with the records that were changed after a position, at one moment: one row without a record when there
@@ -112,16 +113,19 @@ impl MetadataStore {
             return Ok(IdentitiesChanged::Outdated);
         }
         let mut at = request.expected;
-        for IdentityRecord { kind, name, document } in &request.changes {
+        for IdentityRecord { kind, name: name_of, document } in &request.changes {
             at = at.saturating_add(1);
             let sql = "INSERT INTO identity_records (account, kind, name, position, document) VALUES ($1, $2, $3, $4, $5) \
                        ON CONFLICT (account, kind, name) DO UPDATE SET position = excluded.position, document = excluded.document";
-            let (number, name) = (*kind as i64, || name.as_bytes().into());
+            let (number, name) = (*kind as i64, || name_of.as_bytes().into());
             let values = vec![account(), number.into(), name(), at.into(), document.clone().into()];
             tx.execute(sql, values).await?;
             if *kind == IdentityKind::AccessKey && document.is_none() {
                 let sql = "DELETE FROM access_key_secrets WHERE access_key_id = $1 AND account = $2";
                 tx.execute(sql, vec![name(), account()]).await?;
+            }
+            if document.is_none() {
+                forget_rate_limit(tx, &request.account, *kind, name_of).await?;
             }
         }
         let sql = "DELETE FROM identity_records WHERE account = $1 AND position <= $2 AND document IS NULL";

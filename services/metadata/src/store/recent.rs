@@ -50,7 +50,7 @@ pub(crate) enum Touches {
 }
 
 /// Tables of whose rows nothing is remembered.
-const FORGOTTEN: [&str; 19] = [
+const FORGOTTEN: [&str; 20] = [
     "access_key_secrets",
     "cluster",
     "completed_uploads",
@@ -67,6 +67,7 @@ const FORGOTTEN: [&str; 19] = [
     "nodes",
     "parts",
     "placement_groups",
+    "rate_limits",
     "shard_moves",
     "storage_classes",
     "uploads",

@@ -45,6 +45,7 @@ pub(crate) const TABLES: &[Table] = &[
     table("identity_accounts", &["account"]),
     table("identity_records", &["account", "kind", "name"]),
     table("access_key_secrets", &["access_key_id"]),
+    table("rate_limits", &["account", "kind", "name"]),
 ];
 
 /// The table of this name.

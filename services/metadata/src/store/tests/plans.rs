@@ -37,6 +37,7 @@ use crate::{
         },
         missing::{LIST_MISSING, LIST_MISSING_OF_GROUP},
         nodes::{COUNT_HEARTBEAT, NODE_DISKS},
+        rates::LIST_RATE_LIMITS,
         reaping::{HELD_PARTS, HISTORY, PARTS, REFERENCED, UPLOADS},
         replacing::{self, pass_on_sql},
         rewrap,
@@ -115,6 +116,7 @@ fn hot_statements(bucket: i64, name: &str) -> Vec<Hot> {
             )
         },
         hot("secret of an access key", ACCESS_KEY_SECRET, vec![b"AKIA".as_slice().into()]),
+        hot("limits of rates", LIST_RATE_LIMITS, vec![b"account".as_slice().into(), 1001_i64.into()]),
         hot("inventories", LIST_INVENTORIES, vec![b.clone(), k(), 100_i64.into()]),
         hot("take garbage", TAKE_DUE, vec![i64::MAX.into(), 10_i64.into()]),
         hot("renew lease", RENEW, vec![7_i64.into(), 1_i64.into()]),

@@ -24,6 +24,7 @@ const GLOBAL: &[&str] = &[
     "missing_shards",
     "nodes",
     "placement_groups",
+    "rate_limits",
     "schema_version",
     "shard_moves",
     "storage_classes",
