@@ -143,8 +143,11 @@ class Embedded(Target):
 
     def define_class(self, name):
         """Defines a storage class, which the gateway hears of within seconds."""
-        subprocess.run([self.binary, "admin", "class", "define", name, "--coding", "1+0", "--data", self.data[0]], check=True, timeout=60,
-                       stdout=subprocess.DEVNULL)
+        self.admin("class", "define", name, "--coding", "1+0")
+
+    def admin(self, *words):
+        """Runs a command of `ashlar admin`, which must succeed."""
+        subprocess.run([self.binary, "admin", *words, "--data", self.data[0]], check=True, timeout=60, stdout=subprocess.DEVNULL)
 
 
 class Cluster(Target):
@@ -227,9 +230,13 @@ class Cluster(Target):
 
     def define_class(self, name):
         """Defines a storage class, which gateways hear of within seconds."""
+        self.admin("class", "define", name, "--coding", "2+1")
+
+    def admin(self, *words):
+        """Runs a command of `ashlar admin`, which must succeed."""
         environment = os.environ | {"ASHLAR_CLUSTER_SECRET": self.cluster_secret}
-        subprocess.run([self.binary, "admin", "class", "define", name, "--coding", "2+1", "--metadata", self.metadata_addresses()], check=True,
-                       timeout=60, stdout=subprocess.DEVNULL, env=environment)
+        subprocess.run([self.binary, "admin", *words, "--metadata", self.metadata_addresses()], check=True, timeout=60,
+                       stdout=subprocess.DEVNULL, env=environment)
 
     def metadata_for(self, _name):
         """Addresses of the metadata services as a service reaches them."""

@@ -2,7 +2,7 @@
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
-use crate::{BucketUsage, Class, Configuration, Disk, Durability, Job, Node, Repair, Status};
+use crate::{BucketUsage, Class, Configuration, Disk, Durability, Job, Limits, Node, Repair, Status};
 
 /// What the paths of the routes begin with. No bucket's name has an underscore.
 pub const PREFIX: &str = "/_ashlar/v1";
@@ -29,6 +29,8 @@ pub enum Resource {
     Durability,
     /// [`BucketUsage`] of each.
     Buckets,
+    /// [`Limits`].
+    Limits,
     /// [`Configuration`].
     Configuration,
 }
@@ -169,6 +171,14 @@ pub const ROUTES: &[Route] = &[
             },
         ],
         schema: of::<Vec<BucketUsage>>,
+    },
+    Route {
+        resource: Resource::Limits,
+        path: "/limits",
+        action: "ashlar:GetLimits",
+        summary: "How much users, roles, access keys and addresses may ask of each gateway.",
+        parameters: &[],
+        schema: of::<Limits>,
     },
     Route {
         resource: Resource::Configuration,

@@ -51,7 +51,8 @@ fn every_resource_has_a_route() {
         Resource::Jobs => Some(Resource::Repair),
         Resource::Repair => Some(Resource::Durability),
         Resource::Durability => Some(Resource::Buckets),
-        Resource::Buckets => Some(Resource::Configuration),
+        Resource::Buckets => Some(Resource::Limits),
+        Resource::Limits => Some(Resource::Configuration),
         Resource::Configuration => None,
     };
     let all = std::iter::successors(Some(Resource::Status), |resource| next(*resource));

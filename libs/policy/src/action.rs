@@ -118,6 +118,7 @@ const OF_ACCOUNTS: &[&str] = &[
     "PutAccountPublicAccessBlock",
     "ashlar:GetConfiguration",
     "ashlar:GetDurability",
+    "ashlar:GetLimits",
     "ashlar:GetRepair",
     "ashlar:GetStatus",
     "ashlar:ListBucketUsage",

@@ -4,6 +4,7 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::Args;
 use ipnet::IpNet;
+use metadata_api::{BURST_SECONDS_MAX, BYTES_RATE_MIN, RATE_MAX, Rates};
 use s3_wire::acl::ObjectOwnership;
 use service_kit::{ClusterSecret, ClusterTlsConfig, Secret};
 
@@ -162,7 +163,84 @@ pub struct FrontConfig {
     /// off, as is whoever sends nothing for 30 seconds. 0 lets it come as slowly as that.
     #[arg(long, env = "ASHLAR_BODY_RATE_MIN", default_value_t = 1024, value_name = "BYTES")]
     pub body_rate_min: u64,
+    /// How much is asked of this gateway.
+    #[command(flatten)]
+    pub rates: RateConfig,
     /// Most client connections at a time, to each listener; more wait to be accepted.
     #[arg(long, env = "ASHLAR_CONNECTIONS_MAX", default_value_t = 10_000, value_name = "NUMBER")]
     pub connections_max: usize,
+}
+
+/// How much each user, with all of its keys and sessions, each role with its sessions, the root user, and each address that
+/// shows no credentials, may ask of this gateway; `ashlar admin limit` says something else for some of them.
+#[derive(Debug, Clone, Args)]
+pub struct RateConfig {
+    /// Most requests a second of one user, role or address without credentials to this gateway; more are answered with 503
+    /// SlowDown. 0 for any number. `ashlar admin limit` says something else for some.
+    #[arg(
+        long,
+        env = "ASHLAR_REQUEST_RATE_MAX",
+        default_value_t = 0,
+        value_parser = clap::value_parser!(u64).range(0..=RATE_MAX),
+        value_name = "NUMBER"
+    )]
+    pub request_rate_max: u64,
+    /// Most bytes a second of the bodies of one user's, role's or address's requests to this gateway; more wait to be read. 0 for
+    /// any number, else at least 16384.
+    #[arg(long, env = "ASHLAR_RECEIVE_RATE_MAX", default_value_t = 0, value_parser = parse_byte_rate, value_name = "BYTES")]
+    pub receive_rate_max: u64,
+    /// The same of the bodies of answers, which wait to be sent.
+    #[arg(long, env = "ASHLAR_SEND_RATE_MAX", default_value_t = 0, value_parser = parse_byte_rate, value_name = "BYTES")]
+    pub send_rate_max: u64,
+    /// For how many seconds of not using them these rates can be used at once.
+    #[arg(
+        long = "rate-burst",
+        env = "ASHLAR_RATE_BURST",
+        default_value_t = RATE_BURST_SECONDS,
+        value_parser = clap::value_parser!(u32).range(1..=i64::from(BURST_SECONDS_MAX)),
+        value_name = "SECONDS"
+    )]
+    pub rate_burst_seconds: u32,
+}
+
+/// Seconds of a burst, if nothing is said.
+const RATE_BURST_SECONDS: u32 = 2;
+
+impl Default for RateConfig {
+    fn default() -> Self {
+        let rate_burst_seconds = RATE_BURST_SECONDS;
+        Self { request_rate_max: 0, receive_rate_max: 0, send_rate_max: 0, rate_burst_seconds }
+    }
+}
+
+impl RateConfig {
+    pub(crate) fn rates(&self) -> Rates {
+        Rates {
+            requests: Some(self.request_rate_max),
+            received_bytes: Some(self.receive_rate_max),
+            sent_bytes: Some(self.send_rate_max),
+            burst_seconds: Some(self.rate_burst_seconds),
+        }
+    }
+}
+
+fn parse_byte_rate(text: &str) -> Result<u64, String> {
+    let bytes = text.parse().map_err(|_| "give a number of bytes".to_owned())?;
+    let rates = Rates { received_bytes: Some(bytes), ..Rates::default() };
+    rates.check().map(|()| bytes).map_err(|_| format!("give 0, or {BYTES_RATE_MIN} to {RATE_MAX}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse_byte_rate;
+
+    #[test]
+    fn rates_of_bytes_are_none_or_such_as_clients_have_patience_for() {
+        for (text, rate) in [("0", 0), ("16384", 16 << 10), ("1099511627776", 1 << 40)] {
+            assert_eq!(parse_byte_rate(text), Ok(rate));
+        }
+        for text in ["", "-1", "1", "16383", "1099511627777", "1MiB"] {
+            assert!(parse_byte_rate(text).is_err(), "{text}");
+        }
+    }
 }

@@ -26,6 +26,7 @@ use crate::{
     identity::{BlockOfAccount, Directory, PUBLIC_ACCESS_BLOCK, Plan, Unchanged, change},
     output::{self, empty},
     payload::ObjectBody,
+    rates::{admit, pacing},
     request::{EarlyHeaders, Request, RequestId, Response, Target, bucket_of_host, id, peer, tls},
 };
 
@@ -48,6 +49,9 @@ pub(crate) async fn answer(
 ) -> Result<Response, S3Error> {
     // Authenticate.
     let authenticated = authenticate(gateway, &RequestView::from(&*parts), None).await?;
+    admit(gateway, &authenticated, &parts.extensions, || {
+        ("Control".to_owned(), policy::Resource::Other("*"))
+    })?;
     let request = Request {
         method: parts.method.clone(),
         uri: parts.uri.clone(),
@@ -57,6 +61,7 @@ pub(crate) async fn answer(
         peer: peer(&parts.extensions),
         tls: tls(&parts.extensions),
         id: id(&parts.extensions),
+        pacing: pacing(&parts.extensions),
         target: Target::default(),
         early: EarlyHeaders::default(),
     };

@@ -30,6 +30,7 @@ mod operation;
 mod operators;
 mod output;
 mod payload;
+mod rates;
 mod redact;
 mod region;
 mod request;
@@ -54,10 +55,11 @@ use decisions::Decisions;
 use identity::Identities;
 use metrics::Metrics;
 use payload::BodyLimits;
+use rates::RateLimits;
 
 pub use audit::{AuditTarget, AuditTargetError, SinkError};
 pub use auth::{CredentialError, Credentials, Described, root_account};
-pub use config::{Config, FrontConfig};
+pub use config::{Config, FrontConfig, RateConfig};
 pub use decisions::{Condition, Explanation, Statement};
 pub use explain::{Asked, EXPLAIN_AUDIENCE, Explainer, Told};
 pub use metrics::METRICS;
@@ -84,6 +86,7 @@ pub struct Gateway {
     key_arns: Arns,
     customer_keys_over_http: bool,
     limits: BodyLimits,
+    rates: Arc<RateLimits>,
     scheme: &'static str,
     host_id: String,
     metadata: Arc<dyn Metadata>,
@@ -113,6 +116,7 @@ impl Gateway {
         let scheme = if config.tls_cert.is_some() { "https" } else { "http" };
         let configuration = operators::configuration(config, scheme, keys.has_kms());
         let host_id = format!("{:016x}{:016x}", env.random_u64(), env.random_u64());
+        let rates = Arc::new(RateLimits::new(env.clone(), &config.rates));
         Self {
             env,
             credentials,
@@ -128,6 +132,7 @@ impl Gateway {
             key_arns: Arns::new(&config.region, auth::ACCOUNT_NUMBER),
             customer_keys_over_http: config.customer_keys_over_http,
             limits: BodyLimits::new(config.body_rate_min),
+            rates,
             scheme,
             host_id,
             metadata,

@@ -34,6 +34,9 @@ metrics! {
     ERRORS: counter("ashlar_s3_errors_total", ["code"], "Error answers of S3 operations, by S3's code.");
     RECEIVED: counter("ashlar_s3_received_bytes_total", [], "Bytes of requests' bodies that were read.");
     SENT: counter("ashlar_s3_sent_bytes_total", [], "Bytes of answers' bodies that were sent.");
+    LIMITED: counter("ashlar_s3_rate_limited_requests_total", ["holder"], "Requests refused with SlowDown because somebody was over their rate: a user, a role, an access_key, the root user, or anonymous ones of an address.");
+    PACED: counter("ashlar_s3_paced_seconds_total", ["direction"], "Seconds that bodies have waited because somebody was over their rate: received ones, of requests, and sent ones, of answers.");
+    RATE_HOLDERS: gauge("ashlar_s3_rate_holders", [], "Users, roles, access keys and addresses of which it is known what they have used of a rate.");
     AUDIT_WRITTEN: counter("ashlar_audit_lines_written_total", [], "Lines of the audit log that were written.");
     AUDIT_DROPPED: counter("ashlar_audit_lines_dropped_total", [], "Lines of the audit log that were dropped: too many waited to be written, or they were not taken.");
 }
@@ -131,6 +134,14 @@ impl Source for Gateway {
         samples.add(&BROKEN_OFF, &["server"], &metrics.broken_off);
         samples.add(&RECEIVED, &[], &metrics.received);
         samples.add(&SENT, &[], &metrics.sent);
+        for (holder, counter) in self.rates.refused() {
+            samples.add(&LIMITED, &[holder], counter);
+        }
+        let waited = [("received", &self.rates.received_waited_ms), ("sent", &self.rates.sent_waited_ms)];
+        for (direction, ms) in waited {
+            samples.add(&PACED, &[direction], ms.get() as f64 / 1000.0);
+        }
+        samples.add(&RATE_HOLDERS, &[], self.rates.known());
         if let Some(audit) = self.decisions.audit() {
             samples.add(&AUDIT_WRITTEN, &[], &audit.written);
             samples.add(&AUDIT_DROPPED, &[], &audit.dropped);

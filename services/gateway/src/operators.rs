@@ -5,8 +5,8 @@
 use std::{collections::BTreeMap, net::IpAddr, sync::LazyLock};
 
 use admin_api::{
-    Assumptions, Configuration, DOCUMENT_PATH, KeyService, PREFIX, Problem, Repair, Resource, Route, Status,
-    named_disks,
+    Assumptions, Configuration, DOCUMENT_PATH, KeyService, Limits, PREFIX, Problem, Repair, Resource, Route,
+    Status, named_disks,
 };
 use axum::body::Body;
 use bytes::Bytes;
@@ -21,6 +21,7 @@ use crate::{
     auth::{authenticate, authorize_operator, root_account},
     error::from_metadata,
     iam::Call,
+    rates::admit,
     request::{RequestId, Response, id, peer},
 };
 
@@ -50,6 +51,12 @@ pub(crate) async fn answer(gateway: &Gateway, parts: &Parts) -> Result<Response,
 
     // Authenticate.
     let authenticated = authenticate(gateway, &RequestView::from(parts), None).await?;
+    admit(gateway, &authenticated, &parts.extensions, || {
+        (
+            Route::find(path).map_or("ashlar:Unknown", |route| route.action).to_owned(),
+            policy::Resource::Other("*"),
+        )
+    })?;
     let Some(route) = Route::find(path) else {
         if authenticated.account().is_none() {
             return Err(S3Error::new(ErrorCode::AccessDenied));
@@ -138,6 +145,10 @@ async fn read(gateway: &Gateway, resource: Resource, asked: &Asked) -> Result<By
             let text = |name: &str| asked.get(name).map(String::as_str);
             let names = (text("prefix").unwrap_or(""), text("after"));
             written(&admin_api::buckets(metadata, root_account(), names, limit).await.map_err(failed)?)
+        }
+        Resource::Limits => {
+            let defaults = Some(gateway.rates.defaults());
+            written(&Limits::read(metadata, &root_account(), defaults).await.map_err(failed)?)
         }
         Resource::Configuration => written(&gateway.configuration),
     }

@@ -30,6 +30,7 @@ use crate::{
     Gateway,
     error::from_body,
     form::{form_error, unframe_file},
+    rates::{Pacing, next_frame},
     request::Request,
 };
 
@@ -160,6 +161,9 @@ pub(crate) struct ObjectBody<'a> {
     length: Length,
     received: u64,
     pace: Pace,
+    pacing: Pacing,
+    /// How long more is waited for all of a document.
+    time_left: Option<Duration>,
     documents: Documents,
     announced: Announced,
     kept: ChecksumAlgorithm,
@@ -285,6 +289,8 @@ impl<'a> ObjectBody<'a> {
             length,
             received: 0,
             pace: Pace::new(gateway.limits.rate_min),
+            pacing: request.pacing.clone(),
+            time_left: None,
             documents: gateway.limits.documents.clone(),
             announced,
             kept,
@@ -312,16 +318,12 @@ impl<'a> ObjectBody<'a> {
     }
 
     /// The whole body in memory, for XML documents. `SlowDown` while all documents that come would take more memory than they may,
-    /// `RequestTimeout` for one that takes longer than a minute.
-    pub(crate) async fn collect(self) -> Result<Bytes, S3Error> {
-        let (env, documents) = (self.env.clone(), self.documents.clone());
-        let collected = env.timeout(DOCUMENT_TIME_MAX, Box::pin(self.collect_within(&documents))).await;
-        collected.unwrap_or_else(|_| Err(from_body(BodyError::Idle)))
-    }
-
-    async fn collect_within(mut self, documents: &Documents) -> Result<Bytes, S3Error> {
+    /// `RequestTimeout` for one that is waited for longer than a minute.
+    pub(crate) async fn collect(mut self) -> Result<Bytes, S3Error> {
+        self.time_left = Some(DOCUMENT_TIME_MAX);
+        let documents = self.documents.clone();
         let (mut out, mut room) = (Vec::new(), documents.room_for(0)?);
-        while let Some(bytes) = self.next().await {
+        while let Some(bytes) = Box::pin(self.next()).await {
             let bytes = bytes.map_err(from_body)?;
             room.merge(documents.room_for(bytes.len())?);
             out.extend_from_slice(&bytes);
@@ -366,13 +368,20 @@ impl<'a> ObjectBody<'a> {
                 self.is_hashed = false;
                 return Ok(self.pending.pop_front());
             }
+            // That its turn has not come is not its sender's fault, so it is not counted as waiting for that.
+            let turn = self.pacing.turn_to_read(self.body).await;
             let asked = self.env.now();
-            match self.env.timeout(IDLE_MAX, self.body.frame()).await {
+            let patience = self.time_left.map_or(IDLE_MAX, |left| left.min(IDLE_MAX));
+            let frame = self.env.timeout(patience, self.body.frame()).await;
+            let waited = self.env.now().since(asked);
+            self.time_left = self.time_left.map(|left| left.saturating_sub(waited));
+            match frame {
                 Err(_) => return Err(BodyError::Idle),
                 Ok(Some(Err(_))) => return Err(self.broken()),
                 Ok(Some(Ok(frame))) => {
                     if let Ok(data) = frame.into_data() {
-                        self.pace.note(self.env.now().since(asked), data.len())?;
+                        turn.received(data.len());
+                        self.pace.note(waited, data.len())?;
                         self.unframe(data)?;
                     }
                 }
@@ -395,7 +404,7 @@ impl<'a> ObjectBody<'a> {
                 if bytes > REST_BYTES_MAX {
                     return None;
                 }
-                match self.body.frame().await {
+                match next_frame(&self.pacing, self.body).await {
                     Some(Ok(frame)) => {
                         if let Ok(data) = frame.into_data() {
                             self.unframe(data).ok()?;

@@ -22,6 +22,7 @@ use crate::{
     Gateway,
     auth::{ACCOUNT_NUMBER, Authenticated, root_account},
     error,
+    rates::Pacing,
 };
 
 /// Whether an account is named by its canonical id or by that of 12 digits.
@@ -75,6 +76,8 @@ pub(crate) struct Request {
     pub(crate) tls: Option<TlsSession>,
     /// Its id.
     pub(crate) id: RequestId,
+    /// What its bodies are paced by.
+    pub(crate) pacing: Pacing,
     /// What was read of its target.
     pub(crate) target: Target,
     /// What is known of its answer.

@@ -10,8 +10,8 @@ use axum::{
 use env::{Env, Listener, Task};
 use futures_util::future::{join, join4};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header, request::Parts};
-use http_body_util::BodyExt;
 use hyper_util::service::TowerToHyperService;
+use policy::Resource;
 use s3_wire::{
     ErrorCode, Operation, S3Error,
     address::{self, Address, Style},
@@ -39,7 +39,8 @@ use crate::{
     long_answer::{dispatch_patiently, may_take_long},
     metrics::{Beside, Seen},
     operation::{dispatch, post_object::post_object},
-    operators, output,
+    operators, output, rates,
+    rates::{Pacing, admit, next_frame, pacing},
     region::{BUCKET_REGION, WhereIs},
     request::{EarlyHeaders, Request, RequestId, Response, Target, bucket_of_host, id, peer, tls},
     website,
@@ -195,6 +196,7 @@ impl Server {
     pub async fn run(self, shutdown: Shutdown) {
         let gateway = self.gateway;
         let log = Background(gateway.env.spawn(access_log::run(gateway.clone(), shutdown.clone())));
+        let _rates = Background(gateway.env.spawn(rates::run(gateway.clone(), shutdown.clone())));
         let audit = self.audit.zip(gateway.decisions.audit().cloned());
         let audit = audit.map(|(sink, queue)| Writer::start(&gateway.env, queue, sink));
         let front =
@@ -267,9 +269,11 @@ async fn answer(State(front): State<Front>, request: http::Request<Body>) -> Res
     let gateway = front.gateway;
     let id = RequestId::new(&gateway.env);
     parts.extensions.insert(id);
+    let pacing = Pacing::default();
+    parts.extensions.insert(pacing.clone());
     let seen = Seen::begin(&gateway, Beside::Unknown, &parts, id);
     let span = seen.span();
-    answer_seen(gateway, parts, body, id, seen).instrument(span).await
+    pacing.answer(answer_seen(gateway, parts, body, id, seen).instrument(span).await)
 }
 
 async fn answer_seen(
@@ -331,12 +335,17 @@ async fn answer_seen(
 /// Answers a call of IAM or STS. They are not made by browsers from other origins, nor to buckets that are logged.
 async fn answer_call(gateway: &Gateway, mut parts: Parts, mut body: Body, id: RequestId) -> Response {
     let response = iam::answer(gateway, &mut parts, &mut body, id).await;
-    end_call(gateway, response, body, id).await
+    end_call(gateway, response, (body, &pacing(&parts.extensions)), id).await
 }
 
-async fn end_call(gateway: &Gateway, mut response: Response, mut body: Body, id: RequestId) -> Response {
+async fn end_call(
+    gateway: &Gateway,
+    mut response: Response,
+    (mut body, pacing): (Body, &Pacing),
+    id: RequestId,
+) -> Response {
     if !body.is_end_stream() {
-        drain(gateway, &mut body).await;
+        drain(gateway, pacing, &mut body).await;
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     decorate(response.headers_mut(), gateway, id);
@@ -346,30 +355,30 @@ async fn end_call(gateway: &Gateway, mut response: Response, mut body: Body, id:
 
 /// Answers a call of S3 Control, as those of IAM are answered.
 async fn answer_control(gateway: &Gateway, mut parts: Parts, mut body: Body, id: RequestId) -> Response {
-    let is_framed = is_framed_read(&parts);
+    let (is_framed, pacing) = (is_framed_read(&parts), pacing(&parts.extensions));
     let answered = match check_host(&parts).and_then(|()| refuse_framed_read(is_framed)) {
         Ok(()) => control::answer(gateway, &mut parts, &mut body).await,
         Err(error) => Err(error),
     };
     let response = answered.unwrap_or_else(|error| control::error_response(&error, id, gateway));
-    end_framed(gateway, response, body, id, is_framed).await
+    end_framed(gateway, response, (body, &pacing), id, is_framed).await
 }
 
 /// Answers an operator, as a call of S3 Control is answered.
 async fn answer_operator(gateway: &Gateway, parts: Parts, body: Body, id: RequestId) -> Response {
-    let is_framed = is_framed_read(&parts);
+    let (is_framed, pacing) = (is_framed_read(&parts), pacing(&parts.extensions));
     let answered = match check_host(&parts).and_then(|()| refuse_framed_read(is_framed)) {
         Ok(()) => operators::answer(gateway, &parts).await,
         Err(error) => Err(error),
     };
     let response = answered.unwrap_or_else(|error| operators::error_response(&error, id));
-    end_framed(gateway, response, body, id, is_framed).await
+    end_framed(gateway, response, (body, &pacing), id, is_framed).await
 }
 
 async fn end_framed(
     gateway: &Gateway,
     mut response: Response,
-    body: Body,
+    body: (Body, &Pacing),
     id: RequestId,
     is_framed: bool,
 ) -> Response {
@@ -396,9 +405,15 @@ async fn serve(
 ) -> (Result<Response, S3Error>, bool) {
     let expects_continue = parts.headers.contains_key(header::EXPECT);
     let empty = body.is_end_stream();
+    let pacing = pacing(&parts.extensions);
     if parts.method == Method::OPTIONS {
         seen.is_beside(Beside::Preflight);
-        return (Box::pin(preflight(gateway, &parts, address.ok())).await, !empty);
+        let what = || ("Preflight".to_owned(), asked_for(&parts, &address).1);
+        let result = match admit(gateway, &Authenticated::nobody(), &parts.extensions, what) {
+            Ok(()) => Box::pin(preflight(gateway, &parts, address.ok())).await,
+            Err(error) => Err(error),
+        };
+        return (result, !empty);
     }
     let is_framed = is_framed_read(&parts);
     let prepared = match check_host(&parts).and_then(|()| refuse_framed_read(is_framed)) {
@@ -420,7 +435,7 @@ async fn serve(
         Err(error) => Err(error),
     };
     if result.is_err() && !awaits_continue {
-        Box::pin(drain(gateway, &mut body)).await;
+        Box::pin(drain(gateway, &pacing, &mut body)).await;
     }
     // A body that is not read ends the connection, so the answer must say so: the client would send its next request on
     // it. And a client that waits for 100 Continue and gets the answer instead, as for an empty body, may be confused
@@ -500,6 +515,7 @@ async fn prepare(
         peer: peer(&parts.extensions),
         tls: tls(&parts.extensions),
         id: id(&parts.extensions),
+        pacing: pacing(&parts.extensions),
         target: Target::default(),
         early: EarlyHeaders::default(),
     };
@@ -521,11 +537,34 @@ async fn recognise(
     let version_2 = gateway.signature_v2.then(|| Version2 { bucket_in_host: bucket_in_host(&address) });
     let authenticated = authenticate(gateway, &view, version_2).await?;
     tell_sender(&parts.extensions, || authenticated.requester());
+    // A form's fields say whose it is.
+    if !is_form(parts, &address) {
+        admit(gateway, &authenticated, &parts.extensions, || asked_for(parts, &address))?;
+    }
     let address = address?;
     let query = Query::parse(parts.uri.query().unwrap_or(""))?;
     hoisted::restore(&mut parts.headers, &query);
     let recognised = operation::recognise(&route_input(&parts.method, &address, &query, &parts.headers))?;
     Ok((address, authenticated, recognised))
+}
+
+fn recognised(parts: &Parts, address: &Address) -> Option<Operation> {
+    let query = Query::parse(parts.uri.query().unwrap_or("")).ok()?;
+    operation::recognise(&route_input(&parts.method, address, &query, &parts.headers)).ok()
+}
+
+fn is_form(parts: &Parts, address: &Result<Address, S3Error>) -> bool {
+    let of = |address| recognised(parts, address) == Some(Operation::PostObject);
+    parts.method == Method::POST && address.as_ref().is_ok_and(of)
+}
+
+/// What the audit log says that a request is for which is refused before it is looked at.
+fn asked_for<'a>(parts: &Parts, address: &'a Result<Address, S3Error>) -> (String, Resource<'a>) {
+    let address = address.as_ref().ok();
+    let operation = address.and_then(|address| recognised(parts, address));
+    let bucket = address.and_then(|address| address.bucket.as_ref()).map_or("*", BucketName::as_str);
+    let key = address.and_then(|address| address.key.as_ref()).map(|key| key.as_str());
+    (operation.map_or("Unknown", Operation::name).to_owned(), Resource::S3 { bucket, key })
 }
 
 /// What routing looks at in a request.
@@ -546,10 +585,10 @@ fn bucket_in_host(address: &Result<Address, S3Error>) -> Option<&str> {
 }
 
 /// Reads and throws away what is left of a body, within bounds of size and time.
-pub(crate) async fn drain(gateway: &Gateway, body: &mut Body) {
+pub(crate) async fn drain(gateway: &Gateway, pacing: &Pacing, body: &mut Body) {
     let reading = async {
         let mut bytes = 0;
-        while let Some(Ok(frame)) = body.frame().await {
+        while let Some(Ok(frame)) = next_frame(pacing, body).await {
             bytes += frame.data_ref().map_or(0, bytes::Bytes::len);
             if bytes > DRAIN_BYTES_MAX {
                 break;

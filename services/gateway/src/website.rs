@@ -41,6 +41,7 @@ use crate::{
     metrics::{Beside, Seen},
     operation::dispatch,
     output::{empty, set},
+    rates::{Pacing, admit, pacing},
     request::{EarlyHeaders, Request, RequestId, Response, Target, id, peer, tls},
     server::{decorate, drain},
 };
@@ -97,9 +98,11 @@ pub(crate) async fn answer(State(gateway): State<Arc<Gateway>>, request: http::R
     forwarded::resolve(&mut parts, &gateway.trusted_proxies);
     let id = RequestId::new(&gateway.env);
     parts.extensions.insert(id);
+    let pacing = Pacing::default();
+    parts.extensions.insert(pacing.clone());
     let seen = Seen::begin(&gateway, Beside::Website, &parts, id);
     let span = seen.span();
-    answer_seen(gateway, parts, body, id, seen).instrument(span).await
+    pacing.answer(answer_seen(gateway, parts, body, id, seen).instrument(span).await)
 }
 
 async fn answer_seen(
@@ -130,7 +133,7 @@ async fn answer_seen(
         cross_origin.allow(&gateway, &mut response).await;
     }
     decorate(response.headers_mut(), &gateway, id);
-    if leave_body(&gateway, &parts.headers, &mut body).await {
+    if leave_body(&gateway, &parts, &mut body).await {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     let (elapsed, path) = (gateway.env.now().since(started), parts.uri.path());
@@ -173,12 +176,12 @@ fn at(bucket: &BucketName, key: Option<ObjectKey>) -> Address {
 
 /// A visitor's body says nothing. Tells whether the connection ends, as it does when the body is still to come or was to be
 /// asked for.
-async fn leave_body(gateway: &Gateway, headers: &HeaderMap, body: &mut Body) -> bool {
-    if headers.contains_key(header::EXPECT) {
+async fn leave_body(gateway: &Gateway, parts: &Parts, body: &mut Body) -> bool {
+    if parts.headers.contains_key(header::EXPECT) {
         return true;
     }
     if !body.is_end_stream() {
-        drain(gateway, body).await;
+        drain(gateway, &pacing(&parts.extensions), body).await;
     }
     !body.is_end_stream()
 }
@@ -189,6 +192,10 @@ async fn serve(
     host: &str,
     bucket: Result<BucketName, S3Error>,
 ) -> Result<Response, Failure> {
+    admit(gateway, &Authenticated::nobody(), &parts.extensions, || {
+        let bucket = bucket.as_ref().map_or("*", BucketName::as_str);
+        ("Website".to_owned(), policy::Resource::S3 { bucket, key: None })
+    })?;
     // What browsers send before a script's request; any other OPTIONS is a method like the rest.
     let is_preflight = parts.method == Method::OPTIONS
         && parts.headers.contains_key(header::ORIGIN)
@@ -326,6 +333,7 @@ impl Visit<'_> {
             peer: peer(&self.parts.extensions),
             tls: tls(&self.parts.extensions),
             id: id(&self.parts.extensions),
+            pacing: pacing(&self.parts.extensions),
             target: Target::default(),
             early: EarlyHeaders::default(),
         };

@@ -124,6 +124,7 @@ impl Server {
             audit_log: None,
             audit_log_token_file: None,
             body_rate_min: 1024,
+            rates: Default::default(),
             restore_delay_seconds: 0,
             connections_max: 1000,
         };

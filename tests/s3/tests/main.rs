@@ -85,6 +85,7 @@ mod listing_model;
 mod model;
 mod payload_forms;
 mod quotas;
+mod rates;
 mod refusals;
 mod restarts;
 mod roles;

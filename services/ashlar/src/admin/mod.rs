@@ -10,6 +10,7 @@ mod durability;
 mod explain;
 mod health;
 mod keys;
+mod limit;
 mod member;
 mod pace;
 mod quarantine;
@@ -54,6 +55,8 @@ enum Command {
     Class(class::Class),
     /// Shows what buckets hold, and sets their quotas.
     Bucket(bucket::BucketCommand),
+    /// Shows how much users, roles, access keys and addresses may ask of each gateway, and says it.
+    Limit(limit::LimitCommand),
     /// Shows by which keys objects are encrypted, and wraps their data keys by the current master key.
     Keys(keys::KeysCommand),
     /// Makes an authority for a cluster, and certificates by which its services know each other.
@@ -89,6 +92,7 @@ pub(crate) async fn run(env: Env, admin: Admin) -> Result<(), Exit> {
         Command::Disk(disk) => member::run_disk(&env, &disk).await,
         Command::Class(class) => class::run(&env, &class).await,
         Command::Bucket(bucket) => bucket::run(&env, &bucket).await,
+        Command::Limit(limit) => limit::run(&env, &limit).await,
         Command::Keys(keys) => keys::run(&env, &keys).await,
         Command::Certificates(args) => certificates::run(&env, &args).await,
         Command::Repair(repair) => repair::run(&env, &repair).await,

@@ -142,6 +142,11 @@ impl IamError {
         )
     }
 
+    /// Whoever asks is over their rate.
+    pub(super) fn throttled() -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "Throttling", "Rate exceeded")
+    }
+
     pub(super) fn internal() -> Self {
         Self::new(
             StatusCode::INTERNAL_SERVER_ERROR,

@@ -41,6 +41,7 @@ use crate::{
     auth::{ACCOUNT_NUMBER, Allowed, Authenticated, authenticate_call, authorize_call},
     identity::{self, Directory, Holder, change},
     payload::IDLE_MAX,
+    rates::admit,
     request::{RequestId, Response, id, peer},
 };
 
@@ -252,6 +253,8 @@ async fn carry_out(
 
     // Authenticate.
     let authenticated = authenticate(gateway, parts, &form, *service).await?;
+    let what = || (format!("{}:{action}", service.name()), policy::Resource::Other("*"));
+    admit(gateway, &authenticated, &parts.extensions, what).map_err(|_| IamError::throttled())?;
     let (peer, id) = (peer(&parts.extensions), id(&parts.extensions));
     if *service == Service::Sts {
         let asked = sts::Asked { gateway, authenticated: &authenticated, parameters: &parameters, id };

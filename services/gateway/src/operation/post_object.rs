@@ -25,6 +25,7 @@ use crate::{
     form::Form,
     output::{empty, set},
     payload::ObjectBody,
+    rates::{admit, pacing},
     request::{EarlyHeaders, Request, Response, Target, id, peer, tls},
 };
 
@@ -42,6 +43,8 @@ pub(crate) async fn post_object(
     let authenticated = authenticate_form(gateway, &fields).await?;
     tell_sender(&request.extensions, || authenticated.requester());
     let bucket = address.bucket.as_ref().map_or("", BucketName::as_str);
+    let what = || (Operation::PostObject.name().to_owned(), policy::Resource::S3 { bucket, key: None });
+    admit(gateway, &authenticated, &request.extensions, what)?;
     fields.expand_file_name(&file_name)?;
     let allowed = match fields.get("policy") {
         Some(policy) => Policy::parse(policy)?.check(&fields, bucket, Timestamp(now))?,
@@ -69,8 +72,9 @@ pub(crate) async fn post_object(
     let address = Address { key: Some(key), ..address };
     let (method, uri, peer) = (Method::POST, Uri::default(), peer(&request.extensions));
     let (id, tls) = (id(&request.extensions), tls(&request.extensions));
-    let (target, early) = (Target::default(), EarlyHeaders::default());
-    let request = Request { method, uri, headers, address, authenticated, peer, tls, id, target, early };
+    let (pacing, target, early) = (pacing(&request.extensions), Target::default(), EarlyHeaders::default());
+    let request =
+        Request { method, uri, headers, address, authenticated, peer, tls, id, pacing, target, early };
 
     // Authorise.
     let permit = authorize_form(gateway, &request, &tags).await?;

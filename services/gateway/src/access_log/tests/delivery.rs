@@ -310,6 +310,7 @@ fn request(asked: Option<&str>) -> Request {
         tls: None,
         id: RequestId::new(&env::Env::real()),
         target: Target::default(),
+        pacing: Default::default(),
         early: EarlyHeaders::default(),
     }
 }
