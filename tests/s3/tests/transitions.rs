@@ -124,6 +124,43 @@ fn rules_with_transitions_are_kept_as_they_were_put() {
     assert_eq!(kept.xml().all("Rule/Transition/Days"), ["30", "60"]);
 }
 
+/// By a date that has come, and of versions that are not current all but the newest of them.
+#[test]
+fn objects_move_at_their_date_and_older_versions_by_their_number() {
+    let server = fast();
+    let bucket = server.bucket();
+    bucket.set_versioning("Enabled");
+    let large = content(200_000, 1);
+    bucket.put("dated/now", &large).ok();
+    bucket.put("dated later/never", &large).ok();
+    let versions: Vec<String> = (0..4).map(|_| bucket.put_version("versions/key", &large)).collect();
+    let at = |prefix: &str, date: &str| {
+        format!(
+            "<Filter><Prefix>{prefix}/</Prefix></Filter>\
+             <Transition><Date>{date}T00:00:00Z</Date><StorageClass>COLD</StorageClass></Transition>"
+        )
+    };
+    let document = rules(&[
+        &at("dated", "2020-01-01"),
+        &at("dated later", "2999-01-01"),
+        "<Filter><Prefix>versions/</Prefix></Filter><NoncurrentVersionTransition><NoncurrentDays>1</NoncurrentDays>\
+         <NewerNoncurrentVersions>1</NewerNoncurrentVersions><StorageClass>COLD</StorageClass></NoncurrentVersionTransition>",
+    ]);
+    lifecycle(&bucket, Method::PUT).body(document).ok();
+    let is_cold = |version: &String| {
+        let head = bucket.head("versions/key").query("versionId", version).ok();
+        head.header("x-amz-storage-class") == Some("COLD")
+    };
+    let moved = || versions.iter().map(is_cold).collect::<Vec<_>>();
+    wait_until("what is to move has moved", || {
+        class_of(&bucket, "dated/now").as_deref() == Some("COLD") && moved() == [true, true, false, false]
+    });
+    thread::sleep(Duration::from_secs(2));
+    assert_eq!(moved(), [true, true, false, false]);
+    assert_eq!(class_of(&bucket, "dated later/never"), None);
+    assert!(bucket.get("dated/now").ok().body == large);
+}
+
 #[test]
 fn an_object_moves_and_nothing_else_of_it_changes() {
     let server = fast();
