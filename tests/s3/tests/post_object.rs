@@ -102,6 +102,32 @@ fn the_answer_is_what_the_form_asks_for() {
 }
 
 #[test]
+fn what_the_policy_lets_begin_so_is_stored() {
+    let server = Server::start();
+    let bucket = server.bucket();
+    let form = |key: &str| {
+        let form = bucket.form().free_field("key", key).condition("[\"starts-with\", \"$key\", \"user/\"]");
+        let form = form.condition("[\"starts-with\", \"$x-amz-meta-note\", \"a \"]");
+        form.condition("[\"starts-with\", \"$Content-Type\", \"image/\"]")
+    };
+    let fields = [("x-amz-meta-note", "a note"), ("Content-Type", "image/png,image/x-icon")];
+    let good = |key: &str| fields.iter().fold(form(key), |form, (name, value)| form.free_field(name, value));
+    good("user/1").signed(b"bytes").send().expect(204);
+    let head = bucket.head("user/1").ok();
+    assert_eq!((head.get("x-amz-meta-note"), head.get("content-type")), ("a note", "image/png,image/x-icon"));
+    good("users/1").signed(b"bytes").refused(403, "AccessDenied");
+    for (at, value) in [(0, "note"), (1, "text/plain"), (1, "image/png,text/plain")] {
+        let other = |number: usize| if number == at { value } else { fields[number].1 };
+        let form = fields
+            .iter()
+            .enumerate()
+            .fold(form("user/2"), |form, (number, (name, _))| form.free_field(name, other(number)));
+        form.signed(b"bytes").refused(403, "AccessDenied");
+    }
+    assert_eq!(bucket.keys(), ["user/1"]);
+}
+
+#[test]
 fn nothing_is_stored_against_the_policy() {
     let server = Server::start();
     let bucket = server.bucket();
