@@ -1,8 +1,15 @@
 //! The HTTP serving loop: connections with limits, optional TLS, an orderly stop.
 
+mod crowd;
 mod version_2;
 
-use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    net::SocketAddr,
+    pin::{Pin, pin},
+    sync::Arc,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use env::{Connection, Env, Listener};
@@ -14,18 +21,23 @@ use hyper::{
 };
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
-    server::graceful::GracefulShutdown,
+    server::graceful::GracefulConnection,
 };
-use tokio::sync::Semaphore;
 use types::Roles;
 
-use self::version_2::{Activity, AsVersion1};
+use self::{
+    crowd::{Counted, Crowd, Place},
+    version_2::AsVersion1,
+};
 use crate::{ListenerTls, Shutdown, TlsSession};
+
+/// How long a connection that makes room for another may take to close.
+const LEAVE_MAX: Duration = Duration::from_secs(1);
 
 /// Bounds of a listener.
 #[derive(Debug, Clone)]
 pub struct HttpLimits {
-    /// Most connections at a time; more wait to be accepted.
+    /// Most connections at a time. When more come, those that have been idle for longest are closed, and where all are busy, more wait.
     pub connections_max: usize,
     /// Time in which a request's head must arrive, and TLS be agreed; and after which a connection of HTTP/2 is closed on which
     /// nothing is under way.
@@ -74,13 +86,8 @@ impl HttpServer {
         B: Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let permits = Arc::new(Semaphore::new(self.limits.connections_max));
-        let graceful = GracefulShutdown::new();
+        let mut crowd = Crowd::new(&self.env, self.limits.connections_max);
         loop {
-            let permit = tokio::select! {
-                permit = permits.clone().acquire_owned() => permit,
-                () = shutdown.begun() => break,
-            };
             let accepted = tokio::select! {
                 accepted = self.listener.accept() => accepted,
                 () = shutdown.begun() => break,
@@ -94,26 +101,29 @@ impl HttpServer {
                     continue;
                 }
             };
-            let service = service.clone();
-            let watcher = graceful.watcher();
+            let place = tokio::select! {
+                place = crowd.place() => place,
+                () = shutdown.begun() => break,
+            };
+            let stay = Arc::new(Stay { env: self.env.clone(), shutdown: shutdown.clone(), place });
             let (env, tls, limits) = (self.env.clone(), self.tls.clone(), self.limits.clone());
+            let service = service.clone();
             self.env.spawn(async move {
-                let _permit = permit;
                 let Some((connection, session, roles)) =
-                    secure(&env, connection, tls, limits.head_timeout).await
+                    stay.clone().secure(connection, tls, limits.head_timeout).await
                 else {
                     return;
                 };
                 let is_version_2 = session.is_some_and(|session| session.http_2);
                 let service = WithPeer { service, peer, session, roles };
+                let service = Counted { service, activity: stay.place.activity.clone() };
                 let connection = TokioIo::new(connection);
                 let ended = if is_version_2 {
-                    let activity = Activity::new(&env);
-                    let service = AsVersion1 { service, activity: activity.clone() };
-                    let serving = version_2::builder(&env, &limits).serve_connection(connection, service);
+                    let builder = version_2::builder(&env, &limits);
+                    let serving = builder.serve_connection(connection, AsVersion1(service));
                     tokio::select! {
-                        ended = watcher.watch(serving) => ended,
-                        () = activity.idle_for(limits.head_timeout) => Ok(()),
+                        ended = stay.clone().serve(serving) => ended,
+                        () = stay.place.activity.idle_for(limits.head_timeout) => Ok(()),
                     }
                 } else {
                     let mut builder = http1::Builder::new();
@@ -123,7 +133,7 @@ impl HttpServer {
                         .max_header_size(limits.head_bytes_max)
                         .max_buf_size(limits.head_bytes_max.max(256 << 10))
                         .max_headers(limits.headers_max);
-                    watcher.watch(builder.serve_connection(connection, service)).await
+                    stay.serve(builder.serve_connection(connection, service)).await
                 };
                 if let Err(error) = ended {
                     tracing::debug!(%peer, %error, "connection ended");
@@ -131,18 +141,81 @@ impl HttpServer {
             });
         }
         drop(self.listener);
-        if self.env.timeout(self.limits.stop_grace, graceful.shutdown()).await.is_err() {
+        if self.env.timeout(self.limits.stop_grace, crowd.gone()).await.is_err() {
             tracing::warn!("requests still in flight after the grace period were cut off");
         }
     }
 }
+
+/// For how long a connection is served.
+struct Stay {
+    env: Env,
+    shutdown: Shutdown,
+    place: Place,
+}
+
+impl Stay {
+    /// Agrees on TLS, if it is spoken, unless the connection is to make room meanwhile.
+    fn secure(
+        self: Arc<Self>,
+        connection: Box<dyn Connection>,
+        tls: Option<ListenerTls>,
+        timeout: Duration,
+    ) -> Pin<Box<dyn Future<Output = Option<Secured>> + Send>> {
+        Box::pin(async move {
+            tokio::select! {
+                secured = secure(&self.env, connection, tls, timeout) => secured,
+                () = self.place.asked_to_leave() => None,
+            }
+        })
+    }
+
+    /// Serves a connection until it ends. When the stop begins it ends with what is under way, and so it does when it is to make
+    /// room, if that takes no longer than a second.
+    fn serve<C>(self: Arc<Self>, connection: C) -> Serving<C::Error>
+    where
+        C: GracefulConnection + Send + 'static,
+        C::Error: Send + 'static,
+    {
+        let leaving = self.clone();
+        let leave: Pin<Box<dyn Future<Output = bool> + Send>> = Box::pin(async move {
+            tokio::select! {
+                () = leaving.shutdown.begun() => true,
+                () = leaving.place.asked_to_leave() => false,
+            }
+        });
+        let late: Pin<Box<dyn Future<Output = ()> + Send>> =
+            Box::pin(async move { self.env.sleep(LEAVE_MAX).await });
+        Box::pin(async move {
+            let mut connection = pin!(connection);
+            let is_stop = tokio::select! {
+                ended = connection.as_mut() => return ended,
+                is_stop = leave => is_stop,
+            };
+            connection.as_mut().graceful_shutdown();
+            if is_stop {
+                return connection.await;
+            }
+            tokio::select! {
+                ended = connection => ended,
+                () = late => Ok(()),
+            }
+        })
+    }
+}
+
+/// A connection that is served.
+type Serving<E> = Pin<Box<dyn Future<Output = Result<(), E>> + Send>>;
+
+/// A connection on which TLS was agreed if it is to be, with what was.
+type Secured = (Box<dyn Connection>, Option<TlsSession>, Option<Roles>);
 
 async fn secure(
     env: &Env,
     connection: Box<dyn Connection>,
     tls: Option<ListenerTls>,
     timeout: Duration,
-) -> Option<(Box<dyn Connection>, Option<TlsSession>, Option<Roles>)> {
+) -> Option<Secured> {
     let Some(tls) = tls else { return Some((connection, None, None)) };
     match env.timeout(timeout, tls.accept(connection)).await {
         Ok(Ok(agreed)) => Some(agreed),

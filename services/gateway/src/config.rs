@@ -166,7 +166,8 @@ pub struct FrontConfig {
     /// How much is asked of this gateway.
     #[command(flatten)]
     pub rates: RateConfig,
-    /// Most client connections at a time, to each listener; more wait to be accepted.
+    /// Most client connections at a time, to each listener. When more come, those on which nothing has been under way for longest are
+    /// closed; where all are busy, more wait.
     #[arg(long, env = "ASHLAR_CONNECTIONS_MAX", default_value_t = 10_000, value_name = "NUMBER")]
     pub connections_max: usize,
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use harness::{Cluster, Connection, Logs, Prepared, Server, content};
 use http::Method;
 
-use crate::support::assert_absent;
+use crate::support::{assert_absent, assert_content};
 
 /// Sends a byte whenever nothing was answered for a second, and gives the time until the server said or did something.
 fn drip(connection: &mut Connection, byte: &[u8]) -> Duration {
@@ -67,6 +67,33 @@ fn a_body_that_drips_is_not_waited_for() {
     assert!((50..90).contains(&elapsed.as_secs()), "{elapsed:?}");
     times_out(&put, connection);
     assert_absent(&bucket, "key");
+}
+
+/// Whoever holds connections and asks for nothing keeps nobody out, and what is under way goes on.
+#[test]
+fn idle_connections_make_room_for_others() {
+    let server = Server::start_with(1, |config| config.front.connections_max = 4);
+    let bucket = server.bucket();
+    let put = bucket.put("slow", content(1 << 20, 1)).prepare();
+    let mut busy = bucket.client().connect();
+    busy.send(&[put.head(), put.body[..1000].to_vec()].concat());
+    let begun = Instant::now();
+    let idlers: Vec<Connection> = (0..8)
+        .map(|number| {
+            let mut connection = bucket.client().connect();
+            connection.send(if number % 2 == 0 { b"GET / HTTP/1.1\r\nhost: a\r\nx-slow" } else { b"" });
+            connection
+        })
+        .collect();
+    for number in 0..4 {
+        bucket.put(&format!("key-{number}"), "content").ok();
+    }
+    // A head is waited for for half a minute.
+    assert!(begun.elapsed() < Duration::from_secs(25), "{:?}", begun.elapsed());
+    busy.send(&put.body[1000..]);
+    put.receive(&mut busy).expect(200);
+    drop(idlers);
+    assert_content(&bucket, "slow", &content(1 << 20, 1));
 }
 
 /// What cannot be done for the moment is refused with a hint when to come back.

@@ -1,0 +1,293 @@
+//! The connections of a listener: so many at a time. When one more comes, those that have been idle for longest make room, so that
+//! whoever opens connections and asks for nothing keeps nobody out.
+
+use std::{
+    collections::HashMap,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use env::{Env, Instant};
+use hyper::{
+    Request, Response,
+    body::{Body, Frame, Incoming, SizeHint},
+    service::Service,
+};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+
+/// A connection is asked to make room only when nothing was under way for so long: its last answer may still be on its way.
+const IDLE_MIN: Duration = Duration::from_secs(1);
+
+/// How long it is waited for those that were asked, before others are.
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// What part of the connections is asked at a time, so that it need not be looked who is idle for every one that comes.
+const SHARE: usize = 64;
+
+/// The connections of a listener.
+pub(super) struct Crowd {
+    env: Env,
+    permits: Arc<Semaphore>,
+    most: usize,
+    members: Arc<Members>,
+    next: u64,
+}
+
+#[derive(Debug, Default)]
+struct Members(Mutex<HashMap<u64, Member>>);
+
+impl Members {
+    fn lock(&self) -> MutexGuard<'_, HashMap<u64, Member>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[derive(Debug)]
+struct Member {
+    activity: Activity,
+    leave: Arc<Notify>,
+}
+
+/// The place of a connection, until this is dropped.
+pub(super) struct Place {
+    pub(super) activity: Activity,
+    leave: Arc<Notify>,
+    number: u64,
+    members: Arc<Members>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Crowd {
+    /// Of so many connections at most.
+    pub(super) fn new(env: &Env, most: usize) -> Self {
+        let permits = Arc::new(Semaphore::new(most));
+        Self { env: env.clone(), permits, most, members: Arc::default(), next: 0 }
+    }
+
+    /// A place for a connection that has come. Waits for one where all of them are busy.
+    pub(super) async fn place(&mut self) -> Place {
+        let permit = loop {
+            if let Ok(permit) = self.permits.clone().try_acquire_owned() {
+                break permit;
+            }
+            self.make_room();
+            let waiting = self.permits.clone().acquire_owned();
+            if let Ok(Ok(permit)) = self.env.timeout(PAUSE, waiting).await {
+                break permit;
+            }
+        };
+        self.next += 1;
+        let (activity, leave) = (Activity::new(&self.env), Arc::<Notify>::default());
+        let member = Member { activity: activity.clone(), leave: leave.clone() };
+        self.members.lock().insert(self.next, member);
+        Place { activity, leave, number: self.next, members: self.members.clone(), _permit: permit }
+    }
+
+    /// Asks the idlest to leave.
+    fn make_room(&self) {
+        let (mut members, now) = (self.members.lock(), self.env.now());
+        let idle = |(number, member): (&u64, &Member)| Some((member.activity.idle_time(now)?, *number));
+        let mut idlest: Vec<_> =
+            members.iter().filter_map(idle).filter(|(time, _)| *time >= IDLE_MIN).collect();
+        idlest.sort_unstable_by(|one, other| other.cmp(one));
+        idlest.truncate((self.most / SHARE).max(1));
+        tracing::debug!(connections = idlest.len(), "idle connections make room for others");
+        for (_, number) in idlest {
+            if let Some(member) = members.remove(&number) {
+                member.leave.notify_one();
+            }
+        }
+    }
+
+    /// Returns when no connection is left.
+    pub(super) async fn gone(&self) {
+        let all = u32::try_from(self.most).unwrap_or(u32::MAX);
+        drop(self.permits.acquire_many(all).await);
+    }
+}
+
+impl Place {
+    /// Returns when the connection is to make room for another.
+    pub(super) async fn asked_to_leave(&self) {
+        self.leave.notified().await;
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.members.lock().remove(&self.number);
+    }
+}
+
+/// What a connection is doing.
+#[derive(Debug)]
+struct State {
+    /// Requests whose answers have not ended.
+    under_way: usize,
+    /// When the last one ended, or the connection began.
+    idle_since: Instant,
+}
+
+/// Counts what a connection is doing.
+#[derive(Debug, Clone)]
+pub(super) struct Activity {
+    env: Env,
+    state: Arc<Mutex<State>>,
+}
+
+impl Activity {
+    /// A connection that begins now.
+    fn new(env: &Env) -> Self {
+        let state = State { under_way: 0, idle_since: env.now() };
+        Self { env: env.clone(), state: Arc::new(Mutex::new(state)) }
+    }
+
+    fn begin(&self) -> UnderWay {
+        self.change(|state| state.under_way += 1);
+        UnderWay(self.clone())
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// For how long nothing has been under way; `None` while something is.
+    fn idle_time(&self, now: Instant) -> Option<Duration> {
+        self.change(|state| (state.under_way == 0).then(|| now.since(state.idle_since)))
+    }
+
+    /// Returns once nothing has been under way for so long.
+    pub(super) async fn idle_for(&self, time: Duration) {
+        loop {
+            let idle = self.idle_time(self.env.now());
+            let left = idle.map_or(time, |idle| time.saturating_sub(idle));
+            if left.is_zero() {
+                return;
+            }
+            self.env.sleep(left).await;
+        }
+    }
+}
+
+/// A request that is under way until this is dropped.
+struct UnderWay(Activity);
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        let now = self.0.env.now();
+        self.0.change(|state| {
+            state.under_way -= 1;
+            state.idle_since = now;
+        });
+    }
+}
+
+/// A service whose requests are counted.
+pub(super) struct Counted<S> {
+    pub(super) service: S,
+    pub(super) activity: Activity,
+}
+
+impl<S, B> Service<Request<Incoming>> for Counted<S>
+where
+    S: Service<Request<Incoming>, Response = Response<B>>,
+    S::Future: Send + 'static,
+    S::Error: Send,
+{
+    type Response = Response<CountedBody<B>>;
+    type Error = S::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        let under_way = self.activity.begin();
+        let answer = self.service.call(request);
+        Box::pin(async move {
+            let response = answer.await?;
+            Ok(response.map(|body| CountedBody { body, _under_way: under_way }))
+        })
+    }
+}
+
+/// The body of an answer, which is under way until it is dropped.
+pub(super) struct CountedBody<B> {
+    body: B,
+    _under_way: UnderWay,
+}
+
+impl<B: Body<Data = Bytes> + Unpin> Body for CountedBody<B> {
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use env::Env;
+
+    use super::{Activity, Crowd, IDLE_MIN};
+
+    const MOMENT: Duration = Duration::from_millis(100);
+
+    #[tokio::test]
+    async fn a_connection_is_idle_when_nothing_has_been_under_way_for_the_time() {
+        let env = Env::real();
+        let activity = Activity::new(&env);
+        let began = env.now();
+        activity.idle_for(MOMENT).await;
+        assert!(env.now().since(began) >= MOMENT);
+
+        let (first, second) = (activity.begin(), activity.begin());
+        drop(first);
+        assert!(env.timeout(3 * MOMENT, activity.idle_for(MOMENT)).await.is_err(), "one is still under way");
+        let ended = env.now();
+        drop(second);
+        activity.idle_for(MOMENT).await;
+        assert!(env.now().since(ended) >= MOMENT);
+    }
+
+    #[tokio::test]
+    async fn the_idlest_make_room_and_the_busy_stay() {
+        let env = Env::real();
+        let mut crowd = Crowd::new(&env, 3);
+        let busy = crowd.place().await;
+        let under_way = busy.activity.begin();
+        let idlest = crowd.place().await;
+        env.sleep(MOMENT).await;
+        let idle = crowd.place().await;
+        let began = env.now();
+        let leaving = async {
+            idlest.asked_to_leave().await;
+            drop(idlest);
+        };
+        let (fourth, ()) = tokio::join!(crowd.place(), leaving);
+        assert!(env.now().since(began) >= IDLE_MIN - 2 * MOMENT, "not before it has been idle for some time");
+        // Where all are busy, whoever comes waits.
+        let others = [idle.activity.begin(), fourth.activity.begin()];
+        assert!(env.timeout(2 * IDLE_MIN, crowd.place()).await.is_err());
+        assert!(env.timeout(MOMENT, busy.asked_to_leave()).await.is_err());
+        drop((under_way, busy));
+        drop(crowd.place().await);
+        drop((others, idle, fourth));
+        crowd.gone().await;
+        assert!(crowd.members.lock().is_empty());
+    }
+}
