@@ -248,6 +248,7 @@ OWN = PLACES | {
     "ASHLAR_NAME_FROM", "ASHLAR_LISTEN", "ASHLAR_HEALTH_LISTEN", "ASHLAR_CLUSTER_SECRET", "ASHLAR_ROOT_USER", "ASHLAR_ROOT_PASSWORD", "ASHLAR_ENCRYPTION_KEYS", "ASHLAR_MEDIUM",
     "ASHLAR_TLS_CERT", "ASHLAR_TLS_KEY", "ASHLAR_CLUSTER_TLS_CERT", "ASHLAR_CLUSTER_TLS_KEY", "ASHLAR_CLUSTER_TLS_CA", "ASHLAR_WEBSITE_ADDRESS", "ASHLAR_WEBSITE_DOMAIN", "ASHLAR_STANDARD_CODING", "ASHLAR_LOG", "ASHLAR_LOG_FORMAT",
     "ASHLAR_KMS_ENDPOINT", "ASHLAR_KMS_TOKEN_FILE", "ASHLAR_KMS_MOUNT", "ASHLAR_KMS_DEFAULT_KEY", "ASHLAR_KMS_CA", "ASHLAR_KMS_CACHE",
+    "ASHLAR_OIDC_PRIVATE_HOSTS", "ASHLAR_OIDC_CA",
 }  # fmt: skip
 
 
@@ -292,6 +293,17 @@ def run_settings(report, rendered):
                 having[component(pod)] = json.dumps([volume, {name: value for name, value in given.items() if "KMS" in name}], sort_keys=True)
         expect(sorted(having), ["gateway", "worker"], "who has it")
         expect(len(set(having.values())), 1, "services")
+    with report.case("external: gateways alone may ask the named providers, and have the file of who signed their certificates"):
+        having = {}
+        for _, pod in pods(rendered["external"]):
+            container = pod["spec"]["containers"][0]
+            given = settings.of_container(container | {"env": container.get("env", [])})
+            if hosts := given.get("ASHLAR_OIDC_PRIVATE_HOSTS"):
+                volume = next(each for each in pod["spec"]["volumes"] if each["name"] == "oidc")
+                mounted = next(each for each in container["volumeMounts"] if each["name"] == "oidc")
+                expect(given["ASHLAR_OIDC_CA"], mounted["mountPath"] + "/" + volume["configMap"]["items"][0]["path"], "certificates")
+                having[component(pod)] = (hosts, volume["configMap"]["name"])
+        expect(having, {"gateway": ("kubernetes.default.svc,10.96.0.1", "kube-root-ca.crt")}, "who has it")
     schema = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
     for role in settings.ROLES:
         with report.case(f"the schema takes every setting of {role} that the chart does not set itself"):

@@ -235,6 +235,36 @@ readinessProbe:
 {{- end }}
 {{- end }}
 
+{{/* The OpenID Connect providers of a private net, for gateways: their variables, their mount and their volume, one by one. */}}
+{{- define "ashlar.oidcVariables" -}}
+{{- with .Values.oidc -}}
+{{- if .privateHosts -}}
+- { name: ASHLAR_OIDC_PRIVATE_HOSTS, value: {{ join "," .privateHosts | quote }} }
+{{- if .caConfigMap }}
+- { name: ASHLAR_OIDC_CA, value: /etc/ashlar/oidc/ca.crt }
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "ashlar.oidcMount" -}}
+{{- if and .Values.oidc.privateHosts .Values.oidc.caConfigMap -}}
+- { name: oidc, mountPath: /etc/ashlar/oidc, readOnly: true }
+{{- end }}
+{{- end }}
+
+{{- define "ashlar.oidcVolume" -}}
+{{- with .Values.oidc -}}
+{{- if and .privateHosts .caConfigMap -}}
+- name: oidc
+  configMap:
+    name: {{ .caConfigMap }}
+    items:
+      - { key: {{ .caKey }}, path: ca.crt }
+{{- end }}
+{{- end }}
+{{- end }}
+
 {{/* The file of master keys, for those that encrypt: its variable, its mount and its volume, one by one. */}}
 {{- define "ashlar.encryptionVariable" -}}
 {{- if .Values.encryption.existingSecret -}}

@@ -149,6 +149,11 @@ impl Env {
         self.network.connect(authority).await
     }
 
+    /// The addresses of `host:port`, for whoever connects to some of them only.
+    pub async fn resolve(&self, authority: &str) -> io::Result<Vec<SocketAddr>> {
+        self.network.resolve(authority).await
+    }
+
     /// The file systems. Its calls block.
     pub fn disk(&self) -> &Arc<dyn Disk> {
         &self.disk

@@ -5,7 +5,7 @@ use std::{io, net::SocketAddr};
 use async_trait::async_trait;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpStream, lookup_host},
 };
 
 /// How long an accepted peer may leave sent bytes unacknowledged, or its window closed, before the connection is broken:
@@ -34,6 +34,11 @@ pub trait Network: Send + Sync + 'static {
     async fn listen(&self, address: SocketAddr) -> io::Result<Box<dyn Listener>>;
     /// Connects to `host:port`, resolving the name.
     async fn connect(&self, authority: &str) -> io::Result<Box<dyn Connection>>;
+    /// The addresses of `host:port`. A network without names has that alone which is written.
+    async fn resolve(&self, authority: &str) -> io::Result<Vec<SocketAddr>> {
+        let address = authority.parse().map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
+        Ok(vec![address])
+    }
 }
 
 /// The machine's TCP, with Nagle's algorithm off.
@@ -50,6 +55,10 @@ impl Network for RealNetwork {
         let stream = TcpStream::connect(authority).await?;
         stream.set_nodelay(true)?;
         Ok(Box::new(stream))
+    }
+
+    async fn resolve(&self, authority: &str) -> io::Result<Vec<SocketAddr>> {
+        Ok(lookup_host(authority).await?.collect())
     }
 }
 

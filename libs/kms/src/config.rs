@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use encryption::Keyring;
 use env::Env;
-use s3_client::{ConnectError, Endpoint, EndpointError};
+use s3_client::{ConnectError, Endpoint, EndpointError, is_loopback};
 
 use crate::{Keys, Transit, keys::External};
 
@@ -122,8 +122,4 @@ impl Config {
         let kms = Arc::new(kms.map_err(ConfigError::Tls)?);
         Ok(External { kms, default_key: self.kms_default_key.clone() })
     }
-}
-
-fn is_loopback(host: &str) -> bool {
-    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }

@@ -14,12 +14,11 @@ use async_trait::async_trait;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::{Bytes, BytesMut};
 use encryption::DataKey;
-use env::{Connection, Env};
+use env::Env;
 use http::{HeaderValue, Method, Request, StatusCode, header};
 use http_body_util::{BodyExt, Full};
-use hyper::client::conn::http1::{self, SendRequest};
-use hyper_util::rt::TokioIo;
-use s3_client::{ConnectError, Endpoint, Tls, Trust, of_endpoint};
+use hyper::client::conn::http1::SendRequest;
+use s3_client::{ConnectError, Endpoint, Tls, Trust, of_endpoint, open_http};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
@@ -185,17 +184,7 @@ impl Transit {
 
     async fn connect(&self) -> Result<SendRequest<Full<Bytes>>, String> {
         let stream = self.env.connect(&self.endpoint.address()).await.map_err(|error| error.to_string())?;
-        let stream: Box<dyn Connection> = match &self.tls {
-            Some((tls, name)) => {
-                Box::new(tls.connect(name.clone(), stream).await.map_err(|error| error.to_string())?)
-            }
-            None => stream,
-        };
-        let (sender, connection) =
-            http1::handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
-        // It ends with its sender.
-        drop(self.env.spawn(async move { drop(connection.await) }));
-        Ok(sender)
+        open_http(&self.env, stream, self.tls.as_ref()).await
     }
 
     async fn send(

@@ -60,12 +60,14 @@ pub enum IdentityKind {
     Role = 5,
     /// What is set for the whole account.
     Account = 6,
+    /// A provider of OpenID Connect.
+    Provider = 7,
 }
 
 impl IdentityKind {
     /// Every kind.
-    pub const ALL: [Self; 6] =
-        [Self::User, Self::AccessKey, Self::Group, Self::Policy, Self::Role, Self::Account];
+    pub const ALL: [Self; 7] =
+        [Self::User, Self::AccessKey, Self::Group, Self::Policy, Self::Role, Self::Account, Self::Provider];
 
     /// The kind of a persistent number.
     pub fn from_number(number: i64) -> Option<Self> {

@@ -74,8 +74,9 @@ enum Of<'a> {
     Trust,
 }
 
-/// Actions that the policy of who may assume a role can be about.
+/// Actions that the policy of who may assume a role can be about: with credentials, and with the token of a provider.
 const ASSUMING: &str = "sts:AssumeRole";
+const ASSUMING_WITH_TOKEN: &str = "sts:AssumeRoleWithWebIdentity";
 
 impl Policy {
     /// Reads the policy of the bucket of this name.
@@ -175,8 +176,12 @@ impl Elements {
                 "Sid" => elements.sid = Some(value.text().ok_or_else(Malformed::syntax)?.to_owned()),
                 "Effect" => elements.effect = Some(value),
                 "Principal" | "NotPrincipal" if elements.principals.is_none() => {
-                    elements.principals =
-                        Some(Principals::parse(&value, is_not, matches!(of, Of::Bucket(_)))?);
+                    let more = match of {
+                        Of::Bucket(_) => Some("Service"),
+                        Of::Trust => Some("Federated"),
+                        Of::Identity => None,
+                    };
+                    elements.principals = Some(Principals::parse(&value, is_not, more)?);
                 }
                 "Action" | "NotAction" if elements.actions.is_none() => {
                     elements.actions = Some((value, is_not));
@@ -257,18 +262,41 @@ impl Statement {
 
     /// Refuses what has nothing to do with assuming a role.
     fn check_trust(&self) -> Result<(), Malformed> {
-        let is_it = |action: &ActionPattern| action.actions().eq([ASSUMING]);
+        let is_it = |action: &ActionPattern| {
+            action.actions().next().is_some()
+                && action.actions().all(|name| name == ASSUMING || name == ASSUMING_WITH_TOKEN)
+        };
         if self.is_not_action || !self.actions.iter().all(is_it) {
             return Err(Malformed::new("AssumeRole policy may only specify STS AssumeRole actions."));
         }
+        self.check_assuming()?;
         // Which would be nearly everybody. IAM User Guide, "AWS JSON policy elements: NotPrincipal".
         if self.allows && self.principals.as_ref().is_some_and(|principals| principals.is_negated) {
             return Err(Malformed::of("Allow with NotPrincipal is not allowed.", "NotPrincipal"));
         }
-        match self.conditions.iter().find(|condition| !condition.key.is_of(ASSUMING)) {
+        let has_it = |key: &Key| {
+            let actions = [ASSUMING, ASSUMING_WITH_TOKEN];
+            actions.into_iter().any(|action| self.is_for_action(action) && key.is_of(action))
+        };
+        match self.conditions.iter().find(|condition| !has_it(&condition.key)) {
             Some(condition) => Err(no_such_condition(&condition.key)),
             None => Ok(()),
         }
+    }
+
+    /// Refuses to allow somebody what only others can do: providers' tokens are shown to assume a role with, and nobody else shows one.
+    fn check_assuming(&self) -> Result<(), Malformed> {
+        let Some(principals) = self.principals.as_ref().filter(|_| self.allows) else { return Ok(()) };
+        let is_provider = |grantee: &Grantee| matches!(grantee, Grantee::Provider { .. });
+        if !principals.grantees.iter().any(is_provider) && !self.is_for_action(ASSUMING) {
+            let message = "AssumeRoleWithWebIdentity takes a principal of the kind Federated.";
+            return Err(Malformed::of(message, ASSUMING_WITH_TOKEN));
+        }
+        if principals.grantees.iter().all(is_provider) && !self.is_for_action(ASSUMING_WITH_TOKEN) {
+            let message = "A principal of the kind Federated takes the action sts:AssumeRoleWithWebIdentity.";
+            return Err(Malformed::of(message, ASSUMING));
+        }
+        Ok(())
     }
 
     /// Refuses an action that is done to nothing that the statement is about: a bucket's, where only objects are named.

@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, fmt};
 
+use crate::provider::is_provider;
+
 /// The actions whose requests have a key.
 #[derive(Debug, Clone, Copy)]
 enum Of {
@@ -19,10 +21,18 @@ struct Known {
     /// Whether the tag's key is the same in whatever case it is written.
     ignores_case: bool,
     has_several_values: bool,
+    /// Whether it is the end of a key, behind the provider of OpenID Connect whose claim it is.
+    is_claim: bool,
 }
 
 const fn known(name: &'static str, of: Of) -> Known {
-    Known { name, of, is_of_tag: false, ignores_case: false, has_several_values: false }
+    Known { name, of, is_of_tag: false, ignores_case: false, has_several_values: false, is_claim: false }
+}
+
+/// What providers of OpenID Connect say of somebody: `HOST/PATH:sub`. Requests have it for which their tokens are shown, and those of the
+/// sessions that were begun so.
+const fn of_provider(name: &'static str) -> Known {
+    Known { is_claim: true, ..known(name, Of::Every) }
 }
 
 /// The keys that end with the key of an object's tag.
@@ -48,18 +58,23 @@ const RETAINED: Of = Of::Some(&["PutObject", "PutObjectRetention"]);
 
 /// What gives a user, a role or a session tags, and what takes them.
 const GIVES_TAGS: Of = Of::Some(&[
+    "iam:CreateOpenIDConnectProvider",
     "iam:CreateRole",
     "iam:CreateUser",
+    "iam:TagOpenIDConnectProvider",
     "iam:TagRole",
     "iam:TagUser",
     "sts:GetFederationToken",
     "sts:TagSession",
 ]);
 const CHANGES_TAGS: Of = Of::Some(&[
+    "iam:CreateOpenIDConnectProvider",
     "iam:CreateRole",
     "iam:CreateUser",
+    "iam:TagOpenIDConnectProvider",
     "iam:TagRole",
     "iam:TagUser",
+    "iam:UntagOpenIDConnectProvider",
     "iam:UntagRole",
     "iam:UntagUser",
     "sts:GetFederationToken",
@@ -124,14 +139,21 @@ const HOLDERS: Of = Of::Some(&[
     "iam:UpdateRole",
     "iam:UpdateUser",
     "sts:AssumeRole",
+    "sts:AssumeRoleWithWebIdentity",
 ]);
 
 /// Every key that this store fills in. Source: Service Authorization Reference, "Actions, resources, and condition keys for
 /// Amazon S3" and "... for AWS Identity and Access Management (IAM)"; IAM User Guide, "AWS global condition context keys" and
-/// "IAM and AWS STS condition context keys".
+/// "IAM and AWS STS condition context keys", with the section "Available keys for AWS OIDC federation".
 const KNOWN: &[Known] = &[
+    Known { has_several_values: true, ..of_provider(":amr") },
+    of_provider(":aud"),
+    of_provider(":email"),
+    of_provider(":oaud"),
+    of_provider(":sub"),
     known("aws:CurrentTime", Of::Every),
     known("aws:EpochTime", Of::Every),
+    known("aws:FederatedProvider", Of::Every),
     known("aws:MultiFactorAuthPresent", Of::Every),
     known("aws:PrincipalAccount", Of::Every),
     known("aws:PrincipalArn", Of::Every),
@@ -219,10 +241,11 @@ const KNOWN: &[Known] = &[
     known("s3:x-amz-storage-class", PUTS),
     known("s3:x-amz-website-redirect-location", PUTS),
     known("sts:ExternalId", Of::Some(&["sts:AssumeRole"])),
-    known("sts:RoleSessionName", Of::Some(&["sts:AssumeRole"])),
+    known("sts:RoleSessionName", Of::Some(&["sts:AssumeRole", "sts:AssumeRoleWithWebIdentity"])),
 ];
 
-/// The names of the keys that can be asked for. Those that end with `/` are followed by a tag's key.
+/// The names of the keys that can be asked for. Those that end with `/` are followed by a tag's key, and those that begin with `:` stand
+/// behind a provider of OpenID Connect.
 pub fn keys() -> impl Iterator<Item = &'static str> {
     KNOWN.iter().map(|known| known.name)
 }
@@ -232,16 +255,28 @@ pub fn keys() -> impl Iterator<Item = &'static str> {
 pub struct Key {
     /// Its place in [`KNOWN`].
     at: usize,
+    /// The key of a tag, or the provider of a claim.
     tag: Option<String>,
 }
 
 impl Key {
     /// The key of this name, if it is known.
     pub fn parse(text: &str) -> Option<Self> {
+        Self::parse_plain(text).or_else(|| Self::parse_claim(text))
+    }
+
+    /// That of a claim. Case does not matter in the name of its provider either: no two of an account differ in case alone.
+    fn parse_claim(text: &str) -> Option<Self> {
+        let (provider, name) = text.split_at_checked(text.rfind(':')?)?;
+        let at = KNOWN.iter().position(|known| known.is_claim && known.name.eq_ignore_ascii_case(name))?;
+        is_provider(provider).then(|| Self { at, tag: Some(provider.to_ascii_lowercase()) })
+    }
+
+    fn parse_plain(text: &str) -> Option<Self> {
         let found = |known: &Known| match (known.is_of_tag, text.get(..known.name.len())) {
             (true, Some(start)) => start.eq_ignore_ascii_case(known.name) && text.len() > start.len(),
             (true, None) => false,
-            (false, _) => text.eq_ignore_ascii_case(known.name),
+            (false, _) => !known.is_claim && text.eq_ignore_ascii_case(known.name),
         };
         let at = KNOWN.iter().position(found)?;
         let of_tag = || match (&text[KNOWN[at].name.len()..], KNOWN[at].ignores_case) {
@@ -277,7 +312,8 @@ impl Key {
 
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{}", self.name(), self.tag.as_deref().unwrap_or_default())
+        let (name, rest) = (self.name(), self.tag.as_deref().unwrap_or_default());
+        if self.known().is_claim { write!(f, "{rest}{name}") } else { write!(f, "{name}{rest}") }
     }
 }
 

@@ -24,6 +24,7 @@ mod json;
 mod key;
 mod pattern;
 mod principal;
+mod provider;
 mod public;
 mod service;
 #[cfg(test)]
@@ -37,4 +38,5 @@ pub use evaluate::{Decider, Request, Resource, Verdict, evaluate};
 pub use explain::{Seen, SeenCondition, Trace, explain};
 pub use key::{Context, Key, keys};
 pub use principal::{Account, Grantee, Naming, Principal};
+pub use provider::is_provider;
 pub use service::{Delivery, Service};

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{Malformed, Service, json::Json};
+use crate::{Malformed, Service, json::Json, provider::is_provider};
 
 /// Who sends a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +40,17 @@ pub enum Principal {
         /// What the federated user is called.
         name: String,
     },
+    /// Somebody who shows a token of a provider of OpenID Connect, which is in an account. It may assume a role, and nothing else.
+    WebIdentity {
+        /// The account that the provider is in. Who shows the token does not belong to it.
+        account: Account,
+        /// The provider's URL without `https://`.
+        provider: String,
+        /// For whom the token is.
+        audience: String,
+        /// Whom the provider says it is.
+        subject: String,
+    },
     /// The store itself, in the place of a service of AWS. No request is its.
     Service(Service),
 }
@@ -63,7 +74,7 @@ impl Principal {
     /// `aws:PrincipalArn`, which in a role is the role's, and of a federated user its own; nobody has none, nor a service.
     pub fn arn(&self) -> Option<String> {
         match self {
-            Self::Anonymous | Self::Service(_) => None,
+            Self::Anonymous | Self::WebIdentity { .. } | Self::Service(_) => None,
             Self::Root { account } => Some(format!("arn:aws:iam::{}:root", account.number)),
             Self::User { account, name } => Some(format!("arn:aws:iam::{}:user/{name}", account.number)),
             Self::Role { account, name, .. } => Some(format!("arn:aws:iam::{}:role/{name}", account.number)),
@@ -73,12 +84,16 @@ impl Principal {
         }
     }
 
-    /// How messages name it: in a role, by the session.
+    /// How messages name it: in a role, by the session; with a token by what that says. AWS CloudTrail User Guide, "CloudTrail userIdentity
+    /// element", the section "Values for AWS STS APIs with SAML and web identity federation".
     pub fn own_arn(&self) -> Option<String> {
         match self {
             Self::Role { account, name, session } => {
                 let role = name.rsplit('/').next().unwrap_or_default();
                 Some(format!("arn:aws:sts::{}:assumed-role/{role}/{session}", account.number))
+            }
+            Self::WebIdentity { account, provider, audience, subject } => {
+                Some(format!("arn:aws:iam::{}:oidc-provider/{provider}:{audience}:{subject}", account.number))
             }
             Self::Anonymous
             | Self::Root { .. }
@@ -91,7 +106,7 @@ impl Principal {
     /// Whose it is.
     pub fn account(&self) -> Option<&Account> {
         match self {
-            Self::Anonymous | Self::Service(_) => None,
+            Self::Anonymous | Self::WebIdentity { .. } | Self::Service(_) => None,
             Self::Root { account }
             | Self::User { account, .. }
             | Self::Role { account, .. }
@@ -137,6 +152,13 @@ pub enum Grantee {
         /// What it is called.
         name: String,
     },
+    /// Everybody who shows a token of a provider of OpenID Connect.
+    Provider {
+        /// The account's id.
+        account: String,
+        /// The provider's URL without `https://`.
+        name: String,
+    },
     /// A service of AWS, in whose place the store itself is.
     Service(Service),
 }
@@ -175,6 +197,13 @@ impl Grantee {
         }
     }
 
+    /// A provider of OpenID Connect, by its ARN.
+    fn parse_provider(text: &str) -> Option<Self> {
+        let (account, name) = text.strip_prefix("arn:aws:iam::")?.split_once(":oidc-provider/")?;
+        let is_good = is_account(account) && is_provider(name);
+        is_good.then(|| Self::Provider { account: account.to_owned(), name: name.to_owned() })
+    }
+
     fn is(&self, principal: &Principal) -> bool {
         match (self, principal) {
             (Self::Everyone, _) => true,
@@ -198,12 +227,17 @@ impl Grantee {
                 Self::Session { account, role, session },
                 Principal::Role { account: own, name: own_name, session: own_session },
             ) => own.is(account) && own_name.rsplit('/').next() == Some(role) && session == own_session,
+            (
+                Self::Provider { account, name },
+                Principal::WebIdentity { account: own, provider, audience: _, subject: _ },
+            ) => own.is(account) && name == provider,
             (Self::Service(service), Principal::Service(own)) => own == service,
             (
                 Self::User { .. }
                 | Self::Role { .. }
                 | Self::Session { .. }
                 | Self::Federated { .. }
+                | Self::Provider { .. }
                 | Self::Service(_),
                 _,
             ) => false,
@@ -222,6 +256,7 @@ impl fmt::Display for Grantee {
                 write!(f, "arn:aws:sts::{account}:assumed-role/{role}/{session}")
             }
             Self::Federated { account, name } => write!(f, "arn:aws:sts::{account}:federated-user/{name}"),
+            Self::Provider { account, name } => write!(f, "arn:aws:iam::{account}:oidc-provider/{name}"),
             Self::Service(service) => service.fmt(f),
         }
     }
@@ -242,25 +277,33 @@ pub(crate) struct Principals {
 }
 
 impl Principals {
-    /// With `services`, it may name those.
-    pub(crate) fn parse(value: &Json, is_negated: bool, services: bool) -> Result<Self, Malformed> {
+    /// It may name principals of one more kind than those that every policy may.
+    pub(crate) fn parse(value: &Json, is_negated: bool, more: Option<&str>) -> Result<Self, Malformed> {
         let invalid = |detail: &str| Malformed::of("Invalid principal in policy", detail);
         let mut grantees = Vec::new();
         match value {
             Json::Text(text) if text == "*" => grantees.push(Grantee::Everyone),
             Json::Object(members) if !members.is_empty() => {
                 for (kind, value) in members {
-                    let is_service = services && kind == "Service";
-                    if !is_service && !matches!(kind.as_str(), "AWS" | "CanonicalUser") {
+                    let is_more = more == Some(kind.as_str());
+                    if !is_more && !matches!(kind.as_str(), "AWS" | "CanonicalUser") {
                         return Err(unsupported(kind));
                     }
                     let texts =
                         value.texts().filter(|texts| !texts.is_empty()).ok_or_else(|| invalid(kind))?;
                     for text in texts {
-                        if is_service {
-                            let service = Service::parse(text).ok_or_else(|| no_such_service(text))?;
-                            grantees.push(Grantee::Service(service));
-                            continue;
+                        match kind.as_str() {
+                            "Service" => {
+                                let service = Service::parse(text).ok_or_else(|| no_such_service(text))?;
+                                grantees.push(Grantee::Service(service));
+                                continue;
+                            }
+                            "Federated" => {
+                                let provider = Grantee::parse_provider(text);
+                                grantees.push(provider.ok_or_else(|| no_such_federation(text))?);
+                                continue;
+                            }
+                            _ => {}
                         }
                         let grantee = Grantee::parse(text).filter(|grantee| {
                             kind == "AWS" || matches!(grantee, Grantee::Account(_)) && text.len() == 64
@@ -279,7 +322,8 @@ impl Principals {
     /// its role too. IAM User Guide, "AWS JSON policy elements: Principal", the sections "AWS account principals", "IAM role
     /// principals" and "Role session principals", and "AWS JSON policy elements: NotPrincipal". Who has a permissions boundary is
     /// excepted from nothing that is denied. IAM User Guide, "Permissions boundaries for IAM entities". A federated user is not the
-    /// user that it is of, and is excepted by its own name alone.
+    /// user that it is of, and is excepted by its own name alone. Whoever shows the token of a provider is let in by the provider's own name alone, and not as one of
+    /// everybody.
     pub(crate) fn names(&self, principal: &Principal, allows: bool, is_bounded: bool) -> Option<Naming> {
         let naming = |grantee: &Grantee| match (principal, grantee) {
             (
@@ -289,7 +333,11 @@ impl Principals {
             (_, Grantee::Session { .. } | Grantee::Federated { .. }) => Naming::OfSession,
             _ => Naming::Own,
         };
-        let naming = self.grantees.iter().filter(|grantee| grantee.is(principal)).map(naming).max();
+        let is_meant = |grantee: &&Grantee| match (principal, grantee) {
+            (Principal::WebIdentity { .. }, Grantee::Everyone) => !allows,
+            _ => grantee.is(principal),
+        };
+        let naming = self.grantees.iter().filter(is_meant).map(naming).max();
         if !self.is_negated {
             return naming;
         }
@@ -317,6 +365,15 @@ pub enum Naming {
 fn no_such_service(name: &str) -> Malformed {
     Malformed::of(
         format!("Invalid principal in policy: the service {name} does nothing in buckets here"),
+        name,
+    )
+}
+
+fn no_such_federation(name: &str) -> Malformed {
+    Malformed::of(
+        format!(
+            "Invalid principal in policy: of federated principals there are OpenID Connect providers of the account alone, arn:aws:iam::ACCOUNT:oidc-provider/HOST/PATH, and not {name}"
+        ),
         name,
     )
 }

@@ -9,6 +9,7 @@ mod properties;
 mod public;
 mod roles;
 mod services;
+mod web_identities;
 
 use crate::{Account, Context, Malformed, Policy, Principal, Request, Resource, Verdict, evaluate};
 

@@ -7,11 +7,15 @@ use std::{
 
 use env::Env;
 use rustls::{
-    ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
-    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
+    client::{
+        WebPkiServerVerifier,
+        danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    },
     crypto::CryptoProvider,
     pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject},
 };
+use sha1::{Digest, Sha1};
 use tokio_rustls::TlsConnector;
 
 use crate::{ConnectError, Endpoint};
@@ -42,12 +46,68 @@ pub async fn of_endpoint(env: &Env, endpoint: &Endpoint, trust: &Trust) -> Resul
     if !endpoint.is_secure() {
         return Ok(None);
     }
-    let name = endpoint.host_name().to_owned();
-    let name = ServerName::try_from(name.clone()).map_err(|_| ConnectError::TlsName(name))?;
+    let name = server_name(endpoint)?;
     let (own_env, trust) = (env.clone(), trust.clone());
     let loading = env.spawn_blocking(move || connector(&own_env, &trust));
     let connector = loading.await.unwrap_or(Err(ConnectError::NoSystemCertificates))?;
     Ok(Some((connector, name)))
+}
+
+/// Bytes of a thumbprint: the SHA-1 of a certificate.
+pub const THUMBPRINT_LENGTH: usize = 20;
+
+/// How to agree on TLS with an endpoint whose certificate is also believed when it is signed, by way of those that the server sends, by the
+/// last of these, and that has one of these thumbprints. IAM User Guide, "Obtain the thumbprint for an OpenID Connect identity provider".
+pub async fn of_pinned(
+    env: &Env,
+    endpoint: &Endpoint,
+    trust: &Trust,
+    thumbprints: Vec<[u8; THUMBPRINT_LENGTH]>,
+) -> Result<Option<Tls>, ConnectError> {
+    if !endpoint.is_secure() || thumbprints.is_empty() {
+        return of_endpoint(env, endpoint, trust).await;
+    }
+    let name = server_name(endpoint)?;
+    let (own_env, trust) = (env.clone(), trust.clone());
+    let loading = env.spawn_blocking(move || pinned_connector(&own_env, &trust, thumbprints));
+    let connector = loading.await.unwrap_or(Err(ConnectError::NoSystemCertificates))?;
+    Ok(Some((connector, name)))
+}
+
+fn server_name(endpoint: &Endpoint) -> Result<ServerName<'static>, ConnectError> {
+    let name = endpoint.host_name().to_owned();
+    ServerName::try_from(name.clone()).map_err(|_| ConnectError::TlsName(name))
+}
+
+/// A connector that offers HTTP/1.1. Blocks.
+fn pinned_connector(
+    env: &Env,
+    trust: &Trust,
+    thumbprints: Vec<[u8; THUMBPRINT_LENGTH]>,
+) -> Result<TlsConnector, ConnectError> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let roots = match trust {
+        Trust::File(path) => roots(env, path)?,
+        Trust::System => roots(env, &system_file(env)?)?,
+        Trust::Anyone => return connector(env, trust),
+    };
+    let trusted = verifier(roots, &provider).map_err(ConnectError::Tls)?;
+    let pinned = Pinned { trusted, thumbprints, provider: provider.clone() };
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(ConnectError::Tls)?;
+    let builder = builder.dangerous().with_custom_certificate_verifier(Arc::new(pinned));
+    let mut config = builder.with_no_client_auth();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(TlsConnector::from(Arc::new(config)))
+}
+
+fn verifier(
+    roots: RootCertStore,
+    provider: &Arc<CryptoProvider>,
+) -> Result<Arc<WebPkiServerVerifier>, Error> {
+    let builder = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone());
+    builder.build().map_err(|error| Error::General(error.to_string()))
 }
 
 /// A connector that offers HTTP/1.1. Blocks.
@@ -86,6 +146,63 @@ fn roots(env: &Env, path: &Path) -> Result<RootCertStore, ConnectError> {
         return Err(ConnectError::NoCertificates { path: path.to_owned() });
     }
     Ok(store)
+}
+
+/// Believes what authorities have signed that are trusted, and what the last certificate has signed that a server sends, if its thumbprint is
+/// known. Names, times and signatures are checked of either.
+#[derive(Debug)]
+struct Pinned {
+    trusted: Arc<WebPkiServerVerifier>,
+    thumbprints: Vec<[u8; THUMBPRINT_LENGTH]>,
+    provider: Arc<CryptoProvider>,
+}
+
+impl ServerCertVerifier for Pinned {
+    fn verify_server_cert(
+        &self,
+        own: &CertificateDer<'_>,
+        others: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        stapled: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        match self.trusted.verify_server_cert(own, others, name, stapled, now) {
+            Err(unknown @ Error::InvalidCertificate(CertificateError::UnknownIssuer)) => {
+                let last = others.last().unwrap_or(own);
+                let thumbprint: [u8; THUMBPRINT_LENGTH] = Sha1::digest(last).into();
+                if !self.thumbprints.contains(&thumbprint) {
+                    return Err(unknown);
+                }
+                let mut roots = RootCertStore::empty();
+                roots.add(last.clone().into_owned())?;
+                let verifier = verifier(roots, &self.provider)?;
+                verifier.verify_server_cert(own, others, name, stapled, now)
+            }
+            verified => verified,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.trusted.verify_tls12_signature(message, certificate, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.trusted.verify_tls13_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.trusted.supported_verify_schemes()
+    }
 }
 
 /// Believes any certificate; the connection is still encrypted, and signatures are still checked.

@@ -105,7 +105,9 @@ fn bind_failed(error: &gateway::BindError) -> Exit {
         gateway::BindError::Listen { setting, .. } => {
             Exit::new(Exit::ADDRESS, format!("{}; choose another with {setting}", chain(error)))
         }
-        gateway::BindError::Tls(_) | gateway::BindError::Audit(_) => Exit::because(Exit::FAILED, error),
+        gateway::BindError::Tls(_) | gateway::BindError::Audit(_) | gateway::BindError::OidcCa(_) => {
+            Exit::because(Exit::FAILED, error)
+        }
     }
 }
 

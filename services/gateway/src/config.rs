@@ -149,6 +149,15 @@ pub struct FrontConfig {
     /// the token only writes the file.
     #[arg(long, env = "ASHLAR_AUDIT_LOG_TOKEN_FILE", requires = "audit_log", value_name = "FILE")]
     pub audit_log_token_file: Option<PathBuf>,
+    /// Hosts of OpenID Connect providers, and of their keys, separated by commas, that may have addresses of a private net or of this machine:
+    /// those of a provider on the local net, or of a Kubernetes API. Without them providers are spoken to at public addresses alone, and at
+    /// an address of the link's own never.
+    #[arg(long, env = "ASHLAR_OIDC_PRIVATE_HOSTS", value_delimiter = ',', value_name = "HOST")]
+    pub oidc_private_hosts: Vec<String>,
+    /// File of certificates in PEM form of the authorities that the certificates of these hosts may be signed by, in place of those that
+    /// the system trusts. It is read at the start, and with each fetch of keys.
+    #[arg(long, env = "ASHLAR_OIDC_CA", requires = "oidc_private_hosts", value_name = "FILE")]
+    pub oidc_ca: Option<PathBuf>,
     /// Seconds that a restore of an archived object is under way before the object can be read. Bytes of archive classes can be
     /// read at once here, so 0 will do, unless their medium has to be made ready by other means.
     #[arg(

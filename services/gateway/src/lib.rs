@@ -1,7 +1,7 @@
 //! The gateway: speaks the S3 API to clients and the contracts of the metadata and chunk services to the cluster.
 //!
 //! It owns nothing that outlives a request but records of access and lines of the audit log that wait to be delivered
-//! (`access_log.rs`, `audit.rs`), its last refusals (`decisions.rs`), and what it last read of users, which it reads on before each use (`identity/`). One file per S3 operation is in `operation/`; who may do what is decided in
+//! (`access_log.rs`, `audit.rs`), its last refusals (`decisions.rs`), what it last read of users, which it reads on before each use (`identity/`), and keys of OpenID Connect providers (`web_identity.rs`). One file per S3 operation is in `operation/`; who may do what is decided in
 //! `auth/` alone; `error.rs` is the one table from our errors to S3's.
 //!
 //! Invariant: no handler runs without a `Permit`, and only `auth/authorize.rs` makes permits.
@@ -37,6 +37,7 @@ mod request;
 mod server;
 mod span;
 mod token;
+mod web_identity;
 mod website;
 
 use std::{sync::Arc, time::Duration};
@@ -56,6 +57,7 @@ use identity::Identities;
 use metrics::Metrics;
 use payload::BodyLimits;
 use rates::RateLimits;
+use web_identity::{ProviderKeys, Reach};
 
 pub use audit::{AuditTarget, AuditTargetError, SinkError};
 pub use auth::{CredentialError, Credentials, Described, root_account};
@@ -65,6 +67,7 @@ pub use explain::{Asked, EXPLAIN_AUDIENCE, Explainer, Told};
 pub use metrics::METRICS;
 pub use s3_wire::acl::ObjectOwnership;
 pub use server::{BindError, Server};
+pub use web_identity::OidcCaError;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -95,6 +98,7 @@ pub struct Gateway {
     md5: multi_md5::Pool,
     access_log: AccessLog,
     identities: Identities,
+    provider_keys: ProviderKeys,
     decisions: Arc<Decisions>,
     metrics: Metrics,
     /// What operators are told of how it is set up.
@@ -140,6 +144,7 @@ impl Gateway {
             md5: multi_md5::Pool::new(Backend::detect()),
             access_log,
             identities: Identities::default(),
+            provider_keys: ProviderKeys::new(Reach::new(config)),
             decisions: Arc::new(Decisions::new(config.audit_log.is_some())),
             metrics: Metrics::default(),
             configuration,

@@ -43,6 +43,7 @@ use crate::{
     rates::{Pacing, admit, next_frame, pacing},
     region::{BUCKET_REGION, WhereIs},
     request::{EarlyHeaders, Request, RequestId, Response, Target, bucket_of_host, id, peer, tls},
+    web_identity::{OidcCaError, check_ca},
     website,
 };
 
@@ -94,6 +95,9 @@ pub enum BindError {
     /// The audit log cannot be written.
     #[error(transparent)]
     Audit(#[from] SinkError),
+    /// The authorities of OpenID Connect providers cannot be read.
+    #[error(transparent)]
+    OidcCa(#[from] OidcCaError),
 }
 
 impl Server {
@@ -119,6 +123,7 @@ impl Server {
             Some(target) => Some(Sink::open(&env, target, config.audit_log_token_file.as_deref()).await?),
             None => None,
         };
+        check_ca(&env, config).await?;
         let limits = HttpLimits { connections_max: config.connections_max, ..HttpLimits::default() };
         let (listener, address) = listen(&env, config.listen, "--listen").await?;
         let http =

@@ -42,6 +42,7 @@ pub const TARGETS: &[Target] = &[
     ("sigv4_header", signatures::in_header),
     ("sigv4_query", signatures::in_query),
     ("sigv2", signatures::version_2),
+    ("web_identity", signatures::web_identity),
     ("policy_bucket", policies::of_bucket),
     ("policy_identity", policies::of_identity),
     ("names", names::names),

@@ -2,6 +2,7 @@
 
 use http::Method;
 use sigv4::{Authentication, RequestView, SigningKey, Version2Claim, parse, verify};
+use web_identity::{KeySet, Token, Unproved};
 
 use crate::{header_map, line};
 
@@ -52,5 +53,21 @@ pub(crate) fn version_2(data: &[u8]) {
                 "it verified"
             );
         }
+    }
+}
+
+/// A token in the first line, and the keys of its provider behind it. What is read holds to its bounds.
+pub(crate) fn web_identity(data: &[u8]) {
+    let (token, keys) = crate::line(data);
+    let keys = KeySet::parse(keys);
+    let Ok(token) = Token::parse(&String::from_utf8_lossy(token)) else { return };
+    let Ok(keys) = keys else { return };
+    let has_key = token.has_key_in(&keys);
+    match token.proved_by(&keys) {
+        Ok(claims) => {
+            assert!(has_key && !claims.audiences.is_empty() && !claims.subject.is_empty());
+            let _ = claims.check_time(NOW);
+        }
+        Err(unproved) => assert_eq!(unproved == Unproved::NoSuchKey, !has_key),
     }
 }

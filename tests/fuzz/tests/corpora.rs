@@ -142,6 +142,7 @@ played! {
     sigv4_header
     sigv4_query
     sigv2
+    web_identity
     policy_bucket
     policy_identity
     names

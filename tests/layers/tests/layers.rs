@@ -20,6 +20,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("s3-wire", 1),
     ("sigv4", 1),
     ("telemetry", 1),
+    ("web-identity", 1),
     ("chunk-api", 2),
     ("metadata-api", 2),
     ("s3-client", 2),
@@ -72,15 +73,25 @@ const RESTRICTED: &[(&str, &[&str])] = &[
     ("rustls", &["s3-client", "service-kit"]),
     ("tokio-rustls", &["s3-client", "service-kit"]),
     ("reed-solomon-erasure", &["erasure"]),
-    ("aws-lc-rs", &["encryption", "metadata"]),
+    ("aws-lc-rs", &["encryption", "metadata", "web-identity"]),
     ("aws-sigv4", &["sigv4"]),
     ("getrandom", &["env"]),
     ("rustix", &["env"]),
 ];
 
 /// Crates that do no I/O and know no runtime.
-const PURE: &[&str] =
-    &["types", "checksum", "encryption", "erasure", "multi-md5", "placement", "policy", "s3-wire", "sigv4"];
+const PURE: &[&str] = &[
+    "types",
+    "checksum",
+    "encryption",
+    "erasure",
+    "multi-md5",
+    "placement",
+    "policy",
+    "s3-wire",
+    "sigv4",
+    "web-identity",
+];
 
 /// Normal dependencies of each workspace crate, by name.
 fn dependencies() -> BTreeMap<String, BTreeSet<String>> {

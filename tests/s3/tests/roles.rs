@@ -549,7 +549,7 @@ fn calls_for_sessions_have_their_bounds() {
     for seconds in ["900", "129600"] {
         call(&[("DurationSeconds", seconds)]).ok();
     }
-    ann.call("sts", "AssumeRoleWithWebIdentity", &[]).refused_call(400, "InvalidAction");
+    ann.call("sts", "AssumeRoleWithSAML", &[]).refused_call(400, "InvalidAction");
 }
 
 /// Nothing of a session is kept, so that it is as good after a start as before, through any gateway.

@@ -25,6 +25,7 @@ impl From<IdentityRecord> for proto::IdentityRecord {
             IdentityKind::Policy => proto::IdentityKind::Policy,
             IdentityKind::Role => proto::IdentityKind::Role,
             IdentityKind::Account => proto::IdentityKind::Account,
+            IdentityKind::Provider => proto::IdentityKind::Provider,
         };
         Self { kind: kind.into(), name: record.name, document: record.document }
     }

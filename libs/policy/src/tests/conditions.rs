@@ -159,7 +159,11 @@ fn conditions_are_joined_by_and() {
 #[test]
 fn keys_are_found_by_their_names() {
     for name in keys() {
-        let name = if name.ends_with('/') { format!("{name}Tag") } else { name.to_owned() };
+        let name = match name {
+            tag if tag.ends_with('/') => format!("{tag}Tag"),
+            claim if claim.starts_with(':') => format!("idp.example.com:8443/realms/a{claim}"),
+            name => name.to_owned(),
+        };
         let key = Key::parse(&name).unwrap_or_else(|| panic!("{name} is known"));
         let is_of_object = name.starts_with("s3:") && name.ends_with("Tag");
         let is_of_holder = !is_of_object && name.ends_with("Tag");
@@ -175,6 +179,20 @@ fn keys_are_found_by_their_names() {
     {
         assert_eq!(Key::parse(none), None, "{none}");
     }
+    // A claim is one of a provider, and of one that is known.
+    for none in [
+        "aws:sub",
+        "s3:aud",
+        ":sub",
+        "sub",
+        "https://a.example.com:sub",
+        "a.example.com:name",
+        "a.example.com",
+        "é.com:sub",
+    ] {
+        assert_eq!(Key::parse(none), None, "{none}");
+    }
+    assert_ne!(Key::parse("a.example.com/b:sub"), Key::parse("a.example.com:sub"));
 }
 
 #[test]

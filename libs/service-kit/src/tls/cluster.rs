@@ -326,6 +326,10 @@ impl Network for TlsNetwork {
         })?;
         Ok(Box::new(stream))
     }
+
+    async fn resolve(&self, authority: &str) -> io::Result<Vec<SocketAddr>> {
+        self.plain.resolve(authority).await
+    }
 }
 
 #[cfg(test)]

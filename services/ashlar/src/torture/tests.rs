@@ -78,6 +78,8 @@ impl Server {
                 access_log_interval_seconds: 300,
                 audit_log: None,
                 audit_log_token_file: None,
+                oidc_private_hosts: Vec::new(),
+                oidc_ca: None,
                 body_rate_min: 1024,
                 rates: Default::default(),
                 restore_delay_seconds: 0,

@@ -11,9 +11,7 @@ use bytes::Bytes;
 use env::{Env, OpenMode};
 use http::{HeaderValue, Request, StatusCode, header};
 use http_body_util::{BodyExt, Full, Limited};
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
-use s3_client::{ConnectError, Endpoint, Tls, Trust, of_endpoint};
+use s3_client::{ConnectError, Endpoint, Tls, Trust, of_endpoint, open_http};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{AuditTarget, Problem};
@@ -196,16 +194,7 @@ impl Webhook {
         }
         let request = request.body(Full::new(lines)).map_err(|error| text(&error))?;
         let stream = self.env.connect(&self.endpoint.address()).await.map_err(|error| text(&error))?;
-        let stream: Box<dyn env::Connection> = match &self.tls {
-            Some((tls, name)) => {
-                Box::new(tls.connect(name.clone(), stream).await.map_err(|error| text(&error))?)
-            }
-            None => stream,
-        };
-        let (mut sender, connection) =
-            http1::handshake(TokioIo::new(stream)).await.map_err(|error| text(&error))?;
-        // It ends with its sender.
-        drop(self.env.spawn(async move { drop(connection.await) }));
+        let mut sender = open_http(&self.env, stream, self.tls.as_ref()).await?;
         let response = sender.send_request(request).await.map_err(|error| text(&error))?;
         let status = response.status();
         drop(Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await);

@@ -2,7 +2,7 @@
 
 use std::{fmt, net::IpAddr, path::PathBuf, str::FromStr};
 
-use s3_client::{Endpoint, EndpointError};
+use s3_client::{Endpoint, EndpointError, is_loopback, is_nobodys};
 
 /// Where the audit log goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,9 +55,7 @@ impl FromStr for AuditTarget {
         let (authority, path) = rest.split_at(end);
         let endpoint = Endpoint::parse(&format!("{scheme}://{authority}"))?;
         let address: Option<IpAddr> = endpoint.host_name().parse().ok();
-        let is_loopback =
-            address.map_or(endpoint.host_name() == "localhost", |address| address.is_loopback());
-        if !endpoint.is_secure() && !is_loopback {
+        if !endpoint.is_secure() && !is_loopback(endpoint.host_name()) {
             return Err(AuditTargetError::Plain);
         }
         if address.is_some_and(is_nobodys) {
@@ -69,21 +67,6 @@ impl FromStr for AuditTarget {
             return Err(AuditTargetError::Path);
         }
         Ok(Self::Webhook { endpoint, path: path.to_owned() })
-    }
-}
-
-/// Whether an address is of no single machine, or of the link alone, where clouds tell machines their credentials.
-fn is_nobodys(address: IpAddr) -> bool {
-    match address.to_canonical() {
-        IpAddr::V4(address) => {
-            address.is_unspecified()
-                || address.is_multicast()
-                || address.is_broadcast()
-                || address.is_link_local()
-        }
-        IpAddr::V6(address) => {
-            address.is_unspecified() || address.is_multicast() || address.is_unicast_link_local()
-        }
     }
 }
 

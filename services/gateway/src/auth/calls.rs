@@ -224,3 +224,28 @@ pub(crate) fn authorize_assumption(
     }
     decision
 }
+
+/// Decides whether whoever shows a provider's token may assume a role, by the role's policy of who may; a role that is not there is one that
+/// lets nobody. It has no policies of its own. `add_claims` adds what the token says. What it comes to is told to the audit log by
+/// whoever asks.
+pub(crate) fn authorize_web_identity(
+    gateway: &Gateway,
+    nobody: &Authenticated,
+    principal: &Principal,
+    role: Option<&Holder>,
+    call: &crate::iam::Call<'_>,
+    add_claims: impl FnOnce(&mut Context),
+) -> Decision {
+    let trust = role.and_then(|role| role.role.as_ref()).and_then(Terms::trust);
+    let mut context = of_call(gateway, call, nobody, principal);
+    add_claims(&mut context);
+    let resource = Resource::Other(call.resource);
+    let asked = policy::Request { principal, action: call.action, resource, context: &context };
+    let (own, of) = (Own::default(), Of::Role { trust });
+    let decision = own.decide(of, &asked);
+    if !decision.is_allowed() {
+        let asker = Asker::of_call(gateway, call, nobody, principal);
+        gateway.decisions.remember(&asker, &asked, |bytes_max| own.explain(of, &asked, bytes_max));
+    }
+    decision
+}

@@ -17,7 +17,7 @@ use super::{Authenticated, User};
 use crate::{
     Gateway,
     encryption::key_for_policies,
-    identity::{Holder, Session},
+    identity::{Holder, Session, WebIdentity, provider_arn},
     operation::upload_id,
     request::Request,
 };
@@ -184,7 +184,7 @@ impl<'a> Known<'a> {
 /// the canonical one.
 fn add_sender(context: &mut Context, principal: &Principal, known: &Known<'_>) {
     let kind = match principal {
-        Principal::Anonymous => "Anonymous",
+        Principal::Anonymous | Principal::WebIdentity { .. } => "Anonymous",
         Principal::Root { .. } => "Account",
         Principal::User { .. } => "User",
         Principal::Role { .. } => "AssumedRole",
@@ -200,7 +200,7 @@ fn add_sender(context: &mut Context, principal: &Principal, known: &Known<'_>) {
         context.add_alias("aws:PrincipalAccount", account.canonical.as_str());
     }
     match principal {
-        Principal::Anonymous | Principal::Service(_) => {}
+        Principal::Anonymous | Principal::WebIdentity { .. } | Principal::Service(_) => {}
         Principal::Root { account } => {
             context.add_alias("aws:PrincipalArn", format!("arn:aws:iam::{}:root", account.canonical));
             context.add("aws:userid", account.number.as_str());
@@ -221,11 +221,29 @@ fn add_sender(context: &mut Context, principal: &Principal, known: &Known<'_>) {
     for (key, value) in known.session.iter().flat_map(|session| &session.tags) {
         context.set(&format!("aws:PrincipalTag/{key}"), Some(value.as_str()));
     }
+    let identity = known.session.and_then(|session| session.web_identity.as_ref());
+    if let Some(identity) = identity {
+        add_web_identity(context, identity);
+    }
     // Nobody is asked for a second factor. Keys that last have no word of it, as on AWS.
     let is_temporary = known.session.is_some() || matches!(principal, Principal::Role { .. });
     context.add_some("aws:MultiFactorAuthPresent", is_temporary.then_some("false"));
     let issued = known.session.map(|session| xml_date(Timestamp(session.issued_ms)).as_str().to_owned());
     context.add_some("aws:TokenIssueTime", issued);
+}
+
+/// What a provider says of somebody. IAM User Guide, "IAM and AWS STS condition context keys", the section "Available keys for AWS OIDC
+/// federation", and "AWS global condition context keys", the key `aws:FederatedProvider`.
+pub(crate) fn add_web_identity(context: &mut Context, identity: &WebIdentity) {
+    let WebIdentity { provider, subject, audiences, other_audiences, methods, email } = identity;
+    context.add("aws:FederatedProvider", provider_arn(provider));
+    context.add(&format!("{provider}:sub"), subject.as_str());
+    context.add_some(&format!("{provider}:email"), email.as_deref());
+    for (claim, values) in [("aud", audiences), ("oaud", other_audiences), ("amr", methods)] {
+        for value in values {
+            context.add(&format!("{provider}:{claim}"), value.as_str());
+        }
+    }
 }
 
 /// How the body is secured, as it is and not as a header says: a presigned URL, a form and an old signature have no header that

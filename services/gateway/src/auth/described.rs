@@ -75,6 +75,11 @@ pub(crate) async fn explain_described(gateway: &Gateway, asked: &Described) -> R
         Some(("iam" | "sts" | "ashlar", _)) => asked.action.as_str(),
         _ => "",
     };
+    if action == "sts:AssumeRoleWithWebIdentity" {
+        return invalid(
+            "who shows a provider's token is said by the token alone: ask why a call with it was refused, by that one's id",
+        );
+    }
     if OF_EVERYBODY.contains(&action) {
         return Ok(of_everybody(Timestamp(gateway.env.wall_clock_ms()), &principal, action));
     }

@@ -24,9 +24,9 @@ pub(crate) use authorize::{
 };
 pub(crate) use calls::{
     Allowed, authorize_account, authorize_assumption, authorize_call, authorize_federation,
-    authorize_operator, principal,
+    authorize_operator, authorize_web_identity, principal,
 };
-pub(crate) use conditions::{add_encryption, add_request_tags, add_retention};
+pub(crate) use conditions::{add_encryption, add_request_tags, add_retention, add_web_identity};
 pub use credentials::{CredentialError, Credentials, root_account};
 pub(crate) use delivery::is_delivery_denied;
 pub use described::Described;

@@ -106,6 +106,34 @@ impl IamError {
         Self::new(StatusCode::FORBIDDEN, "AccessDenied", message)
     }
 
+    /// Whoever asks is told nothing of the role, nor of what its policy says.
+    pub(super) fn web_identity_denied(action: &'static str, why: Decision) -> Self {
+        let message = format!("Not authorized to perform {action}");
+        Self { why: Some((action, why)), ..Self::new(StatusCode::FORBIDDEN, "AccessDenied", message) }
+    }
+
+    /// A token that is none, or that nobody has signed whose word is taken.
+    pub(super) fn invalid_identity_token(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "InvalidIdentityToken", message)
+    }
+
+    pub(super) fn expired_identity_token(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "ExpiredTokenException", message)
+    }
+
+    /// A token whose claims hold, but not now or not here.
+    pub(super) fn idp_rejected_claim(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "IDPRejectedClaim", message)
+    }
+
+    pub(super) fn idp_communication() -> Self {
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            "IDPCommunicationError",
+            "The request could not be fulfilled because the identity provider that has to prove the token could not be reached, or did not tell its keys. Retry the request after a while.",
+        )
+    }
+
     /// Temporary credentials that the service does not take.
     pub(super) fn not_taken() -> Self {
         let message = "The security token included in the request is invalid";

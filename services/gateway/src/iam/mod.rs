@@ -14,10 +14,12 @@ mod groups;
 mod holders;
 mod managed;
 mod parameters;
+mod providers;
 mod roles;
 mod sts;
 mod tags;
 mod users;
+mod web_identity;
 
 use std::net::IpAddr;
 
@@ -202,6 +204,16 @@ const CALLS: &[Handler] = &[
     ("iam:TagRole", roles::resource, tags::tag_role),
     ("iam:UntagRole", roles::resource, tags::untag_role),
     ("iam:ListRoleTags", roles::resource, tags::list_role_tags),
+    ("iam:CreateOpenIDConnectProvider", providers::new_resource, providers::create_provider),
+    ("iam:GetOpenIDConnectProvider", providers::resource, providers::get_provider),
+    ("iam:ListOpenIDConnectProviders", providers::all, providers::list_providers),
+    ("iam:DeleteOpenIDConnectProvider", providers::resource, providers::delete_provider),
+    ("iam:AddClientIDToOpenIDConnectProvider", providers::resource, providers::add_client_id),
+    ("iam:RemoveClientIDFromOpenIDConnectProvider", providers::resource, providers::remove_client_id),
+    ("iam:UpdateOpenIDConnectProviderThumbprint", providers::resource, providers::update_thumbprints),
+    ("iam:TagOpenIDConnectProvider", providers::resource, providers::tag_provider),
+    ("iam:UntagOpenIDConnectProvider", providers::resource, providers::untag_provider),
+    ("iam:ListOpenIDConnectProviderTags", providers::resource, providers::list_provider_tags),
     ("iam:CreatePolicy", managed::new_resource, managed::create_policy),
     ("iam:GetPolicy", managed::resource, managed::get_policy),
     ("iam:ListPolicies", managed::all, managed::list_policies),
@@ -252,10 +264,18 @@ async fn carry_out(
     };
 
     // Authenticate.
-    let authenticated = authenticate(gateway, parts, &form, *service).await?;
+    let is_by_token = *service == Service::Sts && action == web_identity::NAME;
+    let authenticated = match is_by_token {
+        true => Authenticated::nobody(),
+        false => authenticate(gateway, parts, &form, *service).await?,
+    };
     let what = || (format!("{}:{action}", service.name()), policy::Resource::Other("*"));
     admit(gateway, &authenticated, &parts.extensions, what).map_err(|_| IamError::throttled())?;
     let (peer, id) = (peer(&parts.extensions), id(&parts.extensions));
+    if is_by_token {
+        let asked = sts::Asked { gateway, authenticated: &authenticated, parameters: &parameters, id };
+        return web_identity::answer(&asked, &parts.headers, peer).await;
+    }
     if *service == Service::Sts {
         let asked = sts::Asked { gateway, authenticated: &authenticated, parameters: &parameters, id };
         return sts::answer(&asked, &action, &parts.headers, peer).await;
@@ -320,6 +340,7 @@ fn tags_action(action: &str, parameters: &Parameters) -> Option<&'static str> {
     let tags = match action {
         "iam:CreateUser" => "iam:TagUser",
         "iam:CreateRole" => "iam:TagRole",
+        "iam:CreateOpenIDConnectProvider" => "iam:TagOpenIDConnectProvider",
         _ => return None,
     };
     parameters.has_members("Tags").then_some(tags)

@@ -32,8 +32,8 @@ const GET_FEDERATION_TOKEN: &str = "sts:GetFederationToken";
 const TAG_SESSION: &str = "sts:TagSession";
 
 /// Life of a session of a role, and what it is where the call does not say.
-const ROLE_SECONDS: RangeInclusive<u32> = 900..=43_200;
-const ROLE_SECONDS_DEFAULT: u32 = 3600;
+pub(super) const ROLE_SECONDS: RangeInclusive<u32> = 900..=43_200;
+pub(super) const ROLE_SECONDS_DEFAULT: u32 = 3600;
 
 /// The longest of one that was begun by another session of a role.
 const CHAINED_SECONDS_MAX: u32 = 3600;
@@ -46,7 +46,7 @@ const USER_SECONDS: RangeInclusive<u32> = 900..=129_600;
 const USER_SECONDS_DEFAULT: u32 = 43_200;
 
 /// Characters of the policies of a session, with the ARNs of those that it has in common with others.
-const POLICIES_LENGTH_MAX: usize = 2048;
+pub(super) const POLICIES_LENGTH_MAX: usize = 2048;
 
 /// Policies of a session that it has in common with others.
 const POLICY_ARNS_MAX: usize = 10;
@@ -140,13 +140,7 @@ async fn assume_role(
     let parameters = asked.parameters;
     let known = ["RoleArn", "RoleSessionName", "DurationSeconds", "ExternalId", "Policy"];
     parameters.only_with(&known, &["PolicyArns"])?;
-    let arn = parameters.required("RoleArn")?;
-    let parts = arn.strip_prefix("arn:aws:iam::").and_then(|rest| rest.split_once(":role/"));
-    if arn.len() > 2048 || parts.is_none_or(|(account, name)| account.is_empty() || name.is_empty()) {
-        return Err(IamError::validation(format!("{arn} is invalid")));
-    }
-    let session = text(parameters, "RoleSessionName", 2..=64, b"_+=,.@-")?;
-    let session = session.ok_or_else(|| invalid("roleSessionName", "Member must not be null"))?;
+    let (arn, session) = (role_arn(parameters)?, session_name(parameters)?);
     let external = text(parameters, "ExternalId", 2..=1224, b"_+=,.@:/-")?;
     let seconds = seconds(parameters, ROLE_SECONDS)?.unwrap_or(ROLE_SECONDS_DEFAULT);
 
@@ -192,6 +186,22 @@ async fn assume_role(
         out.text("PackedPolicySize", &(length * 100).div_ceil(POLICIES_LENGTH_MAX).to_string());
     }
     Ok(Served { decision, tags: None, issued, result: out })
+}
+
+/// The role that is to be assumed, by its ARN.
+pub(super) fn role_arn(parameters: &Parameters) -> Result<&str, IamError> {
+    let arn = parameters.required("RoleArn")?;
+    let parts = arn.strip_prefix("arn:aws:iam::").and_then(|rest| rest.split_once(":role/"));
+    match arn.len() > 2048 || parts.is_none_or(|(account, name)| account.is_empty() || name.is_empty()) {
+        true => Err(IamError::validation(format!("{arn} is invalid"))),
+        false => Ok(arn),
+    }
+}
+
+/// What the session is to be named.
+pub(super) fn session_name(parameters: &Parameters) -> Result<&str, IamError> {
+    let session = text(parameters, "RoleSessionName", 2..=64, b"_+=,.@-")?;
+    session.ok_or_else(|| invalid("roleSessionName", "Member must not be null"))
 }
 
 /// Whoever signs with an access key of its own may; it takes no right.
@@ -288,14 +298,14 @@ async fn get_federation_token(
     Ok(Served { decision, tags: of_tags, issued, result: out })
 }
 
-fn now(gateway: &Gateway) -> Timestamp {
+pub(super) fn now(gateway: &Gateway) -> Timestamp {
     // Clients are told whole seconds.
     let now = gateway.env.wall_clock_ms();
     Timestamp(now.saturating_sub(now.rem_euclid(1000)))
 }
 
 /// Makes a session of so many seconds and tells its credentials. Answers the access key's id, which is no secret.
-async fn write_credentials(
+pub(super) async fn write_credentials(
     gateway: &Gateway,
     out: &mut Xml,
     session: &Session,
@@ -316,7 +326,7 @@ async fn write_credentials(
 }
 
 /// The policies that a call limits the session by: one of its own, and ARNs of others, which must be there.
-fn policies(
+pub(super) fn policies(
     parameters: &Parameters,
     directory: &Directory,
 ) -> Result<(Option<String>, BTreeSet<String>), IamError> {
@@ -347,7 +357,7 @@ fn policies(
     Ok((policy.map(str::to_owned), arns))
 }
 
-fn invalid(name: &str, problem: &str) -> IamError {
+pub(super) fn invalid(name: &str, problem: &str) -> IamError {
     IamError::validation(format!(
         "1 validation error detected: Value at '{name}' failed to satisfy constraint: {problem}"
     ))
@@ -370,7 +380,7 @@ fn text<'a>(
     Err(invalid(name, &format!("{least} to {most} letters, digits and any of {others}")))
 }
 
-fn seconds(parameters: &Parameters, bounds: RangeInclusive<u32>) -> Result<Option<u32>, IamError> {
+pub(super) fn seconds(parameters: &Parameters, bounds: RangeInclusive<u32>) -> Result<Option<u32>, IamError> {
     let Some(seconds) = parameters.get("DurationSeconds") else { return Ok(None) };
     let seconds = seconds.parse().ok().filter(|seconds| bounds.contains(seconds));
     let (least, most) = bounds.into_inner();

@@ -2,6 +2,8 @@
 //! each; IAM User Guide, "Tags for AWS Identity and Access Management resources", the section "Rules for tagging in IAM and AWS
 //! STS".
 
+use std::collections::BTreeMap;
+
 use super::{
     Context, IamError, Parameters, Plan, Planned, Xml,
     holders::{Of, all_but_groups},
@@ -76,22 +78,27 @@ pub(super) fn tag_keys(parameters: &Parameters) -> Result<Vec<&str>, IamError> {
     Ok(keys)
 }
 
-/// Gives tags to a user or a role. One whose key it has already, in whatever case, is replaced.
+/// Gives tags to a user or a role.
 pub(super) fn add_tags(holder: &mut Holder, tags: Vec<(&str, &str)>) -> Result<(), IamError> {
+    add_to(&mut holder.tags, tags)
+}
+
+/// Adds tags. One whose key is there already, in whatever case, is replaced.
+pub(super) fn add_to(own: &mut BTreeMap<String, String>, tags: Vec<(&str, &str)>) -> Result<(), IamError> {
     for (key, value) in tags {
-        remove_tag(holder, key);
-        holder.tags.insert(key.to_owned(), value.to_owned());
+        remove_from(own, key);
+        own.insert(key.to_owned(), value.to_owned());
     }
-    match holder.tags.len() > TAGS_MAX {
-        true => {
-            Err(IamError::limit(format!("Cannot exceed quota for TagsPerUser or TagsPerRole: {TAGS_MAX}")))
-        }
+    match own.len() > TAGS_MAX {
+        true => Err(IamError::limit(format!(
+            "Cannot exceed quota for TagsPerUser, TagsPerRole or TagsPerOpenIdConnectProvider: {TAGS_MAX}"
+        ))),
         false => Ok(()),
     }
 }
 
-fn remove_tag(holder: &mut Holder, key: &str) {
-    holder.tags.retain(|other, _| other.to_lowercase() != key.to_lowercase());
+pub(super) fn remove_from(own: &mut BTreeMap<String, String>, key: &str) {
+    own.retain(|other, _| other.to_lowercase() != key.to_lowercase());
 }
 
 /// The condition keys that a call has by the tags of the user or the role that it is done to.
@@ -101,17 +108,22 @@ pub(super) fn of_resource(holder: &Holder) -> Vec<(String, String)> {
 
 /// How the tags of who has some are answered.
 pub(super) fn write_tags(out: &mut Xml, holder: &Holder) {
-    if holder.tags.is_empty() {
+    members(out, &holder.tags);
+}
+
+/// A list of tags, if there are some.
+pub(super) fn members(out: &mut Xml, tags: &BTreeMap<String, String>) {
+    if tags.is_empty() {
         return;
     }
     out.element("Tags", |out| {
-        for (key, value) in &holder.tags {
+        for (key, value) in tags {
             out.element("member", |out| write_tag(out, key, value));
         }
     });
 }
 
-fn write_tag(out: &mut Xml, key: &str, value: &str) {
+pub(super) fn write_tag(out: &mut Xml, key: &str, value: &str) {
     out.text("Key", key).text("Value", value);
 }
 
@@ -126,7 +138,7 @@ fn tag(context: &Context<'_>, of: Of) -> Planned {
     of.store(&holder)
 }
 
-fn missing(name: &str) -> IamError {
+pub(super) fn missing(name: &str) -> IamError {
     IamError::validation(format!(
         "1 validation error detected: Value null at '{name}' failed to satisfy constraint: Member must not be null"
     ))
@@ -141,7 +153,7 @@ fn untag(context: &Context<'_>, of: Of) -> Planned {
     }
     let mut holder = Holder::clone(of.find(context)?);
     for key in keys {
-        remove_tag(&mut holder, key);
+        remove_from(&mut holder.tags, key);
     }
     of.store(&holder)
 }

@@ -12,6 +12,7 @@ use s3_wire::xml::PublicAccessBlock;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use types::Timestamp;
 
+use super::{Provider, provider::provider_arn};
 use crate::auth::{ACCOUNT_NUMBER, root_account};
 
 /// A user, a group or a role: what can have policies.
@@ -254,6 +255,7 @@ pub(crate) struct Directory {
     pub(crate) roles: BTreeMap<String, Arc<Holder>>,
     pub(crate) keys: BTreeMap<String, Arc<AccessKey>>,
     pub(crate) policies: BTreeMap<String, Arc<ManagedPolicy>>,
+    pub(crate) providers: BTreeMap<String, Arc<Provider>>,
     /// The account's block of public access, by its name.
     blocks: BTreeMap<String, Arc<BlockOfAccount>>,
     /// Records that cannot be read, as those of a later release. While there are any, nothing is decided.
@@ -295,6 +297,9 @@ impl Directory {
             IdentityKind::Role => put(&mut self.roles, &name, document, parse_role),
             IdentityKind::AccessKey => put(&mut self.keys, &name, document, |_| true),
             IdentityKind::Policy => put(&mut self.policies, &name, document, parse_managed),
+            IdentityKind::Provider => {
+                put(&mut self.providers, &name, document, |provider: &mut Provider| provider.is_whole())
+            }
             IdentityKind::Account if name == PUBLIC_ACCESS_BLOCK => {
                 put(&mut self.blocks, &name, document, |_| true)
             }
@@ -391,6 +396,12 @@ impl Directory {
         self.roles.get(&entry_name(name)).filter(is_it)
     }
 
+    /// A provider of OpenID Connect by its ARN.
+    pub(crate) fn provider(&self, arn: &str) -> Option<&Arc<Provider>> {
+        let name = arn.strip_prefix(&provider_arn(""))?;
+        self.providers.get(&entry_name(name)).filter(|provider| provider.name == name)
+    }
+
     /// Somebody whom a policy names and who is not there: only the one account, its users and roles, and everybody are. Who is
     /// there later under the same name and path is who is named.
     pub(crate) fn missing_grantee<'a>(&self, policy: &'a Policy) -> Option<&'a Grantee> {
@@ -407,6 +418,8 @@ impl Directory {
             Grantee::Role { account, name } => is_ours(account) && has(&self.roles, name),
             // What a federated user is called is said when it is made.
             Grantee::Federated { account, name: _ } => is_ours(account),
+            // Roles are often made before it, and stay when it goes.
+            Grantee::Provider { account, name: _ } => is_ours(account),
             Grantee::Session { account, role, session: _ } => {
                 let found = self.roles.get(&entry_name(role));
                 is_ours(account) && found.is_some_and(|found| found.name == *role)
@@ -440,7 +453,7 @@ fn refers_to(kind: IdentityKind) -> &'static [IdentityKind] {
         IdentityKind::AccessKey => &[IdentityKind::User],
         IdentityKind::User => &[IdentityKind::Group, IdentityKind::Policy],
         IdentityKind::Group | IdentityKind::Role => &[IdentityKind::Policy],
-        IdentityKind::Policy | IdentityKind::Account => &[],
+        IdentityKind::Policy | IdentityKind::Account | IdentityKind::Provider => &[],
     }
 }
 

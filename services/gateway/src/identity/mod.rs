@@ -8,6 +8,7 @@
 
 mod change;
 mod directory;
+mod provider;
 mod session;
 mod sharing;
 
@@ -34,7 +35,8 @@ pub(crate) use directory::{
     Terms, built_in_policies, entry_name,
 };
 
-pub(crate) use session::{Federator, Session, Subject};
+pub(crate) use provider::{Provider, provider_arn, thumbprint};
+pub(crate) use session::{Federator, Session, Subject, WebIdentity};
 
 /// Signing keys kept per gateway. What the keys of many users need in a day.
 const SIGNING_KEYS_MAX: usize = 4096;

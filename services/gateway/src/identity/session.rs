@@ -36,6 +36,25 @@ pub(crate) enum Federator {
     Root { mark: String },
 }
 
+/// Who somebody is by the token of a provider of OpenID Connect, as policies can ask for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct WebIdentity {
+    /// The provider's URL without `https://`.
+    pub(crate) provider: String,
+    pub(crate) subject: String,
+    /// The clients that the token is for, of those that the provider's record names; one at least.
+    pub(crate) audiences: Vec<String>,
+    /// The audience of a token that another client has asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) other_audiences: Vec<String>,
+    /// How the provider found out who it is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) methods: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) email: Option<String>,
+}
+
 /// What a token says.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -51,6 +70,9 @@ pub(crate) struct Session {
     /// Tags of its own, by their keys, of which no two differ in case alone.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) tags: BTreeMap<String, String>,
+    /// By whose token it was begun, if it was by one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) web_identity: Option<WebIdentity>,
     #[serde(skip)]
     parsed: Option<Arc<Policy>>,
 }
@@ -58,7 +80,12 @@ pub(crate) struct Session {
 impl Session {
     pub(crate) fn new(subject: Subject, issued: Timestamp) -> Self {
         let (policy, policy_arns, tags) = (None, BTreeSet::new(), BTreeMap::new());
-        Self { subject, issued_ms: issued.0, policy, policy_arns, tags, parsed: None }
+        Self { subject, issued_ms: issued.0, policy, policy_arns, tags, web_identity: None, parsed: None }
+    }
+
+    /// The same, begun by the token of a provider.
+    pub(crate) fn of_web_identity(self, identity: WebIdentity) -> Self {
+        Self { web_identity: Some(identity), ..self }
     }
 
     /// The same with these tags.

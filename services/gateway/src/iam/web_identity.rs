@@ -1,0 +1,220 @@
+//! AssumeRoleWithWebIdentity. AWS STS API Reference, the page of it; IAM User Guide, "OIDC federation".
+//!
+//! Nobody signs it: who asks is said by the token of a provider that the account has. The provider's signature is proved before anything that
+//! the token says has an effect, but that its issuer says whose keys are asked for.
+
+use std::{net::IpAddr, sync::Arc};
+
+use http::HeaderMap;
+use policy::{Account, Decision, Principal, Resource};
+use web_identity::{Claims, NotNow, TOKEN_LENGTH_MAX, Token, Unproved};
+
+use super::{
+    Call, IamError, Parameters, Xml,
+    sts::{
+        Asked, POLICIES_LENGTH_MAX, ROLE_SECONDS, ROLE_SECONDS_DEFAULT, invalid, now, policies, role_arn,
+        seconds, session_name, write_credentials,
+    },
+    tags::of_resource,
+};
+use crate::{
+    auth::{ACCOUNT_NUMBER, add_web_identity, authorize_web_identity, root_account},
+    decisions::Asker,
+    identity::{Directory, Provider, Session, Subject, WebIdentity, entry_name},
+};
+
+const ASSUME_ROLE_WITH_WEB_IDENTITY: &str = "sts:AssumeRoleWithWebIdentity";
+
+/// The name of the call.
+pub(super) const NAME: &str = "AssumeRoleWithWebIdentity";
+
+/// Fewest bytes of a token.
+const TOKEN_LENGTH_MIN: usize = 4;
+
+/// What claims of AWS's own begin with: tags of the session, and the source identity. None has an effect here, so none is passed over.
+const AWS_CLAIMS: &str = "https://aws.amazon.com/";
+
+/// Answers the call.
+pub(super) async fn answer(
+    asked: &Asked<'_>,
+    headers: &HeaderMap,
+    peer: Option<IpAddr>,
+) -> Result<(&'static str, Xml), IamError> {
+    // Until the token is proved, nobody asks.
+    let mut principal = Principal::Anonymous;
+    let done = assume_role(asked, headers, peer, &mut principal).await;
+    note(asked, peer, &principal, &done);
+    done.map(|served| (ASSUME_ROLE_WITH_WEB_IDENTITY, served.result))
+}
+
+/// What a call came to that was served.
+struct Served {
+    decision: Decision,
+    /// The access key of the session.
+    issued: String,
+    result: Xml,
+}
+
+/// Tells the audit log what a call came to.
+fn note(asked: &Asked<'_>, peer: Option<IpAddr>, principal: &Principal, done: &Result<Served, IamError>) {
+    let asker = Asker::new(asked.gateway, asked.authenticated, principal, (asked.id, peer));
+    let of = (ASSUME_ROLE_WITH_WEB_IDENTITY, Resource::Other(asked.parameters.get("RoleArn").unwrap_or("*")));
+    let decisions = &asked.gateway.decisions;
+    match done {
+        Ok(Served { decision, issued, .. }) => decisions.note_session(&asker, of, *decision, Some(issued)),
+        Err(IamError { why: Some((_, decision)), .. }) => decisions.note(&asker, of, *decision),
+        Err(error) => decisions.audit_line(&asker, of, ("refused", error.code), None),
+    }
+}
+
+async fn assume_role(
+    asked: &Asked<'_>,
+    headers: &HeaderMap,
+    peer: Option<IpAddr>,
+    principal: &mut Principal,
+) -> Result<Served, IamError> {
+    // Parse.
+    let (gateway, parameters) = (asked.gateway, asked.parameters);
+    check_parameters(parameters)?;
+    let (arn, session) = (role_arn(parameters)?, session_name(parameters)?);
+    let seconds = seconds(parameters, ROLE_SECONDS)?.unwrap_or(ROLE_SECONDS_DEFAULT);
+    let token = token(parameters)?;
+
+    // Authenticate.
+    let directory = gateway.identities.read(&*gateway.metadata).await.map_err(IamError::from_metadata)?;
+    directory.check_readable().map_err(|_| IamError::internal())?;
+    let (provider, claims) = prove(asked, &directory, token).await?;
+    let (identity, audience) = identity_of(&provider, claims)?;
+    *principal = Principal::WebIdentity {
+        account: Account { number: ACCOUNT_NUMBER.to_owned(), canonical: root_account().0 },
+        provider: provider.name.clone(),
+        audience: audience.clone(),
+        subject: identity.subject.clone(),
+    };
+
+    // Authorise.
+    let role = directory.role(arn);
+    let mut told = role.map(|role| of_resource(role)).unwrap_or_default();
+    told.push(("sts:RoleSessionName".to_owned(), session.to_owned()));
+    let call = Call {
+        action: ASSUME_ROLE_WITH_WEB_IDENTITY,
+        resource: arn,
+        headers,
+        peer,
+        id: asked.id,
+        told: &told,
+    };
+    let add_claims = |context: &mut policy::Context| add_web_identity(context, &identity);
+    let decision = authorize_web_identity(
+        gateway,
+        asked.authenticated,
+        principal,
+        role.map(|role| &**role),
+        &call,
+        add_claims,
+    );
+    let denied = || IamError::web_identity_denied(ASSUME_ROLE_WITH_WEB_IDENTITY, decision);
+    let role = role.filter(|_| decision.is_allowed()).ok_or_else(denied)?;
+    if role.role.as_ref().is_none_or(|terms| seconds > terms.session_seconds_max) {
+        return Err(IamError::validation(
+            "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.",
+        ));
+    }
+    let (policy, arns) = policies(parameters, &directory)?;
+
+    // Act.
+    let length = policy.as_ref().map_or(0, String::len) + arns.iter().map(String::len).sum::<usize>();
+    let subject = Subject::Role { id: role.id.clone(), session: session.to_owned() };
+    let mut out = Xml::default();
+    out.text("SubjectFromWebIdentityToken", &identity.subject).text("Audience", &audience);
+    out.text("Provider", &provider.issuer());
+    out.element("AssumedRoleUser", |out| {
+        out.text("Arn", &format!("arn:aws:sts::{ACCOUNT_NUMBER}:assumed-role/{}/{session}", role.name));
+        out.text("AssumedRoleId", &format!("{}:{session}", role.id));
+    });
+    let made = Session::new(subject, now(gateway)).limited(policy, arns).of_web_identity(identity);
+    let issued = write_credentials(gateway, &mut out, &made, seconds).await?;
+    if length > 0 {
+        out.text("PackedPolicySize", &(length * 100).div_ceil(POLICIES_LENGTH_MAX).to_string());
+    }
+    Ok(Served { decision, issued, result: out })
+}
+
+/// Refuses what the call does not have.
+fn check_parameters(parameters: &Parameters) -> Result<(), IamError> {
+    if parameters.get("ProviderId").is_some() {
+        return Err(invalid(
+            "providerId",
+            "it is for access tokens of OAuth 2.0, which are not supported; tokens of OpenID Connect name their provider",
+        ));
+    }
+    let known = ["RoleArn", "RoleSessionName", "WebIdentityToken", "DurationSeconds", "Policy"];
+    parameters.only_with(&known, &["PolicyArns"])
+}
+
+fn token(parameters: &Parameters) -> Result<Token, IamError> {
+    let text = parameters.required("WebIdentityToken")?;
+    if !(TOKEN_LENGTH_MIN..=TOKEN_LENGTH_MAX).contains(&text.len()) {
+        let bounds = format!("Member must have length between {TOKEN_LENGTH_MIN} and {TOKEN_LENGTH_MAX}");
+        return Err(invalid("webIdentityToken", &bounds));
+    }
+    Token::parse(text).map_err(|error| IamError::invalid_identity_token(error.to_string()))
+}
+
+/// Whose token it is, and what it says, if that is signed by whose it is and holds now.
+async fn prove(
+    asked: &Asked<'_>,
+    directory: &Directory,
+    token: Token,
+) -> Result<(Arc<Provider>, Claims), IamError> {
+    let gateway = asked.gateway;
+    let name = token.issuer().strip_prefix("https://");
+    let found =
+        name.and_then(|name| directory.providers.get(&entry_name(name)).filter(|found| found.name == name));
+    let Some(provider) = found.cloned() else {
+        let message = format!("No OpenIDConnect provider found in your account for {}", token.issuer());
+        return Err(IamError::invalid_identity_token(message));
+    };
+    let keys = gateway.provider_keys.get(&gateway.env, &provider, &token).await;
+    let keys = keys.map_err(|_| IamError::idp_communication())?;
+    let claims = token
+        .proved_by(&keys)
+        .map_err(|error: Unproved| IamError::invalid_identity_token(error.to_string()))?;
+    let now_seconds = now(gateway).seconds();
+    match claims.check_time(now_seconds) {
+        Ok(()) => {}
+        Err(NotNow::Expired(at)) => {
+            return Err(IamError::expired_identity_token(format!(
+                "Token expired: current date/time {now_seconds} must be before the expiration date/time {at}"
+            )));
+        }
+        Err(early @ NotNow::Early(_)) => return Err(IamError::idp_rejected_claim(early.to_string())),
+    }
+    if let Some(claim) = claims.others.keys().find(|claim| claim.starts_with(AWS_CLAIMS)) {
+        return Err(IamError::idp_rejected_claim(format!("The claim {claim} is not supported.")));
+    }
+    Ok((provider, claims))
+}
+
+/// Who it is to policies, and the client that the token is for: that which asked for it, or else one of its audience, and one that the
+/// provider's record names. IAM User Guide, "IAM and AWS STS condition context keys", the keys `aud` and `oaud`.
+fn identity_of(provider: &Provider, claims: Claims) -> Result<(WebIdentity, String), IamError> {
+    let is_known = |client: &String| provider.client_ids.contains(client);
+    let (clients, other_audiences) = match claims.authorized_party {
+        Some(party) => (vec![party], claims.audiences),
+        None => (claims.audiences, Vec::new()),
+    };
+    let audiences: Vec<String> = clients.into_iter().filter(is_known).collect();
+    let Some(audience) = audiences.first().cloned() else {
+        return Err(IamError::invalid_identity_token("Incorrect token audience"));
+    };
+    let identity = WebIdentity {
+        provider: provider.name.clone(),
+        subject: claims.subject,
+        audiences,
+        other_audiences,
+        methods: claims.methods,
+        email: claims.email,
+    };
+    Ok((identity, audience))
+}
