@@ -177,8 +177,13 @@ fn a_token_without_a_key_id_is_of_a_provider_with_one_key() {
     assert!(proved(&text, &all()).is_ok(), "of this type there is one");
     let two = set(&[ec_jwk("a", "P-256", p256()), ec_jwk("c", "P-256", p256())]);
     assert_eq!(proved(&text, &two), Err(Unproved::NoSuchKey));
-    // Two keys of the same name are both tried.
+    // One that is not the provider's any more is told from one that it has changed: its keys have to be asked for again.
     let spare = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).expect("a key");
+    let changed = set(&[ec_jwk("a", "P-256", &spare)]);
+    let read = Token::parse(&text).expect("a token");
+    assert!(read.has_key_in(&all()) && !read.has_key_in(&changed) && !read.has_key_in(&two));
+    assert_eq!(read.proved_by(&changed), Err(Unproved::Signature));
+    // Two keys of the same name are both tried.
     let same = set(&[ec_jwk("a", "P-256", &spare), ec_jwk("a", "P-256", p256())]);
     let named = token_of(&json!({ "alg": "ES256", "kid": "a" }), &claims(), "ES256");
     assert!(proved(&named, &same).is_ok());

@@ -4,7 +4,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::{Claims, KeySet, algorithm::Algorithm, claims::Written};
+use crate::{Claims, KeySet, algorithm::Algorithm, claims::Written, keys::Key};
 
 /// Most bytes of a token. AWS STS API Reference, "AssumeRoleWithWebIdentity".
 pub const TOKEN_LENGTH_MAX: usize = 20_000;
@@ -89,9 +89,18 @@ impl Token {
         &self.claims.issuer
     }
 
-    /// Whether there is a key by which it can be found out whether it is signed right.
+    /// Whether the key is among these that it says it is signed with. Where it names none, as of a provider with one key, which may have
+    /// changed it, that is the key that it is signed with.
     pub fn has_key_in(&self, keys: &KeySet) -> bool {
-        !keys.of(self.algorithm, self.key_id.as_deref()).is_empty()
+        let candidates = keys.of(self.algorithm, self.key_id.as_deref());
+        match self.key_id {
+            Some(_) => !candidates.is_empty(),
+            None => self.is_signed_by_one_of(&candidates),
+        }
+    }
+
+    fn is_signed_by_one_of(&self, keys: &[&Key]) -> bool {
+        keys.iter().any(|key| key.key.verifies(self.algorithm, self.signed.as_bytes(), &self.signature))
     }
 
     /// What it says, if it is signed with one of these keys, which are those of its issuer.
@@ -100,9 +109,6 @@ impl Token {
         if candidates.is_empty() {
             return Err(Unproved::NoSuchKey);
         }
-        let verifies = |signed: &[u8]| {
-            candidates.iter().any(|key| key.key.verifies(self.algorithm, signed, &self.signature))
-        };
-        if verifies(self.signed.as_bytes()) { Ok(self.claims) } else { Err(Unproved::Signature) }
+        if self.is_signed_by_one_of(&candidates) { Ok(self.claims) } else { Err(Unproved::Signature) }
     }
 }

@@ -1,7 +1,7 @@
 //! The keys of OpenID Connect providers, as their tokens are proved by.
 //!
 //! A gateway asks a provider for its keys when it needs them first, and keeps them in memory. They are asked for again when they are ten
-//! minutes old, and when a token names a key that is not among them, as after a provider's change of keys; but never twice in ten seconds,
+//! minutes old, and when a token is signed with a key that is not among them, as it says, as after a provider's change of keys; but never twice in ten seconds,
 //! whoever sends what tokens, and by one at a time. Keys that are an hour old are of no use any more. So a provider that is away is none for
 //! an hour, and a key that it takes back is good for ten minutes where the provider answers, and for an hour at most.
 //!
