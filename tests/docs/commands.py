@@ -68,6 +68,7 @@ BETWEEN = [
     ("README.md", r"^aws s3 mb s3://photos", f"ln -s {ROOT}/README.md {ROOT}/docs . && ashlar server ./data", ""),
     ("docs/operations.md", r"^ashlar admin status", "ashlar server ./data", ""),
     ("docs/how-to/find-out-why.md", r"^ashlar admin support", "ashlar server ./data", ""),
+    ("docs/how-to/assume-roles-with-tokens.md", r"--url https://token", "ashlar server ./data", ""),
     ("docs/how-to/give-users-keys.md", r"create-access-key", "", "cp $OUT/$N.out key.json"),
     ("docs/how-to/give-users-keys.md", r"^aws iam create-group|^aws iam create-role|--user-name lead$|^aws sts get-federation-token", ROOT_USER, ""),
     ("docs/how-to/give-users-keys.md", r"^aws iam create-role", "aws iam create-access-key --user-name ann > key.json", ""),
