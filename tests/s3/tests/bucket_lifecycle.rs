@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use harness::{Bucket, Request, Server};
+use harness::{Bucket, Request, Server, md5_base64};
 use http::Method;
 
 use crate::object_lock_configuration::locking_bucket;
@@ -252,6 +252,7 @@ fn versions_that_are_locked_or_held_do_not_expire() {
     let held = bucket.put("held", "1").header("x-amz-object-lock-legal-hold", "ON").ok().version_id();
     let locked = bucket
         .put("locked", "1")
+        .header("content-md5", md5_base64(b"1"))
         .header("x-amz-object-lock-mode", "GOVERNANCE")
         .header("x-amz-object-lock-retain-until-date", "2099-01-01T00:00:00Z")
         .ok()
