@@ -52,6 +52,8 @@ const fn of_several(name: &'static str, of: Of) -> Known {
 
 const PUTS: Of = Of::Some(&["PutObject"]);
 const ENCRYPTED: Of = Of::Some(&["PutObject", "UpdateObjectEncryption"]);
+const LISTED: Of =
+    Of::Some(&["CreateBucket", "PutBucketAcl", "PutObject", "PutObjectAcl", "PutObjectVersionAcl"]);
 const LISTS: Of = Of::Some(&["ListBucket", "ListBucketVersions"]);
 const TAGGED: Of = Of::Some(&["PutObject", "PutObjectTagging", "PutObjectVersionTagging"]);
 const RETAINED: Of = Of::Some(&["PutObject", "PutObjectRetention"]);
@@ -227,12 +229,14 @@ const KNOWN: &[Known] = &[
     known("s3:prefix", LISTS),
     known("s3:signatureAge", Of::Every),
     known("s3:signatureversion", Of::Every),
-    known(
-        "s3:x-amz-acl",
-        Of::Some(&["CreateBucket", "PutBucketAcl", "PutObject", "PutObjectAcl", "PutObjectVersionAcl"]),
-    ),
+    known("s3:x-amz-acl", LISTED),
     known("s3:x-amz-content-sha256", Of::Every),
     known("s3:x-amz-copy-source", PUTS),
+    known("s3:x-amz-grant-full-control", LISTED),
+    known("s3:x-amz-grant-read", LISTED),
+    known("s3:x-amz-grant-read-acp", LISTED),
+    known("s3:x-amz-grant-write", LISTED),
+    known("s3:x-amz-grant-write-acp", LISTED),
     known("s3:x-amz-metadata-directive", PUTS),
     known("s3:x-amz-object-ownership", Of::Some(&["CreateBucket"])),
     known("s3:x-amz-server-side-encryption", ENCRYPTED),

@@ -760,3 +760,27 @@ fn what_is_too_long_to_be_compared_is_refused() {
             .refused(403, "AccessDenied");
     }
 }
+
+/// The keys of grants are the headers as they were sent.
+#[test]
+fn a_policy_asks_for_a_grant_to_the_bucket_owner() {
+    let server = Server::start();
+    let bucket = server.bucket();
+    let acl = bucket.request(Method::GET).raw_query("acl").ok().xml();
+    let (right, other) = (format!("id={}", acl.get("Owner/ID")), format!("id=\"{}\"", acl.get("Owner/ID")));
+    let wanted = format!(r#"{{"StringNotEquals": {{"s3:x-amz-grant-full-control": "{right}"}}}}"#);
+    set(&bucket, &[&deny_if(r#""s3:PutObject""#, &wanted)]);
+    let put = |grant: &str| bucket.put("key", "content").header("x-amz-grant-full-control", grant);
+    bucket.put("key", "content").refused(403, "AccessDenied");
+    put(&other).refused(403, "AccessDenied");
+    bucket.get("key").refused(404, "NoSuchKey");
+    put(&right).ok();
+    for name in ["read", "read-acp", "write", "write-acp"] {
+        let condition = format!(r#"{{"Null": {{"s3:x-amz-grant-{name}": "true"}}}}"#);
+        set(&bucket, &[&deny_if(r#""s3:PutObject""#, &condition)]);
+        bucket.put("key", "content").refused(403, "AccessDenied");
+    }
+    let elsewhere = r#"{"StringEquals": {"s3:x-amz-grant-read": "id=1"}}"#;
+    let document = document(&bucket, &[&deny_if(r#""s3:GetObject""#, elsewhere)]);
+    policy(&bucket, Method::PUT).body(document).refused(400, "MalformedPolicy");
+}

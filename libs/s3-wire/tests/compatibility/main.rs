@@ -114,8 +114,8 @@ A document with one of these fields is refused with `NotImplemented` and the fie
 ";
 
 const AFTER_FIELDS: &str = "
-A policy is refused with `MalformedPolicy` if it has a condition key, an action or a kind of principal that is not known here, as the keys
-`s3:x-amz-grant-*` are not. An algorithm of checksums that is not built is refused by CreateMultipartUpload with `InvalidRequest`.
+A policy is refused with `MalformedPolicy` if it has a condition key, an action or a kind of principal that is not known here, as the key
+`aws:SourceVpc` is not. An algorithm of checksums that is not built is refused by CreateMultipartUpload with `InvalidRequest`.
 ";
 
 /// How a body is read.

@@ -28,12 +28,17 @@ const BY_KMS: &str = "aws:kms";
 const DAY_MS: i64 = 86_400_000;
 
 /// Headers that are a key's value as they are.
-const HEADERS: [(&str, &str); 10] = [
+const HEADERS: [(&str, &str); 15] = [
     ("user-agent", "aws:UserAgent"),
     ("referer", "aws:Referer"),
     ("if-match", "s3:if-match"),
     ("if-none-match", "s3:if-none-match"),
     ("x-amz-acl", "s3:x-amz-acl"),
+    ("x-amz-grant-full-control", "s3:x-amz-grant-full-control"),
+    ("x-amz-grant-read", "s3:x-amz-grant-read"),
+    ("x-amz-grant-read-acp", "s3:x-amz-grant-read-acp"),
+    ("x-amz-grant-write", "s3:x-amz-grant-write"),
+    ("x-amz-grant-write-acp", "s3:x-amz-grant-write-acp"),
     ("x-amz-object-ownership", "s3:x-amz-object-ownership"),
     ("x-amz-server-side-encryption", ENCRYPTION),
     ("x-amz-server-side-encryption-customer-algorithm", ENCRYPTION_BY_CUSTOMER),
