@@ -33,6 +33,8 @@ enum Action {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  ashlar admin limit list --data ./data\n  \
+    ashlar admin limit list --json --endpoint http://127.0.0.1:9000")]
 struct List {
     /// Shows them as JSON, for programs.
     #[arg(long)]
@@ -97,6 +99,7 @@ struct What {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  ashlar admin limit remove --user backup --metadata meta1:9300")]
 struct Remove {
     #[command(flatten)]
     whom: Whom,
