@@ -91,7 +91,7 @@ def errors_are_those_of_iam(c):
     with refused("MalformedPolicyDocument", 400):
         iam.create_policy(PolicyName="bad", PolicyDocument="{}")
     with refused("InvalidAction", 400):
-        iam.list_open_id_connect_providers()
+        iam.list_saml_providers()
     with refused("InvalidAction", 400):
         service(c, "sts").decode_authorization_message(EncodedMessage="message")
     with refused("SignatureDoesNotMatch", 403):
