@@ -31,9 +31,6 @@ use self::{
 };
 use crate::{ListenerTls, Shutdown, TlsSession};
 
-/// How long a connection that makes room for another may take to close.
-const LEAVE_MAX: Duration = Duration::from_secs(1);
-
 /// Bounds of a listener.
 #[derive(Debug, Clone)]
 pub struct HttpLimits {
@@ -171,7 +168,7 @@ impl Stay {
     }
 
     /// Serves a connection until it ends. When the stop begins it ends with what is under way, and so it does when it is to make
-    /// room, if that takes no longer than a second.
+    /// room; if it does not end then, it is cut when nothing can be lost by that.
     fn serve<C>(self: Arc<Self>, connection: C) -> Serving<C::Error>
     where
         C: GracefulConnection + Send + 'static,
@@ -185,7 +182,7 @@ impl Stay {
             }
         });
         let late: Pin<Box<dyn Future<Output = ()> + Send>> =
-            Box::pin(async move { self.env.sleep(LEAVE_MAX).await });
+            Box::pin(async move { self.place.activity.may_be_cut().await });
         Box::pin(async move {
             let mut connection = pin!(connection);
             let is_stop = tokio::select! {

@@ -24,6 +24,13 @@ const IDLE_MIN: Duration = Duration::from_secs(1);
 /// How long it is waited for those that were asked, before others are.
 const PAUSE: Duration = Duration::from_millis(250);
 
+/// How long a connection that makes room and never served a request may take to close.
+const LEAVE_MAX: Duration = Duration::from_secs(1);
+
+/// How long a connection that makes room may take to send what is left of its last answer, of which the end is kept for it when
+/// that answer counts as ended.
+const FLUSH_MAX: Duration = Duration::from_secs(30);
+
 /// What part of the connections is asked at a time, so that it need not be looked who is idle for every one that comes.
 const SHARE: usize = 64;
 
@@ -127,6 +134,8 @@ impl Drop for Place {
 struct State {
     /// Requests whose answers have not ended.
     under_way: usize,
+    /// Whether there was any.
+    has_served: bool,
     /// When the last one ended, or the connection began.
     idle_since: Instant,
 }
@@ -141,12 +150,15 @@ pub(super) struct Activity {
 impl Activity {
     /// A connection that begins now.
     fn new(env: &Env) -> Self {
-        let state = State { under_way: 0, idle_since: env.now() };
+        let state = State { under_way: 0, has_served: false, idle_since: env.now() };
         Self { env: env.clone(), state: Arc::new(Mutex::new(state)) }
     }
 
     fn begin(&self) -> UnderWay {
-        self.change(|state| state.under_way += 1);
+        self.change(|state| {
+            state.under_way += 1;
+            state.has_served = true;
+        });
         UnderWay(self.clone())
     }
 
@@ -168,6 +180,16 @@ impl Activity {
                 return;
             }
             self.env.sleep(left).await;
+        }
+    }
+
+    /// Returns once a connection that is asked to leave now may be cut: soon where nothing was ever under way, else not before all
+    /// that is has ended, and its client has had time to take what it was sent.
+    pub(super) async fn may_be_cut(&self) {
+        self.env.sleep(LEAVE_MAX).await;
+        if self.change(|state| state.has_served) {
+            self.env.sleep(FLUSH_MAX - LEAVE_MAX).await;
+            self.idle_for(FLUSH_MAX).await;
         }
     }
 }
@@ -239,13 +261,99 @@ impl<B: Body<Data = Bytes> + Unpin> Body for CountedBody<B> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::{convert::Infallible, sync::Arc, time::Duration};
 
+    use bytes::Bytes;
     use env::Env;
+    use http_body_util::Full;
+    use hyper::{Response, server::conn::http1, service::service_fn};
+    use hyper_util::rt::{TokioIo, TokioTimer};
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex},
+        sync::Notify,
+    };
 
-    use super::{Activity, Crowd, IDLE_MIN};
+    use super::{super::Stay, Activity, Counted, Crowd, IDLE_MIN, LEAVE_MAX};
+    use crate::{ShutdownTrigger, shutdown_channel};
 
     const MOMENT: Duration = Duration::from_millis(100);
+
+    const ASK: &[u8] = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n";
+
+    /// A client's end of a connection, and what asks it to leave.
+    struct Client {
+        stream: DuplexStream,
+        leave: Arc<Notify>,
+        _running: ShutdownTrigger,
+    }
+
+    impl Client {
+        /// Connects to what answers with so many bytes after some time. Few of them are on the way at a time.
+        async fn connect(env: &Env, time: Duration, bytes: usize) -> Self {
+            let (stream, connection) = duplex(16 << 10);
+            let (running, shutdown) = shutdown_channel();
+            let place = Crowd::new(env, 1).place().await;
+            let leave = place.leave.clone();
+            let stay = Arc::new(Stay { env: env.clone(), shutdown, place });
+            let waiting = env.clone();
+            let service = service_fn(move |_| {
+                let env = waiting.clone();
+                async move {
+                    env.sleep(time).await;
+                    Ok::<_, Infallible>(Response::new(Full::new(Bytes::from(vec![b'a'; bytes]))))
+                }
+            });
+            let service = Counted { service, activity: stay.place.activity.clone() };
+            let mut builder = http1::Builder::new();
+            builder.timer(TokioTimer::new());
+            let serving = stay.serve(builder.serve_connection(TokioIo::new(connection), service));
+            env.spawn(async move { drop(serving.await) });
+            Self { stream, leave, _running: running }
+        }
+
+        /// What comes until the connection ends.
+        async fn rest(&mut self) -> Vec<u8> {
+            let mut rest = Vec::new();
+            self.stream.read_to_end(&mut rest).await.expect("it ends");
+            rest
+        }
+    }
+
+    #[tokio::test]
+    async fn a_request_that_begins_when_its_connection_is_to_leave_is_answered() {
+        let env = Env::real();
+        let mut client = Client::connect(&env, 3 * LEAVE_MAX, 1000).await;
+        client.stream.write_all(&ASK[..10]).await.expect("it is open");
+        env.sleep(MOMENT).await;
+        client.leave.notify_one();
+        client.stream.write_all(&ASK[10..]).await.expect("it is open");
+        let answer = client.rest().await;
+        assert!(answer.starts_with(b"HTTP/1.1 200") && answer.ends_with(&[b'a'; 1000]), "{answer:?}");
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_is_read_slowly_is_sent_to_its_end() {
+        const BYTES: usize = 250 << 10;
+        let env = Env::real();
+        let mut client = Client::connect(&env, Duration::ZERO, BYTES).await;
+        client.stream.write_all(ASK).await.expect("it is open");
+        let first = client.stream.read_u8().await.expect("it answers");
+        env.sleep(MOMENT).await;
+        client.leave.notify_one();
+        env.sleep(3 * LEAVE_MAX).await;
+        let rest = client.rest().await;
+        assert_eq!(first, b'H');
+        assert_eq!(rest.iter().rev().take_while(|byte| **byte == b'a').count(), BYTES);
+    }
+
+    #[tokio::test]
+    async fn a_connection_on_which_nothing_was_asked_is_cut_soon() {
+        let env = Env::real();
+        let mut client = Client::connect(&env, Duration::ZERO, 1).await;
+        client.stream.write_all(&ASK[..10]).await.expect("it is open");
+        client.leave.notify_one();
+        assert_eq!(env.timeout(25 * LEAVE_MAX, client.rest()).await, Ok(Vec::new()));
+    }
 
     #[tokio::test]
     async fn a_connection_is_idle_when_nothing_has_been_under_way_for_the_time() {
