@@ -162,10 +162,8 @@ impl Client {
         mut fresh: bool,
     ) -> Result<(Lease, Response<Incoming>), Failure> {
         loop {
-            let leased = self.env.timeout(self.options.stall_timeout, self.pool.lease(fresh)).await;
-            let busy =
-                || Error::Unavailable { reason: "all connections to the service are in use".to_owned() };
-            let mut lease = leased.unwrap_or_else(|_| Err(busy())).map_err(Failure::Unsent)?;
+            let leased = self.pool.lease(fresh, self.options.stall_timeout).await;
+            let mut lease = leased.map_err(Failure::Unsent)?;
             progress.begin();
             let sent =
                 progress.watch(self.options.stall_timeout, lease.sender.try_send_request(request)).await;

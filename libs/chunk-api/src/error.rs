@@ -81,6 +81,10 @@ pub enum Error {
         /// What stood in the way.
         reason: String,
     },
+    /// All connections to the service that this client may have were in use for too long. Nothing happened, and it says nothing of
+    /// the service.
+    #[error("all connections to the chunk service are in use")]
+    Busy,
     /// No answer in time. Whether anything happened is unknown.
     #[error("the chunk service did not answer in time")]
     TimedOut,

@@ -207,8 +207,8 @@ pub struct DiskStatus {
 ///
 /// Where services have certificates, every call may fail with [`Error::Forbidden`] too.
 ///
-/// Every call may be repeated. A call that fails with [`Error::Unavailable`] did nothing; after [`Error::TimedOut`]
-/// the outcome is unknown and the call is repeated or its effect is undone with `delete_shards`.
+/// Every call may be repeated. A call that fails with [`Error::Unavailable`] or, of a client alone, [`Error::Busy`] did nothing;
+/// after [`Error::TimedOut`] the outcome is unknown and the call is repeated or its effect is undone with `delete_shards`.
 #[async_trait]
 pub trait ChunkService: Send + Sync + 'static {
     /// Stores a shard and answers when it survives a power cut.

@@ -325,6 +325,7 @@ impl WireError {
             Error::Unavailable { reason } => {
                 (StatusCode::SERVICE_UNAVAILABLE, because("unavailable", reason))
             }
+            Error::Busy => (StatusCode::SERVICE_UNAVAILABLE, code("busy")),
             Error::TimedOut => (StatusCode::GATEWAY_TIMEOUT, code("timed_out")),
         }
     }
@@ -347,6 +348,7 @@ impl WireError {
             "unauthenticated" => Error::Unauthenticated,
             "forbidden" => Error::Forbidden { reason: self.reason? },
             "unavailable" => Error::Unavailable { reason: self.reason? },
+            "busy" => Error::Busy,
             "timed_out" => Error::TimedOut,
             _ => return None,
         })
@@ -402,6 +404,7 @@ mod tests {
             Error::Unauthenticated,
             Error::Forbidden { reason: reason() },
             Error::Unavailable { reason: reason() },
+            Error::Busy,
             Error::TimedOut,
         ] {
             let (status, wire) = WireError::encode(&error);

@@ -233,7 +233,7 @@ impl Health {
         }
     }
 
-    /// The place failed; errors that concern one shard alone do not count against it.
+    /// The place failed; errors that concern one shard alone, or this process, do not count against it.
     pub(crate) fn failed(&self, place: &Place, error: &Error) {
         match error {
             Error::Unavailable { .. } | Error::Unauthenticated | Error::Forbidden { .. } => {
@@ -249,6 +249,7 @@ impl Health {
             | Error::ShardDeleted { .. }
             | Error::LeaseFenced { .. }
             | Error::Interrupted
+            | Error::Busy
             | Error::Malformed { .. } => {}
         }
     }

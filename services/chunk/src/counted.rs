@@ -114,7 +114,7 @@ fn place<T>(result: &Result<T, Error>) -> usize {
         Err(Error::Interrupted) => 9,
         Err(Error::Malformed { .. }) => 10,
         Err(Error::Unauthenticated) => 11,
-        Err(Error::Unavailable { .. }) => 12,
+        Err(Error::Unavailable { .. } | Error::Busy) => 12,
         Err(Error::TimedOut) => 13,
         Err(Error::Forbidden { .. }) => 14,
     }

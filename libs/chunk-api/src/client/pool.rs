@@ -55,18 +55,18 @@ impl Pool {
         Self { env, address, connect_timeout, idle: Mutex::default(), permits }
     }
 
-    /// A connection: one that was used before when `fresh` is not asked for, else a new one. Waits for a free one when
-    /// all are in use; the caller bounds the wait.
-    pub(super) async fn lease(&self, fresh: bool) -> Result<Lease, Error> {
-        let permit =
-            self.permits.clone().acquire_owned().await.map_err(|_| unavailable("the client is closed"))?;
+    /// A connection: one that was used before when `fresh` is not asked for, else a new one, in as much time at most. Waits as long
+    /// for a free one when all are in use; `Busy` when there is none then.
+    pub(super) async fn lease(&self, fresh: bool, patience: Duration) -> Result<Lease, Error> {
+        let free = self.env.timeout(patience, self.permits.clone().acquire_owned()).await;
+        let permit = free.map_err(|_| Error::Busy)?.map_err(|_| unavailable("the client is closed"))?;
         while !fresh && let Some(Idle { mut sender, driver }) = self.take_idle() {
             // Ready at once, unless the peer has closed it.
             if sender.ready().await.is_ok() {
                 return Ok(Lease { sender, driver, _permit: permit, reused: true });
             }
         }
-        let connected = self.env.timeout(self.connect_timeout, self.connect()).await;
+        let connected = self.env.timeout(self.connect_timeout.min(patience), self.connect()).await;
         let (sender, driver) = connected.map_err(|_| unavailable("connecting took too long"))??;
         Ok(Lease { sender, driver, _permit: permit, reused: false })
     }

@@ -226,3 +226,32 @@ async fn calls_wait_for_a_connection_and_no_more_are_made_than_allowed() {
     }
     assert!(served.accepted.load(Ordering::Relaxed) <= 3);
 }
+
+#[tokio::test]
+async fn a_call_that_finds_no_free_connection_says_nothing_of_the_service() {
+    let env = Env::real();
+    let served = serve(&env, Arc::new(FakeChunkService::new([DISK]))).await;
+    let options = ClientOptions {
+        connections_max: 1,
+        stall_timeout: Duration::from_millis(200),
+        ..ClientOptions::default()
+    };
+    let client = Client::new(env.clone(), served.address.to_string(), TOKEN, options).unwrap();
+    let sample = Sample::single(1, 1, 3 * CELL_SIZE as u64);
+    let cells = ShardBody::Stream(Box::pin(futures_util::stream::pending()));
+    let put = client.put_shard(DISK, sample.header.clone(), cells, Purpose::Write);
+    let put = env.timeout(Duration::from_secs(600), put);
+    let refused = async {
+        loop {
+            // The put may not have begun yet.
+            if let Err(error) = client.disks().await {
+                break error;
+            }
+        }
+    };
+    tokio::select! {
+        _ = put => panic!("it has no cells"),
+        error = refused => assert_eq!(error, Error::Busy),
+    }
+    assert!(client.disks().await.is_ok(), "the connection is free again");
+}

@@ -66,8 +66,10 @@ async fn the_wait_doubles_with_each_failed_attempt_up_to_a_bound() {
 async fn a_full_disk_is_avoided_for_writes_alone_and_a_bad_shard_not_at_all() {
     let health = Health::new(paused_env());
     let disk = place(1, 1);
-    health.failed(&disk, &Error::Interrupted);
-    assert!(!health.avoids(&disk, Use::Write));
+    for error in [Error::Interrupted, Error::Busy] {
+        health.failed(&disk, &error);
+        assert!(!health.avoids(&disk, Use::Write), "{error}");
+    }
     health.failed(&disk, &Error::DiskFull { disk: disk.disk });
     assert!(health.avoids(&disk, Use::Write) && !health.avoids(&disk, Use::Read));
 }
