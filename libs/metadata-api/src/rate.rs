@@ -6,8 +6,9 @@ use crate::{Error, IDENTITY_NAME_LENGTH_MAX, IdentityKind};
 /// Most limits of an account. Gateways read all of them every few seconds.
 pub const RATE_LIMITS_MAX: usize = 1000;
 
-/// Fewest bytes a second that a limit can be: by fewer a client would wait for a piece of a body for longer than most wait.
-pub const BYTES_RATE_MIN: u64 = 16 << 10;
+/// Fewest bytes a second that a limit can be: with as many bodies at a time as a gateway receives of one holder, each written in
+/// pieces of 64 KiB to ten or so shards, a shard waits ten seconds for its next piece, and is given up after fifteen.
+pub const BYTES_RATE_MIN: u64 = 256 << 10;
 
 /// Most bytes, and most requests, a second that a limit can be.
 pub const RATE_MAX: u64 = 1 << 40;
@@ -131,7 +132,7 @@ pub enum RateLimitSet {
 
 #[cfg(test)]
 mod tests {
-    use super::{RATE_MAX, RateHolder, Rates};
+    use super::{BYTES_RATE_MIN, RATE_MAX, RateHolder, Rates};
     use crate::IdentityKind;
 
     #[test]
@@ -161,14 +162,19 @@ mod tests {
         for rates in [
             none,
             Rates { requests: Some(0), received_bytes: Some(0), sent_bytes: Some(0), ..none },
-            Rates { requests: Some(1), received_bytes: Some(16 << 10), sent_bytes: Some(RATE_MAX), ..none },
+            Rates {
+                requests: Some(1),
+                received_bytes: Some(BYTES_RATE_MIN),
+                sent_bytes: Some(RATE_MAX),
+                ..none
+            },
             Rates { burst_seconds: Some(1), ..none },
         ] {
             assert_eq!(rates.check(), Ok(()), "{rates:?}");
         }
         for rates in [
             Rates { requests: Some(RATE_MAX + 1), ..none },
-            Rates { received_bytes: Some((16 << 10) - 1), ..none },
+            Rates { received_bytes: Some(BYTES_RATE_MIN - 1), ..none },
             Rates { sent_bytes: Some(1), ..none },
             Rates { burst_seconds: Some(0), ..none },
             Rates { burst_seconds: Some(3601), ..none },

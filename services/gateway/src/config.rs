@@ -196,7 +196,7 @@ pub struct RateConfig {
     )]
     pub request_rate_max: u64,
     /// Most bytes a second of the bodies of one user's, role's or address's requests to this gateway; more wait to be read. 0 for
-    /// any number, else at least 16384.
+    /// any number, else at least 262144.
     #[arg(long, env = "ASHLAR_RECEIVE_RATE_MAX", default_value_t = 0, value_parser = parse_byte_rate, value_name = "BYTES")]
     pub receive_rate_max: u64,
     /// The same of the bodies of answers, which wait to be sent.
@@ -246,10 +246,10 @@ mod tests {
 
     #[test]
     fn rates_of_bytes_are_none_or_such_as_clients_have_patience_for() {
-        for (text, rate) in [("0", 0), ("16384", 16 << 10), ("1099511627776", 1 << 40)] {
+        for (text, rate) in [("0", 0), ("262144", 256 << 10), ("1099511627776", 1 << 40)] {
             assert_eq!(parse_byte_rate(text), Ok(rate));
         }
-        for text in ["", "-1", "1", "16383", "1099511627777", "1MiB"] {
+        for text in ["", "-1", "1", "262143", "1099511627777", "1MiB"] {
             assert!(parse_byte_rate(text).is_err(), "{text}");
         }
     }

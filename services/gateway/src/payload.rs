@@ -30,7 +30,7 @@ use crate::{
     Gateway,
     error::from_body,
     form::{form_error, unframe_file},
-    rates::{Pacing, next_frame},
+    rates::{Pacing, next_refused},
     request::Request,
 };
 
@@ -404,7 +404,7 @@ impl<'a> ObjectBody<'a> {
                 if bytes > REST_BYTES_MAX {
                     return None;
                 }
-                match next_frame(&self.pacing, self.body).await {
+                match next_refused(&self.pacing, self.body).await {
                     Some(Ok(frame)) => {
                         if let Ok(data) = frame.into_data() {
                             self.unframe(data).ok()?;

@@ -40,7 +40,7 @@ use crate::{
     metrics::{Beside, Seen},
     operation::{dispatch, post_object::post_object},
     operators, output, rates,
-    rates::{Pacing, admit, next_frame, pacing},
+    rates::{Pacing, Receiving, admit, next_refused, pacing},
     region::{BUCKET_REGION, WhereIs},
     request::{EarlyHeaders, Request, RequestId, Response, Target, bucket_of_host, id, peer, tls},
     web_identity::{OidcCaError, check_ca},
@@ -311,16 +311,18 @@ async fn answer_seen(
         seen.is_beside(Beside::Iam);
         return seen.answer(Box::pin(answer_call(&gateway, parts, body, id)).await, None);
     }
+    let pacing = pacing(&parts.extensions);
     let (result, close) = serve(&gateway, parts, body, address, &seen).await;
     let code = result.as_ref().err().map(|error| error.code);
     let mut response = match result {
         Ok(response) => response,
         Err(error) => error_response(&error, resource.path(), id, &gateway, head),
     };
-    if let Some(cross_origin) = cross_origin {
+    // For what is refused because of its sender's rate nothing is looked up.
+    if let Some(cross_origin) = cross_origin.filter(|_| !pacing.is_refused()) {
         Box::pin(cross_origin.allow(&gateway, &mut response)).await;
     }
-    if let Some(whereis) = whereis {
+    if let Some(whereis) = whereis.filter(|_| !pacing.is_refused()) {
         Box::pin(whereis.tell(&gateway, &mut response)).await;
     }
     decorate(response.headers_mut(), &gateway, id);
@@ -427,7 +429,11 @@ async fn serve(
     };
     // A form's sender was told to go on, since its fields are read first of all.
     let awaits_continue = expects_continue && !matches!(prepared, Ok(Prepared::Form(_)));
-    let result = match prepared {
+    let receiving = match &prepared {
+        Ok(Prepared::Permitted(..)) => pacing.place_of(body.size_hint()).await,
+        _ => Ok(Receiving::default()),
+    };
+    let result = match receiving.as_ref().map_err(Clone::clone).and(prepared) {
         Ok(Prepared::Permitted(request, permit)) if may_take_long(permit.operation()) => {
             let (result, left) = Box::pin(dispatch_patiently(gateway, request, body, *permit)).await;
             body = left;
@@ -542,8 +548,8 @@ async fn recognise(
     let version_2 = gateway.signature_v2.then(|| Version2 { bucket_in_host: bucket_in_host(&address) });
     let authenticated = authenticate(gateway, &view, version_2).await?;
     tell_sender(&parts.extensions, || authenticated.requester());
-    // A form's fields say whose it is.
-    if !is_form(parts, &address) {
+    // A form's fields say whose it is, where its head does not.
+    if authenticated.account().is_some() || !is_form(parts, &address) {
         admit(gateway, &authenticated, &parts.extensions, || asked_for(parts, &address))?;
     }
     let address = address?;
@@ -593,7 +599,7 @@ fn bucket_in_host(address: &Result<Address, S3Error>) -> Option<&str> {
 pub(crate) async fn drain(gateway: &Gateway, pacing: &Pacing, body: &mut Body) {
     let reading = async {
         let mut bytes = 0;
-        while let Some(Ok(frame)) = next_frame(pacing, body).await {
+        while let Some(Ok(frame)) = next_refused(pacing, body).await {
             bytes += frame.data_ref().map_or(0, bytes::Bytes::len);
             if bytes > DRAIN_BYTES_MAX {
                 break;

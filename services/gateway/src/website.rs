@@ -129,7 +129,8 @@ async fn answer_seen(
             (response, !OF_NO_WEBSITE.contains(&failure.error.code))
         }
     };
-    if let Some(cross_origin) = cross_origin.filter(|_| is_website) {
+    let is_told = is_website && !pacing(&parts.extensions).is_refused();
+    if let Some(cross_origin) = cross_origin.filter(|_| is_told) {
         cross_origin.allow(&gateway, &mut response).await;
     }
     decorate(response.headers_mut(), &gateway, id);

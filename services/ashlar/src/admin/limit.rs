@@ -87,10 +87,10 @@ struct What {
     /// Most requests a second; more are answered with 503 SlowDown. 0 for any number.
     #[arg(long, value_name = "NUMBER")]
     requests: Option<u64>,
-    /// Most bytes of requests' bodies a second, at least 16KiB; more wait. 0 for any number.
+    /// Most bytes of requests' bodies a second, at least 256KiB; more wait. 0 for any number.
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     received: Option<u64>,
-    /// Most bytes of answers' bodies a second, at least 16KiB; more wait. 0 for any number.
+    /// Most bytes of answers' bodies a second, at least 256KiB; more wait. 0 for any number.
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     sent: Option<u64>,
     /// For how many seconds of not using them they can be used at once, 1 to 3600.

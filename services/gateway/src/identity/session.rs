@@ -126,6 +126,17 @@ impl Session {
         }
     }
 
+    /// The access key of a user that it was asked for with. Of a role's session it is not known.
+    pub(crate) fn key(&self) -> Option<&str> {
+        match &self.subject {
+            Subject::User { id: _, access_key_id }
+            | Subject::Federated { of: Federator::User { id: _, access_key_id }, name: _ } => {
+                Some(access_key_id)
+            }
+            Subject::Role { .. } | Subject::Federated { of: Federator::Root { .. }, name: _ } => None,
+        }
+    }
+
     /// The policies that limit it, if any do. One that is not there any more might have denied anything, so that nothing is
     /// left. A federated user has nothing but what they allow.
     pub(crate) fn limits(&self, directory: &Directory) -> Option<Vec<Arc<Policy>>> {

@@ -1,7 +1,7 @@
 //! PostObject: the form with which browsers store one object. S3 API Reference, "POST Object" and "Browser-Based Uploads
 //! Using POST".
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody as _};
 use http::{HeaderValue, Method, StatusCode, Uri, header};
 use s3_wire::{
     Operation, S3Error,
@@ -45,6 +45,7 @@ pub(crate) async fn post_object(
     let bucket = address.bucket.as_ref().map_or("", BucketName::as_str);
     let what = || (Operation::PostObject.name().to_owned(), policy::Resource::S3 { bucket, key: None });
     admit(gateway, &authenticated, &request.extensions, what)?;
+    let _receiving = pacing(&request.extensions).place_of(body.size_hint()).await?;
     fields.expand_file_name(&file_name)?;
     let allowed = match fields.get("policy") {
         Some(policy) => Policy::parse(policy)?.check(&fields, bucket, Timestamp(now))?,

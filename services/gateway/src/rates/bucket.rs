@@ -23,6 +23,15 @@ impl Rate {
     }
 }
 
+/// That something was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Taken {
+    /// How long it takes until there is so much.
+    pub(super) wait: Duration,
+    /// When it has come back, with all that was taken before it.
+    pub(super) until: Duration,
+}
+
 /// What was taken of a rate. Times are counted from any one moment.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Bucket {
@@ -30,17 +39,23 @@ pub(super) struct Bucket {
 }
 
 impl Bucket {
-    /// Takes so much, of which there may not be enough yet: answers how long it takes until there is. What is taken while others
-    /// wait comes after what they took.
-    pub(super) fn take(&mut self, rate: Rate, amount: u64, now: Duration) -> Duration {
+    /// Takes so much, of which there may not be enough yet. What is taken while others wait comes after what they took.
+    pub(super) fn take(&mut self, rate: Rate, amount: u64, now: Duration) -> Taken {
         self.full_at = self.full_at.max(now).saturating_add(rate.time_of(amount));
-        self.full_at.saturating_sub(rate.burst).saturating_sub(now)
+        let wait = self.full_at.saturating_sub(rate.burst).saturating_sub(now);
+        Taken { wait, until: self.full_at }
+    }
+
+    /// Takes so much, or as much of it as there is now: whoever takes next waits no longer for it than a burst takes to come back.
+    pub(super) fn take_what_is_there(&mut self, rate: Rate, amount: u64, now: Duration) {
+        let taken = self.full_at.max(now).saturating_add(rate.time_of(amount));
+        self.full_at = self.full_at.max(taken.min(now.saturating_add(rate.burst)));
     }
 
     /// Takes so much if there is enough now; otherwise nothing, and answers how long it takes until there is.
     pub(super) fn try_take(&mut self, rate: Rate, amount: u64, now: Duration) -> Result<(), Duration> {
         let mut taken = *self;
-        let wait = taken.take(rate, amount, now);
+        let wait = taken.take(rate, amount, now).wait;
         if !wait.is_zero() {
             return Err(wait);
         }
@@ -48,9 +63,20 @@ impl Bucket {
         Ok(())
     }
 
-    /// Puts back what was taken and not used.
-    pub(super) fn give_back(&mut self, rate: Rate, amount: u64) {
-        self.full_at = self.full_at.saturating_sub(rate.time_of(amount));
+    /// Puts back so much of what was taken and not used, which would have come back at `until`. What has come back of it meanwhile
+    /// is there already.
+    pub(super) fn give_back(&mut self, rate: Rate, amount: u64, until: Duration, now: Duration) {
+        let left = rate.time_of(amount).min(until.saturating_sub(now));
+        self.full_at = self.full_at.saturating_sub(left);
+    }
+
+    /// From now on it is of another rate, which `old` was before. As much as was taken has to come back by it, but nobody waits for
+    /// more than a burst of it: that more could be used at once was so by a rate that is none any more.
+    pub(super) fn change(&mut self, old: Rate, new: Rate, now: Duration) {
+        let owed = self.full_at.saturating_sub(now);
+        let nanos = owed.as_nanos() * u128::from(old.per_second) / u128::from(new.per_second.max(1));
+        let owed = Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX));
+        self.full_at = now.saturating_add(owed.min(new.burst));
     }
 
     /// Whether everything has come back.
@@ -138,7 +164,7 @@ mod tests {
             for (pause, share) in attempts {
                 now += Duration::from_millis(pause);
                 let amount = amount(rate, share);
-                turns.push((now + bucket.take(rate, amount, now), amount));
+                turns.push((now + bucket.take(rate, amount, now).wait, amount));
             }
             prop_assert!(turns.windows(2).all(|pair| pair[0].0 <= pair[1].0));
             // What is taken at once beyond a burst waits for all of it, so the last turn ends what was begun before it.
@@ -150,21 +176,92 @@ mod tests {
             }
         }
 
-        /// What is given back is as if it had not been taken.
+        /// What is given back at once is as if it had not been taken.
         #[test]
         fn what_is_given_back_was_not_taken(rate in rate(), shares in proptest::collection::vec(0.0..2.0_f64, 1..20)) {
             let mut bucket = Bucket::default();
             bucket.take(rate, amount(rate, 0.5), SECOND);
             let before = bucket;
-            for share in &shares {
-                bucket.take(rate, amount(rate, *share), SECOND);
-            }
-            for share in &shares {
-                bucket.give_back(rate, amount(rate, *share));
+            let taken: Vec<_> =
+                shares.iter().map(|share| bucket.take(rate, amount(rate, *share), SECOND).until).collect();
+            for (share, until) in shares.iter().zip(taken) {
+                bucket.give_back(rate, amount(rate, *share), until, SECOND);
             }
             prop_assert_eq!(bucket.full_at, before.full_at);
             prop_assert!(bucket.is_full(SECOND * 2));
         }
+
+        /// Whatever is given back and when, there is never more than if it had never been taken.
+        #[test]
+        fn what_is_given_back_late_is_there_already(rate in rate(), attempts in attempts()) {
+            let (mut bucket, mut without, mut now) = (Bucket::default(), Bucket::default(), SECOND);
+            let mut unused = Vec::new();
+            for (number, (pause, share)) in attempts.into_iter().enumerate() {
+                now += Duration::from_millis(pause);
+                let amount = amount(rate, share);
+                match number % 4 {
+                    0 => unused.push((amount, bucket.take(rate, amount, now).until)),
+                    2 => unused.drain(..).for_each(|(amount, until)| bucket.give_back(rate, amount, until, now)),
+                    _ => {
+                        bucket.take(rate, amount, now);
+                        without.take(rate, amount, now);
+                    }
+                }
+                prop_assert!(bucket.full_at.max(now) >= without.full_at.max(now));
+            }
+        }
+    }
+
+    #[test]
+    fn what_has_come_back_is_not_given_back_again() {
+        let rate = Rate { per_second: 10, burst: SECOND };
+        let mut bucket = Bucket::default();
+        let taken = bucket.take(rate, 10, SECOND);
+        // All of it has come back after a second, and is used by somebody else.
+        let now = SECOND * 2;
+        assert_eq!(bucket.try_take(rate, 10, now), Ok(()));
+        bucket.give_back(rate, 10, taken.until, now);
+        assert_eq!(bucket.try_take(rate, 1, now), Err(SECOND / 10));
+        // Half of it has.
+        let mut bucket = Bucket::default();
+        let taken = bucket.take(rate, 10, SECOND);
+        let now = SECOND * 3 / 2;
+        bucket.give_back(rate, 10, taken.until, now);
+        assert_eq!(bucket.try_take(rate, 10, now), Ok(()));
+        assert_eq!(bucket.try_take(rate, 1, now), Err(SECOND / 10));
+    }
+
+    #[test]
+    fn nobody_waits_for_what_was_taken_of_another_rate() {
+        let long = Rate { per_second: 1, burst: 3600 * SECOND };
+        let short = Rate { per_second: 2, burst: 2 * SECOND };
+        let mut bucket = Bucket::default();
+        assert_eq!(bucket.try_take(long, 3600, SECOND), Ok(()));
+        let before = bucket;
+        bucket.change(long, short, SECOND);
+        assert_eq!(bucket.try_take(short, 1, SECOND), Err(SECOND / 2));
+        // What was taken comes back by the new rate.
+        let mut bucket = before;
+        bucket.change(long, Rate { per_second: 3600, ..long }, SECOND);
+        assert!(!bucket.is_full(SECOND * 2 - Duration::from_nanos(1)) && bucket.is_full(SECOND * 2));
+        let mut bucket = Bucket::default();
+        bucket.change(long, short, SECOND);
+        assert!(bucket.is_full(SECOND), "nothing was taken");
+    }
+
+    /// What is taken of what there is delays nobody who waits already, and never by more than a burst.
+    #[test]
+    fn what_is_there_can_be_taken_without_a_debt() {
+        let rate = Rate { per_second: 10, burst: SECOND };
+        let mut bucket = Bucket::default();
+        bucket.take_what_is_there(rate, 5, SECOND);
+        assert_eq!(bucket.take(rate, 5, SECOND).wait, Duration::ZERO);
+        let mut bucket = Bucket::default();
+        bucket.take_what_is_there(rate, 1000, SECOND);
+        assert_eq!(bucket.take(rate, 1, SECOND).wait, SECOND / 10);
+        assert_eq!(bucket.take(rate, 9, SECOND).wait, SECOND);
+        bucket.take_what_is_there(rate, 1000, SECOND);
+        assert_eq!(bucket.take(rate, 1, SECOND).wait, SECOND * 11 / 10);
     }
 
     #[test]

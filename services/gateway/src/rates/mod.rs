@@ -38,10 +38,13 @@ use crate::{
     request::{id, peer},
 };
 
-pub(crate) use pacing::{Pacing, next_frame, pacing};
+pub(crate) use pacing::{Pacing, Receiving, next_refused, pacing};
 
 /// Users, roles and access keys that are known at most, and as many addresses beside them, so that no stranger pushes anybody out.
 const HOLDERS_MAX: usize = 16_384;
+
+/// Most whom a request is counted for: its sender, and the key that it was signed with.
+const SHARES_MAX: usize = 2;
 
 /// How often it is asked what operators say.
 const REFRESH: Duration = Duration::from_secs(5);
@@ -169,7 +172,9 @@ impl RateLimits {
         let mut add = |kind, rates: Option<Rates>, otherwise: Rates, used: &dyn Fn() -> Arc<Used>| {
             let limits = Limits::new(rates.unwrap_or_default(), otherwise);
             if !limits.is_any() {
-                shares.push(Share { used: used(), limits, kind });
+                let used = used();
+                used.limit(limits, now);
+                shares.push(Share { used, limits, kind });
             }
         };
         let (holder, kind) = match (who.account(), who.user()) {
@@ -191,8 +196,9 @@ impl RateLimits {
             }
         };
         add(kind, said(&holder), self.defaults, &|| self.holders.get(&holder, now));
-        // A key has what its user has, and where something is said of it, no more than that.
-        if let Some(key) = who.access_key_id() {
+        // A key has what its user has, and where something is said of it, no more than that, with the sessions that were begun by it.
+        let begun_by = who.user().and_then(|user| user.session.as_ref()?.key());
+        if let Some(key) = begun_by.or(who.access_key_id()) {
             let key = RateHolder::AccessKey(key.to_owned());
             if let Some(rates) = said(&key) {
                 let burst_seconds = self.defaults.burst_seconds;
@@ -226,7 +232,7 @@ impl Allowance {
             if let Err(wait) = share.used.at(now).requests.try_take(rate, 1, now) {
                 for taken in &self.shares[..at] {
                     if let Some(rate) = taken.limits.requests {
-                        taken.used.at(now).requests.give_back(rate, 1);
+                        taken.used.at(now).requests.give_back(rate, 1, Duration::MAX, now);
                     }
                 }
                 return Err((share, wait));

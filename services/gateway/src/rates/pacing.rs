@@ -3,6 +3,9 @@
 //! A piece has its turn taken before it is read or sent, and waits for that; what waits is not read from the connection. So nothing
 //! is held in memory but what a frame of an answer has that was not sent yet, and those who share a rate have their turns one after
 //! the other.
+//!
+//! A body that comes slowly holds a connection to every node that it is written to, of which there are so many for everybody. So few
+//! of one holder are received at a time, and others wait before anything of them is read.
 
 use std::{
     pin::Pin,
@@ -13,12 +16,15 @@ use std::{
 
 use axum::body::{Body, HttpBody};
 use bytes::Bytes;
-use http::Extensions;
+use http::{Extensions, HeaderValue, header::RETRY_AFTER};
 use http_body::{Frame, SizeHint};
 use http_body_util::BodyExt;
+use s3_wire::{ErrorCode, S3Error};
+use tokio::sync::OwnedSemaphorePermit;
+use types::CELL_SIZE;
 
 use super::{
-    Allowance, Limits,
+    Allowance, Limits, SHARES_MAX,
     bucket::{Bucket, Rate},
     table::Buckets,
 };
@@ -27,6 +33,10 @@ use crate::request::Response;
 /// Bounds of a piece, which is else what comes back in an eighth of a second.
 const PIECE_MIN: u64 = 4 << 10;
 const PIECE_MAX: u64 = 64 << 10;
+
+/// How long a body waits at most until it may be received, and when its sender is asked to try again then.
+const BODIES_WAIT_MAX: Duration = Duration::from_secs(30);
+const BODIES_RETRY_SECONDS: u16 = 10;
 
 /// What a request's bodies are paced by, once it is known whose it is; shared by what reads and what answers.
 #[derive(Debug, Clone, Default)]
@@ -68,21 +78,34 @@ impl Allowance {
         Some((slowest.min()? / 8).clamp(PIECE_MIN, PIECE_MAX))
     }
 
-    /// Takes so much, and answers how long it takes until there is so much.
-    fn take(&self, way: Way, bytes: u64) -> Duration {
+    /// Takes so much, and answers how long it takes until there is so much, and of each share when it has come back.
+    fn take(&self, way: Way, bytes: u64) -> (Duration, [Duration; SHARES_MAX]) {
         let now = self.gateway.now();
-        let taken = self.shares.iter().filter_map(|share| {
-            let rate = way.rate(share.limits)?;
-            Some(way.bucket(&mut share.used.at(now)).take(rate, bytes, now))
-        });
-        taken.max().unwrap_or_default()
+        let (mut wait, mut untils) = (Duration::ZERO, [Duration::ZERO; SHARES_MAX]);
+        for (share, until) in self.shares.iter().zip(&mut untils) {
+            if let Some(rate) = way.rate(share.limits) {
+                let taken = way.bucket(&mut share.used.at(now)).take(rate, bytes, now);
+                (wait, *until) = (wait.max(taken.wait), taken.until);
+            }
+        }
+        (wait, untils)
     }
 
-    fn give_back(&self, way: Way, bytes: u64) {
+    fn give_back(&self, way: Way, bytes: u64, untils: &[Duration; SHARES_MAX]) {
+        let now = self.gateway.now();
+        for (share, until) in self.shares.iter().zip(untils) {
+            if let Some(rate) = way.rate(share.limits) {
+                way.bucket(&mut share.used.at(now)).give_back(rate, bytes, *until, now);
+            }
+        }
+    }
+
+    /// Takes of so much what there is.
+    fn take_what_is_there(&self, way: Way, bytes: u64) {
         let now = self.gateway.now();
         for share in &self.shares {
             if let Some(rate) = way.rate(share.limits) {
-                way.bucket(&mut share.used.at(now)).give_back(rate, bytes);
+                way.bucket(&mut share.used.at(now)).take_what_is_there(rate, bytes, now);
             }
         }
     }
@@ -92,6 +115,10 @@ impl Allowance {
             return;
         }
         self.gateway.env.sleep(wait).await;
+        self.note_waited(way, wait);
+    }
+
+    fn note_waited(&self, way: Way, wait: Duration) {
         let waited = match way {
             Way::Received => &self.gateway.received_waited_ms,
             Way::Sent => &self.gateway.sent_waited_ms,
@@ -105,6 +132,8 @@ struct Turn {
     pacing: Pacing,
     way: Way,
     bytes: u64,
+    /// When it has come back, of each share.
+    untils: [Duration; SHARES_MAX],
 }
 
 impl Turn {
@@ -122,10 +151,14 @@ impl Turn {
 impl Drop for Turn {
     fn drop(&mut self) {
         if let Some((allowance, _)) = self.pacing.0.get().filter(|_| self.bytes > 0) {
-            allowance.give_back(self.way, self.bytes);
+            allowance.give_back(self.way, self.bytes, &self.untils);
         }
     }
 }
+
+/// The places of a body that is received, until this is dropped.
+#[derive(Debug, Default)]
+pub(crate) struct Receiving(Vec<OwnedSemaphorePermit>);
 
 /// The turn of a piece of a body to be read, which has come.
 pub(crate) struct ReadTurn(Option<Turn>);
@@ -145,6 +178,36 @@ impl Pacing {
         let _ = self.0.set((allowance, is_admitted));
     }
 
+    /// Whether the request was refused because its sender is over a rate.
+    pub(crate) fn is_refused(&self) -> bool {
+        self.0.get().is_some_and(|(_, is_admitted)| !is_admitted)
+    }
+
+    /// Waits until the request's body, which is so long, is one of the few that are received at a time of whoever it is counted for;
+    /// in the order in which they came, and before anything of it is read. `SlowDown` when that takes too long. What is no longer
+    /// than a cell is read before it is written anywhere, so it does not wait.
+    pub(crate) async fn place_of(&self, length: SizeHint) -> Result<Receiving, S3Error> {
+        let mut places = Receiving::default();
+        let Some((allowance, _)) = self.0.get() else { return Ok(places) };
+        if length.upper().is_some_and(|bytes| bytes <= CELL_SIZE as u64) {
+            return Ok(places);
+        }
+        let (env, begun) = (&allowance.gateway.env, allowance.gateway.env.now());
+        for share in allowance.shares.iter().filter(|share| share.limits.received.is_some()) {
+            let left = BODIES_WAIT_MAX.saturating_sub(env.now().since(begun));
+            match env.timeout(left, share.used.bodies.clone().acquire_owned()).await {
+                Ok(Ok(place)) => places.0.push(place),
+                Ok(Err(_)) | Err(_) => {
+                    allowance.gateway.refused[share.kind].increment();
+                    let seconds = HeaderValue::from(BODIES_RETRY_SECONDS);
+                    return Err(S3Error::new(ErrorCode::SlowDown).header(RETRY_AFTER, seconds));
+                }
+            }
+        }
+        allowance.note_waited(Way::Received, env.now().since(begun));
+        Ok(places)
+    }
+
     /// Waits until the next piece of the request's body may be read, if anything may be left of it.
     pub(crate) async fn turn_to_read(&self, body: &mut Body) -> ReadTurn {
         let Some((allowance, _)) = self.0.get() else { return ReadTurn(None) };
@@ -153,8 +216,8 @@ impl Pacing {
         if bytes == 0 || body.is_end_stream() {
             return ReadTurn(None);
         }
-        let wait = allowance.take(Way::Received, bytes);
-        let turn = Turn { pacing: self.clone(), way: Way::Received, bytes };
+        let (wait, untils) = allowance.take(Way::Received, bytes);
+        let turn = Turn { pacing: self.clone(), way: Way::Received, bytes, untils };
         allowance.wait(Way::Received, wait).await;
         ReadTurn(Some(turn))
     }
@@ -173,15 +236,17 @@ impl Pacing {
     }
 }
 
-/// Reads the next frame of a body when its turn has come.
-pub(crate) async fn next_frame(
+/// Reads the next frame of the body of a request that is refused. It takes no turn, and of what came no more is taken than there is,
+/// so that bodies of requests that are carried out do not wait for it.
+pub(crate) async fn next_refused(
     pacing: &Pacing,
     body: &mut Body,
 ) -> Option<Result<Frame<Bytes>, axum::Error>> {
-    let turn = pacing.turn_to_read(body).await;
     let frame = body.frame().await;
     let data = frame.as_ref().and_then(|frame| frame.as_ref().ok()).and_then(Frame::data_ref);
-    turn.received(data.map_or(0, Bytes::len));
+    if let (Some(data), Some((allowance, _))) = (data, pacing.0.get()) {
+        allowance.take_what_is_there(Way::Received, data.len() as u64);
+    }
     frame
 }
 
@@ -234,8 +299,8 @@ impl HttpBody for Paced {
                 return Poll::Ready(Some(Ok(Frame::data(piece))));
             };
             let bytes = piece.len() as u64;
-            let wait = allowance.take(Way::Sent, bytes);
-            let turn = Turn { pacing: this.pacing.clone(), way: Way::Sent, bytes };
+            let (wait, untils) = allowance.take(Way::Sent, bytes);
+            let turn = Turn { pacing: this.pacing.clone(), way: Way::Sent, bytes, untils };
             if wait.is_zero() {
                 turn.used(bytes);
                 return Poll::Ready(Some(Ok(Frame::data(piece))));

@@ -10,12 +10,22 @@ use std::{
     time::Duration,
 };
 
-use super::bucket::Bucket;
+use tokio::sync::Semaphore;
+
+use super::{
+    Limits,
+    bucket::{Bucket, Rate},
+};
+
+/// Bodies of one who has a rate for them that are received at a time. Each holds a connection to every node that it is written to.
+pub(super) const BODIES_MAX: usize = 4;
 
 /// What somebody has used.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Used {
     buckets: Mutex<Buckets>,
+    /// Bodies that may be received beside those that are, in the order in which they came.
+    pub(super) bodies: Arc<Semaphore>,
     /// When it was last used, in milliseconds.
     last_ms: AtomicU64,
 }
@@ -25,11 +35,37 @@ pub(super) struct Buckets {
     pub(super) requests: Bucket,
     pub(super) received: Bucket,
     pub(super) sent: Bucket,
+    /// What they are filled by.
+    limits: Limits,
     /// When it was last told of that it was over its rate.
     pub(super) told: Option<Duration>,
 }
 
+impl Default for Used {
+    fn default() -> Self {
+        let bodies = Arc::new(Semaphore::new(BODIES_MAX));
+        Self { buckets: Mutex::default(), bodies, last_ms: AtomicU64::new(0) }
+    }
+}
+
 impl Used {
+    /// These are the limits from now on.
+    pub(super) fn limit(&self, limits: Limits, now: Duration) {
+        let mut buckets = self.at(now);
+        let old = std::mem::replace(&mut buckets.limits, limits);
+        if old == limits {
+            return;
+        }
+        let change = |bucket: &mut Bucket, old: Option<Rate>, new: Option<Rate>| {
+            if let Some(new) = new {
+                bucket.change(old.unwrap_or(new), new, now);
+            }
+        };
+        change(&mut buckets.requests, old.requests, limits.requests);
+        change(&mut buckets.received, old.received, limits.received);
+        change(&mut buckets.sent, old.sent, limits.sent);
+    }
+
     /// What was taken, to take more.
     pub(super) fn at(&self, now: Duration) -> MutexGuard<'_, Buckets> {
         self.last_ms.fetch_max(u64::try_from(now.as_millis()).unwrap_or(u64::MAX), Relaxed);
@@ -38,7 +74,8 @@ impl Used {
 
     fn is_full(&self, now: Duration) -> bool {
         let buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        [&buckets.requests, &buckets.received, &buckets.sent].iter().all(|bucket| bucket.is_full(now))
+        self.bodies.available_permits() == BODIES_MAX
+            && [&buckets.requests, &buckets.received, &buckets.sent].iter().all(|bucket| bucket.is_full(now))
     }
 }
 
@@ -65,7 +102,8 @@ impl<K: Eq + Hash + Clone> Table<K> {
     }
 
     /// What somebody has used, nothing if they are not known. Where there are too many, those are forgotten of whom everything has
-    /// come back, and if there are none, the eighth that has been idle for longest.
+    /// come back, and if more than seven eighths are left, of these the ones that have been idle for longest: so all are looked at
+    /// once for an eighth of them that come, and no more often.
     pub(super) fn get(&self, key: &K, now: Duration) -> Arc<Used> {
         let mut entries = self.entries();
         if let Some(found) = entries.get(key) {
@@ -73,16 +111,17 @@ impl<K: Eq + Hash + Clone> Table<K> {
         }
         if entries.len() >= self.most {
             entries.retain(|_, used| !used.is_full(now));
-        }
-        if entries.len() >= self.most {
-            let mut times: Vec<u64> = entries.values().map(|used| used.last_ms.load(Relaxed)).collect();
-            let (_, idlest, _) = times.select_nth_unstable(self.most / 8);
-            let (idlest, mut left) = (*idlest, self.most / 8 + 1);
-            entries.retain(|_, used| {
-                let goes = left > 0 && used.last_ms.load(Relaxed) <= idlest;
-                left -= usize::from(goes);
-                !goes
-            });
+            // One of those that stay is the one that comes.
+            let mut left = (entries.len() + self.most / 8 + 1).saturating_sub(self.most);
+            if left > 0 {
+                let mut times: Vec<u64> = entries.values().map(|used| used.last_ms.load(Relaxed)).collect();
+                let idlest = *times.select_nth_unstable(left - 1).1;
+                entries.retain(|_, used| {
+                    let goes = left > 0 && used.last_ms.load(Relaxed) <= idlest;
+                    left -= usize::from(goes);
+                    !goes
+                });
+            }
         }
         let used = Arc::new(Used::default());
         drop(used.at(now));
@@ -119,6 +158,19 @@ mod tests {
             table.get(&key, at(5000)).at(at(5000)).requests.take(RATE, 500, at(5000));
         }
         assert!((200..264).all(|key| !of(key, 5001)), "{}", table.len());
+    }
+
+    /// That one could be forgotten without loss does not make the next one look at all of them again.
+    #[test]
+    fn room_is_made_for_many_at_a_time() {
+        let table = Table::new(64);
+        let at = |second: u64| Duration::from_secs(1000 + second);
+        table.get(&0, at(0));
+        for key in 1..64_u64 {
+            table.get(&key, at(key)).at(at(key)).requests.take(RATE, 500, at(key));
+        }
+        table.get(&100, at(64));
+        assert_eq!(table.len(), 64 - 9 + 1);
     }
 
     #[test]

@@ -5,12 +5,12 @@ use std::{net::IpAddr, pin::Pin, sync::Arc, time::Duration};
 use axum::body::{Body, HttpBody};
 use bytes::Bytes;
 use env::{Clock, Env, Instant, RealDisk, RealNetwork, RealRandom};
-use futures_util::future::join;
+use futures_util::future::{join, join_all};
 use http::Extensions;
 use http_body_util::BodyExt;
 use metadata_api::{RateHolder, RateLimit, Rates};
 
-use super::{Limits, Pacing, Rate, RateLimits, network_of, next_frame, pacing};
+use super::{Limits, Pacing, Rate, RateLimits, network_of, next_refused, pacing};
 use crate::{RateConfig, auth::Authenticated};
 
 #[derive(Debug)]
@@ -217,6 +217,14 @@ async fn turns_of_who_goes_away_are_given_back() {
     about(took(&env, answer(paced(&rates, "192.0.2.1"), 16 * KIB).collect()).await, 0.125);
 }
 
+/// Reads as uploads are read.
+async fn next_frame(pacing: &Pacing, body: &mut Body) -> Option<Bytes> {
+    let turn = pacing.turn_to_read(body).await;
+    let frame = body.frame().await?.expect("no error").into_data().expect("bytes");
+    turn.received(frame.len());
+    Some(frame)
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_body_is_read_at_the_rate() {
     let (env, rates) = rates(&bytes_config());
@@ -228,7 +236,7 @@ async fn a_body_is_read_at_the_rate() {
     let read = async |pacing: &Pacing| {
         let (mut body, mut bytes) = (frames(), 0);
         while let Some(frame) = next_frame(pacing, &mut body).await {
-            bytes += frame.expect("no error").data_ref().map_or(0, Bytes::len);
+            bytes += frame.len();
         }
         assert_eq!(bytes as u64, 640 * KIB);
     };
@@ -250,4 +258,90 @@ async fn the_answer_to_a_refusal_does_not_wait() {
     refused.set(allowance, false);
     about(took(&env, answer(refused, 16 * KIB).collect()).await, 0.0);
     about(took(&env, answer(pacing(&Extensions::new()), 16 * KIB).collect()).await, 0.0);
+}
+
+/// What is refused comes as fast as it is sent, and no body that is received waits for it.
+#[tokio::test(start_paused = true)]
+async fn bodies_of_what_is_refused_delay_nobody() {
+    let (env, rates) = rates(&bytes_config());
+    let pacing = paced(&rates, "192.0.2.1");
+    let refused = async || {
+        let mut body = Body::from(content(4096 * KIB));
+        while let Some(frame) = next_refused(&pacing, &mut body).await {
+            drop(frame.expect("no error"));
+        }
+    };
+    about(took(&env, refused()).await, 0.0);
+    // It has used up what could be used at once, and nothing of what comes back.
+    let mut body = Body::from(content(16 * KIB));
+    about(took(&env, next_frame(&pacing, &mut body)).await, 0.125);
+    let waiting = async {
+        let mut body = Body::from(content(16 * KIB));
+        took(&env, next_frame(&pacing, &mut body)).await
+    };
+    let (waited, ()) = join(waiting, refused()).await;
+    about(waited, 0.125);
+}
+
+/// Few bodies of one are received at a time, and others wait in the order in which they came; somebody else's do not.
+#[tokio::test(start_paused = true)]
+async fn few_bodies_of_one_are_received_at_a_time() {
+    let (env, rates) = rates(&bytes_config());
+    let long = || Body::from(content(65 * KIB)).size_hint();
+    let place = async |from: &str| paced(&rates, from).place_of(long()).await;
+    let mut places = Vec::new();
+    for _ in 0..4 {
+        places.push(place("192.0.2.1").await.expect("there is room"));
+    }
+    about(took(&env, async { drop(place("192.0.2.2").await.expect("it is another's")) }).await, 0.0);
+    // What is a cell at most holds nothing while it is received.
+    let small = Body::from(content(64 * KIB));
+    about(took(&env, paced(&rates, "192.0.2.1").place_of(small.size_hint())).await, 0.0);
+    let fifth = async {
+        let begun = env.now();
+        let place = place("192.0.2.1").await.expect("there is room after a while");
+        (env.now().since(begun).as_secs_f64(), place)
+    };
+    let ends = async {
+        env.sleep(Duration::from_secs(20)).await;
+        drop(places.pop());
+    };
+    let ((waited, _fifth), ()) = join(fifth, ends).await;
+    about(waited, 20.0);
+    let begun = env.now();
+    let refused = join_all((0..3).map(|_| place("192.0.2.1"))).await;
+    about(env.now().since(begun).as_secs_f64(), 30.0);
+    for refused in refused {
+        let error = refused.expect_err("there is no room");
+        assert_eq!(error.code, s3_wire::ErrorCode::SlowDown);
+        assert_eq!(error.headers[0].1, "10");
+    }
+    assert_eq!(rates.refused().map(|(_, counter)| counter.get()).sum::<u64>(), 3);
+    drop(places);
+    drop(place("192.0.2.1").await.expect("there is room again"));
+    // Where no rate holds for bodies, any number is received.
+    let (_, free) = self::rates(&RateConfig { request_rate_max: 100, ..RateConfig::default() });
+    let places = join_all((0..9).map(async |_| paced(&free, "192.0.2.1").place_of(long()).await)).await;
+    assert!(places.into_iter().all(|place| place.is_ok()));
+}
+
+/// What was used at once by a limit that holds no more is not waited for.
+#[tokio::test(start_paused = true)]
+async fn a_limit_that_changes_holds_at_once() {
+    let (env, rates) = rates(&RateConfig::default());
+    let anonymous = |requests, burst_seconds| RateLimit {
+        holder: RateHolder::Anonymous,
+        rates: Rates { requests: Some(requests), burst_seconds: Some(burst_seconds), ..Rates::default() },
+    };
+    let take = || {
+        let allowance = rates.allowance(&Authenticated::nobody(), address("192.0.2.1")).expect("a limit");
+        allowance.take_request().map_err(|(_, wait)| wait)
+    };
+    rates.set_said(vec![anonymous(1, 3600)]);
+    assert_eq!((0..10_000).take_while(|_| take().is_ok()).count(), 3600);
+    rates.set_said(vec![anonymous(2, 1)]);
+    let wait = take().expect_err("a burst is used up");
+    about(wait.as_secs_f64(), 0.5);
+    env.sleep(wait).await;
+    assert_eq!(take(), Ok(()));
 }
