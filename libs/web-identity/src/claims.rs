@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 /// By how much the clocks of a provider and of a gateway may differ.
-pub const SKEW_MAX_SECONDS: i64 = 60;
+const SKEW_MAX_SECONDS: i64 = 60;
 
 /// Most bytes of a subject: those of Kubernetes, `system:serviceaccount:NAMESPACE:NAME`, have up to 339.
-pub const SUBJECT_LENGTH_MAX: usize = 512;
+const SUBJECT_LENGTH_MAX: usize = 512;
 
 /// The end of the time of a token, in seconds since 1970; later ones are none.
 const SECONDS_MAX: f64 = 1e12;
@@ -43,8 +43,24 @@ pub(crate) struct Written {
     nbf: Option<f64>,
     amr: Option<Texts>,
     email: Option<String>,
+    #[serde(default, deserialize_with = "present")]
+    email_verified: Option<Value>,
+    /// What a token tells of that is none of somebody's identity, but of what has happened to it. RFC 8417, section 2.2.
+    #[serde(default, deserialize_with = "present")]
+    events: Option<Value>,
     #[serde(flatten)]
     others: BTreeMap<String, Value>,
+}
+
+impl Written {
+    pub(crate) fn has_events(&self) -> bool {
+        self.events.is_some()
+    }
+}
+
+/// A claim that is there, also as null.
+fn present<'de, D: Deserializer<'de>>(claim: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(claim).map(Some)
 }
 
 /// What a provider says of somebody.
@@ -60,7 +76,7 @@ pub struct Claims {
     pub authorized_party: Option<String>,
     /// How the provider found out who it is: `amr`.
     pub methods: Vec<String>,
-    /// `email`.
+    /// `email`, unless `email_verified` is there and not true.
     pub email: Option<String>,
     /// The other claims, by their names.
     pub others: BTreeMap<String, Value>,
@@ -98,6 +114,8 @@ impl Claims {
         if !is_good {
             return None;
         }
+        // Some providers write it as a text.
+        let is_verified = |verified: &Value| *verified == true || *verified == "true";
         let not_before = match written.nbf {
             Some(number) => Some(seconds(number)?),
             None => None,
@@ -108,7 +126,7 @@ impl Claims {
             audiences,
             authorized_party: written.azp,
             methods: written.amr.map(Texts::all).unwrap_or_default(),
-            email: written.email,
+            email: written.email.filter(|_| written.email_verified.as_ref().is_none_or(is_verified)),
             others: written.others,
             issued: seconds(written.iat)?,
             expires: seconds(written.exp)?,
@@ -116,12 +134,7 @@ impl Claims {
         })
     }
 
-    /// When it ends, in seconds since 1970.
-    pub fn expires(&self) -> i64 {
-        self.expires
-    }
-
-    /// Whether the claims hold now, give or take [`SKEW_MAX_SECONDS`].
+    /// Whether the claims hold now, give or take a minute.
     pub fn check_time(&self, now_seconds: i64) -> Result<(), NotNow> {
         if self.expires.saturating_add(SKEW_MAX_SECONDS) <= now_seconds {
             return Err(NotNow::Expired(self.expires));

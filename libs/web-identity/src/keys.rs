@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::algorithm::{Algorithm, PublicKey};
 
 /// Most keys of a provider. Those that are known have two to six.
-pub const KEYS_MAX: usize = 64;
+pub(crate) const KEYS_MAX: usize = 64;
 
 /// Bytes of a modulus of 8,192 bits, with a leading zero.
 const MODULUS_LENGTH_MAX: usize = 1025;
@@ -98,7 +98,7 @@ fn point(x: &str, y: &str, length: usize) -> Option<Vec<u8>> {
 
 /// The keys that a provider signs with.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct KeySet(Vec<Key>);
+pub struct KeySet(pub(crate) Vec<Key>);
 
 impl KeySet {
     /// Reads a JWK set. Keys of other types, of other curves and for other uses are passed over, as RFC 7517, section 5, has it.
@@ -113,16 +113,6 @@ impl KeySet {
         }
         let read = |key: Value| serde_json::from_value(key).ok().and_then(Key::read);
         Ok(Self(keys.into_iter().filter_map(read).collect()))
-    }
-
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
     }
 
     /// The keys that a token of this algorithm and key id may be signed with. A token without a key id is one of a provider that has one

@@ -10,6 +10,8 @@
 //! Invariant: five algorithms are there, each with a public key: RS256, RS384, RS512, ES256, ES384. There is no code for others, so that
 //! no header can choose one that anybody can sign by. A key is used for algorithms of its own type alone.
 //! Invariant: no key comes out of a token.
+//! Invariant: a token that is of another kind by its `typ`, or by a claim `events`, is none, whoever has signed it. Access tokens that say
+//! neither cannot be told from those that say who somebody is.
 //!
 //! Source: RFC 7515 (JWS), RFC 7517 (JWK), RFC 7518 (JWA), RFC 7519 (JWT), RFC 8725 (JWT best current practices); OpenID Connect Core 1.0.
 
@@ -20,6 +22,6 @@ mod keys;
 mod tests;
 mod token;
 
-pub use claims::{Claims, NotNow, SKEW_MAX_SECONDS, SUBJECT_LENGTH_MAX};
-pub use keys::{KEYS_MAX, KeySet, NoKeySet};
+pub use claims::{Claims, NotNow};
+pub use keys::{KeySet, NoKeySet};
 pub use token::{Malformed, TOKEN_LENGTH_MAX, Token, Unproved};

@@ -7,7 +7,8 @@ use aws_lc_rs::{
     rsa::KeySize,
     signature::{
         ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, KeyPair,
-        RSA_PKCS1_SHA256, RSA_PKCS1_SHA384, RSA_PKCS1_SHA512, RsaEncoding, RsaKeyPair,
+        RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY, RSA_PKCS1_SHA256, RSA_PKCS1_SHA384, RSA_PKCS1_SHA512,
+        RsaEncoding, RsaKeyPair, RsaPublicKeyComponents,
     },
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -15,8 +16,9 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use crate::{
-    Claims, KEYS_MAX, KeySet, Malformed, NoKeySet, NotNow, TOKEN_LENGTH_MAX, Token, Unproved,
+    Claims, KeySet, Malformed, NoKeySet, NotNow, TOKEN_LENGTH_MAX, Token, Unproved,
     algorithm::{Algorithm, PublicKey},
+    keys::KEYS_MAX,
 };
 
 const NOW: i64 = 1_800_000_000;
@@ -194,9 +196,9 @@ fn keys_for_something_else_are_passed_over() {
     let with = |name: &str, value: Value| {
         let mut key = rsa_jwk("r");
         key[name] = value;
-        set(&[key]).len()
+        set(&[key]).0.len()
     };
-    assert_eq!(set(&[rsa_jwk("r")]).len(), 1);
+    assert_eq!(set(&[rsa_jwk("r")]).0.len(), 1);
     for (name, value, expected) in [
         ("use", json!("enc"), 0),
         ("use", json!(null), 1),
@@ -228,22 +230,89 @@ fn keys_for_something_else_are_passed_over() {
     for (name, value) in [("crv", json!("P-384")), ("crv", json!("P-521")), ("x", json!("AA"))] {
         let mut key = point.clone();
         key[name] = value;
-        assert!(set(&[key]).is_empty(), "{name}");
+        assert!(set(&[key]).0.is_empty(), "{name}");
     }
     // A point that is on no curve proves nothing.
     let mut key = point;
     key["x"] = json!(encode([1; 32]));
     let text = token_of(&json!({ "alg": "ES256", "kid": "a" }), &claims(), "ES256");
     assert_eq!(proved(&text, &set(&[key])), Err(Unproved::Signature));
-    // Nor does a short modulus, whose owner anybody can be.
-    let short = json!({ "kty": "RSA", "kid": "r", "n": encode([0xff; 128]), "e": "AQAB" });
-    assert_eq!(proved(&token(&claims()), &set(&[short])), Err(Unproved::Signature));
     for bad in ["", "[]", "{}", r#"{"keys": {}}"#, r#"{"keys": [}"#] {
         assert_eq!(KeySet::parse(bad.as_bytes()), Err(NoKeySet::Malformed), "{bad}");
     }
     let many = json!({ "keys": vec![rsa_jwk("r"); KEYS_MAX + 1] }).to_string();
     assert_eq!(KeySet::parse(many.as_bytes()), Err(NoKeySet::TooMany));
-    assert_eq!(set(&[json!("x"), json!(null), rsa_jwk("r")]).len(), 1);
+    assert_eq!(set(&[json!("x"), json!(null), rsa_jwk("r")]).0.len(), 1);
+}
+
+/// The signature is right, as who takes such keys finds, but anybody may have found the key's factors.
+#[test]
+fn a_key_of_1024_bits_proves_nothing() {
+    const SIGNED: &str = "eyJhbGciOiJSUzI1NiIsImtpZCI6InIifQ.eyJpc3MiOiJodHRwczovL2lkcC5leGFtcGxlLmNvbSIsInN1YiI6ImFubiIsImF1ZCI6ImMiLCJpYXQiOjE4MDAwMDAwMDAsImV4cCI6MTgwMDAwMDYwMH0";
+    const SIGNATURE: &str = "jqiOcvpkH6f1m5m8qHX1ABh4vREoePv_2fXnJEN-mssDZpkygwG6GBmN8NL-X09y-r_fiPfqKZlxMBeuaS9DGCPjNwSw3xrkwtCGhY6MEqx1vdRMJN5t8mNk0dANTQjFcZJR5meoEB_TBc2U30B1cDpP9ngHkjWSSl-bCeP83fQ";
+    const MODULUS: &str = "4g9CqI0heHtj8IyZ81X-P1pb0lqMw3NqrT6lBHeo7KPw1Xp8NJFmBdV0moo2yl5sAwZ3gJm4PlBnVeWa6f6Cx_ZwdEzLSW5edas335M1pb7xDXTCQoIWFW32u7zokNSLcwe-Ap3CUhB-hyHm5J1XV11SJDxlHkoPNGQc8PN5kC8";
+    let decode = |text: &str| URL_SAFE_NO_PAD.decode(text).expect("base64url");
+    let (modulus, exponent) = (decode(MODULUS), decode("AQAB"));
+    assert_eq!(modulus.len() * 8, 1024);
+    let key = RsaPublicKeyComponents { n: &modulus, e: &exponent };
+    let legacy = &RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY;
+    assert!(key.verify(legacy, SIGNED.as_bytes(), &decode(SIGNATURE)).is_ok());
+    let short = set(&[json!({ "kty": "RSA", "kid": "r", "n": MODULUS, "e": "AQAB" })]);
+    assert_eq!(short.0.len(), 1);
+    assert_eq!(proved(&format!("{SIGNED}.{SIGNATURE}"), &short), Err(Unproved::Signature));
+}
+
+/// What a provider signs beside tokens that say who somebody is: RFC 9068, RFC 8417, and OpenID Connect Back-Channel Logout 1.0.
+#[test]
+fn tokens_of_other_kinds_are_none() {
+    let of = |header: Value, more: Value| {
+        let mut claims = claims();
+        for (name, value) in more.as_object().expect("claims") {
+            claims[name] = value.clone();
+        }
+        Token::parse(&token_of(&header, &claims, "RS256")).map(drop)
+    };
+    let with = |kind: &str| json!({ "alg": "RS256", "kid": "r", "typ": kind });
+    // Those of Kubernetes have none.
+    assert_eq!(of(json!({ "alg": "RS256", "kid": "r" }), json!({})), Ok(()));
+    for kind in ["JWT", "jwt", "Jwt"] {
+        assert_eq!(of(with(kind), json!({})), Ok(()), "{kind}");
+    }
+    for kind in ["at+jwt", "application/at+jwt", "logout+jwt", "secevent+jwt", "dpop+jwt", "JWS", "JWT ", ""]
+    {
+        assert_eq!(of(with(kind), json!({})), Err(Malformed::Kind), "{kind}");
+    }
+    assert_eq!(of(json!({ "alg": "RS256", "typ": 1 }), json!({})), Err(Malformed::Header));
+    let logout = json!({ "http://schemas.openid.net/event/backchannel-logout": {} });
+    for events in [logout, json!({}), json!(null)] {
+        assert_eq!(of(with("JWT"), json!({ "events": events })), Err(Malformed::Kind), "{events}");
+    }
+}
+
+#[test]
+fn an_address_that_is_not_verified_is_left_out() {
+    let of = |more: Value| {
+        let mut claims = claims();
+        claims["email"] = json!("a@example.com");
+        for (name, value) in more.as_object().expect("claims") {
+            claims[name] = value.clone();
+        }
+        proved(&token(&claims), &all()).expect("it is right").email.is_some()
+    };
+    assert!(of(json!({})));
+    for (verified, expected) in [
+        (json!(true), true),
+        (json!("true"), true),
+        (json!(false), false),
+        (json!("false"), false),
+        (json!("True"), false),
+        (json!(""), false),
+        (json!(1), false),
+        (json!(null), false),
+        (json!([true]), false),
+    ] {
+        assert_eq!(of(json!({ "email_verified": verified })), expected, "{verified}");
+    }
 }
 
 #[test]
@@ -288,7 +357,8 @@ fn what_is_no_token_is_refused() {
     let claims = proved(&text, &all()).expect("it is right");
     assert_eq!(claims.audiences, ["a", "b"]);
     assert_eq!((claims.authorized_party.as_deref(), claims.email.as_deref()), (Some("b"), Some("e")));
-    assert_eq!((claims.methods.join(" "), claims.expires()), ("pwd mfa".to_owned(), NOW));
+    assert_eq!(claims.methods, ["pwd", "mfa"]);
+    assert_eq!(claims.check_time(NOW + 60), Err(NotNow::Expired(NOW)), "half a second is none");
     assert_eq!(claims.others["more"]["x"], 1);
 }
 

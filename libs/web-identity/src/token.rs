@@ -24,6 +24,11 @@ pub enum Malformed {
     /// Its header says something that has to be understood, and is not.
     #[error("the token's header has crit, which is not supported")]
     Critical,
+    /// It is signed for something else, as its header or its claims say: an access token, a logout token.
+    #[error(
+        "the token is of another kind than those that say who somebody is: its header has another typ than JWT, or it has the claim events"
+    )]
+    Kind,
     /// It is signed by an algorithm that is not taken.
     #[error("the token is signed by another algorithm than RS256, RS384, RS512, ES256 and ES384")]
     Algorithm,
@@ -50,6 +55,7 @@ pub enum Unproved {
 struct Header {
     alg: String,
     kid: Option<String>,
+    typ: Option<String>,
     crit: Option<Value>,
 }
 
@@ -78,8 +84,15 @@ impl Token {
         if header.crit.is_some() {
             return Err(Malformed::Critical);
         }
+        // A provider signs more than these by the same keys. RFC 8725, section 3.11; OpenID Connect Back-Channel Logout 1.0, section 2.4.
+        if header.typ.is_some_and(|kind| !kind.eq_ignore_ascii_case("JWT")) {
+            return Err(Malformed::Kind);
+        }
         let algorithm = Algorithm::named(&header.alg).ok_or(Malformed::Algorithm)?;
         let written: Written = serde_json::from_slice(&claims).map_err(|_| Malformed::Claims)?;
+        if written.has_events() {
+            return Err(Malformed::Kind);
+        }
         let claims = Claims::read(written).ok_or(Malformed::Claims)?;
         Ok(Self { algorithm, key_id: header.kid, signed: signed.to_owned(), signature, claims })
     }
