@@ -40,9 +40,9 @@ const fn of_tag(name: &'static str, of: Of) -> Known {
     Known { is_of_tag: true, ..known(name, of) }
 }
 
-/// Those that end with the key of a tag of a user or a role. IAM User Guide, "Tags for AWS Identity and Access Management
+/// Those that end with the key of a tag of a user, a role or a provider. IAM User Guide, "Tags for AWS Identity and Access Management
 /// resources", the section "Rules for tagging in IAM and AWS STS": case does not tell keys apart.
-const fn of_holders_tag(name: &'static str, of: Of) -> Known {
+const fn of_records_tag(name: &'static str, of: Of) -> Known {
     Known { ignores_case: true, ..of_tag(name, of) }
 }
 
@@ -101,12 +101,14 @@ const BOUNDED: Of = Of::Some(&[
     "iam:PutUserPolicy",
 ]);
 
-/// What is done to a user or a role that is there.
-const HOLDERS: Of = Of::Some(&[
+/// What is done to a user, a role or a provider that is there.
+const TAGGED_RECORDS: Of = Of::Some(&[
+    "iam:AddClientIDToOpenIDConnectProvider",
     "iam:AttachRolePolicy",
     "iam:AttachUserPolicy",
     "iam:CreateAccessKey",
     "iam:DeleteAccessKey",
+    "iam:DeleteOpenIDConnectProvider",
     "iam:DeleteRole",
     "iam:DeleteRolePermissionsBoundary",
     "iam:DeleteRolePolicy",
@@ -115,6 +117,7 @@ const HOLDERS: Of = Of::Some(&[
     "iam:DeleteUserPolicy",
     "iam:DetachRolePolicy",
     "iam:DetachUserPolicy",
+    "iam:GetOpenIDConnectProvider",
     "iam:GetRole",
     "iam:GetRolePolicy",
     "iam:GetUser",
@@ -124,6 +127,7 @@ const HOLDERS: Of = Of::Some(&[
     "iam:ListAttachedUserPolicies",
     "iam:ListGroupsForUser",
     "iam:ListInstanceProfilesForRole",
+    "iam:ListOpenIDConnectProviderTags",
     "iam:ListRolePolicies",
     "iam:ListRoleTags",
     "iam:ListUserPolicies",
@@ -132,12 +136,16 @@ const HOLDERS: Of = Of::Some(&[
     "iam:PutRolePolicy",
     "iam:PutUserPermissionsBoundary",
     "iam:PutUserPolicy",
+    "iam:RemoveClientIDFromOpenIDConnectProvider",
+    "iam:TagOpenIDConnectProvider",
     "iam:TagRole",
     "iam:TagUser",
+    "iam:UntagOpenIDConnectProvider",
     "iam:UntagRole",
     "iam:UntagUser",
     "iam:UpdateAccessKey",
     "iam:UpdateAssumeRolePolicy",
+    "iam:UpdateOpenIDConnectProviderThumbprint",
     "iam:UpdateRole",
     "iam:UpdateUser",
     "sts:AssumeRole",
@@ -161,10 +169,10 @@ const KNOWN: &[Known] = &[
     known("aws:PrincipalArn", Of::Every),
     known("aws:PrincipalIsAWSService", Of::Every),
     known("aws:PrincipalServiceName", Of::Every),
-    of_holders_tag("aws:PrincipalTag/", Of::Every),
+    of_records_tag("aws:PrincipalTag/", Of::Every),
     known("aws:PrincipalType", Of::Every),
     known("aws:Referer", Of::Every),
-    of_holders_tag("aws:RequestTag/", GIVES_TAGS),
+    of_records_tag("aws:RequestTag/", GIVES_TAGS),
     known("aws:ResourceAccount", Of::Every),
     known("aws:SecureTransport", Of::Every),
     known("aws:SourceAccount", Of::Every),
@@ -177,7 +185,7 @@ const KNOWN: &[Known] = &[
     known("aws:userid", Of::Every),
     known("aws:username", Of::Every),
     known("iam:PermissionsBoundary", BOUNDED),
-    of_holders_tag("iam:ResourceTag/", HOLDERS),
+    of_records_tag("iam:ResourceTag/", TAGGED_RECORDS),
     of_tag(
         "s3:ExistingObjectTag/",
         Of::Some(&[

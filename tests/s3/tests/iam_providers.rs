@@ -208,6 +208,52 @@ fn providers_are_changed_by_who_may() {
     iam(&ann, "CreateOpenIDConnectProvider", &tagged[..1]);
 }
 
+/// A provider's tags can be asked for in whatever is done to it, so that a Deny keeps those apart that nobody but few may touch.
+#[test]
+fn providers_are_kept_apart_by_their_tags() {
+    let server = Server::start();
+    let root = server.client();
+    let ann = user(root, "ann");
+    let put = |condition: &str| {
+        let document = format!(
+            r#"{{"Version": "2012-10-17", "Statement": [{{"Effect": "Allow", "Action": "iam:*", "Resource": "*"}},
+               {{"Effect": "Deny", "Action": "iam:*", "Resource": "*", "Condition": {condition}}}]}}"#
+        );
+        let parameters = [("UserName", "ann"), ("PolicyName", "p"), ("PolicyDocument", document.as_str())];
+        iam(root, "PutUserPolicy", &parameters);
+    };
+    put(r#"{"StringEquals": {"iam:ResourceTag/protected": "true"}}"#);
+    let protected = [("Tags.member.1.Key", "Protected"), ("Tags.member.1.Value", "true")];
+    for url in ["https://a.example.com", "https://b.example.com"] {
+        iam(root, "CreateOpenIDConnectProvider", &[("Url", url)]);
+    }
+    let (tagged, other) = (provider_arn("a.example.com"), provider_arn("b.example.com"));
+    iam(root, "TagOpenIDConnectProvider", &[&[(ARN, tagged.as_str())][..], &protected].concat());
+    let thumbprint = "0".repeat(40);
+    for (action, more) in [
+        ("GetOpenIDConnectProvider", &[][..]),
+        ("AddClientIDToOpenIDConnectProvider", &[("ClientID", "x")]),
+        ("RemoveClientIDFromOpenIDConnectProvider", &[("ClientID", "x")]),
+        ("UpdateOpenIDConnectProviderThumbprint", &[("ThumbprintList.member.1", thumbprint.as_str())]),
+        ("TagOpenIDConnectProvider", &[("Tags.member.1.Key", "k"), ("Tags.member.1.Value", "v")]),
+        ("UntagOpenIDConnectProvider", &[("TagKeys.member.1", "Protected")]),
+        ("ListOpenIDConnectProviderTags", &[]),
+        ("DeleteOpenIDConnectProvider", &[]),
+    ] {
+        let with = |arn: &str| ann.call("iam", action, &[&[(ARN, arn)][..], more].concat());
+        with(&tagged).refused_call(403, "AccessDenied");
+        with(&other).ok();
+    }
+    assert_eq!(found(root, &tagged).all("GetOpenIDConnectProviderResult/Tags/member/Key"), ["Protected"]);
+    // What is made with a tag, and what is asked of tags that it does not have.
+    put(r#"{"StringNotEquals": {"aws:RequestTag/team": "red"}, "Null": {"aws:RequestTag/team": "false"}}"#);
+    let of = |team: &'static str| [("Tags.member.1.Key", "team"), ("Tags.member.1.Value", team)];
+    let create = |team| [&[("Url", "https://c.example.com")][..], &of(team)].concat();
+    refused(&ann, "CreateOpenIDConnectProvider", &create("blue"), 403, "AccessDenied");
+    iam(&ann, "CreateOpenIDConnectProvider", &create("red"));
+    iam(&ann, "DeleteOpenIDConnectProvider", &[(ARN, &tagged)]);
+}
+
 #[test]
 fn roles_name_providers_of_the_account_and_no_other_federation() {
     let server = Server::start();

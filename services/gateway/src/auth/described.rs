@@ -22,7 +22,7 @@ use super::{
 use crate::{
     Gateway,
     decisions::{Asker, DESCRIBED_BYTES_MAX, Explanation},
-    iam::told_of_holder,
+    iam::told_of_resource,
     identity::{Directory, Holder, Terms, entry_name},
     request::RequestId,
 };
@@ -191,8 +191,7 @@ impl Asking<'_> {
         let mut context = self.context();
         context.add("aws:ResourceAccount", ACCOUNT_NUMBER);
         context.add_alias("aws:ResourceAccount", root_account().0);
-        let target = self.directory.holder(&resource);
-        for (key, value) in target.map(|target| told_of_holder(self.action, target)).unwrap_or_default() {
+        for (key, value) in told_of_resource(self.directory, self.action, &resource) {
             context.add(&key, value);
         }
         self.give(&mut context)?;

@@ -346,15 +346,22 @@ fn tags_action(action: &str, parameters: &Parameters) -> Option<&'static str> {
     parameters.has_members("Tags").then_some(tags)
 }
 
-/// The condition keys that a call has by the user or the role that it is done to.
-pub(crate) fn told_of_holder(action: &str, holder: &Holder) -> Vec<(String, String)> {
-    let mut told = tags::of_resource(holder);
+/// The condition keys that a call has by the user, the role or the provider that it is done to; none by an ARN of nothing that has tags.
+pub(crate) fn told_of_resource(directory: &Directory, action: &str, arn: &str) -> Vec<(String, String)> {
+    if let Some(provider) = directory.provider(arn) {
+        return tags::of_resource(&provider.tags);
+    }
+    directory.holder(arn).map(|holder| told_of_holder(action, holder)).unwrap_or_default()
+}
+
+fn told_of_holder(action: &str, holder: &Holder) -> Vec<(String, String)> {
+    let mut told = tags::of_resource(&holder.tags);
     let boundary = holder.boundary.as_ref().filter(|_| !gives_boundary(action));
     told.extend(boundary.map(|arn| (PERMISSIONS_BOUNDARY.to_owned(), arn.clone())));
     told
 }
 
-/// The condition keys of a call: what it gives, and what the user or the role has that it is done to. IAM User Guide, "IAM and AWS
+/// The condition keys of a call: what it gives, and what the user, the role or the provider has that it is done to. IAM User Guide, "IAM and AWS
 /// STS condition context keys".
 fn told(
     context: &Context<'_>,
@@ -362,8 +369,8 @@ fn told(
     resources: &[String],
 ) -> Result<Vec<(String, String)>, IamError> {
     // What is renamed has its tags under both names.
-    let holder = resources.first().and_then(|arn| context.directory.holder(arn));
-    let mut told = holder.map(|holder| told_of_holder(action, holder)).unwrap_or_default();
+    let told_of = |arn: &String| told_of_resource(context.directory, action, arn);
+    let mut told = resources.first().map(told_of).unwrap_or_default();
     let boundary = context.parameters.get("PermissionsBoundary").filter(|_| gives_boundary(action));
     told.extend(boundary.map(|arn| (PERMISSIONS_BOUNDARY.to_owned(), arn.to_owned())));
     for (key, value) in tags::tags(context.parameters)? {

@@ -152,7 +152,7 @@ async fn assume_role(
         return Err(IamError::never("Cannot call AssumeRole with federation credentials"));
     }
     let role = user.directory.role(arn);
-    let mut told = role.map(|role| of_resource(role)).unwrap_or_default();
+    let mut told = role.map(|role| of_resource(&role.tags)).unwrap_or_default();
     told.push(("sts:RoleSessionName".to_owned(), session.to_owned()));
     told.extend(external.map(|id| ("sts:ExternalId".to_owned(), id.to_owned())));
     let call = Call { action: ASSUME_ROLE, resource: arn, headers, peer, id: asked.id, told: &told };

@@ -101,9 +101,9 @@ pub(super) fn remove_from(own: &mut BTreeMap<String, String>, key: &str) {
     own.retain(|other, _| other.to_lowercase() != key.to_lowercase());
 }
 
-/// The condition keys that a call has by the tags of the user or the role that it is done to.
-pub(super) fn of_resource(holder: &Holder) -> Vec<(String, String)> {
-    holder.tags.iter().map(|(key, value)| (format!("iam:ResourceTag/{key}"), value.clone())).collect()
+/// The condition keys that a call has by the tags of the user, the role or the provider that it is done to.
+pub(super) fn of_resource(tags: &BTreeMap<String, String>) -> Vec<(String, String)> {
+    tags.iter().map(|(key, value)| (format!("iam:ResourceTag/{key}"), value.clone())).collect()
 }
 
 /// How the tags of who has some are answered.

@@ -94,7 +94,7 @@ async fn assume_role(
 
     // Authorise.
     let role = directory.role(arn);
-    let mut told = role.map(|role| of_resource(role)).unwrap_or_default();
+    let mut told = role.map(|role| of_resource(&role.tags)).unwrap_or_default();
     told.push(("sts:RoleSessionName".to_owned(), session.to_owned()));
     let call = Call {
         action: ASSUME_ROLE_WITH_WEB_IDENTITY,
