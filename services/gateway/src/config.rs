@@ -1,6 +1,9 @@
 //! The gateway's settings.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+};
 
 use clap::Args;
 use ipnet::IpNet;
@@ -151,8 +154,15 @@ pub struct FrontConfig {
     pub audit_log_token_file: Option<PathBuf>,
     /// Hosts of OpenID Connect providers, and of their keys, separated by commas, that may have addresses of a private net or of this machine:
     /// those of a provider on the local net, or of a Kubernetes API. Without them providers are spoken to at public addresses alone, and at
-    /// an address of the link's own never.
-    #[arg(long, env = "ASHLAR_OIDC_PRIVATE_HOSTS", value_delimiter = ',', value_name = "HOST")]
+    /// an address of the link's own never. Each is a host name or an IPv4 address, without scheme and port. That of a provider's keys
+    /// counts only where the provider's own host is named, too.
+    #[arg(
+        long,
+        env = "ASHLAR_OIDC_PRIVATE_HOSTS",
+        value_delimiter = ',',
+        value_parser = parse_host,
+        value_name = "HOST"
+    )]
     pub oidc_private_hosts: Vec<String>,
     /// File of certificates in PEM form of the authorities that the certificates of these hosts may be signed by, in place of those that
     /// the system trusts. It is read at the start, and with each fetch of keys.
@@ -234,15 +244,82 @@ impl RateConfig {
     }
 }
 
+/// Most bytes of a host name. RFC 1035, section 2.3.4, without the length of the root.
+const HOST_LENGTH_MAX: usize = 253;
+
 fn parse_byte_rate(text: &str) -> Result<u64, String> {
     let bytes = text.parse().map_err(|_| "give a number of bytes".to_owned())?;
     let rates = Rates { received_bytes: Some(bytes), ..Rates::default() };
     rates.check().map(|()| bytes).map_err(|_| format!("give 0, or {BYTES_RATE_MIN} to {RATE_MAX}"))
 }
 
+/// Reads a host name or an IPv4 address, with blanks around it if need be. RFC 1123, section 2.1.
+fn parse_host(text: &str) -> Result<String, String> {
+    let host = text.trim();
+    let is_label = |label: &str| {
+        let good = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+        (1..=63).contains(&label.len())
+            && label.bytes().all(good)
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    // What ends with a number is an address, or nothing.
+    let is_number = |label: &str| label.bytes().all(|byte| byte.is_ascii_digit());
+    let is_good = match host.rsplit('.').next() {
+        Some(last) if is_number(last) => host.parse::<Ipv4Addr>().is_ok(),
+        _ => host.len() <= HOST_LENGTH_MAX && host.split('.').all(is_label),
+    };
+    is_good.then(|| host.to_owned()).ok_or_else(|| {
+        "give host names or IPv4 addresses alone, without scheme, port and path, such as keycloak.example.com,10.0.0.1".to_owned()
+    })
+}
+
 #[cfg(test)]
 mod tests {
-    use super::parse_byte_rate;
+    use super::{parse_byte_rate, parse_host};
+
+    #[test]
+    fn hosts_are_names_or_addresses_and_nothing_else() {
+        for (text, host) in [
+            ("keycloak", "keycloak"),
+            (" kubernetes.default.svc.cluster.local\t", "kubernetes.default.svc.cluster.local"),
+            ("IDP-1.Example.com", "IDP-1.Example.com"),
+            ("10.0.0.1", "10.0.0.1"),
+            ("1and1.com", "1and1.com"),
+        ] {
+            assert_eq!(parse_host(text).as_deref(), Ok(host));
+        }
+        let long = "a.".repeat(127) + "b";
+        for text in [
+            "",
+            " ",
+            "keycloak:8443",
+            "10.0.0.1:6443",
+            "10.0.0.0/8",
+            "10.0.0.256",
+            "10.0.1",
+            "1",
+            "https://keycloak",
+            "keycloak/realms/a",
+            "[::1]",
+            "::1",
+            "fd00::1",
+            "*.example.com",
+            "a b",
+            "a..b",
+            "a.b.",
+            ".a",
+            "-a.b",
+            "a-.b",
+            "u@a.b",
+            "a_b.c",
+            "é.fr",
+            &long,
+        ] {
+            let refused = parse_host(text).expect_err(text);
+            assert!(refused.contains("without scheme, port and path"), "{refused}");
+        }
+    }
 
     #[test]
     fn rates_of_bytes_are_none_or_such_as_clients_have_patience_for() {
