@@ -197,14 +197,13 @@ async fn prove(
 }
 
 /// Who it is to policies, and the client that the token is for: that which asked for it, or else one of its audience, and one that the
-/// provider's record names. IAM User Guide, "IAM and AWS STS condition context keys", the keys `aud` and `oaud`.
+/// provider's record names. Whom else the token is for is not held against it, as AWS does not say that it was, but is there for policies to
+/// ask. IAM User Guide, "IAM and AWS STS condition context keys", the section "Available keys for AWS OIDC federation": the key `aud` is the
+/// claim `azp`, or `aud` where there is none, and the key `oaud` is `aud`.
 fn identity_of(provider: &Provider, claims: Claims) -> Result<(WebIdentity, String), IamError> {
-    let is_known = |client: &String| provider.client_ids.contains(client);
-    let (clients, other_audiences) = match claims.authorized_party {
-        Some(party) => (vec![party], claims.audiences),
-        None => (claims.audiences, Vec::new()),
-    };
-    let audiences: Vec<String> = clients.into_iter().filter(is_known).collect();
+    let is_known = |client: &&String| provider.client_ids.contains(*client);
+    let clients = claims.authorized_party.as_ref().map_or(claims.audiences.as_slice(), std::slice::from_ref);
+    let audiences: Vec<String> = clients.iter().filter(is_known).cloned().collect();
     let Some(audience) = audiences.first().cloned() else {
         return Err(IamError::invalid_identity_token("Incorrect token audience"));
     };
@@ -212,7 +211,7 @@ fn identity_of(provider: &Provider, claims: Claims) -> Result<(WebIdentity, Stri
         provider: provider.name.clone(),
         subject: claims.subject,
         audiences,
-        other_audiences,
+        other_audiences: claims.audiences,
         methods: claims.methods,
         email: claims.email,
     };

@@ -45,7 +45,7 @@ pub(crate) struct WebIdentity {
     pub(crate) subject: String,
     /// The clients that the token is for, of those that the provider's record names; one at least.
     pub(crate) audiences: Vec<String>,
-    /// The audience of a token that another client has asked for.
+    /// For whom the token is, as it says itself: all of its `aud`, whoever has asked for it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) other_audiences: Vec<String>,
     /// How the provider found out who it is.
