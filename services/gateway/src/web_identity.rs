@@ -2,14 +2,17 @@
 //!
 //! A gateway asks a provider for its keys when it needs them first, and keeps them in memory. They are asked for again when they are ten
 //! minutes old, and when a token is signed with a key that is not among them, as it says, as after a provider's change of keys; but never twice in ten seconds,
-//! whoever sends what tokens, and by one at a time. Keys that are an hour old are of no use any more. So a provider that is away is none for
+//! whoever sends what tokens, and by one at a time, for whom a bounded number wait. Keys that are an hour old are of no use any more. So a provider that is away is none for
 //! an hour, and a key that it takes back is good for ten minutes where the provider answers, and for an hour at most.
 //!
 //! Invariant: nothing is asked of anybody but the providers that the account has, and where those say that their keys are.
 
 mod fetch;
+#[cfg(test)]
+mod tests;
 
 use std::{
+    borrow::Cow,
     collections::HashMap,
     path::PathBuf,
     sync::{Arc, Mutex as StdMutex, PoisonError},
@@ -18,7 +21,7 @@ use std::{
 
 use env::{Env, Instant};
 use s3_client::{ConnectError, Endpoint, Trust, of_endpoint};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Semaphore};
 use web_identity::{KeySet, Token};
 
 use crate::{FrontConfig, identity::Provider};
@@ -37,12 +40,23 @@ const ATTEMPTS_APART: Duration = Duration::from_secs(10);
 /// Longest that an attempt takes.
 const FETCH_MAX: Duration = Duration::from_secs(5);
 
+/// Most callers that wait until a provider has been asked.
+const WAITING_MAX: usize = 64;
+
+/// Most bytes of what a token or a provider says that go into an answer or a log: as many as a provider's URL has.
+const QUOTED_LENGTH_MAX: usize = 255;
+
 /// Providers whose keys are kept: twice as many as an account has.
 const PROVIDERS_KEPT: usize = 200;
 
-/// The provider did not tell its keys.
+/// The provider did not tell its keys, or cannot be asked yet for one that is not among them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct NoKeys;
+
+/// The beginning of what a token or a provider says.
+pub(crate) fn quoted(text: &str) -> &str {
+    &text[..text.floor_char_boundary(QUOTED_LENGTH_MAX)]
+}
 
 /// Where providers may be, as the operator says.
 #[derive(Debug, Clone, Default)]
@@ -62,6 +76,12 @@ impl Reach {
 
     fn is_private(&self, host: &str) -> bool {
         self.private_hosts.contains(&host.to_ascii_lowercase())
+    }
+
+    /// The same for a provider, whose record alone, and what it tells of its keys, leads to no private host: its own has to be one.
+    fn of_provider(&self, provider: &Provider) -> Cow<'_, Self> {
+        let host = provider.name.split([':', '/']).next().unwrap_or_default();
+        if self.is_private(host) { Cow::Borrowed(self) } else { Cow::Owned(Self::default()) }
     }
 
     /// Whose certificates are believed of a host.
@@ -95,11 +115,13 @@ pub(crate) struct ProviderKeys {
     known: StdMutex<HashMap<Source, Arc<Known>>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Known {
     state: StdMutex<State>,
     /// Held while the provider is asked.
     asking: Arc<Mutex<()>>,
+    /// A place for each caller that waits for that.
+    places: Semaphore,
 }
 
 #[derive(Debug, Default)]
@@ -111,6 +133,10 @@ struct State {
 }
 
 impl Known {
+    fn new() -> Self {
+        Self { state: StdMutex::default(), asking: Arc::default(), places: Semaphore::new(WAITING_MAX) }
+    }
+
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -120,6 +146,11 @@ impl Known {
         let (keys, asked) = self.state().keys.clone()?;
         let age = now.since(asked);
         (age < AGE_MAX).then_some((keys, age < FRESH_FOR))
+    }
+
+    /// The keys, if they were asked for since then. Those have the last word.
+    fn told_since(&self, then: Instant) -> Option<Arc<KeySet>> {
+        self.state().keys.clone().filter(|(_, asked)| *asked >= then).map(|(keys, _)| keys)
     }
 
     /// Whether it is too soon to ask again.
@@ -140,10 +171,11 @@ impl ProviderKeys {
         if !known.contains_key(&wanted) && known.len() >= PROVIDERS_KEPT {
             known.clear();
         }
-        known.entry(wanted).or_default().clone()
+        known.entry(wanted).or_insert_with(|| Arc::new(Known::new())).clone()
     }
 
-    /// The keys of a provider, with that of a token if the provider has it.
+    /// The keys of a provider, with that of a token if the provider has it. `NoKeys` also of a token whose key is not among those that are
+    /// kept where it is too soon to ask for it, and when too many wait already: what is tried again a while later may succeed.
     pub(crate) async fn get(
         &self,
         env: &Env,
@@ -151,22 +183,29 @@ impl ProviderKeys {
         token: &Token,
     ) -> Result<Arc<KeySet>, NoKeys> {
         let known = self.of(provider);
-        let found = known.keys(env.now());
-        let guard = match &found {
-            Some((keys, true)) if token.has_key_in(keys) => return Ok(keys.clone()),
+        let usable = |now| known.keys(now).filter(|(keys, _)| token.has_key_in(keys));
+        let came = env.now();
+        let (guard, _place) = match usable(came) {
+            Some((keys, true)) => return Ok(keys),
             // Old ones will do while somebody else asks.
-            Some((keys, false)) if token.has_key_in(keys) => match known.asking.clone().try_lock_owned() {
-                Ok(guard) => guard,
-                Err(_) => return Ok(keys.clone()),
+            Some((keys, false)) => match known.asking.clone().try_lock_owned() {
+                Ok(guard) => (guard, None),
+                Err(_) => return Ok(keys),
             },
-            _ => known.asking.clone().lock_owned().await,
+            None => {
+                let place = known.places.try_acquire().map_err(|_| NoKeys)?;
+                (known.asking.clone().lock_owned().await, Some(place))
+            }
         };
         // Somebody may have asked meanwhile.
+        if let Some(keys) = known.told_since(came) {
+            return Ok(keys);
+        }
         let now = env.now();
-        let found = known.keys(now);
-        let is_good = |(keys, is_fresh): &(Arc<KeySet>, bool)| *is_fresh && token.has_key_in(keys);
-        if found.as_ref().is_some_and(is_good) || known.is_too_soon(now) {
-            return found.map(|(keys, _)| keys).ok_or(NoKeys);
+        match usable(now) {
+            Some((keys, true)) => return Ok(keys),
+            found if known.is_too_soon(now) => return found.map(|(keys, _)| keys).ok_or(NoKeys),
+            _ => {}
         }
         known.state().tried = Some(now);
         // Whoever sent the token may go away, and have others wait for nothing.
@@ -176,7 +215,8 @@ impl ProviderKeys {
             drop(guard);
         });
         let _ended = asked.await;
-        known.keys(env.now()).map(|(keys, _)| keys).ok_or(NoKeys)
+        let kept = || usable(env.now()).map(|(keys, _)| keys);
+        known.told_since(now).or_else(kept).ok_or(NoKeys)
     }
 }
 

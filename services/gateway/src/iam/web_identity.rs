@@ -21,6 +21,7 @@ use crate::{
     auth::{ACCOUNT_NUMBER, add_web_identity, authorize_web_identity, root_account},
     decisions::Asker,
     identity::{Directory, Provider, Session, Subject, WebIdentity, entry_name},
+    web_identity::quoted,
 };
 
 const ASSUME_ROLE_WITH_WEB_IDENTITY: &str = "sts:AssumeRoleWithWebIdentity";
@@ -172,7 +173,8 @@ async fn prove(
     let found =
         name.and_then(|name| directory.providers.get(&entry_name(name)).filter(|found| found.name == name));
     let Some(provider) = found.cloned() else {
-        let message = format!("No OpenIDConnect provider found in your account for {}", token.issuer());
+        let message =
+            format!("No OpenIDConnect provider found in your account for {}", quoted(token.issuer()));
         return Err(IamError::invalid_identity_token(message));
     };
     let keys = gateway.provider_keys.get(&gateway.env, &provider, &token).await;
@@ -191,7 +193,8 @@ async fn prove(
         Err(early @ NotNow::Early(_)) => return Err(IamError::idp_rejected_claim(early.to_string())),
     }
     if let Some(claim) = claims.others.keys().find(|claim| claim.starts_with(AWS_CLAIMS)) {
-        return Err(IamError::idp_rejected_claim(format!("The claim {claim} is not supported.")));
+        let message = format!("The claim {} is not supported.", quoted(claim));
+        return Err(IamError::idp_rejected_claim(message));
     }
     Ok((provider, claims))
 }
