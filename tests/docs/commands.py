@@ -54,7 +54,7 @@ NOT_RUN = [
     ("docs/how-to/encrypt-objects.md", r"^bao |--kms-endpoint", "needs an OpenBao", "tests/kms/run"),
     ("docs/how-to/encrypt-objects.md", r"--sse-c ", "keys of clients are taken over TLS alone", "tests/clients/boto3_cases/encryption.py"),
     ("docs/how-to/give-users-keys.md", r"^ashlar metadata", "is the shape of a command, of a cluster", "tests/clients/run --target cluster"),
-    ("docs/how-to/assume-roles-with-tokens.md", r"^kubectl", "needs a Kubernetes", "tests/oidc/run asks for keys as Kubernetes tells them"),
+    ("docs/how-to/assume-roles-with-tokens.md", r"^kubectl", "needs a Kubernetes", "tests/oidc/run asks a provider of its own for its keys, over TLS by an authority of its own, at a private address"),
     ("docs/how-to/assume-roles-with-tokens.md", r"^ashlar gateway", "is the shape of a command, of a cluster", "tests/oidc/run sets the same for `ashlar server`"),
     ("docs/how-to/assume-roles-with-tokens.md", r"^export AWS_ROLE_ARN|^aws sts|^aws s3 ls", "needs a token of GitHub's", "tests/oidc/run has one of a provider of its own"),
     ("docs/how-to/open-a-bucket.md", r"^aws s3control", "needs a name with the account in front that leads to the server", "tests/clients/boto3_cases/identities.py"),

@@ -149,7 +149,8 @@ fn roots(env: &Env, path: &Path) -> Result<RootCertStore, ConnectError> {
 }
 
 /// Believes what authorities have signed that are trusted, and what the last certificate has signed that a server sends, if its thumbprint is
-/// known. Names, times and signatures are checked of either.
+/// known. Names, times and signatures are checked of either, but not until when the authority itself is one: a root is trusted because it is
+/// known, and whoever knows one by its thumbprint has to take that away.
 #[derive(Debug)]
 struct Pinned {
     trusted: Arc<WebPkiServerVerifier>,
