@@ -95,7 +95,7 @@ def make_keys(binary, path):
 
 def run_suite(target, folder, keys, chosen):
     """Runs the suite and returns the outcome of each test: None for one that passed, else why it did not. Skipped ones are told and left out. A
-    name that several files have stands for each with its file's name before it."""
+    name that several classes have stands for each with its file and class before it."""
     configuration = folder / "s3tests.conf"
     configuration.write_text(CONFIGURATION.format(port=target.port, access_key=target.access_key, secret_key=target.secret_key,
                                                   account=ROOT_ACCOUNT, day=LIFECYCLE_DAY, keys=keys))
@@ -108,18 +108,20 @@ def run_suite(target, folder, keys, chosen):
     done = subprocess.run(words, cwd=folder, env=os.environ | {"AWS_MAX_ATTEMPTS": "1"}, stdout=sys.stderr, check=False)
     if done.returncode not in (0, 1):
         raise SystemExit(f"the suite did not run to its end: pytest ended with {done.returncode}")
-    cases = list(xml.etree.ElementTree.parse(folder / "result.xml").iter("testcase"))
-    names = collections.Counter(case.get("name") for case in cases)
+    # One whose clean-up fails, too, is there twice.
+    cases = collections.defaultdict(list)
+    for case in xml.etree.ElementTree.parse(folder / "result.xml").iter("testcase"):
+        cases[case.get("classname"), case.get("name")].append(case)
+    names = collections.Counter(name for _, name in cases)
     outcomes, skipped = {}, []
-    for case in cases:
-        name = case.get("name")
+    for (origin, name), entries in cases.items():
         if names[name] > 1:
-            name = f"{case.get('classname')}::{name}"
-        if case.find("skipped") is not None:
+            name = f"{'.'.join(origin.split('.')[-2:])}::{name}"
+        if any(entry.find("skipped") is not None for entry in entries):
             skipped.append(name)
             continue
-        problem = case.find("failure") if case.find("failure") is not None else case.find("error")
-        assert name not in outcomes, f"two tests are called {name}"
+        found = [entry.find(kind) for entry in entries for kind in ("failure", "error")]
+        problem = next((problem for problem in found if problem is not None), None)
         outcomes[name] = None if problem is None else (problem.get("message") or "")
     print(f"{len(cases)} tests, of which the suite skips {len(skipped)}: {' '.join(sorted(skipped)) or 'none'}", file=sys.stderr)
     return outcomes

@@ -116,8 +116,8 @@ fn documents_that_cannot_be_enforced_are_refused_and_change_nothing() {
             "Policy has an invalid condition key: aws:SourceVpc",
         ),
         (
-            document(&bucket, &[&deny_if(r#""s3:*""#, r#"{"StringEquals": {"s3:x-amz-grant-read": "x"}}"#)]),
-            "Policy has an invalid condition key: s3:x-amz-grant-read",
+            document(&bucket, &[&deny_if(r#""s3:*""#, r#"{"StringEquals": {"s3:x-amz-grant-all": "x"}}"#)]),
+            "Policy has an invalid condition key: s3:x-amz-grant-all",
         ),
         (
             document(&bucket, &[&statement])
