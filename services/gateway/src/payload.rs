@@ -321,9 +321,13 @@ impl<'a> ObjectBody<'a> {
     /// `RequestTimeout` for one that is waited for longer than a minute.
     pub(crate) async fn collect(mut self) -> Result<Bytes, S3Error> {
         self.time_left = Some(DOCUMENT_TIME_MAX);
+        Box::pin(self.collect_all()).await
+    }
+
+    async fn collect_all(mut self) -> Result<Bytes, S3Error> {
         let documents = self.documents.clone();
         let (mut out, mut room) = (Vec::new(), documents.room_for(0)?);
-        while let Some(bytes) = Box::pin(self.next()).await {
+        while let Some(bytes) = self.next().await {
             let bytes = bytes.map_err(from_body)?;
             room.merge(documents.room_for(bytes.len())?);
             out.extend_from_slice(&bytes);

@@ -52,13 +52,22 @@ pub(crate) async fn is_nowhere(
     group: &PlacementGroup,
     chunk: ChunkId,
 ) -> bool {
+    let mut is_freed = false;
+    for (disk, index) in places(group) {
+        match pool.verify_shard(disk, ShardId { chunk, index }).await {
+            Err(Error::ShardNotFound { .. }) => {}
+            Err(Error::ShardDeleted { .. }) => is_freed = true,
+            Err(_) if is_given_up(map, disk) => {}
+            Ok(()) | Err(_) => return false,
+        }
+    }
+    // As a rule they do not answer any more, and are asked for nothing that is freed.
     let is_gone =
         |disk: DiskId| map.disks.iter().any(|known| known.disk == disk && known.state == DiskState::Gone);
-    let former = group.former_targets.iter().filter(|former| !is_gone(former.disk));
-    for (disk, index) in places(group).chain(former.map(|former| (former.disk, former.index))) {
-        match pool.verify_shard(disk, ShardId { chunk, index }).await {
+    for former in group.former_targets.iter().filter(|former| !is_freed && !is_gone(former.disk)) {
+        match pool.verify_shard(former.disk, ShardId { chunk, index: former.index }).await {
             Err(Error::ShardNotFound { .. } | Error::ShardDeleted { .. }) => {}
-            Err(_) if is_given_up(map, disk) => {}
+            Err(_) if is_given_up(map, former.disk) => {}
             Ok(()) | Err(_) => return false,
         }
     }

@@ -209,6 +209,20 @@ fn canned_lists_are_shown_as_their_grants() {
     }
 }
 
+/// Up to a hundred, which is more than any other header has that policies are compared with.
+#[test]
+fn a_header_may_have_many_grants() {
+    let server = server_with_acls();
+    let bucket = server.bucket();
+    let grants = vec![format!("id=\"{}\"", owner(&bucket)); 60].join(", ");
+    assert!(grants.len() > 4000, "{}", grants.len());
+    bucket.put("key", "content").header("x-amz-grant-read", &grants).ok();
+    bucket
+        .put("key", "content")
+        .header("x-amz-grant-read", [&*grants; 2].join(", "))
+        .refused(400, "MalformedACLError");
+}
+
 #[test]
 fn grants_name_those_who_are_there() {
     let server = server_with_acls();

@@ -63,6 +63,9 @@ const PARAMETERS: [(&str, &str); 4] = [
 /// match.
 const VALUE_LENGTH_MAX: usize = 2048;
 
+/// The same of a header with grants, of which a list may have a hundred.
+const GRANTS_LENGTH_MAX: usize = 8192;
+
 /// Everything that a request's head says, and where it comes from. `InvalidRequest` for what is too long to be compared.
 pub(super) fn of_request(
     gateway: &Gateway,
@@ -103,10 +106,10 @@ pub(super) fn of_request(
 }
 
 fn comparable<'a>(name: &str, value: &'a [u8]) -> Result<Cow<'a, str>, S3Error> {
-    if value.len() > VALUE_LENGTH_MAX {
-        let message = format!(
-            "The value of {name} is longer than the {VALUE_LENGTH_MAX} bytes that policies are compared with."
-        );
+    let most = if name.starts_with("x-amz-grant-") { GRANTS_LENGTH_MAX } else { VALUE_LENGTH_MAX };
+    if value.len() > most {
+        let message =
+            format!("The value of {name} is longer than the {most} bytes that policies are compared with.");
         return Err(S3Error::invalid_request(message));
     }
     Ok(String::from_utf8_lossy(value))

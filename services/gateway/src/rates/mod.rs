@@ -167,6 +167,9 @@ impl RateLimits {
     /// What a sender may take. `None` where that is any.
     fn allowance(self: &Arc<Self>, who: &Authenticated, peer: Option<IpAddr>) -> Option<Allowance> {
         let (said, now) = (self.said(), self.now());
+        if said.is_empty() && Limits::new(Rates::default(), self.defaults).is_any() {
+            return None;
+        }
         let said = |holder: &RateHolder| said.get(holder).copied();
         let mut shares = Vec::new();
         let mut add = |kind, rates: Option<Rates>, otherwise: Rates, used: &dyn Fn() -> Arc<Used>| {
