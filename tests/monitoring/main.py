@@ -219,7 +219,7 @@ def found_by():
 def run_compose(report):
     """What docker-compose.observability.yml adds."""
     report.section("compose")
-    with report.case("changes nothing of the cluster but where traces go"):
+    with report.case("changes nothing of the cluster but where traces and metrics go"):
         before, after = composed("docker-compose.yml"), composed("docker-compose.yml", "docker-compose.observability.yml")
         # Tools, and those that make keys, are told what to run first, and are no services.
         ours = {name for name, service in before.items() if service["image"] == "ashlar" and not service.get("entrypoint")}
@@ -228,6 +228,7 @@ def run_compose(report):
             changed = copy.deepcopy(after[name])
             if name in ours:
                 expect(changed["environment"].pop("ASHLAR_OTLP_ENDPOINT"), "http://collector:4318", f"where {name} sends traces")
+                expect(changed["environment"].pop("ASHLAR_OTLP_METRICS_ENDPOINT"), "http://collector:4318", f"where {name} sends metrics")
                 changed["environment"].pop("ASHLAR_TRACE_SAMPLE")
             expect(changed, service, name)
         expect(sorted(set(after) - set(before)), ["collector", "grafana", "jaeger", "prometheus"], "what is added")

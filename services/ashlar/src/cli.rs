@@ -4,7 +4,7 @@ use std::{ffi::OsString, process::ExitCode, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
 use env::{Env, raise_open_files_limit};
-use service_kit::{CollectorUrl, LogFormat, Traces, start_logs_and_traces};
+use service_kit::{CollectorUrl, LogFormat, MetricsExport, Origin, Traces, start_logs_and_traces};
 
 use crate::{Exit, admin, bench, embedded, encryption_keys, roles, shell, torture};
 
@@ -51,6 +51,29 @@ struct Logs {
         value_name = "RATIO"
     )]
     trace_sample: f64,
+    /// Collector to export metrics to by OTLP over HTTP, those of `/metrics`, such as `http://collector:4318`. Without it they are only
+    /// there to be scraped.
+    #[arg(long, env = "ASHLAR_OTLP_METRICS_ENDPOINT", global = true, value_name = "URL")]
+    otlp_metrics_endpoint: Option<CollectorUrl>,
+    /// How often metrics are exported, in seconds.
+    #[arg(
+        long = "otlp-metrics-interval",
+        env = "ASHLAR_OTLP_METRICS_INTERVAL",
+        default_value_t = 60,
+        global = true,
+        value_parser = clap::value_parser!(u64).range(1..=3600),
+        value_name = "SECONDS"
+    )]
+    otlp_metrics_interval_seconds: u64,
+}
+
+impl Logs {
+    /// The export of metrics, if it is asked for.
+    fn metrics_export(&self, env: &Env, origin: &Origin) -> Option<MetricsExport> {
+        let interval = Duration::from_secs(self.otlp_metrics_interval_seconds);
+        let collector = self.otlp_metrics_endpoint.clone()?;
+        Some(MetricsExport::new(env, collector, interval, origin.clone()))
+    }
 }
 
 fn ratio(text: &str) -> Result<f64, &'static str> {
@@ -113,15 +136,17 @@ pub async fn run_words<T: Into<OsString> + Clone>(
     words: impl IntoIterator<Item = T>,
 ) -> Result<(), Exit> {
     let cli = Cli::try_parse_from(words).map_err(|error| Exit::new(Exit::FAILED, error.to_string()))?;
-    run(env, cli.command).await
+    run(env, cli.command, None).await
 }
 
-/// Runs a command with its logs, and with its traces if it is a service.
+/// Runs a command with its logs, and with its traces and its export of metrics if it is a service.
 async fn run_observed(env: Env, cli: Cli) -> Result<(), Exit> {
-    let Logs { log, log_format, otlp_endpoint, trace_sample } = cli.logs;
-    let traces = match otlp_endpoint.zip(cli.command.service()) {
-        Some((collector, service)) => {
-            let started = Traces::start(&env, &collector, trace_sample, service);
+    let origin = cli.command.service().map(|service| Origin::new(&env, service));
+    let export = origin.as_ref().and_then(|origin| cli.logs.metrics_export(&env, origin));
+    let Logs { log, log_format, otlp_endpoint, trace_sample, .. } = cli.logs;
+    let traces = match otlp_endpoint.zip(origin) {
+        Some((collector, origin)) => {
+            let started = Traces::start(&env, &collector, trace_sample, &origin);
             Some(started.map_err(|error| Exit::because(Exit::FAILED, &error))?)
         }
         None => None,
@@ -132,7 +157,7 @@ async fn run_observed(env: Env, cli: Cli) -> Result<(), Exit> {
     {
         tracing::warn!(%error, "the service goes on with few open files");
     }
-    let result = run(env, cli.command).await;
+    let result = run(env, cli.command, export).await;
     if let Some(traces) = traces {
         traces.stop().await;
     }
@@ -158,13 +183,13 @@ impl Command {
     }
 }
 
-async fn run(env: Env, command: Command) -> Result<(), Exit> {
+async fn run(env: Env, command: Command, export: Option<MetricsExport>) -> Result<(), Exit> {
     match command {
-        Command::Server(config) => embedded::run(env, config).await,
-        Command::Gateway(config) => roles::gateway(env, config).await,
-        Command::Metadata(config) => roles::metadata(env, config).await,
-        Command::Chunk(config) => roles::chunk(env, config).await,
-        Command::Worker(config) => roles::worker(env, config).await,
+        Command::Server(config) => embedded::run(env, config, export).await,
+        Command::Gateway(config) => roles::gateway(env, config, export).await,
+        Command::Metadata(config) => roles::metadata(env, config, export).await,
+        Command::Chunk(config) => roles::chunk(env, config, export).await,
+        Command::Worker(config) => roles::worker(env, config, export).await,
         Command::EncryptionKey(args) => encryption_keys::run(&env, &args).await,
         Command::Admin(admin) => admin::run(env, admin).await,
         Command::Bench(args) => {

@@ -11,7 +11,7 @@ use env::Env;
 use gateway::{Credentials, Gateway};
 use kms::Keys;
 use metadata_api::{Metadata, Token};
-use service_kit::{ClusterSecret, ClusterTls, ClusterTlsConfig, Metrics, shutdown_on_signals};
+use service_kit::{ClusterSecret, ClusterTls, ClusterTlsConfig, Metrics, MetricsExport, shutdown_on_signals};
 use telemetry::Source;
 use types::Role;
 
@@ -112,7 +112,11 @@ fn bind_failed(error: &gateway::BindError) -> Exit {
 }
 
 /// Runs a gateway until it is told to stop.
-pub(crate) async fn gateway(env: Env, config: gateway::Config) -> Result<(), Exit> {
+pub(crate) async fn gateway(
+    env: Env,
+    config: gateway::Config,
+    export: Option<MetricsExport>,
+) -> Result<(), Exit> {
     let shutdown = signals(&env)?;
     let credentials = Credentials::root(&config.root_user, config.root_password)
         .map_err(|error| Exit::because(Exit::FAILED, &error))?;
@@ -129,7 +133,7 @@ pub(crate) async fn gateway(env: Env, config: gateway::Config) -> Result<(), Exi
     let server = gateway::Server::bind(env.clone(), &config.front, gateway, metrics).await;
     let server = server.map_err(|error| bind_failed(&error))?;
     let server = server.with_explainer(&config.cluster_secret.token(gateway::EXPLAIN_AUDIENCE));
-    let server = server.with_cluster_tls(tls);
+    let server = server.with_cluster_tls(tls).with_metrics_export(export);
     tracing::info!(endpoint = format!("{}://{}", server.scheme(), server.address()), "gateway is listening");
     if let Some(address) = server.website_address() {
         tracing::info!(endpoint = format!("{}://{address}", server.scheme()), "gateway serves websites");
@@ -143,19 +147,27 @@ pub(crate) async fn gateway(env: Env, config: gateway::Config) -> Result<(), Exi
 }
 
 /// Runs a metadata service until it is told to stop.
-pub(crate) async fn metadata(env: Env, config: metadata::Config) -> Result<(), Exit> {
+pub(crate) async fn metadata(
+    env: Env,
+    config: metadata::Config,
+    export: Option<MetricsExport>,
+) -> Result<(), Exit> {
     let shutdown = signals(&env)?;
     // Of an embedded database, which one process uses at a time.
     let _lock = lock_database(&env, config.database.expose()).await?;
     let server = metadata::Server::bind(env, config).await;
     let server = server.map_err(|error| Exit::because(Exit::FAILED, &error))?;
     tracing::info!(address = %server.address(), "metadata service is listening");
-    server.run(shutdown).await;
+    server.with_metrics_export(export).run(shutdown).await;
     Ok(())
 }
 
 /// Runs a chunk service until it is told to stop.
-pub(crate) async fn chunk(env: Env, config: chunk::Config) -> Result<(), Exit> {
+pub(crate) async fn chunk(
+    env: Env,
+    config: chunk::Config,
+    export: Option<MetricsExport>,
+) -> Result<(), Exit> {
     let shutdown = signals(&env)?;
     let tls = cluster_tls(&env, &config.cluster_tls, Some(Role::Chunk)).await?;
     let to_metadata = reaching(&env, tls.as_ref(), Role::Metadata);
@@ -163,12 +175,16 @@ pub(crate) async fn chunk(env: Env, config: chunk::Config) -> Result<(), Exit> {
     let server = chunk::Server::bind(env, config, metadata, tls).await;
     let server = server.map_err(|error| Exit::because(Exit::DATA, &error))?;
     tracing::info!(address = %server.address(), "chunk service is listening");
-    server.run(shutdown).await;
+    server.with_metrics_export(export).run(shutdown).await;
     Ok(())
 }
 
 /// Runs a worker until it is told to stop.
-pub(crate) async fn worker(env: Env, config: worker::Config) -> Result<(), Exit> {
+pub(crate) async fn worker(
+    env: Env,
+    config: worker::Config,
+    export: Option<MetricsExport>,
+) -> Result<(), Exit> {
     let shutdown = signals(&env)?;
     let holder = format!("worker {:016x}", env.random_u64());
     let keys = keys(&env, config.encryption_keys.as_deref(), &config.kms).await?;
@@ -179,7 +195,7 @@ pub(crate) async fn worker(env: Env, config: worker::Config) -> Result<(), Exit>
     let server = worker::Server::bind(worker, config.health_listen, tls).await;
     let server = server.map_err(|error| Exit::new(Exit::ADDRESS, chain(&error)))?;
     tracing::info!(health = %server.address(), "worker is running");
-    server.run(shutdown).await;
+    server.with_metrics_export(export).run(shutdown).await;
     cluster.close(&env).await;
     Ok(())
 }

@@ -13,7 +13,8 @@ use env::{Env, Listener};
 use futures_util::future::join_all;
 use metadata_api::{Metadata, NodeRegistration};
 use service_kit::{
-    ClusterTls, HttpLimits, HttpServer, ListenerTls, Metrics, Readiness, Shutdown, serve_health, watch,
+    ClusterTls, HttpLimits, HttpServer, ListenerTls, Metrics, MetricsExport, Readiness, Shutdown,
+    serve_health, watch,
 };
 use shard_store::DiskOptions;
 use shard_store_s3::{Credentials, S3Options, Timings};
@@ -49,6 +50,7 @@ pub struct Server {
     buckets: Vec<S3Options>,
     heartbeat: Heartbeat,
     scrub_period: Duration,
+    export: Option<MetricsExport>,
 }
 
 /// The service cannot start.
@@ -184,7 +186,14 @@ impl Server {
             buckets,
             heartbeat,
             scrub_period: config.scrub.period(),
+            export: None,
         })
+    }
+
+    /// The same service, which exports its metrics, if that is wanted.
+    #[must_use]
+    pub fn with_metrics_export(self, export: Option<MetricsExport>) -> Self {
+        Self { export, ..self }
     }
 
     /// The address that gateways and workers call.
@@ -210,6 +219,7 @@ impl Server {
             Some(tls) => metrics.with(tls.source()),
             None => metrics,
         };
+        let exporting = self.export.map(|export| export.start(metrics.clone()));
         // Ready means that gateways have been told of this node.
         let (announced, is_announced) = watch::channel(false);
         let readiness: Readiness = Arc::new(move || {
@@ -246,6 +256,9 @@ impl Server {
         heartbeat.await;
         scrub.await;
         join_all(buckets).await;
+        if let Some(exporting) = exporting {
+            exporting.stop().await;
+        }
         self.node.close().await;
     }
 }

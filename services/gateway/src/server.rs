@@ -20,7 +20,7 @@ use s3_wire::{
     query::Query,
 };
 use service_kit::{
-    ClusterTls, HttpLimits, HttpServer, ListenerTls, Metrics, Readiness, ServerTls, Shutdown,
+    ClusterTls, HttpLimits, HttpServer, ListenerTls, Metrics, MetricsExport, Readiness, ServerTls, Shutdown,
     health_response, watch,
 };
 use sigv4::RequestView;
@@ -60,6 +60,7 @@ pub struct Server {
     health: Option<(HttpServer, SocketAddr)>,
     metrics: Metrics,
     metrics_public: bool,
+    export: Option<MetricsExport>,
     explainer: Option<Explainer>,
     audit: Option<Sink>,
     /// That of the listeners for clients, and between services, to read again when they change.
@@ -143,7 +144,7 @@ impl Server {
             }
             None => None,
         };
-        let (metrics_public, explainer) = (config.metrics_public, None);
+        let (metrics_public, export, explainer) = (config.metrics_public, None, None);
         let (tls, cluster_tls) = (tls, None);
         Ok(Self {
             http,
@@ -153,6 +154,7 @@ impl Server {
             health,
             metrics,
             metrics_public,
+            export,
             explainer,
             audit,
             tls,
@@ -164,6 +166,11 @@ impl Server {
     pub fn with_explainer(self, token: &str) -> Self {
         let explainer = Some(Explainer::new(self.gateway.clone(), token));
         Self { explainer, ..self }
+    }
+
+    /// The same server, which exports its metrics, if that is wanted.
+    pub fn with_metrics_export(self, export: Option<MetricsExport>) -> Self {
+        Self { export, ..self }
     }
 
     /// The same server, whose listener for operators speaks this TLS, if there is one.
@@ -204,6 +211,7 @@ impl Server {
         let _rates = Background(gateway.env.spawn(rates::run(gateway.clone(), shutdown.clone())));
         let audit = self.audit.zip(gateway.decisions.audit().cloned());
         let audit = audit.map(|(sink, queue)| Writer::start(&gateway.env, queue, sink));
+        let exporting = self.export.map(|export| export.start(self.metrics.clone()));
         let front =
             Front { gateway: gateway.clone(), metrics: self.metrics_public.then(|| self.metrics.clone()) };
         let certificates = async {
@@ -234,6 +242,9 @@ impl Server {
             }
         };
         join(access_log::deliver_all(&gateway, log.end()), audited).await;
+        if let Some(exporting) = exporting {
+            exporting.stop().await;
+        }
     }
 }
 

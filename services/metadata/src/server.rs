@@ -9,8 +9,8 @@ use metadata_api::{
     server::{Admission, Counts},
 };
 use service_kit::{
-    ClusterTls, HttpLimits, HttpServer, ListenerTls, Metrics, Readiness, Shutdown, TlsError, serve_health,
-    watch,
+    ClusterTls, HttpLimits, HttpServer, ListenerTls, Metrics, MetricsExport, Readiness, Shutdown, TlsError,
+    serve_health, watch,
 };
 use telemetry::Source;
 use types::{Role, Roles};
@@ -27,6 +27,7 @@ pub struct Server {
     store: Arc<MetadataStore>,
     token: Token,
     tls: Option<ClusterTls>,
+    export: Option<MetricsExport>,
 }
 
 /// The service cannot start.
@@ -81,7 +82,14 @@ impl Server {
         };
         let store = StoreConfig { identity_keys, ..config.store() };
         let store = MetadataStore::open(env.clone(), store).await.map_err(BindError::Store)?;
-        Ok(Self { env, listener, address, health, health_address, store: Arc::new(store), token, tls })
+        let store = Arc::new(store);
+        Ok(Self { env, listener, address, health, health_address, store, token, tls, export: None })
+    }
+
+    /// The same service, which exports its metrics, if that is wanted.
+    #[must_use]
+    pub fn with_metrics_export(self, export: Option<MetricsExport>) -> Self {
+        Self { export, ..self }
     }
 
     /// The address that calls come in on.
@@ -96,7 +104,7 @@ impl Server {
 
     /// Answers calls, health checks and metrics until the stop begins and calls under way have ended.
     pub async fn run(self, shutdown: Shutdown) {
-        let Self { env, listener, health, store, token, tls, .. } = self;
+        let Self { env, listener, health, store, token, tls, export, .. } = self;
         let asked = store.clone();
         let readiness: Readiness = Arc::new(move || {
             let store = asked.clone();
@@ -108,6 +116,7 @@ impl Server {
             Some(tls) => metrics.with(tls.source()),
             None => metrics,
         };
+        let exporting = export.map(|export| export.start(metrics.clone()));
         let admission = tls.clone().map(|tls| Arc::new(Certificates(tls)) as Arc<dyn Admission>);
         let begun = shutdown.clone();
         let serving = async move {
@@ -121,6 +130,9 @@ impl Server {
             watch(tls, &shutdown),
             serve_health(health, readiness, metrics, shutdown.clone())
         );
+        if let Some(exporting) = exporting {
+            exporting.stop().await;
+        }
     }
 }
 

@@ -7,7 +7,8 @@ use env::{Env, Task};
 use kms::Keys;
 use metadata_api::{JobName, Metadata};
 use service_kit::{
-    ClusterTls, HttpLimits, HttpServer, ListenerTls, Metrics, Readiness, Shutdown, serve_health, watch,
+    ClusterTls, HttpLimits, HttpServer, ListenerTls, Metrics, MetricsExport, Readiness, Shutdown,
+    serve_health, watch,
 };
 use telemetry::Source;
 
@@ -95,6 +96,7 @@ pub struct Server {
     health: HttpServer,
     address: SocketAddr,
     tls: Option<ClusterTls>,
+    export: Option<MetricsExport>,
 }
 
 /// The health listener cannot be set up.
@@ -119,7 +121,13 @@ impl Server {
         let address = listener.local_address().map_err(failed)?;
         let limits = HttpLimits { connections_max: 64, ..HttpLimits::default() };
         let health = HttpServer { env, listener, tls: tls.clone().map(ListenerTls::Anybody), limits };
-        Ok(Self { worker, health, address, tls })
+        Ok(Self { worker, health, address, tls, export: None })
+    }
+
+    /// The same service, which exports its metrics, if that is wanted.
+    #[must_use]
+    pub fn with_metrics_export(self, export: Option<MetricsExport>) -> Self {
+        Self { export, ..self }
     }
 
     /// The health listener's address.
@@ -140,10 +148,14 @@ impl Server {
             Some(tls) => metrics.with(tls.source()),
             None => metrics,
         };
+        let exporting = self.export.map(|export| export.start(metrics.clone()));
         tokio::join!(
             self.worker.run(shutdown.clone()),
             watch(self.tls, &shutdown),
             serve_health(self.health, readiness, metrics, shutdown.clone())
         );
+        if let Some(exporting) = exporting {
+            exporting.stop().await;
+        }
     }
 }

@@ -10,7 +10,7 @@ mod server;
 use std::path::Path;
 
 use env::{DirectoryLock, Env};
-use service_kit::shutdown_on_signals;
+use service_kit::{MetricsExport, shutdown_on_signals};
 
 pub(crate) use admin::AdminFile;
 pub(crate) use config::Config;
@@ -22,11 +22,11 @@ pub use server::{Embedded, StartError};
 use crate::Exit;
 
 /// Starts, says how to use it, and serves until it is told to stop.
-pub(crate) async fn run(env: Env, config: Config) -> Result<(), Exit> {
+pub(crate) async fn run(env: Env, config: Config, export: Option<MetricsExport>) -> Result<(), Exit> {
     let shutdown = shutdown_on_signals(&env).map_err(|error| Exit::because(Exit::FAILED, &error))?;
     let embedded = Embedded::start(env, config.resolve()?).await.map_err(StartError::into_exit)?;
     banner::print(&embedded);
-    embedded.run(shutdown).await;
+    embedded.with_metrics_export(export).run(shutdown).await;
     Ok(())
 }
 

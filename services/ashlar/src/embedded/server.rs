@@ -17,7 +17,7 @@ use gateway::{CredentialError, Credentials, Gateway};
 use metadata::{IdentityKeys, IdentityKeysError, MetadataStore, StoreConfig};
 use metadata_api::{Metadata, StorageClass, StorageClassDefinition};
 use placement::{default_coding, reduced_coding};
-use service_kit::{Metrics, Shutdown, ShutdownTrigger, shutdown_channel};
+use service_kit::{Metrics, MetricsExport, Shutdown, ShutdownTrigger, shutdown_channel};
 use shard_store::{ClusterId, DiskOptions, OpenError};
 use telemetry::Source;
 use types::{Coding, FailureDomain, NodeId, StorageClassName};
@@ -204,6 +204,12 @@ impl Embedded {
             heartbeat_stop,
             follower,
         })
+    }
+
+    /// The same server, which exports its metrics, if that is wanted.
+    #[must_use]
+    pub fn with_metrics_export(self, export: Option<MetricsExport>) -> Self {
+        Self { server: self.server.with_metrics_export(export), ..self }
     }
 
     /// The address that is bound.
