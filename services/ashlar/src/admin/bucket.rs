@@ -61,6 +61,9 @@ struct Quota {
     /// Any amount: takes the quota away.
     #[arg(long, conflicts_with_all = ["bytes", "objects"], required_unless_present_any = ["bytes", "objects"])]
     none: bool,
+    /// Shows what the bucket holds, and its quota, as JSON, for programs.
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     connect: Connect,
 }
@@ -87,7 +90,8 @@ pub(crate) async fn run(env: &Env, command: &BucketCommand) -> Result<(), Exit> 
             let reached = quota.connect.reach(env).await?;
             reached.metadata.set_quota(&name, bounds).await.map_err(failed)?;
             let bucket = reached.metadata.get_bucket(&name).await.map_err(failed)?;
-            super::print(&as_table(&[BucketUsage::from(&bucket)]));
+            let usage = BucketUsage::from(&bucket);
+            super::print(&if quota.json { super::as_json(&usage) } else { as_table(&[usage]) });
         }
     }
     Ok(())

@@ -12,10 +12,11 @@ use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, GeneralSubtree,
     IsCa, Issuer, KeyPair, KeyUsagePurpose, NameConstraints,
 };
+use serde_json::json;
 use time::OffsetDateTime;
 use types::Role;
 
-use super::print;
+use super::{as_json, print};
 use crate::Exit;
 
 /// How much earlier than now certificates begin: clocks differ.
@@ -49,6 +50,9 @@ pub(crate) struct Certificates {
     /// there is one of each.
     #[arg(long = "role", value_parser = role, value_name = "ROLE")]
     roles: Vec<Role>,
+    /// Shows the files that were made as JSON, for programs.
+    #[arg(long)]
+    json: bool,
 }
 
 fn role(text: &str) -> Result<Role, &'static str> {
@@ -87,9 +91,9 @@ pub(crate) async fn run(env: &Env, args: &Certificates) -> Result<(), Exit> {
     let making = env.spawn_blocking(move || make(&own_env, &own_args)).await;
     let made = making.unwrap_or(Err(Problem::Stopping));
     let made = made.map_err(|error| Exit::because(Exit::FAILED, &error))?;
-    for path in made {
-        print(&format!("{}\n", path.display()));
-    }
+    let made: Vec<String> = made.iter().map(|path| path.display().to_string()).collect();
+    let lines = || made.iter().map(|path| format!("{path}\n")).collect();
+    print(&if args.json { as_json(&json!({ "files": made })) } else { lines() });
     Ok(())
 }
 

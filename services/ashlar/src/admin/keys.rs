@@ -15,6 +15,8 @@ use env::Env;
 use futures_util::{StreamExt, stream};
 use kms::Keys;
 use metadata_api::{EncryptedOwner, EncryptedRow, Error, PAGE_SIZE_MAX, Rewrap};
+use serde::Serialize;
+use serde_json::json;
 use types::EncryptionScheme;
 
 use super::{Connect, Reached, table::Table};
@@ -44,6 +46,9 @@ enum Action {
     /// Counts versions and open uploads by the key that their data key is wrapped by.
     #[command(after_help = "Example:\n  ashlar admin keys list --data ./data")]
     List {
+        /// Shows them as JSON, for programs.
+        #[arg(long)]
+        json: bool,
         #[command(flatten)]
         connect: Connect,
     },
@@ -56,18 +61,32 @@ enum Action {
         /// The file of master keys, of which one is current by now for every service.
         #[arg(long, env = "ASHLAR_ENCRYPTION_KEYS", value_name = "FILE")]
         encryption_keys: PathBuf,
+        /// Shows what was done as JSON, for programs.
+        #[arg(long)]
+        json: bool,
         #[command(flatten)]
         connect: Connect,
     },
 }
 
+/// How much is encrypted by a key.
+#[derive(Debug, Serialize)]
+struct Uses {
+    /// `SSE-S3`, `SSE-KMS` or `SSE-C`.
+    scheme: &'static str,
+    /// The key's id; none of the keys that are clients' own.
+    key: Option<String>,
+    versions: u64,
+    uploads: u64,
+}
+
 pub(crate) async fn run(env: &Env, command: &KeysCommand) -> Result<(), Exit> {
     match &command.action {
-        Action::List { connect } => list(&connect.reach(env).await?).await,
-        Action::Rewrap { encryption_keys, connect } => {
+        Action::List { json, connect } => list(&connect.reach(env).await?, *json).await,
+        Action::Rewrap { encryption_keys, json, connect } => {
             let ring = encryption_keys::load(env, encryption_keys).await;
             let ring = ring.map_err(|error| Exit::because(Exit::FAILED, &error))?;
-            rewrap(env, &connect.reach(env).await?, ring).await
+            rewrap(env, &connect.reach(env).await?, ring, *json).await
         }
     }
 }
@@ -76,7 +95,7 @@ fn failed(error: Error) -> Exit {
     Exit::because(Exit::FAILED, &error)
 }
 
-async fn list(reached: &Reached) -> Result<(), Exit> {
+async fn list(reached: &Reached, as_json: bool) -> Result<(), Exit> {
     let (mut counts, mut after) = (BTreeMap::<_, [u64; 2]>::new(), None);
     loop {
         let page = reached.metadata.list_encrypted(after, PAGE_SIZE_MAX).await.map_err(failed)?;
@@ -90,13 +109,22 @@ async fn list(reached: &Reached) -> Result<(), Exit> {
             break;
         }
     }
+    let uses = counts.into_iter().map(|((scheme, key), [versions, uploads])| {
+        let key = (!key.is_empty()).then_some(key);
+        Uses { scheme, key, versions, uploads }
+    });
+    let uses: Vec<Uses> = uses.collect();
+    super::print(&if as_json { super::as_json(&uses) } else { as_table(uses) });
+    Ok(())
+}
+
+fn as_table(uses: Vec<Uses>) -> String {
     let mut table = Table::new(["SCHEME", "KEY", "VERSIONS", "UPLOADS"]);
-    for ((scheme, key), [versions, uploads]) in counts {
-        let key = if key.is_empty() { "the clients'".to_owned() } else { key };
+    for Uses { scheme, key, versions, uploads } in uses {
+        let key = key.unwrap_or_else(|| "the clients'".to_owned());
         table.line([scheme.to_owned(), key, versions.to_string(), uploads.to_string()]);
     }
-    super::print(&table.text());
-    Ok(())
+    table.text()
 }
 
 fn name(scheme: EncryptionScheme) -> &'static str {
@@ -119,7 +147,7 @@ struct Pass {
     left: u64,
 }
 
-async fn rewrap(env: &Env, reached: &Reached, ring: Arc<Keyring>) -> Result<(), Exit> {
+async fn rewrap(env: &Env, reached: &Reached, ring: Arc<Keyring>, as_json: bool) -> Result<(), Exit> {
     let keys = Keys::of_ring(env.clone(), ring.clone());
     let (mut renewed, mut clean) = (0, 0);
     for _ in 0..PASSES_MAX {
@@ -127,7 +155,7 @@ async fn rewrap(env: &Env, reached: &Reached, ring: Arc<Keyring>) -> Result<(), 
         renewed += pass.renewed;
         clean = if pass.renewed + pass.changed == 0 { clean + 1 } else { 0 };
         if clean == CLEAN_PASSES {
-            return conclude(&ring, renewed, &pass);
+            return conclude(&ring, renewed, &pass, as_json);
         }
     }
     let text = format!(
@@ -138,13 +166,20 @@ async fn rewrap(env: &Env, reached: &Reached, ring: Arc<Keyring>) -> Result<(), 
 }
 
 /// Says which keys of the file are not needed any more, and fails if there is something that no key of it opens.
-fn conclude(ring: &Keyring, renewed: u64, last: &Pass) -> Result<(), Exit> {
+fn conclude(ring: &Keyring, renewed: u64, last: &Pass, as_json: bool) -> Result<(), Exit> {
     let current = ring.current().0;
     let unused: Vec<&str> = ring.ids().filter(|id| *id != current && !last.unknown.contains(*id)).collect();
-    let unused = if unused.is_empty() { "there are none".to_owned() } else { unused.join(", ") };
-    super::print(&format!(
-        "{renewed} data keys were wrapped anew; nothing is encrypted by older master keys any more ({unused})\n"
-    ));
+    super::print(&if as_json {
+        let unknown = &last.unknown;
+        super::as_json(
+            &json!({ "rewrapped": renewed, "unused_keys": unused, "left": last.left, "unknown_keys": unknown }),
+        )
+    } else {
+        let unused = if unused.is_empty() { "there are none".to_owned() } else { unused.join(", ") };
+        format!(
+            "{renewed} data keys were wrapped anew; nothing is encrypted by older master keys any more ({unused})\n"
+        )
+    });
     if last.left == 0 {
         return Ok(());
     }

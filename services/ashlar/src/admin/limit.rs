@@ -76,6 +76,9 @@ struct Set {
     whom: Whom,
     #[command(flatten)]
     what: What,
+    /// Shows all limits as JSON, for programs.
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     connect: Connect,
 }
@@ -103,6 +106,9 @@ struct What {
 struct Remove {
     #[command(flatten)]
     whom: Whom,
+    /// Shows all limits that are left as JSON, for programs.
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     connect: Connect,
 }
@@ -134,16 +140,24 @@ pub(crate) async fn run(env: &Env, command: &LimitCommand) -> Result<(), Exit> {
             super::print(&if list.json { super::as_json(&limits) } else { as_table(&limits) });
             Ok(())
         }
-        Action::Set(Set { whom, what, connect }) => {
+        Action::Set(Set { whom, what, json, connect }) => {
             let What { requests, received, sent, burst } = *what;
             let rates = Rates { requests, received_bytes: received, sent_bytes: sent, burst_seconds: burst };
-            set(env, connect, &whom.holder(), Some(rates)).await
+            set(env, connect, &whom.holder(), Some(rates), *json).await
         }
-        Action::Remove(Remove { whom, connect }) => set(env, connect, &whom.holder(), None).await,
+        Action::Remove(Remove { whom, json, connect }) => {
+            set(env, connect, &whom.holder(), None, *json).await
+        }
     }
 }
 
-async fn set(env: &Env, connect: &Connect, holder: &RateHolder, rates: Option<Rates>) -> Result<(), Exit> {
+async fn set(
+    env: &Env,
+    connect: &Connect,
+    holder: &RateHolder,
+    rates: Option<Rates>,
+    as_json: bool,
+) -> Result<(), Exit> {
     let (reached, account) = (connect.reach(env).await?, gateway::root_account());
     let refused = |message: String| Err(Exit::new(Exit::FAILED, message));
     match reached.metadata.set_rate_limit(&account, holder, rates).await.map_err(failed)? {
@@ -152,7 +166,7 @@ async fn set(env: &Env, connect: &Connect, holder: &RateHolder, rates: Option<Ra
         RateLimitSet::TooMany => return refused(format!("there are {RATE_LIMITS_MAX} limits already")),
     }
     let limits = Limits::read(&*reached.metadata, &account, None).await.map_err(failed)?;
-    super::print(&as_table(&limits));
+    super::print(&if as_json { super::as_json(&limits) } else { as_table(&limits) });
     Ok(())
 }
 

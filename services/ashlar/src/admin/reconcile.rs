@@ -73,7 +73,11 @@ pub(crate) async fn run(env: &Env, args: &Reconcile) -> Result<(), Exit> {
     let reached = args.connect.reach(env).await?;
     if args.freeze {
         reached.metadata.set_frozen(true).await.map_err(failed)?;
-        super::print("nothing is freed from now on\n");
+        super::print(&if args.json {
+            format!("{:#}\n", json!({ "frozen": true }))
+        } else {
+            "nothing is freed from now on\n".to_owned()
+        });
         return Ok(());
     }
     let mut done = Done { was_frozen: reached.map().await?.is_frozen, followed: 0, adopted: None };

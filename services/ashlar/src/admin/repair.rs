@@ -13,6 +13,7 @@ use admin_api::{Homes, Resource};
 use clap::{Args, Subcommand};
 use env::Env;
 use metadata_api::{DiskState, PAGE_SIZE_MAX};
+use serde::Serialize;
 use serde_json::json;
 
 use self::heal::{End, Healing};
@@ -78,6 +79,9 @@ struct List {
     /// Most shards to show.
     #[arg(long, default_value_t = 100, value_name = "NUMBER")]
     limit: usize,
+    /// Shows them as JSON, for programs.
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     connect: Connect,
 }
@@ -132,30 +136,42 @@ async fn show_status(env: &Env, status: &Status) -> Result<(), Exit> {
     }
 }
 
+/// A shard that waits.
+#[derive(Debug, Serialize)]
+struct Waiting {
+    shard: String,
+    group: i32,
+    coding: String,
+    chunk_bytes: u64,
+    /// The disk that it belongs on; none when its place is on no disk.
+    disk: Option<String>,
+    /// What is to happen first: `to be rebuilt`, `waits for the disk` or `waits for a move`.
+    state: &'static str,
+}
+
 async fn show_list(env: &Env, list: &List) -> Result<(), Exit> {
     let reached = list.connect.reach(env).await?;
     let map = reached.map().await?;
     let homes = Homes::new(&map);
-    let mut table = Table::new(["SHARD", "GROUP", "CODING", "CHUNK BYTES", "DISK", "STATE"]);
+    let mut shards = Vec::new();
     let (mut after, mut left) = (None, list.limit);
     while left > 0 {
         let limit = left.min(PAGE_SIZE_MAX);
         let page = reached.metadata.list_missing(None, after, limit).await.map_err(failed)?;
         for missing in &page {
             let home = homes.of(missing);
-            table.line([
-                missing.shard.to_string(),
-                missing.group.0.to_string(),
-                missing.coding.to_string(),
-                missing.chunk_length.to_string(),
-                home.map_or_else(|| "none".to_owned(), |(disk, _)| short(disk)),
-                match home {
+            shards.push(Waiting {
+                shard: missing.shard.to_string(),
+                group: missing.group.0,
+                coding: missing.coding.to_string(),
+                chunk_bytes: missing.chunk_length,
+                disk: home.map(|(disk, _)| disk.to_string()),
+                state: match home {
                     Some((_, DiskState::Up)) => "to be rebuilt",
                     Some((_, DiskState::Down)) => "waits for the disk",
                     Some((_, DiskState::Gone)) | None => "waits for a move",
-                }
-                .to_owned(),
-            ]);
+                },
+            });
         }
         left -= page.len();
         after = page.last().map(|missing| missing.shard);
@@ -163,7 +179,16 @@ async fn show_list(env: &Env, list: &List) -> Result<(), Exit> {
             break;
         }
     }
-    let text = table.text();
-    super::print(if text.is_empty() { "no shard waits to be rebuilt\n" } else { &text });
+    super::print(&if list.json { super::as_json(&shards) } else { as_table(shards) });
     Ok(())
+}
+
+fn as_table(shards: Vec<Waiting>) -> String {
+    let mut table = Table::new(["SHARD", "GROUP", "CODING", "CHUNK BYTES", "DISK", "STATE"]);
+    for Waiting { shard, group, coding, chunk_bytes, disk, state } in shards {
+        let disk = disk.map_or_else(|| "none".to_owned(), short);
+        table.line([shard, group.to_string(), coding, chunk_bytes.to_string(), disk, state.to_owned()]);
+    }
+    let text = table.text();
+    if text.is_empty() { "no shard waits to be rebuilt\n".to_owned() } else { text }
 }

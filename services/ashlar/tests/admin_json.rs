@@ -1,0 +1,168 @@
+//! Every command of `ashlar admin` that tells something tells it to programs too, as JSON.
+
+use std::{
+    collections::BTreeSet,
+    net::SocketAddr,
+    path::Path,
+    process::{Child, Command, Output, Stdio},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use env::Env;
+use http::{HeaderMap, Method};
+use s3_client::{Call, Client, Connect, Endpoint, RequestBody};
+use serde_json::Value;
+
+const ACCESS_KEY: &str = "AKIDPROGRAMS";
+const SECRET_KEY: &str = "programssecret0123";
+
+/// Commands that tell nothing but that something is done, or how it went by their exit status.
+const TELL_NOTHING: &[&str] = &[
+    "health",
+    "node drain",
+    "node serve",
+    "node remove",
+    "disk drain",
+    "disk serve",
+    "disk remove",
+    "class define",
+    "class recode",
+    "support",
+];
+
+struct Server(Child);
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // The test is over either way.
+        let _ = self.0.kill().and_then(|()| self.0.wait());
+    }
+}
+
+fn program(words: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ashlar"));
+    command.args(words).env_clear();
+    command.env("ASHLAR_ROOT_USER", ACCESS_KEY).env("ASHLAR_ROOT_PASSWORD", SECRET_KEY);
+    command
+}
+
+fn run(words: &[&str]) -> Output {
+    program(words).output().expect("the program runs")
+}
+
+async fn free_address(env: &Env) -> String {
+    let any = SocketAddr::from(([127, 0, 0, 1], 0));
+    let listener = env.listen(any).await.expect("a free port");
+    listener.local_address().expect("an address").to_string()
+}
+
+async fn start(env: &Env, data: &str, listen: &str) -> Server {
+    let mut starting = program(&["server", data, "--listen", listen]);
+    let server = Server(starting.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts"));
+    let ready = format!("http://{listen}/health/ready");
+    let deadline = env.now().after(Duration::from_secs(60));
+    while !run(&["admin", "health", &ready]).status.success() {
+        assert!(env.now() < deadline, "the server does not come");
+        env.sleep(Duration::from_millis(50)).await;
+    }
+    server
+}
+
+async fn make_bucket(env: &Env, address: &str) {
+    let connect = Connect::new(sigv4::Credentials {
+        access_key_id: ACCESS_KEY.to_owned(),
+        secret_access_key: SECRET_KEY.to_owned(),
+        session_token: None,
+    });
+    let endpoint = Endpoint::parse(&format!("http://{address}")).expect("an address makes an endpoint");
+    let access = connect.access(env, endpoint).await.expect("plain HTTP needs no certificates");
+    let (target, body) = ("/album".to_owned(), RequestBody::Bytes(Bytes::new()));
+    let call = Call { method: Method::PUT, target, headers: HeaderMap::new(), body };
+    Client::new(&access).send(call, None).await.expect("a bucket is made");
+}
+
+/// The commands below `ashlar admin` that have none below them, in words, by whether they take `--json`.
+fn leaves(command: &clap::Command, words: &str, found: &mut BTreeSet<(String, bool)>) {
+    let mut is_leaf = true;
+    for below in command.get_subcommands().filter(|below| below.get_name() != "help") {
+        is_leaf = false;
+        leaves(below, &format!("{words} {}", below.get_name()), found);
+    }
+    if is_leaf {
+        let takes = command.get_arguments().any(|argument| argument.get_long() == Some("json"));
+        found.insert((words.trim().to_owned(), takes));
+    }
+}
+
+/// What a command prints, which is JSON and nothing else.
+fn told(words: &[&str]) -> Value {
+    let words = [&["admin"], words, &["--json"]].concat();
+    let output = run(&words);
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_str(&text).unwrap_or_else(|error| unreachable!("{words:?}: {error}: {text}"))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_commands_tell_can_be_read_by_programs() {
+    let env = Env::real();
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    let (data, listen) = (at("data"), free_address(&env).await);
+    let server = start(&env, &data, &listen).await;
+    make_bucket(&env, &listen).await;
+
+    let mut seen = BTreeSet::new();
+    let mut look = |name: &str, more: &[&str]| {
+        let words: Vec<&str> = name.split(' ').chain(more.iter().copied()).collect();
+        assert!(seen.insert((name.to_owned(), true)), "{name}");
+        told(&words)
+    };
+    let here = ["--data", data.as_str()];
+    for name in
+        ["status", "node list", "disk list", "class list", "bucket list", "limit list", "durability", "audit"]
+    {
+        let found = look(name, &here);
+        assert!(found.is_object() || found.as_array().is_some(), "{name}: {found}");
+    }
+    let usage = look("bucket quota", &[&["album", "--objects", "9"], &here[..]].concat());
+    assert_eq!((&usage["bucket"], &usage["quota"]["objects"]), (&"album".into(), &9.into()), "{usage}");
+    let limits = look("limit set", &[&["--anonymous", "--requests", "7"], &here[..]].concat());
+    assert_eq!(limits["limits"][0]["rates"]["requests_per_second"], 7, "{limits}");
+    assert_eq!(look("limit remove", &[&["--anonymous"], &here[..]].concat())["limits"], Value::Array(vec![]));
+    assert!(look("keys list", &here).is_array());
+    let keys = at("data/encryption.keys");
+    let rewrapped = look("keys rewrap", &[&["--encryption-keys", &keys], &here[..]].concat());
+    assert_eq!((&rewrapped["rewrapped"], &rewrapped["left"]), (&0.into(), &0.into()), "{rewrapped}");
+    let files = look("certificates", &[&at("certificates"), "--role", "gateway"]);
+    let files: Vec<&str> =
+        files["files"].as_array().expect("files").iter().filter_map(Value::as_str).collect();
+    assert!(files.len() == 4 && files.iter().all(|file| Path::new(file).exists()), "{files:?}");
+    assert_eq!(look("repair status", &here)["shards_due"], 0);
+    assert_eq!(look("repair list", &here), Value::Array(vec![]));
+    assert_eq!(look("quarantine list", &here)["disks"], Value::Array(vec![]));
+    let disk = told(&[&["disk", "list"], &here[..]].concat())[0]["disk"].as_str().expect("a disk").to_owned();
+    assert!(look("quarantine release", &[&[&disk, "--all"], &here[..]].concat()).is_object());
+    let question =
+        ["--principal", "anonymous", "--action", "s3:GetObject", "--resource", "arn:aws:s3:::album/key"];
+    assert!(look("explain", &[&question, &here[..]].concat()).is_array());
+    let reconciled = look("reconcile", &here);
+    assert_eq!(reconciled["audit"]["clean"], true, "{reconciled}");
+    assert_eq!(told(&[&["reconcile", "--freeze"], &here[..]].concat())["frozen"], true);
+    let backup = at("backup");
+    assert!(look("backup", &[&["--to", &backup], &here[..]].concat()).is_object());
+    drop(server);
+    let other = at("other");
+    env.disk().create_directory(Path::new(&other)).expect("a folder");
+    let restored = ["--from", &backup, "--data", &other];
+    assert!(look("restore", &restored).is_object());
+    let (from, to) = (format!("sqlite:{}", at("data/metadata.db")), format!("sqlite:{}", at("third.db")));
+    assert!(look("migrate", &["--from", &from, "--to", &to]).is_object());
+
+    let command = ashlar::command();
+    let mut all = BTreeSet::new();
+    leaves(command.find_subcommand("admin").expect("tools for operators"), "", &mut all);
+    let expected = seen.into_iter().chain(TELL_NOTHING.iter().map(|name| ((*name).to_owned(), false)));
+    assert_eq!(all, expected.collect::<BTreeSet<_>>());
+}
