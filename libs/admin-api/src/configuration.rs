@@ -34,6 +34,9 @@ pub struct Configuration {
     pub body_rate_min: u64,
     /// Most connections of clients at a time.
     pub connections_max: usize,
+    /// Whether operators can change the cluster through it.
+    #[serde(default)]
+    pub operator_changes: bool,
     /// Where the keys of SSE-KMS are.
     pub key_service: KeyService,
 }

@@ -1,12 +1,13 @@
-//! What operators read of a cluster: resources as the metadata service and the disks tell of them, each one type for the tools of
+//! What operators read and change of a cluster: resources as the metadata service and the disks tell of them, each one type for the tools of
 //! the command line and for programs that ask over HTTP.
 //!
-//! It knows no HTTP and nobody's rights: a gateway serves [`ROUTES`] to whoever may, and [`document`] describes them. Nothing here
-//! changes anything, and no secret is in any resource.
+//! It knows no HTTP and nobody's rights: a gateway serves [`ROUTES`] and [`CHANGES`] to whoever may, and [`document`] describes them.
+//! Nothing here changes anything itself, and no secret is in any resource.
 //!
 //! Invariant: fields are added, and never renamed or given another meaning.
 
 mod bucket;
+mod change;
 mod configuration;
 mod durability;
 #[cfg(test)]
@@ -21,10 +22,15 @@ mod status;
 #[cfg(test)]
 mod tests;
 
+pub use metadata_api::Intent;
+pub use placement::GROUPS_DEFAULT;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use bucket::{BucketUsage, Quota, buckets, held};
+pub use change::{
+    CHANGES, Change, ChangeRoute, Intended, NewClass, NewCoding, NewQuota, NewRates, ShortOfDisks,
+};
 pub use configuration::{Configuration, KeyService};
 pub use durability::{AssumptionError, Assumptions, ClassDurability, Durability, Held, Seen, durability};
 pub use job::{Job, jobs};

@@ -52,7 +52,7 @@ pub struct Route {
 }
 
 /// Something that may be in a query.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Parameter {
     /// Its name.
     pub name: &'static str,
@@ -190,7 +190,7 @@ pub const ROUTES: &[Route] = &[
     },
 ];
 
-fn of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+pub(crate) fn of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
     generator.subschema_for::<T>()
 }
 

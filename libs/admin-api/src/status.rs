@@ -307,7 +307,7 @@ fn disk_state(state: DiskState) -> &'static str {
     }
 }
 
-fn intent(intent: Intent) -> &'static str {
+pub(crate) fn intent(intent: Intent) -> &'static str {
     match intent {
         Intent::Serve => "serve",
         Intent::Drain => "drain",

@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::{DOCUMENT_PATH, PREFIX, ROUTES, Resource, Route, document};
+use crate::{CHANGES, ChangeRoute, DOCUMENT_PATH, PREFIX, ROUTES, Resource, Route, document};
 
 /// Every reference of a document.
 fn references<'a>(value: &'a Value, found: &mut BTreeSet<&'a str>) {
@@ -20,10 +20,17 @@ fn references<'a>(value: &'a Value, found: &mut BTreeSet<&'a str>) {
 fn every_route_is_in_the_document_and_nothing_else() {
     let document = document();
     let paths = document["paths"].as_object().expect("paths");
-    let routes: BTreeSet<String> = ROUTES.iter().map(Route::full_path).collect();
-    assert_eq!(paths.keys().cloned().collect::<BTreeSet<_>>(), routes);
-    assert_eq!(routes.len(), ROUTES.len(), "each path once");
-    assert_eq!(ROUTES.iter().map(|route| route.action).collect::<BTreeSet<_>>().len(), ROUTES.len());
+    let described = paths.iter().flat_map(|(path, operations)| {
+        let methods = operations.as_object().expect("operations").keys();
+        methods.map(|method| (path.clone(), method.to_ascii_uppercase()))
+    });
+    let reads = ROUTES.iter().map(|route| (route.full_path(), "GET".to_owned()));
+    let routes: BTreeSet<_> =
+        reads.chain(CHANGES.iter().map(|route| (route.full_path(), route.method.to_owned()))).collect();
+    assert_eq!(described.collect::<BTreeSet<_>>(), routes);
+    assert_eq!(routes.len(), ROUTES.len() + CHANGES.len(), "each method of a path once");
+    let actions = ROUTES.iter().map(|route| route.action).chain(CHANGES.iter().map(|route| route.action));
+    assert_eq!(actions.collect::<BTreeSet<_>>().len(), routes.len(), "each has a right of its own");
     for route in ROUTES {
         let operation = &paths[&route.full_path()]["get"];
         assert!(operation["description"].as_str().expect("a text").contains(route.action));
@@ -38,6 +45,36 @@ fn every_route_is_in_the_document_and_nothing_else() {
             && Route::find("/status").is_none()
             && Route::find(PREFIX).is_none()
     );
+}
+
+#[test]
+fn every_change_is_found_by_its_path_and_described() {
+    let document = document();
+    for route in CHANGES {
+        let path = route.full_path().replace(&format!("{{{}}}", route.named.name), "a%20b");
+        let (found, name) = ChangeRoute::find(&path).expect("it is there");
+        assert!(found.iter().any(|found| found.change == route.change) && name == "a%20b", "{path}");
+        let methods: Vec<_> = found.iter().map(|found| found.method).collect();
+        assert!(methods.iter().all(|method| route.allow.split(", ").any(|allowed| allowed == *method)));
+        assert_eq!(methods.len(), route.allow.split(", ").count(), "{path}");
+        assert!(Route::find(&path).is_none(), "{path} is no resource");
+        let operation = &document["paths"][&route.full_path()][route.method.to_ascii_lowercase()];
+        let description = operation["description"].as_str().expect("a text");
+        assert!(
+            description.contains(route.action) && description.contains("arn:aws:ashlar:::"),
+            "{description}"
+        );
+        assert_eq!(operation["parameters"][0]["name"], route.named.name);
+        assert_eq!(operation["requestBody"].is_object(), route.has_body());
+        assert!(operation["responses"]["404"].is_object());
+    }
+    for path in
+        ["/nodes/a/b/drain", "/nodes//drain", "/nodes/a/stop", "/buckets/b", "/limits/", "/classes/a/b"]
+    {
+        assert!(ChangeRoute::find(&format!("{PREFIX}{path}")).is_none(), "{path}");
+    }
+    let told = document["info"]["description"].as_str().expect("a text");
+    assert!(told.contains("IAM") && told.contains("--operator-changes"), "{told}");
 }
 
 #[test]

@@ -111,11 +111,14 @@ const ACTIONS: &[(&str, Scope)] = &[
 
 /// Actions that only policies of identities can be about: S3's without its prefix, others with theirs. Source: Service
 /// Authorization Reference, "Actions, resources, and condition keys for Amazon S3", "... for AWS Identity and Access
-/// Management (IAM)" and "... for AWS Security Token Service". Those of `ashlar` are the routes of `libs/admin-api`.
+/// Management (IAM)" and "... for AWS Security Token Service". Those of `ashlar` are the routes and changes of `libs/admin-api`.
 const OF_ACCOUNTS: &[&str] = &[
     "GetAccountPublicAccessBlock",
     "ListAllMyBuckets",
     "PutAccountPublicAccessBlock",
+    "ashlar:DefineClass",
+    "ashlar:DrainDisk",
+    "ashlar:DrainNode",
     "ashlar:GetConfiguration",
     "ashlar:GetDurability",
     "ashlar:GetLimits",
@@ -126,6 +129,15 @@ const OF_ACCOUNTS: &[&str] = &[
     "ashlar:ListDisks",
     "ashlar:ListJobs",
     "ashlar:ListNodes",
+    "ashlar:PutBucketQuota",
+    "ashlar:PutLimit",
+    "ashlar:RecodeClass",
+    "ashlar:RemoveBucketQuota",
+    "ashlar:RemoveDisk",
+    "ashlar:RemoveLimit",
+    "ashlar:RemoveNode",
+    "ashlar:ServeDisk",
+    "ashlar:ServeNode",
     "iam:AddClientIDToOpenIDConnectProvider",
     "iam:AddUserToGroup",
     "iam:AttachGroupPolicy",

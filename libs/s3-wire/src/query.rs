@@ -103,9 +103,18 @@ pub(crate) fn empty_version_id() -> S3Error {
     S3Error::invalid_argument("Version id cannot be the empty string", "versionId", "")
 }
 
+/// A part of a path, decoded. `InvalidURI` when an escape is malformed or it is not UTF-8.
+pub fn path_part(text: &str) -> Result<Cow<'_, str>, S3Error> {
+    decode_as(text, Plus::Literal)
+}
+
 fn decode_text(text: &str) -> Result<Cow<'_, str>, S3Error> {
+    decode_as(text, Plus::Space)
+}
+
+fn decode_as(text: &str, plus: Plus) -> Result<Cow<'_, str>, S3Error> {
     let invalid = || S3Error::new(ErrorCode::InvalidURI).field("URI", text);
-    match decode(text.as_bytes(), Plus::Space).map_err(|_| invalid())? {
+    match decode(text.as_bytes(), plus).map_err(|_| invalid())? {
         Cow::Borrowed(_) => Ok(Cow::Borrowed(text)),
         Cow::Owned(bytes) => String::from_utf8(bytes).map(Cow::Owned).map_err(|_| invalid()),
     }

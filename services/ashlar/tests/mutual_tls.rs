@@ -169,7 +169,7 @@ impl Cluster {
                 "--data",
                 &data,
             ],
-            &["gateway", "--listen", &gateway, "--metadata", by],
+            &["gateway", "--listen", &gateway, "--metadata", by, "--operator-changes"],
             &["worker", "--metadata", by],
         ];
         let start = |(words, health): (&&[&str], &String)| {
@@ -272,6 +272,7 @@ async fn a_cluster_speaks_tls_and_knows_who_calls() {
     refuses_other_services(&env, &cluster).await;
     answers_operators(&env, &cluster).await;
     reads_the_same_of_a_gateway(&cluster);
+    takes_changes_from_gateways_of_operators(&env, &cluster, &front).await;
 }
 
 /// Callers that know the secret and have no certificate, or one of an authority of their own.
@@ -431,6 +432,23 @@ fn reads_the_same_of_a_gateway(cluster: &Cluster) {
     let waiting = [&["admin", "repair", "status", "--wait"], &as_root[..]].concat();
     let refused = run(&cluster.certificates, None, &waiting);
     assert!(!refused.status.success() && String::from_utf8_lossy(&refused.stderr).contains("--metadata"));
+}
+
+/// A gateway whose certificate is one of gateways alone changes nothing for an operator, whatever its settings say.
+async fn takes_changes_from_gateways_of_operators(env: &Env, cluster: &Cluster, front: &Access) {
+    let (target, quota) = ("/_ashlar/v1/buckets/bucket/quota", Bytes::from_static(b"{\"objects\": 9}"));
+    let refused =
+        send(front, Method::PUT, target, quota.clone()).await.err().expect("not by this certificate");
+    assert_eq!(refused.code(), "AccessDenied", "{refused}");
+    let folder = cluster.certificates.display().to_string();
+    let words = ["admin", "certificates", &folder, "--role", "gateway", "--operating-gateways"];
+    assert!(run(&cluster.certificates, None, &words).status.success());
+    let address = free_address(env).await;
+    let words = ["gateway", "--listen", &address, "--metadata", &cluster.metadata, "--operator-changes"];
+    let mut command = program(&cluster.certificates, Some("gateway"), &words);
+    let _other = Service(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts"));
+    let other = access(env, &address).await;
+    wait_for(env, "a change", async || send(&other, Method::PUT, target, quota.clone()).await.is_ok()).await;
 }
 
 /// A service that is given another's certificate says so, and does not start.

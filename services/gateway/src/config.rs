@@ -117,6 +117,11 @@ pub struct FrontConfig {
     /// Private key of the certificate in PEM form.
     #[arg(long, env = "ASHLAR_TLS_KEY", requires = "tls_cert", value_name = "FILE")]
     pub tls_key: Option<PathBuf>,
+    /// Lets operators change the cluster over HTTP (`/_ashlar/v1`): who may is decided by policies. Without it everything there is read
+    /// alone. Where services have certificates the gateway's has to be one of operators too (`ashlar admin certificates
+    /// --operating-gateways`).
+    #[arg(long, env = "ASHLAR_OPERATOR_CHANGES")]
+    pub operator_changes: bool,
     /// File of the master keys by which objects are encrypted that ask for SSE-S3, as `ashlar encryption-key` makes it; the
     /// same for all gateways and workers of a cluster. `ashlar server` makes one in its first folder when none is given. Whoever
     /// loses the file loses every object that is encrypted by its keys.

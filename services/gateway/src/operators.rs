@@ -1,28 +1,34 @@
-//! What operators read of the cluster over HTTP: the routes of `admin-api`, in JSON, on the listener for S3 and under a path that no
+//! What operators read and change of the cluster over HTTP: the routes of `admin-api`, in JSON, on the listener for S3 and under a path that no
 //! bucket has. Whoever asks signs as for S3, in the header, and has to be the root user or allowed the route's action by policies of
 //! its own. The document that describes the routes says the same to everybody, and is told without credentials.
 
-use std::{collections::BTreeMap, net::IpAddr, sync::LazyLock};
+mod change;
+
+use std::{collections::BTreeMap, sync::LazyLock};
 
 use admin_api::{
-    Assumptions, Configuration, DOCUMENT_PATH, KeyService, Limits, PREFIX, Problem, Repair, Resource, Route,
-    Status, named_disks,
+    Assumptions, ChangeRoute, Configuration, DOCUMENT_PATH, KeyService, Limits, PREFIX, Problem, Repair,
+    Resource, Route, Status, named_disks,
 };
 use axum::body::Body;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, request::Parts};
 use metadata_api::{ClusterMap, JobState, Metadata, PAGE_SIZE_MAX};
-use s3_wire::{ErrorCode, S3Error, query::Query};
+use s3_wire::{
+    ErrorCode, S3Error,
+    address::{Address, Style},
+    query::{Query, path_part},
+};
 use serde::Serialize;
 use sigv4::RequestView;
 
 use crate::{
     FrontConfig, Gateway,
-    auth::{authenticate, authorize_operator, root_account},
+    auth::{Authenticated, authenticate, authorize_operator, root_account},
     error::from_metadata,
     iam::Call,
-    rates::admit,
-    request::{RequestId, Response, id, peer},
+    rates::{admit, pacing},
+    request::{EarlyHeaders, Request, RequestId, Response, Target, id, peer, tls},
 };
 
 /// Where AWS tells the code of an error whose body is JSON.
@@ -41,41 +47,97 @@ pub(crate) fn is_call(parts: &Parts) -> bool {
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// Answers it.
-pub(crate) async fn answer(gateway: &Gateway, parts: &Parts) -> Result<Response, S3Error> {
-    // Parse.
-    let (path, id) = (parts.uri.path(), id(&parts.extensions));
-    if path == DOCUMENT_PATH && parts.method == Method::GET {
-        return Ok(json(StatusCode::OK, DOCUMENT.clone()));
+/// What a request is about.
+enum About<'a> {
+    /// To read something.
+    Reading(&'static Route),
+    /// To change what has this name in the path.
+    Changing(&'static ChangeRoute, &'a str),
+    /// Something that takes these methods alone.
+    WrongMethod(&'static str),
+    /// Nothing that there is.
+    Unknown,
+}
+
+impl<'a> About<'a> {
+    fn find(method: &Method, path: &'a str) -> Self {
+        if let Some(route) = Route::find(path) {
+            return if *method == Method::GET { Self::Reading(route) } else { Self::WrongMethod("GET") };
+        }
+        let Some((routes, name)) = ChangeRoute::find(path) else { return Self::Unknown };
+        let allow = routes.first().map_or("", |route| route.allow);
+        let found = routes.into_iter().find(|route| route.method == method.as_str());
+        found.map_or(Self::WrongMethod(allow), |route| Self::Changing(route, name))
     }
 
-    // Authenticate.
-    let authenticated = authenticate(gateway, &RequestView::from(parts), None).await?;
-    admit(gateway, &authenticated, &parts.extensions, || {
-        (
-            Route::find(path).map_or("ashlar:Unknown", |route| route.action).to_owned(),
-            policy::Resource::Other("*"),
-        )
-    })?;
-    let Some(route) = Route::find(path) else {
-        if authenticated.account().is_none() {
-            return Err(S3Error::new(ErrorCode::AccessDenied));
+    fn action(&self) -> &'static str {
+        match self {
+            Self::Reading(route) => route.action,
+            Self::Changing(route, _) => route.action,
+            Self::WrongMethod(_) | Self::Unknown => "ashlar:Unknown",
         }
-        return Err(S3Error::with_message(
+    }
+}
+
+/// Answers it.
+pub(crate) async fn answer(
+    gateway: &Gateway,
+    parts: &mut Parts,
+    body: &mut Body,
+) -> Result<Response, S3Error> {
+    // Parse.
+    let uri = parts.uri.clone();
+    if uri.path() == DOCUMENT_PATH && parts.method == Method::GET {
+        return Ok(json(StatusCode::OK, DOCUMENT.clone()));
+    }
+    let about = About::find(&parts.method, uri.path());
+
+    // Authenticate.
+    let authenticated = authenticate(gateway, &RequestView::from(&*parts), None).await?;
+    admit(gateway, &authenticated, &parts.extensions, || {
+        (about.action().to_owned(), policy::Resource::Other("*"))
+    })?;
+    let is_known = authenticated.account().is_some();
+    match about {
+        About::Reading(route) => answer_reading(gateway, parts, &authenticated, route).await,
+        About::Changing(route, name) => {
+            let request = Request {
+                method: parts.method.clone(),
+                uri: uri.clone(),
+                headers: std::mem::take(&mut parts.headers),
+                address: Address { bucket: None, key: None, style: Style::Path },
+                authenticated,
+                peer: peer(&parts.extensions),
+                tls: tls(&parts.extensions),
+                id: id(&parts.extensions),
+                pacing: pacing(&parts.extensions),
+                target: Target::default(),
+                early: EarlyHeaders::default(),
+            };
+            answer_change(gateway, &request, body, (route, name)).await
+        }
+        About::WrongMethod(_) | About::Unknown if !is_known => Err(S3Error::new(ErrorCode::AccessDenied)),
+        About::WrongMethod(allow) => Err(S3Error::method_not_allowed(&parts.method, "RESOURCE", allow)),
+        About::Unknown => Err(S3Error::with_message(
             ErrorCode::NoSuchConfiguration,
             format!("There is no such resource. {DOCUMENT_PATH} names those that there are."),
-        ));
-    };
+        )),
+    }
+}
+
+async fn answer_reading(
+    gateway: &Gateway,
+    parts: &Parts,
+    authenticated: &Authenticated,
+    route: &Route,
+) -> Result<Response, S3Error> {
     // What a stranger asks for is not looked at.
-    let asked = match authenticated.account() {
-        Some(_) => asked(route, parts)?,
-        None => Asked::new(),
-    };
+    let asked = if authenticated.account().is_some() { asked(route, parts)? } else { Asked::new() };
 
     // Authorise.
-    let peer: Option<IpAddr> = peer(&parts.extensions);
+    let (peer, id) = (peer(&parts.extensions), id(&parts.extensions));
     let call = Call { action: route.action, resource: "*", headers: &parts.headers, peer, id, told: &[] };
-    authorize_operator(gateway, &authenticated, &call)?;
+    authorize_operator(gateway, authenticated, &call)?;
 
     // Act.
     let body = read(gateway, route.resource, &asked).await?;
@@ -84,11 +146,37 @@ pub(crate) async fn answer(gateway: &Gateway, parts: &Parts) -> Result<Response,
     Ok(json(StatusCode::OK, body))
 }
 
+async fn answer_change(
+    gateway: &Gateway,
+    request: &Request,
+    body: &mut Body,
+    (route, name): (&ChangeRoute, &str),
+) -> Result<Response, S3Error> {
+    // As above.
+    let target = match request.authenticated.account() {
+        Some(_) => Some(change::Target::parse(route.change, &path_part(name)?)?),
+        None => None,
+    };
+
+    // Authorise.
+    let resource = route.arn(&target.as_ref().map_or_else(|| name.to_owned(), change::Target::name));
+    let (action, headers, peer, id) = (route.action, &request.headers, request.peer, request.id);
+    let call = Call { action, resource: &resource, headers, peer, id, told: &[] };
+    authorize_operator(gateway, &request.authenticated, &call)?;
+    if request.uri.query().is_some_and(|query| !query.is_empty()) {
+        return Err(S3Error::invalid_request("A change takes no parameters."));
+    }
+
+    // Act.
+    let target = target.ok_or_else(|| S3Error::new(ErrorCode::AccessDenied))?;
+    let body = change::make(gateway, request, body, (route, &target)).await?;
+
+    // Respond.
+    Ok(json(StatusCode::OK, body))
+}
+
 /// The parameters of a GET, each known and there once: a signature in the query is none.
 fn asked(route: &Route, parts: &Parts) -> Result<Asked, S3Error> {
-    if parts.method != Method::GET {
-        return Err(S3Error::method_not_allowed(&parts.method, "RESOURCE", "GET"));
-    }
     let query = Query::parse(parts.uri.query().unwrap_or(""))?;
     let mut asked = Asked::new();
     for (name, value) in query.iter() {
@@ -164,7 +252,6 @@ async fn jobs(metadata: &dyn Metadata) -> Result<Vec<JobState>, S3Error> {
 }
 
 fn failed(error: metadata_api::Error) -> S3Error {
-    use s3_wire::address::{Address, Style};
     from_metadata(error, &Address { bucket: None, key: None, style: Style::Path })
 }
 
@@ -213,6 +300,7 @@ pub(crate) fn configuration(config: &FrontConfig, scheme: &str, has_kms: bool) -
         restore_delay_seconds: config.restore_delay_seconds,
         body_rate_min: config.body_rate_min,
         connections_max: config.connections_max,
+        operator_changes: config.operator_changes,
         key_service: match config.kms.kms_endpoint {
             Some(_) => KeyService::External,
             None if has_kms => KeyService::File,

@@ -383,10 +383,10 @@ async fn answer_control(gateway: &Gateway, mut parts: Parts, mut body: Body, id:
 }
 
 /// Answers an operator, as a call of S3 Control is answered.
-async fn answer_operator(gateway: &Gateway, parts: Parts, body: Body, id: RequestId) -> Response {
+async fn answer_operator(gateway: &Gateway, mut parts: Parts, mut body: Body, id: RequestId) -> Response {
     let (is_framed, pacing) = (is_framed_read(&parts), pacing(&parts.extensions));
     let answered = match check_host(&parts).and_then(|()| refuse_framed_read(is_framed)) {
-        Ok(()) => operators::answer(gateway, &parts).await,
+        Ok(()) => operators::answer(gateway, &mut parts, &mut body).await,
         Err(error) => Err(error),
     };
     let response = answered.unwrap_or_else(|error| operators::error_response(&error, id));

@@ -42,6 +42,7 @@ mod object_legal_hold;
 mod object_lock_configuration;
 mod object_retention;
 mod object_tagging;
+mod operator_changes;
 mod operators;
 mod post_object;
 mod public_access_block;

@@ -13,17 +13,17 @@ use crate::{
     roles::{assume, role},
 };
 
-fn get(client: &Client, path: &str) -> Request {
+pub(crate) fn get(client: &Client, path: &str) -> Request {
     client.request(Method::GET, path).into_operators()
 }
 
 #[track_caller]
-fn read(request: Request) -> Value {
+pub(crate) fn read(request: Request) -> Value {
     serde_json::from_slice(&request.ok().body).expect("JSON")
 }
 
 #[track_caller]
-fn refused(request: Request, status: u16, code: &str) -> String {
+pub(crate) fn refused(request: Request, status: u16, code: &str) -> String {
     let response = request.send();
     let problem: Value = serde_json::from_slice(&response.body).expect("JSON");
     assert_eq!((response.status, &problem["code"]), (status, &json!(code)), "{response:?}");
@@ -94,8 +94,8 @@ fn faults(document: &Value, schema: &Value, value: &Value, place: &str, found: &
 }
 
 #[track_caller]
-fn assert_described(document: &Value, path: &str, status: &str, answer: &Value) {
-    let responses = &document["paths"][path]["get"]["responses"];
+pub(crate) fn assert_described(document: &Value, path: &str, (method, status): (&str, &str), answer: &Value) {
+    let responses = &document["paths"][path][method.to_ascii_lowercase()]["responses"];
     let response = match responses[status]["$ref"].as_str() {
         Some(reference) => document.pointer(&reference[1..]).expect("it leads somewhere"),
         None => &responses[status],
@@ -120,11 +120,16 @@ fn every_answer_is_as_the_document_says() {
     for route in ROUTES {
         let path = route.full_path();
         let answer = read(get(root, &path));
-        assert_described(&document, &path, "200", &answer);
+        assert_described(&document, &path, ("GET", "200"), &answer);
         let text = answer.to_string();
         assert!(!text.contains(SECRET_KEY) && !text.contains("secret"), "{path}: {text}");
         let refusal = get(root, &path).anonymous().send();
-        assert_described(&document, &path, "403", &serde_json::from_slice(&refusal.body).expect("JSON"));
+        assert_described(
+            &document,
+            &path,
+            ("GET", "403"),
+            &serde_json::from_slice(&refusal.body).expect("JSON"),
+        );
     }
     // And a wrong one is not.
     let mut found = Vec::new();

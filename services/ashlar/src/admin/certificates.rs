@@ -50,6 +50,10 @@ pub(crate) struct Certificates {
     /// there is one of each.
     #[arg(long = "role", value_parser = role, value_name = "ROLE")]
     roles: Vec<Role>,
+    /// Gives the certificate of gateways the name of operators too, for gateways through which operators change the cluster
+    /// (--operator-changes): whoever takes such a gateway over can do what operators can.
+    #[arg(long)]
+    operating_gateways: bool,
     /// Shows the files that were made as JSON, for programs.
     #[arg(long)]
     json: bool,
@@ -132,7 +136,8 @@ fn make(env: &Env, args: &Certificates) -> Result<Vec<PathBuf>, Problem> {
     let all = Role::ALL.to_vec();
     for role in if args.roles.is_empty() { &all } else { &args.roles } {
         let pair = KeyPair::generate()?;
-        let issued = service(env, *role, args.days)?.signed_by(&pair, &issuer)?;
+        let also = (*role == Role::Gateway && args.operating_gateways).then_some(Role::Admin);
+        let issued = service(env, *role, also, args.days)?.signed_by(&pair, &issuer)?;
         // Services that look between the two wait until both have been there for a second.
         write(&format!("{role}.crt"), issued.pem())?;
         write(&format!("{role}.key"), pair.serialize_pem())?;
@@ -151,9 +156,11 @@ fn authority(env: &Env) -> Result<CertificateParams, Problem> {
     Ok(params)
 }
 
-fn service(env: &Env, role: Role, days: u32) -> Result<CertificateParams, Problem> {
+/// A certificate for a role, and for another one if need be.
+fn service(env: &Env, role: Role, also: Option<Role>, days: u32) -> Result<CertificateParams, Problem> {
     let mut params = good_for(env, days)?;
-    params.subject_alt_names = CertificateParams::new([role.dns_name().to_owned()])?.subject_alt_names;
+    let names = [role].into_iter().chain(also).map(|role| role.dns_name().to_owned());
+    params.subject_alt_names = CertificateParams::new(names.collect::<Vec<_>>())?.subject_alt_names;
     params.distinguished_name = named(&format!("Ashlar {role}"));
     params.use_authority_key_identifier_extension = true;
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];

@@ -72,6 +72,7 @@ impl Server {
                 encryption_keys: None,
                 kms: Default::default(),
                 customer_keys_over_http: false,
+                operator_changes: false,
                 signature_v2: false,
                 health_listen: None,
                 metrics_public: false,

@@ -156,7 +156,7 @@ pub(crate) fn authorize_call(
     decide(gateway, &own, Of::Account, (&asker, &asked), |decision| allowed.add(call, decision))
 }
 
-/// Decides whether the sender may read what operators read: the root user may, of others policies of their own decide.
+/// Decides whether the sender may read or change what operators do: the root user may, of others policies of their own decide.
 pub(crate) fn authorize_operator(
     gateway: &Gateway,
     authenticated: &Authenticated,
@@ -177,7 +177,8 @@ pub(crate) fn authorize_operator(
     }
     let arn = principal.own_arn().unwrap_or_default();
     let reason = reason(action, decision);
-    let message = format!("User: {arn} is not authorized to perform: {action} on resource: * {reason}");
+    let message =
+        format!("User: {arn} is not authorized to perform: {action} on resource: {} {reason}", call.resource);
     Err(S3Error::with_message(ErrorCode::AccessDenied, message))
 }
 
