@@ -9,7 +9,7 @@ import subprocess
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 RESULTS = REPOSITORY / "docs/results.jsonl"
 #: What a run of `ashlar torture` tells of itself and is kept.
-KEPT = ("acked", "reads", "unknown", "lost", "wrong", "stale", "resurrected", "leaked_bytes", "kills", "stops", "partitions", "delays", "power_cuts")
+KEPT = ("acked", "reads", "unknown", "lost", "wrong", "stale", "resurrected", "leaked_bytes", "kills", "stops", "partitions", "delays", "power_cuts", "disk_cuts")
 
 
 @functools.cache

@@ -29,14 +29,13 @@ DISKS = 6
 SHORT = {
     "server": {"operations": 1200, "kills": 7, "stops": 1},
     "cluster": {"operations": 900, "kills": 7, "stops": 1, "partitions": 3, "delays": 1},
-    "power": {"operations": 400, "power-cuts": 3},
+    "power": {"operations": 400, "power-cuts": 2, "disk-cuts": 1},
 }
 LONG = {
     "server": {"operations": 50_000, "kills": 200, "stops": 20},
     "cluster": {"operations": 50_000, "kills": 200, "stops": 40, "partitions": 60, "delays": 40},
-    "power": {"operations": 20_000, "kills": 20, "power-cuts": 100},
+    "power": {"operations": 20_000, "kills": 20, "power-cuts": 100, "disk-cuts": 40},
 }
-#: Cuts of everything are among these, with this seed.
 SABOTAGE = {"operations": 400, "power-cuts": 5}
 SABOTAGE_SEED = 4
 #: Small objects only, so that the short form is short.

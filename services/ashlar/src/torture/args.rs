@@ -167,9 +167,12 @@ pub(crate) struct LocalArgs {
     /// How often links between services are slow (cluster).
     #[arg(long, default_value_t = 0)]
     delays: u64,
-    /// How often disks lose their power: one, or all of them with everything else.
+    /// How often everything loses its power at once: all disks, and all services with them.
     #[arg(long, default_value_t = 0, requires_all = ["cut_command", "restore_command"])]
     power_cuts: u64,
+    /// How often the disks of one service lose their power, and the service with them.
+    #[arg(long, default_value_t = 0, requires_all = ["cut_command", "restore_command"])]
+    disk_cuts: u64,
     /// Shell command that makes file systems forget what is not on their disks yet. It gets the folders of --data that
     /// it is for as arguments.
     #[arg(long, requires = "data", value_name = "COMMAND")]
@@ -261,6 +264,7 @@ impl LocalArgs {
             partitions: number("--partitions", self.partitions, FAULTS)?,
             delays: number("--delays", self.delays, FAULTS)?,
             power_cuts: number("--power-cuts", self.power_cuts, FAULTS)?,
+            disk_cuts: number("--disk-cuts", self.disk_cuts, FAULTS)?,
             commands: 0,
         };
         if database.is_none() && counts.partitions + counts.delays > 0 {

@@ -20,8 +20,10 @@ pub(crate) enum Fault {
     Partition,
     /// A connection between services that is slow.
     Delay,
-    /// Disks that forget what they have not been told to keep.
+    /// All disks forget what they have not been told to keep, and everything that runs ends.
     PowerCut,
+    /// The same for the disks of one service.
+    DiskCut,
     /// What the user's command does.
     Command,
 }
@@ -34,18 +36,20 @@ pub(crate) struct Counts {
     pub(crate) partitions: u32,
     pub(crate) delays: u32,
     pub(crate) power_cuts: u32,
+    pub(crate) disk_cuts: u32,
     pub(crate) commands: u32,
 }
 
 impl Counts {
     /// Each kind with how often it strikes.
-    fn each(self) -> [(Fault, u32); 6] {
+    fn each(self) -> [(Fault, u32); 7] {
         [
             (Fault::Kill, self.kills),
             (Fault::Stop, self.stops),
             (Fault::Partition, self.partitions),
             (Fault::Delay, self.delays),
             (Fault::PowerCut, self.power_cuts),
+            (Fault::DiskCut, self.disk_cuts),
             (Fault::Command, self.commands),
         ]
     }

@@ -59,6 +59,7 @@ impl Report<'_> {
             "partitions": struck(Fault::Partition),
             "delays": struck(Fault::Delay),
             "power_cuts": struck(Fault::PowerCut),
+            "disk_cuts": struck(Fault::DiskCut),
             "commands": struck(Fault::Command),
             "seconds": seconds(self.duration),
             "ended_by": self.ended.name(),

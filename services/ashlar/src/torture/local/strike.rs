@@ -31,7 +31,13 @@ impl Cluster {
             Fault::Stop => self.freeze(chance).await?,
             Fault::Partition => self.partition(chance).await,
             Fault::Delay => self.delay(chance).await,
-            Fault::PowerCut => self.cut_power(chance).await?,
+            Fault::PowerCut => self.cut_power((0..self.layout.data.len()).collect(), true).await?,
+            Fault::DiskCut => {
+                let with_disks = self.services.iter().filter(|service| !service.disks.is_empty());
+                let each: Vec<_> = with_disks.map(|service| service.disks.clone()).collect();
+                let disks = chance.pick(&each).cloned();
+                self.cut_power(disks.ok_or(LocalError::Impossible("no service has disks"))?, false).await?;
+            }
             Fault::Command => return Err(LocalError::Impossible("commands are for other clusters").into()),
         }
         Ok(())
@@ -102,16 +108,11 @@ impl Cluster {
         self.links.iter().for_each(|link| link.set(Mode::Open));
     }
 
-    /// One disk with the service on it; or everything at once.
-    async fn cut_power(&mut self, chance: &mut Chance) -> Result<(), TortureError> {
+    /// Cuts the power of these disks and of the services on them, or of all services.
+    async fn cut_power(&mut self, disks: Vec<usize>, everything: bool) -> Result<(), TortureError> {
         let Some(power) = self.layout.power.clone() else {
             return Err(LocalError::Impossible("power cuts need commands that cut and restore").into());
         };
-        let all: Vec<usize> = (0..self.layout.data.len()).collect();
-        let on_disks = self.services.iter().filter(|service| !service.disks.is_empty());
-        let one = on_disks.map(|service| service.disks.clone()).collect::<Vec<_>>();
-        let everything = chance.percent(40);
-        let disks = if everything { all } else { chance.pick(&one).cloned().unwrap_or(all) };
         let paths: Vec<String> = disks
             .iter()
             .filter_map(|disk| Some(self.layout.data.get(*disk)?.display().to_string()))
