@@ -31,8 +31,11 @@ def run_pair(run, pair):
         with report.case(f"a download under way when {second} dies too arrives whole"):
             interrupt_download(run, second)
         with report.case("every object reads back equal through both gateways"):
-            print(f"        {settled.compare()} reads", flush=True)
+            reads = settled.compare()
+            print(f"        {reads} reads", flush=True)
             settled.compare_listing(1)
+            report.figures["pairs"] += 1
+            report.figures["reads"] += reads
         with report.case(f"so does what was written without {first}"):
             degraded.compare()
         with report.case("writes that need five shards are refused with 503, in time"):

@@ -16,6 +16,7 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "lib")]
 
+import results  # noqa: E402
 from report import Report  # noqa: E402
 
 REPOSITORY = HERE.parents[1]
@@ -41,6 +42,7 @@ def arguments():
     parser.add_argument("--pairs", type=int, default=PAIRS, metavar="N", help=f"pairs of chunk services to kill, of 15 ({PAIRS})")
     parser.add_argument("--long", action="store_true", help="also the cases that take minutes")
     parser.add_argument("--seed", type=int, help="seed of pairs and sizes")
+    results.add_option(parser)
     parser.add_argument("--keep", action="store_true", help="leave the cluster, and the engine, running")
     chosen = parser.parse_args()
     chosen.binary = (chosen.binary or REPOSITORY / "target" / ("release" if chosen.release else "debug") / "ashlar").resolve()
@@ -79,6 +81,7 @@ def run_cases(run, chosen):
     run_layout(run)
     run_exchange(run)
     run_balancer(run)
+    run.report.figures |= {"seed": run.seed, "pairs": 0, "reads": 0}
     for pair in pairs_of(CHUNKS, chosen.pairs, random.Random(run.seed)):
         run_pair(run, pair)
     for metadata, gateway in zip(METADATA, GATEWAYS):
@@ -168,6 +171,9 @@ def main():
     finally:
         if not chosen.keep:
             shutil.rmtree(folder, ignore_errors=True)
+    if chosen.record:
+        words = [f"--pairs {chosen.pairs}", *(["--long"] if chosen.long else [])]
+        results.record(" ".join(["tests/compose/run", *words]), report.figures.pop("seed", None), report)
     return report.close("compose")
 
 
