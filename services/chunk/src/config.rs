@@ -138,7 +138,7 @@ fn depends(data: &Data) -> bool {
 /// How often everything is verified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Args)]
 pub struct ScrubOptions {
-    /// Days within which every byte of every disk is read and verified, from 1 to 365. Fewer find damage sooner and take
+    /// Days within which every byte of every shard is read and verified, from 1 to 365. Fewer find damage sooner and take
     /// more of the disks.
     #[arg(long, env = "ASHLAR_SCRUB_DAYS", default_value_t = 14, value_parser = clap::value_parser!(u32).range(1..=365), value_name = "DAYS")]
     pub scrub_days: u32,

@@ -1,10 +1,12 @@
 //! Reads every byte of a disk within a period and reports what is damaged, before a client meets it.
 //!
-//! Shards are read one at a time, in the order of their names, as slowly as the period allows. The medium keeps a note of
-//! where the pass is, so that a service that is restarted goes on there. On one that keeps none a pass begins at a random
-//! name, so that not the same part is read again and again.
+//! Shards are read one at a time, in the order of their names, as slowly as the period allows: a pass takes the period, or as long
+//! as reading takes if that is longer, and each begins where the one before it began, so that between two readings of a byte there is
+//! one pass. The medium keeps a note of where the pass is, so that a service that is restarted goes on there. On one that keeps none
+//! the first pass begins at a random name, so that not the same part is read again and again.
 
 mod cursor;
+mod pace;
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -20,13 +22,10 @@ use shard_store::ShardStore;
 use tracing::{info, warn};
 use types::MissingShard;
 
-use self::cursor::Cursor;
+use self::{cursor::Cursor, pace::Pace};
 
 /// Shards in a page of the listing.
 const PAGE: usize = 100;
-
-/// Pauses shorter than this are put together.
-const PAUSE_MIN: Duration = Duration::from_millis(100);
 
 /// Longest pause between two looks at a disk that is empty or cannot be read.
 const IDLE_MAX: Duration = Duration::from_secs(600);
@@ -86,8 +85,7 @@ struct Pass {
     cursor: Cursor,
     /// Bytes of shards on the disk, as last seen.
     live_bytes: u64,
-    /// Pause that is owed.
-    owed: Duration,
+    pace: Pace,
     /// When the medium was last given a note.
     noted: Instant,
 }
@@ -97,7 +95,8 @@ impl Scrub {
     pub(crate) async fn run(self, shutdown: Shutdown) {
         let kept = self.store.kept_scrub().await;
         let cursor = kept.and_then(|note| Cursor::parse(&note)).unwrap_or_else(|| Cursor::random(&self.env));
-        let mut pass = Pass { cursor, live_bytes: 0, owed: Duration::ZERO, noted: self.env.now() };
+        let now = self.env.now();
+        let mut pass = Pass { cursor, live_bytes: 0, pace: Pace::new(self.period, now), noted: now };
         tokio::select! {
             () = self.passes(&mut pass) => {}
             () = shutdown.begun() => {}
@@ -130,6 +129,7 @@ impl Scrub {
     async fn passes(&self, pass: &mut Pass) {
         self.report_found_at_start().await;
         loop {
+            pass.pace.skip(self.env.now());
             pass.live_bytes = self.store.status().await.live_bytes;
             if let Err(error) = self.rounds(pass).await {
                 warn!(disk = %self.store.disk(), %error, "scrub was broken off");
@@ -142,12 +142,16 @@ impl Scrub {
                 status.progress = 0.0;
             }
             let bytes = pass.cursor.verified_bytes;
-            info!(disk = %self.store.disk(), bytes, "scrub passed over the disk");
-            pass.cursor = Cursor::random(&self.env);
+            if pass.pace.is_late() {
+                warn!(disk = %self.store.disk(), bytes, period = ?self.period, "scrub passed over the disk, which takes longer than its period");
+            } else {
+                info!(disk = %self.store.disk(), bytes, "scrub passed over the disk");
+            }
+            pass.cursor = pass.cursor.again();
             if bytes == 0 {
                 self.env.sleep(self.period.min(IDLE_MAX)).await;
             }
-            self.env.sleep(std::mem::take(&mut pass.owed)).await;
+            self.env.sleep(pass.pace.rest()).await;
         }
     }
 
@@ -194,6 +198,7 @@ impl Scrub {
                 warn!(%shard, disk = %self.store.disk(), "scrub found a damaged shard");
                 self.progress.lock().bad_shards += 1;
                 self.report(header).await;
+                pass.pace.skip(self.env.now());
             }
             // Deleted or evicted since it was listed.
             Some(Err(Error::ShardNotFound { .. })) | Some(Ok(())) | None => {}
@@ -201,9 +206,10 @@ impl Scrub {
         }
         pass.cursor.after = Some(shard);
         pass.cursor.verified_bytes += bytes;
-        pass.owed += self.period.mul_f32(share(bytes, pass.live_bytes));
-        if pass.owed >= PAUSE_MIN {
-            self.env.sleep(std::mem::take(&mut pass.owed)).await;
+        pass.pace.read(share(bytes, pass.live_bytes), self.env.now());
+        if let Some(pause) = pass.pace.pause() {
+            self.env.sleep(pause).await;
+            pass.pace.skip(self.env.now());
         }
         Ok(())
     }

@@ -17,10 +17,18 @@ pub(super) struct Cursor {
 }
 
 impl Cursor {
-    /// A pass from a random name.
+    /// A pass from a random name. Leases, by which names begin, are random numbers that are not negative.
     pub(super) fn random(env: &Env) -> Self {
-        let chunk = ChunkId { lease: LeaseId(env.random_u64().cast_signed()), counter: 0 };
-        let start = ShardId { chunk, index: ShardIndex(0) };
+        let chunk = ChunkId { lease: LeaseId((env.random_u64() >> 1).cast_signed()), counter: 0 };
+        Self::behind(ShardId { chunk, index: ShardIndex(0) })
+    }
+
+    /// The pass after this one, which begins where it began.
+    pub(super) fn again(&self) -> Self {
+        Self::behind(self.start)
+    }
+
+    fn behind(start: ShardId) -> Self {
         Self { start, after: Some(start), wrapped: false, verified_bytes: 0 }
     }
 
@@ -64,6 +72,16 @@ mod tests {
     use env::Env;
 
     use super::Cursor;
+
+    #[test]
+    fn each_pass_begins_where_the_one_before_it_began() {
+        for _ in 0..100 {
+            let pass = Cursor::random(&Env::real());
+            assert!(pass.start.chunk.lease.0 >= 0);
+            let ended = Cursor { after: None, wrapped: true, verified_bytes: 7, ..pass };
+            assert_eq!(ended.again(), pass);
+        }
+    }
 
     #[test]
     fn notes_round_trip_and_nothing_else_is_one() {
