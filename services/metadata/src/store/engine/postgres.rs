@@ -65,10 +65,10 @@ impl Pool {
             .acquire_timeout(options.acquire_timeout)
             .test_before_acquire(false)
             .after_connect(|connection, _| {
-                // A commit that the server has not flushed is not durable, whatever the server's default is. Settings
-                // that wait for more than the flush are left alone.
+                // A commit that the server has not flushed is not durable, whatever the server's default is, nor is
+                // one that its synchronous standbys may lack, if it has any. Settings that wait for these are left alone.
                 let sql = "SELECT set_config('synchronous_commit', 'on', false) \
-                       WHERE current_setting('synchronous_commit') = 'off'";
+                       WHERE current_setting('synchronous_commit') IN ('off', 'local')";
                 Box::pin(async move {
                     connection.execute(sqlx::raw_sql(sql)).await?;
                     // A standby would answer reads, with what was true before. A primary that becomes one ends its

@@ -245,16 +245,23 @@ fn acknowledged_commits_survive_the_end_of_the_process() {
     });
 }
 
-/// A server whose default is to answer before the flush is not taken at its word.
+/// A server whose default is to answer before the flush, or before its synchronous standbys have a commit, is not taken at its word.
 #[tokio::test]
 async fn commits_are_flushed_whatever_the_servers_default_is() {
     let cluster = Env::real().spawn_blocking(|| Cluster::start(&[("synchronous_commit", "off")])).await;
     let cluster = cluster.expect("Postgres starts");
-    let store = MetadataStore::open(Env::real(), config(cluster.url("postgres"))).await.expect("it opens");
-    let sql = "SELECT current_setting('synchronous_commit')";
-    let mut row = store.engine.fetch_optional(sql, Vec::new()).await.expect("a query").expect("a row");
-    assert_eq!(row.text(), Ok("on".to_owned()));
-    store.close().await;
+    // What a connection asks for itself stands over the default of the server.
+    for (asked, wanted) in [("", "on"), ("local", "on"), ("remote_apply", "remote_apply")] {
+        let url = match asked {
+            "" => cluster.url("postgres"),
+            _ => format!("{}?options=-c%20synchronous_commit%3D{asked}", cluster.url("postgres")),
+        };
+        let store = MetadataStore::open(Env::real(), config(url)).await.expect("it opens");
+        let sql = "SELECT current_setting('synchronous_commit')";
+        let mut row = store.engine.fetch_optional(sql, Vec::new()).await.expect("a query").expect("a row");
+        assert_eq!(row.text(), Ok(wanted.to_owned()), "{asked}");
+        store.close().await;
+    }
 }
 
 /// Nothing listens there: nothing happened, and the reason is told.
