@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use types::ShardId;
 
 use super::{
-    super::format::{FOOTER_LENGTH, ShardRecord},
+    super::format::{FOOTER_LENGTH, HEADER_LENGTH, ShardRecord},
     DiskOptions, DiskStore, OpenError, options,
     sim::{Rng, SimDisk},
 };
@@ -112,6 +112,7 @@ async fn every_flipped_byte_of_shards_costs_at_most_its_own_shard() {
 async fn every_flipped_byte_of_marks_is_noticed_and_harms_no_shard() {
     let (disk, samples, deleted) = small_disk().await;
     let path = segment(&disk, "marks");
+    let mut noticed = 0;
     for at in 0..used_length(&disk, &path) {
         let flipped = disk.copy();
         flipped.tamper(&path, |data| data[at] ^= 0x10);
@@ -119,8 +120,15 @@ async fn every_flipped_byte_of_marks_is_noticed_and_harms_no_shard() {
         assert_eq!(lost(&store, &samples).await, 0);
         if let Ok(cells) = store.read_cells(deleted, CellRange { first: 0, count: 1 }).await {
             assert_eq!(cells, Sample::single(1, 99, 200).cells);
+            assert!(
+                store.status().await.damaged_records > 0,
+                "byte {at}: what was deleted is back, and nothing is told"
+            );
         }
+        noticed += usize::from(store.status().await.damaged_records > 0);
     }
+    // Every byte of the one record, of one name; padding and the segment's own header tell of nothing.
+    assert_eq!(noticed, HEADER_LENGTH + 17 + 4 + FOOTER_LENGTH);
 }
 
 #[tokio::test]
