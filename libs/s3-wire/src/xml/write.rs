@@ -134,12 +134,24 @@ impl Document {
     }
 }
 
+/// Bytes at which something that is escaped may begin.
+static SPECIAL: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < table.len() {
+        table[byte] = byte < 0x20 || matches!(byte as u8, b'&' | b'<' | b'>' | b'"' | 0xef);
+        byte += 1;
+    }
+    table
+};
+
 /// Escapes text so that a parser gives it back unchanged: also `\r`, `\n` and `\t`, which parsers may normalise.
 fn escape(text: &str, unprintable: Unprintable, out: &mut Vec<u8>) {
     let bytes = text.as_bytes();
     let mut clean = 0;
     let mut at = 0;
-    while at < bytes.len() {
+    while let Some(found) = bytes[at..].iter().position(|byte| SPECIAL[usize::from(*byte)]) {
+        at += found;
         let (width, reference): (usize, &[u8]) = match bytes[at] {
             b'&' => (1, b"&amp;"),
             b'<' => (1, b"&lt;"),
