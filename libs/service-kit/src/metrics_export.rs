@@ -21,8 +21,8 @@ use crate::{
     shutdown_channel,
 };
 
-/// Longest time that the stop waits for the last batch to be taken, or found not to be.
-const STOP_WAIT: Duration = Duration::from_secs(6);
+/// Longest time that the stop waits for the last batch to be taken: leases are given back after it.
+const STOP_WAIT: Duration = Duration::from_secs(2);
 
 /// Where a service exports metrics to, and how often.
 #[derive(Debug, Clone)]

@@ -8,7 +8,7 @@ use axum::{
     extract::State,
 };
 use env::{Env, Listener, Task};
-use futures_util::future::{join, join4};
+use futures_util::future::{join, join3, join4};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header, request::Parts};
 use hyper_util::service::TowerToHyperService;
 use policy::Resource;
@@ -235,16 +235,18 @@ impl Server {
             }
         };
         join4(s3, websites, health, certificates).await;
-        // Both at a time, so that the stop takes no longer for the second.
+        // All at a time, so that the stop takes no longer for the others.
         let audited = async {
             if let Some(audit) = audit {
                 audit.stop().await;
             }
         };
-        join(access_log::deliver_all(&gateway, log.end()), audited).await;
-        if let Some(exporting) = exporting {
-            exporting.stop().await;
-        }
+        let exported = async {
+            if let Some(exporting) = exporting {
+                exporting.stop().await;
+            }
+        };
+        join3(access_log::deliver_all(&gateway, log.end()), audited, exported).await;
     }
 }
 
