@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use chunk_api::DiskStatus;
 use clap::Args;
-use env::Env;
+use env::{Env, Instant};
 use metadata_api::ContentKind;
 use serde_json::json;
 use worker::{
@@ -12,6 +13,7 @@ use worker::{
 
 use super::{
     connect::Connect,
+    pace::{Line, Pace},
     table::{bytes, short},
 };
 use crate::Exit;
@@ -60,19 +62,10 @@ pub(crate) async fn run(env: &Env, args: &Audit) -> Result<(), Exit> {
     let reached = args.connect.reach(env).await?;
     let (pool, _follower) = reached.pool().await?;
     let options = AuditOptions { deep: args.deep, chunks_max: args.chunks_max, repair: args.repair };
-    let mut shown = env.now();
+    let disks = pool.disks().into_iter().map(|disk| disk.disk).collect();
+    let mut shown = Shown::new(env.now(), args.deep, pool.statuses(&disks).await.into_values());
     let own_env = env.clone();
-    let mut progress = move |progress: AuditProgress| {
-        if own_env.now().since(shown).as_millis() >= 500 {
-            shown = own_env.now();
-            eprint!(
-                "\r{} rows, {} shards, {} verified ",
-                progress.rows,
-                progress.shards,
-                bytes(progress.verified_bytes)
-            );
-        }
-    };
+    let mut progress = move |progress: AuditProgress| shown.show(progress, own_env.now());
     let metadata = &*reached.metadata;
     let outcome = if args.free_orphans {
         let wait = Duration::from_secs(args.orphan_wait);
@@ -80,8 +73,8 @@ pub(crate) async fn run(env: &Env, args: &Audit) -> Result<(), Exit> {
     } else {
         audit(metadata, &pool, options, &mut progress).await.map(|report| (report, FreedOrphans::default()))
     };
+    drop(progress);
     let (report, freed) = outcome.map_err(|error| Exit::because(Exit::FAILED, &error))?;
-    eprint!("\r");
     if report.queued > 0 {
         let before = report.queued_before;
         eprintln!("queued {} shards to be rebuilt, of which {before} were queued before", report.queued);
@@ -98,6 +91,33 @@ pub(crate) async fn run(env: &Env, args: &Audit) -> Result<(), Exit> {
     super::print(&text);
     let good = if args.quiet_cluster { report.is_quiet() } else { report.is_clean() };
     if good { Ok(()) } else { Err(Exit::new(Exit::FAILED, "the audit is not clean".to_owned())) }
+}
+
+/// How far an audit is, shown twice a second.
+struct Shown {
+    /// What the disks said that they have: shards, or, where each is read, units of a MiB.
+    all: u64,
+    deep: bool,
+    pace: Pace,
+    line: Line,
+    next: Instant,
+}
+
+impl Shown {
+    fn new(now: Instant, deep: bool, statuses: impl Iterator<Item = DiskStatus>) -> Self {
+        let counted = statuses.map(|status| if deep { status.live_bytes >> 20 } else { status.shards });
+        Self { all: counted.sum(), deep, pace: Pace::default(), line: Line::new(), next: now }
+    }
+
+    fn show(&mut self, progress: AuditProgress, now: Instant) {
+        let AuditProgress { rows, shards, verified_bytes } = progress;
+        let (done, what) = if self.deep { (verified_bytes >> 20, "MiB read") } else { (shards, "shards") };
+        if now >= self.next {
+            self.pace.look(self.all.saturating_sub(done), now);
+            self.next = now.after(Duration::from_millis(500));
+            self.line.show(&format!("{rows} rows, {shards} shards; {}", self.pace.text(what)), now);
+        }
+    }
 }
 
 fn as_text(report: &AuditReport, deep: bool) -> String {
