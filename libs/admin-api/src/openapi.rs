@@ -28,7 +28,7 @@ const REFUSALS_OF_CHANGES: &[(&str, &str)] = &[
 
 const DESCRIPTION: &str = "Served on the listener for S3, to the root user and to users whose policies allow the action that each \
     operation names, on the resource `*` where something is read, and on the ARN that the operation names where something is changed. \
-    A gateway makes changes only with the setting `--operator-changes`; every call leaves a line in the audit log. Users, groups, roles, \
+    A gateway makes changes only with the setting `--operator-changes`; every call that is decided on leaves a line in the audit log. Users, groups, roles, \
     their policies and access keys are no part of this: they are read and changed by the APIs of AWS IAM and STS, which answer at the \
     path `/` of the same listener. Fields are added from release to release; pass over those that are not known.";
 

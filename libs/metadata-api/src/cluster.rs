@@ -43,6 +43,12 @@ pub struct DiskRegistration {
     pub failed: bool,
 }
 
+/// Most storage classes of a cluster.
+pub const STORAGE_CLASSES_MAX: usize = 256;
+
+/// Most placement groups of all of them together: every process has them in memory, and the planner looks at each.
+pub const GROUPS_OF_ALL_CLASSES_MAX: u32 = 1 << 15;
+
 /// Defines a storage class.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StorageClassDefinition {

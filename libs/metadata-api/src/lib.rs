@@ -47,8 +47,8 @@ pub use bucket::{
     SUBRESOURCE_LENGTH_MAX, Subresource,
 };
 pub use cluster::{
-    ClusterMap, DiskHistory, DiskRegistration, MapDisk, MapNode, MassLoss, NodeRegistration, PlacementGroup,
-    StorageClass, StorageClassDefinition,
+    ClusterMap, DiskHistory, DiskRegistration, GROUPS_OF_ALL_CLASSES_MAX, MapDisk, MapNode, MassLoss,
+    NodeRegistration, PlacementGroup, STORAGE_CLASSES_MAX, StorageClass, StorageClassDefinition,
 };
 pub use contents::{
     CONTENT_EXTENTS_MAX, ClassChange, ContentKind, ContentOwner, ContentPage, ContentPosition, ContentRow,
@@ -352,7 +352,8 @@ pub trait Metadata: Send + Sync + 'static {
     /// Errors: `Malformed` (a disk belongs to another live node).
     async fn register_node(&self, request: NodeRegistration) -> Result<(), Error>;
     /// Defines a storage class if it is not there; its placement groups are mapped as soon as enough disks of its
-    /// medium are registered. Errors: `Malformed` (it is there with another coding).
+    /// medium are registered. Errors: `Malformed` (it is there with another coding; there are
+    /// [`STORAGE_CLASSES_MAX`] classes or [`GROUPS_OF_ALL_CLASSES_MAX`] groups).
     async fn define_storage_class(&self, request: StorageClassDefinition) -> Result<(), Error>;
     /// Changes the coding of a storage class: what is written from then on has it, in placement groups of its own. The
     /// groups of the coding before stay, as a former class of the map; a class that is given back a former coding has the

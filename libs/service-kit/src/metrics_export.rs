@@ -77,7 +77,7 @@ impl MetricsExport {
 
     async fn export(&self, metrics: &Metrics, reached: &Reached) {
         let samples = metrics.read().await;
-        let times = Times { from: self.started, to: now(&self.env) };
+        let times = Times { from: self.started, to: now(&self.env).max(self.started) };
         let body = Bytes::from(request(&samples, &self.origin, times).encode_to_vec());
         drop(samples);
         let answer = match self.env.timeout(EXPORT_TIMEOUT, self.send(body)).await {

@@ -24,7 +24,7 @@ use sigv4::RequestView;
 
 use crate::{
     FrontConfig, Gateway,
-    auth::{Authenticated, authenticate, authorize_operator, root_account},
+    auth::{Authenticated, authenticate, authorize_operator, refuse_change, root_account},
     error::from_metadata,
     iam::Call,
     rates::{admit, pacing},
@@ -162,6 +162,13 @@ async fn answer_change(
     let resource = route.arn(&target.as_ref().map_or_else(|| name.to_owned(), change::Target::name));
     let (action, headers, peer, id) = (route.action, &request.headers, request.peer, request.id);
     let call = Call { action, resource: &resource, headers, peer, id, told: &[] };
+    if target.is_some() && !gateway.configuration.operator_changes {
+        refuse_change(gateway, &request.authenticated, &call);
+        return Err(S3Error::with_message(
+            ErrorCode::AccessDenied,
+            "This gateway makes no changes: its setting --operator-changes is off.",
+        ));
+    }
     authorize_operator(gateway, &request.authenticated, &call)?;
     if request.uri.query().is_some_and(|query| !query.is_empty()) {
         return Err(S3Error::invalid_request("A change takes no parameters."));

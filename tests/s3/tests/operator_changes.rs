@@ -203,6 +203,7 @@ fn what_cannot_be_is_refused_and_changes_nothing() {
     let (root, bucket) = (server.client(), server.bucket());
     user(root, "ann");
     let (name, nobody) = (bucket.name.as_str(), "0".repeat(32));
+    let node = example(&server, Change::Node(Intent::Drain), name).0;
     let send = |of: Change, name: &str, body: &str| {
         let request = change(root, route(of), &(name.to_owned(), None));
         if body.is_empty() { request } else { request.body(body) }
@@ -219,6 +220,9 @@ fn what_cannot_be_is_refused_and_changes_nothing() {
         (Change::PutQuota, name, r#"{"bytes": 1, "object": 2}"#, 400, "InvalidRequest"),
         (Change::PutQuota, name, r#"{"bytes": 9223372036854775808}"#, 400, "InvalidRequest"),
         (Change::PutQuota, name, r#"{"bytes": 1}{}"#, 400, "InvalidRequest"),
+        (Change::PutQuota, name, " [1, 2]", 400, "InvalidRequest"),
+        (Change::RemoveQuota, name, "{}", 400, "InvalidRequest"),
+        (Change::Node(drain), &node, r#"{"wait": true}"#, 400, "InvalidRequest"),
         (Change::PutLimit, "user:nobody", r#"{"requests_per_second": 1}"#, 404, "NoSuchConfiguration"),
         (Change::PutLimit, "user:ann", "{}", 400, "InvalidRequest"),
         (Change::PutLimit, "user:ann", r#"{"sent_bytes_per_second": 1}"#, 400, "InvalidRequest"),
@@ -227,11 +231,19 @@ fn what_cannot_be_is_refused_and_changes_nothing() {
         (Change::DefineClass, "COLD", r#"{"coding": "1+1", "groups": 3}"#, 400, "InvalidRequest"),
         (Change::DefineClass, "COLD", r#"{"coding": "1+1", "medium": ""}"#, 400, "InvalidRequest"),
         (Change::DefineClass, STANDARD, r#"{"coding": "1+1"}"#, 400, "InvalidRequest"),
+        (Change::DefineClass, STANDARD, r#"{"coding": "1+2", "groups": 3}"#, 400, "InvalidRequest"),
+        (Change::DefineClass, STANDARD, r#"{"coding": "1+2", "medium": "tape"}"#, 400, "InvalidRequest"),
         (Change::RecodeClass, "COLD", r#"{"coding": "1+1"}"#, 400, "InvalidRequest"),
         (Change::RecodeClass, STANDARD, r#"{"coding": "8+3"}"#, 400, "InvalidRequest"),
     ] {
         refused(send(of, name, body), status, code);
     }
+    // A body of which the signature says nothing.
+    let quota = r#"{"bytes": 1}"#;
+    let unsigned = || send(Change::PutQuota, name, quota);
+    refused(unsigned().unsigned_payload(), 400, "InvalidRequest");
+    refused(unsigned().unsigned_trailer(1024, "x-amz-checksum-crc32c", ""), 400, "InvalidRequest");
+    refused(send(Change::RemoveQuota, name, "").unsigned_payload(), 400, "InvalidRequest");
     // A body that is not what was signed, and one that is too long.
     let quota = send(Change::PutQuota, name, r#"{"bytes": 1}"#).prepare().replace_in_body(b"1", b"2").send();
     assert_eq!(quota.status, 400, "{quota:?}");
@@ -257,6 +269,20 @@ fn every_change_has_a_line_in_the_audit_log() {
     let asked = example(&server, of.change, &bucket.name);
     read(change(root, of, &asked));
     refused(change(&ann, of, &asked), 403, "AccessDenied");
+    // A gateway that makes no changes allows none.
+    let quiet = Server::start_with(3, |config| {
+        config.front.audit_log = Some(format!("{}.2", log.display()).parse().expect("a file"));
+    });
+    let other = quiet.bucket();
+    refused(change(quiet.client(), of, &example(&quiet, of.change, &other.name)), 403, "AccessDenied");
+    let mut quiet = quiet;
+    quiet.stop();
+    let text = std::fs::read_to_string(format!("{}.2", log.display())).expect("the log is there");
+    let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).expect("a line of JSON"));
+    let told: Vec<_> = lines.filter(|line| line["action"] == of.action).collect();
+    assert_eq!(told.len(), 1, "{text}");
+    assert_eq!((&told[0]["verdict"], &told[0]["resource"]), (&json!("refused"), &json!(of.arn(&other.name))));
+
     let arn = of.arn(&bucket.name);
     server.stop();
     let text = std::fs::read_to_string(&log).expect("the log is there");

@@ -12,8 +12,9 @@ use super::{
     malformed,
 };
 use crate::{
-    ClusterMap, DiskRegistration, DiskState, Error, Eviction, Intent, MapDisk, MapNode, NodeRegistration,
-    NodeState, ObservedNode, PlacementGroup, StorageClass, StorageClassDefinition,
+    ClusterMap, DiskRegistration, DiskState, Error, Eviction, GROUPS_OF_ALL_CLASSES_MAX, Intent, MapDisk,
+    MapNode, NodeRegistration, NodeState, ObservedNode, PlacementGroup, STORAGE_CLASSES_MAX, StorageClass,
+    StorageClassDefinition,
 };
 
 #[derive(Debug, Default)]
@@ -299,6 +300,11 @@ impl Cluster {
         }
         if !definition.groups.is_power_of_two() {
             return Err(malformed("the number of placement groups is no power of two"));
+        }
+        let groups =
+            self.classes.values().map(|class| class.definition.groups).sum::<u32>() + definition.groups;
+        if self.classes.len() >= STORAGE_CLASSES_MAX || groups > GROUPS_OF_ALL_CLASSES_MAX {
+            return Err(malformed("there are too many storage classes or placement groups"));
         }
         self.epoch += 1;
         self.classes.insert(definition.name.clone(), StorageClass::new(definition));

@@ -85,6 +85,8 @@ enum Problem {
     Make(#[from] rcgen::Error),
     #[error("this machine's clock is far from any date")]
     Clock,
+    #[error("--operating-gateways is for certificates of gateways, and none is to be made")]
+    NoGateway,
     #[error("the process ends")]
     Stopping,
 }
@@ -106,6 +108,9 @@ fn make(env: &Env, args: &Certificates) -> Result<Vec<PathBuf>, Problem> {
         let path = path.to_owned();
         move |source| Problem::Io { path, source }
     };
+    if args.operating_gateways && !args.roles.is_empty() && !args.roles.contains(&Role::Gateway) {
+        return Err(Problem::NoGateway);
+    }
     env.disk().create_directory(&args.folder).map_err(at(&args.folder))?;
     let mut made = Vec::new();
     let mut write = |name: &str, text: String| {

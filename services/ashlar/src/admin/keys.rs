@@ -176,9 +176,11 @@ fn conclude(ring: &Keyring, renewed: u64, last: &Pass, as_json: bool) -> Result<
         )
     } else {
         let unused = if unused.is_empty() { "there are none".to_owned() } else { unused.join(", ") };
-        format!(
-            "{renewed} data keys were wrapped anew; nothing is encrypted by older master keys any more ({unused})\n"
-        )
+        let rest = match last.left {
+            0 => format!("; nothing is encrypted by older master keys any more ({unused})"),
+            left => format!("; {left} are left"),
+        };
+        format!("{renewed} data keys were wrapped anew{rest}\n")
     });
     if last.left == 0 {
         return Ok(());

@@ -182,6 +182,14 @@ pub(crate) fn authorize_operator(
     Err(S3Error::with_message(ErrorCode::AccessDenied, message))
 }
 
+/// Tells the audit log of a change of the cluster that this gateway makes for nobody.
+pub(crate) fn refuse_change(gateway: &Gateway, authenticated: &Authenticated, call: &crate::iam::Call<'_>) {
+    let principal = principal(authenticated);
+    let asker = Asker::of_call(gateway, call, authenticated, &principal);
+    let verdict = ("refused", ErrorCode::AccessDenied.as_str());
+    gateway.decisions.audit_line(&asker, (call.action, Resource::Other(call.resource)), verdict, None);
+}
+
 /// Decides whether somebody with an access key of its own may make a federated user, or give it tags. The root user may; of others
 /// policies of their own decide. What it comes to is told to the audit log by whoever asks. AWS STS API Reference,
 /// "GetFederationToken", the section "Permissions".

@@ -24,7 +24,7 @@ pub(crate) use authorize::{
 };
 pub(crate) use calls::{
     Allowed, authorize_account, authorize_assumption, authorize_call, authorize_federation,
-    authorize_operator, authorize_web_identity, principal,
+    authorize_operator, authorize_web_identity, principal, refuse_change,
 };
 pub(crate) use conditions::{add_encryption, add_request_tags, add_retention, add_web_identity};
 pub use credentials::{CredentialError, Credentials, root_account};

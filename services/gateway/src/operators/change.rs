@@ -12,15 +12,11 @@ use metadata_api::{
 };
 use s3_wire::{ErrorCode, S3Error};
 use serde::de::DeserializeOwned;
+use sigv4::Payload;
 use types::{BucketName, Coding, DiskId, NodeId, StorageClassName};
 
 use super::{jobs, map, written};
-use crate::{
-    Gateway,
-    auth::root_account,
-    payload::{ObjectBody, prove_unused},
-    request::Request,
-};
+use crate::{Gateway, auth::root_account, payload::ObjectBody, request::Request};
 
 /// Most bytes of a body.
 const BODY_BYTES_MAX: u64 = 16 << 10;
@@ -93,18 +89,14 @@ pub(super) async fn make(
     body: &mut Body,
     (route, target): (&ChangeRoute, &Target),
 ) -> Result<Bytes, S3Error> {
-    if !gateway.configuration.operator_changes {
-        return Err(S3Error::with_message(
-            ErrorCode::AccessDenied,
-            "This gateway makes no changes: its setting --operator-changes is off.",
-        ));
+    // What an object's sender may leave to whoever is on the way, an operator may not.
+    if matches!(request.authenticated.payload(), Payload::Unsigned | Payload::UnsignedChunksWithTrailer) {
+        return Err(invalid("The body of a change has to be signed: give x-amz-content-sha256 its SHA-256."));
     }
-    let body = if route.has_body() {
-        ObjectBody::open(gateway, request, body, None, BODY_BYTES_MAX)?.collect().await?
-    } else {
-        prove_unused(gateway, request, body).await?;
-        Bytes::new()
-    };
+    let body = ObjectBody::open(gateway, request, body, None, BODY_BYTES_MAX)?.collect().await?;
+    if !route.has_body() && !body.is_empty() {
+        return Err(invalid("This change takes no body."));
+    }
     let changed = carry_out(gateway, route.change, target, &body).await?;
     tracing::info!(action = route.action, target = target.name(), "an operator's change was made");
     Ok(changed)
@@ -163,6 +155,7 @@ async fn carry_out(
             if medium.as_deref().is_some_and(|medium| !is_named(medium)) {
                 return Err(invalid("This is no name of a medium."));
             }
+            let given = medium.clone();
             let definition = StorageClassDefinition {
                 name: name.clone(),
                 coding: coding(&text)?,
@@ -172,6 +165,20 @@ async fn carry_out(
                 medium,
             };
             metadata.define_storage_class(definition).await.map_err(refused)?;
+            // Where there was one of the name and the coding, nothing was changed.
+            let map = map(metadata).await?;
+            let present = map.class(name).map(|class| &class.definition);
+            let is_other = |present: &StorageClassDefinition| {
+                groups.is_some_and(|groups| groups != present.groups)
+                    || given.is_some_and(|medium| present.medium.as_ref() != Some(&medium))
+            };
+            if let Some(present) = present.filter(|present| is_other(present)) {
+                let medium = present.medium.as_deref().unwrap_or("the first that has enough disks");
+                let (name, groups) = (&present.name, present.groups);
+                return Err(invalid(format!(
+                    "{name} is there already, of {groups} groups, on this medium: {medium}."
+                )));
+            }
             classes(metadata, name).await
         }
         (Change::RecodeClass, Target::Class(name)) => {
@@ -208,6 +215,10 @@ async fn classes(metadata: &dyn Metadata, name: &StorageClassName) -> Result<Byt
 }
 
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, S3Error> {
+    // A list of the values is none of what the document says, though it would be understood.
+    if body.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
+        return Err(invalid("The body is no JSON object."));
+    }
     serde_json::from_slice(body)
         .map_err(|error| invalid(format!("The body is not as it has to be: {error}.")))
 }

@@ -6,8 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use metadata_api::{
-    ClusterMap, DiskState, Error, FormerTarget, Intent, MapDisk, MapNode, NodeState, PlacementGroup,
-    ShardMove, StorageClass, StorageClassDefinition,
+    ClusterMap, DiskState, Error, FormerTarget, GROUPS_OF_ALL_CLASSES_MAX, Intent, MapDisk, MapNode,
+    NodeState, PlacementGroup, STORAGE_CLASSES_MAX, ShardMove, StorageClass, StorageClassDefinition,
 };
 use placement::{DiskInfo, map_groups};
 use types::{Coding, DiskId, FailureDomain, GroupId, NodeId, ShardIndex, StorageClassName};
@@ -145,6 +145,14 @@ impl MetadataStore {
                 "{} placement groups are no power of two from 1 to {}",
                 request.groups,
                 placement::GROUPS_MAX
+            )));
+        }
+        let others = load_classes(tx).await?;
+        let groups = others.iter().map(|class| class.groups).sum::<u32>() + request.groups;
+        if others.len() >= STORAGE_CLASSES_MAX || groups > GROUPS_OF_ALL_CLASSES_MAX {
+            return Err(malformed(format!(
+                "there are {} storage classes; there may be {STORAGE_CLASSES_MAX}, with {GROUPS_OF_ALL_CLASSES_MAX} placement groups in all",
+                others.len()
             )));
         }
         tx.execute(

@@ -3,17 +3,21 @@
 use std::{sync::Arc, time::Duration};
 
 use env::Env;
-use metadata_api::{ContentKind, ReplaceChunks, Replacement};
+use metadata_api::{
+    ContentKind, Error, GROUPS_OF_ALL_CLASSES_MAX, ReplaceChunks, Replacement, STORAGE_CLASSES_MAX,
+    StorageClassDefinition,
+};
 use metadata_conformance::{
     garbage::{collect, expect_freed},
     support::{Minter, Pool, Store, bucket, chunks, copy, delete, etag, extent, key, write_stored},
 };
-use types::{ChunkId, Content, Extent, VersionId};
+use types::{ChunkId, Coding, Content, Extent, StorageClassName, VersionId};
 
 use super::{audit::audit, on_both_engines, support::TestStore};
 use crate::{MetadataStore, StoreConfig};
 
 on_both_engines!(
+    classes_and_their_groups_are_bounded,
     groups_without_a_coding_have_that_of_their_class,
     references_follow_what_is_replaced,
     what_was_replaced_is_held_for_a_while,
@@ -22,6 +26,36 @@ on_both_engines!(
 async fn count(store: &MetadataStore, table: &str) -> i64 {
     let rows = store.engine.fetch_all(&format!("SELECT COUNT(*) FROM {table}"), Vec::new()).await;
     rows.expect("a query")[0].i64().expect("a count")
+}
+
+/// Of classes, of the groups of all of them, and what is there stays as it is.
+async fn classes_and_their_groups_are_bounded(test: TestStore) {
+    let store: Store = Arc::new(test.store.clone());
+    let class = |number: usize, groups| StorageClassDefinition {
+        name: StorageClassName::new(&format!("CLASS_{number}")).expect("a name"),
+        coding: Coding::SINGLE,
+        inline_limit_bytes: StorageClassDefinition::INLINE_LIMIT_BYTES,
+        whole_limit_bytes: StorageClassDefinition::WHOLE_LIMIT_BYTES,
+        groups,
+        medium: Some("none has it".to_owned()),
+    };
+    let names = async || store.cluster_map(None).await.expect("the map").expect("a map").classes.len();
+    let there = names().await;
+    let most = GROUPS_OF_ALL_CLASSES_MAX / 4096;
+    for number in 0..most as usize - 1 {
+        store.define_storage_class(class(number, 4096)).await.expect("a new class");
+    }
+    store.define_storage_class(class(1000, 2048)).await.expect("a new class");
+    let answer = store.define_storage_class(class(1001, 4096)).await;
+    assert!(matches!(answer, Err(Error::Malformed { .. })), "{answer:?}");
+    let many = STORAGE_CLASSES_MAX - names().await;
+    for number in 2000..2000 + many {
+        store.define_storage_class(class(number, 1)).await.expect("a new class");
+    }
+    let answer = store.define_storage_class(class(3000, 1)).await;
+    assert!(matches!(answer, Err(Error::Malformed { .. })), "{answer:?}");
+    store.define_storage_class(class(0, 4096)).await.expect("one that is there");
+    assert_eq!((there, names().await), (0, STORAGE_CLASSES_MAX));
 }
 
 /// The release before maps groups without saying which coding they have.
