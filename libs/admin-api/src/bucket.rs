@@ -4,8 +4,6 @@ use metadata_api::{AccountId, Bucket, Error, ListBuckets, Metadata, PAGE_SIZE_MA
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::Held;
-
 /// What a bucket holds, exactly as of its last commit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct BucketUsage {
@@ -67,19 +65,4 @@ pub async fn buckets(
         }
     }
     Ok(found)
-}
-
-/// What all buckets of an account hold together; a page of them is in memory at a time.
-pub async fn held(metadata: &dyn Metadata, owner: AccountId) -> Result<Held, Error> {
-    let mut request = ListBuckets { owner, prefix: String::new(), after: None, limit: PAGE_SIZE_MAX };
-    let mut held = Held::default();
-    loop {
-        let page = metadata.list_buckets(request.clone()).await?;
-        for bucket in &page.buckets {
-            held.versions += bucket.usage.versions;
-            held.bytes += bucket.usage.version_bytes;
-        }
-        let Some(last) = page.buckets.last().filter(|_| page.truncated) else { return Ok(held) };
-        request.after = Some(last.name.to_string());
-    }
 }

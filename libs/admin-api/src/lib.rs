@@ -6,6 +6,7 @@
 //!
 //! Invariant: fields are added, and never renamed or given another meaning.
 
+mod account;
 mod bucket;
 mod change;
 mod configuration;
@@ -27,7 +28,8 @@ pub use placement::GROUPS_DEFAULT;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use bucket::{BucketUsage, Quota, buckets, held};
+pub use account::{Account, account_of, accounts, held};
+pub use bucket::{BucketUsage, Quota, buckets};
 pub use change::{
     CHANGES, Change, ChangeRoute, Intended, NewClass, NewCoding, NewQuota, NewRates, ShortOfDisks,
 };

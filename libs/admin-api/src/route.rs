@@ -169,6 +169,11 @@ pub const ROUTES: &[Route] = &[
                 description: "Most buckets to answer, 1,000 if nothing is said; fewer are answered when there are no more.",
                 values: Values::Count(1, PAGE_MAX),
             },
+            Parameter {
+                name: "account",
+                description: "Whose: an account's id of 12 digits, its canonical id or its name; the first account's if nothing is said.",
+                values: Values::Text,
+            },
         ],
         schema: of::<Vec<BucketUsage>>,
     },
@@ -177,7 +182,11 @@ pub const ROUTES: &[Route] = &[
         path: "/limits",
         action: "ashlar:GetLimits",
         summary: "How much users, roles, access keys and addresses may ask of each gateway.",
-        parameters: &[],
+        parameters: &[Parameter {
+            name: "account",
+            description: "Whose: an account's id of 12 digits, its canonical id or its name; the first account's if nothing is said.",
+            values: Values::Text,
+        }],
         schema: of::<Limits>,
     },
     Route {

@@ -1,38 +1,11 @@
 //! Buckets.
 
-use std::{collections::BTreeMap, fmt};
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use types::{BucketId, BucketName, ObjectLockConfiguration, Sequence, Timestamp, Versioning};
 
-/// An account: the owner of buckets. Its canonical user id in S3's words.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct AccountId(pub String);
-
-/// The canonical user id of the account that the root user belongs to. Fixed, so that a new root password, or root
-/// user name, still finds the account's buckets.
-const ROOT_ACCOUNT: &str = "75a81d4e5b7b2f9f3c1e6a0d8f4b2c9e7d5a3f1b8c6e4d2a0f9b7c5e3d1a8f60";
-
-/// The id of the same account in ARNs.
-pub const ACCOUNT_NUMBER: &str = "750814517293";
-
-impl AccountId {
-    /// The account of the root user: the one that there is.
-    pub fn root() -> Self {
-        Self(ROOT_ACCOUNT.to_owned())
-    }
-
-    /// Its id in ARNs, and as the value of condition keys.
-    pub fn number(&self) -> &str {
-        if self.0 == ROOT_ACCOUNT { ACCOUNT_NUMBER } else { &self.0 }
-    }
-}
-
-impl fmt::Display for AccountId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
+use crate::AccountId;
 
 /// A bucket.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,6 +5,7 @@
 //! that it cannot drift. Nothing is durable and everything is O(n). Given a deterministic [`Env`], it is
 //! deterministic.
 
+mod accounts;
 mod buckets;
 mod cluster;
 mod contents;
@@ -31,27 +32,29 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use env::Env;
-use sigv4::{Scope, SigningKey};
+use sigv4::Scope;
 use types::{
     BucketName, ChunkId, ChunkOwner, Coding, DiskId, GroupId, LeaseId, MissingShard, NodeId, ObjectKey,
     ObjectLockConfiguration, ShardId, ShardIndex, StorageClassName, Timestamp, UploadId, Versioning,
 };
 
 use self::{
-    buckets::BucketRow, cluster::Cluster, garbage::Garbage, identities::Identities, jobs::Jobs,
-    leases::Leases, missing::Missing,
+    accounts::Accounts, buckets::BucketRow, cluster::Cluster, garbage::Garbage, identities::Identities,
+    jobs::Jobs, leases::Leases, missing::Missing,
 };
 use crate::{
-    AbortUpload, AccessSecret, AccountId, Bucket, BucketPage, BucketQuota, ChangeIdentities, ClusterMap,
-    CommitPart, CommitVersion, Committed, CompleteUpload, ContentPage, ContentPosition, CopyVersion,
-    CreateBucket, CreateUpload, DeleteVersions, DeletedVersion, DiskHistory, EncryptedPage, Error, Eviction,
-    FoundVersion, GarbageId, GarbageItem, GetVersion, INVENTORIES_PAGE_MAX, IdentitiesChanged, IdentityPage,
-    Intent, Inventory, JobName, JobProgress, JobState, Lease, LeaseState, ListBuckets, ListObjects,
-    ListParts, ListUploads, ListVersions, Metadata, NewMove, NodeRegistration, NodeState, ObjectPage,
-    ObservedNode, OpenSession, PAGE_SIZE_MAX, Part, PartPage, RateHolder, RateLimit, RateLimitSet, Rates,
-    RenameObject, RenamePrefix, ReplaceChunks, Rewrap, SealSession, SealedSession, Session, SessionOpened,
-    SetAcl, SetLock, SetRestore, SetTags, StorageClassDefinition, Subresource, Tagged, Upload, UploadPage,
-    VersionPage, check_signed_scope, part_size_min,
+    ACCOUNTS_PAGE_MAX, AbortUpload, AccessSecret, Account, AccountChanged, AccountCreated, AccountId,
+    AccountKey, AccountStatus, Bucket, BucketPage, BucketQuota, ChangeIdentities, ClusterMap, CommitPart,
+    CommitVersion, Committed, CompleteUpload, ContentPage, ContentPosition, CopyVersion, CreateAccount,
+    CreateBucket, CreateUpload, DeleteVersions, DeletedVersion, DerivedKey, DiskHistory, EncryptedPage,
+    Error, Eviction, FoundVersion, GarbageId, GarbageItem, GetVersion, INVENTORIES_PAGE_MAX,
+    IdentitiesChanged, IdentityPage, Intent, Inventory, JobName, JobProgress, JobState, Lease, LeaseState,
+    ListBuckets, ListObjects, ListParts, ListUploads, ListVersions, Metadata, NewMove, NodeRegistration,
+    NodeState, ObjectPage, ObservedNode, OpenSession, PAGE_SIZE_MAX, Part, PartPage, ROOT_KEYS_MAX,
+    RateHolder, RateLimit, RateLimitSet, Rates, RenameObject, RenamePrefix, ReplaceChunks, Rewrap, RootKey,
+    RootKeyMade, SealSession, SealedSession, Session, SessionOpened, SetAcl, SetLock, SetRestore, SetTags,
+    StorageClassDefinition, Subresource, Tagged, Upload, UploadPage, VersionPage, check_signed_scope,
+    part_size_min,
 };
 
 /// What a deployment may choose.
@@ -106,6 +109,7 @@ impl Fake {
             missing: Missing::default(),
             shared: BTreeSet::new(),
             jobs: Jobs::default(),
+            accounts: Accounts::default(),
             identities: BTreeMap::new(),
             secrets: BTreeMap::new(),
             sessions: BTreeMap::new(),
@@ -173,9 +177,10 @@ struct State {
     /// Chunks that were ever copied.
     shared: BTreeSet<ChunkId>,
     jobs: Jobs,
+    accounts: Accounts,
     identities: BTreeMap<AccountId, Identities>,
-    /// Those of access keys, by their names.
-    secrets: BTreeMap<String, AccessSecret>,
+    /// Those of access keys, by their names, with whose they are.
+    secrets: BTreeMap<String, (AccountId, AccessSecret)>,
     /// Those that were made, by their tokens.
     sessions: BTreeMap<Bytes, (SealSession, AccessSecret)>,
 }
@@ -309,8 +314,96 @@ impl Metadata for Fake {
         Ok(wanted.take(limit).map(|row| row.name.clone()).collect())
     }
 
+    async fn create_account(&self, request: CreateAccount) -> Result<AccountCreated, Error> {
+        request.check()?;
+        let state = &mut *self.state();
+        let (now, env) = (state.now(), state.env.clone());
+        Ok(state.accounts.create(request, now, || AccountId::of_random(env.random_bytes())))
+    }
+
+    async fn list_accounts(&self, after: Option<&str>, limit: usize) -> Result<Vec<Account>, Error> {
+        check_limit(limit, ACCOUNTS_PAGE_MAX)?;
+        Ok(self.state().accounts.list(after, limit))
+    }
+
+    async fn find_account(&self, key: &AccountKey) -> Result<Option<Account>, Error> {
+        Ok(self.state().accounts.find(key))
+    }
+
+    async fn set_account_status(
+        &self,
+        account: &AccountId,
+        status: AccountStatus,
+    ) -> Result<AccountChanged, Error> {
+        if status == AccountStatus::Closed {
+            return Err(malformed("an account is closed by its removal alone"));
+        }
+        Ok(self.state().accounts.set_status(account, status))
+    }
+
+    async fn remove_account(&self, account: &AccountId) -> Result<AccountChanged, Error> {
+        let state = &mut *self.state();
+        if state.accounts.open(account).is_none() {
+            return Ok(AccountChanged::NotFound);
+        }
+        if state.buckets.values().any(|row| row.owner == *account) {
+            return Ok(AccountChanged::HasBuckets);
+        }
+        if state.identities.get(account).is_some_and(Identities::has_more_than_root_keys) {
+            return Ok(AccountChanged::HasIdentities);
+        }
+        state.identities.remove(account);
+        state.secrets.retain(|_, (of, _)| of != account);
+        Ok(state.accounts.set_status(account, AccountStatus::Closed))
+    }
+
+    async fn make_root_key(&self, account: &AccountId) -> Result<RootKeyMade, Error> {
+        let state = &mut *self.state();
+        let (now, access_key_id) = (state.now(), RootKey::name_of(state.env.random_bytes()));
+        let random = state.env.random_bytes();
+        let Some(open) = state.accounts.open(account) else { return Ok(RootKeyMade::NoSuchAccount) };
+        if open.root_keys.len() >= ROOT_KEYS_MAX {
+            return Ok(RootKeyMade::TooMany);
+        }
+        open.root_keys.push(access_key_id.clone());
+        open.root_keys.sort_unstable();
+        let identities = state.identities.entry(account.clone()).or_default();
+        let document = Some(RootKey::document(now));
+        match identities.change_root_key(
+            account,
+            (access_key_id.clone(), document),
+            &mut state.secrets,
+            random,
+        ) {
+            IdentitiesChanged::Done { secret: Some(secret) } => {
+                Ok(RootKeyMade::Done(RootKey { access_key_id, secret }))
+            }
+            other => Err(Error::Internal { reason: format!("a root key came to {other:?}") }),
+        }
+    }
+
+    async fn remove_root_key(
+        &self,
+        account: &AccountId,
+        access_key_id: &str,
+    ) -> Result<AccountChanged, Error> {
+        let state = &mut *self.state();
+        let random = state.env.random_bytes();
+        let Some(open) = state.accounts.open(account) else { return Ok(AccountChanged::NotFound) };
+        if !open.root_keys.iter().any(|key| key == access_key_id) {
+            return Ok(AccountChanged::NotFound);
+        }
+        open.root_keys.retain(|key| key != access_key_id);
+        let identities = state.identities.entry(account.clone()).or_default();
+        identities.change_root_key(account, (access_key_id.to_owned(), None), &mut state.secrets, random);
+        Ok(AccountChanged::Done)
+    }
+
     async fn read_identities(&self, account: &AccountId, since: i64) -> Result<IdentityPage, Error> {
-        Ok(self.state().identities.get(account).map_or_else(IdentityPage::default, |found| found.read(since)))
+        let state = self.state();
+        let page =
+            state.identities.get(account).map_or_else(IdentityPage::default, |found| found.read(since));
+        Ok(IdentityPage { status: state.accounts.status(account), ..page })
     }
 
     async fn change_identities(&self, request: ChangeIdentities) -> Result<IdentitiesChanged, Error> {
@@ -340,10 +433,14 @@ impl Metadata for Fake {
         &self,
         access_key_id: &str,
         scope: &Scope,
-    ) -> Result<Option<SigningKey>, Error> {
+    ) -> Result<Option<DerivedKey>, Error> {
         let state = self.state();
         check_signed_scope(scope, Timestamp(state.env.wall_clock_ms()))?;
-        Ok(state.secrets.get(access_key_id).map(|secret| secret.signing_key(scope)))
+        let derive = |(account, secret): &(AccountId, AccessSecret)| DerivedKey {
+            account: account.clone(),
+            key: secret.signing_key(scope),
+        };
+        Ok(state.secrets.get(access_key_id).map(derive))
     }
 
     async fn seal_session(&self, request: SealSession) -> Result<Option<SealedSession>, Error> {

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use sigv4::{Scope, SigningKey};
 use types::Timestamp;
 
-use crate::{AccountId, Error};
+use crate::{AccountId, AccountStatus, Error};
 
 /// Most records that one [`ChangeIdentities`] changes.
 pub const IDENTITY_CHANGES_MAX: usize = 64;
@@ -62,12 +62,27 @@ pub enum IdentityKind {
     Account = 6,
     /// A provider of OpenID Connect.
     Provider = 7,
+    /// An access key of the account's root user, which operators make. Its secret is no part of it.
+    RootKey = 8,
 }
 
 impl IdentityKind {
     /// Every kind.
-    pub const ALL: [Self; 7] =
-        [Self::User, Self::AccessKey, Self::Group, Self::Policy, Self::Role, Self::Account, Self::Provider];
+    pub const ALL: [Self; 8] = [
+        Self::User,
+        Self::AccessKey,
+        Self::Group,
+        Self::Policy,
+        Self::Role,
+        Self::Account,
+        Self::Provider,
+        Self::RootKey,
+    ];
+
+    /// Whether it has a secret, which goes with it.
+    pub fn has_secret(self) -> bool {
+        matches!(self, Self::AccessKey | Self::RootKey)
+    }
 
     /// The kind of a persistent number.
     pub fn from_number(number: i64) -> Option<Self> {
@@ -98,6 +113,8 @@ pub struct IdentityPage {
     pub forgotten: i64,
     /// Whether there is more to be read before what was read is as it was at one moment.
     pub has_more: bool,
+    /// The account's status, as of this page; `None` when there is no such account.
+    pub status: Option<AccountStatus>,
     /// The records that were changed, in the order of their changes, each as it is now.
     pub records: Vec<IdentityRecord>,
 }
@@ -136,7 +153,7 @@ impl ChangeIdentities {
         }
         let is_there = |id: &str| {
             let is_it = |change: &IdentityRecord| {
-                change.kind == IdentityKind::AccessKey && change.name == id && change.document.is_some()
+                change.kind.has_secret() && change.name == id && change.document.is_some()
             };
             self.changes.iter().any(is_it)
         };
@@ -159,6 +176,15 @@ pub enum IdentitiesChanged {
     Outdated,
     /// A secret was asked for, and the service has no key to seal it with: nothing was done.
     Unsealed,
+}
+
+/// A key that signatures of a scope are made with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DerivedKey {
+    /// The account that the access key is of.
+    pub account: AccountId,
+    /// The key.
+    pub key: SigningKey,
 }
 
 /// The secret of an access key. `Debug` does not show it.

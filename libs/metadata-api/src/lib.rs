@@ -8,6 +8,7 @@
 //! Invariant: a call that answers `Ok` has been made durable; a call that fails has changed nothing, except after
 //! [`Error::TimedOut`], when the outcome is unknown.
 
+mod account;
 mod background;
 mod bucket;
 pub mod client;
@@ -35,16 +36,21 @@ mod wire;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use sigv4::{Scope, SigningKey};
+use sigv4::Scope;
 use types::{
     BucketName, ChunkId, ChunkOwner, Coding, DiskId, GroupId, LeaseId, MissingShard, NodeId,
     ObjectLockConfiguration, ShardId, ShardIndex, StorageClassName, Timestamp, UploadId, Versioning,
 };
 
+pub use account::{
+    ACCOUNT_EMAIL_LENGTH_MAX, ACCOUNT_NAME_LENGTH_MAX, ACCOUNT_NUMBER, ACCOUNTS_MAX, ACCOUNTS_PAGE_MAX,
+    Account, AccountChanged, AccountCreated, AccountId, AccountKey, AccountStatus, CreateAccount,
+    ROOT_ACCOUNT_NAME, ROOT_KEYS_MAX, RootKey, RootKeyMade,
+};
 pub use background::{GarbageId, GarbageItem};
 pub use bucket::{
-    ACCOUNT_NUMBER, AccountId, Bucket, BucketPage, BucketQuota, BucketUsage, CreateBucket, ListBuckets,
-    SUBRESOURCE_LENGTH_MAX, Subresource,
+    Bucket, BucketPage, BucketQuota, BucketUsage, CreateBucket, ListBuckets, SUBRESOURCE_LENGTH_MAX,
+    Subresource,
 };
 pub use cluster::{
     ClusterMap, DiskHistory, DiskRegistration, GROUPS_OF_ALL_CLASSES_MAX, MapDisk, MapNode, MassLoss,
@@ -56,9 +62,9 @@ pub use contents::{
 };
 pub use error::Error;
 pub use identity::{
-    AccessSecret, ChangeIdentities, IDENTITIES_PAGE_MAX, IDENTITY_CHANGES_MAX, IDENTITY_LENGTH_MAX,
-    IDENTITY_NAME_LENGTH_MAX, IdentitiesChanged, IdentityKind, IdentityPage, IdentityRecord,
-    REMOVED_IDENTITIES_KEPT, check_signed_scope,
+    AccessSecret, ChangeIdentities, DerivedKey, IDENTITIES_PAGE_MAX, IDENTITY_CHANGES_MAX,
+    IDENTITY_LENGTH_MAX, IDENTITY_NAME_LENGTH_MAX, IdentitiesChanged, IdentityKind, IdentityPage,
+    IdentityRecord, REMOVED_IDENTITIES_KEPT, check_signed_scope,
 };
 pub use inventory::{
     INVENTORIES_MAX, INVENTORIES_PAGE_MAX, INVENTORY_ID_LENGTH_MAX, INVENTORY_LENGTH_MAX, Inventory,
@@ -180,10 +186,38 @@ pub trait Metadata: Send + Sync + 'static {
         limit: usize,
     ) -> Result<Vec<BucketName>, Error>;
 
+    // Accounts.
+
+    /// Makes an account, beside the first, with ids that no other ever had.
+    /// Errors: `Malformed` (see [`CreateAccount::check`]).
+    async fn create_account(&self, request: CreateAccount) -> Result<AccountCreated, Error>;
+    /// The accounts after one of a name, in the order of their names, without the first and without those that are closed.
+    /// Errors: `Malformed` (a limit that is not 1 to [`ACCOUNTS_PAGE_MAX`]).
+    async fn list_accounts(&self, after: Option<&str>, limit: usize) -> Result<Vec<Account>, Error>;
+    /// The account that is called so; `None` when there is none, or it is closed. The first is always there.
+    async fn find_account(&self, key: &AccountKey) -> Result<Option<Account>, Error>;
+    /// Suspends an account, or has it go on: as of the answer [`Metadata::read_identities`] says so. `NotFound` of the first.
+    /// Errors: `Malformed` (an account is closed by [`Metadata::remove_account`] alone).
+    async fn set_account_status(
+        &self,
+        account: &AccountId,
+        status: AccountStatus,
+    ) -> Result<AccountChanged, Error>;
+    /// Closes an account that has no bucket and nothing but access keys of its root user, which go with it, as its limits do.
+    async fn remove_account(&self, account: &AccountId) -> Result<AccountChanged, Error>;
+    /// Makes an access key of an account's root user.
+    async fn make_root_key(&self, account: &AccountId) -> Result<RootKeyMade, Error>;
+    /// Removes one.
+    async fn remove_root_key(
+        &self,
+        account: &AccountId,
+        access_key_id: &str,
+    ) -> Result<AccountChanged, Error>;
+
     // Identities.
 
     /// What was changed of an account after a position, 0 for all that there is; at most [`IDENTITIES_PAGE_MAX`] records. An
-    /// account of which nothing was changed yet is at 0.
+    /// account of which nothing was changed yet is at 0. It says too whether those of the account may do anything.
     async fn read_identities(&self, account: &AccountId, since: i64) -> Result<IdentityPage, Error>;
     /// Changes records of an account, all or none, if nothing was changed since they were read.
     /// Errors: `Malformed` (see [`ChangeIdentities`]).
@@ -199,14 +233,14 @@ pub trait Metadata: Send + Sync + 'static {
         holder: &RateHolder,
         rates: Option<Rates>,
     ) -> Result<RateLimitSet, Error>;
-    /// The key that requests of a day to a service in a region are signed with by an access key; `None` when there is none of
-    /// that name. The secret itself never leaves the service again. Errors: `Malformed` (see [`check_signed_scope`]), `Internal` (what it
+    /// The key that requests of a day to a service in a region are signed with by an access key, and whose that is; `None` when there is
+    /// none of that name. The secret itself never leaves the service again. Errors: `Malformed` (see [`check_signed_scope`]), `Internal` (what it
     /// was sealed with is missing).
     async fn derive_signing_key(
         &self,
         access_key_id: &str,
         scope: &Scope,
-    ) -> Result<Option<SigningKey>, Error>;
+    ) -> Result<Option<DerivedKey>, Error>;
 
     /// Makes the credentials of a session; `None` when the service has no key to seal them with. Nothing of it is kept: all that
     /// the service knows of a session is in its token. Errors: `Malformed` (see [`SealSession`]).

@@ -72,9 +72,11 @@ impl RateHolder {
             IdentityKind::User => Some(Self::User(name.to_owned())),
             IdentityKind::Role => Some(Self::Role(name.to_owned())),
             IdentityKind::AccessKey => Some(Self::AccessKey(name.to_owned())),
-            IdentityKind::Group | IdentityKind::Policy | IdentityKind::Account | IdentityKind::Provider => {
-                None
-            }
+            IdentityKind::Group
+            | IdentityKind::Policy
+            | IdentityKind::Account
+            | IdentityKind::Provider
+            | IdentityKind::RootKey => None,
         }
     }
 }

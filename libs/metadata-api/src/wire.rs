@@ -4,6 +4,7 @@
 //!
 //! Invariant: what a conversion accepts keeps every bound that the contract states. No message can make one panic.
 
+pub(crate) mod accounts;
 mod acls;
 mod buckets;
 mod cluster;

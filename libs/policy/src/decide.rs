@@ -72,10 +72,12 @@ pub enum Of<'a> {
         /// What lets the request through if no statement speaks of it.
         otherwise: Option<Otherwise>,
     },
-    /// A role of the same account, which is to be assumed.
+    /// A role, which is to be assumed.
     Role {
         /// The policy of who may; without one nobody may.
         trust: Option<&'a Policy>,
+        /// Whether it belongs to the account of who asks, or who asks is of none.
+        owns: bool,
     },
 }
 
@@ -171,7 +173,7 @@ pub(crate) fn decide_watched<W: Watch>(
     let resource = match grounds.of {
         Of::Account => None,
         Of::Bucket { policy, .. } => policy,
-        Of::Role { trust } => trust,
+        Of::Role { trust, owns: _ } => trust,
     };
     let all = All {
         identity: grounds.identity.map(|policies| says(Kind::Identity, policies)),
@@ -210,7 +212,16 @@ impl All {
             Of::Bucket { owns, is_restricted, otherwise, policy: _ } => {
                 self.decide_in_bucket(owns, is_restricted, otherwise, principal)
             }
-            Of::Role { .. } => match self.resource {
+            // Whoever is of another account has to be allowed it there too, by whatever name the role's policy lets it in. IAM User Guide,
+            // "Cross-account policy evaluation logic".
+            Of::Role { trust: _, owns: false } => match (self.resource, self.identity) {
+                (Some(Said::Allowed(_)), Some(Said::Allowed(_))) => {
+                    self.within(Decision::Allowed(Kind::Trust), None, principal)
+                }
+                (Some(Said::Allowed(_)), _) => Decision::NotAllowed(Kind::Identity),
+                (Some(Said::Denied | Said::Nothing) | None, _) => Decision::NotAllowed(Kind::Trust),
+            },
+            Of::Role { trust: _, owns: true } => match self.resource {
                 Some(Said::Allowed(Naming::OfAccount)) if by_identity => {
                     self.within(Decision::Allowed(Kind::Identity), None, principal)
                 }

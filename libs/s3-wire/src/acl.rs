@@ -142,7 +142,7 @@ impl CannedAcl {
 }
 
 /// A grantee as a request names him.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum NamedGrantee {
     /// By a canonical user id.
     Id(String),
@@ -153,20 +153,23 @@ pub enum NamedGrantee {
 }
 
 impl NamedGrantee {
-    /// Who that is, where `account` is the only account. `InvalidArgument`, `UnresolvableGrantByEmailAddress` for who is not
-    /// there. Source: API Reference, "PutBucketAcl".
-    fn resolve(&self, account: &str, named: NamedIn) -> Result<Grantee, S3Error> {
+    /// Who that is, where `known` tells the canonical user id of accounts that there are. `InvalidArgument`,
+    /// `UnresolvableGrantByEmailAddress` for who is not there. Source: API Reference, "PutBucketAcl".
+    fn resolve(&self, known: &dyn Fn(&Self) -> Option<String>, named: NamedIn) -> Result<Grantee, S3Error> {
         let (of_id, of_uri) = match named {
             NamedIn::Header => ("id", "uri"),
             NamedIn::Document => ("CanonicalUser/ID", "Group/URI"),
         };
         match self {
-            Self::Id(id) if id == account => Ok(Grantee::Account(id.clone())),
-            Self::Id(id) => Err(S3Error::invalid_argument("Invalid id", of_id, id)),
+            Self::Id(id) => known(self)
+                .map(Grantee::Account)
+                .ok_or_else(|| S3Error::invalid_argument("Invalid id", of_id, id)),
             Self::Uri(uri) => Group::from_uri(uri)
                 .map(Grantee::Group)
                 .ok_or_else(|| S3Error::invalid_argument("Invalid group uri", of_uri, uri)),
-            Self::Email(_) => Err(S3Error::new(ErrorCode::UnresolvableGrantByEmailAddress)),
+            Self::Email(_) => known(self)
+                .map(Grantee::Account)
+                .ok_or_else(|| S3Error::new(ErrorCode::UnresolvableGrantByEmailAddress)),
         }
     }
 }
@@ -190,9 +193,40 @@ pub enum AskedAcl {
 }
 
 impl AskedAcl {
-    /// The list of what `owner` owns, who is the only account. Errors: as the grantees have them, `MalformedACLError` (too
-    /// many grants), `InvalidArgument` (objects have no such predefined list).
+    /// The accounts that it names.
+    pub fn accounts(&self) -> impl Iterator<Item = &NamedGrantee> {
+        let grants = match self {
+            Self::Canned(_) => &[][..],
+            Self::Grants(grants, _) => grants,
+        };
+        grants.iter().map(|(grantee, _)| grantee).filter(|grantee| !matches!(grantee, NamedGrantee::Uri(_)))
+    }
+
+    /// The list of what `owner` owns, as [`AskedAcl::resolve_with`], where there is no other account.
     pub fn resolve(&self, owner: &str, of: AclOf) -> Result<Acl, S3Error> {
+        self.resolve_with(owner, of, &|_| None)
+    }
+
+    /// The list of what `owner` owns, out of a document that was stored: whoever it names was there when it was.
+    pub fn resolve_stored(&self, owner: &str, of: AclOf) -> Result<Acl, S3Error> {
+        self.resolve_with(owner, of, &|grantee| match grantee {
+            NamedGrantee::Id(id) => Some(id.clone()),
+            NamedGrantee::Uri(_) | NamedGrantee::Email(_) => None,
+        })
+    }
+
+    /// The list of what `owner` owns, where `known` tells the canonical user ids of other accounts. Errors: as the grantees have them,
+    /// `MalformedACLError` (too many grants), `InvalidArgument` (objects have no such predefined list).
+    pub fn resolve_with(
+        &self,
+        owner: &str,
+        of: AclOf,
+        known: &dyn Fn(&NamedGrantee) -> Option<String>,
+    ) -> Result<Acl, S3Error> {
+        let known = |grantee: &NamedGrantee| match grantee {
+            NamedGrantee::Id(id) if id == owner => Some(id.clone()),
+            other => known(other),
+        };
         match self {
             Self::Canned(CannedAcl::LogDeliveryWrite) if of == AclOf::Object => {
                 Err(invalid_canned("log-delivery-write"))
@@ -210,9 +244,9 @@ impl AskedAcl {
             }
             Self::Grants(grants, named) => {
                 let grant = |(grantee, permission): &(NamedGrantee, Permission)| {
-                    Ok(Grant { grantee: grantee.resolve(owner, *named)?, permission: *permission })
+                    Ok(Grant { grantee: grantee.resolve(&known, *named)?, permission: *permission })
                 };
-                Ok(Acl { grants: grants.iter().map(grant).collect::<Result<_, S3Error>>()? })
+                Ok(Acl { owner: None, grants: grants.iter().map(grant).collect::<Result<_, S3Error>>()? })
             }
         }
     }

@@ -35,7 +35,7 @@ mod website;
 mod write;
 
 pub use access::{
-    ACCESS_BODY_MAX, AclDocument, PublicAccessBlock, acl, ownership, parse_acl, parse_ownership,
+    ACCESS_BODY_MAX, AclDocument, PublicAccessBlock, acl, named_acl, ownership, parse_acl, parse_ownership,
     parse_public_access_block, policy_status, public_access_block,
 };
 pub use attributes::{AttributePage, AttributeParts, ObjectAttributes, object_attributes};

@@ -3,6 +3,8 @@
 /// Who is granted what of a bucket or an object.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Acl {
+    /// The canonical user id of the account that owns the object; `None` of a bucket, and of what belongs to the bucket's owner.
+    pub owner: Option<String>,
     /// The grants, in the order in which they are shown.
     pub grants: Vec<Grant>,
 }
@@ -14,7 +16,7 @@ impl Acl {
     /// The list by which an account alone has every right.
     pub fn of_owner(account: &str) -> Self {
         let grantee = Grantee::Account(account.to_owned());
-        Self { grants: vec![Grant { grantee, permission: Permission::FullControl }] }
+        Self { owner: None, grants: vec![Grant { grantee, permission: Permission::FullControl }] }
     }
 
     /// Whether it grants a group in which everybody is, or everybody with an account. Source: Amazon S3 User Guide, "Blocking
@@ -146,7 +148,7 @@ mod tests {
             (Grantee::Group(Group::AuthenticatedUsers), false, true),
             (Grantee::Group(Group::LogDelivery), false, false),
         ] {
-            let list = Acl { grants: vec![Grant { grantee, permission: Permission::Read }] };
+            let list = Acl { owner: None, grants: vec![Grant { grantee, permission: Permission::Read }] };
             assert_eq!(list.grants(None, Permission::Read), nobody, "{list:?}");
             assert_eq!(list.grants(Some("me"), Permission::Read), me, "{list:?}");
         }
@@ -158,7 +160,7 @@ mod tests {
             for asked in Permission::ALL {
                 let grant = Grant { grantee: Grantee::Group(Group::AllUsers), permission: granted };
                 let allowed = granted == asked || granted == Permission::FullControl;
-                assert_eq!(Acl { grants: vec![grant] }.grants(None, asked), allowed);
+                assert_eq!(Acl { owner: None, grants: vec![grant] }.grants(None, asked), allowed);
             }
         }
     }

@@ -77,7 +77,7 @@ pub struct FrontConfig {
     pub trusted_proxies: Vec<IpNet>,
     /// What owns the objects of buckets that were never told by x-amz-object-ownership or ownership controls:
     /// BucketOwnerEnforced, by which access control lists have no effect and cannot be set, or BucketOwnerPreferred or
-    /// ObjectWriter, by which they have one. With one account all objects belong to it, so these two are the same here.
+    /// ObjectWriter, by which they have one. The two differ in whose it is what another account writes.
     #[arg(
         long,
         env = "ASHLAR_OBJECT_OWNERSHIP",

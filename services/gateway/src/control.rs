@@ -22,7 +22,7 @@ use sigv4::RequestView;
 
 use crate::{
     Gateway,
-    auth::{ACCOUNT_NUMBER, authenticate, authorize_account, block_in},
+    auth::{authenticate, authorize_account, block_in},
     identity::{BlockOfAccount, Directory, PUBLIC_ACCESS_BLOCK, Plan, Unchanged, change},
     output::{self, empty},
     payload::ObjectBody,
@@ -67,7 +67,8 @@ pub(crate) async fn answer(
     };
 
     // Authorise. Nobody is allowed anything of another account, so nothing is decided on it.
-    if request.headers.get(ACCOUNT).is_none_or(|account| account != ACCOUNT_NUMBER) {
+    let account = request.authenticated.own_account();
+    if request.headers.get(ACCOUNT).is_none_or(|named| *named != *account.number()) {
         return Err(S3Error::new(ErrorCode::AccessDenied));
     }
     if request.uri.path() != PATH {
@@ -82,7 +83,7 @@ pub(crate) async fn answer(
     // Act.
     match call.operation {
         Operation::GetPublicAccessBlock => {
-            let directory = gateway.identities.read(&*gateway.metadata).await;
+            let directory = gateway.identities.read(&*gateway.metadata, &account).await;
             let block = block_in(&*directory.map_err(|error| request.metadata_error(error))?)?;
             let missing = || S3Error::new(ErrorCode::NoSuchPublicAccessBlockConfiguration);
             Ok(output::xml(xml::public_access_block(block.ok_or_else(missing)?)))
@@ -103,8 +104,9 @@ async fn set(gateway: &Gateway, request: &Request, document: Option<Vec<u8>>) ->
     let plan = |_: &Directory| {
         Ok::<_, Infallible>(Plan { result: (), changes: vec![record.clone()], secret_for: None })
     };
-    match change(gateway, plan).await {
+    match change(gateway, &request.authenticated.own_account(), plan).await {
         Ok(((), _)) => Ok(empty(StatusCode::OK)),
+        Err(Unchanged::Closed) => Err(S3Error::new(ErrorCode::AccessDenied)),
         Err(Unchanged::TooBusy) => Err(S3Error::new(ErrorCode::OperationAborted)),
         Err(Unchanged::Failed(error)) => Err(request.metadata_error(error)),
         Err(Unchanged::Unread) => {

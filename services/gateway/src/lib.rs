@@ -53,7 +53,7 @@ use types::{StorageClassName, Timestamp};
 
 use access_log::AccessLog;
 use decisions::Decisions;
-use identity::Identities;
+use identity::{Identities, Names};
 use metrics::Metrics;
 use payload::BodyLimits;
 use rates::RateLimits;
@@ -98,6 +98,7 @@ pub struct Gateway {
     md5: multi_md5::Pool,
     access_log: AccessLog,
     identities: Identities,
+    names: Names,
     provider_keys: ProviderKeys,
     decisions: Arc<Decisions>,
     metrics: Metrics,
@@ -133,7 +134,7 @@ impl Gateway {
             restore_delay: Duration::from_secs(config.restore_delay_seconds),
             lifecycle_day: DAY,
             keys,
-            key_arns: Arns::new(&config.region, auth::ACCOUNT_NUMBER),
+            key_arns: Arns::new(&config.region, metadata_api::ACCOUNT_NUMBER),
             customer_keys_over_http: config.customer_keys_over_http,
             limits: BodyLimits::new(config.body_rate_min),
             rates,
@@ -144,6 +145,7 @@ impl Gateway {
             md5: multi_md5::Pool::new(Backend::detect()),
             access_log,
             identities: Identities::default(),
+            names: Names::default(),
             provider_keys: ProviderKeys::new(Reach::new(config)),
             decisions: Arc::new(Decisions::new(config.audit_log.is_some())),
             metrics: Metrics::default(),

@@ -13,7 +13,7 @@ use admin_api::{
 use axum::body::Body;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, request::Parts};
-use metadata_api::{ClusterMap, JobState, Metadata, PAGE_SIZE_MAX};
+use metadata_api::{AccountId, AccountKey, ClusterMap, JobState, Metadata, PAGE_SIZE_MAX};
 use s3_wire::{
     ErrorCode, S3Error,
     address::{Address, Style},
@@ -24,7 +24,7 @@ use sigv4::RequestView;
 
 use crate::{
     FrontConfig, Gateway,
-    auth::{Authenticated, authenticate, authorize_operator, refuse_change, root_account},
+    auth::{Authenticated, authenticate, authorize_operator, refuse_change},
     error::from_metadata,
     iam::Call,
     rates::{admit, pacing},
@@ -224,7 +224,7 @@ async fn read(gateway: &Gateway, resource: Resource, asked: &Asked) -> Result<By
                 repair_mib_per_second: number(asked, "repair_mib_per_second")?,
             };
             let history = metadata.disk_history().await.map_err(failed)?;
-            let held = admin_api::held(metadata, root_account()).await.map_err(failed)?;
+            let held = admin_api::held(metadata).await.map_err(failed)?;
             let reckoned = admin_api::durability(&map(metadata).await?, &history, held, assumed);
             written(
                 &reckoned
@@ -239,14 +239,24 @@ async fn read(gateway: &Gateway, resource: Resource, asked: &Asked) -> Result<By
             }
             let text = |name: &str| asked.get(name).map(String::as_str);
             let names = (text("prefix").unwrap_or(""), text("after"));
-            written(&admin_api::buckets(metadata, root_account(), names, limit).await.map_err(failed)?)
+            let account = account(metadata, asked).await?;
+            written(&admin_api::buckets(metadata, account, names, limit).await.map_err(failed)?)
         }
         Resource::Limits => {
             let defaults = Some(gateway.rates.defaults());
-            written(&Limits::read(metadata, &root_account(), defaults).await.map_err(failed)?)
+            let account = account(metadata, asked).await?;
+            written(&Limits::read(metadata, &account, defaults).await.map_err(failed)?)
         }
         Resource::Configuration => written(&gateway.configuration),
     }
+}
+
+/// The account that is asked about.
+async fn account(metadata: &dyn Metadata, asked: &Asked) -> Result<AccountId, S3Error> {
+    let Some(named) = asked.get("account") else { return Ok(AccountId::root()) };
+    let found = metadata.find_account(&AccountKey::parse(named)).await.map_err(failed)?;
+    let missing = || S3Error::invalid_argument("There is no such account.", "account", named);
+    found.map(|found| found.id).ok_or_else(missing)
 }
 
 async fn map(metadata: &dyn Metadata) -> Result<ClusterMap, S3Error> {

@@ -7,11 +7,8 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use checksum::{format_checksum, format_composite};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use metadata_api::{AccountId, Committed, FoundVersion, Version};
-use s3_wire::{
-    date::{http_date, xml_date},
-    xml::Owner,
-};
+use metadata_api::{Committed, FoundVersion, Version};
+use s3_wire::date::{http_date, xml_date};
 use types::{
     Attributes, Checksum, ChecksumType, ETag, Retention, StorageClassName, VersionId, VersionLock, Versioning,
 };
@@ -149,9 +146,4 @@ fn metadata_value(value: &[u8]) -> Option<HeaderValue> {
         Err(_) => Cow::Owned(value.iter().copied().map(char::from).collect()),
     };
     HeaderValue::from_str(&format!("=?UTF-8?B?{}?=", STANDARD.encode(value.as_bytes()))).ok()
-}
-
-/// An account as XML shows it. Every account is the root user's for now.
-pub(crate) fn owner(account: &AccountId) -> Owner<'_> {
-    Owner { id: &account.0, display_name: Some("root") }
 }

@@ -9,7 +9,7 @@ use std::{
 use axum::body::Body;
 use env::Env;
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, Uri, header::HOST, request::Parts};
-use metadata_api::{Bucket, Error as MetadataError, FoundVersion, GetVersion};
+use metadata_api::{AccountId, Bucket, Error as MetadataError, FoundVersion, GetVersion};
 use s3_wire::{
     ErrorCode, S3Error,
     address::{Address, address},
@@ -18,17 +18,15 @@ use s3_wire::{
 use service_kit::TlsSession;
 use types::{BucketName, ObjectKey};
 
-use crate::{
-    Gateway,
-    auth::{ACCOUNT_NUMBER, Authenticated, root_account},
-    error,
-    rates::Pacing,
-};
+use crate::{Gateway, auth::Authenticated, error, identity::Named, rates::Pacing};
 
 /// Whether an account is named by its canonical id or by that of 12 digits.
-pub(crate) fn is_account(id: &[u8], account: &metadata_api::AccountId) -> bool {
-    id == account.0.as_bytes() || id == ACCOUNT_NUMBER.as_bytes() && *account == root_account()
+pub(crate) fn is_account(id: &[u8], account: &AccountId) -> bool {
+    std::str::from_utf8(id).is_ok_and(|id| account.is_named(id))
 }
+
+/// Digits of an account's number.
+const ACCOUNT_NUMBER_DIGITS: usize = 12;
 
 /// The conditions of writes and deletes, with the names that answers have for them.
 const CONDITIONS: [(&str, &str); 4] = [
@@ -229,6 +227,12 @@ impl Request {
         Ok(bucket)
     }
 
+    /// What an account is called that owns what the answer tells of.
+    pub(crate) async fn owner(&self, gateway: &Gateway, account: &AccountId) -> Result<Named, S3Error> {
+        let found = gateway.names.of(&*gateway.metadata, account).await;
+        found.map_err(|error| self.metadata_error(error))
+    }
+
     /// Refuses the request when it names another owner of `bucket` than it has: `AccessDenied`, or
     /// `InvalidBucketOwnerAWSAccountID` for what is the number of no account. API Reference, "Error responses".
     pub(crate) fn check_owner(&self, bucket: &Bucket, header: &'static str) -> Result<(), S3Error> {
@@ -236,7 +240,7 @@ impl Request {
         if is_account(owner, &bucket.owner) {
             return Ok(());
         }
-        if owner.len() == ACCOUNT_NUMBER.len() && owner.iter().all(u8::is_ascii_digit) {
+        if owner.len() == ACCOUNT_NUMBER_DIGITS && owner.iter().all(u8::is_ascii_digit) {
             return Err(S3Error::new(ErrorCode::AccessDenied));
         }
         let owner = String::from_utf8_lossy(owner);

@@ -245,7 +245,11 @@ async fn configuration(gateway: &Gateway, bucket: &BucketName) -> Result<(Websit
         let found = gateway.metadata.get_subresource(bucket, subresource).await;
         found.map_err(|failure| error::from_metadata(failure, &address))
     };
-    let block = public_access_block(gateway, bucket, &address);
+    let block = async {
+        let found = gateway.metadata.get_bucket(bucket).await;
+        let found = found.map_err(|failure| error::from_metadata(failure, &address))?;
+        public_access_block(gateway, &found, &address).await
+    };
     let (website, block, policy) =
         try_join3(read(Subresource::Website), block, read(Subresource::Policy)).await?;
     let website = website.ok_or_else(|| S3Error::no_such_website(bucket.as_str()))?;

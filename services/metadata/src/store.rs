@@ -3,6 +3,7 @@
 //! Every change runs to its end in a task of its own, so that a caller who goes away never leaves half a conversation
 //! with the database behind.
 
+mod accounts;
 pub(crate) mod backup;
 mod buckets;
 mod calls;

@@ -9,12 +9,15 @@ use std::{
 
 use env::Env;
 use http::Method;
-use metadata_api::{ChangeIdentities, IdentitiesChanged, IdentityKind, IdentityRecord, Metadata, Token};
+use metadata_api::{
+    AccountChanged, AccountStatus, ChangeIdentities, IdentitiesChanged, IdentityKind, IdentityRecord,
+    Metadata, Token,
+};
 use service_kit::ClusterSecret;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-use crate::{ACCESS_KEY, Client, Connection, Logs, REGION, SECRET_KEY, assert_no_complaints};
+use crate::{ACCESS_KEY, Account, Client, Connection, Logs, REGION, SECRET_KEY, assert_no_complaints};
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
@@ -120,6 +123,25 @@ impl Cluster {
             let changed = metadata.change_identities(request).await.expect("it is stored");
             assert_eq!(changed, IdentitiesChanged::Done { secret: None });
         });
+    }
+
+    /// A new account with an access key of its root user, at the first gateway.
+    pub fn account(&self, name: &str) -> Account {
+        self.with_metadata(async |metadata| Account::make(metadata, self.gateway(0), name).await)
+    }
+
+    /// Suspends an account, or has it go on.
+    pub fn set_account_status(&self, account: &Account, status: AccountStatus) {
+        let set = self.with_metadata(async |metadata| metadata.set_account_status(&account.id, status).await);
+        assert_eq!(set, Ok(AccountChanged::Done));
+    }
+
+    /// Removes an access key of an account's root user.
+    pub fn remove_root_key(&self, account: &Account) {
+        let removed = self.with_metadata(async |metadata| {
+            metadata.remove_root_key(&account.id, &account.access_key_id).await
+        });
+        assert_eq!(removed, Ok(AccountChanged::Done));
     }
 
     fn path(&self, name: &str) -> String {

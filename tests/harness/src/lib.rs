@@ -9,6 +9,7 @@
 //!
 //! Invariant: every answer that passes through [`Client`] is held to what all of S3's answers have in common.
 
+mod account;
 mod bucket;
 mod client;
 mod cluster;
@@ -24,6 +25,7 @@ mod visitor;
 mod wire;
 mod xml;
 
+pub use account::Account;
 pub use bucket::{Bucket, Upload};
 pub use client::{ACCESS_KEY, Client, REGION, SECRET_KEY};
 pub use cluster::Cluster;

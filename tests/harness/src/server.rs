@@ -17,10 +17,11 @@ use std::{
 use ashlar::{Embedded, EmbeddedConfig};
 use env::{Clock, Env, Instant as EnvInstant, RealClock, RealDisk, RealNetwork, RealRandom};
 use gateway::{FrontConfig, ObjectOwnership};
-use service_kit::{Secret, ShutdownTrigger, shutdown_channel};
+use metadata_api::Token;
+use service_kit::{ClusterSecret, Secret, ShutdownTrigger, shutdown_channel};
 use tempfile::TempDir;
 
-use crate::{ACCESS_KEY, Bucket, Client, Logs, REGION, SECRET_KEY, Visitor, assert_no_complaints};
+use crate::{ACCESS_KEY, Account, Bucket, Client, Logs, REGION, SECRET_KEY, Visitor, assert_no_complaints};
 
 /// A server that has not stopped by then never will.
 const STOP_MAX: Duration = Duration::from_secs(40);
@@ -176,6 +177,22 @@ impl Server {
     /// The folder that holds the data folders, named `0`, `1` and so on.
     pub fn folder(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// A new account with an access key of its root user.
+    pub fn account(&self, name: &str) -> Account {
+        let file =
+            std::fs::read(self.config.data[0].join("admin.json")).expect("a running server has the file");
+        let file: serde_json::Value = serde_json::from_slice(&file).expect("it is JSON");
+        let text = |name: &str| file[name].as_str().expect(name).to_owned();
+        let secret: ClusterSecret = text("secret").parse().expect("a secret");
+        let token = Token::new(&secret.token("metadata")).expect("a token");
+        let runtime = tokio::runtime::Runtime::new().expect("threads");
+        runtime.block_on(async {
+            let addresses = vec![text("metadata")];
+            let metadata = metadata_api::client::connect(Env::real(), addresses, token).expect("an address");
+            Account::make(&metadata, &self.client, name).await
+        })
     }
 
     /// Runs a command of `ashlar admin` on this server, and says whether it succeeded.

@@ -45,9 +45,9 @@ pub async fn lists_are_changed_version_by_version(store: &Store) {
     assert_eq!(sequence(store, &name).await, commits, "it is no commit");
 
     let grant = acl(Permission::Read).expect("a list").grants.remove(0);
-    let full = Acl { grants: vec![grant.clone(); Acl::GRANTS_MAX] };
+    let full = Acl { owner: None, grants: vec![grant.clone(); Acl::GRANTS_MAX] };
     set(None, Some(full.clone())).await.expect("as many grants as there may be");
-    let long = Acl { grants: vec![grant; Acl::GRANTS_MAX + 1] };
+    let long = Acl { owner: None, grants: vec![grant; Acl::GRANTS_MAX + 1] };
     let refused = set(None, Some(long)).await;
     assert!(matches!(refused, Err(Error::Malformed { .. })), "{refused:?}");
     assert_eq!(found(None).await.0, Some(full));

@@ -126,7 +126,11 @@ pub async fn a_secret_is_told_once_and_goes_with_its_key(store: &Store) {
         Scope::of(&day, region, service).expect("a day")
     };
     let scope = of(0, "us-east-1", "s3");
-    let derive = async |scope: &Scope| store.derive_signing_key(&id, scope).await.expect("an answer");
+    let derive = async |scope: &Scope| {
+        let found = store.derive_signing_key(&id, scope).await.expect("an answer");
+        assert!(found.as_ref().is_none_or(|found| found.account == account), "whose it is: {found:?}");
+        found.map(|found| found.key)
+    };
     assert_eq!(derive(&scope).await, None, "there is no such key");
     let key = record(IdentityKind::AccessKey, &id, Some("1"));
     let changes = vec![user("a", Some("1")), key.clone()];

@@ -9,6 +9,7 @@
 //! other; at the same time only if no other than the garbage cases finish garbage and no other than the cluster
 //! cases register nodes. Tasks run on the calling tokio runtime, best one with several threads.
 
+pub mod accounts;
 pub mod acls;
 pub mod buckets;
 pub mod cluster;
@@ -114,6 +115,13 @@ macro_rules! conformance_cases {
             inventories::inventories_are_kept_by_name_and_go_with_their_bucket;
             inventories::a_bucket_has_a_thousand_inventories_at_most;
             buckets::a_bucket_comes_with_its_ownership_controls_and_encryption;
+            accounts::an_account_is_found_by_all_that_it_is_called;
+            accounts::names_and_addresses_are_taken_once;
+            accounts::accounts_are_listed_by_their_names;
+            accounts::what_is_read_of_an_account_says_its_status;
+            accounts::root_keys_are_few_and_sign_for_their_account;
+            accounts::only_what_is_empty_is_removed_and_stays_closed;
+            accounts::bounds_of_accounts_are_checked;
             identities::records_are_kept_by_kind_and_name;
             identities::changes_are_made_all_or_none;
             identities::of_racing_changes_one_is_made;

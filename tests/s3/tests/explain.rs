@@ -307,6 +307,76 @@ fn what_is_described_is_decided_as_what_is_sent() {
     ]));
 }
 
+/// Of what is asked of another account's bucket or role both sides are told, and what is told is what is done.
+#[test]
+fn what_several_accounts_may_is_told_as_it_is_done() {
+    let server = Server::start();
+    let (one, other) = (server.account("one"), server.account("other"));
+    let bucket = one.root.existing_bucket("ones");
+    bucket.request(Method::PUT).header("x-amz-object-ownership", "ObjectWriter").ok();
+    bucket.put("own", "x").ok();
+    bucket.put("listed", "x").header("x-amz-grant-read", format!("id={}", other.id.0)).ok();
+    let ann = user(&other.root, "ann");
+    let root_arn = format!("arn:aws:iam::{}:root", other.number);
+    let ann_arn = format!("arn:aws:iam::{}:user/ann", other.number);
+    let role = format!("arn:aws:iam::{}:role/r", one.number);
+    let owners = format!("arn:aws:iam::{}:root", one.number);
+    iam(&one.root, "CreateRole", &[("RoleName", "r"), ("AssumeRolePolicyDocument", &trust(&[&ann_arn]))]);
+    let read = |account: &str| {
+        let policy = r#"{"Effect": "Allow", "Principal": {"AWS": "ACCOUNT"}, "Action": ["s3:GetObject", "s3:PutObject"], "Resource": "BUCKET/*"}"#;
+        policy.replace("ACCOUNT", account)
+    };
+    let own = r#"{"Effect": "Allow", "Action": ["s3:GetObject", "s3:PutObject", "sts:AssumeRole"], "Resource": "*"}"#;
+    let denied = r#"{"Effect": "Deny", "Action": "s3:GetObject", "Resource": "*"}"#;
+    let mut seen = [0, 0];
+    for of_bucket in [None, Some(read(&other.number)), Some(read(&ann_arn))] {
+        match &of_bucket {
+            Some(statement) => bucket_policy::set(&bucket, &[statement]),
+            None => drop(bucket.request(Method::DELETE).raw_query("policy").send()),
+        }
+        for statements in [None, Some(own.to_owned()), Some(format!("{own}, {denied}"))] {
+            match &statements {
+                Some(statements) => put_user(&other.root, "ann", statements),
+                None => drop(
+                    other
+                        .root
+                        .call("iam", "DeleteUserPolicy", &[("UserName", "ann"), ("PolicyName", "p")])
+                        .send(),
+                ),
+            }
+            for (arn, client) in [(&root_arn, &other.root), (&ann_arn, &ann), (&owners, &one.root)] {
+                for key in bucket.keys() {
+                    let resource = format!("arn:aws:s3:::ones/{key}");
+                    let told = |action: &str| described(&server, arn, action, Some(&resource), json!({}));
+                    let requests = [
+                        ("s3:GetObject", bucket.through(client).get(&key)),
+                        (
+                            "s3:GetObjectAcl",
+                            bucket.through(client).object(Method::GET, &key).raw_query("acl"),
+                        ),
+                    ];
+                    for (action, request) in requests {
+                        let is_allowed = request.send().status == 200;
+                        let case = format!("{arn} {action} {key} {of_bucket:?} {statements:?}");
+                        assert_eq!(told(action)["allowed"], is_allowed, "{case}");
+                        seen[usize::from(is_allowed)] += 1;
+                    }
+                }
+            }
+            let assumed =
+                ann.call("sts", "AssumeRole", &[("RoleArn", &role), ("RoleSessionName", "session")]).send();
+            let told = described(&server, &ann_arn, "sts:AssumeRole", Some(&role), json!({}));
+            assert_eq!(told["allowed"], assumed.status == 200, "{statements:?}");
+        }
+        // From then on it is another account's.
+        if of_bucket.is_some() {
+            bucket.through(&ann).put("theirs", "x").send();
+            bucket.through(&other.root).put("theirs", "x").send();
+        }
+    }
+    assert!(seen.iter().all(|count| *count > 20), "{seen:?}");
+}
+
 /// Only who knows the token is told anything, on no listener for clients, and of what is not described as it should be nothing.
 #[test]
 fn explanations_are_for_operators_alone() {

@@ -57,6 +57,7 @@ mod upload_part;
 mod upload_part_copy;
 
 mod account_block;
+mod accounts;
 mod addressing;
 mod anonymous;
 mod audit;

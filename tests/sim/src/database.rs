@@ -3,18 +3,19 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use metadata_api::{
-    AbortUpload, AccountId, Bucket, BucketPage, BucketQuota, ChangeIdentities, ClusterMap, CommitPart,
-    CommitVersion, Committed, CompleteUpload, ContentPage, ContentPosition, CopyAttributes, CopyVersion,
-    CreateBucket, CreateUpload, DeleteVersions, DeletedVersion, DiskHistory, EncryptedPage, Error, Eviction,
+    AbortUpload, Account, AccountChanged, AccountCreated, AccountId, AccountKey, AccountStatus, Bucket,
+    BucketPage, BucketQuota, ChangeIdentities, ClusterMap, CommitPart, CommitVersion, Committed,
+    CompleteUpload, ContentPage, ContentPosition, CopyAttributes, CopyVersion, CreateAccount, CreateBucket,
+    CreateUpload, DeleteVersions, DeletedVersion, DerivedKey, DiskHistory, EncryptedPage, Error, Eviction,
     FoundVersion, GarbageId, GarbageItem, GetVersion, IdentitiesChanged, IdentityPage, Intent, Inventory,
     JobName, JobProgress, JobState, Lease, LeaseState, ListBuckets, ListObjects, ListParts, ListUploads,
     ListVersions, Metadata, NewMove, NodeRegistration, NodeState, ObjectPage, ObservedNode, OpenSession,
     PAGE_SIZE_MAX, Part, PartPage, RateHolder, RateLimit, RateLimitSet, Rates, RenameObject, RenamePrefix,
-    ReplaceChunks, Rewrap, SealSession, SealedSession, SessionOpened, SetAcl, SetLock, SetRestore, SetTags,
-    StorageClassDefinition, Subresource, Tagged, Upload, UploadPage, VersionEntry, VersionPage,
-    VersionPosition, fake::Fake,
+    ReplaceChunks, Rewrap, RootKeyMade, SealSession, SealedSession, SessionOpened, SetAcl, SetLock,
+    SetRestore, SetTags, StorageClassDefinition, Subresource, Tagged, Upload, UploadPage, VersionEntry,
+    VersionPage, VersionPosition, fake::Fake,
 };
-use sigv4::{Scope, SigningKey};
+use sigv4::Scope;
 use types::{
     BucketName, ChunkId, ChunkOwner, Coding, DiskId, GroupId, KeyPrefix, LeaseId, MissingShard, NodeId,
     ObjectKey, ObjectLockConfiguration, ShardId, ShardIndex, StorageClassName, Timestamp, UploadId,
@@ -190,11 +191,18 @@ passed_on! {
     list_inventories(bucket: &BucketName, from: &str, limit: usize) -> Vec<Inventory>;
     mark_inventory(bucket: &BucketName, id: &str, listed: Timestamp) -> ();
     list_buckets_with_inventories(after: Option<&BucketName>, limit: usize) -> Vec<BucketName>;
+    create_account(request: CreateAccount) -> AccountCreated;
+    list_accounts(after: Option<&str>, limit: usize) -> Vec<Account>;
+    find_account(key: &AccountKey) -> Option<Account>;
+    set_account_status(account: &AccountId, status: AccountStatus) -> AccountChanged;
+    remove_account(account: &AccountId) -> AccountChanged;
+    make_root_key(account: &AccountId) -> RootKeyMade;
+    remove_root_key(account: &AccountId, access_key_id: &str) -> AccountChanged;
     read_identities(account: &AccountId, since: i64) -> IdentityPage;
     change_identities(request: ChangeIdentities) -> IdentitiesChanged;
     list_rate_limits(account: &AccountId) -> Vec<RateLimit>;
     set_rate_limit(account: &AccountId, holder: &RateHolder, rates: Option<Rates>) -> RateLimitSet;
-    derive_signing_key(access_key_id: &str, scope: &Scope) -> Option<SigningKey>;
+    derive_signing_key(access_key_id: &str, scope: &Scope) -> Option<DerivedKey>;
     seal_session(request: SealSession) -> Option<SealedSession>;
     open_session(request: OpenSession) -> SessionOpened;
     commit_version(request: CommitVersion) -> Committed;

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use sigv4::{Scope, SigningKey};
+use sigv4::Scope;
 use types::{
     BucketName, ChunkId, ChunkOwner, Coding, DiskId, GroupId, LeaseId, MissingShard, NodeId, ObjectKey,
     ObjectLockConfiguration, ShardId, ShardIndex, StorageClassName, Timestamp, UploadId, Versioning,
@@ -13,18 +13,20 @@ use super::{
     Kind::{LongMutation, LongRead, Mutation, Read},
 };
 use crate::{
-    AbortUpload, AccountId, Bucket, BucketPage, BucketQuota, ChangeIdentities, ClusterMap, CommitPart,
-    CommitVersion, Committed, CompleteUpload, ContentPage, ContentPosition, CopyVersion, CreateBucket,
-    CreateUpload, DeleteVersions, DeletedVersion, DiskHistory, EncryptedPage, Error, Eviction, FoundVersion,
+    AbortUpload, Account, AccountChanged, AccountCreated, AccountId, AccountKey, AccountStatus, Bucket,
+    BucketPage, BucketQuota, ChangeIdentities, ClusterMap, CommitPart, CommitVersion, Committed,
+    CompleteUpload, ContentPage, ContentPosition, CopyVersion, CreateAccount, CreateBucket, CreateUpload,
+    DeleteVersions, DeletedVersion, DerivedKey, DiskHistory, EncryptedPage, Error, Eviction, FoundVersion,
     GarbageId, GarbageItem, GetVersion, IdentitiesChanged, IdentityPage, Intent, Inventory, JobName,
     JobProgress, JobState, Lease, LeaseState, ListBuckets, ListObjects, ListParts, ListUploads, ListVersions,
     Metadata, NewMove, NodeRegistration, NodeState, ObjectPage, ObservedNode, OpenSession, Part, PartPage,
     RateHolder, RateLimit, RateLimitSet, Rates, RenameObject, RenamePrefix, ReplaceChunks, Rewrap,
-    SealSession, SealedSession, SessionOpened, SetAcl, SetLock, SetRestore, SetTags, StorageClassDefinition,
-    Subresource, Tagged, Upload, UploadPage, VersionPage,
+    RootKeyMade, SealSession, SealedSession, SessionOpened, SetAcl, SetLock, SetRestore, SetTags,
+    StorageClassDefinition, Subresource, Tagged, Upload, UploadPage, VersionPage,
     wire::{
         self,
-        identities::{DerivedKey, derive_signing_key_request},
+        accounts::{Accounts, FoundAccount, status_to_wire},
+        identities::{MaybeKey, derive_signing_key_request},
         inventories::Inventories,
         proto,
         rates::{RateLimits, SetRateLimit},
@@ -185,6 +187,54 @@ impl Metadata for Client {
         Ok(names)
     }
 
+    async fn create_account(&self, request: CreateAccount) -> Result<AccountCreated, Error> {
+        let request = proto::CreateAccountRequest::from(request);
+        self.call(Mutation, request, send!(identities.create_account)).await
+    }
+
+    async fn list_accounts(&self, after: Option<&str>, limit: usize) -> Result<Vec<Account>, Error> {
+        let (after, limit) = (after.map(str::to_owned), wire::limit_to_wire(limit));
+        let request = proto::ListAccountsRequest { after, limit };
+        let Accounts(accounts) = self.call(Read, request, send!(identities.list_accounts)).await?;
+        Ok(accounts)
+    }
+
+    async fn find_account(&self, key: &AccountKey) -> Result<Option<Account>, Error> {
+        let request = proto::FindAccountRequest::from(key.clone());
+        let FoundAccount(found) = self.call(Read, request, send!(identities.find_account)).await?;
+        Ok(found)
+    }
+
+    async fn set_account_status(
+        &self,
+        account: &AccountId,
+        status: AccountStatus,
+    ) -> Result<AccountChanged, Error> {
+        let (account, status) = (account.0.clone(), status_to_wire(Some(status)).into());
+        let request = proto::SetAccountStatusRequest { account, status };
+        self.call(Mutation, request, send!(identities.set_account_status)).await
+    }
+
+    async fn remove_account(&self, account: &AccountId) -> Result<AccountChanged, Error> {
+        let request = proto::RemoveAccountRequest { account: account.0.clone() };
+        self.call(Mutation, request, send!(identities.remove_account)).await
+    }
+
+    async fn make_root_key(&self, account: &AccountId) -> Result<RootKeyMade, Error> {
+        let request = proto::MakeRootKeyRequest { account: account.0.clone() };
+        self.call(Mutation, request, send!(identities.make_root_key)).await
+    }
+
+    async fn remove_root_key(
+        &self,
+        account: &AccountId,
+        access_key_id: &str,
+    ) -> Result<AccountChanged, Error> {
+        let (account, access_key_id) = (account.0.clone(), access_key_id.to_owned());
+        let request = proto::RemoveRootKeyRequest { account, access_key_id };
+        self.call(Mutation, request, send!(identities.remove_root_key)).await
+    }
+
     async fn read_identities(&self, account: &AccountId, since: i64) -> Result<IdentityPage, Error> {
         let request = proto::ReadIdentitiesRequest { account: account.0.clone(), since };
         self.call(Read, request, send!(identities.read_identities)).await
@@ -216,9 +266,9 @@ impl Metadata for Client {
         &self,
         access_key_id: &str,
         scope: &Scope,
-    ) -> Result<Option<SigningKey>, Error> {
+    ) -> Result<Option<DerivedKey>, Error> {
         let request = derive_signing_key_request(access_key_id, scope);
-        let DerivedKey(key) = self.call(Read, request, send!(identities.derive_signing_key)).await?;
+        let MaybeKey(key) = self.call(Read, request, send!(identities.derive_signing_key)).await?;
         Ok(key)
     }
 

@@ -10,8 +10,8 @@ use types::{
 
 use super::{State, malformed, uploads::UploadRow};
 use crate::{
-    AccountId, Bucket, BucketPage, BucketQuota, BucketUsage, Committed, CompleteUpload, CreateBucket, Error,
-    Inventory, ListBuckets, SUBRESOURCE_LENGTH_MAX, Subresource, VersionState,
+    AccountId, AccountStatus, Bucket, BucketPage, BucketQuota, BucketUsage, Committed, CompleteUpload,
+    CreateBucket, Error, Inventory, ListBuckets, SUBRESOURCE_LENGTH_MAX, Subresource, VersionState,
 };
 
 #[derive(Debug)]
@@ -114,6 +114,9 @@ impl State {
         }
         if request.subresources.values().any(|document| document.len() > SUBRESOURCE_LENGTH_MAX) {
             return Err(malformed("a sub-resource is too long"));
+        }
+        if self.accounts.status(&request.owner) == Some(AccountStatus::Closed) {
+            return Err(malformed("the account is closed"));
         }
         self.buckets_created += 1;
         let row = BucketRow {

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 
 use crate::{
-    AccessSecret, ChangeIdentities, IDENTITIES_PAGE_MAX, IdentitiesChanged, IdentityKind, IdentityPage,
-    IdentityRecord, RATE_LIMITS_MAX, REMOVED_IDENTITIES_KEPT, RateHolder, RateLimit, RateLimitSet, Rates,
+    AccessSecret, AccountId, ChangeIdentities, IDENTITIES_PAGE_MAX, IdentitiesChanged, IdentityKind,
+    IdentityPage, IdentityRecord, RATE_LIMITS_MAX, REMOVED_IDENTITIES_KEPT, RateHolder, RateLimit,
+    RateLimitSet, Rates,
 };
 
 /// What there is of an account.
@@ -35,8 +36,32 @@ impl Identities {
             changed: self.position,
             forgotten: self.forgotten,
             has_more,
+            status: None,
             records: changed.into_iter().map(record).collect(),
         }
+    }
+
+    /// Whether there is anything but access keys of the root user, and what is set for the account.
+    pub(super) fn has_more_than_root_keys(&self) -> bool {
+        let goes_along = [IdentityKind::RootKey, IdentityKind::Account];
+        let stays = |((kind, _), (_, document)): (&(IdentityKind, String), &(i64, Option<Bytes>))| {
+            document.is_some() && !goes_along.contains(kind)
+        };
+        self.records.iter().any(stays)
+    }
+
+    /// Makes an access key of the root user, with a secret, or removes one.
+    pub(super) fn change_root_key(
+        &mut self,
+        account: &AccountId,
+        (name, document): (String, Option<Bytes>),
+        secrets: &mut BTreeMap<String, (AccountId, AccessSecret)>,
+        random: [u8; 40],
+    ) -> IdentitiesChanged {
+        let secret_for = document.is_some().then(|| name.clone());
+        let changes = vec![IdentityRecord { kind: IdentityKind::RootKey, name, document }];
+        let (account, expected) = (account.clone(), self.position);
+        self.change(ChangeIdentities { account, expected, changes, secret_for }, secrets, random)
     }
 
     pub(super) fn rate_limits(&self) -> Vec<RateLimit> {
@@ -66,7 +91,7 @@ impl Identities {
     pub(super) fn change(
         &mut self,
         request: ChangeIdentities,
-        secrets: &mut BTreeMap<String, AccessSecret>,
+        secrets: &mut BTreeMap<String, (AccountId, AccessSecret)>,
         random: [u8; 40],
     ) -> IdentitiesChanged {
         if request.expected != self.position {
@@ -74,7 +99,7 @@ impl Identities {
         }
         for IdentityRecord { kind, name, document } in request.changes {
             self.position += 1;
-            if kind == IdentityKind::AccessKey && document.is_none() {
+            if kind.has_secret() && document.is_none() {
                 secrets.remove(&name);
             }
             if document.is_none()
@@ -89,7 +114,7 @@ impl Identities {
         self.records.retain(|_, (at, document)| document.is_some() || *at > forgotten);
         let secret = request.secret_for.map(|id| {
             let secret = AccessSecret::of(random);
-            secrets.insert(id, secret.clone());
+            secrets.insert(id, (request.account, secret.clone()));
             secret
         });
         IdentitiesChanged::Done { secret }

@@ -47,11 +47,18 @@ const CALLERS: &[(&str, Roles)] = &[
     ("Garbage/SetFrozen", OPERATOR),
     ("Garbage/TakeGarbage", BACK),
     ("Identities/ChangeIdentities", FRONT),
+    ("Identities/CreateAccount", OPERATOR),
     ("Identities/DeriveSigningKey", FRONT),
+    ("Identities/FindAccount", FRONT_OPERATOR),
+    ("Identities/ListAccounts", FRONT_OPERATOR),
     ("Identities/ListRateLimits", FRONT_OPERATOR),
+    ("Identities/MakeRootKey", OPERATOR),
     ("Identities/OpenSession", FRONT),
     ("Identities/ReadIdentities", FRONT),
+    ("Identities/RemoveAccount", OPERATOR),
+    ("Identities/RemoveRootKey", OPERATOR),
     ("Identities/SealSession", FRONT),
+    ("Identities/SetAccountStatus", OPERATOR),
     ("Identities/SetRateLimit", OPERATOR),
     ("Jobs/AcquireJob", BACK),
     ("Jobs/ListJobs", DATA_OPERATOR),
@@ -144,6 +151,10 @@ mod tests {
         assert!(may(Role::Chunk, "Cluster/RegisterNode") && !may(Role::Gateway, "Cluster/RegisterNode"));
         assert!(!may(Role::Chunk, "Versions/GetVersion") && !may(Role::Chunk, "Listings/ListObjects"));
         assert!(!may(Role::Admin, "Identities/ReadIdentities") && may(Role::Admin, "Cluster/SetNodeIntent"));
+        for name in ["CreateAccount", "SetAccountStatus", "RemoveAccount", "MakeRootKey", "RemoveRootKey"] {
+            let name = format!("Identities/{name}");
+            assert!(may(Role::Admin, &name) && !may(Role::Gateway, &name), "{name}");
+        }
         assert!(refusal(Roles::of(&[Role::Gateway]), None).is_some(), "what there is not");
     }
 }

@@ -83,7 +83,7 @@ impl TryFrom<proto::Grant> for Grant {
 
 impl From<Acl> for proto::Acl {
     fn from(acl: Acl) -> Self {
-        Self { grants: acl.grants.into_iter().map(Into::into).collect() }
+        Self { grants: acl.grants.into_iter().map(Into::into).collect(), owner: acl.owner }
     }
 }
 
@@ -94,8 +94,11 @@ impl TryFrom<proto::Acl> for Acl {
         if message.grants.len() > Self::GRANTS_MAX {
             return Err(WireError::invalid("grants", "too many"));
         }
+        if message.owner.as_ref().is_some_and(|owner| owner.len() > ACCOUNT_LENGTH_MAX) {
+            return Err(WireError::invalid("owner", "too long"));
+        }
         let grants = message.grants.into_iter().map(TryInto::try_into).collect::<Result<_, _>>()?;
-        Ok(Self { grants })
+        Ok(Self { owner: message.owner, grants })
     }
 }
 

@@ -4,9 +4,13 @@ use std::fmt;
 
 use sigv4::{Scope, SigningKey};
 
-use super::{WireError, list, messages, proto, text};
+use super::{
+    WireError,
+    accounts::{status, status_to_wire},
+    list, messages, proto, text,
+};
 use crate::{
-    AccessSecret, AccountId, ChangeIdentities, IDENTITIES_PAGE_MAX, IDENTITY_CHANGES_MAX,
+    AccessSecret, AccountId, ChangeIdentities, DerivedKey, IDENTITIES_PAGE_MAX, IDENTITY_CHANGES_MAX,
     IDENTITY_LENGTH_MAX, IDENTITY_NAME_LENGTH_MAX, IdentitiesChanged, IdentityKind, IdentityPage,
     IdentityRecord,
 };
@@ -26,6 +30,7 @@ impl From<IdentityRecord> for proto::IdentityRecord {
             IdentityKind::Role => proto::IdentityKind::Role,
             IdentityKind::Account => proto::IdentityKind::Account,
             IdentityKind::Provider => proto::IdentityKind::Provider,
+            IdentityKind::RootKey => proto::IdentityKind::RootKey,
         };
         Self { kind: kind.into(), name: record.name, document: record.document }
     }
@@ -48,8 +53,9 @@ impl TryFrom<proto::IdentityRecord> for IdentityRecord {
 
 impl From<IdentityPage> for proto::ReadIdentitiesResponse {
     fn from(page: IdentityPage) -> Self {
-        let IdentityPage { position, changed, forgotten, has_more, records } = page;
-        Self { position, changed, forgotten, has_more, records: messages(records) }
+        let IdentityPage { position, changed, forgotten, has_more, status, records } = page;
+        let status = status_to_wire(status).into();
+        Self { position, changed, forgotten, has_more, status, records: messages(records) }
     }
 }
 
@@ -57,9 +63,10 @@ impl TryFrom<proto::ReadIdentitiesResponse> for IdentityPage {
     type Error = WireError;
 
     fn try_from(message: proto::ReadIdentitiesResponse) -> Result<Self, WireError> {
-        let proto::ReadIdentitiesResponse { position, changed, forgotten, has_more, records } = message;
+        let proto::ReadIdentitiesResponse { position, changed, forgotten, has_more, status: number, records } =
+            message;
         let records = list(records, IDENTITIES_PAGE_MAX, "records")?;
-        Ok(Self { position, changed, forgotten, has_more, records })
+        Ok(Self { position, changed, forgotten, has_more, status: status(number)?, records })
     }
 }
 
@@ -124,36 +131,42 @@ pub(crate) fn derive_signing_key_request(
         day: scope.day(),
         region: scope.region().to_owned(),
         service: scope.service().to_owned(),
+        knows_accounts: true,
     }
 }
 
-/// The same out of a message.
+/// The same out of a message, and whether who asks looks at whose the access key is.
 pub(crate) fn asked_signing_key(
     message: proto::DeriveSigningKeyRequest,
-) -> Result<(String, Scope), WireError> {
-    let proto::DeriveSigningKeyRequest { access_key_id, day, region, service } = message;
+) -> Result<(String, Scope, bool), WireError> {
+    let proto::DeriveSigningKeyRequest { access_key_id, day, region, service, knows_accounts } = message;
     let (region, service) = (text(region, "region")?, text(service, "service")?);
     let scope = Scope::of(&day, &region, &service).ok_or_else(|| WireError::invalid("day", "no day"))?;
-    Ok((text(access_key_id, "access_key_id")?, scope))
+    Ok((text(access_key_id, "access_key_id")?, scope, knows_accounts))
 }
 
 /// A signing key, if there is one.
-pub(crate) struct DerivedKey(pub(crate) Option<SigningKey>);
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct MaybeKey(pub(crate) Option<DerivedKey>);
 
-impl From<DerivedKey> for proto::DeriveSigningKeyResponse {
-    fn from(DerivedKey(key): DerivedKey) -> Self {
-        Self { key: key.map(|key| bytes::Bytes::copy_from_slice(key.expose())) }
+impl From<MaybeKey> for proto::DeriveSigningKeyResponse {
+    fn from(MaybeKey(found): MaybeKey) -> Self {
+        let (key, account) = found.map(|found| (found.key, found.account.0)).unzip();
+        Self { key: key.map(|key| bytes::Bytes::copy_from_slice(key.expose())), account }
     }
 }
 
-impl TryFrom<proto::DeriveSigningKeyResponse> for DerivedKey {
+impl TryFrom<proto::DeriveSigningKeyResponse> for MaybeKey {
     type Error = WireError;
 
     fn try_from(message: proto::DeriveSigningKeyResponse) -> Result<Self, WireError> {
-        let of = |key: bytes::Bytes| {
-            <[u8; 32]>::try_from(key.as_ref()).map_err(|_| WireError::invalid("key", "not 32 bytes"))
-        };
-        Ok(Self(message.key.map(of).transpose()?.map(SigningKey::from_bytes)))
+        let proto::DeriveSigningKeyResponse { key, account } = message;
+        let Some(key) = key else { return Ok(Self(None)) };
+        let key =
+            <[u8; 32]>::try_from(key.as_ref()).map_err(|_| WireError::invalid("key", "not 32 bytes"))?;
+        let account = account.map(|account| text(account, "account").map(AccountId)).transpose()?;
+        let account = account.unwrap_or_else(AccountId::root);
+        Ok(Self(Some(DerivedKey { account, key: SigningKey::from_bytes(key) })))
     }
 }
 
@@ -180,7 +193,7 @@ mod tests {
         let changed = format!("{:?}", proto::ChangeIdentitiesResponse { outcome });
         assert!(changed.contains("has_secret: true") && !changed.contains("sesame"), "{changed}");
         let key = Some(bytes::Bytes::from_static(b"sesame"));
-        let derived = format!("{:?}", proto::DeriveSigningKeyResponse { key });
+        let derived = format!("{:?}", proto::DeriveSigningKeyResponse { key, account: None });
         assert_eq!(derived, "DeriveSigningKeyResponse { has_key: true }");
     }
 }

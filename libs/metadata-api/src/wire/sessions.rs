@@ -70,7 +70,7 @@ impl TryFrom<proto::SealSessionResponse> for MadeSession {
 impl From<OpenSession> for proto::OpenSessionRequest {
     fn from(OpenSession { access_key_id, token, scope }: OpenSession) -> Self {
         let (region, service) = (scope.region().to_owned(), scope.service().to_owned());
-        Self { access_key_id, token, day: scope.day(), region, service }
+        Self { access_key_id, token, day: scope.day(), region, service, knows_accounts: true }
     }
 }
 
@@ -78,7 +78,8 @@ impl TryFrom<proto::OpenSessionRequest> for OpenSession {
     type Error = WireError;
 
     fn try_from(message: proto::OpenSessionRequest) -> Result<Self, WireError> {
-        let proto::OpenSessionRequest { access_key_id, token, day, region, service } = message;
+        let proto::OpenSessionRequest { access_key_id, token, day, region, service, knows_accounts: _ } =
+            message;
         let (region, service) = (text(region, "region")?, text(service, "service")?);
         let scope = Scope::of(&day, &region, &service).ok_or_else(|| WireError::invalid("day", "no day"))?;
         let token = bounded(token, SESSION_TOKEN_LENGTH_MAX, "token")?;

@@ -1,5 +1,6 @@
 //! Arbitrary values of the contract's types, within their bounds. What several of them are made of is here.
 
+mod accounts;
 mod cluster;
 mod identities;
 mod objects;
@@ -18,12 +19,16 @@ use types::{
 };
 
 use crate::{AccountId, Error, UploadChecksum, WriteCondition};
+pub(crate) use accounts::{
+    account_changed, account_created, account_key, accounts, create_account, found_account, root_key_made,
+    whole_account,
+};
 pub(crate) use cluster::{
     cluster_map, content_page, disk_history, eviction, garbage_id, garbage_item, inventory, job_state, lease,
     lease_state, new_move, node_registration, owned_chunk, replace_chunks, shard_id,
     storage_class_definition,
 };
-pub(crate) use identities::{change_identities, identities_changed, identity_page};
+pub(crate) use identities::{change_identities, identities_changed, identity_page, maybe_key};
 pub(crate) use objects::{
     bucket, bucket_page, commit_version, committed, copy_version, create_bucket, delete_outcome,
     delete_versions, encrypted_page, found_version, get_version, list_buckets, list_objects, list_versions,
@@ -161,8 +166,8 @@ fn acl() -> impl Strategy<Value = Acl> {
         select(&Group::ALL[..]).prop_map(Grantee::Group),
     ];
     let grant = (grantee, select(&Permission::ALL[..]));
-    vec(grant.prop_map(|(grantee, permission)| Grant { grantee, permission }), 0..4)
-        .prop_map(|grants| Acl { grants })
+    let grants = vec(grant.prop_map(|(grantee, permission)| Grant { grantee, permission }), 0..4);
+    (option::of("[0-9a-f]{1,64}"), grants).prop_map(|(owner, grants)| Acl { owner, grants })
 }
 
 fn rename_mark() -> impl Strategy<Value = RenameMark> {

@@ -9,18 +9,23 @@ use tonic::Code;
 use types::{ChunkId, Coding, Content, ETag, Extent, GroupId, KeyPrefix, LeaseId, Manifest, PartNumber};
 
 use super::{
-    MESSAGE_SIZE_MAX, OwnedChunk, WireError, failure_of, fitting, proto,
+    MESSAGE_SIZE_MAX, OwnedChunk, WireError,
+    accounts::Accounts,
+    failure_of, fitting,
+    identities::MaybeKey,
+    proto,
     rates::{RateLimits, SetRateLimit},
     sessions::MadeSession,
     status_of, strategies,
     unwrapped::Jobs,
 };
 use crate::{
-    AccountId, ChangeIdentities, CommitPart, CommitVersion, CompleteUpload, ContentPage, CopyVersion,
-    DeleteVersions, EncryptedPage, Error, Eviction, GarbageId, GarbageItem, IdentitiesChanged, Inventory,
-    JobName, JobState, ListBuckets, ListObjects, NewMove, NodeRegistration, ObjectEntry, ObjectPage,
-    OpenSession, RateLimitSet, RenameObject, RenamePrefix, ReplaceChunks, Rewrap, SealSession, Session,
-    SessionOpened, SetAcl, SetRestore, StorageClassDefinition,
+    Account, AccountChanged, AccountCreated, AccountId, AccountKey, ChangeIdentities, CommitPart,
+    CommitVersion, CompleteUpload, ContentPage, CopyVersion, CreateAccount, DeleteVersions, EncryptedPage,
+    Error, Eviction, GarbageId, GarbageItem, IdentitiesChanged, Inventory, JobName, JobState, ListBuckets,
+    ListObjects, NewMove, NodeRegistration, ObjectEntry, ObjectPage, OpenSession, RateLimitSet, RenameObject,
+    RenamePrefix, ReplaceChunks, Rewrap, RootKeyMade, SealSession, Session, SessionOpened, SetAcl,
+    SetRestore, StorageClassDefinition,
 };
 
 fn config() -> ProptestConfig {
@@ -67,6 +72,15 @@ mod every_message_survives_the_wire {
 
     survive! {
         abort_upload: AbortUploadRequest;
+        whole_account: Account;
+        account_changed: AccountChange;
+        account_created: CreateAccountResponse;
+        account_key: FindAccountRequest;
+        accounts: ListAccountsResponse;
+        create_account: CreateAccountRequest;
+        found_account: FindAccountResponse;
+        root_key_made: MakeRootKeyResponse;
+        maybe_key: DeriveSigningKeyResponse;
         bucket: Bucket;
         bucket_page: BucketPage;
         cluster_map: ClusterMap;
@@ -227,7 +241,7 @@ fn part(upload: &[u8], number: u32) -> proto::ContentOwner {
 
 fn grant(account: String, permission: i32) -> Option<proto::Acl> {
     let grantee = Some(proto::grant::Grantee::Account(account));
-    Some(proto::Acl { grants: vec![proto::Grant { grantee, permission }] })
+    Some(proto::Acl { grants: vec![proto::Grant { grantee, permission }], owner: None })
 }
 
 #[test]
@@ -298,14 +312,15 @@ fn a_request_that_breaks_a_bound_is_refused() {
         "version_id": |m| m.objects = vec![proto::RenamedObject { key: "k".into(), ..Default::default() }];
     }
     refused! { SetAcl, proto::SetAclRequest, strategies::set_acl(),
-        "grants": |m| m.acl = Some(proto::Acl { grants: vec![proto::Grant::default(); 101] });
-        "grantee": |m| m.acl = Some(proto::Acl { grants: vec![proto::Grant { permission: 1, ..Default::default() }] });
+        "grants": |m| m.acl = Some(proto::Acl { grants: vec![proto::Grant::default(); 101], owner: None });
+        "grantee": |m| m.acl = Some(proto::Acl { grants: vec![proto::Grant { permission: 1, ..Default::default() }], owner: None });
         "grantee": |m| m.acl = grant("x".repeat(257), 1);
         "group": |m| m.acl = Some(proto::Acl { grants: vec![proto::Grant {
             grantee: Some(proto::grant::Grantee::Group(4)),
             permission: 1,
-        }] });
+        }], owner: None });
         "permission": |m| m.acl = grant("x".to_owned(), 0);
+        "owner": |m| m.acl = Some(proto::Acl { grants: Vec::new(), owner: Some("x".repeat(257)) });
     }
     refused! { SetRestore, proto::SetRestoreRequest, strategies::set_restore(),
         "version_id": |m| m.version_id = None;
@@ -378,6 +393,39 @@ fn a_request_that_breaks_a_bound_is_refused() {
     }
     refused! { IdentitiesChanged, proto::ChangeIdentitiesResponse, strategies::identities_changed(),
         "outcome": |m| m.outcome = None;
+    }
+    refused! { Account, proto::Account, strategies::whole_account(),
+        "id": |m| m.id = "x".repeat(1025);
+        "name": |m| m.name = "x".repeat(1025);
+        "email": |m| m.email = Some("x".repeat(1025));
+        "status": |m| m.status = 0;
+        "status": |m| m.status = 99;
+        "root_keys": |m| m.root_keys = vec![String::new(); 3];
+    }
+    refused! { AccountCreated, proto::CreateAccountResponse, strategies::account_created(),
+        "outcome": |m| m.outcome = None;
+    }
+    refused! { AccountKey, proto::FindAccountRequest, strategies::account_key(),
+        "key": |m| m.key = None;
+        "name": |m| m.key = Some(proto::find_account_request::Key::Name("x".repeat(1025)));
+    }
+    refused! { AccountChanged, proto::AccountChange, strategies::account_changed(),
+        "outcome": |m| m.outcome = 0;
+        "outcome": |m| m.outcome = 99;
+    }
+    refused! { Accounts, proto::ListAccountsResponse, strategies::accounts(),
+        "accounts": |m| m.accounts = vec![proto::Account::default(); 501];
+    }
+    refused! { RootKeyMade, proto::MakeRootKeyResponse, strategies::root_key_made(),
+        "outcome": |m| m.outcome = None;
+    }
+    refused! { CreateAccount, proto::CreateAccountRequest, strategies::create_account(),
+        "name": |m| m.name = "x".repeat(1025);
+        "email": |m| m.email = Some("x".repeat(1025));
+    }
+    refused! { MaybeKey, proto::DeriveSigningKeyResponse, strategies::maybe_key(),
+        "key": |m| m.key = Some(Bytes::from_static(b"short"));
+        "account": |m| { m.key = Some(Bytes::from(vec![1; 32])); m.account = Some("x".repeat(1025)) };
     }
     refused! { SetRateLimit, proto::SetRateLimitRequest, strategies::set_rate_limit(),
         "account": |m| m.account = "x".repeat(1025);

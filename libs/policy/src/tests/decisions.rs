@@ -223,6 +223,44 @@ fn who_has_no_policies_is_decided_on_by_the_bucket_alone() {
     assert_eq!(found(&root, Some(&deny), true, false, owner), Decision::Denied(Kind::Resource));
 }
 
+/// Whoever is of another account has to be allowed it there, by whatever name the role's policy lets it in.
+#[test]
+fn a_role_of_another_account_is_assumed_by_who_both_let() {
+    let other = "444455556666";
+    let trust = |effect: &str, principal: &str| {
+        let document = format!(
+            r#"{{"Statement": {{"Effect": "{effect}", "Principal": {{"AWS": "{principal}"}}, "Action": "sts:AssumeRole"}}}}"#
+        );
+        Policy::parse_trust(document.as_bytes()).expect("a policy")
+    };
+    let (allow, silent, deny) = (own("Allow", "sts:*"), own("Allow", "s3:*"), own("Deny", "sts:*"));
+    let (allows, says_nothing, denies) = ([&allow], [&silent], [&deny]);
+    let context = context(&[]);
+    let arn = Resource::Other("arn:aws:iam::444455556666:role/x");
+    let by_name = trust("Allow", &format!("arn:aws:iam::{ME}:user/ann"));
+    let by_account = trust("Allow", ME);
+    let (of_others, against) = (trust("Allow", other), trust("Deny", ME));
+    let principal = user(ME, "ann");
+    for (trust, identity, boundary, expected) in [
+        (&by_name, &allows, None, Decision::Allowed(Kind::Trust)),
+        (&by_account, &allows, None, Decision::Allowed(Kind::Trust)),
+        (&by_name, &says_nothing, None, Decision::NotAllowed(Kind::Identity)),
+        (&by_account, &says_nothing, None, Decision::NotAllowed(Kind::Identity)),
+        (&by_name, &denies, None, Decision::Denied(Kind::Identity)),
+        (&by_name, &allows, Some(&says_nothing[..]), Decision::NotAllowed(Kind::Boundary)),
+        (&of_others, &allows, None, Decision::NotAllowed(Kind::Trust)),
+        (&against, &allows, None, Decision::Denied(Kind::Trust)),
+    ] {
+        let of = Of::Role { trust: Some(trust), owns: false };
+        let grounds = Grounds { identity: Some(identity), boundary, session: None, of };
+        let request =
+            Request { principal: &principal, action: "sts:AssumeRole", resource: arn, context: &context };
+        assert_eq!(decide(&grounds, &request), expected, "{trust:?}");
+        let (told, _) = crate::explain(&grounds, &request, usize::MAX);
+        assert_eq!(told, expected, "what is told is what is decided");
+    }
+}
+
 /// Whom a trust policy names it lets in, but for what limits a role that assumes another.
 #[test]
 fn a_role_is_assumed_by_who_its_trust_policy_lets() {
@@ -236,7 +274,8 @@ fn a_role_is_assumed_by_who_its_trust_policy_lets() {
     let (user, role, context) = (user(ME, "ann"), role(), context(&[]));
     let arn = Resource::Other("arn:aws:iam::111122223333:role/x");
     let found = |principal: &Principal, trust: Option<&Policy>, identity, boundary| {
-        let grounds = Grounds { identity: Some(identity), boundary, session: None, of: Of::Role { trust } };
+        let grounds =
+            Grounds { identity: Some(identity), boundary, session: None, of: Of::Role { trust, owns: true } };
         decide(&grounds, &Request { principal, action: "sts:AssumeRole", resource: arn, context: &context })
     };
     let (allows, says_nothing) = ([&allow], [&silent]);

@@ -189,6 +189,29 @@ proptest! {
         }
     }
 
+    /// Of another account's buckets somebody has what both its own policies and the bucket's allow, and nothing by one of them alone.
+    #[test]
+    fn in_another_accounts_bucket_both_have_to_allow(identity in policy(), bucket in policy()) {
+        let own_policy = own(&identity);
+        let across = decisions(&own_policy, [None, None], Some(&bucket), false);
+        prop_assert!(!decisions(&own_policy, [None, None], None, false).contains(&true));
+        prop_assert!(grants_no_more(&decisions(&own_policy, [None, None], None, true), &across));
+        let everything = Policy::parse_identity(br#"{"Statement": {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}}"#);
+        let everything = everything.expect("a policy");
+        prop_assert!(grants_no_more(&decisions(&everything, [None, None], Some(&bucket), false), &across));
+        for is_to_go in [true, false] {
+            let fewer_own = without(&own_policy, |statement| statement.allows == is_to_go);
+            let fewer_of_bucket = without(&bucket, |statement| statement.allows == is_to_go);
+            for less in [
+                decisions(&fewer_own, [None, None], Some(&bucket), false),
+                decisions(&own_policy, [None, None], Some(&fewer_of_bucket), false),
+            ] {
+                let (before, now) = if is_to_go { (&across, &less) } else { (&less, &across) };
+                prop_assert!(grants_no_more(before, now), "an Allow that goes, or a Deny that comes, grants");
+            }
+        }
+    }
+
     #[test]
     fn any_bytes_are_read_or_refused(bytes in vec(any::<u8>(), 0..400)) {
         let _ = Policy::parse(&bytes, BUCKET);

@@ -31,7 +31,7 @@ fn federated(provider: &str) -> String {
 }
 
 fn may(trust: &Policy, principal: &Principal, action: &str, pairs: &[(&str, &str)]) -> Decision {
-    let of = Of::Role { trust: Some(trust) };
+    let of = Of::Role { trust: Some(trust), owns: true };
     let grounds = Grounds { identity: None, boundary: None, session: None, of };
     let resource = Resource::Other("arn:aws:iam::111122223333:role/r");
     decide(&grounds, &Request { principal, action, resource, context: &context(pairs) })

@@ -17,6 +17,11 @@ pub const ACCESS_BODY_MAX: usize = 64 << 10;
 
 /// The body of GetBucketAcl and GetObjectAcl.
 pub fn acl(owner: Owner<'_>, acl: &Acl) -> Bytes {
+    named_acl(owner, acl, &|_| None)
+}
+
+/// The same with what other accounts than the owner are called, as `name` tells it.
+pub fn named_acl(owner: Owner<'_>, acl: &Acl, name: &dyn Fn(&str) -> Option<String>) -> Bytes {
     let mut document = Document::new("AccessControlPolicy", 512 + 256 * acl.grants.len());
     owner.write("Owner", &mut document);
     document.open("AccessControlList");
@@ -32,7 +37,9 @@ pub fn acl(owner: Owner<'_>, acl: &Acl) -> Bytes {
         match &grant.grantee {
             Grantee::Account(id) => {
                 document.element("ID", id);
-                document.optional("DisplayName", owner.display_name.filter(|_| id == owner.id));
+                let others = if id == owner.id { None } else { name(id) };
+                let own = owner.display_name.filter(|_| id == owner.id);
+                document.optional("DisplayName", own.or(others.as_deref()));
             }
             Grantee::Group(group) => document.element("URI", group.uri()),
         }

@@ -292,7 +292,8 @@ all of a presigned URL.
 const DIFFERENCES: &str = "
 ## Intended differences
 
-- **One account, one region.** `BucketAlreadyExists` cannot occur, since whoever makes buckets owns all of them (`BucketAlreadyOwnedByYou`), and there is no
+- **Listings show the bucket's owner** as the owner of every object, also of what another account has written and owns.
+- **One region.** There is no
   `PermanentRedirect`: a signature for another region is answered with `AuthorizationHeaderMalformed` and the region. A CreateBucket without a `LocationConstraint` makes the bucket in the server's region, where Amazon S3 outside of us-east-1
   answers `IllegalLocationConstraintException`: clients are told a server's region for their signatures, and many send a constraint only where they take themselves to be at Amazon S3. For the same reason `us-east-1` is
   taken for a constraint in us-east-1, where Amazon S3 answers `InvalidLocationConstraint`.

@@ -7,6 +7,7 @@ use metadata_api::{BucketQuota, PAGE_SIZE_MAX};
 use types::BucketName;
 
 use super::{
+    account,
     connect::{Connect, Remote, Source, failed},
     table::{Table, bytes},
 };
@@ -25,7 +26,8 @@ pub(crate) struct BucketCommand {
 enum Action {
     /// Shows them with what they hold, exact as of each bucket's last commit, and their quotas.
     #[command(after_help = "Examples:\n  ashlar admin bucket list --data ./data\n  \
-        ashlar admin bucket list photos- --json --metadata meta1:9300")]
+        ashlar admin bucket list photos- --json --metadata meta1:9300\n  \
+        ashlar admin bucket list --account research --data ./data")]
     List(List),
     /// Says what a bucket may hold at most.
     Quota(Quota),
@@ -36,6 +38,9 @@ struct List {
     /// Only buckets whose names begin with this.
     #[arg(default_value = "")]
     prefix: String,
+    /// Whose: an account's name, its id of 12 digits or its canonical id; the first account's if none is named.
+    #[arg(long, value_name = "ACCOUNT")]
+    account: Option<String>,
     /// Shows them as JSON, for programs.
     #[arg(long)]
     json: bool,
@@ -72,9 +77,10 @@ pub(crate) async fn run(env: &Env, command: &BucketCommand) -> Result<(), Exit> 
     match &command.action {
         Action::List(list) => {
             let buckets = match list.source.remote(env).await? {
-                Some(remote) => of_gateway(&remote, &list.prefix).await?,
+                Some(remote) => of_gateway(&remote, &list.prefix, list.account.as_deref()).await?,
                 None => {
-                    let (reached, owner) = (list.source.reach(env).await?, gateway::root_account());
+                    let reached = list.source.reach(env).await?;
+                    let owner = account::named(&reached, list.account.as_deref()).await?;
                     let buckets =
                         admin_api::buckets(&*reached.metadata, owner, (&list.prefix, None), usize::MAX);
                     buckets.await.map_err(failed)?
@@ -98,10 +104,15 @@ pub(crate) async fn run(env: &Env, command: &BucketCommand) -> Result<(), Exit> 
 }
 
 /// The buckets whose names begin with `prefix`, page by page.
-pub(super) async fn of_gateway(remote: &Remote, prefix: &str) -> Result<Vec<BucketUsage>, Exit> {
+pub(super) async fn of_gateway(
+    remote: &Remote,
+    prefix: &str,
+    account: Option<&str>,
+) -> Result<Vec<BucketUsage>, Exit> {
     let mut buckets: Vec<BucketUsage> = Vec::new();
     loop {
         let mut query = vec![("prefix", prefix.to_owned()), ("limit", PAGE_SIZE_MAX.to_string())];
+        query.extend(account.map(|account| ("account", account.to_owned())));
         query.extend(buckets.last().map(|last| ("after", last.bucket.clone())));
         let page: Vec<BucketUsage> = remote.get(Resource::Buckets, &query).await?;
         let is_last = page.len() < PAGE_SIZE_MAX;

@@ -57,7 +57,7 @@ pub(crate) async fn run(env: &Env, args: &Durability) -> Result<(), Exit> {
 /// Of a cluster that is reached without a gateway.
 pub(super) async fn reckoned(reached: &Reached, assumed: Assumptions) -> Result<Reckoned, Exit> {
     let (map, history) = (reached.map().await?, reached.disk_history().await?);
-    let held = admin_api::held(&*reached.metadata, gateway::root_account()).await.map_err(failed)?;
+    let held = admin_api::held(&*reached.metadata).await.map_err(failed)?;
     admin_api::durability(&map, &history, held, assumed).map_err(|error| Exit::because(Exit::FAILED, &error))
 }
 

@@ -6,6 +6,7 @@ use env::Env;
 use metadata_api::{RATE_LIMITS_MAX, RateHolder, RateLimitSet, Rates};
 
 use super::{
+    account,
     bucket::parse_size,
     connect::{Connect, Source, failed},
     table::{Table, bytes},
@@ -36,6 +37,9 @@ enum Action {
 #[command(after_help = "Examples:\n  ashlar admin limit list --data ./data\n  \
     ashlar admin limit list --json --endpoint http://127.0.0.1:9000")]
 struct List {
+    /// Whose: an account's name, its id of 12 digits or its canonical id; the first account's if none is named.
+    #[arg(long, value_name = "ACCOUNT")]
+    account: Option<String>,
     /// Shows them as JSON, for programs.
     #[arg(long)]
     json: bool,
@@ -74,6 +78,9 @@ struct Whom {
 struct Set {
     #[command(flatten)]
     whom: Whom,
+    /// Whose user, role or access key: an account's name, its id of 12 digits or its canonical id; the first account's if none is named.
+    #[arg(long, value_name = "ACCOUNT", conflicts_with = "anonymous")]
+    account: Option<String>,
     #[command(flatten)]
     what: What,
     /// Shows all limits as JSON, for programs.
@@ -106,6 +113,9 @@ struct What {
 struct Remove {
     #[command(flatten)]
     whom: Whom,
+    /// Whose user, role or access key, as for `set`.
+    #[arg(long, value_name = "ACCOUNT", conflicts_with = "anonymous")]
+    account: Option<String>,
     /// Shows all limits that are left as JSON, for programs.
     #[arg(long)]
     json: bool,
@@ -130,9 +140,13 @@ pub(crate) async fn run(env: &Env, command: &LimitCommand) -> Result<(), Exit> {
     match &command.action {
         Action::List(list) => {
             let limits = match list.source.remote(env).await? {
-                Some(remote) => remote.get(Resource::Limits, &[]).await?,
+                Some(remote) => {
+                    let query = list.account.iter().map(|account| ("account", account.clone()));
+                    remote.get(Resource::Limits, &query.collect::<Vec<_>>()).await?
+                }
                 None => {
-                    let (reached, account) = (list.source.reach(env).await?, gateway::root_account());
+                    let reached = list.source.reach(env).await?;
+                    let account = account::named(&reached, list.account.as_deref()).await?;
                     let limits = Limits::read(&*reached.metadata, &account, None);
                     limits.await.map_err(failed)?
                 }
@@ -140,13 +154,13 @@ pub(crate) async fn run(env: &Env, command: &LimitCommand) -> Result<(), Exit> {
             super::print(&if list.json { super::as_json(&limits) } else { as_table(&limits) });
             Ok(())
         }
-        Action::Set(Set { whom, what, json, connect }) => {
+        Action::Set(Set { whom, account, what, json, connect }) => {
             let What { requests, received, sent, burst } = *what;
             let rates = Rates { requests, received_bytes: received, sent_bytes: sent, burst_seconds: burst };
-            set(env, connect, &whom.holder(), Some(rates), *json).await
+            set(env, connect, (account.as_deref(), &whom.holder()), Some(rates), *json).await
         }
-        Action::Remove(Remove { whom, json, connect }) => {
-            set(env, connect, &whom.holder(), None, *json).await
+        Action::Remove(Remove { whom, account, json, connect }) => {
+            set(env, connect, (account.as_deref(), &whom.holder()), None, *json).await
         }
     }
 }
@@ -154,11 +168,12 @@ pub(crate) async fn run(env: &Env, command: &LimitCommand) -> Result<(), Exit> {
 async fn set(
     env: &Env,
     connect: &Connect,
-    holder: &RateHolder,
+    (account, holder): (Option<&str>, &RateHolder),
     rates: Option<Rates>,
     as_json: bool,
 ) -> Result<(), Exit> {
-    let (reached, account) = (connect.reach(env).await?, gateway::root_account());
+    let reached = connect.reach(env).await?;
+    let account = account::named(&reached, account).await?;
     let refused = |message: String| Err(Exit::new(Exit::FAILED, message));
     match reached.metadata.set_rate_limit(&account, holder, rates).await.map_err(failed)? {
         RateLimitSet::Done => {}

@@ -1,5 +1,6 @@
 //! Tools for operators.
 
+mod account;
 mod audit;
 mod backup;
 mod bucket;
@@ -53,6 +54,8 @@ enum Command {
     Disk(member::Disk),
     /// Shows and defines storage classes.
     Class(class::Class),
+    /// Makes accounts, whose buckets and users are closed to each other, suspends and removes them.
+    Account(account::AccountCommand),
     /// Shows what buckets hold, and sets their quotas.
     Bucket(bucket::BucketCommand),
     /// Shows how much users, roles, access keys and addresses may ask of each gateway, and says it.
@@ -91,6 +94,7 @@ pub(crate) async fn run(env: Env, admin: Admin) -> Result<(), Exit> {
         Command::Node(node) => member::run_node(&env, &node).await,
         Command::Disk(disk) => member::run_disk(&env, &disk).await,
         Command::Class(class) => class::run(&env, &class).await,
+        Command::Account(account) => account::run(&env, &account).await,
         Command::Bucket(bucket) => bucket::run(&env, &bucket).await,
         Command::Limit(limit) => limit::run(&env, &limit).await,
         Command::Keys(keys) => keys::run(&env, &keys).await,

@@ -6,6 +6,7 @@ use admin_api::{Assumptions, Configuration, Durability, Repair, Resource, Status
 use clap::Args;
 use env::Env;
 use http::Uri;
+use metadata_api::AccountId;
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -150,9 +151,9 @@ impl From {
 
     async fn buckets(&self) -> Result<Value, Exit> {
         match self {
-            Self::Gateway(remote) => bucket::of_gateway(remote, "").await.map(written),
+            Self::Gateway(remote) => bucket::of_gateway(remote, "", None).await.map(written),
             Self::Cluster(reached) => {
-                let (owner, all) = (gateway::root_account(), ("", None));
+                let (owner, all) = (AccountId::root(), ("", None));
                 let found = admin_api::buckets(&*reached.metadata, owner, all, usize::MAX).await;
                 found.map(written).map_err(failed)
             }

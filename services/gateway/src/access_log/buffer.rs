@@ -51,6 +51,8 @@ impl Record {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Known {
     pub(super) owner: AccountId,
+    /// When the bucket was made.
+    pub(super) created: Timestamp,
     pub(super) logging: Logging,
 }
 
@@ -65,8 +67,8 @@ pub(super) struct Batch {
     pub(super) records: usize,
 }
 
-/// The records of one bucket, by its name: a bucket that is made anew under it within the interval, and is logged, gets what
-/// waits of the former one. There is one account, so that both have the same owner.
+/// The records of one bucket, by its name: a bucket that is made anew under it within the interval by the same owner, and is logged, gets
+/// what waits of the former one; one of another owner does not.
 #[derive(Debug, Default)]
 struct Buffer {
     /// With the times at which they came.
@@ -220,9 +222,18 @@ impl Buffers {
     }
 
     pub(super) fn set_known(&mut self, bucket: &BucketName, known: Known) {
-        if let Some(buffer) = self.of_buckets.get_mut(bucket) {
-            buffer.known = Some(Arc::new(known));
+        let Some(buffer) = self.of_buckets.get_mut(bucket) else { return };
+        if buffer.known.as_ref().is_none_or(|former| former.owner != known.owner) {
+            // What another bucket of the name was asked for is told to nobody else.
+            let before = buffer.bytes();
+            buffer.waiting.retain(|(_, record)| record.time >= known.created);
+            buffer.waiting_bytes = buffer.waiting.iter().map(|(_, record)| record.bytes()).sum();
+            if buffer.known.is_some() {
+                buffer.batch = None;
+            }
+            self.bytes -= before - buffer.bytes();
         }
+        buffer.known = Some(Arc::new(known));
     }
 
     /// The next log object of a bucket: the one that is not known to be there, or a new one of what waits; `None` when there

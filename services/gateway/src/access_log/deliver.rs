@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, convert::Infallible, sync::Arc, time::Duration}
 use bytes::Bytes;
 use checksum::{AlgorithmSet, ObjectDigests, ObjectHasher, Wanted};
 use futures_util::{StreamExt, stream};
-use metadata_api::{CommitVersion, Error, NewVersion, PAGE_SIZE_MAX, Subresource, WriteCondition};
+use metadata_api::{Bucket, CommitVersion, Error, NewVersion, PAGE_SIZE_MAX, Subresource, WriteCondition};
 use policy::Service;
 use s3_wire::xml::parse_logging;
 use service_kit::Shutdown;
@@ -166,9 +166,9 @@ async fn look_up(gateway: &Gateway, bucket: &BucketName) -> bool {
 async fn read(gateway: &Gateway, bucket: &BucketName) -> Result<Option<Known>, Error> {
     let document = gateway.metadata.get_subresource(bucket, Subresource::Logging).await?;
     let Some(document) = document else { return Ok(None) };
-    let owner = gateway.metadata.get_bucket(bucket).await?.owner;
+    let Bucket { owner, created, .. } = gateway.metadata.get_bucket(bucket).await?;
     let logging = parse_logging(&document).map_err(|error| Error::Internal { reason: error.to_string() })?;
-    Ok(logging.map(|logging| Known { owner, logging }))
+    Ok(logging.map(|logging| Known { owner, created, logging }))
 }
 
 /// Writes what a bucket has: an object, and others as long as it is due. What comes meanwhile waits for the interval as any other

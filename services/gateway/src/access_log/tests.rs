@@ -27,7 +27,11 @@ fn record(day: i64, text: &str) -> Record {
 
 fn known(key_format: Option<KeyFormat>) -> Known {
     let (target_bucket, target_prefix) = ("logs".to_owned(), String::new());
-    Known { owner: AccountId("me".to_owned()), logging: Logging { target_bucket, target_prefix, key_format } }
+    Known {
+        owner: AccountId("me".to_owned()),
+        created: Timestamp(0),
+        logging: Logging { target_bucket, target_prefix, key_format },
+    }
 }
 
 const MINUTE: Option<Duration> = Some(Duration::from_secs(60));

@@ -14,11 +14,11 @@ use sigv4::{
 };
 use types::Timestamp;
 
-use super::{ACCOUNT_NUMBER, Credentials};
+use super::Credentials;
 use crate::{
     Gateway,
     error::{from_metadata, unavailable},
-    identity::{Directory, Federator, Holder, Opened, OpenedSession, Session, Subject},
+    identity::{Directory, Federator, Holder, KnownKey, Opened, OpenedSession, Session, Subject},
 };
 
 /// A request's sender, as far as the request proves one. Made in this file alone.
@@ -66,20 +66,19 @@ impl User {
     /// In a role it is the session's. IAM User Guide, "AWS JSON policy elements: Principal", "Role session principals".
     pub(crate) fn arn(&self) -> String {
         if let Some((name, _)) = self.federated() {
-            return federated_arn(name);
+            return federated_arn(self.directory.account(), name);
         }
+        let account = self.directory.account().number();
         match self.role_session() {
-            Some(session) => {
-                format!("arn:aws:sts::{ACCOUNT_NUMBER}:assumed-role/{}/{session}", self.holder.name)
-            }
-            None => format!("arn:aws:iam::{ACCOUNT_NUMBER}:user/{}", self.holder.full_name()),
+            Some(session) => format!("arn:aws:sts::{account}:assumed-role/{}/{session}", self.holder.name),
+            None => format!("arn:aws:iam::{account}:user/{}", self.holder.full_name()),
         }
     }
 
     /// `aws:userid`.
     pub(crate) fn id(&self) -> String {
         if let Some((name, _)) = self.federated() {
-            return format!("{ACCOUNT_NUMBER}:{name}");
+            return format!("{}:{name}", self.directory.account().number());
         }
         match self.role_session() {
             Some(session) => format!("{}:{session}", self.holder.id),
@@ -96,9 +95,9 @@ impl User {
     }
 }
 
-/// The ARN of a federated user.
-pub(crate) fn federated_arn(name: &str) -> String {
-    format!("arn:aws:sts::{ACCOUNT_NUMBER}:federated-user/{name}")
+/// The ARN of a federated user of an account.
+pub(crate) fn federated_arn(account: &AccountId, name: &str) -> String {
+    format!("arn:aws:sts::{}:federated-user/{name}", account.number())
 }
 
 /// Whose an access key is, and the key that its signatures of a scope are made with.
@@ -161,6 +160,11 @@ impl Authenticated {
     /// The user of the account that sends it; `None` for the root user.
     pub(crate) fn user(&self) -> Option<&User> {
         self.user.as_ref()
+    }
+
+    /// The account, of a sender who has proved one.
+    pub(crate) fn own_account(&self) -> AccountId {
+        self.account.clone().unwrap_or_else(AccountId::root)
     }
 
     /// The access key that it was signed with, by version 4.
@@ -353,12 +357,19 @@ async fn sender(gateway: &Gateway, claim: &Claim) -> Result<Sender, S3Error> {
             return Err(unknown());
         }
         let metadata = &*gateway.metadata;
-        let directory = gateway.identities.read(metadata).await.map_err(unread)?;
-        let holder = directory.user_of_key(id).cloned().ok_or_else(unknown)?;
-        directory.check_readable().map_err(|_| S3Error::new(ErrorCode::InternalError))?;
-        let key = gateway.identities.signing_key(metadata, id, scope).await.map_err(unread)?;
-        let user = Some(User { directory, holder, session: None });
-        Sender { account: super::root_account(), user, key: key.ok_or_else(unknown)? }
+        // Whose it is is known by its key; what it may is as the account is after that.
+        let known = gateway.identities.signing_key(metadata, id, scope).await.map_err(unread)?;
+        let KnownKey { account, key } = known.ok_or_else(unknown)?;
+        let directory = gateway.identities.read(metadata, &account).await.map_err(unread)?;
+        let directory = Some(directory).filter(|directory| directory.is_active()).ok_or_else(unknown)?;
+        let user = if directory.has_root_key(id) {
+            None
+        } else {
+            let holder = directory.user_of_key(id).cloned().ok_or_else(unknown)?;
+            directory.check_readable().map_err(|_| S3Error::new(ErrorCode::InternalError))?;
+            Some(User { directory, holder, session: None })
+        };
+        Sender { account, user, key }
     };
     if claim.session_token().is_some() {
         return Err(S3Error::new(ErrorCode::InvalidToken));
@@ -384,11 +395,18 @@ async fn session_sender(
             return Err(S3Error::new(ErrorCode::InternalError));
         }
     };
-    let directory = gateway.identities.read(metadata).await.map_err(unread)?;
+    let directory = gateway.identities.read(metadata, &account).await.map_err(unread)?;
+    if !directory.is_active() {
+        return Err(no_such_key(credentials.0));
+    }
     directory.check_readable().map_err(|_| S3Error::new(ErrorCode::InternalError))?;
     let holder = match &session.subject {
         Subject::Federated { of: Federator::Root { mark }, name: _ } => {
-            (*mark == gateway.credentials.mark()).then(|| Arc::new(Holder::of_root()))
+            let is_marked = match account.is_root() {
+                true => *mark == gateway.credentials.mark(),
+                false => directory.has_root_mark(mark),
+            };
+            is_marked.then(|| Arc::new(Holder::of_root(&account)))
         }
         _ => session.holder(&directory).cloned(),
     };

@@ -12,7 +12,7 @@ use types::{Attributes, BucketName, ObjectKey};
 use super::{
     calls::principal,
     conditions::{add_existing_tags, of_request},
-    lists::{Lists, bucket_acl, ownership},
+    lists::{ListAsker, Lists, bucket_acl, ownership},
     own::Own,
     public_access::public_access_block,
 };
@@ -184,12 +184,15 @@ impl Authority {
 
     /// What the request is about.
     fn of(&self, action: &str, facts: &Facts) -> Of<'_> {
-        let by_list = || facts.lists.as_ref().filter(|lists| lists.allow(action)).map(|_| Otherwise::List);
+        let lists = facts.lists.as_ref();
+        let by_list = || lists.filter(|lists| lists.allow(action)).map(|_| Otherwise::List);
+        // The bucket's owner and its policy grant nothing of what another account has written there; what the policy denies it denies.
+        let is_anothers = lists.is_some_and(|lists| lists.is_anothers(action));
         Of::Bucket {
             policy: self.policy.as_ref(),
-            owns: self.owns,
-            is_restricted: self.is_restricted,
-            otherwise: self.default.or_else(by_list),
+            owns: self.owns && !is_anothers,
+            is_restricted: self.is_restricted || is_anothers,
+            otherwise: self.default.filter(|_| !is_anothers).or_else(by_list),
         }
     }
 
@@ -247,9 +250,15 @@ impl Authority {
         self.own.identity().chain(&self.policy).any(|policy| can_allow(policy, &request))
     }
 
-    /// Whether more than the key of an object decides on it.
+    /// Whether more than the key of an object decides on it. For the bucket's owner lists do where the object is another's, which shows when
+    /// it is looked at.
     pub(super) fn asks_for_object(&self) -> bool {
         self.facts.lists.is_some() || self.asks_for(EXISTING_TAG)
+    }
+
+    /// Whether it is to be read anew for that, after a body that may have taken long. Of the bucket's owner the handler finds out whose it is.
+    pub(super) fn rereads_object(&self) -> bool {
+        self.facts.lists.is_some() && self.default.is_none() || self.asks_for(EXISTING_TAG)
     }
 
     pub(super) fn asks_for(&self, key: &str) -> bool {
@@ -293,12 +302,15 @@ pub(super) async fn in_bucket(
 ) -> Result<Authority, S3Error> {
     let owns = account == Some(&bucket.owner);
     let is_user = own.is_asked();
-    // A user of the account has what its policies say, not what a list grants the account; but what everybody has, it has too.
-    let has_lists = (!owns || is_user) && ownership(gateway, bucket)?.has_acls();
+    // A user of the account has what its policies say, not what a list grants the account; but what everybody has, it has too. One of
+    // another account has what a list grants that, within its own policies.
+    let has_acls = ownership(gateway, bucket)?.has_acls();
+    // Of the owner no list is read but that of an object, which comes with it and tells whose it is.
+    let has_lists = (!owns || is_user) && has_acls;
     let has_block = has_lists || !owns && bucket.has_policy;
     let block = async {
         match has_block {
-            true => public_access_block(gateway, &bucket.name, address).await,
+            true => public_access_block(gateway, bucket, address).await,
             false => Ok(PublicAccessBlock::default()),
         }
     };
@@ -312,9 +324,14 @@ pub(super) async fn in_bucket(
     let is_restricted =
         !owns && block.restrict_public_buckets && policy.as_ref().is_some_and(Policy::is_public);
     // What a public policy does not open to others any more, no list does either.
-    let lists = if has_lists && !block.ignore_public_acls && !is_restricted {
-        let account = account.filter(|_| !is_user).map(|account| account.0.clone());
-        Some(Lists::new(account, Some(bucket_acl(bucket, acl.as_deref())?)))
+    let lists = if has_acls && !is_restricted {
+        let asker = ListAsker {
+            account: account.map(|account| account.0.clone()),
+            is_user_of_owner: owns && is_user,
+            ignores_public: block.ignore_public_acls,
+        };
+        let list = has_lists.then(|| bucket_acl(bucket, acl.as_deref())).transpose()?;
+        Some(Lists::new(asker, list))
     } else {
         None
     };

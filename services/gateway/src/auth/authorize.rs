@@ -19,7 +19,7 @@ use super::{
     calls::{check_account, note_unasked, principal},
     conditions::{add_existing_tags, add_request_tags, keys_of_upload, of_request, set_encryption_of_upload},
     delivery::denies,
-    lists::{Lists, ownership},
+    lists::{ListAsker, Lists, ownership},
     own::Own,
     rights::{keys_of_body, of_version, rights},
     target::{attributes, is_missing, tags_of, wanted},
@@ -86,9 +86,21 @@ impl Permit {
     /// tags or lists decide. The version is kept for the handler.
     pub(crate) async fn again(&self, gateway: &Gateway, request: &Request) -> Result<(), S3Error> {
         match &self.authority {
-            Some(authority) if authority.asks_for_object() => self.again_with(gateway, request, |_| ()).await,
+            Some(authority) if authority.asks_for_object() => {
+                let mut facts = authority.facts.clone();
+                self.read_again(gateway, request, &mut facts).await?;
+                authority.check_all(&self.rights, request.address.key.as_ref(), &facts)
+            }
             _ => Ok(()),
         }
+    }
+
+    /// Decides once more on an object that the handler has read itself.
+    pub(crate) fn check_object(&self, request: &Request, object: &Attributes) -> Result<(), S3Error> {
+        let Some(authority) = &self.authority else { return Ok(()) };
+        let mut facts = authority.facts.clone();
+        facts.set_object(Some(object));
+        authority.check_all(&self.rights, request.address.key.as_ref(), &facts)
     }
 
     /// The same, and by what the body says, as [`Permit::confirm`].
@@ -100,7 +112,7 @@ impl Permit {
     ) -> Result<(), S3Error> {
         let Some(authority) = &self.authority else { return Ok(()) };
         let mut facts = authority.facts.clone();
-        if authority.asks_for_object() {
+        if authority.rereads_object() {
             self.read_again(gateway, request, &mut facts).await?;
         }
         add(&mut facts.context);
@@ -250,6 +262,13 @@ async fn decide(
         }
         Err(error) => return Err(request.metadata_error(error)),
     };
+    // The name is taken, which whoever may make buckets is told, whatever the bucket's policy says.
+    if operation == Operation::CreateBucket && account.as_ref() != Some(&bucket.owner) {
+        for action in rights(operation, action, &request.headers, false, false) {
+            check_account(gateway, request, operation, action, name.as_str())?;
+        }
+        return account.is_some().then(|| permit(Vec::new(), None)).ok_or_else(denied);
+    }
     // Its parts would be nobody's. Source: Amazon S3 User Guide, "Multipart upload API and permissions".
     if operation == Operation::CreateMultipartUpload && account.is_none() {
         let nobody = principal(&request.authenticated);
@@ -404,8 +423,9 @@ pub(crate) async fn authorize_visitor(
     let bucket = request.read_target(gateway, wanted).await.map_err(|e| request.metadata_error(e))?;
     let facts = &mut authority.facts;
     facts.context = of_request(gateway, request, operation, &authority.principal, &bucket.owner)?;
-    if ownership(gateway, &bucket)?.has_acls() && !block.ignore_public_acls && !authority.is_restricted {
-        facts.lists = Some(Lists::new(None, None));
+    if ownership(gateway, &bucket)?.has_acls() && !authority.is_restricted {
+        let ignores_public = block.ignore_public_acls;
+        facts.lists = Some(Lists::new(ListAsker { ignores_public, ..ListAsker::default() }, None));
     }
     request.target.with_version(|found| facts.set_object(found.as_ref().ok().and_then(attributes)));
     let rights = vec!["GetObject"];

@@ -1,11 +1,12 @@
 //! Who asks, and whether policies of its own allow it what is done to no bucket that there is: actions of the account, and calls
 //! of IAM and STS.
 
+use metadata_api::AccountId;
 use policy::{Account, Context, Decision, Kind, Of, Otherwise, Principal, Resource, Trace};
 use s3_wire::{ErrorCode, Operation, S3Error};
 
 use super::{
-    ACCOUNT_NUMBER, Authenticated, User,
+    Authenticated, User,
     authority::{denied, denied_to, reason},
     conditions::{of_call, of_request},
     own::Own,
@@ -17,10 +18,15 @@ use crate::{
     request::Request,
 };
 
+/// An account as policies name it.
+pub(crate) fn account_of(account: &AccountId) -> Account {
+    Account { number: account.number().into_owned(), canonical: account.0.clone() }
+}
+
 /// Whoever the signature proves.
 pub(crate) fn principal(authenticated: &Authenticated) -> Principal {
     let Some(account) = authenticated.account() else { return Principal::Anonymous };
-    let account = Account { number: ACCOUNT_NUMBER.to_owned(), canonical: account.0.clone() };
+    let account = account_of(account);
     match authenticated.user() {
         Some(user) => {
             let name = user.holder.full_name();
@@ -114,7 +120,7 @@ pub(super) fn check_account(
         note_unasked(gateway, &asker, &principal, (action, resource));
         return Err(denied());
     };
-    let context = of_request(gateway, request, operation, &principal, &super::root_account())?;
+    let context = of_request(gateway, request, operation, &principal, &request.authenticated.own_account())?;
     let asked = policy::Request { principal: &principal, action, resource, context: &context };
     match decide(gateway, &Own::of(Some(user)), Of::Account, (&asker, &asked), |_| true) {
         decision if decision.is_allowed() => Ok(()),
@@ -132,6 +138,13 @@ pub(crate) fn authorize_account(
     check_account(gateway, request, operation, action, "*")
 }
 
+/// Whether the root user of this account asks, by credentials that it still has.
+fn is_root_in(authenticated: &Authenticated, directory: &Directory) -> bool {
+    let is_of_it = authenticated.account() == Some(directory.account());
+    let has_key = || authenticated.access_key_id().is_some_and(|id| directory.has_root_key(id));
+    is_of_it && (directory.account().is_root() || has_key())
+}
+
 /// Decides whether the sender of a call of IAM may make it. `directory` is the account as the call finds it: a user who is not
 /// in it any more may nothing. `allowed` is kept from one decision on the call to the next.
 pub(crate) fn authorize_call(
@@ -143,7 +156,7 @@ pub(crate) fn authorize_call(
 ) -> Decision {
     let own = match authenticated.user() {
         Some(user) => user.holder_in(directory).map(|holder| Own::as_in(directory, user, holder)),
-        None => authenticated.account().map(|_| Own::default()),
+        None => is_root_in(authenticated, directory).then(Own::default),
     };
     let principal = principal(authenticated);
     let asker = Asker::of_call(gateway, call, authenticated, &principal);
@@ -151,12 +164,13 @@ pub(crate) fn authorize_call(
     let Some(own) = own else {
         return note_unasked(gateway, &asker, &principal, (call.action, resource));
     };
-    let context = of_call(gateway, call, authenticated, &principal);
+    let context = of_call(gateway, call, authenticated, &principal, directory.account());
     let asked = policy::Request { principal: &principal, action: call.action, resource, context: &context };
     decide(gateway, &own, Of::Account, (&asker, &asked), |decision| allowed.add(call, decision))
 }
 
-/// Decides whether the sender may read or change what operators do: the root user may, of others policies of their own decide.
+/// Decides whether the sender may read or change what operators do: the first account's root user may, of its others policies of their own
+/// decide, and nobody of another account may.
 pub(crate) fn authorize_operator(
     gateway: &Gateway,
     authenticated: &Authenticated,
@@ -165,11 +179,11 @@ pub(crate) fn authorize_operator(
     let principal = principal(authenticated);
     let asker = Asker::of_call(gateway, call, authenticated, &principal);
     let (action, resource) = (call.action, Resource::Other(call.resource));
-    if authenticated.account().is_none() {
+    if !authenticated.account().is_some_and(AccountId::is_root) {
         note_unasked(gateway, &asker, &principal, (action, resource));
         return Err(denied());
     }
-    let context = of_call(gateway, call, authenticated, &principal);
+    let context = of_call(gateway, call, authenticated, &principal, &AccountId::root());
     let asked = policy::Request { principal: &principal, action, resource, context: &context };
     let decision = decide(gateway, &Own::of(authenticated.user()), Of::Account, (&asker, &asked), |_| true);
     if decision.is_allowed() {
@@ -200,7 +214,7 @@ pub(crate) fn authorize_federation(
 ) -> Decision {
     let own = Own::of(authenticated.user());
     let principal = principal(authenticated);
-    let context = of_call(gateway, call, authenticated, &principal);
+    let context = of_call(gateway, call, authenticated, &principal, &authenticated.own_account());
     let resource = Resource::Other(call.resource);
     let asked = policy::Request { principal: &principal, action: call.action, resource, context: &context };
     let decision = own.decide(Of::Account, &asked);
@@ -212,21 +226,22 @@ pub(crate) fn authorize_federation(
 }
 
 /// Decides whether a user may assume a role, by the role's policy of who may; a role that is not there is one that lets nobody.
-/// Whoever that names by no more than its account has to be allowed it by policies of its own; nobody may who is denied it by any
-/// policy. Whether it comes to a session shows later, so whoever asks for it tells the audit log. IAM User Guide, "IAM role trust policies"; AWS STS API Reference, "AssumeRole", the section "Permissions".
+/// Whoever that names by no more than its account has to be allowed it by policies of its own, and so has everybody of another account
+/// than `owner`'s, whose the role is; nobody may who is denied it by any policy. Whether it comes to a session shows later, so whoever asks for it tells the audit log. IAM User Guide, "IAM role trust policies"; AWS STS API Reference, "AssumeRole", the section "Permissions".
 pub(crate) fn authorize_assumption(
     gateway: &Gateway,
     authenticated: &Authenticated,
-    (user, role): (&User, Option<&Holder>),
+    (user, owner, role): (&User, &AccountId, Option<&Holder>),
     call: &crate::iam::Call<'_>,
 ) -> Decision {
     let trust = role.and_then(|role| role.role.as_ref()).and_then(Terms::trust);
     let principal = principal(authenticated);
-    let context = of_call(gateway, call, authenticated, &principal);
+    let context = of_call(gateway, call, authenticated, &principal, owner);
     let resource = Resource::Other(call.resource);
     let asked = policy::Request { principal: &principal, action: call.action, resource, context: &context };
     let asker = Asker::of_call(gateway, call, authenticated, &principal);
-    let (own, of) = (Own::of(Some(user)), Of::Role { trust });
+    let owns = authenticated.account() == Some(owner);
+    let (own, of) = (Own::of(Some(user)), Of::Role { trust, owns });
     let decision = own.decide(of, &asked);
     if !decision.is_allowed() {
         gateway.decisions.remember(&asker, &asked, |bytes_max| own.explain(of, &asked, bytes_max));
@@ -241,16 +256,16 @@ pub(crate) fn authorize_web_identity(
     gateway: &Gateway,
     nobody: &Authenticated,
     principal: &Principal,
-    role: Option<&Holder>,
+    (owner, role): (&AccountId, Option<&Holder>),
     call: &crate::iam::Call<'_>,
     add_claims: impl FnOnce(&mut Context),
 ) -> Decision {
     let trust = role.and_then(|role| role.role.as_ref()).and_then(Terms::trust);
-    let mut context = of_call(gateway, call, nobody, principal);
+    let mut context = of_call(gateway, call, nobody, principal, owner);
     add_claims(&mut context);
     let resource = Resource::Other(call.resource);
     let asked = policy::Request { principal, action: call.action, resource, context: &context };
-    let (own, of) = (Own::default(), Of::Role { trust });
+    let (own, of) = (Own::default(), Of::Role { trust, owns: true });
     let decision = own.decide(of, &asked);
     if !decision.is_allowed() {
         let asker = Asker::of_call(gateway, call, nobody, principal);

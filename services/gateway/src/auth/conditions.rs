@@ -115,15 +115,16 @@ fn comparable<'a>(name: &str, value: &'a [u8]) -> Result<Cow<'a, str>, S3Error> 
     Ok(String::from_utf8_lossy(value))
 }
 
-/// What a call of IAM has for condition keys.
+/// What a call of IAM on something of an account has for condition keys.
 pub(super) fn of_call(
     gateway: &Gateway,
     call: &crate::iam::Call<'_>,
     authenticated: &Authenticated,
     principal: &Principal,
+    owner: &AccountId,
 ) -> Context {
     let mut context = circumstances(gateway, gateway.env.wall_clock_ms(), call.peer);
-    add_account(&mut context, "aws:ResourceAccount", &super::root_account());
+    add_account(&mut context, "aws:ResourceAccount", owner);
     add_sender(&mut context, principal, &Known::of(authenticated));
     for (name, key) in HEADERS.into_iter().filter(|(_, key)| key.starts_with("aws:")) {
         let value = call.headers.get(name);
@@ -165,7 +166,7 @@ pub(super) fn add_owner(context: &mut Context, owner: &AccountId) {
 }
 
 fn add_account(context: &mut Context, key: &str, account: &AccountId) {
-    context.add(key, account.number());
+    context.add(key, account.number().into_owned());
     context.add_alias(key, account.0.as_str());
 }
 
@@ -231,7 +232,8 @@ fn add_sender(context: &mut Context, principal: &Principal, known: &Known<'_>) {
     }
     let identity = known.session.and_then(|session| session.web_identity.as_ref());
     if let Some(identity) = identity {
-        add_web_identity(context, identity);
+        let account = principal.account().map_or_else(String::new, |account| account.number.clone());
+        add_web_identity(context, &account, identity);
     }
     // Nobody is asked for a second factor. Keys that last have no word of it, as on AWS.
     let is_temporary = known.session.is_some() || matches!(principal, Principal::Role { .. });
@@ -240,11 +242,11 @@ fn add_sender(context: &mut Context, principal: &Principal, known: &Known<'_>) {
     context.add_some("aws:TokenIssueTime", issued);
 }
 
-/// What a provider says of somebody. IAM User Guide, "IAM and AWS STS condition context keys", the section "Available keys for AWS OIDC
+/// What a provider of an account, by its number, says of somebody. IAM User Guide, "IAM and AWS STS condition context keys", the section "Available keys for AWS OIDC
 /// federation", and "AWS global condition context keys", the key `aws:FederatedProvider`.
-pub(crate) fn add_web_identity(context: &mut Context, identity: &WebIdentity) {
+pub(crate) fn add_web_identity(context: &mut Context, account: &str, identity: &WebIdentity) {
     let WebIdentity { provider, subject, audiences, other_audiences, methods, email } = identity;
-    context.add("aws:FederatedProvider", provider_arn(provider));
+    context.add("aws:FederatedProvider", provider_arn(account, provider));
     context.add(&format!("{provider}:sub"), subject.as_str());
     context.add_some(&format!("{provider}:email"), email.as_deref());
     for (claim, values) in [("aud", audiences), ("oaud", other_audiences), ("amr", methods)] {

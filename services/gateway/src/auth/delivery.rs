@@ -2,11 +2,11 @@
 //! service that delivers; what the bucket's policy denies the service is not delivered.
 
 use metadata_api::{Bucket, Error, Subresource};
-use policy::{Account, Delivery, Policy, Service};
+use policy::{Delivery, Policy, Service};
 use s3_wire::date::xml_date;
 use types::{BucketName, Timestamp};
 
-use super::authority::stored_policy;
+use super::{authority::stored_policy, calls::account_of};
 use crate::Gateway;
 
 /// Whether the target's policy, as it is now, denies the service to put what tells of the source there, by this key.
@@ -36,10 +36,9 @@ pub(super) fn denies(
     key: &str,
 ) -> bool {
     let now = gateway.env.wall_clock_ms();
-    let (number, canonical) = (target.owner.number().to_owned(), target.owner.0.clone());
     policy.denies_delivery(&Delivery {
         service,
-        account: &Account { number, canonical },
+        account: &account_of(&target.owner),
         source: source.as_str(),
         target: target.name.as_str(),
         key,

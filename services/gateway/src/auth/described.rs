@@ -3,20 +3,18 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use metadata_api::{AccountId, Bucket, Error as MetadataError, GetVersion};
-use policy::{Account, Context, Decision, Kind, Of, Otherwise, Principal, Resource, Scope, Trace};
+use metadata_api::{AccountId, AccountKey, Bucket, Error as MetadataError, GetVersion};
+use policy::{Context, Decision, Kind, Of, Otherwise, Principal, Resource, Scope, Trace};
 use s3_wire::S3Error;
 use serde::{Deserialize, Serialize};
 use types::{Attributes, BucketName, ObjectKey, Timestamp};
 
 use super::{
-    ACCOUNT_NUMBER,
     authenticate::federated_arn,
     authority::{Sender, in_bucket},
-    calls::of_account,
+    calls::{account_of, of_account},
     conditions::{add_owner, of_described},
     own::Own,
-    root_account,
     target::{address_of, attributes},
 };
 use crate::{
@@ -31,7 +29,8 @@ use crate::{
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Described {
-    /// Who asks: the ARN of a user, of a role, of a role's session or of the root user, the name of a user, or `anonymous`.
+    /// Who asks: the ARN of a user, of a role, of a role's session or of the root user of an account, the name of a user of the first
+    /// account, or `anonymous`.
     pub principal: String,
     /// What for, with its service: `s3:GetObject`.
     pub action: String,
@@ -65,7 +64,9 @@ const OF_EVERYBODY: [&str; 2] = ["sts:GetCallerIdentity", "sts:GetSessionToken"]
 
 /// Says what would be decided on a request.
 pub(crate) async fn explain_described(gateway: &Gateway, asked: &Described) -> Result<Explanation, Problem> {
-    let directory = gateway.identities.read(&*gateway.metadata).await.map_err(|error| failed(&error))?;
+    let metadata = &*gateway.metadata;
+    let account = account_named(gateway, &asked.principal).await?;
+    let directory = gateway.identities.read(metadata, &account).await.map_err(|error| failed(&error))?;
     let (principal, holder) = who(&directory, &asked.principal)?;
     if holder.is_some() && directory.check_readable().is_err() {
         return Err(Problem::Failed("the account has records that this gateway cannot read".to_owned()));
@@ -88,7 +89,7 @@ pub(crate) async fn explain_described(gateway: &Gateway, asked: &Described) -> R
     }
     let asking = Asking { gateway, directory: &directory, principal: &principal, holder, action, asked };
     match action.contains(':') {
-        true => asking.of_call(),
+        true => asking.of_call().await,
         false => asking.of_s3().await,
     }
 }
@@ -103,18 +104,32 @@ fn of_everybody(time: Timestamp, principal: &Principal, action: &str) -> Explana
     Explanation::new((principal.own_arn(), time), &request, (decision, Trace::default()), 0)
 }
 
+/// The account that an ARN names; the first where none is named.
+async fn account_named(gateway: &Gateway, text: &str) -> Result<AccountId, Problem> {
+    let parts = text.strip_prefix("arn:aws:").and_then(|rest| rest.split_once("::"));
+    let number = parts.and_then(|(_, rest)| rest.split_once(':')).map(|(number, _)| number);
+    let Some(number) = number.filter(|number| *number != "aws") else { return Ok(AccountId::root()) };
+    let key = AccountKey::parse(number);
+    let is_id = matches!(key, AccountKey::Number(_) | AccountKey::Id(_));
+    let found = match is_id {
+        true => gateway.names.find(&*gateway.metadata, key).await.map_err(|error| failed(&error))?,
+        false => None,
+    };
+    found.map(|found| found.id).ok_or_else(|| Problem::Invalid(format!("there is no account {number}")))
+}
+
 /// Who is named, as it is in the account.
 fn who(directory: &Directory, text: &str) -> Result<(Principal, Option<Arc<Holder>>), Problem> {
-    let account = Account { number: ACCOUNT_NUMBER.to_owned(), canonical: root_account().0 };
-    let root = format!("arn:aws:iam::{ACCOUNT_NUMBER}:root");
-    let sessions = format!("arn:aws:sts::{ACCOUNT_NUMBER}:assumed-role/");
+    let account = account_of(directory.account());
+    let root = format!("arn:aws:iam::{}:root", account.number);
+    let sessions = format!("arn:aws:sts::{}:assumed-role/", account.number);
     if text == "anonymous" {
         return Ok((Principal::Anonymous, None));
     }
     if text == root || text == "root" {
         return Ok((Principal::Root { account }, None));
     }
-    if text.starts_with(&federated_arn("")) {
+    if text.starts_with(&federated_arn(directory.account(), "")) {
         return invalid(
             "what a federated user may is said by its session alone: ask why a request of it was refused, by that one's id",
         );
@@ -173,9 +188,10 @@ impl Asking<'_> {
     }
 
     /// A call of IAM, one to assume a role, or what operators read.
-    fn of_call(&self) -> Result<Explanation, Problem> {
+    async fn of_call(&self) -> Result<Explanation, Problem> {
         const ASSUME_ROLE: &str = "sts:AssumeRole";
-        let everything = |kind: &str| format!("arn:aws:iam::{ACCOUNT_NUMBER}:{kind}/");
+        let own = self.directory.account();
+        let everything = |kind: &str| format!("arn:aws:iam::{}:{kind}/", own.number());
         let resource = match (&self.asked.resource, self.action) {
             (Some(resource), _) => resource.clone(),
             (None, "iam:ListUsers") => everything("user"),
@@ -183,15 +199,21 @@ impl Asking<'_> {
             (None, "iam:ListRoles") => everything("role"),
             (None, "iam:ListPolicies") => everything("policy"),
             (None, ASSUME_ROLE) => return invalid("which role? Name it as the resource, by its ARN"),
-            (None, "sts:GetFederationToken" | "sts:TagSession") => federated_arn("*"),
+            (None, "sts:GetFederationToken" | "sts:TagSession") => federated_arn(own, "*"),
             (None, action) if action.starts_with("ashlar:") => "*".to_owned(),
             // Whoever names no user is asked about itself.
             (None, _) => self.principal.arn().unwrap_or_else(|| "*".to_owned()),
         };
         let mut context = self.context();
-        context.add("aws:ResourceAccount", ACCOUNT_NUMBER);
-        context.add_alias("aws:ResourceAccount", root_account().0);
-        for (key, value) in told_of_resource(self.directory, self.action, &resource) {
+        // A role may be of another account.
+        let other = match self.action {
+            ASSUME_ROLE => self.other_account(&resource).await?,
+            _ => None,
+        };
+        let directory = other.as_deref().unwrap_or(self.directory);
+        context.add("aws:ResourceAccount", directory.account().number().into_owned());
+        context.add_alias("aws:ResourceAccount", directory.account().0.as_str());
+        for (key, value) in told_of_resource(directory, self.action, &resource) {
             context.add(&key, value);
         }
         self.give(&mut context)?;
@@ -204,16 +226,31 @@ impl Asking<'_> {
         let no_statement = |decision| (decision, Trace::default());
         let found = match (self.principal, self.action) {
             (Principal::Anonymous, _) => no_statement(Decision::NotAllowed(Kind::Identity)),
+            // What operators read is nobody's of another account.
+            (_, action) if action.starts_with("ashlar:") && !own.is_root() => {
+                no_statement(Decision::NotAllowed(Kind::Identity))
+            }
             // Roles are not assumed by the root user.
             (Principal::Root { .. }, ASSUME_ROLE) => no_statement(Decision::NotAllowed(Kind::Trust)),
             (_, ASSUME_ROLE) => {
-                let trust = self.directory.role(&resource).and_then(|role| role.role.as_ref());
+                let trust = directory.role(&resource).and_then(|role| role.role.as_ref());
                 let trust = trust.and_then(Terms::trust);
-                self.own().explain(Of::Role { trust }, &request, DESCRIBED_BYTES_MAX)
+                let owns = directory.account() == own;
+                self.own().explain(Of::Role { trust, owns }, &request, DESCRIBED_BYTES_MAX)
             }
             _ => self.own().explain(Of::Account, &request, DESCRIBED_BYTES_MAX),
         };
         Ok(self.told(&request, found))
+    }
+
+    /// The account of a role, where it is not that of who asks.
+    async fn other_account(&self, role: &str) -> Result<Option<Arc<Directory>>, Problem> {
+        let account = account_named(self.gateway, role).await?;
+        if account == *self.directory.account() {
+            return Ok(None);
+        }
+        let read = self.gateway.identities.read(&*self.gateway.metadata, &account).await;
+        read.map(Some).map_err(|error| failed(&error))
     }
 
     async fn of_s3(&self) -> Result<Explanation, Problem> {
@@ -223,6 +260,12 @@ impl Asking<'_> {
             None => Ok(None),
         };
         match (found, &name) {
+            // Whose name it is decides no more on who may make buckets.
+            (Ok(Some(bucket)), _)
+                if self.action == "CreateBucket" && bucket.owner != *self.directory.account() =>
+            {
+                self.of_account(bucket.name.as_str())
+            }
             (Ok(Some(bucket)), _) => self.of_bucket(&bucket, key.as_ref()).await,
             (Ok(None), _) => self.of_account("*"),
             (Err(MetadataError::BucketNotFound { .. }), Some(name)) if self.action == "CreateBucket" => {
@@ -268,7 +311,7 @@ impl Asking<'_> {
     /// What is done to no bucket that there is.
     fn of_account(&self, bucket: &str) -> Result<Explanation, Problem> {
         let mut context = self.context();
-        add_owner(&mut context, &root_account());
+        add_owner(&mut context, self.directory.account());
         self.give(&mut context)?;
         let resource = of_account(self.action, bucket);
         let request =
@@ -283,8 +326,8 @@ impl Asking<'_> {
     async fn of_bucket(&self, bucket: &Bucket, key: Option<&ObjectKey>) -> Result<Explanation, Problem> {
         let mut context = self.context();
         add_owner(&mut context, &bucket.owner);
-        let account = root_account();
-        let account: Option<&AccountId> = (*self.principal != Principal::Anonymous).then_some(&account);
+        let account = self.directory.account();
+        let account: Option<&AccountId> = (*self.principal != Principal::Anonymous).then_some(account);
         let (id, arn) = (RequestId::new(&self.gateway.env), self.principal.own_arn());
         let asker = Asker { id, arn, access_key_id: None, peer: None, time: Timestamp(0) };
         let sender = Sender { principal: self.principal.clone(), own: self.own(), account, asker };

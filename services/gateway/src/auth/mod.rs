@@ -23,7 +23,7 @@ pub(crate) use authorize::{
     Permit, Publication, authorize, authorize_delivery, authorize_form, authorize_source, authorize_visitor,
 };
 pub(crate) use calls::{
-    Allowed, authorize_account, authorize_assumption, authorize_call, authorize_federation,
+    Allowed, account_of, authorize_account, authorize_assumption, authorize_call, authorize_federation,
     authorize_operator, authorize_web_identity, principal, refuse_change,
 };
 pub(crate) use conditions::{add_encryption, add_request_tags, add_retention, add_web_identity};
@@ -32,5 +32,4 @@ pub(crate) use delivery::is_delivery_denied;
 pub use described::Described;
 pub(crate) use described::{Problem, explain_described};
 pub(crate) use lists::{bucket_acl, ownership};
-pub(crate) use metadata_api::ACCOUNT_NUMBER;
 pub(crate) use public_access::{block_in, public_access_block, public_access_block_of_account};

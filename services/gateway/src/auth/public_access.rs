@@ -2,39 +2,40 @@
 //! "Blocking public access to your Amazon S3 storage".
 
 use futures_util::future::try_join;
-use metadata_api::Subresource;
+use metadata_api::{AccountId, Bucket, Subresource};
 use s3_wire::{
     ErrorCode, S3Error,
     address::Address,
     xml::{PublicAccessBlock, parse_public_access_block},
 };
-use types::BucketName;
 
 use super::authority::unreadable;
 use crate::{Gateway, error::from_metadata, identity::Directory};
 
-/// What either block shuts out. One that cannot be read is an error, as it may shut something out.
+/// What either block shuts out of a bucket, its own or that of its owner's account. One that cannot be read is an error, as it may shut something out.
 pub(crate) async fn public_access_block(
     gateway: &Gateway,
-    bucket: &BucketName,
+    bucket: &Bucket,
     address: &Address,
 ) -> Result<PublicAccessBlock, S3Error> {
     let own = async {
-        let found = gateway.metadata.get_subresource(bucket, Subresource::PublicAccessBlock).await;
+        let found = gateway.metadata.get_subresource(&bucket.name, Subresource::PublicAccessBlock).await;
         let document = found.map_err(|error| from_metadata(error, address))?;
         let block = document.map(|document| parse_public_access_block(&document)).transpose();
-        block.map(Option::unwrap_or_default).map_err(|error| unreadable(bucket.as_str(), &error))
+        block.map(Option::unwrap_or_default).map_err(|error| unreadable(bucket.name.as_str(), &error))
     };
-    let (own, account) = try_join(own, public_access_block_of_account(gateway, address)).await?;
+    let (own, account) =
+        try_join(own, public_access_block_of_account(gateway, &bucket.owner, address)).await?;
     Ok(own.with(account))
 }
 
-/// What the account's shuts out of all its buckets.
+/// What an account's shuts out of all its buckets.
 pub(crate) async fn public_access_block_of_account(
     gateway: &Gateway,
+    account: &AccountId,
     address: &Address,
 ) -> Result<PublicAccessBlock, S3Error> {
-    let directory = gateway.identities.read(&*gateway.metadata).await;
+    let directory = gateway.identities.read(&*gateway.metadata, account).await;
     let directory = directory.map_err(|error| from_metadata(error, address))?;
     Ok(block_in(&directory)?.unwrap_or_default())
 }

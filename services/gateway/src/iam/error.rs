@@ -8,7 +8,7 @@ use s3_wire::S3Error;
 
 use super::Service;
 use crate::{
-    auth::{ACCOUNT_NUMBER, Authenticated, Refused, User, reason},
+    auth::{Authenticated, Refused, User, reason},
     identity::Unchanged,
 };
 
@@ -93,8 +93,8 @@ impl IamError {
         resource: &str,
         why: Decision,
     ) -> Self {
-        let user =
-            authenticated.user().map_or_else(|| format!("arn:aws:iam::{ACCOUNT_NUMBER}:root"), User::arn);
+        let root = || format!("arn:aws:iam::{}:root", authenticated.own_account().number());
+        let user = authenticated.user().map_or_else(root, User::arn);
         let reason = reason(action, why);
         let message =
             format!("User: {user} is not authorized to perform: {action} on resource: {resource} {reason}");
@@ -242,6 +242,7 @@ impl From<Unchanged<IamError>> for IamError {
     fn from(why: Unchanged<IamError>) -> Self {
         match why {
             Unchanged::Refused(error) => error,
+            Unchanged::Closed => Self::from_refused(Refused::Unknown),
             Unchanged::Unread => Self::unread(),
             Unchanged::Unsealed => Self::unsealed(),
             Unchanged::TooBusy => Self::too_busy(),

@@ -29,24 +29,25 @@ pub(super) fn named<'a>(context: &'a Context<'_>) -> Result<&'a Arc<Holder>, Iam
 /// What a call about a group is done to. One that is not there is named as if it had no path.
 pub(super) fn resource(context: &Context<'_>) -> Result<String, IamError> {
     match named(context) {
-        Ok(group) => Ok(arn("group", &group.full_name())),
-        Err(_) => Ok(arn("group", context.parameters.name("GroupName", NAME_LENGTH_MAX)?)),
+        Ok(group) => Ok(context.arn("group", &group.full_name())),
+        Err(_) => Ok(context.arn("group", context.parameters.name("GroupName", NAME_LENGTH_MAX)?)),
     }
 }
 
 pub(super) fn new_resource(context: &Context<'_>) -> Result<String, IamError> {
     let path = context.parameters.path("Path")?.unwrap_or("/");
     let name = context.parameters.name("GroupName", NAME_LENGTH_MAX)?;
-    Ok(arn("group", &format!("{}{name}", path.trim_start_matches('/'))))
+    Ok(context.arn("group", &format!("{}{name}", path.trim_start_matches('/'))))
 }
 
-pub(super) fn all(_context: &Context<'_>) -> Result<String, IamError> {
-    Ok(arn("group", ""))
+pub(super) fn all(context: &Context<'_>) -> Result<String, IamError> {
+    Ok(context.arn("group", ""))
 }
 
 fn write_group(out: &mut Xml, group: &Holder) {
     out.text("Path", &group.path).text("GroupName", &group.name).text("GroupId", &group.id);
-    out.text("Arn", &arn("group", &group.full_name())).text("CreateDate", xml_date(group.created()).as_str());
+    out.text("Arn", &arn(&group.account, "group", &group.full_name()))
+        .text("CreateDate", xml_date(group.created()).as_str());
 }
 
 pub(super) fn create_group(context: &Context<'_>) -> Planned {
@@ -59,7 +60,7 @@ pub(super) fn create_group(context: &Context<'_>) -> Planned {
     if context.directory.groups.len() >= GROUPS_MAX {
         return Err(IamError::limit(format!("Cannot exceed quota for GroupsPerAccount: {GROUPS_MAX}")));
     }
-    let group = Holder::new(name, path, context.new_id("AGPA"), context.now);
+    let group = Holder::new(context.account(), name, path, context.new_id("AGPA"), context.now);
     let mut result = Xml::default();
     result.element("Group", |out| write_group(out, &group));
     Ok(Plan { result, ..Plan::change(vec![record(IdentityKind::Group, entry_name(name), &group)?]) })

@@ -9,7 +9,7 @@ use s3_wire::date::xml_date;
 use types::Timestamp;
 
 use super::{
-    Context, IamError, Plan, Planned, Xml, arn,
+    Context, IamError, Plan, Planned, Xml,
     holders::{document, escaped, length},
     record, removal,
 };
@@ -29,15 +29,15 @@ const NAME_LENGTH_MAX: usize = 128;
 pub(super) fn new_resource(context: &Context<'_>) -> Result<String, IamError> {
     let path = context.parameters.path("Path")?.unwrap_or("/");
     let name = context.parameters.name("PolicyName", NAME_LENGTH_MAX)?;
-    Ok(arn("policy", &format!("{}{name}", path.trim_start_matches('/'))))
+    Ok(context.arn("policy", &format!("{}{name}", path.trim_start_matches('/'))))
 }
 
 pub(super) fn resource(context: &Context<'_>) -> Result<String, IamError> {
     context.parameters.required("PolicyArn").map(str::to_owned)
 }
 
-pub(super) fn all(_context: &Context<'_>) -> Result<String, IamError> {
-    Ok(arn("policy", ""))
+pub(super) fn all(context: &Context<'_>) -> Result<String, IamError> {
+    Ok(context.arn("policy", ""))
 }
 
 fn named<'a>(context: &'a Context<'_>) -> Result<&'a Arc<ManagedPolicy>, IamError> {
@@ -166,7 +166,8 @@ pub(super) fn create_policy(context: &Context<'_>) -> Planned {
         return Err(IamError::limit(format!("Cannot exceed quota for PoliciesPerAccount: {POLICIES_MAX}")));
     }
     let id = context.new_id("ANPA");
-    let policy = ManagedPolicy::new(name, path, id, description, document.to_owned(), context.now);
+    let (account, document) = (context.account().number(), document.to_owned());
+    let policy = ManagedPolicy::new(&account, (name, path), id, description, document, context.now);
     let mut result = Xml::default();
     result.element("Policy", |out| write_policy(context, out, &policy));
     Ok(Plan { result, ..Plan::change(vec![store(&policy)?]) })

@@ -21,12 +21,13 @@ mod tags;
 mod users;
 mod web_identity;
 
-use std::net::IpAddr;
+use std::{collections::BTreeSet, net::IpAddr};
 
 use axum::body::Body;
 use http::{HeaderMap, HeaderValue, Method, header, request::Parts};
 use http_body_util::BodyExt;
-use metadata_api::{IdentityKind, IdentityRecord};
+use metadata_api::{AccountId, IdentityKind, IdentityRecord};
+use policy::Policy;
 use s3_wire::query::Query;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -40,8 +41,8 @@ use self::{
 };
 use crate::{
     Gateway,
-    auth::{ACCOUNT_NUMBER, Allowed, Authenticated, authenticate_call, authorize_call},
-    identity::{self, Directory, Holder, change},
+    auth::{Allowed, Authenticated, authenticate_call, authorize_call},
+    identity::{self, Directory, Holder, change, other_accounts},
     payload::IDLE_MAX,
     rates::admit,
     request::{RequestId, Response, id, peer},
@@ -98,10 +99,22 @@ struct Context<'a> {
     directory: &'a Directory,
     parameters: &'a Parameters,
     authenticated: &'a Authenticated,
+    /// Other accounts that the call's document names, which are there, by the ids that it names them by.
+    accounts: &'a BTreeSet<String>,
     now: Timestamp,
 }
 
 impl Context<'_> {
+    /// The account that the call is about, which is the sender's.
+    fn account(&self) -> &AccountId {
+        self.directory.account()
+    }
+
+    /// The ARN of something of the account.
+    fn arn(&self, kind: &str, full_name: &str) -> String {
+        arn(&self.account().number(), kind, full_name)
+    }
+
     fn new_id(&self, prefix: &str) -> String {
         new_id(self.gateway, prefix)
     }
@@ -291,6 +304,8 @@ async fn carry_out(
         return Err(IamError::no_such_action(&action, *service));
     };
 
+    let account = authenticated.own_account();
+    let accounts = named_accounts(gateway, &account, &parameters).await?;
     let mut allowed = Allowed::default();
     let plan = |directory: &Directory| {
         let is_readable = directory.check_readable().is_ok();
@@ -298,8 +313,8 @@ async fn carry_out(
             return Err(IamError::internal());
         }
         let now = Timestamp(gateway.env.wall_clock_ms());
-        let (parameters, authenticated) = (&parameters, &authenticated);
-        let context = Context { gateway, directory, parameters, authenticated, now };
+        let (parameters, authenticated, accounts) = (&parameters, &authenticated, &accounts);
+        let context = Context { gateway, directory, parameters, authenticated, accounts, now };
 
         // Authorise.
         let mut resources = vec![resource(&context)?];
@@ -320,11 +335,27 @@ async fn carry_out(
         // Act.
         handler(&context)
     };
-    let (mut result, secret) = change(gateway, plan).await?;
+    let (mut result, secret) = change(gateway, &account, plan).await?;
     if let Some(secret) = secret {
         result.fill_secret(secret.expose());
     }
     Ok((name, result))
+}
+
+/// Other accounts that a call's policy of who may assume a role names, of those that there are.
+async fn named_accounts(
+    gateway: &Gateway,
+    account: &AccountId,
+    parameters: &Parameters,
+) -> Result<BTreeSet<String>, IamError> {
+    let documents = ["AssumeRolePolicyDocument", "PolicyDocument"];
+    let documents = documents.into_iter().filter_map(|name| parameters.get(name));
+    // One that is none is refused by whoever reads it.
+    let policies: Vec<Policy> =
+        documents.filter_map(|document| Policy::parse_trust(document.as_bytes()).ok()).collect();
+    let named = policies.iter().flat_map(|policy| other_accounts(account, policy)).collect();
+    let known = gateway.names.known_of(&*gateway.metadata, named).await;
+    Ok(known.map_err(IamError::from_metadata)?.into_iter().map(str::to_owned).collect())
 }
 
 const PERMISSIONS_BOUNDARY: &str = "iam:PermissionsBoundary";
@@ -429,9 +460,9 @@ async fn authenticate(
     authenticate_call(gateway, &view, service.name(), regions).await.map_err(IamError::from_refused)
 }
 
-/// The ARN of something of the account.
-fn arn(kind: &str, full_name: &str) -> String {
-    format!("arn:aws:iam::{ACCOUNT_NUMBER}:{kind}/{full_name}")
+/// The ARN of something of the account of this number.
+fn arn(account: &str, kind: &str, full_name: &str) -> String {
+    format!("arn:aws:iam::{account}:{kind}/{full_name}")
 }
 
 /// Reads a query of the same form as a body has.

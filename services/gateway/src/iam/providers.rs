@@ -54,7 +54,9 @@ fn too_long(name: &str, length_max: usize) -> IamError {
 fn named_arn<'a>(context: &'a Context<'_>) -> Result<&'a str, IamError> {
     let arn = context.parameters.required(ARN)?;
     let is_good = arn.len() <= ARN_LENGTH_MAX
-        && arn.strip_prefix(&provider_arn("")).is_some_and(|name| !name.is_empty());
+        && arn
+            .strip_prefix(&provider_arn(&context.account().number(), ""))
+            .is_some_and(|name| !name.is_empty());
     if is_good { Ok(arn) } else { Err(IamError::invalid_input(format!("Invalid ARN: {arn}"))) }
 }
 
@@ -70,7 +72,7 @@ fn named<'a>(context: &'a Context<'_>) -> Result<&'a Arc<Provider>, IamError> {
 }
 
 pub(super) fn new_resource(context: &Context<'_>) -> Result<String, IamError> {
-    name_of_url(context.parameters).map(provider_arn)
+    name_of_url(context.parameters).map(|name| provider_arn(&context.account().number(), name))
 }
 
 pub(super) fn resource(context: &Context<'_>) -> Result<String, IamError> {
@@ -174,8 +176,14 @@ pub(super) fn create_provider(context: &Context<'_>) -> Planned {
         )));
     }
     let (name, created_ms) = (name.to_owned(), context.now.0);
-    let mut provider =
-        Provider { name, created_ms, client_ids, thumbprints, tags: std::collections::BTreeMap::new() };
+    let mut provider = Provider {
+        name,
+        created_ms,
+        client_ids,
+        thumbprints,
+        tags: std::collections::BTreeMap::new(),
+        account: context.account().number().into_owned(),
+    };
     add_to(&mut provider.tags, given)?;
     let mut result = Xml::default();
     result.text(ARN, &provider.arn());
@@ -211,7 +219,9 @@ pub(super) fn delete_provider(context: &Context<'_>) -> Planned {
         Some(provider) => vec![removal(IdentityKind::Provider, &entry_name(&provider.name))],
         None => {
             let arn = named_arn(context)?;
-            let name = entry_name(arn.strip_prefix(&provider_arn("")).unwrap_or_default());
+            let name = entry_name(
+                arn.strip_prefix(&provider_arn(&context.account().number(), "")).unwrap_or_default(),
+            );
             let is_unread = context.directory.is_unread(IdentityKind::Provider, &name);
             is_unread.then(|| removal(IdentityKind::Provider, &name)).into_iter().collect()
         }

@@ -36,24 +36,25 @@ pub(super) fn named<'a>(context: &'a Context<'_>) -> Result<&'a Arc<Holder>, Iam
 /// What a call about a role is done to. One that is not there is named as if it had no path.
 pub(super) fn resource(context: &Context<'_>) -> Result<String, IamError> {
     match named(context) {
-        Ok(role) => Ok(arn("role", &role.full_name())),
-        Err(_) => Ok(arn("role", context.parameters.name("RoleName", NAME_LENGTH_MAX)?)),
+        Ok(role) => Ok(context.arn("role", &role.full_name())),
+        Err(_) => Ok(context.arn("role", context.parameters.name("RoleName", NAME_LENGTH_MAX)?)),
     }
 }
 
 pub(super) fn new_resource(context: &Context<'_>) -> Result<String, IamError> {
     let path = context.parameters.path("Path")?.unwrap_or("/");
     let name = context.parameters.name("RoleName", NAME_LENGTH_MAX)?;
-    Ok(arn("role", &format!("{}{name}", path.trim_start_matches('/'))))
+    Ok(context.arn("role", &format!("{}{name}", path.trim_start_matches('/'))))
 }
 
-pub(super) fn all(_context: &Context<'_>) -> Result<String, IamError> {
-    Ok(arn("role", ""))
+pub(super) fn all(context: &Context<'_>) -> Result<String, IamError> {
+    Ok(context.arn("role", ""))
 }
 
 fn write_role(out: &mut Xml, role: &Holder) {
     out.text("Path", &role.path).text("RoleName", &role.name).text("RoleId", &role.id);
-    out.text("Arn", &arn("role", &role.full_name())).text("CreateDate", xml_date(role.created()).as_str());
+    out.text("Arn", &arn(&role.account, "role", &role.full_name()))
+        .text("CreateDate", xml_date(role.created()).as_str());
     let Some(terms) = &role.role else { return };
     out.text("AssumeRolePolicyDocument", &escaped(&terms.trust));
     if !terms.description.is_empty() {
@@ -78,7 +79,7 @@ fn trust(context: &Context<'_>, name: &str) -> Result<String, IamError> {
         )));
     }
     let policy = Policy::parse_trust(document.as_bytes()).map_err(IamError::malformed_policy)?;
-    match context.directory.missing_grantee(&policy) {
+    match context.directory.missing_grantee(&policy, |id| context.accounts.contains(id)) {
         Some(grantee) => {
             let message = format!("Invalid principal in policy: \"AWS\":\"{grantee}\"");
             Err(IamError::malformed_policy(Malformed { message, detail: None }))
@@ -132,7 +133,7 @@ pub(super) fn create_role(context: &Context<'_>) -> Planned {
     if context.directory.roles.len() >= ROLES_MAX {
         return Err(IamError::limit(format!("Cannot exceed quota for RolesPerAccount: {ROLES_MAX}")));
     }
-    let mut role = Holder::new(name, path, context.new_id("AROA"), context.now);
+    let mut role = Holder::new(context.account(), name, path, context.new_id("AROA"), context.now);
     role.role = Some(terms);
     role.boundary = boundary;
     add_tags(&mut role, tags)?;

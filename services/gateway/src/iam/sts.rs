@@ -4,10 +4,11 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     net::IpAddr,
     ops::RangeInclusive,
+    sync::Arc,
 };
 
 use http::HeaderMap;
-use metadata_api::{SESSION_LENGTH_MAX, SealSession};
+use metadata_api::{AccountId, AccountKey, SESSION_LENGTH_MAX, SealSession};
 use policy::{Decision, Malformed, Otherwise, Policy, Resource};
 use s3_wire::date::xml_date;
 use types::Timestamp;
@@ -18,12 +19,9 @@ use super::{
 };
 use crate::{
     Gateway,
-    auth::{
-        ACCOUNT_NUMBER, Authenticated, User, authorize_assumption, authorize_federation, federated_arn,
-        principal, root_account,
-    },
+    auth::{Authenticated, User, authorize_assumption, authorize_federation, federated_arn, principal},
     decisions::Asker,
-    identity::{Directory, Federator, Session, Subject, encode_token},
+    identity::{Directory, Federator, Session, Subject, encode_token, root_key_mark},
     request::RequestId,
 };
 
@@ -102,7 +100,10 @@ fn note(asked: &Asked<'_>, action: &str, peer: Option<IpAddr>, done: &Result<Ser
     let asker = Asker::new(asked.gateway, asked.authenticated, &principal, (asked.id, peer));
     let resource = match action {
         ASSUME_ROLE => asked.parameters.get("RoleArn").map(str::to_owned),
-        GET_FEDERATION_TOKEN => asked.parameters.get("Name").map(federated_arn),
+        GET_FEDERATION_TOKEN => {
+            let name = asked.parameters.get("Name");
+            name.map(|name| federated_arn(&asked.authenticated.own_account(), name))
+        }
         _ => None,
     };
     let of = |action| (action, Resource::Other(resource.as_deref().unwrap_or("*")));
@@ -124,10 +125,12 @@ fn note(asked: &Asked<'_>, action: &str, peer: Option<IpAddr>, done: &Result<Ser
 fn get_caller_identity(asked: &Asked<'_>) -> Result<Served, IamError> {
     asked.parameters.only(&[])?;
     let user = asked.authenticated.user();
-    let arn = user.map_or_else(|| format!("arn:aws:iam::{ACCOUNT_NUMBER}:root"), User::arn);
-    let id = user.map_or_else(|| ACCOUNT_NUMBER.to_owned(), User::id);
+    let account = asked.authenticated.own_account();
+    let number = account.number();
+    let arn = user.map_or_else(|| format!("arn:aws:iam::{number}:root"), User::arn);
+    let id = user.map_or_else(|| number.clone().into_owned(), User::id);
     let mut out = Xml::default();
-    out.text("Arn", &arn).text("UserId", &id).text("Account", ACCOUNT_NUMBER);
+    out.text("Arn", &arn).text("UserId", &id).text("Account", &number);
     Ok(Served::to_everybody(None, out))
 }
 
@@ -151,13 +154,16 @@ async fn assume_role(
     if user.federated().is_some() {
         return Err(IamError::never("Cannot call AssumeRole with federation credentials"));
     }
-    let role = user.directory.role(arn);
+    let directory = account_of_role(asked.gateway, arn, Some(&user.directory)).await?;
+    let account =
+        directory.as_ref().map_or_else(|| asked.authenticated.own_account(), |found| found.account().clone());
+    let role = directory.as_ref().and_then(|directory| directory.role(arn));
     let mut told = role.map(|role| of_resource(&role.tags)).unwrap_or_default();
     told.push(("sts:RoleSessionName".to_owned(), session.to_owned()));
     told.extend(external.map(|id| ("sts:ExternalId".to_owned(), id.to_owned())));
     let call = Call { action: ASSUME_ROLE, resource: arn, headers, peer, id: asked.id, told: &told };
     let holder = role.map(|role| &**role);
-    let decision = authorize_assumption(asked.gateway, asked.authenticated, (user, holder), &call);
+    let decision = authorize_assumption(asked.gateway, asked.authenticated, (user, &account, holder), &call);
     let denied = || IamError::denied(asked.authenticated, ASSUME_ROLE, arn, decision);
     let role = role.filter(|_| decision.is_allowed()).ok_or_else(denied)?;
     if role.role.as_ref().is_none_or(|terms| seconds > terms.session_seconds_max) {
@@ -170,22 +176,47 @@ async fn assume_role(
             "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining.",
         ));
     }
-    let (policy, arns) = policies(parameters, &user.directory)?;
+    let directory = directory.as_deref().unwrap_or(&user.directory);
+    let (policy, arns) = policies(parameters, directory)?;
 
     // Act.
     let length = policy.as_ref().map_or(0, String::len) + arns.iter().map(String::len).sum::<usize>();
     let subject = Subject::Role { id: role.id.clone(), session: session.to_owned() };
     let mut out = Xml::default();
     out.element("AssumedRoleUser", |out| {
-        out.text("Arn", &format!("arn:aws:sts::{ACCOUNT_NUMBER}:assumed-role/{}/{session}", role.name));
+        out.text("Arn", &format!("arn:aws:sts::{}:assumed-role/{}/{session}", role.account, role.name));
         out.text("AssumedRoleId", &format!("{}:{session}", role.id));
     });
     let made = Session::new(subject, now(asked.gateway)).limited(policy, arns);
-    let issued = Some(write_credentials(asked.gateway, &mut out, &made, seconds).await?);
+    let issued = Some(write_credentials(asked.gateway, &account, &mut out, &made, seconds).await?);
     if length > 0 {
         out.text("PackedPolicySize", &(length * 100).div_ceil(POLICIES_LENGTH_MAX).to_string());
     }
     Ok(Served { decision, tags: None, issued, result: out })
+}
+
+/// The account of a role, by the number in its ARN, as it is now; `None` where there is none, or nobody of it may do anything. `own` is the
+/// caller's, which was read already.
+pub(super) async fn account_of_role(
+    gateway: &Gateway,
+    arn: &str,
+    own: Option<&Arc<Directory>>,
+) -> Result<Option<Arc<Directory>>, IamError> {
+    let number = arn.strip_prefix("arn:aws:iam::").and_then(|rest| rest.split_once(':'));
+    let number = number.map(|(number, _)| number).unwrap_or_default();
+    if let Some(own) = own.filter(|own| own.account().number() == number) {
+        return Ok(Some(Arc::clone(own)));
+    }
+    let AccountKey::Number(number) = AccountKey::parse(number) else { return Ok(None) };
+    let metadata = &*gateway.metadata;
+    let found = gateway.names.find(metadata, AccountKey::Number(number)).await;
+    let Some(found) = found.map_err(IamError::from_metadata)? else { return Ok(None) };
+    let directory = gateway.identities.read(metadata, &found.id).await.map_err(IamError::from_metadata)?;
+    if !directory.is_active() {
+        return Ok(None);
+    }
+    directory.check_readable().map_err(|_| IamError::internal())?;
+    Ok(Some(directory))
 }
 
 /// The role that is to be assumed, by its ARN.
@@ -218,7 +249,8 @@ async fn get_session_token(asked: &Asked<'_>) -> Result<Served, IamError> {
     let subject = Subject::User { id: user.holder.id.clone(), access_key_id };
     let mut out = Xml::default();
     let made = Session::new(subject, now(asked.gateway));
-    let issued = write_credentials(asked.gateway, &mut out, &made, seconds).await?;
+    let account = asked.authenticated.own_account();
+    let issued = write_credentials(asked.gateway, &account, &mut out, &made, seconds).await?;
     Ok(Served::to_everybody(Some(issued), out))
 }
 
@@ -244,7 +276,8 @@ async fn get_federation_token(
     if user.is_some_and(|user| user.session.is_some()) {
         return Err(IamError::never("Cannot call GetFederationToken with session credentials"));
     }
-    let arn = federated_arn(name);
+    let account = asked.authenticated.own_account();
+    let arn = federated_arn(&account, name);
     let given = |(key, value): &(&str, &str)| {
         [
             (format!("aws:RequestTag/{key}"), (*value).to_owned()),
@@ -267,12 +300,12 @@ async fn get_federation_token(
                 asked.authenticated.access_key_id().ok_or_else(IamError::internal)?.to_owned();
             (Federator::User { id: user.holder.id.clone(), access_key_id }, seconds)
         }
-        None => (Federator::Root { mark: asked.gateway.credentials.mark() }, seconds.min(ROOT_SECONDS_MAX)),
+        None => (Federator::Root { mark: root_mark(asked)? }, seconds.min(ROOT_SECONDS_MAX)),
     };
     let (policy, arns) = match user {
         Some(user) => policies(parameters, &user.directory)?,
         None => {
-            let directory = asked.gateway.identities.read(&*asked.gateway.metadata).await;
+            let directory = asked.gateway.identities.read(&*asked.gateway.metadata, &account).await;
             policies(parameters, &*directory.map_err(IamError::from_metadata)?)?
         }
     };
@@ -285,9 +318,9 @@ async fn get_federation_token(
     let made = Session::new(Subject::Federated { of, name: name.to_owned() }, now(asked.gateway));
     let made = made.limited(policy, arns).tagged(tags);
     let mut out = Xml::default();
-    let issued = Some(write_credentials(asked.gateway, &mut out, &made, seconds).await?);
+    let issued = Some(write_credentials(asked.gateway, &account, &mut out, &made, seconds).await?);
     out.element("FederatedUser", |out| {
-        out.text("Arn", &arn).text("FederatedUserId", &format!("{ACCOUNT_NUMBER}:{name}"));
+        out.text("Arn", &arn).text("FederatedUserId", &format!("{}:{name}", account.number()));
     });
     if length > 0 || has_tags {
         // Whichever of the two bounds is nearer.
@@ -298,15 +331,25 @@ async fn get_federation_token(
     Ok(Served { decision, tags: of_tags, issued, result: out })
 }
 
+/// What the root user's credentials are known by, with which what it lets others do ends.
+fn root_mark(asked: &Asked<'_>) -> Result<String, IamError> {
+    if asked.authenticated.own_account().is_root() {
+        return Ok(asked.gateway.credentials.mark());
+    }
+    let access_key_id = asked.authenticated.access_key_id().ok_or_else(IamError::internal)?;
+    Ok(root_key_mark(access_key_id))
+}
+
 pub(super) fn now(gateway: &Gateway) -> Timestamp {
     // Clients are told whole seconds.
     let now = gateway.env.wall_clock_ms();
     Timestamp(now.saturating_sub(now.rem_euclid(1000)))
 }
 
-/// Makes a session of so many seconds and tells its credentials. Answers the access key's id, which is no secret.
+/// Makes a session of an account, of so many seconds, and tells its credentials. Answers the access key's id, which is no secret.
 pub(super) async fn write_credentials(
     gateway: &Gateway,
+    account: &AccountId,
     out: &mut Xml,
     session: &Session,
     seconds: u32,
@@ -315,7 +358,7 @@ pub(super) async fn write_credentials(
     let expires = Timestamp(session.issued_ms.saturating_add(i64::from(seconds) * 1000));
     let claims = session.write().ok_or_else(IamError::packed_policy_too_large)?.into();
     let request =
-        SealSession { account: root_account(), access_key_id: access_key_id.clone(), expires, claims };
+        SealSession { account: account.clone(), access_key_id: access_key_id.clone(), expires, claims };
     let made = gateway.metadata.seal_session(request).await.map_err(IamError::from_metadata)?;
     let made = made.ok_or_else(IamError::unsealed)?;
     out.element("Credentials", |out| {

@@ -11,10 +11,7 @@ use super::{
     record, removal,
     tags::{add_tags, tags, write_tags},
 };
-use crate::{
-    auth::ACCOUNT_NUMBER,
-    identity::{AccessKey, Holder, entry_name},
-};
+use crate::identity::{AccessKey, Holder, entry_name};
 
 /// Users of an account.
 const USERS_MAX: usize = 5000;
@@ -48,25 +45,26 @@ pub(super) fn find<'a>(context: &'a Context<'_>, name: &str) -> Result<&'a Arc<H
 /// What a call about a user is done to. One that is not there is named as if it had no path.
 pub(super) fn resource(context: &Context<'_>) -> Result<String, IamError> {
     match (context.parameters.optional_name("UserName", FOUND_LENGTH_MAX)?, named(context)) {
-        (_, Ok(user)) => Ok(arn("user", &user.full_name())),
-        (Some(name), Err(_)) => Ok(arn("user", name)),
-        (None, Err(_)) => Ok(format!("arn:aws:iam::{ACCOUNT_NUMBER}:root")),
+        (_, Ok(user)) => Ok(context.arn("user", &user.full_name())),
+        (Some(name), Err(_)) => Ok(context.arn("user", name)),
+        (None, Err(_)) => Ok(format!("arn:aws:iam::{}:root", context.account().number())),
     }
 }
 
 pub(super) fn new_resource(context: &Context<'_>) -> Result<String, IamError> {
     let path = context.parameters.path("Path")?.unwrap_or("/");
     let name = context.parameters.name("UserName", NAME_LENGTH_MAX)?;
-    Ok(arn("user", &format!("{}{name}", path.trim_start_matches('/'))))
+    Ok(context.arn("user", &format!("{}{name}", path.trim_start_matches('/'))))
 }
 
-pub(super) fn all(_context: &Context<'_>) -> Result<String, IamError> {
-    Ok(arn("user", ""))
+pub(super) fn all(context: &Context<'_>) -> Result<String, IamError> {
+    Ok(context.arn("user", ""))
 }
 
 pub(super) fn write_user(out: &mut Xml, user: &Holder) {
     out.text("Path", &user.path).text("UserName", &user.name).text("UserId", &user.id);
-    out.text("Arn", &arn("user", &user.full_name())).text("CreateDate", xml_date(user.created()).as_str());
+    out.text("Arn", &arn(&user.account, "user", &user.full_name()))
+        .text("CreateDate", xml_date(user.created()).as_str());
 }
 
 /// The same with its boundary and its tags, which lists of users do not have.
@@ -86,7 +84,7 @@ pub(super) fn create_user(context: &Context<'_>) -> Planned {
     if context.directory.users.len() >= USERS_MAX {
         return Err(IamError::limit(format!("Cannot exceed quota for UsersPerAccount: {USERS_MAX}")));
     }
-    let mut user = Holder::new(name, path, context.new_id("AIDA"), context.now);
+    let mut user = Holder::new(context.account(), name, path, context.new_id("AIDA"), context.now);
     user.boundary = boundary;
     add_tags(&mut user, tags)?;
     let mut result = Xml::default();
@@ -107,7 +105,8 @@ pub(super) fn get_user(context: &Context<'_>) -> Planned {
     let mut result = Xml::default();
     if context.parameters.get("UserName").is_none() && context.authenticated.user().is_none() {
         result.element("User", |out| {
-            out.text("UserId", ACCOUNT_NUMBER).text("Arn", &format!("arn:aws:iam::{ACCOUNT_NUMBER}:root"));
+            let number = context.account().number();
+            out.text("UserId", &number).text("Arn", &format!("arn:aws:iam::{number}:root"));
             out.text("CreateDate", xml_date(types::Timestamp(0)).as_str());
         });
         return Ok(Plan::answer(result));
@@ -131,7 +130,7 @@ pub(super) fn list_users(context: &Context<'_>) -> Planned {
 /// API Reference, "UpdateUser".
 pub(super) fn renamed_resource(context: &Context<'_>) -> Result<Option<String>, IamError> {
     let Ok(user) = named(context) else { return Ok(None) };
-    Ok(Some(arn("user", &renamed(context, user)?.full_name())))
+    Ok(Some(context.arn("user", &renamed(context, user)?.full_name())))
 }
 
 fn renamed(context: &Context<'_>, user: &Holder) -> Result<Holder, IamError> {

@@ -6,19 +6,20 @@
 use std::{net::IpAddr, sync::Arc};
 
 use http::HeaderMap;
-use policy::{Account, Decision, Principal, Resource};
+use metadata_api::AccountId;
+use policy::{Decision, Principal, Resource};
 use web_identity::{Claims, NotNow, TOKEN_LENGTH_MAX, Token, Unproved};
 
 use super::{
     Call, IamError, Parameters, Xml,
     sts::{
-        Asked, POLICIES_LENGTH_MAX, ROLE_SECONDS, ROLE_SECONDS_DEFAULT, invalid, now, policies, role_arn,
-        seconds, session_name, write_credentials,
+        Asked, POLICIES_LENGTH_MAX, ROLE_SECONDS, ROLE_SECONDS_DEFAULT, account_of_role, invalid, now,
+        policies, role_arn, seconds, session_name, write_credentials,
     },
     tags::of_resource,
 };
 use crate::{
-    auth::{ACCOUNT_NUMBER, add_web_identity, authorize_web_identity, root_account},
+    auth::{account_of, add_web_identity, authorize_web_identity},
     decisions::Asker,
     identity::{Directory, Provider, Session, Subject, WebIdentity, entry_name},
     web_identity::quoted,
@@ -82,12 +83,20 @@ async fn assume_role(
     let token = token(parameters)?;
 
     // Authenticate.
-    let directory = gateway.identities.read(&*gateway.metadata).await.map_err(IamError::from_metadata)?;
+    // A role's policy lets in whom providers of its own account know.
+    let directory = match account_of_role(gateway, arn, None).await? {
+        Some(directory) => directory,
+        None => {
+            let found = gateway.identities.read(&*gateway.metadata, &AccountId::root()).await;
+            found.map_err(IamError::from_metadata)?
+        }
+    };
     directory.check_readable().map_err(|_| IamError::internal())?;
+    let account = directory.account().clone();
     let (provider, claims) = prove(asked, &directory, token).await?;
     let (identity, audience) = identity_of(&provider, claims)?;
     *principal = Principal::WebIdentity {
-        account: Account { number: ACCOUNT_NUMBER.to_owned(), canonical: root_account().0 },
+        account: account_of(&account),
         provider: provider.name.clone(),
         audience: audience.clone(),
         subject: identity.subject.clone(),
@@ -105,12 +114,13 @@ async fn assume_role(
         id: asked.id,
         told: &told,
     };
-    let add_claims = |context: &mut policy::Context| add_web_identity(context, &identity);
+    let number = account.number();
+    let add_claims = |context: &mut policy::Context| add_web_identity(context, &number, &identity);
     let decision = authorize_web_identity(
         gateway,
         asked.authenticated,
         principal,
-        role.map(|role| &**role),
+        (&account, role.map(|role| &**role)),
         &call,
         add_claims,
     );
@@ -130,11 +140,11 @@ async fn assume_role(
     out.text("SubjectFromWebIdentityToken", &identity.subject).text("Audience", &audience);
     out.text("Provider", &provider.issuer());
     out.element("AssumedRoleUser", |out| {
-        out.text("Arn", &format!("arn:aws:sts::{ACCOUNT_NUMBER}:assumed-role/{}/{session}", role.name));
+        out.text("Arn", &format!("arn:aws:sts::{}:assumed-role/{}/{session}", role.account, role.name));
         out.text("AssumedRoleId", &format!("{}:{session}", role.id));
     });
     let made = Session::new(subject, now(gateway)).limited(policy, arns).of_web_identity(identity);
-    let issued = write_credentials(gateway, &mut out, &made, seconds).await?;
+    let issued = write_credentials(gateway, &account, &mut out, &made, seconds).await?;
     if length > 0 {
         out.text("PackedPolicySize", &(length * 100).div_ceil(POLICIES_LENGTH_MAX).to_string());
     }

@@ -1,11 +1,11 @@
 //! Changes of the account: planned by what was just read of it, and made only if it is still the same; if not, planned anew.
 
 use metadata_api::{
-    AccessSecret, ChangeIdentities, Error as MetadataError, IdentitiesChanged, IdentityRecord,
+    AccessSecret, AccountId, ChangeIdentities, Error as MetadataError, IdentitiesChanged, IdentityRecord,
 };
 
 use super::Directory;
-use crate::{Gateway, auth::root_account};
+use crate::Gateway;
 
 /// How often a change is planned anew when others change the account meanwhile.
 const ATTEMPTS: usize = 16;
@@ -26,6 +26,8 @@ pub(crate) enum Unchanged<E> {
     Unread,
     /// The metadata service has no key to seal a secret with.
     Unsealed,
+    /// The account is suspended by now, or gone.
+    Closed,
     /// Too many others changed the account at the same time.
     TooBusy,
     /// What there is of the account cannot be read or changed.
@@ -35,10 +37,15 @@ pub(crate) enum Unchanged<E> {
 /// Changes the account as it is planned to be, and tells the secret that was made.
 pub(crate) async fn change<T, E>(
     gateway: &Gateway,
+    account: &AccountId,
     mut plan: impl FnMut(&Directory) -> Result<Plan<T>, E>,
 ) -> Result<(T, Option<AccessSecret>), Unchanged<E>> {
     for _ in 0..ATTEMPTS {
-        let directory = gateway.identities.read(&*gateway.metadata).await.map_err(Unchanged::Failed)?;
+        let directory = gateway.identities.read(&*gateway.metadata, account).await;
+        let directory = directory.map_err(Unchanged::Failed)?;
+        if !directory.is_active() {
+            return Err(Unchanged::Closed);
+        }
         let Plan { result, changes, secret_for } = plan(&directory).map_err(Unchanged::Refused)?;
         if changes.is_empty() {
             return Ok((result, None));
@@ -46,7 +53,7 @@ pub(crate) async fn change<T, E>(
         // The root user is asked by no policy, so that it can mend what cannot be read.
         directory.check_changes(&changes).map_err(|_| Unchanged::Unread)?;
         let expected = directory.position();
-        let request = ChangeIdentities { account: root_account(), expected, changes, secret_for };
+        let request = ChangeIdentities { account: account.clone(), expected, changes, secret_for };
         match gateway.metadata.change_identities(request).await.map_err(Unchanged::Failed)? {
             IdentitiesChanged::Done { secret } => return Ok((result, secret)),
             IdentitiesChanged::Outdated => {}

@@ -6,14 +6,14 @@ use std::{
 };
 
 use bytes::Bytes;
-use metadata_api::{IdentityKind, IdentityRecord};
+use metadata_api::{AccountId, AccountStatus, IdentityKind, IdentityRecord};
 use policy::{Grantee, Policy};
 use s3_wire::xml::PublicAccessBlock;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use sha2::{Digest, Sha256};
 use types::Timestamp;
 
 use super::{Provider, provider::provider_arn};
-use crate::auth::{ACCOUNT_NUMBER, root_account};
 
 /// A user, a group or a role: what can have policies.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -40,13 +40,17 @@ pub(crate) struct Holder {
     /// Tags of a user or a role, by their keys, of which no two differ in case alone.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) tags: BTreeMap<String, String>,
+    /// The account's id of 12 digits, which its ARN has.
+    #[serde(skip)]
+    pub(crate) account: String,
     #[serde(skip)]
     parsed: Vec<Arc<Policy>>,
 }
 
 impl Holder {
-    pub(crate) fn new(name: &str, path: &str, id: String, created: Timestamp) -> Self {
+    pub(crate) fn new(account: &AccountId, name: &str, path: &str, id: String, created: Timestamp) -> Self {
         Self {
+            account: account.number().into_owned(),
             name: name.to_owned(),
             path: path.to_owned(),
             id,
@@ -62,8 +66,8 @@ impl Holder {
     }
 
     /// In the place of the root user, which is no thing of the account: it has no policy.
-    pub(crate) fn of_root() -> Self {
-        Self::new("root", "/", ACCOUNT_NUMBER.to_owned(), Timestamp(0))
+    pub(crate) fn of_root(account: &AccountId) -> Self {
+        Self::new(account, "root", "/", account.number().into_owned(), Timestamp(0))
     }
 
     pub(crate) fn created(&self) -> Timestamp {
@@ -165,6 +169,9 @@ pub(crate) struct ManagedPolicy {
     /// Whether it is one of those that every account has.
     #[serde(skip)]
     pub(crate) is_built_in: bool,
+    /// The account's id of 12 digits.
+    #[serde(skip)]
+    account: String,
     #[serde(skip)]
     parsed: Option<Arc<Policy>>,
 }
@@ -179,14 +186,15 @@ pub(crate) struct PolicyVersion {
 
 impl ManagedPolicy {
     pub(crate) fn new(
-        name: &str,
-        path: &str,
+        account: &str,
+        (name, path): (&str, &str),
         id: String,
         description: &str,
         document: String,
         now: Timestamp,
     ) -> Self {
         Self {
+            account: account.to_owned(),
             name: name.to_owned(),
             path: path.to_owned(),
             id,
@@ -202,7 +210,7 @@ impl ManagedPolicy {
     }
 
     pub(crate) fn arn(&self) -> String {
-        let account = if self.is_built_in { "aws" } else { ACCOUNT_NUMBER };
+        let account = if self.is_built_in { "aws" } else { &self.account };
         format!("arn:aws:iam::{account}:policy{}{}", self.path, self.name)
     }
 }
@@ -231,7 +239,7 @@ pub(crate) fn built_in_policies() -> &'static BTreeMap<String, Arc<ManagedPolicy
             let made = Timestamp(1_423_161_600_000);
             let id = format!("ANPAASHLARBUILTIN{at:04}");
             let parsed = Policy::parse_identity(document.as_bytes()).ok();
-            let policy = ManagedPolicy::new(name, "/", id, description, document, made);
+            let policy = ManagedPolicy::new("aws", (name, "/"), id, description, document, made);
             let mut policy = ManagedPolicy { is_built_in: true, ..policy };
             policy.parsed = parsed.map(|parsed| Arc::new(parsed.named(policy.arn())));
             (policy.arn(), Arc::new(policy))
@@ -246,14 +254,26 @@ pub(crate) fn entry_name(name: &str) -> String {
     name.to_ascii_lowercase()
 }
 
+/// An access key of the root user, which operators make.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RootKey {
+    created_ms: i64,
+}
+
 /// An account at one moment.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct Directory {
+    account: AccountId,
+    /// Whether those of it may do anything; `None` when there is no such account.
+    status: Option<AccountStatus>,
     position: i64,
     pub(crate) users: BTreeMap<String, Arc<Holder>>,
     pub(crate) groups: BTreeMap<String, Arc<Holder>>,
     pub(crate) roles: BTreeMap<String, Arc<Holder>>,
     pub(crate) keys: BTreeMap<String, Arc<AccessKey>>,
+    /// Those of the root user. That of the first account has none, but what is set.
+    root_keys: BTreeMap<String, Arc<RootKey>>,
     pub(crate) policies: BTreeMap<String, Arc<ManagedPolicy>>,
     pub(crate) providers: BTreeMap<String, Arc<Provider>>,
     /// The account's block of public access, by its name.
@@ -276,6 +296,52 @@ enum Unread {
 pub(crate) struct Unreadable;
 
 impl Directory {
+    /// An account of which nothing was read yet.
+    pub(crate) fn new(account: AccountId) -> Self {
+        Self {
+            account,
+            status: None,
+            position: 0,
+            users: BTreeMap::new(),
+            groups: BTreeMap::new(),
+            roles: BTreeMap::new(),
+            keys: BTreeMap::new(),
+            root_keys: BTreeMap::new(),
+            policies: BTreeMap::new(),
+            providers: BTreeMap::new(),
+            blocks: BTreeMap::new(),
+            unreadable: BTreeMap::new(),
+        }
+    }
+
+    pub(crate) fn account(&self) -> &AccountId {
+        &self.account
+    }
+
+    /// Whether those of it may do anything: it is there, and not suspended. The first always is.
+    pub(crate) fn is_active(&self) -> bool {
+        self.account.is_root() || self.status == Some(AccountStatus::Active)
+    }
+
+    pub(super) fn status(&self) -> Option<AccountStatus> {
+        self.status
+    }
+
+    pub(super) fn with_status(mut self, status: Option<AccountStatus>) -> Self {
+        self.status = status;
+        self
+    }
+
+    /// Whether the root user has this access key.
+    pub(crate) fn has_root_key(&self, access_key_id: &str) -> bool {
+        self.root_keys.contains_key(access_key_id)
+    }
+
+    /// Whether the mark is that of one of the root user's access keys.
+    pub(crate) fn has_root_mark(&self, mark: &str) -> bool {
+        self.root_keys.keys().any(|id| root_key_mark(id) == mark)
+    }
+
     pub(crate) fn position(&self) -> i64 {
         self.position
     }
@@ -291,15 +357,31 @@ impl Directory {
 
     fn set(&mut self, record: IdentityRecord) {
         let IdentityRecord { kind, name, document } = record;
+        let number = self.account.number();
+        let holder = |holder: &mut Holder| {
+            number.as_ref().clone_into(&mut holder.account);
+            parse_holder(holder)
+        };
+        let role = |role: &mut Holder| {
+            number.as_ref().clone_into(&mut role.account);
+            parse_role(role)
+        };
+        let managed = |policy: &mut ManagedPolicy| {
+            number.as_ref().clone_into(&mut policy.account);
+            parse_managed(policy)
+        };
+        let provider = |provider: &mut Provider| {
+            number.as_ref().clone_into(&mut provider.account);
+            provider.is_whole()
+        };
         let read = match kind {
-            IdentityKind::User => put(&mut self.users, &name, document, parse_holder),
-            IdentityKind::Group => put(&mut self.groups, &name, document, parse_holder),
-            IdentityKind::Role => put(&mut self.roles, &name, document, parse_role),
+            IdentityKind::User => put(&mut self.users, &name, document, holder),
+            IdentityKind::Group => put(&mut self.groups, &name, document, holder),
+            IdentityKind::Role => put(&mut self.roles, &name, document, role),
             IdentityKind::AccessKey => put(&mut self.keys, &name, document, |_| true),
-            IdentityKind::Policy => put(&mut self.policies, &name, document, parse_managed),
-            IdentityKind::Provider => {
-                put(&mut self.providers, &name, document, |provider: &mut Provider| provider.is_whole())
-            }
+            IdentityKind::RootKey => put(&mut self.root_keys, &name, document, |_| true),
+            IdentityKind::Policy => put(&mut self.policies, &name, document, managed),
+            IdentityKind::Provider => put(&mut self.providers, &name, document, provider),
             IdentityKind::Account if name == PUBLIC_ACCESS_BLOCK => {
                 put(&mut self.blocks, &name, document, |_| true)
             }
@@ -378,7 +460,7 @@ impl Directory {
 
     /// A user or a role by its ARN.
     pub(crate) fn holder(&self, arn: &str) -> Option<&Arc<Holder>> {
-        let name = arn.strip_prefix(&format!("arn:aws:iam::{ACCOUNT_NUMBER}:user/"));
+        let name = arn.strip_prefix(&format!("arn:aws:iam::{}:user/", self.account.number()));
         match name {
             Some(full_name) => {
                 let name = entry_name(full_name.rsplit('/').next()?);
@@ -391,28 +473,41 @@ impl Directory {
     /// A role by its ARN.
     pub(crate) fn role(&self, arn: &str) -> Option<&Arc<Holder>> {
         let name = arn.rsplit('/').next()?;
-        let is_it =
-            |role: &&Arc<Holder>| arn == format!("arn:aws:iam::{ACCOUNT_NUMBER}:role/{}", role.full_name());
+        let number = self.account.number();
+        let is_it = |role: &&Arc<Holder>| arn == format!("arn:aws:iam::{number}:role/{}", role.full_name());
         self.roles.get(&entry_name(name)).filter(is_it)
     }
 
     /// A provider of OpenID Connect by its ARN.
     pub(crate) fn provider(&self, arn: &str) -> Option<&Arc<Provider>> {
-        let name = arn.strip_prefix(&provider_arn(""))?;
+        let name = arn.strip_prefix(&provider_arn(&self.account.number(), ""))?;
         self.providers.get(&entry_name(name)).filter(|provider| provider.name == name)
     }
 
-    /// Somebody whom a policy names and who is not there: only the one account, its users and roles, and everybody are. Who is
-    /// there later under the same name and path is who is named.
-    pub(crate) fn missing_grantee<'a>(&self, policy: &'a Policy) -> Option<&'a Grantee> {
-        let canonical = root_account().0;
-        let is_ours = |id: &str| id == canonical || id == ACCOUNT_NUMBER;
+    /// Somebody whom a policy names and who is not there: users and roles of this account, other accounts, of which `is_known` knows, and
+    /// everybody are. Whom another account has is not looked at, as that is told to nobody. Who is there later under the same name and path
+    /// is who is named.
+    pub(crate) fn missing_grantee<'a>(
+        &self,
+        policy: &'a Policy,
+        is_known: impl Fn(&str) -> bool,
+    ) -> Option<&'a Grantee> {
+        let is_ours = |id: &str| self.account.is_named(id);
         let has = |holders: &BTreeMap<String, Arc<Holder>>, full_name: &str| {
             let name = full_name.rsplit('/').next().map(entry_name).unwrap_or_default();
             holders.get(&name).is_some_and(|holder| holder.full_name() == full_name)
         };
         policy.grantees().find(|grantee| !match grantee {
             Grantee::Everyone | Grantee::Service(_) => true,
+            Grantee::Account(account)
+            | Grantee::User { account, name: _ }
+            | Grantee::Role { account, name: _ }
+            | Grantee::Federated { account, name: _ }
+            | Grantee::Session { account, role: _, session: _ }
+                if !is_ours(account) =>
+            {
+                is_known(account)
+            }
             Grantee::Account(id) => is_ours(id),
             Grantee::User { account, name } => is_ours(account) && has(&self.users, name),
             Grantee::Role { account, name } => is_ours(account) && has(&self.roles, name),
@@ -453,8 +548,30 @@ fn refers_to(kind: IdentityKind) -> &'static [IdentityKind] {
         IdentityKind::AccessKey => &[IdentityKind::User],
         IdentityKind::User => &[IdentityKind::Group, IdentityKind::Policy],
         IdentityKind::Group | IdentityKind::Role => &[IdentityKind::Policy],
-        IdentityKind::Policy | IdentityKind::Account | IdentityKind::Provider => &[],
+        IdentityKind::Policy | IdentityKind::Account | IdentityKind::Provider | IdentityKind::RootKey => &[],
     }
+}
+
+/// What is another for each access key of the root user, and tells none.
+pub(crate) fn root_key_mark(access_key_id: &str) -> String {
+    let mut digest = Sha256::new();
+    digest.update("ashlar root key v1");
+    digest.update(access_key_id);
+    hex::encode(digest.finalize())
+}
+
+/// Accounts that a policy names, beside this one, by either id.
+pub(crate) fn other_accounts<'a>(account: &AccountId, policy: &'a Policy) -> BTreeSet<&'a str> {
+    let of = |grantee: &'a Grantee| match grantee {
+        Grantee::Everyone | Grantee::Service(_) => None,
+        Grantee::Account(account)
+        | Grantee::User { account, name: _ }
+        | Grantee::Role { account, name: _ }
+        | Grantee::Federated { account, name: _ }
+        | Grantee::Provider { account, name: _ }
+        | Grantee::Session { account, role: _, session: _ } => Some(account.as_str()),
+    };
+    policy.grantees().filter_map(of).filter(|id| !account.is_named(id)).collect()
 }
 
 /// Puts a record where it belongs, or removes it. One whose policies cannot be read is there all the same, to be mended.
@@ -507,14 +624,14 @@ fn parse_managed(policy: &mut ManagedPolicy) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use metadata_api::{IdentityKind, IdentityRecord};
+    use metadata_api::{AccountId, IdentityKind, IdentityRecord};
 
     use super::{Directory, PUBLIC_ACCESS_BLOCK, built_in_policies};
 
     fn with(kind: IdentityKind, name: &str, document: Option<&str>) -> Directory {
         let document = document.map(|document| document.to_owned().into());
         let record = IdentityRecord { kind, name: name.to_owned(), document };
-        Directory::default().with(vec![record], 1)
+        Directory::new(AccountId::root()).with(vec![record], 1)
     }
 
     /// What a policy says that cannot be read is not taken for nothing.
@@ -604,7 +721,7 @@ mod tests {
 
     #[test]
     fn policies_that_every_account_has_can_be_read() {
-        let directory = Directory::default();
+        let directory = Directory::new(AccountId::root());
         for (arn, policy) in built_in_policies() {
             assert!(policy.parsed.is_some(), "{arn}");
             assert_eq!(directory.managed(arn).map(|found| &found.name), Some(&policy.name));

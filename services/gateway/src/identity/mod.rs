@@ -1,11 +1,12 @@
 //! Users, roles and their keys, as this gateway knows them.
 //!
-//! A gateway keeps what there is of the account in memory, without any secret, and reads on from where it was with each request
+//! A gateway keeps what there is of each account that asks in memory, without any secret, and reads on from where it was with each request
 //! of a user and each call of IAM, before it decides: one call to the metadata service, which mostly answers that nothing was
 //! changed, and which requests that wait at the same time share. So a change is effective for every request that begins after its answer, through every gateway.
 //!
 //! Invariant: nothing is decided by what was read before the request began.
 
+mod accounts;
 mod change;
 mod directory;
 mod provider;
@@ -19,20 +20,20 @@ use std::{
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use metadata_api::{
-    AccountId, Error as MetadataError, IdentityRecord, Metadata, OpenSession, SESSION_TOKEN_LENGTH_MAX,
-    SessionOpened,
+    AccountId, AccountStatus, Error as MetadataError, IdentityRecord, Metadata, OpenSession,
+    SESSION_TOKEN_LENGTH_MAX, SessionOpened,
 };
 use sha2::{Digest, Sha256};
 use sigv4::{Scope, SigningKey};
 use types::Timestamp;
 
 use self::sharing::Sharing;
-use crate::auth::root_account;
 
+pub(crate) use accounts::{Named, Names};
 pub(crate) use change::{Plan, Unchanged, change};
 pub(crate) use directory::{
     AccessKey, BlockOfAccount, Directory, Holder, ManagedPolicy, PUBLIC_ACCESS_BLOCK, PolicyVersion, Status,
-    Terms, built_in_policies, entry_name,
+    Terms, built_in_policies, entry_name, other_accounts, root_key_mark,
 };
 
 pub(crate) use provider::{Provider, provider_arn, thumbprint};
@@ -44,22 +45,38 @@ const SIGNING_KEYS_MAX: usize = 4096;
 /// Sessions kept per gateway, for each scope that they sign for.
 const SESSIONS_MAX: usize = 4096;
 
+/// Accounts that are kept. Of more, those that nobody asks for at the moment are read anew when somebody does.
+const ACCOUNTS_KEPT_MAX: usize = 512;
+
 /// How often the account is read when it changes so that what was read is of no use.
 const READINGS_MAX: usize = 8;
 
 /// An access key, the digest of its token, and a scope.
 type SessionKey = (String, [u8; 32], Scope);
 
-/// What this gateway knows of the account.
+/// What this gateway knows of accounts.
 #[derive(Debug, Default)]
 pub(crate) struct Identities {
-    directory: Mutex<Arc<Directory>>,
-    readings: Sharing<Result<Arc<Directory>, MetadataError>>,
+    accounts: Mutex<HashMap<AccountId, Arc<OfAccount>>>,
     /// By access key and scope. The name of an access key is never given out again, so an entry stays right; whether the key
-    /// may still be used is told by the directory.
-    keys: Mutex<HashMap<(String, Scope), Arc<SigningKey>>>,
+    /// may still be used is told by the directory of the account that it is of.
+    keys: Mutex<HashMap<(String, Scope), KnownKey>>,
     /// What a token says never changes; what it comes to is told by the directory.
     sessions: Mutex<HashMap<SessionKey, OpenedSession>>,
+}
+
+/// What this gateway knows of one account.
+#[derive(Debug)]
+struct OfAccount {
+    directory: Mutex<Arc<Directory>>,
+    readings: Sharing<Result<Arc<Directory>, MetadataError>>,
+}
+
+/// An access key's signing key of a scope, and whose the access key is.
+#[derive(Debug, Clone)]
+pub(crate) struct KnownKey {
+    pub(crate) account: AccountId,
+    pub(crate) key: Arc<SigningKey>,
 }
 
 /// A session whose token was opened.
@@ -92,49 +109,82 @@ fn decode_token(token: &str) -> Option<Vec<u8>> {
     (token.len() <= SESSION_TOKEN_LENGTH_MAX / 3 * 4).then(|| URL_SAFE_NO_PAD.decode(token).ok()).flatten()
 }
 
-impl Identities {
-    fn current(&self) -> Arc<Directory> {
-        self.directory.lock().unwrap_or_else(PoisonError::into_inner).clone()
+impl OfAccount {
+    fn new(account: AccountId) -> Self {
+        Self { directory: Mutex::new(Arc::new(Directory::new(account))), readings: Sharing::default() }
     }
 
-    /// The account as it is now: reads what was changed since it was last read.
-    pub(crate) async fn read(&self, metadata: &dyn Metadata) -> Result<Arc<Directory>, MetadataError> {
-        self.readings.get(self.read_on(metadata)).await
+    fn current(&self) -> Arc<Directory> {
+        self.directory.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Not to be run twice at a time: what was read last replaces what was there.
     async fn read_on(&self, metadata: &dyn Metadata) -> Result<Arc<Directory>, MetadataError> {
         let known = self.current();
+        let account = known.account();
         for _ in 0..READINGS_MAX {
-            let read = match read_from(metadata, known.position()).await? {
-                Some((_, position)) if position == known.position() => return Ok(known),
-                Some((records, position)) => Some((Directory::clone(&known), records, position)),
-                None => read_from(metadata, 0)
-                    .await?
-                    .map(|(records, position)| (Directory::default(), records, position)),
+            let read = match read_from(metadata, account, known.position()).await? {
+                Some(read) if (read.position, read.status) == (known.position(), known.status()) => {
+                    return Ok(known);
+                }
+                Some(read) => Some((Directory::clone(&known), read)),
+                None => {
+                    read_from(metadata, account, 0).await?.map(|read| (Directory::new(account.clone()), read))
+                }
             };
-            if let Some((base, records, position)) = read {
-                let new = Arc::new(base.with(records, position));
+            if let Some((base, Read { records, position, status })) = read {
+                let new = Arc::new(base.with(records, position).with_status(status));
                 *self.directory.lock().unwrap_or_else(PoisonError::into_inner) = new.clone();
                 return Ok(new);
             }
         }
         Err(MetadataError::Internal { reason: "the account cannot be read".to_owned() })
     }
+}
 
-    /// The key that signatures of a scope are made with by an access key; `None` when there is no such key any more.
+impl Identities {
+    fn of(&self, account: &AccountId) -> Arc<OfAccount> {
+        let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = accounts.get(account) {
+            return Arc::clone(known);
+        }
+        if accounts.len() >= ACCOUNTS_KEPT_MAX {
+            // Those that are read now stay, so that who waits for the same shares a reading.
+            accounts.retain(|account, known| account.is_root() || Arc::strong_count(known) > 1);
+        }
+        let new = Arc::new(OfAccount::new(account.clone()));
+        accounts.insert(account.clone(), Arc::clone(&new));
+        new
+    }
+
+    /// Accounts that something was asked of lately.
+    pub(crate) fn known(&self) -> Vec<AccountId> {
+        self.accounts.lock().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
+    }
+
+    /// The account as it is now: reads what was changed since it was last read.
+    pub(crate) async fn read(
+        &self,
+        metadata: &dyn Metadata,
+        account: &AccountId,
+    ) -> Result<Arc<Directory>, MetadataError> {
+        let known = self.of(account);
+        known.readings.get(known.read_on(metadata)).await
+    }
+
+    /// The key that signatures of a scope are made with by an access key, and whose that is; `None` when there is no such key any more.
     pub(crate) async fn signing_key(
         &self,
         metadata: &dyn Metadata,
         access_key_id: &str,
         scope: &Scope,
-    ) -> Result<Option<Arc<SigningKey>>, MetadataError> {
+    ) -> Result<Option<KnownKey>, MetadataError> {
         let wanted = (access_key_id.to_owned(), scope.clone());
         if let Some(key) = self.keys.lock().unwrap_or_else(PoisonError::into_inner).get(&wanted) {
             return Ok(Some(key.clone()));
         }
-        let Some(key) = metadata.derive_signing_key(access_key_id, scope).await? else { return Ok(None) };
-        let key = Arc::new(key);
+        let Some(derived) = metadata.derive_signing_key(access_key_id, scope).await? else { return Ok(None) };
+        let key = KnownKey { account: derived.account, key: Arc::new(derived.key) };
         let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
         if keys.len() >= SIGNING_KEYS_MAX {
             keys.clear();
@@ -185,15 +235,23 @@ impl Identities {
     }
 }
 
+/// What was read of an account.
+struct Read {
+    records: Vec<IdentityRecord>,
+    /// Up to which change.
+    position: i64,
+    status: Option<AccountStatus>,
+}
+
 /// Reads what was changed after a position, and up to which; `None` when all must be read anew.
 async fn read_from(
     metadata: &dyn Metadata,
+    account: &AccountId,
     began: i64,
-) -> Result<Option<(Vec<IdentityRecord>, i64)>, MetadataError> {
-    let account = root_account();
+) -> Result<Option<Read>, MetadataError> {
     let (mut since, mut known, mut records) = (began, None, Vec::new());
     loop {
-        let page = metadata.read_identities(&account, since).await?;
+        let page = metadata.read_identities(account, since).await?;
         // Until here it is not needed to be told what was removed: it had been seen, or was gone before the first page.
         let known = *known.get_or_insert(if began == 0 { page.changed } else { began });
         // A position that goes back is another database's.
@@ -203,7 +261,7 @@ async fn read_from(
         since = page.position;
         records.extend(page.records);
         if !page.has_more {
-            return Ok(Some((records, since)));
+            return Ok(Some(Read { records, position: since, status: page.status }));
         }
     }
 }
@@ -214,24 +272,24 @@ mod tests {
 
     use env::Env;
     use metadata_api::{
-        ChangeIdentities, IDENTITIES_PAGE_MAX, IDENTITY_CHANGES_MAX, IdentitiesChanged, IdentityKind,
-        IdentityRecord, Metadata, REMOVED_IDENTITIES_KEPT, fake::Fake,
+        AccountChanged, AccountCreated, AccountId, AccountStatus, ChangeIdentities, CreateAccount,
+        IDENTITIES_PAGE_MAX, IDENTITY_CHANGES_MAX, IdentitiesChanged, IdentityKind, IdentityRecord, Metadata,
+        REMOVED_IDENTITIES_KEPT, fake::Fake,
     };
     use types::Timestamp;
 
     use super::{Directory, Holder, Identities};
-    use crate::auth::root_account;
 
     async fn change(metadata: &Fake, expected: i64, names: &[&str], there: bool) -> i64 {
         let record = |name: &&str| {
-            let holder = Holder::new(name, "/", "AIDA".to_owned(), Timestamp(0));
+            let holder = Holder::new(&AccountId::root(), name, "/", "AIDA".to_owned(), Timestamp(0));
             let document = serde_json::to_vec(&holder).expect("a document").into();
             let document = there.then_some(document);
             IdentityRecord { kind: IdentityKind::User, name: (*name).to_owned(), document }
         };
         let changes: Vec<_> = names.iter().map(record).collect();
         let position = expected + i64::try_from(changes.len()).expect("few");
-        let request = ChangeIdentities { account: root_account(), expected, changes, secret_for: None };
+        let request = ChangeIdentities { account: AccountId::root(), expected, changes, secret_for: None };
         let done = metadata.change_identities(request).await.expect("changes that can be stored");
         assert_eq!(done, IdentitiesChanged::Done { secret: None });
         position
@@ -248,11 +306,14 @@ mod tests {
         let (one, other) = (Identities::default(), Identities::default());
         let mut position = change(&metadata, 0, &["ann", "bob"], true).await;
         for gateway in [&one, &other] {
-            assert_eq!(names(&gateway.read(&*metadata).await.expect("a reading")), ["ann", "bob"]);
+            assert_eq!(
+                names(&gateway.read(&*metadata, &AccountId::root()).await.expect("a reading")),
+                ["ann", "bob"]
+            );
         }
         position = change(&metadata, position, &["ann"], false).await;
-        assert_eq!(names(&one.read(&*metadata).await.expect("a reading")), ["bob"]);
-        assert_eq!(names(&other.read(&*metadata).await.expect("a reading")), ["bob"]);
+        assert_eq!(names(&one.read(&*metadata, &AccountId::root()).await.expect("a reading")), ["bob"]);
+        assert_eq!(names(&other.read(&*metadata, &AccountId::root()).await.expect("a reading")), ["bob"]);
 
         position = change(&metadata, position, &["bob"], false).await;
         let fillers: Vec<String> = (0..IDENTITY_CHANGES_MAX).map(|number| format!("u{number:02}")).collect();
@@ -261,7 +322,7 @@ mod tests {
         while position < until {
             position = change(&metadata, position, &fillers, true).await;
         }
-        let read = other.read(&*metadata).await.expect("a reading");
+        let read = other.read(&*metadata, &AccountId::root()).await.expect("a reading");
         assert_eq!(
             (names(&read), read.position()),
             (fillers, position),
@@ -286,7 +347,7 @@ mod tests {
         while position < until {
             position = change(&metadata, position, &fillers, true).await;
         }
-        let read = Identities::default().read(&metadata).await.expect("a reading");
+        let read = Identities::default().read(&metadata, &AccountId::root()).await.expect("a reading");
         assert_eq!((read.position(), read.users.len()), (position, old.len() + fillers.len()));
     }
 
@@ -299,11 +360,47 @@ mod tests {
         for round in 0..50 {
             let name = format!("u{round:02}");
             position = change(&metadata, position, &[&name], true).await;
-            let readings = (0..4).map(|_| gateway.read(&*metadata));
+            let root = AccountId::root();
+            let readings = (0..4).map(|_| gateway.read(&*metadata, &root));
             for read in futures_util::future::join_all(readings).await {
                 let read = read.expect("a reading");
                 assert_eq!((read.position(), read.users.len()), (position, round + 1));
             }
         }
+    }
+
+    /// A gateway knows of a suspension by its next reading, though no record was changed, and keeps accounts apart.
+    #[tokio::test]
+    async fn a_suspended_account_is_known_by_the_next_reading() {
+        let metadata = Fake::new(Env::real());
+        let request = CreateAccount { name: "team".to_owned(), email: None };
+        let AccountCreated::Done(account) = metadata.create_account(request).await.expect("an answer") else {
+            panic!("an account is made");
+        };
+        let gateway = Identities::default();
+        change(&metadata, 0, &["ann"], true).await;
+        let read = async || gateway.read(&metadata, &account.id).await.expect("a reading");
+        assert!(read().await.is_active() && read().await.users.is_empty(), "ann is another account's");
+        for (status, is_active) in [(AccountStatus::Suspended, false), (AccountStatus::Active, true)] {
+            let set = metadata.set_account_status(&account.id, status).await;
+            assert_eq!(set, Ok(AccountChanged::Done));
+            assert_eq!(read().await.is_active(), is_active);
+        }
+        assert_eq!(metadata.remove_account(&account.id).await, Ok(AccountChanged::Done));
+        assert!(!read().await.is_active());
+        let none = gateway.read(&metadata, &AccountId::of_random([7; 32])).await.expect("a reading");
+        assert!(!none.is_active(), "there is no such account");
+    }
+
+    #[tokio::test]
+    async fn few_accounts_are_kept() {
+        let (metadata, gateway) = (Fake::new(Env::real()), Identities::default());
+        gateway.read(&metadata, &AccountId::root()).await.expect("a reading");
+        for at in 0..2 * super::ACCOUNTS_KEPT_MAX {
+            let account = AccountId(at.to_string());
+            gateway.read(&metadata, &account).await.expect("a reading");
+            assert!(gateway.known().len() <= super::ACCOUNTS_KEPT_MAX);
+        }
+        assert!(gateway.known().contains(&AccountId::root()));
     }
 }

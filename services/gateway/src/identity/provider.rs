@@ -7,8 +7,6 @@ use s3_client::THUMBPRINT_LENGTH;
 use serde::{Deserialize, Serialize};
 use types::Timestamp;
 
-use crate::auth::ACCOUNT_NUMBER;
-
 /// A provider.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -22,6 +20,9 @@ pub(crate) struct Provider {
     pub(crate) thumbprints: Vec<String>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) tags: BTreeMap<String, String>,
+    /// The account's id of 12 digits.
+    #[serde(skip)]
+    pub(crate) account: String,
 }
 
 impl Provider {
@@ -30,7 +31,7 @@ impl Provider {
     }
 
     pub(crate) fn arn(&self) -> String {
-        provider_arn(&self.name)
+        provider_arn(&self.account, &self.name)
     }
 
     /// Its URL, which its tokens name as who issued them.
@@ -49,9 +50,9 @@ impl Provider {
     }
 }
 
-/// The ARN of the provider of this name.
-pub(crate) fn provider_arn(name: &str) -> String {
-    format!("arn:aws:iam::{ACCOUNT_NUMBER}:oidc-provider/{name}")
+/// The ARN of the provider of this name, in the account of this number.
+pub(crate) fn provider_arn(account: &str, name: &str) -> String {
+    format!("arn:aws:iam::{account}:oidc-provider/{name}")
 }
 
 /// A thumbprint out of its hexadecimal form.

@@ -154,6 +154,7 @@ impl Session {
 mod tests {
     use std::collections::BTreeSet;
 
+    use metadata_api::AccountId;
     use types::Timestamp;
 
     use super::{Federator, Session, Subject};
@@ -170,7 +171,7 @@ mod tests {
         let written = session().limited(Some(policy), BTreeSet::new()).write().expect("it is short");
         let read = Session::read(&written).expect("a session");
         assert_eq!((read.subject.clone(), read.issued_ms), (session().subject, 7));
-        assert_eq!(read.limits(&Directory::default()).map(|limits| limits.len()), Some(1));
+        assert_eq!(read.limits(&Directory::new(AccountId::root())).map(|limits| limits.len()), Some(1));
         let later = String::from_utf8(written)
             .expect("text")
             .replace("\"issued_ms\"", "\"boundary\":1,\"issued_ms\"");
@@ -188,7 +189,10 @@ mod tests {
     fn a_policy_that_limited_it_and_is_gone_leaves_nothing() {
         let limits = |arns: &[&str]| {
             let arns = arns.iter().map(|arn| (*arn).to_owned()).collect();
-            session().limited(None, arns).limits(&Directory::default()).map(|limits| limits.len())
+            session()
+                .limited(None, arns)
+                .limits(&Directory::new(AccountId::root()))
+                .map(|limits| limits.len())
         };
         let (there, gone) =
             ("arn:aws:iam::aws:policy/AmazonS3FullAccess", "arn:aws:iam::750814517293:policy/gone");
@@ -199,6 +203,6 @@ mod tests {
     fn a_federated_user_without_a_policy_has_nothing() {
         let of = Federator::Root { mark: "m".to_owned() };
         let session = Session::new(Subject::Federated { of, name: "f".to_owned() }, Timestamp(7));
-        assert_eq!(session.limits(&Directory::default()).map(|limits| limits.len()), Some(0));
+        assert_eq!(session.limits(&Directory::new(AccountId::root())).map(|limits| limits.len()), Some(0));
     }
 }

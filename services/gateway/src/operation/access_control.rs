@@ -3,22 +3,24 @@
 //! to them. S3 API Reference, the page of each; Amazon S3 User Guide, "Controlling ownership of objects and disabling ACLs
 //! for your bucket".
 
+use std::collections::BTreeMap;
+
 use axum::body::Body;
 use bytes::Bytes;
 use http::StatusCode;
-use metadata_api::{AccountId, Bucket, SetAcl, Subresource};
+use metadata_api::{AccountId, AccountKey, Bucket, SetAcl, Subresource};
 use s3_wire::{
     ErrorCode, S3Error,
-    acl::{AclOf, AskedAcl, CannedAcl, ObjectOwnership, asked_acl, object_ownership},
+    acl::{AclOf, AskedAcl, CannedAcl, NamedGrantee, ObjectOwnership, asked_acl, object_ownership},
     xml::{self, ACCESS_BODY_MAX, PublicAccessBlock, parse_acl, parse_ownership},
 };
-use types::{Acl, Grantee};
+use types::{Acl, Grant, Grantee, Permission};
 
 use super::{object_read, subresource};
 use crate::{
     Gateway,
     auth::{Permit, bucket_acl, ownership, public_access_block, public_access_block_of_account},
-    output::{self, empty, owner},
+    output::{self, empty},
     payload::ObjectBody,
     request::{Request, Response},
 };
@@ -33,7 +35,27 @@ pub(super) async fn get_bucket_acl(
         true => stored(gateway, request, &bucket).await?,
         false => Acl::of_owner(&bucket.owner.0),
     };
-    Ok(output::xml(xml::acl(owner(&bucket.owner), &acl)))
+    shown(gateway, request, &bucket.owner, &acl).await
+}
+
+/// A list as it is shown, with what accounts are called.
+async fn shown(
+    gateway: &Gateway,
+    request: &Request,
+    owner: &AccountId,
+    acl: &Acl,
+) -> Result<Response, S3Error> {
+    let mut named = BTreeMap::new();
+    for grant in &acl.grants {
+        if let Grantee::Account(id) = &grant.grantee
+            && !named.contains_key(id)
+        {
+            named.insert(id.clone(), request.owner(gateway, &AccountId(id.clone())).await?);
+        }
+    }
+    let owner = request.owner(gateway, owner).await?;
+    let name = |id: &str| named.get(id).and_then(|named| named.owner().display_name.map(str::to_owned));
+    Ok(output::xml(xml::named_acl(owner.owner(), acl, &name)))
 }
 
 pub(super) async fn get_object_acl(
@@ -44,8 +66,9 @@ pub(super) async fn get_object_acl(
     let (found, version) = object_read::find_asked_for(gateway, request).await?;
     let has_acls = ownership(gateway, &found.bucket)?.has_acls();
     let acl = version.attributes.acl.filter(|_| has_acls);
-    let acl = acl.unwrap_or_else(|| Acl::of_owner(&found.bucket.owner.0));
-    Ok(output::xml(xml::acl(owner(&found.bucket.owner), &acl)))
+    let owner = owner_of(&found.bucket, acl.as_ref());
+    let acl = acl.unwrap_or_else(|| Acl::of_owner(&owner.0));
+    shown(gateway, request, &owner, &acl).await
 }
 
 pub(super) async fn put_bucket_acl(
@@ -56,10 +79,11 @@ pub(super) async fn put_bucket_acl(
 ) -> Result<Response, S3Error> {
     let body = ObjectBody::open(gateway, request, body, None, ACCESS_BODY_MAX as u64)?;
     let bucket = request.existing_bucket(gateway).await?;
-    let asked = asked_in_full(request, &body.collect().await?)?;
+    let asked = asked_in_full(gateway, request, &body.collect().await?).await?;
     refuse_where_off(gateway, &asked, &bucket, AclOf::Bucket)?;
     let acl = allowed(gateway, request, asked.list(&bucket, AclOf::Bucket)?, &bucket).await?;
-    let document = acl.map(|acl| xml::acl(owner(&bucket.owner), &acl));
+    let owner = request.owner(gateway, &bucket.owner).await?;
+    let document = acl.map(|acl| xml::acl(owner.owner(), &acl));
     subresource::set(gateway, request, Subresource::Acl, document).await?;
     Ok(empty(StatusCode::OK))
 }
@@ -74,12 +98,15 @@ pub(super) async fn put_object_acl(
     object_read::check_before_body(gateway, request).await?;
     let body = body.collect().await?;
     // A body may take long, and the key may have another object by now.
-    permit.again(gateway, request).await?;
-    let (found, _) = object_read::find_asked_for(gateway, request).await?;
+    permit.again_with(gateway, request, |_| ()).await?;
+    let (found, version) = object_read::find_asked_for(gateway, request).await?;
+    permit.check_object(request, &version.attributes)?;
     let bucket = &found.bucket;
-    let asked = asked_in_full(request, &body)?;
+    let asked = asked_in_full(gateway, request, &body).await?;
     refuse_where_off(gateway, &asked, bucket, AclOf::Object)?;
-    let acl = allowed(gateway, request, asked.list(bucket, AclOf::Object)?, bucket).await?;
+    let owner = owner_of(bucket, version.attributes.acl.as_ref());
+    let acl = asked.list_of_object(&owner, bucket)?;
+    let acl = allowed(gateway, request, acl, bucket).await?;
     // The version that was decided on, whatever is current by now.
     let version_id = Some(found.version_id);
     let (bucket, key) = (request.bucket()?.clone(), request.key()?.clone());
@@ -92,26 +119,77 @@ pub(super) async fn put_object_acl(
 struct Asked {
     acl: AskedAcl,
     owner: Option<String>,
+    /// The canonical user ids of the accounts that it names, of those that there are.
+    known: BTreeMap<NamedGrantee, String>,
 }
 
 impl Asked {
-    /// The list. Nobody can give away what he owns.
+    /// Finds out which accounts a list names.
+    async fn new(
+        gateway: &Gateway,
+        request: &Request,
+        acl: AskedAcl,
+        owner: Option<String>,
+    ) -> Result<Self, S3Error> {
+        let mut known = BTreeMap::new();
+        // A list of more grants is refused.
+        for grantee in acl.accounts().take(Acl::GRANTS_MAX) {
+            let key = match grantee {
+                NamedGrantee::Id(id) => AccountKey::Id(id.clone()),
+                NamedGrantee::Email(email) => AccountKey::Email(email.to_ascii_lowercase()),
+                NamedGrantee::Uri(_) => continue,
+            };
+            if known.contains_key(grantee) {
+                continue;
+            }
+            let found = gateway.names.find(&*gateway.metadata, key).await;
+            let Some(found) = found.map_err(|error| request.metadata_error(error))? else { break };
+            known.insert(grantee.clone(), found.id.0);
+        }
+        Ok(Self { acl, owner, known })
+    }
+
+    /// The list of what belongs to the bucket's owner.
     fn list(&self, bucket: &Bucket, of: AclOf) -> Result<Acl, S3Error> {
-        if self.owner.as_ref().is_some_and(|owner| *owner != bucket.owner.0) {
+        match of {
+            AclOf::Bucket => self.list_of(&bucket.owner, of),
+            AclOf::Object => self.list_of_object(&bucket.owner, bucket),
+        }
+    }
+
+    /// The list of an object in a bucket, which may be another account's: then it says so.
+    fn list_of_object(&self, owner: &AccountId, bucket: &Bucket) -> Result<Acl, S3Error> {
+        let mut acl = self.list_of(owner, AclOf::Object)?;
+        if *owner == bucket.owner {
+            return Ok(acl);
+        }
+        let permission = match self.acl {
+            AskedAcl::Canned(CannedAcl::BucketOwnerRead) => Some(Permission::Read),
+            AskedAcl::Canned(CannedAcl::BucketOwnerFullControl) => Some(Permission::FullControl),
+            AskedAcl::Canned(_) | AskedAcl::Grants(..) => None,
+        };
+        let grantee = || Grantee::Account(bucket.owner.0.clone());
+        acl.grants.extend(permission.map(|permission| Grant { grantee: grantee(), permission }));
+        Ok(Acl { owner: Some(owner.0.clone()), ..acl })
+    }
+
+    /// The list of what an account owns. Nobody can give away what he owns.
+    fn list_of(&self, owner: &AccountId, of: AclOf) -> Result<Acl, S3Error> {
+        if self.owner.as_ref().is_some_and(|named| *named != owner.0) {
             return Err(S3Error::new(ErrorCode::AccessDenied));
         }
-        self.acl.resolve(&bucket.owner.0, of)
+        self.acl.resolve_with(&owner.0, of, &|grantee| self.known.get(grantee).cloned())
     }
 }
 
 /// The list that a request is about, in its headers or in its body.
-fn asked_in_full(request: &Request, body: &[u8]) -> Result<Asked, S3Error> {
+async fn asked_in_full(gateway: &Gateway, request: &Request, body: &[u8]) -> Result<Asked, S3Error> {
     match (asked_acl(&request.headers)?, body.is_empty()) {
-        (Some(acl), true) => Ok(Asked { acl, owner: None }),
+        (Some(acl), true) => Asked::new(gateway, request, acl, None).await,
         (Some(_), false) => Err(S3Error::new(ErrorCode::UnexpectedContent)),
         (None, false) => {
             let document = parse_acl(body)?;
-            Ok(Asked { acl: document.asked, owner: Some(document.owner) })
+            Asked::new(gateway, request, document.asked, Some(document.owner)).await
         }
         (None, true) => {
             Err(S3Error::new(ErrorCode::MissingSecurityHeader).field("MissingHeaderName", "x-amz-acl"))
@@ -152,12 +230,40 @@ pub(super) async fn acl_of_new(
     request: &Request,
     bucket: &Bucket,
 ) -> Result<Option<Acl>, S3Error> {
-    let Some(acl) = asked_acl(&request.headers)? else { return Ok(None) };
-    let asked = Asked { acl, owner: None };
-    if !ownership(gateway, bucket)?.has_acls() {
+    let ownership = ownership(gateway, bucket)?;
+    let asked = asked_acl(&request.headers)?;
+    let writer = writer(request, bucket, ownership, asked.as_ref());
+    let Some(acl) = asked else {
+        return Ok(writer.map(|writer| Acl { owner: Some(writer.0.clone()), ..Acl::of_owner(&writer.0) }));
+    };
+    let asked = Asked::new(gateway, request, acl, None).await?;
+    if !ownership.has_acls() {
         return refuse_other_than_owners(&asked, bucket).map(|()| None);
     }
-    allowed(gateway, request, asked.list(bucket, AclOf::Object)?, bucket).await
+    let acl = asked.list_of_object(writer.unwrap_or(&bucket.owner), bucket)?;
+    allowed(gateway, request, acl, bucket).await
+}
+
+/// The account that owns what a request writes, where that is another than the bucket's. What somebody without an account writes is the
+/// bucket's owner's. Amazon S3 User Guide, "Controlling ownership of objects and disabling ACLs for your bucket".
+fn writer<'a>(
+    request: &'a Request,
+    bucket: &Bucket,
+    ownership: ObjectOwnership,
+    asked: Option<&AskedAcl>,
+) -> Option<&'a AccountId> {
+    let gives_away = matches!(asked, Some(AskedAcl::Canned(CannedAcl::BucketOwnerFullControl)));
+    let is_writers = match ownership {
+        ObjectOwnership::BucketOwnerEnforced => false,
+        ObjectOwnership::BucketOwnerPreferred => !gives_away,
+        ObjectOwnership::ObjectWriter => true,
+    };
+    request.authenticated.account().filter(|account| is_writers && **account != bucket.owner)
+}
+
+/// Whose an object with this list is.
+fn owner_of(bucket: &Bucket, acl: Option<&Acl>) -> AccountId {
+    acl.and_then(|acl| acl.owner.clone()).map_or_else(|| bucket.owner.clone(), AccountId)
 }
 
 /// What a list that is asked for is stored as, if no block of public access refuses it.
@@ -168,7 +274,7 @@ async fn allowed(
     bucket: &Bucket,
 ) -> Result<Option<Acl>, S3Error> {
     if acl.is_public() {
-        let block = public_access_block(gateway, &bucket.name, &request.address).await?;
+        let block = public_access_block(gateway, bucket, &request.address).await?;
         check_public(block)?;
     }
     Ok((acl != Acl::of_owner(&bucket.owner.0)).then_some(acl))
@@ -206,15 +312,22 @@ pub(super) async fn documents_of_new(
         documents.push((Subresource::OwnershipControls, xml::ownership(ownership)));
     }
     let has_acls = named.unwrap_or(gateway.object_ownership).has_acls();
-    let acl = asked.map(|asked| asked.resolve(&account.0, AclOf::Bucket)).transpose()?;
+    let acl = match asked {
+        Some(asked) => {
+            let asked = Asked::new(gateway, request, asked, None).await?;
+            Some(asked.list_of(account, AclOf::Bucket)?)
+        }
+        None => None,
+    };
     match acl.filter(|acl| *acl != Acl::of_owner(&account.0)) {
         Some(_) if !has_acls => Err(S3Error::new(ErrorCode::InvalidBucketAclWithObjectOwnership)),
         Some(acl) => {
             if acl.is_public() {
                 // It has no block of its own yet.
-                check_public(public_access_block_of_account(gateway, &request.address).await?)?;
+                check_public(public_access_block_of_account(gateway, account, &request.address).await?)?;
             }
-            documents.push((Subresource::Acl, xml::acl(owner(account), &acl)));
+            let owner = request.owner(gateway, account).await?;
+            documents.push((Subresource::Acl, xml::acl(owner.owner(), &acl)));
             Ok(documents)
         }
         None => Ok(documents),

@@ -1,9 +1,11 @@
 //! GetBucketPolicy, PutBucketPolicy, DeleteBucketPolicy, GetBucketPolicyStatus: who may do what in a bucket.
 //! `auth/authorize.rs` holds every request to it. S3 API Reference, the page of each.
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use http::{HeaderValue, StatusCode, header::CONTENT_TYPE};
-use metadata_api::Subresource;
+use metadata_api::{AccountId, Subresource};
 use policy::{Grantee, Malformed, Policy};
 use s3_wire::{ErrorCode, S3Error, xml};
 
@@ -12,6 +14,7 @@ use crate::{
     Gateway,
     auth::{Permit, public_access_block},
     error::unavailable,
+    identity::{Directory, other_accounts},
     output::{self, empty},
     request::{Request, Response},
 };
@@ -53,10 +56,10 @@ pub(super) async fn put_bucket_policy(
 ) -> Result<Response, S3Error> {
     let document = subresource::body(gateway, request, body, BODY_MAX).await?;
     let policy = Policy::parse(&document, request.bucket()?.as_str()).map_err(malformed)?;
-    request.existing_bucket(gateway).await?;
-    check_grantees(gateway, &policy).await?;
+    let bucket = request.existing_bucket(gateway).await?;
+    check_grantees(gateway, &bucket.owner, &policy).await?;
     if policy.is_public() {
-        let block = public_access_block(gateway, request.bucket()?, &request.address).await?;
+        let block = public_access_block(gateway, &bucket, &request.address).await?;
         if block.block_public_policy {
             return Err(S3Error::with_message(
                 ErrorCode::AccessDenied,
@@ -89,20 +92,23 @@ fn malformed(error: Malformed) -> S3Error {
     }
 }
 
-/// Only whoever there is can be named: the one account, its users and roles, and everybody. What is granted to a user is granted
-/// to whoever has its name and path, also when that is another some day.
-async fn check_grantees(gateway: &Gateway, policy: &Policy) -> Result<(), S3Error> {
+/// Only whoever there is can be named: users and roles of the bucket's account, all of another account, and everybody. What is granted to
+/// a user is granted to whoever has its name and path, also when that is another some day.
+async fn check_grantees(gateway: &Gateway, owner: &AccountId, policy: &Policy) -> Result<(), S3Error> {
+    let unread = |error| {
+        tracing::warn!(%error, "it cannot be read which users and accounts there are");
+        unavailable()
+    };
     let is_somebody =
         |grantee: &Grantee| !matches!(grantee, Grantee::Everyone | Grantee::Account(_) | Grantee::Service(_));
     let directory = if policy.grantees().any(is_somebody) {
-        gateway.identities.read(&*gateway.metadata).await.map_err(|error| {
-            tracing::warn!(%error, "it cannot be read which users there are");
-            unavailable()
-        })?
+        gateway.identities.read(&*gateway.metadata, owner).await.map_err(unread)?
     } else {
-        Default::default()
+        Arc::new(Directory::new(owner.clone()))
     };
-    match directory.missing_grantee(policy) {
+    let others = other_accounts(owner, policy);
+    let known = gateway.names.known_of(&*gateway.metadata, others).await.map_err(unread)?;
+    match directory.missing_grantee(policy, |id| known.contains(id)) {
         Some(grantee) => {
             Err(S3Error::with_message(ErrorCode::MalformedPolicy, "Invalid principal in policy")
                 .field("Detail", grantee.to_string()))

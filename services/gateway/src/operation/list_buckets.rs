@@ -7,7 +7,7 @@ use super::create_bucket::is_region;
 use crate::{
     Gateway,
     auth::Permit,
-    output::{self, owner},
+    output,
     request::{Request, Response},
     token,
 };
@@ -33,6 +33,7 @@ pub(super) async fn list_buckets(
     let after = query.get_nonempty("continuation-token").map(token::decode).transpose()?;
     let after = after.and_then(|bytes| String::from_utf8(bytes).ok());
     let prefix = query.get("prefix");
+    let owner = request.owner(gateway, permit.account()?).await?;
     if let Some(region) = query.get_nonempty("bucket-region").filter(|region| *region != gateway.region) {
         // Amazon S3 tells what is none from one that it has (versity/versitygw#1923).
         if !is_region(region) {
@@ -40,7 +41,7 @@ pub(super) async fn list_buckets(
             return Err(S3Error::with_message(ErrorCode::InvalidArgument, message)
                 .field("ArgumentName", "bucket-region"));
         }
-        let answer = xml::ListBuckets { owner: owner(permit.account()?), prefix, continuation_token: None };
+        let answer = xml::ListBuckets { owner: owner.owner(), prefix, continuation_token: None };
         return Ok(output::xml(xml::list_buckets(&answer, [])));
     }
     let page = gateway
@@ -62,7 +63,6 @@ pub(super) async fn list_buckets(
         created: bucket.created,
         region,
     });
-    let answer =
-        xml::ListBuckets { owner: owner(permit.account()?), prefix, continuation_token: token.as_deref() };
+    let answer = xml::ListBuckets { owner: owner.owner(), prefix, continuation_token: token.as_deref() };
     Ok(output::xml(xml::list_buckets(&answer, rows)))
 }

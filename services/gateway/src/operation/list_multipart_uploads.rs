@@ -12,7 +12,7 @@ use super::list_objects::{KeyListing, key_prefix};
 use crate::{
     Gateway,
     auth::Permit,
-    output::{self, owner},
+    output,
     request::{Request, Response},
 };
 
@@ -51,7 +51,8 @@ pub(super) async fn list_multipart_uploads(
         url: listing.url,
         is_truncated: page.truncated,
     };
-    let owner = owner(&page.owner);
+    let owner = request.owner(gateway, &page.owner).await?;
+    let owner = owner.owner();
     let rows = page.entries.iter().filter_map(|entry| match entry {
         UploadEntry::Upload(upload) => Some(row(upload, owner)),
         UploadEntry::CommonPrefix(_) => None,

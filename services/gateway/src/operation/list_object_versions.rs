@@ -15,7 +15,7 @@ use super::{
 use crate::{
     Gateway,
     auth::Permit,
-    output::{self, owner},
+    output,
     request::{Request, Response},
 };
 
@@ -56,7 +56,8 @@ pub(super) async fn list_object_versions(
         url: listing.url,
         is_truncated: page.truncated,
     };
-    let owner = owner(&page.owner);
+    let owner = request.owner(gateway, &page.owner).await?;
+    let owner = owner.owner();
     let rows = page.entries.iter().filter_map(|entry| match entry {
         VersionEntry::Version(version) => Some(row(version, owner, restores_at)),
         VersionEntry::CommonPrefix(_) => None,

@@ -12,7 +12,7 @@ use types::{KeyPrefix, RestoreState, Timestamp};
 use crate::{
     Gateway,
     auth::Permit,
-    output::{self, owner},
+    output,
     request::{Request, Response},
 };
 
@@ -158,6 +158,7 @@ pub(super) async fn list_objects(
         url: listing.url,
         is_truncated: page.truncated,
     };
-    let rows = rows(&page, Some(owner(&page.owner)), restores_at);
+    let owner = request.owner(gateway, &page.owner).await?;
+    let rows = rows(&page, Some(owner.owner()), restores_at);
     Ok(output::xml(xml::list_objects(&answer, rows, common_prefixes(&page))))
 }

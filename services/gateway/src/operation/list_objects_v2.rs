@@ -8,7 +8,8 @@ use super::list_objects::{KeyListing, common_prefixes, key_prefix, next_place, p
 use crate::{
     Gateway,
     auth::Permit,
-    output::{self, owner},
+    identity::Named,
+    output,
     request::{Request, Response},
     token,
 };
@@ -49,7 +50,11 @@ pub(super) async fn list_objects_v2(
         url: listing.url,
         is_truncated: page.truncated,
     };
-    let owner = (query.get("fetch-owner") == Some("true")).then(|| owner(&page.owner));
+    let owner = match query.get("fetch-owner") {
+        Some("true") => Some(request.owner(gateway, &page.owner).await?),
+        _ => None,
+    };
+    let owner = owner.as_ref().map(Named::owner);
     Ok(output::xml(xml::list_objects_v2(&answer, rows(&page, owner, restores_at), common_prefixes(&page))))
 }
 

@@ -14,7 +14,7 @@ use crate::{
     auth::Permit,
     encryption,
     lifecycle::set_abort,
-    output::{self, owner},
+    output,
     request::{Request, Response},
 };
 
@@ -31,13 +31,14 @@ pub(super) async fn list_parts(
     let upload = &page.upload;
     encryption::check_upload(gateway, request, upload).await?;
     let named = upload.checksum_named;
+    let owner = request.owner(gateway, &bucket.owner).await?;
     let answer = xml::ListParts {
         bucket: request.bucket()?.as_str(),
         key: request.key()?.as_str(),
         upload_id: upload.id,
         // What somebody without an account writes is the owner's of the bucket.
-        initiator: owner(&bucket.owner),
-        owner: owner(&bucket.owner),
+        initiator: owner.owner(),
+        owner: owner.owner(),
         storage_class: upload.storage_class.as_str(),
         part_number_marker: marker,
         next_part_number_marker: page.parts.last().map(|part| part.number),

@@ -20,7 +20,7 @@ use std::{
 
 use env::{Env, Instant};
 use http::{Extensions, HeaderValue, header::RETRY_AFTER};
-use metadata_api::{RateHolder, RateLimit, Rates};
+use metadata_api::{AccountId, Error as MetadataError, RateHolder, RateLimit, Rates};
 use policy::Resource;
 use s3_wire::{ErrorCode, S3Error};
 use service_kit::Shutdown;
@@ -32,7 +32,7 @@ use self::{
 };
 use crate::{
     Gateway, RateConfig,
-    auth::{Authenticated, principal, root_account},
+    auth::{Authenticated, principal},
     decisions::Asker,
     identity::entry_name,
     request::{id, peer},
@@ -87,6 +87,9 @@ impl Limits {
 /// Who is over their rate, as it is counted.
 const KINDS: [&str; 5] = ["user", "role", "access_key", "root", "anonymous"];
 
+/// Somebody of an account.
+type Who = (AccountId, RateHolder);
+
 /// The rates of everybody, and what was used of them.
 #[derive(Debug)]
 pub(crate) struct RateLimits {
@@ -95,8 +98,8 @@ pub(crate) struct RateLimits {
     /// What settings say.
     defaults: Rates,
     /// What an operator says of somebody.
-    said: RwLock<Arc<HashMap<RateHolder, Rates>>>,
-    holders: Table<RateHolder>,
+    said: RwLock<Arc<HashMap<Who, Rates>>>,
+    holders: Table<Who>,
     addresses: Table<IpAddr>,
     refused: [Counter; KINDS.len()],
     /// Milliseconds that bodies have waited, of those that come and those that go.
@@ -155,12 +158,13 @@ impl RateLimits {
         self.env.now().since(self.began) + Duration::from_secs(1)
     }
 
-    fn said(&self) -> Arc<HashMap<RateHolder, Rates>> {
+    fn said(&self) -> Arc<HashMap<Who, Rates>> {
         Arc::clone(&self.said.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn set_said(&self, limits: Vec<RateLimit>) {
-        let said = limits.into_iter().map(|limit| (limit.holder, limit.rates)).collect();
+    fn set_said(&self, limits: Vec<(AccountId, RateLimit)>) {
+        let said =
+            limits.into_iter().map(|(account, limit)| ((account, limit.holder), limit.rates)).collect();
         *self.said.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(said);
     }
 
@@ -170,7 +174,7 @@ impl RateLimits {
         if said.is_empty() && Limits::new(Rates::default(), self.defaults).is_any() {
             return None;
         }
-        let said = |holder: &RateHolder| said.get(holder).copied();
+        let said = |who: &Who| said.get(who).copied();
         let mut shares = Vec::new();
         let mut add = |kind, rates: Option<Rates>, otherwise: Rates, used: &dyn Fn() -> Arc<Used>| {
             let limits = Limits::new(rates.unwrap_or_default(), otherwise);
@@ -184,7 +188,7 @@ impl RateLimits {
             (None, _) => {
                 let address = network_of(peer);
                 let used = || self.addresses.get(&address, now);
-                add(4, said(&RateHolder::Anonymous), self.defaults, &used);
+                add(4, said(&(AccountId::root(), RateHolder::Anonymous)), self.defaults, &used);
                 return (!shares.is_empty()).then(|| Allowance { gateway: Arc::clone(self), shares });
             }
             (Some(_), None) => (RateHolder::Root, 3),
@@ -198,11 +202,13 @@ impl RateLimits {
                 }
             }
         };
+        let account = who.own_account();
+        let holder = (account.clone(), holder);
         add(kind, said(&holder), self.defaults, &|| self.holders.get(&holder, now));
         // A key has what its user has, and where something is said of it, no more than that, with the sessions that were begun by it.
         let begun_by = who.user().and_then(|user| user.session.as_ref()?.key());
         if let Some(key) = begun_by.or(who.access_key_id()) {
-            let key = RateHolder::AccessKey(key.to_owned());
+            let key = (account, RateHolder::AccessKey(key.to_owned()));
             if let Some(rates) = said(&key) {
                 let burst_seconds = self.defaults.burst_seconds;
                 let otherwise = Rates { burst_seconds, ..Rates::default() };
@@ -302,7 +308,7 @@ pub(crate) async fn run(gateway: Arc<Gateway>, shutdown: Shutdown) {
 async fn rounds(gateway: &Gateway) {
     let mut failed = 0;
     loop {
-        match gateway.metadata.list_rate_limits(&root_account()).await {
+        match read_limits(gateway).await {
             Ok(limits) => {
                 failed = 0;
                 gateway.rates.set_said(limits);
@@ -317,6 +323,20 @@ async fn rounds(gateway: &Gateway) {
         }
         gateway.env.sleep(REFRESH).await;
     }
+}
+
+/// What operators say of those of the first account, and of those of which something was asked lately.
+async fn read_limits(gateway: &Gateway) -> Result<Vec<(AccountId, RateLimit)>, MetadataError> {
+    let mut accounts = gateway.identities.known();
+    accounts.push(AccountId::root());
+    accounts.sort_unstable();
+    accounts.dedup();
+    let mut found = Vec::new();
+    for account in accounts {
+        let limits = gateway.metadata.list_rate_limits(&account).await?;
+        found.extend(limits.into_iter().map(|limit| (account.clone(), limit)));
+    }
+    Ok(found)
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use env::{Clock, Env, Instant, RealDisk, RealNetwork, RealRandom};
 use futures_util::future::{join, join_all};
 use http::Extensions;
 use http_body_util::BodyExt;
-use metadata_api::{RateHolder, RateLimit, Rates};
+use metadata_api::{AccountId, RateHolder, RateLimit, Rates};
 
 use super::{Limits, Pacing, Rate, RateLimits, network_of, next_refused, pacing};
 use crate::{RateConfig, auth::Authenticated};
@@ -127,7 +127,7 @@ async fn requests_are_counted_by_address_and_come_back_with_time() {
         holder: RateHolder::Anonymous,
         rates: Rates { requests: Some(requests), ..Rates::default() },
     };
-    rates.set_said(vec![anonymous(0)]);
+    rates.set_said(vec![(AccountId::root(), anonymous(0))]);
     assert!(rates.allowance(&nobody, address("192.0.2.1")).is_none(), "any number");
     rates.set_said(Vec::new());
     assert!(take("192.0.2.1").is_err());
@@ -337,9 +337,9 @@ async fn a_limit_that_changes_holds_at_once() {
         let allowance = rates.allowance(&Authenticated::nobody(), address("192.0.2.1")).expect("a limit");
         allowance.take_request().map_err(|(_, wait)| wait)
     };
-    rates.set_said(vec![anonymous(1, 3600)]);
+    rates.set_said(vec![(AccountId::root(), anonymous(1, 3600))]);
     assert_eq!((0..10_000).take_while(|_| take().is_ok()).count(), 3600);
-    rates.set_said(vec![anonymous(2, 1)]);
+    rates.set_said(vec![(AccountId::root(), anonymous(2, 1))]);
     let wait = take().expect_err("a burst is used up");
     about(wait.as_secs_f64(), 0.5);
     env.sleep(wait).await;

@@ -8,6 +8,7 @@ use super::*;
 
 fn provider(name: &str) -> Arc<Provider> {
     Arc::new(Provider {
+        account: String::new(),
         name: name.to_owned(),
         created_ms: 0,
         client_ids: ["c".to_owned()].into(),

@@ -12,6 +12,7 @@ use types::{
 
 use super::{
     MetadataStore,
+    accounts::check_open,
     counters::next_number,
     engine::{DatabaseError, Failure, NOW_MS, Row, Tx},
     garbage::queue_parts,
@@ -161,6 +162,7 @@ impl MetadataStore {
                 Error::BucketExists { bucket: request.name.clone(), owner: AccountId(row.text()?) }.into()
             );
         }
+        check_open(tx, &request.owner).await?;
         let created = Timestamp(self.env.wall_clock_ms());
         let versioning = if request.object_lock { Versioning::Enabled } else { Versioning::Unversioned };
         tx.execute(

@@ -3,17 +3,19 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use metadata_api::{
-    AbortUpload, AccountId, Bucket, BucketPage, BucketQuota, ChangeIdentities, ClusterMap, CommitPart,
-    CommitVersion, Committed, CompleteUpload, ContentPage, ContentPosition, CopyVersion, CreateBucket,
-    CreateUpload, DeleteVersions, DeletedVersion, DiskHistory, EncryptedPage, Error, Eviction, FoundVersion,
-    GarbageId, GarbageItem, GetVersion, INVENTORIES_PAGE_MAX, IdentitiesChanged, IdentityPage, Intent,
-    Inventory, JobName, JobProgress, JobState, Lease, LeaseState, ListBuckets, ListObjects, ListParts,
-    ListUploads, ListVersions, Metadata, NewMove, NodeRegistration, NodeState, ObjectPage, ObservedNode,
-    OpenSession, PAGE_SIZE_MAX, Part, PartPage, RateHolder, RateLimit, RateLimitSet, Rates, RenameObject,
-    RenamePrefix, ReplaceChunks, Rewrap, SealSession, SealedSession, SessionOpened, SetAcl, SetLock,
-    SetRestore, SetTags, StorageClassDefinition, Subresource, Tagged, Upload, UploadPage, VersionPage,
+    ACCOUNTS_PAGE_MAX, AbortUpload, Account, AccountChanged, AccountCreated, AccountId, AccountKey,
+    AccountStatus, Bucket, BucketPage, BucketQuota, ChangeIdentities, ClusterMap, CommitPart, CommitVersion,
+    Committed, CompleteUpload, ContentPage, ContentPosition, CopyVersion, CreateAccount, CreateBucket,
+    CreateUpload, DeleteVersions, DeletedVersion, DerivedKey, DiskHistory, EncryptedPage, Error, Eviction,
+    FoundVersion, GarbageId, GarbageItem, GetVersion, INVENTORIES_PAGE_MAX, IdentitiesChanged, IdentityPage,
+    Intent, Inventory, JobName, JobProgress, JobState, Lease, LeaseState, ListBuckets, ListObjects,
+    ListParts, ListUploads, ListVersions, Metadata, NewMove, NodeRegistration, NodeState, ObjectPage,
+    ObservedNode, OpenSession, PAGE_SIZE_MAX, Part, PartPage, RateHolder, RateLimit, RateLimitSet, Rates,
+    RenameObject, RenamePrefix, ReplaceChunks, Rewrap, RootKeyMade, SealSession, SealedSession,
+    SessionOpened, SetAcl, SetLock, SetRestore, SetTags, StorageClassDefinition, Subresource, Tagged, Upload,
+    UploadPage, VersionPage,
 };
-use sigv4::{Scope, SigningKey};
+use sigv4::Scope;
 use tracing::{Instrument, Span};
 use types::{
     Acl, BucketName, ChunkId, ChunkOwner, Coding, DiskId, GroupId, LeaseId, MissingShard, NodeId, ObjectKey,
@@ -202,6 +204,55 @@ impl Metadata for MetadataStore {
         found.map_err(|failure| failure.into_error("list_buckets_with_inventories"))
     }
 
+    async fn create_account(&self, request: CreateAccount) -> Result<AccountCreated, Error> {
+        request.check()?;
+        self.check_room(Share::Changes, "create_account").await?;
+        transact!(self, "create_account", |store, tx| store.create_account_in(tx, &request))
+    }
+
+    async fn list_accounts(&self, after: Option<&str>, limit: usize) -> Result<Vec<Account>, Error> {
+        check_limit(limit, ACCOUNTS_PAGE_MAX)?;
+        let page = self.accounts_page(after, limit).await;
+        page.map_err(|failure| failure.into_error("list_accounts"))
+    }
+
+    async fn find_account(&self, key: &AccountKey) -> Result<Option<Account>, Error> {
+        self.account_by(key).await.map_err(|failure| failure.into_error("find_account"))
+    }
+
+    async fn set_account_status(
+        &self,
+        account: &AccountId,
+        status: AccountStatus,
+    ) -> Result<AccountChanged, Error> {
+        if status == AccountStatus::Closed {
+            let reason = "an account is closed by its removal alone".to_owned();
+            return Err(Error::Malformed { reason });
+        }
+        let account = account.clone();
+        transact!(self, "set_account_status", |store, tx| store.set_account_status_in(tx, &account, status))
+    }
+
+    async fn remove_account(&self, account: &AccountId) -> Result<AccountChanged, Error> {
+        let account = account.clone();
+        transact!(self, "remove_account", |store, tx| store.remove_account_in(tx, &account))
+    }
+
+    async fn make_root_key(&self, account: &AccountId) -> Result<RootKeyMade, Error> {
+        self.check_room(Share::Changes, "make_root_key").await?;
+        let account = account.clone();
+        transact!(self, "make_root_key", |store, tx| store.make_root_key_in(tx, &account))
+    }
+
+    async fn remove_root_key(
+        &self,
+        account: &AccountId,
+        access_key_id: &str,
+    ) -> Result<AccountChanged, Error> {
+        let (account, id) = (account.clone(), access_key_id.to_owned());
+        transact!(self, "remove_root_key", |store, tx| store.remove_root_key_in(tx, &account, &id))
+    }
+
     async fn read_identities(&self, account: &AccountId, since: i64) -> Result<IdentityPage, Error> {
         let page = self.read_identities_page(account, since).await;
         page.map_err(|failure| failure.into_error("read_identities"))
@@ -236,7 +287,7 @@ impl Metadata for MetadataStore {
         &self,
         access_key_id: &str,
         scope: &Scope,
-    ) -> Result<Option<SigningKey>, Error> {
+    ) -> Result<Option<DerivedKey>, Error> {
         let key = self.signing_key_of(access_key_id, scope).await;
         key.map_err(|failure| failure.into_error("derive_signing_key"))
     }

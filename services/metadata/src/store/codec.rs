@@ -30,6 +30,10 @@ const FORMAT_WITH_ENCRYPTION: u8 = 4;
 /// The same with what SSE-KMS has beside, behind the encryption.
 const FORMAT_WITH_KMS: u8 = 5;
 
+/// Attributes of what another account owns than that of its bucket: the owner is behind the list, and whether there is an encryption is said,
+/// which has what SSE-KMS has beside whatever it is.
+const FORMAT_WITH_OWNER: u8 = 6;
+
 /// The bytes are not what they should be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a stored {0} cannot be decoded")]
@@ -60,6 +64,7 @@ pub(crate) fn encode_attributes(attributes: &Attributes) -> Bytes {
         encryption,
     } = attributes;
     let format = match (encryption, restore, acl) {
+        (_, _, Some(Acl { owner: Some(_), .. })) => FORMAT_WITH_OWNER,
         (Some(Encryption { scheme: EncryptionScheme::SseKms, .. }), _, _) => FORMAT_WITH_KMS,
         (Some(_), _, _) => FORMAT_WITH_ENCRYPTION,
         (None, Some(_), _) => FORMAT_WITH_RESTORE,
@@ -111,6 +116,9 @@ pub(crate) fn encode_attributes(attributes: &Attributes) -> Bytes {
     }
     if let Some(acl) = acl {
         write_acl(&mut out, acl);
+        if format == FORMAT_WITH_OWNER {
+            out.optional(acl.owner.as_ref().map(String::as_bytes));
+        }
     }
     if format >= FORMAT_WITH_ENCRYPTION {
         out.number(u64::from(restore.is_some()));
@@ -122,11 +130,14 @@ pub(crate) fn encode_attributes(attributes: &Attributes) -> Bytes {
         out.number(restore.class as u64);
         out.fixed(&restore.nonce.to_be_bytes());
     }
+    if format == FORMAT_WITH_OWNER {
+        out.number(u64::from(encryption.is_some()));
+    }
     if let Some(Encryption { scheme, key_id, wrapped_key, context, bucket_key }) = encryption {
         out.number(*scheme as u64);
         out.bytes(key_id.as_bytes());
         out.bytes(wrapped_key);
-        if format == FORMAT_WITH_KMS {
+        if format >= FORMAT_WITH_KMS {
             out.bytes(context.as_bytes());
             out.number(u64::from(*bucket_key));
         }
@@ -136,7 +147,14 @@ pub(crate) fn encode_attributes(attributes: &Attributes) -> Bytes {
 
 /// Decodes headers and user metadata.
 pub(crate) fn decode_attributes(bytes: Bytes) -> Result<Attributes, DecodeError> {
-    let formats = [FORMAT, FORMAT_WITH_ACL, FORMAT_WITH_RESTORE, FORMAT_WITH_ENCRYPTION, FORMAT_WITH_KMS];
+    let formats = [
+        FORMAT,
+        FORMAT_WITH_ACL,
+        FORMAT_WITH_RESTORE,
+        FORMAT_WITH_ENCRYPTION,
+        FORMAT_WITH_KMS,
+        FORMAT_WITH_OWNER,
+    ];
     let (mut reader, format) = Reader::of(bytes, "set of attributes", &formats)?;
     let mut attributes = Attributes {
         content_type: reader.optional_text()?,
@@ -173,14 +191,18 @@ pub(crate) fn decode_attributes(bytes: Bytes) -> Result<Attributes, DecodeError>
     }
     let has_acl = if format >= FORMAT_WITH_RESTORE { reader.flag()? } else { format == FORMAT_WITH_ACL };
     if has_acl {
-        attributes.acl = Some(read_acl(&mut reader)?);
+        let acl = read_acl(&mut reader)?;
+        let owner = if format == FORMAT_WITH_OWNER { reader.optional_text()? } else { None };
+        attributes.acl = Some(Acl { owner, ..acl });
     }
     let has_restore =
         if format >= FORMAT_WITH_ENCRYPTION { reader.flag()? } else { format == FORMAT_WITH_RESTORE };
     if has_restore {
         attributes.restore = Some(read_restore(&mut reader)?);
     }
-    if format >= FORMAT_WITH_ENCRYPTION {
+    let is_encrypted =
+        if format == FORMAT_WITH_OWNER { reader.flag()? } else { format >= FORMAT_WITH_ENCRYPTION };
+    if is_encrypted {
         attributes.encryption = Some(read_encryption(&mut reader, format)?);
     }
     reader.end()?;
@@ -197,11 +219,11 @@ fn read_restore(reader: &mut Reader) -> Result<Restore, DecodeError> {
 fn read_encryption(reader: &mut Reader, format: u8) -> Result<Encryption, DecodeError> {
     let number = reader.number()?;
     let scheme = EncryptionScheme::from_number(number).ok_or_else(|| reader.error())?;
-    if (scheme == EncryptionScheme::SseKms) != (format == FORMAT_WITH_KMS) {
+    if format != FORMAT_WITH_OWNER && (scheme == EncryptionScheme::SseKms) != (format == FORMAT_WITH_KMS) {
         return Err(reader.error());
     }
     let encryption = Encryption::new(scheme, reader.text()?, reader.bytes()?);
-    if format != FORMAT_WITH_KMS {
+    if format < FORMAT_WITH_KMS {
         return Ok(encryption);
     }
     Ok(Encryption { context: reader.text()?, bucket_key: reader.flag()?, ..encryption })

@@ -3,25 +3,27 @@
 
 use bytes::Bytes;
 use metadata_api::{
-    AccessSecret, AccountId, ChangeIdentities, Error, IDENTITIES_PAGE_MAX, IdentitiesChanged, IdentityKind,
-    IdentityPage, IdentityRecord, OpenSession, REMOVED_IDENTITIES_KEPT, SealSession, SealedSession, Session,
-    SessionOpened, check_signed_scope,
+    AccessSecret, AccountId, AccountStatus, ChangeIdentities, DerivedKey, Error, IDENTITIES_PAGE_MAX,
+    IdentitiesChanged, IdentityKind, IdentityPage, IdentityRecord, OpenSession, REMOVED_IDENTITIES_KEPT,
+    SealSession, SealedSession, Session, SessionOpened, check_signed_scope,
 };
-use sigv4::{Scope, SigningKey};
+use sigv4::Scope;
 use types::Timestamp;
 
 use crate::identity_keys::OpenedToken;
 
 use super::{
     MetadataStore,
+    accounts::read_status,
     engine::{DatabaseError, Failure, Tx},
     rates::forget_rate_limit,
 };
 
 /// An account's row with the records that were changed after a position, at one moment: one row without a record when there
 /// are none. Walks the index by position.
-pub(super) const READ_IDENTITIES: &str = "SELECT a.position, a.forgotten, r.kind, r.name, r.position, r.document \
-     FROM identity_accounts AS a LEFT JOIN identity_records AS r ON r.account = a.account AND r.position > $2 \
+pub(super) const READ_IDENTITIES: &str = "SELECT a.position, a.forgotten, c.status, r.kind, r.name, r.position, r.document \
+     FROM identity_accounts AS a LEFT JOIN accounts AS c ON c.account = a.account \
+     LEFT JOIN identity_records AS r ON r.account = a.account AND r.position > $2 \
      WHERE a.account = $1 ORDER BY r.position LIMIT $3";
 
 /// The secret of an access key.
@@ -68,11 +70,13 @@ impl MetadataStore {
     ) -> Result<IdentityPage, Failure> {
         let limit = i64::try_from(IDENTITIES_PAGE_MAX + 1).unwrap_or(i64::MAX);
         let values = vec![account.0.as_bytes().into(), since.into(), limit.into()];
-        let mut page = IdentityPage::default();
+        let status = account.is_root().then_some(AccountStatus::Active);
+        let mut page = IdentityPage { status, ..IdentityPage::default() };
         let mut last = since;
         for mut row in self.engine.fetch_all(READ_IDENTITIES, values).await? {
             page.changed = row.i64()?;
             page.forgotten = row.i64()?;
+            page.status = row.optional_i64()?.map(read_status).transpose()?.or(status);
             let Some(kind) = row.optional_i64()? else { break };
             if page.records.len() == IDENTITIES_PAGE_MAX {
                 page.has_more = true;
@@ -120,7 +124,7 @@ impl MetadataStore {
             let (number, name) = (*kind as i64, || name_of.as_bytes().into());
             let values = vec![account(), number.into(), name(), at.into(), document.clone().into()];
             tx.execute(sql, values).await?;
-            if *kind == IdentityKind::AccessKey && document.is_none() {
+            if kind.has_secret() && document.is_none() {
                 let sql = "DELETE FROM access_key_secrets WHERE access_key_id = $1 AND account = $2";
                 tx.execute(sql, vec![name(), account()]).await?;
             }
@@ -145,19 +149,20 @@ impl MetadataStore {
         &self,
         access_key_id: &str,
         scope: &Scope,
-    ) -> Result<Option<SigningKey>, Failure> {
+    ) -> Result<Option<DerivedKey>, Failure> {
         check_signed_scope(scope, Timestamp(self.env.wall_clock_ms()))?;
         let row =
             self.engine.fetch_optional(ACCESS_KEY_SECRET, vec![access_key_id.as_bytes().into()]).await?;
         let Some(mut row) = row else { return Ok(None) };
         let account = String::from_utf8(row.bytes()?.to_vec())
+            .map(AccountId)
             .map_err(|_| DatabaseError::corrupt("an invalid name of an account"))?;
         let (with, sealed) = (row.bytes()?, row.bytes()?);
         let keys = self.settings.identity_keys.as_ref();
         let secret = keys
             .ok_or_else(|| unopened("secrets of access keys are stored and no identity key is given"))?
-            .open(&AccountId(account), access_key_id, &with, &sealed)?;
-        Ok(Some(secret.signing_key(scope)))
+            .open(&account, access_key_id, &with, &sealed)?;
+        Ok(Some(DerivedKey { account, key: secret.signing_key(scope) }))
     }
 
     pub(super) fn sealed_session(&self, request: &SealSession) -> Result<Option<SealedSession>, Error> {

@@ -29,6 +29,7 @@ pub(crate) const MIGRATIONS: &[(&str, &str)] = &[
     ("paces_of_jobs", include_str!("../../migrations/0015_paces_of_jobs.sql")),
     ("checksums_of_inline_data", include_str!("../../migrations/0016_checksums_of_inline_data.sql")),
     ("rate_limits", include_str!("../../migrations/0017_rate_limits.sql")),
+    ("accounts", include_str!("../../migrations/0018_accounts.sql")),
 ];
 
 /// The lock that one process holds while it migrates: a number that nobody else has a reason to choose.

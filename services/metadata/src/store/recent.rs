@@ -50,8 +50,9 @@ pub(crate) enum Touches {
 }
 
 /// Tables of whose rows nothing is remembered.
-const FORGOTTEN: [&str; 20] = [
+const FORGOTTEN: [&str; 21] = [
     "access_key_secrets",
+    "accounts",
     "cluster",
     "completed_uploads",
     "counters",
@@ -379,6 +380,6 @@ fn bytes_of(key: &ObjectKey, version: &Version) -> usize {
     let metadata = attributes.user_metadata.iter().map(|(name, value)| name.len() + value.len() + 64);
     let tags = attributes.tags.iter().map(|(key, value)| key.len() + value.len() + 64);
     let described = texts + metadata.sum::<usize>() + tags.sum::<usize>();
-    let grants = attributes.acl.as_ref().map_or(0, |acl| acl.grants.len() * 256);
+    let grants = attributes.acl.as_ref().map_or(0, |acl| (acl.grants.len() + 1) * 256);
     OVERHEAD + key.as_bytes().len() + content + described + grants + version.parts.len() * 96
 }

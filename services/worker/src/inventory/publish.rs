@@ -98,7 +98,7 @@ pub(super) async fn is_denied(
     let policy = Policy::parse(&document, bucket.as_str());
     let policy = policy.map_err(|error| Error::Internal { reason: format!("a bucket's policy: {error}") })?;
     let now = context.env.wall_clock_ms();
-    let (number, canonical) = (target.owner.number().to_owned(), target.owner.0.clone());
+    let (number, canonical) = (target.owner.number().into_owned(), target.owner.0.clone());
     Ok(policy.denies_delivery(&Delivery {
         service: Service::S3,
         account: &Account { number, canonical },

@@ -1,9 +1,11 @@
 //! Users, and what belongs to them.
 
 use proptest::{collection::vec, option, prelude::*, sample::select};
+use sigv4::SigningKey;
 
 use crate::{
-    AccessSecret, AccountId, ChangeIdentities, IdentitiesChanged, IdentityKind, IdentityPage, IdentityRecord,
+    AccessSecret, AccountId, ChangeIdentities, DerivedKey, IdentitiesChanged, IdentityKind, IdentityPage,
+    IdentityRecord, wire::identities::MaybeKey,
 };
 
 fn record() -> impl Strategy<Value = IdentityRecord> {
@@ -33,13 +35,23 @@ pub(crate) fn identities_changed() -> impl Strategy<Value = IdentitiesChanged> {
 }
 
 pub(crate) fn identity_page() -> impl Strategy<Value = IdentityPage> {
-    (any::<i64>(), any::<i64>(), any::<i64>(), any::<bool>(), vec(record(), 0..4)).prop_map(
-        |(position, changed, forgotten, has_more, records)| IdentityPage {
+    let status = option::of(super::accounts::status());
+    (any::<i64>(), any::<i64>(), any::<i64>(), any::<bool>(), status, vec(record(), 0..4)).prop_map(
+        |(position, changed, forgotten, has_more, status, records)| IdentityPage {
             position,
             changed,
             forgotten,
             has_more,
+            status,
             records,
         },
     )
+}
+
+pub(crate) fn maybe_key() -> impl Strategy<Value = MaybeKey> {
+    let key = (any::<[u8; 32]>(), "[a-f0-9]{1,64}").prop_map(|(key, account)| DerivedKey {
+        account: AccountId(account),
+        key: SigningKey::from_bytes(key),
+    });
+    option::of(key).prop_map(MaybeKey)
 }

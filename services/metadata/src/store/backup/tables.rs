@@ -42,6 +42,7 @@ pub(crate) const TABLES: &[Table] = &[
     table("garbage", &["bucket_id", "number"]),
     table("former_buckets", &["bucket_id"]),
     table("missing_shards", &["chunk_id", "shard_index"]),
+    table("accounts", &["account"]),
     table("identity_accounts", &["account"]),
     table("identity_records", &["account", "kind", "name"]),
     table("access_key_secrets", &["access_key_id"]),

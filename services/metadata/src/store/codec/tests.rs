@@ -34,8 +34,8 @@ fn acl() -> impl Strategy<Value = Acl> {
     let grantee =
         prop_oneof![".{0,20}".prop_map(Grantee::Account), select(&Group::ALL[..]).prop_map(Grantee::Group)];
     let grant = (grantee, select(&Permission::ALL[..]));
-    vec(grant.prop_map(|(grantee, permission)| Grant { grantee, permission }), 0..4)
-        .prop_map(|grants| Acl { grants })
+    let grants = vec(grant.prop_map(|(grantee, permission)| Grant { grantee, permission }), 0..4);
+    (option::of(".{0,20}"), grants).prop_map(|(owner, grants)| Acl { owner, grants })
 }
 
 prop_compose! {
@@ -136,7 +136,7 @@ proptest! {
 
     #[test]
     fn any_bytes_are_decoded_or_refused(mut noise in vec(any::<u8>(), 0..300)) {
-        for format in [None, Some(1), Some(2), Some(3), Some(4), Some(5)] {
+        for format in [None, Some(1), Some(2), Some(3), Some(4), Some(5), Some(6)] {
             if let (Some(format), Some(first)) = (format, noise.first_mut()) {
                 *first = format;
             }
@@ -163,6 +163,7 @@ fn attributes_of_every_format_stay_as_they_are() {
     const TEXTS: &[u8] = b"\x02a\0\0\0\0\0\0\x01\x01n\x01v";
     const TAG_NO_LOCK: &[u8] = b"\x01\x01k\x01t\0\0";
     const ACL: &[u8] = b"\x01\0\x01\x02";
+    const OWNER: &[u8] = b"\x03me";
     const RESTORE: &[u8] = b"\x02\x04\x06\x01\0\0\0\0\0\0\0\x09";
     const ENCRYPTION: &[u8] = b"\x01\x02id\x03key";
     const BY_KMS: &[u8] = b"\x03\x02id\x03key\x02{}\x01";
@@ -177,7 +178,9 @@ fn attributes_of_every_format_stay_as_they_are() {
     let renamed =
         Attributes { renamed: Some(RenameMark { token: [5; 16], parameters: [5; 16] }), ..tagged.clone() };
     let grant = Grant { grantee: Grantee::Group(Group::AllUsers), permission: Permission::Read };
-    let listed = Attributes { acl: Some(Acl { grants: vec![grant] }), ..tagged.clone() };
+    let listed = Attributes { acl: Some(Acl { owner: None, grants: vec![grant.clone()] }), ..tagged.clone() };
+    let owned =
+        Attributes { acl: Some(Acl { owner: Some("me".to_owned()), grants: vec![grant] }), ..tagged.clone() };
     let restore = Some(Restore {
         class: ArchiveClass::Glacier,
         nonce: 9,
@@ -205,8 +208,30 @@ fn attributes_of_every_format_stay_as_they_are() {
             row(&[&[4], TEXTS, TAG_NO_LOCK, &[1], &MARK, &[0], &[0], ENCRYPTION]),
         ),
         (
-            Attributes { encryption: by_kms, ..tagged.clone() },
+            Attributes { encryption: by_kms.clone(), ..tagged.clone() },
             row(&[&[5], TEXTS, TAG_NO_LOCK, &[0], &[0], &[0], BY_KMS]),
+        ),
+        (owned.clone(), row(&[&[6], TEXTS, TAG_NO_LOCK, &[0], &[1], ACL, OWNER, &[0], &[0]])),
+        (
+            Attributes { restore, encryption: by_kms, ..owned.clone() },
+            row(&[&[6], TEXTS, TAG_NO_LOCK, &[0], &[1], ACL, OWNER, &[1], RESTORE, &[1], BY_KMS]),
+        ),
+        (
+            Attributes { restore, encryption: encryption.clone(), ..owned },
+            row(&[
+                &[6],
+                TEXTS,
+                TAG_NO_LOCK,
+                &[0],
+                &[1],
+                ACL,
+                OWNER,
+                &[1],
+                RESTORE,
+                &[1],
+                ENCRYPTION,
+                b"\0\0",
+            ]),
         ),
         (
             Attributes { restore, encryption, ..listed },

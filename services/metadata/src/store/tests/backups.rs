@@ -135,6 +135,7 @@ async fn fill(test: &TestStore) {
         "INSERT INTO feed (bucket_id, seq, ordinal, kind, key, version_seq, nonce, is_null) VALUES (-1, 1, 0, 1, $1, 1, 1, 0)",
         "INSERT INTO bucket_subresources (bucket_id, kind, document) VALUES (-1, 3, $1)",
         "INSERT INTO bucket_inventories (bucket_id, id, document, listed_ms) VALUES (-1, $1, $1, NULL)",
+        "INSERT INTO accounts (account, number, name, email, created_ms, status) VALUES ($1, $1, $1, NULL, 1, 2)",
         "INSERT INTO rate_limits (account, kind, name, requests, received_bytes, sent_bytes, burst_seconds) \
          VALUES ($1, 1, $1, 1, NULL, 0, NULL)",
     ] {

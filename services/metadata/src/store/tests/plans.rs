@@ -14,6 +14,7 @@ use super::{
 use crate::{
     MetadataStore,
     store::{
+        accounts::{FIND_ACCOUNT, LIST_ACCOUNTS, ROOT_KEYS},
         backup::tables::{Column, Kind, find, page_sql},
         buckets::BUCKETS_WITH,
         commit::{
@@ -115,6 +116,12 @@ fn hot_statements(bucket: i64, name: &str) -> Vec<Hot> {
                 vec![b"account".as_slice().into(), 630_i64.into(), 201_i64.into()],
             )
         },
+        hot("accounts", LIST_ACCOUNTS, vec![b"name".as_slice().into(), 100_i64.into()]),
+        hot("account by id", FIND_ACCOUNT[0], vec![b"account".as_slice().into()]),
+        hot("account by number", FIND_ACCOUNT[1], vec![b"account".as_slice().into()]),
+        hot("account by name", FIND_ACCOUNT[2], vec![b"account".as_slice().into()]),
+        hot("account by address", FIND_ACCOUNT[3], vec![b"account".as_slice().into()]),
+        hot("keys of a root user", ROOT_KEYS, vec![b"account".as_slice().into(), 8_i64.into()]),
         hot("secret of an access key", ACCESS_KEY_SECRET, vec![b"AKIA".as_slice().into()]),
         hot("limits of rates", LIST_RATE_LIMITS, vec![b"account".as_slice().into(), 1001_i64.into()]),
         hot("inventories", LIST_INVENTORIES, vec![b.clone(), k(), 100_i64.into()]),

@@ -18,6 +18,7 @@ const GLOBAL: &[&str] = &[
     "evictions",
     "gateway_leases",
     "access_key_secrets",
+    "accounts",
     "identity_accounts",
     "identity_records",
     "jobs",
