@@ -1,6 +1,6 @@
 //! Buckets.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use bytes::Bytes;
 use types::{BucketId, BucketName, ObjectLockConfiguration, Sequence, Timestamp, Versioning};
@@ -37,6 +37,10 @@ pub struct Bucket {
     /// Its [`Subresource::Encryption`], which whoever writes an object has to know.
     pub encryption: Option<Bytes>,
 }
+
+/// How long the name of a bucket that was deleted is given to no other account than that which had it. What a gateway decided on for
+/// the bucket is carried out by the bucket's name: it does so within this time, or looks whether it is the same bucket still.
+pub const BUCKET_NAME_HOLD: Duration = Duration::from_secs(15 * 60);
 
 /// What a bucket may hold at most. A write that would take it past a bound, and makes it grow, is refused by its commit; nothing
 /// else is, so that a bucket which holds more than it may can be emptied.

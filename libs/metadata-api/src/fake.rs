@@ -103,6 +103,7 @@ impl Fake {
             options,
             buckets: BTreeMap::new(),
             buckets_created: 0,
+            released: BTreeMap::new(),
             garbage: Garbage::default(),
             leases: Leases::default(),
             cluster: Cluster::default(),
@@ -170,6 +171,8 @@ struct State {
     options: Options,
     buckets: BTreeMap<BucketName, BucketRow>,
     buckets_created: i64,
+    /// Names of deleted buckets, whose they were, and since when they are free.
+    released: BTreeMap<BucketName, (AccountId, Timestamp)>,
     garbage: Garbage,
     leases: Leases,
     cluster: Cluster,

@@ -49,7 +49,7 @@ pub use account::{
 };
 pub use background::{GarbageId, GarbageItem};
 pub use bucket::{
-    Bucket, BucketPage, BucketQuota, BucketUsage, CreateBucket, ListBuckets, SUBRESOURCE_LENGTH_MAX,
+    BUCKET_NAME_HOLD, Bucket, BucketPage, BucketQuota, BucketUsage, CreateBucket, ListBuckets, SUBRESOURCE_LENGTH_MAX,
     Subresource,
 };
 pub use cluster::{
@@ -114,7 +114,8 @@ pub trait Metadata: Send + Sync + 'static {
 
     // Buckets.
 
-    /// Makes an empty, unversioned bucket. Errors: `BucketExists` (with its owner).
+    /// Makes an empty, unversioned bucket. Errors: `BucketExists` (with its owner, or whose it was until less than
+    /// [`BUCKET_NAME_HOLD`] ago).
     async fn create_bucket(&self, request: CreateBucket) -> Result<Bucket, Error>;
     /// A bucket as it is now. Errors: `BucketNotFound`.
     async fn get_bucket(&self, bucket: &BucketName) -> Result<Bucket, Error>;

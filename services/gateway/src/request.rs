@@ -7,9 +7,9 @@ use std::{
 };
 
 use axum::body::Body;
-use env::Env;
+use env::{Env, Instant};
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, Uri, header::HOST, request::Parts};
-use metadata_api::{AccountId, Bucket, Error as MetadataError, FoundVersion, GetVersion};
+use metadata_api::{AccountId, BUCKET_NAME_HOLD, Bucket, Error as MetadataError, FoundVersion, GetVersion};
 use s3_wire::{
     ErrorCode, S3Error,
     address::{Address, address},
@@ -107,6 +107,8 @@ pub(crate) struct Target {
 #[derive(Default)]
 struct Read {
     bucket: Option<Bucket>,
+    /// When the bucket was read.
+    at: Option<Instant>,
     version: Option<Result<FoundVersion, MetadataError>>,
 }
 
@@ -211,8 +213,27 @@ impl Request {
             }
             Some(Err(error)) => return Err(error.clone()),
         };
-        *self.target.lock() = Read { bucket: Some(bucket.clone()), version };
+        *self.target.lock() = Read { bucket: Some(bucket.clone()), at: Some(gateway.env.now()), version };
         Ok(bucket)
+    }
+
+    /// Proves that the bucket that was decided on is the one that has its name now, and has for as long as a call may take. The name of
+    /// one that is deleted is given to no other account for a while, so that it is looked at again only when much of that has passed: before
+    /// what came with a body that took long is carried out. Errors: `NoSuchBucket`.
+    pub(crate) async fn confirm_bucket(&self, gateway: &Gateway) -> Result<(), S3Error> {
+        let (known, at) = match &*self.target.lock() {
+            Read { bucket: Some(bucket), at: Some(at), .. } => (bucket.id, *at),
+            _ => return Err(S3Error::new(ErrorCode::InternalError)),
+        };
+        if gateway.env.now().since(at) < BUCKET_NAME_HOLD / 3 {
+            return Ok(());
+        }
+        let name = self.bucket()?;
+        let now = gateway.metadata.get_bucket(name).await.map_err(|error| self.metadata_error(error))?;
+        if now.id == known {
+            return Ok(());
+        }
+        Err(self.metadata_error(MetadataError::BucketNotFound { bucket: name.clone() }))
     }
 
     /// The request's bucket as it was decided on, or else as it is now; it must belong to the expected owner if the request

@@ -255,7 +255,7 @@ impl List<'_> {
     /// Asks before anything is listed, so that no bucket is listed in vain again and again. Each is asked for once more when it is put.
     async fn ask_for_keys(&self) -> Result<(), Stop> {
         for key in [self.new_file(), self.links(), self.manifest_key("json"), self.manifest_key("checksum")] {
-            let (source, bucket) = (&self.source.name, &self.inventory.destination.bucket);
+            let (source, bucket) = (&self.source, &self.inventory.destination.bucket);
             let is_denied = || publish::is_denied(self.context, source, bucket, &key);
             if persistently(self.context, is_denied).await? {
                 return Err(Stop::Denied { key });
@@ -313,6 +313,10 @@ impl List<'_> {
         owner: &AccountId,
         file: &mut Option<File>,
     ) -> Result<(), Stop> {
+        // The name may be another account's by now.
+        if *owner != self.source.owner {
+            return Err(Error::BucketNotFound { bucket: self.source.name.clone() }.into());
+        }
         let columns = self.inventory.columns();
         let locks = self.source.object_lock.is_some() && rows::shows_locks(&columns);
         if locks || rows::shows_encryption(&columns) {
@@ -364,7 +368,7 @@ impl List<'_> {
     }
 
     async fn publish(&self, key: String, content_type: &str, body: Vec<u8>) -> Result<Published, Failed> {
-        let buckets = (&self.source.name, &self.inventory.destination.bucket);
+        let buckets = (&self.source, &self.inventory.destination.bucket);
         publish::publish(self.context, buckets, key, content_type, body.into()).await
     }
 

@@ -126,7 +126,11 @@ pub async fn a_bucket_made_again_is_another_bucket(store: &Store) {
     delete(store, &name, &k, Some(version)).await;
     store.delete_bucket(&name).await.expect("an open upload does not keep a bucket");
 
-    let owner = AccountId("next-owner".to_owned());
+    // For a while the name is for none but whose it was.
+    let owner = account();
+    let next = CreateBucket::new(name.clone(), AccountId("next-owner".to_owned()));
+    let answer = store.create_bucket(next).await;
+    assert_eq!(answer, Err(Error::BucketExists { bucket: name.clone(), owner: owner.clone() }));
     let second = store.create_bucket(CreateBucket::new(name.clone(), owner.clone())).await;
     let second = second.unwrap_or_else(|error| violation(format_args!("the name is free again: {error}")));
     assert_ne!(second.id, first.id, "bucket numbers are never reused");

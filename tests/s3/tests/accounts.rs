@@ -182,7 +182,42 @@ fn buckets_are_their_accounts() {
         .refused(400, "InvalidBucketOwnerAWSAccountID");
     ones.delete("k").send().expect(204);
     ones.request(Method::DELETE).send().expect(204);
-    other.root.existing_bucket("ones").request(Method::PUT).ok();
+    // For a while the name is for none but whose it was.
+    other.root.existing_bucket("ones").request(Method::PUT).refused(409, "BucketAlreadyExists");
+    ones.request(Method::PUT).ok();
+}
+
+/// What was decided on for a bucket reaches no bucket of another account that gets its name.
+#[test]
+fn what_is_under_way_for_a_bucket_reaches_no_other_accounts() {
+    let (_cluster, one, other) = two();
+    let theirs = other.root.existing_bucket("taken-over");
+    theirs.request(Method::PUT).ok();
+    let policy = r#"{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": "*", "Action": "s3:*",
+        "Resource": ["arn:aws:s3:::taken-over", "arn:aws:s3:::taken-over/*"]}]}"#;
+    let tags = "<Tagging><TagSet><Tag><Key>a</Key><Value>b</Value></Tag></TagSet></Tagging>";
+    let requests = [
+        theirs.request(Method::PUT).raw_query("policy").body(policy),
+        theirs.request(Method::PUT).raw_query("tagging").body(tags),
+        theirs.put("injected", "content"),
+    ];
+    let held = requests.map(|request| {
+        let prepared = request.prepare();
+        let mut connection = theirs.client().connect();
+        let most = prepared.body.len() - 1;
+        connection.send(&[&prepared.head(), &prepared.body[..most]].concat());
+        (prepared, connection)
+    });
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    theirs.request(Method::DELETE).send().expect(204);
+    one.root.existing_bucket("taken-over").request(Method::PUT).refused(409, "BucketAlreadyExists");
+    for (prepared, mut connection) in held {
+        connection.send(&prepared.body[prepared.body.len() - 1..]);
+        prepared.receive(&mut connection).expect_error(404, "NoSuchBucket");
+    }
+    theirs.request(Method::PUT).ok();
+    theirs.request(Method::GET).raw_query("policy").refused(404, "NoSuchBucketPolicy");
+    assert_eq!(theirs.keys(), [""; 0]);
 }
 
 /// Everybody is of the account that the access key is of, in ARNs, ids and condition keys.

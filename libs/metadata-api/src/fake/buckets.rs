@@ -10,7 +10,7 @@ use types::{
 
 use super::{State, malformed, uploads::UploadRow};
 use crate::{
-    AccountId, AccountStatus, Bucket, BucketPage, BucketQuota, BucketUsage, Committed, CompleteUpload,
+    AccountId, AccountStatus, BUCKET_NAME_HOLD, Bucket, BucketPage, BucketQuota, BucketUsage, Committed, CompleteUpload,
     CreateBucket, Error, Inventory, ListBuckets, SUBRESOURCE_LENGTH_MAX, Subresource, VersionState,
 };
 
@@ -112,6 +112,13 @@ impl State {
         if let Some(row) = self.buckets.get(&request.name) {
             return Err(Error::BucketExists { bucket: request.name, owner: row.owner.clone() });
         }
+        let hold_ms = i64::try_from(BUCKET_NAME_HOLD.as_millis()).unwrap_or(i64::MAX);
+        if let Some((owner, released)) = self.released.get(&request.name)
+            && *owner != request.owner
+            && released.0 > self.now().0 - hold_ms
+        {
+            return Err(Error::BucketExists { bucket: request.name, owner: owner.clone() });
+        }
         if request.subresources.values().any(|document| document.len() > SUBRESOURCE_LENGTH_MAX) {
             return Err(malformed("a sub-resource is too long"));
         }
@@ -154,7 +161,10 @@ impl State {
         for (key, content) in &parts {
             self.free_part(id, key, content);
         }
-        self.buckets.remove(name);
+        let now = self.now();
+        if let Some(row) = self.buckets.remove(name) {
+            self.released.insert(name.clone(), (row.owner, now));
+        }
         Ok(())
     }
 

@@ -243,11 +243,15 @@ impl Authority {
         key: Option<&ObjectKey>,
         can_allow: impl Fn(&Policy, &policy::Request<'_>) -> bool,
     ) -> bool {
-        if self.default.is_some() || self.facts.lists.as_ref().is_some_and(|lists| lists.can_allow(action)) {
+        if self.default.is_some() {
             return true;
         }
         let request = self.request(action, key, &self.facts);
-        self.own.identity().chain(&self.policy).any(|policy| can_allow(policy, &request))
+        let allows = |policy: &Policy| can_allow(policy, &request);
+        let by_list = self.facts.lists.as_ref().is_some_and(|lists| lists.can_allow(action));
+        let (by_bucket, by_own) = (by_list || self.policy.iter().any(allows), self.own.identity().any(allows));
+        // In another account's bucket it takes both, so that who is granted nothing there learns nothing by how far a request gets.
+        if self.owns { by_bucket || by_own } else { by_bucket && (by_own || self.own.is_of_root()) }
     }
 
     /// Whether more than the key of an object decides on it. For the bucket's owner lists do where the object is another's, which shows when

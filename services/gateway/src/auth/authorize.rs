@@ -103,6 +103,22 @@ impl Permit {
         authority.check_all(&self.rights, request.address.key.as_ref(), &facts)
     }
 
+    /// The same, and by what the body says, where [`Permit::again_with`] did not look at the object anew.
+    pub(crate) fn check_object_with(
+        &self,
+        request: &Request,
+        object: &Attributes,
+        add: impl FnOnce(&mut Context),
+    ) -> Result<(), S3Error> {
+        let Some(authority) = self.authority.as_ref().filter(|authority| !authority.rereads_object()) else {
+            return Ok(());
+        };
+        let mut facts = authority.facts.clone();
+        facts.set_object(Some(object));
+        add(&mut facts.context);
+        authority.check_all(&self.rights, request.address.key.as_ref(), &facts)
+    }
+
     /// The same, and by what the body says, as [`Permit::confirm`].
     pub(crate) async fn again_with(
         &self,

@@ -101,6 +101,18 @@ impl IamError {
         Self { why: Some((action, why)), ..Self::new(StatusCode::FORBIDDEN, "AccessDenied", message) }
     }
 
+    /// The same of something of another account, of which nothing is told.
+    pub(super) fn denied_elsewhere(
+        authenticated: &Authenticated,
+        action: &'static str,
+        resource: &str,
+        why: Decision,
+    ) -> Self {
+        let user = authenticated.user().map(User::arn).unwrap_or_default();
+        let message = format!("User: {user} is not authorized to perform: {action} on resource: {resource}");
+        Self { why: Some((action, why)), ..Self::new(StatusCode::FORBIDDEN, "AccessDenied", message) }
+    }
+
     /// What nobody can be allowed.
     pub(super) fn never(message: &str) -> Self {
         Self::new(StatusCode::FORBIDDEN, "AccessDenied", message)

@@ -164,7 +164,10 @@ async fn assume_role(
     let call = Call { action: ASSUME_ROLE, resource: arn, headers, peer, id: asked.id, told: &told };
     let holder = role.map(|role| &**role);
     let decision = authorize_assumption(asked.gateway, asked.authenticated, (user, &account, holder), &call);
-    let denied = || IamError::denied(asked.authenticated, ASSUME_ROLE, arn, decision);
+    let denied = || match account == asked.authenticated.own_account() {
+        true => IamError::denied(asked.authenticated, ASSUME_ROLE, arn, decision),
+        false => IamError::denied_elsewhere(asked.authenticated, ASSUME_ROLE, arn, decision),
+    };
     let role = role.filter(|_| decision.is_allowed()).ok_or_else(denied)?;
     if role.role.as_ref().is_none_or(|terms| seconds > terms.session_seconds_max) {
         return Err(IamError::validation(

@@ -6,7 +6,6 @@
 use std::{net::IpAddr, sync::Arc};
 
 use http::HeaderMap;
-use metadata_api::AccountId;
 use policy::{Decision, Principal, Resource};
 use web_identity::{Claims, NotNow, TOKEN_LENGTH_MAX, Token, Unproved};
 
@@ -86,10 +85,8 @@ async fn assume_role(
     // A role's policy lets in whom providers of its own account know.
     let directory = match account_of_role(gateway, arn, None).await? {
         Some(directory) => directory,
-        None => {
-            let found = gateway.identities.read(&*gateway.metadata, &AccountId::root()).await;
-            found.map_err(IamError::from_metadata)?
-        }
+        // An account that there is not knows no provider.
+        None => return Err(no_provider(&token)),
     };
     directory.check_readable().map_err(|_| IamError::internal())?;
     let account = directory.account().clone();
@@ -172,6 +169,11 @@ fn token(parameters: &Parameters) -> Result<Token, IamError> {
     Token::parse(text).map_err(|error| IamError::invalid_identity_token(error.to_string()))
 }
 
+fn no_provider(token: &Token) -> IamError {
+    let issuer = quoted(token.issuer());
+    IamError::invalid_identity_token(format!("No OpenIDConnect provider found in your account for {issuer}"))
+}
+
 /// Whose token it is, and what it says, if that is signed by whose it is and holds now.
 async fn prove(
     asked: &Asked<'_>,
@@ -182,11 +184,7 @@ async fn prove(
     let name = token.issuer().strip_prefix("https://");
     let found =
         name.and_then(|name| directory.providers.get(&entry_name(name)).filter(|found| found.name == name));
-    let Some(provider) = found.cloned() else {
-        let message =
-            format!("No OpenIDConnect provider found in your account for {}", quoted(token.issuer()));
-        return Err(IamError::invalid_identity_token(message));
-    };
+    let provider = found.cloned().ok_or_else(|| no_provider(&token))?;
     let keys = gateway.provider_keys.get(&gateway.env, &provider, &token).await;
     let keys = keys.map_err(|_| IamError::idp_communication())?;
     let claims = token

@@ -97,6 +97,7 @@ impl ClassCopy {
         };
         let (lease, missing, condition) = (stored.lease, stored.missing, self.condition);
         let commit = CommitVersion { bucket, key, lease, version, condition, missing };
+        request.confirm_bucket(gateway).await?;
         let outcome = gateway.metadata.commit_version(commit).await;
         settle(stored.claim, &outcome);
         let committed = outcome.map_err(|error| request.metadata_error(error))?;

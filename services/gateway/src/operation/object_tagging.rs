@@ -42,7 +42,8 @@ pub(super) async fn put_object_tagging(
     let tags = parse_tagging(&body.collect().await?, Tagged::Object)?;
     // A body may take long, and the key may have another object by now.
     permit.again_with(gateway, request, |context| add_request_tags(context, &tags)).await?;
-    let (found, _) = object_read::find_asked_for(gateway, request).await?;
+    let (found, version) = object_read::find_asked_for(gateway, request).await?;
+    permit.check_object_with(request, &version.attributes, |context| add_request_tags(context, &tags))?;
     let tagged = set_tags(gateway, request, found.version_id, tags).await?;
     Ok(answer(StatusCode::OK, tagged))
 }

@@ -99,6 +99,7 @@ pub(super) async fn store(
     let version = NewVersion { content: stored.content, etag, checksum, attributes, storage_class };
     let commit =
         CommitVersion { bucket, key, lease: stored.lease, version, condition, missing: stored.missing };
+    request.confirm_bucket(gateway).await?;
     let outcome = gateway.metadata.commit_version(commit).await;
     settle(stored.claim, &outcome);
     let committed = outcome.map_err(|error| request.metadata_error(error))?;

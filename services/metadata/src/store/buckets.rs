@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use metadata_api::{
-    AccountId, Bucket, BucketPage, BucketQuota, BucketUsage, CreateBucket, Error, ListBuckets,
+    AccountId, BUCKET_NAME_HOLD, Bucket, BucketPage, BucketQuota, BucketUsage, CreateBucket, Error, ListBuckets,
     SUBRESOURCE_LENGTH_MAX, Subresource,
 };
 use types::{
@@ -32,6 +32,9 @@ pub(crate) const BUCKET: &str = "b.bucket_id, b.name, b.owner, b.created_ms, b.v
 /// as much as there are of that kind, however many buckets there are.
 pub(super) const BUCKETS_WITH: &str = "SELECT b.name FROM bucket_subresources AS s JOIN buckets AS b ON b.bucket_id = s.bucket_id \
      WHERE s.kind = $1 AND b.name > $2 ORDER BY b.name LIMIT $3";
+
+/// [`BUCKET_NAME_HOLD`] in milliseconds.
+const BUCKET_NAME_HOLD_MS: i64 = 1000 * BUCKET_NAME_HOLD.as_secs().cast_signed();
 
 /// Most buckets whose numbers a process remembers. Past it the memory begins anew.
 const REMEMBERED_MAX: usize = 10_000;
@@ -162,6 +165,13 @@ impl MetadataStore {
                 Error::BucketExists { bucket: request.name.clone(), owner: AccountId(row.text()?) }.into()
             );
         }
+        let sql = "SELECT r.owner, r.released_ms FROM released_bucket_names AS r WHERE r.name = $1";
+        if let Some(mut row) = tx.fetch_optional(sql, vec![name.into()]).await? {
+            let (owner, released_ms) = (AccountId(row.text()?), row.i64()?);
+            if owner != request.owner && released_ms > tx.now_ms().await? - BUCKET_NAME_HOLD_MS {
+                return Err(Error::BucketExists { bucket: request.name.clone(), owner }.into());
+            }
+        }
         check_open(tx, &request.owner).await?;
         let created = Timestamp(self.env.wall_clock_ms());
         let versioning = if request.object_lock { Versioning::Enabled } else { Versioning::Unversioned };
@@ -251,6 +261,12 @@ impl MetadataStore {
         ] {
             tx.execute(sql, vec![name.as_str().as_bytes().into()]).await?;
         }
+        let sql = "DELETE FROM released_bucket_names WHERE released_ms < $1";
+        tx.execute(sql, vec![(now_ms - BUCKET_NAME_HOLD_MS).into()]).await?;
+        let sql = "INSERT INTO released_bucket_names (name, owner, released_ms) VALUES ($1, $2, $3) \
+             ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, released_ms = excluded.released_ms";
+        let owner = bucket.owner.0.as_str();
+        tx.execute(sql, vec![name.as_str().as_bytes().into(), owner.into(), now_ms.into()]).await?;
         Ok(())
     }
 

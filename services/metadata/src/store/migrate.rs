@@ -30,6 +30,7 @@ pub(crate) const MIGRATIONS: &[(&str, &str)] = &[
     ("checksums_of_inline_data", include_str!("../../migrations/0016_checksums_of_inline_data.sql")),
     ("rate_limits", include_str!("../../migrations/0017_rate_limits.sql")),
     ("accounts", include_str!("../../migrations/0018_accounts.sql")),
+    ("released_bucket_names", include_str!("../../migrations/0019_released_bucket_names.sql")),
 ];
 
 /// The lock that one process holds while it migrates: a number that nobody else has a reason to choose.

@@ -50,7 +50,7 @@ pub(crate) enum Touches {
 }
 
 /// Tables of whose rows nothing is remembered.
-const FORGOTTEN: [&str; 21] = [
+const FORGOTTEN: [&str; 22] = [
     "access_key_secrets",
     "accounts",
     "cluster",
@@ -68,6 +68,7 @@ const FORGOTTEN: [&str; 21] = [
     "nodes",
     "parts",
     "placement_groups",
+    "released_bucket_names",
     "rate_limits",
     "shard_moves",
     "storage_classes",

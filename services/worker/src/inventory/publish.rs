@@ -8,7 +8,7 @@ use encryption::{DataKey, Sealer};
 use futures_util::stream;
 use kms::KeyName;
 use metadata_api::{
-    CommitVersion, DeleteCondition, DeleteVersion, DeleteVersions, Error, NewVersion, PAGE_SIZE_MAX,
+    Bucket, CommitVersion, DeleteCondition, DeleteVersion, DeleteVersions, Error, NewVersion, PAGE_SIZE_MAX,
     Subresource, WriteCondition,
 };
 use policy::{Account, Delivery, Policy, Service};
@@ -59,18 +59,18 @@ pub(super) struct Failed {
 /// it was written.
 pub(super) async fn publish(
     context: &Context,
-    (source, bucket): (&BucketName, &BucketName),
+    (source, bucket): (&Bucket, &BucketName),
     key: String,
     content_type: &str,
     body: Bytes,
 ) -> Result<Published, Failed> {
-    match persistently(context, || is_denied(context, source, bucket, &key)).await {
-        Ok(false) => {}
-        Ok(true) => return Err(Failed { why: Stop::Denied { key }, may_be_there: false }),
-        Err(error) => return Err(Failed { why: error.into(), may_be_there: false }),
-    }
     let (mut attempts, mut may_be_there) = (Attempts::new(context), false);
     loop {
+        match persistently(context, || is_denied(context, source, bucket, &key)).await {
+            Ok(false) => {}
+            Ok(true) => return Err(Failed { why: Stop::Denied { key }, may_be_there }),
+            Err(error) => return Err(Failed { why: error.into(), may_be_there }),
+        }
         let error = match write(context, bucket, key.clone(), content_type, body.clone()).await {
             Ok(published) => return Ok(published),
             Err(error) => error,
@@ -82,14 +82,18 @@ pub(super) async fn publish(
     }
 }
 
-/// Whether the destination's policy, as it is now, denies the service that lists are delivered by at AWS to put this there.
+/// Whether the destination's policy, as it is now, denies the service that lists are delivered by at AWS to put this there, or the
+/// destination is another account's by now.
 pub(super) async fn is_denied(
     context: &Context,
-    source: &BucketName,
+    source: &Bucket,
     bucket: &BucketName,
     key: &str,
 ) -> Result<bool, Error> {
     let target = context.metadata.get_bucket(bucket).await?;
+    if target.owner != source.owner {
+        return Ok(true);
+    }
     if !target.has_policy {
         return Ok(false);
     }
@@ -102,7 +106,7 @@ pub(super) async fn is_denied(
     Ok(policy.denies_delivery(&Delivery {
         service: Service::S3,
         account: &Account { number, canonical },
-        source: source.as_str(),
+        source: source.name.as_str(),
         target: bucket.as_str(),
         key,
         time: xml_date(Timestamp(now)).as_str(),

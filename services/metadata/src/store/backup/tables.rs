@@ -41,6 +41,7 @@ pub(crate) const TABLES: &[Table] = &[
     table("feed", &["bucket_id", "seq", "ordinal"]),
     table("garbage", &["bucket_id", "number"]),
     table("former_buckets", &["bucket_id"]),
+    table("released_bucket_names", &["name"]),
     table("missing_shards", &["chunk_id", "shard_index"]),
     table("accounts", &["account"]),
     table("identity_accounts", &["account"]),

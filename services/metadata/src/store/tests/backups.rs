@@ -132,6 +132,7 @@ async fn fill(test: &TestStore) {
         "INSERT INTO content_pages (bucket_id, version_seq, kind, page, data) VALUES (-1, 5, 1, 0, $1)",
         "INSERT INTO garbage (bucket_id, number, due_ms, kind, state, extents) VALUES (-1, 3, 5, 2, 0, $1)",
         "INSERT INTO former_buckets (bucket_id, name) VALUES (-1, $1)",
+        "INSERT INTO released_bucket_names (name, owner, released_ms) VALUES ($1, 'a', 5)",
         "INSERT INTO feed (bucket_id, seq, ordinal, kind, key, version_seq, nonce, is_null) VALUES (-1, 1, 0, 1, $1, 1, 1, 0)",
         "INSERT INTO bucket_subresources (bucket_id, kind, document) VALUES (-1, 3, $1)",
         "INSERT INTO bucket_inventories (bucket_id, id, document, listed_ms) VALUES (-1, $1, $1, NULL)",

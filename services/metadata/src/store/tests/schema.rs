@@ -26,6 +26,7 @@ const GLOBAL: &[&str] = &[
     "nodes",
     "placement_groups",
     "rate_limits",
+    "released_bucket_names",
     "schema_version",
     "shard_moves",
     "storage_classes",
