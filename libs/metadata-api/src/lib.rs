@@ -49,8 +49,8 @@ pub use account::{
 };
 pub use background::{GarbageId, GarbageItem};
 pub use bucket::{
-    BUCKET_NAME_HOLD, Bucket, BucketPage, BucketQuota, BucketUsage, CreateBucket, ListBuckets, SUBRESOURCE_LENGTH_MAX,
-    Subresource,
+    BUCKET_NAME_HOLD, Bucket, BucketPage, BucketQuota, BucketUsage, CreateBucket, ListBuckets,
+    SUBRESOURCE_LENGTH_MAX, Subresource,
 };
 pub use cluster::{
     ClusterMap, DiskHistory, DiskRegistration, GROUPS_OF_ALL_CLASSES_MAX, MapDisk, MapNode, MassLoss,

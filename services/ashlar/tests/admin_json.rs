@@ -19,6 +19,9 @@ const SECRET_KEY: &str = "programssecret0123";
 
 /// Commands that tell nothing but that something is done, or how it went by their exit status.
 const TELL_NOTHING: &[&str] = &[
+    "account suspend",
+    "account resume",
+    "account remove",
     "health",
     "node drain",
     "node serve",
@@ -131,6 +134,10 @@ async fn what_commands_tell_can_be_read_by_programs() {
     let limits = look("limit set", &[&["--anonymous", "--requests", "7"], &here[..]].concat());
     assert_eq!(limits["limits"][0]["rates"]["requests_per_second"], 7, "{limits}");
     assert_eq!(look("limit remove", &[&["--anonymous"], &here[..]].concat())["limits"], Value::Array(vec![]));
+    let account = look("account create", &[&["research"], &here[..]].concat());
+    assert!(account.is_object(), "{account}");
+    assert!(look("account list", &here).as_array().is_some_and(|all| !all.is_empty()));
+    assert!(look("account key", &[&["research"], &here[..]].concat()).is_object());
     assert!(look("keys list", &here).is_array());
     let keys = at("data/encryption.keys");
     let rewrapped = look("keys rewrap", &[&["--encryption-keys", &keys], &here[..]].concat());

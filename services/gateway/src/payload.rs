@@ -570,13 +570,14 @@ fn announced_length(request: &Request) -> Result<Option<u64>, S3Error> {
     }
 }
 
-/// Reads a body that means nothing to the request, which as a rule has none. What is said of it has to hold all the same.
+/// Reads a body that means nothing to the request, which as a rule has none, and answers it. What is said of it has to hold all the
+/// same.
 pub(crate) async fn prove_unused(
     gateway: &Gateway,
     request: &Request,
     body: &mut Body,
-) -> Result<(), S3Error> {
-    ObjectBody::open_unused(gateway, request, body)?.collect().await.map(drop)
+) -> Result<Bytes, S3Error> {
+    ObjectBody::open_unused(gateway, request, body)?.collect().await
 }
 
 pub(crate) fn check_length(length: u64, most: u64) -> Result<(), S3Error> {

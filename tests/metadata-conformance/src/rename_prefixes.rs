@@ -188,8 +188,8 @@ pub async fn what_is_too_much_for_a_transaction_is_refused(store: &Store) {
     delete(store, &name, &key("a/2"), None).await;
     store.rename_prefix(rename_prefix(store, &name, "a/", "b/").await).await.expect("half of it");
 
-    // Only in pages. A chunk takes 40 bytes or so.
-    let huge = minter.content(&vec![1; size / 16]);
+    // Only in pages. A chunk takes 20 to 40 bytes.
+    let huge = minter.content(&vec![1; size / 10]);
     store.commit_version(write_stored(&name, &key("c/1"), 1, minter.lease, huge)).await.expect("a commit");
     let request = rename_prefix(store, &name, "c/", "d/").await;
     assert_eq!(store.rename_prefix(request).await, Err(Error::RenameTooLarge));

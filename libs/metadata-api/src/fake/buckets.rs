@@ -10,8 +10,9 @@ use types::{
 
 use super::{State, malformed, uploads::UploadRow};
 use crate::{
-    AccountId, AccountStatus, BUCKET_NAME_HOLD, Bucket, BucketPage, BucketQuota, BucketUsage, Committed, CompleteUpload,
-    CreateBucket, Error, Inventory, ListBuckets, SUBRESOURCE_LENGTH_MAX, Subresource, VersionState,
+    AccountId, AccountStatus, BUCKET_NAME_HOLD, Bucket, BucketPage, BucketQuota, BucketUsage, Committed,
+    CompleteUpload, CreateBucket, Error, Inventory, ListBuckets, SUBRESOURCE_LENGTH_MAX, Subresource,
+    VersionState,
 };
 
 #[derive(Debug)]

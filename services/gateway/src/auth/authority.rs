@@ -249,7 +249,8 @@ impl Authority {
         let request = self.request(action, key, &self.facts);
         let allows = |policy: &Policy| can_allow(policy, &request);
         let by_list = self.facts.lists.as_ref().is_some_and(|lists| lists.can_allow(action));
-        let (by_bucket, by_own) = (by_list || self.policy.iter().any(allows), self.own.identity().any(allows));
+        let (by_bucket, by_own) =
+            (by_list || self.policy.iter().any(allows), self.own.identity().any(allows));
         // In another account's bucket it takes both, so that who is granted nothing there learns nothing by how far a request gets.
         if self.owns { by_bucket || by_own } else { by_bucket && (by_own || self.own.is_of_root()) }
     }

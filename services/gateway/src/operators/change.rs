@@ -16,7 +16,12 @@ use sigv4::Payload;
 use types::{BucketName, Coding, DiskId, NodeId, StorageClassName};
 
 use super::{jobs, map, written};
-use crate::{Gateway, auth::root_account, payload::ObjectBody, request::Request};
+use crate::{
+    Gateway,
+    auth::root_account,
+    payload::{ObjectBody, prove_unused},
+    request::Request,
+};
 
 /// Most bytes of a body.
 const BODY_BYTES_MAX: u64 = 16 << 10;
@@ -93,7 +98,10 @@ pub(super) async fn make(
     if matches!(request.authenticated.payload(), Payload::Unsigned | Payload::UnsignedChunksWithTrailer) {
         return Err(invalid("The body of a change has to be signed: give x-amz-content-sha256 its SHA-256."));
     }
-    let body = ObjectBody::open(gateway, request, body, None, BODY_BYTES_MAX)?.collect().await?;
+    let body = match route.has_body() {
+        true => ObjectBody::open(gateway, request, body, None, BODY_BYTES_MAX)?.collect().await?,
+        false => prove_unused(gateway, request, body).await?,
+    };
     if !route.has_body() && !body.is_empty() {
         return Err(invalid("This change takes no body."));
     }

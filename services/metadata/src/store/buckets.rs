@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use metadata_api::{
-    AccountId, BUCKET_NAME_HOLD, Bucket, BucketPage, BucketQuota, BucketUsage, CreateBucket, Error, ListBuckets,
-    SUBRESOURCE_LENGTH_MAX, Subresource,
+    AccountId, BUCKET_NAME_HOLD, Bucket, BucketPage, BucketQuota, BucketUsage, CreateBucket, Error,
+    ListBuckets, SUBRESOURCE_LENGTH_MAX, Subresource,
 };
 use types::{
     BucketId, BucketName, DefaultRetention, ObjectKey, ObjectLockConfiguration, RetentionMode,
