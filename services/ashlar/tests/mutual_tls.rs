@@ -210,11 +210,13 @@ impl Cluster {
 }
 
 async fn access(env: &Env, address: &str) -> Access {
-    let connect = Connect::new(sigv4::Credentials {
+    let credentials = sigv4::Credentials {
         access_key_id: ACCESS_KEY.to_owned(),
         secret_access_key: SECRET_KEY.to_owned(),
         session_token: None,
-    });
+    };
+    // What operators change has to be signed.
+    let connect = Connect { signed_payload: true, ..Connect::new(credentials) };
     let endpoint = Endpoint::parse(&format!("http://{address}")).expect("an address makes an endpoint");
     connect.access(env, endpoint).await.expect("plain HTTP needs no certificates")
 }
