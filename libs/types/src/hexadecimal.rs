@@ -45,7 +45,7 @@ mod tests {
     #[test]
     fn bytes_of_any_number_are_written_as_the_standard_library_does() {
         for length in [0, 1, 15, 16, 17, 32, 40, 255] {
-            let bytes: Vec<u8> = (0..length).map(|at| at * 37).collect();
+            let bytes: Vec<u8> = (0..length).map(|at: u8| at.wrapping_mul(37)).collect();
             let wanted: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
             assert_eq!(Shown(bytes).to_string(), wanted);
         }
