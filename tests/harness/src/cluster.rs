@@ -1,6 +1,7 @@
 //! A metadata service and gateways that reach it over the network, each on threads of its own inside the test's process.
 
 use std::{
+    hash::{BuildHasher, Hasher, RandomState},
     net::{SocketAddr, TcpListener, TcpStream},
     path::Path,
     thread,
@@ -210,9 +211,16 @@ fn new_folder(parent: &Path) -> TempDir {
     TempDir::with_prefix_in("ashlar-test-", parent).expect("a folder for temporary files")
 }
 
+/// An address that nobody listens at, outside the range from which outgoing connections take their ports: one of these could else
+/// have it before the service does.
 fn free_address() -> SocketAddr {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("loopback has a free port");
-    listener.local_addr().expect("a listener has an address")
+    loop {
+        let random = RandomState::new().build_hasher().finish() % 10_000;
+        let port = 10_000 + u16::try_from(random).expect("it is less");
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return SocketAddr::from(([127, 0, 0, 1], port));
+        }
+    }
 }
 
 fn wait_until_it_listens(address: SocketAddr) {
