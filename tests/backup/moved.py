@@ -87,7 +87,7 @@ def is_empty(target, disks):
 def wait_for_disks(target, count, seconds=60):
     """Waits until so many disks are up."""
     deadline = time.monotonic() + seconds
-    while sum(1 for disk in target.json("status")["disks"] if disk["state"] == "up") < count:
+    while sum(1 for disk in target.json("status")["disks"] if disk["state"] in ("up", "joining")) < count:
         if time.monotonic() > deadline:
             raise AssertionError(f"not {count} disks are up: {target.asked('status')}")
         time.sleep(0.5)

@@ -181,10 +181,10 @@ def run_scale(run):
         status = json.loads(cluster.admin("status", "--json"))
         addresses = {f"{container(name)}:9200": name for name in joined}
         # Of the same address there may be one that was removed.
-        nodes = {node["node"]: addresses[node["address"]] for node in status["nodes"] if node["address"] in addresses and node["state"] == "up"}
+        nodes = {node["node"]: addresses[node["address"]] for node in status["nodes"] if node["address"] in addresses and node["state"] in ("up", "joining")}
         expect(sorted(nodes.values()), joined, "nodes that are up")
-        disks = {nodes[disk["node"]]: (disk["state"], disk["intent"]) for disk in status["disks"] if disk["node"] in nodes}
-        expect(disks, dict.fromkeys(joined, ("up", "serve")), "their disks")
+        disks = {nodes[disk["node"]]: (disk["state"] in ("up", "joining"), disk["intent"]) for disk in status["disks"] if disk["node"] in nodes}
+        expect(disks, dict.fromkeys(joined, (True, "serve")), "their disks")
         expect([name for name in joined if not holds_something(cluster, name)], [], "those that hold nothing")
     with report.case("everything reads back equal"):
         run.settled.compare()
@@ -249,7 +249,7 @@ def run_numbers(run):
         cluster.up("--scale", f"chunk={len(after)}")
         expect(sorted(name for name in cluster.states() if name.startswith("chunk-")), after, "containers")
         status = json.loads(cluster.admin("status", "--json"))
-        up = {node["address"].split(":")[0].removeprefix(f"{PROJECT}-") for node in status["nodes"] if node["state"] == "up"}
+        up = {node["address"].split(":")[0].removeprefix(f"{PROJECT}-") for node in status["nodes"] if node["state"] in ("up", "joining")}
         expect(sorted(up), after, "nodes that are up")
     with report.case("everything reads back equal"):
         run.settled.compare()

@@ -70,7 +70,9 @@ pub struct Node {
     pub address: String,
     /// Region, zone, rack and host.
     pub domain: String,
-    /// `up`, `suspect` or `down`; `removed` once it is to be removed and nothing is left of it.
+    /// `suspect` or `down` when it is silent. Else `joining` while as many groups come to its disks as they have, or more;
+    /// `draining` while it is to leave, `drained` once no group is on its disks, `removed` once it is to be removed and nothing
+    /// is left of it; otherwise `up`.
     pub state: String,
     /// What the operator wants of it: `serve`, `drain` or `remove`.
     pub intent: String,
@@ -103,7 +105,8 @@ pub struct Disk {
     pub writable: bool,
     /// Whether a write failed, after which nothing is written any more.
     pub failed: bool,
-    /// `up`, `down` or `gone`.
+    /// `down` when it does not answer, `gone` once nothing of it is waited for. Else `joining` while as many groups come to it as
+    /// it has, or more; `draining` while it or its node is to leave, `drained` once no group is on it; otherwise `up`.
     pub state: String,
     /// What the operator wants of it: `serve`, `drain` or `remove`.
     pub intent: String,
@@ -175,21 +178,28 @@ pub fn nodes(map: &ClusterMap, jobs: &[JobState]) -> Vec<Node> {
         let known = map.disks.iter().filter(|disk| disk.node == node.node);
         let there = known.filter(|disk| disk.state != DiskState::Gone).count();
         let id = node.node.to_string();
-        let used = || disks.iter().filter(|disk| disk.node == id && disk.groups > 0);
+        let own = || disks.iter().filter(|disk| disk.node == id);
+        let used = || own().filter(|disk| disk.groups > 0);
         let leaves = node.intent != Intent::Serve || node.state == NodeState::Down;
         // The last of them is what is waited for.
         let seconds_left = used()
             .map(|disk| disk.seconds_left)
             .reduce(|one, other| one.zip(other).map(|(one, other)| one.max(other)));
-        let is_removed = node.intent == Intent::Remove && there == 0;
+        let held: usize = used().map(|disk| disk.groups).sum();
+        let state = match node.state {
+            _ if node.intent == Intent::Remove && there == 0 => "removed",
+            NodeState::Up => stage(node.intent, held, own().map(|disk| disk.arriving).sum()),
+            NodeState::Suspect => "suspect",
+            NodeState::Down => "down",
+        };
         Node {
             node: id.clone(),
             address: node.address.clone(),
             domain: node.domain.to_string(),
-            state: if is_removed { "removed" } else { node_state(node.state) }.to_owned(),
+            state: state.to_owned(),
             intent: intent(node.intent).to_owned(),
             disks: there,
-            groups: used().map(|disk| disk.groups).sum(),
+            groups: held,
             seconds_left: seconds_left.flatten().filter(|_| leaves),
         }
     });
@@ -204,13 +214,19 @@ pub fn disks(map: &ClusterMap, jobs: &[JobState]) -> Vec<Disk> {
         let slots = slots.get(&disk.disk).copied().unwrap_or_default();
         let node = nodes.get(&disk.node);
         let answers = disk.state == DiskState::Up && node.is_some_and(|node| node.state != NodeState::Down);
-        let stays = disk.intent == Intent::Serve
-            && answers
-            && !disk.failed
-            && node.is_some_and(|node| node.intent == Intent::Serve);
+        let intent = match node {
+            Some(node) if disk.intent == Intent::Serve => node.intent,
+            _ => disk.intent,
+        };
+        let stays = intent == Intent::Serve && answers && !disk.failed && node.is_some();
         // What a dead disk had is not on its way before it is given up, and some of it may be lost.
         let moves = slots.blocked == 0 && (answers || slots.leaving > 0);
-        one_disk(disk, slots, seconds_left.filter(|_| !stays && slots.held > 0 && moves))
+        let state = match disk.state {
+            DiskState::Up => stage(intent, slots.held, slots.arriving),
+            DiskState::Down => "down",
+            DiskState::Gone => "gone",
+        };
+        one_disk(disk, state, slots, seconds_left.filter(|_| !stays && slots.held > 0 && moves))
     });
     disks.collect()
 }
@@ -257,7 +273,7 @@ struct Slots {
     blocked: usize,
 }
 
-fn one_disk(disk: &MapDisk, slots: Slots, seconds_left: Option<u64>) -> Disk {
+fn one_disk(disk: &MapDisk, state: &str, slots: Slots, seconds_left: Option<u64>) -> Disk {
     Disk {
         disk: disk.disk.to_string(),
         node: disk.node.to_string(),
@@ -266,7 +282,7 @@ fn one_disk(disk: &MapDisk, slots: Slots, seconds_left: Option<u64>) -> Disk {
         available_bytes: disk.available_bytes,
         writable: disk.writable,
         failed: disk.failed,
-        state: disk_state(disk.state).to_owned(),
+        state: state.to_owned(),
         intent: intent(disk.intent).to_owned(),
         groups: slots.held,
         arriving: slots.arriving,
@@ -291,19 +307,13 @@ pub fn classes(map: &ClusterMap, jobs: &[JobState]) -> Vec<Class> {
     classes.collect()
 }
 
-fn node_state(state: NodeState) -> &'static str {
-    match state {
-        NodeState::Up => "up",
-        NodeState::Suspect => "suspect",
-        NodeState::Down => "down",
-    }
-}
-
-fn disk_state(state: DiskState) -> &'static str {
-    match state {
-        DiskState::Up => "up",
-        DiskState::Down => "down",
-        DiskState::Gone => "gone",
+/// Where a node or disk that answers stands between its first group and its last, of those that it holds and that come to it.
+fn stage(intent: Intent, held: usize, arriving: usize) -> &'static str {
+    match intent {
+        Intent::Serve if arriving > 0 && arriving >= held => "joining",
+        Intent::Serve => "up",
+        Intent::Drain | Intent::Remove if held > 0 => "draining",
+        Intent::Drain | Intent::Remove => "drained",
     }
 }
 
@@ -366,6 +376,46 @@ mod tests {
         let told = disks(&map, &jobs).iter().map(|disk| disk.seconds_left).collect();
         assert_eq!(left(told), [false, false, true, false, false, false]);
         assert!(disks(&map, &jobs[1..]).iter().all(|disk| disk.seconds_left.is_none()), "nobody moves it");
+    }
+
+    #[test]
+    fn members_that_answer_are_joining_up_draining_or_drained() {
+        let mut map = map();
+        let states = |map: &_| {
+            let nodes = nodes(map, &[]).into_iter().map(|node| node.state);
+            let both = nodes.zip(disks(map, &[]).into_iter().map(|disk| disk.state));
+            both.map(|(node, disk)| format!("{node} {disk}")).collect::<Vec<_>>()
+        };
+        assert_eq!(states(&map), ["up up"; 6], "two of them have no group, and none comes");
+        map.nodes[0].intent = Intent::Drain;
+        map.disks[1].intent = Intent::Drain;
+        map.nodes[2].state = NodeState::Suspect;
+        map.disks[3].state = DiskState::Down;
+        map.nodes[4].intent = Intent::Remove;
+        let to = DiskId([5; 16]);
+        map.classes[0].groups[0].moves =
+            vec![ShardMove { index: ShardIndex(0), to, since: 1, redirected: false }];
+        let expected = [
+            "draining draining",
+            "up draining",
+            "suspect up",
+            "up down",
+            "drained drained",
+            "joining joining",
+        ];
+        assert_eq!(states(&map), expected);
+        // It has as many as it waits for, and then more.
+        let mut other = map.classes[0].groups[0].clone();
+        other.moves.clear();
+        other.disks[0] = to;
+        map.classes[0].groups.push(other.clone());
+        assert_eq!(states(&map)[5], "joining joining");
+        map.classes[0].groups.push(other);
+        assert_eq!(states(&map)[5], "up up");
+        // What does not answer is that, whatever is wanted of it.
+        map.nodes[0].state = NodeState::Down;
+        map.disks[0].state = DiskState::Gone;
+        assert_eq!(states(&map)[0], "down gone");
     }
 
     #[test]

@@ -156,7 +156,8 @@ pub(crate) fn disks(disks: &[Disk]) -> String {
     ]);
     for disk in disks {
         let state = match disk.state.as_str() {
-            "up" if disk.failed => "failed",
+            state @ ("down" | "gone") => state,
+            _ if disk.failed => "failed",
             "up" if !disk.writable => "full",
             state => state,
         };
