@@ -108,10 +108,10 @@ impl CheckedCells {
                 Err(malformed("the body has more cells than the shard"))
             }
             Some(cell) => {
-                if cell.data.len() != self.header.cell_length(self.next) {
+                if cell.data().len() != self.header.cell_length(self.next) {
                     return Err(malformed("a cell has the wrong length"));
                 }
-                cell.verify(self.header.shard, self.next)?;
+                let cell = cell.verified(self.header.shard, self.next)?;
                 self.next += 1;
                 Ok(Some(cell))
             }

@@ -72,10 +72,10 @@ impl FakeChunkService {
     pub fn corrupt_cell(&self, disk: DiskId, shard: ShardId, number: usize) -> bool {
         let Ok(mut disk) = self.disk(disk) else { return false };
         let Some((_, cells)) = disk.shards.get_mut(&shard) else { return false };
-        let Some(cell) = cells.get_mut(number).filter(|cell| !cell.data.is_empty()) else { return false };
-        let mut data = cell.data.to_vec();
+        let Some(cell) = cells.get_mut(number).filter(|cell| !cell.data().is_empty()) else { return false };
+        let mut data = cell.data().to_vec();
         data[0] ^= 1;
-        cell.data = data.into();
+        *cell = Cell::received(data.into(), cell.checksum());
         true
     }
 
@@ -135,6 +135,7 @@ impl ChunkService for FakeChunkService {
         }
         let _pending = PendingName { service: self, disk, shard };
         let cells = CheckedCells::new(header.clone(), body).collect().await?;
+        let cells = cells.into_iter().map(Cell::unproven).collect();
         let mut state = self.disk(disk)?;
         state.admit(&header, purpose)?;
         let mut header = header;

@@ -95,7 +95,7 @@ impl BodyReader {
     pub(crate) async fn cell(&mut self, header: &ShardHeader, number: u64) -> Result<Cell, BodyError> {
         let mut bytes = self.take(header.cell_length(number) + CHECKSUM_LENGTH).await?;
         let data = bytes.split_to(bytes.len() - CHECKSUM_LENGTH);
-        Ok(Cell { data, checksum: bytes.get_u32_le() })
+        Ok(Cell::received(data, bytes.get_u32_le()))
     }
 
     async fn piece(&mut self) -> Result<Option<Bytes>, BodyError> {

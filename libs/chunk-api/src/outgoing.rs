@@ -71,13 +71,13 @@ impl OutgoingBody {
 
     /// A body of `head` and these cells.
     pub(crate) fn whole(head: Bytes, cells: &[Cell]) -> Self {
-        let length = head.len() + cells.iter().map(|cell| cell.data.len() + 4).sum::<usize>();
+        let length = head.len() + cells.iter().map(|cell| cell.data().len() + 4).sum::<usize>();
         if length <= COPY_MAX {
             let mut out = BytesMut::with_capacity(length);
             out.put_slice(&head);
             for cell in cells {
-                out.put_slice(&cell.data);
-                out.put_u32_le(cell.checksum);
+                out.put_slice(cell.data());
+                out.put_u32_le(cell.checksum());
             }
             return Self::full(out.freeze());
         }
@@ -112,8 +112,8 @@ impl OutgoingBody {
     }
 
     fn push_cell(&mut self, cell: &Cell) {
-        self.push(cell.data.clone());
-        self.push(Bytes::copy_from_slice(&cell.checksum.to_le_bytes()));
+        self.push(cell.data().clone());
+        self.push(Bytes::copy_from_slice(&cell.checksum().to_le_bytes()));
     }
 
     fn poll_piece(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Error>>> {

@@ -109,7 +109,7 @@ pub(crate) fn split_cells(mut body: Bytes, count: u32) -> Option<Vec<Cell>> {
             return None;
         }
         let data = body.split_to(length);
-        cells.push(Cell { data, checksum: body.get_u32_le() });
+        cells.push(Cell::received(data, body.get_u32_le()));
     }
     body.is_empty().then_some(cells)
 }
@@ -420,8 +420,8 @@ mod tests {
             let sample = Sample::new(1, 1, 0, "1+0", length as u64);
             let mut body = BytesMut::new();
             for cell in &sample.cells {
-                body.extend_from_slice(&cell.data);
-                body.extend_from_slice(&cell.checksum.to_le_bytes());
+                body.extend_from_slice(cell.data());
+                body.extend_from_slice(&cell.checksum().to_le_bytes());
             }
             let body = body.freeze();
             let count = u32::try_from(sample.cells.len()).unwrap();

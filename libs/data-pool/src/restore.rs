@@ -240,7 +240,7 @@ impl<'a> Cells<'a> {
     fn are_good(&self, stripes: &Range<u64>, cells: &[Cell]) -> bool {
         let Extent { coding, chunk_length, .. } = self.extent;
         let is_good = |(number, cell): (u64, &Cell)| {
-            cell.data.len() == coding.cell_length(chunk_length, self.shard.index, number)
+            cell.data().len() == coding.cell_length(chunk_length, self.shard.index, number)
                 && cell.verify(self.shard, number).is_ok()
         };
         cells.len() as u64 == stripes.end - stripes.start && stripes.clone().zip(cells).all(is_good)

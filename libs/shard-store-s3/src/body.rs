@@ -15,8 +15,8 @@ pub(crate) async fn gather(header: &ShardHeader, size: u64, mut cells: CheckedCe
     body.extend_from_slice(&header.owner);
     body.extend_from_slice(&crc32c(&header.owner).to_le_bytes());
     while let Some(cell) = cells.next().await? {
-        body.extend_from_slice(&cell.data);
-        body.extend_from_slice(&cell.checksum.to_le_bytes());
+        body.extend_from_slice(cell.data());
+        body.extend_from_slice(&cell.checksum().to_le_bytes());
     }
     Ok(body.into())
 }
@@ -37,9 +37,7 @@ pub(crate) fn take_cells(name: &ObjectName, cells: CellRange, mut bytes: Bytes) 
             return Err(Error::ShardCorrupt { shard: name.shard, cell: number });
         }
         let data = bytes.split_to(length);
-        let cell = Cell { data, checksum: bytes.get_u32_le() };
-        cell.verify(name.shard, number)?;
-        taken.push(cell);
+        taken.push(Cell::received(data, bytes.get_u32_le()).verified(name.shard, number)?);
     }
     Ok(taken)
 }

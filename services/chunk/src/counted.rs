@@ -182,7 +182,7 @@ impl ChunkService for CountedNode {
 
     async fn read_cells(&self, disk: DiskId, shard: ShardId, cells: CellRange) -> Result<Vec<Cell>, Error> {
         let cells = self.count(Call::ReadCells, Some(disk), self.node.read_cells(disk, shard, cells)).await?;
-        self.read.add(cells.iter().map(|cell| cell.data.len() as u64).sum());
+        self.read.add(cells.iter().map(|cell| cell.data().len() as u64).sum());
         Ok(cells)
     }
 

@@ -224,12 +224,12 @@ impl Stream for Messages {
 }
 
 fn to_wire(cells: &[Cell]) -> wire::Cells {
-    let cell = |cell: &Cell| wire::Cell { data: cell.data.clone(), checksum: cell.checksum };
+    let cell = |cell: &Cell| wire::Cell { data: cell.data().clone(), checksum: cell.checksum() };
     wire::Cells { cells: cells.iter().map(cell).collect() }
 }
 
 fn from_wire(cells: Option<wire::Cells>) -> Vec<Cell> {
-    let cell = |cell: wire::Cell| Cell { data: cell.data, checksum: cell.checksum };
+    let cell = |cell: wire::Cell| Cell::received(cell.data, cell.checksum);
     cells.map(|cells| cells.cells.into_iter().map(cell).collect()).unwrap_or_default()
 }
 

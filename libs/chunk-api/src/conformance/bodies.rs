@@ -38,7 +38,7 @@ pub(super) async fn a_bad_cell_keeps_nothing(subject: &Subject) {
         let shard = sample.shard();
 
         let mut corrupt = sample.cells.clone();
-        corrupt[1].checksum ^= 1;
+        corrupt[1] = Cell::received(corrupt[1].data().clone(), corrupt[1].checksum() ^ 1);
         let mut swapped = sample.cells.clone();
         swapped.swap(0, 1);
         for (cells, cell) in [(corrupt, 1), (swapped, 0)] {

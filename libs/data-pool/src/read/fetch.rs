@@ -346,10 +346,10 @@ impl<'a> Fetch<'a> {
         let mut worked = 0;
         for (stripe, cell) in stripes.clone().zip(cells) {
             let number = self.grid.cell_number(stripe);
-            let right_length = cell.data.len() == self.grid.cell_length(shard, stripe);
+            let right_length = cell.data().len() == self.grid.cell_length(shard, stripe);
             if right_length && cell.verify(name, number).is_ok() {
-                worked += cell.data.len();
-                self.grid.put(shard, stripe, cell.data);
+                worked += cell.data().len();
+                self.grid.put(shard, stripe, cell.into_data());
             } else {
                 good = false;
             }

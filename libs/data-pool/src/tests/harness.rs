@@ -219,22 +219,21 @@ impl ChunkService for Node {
         }
         let mut found = self.kept.read_cells(disk, shard, cells).await?;
         match fault {
-            Fault::Corrupt => found.iter_mut().filter(|cell| !cell.data.is_empty()).for_each(|cell| {
-                let mut data = cell.data.to_vec();
+            Fault::Corrupt => found.iter_mut().filter(|cell| !cell.data().is_empty()).for_each(|cell| {
+                let mut data = cell.data().to_vec();
                 let middle = data.len() / 2;
                 data[middle] ^= 4;
-                cell.data = data.into();
+                *cell = Cell::received(data.into(), cell.checksum());
             }),
-            Fault::Short => found.iter_mut().filter(|cell| !cell.data.is_empty()).for_each(|cell| {
-                cell.data.truncate(cell.data.len() - 1);
+            Fault::Short => found.iter_mut().filter(|cell| !cell.data().is_empty()).for_each(|cell| {
                 let number = cells.first;
-                *cell = Cell::new(shard, number, cell.data.clone());
+                *cell = Cell::new(shard, number, cell.data().slice(..cell.data().len() - 1));
             }),
             Fault::Few => {
                 found.pop();
             }
             Fault::Misplaced => found.iter_mut().for_each(|cell| {
-                *cell = Cell::new(shard, u64::MAX, cell.data.clone());
+                *cell = Cell::new(shard, u64::MAX, cell.data().clone());
             }),
             _ => {}
         }

@@ -250,8 +250,8 @@ pub(super) fn cell_span(length: usize) -> usize {
 
 /// Appends a cell as it is kept: its bytes, then its checksum.
 pub(super) fn push_cell(out: &mut Vec<u8>, cell: &Cell) {
-    out.extend_from_slice(&cell.data);
-    out.extend_from_slice(&cell.checksum.to_le_bytes());
+    out.extend_from_slice(cell.data());
+    out.extend_from_slice(&cell.checksum().to_le_bytes());
 }
 
 /// Takes a cell of `length` bytes from the front of `bytes`; `None` when they are too few.
@@ -261,7 +261,7 @@ pub(super) fn take_cell(bytes: &mut Bytes, length: usize) -> Option<Cell> {
     }
     let data = bytes.split_to(length);
     let checksum = u32::from_le_bytes(field(&bytes.split_to(CRC_LENGTH), 0));
-    Some(Cell { data, checksum })
+    Some(Cell::received(data, checksum))
 }
 
 /// Appends an owner, or the names of a record of marks, and their checksum.

@@ -137,8 +137,7 @@ fn cells_of(mut bytes: Bytes, record: &ShardRecord, cells: CellRange) -> Result<
     let mut read = Vec::with_capacity(cells.count as usize);
     for number in cells.first..cells.first + u64::from(cells.count) {
         let cell = take_cell(&mut bytes, record.cell_length(number)).ok_or(number)?;
-        cell.verify(record.shard, number).map_err(|_| number)?;
-        read.push(cell);
+        read.push(cell.verified(record.shard, number).map_err(|_| number)?);
     }
     Ok(read)
 }

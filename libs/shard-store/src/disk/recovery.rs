@@ -370,7 +370,7 @@ fn check(record: &Record, salt: Salt, bytes: &[u8]) -> Option<bool> {
             for number in 0..record.cells() {
                 let cell = take_cell(&mut cells, record.cell_length(number))?;
                 cell.verify(record.shard, number).ok()?;
-                chain.push(cell.checksum);
+                chain.push(cell.checksum());
             }
         }
     }

@@ -55,9 +55,9 @@ impl RoomWriter {
 
 /// Writes cells as they are kept, each with its checksum behind it.
 fn write_cells(file: &dyn File, cells: &[Cell], position: u64) -> io::Result<()> {
-    let checksums: Vec<[u8; CRC_LENGTH]> = cells.iter().map(|cell| cell.checksum.to_le_bytes()).collect();
+    let checksums: Vec<[u8; CRC_LENGTH]> = cells.iter().map(|cell| cell.checksum().to_le_bytes()).collect();
     let slices: Vec<&[u8]> =
-        cells.iter().zip(&checksums).flat_map(|(cell, checksum)| [&cell.data[..], checksum]).collect();
+        cells.iter().zip(&checksums).flat_map(|(cell, checksum)| [&cell.data()[..], checksum]).collect();
     file.write_all_vectored_at(&slices, position)
 }
 
@@ -85,8 +85,8 @@ impl Handle {
         let position = room.position + cell_offset(ShardRecord::from(header).owner_length, 0);
         let mut writer = RoomWriter::new(self.shared.clone(), room.clone(), position);
         while let Some(cell) = cells.next().await? {
-            chain.push(cell.checksum);
-            writer.gathered += cell_span(cell.data.len());
+            chain.push(cell.checksum());
+            writer.gathered += cell_span(cell.data().len());
             writer.cells.push(cell);
             if writer.gathered >= BUFFER_LENGTH {
                 writer.flush().await?;

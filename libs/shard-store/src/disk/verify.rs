@@ -77,7 +77,7 @@ fn verify_cells(
     for number in cells {
         let cell = take_cell(&mut bytes, record.cell_length(number)).ok_or(Damage::Cell(number))?;
         cell.verify(record.shard, number).map_err(|_| Damage::Cell(number))?;
-        chain.push(cell.checksum);
+        chain.push(cell.checksum());
     }
     Ok(())
 }

@@ -472,7 +472,7 @@ fn encode(out: &mut Vec<u8>, put: &SmallPut, active: &Active, position: u64, gro
     chain.push(last_checksum(out));
     for cell in &put.cells {
         push_cell(out, cell);
-        chain.push(cell.checksum);
+        chain.push(cell.checksum());
     }
     out.extend_from_slice(&chain.footer(active.salt, group));
 }
