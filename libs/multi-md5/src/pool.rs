@@ -190,7 +190,7 @@ impl Shared {
             let next = self.slots().next(place, need);
             match next {
                 Next::GoOn => return,
-                Next::Wait => self.at_rest(place).await,
+                Next::Wait => self.turn(place, need).await,
                 Next::Hash(batch) => {
                     self.hash(batch);
                     if self.slots().is_due(place, need).is_none() {
@@ -225,13 +225,11 @@ impl Shared {
         taken.counts = run(self.backend, &mut taken.batch.jobs);
     }
 
-    /// Waits until nobody hashes a stream.
-    async fn at_rest(&self, place: usize) {
-        poll_fn(
-            |context| {
-                if self.slots().wait(place, context.waker()) { Poll::Pending } else { Poll::Ready(()) }
-            },
-        )
+    /// Waits until nobody hashes a stream, and until those that are hashed meanwhile leave it its turn.
+    async fn turn(&self, place: usize, need: Need) {
+        poll_fn(|context| {
+            if self.slots().wait(place, need, context.waker()) { Poll::Pending } else { Poll::Ready(()) }
+        })
         .await;
     }
 }

@@ -88,6 +88,10 @@ pub(crate) struct Slots {
     waiting: usize,
     /// Bytes in batches.
     taken: usize,
+    /// How many batches there are.
+    batches: usize,
+    /// Those that wait for one of these to be given back.
+    turns: Vec<usize>,
     /// Bytes that ever came.
     came: u64,
     /// Of which two streams bytes came last, the last one first, and when by `came`.
@@ -112,8 +116,10 @@ struct Slot {
     ends: bool,
     /// Whether nobody wants its digest any more.
     given_up: bool,
-    /// Who waits until it is given back.
+    /// Who waits until it is given back, or for its turn.
     waker: Option<Waker>,
+    /// Whether it stands in `Slots::turns`.
+    awaits_turn: bool,
 }
 
 impl Slots {
@@ -127,6 +133,8 @@ impl Slots {
             open: 0,
             waiting: 0,
             taken: 0,
+            batches: 0,
+            turns: Vec::new(),
             came: 0,
             recent: [None; 2],
             counts: Counts::default(),
@@ -164,6 +172,7 @@ impl Slots {
             ends: false,
             given_up: false,
             waker: None,
+            awaits_turn: false,
         };
         if let Some(place) = self.free.pop() {
             self.all[place] = Some(slot);
@@ -218,21 +227,28 @@ impl Slots {
         }
     }
 
-    /// Whether something is to be done for a stream, and if it is, whether it is at rest so that it can be done.
+    /// Whether something is to be done for a stream, and if it is, whether it can be done now.
     pub(crate) fn is_due(&self, place: usize, need: Need) -> Option<bool> {
         let slot = self.slot(place);
         let at_rest = slot.job.is_some();
+        let may_hash = at_rest && !self.has_to_wait(place);
         let due = match need {
             Need::Digest => slot.waiting > 0 || !at_rest,
             Need::Room if slot.waiting == 0 => false,
             Need::Room => {
-                let full = if at_rest { DUE } else { WINDOW };
+                let full = if may_hash { DUE } else { WINDOW };
                 slot.waiting >= full
                     || self.waiting + self.taken > UNHASHED_MAX
-                    || at_rest && self.is_alone(place)
+                    || may_hash && self.is_alone(place)
             }
         };
-        due.then_some(at_rest)
+        due.then_some(may_hash)
+    }
+
+    /// Whether others are being hashed and lanes would stay empty beside: it costs less to be hashed with those that wait by then, and a
+    /// batch is short.
+    fn has_to_wait(&self, place: usize) -> bool {
+        self.batches > 0 && !self.is_full(place)
     }
 
     /// Whether nothing of any other stream waits, and nothing is likely to come.
@@ -267,6 +283,7 @@ impl Slots {
             others.truncate(along);
         }
         let mut batch = Batch::default();
+        self.batches += 1;
         self.take_one(place, depth, &mut batch);
         for (_, _, other) in others {
             self.take_one(other, depth, &mut batch);
@@ -310,15 +327,27 @@ impl Slots {
             }
         }
         self.counts.add(counts);
+        self.batches -= 1;
+        // All of them: whoever comes first takes the others along, and one that was woken may have been dropped.
+        for place in std::mem::take(&mut self.turns) {
+            if let Some(slot) = &mut self.all[place] {
+                slot.awaits_turn = false;
+                given_back.wakers.extend(slot.waker.take());
+            }
+        }
         given_back
     }
 
-    /// Has `waker` woken when a stream is given back. False if it is at rest.
-    pub(crate) fn wait(&mut self, place: usize, waker: &Waker) -> bool {
-        let slot = self.slot_mut(place);
-        if slot.job.is_some() {
+    /// Has `waker` woken when a stream is given back, or another batch is that it waits for. False if there is something to do.
+    pub(crate) fn wait(&mut self, place: usize, need: Need, waker: &Waker) -> bool {
+        if self.is_due(place, need) != Some(false) {
             return false;
         }
+        let slot = self.slot_mut(place);
+        if slot.job.is_some() && !std::mem::replace(&mut slot.awaits_turn, true) {
+            self.turns.push(place);
+        }
+        let slot = self.slot_mut(place);
         match &mut slot.waker {
             Some(known) => known.clone_from(waker),
             None => slot.waker = Some(waker.clone()),

@@ -256,6 +256,47 @@ impl Wake for Woken {
     }
 }
 
+/// Two cores that hash a stream each do the work of one that hashes both.
+#[test]
+fn who_comes_while_others_are_hashed_waits_for_company_unless_lanes_are_full() {
+    let pool = Pool::with_lanes(Backend::detect(), 3);
+    // With its padding as much as is hashed in one go.
+    let bytes = message(1, SLICE - 64);
+    let mut first = fed(&pool, &bytes);
+    let batch = take(&pool, &first, Need::Digest);
+    let mut second = fed(&pool, &bytes);
+    let woken = Arc::new(Woken::default());
+    let waker = Waker::from(woken.clone());
+    {
+        let mut digest = pin!(second.digest());
+        for _ in 0..2 * TURNS {
+            assert!(digest.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+        }
+        let before = woken.0.load(Ordering::Relaxed);
+        // It goes on being read meanwhile.
+        let mut third = fed(&pool, &bytes);
+        ready(third.settle());
+        assert_eq!(third.waiting(), SLICE - 64);
+        pool.shared.hash(batch);
+        assert_eq!(woken.0.load(Ordering::Relaxed), before + 1);
+        assert_eq!(block_on(digest), expected(&bytes));
+        assert_eq!(third.waiting(), 0, "it was hashed along");
+        // Nobody is woken twice for one turn, and one whose future was dropped keeps nobody waiting.
+        let batch = take(&pool, &fed(&pool, &bytes), Need::Digest);
+        assert!(third.digest().now_or_never().is_none() || third.waiting() == 0);
+        pool.shared.hash(batch);
+        assert_eq!(block_on(third.digest()), expected(&bytes));
+    }
+    let batch = take(&pool, &fed(&pool, &bytes), Need::Digest);
+    let mut others = [(); 3].map(|()| fed(&pool, &bytes));
+    assert_eq!(block_on(others[0].digest()), expected(&bytes), "as many wait as there are lanes");
+    pool.shared.hash(batch);
+    for stream in others.iter_mut().chain([&mut first]) {
+        assert_eq!(block_on(stream.digest()), expected(&bytes));
+    }
+    assert!(pool.load().bytes == 0);
+}
+
 #[test]
 fn what_is_being_hashed_counts_for_the_bound_over_all() {
     let pool = Pool::with_lanes(Backend::detect(), 2);
