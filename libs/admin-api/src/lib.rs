@@ -10,6 +10,7 @@ mod account;
 mod bucket;
 mod change;
 mod configuration;
+mod definition;
 mod durability;
 #[cfg(test)]
 mod fixture;
@@ -34,6 +35,7 @@ pub use change::{
     CHANGES, Change, ChangeRoute, Intended, NewClass, NewCoding, NewQuota, NewRates, ShortOfDisks,
 };
 pub use configuration::{Configuration, KeyService};
+pub use definition::AskedOfClass;
 pub use durability::{AssumptionError, Assumptions, ClassDurability, Durability, Held, Seen, durability};
 pub use job::{Job, jobs};
 pub use leaving::short_of_disks;

@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, time::Duration};
 
-use admin_api::Resource;
+use admin_api::{AskedOfClass, Resource};
 use clap::{Args, Subcommand};
 use env::Env;
 use metadata_api::{ContentKind, PAGE_SIZE_MAX, StorageClass, StorageClassDefinition};
@@ -64,14 +64,14 @@ struct Define {
     #[arg(long, value_name = "LABEL")]
     medium: Option<String>,
     /// Objects up to this many bytes are kept in their metadata row.
-    #[arg(long, default_value_t = StorageClassDefinition::INLINE_LIMIT_BYTES, value_name = "BYTES")]
-    inline_limit_bytes: u64,
+    #[arg(long, value_name = "BYTES", help = limit_help("in their metadata row", StorageClassDefinition::INLINE_LIMIT_BYTES))]
+    inline_limit_bytes: Option<u64>,
     /// Objects up to this many bytes are kept as m + 1 whole copies.
-    #[arg(long, default_value_t = StorageClassDefinition::WHOLE_LIMIT_BYTES, value_name = "BYTES")]
-    whole_limit_bytes: u64,
+    #[arg(long, value_name = "BYTES", help = limit_help("as m + 1 whole copies", StorageClassDefinition::WHOLE_LIMIT_BYTES))]
+    whole_limit_bytes: Option<u64>,
     /// Number of placement groups, a power of two.
-    #[arg(long, default_value_t = GROUPS_DEFAULT, value_name = "NUMBER")]
-    groups: u32,
+    #[arg(long, value_name = "NUMBER", help = format!("Number of placement groups, a power of two; {GROUPS_DEFAULT} when left out"))]
+    groups: Option<u32>,
     #[command(flatten)]
     connect: Connect,
 }
@@ -115,17 +115,20 @@ pub(crate) async fn run(env: &Env, class: &Class) -> Result<(), Exit> {
         Action::Define(define) => {
             let name = class_name(&define.name)?;
             let reached = define.connect.reach(env).await?;
-            let definition = StorageClassDefinition {
-                name: name.clone(),
-                coding: define.coding,
+            let asked = AskedOfClass {
+                medium: define.medium.clone(),
+                groups: define.groups,
                 inline_limit_bytes: define.inline_limit_bytes,
                 whole_limit_bytes: define.whole_limit_bytes,
-                groups: define.groups,
-                medium: define.medium.clone(),
             };
+            let definition = asked.definition(name.clone(), define.coding);
             reached.metadata.define_storage_class(definition).await.map_err(failed)?;
             let map = reached.map().await?;
-            let mapped = map.class(&name).is_some_and(|class| !class.groups.is_empty());
+            let class = map.class(&name);
+            if let Some(unmet) = class.and_then(|class| asked.unmet(&class.definition)) {
+                return Err(Exit::new(Exit::FAILED, unmet));
+            }
+            let mapped = class.is_some_and(|class| !class.groups.is_empty());
             super::print(if mapped {
                 "defined; objects can be stored by it\n"
             } else {
@@ -135,6 +138,10 @@ pub(crate) async fn run(env: &Env, class: &Class) -> Result<(), Exit> {
         }
         Action::Recode(recode) => run_recode(env, recode).await,
     }
+}
+
+fn limit_help(place: &str, default: u64) -> String {
+    format!("Objects up to this many bytes are kept {place}; {default} when left out")
 }
 
 fn class_name(name: &str) -> Result<StorageClassName, Exit> {

@@ -2,14 +2,12 @@
 //! settings let any be made. The metadata service decides whether a change can be, and is the one that makes it.
 
 use admin_api::{
-    BucketUsage, Change, ChangeRoute, Class, GROUPS_DEFAULT, Intended, Limits, NewClass, NewCoding, NewQuota,
+    AskedOfClass, BucketUsage, Change, ChangeRoute, Class, Intended, Limits, NewClass, NewCoding, NewQuota,
     NewRates,
 };
 use axum::body::Body;
 use bytes::Bytes;
-use metadata_api::{
-    BucketQuota, Error, Metadata, RATE_LIMITS_MAX, RateHolder, RateLimitSet, Rates, StorageClassDefinition,
-};
+use metadata_api::{BucketQuota, Error, Metadata, RATE_LIMITS_MAX, RateHolder, RateLimitSet, Rates};
 use s3_wire::{ErrorCode, S3Error};
 use serde::de::DeserializeOwned;
 use sigv4::Payload;
@@ -163,29 +161,14 @@ async fn carry_out(
             if medium.as_deref().is_some_and(|medium| !is_named(medium)) {
                 return Err(invalid("This is no name of a medium."));
             }
-            let given = medium.clone();
-            let definition = StorageClassDefinition {
-                name: name.clone(),
-                coding: coding(&text)?,
-                inline_limit_bytes: StorageClassDefinition::INLINE_LIMIT_BYTES,
-                whole_limit_bytes: StorageClassDefinition::WHOLE_LIMIT_BYTES,
-                groups: groups.unwrap_or(GROUPS_DEFAULT),
-                medium,
-            };
+            let asked = AskedOfClass { medium, groups, ..AskedOfClass::default() };
+            let definition = asked.definition(name.clone(), coding(&text)?);
             metadata.define_storage_class(definition).await.map_err(refused)?;
             // Where there was one of the name and the coding, nothing was changed.
             let map = map(metadata).await?;
             let present = map.class(name).map(|class| &class.definition);
-            let is_other = |present: &StorageClassDefinition| {
-                groups.is_some_and(|groups| groups != present.groups)
-                    || given.is_some_and(|medium| present.medium.as_ref() != Some(&medium))
-            };
-            if let Some(present) = present.filter(|present| is_other(present)) {
-                let medium = present.medium.as_deref().unwrap_or("the first that has enough disks");
-                let (name, groups) = (&present.name, present.groups);
-                return Err(invalid(format!(
-                    "{name} is there already, of {groups} groups, on this medium: {medium}."
-                )));
+            if let Some(unmet) = present.and_then(|present| asked.unmet(present)) {
+                return Err(invalid(unmet));
             }
             classes(metadata, name).await
         }
