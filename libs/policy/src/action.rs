@@ -1,7 +1,9 @@
 //! Actions. A bucket's policy may name all of S3's that are done to buckets and objects, and that of an identity those of any
 //! service: what no operation needs is granted and denied to no effect.
 
-use crate::pattern::Glob;
+use std::{collections::HashMap, sync::OnceLock};
+
+use crate::{Context, pattern::Text};
 
 /// What an action is done to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -233,15 +235,47 @@ pub fn scope(name: &str) -> Option<Scope> {
 /// The actions that an element of a statement names, by one name or by many through wildcards. Case does not matter.
 #[derive(Debug, Clone)]
 pub(crate) struct ActionPattern {
-    /// The names of those that there are, without `s3:` where they are S3's.
-    matches: Vec<&'static str>,
+    /// A bit for each of those in [`names`] that it names.
+    matches: [u64; NAMES_MAX / 64],
+}
+
+/// Most actions that there are room for.
+const NAMES_MAX: usize = 256;
+
+/// An action as policies name it.
+struct Name {
+    /// Without `s3:` where it is S3's.
+    name: &'static str,
+    /// With it, in lower case.
+    whole: String,
+}
+
+/// Every action: those that a bucket's policy can be about, then those of accounts.
+fn names() -> &'static [Name] {
+    static NAMES: OnceLock<Vec<Name>> = OnceLock::new();
+    NAMES.get_or_init(|| {
+        let whole = |name: &str| match name.contains(':') {
+            true => name.to_ascii_lowercase(),
+            false => format!("{PREFIX}{}", name.to_ascii_lowercase()),
+        };
+        let all = all().chain(OF_ACCOUNTS.iter().copied());
+        all.map(|name| Name { name, whole: whole(name) }).collect()
+    })
+}
+
+/// The place of an action in [`names`].
+fn place(name: &str) -> Option<usize> {
+    static PLACES: OnceLock<HashMap<&'static str, usize>> = OnceLock::new();
+    let places =
+        PLACES.get_or_init(|| names().iter().enumerate().map(|(at, name)| (name.name, at)).collect());
+    places.get(name).copied()
 }
 
 impl ActionPattern {
     /// `None` when it names no action.
     pub(crate) fn parse(text: &str) -> Option<Self> {
-        let matches = matching(text, all());
-        (!matches.is_empty()).then_some(Self { matches })
+        let pattern = Self { matches: matching(text, ACTIONS.len()) };
+        (pattern.matches != [0; NAMES_MAX / 64]).then_some(pattern)
     }
 
     /// The same for actions of any service. One that is not known here is granted and denied to no effect, as nothing asks for
@@ -252,36 +286,54 @@ impl ActionPattern {
             !text.is_empty() && text.bytes().all(good)
         };
         let (service, name) = if text == "*" { ("*", "*") } else { text.split_once(':')? };
-        let matches = matching(text, all().chain(OF_ACCOUNTS.iter().copied()));
-        (is_name(service) && is_name(name)).then_some(Self { matches })
+        (is_name(service) && is_name(name)).then(|| Self { matches: matching(text, NAMES_MAX) })
     }
 
     pub(crate) fn matches(&self, name: &str) -> bool {
-        self.actions().any(|action| action == name)
+        place(name).is_some_and(|at| self.has_bit(at))
     }
 
     /// The names.
     pub(crate) fn actions(&self) -> impl Iterator<Item = &'static str> {
-        self.matches.iter().copied()
+        names().iter().enumerate().filter(|(at, _)| self.has_bit(*at)).map(|(_, name)| name.name)
+    }
+
+    fn has_bit(&self, at: usize) -> bool {
+        self.matches[at / 64] & 1 << (at % 64) != 0
     }
 
     /// Whether one of the actions is done to this.
     pub(crate) fn has(&self, scope: Scope) -> bool {
-        self.matches.iter().any(|name| self::scope(name) == Some(scope))
+        self.actions().any(|name| self::scope(name) == Some(scope))
     }
 }
 
-/// Those of the actions that a pattern of whole names matches.
-fn matching(text: &str, actions: impl Iterator<Item = &'static str>) -> Vec<&'static str> {
-    let pattern = Glob::new(&text.to_ascii_lowercase());
-    let whole = |name: &str| match name.contains(':') {
-        true => name.to_ascii_lowercase(),
-        false => format!("{PREFIX}{}", name.to_ascii_lowercase()),
-    };
-    actions.filter(|name| pattern.matches(&whole(name))).collect()
+/// Those of the first `count` actions that a pattern of whole names matches.
+fn matching(text: &str, count: usize) -> [u64; NAMES_MAX / 64] {
+    let (pattern, context) = (Text::pattern(&text.to_ascii_lowercase()), Context::default());
+    let mut matches = [0; NAMES_MAX / 64];
+    for (at, name) in names().iter().enumerate().take(count) {
+        if pattern.matches(&context, &name.whole) {
+            matches[at / 64] |= 1 << (at % 64);
+        }
+    }
+    matches
 }
 
 /// The name of every action that a bucket's policy can be about.
 pub(crate) fn all() -> impl Iterator<Item = &'static str> {
     ACTIONS.iter().map(|(name, _)| *name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ACTIONS, NAMES_MAX, OF_ACCOUNTS, names, place};
+
+    #[test]
+    fn there_is_room_for_every_action_and_each_has_one_place() {
+        assert!(ACTIONS.len() + OF_ACCOUNTS.len() <= NAMES_MAX);
+        for (at, name) in names().iter().enumerate() {
+            assert_eq!(place(name.name), Some(at), "{}", name.name);
+        }
+    }
 }

@@ -174,10 +174,11 @@ impl Operand {
     fn holds(&self, value: &str, comparison: Comparison, context: &Context) -> bool {
         match (self, comparison) {
             (Self::Text(text), Comparison::Text { ignores_case, .. }) => {
-                text.expand(context).is_some_and(|pattern| match ignores_case {
-                    true => pattern.matches_ignoring_case(value),
-                    false => pattern.matches(value),
-                })
+                if ignores_case {
+                    text.matches_ignoring_case(context, value)
+                } else {
+                    text.matches(context, value)
+                }
             }
             (Self::Number(own), Comparison::Number(order)) => {
                 number(value).and_then(|value| value.partial_cmp(own)).is_some_and(|o| order.holds(o))
@@ -196,9 +197,7 @@ impl Operand {
                 }
                 let values: Vec<&str> = value.splitn(ARN_PARTS, ':').collect();
                 values.len() == parts.len()
-                    && parts.iter().zip(values).all(|(part, value)| {
-                        part.expand(context).is_some_and(|pattern| pattern.matches(value))
-                    })
+                    && parts.iter().zip(values).all(|(part, value)| part.matches(context, value))
             }
             _ => false,
         }
@@ -334,7 +333,7 @@ impl Condition {
 
     /// Whether it holds of a value that is there only because what the value must not be cannot be known.
     pub(crate) fn leaves_open(&self, context: &Context) -> bool {
-        let unknown = |text: &Text| text.expand(context).is_none();
+        let unknown = |text: &Text| !text.is_known(context);
         self.operator.is_negated
             && !context.values(&self.key).is_empty()
             && self.operands.iter().any(|operand| match operand {

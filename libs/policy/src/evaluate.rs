@@ -2,7 +2,7 @@
 
 use crate::{
     Context, Kind, Policy, Principal, Seen,
-    document::{ARN_PREFIX, Statement},
+    document::{ARN_PREFIX, ResourcePattern, Statement},
     explain::Watch,
     principal::{Naming, Principals},
 };
@@ -35,20 +35,34 @@ pub enum Resource<'a> {
 }
 
 impl Resource<'_> {
-    /// Its name without [`ARN_PREFIX`], if it begins so.
-    fn short_name(&self) -> Option<String> {
-        match self {
-            Self::S3 { bucket, key: Some(key) } => Some(format!("{bucket}/{key}")),
-            Self::S3 { bucket, key: None } => Some((*bucket).to_owned()),
-            Self::Other(_) => None,
-        }
-    }
-
     /// Its whole name, its ARN.
     pub fn whole_name(&self) -> String {
         match self {
             Self::Other(name) => (*name).to_owned(),
-            Self::S3 { .. } => format!("{ARN_PREFIX}{}", self.short_name().unwrap_or_default()),
+            Self::S3 { bucket, key: Some(key) } => format!("{ARN_PREFIX}{bucket}/{key}"),
+            Self::S3 { bucket, key: None } => format!("{ARN_PREFIX}{bucket}"),
+        }
+    }
+
+    /// Its name, put together once for all patterns that are held against it.
+    fn name(&self) -> Name {
+        Name { whole: self.whole_name(), is_short: matches!(self, Self::S3 { .. }) }
+    }
+}
+
+/// A resource's name.
+struct Name {
+    whole: String,
+    /// Whether it begins with [`ARN_PREFIX`] and can go without.
+    is_short: bool,
+}
+
+impl Name {
+    /// As a pattern has names; `None` when it has none that this one could be.
+    fn of(&self, pattern: &ResourcePattern) -> Option<&str> {
+        match pattern.is_whole {
+            true => Some(&self.whole),
+            false => self.is_short.then(|| &self.whole[ARN_PREFIX.len()..]),
         }
     }
 }
@@ -103,6 +117,7 @@ pub(crate) fn evaluate_watched<'a, W: Watch>(
 ) -> Verdict<'a> {
     let mut denied: Option<Decider<'_>> = None;
     let mut allowed: Option<Decider<'_>> = None;
+    let name = request.resource.name();
     for (place, policy) in policies.iter().enumerate() {
         for (number, statement) in policy.statements.iter().enumerate() {
             let is_settled = allowed.is_some_and(|decider| decider.naming == Naming::OfSession);
@@ -110,7 +125,7 @@ pub(crate) fn evaluate_watched<'a, W: Watch>(
                 continue;
             }
             let at = (policy.name.as_str(), number);
-            let Some(naming) = statement.is_about(request, terms, at, watch) else { continue };
+            let Some(naming) = statement.is_about((request, &name), terms, at, watch) else { continue };
             let decider = Decider { policy: place, statement: number, sid: statement.sid.as_deref(), naming };
             if !statement.allows {
                 denied.get_or_insert(decider);
@@ -133,7 +148,8 @@ pub(crate) fn evaluate_watched<'a, W: Watch>(
 impl Policy {
     /// Whether a statement allows the request whatever its conditions say; there may be others that deny it.
     pub fn can_allow(&self, request: &Request<'_>) -> bool {
-        self.statements.iter().any(|statement| statement.allows && statement.names(request))
+        let name = request.resource.name();
+        self.statements.iter().any(|statement| statement.allows && statement.names(request, &name))
     }
 
     /// Whether a statement may allow the request's action on some key of its bucket, whatever conditions say.
@@ -146,7 +162,7 @@ impl Statement {
     /// How it names who asks, if it is about the request.
     fn is_about<W: Watch>(
         &self,
-        request: &Request<'_>,
+        (request, name): (&Request<'_>, &Name),
         terms: Terms,
         (policy, statement): (&str, usize),
         watch: &mut W,
@@ -161,7 +177,7 @@ impl Statement {
         if is_over(action) {
             return None;
         }
-        let resource = self.is_for_resource(request);
+        let resource = self.is_for_resource(request, name);
         if is_over(resource) {
             return None;
         }
@@ -196,18 +212,17 @@ impl Statement {
         }
     }
 
-    fn names(&self, request: &Request<'_>) -> bool {
+    fn names(&self, request: &Request<'_>, name: &Name) -> bool {
         self.names_principal(request, false).is_some()
             && self.is_for_action(request.action)
-            && self.is_for_resource(request)
+            && self.is_for_resource(request, name)
     }
 
     fn may_name_key(&self, request: &Request<'_>) -> bool {
         let names = |principals: &Principals| principals.names(request.principal, true, false).is_some();
-        let (short, whole) = (request.resource.short_name(), request.resource.whole_name());
-        let matches = |pattern: &crate::document::ResourcePattern| {
-            let name = if pattern.is_whole { Some(&whole) } else { short.as_ref() };
-            name.is_some_and(|name| pattern.text.can_match(&format!("{name}/"), false))
+        let own = request.resource.name();
+        let matches = |pattern: &ResourcePattern| {
+            own.of(pattern).is_some_and(|name| pattern.text.can_match(&format!("{name}/"), false))
         };
         self.principals.as_ref().is_none_or(names)
             && self.is_for_action(request.action)
@@ -216,17 +231,14 @@ impl Statement {
 
     /// Whether it holds only because something that it excepts cannot be known: a variable that the request does not have.
     fn leaves_open(&self, context: &Context) -> bool {
-        let unknown = |pattern: &crate::document::ResourcePattern| pattern.text.expand(context).is_none();
+        let unknown = |pattern: &ResourcePattern| !pattern.text.is_known(context);
         self.is_not_resource && self.resources.iter().any(unknown)
             || self.conditions.iter().any(|condition| condition.leaves_open(context))
     }
 
-    fn is_for_resource(&self, request: &Request<'_>) -> bool {
-        let (short, whole) = (request.resource.short_name(), request.resource.whole_name());
-        let matches = |pattern: &crate::document::ResourcePattern| {
-            let name = if pattern.is_whole { Some(&whole) } else { short.as_ref() };
-            let Some(name) = name else { return false };
-            pattern.text.expand(request.context).is_some_and(|pattern| pattern.matches(name))
+    fn is_for_resource(&self, request: &Request<'_>, own: &Name) -> bool {
+        let matches = |pattern: &ResourcePattern| {
+            own.of(pattern).is_some_and(|name| pattern.text.matches(request.context, name))
         };
         self.resources.iter().any(matches) != self.is_not_resource
     }

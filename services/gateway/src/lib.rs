@@ -37,6 +37,7 @@ mod request;
 mod server;
 mod span;
 mod token;
+mod turns;
 mod web_identity;
 mod website;
 

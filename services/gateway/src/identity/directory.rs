@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, OnceLock},
+    sync::Arc,
 };
 
 use bytes::Bytes;
@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use sha2::{Digest, Sha256};
 use types::Timestamp;
 
-use super::{Provider, provider::provider_arn};
+use super::{ManagedPolicy, Provider, managed::built_in_policies, provider::provider_arn};
 
 /// A user, a group or a role: what can have policies.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -149,105 +149,6 @@ struct BlockFields {
     restrict_public_buckets: bool,
 }
 
-/// A policy that users and groups can have in common.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct ManagedPolicy {
-    pub(crate) name: String,
-    pub(crate) path: String,
-    /// `ANPA...`; never given out again.
-    pub(crate) id: String,
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub(crate) description: String,
-    pub(crate) created_ms: i64,
-    pub(crate) updated_ms: i64,
-    /// The number of the version that is in force.
-    pub(crate) default: u32,
-    /// The number of the next version.
-    pub(crate) next: u32,
-    pub(crate) versions: BTreeMap<u32, PolicyVersion>,
-    /// Whether it is one of those that every account has.
-    #[serde(skip)]
-    pub(crate) is_built_in: bool,
-    /// The account's id of 12 digits.
-    #[serde(skip)]
-    account: String,
-    #[serde(skip)]
-    parsed: Option<Arc<Policy>>,
-}
-
-/// A version of a policy.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct PolicyVersion {
-    pub(crate) document: String,
-    pub(crate) created_ms: i64,
-}
-
-impl ManagedPolicy {
-    pub(crate) fn new(
-        account: &str,
-        (name, path): (&str, &str),
-        id: String,
-        description: &str,
-        document: String,
-        now: Timestamp,
-    ) -> Self {
-        Self {
-            account: account.to_owned(),
-            name: name.to_owned(),
-            path: path.to_owned(),
-            id,
-            description: description.to_owned(),
-            created_ms: now.0,
-            updated_ms: now.0,
-            default: 1,
-            next: 2,
-            versions: BTreeMap::from([(1, PolicyVersion { document, created_ms: now.0 })]),
-            is_built_in: false,
-            parsed: None,
-        }
-    }
-
-    pub(crate) fn arn(&self) -> String {
-        let account = if self.is_built_in { "aws" } else { &self.account };
-        format!("arn:aws:iam::{account}:policy{}{}", self.path, self.name)
-    }
-}
-
-/// Policies that every account has, written by us after what AWS says that theirs are for. AWS Managed Policy Reference
-/// Guide, "AmazonS3FullAccess", "AmazonS3ReadOnlyAccess", "AdministratorAccess", "IAMFullAccess", "IAMReadOnlyAccess".
-pub(crate) fn built_in_policies() -> &'static BTreeMap<String, Arc<ManagedPolicy>> {
-    const DOCUMENTS: [(&str, &str, &str); 5] = [
-        ("AdministratorAccess", "Everything in the account.", r#""*""#),
-        ("AmazonS3FullAccess", "Everything that is done to buckets and objects.", r#""s3:*""#),
-        (
-            "AmazonS3ReadOnlyAccess",
-            "Reading all buckets and objects.",
-            r#"["s3:Get*", "s3:List*", "s3:Describe*"]"#,
-        ),
-        ("IAMFullAccess", "Everything that is done to users, groups and policies.", r#""iam:*""#),
-        ("IAMReadOnlyAccess", "Reading users, groups and policies.", r#"["iam:Get*", "iam:List*"]"#),
-    ];
-    static POLICIES: OnceLock<BTreeMap<String, Arc<ManagedPolicy>>> = OnceLock::new();
-    POLICIES.get_or_init(|| {
-        let policy = |(at, (name, description, actions)): (usize, &(&str, &str, &str))| {
-            let document = format!(
-                r#"{{"Version": "2012-10-17", "Statement": [{{"Effect": "Allow", "Action": {actions}, "Resource": "*"}}]}}"#
-            );
-            // When the first of AWS's was made, so that it is the same in every answer.
-            let made = Timestamp(1_423_161_600_000);
-            let id = format!("ANPAASHLARBUILTIN{at:04}");
-            let parsed = Policy::parse_identity(document.as_bytes()).ok();
-            let policy = ManagedPolicy::new("aws", (name, "/"), id, description, document, made);
-            let mut policy = ManagedPolicy { is_built_in: true, ..policy };
-            policy.parsed = parsed.map(|parsed| Arc::new(parsed.named(policy.arn())));
-            (policy.arn(), Arc::new(policy))
-        };
-        DOCUMENTS.iter().enumerate().map(policy).collect()
-    })
-}
-
 /// The name of a record: names that differ in case alone are of the same thing. Source: IAM User Guide, "IAM and AWS STS
 /// quotas", the section "IAM name requirements".
 pub(crate) fn entry_name(name: &str) -> String {
@@ -367,8 +268,8 @@ impl Directory {
             parse_role(role)
         };
         let managed = |policy: &mut ManagedPolicy| {
-            number.as_ref().clone_into(&mut policy.account);
-            parse_managed(policy)
+            policy.set_account(number.as_ref());
+            policy.is_readable()
         };
         let provider = |provider: &mut Provider| {
             number.as_ref().clone_into(&mut provider.account);
@@ -455,7 +356,7 @@ impl Directory {
 
     /// The version of a policy that is in force.
     pub(super) fn policy_in_force(&self, arn: &str) -> Option<Arc<Policy>> {
-        self.managed(arn).and_then(|policy| policy.parsed.clone())
+        self.managed(arn).and_then(|policy| policy.in_force())
     }
 
     /// A user or a role by its ARN.
@@ -529,6 +430,17 @@ impl Directory {
         Some(self.policy_in_force(arn).into_iter().collect())
     }
 
+    /// Bytes of all documents of policies: what it takes of memory is a few times that.
+    pub(crate) fn document_bytes(&self) -> usize {
+        let holders = self.users.values().chain(self.groups.values()).chain(self.roles.values());
+        let of_holder = |holder: &Arc<Holder>| {
+            let trust = holder.role.as_ref().map_or(0, |terms| terms.trust.len());
+            trust + holder.policies.values().map(String::len).sum::<usize>()
+        };
+        let managed = self.policies.values().map(|policy| policy.document_bytes());
+        holders.map(of_holder).chain(managed).sum()
+    }
+
     /// Every policy that a user or a role has: its own, those that are attached to it, and those of its groups.
     pub(crate) fn policies_of(&self, user: &Holder) -> Vec<Arc<Policy>> {
         let mut found = Vec::new();
@@ -536,7 +448,7 @@ impl Directory {
         for holder in std::iter::once(user).chain(groups) {
             found.extend(holder.parsed.iter().cloned());
             let attached = holder.attached.iter().filter_map(|arn| self.managed(arn));
-            found.extend(attached.filter_map(|policy| policy.parsed.clone()));
+            found.extend(attached.filter_map(|policy| policy.in_force()));
         }
         found
     }
@@ -613,13 +525,6 @@ fn parse_role(role: &mut Holder) -> bool {
     let trust = Policy::parse_trust(terms.trust.as_bytes()).ok();
     terms.parsed = trust.map(|trust| Arc::new(trust.named(format!("of role {}", role.name))));
     terms.parsed.is_some() && parse_holder(role)
-}
-
-fn parse_managed(policy: &mut ManagedPolicy) -> bool {
-    let version = policy.versions.get(&policy.default);
-    let parsed = version.and_then(|version| Policy::parse_identity(version.document.as_bytes()).ok());
-    policy.parsed = parsed.map(|parsed| Arc::new(parsed.named(policy.arn())));
-    policy.parsed.is_some()
 }
 
 #[cfg(test)]
@@ -719,11 +624,27 @@ mod tests {
         assert!(good(&directory, User, "a", Some("{}")) && good(&directory, User, "a", None));
     }
 
+    /// An account may have many policies that nobody has.
+    #[test]
+    fn a_policy_is_parsed_when_somebody_who_has_it_asks() {
+        let document = r#"{\"Statement\":{\"Effect\":\"Allow\",\"Action\":\"s3:*\",\"Resource\":\"*\"}}"#;
+        let policy = format!(
+            r#"{{"name":"p","path":"/","id":"ANPA","created_ms":0,"updated_ms":0,"default":1,"next":2,"versions":{{"1":{{"document":"{document}","created_ms":0}}}}}}"#
+        );
+        let directory = with(IdentityKind::Policy, "p", Some(&policy));
+        assert!(directory.check_readable().is_ok());
+        let read = &directory.policies["p"];
+        assert!(!read.is_parsed());
+        assert!(directory.policy_in_force(&read.arn()).is_some() && read.is_parsed());
+        let bad = policy.replace("Effect", "Effort");
+        assert!(with(IdentityKind::Policy, "p", Some(&bad)).check_readable().is_err());
+    }
+
     #[test]
     fn policies_that_every_account_has_can_be_read() {
         let directory = Directory::new(AccountId::root());
         for (arn, policy) in built_in_policies() {
-            assert!(policy.parsed.is_some(), "{arn}");
+            assert!(policy.in_force().is_some(), "{arn}");
             assert_eq!(directory.managed(arn).map(|found| &found.name), Some(&policy.name));
         }
         assert!(directory.managed("arn:aws:iam::aws:policy/Nothing").is_none());

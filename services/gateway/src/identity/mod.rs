@@ -9,13 +9,17 @@
 mod accounts;
 mod change;
 mod directory;
+mod managed;
 mod provider;
 mod session;
 mod sharing;
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -32,9 +36,10 @@ use self::sharing::Sharing;
 pub(crate) use accounts::{Named, Names};
 pub(crate) use change::{Plan, Unchanged, change};
 pub(crate) use directory::{
-    AccessKey, BlockOfAccount, Directory, Holder, ManagedPolicy, PUBLIC_ACCESS_BLOCK, PolicyVersion, Status,
-    Terms, built_in_policies, entry_name, other_accounts, root_key_mark,
+    AccessKey, BlockOfAccount, Directory, Holder, PUBLIC_ACCESS_BLOCK, Status, Terms, entry_name,
+    other_accounts, root_key_mark,
 };
+pub(crate) use managed::{ManagedPolicy, PolicyVersion, built_in_policies};
 
 pub(crate) use provider::{Provider, provider_arn, thumbprint};
 pub(crate) use session::{Federator, Session, Subject, WebIdentity};
@@ -47,6 +52,9 @@ const SESSIONS_MAX: usize = 4096;
 
 /// Accounts that are kept. Of more, those that nobody asks for at the moment are read anew when somebody does.
 const ACCOUNTS_KEPT_MAX: usize = 512;
+
+/// Bytes of documents of policies of all accounts that are kept, likewise. One account may have 9 MB of policies.
+const DOCUMENT_BYTES_KEPT_MAX: usize = 32 << 20;
 
 /// How often the account is read when it changes so that what was read is of no use.
 const READINGS_MAX: usize = 8;
@@ -69,6 +77,8 @@ pub(crate) struct Identities {
 #[derive(Debug)]
 struct OfAccount {
     directory: Mutex<Arc<Directory>>,
+    /// Bytes of its policies' documents.
+    document_bytes: AtomicUsize,
     readings: Sharing<Result<Arc<Directory>, MetadataError>>,
 }
 
@@ -111,7 +121,11 @@ fn decode_token(token: &str) -> Option<Vec<u8>> {
 
 impl OfAccount {
     fn new(account: AccountId) -> Self {
-        Self { directory: Mutex::new(Arc::new(Directory::new(account))), readings: Sharing::default() }
+        Self {
+            directory: Mutex::new(Arc::new(Directory::new(account))),
+            document_bytes: AtomicUsize::new(0),
+            readings: Sharing::default(),
+        }
     }
 
     fn current(&self) -> Arc<Directory> {
@@ -134,12 +148,18 @@ impl OfAccount {
             };
             if let Some((base, Read { records, position, status })) = read {
                 let new = Arc::new(base.with(records, position).with_status(status));
+                self.document_bytes.store(new.document_bytes(), Ordering::Relaxed);
                 *self.directory.lock().unwrap_or_else(PoisonError::into_inner) = new.clone();
                 return Ok(new);
             }
         }
         Err(MetadataError::Internal { reason: "the account cannot be read".to_owned() })
     }
+}
+
+/// Forgets accounts but the first. Those that are being read stay, so that who waits for the same shares a reading.
+fn forget_idle(accounts: &mut HashMap<AccountId, Arc<OfAccount>>) {
+    accounts.retain(|account, known| account.is_root() || Arc::strong_count(known) > 1);
 }
 
 impl Identities {
@@ -149,8 +169,7 @@ impl Identities {
             return Arc::clone(known);
         }
         if accounts.len() >= ACCOUNTS_KEPT_MAX {
-            // Those that are read now stay, so that who waits for the same shares a reading.
-            accounts.retain(|account, known| account.is_root() || Arc::strong_count(known) > 1);
+            forget_idle(&mut accounts);
         }
         let new = Arc::new(OfAccount::new(account.clone()));
         accounts.insert(account.clone(), Arc::clone(&new));
@@ -169,7 +188,22 @@ impl Identities {
         account: &AccountId,
     ) -> Result<Arc<Directory>, MetadataError> {
         let known = self.of(account);
-        known.readings.get(known.read_on(metadata)).await
+        let bytes = || known.document_bytes.load(Ordering::Relaxed);
+        let before = bytes();
+        let read = known.readings.get(known.read_on(metadata)).await;
+        if bytes() > before {
+            self.keep_within(DOCUMENT_BYTES_KEPT_MAX);
+        }
+        read
+    }
+
+    /// Keeps at most so many bytes of documents, beside those of accounts that are being read.
+    fn keep_within(&self, bytes_max: usize) {
+        let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+        let bytes = accounts.values().map(|known| known.document_bytes.load(Ordering::Relaxed));
+        if bytes.sum::<usize>() > bytes_max {
+            forget_idle(&mut accounts);
+        }
     }
 
     /// The key that signatures of a scope are made with by an access key, and whose that is; `None` when there is no such key any more.
@@ -278,7 +312,7 @@ mod tests {
     };
     use types::Timestamp;
 
-    use super::{Directory, Holder, Identities};
+    use super::{Directory, Holder, Identities, ManagedPolicy, Ordering};
 
     async fn change(metadata: &Fake, expected: i64, names: &[&str], there: bool) -> i64 {
         let record = |name: &&str| {
@@ -390,6 +424,32 @@ mod tests {
         assert!(!read().await.is_active());
         let none = gateway.read(&metadata, &AccountId::of_random([7; 32])).await.expect("a reading");
         assert!(!none.is_active(), "there is no such account");
+    }
+
+    /// One account may have 9 MB of policies, and who makes accounts' users may mean harm.
+    #[tokio::test]
+    async fn few_bytes_of_policies_are_kept() {
+        let (metadata, gateway) = (Fake::new(Env::real()), Identities::default());
+        let root = AccountId::root();
+        gateway.read(&metadata, &root).await.expect("a reading");
+        let other = AccountId("other".to_owned());
+        let known = gateway.of(&other);
+        known.document_bytes.store(super::DOCUMENT_BYTES_KEPT_MAX, Ordering::Relaxed);
+        let document = r#"{"Statement":{"Effect":"Allow","Action":"s3:*","Resource":"*"}}"#.to_owned();
+        let policy =
+            ManagedPolicy::new("", ("p", "/"), "ANPA".to_owned(), "", document.clone(), Timestamp(0));
+        let store = serde_json::to_vec(&policy).expect("a document").into();
+        let record =
+            IdentityRecord { kind: IdentityKind::Policy, name: "p".to_owned(), document: Some(store) };
+        let changes = vec![record];
+        let request = ChangeIdentities { account: root.clone(), expected: 0, changes, secret_for: None };
+        metadata.change_identities(request).await.expect("changes that can be stored");
+        let read = gateway.read(&metadata, &root).await.expect("a reading");
+        assert_eq!(read.document_bytes(), document.len());
+        assert!(gateway.known().contains(&other), "it is being read");
+        drop(known);
+        gateway.keep_within(super::DOCUMENT_BYTES_KEPT_MAX);
+        assert_eq!(gateway.known(), [root]);
     }
 
     #[tokio::test]

@@ -16,10 +16,8 @@ use crate::{
     output,
     payload::ObjectBody,
     request::{Request, Response},
+    turns::Turns,
 };
-
-/// Decisions after which others get a turn.
-pub(super) const DECISIONS_MAX: usize = 16;
 
 pub(super) async fn delete_objects(
     gateway: &Gateway,
@@ -36,11 +34,10 @@ pub(super) async fn delete_objects(
 
     // Entries that cannot be, or may not, are answered by themselves; the others are one commit.
     let mut parsed: Vec<Result<DeleteVersion, S3Error>> = Vec::with_capacity(delete.objects.len());
-    for (number, object) in delete.objects.iter().enumerate() {
+    let mut turns = Turns::new(&gateway.env);
+    for object in &delete.objects {
         // A thousand decisions take long where policies are long.
-        if number % DECISIONS_MAX == DECISIONS_MAX - 1 {
-            tokio::task::yield_now().await;
-        }
+        turns.give().await;
         parsed.push(permitted_entry(gateway, object, bypasses_governance, permit).await);
     }
     let entries = parsed.iter().filter_map(|entry| entry.as_ref().ok().cloned()).collect();

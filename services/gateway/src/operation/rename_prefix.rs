@@ -11,11 +11,8 @@ use metadata_api::{
 use s3_wire::{ErrorCode, S3Error, address::key_too_long};
 use types::{KeyPrefix, ObjectKey, RenameMark};
 
-use super::{
-    delete_objects::DECISIONS_MAX,
-    rename_object::{ATTEMPTS_MAX, CONDITIONS, find},
-};
-use crate::{Gateway, auth::Permit, request::Request};
+use super::rename_object::{ATTEMPTS_MAX, CONDITIONS, find};
+use crate::{Gateway, auth::Permit, request::Request, turns::Turns};
 
 /// Objects that are looked at together.
 const READS_MAX: usize = 16;
@@ -103,11 +100,10 @@ pub(super) async fn rename_prefix(
         let objects = objects.collect();
         let (source, destination) = (source.clone(), destination.clone());
         let rename = RenamePrefix { bucket, source, destination, objects, mark };
-        for (number, (key, _, version)) in found.iter().enumerate() {
+        let mut turns = Turns::new(&gateway.env);
+        for (key, _, version) in &found {
             // A thousand decisions take long where policies are long.
-            if number % DECISIONS_MAX == DECISIONS_MAX - 1 {
-                tokio::task::yield_now().await;
-            }
+            turns.give().await;
             let too_long = || {
                 let grown = rename.destination.as_bytes().len() + key.as_bytes().len();
                 key_too_long(grown - rename.source.as_bytes().len())
