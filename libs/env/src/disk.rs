@@ -4,7 +4,7 @@ use std::{
     fs,
     io::{self, IoSlice},
     num::NonZeroU64,
-    os::unix::fs::{FileExt, OpenOptionsExt},
+    os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -84,7 +84,7 @@ impl DirectoryLock {
 pub trait Disk: Send + Sync + 'static {
     /// Opens a file. A created file's name is durable only after [`Disk::sync_directory`] of its directory.
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn File>>;
-    /// Makes a directory and those above it. The names of what was made survive a power cut.
+    /// Makes a directory and those above it, for the owner alone. The names of what was made survive a power cut.
     fn create_directory(&self, path: &Path) -> io::Result<()>;
     /// Names in a directory, sorted.
     fn list_directory(&self, path: &Path) -> io::Result<Vec<PathBuf>>;
@@ -254,7 +254,7 @@ impl Disk for RealDisk {
     }
 
     fn create_directory(&self, path: &Path) -> io::Result<()> {
-        let make = |directory: &Path| match fs::create_dir(directory) {
+        let make = |directory: &Path| match fs::DirBuilder::new().mode(0o700).create(directory) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
             made => made,
         };
@@ -308,7 +308,7 @@ impl Disk for RealDisk {
 
 #[cfg(test)]
 mod tests {
-    use std::{io, path::Path};
+    use std::{fs, io, os::unix::fs::PermissionsExt, path::Path};
 
     use super::{Disk, OpenMode, RealDisk, create_synced, directory_of};
 
@@ -401,6 +401,9 @@ mod tests {
         for _ in 0..2 {
             RealDisk.create_directory(&path).unwrap();
             assert!(path.is_dir());
+        }
+        for made in [path.as_path(), &directory.path().join("a")] {
+            assert_eq!(fs::metadata(made).unwrap().permissions().mode() & 0o777, 0o700);
         }
         RealDisk.replace_small(&path.join("file"), b"").unwrap();
         RealDisk.create_directory(&path.join("file")).unwrap_err();

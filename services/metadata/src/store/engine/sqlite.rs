@@ -4,10 +4,13 @@
 //! statements run where they are asked for, and only what waits for the disk or for another process goes to a thread where
 //! that is allowed: commits, which flush, and the locks that they need when these are not free.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use bytes::Bytes;
-use env::Env;
+use env::{Disk, Env, OpenMode, RealDisk};
 use rusqlite::{
     CachedStatement, Connection, ErrorCode, OpenFlags, ToSql, ffi,
     types::{ToSqlOutput, ValueRef},
@@ -55,8 +58,21 @@ impl Connector for File {
     }
 }
 
+/// Makes the file for its owner alone, as SQLite makes its log and its index after it: it would let everybody read. What is wrong with the
+/// path is told when it is opened.
+fn make_private(path: &Path) {
+    if let Ok(file) = RealDisk.open(path, OpenMode::CreateNew) {
+        drop(file);
+        let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let _ = RealDisk.sync_directory(directory.unwrap_or(Path::new(".")));
+    }
+}
+
 impl File {
     fn open(&self) -> Result<Connection, rusqlite::Error> {
+        if self.writes {
+            make_private(&self.path);
+        }
         let creates = if self.writes { OpenFlags::SQLITE_OPEN_CREATE } else { OpenFlags::empty() };
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | creates;
         let connection = Connection::open_with_flags(&self.path, flags)?;
@@ -230,5 +246,29 @@ fn classify_code(code: i32, reason: String) -> DatabaseError {
         | ffi::SQLITE_NOTADB => DatabaseError::Unavailable(reason),
         ffi::SQLITE_TOOBIG | ffi::SQLITE_CONSTRAINT | ffi::SQLITE_MISMATCH => DatabaseError::Refused(reason),
         _ => DatabaseError::Internal(reason),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{os::unix::fs::PermissionsExt, time::Duration};
+
+    use super::File;
+
+    /// A log that anybody may read has small objects and policies of every account.
+    #[test]
+    fn the_database_its_log_and_its_index_are_the_owners_alone() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("metadata.db");
+        let file = File { path: path.clone(), writes: true, lock_timeout: Duration::from_secs(1) };
+        let connection = file.open().expect("a new database");
+        connection.execute_batch("CREATE TABLE t (a); INSERT INTO t VALUES (1)").expect("a table");
+        for end in ["", "-wal", "-shm"] {
+            let mut name = path.clone().into_os_string();
+            name.push(end);
+            let mode = std::fs::metadata(&name).expect("it is there").permissions().mode();
+            assert_eq!(mode & 0o777, 0o600, "{end}");
+        }
+        file.open().expect("one that is there");
     }
 }
