@@ -4,7 +4,7 @@
 //! `active` the end that grows, `buffers` the memory that is read into, `writer` the one thread that commits, `group` what it
 //! commits together, `compact` and `condense` what makes room again, `read` the way back, `stream` puts too large to gather, `index` where
 //! everything is, `scan` and `recovery` what happens at a start, `stable` and `index_file`
-//! what they know, `unread` what a disk that cannot read is worth, `watched` what one that does not answer is, `identity` whose
+//! what they know, `scrub` what is looked at before that, `unread` what a disk that cannot read is worth, `watched` what one that does not answer is, `identity` whose
 //! disk it is.
 //!
 //! Invariant: a shard is visible only after its record is stable; it is out of view only after its tombstone is.
@@ -28,6 +28,7 @@ mod recovery;
 mod released;
 mod request;
 mod scan;
+mod scrub;
 mod segment;
 mod stable;
 mod stream;
@@ -69,7 +70,7 @@ use self::{
     watched::{Watch, WatchedDisk},
     writer::Writer,
 };
-use crate::{SCRUB_NOTE_MAX, ShardStore};
+use crate::{Beside, SCRUB_NOTE_MAX, ShardStore};
 
 pub use counts::METRICS;
 pub use format::FORMAT_VERSION;
@@ -456,6 +457,14 @@ impl ShardStore for DiskStore {
             results.push(self.handle.until_closed(verified).await?);
         }
         Ok(results)
+    }
+
+    async fn verify_beside(&self, after: Option<u32>) -> Result<Option<Beside>, Error> {
+        self.handle.unless_hung(self.handle.verify_beside(after)).await
+    }
+
+    fn beside_bytes(&self) -> u64 {
+        self.handle.shared.index().bytes_of_parts()
     }
 
     async fn list(&self, request: ListShards) -> Result<Vec<ShardSummary>, Error> {

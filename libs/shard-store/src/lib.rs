@@ -25,6 +25,17 @@ pub use memory::MemoryStore;
 /// Most bytes of a note of how far a scrub is.
 pub const SCRUB_NOTE_MAX: usize = 1024;
 
+/// A part of what a medium keeps beside shards, as [`ShardStore::verify_beside`] leaves it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Beside {
+    /// Names the part, to go on behind it. Numbers ascend.
+    pub number: u32,
+    /// Bytes of it that were read.
+    pub bytes: u64,
+    /// Files in which damage was found that was not known.
+    pub bad_files: u64,
+}
+
 /// Keeps shards on one medium. Semantics and errors are those of [`chunk_api::ChunkService`]'s calls of the same
 /// meaning; after [`ShardStore::close`] every call answers `Unavailable`.
 #[async_trait]
@@ -50,6 +61,20 @@ pub trait ShardStore: Send + Sync + 'static {
 
     /// Reads every byte of these shards and says of each whether it is whole.
     async fn verify(&self, shards: &[ShardId]) -> Result<Vec<Result<(), Error>>, Error>;
+
+    /// Verifies the next part of what the medium keeps beside shards, behind the part of this number or the first one, and
+    /// mends what is damaged: names that were deleted, groups that were evicted and leases that were fenced, and what spares a
+    /// start time. `None` when there is no more. A part is read at once, some mebibytes; what mending takes longer it takes
+    /// slowly. What cannot be mended for want of room is logged, and tried again after the first part of the next pass. A
+    /// medium that keeps nothing so that it can be damaged does nothing.
+    async fn verify_beside(&self, _after: Option<u32>) -> Result<Option<Beside>, Error> {
+        Ok(None)
+    }
+
+    /// About how many bytes [`ShardStore::verify_beside`] reads of all parts.
+    fn beside_bytes(&self) -> u64 {
+        0
+    }
 
     /// A page of shards in the order of their ids.
     async fn list(&self, request: ListShards) -> Result<Vec<ShardSummary>, Error>;

@@ -144,6 +144,11 @@ impl Appender {
         Ok((active.clone(), position))
     }
 
+    /// Ends the segment that is open and goes on in a new one. With the share of copies, for which it is.
+    pub(super) fn change(&mut self, shared: &Shared, next_number: &mut u32) -> Result<(), NoRoom> {
+        self.change_segment(shared, next_number, 0, Share::Moves)
+    }
+
     /// Makes sure that at least half a step is reserved beyond the end, if the medium has room. For tombstones: they
     /// must find room when nothing else does.
     pub(super) fn keep_slack(&mut self, shared: &Shared, next_number: &mut u32) -> Result<(), NoRoom> {

@@ -14,6 +14,7 @@
 use std::{io, time::Duration};
 
 use chunk_api::Error;
+use env::File;
 use tracing::{debug, warn};
 
 use super::{
@@ -22,26 +23,35 @@ use super::{
     compact::{BYTES_PER_SECOND, Rewritten},
     format::{
         FOOTER_LENGTH, GROUP_ALIGNMENT, HEADER_LENGTH, MARKS_PER_RECORD_MAX, MarkKind, Marks, MarksRecord,
-        RecordHeader, open_sealed,
+        RecordHeader, Salt, open_sealed,
     },
     index::SparseMarks,
     recovery::is_intact,
     request::Request,
-    scan::{Record, scan},
+    scan::{Record, scan, scan_to},
     segment::SegmentName,
     unread::is_for_want_of_means,
     writer::merge,
 };
 
 /// Most records of marks that are copied in one group: callers wait for no more than that, about 280 KB and a sync.
-const RECORDS_PER_GROUP: usize = 4;
+pub(super) const RECORDS_PER_GROUP: usize = 4;
 
 /// How many marks of each kind there are.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct MarkCounts {
-    deleted: usize,
-    evicted: usize,
-    fenced: usize,
+    pub(super) deleted: usize,
+    pub(super) evicted: usize,
+    pub(super) fenced: usize,
+}
+
+/// What was found in a segment of marks.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ReadMarks {
+    /// Marks in records that are whole.
+    pub(super) counts: MarkCounts,
+    /// Whether nothing else is in it, as far as it was read.
+    pub(super) is_whole: bool,
 }
 
 impl MarkCounts {
@@ -67,12 +77,12 @@ impl MarkCounts {
         })
     }
 
-    fn is_zero(&self) -> bool {
+    pub(super) fn is_zero(&self) -> bool {
         *self == Self::default()
     }
 
     /// Whether these are at least as many, of each kind.
-    fn covers(&self, other: &Self) -> bool {
+    pub(super) fn covers(&self, other: &Self) -> bool {
         self.deleted >= other.deleted && self.evicted >= other.evicted && self.fenced >= other.fenced
     }
 }
@@ -125,20 +135,26 @@ impl Handle {
         };
         let copied_bytes = dense_bytes(marks.iter().map(Marks::record));
         for group in marks.chunks(RECORDS_PER_GROUP) {
-            let bytes = dense_bytes(group.iter().map(Marks::record));
-            self.ask(|reply| Request::CopyMarks { marks: group.to_vec(), reply }).await?;
-            if throttled {
-                self.shared.env.sleep(Duration::from_millis(bytes * 1000 / BYTES_PER_SECOND)).await;
-            }
+            self.copy_marks(group.to_vec(), throttled).await?;
         }
         self.ask(|reply| Request::RemoveMarks { segment: segment.name, reply }).await?;
         Ok(Some(Rewritten { copied_bytes, dead_bytes: segment.length - copied_bytes }))
+    }
+
+    /// Writes records of marks again, as one group.
+    pub(super) async fn copy_marks(&self, marks: Vec<Marks>, throttled: bool) -> Result<(), Error> {
+        let bytes = dense_bytes(marks.iter().map(Marks::record));
+        self.ask(|reply| Request::CopyMarks { marks, reply }).await?;
+        if throttled {
+            self.shared.env.sleep(Duration::from_millis(bytes * 1000 / BYTES_PER_SECOND)).await;
+        }
+        Ok(())
     }
 }
 
 impl Shared {
     /// Whether copies of so many bytes leave free what they must.
-    fn has_room_for_copies(&self, bytes: u64) -> bool {
+    pub(super) fn has_room_for_copies(&self, bytes: u64) -> bool {
         self.check_reserve(Share::Moves, bytes).is_ok()
     }
 
@@ -147,9 +163,14 @@ impl Shared {
     /// means to find out.
     fn marks_to_copy(&self, segment: SparseMarks) -> Result<Option<Vec<Marks>>, Error> {
         let name = segment.name.file_name();
-        let (marks, found) = match self.read_mark_segment(segment.name) {
-            Ok(Some(read)) => read,
-            Ok(None) => {
+        let mut marks = Vec::new();
+        let read = self.read_marks(segment.name, None, |mut some| {
+            self.index().retain_needed(&mut some);
+            marks.push(some);
+        });
+        let found = match read {
+            Ok(ReadMarks { counts, is_whole: true }) => counts,
+            Ok(ReadMarks { is_whole: false, .. }) => {
                 warn!(segment = name, "a segment of marks is damaged and stays as it is");
                 return Ok(None);
             }
@@ -171,31 +192,53 @@ impl Shared {
         Ok(is_sparse.then_some(marks))
     }
 
-    /// The marks of a full segment that must not be lost, and how many it holds in all. `None` when any of it is damaged.
-    fn read_mark_segment(&self, segment: SegmentName) -> io::Result<Option<(Vec<Marks>, MarkCounts)>> {
+    /// Reads a full segment of marks, or an open one as far as `end`, and hands on the marks of every record that is whole.
+    /// Fails when the process lacks the means, and when there is no such file.
+    pub(super) fn read_marks(
+        &self,
+        segment: SegmentName,
+        end: Option<u64>,
+        mut take: impl FnMut(Marks),
+    ) -> io::Result<ReadMarks> {
         let file = self.files.open(segment)?;
-        let scan = scan(&file, segment.salt)?;
-        if !scan.is_whole() {
-            return Ok(None);
-        }
-        let (mut all, mut found) = (Vec::new(), MarkCounts::default());
+        let (scan, mut is_whole) = match end {
+            None => {
+                let scan = scan(&file, segment.salt)?;
+                let is_whole = scan.is_whole();
+                (scan, is_whole)
+            }
+            Some(end) => {
+                let scan = scan_to(&file, segment.salt, end)?;
+                let has_end = scan.end.next_multiple_of(GROUP_ALIGNMENT) >= end;
+                let is_whole = has_end && scan.broken.is_empty() && scan.strays.is_empty();
+                (scan, is_whole)
+            }
+        };
+        let mut counts = MarkCounts::default();
         for record in scan.records {
-            let footer = record.header.layout().footer;
-            let mut bytes = vec![0; usize::try_from(footer).unwrap_or_default() + FOOTER_LENGTH];
-            file.read_exact_at(&mut bytes, record.position)?;
-            let intact = is_intact(&record, segment.salt, &bytes);
-            let Some(mut marks) = decode(&record, &bytes).filter(|_| intact) else { return Ok(None) };
-            found.add(marks.record());
-            self.index().retain_needed(&mut marks);
-            all.push(marks);
+            match read_record(file.as_ref(), segment.salt, &record)? {
+                Some(marks) => {
+                    counts.add(marks.record());
+                    take(marks);
+                }
+                None => is_whole = false,
+            }
         }
-        Ok(Some((all, found)))
+        Ok(ReadMarks { counts, is_whole })
     }
 }
 
-/// The marks of a whole record.
-fn decode(record: &Record, bytes: &[u8]) -> Option<Marks> {
-    let RecordHeader::Marks(header) = record.header else { return None };
-    let sealed = bytes.get(HEADER_LENGTH..bytes.len().checked_sub(FOOTER_LENGTH)?)?;
-    Some(Marks::decode(header.kind, open_sealed(sealed)?))
+/// The marks of a record; `None` when it is not whole. Fails when the process lacks the means.
+fn read_record(file: &dyn File, salt: Salt, record: &Record) -> io::Result<Option<Marks>> {
+    let RecordHeader::Marks(header) = record.header else { return Ok(None) };
+    let footer = record.header.layout().footer;
+    let mut bytes = vec![0; usize::try_from(footer).unwrap_or_default() + FOOTER_LENGTH];
+    match file.read_exact_at(&mut bytes, record.position) {
+        Err(error) if is_for_want_of_means(&error) => return Err(error),
+        Err(_) => return Ok(None),
+        Ok(()) => {}
+    }
+    let body = bytes.get(HEADER_LENGTH..bytes.len() - FOOTER_LENGTH).and_then(open_sealed);
+    let body = body.filter(|_| is_intact(record, salt, &bytes));
+    Ok(body.map(|body| Marks::decode(header.kind, body)))
 }

@@ -28,6 +28,8 @@ pub(super) struct Batch {
     pub(super) marks: Vec<(Marks, Reply<()>)>,
     /// Each is a group of its own.
     pub(super) mark_copies: Vec<(Vec<Marks>, Reply<()>)>,
+    /// In each these segments of marks are ended.
+    pub(super) mark_ends: Vec<(Vec<u32>, Reply<()>)>,
     pub(super) mark_removals: Vec<(SegmentName, Reply<()>)>,
     pub(super) puts: Vec<SmallPut>,
     pub(super) commits: Vec<StreamedPut>,
@@ -44,6 +46,7 @@ impl Batch {
             Request::Commit(commit) => self.commits.push(commit),
             Request::Mark { marks, reply } => self.marks.push((marks, reply)),
             Request::CopyMarks { marks, reply } => self.mark_copies.push((marks, reply)),
+            Request::EndMarks { segments, reply } => self.mark_ends.push((segments, reply)),
             Request::RemoveMarks { segment, reply } => self.mark_removals.push((segment, reply)),
             Request::Close { reply } => self.closes.push(reply),
         }

@@ -8,6 +8,7 @@
 //! Tombstones are never dropped. A fence makes those of its lease redundant for writes, but not for repairs: a copy that
 //! was read before the chunk was freed may arrive at any time after, and no fence concerns it.
 
+mod beside;
 mod deleted;
 mod index_files;
 mod mark_segments;
@@ -19,8 +20,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use chunk_api::{Error, Purpose};
 use types::{GroupId, LeaseId, ShardId, ShardIndex};
 
-pub(super) use self::mark_segments::SparseMarks;
-use self::{deleted::DeletedNames, index_files::IndexFileState, mark_segments::MarkSegment, shards::Shards};
+pub(super) use self::{
+    beside::Part,
+    deleted::DeletedNames,
+    mark_segments::{MarksView, SparseMarks},
+};
+use self::{index_files::IndexFileState, mark_segments::MarkSegment, shards::Shards};
 use super::{
     format::{Eviction, Marks, RECORD_ALIGNMENT, SEGMENT_HEADER_LENGTH, ShardRecord},
     segment::SegmentName,

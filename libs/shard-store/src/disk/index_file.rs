@@ -50,8 +50,7 @@ pub(super) fn load(files: &SegmentFiles, name: SegmentName, file: &dyn File) -> 
             return Ok(None);
         }
     };
-    let found = IndexFile::decode(&bytes, name.number, name.salt);
-    let found = found.filter(|found| found.end == length && ends_there(file, name, length));
+    let found = decode(&bytes, name, file, length);
     if found.is_none() {
         info!(
             index = name.index_file_name(),
@@ -68,6 +67,23 @@ pub(super) fn load(files: &SegmentFiles, name: SegmentName, file: &dyn File) -> 
         let last = Void { position: end - RECORD_ALIGNMENT, length: RECORD_ALIGNMENT };
         Scan { records, voids: vec![last], end, is_finished: true, ..Scan::default() }
     }))
+}
+
+/// What the bytes of an index file say, if that can be relied on for the segment, which is `length` bytes long.
+fn decode(bytes: &[u8], name: SegmentName, file: &dyn File, length: u64) -> Option<IndexFile> {
+    let found = IndexFile::decode(bytes, name.number, name.salt);
+    found.filter(|found| found.end == length && ends_there(file, name, length))
+}
+
+/// Reads the index file of a full segment, and the void that ends the segment, from the medium. How many bytes that were, and
+/// whether a start could rely on them. Fails when there is none, when it cannot be read, and when the process lacks the means.
+pub(super) fn check(files: &SegmentFiles, name: SegmentName) -> io::Result<(u64, bool)> {
+    let file = files.open(name)?;
+    let length = file.length()?;
+    file.forget_cached(length.saturating_sub(RECORD_ALIGNMENT), RECORD_ALIGNMENT);
+    files.forget_cached_index_file(name)?;
+    let bytes = files.read_index_file(name, IndexFile::length_max(length))?;
+    Ok((bytes.len() as u64, decode(&bytes, name, file.as_ref(), length).is_some()))
 }
 
 /// Whether a full segment ends with its void at `end`. Where the void is missing the segment has lost its end.

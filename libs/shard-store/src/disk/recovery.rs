@@ -423,12 +423,14 @@ fn fill_index(files: &SegmentFiles, segments: &mut [Scanned]) -> io::Result<Inde
             }
         }
         segment.scan.records = records;
-        if !std::mem::take(&mut is_newest) {
+        if std::mem::take(&mut is_newest) {
+            index.note_stable_marks(number, segment.scan.end.next_multiple_of(GROUP_ALIGNMENT));
+        } else {
             // The void that ends it is none of its groups.
             index.seal_marks(number, segment.scan.end.saturating_sub(RECORD_ALIGNMENT));
         }
         if !segment.quarantined.is_empty() {
-            index.leave_marks(number);
+            index.quarantine_marks(number);
         }
     }
     let of_shards = || segments.iter().filter(|segment| segment.name.kind == Kind::Shards);

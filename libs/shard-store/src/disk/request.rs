@@ -38,6 +38,11 @@ pub(super) enum Request {
         marks: Vec<Marks>,
         reply: Reply<()>,
     },
+    /// Ends the segment of marks that is open if it is one of these. Whatever was asked for before is done by the answer.
+    EndMarks {
+        segments: Vec<u32>,
+        reply: Reply<()>,
+    },
     /// All marks of this full segment were written again.
     RemoveMarks {
         segment: SegmentName,

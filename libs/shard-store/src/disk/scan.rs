@@ -12,6 +12,7 @@ use super::format::{
     FOOTER_LENGTH, Footer, GROUP_ALIGNMENT, Group, HEADER_LENGTH, RECORD_ALIGNMENT, RecordHeader,
     SEGMENT_HEADER_LENGTH, Salt, decode_void,
 };
+use super::unread::is_for_want_of_means;
 
 /// Bytes read ahead. Small records share a read; of large ones only the ends are read.
 const WINDOW: usize = 256 << 10;
@@ -80,15 +81,20 @@ enum Found {
     Unreadable,
 }
 
-/// Finds the records of a segment.
+/// Finds the records of a segment. Fails when the process lacks the means, which says nothing of the segment.
 pub(super) fn scan(file: &Arc<dyn File>, salt: Salt) -> io::Result<Scan> {
-    let mut reader = Reader { file: file.clone(), length: file.length()?, start: 0, window: Vec::new() };
+    scan_to(file, salt, file.length()?)
+}
+
+/// As [`scan`], of a segment's first `length` bytes.
+pub(super) fn scan_to(file: &Arc<dyn File>, salt: Salt, length: u64) -> io::Result<Scan> {
+    let mut reader = Reader { file: file.clone(), length, start: 0, window: Vec::new() };
     let mut scan = Scan { end: SEGMENT_HEADER_LENGTH, ..Scan::default() };
     let mut damaged_until = 0;
     let mut position = SEGMENT_HEADER_LENGTH;
     while position + HEADER_LENGTH as u64 <= reader.length {
         let mut step = RECORD_ALIGNMENT;
-        match look(&mut reader, salt, position) {
+        match look(&mut reader, salt, position)? {
             Found::Record(record) => {
                 step = record.header.layout().length;
                 scan.reach(position, step, &mut damaged_until);
@@ -155,20 +161,20 @@ impl Scan {
     }
 }
 
-fn look(reader: &mut Reader, salt: Salt, position: u64) -> Found {
-    let Ok(bytes) = reader.read::<HEADER_LENGTH>(position) else { return Found::Unreadable };
+fn look(reader: &mut Reader, salt: Salt, position: u64) -> io::Result<Found> {
+    let Some(bytes) = reader.read::<HEADER_LENGTH>(position)? else { return Ok(Found::Unreadable) };
     let Some(header) = RecordHeader::decode(&bytes, salt, position) else {
-        return match decode_void(&bytes, salt, position) {
+        return Ok(match decode_void(&bytes, salt, position) {
             Some(length) => Found::Void(length),
             None if bytes.iter().all(|byte| *byte == 0) => Found::Nothing,
             None => Found::Damage,
-        };
+        });
     };
-    let footer = reader.read::<FOOTER_LENGTH>(position + header.layout().footer);
-    match footer.ok().and_then(|footer| Footer::decode(&footer, salt, &bytes)) {
+    let footer = reader.read::<FOOTER_LENGTH>(position + header.layout().footer)?;
+    Ok(match footer.and_then(|footer| Footer::decode(&footer, salt, &bytes)) {
         Some(footer) => Found::Record(Record { position, header, group: footer.group }),
         None => Found::Broken(Broken { position, header }),
-    }
+    })
 }
 
 /// Reads short pieces through a window that moves forward.
@@ -180,10 +186,19 @@ struct Reader {
 }
 
 impl Reader {
-    fn read<const N: usize>(&mut self, position: u64) -> io::Result<[u8; N]> {
-        if let Some(found) = self.held(position) {
-            return Ok(found);
+    /// `None` when the medium does not give the bytes back, or there are not as many.
+    fn read<const N: usize>(&mut self, position: u64) -> io::Result<Option<[u8; N]>> {
+        match self.held(position) {
+            Some(found) => Ok(Some(found)),
+            None => match self.fetch(position) {
+                Ok(found) => Ok(found),
+                Err(error) if is_for_want_of_means(&error) => Err(error),
+                Err(_) => Ok(None),
+            },
         }
+    }
+
+    fn fetch<const N: usize>(&mut self, position: u64) -> io::Result<Option<[u8; N]>> {
         let left = self.length.saturating_sub(position);
         let length = usize::try_from(left).unwrap_or(usize::MAX).min(WINDOW);
         self.window.resize(length, 0);
@@ -193,9 +208,9 @@ impl Reader {
             self.window.clear();
             let mut exact = [0; N];
             self.file.read_exact_at(&mut exact, position)?;
-            return Ok(exact);
+            return Ok(Some(exact));
         }
-        self.held(position).ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+        Ok(self.held(position))
     }
 
     fn held<const N: usize>(&self, position: u64) -> Option<[u8; N]> {

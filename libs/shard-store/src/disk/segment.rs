@@ -192,6 +192,14 @@ impl SegmentFiles {
         self.with_descriptor(|disk| disk.read_small(&path, limit))
     }
 
+    /// Lets the system forget what it keeps in memory of a segment's index file.
+    pub(super) fn forget_cached_index_file(&self, name: SegmentName) -> io::Result<()> {
+        let path = self.directory.join(name.index_file_name());
+        let file = self.with_descriptor(|disk| disk.open(&path, OpenMode::Read))?;
+        file.forget_cached(0, file.length()?);
+        Ok(())
+    }
+
     /// Makes a segment's index file, in place of one that may be there. Neither it nor its name is durable.
     pub(super) fn write_index_file(&self, name: SegmentName, bytes: &[u8]) -> io::Result<()> {
         let path = self.directory.join(name.index_file_name());

@@ -11,6 +11,7 @@ mod marks;
 mod means;
 mod measure;
 mod model;
+mod scrub;
 mod sim;
 
 use std::{path::Path, sync::Arc};

@@ -97,6 +97,9 @@ impl Writer {
         for (marks, reply) in batch.mark_copies {
             let _ = reply.send(self.copy_marks(&marks));
         }
+        for (segments, reply) in batch.mark_ends {
+            let _ = reply.send(self.end_marks(&segments));
+        }
         for (segment, reply) in batch.mark_removals {
             let _ = reply.send(self.remove_marks(segment));
         }
@@ -302,6 +305,19 @@ impl Writer {
         Ok(())
     }
 
+    /// Goes on in another segment of marks, if the one that is open is one of these.
+    fn end_marks(&mut self, segments: &[u32]) -> Result<(), Error> {
+        self.shared.check_failure()?;
+        if self.marks.end().is_none_or(|(open, _)| !segments.contains(&open)) {
+            return Ok(());
+        }
+        self.marks.align();
+        let changed = self.marks.change(&self.shared, &mut self.next_segment);
+        changed.map_err(|reason| self.refusal(reason))?;
+        self.keep_room_for_marks();
+        Ok(())
+    }
+
     /// Removes a full segment whose marks were all written again, and were answered and so are stable.
     fn remove_marks(&self, segment: SegmentName) -> Result<(), Error> {
         self.shared.check_failure()?;
@@ -333,6 +349,9 @@ impl Writer {
         }
         // Even where there was no room for all of it: records of a later group will say that this one is stable.
         self.sync(&progress.dirty)?;
+        if let Some((number, end)) = self.marks.end() {
+            self.shared.index().note_stable_marks(number, end.next_multiple_of(GROUP_ALIGNMENT));
+        }
         written
     }
 

@@ -38,7 +38,12 @@ pub(in super::super) struct IndexEntry {
 impl IndexFile {
     /// Bytes of the index file of a segment of `length` bytes, at most.
     pub(in super::super) fn length_max(length: u64) -> u64 {
-        (HEADER_LENGTH + CRC_LENGTH) as u64 + length / RECORD_ALIGNMENT * ENTRY_LENGTH as u64
+        Self::length(length / RECORD_ALIGNMENT)
+    }
+
+    /// Bytes of an index file of so many records.
+    pub(in super::super) fn length(records: u64) -> u64 {
+        (HEADER_LENGTH + CRC_LENGTH) as u64 + records * ENTRY_LENGTH as u64
     }
 
     /// The file's bytes, for the segment of this number and salt.

@@ -21,6 +21,10 @@ impl Segment {
         let still = self.sealed && self.busy == 0 && !self.quarantined;
         still && self.live > 0 && self.index_file == IndexFileState::Missing
     }
+
+    pub(super) fn has_index_file(&self) -> bool {
+        self.index_file == IndexFileState::Written
+    }
 }
 
 impl Index {
@@ -37,13 +41,24 @@ impl Index {
 
     /// How many segments have an index file.
     pub(in super::super) fn index_files(&self) -> usize {
-        let written = |segment: &&Segment| segment.index_file == IndexFileState::Written;
-        self.segments.values().filter(written).count()
+        self.segments.values().filter(|segment| segment.has_index_file()).count()
     }
 
     /// Notes that a segment's index file is there. `false` when the segment is not there any more.
     pub(in super::super) fn note_index_file(&mut self, number: u32) -> bool {
         self.set_index_file(number, IndexFileState::Written)
+    }
+
+    /// Whether a segment is there and has an index file.
+    pub(in super::super) fn has_index_file(&self, number: u32) -> bool {
+        self.segments.get(&number).is_some_and(Segment::has_index_file)
+    }
+
+    /// Notes that a segment's index file is gone, and that it is to be given one.
+    pub(in super::super) fn lose_index_file(&mut self, number: u32) {
+        if self.has_index_file(number) {
+            self.set_index_file(number, IndexFileState::Missing);
+        }
     }
 
     /// Notes that a segment is to have no index file before the next start.

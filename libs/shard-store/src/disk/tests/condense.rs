@@ -27,12 +27,12 @@ const LONE: u64 = 4096;
 /// by many.
 const CONDENSED: u64 = 2 * 17;
 
-async fn open_with(disk: &SimDisk, mark_segment_bytes: u64) -> DiskStore {
+pub(super) async fn open_with(disk: &SimDisk, mark_segment_bytes: u64) -> DiskStore {
     let options = DiskOptions { mark_segment_bytes, ..options(Path::new("/disk")) };
     DiskStore::open(&disk.env(), options).await.unwrap()
 }
 
-async fn condense_all(store: &DiskStore) -> Vec<Rewritten> {
+pub(super) async fn condense_all(store: &DiskStore) -> Vec<Rewritten> {
     let mut all = Vec::new();
     while let Some(rewritten) = store.handle.condense_sparsest(false).await.unwrap() {
         all.push(rewritten);
@@ -40,7 +40,7 @@ async fn condense_all(store: &DiskStore) -> Vec<Rewritten> {
     all
 }
 
-fn segments(disk: &SimDisk) -> Vec<(PathBuf, u64)> {
+pub(super) fn segments(disk: &SimDisk) -> Vec<(PathBuf, u64)> {
     let is_marks = |path: &Path| path.file_name().unwrap().to_str().unwrap().starts_with("marks-");
     let files = disk.files().into_iter().filter(|(path, _)| is_marks(path));
     files.map(|(path, length)| (path, length as u64)).collect()
@@ -56,16 +56,16 @@ fn shard(name: u64) -> ShardId {
 
 /// What a disk was told, all of it acknowledged.
 #[derive(Default, Clone)]
-struct Marked {
-    deleted: u64,
+pub(super) struct Marked {
+    pub(super) deleted: u64,
     /// The latest epoch of each group.
-    evicted: Vec<i64>,
-    fenced: i64,
+    pub(super) evicted: Vec<i64>,
+    pub(super) fenced: i64,
 }
 
 impl Marked {
     /// Deletes this many names, a few at a time.
-    async fn delete(&mut self, store: &DiskStore, count: u64, at_once: u64) {
+    pub(super) async fn delete(&mut self, store: &DiskStore, count: u64, at_once: u64) {
         for _ in 0..count / at_once {
             let names: Vec<_> = (self.deleted..self.deleted + at_once).map(shard).collect();
             assert_eq!(store.delete(&names).await, Ok(()));
@@ -74,7 +74,7 @@ impl Marked {
     }
 
     /// Evicts groups, each at ever later epochs, one by one.
-    async fn evict(&mut self, store: &DiskStore, groups: i32, epochs: i64) {
+    pub(super) async fn evict(&mut self, store: &DiskStore, groups: i32, epochs: i64) {
         for epoch in 0..epochs {
             for group in 0..groups {
                 assert_eq!(store.evict_group(GroupId(group), ShardIndex(0), epoch).await, Ok(()));
@@ -83,7 +83,7 @@ impl Marked {
         self.evicted = vec![epochs - 1; usize::try_from(groups).unwrap()];
     }
 
-    async fn fence(&mut self, store: &DiskStore, count: i64) {
+    pub(super) async fn fence(&mut self, store: &DiskStore, count: i64) {
         for lease in 0..count {
             assert_eq!(store.fence(&[LeaseId(1000 + lease)]).await, Ok(()));
         }
@@ -91,7 +91,7 @@ impl Marked {
     }
 
     /// Everything is in force, and nothing else is.
-    fn expect(&self, store: &DiskStore) {
+    pub(super) fn expect(&self, store: &DiskStore) {
         let refusal = |sample: &Sample, purpose| {
             let mut index = store.handle.shared.index();
             let begun = index.begin(&(&sample.header).into(), purpose).map(drop);
@@ -127,7 +127,11 @@ impl Marked {
 }
 
 /// Opens a disk and demands that nothing passes for rot, torn copies neither, and everything is in force.
-async fn expect_after_start(disk: &SimDisk, mark_segment_bytes: u64, marked: &Marked) -> DiskStore {
+pub(super) async fn expect_after_start(
+    disk: &SimDisk,
+    mark_segment_bytes: u64,
+    marked: &Marked,
+) -> DiskStore {
     let store = open_with(disk, mark_segment_bytes).await;
     assert_eq!(store.status().await.quarantined_records, 0);
     marked.expect(&store);
@@ -212,7 +216,7 @@ async fn evictions_that_later_ones_overtook_are_left_out() {
 }
 
 /// A closed disk with full segments of marks of every kind, as sparse as may be or of more marks than are copied at once.
-async fn sparse_disk(seed: u64) -> (SimDisk, u64, Marked) {
+pub(super) async fn sparse_disk(seed: u64) -> (SimDisk, u64, Marked) {
     let disk = SimDisk::of_seed(1 << 30, seed);
     let (mark_segment_bytes, count, at_once) =
         if seed.is_multiple_of(4) { (1 << 20, 27_000, 100) } else { (32 << 10, 12, 1) };

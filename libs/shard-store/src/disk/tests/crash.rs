@@ -4,7 +4,8 @@
 //! fences hold; nothing else is visible but shards that someone put, whole or known to be damaged; nothing torn passes
 //! for rot; recovery never fails or panics, however often it is cut short. Full disks and syncs that fail are honest.
 //! Index files are made meanwhile, are torn, lost, hit and rot as any other file, and change nothing of this. Segments of marks
-//! are condensed meanwhile.
+//! are condensed meanwhile. In some seeds marks are damaged while a process runs, and are scrubbed: once that has mended them it
+//! is as if nothing had been damaged.
 //!
 //! Shown for each seed of a medium that loses, misdirects or rots what it has acknowledged: nothing wrong is ever served,
 //! nothing panics, the disk opens or says why not, and what is lost is reported, but for what stands last of its kind:
@@ -125,6 +126,8 @@ struct Reached {
     index_files: usize,
     /// Segments of marks that were condensed and removed.
     condensed: usize,
+    /// Segments of marks and index files that a scrub has mended or tried to.
+    mended: u64,
 }
 
 impl World {
@@ -227,13 +230,19 @@ impl World {
                 let _ = store.handle.write_index_files(false).await;
                 self.reached.condensed += load::condense(&store).await;
                 self.disk.write_back();
+                self.reached.mended += load::scrub(&store).await.unwrap_or_default();
             }
             sabotage(&self.disk);
             if self.rng.below(2) == 0 {
                 self.told.spoil_one(&store, &self.disk, &mut self.rng);
             }
+            if self.rng.below(3) == 0 {
+                self.told.spoil_marks(&self.disk, &mut self.rng);
+            }
             self.arm();
-            self.reached.condensed += load::run(store, &mut self.told, &mut self.rng, life).await?;
+            let (condensed, mended) = load::run(store, &mut self.told, &mut self.rng, life).await?;
+            self.reached.condensed += condensed;
+            self.reached.mended += mended;
             self.end();
         }
         let Some(store) = self.recover().await? else { return Ok(self.reached) };
@@ -262,17 +271,21 @@ fn seeds(first: u64) {
         Some(_) => chosen.into_iter().collect(),
         None => all.collect(),
     };
-    let (mut run, mut condensed) = (0, 0);
+    let (mut run, mut condensed, mut mended) = (0, 0, 0);
     for seed in seeds {
         let medium = Medium::of_seed(seed);
         match runtime.block_on(World::new(seed, medium).run(|_| {})) {
-            Ok(reached) => condensed += u64::from(reached.condensed > 0),
+            Ok(reached) => {
+                condensed += u64::from(reached.condensed > 0);
+                mended += u64::from(reached.mended > 0);
+            }
             Err(wrong) => panic!("SHARD_STORE_SEED={seed} ({medium:?}): {wrong}"),
         }
         run += 1;
     }
     // Of a few seeds none may.
     assert!(run < 100 || condensed * 5 > run, "{condensed} of {run} seeds condensed marks");
+    assert!(run < 100 || mended * 5 > run, "{mended} of {run} seeds mended marks");
 }
 
 macro_rules! tests {

@@ -374,17 +374,25 @@ impl SimDisk {
 
     /// Flips a bit somewhere.
     pub(super) fn rot(&self, rng: &mut Rng) {
+        self.flip_one(rng, "");
+    }
+
+    /// Flips a bit of a file whose name begins so. Whether there is any.
+    pub(super) fn flip_one(&self, rng: &mut Rng, prefix: &str) -> bool {
         let mut state = self.state();
-        let linked: Vec<_> = state.names.values().copied().collect();
+        let is_meant = |path: &PathBuf| path.file_name().unwrap().to_str().unwrap().starts_with(prefix);
+        let linked: Vec<_> =
+            state.names.iter().filter(|(path, _)| is_meant(path)).map(|(_, inode)| *inode).collect();
         let used = |inode: &u64| {
             state.inodes[inode].used_sectors().map(|number| (*inode, number)).collect::<Vec<_>>()
         };
         let sectors: Vec<_> = linked.iter().flat_map(used).collect();
         if sectors.is_empty() {
-            return;
+            return false;
         }
         let (inode, number) = sectors[rng.below(sectors.len() as u64) as usize];
         state.inodes.get_mut(&inode).unwrap().flip(number, rng.below(8 * SECTOR as u64) as usize);
+        true
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

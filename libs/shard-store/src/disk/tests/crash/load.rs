@@ -2,8 +2,8 @@
 
 use std::{pin::pin, sync::Mutex};
 
-use chunk_api::Purpose;
-use futures_util::future::{Either, join, join_all, select};
+use chunk_api::{Error, Purpose};
+use futures_util::future::{Either, join_all, join3, select};
 use types::{GroupId, LeaseId, ShardId, ShardIndex};
 
 use super::{
@@ -15,9 +15,14 @@ use crate::ShardStore;
 const CALLERS: u64 = 4;
 const TURNS: u64 = 5;
 
-/// Four callers at once, and sparse segments are rewritten and index files made meanwhile. How many segments of marks were
-/// condensed.
-pub(super) async fn run(store: DiskStore, told: &mut Told, rng: &mut Rng, life: u64) -> Result<usize, Wrong> {
+/// Four callers at once, and sparse segments are rewritten, index files made and marks scrubbed meanwhile. How many segments of
+/// marks were condensed, and how many files mended.
+pub(super) async fn run(
+    store: DiskStore,
+    told: &mut Told,
+    rng: &mut Rng,
+    life: u64,
+) -> Result<(usize, u64), Wrong> {
     let told = Mutex::new(told);
     let callers = (0..CALLERS).map(|number| {
         let mut caller = Caller { store: &store, told: &told, rng: Rng(rng.next()), life, number };
@@ -39,19 +44,39 @@ pub(super) async fn run(store: DiskStore, told: &mut Told, rng: &mut Rng, life: 
         }
         condensed
     };
+    let scrubbing = async {
+        let mut mended = 0;
+        for _ in 0..2 {
+            let Ok(bad_files) = scrub(&store).await else { break };
+            mended += bad_files;
+            told.lock().unwrap().note_scrubbed(&store);
+            tokio::task::yield_now().await;
+        }
+        mended
+    };
     let indexing = async {
         while store.handle.write_index_files(false).await.is_ok() {
             tokio::task::yield_now().await;
         }
     };
-    let mut work = pin!(join(join_all(callers), rewriting));
+    let mut work = pin!(join3(join_all(callers), rewriting, scrubbing));
     // For as long as there is other work.
-    let (results, condensed) = match select(work.as_mut(), pin!(indexing)).await {
+    let (results, condensed, mended) = match select(work.as_mut(), pin!(indexing)).await {
         Either::Left((results, _)) => results,
         Either::Right(((), _)) => work.await,
     };
     results.into_iter().collect::<Result<(), _>>()?;
-    Ok(condensed)
+    Ok((condensed, mended))
+}
+
+/// Verifies all that is kept beside shards, by few names at once. How many files were damaged.
+pub(super) async fn scrub(store: &DiskStore) -> Result<u64, Error> {
+    let (mut after, mut bad_files) = (None, 0);
+    while let Some(part) = store.handle.verify_part(after, 8).await? {
+        after = Some(part.number);
+        bad_files += part.bad_files;
+    }
+    Ok(bad_files)
 }
 
 /// Condenses a segment of marks, if one is sparse. How many were removed.

@@ -47,6 +47,10 @@ pub(super) struct Told {
     pub(super) fenced: BTreeSet<LeaseId>,
     /// Shards that were tampered with, and not repaired since.
     pub(super) spoiled: BTreeSet<ShardId>,
+    /// Whether a segment of marks was tampered with, and not mended since.
+    are_marks_spoiled: bool,
+    /// Whether one was at a start, which has lost marks then.
+    is_start_spoiled: bool,
     /// Whether a start has reported damage.
     reported: bool,
     /// Whether the medium lost what stands last in a kind of files, or the last block of a group.
@@ -146,6 +150,23 @@ impl Told {
         self.spoiled.insert(sample.shard());
     }
 
+    /// Flips a bit of what is written in one segment of marks.
+    pub(super) fn spoil_marks(&mut self, disk: &SimDisk, rng: &mut Rng) {
+        self.are_marks_spoiled |= disk.flip_one(rng, "marks-");
+    }
+
+    /// A scrub has gone over all marks.
+    pub(super) fn note_scrubbed(&mut self, store: &DiskStore) {
+        let index = store.handle.shared.index();
+        let mut last = None;
+        let mut is_mended = !self.is_start_spoiled;
+        while let Some(view) = index.marks_after(last) {
+            last = Some(view.name.number);
+            is_mended &= !view.is_damaged;
+        }
+        self.are_marks_spoiled &= !is_mended;
+    }
+
     /// Whether a medium that lies may have lost something.
     fn may_have_lost(&self) -> bool {
         self.reported || self.is_last_lost || self.is_cut_short
@@ -162,6 +183,8 @@ impl Told {
     /// been reported.
     pub(super) async fn check(&mut self, store: &DiskStore, is_honest: bool) -> Result<(), Wrong> {
         let quarantined = self.note_report(store).await;
+        self.is_start_spoiled |= self.are_marks_spoiled;
+        let is_honest = is_honest && !self.is_start_spoiled;
         if is_honest && quarantined > 0 {
             return Err(Wrong::Other(format!("{quarantined} runs of bytes pass for rot")));
         }
