@@ -149,6 +149,9 @@ pub struct ScrubStatus {
     pub verified_bytes: u64,
     /// Damaged shards found since the service started.
     pub bad_shards: u64,
+    /// Damaged files found beside shards since the service started: what the medium knows of deletions, evictions and fences, and
+    /// what spares a start time. The medium mends them itself.
+    pub bad_files: u64,
     /// Share of the pass under way that is done, from 0 to 1.
     pub progress: f32,
 }

@@ -229,6 +229,8 @@ pub(crate) struct WireDisk {
     #[serde(default)]
     scrub_bad_shards: u64,
     #[serde(default)]
+    scrub_bad_files: u64,
+    #[serde(default)]
     scrub_progress: f32,
 }
 
@@ -249,6 +251,7 @@ impl From<DiskStatus> for WireDisk {
             scrub_passes: status.scrub.passes,
             scrub_verified_bytes: status.scrub.verified_bytes,
             scrub_bad_shards: status.scrub.bad_shards,
+            scrub_bad_files: status.scrub.bad_files,
             scrub_progress: status.scrub.progress,
         }
     }
@@ -272,6 +275,7 @@ impl WireDisk {
                 passes: self.scrub_passes,
                 verified_bytes: self.scrub_verified_bytes,
                 bad_shards: self.scrub_bad_shards,
+                bad_files: self.scrub_bad_files,
                 progress: self.scrub_progress,
             },
         })

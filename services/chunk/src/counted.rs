@@ -33,6 +33,7 @@ metrics! {
     PROGRESS: gauge("ashlar_scrub_progress_ratio", ["disk"], "How far the pass under way is, 0 to 1.");
     VERIFIED: counter("ashlar_scrub_verified_bytes_total", ["disk"], "Bytes that scrubs verified.");
     BAD: counter("ashlar_scrub_bad_shards_total", ["disk"], "Damaged shards that scrubs and the start found.");
+    BAD_FILES: counter("ashlar_scrub_bad_files_total", ["disk"], "Damaged files that scrubs found beside shards: segments of marks, and index files.");
 }
 
 /// Calls, as they are named.
@@ -261,6 +262,7 @@ fn tell(status: &DiskStatus, samples: &mut Samples) {
     samples.add(&PROGRESS, &[disk], f64::from(status.scrub.progress));
     samples.add(&VERIFIED, &[disk], status.scrub.verified_bytes);
     samples.add(&BAD, &[disk], status.scrub.bad_shards);
+    samples.add(&BAD_FILES, &[disk], status.scrub.bad_files);
 }
 
 #[cfg(test)]

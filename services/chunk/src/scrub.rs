@@ -1,4 +1,6 @@
-//! Reads every byte of a disk within a period and reports what is damaged, before a client meets it.
+//! Reads every byte of a disk that is needed within a period and reports what is damaged, before a client meets it.
+//!
+//! After the shards comes what the medium keeps beside them, which it mends itself.
 //!
 //! Shards are read one at a time, in the order of their names, as slowly as the period allows: a pass takes the period, or as long
 //! as reading takes if that is longer, and each begins where the one before it began, so that between two readings of a byte there is
@@ -18,11 +20,14 @@ use chunk_api::{Error, ListShards, ScrubStatus, ShardHeader};
 use env::{Env, Instant};
 use metadata_api::Metadata;
 use service_kit::Shutdown;
-use shard_store::ShardStore;
+use shard_store::{Beside, ShardStore};
 use tracing::{info, warn};
-use types::MissingShard;
+use types::{MissingShard, ShardId};
 
-use self::{cursor::Cursor, pace::Pace};
+use self::{
+    cursor::{Cursor, Round},
+    pace::Pace,
+};
 
 /// Shards in a page of the listing.
 const PAGE: usize = 100;
@@ -83,8 +88,8 @@ pub(crate) struct Scrub {
 /// The pass under way.
 struct Pass {
     cursor: Cursor,
-    /// Bytes of shards on the disk, as last seen.
-    live_bytes: u64,
+    /// Bytes to be verified on the disk, as last seen.
+    all_bytes: u64,
     pace: Pace,
     /// When the medium was last given a note.
     noted: Instant,
@@ -96,7 +101,7 @@ impl Scrub {
         let kept = self.store.kept_scrub().await;
         let cursor = kept.and_then(|note| Cursor::parse(&note)).unwrap_or_else(|| Cursor::random(&self.env));
         let now = self.env.now();
-        let mut pass = Pass { cursor, live_bytes: 0, pace: Pace::new(self.period, now), noted: now };
+        let mut pass = Pass { cursor, all_bytes: 0, pace: Pace::new(self.period, now), noted: now };
         tokio::select! {
             () = self.passes(&mut pass) => {}
             () = shutdown.begun() => {}
@@ -130,7 +135,7 @@ impl Scrub {
         self.report_found_at_start().await;
         loop {
             pass.pace.skip(self.env.now());
-            pass.live_bytes = self.store.status().await.live_bytes;
+            pass.all_bytes = self.all_bytes().await;
             if let Err(error) = self.rounds(pass).await {
                 warn!(disk = %self.store.disk(), %error, "scrub was broken off");
                 self.env.sleep(self.period.min(IDLE_MAX)).await;
@@ -155,44 +160,92 @@ impl Scrub {
         }
     }
 
-    /// Goes on with the pass to its end.
-    async fn rounds(&self, pass: &mut Pass) -> Result<(), Error> {
-        if !pass.cursor.wrapped {
-            self.read(pass).await?;
-            (pass.cursor.wrapped, pass.cursor.after) = (true, None);
-        }
-        self.read(pass).await
+    /// Bytes that a pass has to verify now.
+    async fn all_bytes(&self) -> u64 {
+        self.store.status().await.live_bytes + self.store.beside_bytes()
     }
 
-    /// Goes on with the round to its end. A shard counts as passed once it was read, and reported if it is damaged.
-    async fn read(&self, pass: &mut Pass) -> Result<(), Error> {
+    /// Goes on with the pass to its end.
+    async fn rounds(&self, pass: &mut Pass) -> Result<(), Error> {
         loop {
-            let page = self.store.list(ListShards::all(pass.cursor.after, PAGE)).await?;
+            match pass.cursor.round {
+                Round::ToLast(after) => {
+                    self.read_shards(pass, Some(after), None, Round::ToLast).await?;
+                    pass.cursor.round = Round::FromFirst(None);
+                }
+                Round::FromFirst(after) => {
+                    let until = Some(pass.cursor.start);
+                    self.read_shards(pass, after, until, |shard| Round::FromFirst(Some(shard))).await?;
+                    pass.cursor.round = Round::Beside(None);
+                }
+                Round::Beside(after) => return self.read_beside(pass, after).await,
+            }
+        }
+    }
+
+    /// Goes on with a round over shards to its end. A shard counts as passed once it was read, and reported if it is damaged.
+    async fn read_shards(
+        &self,
+        pass: &mut Pass,
+        mut after: Option<ShardId>,
+        until: Option<ShardId>,
+        round: impl Fn(ShardId) -> Round,
+    ) -> Result<(), Error> {
+        loop {
+            let page = self.store.list(ListShards::all(after, PAGE)).await?;
             let last = page.len() < PAGE;
             for header in page.into_iter().map(|line| line.header) {
-                if pass.cursor.until().is_some_and(|until| header.shard > until) {
+                let (shard, bytes) = (header.shard, header.length().max(1));
+                if until.is_some_and(|until| shard > until) {
                     return Ok(());
                 }
                 self.verify(header, pass).await?;
-                if self.env.now().since(pass.noted) >= NOTE_EVERY {
-                    self.note(pass).await;
-                }
+                after = Some(shard);
+                self.went_on(pass, round(shard), bytes).await;
             }
             if last {
                 return Ok(());
             }
-            pass.live_bytes = self.store.status().await.live_bytes;
+            pass.all_bytes = self.all_bytes().await;
+        }
+    }
+
+    /// Goes on to the end with what the medium keeps beside shards.
+    async fn read_beside(&self, pass: &mut Pass, mut after: Option<u32>) -> Result<(), Error> {
+        while let Some(Beside { number, bytes, bad_files }) = self.store.verify_beside(after).await? {
+            after = Some(number);
+            {
+                let mut status = self.progress.lock();
+                status.verified_bytes += bytes;
+                status.bad_files += bad_files;
+            }
+            if bad_files > 0 {
+                // Mending it has taken time too.
+                pass.pace.skip(self.env.now());
+            }
+            self.went_on(pass, Round::Beside(after), bytes).await;
+        }
+        Ok(())
+    }
+
+    /// Takes in that so many bytes more were verified, and pauses if that is due.
+    async fn went_on(&self, pass: &mut Pass, round: Round, bytes: u64) {
+        pass.cursor.round = round;
+        pass.cursor.verified_bytes += bytes;
+        self.progress.lock().progress = share(pass.cursor.verified_bytes, pass.all_bytes);
+        pass.pace.read(share(bytes, pass.all_bytes), self.env.now());
+        if let Some(pause) = pass.pace.pause() {
+            self.env.sleep(pause).await;
+            pass.pace.skip(self.env.now());
+        }
+        if self.env.now().since(pass.noted) >= NOTE_EVERY {
+            self.note(pass).await;
         }
     }
 
     async fn verify(&self, header: ShardHeader, pass: &mut Pass) -> Result<(), Error> {
         let verdicts = self.store.verify(&[header.shard]).await?;
-        let (shard, bytes) = (header.shard, header.length().max(1));
-        {
-            let mut status = self.progress.lock();
-            status.verified_bytes += bytes;
-            status.progress = share(pass.cursor.verified_bytes + bytes, pass.live_bytes);
-        }
+        self.progress.lock().verified_bytes += header.length().max(1);
         match verdicts.into_iter().next() {
             Some(Err(Error::ShardCorrupt { shard, .. })) => {
                 warn!(%shard, disk = %self.store.disk(), "scrub found a damaged shard");
@@ -203,13 +256,6 @@ impl Scrub {
             // Deleted or evicted since it was listed.
             Some(Err(Error::ShardNotFound { .. })) | Some(Ok(())) | None => {}
             Some(Err(error)) => return Err(error),
-        }
-        pass.cursor.after = Some(shard);
-        pass.cursor.verified_bytes += bytes;
-        pass.pace.read(share(bytes, pass.live_bytes), self.env.now());
-        if let Some(pause) = pass.pace.pause() {
-            self.env.sleep(pause).await;
-            pass.pace.skip(self.env.now());
         }
         Ok(())
     }
@@ -228,7 +274,11 @@ impl Scrub {
 /// A part of a whole, from 0 to 1.
 fn share(part: u64, whole: u64) -> f32 {
     // Shown, and used for pauses: exactness is not needed.
-    if whole == 0 { 1.0 } else { (part as f32 / whole as f32).min(1.0) }
+    match (part, whole) {
+        (0, _) => 0.0,
+        (_, 0) => 1.0,
+        _ => (part as f32 / whole as f32).min(1.0),
+    }
 }
 
 #[cfg(test)]

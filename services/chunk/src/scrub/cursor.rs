@@ -1,19 +1,28 @@
-//! Where a pass of the scrub is, and its note on the medium: a line of `START AFTER ROUND BYTES`.
+//! Where a pass of the scrub is, and its note on the medium: a line of `START AFTER ROUND BYTES`. In the third round `AFTER` is the
+//! number of a part of what is kept beside shards, in the others a shard.
 
 use env::Env;
 use types::{ChunkId, LeaseId, ShardId, ShardIndex};
 
-/// A pass: behind `start` to the last name, then from the first name to `start`.
+/// A pass: behind `start` to the last name, then from the first name to `start`, then what is kept beside shards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Cursor {
     /// Where the pass began.
     pub(super) start: ShardId,
-    /// The last shard that was verified, or the one that the pass began behind. None before the first name.
-    pub(super) after: Option<ShardId>,
-    /// Whether the pass has come to the last name and gone on from the first.
-    pub(super) wrapped: bool,
+    pub(super) round: Round,
     /// Bytes verified in this pass.
     pub(super) verified_bytes: u64,
+}
+
+/// A part of a pass, and how far that is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Round {
+    /// To the last name, behind the shard that was verified last or that the pass began behind.
+    ToLast(ShardId),
+    /// From the first name, or behind the shard that was verified last.
+    FromFirst(Option<ShardId>),
+    /// What is kept beside shards, from the first part of it or behind the one that was verified last.
+    Beside(Option<u32>),
 }
 
 impl Cursor {
@@ -29,18 +38,17 @@ impl Cursor {
     }
 
     fn behind(start: ShardId) -> Self {
-        Self { start, after: Some(start), wrapped: false, verified_bytes: 0 }
-    }
-
-    /// The last shard of the round.
-    pub(super) fn until(&self) -> Option<ShardId> {
-        self.wrapped.then_some(self.start)
+        Self { start, round: Round::ToLast(start), verified_bytes: 0 }
     }
 
     /// Its note.
     pub(super) fn note(&self) -> String {
-        let after = self.after.map_or("-".to_owned(), |after| after.to_string());
-        let round = if self.wrapped { 2 } else { 1 };
+        let none = || "-".to_owned();
+        let (after, round) = match self.round {
+            Round::ToLast(after) => (after.to_string(), 1),
+            Round::FromFirst(after) => (after.map_or_else(none, |after| after.to_string()), 2),
+            Round::Beside(after) => (after.map_or_else(none, |after| format!("{after:08x}")), 3),
+        };
         format!("{} {after} {round} {}\n", self.start, self.verified_bytes)
     }
 
@@ -48,17 +56,17 @@ impl Cursor {
     pub(super) fn parse(note: &str) -> Option<Self> {
         let mut words = note.strip_suffix('\n')?.split(' ');
         let start = parse_shard(words.next()?)?;
-        let after = match words.next()? {
-            "-" => None,
-            word => Some(parse_shard(word)?),
-        };
-        let wrapped = match words.next()? {
-            "1" => false,
-            "2" => true,
+        let after = Some(words.next()?).filter(|word| *word != "-");
+        let round = match (words.next()?, after) {
+            ("1", Some(after)) => Round::ToLast(parse_shard(after)?),
+            ("2", None) => Round::FromFirst(None),
+            ("2", Some(after)) => Round::FromFirst(Some(parse_shard(after)?)),
+            ("3", None) => Round::Beside(None),
+            ("3", Some(after)) => Round::Beside(Some(u32::from_str_radix(after, 16).ok()?)),
             _ => return None,
         };
         let verified_bytes = words.next()?.parse().ok()?;
-        words.next().is_none().then_some(Self { start, after, wrapped, verified_bytes })
+        words.next().is_none().then_some(Self { start, round, verified_bytes })
     }
 }
 
@@ -71,14 +79,14 @@ fn parse_shard(word: &str) -> Option<ShardId> {
 mod tests {
     use env::Env;
 
-    use super::Cursor;
+    use super::{Cursor, Round};
 
     #[test]
     fn each_pass_begins_where_the_one_before_it_began() {
         for _ in 0..100 {
             let pass = Cursor::random(&Env::real());
             assert!(pass.start.chunk.lease.0 >= 0);
-            let ended = Cursor { after: None, wrapped: true, verified_bytes: 7, ..pass };
+            let ended = Cursor { round: Round::Beside(Some(3)), verified_bytes: 7, ..pass };
             assert_eq!(ended.again(), pass);
         }
     }
@@ -88,8 +96,10 @@ mod tests {
         let pass = Cursor { verified_bytes: 7, ..Cursor::random(&Env::real()) };
         for pass in [
             pass,
-            Cursor { wrapped: true, ..pass },
-            Cursor { wrapped: true, after: None, verified_bytes: u64::MAX, ..pass },
+            Cursor { round: Round::FromFirst(Some(pass.start)), ..pass },
+            Cursor { round: Round::FromFirst(None), verified_bytes: u64::MAX, ..pass },
+            Cursor { round: Round::Beside(None), ..pass },
+            Cursor { round: Round::Beside(Some(u32::MAX)), ..pass },
         ] {
             assert_eq!(Cursor::parse(&pass.note()), Some(pass));
         }
@@ -100,6 +110,9 @@ mod tests {
             "- - 1 0\n",
             note.trim_end(),
             &note.replace(" 1 ", " 3 "),
+            &note.replace(" 1 ", " 4 "),
+            &format!("{} - 1 7\n", pass.start),
+            &format!("{} 123456789 3 7\n", pass.start),
             &format!("{note}\n"),
             &note[2..],
         ] {

@@ -1,7 +1,7 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use chunk_api::{ChunkService, Purpose, conformance::Sample};
+use chunk_api::{ChunkService, Purpose, ScrubStatus, conformance::Sample};
 use env::{Env, OpenMode};
 use service_kit::shutdown_channel;
 use shard_store::{DiskOptions, Reserve};
@@ -219,5 +219,69 @@ async fn a_pass_goes_on_after_a_restart_where_it_was() {
         opened = node(&env, home.path()).await;
     }
     assert_eq!(reported, [samples[1].shard(), samples[2].shard(), samples[0].shard()]);
+    opened.close().await;
+}
+
+/// Changes a byte of the first record of the first file whose name begins so.
+fn damage_file(env: &Env, directory: &Path, prefix: &str, at: u64) {
+    let names = env.disk().list_directory(directory).unwrap();
+    let name = names.into_iter().find(|name| name.to_str().unwrap().starts_with(prefix)).unwrap();
+    let file = env.disk().open(&directory.join(name), OpenMode::ReadWrite).unwrap();
+    let mut byte = [0];
+    file.read_exact_at(&mut byte, at).unwrap();
+    file.write_all_at(&[byte[0] ^ 1], at).unwrap();
+}
+
+/// The scrub's own bytes are those of shards and of what is kept beside them, and what is damaged of that is mended.
+#[tokio::test]
+async fn a_pass_verifies_what_is_kept_beside_shards_and_has_it_mended() {
+    let env = Env::real();
+    let home = tempfile::tempdir().unwrap();
+    let opened = node(&env, home.path()).await;
+    let kept = Sample::single(1, 1, 3000);
+    opened.put_shard(DISK, kept.header.clone(), kept.whole(), Purpose::Write).await.unwrap();
+    let deleted = Sample::single(1, 2, 3000);
+    opened.delete_shards(DISK, &[deleted.shard()]).await.unwrap();
+    let scrub = |period| {
+        let (taken, reports) = mpsc::unbounded_channel();
+        let receiver = Arc::new(Reports { refuse: false.into(), taken });
+        let (trigger, shutdown) = shutdown_channel();
+        let (node, own) = (opened.clone(), env.clone());
+        let running = env.spawn(async move { node.scrub(&own, period, receiver, shutdown).await });
+        (running, trigger, reports)
+    };
+    let status = async || opened.disks().await.unwrap().remove(0).scrub;
+    // A pass that has only what is beside the shards before it, and is told to take a month for it.
+    let note = format!("{} - 3 7\n", kept.shard());
+    env.disk().replace_small(&home.path().join("scrub"), note.as_bytes()).unwrap();
+    let (running, trigger, _reports) = scrub(Duration::from_secs(30 * 24 * 60 * 60));
+    for _ in 0..3000 {
+        if status().await.verified_bytes > 0 {
+            break;
+        }
+        env.sleep(Duration::from_millis(10)).await;
+    }
+    // One block of marks.
+    let ScrubStatus { verified_bytes, bad_files, progress, .. } = status().await;
+    assert_eq!((verified_bytes, bad_files), (4096, 0));
+    assert!((0.5..1.0).contains(&progress), "{progress}");
+    trigger.begin();
+    assert!(env.timeout(Duration::from_secs(10), running).await.unwrap().is_some());
+    let note = env.disk().read_small(&home.path().join("scrub"), 1024).unwrap();
+    let note = String::from_utf8(note).unwrap();
+    assert!(note.contains(" 3 4103\n") && !note.contains('-'), "{note}");
+
+    damage_file(&env, home.path(), "marks-", 4096 + 80);
+    let (running, trigger, mut reports) = scrub(Duration::from_millis(1));
+    wait_for_passes(&env, &opened, 3).await;
+    assert_eq!(status().await.bad_files, 1);
+    assert!(reports.try_recv().is_err(), "no shard is damaged");
+    trigger.begin();
+    assert!(env.timeout(Duration::from_secs(10), running).await.unwrap().is_some());
+    opened.close().await;
+    let opened = node(&env, home.path()).await;
+    assert_eq!(opened.disks().await.unwrap().remove(0).damaged_records, 0);
+    let put = opened.put_shard(DISK, deleted.header.clone(), deleted.whole(), Purpose::Repair).await;
+    assert_eq!(put, Err(chunk_api::Error::ShardDeleted { shard: deleted.shard() }));
     opened.close().await;
 }
