@@ -90,8 +90,8 @@ pub use session::{
 };
 pub use token::{Token, TokenError};
 pub use upload::{
-    AbortUpload, CommitPart, CompleteUpload, CompletedPart, CreateUpload, ListParts, Part, PartPage, Upload,
-    UploadChecksum, part_size_min, size_of_part,
+    AbortUpload, CommitPart, CompleteUpload, CompletedPart, CreateUpload, Initiator, ListParts, Part,
+    PartPage, Upload, UploadChecksum, part_size_min, size_of_part,
 };
 pub use version::{
     CommitVersion, Committed, CopyAttributes, CopyVersion, DeleteCondition, DeleteVersion, DeleteVersions,

@@ -22,6 +22,16 @@ pub struct UploadChecksum {
     pub kind: ChecksumType,
 }
 
+/// Who opened an upload, where that was not the root user of the account that owns the bucket: the canonical user id of the account whose
+/// root user it was, or the ARN of a user, of somebody in a role or of a federated user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Initiator(pub String);
+
+impl Initiator {
+    /// Most bytes: more than the longest ARN has. IAM and AWS STS quotas: 512 of a path and 64 of a name.
+    pub const LENGTH_MAX: usize = 1024;
+}
+
 /// Opens an upload.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CreateUpload {
@@ -37,6 +47,8 @@ pub struct CreateUpload {
     pub checksum: UploadChecksum,
     /// Whether the client named the checksum's algorithm; S3 shows it only then.
     pub checksum_named: bool,
+    /// Who opens it.
+    pub initiator: Option<Initiator>,
 }
 
 /// An open upload.
@@ -56,6 +68,8 @@ pub struct Upload {
     pub checksum: UploadChecksum,
     /// Whether the client named the checksum's algorithm.
     pub checksum_named: bool,
+    /// Who opened it; `None` also of what was opened before this was kept.
+    pub initiator: Option<Initiator>,
 }
 
 impl Upload {

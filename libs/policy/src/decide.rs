@@ -52,6 +52,10 @@ pub enum Otherwise {
     Owner,
     /// An access control list grants it.
     List,
+    /// It is whoever opened the multipart upload that it is about, who needs no policy.
+    Initiator,
+    /// A user of the account opened the multipart upload that it is about. The account's own policies decide on who of it may.
+    AccountOfInitiator,
     /// It takes no right.
     Everybody,
 }
@@ -262,6 +266,8 @@ impl All {
             (true, true) => by_bucket.or(by_own),
             (true, false) => by_own.and(by_bucket),
         };
+        let initiates = otherwise == Some(Otherwise::Initiator);
+        let by = by.or(initiates.then_some(Decision::AllowedOtherwise(Otherwise::Initiator)));
         match by {
             Some(by) => self.within(by, named.filter(|_| owns), principal),
             None => Decision::NotAllowed(Kind::Identity),

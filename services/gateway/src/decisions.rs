@@ -186,6 +186,8 @@ pub(crate) fn kind_of(decision: Decision) -> &'static str {
         Decision::Allowed(kind) | Decision::Denied(kind) | Decision::NotAllowed(kind) => kind.name(),
         Decision::AllowedOtherwise(Otherwise::Owner) => "root user",
         Decision::AllowedOtherwise(Otherwise::List) => "access control list",
+        Decision::AllowedOtherwise(Otherwise::Initiator) => "initiator of the upload",
+        Decision::AllowedOtherwise(Otherwise::AccountOfInitiator) => "account of the upload's initiator",
         Decision::AllowedOtherwise(Otherwise::Everybody) => "everybody",
     }
 }
@@ -199,6 +201,10 @@ fn sentence(action: &str, decision: Decision) -> String {
         }
         Decision::AllowedOtherwise(Otherwise::Owner) => "because it is the root user".to_owned(),
         Decision::AllowedOtherwise(Otherwise::List) => "because an access control list grants it".to_owned(),
+        Decision::AllowedOtherwise(Otherwise::Initiator) => "because it initiated the upload".to_owned(),
+        Decision::AllowedOtherwise(Otherwise::AccountOfInitiator) => {
+            "because a user of its account initiated the upload".to_owned()
+        }
         Decision::AllowedOtherwise(Otherwise::Everybody) => "because it takes no right".to_owned(),
     }
 }

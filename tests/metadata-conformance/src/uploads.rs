@@ -14,8 +14,8 @@ use super::{
     },
 };
 use metadata_api::{
-    AbortUpload, BucketUsage, CreateUpload, Error, ListParts, ListUploads, PAGE_SIZE_MAX, PartPage,
-    UploadChecksum, UploadEntry, UploadPage, UploadPosition,
+    AbortUpload, BucketUsage, CreateUpload, Error, Initiator, ListParts, ListUploads, PAGE_SIZE_MAX,
+    PartPage, UploadChecksum, UploadEntry, UploadPage, UploadPosition,
 };
 
 /// What an upload is opened with comes back with it; open uploads are neither objects nor commits.
@@ -26,14 +26,17 @@ pub async fn an_open_upload_is_found_as_it_was_opened(store: &Store) {
         storage_class: StorageClassName::new("COLD").expect("a valid name"),
         checksum: UploadChecksum { algorithm: ChecksumAlgorithm::Crc64nvme, kind: ChecksumType::FullObject },
         checksum_named: true,
+        initiator: Some(Initiator("arn:aws:iam::111122223333:user/ann".to_owned())),
         ..new_upload(&name, &k)
     };
     let upload = store.create_upload(request.clone()).await.expect("an upload");
     assert_eq!(upload.key, k);
     assert_eq!((&upload.attributes, &upload.storage_class), (&request.attributes, &request.storage_class));
     assert_eq!((upload.checksum, upload.checksum_named), (request.checksum, true));
+    assert_eq!(upload.initiator, request.initiator);
     assert_eq!(store.get_upload(&name, &k, upload.id).await, Ok(upload.clone()));
     let second = store.create_upload(new_upload(&name, &k)).await.expect("another upload of the same key");
+    assert_eq!(second.initiator, None);
     assert_ne!(second.id, upload.id);
     let mut minter = Minter::acquire(store).await;
     store.commit_part(stored_part(&name, &k, second.id, 1, &mut minter, 77)).await.expect("a part");

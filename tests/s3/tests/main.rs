@@ -94,6 +94,7 @@ mod restarts;
 mod roles;
 mod server_side_encryption;
 mod signature_version_2;
+mod upload_initiators;
 mod web_identity;
 mod website_redirects;
 mod websites;

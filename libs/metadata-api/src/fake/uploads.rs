@@ -48,6 +48,7 @@ impl State {
             storage_class: request.storage_class,
             checksum: request.checksum,
             checksum_named: request.checksum_named,
+            initiator: request.initiator,
         };
         let row = UploadRow { upload: upload.clone(), parts: BTreeMap::new() };
         self.bucket_mut(&request.bucket)?.uploads.insert((request.key, upload.id), row);

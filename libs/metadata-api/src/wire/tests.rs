@@ -21,11 +21,11 @@ use super::{
 };
 use crate::{
     Account, AccountChanged, AccountCreated, AccountId, AccountKey, ChangeIdentities, CommitPart,
-    CommitVersion, CompleteUpload, ContentPage, CopyVersion, CreateAccount, DeleteVersions, EncryptedPage,
-    Error, Eviction, GarbageId, GarbageItem, IdentitiesChanged, Inventory, JobName, JobState, ListBuckets,
-    ListObjects, NewMove, NodeRegistration, ObjectEntry, ObjectPage, OpenSession, RateLimitSet, RenameObject,
-    RenamePrefix, ReplaceChunks, Rewrap, RootKeyMade, SealSession, Session, SessionOpened, SetAcl,
-    SetRestore, StorageClassDefinition,
+    CommitVersion, CompleteUpload, ContentPage, CopyVersion, CreateAccount, CreateUpload, DeleteVersions,
+    EncryptedPage, Error, Eviction, GarbageId, GarbageItem, IdentitiesChanged, Inventory, JobName, JobState,
+    ListBuckets, ListObjects, NewMove, NodeRegistration, ObjectEntry, ObjectPage, OpenSession, RateLimitSet,
+    RenameObject, RenamePrefix, ReplaceChunks, Rewrap, RootKeyMade, SealSession, Session, SessionOpened,
+    SetAcl, SetRestore, StorageClassDefinition,
 };
 
 fn config() -> ProptestConfig {
@@ -287,6 +287,10 @@ fn a_request_that_breaks_a_bound_is_refused() {
         "parts": |m| m.parts.clear();
         "parts": |m| m.parts = vec![m.parts[0].clone(); 10_001];
         "checksum_type": |m| m.checksum_type = Some(0);
+    }
+    refused! { CreateUpload, proto::CreateUploadRequest, strategies::create_upload(),
+        "initiator": |m| m.initiator = Some(String::new());
+        "initiator": |m| m.initiator = Some("x".repeat(1025));
     }
     refused! { DeleteVersions, proto::DeleteVersionsRequest, strategies::delete_versions(),
         "entries": |m| m.entries = vec![proto::DeleteVersion { key: "k".into(), ..Default::default() }; 1001];

@@ -11,9 +11,16 @@ use super::{
     each, limit_from_wire, limit_to_wire, list, messages, optional, proto, required,
 };
 use crate::{
-    AbortUpload, CommitPart, CompleteUpload, CompletedPart, CreateUpload, ListParts, PAGE_SIZE_MAX, Part,
-    PartPage, Upload,
+    AbortUpload, CommitPart, CompleteUpload, CompletedPart, CreateUpload, Initiator, ListParts,
+    PAGE_SIZE_MAX, Part, PartPage, Upload,
 };
+
+fn initiator(text: String) -> Result<Initiator, WireError> {
+    if text.is_empty() || text.len() > Initiator::LENGTH_MAX {
+        return Err(WireError::invalid("initiator", format!("it has {} bytes", text.len())));
+    }
+    Ok(Initiator(text))
+}
 
 impl From<CreateUpload> for proto::CreateUploadRequest {
     fn from(request: CreateUpload) -> Self {
@@ -24,6 +31,7 @@ impl From<CreateUpload> for proto::CreateUploadRequest {
             storage_class: request.storage_class.to_string(),
             checksum: Some(request.checksum.into()),
             checksum_named: request.checksum_named,
+            initiator: request.initiator.map(|initiator| initiator.0),
         }
     }
 }
@@ -39,6 +47,7 @@ impl TryFrom<proto::CreateUploadRequest> for CreateUpload {
             storage_class: storage_class(&message.storage_class)?,
             checksum: required(message.checksum, "checksum")?,
             checksum_named: message.checksum_named,
+            initiator: message.initiator.map(initiator).transpose()?,
         })
     }
 }
@@ -53,6 +62,7 @@ impl From<Upload> for proto::Upload {
             storage_class: upload.storage_class.to_string(),
             checksum: Some(upload.checksum.into()),
             checksum_named: upload.checksum_named,
+            initiator: upload.initiator.map(|initiator| initiator.0),
         }
     }
 }
@@ -69,6 +79,7 @@ impl TryFrom<proto::Upload> for Upload {
             storage_class: storage_class(&message.storage_class)?,
             checksum: required(message.checksum, "checksum")?,
             checksum_named: message.checksum_named,
+            initiator: message.initiator.map(initiator).transpose()?,
         })
     }
 }

@@ -174,6 +174,37 @@ fn another_accounts_bucket_grants_nothing_beyond_the_boundary() {
     assert_eq!(decided(&user, [Allow, Allow, Nothing], None, false), Decision::NotAllowed(Kind::Identity));
 }
 
+/// Whoever opened an upload needs no policy, in another account's bucket either; whose user that is is let in by the bucket, and decides
+/// itself on who of its users may.
+#[test]
+fn who_opened_an_upload_may_what_is_not_denied() {
+    let (allow, silent, deny) = (own("Allow", "*"), own("Allow", "s3:GetObject"), own("Deny", "*"));
+    let against = of_bucket("Deny", "Principal", "*");
+    let (user, root, context) = (user(ME, "ann"), root(ME), context(&[]));
+    let resource = Resource::S3 { bucket: "b", key: Some("k") };
+    let found = |principal: &Principal, identity, boundary, policy, owns, otherwise| {
+        let of = Of::Bucket { policy, owns, is_restricted: false, otherwise: Some(otherwise) };
+        let grounds = Grounds { identity, boundary, session: None, of };
+        decide(&grounds, &Request { principal, action: "AbortMultipartUpload", resource, context: &context })
+    };
+    let (initiator, accounts) = (Otherwise::Initiator, Otherwise::AccountOfInitiator);
+    let by = Decision::AllowedOtherwise;
+    let (allows, says_nothing, denies) = (Some(&[&allow][..]), Some(&[&silent][..]), Some(&[&deny][..]));
+    for owns in [true, false] {
+        assert_eq!(found(&user, says_nothing, None, None, owns, initiator), by(initiator));
+        assert_eq!(found(&user, denies, None, None, owns, initiator), Decision::Denied(Kind::Identity));
+        let bounded = found(&user, allows, says_nothing, None, owns, initiator);
+        assert_eq!(bounded, Decision::NotAllowed(Kind::Boundary));
+        let denied = found(&user, says_nothing, None, Some(&against), owns, initiator);
+        assert_eq!(denied, Decision::Denied(Kind::Resource));
+    }
+    assert_eq!(found(&root, None, None, None, false, initiator), by(initiator));
+    assert_eq!(found(&root, None, None, None, false, accounts), by(accounts));
+    assert_eq!(found(&user, allows, None, None, false, accounts), by(accounts));
+    let nothing = found(&user, says_nothing, None, None, false, accounts);
+    assert_eq!(nothing, Decision::NotAllowed(Kind::Identity));
+}
+
 /// IAM User Guide, "Permissions boundaries for IAM entities": it always denies whoever has one.
 #[test]
 fn who_has_a_boundary_is_excepted_from_nothing_that_is_denied() {

@@ -105,7 +105,7 @@ fn read_off(seen: &[Seen], grounds: &Grounds<'_>, principal: &Principal) -> bool
     let granted = match (has_own, owns) {
         (false, _) => by_bucket,
         (true, true) => by_bucket || by_own,
-        (true, false) => by_bucket && by_own,
+        (true, false) => by_bucket && (by_own || otherwise == Some(Otherwise::Initiator)),
     };
     let named = named.filter(|_| owns);
     let is_user = matches!(principal, Principal::User { .. });
@@ -147,7 +147,8 @@ fn what_is_told_is_what_is_decided() {
             identity.get_or_insert_default();
         }
         let bucket = (numbers.below(3) > 0).then(|| policy(&mut numbers, &pool, false, "bucket"));
-        let otherwise = (numbers.below(4) == 0).then_some(Otherwise::List);
+        let others = [Otherwise::List, Otherwise::Initiator, Otherwise::AccountOfInitiator];
+        let otherwise = (numbers.below(4) == 0).then(|| *numbers.pick(&others));
         let of = match numbers.below(8) {
             0 => Of::Account,
             _ => Of::Bucket {

@@ -12,6 +12,7 @@ use types::{Attributes, BucketName, ObjectKey};
 use super::{
     calls::principal,
     conditions::{add_existing_tags, of_request},
+    initiator::is_of_initiator,
     lists::{ListAsker, Lists, bucket_acl, ownership},
     own::Own,
     public_access::public_access_block,
@@ -94,6 +95,8 @@ pub(super) struct Facts {
     pub(super) context: Context,
     /// The lists, where they have an effect on who asks.
     pub(super) lists: Option<Lists>,
+    /// What lets who asks do to an upload what whoever opened it may.
+    pub(super) initiates: Option<Otherwise>,
 }
 
 impl Facts {
@@ -186,13 +189,14 @@ impl Authority {
     fn of(&self, action: &str, facts: &Facts) -> Of<'_> {
         let lists = facts.lists.as_ref();
         let by_list = || lists.filter(|lists| lists.allow(action)).map(|_| Otherwise::List);
+        let as_initiator = || facts.initiates.filter(|_| is_of_initiator(action));
         // The bucket's owner and its policy grant nothing of what another account has written there; what the policy denies it denies.
         let is_anothers = lists.is_some_and(|lists| lists.is_anothers(action));
         Of::Bucket {
             policy: self.policy.as_ref(),
             owns: self.owns && !is_anothers,
             is_restricted: self.is_restricted || is_anothers,
-            otherwise: self.default.filter(|_| !is_anothers).or_else(by_list),
+            otherwise: self.default.filter(|_| !is_anothers).or_else(by_list).or_else(as_initiator),
         }
     }
 
@@ -243,7 +247,7 @@ impl Authority {
         key: Option<&ObjectKey>,
         can_allow: impl Fn(&Policy, &policy::Request<'_>) -> bool,
     ) -> bool {
-        if self.default.is_some() {
+        if self.default.is_some() || self.facts.initiates.is_some() && is_of_initiator(action) {
             return true;
         }
         let request = self.request(action, key, &self.facts);
@@ -340,7 +344,7 @@ pub(super) async fn in_bucket(
     } else {
         None
     };
-    let facts = Facts { context, lists };
+    let facts = Facts { context, lists, initiates: None };
     let default = (owns && own.is_of_root()).then_some(Otherwise::Owner);
     let (bucket, decisions) = (bucket.name.clone(), gateway.decisions.clone());
     Ok(Authority { principal, bucket, owns, policy, own, is_restricted, default, facts, asker, decisions })

@@ -19,6 +19,7 @@ use super::{
     calls::{check_account, note_unasked, principal},
     conditions::{add_existing_tags, add_request_tags, keys_of_upload, of_request, set_encryption_of_upload},
     delivery::denies,
+    initiator::right_of_initiator,
     lists::{ListAsker, Lists, ownership},
     own::Own,
     rights::{keys_of_body, of_version, rights},
@@ -304,12 +305,14 @@ async fn decide(
         return Ok(permit(vec![action], None));
     }
     let mut authority = authority(gateway, request, operation, &bucket).await?;
+    authority.facts.initiates = right_of_initiator(gateway, request, action, &authority).await?;
     add_request_tags(&mut authority.facts.context, tags);
     let has_own = authority.own.identity().next().is_some();
     if authority.default.is_none()
         && !has_own
         && authority.policy.is_none()
         && authority.facts.lists.is_none()
+        && authority.facts.initiates.is_none()
     {
         let why = Decision::NotAllowed(Kind::Identity);
         return Err(authority.denied(action, request.address.key.as_ref(), &authority.facts, why));

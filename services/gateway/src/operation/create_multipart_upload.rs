@@ -12,7 +12,7 @@ use types::{Attributes, ChecksumAlgorithm, ChecksumType};
 use super::{access_control::acl_of_new, object_retention::check_lock, put_object::writable_class};
 use crate::{
     Gateway,
-    auth::Permit,
+    auth::{Permit, initiator},
     encryption,
     lifecycle::set_abort,
     output::{self, set},
@@ -37,8 +37,10 @@ pub(super) async fn create_multipart_upload(
         storage_class: writable_class(gateway, request)?,
         checksum: UploadChecksum { algorithm, kind },
         checksum_named: named.is_some(),
+        initiator: None,
     };
     let target = request.existing_bucket(gateway).await?;
+    create.initiator = initiator(&request.authenticated, &target.owner);
     check_lock(gateway, &target, &create.attributes.lock)?;
     create.attributes.acl = acl_of_new(gateway, request, &target).await?;
     let sealing = encryption::of_new(gateway, request, &target).await?;

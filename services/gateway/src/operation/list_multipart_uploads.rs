@@ -4,11 +4,14 @@ use metadata_api::{ListUploads, Upload, UploadEntry, UploadPage, UploadPosition}
 use s3_wire::{
     S3Error,
     query::Query,
-    xml::{self, Owner, UploadRow},
+    xml::{self, UploadRow},
 };
 use types::UploadId;
 
-use super::list_objects::{KeyListing, key_prefix};
+use super::{
+    list_objects::{KeyListing, key_prefix},
+    owners::Owners,
+};
 use crate::{
     Gateway,
     auth::Permit,
@@ -26,10 +29,10 @@ pub(super) async fn list_multipart_uploads(
     let position = position(&query)?;
     let bucket = request.existing_bucket(gateway).await?;
     let page = if listing.limit == 0 {
-        UploadPage { entries: Vec::new(), truncated: false, owner: bucket.owner }
+        UploadPage { entries: Vec::new(), truncated: false, owner: bucket.owner.clone() }
     } else {
         let wanted = ListUploads {
-            bucket: bucket.name,
+            bucket: bucket.name.clone(),
             prefix: listing.prefix.clone(),
             delimiter: listing.delimiter.clone(),
             position,
@@ -51,12 +54,16 @@ pub(super) async fn list_multipart_uploads(
         url: listing.url,
         is_truncated: page.truncated,
     };
-    let owner = request.owner(gateway, &page.owner).await?;
-    let owner = owner.owner();
-    let rows = page.entries.iter().filter_map(|entry| match entry {
-        UploadEntry::Upload(upload) => Some(row(upload, owner)),
+    let uploads = page.entries.iter().filter_map(|entry| match entry {
+        UploadEntry::Upload(upload) => Some(&**upload),
         UploadEntry::CommonPrefix(_) => None,
     });
+    let others = uploads.clone().flat_map(|upload| {
+        let (owner, initiator) = accounts(upload);
+        owner.into_iter().chain(initiator)
+    });
+    let owners = Owners::of(gateway, request, &bucket, others.collect()).await?;
+    let rows = uploads.map(|upload| row(upload, &owners));
     let prefixes = page.entries.iter().filter_map(|entry| match entry {
         UploadEntry::Upload(_) => None,
         UploadEntry::CommonPrefix(prefix) => Some(prefix.as_str()),
@@ -87,12 +94,18 @@ fn next_place(page: &UploadPage) -> (Option<&str>, Option<UploadId>) {
     }
 }
 
-fn row<'a>(upload: &'a Upload, owner: Owner<'a>) -> UploadRow<'a> {
+/// Whose the object will be, and who opened the upload, where these are not the owner of the bucket.
+pub(super) fn accounts(upload: &Upload) -> (Option<&str>, Option<&str>) {
+    let owner = upload.attributes.acl.as_ref().and_then(|acl| acl.owner.as_deref());
+    (owner, upload.initiator.as_ref().map(|initiator| initiator.0.as_str()))
+}
+
+fn row<'a>(upload: &'a Upload, owners: &'a Owners) -> UploadRow<'a> {
     UploadRow {
         key: upload.key.as_str(),
         upload_id: upload.id,
-        initiator: owner,
-        owner,
+        initiator: owners.initiator(upload.initiator.as_ref()),
+        owner: owners.owner(accounts(upload).0),
         storage_class: upload.storage_class.as_str(),
         initiated: upload.initiated,
         checksum: upload.checksum_named.then_some((upload.checksum.algorithm, upload.checksum.kind)),

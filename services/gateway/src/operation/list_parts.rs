@@ -8,7 +8,7 @@ use s3_wire::{
 };
 use types::PartNumber;
 
-use super::upload_part::upload_id;
+use super::{list_multipart_uploads::accounts, owners::Owners, upload_part::upload_id};
 use crate::{
     Gateway,
     auth::Permit,
@@ -31,14 +31,14 @@ pub(super) async fn list_parts(
     let upload = &page.upload;
     encryption::check_upload(gateway, request, upload).await?;
     let named = upload.checksum_named;
-    let owner = request.owner(gateway, &bucket.owner).await?;
+    let (owner, initiator) = accounts(upload);
+    let owners = Owners::of(gateway, request, &bucket, owner.into_iter().chain(initiator).collect()).await?;
     let answer = xml::ListParts {
         bucket: request.bucket()?.as_str(),
         key: request.key()?.as_str(),
         upload_id: upload.id,
-        // What somebody without an account writes is the owner's of the bucket.
-        initiator: owner.owner(),
-        owner: owner.owner(),
+        initiator: owners.initiator(upload.initiator.as_ref()),
+        owner: owners.owner(owner),
         storage_class: upload.storage_class.as_str(),
         part_number_marker: marker,
         next_part_number_marker: page.parts.last().map(|part| part.number),

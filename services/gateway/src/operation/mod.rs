@@ -37,6 +37,7 @@ mod object_lock_configuration;
 mod object_read;
 mod object_retention;
 mod object_tagging;
+mod owners;
 pub(crate) mod post_object;
 mod public_access_block;
 mod put_bucket_versioning;

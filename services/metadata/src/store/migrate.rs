@@ -31,6 +31,7 @@ pub(crate) const MIGRATIONS: &[(&str, &str)] = &[
     ("rate_limits", include_str!("../../migrations/0017_rate_limits.sql")),
     ("accounts", include_str!("../../migrations/0018_accounts.sql")),
     ("released_bucket_names", include_str!("../../migrations/0019_released_bucket_names.sql")),
+    ("initiators_of_uploads", include_str!("../../migrations/0020_initiators_of_uploads.sql")),
 ];
 
 /// The lock that one process holds while it migrates: a number that nobody else has a reason to choose.

@@ -5,8 +5,8 @@
 
 use bytes::Bytes;
 use metadata_api::{
-    AbortUpload, CommitPart, CreateUpload, Error, ListParts, Part, PartPage, Upload, UploadChecksum,
-    size_of_part,
+    AbortUpload, CommitPart, CreateUpload, Error, Initiator, ListParts, Part, PartPage, Upload,
+    UploadChecksum, size_of_part,
 };
 use types::{BucketId, BucketName, ObjectKey, PartNumber, Timestamp, UploadId, VersionLock};
 
@@ -29,7 +29,7 @@ use super::{
 
 /// Columns of an upload, for [`read_upload`].
 pub(crate) const UPLOAD: &str = "u.key, u.upload_id, u.initiated_ms, u.attributes, u.storage_class, u.checksum_algorithm, \
-     u.checksum_type, u.checksum_named";
+     u.checksum_type, u.checksum_named, u.initiator";
 
 const PART: &str =
     "p.part_number, p.last_modified_ms, p.size, p.etag, p.etag_parts, p.checksum_algorithm, p.checksum_value";
@@ -46,6 +46,7 @@ pub(crate) fn read_upload(row: &mut Row) -> Result<Upload, DatabaseError> {
             kind: read_checksum_type(row.i64()?)?,
         },
         checksum_named: row.bool()?,
+        initiator: row.optional_text()?.map(Initiator),
     })
 }
 
@@ -134,9 +135,11 @@ impl MetadataStore {
             storage_class: request.storage_class.clone(),
             checksum: request.checksum,
             checksum_named: request.checksum_named,
+            initiator: request.initiator.clone(),
         };
         let sql = "INSERT INTO uploads (bucket_id, key, upload_id, initiated_ms, attributes, storage_class, \
-                   checksum_algorithm, checksum_type, checksum_named) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+                   checksum_algorithm, checksum_type, checksum_named, initiator) \
+                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
         let values = vec![
             bucket.id.0.into(),
             upload.key.to_bytes().into(),
@@ -147,6 +150,7 @@ impl MetadataStore {
             (upload.checksum.algorithm as i64).into(),
             (upload.checksum.kind as i64).into(),
             upload.checksum_named.into(),
+            upload.initiator.as_ref().map(|initiator| initiator.0.clone()).into(),
         ];
         tx.execute(sql, values).await?;
         Ok(upload)

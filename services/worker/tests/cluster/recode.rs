@@ -111,6 +111,7 @@ impl Gateway {
             storage_class: StorageClassName::standard(),
             checksum,
             checksum_named: false,
+            initiator: None,
         };
         let upload = self.metadata().create_upload(request).await.unwrap().id;
         let owner = ChunkOwner { bucket: bucket(), key: key(name) }.to_bytes();

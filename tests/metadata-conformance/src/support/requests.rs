@@ -177,6 +177,7 @@ pub fn new_upload(bucket: &BucketName, key: &ObjectKey) -> CreateUpload {
         storage_class: StorageClassName::standard(),
         checksum: UPLOAD_CHECKSUM,
         checksum_named: false,
+        initiator: None,
     }
 }
 

@@ -9,8 +9,8 @@ use super::{
     write_condition,
 };
 use crate::{
-    AbortUpload, CommitPart, CompleteUpload, CompletedPart, CreateUpload, ListParts, ListUploads, Part,
-    PartPage, Upload, UploadEntry, UploadPage, UploadPosition,
+    AbortUpload, CommitPart, CompleteUpload, CompletedPart, CreateUpload, Initiator, ListParts, ListUploads,
+    Part, PartPage, Upload, UploadEntry, UploadPage, UploadPosition,
 };
 
 pub(crate) fn list_uploads() -> impl Strategy<Value = ListUploads> {
@@ -43,20 +43,26 @@ pub(crate) fn upload_page() -> impl Strategy<Value = UploadPage> {
 }
 
 pub(crate) fn create_upload() -> impl Strategy<Value = CreateUpload> {
-    (bucket_name(), object_key(), attributes(), storage_class(), upload_checksum(), any::<bool>()).prop_map(
-        |(bucket, key, attributes, storage_class, checksum, checksum_named)| CreateUpload {
+    let kept = (attributes(), storage_class(), upload_checksum(), any::<bool>(), option::of(initiator()));
+    (bucket_name(), object_key(), kept).prop_map(
+        |(bucket, key, (attributes, storage_class, checksum, checksum_named, initiator))| CreateUpload {
             bucket,
             key,
             attributes,
             storage_class,
             checksum,
             checksum_named,
+            initiator,
         },
     )
 }
 
+fn initiator() -> impl Strategy<Value = Initiator> {
+    "[!-~]{1,1024}".prop_map(Initiator)
+}
+
 pub(crate) fn upload() -> impl Strategy<Value = Upload> {
-    let kept = (attributes(), storage_class(), upload_checksum(), any::<bool>());
+    let kept = (attributes(), storage_class(), upload_checksum(), any::<bool>(), option::of(initiator()));
     (upload_id(), object_key(), timestamp(), kept).prop_map(|(id, key, initiated, kept)| Upload {
         id,
         key,
@@ -65,6 +71,7 @@ pub(crate) fn upload() -> impl Strategy<Value = Upload> {
         storage_class: kept.1,
         checksum: kept.2,
         checksum_named: kept.3,
+        initiator: kept.4,
     })
 }
 
