@@ -43,7 +43,7 @@ pub struct ObjectPage {
     pub entries: Vec<ObjectEntry>,
     /// Whether there are more; the next page begins after the last entry.
     pub truncated: bool,
-    /// The bucket's owner, who owns its objects.
+    /// The bucket's owner.
     pub owner: AccountId,
 }
 
@@ -73,6 +73,8 @@ pub struct ObjectSummary {
     pub checksum: Option<(ChecksumAlgorithm, ChecksumType)>,
     /// The last restore, of an object of an archive class.
     pub restore: Option<Restore>,
+    /// Whose it is by its list, where that is another account than the bucket's; boxed, as most have none.
+    pub owner: Option<Box<AccountId>>,
 }
 
 /// Where a listing of versions goes on.
@@ -157,6 +159,18 @@ pub struct VersionSummary {
     pub last_modified: Timestamp,
     /// The object's facts; `None` for a delete marker.
     pub object: Option<ObjectSummary>,
+    /// Whose a delete marker is, where that is another account than the bucket's.
+    pub marker_owner: Option<Box<AccountId>>,
+}
+
+impl VersionSummary {
+    /// Whose it is, where that is another account than the bucket's.
+    pub fn owner(&self) -> Option<&AccountId> {
+        match &self.object {
+            Some(object) => object.owner.as_deref(),
+            None => self.marker_owner.as_deref(),
+        }
+    }
 }
 
 /// Where a listing of uploads goes on.

@@ -6,7 +6,7 @@ use types::{
     VersionLock, Versioning,
 };
 
-use crate::{Bucket, Error};
+use crate::{AccountId, Bucket, Error};
 
 /// What must hold of a key's current version for a write to go on. A current delete marker counts as absent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -179,6 +179,8 @@ pub struct DeleteVersions {
     pub bucket: BucketName,
     /// The entries, at most [`crate::PAGE_SIZE_MAX`].
     pub entries: Vec<DeleteVersion>,
+    /// Whose the delete markers will be, where that is another account than the bucket's.
+    pub marker_owner: Option<AccountId>,
 }
 
 /// The outcome of one entry of a delete, as S3 reports it.

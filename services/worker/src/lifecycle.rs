@@ -144,7 +144,8 @@ async fn delete(context: &Context, bucket: &BucketName, expiries: Vec<Expiry>) -
     let mut deleted = 0;
     // A page can make one more than its entries: what the page before it left undecided.
     for entries in entries.chunks(PAGE_SIZE_MAX) {
-        let request = DeleteVersions { bucket: bucket.clone(), entries: entries.to_vec() };
+        let request =
+            DeleteVersions { bucket: bucket.clone(), entries: entries.to_vec(), marker_owner: None };
         for outcome in context.metadata.delete_versions(request).await? {
             match outcome {
                 Ok(_) => deleted += 1,

@@ -55,7 +55,8 @@ pub async fn a_missing_bucket_is_reported_by_every_call(store: &Store) {
     check("get_subresource", store.get_subresource(&missing, Subresource::Tagging).await.err());
     check("commit_version", store.commit_version(write(&missing, &k, 1)).await.err());
     check("get_version", get(store, &missing, &k, None).await.err());
-    let request = DeleteVersions { bucket: missing.clone(), entries: vec![entry(&k, None)] };
+    let request =
+        DeleteVersions { bucket: missing.clone(), entries: vec![entry(&k, None)], marker_owner: None };
     let set = SetTags { bucket: missing.clone(), key: k.clone(), version_id: None, tags: vec![] };
     check("set_tags", store.set_tags(set).await.err());
     check("delete_versions", store.delete_versions(request).await.err());

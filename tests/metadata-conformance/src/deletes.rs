@@ -194,7 +194,8 @@ pub async fn too_long_a_batch_is_malformed(store: &Store) {
     let (name, k) = (bucket(store).await, key("k"));
     put(store, &name, &k, 1).await;
     let entries = vec![entry(&k, None); PAGE_SIZE_MAX + 1];
-    let answer = store.delete_versions(DeleteVersions { bucket: name.clone(), entries }).await;
+    let answer =
+        store.delete_versions(DeleteVersions { bucket: name.clone(), entries, marker_owner: None }).await;
     assert!(matches!(answer, Err(Error::Malformed { .. })), "{answer:?}");
     assert_eq!(current_etag(store, &name, &k).await, Some(etag(1)), "a refused batch deletes nothing");
     let answers = delete_all(store, &name, vec![entry(&k, None); PAGE_SIZE_MAX]).await;

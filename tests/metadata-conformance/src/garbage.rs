@@ -80,7 +80,10 @@ pub async fn replaced_and_removed_content_is_freed_once(store: &Store) {
     delete(store, &name, &k, None).await;
     expect_freed(store, minter.lease, &[]).await;
     let entries = ids.iter().map(|id| entry(&k, Some(*id))).collect();
-    store.delete_versions(DeleteVersions { bucket: name, entries }).await.expect("a delete");
+    store
+        .delete_versions(DeleteVersions { bucket: name, entries, marker_owner: None })
+        .await
+        .expect("a delete");
     expect_freed(store, minter.lease, &[chunks(&older), chunks(&newer)].concat()).await;
 }
 

@@ -178,6 +178,7 @@ macro_rules! conformance_cases {
             listing::random_listings_agree_with_a_naive_model;
             listing::chained_pages_give_everything_once;
             listing::deleted_keys_are_invisible;
+            listing::listings_tell_whose_each_entry_is;
             listing::bounds_of_listings_are_checked;
             version_listing::versions_come_newest_first;
             version_listing::a_listing_goes_on_inside_a_key;

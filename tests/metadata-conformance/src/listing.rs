@@ -2,15 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use types::{BucketName, KeyPrefix};
+use types::{
+    Acl, ArchiveClass, Attributes, BucketName, Encryption, EncryptionScheme, KeyPrefix, Restore,
+    StorageClassName, Timestamp,
+};
 
 use super::support::{
-    Generator, Store, bucket, delete, etag, key, list, list_versions, new_upload, prefix, put, texts,
-    together, versioned_bucket,
+    Generator, Store, bucket, current_etag, delete, entry, etag, inline, key, list, list_versions,
+    new_upload, prefix, put, texts, together, versioned_bucket, write,
 };
 use metadata_api::{
-    Error, ListBuckets, ListObjects, ListParts, ListPosition, ListUploads, ListVersions, ObjectEntry,
-    PAGE_SIZE_MAX, UploadPosition,
+    AccountId, DeleteVersions, Error, ListBuckets, ListObjects, ListParts, ListPosition, ListUploads,
+    ListVersions, ObjectEntry, PAGE_SIZE_MAX, UploadPosition, VersionEntry,
 };
 
 /// Delimiters that the random listings use: of one and of several bytes and characters.
@@ -228,6 +231,90 @@ pub async fn chained_pages_give_everything_once(store: &Store) {
             );
         }
     }
+}
+
+/// An owner that the list of an object names is told in both listings, whatever else the object has; and that of a delete marker, which is of
+/// nobody else when the key is found.
+pub async fn listings_tell_whose_each_entry_is(store: &Store) {
+    let name = versioned_bucket(store).await;
+    let grants = Acl::of_owner("b").grants;
+    let owned = |owner: Option<&str>| Acl { owner: owner.map(str::to_owned), grants: grants.clone() };
+    let wide = vec![("x-amz-meta-wide".to_owned(), vec![b'w'; 2000].into())];
+    let restore = Restore {
+        class: ArchiveClass::Glacier,
+        nonce: 7,
+        asked: Timestamp(1),
+        ready: Timestamp(2),
+        until: Timestamp(3),
+    };
+    let plain = Attributes::default;
+    let archived = Attributes { restore: Some(restore), ..plain() };
+    let encryption = Encryption::new(EncryptionScheme::SseS3, "k".to_owned(), vec![1; 60].into());
+    for (text, class, attributes) in [
+        ("a", "STANDARD", plain()),
+        ("b", "STANDARD", Attributes { acl: Some(owned(Some("b"))), ..plain() }),
+        ("c", "STANDARD", Attributes { acl: Some(owned(None)), ..plain() }),
+        ("d", "GLACIER", archived.clone()),
+        ("e", "GLACIER", Attributes { acl: Some(owned(Some("e"))), ..archived }),
+        ("f", "STANDARD", Attributes { acl: Some(owned(Some("f"))), user_metadata: wide, ..plain() }),
+        (
+            "g",
+            "STANDARD",
+            Attributes { acl: Some(owned(Some("g"))), encryption: Some(encryption), ..plain() },
+        ),
+    ] {
+        let mut request = write(&name, &key(text), 1);
+        request.version.storage_class = StorageClassName::new(class).expect("a valid name");
+        if attributes.encryption.is_some() {
+            request.version.content = inline("x".repeat(17));
+        }
+        request.version.attributes = attributes;
+        store.commit_version(request).await.expect("a version");
+    }
+    let owners = [
+        ("a", None),
+        ("b", Some("b")),
+        ("c", None),
+        ("d", None),
+        ("e", Some("e")),
+        ("f", Some("f")),
+        ("g", Some("g")),
+    ];
+    let page = store.list_objects(list(&name)).await.expect("a listing");
+    let listed = page.entries.iter().map(|entry| match entry {
+        ObjectEntry::Object(object) => {
+            (object.key.as_str(), object.owner.as_ref().map(|owner| owner.0.as_str()), object.restore)
+        }
+        ObjectEntry::CommonPrefix(prefix) => (prefix.as_str(), None, None),
+    });
+    let expected = owners.map(|(key, owner)| (key, owner, ["d", "e"].contains(&key).then_some(restore)));
+    assert_eq!(listed.collect::<Vec<_>>(), expected);
+
+    for (text, owner) in [("a", Some("other")), ("b", None)] {
+        let (bucket, entries) = (name.clone(), vec![entry(&key(text), None)]);
+        let marker_owner = owner.map(|owner| AccountId(owner.to_owned()));
+        let deleted = store.delete_versions(DeleteVersions { bucket, entries, marker_owner }).await;
+        assert!(deleted.expect("a delete")[0].as_ref().is_ok_and(|deleted| deleted.delete_marker));
+    }
+    let first = ListVersions { limit: 1, ..list_versions(&name) };
+    let first = store.list_versions(first).await.expect("a listing");
+    let position = first.next().expect("there is more");
+    let rest = ListVersions { position, ..list_versions(&name) };
+    let rest = store.list_versions(rest).await.expect("a listing");
+    let both = first.entries.iter().chain(&rest.entries);
+    let listed = both.map(|entry| match entry {
+        VersionEntry::Version(version) => {
+            let owner = version.owner().map(|owner| owner.0.as_str());
+            (version.key.as_str(), version.object.is_none(), owner)
+        }
+        VersionEntry::CommonPrefix(prefix) => (prefix.as_str(), false, None),
+    });
+    let mut expected = vec![("a", true, Some("other")), ("a", false, None), ("b", true, None)];
+    expected.extend(owners[1..].iter().map(|(key, owner)| (*key, false, *owner)));
+    assert_eq!(listed.collect::<Vec<_>>(), expected);
+    assert_eq!(current_etag(store, &name, &key("a")).await, None, "a marker with an owner is one");
+    put(store, &name, &key("a"), 2).await;
+    assert_eq!(current_etag(store, &name, &key("a")).await, Some(etag(2)));
 }
 
 /// Keys behind delete markers are in no listing of objects, nor are prefixes that hold only such keys.

@@ -142,7 +142,8 @@ pub async fn delete_all(
     entries: Vec<DeleteVersion>,
 ) -> Vec<Result<DeletedVersion, Error>> {
     let count = entries.len();
-    let answers = store.delete_versions(DeleteVersions { bucket: bucket.clone(), entries }).await;
+    let answers =
+        store.delete_versions(DeleteVersions { bucket: bucket.clone(), entries, marker_owner: None }).await;
     let answers = answers.expect("a delete of a bucket that is there");
     assert_eq!(answers.len(), count, "a delete answers each entry");
     answers

@@ -665,3 +665,87 @@ fn a_block_of_public_lists_leaves_what_is_granted_by_name() {
     bucket.get("k").anonymous().refused(403, "AccessDenied");
     bucket.through(&other.root).get("k").ok();
 }
+
+/// Id and name of the owner of each key that a listing shows.
+fn owners(list: &Element, entry: &str) -> Vec<[String; 3]> {
+    let row = |row: &Element| ["Key", "Owner/ID", "Owner/DisplayName"].map(|field| row.get(field).to_owned());
+    list.elements(entry).into_iter().map(row).collect()
+}
+
+/// Every listing of objects and versions says whose each is, which is the bucket's owner where lists have no effect.
+#[test]
+fn listings_tell_whose_each_object_is() {
+    let cluster = Cluster::start_with_disks(1);
+    let (one, other) = (cluster.account("one"), cluster.account("other"));
+    let bucket = one.root.existing_bucket("listed-owners");
+    bucket.request(Method::PUT).header("x-amz-object-ownership", "ObjectWriter").ok();
+    bucket.set_versioning("Enabled");
+    open(&bucket, &other.number, "s3:*Object*");
+    let theirs = bucket.through(&other.root);
+    theirs.put("a/theirs", "x").ok();
+    theirs.put("theirs", "x").header("x-amz-meta-long", "m".repeat(2000)).header("x-amz-tagging", "a=b").ok();
+    theirs.put("given", "x").header("x-amz-acl", "bucket-owner-full-control").ok();
+    bucket.put("own", "x").header("x-amz-acl", "public-read").ok();
+    bucket.put("plain", "x").ok();
+    let upload = theirs.upload("upload");
+    let etag = upload.put(1, "x");
+    upload.complete(&[(1, &etag)]).ok();
+    let owned = |rows: &[(&str, &Account)]| -> Vec<[String; 3]> {
+        let name = |account: &Account| if account.id == one.id { "one" } else { "other" };
+        rows.iter().map(|(key, of)| [(*key).to_owned(), of.id.0.clone(), name(of).to_owned()]).collect()
+    };
+    let mut expected = [
+        ("a/theirs", &other),
+        ("given", &other),
+        ("own", &one),
+        ("plain", &one),
+        ("theirs", &other),
+        ("upload", &other),
+    ];
+    let lists = |bucket: &Bucket| {
+        let second = bucket.list().query("fetch-owner", "true");
+        [bucket.list_v1(), second].map(|list| owners(&list.ok().xml(), "Contents"))
+    };
+    assert_eq!(lists(&bucket), [owned(&expected), owned(&expected)]);
+    let page = bucket.list_v1().query("delimiter", "/").query("max-keys", 2).ok().xml();
+    assert_eq!(owners(&page, "Contents"), owned(&expected[1..2]));
+    assert!(bucket.list().ok().xml().all("Contents/Owner").is_empty());
+
+    // A delete marker is of who left it, one by one and in batches.
+    theirs.delete("theirs").send().expect(204);
+    theirs
+        .delete_objects("<Delete><Object><Key>upload</Key></Object><Object><Key>own</Key></Object></Delete>")
+        .ok();
+    bucket.delete("plain").send().expect(204);
+    let versions = bucket.list_versions().ok().xml();
+    assert_eq!(owners(&versions, "Version"), owned(&expected));
+    let markers = [("own", &other), ("plain", &one), ("theirs", &other), ("upload", &other)];
+    assert_eq!(owners(&versions, "DeleteMarker"), owned(&markers));
+    // Also of those that a page begins with.
+    let rest = bucket
+        .list_versions()
+        .query("key-marker", "theirs")
+        .query("version-id-marker", markers_id(&versions));
+    assert_eq!(owners(&rest.ok().xml(), "Version"), owned(&expected[4..]));
+
+    put_ownership(&bucket, "BucketOwnerEnforced");
+    for row in &mut expected {
+        row.1 = &one;
+    }
+    let enforced = bucket.list_versions().ok().xml();
+    assert_eq!(owners(&enforced, "Version"), owned(&expected));
+    assert_eq!(owners(&enforced, "DeleteMarker"), owned(&markers.map(|(key, _)| (key, &one))));
+    // What is left while lists are off is the bucket's owner's for good.
+    theirs.delete("given").send().expect(204);
+    put_ownership(&bucket, "BucketOwnerPreferred");
+    let again = owners(&bucket.list_versions().ok().xml(), "DeleteMarker");
+    assert_eq!(again[0], owned(&[("given", &one)])[0]);
+    assert_eq!(again[1..], owned(&markers));
+}
+
+/// The version id of the delete marker of the key `theirs`.
+fn markers_id(versions: &Element) -> String {
+    let of_theirs = |marker: &&Element| marker.get("Key") == "theirs";
+    let markers = versions.elements("DeleteMarker");
+    markers.into_iter().find(of_theirs).expect("a marker").get("VersionId").to_owned()
+}

@@ -41,6 +41,8 @@ pub(super) struct VersionRow {
     pub(super) sequence: Sequence,
     pub(super) last_modified: Timestamp,
     pub(super) state: VersionState,
+    /// Whose a delete marker is, where that is another account than the bucket's.
+    pub(super) marker_owner: Option<AccountId>,
 }
 
 impl VersionRow {

@@ -8,9 +8,9 @@ use super::{
     check_limit, malformed,
 };
 use crate::{
-    Error, ListObjects, ListPosition, ListUploads, ListVersions, ObjectEntry, ObjectPage, ObjectSummary,
-    PAGE_SIZE_MAX, UploadEntry, UploadPage, UploadPosition, Version, VersionEntry, VersionPage,
-    VersionPosition, VersionState, VersionSummary,
+    AccountId, Error, ListObjects, ListPosition, ListUploads, ListVersions, ObjectEntry, ObjectPage,
+    ObjectSummary, PAGE_SIZE_MAX, UploadEntry, UploadPage, UploadPosition, Version, VersionEntry,
+    VersionPage, VersionPosition, VersionState, VersionSummary,
 };
 
 /// What all listings have in common.
@@ -176,6 +176,11 @@ fn summary(key: &ObjectKey, row: &VersionRow) -> Option<ObjectSummary> {
         storage_class: storage_class.clone(),
         checksum: checksum.map(|checksum| (checksum.value.algorithm(), checksum.kind)),
         restore: attributes.restore.filter(|_| storage_class.archive().is_some()),
+        owner: attributes
+            .acl
+            .as_ref()
+            .and_then(|acl| acl.owner.clone())
+            .map(|owner| Box::new(AccountId(owner))),
     })
 }
 
@@ -186,5 +191,6 @@ fn version_summary(key: &ObjectKey, row: &VersionRow, is_latest: bool) -> Versio
         is_latest,
         last_modified: row.last_modified,
         object: summary(key, row),
+        marker_owner: row.marker_owner.clone().map(Box::new),
     }
 }

@@ -12,10 +12,10 @@ use super::{
     malformed,
 };
 use crate::{
-    BucketQuota, CommitVersion, Committed, ContentPosition, CopyVersion, DeleteCondition, DeleteVersion,
-    DeleteVersions, DeletedVersion, ETagCondition, EncryptedOwner, EncryptedPage, EncryptedRow, Error,
-    FoundVersion, GetVersion, PAGE_SIZE_MAX, RenameObject, Rewrap, SetAcl, SetLock, SetRestore, SetTags,
-    Tagged, Version, VersionState, WriteCondition, check_chunks_of_lease, size_of,
+    AccountId, BucketQuota, CommitVersion, Committed, ContentPosition, CopyVersion, DeleteCondition,
+    DeleteVersion, DeleteVersions, DeletedVersion, ETagCondition, EncryptedOwner, EncryptedPage,
+    EncryptedRow, Error, FoundVersion, GetVersion, PAGE_SIZE_MAX, RenameObject, Rewrap, SetAcl, SetLock,
+    SetRestore, SetTags, Tagged, Version, VersionState, WriteCondition, check_chunks_of_lease, size_of,
 };
 
 impl BucketRow {
@@ -131,7 +131,8 @@ impl State {
         }
         let (size, etag, checksum) = (version.size, version.etag, version.checksum);
         let sequence = self.bucket(bucket)?.next_sequence();
-        let row = self.insert(bucket, key, VersionState::Object(Box::new(version)), sequence)?;
+        let state = VersionState::Object(Box::new(version));
+        let row = self.insert(bucket, key, (state, None), sequence)?;
         let bucket = self.bucket_mut(bucket)?;
         bucket.commit_sequence = sequence;
         Ok(Committed {
@@ -150,7 +151,7 @@ impl State {
         &mut self,
         bucket: &BucketName,
         key: ObjectKey,
-        state: VersionState,
+        (state, marker_owner): (VersionState, Option<AccountId>),
         sequence: Sequence,
     ) -> Result<VersionRow, Error> {
         let (last_modified, nonce) = (self.now(), self.env.random_u64());
@@ -161,7 +162,7 @@ impl State {
                 (VersionId::Null, bucket.remove(&key, VersionId::Null))
             }
         };
-        let row = VersionRow { id, sequence, last_modified, state };
+        let row = VersionRow { id, sequence, last_modified, state, marker_owner };
         bucket.versions.entry(key.clone()).or_default().push(row.clone());
         let bucket = bucket.id;
         if let Some(content) = replaced.as_ref().and_then(VersionRow::content) {
@@ -313,7 +314,7 @@ impl State {
         let sequence = self.bucket(&request.bucket)?.next_sequence();
         let mut answers = Vec::with_capacity(request.entries.len());
         for entry in &request.entries {
-            let answer = self.delete_version(&request.bucket, entry, sequence).map(|(deleted, change)| {
+            let answer = self.delete_version(request, entry, sequence).map(|(deleted, change)| {
                 if let Change::Made(content) = change {
                     if let Some(bucket) = self.buckets.get_mut(&request.bucket) {
                         bucket.commit_sequence = sequence;
@@ -329,7 +330,7 @@ impl State {
 
     fn delete_version(
         &mut self,
-        name: &BucketName,
+        DeleteVersions { bucket: name, marker_owner, .. }: &DeleteVersions,
         entry: &DeleteVersion,
         sequence: Sequence,
     ) -> Result<(DeletedVersion, Change), Error> {
@@ -360,7 +361,8 @@ impl State {
         if let Some(made) = bucket.find(&entry.key, None).filter(|row| row.sequence == sequence) {
             return Ok((deleted(Some(made.id), true), Change::Nothing));
         }
-        let row = self.insert(name, entry.key.clone(), VersionState::DeleteMarker, sequence)?;
+        let marker = (VersionState::DeleteMarker, marker_owner.clone());
+        let row = self.insert(name, entry.key.clone(), marker, sequence)?;
         Ok((deleted(Some(row.id), true), Change::Made(None)))
     }
 
@@ -413,7 +415,7 @@ impl State {
         }
         let mut committed = self.commit(&bucket, key.clone(), version)?;
         if versioning != Versioning::Unversioned {
-            self.insert(&bucket, source_key, VersionState::DeleteMarker, committed.sequence)?;
+            self.insert(&bucket, source_key, (VersionState::DeleteMarker, None), committed.sequence)?;
             return Ok(committed);
         }
         let found = self.bucket_mut(&bucket)?;

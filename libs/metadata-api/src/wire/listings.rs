@@ -110,6 +110,7 @@ impl From<ObjectSummary> for proto::ObjectSummary {
             storage_class: object.storage_class.to_string(),
             checksum: checksum.map(Into::into),
             restore: object.restore.map(Into::into),
+            owner: object.owner.map(|owner| owner.0),
         }
     }
 }
@@ -127,6 +128,7 @@ impl TryFrom<proto::ObjectSummary> for ObjectSummary {
             storage_class: storage_class(&message.storage_class)?,
             checksum: checksum.map(|form| (form.algorithm, form.kind)),
             restore: optional(message.restore)?,
+            owner: message.owner.map(|owner| account(owner, "owner").map(Box::new)).transpose()?,
         })
     }
 }
@@ -230,6 +232,7 @@ impl From<VersionSummary> for proto::VersionSummary {
             is_latest: version.is_latest,
             last_modified_ms: version.last_modified.0,
             object: version.object.map(Into::into),
+            marker_owner: version.marker_owner.map(|owner| owner.0),
         }
     }
 }
@@ -244,6 +247,10 @@ impl TryFrom<proto::VersionSummary> for VersionSummary {
             is_latest: message.is_latest,
             last_modified: Timestamp(message.last_modified_ms),
             object: optional(message.object)?,
+            marker_owner: message
+                .marker_owner
+                .map(|owner| account(owner, "marker_owner").map(Box::new))
+                .transpose()?,
         })
     }
 }

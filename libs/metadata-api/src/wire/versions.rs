@@ -5,8 +5,8 @@ use types::{LeaseId, PART_NUMBER_MAX, Sequence, Timestamp};
 use super::{
     WireError,
     common::{
-        bucket_name, key_prefix, object_key, storage_class, tags_from_wire, tags_to_wire, versioning,
-        write_condition, write_condition_to_wire,
+        account, bucket_name, key_prefix, object_key, storage_class, tags_from_wire, tags_to_wire,
+        versioning, write_condition, write_condition_to_wire,
     },
     each, list, messages, optional, proto, required,
 };
@@ -254,7 +254,11 @@ impl TryFrom<proto::Version> for Version {
 
 impl From<DeleteVersions> for proto::DeleteVersionsRequest {
     fn from(request: DeleteVersions) -> Self {
-        Self { bucket: request.bucket.to_string(), entries: messages(request.entries) }
+        Self {
+            bucket: request.bucket.to_string(),
+            entries: messages(request.entries),
+            marker_owner: request.marker_owner.map(|owner| owner.0),
+        }
     }
 }
 
@@ -265,6 +269,7 @@ impl TryFrom<proto::DeleteVersionsRequest> for DeleteVersions {
         Ok(Self {
             bucket: bucket_name(&message.bucket, "bucket")?,
             entries: list(message.entries, PAGE_SIZE_MAX, "entries")?,
+            marker_owner: message.marker_owner.map(|owner| account(owner, "marker_owner")).transpose()?,
         })
     }
 }

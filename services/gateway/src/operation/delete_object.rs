@@ -1,13 +1,15 @@
 //! DeleteObject: deletes a key, or one version for good. S3 API Reference, "DeleteObject".
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use metadata_api::{Bucket, DeleteCondition, DeleteVersion, DeleteVersions, DeletedVersion, ETagCondition};
+use metadata_api::{
+    AccountId, Bucket, DeleteCondition, DeleteVersion, DeleteVersions, DeletedVersion, ETagCondition,
+};
 use s3_wire::{ErrorCode, S3Error, header};
 
 use super::object_read::version_id;
 use crate::{
     Gateway,
-    auth::Permit,
+    auth::{Permit, ownership},
     output::{empty, set},
     request::{Request, Response},
 };
@@ -25,7 +27,8 @@ pub(super) async fn delete_object(
     }
     let bypasses_governance = bypasses.unwrap_or(false);
     let entry = DeleteVersion { key: request.key()?.clone(), version_id, condition, bypasses_governance };
-    let batch = DeleteVersions { bucket: request.bucket()?.clone(), entries: vec![entry] };
+    let marker_owner = marker_owner(gateway, request, &request.existing_bucket(gateway).await?)?;
+    let batch = DeleteVersions { bucket: request.bucket()?.clone(), entries: vec![entry], marker_owner };
     let mut outcomes =
         gateway.metadata.delete_versions(batch).await.map_err(|e| request.metadata_error(e))?;
     let outcome = outcomes.pop().ok_or_else(|| S3Error::new(ErrorCode::InternalError))?;
@@ -33,6 +36,19 @@ pub(super) async fn delete_object(
     let mut response = empty(StatusCode::NO_CONTENT);
     set_deleted(response.headers_mut(), &deleted);
     Ok(response)
+}
+
+/// Whose the delete markers will be that a request leaves: of who asks, where that is another account than the bucket's and lists have an
+/// effect. API Reference, "DeleteMarkerEntry".
+pub(super) fn marker_owner(
+    gateway: &Gateway,
+    request: &Request,
+    bucket: &Bucket,
+) -> Result<Option<AccountId>, S3Error> {
+    match request.authenticated.account().filter(|account| **account != bucket.owner) {
+        Some(account) if ownership(gateway, bucket)?.has_acls() => Ok(Some(account.clone())),
+        Some(_) | None => Ok(None),
+    }
 }
 
 fn set_deleted(headers: &mut HeaderMap, deleted: &DeletedVersion) {

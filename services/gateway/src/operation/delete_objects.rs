@@ -8,7 +8,7 @@ use s3_wire::{
     xml::{self, DELETE_BODY_MAX, DeleteRow, ObjectIdentifier},
 };
 
-use super::delete_object::{check_bypass, condition};
+use super::delete_object::{check_bypass, condition, marker_owner};
 use crate::{
     Gateway,
     access_log::{BatchDeleted, DeletedEntry},
@@ -29,6 +29,7 @@ pub(super) async fn delete_objects(
     let body = ObjectBody::open(gateway, request, body, None, DELETE_BODY_MAX as u64)?;
     let bucket = request.existing_bucket(gateway).await?;
     check_bypass(&bucket, bypasses)?;
+    let marker_owner = marker_owner(gateway, request, &bucket)?;
     let (bucket, bypasses_governance) = (bucket.name, bypasses.unwrap_or(false));
     let delete = xml::parse_delete(&body.collect().await?)?;
 
@@ -43,7 +44,7 @@ pub(super) async fn delete_objects(
     let entries = parsed.iter().filter_map(|entry| entry.as_ref().ok().cloned()).collect();
     let outcomes = gateway
         .metadata
-        .delete_versions(DeleteVersions { bucket, entries })
+        .delete_versions(DeleteVersions { bucket, entries, marker_owner })
         .await
         .map_err(|e| request.metadata_error(e))?;
     let mut outcomes = outcomes.into_iter();

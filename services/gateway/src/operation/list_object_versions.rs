@@ -11,6 +11,7 @@ use types::{ObjectKey, Timestamp, VersionId};
 use super::{
     list_objects::{KeyListing, key_prefix, restore_status, restores_at},
     object_read::version_id,
+    owners::Owners,
 };
 use crate::{
     Gateway,
@@ -30,10 +31,10 @@ pub(super) async fn list_object_versions(
     let position = position(&query)?;
     let bucket = request.existing_bucket(gateway).await?;
     let page = if listing.limit == 0 {
-        VersionPage { entries: Vec::new(), truncated: false, last_commit: None, owner: bucket.owner }
+        VersionPage { entries: Vec::new(), truncated: false, last_commit: None, owner: bucket.owner.clone() }
     } else {
         let wanted = ListVersions {
-            bucket: bucket.name,
+            bucket: bucket.name.clone(),
             prefix: listing.prefix.clone(),
             delimiter: listing.delimiter.clone(),
             position,
@@ -56,12 +57,13 @@ pub(super) async fn list_object_versions(
         url: listing.url,
         is_truncated: page.truncated,
     };
-    let owner = request.owner(gateway, &page.owner).await?;
-    let owner = owner.owner();
-    let rows = page.entries.iter().filter_map(|entry| match entry {
-        VersionEntry::Version(version) => Some(row(version, owner, restores_at)),
+    let versions = page.entries.iter().filter_map(|entry| match entry {
+        VersionEntry::Version(version) => Some(version),
         VersionEntry::CommonPrefix(_) => None,
     });
+    let others = versions.clone().filter_map(owner).collect();
+    let owners = Owners::of(gateway, request, &bucket, others).await?;
+    let rows = versions.map(|version| row(version, owners.owner(owner(version)), restores_at));
     let prefixes = page.entries.iter().filter_map(|entry| match entry {
         VersionEntry::Version(_) => None,
         VersionEntry::CommonPrefix(prefix) => Some(prefix.as_str()),
@@ -95,6 +97,11 @@ fn place(position: Option<&VersionPosition>) -> (Option<&str>, Option<VersionId>
         Some(VersionPosition::AfterKey(prefix)) => (Some(prefix.as_str()), None),
         Some(VersionPosition::AfterVersion(key, id)) => (Some(key.as_str()), Some(*id)),
     }
+}
+
+/// Whose a version or a delete marker is, where that is another account than the bucket's.
+fn owner(version: &VersionSummary) -> Option<&str> {
+    version.owner().map(|owner| owner.0.as_str())
 }
 
 fn row<'a>(

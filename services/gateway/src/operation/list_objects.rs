@@ -5,10 +5,11 @@ use s3_wire::{
     S3Error,
     header::wants_restore_status,
     query::Query,
-    xml::{self, ObjectRow, Owner},
+    xml::{self, ObjectRow},
 };
 use types::{KeyPrefix, RestoreState, Timestamp};
 
+use super::owners::Owners;
 use crate::{
     Gateway,
     auth::Permit,
@@ -80,11 +81,11 @@ pub(super) async fn page(
 /// The page's objects as rows.
 pub(super) fn rows<'a>(
     page: &'a ObjectPage,
-    owner: Option<Owner<'a>>,
+    owners: Option<&'a Owners>,
     restores_at: Option<Timestamp>,
 ) -> impl Iterator<Item = ObjectRow<'a>> {
     page.entries.iter().filter_map(move |entry| match entry {
-        ObjectEntry::Object(object) => Some(row(object, owner, restores_at)),
+        ObjectEntry::Object(object) => Some(row(object, owners, restores_at)),
         ObjectEntry::CommonPrefix(_) => None,
     })
 }
@@ -117,9 +118,28 @@ pub(super) fn restore_status(object: &ObjectSummary, restores_at: Option<Timesta
     Some(object.restore?.state(&object.storage_class, restores_at?))
 }
 
+/// What accounts are called that own objects of the page.
+pub(super) async fn owners(
+    gateway: &Gateway,
+    request: &Request,
+    page: &ObjectPage,
+) -> Result<Owners, S3Error> {
+    let bucket = request.existing_bucket(gateway).await?;
+    let others = page.entries.iter().filter_map(|entry| match entry {
+        ObjectEntry::Object(object) => owner(object),
+        ObjectEntry::CommonPrefix(_) => None,
+    });
+    Owners::of(gateway, request, &bucket, others.collect()).await
+}
+
+/// Whose an object is, where that is another account than the bucket's.
+fn owner(object: &ObjectSummary) -> Option<&str> {
+    object.owner.as_ref().map(|owner| owner.0.as_str())
+}
+
 fn row<'a>(
     object: &'a ObjectSummary,
-    owner: Option<Owner<'a>>,
+    owners: Option<&'a Owners>,
     restores_at: Option<Timestamp>,
 ) -> ObjectRow<'a> {
     ObjectRow {
@@ -130,7 +150,7 @@ fn row<'a>(
         size: object.size,
         storage_class: object.storage_class.as_str(),
         restore: restore_status(object, restores_at),
-        owner,
+        owner: owners.map(|owners| owners.owner(owner(object))),
     }
 }
 
@@ -158,7 +178,7 @@ pub(super) async fn list_objects(
         url: listing.url,
         is_truncated: page.truncated,
     };
-    let owner = request.owner(gateway, &page.owner).await?;
-    let rows = rows(&page, Some(owner.owner()), restores_at);
+    let owners = owners(gateway, request, &page).await?;
+    let rows = rows(&page, Some(&owners), restores_at);
     Ok(output::xml(xml::list_objects(&answer, rows, common_prefixes(&page))))
 }

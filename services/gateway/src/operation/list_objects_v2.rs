@@ -4,11 +4,12 @@ use metadata_api::ListPosition;
 use s3_wire::{S3Error, xml};
 use types::KeyPrefix;
 
-use super::list_objects::{KeyListing, common_prefixes, key_prefix, next_place, page, restores_at, rows};
+use super::list_objects::{
+    KeyListing, common_prefixes, key_prefix, next_place, owners, page, restores_at, rows,
+};
 use crate::{
     Gateway,
     auth::Permit,
-    identity::Named,
     output,
     request::{Request, Response},
     token,
@@ -50,12 +51,12 @@ pub(super) async fn list_objects_v2(
         url: listing.url,
         is_truncated: page.truncated,
     };
-    let owner = match query.get("fetch-owner") {
-        Some("true") => Some(request.owner(gateway, &page.owner).await?),
+    let owners = match query.get("fetch-owner") {
+        Some("true") => Some(owners(gateway, request, &page).await?),
         _ => None,
     };
-    let owner = owner.as_ref().map(Named::owner);
-    Ok(output::xml(xml::list_objects_v2(&answer, rows(&page, owner, restores_at), common_prefixes(&page))))
+    let rows = rows(&page, owners.as_ref(), restores_at);
+    Ok(output::xml(xml::list_objects_v2(&answer, rows, common_prefixes(&page))))
 }
 
 fn place(sent: &str) -> Result<KeyPrefix, S3Error> {

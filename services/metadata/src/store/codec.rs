@@ -32,7 +32,7 @@ const FORMAT_WITH_KMS: u8 = 5;
 
 /// Attributes of what another account owns than that of its bucket: the owner is behind the list, and whether there is an encryption is said,
 /// which has what SSE-KMS has beside whatever it is.
-const FORMAT_WITH_OWNER: u8 = 6;
+pub(crate) const FORMAT_WITH_OWNER: u8 = 6;
 
 /// The bytes are not what they should be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

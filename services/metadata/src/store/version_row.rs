@@ -140,7 +140,8 @@ pub(crate) fn read_storage_class(name: &str) -> Result<StorageClassName, Databas
     StorageClassName::new(name).map_err(|_| DatabaseError::corrupt("an invalid storage class"))
 }
 
-/// What a version is made of, encoded as its row keeps it. A delete marker has none.
+/// What a version is made of, encoded as its row keeps it. A delete marker has none, but attributes where it is another account's than the
+/// bucket's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Body {
     pub(crate) checksum: Option<Checksum>,
@@ -348,7 +349,15 @@ const INSERT_PAGES: &str = "INSERT INTO content_pages (bucket_id, version_seq, k
      SELECT $1, column1, column2, column3, column4 FROM {rows} AS r WHERE column1 IS NOT NULL";
 
 impl VersionInserts {
-    pub(crate) fn push(&mut self, key: Bytes, head: &Head, seq_to: Option<i64>, body: Option<&Body>) {
+    /// A row of an object with its body, or of a delete marker with the attributes that it has.
+    pub(crate) fn push(
+        &mut self,
+        key: Bytes,
+        head: &Head,
+        seq_to: Option<i64>,
+        body: Option<&Body>,
+        marker: Option<Bytes>,
+    ) {
         let checksum = body.and_then(|body| body.checksum);
         let (content_kind, inline, manifest) = match body.map(|body| &body.content) {
             None | Some(BodyContent::Absent) => (NO_CONTENT, None, None),
@@ -388,7 +397,7 @@ impl VersionInserts {
             checksum.map(|checksum| checksum.kind as i64).into(),
             checksum.map(|checksum| Bytes::copy_from_slice(checksum.value.as_bytes())).into(),
             body.map(|body| body.storage_class.as_str().to_owned()).into(),
-            body.map(|body| body.attributes.clone()).into(),
+            body.map(|body| body.attributes.clone()).or(marker).into(),
             content_kind.into(),
             inline.into(),
             manifest.into(),

@@ -219,7 +219,8 @@ pub(super) async fn withdraw(context: &Context, bucket: &BucketName, files: Vec<
         })
         .collect();
     for entries in entries.chunks(PAGE_SIZE_MAX) {
-        let request = || DeleteVersions { bucket: bucket.clone(), entries: entries.to_vec() };
+        let request =
+            || DeleteVersions { bucket: bucket.clone(), entries: entries.to_vec(), marker_owner: None };
         match persistently(context, || context.metadata.delete_versions(request())).await {
             Ok(outcomes) => {
                 let files = outcomes.iter().filter(|outcome| outcome.is_err()).count();

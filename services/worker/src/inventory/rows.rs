@@ -35,7 +35,7 @@ impl Entry {
 
     /// A version or a delete marker.
     pub(super) fn version(version: VersionSummary) -> Self {
-        let VersionSummary { key, version_id, is_latest, last_modified, object } = version;
+        let VersionSummary { key, version_id, is_latest, last_modified, object, marker_owner: _ } = version;
         let version = Some((version_id, is_latest));
         Self { key, version, last_modified, object, lock: VersionLock::default(), encryption: None }
     }

@@ -41,6 +41,7 @@ fn object(key: &str) -> ObjectSummary {
         storage_class: StorageClassName::standard(),
         checksum: Some((ChecksumAlgorithm::Crc64nvme, ChecksumType::FullObject)),
         restore: None,
+        owner: None,
     }
 }
 
@@ -51,6 +52,7 @@ fn row(columns: &[Column], object: Option<ObjectSummary>) -> Vec<Option<Value>> 
         is_latest: true,
         last_modified: Timestamp(1_000),
         object,
+        marker_owner: None,
     };
     let owner = AccountId("me".to_owned());
     let mut entry = Entry::version(version);

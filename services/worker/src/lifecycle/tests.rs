@@ -26,9 +26,10 @@ fn version(key: &str, sequence: i64, day: i64, size: Option<u64>) -> VersionSumm
         storage_class: StorageClassName::standard(),
         checksum: None,
         restore: None,
+        owner: None,
     });
     let version_id = VersionId::Numbered { sequence: Sequence(sequence), nonce: 7 };
-    VersionSummary { key, version_id, is_latest: false, last_modified, object }
+    VersionSummary { key, version_id, is_latest: false, last_modified, object, marker_owner: None }
 }
 
 /// What has expired on a day: `key` for a key that is deleted, `key@n` for a version, with `?` when tags decide.

@@ -111,7 +111,7 @@ impl Gateway {
             condition: DeleteCondition::default(),
             bypasses_governance: false,
         };
-        let request = DeleteVersions { bucket: bucket(), entries: vec![entry] };
+        let request = DeleteVersions { bucket: bucket(), entries: vec![entry], marker_owner: None };
         for deleted in self.metadata.delete_versions(request).await.unwrap() {
             deleted.unwrap();
         }

@@ -192,7 +192,8 @@ impl Side {
             condition: *condition,
             bypasses_governance: false,
         });
-        let request = DeleteVersions { bucket: self.name(bucket), entries: deletes.collect() };
+        let request =
+            DeleteVersions { bucket: self.name(bucket), entries: deletes.collect(), marker_owner: None };
         let answers = self.store.delete_versions(request).await.map(|answers| {
             let named = entries.iter().zip(answers).map(|((key, ..), deleted)| {
                 deleted.map(|deleted| self.deleted(bucket, key, deleted)).map_err(without_tag)

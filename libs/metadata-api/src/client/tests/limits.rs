@@ -106,7 +106,7 @@ async fn a_call_that_breaks_a_bound_is_malformed() {
         condition: DeleteCondition::default(),
         bypasses_governance: false,
     };
-    let request = DeleteVersions { bucket: bucket_name(1), entries: vec![entry; 1001] };
+    let request = DeleteVersions { bucket: bucket_name(1), entries: vec![entry; 1001], marker_owner: None };
     let error = client.delete_versions(request).await.expect_err("too many entries");
     assert!(matches!(error, Error::Malformed { .. }), "{error:?}");
 }

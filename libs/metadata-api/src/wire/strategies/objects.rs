@@ -243,7 +243,8 @@ pub(crate) fn delete_versions() -> impl Strategy<Value = DeleteVersions> {
             bypasses_governance,
         },
     );
-    (bucket_name(), vec(entry, 0..4)).prop_map(|(bucket, entries)| DeleteVersions { bucket, entries })
+    (bucket_name(), vec(entry, 0..4), option::of(account()))
+        .prop_map(|(bucket, entries, marker_owner)| DeleteVersions { bucket, entries, marker_owner })
 }
 
 pub(crate) fn delete_outcome() -> impl Strategy<Value = Result<DeletedVersion, Error>> {
@@ -324,9 +325,9 @@ pub(crate) fn list_objects() -> impl Strategy<Value = ListObjects> {
 
 fn object_summary() -> impl Strategy<Value = ObjectSummary> {
     let checksum = option::of((algorithm(), checksum_type()));
-    let restore = option::of(restore());
-    (object_key(), timestamp(), etag(), any::<u64>(), storage_class(), checksum, restore).prop_map(
-        |(key, last_modified, etag, size, storage_class, checksum, restore)| ObjectSummary {
+    let more = (option::of(restore()), option::of(account().prop_map(Box::new)));
+    (object_key(), timestamp(), etag(), any::<u64>(), storage_class(), checksum, more).prop_map(
+        |(key, last_modified, etag, size, storage_class, checksum, (restore, owner))| ObjectSummary {
             key,
             last_modified,
             etag,
@@ -334,6 +335,7 @@ fn object_summary() -> impl Strategy<Value = ObjectSummary> {
             storage_class,
             checksum,
             restore,
+            owner,
         },
     )
 }
@@ -368,14 +370,17 @@ pub(crate) fn list_versions() -> impl Strategy<Value = ListVersions> {
 }
 
 pub(crate) fn version_page() -> impl Strategy<Value = VersionPage> {
-    let summary = (object_key(), version_id(), any::<bool>(), timestamp(), option::of(object_summary()))
-        .prop_map(|(key, version_id, is_latest, last_modified, object)| VersionSummary {
+    let shown = (option::of(object_summary()), option::of(account().prop_map(Box::new)));
+    let summary = (object_key(), version_id(), any::<bool>(), timestamp(), shown).prop_map(
+        |(key, version_id, is_latest, last_modified, (object, marker_owner))| VersionSummary {
             key,
             version_id,
             is_latest,
             last_modified,
             object,
-        });
+            marker_owner,
+        },
+    );
     let entry = prop_oneof![
         summary.prop_map(VersionEntry::Version),
         key_prefix().prop_map(VersionEntry::CommonPrefix),

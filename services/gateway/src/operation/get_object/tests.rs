@@ -144,7 +144,8 @@ impl Stage {
             condition: DeleteCondition::default(),
             bypasses_governance: false,
         };
-        let delete = DeleteVersions { bucket: self.wanted.bucket.clone(), entries: vec![entry] };
+        let delete =
+            DeleteVersions { bucket: self.wanted.bucket.clone(), entries: vec![entry], marker_owner: None };
         self.metadata.delete_versions(delete).await.unwrap();
     }
 

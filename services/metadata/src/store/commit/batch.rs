@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use bytes::Bytes;
 use env::Env;
-use metadata_api::{Bucket, CommitVersion, Committed, Error, check_chunks_of_lease, size_of};
+use metadata_api::{AccountId, Bucket, CommitVersion, Committed, Error, check_chunks_of_lease, size_of};
 use types::{
-    Attributes, Content, LeaseId, ObjectKey, ObjectLockConfiguration, Sequence, Timestamp, VersionId,
+    Acl, Attributes, Content, LeaseId, ObjectKey, ObjectLockConfiguration, Sequence, Timestamp, VersionId,
     VersionLock, Versioning,
 };
 
@@ -215,11 +215,21 @@ impl<'a> Batch<'a> {
         }
     }
 
-    /// Makes a delete marker the key's current version, in commit `sequence`.
-    pub(crate) fn put_marker(&mut self, key: &ObjectKey, sequence: i64) -> VersionId {
+    /// Makes a delete marker the key's current version, in commit `sequence`. Its attributes say whose it is, where that is another account
+    /// than the bucket's.
+    pub(crate) fn put_marker(
+        &mut self,
+        key: &ObjectKey,
+        sequence: i64,
+        owner: Option<&AccountId>,
+    ) -> VersionId {
         let head = self.new_head(sequence, 0, None);
         let id = head.version_id();
         self.insert(key, head, None);
+        if let (Some(owner), Some(row)) = (owner, self.changes.inserts.last_mut()) {
+            let acl = Some(Acl { owner: Some(owner.0.clone()), grants: Vec::new() });
+            row.marker = Some(encode_attributes(&Attributes { acl, ..Attributes::default() }));
+        }
         id
     }
 
@@ -251,6 +261,7 @@ impl<'a> Batch<'a> {
             key: key.clone(),
             head: head.clone(),
             body,
+            marker: None,
             seq_to: None,
             is_void: false,
         });

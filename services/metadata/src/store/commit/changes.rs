@@ -17,6 +17,8 @@ pub(crate) struct NewRow {
     pub(crate) key: ObjectKey,
     pub(crate) head: Head,
     pub(crate) body: Option<Body>,
+    /// The attributes of a delete marker, if it has some.
+    pub(crate) marker: Option<Bytes>,
     /// Set when a later mutation of the batch closes the row again.
     pub(crate) seq_to: Option<i64>,
     /// It is not written: made and closed by the same commit it was never there, and what is closed by a later one of the batch and
@@ -111,7 +113,7 @@ impl Changes {
         tx.execute_rows(&remove_sql(), &fixed, &gone).await?;
         let mut inserts = VersionInserts::default();
         for row in self.inserts.drain(..).filter(|row| !row.is_void) {
-            inserts.push(row.key.to_bytes(), &row.head, row.seq_to, row.body.as_ref());
+            inserts.push(row.key.to_bytes(), &row.head, row.seq_to, row.body.as_ref(), row.marker);
         }
         inserts.execute(tx, bucket.0).await?;
         let promoted = self.promote(tx, bucket).await?;

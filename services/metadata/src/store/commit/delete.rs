@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use metadata_api::{DeleteVersion, DeleteVersions, DeletedVersion, Error};
+use metadata_api::{AccountId, DeleteVersion, DeleteVersions, DeletedVersion, Error};
 use types::{ObjectKey, Sequence, VersionId, VersionLock, Versioning};
 
 use super::{
@@ -27,7 +27,8 @@ impl Batch<'_> {
         let locked = self.locked_rows(tx, request).await?;
         let mut answers = Vec::with_capacity(request.entries.len());
         for entry in &request.entries {
-            match self.delete_version(tx, entry, sequence, &locked).await {
+            let owner = request.marker_owner.as_ref();
+            match self.delete_version(tx, (entry, owner), sequence, &locked).await {
                 Ok((deleted, changed)) => {
                     if changed {
                         self.bucket.commit_sequence = Sequence(sequence);
@@ -70,7 +71,7 @@ impl Batch<'_> {
     async fn delete_version(
         &mut self,
         tx: &mut Tx,
-        entry: &DeleteVersion,
+        (entry, marker_owner): (&DeleteVersion, Option<&AccountId>),
         sequence: i64,
         locked: &BTreeMap<(ObjectKey, i64), VersionLock>,
     ) -> Result<(DeletedVersion, bool), Failure> {
@@ -110,7 +111,7 @@ impl Batch<'_> {
         if let Some((_, id, _)) = target.filter(|(version_seq, ..)| *version_seq == sequence) {
             return Ok((deleted(Some(id), true), false));
         }
-        let id = self.put_marker(&entry.key, sequence);
+        let id = self.put_marker(&entry.key, sequence, marker_owner);
         Ok((deleted(Some(id), true), true))
     }
 }

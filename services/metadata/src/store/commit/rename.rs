@@ -49,7 +49,7 @@ impl Batch<'_> {
         match versioning {
             Versioning::Unversioned => self.remove(&request.source_key, version_seq, sequence),
             Versioning::Enabled | Versioning::Suspended => {
-                let _: VersionId = self.put_marker(&request.source_key, sequence);
+                let _: VersionId = self.put_marker(&request.source_key, sequence, None);
             }
         }
         Ok(committed)

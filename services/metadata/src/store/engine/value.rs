@@ -117,6 +117,11 @@ impl Row {
         self.values.collect()
     }
 
+    /// Passes over columns.
+    pub(crate) fn skip(&mut self, columns: usize) -> Result<(), DatabaseError> {
+        (0..columns).try_for_each(|_| self.next().map(drop))
+    }
+
     pub(crate) fn optional_i64(&mut self) -> Result<Option<i64>, DatabaseError> {
         match self.next()? {
             Value::Number(number) => Ok(number),

@@ -1,11 +1,11 @@
 //! Listing versions and delete markers: walks the index of what exists, newest first within a key.
 
 use metadata_api::{ListVersions, VersionEntry, VersionPage, VersionPosition, VersionSummary};
-use types::{BucketId, ObjectKey, Sequence, Timestamp, VersionId};
+use types::{BucketId, ObjectKey, Sequence, VersionId};
 
 use super::{
     Entry, Shape, Source, Start, find_listed, hops_sql,
-    objects::{SUMMARY, read_summary},
+    objects::{SUMMARY, owned_format, read_marker, read_summary},
     read_page,
 };
 use crate::store::{
@@ -50,15 +50,16 @@ fn read_version(row: &mut Row) -> Result<VersionRow, DatabaseError> {
     } else {
         VersionId::Numbered { sequence: Sequence(version_seq), nonce }
     };
-    let (last_modified, object) = if is_delete_marker {
-        (Timestamp(row.i64()?), None)
+    let (last_modified, object, marker_owner) = if is_delete_marker {
+        let (last_modified, owner) = read_marker(row)?;
+        (last_modified, None, owner)
     } else {
         let summary = read_summary(key.clone(), row)?;
-        (summary.last_modified, Some(summary))
+        (summary.last_modified, Some(summary), None)
     };
     Ok(VersionRow {
         version_seq,
-        summary: VersionSummary { key, version_id, is_latest, last_modified, object },
+        summary: VersionSummary { key, version_id, is_latest, last_modified, object, marker_owner },
     })
 }
 
@@ -87,7 +88,8 @@ impl Source for Versions {
                 (list_older_versions_sql(), key.clone().into(), version_seq.clone())
             }
         };
-        let mut rows = tx.fetch_all(&sql, vec![self.bucket.0.into(), first, second, limit.into()]).await?;
+        let values = vec![self.bucket.0.into(), first, second, limit.into(), owned_format()];
+        let mut rows = tx.fetch_all(&sql, values).await?;
         rows.iter_mut().map(read_version).collect()
     }
 

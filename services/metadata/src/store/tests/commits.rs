@@ -300,7 +300,11 @@ async fn renames_of_one_batch_build_on_each_other(test: TestStore) {
         tasks.push(spawn(async move { store.rename_object(request).await.map(drop) }));
         Env::real().sleep(std::time::Duration::from_millis(20)).await;
     }
-    let request = DeleteVersions { bucket: versioned.clone(), entries: vec![entry(&key("a"), Some(newer))] };
+    let request = DeleteVersions {
+        bucket: versioned.clone(),
+        entries: vec![entry(&key("a"), Some(newer))],
+        marker_owner: None,
+    };
     let of_store = store.clone();
     tasks.push(spawn(async move { of_store.delete_versions(request).await.map(drop) }));
     Env::real().sleep(std::time::Duration::from_millis(20)).await;

@@ -92,7 +92,7 @@ async fn so_does_what_is_made_and_removed_in_one_batch(test: TestStore) {
         Env::real().sleep(Duration::from_millis(20)).await;
     }
     let (of_store, entries) = (store.clone(), vec![entry(&key("k"), None)]);
-    let request = DeleteVersions { bucket: name.clone(), entries };
+    let request = DeleteVersions { bucket: name.clone(), entries, marker_owner: None };
     tasks.push(spawn(async move { of_store.delete_versions(request).await.map(drop) }));
     Env::real().sleep(Duration::from_millis(20)).await;
     lock.roll_back().await;

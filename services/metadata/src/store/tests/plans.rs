@@ -32,7 +32,7 @@ use crate::{
         leases::RENEW,
         listing::{
             Source,
-            objects::{Objects, list_objects_sql},
+            objects::{Objects, list_objects_sql, owned_format},
             uploads::{Uploads, list_later_uploads_sql, list_uploads_sql},
             versions::{Versions, list_older_versions_sql, list_versions_sql},
         },
@@ -70,6 +70,12 @@ fn hot_rows<const N: usize>(name: &'static str, sql: String, values: Vec<Value>,
     Hot { name, sql, values, rows, sorts: false }
 }
 
+/// The values of a listing of objects or versions.
+fn listed(mut values: Vec<Value>) -> Vec<Value> {
+    values.push(owned_format());
+    values
+}
+
 fn hot_statements(bucket: i64, name: &str) -> Vec<Hot> {
     let numbered = VersionId::Numbered { sequence: Sequence(5), nonce: 0 };
     let (n, b): (Value, Value) = (name.as_bytes().into(), bucket.into());
@@ -94,14 +100,22 @@ fn hot_statements(bucket: i64, name: &str) -> Vec<Hot> {
         hot("get current", find_version_sql(None, true), vec![n.clone(), k()]),
         hot("get null", find_version_sql(Some(VersionId::Null), true), vec![n.clone(), k()]),
         hot("get by version", find_version_sql(Some(numbered), true), vec![n, k(), 5_i64.into()]),
-        hot("list page", list_objects_sql(), range()),
-        hot("list prefix jump", list_objects_sql(), vec![b.clone(), k(), vec![0xff].into(), 2_i64.into()]),
+        hot("list page", list_objects_sql(), listed(range())),
+        hot(
+            "list prefix jump",
+            list_objects_sql(),
+            listed(vec![b.clone(), k(), vec![0xff].into(), 2_i64.into()]),
+        ),
         hot("objects under a prefix", under_prefix_sql(), range()),
         hot("list hops", Objects::hops_sql(), hops()),
         hot("versions hops", Versions::hops_sql(), hops()),
         hot("uploads hops", Uploads::hops_sql(), hops()),
-        hot("versions page", list_versions_sql(), range()),
-        hot("older versions", list_older_versions_sql(), vec![b.clone(), k(), 99_i64.into(), 100_i64.into()]),
+        hot("versions page", list_versions_sql(), listed(range())),
+        hot(
+            "older versions",
+            list_older_versions_sql(),
+            listed(vec![b.clone(), k(), 99_i64.into(), 100_i64.into()]),
+        ),
         hot("uploads page", list_uploads_sql(), range()),
         hot(
             "later uploads",

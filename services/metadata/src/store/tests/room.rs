@@ -147,8 +147,11 @@ async fn what_clients_add_is_refused_before_what_changes_and_that_before_what_de
     store.abort_upload(abort).await.expect("an upload is given up");
 
     disk.set(0).await;
-    let request =
-        metadata_api::DeleteVersions { bucket: name.clone(), entries: vec![entry(&key("k3"), None)] };
+    let request = metadata_api::DeleteVersions {
+        bucket: name.clone(),
+        entries: vec![entry(&key("k3"), None)],
+        marker_owner: None,
+    };
     assert!(is_refused(&store.delete_versions(request).await));
     store.renew_lease(lease, 0).await.expect("a lease is kept");
     let garbage = store.take_garbage(100).await.expect("garbage is taken");
