@@ -174,6 +174,15 @@ impl NamedGrantee {
     }
 }
 
+impl From<&Grantee> for NamedGrantee {
+    fn from(grantee: &Grantee) -> Self {
+        match grantee {
+            Grantee::Account(id) => Self::Id(id.clone()),
+            Grantee::Group(group) => Self::Uri(group.uri().to_owned()),
+        }
+    }
+}
+
 /// Where grantees are named. Amazon S3 calls who is not there by the words that he was named with (versity/versitygw#1384).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NamedIn {

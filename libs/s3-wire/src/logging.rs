@@ -2,9 +2,9 @@
 //! operations in them. Amazon S3 User Guide, "Logging requests with server access logging".
 
 use http::Method;
-use types::Timestamp;
+use types::{Permission, Timestamp};
 
-use crate::{Operation, date::xml_date, operation::Resource, percent};
+use crate::{Operation, acl::NamedGrantee, date::xml_date, operation::Resource, percent};
 
 /// Where the records of a bucket's requests go.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +15,8 @@ pub struct Logging {
     pub target_prefix: String,
     /// How the keys go on; [`KeyFormat::Simple`] when nothing is said.
     pub key_format: Option<KeyFormat>,
+    /// What the log objects grant beside their owner's full control.
+    pub target_grants: Vec<(NamedGrantee, Permission)>,
 }
 
 /// How the key of a log object goes on after its prefix.
@@ -203,8 +205,12 @@ mod tests {
         // 2013-11-01T21:32:16Z and the day before it.
         let (delivered, event) = (Timestamp(1_383_341_536_000), Timestamp(1_383_255_136_000));
         let key = |key_format| {
-            let logging =
-                Logging { target_bucket: "logs".to_owned(), target_prefix: "logs/".to_owned(), key_format };
+            let logging = Logging {
+                target_bucket: "logs".to_owned(),
+                target_prefix: "logs/".to_owned(),
+                key_format,
+                target_grants: Vec::new(),
+            };
             logging.object_key(source, event, delivered, 0xe568_b290_7131_c0c0)
         };
         let simple = "logs/2013-11-01-21-32-16-E568B2907131C0C0";

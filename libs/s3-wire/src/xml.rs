@@ -59,7 +59,7 @@ pub use lifecycle::{
     LIFECYCLE_BODY_MAX, lifecycle, parse_lifecycle, parse_stored_lifecycle, stored_lifecycle,
 };
 pub use listing::{ListObjects, ListObjectsV2, ObjectRow, list_objects, list_objects_v2};
-pub use logging::{LOGGING_BODY_MAX, logging, parse_logging};
+pub use logging::{LOGGING_BODY_MAX, logging, named_logging, parse_logging};
 pub use object::{
     CompleteMultipartUpload, CopyResult, DeleteRow, complete_multipart_upload, copy_object, copy_part,
     delete_result, initiate_multipart_upload, post_response,

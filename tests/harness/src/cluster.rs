@@ -153,7 +153,8 @@ impl Cluster {
         let address = free_address();
         let (listen, metadata) = (address.to_string(), self.metadata.to_string());
         let words = ["gateway", "--listen", &listen, "--metadata", &metadata, "--root-user", ACCESS_KEY];
-        let service = run(&[&words[..], &["--root-password", SECRET_KEY, "--region", REGION]].concat());
+        let more = ["--root-password", SECRET_KEY, "--region", REGION, "--access-log-interval", "1"];
+        let service = run(&[words.as_slice(), &more].concat());
         wait_until_it_listens(address);
         self.gateway_services.push(service);
         self.gateways.push(Client::new(address, REGION));

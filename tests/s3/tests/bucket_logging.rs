@@ -7,10 +7,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use harness::{Bucket, Certificate, Client, Element, Logs, Request, Server};
+use harness::{Bucket, Certificate, Client, Cluster, Element, Logs, Request, Server};
 use http::Method;
 
-use crate::bucket_policy;
+use crate::{
+    bucket_policy,
+    iam_users::{iam, user},
+};
 
 fn logging(bucket: &Bucket, method: Method) -> Request {
     bucket.request(method).raw_query("logging")
@@ -25,6 +28,17 @@ fn enabled(target: &Bucket, prefix: &str, more: &str) -> String {
     wrap(&format!(
         "<LoggingEnabled><TargetBucket>{name}</TargetBucket><TargetPrefix>{prefix}</TargetPrefix>{more}</LoggingEnabled>"
     ))
+}
+
+/// `TargetGrants` of these: the kind of a grantee, who it is, and the permission.
+fn granted(grants: &[(&str, &str, &str)]) -> String {
+    let grant = |(kind, grantee, permission): &(&str, &str, &str)| {
+        format!(
+            "<Grant><Grantee xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" xsi:type=\"{kind}\">{grantee}</Grantee>\
+             <Permission>{permission}</Permission></Grant>"
+        )
+    };
+    format!("<TargetGrants>{}</TargetGrants>", grants.iter().map(grant).collect::<String>())
 }
 
 const PARTITIONED: &str = "<TargetObjectKeyFormat><PartitionedPrefix><PartitionDateSource>EventTime\
@@ -52,6 +66,130 @@ fn logs_are_encrypted_by_the_default_of_their_bucket() {
             assert_eq!(is_md5, algorithm == "AES256", "{key}");
         }
     }
+}
+
+/// What is granted is kept by canonical ids, shown with what accounts are called, and effective as the list of each log object.
+#[test]
+fn log_objects_grant_what_the_configuration_says() {
+    let cluster = Cluster::start_with_disks(1);
+    let (one, other) = (cluster.account("one"), cluster.account("other"));
+    let bucket = one.root.bucket();
+    let target = one.root.existing_bucket("granted-logs");
+    target.request(Method::PUT).header("x-amz-object-ownership", "ObjectWriter").ok();
+    let id = format!("<ID>{}</ID><DisplayName>ignored</DisplayName>", other.id.0);
+    let by_id = granted(&[
+        ("CanonicalUser", &id, "READ"),
+        ("Group", "<URI>http://acs.amazonaws.com/groups/s3/LogDelivery</URI>", "READ_ACP"),
+    ]);
+    let by_email = granted(&[
+        ("AmazonCustomerByEmail", "<EmailAddress>Other@example.org</EmailAddress>", "READ"),
+        ("Group", "<URI>http://acs.amazonaws.com/groups/s3/LogDelivery</URI>", "READ_ACP"),
+    ]);
+    for (number, grants) in [by_id, by_email].iter().enumerate() {
+        let prefix = format!("{number}/");
+        logging(&bucket, Method::PUT).body(enabled(&target, &prefix, grants)).ok();
+        let shown = logging(&bucket, Method::GET).ok().xml();
+        let grants = shown.elements("LoggingEnabled/TargetGrants/Grant");
+        let grant = |grant: &Element| {
+            ["Grantee/ID", "Grantee/DisplayName", "Grantee/URI", "Permission"]
+                .map(|field| grant.find(field).unwrap_or_default().to_owned())
+        };
+        assert_eq!(
+            grants.into_iter().map(grant).collect::<Vec<_>>(),
+            [
+                [other.id.0.as_str(), "other", "", "READ"],
+                ["", "", "http://acs.amazonaws.com/groups/s3/LogDelivery", "READ_ACP"],
+            ]
+        );
+        bucket.put(&format!("key{number}"), "content").ok();
+        let begun = Instant::now();
+        let key = loop {
+            if let Some(key) = target.keys().into_iter().find(|key| key.starts_with(&prefix)) {
+                break key;
+            }
+            assert!(begun.elapsed() < Duration::from_secs(30), "no log object with {prefix}");
+            thread::sleep(Duration::from_millis(100));
+        };
+        let acl = target.object(Method::GET, &key).raw_query("acl").ok().xml();
+        assert_eq!(acl.get("Owner/ID"), one.id.0);
+        assert_eq!(acl.all("AccessControlList/Grant/Permission"), ["FULL_CONTROL", "READ", "READ_ACP"]);
+        assert_eq!(acl.all("AccessControlList/Grant/Grantee/ID"), [&one.id.0, &other.id.0]);
+        target.through(&other.root).get(&key).ok();
+        target.through(&other.root).object(Method::GET, &key).raw_query("acl").refused(403, "AccessDenied");
+        target.get(&key).anonymous().refused(403, "AccessDenied");
+    }
+}
+
+/// Whoever has logs granted to somebody may do so with objects that he puts there himself.
+#[test]
+fn grants_of_logs_take_the_right_to_set_lists() {
+    let server = start(300);
+    let (bucket, root) = (server.bucket(), server.client());
+    let target = root.existing_bucket("with-lists");
+    target.request(Method::PUT).header("x-amz-object-ownership", "ObjectWriter").ok();
+    let ann = user(root, "ann");
+    let (everybody, anns) = ("http://acs.amazonaws.com/groups/global/AllUsers", bucket.through(&ann));
+    let document = enabled(&target, "", &granted(&[("Group", &format!("<URI>{everybody}</URI>"), "READ")]));
+    let may = |actions: &[&str]| {
+        let policy =
+            format!(r#"{{"Statement": [{{"Effect": "Allow", "Action": {actions:?}, "Resource": "*"}}]}}"#);
+        iam(root, "PutUserPolicy", &[("UserName", "ann"), ("PolicyName", "p"), ("PolicyDocument", &policy)]);
+    };
+    may(&["s3:PutBucketLogging", "s3:PutObject"]);
+    logging(&anns, Method::PUT).body(&document).refused(403, "AccessDenied");
+    logging(&anns, Method::PUT).body(enabled(&target, "", "")).ok();
+    may(&["s3:PutBucketLogging", "s3:PutObject", "s3:PutObjectAcl"]);
+    logging(&anns, Method::PUT).body(&document).ok();
+}
+
+/// What is not to be public any more is not by a configuration that was put before.
+#[test]
+fn grants_of_logs_end_with_lists_and_at_the_block_of_public_ones() {
+    let server = start(1);
+    let target = server.client().existing_bucket("with-lists");
+    target.request(Method::PUT).header("x-amz-object-ownership", "ObjectWriter").ok();
+    let bucket = server.bucket();
+    let everybody = ("Group", "<URI>http://acs.amazonaws.com/groups/global/AllUsers</URI>", "READ");
+    let delivered = |prefix: &str| {
+        bucket.get("nothing").send();
+        let begun = Instant::now();
+        loop {
+            if let Some(key) = target.keys().into_iter().rfind(|key| key.starts_with(prefix)) {
+                return key;
+            }
+            assert!(begun.elapsed() < Duration::from_secs(30), "no log object with {prefix}");
+            thread::sleep(Duration::from_millis(100));
+        }
+    };
+    let permissions = |key: &str| {
+        let acl = target.object(Method::GET, key).raw_query("acl").ok().xml();
+        acl.all("AccessControlList/Grant/Permission").join(" ")
+    };
+    let begin = |prefix: &str| {
+        logging(&bucket, Method::PUT).body(enabled(&target, prefix, &granted(&[everybody]))).ok();
+    };
+    begin("public/");
+    let key = delivered("public/");
+    assert_eq!(permissions(&key), "FULL_CONTROL READ");
+    target.get(&key).anonymous().ok();
+
+    begin("blocked/");
+    let block = "<PublicAccessBlockConfiguration><BlockPublicAcls>true</BlockPublicAcls></PublicAccessBlockConfiguration>";
+    target.request(Method::PUT).raw_query("publicAccessBlock").body(block).ok();
+    assert_eq!(permissions(&delivered("blocked/")), "FULL_CONTROL");
+    target.request(Method::DELETE).raw_query("publicAccessBlock").send().expect(204);
+
+    begin("off/");
+    let controls = |ownership: &str| {
+        let document = format!(
+            "<OwnershipControls><Rule><ObjectOwnership>{ownership}</ObjectOwnership></Rule></OwnershipControls>"
+        );
+        target.request(Method::PUT).raw_query("ownershipControls").body(document).ok();
+    };
+    controls("BucketOwnerEnforced");
+    let key = delivered("off/");
+    controls("ObjectWriter");
+    assert_eq!(permissions(&key), "FULL_CONTROL");
 }
 
 /// A server that delivers records after so many seconds.
@@ -164,10 +302,32 @@ fn other_configurations_are_refused_and_change_nothing() {
         assert!(error.get("Message").contains(message), "{error:?}");
         assert_eq!(error.get("TargetBucket"), target.name);
     }
-    let grants = "<TargetGrants><Grant><Grantee/><Permission>READ</Permission></Grant></TargetGrants>";
-    let error =
-        logging(&bucket, Method::PUT).body(enabled(&target, "", grants)).refused(501, "NotImplemented");
-    assert_eq!(error.get("Field"), "TargetGrants");
+    let everybody =
+        granted(&[("Group", "<URI>http://acs.amazonaws.com/groups/global/AllUsers</URI>", "READ")]);
+    let off = logging(&bucket, Method::PUT).body(enabled(&target, "", &everybody));
+    let error = off.refused(400, "AccessControlListNotSupported");
+    assert_eq!(error.get("Message"), "Target grants not allowed for bucket owner enforced buckets");
+    let open = server.client().existing_bucket("with-lists");
+    open.request(Method::PUT).header("x-amz-object-ownership", "BucketOwnerPreferred").ok();
+    let nobody = format!("<ID>{}</ID>", "7".repeat(64));
+    for (kind, grantee, permission, code) in [
+        ("CanonicalUser", nobody.as_str(), "READ", "InvalidArgument"),
+        ("Group", "<URI>http://example.com/group</URI>", "READ", "InvalidArgument"),
+        (
+            "AmazonCustomerByEmail",
+            "<EmailAddress>nobody@example.org</EmailAddress>",
+            "READ",
+            "UnresolvableGrantByEmailAddress",
+        ),
+        ("Group", "<URI>http://acs.amazonaws.com/groups/global/AllUsers</URI>", "READING", "MalformedXML"),
+        ("Group", "<ID>a</ID>", "READ", "MalformedXML"),
+    ] {
+        let bad = granted(&[(kind, grantee, permission)]);
+        logging(&bucket, Method::PUT).body(enabled(&open, "", &bad)).refused(400, code);
+    }
+    let block = "<PublicAccessBlockConfiguration><BlockPublicAcls>true</BlockPublicAcls></PublicAccessBlockConfiguration>";
+    open.request(Method::PUT).raw_query("publicAccessBlock").body(block).ok();
+    logging(&bucket, Method::PUT).body(enabled(&open, "", &everybody)).refused(403, "AccessDenied");
     for (bad, code) in [
         (String::new(), "MalformedXML"),
         (wrap("<LoggingEnabled/>"), "MalformedXML"),

@@ -1,7 +1,7 @@
 //! Bodies about who may do what: access control lists, ownership, the block of public access.
 
 use bytes::Bytes;
-use types::{Acl, Grantee, Permission};
+use types::{Acl, Permission};
 
 use super::{
     Document, Owner,
@@ -26,29 +26,39 @@ pub fn named_acl(owner: Owner<'_>, acl: &Acl, name: &dyn Fn(&str) -> Option<Stri
     owner.write("Owner", &mut document);
     document.open("AccessControlList");
     for grant in &acl.grants {
-        document.open("Grant");
-        let kind = match grant.grantee {
-            Grantee::Account(_) => {
-                "xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" xsi:type=\"CanonicalUser\""
-            }
-            Grantee::Group(_) => "xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" xsi:type=\"Group\"",
+        let name = |id: &str| match owner.display_name.filter(|_| id == owner.id) {
+            Some(own) => Some(own.to_owned()),
+            None if id == owner.id => None,
+            None => name(id),
         };
-        document.open_with("Grantee", kind);
-        match &grant.grantee {
-            Grantee::Account(id) => {
-                document.element("ID", id);
-                let others = if id == owner.id { None } else { name(id) };
-                let own = owner.display_name.filter(|_| id == owner.id);
-                document.optional("DisplayName", own.or(others.as_deref()));
-            }
-            Grantee::Group(group) => document.element("URI", group.uri()),
-        }
-        document.close("Grantee");
-        document.element("Permission", grant.permission.name());
-        document.close("Grant");
+        write_grant(&(&grant.grantee).into(), grant.permission, &name, &mut document);
     }
     document.close("AccessControlList");
     document.finish("AccessControlPolicy")
+}
+
+/// A grant, with what `name` tells that an account is called.
+pub(super) fn write_grant(
+    grantee: &NamedGrantee,
+    permission: Permission,
+    name: &dyn Fn(&str) -> Option<String>,
+    document: &mut Document,
+) {
+    let (kind, element, text) = match grantee {
+        NamedGrantee::Id(id) => ("CanonicalUser", "ID", id),
+        NamedGrantee::Uri(uri) => ("Group", "URI", uri),
+        NamedGrantee::Email(email) => ("AmazonCustomerByEmail", "EmailAddress", email),
+    };
+    document.open("Grant");
+    let of_kind = format!("xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" xsi:type=\"{kind}\"");
+    document.open_with("Grantee", &of_kind);
+    document.element(element, text);
+    if let NamedGrantee::Id(id) = grantee {
+        document.optional("DisplayName", name(id).as_deref());
+    }
+    document.close("Grantee");
+    document.element("Permission", permission.name());
+    document.close("Grant");
 }
 
 /// A body of PutBucketAcl or PutObjectAcl.
@@ -95,7 +105,7 @@ fn read_acl(body: &[u8]) -> Result<AclDocument, S3Error> {
 }
 
 /// The grant that is open.
-fn read_grant(reader: &mut XmlReader<'_>) -> Result<(NamedGrantee, Permission), S3Error> {
+pub(super) fn read_grant(reader: &mut XmlReader<'_>) -> Result<(NamedGrantee, Permission), S3Error> {
     let (mut grantee, mut permission) = (None, None);
     while let Some(name) = reader.next_child()? {
         match name.as_str() {

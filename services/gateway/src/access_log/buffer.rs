@@ -9,8 +9,11 @@ use std::{
 use bytes::Bytes;
 use env::Instant;
 use metadata_api::AccountId;
-use s3_wire::logging::{Logging, Source};
-use types::{BucketName, Timestamp};
+use s3_wire::{
+    acl::NamedGrantee,
+    logging::{Logging, Source},
+};
+use types::{BucketName, Permission, Timestamp};
 
 /// Bytes of records of a bucket that are delivered without waiting for more: about what a log object has at most.
 pub(super) const OBJECT_BYTES: usize = 4 << 20;
@@ -65,6 +68,8 @@ pub(super) struct Batch {
     pub(super) key: String,
     pub(super) body: Bytes,
     pub(super) records: usize,
+    /// What it grants beside its owner's full control.
+    pub(super) grants: Vec<(NamedGrantee, Permission)>,
 }
 
 /// The records of one bucket, by its name: a bucket that is made anew under it within the interval by the same owner, and is logged, gets
@@ -271,7 +276,8 @@ impl Buffers {
         let source = Source { account: &known.owner.0, region, bucket: bucket.as_str() };
         let key = known.logging.object_key(source, first, delivered, unique);
         let (target, owner) = (known.logging.target_bucket.clone(), known.owner.clone());
-        buffer.batch = Some(Batch { target, owner, key, body: body.into(), records });
+        let grants = known.logging.target_grants.clone();
+        buffer.batch = Some(Batch { target, owner, key, body: body.into(), records, grants });
         buffer.batch.clone()
     }
 

@@ -15,7 +15,7 @@ use types::{
 };
 
 use super::buffer::{BUCKET_BYTES_MAX, Batch, Known, OBJECT_BYTES};
-use crate::{Gateway, auth::is_delivery_denied, encryption, settle};
+use crate::{Gateway, auth::is_delivery_denied, encryption, operation::acl_of_log, settle};
 
 /// How often it is asked which buckets are logged: how long a change takes that was made through another gateway.
 const REFRESH: Duration = Duration::from_secs(5);
@@ -246,6 +246,8 @@ async fn write(gateway: &Gateway, source: &BucketName, batch: &Batch) -> Result<
         Err(Error::BucketNotFound { .. }) => return Ok(Written::Nowhere),
         Err(error) => return Err(error.to_string()),
     }
+    let acl =
+        acl_of_log(gateway, &target, &batch.grants).await.map_err(|error| error.message.into_owned())?;
     let sealing =
         encryption::of_default(gateway, &target).await.map_err(|error| error.message.into_owned())?;
     let digests = hash(&batch.body).await;
@@ -265,6 +267,7 @@ async fn write(gateway: &Gateway, source: &BucketName, batch: &Batch) -> Result<
     let attributes = Attributes {
         content_type: Some("text/plain".to_owned()),
         encryption: sealing.map(|sealing| sealing.encryption.clone()),
+        acl,
         ..Attributes::default()
     };
     let kept = stored.content.length();

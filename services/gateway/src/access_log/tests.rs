@@ -30,7 +30,7 @@ fn known(key_format: Option<KeyFormat>) -> Known {
     Known {
         owner: AccountId("me".to_owned()),
         created: Timestamp(0),
-        logging: Logging { target_bucket, target_prefix, key_format },
+        logging: Logging { target_bucket, target_prefix, key_format, target_grants: Vec::new() },
     }
 }
 

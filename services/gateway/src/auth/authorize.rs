@@ -387,14 +387,14 @@ pub(crate) async fn authorize_source(
 
 /// Decides whether the request may have objects written to a bucket from now on, as `key` for example: logs and lists are written by
 /// nobody who is asked. On AWS the target's policy has to allow it to the service that writes them; here it must not deny it, which
-/// is answered: whether it does.
+/// is answered: whether it does. `more` is what it takes beside the right to put objects.
 pub(crate) async fn authorize_delivery(
     gateway: &Gateway,
     request: &Request,
     permit: &Permit,
     (service, source): (Service, &BucketName),
     target: &Bucket,
-    name: &str,
+    (name, more): (&str, &[&'static str]),
 ) -> Result<bool, S3Error> {
     let key = ObjectKey::new(name.as_bytes().to_vec());
     let key =
@@ -402,6 +402,7 @@ pub(crate) async fn authorize_delivery(
     let mut authority = authority(gateway, request, permit.operation, target).await?;
     authority.facts.set_object(None);
     authority.check_all(&["PutObject"], Some(&key), &authority.facts)?;
+    authority.check_all(more, Some(&key), &authority.facts)?;
     let policy = authority.policy.as_ref();
     Ok(policy.is_some_and(|policy| denies(gateway, policy, service, source, target, name)))
 }

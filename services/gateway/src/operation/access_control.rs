@@ -11,7 +11,8 @@ use http::StatusCode;
 use metadata_api::{AccountId, AccountKey, Bucket, SetAcl, Subresource};
 use s3_wire::{
     ErrorCode, S3Error,
-    acl::{AclOf, AskedAcl, CannedAcl, NamedGrantee, ObjectOwnership, asked_acl, object_ownership},
+    acl::{AclOf, AskedAcl, CannedAcl, NamedGrantee, NamedIn, ObjectOwnership, asked_acl, object_ownership},
+    address::{Address, Style},
     xml::{self, ACCESS_BODY_MAX, PublicAccessBlock, parse_acl, parse_ownership},
 };
 use types::{Acl, Grant, Grantee, Permission};
@@ -278,6 +279,50 @@ async fn allowed(
         check_public(block)?;
     }
     Ok((acl != Acl::of_owner(&bucket.owner.0)).then_some(acl))
+}
+
+/// The list that log objects in a bucket are to have by these grants: beside the full control of their owner, who is the bucket's. API
+/// Reference, "PutBucketLogging"; where lists are off, Amazon S3 was seen to refuse grants so (hashicorp/terraform-provider-aws#31771).
+pub(super) async fn acl_of_logs(
+    gateway: &Gateway,
+    request: &Request,
+    target: &Bucket,
+    grants: Vec<(NamedGrantee, Permission)>,
+) -> Result<Acl, S3Error> {
+    if !ownership(gateway, target)?.has_acls() {
+        let message = "Target grants not allowed for bucket owner enforced buckets";
+        return Err(S3Error::with_message(ErrorCode::AccessControlListNotSupported, message));
+    }
+    let asked = Asked::new(gateway, request, AskedAcl::Grants(grants, NamedIn::Document), None).await?;
+    let acl = asked.list_of(&target.owner, AclOf::Object)?;
+    if acl.is_public() {
+        check_public(public_access_block(gateway, target, &request.address).await?)?;
+    }
+    Ok(acl)
+}
+
+/// The list of a log object that is written, by grants that were taken: none where lists have no effect by now, and nothing public where that
+/// is blocked by now.
+pub(crate) async fn acl_of_log(
+    gateway: &Gateway,
+    target: &Bucket,
+    grants: &[(NamedGrantee, Permission)],
+) -> Result<Option<Acl>, S3Error> {
+    if grants.is_empty() || !ownership(gateway, target)?.has_acls() {
+        return Ok(None);
+    }
+    let asked = AskedAcl::Grants(grants.to_vec(), NamedIn::Document);
+    let granted = asked.resolve_stored(&target.owner.0, AclOf::Object)?;
+    let mut acl = Acl::of_owner(&target.owner.0);
+    acl.grants.extend(granted.grants);
+    if acl.is_public() {
+        let style = Style::Path;
+        let address = Address { bucket: Some(target.name.clone()), key: None, style };
+        if public_access_block(gateway, target, &address).await?.block_public_acls {
+            acl.grants.retain(|grant| matches!(grant.grantee, Grantee::Account(_)));
+        }
+    }
+    Ok((acl != Acl::of_owner(&target.owner.0)).then_some(acl))
 }
 
 /// Refuses a public list where they are blocked.

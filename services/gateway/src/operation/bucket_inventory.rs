@@ -137,7 +137,7 @@ async fn check_destination(
     let prefix = destination.prefix.as_deref().map(|prefix| format!("{prefix}/")).unwrap_or_default();
     let key = format!("{prefix}{}/{}/", source.name, inventory.id);
     let delivery = (Service::S3, &source.name);
-    if authorize_delivery(gateway, request, permit, delivery, &found, &key).await? {
+    if authorize_delivery(gateway, request, permit, delivery, &found, (&key, &[])).await? {
         return Err(refused("The policy of the destination bucket denies s3.amazonaws.com to put objects."));
     }
     if found.object_lock.as_ref().is_some_and(|lock| lock.default_retention.is_some()) {

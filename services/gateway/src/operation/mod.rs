@@ -53,7 +53,7 @@ mod upload_part_copy;
 use axum::body::Body;
 use s3_wire::{Operation, S3Error};
 
-pub(crate) use self::upload_part::upload_id;
+pub(crate) use self::{access_control::acl_of_log, upload_part::upload_id};
 use crate::{
     Gateway,
     auth::Permit,

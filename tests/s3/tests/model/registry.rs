@@ -186,7 +186,6 @@ pub(super) const REFUSED_ELEMENTS: &[(Operation, &str)] = &[
     (CreateBucket, "Location"),
     (PutBucketEncryption, "BlockedEncryptionTypes"),
     (PutBucketInventoryConfiguration, "Encryption"),
-    (PutBucketLogging, "Grant"),
     (PutBucketNotificationConfiguration, "CloudFunctionConfiguration"),
     (PutBucketNotificationConfiguration, "EventBridgeConfiguration"),
     (PutBucketNotificationConfiguration, "QueueConfiguration"),

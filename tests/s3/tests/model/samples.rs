@@ -193,15 +193,24 @@ fn inventory(place: &Place) -> String {
 }
 
 fn logging(place: &Place) -> Vec<(&'static str, String)> {
-    let enabled = |format: &str| {
+    let acl = place.bucket.request(http::Method::GET).raw_query("acl").ok().xml();
+    let enabled = |format: &str, kind: &str, grantee: &str| {
         format!(
-            "<BucketLoggingStatus><LoggingEnabled><TargetBucket>{}</TargetBucket><TargetPrefix>logs</TargetPrefix><TargetGrants/><TargetObjectKeyFormat>{format}\
+            "<BucketLoggingStatus><LoggingEnabled><TargetBucket>{}</TargetBucket><TargetPrefix>logs</TargetPrefix><TargetGrants><Grant>\
+             <Grantee {XSI} xsi:type=\"{kind}\">{grantee}</Grantee><Permission>READ</Permission></Grant></TargetGrants><TargetObjectKeyFormat>{format}\
              </TargetObjectKeyFormat></LoggingEnabled></BucketLoggingStatus>",
             place.bucket.name
         )
     };
     let dates = "<PartitionedPrefix><PartitionDateSource>EventTime</PartitionDateSource></PartitionedPrefix>";
-    vec![("", enabled("<SimplePrefix/>")), ("", enabled(dates))]
+    let owner = format!("<ID>{}</ID><DisplayName>me</DisplayName>", acl.get("Owner/ID"));
+    let everybody = "<URI>http://acs.amazonaws.com/groups/global/AllUsers</URI>";
+    let nobody = "<EmailAddress>a@example.com</EmailAddress>";
+    vec![
+        ("", enabled("<SimplePrefix/>", "CanonicalUser", &owner)),
+        ("", enabled(dates, "Group", everybody)),
+        ("UnresolvableGrantByEmailAddress", enabled(dates, "AmazonCustomerByEmail", nobody)),
+    ]
 }
 
 fn encryption() -> String {

@@ -105,8 +105,8 @@ impl Front {
         for name in ["source", "logs"] {
             metadata.create_bucket(CreateBucket::new(bucket(name), root_account())).await.unwrap();
         }
-        let logging =
-            Logging { target_bucket: "logs".to_owned(), target_prefix: String::new(), key_format: None };
+        let (target_bucket, target_prefix, target_grants) = ("logs".to_owned(), String::new(), Vec::new());
+        let logging = Logging { target_bucket, target_prefix, key_format: None, target_grants };
         let document = Some(xml::logging(&logging));
         metadata.set_subresource(&bucket("source"), Subresource::Logging, document).await.unwrap();
         let view = Arc::new(ClusterView::networked(|address| panic!("there is no node, {address} neither")));
