@@ -4,6 +4,7 @@ use std::{
     hash::{BuildHasher, Hasher, RandomState},
     net::{SocketAddr, TcpListener, TcpStream},
     path::Path,
+    sync::Arc,
     thread,
     time::{Duration, Instant},
 };
@@ -29,12 +30,24 @@ const PATIENCE: Duration = Duration::from_secs(40);
 /// a warning that the test did not take out of [`Logs`].
 pub struct Cluster {
     folder: TempDir,
+    database_url: String,
+    /// Keeps the server of the database there.
+    postgres: Option<Arc<test_postgres::Cluster>>,
     metadata: SocketAddr,
     coding: &'static str,
     metadata_service: Option<Runtime>,
     chunk_service: Option<Runtime>,
     gateways: Vec<Client>,
     gateway_services: Vec<Runtime>,
+}
+
+/// What keeps the metadata of a cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Database {
+    /// A file.
+    Sqlite,
+    /// A database of the Postgres that the tests of a process share.
+    Postgres,
 }
 
 impl Cluster {
@@ -61,7 +74,17 @@ impl Cluster {
 
     /// The same with a chunk service that has three disks. Every gateway takes writes when this is done.
     pub fn start_with_disks(gateways: usize) -> Self {
+        Self::start_with_disks_on(Database::Sqlite, gateways)
+    }
+
+    /// The same with the metadata in a database of this kind.
+    pub fn start_with_disks_on(database: Database, gateways: usize) -> Self {
         let mut new = Self::new(new_folder(&std::env::temp_dir()), "2+1");
+        if database == Database::Postgres {
+            let server = test_postgres::Cluster::shared();
+            new.database_url = server.url(&server.create_database(None));
+            new.postgres = Some(server);
+        }
         new.start_metadata();
         new.start_chunk();
         (0..gateways).for_each(|_| new.start_gateway());
@@ -72,8 +95,11 @@ impl Cluster {
     fn new(folder: TempDir, coding: &'static str) -> Self {
         Logs::start();
         std::fs::write(folder.path().join("identity.key"), "07".repeat(32)).expect("a key can be written");
+        let database_url = format!("sqlite:{}", folder.path().join("metadata.db").display());
         Self {
             folder,
+            database_url,
+            postgres: None,
             metadata: free_address(),
             coding,
             metadata_service: None,
@@ -173,7 +199,7 @@ impl Cluster {
     }
 
     fn start_metadata(&mut self) {
-        let (database, key) = (format!("sqlite:{}", self.path("metadata.db")), self.path("identity.key"));
+        let (database, key) = (self.database_url.clone(), self.path("identity.key"));
         let (listen, health) = (self.metadata.to_string(), free_address().to_string());
         let words = ["metadata", "--database-url", &database, "--identity-key", &key, "--listen", &listen];
         self.metadata_service =
@@ -191,6 +217,7 @@ impl Drop for Cluster {
         for service in services.chain(self.metadata_service.take()) {
             service.shutdown_timeout(PATIENCE);
         }
+        drop(self.postgres.take());
         // A test that has failed already says what is to be said.
         if !thread::panicking() {
             assert_no_complaints();

@@ -28,7 +28,7 @@ mod xml;
 pub use account::Account;
 pub use bucket::{Bucket, Upload};
 pub use client::{ACCESS_KEY, Client, REGION, SECRET_KEY};
-pub use cluster::Cluster;
+pub use cluster::{Cluster, Database};
 pub use content::{base64_bytes, checksum_of, content, md5_base64, md5_hex, sha256_hex};
 pub use form::Form;
 pub use logs::{Logs, assert_no_complaints};

@@ -18,6 +18,35 @@ use crate::{
     support::{EndsOthers, assert_absent, assert_content, count, race},
 };
 
+/// Makes tests of what is to hold of two gateways, with the metadata in either kind of database.
+macro_rules! by_two_gateways {
+    ($($name:ident),+ $(,)?) => {
+        mod on_sqlite {
+            $(#[test]
+            fn $name() {
+                super::$name(&harness::Cluster::start_with_disks_on(harness::Database::Sqlite, 2));
+            })+
+        }
+
+        mod on_postgres {
+            $(#[test]
+            fn $name() {
+                super::$name(&harness::Cluster::start_with_disks_on(harness::Database::Postgres, 2));
+            })+
+        }
+    };
+}
+
+by_two_gateways! {
+    one_of_many_racers_by_two_gateways_creates_the_key,
+    one_of_many_racers_by_two_gateways_replaces_what_all_have_seen,
+    uploads_that_end_by_two_gateways_have_one_outcome,
+    a_part_that_is_replaced_while_its_upload_ends_is_in_no_object_that_did_not_name_it,
+    what_one_gateway_did_is_seen_by_the_other_at_once,
+    walks_by_two_gateways_are_exact_under_concurrent_writes,
+    a_put_and_a_completion_are_both_there_or_one_of_them,
+}
+
 /// As many bytes as are on disks, not in a row.
 const LONG: usize = 300_000;
 
@@ -41,11 +70,9 @@ fn the_winner(answers: &[Response]) -> usize {
     answers.iter().position(|answer| answer.status == 200).expect("one of them")
 }
 
-#[test]
-fn one_of_many_racers_by_two_gateways_creates_the_key() {
-    let cluster = Cluster::start_with_disks(2);
+fn one_of_many_racers_by_two_gateways_creates_the_key(cluster: &Cluster) {
     for (name, write) in WRITES {
-        let buckets = by_each(&cluster);
+        let buckets = by_each(cluster);
         buckets[0].set_versioning("Enabled");
         for round in 0..if name == "PutObject" { 24 } else { 8 } {
             let key = format!("key {round}");
@@ -66,11 +93,9 @@ fn one_of_many_racers_by_two_gateways_creates_the_key() {
 }
 
 /// Compare and swap: of those who saw the same object, by whichever gateway, one replaces or deletes it.
-#[test]
-fn one_of_many_racers_by_two_gateways_replaces_what_all_have_seen() {
-    let cluster = Cluster::start_with_disks(2);
+fn one_of_many_racers_by_two_gateways_replaces_what_all_have_seen(cluster: &Cluster) {
     for (_, write) in WRITES {
-        let buckets = by_each(&cluster);
+        let buckets = by_each(cluster);
         let mut etag = buckets[0].put("key", "the first").ok().etag().to_owned();
         for round in 0..8 {
             let prepare = |number: usize| {
@@ -102,10 +127,8 @@ fn one_of_many_racers_by_two_gateways_replaces_what_all_have_seen() {
     }
 }
 
-#[test]
-fn uploads_that_end_by_two_gateways_have_one_outcome() {
-    let cluster = Cluster::start_with_disks(2);
-    let buckets = by_each(&cluster);
+fn uploads_that_end_by_two_gateways_have_one_outcome(cluster: &Cluster) {
+    let buckets = by_each(cluster);
     buckets[0].set_versioning("Enabled");
     for round in 0..12 {
         let key = format!("{round}");
@@ -138,11 +161,63 @@ fn uploads_that_end_by_two_gateways_have_one_outcome() {
     }
 }
 
+/// Without a condition both are versions, whole and in the order of their commits; where the key must not be there one of them is refused, and
+/// an upload that was refused is open still.
+fn a_put_and_a_completion_are_both_there_or_one_of_them(cluster: &Cluster) {
+    for condition in [None, Some("*")] {
+        let buckets = by_each(cluster);
+        buckets[0].set_versioning("Enabled");
+        let mut winners = BTreeSet::new();
+        for round in 0..24 {
+            let key = format!("{round}");
+            let (put, uploaded) = (written(0, round), written(1, round));
+            let upload = buckets[1].upload(&key);
+            let etag = upload.put(1, &uploaded);
+            let with = |request: Request| match condition {
+                Some(value) => request.header("if-none-match", value).prepare(),
+                None => request.prepare(),
+            };
+            let prepared = [with(buckets[0].put(&key, &put)), with(upload.complete(&[(1, &etag)]))];
+            let answers = race(2, |number| prepared[(number + round) % 2].send());
+            let of = |kind: usize| &answers[(kind + round) % 2];
+            let versions = buckets[0].list_versions().ok().xml();
+            let ids: Vec<String> = versions
+                .elements("Version")
+                .into_iter()
+                .filter(|version| version.get("Key") == key)
+                .map(|version| version.get("VersionId").to_owned())
+                .collect();
+            let both = [(of(0), &put), (of(1), &uploaded)];
+            let served: Vec<_> = both.iter().filter(|(answer, _)| answer.status == 200).collect();
+            assert_eq!(served.len(), if condition.is_some() { 1 } else { 2 }, "{answers:?}");
+            assert_eq!(ids.len(), served.len(), "{ids:?}");
+            for (answer, content) in &served {
+                let id = answer.version_id();
+                assert!(ids.contains(&id), "{ids:?}");
+                for bucket in &buckets {
+                    let read = bucket.get(&key).query("versionId", &id).ok();
+                    assert_eq!(read.body, content.as_bytes());
+                }
+            }
+            assert_eq!(buckets[1].head(&key).ok().version_id(), ids[0]);
+            let of_put = of(0).header("x-amz-version-id");
+            winners.insert(of_put == Some(ids[0].as_str()));
+            if condition.is_some() {
+                let refused = both.iter().find(|(answer, _)| answer.status != 200).expect("one of them");
+                assert_eq!(refused.0.status, 412, "{answers:?}");
+                match of(1).status {
+                    200 => drop(upload.list().refused(404, "NoSuchUpload")),
+                    _ => assert_eq!(upload.parts().all("Part/ETag"), [etag.as_str()]),
+                }
+            }
+        }
+        assert_eq!(winners.len(), 2, "whoever begins first always wins");
+    }
+}
+
 /// A part that is replaced, by bytes or by a copy, while its upload ends: it is completed with what its completion named or not at all.
-#[test]
-fn a_part_that_is_replaced_while_its_upload_ends_is_in_no_object_that_did_not_name_it() {
-    let cluster = Cluster::start_with_disks(2);
-    let buckets = by_each(&cluster);
+fn a_part_that_is_replaced_while_its_upload_ends_is_in_no_object_that_did_not_name_it(cluster: &Cluster) {
+    let buckets = by_each(cluster);
     let source = content(LONG, 2);
     buckets[0].put("source", &source).ok();
     let mut seen = BTreeSet::new();
@@ -175,10 +250,8 @@ fn a_part_that_is_replaced_while_its_upload_ends_is_in_no_object_that_did_not_na
 }
 
 /// What one gateway has answered the other knows: of an object, and in every listing.
-#[test]
-fn what_one_gateway_did_is_seen_by_the_other_at_once() {
-    let cluster = Cluster::start_with_disks(2);
-    let buckets = by_each(&cluster);
+fn what_one_gateway_did_is_seen_by_the_other_at_once(cluster: &Cluster) {
+    let buckets = by_each(cluster);
     for round in 0..40 {
         let (writer, reader) = (&buckets[round % 2], &buckets[(round + 1) % 2]);
         let content = written(0, round);
@@ -280,11 +353,9 @@ fn write_around(
 
 /// Keys that are there all the time are in every walk, once and in their place, whoever writes around them and by whichever
 /// gateway the pages are asked for; and so is what either gateway had stored when the walk began.
-#[test]
-fn walks_by_two_gateways_are_exact_under_concurrent_writes() {
-    let cluster = Cluster::start_with_disks(2);
+fn walks_by_two_gateways_are_exact_under_concurrent_writes(cluster: &Cluster) {
     for versioning in [None, Some("Enabled")] {
-        let buckets = by_each(&cluster);
+        let buckets = by_each(cluster);
         if let Some(status) = versioning {
             buckets[0].set_versioning(status);
         }
