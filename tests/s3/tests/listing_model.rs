@@ -1,16 +1,20 @@
 //! ListObjects, ListObjectsV2 and ListObjectVersions against the definition, at random: keys of the pieces that listings
 //! get wrong, any prefix, delimiter, position, page size and encoding, and on from page to page.
 //!
+//! A server is asked, and two gateways of a cluster whose metadata is in Postgres, each page and each write by the other one than before.
 //! `ASHLAR_LISTING_CASES` says how many pages are compared; `tests/listing/run` compares a million.
 
 use std::collections::BTreeMap;
 
-use harness::{Bucket, Element, Request, Response, Server, md5_hex};
+use harness::{Bucket, Client, Cluster, Database, Element, Request, Response, Server, md5_hex};
 
 use crate::support::race;
 
 /// Pages that are compared when nobody says otherwise.
 const CASES: usize = 6_000;
+
+/// The same of a cluster.
+const CASES_OF_CLUSTER: usize = 2_000;
 
 /// As many buckets are listed at once, each with keys of its own.
 const THREADS: usize = 4;
@@ -84,7 +88,8 @@ impl Version {
 
 /// A bucket and what is in it: the versions of each key, the newest first.
 struct Model {
-    bucket: Bucket,
+    /// As each gateway has it.
+    buckets: Vec<Bucket>,
     keys: BTreeMap<String, Vec<Version>>,
     /// Every key can stand in XML as it is.
     plain: bool,
@@ -121,9 +126,10 @@ enum Kind {
 
 /// Fills a bucket with keys that share prefixes, some of them deleted again: at first without versions in a third of the cases, then in
 /// one to three versions each time that versioning is enabled, and in the null version while it is suspended.
-fn fill(server: &Server, generator: &mut Generator, plain: bool) -> Model {
-    let bucket = server.bucket();
-    let mut model = Model { bucket, keys: BTreeMap::new(), plain };
+fn fill(gateways: &[&Client], generator: &mut Generator, plain: bool) -> Model {
+    let bucket = gateways[0].bucket();
+    let buckets = gateways.iter().map(|gateway| bucket.through(gateway)).collect();
+    let mut model = Model { buckets, keys: BTreeMap::new(), plain };
     const STATES: [&[Option<&str>]; 3] = [
         &[Some("Enabled")],
         &[None, Some("Enabled"), Some("Suspended")],
@@ -134,27 +140,28 @@ fn fill(server: &Server, generator: &mut Generator, plain: bool) -> Model {
     let names: Vec<String> = (0..60 + generator.below(40)).map(|_| generator.text(6, plain)).collect();
     for state in states {
         if let Some(state) = state {
-            model.bucket.set_versioning(state);
+            model.buckets[0].set_versioning(state);
         }
         for _ in 0..(40 + generator.below(60)) / states.len() {
             let key = generator.choose(&names).clone();
-            for _ in 0..=generator.below(3) {
-                write(&mut model, generator, *state, &key);
+            for turn in 0..=generator.below(3) {
+                let by = turn % model.buckets.len();
+                write(&mut model, generator, (*state, by), &key);
             }
         }
     }
     model
 }
 
-/// Puts or deletes a key in this state of its bucket.
-fn write(model: &mut Model, generator: &mut Generator, state: Option<&str>, key: &str) {
+/// Puts or deletes a key in this state of its bucket, by one of the gateways.
+fn write(model: &mut Model, generator: &mut Generator, (state, by): (Option<&str>, usize), key: &str) {
     if key.is_empty() {
         return;
     }
     let content = (!generator.one_in(3)).then(|| format!("{key}{}", generator.below(100)));
     let answer = match &content {
-        Some(content) => model.bucket.put(key, content).ok(),
-        None => model.bucket.delete(key).send().expect(204),
+        Some(content) => model.buckets[by].put(key, content).ok(),
+        None => model.buckets[by].delete(key).send().expect(204),
     };
     let versions = model.keys.entry(key.to_owned()).or_default();
     if state != Some("Enabled") {
@@ -210,8 +217,7 @@ fn expected(model: &Model, kind: Kind, page: &Page) -> Vec<Entry> {
     entries
 }
 
-fn request(model: &Model, kind: Kind, page: &Page) -> Request {
-    let bucket = &model.bucket;
+fn request(bucket: &Bucket, kind: Kind, page: &Page) -> Request {
     let mut request = match kind {
         Kind::V1 => bucket.list_v1(),
         Kind::V2 => bucket.list(),
@@ -365,25 +371,25 @@ fn random_page(model: &Model, kind: Kind, generator: &mut Generator) -> Page {
     }
 }
 
-#[test]
-fn random_pages_are_what_the_definition_says() {
+/// Compares as many pages with what the gateways answer, one after the other.
+fn compare(gateways: &[&Client], cases_by_default: usize) {
     let cases = std::env::var("ASHLAR_LISTING_CASES").map(|cases| cases.parse().expect("a number of pages"));
-    let cases = cases.unwrap_or(CASES);
-    let server = Server::start();
+    let cases = cases.unwrap_or(cases_by_default);
     race(THREADS, |thread| {
         let (mut compared, mut round) = (0, 0);
         while compared < cases.div_ceil(THREADS) {
             // What fails is found again by thread and round.
             let mut generator = Generator((thread * 1_000_000 + round) as u64);
-            let model = fill(&server, &mut generator, round % 2 == 0);
-            let mut connection = model.bucket.client().connect();
+            let model = fill(gateways, &mut generator, round % 2 == 0);
+            let mut connections: Vec<_> = gateways.iter().map(|gateway| gateway.connect()).collect();
             let mut of_bucket = 0;
             while of_bucket < CASES_OF_A_BUCKET.min(cases.div_ceil(THREADS)) {
                 let kind = *generator.choose(&[Kind::V1, Kind::V2, Kind::Versions]);
                 let mut next = Some(random_page(&model, kind, &mut generator));
                 while let Some(page) = next {
-                    let prepared = request(&model, kind, &page).keep_alive().prepare();
-                    let answer = prepared.send_over(&mut connection).expect(200).xml();
+                    let by = of_bucket % gateways.len();
+                    let prepared = request(&model.buckets[by], kind, &page).keep_alive().prepare();
+                    let answer = prepared.send_over(&mut connections[by]).expect(200).xml();
                     next = check(&model, kind, &page, &answer);
                     of_bucket += 1;
                 }
@@ -395,4 +401,15 @@ fn random_pages_are_what_the_definition_says() {
             }
         }
     });
+}
+
+#[test]
+fn random_pages_are_what_the_definition_says() {
+    compare(&[Server::start().client()], CASES);
+}
+
+#[test]
+fn random_pages_by_two_gateways_on_postgres_are_what_the_definition_says() {
+    let cluster = Cluster::start_with_disks_on(Database::Postgres, 2);
+    compare(&[cluster.gateway(0), cluster.gateway(1)], CASES_OF_CLUSTER);
 }
