@@ -179,6 +179,7 @@ SPOILT = [
     ("a budget for two", policy.is_disrupted_one_by_one, lambda objects: the(objects, "PodDisruptionBudget", "-chunk")["spec"].update(maxUnavailable=2)),
     ("chunk services open to metadata", policy.is_reached_by_its_callers_alone, lambda objects: the(objects, "NetworkPolicy", "-chunk")["spec"]["ingress"][0]["from"][0]["podSelector"]["matchExpressions"][0]["values"].append("metadata")),
     ("chunk services open to all", policy.is_reached_by_its_callers_alone, lambda objects: the(objects, "NetworkPolicy", "-chunk")["spec"]["ingress"][0].pop("from")),
+    ("gateways closed to an operator's commands", policy.is_reached_by_its_callers_alone, lambda objects: the(objects, "NetworkPolicy", "-gateway")["spec"]["ingress"].pop()),
     ("no policy for Postgres", policy.is_reached_by_its_callers_alone, lambda objects: objects.remove(the(objects, "NetworkPolicy", "-postgres"))),
 ]
 

@@ -132,6 +132,8 @@ REACHED = {
     ("chunk", "chunk"): {"gateway", "worker", "admin"},
     ("postgres", "postgres"): {"metadata", "backup"},
 }
+# Whose health listeners an operator's commands ask. They run in the pod for that, and where there is none in a worker's.
+TELLS = {"gateway", "metadata", "chunk", "worker"}
 
 
 def is_reached_by_its_callers_alone(objects):
@@ -148,6 +150,8 @@ def is_reached_by_its_callers_alone(objects):
             for port in container.get("ports", []):
                 rules = [rule for policy in chosen for rule in policy["spec"].get("ingress") or [] if port["name"] in [each["port"] for each in rule["ports"]]]
                 wanted = REACHED.get((component(pod), port["name"]), set())
+                if port["name"] == "health" and component(pod) in TELLS:
+                    wanted = {"admin"} if any(component(other) == "admin" for _, other in all_pods) else {"worker"}
                 if wanted is None:
                     if not rules:
                         yield f"{name}: clients do not reach {port['name']}"

@@ -192,6 +192,13 @@ readinessProbe:
   failureThreshold: 3
 {{- end }}
 
+{{/* The pods of this component, as a peer of a NetworkPolicy: the context and the component. */}}
+{{- define "ashlar.operatorsOf" -}}
+- podSelector:
+    matchLabels:
+      {{- include "ashlar.selector" (list (index . 0) (index . 1)) | nindent 6 }}
+{{- end }}
+
 {{/* Parity of the coding `k+m`. */}}
 {{- define "ashlar.parity" -}}
 {{- splitList "+" .Values.standardCoding | last }}
