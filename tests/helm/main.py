@@ -273,13 +273,16 @@ def run_settings(report, rendered):
                 seen.add(component(pod))
             expect(seen, set(settings.ROLES), "roles")
     for name in ("external", "pools"):
-        with report.case(f"{name}: gateways and workers have the same file of master keys, and nobody else has it"):
+        with report.case(f"{name}: gateways, workers and an operator's commands have the same file of master keys, to read, and nobody else has it"):
             having = {}
             for _, pod in pods(rendered[name]):
                 if file := settings.of_container(pod["spec"]["containers"][0] | {"env": pod["spec"]["containers"][0].get("env", [])}).get("ASHLAR_ENCRYPTION_KEYS"):
                     volume = next(each for each in pod["spec"]["volumes"] if each["name"] == "encryption")
                     having[component(pod)] = (file, json.dumps(volume, sort_keys=True))
-            expect(sorted(having), ["gateway", "worker"], "who has it")
+                    mounts = [each for each in pod["spec"]["containers"][0]["volumeMounts"] if each["name"] == "encryption"]
+                    expect([each.get("readOnly") for each in mounts], [True], f"whether {component(pod)} only reads it")
+            there = {component(pod) for _, pod in pods(rendered[name])}
+            expect(sorted(having), sorted({"admin", "gateway", "worker"} & there), "who has it")
             expect(len(set(having.values())), 1, "files")
     with report.case("external: gateways and workers have the same key service and its token, and nobody else has them"):
         having = {}
