@@ -23,7 +23,7 @@ from report import NotRun, expect
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SECONDS_MAX = 240
 
-DOCUMENTS = ["README.md", "docs/getting-started.md", "docs/operations.md", *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs/how-to").glob("*.md"))]
+DOCUMENTS = ["README.md", "docs/getting-started.md", "docs/operations.md", "docs/security.md", "docs/performance.md", *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs/how-to").glob("*.md"))]
 # What `--short` runs. Each call of aws-cli takes most of a second.
 SHORT = ["docs/getting-started.md", "docs/how-to/observe.md", "docs/how-to/open-a-bucket.md"]
 
@@ -39,6 +39,7 @@ NOT_RUN = [
     ("README.md", r"^ashlar admin disk drain", "a single disk cannot be drained, and the id is an example", "services/ashlar's and tests/torture's drains"),
     ("README.md", r"^ashlar torture", "takes minutes", "tests/torture/run, and docs/operations.md with fewer kills"),
     ("docs/getting-started.md", r"^cargo install", "builds for minutes", "packaging/build, and the steps of .github/workflows/release.yml"),
+    ("docs/performance.md", r"^tests/bench/", "measures for minutes, on a machine with nothing else to do", "none: the figures beside them are those of runs by hand"),
     ("docs/how-to/run-in-a-container.md", r"", "needs a Docker engine, and root", "tests/compose/run runs every command of it"),
     ("docs/how-to/run-by-compose.md", r"", "needs a Docker engine, and root", "tests/compose/run; the files by tests/monitoring/run"),
     ("docs/how-to/run-on-kubernetes.md", r"", "needs a Kubernetes", "tests/helm/run renders and checks the chart"),
@@ -82,6 +83,8 @@ BETWEEN = [
      "'{\"Rules\": [{\"ID\": \"one\", \"Status\": \"Enabled\", \"Filter\": {\"Prefix\": \"tmp/\"}, \"Expiration\": {\"Days\": 30}}]}' &&\n"
      "old s3api put-bucket-policy --bucket photos --policy '{\"Version\": \"2012-10-17\", \"Statement\": {\"Effect\": \"Deny\", \"Principal\": \"*\", "
      "\"Action\": \"s3:DeleteBucket\", \"Resource\": \"arn:aws:s3:::photos\"}}'", ""),
+    # In the folder that the command before has filled.
+    ("docs/security.md", r"^openssl req", "cd certificates", ""),
     ("docs/how-to/encrypt-objects.md", r"^ashlar encryption-key keys  ", "ashlar server ./data; aws s3 mb s3://bucket; echo 'A secret' > secret.txt", ""),
     # The server is started again with the keys that were added to its file.
     ("docs/how-to/encrypt-objects.md", r"--kms --alias payroll", "", "cp $OUT/$N.out named; ashlar server ./data"),
