@@ -137,7 +137,10 @@ impl MetadataStore {
             return if known.coding == request.coding {
                 Ok(())
             } else {
-                Err(malformed(format!("storage class {} has the coding {}", known.name, known.coding)))
+                Err(malformed(format!(
+                    "storage class {} has the coding {} already, which `class recode` changes",
+                    known.name, known.coding
+                )))
             };
         }
         if !request.groups.is_power_of_two() || request.groups > placement::GROUPS_MAX {
