@@ -127,6 +127,11 @@ pub trait Disk: Send + Sync + 'static {
         self.rename(&temporary, path)?;
         self.sync_directory(directory)
     }
+    /// The file to replace where a person named `path`: what a link leads to, or `path` itself where nothing is there yet.
+    /// `InvalidInput` for what is there and is no file, such as a device, a pipe or a directory.
+    fn replaceable(&self, path: &Path) -> io::Result<PathBuf> {
+        Ok(path.to_owned())
+    }
 }
 
 /// Makes a directory and those above it that are not there, each after the name of the one above was synced: of what a process
@@ -151,6 +156,27 @@ fn create_synced(
         sync(directory_of(directory))?;
     }
     Ok(())
+}
+
+/// Replaces a small file that a person named, in one durable step. `salt` makes the name of the new file before it is renamed, so that
+/// no other file is taken for it. Readable by the owner alone.
+pub(crate) fn replace_named(disk: &dyn Disk, path: &Path, contents: &[u8], salt: u64) -> io::Result<()> {
+    let path = disk.replaceable(path)?;
+    let directory = directory_of(&path);
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{salt:016x}.partial"));
+    let temporary = directory.join(name);
+    let file = disk.open(&temporary, OpenMode::CreateNew)?;
+    let written = file
+        .write_all_at(contents, 0)
+        .and_then(|()| file.sync_data())
+        .and_then(|()| disk.rename(&temporary, &path));
+    if let Err(error) = written {
+        // What failed is told; that its rest cannot be removed says nothing more.
+        let _ = disk.remove(&temporary);
+        return Err(error);
+    }
+    disk.sync_directory(directory)
 }
 
 /// The directory that a file is in. The parent of a bare name is an empty path, which nothing can open.
@@ -287,6 +313,17 @@ impl Disk for RealDisk {
         fs::exists(path)
     }
 
+    fn replaceable(&self, path: &Path) -> io::Result<PathBuf> {
+        match fs::symlink_metadata(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(path.to_owned()),
+            found => found?,
+        };
+        if !fs::metadata(path)?.is_file() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is there and is no file"));
+        }
+        fs::canonicalize(path)
+    }
+
     fn space(&self, path: &Path) -> io::Result<SpaceUsage> {
         let stat = rustix::fs::statvfs(path)?;
         let block = stat.f_frsize;
@@ -308,9 +345,48 @@ impl Disk for RealDisk {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, io, os::unix::fs::PermissionsExt, path::Path};
+    use std::{
+        fs, io,
+        os::unix::{
+            fs::{FileTypeExt, PermissionsExt, symlink},
+            net::UnixListener,
+        },
+        path::Path,
+    };
 
-    use super::{Disk, OpenMode, RealDisk, create_synced, directory_of};
+    use super::{Disk, OpenMode, RealDisk, create_synced, directory_of, replace_named};
+
+    #[test]
+    fn what_a_person_names_is_replaced_if_it_is_a_file_and_left_alone_otherwise() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let text = |name: &str| String::from_utf8(RealDisk.read_small(&at(name), 100).unwrap()).unwrap();
+        let names = || RealDisk.list_directory(folder.path()).unwrap().len();
+        fs::write(at("keys.new"), "another's").unwrap();
+        for contents in ["first", "second"] {
+            replace_named(&RealDisk, &at("keys"), contents.as_bytes(), 7).unwrap();
+            assert_eq!((text("keys").as_str(), text("keys.new").as_str()), (contents, "another's"));
+        }
+        symlink(at("keys"), at("link")).unwrap();
+        replace_named(&RealDisk, &at("link"), b"third", 7).unwrap();
+        assert!(fs::symlink_metadata(at("link")).unwrap().is_symlink(), "the link stays");
+        assert_eq!(text("keys"), "third");
+
+        // A socket stands for all that is no file: a device cannot be made by everybody.
+        let _socket = UnixListener::bind(at("socket")).unwrap();
+        symlink(at("socket"), at("link to it")).unwrap();
+        symlink(at("nothing"), at("link to nothing")).unwrap();
+        fs::create_dir(at("folder")).unwrap();
+        let there = names();
+        for name in ["socket", "link to it", "folder"] {
+            let refused = replace_named(&RealDisk, &at(name), b"text", 7).unwrap_err();
+            assert_eq!(refused.kind(), io::ErrorKind::InvalidInput, "{name}: {refused}");
+        }
+        let refused = replace_named(&RealDisk, &at("link to nothing"), b"text", 7).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::NotFound);
+        assert!(fs::symlink_metadata(at("socket")).unwrap().file_type().is_socket());
+        assert_eq!(names(), there, "nothing is left behind");
+    }
 
     #[test]
     fn a_locked_directory_refuses_a_second_holder_until_released() {

@@ -11,7 +11,7 @@ mod open_files;
 mod random;
 mod spawn;
 
-use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{future::Future, io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 pub use clock::{Clock, Elapsed, Instant, RealClock};
 pub use disk::{DirectoryLock, Disk, File, OpenMode, RealDisk, SpaceUsage};
@@ -157,6 +157,13 @@ impl Env {
     /// The file systems. Its calls block.
     pub fn disk(&self) -> &Arc<dyn Disk> {
         &self.disk
+    }
+
+    /// Replaces a small file that a person named, in one durable step: a new file is written, synced and renamed over it. Where a
+    /// link is, the file that it leads to is replaced. `InvalidInput` for what is there and is no file. Readable by the owner alone.
+    /// Blocks.
+    pub fn replace_named(&self, path: &Path, contents: &[u8]) -> io::Result<()> {
+        disk::replace_named(&**self.disk(), path, contents, self.random_u64())
     }
 }
 

@@ -293,7 +293,7 @@ fn read(env: &Env, path: &Path) -> Result<Zeroizing<String>, KeysError> {
 }
 
 fn write(env: &Env, path: &Path, text: &str) -> Result<(), KeysError> {
-    env.disk().replace_small(path, text.as_bytes()).map_err(failed(path))
+    env.replace_named(path, text.as_bytes()).map_err(failed(path))
 }
 
 fn parse(path: &Path, text: &str) -> Result<Keyring, KeysError> {

@@ -88,6 +88,28 @@ async fn a_file_has_what_helps_and_no_secret() {
     assert!(bundle["configuration"].is_object() && bundle.get("buckets").is_none(), "{text}");
     assert!(!text.contains(SECRET_KEY), "{text}");
 
+    // A pipe stands for all that is no file: what is renamed over it is lost to whoever reads it.
+    let pipe = at("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().expect("mkfifo runs").success());
+    let refused = run(&["admin", "support", "--to", &pipe, "--data", &data]);
+    let told = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(refused.status.code() == Some(4) && told.contains("is no file"), "{refused:?}");
+    let is_pipe = |path: &str| Command::new("test").args(["-p", path]).status().expect("test runs").success();
+    assert!(is_pipe(&pipe), "it is as it was");
+    let streamed = run(&["admin", "support", "--to", "-", "--data", &data]);
+    let bundle: Value = serde_json::from_slice(&streamed.stdout).expect("JSON and nothing else");
+    assert!(streamed.status.success() && bundle["status"].is_object(), "{streamed:?}");
+
+    // What was asked for by name and did not answer is told, and the rest is written.
+    let silent = format!("http://{}", free_address(&env).await);
+    let partial = run(&["admin", "support", "--to", &to, "--data", &data, "--service", &silent]);
+    let told = String::from_utf8_lossy(&partial.stderr).into_owned();
+    assert!(
+        partial.status.code() == Some(1) && told.contains(&format!("not in it: {silent}/metrics")),
+        "{told}"
+    );
+    assert!(read(Path::new(&to)).0["status"].is_object());
+
     let refused = run(&["admin", "support", "--to", &to, "--data", &data, "--service", "https://a:1"]);
     assert!(!refused.status.success() && String::from_utf8_lossy(&refused.stderr).contains("monitor"));
     let nowhere = at("missing/support.json");

@@ -115,7 +115,7 @@ fn make(env: &Env, args: &Certificates) -> Result<Vec<PathBuf>, Problem> {
     let mut made = Vec::new();
     let mut write = |name: &str, text: String| {
         let path = args.folder.join(name);
-        env.disk().replace_small(&path, text.as_bytes()).map_err(at(&path))?;
+        env.replace_named(&path, text.as_bytes()).map_err(at(&path))?;
         made.push(path);
         Ok::<_, Problem>(())
     };

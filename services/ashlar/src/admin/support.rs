@@ -1,6 +1,9 @@
 //! `ashlar admin support`: what somebody who helps needs to know of a cluster, in one file without secrets.
 
-use std::path::PathBuf;
+use std::{
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
 
 use admin_api::{Assumptions, Configuration, Durability, Repair, Resource, Status};
 use clap::Args;
@@ -24,10 +27,13 @@ const METRICS_MAX: usize = 8 << 20;
 #[command(
     after_help = "Examples:\n  ashlar admin support --to support.json --data ./data\n  ashlar admin support --to support.json \
     --metadata meta1:9300 --service http://gateway1:9001 --service http://chunk1:9201\n  \
-    ashlar admin support --to support.json --endpoint https://s3.example.com --buckets"
+    ashlar admin support --to support.json --endpoint https://s3.example.com --buckets\n  \
+    ashlar admin support --to - --metadata meta1:9300 > support.json\n\n\
+    What cannot be read is left out and named on the standard error; the exit status is 1 where nothing could be read of the cluster, or \
+    not all of the services that --service names."
 )]
 pub(crate) struct Support {
-    /// The file to write; one that is there is replaced.
+    /// The file to write; one that is there is replaced. `-` is the standard output.
     #[arg(long, value_name = "FILE")]
     to: PathBuf,
     /// Where services answer health checks (`--health-listen`), `http://HOST:PORT`: whether each is ready, and its metrics, are taken
@@ -87,21 +93,43 @@ pub(crate) async fn run(env: &Env, args: &Support) -> Result<(), Exit> {
         bundle
             .insert(name.to_owned(), part.unwrap_or_else(|reason| json!({ "missing": reason.to_string() })));
     }
-    let mut services = Map::new();
+    let (mut services, mut silent) = (Map::new(), Vec::new());
     for url in &args.services {
-        services.insert(url.to_string(), service(env, url).await);
+        services.insert(url.to_string(), service(env, url, &mut silent).await);
     }
     bundle.insert("services".to_owned(), services.into());
 
     let (own_env, to, text) = (env.clone(), args.to.clone(), super::as_json(&bundle));
-    let writing = env.spawn_blocking(move || own_env.disk().replace_small(&to, text.as_bytes()));
-    let written = writing.await.unwrap_or_else(|| Err(std::io::Error::other("the process ends")));
+    let writing = env.spawn_blocking(move || write(&own_env, &to, text.as_bytes()));
+    let written = writing.await.unwrap_or_else(|| Err(io::Error::other("the process ends")));
     written.map_err(|error| Exit::new(Exit::DATA, format!("{}: {error}", args.to.display())))?;
-    for missing in missing {
+    for missing in missing.iter().chain(&silent) {
         eprintln!("not in it: {missing}");
     }
-    print(&format!("{}\n", args.to.display()));
-    Ok(())
+    if !is_standard_output(&args.to) {
+        print(&format!("{}\n", args.to.display()));
+    }
+    if silent.is_empty() {
+        return Ok(());
+    }
+    // It was named, so somebody counts on it.
+    Err(Exit::new(
+        Exit::FAILED,
+        "it is written without what services did not tell that were named by --service",
+    ))
+}
+
+fn is_standard_output(to: &Path) -> bool {
+    to == Path::new("-")
+}
+
+/// Writes the bundle. Blocks. That nobody reads it to its end is told, unlike what is printed for people.
+fn write(env: &Env, to: &Path, text: &[u8]) -> io::Result<()> {
+    if !is_standard_output(to) {
+        return env.replace_named(to, text);
+    }
+    let mut out = io::stdout().lock();
+    out.write_all(text).and_then(|()| out.flush())
 }
 
 /// A resource as a program reads it. The detour by its type makes sure that nothing else is taken down.
@@ -161,8 +189,8 @@ impl From {
     }
 }
 
-/// Whether a service is ready, and its metrics.
-async fn service(env: &Env, url: &Uri) -> Value {
+/// Whether a service is ready, and its metrics. What it does not tell is added to `silent`.
+async fn service(env: &Env, url: &Uri, silent: &mut Vec<String>) -> Value {
     let base = url.to_string();
     let base = base.trim_end_matches('/');
     let mut answers = Map::new();
@@ -173,7 +201,10 @@ async fn service(env: &Env, url: &Uri) -> Value {
         };
         let told = match answer {
             Ok((status, body)) => json!({ "status": status.as_u16(), "body": body }),
-            Err(reason) => json!({ "missing": reason }),
+            Err(reason) => {
+                silent.push(format!("{base}{path}: {reason}"));
+                json!({ "missing": reason })
+            }
         };
         answers.insert(path.to_owned(), told);
     }
