@@ -25,7 +25,8 @@ EXPOSE 9000
 # `ashlar server` listens on every address in a container, as nobody but its own processes reaches loopback there.
 ENV ASHLAR_IN_CONTAINER=true
 # Of `ashlar server` as it is run by default; the services of a cluster have checks of their own in docker-compose.yml and the chart.
-HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 CMD ["/usr/local/bin/ashlar", "admin", "health", "http://127.0.0.1:9000/health/ready"]
+# With a certificate for clients it speaks HTTPS there, of which the name is not what is asked for.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 CMD ["/bin/sh", "-c", "ashlar admin health http://127.0.0.1:9000/health/ready || ashlar admin health --insecure https://127.0.0.1:9000/health/ready"]
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["/usr/local/bin/ashlar"]
 CMD ["server", "/data"]

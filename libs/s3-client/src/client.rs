@@ -261,7 +261,8 @@ impl Line {
         let stream = access.env.connect(&access.endpoint.address()).await.map_err(|error| failed(&error))?;
         let stream: Box<dyn Connection> = match &access.tls {
             Some((tls, name)) => {
-                Box::new(tls.connect(name.clone(), stream).await.map_err(|error| failed(&error))?)
+                let failed = |error| Failure::Unreachable(crate::tls::in_words(&chain(&error)));
+                Box::new(tls.connect(name.clone(), stream).await.map_err(failed)?)
             }
             None => stream,
         };

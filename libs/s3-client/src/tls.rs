@@ -74,6 +74,19 @@ pub async fn of_pinned(
     Ok(Some((connector, name)))
 }
 
+/// What is said of a handshake that failed: with what to do, where the library's own word says that to nobody else.
+pub(crate) fn in_words(reason: &str) -> String {
+    const OF_AUTHORITY: &str = "CaUsedAsEndEntity";
+    let hint = match reason.contains(OF_AUTHORITY) {
+        true => {
+            "; the server's certificate says that it is an authority's: make it with `-addext basicConstraints=critical,CA:FALSE`, or have \
+             an authority sign another one"
+        }
+        false => "",
+    };
+    format!("{reason}{hint}")
+}
+
 fn server_name(endpoint: &Endpoint) -> Result<ServerName<'static>, ConnectError> {
     let name = endpoint.host_name().to_owned();
     ServerName::try_from(name.clone()).map_err(|_| ConnectError::TlsName(name))

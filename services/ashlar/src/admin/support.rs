@@ -196,7 +196,7 @@ async fn service(env: &Env, url: &Uri, silent: &mut Vec<String>) -> Value {
     let mut answers = Map::new();
     for path in ["/health/ready", "/metrics"] {
         let answer = match format!("{base}{path}").parse::<Uri>() {
-            Ok(url) => health::answer(env, &url, METRICS_MAX).await,
+            Ok(url) => health::answer(env, None, &url, METRICS_MAX).await,
             Err(error) => Err(error.to_string()),
         };
         let told = match answer {
