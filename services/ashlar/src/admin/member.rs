@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use admin_api::{Resource, short_of_disks};
+use admin_api::{Intended, Resource, ShortOfDisks};
 use clap::{Args, Subcommand};
 use env::{Env, Instant};
 use metadata_api::{ClusterMap, DiskState, FormerTarget, Intent, NodeState};
+use serde::Serialize;
 use types::{DiskId, NodeId};
 use worker::{AuditOptions, AuditReport, audit};
 
@@ -54,18 +55,20 @@ enum Action {
     List(List),
     /// Moves all shards elsewhere; reads are served meanwhile.
     #[command(after_help = "Examples:\n  ashlar admin disk drain 07c1 --wait --data ./data\n  \
-        ashlar admin node drain 3f9a --wait --metadata meta1:9300")]
-    Drain(Change),
+        ashlar admin node drain 3f9a --wait --timeout 3600 --metadata meta1:9300\n\n\
+        With --wait the exit status is 0 only when no shard is left on it; 7 when some were when the time was over; 8 when a storage \
+        class has too few other disks, so that what it keeps there stays until there are more; 1 when the cluster cannot be asked.")]
+    Drain(Leave),
     /// Takes a drain or a removal back.
     #[command(after_help = "Examples:\n  ashlar admin disk serve 07c1 --data ./data\n  \
-        ashlar admin node serve 3f9a --metadata meta1:9300")]
+        ashlar admin node serve 3f9a --json --metadata meta1:9300")]
     Serve(Change),
     /// Moves all shards elsewhere, rebuilding those of lost disks, and then forgets the disks for good.
     #[command(after_help = "Examples:\n  ashlar admin disk remove 07c1 --wait --data ./data\n  \
         ashlar admin node remove 3f9a --wait --metadata meta1:9300\n\n\
         A disk that is away is not waited for. Objects of which too few shards are left without it are lost: --wait and `ashlar \
-        admin audit` name them, and the disk goes when they are deleted.")]
-    Remove(Change),
+        admin audit` name them, and the disk goes when they are deleted. The exit status of --wait is as that of `drain`.")]
+    Remove(Leave),
 }
 
 #[derive(Debug, Args)]
@@ -81,15 +84,41 @@ struct List {
 struct Change {
     /// Its id, or as many of its first digits as tell it from the others.
     id: String,
-    /// Waits until no shard is left on it, showing how far it is.
+    /// Shows what is wanted of it from now on as JSON, for programs.
     #[arg(long)]
-    wait: bool,
+    json: bool,
     #[command(flatten)]
     connect: Connect,
 }
 
+#[derive(Debug, Args)]
+struct Leave {
+    /// Waits until no shard is left on it, showing how far it is.
+    #[arg(long)]
+    wait: bool,
+    /// Seconds to wait at most; as long as it takes when left out.
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        requires = "wait",
+        value_parser = clap::value_parser!(u64).range(1..=31_536_000)
+    )]
+    timeout: Option<u64>,
+    #[command(flatten)]
+    change: Change,
+}
+
+/// What is wanted of a node or disk, and how far that is.
+#[derive(Debug, Serialize)]
+struct Told {
+    #[serde(flatten)]
+    intended: Intended,
+    /// Shard indexes of groups that it still holds or receives.
+    slots: usize,
+}
+
 pub(crate) async fn run_node(env: &Env, node: &Node) -> Result<(), Exit> {
-    let (change, intent) = match &node.action {
+    let (change, leave, intent) = match &node.action {
         Action::List(list) => {
             let nodes = match list.source.remote(env).await? {
                 Some(remote) => remote.get(Resource::Nodes, &[]).await?,
@@ -101,25 +130,21 @@ pub(crate) async fn run_node(env: &Env, node: &Node) -> Result<(), Exit> {
             super::print(&if list.json { super::as_json(&nodes) } else { status::nodes(&nodes) });
             return Ok(());
         }
-        Action::Drain(change) => (change, Intent::Drain),
-        Action::Serve(change) => (change, Intent::Serve),
-        Action::Remove(change) => (change, Intent::Remove),
+        Action::Drain(leave) => (&leave.change, Some(leave), Intent::Drain),
+        Action::Serve(change) => (change, None, Intent::Serve),
+        Action::Remove(leave) => (&leave.change, Some(leave), Intent::Remove),
     };
     let reached = change.connect.reach(env).await?;
     let id = reached.node(&change.id).await?;
     reached.metadata.set_node_intent(id, intent).await.map_err(failed)?;
-    let of_node = |map: &ClusterMap| {
-        map.disks
-            .iter()
-            .filter(|disk| disk.node == id && disk.state != DiskState::Gone)
-            .map(|disk| disk.disk)
-            .collect()
-    };
-    finish(env, &reached, change, intent, of_node).await
+    let disks_of = |map: &ClusterMap| Intended::disks_of_node(map, id);
+    Noted { env, reached: &reached, what: "node", id: id.to_string(), intent, disks_of: &disks_of }
+        .finish(leave, change.json)
+        .await
 }
 
 pub(crate) async fn run_disk(env: &Env, disk: &Disk) -> Result<(), Exit> {
-    let (change, intent) = match &disk.action {
+    let (change, leave, intent) = match &disk.action {
         Action::List(list) => {
             let disks = match list.source.remote(env).await? {
                 Some(remote) => remote.get(Resource::Disks, &[]).await?,
@@ -131,67 +156,124 @@ pub(crate) async fn run_disk(env: &Env, disk: &Disk) -> Result<(), Exit> {
             super::print(&if list.json { super::as_json(&disks) } else { status::disks(&disks) });
             return Ok(());
         }
-        Action::Drain(change) => (change, Intent::Drain),
-        Action::Serve(change) => (change, Intent::Serve),
-        Action::Remove(change) => (change, Intent::Remove),
+        Action::Drain(leave) => (&leave.change, Some(leave), Intent::Drain),
+        Action::Serve(change) => (change, None, Intent::Serve),
+        Action::Remove(leave) => (&leave.change, Some(leave), Intent::Remove),
     };
     let reached = change.connect.reach(env).await?;
     let id = reached.disk(&change.id).await?;
     reached.metadata.set_disk_intent(id, intent).await.map_err(failed)?;
-    finish(env, &reached, change, intent, |_| vec![id]).await
+    let disks_of = |_: &ClusterMap| vec![id];
+    Noted { env, reached: &reached, what: "disk", id: id.to_string(), intent, disks_of: &disks_of }
+        .finish(leave, change.json)
+        .await
 }
 
-/// Says what was done and, when asked to, waits until it is complete.
-async fn finish(
-    env: &Env,
-    reached: &Reached,
-    change: &Change,
+/// What was said of a node or disk.
+struct Noted<'a> {
+    env: &'a Env,
+    reached: &'a Reached,
+    /// `node` or `disk`.
+    what: &'static str,
+    id: String,
     intent: Intent,
-    disks_of: impl Fn(&ClusterMap) -> Vec<DiskId>,
-) -> Result<(), Exit> {
-    if intent == Intent::Serve {
-        super::print("it serves\n");
-        return Ok(());
-    }
-    let map = reached.map().await?;
-    for (class, needed, left) in short_of_disks(&map, &disks_of(&map)) {
-        eprintln!(
-            "storage class {class} needs {needed} disks and {left} are left to it: what it keeps there stays until disks are added; \
-            `serve` in the place of this word takes it back"
-        );
-    }
-    if !change.wait {
-        super::print(
-            "noted; workers move its shards from now on (`ashlar admin status` shows how far they are)\n",
-        );
-        return Ok(());
-    }
-    let (mut pace, mut line) = (Pace::default(), Line::new());
-    let mut losses = Losses { least: usize::MAX, next: env.now() };
-    let (mut maps, mut audits) = (Patience::default(), Patience::default());
-    loop {
-        let map = reached.map().await;
-        let Some(map) = maps.take(map, "the cluster map was not read", &mut line, env.now())? else {
-            env.sleep(LOOK).await;
-            continue;
-        };
-        let disks = disks_of(&map);
-        let left = slots_on(&map, &disks);
-        let now = env.now();
-        pace.look(left as u64, now);
-        line.show(&pace.text("group slots moved"), now);
-        if left == 0 {
-            line.end();
-            super::print("no shard is left on it\n");
+    /// The disks that it is about, by the map of now.
+    disks_of: &'a (dyn Fn(&ClusterMap) -> Vec<DiskId> + Sync),
+}
+
+/// How the waiting for it ended.
+enum End {
+    Empty,
+    TimedOut,
+    /// Something stays on it until there are more disks.
+    Short,
+}
+
+impl Noted<'_> {
+    /// Says what was done and, when asked to, waits until it is complete.
+    async fn finish(self, leave: Option<&Leave>, as_json: bool) -> Result<(), Exit> {
+        let told = self.told(&self.reached.map().await?);
+        let Some(leave) = leave.filter(|leave| leave.wait) else {
+            told.intended.short_of_disks.iter().for_each(|short| eprintln!("{}", self.in_words(short)));
+            let words = match self.intent {
+                Intent::Serve => "it serves\n",
+                Intent::Drain | Intent::Remove => {
+                    "noted; workers move its shards from now on (`ashlar admin status` shows how far they are)\n"
+                }
+            };
+            super::print(&if as_json { super::as_json(&told) } else { words.to_owned() });
             return Ok(());
+        };
+        let (told, end) = self.wait(leave.timeout.map(Duration::from_secs)).await?;
+        if as_json {
+            super::print(&super::as_json(&told));
         }
-        if intent == Intent::Remove && is_away(&map, &disks) && losses.are_due(left, now) {
-            let report = Losses::find(reached).await;
-            let report =
-                audits.take(report, "it was not found out what is lost with it", &mut line, env.now())?;
-            losses.told(report.as_ref(), &mut line, env.now());
+        match end {
+            End::Empty if as_json => Ok(()),
+            End::Empty => {
+                super::print("no shard is left on it\n");
+                Ok(())
+            }
+            End::TimedOut => Err(Exit::new(
+                Exit::WAITS,
+                format!("{} group slots are left on it, which goes on", told.slots),
+            )),
+            End::Short => {
+                let short = told.intended.short_of_disks.iter().map(|short| self.in_words(short));
+                Err(Exit::new(Exit::BLOCKED, short.collect::<Vec<_>>().join("\n")))
+            }
         }
-        env.sleep(LOOK).await;
+    }
+
+    fn told(&self, map: &ClusterMap) -> Told {
+        let disks = (self.disks_of)(map);
+        let intended = Intended::new(self.id.clone(), self.intent, map, &disks);
+        Told { intended, slots: slots_on(map, &disks) }
+    }
+
+    fn in_words(&self, short: &ShortOfDisks) -> String {
+        let ShortOfDisks { class, disks_needed, disks_left } = short;
+        format!(
+            "storage class {class} needs {disks_needed} disks and {disks_left} are left to it: what it keeps there stays until disks are \
+             added; `ashlar admin {} serve {}` takes it back",
+            self.what, self.id
+        )
+    }
+
+    async fn wait(&self, time: Option<Duration>) -> Result<(Told, End), Exit> {
+        let Self { env, reached, .. } = self;
+        let until = time.map(|time| env.now().after(time));
+        let (mut pace, mut line) = (Pace::default(), Line::new());
+        let mut losses = Losses { least: usize::MAX, next: env.now() };
+        let (mut maps, mut audits) = (Patience::default(), Patience::default());
+        let mut last = self.told(&reached.map().await?);
+        loop {
+            let map = reached.map().await;
+            if let Some(map) = maps.take(map, "the cluster map was not read", &mut line, env.now())? {
+                let disks = (self.disks_of)(&map);
+                last = self.told(&map);
+                let now = env.now();
+                pace.look(last.slots as u64, now);
+                line.show(&pace.text("group slots moved"), now);
+                if last.slots == 0 {
+                    return Ok((last, End::Empty));
+                }
+                if !last.intended.short_of_disks.is_empty() {
+                    return Ok((last, End::Short));
+                }
+                if self.intent == Intent::Remove && is_away(&map, &disks) && losses.are_due(last.slots, now) {
+                    let report = Losses::find(reached).await;
+                    let what = "it was not found out what is lost with it";
+                    let report = audits.take(report, what, &mut line, env.now())?;
+                    losses.told(report.as_ref(), &mut line, env.now());
+                }
+            }
+            let left = until.map_or(LOOK, |until| until.since(env.now()));
+            if left.is_zero() {
+                return Ok((last, End::TimedOut));
+            }
+            env.sleep(LOOK.min(left)).await;
+        }
     }
 }
 
