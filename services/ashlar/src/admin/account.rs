@@ -79,6 +79,9 @@ struct List {
 struct Named {
     /// The account: its name, its id of 12 digits or its canonical id.
     account: String,
+    /// Shows the account as JSON, for programs: as it is from now on, or was when it was removed.
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     connect: Connect,
 }
@@ -127,8 +130,10 @@ pub(crate) async fn run(env: &Env, command: &AccountCommand) -> Result<(), Exit>
         Action::Remove(named) => {
             let reached = named.connect.reach(env).await?;
             let account = other(&reached, &named.account).await?;
+            let was = if named.json { Some(shown_account(&reached, named).await?) } else { None };
             changed(&named.account, reached.metadata.remove_account(&account).await.map_err(failed)?)?;
-            super::print(&format!("account {} is removed\n", named.account));
+            let words = || format!("account {} is removed\n", named.account);
+            super::print(&was.as_ref().map_or_else(words, super::as_json));
             Ok(())
         }
         Action::Key(key) => change_key(env, key).await,
@@ -218,9 +223,20 @@ async fn set(env: &Env, named: &Named, status: AccountStatus) -> Result<(), Exit
     let reached = named.connect.reach(env).await?;
     let account = other(&reached, &named.account).await?;
     changed(&named.account, reached.metadata.set_account_status(&account, status).await.map_err(failed)?)?;
+    if named.json {
+        super::print(&super::as_json(&shown_account(&reached, named).await?));
+        return Ok(());
+    }
     let status = status.name().to_ascii_lowercase();
     super::print(&format!("account {} is {status}\n", named.account));
     Ok(())
+}
+
+/// The account that is named, with what it holds.
+async fn shown_account(reached: &Reached, named: &Named) -> Result<Account, Exit> {
+    let found = reached.metadata.find_account(&AccountKey::parse(&named.account)).await.map_err(failed)?;
+    let missing = || Exit::new(Exit::FAILED, format!("there is no account {}", named.account));
+    admin_api::account_of(&*reached.metadata, found.ok_or_else(missing)?).await.map_err(failed)
 }
 
 fn changed(name: &str, changed: AccountChanged) -> Result<(), Exit> {

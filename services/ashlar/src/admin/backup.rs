@@ -9,7 +9,7 @@ use metadata::{BackupError, BackupProgress, BackupSummary};
 use serde_json::json;
 use service_kit::Secret;
 
-use super::table::bytes;
+use super::{pace::Line, table::bytes};
 use crate::{
     Exit,
     embedded::{self, lock_database},
@@ -19,7 +19,7 @@ use crate::{
 #[derive(Debug, Args)]
 struct Database {
     /// The first data folder of an `ashlar server`.
-    #[arg(long, value_name = "FOLDER", conflicts_with = "database_url")]
+    #[arg(long, value_name = "FOLDER")]
     data: Option<PathBuf>,
     /// The database of a cluster's metadata services: `postgres://USER:PASSWORD@HOST:PORT/DATABASE`, or `sqlite:PATH`.
     #[arg(long = "database-url", env = "ASHLAR_DATABASE_URL", value_name = "URL", hide_env_values = true)]
@@ -29,7 +29,13 @@ struct Database {
 impl Database {
     fn url(&self) -> Result<String, Exit> {
         match (&self.data, &self.database_url) {
-            (Some(folder), _) => Ok(format!("sqlite:{}", embedded::database_in(folder).display())),
+            // Said here and not by the parser, which does not say that an environment has one of the two.
+            (Some(_), Some(_)) => Err(Exit::new(
+                Exit::FAILED,
+                "--data is of an `ashlar server` and --database-url (ASHLAR_DATABASE_URL) of a cluster: give one of them, and take the \
+                 other out of the environment",
+            )),
+            (Some(folder), None) => Ok(format!("sqlite:{}", embedded::database_in(folder).display())),
             (None, Some(url)) => Ok(url.expose().to_owned()),
             (None, None) => Err(Exit::new(
                 Exit::FAILED,
@@ -66,18 +72,26 @@ pub(crate) struct Backup {
     until `ashlar admin reconcile --finish`."
 )]
 pub(crate) struct Restore {
-    /// The backup. The database must be empty; an embedded one must not be there.
-    #[arg(long, value_name = "FILE", required_unless_present = "in_place", conflicts_with = "in_place")]
-    from: Option<PathBuf>,
-    /// The database was brought back by other means, such as a base backup: it is treated as restored. Do this before any service
-    /// uses it.
-    #[arg(long)]
-    in_place: bool,
+    #[command(flatten)]
+    from: Origin,
     /// Shows the result as JSON, for programs.
     #[arg(long)]
     json: bool,
     #[command(flatten)]
     database: Database,
+}
+
+/// Where the metadata comes from.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct Origin {
+    /// The backup. The database must be empty; an embedded one must not be there.
+    #[arg(long, value_name = "FILE")]
+    from: Option<PathBuf>,
+    /// The database was brought back by other means, such as a base backup: it is treated as restored. Do this before any service
+    /// uses it.
+    #[arg(long)]
+    in_place: bool,
 }
 
 /// Moves the metadata to another database.
@@ -112,7 +126,7 @@ pub(crate) async fn run_restore(env: &Env, args: &Restore) -> Result<(), Exit> {
     let url = args.database.url()?;
     let _lock = lock_database(env, &url).await?;
     let mut shown = Shown::new(env);
-    match &args.from {
+    match &args.from.from {
         Some(from) => {
             let summary = metadata::restore(env, &url, from, &mut |progress| shown.look(progress)).await;
             shown.print(args.json, &summary.map_err(failed)?, "restored");
@@ -156,11 +170,12 @@ struct Shown {
     env: Env,
     began: Instant,
     last: Instant,
+    line: Line,
 }
 
 impl Shown {
     fn new(env: &Env) -> Self {
-        Self { env: env.clone(), began: env.now(), last: env.now() }
+        Self { env: env.clone(), began: env.now(), last: env.now(), line: Line::new() }
     }
 
     fn look(&mut self, progress: BackupProgress) {
@@ -173,11 +188,11 @@ impl Shown {
             _ if progress.bytes > 0 => format!(", {}", bytes(progress.bytes)),
             _ => String::new(),
         };
-        eprint!("\r\x1b[K{} rows{share} ", progress.rows);
+        self.line.show(&format!("{} rows{share}", progress.rows), self.last);
     }
 
-    fn print(&self, as_json: bool, summary: &BackupSummary, done: &str) {
-        eprint!("\r\x1b[K");
+    fn print(&mut self, as_json: bool, summary: &BackupSummary, done: &str) {
+        self.line.end();
         let seconds = self.env.now().since(self.began).as_secs_f64();
         let rows: u64 = summary.rows.values().sum();
         let text = if as_json {

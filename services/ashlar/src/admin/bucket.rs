@@ -57,6 +57,19 @@ struct List {
 struct Quota {
     /// The bucket.
     name: String,
+    #[command(flatten)]
+    bounds: Bounds,
+    /// Shows what the bucket holds, and its quota, as JSON, for programs.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    connect: Connect,
+}
+
+/// What a bucket may hold.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = true)]
+struct Bounds {
     /// Most bytes of all its versions: a number, or one of KiB, MiB, GiB, TiB or PiB.
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     bytes: Option<u64>,
@@ -64,13 +77,8 @@ struct Quota {
     #[arg(long, value_name = "NUMBER")]
     objects: Option<u64>,
     /// Any amount: takes the quota away.
-    #[arg(long, conflicts_with_all = ["bytes", "objects"], required_unless_present_any = ["bytes", "objects"])]
+    #[arg(long, conflicts_with_all = ["bytes", "objects"])]
     none: bool,
-    /// Shows what the bucket holds, and its quota, as JSON, for programs.
-    #[arg(long)]
-    json: bool,
-    #[command(flatten)]
-    connect: Connect,
 }
 
 pub(crate) async fn run(env: &Env, command: &BucketCommand) -> Result<(), Exit> {
@@ -92,7 +100,7 @@ pub(crate) async fn run(env: &Env, command: &BucketCommand) -> Result<(), Exit> 
             let name = BucketName::new(&quota.name).map_err(|error| {
                 Exit::new(Exit::FAILED, format!("{} is no name of a bucket: {error}", quota.name))
             })?;
-            let bounds = BucketQuota { bytes: quota.bytes, objects: quota.objects };
+            let bounds = BucketQuota { bytes: quota.bounds.bytes, objects: quota.bounds.objects };
             let reached = quota.connect.reach(env).await?;
             reached.metadata.set_quota(&name, bounds).await.map_err(failed)?;
             let bucket = reached.metadata.get_bucket(&name).await.map_err(failed)?;
@@ -145,7 +153,7 @@ fn as_table(buckets: &[BucketUsage]) -> String {
             bound(bucket.quota.bytes.map(bytes)),
         ]);
     }
-    table.text()
+    table.text_or("there are no buckets")
 }
 
 /// A number of bytes, with a unit or without.

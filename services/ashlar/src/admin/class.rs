@@ -95,6 +95,9 @@ struct Recode {
     /// Waits until everything in it is re-encoded, showing how far it is.
     #[arg(long)]
     wait: bool,
+    /// Shows the class as JSON, for programs: with it what is left of codings that it had before.
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     connect: Connect,
 }
@@ -151,12 +154,15 @@ fn class_name(name: &str) -> Result<StorageClassName, Exit> {
 async fn run_recode(env: &Env, recode: &Recode) -> Result<(), Exit> {
     let name = class_name(&recode.name)?;
     let reached = recode.connect.reach(env).await?;
+    let had = reached.map().await?.class(&name).map(|class| class.definition.coding);
     reached.metadata.set_storage_class_coding(&name, recode.coding).await.map_err(failed)?;
     if !recode.wait {
-        super::print(
-            "noted; new objects have this coding, and workers re-encode the others (`ashlar admin status` shows how far they are)\n",
-        );
-        return Ok(());
+        let words = if had == Some(recode.coding) {
+            "it has this coding already; nothing was changed\n"
+        } else {
+            "noted; new objects have this coding, and workers re-encode the others (`ashlar admin status` shows how far they are)\n"
+        };
+        return tell(&reached, &name, words, recode.json).await;
     }
     let (mut pace, mut line) = (Pace::default(), Line::new());
     loop {
@@ -173,11 +179,23 @@ async fn run_recode(env: &Env, recode: &Recode) -> Result<(), Exit> {
     }
     line.end();
     let is_former = |class: &StorageClass| class.is_former && class.definition.name == name;
-    super::print(if reached.map().await?.classes.iter().any(is_former) {
+    let words = if reached.map().await?.classes.iter().any(is_former) {
         "everything is re-encoded; what it was before is freed when the hold time of garbage has passed\n"
     } else {
         "everything is re-encoded\n"
-    });
+    };
+    tell(&reached, &name, words, recode.json).await
+}
+
+/// Says in words what was done, or shows the class as it is then.
+async fn tell(reached: &Reached, name: &StorageClassName, words: &str, as_json: bool) -> Result<(), Exit> {
+    if !as_json {
+        super::print(words);
+        return Ok(());
+    }
+    let mut classes = admin_api::classes(&reached.map().await?, &reached.jobs().await?);
+    classes.retain(|class| class.name == name.as_str());
+    super::print(&super::as_json(&classes));
     Ok(())
 }
 

@@ -32,7 +32,7 @@ use crate::{
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Connect {
     /// The first data folder of an `ashlar server` that runs on this machine.
-    #[arg(long, value_name = "FOLDER", conflicts_with = "metadata")]
+    #[arg(long, value_name = "FOLDER")]
     data: Option<PathBuf>,
     /// Addresses of a cluster's metadata services, `host:port`, separated by commas.
     #[arg(long, env = "ASHLAR_METADATA", value_delimiter = ',', value_name = "HOST:PORT")]
@@ -74,6 +74,15 @@ impl Connect {
     /// Finds the cluster. Nothing is asked of it yet.
     pub(crate) async fn reach(&self, env: &Env) -> Result<Reached, Exit> {
         if let Some(folder) = &self.data {
+            // Said here and not by the parser, which does not say that an environment has one of the two.
+            if !self.metadata.is_empty() {
+                return Err(Exit::new(
+                    Exit::FAILED,
+                    "--data is of an `ashlar server` and --metadata (ASHLAR_METADATA) of a cluster: give one of them, and take the other \
+                     out of the environment"
+                        .to_owned(),
+                ));
+            }
             return Reached::server(env, folder).await;
         }
         let Some(secret) = self.cluster_secret.clone().filter(|_| !self.metadata.is_empty()) else {
@@ -127,10 +136,7 @@ impl Source {
     /// The gateway to ask; none where the cluster itself is to be reached.
     pub(crate) async fn remote(&self, env: &Env) -> Result<Option<Remote>, Exit> {
         let Some(endpoint) = &self.endpoint else { return Ok(None) };
-        let failed = |error| Exit::because(Exit::FAILED, &error);
-        let endpoint = s3_client::endpoint(Some(endpoint)).map_err(failed)?;
-        let connect = self.credentials.clone().check().map_err(failed)?;
-        Ok(Some(Remote(connect.access(env, endpoint).await.map_err(failed)?)))
+        remote(env, endpoint, &self.credentials).await.map(Some)
     }
 
     /// The cluster, where no gateway is to be asked.
@@ -143,6 +149,13 @@ impl Source {
         }
         self.connect.reach(env).await
     }
+}
+
+async fn remote(env: &Env, endpoint: &str, credentials: &ConnectArgs) -> Result<Remote, Exit> {
+    let failed = |error| Exit::because(Exit::FAILED, &error);
+    let endpoint = s3_client::endpoint(Some(endpoint)).map_err(failed)?;
+    let connect = credentials.clone().check().map_err(failed)?;
+    Ok(Remote(connect.access(env, endpoint).await.map_err(failed)?))
 }
 
 impl Remote {

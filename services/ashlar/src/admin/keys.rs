@@ -19,7 +19,7 @@ use serde::Serialize;
 use serde_json::json;
 use types::EncryptionScheme;
 
-use super::{Connect, Reached, table::Table};
+use super::{Connect, Reached, pace::Line, table::Table};
 use crate::{Exit, encryption_keys, exit::chain};
 
 /// Rows that are wrapped anew at a time.
@@ -124,7 +124,7 @@ fn as_table(uses: Vec<Uses>) -> String {
         let key = key.unwrap_or_else(|| "the clients'".to_owned());
         table.line([scheme.to_owned(), key, versions.to_string(), uploads.to_string()]);
     }
-    table.text()
+    table.text_or("nothing is encrypted")
 }
 
 fn name(scheme: EncryptionScheme) -> &'static str {
@@ -150,8 +150,10 @@ struct Pass {
 async fn rewrap(env: &Env, reached: &Reached, ring: Arc<Keyring>, as_json: bool) -> Result<(), Exit> {
     let keys = Keys::of_ring(env.clone(), ring.clone());
     let (mut renewed, mut clean) = (0, 0);
+    let mut line = Line::new();
     for _ in 0..PASSES_MAX {
-        let pass = look_through(reached, &keys).await?;
+        let pass = look_through(env, reached, &keys, &mut line).await?;
+        line.end();
         renewed += pass.renewed;
         clean = if pass.renewed + pass.changed == 0 { clean + 1 } else { 0 };
         if clean == CLEAN_PASSES {
@@ -194,7 +196,7 @@ fn conclude(ring: &Keyring, renewed: u64, last: &Pass, as_json: bool) -> Result<
     Err(Exit::new(Exit::FAILED, text))
 }
 
-async fn look_through(reached: &Reached, keys: &Keys) -> Result<Pass, Exit> {
+async fn look_through(env: &Env, reached: &Reached, keys: &Keys, line: &mut Line) -> Result<Pass, Exit> {
     let (mut pass, mut after) = (Pass::default(), None);
     loop {
         let page = reached.metadata.list_encrypted(after, PAGE_SIZE_MAX).await.map_err(failed)?;
@@ -211,10 +213,9 @@ async fn look_through(reached: &Reached, keys: &Keys) -> Result<Pass, Exit> {
                 }
             }
         }
-        eprint!("\r\x1b[K{} looked at, {} wrapped anew", pass.seen, pass.renewed);
+        line.show(&format!("{} looked at, {} wrapped anew", pass.seen, pass.renewed), env.now());
         after = page.next;
         if after.is_none() {
-            eprintln!();
             return Ok(pass);
         }
     }

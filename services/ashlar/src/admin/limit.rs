@@ -175,6 +175,12 @@ async fn set(
     let reached = connect.reach(env).await?;
     let account = account::named(&reached, account).await?;
     let refused = |message: String| Err(Exit::new(Exit::FAILED, message));
+    if rates.is_none() {
+        let limits = reached.metadata.list_rate_limits(&account).await.map_err(failed)?;
+        if !limits.iter().any(|limit| limit.holder == *holder) {
+            return refused(format!("there is no limit of a {}", in_words(holder)));
+        }
+    }
     match reached.metadata.set_rate_limit(&account, holder, rates).await.map_err(failed)? {
         RateLimitSet::Done => {}
         RateLimitSet::NoSuchHolder => return refused(format!("there is no {}", in_words(holder))),
@@ -225,5 +231,5 @@ fn as_table(limits: &Limits) -> String {
         };
         line(who, name.as_deref().unwrap_or("-"), rates);
     }
-    table.text()
+    table.text_or("there are no limits")
 }

@@ -62,17 +62,25 @@ struct List {
 struct Release {
     /// The disk's id, or as many of its first digits as tell it from the others.
     disk: String,
-    /// Runs of bytes, as the list calls them.
-    #[arg(required_unless_present = "all", conflicts_with = "all", value_name = "RUN")]
-    runs: Vec<String>,
-    /// Everything that is quarantined on the disk now.
-    #[arg(long)]
-    all: bool,
+    #[command(flatten)]
+    which: Which,
     /// Shows what is left as JSON, for programs.
     #[arg(long)]
     json: bool,
     #[command(flatten)]
     connect: Connect,
+}
+
+/// Which of them.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct Which {
+    /// Runs of bytes, as the list calls them.
+    #[arg(value_name = "RUN")]
+    runs: Vec<String>,
+    /// Everything that is quarantined on the disk now.
+    #[arg(long)]
+    all: bool,
 }
 
 pub(crate) async fn run(env: &Env, quarantine: &Quarantine) -> Result<(), Exit> {
@@ -170,20 +178,20 @@ fn text(found: &[Quarantined], silent: &[DiskId]) -> String {
 
 async fn run_release(env: &Env, release: &Release) -> Result<(), Exit> {
     let reached = release.connect.reach(env).await?;
-    let disk = reached.disk(&release.disk).await?;
+    let (disk, Which { runs: named, all }) = (reached.disk(&release.disk).await?, &release.which);
     let (pool, _follower) = reached.pool().await?;
     loop {
         let known: Vec<String> = runs(&pool, disk).await?.into_iter().map(|run| run.id).collect();
-        if let Some(unknown) = release.runs.iter().find(|run| !known.contains(run)) {
+        if let Some(unknown) = named.iter().find(|run| !known.contains(run)) {
             return Err(Exit::new(Exit::FAILED, format!("the disk has no {unknown:?} quarantined")));
         }
-        let ids = if release.all { &known } else { &release.runs };
+        let ids = if *all { &known } else { named };
         if !ids.is_empty() {
             pool.release_quarantined(disk, ids).await.map_err(|error| Exit::because(Exit::FAILED, &error))?;
             eprintln!("released {} runs of bytes", ids.len());
         }
         // A disk tells of so many at a time.
-        if !release.all || known.len() < chunk_api::QUARANTINED_MAX {
+        if !*all || known.len() < chunk_api::QUARANTINED_MAX {
             break;
         }
     }

@@ -13,6 +13,7 @@ use super::{
     audit::lost_in_words,
     audit_as_json,
     connect::{Connect, Reached, failed},
+    pace::Line,
     table::bytes,
 };
 use crate::Exit;
@@ -81,7 +82,7 @@ pub(crate) async fn run(env: &Env, args: &Reconcile) -> Result<(), Exit> {
         return Ok(());
     }
     let mut done = Done { was_frozen: reached.map().await?.is_frozen, followed: 0, adopted: None };
-    let mut report = compare(&reached, args).await?;
+    let mut report = compare(env, &reached, args).await?;
     // What a move was begun for can leave another one to be begun.
     while args.finish && !report.strays.is_empty() {
         let followed = follow(&reached, &report).await?;
@@ -89,7 +90,7 @@ pub(crate) async fn run(env: &Env, args: &Reconcile) -> Result<(), Exit> {
             break;
         }
         done.followed += followed;
-        report = compare(&reached, args).await?;
+        report = compare(env, &reached, args).await?;
     }
     let refused = if args.finish { refusal(&report, args) } else { None };
     if args.finish && refused.is_none() {
@@ -141,18 +142,18 @@ fn refusal(report: &AuditReport, args: &Reconcile) -> Option<String> {
     None
 }
 
-async fn compare(reached: &Reached, args: &Reconcile) -> Result<AuditReport, Exit> {
+async fn compare(env: &Env, reached: &Reached, args: &Reconcile) -> Result<AuditReport, Exit> {
     let (pool, _follower) = reached.pool().await?;
     let options = AuditOptions { deep: false, chunks_max: args.chunks_max, repair: false };
-    let mut rows = 0;
-    let mut progress = |progress: worker::AuditProgress| {
+    let (mut rows, own_env, mut line) = (0, env.clone(), Line::new());
+    let mut progress = move |progress: worker::AuditProgress| {
         if progress.rows >= rows {
             rows = progress.rows + 10_000;
-            eprint!("\r{} rows, {} shards ", progress.rows, progress.shards);
+            line.show(&format!("{} rows, {} shards", progress.rows, progress.shards), own_env.now());
         }
     };
     let report = audit(&*reached.metadata, &pool, options, &mut progress).await;
-    eprint!("\r\x1b[K");
+    drop(progress);
     report.map_err(|error| Exit::because(Exit::FAILED, &error))
 }
 

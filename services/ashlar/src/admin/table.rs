@@ -18,6 +18,11 @@ impl Table {
         self.lines.push(cells.iter().map(|cell| plain(cell)).collect());
     }
 
+    /// The table as text; without a line, these words on a line of their own.
+    pub(crate) fn text_or(&self, none: &str) -> String {
+        if self.lines.len() < 2 { format!("{none}\n") } else { self.text() }
+    }
+
     /// The table as text; empty without a line.
     pub(crate) fn text(&self) -> String {
         let columns = self.lines.first().map_or(0, Vec::len);
@@ -75,9 +80,10 @@ mod tests {
     #[test]
     fn columns_are_aligned_and_an_empty_table_is_nothing() {
         let mut table = Table::new(["a", "bbb"]);
-        assert_eq!(table.text(), "");
+        assert_eq!((table.text().as_str(), table.text_or("none is there").as_str()), ("", "none is there\n"));
         table.line(["long".to_owned(), "c".to_owned()]);
         assert_eq!(table.text(), "a     bbb\nlong  c\n");
+        assert_eq!(table.text_or("none is there"), table.text());
     }
 
     #[test]
