@@ -130,6 +130,9 @@ async fn what_commands_tell_can_be_read_by_programs() {
         let account = look(name, &[&["research"], &here[..]].concat());
         assert_eq!((&account["name"], &account["status"]), (&"research".into(), &status.into()), "{name}");
     }
+    let endpoint = format!("http://{listen}");
+    let as_root = ["--endpoint", &endpoint, "--access-key", ACCESS_KEY, "--secret-key", SECRET_KEY];
+    assert_eq!(look("configuration", &as_root)["region"], "us-east-1");
     assert!(look("keys list", &here).is_array());
     let keys = at("data/encryption.keys");
     let rewrapped = look("keys rewrap", &[&["--encryption-keys", &keys], &here[..]].concat());

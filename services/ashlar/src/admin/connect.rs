@@ -57,6 +57,16 @@ pub(crate) struct Source {
     credentials: ConnectArgs,
 }
 
+/// Which gateway, of a command that reads what a gateway alone knows.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Gateway {
+    /// URL of the S3 endpoint.
+    #[arg(long, value_name = "URL")]
+    endpoint: String,
+    #[command(flatten, next_help_heading = "Credentials")]
+    credentials: ConnectArgs,
+}
+
 /// A gateway that answers operators.
 pub(crate) struct Remote(Access);
 
@@ -148,6 +158,13 @@ impl Source {
             ));
         }
         self.connect.reach(env).await
+    }
+}
+
+impl Gateway {
+    /// The gateway.
+    pub(crate) async fn remote(&self, env: &Env) -> Result<Remote, Exit> {
+        remote(env, &self.endpoint, &self.credentials).await
     }
 }
 

@@ -6,6 +6,7 @@ mod backup;
 mod bucket;
 mod certificates;
 mod class;
+mod configuration;
 mod connect;
 mod durability;
 mod explain;
@@ -82,6 +83,8 @@ enum Command {
     Explain(explain::Explain),
     /// Writes what somebody who helps needs to know to a file: no secret, no object's name.
     Support(support::Support),
+    /// Shows how a gateway is set up, without secrets.
+    Configuration(configuration::Configuration),
     /// Says how likely data is lost, and how much of it, from the coding, the disks and the time a repair takes.
     Durability(durability::Durability),
 }
@@ -107,6 +110,7 @@ pub(crate) async fn run(env: Env, admin: Admin) -> Result<(), Exit> {
         Command::Reconcile(args) => reconcile::run(&env, &args).await,
         Command::Migrate(args) => backup::run_migrate(&env, &args).await,
         Command::Explain(args) => explain::run(&env, &args).await,
+        Command::Configuration(args) => configuration::run(&env, &args).await,
         Command::Support(args) => support::run(&env, &args).await,
         Command::Durability(durability) => durability::run(&env, &durability).await,
     }
