@@ -16,7 +16,9 @@ use crate::AuditTarget;
 /// Settings of a gateway that serves a cluster.
 #[derive(Debug, Clone, Args)]
 #[command(
-    after_help = "Example:\n  ashlar gateway --metadata meta1:9300,meta2:9300 --listen 0.0.0.0:9000 --tls-cert tls.crt --tls-key tls.key"
+    after_help = "Examples:\n  export ASHLAR_CLUSTER_SECRET=... ASHLAR_ROOT_USER=... ASHLAR_ROOT_PASSWORD=...\n  \
+    ashlar gateway --metadata meta1:9300,meta2:9300 --listen 0.0.0.0:9000 --tls-cert tls.crt --tls-key tls.key\n  \
+    ashlar gateway --metadata meta1:9300 --listen 0.0.0.0:9000 --health-listen 0.0.0.0:9090 --encryption-keys encryption.keys"
 )]
 pub struct Config {
     /// What clients connect to.

@@ -10,9 +10,10 @@ use crate::StoreConfig;
 
 /// Settings of the metadata service: defaults, then environment, then flags.
 #[derive(Debug, Clone, clap::Args)]
-#[command(
-    after_help = "Example:\n  ashlar metadata --database-url postgres://ashlar@db/ashlar --listen 0.0.0.0:9300 --standard-coding 4+2"
-)]
+#[command(after_help = "Examples:\n  \
+    export ASHLAR_CLUSTER_SECRET=... ASHLAR_DATABASE_URL=postgres://ashlar:...@db/ashlar     # no word of either in the list of processes\n  \
+    ashlar metadata --listen 0.0.0.0:9300 --standard-coding 4+2 --identity-key identity.key\n  \
+    ashlar metadata --database-url sqlite:metadata.db --listen 127.0.0.1:9300")]
 pub struct Config {
     /// Database: `postgres://USER:PASSWORD@HOST:PORT/DATABASE` for a cluster, `sqlite:PATH` for a single process. No
     /// default.

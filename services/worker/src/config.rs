@@ -9,7 +9,9 @@ use crate::Options;
 
 /// Settings of a worker.
 #[derive(Debug, Clone, Args)]
-#[command(after_help = "Example:\n  ashlar worker --metadata meta1:9300,meta2:9300 --move-rate 134217728")]
+#[command(after_help = "Examples:\n  export ASHLAR_CLUSTER_SECRET=...\n  \
+    ashlar worker --metadata meta1:9300,meta2:9300 --move-rate 134217728\n  \
+    ashlar worker --metadata meta1:9300 --health-listen 0.0.0.0:9090 --encryption-keys encryption.keys")]
 pub struct Config {
     /// Addresses of the metadata services, `host:port`, separated by commas.
     #[arg(long, env = "ASHLAR_METADATA", value_delimiter = ',', required = true, value_name = "HOST:PORT")]

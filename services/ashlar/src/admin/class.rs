@@ -72,6 +72,9 @@ struct Define {
     /// Number of placement groups, a power of two.
     #[arg(long, value_name = "NUMBER", help = format!("Number of placement groups, a power of two; {GROUPS_DEFAULT} when left out"))]
     groups: Option<u32>,
+    /// Shows the class as JSON, for programs.
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     connect: Connect,
 }
@@ -132,12 +135,12 @@ pub(crate) async fn run(env: &Env, class: &Class) -> Result<(), Exit> {
                 return Err(Exit::new(Exit::FAILED, unmet));
             }
             let mapped = class.is_some_and(|class| !class.groups.is_empty());
-            super::print(if mapped {
+            let words = if mapped {
                 "defined; objects can be stored by it\n"
             } else {
                 "defined; it takes objects as soon as enough disks of its medium are registered\n"
-            });
-            Ok(())
+            };
+            tell(&reached, &name, words, define.json).await
         }
         Action::Recode(recode) => run_recode(env, recode).await,
     }
