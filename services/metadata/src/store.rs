@@ -152,6 +152,7 @@ impl MetadataStore {
         let options = EngineOptions {
             url: config.database_url,
             connections: config.connections_max.max(2),
+            open_timeout: config.acquire_timeout,
             acquire_timeout: config.acquire_timeout,
             statement_timeout: config.statement_timeout,
             is_alone: config.is_alone,

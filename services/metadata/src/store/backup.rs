@@ -41,6 +41,9 @@ use super::{
 /// Longest wait for a connection, as for the answer to one statement: nobody else waits meanwhile.
 const PATIENCE: Duration = Duration::from_secs(300);
 
+/// Longest wait for the first connection, for which somebody waits who sees nothing yet.
+const OPEN_PATIENCE: Duration = Duration::from_secs(10);
+
 /// Which schema rows are of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Schema {
@@ -232,6 +235,7 @@ async fn open(env: &Env, url: &str) -> Result<Engine, BackupError> {
     let options = EngineOptions {
         url: url.to_owned(),
         connections: 1,
+        open_timeout: OPEN_PATIENCE,
         acquire_timeout: PATIENCE,
         statement_timeout: PATIENCE,
         is_alone: false,

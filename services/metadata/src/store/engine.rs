@@ -55,6 +55,8 @@ pub(crate) struct EngineOptions {
     pub(crate) url: String,
     /// Most connections to Postgres.
     pub(crate) connections: u32,
+    /// Longest wait for the database to take a first connection.
+    pub(crate) open_timeout: Duration,
     /// Longest wait for a free connection.
     pub(crate) acquire_timeout: Duration,
     /// Longest wait for the answer to one statement.
@@ -99,7 +101,7 @@ impl Engine {
         let path = options.url.strip_prefix("sqlite:").map(|path| path.strip_prefix("//").unwrap_or(path));
         let pools = match path {
             Some(path) => open_sqlite(&env, path, options).await?,
-            None => open_postgres(options).await?,
+            None => open_postgres(&env, options).await?,
         };
         let recent = Recent::new(options.is_alone && matches!(pools, Pools::Sqlite { .. }));
         Ok(Self {
@@ -258,8 +260,8 @@ impl Engine {
     }
 }
 
-async fn open_postgres(options: &EngineOptions) -> Result<Pools, DatabaseError> {
-    let pool = postgres::Pool::open(options).await?;
+async fn open_postgres(env: &Env, options: &EngineOptions) -> Result<Pools, DatabaseError> {
+    let pool = postgres::Pool::open(env, options).await?;
     Ok(Pools::Postgres(Kept::new(pool, options.connections, options.acquire_timeout)))
 }
 

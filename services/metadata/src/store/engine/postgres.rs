@@ -1,17 +1,26 @@
 //! Postgres, through a driver that waits for the server's answers.
 
-use std::str::FromStr;
+use std::{io, str::FromStr, time::Duration};
 
 use bytes::Bytes;
 use env::Env;
 use sqlx::{
-    Arguments as _, AssertSqlSafe, ConnectOptions as _, Executor as _, PgConnection, Postgres, Row as _,
-    TypeInfo as _, ValueRef as _,
+    Arguments as _, AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _, PgConnection,
+    Postgres, Row as _, TypeInfo as _, ValueRef as _,
     pool::PoolConnection,
     postgres::{PgArguments, PgConnectOptions, PgPoolOptions, PgRow},
 };
 
 use super::{DatabaseError, EngineOptions, FULL, Row, STATEMENTS_KEPT, Value, kept::Connector};
+
+/// How a database's address begins. The driver asks whatever it is given.
+const SCHEMES: [&str; 2] = ["postgres://", "postgresql://"];
+
+/// Pause before a server is asked again that takes no connection yet.
+const ASK_AGAIN: Duration = Duration::from_millis(200);
+
+/// What a server says that starts, or that has all connections it may. Source: PostgreSQL documentation, appendix A.
+const NOT_NOW: [&str; 2] = ["57P03", "53300"];
 
 /// The driver's pool.
 pub(super) struct Pool(sqlx::Pool<Postgres>);
@@ -39,7 +48,11 @@ impl Connector for Pool {
 }
 
 impl Pool {
-    pub(super) async fn open(options: &EngineOptions) -> Result<Self, DatabaseError> {
+    pub(super) async fn open(env: &Env, options: &EngineOptions) -> Result<Self, DatabaseError> {
+        if !SCHEMES.iter().any(|scheme| options.url.starts_with(scheme)) {
+            let problem = "the database's address begins with none of postgres://, postgresql:// and sqlite:";
+            return Err(DatabaseError::Unavailable(problem.to_owned()));
+        }
         let statement_timeout_ms = options.statement_timeout.as_millis().to_string();
         // Every statement walks an index by design. With these settings a plan that was made while a table was small, or
         // before its statistics were gathered, is the same walk; just-in-time compilation would be set off by the
@@ -60,30 +73,72 @@ impl Pool {
             .statement_cache_capacity(STATEMENTS_KEPT)
             .options(settings)
             .disable_statement_logging();
+        reach(env, &connect, options.open_timeout).await?;
         let pool = PgPoolOptions::new()
             .max_connections(options.connections)
             .acquire_timeout(options.acquire_timeout)
             .test_before_acquire(false)
-            .after_connect(|connection, _| {
-                // A commit that the server has not flushed is not durable, whatever the server's default is, nor is
-                // one that its synchronous standbys may lack, if it has any. Settings that wait for these are left alone.
-                let sql = "SELECT set_config('synchronous_commit', 'on', false) \
-                       WHERE current_setting('synchronous_commit') IN ('off', 'local')";
-                Box::pin(async move {
-                    connection.execute(sqlx::raw_sql(sql)).await?;
-                    // A standby would answer reads, with what was true before. A primary that becomes one ends its
-                    // connections.
-                    let is_standby: bool =
-                        sqlx::query_scalar("SELECT pg_is_in_recovery()").fetch_one(&mut *connection).await?;
-                    let problem = "the database is a standby; the address must lead to the primary";
-                    if is_standby { Err(sqlx::Error::Configuration(problem.into())) } else { Ok(()) }
-                })
-            })
+            .after_connect(|connection, _| Box::pin(prepare(connection)))
             .connect_with(connect)
             .await
             .map_err(classify)?;
         Ok(Self(pool))
     }
+}
+
+/// Waits until the server takes a connection. The pool waits too, but says in the end only that it has waited: what the server or
+/// the network said last is what helps.
+async fn reach(env: &Env, options: &PgConnectOptions, patience: Duration) -> Result<(), DatabaseError> {
+    // By another name, so that a connection whose end the server has not noticed yet is taken for no service's.
+    let options = options.clone().application_name("ashlar-reach");
+    let until = env.now().after(patience);
+    let mut last = "it does not answer".to_owned();
+    loop {
+        let left = until.since(env.now());
+        let attempt = async {
+            let mut connection = PgConnection::connect_with(&options).await?;
+            prepare(&mut connection).await?;
+            connection.close().await
+        };
+        let waited = match env.timeout(left, attempt).await {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(error)) if !may_pass(&error) => return Err(classify(error)),
+            // An attempt that fails at once fails so without any time left, too.
+            Ok(Err(error)) => {
+                last = error.to_string();
+                left.is_zero()
+            }
+            Err(_) => true,
+        };
+        if waited {
+            return Err(DatabaseError::Unavailable(format!("no connection within {patience:?}: {last}")));
+        }
+        env.sleep(ASK_AGAIN.min(until.since(env.now()))).await;
+    }
+}
+
+/// Whether the same may succeed in a moment, as it does while a server starts or takes another's place.
+fn may_pass(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(error) => error.kind() == io::ErrorKind::ConnectionRefused,
+        sqlx::Error::Configuration(_) => true,
+        sqlx::Error::Database(error) => error.code().is_some_and(|code| NOT_NOW.contains(&code.as_ref())),
+        _ => false,
+    }
+}
+
+/// Makes a connection one that can be worked with.
+async fn prepare(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    // A commit that the server has not flushed is not durable, whatever the server's default is, nor is one that its synchronous
+    // standbys may lack, if it has any. Settings that wait for these are left alone.
+    let sql = "SELECT set_config('synchronous_commit', 'on', false) \
+               WHERE current_setting('synchronous_commit') IN ('off', 'local')";
+    connection.execute(sqlx::raw_sql(sql)).await?;
+    // A standby would answer reads, with what was true before. A primary that becomes one ends its connections.
+    let is_standby: bool =
+        sqlx::query_scalar("SELECT pg_is_in_recovery()").fetch_one(&mut *connection).await?;
+    let problem = "the database is a standby; the address must lead to the primary";
+    if is_standby { Err(sqlx::Error::Configuration(problem.into())) } else { Ok(()) }
 }
 
 /// Runs a statement: what it answers, or the number of rows that it changed.

@@ -89,6 +89,31 @@ fn message(error: &BackupError) -> String {
     format!("{error}: {source}")
 }
 
+/// Whoever waits for a command is told soon, and what the database or the network says.
+#[tokio::test]
+async fn a_database_that_cannot_be_reached_is_told_in_its_own_words() {
+    let (env, folder) = (Env::real(), tempfile::tempdir().expect("a folder"));
+    let any = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
+    // One that takes no connection, and one that takes them and says nothing.
+    let closed = env.listen(any).await.and_then(|listener| listener.local_address()).expect("an address");
+    let mute = env.listen(any).await.expect("a listener");
+    let mute_address = mute.local_address().expect("an address");
+    let cases = [
+        (format!("mysql://a:b@{closed}/ashlar"), "begins with none of postgres://"),
+        (format!("postgres://a:b@{closed}/ashlar"), "refused"),
+        (format!("postgres://a:b@{mute_address}/ashlar"), "it does not answer"),
+    ];
+    let file = folder.path().join("backup");
+    for (url, words) in cases {
+        let began = env.now();
+        let error = save(&url, &file).await.expect_err("no database");
+        assert!(matches!(error, BackupError::Database(_)), "{error:?}");
+        assert!(message(&error).contains(words), "{url}: {}", message(&error));
+        let took = env.now().since(began);
+        assert!(took < std::time::Duration::from_secs(30), "{url}: {took:?}");
+    }
+}
+
 /// All rows, in an order that no engine's collation changes.
 async fn rows(url: &str) -> BTreeMap<String, Vec<String>> {
     let mut tables = dump(url).await.expect("the rows of a database");
@@ -256,7 +281,8 @@ async fn backups_to_one_name_do_not_mix(test: TestStore) {
             if progress.rows > 100 {
                 // Nobody waits for it after the first time, and nothing is ever sent: the other end is dropped.
                 let _ = reached.send(());
-                let _ = blocked.recv();
+                // What others on this thread wait for goes on elsewhere meanwhile.
+            let _ = tokio::task::block_in_place(|| blocked.recv());
             }
         };
         backup(&Env::real(), &own_url, &own_file, &mut tell).await
@@ -396,6 +422,7 @@ async fn a_backup_of_an_earlier_release_is_migrated(test: TestStore) {
         let options = EngineOptions {
             url: url.clone(),
             connections: 2,
+            open_timeout: test.config.acquire_timeout,
             acquire_timeout: test.config.acquire_timeout,
             statement_timeout: test.config.statement_timeout,
             is_alone: false,

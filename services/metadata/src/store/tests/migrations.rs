@@ -69,6 +69,7 @@ async fn a_database_of_an_earlier_release_keeps_what_it_has(test: TestStore) {
         let options = EngineOptions {
             url,
             connections: 2,
+            open_timeout: config.acquire_timeout,
             acquire_timeout: config.acquire_timeout,
             statement_timeout: config.statement_timeout,
             is_alone: config.is_alone,
