@@ -282,7 +282,7 @@ async fn backups_to_one_name_do_not_mix(test: TestStore) {
                 // Nobody waits for it after the first time, and nothing is ever sent: the other end is dropped.
                 let _ = reached.send(());
                 // What others on this thread wait for goes on elsewhere meanwhile.
-            let _ = tokio::task::block_in_place(|| blocked.recv());
+                let _ = tokio::task::block_in_place(|| blocked.recv());
             }
         };
         backup(&Env::real(), &own_url, &own_file, &mut tell).await
@@ -637,7 +637,8 @@ async fn nobody_opens_a_database_while_it_is_migrated(test: TestStore) {
         let mut tell = move |_: crate::BackupProgress| {
             // Nobody waits for it after the first time. The other one is dropped once the task is to end.
             let _ = reached.send(());
-            let _ = blocked.recv();
+            // What others on this thread wait for goes on elsewhere meanwhile.
+            let _ = tokio::task::block_in_place(|| blocked.recv());
         };
         migrate_database(&Env::real(), &own_url, &own_to, &mut tell).await
     });
