@@ -354,10 +354,16 @@ fn before<'t>(run: &[Token<'_>], text: &'t str) -> Option<&'t str> {
     })
 }
 
-/// What is behind the first place where a run without `*` is found.
+/// What is behind the first place where a run without `*` is found. Nothing of the text behind that is looked at, so that all runs together
+/// look at each place once.
 fn behind_first<'t>(run: &[Token<'_>], text: &'t str) -> Option<&'t str> {
     if let [Token::Literal(literal)] = run {
         return text.find(literal).map(|at| &text[at + literal.len()..]);
+    }
+    let bytes = |token: &Token<'_>| if let Token::Literal(literal) = token { literal.len() } else { 1 };
+    if run.iter().map(bytes).sum::<usize>() <= SHORT_RUN {
+        let places = text.char_indices().map(|(at, _)| at).chain([text.len()]);
+        return places.into_iter().find_map(|at| behind(run, &text[at..]));
     }
     let mut pieces = Vec::new();
     for token in run {
@@ -366,10 +372,7 @@ fn behind_first<'t>(run: &[Token<'_>], text: &'t str) -> Option<&'t str> {
             _ => pieces.push(Wild::One),
         }
     }
-    let chars: Vec<char> = text.chars().collect();
-    let end = find(&pieces, &chars)?;
-    let bytes: usize = chars[..end].iter().map(|char| char.len_utf8()).sum();
-    Some(&text[bytes..])
+    find_in_parallel(&pieces, text).map(|end| &text[end..])
 }
 
 /// A character of a run that is looked for.
@@ -389,31 +392,13 @@ fn lower(char: char) -> char {
     }
 }
 
-/// Whether a run without `*` is matched by as many characters.
-fn fits(run: &[Wild], text: &[char]) -> bool {
-    run.iter().zip(text).all(|(piece, char)| *piece == Wild::One || *piece == Wild::Char(*char))
-}
+/// Bytes of the longest run that is tried at one place after the other.
+const SHORT_RUN: usize = 16;
 
-/// Most steps by which runs are tried at one place after the other.
-const STEPS_MAX: usize = 4096;
-
-/// The end of the first place in `text` where a run without `*` is found.
-fn find(run: &[Wild], text: &[char]) -> Option<usize> {
-    if run.is_empty() {
-        return Some(0);
-    }
-    if run.len() > text.len() {
-        return None;
-    }
-    if run.len() * text.len() > STEPS_MAX {
-        return find_in_parallel(run, text);
-    }
-    text.windows(run.len()).position(|place| fits(run, place)).map(|at| at + run.len())
-}
-
-/// The same by a bit for each place in the run: it is set when what was read last matches the run up to there. Source: Baeza-Yates
-/// and Gonnet, "A New Approach to Text Searching", Communications of the ACM 35 (1992), "Shift-And".
-fn find_in_parallel(run: &[Wild], text: &[char]) -> Option<usize> {
+/// The end of the first place where a run without `*`, which has a piece at least, is found. There is a bit for each place in the run: it is
+/// set when what was read last matches the run up to there. Source: Baeza-Yates and Gonnet, "A New Approach to Text Searching", Communications
+/// of the ACM 35 (1992), "Shift-And".
+fn find_in_parallel(run: &[Wild], text: &str) -> Option<usize> {
     let words = run.len().div_ceil(64);
     let bit = |at: usize| (at / 64, 1u64 << (at % 64));
     let mut by_any = vec![0; words];
@@ -428,8 +413,8 @@ fn find_in_parallel(run: &[Wild], text: &[char]) -> Option<usize> {
     }
     let (last, last_bit) = bit(run.len() - 1);
     let mut matched = vec![0u64; words];
-    for (at, char) in text.iter().enumerate() {
-        let allowed = by_char.get(char).unwrap_or(&by_any);
+    for (at, char) in text.char_indices() {
+        let allowed = by_char.get(&char).unwrap_or(&by_any);
         let mut carry = 1;
         for (word, allowed) in matched.iter_mut().zip(allowed) {
             let next = *word >> 63;
@@ -437,7 +422,7 @@ fn find_in_parallel(run: &[Wild], text: &[char]) -> Option<usize> {
             carry = next;
         }
         if matched[last] & last_bit != 0 {
-            return Some(at + 1);
+            return Some(at + char.len_utf8());
         }
     }
     None
@@ -447,7 +432,7 @@ fn find_in_parallel(run: &[Wild], text: &[char]) -> Option<usize> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{Context, Syntax, Text, Wild, find_in_parallel, fits};
+    use super::{Context, Syntax, Text, Wild, find_in_parallel};
 
     fn wilds(pattern: &str) -> Vec<Wild> {
         let piece = |char| match char {
@@ -503,9 +488,21 @@ mod tests {
             // What is taken from the text itself is mostly there.
             let run = if whole && text.len() > run.len() { &text[text.len() - run.len()..] } else { &run };
             let run = wilds(run);
-            let text: Vec<char> = text.chars().collect();
-            let wanted = text.windows(run.len()).position(|place| fits(&run, place)).map(|at| at + run.len());
+            let chars: Vec<char> = text.chars().collect();
+            let fits = |place: &[char]| run.iter().zip(place).all(|(piece, char)| *piece == Wild::One || *piece == Wild::Char(*char));
+            let wanted = chars.windows(run.len()).position(fits).map(|at| at + run.len());
             prop_assert_eq!(find_in_parallel(&run, &text), wanted);
+        }
+    }
+
+    /// If each run looked at all that is left of the text this would take hours.
+    #[test]
+    fn many_runs_take_no_longer_than_one() {
+        let (context, text) = (Context::default(), "a".repeat(200_000) + "b");
+        for run in ["*?", "*?a", "*a?", "*?aaaaaaaaaaaaaaaaaaaaaaaaa"] {
+            let runs = run.repeat(200_000 / run.len());
+            assert!(!Text::pattern(&format!("{runs}*c*b")).matches(&context, &text), "{run}");
+            assert!(Text::pattern(&format!("{run}*b")).matches(&context, &text), "{run}");
         }
     }
 
