@@ -140,6 +140,35 @@ fn grants_of_logs_take_the_right_to_set_lists() {
     logging(&anns, Method::PUT).body(enabled(&target, "", "")).ok();
     may(&["s3:PutBucketLogging", "s3:PutObject", "s3:PutObjectAcl"]);
     logging(&anns, Method::PUT).body(&document).ok();
+
+    // A condition on lists is on those that logs get, of which this request's head says nothing.
+    let policy = r#"{"Statement": [{"Effect": "Allow", "Action": ["s3:PutBucketLogging", "s3:PutObject"], "Resource": "*"},
+        {"Effect": "Allow", "Action": "s3:PutObjectAcl", "Resource": "*", "Condition": {"StringEquals": {"s3:x-amz-acl": "private"}}}]}"#;
+    iam(root, "PutUserPolicy", &[("UserName", "ann"), ("PolicyName", "p"), ("PolicyDocument", policy)]);
+    logging(&anns, Method::PUT).header("x-amz-acl", "private").body(&document).refused(403, "AccessDenied");
+}
+
+/// Logs are the bucket's owner's: who may write and list there by its list, which is no right to change lists of what is there, has none of
+/// them granted to himself.
+#[test]
+fn who_may_write_to_the_target_by_its_list_has_no_logs_granted() {
+    let cluster = Cluster::start(1);
+    let (one, other) = (cluster.account("one"), cluster.account("other"));
+    let (bucket, target) = (one.root.bucket(), one.root.existing_bucket("anothers-logs"));
+    target.request(Method::PUT).header("x-amz-object-ownership", "ObjectWriter").ok();
+    let id = format!("id=\"{}\"", other.id.0);
+    let acl = target.request(Method::PUT).raw_query("acl");
+    acl.header("x-amz-grant-read", &id).header("x-amz-grant-write", &id).ok();
+    let policy = format!(
+        r#"{{"Version": "2012-10-17", "Statement": [{{"Effect": "Allow", "Principal": {{"AWS": "{}"}}, "Action": "s3:PutBucketLogging",
+           "Resource": "arn:aws:s3:::{}"}}]}}"#,
+        other.number, bucket.name
+    );
+    bucket.request(Method::PUT).raw_query("policy").body(policy).send().expect(204);
+    let others = bucket.through(&other.root);
+    logging(&others, Method::PUT).body(enabled(&target, "", "")).ok();
+    let grants = granted(&[("CanonicalUser", &format!("<ID>{}</ID>", other.id.0), "FULL_CONTROL")]);
+    logging(&others, Method::PUT).body(enabled(&target, "", &grants)).refused(403, "AccessDenied");
 }
 
 /// What is not to be public any more is not by a configuration that was put before.

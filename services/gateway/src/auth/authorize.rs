@@ -17,7 +17,9 @@ use types::{Attributes, BucketName, KeyPrefix, ObjectKey, VersionId};
 use super::{
     authority::{Authority, EXISTING_TAG, Facts, NEVER_DENIED, authority, denied, stored_policy},
     calls::{check_account, note_unasked, principal},
-    conditions::{add_existing_tags, add_request_tags, keys_of_upload, of_request, set_encryption_of_upload},
+    conditions::{
+        OF_LISTS, add_existing_tags, add_request_tags, keys_of_upload, of_request, set_encryption_of_upload,
+    },
     delivery::denies,
     initiator::right_of_initiator,
     lists::{ListAsker, Lists, ownership},
@@ -402,6 +404,10 @@ pub(crate) async fn authorize_delivery(
     let mut authority = authority(gateway, request, permit.operation, target).await?;
     authority.facts.set_object(None);
     authority.check_all(&["PutObject"], Some(&key), &authority.facts)?;
+    // What is written is the bucket's owner's, and no list lets anybody else change it; nor do lists in the request's head say what
+    // lists it will have.
+    authority.facts.set_object(Some(&Attributes::default()));
+    OF_LISTS.iter().for_each(|key| authority.facts.context.remove(key));
     authority.check_all(more, Some(&key), &authority.facts)?;
     let policy = authority.policy.as_ref();
     Ok(policy.is_some_and(|policy| denies(gateway, policy, service, source, target, name)))

@@ -27,18 +27,28 @@ const BY_KMS: &str = "aws:kms";
 
 const DAY_MS: i64 = 86_400_000;
 
+/// Keys on what list what is written gets.
+pub(super) const OF_LISTS: [&str; 6] = [
+    "s3:x-amz-acl",
+    "s3:x-amz-grant-full-control",
+    "s3:x-amz-grant-read",
+    "s3:x-amz-grant-read-acp",
+    "s3:x-amz-grant-write",
+    "s3:x-amz-grant-write-acp",
+];
+
 /// Headers that are a key's value as they are.
 const HEADERS: [(&str, &str); 15] = [
     ("user-agent", "aws:UserAgent"),
     ("referer", "aws:Referer"),
     ("if-match", "s3:if-match"),
     ("if-none-match", "s3:if-none-match"),
-    ("x-amz-acl", "s3:x-amz-acl"),
-    ("x-amz-grant-full-control", "s3:x-amz-grant-full-control"),
-    ("x-amz-grant-read", "s3:x-amz-grant-read"),
-    ("x-amz-grant-read-acp", "s3:x-amz-grant-read-acp"),
-    ("x-amz-grant-write", "s3:x-amz-grant-write"),
-    ("x-amz-grant-write-acp", "s3:x-amz-grant-write-acp"),
+    ("x-amz-acl", OF_LISTS[0]),
+    ("x-amz-grant-full-control", OF_LISTS[1]),
+    ("x-amz-grant-read", OF_LISTS[2]),
+    ("x-amz-grant-read-acp", OF_LISTS[3]),
+    ("x-amz-grant-write", OF_LISTS[4]),
+    ("x-amz-grant-write-acp", OF_LISTS[5]),
     ("x-amz-object-ownership", "s3:x-amz-object-ownership"),
     ("x-amz-server-side-encryption", ENCRYPTION),
     ("x-amz-server-side-encryption-customer-algorithm", ENCRYPTION_BY_CUSTOMER),
