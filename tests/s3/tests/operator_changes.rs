@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use admin_api::{CHANGES, Change, ChangeRoute, DOCUMENT_PATH, Intent, Node};
-use harness::{Client, Request, Server};
+use harness::{Client, Logs, Request, Server};
 use http::Method;
 use serde_json::{Value, json};
 
@@ -120,6 +120,8 @@ fn every_change_is_made_by_who_may() {
         404,
         "NoSuchConfiguration",
     );
+    // Draining one of three nodes leaves classes short of disks, which a worker that looks meanwhile warns of.
+    Logs.take("placement groups lack disks");
 }
 
 #[test]
