@@ -91,6 +91,11 @@ impl SimDisk {
         self.state().failing = true;
     }
 
+    /// Takes back that the next sync fails, if none came meanwhile.
+    pub(crate) fn fail_no_sync(&self) {
+        self.state().failing = false;
+    }
+
     /// Changes the disk's size, so that it may be full.
     pub(crate) fn set_capacity(&self, capacity: u64) {
         self.state().capacity = capacity;

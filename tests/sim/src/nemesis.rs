@@ -190,6 +190,8 @@ impl Nemesis {
         pending.spawn(async move {
             time::sleep_ms(works).await;
             process.kill(Standing::PowerLost);
+            // If it were to fail afterwards, nobody would start it again.
+            process.disk.fail_no_sync();
             time::sleep_ms(restarts).await;
             process.want();
         });
