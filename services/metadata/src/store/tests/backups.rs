@@ -268,6 +268,12 @@ async fn a_backup_is_of_one_moment(test: TestStore) {
     }
 }
 
+/// Blocks the thread until the other end is dropped. What others on it wait for goes on elsewhere meanwhile.
+#[expect(clippy::disallowed_methods, reason = "who is told of progress cannot wait otherwise")]
+fn wait_for_end(blocked: &std::sync::mpsc::Receiver<()>) {
+    let _ = tokio::task::block_in_place(|| blocked.recv());
+}
+
 /// One begins while another is writing, and ends before it.
 async fn backups_to_one_name_do_not_mix(test: TestStore) {
     fill(&test).await;
@@ -281,8 +287,7 @@ async fn backups_to_one_name_do_not_mix(test: TestStore) {
             if progress.rows > 100 {
                 // Nobody waits for it after the first time, and nothing is ever sent: the other end is dropped.
                 let _ = reached.send(());
-                // What others on this thread wait for goes on elsewhere meanwhile.
-                let _ = tokio::task::block_in_place(|| blocked.recv());
+                wait_for_end(&blocked);
             }
         };
         backup(&Env::real(), &own_url, &own_file, &mut tell).await
@@ -637,8 +642,7 @@ async fn nobody_opens_a_database_while_it_is_migrated(test: TestStore) {
         let mut tell = move |_: crate::BackupProgress| {
             // Nobody waits for it after the first time. The other one is dropped once the task is to end.
             let _ = reached.send(());
-            // What others on this thread wait for goes on elsewhere meanwhile.
-            let _ = tokio::task::block_in_place(|| blocked.recv());
+            wait_for_end(&blocked);
         };
         migrate_database(&Env::real(), &own_url, &own_to, &mut tell).await
     });
