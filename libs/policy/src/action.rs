@@ -264,7 +264,7 @@ fn names() -> &'static [Name] {
 }
 
 /// The place of an action in [`names`].
-fn place(name: &str) -> Option<usize> {
+pub(crate) fn place(name: &str) -> Option<usize> {
     static PLACES: OnceLock<HashMap<&'static str, usize>> = OnceLock::new();
     let places =
         PLACES.get_or_init(|| names().iter().enumerate().map(|(at, name)| (name.name, at)).collect());
@@ -289,8 +289,9 @@ impl ActionPattern {
         (is_name(service) && is_name(name)).then(|| Self { matches: matching(text, NAMES_MAX) })
     }
 
-    pub(crate) fn matches(&self, name: &str) -> bool {
-        place(name).is_some_and(|at| self.has_bit(at))
+    /// Whether it names the action of this [`place`], which is looked up once for all patterns.
+    pub(crate) fn matches(&self, place: Option<usize>) -> bool {
+        place.is_some_and(|at| self.has_bit(at))
     }
 
     /// The names.

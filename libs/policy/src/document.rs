@@ -326,7 +326,8 @@ impl Statement {
     }
 
     pub(crate) fn is_for_action(&self, action: &str) -> bool {
-        self.actions.iter().any(|pattern| pattern.matches(action)) != self.is_not_action
+        let place = action::place(action);
+        self.actions.iter().any(|pattern| pattern.matches(place)) != self.is_not_action
     }
 
     fn keys(&self) -> impl Iterator<Item = &Key> {
