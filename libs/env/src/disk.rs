@@ -1,19 +1,18 @@
 //! Files and directories. Every call blocks: call from a thread where that is allowed.
 
 use std::{
-    fs,
-    io::{self, IoSlice},
+    fs, io,
     num::NonZeroU64,
     os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt},
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-/// Most slices in one system call. Source: limits.h(0p), "IOV_MAX"; Linux has 1,024.
-const SLICES_MAX: usize = 1024;
-
 /// What the system keeps of a file in memory, or forgets, at least, in bytes.
 const PAGE: u64 = 4096;
+
+/// The flag of writes past the system's memory.
+const DIRECT: i32 = rustix::fs::OFlags::DIRECT.bits().cast_signed();
 
 /// How to open a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +23,10 @@ pub enum OpenMode {
     ReadWrite,
     /// It must not exist; reads and writes; only the owner may read it.
     CreateNew,
+    /// It must exist; writes that go past what the system keeps in memory, and are no more durable for that before
+    /// [`File::sync_data`]. `InvalidInput` where the file system has no such thing, and for a write whose position, length and
+    /// memory are not multiples of its block: then nothing was written. Source: open(2), `O_DIRECT`.
+    Direct,
 }
 
 /// Space on a file system, in bytes.
@@ -49,10 +52,6 @@ pub trait File: Send + Sync + 'static {
     fn forget_cached(&self, _offset: u64, _length: u64) {}
     /// Writes all of `buffer` at `offset`, growing the file. Not durable before [`File::sync_data`].
     fn write_all_at(&self, buffer: &[u8], offset: u64) -> io::Result<()>;
-    /// Writes all of `buffers`, one behind the other, at `offset`, as [`File::write_all_at`] would write them in one piece.
-    fn write_all_vectored_at(&self, buffers: &[&[u8]], offset: u64) -> io::Result<()> {
-        self.write_all_at(&buffers.concat(), offset)
-    }
     /// Makes everything written so far, and the file's length, survive a power cut. After an error the file's
     /// unsynced contents are unknown: never retry, give the file up.
     fn sync_data(&self) -> io::Result<()>;
@@ -225,26 +224,6 @@ impl File for fs::File {
         FileExt::write_all_at(self, buffer, offset)
     }
 
-    fn write_all_vectored_at(&self, buffers: &[&[u8]], offset: u64) -> io::Result<()> {
-        let mut slices: Vec<IoSlice<'_>> = buffers.iter().map(|buffer| IoSlice::new(buffer)).collect();
-        let (mut left, mut offset) = (slices.as_mut_slice(), offset);
-        // Those that are empty at the front are passed over.
-        IoSlice::advance_slices(&mut left, 0);
-        while !left.is_empty() {
-            let batch = &left[..left.len().min(SLICES_MAX)];
-            match rustix::io::pwritev(self, batch, offset) {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(written) => {
-                    IoSlice::advance_slices(&mut left, written);
-                    offset += written as u64;
-                }
-                Err(rustix::io::Errno::INTR) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Ok(())
-    }
-
     fn sync_data(&self) -> io::Result<()> {
         fs::File::sync_data(self)
     }
@@ -275,6 +254,7 @@ impl Disk for RealDisk {
             OpenMode::Read => options.read(true),
             OpenMode::ReadWrite => options.read(true).write(true),
             OpenMode::CreateNew => options.read(true).write(true).create_new(true).mode(0o600),
+            OpenMode::Direct => options.write(true).custom_flags(DIRECT),
         };
         Ok(Arc::new(options.open(path)?))
     }
@@ -396,26 +376,6 @@ mod tests {
         assert_eq!(RealDisk.lock(&path).unwrap_err().kind(), io::ErrorKind::WouldBlock);
         drop(held);
         RealDisk.lock(&path).unwrap();
-    }
-
-    #[test]
-    fn slices_are_written_one_behind_the_other_however_many_and_however_long() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("file");
-        let file = RealDisk.open(&path, OpenMode::CreateNew).unwrap();
-        let bytes: Vec<u8> = (0..200_000_u32).map(|byte| (byte % 251) as u8).collect();
-        for lengths in [vec![], vec![0, 0], vec![0, 5, 0, 7, 100_000, 0], vec![3; 5_000]] {
-            let mut rest = bytes.as_slice();
-            let slices: Vec<&[u8]> =
-                lengths.iter().map(|length| rest.split_off(..*length).unwrap()).collect();
-            file.set_length(0).unwrap();
-            file.write_all_vectored_at(&slices, 17).unwrap();
-            let total = lengths.iter().sum::<usize>();
-            assert_eq!(file.length().unwrap(), if total == 0 { 0 } else { 17 + total as u64 });
-            let mut read = vec![0; total];
-            file.read_exact_at(&mut read, 17).unwrap();
-            assert!(read == bytes[..total], "{} slices", lengths.len());
-        }
     }
 
     #[test]

@@ -13,6 +13,7 @@
 //! medium does not answer.
 
 mod active;
+mod blocks;
 mod buffers;
 mod compact;
 mod condense;
@@ -43,7 +44,7 @@ use std::{
     path::PathBuf,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -60,6 +61,7 @@ use types::{DiskId, GroupId, LeaseId, ShardId, ShardIndex};
 
 use self::{
     active::{NoRoom, Share},
+    blocks::KeptBlocks,
     buffers::Buffers,
     counts::Syncs,
     format::{Eviction, Marks, ShardRecord},
@@ -89,7 +91,7 @@ const QUEUE_LENGTH: usize = 1024;
 /// each other: for room on one disk while they hold it on another.
 const QUEUED_KIB_MAX: usize = 64 << 10;
 
-/// Most streamed puts at once; each holds about two mebibytes.
+/// Most streamed puts at once; each holds about one and a half mebibytes.
 const STREAMS_MAX: usize = 64;
 
 /// Most reads of one disk at once.
@@ -105,6 +107,9 @@ struct Shared {
     options: DiskOptions,
     files: SegmentFiles,
     buffers: Buffers,
+    blocks: KeptBlocks,
+    /// Whether the file system has refused a direct write.
+    refuses_direct: AtomicBool,
     index: Mutex<Index>,
     failure: OnceLock<String>,
     unread: Unread,
@@ -275,6 +280,8 @@ impl DiskStore {
             disk: identity.disk,
             files,
             buffers: Buffers::default(),
+            blocks: KeptBlocks::default(),
+            refuses_direct: AtomicBool::new(false),
             index: Mutex::new(index),
             failure: OnceLock::new(),
             unread: Unread::default(),

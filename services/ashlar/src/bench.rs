@@ -1,6 +1,6 @@
 //! `ashlar bench`: loads any S3 server with requests, measures it, and checks every byte it answers.
 //!
-//! A run has four phases: the bucket is found or made, objects to read are stored, the load runs, what was stored is
+//! A run has four phases: the bucket is found or made, objects to read are stored and read once, the load runs, what was stored is
 //! removed. Each phase is bounded in requests or in time. The load generator is meant to share a machine with
 //! the server it measures, so it is built to be thin: one connection and one task per request in flight, bodies that are
 //! slices of one block of memory, latencies counted in place.

@@ -247,9 +247,14 @@ impl ProcessDisk {
     }
 }
 
+/// What direct writes come in, in bytes.
+const BLOCK: usize = 4096;
+
 struct OpenFile {
     disk: ProcessDisk,
     inode: u64,
+    /// Whether it takes whole blocks alone.
+    is_direct: bool,
 }
 
 impl File for OpenFile {
@@ -258,6 +263,14 @@ impl File for OpenFile {
     }
 
     fn write_all_at(&self, buffer: &[u8], offset: u64) -> io::Result<()> {
+        if self.is_direct {
+            let is_whole = |number: usize| number.is_multiple_of(BLOCK);
+            assert!(
+                offset.is_multiple_of(BLOCK as u64)
+                    && is_whole(buffer.len())
+                    && buffer.as_ptr().align_offset(BLOCK) == 0
+            );
+        }
         let mut state = self.disk.changing()?;
         state.check_room(self.inode, offset + buffer.len() as u64)?;
         state.inode(self.inode)?.write(buffer, offset);
@@ -310,7 +323,7 @@ impl Disk for ProcessDisk {
             }
             (None, _) => return Err(io::ErrorKind::NotFound.into()),
         };
-        Ok(Arc::new(OpenFile { disk: self.clone(), inode }))
+        Ok(Arc::new(OpenFile { disk: self.clone(), inode, is_direct: mode == OpenMode::Direct }))
     }
 
     fn create_directory(&self, path: &Path) -> io::Result<()> {

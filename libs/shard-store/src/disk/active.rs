@@ -12,7 +12,7 @@ use super::{
     },
     index::Claim,
     recovery::Tail,
-    segment::{Kind, SegmentName},
+    segment::{Kind, SegmentFiles, SegmentName},
     unread::is_out_of_descriptors,
 };
 
@@ -77,12 +77,19 @@ pub(super) struct Appender {
     active: Option<Active>,
 }
 
+/// A segment's file for writes past the system's memory. Marks are short.
+fn direct(files: &SegmentFiles, name: SegmentName) -> Option<Arc<dyn File>> {
+    if name.kind == Kind::Shards { files.open_direct(name) } else { None }
+}
+
 /// A segment that takes records.
 #[derive(Clone)]
 pub(super) struct Active {
     pub(super) number: u32,
     pub(super) salt: Salt,
     pub(super) file: Arc<dyn File>,
+    /// The same file for writes past the system's memory, where that can be.
+    pub(super) direct: Option<Arc<dyn File>>,
     /// Where the next record goes.
     position: u64,
     /// Up to where space is reserved.
@@ -90,10 +97,17 @@ pub(super) struct Active {
 }
 
 impl Appender {
-    pub(super) fn new(kind: Kind, step: u64, full_length: u64, tail: Option<Tail>) -> Self {
+    pub(super) fn new(
+        files: &SegmentFiles,
+        kind: Kind,
+        step: u64,
+        full_length: u64,
+        tail: Option<Tail>,
+    ) -> Self {
         let active = tail.map(|tail| Active {
             number: tail.name.number,
             salt: tail.name.salt,
+            direct: direct(files, tail.name),
             file: tail.file,
             position: tail.position,
             reserved: tail.position,
@@ -203,7 +217,9 @@ impl Appender {
             full.seal(shared, self.kind);
         }
         let position = SEGMENT_HEADER_LENGTH;
-        self.active = Some(Active { number: name.number, salt: name.salt, file, position, reserved: first });
+        let direct = direct(&shared.files, name);
+        self.active =
+            Some(Active { number: name.number, salt: name.salt, file, direct, position, reserved: first });
         Ok(())
     }
 }

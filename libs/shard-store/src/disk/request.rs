@@ -120,9 +120,8 @@ impl Drop for TakenName {
 /// disk is not let go.
 pub(super) struct Room {
     shared: Arc<Shared>,
-    pub(super) segment: u32,
-    pub(super) salt: Salt,
-    pub(super) file: Arc<dyn File>,
+    /// The segment as it was when the room was made.
+    pub(super) active: Active,
     pub(super) position: u64,
     length: u64,
     /// Whether the record was committed.
@@ -160,10 +159,9 @@ impl Room {
         length: u64,
         permit: OwnedSemaphorePermit,
     ) -> Self {
-        let Active { number: segment, salt, file, .. } = active;
-        shared.index().enter(segment);
+        shared.index().enter(active.number);
         let committed = AtomicBool::new(false);
-        Self { shared, segment, salt, file, position, length, committed, _permit: permit }
+        Self { shared, active, position, length, committed, _permit: permit }
     }
 
     /// The record in it has its footer.
@@ -175,11 +173,11 @@ impl Room {
 impl Drop for Room {
     fn drop(&mut self) {
         if !*self.committed.get_mut() {
-            let Self { file, salt, position, length, .. } = self;
+            let Self { active: Active { file, salt, .. }, position, length, .. } = self;
             let abandoned =
                 Abandoned { file: file.clone(), salt: *salt, position: *position, length: *length };
             self.shared.abandoned().push(abandoned);
         }
-        self.shared.index().leave(self.segment);
+        self.shared.index().leave(self.active.number);
     }
 }

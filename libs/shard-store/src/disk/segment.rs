@@ -8,6 +8,7 @@ use std::{
 };
 
 use env::{Disk, File, OpenMode};
+use tracing::debug;
 
 use super::{format::Salt, unread::is_out_of_descriptors};
 
@@ -168,6 +169,13 @@ impl SegmentFiles {
         let file = self.with_descriptor(|disk| disk.open(&path, OpenMode::CreateNew))?;
         self.lock().keep(name.number, file.clone());
         Ok(file)
+    }
+
+    /// The segment's file for writes past the system's memory; `None` where that cannot be, for one reason or another: it is not
+    /// worth another file's descriptor.
+    pub(super) fn open_direct(&self, name: SegmentName) -> Option<Arc<dyn File>> {
+        let opened = self.disk.open(&self.directory.join(name.file_name()), OpenMode::Direct);
+        opened.inspect_err(|error| debug!(segment = name.file_name(), %error, "no direct writes")).ok()
     }
 
     pub(super) fn sync_directory(&self) -> io::Result<()> {

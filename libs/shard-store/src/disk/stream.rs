@@ -1,64 +1,82 @@
 //! Puts of large shards: cells go to their room as they come, in buffers of bounded size, and the writer commits.
 
-use std::{io, sync::Arc};
+use std::sync::Arc;
 
 use chunk_api::{Cell, CheckedCells, Error, ShardHeader};
-use env::{File, Task};
+use env::Task;
 
 use super::{
     Handle, Shared,
     active::Share,
-    format::{CRC_LENGTH, Chain, ShardRecord, cell_offset, cell_span},
+    blocks::{Blocks, GATHERED},
+    format::{Chain, GROUP_ALIGNMENT, ShardRecord, cell_offset, push_cell},
     index::Claim,
     request::{Request, Reserve, Room, StreamedPut, TakenName},
 };
 
-/// Bytes gathered before they are written. A put holds twice as many: some are gathered while others are written.
-const BUFFER_LENGTH: usize = 512 << 10;
-
-/// Writes that follow each other in a room, one at a time.
+/// Writes that follow each other in a room, one at a time. What comes is gathered in one buffer while another is written.
 struct RoomWriter {
     shared: Arc<Shared>,
     room: Arc<Room>,
-    position: u64,
-    /// What has been gathered, as it came: it is written from where it lies.
-    cells: Vec<Cell>,
-    gathered: usize,
-    under_way: Option<Task<Result<(), Error>>>,
+    gathered: Blocks,
+    under_way: Option<Task<Result<Blocks, Error>>>,
 }
 
 impl RoomWriter {
     fn new(shared: Arc<Shared>, room: Arc<Room>, position: u64) -> Self {
-        Self { shared, room, position, cells: Vec::new(), gathered: 0, under_way: None }
+        let gathered = shared.blocks.take(position);
+        Self { shared, room, gathered, under_way: None }
     }
 
-    /// Writes what has been gathered, once the write before it is done.
-    async fn flush(&mut self) -> Result<(), Error> {
-        self.finish().await?;
-        let cells = std::mem::take(&mut self.cells);
-        let (shared, room, position) = (self.shared.clone(), self.room.clone(), self.position);
-        self.position += std::mem::take(&mut self.gathered) as u64;
+    /// Takes a cell as it is kept, with its checksum behind it.
+    async fn push(&mut self, cell: &Cell) -> Result<(), Error> {
+        push_cell(self.gathered.appended(), cell);
+        if self.gathered.content().len() < GATHERED {
+            return Ok(());
+        }
+        // What ends within a block waits for what comes next in it.
+        let end = self.gathered.end();
+        self.flush(end - end % GROUP_ALIGNMENT).await
+    }
+
+    /// Writes what was gathered up to `end`, once the write before it is done.
+    async fn flush(&mut self, end: u64) -> Result<(), Error> {
+        let mut next = match self.finish().await? {
+            Some(mut written) => {
+                written.restart(end);
+                written
+            }
+            None => self.shared.blocks.take(end),
+        };
+        next.push(self.gathered.behind(end));
+        self.gathered.truncate(end);
+        let gathered = std::mem::replace(&mut self.gathered, next);
+        let (shared, room) = (self.shared.clone(), self.room.clone());
         // The task holds the room, so the disk is not let go before the last write has ended, awaited or not. Nor is a
         // failure overlooked when nobody waits.
         self.under_way = Some(self.shared.env.spawn_blocking(move || {
-            write_cells(room.file.as_ref(), &cells, position).map_err(|error| shared.fail(&error))
+            let written = gathered.write(&shared, &room.active);
+            written.map(|()| gathered).map_err(|error| shared.fail(&error))
         }));
         Ok(())
     }
 
-    async fn finish(&mut self) -> Result<(), Error> {
-        let Some(task) = self.under_way.take() else { return Ok(()) };
+    /// Waits for the write that is under way, whose buffer comes back.
+    async fn finish(&mut self) -> Result<Option<Blocks>, Error> {
+        let Some(task) = self.under_way.take() else { return Ok(None) };
         let given_up = || Err(Error::Unavailable { reason: "the write was given up".to_owned() });
-        task.await.unwrap_or_else(given_up)
+        task.await.unwrap_or_else(given_up).map(Some)
     }
-}
 
-/// Writes cells as they are kept, each with its checksum behind it.
-fn write_cells(file: &dyn File, cells: &[Cell], position: u64) -> io::Result<()> {
-    let checksums: Vec<[u8; CRC_LENGTH]> = cells.iter().map(|cell| cell.checksum().to_le_bytes()).collect();
-    let slices: Vec<&[u8]> =
-        cells.iter().zip(&checksums).flat_map(|(cell, checksum)| [&cell.data()[..], checksum]).collect();
-    file.write_all_vectored_at(&slices, position)
+    /// Writes all that is left. Buffers go back.
+    async fn end(mut self) -> Result<Arc<Room>, Error> {
+        self.flush(self.gathered.end()).await?;
+        if let Some(written) = self.finish().await? {
+            self.shared.blocks.give(written);
+        }
+        self.shared.blocks.give(self.gathered);
+        Ok(self.room)
+    }
 }
 
 impl Handle {
@@ -83,18 +101,12 @@ impl Handle {
     ) -> Result<(Arc<Room>, Chain), Error> {
         let (room, mut chain) = self.reserve(header, share).await?;
         let position = room.position + cell_offset(ShardRecord::from(header).owner_length, 0);
-        let mut writer = RoomWriter::new(self.shared.clone(), room.clone(), position);
+        let mut writer = RoomWriter::new(self.shared.clone(), room, position);
         while let Some(cell) = cells.next().await? {
             chain.push(cell.checksum());
-            writer.gathered += cell_span(cell.data().len());
-            writer.cells.push(cell);
-            if writer.gathered >= BUFFER_LENGTH {
-                writer.flush().await?;
-            }
+            writer.push(&cell).await?;
         }
-        writer.flush().await?;
-        writer.finish().await?;
-        Ok((room, chain))
+        Ok((writer.end().await?, chain))
     }
 
     async fn reserve(&self, header: &ShardHeader, share: Share) -> Result<(Arc<Room>, Chain), Error> {

@@ -187,7 +187,7 @@ impl WatchedDisk {
 impl Disk for WatchedDisk {
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn File>> {
         let file = match mode {
-            OpenMode::Read | OpenMode::ReadWrite => self.disk.open(path, mode),
+            OpenMode::Read | OpenMode::ReadWrite | OpenMode::Direct => self.disk.open(path, mode),
             OpenMode::CreateNew => self.watched(|disk| disk.open(path, mode)),
         };
         Ok(Arc::new(WatchedFile { file: file?, watch: Arc::clone(&self.watch) }))
@@ -261,10 +261,6 @@ impl File for WatchedFile {
 
     fn write_all_at(&self, buffer: &[u8], offset: u64) -> io::Result<()> {
         self.watched(|file| file.write_all_at(buffer, offset))
-    }
-
-    fn write_all_vectored_at(&self, buffers: &[&[u8]], offset: u64) -> io::Result<()> {
-        self.watched(|file| file.write_all_vectored_at(buffers, offset))
     }
 
     fn sync_data(&self) -> io::Result<()> {

@@ -54,8 +54,14 @@ impl Writer {
             stable: recovered.stable,
             note,
             next_segment: recovered.last_segment + 1,
-            shards: Appender::new(Kind::Shards, SHARDS_STEP, full_length, recovered.shards.take()),
-            marks: Appender::new(Kind::Marks, marks_step, full_marks, recovered.marks.take()),
+            shards: Appender::new(
+                &shared.files,
+                Kind::Shards,
+                SHARDS_STEP,
+                full_length,
+                recovered.shards.take(),
+            ),
+            marks: Appender::new(&shared.files, Kind::Marks, marks_step, full_marks, recovered.marks.take()),
             shared,
         })
     }
@@ -247,14 +253,14 @@ impl Writer {
             return finish(commit.reply, commit.name, Err(error));
         }
         let room = commit.room;
-        let mut footer = commit.chain.footer(room.salt, self.group).to_vec();
+        let mut footer = commit.chain.footer(room.active.salt, self.group).to_vec();
         let position = room.position + record.layout().footer;
         pad(&mut footer, position);
-        progress.touch(room.segment, &room.file);
-        match room.file.write_all_at(&footer, position) {
+        progress.touch(room.active.number, &room.active.file);
+        match room.active.file.write_all_at(&footer, position) {
             Ok(()) => {
                 room.commit();
-                let place = Place::new(room.segment, room.position, record);
+                let place = Place::new(room.active.number, room.position, record);
                 let (claim, reply, name, _room) = (commit.claim, commit.reply, commit.name, Some(room));
                 progress.written.push(Written { place, claim, reply, name, _room });
             }

@@ -62,7 +62,7 @@ impl Run {
         self.prepare().await?;
         let settings = &self.settings;
         let phase = Phase {
-            work: self.work(settings.operation, settings.objects),
+            work: Arc::new(self.work(settings.operation, settings.objects)),
             workers: settings.concurrency,
             duration: settings.duration,
             requests: settings.requests,
@@ -91,7 +91,8 @@ impl Run {
         verdict(&outcome).and(server.map(drop))
     }
 
-    /// Stores the objects that the run needs to find.
+    /// Stores the objects that the run needs to find. What is to be read is read once, so that the server has it in memory, as far as
+    /// it keeps it there, whether it does so when it writes or not.
     async fn prepare(&self) -> Result<(), BenchError> {
         let settings = &self.settings;
         let made_by_the_run = matches!(settings.operation, Operation::Put | Operation::Multipart);
@@ -99,8 +100,9 @@ impl Run {
             return Ok(());
         }
         let fitting = PREPARE_BYTES_IN_FLIGHT / settings.size.max(1);
+        let reads_back = matches!(settings.operation, Operation::Get | Operation::Range | Operation::Mixed);
         let phase = Phase {
-            work: self.work(Operation::Put, 0),
+            work: Arc::new(Work { reads_back, ..self.work(Operation::Put, 0) }),
             workers: settings.concurrency.max(PREPARE_CONCURRENCY).min(fitting.max(1)),
             requests: Some(settings.objects),
             ..self.phase()
@@ -127,8 +129,8 @@ impl Run {
         self.place.clear(&self.access, objects).await
     }
 
-    fn work(&self, operation: Operation, objects: u64) -> Arc<Work> {
-        Arc::new(Work {
+    fn work(&self, operation: Operation, objects: u64) -> Work {
+        Work {
             operation,
             size: self.settings.size,
             range_size: self.settings.range_size,
@@ -138,7 +140,8 @@ impl Run {
             objects,
             next: self.next.clone(),
             next_deleted: AtomicU64::new(0),
-        })
+            reads_back: false,
+        }
     }
 
     /// A phase of this run, with nothing to do yet.
@@ -147,7 +150,7 @@ impl Run {
             access: self.access.clone(),
             bucket: self.place.bucket.clone(),
             pattern: self.pattern.clone(),
-            work: self.work(self.settings.operation, 0),
+            work: Arc::new(self.work(self.settings.operation, 0)),
             workers: 1,
             duration: None,
             requests: None,

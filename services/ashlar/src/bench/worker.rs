@@ -29,6 +29,8 @@ pub(crate) struct Work {
     pub(crate) next: Arc<AtomicU64>,
     /// The next object to delete.
     pub(crate) next_deleted: AtomicU64,
+    /// Whether what a put has stored is read at once, so that it is in the server's memory as far as that goes.
+    pub(crate) reads_back: bool,
 }
 
 /// What one worker remembers between requests.
@@ -111,7 +113,11 @@ impl<'a> Worker<'a> {
     async fn put(&mut self) -> Result<Done, Failure> {
         let number = self.work.next.fetch_add(1, Ordering::Relaxed);
         let number = number.checked_rem(self.work.objects).unwrap_or(number);
-        self.put_object(number).await
+        let done = self.put_object(number).await?;
+        if self.work.reads_back {
+            self.get(number).await?;
+        }
+        Ok(done)
     }
 
     async fn put_object(&mut self, number: u64) -> Result<Done, Failure> {

@@ -31,7 +31,7 @@ use tokio::task::AbortHandle;
 use self::told::{Told, Wrong};
 use super::{
     DiskOptions, DiskStore, OpenError, Reserve, options,
-    sim::{Lie, Rng, SimDisk},
+    sim::{Direct, Lie, Rng, SimDisk},
 };
 
 /// Seeds that are run unless the environment says otherwise.
@@ -140,6 +140,9 @@ impl World {
         let segment_bytes = if (seed / TESTS / 20).is_multiple_of(2) { 96 << 10 } else { 16 << 10 };
         // Of three in four segments of marks take two groups of one block.
         let mark_segment_bytes = if seed / TESTS / 40 % 4 < 3 { 12 << 10 } else { 16 << 20 };
+        // Of half the seeds the file system takes direct writes.
+        let index = usize::try_from(seed / TESTS / 160 % 4).unwrap();
+        disk.make_of_direct_writes([Direct::Taken, Direct::Refused, Direct::Taken, Direct::Unknown][index]);
         let (rng, told, reached) = (Rng(seed), Told::default(), Reached::default());
         Self { rng, medium, disk, process, told, cuts_recoveries, segment_bytes, mark_segment_bytes, reached }
     }

@@ -6,7 +6,7 @@ use chunk_api::{CellRange, Error, ListShards, Purpose, conformance::Sample};
 
 use super::{
     DISK, open, options,
-    sim::{Rng, SimDisk},
+    sim::{Direct, Rng, SimDisk},
 };
 use crate::{DiskOptions, DiskStore, Reserve, ShardStore, conformance, disk::unread::UNREAD_MAX};
 
@@ -31,6 +31,33 @@ async fn a_full_disk_refuses_puts_and_goes_on_reading_and_deleting() {
         Ok(()),
         "deleted shards make room"
     );
+}
+
+#[tokio::test]
+async fn whole_blocks_are_written_past_the_systems_memory_where_the_file_system_lets_them() {
+    for (what, expected) in [(Direct::Taken, 4), (Direct::Refused, 0), (Direct::Unknown, 0)] {
+        let disk = SimDisk::new(1 << 30);
+        disk.make_of_direct_writes(what);
+        let store = open(&disk.env(), Path::new("/disk")).await;
+        // Groups, long and short; one buffer and a bit; two and what is left.
+        let lengths = [200 << 10, 4 << 10, (512 << 10) + 17, (1 << 20) + (90 << 10)];
+        let samples: Vec<_> =
+            (1..).zip(lengths).map(|(name, length)| Sample::single(1, name, length)).collect();
+        for sample in &samples {
+            store.put(sample.header.clone(), sample.whole(), Purpose::Write).await.unwrap();
+        }
+        assert_eq!(disk.direct_writes(), expected, "{what:?}");
+        store.close().await;
+        let store = open(&disk.after_kill().env(), Path::new("/disk")).await;
+        for sample in &samples {
+            let cells = CellRange { first: 0, count: u32::try_from(sample.cells.len()).unwrap() };
+            assert_eq!(store.read_cells(sample.shard(), cells).await.unwrap(), sample.cells, "{what:?}");
+        }
+        // It is gone on with where it ended.
+        let last = Sample::single(1, 9, 3 << 20);
+        store.put(last.header.clone(), last.whole(), Purpose::Write).await.unwrap();
+        store.close().await;
+    }
 }
 
 #[tokio::test]

@@ -23,6 +23,9 @@ use self::{
 
 const SECTOR: usize = 512;
 
+/// What direct writes come in.
+const BLOCK: usize = 4096;
+
 /// A small generator for tests: SplitMix64 (Steele, Lea, Flood, 2014).
 #[derive(Clone)]
 pub(super) struct Rng(pub(super) u64);
@@ -89,6 +92,20 @@ struct State {
     refuse_new_files: bool,
     /// Bytes that were read of all files.
     read_bytes: u64,
+    /// What becomes of direct writes, and how many there were.
+    direct: Direct,
+    direct_writes: u64,
+}
+
+/// What a file system makes of direct writes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Direct {
+    #[default]
+    Taken,
+    /// Files open, and each write is refused.
+    Refused,
+    /// No file opens.
+    Unknown,
 }
 
 impl State {
@@ -201,6 +218,16 @@ impl SimDisk {
     pub(super) fn of_seed(capacity: u64, seed: u64) -> Self {
         let rng = Arc::new(Mutex::new(Rng(seed)));
         Self { state: Arc::default(), capacity, rng, hook: Arc::default(), descriptors: Arc::default() }
+    }
+
+    /// Says what becomes of direct writes.
+    pub(super) fn make_of_direct_writes(&self, what: Direct) {
+        self.state().direct = what;
+    }
+
+    /// Direct writes so far.
+    pub(super) fn direct_writes(&self) -> u64 {
+        self.state().direct_writes
     }
 
     /// An environment with this disk and the machine's clock.
@@ -425,6 +452,8 @@ fn failing(kind: Option<io::ErrorKind>) -> io::Result<()> {
 struct SimFile {
     disk: SimDisk,
     inode: u64,
+    /// Whether it takes whole blocks alone.
+    is_direct: bool,
     _descriptor: Descriptor,
 }
 
@@ -455,6 +484,18 @@ impl File for SimFile {
     fn write_all_at(&self, buffer: &[u8], offset: u64) -> io::Result<()> {
         self.disk.before(Change::Write);
         let mut state = self.disk.changing()?;
+        if self.is_direct {
+            assert!(
+                offset.is_multiple_of(BLOCK as u64) && buffer.len().is_multiple_of(BLOCK),
+                "{} at {offset}",
+                buffer.len()
+            );
+            assert_eq!(buffer.as_ptr().align_offset(BLOCK), 0);
+            if state.direct == Direct::Refused {
+                return Err(io::ErrorKind::InvalidInput.into());
+            }
+            state.direct_writes += 1;
+        }
         failing(state.write_failure)?;
         self.grow(&state, offset + buffer.len() as u64)?;
         let start = usize::try_from(offset).unwrap();
@@ -494,6 +535,10 @@ impl Disk for SimDisk {
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn File>> {
         let descriptor = self.descriptors.take()?;
         let mut state = if mode == OpenMode::CreateNew { self.changing()? } else { self.reading()? };
+        let is_direct = mode == OpenMode::Direct;
+        if is_direct && state.direct == Direct::Unknown {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
         let inode = match (state.names.get(path).copied(), mode) {
             (Some(_), OpenMode::CreateNew) => return Err(io::ErrorKind::AlreadyExists.into()),
             (Some(inode), _) => inode,
@@ -509,7 +554,7 @@ impl Disk for SimDisk {
             }
             (None, _) => return Err(io::ErrorKind::NotFound.into()),
         };
-        Ok(Arc::new(SimFile { disk: self.clone(), inode, _descriptor: descriptor }))
+        Ok(Arc::new(SimFile { disk: self.clone(), inode, is_direct, _descriptor: descriptor }))
     }
 
     fn create_directory(&self, _path: &Path) -> io::Result<()> {
