@@ -29,6 +29,9 @@ use super::{
 /// Bytes by which a segment of shards is reserved ahead.
 const SHARDS_STEP: u64 = 16 << 20;
 
+/// Most bytes that are kept to gather the next run in.
+const KEPT_MAX: usize = 2 << 20;
+
 /// Bytes by which a segment of marks is reserved ahead.
 const MARKS_STEP: u64 = 1 << 20;
 
@@ -42,6 +45,8 @@ pub(super) struct Writer {
     /// What is stable, and where that is noted.
     stable: StablePoint,
     note: StableFile,
+    /// Memory that runs are gathered in, used again: it is neither made anew by the system, page by page, nor grown.
+    gathered: Vec<u8>,
 }
 
 impl Writer {
@@ -62,6 +67,7 @@ impl Writer {
                 recovered.shards.take(),
             ),
             marks: Appender::new(&shared.files, Kind::Marks, marks_step, full_marks, recovered.marks.take()),
+            gathered: Vec::new(),
             shared,
         })
     }
@@ -219,7 +225,7 @@ impl Writer {
         let run = run.get_or_insert_with(|| Run {
             active: active.clone(),
             start: position,
-            bytes: Vec::new(),
+            bytes: std::mem::take(&mut self.gathered),
             written: Vec::new(),
         });
         encode(&mut run.bytes, &put, &active, position, self.group);
@@ -243,6 +249,10 @@ impl Writer {
                 }
                 give_up(run.written, &self.shared.fail(&error));
             }
+        }
+        if run.bytes.capacity() <= KEPT_MAX {
+            run.bytes.clear();
+            self.gathered = run.bytes;
         }
     }
 
