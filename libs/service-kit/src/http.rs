@@ -1,6 +1,7 @@
 //! The HTTP serving loop: connections with limits, optional TLS, an orderly stop.
 
 mod crowd;
+mod refused;
 mod version_2;
 
 use std::{
@@ -25,8 +26,10 @@ use hyper_util::{
 };
 use types::Roles;
 
+pub use self::refused::AnswerToRefused;
 use self::{
     crowd::{Counted, Crowd, Place},
+    refused::{Refusing, State},
     version_2::AsVersion1,
 };
 use crate::{ListenerTls, Shutdown, TlsSession};
@@ -83,6 +86,27 @@ impl HttpServer {
         B: Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
+        self.run_with(service, None, shutdown).await;
+    }
+
+    /// The same, with an answer to heads that are no request, or are too large. Without one such a head has a status alone.
+    pub async fn run_answering<S, B>(self, service: S, to_refused: AnswerToRefused, shutdown: Shutdown)
+    where
+        S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
+        S::Future: Send + 'static,
+        B: Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        self.run_with(service, Some(to_refused), shutdown).await;
+    }
+
+    async fn run_with<S, B>(self, service: S, to_refused: Option<AnswerToRefused>, shutdown: Shutdown)
+    where
+        S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
+        S::Future: Send + 'static,
+        B: Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
         let mut crowd = Crowd::new(&self.env, self.limits.connections_max);
         loop {
             let accepted = tokio::select! {
@@ -104,7 +128,7 @@ impl HttpServer {
             };
             let stay = Arc::new(Stay { env: self.env.clone(), shutdown: shutdown.clone(), place });
             let (env, tls, limits) = (self.env.clone(), self.tls.clone(), self.limits.clone());
-            let service = service.clone();
+            let (service, answer) = (service.clone(), to_refused.clone());
             self.env.spawn(async move {
                 let Some((connection, session, roles)) =
                     stay.clone().secure(connection, tls, limits.head_timeout).await
@@ -114,10 +138,9 @@ impl HttpServer {
                 let is_version_2 = session.is_some_and(|session| session.http_2);
                 let service = WithPeer { service, peer, session, roles };
                 let service = Counted { service, activity: stay.place.activity.clone() };
-                let connection = TokioIo::new(connection);
                 let ended = if is_version_2 {
                     let builder = version_2::builder(&env, &limits);
-                    let serving = builder.serve_connection(connection, AsVersion1(service));
+                    let serving = builder.serve_connection(TokioIo::new(connection), AsVersion1(service));
                     tokio::select! {
                         ended = stay.clone().serve(serving) => ended,
                         () = stay.place.activity.idle_for(limits.head_timeout) => Ok(()),
@@ -130,7 +153,9 @@ impl HttpServer {
                         .max_header_size(limits.head_bytes_max)
                         .max_buf_size(limits.head_bytes_max.max(256 << 10))
                         .max_headers(limits.headers_max);
-                    stay.serve(builder.serve_connection(connection, service)).await
+                    let activity = stay.place.activity.clone();
+                    let connection = Refusing { env, connection, activity, peer, answer, state: State::NEW };
+                    stay.serve(builder.serve_connection(TokioIo::new(connection), service)).await
                 };
                 if let Err(error) = ended {
                     tracing::debug!(%peer, %error, "connection ended");

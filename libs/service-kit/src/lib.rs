@@ -18,7 +18,7 @@ mod traces;
 
 pub use collector::{CollectorUrl, CollectorUrlError, Origin};
 pub use health::{Readiness, answer_health, health_response, may_ask, serve_health};
-pub use http::{HttpLimits, HttpServer};
+pub use http::{AnswerToRefused, HttpLimits, HttpServer};
 pub use logs::{LogFormat, start_logs, start_logs_and_traces};
 pub use metrics::{METRICS, Metrics};
 pub use metrics_export::{Exporting, MetricsExport};

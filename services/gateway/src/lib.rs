@@ -32,6 +32,7 @@ mod output;
 mod payload;
 mod rates;
 mod redact;
+mod refused_head;
 mod region;
 mod request;
 mod server;

@@ -149,6 +149,23 @@ impl Source for Gateway {
     }
 }
 
+impl Metrics {
+    /// Counts an answer to what was no request.
+    pub(crate) fn refused_head(&self, code: ErrorCode) {
+        self.count(Beside::Unknown.place(), code.status(), Some(code));
+    }
+
+    fn count(&self, place: usize, status: StatusCode, code: Option<ErrorCode>) {
+        let class = usize::from(status.as_u16() / 100).saturating_sub(1);
+        if let Some(counter) = self.asked.get(place).and_then(|asked| asked.answered.get(class)) {
+            counter.increment();
+        }
+        if let Some(counter) = code.and_then(|code| self.errors.get(code as usize)) {
+            counter.increment();
+        }
+    }
+}
+
 /// A request that is being answered, and counted. Dropping it ends it: once the last byte of the answer is sent, or nobody
 /// waits for it any more.
 pub(crate) struct Seen {
@@ -230,13 +247,7 @@ impl Seen {
     }
 
     fn count(&self, status: StatusCode, code: Option<ErrorCode>) {
-        let class = usize::from(status.as_u16() / 100).saturating_sub(1);
-        if let Some(counter) = self.asked().and_then(|asked| asked.answered.get(class)) {
-            counter.increment();
-        }
-        if let Some(counter) = code.and_then(|code| self.gateway.metrics.errors.get(code as usize)) {
-            counter.increment();
-        }
+        self.gateway.metrics.count(self.place.load(Relaxed), status, code);
     }
 
     fn asked(&self) -> Option<&Asked> {

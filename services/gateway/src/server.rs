@@ -41,6 +41,7 @@ use crate::{
     operation::{dispatch, post_object::post_object},
     operators, output, rates,
     rates::{Pacing, Receiving, admit, next_refused, pacing},
+    refused_head,
     region::{BUCKET_REGION, WhereIs},
     request::{EarlyHeaders, Request, RequestId, Response, Target, bucket_of_host, id, peer, tls},
     web_identity::{OidcCaError, check_ca},
@@ -221,7 +222,9 @@ impl Server {
         };
         let certificates = join(certificates, watch(self.cluster_tls, &shutdown));
         let s3 = Router::new().fallback(answer).with_state(front);
-        let s3 = self.http.run(TowerToHyperService::new(s3), shutdown.clone());
+        let refusing = gateway.clone();
+        let to_refused = Arc::new(move |status, peer| refused_head::answer(&refusing, status, peer));
+        let s3 = self.http.run_answering(TowerToHyperService::new(s3), to_refused, shutdown.clone());
         let websites = async {
             if let Some((http, _)) = self.website {
                 let websites = Router::new().fallback(website::answer).with_state(gateway.clone());

@@ -186,12 +186,43 @@ fn what_is_not_http_does_no_harm() {
             assert!((400..500).contains(&answer.status), "{answer:?}");
         }
     }
-    // One that has come to its end is always answered.
-    let mut connection = server.client().connect();
-    connection.send(format!("GET / HTTP/1.1\r\nhost: a\r\n{many}\r\n").as_bytes());
-    assert_eq!(connection.receive(&Method::GET).status, 431);
     bucket.put("key", "content").ok();
     assert_content(&bucket, "key", b"content");
+}
+
+/// As Amazon S3 answers, also where requests went before on the connection.
+#[test]
+fn a_head_that_is_refused_has_an_error_with_an_id() {
+    let server = Server::start();
+    let bucket = server.bucket();
+    bucket.put("key", "content").ok();
+    let many = (0..400).fold(String::new(), |head, number| format!("{head}x-{number}: 1\r\n"));
+    for (head, code) in [
+        ("GARBAGE\r\n\r\n".to_owned(), "BadRequest"),
+        ("GET / HTTP/1.1\r\nno colon\r\n\r\n".to_owned(), "BadRequest"),
+        ("PUT /a/b HTTP/1.1\r\nhost: a\r\ncontent-length: -1\r\n\r\n".to_owned(), "BadRequest"),
+        (format!("GET / HTTP/1.1\r\nhost: a\r\n{many}\r\n"), "RequestHeaderSectionTooLarge"),
+        (format!("GET /{} HTTP/1.1\r\nhost: a\r\n\r\n", "x".repeat(1 << 20)), "RequestHeaderSectionTooLarge"),
+    ] {
+        for requests_before in [0, 2] {
+            let mut connection = server.client().connect();
+            for _ in 0..requests_before {
+                bucket.get("key").keep_alive().prepare().send_over(&mut connection).expect(200);
+            }
+            connection.send(head.as_bytes());
+            let answer = connection.receive(&Method::GET);
+            let id = answer.get("x-amz-request-id").to_owned();
+            assert!(!answer.get("x-amz-id-2").is_empty() && !answer.get("date").is_empty(), "{answer:?}");
+            assert_eq!(answer.get("connection"), "close");
+            let error = answer.expect_error(400, code);
+            assert_eq!(error.get("RequestId"), id);
+            connection.expect_end();
+        }
+    }
+    let mut connection = server.client().connect();
+    connection.send(b"HEAD / HTTP/1.1\r\nno colon\r\n\r\n");
+    assert_eq!(connection.receive(&Method::HEAD).status, 400);
+    connection.expect_end();
 }
 
 /// RFC 9112, section 3.2.

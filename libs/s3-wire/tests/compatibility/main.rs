@@ -325,8 +325,8 @@ const DIFFERENCES: &str = "
 - **User metadata** that is no UTF-8 is taken for Latin-1, and shown as UTF-8.
 - **Listings** show the `MaxKeys`, `MaxUploads` or `MaxParts` that were asked for, and have a thousand entries at most. The `NextVersionIdMarker` of a page that ends with a null version is the number of a place, which no
   version has for its id: the next page has what was older, also when the null version was replaced or removed meanwhile.
-- **HTTP.** Over TLS clients that offer nothing else are served by HTTP/2, which Amazon S3 does not speak. A head that is no HTTP or has too many bytes or headers is answered with 400 or 431 before it is known to be a request of S3: with neither a body
-  nor `x-amz-request-id`. A head that does not come within 30 seconds ends the connection; a body that stops for 30 seconds, or that comes with less than
+- **HTTP.** Over TLS clients that offer nothing else are served by HTTP/2, which Amazon S3 does not speak. A head of HTTP/1.1 that is none, or has more than 64 KiB or 200 headers, is answered with `BadRequest` or
+  `RequestHeaderSectionTooLarge`, and its connection is closed; one of HTTP/2 that is too large has the status 431 alone, and so has one of HTTP/1.1 that was sent before the answer to the request before it was sent. A head that does not come within 30 seconds ends the connection; a body that stops for 30 seconds, or that comes with less than
   `--body-rate-min` (1 KiB a second on average over a minute), is answered with `RequestTimeout`. A PUT or POST that has both `Content-Length` and `Transfer-Encoding` is read by the latter, and its connection is closed after the answer, as RFC 9112, section 6.3, has it.
   Of writes in transfer chunks those are taken whose body is `aws-chunked`, with `x-amz-decoded-content-length`; others are answered with `MissingContentLength`. Copies, which have no body, are taken with an empty one of any form.
 ";

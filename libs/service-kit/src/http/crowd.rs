@@ -134,8 +134,8 @@ impl Drop for Place {
 struct State {
     /// Requests whose answers have not ended.
     under_way: usize,
-    /// Whether there was any.
-    has_served: bool,
+    /// How many have begun.
+    begun: u64,
     /// When the last one ended, or the connection began.
     idle_since: Instant,
 }
@@ -150,14 +150,14 @@ pub(super) struct Activity {
 impl Activity {
     /// A connection that begins now.
     fn new(env: &Env) -> Self {
-        let state = State { under_way: 0, has_served: false, idle_since: env.now() };
+        let state = State { under_way: 0, begun: 0, idle_since: env.now() };
         Self { env: env.clone(), state: Arc::new(Mutex::new(state)) }
     }
 
     fn begin(&self) -> UnderWay {
         self.change(|state| {
             state.under_way += 1;
-            state.has_served = true;
+            state.begun += 1;
         });
         UnderWay(self.clone())
     }
@@ -169,6 +169,16 @@ impl Activity {
     /// For how long nothing has been under way; `None` while something is.
     fn idle_time(&self, now: Instant) -> Option<Duration> {
         self.change(|state| (state.under_way == 0).then(|| now.since(state.idle_since)))
+    }
+
+    /// How many requests have begun; `None` while one is under way.
+    pub(super) fn quiet(&self) -> Option<u64> {
+        self.change(|state| (state.under_way == 0).then_some(state.begun))
+    }
+
+    /// Whether none is under way, and none has begun since so many had.
+    pub(super) fn is_quiet_since(&self, begun: u64) -> bool {
+        self.quiet() == Some(begun)
     }
 
     /// Returns once nothing has been under way for so long.
@@ -187,7 +197,7 @@ impl Activity {
     /// that is has ended, and its client has had time to take what it was sent.
     pub(super) async fn may_be_cut(&self) {
         self.env.sleep(LEAVE_MAX).await;
-        if self.change(|state| state.has_served) {
+        if self.change(|state| state.begun > 0) {
             self.env.sleep(FLUSH_MAX - LEAVE_MAX).await;
             self.idle_for(FLUSH_MAX).await;
         }
