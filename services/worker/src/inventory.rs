@@ -30,7 +30,7 @@ use self::{
     file::File,
     publish::{Failed, Published, Stop},
     retry::persistently,
-    rows::Entry,
+    rows::{Entry, Source},
 };
 use crate::{context::Context, jobs::Progress, version_pages::VersionPages};
 
@@ -322,12 +322,13 @@ impl List<'_> {
         if locks || rows::shows_encryption(&columns) {
             rows::look_up(self.context, &self.source.name, &mut entries).await?;
         }
+        let source = Source::of(&self.source)?;
         for entry in entries {
             let open = match file {
                 Some(open) => open,
                 None => file.insert(File::new(self.inventory.destination.format, columns.clone())?),
             };
-            open.push(entry.row(&columns, &self.source.name, owner))?;
+            open.push(entry.row(&columns, &source))?;
             self.rows += 1;
             if open.bytes() >= FILE_BYTES
                 && let Some(full) = file.take()

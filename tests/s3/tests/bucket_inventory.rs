@@ -38,6 +38,8 @@ fn document(id: &str, target: &Bucket) -> String {
 const ENCRYPTED: &str = "<ServerSideEncryptionConfiguration><Rule><ApplyServerSideEncryptionByDefault><SSEAlgorithm>AES256\
     </SSEAlgorithm></ApplyServerSideEncryptionByDefault></Rule></ServerSideEncryptionConfiguration>";
 
+const VERSIONED: &str = "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>";
+
 /// A server for which a day has so many seconds.
 fn start(day: u64) -> Server {
     Server::start_with(1, |config| config.lifecycle.lifecycle_day_seconds = day)
@@ -356,6 +358,56 @@ fn versions_and_locks_are_listed_again_each_day() {
     let found = keys(&target, ".csv.gz").into_iter().filter(|key| key.contains("/all/")).count();
     assert_eq!(found, settled);
     inventory(&bucket, Method::DELETE, "z").send().expect(204);
+}
+
+/// As listings do. What another account has written is not its own any more once lists are off.
+#[test]
+fn a_list_names_the_owner_of_each_object() {
+    let server = start(2);
+    let other = server.account("other");
+    let (target, bucket) = (server.bucket(), server.client().existing_bucket("written-by-others"));
+    bucket.request(Method::PUT).header("x-amz-object-ownership", "ObjectWriter").ok();
+    let grant = format!("id=\"{}\"", other.id.0);
+    bucket.request(Method::PUT).raw_query("acl").header("x-amz-grant-write", grant).ok();
+    bucket.request(Method::PUT).raw_query("versioning").body(VERSIONED).ok();
+    bucket.put("a", "content").ok();
+    bucket.through(&other.root).put("b", "content").ok();
+    // A list lets nobody delete.
+    let policy = format!(
+        r#"{{"Version": "2012-10-17", "Statement": [{{"Effect": "Allow", "Principal": {{"AWS": "{}"}}, "Action": "s3:DeleteObject",
+           "Resource": "arn:aws:s3:::{}/*"}}]}}"#,
+        other.number, bucket.name
+    );
+    bucket.request(Method::PUT).raw_query("policy").body(policy).send().expect(204);
+    bucket.through(&other.root).delete("c").send().expect(204);
+    let mine = bucket.list().query("list-type", "2").query("fetch-owner", "true").ok().xml();
+    let mine = mine.all("Contents/Owner/ID")[0].to_owned();
+    for (id, versions, theirs, lines_of) in [
+        ("current", "Current", &other.id.0, &["a", "b"][..]),
+        ("versions", "All", &other.id.0, &["a", "b", "c"][..]),
+        ("enforced", "Current", &mine, &["a", "b"][..]),
+    ] {
+        if id == "enforced" {
+            let enforced = "<OwnershipControls><Rule><ObjectOwnership>BucketOwnerEnforced</ObjectOwnership></Rule></OwnershipControls>";
+            bucket.request(Method::PUT).raw_query("acl").header("x-amz-acl", "private").ok();
+            bucket.request(Method::PUT).raw_query("ownershipControls").body(enforced).ok();
+        }
+        let document = document(id, &target).replace("Current", versions);
+        let document =
+            document.replace("<Field>Size</Field><Field>ETag</Field>", "<Field>ObjectOwner</Field>");
+        inventory(&bucket, Method::PUT, id).body(document).ok();
+        let (_, manifest) = first_manifest(&target, &format!("lists/written-by-others/{id}/"));
+        let expected = lines_of.iter().map(|key| (*key, if *key == "a" { &mine } else { theirs }));
+        let lines = lines(&target, &manifest);
+        let found: Vec<_> =
+            lines.iter().map(|line| line.split(',').map(|field| field.trim_matches('"'))).collect();
+        let found: Vec<_> = found
+            .into_iter()
+            .map(|mut line| (line.nth(1).expect("a key"), line.next_back().expect("an owner")))
+            .collect();
+        assert_eq!(found, expected.map(|(key, owner)| (key, owner.as_str())).collect::<Vec<_>>(), "{id}");
+        inventory(&bucket, Method::DELETE, id).send().expect(204);
+    }
 }
 
 #[test]

@@ -285,7 +285,6 @@ all of a presigned URL.
 const DIFFERENCES: &str = "
 ## Intended differences
 
-- **Inventories have the bucket's owner** as the owner of every object, also of what another account has written and owns.
 - **One region.** There is no
   `PermanentRedirect`: a signature for another region is answered with `AuthorizationHeaderMalformed` and the region. A CreateBucket without a `LocationConstraint` makes the bucket in the server's region, where Amazon S3 outside of us-east-1
   answers `IllegalLocationConstraintException`: clients are told a server's region for their signatures, and many send a constraint only where they take themselves to be at Amazon S3. For the same reason `us-east-1` is

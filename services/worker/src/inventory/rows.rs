@@ -1,8 +1,12 @@
 //! What a list says of each version.
 
 use futures_util::{StreamExt, TryStreamExt, stream};
-use metadata_api::{AccountId, Error, GetVersion, ObjectSummary, VersionState, VersionSummary};
-use s3_wire::inventory::{Column, Field, Value};
+use metadata_api::{AccountId, Bucket, Error, GetVersion, ObjectSummary, VersionState, VersionSummary};
+use s3_wire::{
+    S3Error,
+    inventory::{Column, Field, Value},
+    xml::parse_ownership,
+};
 use types::{Attributes, BucketName, EncryptionScheme, ObjectKey, Timestamp, VersionId, VersionLock};
 
 use super::retry::persistently;
@@ -10,6 +14,30 @@ use crate::context::Context;
 
 /// Versions that are asked for at a time.
 const AT_ONCE: usize = 16;
+
+/// The bucket that is listed.
+#[derive(Debug, Clone)]
+pub(super) struct Source {
+    pub(super) bucket: BucketName,
+    pub(super) owner: AccountId,
+    /// Whether what other accounts have written there is theirs.
+    pub(super) are_writers_owners: bool,
+}
+
+impl Source {
+    /// Of what the metadata service tells. Where the bucket says nothing of who owns what is in it, whose it is was decided when that was
+    /// written.
+    pub(super) fn of(bucket: &Bucket) -> Result<Self, Error> {
+        let are_writers_owners = match &bucket.ownership_controls {
+            Some(controls) if !controls.is_empty() => {
+                let unreadable = |error: S3Error| Error::Internal { reason: error.to_string() };
+                parse_ownership(controls).map_err(unreadable)?.has_acls()
+            }
+            _ => true,
+        };
+        Ok(Self { bucket: bucket.name.clone(), owner: bucket.owner.clone(), are_writers_owners })
+    }
+}
 
 /// A version, as it was listed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +48,8 @@ pub(super) struct Entry {
     last_modified: Timestamp,
     /// None of a delete marker.
     object: Option<ObjectSummary>,
+    /// Whose it is, where that is another account than the bucket's.
+    owner: Option<AccountId>,
     lock: VersionLock,
     /// How it is encrypted, if that was asked for.
     encryption: Option<&'static str>,
@@ -29,15 +59,16 @@ impl Entry {
     /// A current object.
     pub(super) fn current(object: ObjectSummary) -> Self {
         let (key, last_modified) = (object.key.clone(), object.last_modified);
-        let lock = VersionLock::default();
-        Self { key, version: None, last_modified, object: Some(object), lock, encryption: None }
+        let (lock, owner) = (VersionLock::default(), object.owner.as_deref().cloned());
+        Self { key, version: None, last_modified, object: Some(object), owner, lock, encryption: None }
     }
 
     /// A version or a delete marker.
     pub(super) fn version(version: VersionSummary) -> Self {
+        let (owner, lock) = (version.owner().cloned(), VersionLock::default());
         let VersionSummary { key, version_id, is_latest, last_modified, object, marker_owner: _ } = version;
         let version = Some((version_id, is_latest));
-        Self { key, version, last_modified, object, lock: VersionLock::default(), encryption: None }
+        Self { key, version, last_modified, object, owner, lock, encryption: None }
     }
 
     /// Asks for the object again; `None` of a delete marker.
@@ -62,19 +93,14 @@ impl Entry {
     }
 
     /// Its values, column by column.
-    pub(super) fn row(
-        &self,
-        columns: &[Column],
-        bucket: &BucketName,
-        owner: &AccountId,
-    ) -> Vec<Option<Value>> {
-        columns.iter().map(|column| self.value(*column, bucket, owner)).collect()
+    pub(super) fn row(&self, columns: &[Column], source: &Source) -> Vec<Option<Value>> {
+        columns.iter().map(|column| self.value(*column, source)).collect()
     }
 
-    fn value(&self, column: Column, bucket: &BucketName, owner: &AccountId) -> Option<Value> {
+    fn value(&self, column: Column, source: &Source) -> Option<Value> {
         let text = |text: &str| Some(Value::Text(text.to_owned()));
         let field = match column {
-            Column::Bucket => return text(bucket.as_str()),
+            Column::Bucket => return text(source.bucket.as_str()),
             Column::Key => return text(self.key.as_str()),
             Column::VersionId => return text(&self.version?.0.to_string()),
             Column::IsLatest => return Some(Value::Boolean(self.version?.1)),
@@ -83,7 +109,10 @@ impl Entry {
         };
         match field {
             Field::LastModifiedDate => return Some(Value::Time(self.last_modified)),
-            Field::ObjectOwner => return text(&owner.0),
+            Field::ObjectOwner => {
+                let owner = self.owner.as_ref().filter(|_| source.are_writers_owners);
+                return text(&owner.unwrap_or(&source.owner).0);
+            }
             _ => {}
         }
         let object = self.object.as_ref()?;

@@ -10,7 +10,14 @@ use types::{
     Timestamp, VersionId,
 };
 
-use super::{file::File, manifest, publish::Published, rows::Entry, schedule::is_due, uuid};
+use super::{
+    file::File,
+    manifest,
+    publish::Published,
+    rows::{Entry, Source},
+    schedule::is_due,
+    uuid,
+};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -54,10 +61,10 @@ fn row(columns: &[Column], object: Option<ObjectSummary>) -> Vec<Option<Value>> 
         object,
         marker_owner: None,
     };
-    let owner = AccountId("me".to_owned());
+    let (bucket, owner) = (BucketName::new("source").unwrap(), AccountId("me".to_owned()));
     let mut entry = Entry::version(version);
     entry.set_attributes(&Attributes::default());
-    entry.row(columns, &BucketName::new("source").unwrap(), &owner)
+    entry.row(columns, &Source { bucket, owner, are_writers_owners: true })
 }
 
 #[test]
