@@ -141,6 +141,24 @@ fn grants_of_logs_take_the_right_to_set_lists() {
     may(&["s3:PutBucketLogging", "s3:PutObject", "s3:PutObjectAcl"]);
     logging(&anns, Method::PUT).body(&document).ok();
 
+    // It is the right to objects with keys as logs have them.
+    let prefixed =
+        enabled(&target, "of/", &granted(&[("Group", &format!("<URI>{everybody}</URI>"), "READ")]));
+    for (keys, is_enough) in [(format!("of/{}", bucket.name), false), ("of/2*".to_owned(), true)] {
+        let policy = format!(
+            r#"{{"Statement": [{{"Effect": "Allow", "Action": ["s3:PutBucketLogging", "s3:PutObject"], "Resource": "*"}},
+            {{"Effect": "Allow", "Action": "s3:PutObjectAcl", "Resource": "arn:aws:s3:::{}/{keys}"}}]}}"#,
+            target.name
+        );
+        iam(root, "PutUserPolicy", &[("UserName", "ann"), ("PolicyName", "p"), ("PolicyDocument", &policy)]);
+        let put = logging(&anns, Method::PUT).body(&prefixed);
+        if is_enough {
+            put.ok();
+        } else {
+            put.refused(403, "AccessDenied");
+        }
+    }
+
     // A condition on lists is on those that logs get, of which this request's head says nothing.
     let policy = r#"{"Statement": [{"Effect": "Allow", "Action": ["s3:PutBucketLogging", "s3:PutObject"], "Resource": "*"},
         {"Effect": "Allow", "Action": "s3:PutObjectAcl", "Resource": "*", "Condition": {"StringEquals": {"s3:x-amz-acl": "private"}}}]}"#;

@@ -251,8 +251,13 @@ impl Buffers {
         unique: u64,
     ) -> Option<Batch> {
         let buffer = self.of_buckets.get_mut(bucket)?;
-        if buffer.batch.is_some() {
-            return buffer.batch.clone();
+        if let Some(batch) = &mut buffer.batch {
+            // To whom it is granted is what its target's owner says by now.
+            let logging = buffer.known.as_deref().map(|known| &known.logging);
+            if let Some(logging) = logging.filter(|logging| logging.target_bucket == batch.target) {
+                batch.grants.clone_from(&logging.target_grants);
+            }
+            return Some(batch.clone());
         }
         let known = buffer.known.clone()?;
         let first = buffer.waiting.front()?.1.time;

@@ -4,11 +4,14 @@ use std::time::Duration;
 
 use env::Instant;
 use metadata_api::AccountId;
-use s3_wire::logging::{DateSource, KeyFormat, Logging};
-use types::{BucketName, Timestamp};
+use s3_wire::{
+    acl::NamedGrantee,
+    logging::{DateSource, KeyFormat, Logging},
+};
+use types::{BucketName, Permission, Timestamp};
 
 use super::buffer::{
-    BUCKET_BYTES_MAX, Buffers, Known, OBJECT_BYTES, Record, TOTAL_BYTES_FULL, TOTAL_BYTES_MAX,
+    BUCKET_BYTES_MAX, Batch, Buffers, Known, OBJECT_BYTES, Record, TOTAL_BYTES_FULL, TOTAL_BYTES_MAX,
 };
 
 const DAY: i64 = 86_400_000;
@@ -72,6 +75,32 @@ fn a_log_object_keeps_its_key_and_its_content_until_it_is_there() {
     buffers.finish(&one, &last);
     assert_eq!((buffers.records(), next(&mut buffers, 5)), (0, None));
     assert!(buffers.due(at(9), None).is_empty());
+}
+
+/// What is not granted any more is not granted by a log that could not be written before.
+#[test]
+fn a_log_object_that_is_tried_again_grants_what_is_granted_by_then() {
+    let (mut buffers, one) = (Buffers::default(), bucket("one"));
+    buffers.push(&one, record(1, "a"), at(0));
+    let next = |buffers: &mut Buffers| buffers.next(&one, "region", Timestamp(5 * DAY), 1).unwrap();
+    let granting = |target: &str, id: &str| {
+        let mut known = known(None);
+        known.logging.target_bucket = target.to_owned();
+        known.logging.target_grants = vec![(NamedGrantee::Id(id.to_owned()), Permission::Read)];
+        known
+    };
+    buffers.set_known(&one, granting("logs", "ann"));
+    let first = next(&mut buffers);
+    assert_eq!(first.grants, [(NamedGrantee::Id("ann".to_owned()), Permission::Read)]);
+    buffers.set_known(&one, granting("logs", "bob"));
+    let again = next(&mut buffers);
+    assert_eq!(again.grants, [(NamedGrantee::Id("bob".to_owned()), Permission::Read)]);
+    buffers.set_known(&one, known(None));
+    let again = next(&mut buffers);
+    assert_eq!(again, Batch { grants: Vec::new(), ..first });
+    // What is granted in another bucket says nothing of this one.
+    buffers.set_known(&one, granting("others", "eve"));
+    assert_eq!(next(&mut buffers), again);
 }
 
 #[test]

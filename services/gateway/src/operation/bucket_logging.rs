@@ -10,10 +10,10 @@ use policy::Service;
 use s3_wire::{
     ErrorCode, S3Error,
     acl::NamedGrantee,
-    logging::Logging,
+    logging::{Logging, Source},
     xml::{self, LOGGING_BODY_MAX, parse_logging},
 };
-use types::BucketName;
+use types::{BucketName, Timestamp};
 
 use super::{access_control::acl_of_logs, subresource};
 use crate::{
@@ -97,8 +97,9 @@ async fn check_target(
     if target.owner != source.owner {
         return Err(refused("The owner for the bucket to be logged and the target bucket must be the same."));
     }
-    // Something that could be the key of a log.
-    let key = format!("{}{}", logging.target_prefix, source.name);
+    let of = Source { account: &source.owner.0, region: &gateway.region, bucket: source.name.as_str() };
+    let now = Timestamp(gateway.env.wall_clock_ms());
+    let key = logging.object_key(of, now, now, gateway.env.random_u64());
     let delivery = (Service::Logging, &source.name);
     // As of whoever puts an object with a list.
     let with_list: &[_] = if logging.target_grants.is_empty() { &[] } else { &["PutObjectAcl"] };
