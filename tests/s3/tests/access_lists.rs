@@ -93,7 +93,11 @@ fn requests(bucket: &Bucket, version: &str) -> Vec<(&'static str, Takes, Request
             OfObject("WRITE_ACP"),
             object_acl(bucket, Method::PUT, "key").query("versionId", version).header("x-amz-acl", "private"),
         ),
-        ("PutObject with a list", Account, bucket.put("new", "content").header("x-amz-acl", "public-read")),
+        (
+            "PutObject with a list",
+            OfBucket("WRITE"),
+            bucket.put("new", "content").header("x-amz-acl", "public-read"),
+        ),
         ("PutObject with tags", Account, bucket.put("new", "content").header("x-amz-tagging", "a=b")),
         ("DeleteObjectVersion", Account, bucket.delete("key").query("versionId", version)),
         ("GetObjectTagging", Account, bucket.object(Method::GET, "key").raw_query("tagging")),
@@ -164,8 +168,8 @@ fn everybody_may_do_what_a_list_grants_and_nothing_else() {
             }
         }
     }
-    // Six kinds of reads, three of writes and one each of the list itself; three, two and two of the object's.
-    assert_eq!(allowed, 6 * 4 + 3 * 3 + 2 + 2 + 3 * 4 + 2 * 2 + 2 * 2);
+    // Six kinds of reads, four of writes and one each of the list itself; three, two and two of the object's.
+    assert_eq!(allowed, 6 * 4 + 4 * 3 + 2 + 2 + 3 * 4 + 2 * 2 + 2 * 2);
 }
 
 #[test]

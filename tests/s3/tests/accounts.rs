@@ -1,6 +1,6 @@
 //! Several accounts: nothing of one is seen or changed by another without a grant, and a grant of both sides makes it possible.
 
-use harness::{Account, Bucket, Client, Cluster, Element};
+use harness::{Account, Bucket, Client, Cluster, Element, Request};
 use http::Method;
 use metadata_api::AccountStatus;
 use s3_wire::{
@@ -649,6 +649,47 @@ fn what_another_account_writes_is_its_own_where_the_bucket_says_so() {
     assert_eq!(owner(&bucket, "own"), (one.id.0.clone(), 1));
     bucket.put("kept", "mine").ok();
     bucket.get("kept").ok();
+}
+
+/// Whoever may write to a bucket by its list says what list the object has that he makes; what list and which tags an object has that is
+/// replaced is nothing to who replaces it.
+#[test]
+fn whoever_makes_an_object_gives_it_a_list() {
+    let cluster = Cluster::start_with_disks(1);
+    let (one, other) = (cluster.account("one"), cluster.account("other"));
+    let bucket = one.root.existing_bucket("given-lists");
+    bucket.request(Method::PUT).header("x-amz-object-ownership", "ObjectWriter").ok();
+    let grant = format!("id=\"{}\"", other.id.0);
+    bucket.request(Method::PUT).raw_query("acl").header("x-amz-grant-write", grant).ok();
+    let theirs = bucket.through(&other.root);
+    for round in 0..2 {
+        for key in ["put", "copied", "parts"] {
+            bucket.delete(key).send().expect(204);
+            // Whether there is none, or one of the bucket's owner's.
+            if round == 1 {
+                bucket.put(key, "own").ok();
+            }
+        }
+        let given = |request: Request| request.header("x-amz-acl", "bucket-owner-read");
+        given(theirs.put("put", "theirs")).ok();
+        given(theirs.copy("given-lists/put", "copied")).ok();
+        let upload = theirs.upload_with("parts", given(theirs.create_upload("parts")));
+        let etag = upload.put(1, "theirs");
+        upload.complete(&[(1, &etag)]).ok();
+        for key in ["put", "copied", "parts"] {
+            assert_eq!(bucket.get(key).ok().body, b"theirs", "{key}");
+            bucket.object(Method::GET, key).raw_query("acl").refused(403, "AccessDenied");
+        }
+        // Tags are no part of a list, nor is the right to change what is another's.
+        theirs.put("tagged", "x").header("x-amz-tagging", "a=b").refused(403, "AccessDenied");
+        let change = theirs.object(Method::PUT, "own").raw_query("acl");
+        bucket.put("own", "own").ok();
+        change.header("x-amz-acl", "public-read").refused(403, "AccessDenied");
+    }
+    // The bucket's owner replaces what another account has, and has done with it.
+    bucket.put("put", "own").header("x-amz-acl", "public-read").header("x-amz-tagging", "a=b").ok();
+    assert_eq!(bucket.get("put").anonymous().ok().body, b"own");
+    theirs.object(Method::GET, "put").raw_query("acl").refused(403, "AccessDenied");
 }
 
 /// Where public lists are ignored, what a list grants an account by name has an effect all the same.

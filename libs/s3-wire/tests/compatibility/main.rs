@@ -317,7 +317,6 @@ const DIFFERENCES: &str = "
   answer has no `x-amz-version-id`. It takes the rights of every single rename and `s3:ListBucket` with each prefix for its `s3:prefix`. At most 1,000 objects are renamed so, of which the metadata service keeps at most 4 MiB (some 100,000 chunks or parts together, or 4 MiB of objects that are
   inline), and what is more is refused with `InvalidRequest`. Conditions but `If-None-Match: *` are of one object and are refused (`NotImplemented`). Uploads that are open stay under their keys. A request that comes again by its `x-amz-client-token` is known by the first object under the other prefix. A rename between a prefix and a key without a slash at its
   end is refused with `InvalidRequest`.
-- **Requests without credentials** set no list of what they write: `x-amz-acl` and `x-amz-grant-*` with a PutObject take a right of their own (`s3:PutObjectAcl`), which a list of the bucket does not give.
 - **Access control lists.** Where they are off, PutBucketAcl and PutObjectAcl take a document that is the list that there is anyway, for the sake of s3cmd, whose `cp` Amazon S3 refuses there. Whoever may write to a bucket by a list may also replace objects in it; only the owner may delete them. A list that an upload began with is given to
   the object also when `BlockPublicAcls` was set meanwhile; it has no effect while `IgnorePublicAcls` is set.
 - **AbortMultipartUpload** holds to `x-amz-if-match-initiated-time` in every bucket, not in directory buckets alone, and an upload that is not there is `NoSuchUpload` with it too.

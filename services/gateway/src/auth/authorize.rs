@@ -24,7 +24,7 @@ use super::{
     initiator::right_of_initiator,
     lists::{ListAsker, Lists, ownership},
     own::Own,
-    rights::{keys_of_body, of_version, rights},
+    rights::{keys_of_body, makes_object, of_version, rights},
     target::{attributes, is_missing, tags_of, wanted},
 };
 use crate::{Gateway, decisions::Asker, request::Request};
@@ -308,6 +308,11 @@ async fn decide(
     }
     let mut authority = authority(gateway, request, operation, &bucket).await?;
     authority.facts.initiates = right_of_initiator(gateway, request, action, &authority).await?;
+    if let Some(lists) = &mut authority.facts.lists
+        && makes_object(operation)
+    {
+        lists.set_makes_object();
+    }
     add_request_tags(&mut authority.facts.context, tags);
     let has_own = authority.own.identity().next().is_some();
     if authority.default.is_none()

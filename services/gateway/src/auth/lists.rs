@@ -55,6 +55,8 @@ pub(super) struct Lists {
     asker: ListAsker,
     bucket: Acl,
     object: Listed,
+    /// Whether an object is made, and not one changed that is there.
+    makes_object: bool,
 }
 
 /// Who asks, as far as lists are about them.
@@ -92,7 +94,7 @@ impl Lists {
     /// Those of a bucket, or of one whose own list grants nothing.
     pub(super) fn new(asker: ListAsker, bucket: Option<Acl>) -> Self {
         let bucket = asker.effective(bucket.unwrap_or_default());
-        Self { asker, bucket, object: Listed::Unknown }
+        Self { asker, bucket, object: Listed::Unknown, makes_object: false }
     }
 
     /// Whose the object is that was looked at, where that is another account than the bucket's.
@@ -101,6 +103,11 @@ impl Lists {
             Listed::Found(Some(acl)) => acl.owner.as_deref(),
             Listed::Found(None) | Listed::Missing | Listed::Unknown => None,
         }
+    }
+
+    /// What is asked for is to make an object.
+    pub(super) fn set_makes_object(&mut self) {
+        self.makes_object = true;
     }
 
     /// Whether this is its owner's to allow, who is not the bucket's.
@@ -135,7 +142,8 @@ impl Lists {
 
     /// Whether a list grants the right to this. Source: Amazon S3 User Guide, "Access control list (ACL) overview", "Mapping of
     /// ACL permissions and access policy permissions": whoever may write to a bucket may put objects, and only its owner, who needs
-    /// no list, may delete them too.
+    /// no list, may delete them too. Whoever puts an object says what list it has: so does the group that delivers logs at AWS, which may
+    /// write and no more ("Log delivery group").
     pub(super) fn allow(&self, action: &str) -> bool {
         let account = self.asker.account.as_deref();
         if self.is_anothers(action) && account.is_some() && account == self.owner() {
@@ -156,6 +164,7 @@ impl Lists {
             "PutBucketAcl" => of_bucket(Permission::WriteAcp),
             "GetObject" | "GetObjectVersion" => of_object(Permission::Read),
             "GetObjectAcl" | "GetObjectVersionAcl" => of_object(Permission::ReadAcp),
+            "PutObjectAcl" if self.makes_object => of_bucket(Permission::Write),
             "PutObjectAcl" | "PutObjectVersionAcl" => of_object(Permission::WriteAcp),
             _ => false,
         }

@@ -46,6 +46,12 @@ pub(super) fn reads_version(operation: Operation) -> bool {
     )
 }
 
+/// Whether a request makes an object or begins to, and says what list and which tags that has.
+pub(super) fn makes_object(operation: Operation) -> bool {
+    use Operation::{CopyObject, CreateMultipartUpload, PostObject, PutObject};
+    matches!(operation, PutObject | PostObject | CopyObject | CreateMultipartUpload)
+}
+
 /// The condition keys that are in the body of an operation's request.
 pub(super) fn keys_of_body(operation: Operation) -> &'static [&'static str] {
     match operation {
@@ -72,8 +78,8 @@ pub(super) fn rights(
     has_tags: bool,
 ) -> Vec<&'static str> {
     use Operation::{
-        CompleteMultipartUpload, CopyObject, CreateBucket, CreateMultipartUpload, DeleteObject,
-        DeleteObjects, GetObjectAttributes, PostObject, PutObject, PutObjectRetention, RenameObject,
+        CompleteMultipartUpload, CopyObject, CreateBucket, DeleteObject, DeleteObjects, GetObjectAttributes,
+        PostObject, PutObject, PutObjectRetention, RenameObject,
     };
     if operation == DeleteObjects {
         return Vec::new();
@@ -94,7 +100,7 @@ pub(super) fn rights(
         ];
         rights.extend(asked.iter().filter(|(asked, _)| *asked).map(|(_, action)| *action));
     }
-    if matches!(operation, PutObject | PostObject | CopyObject | CreateMultipartUpload) {
+    if makes_object(operation) {
         let asked = [
             (has_tags || has("x-amz-tagging"), "PutObjectTagging"),
             (has("x-amz-acl") || has_grants(), "PutObjectAcl"),
